@@ -1,0 +1,169 @@
+// The vocabulary of the store: what can be asked of it and what it answers. Both the state machine (`mvcc/`) and the wire
+// (`api/`) speak it. Types and constants only. Names, numbers and meaning are etcd's (rpc.proto of v3.7).
+
+import type { LeaseId, Revision } from './brands.ts';
+
+export type KeyValue = {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array;
+  readonly createRevision: Revision;
+  readonly modRevision: Revision;
+  /** Puts since the key was created, from 1. */
+  readonly version: number;
+  readonly lease: LeaseId;
+};
+
+/** `rangeEnd` as in etcd: empty for the one key, "\0" for every key from `key` on, else exclusive. */
+export type KeyRange = { readonly key: Uint8Array; readonly rangeEnd: Uint8Array };
+
+export const sortOrder = { none: 0, ascend: 1, descend: 2 } as const;
+export const sortTarget = { key: 0, version: 1, create: 2, mod: 3, value: 4 } as const;
+
+/** Numbers out of range stay as they came: the store refuses them (`invalidSortOption`). 0 or less means "none" or "newest". */
+export type RangeRequest = KeyRange & {
+  readonly limit: number;
+  readonly revision: number;
+  readonly sortOrder: number;
+  readonly sortTarget: number;
+  readonly serializable: boolean;
+  readonly keysOnly: boolean;
+  readonly countOnly: boolean;
+  readonly minModRevision: number;
+  readonly maxModRevision: number;
+  readonly minCreateRevision: number;
+  readonly maxCreateRevision: number;
+};
+
+export type PutRequest = {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array;
+  readonly lease: LeaseId;
+  readonly previous: boolean;
+  readonly ignoreValue: boolean;
+  readonly ignoreLease: boolean;
+};
+
+export type DeleteRangeRequest = KeyRange & { readonly previous: boolean };
+
+/** Unknown results hold; of an unknown target both sides count as equal: so does etcd. */
+export const compareResult = { equal: 0, greater: 1, less: 2, notEqual: 3 } as const;
+
+export type Compare = KeyRange & { readonly result: number } & (
+    | { readonly target: 'version' | 'create' | 'mod'; readonly operand: number }
+    | { readonly target: 'value'; readonly operand: Uint8Array }
+    | { readonly target: 'lease'; readonly operand: LeaseId }
+    | { readonly target: 'unknown' }
+  );
+
+export type TxnOperation =
+  | { readonly kind: 'range'; readonly request: RangeRequest }
+  | { readonly kind: 'put'; readonly request: PutRequest }
+  | { readonly kind: 'deleteRange'; readonly request: DeleteRangeRequest }
+  | { readonly kind: 'txn'; readonly request: TxnRequest }
+  /** None of the four was given. */
+  | { readonly kind: 'empty' };
+
+export type TxnRequest = {
+  readonly compare: readonly Compare[];
+  readonly success: readonly TxnOperation[];
+  readonly failure: readonly TxnOperation[];
+};
+
+export type CompactRequest = { readonly revision: number };
+
+/** What a key of a tenant may do. `prefix` empty: every key of the store. */
+export type AccessRole = 'admin' | 'write' | 'read';
+export type AccessKey = {
+  readonly id: string;
+  readonly role: AccessRole;
+  readonly prefix: Uint8Array;
+  /** Milliseconds since 1970; null: never. */
+  readonly expiresAtMs: number | null;
+  readonly createdAtMs: number;
+};
+
+/** What changes the store. Reads are not here: they never enter the log. */
+export type Operation =
+  | { readonly kind: 'put'; readonly request: PutRequest }
+  | { readonly kind: 'deleteRange'; readonly request: DeleteRangeRequest }
+  | { readonly kind: 'txn'; readonly request: TxnRequest }
+  | { readonly kind: 'compact'; readonly request: CompactRequest }
+  | { readonly kind: 'createAccessKey'; readonly accessKey: AccessKey }
+  | { readonly kind: 'revokeAccessKey'; readonly id: string };
+
+/** Who asks: a key of the tenant, or the service itself (provisioning, the operator). */
+export type Caller = { readonly kind: 'accessKey'; readonly id: string } | { readonly kind: 'service' };
+
+/** One write as the log holds it. */
+export type Command = {
+  /** Names the write over retries: 1 to 64 bytes of UTF-8. A second command with the same id and caller is not applied again. */
+  readonly writeId: string;
+  readonly caller: Caller;
+  /** The leader's clock when it proposed, milliseconds since 1970. The only time the state machine knows. */
+  readonly atMs: number;
+  readonly operation: Operation;
+};
+
+export type RangeAnswer = {
+  readonly kvs: readonly KeyValue[];
+  readonly more: boolean;
+  /** Keys in the range, limit and filters aside. */
+  readonly count: number;
+};
+
+export type PutAnswer = { readonly previous: KeyValue | null };
+export type DeleteRangeAnswer = { readonly deleted: number; readonly previous: readonly KeyValue[] };
+
+/** `revision` of a part is what its own header shows: the store's once the part has run. */
+export type TxnPart =
+  | { readonly kind: 'range'; readonly revision: Revision; readonly answer: RangeAnswer; readonly keysOnly: boolean }
+  | { readonly kind: 'put'; readonly revision: Revision; readonly answer: PutAnswer }
+  | { readonly kind: 'deleteRange'; readonly revision: Revision; readonly answer: DeleteRangeAnswer }
+  | { readonly kind: 'txn'; readonly answer: TxnAnswer };
+
+export type TxnAnswer = { readonly succeeded: boolean; readonly parts: readonly TxnPart[] };
+
+/** What became of a command. `revision` is the store's after it, for the header of the answer. */
+export type Outcome = { readonly revision: Revision } & (
+  | { readonly kind: 'put'; readonly answer: PutAnswer }
+  | { readonly kind: 'deleteRange'; readonly answer: DeleteRangeAnswer }
+  | { readonly kind: 'txn'; readonly answer: TxnAnswer }
+  | { readonly kind: 'compact' }
+  | { readonly kind: 'createAccessKey' }
+  | { readonly kind: 'revokeAccessKey'; readonly existed: boolean }
+  | { readonly kind: 'failed'; readonly failure: StoreFailure }
+  /** A retry of a write that was applied at `revision`, whose answer was too large to be kept. */
+  | { readonly kind: 'appliedBefore' }
+);
+
+/** What a client can do wrong, or the store's state can forbid. `api/errors.ts` maps each arm to HTTP and to etcd's words. */
+export type StoreFailure =
+  | { readonly kind: 'keyNotProvided' }
+  | { readonly kind: 'keyTooLong'; readonly bytes: number }
+  | { readonly kind: 'valueTooLarge'; readonly bytes: number }
+  | { readonly kind: 'valueProvided' }
+  | { readonly kind: 'leaseProvided' }
+  | { readonly kind: 'keyNotFound' }
+  | { readonly kind: 'leaseNotFound' }
+  | { readonly kind: 'tooManyOperations' }
+  | { readonly kind: 'duplicateKey' }
+  | { readonly kind: 'invalidSortOption' }
+  | { readonly kind: 'compacted'; readonly compactedRevision: number }
+  | { readonly kind: 'futureRevision'; readonly revision: number }
+  | { readonly kind: 'answerTooLarge' }
+  | { readonly kind: 'noSpace' }
+  /** The caller's key is unknown, revoked or past its expiry. */
+  | { readonly kind: 'unauthenticated'; readonly reason: 'unknown' | 'revoked' | 'expired' }
+  /** The caller's key may not do this. `need` names the missing right. */
+  | { readonly kind: 'forbidden'; readonly need: string };
+
+/** One change. A delete's `kv` has only key and modRevision (the rest zero or empty). */
+export type StoreEvent = {
+  readonly type: 'put' | 'delete';
+  readonly kv: KeyValue;
+  /** The pair as it was before, null when there was none (or, from history, when it is compacted). */
+  readonly previous: KeyValue | null;
+};
+
+/** All events of one revision, in the order in which its operations ran. Never empty. */
+export type RevisionEvents = { readonly revision: Revision; readonly events: readonly StoreEvent[] };

@@ -1,0 +1,108 @@
+// What goes into the consensus core and what comes out. Types only: the core is a function of these.
+// Section numbers are of Ongaro's dissertation, "Consensus: Bridging Theory and Practice".
+
+import type { LogIndex, ReplicaId, Term } from '../brands.ts';
+
+/** `noop` opens a leader's term (§6.4); `command` is opaque to the core; `membership` is reserved for changes of the group. */
+export type EntryKind = 'noop' | 'command' | 'membership';
+export type Entry = {
+  readonly index: LogIndex;
+  readonly term: Term;
+  readonly kind: EntryKind;
+  readonly data: Uint8Array;
+};
+
+/** What must be on disk before a replica answers anything that depends on it (§3.8). */
+export type HardState = { readonly term: Term; readonly votedFor: ReplicaId | null; readonly commit: LogIndex };
+
+type Envelope = { readonly from: ReplicaId; readonly to: ReplicaId; readonly term: Term };
+
+/** `term` is the sender's, save in `preVote`, which carries the term that the candidate would open. */
+export type Message = Envelope &
+  (
+    | {
+        readonly kind: 'preVote';
+        readonly lastLogIndex: LogIndex;
+        readonly lastLogTerm: Term;
+        readonly urgent: boolean;
+      }
+    | { readonly kind: 'preVoteReply'; readonly granted: boolean }
+    | { readonly kind: 'vote'; readonly lastLogIndex: LogIndex; readonly lastLogTerm: Term; readonly urgent: boolean }
+    | { readonly kind: 'voteReply'; readonly granted: boolean }
+    | {
+        readonly kind: 'append';
+        readonly previousIndex: LogIndex;
+        readonly previousTerm: Term;
+        readonly entries: readonly Entry[];
+        readonly commit: LogIndex;
+        /** The leader's newest confirmation round (§6.4); echoed by the reply. */
+        readonly round: number;
+      }
+    | { readonly kind: 'appendReply'; readonly round: number; readonly accepted: true; readonly matchIndex: LogIndex }
+    | {
+        readonly kind: 'appendReply';
+        readonly round: number;
+        readonly accepted: false;
+        /** The append's previousIndex, which did not fit. */
+        readonly rejectedIndex: LogIndex;
+        /** Where the follower's log could fit: the highest index whose term is at most the append's previousTerm, and that term. */
+        readonly hintIndex: LogIndex;
+        readonly hintTerm: Term;
+      }
+    | { readonly kind: 'heartbeat'; readonly commit: LogIndex; readonly round: number }
+    | { readonly kind: 'heartbeatReply'; readonly round: number }
+    /** Leadership transfer: campaign now (§3.10). */
+    | { readonly kind: 'timeoutNow' }
+    /** A follower asks for the index at which a linearizable read may be served (§6.4). */
+    | { readonly kind: 'readIndex'; readonly context: number }
+    | { readonly kind: 'readIndexReply'; readonly context: number; readonly index: LogIndex | null }
+    /** The leader has nothing to do: stop the clock until the next input. */
+    | { readonly kind: 'rest'; readonly commit: LogIndex }
+  );
+
+export type Role = 'follower' | 'preCandidate' | 'candidate' | 'leader';
+
+/**
+ * What the host must do, in this order:
+ *
+ * 1. send `early`: a leader's appends and heartbeats, which may leave before the leader's own write;
+ * 2. in one transaction: persist `hardState`, then `entries` (the log from entries[0].index on is replaced), then apply
+ *    `committed` in order;
+ * 3. send `messages`, behind that write: they promise what was just persisted;
+ * 4. answer `reads` whose index is applied, refuse `refusedReads`;
+ * 5. call `persisted()`, and take effects again until they are empty.
+ */
+export type Effects = {
+  readonly early: readonly Message[];
+  readonly hardState: HardState | null;
+  readonly entries: readonly Entry[];
+  readonly committed: readonly Entry[];
+  readonly messages: readonly Message[];
+  readonly reads: readonly { readonly context: number; readonly index: LogIndex }[];
+  readonly refusedReads: readonly number[];
+};
+
+/** The log on disk, read synchronously. The core asks it only for what it no longer holds in memory. */
+export interface LogReader {
+  /** The entry before the first one that is kept: 0, or where the log was truncated. */
+  base(): { readonly index: LogIndex; readonly term: Term };
+  lastIndex(): LogIndex;
+  /** Of an index from base to last. */
+  term(index: LogIndex): Term;
+  /** Entries from `first` on, in order, at least one, no more than `bytesMax` of data unless the first alone is larger. */
+  entries(first: LogIndex, last: LogIndex, bytesMax: number): Entry[];
+}
+
+export type RaftOptions = {
+  readonly id: ReplicaId;
+  readonly voters: readonly ReplicaId[];
+  readonly hardState: HardState;
+  readonly log: LogReader;
+  /** How far the state machine is: entries up to here are not handed out as committed again. */
+  readonly applied: LogIndex;
+  /** A seeded generator, uniform in [0, 1): the core's only randomness. */
+  readonly random: () => number;
+  /** A follower campaigns after this many ticks without a leader, and up to twice as many (§3.4). */
+  readonly electionTimeoutTicks: number;
+  readonly heartbeatTicks: number;
+};

@@ -1,0 +1,21 @@
+// The narrow port over SQLite on which the state machine and the log run. Two adapters: a Durable Object's storage
+// (`replica/object-sql.ts`) and Node's SQLite (`test/support/node-sql.ts`, for tests and the simulator).
+// Integers beyond 2^53 cannot pass (the platform hands integers out as JS numbers).
+
+export type SqlValue = string | number | Uint8Array | null;
+export type SqlRow = readonly SqlValue[];
+
+export interface SqlPort {
+  /** Runs one statement for its effect. */
+  run(statement: string, ...bindings: readonly SqlValue[]): void;
+  /** The rows of one statement, each an array in the order of its columns. BLOBs come as Uint8Array. */
+  all(statement: string, ...bindings: readonly SqlValue[]): SqlRow[];
+  /** The rows one by one, so that a long result is never in memory as a whole. Stop by leaving the loop. */
+  iterate(statement: string, ...bindings: readonly SqlValue[]): IterableIterator<SqlRow>;
+  /** Bytes of the database. */
+  databaseBytes(): number;
+  /** Runs `body`; rolls back what it wrote and throws again if it throws. Nests. The body cannot be async. */
+  transaction<Result>(body: () => NotPromise<Result>): Result;
+}
+
+export type NotPromise<Value> = Value extends PromiseLike<unknown> ? never : Value;
