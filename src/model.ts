@@ -152,6 +152,10 @@ export type StoreFailure =
   | { readonly kind: 'futureRevision'; readonly revision: number }
   | { readonly kind: 'answerTooLarge' }
   | { readonly kind: 'noSpace' }
+  /** As many keys of the tenant may be used as there can be (`limits.accessKeysMax`). */
+  | { readonly kind: 'tooManyAccessKeys' }
+  /** The id was given to another key before. */
+  | { readonly kind: 'accessKeyExists' }
   /** The caller's key is unknown, revoked or past its expiry. */
   | { readonly kind: 'unauthenticated'; readonly reason: 'unknown' | 'revoked' | 'expired' }
   /** The caller's key may not do this. `need` names the missing right. */
