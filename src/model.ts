@@ -153,7 +153,7 @@ export type StoreFailure =
   | { readonly kind: 'answerTooLarge' }
   | { readonly kind: 'noSpace' }
   /** As many keys of the tenant may be used as there can be (`limits.accessKeysMax`). */
-  | { readonly kind: 'tooManyAccessKeys' }
+  | { readonly kind: 'tooManyAccessKeys'; readonly max: number }
   /** The id was given to another key before. */
   | { readonly kind: 'accessKeyExists' }
   /** The caller's key is unknown, revoked or past its expiry. */
