@@ -1,15 +1,32 @@
+import { cloudflareTest, readD1Migrations } from '@cloudflare/vitest-plugin';
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
     projects: [
       {
-        // Pure code, on Node: fast, no platform.
+        // Pure code, and programs started as a user starts them: on Node.
         test: {
           name: 'node',
-          include: ['test/{raft,mvcc,api,watch,sim,server,project,conformance}/**/*.test.ts'],
-          testTimeout: 60_000,
+          include: ['test/{raft,mvcc,api,watch,sim,server,project,conformance,demo}/**/*.test.ts'],
+          testTimeout: 120_000,
         },
+      },
+      {
+        // What only the platform can show: in workerd.
+        plugins: [
+          cloudflareTest({
+            wrangler: { configPath: './wrangler.toml' },
+            miniflare: {
+              bindings: {
+                OPERATOR_TOKEN: 'operator-token-of-the-tests',
+                SERVICE_SECRET: 'service-secret-of-the-tests',
+                DIRECTORY_MIGRATIONS: await readD1Migrations('migrations'),
+              },
+            },
+          }),
+        ],
+        test: { name: 'worker', include: ['test/worker/**/*.test.ts'], testTimeout: 60_000 },
       },
     ],
   },

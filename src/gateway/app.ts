@@ -1,0 +1,58 @@
+// The gateway: a stateless Worker in front of every store. This file only composes; what a route does stands beside it.
+
+import { Hono } from 'hono';
+import { failureResponse, type Failure } from '../api/errors.ts';
+import { openapiDocument } from '../api/openapi.ts';
+import { Directory } from '../tenants/directory.ts';
+import { KeyRing } from '../tenants/key-text.ts';
+import { preflight, withCors } from './cross-origin.ts';
+import type { Env } from './env.ts';
+import { GroupRouter } from './group-router.ts';
+import { Provisioning } from './provisioning.ts';
+import { StoreCalls } from './store-calls.ts';
+import { tenantRoutes } from './tenant-routes.ts';
+
+/** What an isolate keeps between requests: caches only. */
+export type Service = {
+  readonly env: Env;
+  readonly keys: KeyRing;
+  readonly groups: GroupRouter;
+  readonly provisioning: Provisioning;
+};
+
+export function createApp(env: Env): Hono {
+  const keys = new KeyRing(env.SERVICE_SECRET ?? '');
+  const groups = new GroupRouter(env.REPLICA);
+  const provisioning = new Provisioning(new Directory(env.DIRECTORY), groups, keys);
+  const stores = new StoreCalls(keys, groups);
+  const app = new Hono();
+
+  // A store's own calls, first: they are the hot path.
+  const store = (context: { req: { raw: Request } }) => stores.serve(context.req.raw);
+  for (const path of ['/v3/*', '/v3beta/*', '/v1/kv/*', '/v1/kv', '/v1/txn', '/v1/watch', '/v1/status']) {
+    app.all(path, store);
+  }
+
+  app.route('/v1/tenants', tenantRoutes({ env, keys, groups, provisioning }));
+  app.get('/healthz', (context) => context.text('ok\n'));
+  app.get('/openapi.json', (context) => context.json(openapiDocument));
+  app.get('/', (context) => context.json({ name: 'quorate', api: '/openapi.json', health: '/healthz' }));
+
+  app.notFound((context) => refused(context.req.path, { kind: 'notFound' }));
+  app.onError((error, context) => {
+    console.error(error);
+    return refused(context.req.path, { kind: 'internal' });
+  });
+  return app;
+}
+
+/** The whole of a request: the routes, and around them what browsers ask of every answer. */
+export async function handle(app: Hono, request: Request): Promise<Response> {
+  if (request.method === 'OPTIONS') return preflight(request);
+  const response = await app.fetch(request);
+  return request.headers.has('Origin') ? withCors(response) : response;
+}
+
+function refused(path: string, failure: Failure): Response {
+  return failureResponse(path.startsWith('/v3') ? 'v3' : 'v1', failure);
+}

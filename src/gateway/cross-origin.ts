@@ -1,0 +1,29 @@
+// Cross-origin calls (Fetch standard, "CORS protocol"): any origin may call with a key, none with cookies.
+
+const methods = 'GET, PUT, POST, PATCH, DELETE, OPTIONS';
+const requestHeaders =
+  'Authorization, Quorate-Key, Content-Type, If-Match, If-None-Match, Idempotency-Key, Last-Event-ID, Accept, Grpc-Timeout, Grpc-Metadata-Token';
+const responseHeaders =
+  'ETag, Quorate-Revision, Quorate-Create-Revision, Quorate-Version, Quorate-Lease, Retry-After, WWW-Authenticate, Location';
+const maxAgeSeconds = 86_400;
+
+export function preflight(request: Request): Response {
+  return new Response(null, {
+    status: 204,
+    headers: {
+      'access-control-allow-origin': '*',
+      'access-control-allow-methods': methods,
+      'access-control-allow-headers': request.headers.get('Access-Control-Request-Headers') ?? requestHeaders,
+      'access-control-max-age': String(maxAgeSeconds),
+    },
+  });
+}
+
+/** An upgrade is left as it is: a WebSocket is not held to CORS, and its response must not be copied. */
+export function withCors(response: Response): Response {
+  if (response.status === 101) return response;
+  const copy = new Response(response.body, response);
+  copy.headers.set('access-control-allow-origin', '*');
+  copy.headers.set('access-control-expose-headers', responseHeaders);
+  return copy;
+}

@@ -1,0 +1,108 @@
+// Finds the replica that can answer: the leader this isolate last saw, then whoever the replicas name, then the next one.
+// A write may be sent more than once over a change of leader; its id makes the group apply it once.
+
+import type { Attempt } from '../api/routing.ts';
+import type { ReplicaNamespace, ReplicaStub } from './env.ts';
+import { leadersCachedMax, replicasMax, requestTimeoutMs } from '../limits.ts';
+
+export type Routed<Value> =
+  | { readonly kind: 'done'; readonly value: Value }
+  | { readonly kind: 'absent' }
+  | { readonly kind: 'unavailable'; readonly detail: string };
+
+type KnownGroup = { leader: number; members: readonly number[] };
+
+export class GroupRouter {
+  readonly #namespace: ReplicaNamespace;
+  readonly #groups = new Map<string, KnownGroup>();
+  readonly #stubs = new Map<string, ReplicaStub>();
+
+  constructor(namespace: ReplicaNamespace) {
+    this.#namespace = namespace;
+  }
+
+  /** The runtime must not retry: this loop does, and knows which replica is next. */
+  stub(tenant: string, replica: number, locationHint?: DurableObjectLocationHint): ReplicaStub {
+    const name = `${tenant}/${replica}`;
+    const known = this.#stubs.get(name);
+    if (known !== undefined) return known;
+    const options = { retry: { maxRetries: 0 } };
+    const id = this.#namespace.idFromName(name);
+    const stub = this.#namespace.get(id, locationHint === undefined ? options : { ...options, locationHint });
+    if (this.#stubs.size >= leadersCachedMax * replicasMax) this.#stubs.clear();
+    this.#stubs.set(name, stub);
+    return stub;
+  }
+
+  forget(tenant: string): void {
+    this.#groups.delete(tenant);
+    for (let replica = 1; replica <= replicasMax; replica++) this.#stubs.delete(`${tenant}/${replica}`);
+  }
+
+  /**
+   * Asks replicas until one answers. `ask` gets the leader that did not answer (0: none), for the replica to stand for
+   * election at once. Gives up after `requestTimeoutMs`.
+   */
+  async route<Value>(
+    tenant: string,
+    ask: (stub: ReplicaStub, failedLeader: number) => Promise<Attempt<Value>>,
+  ): Promise<Routed<Value>> {
+    const deadlineMs = Date.now() + requestTimeoutMs;
+    const group = this.#groups.get(tenant) ?? { leader: 1, members: [] };
+    let replica = group.leader;
+    let failedLeader = 0;
+    const absent = new Set<number>();
+    for (let attempt = 1; ; attempt++) {
+      const attempted = await this.#attempt(tenant, replica, failedLeader, ask);
+      switch (attempted.kind) {
+        case 'done':
+          if (group.leader !== replica) this.#remember(tenant, { leader: replica, members: group.members });
+          return attempted;
+        case 'failed':
+          failedLeader = replica;
+          replica = next(group, replica);
+          break;
+        case 'absent':
+          absent.add(replica);
+          if (absent.size >= 3 && group.members.length === 0) return { kind: 'absent' };
+          replica = next(group, replica);
+          break;
+        case 'redirect':
+          if (attempted.members.length > 0) group.members = attempted.members;
+          replica = attempted.leader === 0 || attempted.leader === replica ? next(group, replica) : attempted.leader;
+          break;
+      }
+      if (Date.now() >= deadlineMs) {
+        return { kind: 'unavailable', detail: `no replica of the store could answer within ${requestTimeoutMs} ms` };
+      }
+      // The first steps go from replica to replica at once; a group that stays without a leader is not hammered.
+      if (attempt > 3) await scheduler.wait(Math.min(20 * 2 ** (attempt - 4), 250));
+    }
+  }
+
+  async #attempt<Value>(
+    tenant: string,
+    replica: number,
+    failedLeader: number,
+    ask: (stub: ReplicaStub, failedLeader: number) => Promise<Attempt<Value>>,
+  ): Promise<Attempt<Value> | { readonly kind: 'failed' }> {
+    try {
+      return await ask(this.stub(tenant, replica), failedLeader);
+    } catch {
+      // A stub that threw is broken; the next call takes a new one.
+      this.#stubs.delete(`${tenant}/${replica}`);
+      return { kind: 'failed' };
+    }
+  }
+
+  #remember(tenant: string, group: KnownGroup): void {
+    if (this.#groups.size >= leadersCachedMax) this.#groups.clear();
+    this.#groups.set(tenant, group);
+  }
+}
+
+/** The replica to ask after `replica`: of the known members, else of the first three, which every new group but one has. */
+function next(group: KnownGroup, replica: number): number {
+  const members = group.members.length > 0 ? group.members : [1, 2, 3];
+  return members[(members.indexOf(replica) + 1) % members.length] ?? 1;
+}

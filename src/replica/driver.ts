@@ -1,0 +1,373 @@
+// The driver: it joins the consensus core, the log and the store of one replica, and runs what the core asks for in one
+// order, written here once and run by the object and by the simulator alike. It does no I/O of its own: SQL goes through
+// the port, messages and answers through `DriverPort`.
+//
+// The order of a turn:
+//   1. send    a leader's appends and heartbeats, which may leave before its own write (Ongaro's dissertation, §10.2.1)
+//   2. write   in one transaction: hard state, log entries, and the committed commands applied to the store
+//   3. send    all other messages; they promise what was written, and the host holds them until the write is durable
+//   4. answer  writes that were applied and reads that may be served; the host holds answers back in the same way
+// and again from 1 until the core asks for nothing more.
+
+import { assert, unreachable } from '../assert.ts';
+import { UnknownFormatError } from '../binary.ts';
+import type { LogIndex, ReplicaId, Revision, Term } from '../brands.ts';
+import {
+  logEntryBytesMax,
+  proposalsInFlightMax,
+  proposalSpacingMs,
+  readsPendingMax,
+  restAfterQuietTicks,
+  writesQueuedBytesMax,
+  writesQueuedMax,
+} from '../limits.ts';
+import type { Caller, Command, Operation, Outcome, RevisionEvents } from '../model.ts';
+import { commandBytes, decodeCommands, encodeCommands } from '../mvcc/command-codec.ts';
+import { Store } from '../mvcc/store.ts';
+import { Raft } from '../raft/raft.ts';
+import type { Effects, Entry, Message } from '../raft/types.ts';
+import type { SqlPort } from '../sql-port.ts';
+import { LogTable } from './log-table.ts';
+
+export type WriteRequest = { readonly writeId: string; readonly caller: Caller; readonly operation: Operation };
+
+export type WriteResult =
+  | { readonly kind: 'applied'; readonly outcome: Outcome; readonly term: Term }
+  | { readonly kind: 'notLeader'; readonly leader: ReplicaId | null }
+  /** Leadership went before the write was known to be committed: it may be applied or not. Ask again with the same id. */
+  | { readonly kind: 'unknown' }
+  | { readonly kind: 'overloaded' }
+  | { readonly kind: 'halted'; readonly reason: string };
+
+export type ReadResult =
+  /** All that was acknowledged before the read began is applied here. */
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'refused'; readonly leader: ReplicaId | null }
+  | { readonly kind: 'overloaded' }
+  | { readonly kind: 'halted'; readonly reason: string };
+
+export type Step = 'sendEarly' | 'write' | 'written' | 'send' | 'answer';
+
+export interface DriverPort {
+  /** Hands messages to the network. What was written before the call must be durable before they leave. */
+  send(messages: readonly Message[]): void;
+  /** Revisions that were just applied, for the watchers here. */
+  published(events: readonly RevisionEvents[], revision: Revision): void;
+  /** Another replica leads now, or nobody is known to. */
+  leaderChanged(leader: ReplicaId | null): void;
+  /** The group has nothing to do: stop the clock until the next input. */
+  rest(): void;
+  nowMs(): number;
+  /** Comes before each step of a turn. A simulator may crash the replica here. */
+  before?(step: Step): void;
+}
+
+export type DriverOptions = {
+  readonly id: ReplicaId;
+  readonly voters: readonly ReplicaId[];
+  readonly sql: SqlPort;
+  readonly port: DriverPort;
+  readonly random: () => number;
+  readonly electionTimeoutTicks: number;
+  readonly heartbeatTicks: number;
+};
+
+type QueuedWrite = {
+  readonly request: WriteRequest;
+  readonly bytes: number;
+  readonly settle: (result: WriteResult) => void;
+};
+type Proposal = {
+  readonly index: LogIndex;
+  readonly term: Term;
+  readonly commands: readonly Command[];
+  readonly writes: readonly QueuedWrite[];
+};
+type PendingRead = { readonly settle: (result: ReadResult) => void; readonly index: LogIndex | null };
+type Answer = () => void;
+
+export class Driver {
+  readonly store: Store;
+  readonly #raft: Raft;
+  readonly #log: LogTable;
+  readonly #sql: SqlPort;
+  readonly #port: DriverPort;
+  #queued: QueuedWrite[] = [];
+  #queuedBytes = 0;
+  #proposals: Proposal[] = [];
+  #lastProposalMs = 0;
+  readonly #reads = new Map<number, PendingRead>();
+  #nextRead = 1;
+  #quietTicks = 0;
+  #halted: string | null = null;
+  #inTurn = false;
+  #leader: ReplicaId | null = null;
+
+  constructor(options: DriverOptions) {
+    this.#sql = options.sql;
+    this.#port = options.port;
+    this.#log = new LogTable(options.sql);
+    this.store = new Store(options.sql);
+    this.#raft = new Raft({
+      id: options.id,
+      voters: options.voters,
+      hardState: this.#log.hardState,
+      log: this.#log,
+      applied: this.store.appliedIndex,
+      random: options.random,
+      electionTimeoutTicks: options.electionTimeoutTicks,
+      heartbeatTicks: options.heartbeatTicks,
+    });
+  }
+
+  get raft(): Pick<Raft, 'id' | 'role' | 'leader' | 'term' | 'commit' | 'lastIndex'> {
+    return this.#raft;
+  }
+
+  get halted(): string | null {
+    return this.#halted;
+  }
+
+  /** Queues a write. Writes that come while others are under way share the next log entry (group commit). */
+  write(request: WriteRequest, settle: (result: WriteResult) => void): void {
+    if (this.#halted !== null) return settle({ kind: 'halted', reason: this.#halted });
+    if (this.#raft.role !== 'leader') return settle({ kind: 'notLeader', leader: this.#raft.leader });
+    const bytes = commandBytes({ ...request, atMs: 0 });
+    assert(bytes <= logEntryBytesMax, `a command of ${bytes} bytes does not fit a log entry`);
+    if (this.#queued.length >= writesQueuedMax || this.#queuedBytes + bytes > writesQueuedBytesMax) {
+      return settle({ kind: 'overloaded' });
+    }
+    this.#queued.push({ request, bytes, settle });
+    this.#queuedBytes += bytes;
+    this.#quietTicks = 0;
+    if (this.#mayPropose()) this.#turn();
+  }
+
+  /** Settles once all that was acknowledged before this call is applied here. */
+  read(settle: (result: ReadResult) => void): void {
+    if (this.#halted !== null) return settle({ kind: 'halted', reason: this.#halted });
+    if (this.#reads.size >= readsPendingMax) return settle({ kind: 'overloaded' });
+    const context = this.#nextRead++;
+    this.#reads.set(context, { settle, index: null });
+    this.#quietTicks = 0;
+    this.#raft.requestRead(context);
+    this.#turn();
+  }
+
+  receive(messages: readonly Message[]): void {
+    if (this.#halted !== null) return;
+    for (const message of messages) {
+      if (message.kind === 'append' && message.entries.length > 0) this.#quietTicks = 0;
+      this.#raft.receive(message);
+    }
+    this.#turn();
+    if (messages.some((message) => message.kind === 'rest') && this.#raft.resting) this.#port.rest();
+  }
+
+  tick(): void {
+    if (this.#halted !== null) return;
+    this.#raft.tick();
+    this.#quietTicks++;
+    if (this.#quietTicks >= restAfterQuietTicks && this.#raft.mayRest) {
+      this.#raft.rest();
+      this.#turn();
+      this.#port.rest();
+      return;
+    }
+    this.#turn();
+  }
+
+  /** A caller waits and the leader, if one is known, does not answer: stand for election now. */
+  campaign(): void {
+    if (this.#halted !== null) return;
+    this.#quietTicks = 0;
+    this.#raft.campaign();
+    this.#turn();
+  }
+
+  transferLeadership(to: ReplicaId): void {
+    this.#raft.transferLeadership(to);
+    this.#turn();
+  }
+
+  // One turn
+
+  #turn(): void {
+    assert(!this.#inTurn, 'a turn began inside another');
+    this.#inTurn = true;
+    const answers: Answer[] = [];
+    try {
+      this.#propose();
+      while (this.#halted === null && this.#raft.hasEffects) {
+        const effects = this.#raft.takeEffects();
+        this.#runEffects(effects, answers);
+        this.#raft.persisted();
+        this.#propose();
+      }
+      this.#giveUpLostWrites(answers);
+    } finally {
+      this.#inTurn = false;
+    }
+    this.#port.before?.('answer');
+    for (const answer of answers) answer();
+    if (this.#leader === this.#raft.leader) return;
+    this.#leader = this.#raft.leader;
+    this.#port.leaderChanged(this.#leader);
+  }
+
+  #runEffects(effects: Effects, answers: Answer[]): void {
+    if (effects.early.length > 0) {
+      this.#port.before?.('sendEarly');
+      this.#port.send(effects.early);
+    }
+    this.#port.before?.('write');
+    const events = this.#write(effects, answers);
+    this.#port.before?.('written');
+    if (effects.messages.length > 0) {
+      this.#port.before?.('send');
+      this.#port.send(effects.messages);
+    }
+    if (events.length > 0) this.#port.published(events, this.store.revision);
+    this.#answerReads(effects, answers);
+  }
+
+  #write(effects: Effects, answers: Answer[]): readonly RevisionEvents[] {
+    const { hardState, entries, committed, messages } = effects;
+    if (hardState === null && entries.length === 0 && committed.length === 0) {
+      if (messages.length > 0) this.#log.touch();
+      return [];
+    }
+    return this.#sql.transaction(() => {
+      if (hardState !== null) this.#log.writeHardState(hardState);
+      this.#log.write(entries);
+      const events: RevisionEvents[] = [];
+      for (const entry of committed) {
+        if (!this.#apply(entry, events, answers)) break;
+      }
+      return events;
+    });
+  }
+
+  /** False: the entry cannot be applied by this code, and the replica has halted before it. */
+  #apply(entry: Entry, events: RevisionEvents[], answers: Answer[]): boolean {
+    switch (entry.kind) {
+      case 'noop':
+      case 'membership':
+        this.store.skip(entry.index);
+        return true;
+      case 'command': {
+        const proposal = this.#takeProposal(entry);
+        const commands = proposal?.commands ?? this.#decode(entry);
+        if (commands === null) return false;
+        const applied = this.store.apply(entry.index, commands);
+        for (const revision of applied.events) events.push(revision);
+        if (proposal !== null) answers.push(() => settleApplied(proposal, applied.outcomes));
+        return true;
+      }
+      default:
+        return unreachable(entry.kind);
+    }
+  }
+
+  #decode(entry: Entry): readonly Command[] | null {
+    try {
+      return decodeCommands(entry.data);
+    } catch (error) {
+      if (!(error instanceof UnknownFormatError)) throw error;
+      this.#halted = `log entry ${entry.index} cannot be applied by this version: ${error.message}`;
+      return null;
+    }
+  }
+
+  #answerReads(effects: Effects, answers: Answer[]): void {
+    for (const context of effects.refusedReads) {
+      const read = this.#reads.get(context);
+      this.#reads.delete(context);
+      if (read !== undefined) answers.push(() => read.settle({ kind: 'refused', leader: this.#raft.leader }));
+    }
+    for (const { context, index } of effects.reads) {
+      const read = this.#reads.get(context);
+      if (read !== undefined) this.#reads.set(context, { settle: read.settle, index });
+    }
+    if (effects.reads.length === 0 && effects.committed.length === 0) return;
+    for (const [context, read] of this.#reads) {
+      if (read.index === null || read.index > this.store.appliedIndex) continue;
+      this.#reads.delete(context);
+      answers.push(() => read.settle({ kind: 'ready' }));
+    }
+  }
+
+  // Proposals
+
+  /** With a proposal under way, later writes wait for its commit, or for the next one to come after a short while. */
+  #mayPropose(): boolean {
+    if (this.#queued.length === 0 || this.#raft.role !== 'leader') return false;
+    if (this.#proposals.length === 0) return true;
+    if (this.#proposals.length >= proposalsInFlightMax) return false;
+    return this.#port.nowMs() - this.#lastProposalMs >= proposalSpacingMs;
+  }
+
+  #propose(): void {
+    while (this.#mayPropose()) {
+      const writes = this.#takeBatch();
+      const atMs = this.#port.nowMs();
+      const commands = writes.map((write): Command => ({ ...write.request, atMs }));
+      const proposed = this.#raft.propose(encodeCommands(commands));
+      if (proposed === null) {
+        // Leadership is being handed over: the callers find the new leader.
+        for (const write of writes) write.settle({ kind: 'notLeader', leader: null });
+        continue;
+      }
+      this.#proposals.push({ ...proposed, commands, writes });
+      this.#lastProposalMs = atMs;
+    }
+  }
+
+  #takeBatch(): readonly QueuedWrite[] {
+    let count = 0;
+    let bytes = 0;
+    for (const write of this.#queued) {
+      if (count > 0 && bytes + write.bytes > logEntryBytesMax) break;
+      bytes += write.bytes;
+      count++;
+    }
+    this.#queuedBytes -= bytes;
+    if (count === this.#queued.length) {
+      const all = this.#queued;
+      this.#queued = [];
+      return all;
+    }
+    return this.#queued.splice(0, count);
+  }
+
+  #takeProposal(entry: Entry): Proposal | null {
+    const first = this.#proposals[0];
+    if (first === undefined || first.index !== entry.index) return null;
+    // Another leader's entry at this index: this replica's own was never committed, and #giveUpLostWrites answers it.
+    if (first.term !== entry.term) return null;
+    this.#proposals.shift();
+    return first;
+  }
+
+  #giveUpLostWrites(answers: Answer[]): void {
+    if (this.#raft.role === 'leader' && this.#halted === null) return;
+    if (this.#proposals.length === 0 && this.#queued.length === 0) return;
+    const unknown = this.#proposals.flatMap((proposal) => proposal.writes);
+    const refused = this.#queued;
+    this.#proposals = [];
+    this.#queued = [];
+    this.#queuedBytes = 0;
+    answers.push(() => {
+      for (const write of unknown) write.settle({ kind: 'unknown' });
+      for (const write of refused) write.settle({ kind: 'notLeader', leader: this.#raft.leader });
+    });
+  }
+}
+
+function settleApplied(proposal: Proposal, outcomes: readonly Outcome[]): void {
+  for (const [place, write] of proposal.writes.entries()) {
+    const outcome = outcomes[place];
+    assert(outcome !== undefined, 'a command was applied without an outcome');
+    write.settle({ kind: 'applied', outcome, term: proposal.term });
+  }
+}

@@ -1,0 +1,166 @@
+// What replicas send each other: a version, the group's name, and the messages of one turn, all from one replica to one
+// other. An envelope of a version that this code does not know is refused, never guessed at.
+
+import { unreachable } from '../assert.ts';
+import { BinaryReader, BinaryWriter, UnknownFormatError } from '../binary.ts';
+import { logIndex, replicaId, term } from '../brands.ts';
+import type { Entry, EntryKind, Message } from '../raft/types.ts';
+
+export type Envelope = { readonly group: string; readonly messages: readonly Message[] };
+
+/** Raised with every change of the layout below; decoding keeps reading the one before. */
+export const envelopeVersion = 1;
+
+// The place in these lists is the number on the wire: only ever add at the end.
+const messageKinds = [
+  'preVote',
+  'preVoteReply',
+  'vote',
+  'voteReply',
+  'append',
+  'appendReply',
+  'heartbeat',
+  'heartbeatReply',
+  'timeoutNow',
+  'readIndex',
+  'readIndexReply',
+  'rest',
+] as const satisfies readonly Message['kind'][];
+const entryKinds: readonly EntryKind[] = ['noop', 'command', 'membership'];
+
+export function encodeEnvelope(envelope: Envelope): Uint8Array {
+  const writer = new BinaryWriter();
+  writer.byte(envelopeVersion);
+  writer.text(envelope.group);
+  writer.varint(envelope.messages.length);
+  for (const message of envelope.messages) writeMessage(writer, message);
+  return writer.finish();
+}
+
+/** Throws UnknownFormatError where the sender's version or a kind of message is newer, MalformedBytesError on other bytes. */
+export function decodeEnvelope(bytes: Uint8Array): Envelope {
+  const reader = new BinaryReader(bytes);
+  const version = reader.byte();
+  if (version !== envelopeVersion) {
+    throw new UnknownFormatError(`envelope version ${version}; this code reads ${envelopeVersion}`);
+  }
+  const group = reader.text();
+  const messages: Message[] = [];
+  for (let left = reader.varint(); left > 0; left--) messages.push(readMessage(reader));
+  return { group, messages };
+}
+
+function writeMessage(writer: BinaryWriter, message: Message): void {
+  writer.byte(messageKinds.indexOf(message.kind));
+  writer.varint(message.from);
+  writer.varint(message.to);
+  writer.varint(message.term);
+  switch (message.kind) {
+    case 'preVote':
+    case 'vote':
+      writer.varint(message.lastLogIndex);
+      writer.varint(message.lastLogTerm);
+      return writer.boolean(message.urgent);
+    case 'preVoteReply':
+    case 'voteReply':
+      return writer.boolean(message.granted);
+    case 'append':
+      writer.varint(message.previousIndex);
+      writer.varint(message.previousTerm);
+      writer.varint(message.commit);
+      writer.varint(message.round);
+      writer.varint(message.entries.length);
+      for (const entry of message.entries) writeEntry(writer, entry);
+      return;
+    case 'appendReply':
+      writer.varint(message.round);
+      writer.boolean(message.accepted);
+      if (message.accepted) return writer.varint(message.matchIndex);
+      writer.varint(message.rejectedIndex);
+      writer.varint(message.hintIndex);
+      return writer.varint(message.hintTerm);
+    case 'heartbeat':
+      writer.varint(message.commit);
+      return writer.varint(message.round);
+    case 'heartbeatReply':
+      return writer.varint(message.round);
+    case 'timeoutNow':
+      return;
+    case 'readIndex':
+      return writer.varint(message.context);
+    case 'readIndexReply':
+      writer.varint(message.context);
+      // 0: refused. An index that a read waits for is at least that of the leader's first entry.
+      return writer.varint(message.index ?? 0);
+    case 'rest':
+      return writer.varint(message.commit);
+    default:
+      return unreachable(message);
+  }
+}
+
+function readMessage(reader: BinaryReader): Message {
+  const kind = messageKinds[reader.byte()];
+  if (kind === undefined) throw new UnknownFormatError('a message of an unknown kind');
+  const head = { from: replicaId(reader.varint()), to: replicaId(reader.varint()), term: term(reader.varint()) };
+  switch (kind) {
+    case 'preVote':
+    case 'vote': {
+      const lastLogIndex = logIndex(reader.varint());
+      return { ...head, kind, lastLogIndex, lastLogTerm: term(reader.varint()), urgent: reader.boolean() };
+    }
+    case 'preVoteReply':
+    case 'voteReply':
+      return { ...head, kind, granted: reader.boolean() };
+    case 'append': {
+      const previousIndex = logIndex(reader.varint());
+      const previousTerm = term(reader.varint());
+      const commit = logIndex(reader.varint());
+      const round = reader.varint();
+      const entries: Entry[] = [];
+      for (let left = reader.varint(); left > 0; left--) entries.push(readEntry(reader));
+      return { ...head, kind, previousIndex, previousTerm, commit, round, entries };
+    }
+    case 'appendReply': {
+      const round = reader.varint();
+      if (reader.boolean()) return { ...head, kind, round, accepted: true, matchIndex: logIndex(reader.varint()) };
+      const rejectedIndex = logIndex(reader.varint());
+      const hintIndex = logIndex(reader.varint());
+      return { ...head, kind, round, accepted: false, rejectedIndex, hintIndex, hintTerm: term(reader.varint()) };
+    }
+    case 'heartbeat': {
+      const commit = logIndex(reader.varint());
+      return { ...head, kind, commit, round: reader.varint() };
+    }
+    case 'heartbeatReply':
+      return { ...head, kind, round: reader.varint() };
+    case 'timeoutNow':
+      return { ...head, kind };
+    case 'readIndex':
+      return { ...head, kind, context: reader.varint() };
+    case 'readIndexReply': {
+      const context = reader.varint();
+      const index = reader.varint();
+      return { ...head, kind, context, index: index === 0 ? null : logIndex(index) };
+    }
+    case 'rest':
+      return { ...head, kind, commit: logIndex(reader.varint()) };
+    default:
+      return unreachable(kind);
+  }
+}
+
+function writeEntry(writer: BinaryWriter, entry: Entry): void {
+  writer.varint(entry.index);
+  writer.varint(entry.term);
+  writer.byte(entryKinds.indexOf(entry.kind));
+  writer.bytes(entry.data);
+}
+
+function readEntry(reader: BinaryReader): Entry {
+  const index = logIndex(reader.varint());
+  const entryTerm = term(reader.varint());
+  const kind = entryKinds[reader.byte()];
+  if (kind === undefined) throw new UnknownFormatError('an entry of an unknown kind');
+  return { index, term: entryTerm, kind, data: reader.bytes() };
+}

@@ -1,0 +1,193 @@
+// A replica at work: one member of a tenant's group. It joins the driver to the platform: peers, clock, watchers, callers.
+// It exists once the object was provisioned; what it must know of itself is in the table `member`.
+
+import { assert } from '../assert.ts';
+import { type ReplicaId, replicaId, type Revision } from '../brands.ts';
+import { electionTimeoutTicks, heartbeatTicks, leaderWaitMs, tickMs } from '../limits.ts';
+import type { RevisionEvents } from '../model.ts';
+import type { Message } from '../raft/types.ts';
+import type { SqlPort } from '../sql-port.ts';
+import { Driver, type DriverPort, type ReadResult, type WriteRequest, type WriteResult } from './driver.ts';
+import { decodeEnvelope, encodeEnvelope } from './envelope.ts';
+import { Peers } from './peers.ts';
+
+export type MemberIdentity = {
+  readonly tenant: string;
+  readonly number: ReplicaId;
+  readonly members: readonly { readonly number: ReplicaId; readonly location: string }[];
+};
+
+const memberFormat = 1;
+
+/** null: the object was never provisioned, or was wiped. Writes nothing. */
+export function loadIdentity(sql: SqlPort): MemberIdentity | null {
+  const exists = sql.all("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'member'").length > 0;
+  const row = exists ? sql.all('SELECT format, tenant, number FROM member')[0] : undefined;
+  if (row === undefined) return null;
+  const [format, tenant, number] = row;
+  assert(Number(format) <= memberFormat, `the replica has format ${String(format)}; this code reads up to ${memberFormat}`);
+  const members = sql
+    .all('SELECT number, location FROM members ORDER BY number')
+    .map(([memberNumber, location]) => ({ number: replicaId(Number(memberNumber)), location: String(location) }));
+  return { tenant: String(tenant), number: replicaId(Number(number)), members };
+}
+
+export function saveIdentity(sql: SqlPort, identity: MemberIdentity): void {
+  sql.transaction(() => {
+    sql.run('CREATE TABLE member (format INTEGER NOT NULL, tenant TEXT NOT NULL, number INTEGER NOT NULL)');
+    sql.run('CREATE TABLE members (number INTEGER PRIMARY KEY, location TEXT NOT NULL)');
+    sql.run('INSERT INTO member VALUES (?, ?, ?)', memberFormat, identity.tenant, identity.number);
+    for (const member of identity.members) sql.run('INSERT INTO members VALUES (?, ?)', member.number, member.location);
+  });
+}
+
+export type MemberOptions = {
+  readonly identity: MemberIdentity;
+  readonly sql: SqlPort;
+  readonly stubOf: (peer: ReplicaId) => { fetch(input: string, init: RequestInit): Promise<Response> };
+  readonly published: (events: readonly RevisionEvents[], revision: Revision) => void;
+  readonly ticked: () => void;
+  /** Before the clock stops: from here on the object may be put to sleep. */
+  readonly resting: () => void;
+  /** An assertion failed: the object must reset. */
+  readonly broken: (error: unknown) => void;
+};
+
+export class Member implements DriverPort {
+  readonly identity: MemberIdentity;
+  readonly driver: Driver;
+  readonly #options: MemberOptions;
+  readonly #peers: Peers;
+  #clock: ReturnType<typeof setInterval> | null = null;
+  /** While messages of a peer are handled: what is said to that peer goes into the answer to its call. */
+  #answering: { readonly peer: ReplicaId; readonly replies: Message[] } | null = null;
+  readonly #waitingForLeader = new Set<() => void>();
+
+  constructor(options: MemberOptions) {
+    this.identity = options.identity;
+    this.#options = options;
+    this.#peers = new Peers({
+      group: options.identity.tenant,
+      stubOf: options.stubOf,
+      received: (messages) => this.#run(() => this.driver.receive(messages)),
+      nowMs: () => this.nowMs(),
+    });
+    this.driver = new Driver({
+      id: options.identity.number,
+      voters: options.identity.members.map((member) => member.number),
+      sql: options.sql,
+      port: this,
+      random: Math.random,
+      electionTimeoutTicks,
+      heartbeatTicks,
+    });
+  }
+
+  // What callers need
+
+  write(request: WriteRequest): Promise<WriteResult> {
+    return new Promise((resolve) => this.#run(() => this.driver.write(request, resolve)));
+  }
+
+  read(): Promise<ReadResult> {
+    return new Promise((resolve) => this.#run(() => this.driver.read(resolve)));
+  }
+
+  /** The leader as far as this replica knows, after it has stood for election where none is known or `failed` was it. */
+  async leader(failed: ReplicaId | null): Promise<ReplicaId | null> {
+    const known = this.driver.raft.leader;
+    if (known !== null && known !== failed) return known;
+    this.#run(() => this.driver.campaign());
+    const deadlineMs = this.nowMs() + leaderWaitMs;
+    while (this.nowMs() < deadlineMs) {
+      const leader = this.driver.raft.leader;
+      if (leader !== null && leader !== failed) return leader;
+      await new Promise<void>((resolve) => {
+        this.#waitingForLeader.add(resolve);
+      });
+    }
+    return null;
+  }
+
+  /** Messages of a peer, as its call carried them; the answer carries what is said back in the same turn. */
+  receive(bytes: Uint8Array): Uint8Array {
+    const { group, messages } = decodeEnvelope(bytes);
+    assert(group === this.identity.tenant, `a message for group ${group} came to ${this.identity.tenant}`);
+    const peer = messages[0]?.from;
+    if (peer === undefined) return encodeEnvelope({ group, messages: [] });
+    const replies: Message[] = [];
+    this.#answering = { peer, replies };
+    try {
+      this.#run(() => this.driver.receive(messages));
+    } finally {
+      this.#answering = null;
+    }
+    return encodeEnvelope({ group, messages: replies });
+  }
+
+  /** Ends all that would keep the object awake. */
+  stop(): void {
+    this.#stopClock();
+  }
+
+  // What the driver needs
+
+  send(messages: readonly Message[]): void {
+    const answering = this.#answering;
+    if (answering === null) return this.#peers.send(messages);
+    const others: Message[] = [];
+    for (const message of messages) {
+      if (message.to === answering.peer) answering.replies.push(message);
+      else others.push(message);
+    }
+    this.#peers.send(others);
+  }
+
+  published(events: readonly RevisionEvents[], revision: Revision): void {
+    this.#options.published(events, revision);
+  }
+
+  leaderChanged(): void {
+    for (const proceed of this.#waitingForLeader) proceed();
+    this.#waitingForLeader.clear();
+  }
+
+  rest(): void {
+    this.#options.resting();
+    this.#stopClock();
+  }
+
+  nowMs(): number {
+    return Date.now();
+  }
+
+  // The clock
+
+  #run(input: () => void): void {
+    try {
+      this.#startClock();
+      input();
+    } catch (error) {
+      this.#options.broken(error);
+      throw error;
+    }
+  }
+
+  #startClock(): void {
+    this.#clock ??= setInterval(() => {
+      this.#run(() => {
+        this.#peers.expire();
+        this.driver.tick();
+        this.#options.ticked();
+      });
+      // Those who wait for a leader look at the time, too.
+      this.leaderChanged();
+    }, tickMs);
+  }
+
+  #stopClock(): void {
+    if (this.#clock === null) return;
+    clearInterval(this.#clock);
+    this.#clock = null;
+  }
+}

@@ -1,0 +1,90 @@
+// Calls between the replicas of a group: one fetch carries the messages of a turn to one peer and brings its replies back.
+// The runtime does not retry these calls and each has a time-out of its own: Raft repeats what got lost, and knows better
+// what is still worth saying.
+
+import type { ReplicaId } from '../brands.ts';
+import { peerCallsInFlightMax, peerCallTimeoutMs } from '../limits.ts';
+import type { Message } from '../raft/types.ts';
+import { decodeEnvelope, encodeEnvelope } from './envelope.ts';
+
+export const peerPath = 'http://replica.internal/internal/raft';
+
+type Stub = { fetch(input: string, init: RequestInit): Promise<Response> };
+type Call = { readonly startedMs: number; readonly abort: AbortController };
+
+export type PeersOptions = {
+  readonly group: string;
+  readonly stubOf: (peer: ReplicaId) => Stub;
+  readonly received: (messages: readonly Message[]) => void;
+  readonly nowMs: () => number;
+};
+
+export class Peers {
+  readonly #options: PeersOptions;
+  readonly #stubs = new Map<ReplicaId, Stub>();
+  readonly #calls = new Map<ReplicaId, Set<Call>>();
+
+  constructor(options: PeersOptions) {
+    this.#options = options;
+  }
+
+  /** Starts the calls at once: what was written to storage before this moment is durable before they leave. */
+  send(messages: readonly Message[]): void {
+    const first = messages[0];
+    if (first === undefined) return;
+    if (messages.every((message) => message.to === first.to)) return this.#call(first.to, messages);
+    for (const [peer, toPeer] of Map.groupBy(messages, (message) => message.to)) this.#call(peer, toPeer);
+  }
+
+  /** Gives up calls that take too long. */
+  expire(): void {
+    const oldestMs = this.#options.nowMs() - peerCallTimeoutMs;
+    for (const calls of this.#calls.values()) {
+      for (const call of calls) {
+        if (call.startedMs < oldestMs) call.abort.abort();
+      }
+    }
+  }
+
+  get callsInFlight(): number {
+    let count = 0;
+    for (const calls of this.#calls.values()) count += calls.size;
+    return count;
+  }
+
+  #call(peer: ReplicaId, messages: readonly Message[]): void {
+    const calls = this.#calls.get(peer) ?? new Set();
+    this.#calls.set(peer, calls);
+    if (calls.size >= peerCallsInFlightMax) return;
+    const call: Call = { startedMs: this.#options.nowMs(), abort: new AbortController() };
+    calls.add(call);
+    this.#exchange(peer, messages, call.abort.signal).then(
+      (replies) => {
+        calls.delete(call);
+        if (replies.length > 0) this.#options.received(replies);
+      },
+      () => {
+        // Raft repeats what was lost. A stub that threw is broken; the next call takes a new one.
+        calls.delete(call);
+        this.#stubs.delete(peer);
+      },
+    );
+  }
+
+  async #exchange(peer: ReplicaId, messages: readonly Message[], signal: AbortSignal): Promise<readonly Message[]> {
+    const body = encodeEnvelope({ group: this.#options.group, messages });
+    const response = await this.#stub(peer).fetch(peerPath, { method: 'POST', body, signal });
+    const bytes = new Uint8Array(await response.arrayBuffer());
+    if (response.status !== 200) throw new Error(`peer ${peer} answered ${response.status}`);
+    return decodeEnvelope(bytes).messages;
+  }
+
+  #stub(peer: ReplicaId): Stub {
+    let stub = this.#stubs.get(peer);
+    if (stub === undefined) {
+      stub = this.#options.stubOf(peer);
+      this.#stubs.set(peer, stub);
+    }
+    return stub;
+  }
+}

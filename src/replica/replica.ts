@@ -1,0 +1,172 @@
+// The Durable Object: one replica of one tenant's group. This file joins the platform's events to the member that lives
+// here; an object that was never provisioned, or was wiped, has no member, answers that it is absent, and writes nothing.
+
+import { DurableObject } from 'cloudflare:workers';
+import { failureResponse } from '../api/errors.ts';
+import {
+  absentLeader,
+  type Attempt,
+  callerHeader,
+  failedLeaderHeader,
+  isStreamPath,
+  leaderHeader,
+  pathAndQuery,
+  redirectStatus,
+  writeIdHeader,
+} from '../api/routing.ts';
+import { AssertionError } from '../assert.ts';
+import { replicaId, type ReplicaId } from '../brands.ts';
+import { emptyBytes } from '../bytes.ts';
+import type { AccessKey, Caller, Operation, Outcome, StoreFailure } from '../model.ts';
+import { headerOf, serveCall } from './calls.ts';
+import { loadIdentity, Member, type MemberIdentity, saveIdentity } from './member.ts';
+import { ObjectSql } from './object-sql.ts';
+import { peerPath } from './peers.ts';
+import { WatchService } from './watch-service.ts';
+
+export type ReplicaEnv = { readonly REPLICA: DurableObjectNamespace<Replica> };
+
+export type Administration = {
+  readonly writeId: string;
+  readonly caller: Caller;
+  readonly operation: Operation;
+  readonly failedLeader: number;
+};
+
+type Living = { readonly member: Member; readonly watches: WatchService };
+
+export class Replica extends DurableObject<ReplicaEnv> {
+  readonly #sql: ObjectSql;
+  #living: Living | null;
+
+  constructor(context: DurableObjectState, env: ReplicaEnv) {
+    super(context, env);
+    this.#sql = new ObjectSql(context.storage);
+    const identity = loadIdentity(this.#sql);
+    this.#living = identity === null ? null : this.#bringToLife(identity);
+  }
+
+  override async fetch(request: Request): Promise<Response> {
+    const living = this.#living;
+    if (living === null) return absent();
+    if (request.url === peerPath) {
+      return new Response(living.member.receive(new Uint8Array(await request.arrayBuffer())));
+    }
+    const { path, query } = pathAndQuery(request.url);
+    const { headers, method } = request;
+    const buffered = request.body !== null && !isStreamPath(path);
+    const body = buffered ? new Uint8Array(await request.arrayBuffer()) : emptyBytes;
+    const caller: Caller = { kind: 'accessKey', id: headers.get(callerHeader) ?? '' };
+    return serveCall(living.member, { method, path, query, headers, body }, {
+      caller,
+      writeId: headers.get(writeIdHeader) ?? '',
+      failedLeader: numberOf(headers.get(failedLeaderHeader)),
+      openWatch: (call) => living.watches.open(call, request, caller),
+    });
+  }
+
+  override async webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> {
+    await this.#living?.watches.webSocketMessage(socket, message);
+  }
+
+  override webSocketClose(socket: WebSocket): void {
+    this.#living?.watches.webSocketClose(socket);
+  }
+
+  override webSocketError(socket: WebSocket): void {
+    this.#living?.watches.webSocketClose(socket);
+  }
+
+  // Calls of the gateway
+
+  /** Makes this object a replica. Doing it again is fine. */
+  provision(identity: { tenant: string; number: number; members: readonly { number: number; location: string }[] }): void {
+    if (this.#living !== null) return;
+    const own: MemberIdentity = {
+      tenant: identity.tenant,
+      number: replicaId(identity.number),
+      members: identity.members.map(({ number, location }) => ({ number: replicaId(number), location })),
+    };
+    saveIdentity(this.#sql, own);
+    this.#living = this.#bringToLife(own);
+  }
+
+  /** Leaves nothing behind: watches end, storage is emptied. Doing it again is fine. */
+  async wipe(): Promise<void> {
+    const living = this.#living;
+    this.#living = null;
+    living?.member.stop();
+    living?.watches.end('the tenant was deleted');
+    await this.ctx.storage.deleteAlarm();
+    await this.ctx.storage.deleteAll();
+  }
+
+  async administer(request: Administration): Promise<Attempt<Outcome>> {
+    const member = this.#living?.member;
+    if (member === undefined) return { kind: 'absent' };
+    const leader = await member.leader(request.failedLeader === 0 ? null : replicaId(request.failedLeader));
+    if (leader !== member.identity.number) return redirect(member, leader);
+    const { writeId, caller, operation } = request;
+    const result = await member.write({ writeId, caller, operation });
+    if (result.kind === 'applied') return { kind: 'done', value: result.outcome };
+    return redirect(member, result.kind === 'notLeader' ? result.leader : null);
+  }
+
+  /** The tenant's keys, for whoever may administer them. */
+  async accessKeys(request: {
+    caller: Caller;
+    failedLeader: number;
+  }): Promise<Attempt<{ kind: 'keys'; keys: readonly AccessKey[] } | { kind: 'failed'; failure: StoreFailure }>> {
+    const member = this.#living?.member;
+    if (member === undefined) return { kind: 'absent' };
+    const leader = await member.leader(request.failedLeader === 0 ? null : replicaId(request.failedLeader));
+    if (leader === null) return redirect(member, null);
+    const read = await member.read();
+    if (read.kind !== 'ready') return redirect(member, null);
+    const { store } = member.driver;
+    const failure = store.authorize(request.caller, { kind: 'admin' }, member.nowMs());
+    const value = failure === null ? { kind: 'keys' as const, keys: store.accessKeys() } : { kind: 'failed' as const, failure };
+    return { kind: 'done', value };
+  }
+
+  #bringToLife(identity: MemberIdentity): Living {
+    const stubOf = (peer: ReplicaId) => {
+      const id = this.env.REPLICA.idFromName(`${identity.tenant}/${peer}`);
+      return this.env.REPLICA.get(id, { retry: { maxRetries: 0 } });
+    };
+    const living: Living = {
+      member: new Member({
+        identity,
+        sql: this.#sql,
+        stubOf,
+        published: (events, revision) => living.watches.published(events, revision),
+        ticked: () => living.watches.tick(Date.now()),
+        resting: () => living.watches.flush(),
+        broken: (error) => this.#reset(error),
+      }),
+      watches: new WatchService({}),
+    };
+    return living;
+  }
+
+  /** An assertion failed: what is in memory cannot be trusted any more. Storage can: the object starts again from it. */
+  #reset(error: unknown): void {
+    console.error(error);
+    this.ctx.abort(error instanceof AssertionError ? error.message : 'the replica failed');
+  }
+}
+
+function absent(): Response {
+  return new Response(null, { status: redirectStatus, headers: { [leaderHeader]: absentLeader } });
+}
+
+function redirect(member: Member, leader: ReplicaId | null): Attempt<never> {
+  return { kind: 'redirect', leader: leader ?? 0, members: member.identity.members.map((each) => each.number) };
+}
+
+function numberOf(header: string | null): ReplicaId | null {
+  return header === null ? null : replicaId(Number(header));
+}
+
+void failureResponse;
+void headerOf;

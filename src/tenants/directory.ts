@@ -1,0 +1,111 @@
+// The directory of tenants in D1: names, states, placement, audit. When D1 is down nothing can be provisioned; every store
+// goes on, because no call on a store's data comes here.
+
+import type { LocationHint } from '../api/v1/tenants.ts';
+
+export type TenantState = 'provisioning' | 'ready' | 'deleting';
+export type PlacedReplica = { readonly number: number; readonly location: LocationHint };
+export type Tenant = {
+  readonly id: string;
+  readonly name: string;
+  readonly state: TenantState;
+  readonly createdAtMs: number;
+  readonly replicas: readonly PlacedReplica[];
+};
+export type Audit = {
+  readonly atMs: number;
+  readonly actor: string;
+  readonly action:
+    | 'tenant.create'
+    | 'tenant.rename'
+    | 'tenant.delete'
+    | 'tenant.provisioning-failed'
+    | 'key.create'
+    | 'key.revoke';
+  readonly tenantId: string;
+  readonly detail: string;
+};
+
+type TenantRow = { id: string; name: string; state: TenantState; created_at_ms: number; replicas: string };
+
+const selectTenants = `SELECT id, name, state, created_at_ms,
+  (SELECT json_group_array(json_object('number', number, 'location', location)) FROM
+    (SELECT number, location FROM replicas WHERE tenant_id = tenants.id ORDER BY number)) AS replicas
+  FROM tenants`;
+
+export class Directory {
+  readonly #database: D1DatabaseSession;
+
+  constructor(database: D1Database) {
+    this.#database = database.withSession('first-primary');
+  }
+
+  /** False: the name is taken. */
+  async add(tenant: Tenant): Promise<boolean> {
+    const insertTenant = this.#database
+      .prepare('INSERT INTO tenants (id, name, state, created_at_ms) VALUES (?, ?, ?, ?)')
+      .bind(tenant.id, tenant.name, tenant.state, tenant.createdAtMs);
+    const insertReplicas = tenant.replicas.map((replica) =>
+      this.#database
+        .prepare('INSERT INTO replicas (tenant_id, number, location) VALUES (?, ?, ?)')
+        .bind(tenant.id, replica.number, replica.location),
+    );
+    return this.#unlessNameTaken(() => this.#database.batch([insertTenant, ...insertReplicas]));
+  }
+
+  async byId(id: string): Promise<Tenant | null> {
+    return tenantOf(await this.#database.prepare(`${selectTenants} WHERE id = ?`).bind(id).first<TenantRow>());
+  }
+
+  async byName(name: string): Promise<Tenant | null> {
+    return tenantOf(await this.#database.prepare(`${selectTenants} WHERE name = ?`).bind(name).first<TenantRow>());
+  }
+
+  /** In order of their ids, after `after`. */
+  async list(after: string, limit: number): Promise<Tenant[]> {
+    const statement = this.#database.prepare(`${selectTenants} WHERE id > ? ORDER BY id LIMIT ?`).bind(after, limit);
+    const { results } = await statement.all<TenantRow>();
+    return results.map((row) => tenantOf(row)).filter((tenant) => tenant !== null);
+  }
+
+  async setState(id: string, state: TenantState): Promise<void> {
+    await this.#database.prepare('UPDATE tenants SET state = ? WHERE id = ?').bind(state, id).run();
+  }
+
+  /** False: the name is taken. */
+  async rename(id: string, name: string): Promise<boolean> {
+    return this.#unlessNameTaken(() =>
+      this.#database.prepare('UPDATE tenants SET name = ? WHERE id = ?').bind(name, id).run(),
+    );
+  }
+
+  async remove(id: string): Promise<void> {
+    await this.#database.batch([
+      this.#database.prepare('DELETE FROM replicas WHERE tenant_id = ?').bind(id),
+      this.#database.prepare('DELETE FROM tenants WHERE id = ?').bind(id),
+    ]);
+  }
+
+  async record(audit: Audit): Promise<void> {
+    await this.#database
+      .prepare('INSERT INTO audit (at_ms, actor, action, tenant_id, detail) VALUES (?, ?, ?, ?, ?)')
+      .bind(audit.atMs, audit.actor, audit.action, audit.tenantId, audit.detail)
+      .run();
+  }
+
+  async #unlessNameTaken(write: () => Promise<unknown>): Promise<boolean> {
+    try {
+      await write();
+      return true;
+    } catch (error) {
+      if (error instanceof Error && error.message.includes('UNIQUE constraint failed: tenants.name')) return false;
+      throw error;
+    }
+  }
+}
+
+function tenantOf(row: TenantRow | null): Tenant | null {
+  if (row === null) return null;
+  const replicas = JSON.parse(row.replicas) as PlacedReplica[];
+  return { id: row.id, name: row.name, state: row.state, createdAtMs: row.created_at_ms, replicas };
+}

@@ -1,0 +1,94 @@
+// Imports point one way, and the pure core knows no platform. Read from the source text, so that nobody has to remember it.
+
+import { globSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { describe, expect, it } from 'vitest';
+
+const source = 'src';
+const files = globSync(`${source}/**/*.ts`).map((file) => normalize(file));
+
+/** What each part may import, beside itself, the leaves (files at the top of src) and packages. */
+const allowed: Readonly<Record<string, readonly string[]>> = {
+  leaf: [],
+  raft: [],
+  mvcc: [],
+  api: [],
+  tenants: ['api'],
+  gateway: ['api', 'tenants'],
+  replica: ['raft', 'mvcc', 'api'],
+  index: ['gateway', 'replica'],
+  server: ['index', 'gateway', 'replica', 'api'],
+};
+
+/** The gateway binds to the object's class by its type; nothing of it is loaded. */
+const typeOnly = new Map([['src/gateway/env.ts', 'src/replica/replica.ts']]);
+
+const pureParts = ['leaf', 'raft', 'mvcc', 'api'];
+const impure =
+  /\b(?:Date\.now|new Date|Math\.random|crypto\.|console\.|fetch\(|setTimeout|setInterval|queueMicrotask|scheduler\.|process\.)|\bawait\b|\bPromise\b|\basync\b/;
+
+function partOf(file: string): string {
+  const [, first = '', second] = file.split('/');
+  if (first === 'index.ts') return 'index';
+  return second === undefined ? 'leaf' : first;
+}
+
+function withoutComments(text: string): string {
+  return text.replaceAll(/\/\*[\s\S]*?\*\//g, '').replaceAll(/(^|[^:'"`])\/\/.*$/gm, '$1');
+}
+
+function importsOf(file: string): { readonly specifier: string; readonly isType: boolean }[] {
+  const text = withoutComments(readFileSync(file, 'utf8'));
+  const statements = text.matchAll(/\b(?:import|export)\s+(type\s+)?(?:[^'";]*?\sfrom\s+)?'([^']+)'/g);
+  return [...statements].map(([, type, specifier = '']) => ({ specifier, isType: type !== undefined }));
+}
+
+describe('PROJECT-1: imports point one way', () => {
+  it.each(files)('%s', (file) => {
+    const part = partOf(file);
+    const may = allowed[part];
+    expect(may, `${file} is in no known part`).toBeDefined();
+    for (const { specifier, isType } of importsOf(file)) {
+      if (!specifier.startsWith('.')) continue;
+      const target = normalize(join(dirname(file), specifier));
+      const targetPart = partOf(target);
+      if (targetPart === part || targetPart === 'leaf' || may?.includes(targetPart)) continue;
+      expect(isType && typeOnly.get(file) === target, `${file} must not import ${target}`).toBe(true);
+    }
+  });
+});
+
+describe('PROJECT-2: the core knows no clock, chance, network, log or Promise', () => {
+  it.each(files.filter((file) => pureParts.includes(partOf(file))))('%s', (file) => {
+    const code = withoutComments(readFileSync(file, 'utf8')).replaceAll(/'(?:[^'\\\n]|\\.)*'/g, "''");
+    expect(impure.exec(code)?.[0]).toBeUndefined();
+  });
+});
+
+describe('PROJECT-3: every bound says its unit and its reason', () => {
+  const lines = readFileSync('src/limits.ts', 'utf8').split('\n');
+  const bounds = lines.flatMap((line, place) => {
+    const name = /^export const (\w+)/.exec(line)?.[1];
+    return name === undefined ? [] : [{ name, place }];
+  });
+  it.each(bounds)('$name', ({ place }) => {
+    // A comment directly above, or above the run of constants that this one belongs to.
+    let above = place - 1;
+    while (lines[above]?.startsWith('export const') === true || lines[above]?.startsWith('  ') === true) above--;
+    expect(lines[above]).toMatch(/\*\/$/);
+  });
+});
+
+describe('PROJECT-4: rules and tests name each other', () => {
+  const spec = readFileSync('test/SPEC.md', 'utf8');
+  const ruled = new Set(spec.match(/\b[A-Z]+-\d+\b/g));
+  const tested = new Set(
+    globSync('test/**/*.test.ts').flatMap((file) => readFileSync(file, 'utf8').match(/\b[A-Z]+-\d+(?=:)/g) ?? []),
+  );
+  it('has a test for each rule', () => {
+    expect([...ruled].filter((rule) => !tested.has(rule))).toEqual([]);
+  });
+  it('has a rule for each test', () => {
+    expect([...tested].filter((rule) => !ruled.has(rule))).toEqual([]);
+  });
+});
