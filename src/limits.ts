@@ -18,6 +18,14 @@ export const rememberedAnswerBytesMax = 4_096;
 export const writeIdBytesMax = 64;
 /** Keys of one tenant that are neither revoked nor expired. All of them are in memory on every replica. */
 export const accessKeysMax = 1_000;
+/** Lists in pages whose number of keys left is remembered, so that the next page does not count again. */
+export const pageCountsKeptMax = 64;
+/** What one read of history looks through at most, wanted or not, before others get their turn. */
+export const historyScanBytesMax = 1_048_576;
+/** A row of what a batch changed: half of what the platform holds. A larger batch takes several. */
+export const batchPartBytesMax = 1_000_000;
+/** A revision that deletes more than this keeps no earlier values in memory: they are read when they are looked at. */
+export const previousKeptBytesMax = 1_048_576;
 
 // The log
 
@@ -65,6 +73,8 @@ export const requestTimeoutMs = 7_000;
 export const leaderWaitMs = 1_500;
 /** Replicas of a new group, in the order in which an isolate that knows nothing tries them. */
 export const replicasMax = 5;
+/** Tenants in one page of a list. */
+export const tenantsPageMax = 1_000;
 
 // Watch
 
@@ -76,3 +86,51 @@ export const watchHistorySliceBytesMax = 262_144;
 export const watchCatchUpWatchersMax = 1_000;
 /** Events of several revisions share a message up to this size. A single larger revision is still one message. */
 export const watchBatchBytesMax = 524_288;
+/** The platform keeps 16,384 bytes for each socket while the object sleeps; what it adds to a byte array is 13. */
+export const watchAttachmentBytesMax = 16_300;
+/** Watches of one stream. Sockets are bounded by their attachment before this. */
+export const watchesPerStreamMax = 1_000;
+/** Streaming answers (SSE, newline-delimited JSON, POST) on one replica. Each keeps the object awake; WebSockets do not. */
+export const watchBodiesMax = 512;
+/** What one streaming answer may be behind before its watches are cancelled. */
+export const watchBodyBacklogBytesMax = 4 * 1_048_576;
+/** What all streaming answers may be behind together: shared by those that are open, but not below the next bound each. */
+export const watchBodiesBacklogBytesMax = 32 * 1_048_576;
+export const watchBodyBacklogBytesMin = 65_536;
+/** A streaming answer that has ended is given this long to be read, then what is left of it is dropped. */
+export const watchBodyDrainMs = 30_000;
+/** etcd's own: an answer with the current revision after ten quiet minutes, where `progress_notify` asks for it. */
+export const watchProgressNotifyMs = 600_000;
+/** v1 tells a quiet stream how far it is. Below the 100 s after which proxies take a connection for dead. */
+export const watchQuietMs = 30_000;
+/** etcd splits an answer for a watch that asked for `fragment` at its request limit. */
+export const watchFragmentBytesMax = 1_572_864;
+
+// The wire
+
+/** A body. 2 MiB as base64 are 2.8 MB; what is larger than this only has white space or escapes to offer. */
+export const requestBodyBytesMax = 4 * 1_048_576;
+/** etcd's limit on a message, encoded as protobuf: its default for a request and 512 KiB. Reads are held to this alone. */
+export const messageBytesMax = 2 * 1_048_576;
+/** etcd's --max-request-bytes: a write, encoded as protobuf. */
+export const writeBytesMax = 1_572_864;
+/** encoding/json of Go reads no deeper. */
+export const jsonDepthMax = 10_000;
+/** What is read by recursion: a v1 transaction of 129 levels, three objects and lists each, fits. */
+export const jsonTreeDepthMax = 400;
+/** One message of a client to a v3 watch: two keys as base64, and room for fields that are passed over. */
+export const watchMessageBytesMax = 65_536;
+/** Entity tags of one If-Match or If-None-Match: each is a compare of the transaction. */
+export const entityTagsMax = 64;
+/** Keys of a list that does not say how many. */
+export const listLimitDefault = 1_000;
+/** Keys of a list, however many it asks for. More are read by its cursor. */
+export const listLimitMax = 10_000;
+/** A cursor: the longest key, twice its own numbers, as base64url. */
+export const cursorCharactersMax = 2_900;
+/** A tenant's name: one label of DNS. */
+export const tenantNameCharactersMax = 63;
+/** Ten years. A key that lives longer has no expiry. */
+export const accessKeyLifeSecondsMax = 315_360_000;
+/** What a refused caller waits before it tries again. */
+export const retryAfterSeconds = 1;
