@@ -1,0 +1,101 @@
+// The command line of `npm start`: what can be asked for, and the words for what cannot.
+
+import { parseArgs } from 'node:util';
+import { errorMessage, ServerFailure } from './failure.ts';
+
+export type ServeOptions = {
+  readonly dataFolder: string;
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  readonly json: boolean;
+  /** Null: no fault port, and no code for faults in the Worker. */
+  readonly faultPort: number | null;
+  readonly inspectorPort: number | null;
+};
+
+export type Request =
+  | { readonly kind: 'serve'; readonly options: ServeOptions }
+  | { readonly kind: 'help' }
+  | { readonly kind: 'version' };
+
+export const helpText = `Usage: npm start -- [options]
+
+Serves Quorate from this machine: every tenant's store is a Raft group of three replicas in one process.
+
+  --data DIR          where everything is kept                    (.quorate)
+  --port N            port of the HTTP API; 0 takes any free one  (8787)
+  --host ADDRESS      address to listen on                        (127.0.0.1)
+  --json              print one line of JSON when ready, for scripts:
+                      {"url", "operator_token", "tenant": {"id", "name", "key"}}
+  --fault-port N      for tests: serve POST /abort on 127.0.0.1:N, which crashes one replica of a tenant. The body is
+                      {"tenant": "<id>", "replica": 1} or {"tenant": "<id>", "replica": "leader"}; "leader" needs a key of
+                      that tenant in the header Quorate-Key. 0 takes any free port; its URL is "fault_url" with --json.
+  --inspector-port N  for tests: serve the Worker's inspector (DevTools protocol) on 127.0.0.1:N
+  --help              print this
+  --version           print the version
+
+Environment:
+  QUORATE_OPERATOR_TOKEN  the token that opens the operator's calls; without it one is made and kept in the data folder
+`;
+
+/** @throws ServerFailure with exit code 2, naming the option that is wrong. */
+export function parseArguments(words: readonly string[]): Request {
+  const values = parseWords(words);
+  if (values.help === true) return { kind: 'help' };
+  if (values.version === true) return { kind: 'version' };
+  return {
+    kind: 'serve',
+    options: {
+      dataFolder: present('--data', values.data ?? '.quorate'),
+      host: present('--host', values.host ?? '127.0.0.1'),
+      port: portNumber('--port', values.port ?? '8787'),
+      json: values.json ?? false,
+      faultPort: optionalPort('--fault-port', values['fault-port']),
+      inspectorPort: optionalPort('--inspector-port', values['inspector-port']),
+    },
+  };
+}
+
+function parseWords(words: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...words],
+      strict: true,
+      allowPositionals: false,
+      options: {
+        data: { type: 'string' },
+        port: { type: 'string' },
+        host: { type: 'string' },
+        json: { type: 'boolean' },
+        'fault-port': { type: 'string' },
+        'inspector-port': { type: 'string' },
+        help: { type: 'boolean' },
+        version: { type: 'boolean' },
+      },
+    }).values;
+  } catch (error) {
+    // Node's text may go on with advice on positional arguments in further lines or sentences; the first says what is wrong.
+    const [first] = errorMessage(error).split(/\n|\. /);
+    throw usage(first ?? 'the command line could not be read');
+  }
+}
+
+function present(option: string, text: string): string {
+  if (text === '') throw usage(`${option} is empty`);
+  return text;
+}
+
+function optionalPort(option: string, text: string | undefined): number | null {
+  return text === undefined ? null : portNumber(option, text);
+}
+
+function portNumber(option: string, text: string): number {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(port <= 65_535)) throw usage(`${option} must be a number from 0 to 65535, not "${text}"`);
+  return port;
+}
+
+function usage(message: string): ServerFailure {
+  return new ServerFailure(`${message} (--help lists the options)`, 2);
+}

@@ -1,0 +1,206 @@
+// The folder that holds everything a server keeps: its lock, its format, its secrets, the first tenant, the stores. One server
+// at a time owns a folder; what is secret in it can be read by its owner alone.
+
+import { randomBytes } from 'node:crypto';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { errorCode, errorMessage, ServerFailure } from './failure.ts';
+
+/** Raised when a newer server writes what this one could not read. */
+const folderFormat = 1;
+/** How long a new server waits for the workerd of one that was killed: it dies within milliseconds of its server. */
+const formerRuntimeWaitMs = 3_000;
+const secretBytes = 32;
+
+export type Secrets = { readonly operatorToken: string; readonly serviceSecret: string };
+export type FirstTenant = { readonly id: string; readonly name: string; readonly key: string };
+
+export class DataFolder {
+  readonly path: string;
+  /** Where the runtime keeps the Durable Objects and D1. */
+  readonly storePath: string;
+  readonly runtimePidFile: string;
+  /** Emptied at each start. */
+  readonly temporaryPath: string;
+  readonly #lock: DatabaseSync;
+
+  private constructor(path: string, lock: DatabaseSync) {
+    this.path = path;
+    this.storePath = join(path, 'store');
+    this.runtimePidFile = join(path, 'runtime.pid');
+    this.temporaryPath = join(path, 'temporary');
+    this.#lock = lock;
+  }
+
+  /** @throws ServerFailure where the folder cannot be written, is of a newer format, or belongs to another running server. */
+  static async open(folder: string): Promise<DataFolder> {
+    const path = resolve(folder);
+    try {
+      makeFolder(path);
+      const lock = takeLock(path);
+      checkFormat(path);
+      const opened = new DataFolder(path, lock);
+      await opened.#formerRuntimeGone();
+      return opened;
+    } catch (error) {
+      if (error instanceof ServerFailure) throw error;
+      throw new ServerFailure(`cannot write to the data folder ${path}: ${systemReason(error)}`);
+    }
+  }
+
+  /** Made at the first start and kept. A token given by the environment is not kept: it counts for this run. */
+  secrets(operatorTokenGiven: string | undefined): Secrets {
+    const file = join(this.path, 'secrets.json');
+    let kept = readStrings(file, ['operator_token', 'service_secret']);
+    if (kept === null) {
+      kept = { operator_token: newSecret(), service_secret: newSecret() };
+      writeSecretFile(file, kept);
+    }
+    return { operatorToken: operatorTokenGiven ?? kept.operator_token, serviceSecret: kept.service_secret };
+  }
+
+  firstTenant(): FirstTenant | null {
+    return readStrings(this.#tenantFile(), ['id', 'name', 'key']);
+  }
+
+  keepFirstTenant(tenant: FirstTenant): void {
+    writeSecretFile(this.#tenantFile(), tenant);
+  }
+
+  close(): void {
+    this.#lock.close();
+  }
+
+  #tenantFile(): string {
+    return join(this.path, 'tenant.json');
+  }
+
+  /** Two runtimes must not have the same databases open: that of a server which was killed may live a moment longer. */
+  async #formerRuntimeGone(): Promise<void> {
+    const processId = existsSync(this.runtimePidFile) ? Number(readFileSync(this.runtimePidFile, 'utf8')) : 0;
+    if (processId > 0) {
+      const deadline = Date.now() + formerRuntimeWaitMs;
+      while (isRuntime(processId) && Date.now() < deadline) await sleep(20);
+    }
+    rmSync(this.runtimePidFile, { force: true });
+    rmSync(this.temporaryPath, { recursive: true, force: true });
+    mkdirSync(this.temporaryPath);
+  }
+}
+
+/** An exclusive transaction that is never ended: the system drops it with the process, however that ends. */
+function takeLock(path: string): DatabaseSync {
+  const lock = new DatabaseSync(join(path, 'lock.sqlite'));
+  try {
+    lock.exec('BEGIN EXCLUSIVE');
+    return lock;
+  } catch (error) {
+    lock.close();
+    if (!errorMessage(error).includes('locked')) throw error;
+    throw new ServerFailure(`the data folder ${path} is in use by another server`);
+  }
+}
+
+/** Node's own way to make a path of folders does not return where the system answers ENOENT for a parent that exists (/proc). */
+function makeFolder(path: string): void {
+  if (existsSync(path)) return;
+  makeFolder(dirname(path));
+  mkdirSync(path, { mode: 0o700 });
+}
+
+function checkFormat(path: string): void {
+  const file = join(path, 'format.json');
+  if (!existsSync(file)) {
+    writeFileSync(file, `${JSON.stringify({ format: folderFormat })}\n`);
+    return;
+  }
+  const content = readJson(file);
+  const format = typeof content === 'object' && content !== null && 'format' in content ? content.format : null;
+  if (typeof format !== 'number') throw damaged(file);
+  if (format > folderFormat) {
+    throw new ServerFailure(
+      `the data folder ${path} has format ${format}, made by a newer version; this version reads up to ${folderFormat}`,
+    );
+  }
+}
+
+/** The named members of a JSON file, all of them texts; null where the file does not exist. */
+function readStrings<Name extends string>(file: string, names: readonly Name[]): Record<Name, string> | null {
+  if (!existsSync(file)) return null;
+  const content = readJson(file);
+  if (typeof content !== 'object' || content === null) throw damaged(file);
+  const members = new Map<string, unknown>(Object.entries(content));
+  const entries = names.map((name) => {
+    const value = members.get(name);
+    if (typeof value !== 'string' || value === '') throw damaged(file);
+    return [name, value] as const;
+  });
+  // The entries were made from `names`, so the record has exactly these members.
+  return Object.fromEntries(entries) as Record<Name, string>;
+}
+
+function readJson(file: string): unknown {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    if (error instanceof SyntaxError) throw damaged(file);
+    throw error;
+  }
+}
+
+/** Whole or not at all: a crash must not leave half a secret, for the tenants' keys hang on it. */
+function writeSecretFile(file: string, content: object): void {
+  const unfinished = `${file}.new`;
+  writeFileSync(unfinished, `${JSON.stringify(content, null, 2)}\n`, { mode: 0o600, flush: true });
+  // An older file of that name would have kept its own mode.
+  chmodSync(unfinished, 0o600);
+  renameSync(unfinished, file);
+}
+
+function newSecret(): string {
+  return randomBytes(secretBytes).toString('base64url');
+}
+
+function damaged(file: string): ServerFailure {
+  return new ServerFailure(`${file} is damaged: it cannot be read as the JSON that the server wrote`);
+}
+
+/** Whether a process is a workerd that runs: on Linux its program tells, which a dead one that nobody waited for has no more. */
+function isRuntime(processId: number): boolean {
+  try {
+    process.kill(processId, 0);
+    return !existsSync('/proc/self/exe') || basename(readlinkSync(`/proc/${processId}/exe`)) === 'workerd';
+  } catch {
+    return false;
+  }
+}
+
+function systemReason(error: unknown): string {
+  switch (errorCode(error) ?? 'none') {
+    case 'EACCES':
+    case 'EPERM':
+      return 'permission denied';
+    case 'EEXIST':
+    case 'ENOTDIR':
+      return 'it is not a folder';
+    case 'ENOENT':
+      return 'it cannot be made there';
+    case 'EROFS':
+      return 'the file system is read-only';
+    case 'ENOSPC':
+      return 'the disk is full';
+    default:
+      return errorMessage(error);
+  }
+}
