@@ -1,0 +1,300 @@
+// A leader's term, from election to step-down: replication to the followers, the commit rule, confirmation rounds for
+// reads, check-quorum, transfer and rest. It exists only while this replica leads; votes and terms are not its concern.
+
+import { assert } from '../assert.ts';
+import { logIndex, type LogIndex, type ReplicaId, type Term } from '../brands.ts';
+import { emptyBytes } from '../bytes.ts';
+import { appendBytesMax, logEntryBytesMax } from '../limits.ts';
+import type { RaftLog } from './log.ts';
+import type { Envelope, MessageOf } from './messages.ts';
+import type { Outbox } from './outbox.ts';
+import { Progress } from './progress.ts';
+import { quorumValue, type Configuration } from './quorum.ts';
+import { ReadRounds, type Read } from './reads.ts';
+import type { Entry, EntryKind } from './types.ts';
+
+export type LeadershipOptions = {
+  readonly id: ReplicaId;
+  readonly term: Term;
+  readonly configuration: Configuration;
+  readonly log: RaftLog;
+  readonly outbox: Outbox;
+  readonly electionTimeoutTicks: number;
+  readonly heartbeatTicks: number;
+  /** Reads that a quorum has confirmed, at the index at which they may be served. */
+  readonly onReadsConfirmed: (reads: readonly Read[], index: LogIndex) => void;
+};
+
+const noEntries: readonly Entry[] = [];
+
+export class Leadership {
+  readonly #options: LeadershipOptions;
+  readonly #log: RaftLog;
+  readonly #outbox: Outbox;
+  readonly #configuration: Configuration;
+  readonly #peers: Progress[];
+  /** The noop that opened the term. Every entry from here on is of this term. */
+  readonly #firstOfTerm: LogIndex;
+  readonly #reads = new ReadRounds();
+  #tick = 0;
+  #ticksSinceHeartbeat = 0;
+  /** Number of the newest confirmation round; appends and heartbeats carry it, replies echo it. */
+  #round = 0;
+  #transfer: { readonly to: ReplicaId; readonly sinceTick: number } | null = null;
+  /** Something may be sent to followers: see `flush`. */
+  #appendsDue = true;
+  /** What the last append carried: followers that are as far get the same array, so that the host can encode it once. */
+  #shared: readonly Entry[] = noEntries;
+
+  readonly #matchOf = (id: ReplicaId): number => this.#peer(id)?.match ?? this.#log.persisted;
+  readonly #ackedRoundOf = (id: ReplicaId): number => this.#peer(id)?.ackedRound ?? this.#round;
+  readonly #activeTickOf = (id: ReplicaId): number => this.#peer(id)?.activeTick ?? this.#tick;
+
+  constructor(options: LeadershipOptions) {
+    const { id, configuration, log, outbox } = options;
+    this.#options = options;
+    this.#log = log;
+    this.#outbox = outbox;
+    this.#configuration = configuration;
+    this.#firstOfTerm = logIndex(log.lastIndex + 1);
+    this.#peers = configuration.voters
+      .filter((voter) => voter !== id)
+      .map((voter) => new Progress(voter, this.#firstOfTerm, this.#tick));
+    this.#append('noop', emptyBytes);
+  }
+
+  get isTransferring(): boolean {
+    return this.#transfer !== null;
+  }
+
+  /** `flush` would do something. */
+  get hasWork(): boolean {
+    return this.#appendsDue || this.#mayStartReads;
+  }
+
+  /** Nothing is left to do for anyone: all is committed, every voter has it and knows that it is committed. */
+  get isSettled(): boolean {
+    const { lastIndex, commit } = this.#log;
+    return (
+      commit === lastIndex &&
+      this.#log.persisted === lastIndex &&
+      this.#transfer === null &&
+      this.#reads.isEmpty &&
+      this.#peers.every((peer) => peer.match === lastIndex && peer.commitTold === commit)
+    );
+  }
+
+  /** False: no quorum answered within an election time-out (check-quorum, §6.2), so step down. */
+  tick(): boolean {
+    const { electionTimeoutTicks, heartbeatTicks } = this.#options;
+    this.#tick += 1;
+    if (quorumValue(this.#configuration, this.#activeTickOf) + electionTimeoutTicks <= this.#tick) return false;
+    if (this.#transfer !== null && this.#transfer.sinceTick + electionTimeoutTicks <= this.#tick) this.#transfer = null;
+    this.#ticksSinceHeartbeat += 1;
+    if (this.#ticksSinceHeartbeat >= heartbeatTicks) this.#broadcastHeartbeat();
+    else this.tellCommit();
+    return true;
+  }
+
+  propose(data: Uint8Array): LogIndex | null {
+    if (this.#transfer !== null) return null;
+    assert(data.byteLength <= logEntryBytesMax, 'an entry is larger than a log row');
+    return this.#append('command', data);
+  }
+
+  /** False: too many reads wait. */
+  addRead(read: Read): boolean {
+    return this.#reads.add(read);
+  }
+
+  /** What the host took last is on disk: the leader counts itself. */
+  persisted(): void {
+    this.#advanceCommit();
+  }
+
+  receiveAppendReply(message: MessageOf<'appendReply'>): void {
+    const peer = this.#hearFrom(message);
+    if (peer === null) return;
+    if (message.accepted) {
+      assert(message.matchIndex <= this.#log.lastIndex, 'a follower matches beyond the log of its leader');
+      peer.answered(message.round);
+      peer.accepted(message.matchIndex);
+      this.#advanceCommit();
+      this.#continueTransfer(peer);
+    } else {
+      const fit = this.#log.fit(message.hintIndex, message.hintTerm);
+      if (peer.rejected(message.rejectedIndex, fit.index)) this.#sendAppend(peer, { empty: true });
+    }
+    this.#appendsDue ||= peer.next <= this.#log.lastIndex;
+  }
+
+  receiveHeartbeatReply(message: MessageOf<'heartbeatReply'>): void {
+    const peer = this.#hearFrom(message);
+    if (peer === null) return;
+    peer.answered(message.round);
+    peer.resumeProbe();
+    // A lost append must not stall: one that follows all that was sent is rejected if anything before it is missing.
+    if (peer.match < this.#log.lastIndex) this.#sendAppend(peer, { empty: true });
+  }
+
+  /** Shows that this leader lives to one who asks for pre-votes. */
+  showLife(to: ReplicaId): void {
+    const peer = this.#peer(to);
+    if (peer === null) return;
+    this.#round += 1;
+    this.#sendHeartbeat(peer);
+  }
+
+  /** Tells followers of a commit index that no message to them carried yet, without waiting for the next append. */
+  tellCommit(): void {
+    let told = false;
+    for (const peer of this.#peers) {
+      if (peer.commitSent >= Math.min(peer.match, this.#log.commit)) continue;
+      if (!told) this.#round += 1;
+      told = true;
+      this.#sendHeartbeat(peer);
+    }
+  }
+
+  /** Hands leadership to `to` once its log is complete (§3.10); given up after an election time-out. */
+  transfer(to: ReplicaId): boolean {
+    const peer = this.#peer(to);
+    if (peer === null) return false;
+    this.#transfer = { to, sinceTick: this.#tick };
+    if (!this.#continueTransfer(peer)) this.#sendAppend(peer, { empty: true });
+    return true;
+  }
+
+  rest(): void {
+    for (const peer of this.#peers) {
+      this.#outbox.send({ ...this.#envelope(peer.id), kind: 'rest', commit: this.#log.commit });
+    }
+  }
+
+  /** Nobody was heard during the rest: followers get a full time-out to answer, and the next tick is a heartbeat. */
+  wake(): void {
+    for (const peer of this.#peers) peer.activeTick = this.#tick;
+    this.#ticksSinceHeartbeat = this.#options.heartbeatTicks;
+  }
+
+  /** Before effects are taken: one append per follower for all that was proposed, and one round for all reads. */
+  flush(): void {
+    const round = this.#round;
+    if (this.#mayStartReads) {
+      this.#round += 1;
+      this.#reads.start(this.#round, this.#log.commit);
+    }
+    for (const peer of this.#peers) {
+      let sent = false;
+      if (this.#appendsDue) while (peer.maySend && this.#sendAppend(peer, { empty: false })) sent = true;
+      if (!sent && this.#round > round) this.#sendHeartbeat(peer);
+    }
+    this.#appendsDue = false;
+    this.#shared = noEntries;
+    // A group of one needs nobody's answer.
+    if (this.#round > round) this.#confirmReads();
+  }
+
+  /** The term is over: gives back the reads that nobody will answer. */
+  stepDown(): readonly Read[] {
+    return this.#reads.drain();
+  }
+
+  /** A leader knows what is committed only once it committed an entry of its own term (§6.4). */
+  get #mayStartReads(): boolean {
+    return this.#reads.wantsRound && this.#log.commit >= this.#firstOfTerm;
+  }
+
+  #append(kind: EntryKind, data: Uint8Array): LogIndex {
+    const index = logIndex(this.#log.lastIndex + 1);
+    this.#log.append({ index, term: this.#options.term, kind, data });
+    this.#appendsDue = true;
+    return index;
+  }
+
+  /** Whoever answers in this term follows this leader: what counts for check-quorum and for reads. */
+  #hearFrom(message: MessageOf<'appendReply' | 'heartbeatReply'>): Progress | null {
+    const peer = this.#peer(message.from);
+    if (peer === null) return null;
+    assert(message.round <= this.#round, 'an answer to a round that was not asked');
+    peer.activeTick = this.#tick;
+    if (message.round > peer.ackedRound) {
+      peer.ackedRound = message.round;
+      this.#confirmReads();
+    }
+    return peer;
+  }
+
+  /** Only entries of the own term are committed by counting (§3.6.2, figure 8); earlier ones are committed with them. */
+  #advanceCommit(): void {
+    const index = quorumValue(this.#configuration, this.#matchOf);
+    if (index >= this.#firstOfTerm) this.#log.commitTo(logIndex(index));
+  }
+
+  #confirmReads(): void {
+    if (this.#reads.isEmpty) return;
+    for (const round of this.#reads.confirm(quorumValue(this.#configuration, this.#ackedRoundOf))) {
+      this.#options.onReadsConfirmed(round.reads, round.index);
+    }
+  }
+
+  #continueTransfer(peer: Progress): boolean {
+    if (this.#transfer?.to !== peer.id || peer.match !== this.#log.lastIndex) return false;
+    this.#outbox.send({ ...this.#envelope(peer.id), kind: 'timeoutNow' });
+    return true;
+  }
+
+  #broadcastHeartbeat(): void {
+    this.#ticksSinceHeartbeat = 0;
+    this.#round += 1;
+    if (this.#log.commit >= this.#firstOfTerm) this.#reads.start(this.#round, this.#log.commit);
+    for (const peer of this.#peers) this.#sendHeartbeat(peer);
+    this.#confirmReads();
+  }
+
+  #sendHeartbeat(peer: Progress): void {
+    // Beyond `match` the follower's log may differ.
+    const commit = logIndex(Math.min(peer.match, this.#log.commit));
+    this.#outbox.sendEarly({ ...this.#envelope(peer.id), kind: 'heartbeat', commit, round: this.#round });
+    peer.heartbeatSent(commit, this.#round);
+  }
+
+  /** False if nothing was sent. With `empty`, an append leaves even if there is nothing, or no room, to send. */
+  #sendAppend(peer: Progress, options: { readonly empty: boolean }): boolean {
+    const log = this.#log;
+    const previousIndex = logIndex(peer.next - 1);
+    if (previousIndex < log.baseIndex) {
+      // SNAPSHOT: what this follower needs was truncated from the log. Here it gets a snapshot instead of entries. Until
+      // the log is ever truncated nobody comes here; heartbeats keep such a follower from campaigning.
+      return false;
+    }
+    const entries = peer.maySend ? this.#entriesFrom(peer.next) : noEntries;
+    if (entries.length === 0 && !options.empty) return false;
+    const last = logIndex(previousIndex + entries.length);
+    const commit = log.commit;
+    const previousTerm = log.term(previousIndex);
+    const round = this.#round;
+    const envelope = this.#envelope(peer.id);
+    this.#outbox.sendEarly({ ...envelope, kind: 'append', previousIndex, previousTerm, entries, commit, round });
+    peer.commitSent = logIndex(Math.max(peer.commitSent, Math.min(commit, last)));
+    peer.sent(last);
+    return true;
+  }
+
+  #entriesFrom(first: LogIndex): readonly Entry[] {
+    const shared = this.#shared;
+    if (shared[0]?.index === first && shared.at(-1)?.index === this.#log.lastIndex) return shared;
+    this.#shared = this.#log.slice(first, appendBytesMax);
+    return this.#shared;
+  }
+
+  #envelope(to: ReplicaId): Envelope {
+    return { from: this.#options.id, to, term: this.#options.term };
+  }
+
+  /** null for this replica itself, and for one that is not in the group. */
+  #peer(id: ReplicaId): Progress | null {
+    for (const peer of this.#peers) if (peer.id === id) return peer;
+    return null;
+  }
+}

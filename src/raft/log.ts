@@ -1,0 +1,227 @@
+// The log: a tail in memory over what is on disk, and the three marks that move along it (persisted, committed, handed
+// out to be applied). It knows nothing of roles or messages. What the hot path asks for is always in memory; the disk is
+// read only for followers far behind.
+
+import { assert } from '../assert.ts';
+import { logIndex, type LogIndex, type Term } from '../brands.ts';
+import { logCacheBytesMax } from '../limits.ts';
+import type { Entry, HardState, LogReader } from './types.ts';
+
+/** What an entry costs in memory beside its data; bounds a tail of empty entries. */
+const entryOverheadBytes = 64;
+const noEntries: readonly Entry[] = [];
+
+type Position = { readonly index: LogIndex; readonly term: Term };
+
+export class RaftLog {
+  readonly #reader: LogReader;
+  /** The newest entries, without a gap up to the last one: all that are not persisted, and older ones as room allows. */
+  #tail: Entry[] = [];
+  #tailBytes = 0;
+  /** The entry right before the tail, so that its term is known without a look at the disk. */
+  #beforeTail: Position;
+  #last: Position;
+  #persisted: LogIndex;
+  /** Up to here entries were handed out to be persisted. */
+  #taken: LogIndex;
+  #commit: LogIndex;
+  /** Up to here committed entries were handed out to be applied. */
+  #applied: LogIndex;
+
+  constructor(reader: LogReader, hardState: HardState, applied: LogIndex) {
+    const base = reader.base();
+    const last = reader.lastIndex();
+    const commit = logIndex(Math.max(hardState.commit, applied));
+    assert(base.index <= applied, 'the log was truncated beyond what is applied');
+    assert(commit <= last, 'the persisted log is shorter than what it committed');
+    this.#reader = reader;
+    this.#last = last === base.index ? base : { index: last, term: reader.term(last) };
+    this.#beforeTail = this.#last;
+    this.#persisted = last;
+    this.#taken = last;
+    this.#commit = commit;
+    this.#applied = applied;
+  }
+
+  get lastIndex(): LogIndex {
+    return this.#last.index;
+  }
+
+  get lastTerm(): Term {
+    return this.#last.term;
+  }
+
+  get persisted(): LogIndex {
+    return this.#persisted;
+  }
+
+  get commit(): LogIndex {
+    return this.#commit;
+  }
+
+  get applied(): LogIndex {
+    return this.#applied;
+  }
+
+  get hasUntaken(): boolean {
+    return this.#taken < this.#last.index;
+  }
+
+  get hasUnapplied(): boolean {
+    return this.#applied < this.#commit;
+  }
+
+  /** The entry before the first one that is kept. */
+  get baseIndex(): LogIndex {
+    return this.#reader.base().index;
+  }
+
+  /** Of an index from the base to the last. */
+  term(index: LogIndex): Term {
+    assert(index <= this.#last.index, 'term of an entry beyond the log');
+    if (index === this.#last.index) return this.#last.term;
+    if (index === this.#beforeTail.index) return this.#beforeTail.term;
+    if (index > this.#beforeTail.index) return this.#held(index).term;
+    return this.#reader.term(index);
+  }
+
+  /** The log-matching check of an append (§3.5). */
+  matches(index: LogIndex, term: Term): boolean {
+    return index <= this.#last.index && this.term(index) === term;
+  }
+
+  /** Whether a log that ends so may lead us: the election restriction (§3.6.1). */
+  isUpToDate(lastIndex: LogIndex, lastTerm: Term): boolean {
+    return lastTerm > this.#last.term || (lastTerm === this.#last.term && lastIndex >= this.#last.index);
+  }
+
+  /**
+   * The highest entry up to `index` whose term is at most `term`: where this log could agree with another one that has
+   * (index, term). Terms never fall along a log, so this is a binary search.
+   */
+  fit(index: LogIndex, term: Term): Position {
+    let low: number = this.baseIndex;
+    let high: number = Math.max(low, Math.min(index, this.#last.index));
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2);
+      if (this.term(logIndex(middle)) <= term) low = middle;
+      else high = middle - 1;
+    }
+    return { index: logIndex(low), term: this.term(logIndex(low)) };
+  }
+
+  append(entry: Entry): void {
+    assert(entry.index === this.#last.index + 1, 'an entry does not follow the log');
+    assert(entry.term >= this.#last.term, 'terms fall along the log');
+    this.#tail.push(entry);
+    this.#tailBytes += costBytes(entry);
+    this.#last = entry;
+  }
+
+  /** A leader's entries, whose predecessor matches: keeps what is there already, and replaces from the first conflict on. */
+  accept(entries: readonly Entry[]): void {
+    for (const entry of entries) {
+      if (entry.index <= this.#last.index) {
+        // What lies below the tail and is committed is not looked up on disk: leaders never differ there.
+        if (entry.index <= this.#commit && entry.index <= this.#beforeTail.index) continue;
+        if (this.term(entry.index) === entry.term) continue;
+        this.#truncate(entry.index);
+      }
+      this.append(entry);
+    }
+  }
+
+  /** Entries from `first` on, at least one if there is one, and no more than `bytesMax` of data unless the first is larger. */
+  slice(first: LogIndex, bytesMax: number): readonly Entry[] {
+    return this.#range({ first, last: this.#last.index, bytesMax });
+  }
+
+  commitTo(index: LogIndex): void {
+    if (index <= this.#commit) return;
+    assert(index <= this.#last.index, 'commit beyond the log');
+    this.#commit = index;
+  }
+
+  /** What is new since the last call, to be persisted. */
+  takeUnpersisted(): readonly Entry[] {
+    if (!this.hasUntaken) return noEntries;
+    const entries = this.#tail.slice(this.#taken - this.#beforeTail.index);
+    this.#taken = this.#last.index;
+    return entries;
+  }
+
+  /** What was taken is on disk. */
+  markPersisted(): void {
+    this.#persisted = this.#taken;
+    if (this.#tailBytes > logCacheBytesMax) this.#evict();
+  }
+
+  /** Committed entries not yet handed out, some `bytesMax` at a time. */
+  takeCommitted(bytesMax: number): readonly Entry[] {
+    if (!this.hasUnapplied) return noEntries;
+    const entries = this.#range({ first: logIndex(this.#applied + 1), last: this.#commit, bytesMax });
+    this.#applied = logIndex(this.#applied + entries.length);
+    assert(this.#applied <= this.#commit && this.#commit <= this.#last.index, 'applied <= commit <= last');
+    return entries;
+  }
+
+  #truncate(from: LogIndex): void {
+    assert(from > this.#commit, 'a committed entry is never overwritten');
+    const previous = logIndex(from - 1);
+    const last: Position = { index: previous, term: this.term(previous) };
+    if (previous > this.#beforeTail.index) {
+      for (const dropped of this.#tail.splice(previous - this.#beforeTail.index)) this.#tailBytes -= costBytes(dropped);
+    } else {
+      this.#tail = [];
+      this.#tailBytes = 0;
+      this.#beforeTail = last;
+    }
+    this.#last = last;
+    this.#persisted = logIndex(Math.min(this.#persisted, previous));
+    this.#taken = logIndex(Math.min(this.#taken, previous));
+  }
+
+  /** Down to three quarters at once, so that moving the rest up costs little per entry. */
+  #evict(): void {
+    const goal = (logCacheBytesMax * 3) / 4;
+    let count = 0;
+    for (const entry of this.#tail) {
+      if (this.#tailBytes <= goal || entry.index > this.#persisted) break;
+      this.#tailBytes -= costBytes(entry);
+      this.#beforeTail = { index: entry.index, term: entry.term };
+      count += 1;
+    }
+    this.#tail.splice(0, count);
+  }
+
+  #held(index: LogIndex): Entry {
+    const entry = this.#tail[index - this.#beforeTail.index - 1];
+    assert(entry !== undefined && entry.index === index, 'the tail has a hole');
+    return entry;
+  }
+
+  #range(wanted: { readonly first: LogIndex; readonly last: LogIndex; readonly bytesMax: number }): readonly Entry[] {
+    const { first, last, bytesMax } = wanted;
+    if (first > last) return noEntries;
+    const before = this.#beforeTail.index;
+    if (first <= before) {
+      const entries = this.#reader.entries(first, logIndex(Math.min(last, before)), bytesMax);
+      assert(entries[0]?.index === first, 'the log on disk has a hole');
+      return entries;
+    }
+    const start = first - before - 1;
+    const limit = last - before;
+    let bytes = 0;
+    let end = start;
+    while (end < limit) {
+      bytes += this.#tail[end]?.data.byteLength ?? 0;
+      if (bytes > bytesMax && end > start) break;
+      end += 1;
+    }
+    return this.#tail.slice(start, end);
+  }
+}
+
+function costBytes(entry: Entry): number {
+  return entry.data.byteLength + entryOverheadBytes;
+}

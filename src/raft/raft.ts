@@ -1,0 +1,487 @@
+// The consensus core of one replica: terms, roles, votes, and what a follower does. A function of its inputs: it has no
+// clock, disk, network or randomness of its own. Sections are of Ongaro's dissertation. The leader's half is in
+// `leadership.ts`; the order in which a host must act on the effects is with `Effects` in `types.ts`.
+
+import { assert, unreachable } from '../assert.ts';
+import { logIndex, term as asTerm, type LogIndex, type ReplicaId, type Term } from '../brands.ts';
+import { appendBytesMax } from '../limits.ts';
+import { Ballot } from './ballot.ts';
+import { ElectionTimer } from './election-timer.ts';
+import { Leadership } from './leadership.ts';
+import { RaftLog } from './log.ts';
+import { answerToStale, isReply, type Envelope, type MessageOf, type TermMessage } from './messages.ts';
+import { Outbox } from './outbox.ts';
+import { isVoter, type Configuration } from './quorum.ts';
+import { LocalReads, type Read } from './reads.ts';
+import type { Effects, HardState, Message, RaftOptions, Role } from './types.ts';
+
+type LeaderMessage = MessageOf<'append' | 'heartbeat' | 'rest' | 'timeoutNow'>;
+type State =
+  | { readonly role: 'follower' }
+  | { readonly role: 'preCandidate' | 'candidate'; readonly ballot: Ballot }
+  | { readonly role: 'leader'; readonly leadership: Leadership };
+
+const follower: State = { role: 'follower' };
+
+export class Raft {
+  readonly id: ReplicaId;
+  readonly #options: RaftOptions;
+  readonly #configuration: Configuration;
+  readonly #log: RaftLog;
+  readonly #outbox = new Outbox();
+  readonly #reads: LocalReads;
+
+  #term: Term;
+  #votedFor: ReplicaId | null;
+  #state: State = follower;
+  /** Whom reads are asked of: null while this replica doubts that the leader lives. */
+  #leader: ReplicaId | null = null;
+  /** Who was seen to lead this term, for the assertion that there is only one. */
+  #leaderOfTerm: ReplicaId | null = null;
+  #resting = false;
+
+  readonly #timer: ElectionTimer;
+  #tick = 0;
+
+  /** The term and vote that the host was last told to persist. */
+  #saved: { readonly term: Term; readonly votedFor: ReplicaId | null };
+  #awaitsPersisted = false;
+
+  constructor(options: RaftOptions) {
+    const { id, voters, hardState, log, applied, random } = options;
+    assert(voters.length > 0 && new Set(voters).size === voters.length, 'voters are at least one, each once');
+    this.id = id;
+    this.#options = options;
+    this.#configuration = { voters };
+    this.#log = new RaftLog(log, hardState, applied);
+    // A session of 2^20 questions, drawn at random: see LocalReads.
+    this.#reads = new LocalReads(Math.floor(random() * 2 ** 32) * 2 ** 20);
+    this.#term = hardState.term;
+    this.#votedFor = hardState.votedFor;
+    this.#saved = { term: hardState.term, votedFor: hardState.votedFor };
+    assert(this.#log.lastTerm <= this.#term, 'the log has an entry of a term that this replica never saw');
+    this.#timer = new ElectionTimer(options);
+  }
+
+  get role(): Role {
+    return this.#state.role;
+  }
+
+  get leader(): ReplicaId | null {
+    return this.#leader;
+  }
+
+  get term(): Term {
+    return this.#term;
+  }
+
+  get commit(): LogIndex {
+    return this.#log.commit;
+  }
+
+  get lastIndex(): LogIndex {
+    return this.#log.lastIndex;
+  }
+
+  /** True from `rest` until the next input: the host needs no clock. */
+  get resting(): boolean {
+    return this.#resting;
+  }
+
+  /** The clock moved. Does nothing while resting. */
+  tick(): void {
+    if (this.#resting) return;
+    this.#tick += 1;
+    this.#reads.expire(this.#tick - this.#options.electionTimeoutTicks);
+    if (this.#state.role === 'leader') {
+      if (!this.#state.leadership.tick()) this.#becomeFollower(this.#term, null);
+      return;
+    }
+    this.#timer.tick();
+    if (this.#timer.hasExpired) this.#askForPreVotes({ urgent: false });
+    else if (this.#timer.elapsedTicks % this.#options.heartbeatTicks === 0) this.#askForVotesAgain();
+  }
+
+  receive(message: Message): void {
+    assert(message.to === this.id && message.from !== this.id, 'a message came to the wrong replica');
+    // An answer to what was sent before the rest is no reason to wake.
+    if (this.#resting && (message.term > this.#term || !isReply(message))) this.#wake();
+    if (message.kind === 'preVote') return this.#answerPreVote(message);
+    if (message.kind === 'preVoteReply') return this.#countPreVote(message);
+    if (message.kind === 'vote' && message.term > this.#term && !message.urgent && this.#leaderLives) return;
+    if (message.term < this.#term) {
+      const answer = answerToStale(message, this.#envelope(message.from));
+      if (answer !== null) this.#outbox.send(answer);
+      return;
+    }
+    if (message.term > this.#term) this.#becomeFollower(message.term, null);
+    this.#step(message);
+  }
+
+  /** One entry. null: this replica is not the leader, or hands its leadership over. */
+  propose(data: Uint8Array): { index: LogIndex; term: Term } | null {
+    if (this.#state.role !== 'leader') return null;
+    this.#wake();
+    const index = this.#state.leadership.propose(data);
+    return index === null ? null : { index, term: this.#term };
+  }
+
+  /**
+   * Linearizable read; `context`, unique per replica, comes back once, in `reads` or in `refusedReads`. On a follower it
+   * is asked of the leader; without a leader it is refused.
+   */
+  requestRead(context: number): void {
+    this.#wake();
+    if (this.#state.role === 'leader') {
+      if (!this.#state.leadership.addRead({ from: this.id, context })) this.#reads.refuse(context);
+    } else if (this.#leader === null) {
+      this.#reads.refuse(context);
+    } else {
+      this.#reads.ask(context);
+    }
+  }
+
+  /**
+   * A caller waits and the leader does not answer: ask for pre-votes at once. Peers grant an urgent pre-vote although they
+   * heard from a leader lately. What keeps a replica that only lost its own link to the leader from disrupting the group:
+   *
+   * - the term does not rise, and nobody's state changes, unless a quorum grants;
+   * - the leader refuses for as long as it leads, and by check-quorum it leads only while a quorum answers it; its refusal
+   *   comes with a heartbeat, which ends the campaign of whoever can hear it;
+   * - followers grant only to a log as complete as theirs. Every term opens with an entry, so from its first commit on a
+   *   quorum refuses every replica that the leader does not reach. At most one change of leader comes of one cut link.
+   */
+  campaign(): void {
+    this.#wake();
+    const state = this.#state;
+    if (state.role === 'leader' || state.role === 'candidate') return;
+    if (state.role === 'preCandidate' && state.ballot.urgent) return;
+    this.#askForPreVotes({ urgent: true });
+  }
+
+  /** False if this replica does not lead, or `to` is not another voter. While it is under way proposals are refused. */
+  transferLeadership(to: ReplicaId): boolean {
+    if (this.#state.role !== 'leader') return false;
+    this.#wake();
+    return this.#state.leadership.transfer(to);
+  }
+
+  /** Leader only: nothing is under way and every voter has, and knows as committed, all there is. */
+  get mayRest(): boolean {
+    return this.#state.role === 'leader' && this.#state.leadership.isSettled && this.#reads.isEmpty;
+  }
+
+  /** Tells the followers to rest, and rests: no time-out runs until the next input. */
+  rest(): void {
+    assert(this.#state.role === 'leader' && this.mayRest, 'a group rests only when nothing is left to do');
+    if (this.#resting) return;
+    this.#state.leadership.rest();
+    this.#resting = true;
+  }
+
+  /** Leader: tells followers at once of a commit that no message told them yet; else they learn it within a tick. */
+  tellCommit(): void {
+    if (this.#state.role === 'leader' && !this.#resting) this.#state.leadership.tellCommit();
+  }
+
+  get hasEffects(): boolean {
+    const log = this.#log;
+    return (
+      !this.#outbox.isEmpty ||
+      log.hasUntaken ||
+      log.hasUnapplied ||
+      this.#reads.hasUnasked ||
+      this.#reads.hasSettled(log.applied) ||
+      (this.#state.role === 'leader' && this.#state.leadership.hasWork) ||
+      this.#hardStateChanged
+    );
+  }
+
+  takeEffects(): Effects {
+    assert(!this.#awaitsPersisted, 'effects are taken again only after persisted()');
+    this.#flush();
+    const hardState = this.#takeHardState();
+    const entries = this.#log.takeUnpersisted();
+    this.#awaitsPersisted = hardState !== null || entries.length > 0;
+    const committed = this.#log.takeCommitted(appendBytesMax);
+    return {
+      early: this.#outbox.takeEarly(),
+      hardState,
+      entries,
+      committed,
+      messages: this.#outbox.takeMessages(),
+      reads: this.#reads.takeServed(this.#log.applied),
+      refusedReads: this.#reads.takeRefused(),
+    };
+  }
+
+  /** What the last takeEffects handed out is on disk: the leader counts itself. */
+  persisted(): void {
+    this.#awaitsPersisted = false;
+    this.#log.markPersisted();
+    if (this.#state.role === 'leader') this.#state.leadership.persisted();
+  }
+
+  // Time and rest
+
+  #wake(): void {
+    if (!this.#resting) return;
+    this.#resting = false;
+    this.#timer.postpone();
+    if (this.#state.role === 'leader') this.#state.leadership.wake();
+  }
+
+  /** Stickiness (§4.2.3): who heard from a leader within the shortest time-out, or leads, helps nobody depose it. */
+  get #leaderLives(): boolean {
+    if (this.#state.role === 'leader') return true;
+    return this.#leader !== null && this.#timer.leaderLives;
+  }
+
+  // Roles
+
+  #becomeFollower(term: Term, leader: ReplicaId | null): void {
+    assert(term >= this.#term, 'terms never fall');
+    if (term > this.#term) this.#enterTerm(term, null);
+    const lost = this.#state.role === 'leader' ? this.#state.leadership.stepDown() : null;
+    this.#state = follower;
+    this.#resting = false;
+    this.#timer.leaderForgotten();
+    this.#setLeader(leader);
+    this.#timer.restart();
+    if (lost !== null) for (const read of lost) this.#refuseRead(read);
+  }
+
+  #enterTerm(term: Term, votedFor: ReplicaId | null): void {
+    this.#term = term;
+    this.#votedFor = votedFor;
+    this.#leaderOfTerm = null;
+  }
+
+  #setLeader(leader: ReplicaId | null): void {
+    if (leader !== this.#leader) this.#reads.leaderLost();
+    this.#leader = leader;
+  }
+
+  #askForPreVotes(how: { readonly urgent: boolean }): void {
+    this.#timer.restart();
+    if (!isVoter(this.#configuration, this.id)) return;
+    const ballot = new Ballot(this.#configuration, this.id, how);
+    this.#state = { role: 'preCandidate', ballot };
+    this.#timer.leaderForgotten();
+    this.#setLeader(null);
+    if (ballot.result === 'won') this.#becomeCandidate(how);
+    else this.#askForVotesAgain();
+  }
+
+  #becomeCandidate(how: { readonly urgent: boolean }): void {
+    this.#enterTerm(asTerm(this.#term + 1), this.id);
+    const ballot = new Ballot(this.#configuration, this.id, how);
+    this.#state = { role: 'candidate', ballot };
+    this.#timer.leaderForgotten();
+    this.#setLeader(null);
+    this.#timer.restart();
+    if (ballot.result === 'won') this.#becomeLeader();
+    else this.#askForVotesAgain();
+  }
+
+  #becomeLeader(): void {
+    const { electionTimeoutTicks, heartbeatTicks } = this.#options;
+    assert(this.#leaderOfTerm === null, 'a term has one leader');
+    this.#leaderOfTerm = this.id;
+    this.#setLeader(this.id);
+    const leadership = new Leadership({
+      id: this.id,
+      term: this.#term,
+      configuration: this.#configuration,
+      log: this.#log,
+      outbox: this.#outbox,
+      electionTimeoutTicks,
+      heartbeatTicks,
+      onReadsConfirmed: (reads, index) => this.#confirmReads(reads, index),
+    });
+    this.#state = { role: 'leader', leadership };
+  }
+
+  // Votes
+
+  /** To all who have not answered: a candidate's messages may be lost (§3.3). */
+  #askForVotesAgain(): void {
+    const state = this.#state;
+    if (state.role !== 'preCandidate' && state.role !== 'candidate') return;
+    const { lastIndex: lastLogIndex, lastTerm: lastLogTerm } = this.#log;
+    const { unheard, urgent } = state.ballot;
+    for (const to of unheard) {
+      const asked = { from: this.id, to, lastLogIndex, lastLogTerm, urgent };
+      if (state.role === 'candidate') this.#outbox.send({ ...asked, kind: 'vote', term: this.#term });
+      else this.#outbox.send({ ...asked, kind: 'preVote', term: asTerm(this.#term + 1) });
+    }
+  }
+
+  #answerPreVote(message: MessageOf<'preVote'>): void {
+    const complete = this.#log.isUpToDate(message.lastLogIndex, message.lastLogTerm);
+    const leads = this.#state.role === 'leader';
+    const granted = complete && message.term > this.#term && !leads && (message.urgent || !this.#leaderLives);
+    this.#outbox.send({ ...this.#envelope(message.from), kind: 'preVoteReply', granted });
+    if (this.#state.role === 'leader') this.#state.leadership.showLife(message.from);
+    else if (granted && this.#state.role === 'preCandidate') this.#yieldTo(message);
+  }
+
+  /**
+   * Two replicas woken by the same caller campaign at the same moment, and in a group that misses a third they would split
+   * the vote. So one gives way: to the better log, among equals to the lower id. Its timer runs on, so a rival that cannot
+   * win does not hold it up.
+   */
+  #yieldTo(rival: MessageOf<'preVote'>): void {
+    const equal = rival.lastLogIndex === this.#log.lastIndex && rival.lastLogTerm === this.#log.lastTerm;
+    if (!equal || rival.from < this.id) this.#state = follower;
+  }
+
+  #countPreVote(message: MessageOf<'preVoteReply'>): void {
+    const state = this.#state;
+    const urgent = state.role === 'preCandidate' && state.ballot.urgent;
+    if (message.term > this.#term) {
+      this.#becomeFollower(message.term, null);
+      // Refused for its old term alone, perhaps: the caller still waits. Terms only rise, so this ends.
+      if (urgent) this.#askForPreVotes({ urgent });
+      return;
+    }
+    if (state.role !== 'preCandidate') return;
+    state.ballot.record(message.from, message.granted);
+    const { result } = state.ballot;
+    if (result === 'won') this.#becomeCandidate({ urgent });
+    else if (result === 'lost') this.#state = follower;
+  }
+
+  #answerVote(message: MessageOf<'vote'>): void {
+    const free = this.#votedFor === message.from || (this.#votedFor === null && this.#leaderOfTerm === null);
+    const granted = free && this.#log.isUpToDate(message.lastLogIndex, message.lastLogTerm);
+    if (granted) {
+      this.#votedFor = message.from;
+      this.#timer.postpone();
+    }
+    this.#outbox.send({ ...this.#envelope(message.from), kind: 'voteReply', granted });
+  }
+
+  #countVote(message: MessageOf<'voteReply'>): void {
+    const state = this.#state;
+    if (state.role !== 'candidate') return;
+    state.ballot.record(message.from, message.granted);
+    const { result } = state.ballot;
+    if (result === 'won') this.#becomeLeader();
+    else if (result === 'lost') this.#becomeFollower(this.#term, null);
+  }
+
+  // Messages of this term
+
+  #step(message: TermMessage): void {
+    const state = this.#state;
+    switch (message.kind) {
+      case 'vote':
+        return this.#answerVote(message);
+      case 'voteReply':
+        return this.#countVote(message);
+      case 'append':
+        return this.#acceptAppend(message);
+      case 'heartbeat':
+        this.#follow(message);
+        this.#log.commitTo(message.commit);
+        this.#outbox.send({ ...this.#envelope(message.from), kind: 'heartbeatReply', round: message.round });
+        return;
+      case 'rest':
+        this.#follow(message);
+        this.#log.commitTo(message.commit);
+        // No time-out runs now, so silence means nothing: whoever campaigns next shall win at once.
+        this.#timer.leaderForgotten();
+        // A read under way keeps the clock: its answer may be lost.
+        this.#resting = this.#reads.isEmpty;
+        return;
+      case 'timeoutNow':
+        this.#follow(message);
+        // The leader asked for it, so neither a pre-vote nor stickiness stands in the way (§3.10).
+        if (isVoter(this.#configuration, this.id)) this.#becomeCandidate({ urgent: true });
+        return;
+      case 'appendReply':
+        if (state.role === 'leader') state.leadership.receiveAppendReply(message);
+        return;
+      case 'heartbeatReply':
+        if (state.role === 'leader') state.leadership.receiveHeartbeatReply(message);
+        return;
+      case 'readIndex': {
+        const read = { from: message.from, context: message.context };
+        if (state.role !== 'leader' || !state.leadership.addRead(read)) this.#refuseRead(read);
+        return;
+      }
+      case 'readIndexReply':
+        this.#reads.answer(message.context, message.index, this.#tick);
+        return;
+      default:
+        unreachable(message);
+    }
+  }
+
+  #follow(message: LeaderMessage): void {
+    const known = this.#leaderOfTerm;
+    assert(this.#state.role !== 'leader' && (known === null || known === message.from), 'a term has one leader');
+    this.#leaderOfTerm = message.from;
+    this.#state = follower;
+    this.#setLeader(message.from);
+    this.#timer.leaderHeard();
+  }
+
+  #acceptAppend(message: MessageOf<'append'>): void {
+    this.#follow(message);
+    const log = this.#log;
+    const { previousIndex, previousTerm, entries, round } = message;
+    const reply = { ...this.#envelope(message.from), kind: 'appendReply', round } as const;
+    // What is committed here is in every leader's log: it fits, and need not be looked up.
+    if (previousIndex >= log.commit && !log.matches(previousIndex, previousTerm)) {
+      const { index: hintIndex, term: hintTerm } = log.fit(previousIndex, previousTerm);
+      this.#outbox.send({ ...reply, accepted: false, rejectedIndex: previousIndex, hintIndex, hintTerm });
+      return;
+    }
+    log.accept(entries);
+    const matchIndex = logIndex(Math.max(previousIndex + entries.length, log.commit));
+    log.commitTo(logIndex(Math.min(message.commit, matchIndex)));
+    this.#outbox.send({ ...reply, accepted: true, matchIndex });
+  }
+
+  // Reads and effects
+
+  #confirmReads(reads: readonly Read[], index: LogIndex): void {
+    for (const { from, context } of reads) {
+      if (from === this.id) this.#reads.confirm(context, index, this.#tick);
+      else this.#outbox.send({ ...this.#envelope(from), kind: 'readIndexReply', context, index });
+    }
+  }
+
+  #refuseRead(read: Read): void {
+    if (read.from === this.id) this.#reads.refuse(read.context);
+    else {
+      const envelope = this.#envelope(read.from);
+      this.#outbox.send({ ...envelope, kind: 'readIndexReply', context: read.context, index: null });
+    }
+  }
+
+  #flush(): void {
+    if (this.#state.role === 'leader') this.#state.leadership.flush();
+    else if (this.#reads.hasUnasked && this.#leader !== null) {
+      const context = this.#reads.takeQuestion(this.#tick);
+      this.#outbox.send({ ...this.#envelope(this.#leader), kind: 'readIndex', context });
+    }
+  }
+
+  get #hardStateChanged(): boolean {
+    return this.#saved.term !== this.#term || this.#saved.votedFor !== this.#votedFor;
+  }
+
+  /** Only a new term or vote must be on disk; the commit index goes along, since a leader tells it again. */
+  #takeHardState(): HardState | null {
+    if (!this.#hardStateChanged) return null;
+    this.#saved = { term: this.#term, votedFor: this.#votedFor };
+    return { ...this.#saved, commit: this.#log.commit };
+  }
+
+  #envelope(to: ReplicaId): Envelope {
+    return { from: this.#options.id, to, term: this.#term };
+  }
+}

@@ -1,0 +1,177 @@
+// Linearizable reads without the log (§6.4). `ReadRounds`: on a leader, reads wait for a round in which a quorum shows
+// that it still follows; all reads that wait share one round. `LocalReads`: what became of the reads that this replica's
+// host asked for. Each context comes out exactly once, served or refused.
+
+import { type LogIndex, type ReplicaId } from '../brands.ts';
+import { readsPendingMax } from '../limits.ts';
+
+export type Read = { readonly from: ReplicaId; readonly context: number };
+type Round = { readonly round: number; readonly index: LogIndex; readonly reads: readonly Read[] };
+
+export class ReadRounds {
+  #waiting: Read[] = [];
+  readonly #underWay: Round[] = [];
+  #count = 0;
+
+  get isEmpty(): boolean {
+    return this.#count === 0;
+  }
+
+  /** Reads wait and no round is under way that they must let pass: its messages left before they came. */
+  get wantsRound(): boolean {
+    return this.#waiting.length > 0 && this.#underWay.length === 0;
+  }
+
+  /** False: too many wait already. */
+  add(read: Read): boolean {
+    if (this.#count >= readsPendingMax) return false;
+    this.#count += 1;
+    this.#waiting.push(read);
+    return true;
+  }
+
+  /** A new round goes out: all that wait share it. `index` is the commit index now, which no earlier reply can exceed. */
+  start(round: number, index: LogIndex): void {
+    if (this.#waiting.length === 0) return;
+    this.#underWay.push({ round, index, reads: this.#waiting });
+    this.#waiting = [];
+  }
+
+  /** A quorum answered `round`: takes out the rounds up to it. */
+  confirm(round: number): Round[] {
+    const confirmed: Round[] = [];
+    for (let first = this.#underWay[0]; first !== undefined && first.round <= round; first = this.#underWay[0]) {
+      this.#underWay.shift();
+      this.#count -= first.reads.length;
+      confirmed.push(first);
+    }
+    return confirmed;
+  }
+
+  /** Leadership ends: takes out all. */
+  drain(): Read[] {
+    const reads = [...this.#underWay.flatMap((round) => round.reads), ...this.#waiting];
+    this.#underWay.length = 0;
+    this.#waiting = [];
+    this.#count = 0;
+    return reads;
+  }
+}
+
+type Asked = { readonly contexts: readonly number[]; readonly sinceTick: number };
+type Confirmed = { readonly context: number; readonly index: LogIndex; readonly sinceTick: number };
+
+export class LocalReads {
+  /** To be asked of the leader with the next effects, all by one message. */
+  #unasked: number[] = [];
+  readonly #asked = new Map<number, Asked>();
+  /** The index is known; it may not be applied here yet. */
+  #confirmed: Confirmed[] = [];
+  #refused: number[] = [];
+  #count = 0;
+  #question: number;
+
+  /**
+   * Questions are numbered from `firstQuestion` on. A replica that restarts must not take an answer to its former self for
+   * its own, so the first number is random.
+   */
+  constructor(firstQuestion: number) {
+    this.#question = firstQuestion;
+  }
+
+  get hasUnasked(): boolean {
+    return this.#unasked.length > 0;
+  }
+
+  /** Reads that the leader has not answered, or whose index is not applied here. */
+  get isEmpty(): boolean {
+    return this.#count === 0;
+  }
+
+  /** True if `take` would hand out something. */
+  hasSettled(applied: LogIndex): boolean {
+    return this.#refused.length > 0 || this.#confirmed.some((read) => read.index <= applied);
+  }
+
+  ask(context: number): void {
+    if (this.#count >= readsPendingMax) {
+      this.#refused.push(context);
+      return;
+    }
+    this.#count += 1;
+    this.#unasked.push(context);
+  }
+
+  /** The number of the question that asks for all unasked reads. */
+  takeQuestion(tick: number): number {
+    this.#question += 1;
+    this.#asked.set(this.#question, { contexts: this.#unasked, sinceTick: tick });
+    this.#unasked = [];
+    return this.#question;
+  }
+
+  /** The leader's answer; null is its refusal. Unknown questions were given up before. */
+  answer(question: number, index: LogIndex | null, tick: number): void {
+    const asked = this.#asked.get(question);
+    if (asked === undefined) return;
+    this.#asked.delete(question);
+    this.#count -= asked.contexts.length;
+    for (const context of asked.contexts) {
+      if (index === null) this.#refused.push(context);
+      else this.confirm(context, index, tick);
+    }
+  }
+
+  confirm(context: number, index: LogIndex, tick: number): void {
+    this.#count += 1;
+    this.#confirmed.push({ context, index, sinceTick: tick });
+  }
+
+  refuse(context: number): void {
+    this.#refused.push(context);
+  }
+
+  /** The leader changed: what it was asked, or was to be asked, is lost. */
+  leaderLost(): void {
+    for (const context of this.#unasked) this.#giveUp(context);
+    this.#unasked = [];
+    for (const asked of this.#asked.values()) for (const context of asked.contexts) this.#giveUp(context);
+    this.#asked.clear();
+  }
+
+  /** Gives up what has waited since `tick` or longer. */
+  expire(tick: number): void {
+    if (this.#count === 0) return;
+    for (const [question, asked] of this.#asked) {
+      if (asked.sinceTick > tick) continue;
+      this.#asked.delete(question);
+      for (const context of asked.contexts) this.#giveUp(context);
+    }
+    const late = this.#confirmed.filter((read) => read.sinceTick <= tick);
+    if (late.length === 0) return;
+    for (const read of late) this.#giveUp(read.context);
+    this.#confirmed = this.#confirmed.filter((read) => read.sinceTick > tick);
+  }
+
+  /** Reads whose index is applied. */
+  takeServed(applied: LogIndex): readonly { readonly context: number; readonly index: LogIndex }[] {
+    if (this.#confirmed.length === 0) return [];
+    const served: Confirmed[] = [];
+    const later: Confirmed[] = [];
+    for (const read of this.#confirmed) (read.index <= applied ? served : later).push(read);
+    this.#confirmed = later;
+    this.#count -= served.length;
+    return served.map(({ context, index }) => ({ context, index }));
+  }
+
+  takeRefused(): readonly number[] {
+    const refused = this.#refused;
+    if (refused.length > 0) this.#refused = [];
+    return refused;
+  }
+
+  #giveUp(context: number): void {
+    this.#count -= 1;
+    this.#refused.push(context);
+  }
+}
