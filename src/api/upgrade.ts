@@ -1,0 +1,14 @@
+// WebSocket upgrades, RFC 6455 §4.2: whether a request asks for one, and which of its subprotocols is taken.
+
+import type { ApiRequest } from './contract.ts';
+
+export function isWebSocketUpgrade({ method, headers }: Pick<ApiRequest, 'method' | 'headers'>): boolean {
+  return method === 'GET' && headers.get('upgrade')?.toLowerCase() === 'websocket';
+}
+
+/** Browsers send a key as `Bearer, <key>`; a client that offers subprotocols must be answered with one of them. */
+export function acceptedSubprotocol(headers: Headers): 'Bearer' | null {
+  const offered = headers.get('sec-websocket-protocol');
+  if (offered === null) return null;
+  return offered.split(',').some((protocol) => protocol.trim() === 'Bearer') ? 'Bearer' : null;
+}

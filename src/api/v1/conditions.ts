@@ -1,0 +1,73 @@
+// Conditional requests, RFC 9110 §13, on entity tags that are mod_revisions. A write's conditions become the compares of a
+// transaction, so that they are decided where the write is, and nowhere else.
+
+import { entityTagsMax } from '../../limits.ts';
+import { emptyBytes } from '../../bytes.ts';
+import type { Compare } from '../../model.ts';
+import { compareResult } from '../../model.ts';
+import type { Parsed } from './parsed.ts';
+import { bad, parsed } from './parsed.ts';
+
+export type EntityTags = { readonly kind: 'any' } | { readonly kind: 'tags'; readonly revisions: readonly number[] };
+
+/** A tag that this service did not make. No key is at this revision. */
+const foreign = -1;
+
+const tagForm = /\s*(W\/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*(,|$)/y;
+
+export function entityTag(modRevision: number): string {
+  return `"${modRevision}"`;
+}
+
+/** `weak`: If-None-Match of a read compares weakly (RFC 9110 §13.1.2), a write compares strongly and refuses weak tags. */
+export function parseEntityTags(name: string, header: string, weak: 'taken' | 'refused'): Parsed<EntityTags> {
+  if (header.trim() === '*') return parsed({ kind: 'any' });
+  const revisions: number[] = [];
+  tagForm.lastIndex = 0;
+  for (let separator = ','; separator === ',';) {
+    const match = tagForm.exec(header);
+    if (match === null) return bad(`${name} must be * or a list of entity tags such as "17"`);
+    if (match[1] !== undefined && weak === 'refused') return bad(`${name} takes no weak entity tags`);
+    const tag = match[2] ?? '';
+    revisions.push(/^[1-9][0-9]{0,14}$/.test(tag) ? Number(tag) : foreign);
+    if (revisions.length > entityTagsMax) return bad(`${name} takes at most ${entityTagsMax} entity tags`);
+    separator = match[3] ?? '';
+  }
+  return parsed({ kind: 'tags', revisions });
+}
+
+/** The condition holds if the transaction's compares come out as `holdsWhen`. */
+export type WriteCondition = { readonly compare: readonly Compare[]; readonly holdsWhen: boolean };
+
+export function parseWriteCondition(headers: Headers, key: Uint8Array): Parsed<WriteCondition | null> {
+  const match = headers.get('if-match');
+  const noneMatch = headers.get('if-none-match');
+  if (match !== null && noneMatch !== null) return bad('If-Match and If-None-Match exclude each other');
+  if (match !== null) {
+    const tags = parseEntityTags('If-Match', match, 'refused');
+    return tags.kind === 'bad' ? tags : parsed(matches(key, tags.value));
+  }
+  if (noneMatch === null) return parsed(null);
+  const tags = parseEntityTags('If-None-Match', noneMatch, 'refused');
+  return tags.kind === 'bad' ? tags : parsed(negate(matches(key, tags.value)));
+}
+
+function negate({ compare, holdsWhen }: WriteCondition): WriteCondition {
+  return { compare, holdsWhen: !holdsWhen };
+}
+
+/** Compares are joined by "and": that one tag of many matches is said as "not all of them differ". */
+function matches(key: Uint8Array, tags: EntityTags): WriteCondition {
+  if (tags.kind === 'any') return { compare: [modRevision(key, compareResult.greater, 0)], holdsWhen: true };
+  const compare = tags.revisions.map((revision) => modRevision(key, compareResult.notEqual, revision));
+  return { compare, holdsWhen: false };
+}
+
+function modRevision(key: Uint8Array, result: number, operand: number): Compare {
+  return { key, rangeEnd: emptyBytes, result, target: 'mod', operand };
+}
+
+/** Whether a read's If-None-Match names what the reader already has. */
+export function isUnchanged(tags: EntityTags, modRevision: number): boolean {
+  return tags.kind === 'any' || tags.revisions.includes(modRevision);
+}

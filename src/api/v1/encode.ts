@@ -1,0 +1,77 @@
+// v1's JSON: revisions and counts as numbers (they stay below 2^53), leases as decimal strings (they need not), keys and
+// values as text where they are UTF-8 and as base64 under another name where they are not.
+
+import { unreachable } from '../../assert.ts';
+import { base64, textOf } from '../../bytes.ts';
+import { noLease } from '../../brands.ts';
+import type { KeyValue, StoreEvent, TxnAnswer, TxnPart } from '../../model.ts';
+
+/** `"key":"a"`, or `"key_base64":"/w=="`. */
+function bytesJson(name: 'key' | 'value', bytes: Uint8Array): string {
+  const text = textOf(bytes);
+  return text === null ? `"${name}_base64":"${base64(bytes)}"` : `"${name}":${JSON.stringify(text)}`;
+}
+
+export function keyValueJson(kv: KeyValue, keysOnly: boolean): string {
+  const value = keysOnly ? '' : `,${bytesJson('value', kv.value)}`;
+  const lease = kv.lease === noLease ? '' : `,"lease":"${kv.lease}"`;
+  return (
+    `{${bytesJson('key', kv.key)}${value},"create_revision":${kv.createRevision},"mod_revision":${kv.modRevision}` +
+    `,"version":${kv.version}${lease}}`
+  );
+}
+
+export function keyValuesJson(kvs: readonly KeyValue[], keysOnly: boolean): string {
+  return `[${kvs.map((kv) => keyValueJson(kv, keysOnly)).join(',')}]`;
+}
+
+export function eventJson(event: StoreEvent, withPrevious: boolean): string {
+  const { kv, previous } = event;
+  const pair =
+    event.type === 'put' ? keyValueJson(kv, false) : `{${bytesJson('key', kv.key)},"mod_revision":${kv.modRevision}}`;
+  const before = withPrevious && previous !== null ? `,"prev":${keyValueJson(previous, false)}` : '';
+  return `{"type":"${event.type}","kv":${pair}${before}}`;
+}
+
+export function txnJson(answer: TxnAnswer): string {
+  return `"succeeded":${answer.succeeded},"results":[${answer.parts.map(partJson).join(',')}]`;
+}
+
+function partJson(part: TxnPart): string {
+  switch (part.kind) {
+    case 'range': {
+      const { kvs, more, count } = part.answer;
+      return `{"get":{"kvs":${keyValuesJson(kvs, part.keysOnly)},"count":${count},"more":${more}}}`;
+    }
+    case 'put': {
+      const { previous } = part.answer;
+      return previous === null ? '{"put":{}}' : `{"put":{"prev":${keyValueJson(previous, false)}}}`;
+    }
+    case 'deleteRange': {
+      const { deleted, previous } = part.answer;
+      const before = previous.length === 0 ? '' : `,"prev":${keyValuesJson(previous, false)}`;
+      return `{"delete":{"deleted":${deleted}${before}}}`;
+    }
+    case 'txn':
+      return `{"txn":{${txnJson(part.answer)}}}`;
+    default:
+      return unreachable(part);
+  }
+}
+
+/** Answers are the tenant's own and change with every write: kept by nobody but the reader, and asked for again. */
+const cacheControl = 'private, no-cache';
+
+export function jsonResponse(text: string, headers: Readonly<Record<string, string>> = {}): Response {
+  return new Response(text, {
+    status: 200,
+    headers: { 'content-type': 'application/json', 'cache-control': cacheControl, ...headers },
+  });
+}
+
+export function bytesResponse(bytes: Uint8Array | null, status: 200 | 304, headers: Record<string, string>): Response {
+  return new Response(bytes, {
+    status,
+    headers: { ...headers, 'cache-control': cacheControl, 'x-content-type-options': 'nosniff' },
+  });
+}

@@ -1,0 +1,137 @@
+// Reads the members of a JSON object by name, strictly: a wrong type, a value out of bounds and every member that nobody
+// asked for is a fault that names the place. Faults are kept, not thrown; the first one counts.
+
+import { utf8 } from '../../bytes.ts';
+import { decodeBase64 } from '../json/base64.ts';
+import { parseInt64 } from '../json/integer.ts';
+import type { JsonValue } from '../json/value.ts';
+import { parseJson } from '../json/value.ts';
+import { bad, parsed } from './parsed.ts';
+import type { Parsed } from './parsed.ts';
+
+export class Faults {
+  first: string | null = null;
+
+  add(detail: string): void {
+    this.first ??= detail;
+  }
+}
+
+const noMembers: ReadonlyMap<string, JsonValue> = new Map();
+
+export class Fields {
+  readonly #members: ReadonlyMap<string, JsonValue>;
+  readonly #at: string;
+  readonly #taken = new Set<string>();
+  readonly faults: Faults;
+
+  /** `at` is the place of the object for messages; empty for the body itself. */
+  constructor(value: JsonValue | undefined, at: string, faults: Faults) {
+    this.#at = at;
+    this.faults = faults;
+    if (value !== null && typeof value === 'object' && value.kind === 'object') {
+      this.#members = value.members;
+    } else {
+      this.#members = noMembers;
+      faults.add(`${at === '' ? 'the body' : at} must be an object`);
+    }
+  }
+
+  place(name: string): string {
+    return this.#at === '' ? name : `${this.#at}.${name}`;
+  }
+
+  has(name: string): boolean {
+    return this.#members.has(name);
+  }
+
+  take(name: string): JsonValue | undefined {
+    this.#taken.add(name);
+    return this.#members.get(name);
+  }
+
+  text(name: string): string | undefined {
+    const value = this.take(name);
+    if (value === undefined || typeof value === 'string') return value;
+    this.faults.add(`${this.place(name)} must be a string`);
+    return undefined;
+  }
+
+  /** A string as UTF-8, or its bytes under `<name>_base64`. */
+  bytes(name: string): Uint8Array | undefined {
+    const text = this.text(name);
+    const encoded = this.text(`${name}_base64`);
+    if (encoded === undefined) return text === undefined ? undefined : utf8(text);
+    if (text !== undefined) this.faults.add(`${this.place(name)} and ${name}_base64 exclude each other`);
+    const bytes = decodeBase64(encoded);
+    if (bytes !== null) return bytes;
+    this.faults.add(`${this.place(`${name}_base64`)} must be base64`);
+    return undefined;
+  }
+
+  boolean(name: string): boolean {
+    const value = this.take(name);
+    if (value === undefined || typeof value === 'boolean') return value ?? false;
+    this.faults.add(`${this.place(name)} must be true or false`);
+    return false;
+  }
+
+  integer(name: string, { min, max }: { readonly min: number; readonly max: number }): number | undefined {
+    const value = this.take(name);
+    if (value === undefined) return undefined;
+    const integer =
+      value !== null && typeof value === 'object' && value.kind === 'number' ? parseInt64(value.text) : null;
+    if (typeof integer === 'number' && integer >= min && integer <= max) return integer;
+    this.faults.add(`${this.place(name)} must be a whole number from ${min} to ${max}`);
+    return undefined;
+  }
+
+  /** An integer of 64 bits, as a number or, since JSON's readers lose the low bits of large ones, as a string. */
+  int64(name: string): bigint | undefined {
+    const value = this.take(name);
+    if (value === undefined) return undefined;
+    const text = value !== null && typeof value === 'object' && value.kind === 'number' ? value.text : value;
+    const integer = typeof text === 'string' ? parseInt64(text) : null;
+    if (integer !== null) return BigInt(integer);
+    this.faults.add(`${this.place(name)} must be an integer of 64 bits, as a number or a string`);
+    return undefined;
+  }
+
+  items(name: string): readonly JsonValue[] | undefined {
+    const value = this.take(name);
+    if (value === undefined) return undefined;
+    if (value !== null && typeof value === 'object' && value.kind === 'array') return value.items;
+    this.faults.add(`${this.place(name)} must be a list`);
+    return undefined;
+  }
+
+  choice<Choice extends string>(name: string, choices: readonly Choice[]): Choice | undefined {
+    const text = this.text(name);
+    if (text === undefined) return undefined;
+    const choice = choices.find((known) => known === text);
+    if (choice === undefined) this.faults.add(`${this.place(name)} must be one of ${choices.join(', ')}`);
+    return choice;
+  }
+
+  missing(name: string): void {
+    this.faults.add(`${this.place(name)} is missing`);
+  }
+
+  /** To be called last: whatever nobody took is unknown. */
+  finish(): void {
+    for (const name of this.#members.keys()) {
+      if (!this.#taken.has(name)) this.faults.add(`unknown field "${this.place(name).slice(0, 128)}"`);
+    }
+  }
+}
+
+/** Parses a body that must be one object. `read` may use its result only where no fault was found. */
+export function parseObject<Value>(body: Uint8Array, read: (fields: Fields) => Value): Parsed<Value> {
+  const json = parseJson(body);
+  if (json.kind === 'malformed') return bad(`the body is not JSON: ${json.detail}`);
+  const faults = new Faults();
+  const fields = new Fields(json.value, '', faults);
+  const value = read(fields);
+  fields.finish();
+  return faults.first === null ? parsed(value) : bad(faults.first);
+}

@@ -1,0 +1,151 @@
+// Percent-encoding and query parameters. Keys are bytes, so nothing here passes through text on its way. A parameter that a
+// call does not know, or one that stands twice, is refused by its name.
+
+import { emptyBytes, prefixEnd, textOf, utf8 } from '../../bytes.ts';
+import type { KeyRange } from '../../model.ts';
+import { parseInt64 } from '../json/integer.ts';
+import type { Parsed } from './parsed.ts';
+import { bad, parsed } from './parsed.ts';
+
+const percent = 0x25;
+const plus = 0x2b;
+const space = 0x20;
+
+/** The bytes that `text` stands for; null where a "%" has no two digits of hex after it. */
+export function percentDecode(text: string, plusIs: 'plus' | 'space'): Uint8Array | null {
+  const encoded = utf8(text);
+  if (!text.includes('%') && (plusIs === 'plus' || !text.includes('+'))) return encoded;
+  let length = 0;
+  for (let position = 0; position < encoded.byteLength; position++) {
+    let byte = encoded[position] ?? 0;
+    if (byte === percent) {
+      byte = hexDigit(encoded[position + 1]) * 16 + hexDigit(encoded[position + 2]);
+      if (Number.isNaN(byte)) return null;
+      position += 2;
+    } else if (byte === plus && plusIs === 'space') {
+      byte = space;
+    }
+    encoded[length++] = byte;
+  }
+  return encoded.subarray(0, length);
+}
+
+function hexDigit(code: number | undefined): number {
+  if (code === undefined) return Number.NaN;
+  if (code >= 0x30 && code <= 0x39) return code - 0x30;
+  const letter = code | 0x20;
+  return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : Number.NaN;
+}
+
+export type Query = ReadonlyMap<string, Uint8Array>;
+
+export function parseQuery(query: string, known: readonly string[]): Parsed<Query> {
+  const values = new Map<string, Uint8Array>();
+  for (const pair of query.split('&')) {
+    if (pair === '') continue;
+    const equals = pair.indexOf('=');
+    const nameBytes = percentDecode(equals < 0 ? pair : pair.slice(0, equals), 'space');
+    const name = nameBytes === null ? null : textOf(nameBytes);
+    const value = percentDecode(equals < 0 ? '' : pair.slice(equals + 1), 'space');
+    if (name === null || value === null) return bad(`bad percent-encoding in the query: "${pair.slice(0, 64)}"`);
+    if (!known.includes(name)) return bad(`unknown query parameter "${name.slice(0, 64)}"`);
+    if (values.has(name)) return bad(`the query parameter "${name}" stands twice`);
+    values.set(name, value);
+  }
+  return parsed(values);
+}
+
+/** A whole number from `min` to `max`; null where the parameter is absent. */
+export function integerParameter(
+  query: Query,
+  name: string,
+  { min, max }: { readonly min: number; readonly max: number },
+): Parsed<number | null> {
+  const bytes = query.get(name);
+  if (bytes === undefined) return parsed(null);
+  const text = textOf(bytes) ?? '';
+  const value = /^[0-9]+$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= min && value <= max) return parsed(value);
+  return bad(`${name} must be a whole number from ${min} to ${max}`);
+}
+
+export function revisionParameter(query: Query, name: string): Parsed<number | null> {
+  return integerParameter(query, name, { min: 1, max: Number.MAX_SAFE_INTEGER });
+}
+
+/** Any integer of 64 bits, in decimal; null where the parameter is absent. */
+export function leaseParameter(query: Query): Parsed<bigint | null> {
+  const bytes = query.get('lease');
+  if (bytes === undefined) return parsed(null);
+  const lease = parseLease(textOf(bytes) ?? '');
+  return lease === null ? bad('lease must be a decimal integer of 64 bits') : parsed(lease);
+}
+
+export function parseLease(text: string): bigint | null {
+  const value = /^-?[0-9]+$/.test(text) ? parseInt64(text) : null;
+  return value === null ? null : BigInt(value);
+}
+
+/** One of `choices`; the first where the parameter is absent. */
+export function choiceParameter<Choice extends string>(
+  query: Query,
+  name: string,
+  choices: readonly [Choice, ...Choice[]],
+): Parsed<Choice> {
+  const bytes = query.get(name);
+  if (bytes === undefined) return parsed(choices[0]);
+  const text = textOf(bytes);
+  const choice = choices.find((known) => known === text);
+  return choice === undefined ? bad(`${name} must be ${choices.join(' or ')}`) : parsed(choice);
+}
+
+export function flagParameter(query: Query, name: string): Parsed<boolean> {
+  const choice = choiceParameter(query, name, ['false', 'true']);
+  return choice.kind === 'bad' ? choice : parsed(choice.value === 'true');
+}
+
+const lowestKey = new Uint8Array([0]);
+/** As a range's end: there is none (etcd). */
+const noEnd = lowestKey;
+
+export const everyKey: KeyRange = { key: lowestKey, rangeEnd: noEnd };
+
+/** What a range may be given as, in a query or a JSON object. */
+export type RangeChoice = {
+  readonly key?: Uint8Array | undefined;
+  readonly prefix?: Uint8Array | undefined;
+  readonly start?: Uint8Array | undefined;
+  readonly end?: Uint8Array | undefined;
+};
+
+/** Null: none of them was given. An empty `start` is the first key, an empty `end` means none. */
+export function chooseRange({ key, prefix, start, end }: RangeChoice): Parsed<KeyRange | null> {
+  const given = [key, prefix, start ?? end].filter((choice) => choice !== undefined).length;
+  if (given > 1) return bad('give one of key, prefix, and start with end');
+  if (key !== undefined) {
+    if (key.byteLength === 0) return { kind: 'bad', failure: { kind: 'keyNotProvided' } };
+    return parsed({ key, rangeEnd: emptyBytes });
+  }
+  if (prefix !== undefined) return parsed(prefixRange(prefix));
+  if (start === undefined && end === undefined) return parsed(null);
+  if (end?.byteLength === 1 && end[0] === 0) return bad('end must not be the byte 0: no key lies before it');
+  return parsed({
+    key: start === undefined || start.byteLength === 0 ? lowestKey : start,
+    rangeEnd: end === undefined || end.byteLength === 0 ? noEnd : end,
+  });
+}
+
+export function prefixRange(prefix: Uint8Array): KeyRange {
+  return prefix.byteLength === 0 ? everyKey : { key: prefix, rangeEnd: prefixEnd(prefix) ?? noEnd };
+}
+
+export const rangeParameterNames = ['prefix', 'start', 'end'] as const;
+
+export function rangeParameters(query: Query): Parsed<KeyRange | null> {
+  return chooseRange({
+    key: query.get('key'),
+    prefix: query.get('prefix'),
+    start: query.get('start'),
+    end: query.get('end'),
+  });
+}

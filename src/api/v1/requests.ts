@@ -1,0 +1,27 @@
+// Requests to the store with everything at its default, for the v1 calls to set what they mean.
+
+import { leaseId } from '../../brands.ts';
+import type { KeyRange, PutRequest, RangeRequest } from '../../model.ts';
+import { sortOrder, sortTarget } from '../../model.ts';
+
+export function readOf(range: KeyRange, options: Partial<RangeRequest> = {}): RangeRequest {
+  return {
+    ...range,
+    limit: 0,
+    revision: 0,
+    sortOrder: sortOrder.none,
+    sortTarget: sortTarget.key,
+    serializable: false,
+    keysOnly: false,
+    countOnly: false,
+    minModRevision: 0,
+    maxModRevision: 0,
+    minCreateRevision: 0,
+    maxCreateRevision: 0,
+    ...options,
+  };
+}
+
+export function putOf(key: Uint8Array, value: Uint8Array, lease: bigint | null): PutRequest {
+  return { key, value, lease: leaseId(lease ?? 0n), previous: false, ignoreValue: false, ignoreLease: false };
+}

@@ -1,0 +1,104 @@
+// The bodies of the calls that make tenants and keys. The gateway answers these calls; here they are only read.
+
+import { accessKeyLifeSecondsMax, tenantNameCharactersMax } from '../../limits.ts';
+import { emptyBytes } from '../../bytes.ts';
+import type { AccessRole } from '../../model.ts';
+import type { Fields } from './fields.ts';
+import { parseObject } from './fields.ts';
+import type { Parsed } from './parsed.ts';
+
+/** Where the platform can be asked to place an object. */
+export const locationHints = [
+  'wnam',
+  'enam',
+  'sam',
+  'weur',
+  'eeur',
+  'apac',
+  'apac-ne',
+  'apac-se',
+  'oc',
+  'afr',
+  'me',
+] as const;
+export type LocationHint = (typeof locationHints)[number];
+
+/** Where the platform can be told to keep an object. */
+export const jurisdictions = ['eu', 'us', 'fedramp', 'fedramp-high'] as const;
+export type Jurisdiction = (typeof jurisdictions)[number];
+
+export type Placement =
+  | { readonly kind: 'automatic' }
+  /** A hint for each replica in turn; no more hints than replicas. */
+  | { readonly kind: 'hints'; readonly hints: readonly LocationHint[] }
+  | { readonly kind: 'jurisdiction'; readonly jurisdiction: Jurisdiction };
+
+export const replicaCounts = [1, 3, 5] as const;
+export type ReplicaCount = (typeof replicaCounts)[number];
+const replicasDefault: ReplicaCount = 3;
+
+export type TenantCreation = { readonly name: string; readonly replicas: ReplicaCount; readonly placement: Placement };
+
+/** What of a tenant can change. Replicas and their places cannot yet: that moves data. */
+export type TenantChange = { readonly name: string };
+
+export type AccessKeyCreation = {
+  readonly role: AccessRole;
+  readonly prefix: Uint8Array;
+  /** null: it does not expire. */
+  readonly expiresInSeconds: number | null;
+};
+
+export function parseTenantCreation(body: Uint8Array): Parsed<TenantCreation> {
+  return parseObject(body, (fields) => {
+    const replicas = readReplicas(fields);
+    return { name: readName(fields), replicas, placement: readPlacement(fields, replicas) };
+  });
+}
+
+export function parseTenantChange(body: Uint8Array): Parsed<TenantChange> {
+  return parseObject(body, (fields) => ({ name: readName(fields) }));
+}
+
+export function parseAccessKeyCreation(body: Uint8Array): Parsed<AccessKeyCreation> {
+  return parseObject(body, (fields) => {
+    const role = fields.choice('role', ['admin', 'write', 'read']);
+    if (!fields.has('role')) fields.missing('role');
+    const expiresInSeconds = fields.integer('expires_in', { min: 1, max: accessKeyLifeSecondsMax }) ?? null;
+    return { role: role ?? 'read', prefix: fields.bytes('prefix') ?? emptyBytes, expiresInSeconds };
+  });
+}
+
+const nameForm = /^[a-z0-9-]+$/;
+
+function readName(fields: Fields): string {
+  const name = fields.text('name');
+  if (!fields.has('name')) fields.missing('name');
+  if (name === undefined || (name.length <= tenantNameCharactersMax && nameForm.test(name))) return name ?? '';
+  fields.faults.add(`name must be 1 to ${tenantNameCharactersMax} of a to z, 0 to 9 and "-"`);
+  return '';
+}
+
+function readReplicas(fields: Fields): ReplicaCount {
+  if (!fields.has('replicas')) return replicasDefault;
+  const asked = fields.integer('replicas', { min: 1, max: 5 });
+  const count = replicaCounts.find((known) => known === asked);
+  if (count === undefined) fields.faults.add(`replicas must be one of ${replicaCounts.join(', ')}`);
+  return count ?? replicasDefault;
+}
+
+function readPlacement(fields: Fields, replicas: ReplicaCount): Placement {
+  const value = fields.take('placement');
+  if (value === undefined) return { kind: 'automatic' };
+  if (typeof value === 'string') {
+    const jurisdiction = jurisdictions.find((known) => known === value);
+    if (jurisdiction !== undefined) return { kind: 'jurisdiction', jurisdiction };
+    fields.faults.add(`placement must be a list of places or one of ${jurisdictions.join(', ')}`);
+    return { kind: 'automatic' };
+  }
+  const hints = (fields.items('placement') ?? []).map((item) => locationHints.find((known) => known === item));
+  const known = hints.filter((hint) => hint !== undefined);
+  if (known.length < hints.length) fields.faults.add(`placement: places are ${locationHints.join(', ')}`);
+  if (hints.length < 1 || hints.length > replicas) fields.faults.add(`placement must hold 1 to ${replicas} places`);
+  return { kind: 'hints', hints: known };
+}

@@ -1,0 +1,120 @@
+// GET /v1/watch: what is watched, and the frames that tell of it: the same JSON as WebSocket text frames, as server-sent events
+// (whose id is the revision to go on after) and as lines. The text of an event is made once, however many watch it.
+
+import { textOf } from '../../bytes.ts';
+import type { StoreEvent } from '../../model.ts';
+import type { ApiRequest, WatchCall } from '../contract.ts';
+import type { Failure } from '../errors.ts';
+import { problemText } from '../errors.ts';
+import { acceptedSubprotocol, isWebSocketUpgrade } from '../upgrade.ts';
+import { eventJson } from './encode.ts';
+import { flagParameter, integerParameter, parseQuery, rangeParameterNames, rangeParameters } from './parameters.ts';
+import type { Parsed } from './parsed.ts';
+import { bad, parsed } from './parsed.ts';
+
+export function parseWatch(request: ApiRequest): Parsed<WatchCall> {
+  const query = parseQuery(request.query, ['key', ...rangeParameterNames, 'from', 'prev']);
+  if (query.kind === 'bad') return query;
+  const range = rangeParameters(query.value);
+  if (range.kind === 'bad') return range;
+  if (range.value === null) return bad('say what to watch: key, prefix, or start and end (prefix= is every key)');
+  const from = integerParameter(query.value, 'from', { min: 1, max: Number.MAX_SAFE_INTEGER });
+  if (from.kind === 'bad') return from;
+  const previous = flagParameter(query.value, 'prev');
+  if (previous.kind === 'bad') return previous;
+  const resumed = parseLastEventId(request.headers.get('last-event-id'));
+  if (resumed.kind === 'bad') return resumed;
+  return parsed({
+    kind: 'watch',
+    protocol: 'v1',
+    transport: chooseTransport(request),
+    accepted: acceptedSubprotocol(request.headers),
+    // A browser that reconnects asks for the same address again, so what it saw last counts.
+    parameters: { range: range.value, from: resumed.value ?? from.value, previous: previous.value },
+  });
+}
+
+function chooseTransport(request: ApiRequest): 'websocket' | 'sse' | 'ndjson' {
+  if (isWebSocketUpgrade(request)) return 'websocket';
+  const accepted = (request.headers.get('accept') ?? '').split(',');
+  return accepted.some(isEventStream) ? 'sse' : 'ndjson';
+}
+
+function isEventStream(range: string): boolean {
+  return range.split(';')[0]?.trim().toLowerCase() === 'text/event-stream';
+}
+
+/** The revision after the last one that was seen. */
+function parseLastEventId(header: string | null): Parsed<number | null> {
+  if (header === null || header === '') return parsed(null);
+  const last = /^[0-9]{1,15}$/.test(header) ? Number(header) : null;
+  return last === null ? bad('Last-Event-ID must be a revision') : parsed(last + 1);
+}
+
+/** Content types of the transports that are plain HTTP. */
+export const watchContentTypes = { sse: 'text/event-stream', ndjson: 'application/x-ndjson' } as const;
+
+/** One message. `resumeAfter` is the last revision of which nothing is outstanding once it was read; null: it says nothing on that. */
+export type WatchFrame = {
+  readonly type: 'created' | 'events' | 'progress' | 'canceled';
+  readonly json: string;
+  readonly resumeAfter: number | null;
+};
+
+/** `revision` is the store's, `from` the first that will be told of. */
+export function createdFrame({ revision, from }: { readonly revision: number; readonly from: number }): WatchFrame {
+  return { type: 'created', json: `{"type":"created","revision":${revision},"from":${from}}`, resumeAfter: from - 1 };
+}
+
+/** The text of one event, to be joined by commas. */
+export function encodeEvent(event: StoreEvent, withPrevious: boolean): string {
+  return eventJson(event, withPrevious);
+}
+
+export function encodeEvents(events: readonly StoreEvent[], withPrevious: boolean): string {
+  return events.map((event) => eventJson(event, withPrevious)).join(',');
+}
+
+/** All events of one revision, or of several up to `revision`. A revision is never split. */
+export function eventsFrame(revision: number, eventsText: string): WatchFrame {
+  return {
+    type: 'events',
+    json: `{"type":"events","revision":${revision},"events":[${eventsText}]}`,
+    resumeAfter: revision,
+  };
+}
+
+/** Nothing up to `revision` is outstanding. */
+export function progressFrame(revision: number): WatchFrame {
+  return { type: 'progress', json: `{"type":"progress","revision":${revision}}`, resumeAfter: revision };
+}
+
+/** Why the service ends a watch. `slow` and `moved` are to be resumed at once. */
+export type WatchEnd =
+  | { readonly reason: 'slow' | 'moved'; readonly resumeFrom: number }
+  | { readonly reason: 'failed'; readonly failure: Failure };
+
+/** The last frame of a watch. */
+export function canceledFrame(revision: number, end: WatchEnd): WatchFrame {
+  const why =
+    end.reason === 'failed'
+      ? `"reason":"failed","problem":${problemText(end.failure)}`
+      : `"reason":"${end.reason}","resume_from":${end.resumeFrom}`;
+  return { type: 'canceled', json: `{"type":"canceled","revision":${revision},${why}}`, resumeAfter: null };
+}
+
+/** As a server-sent event (HTML §9.2). The JSON has no line breaks. */
+export function sseText({ type, json, resumeAfter }: WatchFrame): string {
+  const id = resumeAfter === null ? '' : `id: ${resumeAfter}\n`;
+  return `${id}event: ${type}\ndata: ${json}\n\n`;
+}
+
+export function ndjsonText({ json }: WatchFrame): string {
+  return `${json}\n`;
+}
+
+/** A frame that a v1 client sends over its WebSocket. Only a request for progress means anything. */
+export function parseWatchFrame(frame: string | Uint8Array): 'progress' | 'unknown' {
+  const text = typeof frame === 'string' ? frame : textOf(frame);
+  return text !== null && /^\s*\{\s*"type"\s*:\s*"progress"\s*\}\s*$/.test(text) ? 'progress' : 'unknown';
+}

@@ -1,0 +1,81 @@
+// Cuts a stream of bytes into the JSON objects that stand in it one after the other, as they arrive. It looks only at braces,
+// brackets and strings; whether an object is right is the decoder's to say. It holds at most one message.
+
+import { concatBytes } from '../../bytes.ts';
+import { watchMessageBytesMax } from '../../limits.ts';
+
+export type Split = {
+  readonly messages: readonly Uint8Array[];
+  /** Why nothing after these messages can be read. The splitter takes no more. */
+  readonly fault: string | null;
+};
+
+const quote = 0x22;
+const backslash = 0x5c;
+
+export class MessageSplitter {
+  #parts: Uint8Array[] = [];
+  #held = 0;
+  #depth = 0;
+  #inString = false;
+  #escaped = false;
+  #fault: string | null = null;
+
+  push(chunk: Uint8Array): Split {
+    const messages: Uint8Array[] = [];
+    let start = 0;
+    for (let position = 0; position < chunk.byteLength && this.#fault === null; position++) {
+      const code = chunk[position];
+      if (code === undefined) break;
+      if (this.#depth === 0) {
+        if (code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09) continue;
+        if (code !== 0x7b) {
+          this.#fault = 'expected a JSON object';
+          break;
+        }
+        start = position;
+        this.#depth = 1;
+      } else if (this.#closes(code)) {
+        messages.push(this.#take(chunk.subarray(start, position + 1)));
+      }
+      if (this.#held + position + 1 - start > watchMessageBytesMax && this.#depth > 0) {
+        this.#fault = `a message has at most ${watchMessageBytesMax} bytes`;
+      }
+    }
+    if (this.#depth > 0 && this.#fault === null) this.#hold(chunk.slice(start));
+    if (this.#fault !== null) this.#parts = [];
+    return { messages, fault: this.#fault };
+  }
+
+  /** The stream has ended: null, or what is wrong with its end. */
+  end(): string | null {
+    if (this.#fault === null && this.#depth > 0) this.#fault = 'the body ends inside a message';
+    return this.#fault;
+  }
+
+  /** Follows one byte inside a message; true where it ends it. */
+  #closes(code: number): boolean {
+    if (this.#inString) {
+      if (this.#escaped) this.#escaped = false;
+      else if (code === backslash) this.#escaped = true;
+      else if (code === quote) this.#inString = false;
+      return false;
+    }
+    if (code === quote) this.#inString = true;
+    else if (code === 0x7b || code === 0x5b) this.#depth++;
+    else if (code === 0x7d || code === 0x5d) this.#depth--;
+    return this.#depth === 0;
+  }
+
+  #take(last: Uint8Array): Uint8Array {
+    const message = this.#parts.length === 0 ? last.slice() : concatBytes(...this.#parts, last);
+    this.#parts = [];
+    this.#held = 0;
+    return message;
+  }
+
+  #hold(part: Uint8Array): void {
+    this.#parts.push(part);
+    this.#held += part.byteLength;
+  }
+}

@@ -1,0 +1,172 @@
+// etcd's watch stream: the messages of a client, decoded; the answers, encoded. An event's text is made once and shared by all
+// who watch it: only the envelope differs.
+
+import { Buffer } from 'node:buffer';
+import { emptyBytes } from '../../bytes.ts';
+import { watchMessageBytesMax } from '../../limits.ts';
+import type { KeyRange, StoreEvent } from '../../model.ts';
+import type { ResponseHeader } from '../contract.ts';
+import { byteString, Scanner } from '../json/scanner.ts';
+import { eventJson, headerJson } from './encode.ts';
+import { bool, bytes, enumerations, int64, int64Exact, message, oneOf, submessage } from './message.ts';
+import { readBody } from './schema.ts';
+
+/** `startRevision` 0: what comes after the current revision; negative: to be refused as compacted. `watchId` 0: the store chooses. */
+export type WatchCreate = KeyRange & {
+  readonly startRevision: number;
+  readonly progressNotify: boolean;
+  readonly noPut: boolean;
+  readonly noDelete: boolean;
+  readonly previous: boolean;
+  readonly watchId: bigint;
+  readonly fragment: boolean;
+};
+
+export type WatchRequest =
+  | { readonly kind: 'create'; readonly request: WatchCreate }
+  | { readonly kind: 'cancel'; readonly watchId: bigint }
+  | { readonly kind: 'progress' }
+  /** None of the three: passed over. */
+  | { readonly kind: 'none' }
+  /** etcd reads no further message of this stream; its watches go on. */
+  | { readonly kind: 'malformed'; readonly detail: string };
+
+const filterNames = { NOPUT: 0, NODELETE: 1 };
+
+type CreateDraft = {
+  key: Uint8Array;
+  rangeEnd: Uint8Array;
+  startRevision: number;
+  progressNotify: boolean;
+  noPut: boolean;
+  noDelete: boolean;
+  previous: boolean;
+  watchId: bigint;
+  fragment: boolean;
+};
+
+const createRequest = message<CreateDraft>(
+  () => ({
+    key: emptyBytes,
+    rangeEnd: emptyBytes,
+    startRevision: 0,
+    progressNotify: false,
+    noPut: false,
+    noDelete: false,
+    previous: false,
+    watchId: 0n,
+    fragment: false,
+  }),
+  {
+    key: bytes((into, value) => (into.key = value)),
+    range_end: bytes((into, value) => (into.rangeEnd = value)),
+    start_revision: int64((into, value) => (into.startRevision = value)),
+    progress_notify: bool((into, value) => (into.progressNotify = value)),
+    filters: enumerations(filterNames, (into, value) => {
+      if (value === filterNames.NOPUT) into.noPut = true;
+      if (value === filterNames.NODELETE) into.noDelete = true;
+    }),
+    prev_kv: bool((into, value) => (into.previous = value)),
+    watch_id: int64Exact((into, value) => (into.watchId = value)),
+    fragment: bool((into, value) => (into.fragment = value)),
+  },
+);
+
+const cancelRequest = message<{ watchId: bigint }>(() => ({ watchId: 0n }), {
+  watch_id: int64Exact((into, value) => (into.watchId = value)),
+});
+
+const progressRequest = message<object>(() => ({}), {});
+
+type WatchDraft = { request: WatchRequest };
+
+const watchRequest = message<WatchDraft>(() => ({ request: { kind: 'none' } }), {
+  create_request: oneOf(
+    'request',
+    submessage(
+      () => createRequest,
+      (into, request) => (into.request = { kind: 'create', request: withKey(request) }),
+    ),
+  ),
+  cancel_request: oneOf(
+    'request',
+    submessage(
+      () => cancelRequest,
+      (into, { watchId }) => (into.request = { kind: 'cancel', watchId }),
+    ),
+  ),
+  progress_request: oneOf(
+    'request',
+    submessage(
+      () => progressRequest,
+      (into) => (into.request = { kind: 'progress' }),
+    ),
+  ),
+});
+
+const lowestKey = new Uint8Array([0]);
+
+/** etcd watches the key "\0" where none is given. */
+function withKey(request: WatchCreate): WatchCreate {
+  return request.key.byteLength > 0 ? request : { ...request, key: lowestKey };
+}
+
+/** One message: a WebSocket frame as it came, or what `MessageSplitter` cut out of a body. */
+export function decodeWatchRequest(frame: Uint8Array | string): WatchRequest {
+  const bytes = typeof frame === 'string' ? Buffer.from(frame, 'utf8') : frame;
+  if (bytes.byteLength > watchMessageBytesMax) {
+    return { kind: 'malformed', detail: `a message of a watch has at most ${watchMessageBytesMax} bytes` };
+  }
+  const scanner = new Scanner(byteString(bytes));
+  const draft = readBody(watchRequest, scanner);
+  return draft?.request ?? { kind: 'malformed', detail: scanner.fault ?? 'not a message' };
+}
+
+/** etcd's words for a watch that it does not keep. */
+export const cancelReasons = {
+  compacted: 'etcdserver: mvcc: required revision has been compacted',
+  emptyRange: 'mvcc: watcher range is empty',
+  duplicateWatchId: 'mvcc: duplicate watch ID provided on the WatchStream',
+} as const;
+
+/** The watch id of answers that belong to no watch: a refused one, and progress of the whole stream. */
+export const noWatchId = -1n;
+
+/** The text of one event. The same for all watches of a stream that want, or do not want, the pair before it. */
+export function encodeEvent(event: StoreEvent, withPrevious: boolean): string {
+  return eventJson(event, withPrevious);
+}
+
+/** The texts of events, of one revision or of several that share a message. */
+export function encodeEvents(events: readonly StoreEvent[], withPrevious: boolean): string {
+  return events.map((event) => eventJson(event, withPrevious)).join(',');
+}
+
+export type WatchAnswer = {
+  readonly watchId: bigint;
+  readonly created?: boolean;
+  readonly canceled?: boolean;
+  /** 0: none. */
+  readonly compactRevision?: number;
+  readonly cancelReason?: string;
+  readonly fragment?: boolean;
+  /** Joined by commas, as `encodeEvents` makes them. */
+  readonly eventsText?: string;
+};
+
+/** One message without its newline. The header's revision is left out where it is 0. */
+export function watchResponse(header: ResponseHeader, answer: WatchAnswer): string {
+  let text = `{"result":{${headerJson(header, header.revision)}`;
+  if (answer.watchId !== 0n) text += `,"watch_id":"${answer.watchId}"`;
+  if (answer.created === true) text += ',"created":true';
+  if (answer.canceled === true) text += ',"canceled":true';
+  if (answer.compactRevision !== undefined && answer.compactRevision !== 0) {
+    text += `,"compact_revision":"${answer.compactRevision}"`;
+  }
+  if (answer.cancelReason !== undefined && answer.cancelReason !== '') {
+    text += `,"cancel_reason":${JSON.stringify(answer.cancelReason)}`;
+  }
+  if (answer.fragment === true) text += ',"fragment":true';
+  if (answer.eventsText !== undefined && answer.eventsText !== '') text += `,"events":[${answer.eventsText}]`;
+  return `${text}}}`;
+}
