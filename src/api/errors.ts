@@ -36,7 +36,10 @@ export type ServiceFailure =
   | { readonly kind: 'overloaded' }
   | { readonly kind: 'directoryUnavailable' }
   /** The replica found that its state differs from the leader's and serves no more. */
-  | { readonly kind: 'corrupt' };
+  | { readonly kind: 'corrupt' }
+  | { readonly kind: 'tenantDeleted' }
+  /** A fault of the service: a bug. What it was is in the log and nowhere else. */
+  | { readonly kind: 'internal' };
 
 export type Failure = StoreFailure | ServiceFailure | RequestFailure;
 
@@ -51,6 +54,7 @@ const grpc = {
   failedPrecondition: 9,
   outOfRange: 11,
   unimplemented: 12,
+  internal: 13,
   unavailable: 14,
   dataLoss: 15,
   unauthenticated: 16,
@@ -68,6 +72,7 @@ const httpOfGrpc: Readonly<Record<GrpcCode, { readonly status: number; readonly 
   [grpc.failedPrecondition]: { status: 400, phrase: 'Bad Request' },
   [grpc.outOfRange]: { status: 400, phrase: 'Bad Request' },
   [grpc.unimplemented]: { status: 501, phrase: 'Not Implemented' },
+  [grpc.internal]: { status: 500, phrase: 'Internal Server Error' },
   [grpc.unavailable]: { status: 503, phrase: 'Service Unavailable' },
   [grpc.dataLoss]: { status: 500, phrase: 'Internal Server Error' },
   [grpc.unauthenticated]: { status: 401, phrase: 'Unauthorized' },
@@ -247,6 +252,17 @@ function describeService(failure: ServiceFailure): WireError {
         detail: 'The store has as many requests under way as it takes.',
         headers: later,
       };
+    case 'tenantDeleted':
+      return absent('tenant-deleted', 'Tenant deleted', 'The tenant of this key was deleted.');
+    case 'internal':
+      return {
+        code: grpc.internal,
+        words: 'quorate: internal error',
+        status: 500,
+        slug: 'internal',
+        title: 'Internal error',
+        detail: 'The service failed at this request.',
+      };
     case 'directoryUnavailable':
       return unavailable(
         'directory-unavailable',
@@ -420,6 +436,8 @@ const families: Readonly<Record<StoreFailure['kind'], 'store'>> &
   overloaded: 'service',
   directoryUnavailable: 'service',
   corrupt: 'service',
+  tenantDeleted: 'service',
+  internal: 'service',
   bodyTooLarge: 'request',
   requestTooLarge: 'request',
   notFound: 'request',
