@@ -90,6 +90,12 @@ export const watchBatchBytesMax = 524_288;
 export const watchAttachmentBytesMax = 16_300;
 /** Watches of one stream. Sockets are bounded by their attachment before this. */
 export const watchesPerStreamMax = 1_000;
+/** Watch connections by WebSocket. The platform takes 32,768 hibernating ones an object. */
+export const watchSocketsMax = 32_000;
+/** Watches whose access key has expired or lost its rights end this soon, while the object is awake. */
+export const watchAuthorizeMs = 2_000;
+/** What a WebSocket may be behind, where the runtime tells. */
+export const watchSocketBacklogBytesMax = 4 * 1_048_576;
 /** Streaming answers (SSE, newline-delimited JSON, POST) on one replica. Each keeps the object awake; WebSockets do not. */
 export const watchBodiesMax = 512;
 /** What one streaming answer may be behind before its watches are cancelled. */

@@ -7,12 +7,15 @@ import { revision as asRevision, type Revision } from '../brands.ts';
 import { compareBytes } from '../bytes.ts';
 import { watchBatchBytesMax, watchCatchUpWatchersMax, watchersMax, watchHistorySliceBytesMax } from '../limits.ts';
 import type { KeyRange, RevisionEvents } from '../model.ts';
+import { spanOf } from './key-range.ts';
 import { batchesOf, EventCollector, lets, shaped, type WatchBatch, type WatchShape } from './watch-batch.ts';
 import { keyText, WatchRanges } from './watch-ranges.ts';
 
 /** The revisions that a store still keeps. */
 export interface WatchHistory {
   readonly revision: Revision;
+  /** History before it is gone; -1: all is there. */
+  readonly compactedRevision: number;
   /**
    * Whole revisions from `from` on, in order, about `bytesMax` of events and at least one revision. `through` is the last
    * revision that the piece covers, also when nothing in it is left of the last ones.
@@ -86,17 +89,23 @@ export class WatchHub {
     return this.#groupOf.size;
   }
 
+  /** Whether anyone waits for history. */
+  get catchingUp(): boolean {
+    return this.#behind.size > 0;
+  }
+
   /** The revision up to which live watchers have all their events. */
   get revision(): Revision {
     return this.#revision;
   }
 
-  create(request: WatchRequest, sink: WatchSink): Watcher | WatchRefusal {
+  /** `resumeAt`: the first revision that an earlier watcher with this request was not handed (`nextRevision`). */
+  create(request: WatchRequest, sink: WatchSink, resumeAt: Revision | null = null): Watcher | WatchRefusal {
     assert(!this.#delivering, 'a watcher was created by a sink that was just called');
     if (request.start < 0) return 'negativeStart';
     if (isEmptyRange(request.range)) return 'emptyRange';
     if (this.#groupOf.size >= watchersMax) return 'tooManyWatchers';
-    const next = asRevision(request.start === 0 ? this.#revision + 1 : request.start);
+    const next = resumeAt ?? asRevision(request.start === 0 ? this.#revision + 1 : request.start);
     const watcher = new Watcher(request, sink, next);
     const group = this.#group(request);
     this.#groupOf.set(watcher, group);
@@ -315,11 +324,10 @@ function startingAt(batch: WatchBatch, from: Revision): WatchBatch | null {
   return revisions.length === 0 ? null : { revisions, headerRevision: batch.headerRevision };
 }
 
-/** A range that holds no key. No end and "from the key on" always hold one. */
+/** A range that holds no key. One key, and "from the key on", are never empty. */
 export function isEmptyRange(range: KeyRange): boolean {
-  const { key, rangeEnd } = range;
-  if (rangeEnd.byteLength === 0 || (rangeEnd.byteLength === 1 && rangeEnd[0] === 0)) return false;
-  return compareBytes(key, rangeEnd) >= 0;
+  const span = spanOf(range);
+  return span.kind === 'bounded' && compareBytes(span.from, span.to) >= 0;
 }
 
 function shapeKey(shape: WatchShape): string {

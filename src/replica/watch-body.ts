@@ -1,0 +1,86 @@
+// The body of a streaming answer as a watch stream's channel: SSE, newline-delimited JSON, a v3 POST. Its backlog is known to
+// the byte, so a client that does not read is found out. The object stays awake while a body is open.
+
+import { Buffer } from 'node:buffer';
+import type { ClosingReason, WatchChannel } from './watch-channel.ts';
+
+export type BodyOptions = {
+  /** Follows each message. */
+  readonly terminator: string;
+  /** What the client may be behind now. It shrinks as more bodies are open. */
+  readonly backlogBytesMax: () => number;
+  /** The client has read: there may be room again. */
+  readonly drained: () => void;
+  /** The client went away. */
+  readonly gone: () => void;
+  /** The stream has ended the answer. */
+  readonly closed: () => void;
+};
+
+const highWaterBytes = 65_536;
+
+/** The last text that was encoded: the watches of one shape send the same one in a row. */
+let shared: { readonly text: string; readonly bytes: Uint8Array } = { text: '', bytes: new Uint8Array(0) };
+
+function bytesOf(text: string): Uint8Array {
+  if (shared.text !== text) shared = { text, bytes: Buffer.from(text, 'utf8') };
+  return shared.bytes;
+}
+
+export class BodyChannel implements WatchChannel {
+  readonly needsSigns = true;
+  readonly stream: ReadableStream<Uint8Array>;
+  readonly #options: BodyOptions;
+  #controller: ReadableStreamDefaultController<Uint8Array> | null = null;
+  #closing: ClosingReason | null = null;
+
+  constructor(options: BodyOptions) {
+    this.#options = options;
+    this.stream = new ReadableStream<Uint8Array>(
+      {
+        start: (controller) => {
+          this.#controller = controller;
+        },
+        pull: () => this.#options.drained(),
+        cancel: () => {
+          this.#controller = null;
+          this.#options.gone();
+        },
+      },
+      { highWaterMark: highWaterBytes, size: (chunk) => chunk.byteLength },
+    );
+  }
+
+  get backlogBytes(): number {
+    return this.#controller === null ? 0 : highWaterBytes - (this.#controller.desiredSize ?? highWaterBytes);
+  }
+
+  send(message: string): void {
+    if (this.#closing === null) this.#controller?.enqueue(bytesOf(message + this.#options.terminator));
+  }
+
+  room(): 'free' | 'full' | 'over' {
+    const { backlogBytes } = this;
+    const max = this.#options.backlogBytesMax();
+    if (backlogBytes > max) return 'over';
+    return backlogBytes > max / 4 ? 'full' : 'free';
+  }
+
+  changed(): void {
+    // Nothing outlives the answer.
+  }
+
+  /** No further message; what was sent may still be read. */
+  close(reason: ClosingReason): void {
+    if (this.#closing !== null) return;
+    this.#closing = reason;
+    this.#controller?.close();
+    this.#options.closed();
+  }
+
+  /** Drops what the client has not read. */
+  abandon(): void {
+    this.#controller?.error(new Error('the client did not read the end of the stream'));
+    this.#controller = null;
+  }
+}

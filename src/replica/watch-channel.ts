@@ -1,0 +1,80 @@
+// What a watch stream, v1 or v3, needs of its connection. A hibernating WebSocket and the body of a streaming answer are the
+// two kinds; tests have a third.
+
+import type { ResponseHeader } from '../api/contract.ts';
+import type { Failure } from '../api/errors.ts';
+import type { Revision } from '../brands.ts';
+import type { Caller, KeyRange } from '../model.ts';
+import type { WatchShape } from '../mvcc/watch-batch.ts';
+import type { WatchHub } from '../mvcc/watch-hub.ts';
+
+/** What a watch stream knows of its replica and of who opened it. */
+export type WatchStreamContext = {
+  readonly hub: WatchHub;
+  readonly caller: Caller;
+  /** Whether the caller may read this range now; null: it may. */
+  readonly authorize: (range: KeyRange) => Failure | null;
+  readonly header: (revision: Revision) => ResponseHeader;
+};
+
+/** Why the service ends a stream with all its watches. */
+export type StreamEnd = {
+  readonly reason: 'accessEnded' | 'timeout' | 'stopped' | 'badMessage';
+  readonly failure: Failure;
+};
+
+export interface WatchChannel {
+  /** Hands one message to the client. A connection that is gone takes it in silence. */
+  send(message: string): void;
+  /** `over`: the client is behind by more than its bound; `full`: by enough that catch-up waits. */
+  room(): 'free' | 'full' | 'over';
+  /** After the last message. */
+  close(reason: ClosingReason): void;
+  /** The stream's watches are others than before: what a sleeping object must know has changed. */
+  changed(): void;
+  /** Without a message now and then, something between takes the connection for dead. */
+  readonly needsSigns: boolean;
+}
+
+/** Why the service ends a connection. The numbers are WebSocket close codes; 4000 and up are this service's own. */
+export const closeCodes = {
+  /** What the client sent is nothing that this stream takes. */
+  badMessage: 1_007,
+  /** What is on its way to the client is not known any more (a crash): resume from the last revision that arrived. */
+  restarted: 1_012,
+  /** The access key was revoked or has expired. */
+  accessEnded: 4_401,
+  /** The client did not keep up. */
+  slow: 4_408,
+  /** The revision that comes next is compacted. */
+  compacted: 4_410,
+  /** Grpc-Timeout passed. */
+  timeout: 4_504,
+  /** The replica serves no more: the tenant is gone. */
+  stopped: 4_404,
+} as const;
+export type ClosingReason = keyof typeof closeCodes;
+
+/** One watch as it is kept while the object sleeps. */
+export type SavedWatch = {
+  /** v3's watch_id; 0 on v1. */
+  readonly id: bigint;
+  readonly shape: WatchShape;
+  /** The start that the client named while it is still ahead, else 0. */
+  readonly start: number;
+  /** The first revision that the client was not sent. */
+  readonly next: number;
+  readonly progressNotify: boolean;
+  readonly fragment: boolean;
+};
+
+/** All that a sleeping object must know of a stream. */
+export type SavedStream = {
+  readonly protocol: 'v1' | 'v3';
+  readonly caller: Caller;
+  /** v3: the lowest watch_id that counting has not handed out yet. */
+  readonly nextId: bigint;
+  /** v3: a message could not be read, and so no further one is. */
+  readonly deaf: boolean;
+  readonly watches: readonly SavedWatch[];
+};

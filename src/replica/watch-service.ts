@@ -1,0 +1,384 @@
+// All watch connections of one replica: opens them, hands them what the hub and the platform say, puts their state away
+// before the object sleeps and takes it up again when it wakes. It decides nothing about events: that is the hub's.
+
+import type { ResponseHeader, WatchCall } from '../api/contract.ts';
+import { type Failure, failureResponse } from '../api/errors.ts';
+import { watchContentTypes } from '../api/v1/watch.ts';
+import type { Revision } from '../brands.ts';
+import {
+  watchAttachmentBytesMax,
+  watchAuthorizeMs,
+  watchBodiesBacklogBytesMax,
+  watchBodiesMax,
+  watchBodyBacklogBytesMax,
+  watchBodyBacklogBytesMin,
+  watchBodyDrainMs,
+  watchersMax,
+  watchSocketsMax,
+} from '../limits.ts';
+import type { Caller, KeyRange, RevisionEvents } from '../model.ts';
+import { isEmptyRange, type WatchHistory, WatchHub } from '../mvcc/watch-hub.ts';
+import { decodeAttachment } from './watch-attachment.ts';
+import { BodyChannel } from './watch-body.ts';
+import { closeCodes, type WatchStreamContext } from './watch-channel.ts';
+import { PostedMessages } from './watch-posted.ts';
+import { SocketChannel } from './watch-socket.ts';
+import { V1WatchStream } from './watch-v1-stream.ts';
+import { V3WatchStream } from './watch-v3-stream.ts';
+
+/** What is used of the object. */
+export type WatchHost = Pick<DurableObjectState, 'acceptWebSocket' | 'getWebSockets'>;
+
+export type WatchServiceOptions = {
+  readonly host: WatchHost;
+  readonly history: WatchHistory;
+  readonly header: (revision: Revision) => ResponseHeader;
+  /** Whether this caller may read this range now; null: it may. */
+  readonly authorize: (caller: Caller, range: KeyRange) => Failure | null;
+  readonly nowMs: () => number;
+  /** Runs a task in a later turn of the event loop, as the object's own turns are run: a throw resets the object. */
+  readonly later: (task: () => void, delayMs: number) => void;
+};
+
+type Stream = V1WatchStream | V3WatchStream;
+type SocketConnection = { readonly stream: Stream; readonly channel: SocketChannel };
+type BodyConnection = { readonly stream: Stream; readonly channel: BodyChannel };
+
+/** Tells these sockets from others that the object may hold. */
+const socketTag = 'watch';
+/** A tick does little; a replica's clock ticks more often than anything here needs. */
+const tickSpacingMs = 1_000;
+/** The clock of streaming answers, which keep the object awake when its replica rests. */
+const bodyTickMs = 5_000;
+
+export class WatchService {
+  readonly #options: WatchServiceOptions;
+  readonly #hub: WatchHub;
+  readonly #sockets = new Map<WebSocket, SocketConnection>();
+  readonly #bodies = new Set<BodyConnection>();
+  /** Bodies that have ended and are still being read, and until when they may be. */
+  readonly #draining = new Map<BodyChannel, number>();
+  #pumping = false;
+  #ticking = false;
+  /** The replica's clock stands still: nobody else will save what changes now before the object sleeps. */
+  #resting = true;
+  /** Every attachment that is not stale says what comes after at least this revision. */
+  #flushedRevision: Revision | null = null;
+  #tickedMs = 0;
+  #authorizedMs = 0;
+
+  constructor(options: WatchServiceOptions) {
+    this.#options = options;
+    this.#hub = new WatchHub(options.history);
+    for (const socket of options.host.getWebSockets(socketTag)) this.#restore(socket);
+    this.#pump();
+  }
+
+  get watcherCount(): number {
+    return this.#hub.watcherCount;
+  }
+
+  // What clients do
+
+  /** Opens a watch for a caller whose key is good. */
+  open(call: WatchCall, request: Request, caller: Caller): Response | Promise<Response> {
+    if (this.#full(call.transport)) return failureResponse(call.protocol, { kind: 'overloaded' });
+    if (call.protocol === 'v1') return this.#openV1(call, caller);
+    return call.transport === 'websocket' ? this.#openV3Socket(call, caller) : this.#openV3Body(call, request, caller);
+  }
+
+  webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): void {
+    const connection = this.#sockets.get(socket);
+    if (connection === undefined) return;
+    const { stream } = connection;
+    const text = typeof message === 'string' ? message : new Uint8Array(message);
+    if (stream instanceof V3WatchStream) stream.message(text);
+    else {
+      const failure = stream.message(text);
+      if (failure !== null) stream.end({ reason: 'badMessage', failure });
+    }
+    if (this.#resting && connection.channel.stale) connection.channel.save();
+    this.#pump();
+  }
+
+  /** Also for a socket that failed. */
+  webSocketClose(socket: WebSocket): void {
+    this.#sockets.get(socket)?.stream.dispose();
+    this.#sockets.delete(socket);
+  }
+
+  // What the replica does
+
+  /** What was just applied, in order. `revision` is the store's after it. */
+  published(events: readonly RevisionEvents[], revision: Revision): void {
+    this.#resting = false;
+    this.#hub.publish(events, revision);
+    this.#pump();
+  }
+
+  /** A compaction was applied: who still needed what is gone is told. */
+  compacted(): void {
+    this.#hub.compacted(this.#options.history.compactedRevision);
+    if (this.#resting) this.#saveStale();
+  }
+
+  /** An access key was revoked: its open watches end. */
+  revoked(keyId: string): void {
+    const failure: Failure = { kind: 'unauthenticated', reason: 'revoked' };
+    for (const connection of this.#connections()) {
+      const { caller } = connection.stream;
+      if (caller.kind === 'accessKey' && caller.id === keyId) {
+        connection.stream.end({ reason: 'accessEnded', failure });
+      }
+    }
+  }
+
+  /** Ends the watches whose keys may no longer read what they watch. */
+  expire(nowMs: number): void {
+    this.#authorizedMs = nowMs;
+    for (const connection of this.#connections()) {
+      const failure = connection.stream.lost();
+      if (failure !== null) connection.stream.end({ reason: 'accessEnded', failure });
+    }
+  }
+
+  /** The replica's clock, and this service's own while answers stream. */
+  tick(nowMs: number): void {
+    if (nowMs - this.#tickedMs < tickSpacingMs) return;
+    this.#tickedMs = nowMs;
+    if (nowMs - this.#authorizedMs >= watchAuthorizeMs) this.expire(nowMs);
+    for (const { stream } of this.#connections()) stream.tick(nowMs);
+    for (const [channel, untilMs] of this.#draining) {
+      if (nowMs < untilMs) continue;
+      channel.abandon();
+      this.#draining.delete(channel);
+    }
+    this.#pump();
+    if (this.#resting) this.#saveStale();
+  }
+
+  /** The replica's clock is about to stop, and from then on the object may be put to sleep: all that it must know is saved. */
+  flush(): void {
+    this.#resting = true;
+    const { revision } = this.#hub;
+    if (revision === this.#flushedRevision) return this.#saveStale();
+    for (const { channel } of this.#sockets.values()) channel.save();
+    this.#flushedRevision = revision;
+  }
+
+  /** The replica serves no more: every stream ends, and `failure` says why. */
+  end(failure: Failure): void {
+    for (const { stream } of this.#connections()) stream.end({ reason: 'stopped', failure });
+  }
+
+  // Opening
+
+  #full(transport: WatchCall['transport']): boolean {
+    if (this.#hub.watcherCount >= watchersMax) return true;
+    return transport === 'websocket' ? this.#sockets.size >= watchSocketsMax : this.#bodies.size >= watchBodiesMax;
+  }
+
+  #openV1(call: WatchCall & { protocol: 'v1' }, caller: Caller): Response {
+    const { parameters, transport, accepted } = call;
+    if (isEmptyRange(parameters.range)) {
+      return failureResponse('v1', { kind: 'badRequest', detail: 'no key lies between start and end' });
+    }
+    const failure = this.#options.authorize(caller, parameters.range);
+    if (failure !== null) return failureResponse('v1', failure);
+    if (transport === 'websocket') {
+      const accepting = this.#accept((channel) => new V1WatchStream(this.#context(caller), channel, transport));
+      accepting.stream.open(parameters);
+      this.#pump();
+      return switching(accepting.client, accepted);
+    }
+    // A status is all that an EventSource understands: it stops asking.
+    const { compactedRevision } = this.#options.history;
+    if (parameters.from !== null && parameters.from < compactedRevision) {
+      return failureResponse('v1', { kind: 'compacted', compactedRevision });
+    }
+    const { stream, channel } = this.#stream('', (body) => new V1WatchStream(this.#context(caller), body, transport));
+    stream.open(parameters);
+    this.#pump();
+    return streaming(channel, watchContentTypes[transport]);
+  }
+
+  #openV3Socket(call: WatchCall & { protocol: 'v3' }, caller: Caller): Response {
+    const make = (channel: SocketChannel): V3WatchStream =>
+      new V3WatchStream(this.#context(caller), channel, watchAttachmentBytesMax);
+    const { client, stream, channel } = this.#accept(make);
+    channel.save();
+    this.#endAfter(stream, call.timeoutMs);
+    return switching(client, call.accepted);
+  }
+
+  /** The answer's status goes out with the first message that could be read. */
+  async #openV3Body(call: WatchCall & { protocol: 'v3' }, request: Request, caller: Caller): Promise<Response> {
+    const posted = new PostedMessages(request.body);
+    const first = await posted.first();
+    if (this.#full(call.transport)) return failureResponse('v3', { kind: 'overloaded' });
+    const make = (channel: BodyChannel): V3WatchStream => new V3WatchStream(this.#context(caller), channel, null);
+    const { stream, channel } = this.#stream('\n', make);
+    const fault = first.messages.length === 0 ? first.fault : take(stream, first.messages.slice(0, 1));
+    if (fault !== null) {
+      channel.close('badMessage');
+      return failureResponse('v3', { kind: 'badRequest', detail: fault });
+    }
+    take(stream, first.messages.slice(1));
+    this.#pump();
+    this.#endAfter(stream, call.timeoutMs);
+    if (!first.ended && first.fault === null) this.#listen(posted, stream);
+    return streaming(channel, 'application/json');
+  }
+
+  /** Further messages of a POST whose body goes on. */
+  #listen(posted: PostedMessages, stream: V3WatchStream): void {
+    const read = async (): Promise<void> => {
+      for (;;) {
+        const next = await posted.next();
+        if (take(stream, next.messages) !== null || next.ended || next.fault !== null) return;
+        this.#pump();
+      }
+    };
+    read().catch((error: unknown) => {
+      this.#options.later(() => {
+        throw error;
+      }, 0);
+    });
+  }
+
+  #context(caller: Caller): WatchStreamContext {
+    const { authorize, header } = this.#options;
+    return { hub: this.#hub, caller, authorize: (range) => authorize(caller, range), header };
+  }
+
+  #accept<Made extends Stream>(
+    make: (channel: SocketChannel) => Made,
+  ): { readonly client: WebSocket; readonly stream: Made; readonly channel: SocketChannel } {
+    const { 0: client, 1: server } = new WebSocketPair();
+    this.#options.host.acceptWebSocket(server, [socketTag]);
+    return { client, ...this.#connect(server, make) };
+  }
+
+  #connect<Made extends Stream>(
+    socket: WebSocket,
+    make: (channel: SocketChannel) => Made,
+  ): { readonly stream: Made; readonly channel: SocketChannel } {
+    const channel: SocketChannel = new SocketChannel(socket, {
+      saved: () => stream.save(),
+      closed: () => this.#sockets.delete(socket),
+    });
+    const stream = make(channel);
+    this.#sockets.set(socket, { stream, channel });
+    return { stream, channel };
+  }
+
+  #stream<Made extends Stream>(
+    terminator: string,
+    make: (channel: BodyChannel) => Made,
+  ): { readonly stream: Made; readonly channel: BodyChannel } {
+    const channel: BodyChannel = new BodyChannel({
+      terminator,
+      backlogBytesMax: () => this.#bodyBacklogBytesMax(),
+      drained: () => this.#pump(),
+      gone: () => {
+        stream.dispose();
+        this.#bodies.delete(connection);
+        this.#draining.delete(channel);
+      },
+      closed: () => {
+        this.#bodies.delete(connection);
+        if (channel.backlogBytes > 0) this.#draining.set(channel, this.#options.nowMs() + watchBodyDrainMs);
+      },
+    });
+    const stream = make(channel);
+    const connection: BodyConnection = { stream, channel };
+    this.#bodies.add(connection);
+    this.#tickBodies();
+    return { stream, channel };
+  }
+
+  #bodyBacklogBytesMax(): number {
+    const share = watchBodiesBacklogBytesMax / Math.max(1, this.#bodies.size);
+    return Math.max(watchBodyBacklogBytesMin, Math.min(watchBodyBacklogBytesMax, share));
+  }
+
+  #endAfter(stream: V3WatchStream, timeoutMs: number | null): void {
+    if (timeoutMs === null) return;
+    this.#options.later(() => stream.end({ reason: 'timeout', failure: { kind: 'timeout' } }), timeoutMs);
+  }
+
+  // Waking, and work that goes on
+
+  #restore(socket: WebSocket): void {
+    const attachment = decodeAttachment(socket.deserializeAttachment());
+    if (attachment?.kind !== 'saved') {
+      socket.close(closeCodes.restarted, 'restarted');
+      return;
+    }
+    const { stream: saved } = attachment;
+    const context = this.#context(saved.caller);
+    const { stream } = this.#connect(socket, (channel) =>
+      saved.protocol === 'v1'
+        ? new V1WatchStream(context, channel, 'websocket')
+        : new V3WatchStream(context, channel, watchAttachmentBytesMax),
+    );
+    stream.restore(saved);
+    const failure = stream.lost();
+    if (failure !== null) stream.end({ reason: 'accessEnded', failure });
+  }
+
+  /** Catches up who is behind, one slice of history a turn, so that other work comes between. */
+  #pump(): void {
+    if (this.#pumping || !this.#hub.catchingUp) return;
+    this.#pumping = true;
+    const slice = (): void => {
+      if (this.#hub.catchUp()) {
+        this.#options.later(slice, 0);
+        return;
+      }
+      this.#pumping = false;
+      if (this.#resting) this.#saveStale();
+    };
+    this.#options.later(slice, 0);
+  }
+
+  #saveStale(): void {
+    for (const { channel } of this.#sockets.values()) if (channel.stale) channel.save();
+  }
+
+  #tickBodies(): void {
+    if (this.#ticking) return;
+    this.#ticking = true;
+    const beat = (): void => {
+      this.tick(this.#options.nowMs());
+      this.#ticking = this.#bodies.size > 0 || this.#draining.size > 0;
+      if (this.#ticking) this.#options.later(beat, bodyTickMs);
+    };
+    this.#options.later(beat, bodyTickMs);
+  }
+
+  #connections(): readonly { readonly stream: Stream }[] {
+    return [...this.#sockets.values(), ...this.#bodies];
+  }
+}
+
+/** Answers why a message could not be read. */
+function take(stream: V3WatchStream, messages: readonly Uint8Array[]): string | null {
+  for (const message of messages) {
+    const fault = stream.message(message);
+    if (fault !== null) return fault;
+  }
+  return null;
+}
+
+function switching(client: WebSocket, accepted: 'Bearer' | null): Response {
+  const headers = new Headers();
+  if (accepted !== null) headers.set('sec-websocket-protocol', accepted);
+  return new Response(null, { status: 101, webSocket: client, headers });
+}
+
+function streaming(channel: BodyChannel, contentType: string): Response {
+  return new Response(channel.stream, {
+    headers: { 'content-type': contentType, 'cache-control': 'no-store', 'x-accel-buffering': 'no' },
+  });
+}

@@ -1,0 +1,88 @@
+// A hibernating WebSocket as a watch stream's channel. What the stream must not forget while the object sleeps is in the
+// socket's attachment.
+//
+// What the platform gives, measured in workerd: `send` always takes the message and never waits; a hibernating socket has no
+// `bufferedAmount` (the property is read where a runtime has it); an object that is aborted takes its sockets with it, so a
+// socket never outlives what this file knows of it except through hibernation.
+
+import { watchSocketBacklogBytesMax } from '../limits.ts';
+import { encodeStream, staleAttachment } from './watch-attachment.ts';
+import { closeCodes, type ClosingReason, type SavedStream, type WatchChannel } from './watch-channel.ts';
+
+/** What is used of the platform's WebSocket. */
+export type HibernatingSocket = {
+  send(message: string): void;
+  close(code: number, reason: string): void;
+  serializeAttachment(attachment: Uint8Array): void;
+  readonly bufferedAmount?: number;
+};
+
+export type SocketOptions = {
+  /** What would have to be saved now. */
+  readonly saved: () => SavedStream;
+  /** The stream has ended the connection. */
+  readonly closed: () => void;
+};
+
+export class SocketChannel implements WatchChannel {
+  /** A socket that hibernates is kept open by the platform. */
+  readonly needsSigns = false;
+  readonly #socket: HibernatingSocket;
+  readonly #options: SocketOptions;
+  #saved: 'current' | 'stale' | 'gone';
+
+  constructor(socket: HibernatingSocket, options: SocketOptions) {
+    this.#socket = socket;
+    this.#options = options;
+    this.#saved = 'current';
+  }
+
+  send(message: string): void {
+    if (this.#saved === 'gone') return;
+    this.#spoil();
+    try {
+      this.#socket.send(message);
+    } catch {
+      // The client has closed it; the platform's close event, which follows, disposes of the stream.
+      this.#saved = 'gone';
+    }
+  }
+
+  room(): 'free' | 'full' | 'over' {
+    const bytes = this.#socket.bufferedAmount ?? 0;
+    if (bytes > watchSocketBacklogBytesMax) return 'over';
+    return bytes > watchSocketBacklogBytesMax / 4 ? 'full' : 'free';
+  }
+
+  changed(): void {
+    this.save();
+  }
+
+  /** Writes down what the stream needs next. */
+  save(): void {
+    if (this.#saved === 'gone') return;
+    this.#socket.serializeAttachment(encodeStream(this.#options.saved()));
+    this.#saved = 'current';
+  }
+
+  get stale(): boolean {
+    return this.#saved === 'stale';
+  }
+
+  close(reason: ClosingReason): void {
+    if (this.#saved === 'gone') return;
+    this.#saved = 'gone';
+    this.#socket.close(closeCodes[reason], reason);
+    this.#options.closed();
+  }
+
+  /**
+   * Before the first message after each save: what the attachment says is no longer true. Should the object come back without
+   * having saved, it must find that out; sending an event twice would be worse than ending the stream.
+   */
+  #spoil(): void {
+    if (this.#saved !== 'current') return;
+    this.#socket.serializeAttachment(staleAttachment);
+    this.#saved = 'stale';
+  }
+}
