@@ -12,14 +12,6 @@ import { Provisioning } from './provisioning.ts';
 import { StoreCalls } from './store-calls.ts';
 import { tenantRoutes } from './tenant-routes.ts';
 
-/** What an isolate keeps between requests: caches only. */
-export type Service = {
-  readonly env: Env;
-  readonly keys: KeyRing;
-  readonly groups: GroupRouter;
-  readonly provisioning: Provisioning;
-};
-
 export function createApp(env: Env): Hono {
   const keys = new KeyRing(env.SERVICE_SECRET ?? '');
   const groups = new GroupRouter(env.REPLICA);

@@ -2,18 +2,15 @@
 // the replicas; then the first key. Every step can be repeated, and what broke off half-way is taken back.
 
 import type { LocationHint } from '../api/v1/tenants.ts';
-import type { AccessRole, Caller, Operation, Outcome } from '../model.ts';
+import type { AccessKey, Caller, Operation, Outcome } from '../model.ts';
 import type { Directory, PlacedReplica, Tenant } from '../tenants/directory.ts';
 import { type KeyRing, newId } from '../tenants/key-text.ts';
 import type { GroupRouter, Routed } from './group-router.ts';
 
 export type Provisioned = { readonly tenant: Tenant; readonly key: string };
 export type NewTenant = { readonly name: string; readonly placement: readonly LocationHint[] };
-export type NewAccessKey = {
-  readonly role: AccessRole;
-  readonly prefix: Uint8Array;
-  readonly expiresAtMs: number | null;
-};
+export type NewAccessKey = Pick<AccessKey, 'role' | 'prefix' | 'expiresAtMs'>;
+export type IssuedKey = { readonly accessKey: AccessKey; readonly key: string; readonly outcome: Outcome };
 
 export class Provisioning {
   readonly #directory: Directory;
@@ -72,13 +69,13 @@ export class Provisioning {
     readonly caller: Caller;
     readonly access: NewAccessKey;
     readonly nowMs: number;
-  }): Promise<Routed<{ readonly id: string; readonly key: string; readonly outcome: Outcome }>> {
+  }): Promise<Routed<IssuedKey>> {
     const id = newId();
     const accessKey = { id, ...request.access, createdAtMs: request.nowMs };
     const routed = await this.administer(request.tenant, request.caller, { kind: 'createAccessKey', accessKey });
     if (routed.kind !== 'done') return routed;
     const key = await this.#keys.issue({ tenant: request.tenant, keyId: id });
-    return { kind: 'done', value: { id, key, outcome: routed.value } };
+    return { kind: 'done', value: { accessKey, key, outcome: routed.value } };
   }
 
   administer(tenant: string, caller: Caller, operation: Operation): Promise<Routed<Outcome>> {

@@ -7,7 +7,7 @@ import { failureResponse } from '../api/errors.ts';
 import { leaderHeader, membersHeader, redirectStatus } from '../api/routing.ts';
 import { unreachable } from '../assert.ts';
 import type { ReplicaId } from '../brands.ts';
-import type { AccessNeed } from '../mvcc/access.ts';
+import { type AccessNeed, accessOfRange } from '../mvcc/access.ts';
 import { requestTimeoutMs } from '../limits.ts';
 import type { Caller, StoreFailure } from '../model.ts';
 import type { Member } from './member.ts';
@@ -21,6 +21,9 @@ export type CallContext = {
   readonly failedLeader: ReplicaId | null;
   readonly openWatch: (call: WatchCall, caller: Caller) => Response | Promise<Response>;
 };
+
+/** What every key of the tenant may. */
+const anyValidKey: AccessNeed = { kind: 'keys', reads: [], writes: [] };
 
 export function redirectTo(member: Member, leader: ReplicaId | null): Response {
   const members = member.identity.members.map((each) => each.number);
@@ -74,13 +77,13 @@ async function serveRead(member: Member, call: ReadCall, context: CallContext): 
     if (elsewhere !== null) return elsewhere;
   }
   const { store } = member.driver;
-  const refused = await authorize(member, context.caller, { kind: 'read', ranges: [call.request] });
+  const refused = await authorize(member, context.caller, accessOfRange(call.request));
   if (refused !== null) return failureResponse(call.protocol, refused);
   return call.respond(store.range(call.request), headerOf(member));
 }
 
 async function serveStatus(member: Member, call: StatusCall, context: CallContext): Promise<Response> {
-  const refused = await authorize(member, context.caller, { kind: 'valid' });
+  const refused = await authorize(member, context.caller, anyValidKey);
   if (refused !== null) return failureResponse(call.protocol, refused);
   await member.leader(context.failedLeader);
   return call.respond(statusReport(member));

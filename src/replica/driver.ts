@@ -10,7 +10,6 @@
 // and again from 1 until the core asks for nothing more.
 
 import { assert, unreachable } from '../assert.ts';
-import { UnknownFormatError } from '../binary.ts';
 import type { LogIndex, ReplicaId, Revision, Term } from '../brands.ts';
 import {
   logEntryBytesMax,
@@ -22,7 +21,7 @@ import {
   writesQueuedMax,
 } from '../limits.ts';
 import type { Caller, Command, Operation, Outcome, RevisionEvents } from '../model.ts';
-import { commandBytes, decodeCommands, encodeCommands } from '../mvcc/command-codec.ts';
+import { commandBytes, decodeCommands, encodeCommands, UnknownCommandVersion } from '../mvcc/command-codec.ts';
 import { Store } from '../mvcc/store.ts';
 import { Raft } from '../raft/raft.ts';
 import type { Effects, Entry, Message } from '../raft/types.ts';
@@ -53,9 +52,11 @@ export interface DriverPort {
   send(messages: readonly Message[]): void;
   /** Revisions that were just applied, for the watchers here. */
   published(events: readonly RevisionEvents[], revision: Revision): void;
+  /** Commands that were just applied, whatever became of them: some end watches. */
+  applied(commands: readonly Command[]): void;
   /** Another replica leads now, or nobody is known to. */
   leaderChanged(leader: ReplicaId | null): void;
-  /** The group has nothing to do: stop the clock until the next input. */
+  /** The group has nothing to do: stop the clock until the next input. May come again after an input that changes nothing. */
   rest(): void;
   nowMs(): number;
   /** Comes before each step of a turn. A simulator may crash the replica here. */
@@ -120,7 +121,7 @@ export class Driver {
     });
   }
 
-  get raft(): Pick<Raft, 'id' | 'role' | 'leader' | 'term' | 'commit' | 'lastIndex'> {
+  get raft(): Pick<Raft, 'id' | 'role' | 'leader' | 'term' | 'commit' | 'lastIndex' | 'resting' | 'matchOf'> {
     return this.#raft;
   }
 
@@ -161,7 +162,6 @@ export class Driver {
       this.#raft.receive(message);
     }
     this.#turn();
-    if (messages.some((message) => message.kind === 'rest') && this.#raft.resting) this.#port.rest();
   }
 
   tick(): void {
@@ -170,9 +170,6 @@ export class Driver {
     this.#quietTicks++;
     if (this.#quietTicks >= restAfterQuietTicks && this.#raft.mayRest) {
       this.#raft.rest();
-      this.#turn();
-      this.#port.rest();
-      return;
     }
     this.#turn();
   }
@@ -197,12 +194,12 @@ export class Driver {
     this.#inTurn = true;
     const answers: Answer[] = [];
     try {
-      this.#propose();
+      this.#propose(answers);
       while (this.#halted === null && this.#raft.hasEffects) {
         const effects = this.#raft.takeEffects();
         this.#runEffects(effects, answers);
         this.#raft.persisted();
-        this.#propose();
+        this.#propose(answers);
       }
       this.#giveUpLostWrites(answers);
     } finally {
@@ -210,9 +207,11 @@ export class Driver {
     }
     this.#port.before?.('answer');
     for (const answer of answers) answer();
-    if (this.#leader === this.#raft.leader) return;
-    this.#leader = this.#raft.leader;
-    this.#port.leaderChanged(this.#leader);
+    if (this.#leader !== this.#raft.leader) {
+      this.#leader = this.#raft.leader;
+      this.#port.leaderChanged(this.#leader);
+    }
+    if (this.#raft.resting) this.#port.rest();
   }
 
   #runEffects(effects: Effects, answers: Answer[]): void {
@@ -261,6 +260,7 @@ export class Driver {
         if (commands === null) return false;
         const applied = this.store.apply(entry.index, commands);
         for (const revision of applied.events) events.push(revision);
+        answers.push(() => this.#port.applied(commands));
         if (proposal !== null) answers.push(() => settleApplied(proposal, applied.outcomes));
         return true;
       }
@@ -273,7 +273,7 @@ export class Driver {
     try {
       return decodeCommands(entry.data);
     } catch (error) {
-      if (!(error instanceof UnknownFormatError)) throw error;
+      if (!(error instanceof UnknownCommandVersion)) throw error;
       this.#halted = `log entry ${entry.index} cannot be applied by this version: ${error.message}`;
       return null;
     }
@@ -307,7 +307,7 @@ export class Driver {
     return this.#port.nowMs() - this.#lastProposalMs >= proposalSpacingMs;
   }
 
-  #propose(): void {
+  #propose(answers: Answer[]): void {
     while (this.#mayPropose()) {
       const writes = this.#takeBatch();
       const atMs = this.#port.nowMs();
@@ -315,7 +315,7 @@ export class Driver {
       const proposed = this.#raft.propose(encodeCommands(commands));
       if (proposed === null) {
         // Leadership is being handed over: the callers find the new leader.
-        for (const write of writes) write.settle({ kind: 'notLeader', leader: null });
+        for (const write of writes) answers.push(() => write.settle({ kind: 'notLeader', leader: null }));
         continue;
       }
       this.#proposals.push({ ...proposed, commands, writes });

@@ -2,7 +2,7 @@
 // other. An envelope of a version that this code does not know is refused, never guessed at.
 
 import { unreachable } from '../assert.ts';
-import { BinaryReader, BinaryWriter, UnknownFormatError } from '../binary.ts';
+import { BinaryReader, BinaryWriter } from '../binary.ts';
 import { logIndex, replicaId, term } from '../brands.ts';
 import type { Entry, EntryKind, Message } from '../raft/types.ts';
 
@@ -10,6 +10,11 @@ export type Envelope = { readonly group: string; readonly messages: readonly Mes
 
 /** Raised with every change of the layout below; decoding keeps reading the one before. */
 export const envelopeVersion = 1;
+
+/** The sender runs code that is newer than this one. */
+export class UnknownEnvelopeError extends Error {
+  override readonly name = 'UnknownEnvelopeError';
+}
 
 // The place in these lists is the number on the wire: only ever add at the end.
 const messageKinds = [
@@ -37,12 +42,12 @@ export function encodeEnvelope(envelope: Envelope): Uint8Array {
   return writer.finish();
 }
 
-/** Throws UnknownFormatError where the sender's version or a kind of message is newer, MalformedBytesError on other bytes. */
+/** Throws UnknownEnvelopeError where the sender's version or a kind of message is newer, MalformedBytesError on other bytes. */
 export function decodeEnvelope(bytes: Uint8Array): Envelope {
   const reader = new BinaryReader(bytes);
   const version = reader.byte();
   if (version !== envelopeVersion) {
-    throw new UnknownFormatError(`envelope version ${version}; this code reads ${envelopeVersion}`);
+    throw new UnknownEnvelopeError(`envelope version ${version}; this code reads ${envelopeVersion}`);
   }
   const group = reader.text();
   const messages: Message[] = [];
@@ -101,7 +106,7 @@ function writeMessage(writer: BinaryWriter, message: Message): void {
 
 function readMessage(reader: BinaryReader): Message {
   const kind = messageKinds[reader.byte()];
-  if (kind === undefined) throw new UnknownFormatError('a message of an unknown kind');
+  if (kind === undefined) throw new UnknownEnvelopeError('a message of an unknown kind');
   const head = { from: replicaId(reader.varint()), to: replicaId(reader.varint()), term: term(reader.varint()) };
   switch (kind) {
     case 'preVote':
@@ -161,6 +166,6 @@ function readEntry(reader: BinaryReader): Entry {
   const index = logIndex(reader.varint());
   const entryTerm = term(reader.varint());
   const kind = entryKinds[reader.byte()];
-  if (kind === undefined) throw new UnknownFormatError('an entry of an unknown kind');
+  if (kind === undefined) throw new UnknownEnvelopeError('an entry of an unknown kind');
   return { index, term: entryTerm, kind, data: reader.bytes() };
 }

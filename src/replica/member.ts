@@ -3,8 +3,9 @@
 
 import { assert } from '../assert.ts';
 import { type ReplicaId, replicaId, type Revision } from '../brands.ts';
-import { electionTimeoutTicks, heartbeatTicks, leaderWaitMs, tickMs } from '../limits.ts';
-import type { RevisionEvents } from '../model.ts';
+import { utf8 } from '../bytes.ts';
+import { electionTimeoutTicks, heartbeatTicks, leaderWaitMs, requestTimeoutMs, tickMs } from '../limits.ts';
+import type { Command, RevisionEvents } from '../model.ts';
 import type { Message } from '../raft/types.ts';
 import type { SqlPort } from '../sql-port.ts';
 import { Driver, type DriverPort, type ReadResult, type WriteRequest, type WriteResult } from './driver.ts';
@@ -46,6 +47,7 @@ export type MemberOptions = {
   readonly sql: SqlPort;
   readonly stubOf: (peer: ReplicaId) => { fetch(input: string, init: RequestInit): Promise<Response> };
   readonly published: (events: readonly RevisionEvents[], revision: Revision) => void;
+  readonly applied: (commands: readonly Command[]) => void;
   readonly ticked: () => void;
   /** Before the clock stops: from here on the object may be put to sleep. */
   readonly resting: () => void;
@@ -55,6 +57,9 @@ export type MemberOptions = {
 
 export class Member implements DriverPort {
   readonly identity: MemberIdentity;
+  /** What etcd's headers show: 64 bits each, never 0. */
+  readonly clusterId: string;
+  readonly memberId: string;
   readonly driver: Driver;
   readonly #options: MemberOptions;
   readonly #peers: Peers;
@@ -65,6 +70,8 @@ export class Member implements DriverPort {
 
   constructor(options: MemberOptions) {
     this.identity = options.identity;
+    this.clusterId = idOf(options.identity.tenant);
+    this.memberId = idOf(`${options.identity.tenant}/${options.identity.number}`);
     this.#options = options;
     this.#peers = new Peers({
       group: options.identity.tenant,
@@ -109,6 +116,16 @@ export class Member implements DriverPort {
     return null;
   }
 
+  /** True once all that was acknowledged before this call is applied here; false if no leader confirms it in time. */
+  async caughtUp(): Promise<boolean> {
+    const deadlineMs = this.nowMs() + requestTimeoutMs;
+    for (;;) {
+      if ((await this.leader(null)) !== null && (await this.read()).kind === 'ready') return true;
+      if (this.nowMs() >= deadlineMs) return false;
+      await scheduler.wait(tickMs);
+    }
+  }
+
   /** Messages of a peer, as its call carried them; the answer carries what is said back in the same turn. */
   receive(bytes: Uint8Array): Uint8Array {
     const { group, messages } = decodeEnvelope(bytes);
@@ -145,6 +162,10 @@ export class Member implements DriverPort {
 
   published(events: readonly RevisionEvents[], revision: Revision): void {
     this.#options.published(events, revision);
+  }
+
+  applied(commands: readonly Command[]): void {
+    this.#options.applied(commands);
   }
 
   leaderChanged(): void {
@@ -190,4 +211,11 @@ export class Member implements DriverPort {
     clearInterval(this.#clock);
     this.#clock = null;
   }
+}
+
+/** FNV-1a, 64 bits, as decimal text: stable, and different for different names as far as anybody shows them. */
+function idOf(name: string): string {
+  let hash = 0xcbf29ce484222325n;
+  for (const byte of utf8(name)) hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n);
+  return String(hash === 0n ? 1n : hash);
 }

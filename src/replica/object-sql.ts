@@ -14,7 +14,7 @@ export class ObjectSql implements SqlPort {
   }
 
   all(statement: string, ...bindings: readonly SqlValue[]): SqlRow[] {
-    const rows = this.#storage.sql.exec(statement, ...bindings).raw().toArray();
+    const rows = [...this.#storage.sql.exec(statement, ...bindings).raw()];
     for (const row of rows) bytesInPlace(row);
     return rows as SqlValue[][];
   }

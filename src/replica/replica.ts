@@ -2,7 +2,6 @@
 // here; an object that was never provisioned, or was wiped, has no member, answers that it is absent, and writes nothing.
 
 import { DurableObject } from 'cloudflare:workers';
-import { failureResponse } from '../api/errors.ts';
 import {
   absentLeader,
   type Attempt,
@@ -17,7 +16,8 @@ import {
 import { AssertionError } from '../assert.ts';
 import { replicaId, type ReplicaId } from '../brands.ts';
 import { emptyBytes } from '../bytes.ts';
-import type { AccessKey, Caller, Operation, Outcome, StoreFailure } from '../model.ts';
+import type { AccessKey, Caller, Command, Operation, Outcome, StoreFailure } from '../model.ts';
+import { accessOfRange } from '../mvcc/access.ts';
 import { headerOf, serveCall } from './calls.ts';
 import { loadIdentity, Member, type MemberIdentity, saveIdentity } from './member.ts';
 import { ObjectSql } from './object-sql.ts';
@@ -33,10 +33,14 @@ export type Administration = {
   readonly failedLeader: number;
 };
 
+/** RFC 6455 and its registry of close codes. */
+const tryAgainLater = 1_013;
+
 type Living = { readonly member: Member; readonly watches: WatchService };
 
 export class Replica extends DurableObject<ReplicaEnv> {
   readonly #sql: ObjectSql;
+  readonly #inOrder = new WeakMap<WebSocket, Promise<void>>();
   #living: Living | null;
 
   constructor(context: DurableObjectState, env: ReplicaEnv) {
@@ -65,8 +69,17 @@ export class Replica extends DurableObject<ReplicaEnv> {
     });
   }
 
-  override async webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> {
-    await this.#living?.watches.webSocketMessage(socket, message);
+  /** A watch begins after all that was acknowledged before it was asked for: so this replica first catches up. */
+  override webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> {
+    const before = this.#inOrder.get(socket) ?? Promise.resolve();
+    const handled = before.then(async () => {
+      const living = this.#living;
+      if (living === null) return;
+      if (await living.member.caughtUp()) this.#guard(() => living.watches.webSocketMessage(socket, message));
+      else socket.close(tryAgainLater, 'no leader');
+    });
+    this.#inOrder.set(socket, handled);
+    return handled;
   }
 
   override webSocketClose(socket: WebSocket): void {
@@ -96,7 +109,7 @@ export class Replica extends DurableObject<ReplicaEnv> {
     const living = this.#living;
     this.#living = null;
     living?.member.stop();
-    living?.watches.end('the tenant was deleted');
+    living?.watches.end({ kind: 'tenantDeleted' });
     await this.ctx.storage.deleteAlarm();
     await this.ctx.storage.deleteAll();
   }
@@ -134,19 +147,43 @@ export class Replica extends DurableObject<ReplicaEnv> {
       const id = this.env.REPLICA.idFromName(`${identity.tenant}/${peer}`);
       return this.env.REPLICA.get(id, { retry: { maxRetries: 0 } });
     };
-    const living: Living = {
-      member: new Member({
-        identity,
-        sql: this.#sql,
-        stubOf,
-        published: (events, revision) => living.watches.published(events, revision),
-        ticked: () => living.watches.tick(Date.now()),
-        resting: () => living.watches.flush(),
-        broken: (error) => this.#reset(error),
-      }),
-      watches: new WatchService({}),
-    };
-    return living;
+    const member: Member = new Member({
+      identity,
+      sql: this.#sql,
+      stubOf,
+      published: (events, revision) => watches.published(events, revision),
+      applied: (commands) => endWatches(watches, commands),
+      ticked: () => watches.tick(member.nowMs()),
+      resting: () => watches.flush(),
+      broken: (error) => this.#reset(error),
+    });
+    const { store } = member.driver;
+    const watches = new WatchService({
+      host: this.ctx,
+      history: {
+        get revision() {
+          return store.revision;
+        },
+        get compactedRevision() {
+          return store.compactedRevision;
+        },
+        history: (from, bytesMax) => store.history({ from, bytesMax, ranges: null }),
+      },
+      header: (revision) => ({ ...headerOf(member), revision }),
+      authorize: (caller, range) => store.authorize(caller, accessOfRange(range), member.nowMs()),
+      nowMs: () => member.nowMs(),
+      later: (task, delayMs) => setTimeout(() => this.#guard(task), delayMs),
+    });
+    return { member, watches };
+  }
+
+  #guard(task: () => void): void {
+    try {
+      task();
+    } catch (error) {
+      this.#reset(error);
+      throw error;
+    }
   }
 
   /** An assertion failed: what is in memory cannot be trusted any more. Storage can: the object starts again from it. */
@@ -164,9 +201,14 @@ function redirect(member: Member, leader: ReplicaId | null): Attempt<never> {
   return { kind: 'redirect', leader: leader ?? 0, members: member.identity.members.map((each) => each.number) };
 }
 
+/** What was applied may end watches that are open here. */
+function endWatches(watches: WatchService, commands: readonly Command[]): void {
+  for (const { operation } of commands) {
+    if (operation.kind === 'revokeAccessKey') watches.revoked(operation.id);
+    else if (operation.kind === 'compact') watches.compacted();
+  }
+}
+
 function numberOf(header: string | null): ReplicaId | null {
   return header === null ? null : replicaId(Number(header));
 }
-
-void failureResponse;
-void headerOf;

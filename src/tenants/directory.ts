@@ -26,6 +26,11 @@ export type Audit = {
   readonly detail: string;
 };
 
+/** The directory did not answer. Stores do not need it. */
+export class DirectoryUnavailable extends Error {
+  override readonly name = 'DirectoryUnavailable';
+}
+
 type TenantRow = { id: string; name: string; state: TenantState; created_at_ms: number; replicas: string };
 
 const selectTenants = `SELECT id, name, state, created_at_ms,
@@ -54,22 +59,24 @@ export class Directory {
   }
 
   async byId(id: string): Promise<Tenant | null> {
-    return tenantOf(await this.#database.prepare(`${selectTenants} WHERE id = ?`).bind(id).first<TenantRow>());
+    const statement = this.#database.prepare(`${selectTenants} WHERE id = ?`).bind(id);
+    return tenantOf(await answered(statement.first<TenantRow>()));
   }
 
   async byName(name: string): Promise<Tenant | null> {
-    return tenantOf(await this.#database.prepare(`${selectTenants} WHERE name = ?`).bind(name).first<TenantRow>());
+    const statement = this.#database.prepare(`${selectTenants} WHERE name = ?`).bind(name);
+    return tenantOf(await answered(statement.first<TenantRow>()));
   }
 
   /** In order of their ids, after `after`. */
   async list(after: string, limit: number): Promise<Tenant[]> {
     const statement = this.#database.prepare(`${selectTenants} WHERE id > ? ORDER BY id LIMIT ?`).bind(after, limit);
-    const { results } = await statement.all<TenantRow>();
+    const { results } = await answered(statement.all<TenantRow>());
     return results.map((row) => tenantOf(row)).filter((tenant) => tenant !== null);
   }
 
   async setState(id: string, state: TenantState): Promise<void> {
-    await this.#database.prepare('UPDATE tenants SET state = ? WHERE id = ?').bind(state, id).run();
+    await answered(this.#database.prepare('UPDATE tenants SET state = ? WHERE id = ?').bind(state, id).run());
   }
 
   /** False: the name is taken. */
@@ -80,17 +87,20 @@ export class Directory {
   }
 
   async remove(id: string): Promise<void> {
-    await this.#database.batch([
-      this.#database.prepare('DELETE FROM replicas WHERE tenant_id = ?').bind(id),
-      this.#database.prepare('DELETE FROM tenants WHERE id = ?').bind(id),
-    ]);
+    await answered(
+      this.#database.batch([
+        this.#database.prepare('DELETE FROM replicas WHERE tenant_id = ?').bind(id),
+        this.#database.prepare('DELETE FROM tenants WHERE id = ?').bind(id),
+      ]),
+    );
   }
 
   async record(audit: Audit): Promise<void> {
-    await this.#database
-      .prepare('INSERT INTO audit (at_ms, actor, action, tenant_id, detail) VALUES (?, ?, ?, ?, ?)')
-      .bind(audit.atMs, audit.actor, audit.action, audit.tenantId, audit.detail)
-      .run();
+    const statement = this.#database.prepare(
+      'INSERT INTO audit (at_ms, actor, action, tenant_id, detail) VALUES (?, ?, ?, ?, ?)',
+    );
+    const { atMs, actor, action, tenantId, detail } = audit;
+    await answered(statement.bind(atMs, actor, action, tenantId, detail).run());
   }
 
   async #unlessNameTaken(write: () => Promise<unknown>): Promise<boolean> {
@@ -99,8 +109,16 @@ export class Directory {
       return true;
     } catch (error) {
       if (error instanceof Error && error.message.includes('UNIQUE constraint failed: tenants.name')) return false;
-      throw error;
+      throw new DirectoryUnavailable('the directory did not take a write', { cause: error });
     }
+  }
+}
+
+async function answered<Value>(asked: Promise<Value>): Promise<Value> {
+  try {
+    return await asked;
+  } catch (error) {
+    throw new DirectoryUnavailable('the directory did not answer', { cause: error });
   }
 }
 

@@ -3,16 +3,29 @@
 import type { LocationHint } from '../api/v1/tenants.ts';
 
 /** Nearest first, each list of five different places: the loss of one location costs at most one replica. */
-const near: Readonly<Record<string, readonly LocationHint[]>> = {
+const near = {
   NA: ['enam', 'wnam', 'weur', 'sam', 'eeur'],
   SA: ['sam', 'enam', 'wnam', 'weur', 'afr'],
   EU: ['weur', 'eeur', 'enam', 'me', 'wnam'],
   AF: ['afr', 'weur', 'me', 'eeur', 'enam'],
   AS: ['apac-ne', 'apac-se', 'apac', 'oc', 'me'],
   OC: ['oc', 'apac-se', 'apac-ne', 'apac', 'wnam'],
+} as const satisfies Readonly<Record<string, readonly LocationHint[]>>;
+
+export type PlacementRequest = {
+  readonly replicas: number;
+  /** What the operator asked for, for the first replicas. */
+  readonly hints: readonly LocationHint[];
+  /** Where the provisioning call came from, as the platform tells it; undefined on a local server. */
+  readonly continent: string | undefined;
 };
 
-/** `continent` as the platform reports it for the provisioning call; unknown where there is none (a local server). */
-export function defaultPlacement(replicas: number, continent: string | undefined): readonly LocationHint[] {
-  return (near[continent ?? 'EU'] ?? near['EU'] ?? []).slice(0, replicas);
+/** A place for each replica: the hints, then places near the caller that no hint names. */
+export function placementOf({ replicas, hints, continent }: PlacementRequest): readonly LocationHint[] {
+  const places: readonly LocationHint[] = isContinent(continent) ? near[continent] : near.EU;
+  return [...hints, ...places.filter((place) => !hints.includes(place))].slice(0, replicas);
+}
+
+function isContinent(text: string | undefined): text is keyof typeof near {
+  return text !== undefined && Object.hasOwn(near, text);
 }

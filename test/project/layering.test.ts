@@ -25,7 +25,7 @@ const typeOnly = new Map([['src/gateway/env.ts', 'src/replica/replica.ts']]);
 
 const pureParts = ['leaf', 'raft', 'mvcc', 'api'];
 const impure =
-  /\b(?:Date\.now|new Date|Math\.random|crypto\.|console\.|fetch\(|setTimeout|setInterval|queueMicrotask|scheduler\.|process\.)|\bawait\b|\bPromise\b|\basync\b/;
+  /\b(?:Date\.now|new Date\(\)|Math\.random|crypto\.|console\.|fetch\(|setTimeout|setInterval|queueMicrotask|scheduler\.|process\.)|\bawait\b|\bPromise\b|\basync\b/;
 
 function partOf(file: string): string {
   const [, first = '', second] = file.split('/');

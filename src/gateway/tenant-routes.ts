@@ -1,0 +1,245 @@
+// The operator's calls: tenants and their keys. An admin key of a tenant may manage that tenant's keys, too.
+
+import { type Context, Hono } from 'hono';
+import { type Failure, failureResponse } from '../api/errors.ts';
+import {
+  parseAccessKeyCreation,
+  parseTenantChange,
+  parseTenantCreation,
+  type TenantCreation,
+} from '../api/v1/tenants.ts';
+import { accessKeyJson } from '../api/v1/access-keys.ts';
+import { requestBodyBytesMax, tenantsPageMax } from '../limits.ts';
+import type { Caller } from '../model.ts';
+import { type Audit, Directory, DirectoryUnavailable, type Tenant } from '../tenants/directory.ts';
+import { equalSecrets, type KeyRing } from '../tenants/key-text.ts';
+import { placementOf } from '../tenants/placement.ts';
+import { authenticate, bearerOf, keyTextOf } from './credentials.ts';
+import type { Env } from './env.ts';
+import type { GroupRouter, Routed } from './group-router.ts';
+import type { Provisioning } from './provisioning.ts';
+import { readBody } from './request-body.ts';
+
+export type TenantRoutesOptions = {
+  readonly env: Env;
+  readonly keys: KeyRing;
+  readonly groups: GroupRouter;
+  readonly provisioning: Provisioning;
+};
+
+type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
+type Handler = (request: TenantRequest) => Promise<Response>;
+type TenantRequest = { readonly raw: Request; readonly url: URL; readonly id: string; readonly keyId: string };
+
+const idForm = /^[a-z0-9]{1,32}$/;
+
+export function tenantRoutes(options: TenantRoutesOptions): Hono {
+  const routes = new TenantRoutes(options);
+  const app = new Hono();
+  const on = (path: string, handlers: Partial<Record<Method, Handler>>) => {
+    app.all(path, (context) => routes.handle(context, handlers));
+  };
+  on('/', { GET: (request) => routes.list(request), POST: (request) => routes.create(request) });
+  on('/:id', {
+    GET: (request) => routes.show(request),
+    PATCH: (request) => routes.rename(request),
+    DELETE: (request) => routes.remove(request),
+  });
+  on('/:id/keys', { GET: (request) => routes.listKeys(request), POST: (request) => routes.createKey(request) });
+  on('/:id/keys/:keyId', { DELETE: (request) => routes.revokeKey(request) });
+  return app;
+}
+
+class TenantRoutes {
+  readonly #options: TenantRoutesOptions;
+  readonly #directory: Directory;
+
+  constructor(options: TenantRoutesOptions) {
+    this.#options = options;
+    this.#directory = new Directory(options.env.DIRECTORY);
+  }
+
+  async handle(context: Context, handlers: Partial<Record<Method, Handler>>): Promise<Response> {
+    const raw = context.req.raw;
+    const handler = Object.entries(handlers).find(([method]) => method === raw.method)?.[1];
+    if (handler === undefined) return refused({ kind: 'methodNotAllowed', allow: Object.keys(handlers) });
+    const id = context.req.param('id') ?? '';
+    if (id !== '' && !idForm.test(id)) return refused({ kind: 'tenantNotFound', tenant: id });
+    try {
+      return await handler({ raw, url: new URL(raw.url), id, keyId: context.req.param('keyId') ?? '' });
+    } catch (error) {
+      if (!(error instanceof DirectoryUnavailable)) throw error;
+      console.error(error);
+      return refused({ kind: 'directoryUnavailable' });
+    }
+  }
+
+  // Tenants: the operator's token
+
+  async create({ raw }: TenantRequest): Promise<Response> {
+    if (!(await this.#isOperator(raw))) return refused({ kind: 'operatorTokenInvalid' });
+    const body = await readBody(raw, requestBodyBytesMax);
+    if (body === null) return refused({ kind: 'bodyTooLarge', bytes: requestBodyBytesMax + 1 });
+    const parsed = parseTenantCreation(new Uint8Array(body));
+    if (parsed.kind === 'bad') return refused(parsed.failure);
+    const { name, placement } = parsed.value;
+    if (placement.kind === 'jurisdiction') return refused({ kind: 'notServed', what: 'placement in a jurisdiction' });
+    const created = await this.#options.provisioning.create(
+      { name, placement: this.#place(raw, parsed.value) },
+      Date.now(),
+    );
+    if (created === 'nameTaken') return refused({ kind: 'tenantNameTaken', name });
+    const { tenant, key } = created;
+    const headers = { location: `/v1/tenants/${tenant.id}` };
+    return Response.json({ ...tenantJson(tenant), key }, { status: 201, headers });
+  }
+
+  async list({ raw, url }: TenantRequest): Promise<Response> {
+    if (!(await this.#isOperator(raw))) return refused({ kind: 'operatorTokenInvalid' });
+    for (const name of url.searchParams.keys()) {
+      if (name !== 'limit' && name !== 'cursor') return refused(badRequest(`unknown parameter "${name}"`));
+    }
+    const limitText = url.searchParams.get('limit') ?? String(tenantsPageMax);
+    const limit = /^\d{1,9}$/.test(limitText) ? Number(limitText) : 0;
+    if (limit < 1 || limit > tenantsPageMax) return refused(badRequest(`limit must be from 1 to ${tenantsPageMax}`));
+    const cursor = url.searchParams.get('cursor') ?? '';
+    if (cursor !== '' && !idForm.test(cursor)) return refused(badRequest('cursor is not one that a list answered'));
+    const tenants = await this.#directory.list(cursor, limit + 1);
+    const page = tenants.slice(0, limit);
+    const last = page.at(-1);
+    const more = tenants.length > limit && last !== undefined ? { cursor: last.id } : {};
+    return Response.json({ tenants: page.map(tenantJson), ...more });
+  }
+
+  async show(request: TenantRequest): Promise<Response> {
+    return this.#withTenant(request, async (tenant) => Response.json(tenantJson(tenant)));
+  }
+
+  async rename(request: TenantRequest): Promise<Response> {
+    return this.#withTenant(request, async (tenant) => {
+      const body = await readBody(request.raw, requestBodyBytesMax);
+      if (body === null) return refused({ kind: 'bodyTooLarge', bytes: requestBodyBytesMax + 1 });
+      const parsed = parseTenantChange(new Uint8Array(body));
+      if (parsed.kind === 'bad') return refused(parsed.failure);
+      const { name } = parsed.value;
+      if (!(await this.#directory.rename(tenant.id, name))) return refused({ kind: 'tenantNameTaken', name });
+      await this.#record('operator', 'tenant.rename', tenant.id, `${tenant.name} to ${name}`);
+      return Response.json(tenantJson({ ...tenant, name }));
+    });
+  }
+
+  async remove(request: TenantRequest): Promise<Response> {
+    return this.#withTenant(request, async (tenant) => {
+      await this.#options.provisioning.remove(tenant, Date.now());
+      return new Response(null, { status: 204 });
+    });
+  }
+
+  // Keys: the operator's token, or an admin key of the tenant
+
+  async listKeys(request: TenantRequest): Promise<Response> {
+    return this.#withCaller(request, async (caller) => {
+      const routed = await this.#options.groups.route(request.id, (stub, failedLeader) =>
+        stub.accessKeys({ caller, failedLeader }),
+      );
+      if (routed.kind !== 'done') return unrouted(request.id, routed);
+      const { value } = routed;
+      if (value.kind === 'failed') return refused(value.failure);
+      return Response.json({ keys: value.keys.map(accessKeyJson) });
+    });
+  }
+
+  async createKey(request: TenantRequest): Promise<Response> {
+    return this.#withCaller(request, async (caller) => {
+      const body = await readBody(request.raw, requestBodyBytesMax);
+      if (body === null) return refused({ kind: 'bodyTooLarge', bytes: requestBodyBytesMax + 1 });
+      const parsed = parseAccessKeyCreation(new Uint8Array(body));
+      if (parsed.kind === 'bad') return refused(parsed.failure);
+      const { role, prefix, expiresInSeconds } = parsed.value;
+      const nowMs = Date.now();
+      const expiresAtMs = expiresInSeconds === null ? null : nowMs + expiresInSeconds * 1000;
+      const access = { role, prefix, expiresAtMs };
+      const routed = await this.#options.provisioning.issueKey({ tenant: request.id, caller, access, nowMs });
+      if (routed.kind !== 'done') return unrouted(request.id, routed);
+      const { accessKey, key, outcome } = routed.value;
+      if (outcome.kind === 'failed') return refused(outcome.failure);
+      await this.#record(actorOf(caller), 'key.create', request.id, `${accessKey.id} ${role}`);
+      const headers = { location: `/v1/tenants/${request.id}/keys/${accessKey.id}` };
+      return Response.json({ ...accessKeyJson(accessKey), key }, { status: 201, headers });
+    });
+  }
+
+  async revokeKey(request: TenantRequest): Promise<Response> {
+    return this.#withCaller(request, async (caller) => {
+      const { id, keyId } = request;
+      const routed = await this.#options.provisioning.administer(id, caller, { kind: 'revokeAccessKey', id: keyId });
+      if (routed.kind !== 'done') return unrouted(id, routed);
+      const outcome = routed.value;
+      if (outcome.kind === 'failed') return refused(outcome.failure);
+      if (outcome.kind === 'revokeAccessKey' && !outcome.existed) return refused({ kind: 'accessKeyNotFound', id: keyId });
+      await this.#record(actorOf(caller), 'key.revoke', id, keyId);
+      return new Response(null, { status: 204 });
+    });
+  }
+
+  // Who asks
+
+  async #isOperator(request: Request): Promise<boolean> {
+    const token = bearerOf(request.headers);
+    const expected = this.#options.env.OPERATOR_TOKEN ?? '';
+    return token !== null && expected !== '' && (await equalSecrets(token, expected));
+  }
+
+  async #withTenant({ raw, id }: TenantRequest, answer: (tenant: Tenant) => Promise<Response>): Promise<Response> {
+    if (!(await this.#isOperator(raw))) return refused({ kind: 'operatorTokenInvalid' });
+    const tenant = await this.#directory.byId(id);
+    return tenant === null ? refused({ kind: 'tenantNotFound', tenant: id }) : answer(tenant);
+  }
+
+  async #withCaller({ raw, id }: TenantRequest, answer: (caller: Caller) => Promise<Response>): Promise<Response> {
+    if (await this.#isOperator(raw)) return answer({ kind: 'service' });
+    const text = keyTextOf(raw.headers);
+    if (text === null) return refused({ kind: 'accessKeyMissing' });
+    const key = await authenticate(this.#options.keys, text);
+    if (key === null) return refused({ kind: 'accessKeyInvalid' });
+    if (key.tenant !== id) return refused({ kind: 'accessKeyForbidden', need: 'a key of this tenant' });
+    return answer({ kind: 'accessKey', id: key.keyId });
+  }
+
+  #place(request: Request, { replicas, placement }: TenantCreation): ReturnType<typeof placementOf> {
+    const continent = request.cf?.['continent'];
+    const hints = placement.kind === 'hints' ? placement.hints : [];
+    return placementOf({ replicas, hints, continent: typeof continent === 'string' ? continent : undefined });
+  }
+
+  /** What was done stays done when the directory cannot be told. */
+  async #record(actor: string, action: Audit['action'], tenantId: string, detail: string): Promise<void> {
+    try {
+      await this.#directory.record({ atMs: Date.now(), actor, action, tenantId, detail });
+    } catch (error) {
+      console.error(`not recorded: ${actor} ${action} ${tenantId} ${detail}`, error);
+    }
+  }
+}
+
+function tenantJson(tenant: Tenant): Record<string, unknown> {
+  const { id, name, state, createdAtMs } = tenant;
+  const replicas = tenant.replicas.map((replica) => ({ id: replica.number, location: replica.location }));
+  return { id, name, state, replicas, created_at: new Date(createdAtMs).toISOString() };
+}
+
+function actorOf(caller: Caller): string {
+  return caller.kind === 'service' ? 'operator' : caller.id;
+}
+
+function badRequest(detail: string): Failure {
+  return { kind: 'badRequest', detail };
+}
+
+function unrouted(tenant: string, routed: Exclude<Routed<unknown>, { kind: 'done' }>): Response {
+  return refused(routed.kind === 'absent' ? { kind: 'tenantNotFound', tenant } : { kind: 'timeout' });
+}
+
+function refused(failure: Failure): Response {
+  return failureResponse('v1', failure);
+}

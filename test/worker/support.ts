@@ -1,0 +1,92 @@
+// What the tests in workerd share: the service as its callers see it, and a tenant of their own.
+
+import { applyD1Migrations, type D1Migration } from 'cloudflare:test';
+import { env, exports } from 'cloudflare:workers';
+import type { Replica } from '../../src/replica/replica.ts';
+
+export type TestEnv = {
+  readonly REPLICA: DurableObjectNamespace<Replica>;
+  readonly DIRECTORY: D1Database;
+  readonly DIRECTORY_MIGRATIONS: D1Migration[];
+  readonly OPERATOR_TOKEN: string;
+};
+
+/** The bindings of wrangler.toml and of the test configuration; the compiler cannot see either. */
+export const bindings = env as unknown as TestEnv;
+
+const service = exports as unknown as { readonly default: { fetch(request: Request): Promise<Response> } };
+
+export const origin = 'http://quorate.test';
+
+export async function prepareDirectory(): Promise<void> {
+  await applyD1Migrations(bindings.DIRECTORY, bindings.DIRECTORY_MIGRATIONS);
+}
+
+export function call(path: string, init: RequestInit = {}): Promise<Response> {
+  return service.default.fetch(new Request(`${origin}${path}`, init));
+}
+
+export function asOperator(path: string, init: RequestInit = {}): Promise<Response> {
+  return call(path, { ...init, headers: { ...init.headers, Authorization: `Bearer ${bindings.OPERATOR_TOKEN}` } });
+}
+
+export function withKey(key: string, path: string, init: RequestInit = {}): Promise<Response> {
+  return call(path, { ...init, headers: { ...init.headers, Authorization: `Bearer ${key}` } });
+}
+
+export type NewTenant = { readonly id: string; readonly name: string; readonly key: string };
+
+export async function newTenant(body: Record<string, unknown>): Promise<NewTenant> {
+  const response = await asOperator('/v1/tenants', { method: 'POST', body: JSON.stringify(body) });
+  if (response.status !== 201) throw new Error(`provisioning answered ${response.status}: ${await response.text()}`);
+  return response.json();
+}
+
+export function replicaStub(tenant: string, replica: number): DurableObjectStub<Replica> {
+  return bindings.REPLICA.get(bindings.REPLICA.idFromName(`${tenant}/${replica}`));
+}
+
+export async function leaderOf(key: string): Promise<number> {
+  const status: { leader: number } = await (await withKey(key, '/v1/status')).json();
+  return status.leader;
+}
+
+export async function put(key: string, path: string, value: string): Promise<number> {
+  const response = await withKey(key, `/v1/kv/${path}`, { method: 'PUT', body: value });
+  if (response.status !== 200) throw new Error(`put answered ${response.status}: ${await response.text()}`);
+  const answer: { revision: number } = await response.json();
+  return answer.revision;
+}
+
+/** A WebSocket to /v1/watch whose frames can be awaited one by one. */
+export class WatchSocket {
+  readonly socket: WebSocket;
+  readonly #frames: unknown[] = [];
+  readonly #waiting: ((frame: unknown) => void)[] = [];
+  readonly closed: Promise<{ code: number; reason: string }>;
+
+  constructor(socket: WebSocket) {
+    this.socket = socket;
+    socket.accept();
+    socket.addEventListener('message', ({ data }) => {
+      const frame: unknown = JSON.parse(String(data));
+      const waiting = this.#waiting.shift();
+      if (waiting === undefined) this.#frames.push(frame);
+      else waiting(frame);
+    });
+    this.closed = new Promise((resolve) => {
+      socket.addEventListener('close', ({ code, reason }) => resolve({ code, reason }));
+    });
+  }
+
+  static async open(key: string, query: string): Promise<WatchSocket> {
+    const response = await withKey(key, `/v1/watch?${query}`, { headers: { Upgrade: 'websocket' } });
+    if (response.webSocket === null) throw new Error(`no upgrade: ${response.status} ${await response.text()}`);
+    return new WatchSocket(response.webSocket);
+  }
+
+  next(): Promise<unknown> {
+    if (this.#frames.length > 0) return Promise.resolve(this.#frames.shift());
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+}
