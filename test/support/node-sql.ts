@@ -6,6 +6,8 @@ import type { NotPromise, SqlPort, SqlRow, SqlValue } from '../../src/sql-port.t
 export class NodeSql implements SqlPort {
   readonly database: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
+  /** Statements for iterations that are not under way: two of the same text may run at once, each on its own. */
+  readonly #iterators = new Map<string, StatementSync[]>();
   #depth = 0;
 
   constructor(path = ':memory:') {
@@ -13,19 +15,23 @@ export class NodeSql implements SqlPort {
   }
 
   run(statement: string, ...bindings: readonly SqlValue[]): void {
-    this.#prepare(statement).run(...bindings);
+    this.#prepared(statement).run(...bindings);
   }
 
   all(statement: string, ...bindings: readonly SqlValue[]): SqlRow[] {
-    return this.#prepare(statement)
+    return this.#prepared(statement)
       .all(...bindings)
-      .map((row) => Object.values(row) as SqlValue[]);
+      .map(rowOf);
   }
 
   *iterate(statement: string, ...bindings: readonly SqlValue[]): IterableIterator<SqlRow> {
-    // A statement of its own: two iterations of the same text may be under way at once.
-    for (const row of this.database.prepare(statement).iterate(...bindings)) {
-      yield Object.values(row as Record<string, SqlValue>);
+    const idle = this.#iterators.get(statement) ?? [];
+    this.#iterators.set(statement, idle);
+    const prepared = idle.pop() ?? this.#prepare(statement);
+    try {
+      for (const row of prepared.iterate(...bindings)) yield rowOf(row);
+    } finally {
+      idle.push(prepared);
     }
   }
 
@@ -55,12 +61,31 @@ export class NodeSql implements SqlPort {
     this.database.close();
   }
 
-  #prepare(statement: string): StatementSync {
+  #prepared(statement: string): StatementSync {
     let prepared = this.#statements.get(statement);
     if (prepared === undefined) {
-      prepared = this.database.prepare(statement);
+      prepared = this.#prepare(statement);
       this.#statements.set(statement, prepared);
     }
     return prepared;
   }
+
+  #prepare(statement: string): StatementSync {
+    const prepared = this.database.prepare(statement);
+    // Arrays, as the port promises: objects would lose columns of the same name.
+    prepared.setReturnArrays(true);
+    return prepared;
+  }
+}
+
+/** The types of Node know rows as objects only. */
+function rowOf(row: unknown): SqlRow {
+  if (!Array.isArray(row)) throw new TypeError('a row is an array');
+  return row.map(valueOf);
+}
+
+function valueOf(value: unknown): SqlValue {
+  if (value === null || typeof value === 'string' || typeof value === 'number' || value instanceof Uint8Array)
+    return value;
+  throw new TypeError(`a value of type ${typeof value} does not pass the port`);
 }

@@ -1,0 +1,179 @@
+// Compact binary: what log entries, rows and messages between replicas are written in. Bounds-checked both ways; it knows
+// nothing of what it carries.
+
+import { assert } from './assert.ts';
+
+/** The bytes end too early, or hold what their format does not allow. */
+export class MalformedBytesError extends Error {
+  override readonly name = 'MalformedBytesError';
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+export class BinaryWriter {
+  #bytes: Uint8Array;
+  #view: DataView;
+  #length = 0;
+
+  constructor(expectedBytes = 256) {
+    this.#bytes = new Uint8Array(Math.max(16, expectedBytes));
+    this.#view = new DataView(this.#bytes.buffer);
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  byte(value: number): void {
+    assert(Number.isInteger(value) && value >= 0 && value <= 0xff, 'a byte is from 0 to 255');
+    this.#reserve(1);
+    this.#bytes[this.#length++] = value;
+  }
+
+  boolean(value: boolean): void {
+    this.byte(value ? 1 : 0);
+  }
+
+  /** A whole number from 0 to 2^53 - 1, in seven bits a byte, lowest first. */
+  varint(value: number): void {
+    assert(Number.isSafeInteger(value) && value >= 0, 'a varint is a whole number from 0 to 2^53 - 1');
+    this.#reserve(8);
+    let rest = value;
+    while (rest >= 0x80) {
+      this.#bytes[this.#length++] = (rest % 0x80) | 0x80;
+      rest = Math.floor(rest / 0x80);
+    }
+    this.#bytes[this.#length++] = rest;
+  }
+
+  /** Any JS number, as it is: also those that lost digits on their way in. */
+  float(value: number): void {
+    this.#reserve(8);
+    this.#view.setFloat64(this.#length, value);
+    this.#length += 8;
+  }
+
+  signed64(value: bigint): void {
+    assert(BigInt.asIntN(64, value) === value, 'a signed 64-bit integer');
+    this.#reserve(8);
+    this.#view.setBigInt64(this.#length, value);
+    this.#length += 8;
+  }
+
+  /** Length and bytes. */
+  bytes(value: Uint8Array): void {
+    this.varint(value.byteLength);
+    this.raw(value);
+  }
+
+  /** The bytes alone: the reader must know how many. */
+  raw(value: Uint8Array): void {
+    this.#reserve(value.byteLength);
+    this.#bytes.set(value, this.#length);
+    this.#length += value.byteLength;
+  }
+
+  text(value: string): void {
+    this.bytes(encoder.encode(value));
+  }
+
+  /** What was written, as a view: write nothing more. */
+  finish(): Uint8Array {
+    return this.#bytes.subarray(0, this.#length);
+  }
+
+  #reserve(count: number): void {
+    const needed = this.#length + count;
+    if (needed <= this.#bytes.byteLength) return;
+    const larger = new Uint8Array(Math.max(needed, this.#bytes.byteLength * 2));
+    larger.set(this.#bytes.subarray(0, this.#length));
+    this.#bytes = larger;
+    this.#view = new DataView(larger.buffer);
+  }
+}
+
+/** Throws MalformedBytesError where the bytes end or are not what is asked for. */
+export class BinaryReader {
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  #offset = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  get remaining(): number {
+    return this.#bytes.byteLength - this.#offset;
+  }
+
+  byte(): number {
+    return this.#view.getUint8(this.#take(1));
+  }
+
+  boolean(): boolean {
+    const value = this.byte();
+    if (value > 1) throw new MalformedBytesError(`a boolean is 0 or 1, not ${value}`);
+    return value === 1;
+  }
+
+  varint(): number {
+    let value = 0;
+    let scale = 1;
+    for (;;) {
+      const byte = this.byte();
+      value += (byte & 0x7f) * scale;
+      if (!Number.isSafeInteger(value)) throw new MalformedBytesError('a varint over 2^53 - 1');
+      if (byte < 0x80) return value;
+      scale *= 0x80;
+      if (scale > 2 ** 49) throw new MalformedBytesError('a varint of more than 8 bytes');
+    }
+  }
+
+  float(): number {
+    return this.#view.getFloat64(this.#take(8));
+  }
+
+  signed64(): bigint {
+    return this.#view.getBigInt64(this.#take(8));
+  }
+
+  /** A view into what is read, not a copy. */
+  bytes(): Uint8Array {
+    return this.raw(this.varint());
+  }
+
+  raw(count: number): Uint8Array {
+    const start = this.#take(count);
+    return this.#bytes.subarray(start, start + count);
+  }
+
+  text(): string {
+    const bytes = this.bytes();
+    try {
+      return decoder.decode(bytes);
+    } catch {
+      throw new MalformedBytesError('text that is not UTF-8');
+    }
+  }
+
+  /** How many elements follow: never more than there are bytes left, so that a bad length allocates nothing. */
+  count(): number {
+    const count = this.varint();
+    if (count > this.remaining) throw new MalformedBytesError(`${count} elements in ${this.remaining} bytes`);
+    return count;
+  }
+
+  /** Everything must have been read. */
+  end(): void {
+    if (this.remaining !== 0) throw new MalformedBytesError(`${this.remaining} bytes too many`);
+  }
+
+  #take(count: number): number {
+    if (count > this.remaining) throw new MalformedBytesError(`${count} bytes expected, ${this.remaining} left`);
+    const start = this.#offset;
+    this.#offset += count;
+    return start;
+  }
+}

@@ -1,0 +1,155 @@
+// What each log entry changed, one row an entry: the changed keys of each revision, for the history, and the writes' ids with
+// their outcomes, for retries. The newest row is also where the store stands.
+
+import { assert } from '../assert.ts';
+import { type LogIndex, logIndex, type Revision, revision } from '../brands.ts';
+import { BinaryReader, BinaryWriter, MalformedBytesError } from '../binary.ts';
+import { concatBytes } from '../bytes.ts';
+import { batchPartBytesMax } from '../limits.ts';
+import type { RevisionEvents, StoreEvent } from '../model.ts';
+import type { SqlPort } from '../sql-port.ts';
+import { bytesOf, numberOf } from './rows.ts';
+
+const insertPart = 'INSERT INTO batches (last_revision, log_index, part, writes_total, body) VALUES (?, ?, ?, ?, ?)';
+const selectNewest = `SELECT last_revision, log_index, writes_total FROM batches
+  ORDER BY last_revision DESC, log_index DESC, part DESC LIMIT 1`;
+const selectOne = 'SELECT body FROM batches WHERE last_revision = ? AND log_index = ? ORDER BY part';
+const selectFrom = `SELECT log_index, body FROM batches WHERE last_revision >= ? ORDER BY last_revision, log_index, part`;
+const selectNewestFirst = `SELECT log_index, body, last_revision FROM batches
+  ORDER BY last_revision DESC, log_index DESC, part DESC`;
+
+/** Which row holds a batch. `lastRevision` is the store's after it; entries without a revision share the one before. */
+export type BatchPlace = { readonly lastRevision: Revision; readonly logIndex: LogIndex };
+
+export type ChangedKey = { readonly type: StoreEvent['type']; readonly key: Uint8Array };
+export type ChangedKeys = { readonly revision: Revision; readonly keys: readonly ChangedKey[] };
+export type WrittenId = { readonly identity: string; readonly outcome: Uint8Array };
+
+/** A batch while it is applied. */
+export class BatchRecord {
+  readonly #changes = new BinaryWriter(512);
+  readonly #writes = new BinaryWriter(512);
+  readonly #outcomes = new Map<string, Uint8Array>();
+
+  get isEmpty(): boolean {
+    return this.#changes.length === 0 && this.#writes.length === 0;
+  }
+
+  addRevision(changed: RevisionEvents): void {
+    this.#changes.varint(changed.revision);
+    this.#changes.varint(changed.events.length);
+    for (const event of changed.events) {
+      this.#changes.byte(event.type === 'put' ? 0 : 1);
+      this.#changes.bytes(event.kv.key);
+    }
+  }
+
+  addWrite(identity: string, outcome: Uint8Array): void {
+    this.#writes.text(identity);
+    this.#writes.bytes(outcome);
+    this.#outcomes.set(identity, outcome);
+  }
+
+  outcomeOf(identity: string): Uint8Array | null {
+    return this.#outcomes.get(identity) ?? null;
+  }
+
+  body(): Uint8Array {
+    const body = new BinaryWriter(this.#changes.length + this.#writes.length + 8);
+    body.bytes(this.#changes.finish());
+    body.raw(this.#writes.finish());
+    return body.finish();
+  }
+}
+
+/** The changed keys of each revision of a batch, the oldest first. */
+export function* changesIn(body: Uint8Array): Generator<ChangedKeys, void, void> {
+  const reader = new BinaryReader(new BinaryReader(body).bytes());
+  while (reader.remaining > 0) {
+    const changed = revision(reader.varint());
+    const count = reader.count();
+    const keys: ChangedKey[] = [];
+    for (let read = 0; read < count; read++) keys.push(readChangedKey(reader));
+    yield { revision: changed, keys };
+  }
+}
+
+function readChangedKey(reader: BinaryReader): ChangedKey {
+  const code = reader.byte();
+  if (code > 1) throw new MalformedBytesError(`a change of kind ${code}`);
+  return { type: code === 0 ? 'put' : 'delete', key: reader.bytes() };
+}
+
+/** The writes of a batch, in their order. */
+export function* writesIn(body: Uint8Array): Generator<WrittenId, void, void> {
+  const reader = new BinaryReader(body);
+  reader.bytes();
+  while (reader.remaining > 0) yield { identity: reader.text(), outcome: reader.bytes() };
+}
+
+export class Batches {
+  readonly #sql: SqlPort;
+
+  constructor(sql: SqlPort) {
+    this.#sql = sql;
+  }
+
+  append(place: BatchPlace, writesTotal: number, record: BatchRecord): void {
+    const body = record.body();
+    for (let part = 0, offset = 0; offset < body.byteLength; part++, offset += batchPartBytesMax) {
+      const bytes = body.subarray(offset, offset + batchPartBytesMax);
+      this.#sql.run(insertPart, place.lastRevision, place.logIndex, part, writesTotal, bytes);
+    }
+  }
+
+  newest(): (BatchPlace & { readonly writesTotal: number }) | null {
+    const row = this.#sql.all(selectNewest)[0];
+    if (row === undefined) return null;
+    const [last, index, writesTotal] = row;
+    return {
+      lastRevision: revision(numberOf(last)),
+      logIndex: logIndex(numberOf(index)),
+      writesTotal: numberOf(writesTotal),
+    };
+  }
+
+  body(place: BatchPlace): Uint8Array {
+    const parts = this.#sql.all(selectOne, place.lastRevision, place.logIndex).map((row) => bytesOf(row[0]));
+    assert(parts.length > 0, 'a remembered batch has its row');
+    return joined(parts);
+  }
+
+  /** Bodies of the batches that hold `from` and what came after, the oldest first, read as they are asked for. */
+  *from(from: Revision): Generator<Uint8Array, void, void> {
+    let parts: Uint8Array[] = [];
+    let current: number | null = null;
+    for (const [index, body] of this.#sql.iterate(selectFrom, from)) {
+      if (current !== null && current !== index) {
+        yield joined(parts);
+        parts = [];
+      }
+      current = numberOf(index);
+      parts.push(bytesOf(body));
+    }
+    if (current !== null) yield joined(parts);
+  }
+
+  *newestFirst(): Generator<{ readonly place: BatchPlace; readonly body: Uint8Array }, void, void> {
+    let parts: Uint8Array[] = [];
+    let current: BatchPlace | null = null;
+    for (const [index, body, last] of this.#sql.iterate(selectNewestFirst)) {
+      if (current !== null && current.logIndex !== index) {
+        yield { place: current, body: joined(parts.toReversed()) };
+        parts = [];
+      }
+      current = { lastRevision: revision(numberOf(last)), logIndex: logIndex(numberOf(index)) };
+      parts.push(bytesOf(body));
+    }
+    if (current !== null) yield { place: current, body: joined(parts.toReversed()) };
+  }
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const [only] = parts;
+  return parts.length === 1 && only !== undefined ? only : concatBytes(...parts);
+}

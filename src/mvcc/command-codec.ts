@@ -1,0 +1,177 @@
+// Commands as a log entry holds them. The first byte is the version: an entry of a version that this code does not know must
+// not be skipped, so decoding throws, and the replica halts.
+
+import { unreachable } from '../assert.ts';
+import { BinaryReader, BinaryWriter, MalformedBytesError } from '../binary.ts';
+import type { AccessKey, AccessRole, Caller, Command, Operation } from '../model.ts';
+import { readPut, writePut } from './put-codec.ts';
+import { readTxn, txnBytes, writeTxn } from './txn-codec.ts';
+
+/** A newer version wrote the entry: this replica cannot apply it and must not go on. */
+export class UnknownCommandVersion extends Error {
+  override readonly name = 'UnknownCommandVersion';
+}
+
+export const commandsVersion = 1;
+
+const operationCode = {
+  put: 0,
+  deleteRange: 1,
+  txn: 2,
+  compact: 3,
+  createAccessKey: 4,
+  revokeAccessKey: 5,
+} as const;
+const roleCode: Readonly<Record<AccessRole, number>> = { admin: 0, write: 1, read: 2 };
+
+export function encodeCommands(commands: readonly Command[]): Uint8Array {
+  let expected = 8;
+  for (const command of commands) expected += commandBytes(command);
+  const writer = new BinaryWriter(expected);
+  writer.byte(commandsVersion);
+  writer.varint(commands.length);
+  for (const command of commands) writeCommand(writer, command);
+  return writer.finish();
+}
+
+/**
+ * Keys and values are views into `bytes`. Throws UnknownCommandVersion, or MalformedBytesError where the bytes are not what
+ * `encodeCommands` makes.
+ */
+export function decodeCommands(bytes: Uint8Array): Command[] {
+  const reader = new BinaryReader(bytes);
+  const version = reader.byte();
+  if (version !== commandsVersion) {
+    throw new UnknownCommandVersion(`commands of version ${version}; known is ${commandsVersion}`);
+  }
+  const commands: Command[] = [];
+  const count = reader.count();
+  for (let read = 0; read < count; read++) commands.push(readCommand(reader));
+  reader.end();
+  return commands;
+}
+
+/** What a command takes in an entry at most, for filling batches. An entry itself takes 8 more. */
+export function commandBytes(command: Command): number {
+  const callerBytes = command.caller.kind === 'accessKey' ? textBytesMax(command.caller.id) : 0;
+  return 16 + textBytesMax(command.writeId) + callerBytes + operationBytes(command.operation);
+}
+
+/** A JS character is at most three bytes of UTF-8. */
+function textBytesMax(text: string): number {
+  return 8 + text.length * 3;
+}
+
+function operationBytes(operation: Operation): number {
+  switch (operation.kind) {
+    case 'put':
+      return 32 + operation.request.key.byteLength + operation.request.value.byteLength;
+    case 'deleteRange':
+      return 32 + operation.request.key.byteLength + operation.request.rangeEnd.byteLength;
+    case 'txn':
+      return 8 + txnBytes(operation.request);
+    case 'compact':
+      return 16;
+    case 'createAccessKey':
+      return 48 + textBytesMax(operation.accessKey.id) + operation.accessKey.prefix.byteLength;
+    case 'revokeAccessKey':
+      return 8 + textBytesMax(operation.id);
+    default:
+      return unreachable(operation);
+  }
+}
+
+function writeCommand(writer: BinaryWriter, command: Command): void {
+  writer.text(command.writeId);
+  writer.boolean(command.caller.kind === 'accessKey');
+  if (command.caller.kind === 'accessKey') writer.text(command.caller.id);
+  writer.float(command.atMs);
+  writer.byte(operationCode[command.operation.kind]);
+  writeOperation(writer, command.operation);
+}
+
+function readCommand(reader: BinaryReader): Command {
+  const writeId = reader.text();
+  const caller: Caller = reader.boolean() ? { kind: 'accessKey', id: reader.text() } : { kind: 'service' };
+  const atMs = reader.float();
+  return { writeId, caller, atMs, operation: readOperation(reader, reader.byte()) };
+}
+
+function writeOperation(writer: BinaryWriter, operation: Operation): void {
+  switch (operation.kind) {
+    case 'put':
+      writePut(writer, operation.request);
+      return;
+    case 'deleteRange':
+      writer.bytes(operation.request.key);
+      writer.bytes(operation.request.rangeEnd);
+      writer.boolean(operation.request.previous);
+      return;
+    case 'txn':
+      writeTxn(writer, operation.request);
+      return;
+    case 'compact':
+      writer.float(operation.request.revision);
+      return;
+    case 'createAccessKey':
+      writeAccessKey(writer, operation.accessKey);
+      return;
+    case 'revokeAccessKey':
+      writer.text(operation.id);
+  }
+}
+
+function readOperation(reader: BinaryReader, code: number): Operation {
+  switch (code) {
+    case operationCode.put:
+      return { kind: 'put', request: readPut(reader) };
+    case operationCode.deleteRange:
+      return {
+        kind: 'deleteRange',
+        request: { key: reader.bytes(), rangeEnd: reader.bytes(), previous: reader.boolean() },
+      };
+    case operationCode.txn:
+      return { kind: 'txn', request: readTxn(reader) };
+    case operationCode.compact:
+      return { kind: 'compact', request: { revision: reader.float() } };
+    case operationCode.createAccessKey:
+      return { kind: 'createAccessKey', accessKey: readAccessKey(reader) };
+    case operationCode.revokeAccessKey:
+      return { kind: 'revokeAccessKey', id: reader.text() };
+    default:
+      throw new MalformedBytesError(`an operation of kind ${code}`);
+  }
+}
+
+function writeAccessKey(writer: BinaryWriter, accessKey: AccessKey): void {
+  writer.text(accessKey.id);
+  writer.byte(roleCode[accessKey.role]);
+  writer.bytes(accessKey.prefix);
+  writer.float(accessKey.createdAtMs);
+  writer.boolean(accessKey.expiresAtMs !== null);
+  if (accessKey.expiresAtMs !== null) writer.float(accessKey.expiresAtMs);
+}
+
+function readAccessKey(reader: BinaryReader): AccessKey {
+  return {
+    id: reader.text(),
+    role: readRole(reader),
+    prefix: reader.bytes(),
+    createdAtMs: reader.float(),
+    expiresAtMs: reader.boolean() ? reader.float() : null,
+  };
+}
+
+function readRole(reader: BinaryReader): AccessRole {
+  const code = reader.byte();
+  switch (code) {
+    case roleCode.admin:
+      return 'admin';
+    case roleCode.write:
+      return 'write';
+    case roleCode.read:
+      return 'read';
+    default:
+      throw new MalformedBytesError(`a role of number ${code}`);
+  }
+}

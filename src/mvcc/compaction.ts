@@ -1,0 +1,124 @@
+// Forgets history. Compaction counts at once, as a number; the rows go later, in steps as small as the host likes. No answer
+// depends on how far that went, so replicas need not go together.
+
+import { assert } from '../assert.ts';
+import type { Revision } from '../brands.ts';
+import { BinaryReader, BinaryWriter } from '../binary.ts';
+import { rememberedWritesMax } from '../limits.ts';
+import type { StoreFailure } from '../model.ts';
+import type { SqlPort } from '../sql-port.ts';
+import { bytesOf, numberOf } from './rows.ts';
+import { readMeta, writeMeta } from './schema.ts';
+
+// Of one part of the rows, between two places in the order of (key, mod). A version that began at the compacted revision
+// itself stays, even if it ended there too (a txn may put and delete a key): a watch may start at that revision.
+const inPart = '(key, mod) > (?1, ?2) AND (key, mod) <= (?3, ?4) AND until <= ?5 AND mod < ?5';
+const deleteLargeBetween = `DELETE FROM large_values WHERE id IN
+  (SELECT large FROM superseded WHERE ${inPart} AND large IS NOT NULL)`;
+const deleteBetween = `DELETE FROM superseded WHERE ${inPart}`;
+const inRest = '(key, mod) > (?1, ?2) AND until <= ?3 AND mod < ?3';
+const deleteLargeFrom = `DELETE FROM large_values WHERE id IN
+  (SELECT large FROM superseded WHERE ${inRest} AND large IS NOT NULL)`;
+const deleteFrom = `DELETE FROM superseded WHERE ${inRest}`;
+const selectPartEnd = 'SELECT key, mod FROM superseded WHERE (key, mod) > (?, ?) ORDER BY key, mod LIMIT 1 OFFSET ?';
+
+const selectOldestBatch = `SELECT last_revision, writes_total FROM batches ORDER BY last_revision, log_index, part LIMIT 1`;
+const selectBatchPartEnd = `SELECT last_revision FROM batches ORDER BY last_revision, log_index, part LIMIT 1 OFFSET ?`;
+const deleteBatches = 'DELETE FROM batches WHERE last_revision < ?1 AND last_revision <= ?2 AND writes_total <= ?3';
+
+type Cursor = { readonly key: Uint8Array; readonly mod: number };
+/** `through`: rows are gone as of this compacted revision. `target`, `after`: a pass over the rows that is under way. */
+type Sweep = { readonly through: number; readonly target: number; readonly after: Cursor | null };
+
+/** Before every row: no revision is 0. */
+const beginning: Cursor = { key: Uint8Array.of(0), mod: 0 };
+
+export class Compaction {
+  readonly #sql: SqlPort;
+  #compacted: number;
+  #sweep: Sweep;
+
+  constructor(sql: SqlPort) {
+    this.#sql = sql;
+    const compacted = readMeta(sql, 'compacted');
+    this.#compacted = compacted === null ? -1 : numberOf(compacted);
+    const sweep = readMeta(sql, 'sweep');
+    this.#sweep = sweep === null ? { through: -1, target: -1, after: null } : decodeSweep(bytesOf(sweep));
+  }
+
+  /** -1 before the first compaction. Reading at it is allowed. */
+  get compactedRevision(): number {
+    return this.#compacted;
+  }
+
+  /** null: done. */
+  compact(revision: number, current: Revision): StoreFailure | null {
+    if (revision <= this.#compacted) return { kind: 'compacted', compactedRevision: this.#compacted };
+    if (revision > current) return { kind: 'futureRevision', revision: current };
+    writeMeta(this.#sql, 'compacted', revision);
+    this.#compacted = revision;
+    return null;
+  }
+
+  /** Looks at about `rowsMax` rows and deletes those that are not needed. True: there is more to do. */
+  step(rowsMax: number, writesTotal: number): boolean {
+    assert(Number.isSafeInteger(rowsMax) && rowsMax > 0, 'a step looks at one row or more');
+    if (this.#sweep.through >= this.#compacted) return this.#stepBatches(rowsMax, writesTotal);
+    const sweep = this.#sql.transaction(() => this.#stepVersions(rowsMax));
+    this.#sweep = sweep;
+    return true;
+  }
+
+  #stepVersions(rowsMax: number): Sweep {
+    const under = this.#sweep.after === null ? { target: this.#compacted, after: beginning } : this.#sweep;
+    const after = under.after ?? beginning;
+    const end = this.#sql.all(selectPartEnd, after.key, after.mod, rowsMax - 1)[0];
+    const through = this.#sweep.through;
+    if (end === undefined) {
+      this.#sql.run(deleteLargeFrom, after.key, after.mod, this.#compacted);
+      this.#sql.run(deleteFrom, after.key, after.mod, this.#compacted);
+      return this.#saved({ through: under.target, target: under.target, after: null });
+    }
+    const to: Cursor = { key: bytesOf(end[0]), mod: numberOf(end[1]) };
+    this.#sql.run(deleteLargeBetween, after.key, after.mod, to.key, to.mod, this.#compacted);
+    this.#sql.run(deleteBetween, after.key, after.mod, to.key, to.mod, this.#compacted);
+    return this.#saved({ through, target: under.target, after: to });
+  }
+
+  #saved(sweep: Sweep): Sweep {
+    writeMeta(this.#sql, 'sweep', encodeSweep(sweep));
+    return sweep;
+  }
+
+  /** A batch goes once its revisions are compacted and its writes are no longer remembered. The newest always stays. */
+  #stepBatches(rowsMax: number, writesTotal: number): boolean {
+    const writesMax = writesTotal - rememberedWritesMax;
+    const oldest = this.#sql.all(selectOldestBatch)[0];
+    if (oldest === undefined || numberOf(oldest[0]) >= this.#compacted || numberOf(oldest[1]) > writesMax) return false;
+    const end = this.#sql.all(selectBatchPartEnd, rowsMax - 1)[0];
+    const to = end === undefined ? this.#compacted : numberOf(end[0]);
+    this.#sql.run(deleteBatches, this.#compacted, to, writesMax);
+    return true;
+  }
+}
+
+function encodeSweep(sweep: Sweep): Uint8Array {
+  const writer = new BinaryWriter(64);
+  writer.varint(sweep.through + 1);
+  writer.varint(sweep.target + 1);
+  writer.boolean(sweep.after !== null);
+  if (sweep.after !== null) {
+    writer.bytes(sweep.after.key);
+    writer.varint(sweep.after.mod);
+  }
+  return writer.finish();
+}
+
+function decodeSweep(bytes: Uint8Array): Sweep {
+  const reader = new BinaryReader(bytes);
+  const through = reader.varint() - 1;
+  const target = reader.varint() - 1;
+  const after = reader.boolean() ? { key: reader.bytes(), mod: reader.varint() } : null;
+  reader.end();
+  return { through, target, after };
+}

@@ -1,0 +1,58 @@
+// Whether a txn's compare holds. Numbers and rules are etcd's.
+
+import { unreachable } from '../assert.ts';
+import { compareBytes } from '../bytes.ts';
+import { noLease } from '../brands.ts';
+import { type Compare, compareResult, type KeyValue } from '../model.ts';
+import type { SqlPort } from '../sql-port.ts';
+import { spanOf } from './key-range.ts';
+import { scanPairs } from './range-scan.ts';
+
+/** Of a range it must hold for every key. Over no key, VALUE is false, and the others compare with zero. */
+export function compareHolds(sql: SqlPort, compare: Compare): boolean {
+  const scan = { span: spanOf(compare), asOf: 'head', filter: null, descending: false, limit: null } as const;
+  let some = false;
+  for (const pair of scanPairs(sql, { ...scan, values: compare.target === 'value' })) {
+    some = true;
+    if (!pairHolds(compare, pair)) return false;
+  }
+  return some || (compare.target !== 'value' && pairHolds(compare, null));
+}
+
+function pairHolds(compare: Compare, pair: KeyValue | null): boolean {
+  const order = orderOf(compare, pair);
+  switch (compare.result) {
+    case compareResult.equal:
+      return order === 0;
+    case compareResult.notEqual:
+      return order !== 0;
+    case compareResult.greater:
+      return order > 0;
+    case compareResult.less:
+      return order < 0;
+    default:
+      return true;
+  }
+}
+
+/** Below 0: the pair's side is the smaller one. */
+function orderOf(compare: Compare, pair: KeyValue | null): number {
+  switch (compare.target) {
+    case 'version':
+      return (pair?.version ?? 0) - compare.operand;
+    case 'create':
+      return (pair?.createRevision ?? 0) - compare.operand;
+    case 'mod':
+      return (pair?.modRevision ?? 0) - compare.operand;
+    case 'lease': {
+      const lease = pair?.lease ?? noLease;
+      return lease === compare.operand ? 0 : lease > compare.operand ? 1 : -1;
+    }
+    case 'value':
+      return pair === null ? -1 : compareBytes(pair.value, compare.operand);
+    case 'unknown':
+      return 0;
+    default:
+      return unreachable(compare);
+  }
+}

@@ -1,0 +1,109 @@
+// What changed from a revision on, for watches that catch up: the changed keys from the batches, the pairs from the tables of
+// versions. Whole revisions only.
+
+import { type Revision, revision as asRevision } from '../brands.ts';
+import { historyScanBytesMax, previousKeptBytesMax } from '../limits.ts';
+import type { KeyRange, KeyValue, RevisionEvents, StoreEvent } from '../model.ts';
+import { assert } from '../assert.ts';
+import type { SqlPort } from '../sql-port.ts';
+import { type Batches, type ChangedKey, type ChangedKeys, changesIn } from './batches.ts';
+import { type KeySpan, spanHolds, spanOf } from './key-range.ts';
+import { deletedPair, LateDeleteEvent, previousPair } from './revision-writer.ts';
+import { keyValueOf, pairColumns } from './rows.ts';
+
+/** `through`: the last revision that was looked at. Later ones are left for the next piece. */
+export type HistoryPiece =
+  | { readonly kind: 'events'; readonly revisions: readonly RevisionEvents[]; readonly through: Revision }
+  | { readonly kind: 'compacted'; readonly compactedRevision: number };
+
+export type HistoryQuery = {
+  readonly from: Revision;
+  /** Revisions are added until this is reached; the last may pass it. */
+  readonly bytesMax: number;
+  /** null: every key. */
+  readonly ranges: readonly KeyRange[] | null;
+};
+
+const pairAt = `SELECT ${pairColumns} FROM head WHERE key = ?1 AND mod = ?2 UNION ALL
+  SELECT ${pairColumns} FROM superseded WHERE key = ?1 AND mod = ?2`;
+
+export class History {
+  readonly #sql: SqlPort;
+  readonly #batches: Batches;
+
+  constructor(sql: SqlPort, batches: Batches) {
+    this.#sql = sql;
+    this.#batches = batches;
+  }
+
+  read(query: HistoryQuery, current: Revision, compacted: number): HistoryPiece {
+    if (query.from < compacted) return { kind: 'compacted', compactedRevision: compacted };
+    const spans = query.ranges?.map(spanOf) ?? null;
+    const revisions: RevisionEvents[] = [];
+    let bytes = 0;
+    let lookedThrough = 0;
+    for (const body of this.#batches.from(query.from)) {
+      for (const changed of changesIn(body)) {
+        if (changed.revision < query.from) continue;
+        if (bytes >= query.bytesMax || lookedThrough >= historyScanBytesMax) {
+          return { kind: 'events', revisions, through: asRevision(changed.revision - 1) };
+        }
+        const events = this.#events(changed, spans, compacted);
+        for (const { key } of changed.keys) lookedThrough += key.byteLength + 2;
+        if (events.length === 0) continue;
+        for (const event of events) bytes += eventBytes(event);
+        revisions.push({ revision: changed.revision, events });
+      }
+    }
+    return { kind: 'events', revisions, through: current };
+  }
+
+  #events(changed: ChangedKeys, spans: readonly KeySpan[] | null, compacted: number): StoreEvent[] {
+    // As in etcd, the pair before is read at the revision before: at the compacted revision it is gone.
+    const hasPrevious = changed.revision - 1 >= compacted;
+    const deletes = changed.keys.some((change) => change.type === 'delete');
+    const events: StoreEvent[] = [];
+    let kept = 0;
+    for (const change of changed.keys) {
+      if (spans !== null && !spans.some((span) => spanHolds(span, change.key))) continue;
+      const late = kept > previousKeptBytesMax;
+      const event = this.#event(change, changed.revision, { hasPrevious, deletes, late });
+      if (!late) kept += eventBytes(event);
+      events.push(event);
+    }
+    return events;
+  }
+
+  #event(
+    change: ChangedKey,
+    at: Revision,
+    options: { readonly hasPrevious: boolean; readonly deletes: boolean; readonly late: boolean },
+  ): StoreEvent {
+    const { key } = change;
+    if (change.type === 'delete') {
+      if (!options.hasPrevious) return { type: 'delete', kv: deletedPair(key, at), previous: null };
+      if (options.late) return new LateDeleteEvent(this.#sql, key, at);
+      return { type: 'delete', kv: deletedPair(key, at), previous: previousPair(this.#sql, key, at) };
+    }
+    const kv = this.#pairAt(key, at);
+    // A pair created by the revision has none before it, unless the same revision deleted that one first.
+    const mayHavePrevious = options.hasPrevious && (kv.version > 1 || options.deletes);
+    return { type: 'put', kv, previous: mayHavePrevious ? previousPair(this.#sql, key, at) : null };
+  }
+
+  #pairAt(key: Uint8Array, at: Revision): KeyValue {
+    const row = this.#sql.all(pairAt, key, at)[0];
+    assert(row !== undefined, 'a version that is not compacted has its row');
+    return keyValueOf(row);
+  }
+}
+
+function eventBytes(event: StoreEvent): number {
+  return (
+    pairBytes(event.kv) + (event instanceof LateDeleteEvent || event.previous === null ? 0 : pairBytes(event.previous))
+  );
+}
+
+function pairBytes(pair: KeyValue): number {
+  return pair.key.byteLength + pair.value.byteLength + 64;
+}

@@ -1,0 +1,210 @@
+// How a write's outcome is remembered: compact, and exactly what was answered. Read only by the format that wrote it.
+
+import { AssertionError } from '../assert.ts';
+import { leaseId, noLease, revision } from '../brands.ts';
+import { BinaryReader, BinaryWriter, MalformedBytesError } from '../binary.ts';
+import { rememberedAnswerBytesMax } from '../limits.ts';
+import type { DeleteRangeAnswer, KeyValue, Outcome, RangeAnswer, TxnAnswer, TxnPart } from '../model.ts';
+
+const outcomeCode = {
+  put: 0,
+  putWithPrevious: 1,
+  deleteRange: 2,
+  txn: 3,
+  compact: 4,
+  createAccessKey: 5,
+  revokeAccessKey: 6,
+  revokeAccessKeyUnknown: 7,
+  appliedBefore: 8,
+} as const;
+
+const partCode = { range: 0, rangeKeysOnly: 1, put: 2, putWithPrevious: 3, deleteRange: 4, txn: 5 } as const;
+
+/** What was answered; of too large an answer only that there was one. Failures are not remembered. */
+export function encodeOutcome(outcome: Outcome): Uint8Array {
+  const writer = new BinaryWriter(64);
+  writeOutcome(writer, outcome);
+  if (writer.length <= rememberedAnswerBytesMax) return writer.finish();
+  const short = new BinaryWriter();
+  short.byte(outcomeCode.appliedBefore);
+  short.varint(outcome.revision);
+  return short.finish();
+}
+
+export function decodeOutcome(bytes: Uint8Array): Outcome {
+  const reader = new BinaryReader(bytes);
+  const outcome = readOutcome(reader);
+  reader.end();
+  return outcome;
+}
+
+function writeOutcome(writer: BinaryWriter, outcome: Outcome): void {
+  switch (outcome.kind) {
+    case 'put': {
+      const { previous } = outcome.answer;
+      writer.byte(previous === null ? outcomeCode.put : outcomeCode.putWithPrevious);
+      writer.varint(outcome.revision);
+      if (previous !== null) writePair(writer, previous);
+      return;
+    }
+    case 'deleteRange':
+      writer.byte(outcomeCode.deleteRange);
+      writer.varint(outcome.revision);
+      writeDeleted(writer, outcome.answer);
+      return;
+    case 'txn':
+      writer.byte(outcomeCode.txn);
+      writer.varint(outcome.revision);
+      writeTxn(writer, outcome.answer);
+      return;
+    case 'revokeAccessKey':
+      writer.byte(outcome.existed ? outcomeCode.revokeAccessKey : outcomeCode.revokeAccessKeyUnknown);
+      writer.varint(outcome.revision);
+      return;
+    case 'compact':
+    case 'createAccessKey':
+    case 'appliedBefore':
+      writer.byte(outcomeCode[outcome.kind]);
+      writer.varint(outcome.revision);
+      return;
+    case 'failed':
+      throw new AssertionError('a failure changed nothing and is not remembered');
+  }
+}
+
+function readOutcome(reader: BinaryReader): Outcome {
+  const code = reader.byte();
+  const at = revision(reader.varint());
+  switch (code) {
+    case outcomeCode.put:
+      return { kind: 'put', revision: at, answer: { previous: null } };
+    case outcomeCode.putWithPrevious:
+      return { kind: 'put', revision: at, answer: { previous: readPair(reader) } };
+    case outcomeCode.deleteRange:
+      return { kind: 'deleteRange', revision: at, answer: readDeleted(reader) };
+    case outcomeCode.txn:
+      return { kind: 'txn', revision: at, answer: readTxn(reader) };
+    case outcomeCode.compact:
+      return { kind: 'compact', revision: at };
+    case outcomeCode.createAccessKey:
+      return { kind: 'createAccessKey', revision: at };
+    case outcomeCode.revokeAccessKey:
+      return { kind: 'revokeAccessKey', revision: at, existed: true };
+    case outcomeCode.revokeAccessKeyUnknown:
+      return { kind: 'revokeAccessKey', revision: at, existed: false };
+    case outcomeCode.appliedBefore:
+      return { kind: 'appliedBefore', revision: at };
+    default:
+      throw new MalformedBytesError(`an outcome of kind ${code}`);
+  }
+}
+
+function writeTxn(writer: BinaryWriter, answer: TxnAnswer): void {
+  writer.boolean(answer.succeeded);
+  writer.varint(answer.parts.length);
+  for (const part of answer.parts) {
+    // A large answer is not kept: no need to write it to its end.
+    if (writer.length > rememberedAnswerBytesMax) return;
+    writePart(writer, part);
+  }
+}
+
+function readTxn(reader: BinaryReader): TxnAnswer {
+  const succeeded = reader.boolean();
+  return { succeeded, parts: Array.from({ length: reader.count() }, () => readPart(reader)) };
+}
+
+function writePart(writer: BinaryWriter, part: TxnPart): void {
+  switch (part.kind) {
+    case 'range':
+      writer.byte(part.keysOnly ? partCode.rangeKeysOnly : partCode.range);
+      writer.varint(part.revision);
+      writer.boolean(part.answer.more);
+      writer.varint(part.answer.count);
+      writePairs(writer, part.answer.kvs);
+      return;
+    case 'put': {
+      const { previous } = part.answer;
+      writer.byte(previous === null ? partCode.put : partCode.putWithPrevious);
+      writer.varint(part.revision);
+      if (previous !== null) writePair(writer, previous);
+      return;
+    }
+    case 'deleteRange':
+      writer.byte(partCode.deleteRange);
+      writer.varint(part.revision);
+      writeDeleted(writer, part.answer);
+      return;
+    case 'txn':
+      writer.byte(partCode.txn);
+      writeTxn(writer, part.answer);
+  }
+}
+
+function readPart(reader: BinaryReader): TxnPart {
+  const code = reader.byte();
+  if (code === partCode.txn) return { kind: 'txn', answer: readTxn(reader) };
+  const at = revision(reader.varint());
+  switch (code) {
+    case partCode.range:
+    case partCode.rangeKeysOnly:
+      return { kind: 'range', revision: at, answer: readRange(reader), keysOnly: code === partCode.rangeKeysOnly };
+    case partCode.put:
+      return { kind: 'put', revision: at, answer: { previous: null } };
+    case partCode.putWithPrevious:
+      return { kind: 'put', revision: at, answer: { previous: readPair(reader) } };
+    case partCode.deleteRange:
+      return { kind: 'deleteRange', revision: at, answer: readDeleted(reader) };
+    default:
+      throw new MalformedBytesError(`a part of kind ${code}`);
+  }
+}
+
+function readRange(reader: BinaryReader): RangeAnswer {
+  const more = reader.boolean();
+  const count = reader.varint();
+  return { more, count, kvs: readPairs(reader) };
+}
+
+function writeDeleted(writer: BinaryWriter, answer: DeleteRangeAnswer): void {
+  writer.varint(answer.deleted);
+  writePairs(writer, answer.previous);
+}
+
+function readDeleted(reader: BinaryReader): DeleteRangeAnswer {
+  const deleted = reader.varint();
+  return { deleted, previous: readPairs(reader) };
+}
+
+function writePairs(writer: BinaryWriter, pairs: readonly KeyValue[]): void {
+  writer.varint(pairs.length);
+  for (const pair of pairs) {
+    if (writer.length > rememberedAnswerBytesMax) return;
+    writePair(writer, pair);
+  }
+}
+
+function readPairs(reader: BinaryReader): KeyValue[] {
+  return Array.from({ length: reader.count() }, () => readPair(reader));
+}
+
+function writePair(writer: BinaryWriter, pair: KeyValue): void {
+  writer.bytes(pair.key);
+  writer.bytes(pair.value);
+  writer.varint(pair.createRevision);
+  writer.varint(pair.modRevision);
+  writer.varint(pair.version);
+  writer.boolean(pair.lease !== noLease);
+  if (pair.lease !== noLease) writer.signed64(pair.lease);
+}
+
+function readPair(reader: BinaryReader): KeyValue {
+  return {
+    key: reader.bytes(),
+    value: reader.bytes(),
+    createRevision: revision(reader.varint()),
+    modRevision: revision(reader.varint()),
+    version: reader.varint(),
+    lease: reader.boolean() ? leaseId(reader.signed64()) : noLease,
+  };
+}

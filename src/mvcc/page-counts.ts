@@ -1,0 +1,48 @@
+// A list in pages asks, with each page, how many keys are left from its first key on. That number follows from the page
+// before, so that reading n keys in pages does not count n keys for each page. A small memory that may be lost at any time.
+
+import { Buffer } from 'node:buffer';
+import { equalBytes } from '../bytes.ts';
+import { pageCountsKeptMax } from '../limits.ts';
+import type { KeySpan } from './key-range.ts';
+
+/** The next page begins with the first key after `lastKey`. */
+export type PageLeft = {
+  readonly span: KeySpan;
+  readonly revision: number;
+  readonly lastKey: Uint8Array;
+  readonly left: number;
+};
+
+export class PageCounts {
+  readonly #pages = new Map<string, PageLeft>();
+
+  remember(page: PageLeft): void {
+    const key = place(page.lastKey, page.revision);
+    this.#pages.delete(key);
+    this.#pages.set(key, page);
+    if (this.#pages.size <= pageCountsKeptMax) return;
+    for (const oldest of this.#pages.keys()) {
+      this.#pages.delete(oldest);
+      return;
+    }
+  }
+
+  /** The keys of `span` at `revision`, where it continues a page that is remembered; else null. */
+  find(span: KeySpan, revision: number): number | null {
+    if (span.kind === 'single') return null;
+    const end = span.from.byteLength - 1;
+    if (span.from[end] !== 0) return null;
+    const page = this.#pages.get(place(span.from.subarray(0, end), revision));
+    return page === undefined || !sameEnd(page.span, span) ? null : page.left;
+  }
+}
+
+function place(lastKey: Uint8Array, revision: number): string {
+  return `${revision} ${Buffer.from(lastKey.buffer, lastKey.byteOffset, lastKey.byteLength).latin1Slice()}`;
+}
+
+function sameEnd(left: KeySpan, right: KeySpan): boolean {
+  if (left.kind === 'open') return right.kind === 'open';
+  return left.kind === 'bounded' && right.kind === 'bounded' && equalBytes(left.to, right.to);
+}

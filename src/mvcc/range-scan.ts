@@ -1,0 +1,143 @@
+// The SQL of range reads: one statement text for each combination of span, revision, filters, order and columns, made once
+// (the database caches statements by their text). It reads rows; what they mean to a request is range.ts's.
+
+import type { KeyValue, RangeRequest } from '../model.ts';
+import type { SqlPort, SqlValue } from '../sql-port.ts';
+import type { KeySpan } from './key-range.ts';
+import { keyValueOf, numberOf, pairColumns, pairColumnsWithoutValue } from './rows.ts';
+
+/** `head`: as things stand now (in a txn: with what it did so far). A number: as of that revision, which must be older. */
+export type AsOf = 'head' | number;
+
+export type RevisionFilter = Pick<
+  RangeRequest,
+  'minModRevision' | 'maxModRevision' | 'minCreateRevision' | 'maxCreateRevision'
+>;
+
+export type Scan = {
+  readonly span: KeySpan;
+  readonly asOf: AsOf;
+  /** null: all. */
+  readonly filter: RevisionFilter | null;
+  readonly descending: boolean;
+  readonly values: boolean;
+  /** null: all. */
+  readonly limit: number | null;
+};
+
+type Shape = {
+  readonly bounded: boolean;
+  readonly old: boolean;
+  readonly filtered: boolean;
+  readonly descending: boolean;
+  readonly values: boolean;
+};
+
+const statements = new Map<number, string>();
+const countStatements = new Map<number, string>();
+
+// Parameters keep their numbers over all statements of a shape: ?1 from, ?2 limit, then to, revision, filters as they occur.
+
+function statementOf(shape: Shape): string {
+  const { bounded, old, filtered, descending, values } = shape;
+  const code = Number(bounded) | (Number(old) << 1) | (Number(filtered) << 2) | (Number(descending) << 3);
+  const fullCode = code | (Number(values) << 4);
+  const known = statements.get(fullCode);
+  if (known !== undefined) return known;
+  const columns = values ? pairColumns : pairColumnsWithoutValue;
+  let next = 3;
+  const span = bounded ? `key >= ?1 AND key < ?${next++}` : 'key >= ?1';
+  const at = old ? next++ : 0;
+  const filter = filtered
+    ? ` AND mod >= ?${next++} AND mod <= ?${next++} AND created >= ?${next++} AND created <= ?${next++}`
+    : '';
+  const head = `SELECT ${columns} FROM head WHERE ${span}${old ? ` AND mod <= ?${at}` : ''}${filter}`;
+  // Both halves come in the order of their keys, and are merged row by row: nothing is collected or sorted.
+  const superseded = old
+    ? ` UNION ALL SELECT ${columns} FROM superseded WHERE ${span} AND mod <= ?${at} AND until > ?${at}${filter}`
+    : '';
+  const statement = `${head}${superseded} ORDER BY key${descending ? ' DESC' : ''} LIMIT ?2`;
+  statements.set(fullCode, statement);
+  return statement;
+}
+
+function countStatementOf(bounded: boolean, old: boolean): string {
+  const code = Number(bounded) | (Number(old) << 1);
+  const known = countStatements.get(code);
+  if (known !== undefined) return known;
+  const span = bounded ? 'key >= ?1 AND key < ?2' : 'key >= ?1';
+  const at = bounded ? '?3' : '?2';
+  const statement = old
+    ? `SELECT (SELECT COUNT(*) FROM head WHERE ${span} AND mod <= ${at}) +
+      (SELECT COUNT(*) FROM superseded WHERE ${span} AND mod <= ${at} AND until > ${at})`
+    : `SELECT COUNT(*) FROM head WHERE ${span}`;
+  countStatements.set(code, statement);
+  return statement;
+}
+
+const headPair = `SELECT ${pairColumns} FROM head WHERE key = ?`;
+const headPairWithoutValue = `SELECT ${pairColumnsWithoutValue} FROM head WHERE key = ?`;
+/** The version before or at a revision; that it is still seen there is for the caller to check (the last column). */
+const supersededPair = `SELECT ${pairColumns}, until FROM superseded WHERE key = ? AND mod <= ? ORDER BY mod DESC LIMIT 1`;
+
+/** The pairs one by one, in the order of their keys. */
+export function* scanPairs(sql: SqlPort, scan: Scan): Generator<KeyValue, void, void> {
+  const { span, asOf, filter } = scan;
+  if (span.kind === 'single') {
+    const pair = pairOf(sql, span.key, asOf, scan.values);
+    if (pair !== null && (filter === null || filterHolds(filter, pair))) yield pair;
+    return;
+  }
+  const statement = statementOf({
+    bounded: span.kind === 'bounded',
+    old: asOf !== 'head',
+    filtered: filter !== null,
+    descending: scan.descending,
+    values: scan.values,
+  });
+  // -1 is SQLite's "no limit".
+  const bindings: SqlValue[] = [span.from, scan.limit ?? -1];
+  if (span.kind === 'bounded') bindings.push(span.to);
+  if (asOf !== 'head') bindings.push(asOf);
+  if (filter !== null) bindings.push(...filterBindings(filter));
+  for (const row of sql.iterate(statement, ...bindings)) yield keyValueOf(row);
+}
+
+/** How many keys the range holds. */
+export function countKeys(sql: SqlPort, span: KeySpan, asOf: AsOf): number {
+  if (span.kind === 'single') return pairOf(sql, span.key, asOf, false) === null ? 0 : 1;
+  const bindings: SqlValue[] = [span.from];
+  if (span.kind === 'bounded') bindings.push(span.to);
+  if (asOf !== 'head') bindings.push(asOf);
+  return numberOf(sql.all(countStatementOf(span.kind === 'bounded', asOf !== 'head'), ...bindings)[0]?.[0]);
+}
+
+export function pairOf(sql: SqlPort, key: Uint8Array, asOf: AsOf, values: boolean): KeyValue | null {
+  const head = sql.all(values ? headPair : headPairWithoutValue, key)[0];
+  if (asOf === 'head') return head === undefined ? null : keyValueOf(head);
+  if (head !== undefined && numberOf(head[1]) <= asOf) return keyValueOf(head);
+  const row = sql.all(supersededPair, key, asOf)[0];
+  return row === undefined || numberOf(row[6]) <= asOf ? null : keyValueOf(row);
+}
+
+/** As in etcd: 0 does not filter, a negative number does. */
+export function filterOf(request: RevisionFilter): RevisionFilter | null {
+  const { minModRevision, maxModRevision, minCreateRevision, maxCreateRevision } = request;
+  const none = minModRevision === 0 && maxModRevision === 0 && minCreateRevision === 0 && maxCreateRevision === 0;
+  return none ? null : { minModRevision, maxModRevision, minCreateRevision, maxCreateRevision };
+}
+
+function filterHolds(filter: RevisionFilter, pair: KeyValue): boolean {
+  const [minMod, maxMod, minCreate, maxCreate] = filterBindings(filter);
+  const { modRevision, createRevision } = pair;
+  return modRevision >= minMod && modRevision <= maxMod && createRevision >= minCreate && createRevision <= maxCreate;
+}
+
+function filterBindings(filter: RevisionFilter): [number, number, number, number] {
+  return [
+    filter.minModRevision,
+    filter.maxModRevision === 0 ? Number.MAX_SAFE_INTEGER : filter.maxModRevision,
+    filter.minCreateRevision,
+    filter.maxCreateRevision === 0 ? Number.MAX_SAFE_INTEGER : filter.maxCreateRevision,
+  ];
+}

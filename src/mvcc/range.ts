@@ -1,0 +1,182 @@
+// Answers a range request, exactly as etcd does: order, limit, filters, count. It never holds more than the answer, and no
+// answer is larger than `rangeAnswerBytesMax`.
+
+import { noLease, type Revision } from '../brands.ts';
+import { emptyBytes } from '../bytes.ts';
+import { rangeAnswerBytesMax } from '../limits.ts';
+import {
+  type KeyValue,
+  type RangeAnswer,
+  type RangeRequest,
+  type StoreFailure,
+  sortOrder,
+  sortTarget,
+} from '../model.ts';
+import type { SqlPort } from '../sql-port.ts';
+import { type KeySpan, spanOf } from './key-range.ts';
+import type { PageCounts } from './page-counts.ts';
+import { type AsOf, countKeys, filterOf, type RevisionFilter, scanPairs } from './range-scan.ts';
+import { rangeShape } from './request-shape.ts';
+import { FirstPairs, pairOrderOf } from './sorted-pairs.ts';
+
+/** What a pair takes in an answer beside key and value. */
+export const pairOverheadBytes = 64;
+
+/** Counts down what an answer may still hold. A txn has one for all its parts. */
+export class AnswerBudget {
+  #left = rangeAnswerBytesMax;
+
+  /** False: the pair is too much. */
+  take(pair: KeyValue): boolean {
+    this.#left -= pairBytes(pair);
+    return this.#left >= 0;
+  }
+
+  /** For one that the answer will hold instead of another. */
+  exchange(taken: KeyValue, dropped: KeyValue): boolean {
+    this.#left += pairBytes(dropped) - pairBytes(taken);
+    return this.#left >= 0;
+  }
+}
+
+function pairBytes(pair: KeyValue): number {
+  return pair.key.byteLength + pair.value.byteLength + pairOverheadBytes;
+}
+
+/** Where a read stands: what is current for it, and what is gone. */
+export type ReadView = {
+  /** In a txn that has changed something: the revision that it makes. */
+  readonly current: Revision;
+  readonly compacted: number;
+  readonly budget: AnswerBudget;
+  /** null in a txn that has changed something: its state is nobody else's yet. */
+  readonly pages: PageCounts | null;
+};
+
+export type RangeResult =
+  | { readonly kind: 'answer'; readonly answer: RangeAnswer }
+  | { readonly kind: 'failed'; readonly failure: StoreFailure };
+
+const tooLarge: RangeResult = { kind: 'failed', failure: { kind: 'answerTooLarge' } };
+
+export function readRange(sql: SqlPort, request: RangeRequest, view: ReadView): RangeResult {
+  const failure = rangeShape(request) ?? revisionFailure(request, view);
+  if (failure !== null) return { kind: 'failed', failure };
+  const asOf = request.revision <= 0 || request.revision === view.current ? 'head' : request.revision;
+  const read = new Read(sql, request, view, asOf);
+  if (request.countOnly) return { kind: 'answer', answer: { kvs: [], more: false, count: read.count() } };
+  const byKey = request.sortTarget === sortTarget.key;
+  if (byKey) return read.byKey();
+  const isLimited = request.limit > 0;
+  const takesLowestKeys = isLimited && request.sortOrder === sortOrder.none && read.filter === null;
+  return takesLowestKeys ? read.lowestKeysSorted() : read.sorted();
+}
+
+function revisionFailure(request: RangeRequest, view: ReadView): StoreFailure | null {
+  if (request.revision > view.current) return { kind: 'futureRevision', revision: view.current };
+  if (request.revision > 0 && request.revision < view.compacted) {
+    return { kind: 'compacted', compactedRevision: view.compacted };
+  }
+  return null;
+}
+
+class Read {
+  readonly filter: RevisionFilter | null;
+  readonly #sql: SqlPort;
+  readonly #request: RangeRequest;
+  readonly #view: ReadView;
+  readonly #asOf: AsOf;
+  readonly #span: KeySpan;
+  readonly #limit: number | null;
+  readonly #values: boolean;
+
+  constructor(sql: SqlPort, request: RangeRequest, view: ReadView, asOf: AsOf) {
+    this.filter = filterOf(request);
+    this.#sql = sql;
+    this.#request = request;
+    this.#view = view;
+    this.#asOf = asOf;
+    this.#span = spanOf(request);
+    this.#limit = request.limit > 0 ? Math.min(request.limit, Number.MAX_SAFE_INTEGER - 1) : null;
+    this.#values = !request.keysOnly || request.sortTarget === sortTarget.value;
+  }
+
+  count(): number {
+    const revision = this.#asOf === 'head' ? this.#view.current : this.#asOf;
+    return this.#view.pages?.find(this.#span, revision) ?? countKeys(this.#sql, this.#span, this.#asOf);
+  }
+
+  byKey(): RangeResult {
+    const kvs: KeyValue[] = [];
+    let more = false;
+    for (const pair of this.#scan({ limited: true, descending: this.#request.sortOrder === sortOrder.descend })) {
+      if (this.#limit !== null && kvs.length === this.#limit) {
+        more = true;
+        break;
+      }
+      if (!this.#view.budget.take(pair)) return tooLarge;
+      kvs.push(pair);
+    }
+    return this.#answer(kvs, more);
+  }
+
+  /** etcd's way with a limit and no order: the lowest n + 1 keys, sorted, and of them the first n. */
+  lowestKeysSorted(): RangeResult {
+    const lowest: KeyValue[] = [];
+    for (const pair of this.#scan({ limited: true, descending: false })) {
+      if (!this.#view.budget.take(pair)) return tooLarge;
+      lowest.push(pair);
+    }
+    lowest.sort(pairOrderOf(this.#request));
+    const more = this.#limit !== null && lowest.length > this.#limit;
+    return this.#answer(more ? lowest.slice(0, -1) : lowest, more);
+  }
+
+  /** All pairs pass by; as many as the limit are kept. */
+  sorted(): RangeResult {
+    const first = new FirstPairs(pairOrderOf(this.#request), this.#limit ?? Number.MAX_SAFE_INTEGER);
+    for (const pair of this.#scan({ limited: false, descending: false })) {
+      const dropped = first.offer(pair);
+      const { budget } = this.#view;
+      if (!(dropped === null ? budget.take(pair) : budget.exchange(pair, dropped))) return tooLarge;
+    }
+    const kvs = first.inOrder();
+    return this.#answer(kvs, first.offered > kvs.length);
+  }
+
+  #scan(options: { readonly limited: boolean; readonly descending: boolean }): Iterable<KeyValue> {
+    return scanPairs(this.#sql, {
+      span: this.#span,
+      asOf: this.#asOf,
+      filter: this.filter,
+      descending: options.descending,
+      values: this.#values,
+      limit: options.limited && this.#limit !== null ? this.#limit + 1 : null,
+    });
+  }
+
+  #answer(kvs: KeyValue[], more: boolean): RangeResult {
+    const isAll = !more && this.filter === null;
+    const count = isAll ? kvs.length : this.count();
+    this.#rememberPage(kvs, more, count);
+    return {
+      kind: 'answer',
+      answer: { kvs: this.#request.keysOnly ? kvs.map((pair) => this.#keyOnly(pair)) : kvs, more, count },
+    };
+  }
+
+  #rememberPage(kvs: readonly KeyValue[], more: boolean, count: number): void {
+    const { sortTarget: target, sortOrder: order } = this.#request;
+    const inKeyOrder = target === sortTarget.key && order !== sortOrder.descend && this.filter === null;
+    const last = kvs.at(-1);
+    if (!more || !inKeyOrder || last === undefined) return;
+    const revision = this.#asOf === 'head' ? this.#view.current : this.#asOf;
+    this.#view.pages?.remember({ span: this.#span, revision, lastKey: last.key, left: count - kvs.length });
+  }
+
+  /** From etcd 3.7 on, the lease goes too, save where values had to be read. */
+  #keyOnly(pair: KeyValue): KeyValue {
+    const byValue = this.#request.sortTarget === sortTarget.value;
+    return { ...pair, value: emptyBytes, lease: byValue ? pair.lease : noLease };
+  }
+}

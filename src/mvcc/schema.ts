@@ -1,0 +1,87 @@
+// The tables of a store. What is a row here is billed when it is written, and is a format that later versions must read.
+//
+// Chosen by test/measure/row-formats.ts (100,000 keys, batches of 50, Node's SQLite; microseconds a put, milliseconds a list
+// of 1,000; rows billed for a create / an update):
+//
+//   100 B values                   rows   create  update  head  old page        1,024 B: create  update  head   MiB
+//   A  (key, mod)                  1 / 1   18      21     3.0   3.2                        71      93   18.7    536
+//   B  head + superseded           1 / 2   20      46     2.4   2.8                        73     149    3.8    537
+//   E  as B, values by rowid       2 / 3   18      29     4.6   3.6                        20      35    6.0    163
+//   C  by revision + key index     2 / 2   14      22     5.7   6.1                        14      19    5.0    162
+//
+// B lists at the speed of a scan and bills least beside A, whose lists seek twice a key and degrade with each version kept.
+// A row WITHOUT ROWID over about 1,000 bytes spills into 4 KiB overflow pages: so values over `inlineValueBytesMax` live in
+// `large_values` (as E). An update then copies no value either. Catch-up reads `batches`: no index by revision is paid for.
+
+import { assert } from '../assert.ts';
+import type { SqlPort } from '../sql-port.ts';
+
+/** A newer version wrote the store: this one must not touch it. */
+export class UnknownStoreFormat extends Error {
+  override readonly name = 'UnknownStoreFormat';
+}
+
+/** Raised with each change of the tables. A store written by a newer version is not opened. */
+export const schemaFormat = 1;
+
+/** Rows of `head` and `superseded` stay well under a quarter of a page, so that trees stay flat. */
+export const inlineValueBytesMax = 512;
+
+const tables = [
+  // name: format, compacted, sweep.
+  `CREATE TABLE mvcc_meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID`,
+
+  // The newest version of each key that exists. `lease` is NULL for none, else decimal text: 64 bits do not pass as numbers.
+  // The value is `value`, or the row `large` of large_values.
+  `CREATE TABLE head (key BLOB NOT NULL PRIMARY KEY, mod INTEGER NOT NULL, created INTEGER NOT NULL, version INTEGER NOT NULL,
+    lease TEXT, value BLOB, large INTEGER) WITHOUT ROWID`,
+
+  // Versions that were overwritten or deleted at revision `until`: visible from `mod` to `until` - 1. A delete is known by
+  // its `until` alone and needs no row of its own.
+  `CREATE TABLE superseded (key BLOB NOT NULL, mod INTEGER NOT NULL, until INTEGER NOT NULL, created INTEGER NOT NULL,
+    version INTEGER NOT NULL, lease TEXT, value BLOB, large INTEGER, PRIMARY KEY (key, mod)) WITHOUT ROWID`,
+
+  `CREATE TABLE large_values (id INTEGER PRIMARY KEY, bytes BLOB NOT NULL)`,
+
+  // One row (several parts where it is large) for each log entry that changed anything: the changed keys by revision, and the
+  // ids of the writes with what became of them. The newest row also says how far the store is: revision, applied index, and
+  // how many writes were remembered up to it.
+  `CREATE TABLE batches (last_revision INTEGER NOT NULL, log_index INTEGER NOT NULL, part INTEGER NOT NULL,
+    writes_total INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (last_revision, log_index, part)) WITHOUT ROWID`,
+
+  // state: 0 may be used, 1 revoked. Times in milliseconds since 1970.
+  `CREATE TABLE access_keys (id TEXT PRIMARY KEY, role TEXT NOT NULL, prefix BLOB, expires_at INTEGER,
+    created_at INTEGER NOT NULL, state INTEGER NOT NULL) WITHOUT ROWID`,
+];
+
+const selectMeta = 'SELECT value FROM mvcc_meta WHERE name = ?';
+const replaceMeta = 'INSERT OR REPLACE INTO mvcc_meta VALUES (?, ?)';
+
+export type MetaName = 'format' | 'compacted' | 'sweep';
+
+/** Creates the tables of a fresh store. Throws UnknownStoreFormat for one that a newer version wrote. */
+export function openSchema(sql: SqlPort): void {
+  const exists = sql.all("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'mvcc_meta'").length > 0;
+  if (exists) {
+    const format = readMeta(sql, 'format');
+    assert(typeof format === 'number', 'a store has a format');
+    if (format > schemaFormat) {
+      throw new UnknownStoreFormat(`the store has format ${format}, this version knows up to ${schemaFormat}`);
+    }
+    return;
+  }
+  sql.transaction(() => {
+    for (const table of tables) sql.run(table);
+    writeMeta(sql, 'format', schemaFormat);
+  });
+}
+
+export function readMeta(sql: SqlPort, name: MetaName): number | Uint8Array | null {
+  const value = sql.all(selectMeta, name)[0]?.[0] ?? null;
+  assert(typeof value !== 'string', 'no meta value is text');
+  return value;
+}
+
+export function writeMeta(sql: SqlPort, name: MetaName, value: number | Uint8Array): void {
+  sql.run(replaceMeta, name, value);
+}

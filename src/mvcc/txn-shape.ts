@@ -1,0 +1,97 @@
+// What can be said of a txn without looking at the store: empty keys, counts, keys given twice. Pure. All branches count,
+// whichever would be taken.
+
+import { unreachable } from '../assert.ts';
+import { Buffer } from 'node:buffer';
+import { txnOperationsMax } from '../limits.ts';
+import type { StoreFailure, TxnOperation, TxnRequest } from '../model.ts';
+import { type KeySpan, spanHolds, spanOf } from './key-range.ts';
+import { deleteRangeShape, putShape, rangeShape } from './request-shape.ts';
+
+/** null: the txn may run. */
+export function txnShape(request: TxnRequest): StoreFailure | null {
+  const failure = levelShape(request, txnOperationsMax);
+  if (failure !== null) return failure;
+  const duplicate = touchedBy(request.success) === null || touchedBy(request.failure) === null;
+  return duplicate ? { kind: 'duplicateKey' } : null;
+}
+
+/** A level may hold `operationsMax`, what it nests the rest. */
+function levelShape(request: TxnRequest, operationsMax: number): StoreFailure | null {
+  const longest = Math.max(request.compare.length, request.success.length, request.failure.length);
+  if (longest > operationsMax) return { kind: 'tooManyOperations' };
+  for (const compare of request.compare) if (compare.key.byteLength === 0) return { kind: 'keyNotProvided' };
+  for (const branch of [request.success, request.failure]) {
+    for (const operation of branch) {
+      const failure = operationShape(operation, operationsMax - longest);
+      if (failure !== null) return failure;
+    }
+  }
+  return null;
+}
+
+function operationShape(operation: TxnOperation, nestedMax: number): StoreFailure | null {
+  switch (operation.kind) {
+    case 'range':
+      return rangeShape(operation.request);
+    case 'put':
+      return putShape(operation.request);
+    case 'deleteRange':
+      return deleteRangeShape(operation.request);
+    case 'txn':
+      return levelShape(operation.request, nestedMax);
+    case 'empty':
+      return { kind: 'keyNotFound' };
+    default:
+      return unreachable(operation);
+  }
+}
+
+type Touched = { readonly puts: Set<string>; readonly deletes: KeySpan[] };
+
+/**
+ * The keys put and the ranges deleted by a branch, or null where a key is given twice. The two gaps are etcd's: a delete up to
+ * "\0" or over an empty range covers nothing here, and the puts of a nested txn are held against the deletes of this level
+ * and of the nested txns before it only.
+ */
+function touchedBy(operations: readonly TxnOperation[]): Touched | null {
+  const puts = new Set<string>();
+  const deletes: KeySpan[] = [];
+  for (const operation of operations) {
+    if (operation.kind === 'deleteRange') deletes.push(spanOf(operation.request));
+  }
+  for (const operation of operations) {
+    if (operation.kind === 'txn' && !addNested(operation.request, puts, deletes)) return null;
+  }
+  for (const operation of operations) {
+    if (operation.kind !== 'put') continue;
+    const key = keyText(operation.request.key);
+    if (puts.has(key) || isDeleted(deletes, operation.request.key)) return null;
+    puts.add(key);
+  }
+  return { puts, deletes };
+}
+
+/** Only one branch of a nested txn runs, so both may put the same key. False: a key is given twice. */
+function addNested(request: TxnRequest, puts: Set<string>, deletes: KeySpan[]): boolean {
+  const success = touchedBy(request.success);
+  if (success === null) return false;
+  const failure = touchedBy(request.failure);
+  if (failure === null) return false;
+  for (const key of new Set([...success.puts, ...failure.puts])) {
+    if (puts.has(key) || isDeleted(deletes, Buffer.from(key, 'latin1'))) return false;
+  }
+  for (const key of success.puts) puts.add(key);
+  for (const key of failure.puts) puts.add(key);
+  deletes.push(...success.deletes, ...failure.deletes);
+  return true;
+}
+
+function isDeleted(deletes: readonly KeySpan[], key: Uint8Array): boolean {
+  return deletes.some((span) => span.kind !== 'open' && spanHolds(span, key));
+}
+
+/** A key as something that a Set can hold: one character a byte. */
+function keyText(key: Uint8Array): string {
+  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('latin1');
+}

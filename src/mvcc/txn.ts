@@ -1,0 +1,184 @@
+// Runs a txn whose shape is sound. First all compares, nested ones too, choose what runs; then what can fail is checked
+// against the state before; then the chosen operations run in order and make one revision, or, if one fails, none.
+
+import { Buffer } from 'node:buffer';
+import { type Revision, revision as asRevision } from '../brands.ts';
+import type { KeyValue, RangeRequest, StoreEvent, StoreFailure, TxnAnswer, TxnPart, TxnRequest } from '../model.ts';
+import type { TxnOperation } from '../model.ts';
+import { unreachable } from '../assert.ts';
+import type { SqlPort } from '../sql-port.ts';
+import { compareHolds } from './compare.ts';
+import type { PageCounts } from './page-counts.ts';
+import { AnswerBudget, readRange } from './range.ts';
+import { RevisionWriter } from './revision-writer.ts';
+import { type Done, deleteRange, put, putFailure } from './write-operations.ts';
+
+export type TxnState = { readonly current: Revision; readonly compacted: number; readonly pages: PageCounts };
+
+export type TxnResult =
+  | { readonly kind: 'answer'; readonly answer: TxnAnswer; readonly writer: RevisionWriter }
+  | { readonly kind: 'failed'; readonly failure: StoreFailure };
+
+/** A txn with its compares decided: only the branch that runs is left. */
+type Chosen = { readonly succeeded: boolean; readonly operations: readonly ChosenOperation[] };
+type ChosenOperation =
+  | Exclude<TxnOperation, { readonly kind: 'txn' | 'empty' }>
+  | { readonly kind: 'txn'; readonly chosen: Chosen };
+
+/** Thrown within the transaction, so that what was written so far is undone; it never leaves this file. */
+class Undo extends Error {
+  readonly failure: StoreFailure;
+
+  constructor(failure: StoreFailure) {
+    super(failure.kind);
+    this.failure = failure;
+  }
+}
+
+export function runTxn(sql: SqlPort, request: TxnRequest, state: TxnState): TxnResult {
+  const chosen = choose(sql, request);
+  const failure = failureBefore(sql, chosen, state);
+  if (failure !== null) return { kind: 'failed', failure };
+  const run = (): TxnResult => {
+    const running = new RunningTxn(sql, state);
+    const answer = running.run(chosen);
+    if (hasPutsAndDeletes(running.writer.events)) seeTheStateBefore(running.writer.events);
+    return { kind: 'answer', answer, writer: running.writer };
+  };
+  if (!canFailHalfway(flat(chosen))) return run();
+  try {
+    return sql.transaction(run);
+  } catch (error) {
+    if (error instanceof Undo) return { kind: 'failed', failure: error.failure };
+    throw error;
+  }
+}
+
+function choose(sql: SqlPort, request: TxnRequest): Chosen {
+  const succeeded = request.compare.every((compare) => compareHolds(sql, compare));
+  const operations: ChosenOperation[] = [];
+  for (const operation of succeeded ? request.success : request.failure) {
+    if (operation.kind === 'txn') operations.push({ kind: 'txn', chosen: choose(sql, operation.request) });
+    else if (operation.kind !== 'empty') operations.push(operation);
+  }
+  return { succeeded, operations };
+}
+
+function failureBefore(sql: SqlPort, chosen: Chosen, state: TxnState): StoreFailure | null {
+  for (const operation of chosen.operations) {
+    const failure = operationFailure(sql, operation, state);
+    if (failure !== null) return failure;
+  }
+  return null;
+}
+
+function operationFailure(sql: SqlPort, operation: ChosenOperation, state: TxnState): StoreFailure | null {
+  switch (operation.kind) {
+    case 'range':
+      return revisionFailure(operation.request, state);
+    case 'put':
+      return putFailure(sql, operation.request);
+    case 'deleteRange':
+      return null;
+    case 'txn':
+      return failureBefore(sql, operation.chosen, state);
+    default:
+      return unreachable(operation);
+  }
+}
+
+/** Unlike a range of its own, a negative revision is compared like any other: below the compacted one (at first -1) it fails. */
+function revisionFailure(request: RangeRequest, state: TxnState): StoreFailure | null {
+  if (request.revision === 0) return null;
+  if (request.revision > state.current) return { kind: 'futureRevision', revision: state.current };
+  if (request.revision < state.compacted) return { kind: 'compacted', compactedRevision: state.compacted };
+  return null;
+}
+
+type FlatOperation = Exclude<ChosenOperation, { readonly kind: 'txn' }>;
+
+/** The operations in the order in which they run. */
+function flat(chosen: Chosen): FlatOperation[] {
+  return chosen.operations.flatMap((operation) => (operation.kind === 'txn' ? flat(operation.chosen) : [operation]));
+}
+
+/** Whether an operation that can still fail comes after a write, or is one: an answer too large, a key deleted before. */
+function canFailHalfway(operations: readonly FlatOperation[]): boolean {
+  const firstWrite = operations.findIndex((operation) => operation.kind !== 'range');
+  if (firstWrite < 0) return false;
+  return operations.slice(firstWrite).some((operation) => {
+    if (operation.kind === 'range') return true;
+    if (operation.request.previous) return true;
+    return operation.kind === 'put' && (operation.request.ignoreValue || operation.request.ignoreLease);
+  });
+}
+
+class RunningTxn {
+  readonly writer: RevisionWriter;
+  readonly #sql: SqlPort;
+  readonly #state: TxnState;
+  readonly #budget = new AnswerBudget();
+
+  constructor(sql: SqlPort, state: TxnState) {
+    this.#sql = sql;
+    this.#state = state;
+    this.writer = new RevisionWriter(sql, asRevision(state.current + 1));
+  }
+
+  run(chosen: Chosen): TxnAnswer {
+    return { succeeded: chosen.succeeded, parts: chosen.operations.map((operation) => this.#part(operation)) };
+  }
+
+  #part(operation: ChosenOperation): TxnPart {
+    switch (operation.kind) {
+      case 'range': {
+        const { request } = operation;
+        const answer = answered(readRange(this.#sql, request, this.#view()));
+        return { kind: 'range', revision: this.#revision(), answer, keysOnly: request.keysOnly };
+      }
+      case 'put': {
+        const answer = answered(put(this.#sql, this.writer, operation.request, this.#budget));
+        return { kind: 'put', revision: this.#revision(), answer };
+      }
+      case 'deleteRange': {
+        const answer = answered(deleteRange(this.#sql, this.writer, operation.request, this.#budget));
+        return { kind: 'deleteRange', revision: this.#revision(), answer };
+      }
+      case 'txn':
+        return { kind: 'txn', answer: this.run(operation.chosen) };
+      default:
+        return unreachable(operation);
+    }
+  }
+
+  /** The store's, as far as the txn has come. */
+  #revision(): Revision {
+    return this.writer.events.length > 0 ? this.writer.revision : this.#state.current;
+  }
+
+  #view(): Parameters<typeof readRange>[2] {
+    const pages = this.writer.events.length > 0 ? null : this.#state.pages;
+    return { current: this.#revision(), compacted: this.#state.compacted, budget: this.#budget, pages };
+  }
+}
+
+function answered<Answer>(done: Done<Answer>): Answer {
+  if (done.kind === 'failed') throw new Undo(done.failure);
+  return done.answer;
+}
+
+function hasPutsAndDeletes(events: readonly StoreEvent[]): boolean {
+  return events.some((event) => event.type === 'put') && events.some((event) => event.type === 'delete');
+}
+
+/** Where a txn touches a key twice, both events show the pair as it was before the txn, as etcd reads it for its watches. */
+function seeTheStateBefore(events: StoreEvent[]): void {
+  const before = new Map<string, KeyValue | null>();
+  for (const [place, event] of events.entries()) {
+    const { key } = event.kv;
+    const text = Buffer.from(key.buffer, key.byteOffset, key.byteLength).latin1Slice();
+    const first = before.get(text);
+    if (first === undefined) before.set(text, event.previous);
+    else events[place] = { type: event.type, kv: event.kv, previous: first };
+  }
+}

@@ -1,0 +1,85 @@
+// The last writes by their ids, so that a retry is answered with what became of it and not applied again. What is remembered
+// is the same on every replica and after every restart: the last `rememberedWritesMax` writes that changed anything.
+//
+// A write that changed nothing (a failure, a delete of nothing, a txn whose branch wrote nothing) is not remembered: a retry
+// runs as if it were the first. Whoever retries did not see the first answer, and the first attempt left no trace, so the
+// write takes effect at most once, at one moment between its call and its answer.
+
+import type { BatchPlace, BatchRecord } from './batches.ts';
+import { type Batches, writesIn } from './batches.ts';
+import { assert } from '../assert.ts';
+import { rememberedWritesMax } from '../limits.ts';
+import type { Command, Outcome } from '../model.ts';
+import { decodeOutcome, encodeOutcome } from './outcome-codec.ts';
+
+/** The id counts for its caller only. */
+export function identityOf(command: Pick<Command, 'caller' | 'writeId'>): string {
+  const { caller, writeId } = command;
+  return caller.kind === 'service' ? `s${writeId}` : `k${caller.id.length}:${caller.id}${writeId}`;
+}
+
+/** null: in the batch that is being applied. */
+type Place = BatchPlace | null;
+
+export class RememberedWrites {
+  readonly #batches: Batches;
+  /** How many were ever remembered. */
+  #total: number;
+  /** In the order of the writes. Read from the rows when the first write comes: a store that is only read never needs it. */
+  #places: Map<string, Place> | null = null;
+  #underWay: string[] = [];
+
+  constructor(batches: Batches, total: number) {
+    this.#batches = batches;
+    this.#total = total;
+  }
+
+  get total(): number {
+    return this.#total;
+  }
+
+  find(identity: string, record: BatchRecord): Outcome | null {
+    const place = this.#loaded().get(identity);
+    if (place === undefined) return null;
+    const outcome = place === null ? record.outcomeOf(identity) : this.#outcomeIn(place, identity);
+    assert(outcome !== null, 'a remembered write has its outcome');
+    return decodeOutcome(outcome);
+  }
+
+  remember(identity: string, outcome: Outcome, record: BatchRecord): void {
+    const places = this.#loaded();
+    record.addWrite(identity, encodeOutcome(outcome));
+    places.set(identity, null);
+    this.#underWay.push(identity);
+    this.#total++;
+    if (places.size <= rememberedWritesMax) return;
+    for (const oldest of places.keys()) {
+      places.delete(oldest);
+      return;
+    }
+  }
+
+  /** The batch under way is in its row. */
+  settle(place: BatchPlace): void {
+    const places = this.#loaded();
+    for (const identity of this.#underWay) if (places.has(identity)) places.set(identity, place);
+    this.#underWay = [];
+  }
+
+  #outcomeIn(place: BatchPlace, identity: string): Uint8Array | null {
+    for (const write of writesIn(this.#batches.body(place))) if (write.identity === identity) return write.outcome;
+    return null;
+  }
+
+  #loaded(): Map<string, Place> {
+    if (this.#places !== null) return this.#places;
+    const newestFirst: [string, Place][] = [];
+    for (const { place, body } of this.#batches.newestFirst()) {
+      const writes = [...writesIn(body)].toReversed();
+      for (const { identity } of writes) newestFirst.push([identity, place]);
+      if (newestFirst.length >= rememberedWritesMax) break;
+    }
+    this.#places = new Map(newestFirst.slice(0, rememberedWritesMax).toReversed());
+    return this.#places;
+  }
+}

@@ -1,0 +1,63 @@
+// A put and a delete as requests: what must hold in the store for them, and their answers. Used alone and within a txn.
+
+import { type LeaseId, noLease } from '../brands.ts';
+import { assert } from '../assert.ts';
+import type { DeleteRangeAnswer, DeleteRangeRequest, KeyValue, PutAnswer, PutRequest, StoreFailure } from '../model.ts';
+import type { SqlPort } from '../sql-port.ts';
+import { spanOf } from './key-range.ts';
+import type { AnswerBudget } from './range.ts';
+import { pairOf, scanPairs } from './range-scan.ts';
+import type { RevisionWriter } from './revision-writer.ts';
+
+export type Done<Answer> =
+  | { readonly kind: 'answer'; readonly answer: Answer }
+  | { readonly kind: 'failed'; readonly failure: StoreFailure };
+
+const tooLarge = { kind: 'failed', failure: { kind: 'answerTooLarge' } } as const;
+
+/** What can be said before anything is written. */
+export function putFailure(sql: SqlPort, request: PutRequest): StoreFailure | null {
+  if (!leaseExists(request.lease)) return { kind: 'leaseNotFound' };
+  if (!request.ignoreValue && !request.ignoreLease) return null;
+  return pairOf(sql, request.key, 'head', false) === null ? { kind: 'keyNotFound' } : null;
+}
+
+/** A store of this format holds no leases. */
+function leaseExists(lease: LeaseId): boolean {
+  return lease === noLease;
+}
+
+/** Writes unless it fails. `putFailure` came before. */
+export function put(sql: SqlPort, writer: RevisionWriter, request: PutRequest, budget: AnswerBudget): Done<PutAnswer> {
+  let { value, lease } = request;
+  if (request.ignoreValue || request.ignoreLease) {
+    const kept = pairOf(sql, request.key, 'head', request.ignoreValue);
+    // Within a txn, an earlier operation may have deleted it.
+    if (kept === null) return { kind: 'failed', failure: { kind: 'keyNotFound' } };
+    if (request.ignoreValue) value = kept.value;
+    if (request.ignoreLease) lease = kept.lease;
+  }
+  const previous = writer.put({ key: request.key, value, lease });
+  if (!request.previous || previous === null) return { kind: 'answer', answer: { previous: null } };
+  return budget.take(previous) ? { kind: 'answer', answer: { previous } } : tooLarge;
+}
+
+/** Of a range, the pairs that are wanted back are read before anything is deleted: they may be too large to be answered. */
+export function deleteRange(
+  sql: SqlPort,
+  writer: RevisionWriter,
+  request: DeleteRangeRequest,
+  budget: AnswerBudget,
+): Done<DeleteRangeAnswer> {
+  const previous: KeyValue[] = [];
+  if (request.previous) {
+    const scan = { asOf: 'head', filter: null, descending: false, values: true, limit: null } as const;
+    for (const pair of scanPairs(sql, { ...scan, span: spanOf(request) })) {
+      if (!budget.take(pair)) return tooLarge;
+      previous.push(pair);
+    }
+  }
+  const deleted = writer.deleteRange(request);
+  assert(!request.previous || deleted === previous.length, 'what was read is what was deleted');
+  return { kind: 'answer', answer: { deleted, previous } };
+}
