@@ -61,3 +61,8 @@ export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array {
 export function base64(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
 }
+
+/** One character for each byte (Latin-1): something that a Map or a Set can hold, and that compares as the bytes do. */
+export function keyText(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
+}

@@ -88,9 +88,10 @@ export class GroupRouter {
   ): Promise<Attempt<Value> | { readonly kind: 'failed' }> {
     try {
       return await ask(this.stub(tenant, replica), failedLeader);
-    } catch {
+    } catch (error) {
       // A stub that threw is broken; the next call takes a new one.
       this.#stubs.delete(`${tenant}/${replica}`);
+      if (isFaultOfCode(error)) throw error;
       return { kind: 'failed' };
     }
   }
@@ -105,4 +106,11 @@ export class GroupRouter {
 function next(group: KnownGroup, replica: number): number {
   const members = group.members.length > 0 ? group.members : [1, 2, 3];
   return members[(members.indexOf(replica) + 1) % members.length] ?? 1;
+}
+
+/** The platform marks what the object's own code threw; an object that was reset, by it or by a deployment, starts again. */
+function isFaultOfCode(error: unknown): boolean {
+  if (!(error instanceof Error)) return true;
+  const marks: { readonly remote?: unknown; readonly durableObjectReset?: unknown } = error;
+  return marks.remote === true && marks.durableObjectReset !== true;
 }

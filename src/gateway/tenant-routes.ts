@@ -176,7 +176,8 @@ class TenantRoutes {
       if (routed.kind !== 'done') return unrouted(id, routed);
       const outcome = routed.value;
       if (outcome.kind === 'failed') return refused(outcome.failure);
-      if (outcome.kind === 'revokeAccessKey' && !outcome.existed) return refused({ kind: 'accessKeyNotFound', id: keyId });
+      if (outcome.kind === 'revokeAccessKey' && !outcome.existed)
+        return refused({ kind: 'accessKeyNotFound', id: keyId });
       await this.#record(actorOf(caller), 'key.revoke', id, keyId);
       return new Response(null, { status: 204 });
     });

@@ -1,8 +1,7 @@
 // A list in pages asks, with each page, how many keys are left from its first key on. That number follows from the page
 // before, so that reading n keys in pages does not count n keys for each page. A small memory that may be lost at any time.
 
-import { Buffer } from 'node:buffer';
-import { equalBytes } from '../bytes.ts';
+import { equalBytes, keyText } from '../bytes.ts';
 import { pageCountsKeptMax } from '../limits.ts';
 import type { KeySpan } from './key-range.ts';
 
@@ -39,7 +38,7 @@ export class PageCounts {
 }
 
 function place(lastKey: Uint8Array, revision: number): string {
-  return `${revision} ${Buffer.from(lastKey.buffer, lastKey.byteOffset, lastKey.byteLength).latin1Slice()}`;
+  return `${revision} ${keyText(lastKey)}`;
 }
 
 function sameEnd(left: KeySpan, right: KeySpan): boolean {

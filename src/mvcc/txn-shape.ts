@@ -4,6 +4,7 @@
 import { unreachable } from '../assert.ts';
 import { Buffer } from 'node:buffer';
 import { txnOperationsMax } from '../limits.ts';
+import { keyText } from '../bytes.ts';
 import type { StoreFailure, TxnOperation, TxnRequest } from '../model.ts';
 import { type KeySpan, spanHolds, spanOf } from './key-range.ts';
 import { deleteRangeShape, putShape, rangeShape } from './request-shape.ts';
@@ -89,9 +90,4 @@ function addNested(request: TxnRequest, puts: Set<string>, deletes: KeySpan[]): 
 
 function isDeleted(deletes: readonly KeySpan[], key: Uint8Array): boolean {
   return deletes.some((span) => span.kind !== 'open' && spanHolds(span, key));
-}
-
-/** A key as something that a Set can hold: one character a byte. */
-function keyText(key: Uint8Array): string {
-  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('latin1');
 }

@@ -1,12 +1,12 @@
 // Runs a txn whose shape is sound. First all compares, nested ones too, choose what runs; then what can fail is checked
 // against the state before; then the chosen operations run in order and make one revision, or, if one fails, none.
 
-import { Buffer } from 'node:buffer';
 import { type Revision, revision as asRevision } from '../brands.ts';
 import type { KeyValue, RangeRequest, StoreEvent, StoreFailure, TxnAnswer, TxnPart, TxnRequest } from '../model.ts';
 import type { TxnOperation } from '../model.ts';
 import { unreachable } from '../assert.ts';
 import type { SqlPort } from '../sql-port.ts';
+import { keyText } from '../bytes.ts';
 import { compareHolds } from './compare.ts';
 import type { PageCounts } from './page-counts.ts';
 import { AnswerBudget, readRange } from './range.ts';
@@ -176,7 +176,7 @@ function seeTheStateBefore(events: StoreEvent[]): void {
   const before = new Map<string, KeyValue | null>();
   for (const [place, event] of events.entries()) {
     const { key } = event.kv;
-    const text = Buffer.from(key.buffer, key.byteOffset, key.byteLength).latin1Slice();
+    const text = keyText(key);
     const first = before.get(text);
     if (first === undefined) before.set(text, event.previous);
     else events[place] = { type: event.type, kv: event.kv, previous: first };

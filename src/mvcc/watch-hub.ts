@@ -4,12 +4,18 @@
 
 import { assert } from '../assert.ts';
 import { revision as asRevision, type Revision } from '../brands.ts';
-import { compareBytes } from '../bytes.ts';
-import { watchBatchBytesMax, watchCatchUpWatchersMax, watchersMax, watchHistorySliceBytesMax } from '../limits.ts';
+import { compareBytes, keyText } from '../bytes.ts';
+import {
+  watchBatchBytesMax,
+  watchCatchUpWatchersMax,
+  watchersMax,
+  watchHistoryRangesMax,
+  watchHistorySliceBytesMax,
+} from '../limits.ts';
 import type { KeyRange, RevisionEvents } from '../model.ts';
 import { spanOf } from './key-range.ts';
-import { batchesOf, EventCollector, lets, shaped, type WatchBatch, type WatchShape } from './watch-batch.ts';
-import { keyText, WatchRanges } from './watch-ranges.ts';
+import { batchesOf, EventCollector, lets, type WatchBatch, type WatchShape } from './watch-batch.ts';
+import { WatchRanges } from './watch-ranges.ts';
 
 /** The revisions that a store still keeps. */
 export interface WatchHistory {
@@ -17,11 +23,17 @@ export interface WatchHistory {
   /** History before it is gone; -1: all is there. */
   readonly compactedRevision: number;
   /**
-   * Whole revisions from `from` on, in order, about `bytesMax` of events and at least one revision. `through` is the last
-   * revision that the piece covers, also when nothing in it is left of the last ones.
+   * Whole revisions from `from` on, in order, with the events of these ranges (null: all), until `bytesMax` is reached.
+   * `through` is the last revision that was looked at.
    */
-  history(from: Revision, bytesMax: number): WatchHistoryPiece;
+  history(query: WatchHistoryQuery): WatchHistoryPiece;
 }
+
+export type WatchHistoryQuery = {
+  readonly from: Revision;
+  readonly bytesMax: number;
+  readonly ranges: readonly KeyRange[] | null;
+};
 
 export type WatchHistoryPiece =
   | { readonly kind: 'events'; readonly revisions: readonly RevisionEvents[]; readonly through: Revision }
@@ -155,7 +167,11 @@ export class WatchHub {
     const collected = this.#collect(fresh, (group) => group.live.size > 0);
     this.#delivering = true;
     for (const [group, collector] of collected) {
-      const batches = batchesOf(collector.revisions, { bytesMax: watchBatchBytesMax, headerRevision: 'own' });
+      const batches = batchesOf(collector.revisions, {
+        bytesMax: watchBatchBytesMax,
+        headerRevision: 'own',
+        previous: group.shape.previous,
+      });
       for (const watcher of group.live) this.#deliverLive(watcher, batches);
     }
     this.#delivering = false;
@@ -176,7 +192,8 @@ export class WatchHub {
   catchUp(): boolean {
     const first = this.#firstWithRoom();
     if (first === null) return false;
-    const piece = this.#history.history(first.next, watchHistorySliceBytesMax);
+    const ranges = this.#rangesWanted();
+    const piece = this.#history.history({ from: first.next, bytesMax: watchHistorySliceBytesMax, ranges });
     if (piece.kind === 'compacted') {
       this.compacted(piece.compactedRevision);
       assert(!this.#groupOf.has(first), 'history before its compaction was refused');
@@ -196,7 +213,7 @@ export class WatchHub {
       // A sink that was called before may have ended this one.
       if (group === undefined) continue;
       const collector = collected.get(group);
-      const batches = collector === undefined ? [] : this.#slices(shared, collector, watcher.next);
+      const batches = collector === undefined ? [] : this.#slices(shared, collector, watcher);
       this.#advance(watcher, group, through);
       for (const batch of batches) {
         if (this.#groupOf.has(watcher)) watcher.sink.receive(watcher, batch);
@@ -248,6 +265,18 @@ export class WatchHub {
     return null;
   }
 
+  /** The ranges of all who could be served by one read; null where there are too many to look at each. */
+  #rangesWanted(): readonly KeyRange[] | null {
+    const groups = new Set<Group>();
+    for (const watcher of this.#behind) {
+      const group = this.#groupOf.get(watcher);
+      if (group === undefined || groups.has(group) || watcher.sink.room() !== 'free') continue;
+      groups.add(group);
+      if (groups.size > watchHistoryRangesMax) return null;
+    }
+    return [...groups].map((group) => group.shape.range);
+  }
+
   /** Who is served by a piece from `first.next` through `through`. They go to the end of the queue. */
   #takeTurns(first: Watcher, through: Revision): readonly Watcher[] {
     const members = [first];
@@ -266,7 +295,7 @@ export class WatchHub {
   #slices(
     shared: Map<EventCollector, Map<Revision, readonly WatchBatch[]>>,
     collector: EventCollector,
-    from: Revision,
+    { next: from, shape: { previous } }: Watcher,
   ): readonly WatchBatch[] {
     let byStart = shared.get(collector);
     if (byStart === undefined) shared.set(collector, (byStart = new Map()));
@@ -275,7 +304,7 @@ export class WatchHub {
     const begin = wanted[0]?.revision ?? from;
     const known = byStart.get(begin);
     if (known !== undefined) return known;
-    const batches = batchesOf(wanted, { bytesMax: watchBatchBytesMax, headerRevision: this.#revision });
+    const batches = batchesOf(wanted, { bytesMax: watchBatchBytesMax, headerRevision: this.#revision, previous });
     byStart.set(begin, batches);
     return batches;
   }
@@ -292,7 +321,7 @@ export class WatchHub {
           if (!lets(group.shape, event) || !wanted(group)) return;
           let collector = collected.get(group);
           if (collector === undefined) collected.set(group, (collector = new EventCollector()));
-          collector.add(revision, shaped(group.shape, event));
+          collector.add(revision, event);
         });
       }
     }
@@ -321,7 +350,7 @@ function startingAt(batch: WatchBatch, from: Revision): WatchBatch | null {
   const first = batch.revisions[0];
   if (first === undefined || first.revision >= from) return batch;
   const revisions = batch.revisions.filter((each) => each.revision >= from);
-  return revisions.length === 0 ? null : { revisions, headerRevision: batch.headerRevision };
+  return revisions.length === 0 ? null : { ...batch, revisions };
 }
 
 /** A range that holds no key. One key, and "from the key on", are never empty. */

@@ -3,13 +3,9 @@
 //
 // Keys are text here, one character a byte: such strings compare natively and in the order of the bytes.
 
-import { Buffer } from 'node:buffer';
 import { assert } from '../assert.ts';
+import { keyText } from '../bytes.ts';
 import type { KeyRange } from '../model.ts';
-
-export function keyText(key: Uint8Array): string {
-  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).latin1Slice();
-}
 
 /** One distinct range. `end` null: every key from `start` on. `single`: the one key `start`. */
 export type IndexedRange<Member> = {

@@ -26,7 +26,10 @@ export function loadIdentity(sql: SqlPort): MemberIdentity | null {
   const row = exists ? sql.all('SELECT format, tenant, number FROM member')[0] : undefined;
   if (row === undefined) return null;
   const [format, tenant, number] = row;
-  assert(Number(format) <= memberFormat, `the replica has format ${String(format)}; this code reads up to ${memberFormat}`);
+  assert(
+    Number(format) <= memberFormat,
+    `the replica has format ${String(format)}; this code reads up to ${memberFormat}`,
+  );
   const members = sql
     .all('SELECT number, location FROM members ORDER BY number')
     .map(([memberNumber, location]) => ({ number: replicaId(Number(memberNumber)), location: String(location) }));

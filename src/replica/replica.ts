@@ -61,12 +61,16 @@ export class Replica extends DurableObject<ReplicaEnv> {
     const buffered = request.body !== null && !isStreamPath(path);
     const body = buffered ? new Uint8Array(await request.arrayBuffer()) : emptyBytes;
     const caller: Caller = { kind: 'accessKey', id: headers.get(callerHeader) ?? '' };
-    return serveCall(living.member, { method, path, query, headers, body }, {
-      caller,
-      writeId: headers.get(writeIdHeader) ?? '',
-      failedLeader: numberOf(headers.get(failedLeaderHeader)),
-      openWatch: (call) => living.watches.open(call, request, caller),
-    });
+    return serveCall(
+      living.member,
+      { method, path, query, headers, body },
+      {
+        caller,
+        writeId: headers.get(writeIdHeader) ?? '',
+        failedLeader: numberOf(headers.get(failedLeaderHeader)),
+        openWatch: (call) => living.watches.open(call, request, caller),
+      },
+    );
   }
 
   /** A watch begins after all that was acknowledged before it was asked for: so this replica first catches up. */
@@ -93,7 +97,11 @@ export class Replica extends DurableObject<ReplicaEnv> {
   // Calls of the gateway
 
   /** Makes this object a replica. Doing it again is fine. */
-  provision(identity: { tenant: string; number: number; members: readonly { number: number; location: string }[] }): void {
+  provision(identity: {
+    tenant: string;
+    number: number;
+    members: readonly { number: number; location: string }[];
+  }): void {
     if (this.#living !== null) return;
     const own: MemberIdentity = {
       tenant: identity.tenant,
@@ -138,7 +146,8 @@ export class Replica extends DurableObject<ReplicaEnv> {
     if (read.kind !== 'ready') return redirect(member, null);
     const { store } = member.driver;
     const failure = store.authorize(request.caller, { kind: 'admin' }, member.nowMs());
-    const value = failure === null ? { kind: 'keys' as const, keys: store.accessKeys() } : { kind: 'failed' as const, failure };
+    const value =
+      failure === null ? { kind: 'keys' as const, keys: store.accessKeys() } : { kind: 'failed' as const, failure };
     return { kind: 'done', value };
   }
 
