@@ -5,43 +5,10 @@ import { unreachable } from '../assert.ts';
 import { messageBytesMax, retryAfterSeconds } from '../limits.ts';
 import type { StoreFailure } from '../model.ts';
 import type { Protocol } from './contract.ts';
+import type { Failure, RequestFailure, ServiceFailure } from './failures.ts';
+import { isOfService, isOfStore } from './failures.ts';
 
-/** What can be wrong with, or true of, one request. */
-export type RequestFailure =
-  | { readonly kind: 'bodyTooLarge'; readonly bytes: number }
-  | { readonly kind: 'requestTooLarge'; readonly bytes: number; readonly bytesMax: number }
-  | { readonly kind: 'notFound' }
-  | { readonly kind: 'methodNotAllowed'; readonly allow: readonly string[] }
-  | { readonly kind: 'notServed'; readonly what: string }
-  | { readonly kind: 'badRequest'; readonly detail: string }
-  | { readonly kind: 'keyAbsent'; readonly revision: number }
-  /** `current` is the key's mod_revision, null where it does not exist. */
-  | { readonly kind: 'preconditionFailed'; readonly current: number | null; readonly revision: number }
-  | { readonly kind: 'appliedBefore'; readonly revision: number };
-
-/** What can go wrong in the gateway and between replicas. */
-export type ServiceFailure =
-  | { readonly kind: 'accessKeyMissing' }
-  /** Not of the form of a key, or not one that this service made. */
-  | { readonly kind: 'accessKeyInvalid' }
-  | { readonly kind: 'operatorTokenInvalid' }
-  /** The key is good, but not for this tenant or this call. */
-  | { readonly kind: 'accessKeyForbidden'; readonly need: string }
-  | { readonly kind: 'tenantNotFound'; readonly tenant: string }
-  | { readonly kind: 'tenantNameTaken'; readonly name: string }
-  | { readonly kind: 'accessKeyNotFound'; readonly id: string }
-  | { readonly kind: 'noLeader' }
-  | { readonly kind: 'leaderChanged' }
-  | { readonly kind: 'timeout' }
-  | { readonly kind: 'overloaded' }
-  | { readonly kind: 'directoryUnavailable' }
-  /** The replica found that its state differs from the leader's and serves no more. */
-  | { readonly kind: 'corrupt' }
-  | { readonly kind: 'tenantDeleted' }
-  /** A fault of the service: a bug. What it was is in the log and nowhere else. */
-  | { readonly kind: 'internal' };
-
-export type Failure = StoreFailure | ServiceFailure | RequestFailure;
+export type { Failure, RequestFailure, ServiceFailure } from './failures.ts';
 
 /** gRPC's status codes, as far as they are used. */
 const grpc = {
@@ -399,62 +366,6 @@ function conflict(slug: string, title: string, detail: string): WireError {
 
 function unavailable(slug: string, title: string, detail: string, words: string): WireError {
   return { code: grpc.unavailable, words, status: 503, slug, title, detail, headers: later };
-}
-
-/** Which of the three each kind belongs to; the compiler finds one that is left out. */
-const families: Readonly<Record<StoreFailure['kind'], 'store'>> &
-  Readonly<Record<ServiceFailure['kind'], 'service'>> &
-  Readonly<Record<RequestFailure['kind'], 'request'>> = {
-  keyNotProvided: 'store',
-  keyTooLong: 'store',
-  valueTooLarge: 'store',
-  valueProvided: 'store',
-  leaseProvided: 'store',
-  keyNotFound: 'store',
-  leaseNotFound: 'store',
-  tooManyOperations: 'store',
-  duplicateKey: 'store',
-  invalidSortOption: 'store',
-  compacted: 'store',
-  futureRevision: 'store',
-  answerTooLarge: 'store',
-  noSpace: 'store',
-  tooManyAccessKeys: 'store',
-  accessKeyExists: 'store',
-  unauthenticated: 'store',
-  forbidden: 'store',
-  accessKeyMissing: 'service',
-  accessKeyInvalid: 'service',
-  operatorTokenInvalid: 'service',
-  accessKeyForbidden: 'service',
-  tenantNotFound: 'service',
-  tenantNameTaken: 'service',
-  accessKeyNotFound: 'service',
-  noLeader: 'service',
-  leaderChanged: 'service',
-  timeout: 'service',
-  overloaded: 'service',
-  directoryUnavailable: 'service',
-  corrupt: 'service',
-  tenantDeleted: 'service',
-  internal: 'service',
-  bodyTooLarge: 'request',
-  requestTooLarge: 'request',
-  notFound: 'request',
-  methodNotAllowed: 'request',
-  notServed: 'request',
-  badRequest: 'request',
-  keyAbsent: 'request',
-  preconditionFailed: 'request',
-  appliedBefore: 'request',
-};
-
-function isOfStore(failure: Failure): failure is StoreFailure {
-  return families[failure.kind] === 'store';
-}
-
-function isOfService(failure: Failure): failure is ServiceFailure {
-  return families[failure.kind] === 'service';
 }
 
 function describe(failure: Failure): WireError {

@@ -6,7 +6,8 @@ import type { AccessKey } from '../../model.ts';
 export function accessKeyJson(accessKey: AccessKey): Record<string, unknown> {
   const { id, role, prefix, expiresAtMs, createdAtMs } = accessKey;
   const text = textOf(prefix);
-  const prefixMember = prefix.byteLength === 0 ? {} : text === null ? { prefix_base64: base64(prefix) } : { prefix: text };
+  const prefixMember =
+    prefix.byteLength === 0 ? {} : text === null ? { prefix_base64: base64(prefix) } : { prefix: text };
   const expiry = expiresAtMs === null ? {} : { expires_at: timeText(expiresAtMs) };
   return { id, role, ...prefixMember, created_at: timeText(createdAtMs), ...expiry };
 }

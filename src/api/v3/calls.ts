@@ -144,7 +144,8 @@ function outcomeFields(outcome: Exclude<Outcome, { kind: 'failed' | 'appliedBefo
   }
 }
 
-const jsonHeaders = { 'content-type': 'application/json' };
+/** A Headers object is copied faster than a record is read. */
+const jsonHeaders = new Headers({ 'content-type': 'application/json' });
 
 function answer(header: ResponseHeader, revision: number, fields: string): Response {
   return new Response(`{${headerJson(header, revision)}${fields}}`, { status: 200, headers: jsonHeaders });

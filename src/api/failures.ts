@@ -1,0 +1,96 @@
+// What can go wrong outside of the store: values, with what there is to say of each. `errors.ts` says it to the client.
+
+import type { StoreFailure } from '../model.ts';
+
+/** What can be wrong with, or true of, one request. */
+export type RequestFailure =
+  | { readonly kind: 'bodyTooLarge'; readonly bytes: number }
+  | { readonly kind: 'requestTooLarge'; readonly bytes: number; readonly bytesMax: number }
+  | { readonly kind: 'notFound' }
+  | { readonly kind: 'methodNotAllowed'; readonly allow: readonly string[] }
+  | { readonly kind: 'notServed'; readonly what: string }
+  | { readonly kind: 'badRequest'; readonly detail: string }
+  | { readonly kind: 'keyAbsent'; readonly revision: number }
+  /** `current` is the key's mod_revision, null where it does not exist. */
+  | { readonly kind: 'preconditionFailed'; readonly current: number | null; readonly revision: number }
+  | { readonly kind: 'appliedBefore'; readonly revision: number };
+
+/** What can go wrong in the gateway and between replicas. */
+export type ServiceFailure =
+  | { readonly kind: 'accessKeyMissing' }
+  /** Not of the form of a key, or not one that this service made. */
+  | { readonly kind: 'accessKeyInvalid' }
+  | { readonly kind: 'operatorTokenInvalid' }
+  /** The key is good, but not for this tenant or this call. */
+  | { readonly kind: 'accessKeyForbidden'; readonly need: string }
+  | { readonly kind: 'tenantNotFound'; readonly tenant: string }
+  | { readonly kind: 'tenantNameTaken'; readonly name: string }
+  | { readonly kind: 'accessKeyNotFound'; readonly id: string }
+  | { readonly kind: 'noLeader' }
+  | { readonly kind: 'leaderChanged' }
+  | { readonly kind: 'timeout' }
+  | { readonly kind: 'overloaded' }
+  | { readonly kind: 'directoryUnavailable' }
+  /** The replica found that its state differs from the leader's and serves no more. */
+  | { readonly kind: 'corrupt' }
+  | { readonly kind: 'tenantDeleted' }
+  /** A fault of the service: a bug. What it was is in the log and nowhere else. */
+  | { readonly kind: 'internal' };
+
+export type Failure = StoreFailure | ServiceFailure | RequestFailure;
+
+/** Which of the three each kind belongs to; the compiler finds one that is left out. */
+const families: Readonly<Record<StoreFailure['kind'], 'store'>> &
+  Readonly<Record<ServiceFailure['kind'], 'service'>> &
+  Readonly<Record<RequestFailure['kind'], 'request'>> = {
+  keyNotProvided: 'store',
+  keyTooLong: 'store',
+  valueTooLarge: 'store',
+  valueProvided: 'store',
+  leaseProvided: 'store',
+  keyNotFound: 'store',
+  leaseNotFound: 'store',
+  tooManyOperations: 'store',
+  duplicateKey: 'store',
+  invalidSortOption: 'store',
+  compacted: 'store',
+  futureRevision: 'store',
+  answerTooLarge: 'store',
+  noSpace: 'store',
+  tooManyAccessKeys: 'store',
+  accessKeyExists: 'store',
+  unauthenticated: 'store',
+  forbidden: 'store',
+  accessKeyMissing: 'service',
+  accessKeyInvalid: 'service',
+  operatorTokenInvalid: 'service',
+  accessKeyForbidden: 'service',
+  tenantNotFound: 'service',
+  tenantNameTaken: 'service',
+  accessKeyNotFound: 'service',
+  noLeader: 'service',
+  leaderChanged: 'service',
+  timeout: 'service',
+  overloaded: 'service',
+  directoryUnavailable: 'service',
+  corrupt: 'service',
+  tenantDeleted: 'service',
+  internal: 'service',
+  bodyTooLarge: 'request',
+  requestTooLarge: 'request',
+  notFound: 'request',
+  methodNotAllowed: 'request',
+  notServed: 'request',
+  badRequest: 'request',
+  keyAbsent: 'request',
+  preconditionFailed: 'request',
+  appliedBefore: 'request',
+};
+
+export function isOfStore(failure: Failure): failure is StoreFailure {
+  return families[failure.kind] === 'store';
+}
+
+export function isOfService(failure: Failure): failure is ServiceFailure {
+  return families[failure.kind] === 'service';
+}
