@@ -111,6 +111,6 @@ function next(group: KnownGroup, replica: number): number {
 /** The platform marks what the object's own code threw; an object that was reset, by it or by a deployment, starts again. */
 function isFaultOfCode(error: unknown): boolean {
   if (!(error instanceof Error)) return true;
-  const marks: { readonly remote?: unknown; readonly durableObjectReset?: unknown } = error;
-  return marks.remote === true && marks.durableObjectReset !== true;
+  const isSet = (mark: string) => Reflect.get(error, mark) === true;
+  return isSet('remote') && !isSet('durableObjectReset');
 }

@@ -169,15 +169,7 @@ export class Replica extends DurableObject<ReplicaEnv> {
     const { store } = member.driver;
     const watches = new WatchService({
       host: this.ctx,
-      history: {
-        get revision() {
-          return store.revision;
-        },
-        get compactedRevision() {
-          return store.compactedRevision;
-        },
-        history: (from, bytesMax) => store.history({ from, bytesMax, ranges: null }),
-      },
+      history: store,
       header: (revision) => ({ ...headerOf(member), revision }),
       authorize: (caller, range) => store.authorize(caller, accessOfRange(range), member.nowMs()),
       nowMs: () => member.nowMs(),
