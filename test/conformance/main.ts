@@ -1,0 +1,136 @@
+// `npm run conformance`: replays the recorded conversations and says where the answers differ.
+
+import { existsSync, readdirSync } from 'node:fs';
+import { join, matchesGlob } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { readConversation } from './conversation.ts';
+import { etcdSource } from './etcd-store.ts';
+import { quorateSource, startedQuorateSource } from './quorate-store.ts';
+import { plant } from './plant.ts';
+import { replayAll } from './replay-all.ts';
+import type { StoreSource } from './store.ts';
+
+const help = `Usage: npm run conformance -- [options]
+
+Replays the conversations of test/corpus, each against a fresh store, and shows every answer that differs from etcd's.
+
+  --files PATTERN          only files whose name matches, such as 'kv-*' (may be given more than once)
+  --etcd PROGRAM           against a real etcd, one process for each conversation
+  --url URL                against a Quorate that runs already; the operator's token is in QUORATE_OPERATOR_TOKEN
+  --plant SEED             falsify one recorded value of each conversation, and see that the replay finds every one
+  --concurrency N          conversations at a time (4)
+  --differences-shown N    of each conversation (10)
+  --verbose                all differences, and each conversation as it ends
+  --help                   print this
+
+Without --etcd or --url a Quorate server is started, with a data folder that is removed at the end.
+`;
+
+const corpus = fileURLToPath(import.meta.resolve('../corpus'));
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      files: { type: 'string', multiple: true, default: ['*'] },
+      etcd: { type: 'string' },
+      url: { type: 'string' },
+      plant: { type: 'string' },
+      concurrency: { type: 'string', default: '4' },
+      'differences-shown': { type: 'string', default: '10' },
+      verbose: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) {
+    process.stdout.write(help);
+    return 0;
+  }
+  const files = readdirSync(corpus)
+    .filter((name) => name.endsWith('.jsonl'))
+    .filter((name) => values.files.some((pattern) => matches(name, pattern)))
+    .toSorted();
+  if (files.length === 0) throw new Error(`no file of test/corpus matches ${values.files.join(', ')}`);
+  const shownMax = values.verbose
+    ? Number.POSITIVE_INFINITY
+    : wholeNumber('--differences-shown', values['differences-shown'], 0);
+  const source = await chooseSource(values.etcd, values.url);
+  try {
+    if (values.plant !== undefined) return await findPlanted(source, files, wholeNumber('--plant', values.plant, 0));
+    return await report(source, files, {
+      concurrency: wholeNumber('--concurrency', values.concurrency, 1),
+      shownMax,
+      verbose: values.verbose,
+    });
+  } finally {
+    await source.close();
+  }
+}
+
+async function chooseSource(etcd: string | undefined, url: string | undefined): Promise<StoreSource> {
+  if (etcd !== undefined && url !== undefined) throw new Error('--etcd and --url exclude each other');
+  if (etcd !== undefined) {
+    if (etcd.includes('/') && !existsSync(etcd)) throw new Error(`there is no program ${etcd}`);
+    return etcdSource(etcd);
+  }
+  if (url === undefined) return await startedQuorateSource();
+  const operatorToken = process.env['QUORATE_OPERATOR_TOKEN'];
+  if (operatorToken === undefined) throw new Error("--url needs the operator's token in QUORATE_OPERATOR_TOKEN");
+  return quorateSource({ url: url.replace(/\/$/, ''), operatorToken });
+}
+
+type ReportOptions = { readonly concurrency: number; readonly shownMax: number; readonly verbose: boolean };
+
+async function report(source: StoreSource, files: readonly string[], options: ReportOptions): Promise<number> {
+  const startedAt = Date.now();
+  const conversations = files.map((file) => readConversation(join(corpus, file)));
+  let differing = 0;
+  const total = await replayAll(conversations, source, options.concurrency, (conversation, replay) => {
+    const { length } = replay.differences;
+    if (length > 0) differing++;
+    if (length > 0 || options.verbose) print(`${conversation.file}: ${replay.compared} answers, ${length} differences`);
+    for (const { line, reason } of replay.differences.slice(0, options.shownMax)) print(`  line ${line}: ${reason}`);
+    if (length > options.shownMax) print(`  … and ${length - options.shownMax} more (--verbose shows all)`);
+  });
+  const seconds = ((Date.now() - startedAt) / 1000).toFixed(1);
+  print(
+    `${source.name}: ${conversations.length} conversations, ${total.compared} answers compared, ` +
+      `${total.differences.length} differences in ${differing} conversations, ${seconds} s`,
+  );
+  return total.differences.length === 0 ? 0 : 1;
+}
+
+/** The replayer's own test: a planted difference that is not found makes all of its findings worthless. */
+async function findPlanted(source: StoreSource, files: readonly string[], seed: number): Promise<number> {
+  const planted = files.flatMap((file) => plant(readConversation(join(corpus, file)), seed) ?? []);
+  let found = 0;
+  const conversations = planted.map(({ conversation }) => conversation);
+  await replayAll(conversations, source, 4, (conversation, replay) => {
+    const expected = planted.find((candidate) => candidate.conversation === conversation);
+    if (expected !== undefined && replay.differences.some(({ line }) => line === expected.line)) found++;
+    else print(`${conversation.file}, line ${expected?.line}: ${expected?.what} was not found`);
+  });
+  print(`${source.name}: ${planted.length} differences planted, ${found} found`);
+  return found === planted.length ? 0 : 1;
+}
+
+function matches(name: string, pattern: string): boolean {
+  return matchesGlob(name, pattern) || matchesGlob(name, `${pattern}.jsonl`);
+}
+
+function wholeNumber(option: string, text: string, least: number): number {
+  if (!/^\d{1,6}$/.test(text) || Number(text) < least)
+    throw new Error(`${option} must be a whole number from ${least} on, not "${text}"`);
+  return Number(text);
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  process.stderr.write(`conformance: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 2;
+}

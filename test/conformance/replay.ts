@@ -1,0 +1,184 @@
+// Replays one conversation against one fresh store, step by step, and reports every line whose answer does not match.
+
+import { Agent, type ClientRequest } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Action, Answer, Call, Conversation, Step } from './conversation.ts';
+import { answerOf, answerWaitMs, bodyText, callHeaders, matchHead, matchHttpAnswer, sendCall } from './http-call.ts';
+import type { HttpAnswer } from './http-call.ts';
+import { UnknownCapture, type Captures } from './placeholders.ts';
+import { matchSnapshot } from './snapshot.ts';
+import type { Store } from './store.ts';
+import { OpenStream } from './open-stream.ts';
+import { Stream } from './stream.ts';
+import { openWebSocket } from './websocket.ts';
+
+export type Difference = { readonly file: string; readonly line: number; readonly reason: string };
+export type Replay = { readonly compared: number; readonly differences: readonly Difference[] };
+
+/** Between two tries of a call with `retry_ms`. */
+const retryPauseMs = 50;
+
+export async function replay(conversation: Conversation, store: Store): Promise<Replay> {
+  const replayer = new Replayer(conversation, store);
+  try {
+    for (const step of conversation.steps) await replayer.run(step);
+  } finally {
+    replayer.close();
+  }
+  return { compared: replayer.compared, differences: replayer.differences };
+}
+
+class Replayer {
+  compared = 0;
+  readonly differences: Difference[] = [];
+  readonly #file: string;
+  readonly #store: Store;
+  readonly #captures: Captures = new Map();
+  readonly #started = new Map<string, Promise<HttpAnswer | Error>>();
+  readonly #streams = new Map<string, OpenStream>();
+  /** Calls go one after the other over one connection; whatever waits has its own. */
+  readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 });
+
+  constructor(conversation: Conversation, store: Store) {
+    this.#file = conversation.file;
+    this.#store = store;
+  }
+
+  async run(step: Step): Promise<void> {
+    try {
+      for (const reason of await this.#act(step.action)) this.#differ(step.line, reason);
+    } catch (error) {
+      // A step that cannot even be sent, because an earlier answer did not bring what it needs, is a difference of its own.
+      if (!(error instanceof UnknownCapture)) throw error;
+      this.#differ(step.line, error.message);
+    }
+  }
+
+  close(): void {
+    for (const { stream } of this.#streams.values()) stream.close();
+    this.#agent.destroy();
+  }
+
+  #differ(line: number, reason: string): void {
+    this.differences.push({ file: this.#file, line, reason });
+  }
+
+  async #act(action: Action): Promise<readonly string[]> {
+    switch (action.kind) {
+      case 'call':
+        return await this.#call(action.call, action.answer, action.retryMs);
+      case 'start':
+        this.#started.set(action.id, settle(answerOf(this.#send(action.call, false), startedWaitMs)));
+        return [];
+      case 'finish':
+        return await this.#finish(action.id, action.answer);
+      case 'openPost': {
+        const stream = Stream.ofPost(this.#send(action.call, false));
+        const opened = new OpenStream(stream, action.byWatch);
+        opened.noteRequest(bodyText(action.call.body, this.#captures));
+        this.#streams.set(action.id, opened);
+        return [];
+      }
+      case 'openWebSocket':
+        return await this.#openWebSocket(action.id, action.call, action.answer, action.byWatch);
+      case 'send':
+        return this.#stream(action.id).send(bodyText(action.body, this.#captures) ?? '');
+      case 'expect':
+        this.compared += action.messages.length;
+        return await this.#stream(action.id).expect(action, this.#captures);
+      case 'gather':
+        for (const items of action.watches.values()) this.compared += items.length;
+        return await this.#stream(action.id).gather(action, this.#captures);
+      case 'progress':
+        this.compared++;
+        return await this.#stream(action.id).progress(action.revision);
+      case 'quiet':
+        this.compared++;
+        await sleep(action.ms);
+        return this.#stream(action.id).unasked();
+      case 'close':
+        return this.#closeStream(action.id);
+      case 'snapshot':
+        this.compared++;
+        return matchSnapshot(
+          await settle(answerOf(this.#send(action.call, false), answerWaitMs)),
+          action.messagesAtLeast,
+        );
+      case 'sleep':
+        await sleep(action.ms);
+        return [];
+    }
+  }
+
+  async #call(call: Call, recorded: Answer, retryMs: number): Promise<readonly string[]> {
+    this.compared++;
+    const deadline = Date.now() + retryMs;
+    for (;;) {
+      const answer = await settle(answerOf(this.#send(call, this.#agent), answerWaitMs));
+      // A try that does not count must not leave captures behind.
+      const captures = new Map(this.#captures);
+      const difference = matchSettled(recorded, answer, captures);
+      if (difference !== null && Date.now() < deadline) {
+        await sleep(retryPauseMs);
+        continue;
+      }
+      for (const [name, value] of captures) this.#captures.set(name, value);
+      return difference === null ? [] : [difference];
+    }
+  }
+
+  async #finish(id: string, recorded: Answer): Promise<readonly string[]> {
+    this.compared++;
+    const started = this.#started.get(id);
+    if (started === undefined) throw new Error(`nothing was started as ${id}`);
+    const late = sleep(answerWaitMs, new Error(`no answer within ${answerWaitMs} ms`), { ref: false });
+    const difference = matchSettled(recorded, await Promise.race([started, late]), this.#captures);
+    return difference === null ? [] : [difference];
+  }
+
+  async #openWebSocket(id: string, call: Call, recorded: Answer, byWatch: boolean): Promise<readonly string[]> {
+    this.compared++;
+    const headers = callHeaders(this.#store, call, this.#captures);
+    const upgrade = await settle(openWebSocket(new URL(call.path, this.#store.url), headers, answerWaitMs));
+    if (upgrade instanceof Error || upgrade.socket === null) {
+      this.#streams.set(id, new OpenStream(Stream.failed(), byWatch));
+    } else {
+      const stream = Stream.ofWebSocket(upgrade.status, upgrade.socket);
+      this.#streams.set(id, new OpenStream(stream, byWatch));
+      upgrade.socket.start();
+    }
+    if (upgrade instanceof Error) return [upgrade.message];
+    const difference = matchHead(recorded, upgrade);
+    return difference === null ? [] : [difference];
+  }
+
+  #closeStream(id: string): readonly string[] {
+    const opened = this.#stream(id);
+    const unasked = opened.unasked();
+    opened.stream.close();
+    this.#streams.delete(id);
+    return unasked;
+  }
+
+  #send(call: Call, agent: Agent | false): ClientRequest {
+    return sendCall(this.#store, call, this.#captures, agent);
+  }
+
+  #stream(id: string): OpenStream {
+    const stream = this.#streams.get(id);
+    if (stream === undefined) throw new Error(`no stream is open as ${id}`);
+    return stream;
+  }
+}
+
+/** A started request stays away until a later step lets it come; `finish` bounds how long it is then waited for. */
+const startedWaitMs = 120_000;
+
+function matchSettled(recorded: Answer, answer: HttpAnswer | Error, captures: Captures): string | null {
+  return answer instanceof Error ? answer.message : matchHttpAnswer(recorded, answer, captures);
+}
+
+/** A request that failed is an answer too: it differs from every recorded one. */
+function settle<Value>(promise: Promise<Value>): Promise<Value | Error> {
+  return promise.catch((error: unknown) => (error instanceof Error ? error : new Error(String(error))));
+}

@@ -1,0 +1,110 @@
+// A stream of a conversation: a POST whose answer comes line by line, or a WebSocket. Keeps what came until a step asks for it;
+// judges nothing but whether it is JSON.
+
+import type { ClientRequest } from 'node:http';
+import type { Json } from './conversation.ts';
+import { parseJson } from './http-call.ts';
+import type { WebSocketClient } from './websocket.ts';
+
+export class Stream {
+  /** Messages in the order in which they came. Steps take from the front. */
+  readonly messages: Json[] = [];
+  /** The HTTP status, null until it is known. */
+  status: number | null = null;
+  ended = false;
+  /** Sees each message before it is queued; true: it was taken and is not queued. */
+  onMessage: (message: Json) => boolean = () => false;
+  readonly #wakers = new Set<() => void>();
+  #close: () => void = () => undefined;
+  #send: (text: string) => boolean = () => false;
+
+  static ofPost(request: ClientRequest): Stream {
+    const stream = new Stream();
+    let unfinished = '';
+    stream.#close = () => request.destroy();
+    request.on('error', () => stream.#end());
+    request.on('response', (response) => {
+      stream.status = response.statusCode ?? 0;
+      stream.#wake();
+      response.setEncoding('utf8');
+      response.on('data', (part: string) => {
+        const lines = (unfinished + part).split('\n');
+        unfinished = lines.pop() ?? '';
+        for (const line of lines) stream.#receive(line);
+      });
+      response.on('error', () => stream.#end());
+      response.on('end', () => {
+        if (unfinished !== '') stream.#receive(unfinished);
+        stream.#end();
+      });
+    });
+    return stream;
+  }
+
+  static ofWebSocket(status: number, socket: WebSocketClient): Stream {
+    const stream = new Stream();
+    stream.status = status;
+    stream.#close = () => socket.close();
+    stream.#send = (text) => socket.send(text);
+    socket.onMessage = (text) => stream.#receive(text);
+    socket.onEnd = () => stream.#end();
+    return stream;
+  }
+
+  /** A stream that could not be opened: it has ended. */
+  static failed(): Stream {
+    const stream = new Stream();
+    stream.ended = true;
+    return stream;
+  }
+
+  /** False where the stream takes nothing more. */
+  send(text: string): boolean {
+    return this.#send(text);
+  }
+
+  close(): void {
+    this.#close();
+  }
+
+  /** Waits until `condition` holds or the stream ended or `waitMs` went by without a message. Says whether it holds. */
+  async until(condition: () => boolean, waitMs: number): Promise<boolean> {
+    while (!condition()) {
+      if (this.ended) return false;
+      const woken = await this.#nextChange(waitMs);
+      if (!woken) return condition();
+    }
+    return true;
+  }
+
+  #nextChange(waitMs: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const waker = (): void => {
+        clearTimeout(timer);
+        this.#wakers.delete(waker);
+        resolve(true);
+      };
+      const timer = setTimeout(() => {
+        this.#wakers.delete(waker);
+        resolve(false);
+      }, waitMs);
+      this.#wakers.add(waker);
+    });
+  }
+
+  #receive(text: string): void {
+    // A message that is not JSON is kept as the text it is: it matches no recorded one and shows itself in the difference.
+    const message = parseJson(text) ?? text;
+    if (!this.onMessage(message)) this.messages.push(message);
+    this.#wake();
+  }
+
+  #end(): void {
+    this.ended = true;
+    this.#wake();
+  }
+
+  #wake(): void {
+    for (const waker of this.#wakers) waker();
+  }
+}

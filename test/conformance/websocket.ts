@@ -1,0 +1,170 @@
+// A WebSocket client (RFC 6455) for tests: unlike the platform's own it sends any header and shows a refused upgrade's answer.
+// Text frames only, whole messages of any length, no extensions.
+
+import { randomBytes } from 'node:crypto';
+import { request as httpRequest } from 'node:http';
+import type { Duplex } from 'node:stream';
+
+const opcodes = { continuation: 0x0, text: 0x1, binary: 0x2, close: 0x8, ping: 0x9, pong: 0xa } as const;
+
+export type Upgrade = { readonly status: number; readonly headers: Readonly<Record<string, string>> } & (
+  | { readonly socket: WebSocketClient }
+  | { readonly socket: null; readonly body: string }
+);
+
+/** Answers with the server's status and headers; the socket is there where the status is 101. */
+export function openWebSocket(url: URL, headers: Readonly<Record<string, string>>, waitMs: number): Promise<Upgrade> {
+  return new Promise((resolve, reject) => {
+    const request = httpRequest(url.href, {
+      agent: false,
+      headers: {
+        ...headers,
+        Connection: 'Upgrade',
+        Upgrade: 'websocket',
+        'Sec-WebSocket-Version': '13',
+        'Sec-WebSocket-Key': randomBytes(16).toString('base64'),
+      },
+    });
+    const timer = setTimeout(() => request.destroy(new Error(`no answer to the upgrade within ${waitMs} ms`)), waitMs);
+    request.on('error', (error) => {
+      clearTimeout(timer);
+      reject(error);
+    });
+    request.on('upgrade', (response, duplex, first) => {
+      clearTimeout(timer);
+      const socket = new WebSocketClient(duplex, first);
+      resolve({ status: response.statusCode ?? 0, headers: flatten(response.headers), socket });
+    });
+    request.on('response', (response) => {
+      const parts: Buffer[] = [];
+      response.on('data', (part: Buffer) => parts.push(part));
+      response.on('end', () => {
+        clearTimeout(timer);
+        const body = Buffer.concat(parts).toString('utf8');
+        resolve({ status: response.statusCode ?? 0, headers: flatten(response.headers), socket: null, body });
+      });
+    });
+    request.end();
+  });
+}
+
+function flatten(headers: Readonly<Record<string, string | string[] | undefined>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value ?? '')]));
+}
+
+export class WebSocketClient {
+  /** Each whole text message, in order. */
+  onMessage: (text: string) => void = () => undefined;
+  /** Called once, whoever closed. */
+  onEnd: () => void = () => undefined;
+  readonly #duplex: Duplex;
+  #unread: Buffer = Buffer.alloc(0);
+  #parts: Buffer[] = [];
+  #started = false;
+  #ended = false;
+
+  constructor(duplex: Duplex, first: Buffer) {
+    this.#duplex = duplex;
+    this.#unread = first;
+    duplex.on('data', (part: Buffer) => {
+      this.#unread = this.#unread.byteLength === 0 ? part : Buffer.concat([this.#unread, part]);
+      if (this.#started) this.#readFrames();
+    });
+    duplex.on('error', () => this.#end());
+    duplex.on('close', () => this.#end());
+    duplex.on('end', () => this.#end());
+  }
+
+  /** Begins to hand out messages: what came before was kept. */
+  start(): void {
+    this.#started = true;
+    this.#readFrames();
+    if (this.#ended) this.onEnd();
+  }
+
+  /** False where the socket is closed. */
+  send(text: string): boolean {
+    return this.#sendFrame(opcodes.text, Buffer.from(text, 'utf8'));
+  }
+
+  close(): void {
+    this.#sendFrame(opcodes.close, Buffer.from([0x03, 0xe8]));
+    this.#duplex.end();
+  }
+
+  #sendFrame(opcode: number, payload: Buffer): boolean {
+    if (this.#ended || !this.#duplex.writable) return false;
+    const mask = randomBytes(4);
+    const masked = Buffer.from(payload);
+    for (let at = 0; at < masked.byteLength; at++) masked.writeUInt8(masked.readUInt8(at) ^ mask.readUInt8(at % 4), at);
+    return this.#duplex.write(Buffer.concat([frameHead(opcode, payload.byteLength), mask, masked])) || true;
+  }
+
+  #readFrames(): void {
+    for (let frame = parseFrame(this.#unread); frame !== null; frame = parseFrame(this.#unread)) {
+      this.#unread = this.#unread.subarray(frame.bytes);
+      this.#receive(frame);
+    }
+  }
+
+  #receive(frame: Frame): void {
+    switch (frame.opcode) {
+      case opcodes.text:
+      case opcodes.binary:
+      case opcodes.continuation:
+        this.#parts.push(frame.payload);
+        if (!frame.final) return;
+        this.onMessage(Buffer.concat(this.#parts.splice(0)).toString('utf8'));
+        return;
+      case opcodes.ping:
+        this.#sendFrame(opcodes.pong, frame.payload);
+        return;
+      case opcodes.close:
+        this.#sendFrame(opcodes.close, frame.payload.subarray(0, 2));
+        this.#end();
+        this.#duplex.end();
+        return;
+      default:
+    }
+  }
+
+  #end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    if (this.#started) this.onEnd();
+  }
+}
+
+type Frame = { readonly opcode: number; readonly final: boolean; readonly payload: Buffer; readonly bytes: number };
+
+/** A client's frames are masked (RFC 6455, 5.3): the head says so. */
+function frameHead(opcode: number, length: number): Buffer {
+  if (length < 126) return Buffer.from([0x80 | opcode, 0x80 | length]);
+  const head = Buffer.alloc(length < 65_536 ? 4 : 10);
+  head.writeUInt8(0x80 | opcode, 0);
+  if (length < 65_536) {
+    head.writeUInt8(0x80 | 126, 1);
+    head.writeUInt16BE(length, 2);
+  } else {
+    head.writeUInt8(0x80 | 127, 1);
+    head.writeBigUInt64BE(BigInt(length), 2);
+  }
+  return head;
+}
+
+/** The first frame of what came, or null while it is not whole. A server's frames are not masked. */
+function parseFrame(bytes: Buffer): Frame | null {
+  if (bytes.byteLength < 2) return null;
+  const short = bytes.readUInt8(1) & 0x7f;
+  const headBytes = short === 126 ? 4 : short === 127 ? 10 : 2;
+  if (bytes.byteLength < headBytes) return null;
+  const length = short === 126 ? bytes.readUInt16BE(2) : short === 127 ? Number(bytes.readBigUInt64BE(2)) : short;
+  if (bytes.byteLength < headBytes + length) return null;
+  const first = bytes.readUInt8(0);
+  return {
+    opcode: first & 0x0f,
+    final: (first & 0x80) !== 0,
+    payload: bytes.subarray(headBytes, headBytes + length),
+    bytes: headBytes + length,
+  };
+}
