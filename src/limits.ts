@@ -82,6 +82,8 @@ export const tenantsPageMax = 1_000;
 export const watchersMax = 32_768;
 /** One read of history. It is shared by all who need the same revisions, and other work comes between two. */
 export const watchHistorySliceBytesMax = 262_144;
+/** Ranges that one read of history is cut to. With more, it reads every event. */
+export const watchHistoryRangesMax = 16;
 /** Watchers served by one read of history: a thousand sends are a few milliseconds. */
 export const watchCatchUpWatchersMax = 1_000;
 /** Events of several revisions share a message up to this size. A single larger revision is still one message. */
@@ -109,6 +111,8 @@ export const watchBodyDrainMs = 30_000;
 export const watchProgressNotifyMs = 600_000;
 /** v1 tells a quiet stream how far it is. Below the 100 s after which proxies take a connection for dead. */
 export const watchQuietMs = 30_000;
+/** The text of one message's events. A watch whose revision has more (a delete of very many pairs, told with all of them) ends. */
+export const watchEventsBytesMax = 32 * 1_048_576;
 /** etcd splits an answer for a watch that asked for `fragment` at its request limit. */
 export const watchFragmentBytesMax = 1_572_864;
 

@@ -3,6 +3,7 @@
 
 import type { Revision } from '../brands.ts';
 import type { KeyRange, KeyValue, RevisionEvents, StoreEvent } from '../model.ts';
+import { LateDeleteEvent } from './revision-writer.ts';
 
 /** What a watch lets through. Watches of one shape receive the same events. */
 export type WatchShape = {
@@ -18,6 +19,8 @@ export type WatchBatch = {
   readonly revisions: readonly RevisionEvents[];
   /** What the answer's header shows: a live batch's own last revision, in catch-up the store's current one (as etcd does). */
   readonly headerRevision: Revision;
+  /** Whether events are told with the pair before them. Where not, it must not even be looked at: that may be a read. */
+  readonly previous: boolean;
 };
 
 /** What a format makes of a batch, made once however many watchers receive it, and gone with the batch. */
@@ -41,8 +44,11 @@ export class EncodedOnce<Encoded> {
 /** Bytes that an event takes beside key and values: revisions, version, lease and their names on the wire. */
 const eventOverheadBytes = 128;
 
-export function eventBytes(event: StoreEvent): number {
-  return eventOverheadBytes + pairBytes(event.kv) + (event.previous === null ? 0 : pairBytes(event.previous));
+export function eventBytes(event: StoreEvent, withPrevious: boolean): number {
+  const bytes = eventOverheadBytes + pairBytes(event.kv);
+  // A late delete's earlier pair is read when it is encoded, and not to measure it.
+  if (!withPrevious || event instanceof LateDeleteEvent || event.previous === null) return bytes;
+  return bytes + pairBytes(event.previous);
 }
 
 function pairBytes(pair: KeyValue): number {
@@ -52,10 +58,6 @@ function pairBytes(pair: KeyValue): number {
 /** Whether a watch of this shape wants such an event, the range aside. */
 export function lets(shape: WatchShape, event: StoreEvent): boolean {
   return event.type === 'put' ? !shape.noPut : !shape.noDelete;
-}
-
-export function shaped(shape: WatchShape, event: StoreEvent): StoreEvent {
-  return shape.previous || event.previous === null ? event : { type: event.type, kv: event.kv, previous: null };
 }
 
 /** Collects the events of one shape, revision by revision, in their order. */
@@ -77,7 +79,7 @@ export class EventCollector {
 /** Cuts revisions into batches of at most `bytesMax`; a single larger revision is a batch of its own. */
 export function batchesOf(
   revisions: readonly RevisionEvents[],
-  options: { readonly bytesMax: number; readonly headerRevision: Revision | 'own' },
+  options: { readonly bytesMax: number; readonly headerRevision: Revision | 'own'; readonly previous: boolean },
 ): WatchBatch[] {
   const batches: WatchBatch[] = [];
   let part: RevisionEvents[] = [];
@@ -88,12 +90,13 @@ export function batchesOf(
     batches.push({
       revisions: part,
       headerRevision: options.headerRevision === 'own' ? last.revision : options.headerRevision,
+      previous: options.previous,
     });
     part = [];
     bytes = 0;
   };
   for (const whole of revisions) {
-    const more = whole.events.reduce((sum, event) => sum + eventBytes(event), 0);
+    const more = whole.events.reduce((sum, event) => sum + eventBytes(event, options.previous), 0);
     if (bytes + more > options.bytesMax) close();
     part.push(whole);
     bytes += more;

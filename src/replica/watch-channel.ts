@@ -4,8 +4,9 @@
 import type { ResponseHeader } from '../api/contract.ts';
 import type { Failure } from '../api/errors.ts';
 import type { Revision } from '../brands.ts';
-import type { Caller, KeyRange } from '../model.ts';
-import type { WatchShape } from '../mvcc/watch-batch.ts';
+import { watchEventsBytesMax } from '../limits.ts';
+import type { Caller, KeyRange, StoreEvent } from '../model.ts';
+import type { WatchBatch, WatchShape } from '../mvcc/watch-batch.ts';
 import type { WatchHub } from '../mvcc/watch-hub.ts';
 
 /** What a watch stream knows of its replica and of who opened it. */
@@ -19,7 +20,7 @@ export type WatchStreamContext = {
 
 /** Why the service ends a stream with all its watches. */
 export type StreamEnd = {
-  readonly reason: 'accessEnded' | 'timeout' | 'stopped' | 'badMessage';
+  readonly reason: 'accessEnded' | 'timeout' | 'stopped' | 'badMessage' | 'tooLarge';
   readonly failure: Failure;
 };
 
@@ -46,6 +47,8 @@ export const closeCodes = {
   accessEnded: 4_401,
   /** The client did not keep up. */
   slow: 4_408,
+  /** A revision is larger than a message. */
+  tooLarge: 4_413,
   /** The revision that comes next is compacted. */
   compacted: 4_410,
   /** Grpc-Timeout passed. */
@@ -54,6 +57,24 @@ export const closeCodes = {
   stopped: 4_404,
 } as const;
 export type ClosingReason = keyof typeof closeCodes;
+
+/** The texts of a batch's events; null where they are more than one message may hold. */
+export function eventTexts(
+  batch: WatchBatch,
+  encode: (event: StoreEvent, withPrevious: boolean) => string,
+): readonly string[] | null {
+  const texts: string[] = [];
+  let bytes = 0;
+  for (const { events } of batch.revisions) {
+    for (const event of events) {
+      const text = encode(event, batch.previous);
+      bytes += text.length;
+      if (bytes > watchEventsBytesMax) return null;
+      texts.push(text);
+    }
+  }
+  return texts;
+}
 
 /** One watch as it is kept while the object sleeps. */
 export type SavedWatch = {

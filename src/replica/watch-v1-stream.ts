@@ -6,7 +6,7 @@ import type { Failure } from '../api/errors.ts';
 import {
   canceledFrame,
   createdFrame,
-  encodeEvents,
+  encodeEvent,
   eventsFrame,
   ndjsonText,
   parseWatchFrame,
@@ -20,7 +20,13 @@ import { watchQuietMs } from '../limits.ts';
 import type { Caller } from '../model.ts';
 import { EncodedOnce, type WatchBatch, type WatchShape } from '../mvcc/watch-batch.ts';
 import { Watcher, type WatchEnd, type WatchSink } from '../mvcc/watch-hub.ts';
-import type { SavedStream, StreamEnd, WatchChannel, WatchStreamContext } from './watch-channel.ts';
+import {
+  eventTexts,
+  type SavedStream,
+  type StreamEnd,
+  type WatchChannel,
+  type WatchStreamContext,
+} from './watch-channel.ts';
 
 export type V1Transport = 'websocket' | 'sse' | 'ndjson';
 
@@ -30,14 +36,14 @@ const writers: Readonly<Record<V1Transport, (frame: WatchFrame) => string>> = {
   ndjson: ndjsonText,
 };
 
-function eventsOn(transport: V1Transport): EncodedOnce<string> {
+function eventsOn(transport: V1Transport): EncodedOnce<string | null> {
   return new EncodedOnce((batch) => {
-    const events = batch.revisions.flatMap((whole) => whole.events);
-    return writers[transport](eventsFrame(lastRevision(batch), encodeEvents(events, true)));
+    const texts = eventTexts(batch, encodeEvent);
+    return texts === null ? null : writers[transport](eventsFrame(lastRevision(batch), texts.join(',')));
   });
 }
 
-const eventTexts: Readonly<Record<V1Transport, EncodedOnce<string>>> = {
+const eventFrames: Readonly<Record<V1Transport, EncodedOnce<string | null>>> = {
   websocket: eventsOn('websocket'),
   sse: eventsOn('sse'),
   ndjson: eventsOn('ndjson'),
@@ -87,9 +93,11 @@ export class V1WatchStream implements WatchSink {
   }
 
   receive(_watcher: Watcher, batch: WatchBatch): void {
+    const frame = eventFrames[this.#transport].of(batch);
+    if (frame === null) return this.end({ reason: 'tooLarge', failure: { kind: 'answerTooLarge' } });
     this.#spoke = true;
     this.#told = lastRevision(batch);
-    this.#channel.send(eventTexts[this.#transport].of(batch));
+    this.#channel.send(frame);
   }
 
   ended(_watcher: Watcher, end: WatchEnd): void {

@@ -6,7 +6,6 @@ import {
   cancelReasons,
   decodeWatchRequest,
   encodeEvent,
-  encodeEvents,
   noWatchId,
   type WatchAnswer,
   type WatchCreate,
@@ -19,7 +18,14 @@ import type { Caller, KeyRange } from '../model.ts';
 import { EncodedOnce, type WatchBatch, type WatchShape } from '../mvcc/watch-batch.ts';
 import { isEmptyRange, Watcher, type WatchEnd, type WatchRefusal, type WatchSink } from '../mvcc/watch-hub.ts';
 import { streamBytes } from './watch-attachment.ts';
-import type { SavedStream, SavedWatch, StreamEnd, WatchChannel, WatchStreamContext } from './watch-channel.ts';
+import {
+  eventTexts,
+  type SavedStream,
+  type SavedWatch,
+  type StreamEnd,
+  type WatchChannel,
+  type WatchStreamContext,
+} from './watch-channel.ts';
 
 type Watch = {
   readonly id: bigint;
@@ -31,8 +37,9 @@ type Watch = {
   quiet: boolean;
 };
 
-const eventsText = new EncodedOnce((batch) => encodeEvents(eventsOf(batch), true));
-const fragmentTexts = new EncodedOnce(cutFragments);
+/** null: more than one message may hold. */
+const eventsText = new EncodedOnce((batch) => eventTexts(batch, encodeEvent)?.join(',') ?? null);
+const fragmentTexts = new EncodedOnce((batch) => cutFragments(eventTexts(batch, encodeEvent)));
 
 /** Words of this service, where etcd has none: a stream holds what fits its bounds. */
 export const refusalWords = {
@@ -158,11 +165,13 @@ export class V3WatchStream implements WatchSink {
     if (watch === undefined) return;
     watch.quiet = false;
     const watchId = watch.id;
-    if (!watch.fragment) {
-      this.#send({ watchId, eventsText: eventsText.of(batch) }, batch.headerRevision);
+    const whole = watch.fragment ? null : eventsText.of(batch);
+    const parts = watch.fragment ? fragmentTexts.of(batch) : whole === null ? null : [whole];
+    if (parts === null) {
+      this.#remove(watch);
+      this.#send({ watchId, canceled: true, cancelReason: tooLargeWords(batch) });
       return;
     }
-    const parts = fragmentTexts.of(batch);
     for (const [place, part] of parts.entries()) {
       this.#send({ watchId, eventsText: part, fragment: place < parts.length - 1 }, batch.headerRevision);
     }
@@ -279,25 +288,25 @@ function slowWords(resume: Revision): string {
   return `quorate: the client does not keep up, watch again from revision ${resume}`;
 }
 
-function eventsOf(batch: WatchBatch): WatchBatch['revisions'][number]['events'] {
-  const [only] = batch.revisions;
-  return batch.revisions.length === 1 && only !== undefined
-    ? only.events
-    : batch.revisions.flatMap((whole) => whole.events);
+function tooLargeWords(batch: WatchBatch): string {
+  const [first] = batch.revisions;
+  return `quorate: the events of revision ${first?.revision ?? 0} do not fit a message, watch without prev_kv`;
 }
 
-/** The events' texts in parts of at most `watchFragmentBytesMax`; a larger event is a part of its own. */
-function cutFragments(batch: WatchBatch): readonly string[] {
+/** The texts in parts of at most `watchFragmentBytesMax`; a larger event is a part of its own. */
+function cutFragments(texts: readonly string[] | null): readonly string[] | null {
+  if (texts === null) return null;
   const parts: string[] = [];
-  let part = '';
-  for (const event of eventsOf(batch)) {
-    const text = encodeEvent(event, true);
-    if (part === '') part = text;
-    else if (part.length + 1 + text.length <= watchFragmentBytesMax) part += `,${text}`;
-    else {
-      parts.push(part);
-      part = text;
+  let part: string[] = [];
+  let bytes = 0;
+  for (const text of texts) {
+    if (part.length > 0 && bytes + text.length > watchFragmentBytesMax) {
+      parts.push(part.join(','));
+      part = [];
+      bytes = 0;
     }
+    part.push(text);
+    bytes += text.length + 1;
   }
-  return [...parts, part];
+  return [...parts, part.join(',')];
 }

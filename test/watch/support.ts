@@ -5,7 +5,14 @@ import { compareBytes, emptyBytes, utf8 } from '../../src/bytes.ts';
 import type { KeyRange, KeyValue, RevisionEvents, StoreEvent } from '../../src/model.ts';
 import type { WatchBatch, WatchShape } from '../../src/mvcc/watch-batch.ts';
 import { eventBytes } from '../../src/mvcc/watch-batch.ts';
-import type { Watcher, WatchEnd, WatchHistory, WatchHistoryPiece, WatchSink } from '../../src/mvcc/watch-hub.ts';
+import type {
+  Watcher,
+  WatchEnd,
+  WatchHistory,
+  WatchHistoryPiece,
+  WatchHistoryQuery,
+  WatchSink,
+} from '../../src/mvcc/watch-hub.ts';
 
 /** Mulberry32: numbers in [0, 1) from a seed. */
 export function seeded(seed: number): () => number {
@@ -58,19 +65,18 @@ export class PlainHistory implements WatchHistory {
     return whole;
   }
 
-  history(from: Revision, bytesMax: number): WatchHistoryPiece {
+  history({ from, bytesMax, ranges }: WatchHistoryQuery): WatchHistoryPiece {
     this.reads++;
     if (from < this.compactedRevision) return { kind: 'compacted', compactedRevision: this.compactedRevision };
     const revisions: RevisionEvents[] = [];
     let bytes = 0;
     for (const whole of this.revisions) {
       if (whole.revision < from) continue;
-      const more = whole.events.reduce((sum, event) => sum + eventBytes(event), 0);
-      if (revisions.length > 0 && bytes + more > bytesMax) {
-        return { kind: 'events', revisions, through: revision(whole.revision - 1) };
-      }
-      revisions.push(whole);
-      bytes += more;
+      if (bytes >= bytesMax) return { kind: 'events', revisions, through: revision(whole.revision - 1) };
+      const events = whole.events.filter(({ kv }) => ranges === null || ranges.some((range) => holds(range, kv.key)));
+      if (events.length === 0) continue;
+      bytes += events.reduce((sum, event) => sum + eventBytes(event, true), 0);
+      revisions.push({ revision: whole.revision, events });
     }
     return { kind: 'events', revisions, through: this.revision };
   }

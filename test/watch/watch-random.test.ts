@@ -3,7 +3,7 @@
 
 import { expect, test } from 'vitest';
 import type { StoreEvent } from '../../src/model.ts';
-import { lets, shaped } from '../../src/mvcc/watch-batch.ts';
+import { lets } from '../../src/mvcc/watch-batch.ts';
 import { isEmptyRange, Watcher, WatchHub, type WatchRequest } from '../../src/mvcc/watch-hub.ts';
 import { holds, PlainHistory, put, RecordingSink, removal, seeded, shape } from './support.ts';
 
@@ -24,27 +24,23 @@ function expected(history: PlainHistory, request: WatchRequest, from: number, th
   for (const { revision, events } of history.revisions) {
     if (revision < from || revision > through) continue;
     const seen = events.filter((event) => holds(request.range, event.kv.key) && lets(request, event));
-    if (seen.length > 0)
-      lines.push(
-        line(
-          revision,
-          seen.map((event) => shaped(request, event)),
-        ),
-      );
+    if (seen.length > 0) lines.push(line(revision, seen, request.previous));
   }
   return lines;
 }
 
-function line(revision: number, events: readonly StoreEvent[]): string {
+function line(revision: number, events: readonly StoreEvent[], withPrevious: boolean): string {
   const parts = events.map((event) => {
-    const previous = event.previous === null ? '' : ' previous';
+    const previous = event.previous === null || !withPrevious ? '' : ' previous';
     return `${event.type} ${Buffer.from(event.kv.key).toString('latin1')}${previous}`;
   });
   return `${revision}: ${parts.join(', ')}`;
 }
 
 function received(sink: RecordingSink): string[] {
-  return sink.batches.flatMap((batch) => batch.revisions.map((whole) => line(whole.revision, whole.events)));
+  return sink.batches.flatMap((batch) =>
+    batch.revisions.map((whole) => line(whole.revision, whole.events, batch.previous)),
+  );
 }
 
 class Run {
@@ -69,7 +65,7 @@ class Run {
     const published = Array.from({ length: 1 + this.below(3) }, () => {
       const at = this.history.next;
       const events = Array.from({ length: 1 + this.below(4) }, () =>
-        this.random() < 0.6 ? put(this.key(), at, 'x'.repeat(this.below(60_000))) : removal(this.key(), at),
+        this.random() < 0.6 ? put(this.key(), at, 'x'.repeat(this.below(40_000))) : removal(this.key(), at),
       );
       return this.history.commit(events);
     });
@@ -149,7 +145,7 @@ class Run {
 
 test.each(seeds)('WATCH-GUARANTEE-1: ordered, unique, reliable, atomic, resumable, bookmarkable (seed %i)', (seed) => {
   const run = new Run(seed);
-  for (let step = 0; step < 1_500; step++) run.step();
+  for (let step = 0; step < 500; step++) run.step();
   for (const { sink } of run.open) sink.has = 'free';
   while (run.hub.catchUp());
   for (const entry of run.open) {
@@ -158,6 +154,6 @@ test.each(seeds)('WATCH-GUARANTEE-1: ordered, unique, reliable, atomic, resumabl
     const through = Math.max(run.history.revision, entry.from - 1);
     expect(received(entry.sink)).toEqual(expected(run.history, entry.request, entry.from, through));
   }
-  expect(run.checked).toBeGreaterThan(100);
+  expect(run.checked).toBeGreaterThan(30);
   expect(run.hub.watcherCount).toBe(run.open.filter((entry) => entry.sink.end === null).length);
 });
