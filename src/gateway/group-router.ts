@@ -15,28 +15,30 @@ type KnownGroup = { leader: number; members: readonly number[] };
 export class GroupRouter {
   readonly #namespace: ReplicaNamespace;
   readonly #groups = new Map<string, KnownGroup>();
-  readonly #stubs = new Map<string, ReplicaStub>();
+  readonly #ids = new Map<string, DurableObjectId>();
 
   constructor(namespace: ReplicaNamespace) {
     this.#namespace = namespace;
   }
 
-  /** The runtime must not retry: this loop does, and knows which replica is next. */
+  /**
+   * A stub belongs to the request that made it, so only ids are remembered. The runtime must not retry: `route` does, and
+   * knows which replica is next.
+   */
   stub(tenant: string, replica: number, locationHint?: DurableObjectLocationHint): ReplicaStub {
     const name = `${tenant}/${replica}`;
-    const known = this.#stubs.get(name);
-    if (known !== undefined) return known;
+    let id = this.#ids.get(name);
+    if (id === undefined) {
+      id = this.#namespace.idFromName(name);
+      if (this.#ids.size >= leadersCachedMax * replicasMax) this.#ids.clear();
+      this.#ids.set(name, id);
+    }
     const options = { retry: { maxRetries: 0 } };
-    const id = this.#namespace.idFromName(name);
-    const stub = this.#namespace.get(id, locationHint === undefined ? options : { ...options, locationHint });
-    if (this.#stubs.size >= leadersCachedMax * replicasMax) this.#stubs.clear();
-    this.#stubs.set(name, stub);
-    return stub;
+    return this.#namespace.get(id, locationHint === undefined ? options : { ...options, locationHint });
   }
 
   forget(tenant: string): void {
     this.#groups.delete(tenant);
-    for (let replica = 1; replica <= replicasMax; replica++) this.#stubs.delete(`${tenant}/${replica}`);
   }
 
   /**
@@ -89,9 +91,7 @@ export class GroupRouter {
     try {
       return await ask(this.stub(tenant, replica), failedLeader);
     } catch (error) {
-      // A stub that threw is broken; the next call takes a new one.
-      this.#stubs.delete(`${tenant}/${replica}`);
-      if (isFaultOfCode(error)) throw error;
+      if (!isOutage(error)) throw error;
       return { kind: 'failed' };
     }
   }
@@ -108,9 +108,8 @@ function next(group: KnownGroup, replica: number): number {
   return members[(members.indexOf(replica) + 1) % members.length] ?? 1;
 }
 
-/** The platform marks what the object's own code threw; an object that was reset, by it or by a deployment, starts again. */
-function isFaultOfCode(error: unknown): boolean {
-  if (!(error instanceof Error)) return true;
-  const isSet = (mark: string) => Reflect.get(error, mark) === true;
-  return isSet('remote') && !isSet('durableObjectReset');
+/** The platform marks an object that was reset or cannot be reached; anything else is a fault of the code, here or there. */
+function isOutage(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  return ['durableObjectReset', 'retryable'].some((mark) => Reflect.get(error, mark) === true);
 }
