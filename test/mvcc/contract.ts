@@ -1,0 +1,11 @@
+// What every store must do, whatever database it stands on. A rule gets a fresh database and no more, so that the same list
+// runs on Node's SQLite and inside a Durable Object.
+
+import type { SqlPort } from '../../src/sql-port.ts';
+import { Fed } from './requests.ts';
+
+export type StoreRule = { readonly name: string; readonly run: (sql: SqlPort) => void };
+
+export function rule(name: string, run: (fed: Fed) => void): StoreRule {
+  return { name, run: (sql) => run(new Fed(sql)) };
+}

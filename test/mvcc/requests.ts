@@ -1,0 +1,197 @@
+// Requests, commands and a store that is fed them, as short as tests want them.
+
+import { leaseId, logIndex, revision } from '../../src/brands.ts';
+import { emptyBytes, prefixEnd, textOf, utf8 } from '../../src/bytes.ts';
+import type {
+  Caller,
+  Compare,
+  DeleteRangeRequest,
+  KeyRange,
+  KeyValue,
+  Operation,
+  Outcome,
+  PutRequest,
+  RangeAnswer,
+  RangeRequest,
+  RevisionEvents,
+  StoreFailure,
+  TxnOperation,
+  TxnRequest,
+} from '../../src/model.ts';
+import { Store } from '../../src/mvcc/store.ts';
+import type { HistoryPiece } from '../../src/mvcc/history.ts';
+import type { SqlPort } from '../../src/sql-port.ts';
+
+export type Bytes = string | Uint8Array;
+export const bytes = (value: Bytes): Uint8Array => (typeof value === 'string' ? utf8(value) : value);
+export const fromKeyOn = '\0';
+export const service: Caller = { kind: 'service' };
+
+export function keyRange(key: Bytes, rangeEnd: Bytes = emptyBytes): KeyRange {
+  return { key: bytes(key), rangeEnd: bytes(rangeEnd) };
+}
+
+export function prefix(text: string): KeyRange {
+  return { key: utf8(text), rangeEnd: prefixEnd(utf8(text)) ?? utf8(fromKeyOn) };
+}
+
+export const everything = keyRange(fromKeyOn, fromKeyOn);
+
+export function range(of: KeyRange | string, options: Partial<RangeRequest> = {}): RangeRequest {
+  return {
+    ...(typeof of === 'string' ? keyRange(of) : of),
+    limit: 0,
+    revision: 0,
+    sortOrder: 0,
+    sortTarget: 0,
+    serializable: false,
+    keysOnly: false,
+    countOnly: false,
+    minModRevision: 0,
+    maxModRevision: 0,
+    minCreateRevision: 0,
+    maxCreateRevision: 0,
+    ...options,
+  };
+}
+
+export function putRequest(key: Bytes, value: Bytes = 'v', options: Partial<PutRequest> = {}): PutRequest {
+  return {
+    key: bytes(key),
+    value: bytes(value),
+    lease: leaseId(0n),
+    previous: false,
+    ignoreValue: false,
+    ignoreLease: false,
+    ...options,
+  };
+}
+
+export function deleteRequest(of: KeyRange | string, previous = false): DeleteRangeRequest {
+  return { ...(typeof of === 'string' ? keyRange(of) : of), previous };
+}
+
+export const put = (key: Bytes, value?: Bytes, options?: Partial<PutRequest>): TxnOperation & Operation => ({
+  kind: 'put',
+  request: putRequest(key, value, options),
+});
+export const remove = (of: KeyRange | string, previous = false): TxnOperation & Operation => ({
+  kind: 'deleteRange',
+  request: deleteRequest(of, previous),
+});
+export const read = (of: KeyRange | string, options?: Partial<RangeRequest>): TxnOperation => ({
+  kind: 'range',
+  request: range(of, options),
+});
+export const compact = (at: number): Operation => ({ kind: 'compact', request: { revision: at } });
+
+export function txnRequest(parts: Partial<TxnRequest>): TxnRequest {
+  return { compare: [], success: [], failure: [], ...parts };
+}
+export const txn = (parts: Partial<TxnRequest>): TxnOperation & Operation => ({
+  kind: 'txn',
+  request: txnRequest(parts),
+});
+
+/** key, target, result, operand. `equal` when nothing else is said. */
+export function versionIs(of: KeyRange | string, operand: number, result = 0): Compare {
+  return { ...(typeof of === 'string' ? keyRange(of) : of), target: 'version', operand, result };
+}
+
+/** A store, and a log that feeds it. */
+export class Fed {
+  readonly sql: SqlPort;
+  store: Store;
+  index = 0;
+  /** All events since it was opened first. */
+  readonly events: RevisionEvents[] = [];
+  #written = 0;
+
+  constructor(sql: SqlPort) {
+    this.sql = sql;
+    this.store = new Store(sql);
+  }
+
+  /** As after a crash or an eviction: nothing but the database is left. */
+  reopen(): void {
+    this.store = new Store(this.sql);
+    this.index = Math.max(this.index, this.store.appliedIndex);
+  }
+
+  /** One entry with these operations. */
+  batch(operations: readonly Operation[], caller: Caller = service, atMs = 1): readonly Outcome[] {
+    const commands = operations.map((operation) => ({ writeId: `w${this.#written++}`, caller, atMs, operation }));
+    return this.commands(commands);
+  }
+
+  commands(commands: Parameters<Store['apply']>[1]): readonly Outcome[] {
+    const index = logIndex(++this.index);
+    const { outcomes, events } = this.sql.transaction(() => this.store.apply(index, commands));
+    for (const made of events) this.events.push(made);
+    return outcomes;
+  }
+
+  do(operation: Operation, caller: Caller = service, atMs = 1): Outcome {
+    const [outcome] = this.batch([operation], caller, atMs);
+    if (outcome === undefined) throw new Error('a command has an outcome');
+    return outcome;
+  }
+
+  /** The failure, or null. */
+  fails(operation: Operation, caller: Caller = service, atMs = 1): StoreFailure | null {
+    const outcome = this.do(operation, caller, atMs);
+    return outcome.kind === 'failed' ? outcome.failure : null;
+  }
+
+  put(key: Bytes, value?: Bytes, options?: Partial<PutRequest>): Outcome {
+    return this.do(put(key, value, options));
+  }
+
+  remove(of: KeyRange | string, previous = false): Outcome {
+    return this.do(remove(of, previous));
+  }
+
+  range(of: KeyRange | string, options: Partial<RangeRequest> = {}): RangeAnswer {
+    const result = this.store.range(range(of, options));
+    if (result.kind === 'failed') throw new Error(`the range failed: ${result.failure.kind}`);
+    return result.answer;
+  }
+
+  rangeFails(of: KeyRange | string, options: Partial<RangeRequest> = {}): StoreFailure | null {
+    const result = this.store.range(range(of, options));
+    return result.kind === 'failed' ? result.failure : null;
+  }
+
+  history(
+    from: number,
+    options: { readonly bytesMax?: number; readonly ranges?: readonly KeyRange[] } = {},
+  ): HistoryPiece {
+    const { bytesMax = 1e9, ranges = null } = options;
+    return this.store.history({ from: revision(from), bytesMax, ranges });
+  }
+
+  /** All that is left of superseded rows goes. */
+  sweep(rowsMax = 1_000): void {
+    while (this.store.compactStep(rowsMax));
+  }
+}
+
+/** `key=value@mod` of each pair, so that a test reads like a list. */
+export function shown(pairs: readonly KeyValue[]): string[] {
+  return pairs.map((pair) => `${textOf(pair.key)}=${textOf(pair.value)}@${pair.modRevision}`);
+}
+
+export function keysOf(pairs: readonly KeyValue[]): string[] {
+  return pairs.map((pair) => textOf(pair.key) ?? 'not text');
+}
+
+/** `put k=v@mod was k=v@mod` of each event of one revision. */
+export function shownEvents(revisions: readonly RevisionEvents[]): string[] {
+  return revisions.map(({ revision: at, events }) => {
+    const each = events.map((event) => {
+      const was = event.previous === null ? '' : ` was ${shown([event.previous])[0]}`;
+      return event.type === 'put' ? `put ${shown([event.kv])[0]}${was}` : `delete ${textOf(event.kv.key)}${was}`;
+    });
+    return `${at}: ${each.join(', ')}`;
+  });
+}

@@ -1,0 +1,9 @@
+// The whole contract of the store. Each rule runs on a fresh database.
+
+import type { StoreRule } from './contract.ts';
+import { accessRules } from './contract-access.ts';
+import { historyRules } from './contract-history.ts';
+import { kvRules } from './contract-kv.ts';
+import { txnRules } from './contract-txn.ts';
+
+export const storeContract: readonly StoreRule[] = [...kvRules, ...txnRules, ...historyRules, ...accessRules];
