@@ -16,17 +16,18 @@ export class Replica extends DeployedReplica {
   }
 }
 
-type FaultEnvironment = Parameters<typeof worker.fetch>[1] & {
+type Environment = Parameters<typeof worker.fetch>[1];
+type FaultEnvironment = Omit<Environment, 'REPLICA'> & {
   readonly REPLICA: DurableObjectNamespace<Replica>;
   readonly FAULT_TOKEN: string;
 };
 
 export default {
   ...worker,
-  async fetch(request: Request, environment: FaultEnvironment, context: ExecutionContext): Promise<Response> {
+  async fetch(request: Request, environment: FaultEnvironment): Promise<Response> {
     const url = new URL(request.url);
     const isFault = url.pathname === faultPath && request.headers.get(faultTokenHeader) === environment.FAULT_TOKEN;
-    if (!isFault) return await worker.fetch(request, environment, context);
+    if (!isFault) return await worker.fetch(request, environment);
     return await abortReplica(environment, url.searchParams.get('object') ?? '');
   },
 };

@@ -40,8 +40,8 @@ async function freshTenant(address: QuorateAddress): Promise<Store> {
     headers: { 'quorate-key': key },
     dispose: async () => {
       const deleted = await fetch(`${tenants}/${id}`, { method: 'DELETE', headers: { Authorization: authorization } });
-      await deleted.text();
-      if (!deleted.ok) throw new Error(`DELETE /v1/tenants/${id} answered ${deleted.status}`);
+      const answer = await deleted.text();
+      if (!deleted.ok) throw new Error(`DELETE /v1/tenants/${id} answered ${deleted.status}: ${answer}`);
     },
   };
 }

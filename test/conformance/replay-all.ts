@@ -1,8 +1,8 @@
 // Replays many conversations, a few at a time, each against a store of its own.
 
 import type { Conversation } from './conversation.ts';
-import { replay, type Replay } from './replay.ts';
-import type { StoreSource } from './store.ts';
+import { replay, type Difference, type Replay } from './replay.ts';
+import type { Store, StoreSource } from './store.ts';
 
 /** `onEnd` is called for each conversation, in the order in which they end. */
 export async function replayAll(
@@ -27,11 +27,25 @@ export async function replayAll(
   };
 }
 
+/** A store that cannot be had or given back is a difference of its conversation (line 0); the others go on. */
 async function replayOne(conversation: Conversation, source: StoreSource): Promise<Replay> {
-  const store = await source.fresh();
+  const outside = (error: unknown): Difference => ({
+    file: conversation.file,
+    line: 0,
+    reason: error instanceof Error ? error.message : String(error),
+  });
+  let result: Replay;
+  let store: Store;
   try {
-    return await replay(conversation, store);
-  } finally {
+    store = await source.fresh();
+    result = await replay(conversation, store);
+  } catch (error) {
+    return { compared: 0, differences: [outside(error)] };
+  }
+  try {
     await store.dispose();
+    return result;
+  } catch (error) {
+    return { ...result, differences: [...result.differences, outside(error)] };
   }
 }
