@@ -67,6 +67,10 @@ export class Leadership {
     return this.#transfer !== null;
   }
 
+  matchOf(id: ReplicaId): LogIndex | null {
+    return id === this.#options.id ? this.#log.persisted : (this.#peer(id)?.match ?? null);
+  }
+
   /** `flush` would do something. */
   get hasWork(): boolean {
     return this.#appendsDue || this.#mayStartReads;

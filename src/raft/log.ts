@@ -11,6 +11,7 @@ import type { Entry, HardState, LogReader } from './types.ts';
 const entryOverheadBytes = 64;
 const noEntries: readonly Entry[] = [];
 
+type Range = { readonly first: LogIndex; readonly last: LogIndex; readonly bytesMax: number };
 type Position = { readonly index: LogIndex; readonly term: Term };
 
 export class RaftLog {
@@ -200,17 +201,23 @@ export class RaftLog {
     return entry;
   }
 
-  #range(wanted: { readonly first: LogIndex; readonly last: LogIndex; readonly bytesMax: number }): readonly Entry[] {
+  #range(wanted: Range): readonly Entry[] {
     const { first, last, bytesMax } = wanted;
     if (first > last) return noEntries;
     const before = this.#beforeTail.index;
-    if (first <= before) {
-      const entries = this.#reader.entries(first, logIndex(Math.min(last, before)), bytesMax);
-      assert(entries[0]?.index === first, 'the log on disk has a hole');
-      return entries;
-    }
-    const start = first - before - 1;
-    const limit = last - before;
+    if (first > before) return this.#tailRange(wanted);
+    const entries = this.#reader.entries(first, logIndex(Math.min(last, before)), bytesMax);
+    assert(entries[0]?.index === first, 'the log on disk has a hole');
+    if (entries.at(-1)?.index !== before || last === before) return entries;
+    let left = bytesMax;
+    for (const entry of entries) left -= entry.data.byteLength;
+    if (left <= 0) return entries;
+    return [...entries, ...this.#tailRange({ first: logIndex(before + 1), last, bytesMax: left })];
+  }
+
+  #tailRange({ first, last, bytesMax }: Range): readonly Entry[] {
+    const start = first - this.#beforeTail.index - 1;
+    const limit = last - this.#beforeTail.index;
     let bytes = 0;
     let end = start;
     while (end < limit) {

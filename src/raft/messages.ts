@@ -31,14 +31,16 @@ export function isReply(message: Message): boolean {
   }
 }
 
-/** To a sender of an older term. What it learns is the envelope's term: an old leader or candidate gives up. */
+/**
+ * To a sender of an older term. What it learns is the envelope's term: an old leader or candidate gives up. The round is
+ * not echoed: the sender may lead this very term by the time the answer comes, and would take it for one of its new rounds.
+ */
 export function answerToStale(message: TermMessage, envelope: Envelope): Message | null {
   switch (message.kind) {
     case 'vote':
       return { ...envelope, kind: 'voteReply', granted: false };
     case 'append':
     case 'heartbeat':
-      return { ...envelope, kind: 'heartbeatReply', round: message.round };
     case 'rest':
       return { ...envelope, kind: 'heartbeatReply', round: 0 };
     case 'readIndex':

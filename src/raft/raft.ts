@@ -83,6 +83,11 @@ export class Raft {
     return this.#log.lastIndex;
   }
 
+  /** Leader only: the highest entry that this replica is known to have; null on others, and for one that is not in the group. */
+  matchOf(id: ReplicaId): LogIndex | null {
+    return this.#state.role === 'leader' ? this.#state.leadership.matchOf(id) : null;
+  }
+
   /** True from `rest` until the next input: the host needs no clock. */
   get resting(): boolean {
     return this.#resting;
