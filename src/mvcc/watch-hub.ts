@@ -49,13 +49,15 @@ export type WatchEnd =
   | { readonly kind: 'compacted'; readonly compactedRevision: number }
   | { readonly kind: 'slow'; readonly resume: Revision };
 
+/** `free`: hand over anything. `full`: no catch-up now, live events still. `over`: the client does not keep up. */
+export type Room = 'free' | 'full' | 'over';
+
 /** Where a watcher's events go. While it is called it may delete watchers, and not create any. */
 export interface WatchSink {
   receive(watcher: Watcher, batch: WatchBatch): void;
   /** The watcher is gone already. */
   ended(watcher: Watcher, end: WatchEnd): void;
-  /** `free`: hand over anything. `full`: no catch-up now, live events still. `over`: the client does not keep up. */
-  room(): 'free' | 'full' | 'over';
+  room(): Room;
 }
 
 /** Refused before there is a watcher. */

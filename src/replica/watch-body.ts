@@ -2,7 +2,7 @@
 // the byte, so a client that does not read is found out. The object stays awake while a body is open.
 
 import { Buffer } from 'node:buffer';
-import type { ClosingReason, WatchChannel } from './watch-channel.ts';
+import type { ClosingReason, Room, WatchChannel } from './watch-channel.ts';
 
 export type BodyOptions = {
   /** Follows each message. */
@@ -59,7 +59,7 @@ export class BodyChannel implements WatchChannel {
     if (this.#closing === null) this.#controller?.enqueue(bytesOf(message + this.#options.terminator));
   }
 
-  room(): 'free' | 'full' | 'over' {
+  room(): Room {
     const { backlogBytes } = this;
     const max = this.#options.backlogBytesMax();
     if (backlogBytes > max) return 'over';

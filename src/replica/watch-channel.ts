@@ -7,7 +7,7 @@ import type { Revision } from '../brands.ts';
 import { watchEventsBytesMax } from '../limits.ts';
 import type { Caller, KeyRange, StoreEvent } from '../model.ts';
 import type { WatchBatch, WatchShape } from '../mvcc/watch-batch.ts';
-import type { WatchHub } from '../mvcc/watch-hub.ts';
+import type { Room, WatchHub } from '../mvcc/watch-hub.ts';
 
 /** What a watch stream knows of its replica and of who opened it. */
 export type WatchStreamContext = {
@@ -24,11 +24,12 @@ export type StreamEnd = {
   readonly failure: Failure;
 };
 
+export type { Room } from '../mvcc/watch-hub.ts';
+
 export interface WatchChannel {
   /** Hands one message to the client. A connection that is gone takes it in silence. */
   send(message: string): void;
-  /** `over`: the client is behind by more than its bound; `full`: by enough that catch-up waits. */
-  room(): 'free' | 'full' | 'over';
+  room(): Room;
   /** After the last message. */
   close(reason: ClosingReason): void;
   /** The stream's watches are others than before: what a sleeping object must know has changed. */

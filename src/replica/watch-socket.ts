@@ -7,7 +7,7 @@
 
 import { watchSocketBacklogBytesMax } from '../limits.ts';
 import { encodeStream, staleAttachment } from './watch-attachment.ts';
-import { closeCodes, type ClosingReason, type SavedStream, type WatchChannel } from './watch-channel.ts';
+import { closeCodes, type ClosingReason, type SavedStream, type Room, type WatchChannel } from './watch-channel.ts';
 
 /** What is used of the platform's WebSocket. */
 export type HibernatingSocket = {
@@ -48,7 +48,7 @@ export class SocketChannel implements WatchChannel {
     }
   }
 
-  room(): 'free' | 'full' | 'over' {
+  room(): Room {
     const bytes = this.#socket.bufferedAmount ?? 0;
     if (bytes > watchSocketBacklogBytesMax) return 'over';
     return bytes > watchSocketBacklogBytesMax / 4 ? 'full' : 'free';

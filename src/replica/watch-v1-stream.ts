@@ -22,6 +22,7 @@ import { EncodedOnce, type WatchBatch, type WatchShape } from '../mvcc/watch-bat
 import { Watcher, type WatchEnd, type WatchSink } from '../mvcc/watch-hub.ts';
 import {
   eventTexts,
+  type Room,
   type SavedStream,
   type StreamEnd,
   type WatchChannel,
@@ -115,7 +116,7 @@ export class V1WatchStream implements WatchSink {
     this.#channel.close(end.kind);
   }
 
-  room(): 'free' | 'full' | 'over' {
+  room(): Room {
     return this.#channel.room();
   }
 

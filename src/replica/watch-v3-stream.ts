@@ -20,6 +20,7 @@ import { isEmptyRange, Watcher, type WatchEnd, type WatchRefusal, type WatchSink
 import { streamBytes } from './watch-attachment.ts';
 import {
   eventTexts,
+  type Room,
   type SavedStream,
   type SavedWatch,
   type StreamEnd,
@@ -194,7 +195,7 @@ export class V3WatchStream implements WatchSink {
     }
   }
 
-  room(): 'free' | 'full' | 'over' {
+  room(): Room {
     return this.#channel.room();
   }
 

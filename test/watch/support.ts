@@ -6,6 +6,7 @@ import type { KeyRange, KeyValue, RevisionEvents, StoreEvent } from '../../src/m
 import type { WatchBatch, WatchShape } from '../../src/mvcc/watch-batch.ts';
 import { eventBytes } from '../../src/mvcc/watch-batch.ts';
 import type {
+  Room,
   Watcher,
   WatchEnd,
   WatchHistory,
@@ -102,7 +103,7 @@ export function shape(key: string, rangeEnd = '', options: Partial<WatchShape> =
 export class RecordingSink implements WatchSink {
   readonly batches: WatchBatch[] = [];
   end: WatchEnd | null = null;
-  has: 'free' | 'full' | 'over' = 'free';
+  has: Room = 'free';
 
   receive(_watcher: Watcher, batch: WatchBatch): void {
     this.batches.push(batch);
@@ -110,7 +111,7 @@ export class RecordingSink implements WatchSink {
   ended(_watcher: Watcher, end: WatchEnd): void {
     this.end = end;
   }
-  room(): 'free' | 'full' | 'over' {
+  room(): Room {
     return this.has;
   }
 

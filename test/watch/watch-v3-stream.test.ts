@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest';
-import type { ResponseHeader } from '../../src/api/contract.ts';
 import type { Failure } from '../../src/api/errors.ts';
 import { base64, utf8 } from '../../src/bytes.ts';
 import {
@@ -13,31 +12,10 @@ import { WatchHub } from '../../src/mvcc/watch-hub.ts';
 import { streamBytes } from '../../src/replica/watch-attachment.ts';
 import type { WatchChannel } from '../../src/replica/watch-channel.ts';
 import { V3WatchStream } from '../../src/replica/watch-v3-stream.ts';
+import { header, MemoryChannel } from './memory-channel.ts';
 import { PlainHistory, put, removal, shape } from './support.ts';
 
 const caller: Caller = { kind: 'accessKey', id: 'key-1' };
-const header = (revision: number): ResponseHeader => ({ clusterId: '1', memberId: '2', raftTerm: 3, revision });
-
-class MemoryChannel implements WatchChannel {
-  readonly needsSigns = false;
-  messages: string[] = [];
-  closed: string | null = null;
-  has: 'free' | 'full' | 'over' = 'free';
-  changes = 0;
-
-  send(message: string): void {
-    this.messages.push(message);
-  }
-  room(): 'free' | 'full' | 'over' {
-    return this.has;
-  }
-  close(reason: string): void {
-    this.closed = reason;
-  }
-  changed(): void {
-    this.changes++;
-  }
-}
 
 class Bench {
   readonly history = new PlainHistory();
