@@ -15,12 +15,12 @@ export class NodeSql implements SqlPort {
   }
 
   run(statement: string, ...bindings: readonly SqlValue[]): void {
-    this.#prepared(statement).run(...bindings);
+    this.#prepared(statement).run(...bindings.map(bound));
   }
 
   all(statement: string, ...bindings: readonly SqlValue[]): SqlRow[] {
     return this.#prepared(statement)
-      .all(...bindings)
+      .all(...bindings.map(bound))
       .map(rowOf);
   }
 
@@ -29,7 +29,7 @@ export class NodeSql implements SqlPort {
     this.#iterators.set(statement, idle);
     const prepared = idle.pop() ?? this.#prepare(statement);
     try {
-      for (const row of prepared.iterate(...bindings)) yield rowOf(row);
+      for (const row of prepared.iterate(...bindings.map(bound))) yield rowOf(row);
     } finally {
       idle.push(prepared);
     }
@@ -88,4 +88,11 @@ function valueOf(value: unknown): SqlValue {
   if (value === null || typeof value === 'string' || typeof value === 'number' || value instanceof Uint8Array)
     return value;
   throw new TypeError(`a value of type ${typeof value} does not pass the port`);
+}
+
+/** Node binds bytes without a backing store as NULL; an empty array loses its own once its `buffer` was looked at. */
+const emptyBlob = new Uint8Array(new ArrayBuffer(1), 0, 0);
+
+function bound(value: SqlValue): SqlValue {
+  return value instanceof Uint8Array && value.byteLength === 0 ? emptyBlob : value;
 }

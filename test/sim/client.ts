@@ -1,0 +1,241 @@
+// A client and the gateway it talks through: it finds the leader by what replicas say, and repeats a request whose answer does
+// not come, a write always under the same id. Requests and answers get lost, late and doubled on the way, too.
+
+import { unreachable } from '../../src/assert.ts';
+import type { ReplicaId } from '../../src/brands.ts';
+import { requestTimeoutMs } from '../../src/limits.ts';
+import type { Outcome } from '../../src/model.ts';
+import type { ClientAnswer, ClientOperation, ClientRequest } from './client-operation.ts';
+import type { FaultMix, PlantedBug } from './faults.ts';
+import type { HistoryChecker } from './history-checker.ts';
+import type { Random } from './random.ts';
+import type { SimulatedReplica } from './replica.ts';
+import type { Schedule } from './schedule.ts';
+import type { Trace } from './trace.ts';
+import { type Knowledge, nextAction, plainPut } from './workload.ts';
+
+export type ClientOptions = {
+  readonly number: number;
+  readonly random: Random;
+  readonly schedule: Schedule;
+  readonly trace: Trace;
+  readonly replicas: readonly SimulatedReplica[];
+  readonly history: HistoryChecker;
+  readonly faults: () => FaultMix;
+  readonly bug: PlantedBug | null;
+};
+
+/** How it went, for the bound on liveness. */
+export type Ended = 'answered' | 'gaveUp';
+/** One operation under way. Answers to requests that were given up on are not for it any more. */
+type Running = {
+  readonly operation: ClientOperation;
+  readonly deadlineMs: number;
+  readonly ended: (how: Ended) => void;
+  attempt: number;
+};
+
+export class SimulatedClient {
+  readonly #options: ClientOptions;
+  readonly #knowledge: Knowledge = { revision: 1, modRevisions: new Map() };
+  #leader: ReplicaId;
+  #count = 0;
+  #mayStart = true;
+  isBusy = false;
+
+  constructor(options: ClientOptions) {
+    this.#options = options;
+    this.#leader = options.random.pick(options.replicas).id;
+    this.#think();
+  }
+
+  /** No further operations; the one under way goes on. */
+  stop(): void {
+    this.#mayStart = false;
+  }
+
+  /** A stop for a while: the group may come to rest. */
+  quiet(forMs: number): void {
+    this.#mayStart = false;
+    this.#options.schedule.after(forMs, () => {
+      this.#mayStart = true;
+    });
+  }
+
+  /** One write that changes the store. */
+  writeOnce(ended: (how: Ended) => void): void {
+    this.#begin(true, ended);
+  }
+
+  #think(): void {
+    const { schedule, random } = this.#options;
+    const thinkMs = this.#mayStart ? this.#options.faults().thinkMs : 100;
+    schedule.after(random.exponential(thinkMs), () => {
+      if (this.#mayStart && !this.isBusy) this.#begin(false, () => this.#think());
+      else this.#think();
+    });
+  }
+
+  #begin(isPut: boolean, ended: (how: Ended) => void): void {
+    const { number, random, schedule, trace, history } = this.#options;
+    const name = `c${number}-${++this.#count}`;
+    const action = isPut ? plainPut(name, random) : nextAction(name, random, this.#knowledge);
+    const operation = history.begin(name, action);
+    this.isBusy = true;
+    trace.add('operation', () => `${name} ${action.kind === 'write' ? action.operation.kind : 'read'}`);
+    const running = { operation, deadlineMs: schedule.nowMs + requestTimeoutMs, ended, attempt: 0 };
+    const { request } = action.kind === 'read' ? action : { request: null };
+    const goesAnywhere = request !== null && (request.serializable || random.chance(0.3));
+    this.#ask(running, goesAnywhere ? random.pick(this.#options.replicas).id : this.#leader);
+  }
+
+  /** Asks that replica, and looks for the leader if the answer does not come. */
+  #ask(running: Running, to: ReplicaId): void {
+    const { history, random, bug, trace, faults } = this.#options;
+    const { operation } = running;
+    const attempt = ++running.attempt;
+    if (attempt > 1) trace.count('attempts repeated');
+    const writeId = bug === 'retryWithNewId' ? `${operation.name}/${attempt}` : operation.name;
+    let request: ClientRequest;
+    if (operation.action.kind === 'read') request = { kind: 'read', request: operation.action.request };
+    else {
+      history.asked(operation, writeId);
+      const { operation: change } = operation.action;
+      request = { kind: 'write', operation, request: { writeId, caller: { kind: 'service' }, operation: change } };
+    }
+    this.#exchange(request, to, {
+      isWanted: () => running.attempt === attempt,
+      answered: (answer) => this.#answered(running, writeId, answer),
+      timeoutMs: random.chance(faults().impatient) ? random.between(5, 300) : 2_000,
+      // The gateway then tells another replica that this one does not answer.
+      timedOut: () => this.#locate(running, to),
+    });
+  }
+
+  #answered(running: Running, writeId: string, answer: ClientAnswer): void {
+    const { history, trace } = this.#options;
+    const { operation } = running;
+    running.attempt++;
+    if (answer.kind === 'write' && answer.result.kind === 'applied') {
+      const { outcome } = answer.result;
+      trace.add('write answered', () => `${operation.name} at revision ${outcome.revision}`);
+      history.writeAnswered(operation, writeId, outcome);
+      this.#learn(outcome);
+      return this.#end(running, 'answered');
+    }
+    if (answer.kind === 'read' && operation.action.kind === 'read') {
+      trace.add('read answered', () => `${operation.name} at revision ${answer.revision}`);
+      history.readAnswered(operation, operation.action.request, answer);
+      this.#knowledge.revision = Math.max(this.#knowledge.revision, answer.revision);
+      if (answer.result.kind === 'answer' && operation.action.request.revision === 0) {
+        for (const pair of answer.result.answer.kvs) {
+          this.#knowledge.modRevisions.set(Buffer.from(pair.key).toString(), pair.modRevision);
+        }
+      }
+      return this.#end(running, 'answered');
+    }
+    this.#redirected(running, answer);
+  }
+
+  #redirected(running: Running, answer: ClientAnswer): void {
+    const { random, trace, schedule } = this.#options;
+    trace.count(answer.kind === 'write' ? `answers ${answer.result.kind}` : 'reads refused');
+    const hint = leaderIn(answer);
+    // Now and then a caller takes "not the leader" for the end of it: then the write must never show up.
+    if (random.chance(0.05)) return this.#end(running, 'gaveUp');
+    const attempt = running.attempt;
+    schedule.after(random.exponential(5), () => {
+      if (running.attempt !== attempt) return;
+      if (hint === null) this.#locate(running, null);
+      else this.#ask(running, hint);
+    });
+  }
+
+  #locate(running: Running, failed: ReplicaId | null): void {
+    const { random, schedule, replicas } = this.#options;
+    if (schedule.nowMs >= running.deadlineMs) return this.#end(running, 'gaveUp');
+    const attempt = ++running.attempt;
+    const again = (): void => {
+      running.attempt++;
+      const next = running.attempt;
+      schedule.after(random.exponential(50), () => {
+        if (running.attempt === next) this.#locate(running, failed);
+      });
+    };
+    const others = replicas.filter((replica) => replica.id !== failed);
+    this.#exchange({ kind: 'leader', failed }, random.pick(others.length > 0 ? others : replicas).id, {
+      isWanted: () => running.attempt === attempt,
+      answered: (answer) => {
+        const leader = leaderIn(answer);
+        if (leader === null) return again();
+        this.#leader = leader;
+        this.#ask(running, leader);
+      },
+      timeoutMs: 2_000,
+      timedOut: again,
+    });
+  }
+
+  #exchange(
+    request: ClientRequest,
+    to: ReplicaId,
+    then: {
+      readonly isWanted: () => boolean;
+      readonly answered: (answer: ClientAnswer) => void;
+      readonly timeoutMs: number;
+      readonly timedOut: () => void;
+    },
+  ): void {
+    const { random, schedule, trace, replicas } = this.#options;
+    const faults = this.#options.faults();
+    const replica = replicas.find((one) => one.id === to);
+    const copies = random.chance(faults.requestDuplicated) ? 2 : 1;
+    for (let copy = 1; copy <= copies; copy++) {
+      if (copy > 1) trace.count('requests duplicated');
+      if (random.chance(faults.requestLost)) {
+        trace.count('requests lost');
+        continue;
+      }
+      if (request.kind === 'write') request.operation.possible++;
+      // The second copy may come when all has changed.
+      const delayMs = random.exponential(2) + (copy > 1 ? random.exponential(random.pick([10, 3_000])) : 0);
+      schedule.after(delayMs, () => {
+        const isThere = replica?.handle(request, (answer) => {
+          if (random.chance(this.#options.faults().requestLost)) return trace.count('answers lost');
+          schedule.after(random.exponential(2), () => {
+            if (then.isWanted()) then.answered(answer);
+          });
+        });
+        if (isThere === false && request.kind === 'write') request.operation.possible--;
+      });
+    }
+    schedule.after(then.timeoutMs, () => {
+      if (then.isWanted()) then.timedOut();
+    });
+  }
+
+  #learn(outcome: Outcome): void {
+    this.#knowledge.revision = Math.max(this.#knowledge.revision, outcome.revision);
+  }
+
+  #end(running: Running, how: Ended): void {
+    running.attempt++;
+    this.#options.trace.count(`operations ${how}`);
+    this.isBusy = false;
+    running.ended(how);
+  }
+}
+
+function leaderIn(answer: ClientAnswer): ReplicaId | null {
+  switch (answer.kind) {
+    case 'write':
+      return answer.result.kind === 'notLeader' ? answer.result.leader : null;
+    case 'readRefused':
+    case 'leader':
+      return answer.leader;
+    case 'read':
+      return null;
+    default:
+      return unreachable(answer);
+  }
+}

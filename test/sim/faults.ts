@@ -1,0 +1,122 @@
+// What may go wrong in one run. Each seed turns some kinds of fault off (swarm testing): a run in which everything fails at
+// once hides what only shows when most things work.
+
+import type { Random } from './random.ts';
+
+/** Probabilities are per occasion, times in milliseconds. 0: this fault is off. */
+export type FaultMix = {
+  readonly replicas: 1 | 3 | 5;
+  readonly faultyMs: number;
+  readonly clients: number;
+  // Network between replicas
+  readonly delayMs: number;
+  readonly jitterMs: number;
+  readonly drop: number;
+  readonly duplicate: number;
+  readonly late: number;
+  readonly partitionEveryMs: number;
+  readonly oneWay: number;
+  readonly slowLinkEveryMs: number;
+  // Storage
+  readonly syncMs: number;
+  readonly slowSync: number;
+  // Replicas
+  readonly crashEveryMs: number;
+  readonly crashAtStep: number;
+  readonly crashAllEveryMs: number;
+  readonly pauseEveryMs: number;
+  readonly evict: number;
+  readonly clockSkew: number;
+  readonly clockJumpEveryMs: number;
+  readonly transferEveryMs: number;
+  // Clients
+  readonly thinkMs: number;
+  readonly quietEveryMs: number;
+  readonly requestLost: number;
+  readonly requestDuplicated: number;
+  /** Clients that lose patience too soon have the others stand for election while the leader is about to answer. */
+  readonly impatient: number;
+};
+
+/** Bugs that a run can be given from outside, to show that its checkers find them. */
+export const plantedBugs = [
+  /** A crash loses whom the replica voted for. */
+  'voteForgotten',
+  /** Messages leave before what they promise is durable. */
+  'replyBeforePersist',
+  /** Answers to clients leave before what they promise is durable. */
+  'answerBeforeDurable',
+  /** A leader counts copies of an entry of an older term (figure 3.7 of the dissertation), and tells that it is committed. */
+  'olderTermCommitted',
+  /** A replica that believes it leads answers reads without asking the others. */
+  'readUnconfirmed',
+  /** A retry comes under another id than the first attempt. */
+  'retryWithNewId',
+  /** Now and then a revision is not told to watchers. */
+  'eventsSkipped',
+] as const;
+export type PlantedBug = (typeof plantedBugs)[number];
+
+export function faultMixOf(random: Random): FaultMix {
+  const on = (probability: number, value: () => number): number => (random.chance(probability) ? value() : 0);
+  const sizes = [1, 3, 3, 3, 3, 3, 3, 5, 5, 5] as const;
+  return {
+    replicas: random.pick(sizes),
+    faultyMs: random.between(8_000, 25_000),
+    clients: random.integer(2, 6),
+    delayMs: random.pick([0.2, 1, 10, 60]),
+    jitterMs: on(0.8, () => random.pick([0.5, 5, 40])),
+    drop: on(0.5, () => random.pick([0.01, 0.05, 0.2])),
+    duplicate: on(0.5, () => random.pick([0.01, 0.1])),
+    late: on(0.4, () => random.pick([0.005, 0.03])),
+    partitionEveryMs: on(0.6, () => random.between(1_500, 8_000)),
+    oneWay: random.pick([0, 0.3, 1]),
+    slowLinkEveryMs: on(0.3, () => random.between(2_000, 8_000)),
+    syncMs: random.pick([0.1, 2, 20]),
+    slowSync: on(0.4, () => random.pick([0.01, 0.05])),
+    crashEveryMs: on(0.6, () => random.between(1_000, 8_000)),
+    crashAtStep: on(0.5, () => random.pick([0.0005, 0.003, 0.01])),
+    crashAllEveryMs: on(0.2, () => random.between(5_000, 15_000)),
+    pauseEveryMs: on(0.4, () => random.between(1_500, 6_000)),
+    evict: on(0.7, () => random.pick([0.3, 1])),
+    clockSkew: on(0.5, () => random.pick([0.05, 0.4])),
+    clockJumpEveryMs: on(0.2, () => random.between(2_000, 6_000)),
+    transferEveryMs: on(0.3, () => random.between(1_500, 5_000)),
+    thinkMs: random.pick([5, 30, 120]),
+    quietEveryMs: on(0.4, () => random.between(4_000, 10_000)),
+    requestLost: on(0.6, () => random.pick([0.01, 0.1])),
+    requestDuplicated: on(0.5, () => random.pick([0.02, 0.1])),
+    impatient: on(0.5, () => random.pick([0.1, 0.5])),
+  };
+}
+
+/** After this nothing goes wrong any more: messages arrive, disks write, clocks run alike. */
+export function healed(mix: FaultMix): FaultMix {
+  return {
+    ...mix,
+    drop: 0,
+    duplicate: 0,
+    late: 0,
+    partitionEveryMs: 0,
+    slowLinkEveryMs: 0,
+    slowSync: 0,
+    crashEveryMs: 0,
+    crashAtStep: 0,
+    crashAllEveryMs: 0,
+    pauseEveryMs: 0,
+    clockSkew: 0,
+    clockJumpEveryMs: 0,
+    transferEveryMs: 0,
+    quietEveryMs: 0,
+    requestLost: 0,
+    requestDuplicated: 0,
+    impatient: 0,
+  };
+}
+
+export function mixInWords(mix: FaultMix): string {
+  return Object.entries(mix)
+    .filter(([, value]) => value !== 0)
+    .map(([name, value]) => `${name}=${Number(value.toPrecision(4))}`)
+    .join(' ');
+}

@@ -1,0 +1,112 @@
+// The network between the replicas of a group. What travels is the production envelope in bytes; a link may delay, reorder,
+// lose, repeat or hold back what it carries, and a partition cuts links in one or in both directions.
+
+import type { ReplicaId } from '../../src/brands.ts';
+import type { Message } from '../../src/raft/types.ts';
+import { decodeEnvelope, encodeEnvelope } from '../../src/replica/envelope.ts';
+import type { FaultMix } from './faults.ts';
+import type { Random } from './random.ts';
+import type { Schedule } from './schedule.ts';
+import { inWords, type Trace } from './trace.ts';
+
+const group = 'simulated';
+
+export type NetworkOptions = {
+  readonly ids: readonly ReplicaId[];
+  readonly random: Random;
+  readonly schedule: Schedule;
+  readonly trace: Trace;
+  readonly faults: () => FaultMix;
+  readonly deliver: (to: ReplicaId, messages: readonly Message[]) => void;
+};
+
+export class Network {
+  readonly #options: NetworkOptions;
+  /** Links that carry nothing, as "from→to". */
+  #cut = new Set<string>();
+  /** What a link adds to every delay. */
+  #slow = new Map<string, number>();
+
+  constructor(options: NetworkOptions) {
+    this.#options = options;
+  }
+
+  send(messages: readonly Message[]): void {
+    for (const [to, toPeer] of Map.groupBy(messages, (message) => message.to)) {
+      const from = toPeer[0]?.from;
+      if (from === undefined) continue;
+      this.#carry(`${from}→${to}`, to, encodeEnvelope({ group, messages: toPeer }));
+    }
+  }
+
+  /** Splits the replicas in two. One-way: those on one side hear nothing from the other, and are heard. */
+  partition(): void {
+    const { ids, random, trace } = this.#options;
+    const { oneWay } = this.#options.faults();
+    const isLone = random.chance(0.5);
+    const lone = random.pick(ids);
+    const side = new Set(ids.filter((id) => (isLone ? id === lone : random.chance(0.5))));
+    const direction = random.chance(oneWay) ? random.pick(['in', 'out'] as const) : 'both';
+    this.#cut = new Set();
+    for (const inside of ids.filter((id) => side.has(id))) {
+      for (const outside of ids.filter((id) => !side.has(id))) {
+        if (direction !== 'out') this.#cut.add(`${outside}→${inside}`);
+        if (direction !== 'in') this.#cut.add(`${inside}→${outside}`);
+      }
+    }
+    const cut = [...this.#cut].join(' ');
+    trace.add(direction === 'both' ? 'partition' : 'one-way partition', () => cut);
+  }
+
+  join(): void {
+    if (this.#cut.size === 0) return;
+    this.#cut = new Set();
+    this.#options.trace.add('partition ends');
+  }
+
+  slowLink(): void {
+    const { ids, random, trace } = this.#options;
+    const link = `${random.pick(ids)}→${random.pick(ids)}`;
+    this.#slow = new Map([[link, random.between(50, 1_500)]]);
+    trace.add('slow link', () => link);
+  }
+
+  heal(): void {
+    this.join();
+    this.#slow = new Map();
+  }
+
+  #carry(link: string, to: ReplicaId, bytes: Uint8Array): void {
+    const { random, trace } = this.#options;
+    const faults = this.#options.faults();
+    if (this.#cut.has(link)) return trace.count('messages cut off');
+    if (random.chance(faults.drop)) return trace.count('messages dropped');
+    this.#deliverAfter(this.#delay(link), link, to, bytes);
+    if (!random.chance(faults.duplicate)) return;
+    trace.count('messages duplicated');
+    this.#deliverAfter(this.#delay(link) + random.exponential(random.pick([1, 50, 1_000])), link, to, bytes);
+  }
+
+  #delay(link: string): number {
+    const { random, trace } = this.#options;
+    const faults = this.#options.faults();
+    let delayMs = faults.delayMs + (this.#slow.get(link) ?? 0);
+    // Without jitter a link keeps the order of what it carries.
+    if (faults.jitterMs > 0) delayMs += random.exponential(faults.jitterMs);
+    if (random.chance(faults.late)) {
+      trace.count('messages late');
+      delayMs += random.between(500, 5_000);
+    }
+    return delayMs;
+  }
+
+  #deliverAfter(delayMs: number, link: string, to: ReplicaId, bytes: Uint8Array): void {
+    const { schedule, trace } = this.#options;
+    schedule.after(delayMs, () => {
+      if (this.#cut.has(link)) return trace.count('messages cut off');
+      const { messages } = decodeEnvelope(bytes);
+      for (const message of messages) trace.add('message', () => inWords(message));
+      this.#options.deliver(to, messages);
+    });
+  }
+}

@@ -1,0 +1,239 @@
+// The five safety properties of Raft (Ongaro's dissertation, figure 3.2), and two rules that imply much of them, observed
+// from outside: roles and terms after every input, the log of each replica as it is durable, and what leaves a replica.
+//
+// What a replica believes before its disk has it is no fact yet: the output gate keeps it from everybody. So logs, votes and
+// commits are judged when they are durable or when a message that tells of them leaves.
+
+import type { ReplicaId } from '../../src/brands.ts';
+import type { Message, Role } from '../../src/raft/types.ts';
+import type { Driver } from '../../src/replica/driver.ts';
+import type { SqlPort } from '../../src/sql-port.ts';
+import { type LogRow, logRows, sameRow } from './durable-log.ts';
+import { check } from './trace.ts';
+
+/** What the checkers see of a replica that runs. */
+export type Observed = { readonly id: ReplicaId; readonly driver: Driver; readonly database: SqlPort };
+
+type View = {
+  readonly role: Role;
+  readonly term: number;
+  readonly commit: number;
+  readonly last: number;
+  readonly lastTerm: number;
+};
+type Disk = {
+  /** Term by index; index 0 is before the log. */
+  readonly terms: number[];
+  applied: number;
+  term: number;
+};
+type Leader = { readonly replica: ReplicaId; readonly terms: readonly number[] };
+
+export class RaftChecker {
+  readonly #quorum: number;
+  readonly #isAlone: boolean;
+  readonly #views = new Map<ReplicaId, View>();
+  readonly #disks = new Map<ReplicaId, Disk>();
+  readonly #leaders = new Map<number, Leader>();
+  readonly #votes = new Map<string, ReplicaId>();
+  /** Each entry that was ever durable, and the term of the entry before it. */
+  readonly #entries = new Map<string, { readonly row: LogRow; readonly previousTerm: number }>();
+  /** The log that the group has agreed on; place 0 is index 1. */
+  readonly committed: LogRow[] = [];
+  /** By index: a term in which, or before which, the entry was committed. */
+  readonly #committedIn: number[] = [];
+
+  constructor(ids: readonly ReplicaId[]) {
+    this.#quorum = Math.floor(ids.length / 2) + 1;
+    this.#isAlone = ids.length === 1;
+    for (const id of ids) this.#disks.set(id, { terms: [0], applied: 0, term: 0 });
+  }
+
+  /** After every input. */
+  observe({ id, driver, database }: Observed): void {
+    const { role, term, commit, lastIndex: last } = driver.raft;
+    const before = this.#views.get(id);
+    if (
+      before !== undefined &&
+      before.term === term &&
+      before.last === last &&
+      before.role === role &&
+      before.commit === commit
+    )
+      return;
+    const lastTerm = termAt(database, last);
+    this.#views.set(id, { role, term, commit, last, lastTerm });
+    if (before !== undefined) {
+      check(term >= before.term, 'terms never fall', () => `replica ${id} went from term ${before.term} to ${term}`);
+      check(commit >= before.commit, 'commits never fall', () => `replica ${id}: from ${before.commit} to ${commit}`);
+    }
+    if (role !== 'leader') return;
+    if (before === undefined || before.role !== 'leader' || before.term !== term) this.#elected(id, term, database);
+    else this.#stillLeads(id, before, { last, term, commit }, database);
+  }
+
+  /** The replica's instance is gone: the next one starts from the disk. */
+  stopped(id: ReplicaId): void {
+    this.#views.delete(id);
+  }
+
+  /** All that the replica's database holds is durable. Gives the entries that were not known to be committed before. */
+  durable({ id, driver, database }: Observed): LogRow[] {
+    const disk = this.#diskOf(id);
+    const { term } = driver.raft;
+    check(term >= disk.term, 'terms never fall', () => `replica ${id} stored term ${term} after ${disk.term}`);
+    disk.term = term;
+    const rows = logRows(database, disk.applied);
+    disk.terms.length = disk.applied + 1;
+    for (const row of rows) this.#matches(id, disk, row);
+    const applied: number = driver.store.appliedIndex;
+    const fresh: LogRow[] = [];
+    for (const row of rows) {
+      if (row.index > applied) break;
+      const known = this.committed[row.index - 1];
+      if (known === undefined) fresh.push(row);
+      else
+        check(sameRow(known, row), 'state machine safety', () => `replica ${id} applied another entry at ${row.index}`);
+    }
+    disk.applied = Math.max(disk.applied, applied);
+    check(
+      disk.applied < disk.terms.length,
+      'log',
+      () => `replica ${id} applied ${applied}, which its log does not hold`,
+    );
+    const last = fresh.at(-1);
+    if (last !== undefined) this.#committed(fresh, last, term);
+    return fresh;
+  }
+
+  /** A message leaves a replica: what it says must be true from now on. */
+  released(message: Message): void {
+    if (message.kind === 'voteReply' && message.granted) this.#voted(message.from, message.term, message.to);
+    if (message.kind === 'vote') this.#voted(message.from, message.term, message.from);
+    if (message.kind === 'append' || message.kind === 'heartbeat') this.#tellsCommit(message);
+  }
+
+  /** The last entry of the replica's log that a quorum of disks holds, of whatever term. */
+  heldByQuorum(id: ReplicaId): number {
+    const { terms } = this.#diskOf(id);
+    for (let index = terms.length - 1; index > 0; index--) {
+      const term = terms[index];
+      if (term !== undefined && this.#holders(index, term) >= this.#quorum) return index;
+    }
+    return 0;
+  }
+
+  /** At the end: the logs whole, not only their new parts. */
+  compareLogs(id: ReplicaId, database: SqlPort, applied: number): void {
+    const rows = logRows(database, 0);
+    for (const row of rows.slice(0, applied)) {
+      const known = this.committed[row.index - 1];
+      check(
+        known !== undefined && sameRow(known, row),
+        'state machine safety',
+        () => `replica ${id} has another entry ${row.index}`,
+      );
+    }
+  }
+
+  #elected(id: ReplicaId, term: number, database: SqlPort): void {
+    const other = this.#leaders.get(term);
+    // A group of one may lead the same term again: all that it did before its disk wrote never happened.
+    check(other === undefined || (this.#isAlone && other.replica === id), 'election safety', () => {
+      return `replicas ${other?.replica} and ${id} both lead term ${term}`;
+    });
+    const terms = [0, ...logRows(database, 0).map((row) => row.term)];
+    this.#leaders.set(term, { replica: id, terms });
+    for (const row of this.committed) {
+      if ((this.#committedIn[row.index] ?? 0) >= term) continue;
+      check(terms[row.index] === row.term, 'leader completeness', () => {
+        return `replica ${id} leads term ${term} without the committed entry ${row.index} of term ${row.term}`;
+      });
+    }
+  }
+
+  #stillLeads(
+    id: ReplicaId,
+    before: View,
+    now: { last: number; term: number; commit: number },
+    database: SqlPort,
+  ): void {
+    check(now.last >= before.last && termAt(database, before.last) === before.lastTerm, 'leader append-only', () => {
+      return `replica ${id} leads term ${now.term} and its log went from ${before.last} to ${now.last}`;
+    });
+    check(now.commit === before.commit || termAt(database, now.commit) === now.term, 'commit of the own term', () => {
+      return `replica ${id} leads term ${now.term} and commits ${now.commit}, an entry of term ${termAt(database, now.commit)}`;
+    });
+  }
+
+  /** Log matching: by induction, it is enough that equal index and term mean equal entry and equal term before it. */
+  #matches(id: ReplicaId, disk: Disk, row: LogRow): void {
+    check(row.index === disk.terms.length, 'log', () => `replica ${id} has a gap before entry ${row.index}`);
+    const previousTerm = disk.terms[row.index - 1] ?? 0;
+    disk.terms.push(row.term);
+    const name = `${row.index}/${row.term}`;
+    const known = this.#entries.get(name);
+    if (known === undefined) this.#entries.set(name, { row, previousTerm });
+    else {
+      check(known.previousTerm === previousTerm && sameRow(known.row, row), 'log matching', () => {
+        return `replica ${id} holds another entry ${name} than was seen before`;
+      });
+    }
+  }
+
+  #committed(fresh: readonly LogRow[], last: LogRow, term: number): void {
+    check(fresh[0]?.index === this.committed.length + 1, 'log', () => `entries up to ${last.index} leave a gap`);
+    this.committed.push(...fresh);
+    for (const row of fresh) this.#committedIn[row.index] = term;
+    const holders = this.#holders(last.index, last.term);
+    check(holders >= this.#quorum, 'commit by a durable quorum', () => {
+      return `entry ${last.index} of term ${last.term} is committed and durable on ${holders} replicas`;
+    });
+    for (const [leaderTerm, leader] of this.#leaders) {
+      if (leaderTerm <= term) continue;
+      check(leader.terms[last.index] === last.term, 'leader completeness', () => {
+        return `entry ${last.index} is committed in term ${term}; replica ${leader.replica} leads ${leaderTerm} without it`;
+      });
+    }
+  }
+
+  #voted(voter: ReplicaId, term: number, candidate: ReplicaId): void {
+    const name = `${voter} in ${term}`;
+    const before = this.#votes.get(name);
+    check(
+      before === undefined || before === candidate,
+      'one vote a term',
+      () => `replica ${name}: ${before}, then ${candidate}`,
+    );
+    this.#votes.set(name, candidate);
+  }
+
+  /** A leader may tell of a commit before its own disk knows of it, but not before a quorum of disks has the entry. */
+  #tellsCommit(message: Extract<Message, { kind: 'append' | 'heartbeat' }>): void {
+    const { from, commit } = message;
+    if (commit <= this.committed.length) return;
+    const term = this.#diskOf(from).terms[commit];
+    check(term !== undefined && this.#holders(commit, term) >= this.#quorum, 'commit by a durable quorum', () => {
+      return `replica ${from} tells that ${commit} is committed; its term there is ${term}`;
+    });
+    // A heartbeat's commit stops at what the follower has, which may be of an earlier term.
+    if (message.kind === 'heartbeat' || this.#views.get(from)?.term !== message.term) return;
+    check(term === message.term, 'commit of the own term', () => {
+      return `replica ${from} tells in term ${message.term} that ${commit} of term ${term} is committed`;
+    });
+  }
+
+  #holders(index: number, term: number): number {
+    return [...this.#disks.values()].filter((disk) => disk.terms[index] === term).length;
+  }
+
+  #diskOf(id: ReplicaId): Disk {
+    const disk = this.#disks.get(id);
+    check(disk !== undefined, 'network', () => `replica ${id} is not of the group`);
+    return disk;
+  }
+}
+
+function termAt(database: SqlPort, index: number): number {
+  return Number(database.all('SELECT term FROM log WHERE log_index = ?', index)[0]?.[0] ?? 0);
+}

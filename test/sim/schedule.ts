@@ -1,0 +1,76 @@
+// Simulated time: what is to happen, in order. Two things at the same moment happen in the order in which they were planned.
+
+import { assert } from '../../src/assert.ts';
+
+type Planned = { readonly atMs: number; readonly sequence: number; readonly action: () => void };
+
+export class Schedule {
+  #nowMs = 0;
+  #sequence = 0;
+  /** A binary heap, the next one first. */
+  readonly #planned: Planned[] = [];
+
+  get nowMs(): number {
+    return this.#nowMs;
+  }
+
+  /** Actions carried out so far. */
+  steps = 0;
+
+  after(delayMs: number, action: () => void): void {
+    assert(delayMs >= 0, `a delay of ${delayMs} ms`);
+    const planned = this.#planned;
+    planned.push({ atMs: this.#nowMs + delayMs, sequence: this.#sequence++, action });
+    let child = planned.length - 1;
+    while (child > 0) {
+      const parent = (child - 1) >> 1;
+      if (!this.#swapIfLater(parent, child)) break;
+      child = parent;
+    }
+  }
+
+  /** Carries out all that is planned until then, and what it plans in turn. Stops early once `done` holds. */
+  runUntil(endMs: number, done: () => boolean = () => false): void {
+    while (!done()) {
+      const next = this.#planned[0];
+      if (next === undefined || next.atMs > endMs) break;
+      this.#removeFirst();
+      this.#nowMs = next.atMs;
+      this.steps++;
+      next.action();
+    }
+    if (!done()) this.#nowMs = Math.max(this.#nowMs, endMs);
+  }
+
+  #removeFirst(): void {
+    const planned = this.#planned;
+    const last = planned.pop();
+    if (last === undefined || planned.length === 0) return;
+    planned[0] = last;
+    let parent = 0;
+    for (;;) {
+      const left = 2 * parent + 1;
+      if (left >= planned.length) return;
+      const child = left + 1 < planned.length && this.#later(left, left + 1) ? left + 1 : left;
+      if (!this.#swapIfLater(parent, child)) return;
+      parent = child;
+    }
+  }
+
+  #later(first: number, second: number): boolean {
+    const left = this.#planned[first];
+    const right = this.#planned[second];
+    assert(left !== undefined && right !== undefined, 'outside the heap');
+    return left.atMs > right.atMs || (left.atMs === right.atMs && left.sequence > right.sequence);
+  }
+
+  #swapIfLater(parent: number, child: number): boolean {
+    if (!this.#later(parent, child)) return false;
+    const planned = this.#planned;
+    const [upper, lower] = [planned[parent], planned[child]];
+    assert(upper !== undefined && lower !== undefined, 'outside the heap');
+    planned[parent] = lower;
+    planned[child] = upper;
+    return true;
+  }
+}

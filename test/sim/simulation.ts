@@ -1,0 +1,221 @@
+// One run: a group of replicas, its clients and the faults of one seed. First everything may go wrong, and nothing that was
+// promised may break; then all faults are healed, and the group must come back within a bound.
+
+import { replicaId, type ReplicaId } from '../../src/brands.ts';
+import { SimulatedClient } from './client.ts';
+import { type FaultMix, faultMixOf, healed, mixInWords, type PlantedBug } from './faults.ts';
+import { HistoryChecker } from './history-checker.ts';
+import { Network } from './network.ts';
+import { RaftChecker } from './raft-checker.ts';
+import { Random } from './random.ts';
+import { SimulatedReplica } from './replica.ts';
+import { Schedule } from './schedule.ts';
+import { StateChecker } from './state-checker.ts';
+import { check, Trace } from './trace.ts';
+
+/** After the last fault, all clients' next writes are done within this. */
+const recoveryMs = 20_000;
+/** Then all replicas hold the same within this. */
+const convergenceMs = 20_000;
+const writesAfterHealing = 3;
+
+export type SimulationOptions = {
+  readonly seed: number;
+  readonly bug: PlantedBug | null;
+  /** Instead of what the seed would choose. */
+  readonly mix?: Partial<FaultMix>;
+};
+
+export type Report = {
+  readonly seed: number;
+  readonly mix: FaultMix;
+  readonly counts: ReadonlyMap<string, number>;
+  readonly fingerprint: number;
+  readonly failure: Failure | null;
+};
+export type Failure = { readonly rule: string; readonly message: string; readonly trace: readonly string[] };
+
+export function simulate(options: SimulationOptions): Report {
+  const simulation = new Simulation(options);
+  let failure: Failure | null = null;
+  try {
+    simulation.run();
+  } catch (error) {
+    failure = simulation.failureOf(error);
+  } finally {
+    simulation.close();
+  }
+  const { mix, trace } = simulation;
+  return { seed: options.seed, mix, counts: trace.counts, fingerprint: trace.fingerprint, failure };
+}
+
+/** What a reader needs to look into a failure. */
+export function failureInWords(report: Report, failure: Failure, bug: PlantedBug | null): string {
+  const again = `node test/sim/main.ts --seeds 1 --first ${report.seed}${bug === null ? '' : ` --bug ${bug}`}`;
+  return [
+    ...failure.trace,
+    '',
+    // Long values are padded with dots.
+    `seed ${report.seed}: ${failure.message.replaceAll(/\.{9,}/g, '...')}`,
+    `faults: ${mixInWords(report.mix)}`,
+    `again: ${again}`,
+  ].join('\n');
+}
+
+class Simulation {
+  readonly mix: FaultMix;
+  readonly trace: Trace;
+  readonly #schedule = new Schedule();
+  readonly #random: Random;
+  readonly #network: Network;
+  readonly #replicas: readonly SimulatedReplica[];
+  readonly #clients: readonly SimulatedClient[];
+  readonly #raft: RaftChecker;
+  readonly #history = new HistoryChecker();
+  readonly #state = new StateChecker(this.#history);
+  #faults: FaultMix;
+
+  constructor({ seed, bug, mix }: SimulationOptions) {
+    const random = new Random(seed);
+    this.mix = { ...faultMixOf(random.fork()), ...mix };
+    this.#faults = this.mix;
+    this.#random = random.fork();
+    this.trace = new Trace(() => this.#schedule.nowMs);
+    const ids: ReplicaId[] = Array.from({ length: this.mix.replicas }, (_, place) => replicaId(place + 1));
+    this.#raft = new RaftChecker(ids);
+    const shared = { schedule: this.#schedule, trace: this.trace, faults: () => this.#faults, bug };
+    this.#network = new Network({
+      ...shared,
+      ids,
+      random: random.fork(),
+      deliver: (to, messages) => this.#replicas.find((replica) => replica.id === to)?.receive(messages),
+    });
+    const checkers = { raft: this.#raft, history: this.#history, state: this.#state };
+    this.#replicas = ids.map((id) => {
+      return new SimulatedReplica({ ...shared, id, ids, random: random.fork(), network: this.#network, checkers });
+    });
+    this.#clients = Array.from({ length: this.mix.clients }, (_, place) => {
+      return new SimulatedClient({
+        ...shared,
+        number: place + 1,
+        random: random.fork(),
+        replicas: this.#replicas,
+        history: this.#history,
+      });
+    });
+  }
+
+  run(): void {
+    this.#planFaults();
+    this.#schedule.runUntil(this.mix.faultyMs);
+    this.#heal();
+    this.#recover();
+    this.#converge();
+    this.trace.count('retries in the log', this.#history.retriesInLog);
+    this.trace.count('revisions', this.#history.revision);
+    this.trace.count('steps', this.#schedule.steps);
+  }
+
+  failureOf(error: unknown): Failure {
+    const name = error instanceof Error ? error.name : 'unknown';
+    const message = error instanceof Error ? error.message : String(error);
+    const isViolation = name === 'Violation';
+    const rule = isViolation ? message.slice(0, message.indexOf(':')) : name;
+    const where = !isViolation && error instanceof Error ? [`${error.stack}`] : [];
+    const trace = [...this.trace.lastLines(), '', ...this.#replicas.map((replica) => replica.inWords()), ...where];
+    return { rule, message, trace };
+  }
+
+  close(): void {
+    for (const replica of this.#replicas) replica.sql.close();
+  }
+
+  #planFaults(): void {
+    const { mix } = this;
+    const random = this.#random;
+    this.#every(mix.crashEveryMs, () => random.pick(this.#replicas).crash());
+    this.#every(mix.crashAllEveryMs, () => {
+      for (const replica of this.#replicas) replica.crash();
+    });
+    this.#every(mix.pauseEveryMs, () =>
+      random.pick(this.#replicas).pause(random.exponential(random.pick([100, 1_500]))),
+    );
+    this.#every(mix.clockJumpEveryMs, () => random.pick(this.#replicas).jumpClock());
+    this.#every(mix.slowLinkEveryMs, () => this.#network.slowLink());
+    this.#every(mix.transferEveryMs, () => {
+      const to = random.pick(this.#replicas).id;
+      for (const replica of this.#replicas) replica.transferLeadership(to);
+    });
+    this.#every(mix.partitionEveryMs, () => {
+      this.#network.partition();
+      this.#schedule.after(random.exponential(random.pick([300, 3_000])), () => this.#network.join());
+    });
+    this.#every(mix.quietEveryMs, () => {
+      const forMs = random.between(4_000, 9_000);
+      this.trace.add('quiet', () => `for ${Math.round(forMs)} ms`);
+      for (const client of this.#clients) client.quiet(forMs);
+    });
+  }
+
+  #every(meanMs: number, action: () => void): void {
+    if (meanMs === 0) return;
+    const again = (): void => {
+      this.#schedule.after(this.#random.exponential(meanMs), () => {
+        if (this.#faults !== this.mix) return;
+        action();
+        again();
+      });
+    };
+    again();
+  }
+
+  #heal(): void {
+    this.trace.add('healed');
+    this.#faults = healed(this.mix);
+    this.#network.heal();
+    for (const client of this.#clients) client.stop();
+    for (const replica of this.#replicas) {
+      replica.comeBack();
+      replica.resume();
+    }
+  }
+
+  /** Every client's writes succeed again. An operation may end without an answer; the next one has to do better. */
+  #recover(): void {
+    const open = new Set(this.#clients.map((client) => ({ client, left: writesAfterHealing })));
+    const proceed = (): void => {
+      for (const one of open) {
+        if (one.left === 0) open.delete(one);
+        else if (!one.client.isBusy) {
+          one.client.writeOnce((how) => {
+            if (how === 'answered') one.left--;
+          });
+        }
+      }
+      this.#schedule.after(10, proceed);
+    };
+    proceed();
+    const endMs = this.#schedule.nowMs + recoveryMs;
+    this.#schedule.runUntil(endMs, () => open.size === 0);
+    check(open.size === 0, 'liveness', () => `${open.size} clients cannot write ${recoveryMs} ms after all faults`);
+  }
+
+  #converge(): void {
+    const endMs = this.#schedule.nowMs + convergenceMs;
+    this.#schedule.runUntil(endMs, () => this.#hasConverged);
+    check(this.#hasConverged, 'liveness', () => `replicas differ ${convergenceMs} ms after the last write`);
+    for (const { id, driver, sql } of this.#replicas) {
+      if (driver === null) continue;
+      this.#raft.compareLogs(id, sql.reader, driver.store.appliedIndex);
+      this.#state.compare({ id, driver, database: sql.reader });
+      this.#history.checkWhole(id, driver.store);
+    }
+  }
+
+  get #hasConverged(): boolean {
+    const { length } = this.#raft.committed;
+    return this.#replicas.every(
+      ({ driver, isIdle }) => driver !== null && isIdle && driver.store.appliedIndex === length,
+    );
+  }
+}

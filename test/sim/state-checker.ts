@@ -1,0 +1,81 @@
+// What replicas hold and tell: equal stores at equal applied indexes, and to watchers every event once, in order.
+
+import { type ReplicaId, revision } from '../../src/brands.ts';
+import type { RevisionEvents } from '../../src/model.ts';
+import type { Store } from '../../src/mvcc/store.ts';
+import { storeDump } from './durable-log.ts';
+import type { HistoryChecker } from './history-checker.ts';
+import type { Observed } from './raft-checker.ts';
+import { check } from './trace.ts';
+
+/** Between restarts and the end only so many states are compared: a dump reads the whole store. */
+const dumpEveryEntries = 16;
+const historySliceBytes = 2_000;
+
+export class StateChecker {
+  readonly #history: HistoryChecker;
+  readonly #dumps = new Map<number, { readonly id: ReplicaId; readonly dump: string }>();
+  readonly #dumpedAt = new Map<ReplicaId, number>();
+  /** The last revision that a watcher of the replica was told. */
+  readonly #told = new Map<ReplicaId, number>();
+
+  constructor(history: HistoryChecker) {
+    this.#history = history;
+  }
+
+  /** All that the replica's database holds is durable. */
+  durable(replica: Observed): void {
+    const applied: number = replica.driver.store.appliedIndex;
+    if (applied % dumpEveryEntries !== 0 || this.#dumpedAt.get(replica.id) === applied) return;
+    this.compare(replica);
+  }
+
+  compare({ id, driver, database }: Observed): void {
+    const applied: number = driver.store.appliedIndex;
+    this.#dumpedAt.set(id, applied);
+    const dump = storeDump(database);
+    const known = this.#dumps.get(applied);
+    if (known === undefined) this.#dumps.set(applied, { id, dump });
+    else {
+      check(known.dump === dump, 'equal states', () => {
+        return `replicas ${known.id} and ${id} differ at applied index ${applied}:\n${firstDifference(known.dump, dump)}`;
+      });
+    }
+  }
+
+  /** Events leave the replica for its watchers. */
+  published(id: ReplicaId, events: readonly RevisionEvents[]): void {
+    for (const whole of events) {
+      const told = this.#told.get(id);
+      check(told === undefined || whole.revision === told + 1, 'events in order, without a gap', () => {
+        return `replica ${id} publishes revision ${whole.revision} after ${told}`;
+      });
+      this.#told.set(id, whole.revision);
+      this.#history.checkEvents(`replica ${id}`, whole, { previous: true });
+    }
+  }
+
+  /** A new instance: its watchers resume from its history, and what it publishes goes on from there. */
+  started(id: ReplicaId, store: Store): void {
+    const told = this.#told.get(id) ?? 1;
+    check(store.revision >= told, 'what left is durable', () => {
+      return `replica ${id} told of revision ${told} and starts again at ${store.revision}`;
+    });
+    for (let next = told + 1; next <= store.revision;) {
+      const piece = store.history({ from: revision(next), bytesMax: historySliceBytes, ranges: null });
+      if (piece.kind === 'compacted') break;
+      for (const whole of piece.revisions) {
+        if (whole.revision >= next) this.#history.checkEvents(`history of replica ${id}`, whole, { previous: false });
+      }
+      next = piece.through + 1;
+    }
+    this.#told.set(id, store.revision);
+  }
+}
+
+function firstDifference(left: string, right: string): string {
+  const others = right.split('\n');
+  const lines = left.split('\n');
+  const place = lines.findIndex((line, index) => line !== others[index]);
+  return `${lines[place] ?? '(nothing)'}\n${others[place] ?? '(nothing)'}`;
+}
