@@ -10,7 +10,7 @@ import { matchSnapshot } from './snapshot.ts';
 import type { Store } from './store.ts';
 import { OpenStream } from './open-stream.ts';
 import { Stream } from './stream.ts';
-import { openWebSocket } from './websocket.ts';
+import { openWebSocket } from '../support/websocket-client.ts';
 
 export type Difference = { readonly file: string; readonly line: number; readonly reason: string };
 export type Replay = { readonly compared: number; readonly differences: readonly Difference[] };

@@ -4,7 +4,7 @@
 import type { ClientRequest } from 'node:http';
 import type { Json } from './conversation.ts';
 import { parseJson } from './http-call.ts';
-import type { WebSocketClient } from './websocket.ts';
+import type { WebSocketClient } from '../support/websocket-client.ts';
 
 export class Stream {
   /** Messages in the order in which they came. Steps take from the front. */

@@ -96,10 +96,17 @@ export function spawnQuorate(
   environment: Readonly<Record<string, string>> = {},
 ): ChildProcess {
   const main = fileURLToPath(import.meta.resolve('../../src/server/main.ts'));
-  return spawn(process.execPath, ['--disable-warning=ExperimentalWarning', main, ...words], {
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', main, ...words], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...environment },
   });
+  // Whoever started a server and fails does not leave it behind.
+  const kill = (): void => {
+    child.kill('SIGKILL');
+  };
+  process.once('exit', kill);
+  child.once('exit', () => process.off('exit', kill));
+  return child;
 }
 
 function withPort(words: readonly string[]): readonly string[] {
