@@ -108,8 +108,8 @@ function next(group: KnownGroup, replica: number): number {
   return members[(members.indexOf(replica) + 1) % members.length] ?? 1;
 }
 
-/** The platform marks an object that was reset or cannot be reached; anything else is a fault of the code, here or there. */
+/** What comes from the object or from the way to it is marked by the platform; anything else is a fault of this code. */
 function isOutage(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
-  return ['durableObjectReset', 'retryable'].some((mark) => Reflect.get(error, mark) === true);
+  return ['remote', 'durableObjectReset', 'retryable'].some((mark) => Reflect.get(error, mark) === true);
 }

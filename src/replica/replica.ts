@@ -2,6 +2,8 @@
 // here; an object that was never provisioned, or was wiped, has no member, answers that it is absent, and writes nothing.
 
 import { DurableObject } from 'cloudflare:workers';
+import { protocolOf } from '../api/call.ts';
+import { failureResponse } from '../api/errors.ts';
 import {
   absentLeader,
   type Attempt,
@@ -18,7 +20,7 @@ import { replicaId, type ReplicaId } from '../brands.ts';
 import { emptyBytes } from '../bytes.ts';
 import type { AccessKey, Caller, Command, Operation, Outcome, StoreFailure } from '../model.ts';
 import { accessOfRange } from '../mvcc/access.ts';
-import { headerOf, serveCall } from './calls.ts';
+import { type CallContext, headerOf, serveCall } from './calls.ts';
 import { loadIdentity, Member, type MemberIdentity, saveIdentity } from './member.ts';
 import { ObjectSql } from './object-sql.ts';
 import { peerPath } from './peers.ts';
@@ -61,16 +63,20 @@ export class Replica extends DurableObject<ReplicaEnv> {
     const buffered = request.body !== null && !isStreamPath(path);
     const body = buffered ? new Uint8Array(await request.arrayBuffer()) : emptyBytes;
     const caller: Caller = { kind: 'accessKey', id: headers.get(callerHeader) ?? '' };
-    return serveCall(
-      living.member,
-      { method, path, query, headers, body },
-      {
-        caller,
-        writeId: headers.get(writeIdHeader) ?? '',
-        failedLeader: numberOf(headers.get(failedLeaderHeader)),
-        openWatch: (call) => living.watches.open(call, request, caller),
-      },
-    );
+    const context: CallContext = {
+      caller,
+      writeId: headers.get(writeIdHeader) ?? '',
+      failedLeader: numberOf(headers.get(failedLeaderHeader)),
+      openWatch: (call) => living.watches.open(call, request, caller),
+    };
+    try {
+      return await serveCall(living.member, { method, path, query, headers, body }, context);
+    } catch (error) {
+      // The gateway takes a call that throws for an outage and asks elsewhere. A fault of this code would fail there, too.
+      if (error instanceof AssertionError) throw error;
+      console.error(error);
+      return failureResponse(protocolOf(path), { kind: 'internal' });
+    }
   }
 
   /** A watch begins after all that was acknowledged before it was asked for: so this replica first catches up. */
