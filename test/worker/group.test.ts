@@ -27,7 +27,7 @@ async function crash(tenant: NewTenant, replica: number): Promise<void> {
 /** The rows that make up the store, as one replica holds them. */
 function dump(tenant: NewTenant, replica: number): Promise<string> {
   return runInDurableObject(replicaStub(tenant.id, replica), (_, state) => {
-    const rows = (table: string) => state.storage.sql.exec(`SELECT * FROM ${table}`).raw().toArray();
+    const rows = (table: string) => [...state.storage.sql.exec(`SELECT * FROM ${table}`).raw()];
     return JSON.stringify({ head: rows('head'), superseded: rows('superseded') }, (_key, value: unknown) =>
       value instanceof ArrayBuffer ? [...new Uint8Array(value)] : value,
     );
