@@ -2,6 +2,7 @@
 // the byte, so a client that does not read is found out. The object stays awake while a body is open.
 
 import { Buffer } from 'node:buffer';
+import { watchBodiesBacklogBytesMax, watchBodyBacklogBytesMax, watchBodyBacklogBytesMin } from '../limits.ts';
 import type { ClosingReason, Room, WatchChannel } from './watch-channel.ts';
 
 export type BodyOptions = {
@@ -18,6 +19,12 @@ export type BodyOptions = {
 };
 
 const highWaterBytes = 65_536;
+
+/** What each of `open` bodies may be behind: its share of what all may be together, within bounds. */
+export function bodyBacklogBytesMax(open: number): number {
+  const share = watchBodiesBacklogBytesMax / Math.max(1, open);
+  return Math.max(watchBodyBacklogBytesMin, Math.min(watchBodyBacklogBytesMax, share));
+}
 
 /** The last text that was encoded: the watches of one shape send the same one in a row. */
 let shared: { readonly text: string; readonly bytes: Uint8Array } = { text: '', bytes: new Uint8Array(0) };

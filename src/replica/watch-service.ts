@@ -8,10 +8,7 @@ import type { Revision } from '../brands.ts';
 import {
   watchAttachmentBytesMax,
   watchAuthorizeMs,
-  watchBodiesBacklogBytesMax,
   watchBodiesMax,
-  watchBodyBacklogBytesMax,
-  watchBodyBacklogBytesMin,
   watchBodyDrainMs,
   watchersMax,
   watchSocketsMax,
@@ -19,7 +16,7 @@ import {
 import type { Caller, KeyRange, RevisionEvents } from '../model.ts';
 import { isEmptyRange, type WatchHistory, WatchHub } from '../mvcc/watch-hub.ts';
 import { decodeAttachment } from './watch-attachment.ts';
-import { BodyChannel } from './watch-body.ts';
+import { BodyChannel, bodyBacklogBytesMax } from './watch-body.ts';
 import { closeCodes, type WatchStreamContext } from './watch-channel.ts';
 import { PostedMessages } from './watch-posted.ts';
 import { SocketChannel } from './watch-socket.ts';
@@ -278,7 +275,7 @@ export class WatchService {
   ): { readonly stream: Made; readonly channel: BodyChannel } {
     const channel: BodyChannel = new BodyChannel({
       terminator,
-      backlogBytesMax: () => this.#bodyBacklogBytesMax(),
+      backlogBytesMax: () => bodyBacklogBytesMax(this.#bodies.size),
       drained: () => this.#pump(),
       gone: () => {
         stream.dispose();
@@ -295,11 +292,6 @@ export class WatchService {
     this.#bodies.add(connection);
     this.#tickBodies();
     return { stream, channel };
-  }
-
-  #bodyBacklogBytesMax(): number {
-    const share = watchBodiesBacklogBytesMax / Math.max(1, this.#bodies.size);
-    return Math.max(watchBodyBacklogBytesMin, Math.min(watchBodyBacklogBytesMax, share));
   }
 
   #endAfter(stream: V3WatchStream, timeoutMs: number | null): void {

@@ -1,0 +1,349 @@
+// The service on Node: its sockets are plain objects with an attachment, its bodies real streams, its clock a number.
+
+import { expect, test } from 'vitest';
+import type { WatchCall } from '../../src/api/contract.ts';
+import type { Failure } from '../../src/api/errors.ts';
+import { utf8 } from '../../src/bytes.ts';
+import {
+  watchAuthorizeMs,
+  watchBodiesBacklogBytesMax,
+  watchBodiesMax,
+  watchBodyBacklogBytesMax,
+  watchBodyBacklogBytesMin,
+  watchBodyDrainMs,
+  watchSocketBacklogBytesMax,
+} from '../../src/limits.ts';
+import type { Caller, StoreEvent } from '../../src/model.ts';
+import { decodeAttachment, encodeStream } from '../../src/replica/watch-attachment.ts';
+import { BodyChannel, bodyBacklogBytesMax } from '../../src/replica/watch-body.ts';
+import type { SavedStream } from '../../src/replica/watch-channel.ts';
+import { WatchService } from '../../src/replica/watch-service.ts';
+import { SocketChannel } from '../../src/replica/watch-socket.ts';
+import { header } from './memory-channel.ts';
+import { PlainHistory, put, shape } from './support.ts';
+
+const caller: Caller = { kind: 'accessKey', id: 'key-1' };
+
+class FakeSocket {
+  attachment: unknown;
+  sent: string[] = [];
+  closed: number | null = null;
+  bufferedAmount = 0;
+
+  constructor(attachment: unknown) {
+    this.attachment = attachment;
+  }
+  send(message: string): void {
+    this.sent.push(message);
+  }
+  close(code: number): void {
+    this.closed = code;
+  }
+  serializeAttachment(attachment: unknown): void {
+    this.attachment = attachment;
+  }
+  deserializeAttachment(): unknown {
+    return this.attachment;
+  }
+  get saved(): SavedStream | 'stale' {
+    const attachment = decodeAttachment(this.attachment);
+    return attachment?.kind === 'saved' ? attachment.stream : 'stale';
+  }
+}
+
+function savedStream(next: number, protocol: 'v1' | 'v3' = 'v1'): SavedStream {
+  const watch = { id: 0n, shape: shape('k'), start: 0, next, progressNotify: false, fragment: false };
+  return { protocol, caller, nextId: 1n, deaf: false, watches: [watch] };
+}
+
+class Bench {
+  readonly history: PlainHistory;
+  readonly sockets: FakeSocket[];
+  readonly service: WatchService;
+  failure: Failure | null = null;
+  nowMs = 1_000_000;
+  tasks: { readonly atMs: number; readonly task: () => void }[] = [];
+
+  constructor(options: { sockets?: FakeSocket[]; history?: PlainHistory; failure?: Failure } = {}) {
+    this.history = options.history ?? new PlainHistory();
+    this.sockets = options.sockets ?? [];
+    this.failure = options.failure ?? null;
+    this.service = new WatchService({
+      // The fakes have all that the service uses of a socket.
+      host: { acceptWebSocket: () => undefined, getWebSockets: () => this.sockets as unknown as WebSocket[] },
+      history: this.history,
+      header,
+      authorize: () => this.failure,
+      nowMs: () => this.nowMs,
+      later: (task, delayMs) => this.tasks.push({ atMs: this.nowMs + delayMs, task }),
+    });
+  }
+
+  /** Runs what is due, and what that makes due at once. */
+  run(afterMs = 0): void {
+    this.nowMs += afterMs;
+    for (;;) {
+      const due = this.tasks.find(({ atMs }) => atMs <= this.nowMs);
+      if (due === undefined) return;
+      this.tasks = this.tasks.filter((each) => each !== due);
+      due.task();
+    }
+  }
+
+  commit(...events: readonly StoreEvent[]): void {
+    this.service.published([this.history.commit(events)], this.history.revision);
+  }
+
+  async lines(from: number | null = null): Promise<Response> {
+    const parameters = { range: shape('k').range, from, previous: false };
+    const call: WatchCall = { kind: 'watch', protocol: 'v1', transport: 'ndjson', accepted: null, parameters };
+    return this.service.open(call, new Request('http://replica/v1/watch'), caller);
+  }
+}
+
+async function read(response: Response, count: number): Promise<string> {
+  if (response.body === null) throw new Error('no body');
+  const reader = response.body.getReader();
+  let text = '';
+  while (text.split('\n').length <= count) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    text += new TextDecoder().decode(value);
+  }
+  reader.releaseLock();
+  return text;
+}
+
+function revisionsIn(messages: readonly string[]): number[] {
+  return messages
+    .filter((text) => text.includes('"events"'))
+    .map((text) => Number(/"revision":"?(\d+)/.exec(text)?.[1]));
+}
+
+test('WATCH-SLEEP-5: awake and sending, an attachment says nothing; before sleep it says what is next', () => {
+  const socket = new FakeSocket(encodeStream(savedStream(2)));
+  const bench = new Bench({ sockets: [socket] });
+  bench.commit(put('k', 2));
+  expect(socket.saved).toBe('stale');
+  bench.commit(put('other', 3));
+  bench.service.flush();
+  expect(socket.saved).toMatchObject({ watches: [{ next: 4 }] });
+  const woken = new Bench({ sockets: [socket], history: bench.history });
+  woken.commit(put('k', 4));
+  expect(revisionsIn(socket.sent)).toEqual([2, 4]);
+});
+
+test('WATCH-SLEEP-5: a wake that was not put to rest ends the socket rather than telling an event twice', () => {
+  const socket = new FakeSocket(encodeStream(savedStream(2)));
+  const bench = new Bench({ sockets: [socket] });
+  bench.commit(put('k', 2));
+  const woken = new Bench({ sockets: [socket], history: bench.history });
+  woken.commit(put('k', 3));
+  expect(revisionsIn(socket.sent)).toEqual([2]);
+  expect(socket.closed).toBe(1012);
+  expect(woken.service.watcherCount).toBe(0);
+});
+
+test('WATCH-SLEEP-5: what is caught up on a wake is saved again although the clock of the replica stands still', () => {
+  const history = new PlainHistory();
+  for (let at = 2; at < 6; at++) history.commit([put('k', at)]);
+  const socket = new FakeSocket(encodeStream(savedStream(3)));
+  const bench = new Bench({ sockets: [socket], history });
+  bench.run();
+  expect(socket.saved).toMatchObject({ watches: [{ next: 6 }] });
+  expect(socket.sent.join('')).toContain('"mod_revision":3');
+  expect(socket.sent.join('')).not.toContain('"mod_revision":2');
+});
+
+test('WATCH-SLEEP-5: an answer to a message of the client is saved too while the replica rests', () => {
+  const socket = new FakeSocket(encodeStream(savedStream(2, 'v3')));
+  const bench = new Bench({ sockets: [socket] });
+  bench.service.webSocketMessage(socket as unknown as WebSocket, '{"progress_request":{}}');
+  bench.run();
+  expect(socket.sent.length).toBe(1);
+  expect(socket.saved).toMatchObject({ watches: [{ next: 2 }] });
+});
+
+test('WATCH-SLEEP-5: rest without news writes no attachment', () => {
+  const socket = new FakeSocket(encodeStream(savedStream(2)));
+  const bench = new Bench({ sockets: [socket] });
+  bench.commit(put('k', 2));
+  bench.service.flush();
+  const { attachment } = socket;
+  bench.service.flush();
+  expect(socket.attachment).toBe(attachment);
+});
+
+test('WATCH-SLEEP-2: a socket with an attachment of another layout is closed, the client resumes by itself', () => {
+  const socket = new FakeSocket(Uint8Array.of(99, 1));
+  const bench = new Bench({ sockets: [socket] });
+  expect(socket.closed).toBe(1012);
+  expect(bench.service.watcherCount).toBe(0);
+});
+
+test('WATCH-ACCESS-1: a stream that wakes after its key has ended is told so and closed', () => {
+  const socket = new FakeSocket(encodeStream(savedStream(2)));
+  const bench = new Bench({ sockets: [socket], failure: { kind: 'unauthenticated', reason: 'expired' } });
+  expect(socket.closed).toBe(4401);
+  expect(socket.sent).toHaveLength(1);
+  bench.commit(put('k', 2));
+  expect(socket.sent).toHaveLength(1);
+});
+
+test('WATCH-ACCESS-1: a key that expires ends its watches within watchAuthorizeMs of the clock', () => {
+  const socket = new FakeSocket(encodeStream(savedStream(2)));
+  const bench = new Bench({ sockets: [socket] });
+  bench.service.tick(bench.nowMs);
+  bench.failure = { kind: 'unauthenticated', reason: 'expired' };
+  bench.service.tick(bench.nowMs + watchAuthorizeMs - 1);
+  expect(socket.closed).toBeNull();
+  bench.service.tick(bench.nowMs + watchAuthorizeMs + 1_000);
+  expect(socket.closed).toBe(4401);
+});
+
+test('WATCH-ACCESS-1: only the revoked key loses its watches', () => {
+  const revoked = new FakeSocket(encodeStream(savedStream(2)));
+  const other = new FakeSocket(encodeStream({ ...savedStream(2), caller: { kind: 'accessKey', id: 'key-2' } }));
+  const bench = new Bench({ sockets: [revoked, other] });
+  bench.service.revoked('key-1');
+  expect([revoked.closed, other.closed]).toEqual([4401, null]);
+  expect(bench.service.watcherCount).toBe(1);
+});
+
+test('WATCH-SOCKET-1: a runtime that tells what a socket has not sent is listened to', () => {
+  const socket = new FakeSocket(encodeStream(savedStream(2)));
+  const channel = new SocketChannel(socket, { saved: () => savedStream(2), closed: () => undefined });
+  for (const [buffered, room] of [
+    [watchSocketBacklogBytesMax / 4, 'free'],
+    [watchSocketBacklogBytesMax, 'full'],
+    [watchSocketBacklogBytesMax + 1, 'over'],
+  ] as const) {
+    socket.bufferedAmount = buffered;
+    expect(channel.room()).toBe(room);
+  }
+  const bench = new Bench({ sockets: [socket] });
+  bench.commit(put('k', 2));
+  expect(socket.sent.at(-1)).toContain('"resume_from":2');
+  expect(socket.closed).toBe(4408);
+});
+
+test('WATCH-SOCKET-2: a socket that the client has left is no reason to fail', () => {
+  const socket = new FakeSocket(encodeStream(savedStream(2)));
+  const bench = new Bench({ sockets: [socket] });
+  socket.send = () => {
+    throw new TypeError('the socket is closed');
+  };
+  bench.commit(put('k', 2));
+  bench.service.flush();
+  bench.service.webSocketClose(socket as unknown as WebSocket);
+  expect(bench.service.watcherCount).toBe(0);
+});
+
+test('WATCH-BODY-2: a body that is not read is canceled over its bound, and what is left of it dropped', async () => {
+  const bench = new Bench();
+  const response = await bench.lines();
+  const value = 'x'.repeat(1_048_576);
+  for (let at = 2; at < 10; at++) bench.commit(put('k', at, value));
+  expect(bench.service.watcherCount).toBe(0);
+  bench.run(watchBodyDrainMs - 1);
+  bench.run(watchBodyDrainMs);
+  await expect(read(response, 100)).rejects.toThrow('did not read');
+});
+
+test('WATCH-BODY-2: a body that is read after all has its events and the revision to resume from', async () => {
+  const bench = new Bench();
+  const response = await bench.lines();
+  const value = 'x'.repeat(1_048_576);
+  for (let at = 2; at < 10; at++) bench.commit(put('k', at, value));
+  const text = await read(response, 100);
+  const seen = revisionsIn(text.trim().split('\n'));
+  expect(seen.length).toBeGreaterThan(2);
+  expect(seen).toEqual([2, 3, 4, 5, 6, 7, 8].slice(0, seen.length));
+  expect(text).toContain(`"reason":"slow","resume_from":${(seen.at(-1) ?? 0) + 1}`);
+});
+
+test('WATCH-BODY-2: catch-up waits for the reader', async () => {
+  const history = new PlainHistory();
+  for (let at = 2; at < 40; at++) history.commit([put('k', at, 'x'.repeat(262_144))]);
+  const bench = new Bench({ history });
+  const response = await bench.lines(2);
+  bench.run();
+  const { reads } = history;
+  expect(reads).toBeLessThan(10);
+  const all = read(response, 39);
+  for (let turn = 0; turn < 100; turn++) {
+    await Promise.resolve();
+    await new Promise((resolve) => setImmediate(resolve));
+    bench.run();
+  }
+  expect(revisionsIn((await all).trim().split('\n'))).toEqual(Array.from({ length: 38 }, (_, place) => place + 2));
+});
+
+function roomOf(openBodies: number, bytes: number): string {
+  const ignore = (): void => undefined;
+  const backlogBytesMax = (): number => bodyBacklogBytesMax(openBodies);
+  const channel = new BodyChannel({ terminator: '', backlogBytesMax, drained: ignore, gone: ignore, closed: ignore });
+  channel.send('x'.repeat(bytes));
+  return channel.room();
+}
+
+test('WATCH-BODY-2: bodies share what may be behind; the share has a ceiling and a floor', () => {
+  const share = watchBodiesBacklogBytesMax / 64;
+  for (const [open, bytes] of [
+    [1, watchBodyBacklogBytesMax],
+    [64, share],
+    [watchBodiesMax * 2, watchBodyBacklogBytesMin],
+  ] as const) {
+    expect(roomOf(open, bytes)).toBe('full');
+    expect(roomOf(open, bytes + 1)).toBe('over');
+    expect(roomOf(open, bytes / 4)).toBe('free');
+  }
+});
+
+test('WATCH-BODY-3: a client that goes away takes its watch along', async () => {
+  const bench = new Bench();
+  const response = await bench.lines();
+  expect(bench.service.watcherCount).toBe(1);
+  await response.body?.cancel();
+  expect(bench.service.watcherCount).toBe(0);
+});
+
+test('WATCH-BODY-3: while answers stream, the service keeps its own clock, and stops it with the last one', async () => {
+  const bench = new Bench();
+  const response = await bench.lines();
+  for (let turn = 0; turn < 10; turn++) bench.run(5_000);
+  expect(await read(response, 2)).toContain('"type":"progress"');
+  await response.body?.cancel();
+  bench.run(5_000);
+  expect(bench.tasks).toEqual([]);
+});
+
+test('WATCH-LIMIT-7: watchBodiesMax streaming answers are open at a time, one more is asked to come later', async () => {
+  const bench = new Bench();
+  const open: Response[] = [];
+  for (let count = 0; count < watchBodiesMax; count++) open.push(await bench.lines());
+  expect(new Set(open.map(({ status }) => status))).toEqual(new Set([200]));
+  expect((await bench.lines()).status).toBe(429);
+  await open[0]?.body?.cancel();
+  expect((await bench.lines()).status).toBe(200);
+});
+
+test('WATCH-ACCESS-2: what may not be read is refused before anything is opened', async () => {
+  const bench = new Bench({ failure: { kind: 'forbidden', need: 'read' } });
+  expect((await bench.lines()).status).toBe(403);
+  expect(bench.service.watcherCount).toBe(0);
+});
+
+test('WATCH-V3-11: a POST ends when its Grpc-Timeout has passed', async () => {
+  const bench = new Bench();
+  const call: WatchCall = { kind: 'watch', protocol: 'v3', transport: 'post', accepted: null, timeoutMs: 700 };
+  const body = utf8('{"create_request":{"key":"aw=="}}');
+  const request = new Request('http://replica/v3/watch', { method: 'POST', body });
+  const response = await bench.service.open(call, request, caller);
+  bench.run(699);
+  expect(bench.service.watcherCount).toBe(1);
+  bench.run(1);
+  const text = await read(response, 100);
+  expect(text.trim().split('\n').at(-1)).toContain('"code":4');
+  expect(bench.service.watcherCount).toBe(0);
+});
