@@ -25,6 +25,7 @@ import { BatchRecord, Batches } from './batches.ts';
 import { Compaction } from './compaction.ts';
 import { History, type HistoryPiece, type HistoryQuery } from './history.ts';
 import { PageCounts } from './page-counts.ts';
+import { isPlainPut, PutGroup, writePuts } from './put-group.ts';
 import { AnswerBudget, readRange } from './range.ts';
 import { countKeys } from './range-scan.ts';
 import { deleteRangeShape, putShape } from './request-shape.ts';
@@ -42,6 +43,14 @@ export type RangeOutcome =
   | { readonly kind: 'failed'; readonly failure: StoreFailure };
 
 export type StoreSizes = { readonly databaseBytes: number; readonly keys: number };
+
+/** An entry while it is applied. `group`: puts that are written with those that follow. */
+type Batch = {
+  readonly record: BatchRecord;
+  readonly outcomes: Outcome[];
+  readonly events: RevisionEvents[];
+  readonly group: PutGroup;
+};
 
 /** What a command did. `changed`: a retry must not do it again. */
 type Performed = { readonly outcome: Outcome; readonly changed: boolean; readonly writer: RevisionWriter | null };
@@ -98,18 +107,17 @@ export class Store {
   /** Applies one log entry: its commands in order. A command that fails undoes only itself. */
   apply(index: LogIndex, commands: readonly Command[]): Applied {
     assert(index > this.#applied, 'log entries are applied in order, each once');
-    const record = new BatchRecord();
-    const outcomes: Outcome[] = [];
-    const events: RevisionEvents[] = [];
-    for (const command of commands) outcomes.push(this.#applyCommand(command, record, events));
-    if (!record.isEmpty) {
+    const batch: Batch = { record: new BatchRecord(), outcomes: [], events: [], group: new PutGroup() };
+    for (const [place, command] of commands.entries()) this.#applyCommand(command, place, batch);
+    this.#applyGroup(batch);
+    if (!batch.record.isEmpty) {
       const place = { lastRevision: this.#revision, logIndex: index };
-      this.#batches.append(place, this.#writes.total, record);
+      this.#batches.append(place, this.#writes.total, batch.record);
       this.#writes.settle(place);
       this.#persisted = index;
     }
     this.#applied = index;
-    return { outcomes, events };
+    return { outcomes: batch.outcomes, events: batch.events };
   }
 
   /** An entry without commands. Leaves no row. */
@@ -153,21 +161,60 @@ export class Store {
     return this.#compaction.step(rowsMax, this.#writes.total);
   }
 
-  #applyCommand(command: Command, record: BatchRecord, events: RevisionEvents[]): Outcome {
+  #applyCommand(command: Command, place: number, batch: Batch): void {
+    const identity = identityOf(command);
+    const { operation } = command;
+    if (isPlainPut(operation)) {
+      const { request } = operation;
+      if (!batch.group.fits(request, identity)) this.#applyGroup(batch);
+      if (this.#answerBefore(command, identity, batch.record) === null) {
+        batch.group.add({ request, identity, place });
+        return;
+      }
+    }
+    this.#applyGroup(batch);
+    const before = this.#answerBefore(command, identity, batch.record);
+    batch.outcomes[place] = before ?? this.#applyAlone(command, identity, batch);
+  }
+
+  /** What is answered without the operation being done: it may not be, or was done before. */
+  #answerBefore(command: Command, identity: string, record: BatchRecord): Outcome | null {
     // First of all, also for a retry: a key that was revoked meanwhile learns nothing more.
     const failure = this.authorize(command.caller, accessOfOperation(command.operation), command.atMs);
     if (failure !== null) return this.#failed(failure).outcome;
-    const identity = identityOf(command);
-    const remembered = this.#writes.find(identity, record);
-    if (remembered !== null) return remembered;
+    return this.#writes.find(identity, record);
+  }
+
+  #applyAlone(command: Command, identity: string, batch: Batch): Outcome {
     const { outcome, changed, writer } = this.#perform(command.operation, command.atMs);
     if (writer !== null && writer.events.length > 0) {
-      const made = { revision: writer.revision, events: writer.events };
-      events.push(made);
-      record.addRevision(made);
+      this.#publish({ revision: writer.revision, events: writer.events }, batch);
     }
-    if (changed) this.#writes.remember(identity, outcome, record);
+    if (changed) this.#writes.remember(identity, outcome, batch.record);
     return outcome;
+  }
+
+  #applyGroup(batch: Batch): void {
+    const puts = batch.group.take();
+    if (puts.length === 0) return;
+    const events = writePuts(this.#sql, puts, asRevision(this.#revision + 1));
+    for (const [nth, { request, identity, place }] of puts.entries()) {
+      const event = events[nth];
+      assert(event !== undefined, 'each put has its event');
+      const revision = asRevision(this.#revision + 1);
+      this.#revision = revision;
+      if (this.#keys !== null && event.previous === null) this.#keys++;
+      this.#publish({ revision, events: [event] }, batch);
+      const answer = { previous: request.previous ? event.previous : null };
+      const outcome: Outcome = { kind: 'put', revision, answer };
+      this.#writes.remember(identity, outcome, batch.record);
+      batch.outcomes[place] = outcome;
+    }
+  }
+
+  #publish(made: RevisionEvents, batch: Batch): void {
+    batch.events.push(made);
+    batch.record.addRevision(made);
   }
 
   #perform(operation: Operation, atMs: number): Performed {

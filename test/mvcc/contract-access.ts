@@ -35,6 +35,8 @@ function create(id: string, role: AccessRole, options: KeyOptions = {}): Operati
   return { kind: 'createAccessKey', accessKey: { id, role, prefix: bytes, expiresAtMs, createdAtMs } };
 }
 
+const name = (n: number): string => `key-${String(n).padStart(5, '0')}`;
+
 const revoke = (id: string): Operation => ({ kind: 'revokeAccessKey', id });
 
 function may(fed: Fed, id: string, need: AccessNeed | Operation, nowMs = 1): boolean {
@@ -141,7 +143,6 @@ export const accessRules: readonly StoreRule[] = [
     expect(fed.store.revision).toBe(1);
   }),
   rule('MVCC-LIMIT-6: accessKeysMax keys may be used, one more is refused; of dead ones as many are kept', (fed) => {
-    const name = (n: number): string => `key-${String(n).padStart(5, '0')}`;
     const make = (n: number): Operation => create(name(n), 'read', { createdAtMs: n });
     fed.batch(Array.from({ length: accessKeysMax }, (_, n) => make(n)));
     const full = { kind: 'tooManyAccessKeys', max: accessKeysMax };

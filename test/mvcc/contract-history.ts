@@ -185,6 +185,18 @@ export const historyRules: readonly StoreRule[] = [
     const command: Command = { writeId: 'same', caller: service, atMs: 1, operation: put('k') };
     const outcomes = fed.commands([command, command]);
     expect(outcomes[1]).toEqual(outcomes[0]);
+    expect(fed.store.revision).toBe(2);
+    const mixed = [put('l'), put('m'), compact(9), put('n'), put('l')].map((operation, n): Command => {
+      return { writeId: `m${n % 4}`, caller: service, atMs: 1, operation };
+    });
+    // The fifth has the id of the first. The failure between shows the revision that the puts before it made.
+    expect(fed.commands(mixed)).toMatchObject([
+      { revision: 3 },
+      { revision: 4 },
+      { kind: 'failed', revision: 4 },
+      { revision: 5 },
+      { revision: 3 },
+    ]);
     fed.do({
       kind: 'createAccessKey',
       accessKey: { id: 'me', role: 'write', prefix: new Uint8Array(0), expiresAtMs: null, createdAtMs: 1 },

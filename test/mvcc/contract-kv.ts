@@ -74,6 +74,37 @@ export const kvRules: readonly StoreRule[] = [
     }
     expect(fed.range(keyRange(all), { revision: 2 }).kvs[0]).toMatchObject({ value: all });
   }),
+  rule('MVCC-PUT-5: puts of one entry are written together, and are what they would be one by one', (fed) => {
+    const puts = Array.from({ length: 100 }, (_, n) => {
+      const size = n % 10 === 9 ? inlineValueBytesMax + 1 : n % 7;
+      return put(`k${(n * n) % 37}`, new Uint8Array(size).fill(n), { previous: n % 3 === 0 });
+    });
+    const outcomes = fed.batch(puts);
+    const together = fed.events.splice(0);
+    expect(outcomes.map((outcome) => outcome.revision)).toEqual(puts.map((_, n) => n + 2));
+    const pairs = fed.range(everything).kvs;
+    const middle = fed.range(everything, { revision: 50 }).kvs;
+    expect(fed.fails(remove(everything))).toBeNull();
+    fed.events.length = 0;
+    const base = fed.store.revision - 1;
+    const alone = puts.map((operation) => fed.do(operation));
+    const shifted = <Pair extends { readonly createRevision: number; readonly modRevision: number } | null>(
+      pair: Pair,
+    ) =>
+      pair === null
+        ? null
+        : { ...pair, createRevision: pair.createRevision - base, modRevision: pair.modRevision - base };
+    expect(fed.range(everything).kvs.map(shifted)).toEqual(pairs);
+    expect(fed.range(everything, { revision: base + 50 }).kvs.map(shifted)).toEqual(middle);
+    const shownAlone = fed.events.map(({ events: [event] }) =>
+      [event?.kv, event?.previous].map((pair) => shifted(pair ?? null)),
+    );
+    expect(shownAlone).toEqual(together.map(({ events: [event] }) => [event?.kv, event?.previous]));
+    const answers = alone.map((outcome) => (outcome.kind === 'put' ? shifted(outcome.answer.previous) : 'not a put'));
+    expect(answers).toEqual(
+      outcomes.map((outcome) => (outcome.kind === 'put' ? outcome.answer.previous : 'not a put')),
+    );
+  }),
   rule('MVCC-LIMIT-1: a key of keyBytesMax is taken, one byte more is refused', (fed) => {
     const key = new Uint8Array(keyBytesMax).fill(0x6b);
     expect(fed.fails(put(key, 'v'))).toBeNull();

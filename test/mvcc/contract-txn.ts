@@ -35,6 +35,8 @@ function putsOf(count: number, prefix = 'k'): TxnOperation[] {
   return Array.from({ length: count }, (_, n) => put(`${prefix}${n}`));
 }
 
+const reads = (count: number): TxnOperation[] => Array.from({ length: count }, () => read('large'));
+
 const duplicate = { kind: 'duplicateKey' };
 
 export const txnRules: readonly StoreRule[] = [
@@ -229,7 +231,6 @@ export const txnRules: readonly StoreRule[] = [
     const value = new Uint8Array(1_500_000);
     const fitting = Math.floor(rangeAnswerBytesMax / (value.byteLength + 128));
     fed.put('large', value);
-    const reads = (count: number): TxnOperation[] => Array.from({ length: count }, () => read('large'));
     expect(fed.fails(txn({ success: [put('k'), ...reads(fitting)] }))).toBeNull();
     expect(fed.fails(txn({ success: [put('k'), ...reads(fitting + 1)] }))).toEqual({ kind: 'answerTooLarge' });
     expect(fed.store.revision).toBe(3);

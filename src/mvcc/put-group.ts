@@ -1,0 +1,110 @@
+// Plain puts that follow each other in a batch, written together: two statements for up to sixteen puts instead of two for
+// each. Within a Durable Object that takes a put from 16 to 9 microseconds (create) and from 25 to 15 (update), measured with
+// 100 B values; three replicas on one thread pay it thrice. Each put is a revision of its own, as if it had come alone.
+
+import { Buffer } from 'node:buffer';
+import { assert } from '../assert.ts';
+import { noLease, type Revision, revision as asRevision } from '../brands.ts';
+import type { KeyValue, Operation, PutRequest, StoreEvent } from '../model.ts';
+import type { SqlPort, SqlValue } from '../sql-port.ts';
+import { putShape } from './request-shape.ts';
+import { keyValueOf, numberOf, pairColumns } from './rows.ts';
+import { inlineValueBytesMax } from './schema.ts';
+
+/** Five parameters a put; a statement takes a hundred. */
+const groupMax = 16;
+
+const supersedeStatements: string[] = [];
+const replaceStatements: string[] = [];
+for (let count = 0; count <= groupMax; count++) {
+  const pairs = Array.from({ length: count }, () => '(?, ?)').join(', ');
+  supersedeStatements.push(
+    `INSERT INTO superseded (key, mod, until, created, version, lease, value, large)
+    SELECT key, mod, column2, created, version, lease, value, large
+    FROM (VALUES ${pairs}) CROSS JOIN head ON head.key = column1 RETURNING ${pairColumns}, until`,
+  );
+  const rows = Array.from({ length: count }, () => '(?, ?, ?, ?, NULL, ?, NULL)').join(', ');
+  replaceStatements.push(
+    `INSERT OR REPLACE INTO head (key, mod, created, version, lease, value, large) VALUES ${rows}`,
+  );
+}
+
+/** One that needs nothing of what is there but to supersede it, and whose value lies in its row. */
+export function isPlainPut(operation: Operation): operation is Extract<Operation, { readonly kind: 'put' }> {
+  if (operation.kind !== 'put') return false;
+  const { request } = operation;
+  if (request.ignoreValue || request.ignoreLease || request.lease !== noLease) return false;
+  return request.value.byteLength <= inlineValueBytesMax && putShape(request) === null;
+}
+
+export type WaitingPut = {
+  readonly request: PutRequest;
+  readonly identity: string;
+  /** Which command of the batch it is. */
+  readonly place: number;
+};
+
+/** Puts that wait to be written: no two of one key, no two of one identity. */
+export class PutGroup {
+  readonly #waiting: WaitingPut[] = [];
+  readonly #taken = new Set<string>();
+
+  fits(request: PutRequest, identity: string): boolean {
+    return (
+      this.#waiting.length < groupMax &&
+      !this.#taken.has(keyMark(request.key)) &&
+      !this.#taken.has(identityMark(identity))
+    );
+  }
+
+  add(put: WaitingPut): void {
+    assert(this.fits(put.request, put.identity), 'a put joins a group that it fits');
+    this.#waiting.push(put);
+    this.#taken.add(keyMark(put.request.key));
+    this.#taken.add(identityMark(put.identity));
+  }
+
+  /** Those that wait, who then no longer do. */
+  take(): readonly WaitingPut[] {
+    const waiting = this.#waiting.slice();
+    this.#waiting.length = 0;
+    this.#taken.clear();
+    return waiting;
+  }
+}
+
+function keyMark(key: Uint8Array): string {
+  return `k${Buffer.from(key.buffer, key.byteOffset, key.byteLength).latin1Slice()}`;
+}
+
+function identityMark(identity: string): string {
+  return `i${identity}`;
+}
+
+/** Writes the puts as the revisions from `first` on, one each, and answers their events in that order. */
+export function writePuts(sql: SqlPort, puts: readonly WaitingPut[], first: Revision): StoreEvent[] {
+  const [supersede, replace] = [supersedeStatements[puts.length], replaceStatements[puts.length]];
+  assert(supersede !== undefined && replace !== undefined, 'a group is no larger than its statements');
+  const superseding: SqlValue[] = [];
+  for (const [place, { request }] of puts.entries()) superseding.push(request.key, first + place);
+  const previous = new Map<number, KeyValue>();
+  for (const row of sql.all(supersede, ...superseding)) previous.set(numberOf(row[6]), keyValueOf(row));
+  const replacing: SqlValue[] = [];
+  const events: StoreEvent[] = [];
+  for (const [place, { request }] of puts.entries()) {
+    const revision = asRevision(first + place);
+    const before = previous.get(revision) ?? null;
+    const kv: KeyValue = {
+      key: request.key,
+      value: request.value,
+      createRevision: before?.createRevision ?? revision,
+      modRevision: revision,
+      version: (before?.version ?? 0) + 1,
+      lease: noLease,
+    };
+    replacing.push(kv.key, revision, kv.createRevision, kv.version, kv.value);
+    events.push({ type: 'put', kv, previous: before });
+  }
+  sql.run(replace, ...replacing);
+  return events;
+}

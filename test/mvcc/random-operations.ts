@@ -1,0 +1,141 @@
+// Random requests over few keys, so that they meet: a seed makes the same ones each time.
+
+import { leaseId } from '../../src/brands.ts';
+import { bytes, keyRange, putRequest, range } from './requests.ts';
+import type {
+  Compare,
+  KeyRange,
+  Operation,
+  PutRequest,
+  RangeRequest,
+  TxnOperation,
+  TxnRequest,
+} from '../../src/model.ts';
+
+const keys = ['a', 'ab', 'b', 'b\0', 'c', 'd/1', 'd/2', 'd/3', '\u00e9', 'z'];
+
+/** Mulberry32: numbers in [0, 1) from a seed. */
+export function seeded(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
+
+export class RandomOperations {
+  readonly #random: () => number;
+  /** The store's revision as far as the operations know: revisions asked for are around it. */
+  revision = 1;
+
+  constructor(seed: number) {
+    this.#random = seeded(seed);
+  }
+
+  chance(probability: number): boolean {
+    return this.#random() < probability;
+  }
+
+  below(bound: number): number {
+    return Math.floor(this.#random() * bound);
+  }
+
+  pick<Item>(items: readonly Item[]): Item {
+    const item = items[this.below(items.length)];
+    if (item === undefined) throw new Error('nothing to pick from');
+    return item;
+  }
+
+  operation(): Operation {
+    const kind = this.#random();
+    if (kind < 0.5) return { kind: 'put', request: this.put() };
+    if (kind < 0.65) return { kind: 'deleteRange', request: { ...this.range(), previous: this.chance(0.5) } };
+    if (kind < 0.97) return { kind: 'txn', request: this.txn(2) };
+    return { kind: 'compact', request: { revision: this.revision - this.below(12) + 1 } };
+  }
+
+  put(): PutRequest {
+    const ignoreValue = this.chance(0.08);
+    return putRequest(this.key(), ignoreValue && this.chance(0.9) ? '' : this.value(), {
+      previous: this.chance(0.4),
+      ignoreValue,
+      ignoreLease: this.chance(0.05),
+      lease: leaseId(this.chance(0.03) ? 7n : 0n),
+    });
+  }
+
+  key(): string {
+    return this.chance(0.01) ? '' : this.pick(keys);
+  }
+
+  value(): Uint8Array | string {
+    if (this.chance(0.7)) return String(this.below(10));
+    return new Uint8Array(this.pick([0, 1, 511, 512, 513, 900, 4_000])).fill(this.below(256));
+  }
+
+  range(): KeyRange {
+    const kind = this.#random();
+    if (kind < 0.4) return keyRange(this.key());
+    if (kind < 0.5) return keyRange(this.key(), '\0');
+    if (kind < 0.6) return keyRange('\0', '\0');
+    return keyRange(this.key(), this.pick(keys));
+  }
+
+  rangeRequest(): RangeRequest {
+    const sorted = this.chance(0.5);
+    const filtered = this.chance(0.2);
+    const around = (): number => Math.max(-1, this.revision - this.below(20) + 2);
+    return range(this.range(), {
+      limit: this.chance(0.5) ? this.below(6) : 0,
+      revision: this.chance(0.5) ? around() : 0,
+      sortOrder: sorted ? this.below(3) : 0,
+      sortTarget: sorted ? this.below(5) : 0,
+      keysOnly: this.chance(0.1),
+      countOnly: this.chance(0.1),
+      minModRevision: filtered && this.chance(0.5) ? around() : 0,
+      maxModRevision: filtered && this.chance(0.5) ? around() : 0,
+      minCreateRevision: filtered && this.chance(0.3) ? around() : 0,
+      maxCreateRevision: filtered && this.chance(0.3) ? around() : 0,
+      ...(this.chance(0.01) ? { sortOrder: 4 } : {}),
+    });
+  }
+
+  txn(depth: number): TxnRequest {
+    const operations = (): TxnOperation[] => Array.from({ length: this.below(4) }, () => this.#txnOperation(depth));
+    return {
+      compare: Array.from({ length: this.below(3) }, () => this.#compare()),
+      success: operations(),
+      failure: operations(),
+    };
+  }
+
+  #txnOperation(depth: number): TxnOperation {
+    const kind = this.#random();
+    if (kind < 0.4) return { kind: 'put', request: this.put() };
+    if (kind < 0.6) return { kind: 'deleteRange', request: { ...this.range(), previous: this.chance(0.5) } };
+    if (kind < 0.85) return { kind: 'range', request: this.rangeRequest() };
+    if (kind < 0.99 && depth > 0) return { kind: 'txn', request: this.txn(depth - 1) };
+    return this.chance(0.1) ? { kind: 'empty' } : { kind: 'range', request: this.rangeRequest() };
+  }
+
+  #compare(): Compare {
+    const common = { ...this.range(), result: this.chance(0.02) ? 9 : this.below(4) };
+    const near = Math.max(0, this.revision - this.below(10));
+    switch (this.below(6)) {
+      case 0:
+        return { ...common, target: 'version', operand: this.below(4) };
+      case 1:
+        return { ...common, target: 'create', operand: near };
+      case 2:
+        return { ...common, target: 'mod', operand: near };
+      case 3:
+        return { ...common, target: 'value', operand: bytes(this.value()) };
+      case 4:
+        return { ...common, target: 'lease', operand: leaseId(BigInt(this.below(2))) };
+      default:
+        return { ...common, target: 'unknown' };
+    }
+  }
+}
