@@ -24,9 +24,8 @@ export class MessageSplitter {
   push(chunk: Uint8Array): Split {
     const messages: Uint8Array[] = [];
     let start = 0;
-    for (let position = 0; position < chunk.byteLength && this.#fault === null; position++) {
-      const code = chunk[position];
-      if (code === undefined) break;
+    for (const [position, code] of chunk.entries()) {
+      if (this.#fault !== null) break;
       if (this.#depth === 0) {
         if (code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09) continue;
         if (code !== 0x7b) {
@@ -35,15 +34,17 @@ export class MessageSplitter {
         }
         start = position;
         this.#depth = 1;
-      } else if (this.#closes(code)) {
+        continue;
+      }
+      const isWhole = this.#closes(code);
+      if (this.#held + position + 1 - start > watchMessageBytesMax) {
+        this.#fault = `a message has at most ${watchMessageBytesMax} bytes`;
+      } else if (isWhole) {
         messages.push(this.#take(chunk.subarray(start, position + 1)));
       }
-      if (this.#held + position + 1 - start > watchMessageBytesMax && this.#depth > 0) {
-        this.#fault = `a message has at most ${watchMessageBytesMax} bytes`;
-      }
     }
-    if (this.#depth > 0 && this.#fault === null) this.#hold(chunk.slice(start));
     if (this.#fault !== null) this.#parts = [];
+    else if (this.#depth > 0) this.#hold(chunk.slice(start));
     return { messages, fault: this.#fault };
   }
 
