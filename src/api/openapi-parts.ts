@@ -147,7 +147,7 @@ export const schemas: JsonObject = {
       revision: count,
       from: { ...revision, description: 'created: the first revision that will be told of.' },
       events: listOf(reference('Event')),
-      reason: { enum: ['slow', 'moved', 'failed'], description: 'canceled: why.' },
+      reason: { enum: ['slow', 'failed'], description: 'canceled: why.' },
       resume_from: { ...revision, description: 'canceled: watch again from here, nothing is missed.' },
       problem: reference('Problem'),
     },

@@ -89,9 +89,9 @@ export function progressFrame(revision: number): WatchFrame {
   return { type: 'progress', json: `{"type":"progress","revision":${revision}}`, resumeAfter: revision };
 }
 
-/** Why the service ends a watch. `slow` and `moved` are to be resumed at once. */
+/** Why the service ends a watch. A slow one is to be resumed. */
 export type WatchEnd =
-  | { readonly reason: 'slow' | 'moved'; readonly resumeFrom: number }
+  | { readonly reason: 'slow'; readonly resumeFrom: number }
   | { readonly reason: 'failed'; readonly failure: Failure };
 
 /** The last frame of a watch. */
