@@ -287,6 +287,7 @@ export class Leadership {
 
   #entriesFrom(first: LogIndex): readonly Entry[] {
     const shared = this.#shared;
+    if (first > this.#log.lastIndex) return noEntries;
     if (shared[0]?.index === first && shared.at(-1)?.index === this.#log.lastIndex) return shared;
     this.#shared = this.#log.slice(first, appendBytesMax);
     return this.#shared;

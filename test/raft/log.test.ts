@@ -47,6 +47,15 @@ describe('the log', () => {
     expect(indexes(log.takeUnpersisted())).toEqual([2]);
   });
 
+  it('RAFT-23: what was on disk and is replaced counts as persisted only once it is written again', () => {
+    const { log } = logOf([1, 1, 1]);
+    log.accept([entry(2, 2)]);
+    expect(log.persisted).toBe(1);
+    log.takeUnpersisted();
+    log.markPersisted();
+    expect(log.persisted).toBe(2);
+  });
+
   it('RAFT-24: a committed entry is never overwritten', () => {
     const { log } = logOf([1, 1, 2]);
     log.commitTo(logIndex(3));

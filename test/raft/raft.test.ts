@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { AssertionError } from '../../src/assert.ts';
-import { logIndex, replicaId, term, type ReplicaId } from '../../src/brands.ts';
+import { logIndex, replicaId, term, type LogIndex, type ReplicaId, type Term } from '../../src/brands.ts';
 import { emptyBytes, utf8 } from '../../src/bytes.ts';
 import { appendBytesMax, appendsInFlightMax, logEntryBytesMax, readsPendingMax } from '../../src/limits.ts';
 import type { MessageOf } from '../../src/raft/messages.ts';
@@ -14,6 +14,25 @@ const two = replicaId(2);
 const three = replicaId(3);
 
 type Replica = { readonly host: Host; readonly sent: Message[]; readonly effects: Effects[] };
+
+/** A disk whose log begins after an entry: what is before it is gone. */
+class TruncatedDisk extends Disk {
+  readonly #start: LogIndex;
+
+  constructor(start: number) {
+    super();
+    this.#start = logIndex(start);
+  }
+
+  override base(): { readonly index: LogIndex; readonly term: Term } {
+    return { index: this.#start, term: super.term(this.#start) };
+  }
+
+  override term(index: LogIndex): Term {
+    if (index < this.#start) throw new Error('this entry was truncated');
+    return super.term(index);
+  }
+}
 
 /** Replica 1 of a group, with what it sends and does. */
 function replicaOf(voters: readonly ReplicaId[] = [one, two, three], disk = new Disk()): Replica {
@@ -166,6 +185,57 @@ describe('a leader', () => {
     expect([one, two, three, replicaId(9)].map((id) => raft.matchOf(id))).toEqual([1, 1, 0, null]);
   });
 
+  it('RAFT-11: who rests and wakes gives its followers a whole time-out to answer', () => {
+    const replica = replicaOf();
+    lead(replica);
+    for (const from of [two, three]) receive(replica, accepted(replica, from, 1));
+    const { raft } = replica.host;
+    raft.tick();
+    for (const from of [two, three])
+      receive(replica, { from, to: one, term: term(1), kind: 'heartbeatReply', round: 1 });
+    for (let count = 0; count < 8; count++) raft.tick();
+    raft.rest();
+    raft.requestRead(1);
+    for (let count = 0; count < 9; count++) raft.tick();
+    expect(raft.role).toBe('leader');
+    raft.tick();
+    expect(raft.role).toBe('follower');
+  });
+
+  it('RAFT-4: followers that are as far get one and the same array of entries', () => {
+    const replica = replicaOf();
+    lead(replica);
+    receive(replica, accepted(replica, two, 1), accepted(replica, three, 1));
+    replica.sent.length = 0;
+    replica.host.raft.propose(utf8('x'));
+    replica.host.turn();
+    const [first, second] = replica.sent.flatMap((message) => (message.kind === 'append' ? [message.entries] : []));
+    expect(first).toHaveLength(1);
+    expect(second).toBe(first);
+  });
+
+  it('RAFT-56: a follower whose next entries were truncated gets heartbeats and no entries', () => {
+    const disk = new TruncatedDisk(4);
+    disk.preset([1, 1, 1, 1, 1, 1], { term: 1, commit: 5 });
+    const replica = replicaOf([one, two, three], disk);
+    lead(replica);
+    const rejection = { accepted: false, hintIndex: logIndex(1), hintTerm: term(1), round: 0 } as const;
+    for (const rejectedIndex of [6, 4]) {
+      const { term } = replica.host.raft;
+      const at = { rejectedIndex: logIndex(rejectedIndex) };
+      receive(replica, { from: two, to: one, term, kind: 'appendReply', ...rejection, ...at });
+    }
+    replica.sent.length = 0;
+    for (let count = 0; count < 3; count++) replica.host.raft.tick();
+    replica.host.turn();
+    const toTwo = replica.sent.filter(({ to }) => to === two);
+    const heartbeat = toTwo[0];
+    expect(toTwo.map(({ kind }) => kind)).toEqual(['heartbeat']);
+    const round = heartbeat?.kind === 'heartbeat' ? heartbeat.round : -1;
+    receive(replica, { from: two, to: one, term: replica.host.raft.term, kind: 'heartbeatReply', round });
+    expect(replica.sent.filter(({ to, kind }) => to === two && kind === 'append')).toEqual([]);
+  });
+
   it('RAFT-46: an answer to a message of an earlier term confirms no round of this one', () => {
     const replica = replicaOf();
     receive(replica, { from: two, to: one, term: term(5), kind: 'heartbeat', commit: logIndex(0), round: 1 });
@@ -182,6 +252,58 @@ describe('a leader', () => {
 });
 
 describe('a replica', () => {
+  const asksFor = { lastLogIndex: logIndex(9), lastLogTerm: term(1), urgent: false };
+
+  it('RAFT-3: a vote that is not urgent is ignored by who hears a leader, and by the leader', () => {
+    const replica = replicaOf();
+    receive(replica, append([command(1, 1)], 0));
+    replica.sent.length = 0;
+    receive(replica, { from: three, to: one, term: term(2), kind: 'vote', ...asksFor });
+    expect([replica.host.raft.term, replica.sent]).toEqual([1, []]);
+    const leader = replicaOf();
+    lead(leader);
+    leader.sent.length = 0;
+    receive(leader, { from: three, to: one, term: term(2), kind: 'vote', ...asksFor });
+    expect([leader.host.raft.role, leader.sent]).toEqual(['leader', []]);
+  });
+
+  it('RAFT-12: a resting follower grants an ordinary pre-vote, though it heard from the leader just before', () => {
+    const replica = replicaOf();
+    receive(replica, append([command(1, 1)], 1));
+    receive(replica, { from: two, to: one, term: term(1), kind: 'rest', commit: logIndex(1) });
+    receive(replica, { from: three, to: one, term: term(2), kind: 'preVote', ...asksFor });
+    expect(replica.sent.at(-1)).toMatchObject({ kind: 'preVoteReply', granted: true });
+  });
+
+  it('RAFT-1: who grants a vote gives the candidate a whole time-out', () => {
+    const replica = replicaOf();
+    const { raft } = replica.host;
+    // Times out after 15 ticks. The vote is of the term that a heartbeat brought.
+    receive(replica, { from: three, to: one, term: term(1), kind: 'voteReply', granted: false });
+    for (let count = 0; count < 14; count++) raft.tick();
+    receive(replica, { from: three, to: one, term: term(1), kind: 'vote', ...asksFor });
+    expect(replica.sent.at(-1)).toMatchObject({ kind: 'voteReply', granted: true });
+    for (let count = 0; count < 14; count++) raft.tick();
+    expect(raft.role).toBe('follower');
+    raft.tick();
+    expect(raft.role).toBe('preCandidate');
+  });
+
+  it('RAFT-50: an append from before the start of the log is accepted: what was truncated is committed', () => {
+    const disk = new TruncatedDisk(4);
+    disk.preset([1, 1, 1, 1, 1, 1], { term: 1, commit: 5 });
+    const replica = replicaOf([one, two, three], disk);
+    receive(
+      replica,
+      append(
+        [2, 3, 4, 5, 6, 7].map((index) => command(index, 1)),
+        6,
+      ),
+    );
+    expect(replica.sent.at(-1)).toMatchObject({ accepted: true, matchIndex: 7 });
+    expect(replica.effects.flatMap(({ entries }) => entries.map(({ index }) => index))).toEqual([7]);
+  });
+
   it('RAFT-47: writes its hard state for a new term or vote, and not because more is committed', () => {
     const replica = replicaOf();
     receive(replica, append([command(1, 1), command(2, 1)], 0));
