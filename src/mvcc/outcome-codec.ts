@@ -1,10 +1,10 @@
 // How a write's outcome is remembered: compact, and exactly what was answered. Read only by the format that wrote it.
 
-import { AssertionError } from '../assert.ts';
+import { assert, unreachable } from '../assert.ts';
 import { leaseId, noLease, revision } from '../brands.ts';
 import { BinaryReader, BinaryWriter, MalformedBytesError } from '../binary.ts';
 import { rememberedAnswerBytesMax } from '../limits.ts';
-import type { DeleteRangeAnswer, KeyValue, Outcome, RangeAnswer, TxnAnswer, TxnPart } from '../model.ts';
+import type { DeleteRangeAnswer, KeyValue, Outcome, RangeAnswer, StoreFailure, TxnAnswer, TxnPart } from '../model.ts';
 
 const outcomeCode = {
   put: 0,
@@ -16,11 +16,32 @@ const outcomeCode = {
   revokeAccessKey: 6,
   revokeAccessKeyUnknown: 7,
   appliedBefore: 8,
+  failed: 9,
 } as const;
+
+// The place in this list is the number in the row: only ever add at the end.
+const failureKinds = [
+  'keyNotProvided',
+  'keyTooLong',
+  'valueTooLarge',
+  'valueProvided',
+  'leaseProvided',
+  'keyNotFound',
+  'leaseNotFound',
+  'tooManyOperations',
+  'duplicateKey',
+  'invalidSortOption',
+  'compacted',
+  'futureRevision',
+  'answerTooLarge',
+  'noSpace',
+  'tooManyAccessKeys',
+  'accessKeyExists',
+] as const satisfies readonly StoreFailure['kind'][];
 
 const partCode = { range: 0, rangeKeysOnly: 1, put: 2, putWithPrevious: 3, deleteRange: 4, txn: 5 } as const;
 
-/** What was answered; of too large an answer only that there was one. Failures are not remembered. */
+/** What was answered; of too large an answer only that there was one. */
 export function encodeOutcome(outcome: Outcome): Uint8Array {
   const writer = new BinaryWriter(64);
   writeOutcome(writer, outcome);
@@ -68,7 +89,11 @@ function writeOutcome(writer: BinaryWriter, outcome: Outcome): void {
       writer.varint(outcome.revision);
       return;
     case 'failed':
-      throw new AssertionError('a failure changed nothing and is not remembered');
+      writer.byte(outcomeCode.failed);
+      writer.varint(outcome.revision);
+      return writeFailure(writer, outcome.failure);
+    default:
+      return unreachable(outcome);
   }
 }
 
@@ -94,9 +119,34 @@ function readOutcome(reader: BinaryReader): Outcome {
       return { kind: 'revokeAccessKey', revision: at, existed: false };
     case outcomeCode.appliedBefore:
       return { kind: 'appliedBefore', revision: at };
+    case outcomeCode.failed:
+      return { kind: 'failed', revision: at, failure: readFailure(reader) };
     default:
       throw new MalformedBytesError(`an outcome of kind ${code}`);
   }
+}
+
+function writeFailure(writer: BinaryWriter, failure: StoreFailure): void {
+  const place = failureKinds.findIndex((kind) => kind === failure.kind);
+  assert(place >= 0, 'who may not write is told so before the write is looked up');
+  writer.byte(place);
+  const { kind } = failure;
+  if (kind === 'keyTooLong' || kind === 'valueTooLarge') writer.varint(failure.bytes);
+  // -1: nothing was compacted.
+  else if (kind === 'compacted') writer.varint(failure.compactedRevision + 1);
+  else if (kind === 'futureRevision') writer.varint(failure.revision);
+  else if (kind === 'tooManyAccessKeys') writer.varint(failure.max);
+}
+
+function readFailure(reader: BinaryReader): StoreFailure {
+  const code = reader.byte();
+  const kind = failureKinds[code];
+  if (kind === undefined) throw new MalformedBytesError(`a failure of kind ${code}`);
+  if (kind === 'keyTooLong' || kind === 'valueTooLarge') return { kind, bytes: reader.varint() };
+  if (kind === 'compacted') return { kind, compactedRevision: reader.varint() - 1 };
+  if (kind === 'futureRevision') return { kind, revision: reader.varint() };
+  if (kind === 'tooManyAccessKeys') return { kind, max: reader.varint() };
+  return { kind };
 }
 
 function writeTxn(writer: BinaryWriter, answer: TxnAnswer): void {

@@ -43,7 +43,7 @@ const tables = [
 
   `CREATE TABLE large_values (id INTEGER PRIMARY KEY, bytes BLOB NOT NULL)`,
 
-  // One row (several parts where it is large) for each log entry that changed anything: the changed keys by revision, and the
+  // One row (several parts where it is large) for each log entry with commands: the changed keys by revision, and the
   // ids of the writes with what became of them. The newest row also says how far the store is: revision, applied index, and
   // how many writes were remembered up to it.
   `CREATE TABLE batches (last_revision INTEGER NOT NULL, log_index INTEGER NOT NULL, part INTEGER NOT NULL,

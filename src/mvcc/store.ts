@@ -52,8 +52,8 @@ type Batch = {
   readonly group: PutGroup;
 };
 
-/** What a command did. `changed`: a retry must not do it again. */
-type Performed = { readonly outcome: Outcome; readonly changed: boolean; readonly writer: RevisionWriter | null };
+/** What a command did. */
+type Performed = { readonly outcome: Outcome; readonly writer: RevisionWriter | null };
 
 const everyKey = { kind: 'open', from: Uint8Array.of(0) } as const;
 
@@ -99,7 +99,7 @@ export class Store {
     return this.#applied;
   }
 
-  /** What `appliedIndex` would be after a restart: entries that changed nothing leave no row. The log must keep what follows. */
+  /** What `appliedIndex` would be after a restart: entries without commands leave no row. The log must keep what follows. */
   get persistedIndex(): LogIndex {
     return this.#persisted;
   }
@@ -186,11 +186,11 @@ export class Store {
   }
 
   #applyAlone(command: Command, identity: string, batch: Batch): Outcome {
-    const { outcome, changed, writer } = this.#perform(command.operation, command.atMs);
+    const { outcome, writer } = this.#perform(command.operation, command.atMs);
     if (writer !== null && writer.events.length > 0) {
       this.#publish({ revision: writer.revision, events: writer.events }, batch);
     }
-    if (changed) this.#writes.remember(identity, outcome, batch.record);
+    this.#writes.remember(identity, outcome, batch.record);
     return outcome;
   }
 
@@ -230,12 +230,12 @@ export class Store {
       case 'createAccessKey': {
         const failure = this.#accessKeys.create(operation.accessKey, atMs);
         if (failure !== null) return this.#failed(failure);
-        return { outcome: { kind: 'createAccessKey', revision: this.#revision }, changed: true, writer: null };
+        return { outcome: { kind: 'createAccessKey', revision: this.#revision }, writer: null };
       }
       case 'revokeAccessKey': {
         const existed = this.#accessKeys.revoke(operation.id);
         const outcome: Outcome = { kind: 'revokeAccessKey', revision: this.#revision, existed };
-        return { outcome, changed: existed, writer: null };
+        return { outcome, writer: null };
       }
       default:
         return unreachable(operation);
@@ -272,7 +272,7 @@ export class Store {
   #compact(request: CompactRequest): Performed {
     const failure = this.#compaction.compact(request.revision, this.#revision);
     if (failure !== null) return this.#failed(failure);
-    return { outcome: { kind: 'compact', revision: this.#revision }, changed: true, writer: null };
+    return { outcome: { kind: 'compact', revision: this.#revision }, writer: null };
   }
 
   #writer(): RevisionWriter {
@@ -281,15 +281,14 @@ export class Store {
 
   /** A revision is made by what changed something, and by nothing else. */
   #made(writer: RevisionWriter, outcome: (revision: Revision) => Outcome): Performed {
-    const changed = writer.events.length > 0;
-    if (changed) {
+    if (writer.events.length > 0) {
       this.#revision = writer.revision;
       if (this.#keys !== null) this.#keys += writer.keysAdded;
     }
-    return { outcome: outcome(this.#revision), changed, writer };
+    return { outcome: outcome(this.#revision), writer };
   }
 
   #failed(failure: StoreFailure): Performed {
-    return { outcome: { kind: 'failed', revision: this.#revision, failure }, changed: false, writer: null };
+    return { outcome: { kind: 'failed', revision: this.#revision, failure }, writer: null };
   }
 }

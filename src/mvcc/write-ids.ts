@@ -1,9 +1,9 @@
 // The last writes by their ids, so that a retry is answered with what became of it and not applied again. What is remembered
-// is the same on every replica and after every restart: the last `rememberedWritesMax` writes that changed anything.
+// is the same on every replica and after every restart: the last `rememberedWritesMax` writes.
 //
-// A write that changed nothing (a failure, a delete of nothing, a txn whose branch wrote nothing) is not remembered: a retry
-// runs as if it were the first. Whoever retries did not see the first answer, and the first attempt left no trace, so the
-// write takes effect at most once, at one moment between its call and its answer.
+// A write that changed nothing (a failure, a delete of nothing, a txn whose branch wrote nothing) is remembered like any
+// other. A caller may have its answer from a retry while an earlier attempt is still on its way: were that one to run when it
+// comes, a write that was answered "nothing was changed" would change something afterwards.
 
 import type { BatchPlace, BatchRecord } from './batches.ts';
 import { type Batches, writesIn } from './batches.ts';

@@ -5,7 +5,7 @@ import { BinaryReader, BinaryWriter, MalformedBytesError } from '../../src/binar
 import { leaseId, revision } from '../../src/brands.ts';
 import { emptyBytes, utf8 } from '../../src/bytes.ts';
 import { rememberedAnswerBytesMax } from '../../src/limits.ts';
-import type { Command, KeyValue, Operation, Outcome } from '../../src/model.ts';
+import type { Command, KeyValue, Operation, Outcome, StoreFailure } from '../../src/model.ts';
 import { commandBytes, decodeCommands, encodeCommands, UnknownCommandVersion } from '../../src/mvcc/command-codec.ts';
 import { decodeOutcome, encodeOutcome } from '../../src/mvcc/outcome-codec.ts';
 import { RandomOperations } from './random-operations.ts';
@@ -115,6 +115,7 @@ it('MVCC-CODEC-5: outcomes come back as they were; a large one as "applied befor
       },
     },
   ];
+  for (const failure of failures) outcomes.push({ kind: 'failed', revision: at, failure });
   for (const outcome of outcomes) expect(decodeOutcome(encodeOutcome(outcome))).toEqual(outcome);
   const large = { ...pair, value: new Uint8Array(rememberedAnswerBytesMax) };
   const answers: Outcome[] = [
@@ -165,3 +166,24 @@ it('BINARY-2: what is no number, no boolean, no text, or too short is malformed;
     expect(() => read(new BinaryReader(Uint8Array.from(bytes)))).toThrow(MalformedBytesError);
   }
 });
+
+/** All that a write can fail with once its caller may write. */
+const failures: readonly StoreFailure[] = [
+  { kind: 'keyNotProvided' },
+  { kind: 'keyTooLong', bytes: 2_049 },
+  { kind: 'valueTooLarge', bytes: 2_000_000 },
+  { kind: 'valueProvided' },
+  { kind: 'leaseProvided' },
+  { kind: 'keyNotFound' },
+  { kind: 'leaseNotFound' },
+  { kind: 'tooManyOperations' },
+  { kind: 'duplicateKey' },
+  { kind: 'invalidSortOption' },
+  { kind: 'compacted', compactedRevision: -1 },
+  { kind: 'compacted', compactedRevision: 7 },
+  { kind: 'futureRevision', revision: 7 },
+  { kind: 'answerTooLarge' },
+  { kind: 'noSpace' },
+  { kind: 'tooManyAccessKeys', max: 1_000 },
+  { kind: 'accessKeyExists' },
+];
