@@ -40,7 +40,8 @@ export class SimulatedClient {
   readonly #knowledge: Knowledge = { revision: 1, modRevisions: new Map() };
   #leader: ReplicaId;
   #count = 0;
-  #mayStart = true;
+  #hasStopped = false;
+  #isQuiet = false;
   isBusy = false;
 
   constructor(options: ClientOptions) {
@@ -51,14 +52,14 @@ export class SimulatedClient {
 
   /** No further operations; the one under way goes on. */
   stop(): void {
-    this.#mayStart = false;
+    this.#hasStopped = true;
   }
 
   /** A stop for a while: the group may come to rest. */
   quiet(forMs: number): void {
-    this.#mayStart = false;
+    this.#isQuiet = true;
     this.#options.schedule.after(forMs, () => {
-      this.#mayStart = true;
+      this.#isQuiet = false;
     });
   }
 
@@ -69,9 +70,10 @@ export class SimulatedClient {
 
   #think(): void {
     const { schedule, random } = this.#options;
-    const thinkMs = this.#mayStart ? this.#options.faults().thinkMs : 100;
+    if (this.#hasStopped) return;
+    const thinkMs = this.#isQuiet ? 100 : this.#options.faults().thinkMs;
     schedule.after(random.exponential(thinkMs), () => {
-      if (this.#mayStart && !this.isBusy) this.#begin(false, () => this.#think());
+      if (!this.#hasStopped && !this.#isQuiet) this.#begin(false, () => this.#think());
       else this.#think();
     });
   }
@@ -146,8 +148,9 @@ export class SimulatedClient {
     const attempt = running.attempt;
     schedule.after(random.exponential(5), () => {
       if (running.attempt !== attempt) return;
-      if (hint === null) this.#locate(running, null);
-      else this.#ask(running, hint);
+      if (hint === null) return this.#locate(running, null);
+      this.#leader = hint;
+      this.#ask(running, hint);
     });
   }
 

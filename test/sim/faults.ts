@@ -83,7 +83,7 @@ export function faultMixOf(random: Random): FaultMix {
     clockJumpEveryMs: on(0.2, () => random.between(2_000, 6_000)),
     transferEveryMs: on(0.3, () => random.between(1_500, 5_000)),
     thinkMs: random.pick([5, 30, 120]),
-    quietEveryMs: on(0.4, () => random.between(4_000, 10_000)),
+    quietEveryMs: on(0.4, () => random.between(3_000, 8_000)),
     requestLost: on(0.6, () => random.pick([0.01, 0.1])),
     requestDuplicated: on(0.5, () => random.pick([0.02, 0.1])),
     impatient: on(0.5, () => random.pick([0.1, 0.5])),

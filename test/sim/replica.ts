@@ -188,7 +188,7 @@ export class SimulatedReplica implements DriverPort {
     this.#isTicking = false;
     if (!random.chance(this.#options.faults().evict)) return;
     const incarnation = this.#incarnation;
-    schedule.after(random.between(100, 5_000), () => {
+    schedule.after(random.between(10, 3_000), () => {
       if (this.#incarnation === incarnation) this.#evict();
     });
   }

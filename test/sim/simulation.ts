@@ -151,7 +151,7 @@ class Simulation {
       this.#schedule.after(random.exponential(random.pick([300, 3_000])), () => this.#network.join());
     });
     this.#every(mix.quietEveryMs, () => {
-      const forMs = random.between(4_000, 9_000);
+      const forMs = random.between(6_000, 12_000);
       this.trace.add('quiet', () => `for ${Math.round(forMs)} ms`);
       for (const client of this.#clients) client.quiet(forMs);
     });
