@@ -50,6 +50,7 @@ export class PlainHistory implements WatchHistory {
   revisions: RevisionEvents[] = [];
   compactedRevision = -1;
   reads = 0;
+  lastQuery: WatchHistoryQuery | null = null;
 
   get revision(): Revision {
     return this.revisions.at(-1)?.revision ?? revision(1);
@@ -66,8 +67,10 @@ export class PlainHistory implements WatchHistory {
     return whole;
   }
 
-  history({ from, bytesMax, ranges }: WatchHistoryQuery): WatchHistoryPiece {
+  history(query: WatchHistoryQuery): WatchHistoryPiece {
+    const { from, bytesMax, ranges } = query;
     this.reads++;
+    this.lastQuery = query;
     if (from < this.compactedRevision) return { kind: 'compacted', compactedRevision: this.compactedRevision };
     const revisions: RevisionEvents[] = [];
     let bytes = 0;

@@ -1,6 +1,12 @@
 import { expect, test } from 'vitest';
 import { revision } from '../../src/brands.ts';
-import { watchBatchBytesMax, watchersMax, watchHistorySliceBytesMax } from '../../src/limits.ts';
+import {
+  watchBatchBytesMax,
+  watchCatchUpWatchersMax,
+  watchersMax,
+  watchHistoryRangesMax,
+  watchHistorySliceBytesMax,
+} from '../../src/limits.ts';
 import { EncodedOnce } from '../../src/mvcc/watch-batch.ts';
 import { Watcher, WatchHub, type WatchRequest } from '../../src/mvcc/watch-hub.ts';
 import { PlainHistory, put, RecordingSink, removal, shape } from './support.ts';
@@ -234,6 +240,54 @@ test('WATCH-HUB-14: a negative start and a range without keys are refused', () =
   expect(hub.create({ ...shape('b', 'a'), start: 0 }, sink)).toBe('emptyRange');
   expect(hub.create({ ...shape('a', 'a'), start: 0 }, sink)).toBe('emptyRange');
   expect(hub.watcherCount).toBe(0);
+});
+
+test('WATCH-HUB-15: history is read for the ranges that wait, and for every key where they are many', () => {
+  const history = new PlainHistory();
+  history.commit(Array.from({ length: 40 }, (_, at) => put(`k${at}`, 2)));
+  const hub = new WatchHub(history);
+  const sinks = Array.from(
+    { length: watchHistoryRangesMax },
+    (_, at) => open(hub, { ...shape(`k${at}`), start: 1 }).sink,
+  );
+  const parked = open(hub, { ...shape('parked'), start: 1 }).sink;
+  parked.has = 'full';
+  expect(hub.catchUp()).toBe(true);
+  expect(history.lastQuery?.ranges?.length).toBe(watchHistoryRangesMax);
+  expect(sinks.map((sink) => sink.keys)).toEqual(sinks.map((_, at) => [`k${at}`]));
+  const more = Array.from(
+    { length: watchHistoryRangesMax + 1 },
+    (_, at) => open(hub, { ...shape(`k${at}`), start: 1 }).sink,
+  );
+  hub.catchUp();
+  expect(history.lastQuery?.ranges).toBeNull();
+  expect(more.map((sink) => sink.keys)).toEqual(more.map((_, at) => [`k${at}`]));
+});
+
+test('WATCH-LIMIT-8: one read of history serves watchCatchUpWatchersMax watchers, the next ones wait for the next', () => {
+  const history = new PlainHistory();
+  history.commit([put('k', 2)]);
+  const hub = new WatchHub(history);
+  const sinks = Array.from({ length: watchCatchUpWatchersMax + 1 }, () => open(hub, { ...shape('k'), start: 1 }).sink);
+  hub.catchUp();
+  expect(sinks.filter((sink) => sink.batches.length === 1).length).toBe(watchCatchUpWatchersMax);
+  hub.catchUp();
+  expect(sinks.every((sink) => sink.batches.length === 1)).toBe(true);
+});
+
+test('WATCH-LIMIT-9: a slice of history ends once watchHistorySliceBytesMax is reached', () => {
+  const overhead = 128 + 1;
+  for (const [bytes, revisions] of [
+    [watchHistorySliceBytesMax / 2, [2, 3]],
+    [watchHistorySliceBytesMax / 2 - 1, [2, 3, 4]],
+  ] as const) {
+    const history = new PlainHistory();
+    for (let at = 2; at < 9; at++) history.commit([put('k', at, 'x'.repeat(bytes - overhead))]);
+    const hub = new WatchHub(history);
+    const { sink } = open(hub, { ...shape('k'), start: 1 });
+    hub.catchUp();
+    expect(sink.revisions).toEqual(revisions);
+  }
 });
 
 test('WATCH-LIMIT-1: watchersMax watchers are taken, one more is refused', () => {

@@ -12,6 +12,7 @@ import {
   watchBodyBacklogBytesMin,
   watchBodyDrainMs,
   watchSocketBacklogBytesMax,
+  watchSocketsMax,
 } from '../../src/limits.ts';
 import type { Caller, StoreEvent } from '../../src/model.ts';
 import { decodeAttachment, encodeStream } from '../../src/replica/watch-attachment.ts';
@@ -164,6 +165,18 @@ test('WATCH-SLEEP-5: an answer to a message of the client is saved too while the
   expect(socket.saved).toMatchObject({ watches: [{ next: 2 }] });
 });
 
+test('WATCH-SLEEP-5: a watch without events of its own is saved too where the store went on', () => {
+  const socket = new FakeSocket(encodeStream(savedStream(2)));
+  const bench = new Bench({ sockets: [socket] });
+  bench.commit(put('other', 2));
+  bench.service.flush();
+  expect(socket.saved).toMatchObject({ watches: [{ next: 3 }] });
+  bench.history.compactedRevision = 2;
+  const woken = new Bench({ sockets: [socket], history: bench.history });
+  woken.run();
+  expect(socket.closed).toBeNull();
+});
+
 test('WATCH-SLEEP-5: rest without news writes no attachment', () => {
   const socket = new FakeSocket(encodeStream(savedStream(2)));
   const bench = new Bench({ sockets: [socket] });
@@ -279,8 +292,9 @@ test('WATCH-BODY-2: catch-up waits for the reader', async () => {
   expect(revisionsIn((await all).trim().split('\n'))).toEqual(Array.from({ length: 38 }, (_, place) => place + 2));
 });
 
+const ignore = (): void => undefined;
+
 function roomOf(openBodies: number, bytes: number): string {
-  const ignore = (): void => undefined;
   const backlogBytesMax = (): number => bodyBacklogBytesMax(openBodies);
   const channel = new BodyChannel({ terminator: '', backlogBytesMax, drained: ignore, gone: ignore, closed: ignore });
   channel.send('x'.repeat(bytes));
@@ -326,6 +340,18 @@ test('WATCH-LIMIT-7: watchBodiesMax streaming answers are open at a time, one mo
   expect((await bench.lines()).status).toBe(429);
   await open[0]?.body?.cancel();
   expect((await bench.lines()).status).toBe(200);
+});
+
+test('WATCH-LIMIT-10: with watchSocketsMax sockets one more is asked to come later', async () => {
+  const sockets = Array.from({ length: watchSocketsMax }, () => new FakeSocket(encodeStream(savedStream(2))));
+  const bench = new Bench({ sockets });
+  const parameters = { range: shape('k').range, from: null, previous: false };
+  const call: WatchCall = { kind: 'watch', protocol: 'v1', transport: 'websocket', accepted: null, parameters };
+  const open = async (): Promise<Response> => bench.service.open(call, new Request('http://replica/v1/watch'), caller);
+  expect((await open()).status).toBe(429);
+  bench.service.webSocketClose(sockets[0] as unknown as WebSocket);
+  // There is room again: it gets as far as the platform's sockets, which Node does not have.
+  await expect(open()).rejects.toThrow('WebSocketPair');
 });
 
 test('WATCH-ACCESS-2: what may not be read is refused before anything is opened', async () => {
