@@ -1,0 +1,14 @@
+// The store's contract on the object's own SQLite: what holds on Node must hold here.
+
+import { runInDurableObject } from 'cloudflare:test';
+import { describe, it } from 'vitest';
+import { ObjectSql } from '../../src/replica/object-sql.ts';
+import { storeContract } from '../mvcc/store-contract.ts';
+import { replicaStub } from './support.ts';
+
+describe('the contract of the store, in an object', () => {
+  it.each(storeContract)('$name', async ({ name, run }) => {
+    const stub = replicaStub(`contract of ${name}`, 1);
+    await runInDurableObject(stub, (_instance, state) => run(new ObjectSql(state.storage)));
+  });
+});
