@@ -2,20 +2,12 @@
 // at a time owns a folder; what is secret in it can be read by its owner alone.
 
 import { randomBytes } from 'node:crypto';
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  readlinkSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorCode, errorMessage, ServerFailure } from './failure.ts';
+import { isWorkerd } from './workerd-process.ts';
 
 /** Raised when a newer server writes what this one could not read. */
 const folderFormat = 1;
@@ -46,14 +38,16 @@ export class DataFolder {
   /** @throws ServerFailure where the folder cannot be written, is of a newer format, or belongs to another running server. */
   static async open(folder: string): Promise<DataFolder> {
     const path = resolve(folder);
+    let lock: DatabaseSync | null = null;
     try {
       makeFolder(path);
-      const lock = takeLock(path);
+      lock = takeLock(path);
       checkFormat(path);
       const opened = new DataFolder(path, lock);
       await opened.#formerRuntimeGone();
       return opened;
     } catch (error) {
+      lock?.close();
       if (error instanceof ServerFailure) throw error;
       throw new ServerFailure(`cannot write to the data folder ${path}: ${systemReason(error)}`);
     }
@@ -91,7 +85,7 @@ export class DataFolder {
     const processId = existsSync(this.runtimePidFile) ? Number(readFileSync(this.runtimePidFile, 'utf8')) : 0;
     if (processId > 0) {
       const deadline = Date.now() + formerRuntimeWaitMs;
-      while (isRuntime(processId) && Date.now() < deadline) await sleep(20);
+      while (isWorkerd(processId) && Date.now() < deadline) await sleep(20);
     }
     rmSync(this.runtimePidFile, { force: true });
     rmSync(this.temporaryPath, { recursive: true, force: true });
@@ -174,16 +168,6 @@ function newSecret(): string {
 
 function damaged(file: string): ServerFailure {
   return new ServerFailure(`${file} is damaged: it cannot be read as the JSON that the server wrote`);
-}
-
-/** Whether a process is a workerd that runs: on Linux its program tells, which a dead one that nobody waited for has no more. */
-function isRuntime(processId: number): boolean {
-  try {
-    process.kill(processId, 0);
-    return !existsSync('/proc/self/exe') || basename(readlinkSync(`/proc/${processId}/exe`)) === 'workerd';
-  } catch {
-    return false;
-  }
 }
 
 function systemReason(error: unknown): string {

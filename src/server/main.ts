@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { helpText, parseArguments, type ServeOptions } from './arguments.ts';
 import { ServerFailure } from './failure.ts';
-import { startServer, type RunningServer } from './server.ts';
+import type { RunningServer } from './server.ts';
 
 async function main(): Promise<void> {
   const request = parseArguments(process.argv.slice(2));
@@ -21,6 +21,8 @@ async function main(): Promise<void> {
 }
 
 async function serve(options: ServeOptions): Promise<void> {
+  // Loaded here, so that help and a wrong command line do not wait for the runtime's code.
+  const { startServer } = await import('./server.ts');
   const server = await startServer(options, () => fail(new ServerFailure('workerd, the runtime, ended unexpectedly')));
   let ending = false;
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {

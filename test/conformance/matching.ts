@@ -1,6 +1,7 @@
 // Compares a JSON value with its recording: exact, save for placeholders and the two allowances. Captures what the recording
 // names. Answers with the first difference, or null.
 
+import { unreachable } from '../../src/assert.ts';
 import { allowHeaderIdentity, allowOlderErrorMembers } from './allowances.ts';
 import { isList, isObject, type Json, type JsonObject } from './conversation.ts';
 import { expandRepeats, isOfType, parsePlaceholder, type Captures } from './placeholders.ts';
@@ -61,6 +62,8 @@ function matchText(recorded: string, actual: Json, place: Place): string | null 
       if (captured === undefined) return `${place.path}: ${recorded} was never captured`;
       return sameJson(captured, actual) ? null : differs(place, captured, actual);
     }
+    default:
+      return unreachable(placeholder);
   }
 }
 

@@ -1,5 +1,6 @@
 // What steps ask of an open stream: the next messages in order, items by watch, progress, silence.
 
+import { unreachable } from '../../src/assert.ts';
 import type { Action, Json } from './conversation.ts';
 import { isObject } from './conversation.ts';
 import { answerWaitMs, parseJson } from './http-call.ts';
@@ -168,5 +169,7 @@ function matchItem(recorded: Json, item: ReturnType<WatchItems['take']> & object
       return matchPlain(recorded, item.event, captures);
     case 'message':
       return matchMessage({ result: recorded }, { result: item.result }, captures);
+    default:
+      return unreachable(item);
   }
 }

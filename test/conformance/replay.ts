@@ -2,6 +2,7 @@
 
 import { Agent, type ClientRequest } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { unreachable } from '../../src/assert.ts';
 import type { Action, Answer, Call, Conversation, Step } from './conversation.ts';
 import { answerOf, answerWaitMs, bodyText, callHeaders, matchHead, matchHttpAnswer, sendCall } from './http-call.ts';
 import type { HttpAnswer } from './http-call.ts';
@@ -107,6 +108,8 @@ class Replayer {
       case 'sleep':
         await sleep(action.ms);
         return [];
+      default:
+        return unreachable(action);
     }
   }
 

@@ -1,0 +1,64 @@
+import { describe, expect, it } from 'vitest';
+import { helpText, parseArguments } from '../../src/server/arguments.ts';
+import { ServerFailure } from '../../src/server/failure.ts';
+
+const defaults = {
+  dataFolder: '.quorate',
+  host: '127.0.0.1',
+  port: 8787,
+  json: false,
+  faultPort: null,
+  inspectorPort: null,
+};
+
+describe('the command line', () => {
+  it('SERVER-ARGUMENTS-1: without options it serves on loopback, port 8787, with data in .quorate', () => {
+    expect(parseArguments([])).toEqual({ kind: 'serve', options: defaults });
+  });
+
+  it('SERVER-ARGUMENTS-1: every option is read', () => {
+    const words = '--data d --host ::1 --port 0 --json --fault-port 1 --inspector-port 65535'.split(' ');
+    expect(parseArguments(words)).toEqual({
+      kind: 'serve',
+      options: { dataFolder: 'd', host: '::1', port: 0, json: true, faultPort: 1, inspectorPort: 65_535 },
+    });
+    expect(parseArguments(['--help'])).toEqual({ kind: 'help' });
+    expect(parseArguments(['--version'])).toEqual({ kind: 'version' });
+  });
+
+  it('SERVER-ARGUMENTS-2: the help names every option', () => {
+    for (const name of ['data', 'port', 'host', 'json', 'fault-port', 'inspector-port', 'help', 'version']) {
+      expect(helpText).toContain(`--${name} `);
+    }
+  });
+
+  it.each([
+    [['--port', '65536'], '--port'],
+    [['--port', '-1'], '--port'],
+    [['--port', '80a'], '80a'],
+    [['--port', ''], '--port'],
+    [['--port'], '--port'],
+    [['--fault-port', 'x'], '--fault-port'],
+    [['--inspector-port', '1e3'], '--inspector-port'],
+    [['--data', ''], '--data'],
+    [['--host', ''], '--host'],
+    [['--json=yes'], '--json'],
+    [['--unknown'], '--unknown'],
+    [['word'], 'word'],
+  ])('SERVER-ARGUMENTS-3: %j is refused in one line that names the fault', (words, named) => {
+    const failure = failureOf(words);
+    expect(failure.exitCode).toBe(2);
+    expect(failure.message).toContain(named);
+    expect(failure.message).not.toContain('\n');
+  });
+});
+
+function failureOf(words: readonly string[]): ServerFailure {
+  try {
+    parseArguments(words);
+  } catch (error) {
+    if (error instanceof ServerFailure) return error;
+    throw error;
+  }
+  throw new Error('it was taken');
+}
