@@ -15,7 +15,9 @@ import { decodeOutcome, encodeOutcome } from './outcome-codec.ts';
 /** The id counts for its caller only. */
 export function identityOf(command: Pick<Command, 'caller' | 'writeId'>): string {
   const { caller, writeId } = command;
-  return caller.kind === 'service' ? `s${writeId}` : `k${caller.id.length}:${caller.id}${writeId}`;
+  if (caller.kind === 'service') return `s${writeId}`;
+  const key = `${caller.id.length}:${caller.id}`;
+  return caller.kind === 'user' ? `u${key}${caller.name.length}:${caller.name}${writeId}` : `k${key}${writeId}`;
 }
 
 /** null: in the batch that is being applied. */
@@ -25,8 +27,10 @@ export class RememberedWrites {
   readonly #batches: Batches;
   /** How many were ever remembered. */
   #total: number;
-  /** In the order of the writes. Read from the rows when the first write comes: a store that is only read never needs it. */
+  /** Read from the rows when the first write comes: a store that is only read never needs it. */
   #places: Map<string, Place> | null = null;
+  /** The nth write's identity at n modulo the window: the one that leaves is found without walking through a map's holes. */
+  readonly #window: string[] = [];
   #underWay: string[] = [];
 
   constructor(batches: Batches, total: number) {
@@ -51,12 +55,11 @@ export class RememberedWrites {
     record.addWrite(identity, encodeOutcome(outcome));
     places.set(identity, null);
     this.#underWay.push(identity);
+    const slot = this.#total % rememberedWritesMax;
+    const leaving = this.#window[slot];
+    if (leaving !== undefined) places.delete(leaving);
+    this.#window[slot] = identity;
     this.#total++;
-    if (places.size <= rememberedWritesMax) return;
-    for (const oldest of places.keys()) {
-      places.delete(oldest);
-      return;
-    }
   }
 
   /** The batch under way is in its row. */
@@ -73,13 +76,15 @@ export class RememberedWrites {
 
   #loaded(): Map<string, Place> {
     if (this.#places !== null) return this.#places;
-    const newestFirst: [string, Place][] = [];
+    this.#places = new Map();
+    let nth = this.#total - 1;
     for (const { place, body } of this.#batches.newestFirst()) {
-      const writes = [...writesIn(body)].toReversed();
-      for (const { identity } of writes) newestFirst.push([identity, place]);
-      if (newestFirst.length >= rememberedWritesMax) break;
+      for (const { identity } of [...writesIn(body)].toReversed()) {
+        if (this.#places.size === rememberedWritesMax) return this.#places;
+        this.#places.set(identity, place);
+        this.#window[nth-- % rememberedWritesMax] = identity;
+      }
     }
-    this.#places = new Map(newestFirst.slice(0, rememberedWritesMax).toReversed());
     return this.#places;
   }
 }

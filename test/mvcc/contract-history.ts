@@ -133,9 +133,18 @@ export const historyRules: readonly StoreRule[] = [
   ),
   rule('MVCC-HISTORY-3: a put and a delete of one key in the compacted revision itself are both still told', (fed) => {
     fed.do(txn({ success: [put('k', 'short'), remove(keyRange('a', '\0'))] }));
+    for (const key of ['l', 'k', 'm', 'k', 'l']) fed.put(key);
+    const live = shownEvents(fed.events);
+    expect(live[0]).toBe('2: put k=short@2, delete k');
     fed.do(compact(2));
+    fed.sweep(1);
+    expect(shownHistory(fed, 2)).toEqual(live);
+    // Also where its row is the last that is looked at.
+    fed.do(txn({ success: [put('z', 'short'), remove(keyRange('y', '\0'))] }));
+    const last = fed.store.revision;
+    fed.do(compact(last));
     fed.sweep();
-    expect(shownHistory(fed, 2)).toEqual(['2: put k=short@2, delete k']);
+    expect(shownHistory(fed, last)).toEqual([`${last}: put z=short@${last}, delete z`]);
   }),
   rule('MVCC-HISTORY-4: a piece ends at about its bytes, and never within a revision', (fed) => {
     for (let n = 0; n < 6; n++) fed.batch([put(`a${n}`), txn({ success: [put(`b${n}`), put(`c${n}`)] })]);
@@ -186,16 +195,24 @@ export const historyRules: readonly StoreRule[] = [
     const outcomes = fed.commands([command, command]);
     expect(outcomes[1]).toEqual(outcomes[0]);
     expect(fed.store.revision).toBe(2);
+    // Two keys by one id: the second was never written.
+    const otherKey = { ...command, writeId: 'twice' };
+    const twice = fed.commands([
+      { ...otherKey, operation: put('x') },
+      { ...otherKey, operation: put('y') },
+    ]);
+    expect(twice).toMatchObject([{ revision: 3 }, { revision: 3 }]);
+    expect(fed.range('y').count).toBe(0);
     const mixed = [put('l'), put('m'), compact(9), put('n'), put('l')].map((operation, n): Command => {
       return { writeId: `m${n % 4}`, caller: service, atMs: 1, operation };
     });
     // The fifth has the id of the first. The failure between shows the revision that the puts before it made.
     expect(fed.commands(mixed)).toMatchObject([
-      { revision: 3 },
       { revision: 4 },
-      { kind: 'failed', revision: 4 },
       { revision: 5 },
-      { revision: 3 },
+      { kind: 'failed', revision: 5 },
+      { revision: 6 },
+      { revision: 4 },
     ]);
     fed.do({
       kind: 'createAccessKey',
@@ -264,13 +281,17 @@ export const historyRules: readonly StoreRule[] = [
       // The compaction is a write as well: the oldest is now beyond, and its row is gone.
       expect(again(fed, 'a0', put('k', 'v'))).toMatchObject({ revision: 3 });
       expect(again(fed, 'oldest', put('k', 'first'))).toMatchObject({ revision: revision + 1 });
+      // Its entry is remembered in part, and no more of it after a restart.
+      fed.reopen();
+      expect(again(fed, 'a5', put('k', 'v'))).toMatchObject({ revision: 8 });
+      expect(again(fed, 'a0', put('k', 'v'))).toMatchObject({ revision: revision + 2 });
       const rows = rowsOf(fed, 'batches');
       fill(2_000, 'b');
       fed.do(compact(fed.store.revision));
       fed.sweep(1);
       expect(rowsOf(fed, 'batches')).toBeLessThanOrEqual(rows + 2);
       fed.reopen();
-      expect(again(fed, 'b0', put('k', 'v')).revision).toBe(revision + 2);
+      expect(again(fed, 'b0', put('k', 'v')).revision).toBe(revision + 3);
       expect(again(fed, 'a0', put('k', 'v')).revision).toBe(fed.store.revision);
     },
   ),
