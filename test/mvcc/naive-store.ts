@@ -43,28 +43,25 @@ export class NaiveStore {
 
   /** Throws NaiveFailure, and has then done nothing. */
   do(operation: Operation): unknown {
-    switch (operation.kind) {
-      case 'put':
-        checkPut(operation.request);
-        return this.#changing((making) => making.put(operation.request));
-      case 'deleteRange':
-        checkKey(operation.request.key);
-        return this.#changing((making) => making.deleteRange(operation.request));
-      case 'txn':
-        checkTxn(operation.request, 128);
-        checkDuplicates(operation.request.success);
-        checkDuplicates(operation.request.failure);
-        return this.#changing((making) => making.txn(operation.request, making.choices(operation.request)));
-      case 'compact':
-        if (operation.request.revision <= this.compacted) throw new NaiveFailure('compacted');
-        if (operation.request.revision > this.revision) throw new NaiveFailure('futureRevision');
-        this.compacted = operation.request.revision;
-        return null;
-      case 'createAccessKey':
-      case 'revokeAccessKey':
-      default:
-        throw new Error(`${operation.kind} is not modelled`);
+    if (operation.kind === 'put') {
+      checkPut(operation.request);
+      return this.#changing((making) => making.put(operation.request));
     }
+    if (operation.kind === 'deleteRange') {
+      checkKey(operation.request.key);
+      return this.#changing((making) => making.deleteRange(operation.request));
+    }
+    if (operation.kind === 'txn') {
+      checkTxn(operation.request, 128);
+      checkDuplicates(operation.request.success);
+      checkDuplicates(operation.request.failure);
+      return this.#changing((making) => making.txn(operation.request, making.choices(operation.request)));
+    }
+    if (operation.kind !== 'compact') throw new Error(`${operation.kind} is not modelled`);
+    if (operation.request.revision <= this.compacted) throw new NaiveFailure('compacted');
+    if (operation.request.revision > this.revision) throw new NaiveFailure('futureRevision');
+    this.compacted = operation.request.revision;
+    return null;
   }
 
   range(request: RangeRequest): RangeAnswer {
