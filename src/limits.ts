@@ -26,6 +26,23 @@ export const historyScanBytesMax = 1_048_576;
 export const batchPartBytesMax = 1_000_000;
 /** A revision that deletes more than this keeps no earlier values in memory: they are read when they are looked at. */
 export const previousKeptBytesMax = 1_048_576;
+/** etcd's least time to live: an election of this group can take as long. Shorter ones are raised to it. */
+export const leaseSecondsMin = 2;
+/** etcd's own: 285 years. */
+export const leaseSecondsMax = 9_000_000_000;
+/** The lease of a lock or a campaign that names none: etcd's session. Nobody keeps it alive. */
+export const sessionSeconds = 60;
+/** Leases of a store: all are in memory on every replica, at some 100 bytes. */
+export const leasesMax = 500_000;
+/** Users, and roles, of a tenant. All of them are in memory on every replica. */
+export const usersMax = 10_000;
+export const rolesMax = 10_000;
+/** Permissions of one role. */
+export const permissionsMax = 1_000;
+/** Pairs of member and alarm. etcd takes any member's number, so the pairs must be bounded. */
+export const alarmsMax = 1_000;
+/** The name of a user or a role, in UTF-8. */
+export const authNameBytesMax = 256;
 
 // The log
 
@@ -73,6 +90,17 @@ export const requestTimeoutMs = 7_000;
 export const leaderWaitMs = 1_500;
 /** Replicas of a new group, in the order in which an isolate that knows nothing tries them. */
 export const replicasMax = 5;
+/** Calls that share one request to a replica, and the bytes of their bodies. Larger bodies go alone: they gain nothing. */
+export const callsPerBatchMax = 256;
+export const callBatchBytesMax = 1_048_576;
+export const batchedBodyBytesMax = 65_536;
+/** Requests of one lane under way, and how far apart they begin: what comes between waits for the next. */
+export const callBatchesInFlightMax = 8;
+export const callBatchSpacingMs = 5;
+/** A read's answer that is larger is not sent in a batch: the call is told to come alone. */
+export const batchedAnswerBytesMax = 262_144;
+/** Lanes that an isolate keeps. */
+export const callLanesMax = 10_000;
 /** Tenants in one page of a list. */
 export const tenantsPageMax = 1_000;
 

@@ -1,6 +1,7 @@
 // The vocabulary of the store: what can be asked of it and what it answers. Both the state machine (`mvcc/`) and the wire
 // (`api/`) speak it. Types and constants only. Names, numbers and meaning are etcd's (rpc.proto of v3.7).
 
+import type { AuthFailure, AuthOperation } from './auth-model.ts';
 import type { LeaseId, Revision } from './brands.ts';
 
 export type KeyValue = {
@@ -82,8 +83,43 @@ export type AccessKey = {
   readonly createdAtMs: number;
 };
 
+/**
+ * Leases. A grant, and the revocation of a lease without keys, make no revision. Keeping a lease alive is no operation: its
+ * leader extends it in memory, and a new leader extends every lease to its full time.
+ */
+export type LeaseOperation =
+  /** `id` 0n: the store takes `candidate`, a number from 1 to 2^53 - 1, or the next one that is free. */
+  | {
+      readonly kind: 'leaseGrant';
+      readonly id: LeaseId;
+      readonly candidate: LeaseId;
+      /** As it was asked for: the store raises it to `leaseSecondsMin` and refuses what is above `leaseSecondsMax`. */
+      readonly ttlSeconds: number;
+    }
+  | { readonly kind: 'leaseRevoke'; readonly id: LeaseId }
+  /** Of the service: the leader found these past their deadlines. One revision for each that has keys; unknown ids count as done. */
+  | { readonly kind: 'leaseExpire'; readonly ids: readonly LeaseId[] }
+  /** Of the service: written before a group rests, so that whoever wakes first knows what has ended meanwhile. */
+  | { readonly kind: 'leaseCheckpoint'; readonly deadlines: readonly LeaseDeadline[] };
+
+/** Milliseconds since 1970, by the leader's clock. */
+export type LeaseDeadline = { readonly id: LeaseId; readonly deadlineMs: number };
+
+export const alarmKind = { none: 0, noSpace: 1, corrupt: 2 } as const;
+
+/** A pair: to end an alarm, both must be given. `memberId` is any number of 64 bits, unsigned, 0n if none was given. */
+export type Alarm = { readonly memberId: bigint; readonly alarm: number };
+
+/** Activating `alarmKind.none` does nothing, and so does ending what is not there. Neither makes a revision. */
+export type AlarmOperation =
+  | { readonly kind: 'alarmActivate'; readonly alarm: Alarm }
+  | { readonly kind: 'alarmDeactivate'; readonly alarm: Alarm };
+
 /** What changes the store. Reads are not here: they never enter the log. */
 export type Operation =
+  | LeaseOperation
+  | AuthOperation
+  | AlarmOperation
   | { readonly kind: 'put'; readonly request: PutRequest }
   | { readonly kind: 'deleteRange'; readonly request: DeleteRangeRequest }
   | { readonly kind: 'txn'; readonly request: TxnRequest }
@@ -91,8 +127,22 @@ export type Operation =
   | { readonly kind: 'createAccessKey'; readonly accessKey: AccessKey }
   | { readonly kind: 'revokeAccessKey'; readonly id: string };
 
-/** Who asks: a key of the tenant, or the service itself (provisioning, the operator). */
-export type Caller = { readonly kind: 'accessKey'; readonly id: string } | { readonly kind: 'service' };
+/**
+ * Who asks. `id` is always that of the access key, which must be good, and whose rights bound the call, in every arm.
+ * While auth is off, `user` and `anonymous` are that key and nothing else: tokens, good and bad, are not looked at.
+ */
+export type Caller =
+  /** The service itself: provisioning, the operator, the expiry of leases. */
+  | { readonly kind: 'service' }
+  /** A key that speaks for itself (it was sent as `Authorization`). An admin key is root, also while auth is on. */
+  | { readonly kind: 'accessKey'; readonly id: string }
+  /**
+   * The key named the tenant, and a token the user. `authRevision` is the store's when the password was checked: the token has
+   * ended if auth was disabled, or this user added or given another password, at a later one.
+   */
+  | { readonly kind: 'user'; readonly id: string; readonly name: string; readonly authRevision: number }
+  /** The key named the tenant, and there was no token, or one that this service never gave. */
+  | { readonly kind: 'anonymous'; readonly id: string; readonly token: 'none' | 'invalid' };
 
 /** One write as the log holds it. */
 export type Command = {
@@ -131,6 +181,12 @@ export type Outcome = { readonly revision: Revision } & (
   | { readonly kind: 'compact' }
   | { readonly kind: 'createAccessKey' }
   | { readonly kind: 'revokeAccessKey'; readonly existed: boolean }
+  /** `id` as it was granted, `ttlSeconds` as it was raised. */
+  | { readonly kind: 'leaseGrant'; readonly id: LeaseId; readonly ttlSeconds: number }
+  /** The alarm that was activated, was active already, or was ended; else none. */
+  | { readonly kind: 'alarm'; readonly alarms: readonly Alarm[] }
+  /** Of an operation that answers nothing but that it was done: every other one of leases, users and roles. */
+  | { readonly kind: 'done' }
   | { readonly kind: 'failed'; readonly failure: StoreFailure }
   /** A retry of a write that was applied at `revision`, whose answer was too large to be kept. */
   | { readonly kind: 'appliedBefore' }
@@ -138,6 +194,21 @@ export type Outcome = { readonly revision: Revision } & (
 
 /** What a client can do wrong, or the store's state can forbid. `api/errors.ts` maps each arm to HTTP and to etcd's words. */
 export type StoreFailure =
+  | AuthFailure
+  | { readonly kind: 'leaseExists' }
+  | { readonly kind: 'leaseTtlTooLarge' }
+  /** The alarm CORRUPT: nothing is written until an operator has ended it. */
+  | { readonly kind: 'corruptAlarm' }
+  /** A bound of the store (`limits.ts`): how many there may be of what. */
+  | {
+      readonly kind: 'tooMany';
+      readonly what: 'leases' | 'users' | 'roles' | 'permissions' | 'alarms';
+      readonly max: number;
+    }
+  /** The name of a user or a role, in UTF-8. */
+  | { readonly kind: 'nameTooLong'; readonly bytes: number }
+  /** This store does not know the operation. */
+  | { readonly kind: 'operationNotServed'; readonly operation: string }
   | { readonly kind: 'keyNotProvided' }
   | { readonly kind: 'keyTooLong'; readonly bytes: number }
   | { readonly kind: 'valueTooLarge'; readonly bytes: number }

@@ -2,165 +2,25 @@
 // words, and to a problem of RFC 9457. Nothing else knows a status. Secrets and internals never appear in a text here.
 
 import { unreachable } from '../assert.ts';
-import { messageBytesMax, retryAfterSeconds } from '../limits.ts';
-import type { StoreFailure } from '../model.ts';
+import { messageBytesMax } from '../limits.ts';
 import type { Protocol } from './contract.ts';
 import type { Failure, RequestFailure, ServiceFailure } from './failures.ts';
 import { isOfService, isOfStore } from './failures.ts';
+import { describeStore } from './store-errors.ts';
+import {
+  absent,
+  conflict,
+  forbidden,
+  grpc,
+  httpOfGrpc,
+  invalid,
+  later,
+  unauthenticated,
+  unavailable,
+  type WireError,
+} from './wire-error.ts';
 
 export type { Failure, RequestFailure, ServiceFailure } from './failures.ts';
-
-/** gRPC's status codes, as far as they are used. */
-const grpc = {
-  invalidArgument: 3,
-  deadlineExceeded: 4,
-  notFound: 5,
-  alreadyExists: 6,
-  permissionDenied: 7,
-  resourceExhausted: 8,
-  failedPrecondition: 9,
-  outOfRange: 11,
-  unimplemented: 12,
-  internal: 13,
-  unavailable: 14,
-  dataLoss: 15,
-  unauthenticated: 16,
-} as const;
-type GrpcCode = (typeof grpc)[keyof typeof grpc];
-
-/** grpc-gateway's map of codes to HTTP, with the words that its 3.5 streams had beside. */
-const httpOfGrpc: Readonly<Record<GrpcCode, { readonly status: number; readonly phrase: string }>> = {
-  [grpc.invalidArgument]: { status: 400, phrase: 'Bad Request' },
-  [grpc.deadlineExceeded]: { status: 504, phrase: 'Gateway Timeout' },
-  [grpc.notFound]: { status: 404, phrase: 'Not Found' },
-  [grpc.alreadyExists]: { status: 409, phrase: 'Conflict' },
-  [grpc.permissionDenied]: { status: 403, phrase: 'Forbidden' },
-  [grpc.resourceExhausted]: { status: 429, phrase: 'Too Many Requests' },
-  [grpc.failedPrecondition]: { status: 400, phrase: 'Bad Request' },
-  [grpc.outOfRange]: { status: 400, phrase: 'Bad Request' },
-  [grpc.unimplemented]: { status: 501, phrase: 'Not Implemented' },
-  [grpc.internal]: { status: 500, phrase: 'Internal Server Error' },
-  [grpc.unavailable]: { status: 503, phrase: 'Service Unavailable' },
-  [grpc.dataLoss]: { status: 500, phrase: 'Internal Server Error' },
-  [grpc.unauthenticated]: { status: 401, phrase: 'Unauthorized' },
-};
-
-type WireError = {
-  /** v3: the code, from which its HTTP status follows, and the message. */
-  readonly code: GrpcCode;
-  readonly words: string;
-  /** v1. */
-  readonly status: number;
-  readonly slug: string;
-  readonly title: string;
-  readonly detail: string;
-  readonly members?: Readonly<Record<string, number | string | null>>;
-  readonly headers?: Readonly<Record<string, string>>;
-};
-
-const challenge = { 'www-authenticate': 'Bearer realm="quorate"' };
-const later = { 'retry-after': String(retryAfterSeconds) };
-
-function describeStore(failure: StoreFailure): WireError {
-  switch (failure.kind) {
-    case 'keyNotProvided':
-      return invalid('key-not-provided', 'Key is not provided', 'A key has at least one byte.', 'key is not provided');
-    case 'keyTooLong':
-      return invalid('key-too-long', 'Key is too long', `A key of ${failure.bytes} bytes.`, 'request is too large');
-    case 'valueTooLarge':
-      return {
-        ...invalid(
-          'value-too-large',
-          'Value is too large',
-          `A value of ${failure.bytes} bytes.`,
-          'request is too large',
-        ),
-        status: 413,
-      };
-    case 'valueProvided':
-      return invalid('value-provided', 'Value is provided', 'ignore_value goes without a value.', 'value is provided');
-    case 'leaseProvided':
-      return invalid('lease-provided', 'Lease is provided', 'ignore_lease goes without a lease.', 'lease is provided');
-    case 'keyNotFound':
-      return {
-        ...invalid('key-not-found', 'Key not found', 'ignore_value and ignore_lease need the key.', 'key not found'),
-        status: 404,
-      };
-    case 'leaseNotFound':
-      return {
-        code: grpc.notFound,
-        words: 'etcdserver: requested lease not found',
-        status: 404,
-        slug: 'lease-not-found',
-        title: 'Lease not found',
-        detail: 'There is no lease with this id.',
-      };
-    case 'tooManyOperations':
-      return invalid(
-        'too-many-operations',
-        'Too many operations',
-        'A transaction holds at most 128 operations a level, the levels below counted in.',
-        'too many operations in txn request',
-      );
-    case 'duplicateKey':
-      return invalid(
-        'duplicate-key',
-        'Duplicate key',
-        'One branch writes a key twice, or puts a key that it also deletes.',
-        'duplicate key given in txn request',
-      );
-    case 'invalidSortOption':
-      return invalid('invalid-sort', 'Invalid sort option', 'Unknown order or target.', 'invalid sort option');
-    case 'compacted':
-      return {
-        code: grpc.outOfRange,
-        words: 'etcdserver: mvcc: required revision has been compacted',
-        status: 410,
-        slug: 'compacted',
-        title: 'Revision has been compacted',
-        detail: `History begins at revision ${failure.compactedRevision}.`,
-        members: { compacted_revision: failure.compactedRevision },
-      };
-    case 'futureRevision':
-      return {
-        code: grpc.outOfRange,
-        words: 'etcdserver: mvcc: required revision is a future revision',
-        status: 400,
-        slug: 'future-revision',
-        title: 'Revision is in the future',
-        detail: `The store is at revision ${failure.revision}.`,
-        members: { revision: failure.revision },
-      };
-    case 'answerTooLarge':
-      return {
-        code: grpc.resourceExhausted,
-        words: 'quorate: the answer is too large, set a limit and read in pages',
-        status: 400,
-        slug: 'answer-too-large',
-        title: 'Answer is too large',
-        detail: 'Set a smaller limit, or keys_only, and read in pages.',
-      };
-    case 'noSpace':
-      return {
-        code: grpc.resourceExhausted,
-        words: 'etcdserver: mvcc: database space exceeded',
-        status: 507,
-        slug: 'no-space',
-        title: 'Database space exceeded',
-        detail: 'Delete keys and compact; reads and deletes go on.',
-      };
-    case 'tooManyAccessKeys':
-      return conflict('too-many-access-keys', 'Too many access keys', `A tenant holds at most ${failure.max} of them.`);
-    case 'accessKeyExists':
-      return conflict('access-key-exists', 'Access key exists', 'There is an access key with this id.');
-    case 'unauthenticated':
-      return unauthenticated('access-key-refused', 'Access key refused', `The access key is ${failure.reason}.`);
-    case 'forbidden':
-      return forbidden(failure.need);
-    default:
-      return unreachable(failure);
-  }
-}
 
 function describeService(failure: ServiceFailure): WireError {
   switch (failure.kind) {
@@ -329,45 +189,6 @@ function describeRequest(failure: RequestFailure): WireError {
   }
 }
 
-function invalid(slug: string, title: string, detail: string, words: string): WireError {
-  return { code: grpc.invalidArgument, words: `etcdserver: ${words}`, status: 400, slug, title, detail };
-}
-
-function unauthenticated(slug: string, title: string, detail: string): WireError {
-  return {
-    code: grpc.unauthenticated,
-    words: `quorate: ${detail}`,
-    status: 401,
-    slug,
-    title,
-    detail,
-    headers: challenge,
-  };
-}
-
-function forbidden(need: string): WireError {
-  return {
-    code: grpc.permissionDenied,
-    words: 'etcdserver: permission denied',
-    status: 403,
-    slug: 'forbidden',
-    title: 'Not allowed',
-    detail: `The access key lacks: ${need}.`,
-  };
-}
-
-function absent(slug: string, title: string, detail: string): WireError {
-  return { code: grpc.notFound, words: `quorate: ${detail}`, status: 404, slug, title, detail };
-}
-
-function conflict(slug: string, title: string, detail: string): WireError {
-  return { code: grpc.alreadyExists, words: `quorate: ${detail}`, status: 409, slug, title, detail };
-}
-
-function unavailable(slug: string, title: string, detail: string, words: string): WireError {
-  return { code: grpc.unavailable, words, status: 503, slug, title, detail, headers: later };
-}
-
 function describe(failure: Failure): WireError {
   if (isOfStore(failure)) return describeStore(failure);
   return isOfService(failure) ? describeService(failure) : describeRequest(failure);
@@ -383,11 +204,16 @@ export function failureResponse(protocol: Protocol, failure: Failure): Response 
   const error = describe(failure);
   if (protocol === 'v3') {
     const { status } = httpOfGrpc[error.code];
-    const headers = { ...error.headers, 'content-type': 'application/json' };
+    const headers = { ...error.headers, ...challengeOf(error), 'content-type': 'application/json' };
     return new Response(statusJson(error), { status, headers });
   }
   const headers = { ...error.headers, 'content-type': 'application/problem+json' };
   return new Response(problemJson(error), { status: error.status, headers });
+}
+
+/** etcd challenges with its own words, and only where a token was refused. */
+function challengeOf({ challenge }: WireError): Record<string, string> {
+  return challenge === undefined ? {} : { 'www-authenticate': challenge };
 }
 
 /** A problem as JSON text, for the frames of a v1 stream. */

@@ -5,6 +5,7 @@ import type { AccessKey, AccessRole, Caller, KeyRange, Operation, StoreFailure, 
 import type { SqlPort, SqlRow, SqlValue } from '../sql-port.ts';
 import { assert, unreachable } from '../assert.ts';
 import { emptyBytes } from '../bytes.ts';
+import { isAdministration } from './administration-codec.ts';
 import { prefixHolds } from './key-range.ts';
 import { bytesOf, numberOf, textFrom } from './rows.ts';
 
@@ -19,6 +20,7 @@ export function accessOfRange(range: KeyRange): AccessNeed {
 }
 
 export function accessOfOperation(operation: Operation): AccessNeed {
+  if (isAdministration(operation)) return { kind: 'admin' };
   switch (operation.kind) {
     case 'put':
       return { kind: 'keys', reads: [], writes: [oneKey(operation.request.key)] };
@@ -82,6 +84,8 @@ export class AccessKeys {
   /** null: allowed. */
   authorize(caller: Caller, need: AccessNeed, nowMs: number): StoreFailure | null {
     if (caller.kind === 'service') return null;
+    // Users are not known to this store.
+    if (caller.kind !== 'accessKey') return { kind: 'unauthenticated', reason: 'unknown' };
     const held = this.#held.get(caller.id);
     if (held === undefined) return { kind: 'unauthenticated', reason: 'unknown' };
     if (held.revoked) return { kind: 'unauthenticated', reason: 'revoked' };

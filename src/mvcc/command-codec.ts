@@ -4,6 +4,13 @@
 import { unreachable } from '../assert.ts';
 import { BinaryReader, BinaryWriter, MalformedBytesError } from '../binary.ts';
 import type { AccessKey, AccessRole, Caller, Command, Operation } from '../model.ts';
+import {
+  administrationBytes,
+  administrationCode,
+  isAdministration,
+  readAdministration,
+  writeAdministration,
+} from './administration-codec.ts';
 import { readPut, writePut } from './put-codec.ts';
 import { readTxn, txnBytes, writeTxn } from './txn-codec.ts';
 
@@ -21,7 +28,9 @@ const operationCode = {
   compact: 3,
   createAccessKey: 4,
   revokeAccessKey: 5,
+  ...administrationCode,
 } as const;
+const callerCode = { service: 0, accessKey: 1, user: 2, anonymous: 3, anonymousWithBadToken: 4 } as const;
 const roleCode: Readonly<Record<AccessRole, number>> = { admin: 0, write: 1, read: 2 };
 
 export function encodeCommands(commands: readonly Command[]): Uint8Array {
@@ -53,8 +62,12 @@ export function decodeCommands(bytes: Uint8Array): Command[] {
 
 /** What a command takes in an entry at most, for filling batches. An entry itself takes 8 more. */
 export function commandBytes(command: Command): number {
-  const callerBytes = command.caller.kind === 'accessKey' ? textBytesMax(command.caller.id) : 0;
-  return 16 + textBytesMax(command.writeId) + callerBytes + operationBytes(command.operation);
+  return 16 + textBytesMax(command.writeId) + callerBytes(command.caller) + operationBytes(command.operation);
+}
+
+function callerBytes(caller: Caller): number {
+  if (caller.kind === 'service') return 0;
+  return textBytesMax(caller.id) + (caller.kind === 'user' ? 8 + textBytesMax(caller.name) : 0);
 }
 
 /** A JS character is at most three bytes of UTF-8. */
@@ -63,6 +76,7 @@ function textBytesMax(text: string): number {
 }
 
 function operationBytes(operation: Operation): number {
+  if (isAdministration(operation)) return administrationBytes(operation);
   switch (operation.kind) {
     case 'put':
       return 32 + operation.request.key.byteLength + operation.request.value.byteLength;
@@ -83,8 +97,7 @@ function operationBytes(operation: Operation): number {
 
 function writeCommand(writer: BinaryWriter, command: Command): void {
   writer.text(command.writeId);
-  writer.boolean(command.caller.kind === 'accessKey');
-  if (command.caller.kind === 'accessKey') writer.text(command.caller.id);
+  writeCaller(writer, command.caller);
   writer.float(command.atMs);
   writer.byte(operationCode[command.operation.kind]);
   writeOperation(writer, command.operation);
@@ -92,12 +105,55 @@ function writeCommand(writer: BinaryWriter, command: Command): void {
 
 function readCommand(reader: BinaryReader): Command {
   const writeId = reader.text();
-  const caller: Caller = reader.boolean() ? { kind: 'accessKey', id: reader.text() } : { kind: 'service' };
+  const caller = readCaller(reader);
   const atMs = reader.float();
   return { writeId, caller, atMs, operation: readOperation(reader, reader.byte()) };
 }
 
+function writeCaller(writer: BinaryWriter, caller: Caller): void {
+  switch (caller.kind) {
+    case 'service':
+      writer.byte(callerCode.service);
+      return;
+    case 'accessKey':
+      writer.byte(callerCode.accessKey);
+      writer.text(caller.id);
+      return;
+    case 'user':
+      writer.byte(callerCode.user);
+      writer.text(caller.id);
+      writer.text(caller.name);
+      writer.varint(caller.authRevision);
+      return;
+    case 'anonymous':
+      writer.byte(caller.token === 'none' ? callerCode.anonymous : callerCode.anonymousWithBadToken);
+      writer.text(caller.id);
+      return;
+    default:
+      unreachable(caller);
+  }
+}
+
+function readCaller(reader: BinaryReader): Caller {
+  const code = reader.byte();
+  switch (code) {
+    case callerCode.service:
+      return { kind: 'service' };
+    case callerCode.accessKey:
+      return { kind: 'accessKey', id: reader.text() };
+    case callerCode.user:
+      return { kind: 'user', id: reader.text(), name: reader.text(), authRevision: reader.varint() };
+    case callerCode.anonymous:
+      return { kind: 'anonymous', id: reader.text(), token: 'none' };
+    case callerCode.anonymousWithBadToken:
+      return { kind: 'anonymous', id: reader.text(), token: 'invalid' };
+    default:
+      throw new MalformedBytesError(`a caller of kind ${code}`);
+  }
+}
+
 function writeOperation(writer: BinaryWriter, operation: Operation): void {
+  if (isAdministration(operation)) return writeAdministration(writer, operation);
   switch (operation.kind) {
     case 'put':
       writePut(writer, operation.request);
@@ -118,6 +174,9 @@ function writeOperation(writer: BinaryWriter, operation: Operation): void {
       return;
     case 'revokeAccessKey':
       writer.text(operation.id);
+      return;
+    default:
+      unreachable(operation);
   }
 }
 
@@ -139,7 +198,7 @@ function readOperation(reader: BinaryReader, code: number): Operation {
     case operationCode.revokeAccessKey:
       return { kind: 'revokeAccessKey', id: reader.text() };
     default:
-      throw new MalformedBytesError(`an operation of kind ${code}`);
+      return readAdministration(reader, code);
   }
 }
 

@@ -2,8 +2,10 @@
 
 import { assert, unreachable } from '../assert.ts';
 import { leaseId, noLease, revision } from '../brands.ts';
+import type { AuthFailure } from '../auth-model.ts';
 import { BinaryReader, BinaryWriter, MalformedBytesError } from '../binary.ts';
 import { rememberedAnswerBytesMax } from '../limits.ts';
+import { readAlarm, writeAlarm } from './administration-codec.ts';
 import type { DeleteRangeAnswer, KeyValue, Outcome, RangeAnswer, StoreFailure, TxnAnswer, TxnPart } from '../model.ts';
 
 const outcomeCode = {
@@ -17,7 +19,31 @@ const outcomeCode = {
   revokeAccessKeyUnknown: 7,
   appliedBefore: 8,
   failed: 9,
+  leaseGrant: 10,
+  alarm: 11,
+  done: 12,
 } as const;
+
+// The place in this list is the number in the row. Complete: which of them come after a write is looked up is the store's to say.
+const authFailureKinds = [
+  'authNotEnabled',
+  'rootUserMissing',
+  'rootRoleMissing',
+  'userNameEmpty',
+  'userExists',
+  'userNotFound',
+  'roleNameEmpty',
+  'roleExists',
+  'roleNotFound',
+  'roleNotGranted',
+  'permissionNotGiven',
+  'permissionNotGranted',
+  'invalidAuthManagement',
+  'authenticationFailed',
+  'userWithoutPassword',
+  'invalidToken',
+  'permissionDenied',
+] as const satisfies readonly AuthFailure['kind'][];
 
 // The place in this list is the number in the row: only ever add at the end.
 const failureKinds = [
@@ -37,7 +63,17 @@ const failureKinds = [
   'noSpace',
   'tooManyAccessKeys',
   'accessKeyExists',
+  'leaseExists',
+  'leaseTtlTooLarge',
+  'corruptAlarm',
+  'tooMany',
+  'nameTooLong',
+  'operationNotServed',
+  ...authFailureKinds,
 ] as const satisfies readonly StoreFailure['kind'][];
+
+// As `failureKinds`.
+const countedKinds = ['leases', 'users', 'roles', 'permissions', 'alarms'] as const;
 
 const partCode = { range: 0, rangeKeysOnly: 1, put: 2, putWithPrevious: 3, deleteRange: 4, txn: 5 } as const;
 
@@ -82,8 +118,21 @@ function writeOutcome(writer: BinaryWriter, outcome: Outcome): void {
       writer.byte(outcome.existed ? outcomeCode.revokeAccessKey : outcomeCode.revokeAccessKeyUnknown);
       writer.varint(outcome.revision);
       return;
+    case 'leaseGrant':
+      writer.byte(outcomeCode.leaseGrant);
+      writer.varint(outcome.revision);
+      writer.signed64(outcome.id);
+      writer.varint(outcome.ttlSeconds);
+      return;
+    case 'alarm':
+      writer.byte(outcomeCode.alarm);
+      writer.varint(outcome.revision);
+      writer.varint(outcome.alarms.length);
+      for (const alarm of outcome.alarms) writeAlarm(writer, alarm);
+      return;
     case 'compact':
     case 'createAccessKey':
+    case 'done':
     case 'appliedBefore':
       writer.byte(outcomeCode[outcome.kind]);
       writer.varint(outcome.revision);
@@ -117,6 +166,16 @@ function readOutcome(reader: BinaryReader): Outcome {
       return { kind: 'revokeAccessKey', revision: at, existed: true };
     case outcomeCode.revokeAccessKeyUnknown:
       return { kind: 'revokeAccessKey', revision: at, existed: false };
+    case outcomeCode.leaseGrant:
+      return { kind: 'leaseGrant', revision: at, id: leaseId(reader.signed64()), ttlSeconds: reader.varint() };
+    case outcomeCode.alarm:
+      return {
+        kind: 'alarm',
+        revision: at,
+        alarms: Array.from({ length: reader.count() }, () => readAlarm(reader)),
+      };
+    case outcomeCode.done:
+      return { kind: 'done', revision: at };
     case outcomeCode.appliedBefore:
       return { kind: 'appliedBefore', revision: at };
     case outcomeCode.failed:
@@ -131,22 +190,39 @@ function writeFailure(writer: BinaryWriter, failure: StoreFailure): void {
   assert(place >= 0, 'who may not write is told so before the write is looked up');
   writer.byte(place);
   const { kind } = failure;
-  if (kind === 'keyTooLong' || kind === 'valueTooLarge') writer.varint(failure.bytes);
+  if (kind === 'keyTooLong' || kind === 'valueTooLarge' || kind === 'nameTooLong') writer.varint(failure.bytes);
   // -1: nothing was compacted.
   else if (kind === 'compacted') writer.varint(failure.compactedRevision + 1);
   else if (kind === 'futureRevision') writer.varint(failure.revision);
   else if (kind === 'tooManyAccessKeys') writer.varint(failure.max);
+  else if (kind === 'operationNotServed') writer.text(failure.operation);
+  else if (kind === 'tooMany') {
+    writer.byte(countedKinds.indexOf(failure.what));
+    writer.varint(failure.max);
+  }
 }
 
 function readFailure(reader: BinaryReader): StoreFailure {
   const code = reader.byte();
   const kind = failureKinds[code];
   if (kind === undefined) throw new MalformedBytesError(`a failure of kind ${code}`);
-  if (kind === 'keyTooLong' || kind === 'valueTooLarge') return { kind, bytes: reader.varint() };
+  if (kind === 'keyTooLong' || kind === 'valueTooLarge' || kind === 'nameTooLong') {
+    return { kind, bytes: reader.varint() };
+  }
   if (kind === 'compacted') return { kind, compactedRevision: reader.varint() - 1 };
   if (kind === 'futureRevision') return { kind, revision: reader.varint() };
   if (kind === 'tooManyAccessKeys') return { kind, max: reader.varint() };
-  return { kind };
+  if (kind === 'operationNotServed') return { kind, operation: reader.text() };
+  if (kind === 'tooMany') {
+    const what = countedKinds[reader.byte()];
+    if (what === undefined) throw new MalformedBytesError('a bound of something unknown');
+    return { kind, what, max: reader.varint() };
+  }
+  return isAuthFailure(kind) ? { kind } : { kind };
+}
+
+function isAuthFailure(kind: StoreFailure['kind']): kind is AuthFailure['kind'] {
+  return authFailureKinds.some((each) => each === kind);
 }
 
 function writeTxn(writer: BinaryWriter, answer: TxnAnswer): void {

@@ -20,6 +20,7 @@ import type {
   TxnRequest,
 } from '../model.ts';
 import type { SqlPort } from '../sql-port.ts';
+import { isAdministration } from './administration-codec.ts';
 import { AccessKeys, type AccessNeed, accessOfOperation } from './access.ts';
 import { BatchRecord, Batches } from './batches.ts';
 import { Compaction } from './compaction.ts';
@@ -218,6 +219,7 @@ export class Store {
   }
 
   #perform(operation: Operation, atMs: number): Performed {
+    if (isAdministration(operation)) return this.#failed({ kind: 'operationNotServed', operation: operation.kind });
     switch (operation.kind) {
       case 'put':
         return this.#put(operation.request);

@@ -124,7 +124,7 @@ export class WatchService {
     const failure: Failure = { kind: 'unauthenticated', reason: 'revoked' };
     for (const connection of this.#connections()) {
       const { caller } = connection.stream;
-      if (caller.kind === 'accessKey' && caller.id === keyId) {
+      if (caller.kind !== 'service' && caller.id === keyId) {
         connection.stream.end({ reason: 'accessEnded', failure });
       }
     }

@@ -7,7 +7,30 @@ import { requestBodyBytesMax } from '../../src/limits.ts';
 import { call, callOf, header, problemOf, refusal } from './wire.ts';
 
 /** One of each kind; the type makes the list complete. */
-const all: { readonly [Kind in Failure['kind']]: Extract<Failure, { kind: Kind }> } = {
+const all: { readonly [Kind in Failure['kind']]: Failure & { readonly kind: Kind } } = {
+  leaseExists: { kind: 'leaseExists' },
+  leaseTtlTooLarge: { kind: 'leaseTtlTooLarge' },
+  corruptAlarm: { kind: 'corruptAlarm' },
+  authNotEnabled: { kind: 'authNotEnabled' },
+  rootUserMissing: { kind: 'rootUserMissing' },
+  rootRoleMissing: { kind: 'rootRoleMissing' },
+  userNameEmpty: { kind: 'userNameEmpty' },
+  userExists: { kind: 'userExists' },
+  userNotFound: { kind: 'userNotFound' },
+  roleNameEmpty: { kind: 'roleNameEmpty' },
+  roleExists: { kind: 'roleExists' },
+  roleNotFound: { kind: 'roleNotFound' },
+  roleNotGranted: { kind: 'roleNotGranted' },
+  permissionNotGiven: { kind: 'permissionNotGiven' },
+  permissionNotGranted: { kind: 'permissionNotGranted' },
+  invalidAuthManagement: { kind: 'invalidAuthManagement' },
+  authenticationFailed: { kind: 'authenticationFailed' },
+  userWithoutPassword: { kind: 'userWithoutPassword' },
+  invalidToken: { kind: 'invalidToken' },
+  permissionDenied: { kind: 'permissionDenied' },
+  tooMany: { kind: 'tooMany', what: 'users', max: 3 },
+  nameTooLong: { kind: 'nameTooLong', bytes: 300 },
+  operationNotServed: { kind: 'operationNotServed', operation: 'defragment' },
   keyNotProvided: { kind: 'keyNotProvided' },
   keyTooLong: { kind: 'keyTooLong', bytes: 2049 },
   valueTooLarge: { kind: 'valueTooLarge', bytes: 2_000_000 },
@@ -69,6 +92,7 @@ describe('the map of failures', () => {
 
   it('API-ERR-2: in v3 the status follows from the code, and the message stands under both names', async () => {
     const http: Record<number, number> = {
+      2: 500,
       3: 400,
       4: 504,
       5: 404,

@@ -80,6 +80,9 @@ export function plainOutcome(outcome: Outcome): PlainOutcome | { readonly kind: 
       return { kind: 'failed', revision, failure: outcome.failure.kind };
     case 'createAccessKey':
     case 'revokeAccessKey':
+    case 'leaseGrant':
+    case 'alarm':
+    case 'done':
     case 'appliedBefore':
       return { kind: outcome.kind };
     default:

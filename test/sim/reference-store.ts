@@ -2,6 +2,7 @@
 // shares no code with the real one, and keeps every revision so that a read at any of them can be judged.
 
 import { assert, unreachable } from '../../src/assert.ts';
+import { isAdministration } from '../../src/mvcc/administration-codec.ts';
 import type { Compare, DeleteRangeRequest, KeyRange, Operation, PutRequest, TxnOperation } from '../../src/model.ts';
 import {
   type PlainEvent,
@@ -46,6 +47,7 @@ export class ReferenceStore {
   }
 
   #run(operation: Operation, change: Change): PlainOutcome {
+    if (isAdministration(operation)) return nobodyAsksFor(operation.kind);
     switch (operation.kind) {
       case 'put':
       case 'deleteRange':

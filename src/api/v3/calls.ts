@@ -135,6 +135,9 @@ function outcomeFields(outcome: Exclude<Outcome, { kind: 'failed' | 'appliedBefo
       return deleteRangeFields(outcome.answer);
     case 'txn':
       return txnFields(outcome.answer);
+    case 'leaseGrant':
+    case 'alarm':
+    case 'done':
     case 'compact':
     case 'createAccessKey':
     case 'revokeAccessKey':

@@ -1,0 +1,171 @@
+// What the store refuses, in etcd's words and codes, and as problems of v1.
+
+import { unreachable } from '../assert.ts';
+import { authNameBytesMax, leaseSecondsMax } from '../limits.ts';
+import type { StoreFailure } from '../model.ts';
+import { describeAuth } from './auth-errors.ts';
+import { conflict, forbidden, grpc, invalid, refusedFor, unauthenticated, type WireError } from './wire-error.ts';
+
+export function describeStore(failure: StoreFailure): WireError {
+  switch (failure.kind) {
+    case 'keyNotProvided':
+      return invalid('key-not-provided', 'Key is not provided', 'A key has at least one byte.', 'key is not provided');
+    case 'keyTooLong':
+      return invalid('key-too-long', 'Key is too long', `A key of ${failure.bytes} bytes.`, 'request is too large');
+    case 'valueTooLarge':
+      return {
+        ...invalid(
+          'value-too-large',
+          'Value is too large',
+          `A value of ${failure.bytes} bytes.`,
+          'request is too large',
+        ),
+        status: 413,
+      };
+    case 'valueProvided':
+      return invalid('value-provided', 'Value is provided', 'ignore_value goes without a value.', 'value is provided');
+    case 'leaseProvided':
+      return invalid('lease-provided', 'Lease is provided', 'ignore_lease goes without a lease.', 'lease is provided');
+    case 'keyNotFound':
+      return {
+        ...invalid('key-not-found', 'Key not found', 'ignore_value and ignore_lease need the key.', 'key not found'),
+        status: 404,
+      };
+    case 'leaseNotFound':
+      return {
+        code: grpc.notFound,
+        words: 'etcdserver: requested lease not found',
+        status: 404,
+        slug: 'lease-not-found',
+        title: 'Lease not found',
+        detail: 'There is no lease with this id.',
+      };
+    case 'tooManyOperations':
+      return invalid(
+        'too-many-operations',
+        'Too many operations',
+        'A transaction holds at most 128 operations a level, the levels below counted in.',
+        'too many operations in txn request',
+      );
+    case 'duplicateKey':
+      return invalid(
+        'duplicate-key',
+        'Duplicate key',
+        'One branch writes a key twice, or puts a key that it also deletes.',
+        'duplicate key given in txn request',
+      );
+    case 'invalidSortOption':
+      return invalid('invalid-sort', 'Invalid sort option', 'Unknown order or target.', 'invalid sort option');
+    case 'compacted':
+      return {
+        code: grpc.outOfRange,
+        words: 'etcdserver: mvcc: required revision has been compacted',
+        status: 410,
+        slug: 'compacted',
+        title: 'Revision has been compacted',
+        detail: `History begins at revision ${failure.compactedRevision}.`,
+        members: { compacted_revision: failure.compactedRevision },
+      };
+    case 'futureRevision':
+      return {
+        code: grpc.outOfRange,
+        words: 'etcdserver: mvcc: required revision is a future revision',
+        status: 400,
+        slug: 'future-revision',
+        title: 'Revision is in the future',
+        detail: `The store is at revision ${failure.revision}.`,
+        members: { revision: failure.revision },
+      };
+    case 'answerTooLarge':
+      return {
+        code: grpc.resourceExhausted,
+        words: 'quorate: the answer is too large, set a limit and read in pages',
+        status: 400,
+        slug: 'answer-too-large',
+        title: 'Answer is too large',
+        detail: 'Set a smaller limit, or keys_only, and read in pages.',
+      };
+    case 'noSpace':
+      return {
+        code: grpc.resourceExhausted,
+        words: 'etcdserver: mvcc: database space exceeded',
+        status: 507,
+        slug: 'no-space',
+        title: 'Database space exceeded',
+        detail: 'Delete keys and compact; reads and deletes go on.',
+      };
+    case 'tooManyAccessKeys':
+      return conflict('too-many-access-keys', 'Too many access keys', `A tenant holds at most ${failure.max} of them.`);
+    case 'accessKeyExists':
+      return conflict('access-key-exists', 'Access key exists', 'There is an access key with this id.');
+    case 'unauthenticated':
+      return unauthenticated('access-key-refused', 'Access key refused', `The access key is ${failure.reason}.`);
+    case 'forbidden':
+      return forbidden(failure.need);
+    case 'leaseExists':
+      return refusedFor('lease-exists', 'Lease exists', 'lease already exists');
+    case 'leaseTtlTooLarge':
+      return {
+        code: grpc.outOfRange,
+        words: 'etcdserver: too large lease TTL',
+        status: 400,
+        slug: 'lease-ttl-too-large',
+        title: 'TTL is too large',
+        detail: `A lease lives at most ${leaseSecondsMax} seconds.`,
+      };
+    case 'corruptAlarm':
+      return {
+        code: grpc.dataLoss,
+        words: 'etcdserver: corrupt cluster',
+        status: 503,
+        slug: 'corrupt-alarm',
+        title: 'The store has the alarm CORRUPT',
+        detail: 'Nothing is written until an operator has ended the alarm; reads go on.',
+      };
+    case 'tooMany':
+      return {
+        code: grpc.resourceExhausted,
+        words: `quorate: too many ${failure.what}`,
+        status: 409,
+        slug: `too-many-${failure.what}`,
+        title: `Too many ${failure.what}`,
+        detail: `There are at most ${failure.max}.`,
+      };
+    case 'nameTooLong':
+      return invalid(
+        'name-too-long',
+        'Name is too long',
+        `A name of ${failure.bytes} bytes; at most ${authNameBytesMax}.`,
+        'request is too large',
+      );
+    case 'operationNotServed':
+      return {
+        code: grpc.unimplemented,
+        words: `quorate: ${failure.operation} is not served`,
+        status: 501,
+        slug: 'operation-not-served',
+        title: 'Not served',
+        detail: `${failure.operation} is not served.`,
+      };
+    case 'authNotEnabled':
+    case 'rootUserMissing':
+    case 'rootRoleMissing':
+    case 'userNameEmpty':
+    case 'userExists':
+    case 'userNotFound':
+    case 'roleNameEmpty':
+    case 'roleExists':
+    case 'roleNotFound':
+    case 'roleNotGranted':
+    case 'permissionNotGiven':
+    case 'permissionNotGranted':
+    case 'invalidAuthManagement':
+    case 'authenticationFailed':
+    case 'userWithoutPassword':
+    case 'invalidToken':
+    case 'permissionDenied':
+      return describeAuth(failure);
+    default:
+      return unreachable(failure);
+  }
+}

@@ -1,0 +1,222 @@
+// The operations of leases, users, roles and alarms as a log entry holds them. Their numbers follow those of
+// `command-codec.ts`, which calls this.
+
+import { unreachable } from '../assert.ts';
+import type { AuthOperation } from '../auth-model.ts';
+import { type BinaryReader, type BinaryWriter, MalformedBytesError } from '../binary.ts';
+import { leaseId } from '../brands.ts';
+import type { Alarm, AlarmOperation, LeaseOperation, Operation } from '../model.ts';
+
+export type AdministrationOperation = LeaseOperation | AuthOperation | AlarmOperation;
+
+// The number is in the log: only ever add at the end.
+export const administrationCode = {
+  leaseGrant: 6,
+  leaseRevoke: 7,
+  leaseExpire: 8,
+  leaseCheckpoint: 9,
+  authEnable: 10,
+  authDisable: 11,
+  userAdd: 12,
+  userDelete: 13,
+  userChangePassword: 14,
+  userGrantRole: 15,
+  userRevokeRole: 16,
+  roleAdd: 17,
+  roleDelete: 18,
+  roleGrantPermission: 19,
+  roleRevokePermission: 20,
+  alarmActivate: 21,
+  alarmDeactivate: 22,
+} as const satisfies Readonly<Record<AdministrationOperation['kind'], number>>;
+
+const leaseBytes = 8;
+const numberBytesMax = 10;
+
+export function isAdministration(operation: Operation): operation is AdministrationOperation {
+  return Object.hasOwn(administrationCode, operation.kind);
+}
+
+/** A JS character is at most three bytes of UTF-8. */
+function textBytesMax(text: string): number {
+  return 8 + text.length * 3;
+}
+
+/** What an operation takes at most, its number aside. */
+export function administrationBytes(operation: AdministrationOperation): number {
+  switch (operation.kind) {
+    case 'leaseGrant':
+      return 3 * leaseBytes;
+    case 'leaseRevoke':
+      return leaseBytes;
+    case 'leaseExpire':
+      return numberBytesMax + operation.ids.length * leaseBytes;
+    case 'leaseCheckpoint':
+      return numberBytesMax + operation.deadlines.length * 2 * leaseBytes;
+    case 'authEnable':
+    case 'authDisable':
+      return 0;
+    case 'userAdd':
+    case 'userChangePassword':
+      return 1 + textBytesMax(operation.name) + textBytesMax(operation.passwordHash ?? '');
+    case 'userDelete':
+    case 'roleAdd':
+    case 'roleDelete':
+      return textBytesMax(operation.name);
+    case 'userGrantRole':
+    case 'userRevokeRole':
+      return textBytesMax(operation.name) + textBytesMax(operation.role);
+    case 'roleGrantPermission': {
+      const { permission } = operation;
+      const range = permission === null ? 0 : permission.key.byteLength + permission.rangeEnd.byteLength;
+      return textBytesMax(operation.role) + 1 + 8 + 2 * numberBytesMax + range;
+    }
+    case 'roleRevokePermission': {
+      const { key, rangeEnd } = operation.range;
+      return textBytesMax(operation.role) + 2 * numberBytesMax + key.byteLength + rangeEnd.byteLength;
+    }
+    case 'alarmActivate':
+    case 'alarmDeactivate':
+      return 8 + 8;
+    default:
+      return unreachable(operation);
+  }
+}
+
+export function writeAdministration(writer: BinaryWriter, operation: AdministrationOperation): void {
+  switch (operation.kind) {
+    case 'leaseGrant':
+      writer.signed64(operation.id);
+      writer.signed64(operation.candidate);
+      writer.float(operation.ttlSeconds);
+      return;
+    case 'leaseRevoke':
+      writer.signed64(operation.id);
+      return;
+    case 'leaseExpire':
+      writer.varint(operation.ids.length);
+      for (const id of operation.ids) writer.signed64(id);
+      return;
+    case 'leaseCheckpoint':
+      writer.varint(operation.deadlines.length);
+      for (const { id, deadlineMs } of operation.deadlines) {
+        writer.signed64(id);
+        writer.float(deadlineMs);
+      }
+      return;
+    case 'authEnable':
+    case 'authDisable':
+      return;
+    case 'userAdd':
+      writer.text(operation.name);
+      writer.boolean(operation.passwordHash !== null);
+      if (operation.passwordHash !== null) writer.text(operation.passwordHash);
+      return;
+    case 'userChangePassword':
+      writer.text(operation.name);
+      writer.text(operation.passwordHash);
+      return;
+    case 'userDelete':
+    case 'roleAdd':
+    case 'roleDelete':
+      writer.text(operation.name);
+      return;
+    case 'userGrantRole':
+    case 'userRevokeRole':
+      writer.text(operation.name);
+      writer.text(operation.role);
+      return;
+    case 'roleGrantPermission':
+      writer.text(operation.role);
+      writer.boolean(operation.permission !== null);
+      if (operation.permission === null) return;
+      writer.float(operation.permission.type);
+      writer.bytes(operation.permission.key);
+      writer.bytes(operation.permission.rangeEnd);
+      return;
+    case 'roleRevokePermission':
+      writer.text(operation.role);
+      writer.bytes(operation.range.key);
+      writer.bytes(operation.range.rangeEnd);
+      return;
+    case 'alarmActivate':
+    case 'alarmDeactivate':
+      writeAlarm(writer, operation.alarm);
+      return;
+    default:
+      unreachable(operation);
+  }
+}
+
+export function readAdministration(reader: BinaryReader, code: number): AdministrationOperation {
+  switch (code) {
+    case administrationCode.leaseGrant:
+      return {
+        kind: 'leaseGrant',
+        id: leaseId(reader.signed64()),
+        candidate: leaseId(reader.signed64()),
+        ttlSeconds: reader.float(),
+      };
+    case administrationCode.leaseRevoke:
+      return { kind: 'leaseRevoke', id: leaseId(reader.signed64()) };
+    case administrationCode.leaseExpire:
+      return { kind: 'leaseExpire', ids: Array.from({ length: reader.count() }, () => leaseId(reader.signed64())) };
+    case administrationCode.leaseCheckpoint: {
+      const read = () => ({ id: leaseId(reader.signed64()), deadlineMs: reader.float() });
+      return { kind: 'leaseCheckpoint', deadlines: Array.from({ length: reader.count() }, read) };
+    }
+    case administrationCode.alarmActivate:
+      return { kind: 'alarmActivate', alarm: readAlarm(reader) };
+    case administrationCode.alarmDeactivate:
+      return { kind: 'alarmDeactivate', alarm: readAlarm(reader) };
+    default:
+      return readAuth(reader, code);
+  }
+}
+
+function readAuth(reader: BinaryReader, code: number): AuthOperation {
+  switch (code) {
+    case administrationCode.authEnable:
+      return { kind: 'authEnable' };
+    case administrationCode.authDisable:
+      return { kind: 'authDisable' };
+    case administrationCode.userAdd:
+      return { kind: 'userAdd', name: reader.text(), passwordHash: reader.boolean() ? reader.text() : null };
+    case administrationCode.userDelete:
+      return { kind: 'userDelete', name: reader.text() };
+    case administrationCode.userChangePassword:
+      return { kind: 'userChangePassword', name: reader.text(), passwordHash: reader.text() };
+    case administrationCode.userGrantRole:
+      return { kind: 'userGrantRole', name: reader.text(), role: reader.text() };
+    case administrationCode.userRevokeRole:
+      return { kind: 'userRevokeRole', name: reader.text(), role: reader.text() };
+    case administrationCode.roleAdd:
+      return { kind: 'roleAdd', name: reader.text() };
+    case administrationCode.roleDelete:
+      return { kind: 'roleDelete', name: reader.text() };
+    case administrationCode.roleGrantPermission: {
+      const role = reader.text();
+      if (!reader.boolean()) return { kind: 'roleGrantPermission', role, permission: null };
+      const permission = { type: reader.float(), key: reader.bytes(), rangeEnd: reader.bytes() };
+      return { kind: 'roleGrantPermission', role, permission };
+    }
+    case administrationCode.roleRevokePermission:
+      return {
+        kind: 'roleRevokePermission',
+        role: reader.text(),
+        range: { key: reader.bytes(), rangeEnd: reader.bytes() },
+      };
+    default:
+      throw new MalformedBytesError(`an operation of kind ${code}`);
+  }
+}
+
+/** A member's number is unsigned. */
+export function writeAlarm(writer: BinaryWriter, { memberId, alarm }: Alarm): void {
+  writer.signed64(BigInt.asIntN(64, memberId));
+  writer.float(alarm);
+}
+
+export function readAlarm(reader: BinaryReader): Alarm {
+  return { memberId: BigInt.asUintN(64, reader.signed64()), alarm: reader.float() };
+}
