@@ -2,7 +2,13 @@
 
 import { expect } from 'vitest';
 import { logIndex } from '../../src/brands.ts';
-import { rememberedAnswerBytesMax, rememberedWritesMax } from '../../src/limits.ts';
+import {
+  batchPartBytesMax,
+  historyScanBytesMax,
+  keyBytesMax,
+  rememberedAnswerBytesMax,
+  rememberedWritesMax,
+} from '../../src/limits.ts';
 import type { Caller, Command, Operation, Outcome } from '../../src/model.ts';
 import { inlineValueBytesMax } from '../../src/mvcc/schema.ts';
 import { rule, type StoreRule } from './contract.ts';
@@ -294,6 +300,33 @@ export const historyRules: readonly StoreRule[] = [
       expect(again(fed, 'b0', put('k', 'v')).revision).toBe(revision + 3);
       expect(again(fed, 'a9', put('k', 'v'))).toMatchObject({ revision: fed.store.revision, kind: 'put' });
       expect(fed.store.revision).toBe(revision + 2_003);
+    },
+  ),
+  rule(
+    'MVCC-LIMIT-7: what an entry changed takes several rows beyond batchPartBytesMax, and is read back whole',
+    (fed) => {
+      const commands = Array.from({ length: 600 }, (_, n): Command => {
+        const key = new Uint8Array(keyBytesMax).fill(n % 251);
+        key.set([n >> 8, n & 0xff]);
+        return { writeId: `w${n}`, caller: service, atMs: 1, operation: put(key, String(n)) };
+      });
+      expect(600 * keyBytesMax).toBeGreaterThan(batchPartBytesMax);
+      const outcomes = fed.commands(commands);
+      expect(rowsOf(fed, 'batches')).toBe(2);
+      fed.reopen();
+      expect(fed.store).toMatchObject({ revision: 601, appliedIndex: 1 });
+      // One read looks through historyScanBytesMax, which this entry passes.
+      const first = fed.history(1);
+      const through = first.kind === 'events' ? first.through : 0;
+      expect(through).toBe(Math.ceil(historyScanBytesMax / (keyBytesMax + 2)) + 1);
+      const second = fed.history(through + 1);
+      expect(second).toMatchObject({ kind: 'events', through: 601 });
+      const told = [first, second].flatMap((piece) => (piece.kind === 'events' ? piece.revisions : []));
+      expect(told).toEqual(fed.events);
+      expect(fed.commands(commands)).toEqual(outcomes);
+      fed.reopen();
+      expect(fed.commands(commands)).toEqual(outcomes);
+      expect(fed.store.revision).toBe(601);
     },
   ),
   rule('MVCC-APPLY-1: entries are applied in order and once; an empty one leaves no row', (fed) => {
