@@ -308,25 +308,27 @@ export const historyRules: readonly StoreRule[] = [
       const commands = Array.from({ length: 600 }, (_, n): Command => {
         const key = new Uint8Array(keyBytesMax).fill(n % 251);
         key.set([n >> 8, n & 0xff]);
-        return { writeId: `w${n}`, caller: service, atMs: 1, operation: put(key, String(n)) };
+        return { writeId: `large${n}`, caller: service, atMs: 1, operation: put(key, String(n)) };
       });
       expect(600 * keyBytesMax).toBeGreaterThan(batchPartBytesMax);
+      // An entry before it: rows are read from the newest to the oldest.
+      fed.put('before');
       const outcomes = fed.commands(commands);
-      expect(rowsOf(fed, 'batches')).toBe(2);
+      expect(rowsOf(fed, 'batches')).toBe(3);
       fed.reopen();
-      expect(fed.store).toMatchObject({ revision: 601, appliedIndex: 1 });
+      expect(fed.store).toMatchObject({ revision: 602, appliedIndex: 2 });
       // One read looks through historyScanBytesMax, which this entry passes.
       const first = fed.history(1);
       const through = first.kind === 'events' ? first.through : 0;
-      expect(through).toBe(Math.ceil(historyScanBytesMax / (keyBytesMax + 2)) + 1);
+      expect(through).toBe(Math.ceil(historyScanBytesMax / (keyBytesMax + 2)) + 2);
       const second = fed.history(through + 1);
-      expect(second).toMatchObject({ kind: 'events', through: 601 });
+      expect(second).toMatchObject({ kind: 'events', through: 602 });
       const told = [first, second].flatMap((piece) => (piece.kind === 'events' ? piece.revisions : []));
       expect(told).toEqual(fed.events);
       expect(fed.commands(commands)).toEqual(outcomes);
       fed.reopen();
       expect(fed.commands(commands)).toEqual(outcomes);
-      expect(fed.store.revision).toBe(601);
+      expect(fed.store.revision).toBe(602);
     },
   ),
   rule('MVCC-APPLY-1: entries are applied in order and once; an empty one leaves no row', (fed) => {
