@@ -162,7 +162,8 @@ export class SimulatedClient {
       running.attempt++;
       const next = running.attempt;
       schedule.after(random.exponential(50), () => {
-        if (running.attempt === next) this.#locate(running, failed);
+        // Whoever did not answer may be well again, and lead.
+        if (running.attempt === next) this.#locate(running, null);
       });
     };
     const others = replicas.filter((replica) => replica.id !== failed);

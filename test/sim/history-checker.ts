@@ -68,7 +68,9 @@ export class HistoryChecker {
     const { name, floor } = operation;
     check(applied !== undefined, 'an acknowledged write is committed', () => `${name} was answered ${text(outcome)}`);
     const answered = text(plainOutcome(outcome));
-    check(answered === text(applied.outcome), 'an answer is right', () => {
+    // Of a retry whose first answer was too large to be kept, only the revision is known.
+    const isShort = outcome.kind === 'appliedBefore' && outcome.revision === applied.outcome.revision;
+    check(isShort || answered === text(applied.outcome), 'an answer is right', () => {
       return `${name} was answered ${answered}; the reference says ${text(applied.outcome)}`;
     });
     check(applied.position > floor.position && applied.before >= floor.revision, 'real-time order', () => {

@@ -45,6 +45,8 @@ export class SimulatedReplica implements DriverPort {
   /** Tells the events of an instance from those of the one before it. */
   #incarnation = 0;
   #isTicking = false;
+  /** Of a clock that was stopped and started again only the last one ticks. */
+  #clock = 0;
   #wasResting = false;
   #syncIsPlanned = false;
   #isPaused = false;
@@ -278,17 +280,18 @@ export class SimulatedReplica implements DriverPort {
   #startClock(): void {
     if (this.#isTicking) return;
     this.#isTicking = true;
-    this.#planTick();
+    this.#planTick(++this.#clock);
   }
 
-  #planTick(): void {
+  #planTick(clock: number): void {
     const { schedule, random } = this.#options;
     const { clockSkew } = this.#options.faults();
     const skew = clockSkew === 0 ? 0 : random.between(-clockSkew, clockSkew);
     const incarnation = this.#incarnation;
     // Not all replicas tick at the same moment.
     schedule.after(tickMs * (1 + skew) + random.next(), () => {
-      if (this.#incarnation !== incarnation || !this.#isTicking) return;
+      const isStopped = (): boolean => this.#incarnation !== incarnation || this.#clock !== clock || !this.#isTicking;
+      if (isStopped()) return;
       this.#wasResting = false;
       this.#options.trace.count('ticks');
       // A clock that could not tick during a pause does not catch up on it.
@@ -299,7 +302,7 @@ export class SimulatedReplica implements DriverPort {
           if (random.chance(0.1)) this.#instance.store.compactStep(random.integer(1, 20));
         });
       }
-      if (this.#incarnation === incarnation && this.#isTicking) this.#planTick();
+      if (!isStopped()) this.#planTick(clock);
     });
   }
 
