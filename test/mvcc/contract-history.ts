@@ -311,24 +311,26 @@ export const historyRules: readonly StoreRule[] = [
         return { writeId: `large${n}`, caller: service, atMs: 1, operation: put(key, String(n)) };
       });
       expect(600 * keyBytesMax).toBeGreaterThan(batchPartBytesMax);
-      // An entry before it: rows are read from the newest to the oldest.
-      fed.put('before');
+      // Twice, of other ids: rows are read from the newest to the oldest, and both are whole.
+      const earlier = commands.map((command) => ({ ...command, writeId: `earlier ${command.writeId}` }));
+      const earlierOutcomes = fed.commands(earlier);
       const outcomes = fed.commands(commands);
-      expect(rowsOf(fed, 'batches')).toBe(3);
+      expect(rowsOf(fed, 'batches')).toBe(4);
       fed.reopen();
-      expect(fed.store).toMatchObject({ revision: 602, appliedIndex: 2 });
+      expect(fed.store).toMatchObject({ revision: 1_201, appliedIndex: 2 });
       // One read looks through historyScanBytesMax, which this entry passes.
-      const first = fed.history(1);
+      const first = fed.history(602);
       const through = first.kind === 'events' ? first.through : 0;
-      expect(through).toBe(Math.ceil(historyScanBytesMax / (keyBytesMax + 2)) + 2);
+      expect(through).toBe(Math.ceil(historyScanBytesMax / (keyBytesMax + 2)) + 601);
       const second = fed.history(through + 1);
-      expect(second).toMatchObject({ kind: 'events', through: 602 });
+      expect(second).toMatchObject({ kind: 'events', through: 1_201 });
       const told = [first, second].flatMap((piece) => (piece.kind === 'events' ? piece.revisions : []));
-      expect(told).toEqual(fed.events);
+      expect(told).toEqual(fed.events.slice(600));
       expect(fed.commands(commands)).toEqual(outcomes);
+      expect(fed.commands(earlier)).toEqual(earlierOutcomes);
       fed.reopen();
       expect(fed.commands(commands)).toEqual(outcomes);
-      expect(fed.store.revision).toBe(602);
+      expect(fed.store.revision).toBe(1_201);
     },
   ),
   rule('MVCC-APPLY-1: entries are applied in order and once; an empty one leaves no row', (fed) => {
