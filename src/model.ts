@@ -115,11 +115,20 @@ export type AlarmOperation =
   | { readonly kind: 'alarmActivate'; readonly alarm: Alarm }
   | { readonly kind: 'alarmDeactivate'; readonly alarm: Alarm };
 
+/**
+ * A downgrade of the group's level, as etcd has it: announced, and taken back. Enabling it twice is `downgradeInProgress`;
+ * cancelling none is fine. Which versions may be targets is for the replica to say, before.
+ */
+export type DowngradeOperation =
+  /** `targetVersion` is major.minor. */
+  { readonly kind: 'downgradeEnable'; readonly targetVersion: string } | { readonly kind: 'downgradeCancel' };
+
 /** What changes the store. Reads are not here: they never enter the log. */
 export type Operation =
   | LeaseOperation
   | AuthOperation
   | AlarmOperation
+  | DowngradeOperation
   | { readonly kind: 'put'; readonly request: PutRequest }
   | { readonly kind: 'deleteRange'; readonly request: DeleteRangeRequest }
   | { readonly kind: 'txn'; readonly request: TxnRequest }
@@ -207,6 +216,7 @@ export type StoreFailure =
     }
   /** The name of a user or a role, in UTF-8. */
   | { readonly kind: 'nameTooLong'; readonly bytes: number }
+  | { readonly kind: 'downgradeInProgress' }
   /** This store does not know the operation. */
   | { readonly kind: 'operationNotServed'; readonly operation: string }
   | { readonly kind: 'keyNotProvided' }

@@ -25,7 +25,7 @@ export type Query =
   /** `revision` 0 or less: the current one. */
   | { readonly kind: 'hashKv'; readonly revision: number }
   /** The store's part of etcd's Status. */
-  | { readonly kind: 'sizes' };
+  | { readonly kind: 'storeStatus' };
 
 export type QueryAnswer =
   /** `lease` null: there is no such lease. `keys` is empty unless it was asked for. */
@@ -57,11 +57,13 @@ export type QueryAnswer =
       readonly compactedRevision: number;
     }
   | {
-      readonly kind: 'sizes';
+      readonly kind: 'storeStatus';
       readonly databaseBytes: number;
       readonly databaseBytesInUse: number;
       readonly quotaBytes: number;
       readonly alarms: readonly Alarm[];
+      /** Of a downgrade that was announced, major.minor; null: none. */
+      readonly downgradeTarget: string | null;
     };
 
 /** The answer to a query of one kind. */

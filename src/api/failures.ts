@@ -84,6 +84,7 @@ const families: Readonly<Record<StoreFailure['kind'], 'store'>> &
   userWithoutPassword: 'store',
   invalidToken: 'store',
   permissionDenied: 'store',
+  downgradeInProgress: 'store',
   accessKeyMissing: 'service',
   accessKeyInvalid: 'service',
   operatorTokenInvalid: 'service',

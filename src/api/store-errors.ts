@@ -122,6 +122,12 @@ export function describeStore(failure: StoreFailure): WireError {
         title: 'The store has the alarm CORRUPT',
         detail: 'Nothing is written until an operator has ended the alarm; reads go on.',
       };
+    case 'downgradeInProgress':
+      return refusedFor(
+        'downgrade-in-progress',
+        'A downgrade is in progress',
+        'cluster has a downgrade job in progress',
+      );
     case 'tooMany':
       return {
         code: grpc.resourceExhausted,

@@ -5,9 +5,9 @@ import { unreachable } from '../assert.ts';
 import type { AuthOperation } from '../auth-model.ts';
 import { type BinaryReader, type BinaryWriter, MalformedBytesError } from '../binary.ts';
 import { leaseId } from '../brands.ts';
-import type { Alarm, AlarmOperation, LeaseOperation, Operation } from '../model.ts';
+import type { Alarm, AlarmOperation, DowngradeOperation, LeaseOperation, Operation } from '../model.ts';
 
-export type AdministrationOperation = LeaseOperation | AuthOperation | AlarmOperation;
+export type AdministrationOperation = LeaseOperation | AuthOperation | AlarmOperation | DowngradeOperation;
 
 // The number is in the log: only ever add at the end.
 export const administrationCode = {
@@ -28,6 +28,8 @@ export const administrationCode = {
   roleRevokePermission: 20,
   alarmActivate: 21,
   alarmDeactivate: 22,
+  downgradeEnable: 23,
+  downgradeCancel: 24,
 } as const satisfies Readonly<Record<AdministrationOperation['kind'], number>>;
 
 const leaseBytes = 8;
@@ -55,7 +57,10 @@ export function administrationBytes(operation: AdministrationOperation): number 
       return numberBytesMax + operation.deadlines.length * 2 * leaseBytes;
     case 'authEnable':
     case 'authDisable':
+    case 'downgradeCancel':
       return 0;
+    case 'downgradeEnable':
+      return textBytesMax(operation.targetVersion);
     case 'userAdd':
     case 'userChangePassword':
       return 1 + textBytesMax(operation.name) + textBytesMax(operation.passwordHash ?? '');
@@ -106,6 +111,10 @@ export function writeAdministration(writer: BinaryWriter, operation: Administrat
       return;
     case 'authEnable':
     case 'authDisable':
+    case 'downgradeCancel':
+      return;
+    case 'downgradeEnable':
+      writer.text(operation.targetVersion);
       return;
     case 'userAdd':
       writer.text(operation.name);
@@ -169,6 +178,10 @@ export function readAdministration(reader: BinaryReader, code: number): Administ
       return { kind: 'alarmActivate', alarm: readAlarm(reader) };
     case administrationCode.alarmDeactivate:
       return { kind: 'alarmDeactivate', alarm: readAlarm(reader) };
+    case administrationCode.downgradeEnable:
+      return { kind: 'downgradeEnable', targetVersion: reader.text() };
+    case administrationCode.downgradeCancel:
+      return { kind: 'downgradeCancel' };
     default:
       return readAuth(reader, code);
   }

@@ -70,6 +70,7 @@ const failureKinds = [
   'nameTooLong',
   'operationNotServed',
   ...authFailureKinds,
+  'downgradeInProgress',
 ] as const satisfies readonly StoreFailure['kind'][];
 
 // As `failureKinds`.

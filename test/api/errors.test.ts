@@ -28,6 +28,7 @@ const all: { readonly [Kind in Failure['kind']]: Failure & { readonly kind: Kind
   userWithoutPassword: { kind: 'userWithoutPassword' },
   invalidToken: { kind: 'invalidToken' },
   permissionDenied: { kind: 'permissionDenied' },
+  downgradeInProgress: { kind: 'downgradeInProgress' },
   tooMany: { kind: 'tooMany', what: 'users', max: 3 },
   nameTooLong: { kind: 'nameTooLong', bytes: 300 },
   operationNotServed: { kind: 'operationNotServed', operation: 'defragment' },

@@ -27,6 +27,8 @@ const operations: readonly Operation[] = [
   { kind: 'roleGrantPermission', role: name, permission: { ...range, type: -9 } },
   { kind: 'roleRevokePermission', role: name, range: { ...range, rangeEnd: emptyBytes } },
   { kind: 'alarmActivate', alarm: { memberId: 2n ** 64n - 1n, alarm: 1 } },
+  { kind: 'downgradeEnable', targetVersion: '3.6' },
+  { kind: 'downgradeCancel' },
   { kind: 'alarmDeactivate', alarm: { memberId: 0n, alarm: -7 } },
 ];
 const callers: readonly Caller[] = [
@@ -61,6 +63,7 @@ it('MVCC-CODEC-5: their outcomes come back as they were', () => {
     ...kinds.map((kind) => ({ kind })),
     { kind: 'tooMany', what: 'alarms', max: 4 },
     { kind: 'nameTooLong', bytes: 300 },
+    { kind: 'downgradeInProgress' },
     { kind: 'operationNotServed', operation: 'authEnable' },
   ];
   const at = revision(9);
