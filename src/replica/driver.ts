@@ -73,11 +73,11 @@ export type DriverOptions = {
   readonly heartbeatTicks: number;
 };
 
-type QueuedWrite = {
-  readonly request: WriteRequest;
-  readonly bytes: number;
-  readonly settle: (result: WriteResult) => void;
-};
+/** `settle` is called once, with what became of it. */
+export type Write = { readonly request: WriteRequest; readonly settle: (result: WriteResult) => void };
+export type Read = { readonly settle: (result: ReadResult) => void };
+
+type QueuedWrite = Write & { readonly bytes: number };
 type Proposal = {
   readonly index: LogIndex;
   readonly term: Term;
@@ -129,8 +129,23 @@ export class Driver {
     return this.#halted;
   }
 
-  /** Queues a write. Writes that come while others are under way share the next log entry (group commit). */
+  /** Calls that came together: one turn for all of them. Writes under way share a log entry, reads a confirmation round. */
+  submit(writes: readonly Write[], reads: readonly Read[]): void {
+    for (const write of writes) this.#enqueueWrite(write);
+    for (const read of reads) this.#enqueueRead(read);
+    if (reads.length > 0 || this.#mayPropose()) this.#turn();
+  }
+
   write(request: WriteRequest, settle: (result: WriteResult) => void): void {
+    this.submit([{ request, settle }], []);
+  }
+
+  /** Settles once all that was acknowledged before this call is applied here. */
+  read(settle: (result: ReadResult) => void): void {
+    this.submit([], [{ settle }]);
+  }
+
+  #enqueueWrite({ request, settle }: Write): void {
     if (this.#halted !== null) return settle({ kind: 'halted', reason: this.#halted });
     if (this.#raft.role !== 'leader') return settle({ kind: 'notLeader', leader: this.#raft.leader });
     const bytes = commandBytes({ ...request, atMs: 0 });
@@ -141,18 +156,15 @@ export class Driver {
     this.#queued.push({ request, bytes, settle });
     this.#queuedBytes += bytes;
     this.#quietTicks = 0;
-    if (this.#mayPropose()) this.#turn();
   }
 
-  /** Settles once all that was acknowledged before this call is applied here. */
-  read(settle: (result: ReadResult) => void): void {
+  #enqueueRead({ settle }: Read): void {
     if (this.#halted !== null) return settle({ kind: 'halted', reason: this.#halted });
     if (this.#reads.size >= readsPendingMax) return settle({ kind: 'overloaded' });
     const context = this.#nextRead++;
     this.#reads.set(context, { settle, index: null });
     this.#quietTicks = 0;
     this.#raft.requestRead(context);
-    this.#turn();
   }
 
   receive(messages: readonly Message[]): void {

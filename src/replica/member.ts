@@ -8,7 +8,15 @@ import { electionTimeoutTicks, heartbeatTicks, leaderWaitMs, requestTimeoutMs, t
 import type { Command, RevisionEvents } from '../model.ts';
 import type { Message } from '../raft/types.ts';
 import type { SqlPort } from '../sql-port.ts';
-import { Driver, type DriverPort, type ReadResult, type WriteRequest, type WriteResult } from './driver.ts';
+import {
+  Driver,
+  type DriverPort,
+  type Read,
+  type ReadResult,
+  type Write,
+  type WriteRequest,
+  type WriteResult,
+} from './driver.ts';
 import { decodeEnvelope, encodeEnvelope } from './envelope.ts';
 import { Peers } from './peers.ts';
 
@@ -70,6 +78,9 @@ export class Member implements DriverPort {
   /** While messages of a peer are handled: what is said to that peer goes into the answer to its call. */
   #answering: { readonly peer: ReplicaId; readonly replies: Message[] } | null = null;
   readonly #waitingForLeader = new Set<() => void>();
+  #writes: Write[] = [];
+  #reads: Read[] = [];
+  #submitting = false;
 
   constructor(options: MemberOptions) {
     this.identity = options.identity;
@@ -96,11 +107,17 @@ export class Member implements DriverPort {
   // What callers need
 
   write(request: WriteRequest): Promise<WriteResult> {
-    return new Promise((resolve) => this.#run(() => this.driver.write(request, resolve)));
+    return new Promise((settle) => {
+      this.#writes.push({ request, settle });
+      this.#submitSoon();
+    });
   }
 
   read(): Promise<ReadResult> {
-    return new Promise((resolve) => this.#run(() => this.driver.read(resolve)));
+    return new Promise((settle) => {
+      this.#reads.push({ settle });
+      this.#submitSoon();
+    });
   }
 
   /** The leader as far as this replica knows, after it has stood for election where none is known or `failed` was it. */
@@ -148,6 +165,17 @@ export class Member implements DriverPort {
   /** Ends all that would keep the object awake. */
   stop(): void {
     this.#stopClock();
+  }
+
+  /** Calls of one batch come in microtasks that follow each other: they go to the driver together. */
+  #submitSoon(): void {
+    if (this.#submitting) return;
+    this.#submitting = true;
+    queueMicrotask(() => {
+      const [writes, reads] = [this.#writes, this.#reads];
+      [this.#writes, this.#reads, this.#submitting] = [[], [], false];
+      this.#run(() => this.driver.submit(writes, reads));
+    });
   }
 
   // What the driver needs
