@@ -23,7 +23,11 @@ export type FaultMix = {
   // Replicas
   readonly crashEveryMs: number;
   readonly crashAtStep: number;
+  /** Just after writes became durable and what waited for them has left. */
+  readonly crashAfterSync: number;
   readonly crashAllEveryMs: number;
+  /** The leader crashes and callers wake several others at once: terms with more than one candidate. */
+  readonly rivalsEveryMs: number;
   readonly pauseEveryMs: number;
   readonly evict: number;
   readonly clockSkew: number;
@@ -76,6 +80,8 @@ export function faultMixOf(random: Random): FaultMix {
     slowSync: on(0.4, () => random.pick([0.01, 0.05])),
     crashEveryMs: on(0.6, () => random.between(1_000, 8_000)),
     crashAtStep: on(0.5, () => random.pick([0.0005, 0.003, 0.01])),
+    crashAfterSync: on(0.4, () => random.pick([0.002, 0.01, 0.05])),
+    rivalsEveryMs: on(0.4, () => random.between(1_000, 5_000)),
     crashAllEveryMs: on(0.2, () => random.between(5_000, 15_000)),
     pauseEveryMs: on(0.4, () => random.between(1_500, 6_000)),
     evict: on(0.7, () => random.pick([0.3, 1])),
@@ -102,7 +108,9 @@ export function healed(mix: FaultMix): FaultMix {
     slowSync: 0,
     crashEveryMs: 0,
     crashAtStep: 0,
+    crashAfterSync: 0,
     crashAllEveryMs: 0,
+    rivalsEveryMs: 0,
     pauseEveryMs: 0,
     clockSkew: 0,
     clockJumpEveryMs: 0,

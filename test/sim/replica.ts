@@ -103,6 +103,11 @@ export class SimulatedReplica implements DriverPort {
     this.#input(() => this.#instance.transferLeadership(to));
   }
 
+  /** A caller found no leader and came here. */
+  campaign(): void {
+    this.#input(() => this.#instance.campaign());
+  }
+
   pause(forMs: number): void {
     if (this.#driver === null || this.#isPaused) return;
     this.#isPaused = true;
@@ -334,6 +339,10 @@ export class SimulatedReplica implements DriverPort {
     const held = this.#held;
     this.#held = [];
     for (const action of held) action();
+    const { random } = this.#options;
+    if (!random.chance(this.#options.faults().crashAfterSync)) return;
+    trace.count('crashes after a sync');
+    this.crash();
   }
 
   #noteDurable(observed: Observed): void {

@@ -55,6 +55,8 @@ const faultsThatMustHappen = [
   'crashes before written',
   'crashes before send',
   'crashes before answer',
+  'crashes after a sync',
+  'rivals',
   'requests lost',
   'requests duplicated',
   'answers lost',

@@ -137,6 +137,7 @@ class Simulation {
     this.#every(mix.crashAllEveryMs, () => {
       for (const replica of this.#replicas) replica.crash();
     });
+    this.#every(mix.rivalsEveryMs, () => this.#startRivalry());
     this.#every(mix.pauseEveryMs, () =>
       random.pick(this.#replicas).pause(random.exponential(random.pick([100, 1_500]))),
     );
@@ -155,6 +156,14 @@ class Simulation {
       this.trace.add('quiet', () => `for ${Math.round(forMs)} ms`);
       for (const client of this.#clients) client.quiet(forMs);
     });
+  }
+
+  #startRivalry(): void {
+    this.trace.add('rivals');
+    for (const replica of this.#replicas) {
+      if (replica.driver?.raft.role === 'leader') replica.crash();
+      else if (this.#random.chance(0.6)) this.#schedule.after(this.#random.exponential(20), () => replica.campaign());
+    }
   }
 
   #every(meanMs: number, action: () => void): void {
