@@ -24,10 +24,10 @@ type FaultEnvironment = Omit<Environment, 'REPLICA'> & {
 
 export default {
   ...worker,
-  async fetch(request: Request, environment: FaultEnvironment, context: ExecutionContext): Promise<Response> {
+  async fetch(request: Request, environment: FaultEnvironment): Promise<Response> {
     const url = new URL(request.url);
     const isFault = url.pathname === faultPath && request.headers.get(faultTokenHeader) === environment.FAULT_TOKEN;
-    if (!isFault) return await worker.fetch(request, environment, context);
+    if (!isFault) return await worker.fetch(request, environment);
     return await abortReplica(environment, url.searchParams.get('object') ?? '');
   },
 };

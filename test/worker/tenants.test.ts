@@ -103,7 +103,9 @@ describe('keys', () => {
     const forged = [
       'qrt_nosuchtenant_abc_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa',
       `${tenant.key.slice(0, -1)}${tenant.key.endsWith('a') ? 'b' : 'a'}`,
-      'qrt_', '', 'x'.repeat(10_000),
+      'qrt_',
+      '',
+      'x'.repeat(10_000),
     ];
     for (const key of forged) expect((await withKey(key, '/v1/kv/a')).status).toBe(401);
     expect((await listDurableObjectIds(bindings.REPLICA)).length).toBe(before);
@@ -158,7 +160,8 @@ describe('keys', () => {
       [writer, `/v1/tenants/${tenant.id}/keys`, {}],
       [writer, `/v1/tenants/${tenant.id}/keys`, { method: 'POST', body: '{"role":"admin"}' }],
     ];
-    for (const [key, path, init] of refused) expect([path, (await withKey(key, path, init)).status]).toEqual([path, 403]);
+    for (const [key, path, init] of refused)
+      expect([path, (await withKey(key, path, init)).status]).toEqual([path, 403]);
     expect(await (await withKey(tenant.key, '/v1/kv/other')).text()).toBe('1');
   });
 
