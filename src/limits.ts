@@ -41,6 +41,8 @@ export const rolesMax = 10_000;
 export const permissionsMax = 1_000;
 /** Pairs of member and alarm. etcd takes any member's number, so the pairs must be bounded. */
 export const alarmsMax = 1_000;
+/** bcrypt's, which etcd uses: it takes no more of a password. */
+export const passwordBytesMax = 72;
 /** The name of a user or a role, in UTF-8. */
 export const authNameBytesMax = 256;
 
@@ -82,6 +84,8 @@ export const peerCallTimeoutMs = 2_000;
 
 /** Keys whose MAC an isolate has checked and remembers. */
 export const verifiedKeysCachedMax = 10_000;
+/** Tokens of etcd's users whose signature an isolate has checked and remembers. */
+export const verifiedTokensCachedMax = 10_000;
 /** Groups whose leader an isolate remembers. */
 export const leadersCachedMax = 10_000;
 /** etcd's request time-out. A caller that waits longer gets an answer that says so. */
@@ -90,6 +94,22 @@ export const requestTimeoutMs = 7_000;
 export const leaderWaitMs = 1_500;
 /** Replicas of a new group, in the order in which an isolate that knows nothing tries them. */
 export const replicasMax = 5;
+/** Calls that share one request to a replica, and the bytes of their bodies. */
+export const callsPerBatchMax = 256;
+export const callBatchBytesMax = 1_048_576;
+/** A larger body goes alone: it gains nothing by company. */
+export const batchedBodyBytesMax = 65_536;
+/** Requests of one lane under way, and how far apart they begin: what comes between waits for the next. */
+export const callBatchesInFlightMax = 8;
+export const callBatchSpacingMs = 5;
+/** A caller that waits in a lane looks this often whether it should send, or was answered. Mostly it is told before. */
+export const callLanePollMs = 20;
+/** A client's request sends other clients' calls for this long, far below the 30 s that the platform lets it live on. */
+export const callLaneTurnMs = 1_000;
+/** A read's answer that is larger is not sent in a batch: the call is told to come alone. */
+export const batchedAnswerBytesMax = 262_144;
+/** Lanes that an isolate keeps. */
+export const callLanesMax = 10_000;
 /** Tenants in one page of a list. */
 export const tenantsPageMax = 1_000;
 
@@ -155,6 +175,14 @@ export const listLimitDefault = 1_000;
 export const listLimitMax = 10_000;
 /** A cursor: the longest key, twice its own numbers, as base64url. */
 export const cursorCharactersMax = 2_900;
+/** A lock or a semaphore of v1 waits at most this long in one call. */
+export const lockWaitSecondsMax = 3_600;
+/** Holders of a semaphore at once. Each that comes or goes looks at those before it. */
+export const semaphoreLimitMax = 1_000;
+/** The name of a lock: its keys have a slash and up to 17 characters more. */
+export const lockNameBytesMax = 2_030;
+/** One part of a snapshot: etcd's. */
+export const snapshotPartBytes = 32_768;
 /** A tenant's name: one label of DNS. */
 export const tenantNameCharactersMax = 63;
 /** Ten years. A key that lives longer has no expiry. */

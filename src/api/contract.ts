@@ -2,7 +2,10 @@
 // Types only. `call.ts` makes them.
 
 import type { Operation, Outcome, RangeAnswer, RangeRequest, StoreFailure, KeyRange } from '../model.ts';
+import type { ServiceCall } from './service-calls.ts';
 import type { StatusReport } from './v1/status.ts';
+
+export type * from './service-calls.ts';
 
 /** A request as it came. `path` and `query` are not decoded; `query` has no "?". */
 export type ApiRequest = {
@@ -28,7 +31,7 @@ export type ReadResult =
   | { readonly kind: 'answer'; readonly answer: RangeAnswer }
   | { readonly kind: 'failed'; readonly failure: StoreFailure };
 
-type Bounded = {
+export type Bounded = {
   readonly protocol: Protocol;
   /** What the client allows, from Grpc-Timeout; null: the service's own time-out. */
   readonly timeoutMs: number | null;
@@ -75,11 +78,14 @@ export type WatchCall =
   | {
       readonly kind: 'watch';
       readonly protocol: 'v3';
-      readonly transport: 'websocket' | 'post';
+      readonly transport: Transport;
       readonly accepted: 'Bearer' | null;
       readonly timeoutMs: number | null;
     };
 
 export type RefusedCall = { readonly kind: 'refused'; readonly response: Response };
 
-export type ApiCall = WriteCall | ReadCall | StatusCall | WatchCall | RefusedCall;
+/** How etcd's streams come: messages in a body, or text frames. */
+export type Transport = 'websocket' | 'post';
+
+export type ApiCall = WriteCall | ReadCall | StatusCall | WatchCall | RefusedCall | ServiceCall;

@@ -3,9 +3,10 @@
 
 import { unreachable } from '../assert.ts';
 import { messageBytesMax } from '../limits.ts';
-import type { Protocol } from './contract.ts';
+import type { Protocol, StreamFailure } from './contract.ts';
 import type { Failure, RequestFailure, ServiceFailure } from './failures.ts';
-import { isOfService, isOfStore } from './failures.ts';
+import { isOfGroup, isOfService, isOfStore } from './failures.ts';
+import { describeGroup } from './group-errors.ts';
 import { describeStore } from './store-errors.ts';
 import {
   absent,
@@ -191,6 +192,7 @@ function describeRequest(failure: RequestFailure): WireError {
 
 function describe(failure: Failure): WireError {
   if (isOfStore(failure)) return describeStore(failure);
+  if (isOfGroup(failure)) return describeGroup(failure);
   return isOfService(failure) ? describeService(failure) : describeRequest(failure);
 }
 
@@ -216,6 +218,40 @@ function challengeOf({ challenge }: WireError): Record<string, string> {
   return challenge === undefined ? {} : { 'www-authenticate': challenge };
 }
 
+/** The kinds that lock and election pass on as they are: not theirs, but of the service around them. */
+const passedOn: ReadonlySet<Failure['kind']> = new Set<Failure['kind']>([
+  'timeout',
+  'overloaded',
+  'internal',
+  'notServed',
+  'operationNotServed',
+  'badRequest',
+  'bodyTooLarge',
+  'requestTooLarge',
+  'unauthenticated',
+  'tenantDeleted',
+  'appliedBefore',
+]);
+
+/** etcd's lock and election lose the code of what failed: 2, whatever it was. */
+function withoutCode(failure: Failure): WireError {
+  const { challenge: _, ...error } = describe(failure);
+  return passedOn.has(failure.kind) ? error : { ...error, code: grpc.unknown, headers: {} };
+}
+
+/** The answer of etcd's lock and election services to a call that failed. */
+export function bareFailureResponse(failure: Failure): Response {
+  const error = withoutCode(failure);
+  const headers = { ...error.headers, 'content-type': 'application/json' };
+  return new Response(statusJson(error), { status: httpOfGrpc[error.code].status, headers });
+}
+
+/** A failure as a message of a v3 stream; the status is that of an answer which begins with it. */
+export function streamFailure(failure: Failure, codes: 'kept' | 'lost'): StreamFailure {
+  const error = codes === 'kept' ? describe(failure) : withoutCode(failure);
+  return { status: httpOfGrpc[error.code].status, text: streamErrorJson(error) };
+}
+
 /** A problem as JSON text, for the frames of a v1 stream. */
 export function problemText(failure: Failure): string {
   return problemJson(describe(failure));
@@ -223,7 +259,10 @@ export function problemText(failure: Failure): string {
 
 /** One message of a v3 stream, without its newline. Clients of etcd 3.5 read the names with "grpc" and "http". */
 export function streamErrorText(failure: Failure): string {
-  const { code, words } = describe(failure);
+  return streamErrorJson(describe(failure));
+}
+
+function streamErrorJson({ code, words }: WireError): string {
   const { status, phrase } = httpOfGrpc[code];
   return JSON.stringify({
     error: { grpc_code: code, http_code: status, message: words, http_status: phrase, code },

@@ -15,6 +15,32 @@ export type RequestFailure =
   | { readonly kind: 'preconditionFailed'; readonly current: number | null; readonly revision: number }
   | { readonly kind: 'appliedBefore'; readonly revision: number };
 
+/** Of locks, elections, members and maintenance. */
+export type GroupFailure =
+  | { readonly kind: 'electionNoLeader' }
+  | { readonly kind: 'notElectionLeader' }
+  | { readonly kind: 'leaderKeyMissing' }
+  /** The own key went while its owner waited. */
+  | { readonly kind: 'sessionExpired' }
+  /** v1: nobody gave up a place in time. `fencingToken` is that of the oldest that holds one. */
+  | { readonly kind: 'lockHeld'; readonly fencingToken: number; readonly waiting: number; readonly revision: number }
+  /** v1: others wait for this name with another limit. */
+  | { readonly kind: 'limitDiffers'; readonly limit: number }
+  | { readonly kind: 'lockNotHeld' }
+  | { readonly kind: 'passwordTooLong' }
+  | { readonly kind: 'unknownAlarmAction' }
+  | { readonly kind: 'memberUrlsInvalid' }
+  | { readonly kind: 'memberNotFound' }
+  | { readonly kind: 'memberNotLearner' }
+  | { readonly kind: 'learnerNotReady' }
+  | { readonly kind: 'peerUrlsExist' }
+  | { readonly kind: 'tooManyLearners' }
+  | { readonly kind: 'unhealthyCluster' }
+  | { readonly kind: 'badTransferee' }
+  | { readonly kind: 'downgradeTargetInvalid' }
+  | { readonly kind: 'downgradeFormatWrong' }
+  | { readonly kind: 'unknownMethod' };
+
 /** What can go wrong in the gateway and between replicas. */
 export type ServiceFailure =
   | { readonly kind: 'accessKeyMissing' }
@@ -37,11 +63,12 @@ export type ServiceFailure =
   /** A fault of the service: a bug. What it was is in the log and nowhere else. */
   | { readonly kind: 'internal' };
 
-export type Failure = StoreFailure | ServiceFailure | RequestFailure;
+export type Failure = StoreFailure | ServiceFailure | GroupFailure | RequestFailure;
 
-/** Which of the three each kind belongs to; the compiler finds one that is left out. */
+/** Which of the four each kind belongs to; the compiler finds one that is left out. */
 const families: Readonly<Record<StoreFailure['kind'], 'store'>> &
   Readonly<Record<ServiceFailure['kind'], 'service'>> &
+  Readonly<Record<GroupFailure['kind'], 'group'>> &
   Readonly<Record<RequestFailure['kind'], 'request'>> = {
   keyNotProvided: 'store',
   keyTooLong: 'store',
@@ -100,6 +127,26 @@ const families: Readonly<Record<StoreFailure['kind'], 'store'>> &
   corrupt: 'service',
   tenantDeleted: 'service',
   internal: 'service',
+  electionNoLeader: 'group',
+  notElectionLeader: 'group',
+  leaderKeyMissing: 'group',
+  sessionExpired: 'group',
+  lockHeld: 'group',
+  limitDiffers: 'group',
+  lockNotHeld: 'group',
+  passwordTooLong: 'group',
+  unknownAlarmAction: 'group',
+  memberUrlsInvalid: 'group',
+  memberNotFound: 'group',
+  memberNotLearner: 'group',
+  learnerNotReady: 'group',
+  peerUrlsExist: 'group',
+  tooManyLearners: 'group',
+  unhealthyCluster: 'group',
+  badTransferee: 'group',
+  downgradeTargetInvalid: 'group',
+  downgradeFormatWrong: 'group',
+  unknownMethod: 'group',
   bodyTooLarge: 'request',
   requestTooLarge: 'request',
   notFound: 'request',
@@ -117,4 +164,8 @@ export function isOfStore(failure: Failure): failure is StoreFailure {
 
 export function isOfService(failure: Failure): failure is ServiceFailure {
   return families[failure.kind] === 'service';
+}
+
+export function isOfGroup(failure: Failure): failure is GroupFailure {
+  return families[failure.kind] === 'group';
 }

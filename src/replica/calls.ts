@@ -46,6 +46,30 @@ export async function serveCall(member: Member, request: ApiRequest, context: Ca
       return serveStatus(member, call, context);
     case 'watch':
       return serveWatch(member, call, context);
+    case 'answered':
+      return call.response;
+    case 'query':
+    case 'timeToLive':
+    case 'keepAlive':
+    case 'keepAliveStream':
+    case 'password':
+    case 'authenticate':
+    case 'sessionWrite':
+    case 'lock':
+    case 'campaign':
+    case 'observe':
+    case 'acquire':
+    case 'release':
+    case 'etcdStatus':
+    case 'defragment':
+    case 'snapshot':
+    case 'transferLeadership':
+    case 'downgrade':
+    case 'memberList':
+    case 'memberChange':
+    case 'health':
+    case 'frames':
+      return failureResponse(call.protocol, { kind: 'notServed', what: request.path });
     default:
       return unreachable(call);
   }
@@ -78,7 +102,7 @@ async function serveRead(member: Member, call: ReadCall, context: CallContext): 
   }
   const { store } = member.driver;
   const refused = await authorize(member, context.caller, accessOfRange(call.request));
-  if (refused !== null) return failureResponse(call.protocol, refused);
+  if (refused !== null) return call.respond({ kind: 'failed', failure: refused }, headerOf(member));
   return call.respond(store.range(call.request), headerOf(member));
 }
 

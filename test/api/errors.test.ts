@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { protocolOf } from '../../src/api/call.ts';
 import { failureResponse, problemText, streamErrorText } from '../../src/api/errors.ts';
 import type { Failure } from '../../src/api/failures.ts';
+import { v3Paths } from '../../src/api/v3/paths.ts';
 import { parseGrpcTimeout } from '../../src/api/v3/timeout.ts';
 import { requestBodyBytesMax } from '../../src/limits.ts';
 import { call, callOf, header, problemOf, refusal } from './wire.ts';
@@ -29,6 +30,26 @@ const all: { readonly [Kind in Failure['kind']]: Failure & { readonly kind: Kind
   invalidToken: { kind: 'invalidToken' },
   permissionDenied: { kind: 'permissionDenied' },
   downgradeInProgress: { kind: 'downgradeInProgress' },
+  lockHeld: { kind: 'lockHeld', fencingToken: 5, waiting: 2, revision: 9 },
+  limitDiffers: { kind: 'limitDiffers', limit: 3 },
+  electionNoLeader: { kind: 'electionNoLeader' },
+  notElectionLeader: { kind: 'notElectionLeader' },
+  leaderKeyMissing: { kind: 'leaderKeyMissing' },
+  sessionExpired: { kind: 'sessionExpired' },
+  lockNotHeld: { kind: 'lockNotHeld' },
+  passwordTooLong: { kind: 'passwordTooLong' },
+  unknownAlarmAction: { kind: 'unknownAlarmAction' },
+  memberUrlsInvalid: { kind: 'memberUrlsInvalid' },
+  memberNotFound: { kind: 'memberNotFound' },
+  memberNotLearner: { kind: 'memberNotLearner' },
+  learnerNotReady: { kind: 'learnerNotReady' },
+  peerUrlsExist: { kind: 'peerUrlsExist' },
+  tooManyLearners: { kind: 'tooManyLearners' },
+  unhealthyCluster: { kind: 'unhealthyCluster' },
+  badTransferee: { kind: 'badTransferee' },
+  downgradeTargetInvalid: { kind: 'downgradeTargetInvalid' },
+  downgradeFormatWrong: { kind: 'downgradeFormatWrong' },
+  unknownMethod: { kind: 'unknownMethod' },
   tooMany: { kind: 'tooMany', what: 'users', max: 3 },
   nameTooLong: { kind: 'nameTooLong', bytes: 300 },
   operationNotServed: { kind: 'operationNotServed', operation: 'defragment' },
@@ -199,18 +220,22 @@ describe('paths and methods', () => {
     }
   });
 
-  it('API-PATH-2: v3 knows all of etcd’s paths; those that are not built say so', async () => {
-    for (const path of ['lease/grant', 'auth/user/add', 'maintenance/status', 'lock/lock', 'cluster/member/list']) {
-      const { response } = callOf('refused', `POST /v3/${path}`);
-      expect([response.status, await response.json()]).toMatchObject([
-        501,
-        { code: 12, message: expect.stringContaining(path) },
-      ]);
-      expect(await callOf('refused', `GET /v3/${path}`).response.json()).toMatchObject({
-        message: 'Method Not Allowed',
-      });
+  it('API-PATH-2: v3 knows all of etcd’s paths, takes POST alone on them, and upgrades', async () => {
+    expect(v3Paths().length).toBe(51);
+    const body = '{"leader":{},"peerURLs":["http://192.0.2.1:2380"]}';
+    for (const path of v3Paths()) {
+      expect(call(`POST ${path}`, { body }).kind, path).not.toBe('refused');
+      expect(await callOf('refused', `GET ${path}`).response.json()).toMatchObject({ message: 'Method Not Allowed' });
+      expect(callOf('refused', `PUT ${path}`).response.status).toBe(501);
+      expect(callOf('refused', `POST ${path}/`).response.status).toBe(404);
+      expect(call(`GET ${path}`, { headers: { upgrade: 'websocket' } })).toMatchObject({ protocol: 'v3' });
     }
-    expect(['/v3/kv/put', '/v3beta/x', '/v1/kv', '/v3', '/'].map(protocolOf)).toEqual(['v3', 'v3', 'v1', 'v1', 'v1']);
+    expect(['/v3/kv/put', '/v3beta/x', '/health', '/livez/serializable_read', '/version'].map(protocolOf)).toEqual(
+      Array.from({ length: 5 }, () => 'v3'),
+    );
+    expect(['/v1/kv', '/v3', '/', '/livez/none', '/versions'].map(protocolOf)).toEqual(
+      Array.from({ length: 5 }, () => 'v1'),
+    );
   });
 
   it('API-PATH-3: a body may be as large as the limit and no larger', async () => {

@@ -26,6 +26,15 @@ export function parseInt64(text: string): number | bigint | null {
   return Number.isSafeInteger(near) ? near : value;
 }
 
+const uint64Max = 18_446_744_073_709_551_615n;
+
+export function parseUint64(text: string): bigint | null {
+  const digits = wholeDigits(text);
+  if (digits === null) return null;
+  const value = BigInt(digits);
+  return value >= 0n && value <= uint64Max ? value : null;
+}
+
 export function parseInt32(text: string): number | null {
   const value = parseInt64(text);
   return typeof value === 'number' && value <= int32Max && value >= int32Min ? value : null;

@@ -2,7 +2,7 @@
 // with unknown fields discarded: either spelling of a name, null for absent, a field twice or two members of a one-of refused.
 
 import type { Scanner } from '../json/scanner.ts';
-import { parseInt32, parseInt64 } from '../json/integer.ts';
+import { parseInt32, parseInt64, parseUint64 } from '../json/integer.ts';
 
 /** Reads one value into the message. False: the scanner holds the fault. */
 type Read<Message> = (scanner: Scanner, message: Message) => boolean;
@@ -113,6 +113,39 @@ export function int64Exact<Message>(set: (into: Message, value: bigint) => void)
     const value = readInteger(scanner);
     if (value === null) return false;
     set(into, BigInt(value));
+    return true;
+  });
+}
+
+/** A uint64 that is a name: the number of a member. */
+export function uint64Exact<Message>(set: (into: Message, value: bigint) => void): Field<Message> {
+  return plain((scanner, into) => {
+    const text = scanner.peek() === 0x22 ? scanner.readString() : scanner.readNumber();
+    if (text === null) return false;
+    const value = parseUint64(text);
+    if (value === null) {
+      scanner.fail('not an unsigned integer of 64 bits');
+      return false;
+    }
+    set(into, value);
+    return true;
+  });
+}
+
+export function text<Message>(set: (into: Message, value: string) => void): Field<Message> {
+  return plain((scanner, into) => {
+    const value = scanner.readText();
+    if (value === null) return false;
+    set(into, value);
+    return true;
+  });
+}
+
+export function texts<Message>(add: (into: Message, value: string) => void): Field<Message> {
+  return list((scanner, into) => {
+    const value = scanner.readText();
+    if (value === null) return false;
+    add(into, value);
     return true;
   });
 }

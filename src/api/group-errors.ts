@@ -1,0 +1,104 @@
+// The failures of locks, elections, members and maintenance: etcd's words and codes where etcd has them.
+
+import { unreachable } from '../assert.ts';
+import { passwordBytesMax } from '../limits.ts';
+import type { GroupFailure } from './failures.ts';
+import { conflict, grpc, invalid, later, refusedFor, type WireError } from './wire-error.ts';
+
+export function describeGroup(failure: GroupFailure): WireError {
+  switch (failure.kind) {
+    case 'lockHeld': {
+      const { fencingToken, waiting, revision } = failure;
+      return {
+        ...conflict('lock-held', 'Held by others', 'Nobody gave up a place in the time that was to be waited.'),
+        members: { fencing_token: fencingToken, waiting, revision },
+      };
+    }
+    case 'limitDiffers':
+      return {
+        ...conflict('limit-differs', 'Limit differs', `Others hold or wait with the limit ${failure.limit}.`),
+        members: { limit: failure.limit },
+      };
+    case 'lockNotHeld':
+      return {
+        ...conflict('lock-not-held', 'Not held', 'This lease has no place in the queue of this name.'),
+        code: grpc.notFound,
+        status: 404,
+      };
+    case 'electionNoLeader':
+      return bare('election-no-leader', 'No leader', 'election: no leader', 404);
+    case 'notElectionLeader':
+      return bare('not-election-leader', 'Not the leader', 'election: not leader', 409);
+    case 'leaderKeyMissing':
+      return bare('leader-key-missing', 'Leader missing', '"leader" field must be provided', 400);
+    case 'sessionExpired':
+      return bare('session-expired', 'The lease ended while its owner waited', 'mutex: session is expired', 409);
+    case 'passwordTooLong':
+      return bare(
+        'password-too-long',
+        'Password is too long',
+        `bcrypt: password length exceeds ${passwordBytesMax} bytes`,
+        400,
+      );
+    case 'unknownMethod':
+      return bare('unknown-method', 'Unknown method', 'etcdserver: unknown method', 400);
+    case 'unknownAlarmAction':
+      return invalid('unknown-alarm-action', 'Unknown action', 'GET, ACTIVATE or DEACTIVATE.', 'unknown alarm action');
+    case 'memberUrlsInvalid':
+      return invalid(
+        'member-urls-invalid',
+        'Invalid URLs',
+        'http://host:port, no path.',
+        'given member URLs are invalid',
+      );
+    case 'memberNotFound':
+      return {
+        code: grpc.notFound,
+        words: 'etcdserver: member not found',
+        status: 404,
+        slug: 'member-not-found',
+        title: 'Member not found',
+        detail: 'The group has no member with this id.',
+      };
+    case 'memberNotLearner':
+      return refusedFor('member-not-learner', 'Not a learner', 'can only promote a learner member');
+    case 'learnerNotReady':
+      return refusedFor(
+        'learner-not-ready',
+        'Not in sync',
+        'can only promote a learner member which is in sync with leader',
+      );
+    case 'peerUrlsExist':
+      return refusedFor('peer-urls-exist', 'Peer URLs exist', 'Peer URLs already exists');
+    case 'tooManyLearners':
+      return refusedFor('too-many-learners', 'Too many learners', 'too many learner members in cluster');
+    case 'unhealthyCluster':
+      return {
+        code: grpc.unavailable,
+        words: 'etcdserver: unhealthy cluster',
+        status: 503,
+        slug: 'unhealthy-cluster',
+        title: 'Unhealthy group',
+        detail: 'Too few members answer for a change of members.',
+        headers: later,
+      };
+    case 'badTransferee':
+      return refusedFor('bad-transferee', 'Bad transferee', 'bad leader transferee');
+    case 'downgradeTargetInvalid':
+      return invalid(
+        'downgrade-target',
+        'Invalid target',
+        'One minor version down.',
+        'invalid downgrade target version',
+      );
+    case 'downgradeFormatWrong':
+      return invalid('downgrade-format', 'Wrong format', 'major.minor.', 'wrong downgrade target version format');
+    default:
+      return unreachable(failure);
+  }
+}
+
+/** What etcd's services return as plain errors: code 2, and the text alone. */
+function bare(slug: string, title: string, words: string, status: number): WireError {
+  return { code: grpc.unknown, words, status, slug, title, detail: `${title}.` };
+}

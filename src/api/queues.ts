@@ -1,0 +1,148 @@
+// Locks and elections as etcd's clients build them: a queue is a prefix, a place in it is a key named by its lease, and the order
+// of places is that of their create revisions. The transactions and reads here are etcd's; who runs them, and who waits, is
+// the replica's. Pure.
+
+import { type LeaseId, noLease } from '../brands.ts';
+import { concatBytes, emptyBytes, prefixEnd, textOf, utf8 } from '../bytes.ts';
+import { semaphoreLimitMax } from '../limits.ts';
+import type { Compare, KeyRange, RangeRequest, TxnOperation, TxnRequest } from '../model.ts';
+import { compareResult, sortOrder, sortTarget } from '../model.ts';
+
+/** As Go prints it: a negative id keeps its sign. */
+export function leaseHex(lease: LeaseId): string {
+  // BigInt does as Go does.
+  return lease.toString(16);
+}
+
+export function queuePrefix(name: Uint8Array): Uint8Array {
+  return concatBytes(name, utf8('/'));
+}
+
+export function queueRange(name: Uint8Array): KeyRange {
+  const key = queuePrefix(name);
+  return { key, rangeEnd: prefixEnd(key) ?? emptyBytes };
+}
+
+/** `<name>/<lease in hex>`. */
+export function placeKey(name: Uint8Array, lease: LeaseId): Uint8Array {
+  return concatBytes(name, utf8(`/${leaseHex(lease)}`));
+}
+
+function read(range: KeyRange, options: Partial<RangeRequest>): RangeRequest {
+  return {
+    ...range,
+    limit: 0,
+    revision: 0,
+    sortOrder: sortOrder.none,
+    sortTarget: sortTarget.key,
+    serializable: false,
+    keysOnly: false,
+    countOnly: false,
+    minModRevision: 0,
+    maxModRevision: 0,
+    minCreateRevision: 0,
+    maxCreateRevision: 0,
+    ...options,
+  };
+}
+
+/** Who holds or leads: the place that was taken first. */
+export function oldestPlace(name: Uint8Array): RangeRequest {
+  return read(queueRange(name), { limit: 1, sortTarget: sortTarget.create, sortOrder: sortOrder.ascend });
+}
+
+/**
+ * Of the places taken before `createRevision`, the last `limit`. While there are any, one who waits behind `createRevision`
+ * looks again when the last of them is deleted.
+ */
+export function placesBefore(name: Uint8Array, createRevision: number, limit: number): RangeRequest {
+  return read(queueRange(name), {
+    limit,
+    maxCreateRevision: createRevision - 1,
+    sortTarget: sortTarget.create,
+    sortOrder: sortOrder.descend,
+  });
+}
+
+/** A whole queue, the oldest place first. */
+export function allPlaces(name: Uint8Array, limit: number): RangeRequest {
+  return read(queueRange(name), { limit, sortTarget: sortTarget.create, sortOrder: sortOrder.ascend });
+}
+
+function isCreatedAt(key: Uint8Array, createRevision: number): Compare {
+  return { key, rangeEnd: emptyBytes, result: compareResult.equal, target: 'create', operand: createRevision };
+}
+
+function getOf(key: Uint8Array): TxnOperation {
+  return { kind: 'range', request: read({ key, rangeEnd: emptyBytes }, {}) };
+}
+
+function putIn(key: Uint8Array, value: Uint8Array, lease: LeaseId): TxnOperation {
+  return { kind: 'put', request: { key, value, lease, previous: false, ignoreValue: false, ignoreLease: false } };
+}
+
+/** Takes a place unless this lease has one. The parts: the put, or the place as it is; then the oldest place. */
+export function lockTxn(name: Uint8Array, lease: LeaseId, value: Uint8Array = emptyBytes): TxnRequest {
+  const key = placeKey(name, lease);
+  const oldest: TxnOperation = { kind: 'range', request: oldestPlace(name) };
+  return {
+    compare: [isCreatedAt(key, 0)],
+    success: [putIn(key, value, lease), oldest],
+    failure: [getOf(key), oldest],
+  };
+}
+
+/** As `lockTxn`, without a look at the oldest. A place that is there keeps its value: proclaim the other one then. */
+export function campaignTxn(name: Uint8Array, lease: LeaseId, value: Uint8Array): TxnRequest {
+  const key = placeKey(name, lease);
+  return { compare: [isCreatedAt(key, 0)], success: [putIn(key, value, lease)], failure: [getOf(key)] };
+}
+
+export type LeaderKey = {
+  readonly name: Uint8Array;
+  readonly key: Uint8Array;
+  readonly createRevision: number;
+  readonly lease: LeaseId;
+};
+
+/** Not succeeded: not the leader, nor a candidate, any more. */
+export function proclaimTxn(leader: LeaderKey, lease: LeaseId, value: Uint8Array): TxnRequest {
+  const { key, createRevision } = leader;
+  return { compare: [isCreatedAt(key, createRevision)], success: [putIn(key, value, lease)], failure: [] };
+}
+
+export function resignTxn({ key, createRevision }: LeaderKey): TxnRequest {
+  const range = { key, rangeEnd: emptyBytes };
+  return {
+    compare: [isCreatedAt(key, createRevision)],
+    success: [{ kind: 'deleteRange', request: { ...range, previous: false } }],
+    failure: [],
+  };
+}
+
+// What v1 writes into its places
+
+/** `session`: the lease was made for this place, and goes with it. */
+export type Holder = { readonly limit: number; readonly session: boolean };
+
+export function holderValue({ limit, session }: Holder): Uint8Array {
+  return utf8(session ? `{"limit":${limit},"session":true}` : `{"limit":${limit}}`);
+}
+
+const holderForm = /^\{"limit":([1-9][0-9]{0,3})(,"session":true)?\}$/;
+
+/** A place that says nothing of the kind, as etcd's, is one of a lock, and its lease is its client's. */
+export function holderOf(value: Uint8Array): Holder {
+  const [, digits, session] = holderForm.exec(textOf(value) ?? '') ?? [];
+  const limit = Number(digits ?? 1);
+  return limit > semaphoreLimitMax ? { limit: 1, session: false } : { limit, session: session !== undefined };
+}
+
+/** The lease that a key below `<name>/` is named by; null: it is none of `placeKey`. */
+export function leaseOfPlace(name: Uint8Array, key: Uint8Array): bigint | null {
+  const text = textOf(key.subarray(name.byteLength + 1)) ?? '';
+  const [, sign, digits] = /^(-?)([0-9a-f]{1,16})$/.exec(text) ?? [];
+  if (digits === undefined) return null;
+  const lease = BigInt(`0x${digits}`) * (sign === '-' ? -1n : 1n);
+  return lease !== noLease && BigInt.asIntN(64, lease) === lease ? lease : null;
+}

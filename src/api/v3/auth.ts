@@ -1,0 +1,222 @@
+// etcd's users and roles: auth/*. A password goes no further than the call that asks for its hash.
+
+import type { Permission } from '../../auth-model.ts';
+import { permissionType } from '../../auth-model.ts';
+import { base64, emptyBytes, utf8 } from '../../bytes.ts';
+import { passwordBytesMax } from '../../limits.ts';
+import type { Operation } from '../../model.ts';
+import type { ApiCall, PasswordCall } from '../contract.ts';
+import { byteString, Scanner } from '../json/scanner.ts';
+import { bool, bytes, enumeration, message, submessage, text } from './message.ts';
+import { readBody } from './schema.ts';
+import type { Frame, ParseUnary } from './unary.ts';
+import { answer, failKept, queryCall, refuse, respondTo, writeCall } from './unary.ts';
+
+const permissionNames = { READ: permissionType.read, WRITE: permissionType.write, READWRITE: permissionType.readWrite };
+
+type Draft<Model> = { -readonly [Name in keyof Model]: Model[Name] };
+
+const noFields = message<object>(() => ({}), {});
+
+const nameRequest = message<{ name: string }>(() => ({ name: '' }), {
+  name: text((into, value) => (into.name = value)),
+});
+
+const roleRequest = message<{ role: string }>(() => ({ role: '' }), {
+  role: text((into, value) => (into.role = value)),
+});
+
+const userOptions = message<{ noPassword: boolean }>(() => ({ noPassword: false }), {
+  no_password: bool((into, value) => (into.noPassword = value)),
+});
+
+type Credential = { name: string; password: string };
+
+const credential = message<Credential>(() => ({ name: '', password: '' }), {
+  name: text((into, value) => (into.name = value)),
+  password: text((into, value) => (into.password = value)),
+});
+
+/** etcd makes the hash itself, whatever the client sent as one. */
+const userAddRequest = message<Credential & { noPassword: boolean }>(
+  () => ({ name: '', password: '', noPassword: false }),
+  {
+    name: text((into, value) => (into.name = value)),
+    password: text((into, value) => (into.password = value)),
+    options: submessage(
+      () => userOptions,
+      (into, { noPassword }) => (into.noPassword = noPassword),
+    ),
+    hashedPassword: text(() => undefined),
+  },
+);
+
+const changePasswordRequest = message<Credential>(() => ({ name: '', password: '' }), {
+  name: text((into, value) => (into.name = value)),
+  password: text((into, value) => (into.password = value)),
+  hashedPassword: text(() => undefined),
+});
+
+const userGrantRequest = message<{ name: string; role: string }>(() => ({ name: '', role: '' }), {
+  user: text((into, value) => (into.name = value)),
+  role: text((into, value) => (into.role = value)),
+});
+
+const userRevokeRequest = message<{ name: string; role: string }>(() => ({ name: '', role: '' }), {
+  name: text((into, value) => (into.name = value)),
+  role: text((into, value) => (into.role = value)),
+});
+
+const permission = message<Draft<Permission>>(() => ({ type: 0, key: emptyBytes, rangeEnd: emptyBytes }), {
+  permType: enumeration(permissionNames, (into, value) => (into.type = value)),
+  key: bytes((into, value) => (into.key = value)),
+  range_end: bytes((into, value) => (into.rangeEnd = value)),
+});
+
+const roleGrantRequest = message<{ role: string; permission: Permission | null }>(
+  () => ({ role: '', permission: null }),
+  {
+    name: text((into, value) => (into.role = value)),
+    perm: submessage(
+      () => permission,
+      (into, value) => (into.permission = value),
+    ),
+  },
+);
+
+const roleRevokeRequest = message<{ role: string; key: Uint8Array; rangeEnd: Uint8Array }>(
+  () => ({ role: '', key: emptyBytes, rangeEnd: emptyBytes }),
+  {
+    role: text((into, value) => (into.role = value)),
+    key: bytes((into, value) => (into.key = value)),
+    range_end: bytes((into, value) => (into.rangeEnd = value)),
+  },
+);
+
+function passwordCall(frame: Frame, password: string, operation: (passwordHash: string) => Operation): ApiCall {
+  if (utf8(password).byteLength > passwordBytesMax) return refuse({ kind: 'passwordTooLong' });
+  const { timeoutMs, writeId } = frame;
+  const call: PasswordCall = {
+    kind: 'password',
+    protocol: 'v3',
+    timeoutMs,
+    writeId,
+    password,
+    operation,
+    respond: respondTo(failKept, () => ''),
+  };
+  return call;
+}
+
+const userAdd: ParseUnary = (scanner, frame) => {
+  const request = readBody(userAddRequest, scanner);
+  if (request === null) return null;
+  const { name, password, noPassword } = request;
+  if (noPassword) return writeCall(frame, { kind: 'userAdd', name, passwordHash: null });
+  return passwordCall(frame, password, (passwordHash) => ({ kind: 'userAdd', name, passwordHash }));
+};
+
+const changePassword: ParseUnary = (scanner, frame) => {
+  const request = readBody(changePasswordRequest, scanner);
+  if (request === null) return null;
+  const { name, password } = request;
+  // etcd hashes no empty password here: nobody can log in with it.
+  if (password === '') return writeCall(frame, { kind: 'userChangePassword', name, passwordHash: '' });
+  return passwordCall(frame, password, (passwordHash) => ({ kind: 'userChangePassword', name, passwordHash }));
+};
+
+const authenticate: ParseUnary = (scanner, { timeoutMs }) => {
+  const request = readBody(credential, scanner);
+  if (request === null) return null;
+  return {
+    kind: 'authenticate',
+    protocol: 'v3',
+    timeoutMs,
+    ...request,
+    respond(result, header) {
+      if (result.kind === 'failed') return failKept(result.failure);
+      return answer(header, result.answer.revision, `,"token":${JSON.stringify(result.answer.token)}`);
+    },
+  };
+};
+
+/** For the gateway, where the password is an access key or the name names the tenant. null: not such a message. */
+export function decodeCredential(body: Uint8Array): { readonly name: string; readonly password: string } | null {
+  return readBody(credential, new Scanner(byteString(body)));
+}
+
+function namesField(field: string, names: readonly string[]): string {
+  return names.length === 0 ? '' : `,"${field}":${JSON.stringify(names)}`;
+}
+
+function permissionJson({ type, key, rangeEnd }: Permission): string {
+  const name = Object.entries(permissionNames).find(([, number]) => number === type)?.[0];
+  const members = [
+    ...(type === permissionType.read ? [] : [`"permType":${name === undefined ? type : `"${name}"`}`]),
+    ...(key.byteLength === 0 ? [] : [`"key":"${base64(key)}"`]),
+    ...(rangeEnd.byteLength === 0 ? [] : [`"range_end":"${base64(rangeEnd)}"`]),
+  ];
+  return `{${members.join(',')}}`;
+}
+
+export const authPaths: Readonly<Record<string, ParseUnary>> = {
+  'auth/enable': (scanner, frame) => readBody(noFields, scanner) && writeCall(frame, { kind: 'authEnable' }),
+  'auth/disable': (scanner, frame) => readBody(noFields, scanner) && writeCall(frame, { kind: 'authDisable' }),
+  'auth/status': (scanner, frame) =>
+    readBody(noFields, scanner) &&
+    queryCall(
+      frame,
+      { kind: 'authStatus' },
+      ({ enabled, authRevision }) => `${enabled ? ',"enabled":true' : ''},"authRevision":"${authRevision}"`,
+    ),
+  'auth/authenticate': authenticate,
+  'auth/user/add': userAdd,
+  'auth/user/changepw': changePassword,
+  'auth/user/get': (scanner, frame) => {
+    const request = readBody(nameRequest, scanner);
+    return request && queryCall(frame, { kind: 'userGet', ...request }, ({ roles }) => namesField('roles', roles));
+  },
+  'auth/user/list': (scanner, frame) =>
+    readBody(noFields, scanner) && queryCall(frame, { kind: 'userList' }, ({ users }) => namesField('users', users)),
+  'auth/user/delete': (scanner, frame) => {
+    const request = readBody(nameRequest, scanner);
+    return request && writeCall(frame, { kind: 'userDelete', ...request });
+  },
+  'auth/user/grant': (scanner, frame) => {
+    const request = readBody(userGrantRequest, scanner);
+    return request && writeCall(frame, { kind: 'userGrantRole', ...request });
+  },
+  'auth/user/revoke': (scanner, frame) => {
+    const request = readBody(userRevokeRequest, scanner);
+    return request && writeCall(frame, { kind: 'userRevokeRole', ...request });
+  },
+  'auth/role/add': (scanner, frame) => {
+    const request = readBody(nameRequest, scanner);
+    return request && writeCall(frame, { kind: 'roleAdd', ...request });
+  },
+  'auth/role/get': (scanner, frame) => {
+    const request = readBody(roleRequest, scanner);
+    return (
+      request &&
+      queryCall(frame, { kind: 'roleGet', ...request }, ({ permissions }) =>
+        permissions.length === 0 ? '' : `,"perm":[${permissions.map(permissionJson).join(',')}]`,
+      )
+    );
+  },
+  'auth/role/list': (scanner, frame) =>
+    readBody(noFields, scanner) && queryCall(frame, { kind: 'roleList' }, ({ roles }) => namesField('roles', roles)),
+  'auth/role/delete': (scanner, frame) => {
+    const request = readBody(roleRequest, scanner);
+    return request && writeCall(frame, { kind: 'roleDelete', name: request.role });
+  },
+  'auth/role/grant': (scanner, frame) => {
+    const request = readBody(roleGrantRequest, scanner);
+    return request && writeCall(frame, { kind: 'roleGrantPermission', ...request });
+  },
+  'auth/role/revoke': (scanner, frame) => {
+    const request = readBody(roleRevokeRequest, scanner);
+    if (request === null) return null;
+    const { role, key, rangeEnd } = request;
+    return writeCall(frame, { kind: 'roleRevokePermission', role, range: { key, rangeEnd } });
+  },
+};

@@ -1,0 +1,105 @@
+// etcd's calls on the members of a group: cluster/member/*. Their headers have no revision.
+
+import type { ApiCall, ClusterMember, MemberChange } from '../contract.ts';
+import { bool, message, texts, uint64Exact } from './message.ts';
+import { readBody } from './schema.ts';
+import type { Frame, ParseUnary } from './unary.ts';
+import { answer, failKept, refuse } from './unary.ts';
+
+const addRequest = message<{ peerUrls: string[]; isLearner: boolean }>(() => ({ peerUrls: [], isLearner: false }), {
+  peerURLs: texts((into, value) => into.peerUrls.push(value)),
+  isLearner: bool((into, value) => (into.isLearner = value)),
+});
+
+const updateRequest = message<{ id: bigint; peerUrls: string[] }>(() => ({ id: 0n, peerUrls: [] }), {
+  ID: uint64Exact((into, value) => (into.id = value)),
+  peerURLs: texts((into, value) => into.peerUrls.push(value)),
+});
+
+const idRequest = message<{ id: bigint }>(() => ({ id: 0n }), {
+  ID: uint64Exact((into, value) => (into.id = value)),
+});
+
+const listRequest = message<{ linearizable: boolean }>(() => ({ linearizable: false }), {
+  linearizable: bool((into, value) => (into.linearizable = value)),
+});
+
+/** A peer is http://host:port without a path, or a socket's unix://path. */
+const peerForm = /^(?:https?:\/\/(?:[^/?#@]*@)?(?:\[[^\][]*\]|[^/?#@:[\]]*):[0-9]*(?:[?#].*)?|unixs?:.*)$/;
+
+/** Trimmed and in order, as etcd keeps them; null where one of them is no URL of a peer, or there is none. */
+export function peerUrlsOf(urls: readonly string[]): readonly string[] | null {
+  const trimmed = urls.map((url) => url.trim());
+  if (trimmed.length === 0 || !trimmed.every((url) => peerForm.test(url))) return null;
+  return trimmed.toSorted((left, right) => (left < right ? -1 : Number(left > right)));
+}
+
+function memberJson({ id, name, peerUrls, clientUrls, isLearner }: ClusterMember): string {
+  const members = [
+    ...(id === 0n ? [] : [`"ID":"${id}"`]),
+    ...(name === '' ? [] : [`"name":${JSON.stringify(name)}`]),
+    ...(peerUrls.length === 0 ? [] : [`"peerURLs":${JSON.stringify(peerUrls)}`]),
+    ...(clientUrls.length === 0 ? [] : [`"clientURLs":${JSON.stringify(clientUrls)}`]),
+    ...(isLearner ? ['"isLearner":true'] : []),
+  ];
+  return `{${members.join(',')}}`;
+}
+
+function membersField(members: readonly ClusterMember[]): string {
+  return members.length === 0 ? '' : `,"members":[${members.map(memberJson).join(',')}]`;
+}
+
+const withoutRevision = 0;
+
+function changeCall({ timeoutMs }: Frame, change: MemberChange): ApiCall {
+  return {
+    kind: 'memberChange',
+    protocol: 'v3',
+    timeoutMs,
+    change,
+    respond(result, header) {
+      if (result.kind === 'failed') return failKept(result.failure);
+      const { member, members } = result.answer;
+      const added = member === null ? '' : `,"member":${memberJson(member)}`;
+      return answer(header, withoutRevision, added + membersField(members));
+    },
+  };
+}
+
+export const clusterPaths: Readonly<Record<string, ParseUnary>> = {
+  'cluster/member/list': (scanner, { timeoutMs }) => {
+    const request = readBody(listRequest, scanner);
+    if (request === null) return null;
+    return {
+      kind: 'memberList',
+      protocol: 'v3',
+      timeoutMs,
+      ...request,
+      respond(result, header) {
+        if (result.kind === 'failed') return failKept(result.failure);
+        return answer(header, withoutRevision, membersField(result.answer));
+      },
+    };
+  },
+  // Of a member to be added, the URLs come before all else, also before who asks.
+  'cluster/member/add': (scanner, frame) => {
+    const request = readBody(addRequest, scanner);
+    if (request === null) return null;
+    const peerUrls = peerUrlsOf(request.peerUrls);
+    if (peerUrls === null) return refuse({ kind: 'memberUrlsInvalid' });
+    return changeCall(frame, { kind: 'add', peerUrls, isLearner: request.isLearner });
+  },
+  'cluster/member/update': (scanner, frame) => {
+    const request = readBody(updateRequest, scanner);
+    if (request === null) return null;
+    return changeCall(frame, { kind: 'update', id: request.id, peerUrls: peerUrlsOf(request.peerUrls) });
+  },
+  'cluster/member/remove': (scanner, frame) => {
+    const request = readBody(idRequest, scanner);
+    return request && changeCall(frame, { kind: 'remove', id: request.id });
+  },
+  'cluster/member/promote': (scanner, frame) => {
+    const request = readBody(idRequest, scanner);
+    return request && changeCall(frame, { kind: 'promote', id: request.id });
+  },
+};

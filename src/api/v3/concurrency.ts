@@ -1,0 +1,190 @@
+// etcd's lock and election services: lock/*, election/*. Their errors are plain texts with code 2. What is one write or one
+// read is that; what has to wait is handed over to wait (`service-calls.ts`).
+
+import { leaseId, type LeaseId, noLease } from '../../brands.ts';
+import { base64, emptyBytes } from '../../bytes.ts';
+import type { KeyValue } from '../../model.ts';
+import type { ApiCall, ResponseHeader } from '../contract.ts';
+import { bareFailureResponse, streamFailure } from '../errors.ts';
+import type { LeaderKey } from '../queues.ts';
+import { oldestPlace, proclaimTxn, resignTxn } from '../queues.ts';
+import { headerJson, keyValueJson } from './encode.ts';
+import { bytes, int64, int64Exact, message, submessage } from './message.ts';
+import { readBody } from './schema.ts';
+import type { ParseUnary } from './unary.ts';
+import { answer, respondTo, writeCall } from './unary.ts';
+
+const fail = bareFailureResponse;
+
+type Draft<Model> = { -readonly [Name in keyof Model]: Model[Name] };
+
+const lockRequest = message<{ name: Uint8Array; lease: LeaseId }>(() => ({ name: emptyBytes, lease: noLease }), {
+  name: bytes((into, value) => (into.name = value)),
+  lease: int64Exact((into, value) => (into.lease = leaseId(value))),
+});
+
+const unlockRequest = message<{ key: Uint8Array }>(() => ({ key: emptyBytes }), {
+  key: bytes((into, value) => (into.key = value)),
+});
+
+const nameRequest = message<{ name: Uint8Array }>(() => ({ name: emptyBytes }), {
+  name: bytes((into, value) => (into.name = value)),
+});
+
+const campaignRequest = message<{ name: Uint8Array; lease: LeaseId; value: Uint8Array }>(
+  () => ({ name: emptyBytes, lease: noLease, value: emptyBytes }),
+  {
+    name: bytes((into, value) => (into.name = value)),
+    lease: int64Exact((into, value) => (into.lease = leaseId(value))),
+    value: bytes((into, value) => (into.value = value)),
+  },
+);
+
+const leaderKey = message<Draft<LeaderKey>>(
+  () => ({ name: emptyBytes, key: emptyBytes, createRevision: 0, lease: noLease }),
+  {
+    name: bytes((into, value) => (into.name = value)),
+    key: bytes((into, value) => (into.key = value)),
+    rev: int64((into, value) => (into.createRevision = value)),
+    lease: int64Exact((into, value) => (into.lease = leaseId(value))),
+  },
+);
+
+const proclaimRequest = message<{ leader: LeaderKey | null; value: Uint8Array }>(
+  () => ({ leader: null, value: emptyBytes }),
+  {
+    leader: submessage(
+      () => leaderKey,
+      (into, value) => (into.leader = value),
+    ),
+    value: bytes((into, value) => (into.value = value)),
+  },
+);
+
+const resignRequest = message<{ leader: LeaderKey | null }>(() => ({ leader: null }), {
+  leader: submessage(
+    () => leaderKey,
+    (into, value) => (into.leader = value),
+  ),
+});
+
+function refusedForLeader(): ApiCall {
+  return { kind: 'refused', response: fail({ kind: 'leaderKeyMissing' }) };
+}
+
+const lock: ParseUnary = (scanner, { timeoutMs, writeId }) => {
+  const request = readBody(lockRequest, scanner);
+  if (request === null) return null;
+  return {
+    kind: 'lock',
+    protocol: 'v3',
+    timeoutMs,
+    writeId,
+    ...request,
+    respond(result, header) {
+      if (result.kind === 'failed') return fail(result.failure);
+      const { key, revision } = result.answer;
+      return answer(header, revision, `,"key":"${base64(key)}"`);
+    },
+  };
+};
+
+const unlock: ParseUnary = (scanner, frame) => {
+  const request = readBody(unlockRequest, scanner);
+  if (request === null) return null;
+  const { key } = request;
+  const operation = { kind: 'deleteRange', request: { key, rangeEnd: emptyBytes, previous: false } } as const;
+  return writeCall(frame, operation, { fail });
+};
+
+const campaign: ParseUnary = (scanner, { timeoutMs, writeId }) => {
+  const request = readBody(campaignRequest, scanner);
+  if (request === null) return null;
+  const { name } = request;
+  return {
+    kind: 'campaign',
+    protocol: 'v3',
+    timeoutMs,
+    writeId,
+    ...request,
+    respond(result, header) {
+      if (result.kind === 'failed') return fail(result.failure);
+      const { key, createRevision, lease, revision } = result.answer;
+      const shown = name.byteLength === 0 ? '' : `"name":"${base64(name)}",`;
+      const leader = `${shown}"key":"${base64(key)}","rev":"${createRevision}","lease":"${lease}"`;
+      return answer(header, revision, `,"leader":{${leader}}`);
+    },
+  };
+};
+
+const proclaim: ParseUnary = (scanner, { timeoutMs, writeId }) => {
+  const request = readBody(proclaimRequest, scanner);
+  if (request === null) return null;
+  const { leader, value } = request;
+  if (leader === null) return refusedForLeader();
+  return {
+    kind: 'sessionWrite',
+    protocol: 'v3',
+    timeoutMs,
+    writeId,
+    lease: leader.lease,
+    operation: (lease) => ({ kind: 'txn', request: proclaimTxn(leader, lease, value) }),
+    respond(outcome, header) {
+      if (outcome.kind === 'txn' && !outcome.answer.succeeded) return fail({ kind: 'notElectionLeader' });
+      return respondTo(fail, () => '')(outcome, header);
+    },
+  };
+};
+
+const resign: ParseUnary = (scanner, frame) => {
+  const request = readBody(resignRequest, scanner);
+  if (request === null) return null;
+  const { leader } = request;
+  if (leader === null) return refusedForLeader();
+  return writeCall(frame, { kind: 'txn', request: resignTxn(leader) }, { fail });
+};
+
+const leader: ParseUnary = (scanner, { timeoutMs }) => {
+  const request = readBody(nameRequest, scanner);
+  if (request === null) return null;
+  return {
+    kind: 'read',
+    protocol: 'v3',
+    timeoutMs,
+    request: oldestPlace(request.name),
+    serializable: false,
+    respond(result, header) {
+      if (result.kind === 'failed') return fail(result.failure);
+      const kv = result.answer.kvs[0];
+      if (kv === undefined) return fail({ kind: 'electionNoLeader' });
+      return answer(header, header.revision, `,"kv":${keyValueJson(kv)}`);
+    },
+  };
+};
+
+const observe: ParseUnary = (scanner, { timeoutMs }) => {
+  const request = readBody(nameRequest, scanner);
+  if (request === null) return null;
+  return {
+    kind: 'observe',
+    protocol: 'v3',
+    timeoutMs,
+    request: oldestPlace(request.name),
+    failed: (failure) => streamFailure(failure, 'lost'),
+  };
+};
+
+/** One message of observe, without its newline. */
+export function observeMessage(header: ResponseHeader, kv: KeyValue): string {
+  return `{"result":{${headerJson(header, header.revision)},"kv":${keyValueJson(kv)}}}`;
+}
+
+export const concurrencyPaths: Readonly<Record<string, ParseUnary>> = {
+  'lock/lock': lock,
+  'lock/unlock': unlock,
+  'election/campaign': campaign,
+  'election/proclaim': proclaim,
+  'election/resign': resign,
+  'election/leader': leader,
+  'election/observe': observe,
+};

@@ -1,0 +1,121 @@
+// etcd's leases: grant, revoke, timetolive, leases, and the messages of the keepalive stream.
+
+import { Buffer } from 'node:buffer';
+import { assert } from '../../assert.ts';
+import { leaseId, type LeaseId, noLease } from '../../brands.ts';
+import { base64 } from '../../bytes.ts';
+import { watchMessageBytesMax } from '../../limits.ts';
+import type { ResponseHeader } from '../contract.ts';
+import { byteString, Scanner } from '../json/scanner.ts';
+import { headerJson } from './encode.ts';
+import { bool, int64, int64Exact, message } from './message.ts';
+import { readBody } from './schema.ts';
+import type { ParseUnary } from './unary.ts';
+import { answer, answerOf, failKept, queryCall, writeCall } from './unary.ts';
+
+const grantRequest = message<{ ttlSeconds: number; id: LeaseId }>(() => ({ ttlSeconds: 0, id: noLease }), {
+  TTL: int64((into, value) => (into.ttlSeconds = value)),
+  ID: int64Exact((into, value) => (into.id = leaseId(value))),
+});
+
+const idRequest = message<{ id: LeaseId }>(() => ({ id: noLease }), {
+  ID: int64Exact((into, value) => (into.id = leaseId(value))),
+});
+
+const timeToLiveRequest = message<{ id: LeaseId; keys: boolean }>(() => ({ id: noLease, keys: false }), {
+  ID: int64Exact((into, value) => (into.id = leaseId(value))),
+  keys: bool((into, value) => (into.keys = value)),
+});
+
+const noFields = message<object>(() => ({}), {});
+
+function idField(id: LeaseId): string {
+  return id === noLease ? '' : `,"ID":"${id}"`;
+}
+
+function secondsField(name: 'TTL' | 'grantedTTL', seconds: number): string {
+  return seconds === 0 ? '' : `,"${name}":"${seconds}"`;
+}
+
+/** The candidate is the replica's to fill in: nothing here is random. */
+const grant: ParseUnary = (scanner, frame) => {
+  const request = readBody(grantRequest, scanner);
+  if (request === null) return null;
+  const { id, ttlSeconds } = request;
+  return writeCall(
+    frame,
+    { kind: 'leaseGrant', id, ttlSeconds, candidate: noLease },
+    {
+      fields(outcome) {
+        assert(outcome.kind === 'leaseGrant', 'a grant answers as one');
+        return idField(outcome.id) + secondsField('TTL', outcome.ttlSeconds);
+      },
+    },
+  );
+};
+
+const revoke: ParseUnary = (scanner, frame) => {
+  const request = readBody(idRequest, scanner);
+  return request === null ? null : writeCall(frame, { kind: 'leaseRevoke', id: request.id });
+};
+
+const timeToLive: ParseUnary = (scanner, frame) => {
+  const request = readBody(timeToLiveRequest, scanner);
+  if (request === null) return null;
+  return {
+    kind: 'timeToLive',
+    protocol: 'v3',
+    timeoutMs: frame.timeoutMs,
+    query: { kind: 'timeToLive', ...request },
+    respond(result, remainingSeconds, header) {
+      if (result.kind === 'failed') return failKept(result.failure);
+      const { id, lease } = answerOf('timeToLive', result);
+      if (lease === null || remainingSeconds === null) {
+        return answer(header, result.revision, `${idField(id)}${secondsField('TTL', -1)}`);
+      }
+      const times = secondsField('TTL', remainingSeconds) + secondsField('grantedTTL', lease.ttlSeconds);
+      const keys = lease.keys.map((key) => `"${base64(key)}"`).join(',');
+      return answer(header, result.revision, idField(id) + times + (keys === '' ? '' : `,"keys":[${keys}]`));
+    },
+  };
+};
+
+const leases: ParseUnary = (scanner, frame) => {
+  if (readBody(noFields, scanner) === null) return null;
+  return queryCall(frame, { kind: 'leases' }, ({ ids }) =>
+    ids.length === 0 ? '' : `,"leases":[${ids.map((id) => `{"ID":"${id}"}`).join(',')}]`,
+  );
+};
+
+export const leasePaths: Readonly<Record<string, ParseUnary>> = {
+  'lease/grant': grant,
+  'lease/revoke': revoke,
+  'kv/lease/revoke': revoke,
+  'lease/timetolive': timeToLive,
+  'kv/lease/timetolive': timeToLive,
+  'lease/leases': leases,
+  'kv/lease/leases': leases,
+};
+
+export type KeepAliveRequest =
+  | { readonly kind: 'keepAlive'; readonly id: LeaseId }
+  | { readonly kind: 'malformed'; readonly detail: string };
+
+/** One message of a keepalive stream: a WebSocket frame as it came, or what `MessageSplitter` cut out of a body. */
+export function decodeKeepAlive(frame: Uint8Array | string): KeepAliveRequest {
+  const bytes = typeof frame === 'string' ? Buffer.from(frame, 'utf8') : frame;
+  if (bytes.byteLength > watchMessageBytesMax) {
+    return { kind: 'malformed', detail: `a keepalive has at most ${watchMessageBytesMax} bytes` };
+  }
+  const scanner = new Scanner(byteString(bytes));
+  const request = readBody(idRequest, scanner);
+  return request === null
+    ? { kind: 'malformed', detail: scanner.fault ?? 'not a message' }
+    : { kind: 'keepAlive', id: request.id };
+}
+
+/** The answer to one, without its newline. `ttlSeconds` null: there is no such lease, which is no error. */
+export function keepAliveMessage(header: ResponseHeader, id: LeaseId, ttlSeconds: number | null): string {
+  const fields = idField(id) + secondsField('TTL', ttlSeconds ?? 0);
+  return `{"result":{${headerJson(header, header.revision)}${fields}}}`;
+}

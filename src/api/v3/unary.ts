@@ -1,0 +1,93 @@
+// What every call of etcd's with one message and one answer has in common: its path's parser, and how it answers.
+
+import type { Operation, Outcome } from '../../model.ts';
+import type { AnswerTo, Query, QueryResult } from '../../query-model.ts';
+import { assert } from '../../assert.ts';
+import type { ApiCall, QueryCall, RefusedCall, ResponseHeader, WriteCall } from '../contract.ts';
+import type { Failure } from '../errors.ts';
+import { failureResponse } from '../errors.ts';
+import type { Scanner } from '../json/scanner.ts';
+import { headerJson } from './encode.ts';
+
+/** What a request has beside its message. */
+export type Frame = {
+  readonly timeoutMs: number | null;
+  readonly writeId: string | null;
+  readonly bodyBytes: number;
+};
+
+/** null: the scanner holds the fault. */
+export type ParseUnary = (scanner: Scanner, frame: Frame) => ApiCall | null;
+
+/** How failures are told: by their own codes, or as lock and election tell them. */
+export type Fail = (failure: Failure) => Response;
+
+export const failKept: Fail = (failure) => failureResponse('v3', failure);
+
+/** A Headers object is copied faster than a record is read. */
+const jsonHeaders = new Headers({ 'content-type': 'application/json' });
+
+export function jsonAnswer(text: string): Response {
+  return new Response(text, { status: 200, headers: jsonHeaders });
+}
+
+/** `fields` begins with a comma where it is not empty. */
+export function answer(header: ResponseHeader, revision: number, fields = ''): Response {
+  return jsonAnswer(`{${headerJson(header, revision)}${fields}}`);
+}
+
+export function refuse(failure: Failure): RefusedCall {
+  return { kind: 'refused', response: failureResponse('v3', failure) };
+}
+
+type Done = Exclude<Outcome, { kind: 'failed' | 'appliedBefore' }>;
+
+/** Answers an outcome that is not a failure with its fields. */
+export function respondTo(fail: Fail, fields: (outcome: Done) => string) {
+  return (outcome: Outcome, header: ResponseHeader): Response => {
+    if (outcome.kind === 'failed') return fail(outcome.failure);
+    const { revision } = outcome;
+    if (outcome.kind === 'appliedBefore') return fail({ kind: 'appliedBefore', revision });
+    return answer(header, revision, fields(outcome));
+  };
+}
+
+const headerOnly = (): string => '';
+
+export function writeCall(
+  frame: Frame,
+  operation: Operation,
+  { fields = headerOnly, fail = failKept }: { readonly fields?: (outcome: Done) => string; readonly fail?: Fail } = {},
+): WriteCall {
+  const { timeoutMs, writeId } = frame;
+  return { kind: 'write', protocol: 'v3', timeoutMs, writeId, operation, respond: respondTo(fail, fields) };
+}
+
+export function queryCall<Kind extends Query['kind']>(
+  frame: Frame,
+  query: Query & { readonly kind: Kind },
+  fields: (answer: AnswerTo<Kind>) => string,
+): QueryCall {
+  return {
+    kind: 'query',
+    protocol: 'v3',
+    timeoutMs: frame.timeoutMs,
+    query,
+    respond(result, header) {
+      if (result.kind === 'failed') return failKept(result.failure);
+      return answer(header, result.revision, fields(answerOf(query.kind, result)));
+    },
+  };
+}
+
+type Answered = Extract<QueryResult, { readonly kind: 'answer' }>;
+
+/** A query is answered by an answer of its kind. */
+export function answerOf<Kind extends Query['kind']>(kind: Kind, { answer }: Answered): AnswerTo<Kind> {
+  assert(isOfKind(kind, answer), `the answer to a query of kind ${kind}`);
+  return answer;
+}
+
+function isOfKind<Kind extends Query['kind']>(kind: Kind, answer: Answered['answer']): answer is AnswerTo<Kind> {
+  return answer.kind === kind;
+}
