@@ -99,8 +99,13 @@ export type LeaseOperation =
   | { readonly kind: 'leaseRevoke'; readonly id: LeaseId }
   /** Of the service: the leader found these past their deadlines. One revision for each that has keys; unknown ids count as done. */
   | { readonly kind: 'leaseExpire'; readonly ids: readonly LeaseId[] }
-  /** Of the service: written before a group rests, so that whoever wakes first knows what has ended meanwhile. */
-  | { readonly kind: 'leaseCheckpoint'; readonly deadlines: readonly LeaseDeadline[] };
+  /**
+   * Of the service. Sets the stored deadlines of these leases (unknown ids are passed over), and whether the store is settled: if
+   * it is, no lease has a later deadline in its leader's memory, and a new leader takes the stored ones as they are; if not, it
+   * extends all. A store begins not settled, and each grant makes it so. Written before a group rests (`settled`), and, with no
+   * deadlines, before the first extension after a rest. `replica/lease-lessor.ts` says why this is enough.
+   */
+  | { readonly kind: 'leaseCheckpoint'; readonly deadlines: readonly LeaseDeadline[]; readonly settled: boolean };
 
 /** Milliseconds since 1970, by the leader's clock. */
 export type LeaseDeadline = { readonly id: LeaseId; readonly deadlineMs: number };

@@ -54,7 +54,7 @@ export function administrationBytes(operation: AdministrationOperation): number 
     case 'leaseExpire':
       return numberBytesMax + operation.ids.length * leaseBytes;
     case 'leaseCheckpoint':
-      return numberBytesMax + operation.deadlines.length * 2 * leaseBytes;
+      return 1 + numberBytesMax + operation.deadlines.length * 2 * leaseBytes;
     case 'authEnable':
     case 'authDisable':
     case 'downgradeCancel':
@@ -103,6 +103,7 @@ export function writeAdministration(writer: BinaryWriter, operation: Administrat
       for (const id of operation.ids) writer.signed64(id);
       return;
     case 'leaseCheckpoint':
+      writer.boolean(operation.settled);
       writer.varint(operation.deadlines.length);
       for (const { id, deadlineMs } of operation.deadlines) {
         writer.signed64(id);
@@ -171,8 +172,9 @@ export function readAdministration(reader: BinaryReader, code: number): Administ
     case administrationCode.leaseExpire:
       return { kind: 'leaseExpire', ids: Array.from({ length: reader.count() }, () => leaseId(reader.signed64())) };
     case administrationCode.leaseCheckpoint: {
+      const settled = reader.boolean();
       const read = () => ({ id: leaseId(reader.signed64()), deadlineMs: reader.float() });
-      return { kind: 'leaseCheckpoint', deadlines: Array.from({ length: reader.count() }, read) };
+      return { kind: 'leaseCheckpoint', settled, deadlines: Array.from({ length: reader.count() }, read) };
     }
     case administrationCode.alarmActivate:
       return { kind: 'alarmActivate', alarm: readAlarm(reader) };
