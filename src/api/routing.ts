@@ -1,12 +1,20 @@
 // What the gateway and a replica say to each other around a client's request: who calls, which write it is, and where the
 // request should have gone. None of it reaches a client, and what a client sends under these names is dropped.
 
-/** The id of the key that the gateway has checked. */
+import { unreachable } from '../assert.ts';
+import type { Caller } from '../model.ts';
+
+/** Who calls, as far as the gateway could check it (`callerText`). */
 export const callerHeader = 'quorate-caller';
+/** Scheme, host and port that the client called, where the answer may have to name them. */
+export const originHeader = 'quorate-origin';
 /** Names a write over all attempts to deliver it. */
 export const writeIdHeader = 'quorate-write-id';
 /** The number of a leader that did not answer: the replica stands for election at once. */
 export const failedLeaderHeader = 'quorate-failed-leader';
+
+/** Where a replica takes several calls at once (`call-batch.ts`). No client's path begins so. */
+export const batchUrl = 'http://replica.internal/internal/calls';
 
 /** RFC 9110, 15.5.20, "Misdirected Request": this is not the replica to ask. */
 export const redirectStatus = 421;
@@ -15,6 +23,13 @@ export const leaderHeader = 'quorate-leader';
 /** On a redirect: the numbers of the group's members, separated by commas. */
 export const membersHeader = 'quorate-members';
 export const absentLeader = 'absent';
+/** In the leader's place, on the answer to a batched call: send it by itself, to the same replica. */
+export const aloneLeader = 'alone';
+
+/** The headers of a client's request that a batched call takes along: all that the wire's code reads of such a call. */
+export const batchedHeaders = ['if-match', 'if-none-match', 'idempotency-key', 'grpc-timeout'] as const;
+/** Beside a Quorate-Key, which names the tenant, these carry etcd's own token. */
+export const tokenHeaders = ['authorization', 'grpc-metadata-token'] as const;
 
 /** What one replica answered to a call that another may have to answer. */
 export type Attempt<Value> =
@@ -37,4 +52,52 @@ export function pathAndQuery(url: string): { readonly path: string; readonly que
 /** Calls whose answer goes on: they are passed through, not buffered, and any replica serves them. */
 export function isStreamPath(path: string): boolean {
   return path === '/v1/watch' || path === '/v3/watch' || path === '/v3beta/watch';
+}
+
+/**
+ * Calls that many clients make at once and that one consensus round answers: the gateway may send several to a replica
+ * together. The lanes keep apart what takes different time. null: the call goes alone.
+ */
+export function laneOf(method: string, path: string): 'read' | 'write' | null {
+  if (path.startsWith('/v3/kv/')) return path === '/v3/kv/range' ? 'read' : 'write';
+  if (path.startsWith('/v1/kv/')) return method === 'GET' ? 'read' : 'write';
+  return path === '/v1/txn' ? 'write' : null;
+}
+
+/** The members of a group are told with the address that the client came by; a WebSocket may ask for them later. */
+export function namesItsOrigin(path: string, upgrades: boolean): boolean {
+  return upgrades || path.includes('/cluster/');
+}
+
+/** Ids and words have no space; a name is percent-encoded: a header takes visible ASCII. */
+export function callerText(caller: Caller): string {
+  switch (caller.kind) {
+    case 'service':
+      return 'service';
+    case 'accessKey':
+      return `accessKey ${caller.id}`;
+    case 'user':
+      return `user ${caller.id} ${caller.authRevision} ${encodeURIComponent(caller.name.toWellFormed())}`;
+    case 'anonymous':
+      return `anonymous ${caller.id} ${caller.token}`;
+    default:
+      return unreachable(caller);
+  }
+}
+
+/** null: nothing that `callerText` wrote. */
+export function parseCaller(text: string): Caller | null {
+  const [kind = '', id = '', second = '', third = ''] = text.split(' ');
+  switch (kind) {
+    case 'service':
+      return { kind };
+    case 'accessKey':
+      return { kind, id };
+    case 'user':
+      return { kind, id, name: decodeURIComponent(third), authRevision: Number(second) };
+    case 'anonymous':
+      return { kind, id, token: second === 'none' ? 'none' : 'invalid' };
+    default:
+      return null;
+  }
 }

@@ -5,24 +5,35 @@ import { failureResponse, type Failure } from '../api/errors.ts';
 import { openapiDocument } from '../api/openapi.ts';
 import { Directory } from '../tenants/directory.ts';
 import { KeyRing } from '../tenants/key-text.ts';
+import { Signatures } from '../tenants/signatures.ts';
+import { TokenRing } from '../tenants/token-text.ts';
+import { credentialsOf, Identities } from './credentials.ts';
 import { preflight, withCors } from './cross-origin.ts';
 import type { Env } from './env.ts';
 import { GroupRouter } from './group-router.ts';
+import { healthPaths, serviceHealth } from './health.ts';
 import { Provisioning } from './provisioning.ts';
 import { StoreCalls } from './store-calls.ts';
 import { tenantRoutes } from './tenant-routes.ts';
 
 export function createApp(env: Env): Hono {
-  const keys = new KeyRing(env.SERVICE_SECRET ?? '');
+  const signatures = new Signatures(env.SERVICE_SECRET ?? '');
+  const keys = new KeyRing(signatures);
   const groups = new GroupRouter(env.REPLICA);
   const provisioning = new Provisioning(new Directory(env.DIRECTORY), groups, keys);
-  const stores = new StoreCalls(keys, groups);
+  const stores = new StoreCalls(new Identities(keys, new TokenRing(signatures)), groups);
   const app = new Hono();
 
   // A store's own calls, first: they are the hot path.
   const store = (context: { req: { raw: Request } }) => stores.serve(context.req.raw);
   for (const path of ['/v3/*', '/v3beta/*', '/v1/kv/*', '/v1/kv', '/v1/txn', '/v1/watch', '/v1/status']) {
     app.all(path, store);
+  }
+
+  for (const path of healthPaths) {
+    app.all(path, ({ req }) =>
+      credentialsOf(req.raw.headers).kind === 'none' ? serviceHealth(req.raw) : store({ req }),
+    );
   }
 
   app.route('/v1/tenants', tenantRoutes({ env, keys, groups, provisioning }));

@@ -1,15 +1,35 @@
-// Where a caller's key is: in headers only, never in a URL. Knows the forms that browsers, curl and etcd's clients can send.
+// What a caller sends to say who it is: in headers only, never in a URL. Knows the forms that browsers, curl and etcd's clients
+// can send, and turns them into a caller that the replicas need not check again.
 
+import type { Failure } from '../api/errors.ts';
+import type { Caller } from '../model.ts';
 import type { KeyRing, TenantKey } from '../tenants/key-text.ts';
+import type { TokenRing, UserToken } from '../tenants/token-text.ts';
 
-/** The text of the key as it was sent, or null where none was. RFC 6750 (Bearer), RFC 7617 (Basic). */
+export type Credentials =
+  | { readonly kind: 'none' }
+  /** A key, or a token that names its tenant: it speaks for itself. */
+  | { readonly kind: 'alone'; readonly text: string }
+  /** `Quorate-Key` names the tenant, and bounds the call; the token, if one came, names the user. */
+  | { readonly kind: 'named'; readonly key: string; readonly token: string | null };
+
+export type Identified =
+  | { readonly kind: 'caller'; readonly tenant: string; readonly caller: Caller }
+  | { readonly kind: 'failed'; readonly failure: Failure };
+
+export function credentialsOf(headers: Headers): Credentials {
+  const key = headers.get('Quorate-Key');
+  if (key !== null) return { kind: 'named', key: key.trim(), token: tokenOf(headers) };
+  const authorization = authorizationOf(headers);
+  const text = authorization === null ? subprotocolOf(headers) : secretOf(authorization.trim());
+  return text === null ? { kind: 'none' } : { kind: 'alone', text };
+}
+
+/** The text of the key for calls that know keys only: as it was sent, or null where none was. */
 export function keyTextOf(headers: Headers): string | null {
-  const own = headers.get('Quorate-Key');
-  if (own !== null) return own.trim();
-  const authorization = headers.get('Authorization') ?? headers.get('Grpc-Metadata-Token');
-  if (authorization !== null) return keyOfAuthorization(authorization.trim());
-  const protocols = headers.get('Sec-WebSocket-Protocol');
-  return protocols === null ? null : keyOfProtocols(protocols);
+  const credentials = credentialsOf(headers);
+  if (credentials.kind === 'none') return null;
+  return credentials.kind === 'named' ? credentials.key : credentials.text;
 }
 
 /** The key, checked against the service's secret. A Promise only where this isolate has not seen the key before. */
@@ -23,19 +43,108 @@ export function bearerOf(headers: Headers): string | null {
   return token ?? null;
 }
 
-function keyOfAuthorization(value: string): string {
-  if (/^bearer /i.test(value)) return value.slice(7).trim();
-  if (!/^basic /i.test(value)) return value;
+export class Identities {
+  readonly #keys: KeyRing;
+  readonly #tokens: TokenRing;
+
+  constructor(keys: KeyRing, tokens: TokenRing) {
+    this.#keys = keys;
+    this.#tokens = tokens;
+  }
+
+  /** What these credentials say, with each signature looked at. A Promise only for what this isolate has not seen before. */
+  identify(credentials: Credentials): Identified | Promise<Identified> {
+    if (credentials.kind === 'none') return { kind: 'failed', failure: { kind: 'accessKeyMissing' } };
+    const text = credentials.kind === 'alone' ? credentials.text : credentials.key;
+    const key = this.#keys.verifiedBefore(text);
+    if (key !== null) {
+      if (credentials.kind === 'alone') return speaksForItself(key);
+      if (credentials.token === null) return anonymous(key, 'none');
+      const token = this.#tokens.verifiedBefore(credentials.token);
+      if (token !== null) return userBeside(key, token);
+    }
+    return credentials.kind === 'alone' ? this.#alone(text) : this.#named(text, credentials.token);
+  }
+
+  /** A key that was given as the password of a login. */
+  async keyOf(password: string): Promise<TenantKey | null> {
+    return authenticate(this.#keys, password);
+  }
+
+  async #alone(text: string): Promise<Identified> {
+    const key = await authenticate(this.#keys, text);
+    if (key !== null) return speaksForItself(key);
+    const token = this.#tokens.verifiedBefore(text) ?? (await this.#tokens.verify(text));
+    if (token?.use !== 'alone') return invalidKey;
+    const { tenant, name, authRevision } = token;
+    return { kind: 'caller', tenant, caller: { kind: 'user', id: '', name, authRevision } };
+  }
+
+  async #named(keyText: string, tokenText: string | null): Promise<Identified> {
+    const key = await authenticate(this.#keys, keyText);
+    if (key === null) return invalidKey;
+    if (tokenText === null) return anonymous(key, 'none');
+    const token = this.#tokens.verifiedBefore(tokenText) ?? (await this.#tokens.verify(tokenText));
+    if (token !== null) return userBeside(key, token);
+    const second = await authenticate(this.#keys, tokenText);
+    return second?.tenant === key.tenant ? speaksForItself(second) : anonymous(key, 'invalid');
+  }
+}
+
+const invalidKey: Identified = { kind: 'failed', failure: { kind: 'accessKeyInvalid' } };
+
+function speaksForItself({ tenant, keyId }: TenantKey): Identified {
+  return { kind: 'caller', tenant, caller: { kind: 'accessKey', id: keyId } };
+}
+
+function anonymous({ tenant, keyId }: TenantKey, token: 'none' | 'invalid'): Identified {
+  return { kind: 'caller', tenant, caller: { kind: 'anonymous', id: keyId, token } };
+}
+
+function userBeside(key: TenantKey, { tenant, name, authRevision }: UserToken): Identified {
+  if (tenant !== key.tenant) return anonymous(key, 'invalid');
+  return { kind: 'caller', tenant, caller: { kind: 'user', id: key.keyId, name, authRevision } };
+}
+
+/**
+ * etcd's token: its own metadata before `Authorization`, from which exactly "Bearer " is taken off. On a WebSocket, as
+ * grpc-websocket-proxy has it, the cookie before the subprotocol. Cookies count only beside a key, so that no site can use them.
+ */
+function tokenOf(headers: Headers): string | null {
+  const upgraded = headers.has('Upgrade') ? (cookieOf(headers) ?? subprotocolOf(headers)) : null;
+  const token = upgraded ?? headers.get('Grpc-Metadata-Token') ?? authorizationOf(headers);
+  return token?.startsWith('Bearer ') === true ? token.slice('Bearer '.length) : token;
+}
+
+function authorizationOf(headers: Headers): string | null {
+  return (
+    headers.get('Authorization') ?? headers.get('Grpc-Metadata-Authorization') ?? headers.get('Grpc-Metadata-Token')
+  );
+}
+
+/** RFC 6750 (Bearer), RFC 7617 (Basic: the key is the password). */
+function secretOf(authorization: string): string {
+  if (/^bearer /i.test(authorization)) return authorization.slice(7).trim();
+  if (!/^basic /i.test(authorization)) return authorization;
   try {
-    const userAndPassword = atob(value.slice(6).trim());
+    const userAndPassword = atob(authorization.slice(6).trim());
     return userAndPassword.slice(userAndPassword.indexOf(':') + 1);
   } catch {
     return '';
   }
 }
 
-/** Browsers cannot set headers on a WebSocket: the key follows the protocol named Bearer. */
-function keyOfProtocols(value: string): string | null {
-  const protocols = value.split(',').map((protocol) => protocol.trim());
-  return protocols[0]?.toLowerCase() === 'bearer' ? (protocols[1] ?? '') : null;
+/** Browsers cannot set headers on a WebSocket: the key, or the token, follows the protocol named Bearer. */
+function subprotocolOf(headers: Headers): string | null {
+  const protocols = headers.get('Sec-WebSocket-Protocol')?.split(',');
+  if (protocols?.[0]?.trim().toLowerCase() !== 'bearer') return null;
+  return protocols[1]?.trim() ?? '';
+}
+
+function cookieOf(headers: Headers): string | null {
+  for (const cookie of headers.get('Cookie')?.split(';') ?? []) {
+    const [name, value] = cookie.trim().split(/=(.*)/s);
+    if (name === 'token') return value ?? '';
+  }
+  return null;
 }

@@ -1,71 +1,88 @@
-// A call on a tenant's store: check the key, find the replica, hand the request on. Neither the body nor the answer is
-// looked at here. A call that is answered in one piece is buffered, so that it can be sent again when its leader is gone;
-// streams and upgrades are passed through.
+// A call on a tenant's store: find out who calls, find the replica, hand the request on. Neither the body nor the answer is
+// looked at here (but for a login that says in its message alone which tenant it is for). A call that is answered in one piece
+// is buffered, so that it can be sent again when its leader is gone; streams and upgrades are passed through.
 
-import type { Protocol } from '../api/contract.ts';
-import { failureResponse } from '../api/errors.ts';
+import { protocolOf } from '../api/call.ts';
+import { type Failure, failureResponse } from '../api/errors.ts';
 import {
   absentLeader,
   type Attempt,
   callerHeader,
+  callerText,
   failedLeaderHeader,
   isStreamPath,
   leaderHeader,
   membersHeader,
+  namesItsOrigin,
+  originHeader,
   pathAndQuery,
   redirectStatus,
   writeIdHeader,
 } from '../api/routing.ts';
 import { requestBodyBytesMax } from '../limits.ts';
-import { type KeyRing, newId } from '../tenants/key-text.ts';
-import { authenticate, keyTextOf } from './credentials.ts';
+import { newId } from '../tenants/key-text.ts';
+import { credentialsOf, type Identified, type Identities } from './credentials.ts';
 import type { ReplicaStub } from './env.ts';
 import type { GroupRouter } from './group-router.ts';
+import { identifyLogin, isLoginPath } from './login.ts';
 import { readBody } from './request-body.ts';
 
 export class StoreCalls {
-  readonly #keys: KeyRing;
+  readonly #identities: Identities;
   readonly #groups: GroupRouter;
   #writeIdPrefix = '';
   #writes = 0;
 
-  constructor(keys: KeyRing, groups: GroupRouter) {
-    this.#keys = keys;
+  constructor(identities: Identities, groups: GroupRouter) {
+    this.#identities = identities;
     this.#groups = groups;
   }
 
   async serve(request: Request): Promise<Response> {
     const { path } = pathAndQuery(request.url);
-    const protocol: Protocol = path.startsWith('/v3') ? 'v3' : 'v1';
-    const text = keyTextOf(request.headers);
-    if (text === null) return failureResponse(protocol, { kind: 'accessKeyMissing' });
-    const known = authenticate(this.#keys, text);
-    const key = known instanceof Promise ? await known : known;
-    if (key === null) return failureResponse(protocol, { kind: 'accessKeyInvalid' });
+    const refuse = (failure: Failure): Response => failureResponse(protocolOf(path), failure);
+    const credentials = credentialsOf(request.headers);
+    const known = this.#identities.identify(credentials);
+    let identified = known instanceof Promise ? await known : known;
+    const byMessage = identified.kind === 'failed' && credentials.kind !== 'named' && isLoginPath(path);
+    if (identified.kind === 'failed' && !byMessage) return refuse(identified.failure);
 
+    let body: ArrayBuffer | ReadableStream | null = request.body;
+    const upgrades = request.headers.has('Upgrade');
+    if (!upgrades && !isStreamPath(path) && body !== null) {
+      body = await readBody(request, requestBodyBytesMax);
+      if (body === null) return refuse({ kind: 'bodyTooLarge', bytes: requestBodyBytesMax + 1 });
+      if (byMessage) identified = (await identifyLogin(this.#identities, body)) ?? identified;
+    }
+    if (identified.kind === 'failed') return refuse(identified.failure);
+    return this.#ask(identified, request, body);
+  }
+
+  async #ask(
+    { tenant, caller }: Extract<Identified, { readonly kind: 'caller' }>,
+    request: Request,
+    body: ArrayBuffer | ReadableStream | null,
+  ): Promise<Response> {
     const headers = new Headers(request.headers);
-    headers.set(callerHeader, key.keyId);
+    headers.set(callerHeader, callerText(caller));
     headers.set(writeIdHeader, this.#newWriteId());
     headers.delete(failedLeaderHeader);
-    let body: ArrayBuffer | ReadableStream | null = request.body;
-    if (!headers.has('Upgrade') && !isStreamPath(path) && body !== null) {
-      body = await readBody(request, requestBodyBytesMax);
-      if (body === null) return failureResponse(protocol, { kind: 'bodyTooLarge', bytes: requestBodyBytesMax + 1 });
-    }
-
+    const { path } = pathAndQuery(request.url);
+    if (namesItsOrigin(path, headers.has('Upgrade'))) headers.set(originHeader, new URL(request.url).origin);
     const init = { method: request.method, headers, body };
-    const routed = await this.#groups.route(key.tenant, (stub, failedLeader) => {
+    const routed = await this.#groups.route(tenant, (stub, failedLeader) => {
       if (failedLeader !== 0) headers.set(failedLeaderHeader, String(failedLeader));
       return ask(stub, request.url, init);
     });
-    switch (routed.kind) {
-      case 'done':
-        return routed.value;
-      case 'absent':
-        return failureResponse(protocol, { kind: 'unauthenticated', reason: 'unknown' });
-      case 'unavailable':
-        return failureResponse(protocol, { kind: 'timeout' });
-    }
+    if (routed.kind === 'done') return routed.value;
+    const protocol = protocolOf(path);
+    if (routed.kind === 'unavailable') return failureResponse(protocol, { kind: 'timeout' });
+    // Which tenants there are is not told to who has no key of one.
+    const hasKey = caller.kind !== 'service' && caller.id !== '';
+    return failureResponse(
+      protocol,
+      hasKey ? { kind: 'unauthenticated', reason: 'unknown' } : { kind: 'authenticationFailed' },
+    );
   }
 
   /** Random for this isolate, then counted: made without a call for randomness on each request. */

@@ -84,8 +84,6 @@ export class AccessKeys {
   /** null: allowed. */
   authorize(caller: Caller, need: AccessNeed, nowMs: number): StoreFailure | null {
     if (caller.kind === 'service') return null;
-    // Users are not known to this store.
-    if (caller.kind !== 'accessKey') return { kind: 'unauthenticated', reason: 'unknown' };
     const held = this.#held.get(caller.id);
     if (held === undefined) return { kind: 'unauthenticated', reason: 'unknown' };
     if (held.revoked) return { kind: 'unauthenticated', reason: 'revoked' };

@@ -11,6 +11,7 @@ import {
   failedLeaderHeader,
   isStreamPath,
   leaderHeader,
+  parseCaller,
   pathAndQuery,
   redirectStatus,
   writeIdHeader,
@@ -62,7 +63,7 @@ export class Replica extends DurableObject<ReplicaEnv> {
     const { headers, method } = request;
     const buffered = request.body !== null && !isStreamPath(path);
     const body = buffered ? new Uint8Array(await request.arrayBuffer()) : emptyBytes;
-    const caller: Caller = { kind: 'accessKey', id: headers.get(callerHeader) ?? '' };
+    const caller: Caller = parseCaller(headers.get(callerHeader) ?? '') ?? { kind: 'accessKey', id: '' };
     const context: CallContext = {
       caller,
       writeId: headers.get(writeIdHeader) ?? '',

@@ -1,0 +1,23 @@
+// GET /version, /health, /livez and /readyz as etcd has them. With a key it is the tenant's group that answers; without one,
+// the service itself, which is well as long as it can say so: a probe need not hold a key.
+
+import { parseCall } from '../api/call.ts';
+import { failureResponse } from '../api/errors.ts';
+import { pathAndQuery } from '../api/routing.ts';
+import { emptyBytes } from '../bytes.ts';
+
+export const healthPaths = ['/version', '/health', '/livez', '/livez/*', '/readyz', '/readyz/*'] as const;
+
+export function serviceHealth({ url, method, headers }: Request): Response {
+  const { path, query } = pathAndQuery(url);
+  const call = parseCall({ method, path, query, headers, body: emptyBytes });
+  if (call.kind === 'answered' || call.kind === 'refused') return call.response;
+  if (call.kind !== 'health') return failureResponse('v3', { kind: 'notFound' });
+  return call.respond({
+    alarms: [],
+    hasLeader: true,
+    isLearner: false,
+    serializableRead: null,
+    linearizableRead: null,
+  });
+}

@@ -1,0 +1,63 @@
+// A token of one of etcd's users as text: `qru_<tenant>_<use>_<auth revision>_<user name>_<signature>`. It is a statement, not a
+// session: whether it has ended since is state of the tenant's group, which compares the auth revision.
+
+import { textOf, utf8 } from '../bytes.ts';
+import { verifiedTokensCachedMax } from '../limits.ts';
+import { signatureForm, type Signatures } from './signatures.ts';
+
+export type UserToken = {
+  readonly tenant: string;
+  /**
+   * 'beside': good beside a key of the tenant, which bounds it; for who logged in with one. 'alone': names the tenant itself, for
+   * who logged in as user@tenant.
+   */
+  readonly use: 'beside' | 'alone';
+  /** The store's when the password was checked. */
+  readonly authRevision: number;
+  readonly name: string;
+};
+
+const letters = { beside: 'b', alone: 'a' } as const;
+const tokenPattern = new RegExp(`^qru_([a-z0-9]{1,32})_([ab])_([0-9]{1,15})_([0-9a-f]*)_(${signatureForm})$`);
+
+export class TokenRing {
+  readonly #signatures: Signatures;
+  readonly #verified = new Map<string, UserToken>();
+
+  constructor(signatures: Signatures) {
+    this.#signatures = signatures;
+  }
+
+  async issue(token: UserToken): Promise<string> {
+    const statement = statementOf(token);
+    return `qru_${statement}_${await this.#signatures.sign(messageOf(statement))}`;
+  }
+
+  /** The token, if this ring verified the text before. */
+  verifiedBefore(text: string): UserToken | null {
+    return this.#verified.get(text) ?? null;
+  }
+
+  /** null: not a token, or not one that this service gave. */
+  async verify(text: string): Promise<UserToken | null> {
+    const [, tenant, letter, authRevision, hex, signature] = tokenPattern.exec(text) ?? [];
+    if (tenant === undefined || hex === undefined || signature === undefined) return null;
+    const name = textOf(Uint8Array.from(hex.match(/../g) ?? [], (byte) => Number.parseInt(byte, 16)));
+    if (name === null) return null;
+    const use = letter === letters.alone ? 'alone' : 'beside';
+    const token: UserToken = { tenant, use, authRevision: Number(authRevision), name };
+    if (!(await this.#signatures.verify(messageOf(statementOf(token)), signature))) return null;
+    if (this.#verified.size >= verifiedTokensCachedMax) this.#verified.clear();
+    this.#verified.set(text, token);
+    return token;
+  }
+}
+
+function statementOf({ tenant, use, authRevision, name }: UserToken): string {
+  const hex = Array.from(utf8(name), (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return `${tenant}_${letters[use]}_${authRevision}_${hex}`;
+}
+
+function messageOf(statement: string): string {
+  return `quorate token v1 ${statement}`;
+}
