@@ -1,0 +1,107 @@
+// What serving any call of a client takes: who asks, where it must be served, and the steps that calls share: find the leader,
+// catch up, look at what the caller may, propose, ask the store. Where another replica has to answer, the answer is for the
+// gateway alone (`redirectTo`), which then asks there.
+
+import type { Protocol, ResponseHeader, WatchCall } from '../api/contract.ts';
+import { failureResponse } from '../api/errors.ts';
+import { leaderHeader, membersHeader, redirectStatus } from '../api/routing.ts';
+import { unreachable } from '../assert.ts';
+import type { ReplicaId } from '../brands.ts';
+import type { Caller, Operation, Outcome, StoreFailure } from '../model.ts';
+import type { AccessNeed } from '../mvcc/access.ts';
+import type { Member } from './member.ts';
+
+export type CallContext = {
+  readonly caller: Caller;
+  /** The gateway's id for the write, where the client gave none. */
+  readonly writeId: string;
+  /** The leader that the gateway could not reach. */
+  readonly failedLeader: ReplicaId | null;
+  readonly openWatch: (call: WatchCall, caller: Caller) => Response | Promise<Response>;
+};
+
+type Asked = { readonly protocol: Protocol };
+
+/** What every key of the tenant may, and with auth on every user. */
+export const anyValidKey: AccessNeed = { kind: 'keys', reads: [], writes: [] };
+
+export function redirectTo(member: Member, leader: ReplicaId | null): Response {
+  const members = member.identity.members.map((each) => each.number);
+  return new Response(null, {
+    status: redirectStatus,
+    headers: { [leaderHeader]: String(leader ?? 0), [membersHeader]: members.join(',') },
+  });
+}
+
+export function headerOf(member: Member): ResponseHeader {
+  const { clusterId, memberId, driver } = member;
+  return { clusterId, memberId, raftTerm: driver.raft.term, revision: driver.store.revision };
+}
+
+/** null: this replica leads. */
+export async function leaderElsewhere(member: Member, context: CallContext): Promise<Response | null> {
+  if (member.driver.raft.role === 'leader') return null;
+  const leader = await member.leader(context.failedLeader);
+  return leader === member.identity.number ? null : redirectTo(member, leader);
+}
+
+/** null: all that was acknowledged before is applied here. */
+export async function caughtUp(member: Member, call: Asked): Promise<Response | null> {
+  const result = await member.read();
+  switch (result.kind) {
+    case 'ready':
+      return null;
+    case 'refused':
+      return redirectTo(member, result.leader === member.identity.number ? null : result.leader);
+    case 'halted':
+      return redirectTo(member, null);
+    case 'overloaded':
+      return failureResponse(call.protocol, { kind: 'overloaded' });
+    default:
+      return unreachable(result);
+  }
+}
+
+/** null: this replica leads, and all that was acknowledged before is applied here. */
+export async function leadsAndCaughtUp(member: Member, call: Asked, context: CallContext): Promise<Response | null> {
+  return (await leaderElsewhere(member, context)) ?? (await caughtUp(member, call));
+}
+
+/** A replica that is behind may not know a new key yet: it catches up before it says so. */
+export async function authorize(member: Member, caller: Caller, need: AccessNeed): Promise<StoreFailure | null> {
+  const { store } = member.driver;
+  const refused = store.authorize(caller, need, member.nowMs());
+  if (refused?.kind !== 'unauthenticated' || refused.reason !== 'unknown') return refused;
+  if ((await member.leader(null)) === null || (await member.read()).kind !== 'ready') return refused;
+  return store.authorize(caller, need, member.nowMs());
+}
+
+export type Proposed =
+  | { readonly kind: 'outcome'; readonly outcome: Outcome }
+  /** Not known to be applied: this is the answer, for the gateway or for the client. */
+  | { readonly kind: 'response'; readonly response: Response };
+
+/** `writeId` is the client's own, where it gave one. */
+export async function propose(
+  member: Member,
+  context: CallContext,
+  write: Asked & { readonly writeId: string | null; readonly operation: Operation },
+): Promise<Proposed> {
+  const elsewhere = await leaderElsewhere(member, context);
+  if (elsewhere !== null) return { kind: 'response', response: elsewhere };
+  const writeId = write.writeId === null ? `g:${context.writeId}` : `c:${write.writeId}`;
+  const result = await member.write({ writeId, caller: context.caller, operation: write.operation });
+  switch (result.kind) {
+    case 'applied':
+      return { kind: 'outcome', outcome: result.outcome };
+    case 'notLeader':
+      return { kind: 'response', response: redirectTo(member, result.leader) };
+    case 'unknown':
+    case 'halted':
+      return { kind: 'response', response: redirectTo(member, null) };
+    case 'overloaded':
+      return { kind: 'response', response: failureResponse(write.protocol, { kind: 'overloaded' }) };
+    default:
+      return unreachable(result);
+  }
+}
