@@ -94,22 +94,6 @@ export const requestTimeoutMs = 7_000;
 export const leaderWaitMs = 1_500;
 /** Replicas of a new group, in the order in which an isolate that knows nothing tries them. */
 export const replicasMax = 5;
-/** Calls that share one request to a replica, and the bytes of their bodies. */
-export const callsPerBatchMax = 256;
-export const callBatchBytesMax = 1_048_576;
-/** A larger body goes alone: it gains nothing by company. */
-export const batchedBodyBytesMax = 65_536;
-/** Requests of one lane under way, and how far apart they begin: what comes between waits for the next. */
-export const callBatchesInFlightMax = 8;
-export const callBatchSpacingMs = 5;
-/** A caller that waits in a lane looks this often whether it should send, or was answered. Mostly it is told before. */
-export const callLanePollMs = 20;
-/** A client's request sends other clients' calls for this long, far below the 30 s that the platform lets it live on. */
-export const callLaneTurnMs = 1_000;
-/** A read's answer that is larger is not sent in a batch: the call is told to come alone. */
-export const batchedAnswerBytesMax = 262_144;
-/** Lanes that an isolate keeps. */
-export const callLanesMax = 10_000;
 /** Tenants in one page of a list. */
 export const tenantsPageMax = 1_000;
 
