@@ -13,9 +13,6 @@ export const writeIdHeader = 'quorate-write-id';
 /** The number of a leader that did not answer: the replica stands for election at once. */
 export const failedLeaderHeader = 'quorate-failed-leader';
 
-/** Where a replica takes several calls at once (`call-batch.ts`). No client's path begins so. */
-export const batchUrl = 'http://replica.internal/internal/calls';
-
 /** RFC 9110, 15.5.20, "Misdirected Request": this is not the replica to ask. */
 export const redirectStatus = 421;
 /** On a redirect: the leader's number, 0 where it is not known, "absent" where there is no such replica. */
@@ -23,13 +20,6 @@ export const leaderHeader = 'quorate-leader';
 /** On a redirect: the numbers of the group's members, separated by commas. */
 export const membersHeader = 'quorate-members';
 export const absentLeader = 'absent';
-/** In the leader's place, on the answer to a batched call: send it by itself, to the same replica. */
-export const aloneLeader = 'alone';
-
-/** The headers of a client's request that a batched call takes along: all that the wire's code reads of such a call. */
-export const batchedHeaders = ['if-match', 'if-none-match', 'idempotency-key', 'grpc-timeout'] as const;
-/** Beside a Quorate-Key, which names the tenant, these carry etcd's own token. */
-export const tokenHeaders = ['authorization', 'grpc-metadata-token'] as const;
 
 /** What one replica answered to a call that another may have to answer. */
 export type Attempt<Value> =
@@ -52,16 +42,6 @@ export function pathAndQuery(url: string): { readonly path: string; readonly que
 /** Calls whose answer goes on: they are passed through, not buffered, and any replica serves them. */
 export function isStreamPath(path: string): boolean {
   return path === '/v1/watch' || path === '/v3/watch' || path === '/v3beta/watch';
-}
-
-/**
- * Calls that many clients make at once and that one consensus round answers: the gateway may send several to a replica
- * together. The lanes keep apart what takes different time. null: the call goes alone.
- */
-export function laneOf(method: string, path: string): 'read' | 'write' | null {
-  if (path.startsWith('/v3/kv/')) return path === '/v3/kv/range' ? 'read' : 'write';
-  if (path.startsWith('/v1/kv/')) return method === 'GET' ? 'read' : 'write';
-  return path === '/v1/txn' ? 'write' : null;
 }
 
 /** The members of a group are told with the address that the client came by; a WebSocket may ask for them later. */
