@@ -3,6 +3,8 @@
 import { globSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import packageJson from '../../package.json' with { type: 'json' };
+import { version } from '../../src/version.ts';
 
 const source = 'src';
 const files = globSync(`${source}/**/*.ts`).map((file) => normalize(file));
@@ -81,14 +83,22 @@ describe('PROJECT-3: every bound says its unit and its reason', () => {
 
 describe('PROJECT-4: rules and tests name each other', () => {
   const spec = readFileSync('test/SPEC.md', 'utf8');
-  const ruled = new Set(spec.match(/\b[A-Z]+-\d+\b/g));
+  const ruled = new Set([...spec.matchAll(/^- ([A-Z][A-Z0-9-]*-\d+):/gm)].map(([, id]) => id));
+  // A test's name begins with the rule's ID. Contract suites and golden scripts name rules in other files than *.test.ts.
+  const texts = globSync('test/**/*.{ts,txt}').map((file) => readFileSync(file, 'utf8'));
   const tested = new Set(
-    globSync('test/**/*.test.ts').flatMap((file) => readFileSync(file, 'utf8').match(/\b[A-Z]+-\d+(?=:)/g) ?? []),
+    texts.flatMap((text) => [...text.matchAll(/['"`# ]([A-Z][A-Z0-9-]*-\d+):/g)].map(([, id]) => id)),
   );
   it('has a test for each rule', () => {
     expect([...ruled].filter((rule) => !tested.has(rule))).toEqual([]);
   });
   it('has a rule for each test', () => {
     expect([...tested].filter((rule) => !ruled.has(rule))).toEqual([]);
+  });
+});
+
+describe('PROJECT-5: the version is told in one place', () => {
+  it('is that of package.json', () => {
+    expect(version).toBe(packageJson.version);
   });
 });
