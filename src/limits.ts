@@ -43,6 +43,11 @@ export const permissionsMax = 1_000;
 export const alarmsMax = 1_000;
 /** bcrypt's, which etcd uses: it takes no more of a password. */
 export const passwordBytesMax = 72;
+/** Of PBKDF2: what the platform allows at most, and some 20 ms of the replica's thread. */
+export const passwordIterations = 100_000;
+export const passwordIterationsMax = 100_000;
+/** Passwords that one replica hashes at a time: so long may a login keep other calls waiting. */
+export const passwordsHashedMax = 16;
 /** The name of a user or a role, in UTF-8. */
 export const authNameBytesMax = 256;
 
@@ -68,6 +73,8 @@ export const writesQueuedBytesMax = 32 * 1_048_576;
 export const proposalsInFlightMax = 8;
 /** While an entry is under way, the next one is proposed no sooner than this: it gathers the writes between (group commit). */
 export const proposalSpacingMs = 5;
+/** Rows that one step of a compaction looks at: a few milliseconds between two turns. */
+export const compactionStepRows = 500;
 /** The clock of a group that is awake. */
 export const tickMs = 100;
 export const heartbeatTicks = 1;

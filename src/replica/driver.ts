@@ -12,6 +12,7 @@
 import { assert, unreachable } from '../assert.ts';
 import type { LogIndex, ReplicaId, Revision, Term } from '../brands.ts';
 import {
+  compactionStepRows,
   logEntryBytesMax,
   proposalsInFlightMax,
   proposalSpacingMs,
@@ -102,6 +103,8 @@ export class Driver {
   #quietTicks = 0;
   #halted: string | null = null;
   #inTurn = false;
+  /** A compaction may have left rows to delete. True at first: one may have been under way when the replica stopped. */
+  #sweeping = true;
   #leader: ReplicaId | null = null;
 
   constructor(options: DriverOptions) {
@@ -180,10 +183,11 @@ export class Driver {
     if (this.#halted !== null) return;
     this.#raft.tick();
     this.#quietTicks++;
-    if (this.#quietTicks >= restAfterQuietTicks && this.#raft.mayRest) {
+    if (this.#quietTicks >= restAfterQuietTicks && !this.#sweeping && this.#raft.mayRest) {
       this.#raft.rest();
     }
     this.#turn();
+    this.#sweep();
   }
 
   /** A caller waits and the leader, if one is known, does not answer: stand for election now. */
@@ -197,6 +201,12 @@ export class Driver {
   transferLeadership(to: ReplicaId): void {
     this.#raft.transferLeadership(to);
     this.#turn();
+  }
+
+  /** What compaction made superfluous goes in small steps, a tick each. No answer depends on how far they are. */
+  #sweep(): void {
+    if (!this.#sweeping) return;
+    this.#sweeping = this.#sql.transaction(() => this.store.compactStep(compactionStepRows));
   }
 
   // One turn
@@ -272,6 +282,7 @@ export class Driver {
         if (commands === null) return false;
         const applied = this.store.apply(entry.index, commands);
         for (const revision of applied.events) events.push(revision);
+        this.#sweeping ||= commands.some((command) => command.operation.kind === 'compact');
         answers.push(() => this.#port.applied(commands));
         if (proposal !== null) answers.push(() => settleApplied(proposal, applied.outcomes));
         return true;

@@ -108,6 +108,24 @@ describe('a group of three', () => {
   });
 });
 
+describe('compaction', () => {
+  it('GROUP-8: what a compaction made superfluous leaves every replica, and later revisions stay', async () => {
+    const tenant = await newTenant({ name: 'compacted' });
+    for (let value = 0; value < 30; value++) await put(tenant.key, 'k', String(value));
+    const compacted = await withKey(tenant.key, '/v3/kv/compaction', { method: 'POST', body: '{"revision":"25"}' });
+    expect(compacted.status).toBe(200);
+    expect((await withKey(tenant.key, '/v1/kv/k?revision=24')).status).toBe(410);
+    await scheduler.wait(500);
+    for (const replica of members) {
+      const oldest = await runInDurableObject(replicaStub(tenant.id, replica), (_, state) =>
+        state.storage.sql.exec('SELECT min(mod) AS oldest FROM superseded').one(),
+      );
+      expect(oldest).toEqual({ oldest: 25 });
+    }
+    expect(await get(tenant.key, 'k?revision=25')).toBe('23');
+  });
+});
+
 describe('asleep', () => {
   it('GROUP-6: a resting group can be evicted, and answers the next call', async () => {
     const tenant = await newTenant({ name: 'evicted' });
