@@ -59,6 +59,8 @@ export interface DriverPort {
   leaderChanged(leader: ReplicaId | null): void;
   /** The group has nothing to do: stop the clock until the next input. May come again after an input that changes nothing. */
   rest(): void;
+  /** Asked of a leader whose group has nothing else to do; absent: it may. */
+  mayRest?(): boolean;
   nowMs(): number;
   /** Comes before each step of a turn. A simulator may crash the replica here. */
   before?(step: Step): void;
@@ -74,8 +76,12 @@ export type DriverOptions = {
   readonly heartbeatTicks: number;
 };
 
-/** `settle` is called once, with what became of it. */
-export type Write = { readonly request: WriteRequest; readonly settle: (result: WriteResult) => void };
+/** `settle` is called once, with what became of it. A `quiet` write, of the service itself, does not put off the group's rest. */
+export type Write = {
+  readonly request: WriteRequest;
+  readonly settle: (result: WriteResult) => void;
+  readonly quiet?: boolean;
+};
 export type Read = { readonly settle: (result: ReadResult) => void };
 
 type QueuedWrite = Write & { readonly bytes: number };
@@ -148,7 +154,7 @@ export class Driver {
     this.submit([], [{ settle }]);
   }
 
-  #enqueueWrite({ request, settle }: Write): void {
+  #enqueueWrite({ request, settle, quiet = false }: Write): void {
     if (this.#halted !== null) return settle({ kind: 'halted', reason: this.#halted });
     if (this.#raft.role !== 'leader') return settle({ kind: 'notLeader', leader: this.#raft.leader });
     const bytes = commandBytes({ ...request, atMs: 0 });
@@ -158,7 +164,7 @@ export class Driver {
     }
     this.#queued.push({ request, bytes, settle });
     this.#queuedBytes += bytes;
-    this.#quietTicks = 0;
+    if (!quiet) this.#quietTicks = 0;
   }
 
   #enqueueRead({ settle }: Read): void {
@@ -184,7 +190,7 @@ export class Driver {
     this.#raft.tick();
     this.#quietTicks++;
     if (this.#quietTicks >= restAfterQuietTicks && !this.#sweeping && this.#raft.mayRest) {
-      this.#raft.rest();
+      if (this.#port.mayRest?.() ?? true) this.#raft.rest();
     }
     this.#turn();
     this.#sweep();
