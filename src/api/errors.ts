@@ -206,16 +206,21 @@ export function failureResponse(protocol: Protocol, failure: Failure): Response 
   const error = describe(failure);
   if (protocol === 'v3') {
     const { status } = httpOfGrpc[error.code];
-    const headers = { ...error.headers, ...challengeOf(error), 'content-type': 'application/json' };
-    return new Response(statusJson(error), { status, headers });
+    return new Response(statusJson(error), { status, headers: etcdHeaders(error) });
   }
   const headers = { ...error.headers, 'content-type': 'application/problem+json' };
   return new Response(problemJson(error), { status: error.status, headers });
 }
 
-/** etcd challenges with its own words, and only where a token was refused. */
-function challengeOf({ challenge }: WireError): Record<string, string> {
-  return challenge === undefined ? {} : { 'www-authenticate': challenge };
+/** v1 says 401 of some that etcd answers 400: no challenge then. Where a token was refused, etcd's own words are one. */
+function etcdHeaders({ headers, challenge, code }: WireError): Record<string, string> {
+  const { 'www-authenticate': own, ...others } = { ...headers };
+  const shown = code === grpc.unauthenticated ? (challenge ?? own) : undefined;
+  return {
+    ...others,
+    'content-type': 'application/json',
+    ...(shown === undefined ? {} : { 'www-authenticate': shown }),
+  };
 }
 
 /** The kinds that lock and election pass on as they are: not theirs, but of the service around them. */
@@ -235,15 +240,14 @@ const passedOn: ReadonlySet<Failure['kind']> = new Set<Failure['kind']>([
 
 /** etcd's lock and election lose the code of what failed: 2, whatever it was. */
 function withoutCode(failure: Failure): WireError {
-  const { challenge: _, ...error } = describe(failure);
-  return passedOn.has(failure.kind) ? error : { ...error, code: grpc.unknown, headers: {} };
+  const error = describe(failure);
+  return passedOn.has(failure.kind) ? error : { ...error, code: grpc.unknown };
 }
 
 /** The answer of etcd's lock and election services to a call that failed. */
 export function bareFailureResponse(failure: Failure): Response {
   const error = withoutCode(failure);
-  const headers = { ...error.headers, 'content-type': 'application/json' };
-  return new Response(statusJson(error), { status: httpOfGrpc[error.code].status, headers });
+  return new Response(statusJson(error), { status: httpOfGrpc[error.code].status, headers: etcdHeaders(error) });
 }
 
 /** A failure as a message of a v3 stream; the status is that of an answer which begins with it. */

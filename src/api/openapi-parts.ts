@@ -11,7 +11,7 @@ import {
 import { jurisdictions, locationHints, replicaCounts } from './v1/tenants.ts';
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };
-type JsonObject = { readonly [name: string]: Json };
+export type JsonObject = { readonly [name: string]: Json };
 
 const text: JsonObject = { type: 'string' };
 const encoded: JsonObject = { type: 'string', contentEncoding: 'base64' };
@@ -25,12 +25,12 @@ export function reference(name: string): JsonObject {
   return { $ref: `#/components/schemas/${name}` };
 }
 
-function listOf(items: JsonObject): JsonObject {
+export function listOf(items: JsonObject): JsonObject {
   return { type: 'array', items };
 }
 
 /** An object that has no members beside these. */
-function record(properties: JsonObject, required: readonly string[] = []): JsonObject {
+export function record(properties: JsonObject, required: readonly string[] = []): JsonObject {
   return { type: 'object', properties, required, additionalProperties: false };
 }
 
@@ -283,3 +283,11 @@ export const eventsContent: JsonObject = {
   'application/x-ndjson': { schema: reference('WatchFrame') },
   'text/event-stream': { schema: reference('WatchFrame') },
 };
+
+export type Operation = { readonly [name: string]: Json };
+type OperationParts = Operation & { readonly responses: { readonly [status: string]: Json } };
+
+const accessKey: Json = [{ bearer: [] }, { accessKey: [] }, { basic: [] }];
+export function operation(operationId: string, summary: string, { responses, ...parts }: OperationParts): Operation {
+  return { operationId, summary, security: accessKey, ...parts, responses: { ...responses, default: problemAnswer } };
+}

@@ -1,6 +1,7 @@
 // The OpenAPI 3.1 document of v1, as GET /openapi.json answers it. A test holds it against the routes.
 
 import { listLimitDefault, listLimitMax } from '../limits.ts';
+import { coordinationPaths, coordinationSchemas } from './openapi-coordination.ts';
 import {
   bytesContent,
   eventsContent,
@@ -8,6 +9,7 @@ import {
   type Json,
   jsonAnswer,
   jsonContent,
+  operation,
   parameters,
   pathParameter,
   problemAnswer,
@@ -16,19 +18,11 @@ import {
   schemas,
 } from './openapi-parts.ts';
 
-type Operation = { readonly [name: string]: Json };
-type OperationParts = Operation & { readonly responses: { readonly [status: string]: Json } };
-
-const accessKey: Json = [{ bearer: [] }, { accessKey: [] }, { basic: [] }];
 const operator: Json = [{ operator: [] }];
 const operatorOrAdmin: Json = [{ operator: [] }, { bearer: [] }, { accessKey: [] }];
 
 const id = pathParameter('id', "The tenant's id.");
 const range = [parameters.prefix, parameters.start, parameters.end];
-
-function operation(operationId: string, summary: string, { responses, ...parts }: OperationParts): Operation {
-  return { operationId, summary, security: accessKey, ...parts, responses: { ...responses, default: problemAnswer } };
-}
 
 const keyPath = {
   get: operation('getKey', 'Reads one key', {
@@ -183,8 +177,9 @@ export const openapiDocument = {
     version: '1',
     description:
       'A strongly consistent, versioned and watchable key-value store. Keys and values are bytes. Every change is a revision. ' +
-      'Beside what stands here, POST /v3/kv/{range, put, deleterange, txn, compaction} and /v3/watch are those of the JSON ' +
-      'gateway of etcd 3.7, with an access key.',
+      'Beside what stands here, all paths of the JSON gateway of etcd 3.7 are served below /v3/, with an access key, and ' +
+      '/version, /health, /livez and /readyz. Of its paths that are no streams, a WebSocket takes one message in each text ' +
+      'frame and answers it in one: the body of the answer.',
     license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
   },
   externalDocs: { description: "etcd's API over JSON", url: 'https://etcd.io/docs/latest/dev-guide/api_grpc_gateway/' },
@@ -204,6 +199,7 @@ export const openapiDocument = {
         responses: { 200: jsonAnswer('The status.', reference('Status')) },
       }),
     },
+    ...coordinationPaths,
     ...tenantPaths,
     '/healthz': {
       get: operation('health', 'Says that the gateway answers', {
@@ -216,7 +212,7 @@ export const openapiDocument = {
     },
   },
   components: {
-    schemas,
+    schemas: { ...schemas, ...coordinationSchemas },
     securitySchemes: {
       bearer: { type: 'http', scheme: 'bearer', description: 'An access key.' },
       accessKey: { type: 'apiKey', in: 'header', name: 'Quorate-Key', description: 'An access key.' },

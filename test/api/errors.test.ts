@@ -201,7 +201,7 @@ describe('paths and methods', () => {
       '/v1/txn/',
       '/v2/kv',
       '/v1/watch/x',
-      '/v1/leases',
+      '/v1/leased',
       '/v3',
       '/v3x/kv/put',
     ]) {

@@ -20,7 +20,26 @@ function* within(value: unknown): Generator<Record<string, unknown>> {
   for (const member of Object.values(value)) yield* within(member);
 }
 
-const storePaths = ['/v1/kv/{key}', '/v1/kv', '/v1/txn', '/v1/watch', '/v1/status'];
+const samplePaths: Readonly<Record<string, string>> = { key: 'a', id: '5', name: 'n' };
+const storePaths = Object.keys(openapiDocument.paths).filter(
+  (path) => path.startsWith('/v1/') && !path.includes('tenants'),
+);
+/** Of what a call cannot be without. */
+const needed: Readonly<Record<string, string>> = {
+  'DELETE /v1/locks/{name}': 'lease=1',
+  'DELETE /v1/semaphores/{name}': 'lease=1',
+  'GET /v1/watch': 'prefix=a',
+  'DELETE /v1/kv': 'prefix=a',
+};
+const bodies: Readonly<Record<string, string>> = {
+  '/v1/leases': '{"ttl":5}',
+  '/v1/locks/{name}': '{"ttl":5}',
+  '/v1/semaphores/{name}': '{"ttl":5,"limit":2}',
+};
+
+function targetOf(method: string, path: string): string {
+  return `${method.toUpperCase()} ${path.replaceAll(/\{(\w+)\}/g, (_, name: string) => samplePaths[name] ?? '')}`;
+}
 
 describe('the OpenAPI document', () => {
   it('API-DOC-1: has the form of OpenAPI 3.1, and every reference leads somewhere', () => {
@@ -53,9 +72,10 @@ describe('the OpenAPI document', () => {
   it('API-DOC-2: every call on a store that it names is taken, and every method that is taken is named', () => {
     for (const path of storePaths) {
       for (const method of methods) {
-        const target = `${method.toUpperCase()} ${path.replace('{key}', 'a')}`;
-        const query = path === '/v1/kv/{key}' || path === '/v1/txn' || path === '/v1/status' ? '' : '?prefix=a';
-        const isTaken = call(target + query, { body: '{}' }).kind !== 'refused';
+        const target = targetOf(method, path);
+        const query = needed[`${method.toUpperCase()} ${path}`] ?? '';
+        const body = bodies[path] ?? '{}';
+        const isTaken = call(`${target}?${query}`, { body }).kind !== 'refused';
         const isNamed = operations.some((each) => each.path === path && each.method === method);
         expect(isNamed, target).toBe(isTaken);
       }
@@ -75,15 +95,18 @@ describe('the OpenAPI document', () => {
       start: 'a',
       end: 'b',
       key: 'a',
+      keys: 'true',
       from: '3',
       prev: 'true',
     };
     for (const { path, method, operation } of operations.filter(({ path: each }) => storePaths.includes(each))) {
       for (const { name } of (operation.parameters ?? []).filter((parameter) => parameter.in === 'query')) {
         if (name === 'cursor') continue;
-        const needsRange = ['/v1/watch', '/v1/kv'].includes(path) && !['prefix', 'start', 'end', 'key'].includes(name);
-        const query = `${name}=${samples[name]}${needsRange ? '&prefix=p' : ''}`;
-        const target = `${method.toUpperCase()} ${path.replace('{key}', 'a')}?${query}`;
+        const isOfRange = ['prefix', 'start', 'end', 'key'].includes(name) || path.includes('{name}');
+        const needs = isOfRange ? undefined : needed[`${method.toUpperCase()} ${path}`];
+        const sample = path.includes('{name}') && name === 'key' ? 'n/5' : samples[name];
+        const query = `${name}=${sample}${needs === undefined ? '' : `&${needs}`}`;
+        const target = `${targetOf(method, path)}?${query}`;
         expect(call(target, { body: '{}' }).kind, target).not.toBe('refused');
       }
     }

@@ -5,9 +5,19 @@ import type { Failure } from '../errors.ts';
 import { failureResponse } from '../errors.ts';
 import { requestBodyBytesMax } from '../../limits.ts';
 import { isKeyPath, parseDeleteKey, parseGetKey, parsePutKey } from './key-calls.ts';
+import {
+  type LeasePath,
+  leasePathOf,
+  parseGrant,
+  parseKeepAlive,
+  parseLeases,
+  parseLook,
+  parseRevoke,
+} from './lease-calls.ts';
 import { parseQuery } from './parameters.ts';
 import type { Parsed } from './parsed.ts';
 import { parsed } from './parsed.ts';
+import { parseAcquire, parseHolders, parseRelease, queuePathOf } from './queue-calls.ts';
 import { parseDeleteRange, parseList } from './range-calls.ts';
 import { statusResponse } from './status.ts';
 import { parseTxn } from './txn-call.ts';
@@ -23,6 +33,20 @@ const keyMethods: Methods = new Map<string, Parse>([
   ['DELETE', parseDeleteKey],
 ]);
 
+const leaseMethods: Readonly<Record<LeasePath, Methods>> = {
+  lease: new Map<string, Parse>([
+    ['GET', parseLook],
+    ['DELETE', parseRevoke],
+  ]),
+  keepAlive: new Map<string, Parse>([['POST', parseKeepAlive]]),
+};
+
+const queueMethods: Methods = new Map<string, Parse>([
+  ['GET', parseHolders],
+  ['POST', parseAcquire],
+  ['DELETE', parseRelease],
+]);
+
 const pathMethods: ReadonlyMap<string, Methods> = new Map<string, Methods>([
   [
     '/v1/kv',
@@ -31,13 +55,20 @@ const pathMethods: ReadonlyMap<string, Methods> = new Map<string, Methods>([
       ['DELETE', parseDeleteRange],
     ]),
   ],
+  [
+    '/v1/leases',
+    new Map<string, Parse>([
+      ['GET', parseLeases],
+      ['POST', parseGrant],
+    ]),
+  ],
   ['/v1/txn', new Map<string, Parse>([['POST', parseTxn]])],
   ['/v1/watch', new Map<string, Parse>([['GET', parseWatch]])],
   ['/v1/status', new Map<string, Parse>([['GET', parseStatus]])],
 ]);
 
 export function parseV1Call(request: ApiRequest): ApiCall {
-  const methods = isKeyPath(request.path) ? keyMethods : pathMethods.get(request.path);
+  const methods = methodsOf(request.path);
   if (methods === undefined) return refuse({ kind: 'notFound' });
   const parse = methods.get(request.method);
   if (parse === undefined) return refuse({ kind: 'methodNotAllowed', allow: [...methods.keys()] });
@@ -45,6 +76,13 @@ export function parseV1Call(request: ApiRequest): ApiCall {
   if (bytes > requestBodyBytesMax) return refuse({ kind: 'bodyTooLarge', bytes });
   const call = parse(request);
   return call.kind === 'bad' ? refuse(call.failure) : call.value;
+}
+
+function methodsOf(path: string): Methods | undefined {
+  if (isKeyPath(path)) return keyMethods;
+  if (queuePathOf(path) !== null) return queueMethods;
+  const leasePath = leasePathOf(path);
+  return leasePath === null ? pathMethods.get(path) : leaseMethods[leasePath];
 }
 
 function parseStatus(request: ApiRequest): Parsed<ApiCall> {

@@ -7,7 +7,7 @@ import { noLease } from '../../brands.ts';
 import type { KeyValue, StoreEvent, TxnAnswer, TxnPart } from '../../model.ts';
 
 /** `"key":"a"`, or `"key_base64":"/w=="`. */
-function bytesJson(name: 'key' | 'value', bytes: Uint8Array): string {
+export function bytesJson(name: 'key' | 'value' | 'name', bytes: Uint8Array): string {
   const text = textOf(bytes);
   return text === null ? `"${name}_base64":"${base64(bytes)}"` : `"${name}":${JSON.stringify(text)}`;
 }
@@ -67,6 +67,12 @@ export function jsonResponse(text: string, headers: Readonly<Record<string, stri
     status: 200,
     headers: { 'content-type': 'application/json', 'cache-control': cacheControl, ...headers },
   });
+}
+
+/** 201, and where it is. */
+export function createdResponse(text: string, location: string): Response {
+  const headers = { 'content-type': 'application/json', 'cache-control': cacheControl, location };
+  return new Response(text, { status: 201, headers });
 }
 
 export function bytesResponse(bytes: Uint8Array | null, status: 200 | 304, headers: Record<string, string>): Response {

@@ -7,11 +7,12 @@ import { base64 } from '../../bytes.ts';
 import { watchMessageBytesMax } from '../../limits.ts';
 import type { ResponseHeader } from '../contract.ts';
 import { byteString, Scanner } from '../json/scanner.ts';
+import { answerOf } from '../query-answer.ts';
 import { headerJson } from './encode.ts';
 import { bool, int64, int64Exact, message } from './message.ts';
 import { readBody } from './schema.ts';
 import type { ParseUnary } from './unary.ts';
-import { answer, answerOf, failKept, queryCall, writeCall } from './unary.ts';
+import { answer, failKept, queryCall, writeCall } from './unary.ts';
 
 const grantRequest = message<{ ttlSeconds: number; id: LeaseId }>(() => ({ ttlSeconds: 0, id: noLease }), {
   TTL: int64((into, value) => (into.ttlSeconds = value)),

@@ -1,12 +1,12 @@
 // What every call of etcd's with one message and one answer has in common: its path's parser, and how it answers.
 
 import type { Operation, Outcome } from '../../model.ts';
-import type { AnswerTo, Query, QueryResult } from '../../query-model.ts';
-import { assert } from '../../assert.ts';
+import type { AnswerTo, Query } from '../../query-model.ts';
 import type { ApiCall, QueryCall, RefusedCall, ResponseHeader, WriteCall } from '../contract.ts';
 import type { Failure } from '../errors.ts';
 import { failureResponse } from '../errors.ts';
 import type { Scanner } from '../json/scanner.ts';
+import { answerOf } from '../query-answer.ts';
 import { headerJson } from './encode.ts';
 
 /** What a request has beside its message. */
@@ -78,16 +78,4 @@ export function queryCall<Kind extends Query['kind']>(
       return answer(header, result.revision, fields(answerOf(query.kind, result)));
     },
   };
-}
-
-type Answered = Extract<QueryResult, { readonly kind: 'answer' }>;
-
-/** A query is answered by an answer of its kind. */
-export function answerOf<Kind extends Query['kind']>(kind: Kind, { answer }: Answered): AnswerTo<Kind> {
-  assert(isOfKind(kind, answer), `the answer to a query of kind ${kind}`);
-  return answer;
-}
-
-function isOfKind<Kind extends Query['kind']>(kind: Kind, answer: Answered['answer']): answer is AnswerTo<Kind> {
-  return answer.kind === kind;
 }

@@ -1,0 +1,15 @@
+// The answer to a query, as the one that belongs to its kind.
+
+import { assert } from '../assert.ts';
+import type { AnswerTo, Query, QueryResult } from '../query-model.ts';
+
+type Answered = Extract<QueryResult, { readonly kind: 'answer' }>;
+
+export function answerOf<Kind extends Query['kind']>(kind: Kind, { answer }: Answered): AnswerTo<Kind> {
+  assert(isOfKind(kind, answer), `the answer to a query of kind ${kind}`);
+  return answer;
+}
+
+function isOfKind<Kind extends Query['kind']>(kind: Kind, answer: Answered['answer']): answer is AnswerTo<Kind> {
+  return answer.kind === kind;
+}

@@ -1,0 +1,159 @@
+// /v1/leases: grant, list, look, keep alive, revoke. Ids are decimal strings: they may have 64 bits.
+
+import { assert } from '../../assert.ts';
+import { leaseId, type LeaseId, noLease } from '../../brands.ts';
+import { leaseSecondsMax } from '../../limits.ts';
+import type { Operation, Outcome } from '../../model.ts';
+import type { ApiRequest, KeepAliveCall, QueryCall, TimeToLiveCall, WriteCall } from '../contract.ts';
+import { failureResponse } from '../errors.ts';
+import { answerOf } from '../query-answer.ts';
+import { parseWriteId } from '../write-id.ts';
+import { bytesJson, createdResponse, jsonResponse } from './encode.ts';
+import { parseObject } from './fields.ts';
+import { failureOf } from './key-calls.ts';
+import { choiceParameter, parseLease, parseQuery } from './parameters.ts';
+import type { Bad, Parsed } from './parsed.ts';
+import { bad, parsed } from './parsed.ts';
+
+const pathForm = /^\/v1\/leases\/([^/]*)(\/keepalive)?$/;
+
+export type LeasePath = 'lease' | 'keepAlive';
+
+/** null: neither `/v1/leases/{id}` nor its keepalive. */
+export function leasePathOf(path: string): LeasePath | null {
+  const [whole, , keepAlive] = pathForm.exec(path) ?? [];
+  if (whole === undefined) return null;
+  return keepAlive === undefined ? 'lease' : 'keepAlive';
+}
+
+function parseId(path: string): Parsed<LeaseId> {
+  const id = parseLease(pathForm.exec(path)?.[1] ?? '');
+  return id === null ? bad('the id of a lease is a decimal integer of 64 bits') : parsed(leaseId(id));
+}
+
+function refuseQuery(request: ApiRequest): Bad | null {
+  const query = parseQuery(request.query, []);
+  return query.kind === 'bad' ? query : null;
+}
+
+/** What takes nothing may still be sent an empty object. */
+function refuseBody(request: ApiRequest): Bad | null {
+  if (request.body.byteLength === 0) return null;
+  const body = parseObject(request.body, () => null);
+  return body.kind === 'bad' ? body : null;
+}
+
+type Done = Exclude<Outcome, { kind: 'failed' | 'appliedBefore' }>;
+
+function write(request: ApiRequest, operation: Operation, answer: (outcome: Done) => Response): Parsed<WriteCall> {
+  const writeId = parseWriteId(request.headers);
+  if (writeId.kind === 'malformed') return bad(writeId.detail);
+  return parsed({
+    kind: 'write',
+    protocol: 'v1',
+    timeoutMs: null,
+    operation,
+    writeId: writeId.writeId,
+    respond(outcome) {
+      if (outcome.kind === 'failed' || outcome.kind === 'appliedBefore') {
+        const failure = failureOf(outcome);
+        assert(failure !== null, 'both of them are failures');
+        return failureResponse('v1', failure);
+      }
+      return answer(outcome);
+    },
+  });
+}
+
+/** The candidate is the replica's to fill in: nothing here is random. */
+export function parseGrant(request: ApiRequest): Parsed<WriteCall> {
+  const refused = refuseQuery(request);
+  if (refused !== null) return refused;
+  const body = parseObject(request.body, (fields) => {
+    const ttl = fields.integer('ttl', { min: 1, max: leaseSecondsMax });
+    if (!fields.has('ttl')) fields.missing('ttl');
+    return ttl ?? 1;
+  });
+  if (body.kind === 'bad') return body;
+  const operation: Operation = { kind: 'leaseGrant', id: noLease, candidate: noLease, ttlSeconds: body.value };
+  return write(request, operation, (outcome) => {
+    assert(outcome.kind === 'leaseGrant', 'a grant answers as one');
+    const { id, ttlSeconds, revision } = outcome;
+    return createdResponse(
+      `{"id":"${id}","ttl":${ttlSeconds},"granted_ttl":${ttlSeconds},"revision":${revision}}`,
+      `/v1/leases/${id}`,
+    );
+  });
+}
+
+export function parseRevoke(request: ApiRequest): Parsed<WriteCall> {
+  const refused = refuseQuery(request);
+  if (refused !== null) return refused;
+  const id = parseId(request.path);
+  if (id.kind === 'bad') return id;
+  return write(request, { kind: 'leaseRevoke', id: id.value }, ({ revision }) =>
+    jsonResponse(`{"id":"${id.value}","revision":${revision}}`),
+  );
+}
+
+export function parseLeases(request: ApiRequest): Parsed<QueryCall> {
+  const refused = refuseQuery(request);
+  if (refused !== null) return refused;
+  return parsed({
+    kind: 'query',
+    protocol: 'v1',
+    timeoutMs: null,
+    query: { kind: 'leases' },
+    respond(result) {
+      if (result.kind === 'failed') return failureResponse('v1', result.failure);
+      const { ids } = answerOf('leases', result);
+      const list = ids.map((id) => `{"id":"${id}"}`).join(',');
+      return jsonResponse(`{"leases":[${list}],"revision":${result.revision}}`);
+    },
+  });
+}
+
+export function parseLook(request: ApiRequest): Parsed<TimeToLiveCall> {
+  const query = parseQuery(request.query, ['keys']);
+  if (query.kind === 'bad') return query;
+  const keys = choiceParameter(query.value, 'keys', ['true', 'false']);
+  if (keys.kind === 'bad') return keys;
+  const id = parseId(request.path);
+  if (id.kind === 'bad') return id;
+  const withKeys = keys.value === 'true';
+  return parsed({
+    kind: 'timeToLive',
+    protocol: 'v1',
+    timeoutMs: null,
+    query: { kind: 'timeToLive', id: id.value, keys: withKeys },
+    respond(result, remainingSeconds) {
+      if (result.kind === 'failed') return failureResponse('v1', result.failure);
+      const { lease } = answerOf('timeToLive', result);
+      if (lease === null || remainingSeconds === null) return failureResponse('v1', { kind: 'leaseNotFound' });
+      const list = lease.keys.map((key) => `{${bytesJson('key', key)}}`).join(',');
+      const shown = withKeys ? `,"keys":[${list}]` : '';
+      const times = `"ttl":${remainingSeconds},"granted_ttl":${lease.ttlSeconds}`;
+      return jsonResponse(`{"id":"${id.value}",${times}${shown},"revision":${result.revision}}`);
+    },
+  });
+}
+
+export function parseKeepAlive(request: ApiRequest): Parsed<KeepAliveCall> {
+  const refused = refuseQuery(request) ?? refuseBody(request);
+  if (refused !== null) return refused;
+  const id = parseId(request.path);
+  if (id.kind === 'bad') return id;
+  return parsed({
+    kind: 'keepAlive',
+    protocol: 'v1',
+    timeoutMs: null,
+    query: { kind: 'keepAlive', id: id.value },
+    respond(result) {
+      if (result.kind === 'failed') return failureResponse('v1', result.failure);
+      const { ttlSeconds } = answerOf('keepAlive', result);
+      if (ttlSeconds === null) return failureResponse('v1', { kind: 'leaseNotFound' });
+      const times = `"ttl":${ttlSeconds},"granted_ttl":${ttlSeconds}`;
+      return jsonResponse(`{"id":"${id.value}",${times},"revision":${result.revision}}`);
+    },
+  });
+}

@@ -1,0 +1,147 @@
+// /v1/locks/{name} and /v1/semaphores/{name}: take a place, give it up, look who holds. A lock is a semaphore of one. The
+// rules stand in the OpenAPI document; the places are those of etcd's locks (`queues.ts`), so both share a queue.
+
+import { assert } from '../../assert.ts';
+import { leaseId, type LeaseId } from '../../brands.ts';
+import { equalBytes } from '../../bytes.ts';
+import { leaseSecondsMax, lockNameBytesMax, lockWaitSecondsMax, semaphoreLimitMax } from '../../limits.ts';
+import type { AcquireCall, ApiRequest, Hold, ReadCall, ReleaseCall } from '../contract.ts';
+import { failureResponse } from '../errors.ts';
+import { allPlaces, holderOf, leaseOfPlace, placeKey } from '../queues.ts';
+import { parseWriteId } from '../write-id.ts';
+import { bytesJson, jsonResponse } from './encode.ts';
+import type { Fields } from './fields.ts';
+import { parseObject } from './fields.ts';
+import { leaseParameter, parseQuery, percentDecode } from './parameters.ts';
+import type { Parsed } from './parsed.ts';
+import { bad, parsed } from './parsed.ts';
+
+const lockPrefix = '/v1/locks/';
+const semaphorePrefix = '/v1/semaphores/';
+
+export type QueuePath = 'lock' | 'semaphore';
+
+export function queuePathOf(path: string): QueuePath | null {
+  if (path.startsWith(lockPrefix)) return 'lock';
+  return path.startsWith(semaphorePrefix) ? 'semaphore' : null;
+}
+
+function parseName(path: string): Parsed<Uint8Array> {
+  const prefix = queuePathOf(path) === 'lock' ? lockPrefix : semaphorePrefix;
+  const name = percentDecode(path.slice(prefix.length), 'plus');
+  if (name === null) return bad('bad percent-encoding in the name: "%" needs two digits of hex after it');
+  const bytes = name.byteLength;
+  if (bytes >= 1 && bytes <= lockNameBytesMax) return parsed(name);
+  return bad(`a name has 1 to ${lockNameBytesMax} bytes`);
+}
+
+/** A lease that was made for the place, or one of the caller's. */
+function readHold(fields: Fields): Hold {
+  const ttlSeconds = fields.integer('ttl', { min: 1, max: leaseSecondsMax });
+  const id = fields.int64('lease');
+  if (fields.has('ttl') === fields.has('lease')) fields.faults.add('give one of ttl and lease');
+  if (id === 0n) fields.faults.add('lease must not be 0');
+  return id === undefined ? { kind: 'session', ttlSeconds: ttlSeconds ?? 1 } : { kind: 'lease', id: leaseId(id) };
+}
+
+export function parseAcquire(request: ApiRequest): Parsed<AcquireCall> {
+  const name = parseName(request.path);
+  if (name.kind === 'bad') return name;
+  const query = parseQuery(request.query, []);
+  if (query.kind === 'bad') return query;
+  const isLock = queuePathOf(request.path) === 'lock';
+  const body = parseObject(request.body, (fields) => {
+    const limit = isLock ? 1 : fields.integer('limit', { min: 1, max: semaphoreLimitMax });
+    if (!isLock && !fields.has('limit')) fields.missing('limit');
+    const waitSeconds = fields.integer('wait', { min: 0, max: lockWaitSecondsMax }) ?? 0;
+    return { limit: limit ?? 1, hold: readHold(fields), waitSeconds };
+  });
+  if (body.kind === 'bad') return body;
+  const writeId = parseWriteId(request.headers);
+  if (writeId.kind === 'malformed') return bad(writeId.detail);
+  const { limit } = body.value;
+  return parsed({
+    kind: 'acquire',
+    protocol: 'v1',
+    timeoutMs: null,
+    name: name.value,
+    ...body.value,
+    writeId: writeId.writeId,
+    respond(result) {
+      if (result.kind === 'failed') return failureResponse('v1', result.failure);
+      const { key, lease, ttlSeconds, fencingToken, revision } = result.answer;
+      return jsonResponse(
+        `{${bytesJson('name', name.value)},${bytesJson('key', key)},"lease":"${lease}","ttl":${ttlSeconds},` +
+          `"limit":${limit},"fencing_token":${fencingToken},"revision":${revision}}`,
+      );
+    },
+  });
+}
+
+export function parseRelease(request: ApiRequest): Parsed<ReleaseCall> {
+  const name = parseName(request.path);
+  if (name.kind === 'bad') return name;
+  const query = parseQuery(request.query, ['lease', 'key']);
+  if (query.kind === 'bad') return query;
+  const given = leaseParameter(query.value);
+  if (given.kind === 'bad') return given;
+  const key = query.value.get('key');
+  if ((given.value === null) === (key === undefined)) return bad('give one of lease and key');
+  const lease = key === undefined ? given.value : leaseOfPlace(name.value, key);
+  if (lease === null || lease === 0n) return bad('neither a lease nor the key of a place in this queue');
+  return releaseCall(request, name.value, { lease: leaseId(lease), key });
+}
+
+function releaseCall(
+  request: ApiRequest,
+  name: Uint8Array,
+  { lease, key }: { readonly lease: LeaseId; readonly key: Uint8Array | undefined },
+): Parsed<ReleaseCall> {
+  const place = placeKey(name, lease);
+  if (key !== undefined && !equalBytes(key, place)) return bad('key is not that of a place in this queue');
+  const writeId = parseWriteId(request.headers);
+  if (writeId.kind === 'malformed') return bad(writeId.detail);
+  return parsed({
+    kind: 'release',
+    protocol: 'v1',
+    timeoutMs: null,
+    key: place,
+    lease,
+    writeId: writeId.writeId,
+    respond(result) {
+      if (result.kind === 'failed') return failureResponse('v1', result.failure);
+      return jsonResponse(`{"released":true,"revision":${result.answer.revision}}`);
+    },
+  });
+}
+
+/** As many as can hold. Who waits is counted, not told. */
+export function parseHolders(request: ApiRequest): Parsed<ReadCall> {
+  const name = parseName(request.path);
+  if (name.kind === 'bad') return name;
+  const query = parseQuery(request.query, []);
+  if (query.kind === 'bad') return query;
+  return parsed({
+    kind: 'read',
+    protocol: 'v1',
+    timeoutMs: null,
+    serializable: false,
+    request: allPlaces(name.value, semaphoreLimitMax),
+    respond(result, header) {
+      if (result.kind === 'failed') return failureResponse('v1', result.failure);
+      const { kvs, count } = result.answer;
+      const oldest = kvs[0];
+      const limit = oldest === undefined ? null : holderOf(oldest.value).limit;
+      const holders = kvs.slice(0, limit ?? 0);
+      assert(count >= holders.length, 'a range counts what it answers');
+      const list = holders.map(
+        ({ key, lease, createRevision }) =>
+          `{${bytesJson('key', key)},"lease":"${lease}","fencing_token":${createRevision}}`,
+      );
+      return jsonResponse(
+        `{${bytesJson('name', name.value)},"limit":${limit},"holders":[${list.join(',')}],` +
+          `"waiting":${count - holders.length},"revision":${header.revision}}`,
+      );
+    },
+  });
+}
