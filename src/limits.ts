@@ -32,13 +32,17 @@ export const leaseSecondsMin = 2;
 export const leaseSecondsMax = 9_000_000_000;
 /** The lease of a lock or a campaign that names none: etcd's session. Nobody keeps it alive. */
 export const sessionSeconds = 60;
-/** Leases of a store: all are in memory on every replica, at some 100 bytes. */
+/** Leases of a store: all are in their leader's memory, at some 100 bytes. */
 export const leasesMax = 500_000;
-/** Users, and roles, of a tenant. All of them are in memory on every replica. */
+/** Users, and roles, of a tenant: a list of them is one answer. */
 export const usersMax = 10_000;
 export const rolesMax = 10_000;
 /** Permissions of one role. */
 export const permissionsMax = 1_000;
+/** What users' permissions may take in memory. Users of more than half of it alone are looked up in the rows each time. */
+export const permissionsCachedBytesMax = 8 * 1_048_576;
+/** etcd's default quota. The database of an object can hold 10 GB. */
+export const quotaBytesDefault = 2 * 1_073_741_824;
 /** Pairs of member and alarm. etcd takes any member's number, so the pairs must be bounded. */
 export const alarmsMax = 1_000;
 /** bcrypt's, which etcd uses: it takes no more of a password. */
@@ -86,6 +90,28 @@ export const restAfterQuietTicks = 50;
 export const peerCallsInFlightMax = 32;
 /** A call to a peer that takes longer is given up. */
 export const peerCallTimeoutMs = 2_000;
+
+// Leases and locks
+
+/** Leases that one log entry ends. Those that are due go entry after entry, and other work comes between two. */
+export const leaseExpiriesMax = 500;
+/** Deadlines that one log entry writes down, before a group rests. */
+export const leaseCheckpointMax = 2_000;
+/** A group in which a lease ends this soon does not rest before: waking costs more. Clocks of replicas may differ by this much. */
+export const leaseRestMarginMs = 2_000;
+/** After the earliest deadline the replicas' alarms ring this much apart, so that one that is lost delays no expiry by more. */
+export const leaseAlarmStaggerMs = 1_500;
+/** Five replicas ring in three steps: an expiry is late by at most 5 s. */
+export const leaseAlarmStaggerMsMax = 3_000;
+/** While leases are kept alive in memory, an alarm looks this often whether anybody is still awake to end them. */
+export const leaseWatchMs = 60_000;
+/** Callers who wait for a lock, a place of a semaphore or an election on one replica. */
+export const lockWaitersMax = 10_000;
+/** Streams of elections on one replica, and what each may be behind before it ends. */
+export const observersMax = 512;
+export const observerBacklogBytesMax = 1_048_576;
+/** WebSockets of keepalives. */
+export const keepAliveSocketsMax = 10_000;
 
 // The gateway
 
@@ -144,6 +170,16 @@ export const watchEventsBytesMax = 32 * 1_048_576;
 /** etcd splits an answer for a watch that asked for `fragment` at its request limit. */
 export const watchFragmentBytesMax = 1_572_864;
 
+// Calls on a WebSocket
+
+/** Sockets that carry calls; with those that watch they stay within the 32,768 that the platform holds for an object. */
+export const frameSocketsMax = 500;
+/** Frames of one socket that wait for their answers; one more closes it. */
+export const framesQueuedMax = 100;
+export const framesQueuedBytesMax = 8 * 1_048_576;
+/** A snapshot in frames: the platform does not say how far a client is behind, and keeps what was not sent in memory. */
+export const snapshotFramesBytesMax = 32 * 1_048_576;
+
 // The wire
 
 /** A body. 2 MiB as base64 are 2.8 MB; what is larger than this only has white space or escapes to offer. */
@@ -172,6 +208,12 @@ export const lockWaitSecondsMax = 3_600;
 export const semaphoreLimitMax = 1_000;
 /** The name of a lock: its keys have a slash and up to 17 characters more. */
 export const lockNameBytesMax = 2_030;
+/** Snapshots that one replica sends at a time: each reads the whole store, twice. */
+export const snapshotsMax = 2;
+/** Pairs that a snapshot reads at a time: about this many bytes, and never more than these pairs, of which few are 1.5 MiB each. */
+export const snapshotPageBytes = 1_048_576;
+export const snapshotPagePairsMin = 16;
+export const snapshotPagePairsMax = 4_096;
 /** One part of a snapshot: etcd's. */
 export const snapshotPartBytes = 32_768;
 /** A tenant's name: one label of DNS. */

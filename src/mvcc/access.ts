@@ -1,62 +1,18 @@
-// Who may do what. Keys of the tenant are rows, all of them held in memory; what a request needs is a pure function of it.
+// The keys of the tenant: rows, all of them held in memory. What a key may do is the least that bounds a call; what etcd's users
+// may is looked at beside it (`authority.ts`).
 
 import { accessKeysMax } from '../limits.ts';
-import type { AccessKey, AccessRole, Caller, KeyRange, Operation, StoreFailure, TxnRequest } from '../model.ts';
+import type { AccessKey, AccessRole, StoreFailure } from '../model.ts';
 import type { SqlPort, SqlRow, SqlValue } from '../sql-port.ts';
-import { assert, unreachable } from '../assert.ts';
+import { assert } from '../assert.ts';
 import { emptyBytes } from '../bytes.ts';
-import { isAdministration } from './administration-codec.ts';
-import { prefixHolds } from './key-range.ts';
 import { bytesOf, numberOf, textFrom } from './rows.ts';
 
-/** `keys`: every one of the ranges, to read or to write. A role that writes reads too. */
-export type AccessNeed =
-  | { readonly kind: 'keys'; readonly reads: readonly KeyRange[]; readonly writes: readonly KeyRange[] }
-  | { readonly kind: 'admin' };
+export { type AccessNeed, accessOfOperation, accessOfRange } from './access-need.ts';
 
-/** Of a range request or a watch. */
-export function accessOfRange(range: KeyRange): AccessNeed {
-  return { kind: 'keys', reads: [range], writes: [] };
-}
-
-export function accessOfOperation(operation: Operation): AccessNeed {
-  if (isAdministration(operation)) return { kind: 'admin' };
-  switch (operation.kind) {
-    case 'put':
-      return { kind: 'keys', reads: [], writes: [oneKey(operation.request.key)] };
-    case 'deleteRange':
-      return { kind: 'keys', reads: [], writes: [operation.request] };
-    case 'txn': {
-      const reads: KeyRange[] = [];
-      const writes: KeyRange[] = [];
-      gatherTxn(operation.request, reads, writes);
-      return { kind: 'keys', reads, writes };
-    }
-    case 'compact':
-    case 'createAccessKey':
-    case 'revokeAccessKey':
-      return { kind: 'admin' };
-    default:
-      return unreachable(operation);
-  }
-}
-
-/** Both branches count, whichever would be taken: else an answer would tell of keys that may not be read. */
-function gatherTxn(request: TxnRequest, reads: KeyRange[], writes: KeyRange[]): void {
-  reads.push(...request.compare);
-  for (const branch of [request.success, request.failure]) {
-    for (const operation of branch) {
-      if (operation.kind === 'range') reads.push(operation.request);
-      else if (operation.kind === 'put') writes.push(oneKey(operation.request.key));
-      else if (operation.kind === 'deleteRange') writes.push(operation.request);
-      else if (operation.kind === 'txn') gatherTxn(operation.request, reads, writes);
-    }
-  }
-}
-
-function oneKey(key: Uint8Array): KeyRange {
-  return { key, rangeEnd: emptyBytes };
-}
+export type FoundKey =
+  | { readonly kind: 'good'; readonly accessKey: AccessKey }
+  | { readonly kind: 'refused'; readonly failure: StoreFailure };
 
 type Held = { readonly accessKey: AccessKey; readonly revoked: boolean };
 
@@ -81,15 +37,13 @@ export class AccessKeys {
     return keys.toSorted(byAge);
   }
 
-  /** null: allowed. */
-  authorize(caller: Caller, need: AccessNeed, nowMs: number): StoreFailure | null {
-    if (caller.kind === 'service') return null;
-    const held = this.#held.get(caller.id);
-    if (held === undefined) return { kind: 'unauthenticated', reason: 'unknown' };
-    if (held.revoked) return { kind: 'unauthenticated', reason: 'revoked' };
-    if (isExpired(held.accessKey, nowMs)) return { kind: 'unauthenticated', reason: 'expired' };
-    const missing = missingRight(held.accessKey, need);
-    return missing === null ? null : { kind: 'forbidden', need: missing };
+  /** The key, if it is good. */
+  find(id: string, nowMs: number): FoundKey {
+    const held = this.#held.get(id);
+    if (held === undefined) return refusedKey('unknown');
+    if (held.revoked) return refusedKey('revoked');
+    if (isExpired(held.accessKey, nowMs)) return refusedKey('expired');
+    return { kind: 'good', accessKey: held.accessKey };
   }
 
   /** null: created. */
@@ -138,14 +92,8 @@ function byAge(left: AccessKey, right: AccessKey): number {
   return left.id < right.id ? -1 : 1;
 }
 
-/** The first right that the key lacks, in words; null where it lacks none. */
-function missingRight(accessKey: AccessKey, need: AccessNeed): string | null {
-  if (need.kind === 'admin') return accessKey.role === 'admin' ? null : 'admin';
-  if (accessKey.role === 'admin') return null;
-  if (accessKey.role === 'read' && need.writes.length > 0) return 'write';
-  for (const range of need.reads) if (!prefixHolds(accessKey.prefix, range)) return 'read outside of its prefix';
-  for (const range of need.writes) if (!prefixHolds(accessKey.prefix, range)) return 'write outside of its prefix';
-  return null;
+function refusedKey(reason: Extract<StoreFailure, { kind: 'unauthenticated' }>['reason']): FoundKey {
+  return { kind: 'refused', failure: { kind: 'unauthenticated', reason } };
 }
 
 function heldOf(row: SqlRow): Held {

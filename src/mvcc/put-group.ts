@@ -8,6 +8,7 @@ import { keyText } from '../bytes.ts';
 import type { KeyValue, Operation, PutRequest, StoreEvent } from '../model.ts';
 import type { SqlPort, SqlValue } from '../sql-port.ts';
 import { putShape } from './request-shape.ts';
+import { moveKey } from './revision-writer.ts';
 import { keyValueOf, numberOf, pairColumns } from './rows.ts';
 import { inlineValueBytesMax } from './schema.ts';
 
@@ -104,6 +105,7 @@ export function writePuts(sql: SqlPort, puts: readonly WaitingPut[], first: Revi
     };
     replacing.push(kv.key, revision, kv.createRevision, kv.version, kv.value);
     events.push({ type: 'put', kv, previous: before });
+    if (before !== null) moveKey(sql, kv.key, { from: before.lease, to: noLease });
   }
   sql.run(replace, ...replacing);
   return events;

@@ -2,13 +2,14 @@
 // before: nothing here fails.
 
 import { type LeaseId, noLease, type Revision, revision as asRevision } from '../brands.ts';
-import { emptyBytes } from '../bytes.ts';
+import { Buffer } from 'node:buffer';
+import { emptyBytes, keyText } from '../bytes.ts';
 import { previousKeptBytesMax } from '../limits.ts';
 import type { KeyRange, KeyValue, StoreEvent } from '../model.ts';
-import type { SqlPort } from '../sql-port.ts';
+import type { SqlPort, SqlRow } from '../sql-port.ts';
 import { type KeySpan, spanOf } from './key-range.ts';
 import { scanPairs } from './range-scan.ts';
-import { keyValueOf, leaseColumn, numberOf, pairColumns } from './rows.ts';
+import { keyValueOf, leaseColumn, numberOf, pairColumns, pairColumnsWithoutValue } from './rows.ts';
 import { inlineValueBytesMax } from './schema.ts';
 
 const supersedeColumns = 'INSERT INTO superseded (key, mod, until, created, version, lease, value, large)';
@@ -17,9 +18,23 @@ const supersedeSelect = 'SELECT key, mod, ?1, created, version, lease, value, la
 const supersedeOne = `${supersedeColumns} ${supersedeSelect} key = ?2 RETURNING ${pairColumns}`;
 const supersedeFrom = `${supersedeColumns} ${supersedeSelect} key >= ?2`;
 const supersedeBetween = `${supersedeColumns} ${supersedeSelect} key >= ?2 AND key < ?3`;
+const ofLease = 'key IN (SELECT key FROM lease_keys WHERE lease = ?2)';
+const supersedeOfLease = `${supersedeColumns} ${supersedeSelect} ${ofLease}`;
 const deleteOne = 'DELETE FROM head WHERE key = ?';
 const deleteFrom = 'DELETE FROM head WHERE key >= ?';
 const deleteBetween = 'DELETE FROM head WHERE key >= ? AND key < ?';
+const deleteOfLease = 'DELETE FROM head WHERE key IN (SELECT key FROM lease_keys WHERE lease = ?)';
+const attachKey = 'INSERT INTO lease_keys (lease, key) VALUES (?, ?)';
+const detachKey = 'DELETE FROM lease_keys WHERE lease = ? AND key = ?';
+const someAttached = 'SELECT 1 FROM lease_keys LIMIT 1';
+const detachColumns =
+  'DELETE FROM lease_keys WHERE (lease, key) IN (SELECT lease, key FROM head WHERE lease IS NOT NULL';
+const detachFrom = `${detachColumns} AND key >= ?)`;
+const detachBetween = `${detachColumns} AND key >= ? AND key < ?)`;
+const detachLease = 'DELETE FROM lease_keys WHERE lease = ?';
+const attachedAfter = 'FROM head WHERE key IN (SELECT key FROM lease_keys WHERE lease = ?1 AND key > ?2) ORDER BY key';
+const attachedPairs = `SELECT ${pairColumns} ${attachedAfter}`;
+const attachedPairsWithoutValue = `SELECT ${pairColumnsWithoutValue} ${attachedAfter}`;
 const replaceHead =
   'INSERT OR REPLACE INTO head (key, mod, created, version, lease, value, large) VALUES (?, ?, ?, ?, ?, ?, ?)';
 const insertLarge = 'INSERT INTO large_values (bytes) VALUES (?) RETURNING id';
@@ -59,6 +74,7 @@ export class RevisionWriter {
     const lease = leaseColumn(kv.lease);
     const value = isLarge ? null : pair.value;
     this.#sql.run(replaceHead, kv.key, revision, kv.createRevision, kv.version, lease, value, large);
+    moveKey(this.#sql, kv.key, { from: previous?.lease ?? noLease, to: kv.lease });
     if (previous === null) this.keysAdded++;
     this.events.push({ type: 'put', kv, previous });
     return previous;
@@ -72,6 +88,21 @@ export class RevisionWriter {
     return deleted;
   }
 
+  /** Deletes the keys of a lease, in their order. */
+  deleteAttached(id: LeaseId): void {
+    const lease = String(id);
+    const pairs = (after: Uint8Array, values: boolean): Iterable<KeyValue> =>
+      pairsOf(this.#sql.iterate(values ? attachedPairs : attachedPairsWithoutValue, lease, after));
+    const before = this.events.length;
+    for (const event of this.#eachDeleted(pairs)) this.events.push(event);
+    const deleted = this.events.length - before;
+    if (deleted === 0) return;
+    this.#sql.run(supersedeOfLease, this.revision, lease);
+    this.#sql.run(deleteOfLease, lease);
+    this.#sql.run(detachLease, lease);
+    this.keysAdded -= deleted;
+  }
+
   #supersede(key: Uint8Array): KeyValue | null {
     const row = this.#sql.all(supersedeOne, this.revision, key)[0];
     return row === undefined ? null : keyValueOf(row);
@@ -81,57 +112,89 @@ export class RevisionWriter {
     const previous = this.#supersede(key);
     if (previous === null) return 0;
     this.#sql.run(deleteOne, key);
+    moveKey(this.#sql, key, { from: previous.lease, to: noLease });
     this.events.push({ type: 'delete', kv: deletedPair(key, this.revision), previous });
     return 1;
   }
 
   #deleteSpan(span: Exclude<KeySpan, { kind: 'single' }>): number {
     const before = this.events.length;
-    for (const pair of this.#eachDeleted(span)) this.events.push(pair);
+    const scan = { asOf: 'head', filter: null, descending: false, limit: null } as const;
+    const pairs = (after: Uint8Array, values: boolean): Iterable<KeyValue> =>
+      scanPairs(this.#sql, { ...scan, span: after === emptyBytes ? span : { ...span, from: keyAfter(after) }, values });
+    for (const event of this.#eachDeleted(pairs)) this.events.push(event);
     const deleted = this.events.length - before;
     if (deleted === 0) return 0;
+    const detaches = this.#sql.all(someAttached).length > 0;
     if (span.kind === 'open') {
+      if (detaches) this.#sql.run(detachFrom, span.from);
       this.#sql.run(supersedeFrom, this.revision, span.from);
       this.#sql.run(deleteFrom, span.from);
     } else {
+      if (detaches) this.#sql.run(detachBetween, span.from, span.to);
       this.#sql.run(supersedeBetween, this.revision, span.from, span.to);
       this.#sql.run(deleteBetween, span.from, span.to);
     }
     return deleted;
   }
 
-  /** Beyond some bytes, the pairs as they were are left in the database: deleting everything must not load everything. */
-  *#eachDeleted(span: KeySpan): Generator<StoreEvent, void, void> {
-    const scan = { span, asOf: 'head', filter: null, descending: false, values: true, limit: null } as const;
+  /**
+   * `pairs`: those to be deleted after a key, in order. Beyond some bytes, the pairs as they were are left in the database:
+   * deleting everything must not load everything.
+   */
+  *#eachDeleted(pairs: (after: Uint8Array, values: boolean) => Iterable<KeyValue>): Generator<StoreEvent, void, void> {
     let lastKey: Uint8Array | null = null;
-    for (const previous of scanPairs(this.#sql, scan)) {
+    for (const previous of pairs(emptyBytes, true)) {
       lastKey = previous.key;
       this.#previousBytes += previous.key.byteLength + previous.value.byteLength;
       yield { type: 'delete', kv: deletedPair(previous.key, this.revision), previous };
       if (this.#previousBytes > previousKeptBytesMax) break;
     }
     if (lastKey === null || this.#previousBytes <= previousKeptBytesMax) return;
-    const from = keyAfter(lastKey);
-    const rest: KeySpan = span.kind === 'bounded' ? { kind: 'bounded', from, to: span.to } : { kind: 'open', from };
-    for (const { key } of scanPairs(this.#sql, { ...scan, span: rest, values: false })) {
-      yield new LateDeleteEvent(this.#sql, key, this.revision);
-    }
+    for (const { key } of pairs(lastKey, false)) yield new LateDeleteEvent(this.#sql, key, this.revision);
   }
 }
 
-/** A delete whose earlier pair is read when it is looked at: while the event is handed out, so before any compaction. */
+function* pairsOf(rows: Iterable<SqlRow>): Generator<KeyValue, void, void> {
+  for (const row of rows) yield keyValueOf(row);
+}
+
+/** Where a key is attached, before and after; noLease: nowhere. */
+export function moveKey(sql: SqlPort, key: Uint8Array, lease: { readonly from: LeaseId; readonly to: LeaseId }): void {
+  if (lease.from === lease.to) return;
+  if (lease.from !== noLease) sql.run(detachKey, String(lease.from), key);
+  if (lease.to !== noLease) sql.run(attachKey, String(lease.to), key);
+}
+
+/**
+ * A delete whose earlier pair is read when it is looked at: while the event is handed out, so before any compaction. There may be
+ * very many of them: a key as text takes a fifth of the memory of one as bytes.
+ */
 export class LateDeleteEvent {
-  readonly type = 'delete';
-  readonly kv: KeyValue;
   readonly #sql: SqlPort;
+  readonly #key: string;
+  readonly #revision: Revision;
 
   constructor(sql: SqlPort, key: Uint8Array, revision: Revision) {
     this.#sql = sql;
-    this.kv = deletedPair(key, revision);
+    this.#key = keyText(key);
+    this.#revision = revision;
+  }
+
+  get type(): 'delete' {
+    return 'delete';
+  }
+
+  get kv(): KeyValue {
+    return deletedPair(this.#keyBytes(), this.#revision);
   }
 
   get previous(): KeyValue | null {
-    return previousPair(this.#sql, this.kv.key, this.kv.modRevision);
+    return previousPair(this.#sql, this.#keyBytes(), this.#revision);
+  }
+
+  #keyBytes(): Uint8Array {
+    return new Uint8Array(Buffer.from(this.#key, 'latin1'));
   }
 }
 

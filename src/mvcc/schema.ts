@@ -22,13 +22,13 @@ export class UnknownStoreFormat extends Error {
 }
 
 /** Raised with each change of the tables. A store written by a newer version is not opened. */
-export const schemaFormat = 1;
+export const schemaFormat = 2;
 
 /** Rows of `head` and `superseded` stay well under a quarter of a page, so that trees stay flat. */
 export const inlineValueBytesMax = 512;
 
-const tables = [
-  // name: format, compacted, sweep.
+const firstTables = [
+  // name: see MetaName.
   `CREATE TABLE mvcc_meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID`,
 
   // The newest version of each key that exists. `lease` is NULL for none, else decimal text: 64 bits do not pass as numbers.
@@ -54,26 +54,65 @@ const tables = [
     created_at INTEGER NOT NULL, state INTEGER NOT NULL) WITHOUT ROWID`,
 ];
 
+// Since format 2. Which keys are attached to a lease is a table of its own and not an index of `head`: with any index, also one
+// over no row, a put that replaces a row must read the old one first, which every put would pay for. So a key with a lease
+// costs one row more when it is attached, and one when it is detached; all others nothing.
+const secondTables = [
+  // Ids are decimal text: 64 bits do not pass as numbers. Deadlines in milliseconds since 1970.
+  `CREATE TABLE leases (id TEXT PRIMARY KEY, ttl INTEGER NOT NULL, deadline INTEGER NOT NULL) WITHOUT ROWID`,
+  `CREATE TABLE lease_keys (lease TEXT NOT NULL, key BLOB NOT NULL, PRIMARY KEY (lease, key)) WITHOUT ROWID`,
+
+  // password is NULL for a user without one. since: the auth revision that tokens of this user must have at least.
+  `CREATE TABLE auth_users (name TEXT PRIMARY KEY, password TEXT, since INTEGER NOT NULL) WITHOUT ROWID`,
+  `CREATE TABLE auth_roles (name TEXT PRIMARY KEY) WITHOUT ROWID`,
+  `CREATE TABLE auth_grants (user TEXT NOT NULL, role TEXT NOT NULL, PRIMARY KEY (user, role)) WITHOUT ROWID`,
+  `CREATE INDEX auth_grants_by_role ON auth_grants (role)`,
+  `CREATE TABLE auth_permissions (role TEXT NOT NULL, key BLOB NOT NULL, range_end BLOB NOT NULL, type INTEGER NOT NULL,
+    PRIMARY KEY (role, key, range_end)) WITHOUT ROWID`,
+
+  // member is decimal text of 64 bits, unsigned.
+  `CREATE TABLE alarms (member TEXT NOT NULL, alarm INTEGER NOT NULL, PRIMARY KEY (member, alarm)) WITHOUT ROWID`,
+];
+
 const selectMeta = 'SELECT value FROM mvcc_meta WHERE name = ?';
 const replaceMeta = 'INSERT OR REPLACE INTO mvcc_meta VALUES (?, ?)';
 
-export type MetaName = 'format' | 'compacted' | 'sweep';
+/**
+ * compacted, sweep: of the compaction. leasesSettled: 1 or 0. authEnabled: 1 or 0. authRevision: counts changes of users and roles.
+ * authSince: the auth revision that every token must have at least. downgrade: the version, as UTF-8; 0: none.
+ */
+export type MetaName =
+  | 'format'
+  | 'compacted'
+  | 'sweep'
+  | 'leasesSettled'
+  | 'authEnabled'
+  | 'authRevision'
+  | 'authSince'
+  | 'downgrade';
 
-/** Creates the tables of a fresh store. Throws UnknownStoreFormat for one that a newer version wrote. */
+/** Creates the tables of a fresh store, adds those that an older one lacks. Throws UnknownStoreFormat for a newer one. */
 export function openSchema(sql: SqlPort): void {
-  const exists = sql.all("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'mvcc_meta'").length > 0;
-  if (exists) {
-    const format = readMeta(sql, 'format');
-    assert(typeof format === 'number', 'a store has a format');
-    if (format > schemaFormat) {
-      throw new UnknownStoreFormat(`the store has format ${format}, this version knows up to ${schemaFormat}`);
-    }
-    return;
+  const format = formatOf(sql);
+  if (format === schemaFormat) return;
+  if (format > schemaFormat) {
+    throw new UnknownStoreFormat(`the store has format ${format}, this version knows up to ${schemaFormat}`);
   }
   sql.transaction(() => {
-    for (const table of tables) sql.run(table);
+    if (format < 1) for (const table of firstTables) sql.run(table);
+    // A store of format 1 refused every lease: no key has one.
+    for (const table of secondTables) sql.run(table);
     writeMeta(sql, 'format', schemaFormat);
   });
+}
+
+/** 0: a fresh database. */
+function formatOf(sql: SqlPort): number {
+  const exists = sql.all("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'mvcc_meta'").length > 0;
+  if (!exists) return 0;
+  const format = readMeta(sql, 'format');
+  assert(typeof format === 'number' && format > 0, 'a store has a format');
+  return format;
 }
 
 export function readMeta(sql: SqlPort, name: MetaName): number | Uint8Array | null {

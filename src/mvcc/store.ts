@@ -3,14 +3,12 @@
 // that is rolled back, or `apply` throws, the store must be opened anew.
 
 import { assert, unreachable } from '../assert.ts';
-import { type LogIndex, logIndex, type Revision, revision as asRevision } from '../brands.ts';
+import { type LeaseId, type LogIndex, logIndex, type Revision, revision as asRevision } from '../brands.ts';
 import type {
   AccessKey,
   Caller,
   Command,
-  CompactRequest,
   DeleteRangeRequest,
-  Operation,
   Outcome,
   PutRequest,
   RangeAnswer,
@@ -19,25 +17,38 @@ import type {
   StoreFailure,
   TxnRequest,
 } from '../model.ts';
+import type { AnswerTo, Query, QueryAnswer, QueryResult } from '../query-model.ts';
 import type { SqlPort } from '../sql-port.ts';
-import { isAdministration } from './administration-codec.ts';
-import { AccessKeys, type AccessNeed, accessOfOperation } from './access.ts';
+import { type AdministrationOperation, isAdministration } from './administration-codec.ts';
+import { AccessKeys } from './access.ts';
+import { type AccessNeed, accessOfOperation, accessOfQuery, accessOfRange } from './access-need.ts';
+import { Alarms } from './alarms.ts';
+import { AuthTables } from './auth-tables.ts';
+import { Authority } from './authority.ts';
 import { BatchRecord, Batches } from './batches.ts';
 import { Compaction } from './compaction.ts';
+import { Downgrade } from './downgrade.ts';
 import { History, type HistoryPiece, type HistoryQuery } from './history.ts';
+import { type LeaseChange, Leases, type StoredLease } from './leases.ts';
 import { PageCounts } from './page-counts.ts';
 import { isPlainPut, PutGroup, writePuts } from './put-group.ts';
 import { AnswerBudget, readRange } from './range.ts';
 import { countKeys } from './range-scan.ts';
-import { deleteRangeShape, putShape } from './request-shape.ts';
+import { answerQuery } from './queries.ts';
+import { rangeShape } from './request-shape.ts';
 import { RevisionWriter } from './revision-writer.ts';
 import { openSchema } from './schema.ts';
 import { runTxn } from './txn.ts';
-import { txnShape } from './txn-shape.ts';
+import { operationShape } from './txn-shape.ts';
 import { deleteRange, put, putFailure } from './write-operations.ts';
 import { identityOf, RememberedWrites } from './write-ids.ts';
 
-export type Applied = { readonly outcomes: readonly Outcome[]; readonly events: readonly RevisionEvents[] };
+/** `leases`: which were granted and which are gone, in the order in which that happened. */
+export type Applied = {
+  readonly outcomes: readonly Outcome[];
+  readonly events: readonly RevisionEvents[];
+  readonly leases: readonly LeaseChange[];
+};
 
 export type RangeOutcome =
   | { readonly kind: 'answer'; readonly revision: Revision; readonly answer: RangeAnswer }
@@ -50,11 +61,12 @@ type Batch = {
   readonly record: BatchRecord;
   readonly outcomes: Outcome[];
   readonly events: RevisionEvents[];
+  readonly leases: LeaseChange[];
   readonly group: PutGroup;
 };
 
-/** What a command did. */
-type Performed = { readonly outcome: Outcome; readonly writer: RevisionWriter | null };
+/** What a command did. `made`: its revisions, in their order. */
+type Performed = { readonly outcome: Outcome; readonly made: readonly RevisionEvents[] };
 
 const everyKey = { kind: 'open', from: Uint8Array.of(0) } as const;
 
@@ -64,6 +76,11 @@ export class Store {
   readonly #history: History;
   readonly #compaction: Compaction;
   readonly #accessKeys: AccessKeys;
+  readonly #leases: Leases;
+  readonly #auth: AuthTables;
+  readonly #authority: Authority;
+  readonly #alarms: Alarms;
+  readonly #downgrade: Downgrade;
   readonly #writes: RememberedWrites;
   readonly #pages = new PageCounts();
   #revision: Revision;
@@ -84,6 +101,11 @@ export class Store {
     this.#history = new History(sql, this.#batches);
     this.#compaction = new Compaction(sql);
     this.#accessKeys = new AccessKeys(sql);
+    this.#leases = new Leases(sql);
+    this.#auth = new AuthTables(sql);
+    this.#authority = new Authority(this.#accessKeys, this.#auth, this.#leases);
+    this.#alarms = new Alarms(sql);
+    this.#downgrade = new Downgrade(sql);
     this.#writes = new RememberedWrites(this.#batches, newest?.writesTotal ?? 0);
   }
 
@@ -108,7 +130,7 @@ export class Store {
   /** Applies one log entry: its commands in order. A command that fails undoes only itself. */
   apply(index: LogIndex, commands: readonly Command[]): Applied {
     assert(index > this.#applied, 'log entries are applied in order, each once');
-    const batch: Batch = { record: new BatchRecord(), outcomes: [], events: [], group: new PutGroup() };
+    const batch: Batch = { record: new BatchRecord(), outcomes: [], events: [], leases: [], group: new PutGroup() };
     for (const [place, command] of commands.entries()) this.#applyCommand(command, place, batch);
     this.#applyGroup(batch);
     if (!batch.record.isEmpty) {
@@ -118,7 +140,7 @@ export class Store {
       this.#persisted = index;
     }
     this.#applied = index;
-    return { outcomes: batch.outcomes, events: batch.events };
+    return { outcomes: batch.outcomes, events: batch.events, leases: batch.leases };
   }
 
   /** An entry without commands. Leaves no row. */
@@ -141,7 +163,57 @@ export class Store {
 
   /** null: allowed. */
   authorize(caller: Caller, need: AccessNeed, nowMs: number): StoreFailure | null {
-    return this.#accessKeys.authorize(caller, need, nowMs);
+    return this.#authority.refusal(caller, need, nowMs)?.failure ?? null;
+  }
+
+  /** Of a range request: what is wrong with its shape comes before what the caller's roles forbid. null: allowed. */
+  authorizeRange(caller: Caller, request: RangeRequest, nowMs: number): StoreFailure | null {
+    const refusal = this.#authority.refusal(caller, accessOfRange(request), nowMs);
+    if (refusal === null) return null;
+    return refusal.by === 'key' ? refusal.failure : (rangeShape(request) ?? refusal.failure);
+  }
+
+  /** What the key of the tenant alone forbids: a watch goes on after its user's roles changed. null: allowed. */
+  authorizeKey(caller: Caller, need: AccessNeed, nowMs: number): StoreFailure | null {
+    return this.#authority.keyFailure(caller, need, nowMs);
+  }
+
+  /** What can be read beside keys. It looks at whether the caller may ask. */
+  query<Kind extends Query['kind']>(
+    query: Query & { readonly kind: Kind },
+    caller: Caller,
+    nowMs: number,
+  ): QueryResult<Kind> {
+    const failure = this.authorize(caller, accessOfQuery(query), nowMs);
+    if (failure !== null) return { kind: 'failed', failure };
+    const answered = answerQuery(query, {
+      sql: this.#sql,
+      current: this.#revision,
+      compacted: this.compactedRevision,
+      leases: this.#leases,
+      auth: this.#auth,
+      alarms: this.#alarms,
+      downgrade: this.#downgrade,
+    });
+    if (answered.kind === 'failed') return answered;
+    const { answer } = answered;
+    assert(isAnswerTo(answer, query.kind), 'a query has the answer of its kind');
+    return { kind: 'answer', revision: this.#revision, answer };
+  }
+
+  /** All leases, with their stored deadlines, in no order that means anything. Nothing may be applied while they are read. */
+  leases(): IterableIterator<StoredLease> {
+    return this.#leases.list();
+  }
+
+  /** No lease has a later deadline in its leader's memory than the stored one: see `leaseCheckpoint` in the model. */
+  get leasesSettled(): boolean {
+    return this.#leases.settled;
+  }
+
+  /** The first of the stored deadlines; null: there are no leases. */
+  get earliestLeaseDeadlineMs(): number | null {
+    return this.#leases.earliestDeadlineMs();
   }
 
   /** Those that are not revoked, the oldest first. */
@@ -165,7 +237,7 @@ export class Store {
   #applyCommand(command: Command, place: number, batch: Batch): void {
     const identity = identityOf(command);
     const { operation } = command;
-    if (isPlainPut(operation)) {
+    if (!this.#alarms.active && isPlainPut(operation)) {
       const { request } = operation;
       if (!batch.group.fits(request, identity)) this.#applyGroup(batch);
       if (this.#answerBefore(command, identity, batch.record) === null) {
@@ -180,17 +252,30 @@ export class Store {
 
   /** What is answered without the operation being done: it may not be, or was done before. */
   #answerBefore(command: Command, identity: string, record: BatchRecord): Outcome | null {
-    // First of all, also for a retry: a key that was revoked meanwhile learns nothing more.
-    const failure = this.authorize(command.caller, accessOfOperation(command.operation), command.atMs);
+    // First of all, also for a retry: who may not do this any more learns nothing more.
+    const failure = this.#refusal(command);
     if (failure !== null) return this.#failed(failure).outcome;
     return this.#writes.find(identity, record);
   }
 
+  /** etcd's order: the shape of a request, the token, alarms, what the user's roles permit. What is refused is not remembered. */
+  #refusal({ caller, operation, atMs }: Command): StoreFailure | null {
+    if (caller.kind === 'service') return null;
+    const refusal = this.#authority.refusal(caller, accessOfOperation(operation), atMs);
+    if (refusal === null) return null;
+    const { by, failure } = refusal;
+    if (by === 'key') return failure;
+    const shape = operationShape(operation);
+    if (shape !== null || by === 'token') return shape ?? failure;
+    // Of leases etcd asks first that there be a user at all.
+    const isOfLease = operation.kind === 'leaseGrant' || operation.kind === 'leaseRevoke';
+    if (isOfLease && failure.kind === 'userNameEmpty') return failure;
+    return this.#alarms.refusal(operation) ?? failure;
+  }
+
   #applyAlone(command: Command, identity: string, batch: Batch): Outcome {
-    const { outcome, writer } = this.#perform(command.operation, command.atMs);
-    if (writer !== null && writer.events.length > 0) {
-      this.#publish({ revision: writer.revision, events: writer.events }, batch);
-    }
+    const { outcome, made } = this.#perform(command, batch.leases);
+    for (const revision of made) this.#publish(revision, batch);
     this.#writes.remember(identity, outcome, batch.record);
     return outcome;
   }
@@ -218,8 +303,11 @@ export class Store {
     batch.record.addRevision(made);
   }
 
-  #perform(operation: Operation, atMs: number): Performed {
-    if (isAdministration(operation)) return this.#failed({ kind: 'operationNotServed', operation: operation.kind });
+  #perform(command: Command, leases: LeaseChange[]): Performed {
+    const { operation, atMs } = command;
+    const failure = operationShape(operation) ?? this.#alarms.refusal(operation);
+    if (failure !== null) return this.#failed(failure);
+    if (isAdministration(operation)) return this.#administer(operation, atMs, leases);
     switch (operation.kind) {
       case 'put':
         return this.#put(operation.request);
@@ -228,24 +316,79 @@ export class Store {
       case 'txn':
         return this.#txn(operation.request);
       case 'compact':
-        return this.#compact(operation.request);
-      case 'createAccessKey': {
-        const failure = this.#accessKeys.create(operation.accessKey, atMs);
-        if (failure !== null) return this.#failed(failure);
-        return { outcome: { kind: 'createAccessKey', revision: this.#revision }, writer: null };
-      }
+        return this.#done(this.#compaction.compact(operation.request.revision, this.#revision), 'compact');
+      case 'createAccessKey':
+        return this.#done(this.#accessKeys.create(operation.accessKey, atMs), 'createAccessKey');
       case 'revokeAccessKey': {
         const existed = this.#accessKeys.revoke(operation.id);
-        const outcome: Outcome = { kind: 'revokeAccessKey', revision: this.#revision, existed };
-        return { outcome, writer: null };
+        return { outcome: { kind: 'revokeAccessKey', revision: this.#revision, existed }, made: [] };
       }
       default:
         return unreachable(operation);
     }
   }
 
+  #administer(operation: AdministrationOperation, atMs: number, leases: LeaseChange[]): Performed {
+    switch (operation.kind) {
+      case 'leaseGrant': {
+        const result = this.#leases.grant(operation, atMs);
+        if (result.kind === 'failed') return this.#failed(result.failure);
+        leases.push(result);
+        const { id, ttlSeconds } = result;
+        return { outcome: { kind: 'leaseGrant', revision: this.#revision, id, ttlSeconds }, made: [] };
+      }
+      case 'leaseRevoke':
+        if (this.#leases.find(operation.id) === null) return this.#failed({ kind: 'leaseNotFound' });
+        return this.#endLeases([operation.id], leases);
+      case 'leaseExpire':
+        return this.#endLeases(operation.ids, leases);
+      case 'leaseCheckpoint':
+        this.#leases.checkpoint(operation.deadlines, operation.settled);
+        return this.#done(null, 'done');
+      case 'alarmActivate':
+      case 'alarmDeactivate': {
+        const { alarm } = operation;
+        const result =
+          operation.kind === 'alarmActivate' ? this.#alarms.activate(alarm) : this.#alarms.deactivate(alarm);
+        if (result.kind === 'failed') return this.#failed(result.failure);
+        return { outcome: { kind: 'alarm', revision: this.#revision, alarms: result.alarms }, made: [] };
+      }
+      case 'downgradeEnable':
+      case 'downgradeCancel':
+        return this.#done(this.#downgrade.change(operation), 'done');
+      case 'authEnable':
+      case 'authDisable':
+      case 'userAdd':
+      case 'userDelete':
+      case 'userChangePassword':
+      case 'userGrantRole':
+      case 'userRevokeRole':
+      case 'roleAdd':
+      case 'roleDelete':
+      case 'roleGrantPermission':
+      case 'roleRevokePermission':
+        return this.#done(this.#authority.change(operation), 'done');
+      default:
+        return unreachable(operation);
+    }
+  }
+
+  /** One revision for each lease that has keys. */
+  #endLeases(ids: readonly LeaseId[], leases: LeaseChange[]): Performed {
+    const made: RevisionEvents[] = [];
+    for (const id of ids) {
+      if (this.#leases.find(id) === null) continue;
+      const writer = this.#writer();
+      writer.deleteAttached(id);
+      this.#leases.remove(id);
+      leases.push({ kind: 'ended', id });
+      made.push(...this.#taken(writer));
+    }
+    return { outcome: { kind: 'done', revision: this.#revision }, made };
+  }
+
   #put(request: PutRequest): Performed {
-    const failure = putShape(request) ?? putFailure(this.#sql, request);
+    const failure = putFailure(this.#sql, this.#leases, request);
     if (failure !== null) return this.#failed(failure);
     const writer = this.#writer();
     const done = put(this.#sql, writer, request, new AnswerBudget());
@@ -254,8 +397,6 @@ export class Store {
   }
 
   #deleteRange(request: DeleteRangeRequest): Performed {
-    const failure = deleteRangeShape(request);
-    if (failure !== null) return this.#failed(failure);
     const writer = this.#writer();
     const done = deleteRange(this.#sql, writer, request, new AnswerBudget());
     if (done.kind === 'failed') return this.#failed(done.failure);
@@ -263,34 +404,45 @@ export class Store {
   }
 
   #txn(request: TxnRequest): Performed {
-    const failure = txnShape(request);
-    if (failure !== null) return this.#failed(failure);
-    const state = { current: this.#revision, compacted: this.compactedRevision, pages: this.#pages };
+    const state = {
+      current: this.#revision,
+      compacted: this.compactedRevision,
+      pages: this.#pages,
+      leases: this.#leases,
+    };
     const result = runTxn(this.#sql, request, state);
     if (result.kind === 'failed') return this.#failed(result.failure);
     return this.#made(result.writer, (revision) => ({ kind: 'txn', revision, answer: result.answer }));
-  }
-
-  #compact(request: CompactRequest): Performed {
-    const failure = this.#compaction.compact(request.revision, this.#revision);
-    if (failure !== null) return this.#failed(failure);
-    return { outcome: { kind: 'compact', revision: this.#revision }, writer: null };
   }
 
   #writer(): RevisionWriter {
     return new RevisionWriter(this.#sql, asRevision(this.#revision + 1));
   }
 
-  /** A revision is made by what changed something, and by nothing else. */
   #made(writer: RevisionWriter, outcome: (revision: Revision) => Outcome): Performed {
-    if (writer.events.length > 0) {
-      this.#revision = writer.revision;
-      if (this.#keys !== null) this.#keys += writer.keysAdded;
-    }
-    return { outcome: outcome(this.#revision), writer };
+    const made = this.#taken(writer);
+    return { outcome: outcome(this.#revision), made };
+  }
+
+  /** A revision is made by what changed something, and by nothing else. */
+  #taken(writer: RevisionWriter): readonly RevisionEvents[] {
+    if (writer.events.length === 0) return [];
+    this.#revision = writer.revision;
+    if (this.#keys !== null) this.#keys += writer.keysAdded;
+    return [{ revision: writer.revision, events: writer.events }];
+  }
+
+  /** Of an operation that answers nothing more than that. */
+  #done(failure: StoreFailure | null, kind: 'compact' | 'createAccessKey' | 'done'): Performed {
+    if (failure !== null) return this.#failed(failure);
+    return { outcome: { kind, revision: this.#revision }, made: [] };
   }
 
   #failed(failure: StoreFailure): Performed {
-    return { outcome: { kind: 'failed', revision: this.#revision, failure }, writer: null };
+    return { outcome: { kind: 'failed', revision: this.#revision, failure }, made: [] };
   }
+}
+
+function isAnswerTo<Kind extends Query['kind']>(answer: QueryAnswer, kind: Kind): answer is AnswerTo<Kind> {
+  return answer.kind === kind;
 }

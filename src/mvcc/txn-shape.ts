@@ -1,16 +1,22 @@
-// What can be said of a txn without looking at the store: empty keys, counts, keys given twice. Pure. All branches count,
+// What can be said of a write, above all of a txn, without looking at the store: empty keys, counts, keys given twice. Pure. All branches count,
 // whichever would be taken.
 
 import { unreachable } from '../assert.ts';
 import { Buffer } from 'node:buffer';
 import { txnOperationsMax } from '../limits.ts';
 import { keyText } from '../bytes.ts';
-import type { StoreFailure, TxnOperation, TxnRequest } from '../model.ts';
+import type { Operation, StoreFailure, TxnOperation, TxnRequest } from '../model.ts';
 import { type KeySpan, spanHolds, spanOf } from './key-range.ts';
 import { deleteRangeShape, putShape, rangeShape } from './request-shape.ts';
 
-/** null: the txn may run. */
-export function txnShape(request: TxnRequest): StoreFailure | null {
+/** null: nothing can be said against it before the store is looked at. */
+export function operationShape(operation: Operation): StoreFailure | null {
+  if (operation.kind === 'put') return putShape(operation.request);
+  if (operation.kind === 'deleteRange') return deleteRangeShape(operation.request);
+  return operation.kind === 'txn' ? txnShape(operation.request) : null;
+}
+
+function txnShape(request: TxnRequest): StoreFailure | null {
   const failure = levelShape(request, txnOperationsMax);
   if (failure !== null) return failure;
   const duplicate = touchedBy(request.success) === null || touchedBy(request.failure) === null;
@@ -24,14 +30,14 @@ function levelShape(request: TxnRequest, operationsMax: number): StoreFailure | 
   for (const compare of request.compare) if (compare.key.byteLength === 0) return { kind: 'keyNotProvided' };
   for (const branch of [request.success, request.failure]) {
     for (const operation of branch) {
-      const failure = operationShape(operation, operationsMax - longest);
+      const failure = partShape(operation, operationsMax - longest);
       if (failure !== null) return failure;
     }
   }
   return null;
 }
 
-function operationShape(operation: TxnOperation, nestedMax: number): StoreFailure | null {
+function partShape(operation: TxnOperation, nestedMax: number): StoreFailure | null {
   switch (operation.kind) {
     case 'range':
       return rangeShape(operation.request);

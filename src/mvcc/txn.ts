@@ -8,12 +8,18 @@ import { unreachable } from '../assert.ts';
 import type { SqlPort } from '../sql-port.ts';
 import { keyText } from '../bytes.ts';
 import { compareHolds } from './compare.ts';
+import type { Leases } from './leases.ts';
 import type { PageCounts } from './page-counts.ts';
 import { AnswerBudget, readRange } from './range.ts';
 import { RevisionWriter } from './revision-writer.ts';
 import { type Done, deleteRange, put, putFailure } from './write-operations.ts';
 
-export type TxnState = { readonly current: Revision; readonly compacted: number; readonly pages: PageCounts };
+export type TxnState = {
+  readonly current: Revision;
+  readonly compacted: number;
+  readonly pages: PageCounts;
+  readonly leases: Leases;
+};
 
 export type TxnResult =
   | { readonly kind: 'answer'; readonly answer: TxnAnswer; readonly writer: RevisionWriter }
@@ -42,7 +48,7 @@ export function runTxn(sql: SqlPort, request: TxnRequest, state: TxnState): TxnR
   const run = (): TxnResult => {
     const running = new RunningTxn(sql, state);
     const answer = running.run(chosen);
-    if (hasPutsAndDeletes(running.writer.events)) seeTheStateBefore(running.writer.events);
+    seeTheStateBefore(running.writer.events);
     return { kind: 'answer', answer, writer: running.writer };
   };
   if (!canFailHalfway(flat(chosen))) return run();
@@ -77,7 +83,7 @@ function operationFailure(sql: SqlPort, operation: ChosenOperation, state: TxnSt
     case 'range':
       return revisionFailure(operation.request, state);
     case 'put':
-      return putFailure(sql, operation.request);
+      return putFailure(sql, state.leases, operation.request);
     case 'deleteRange':
       return null;
     case 'txn':
@@ -167,16 +173,22 @@ function answered<Answer>(done: Done<Answer>): Answer {
   return done.answer;
 }
 
-function hasPutsAndDeletes(events: readonly StoreEvent[]): boolean {
-  return events.some((event) => event.type === 'put') && events.some((event) => event.type === 'delete');
-}
-
-/** Where a txn touches a key twice, both events show the pair as it was before the txn, as etcd reads it for its watches. */
+/**
+ * Where a txn touches a key twice, both events show the pair as it was before the txn, as etcd reads it for its watches. One of
+ * the two is a put: only keys that were put are looked at, so that a delete of very many keys stays cheap.
+ */
 function seeTheStateBefore(events: StoreEvent[]): void {
+  const put = new Set<string>();
+  let deletes = false;
+  for (const event of events) {
+    if (event.type === 'put') put.add(keyText(event.kv.key));
+    else deletes = true;
+  }
+  if (!deletes || put.size === 0) return;
   const before = new Map<string, KeyValue | null>();
   for (const [place, event] of events.entries()) {
-    const { key } = event.kv;
-    const text = keyText(key);
+    const text = keyText(event.kv.key);
+    if (!put.has(text)) continue;
     const first = before.get(text);
     if (first === undefined) before.set(text, event.previous);
     else events[place] = { type: event.type, kv: event.kv, previous: first };

@@ -1,10 +1,11 @@
 // A put and a delete as requests: what must hold in the store for them, and their answers. Used alone and within a txn.
 
-import { type LeaseId, noLease } from '../brands.ts';
+import { noLease } from '../brands.ts';
 import { assert } from '../assert.ts';
 import type { DeleteRangeAnswer, DeleteRangeRequest, KeyValue, PutAnswer, PutRequest, StoreFailure } from '../model.ts';
 import type { SqlPort } from '../sql-port.ts';
 import { spanOf } from './key-range.ts';
+import type { Leases } from './leases.ts';
 import type { AnswerBudget } from './range.ts';
 import { pairOf, scanPairs } from './range-scan.ts';
 import type { RevisionWriter } from './revision-writer.ts';
@@ -16,15 +17,10 @@ export type Done<Answer> =
 const tooLarge = { kind: 'failed', failure: { kind: 'answerTooLarge' } } as const;
 
 /** What can be said before anything is written. */
-export function putFailure(sql: SqlPort, request: PutRequest): StoreFailure | null {
-  if (!leaseExists(request.lease)) return { kind: 'leaseNotFound' };
+export function putFailure(sql: SqlPort, leases: Leases, request: PutRequest): StoreFailure | null {
+  if (request.lease !== noLease && leases.find(request.lease) === null) return { kind: 'leaseNotFound' };
   if (!request.ignoreValue && !request.ignoreLease) return null;
   return pairOf(sql, request.key, 'head', false) === null ? { kind: 'keyNotFound' } : null;
-}
-
-/** A store of this format holds no leases. */
-function leaseExists(lease: LeaseId): boolean {
-  return lease === noLease;
 }
 
 /** Writes unless it fails. `putFailure` came before. */

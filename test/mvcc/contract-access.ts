@@ -39,8 +39,14 @@ const name = (n: number): string => `key-${String(n).padStart(5, '0')}`;
 
 const revoke = (id: string): Operation => ({ kind: 'revokeAccessKey', id });
 
+const needKinds = ['keys', 'admin'] as const;
+
+function isNeed(need: AccessNeed | Operation): need is AccessNeed {
+  return needKinds.some((kind) => kind === need.kind);
+}
+
 function may(fed: Fed, id: string, need: AccessNeed | Operation, nowMs = 1): boolean {
-  const wanted = need.kind === 'keys' || need.kind === 'admin' ? need : accessOfOperation(need);
+  const wanted = isNeed(need) ? need : accessOfOperation(need);
   const failure = fed.store.authorize(caller(id), wanted, nowMs);
   expect(failure === null || failure.kind === 'forbidden').toBe(true);
   return failure === null;

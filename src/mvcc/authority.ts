@@ -1,0 +1,214 @@
+// Who may do what. Two things bound a call: the key of the tenant that names it, always; and, while auth is on and the key does
+// not speak for itself, what etcd's roles permit the user. A user's permissions are rows, kept in memory once they were needed.
+
+import { assert, unreachable } from '../assert.ts';
+import type { AuthOperation } from '../auth-model.ts';
+import { emptyBytes } from '../bytes.ts';
+import type { LeaseId } from '../brands.ts';
+import { permissionsCachedBytesMax } from '../limits.ts';
+import type { AccessKey, Caller, KeyRange, StoreFailure } from '../model.ts';
+import type { AccessKeys } from './access.ts';
+import type { AccessNeed } from './access-need.ts';
+import { type AuthTables, rootName } from './auth-tables.ts';
+import { prefixHolds } from './key-range.ts';
+import type { Leases } from './leases.ts';
+import {
+  type Interval,
+  intervalBytes,
+  intervalOf,
+  intervalsHold,
+  intervalsHoldOnce,
+  joined,
+} from './permission-ranges.ts';
+
+type Right = 'read' | 'write';
+/** Intervals null: too many to be kept. */
+type KnownUser = {
+  readonly since: number;
+  readonly isRoot: boolean;
+  readonly intervals: Readonly<Record<Right, readonly Interval[] | null>>;
+};
+
+const denied: StoreFailure = { kind: 'permissionDenied' };
+
+/** A refusal by the user's token or roles stands back behind what else is wrong with a request; one by the key does not. */
+export type Refusal = { readonly by: 'key' | 'token' | 'roles'; readonly failure: StoreFailure };
+
+export class Authority {
+  readonly #accessKeys: AccessKeys;
+  readonly #auth: AuthTables;
+  readonly #leases: Leases;
+  #users = new Map<string, KnownUser>();
+  #cachedBytes = 0;
+
+  constructor(accessKeys: AccessKeys, auth: AuthTables, leases: Leases) {
+    this.#accessKeys = accessKeys;
+    this.#auth = auth;
+    this.#leases = leases;
+  }
+
+  /** null: allowed. */
+  refusal(caller: Caller, need: AccessNeed, nowMs: number): Refusal | null {
+    if (caller.kind === 'service') return null;
+    const failure = this.keyFailure(caller, need, nowMs);
+    if (failure !== null) return { by: 'key', failure };
+    if (caller.kind === 'accessKey' || !this.#auth.enabled || need.kind === 'anyone') return null;
+    if (caller.kind === 'anonymous' && caller.token === 'invalid') return invalidToken;
+    if (caller.kind === 'user' && !this.#isCurrent(caller)) return invalidToken;
+    const lacking = this.#userFailure(caller.kind === 'user' ? caller.name : null, need);
+    return lacking === null ? null : { by: 'roles', failure: lacking };
+  }
+
+  /** What the key of the tenant alone forbids. null: nothing. */
+  keyFailure(caller: Caller, need: AccessNeed, nowMs: number): StoreFailure | null {
+    if (caller.kind === 'service') return null;
+    const found = this.#accessKeys.find(caller.id, nowMs);
+    if (found.kind === 'refused') return found.failure;
+    const speaksForItself = caller.kind === 'accessKey' || !this.#auth.enabled;
+    const missing = this.#missingRight(found.accessKey, need, speaksForItself);
+    return missing === null ? null : { kind: 'forbidden', need: missing };
+  }
+
+  /** After users or roles changed. null: done. */
+  change(operation: AuthOperation): StoreFailure | null {
+    const failure = this.#auth.change(operation);
+    if (failure === null) this.#forget();
+    return failure;
+  }
+
+  /** The first right that the key lacks, in words; null where it lacks none. */
+  #missingRight(accessKey: AccessKey, need: AccessNeed, speaksForItself: boolean): string | null {
+    const { role, prefix } = accessKey;
+    if (need.kind === 'service') return 'the service';
+    if (role === 'admin') return null;
+    switch (need.kind) {
+      case 'anyone':
+        return null;
+      case 'anyUser':
+        return need.role === 'write' && role === 'read' ? 'write' : null;
+      case 'keys':
+        if (role === 'read' && need.writes.length > 0) return 'write';
+        if (!need.reads.every((range) => prefixHolds(prefix, range))) return 'read outside of its prefix';
+        return need.writes.every((range) => prefixHolds(prefix, range)) ? null : 'write outside of its prefix';
+      case 'leases':
+        if (role === 'read' && need.right === 'write') return 'write';
+        if (prefix.byteLength === 0) return null;
+        return this.#everyKey(need.ids, (range) => prefixHolds(prefix, range))
+          ? null
+          : `${need.right} outside of its prefix`;
+      case 'ownUser':
+      case 'ownRole':
+        return speaksForItself ? 'admin' : null;
+      case 'admin':
+        return 'admin';
+      case 'every':
+        return firstOf(need.needs, (each) => this.#missingRight(accessKey, each, speaksForItself));
+      default:
+        return unreachable(need);
+    }
+  }
+
+  /** `name` null: no user. */
+  #userFailure(name: string | null, need: AccessNeed): StoreFailure | null {
+    if (need.kind === 'anyone') return null;
+    if (need.kind === 'every') return firstOf(need.needs, (each) => this.#userFailure(name, each));
+    if (need.kind === 'keys' && need.reads.length === 0 && need.writes.length === 0) return null;
+    if (name === null) return { kind: 'userNameEmpty' };
+    const user = this.#user(name);
+    if (user.isRoot) return null;
+    switch (need.kind) {
+      case 'anyUser':
+        return null;
+      case 'keys': {
+        const reads = need.reads.every((range) => this.#holds(name, user, 'read', range));
+        return reads && need.writes.every((range) => this.#holds(name, user, 'write', range)) ? null : denied;
+      }
+      case 'leases':
+        return this.#everyKey(need.ids, (range) => this.#holds(name, user, need.right, range)) ? null : denied;
+      case 'ownUser':
+        return need.name === name ? null : denied;
+      case 'ownRole':
+        return this.#auth.hasRole(name, need.role) ? null : denied;
+      case 'admin':
+      case 'service':
+        return denied;
+      default:
+        return unreachable(need);
+    }
+  }
+
+  #everyKey(ids: readonly LeaseId[] | 'all', allowed: (range: KeyRange) => boolean): boolean {
+    if (ids === 'all') return everyOf(this.#leases.allKeys(), allowed);
+    return ids.every((id) => everyOf(this.#leases.keysOf(id), allowed));
+  }
+
+  /** A token ends when auth is disabled, when its user goes, and when the user is given another password. */
+  #isCurrent(caller: Extract<Caller, { readonly kind: 'user' }>): boolean {
+    if (caller.authRevision < this.#auth.since) return false;
+    const known = this.#users.get(caller.name);
+    const since = known?.since ?? this.#auth.user(caller.name)?.since ?? null;
+    return since !== null && caller.authRevision >= since;
+  }
+
+  #holds(name: string, user: KnownUser, right: Right, range: KeyRange): boolean {
+    const intervals = user.intervals[right];
+    if (intervals !== null) return intervalsHold(intervals, range);
+    return intervalsHoldOnce(this.#intervalsOf(name, right), range);
+  }
+
+  #user(name: string): KnownUser {
+    const known = this.#users.get(name);
+    if (known !== undefined) return known;
+    const stored = this.#auth.user(name);
+    assert(stored !== null, 'a user whose token is good exists');
+    if (this.#cachedBytes > permissionsCachedBytesMax) this.#forget();
+    const isRoot = this.#auth.hasRole(name, rootName);
+    const read = isRoot ? [] : this.#kept(name, 'read');
+    const write = isRoot ? [] : this.#kept(name, 'write');
+    const user: KnownUser = { since: stored.since, isRoot, intervals: { read, write } };
+    this.#users.set(name, user);
+    this.#cachedBytes += knownUserBytes;
+    return user;
+  }
+
+  #kept(name: string, right: Right): readonly Interval[] | null {
+    const intervals: Interval[] = [];
+    let bytes = 0;
+    for (const interval of this.#intervalsOf(name, right)) {
+      bytes += intervalBytes(interval);
+      if (bytes > permissionsCachedBytesMax / 2) return null;
+      intervals.push(interval);
+    }
+    this.#cachedBytes += bytes;
+    return intervals;
+  }
+
+  *#intervalsOf(name: string, right: Right): Generator<Interval, void, void> {
+    yield* joined(intervalsFrom(this.#auth.rangesOf(name, right)));
+  }
+
+  #forget(): void {
+    this.#users.clear();
+    this.#cachedBytes = 0;
+  }
+}
+
+const knownUserBytes = 1_024;
+const invalidToken: Refusal = { by: 'token', failure: { kind: 'invalidToken' } };
+
+function* intervalsFrom(ranges: Iterable<KeyRange>): Generator<Interval, void, void> {
+  for (const range of ranges) yield intervalOf(range);
+}
+
+function everyOf(keys: Iterable<Uint8Array>, allowed: (range: KeyRange) => boolean): boolean {
+  for (const key of keys) if (!allowed({ key, rangeEnd: emptyBytes })) return false;
+  return true;
+}
+
+function firstOf<Value>(needs: readonly AccessNeed[], find: (need: AccessNeed) => Value | null): Value | null {
+  for (const need of needs) {
+    const found = find(need);
+    if (found !== null) return found;
+  }
+  return null;
+}

@@ -1,0 +1,125 @@
+// Leases and the keys attached to them, as rows. Which leases have ended is not decided here: the leader finds that out, and a
+// command says so. Nothing of a lease is in memory but how many there are.
+
+import { type LeaseId, leaseId, noLease } from '../brands.ts';
+import { assert } from '../assert.ts';
+import { leaseSecondsMax, leaseSecondsMin, leasesMax } from '../limits.ts';
+import type { LeaseDeadline, LeaseOperation, StoreFailure } from '../model.ts';
+import type { SqlPort } from '../sql-port.ts';
+import { bytesOf, numberOf, textFrom } from './rows.ts';
+import { readMeta, writeMeta } from './schema.ts';
+
+/** `deadlineMs`: when it was granted, or last checkpointed, as far as the log tells. Milliseconds since 1970. */
+export type StoredLease = { readonly id: LeaseId; readonly ttlSeconds: number; readonly deadlineMs: number };
+
+export type LeaseChange =
+  | ({ readonly kind: 'granted' } & StoredLease)
+  | { readonly kind: 'ended'; readonly id: LeaseId };
+
+type Grant = Extract<LeaseOperation, { readonly kind: 'leaseGrant' }>;
+export type GrantResult =
+  | ({ readonly kind: 'granted' } & StoredLease)
+  | { readonly kind: 'failed'; readonly failure: StoreFailure };
+
+const candidateMax = BigInt(Number.MAX_SAFE_INTEGER);
+
+const selectLease = 'SELECT ttl, deadline FROM leases WHERE id = ?';
+const selectLeases = 'SELECT id, ttl, deadline FROM leases ORDER BY id';
+const countLeases = 'SELECT COUNT(*) FROM leases';
+const selectEarliest = 'SELECT MIN(deadline) FROM leases';
+const insertLease = 'INSERT INTO leases (id, ttl, deadline) VALUES (?, ?, ?)';
+const deleteLease = 'DELETE FROM leases WHERE id = ?';
+const updateDeadline = 'UPDATE leases SET deadline = ?1 WHERE id = ?2 AND deadline <> ?1';
+const selectKeys = 'SELECT key FROM lease_keys WHERE lease = ? ORDER BY key';
+const selectAllKeys = 'SELECT key FROM lease_keys';
+
+export class Leases {
+  readonly #sql: SqlPort;
+  #settled: boolean;
+  /** Counted when first asked for, and kept up from then on. */
+  #count: number | null = null;
+
+  constructor(sql: SqlPort) {
+    this.#sql = sql;
+    this.#settled = readMeta(sql, 'leasesSettled') === 1;
+  }
+
+  /** No lease has a later deadline in its leader's memory than its row says. */
+  get settled(): boolean {
+    return this.#settled;
+  }
+
+  get count(): number {
+    this.#count ??= numberOf(this.#sql.all(countLeases)[0]?.[0]);
+    return this.#count;
+  }
+
+  find(id: LeaseId): StoredLease | null {
+    if (id === noLease) return null;
+    const row = this.#sql.all(selectLease, String(id))[0];
+    return row === undefined ? null : { id, ttlSeconds: numberOf(row[0]), deadlineMs: numberOf(row[1]) };
+  }
+
+  /** In no order that means anything. Nothing may be written while they are read. */
+  *list(): Generator<StoredLease, void, void> {
+    for (const [id, ttl, deadline] of this.#sql.iterate(selectLeases)) {
+      yield { id: leaseId(BigInt(textFrom(id))), ttlSeconds: numberOf(ttl), deadlineMs: numberOf(deadline) };
+    }
+  }
+
+  /** null: there is none. */
+  earliestDeadlineMs(): number | null {
+    const earliest = this.#sql.all(selectEarliest)[0]?.[0] ?? null;
+    return earliest === null ? null : numberOf(earliest);
+  }
+
+  /** In their order. Nothing may be written while they are read. */
+  *keysOf(id: LeaseId): Generator<Uint8Array, void, void> {
+    for (const row of this.#sql.iterate(selectKeys, String(id))) yield bytesOf(row[0]);
+  }
+
+  /** Those of all leases, in no order that means anything. */
+  *allKeys(): Generator<Uint8Array, void, void> {
+    for (const row of this.#sql.iterate(selectAllKeys)) yield bytesOf(row[0]);
+  }
+
+  grant(operation: Grant, atMs: number): GrantResult {
+    if (operation.ttlSeconds > leaseSecondsMax) return { kind: 'failed', failure: { kind: 'leaseTtlTooLarge' } };
+    const id = operation.id === noLease ? this.#free(operation.candidate) : operation.id;
+    if (this.find(id) !== null) return { kind: 'failed', failure: { kind: 'leaseExists' } };
+    if (this.count >= leasesMax) {
+      return { kind: 'failed', failure: { kind: 'tooMany', what: 'leases', max: leasesMax } };
+    }
+    const ttlSeconds = Math.max(Math.trunc(operation.ttlSeconds), leaseSecondsMin);
+    const deadlineMs = atMs + ttlSeconds * 1_000;
+    this.#sql.run(insertLease, String(id), ttlSeconds, deadlineMs);
+    this.#count = this.count + 1;
+    this.#settle(false);
+    return { kind: 'granted', id, ttlSeconds, deadlineMs };
+  }
+
+  /** Its keys were deleted before. */
+  remove(id: LeaseId): void {
+    this.#count = this.count - 1;
+    this.#sql.run(deleteLease, String(id));
+  }
+
+  checkpoint(deadlines: readonly LeaseDeadline[], settled: boolean): void {
+    for (const { id, deadlineMs } of deadlines) this.#sql.run(updateDeadline, deadlineMs, String(id));
+    this.#settle(settled);
+  }
+
+  #settle(settled: boolean): void {
+    if (settled === this.#settled) return;
+    writeMeta(this.#sql, 'leasesSettled', settled ? 1 : 0);
+    this.#settled = settled;
+  }
+
+  /** The candidate, or the next number that no lease has. */
+  #free(candidate: LeaseId): LeaseId {
+    assert(candidate > 0n && candidate <= candidateMax, 'a candidate is a number from 1 to 2^53 - 1');
+    let id = candidate;
+    while (this.find(id) !== null) id = leaseId(id === candidateMax ? 1n : id + 1n);
+    return id;
+  }
+}
