@@ -2,6 +2,7 @@
 // can send, and turns them into a caller that the replicas need not check again.
 
 import type { Failure } from '../api/errors.ts';
+import { unreachable } from '../assert.ts';
 import type { Caller } from '../model.ts';
 import type { KeyRing, TenantKey } from '../tenants/key-text.ts';
 import type { TokenRing, UserToken } from '../tenants/token-text.ts';
@@ -32,11 +33,6 @@ export function keyTextOf(headers: Headers): string | null {
   return credentials.kind === 'named' ? credentials.key : credentials.text;
 }
 
-/** The key, checked against the service's secret. A Promise only where this isolate has not seen the key before. */
-export function authenticate(ring: KeyRing, text: string): TenantKey | Promise<TenantKey | null> {
-  return ring.verifiedBefore(text) ?? ring.verify(text);
-}
-
 /** The operator's token, sent as a bearer. */
 export function bearerOf(headers: Headers): string | null {
   const [, token] = /^Bearer +(\S+)$/i.exec(headers.get('Authorization')?.trim() ?? '') ?? [];
@@ -52,41 +48,41 @@ export class Identities {
     this.#tokens = tokens;
   }
 
-  /** What these credentials say, with each signature looked at. A Promise only for what this isolate has not seen before. */
-  identify(credentials: Credentials): Identified | Promise<Identified> {
-    if (credentials.kind === 'none') return { kind: 'failed', failure: { kind: 'accessKeyMissing' } };
-    const text = credentials.kind === 'alone' ? credentials.text : credentials.key;
-    const key = this.#keys.verifiedBefore(text);
-    if (key !== null) {
-      if (credentials.kind === 'alone') return speaksForItself(key);
-      if (credentials.token === null) return anonymous(key, 'none');
-      const token = this.#tokens.verifiedBefore(credentials.token);
-      if (token !== null) return userBeside(key, token);
+  /** What these credentials say, with each signature looked at. */
+  identify(credentials: Credentials): Identified {
+    switch (credentials.kind) {
+      case 'none':
+        return { kind: 'failed', failure: { kind: 'accessKeyMissing' } };
+      case 'alone':
+        return this.#alone(credentials.text);
+      case 'named':
+        return this.#named(credentials.key, credentials.token);
+      default:
+        return unreachable(credentials);
     }
-    return credentials.kind === 'alone' ? this.#alone(text) : this.#named(text, credentials.token);
   }
 
   /** A key that was given as the password of a login. */
-  async keyOf(password: string): Promise<TenantKey | null> {
-    return authenticate(this.#keys, password);
+  keyOf(password: string): TenantKey | null {
+    return this.#keys.verify(password);
   }
 
-  async #alone(text: string): Promise<Identified> {
-    const key = await authenticate(this.#keys, text);
+  #alone(text: string): Identified {
+    const key = this.#keys.verify(text);
     if (key !== null) return speaksForItself(key);
-    const token = this.#tokens.verifiedBefore(text) ?? (await this.#tokens.verify(text));
+    const token = this.#tokens.verify(text);
     if (token?.use !== 'alone') return invalidKey;
     const { tenant, name, authRevision } = token;
     return { kind: 'caller', tenant, caller: { kind: 'user', id: '', name, authRevision } };
   }
 
-  async #named(keyText: string, tokenText: string | null): Promise<Identified> {
-    const key = await authenticate(this.#keys, keyText);
+  #named(keyText: string, tokenText: string | null): Identified {
+    const key = this.#keys.verify(keyText);
     if (key === null) return invalidKey;
     if (tokenText === null) return anonymous(key, 'none');
-    const token = this.#tokens.verifiedBefore(tokenText) ?? (await this.#tokens.verify(tokenText));
+    const token = this.#tokens.verify(tokenText);
     if (token !== null) return userBeside(key, token);
-    const second = await authenticate(this.#keys, tokenText);
+    const second = this.#keys.verify(tokenText);
     return second?.tenant === key.tenant ? speaksForItself(second) : anonymous(key, 'invalid');
   }
 }

@@ -12,10 +12,10 @@ export function isLoginPath(path: string): boolean {
 }
 
 /** Whom the message names; null: nobody that could be found. */
-export async function identifyLogin(identities: Identities, body: ArrayBuffer): Promise<Identified | null> {
+export function identifyLogin(identities: Identities, body: ArrayBuffer): Identified | null {
   const credential = decodeCredential(new Uint8Array(body));
   if (credential === null) return null;
-  const key = await identities.keyOf(credential.password);
+  const key = identities.keyOf(credential.password);
   if (key !== null) return { kind: 'caller', tenant: key.tenant, caller: { kind: 'accessKey', id: key.keyId } };
   const [, tenant] = userAtTenant.exec(credential.name) ?? [];
   return tenant === undefined ? null : { kind: 'caller', tenant, caller: { kind: 'anonymous', id: '', token: 'none' } };

@@ -74,7 +74,7 @@ export class Provisioning {
     const accessKey = { id, ...request.access, createdAtMs: request.nowMs };
     const routed = await this.administer(request.tenant, request.caller, { kind: 'createAccessKey', accessKey });
     if (routed.kind !== 'done') return routed;
-    const key = await this.#keys.issue({ tenant: request.tenant, keyId: id });
+    const key = this.#keys.issue({ tenant: request.tenant, keyId: id });
     return { kind: 'done', value: { accessKey, key, outcome: routed.value } };
   }
 

@@ -42,8 +42,7 @@ export class StoreCalls {
     const { path } = pathAndQuery(request.url);
     const refuse = (failure: Failure): Response => failureResponse(protocolOf(path), failure);
     const credentials = credentialsOf(request.headers);
-    const known = this.#identities.identify(credentials);
-    let identified = known instanceof Promise ? await known : known;
+    let identified = this.#identities.identify(credentials);
     const byMessage = identified.kind === 'failed' && credentials.kind !== 'named' && isLoginPath(path);
     if (identified.kind === 'failed' && !byMessage) return refuse(identified.failure);
 
@@ -52,7 +51,7 @@ export class StoreCalls {
     if (!upgrades && !isStreamPath(path) && body !== null) {
       body = await readBody(request, requestBodyBytesMax);
       if (body === null) return refuse({ kind: 'bodyTooLarge', bytes: requestBodyBytesMax + 1 });
-      if (byMessage) identified = (await identifyLogin(this.#identities, body)) ?? identified;
+      if (byMessage) identified = identifyLogin(this.#identities, body) ?? identified;
     }
     if (identified.kind === 'failed') return refuse(identified.failure);
     return this.#ask(identified, request, body);

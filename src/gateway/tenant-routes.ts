@@ -15,7 +15,7 @@ import { type Audit, Directory, DirectoryUnavailable, type Tenant } from '../ten
 import type { KeyRing } from '../tenants/key-text.ts';
 import { placementOf } from '../tenants/placement.ts';
 import { equalSecrets } from '../tenants/signatures.ts';
-import { authenticate, bearerOf, keyTextOf } from './credentials.ts';
+import { bearerOf, keyTextOf } from './credentials.ts';
 import type { Env } from './env.ts';
 import type { GroupRouter, Routed } from './group-router.ts';
 import type { Provisioning } from './provisioning.ts';
@@ -78,7 +78,7 @@ class TenantRoutes {
   // Tenants: the operator's token
 
   async create({ raw }: TenantRequest): Promise<Response> {
-    if (!(await this.#isOperator(raw))) return refused({ kind: 'operatorTokenInvalid' });
+    if (!this.#isOperator(raw)) return refused({ kind: 'operatorTokenInvalid' });
     const body = await readBody(raw, requestBodyBytesMax);
     if (body === null) return refused({ kind: 'bodyTooLarge', bytes: requestBodyBytesMax + 1 });
     const parsed = parseTenantCreation(new Uint8Array(body));
@@ -96,7 +96,7 @@ class TenantRoutes {
   }
 
   async list({ raw, url }: TenantRequest): Promise<Response> {
-    if (!(await this.#isOperator(raw))) return refused({ kind: 'operatorTokenInvalid' });
+    if (!this.#isOperator(raw)) return refused({ kind: 'operatorTokenInvalid' });
     for (const name of url.searchParams.keys()) {
       if (name !== 'limit' && name !== 'cursor') return refused(badRequest(`unknown parameter "${name}"`));
     }
@@ -186,23 +186,23 @@ class TenantRoutes {
 
   // Who asks
 
-  async #isOperator(request: Request): Promise<boolean> {
+  #isOperator(request: Request): boolean {
     const token = bearerOf(request.headers);
     const expected = this.#options.env.OPERATOR_TOKEN ?? '';
-    return token !== null && expected !== '' && (await equalSecrets(token, expected));
+    return token !== null && expected !== '' && equalSecrets(token, expected);
   }
 
   async #withTenant({ raw, id }: TenantRequest, answer: (tenant: Tenant) => Promise<Response>): Promise<Response> {
-    if (!(await this.#isOperator(raw))) return refused({ kind: 'operatorTokenInvalid' });
+    if (!this.#isOperator(raw)) return refused({ kind: 'operatorTokenInvalid' });
     const tenant = await this.#directory.byId(id);
     return tenant === null ? refused({ kind: 'tenantNotFound', tenant: id }) : answer(tenant);
   }
 
   async #withCaller({ raw, id }: TenantRequest, answer: (caller: Caller) => Promise<Response>): Promise<Response> {
-    if (await this.#isOperator(raw)) return answer({ kind: 'service' });
+    if (this.#isOperator(raw)) return answer({ kind: 'service' });
     const text = keyTextOf(raw.headers);
     if (text === null) return refused({ kind: 'accessKeyMissing' });
-    const key = await authenticate(this.#options.keys, text);
+    const key = this.#options.keys.verify(text);
     if (key === null) return refused({ kind: 'accessKeyInvalid' });
     if (key.tenant !== id) return refused({ kind: 'accessKeyForbidden', need: 'a key of this tenant' });
     return answer({ kind: 'accessKey', id: key.keyId });

@@ -21,21 +21,18 @@ export class KeyRing {
     this.#signatures = signatures;
   }
 
-  async issue(key: TenantKey): Promise<string> {
-    return `qrt_${key.tenant}_${key.keyId}_${await this.#signatures.sign(messageOf(key))}`;
+  issue(key: TenantKey): string {
+    return `qrt_${key.tenant}_${key.keyId}_${this.#signatures.sign(messageOf(key))}`;
   }
 
-  /** The key, if this ring verified the text before; saves the hot path the MAC. */
-  verifiedBefore(text: string): TenantKey | null {
-    return this.#verified.get(text) ?? null;
-  }
-
-  /** null: not a key, or not one that this service signed. */
-  async verify(text: string): Promise<TenantKey | null> {
+  /** null: not a key, or not one that this service signed. What was found good is remembered: the hot path has no MAC. */
+  verify(text: string): TenantKey | null {
+    const verified = this.#verified.get(text);
+    if (verified !== undefined) return verified;
     const [, tenant, keyId, secret] = keyPattern.exec(text) ?? [];
     if (tenant === undefined || keyId === undefined || secret === undefined) return null;
     const key = { tenant, keyId };
-    if (!(await this.#signatures.verify(messageOf(key), secret))) return null;
+    if (!this.#signatures.verify(messageOf(key), secret)) return null;
     if (this.#verified.size >= verifiedKeysCachedMax) this.#verified.clear();
     this.#verified.set(text, key);
     return key;

@@ -28,25 +28,22 @@ export class TokenRing {
     this.#signatures = signatures;
   }
 
-  async issue(token: UserToken): Promise<string> {
+  issue(token: UserToken): string {
     const statement = statementOf(token);
-    return `qru_${statement}_${await this.#signatures.sign(messageOf(statement))}`;
+    return `qru_${statement}_${this.#signatures.sign(messageOf(statement))}`;
   }
 
-  /** The token, if this ring verified the text before. */
-  verifiedBefore(text: string): UserToken | null {
-    return this.#verified.get(text) ?? null;
-  }
-
-  /** null: not a token, or not one that this service gave. */
-  async verify(text: string): Promise<UserToken | null> {
+  /** null: not a token, or not one that this service gave. What was found good is remembered. */
+  verify(text: string): UserToken | null {
+    const verified = this.#verified.get(text);
+    if (verified !== undefined) return verified;
     const [, tenant, letter, authRevision, hex, signature] = tokenPattern.exec(text) ?? [];
     if (tenant === undefined || hex === undefined || signature === undefined) return null;
     const name = textOf(Uint8Array.from(hex.match(/../g) ?? [], (byte) => Number.parseInt(byte, 16)));
     if (name === null) return null;
     const use = letter === letters.alone ? 'alone' : 'beside';
     const token: UserToken = { tenant, use, authRevision: Number(authRevision), name };
-    if (!(await this.#signatures.verify(messageOf(statementOf(token)), signature))) return null;
+    if (!this.#signatures.verify(messageOf(statementOf(token)), signature)) return null;
     if (this.#verified.size >= verifiedTokensCachedMax) this.#verified.clear();
     this.#verified.set(text, token);
     return token;
