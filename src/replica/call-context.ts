@@ -9,20 +9,34 @@ import { unreachable } from '../assert.ts';
 import type { ReplicaId } from '../brands.ts';
 import type { Caller, Operation, Outcome, StoreFailure } from '../model.ts';
 import type { AccessNeed } from '../mvcc/access.ts';
+import type { Query, QueryResult } from '../query-model.ts';
+import type { Logins } from './auth-calls.ts';
+import type { FrameSockets } from './call-frames.ts';
+import type { Snapshots } from './maintenance-snapshot.ts';
 import type { Member } from './member.ts';
 
+/** What lives as long as the replica does, and outlives a call. */
+export type Services = {
+  readonly logins: Logins;
+  readonly snapshots: Snapshots;
+  readonly frames: FrameSockets;
+};
+
 export type CallContext = {
+  readonly services: Services;
   readonly caller: Caller;
   /** The gateway's id for the write, where the client gave none. */
   readonly writeId: string;
   /** The leader that the gateway could not reach. */
   readonly failedLeader: ReplicaId | null;
+  /** Scheme, host and port that the client called. */
+  readonly origin: string;
   readonly openWatch: (call: WatchCall, caller: Caller) => Response | Promise<Response>;
 };
 
 type Asked = { readonly protocol: Protocol };
 
-/** What every key of the tenant may, and with auth on every user. */
+/** What every key of the tenant may; a token must not be a bad one. */
 export const anyValidKey: AccessNeed = { kind: 'keys', reads: [], writes: [] };
 
 export function redirectTo(member: Member, leader: ReplicaId | null): Response {
@@ -67,13 +81,35 @@ export async function leadsAndCaughtUp(member: Member, call: Asked, context: Cal
   return (await leaderElsewhere(member, context)) ?? (await caughtUp(member, call));
 }
 
-/** A replica that is behind may not know a new key yet: it catches up before it says so. */
-export async function authorize(member: Member, caller: Caller, need: AccessNeed): Promise<StoreFailure | null> {
-  const { store } = member.driver;
-  const refused = store.authorize(caller, need, member.nowMs());
-  if (refused?.kind !== 'unauthenticated' || refused.reason !== 'unknown') return refused;
+/** null: the caller may. */
+export function authorize(member: Member, caller: Caller, need: AccessNeed): Promise<StoreFailure | null> {
+  return unlessBehind(member, caller, () => member.driver.store.authorize(caller, need, member.nowMs()));
+}
+
+/** A replica that is behind may not know a new key or user yet: it catches up before it says so. */
+export async function unlessBehind(
+  member: Member,
+  caller: Caller,
+  refusal: () => StoreFailure | null,
+): Promise<StoreFailure | null> {
+  const refused = refusal();
+  if (refused === null || !mayBeBehind(refused, caller)) return refused;
   if ((await member.leader(null)) === null || (await member.read()).kind !== 'ready') return refused;
-  return store.authorize(caller, need, member.nowMs());
+  return refusal();
+}
+
+function mayBeBehind(refused: StoreFailure, caller: Caller): boolean {
+  if (refused.kind === 'unauthenticated') return refused.reason === 'unknown';
+  return refused.kind === 'invalidToken' && caller.kind === 'user';
+}
+
+/** The store answers, and looks at whether this caller may ask. The replica must have caught up before. */
+export function queryStore<Kind extends Query['kind']>(
+  member: Member,
+  caller: Caller,
+  query: Query & { readonly kind: Kind },
+): QueryResult<Kind> {
+  return member.driver.store.query<Kind>(query, caller, member.nowMs());
 }
 
 export type Proposed =

@@ -2,11 +2,11 @@
 // A call that belongs to another replica is answered for the gateway alone (`redirectTo`), which then asks there.
 
 import { parseCall } from '../api/call.ts';
-import type { ApiRequest, ReadCall, StatusCall, WatchCall, WriteCall } from '../api/contract.ts';
+import type { ApiRequest, FramesCall, QueryCall, ReadCall, StatusCall, WatchCall, WriteCall } from '../api/contract.ts';
 import { failureResponse } from '../api/errors.ts';
 import { unreachable } from '../assert.ts';
-import { accessOfRange } from '../mvcc/access.ts';
 import { requestTimeoutMs } from '../limits.ts';
+import { keyFailure } from './auth-calls.ts';
 import {
   anyValidKey,
   authorize,
@@ -15,8 +15,18 @@ import {
   headerOf,
   leadsAndCaughtUp,
   propose,
+  queryStore,
   redirectTo,
+  unlessBehind,
 } from './call-context.ts';
+import {
+  serveDefragment,
+  serveDowngrade,
+  serveEtcdStatus,
+  serveHealth,
+  serveTransferLeadership,
+} from './maintenance-calls.ts';
+import { serveMemberChange, serveMemberList } from './maintenance-members.ts';
 import type { Member } from './member.ts';
 import { statusReport } from './status.ts';
 
@@ -36,26 +46,38 @@ export async function serveCall(member: Member, request: ApiRequest, context: Ca
     case 'answered':
       return call.response;
     case 'query':
+      return within(call, serveQuery(member, call, context));
+    case 'password':
+      return within(call, context.services.logins.servePassword(member, call, context));
+    case 'authenticate':
+      return within(call, context.services.logins.serveAuthenticate(member, call, context));
+    case 'etcdStatus':
+      return within(call, serveEtcdStatus(member, call, context));
+    case 'defragment':
+      return within(call, serveDefragment(member, call, context));
+    case 'snapshot':
+      return context.services.snapshots.serve(member, call, context);
+    case 'transferLeadership':
+      return within(call, serveTransferLeadership(member, call, context));
+    case 'downgrade':
+      return within(call, serveDowngrade(member, call, context));
+    case 'memberList':
+      return within(call, serveMemberList(member, call, context));
+    case 'memberChange':
+      return within(call, serveMemberChange(member, call, context));
+    case 'health':
+      return serveHealth(member, call, context);
+    case 'frames':
+      return serveFrames(member, call, context);
     case 'timeToLive':
     case 'keepAlive':
     case 'keepAliveStream':
-    case 'password':
-    case 'authenticate':
     case 'sessionWrite':
     case 'lock':
     case 'campaign':
     case 'observe':
     case 'acquire':
     case 'release':
-    case 'etcdStatus':
-    case 'defragment':
-    case 'snapshot':
-    case 'transferLeadership':
-    case 'downgrade':
-    case 'memberList':
-    case 'memberChange':
-    case 'health':
-    case 'frames':
       return failureResponse(call.protocol, { kind: 'notServed', what: request.path });
     default:
       return unreachable(call);
@@ -73,9 +95,24 @@ async function serveRead(member: Member, call: ReadCall, context: CallContext): 
     if (elsewhere !== null) return elsewhere;
   }
   const { store } = member.driver;
-  const refused = await authorize(member, context.caller, accessOfRange(call.request));
+  const refused = await unlessBehind(member, context.caller, () =>
+    store.authorizeRange(context.caller, call.request, member.nowMs()),
+  );
   if (refused !== null) return call.respond({ kind: 'failed', failure: refused }, headerOf(member));
   return call.respond(store.range(call.request), headerOf(member));
+}
+
+async function serveQuery(member: Member, call: QueryCall, context: CallContext): Promise<Response> {
+  const elsewhere = await leadsAndCaughtUp(member, call, context);
+  return elsewhere ?? call.respond(queryStore(member, context.caller, call.query), headerOf(member));
+}
+
+/** Whose key is no good gets no socket; what its frames may is looked at with each. */
+async function serveFrames(member: Member, call: FramesCall, context: CallContext): Promise<Response> {
+  const failure = await keyFailure(member, context.caller);
+  return failure === null
+    ? context.services.frames.open(call, context.caller, context.origin)
+    : failureResponse(call.protocol, failure);
 }
 
 async function serveStatus(member: Member, call: StatusCall, context: CallContext): Promise<Response> {

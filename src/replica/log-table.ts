@@ -93,7 +93,13 @@ export class LogTable implements LogReader {
     assert(first.index > this.#base.index, `entry ${first.index} is below the start of the log`);
     if (first.index <= this.#last) this.#sql.run('DELETE FROM log WHERE log_index >= ?', first.index);
     for (const entry of entries) {
-      this.#sql.run('INSERT INTO log VALUES (?, ?, ?, ?)', entry.index, entry.term, kinds.indexOf(entry.kind), entry.data);
+      this.#sql.run(
+        'INSERT INTO log VALUES (?, ?, ?, ?)',
+        entry.index,
+        entry.term,
+        kinds.indexOf(entry.kind),
+        entry.data,
+      );
       this.#last = entry.index;
     }
   }

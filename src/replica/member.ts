@@ -84,9 +84,9 @@ export class Member implements DriverPort {
 
   constructor(options: MemberOptions) {
     this.identity = options.identity;
-    this.clusterId = idOf(options.identity.tenant);
-    this.memberId = idOf(`${options.identity.tenant}/${options.identity.number}`);
     this.#options = options;
+    this.clusterId = idOf(options.identity.tenant);
+    this.memberId = this.memberIdOf(options.identity.number);
     this.#peers = new Peers({
       group: options.identity.tenant,
       stubOf: options.stubOf,
@@ -106,9 +106,9 @@ export class Member implements DriverPort {
 
   // What callers need
 
-  write(request: WriteRequest): Promise<WriteResult> {
+  write(request: WriteRequest, { quiet = false }: { readonly quiet?: boolean } = {}): Promise<WriteResult> {
     return new Promise((settle) => {
-      this.#writes.push({ request, settle });
+      this.#writes.push({ request, settle, quiet });
       this.#submitSoon();
     });
   }
@@ -135,6 +135,23 @@ export class Member implements DriverPort {
       });
     }
     return null;
+  }
+
+  /** What etcd's calls know a replica by, in decimal. */
+  memberIdOf(replica: ReplicaId): string {
+    return idOf(`${this.identity.tenant}/${replica}`);
+  }
+
+  /** True once `to` leads; false if it does not within two election time-outs: it was too far behind, or away. */
+  async transferLeadership(to: ReplicaId): Promise<boolean> {
+    this.#run(() => this.driver.transferLeadership(to));
+    const deadlineMs = this.nowMs() + 2 * electionTimeoutTicks * tickMs;
+    while (this.driver.raft.leader !== to && this.nowMs() < deadlineMs) {
+      await new Promise<void>((resolve) => {
+        this.#waitingForLeader.add(resolve);
+      });
+    }
+    return this.driver.raft.leader === to;
   }
 
   /** True once all that was acknowledged before this call is applied here; false if no leader confirms it in time. */

@@ -2,7 +2,7 @@
 // here; an object that was never provisioned, or was wiped, has no member, answers that it is absent, and writes nothing.
 
 import { DurableObject } from 'cloudflare:workers';
-import { protocolOf } from '../api/call.ts';
+import { type ApiRequest, protocolOf } from '../api/call.ts';
 import { failureResponse } from '../api/errors.ts';
 import {
   absentLeader,
@@ -11,6 +11,7 @@ import {
   failedLeaderHeader,
   isStreamPath,
   leaderHeader,
+  originHeader,
   parseCaller,
   pathAndQuery,
   redirectStatus,
@@ -21,14 +22,24 @@ import { replicaId, type ReplicaId } from '../brands.ts';
 import { emptyBytes } from '../bytes.ts';
 import type { AccessKey, Caller, Command, Operation, Outcome, StoreFailure } from '../model.ts';
 import { accessOfRange } from '../mvcc/access.ts';
-import { type CallContext, headerOf } from './call-context.ts';
+import { KeyRing, newId } from '../tenants/key-text.ts';
+import { Signatures } from '../tenants/signatures.ts';
+import { TokenRing } from '../tenants/token-text.ts';
+import { Logins } from './auth-calls.ts';
+import { type CallContext, headerOf, type Services } from './call-context.ts';
+import { FrameSockets, type FrameSource, isFrameSocket } from './call-frames.ts';
+import { routeCall, type RouteOptions } from './call-route.ts';
 import { serveCall } from './calls.ts';
 import { loadIdentity, Member, type MemberIdentity, saveIdentity } from './member.ts';
+import { Snapshots } from './maintenance-snapshot.ts';
 import { ObjectSql } from './object-sql.ts';
 import { peerPath } from './peers.ts';
 import { WatchService } from './watch-service.ts';
 
-export type ReplicaEnv = { readonly REPLICA: DurableObjectNamespace<Replica> };
+export type ReplicaEnv = {
+  readonly REPLICA: DurableObjectNamespace<Replica>;
+  readonly SERVICE_SECRET?: string;
+};
 
 export type Administration = {
   readonly writeId: string;
@@ -40,7 +51,7 @@ export type Administration = {
 /** RFC 6455 and its registry of close codes. */
 const tryAgainLater = 1_013;
 
-type Living = { readonly member: Member; readonly watches: WatchService };
+type Living = { readonly member: Member; readonly watches: WatchService; readonly services: Services };
 
 export class Replica extends DurableObject<ReplicaEnv> {
   readonly #sql: ObjectSql;
@@ -69,20 +80,29 @@ export class Replica extends DurableObject<ReplicaEnv> {
       caller,
       writeId: headers.get(writeIdHeader) ?? '',
       failedLeader: numberOf(headers.get(failedLeaderHeader)),
+      origin: headers.get(originHeader) ?? '',
+      services: living.services,
       openWatch: (call) => living.watches.open(call, request, caller),
     };
+    return this.#serve(living.member, { method, path, query, headers, body }, context);
+  }
+
+  async #serve(member: Member, request: ApiRequest, context: CallContext): Promise<Response> {
     try {
-      return await serveCall(living.member, { method, path, query, headers, body }, context);
+      return await serveCall(member, request, context);
     } catch (error) {
       // The gateway takes a call that throws for an outage and asks elsewhere. A fault of this code would fail there, too.
       if (error instanceof AssertionError) throw error;
       console.error(error);
-      return failureResponse(protocolOf(path), { kind: 'internal' });
+      return failureResponse(protocolOf(request.path), { kind: 'internal' });
     }
   }
 
   /** A watch begins after all that was acknowledged before it was asked for: so this replica first catches up. */
   override webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> {
+    if (isFrameSocket(this.ctx, socket)) {
+      return this.#living?.services.frames.message(socket, message) ?? Promise.resolve();
+    }
     const before = this.#inOrder.get(socket) ?? Promise.resolve();
     const handled = before.then(async () => {
       const living = this.#living;
@@ -95,11 +115,12 @@ export class Replica extends DurableObject<ReplicaEnv> {
   }
 
   override webSocketClose(socket: WebSocket): void {
-    this.#living?.watches.webSocketClose(socket);
+    if (isFrameSocket(this.ctx, socket)) this.#living?.services.frames.closed(socket);
+    else this.#living?.watches.webSocketClose(socket);
   }
 
   override webSocketError(socket: WebSocket): void {
-    this.#living?.watches.webSocketClose(socket);
+    this.webSocketClose(socket);
   }
 
   // Calls of the gateway
@@ -126,6 +147,7 @@ export class Replica extends DurableObject<ReplicaEnv> {
     this.#living = null;
     living?.member.stop();
     living?.watches.end({ kind: 'tenantDeleted' });
+    living?.services.frames.end();
     await this.ctx.storage.deleteAlarm();
     await this.ctx.storage.deleteAll();
   }
@@ -180,10 +202,36 @@ export class Replica extends DurableObject<ReplicaEnv> {
       history: store,
       header: (revision) => ({ ...headerOf(member), revision }),
       authorize: (caller, range) => store.authorize(caller, accessOfRange(range), member.nowMs()),
+      mayGoOn: (caller, range) => store.authorizeKey(caller, accessOfRange(range), member.nowMs()),
       nowMs: () => member.nowMs(),
       later: (task, delayMs) => setTimeout(() => this.#guard(task), delayMs),
     });
-    return { member, watches };
+    return { member, watches, services: this.#services(member, stubOf) };
+  }
+
+  #services(member: Member, stubOf: RouteOptions['stubOf']): Services {
+    const signatures = new Signatures(this.env.SERVICE_SECRET ?? '');
+    const writeIdPrefix = `${newId()}${newId()}`;
+    let frames = 0;
+    const serveFrame = (request: ApiRequest, { caller, origin }: FrameSource): Promise<Response> => {
+      const writeId = `${writeIdPrefix}.${(frames++).toString(36)}`;
+      return routeCall(
+        { request, caller, origin, writeId },
+        {
+          own: member.identity.number,
+          serve: (call, failedLeader) =>
+            this.#serve(member, call, { caller, writeId, failedLeader, origin, services, openWatch: noWatch }),
+          stubOf,
+          nowMs: () => member.nowMs(),
+        },
+      );
+    };
+    const services: Services = {
+      logins: new Logins(new KeyRing(signatures), new TokenRing(signatures)),
+      snapshots: new Snapshots(),
+      frames: new FrameSockets({ host: this.ctx, serve: serveFrame }),
+    };
+    return services;
   }
 
   #guard(task: () => void): void {
@@ -200,6 +248,11 @@ export class Replica extends DurableObject<ReplicaEnv> {
     console.error(error);
     this.ctx.abort(error instanceof AssertionError ? error.message : 'the replica failed');
   }
+}
+
+/** A frame is a call with one answer: watches have sockets of their own. */
+function noWatch(): Response {
+  return failureResponse('v3', { kind: 'notFound' });
 }
 
 function absent(): Response {

@@ -1,6 +1,7 @@
 // The bytes of a WebSocket's attachment: what a stream watches and what each watch needs next. The platform keeps 16 KiB for
 // each socket while the object sleeps; a stream that does not fit is refused when a watch is created, never later.
 
+import { callerText, parseCaller } from '../api/routing.ts';
 import { assert } from '../assert.ts';
 import { textOf, utf8 } from '../bytes.ts';
 import { watchAttachmentBytesMax } from '../limits.ts';
@@ -8,12 +9,11 @@ import type { Caller } from '../model.ts';
 import type { SavedStream, SavedWatch } from './watch-channel.ts';
 
 /** Read by other versions of the code: a new layout gets a new number, and an unknown one ends the stream. */
-const layout = 1;
+const layout = 2;
 const headBytes = 16;
 const watchHeadBytes = 29;
 
 const flagV3 = 1;
-const flagService = 2;
 const flagDeaf = 4;
 const flagNoPut = 1;
 const flagNoDelete = 2;
@@ -30,7 +30,7 @@ export type Attachment =
 export const staleAttachment: Uint8Array = Uint8Array.of(0);
 
 export function streamBytes(caller: Caller, watches: Iterable<Pick<SavedWatch, 'shape'>>): number {
-  let bytes = headBytes + (caller.kind === 'accessKey' ? utf8(caller.id).byteLength : 0);
+  let bytes = headBytes + utf8(callerText(caller)).byteLength;
   for (const { shape } of watches) {
     bytes += watchHeadBytes + shape.range.key.byteLength + shape.range.rangeEnd.byteLength;
   }
@@ -41,10 +41,9 @@ export function encodeStream(stream: SavedStream): Uint8Array {
   const bytes = new Uint8Array(streamBytes(stream.caller, stream.watches));
   assert(bytes.byteLength <= watchAttachmentBytesMax, 'a stream was taken that does not fit its attachment');
   const view = new DataView(bytes.buffer);
-  const caller = stream.caller.kind === 'accessKey' ? utf8(stream.caller.id) : new Uint8Array(0);
+  const caller = utf8(callerText(stream.caller));
   view.setUint8(0, layout);
-  const service = stream.caller.kind === 'service' ? flagService : 0;
-  view.setUint8(1, (stream.protocol === 'v3' ? flagV3 : 0) | service | (stream.deaf ? flagDeaf : 0));
+  view.setUint8(1, (stream.protocol === 'v3' ? flagV3 : 0) | (stream.deaf ? flagDeaf : 0));
   view.setUint16(2, caller.byteLength);
   view.setUint32(4, stream.watches.length);
   view.setBigInt64(8, stream.nextId);
@@ -85,8 +84,8 @@ export function decodeAttachment(attachment: unknown): Attachment | null {
   const view = new DataView(attachment.buffer, attachment.byteOffset, attachment.byteLength);
   const flags = view.getUint8(1);
   const callerEnd = headBytes + view.getUint16(2);
-  const id = textOf(attachment.subarray(headBytes, callerEnd));
-  assert(id !== null, 'the caller of an attachment is text');
+  const caller = parseCaller(textOf(attachment.subarray(headBytes, callerEnd)) ?? '');
+  assert(caller !== null, 'an attachment has its caller');
   const watches: SavedWatch[] = [];
   let offset = callerEnd;
   for (let count = view.getUint32(4); count > 0; count--) {
@@ -98,7 +97,7 @@ export function decodeAttachment(attachment: unknown): Attachment | null {
     kind: 'saved',
     stream: {
       protocol: (flags & flagV3) === 0 ? 'v1' : 'v3',
-      caller: (flags & flagService) === 0 ? { kind: 'accessKey', id } : { kind: 'service' },
+      caller,
       nextId: view.getBigInt64(8),
       deaf: (flags & flagDeaf) !== 0,
       watches,

@@ -15,6 +15,8 @@ export type WatchStreamContext = {
   readonly caller: Caller;
   /** Whether the caller may read this range now; null: it may. */
   readonly authorize: (range: KeyRange) => Failure | null;
+  /** The same of a watch that is open: the roles of its user do not count any more. */
+  readonly mayGoOn: (range: KeyRange) => Failure | null;
   readonly header: (revision: Revision) => ResponseHeader;
 };
 

@@ -32,6 +32,8 @@ export type WatchServiceOptions = {
   readonly header: (revision: Revision) => ResponseHeader;
   /** Whether this caller may read this range now; null: it may. */
   readonly authorize: (caller: Caller, range: KeyRange) => Failure | null;
+  /** Whether a watch that is open may go on: as its access key says, whatever the roles of its user have become. */
+  readonly mayGoOn: (caller: Caller, range: KeyRange) => Failure | null;
   readonly nowMs: () => number;
   /** Runs a task in a later turn of the event loop, as the object's own turns are run: a throw resets the object. */
   readonly later: (task: () => void, delayMs: number) => void;
@@ -244,8 +246,14 @@ export class WatchService {
   }
 
   #context(caller: Caller): WatchStreamContext {
-    const { authorize, header } = this.#options;
-    return { hub: this.#hub, caller, authorize: (range) => authorize(caller, range), header };
+    const { authorize, mayGoOn, header } = this.#options;
+    return {
+      hub: this.#hub,
+      caller,
+      authorize: (range) => authorize(caller, range),
+      mayGoOn: (range) => mayGoOn(caller, range),
+      header,
+    };
   }
 
   #accept<Made extends Stream>(

@@ -136,7 +136,7 @@ export class V1WatchStream implements WatchSink {
   }
 
   lost(): Failure | null {
-    return this.#watcher === null ? null : this.#context.authorize(this.#watcher.shape.range);
+    return this.#watcher === null ? null : this.#context.mayGoOn(this.#watcher.shape.range);
   }
 
   end(end: StreamEnd): void {

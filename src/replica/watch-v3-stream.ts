@@ -99,9 +99,9 @@ export class V3WatchStream implements WatchSink {
   #create(request: WatchCreate): void {
     const { range, shape } = shapeOf(request);
     if (request.startRevision < 0) return this.#refuse(cancelReasons.compacted);
-    if (isEmptyRange(range)) return this.#refuse(cancelReasons.emptyRange);
     const failure = this.#context.authorize(range);
     if (failure !== null) return this.#refuse(permissionWords(failure));
+    if (isEmptyRange(range)) return this.#refuse(cancelReasons.emptyRange);
     if (this.#watches.has(request.watchId) && request.watchId !== 0n) {
       return this.#refuse(cancelReasons.duplicateWatchId);
     }
@@ -216,7 +216,7 @@ export class V3WatchStream implements WatchSink {
   /** What the caller may no longer read. */
   lost(): Failure | null {
     for (const { shape } of this.#watches.values()) {
-      const failure = this.#context.authorize(shape.range);
+      const failure = this.#context.mayGoOn(shape.range);
       if (failure !== null) return failure;
     }
     return null;
@@ -280,9 +280,13 @@ function wordsOf(refusal: WatchRefusal): string {
 
 /** etcd prints the error of its interceptor here, code and all. */
 function permissionWords(failure: Failure): string {
-  return failure.kind === 'forbidden' || failure.kind === 'accessKeyForbidden'
-    ? `rpc error: code = PermissionDenied desc = ${etcdWords(failure)}`
-    : `rpc error: code = Unauthenticated desc = ${etcdWords(failure)}`;
+  return `rpc error: code = ${permissionCode(failure)} desc = ${etcdWords(failure)}`;
+}
+
+function permissionCode(failure: Failure): string {
+  if (failure.kind === 'userNameEmpty') return 'InvalidArgument';
+  const denied = ['forbidden', 'accessKeyForbidden', 'permissionDenied'].includes(failure.kind);
+  return denied ? 'PermissionDenied' : 'Unauthenticated';
 }
 
 function slowWords(resume: Revision): string {

@@ -17,7 +17,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   api: [],
   tenants: ['api'],
   gateway: ['api', 'tenants'],
-  replica: ['raft', 'mvcc', 'api'],
+  replica: ['raft', 'mvcc', 'api', 'tenants'],
   index: ['gateway', 'replica'],
   server: ['index', 'gateway', 'replica', 'api'],
 };

@@ -25,6 +25,10 @@ test('WATCH-SLEEP-1: what is saved comes back as it was', () => {
     stream(),
     stream({ protocol: 'v1', caller: { kind: 'service' }, nextId: 0n }),
     stream({ deaf: true, watches: [] }),
+    stream({ caller: { kind: 'user', id: 'key-1', name: 'jos\u00e9 of \u{1f511}', authRevision: 12 } }),
+    stream({ caller: { kind: 'user', id: '', name: 'alone', authRevision: 1 } }),
+    stream({ caller: { kind: 'anonymous', id: 'key-1', token: 'none' } }),
+    stream({ caller: { kind: 'anonymous', id: 'key-1', token: 'invalid' } }),
     stream({
       watches: [
         watch(9_223_372_036_854_775_807n, { start: Number.MAX_SAFE_INTEGER, next: Number.MAX_SAFE_INTEGER }),

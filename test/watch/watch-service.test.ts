@@ -75,6 +75,7 @@ class Bench {
       history: this.history,
       header,
       authorize: () => this.failure,
+      mayGoOn: () => this.failure,
       nowMs: () => this.nowMs,
       later: (task, delayMs) => this.tasks.push({ atMs: this.nowMs + delayMs, task }),
     });

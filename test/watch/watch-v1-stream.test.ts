@@ -22,7 +22,9 @@ class Bench {
   }
 
   make(transport: V1Transport = 'websocket'): V1WatchStream {
-    const context = { hub: this.hub, caller: { kind: 'service' } as const, authorize: () => this.failure, header };
+    const authorize = (): Failure | null => this.failure;
+    const caller = { kind: 'service' } as const;
+    const context = { hub: this.hub, caller, authorize, mayGoOn: authorize, header };
     return new V1WatchStream(context, this.channel, transport);
   }
 

@@ -32,7 +32,7 @@ class Bench {
 
   make(channel: WatchChannel, savedBytesMax: number | null = watchAttachmentBytesMax): V3WatchStream {
     const authorize = (range: KeyRange): Failure | null => this.failure?.(range) ?? null;
-    return new V3WatchStream({ hub: this.hub, caller, authorize, header }, channel, savedBytesMax);
+    return new V3WatchStream({ hub: this.hub, caller, authorize, mayGoOn: authorize, header }, channel, savedBytesMax);
   }
 
   say(request: object): string | null {
@@ -118,19 +118,19 @@ test('WATCH-V3-3: ids are counted, may be chosen, and may be used again after a 
   ]);
 });
 
-test('WATCH-V3-4: refusals have id -1 and the first reason in the order start, range, permission, id', () => {
+test('WATCH-V3-4: refusals have id -1 and the first reason in the order start, permission, range, id', () => {
   const bench = new Bench();
   bench.failure = ({ key: asked }) => (asked[0] === 0x7a ? { kind: 'forbidden', need: 'read' } : null);
   bench.create({ key: key('a'), watch_id: '5' });
   bench.create({ key: key('z'), range_end: key('b'), start_revision: '-1', watch_id: '5' });
   bench.create({ key: key('z'), range_end: key('b'), watch_id: '5' });
-  bench.create({ key: key('z'), watch_id: '5' });
+  bench.create({ key: key('c'), range_end: key('b'), watch_id: '5' });
   bench.create({ key: key('a'), watch_id: '5' });
   expect(bench.heard()).toEqual([
     created(1, '5'),
     refused(1, 'etcdserver: mvcc: required revision has been compacted'),
-    refused(1, 'mvcc: watcher range is empty'),
     refused(1, 'rpc error: code = PermissionDenied desc = etcdserver: permission denied'),
+    refused(1, 'mvcc: watcher range is empty'),
     refused(1, 'mvcc: duplicate watch ID provided on the WatchStream'),
   ]);
 });

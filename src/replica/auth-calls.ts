@@ -1,0 +1,109 @@
+// The calls with a password in them: etcd's users given one, and logging in. The password is hashed here, before a command is
+// proposed; a token is a signed statement, so that no later call needs the password, the hash or a lookup.
+
+import type { AuthenticateCall, PasswordCall } from '../api/contract.ts';
+import type { Failure } from '../api/errors.ts';
+import { failureResponse } from '../api/errors.ts';
+import { passwordsHashedMax } from '../limits.ts';
+import type { Caller } from '../model.ts';
+import { accessOfOperation } from '../mvcc/access.ts';
+import type { KeyRing } from '../tenants/key-text.ts';
+import type { TokenRing } from '../tenants/token-text.ts';
+import { hashPassword, passwordFits } from './auth-password.ts';
+import {
+  authorize,
+  type CallContext,
+  caughtUp,
+  headerOf,
+  leadsAndCaughtUp,
+  propose,
+  queryStore,
+} from './call-context.ts';
+import type { Member } from './member.ts';
+
+type Checked =
+  | { readonly kind: 'token'; readonly token: string }
+  | { readonly kind: 'failed'; readonly failure: Failure };
+
+export class Logins {
+  readonly #keys: KeyRing;
+  readonly #tokens: TokenRing;
+  #hashing = 0;
+
+  constructor(keys: KeyRing, tokens: TokenRing) {
+    this.#keys = keys;
+    this.#tokens = tokens;
+  }
+
+  /** A write that needs a password's hash. Who may not make it is refused before the work is done. */
+  async servePassword(member: Member, call: PasswordCall, context: CallContext): Promise<Response> {
+    const elsewhere = await leadsAndCaughtUp(member, call, context);
+    if (elsewhere !== null) return elsewhere;
+    const failure = await authorize(member, context.caller, accessOfOperation(call.operation('')));
+    if (failure !== null) {
+      const { revision } = member.driver.store;
+      return call.respond({ kind: 'failed', revision, failure }, headerOf(member));
+    }
+    const hash = await this.#withinBound(() => hashPassword(call.password));
+    if (hash === 'overloaded') return failureResponse(call.protocol, { kind: 'overloaded' });
+    const { protocol, writeId } = call;
+    const proposed = await propose(member, context, { protocol, writeId, operation: call.operation(hash) });
+    return proposed.kind === 'outcome' ? call.respond(proposed.outcome, headerOf(member)) : proposed.response;
+  }
+
+  /** Any replica that has caught up can say what the password is. */
+  async serveAuthenticate(member: Member, call: AuthenticateCall, context: CallContext): Promise<Response> {
+    if ((await member.leader(context.failedLeader)) === null)
+      return failureResponse(call.protocol, { kind: 'noLeader' });
+    const elsewhere = await caughtUp(member, call);
+    if (elsewhere !== null) return elsewhere;
+    const checked = (await this.#checkKey(member, call.password)) ?? (await this.#checkUser(member, call, context));
+    if (checked.kind === 'failed') return call.respond(checked, headerOf(member));
+    const { revision } = member.driver.store;
+    return call.respond({ kind: 'answer', answer: { token: checked.token, revision } }, headerOf(member));
+  }
+
+  /** A key of the tenant given as the password is its own token, whatever the name. null: it is no such key. */
+  async #checkKey(member: Member, password: string): Promise<Checked | null> {
+    const key = this.#keys.verify(password);
+    if (key?.tenant !== member.identity.tenant) return null;
+    const failure = await authorize(member, { kind: 'accessKey', id: key.keyId }, { kind: 'anyone' });
+    return failure === null ? { kind: 'token', token: password } : { kind: 'failed', failure };
+  }
+
+  async #checkUser(member: Member, call: AuthenticateCall, { caller }: CallContext): Promise<Checked> {
+    const refused = await keyFailure(member, caller);
+    if (refused !== null) return { kind: 'failed', failure: refused };
+    const { tenant } = member.identity;
+    const isAlone = caller.kind !== 'service' && caller.id === '';
+    const name = isAlone && call.name.endsWith(`@${tenant}`) ? call.name.slice(0, -tenant.length - 1) : call.name;
+    const result = queryStore(member, { kind: 'service' }, { kind: 'credential', name });
+    const failure = result.kind === 'failed' ? result.failure : null;
+    if (failure !== null && failure.kind !== 'authenticationFailed') return { kind: 'failed', failure };
+    // Also where there is no such user: how long it takes must not tell.
+    const hash = result.kind === 'answer' ? result.answer.passwordHash : '';
+    const fits = await this.#withinBound(() => passwordFits(call.password, hash));
+    if (fits === 'overloaded') return { kind: 'failed', failure: { kind: 'overloaded' } };
+    if (result.kind === 'failed' || !fits) return { kind: 'failed', failure: { kind: 'authenticationFailed' } };
+    const { authRevision } = result.answer;
+    const use = isAlone ? 'alone' : 'beside';
+    return { kind: 'token', token: this.#tokens.issue({ tenant, use, authRevision, name }) };
+  }
+
+  /** Each of them keeps the thread for some 20 ms. */
+  async #withinBound<Value>(work: () => Promise<Value>): Promise<Value | 'overloaded'> {
+    if (this.#hashing >= passwordsHashedMax) return 'overloaded';
+    this.#hashing++;
+    try {
+      return await work();
+    } finally {
+      this.#hashing--;
+    }
+  }
+}
+
+/** Whether the key that named the tenant is any good; what it may, or who its user is, does not count. */
+export async function keyFailure(member: Member, caller: Caller): Promise<Failure | null> {
+  if (caller.kind === 'service' || caller.id === '') return null;
+  return authorize(member, caller, { kind: 'anyone' });
+}

@@ -1,0 +1,201 @@
+// Calls on a WebSocket: each text frame is the body of a POST to the socket's path, and its answer's body is the frame that
+// answers it, in order. The sockets hibernate; what a sleeping object must know of one is in its attachment.
+
+import type { ApiRequest, FramesCall } from '../api/contract.ts';
+import { failureResponse, streamErrorText } from '../api/errors.ts';
+import { callerText, parseCaller } from '../api/routing.ts';
+import { emptyBytes, utf8 } from '../bytes.ts';
+import { frameSocketsMax, framesQueuedBytesMax, framesQueuedMax, snapshotFramesBytesMax } from '../limits.ts';
+import type { Caller } from '../model.ts';
+
+/** What is used of the object. */
+export type FramesHost = Pick<DurableObjectState, 'acceptWebSocket' | 'getWebSockets'>;
+
+/** Who opened a socket, and what for. */
+export type FrameSource = {
+  readonly path: string;
+  readonly caller: Caller;
+  readonly origin: string;
+  readonly timeoutMs: number | null;
+};
+
+export type FramesOptions = {
+  readonly host: FramesHost;
+  /** Serves one call here, or where it must be. Never fails. */
+  readonly serve: (request: ApiRequest, source: FrameSource) => Promise<Response>;
+};
+
+type Connection = {
+  readonly source: FrameSource;
+  /** Frames that wait, and the one that is being answered. */
+  frames: number;
+  bytes: number;
+  last: Promise<void>;
+  answering: ReadableStreamDefaultReader<Uint8Array> | null;
+};
+
+/** Tells these sockets from others that the object holds. */
+const frameSocketTag = 'frames';
+
+const closeCodes = { notText: 1_003, tooMany: 1_013, restarted: 1_012, stopped: 4_404 } as const;
+
+export function isFrameSocket(host: Pick<DurableObjectState, 'getTags'>, socket: WebSocket): boolean {
+  return host.getTags(socket).includes(frameSocketTag);
+}
+
+export class FrameSockets {
+  readonly #options: FramesOptions;
+  readonly #connections = new Map<WebSocket, Connection>();
+
+  constructor(options: FramesOptions) {
+    this.#options = options;
+  }
+
+  open(call: FramesCall, caller: Caller, origin: string): Response {
+    const { host } = this.#options;
+    if (host.getWebSockets(frameSocketTag).length >= frameSocketsMax) {
+      return failureResponse('v3', { kind: 'overloaded' });
+    }
+    const { 0: client, 1: server } = new WebSocketPair();
+    const source: FrameSource = { path: call.path, caller, origin, timeoutMs: call.timeoutMs };
+    host.acceptWebSocket(server, [frameSocketTag]);
+    server.serializeAttachment(attachmentOf(source));
+    const headers = new Headers();
+    if (call.accepted !== null) headers.set('sec-websocket-protocol', call.accepted);
+    return new Response(null, { status: 101, webSocket: client, headers });
+  }
+
+  /** Resolves when the frame was answered. */
+  message(socket: WebSocket, message: string | ArrayBuffer): Promise<void> {
+    const connection = this.#connection(socket);
+    if (connection === null) {
+      socket.close(closeCodes.restarted, 'restarted');
+      return Promise.resolve();
+    }
+    if (typeof message !== 'string') {
+      socket.close(closeCodes.notText, 'text frames only');
+      return Promise.resolve();
+    }
+    const body = utf8(message);
+    if (connection.frames >= framesQueuedMax || connection.bytes + body.byteLength > framesQueuedBytesMax) {
+      socket.close(closeCodes.tooMany, 'too many frames wait for their answers');
+      this.#forget(socket);
+      return Promise.resolve();
+    }
+    connection.frames++;
+    connection.bytes += body.byteLength;
+    connection.last = this.#answerAfter(connection.last, socket, connection, body);
+    return connection.last;
+  }
+
+  closed(socket: WebSocket): void {
+    this.#forget(socket);
+  }
+
+  /** The replica serves no more. */
+  end(): void {
+    for (const socket of this.#options.host.getWebSockets(frameSocketTag)) {
+      socket.close(closeCodes.stopped, 'stopped');
+      this.#forget(socket);
+    }
+  }
+
+  #connection(socket: WebSocket): Connection | null {
+    const known = this.#connections.get(socket);
+    if (known !== undefined) return known;
+    const source = sourceOf(socket.deserializeAttachment());
+    if (source === null) return null;
+    const connection: Connection = { source, frames: 0, bytes: 0, last: Promise.resolve(), answering: null };
+    this.#connections.set(socket, connection);
+    return connection;
+  }
+
+  #forget(socket: WebSocket): void {
+    const connection = this.#connections.get(socket);
+    this.#connections.delete(socket);
+    // An answer that goes on (observe) ends with its reader.
+    connection?.answering?.cancel().catch(() => undefined);
+  }
+
+  async #answerAfter(
+    before: Promise<void>,
+    socket: WebSocket,
+    connection: Connection,
+    body: Uint8Array,
+  ): Promise<void> {
+    await before;
+    await this.#answer(socket, connection, body);
+    connection.frames--;
+    connection.bytes -= body.byteLength;
+  }
+
+  async #answer(socket: WebSocket, connection: Connection, body: Uint8Array): Promise<void> {
+    const { source } = connection;
+    if (!this.#connections.has(socket)) return;
+    const request = { method: 'POST', path: source.path, query: '', headers: new Headers(), body };
+    const response = await this.#options.serve(request, source);
+    const lines = new Lines((line) => send(socket, line));
+    if (response.body === null) return lines.end();
+    const reader: ReadableStreamDefaultReader<Uint8Array> = response.body.getReader();
+    connection.answering = reader;
+    const bytesMax = source.path.endsWith('/maintenance/snapshot') ? snapshotFramesBytesMax : Number.POSITIVE_INFINITY;
+    try {
+      for (let bytes = 0; bytes <= bytesMax;) {
+        const { done, value } = await reader.read();
+        if (done) return lines.end();
+        bytes += value.byteLength;
+        lines.push(value);
+      }
+      // A socket does not say how far its client is behind, so the memory of this object is at stake.
+      send(socket, streamErrorText({ kind: 'notServed', what: 'A snapshot this large on a WebSocket' }));
+      await reader.cancel();
+    } catch {
+      send(socket, streamErrorText({ kind: 'internal' }));
+    } finally {
+      connection.answering = null;
+    }
+  }
+}
+
+/** Cuts a body into its lines. The last one has none to end it. */
+class Lines {
+  readonly #take: (line: string) => void;
+  readonly #decoder = new TextDecoder();
+  #pending = '';
+
+  constructor(take: (line: string) => void) {
+    this.#take = take;
+  }
+
+  push(bytes: Uint8Array): void {
+    const lines = (this.#pending + this.#decoder.decode(bytes, { stream: true })).split('\n');
+    this.#pending = lines.pop() ?? '';
+    for (const line of lines) this.#take(line);
+  }
+
+  end(): void {
+    const last = this.#pending + this.#decoder.decode(emptyBytes);
+    if (last !== '') this.#take(last);
+  }
+}
+
+function send(socket: WebSocket, text: string): void {
+  try {
+    socket.send(text);
+  } catch {
+    // The client has gone; the platform says so with its own event.
+  }
+}
+
+function attachmentOf({ path, caller, origin, timeoutMs }: FrameSource): readonly string[] {
+  return [path, callerText(caller), origin, String(timeoutMs ?? '')];
+}
+
+/** null: not of this form. */
+function sourceOf(attachment: unknown): FrameSource | null {
+  if (!Array.isArray(attachment)) return null;
+  const [path, text, origin, timeout]: unknown[] = attachment;
+  const caller = typeof text === 'string' ? parseCaller(text) : null;
+  if (typeof path !== 'string' || typeof origin !== 'string' || caller === null) return null;
+  return { path, caller, origin, timeoutMs: timeout === '' ? null : Number(timeout) };
+}

@@ -1,0 +1,136 @@
+// etcd's Snapshot: the bytes of a dump as a stream of messages, each with how many bytes follow it, then their SHA-256. The store
+// goes on meanwhile: its history keeps the revision, and if a compaction overtakes it the stream ends by that failure.
+//
+// How many bytes there are is told first, so the dump is made twice: once to count, once to send. It is never in memory.
+
+import { createHash } from 'node:crypto';
+import type { SnapshotCall } from '../api/contract.ts';
+import { snapshotMessage } from '../api/v3/maintenance.ts';
+import type { Failure } from '../api/errors.ts';
+import { assert } from '../assert.ts';
+import { concatBytes, utf8 } from '../bytes.ts';
+import { snapshotPartBytes, snapshotsMax } from '../limits.ts';
+import { authorize, type CallContext, leadsAndCaughtUp } from './call-context.ts';
+import { rootOnly } from './maintenance-calls.ts';
+import { dumpHead, DumpPairs, type PairSource } from './maintenance-dump.ts';
+import type { Member } from './member.ts';
+
+type Counted =
+  | { readonly kind: 'bytes'; readonly bytes: number }
+  | { readonly kind: 'failed'; readonly failure: Failure };
+
+export class Snapshots {
+  #open = 0;
+
+  async serve(member: Member, call: SnapshotCall, context: CallContext): Promise<Response> {
+    const elsewhere = await leadsAndCaughtUp(member, call, context);
+    if (elsewhere !== null) return elsewhere;
+    const refused = await authorize(member, context.caller, rootOnly);
+    if (refused !== null) return failed(call, refused);
+    if (this.#open >= snapshotsMax) return failed(call, { kind: 'overloaded' });
+    this.#open++;
+    const source = sourceOf(member);
+    const head = dumpHead(member);
+    const pairs = await countPairs(source);
+    if (pairs.kind === 'failed') {
+      this.#open--;
+      return failed(call, pairs.failure);
+    }
+    const untilMs = call.timeoutMs === null ? null : member.nowMs() + call.timeoutMs;
+    const parts = new SnapshotParts(source, head, head.byteLength + pairs.bytes);
+    const body = new ReadableStream<Uint8Array>({
+      pull: async (controller) => {
+        // Other work comes between two pages.
+        await scheduler.wait(0);
+        const timedOut = untilMs !== null && member.nowMs() >= untilMs;
+        const next: Messages = timedOut ? { kind: 'failed', failure: { kind: 'timeout' } } : parts.next();
+        const text = next.kind === 'failed' ? `${call.failed(next.failure).text}\n` : next.text;
+        controller.enqueue(utf8(text));
+        if (next.kind === 'messages') return;
+        this.#open--;
+        controller.close();
+      },
+      cancel: () => {
+        this.#open--;
+      },
+    });
+    return new Response(body, { headers: { 'content-type': 'application/json' } });
+  }
+}
+
+function failed(call: SnapshotCall, failure: Failure): Response {
+  const { status, text } = call.failed(failure);
+  return new Response(`${text}\n`, { status, headers: { 'content-type': 'application/json' } });
+}
+
+/** At the revision of now. */
+function sourceOf(member: Member): PairSource {
+  const { store } = member.driver;
+  return {
+    revision: store.revision,
+    range: (request) => store.range(request),
+  };
+}
+
+async function countPairs(source: PairSource): Promise<Counted> {
+  const pairs = new DumpPairs(source);
+  let bytes = 0;
+  for (;;) {
+    const page = pairs.next();
+    if (page.kind === 'failed') return page;
+    if (page.kind === 'end') return { kind: 'bytes', bytes };
+    bytes += page.bytes.byteLength;
+    await scheduler.wait(0);
+  }
+}
+
+type Messages =
+  | { readonly kind: 'messages' | 'last'; readonly text: string }
+  | { readonly kind: 'failed'; readonly failure: Failure };
+
+/** Pages of a dump as messages. */
+class SnapshotParts {
+  readonly #pairs: DumpPairs;
+  readonly #digest = createHash('sha256');
+  #pending: Uint8Array;
+  #remaining: number;
+
+  constructor(source: PairSource, head: Uint8Array, totalBytes: number) {
+    this.#pairs = new DumpPairs(source);
+    this.#pending = head;
+    this.#remaining = totalBytes;
+  }
+
+  /** At least one message. */
+  next(): Messages {
+    while (this.#pending.byteLength < snapshotPartBytes) {
+      const page = this.#pairs.next();
+      if (page.kind === 'failed') return page;
+      if (page.kind === 'end') {
+        const rest = this.#cut(1);
+        assert(this.#remaining === 0, 'a dump of one revision has the same bytes each time');
+        return { kind: 'last', text: rest + this.#digestMessage() };
+      }
+      this.#pending = concatBytes(this.#pending, page.bytes);
+    }
+    return { kind: 'messages', text: this.#cut(snapshotPartBytes) };
+  }
+
+  /** What is pending as messages, but for a rest of fewer bytes than `partBytesMin`. */
+  #cut(partBytesMin: number): string {
+    const messages: string[] = [];
+    let offset = 0;
+    for (; this.#pending.byteLength - offset >= partBytesMin; offset += snapshotPartBytes) {
+      const part = this.#pending.subarray(offset, offset + snapshotPartBytes);
+      this.#digest.update(part);
+      this.#remaining -= part.byteLength;
+      messages.push(`${snapshotMessage(this.#remaining, part)}\n`);
+    }
+    this.#pending = this.#pending.slice(offset);
+    return messages.join('');
+  }
+
+  #digestMessage(): string {
+    return `${snapshotMessage(0, this.#digest.digest())}\n`;
+  }
+}
