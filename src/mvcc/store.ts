@@ -211,6 +211,10 @@ export class Store {
     return this.#leases.settled;
   }
 
+  get leaseCount(): number {
+    return this.#leases.count;
+  }
+
   /** The first of the stored deadlines; null: there are no leases. */
   get earliestLeaseDeadlineMs(): number | null {
     return this.#leases.earliestDeadlineMs();
