@@ -128,9 +128,20 @@ export type DowngradeOperation =
   /** `targetVersion` is major.minor. */
   { readonly kind: 'downgradeEnable'; readonly targetVersion: string } | { readonly kind: 'downgradeCancel' };
 
+/** A member that was announced and has not joined: no replica of the group. `id` is of 64 bits, unsigned, and not 0n. */
+export type AnnouncedLearner = { readonly id: bigint; readonly peerUrls: readonly string[] };
+
+/** In place of the one whose id is `from` (0n: there is none); if it is another, nothing is done. */
+export type LearnerOperation = {
+  readonly kind: 'learnerChange';
+  readonly from: bigint;
+  readonly to: AnnouncedLearner | null;
+};
+
 /** What changes the store. Reads are not here: they never enter the log. */
 export type Operation =
   | LeaseOperation
+  | LearnerOperation
   | AuthOperation
   | AlarmOperation
   | DowngradeOperation
@@ -152,10 +163,11 @@ export type Caller =
   | { readonly kind: 'accessKey'; readonly id: string }
   /**
    * The key named the tenant, and a token the user. `authRevision` is the store's when the password was checked: the token has
-   * ended if auth was disabled, or this user added or given another password, at a later one.
+   * ended if auth was disabled, or this user added or given another password, at a later one. `id` is empty for who logged in as
+   * user@tenant, without a key: the roles alone bound the call, and it may nothing while auth is off.
    */
   | { readonly kind: 'user'; readonly id: string; readonly name: string; readonly authRevision: number }
-  /** The key named the tenant, and there was no token, or one that this service never gave. */
+  /** The key named the tenant, and there was no token, or one that this service never gave. `id` empty: who may log in. */
   | { readonly kind: 'anonymous'; readonly id: string; readonly token: 'none' | 'invalid' };
 
 /** One write as the log holds it. */

@@ -3,7 +3,7 @@
 
 import type { Permission } from './auth-model.ts';
 import type { LeaseId, Revision } from './brands.ts';
-import type { Alarm, StoreFailure } from './model.ts';
+import type { Alarm, AnnouncedLearner, StoreFailure } from './model.ts';
 
 export type Query =
   /** `keys`: the keys attached to it, too. */
@@ -25,7 +25,8 @@ export type Query =
   /** `revision` 0 or less: the current one. */
   | { readonly kind: 'hashKv'; readonly revision: number }
   /** The store's part of etcd's Status. */
-  | { readonly kind: 'storeStatus' };
+  | { readonly kind: 'storeStatus' }
+  | { readonly kind: 'announcedLearner' };
 
 export type QueryAnswer =
   /** `lease` null: there is no such lease. `keys` is empty unless it was asked for. */
@@ -41,7 +42,7 @@ export type QueryAnswer =
   /** Names in order. */
   | { readonly kind: 'userGet'; readonly roles: readonly string[] }
   | { readonly kind: 'userList'; readonly users: readonly string[] }
-  /** In the order of keys, then of range ends. */
+  /** In the order of keys; those of one key in the order in which they came. */
   | { readonly kind: 'roleGet'; readonly permissions: readonly Permission[] }
   | { readonly kind: 'roleList'; readonly roles: readonly string[] }
   /** A token given for this password carries this auth revision. */
@@ -64,7 +65,8 @@ export type QueryAnswer =
       readonly alarms: readonly Alarm[];
       /** Of a downgrade that was announced, major.minor; null: none. */
       readonly downgradeTarget: string | null;
-    };
+    }
+  | { readonly kind: 'announcedLearner'; readonly learner: AnnouncedLearner | null };
 
 /** The answer to a query of one kind. */
 export type AnswerTo<Kind extends Query['kind']> = Extract<QueryAnswer, { readonly kind: Kind }>;

@@ -87,6 +87,7 @@ export function accessOfQuery(query: Query): AccessNeed {
       return { kind: 'ownRole', role: query.role };
     case 'alarms':
     case 'storeStatus':
+    case 'announcedLearner':
       return { kind: 'anyUser', role: 'read' };
     case 'userList':
     case 'roleList':

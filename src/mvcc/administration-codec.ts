@@ -5,9 +5,22 @@ import { unreachable } from '../assert.ts';
 import type { AuthOperation } from '../auth-model.ts';
 import { type BinaryReader, type BinaryWriter, MalformedBytesError } from '../binary.ts';
 import { leaseId } from '../brands.ts';
-import type { Alarm, AlarmOperation, DowngradeOperation, LeaseOperation, Operation } from '../model.ts';
+import type {
+  Alarm,
+  AlarmOperation,
+  DowngradeOperation,
+  LearnerOperation,
+  LeaseOperation,
+  Operation,
+} from '../model.ts';
+import { readLearner, writeLearner } from './announced-learner.ts';
 
-export type AdministrationOperation = LeaseOperation | AuthOperation | AlarmOperation | DowngradeOperation;
+export type AdministrationOperation =
+  | LeaseOperation
+  | AuthOperation
+  | AlarmOperation
+  | DowngradeOperation
+  | LearnerOperation;
 
 // The number is in the log: only ever add at the end.
 export const administrationCode = {
@@ -30,6 +43,7 @@ export const administrationCode = {
   alarmDeactivate: 22,
   downgradeEnable: 23,
   downgradeCancel: 24,
+  learnerChange: 25,
 } as const satisfies Readonly<Record<AdministrationOperation['kind'], number>>;
 
 const leaseBytes = 8;
@@ -61,6 +75,8 @@ export function administrationBytes(operation: AdministrationOperation): number 
       return 0;
     case 'downgradeEnable':
       return textBytesMax(operation.targetVersion);
+    case 'learnerChange':
+      return (operation.to?.peerUrls ?? []).reduce((sum, url) => sum + textBytesMax(url), 2 * 8 + 1 + numberBytesMax);
     case 'userAdd':
     case 'userChangePassword':
       return 1 + textBytesMax(operation.name) + textBytesMax(operation.passwordHash ?? '');
@@ -116,6 +132,11 @@ export function writeAdministration(writer: BinaryWriter, operation: Administrat
       return;
     case 'downgradeEnable':
       writer.text(operation.targetVersion);
+      return;
+    case 'learnerChange':
+      writer.signed64(BigInt.asIntN(64, operation.from));
+      writer.boolean(operation.to !== null);
+      if (operation.to !== null) writeLearner(writer, operation.to);
       return;
     case 'userAdd':
       writer.text(operation.name);
@@ -184,6 +205,10 @@ export function readAdministration(reader: BinaryReader, code: number): Administ
       return { kind: 'downgradeEnable', targetVersion: reader.text() };
     case administrationCode.downgradeCancel:
       return { kind: 'downgradeCancel' };
+    case administrationCode.learnerChange: {
+      const from = BigInt.asUintN(64, reader.signed64());
+      return { kind: 'learnerChange', from, to: reader.boolean() ? readLearner(reader) : null };
+    }
     default:
       return readAuth(reader, code);
   }

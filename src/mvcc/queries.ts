@@ -8,6 +8,7 @@ import type { AnswerTo, Query, QueryAnswer } from '../query-model.ts';
 import type { SqlPort } from '../sql-port.ts';
 import type { Alarms } from './alarms.ts';
 import { type AuthTables } from './auth-tables.ts';
+import type { LearnerSlot } from './announced-learner.ts';
 import type { Downgrade } from './downgrade.ts';
 import { hashKv, hashOf } from './hash.ts';
 import type { Leases } from './leases.ts';
@@ -21,6 +22,7 @@ export type QueryView = {
   readonly auth: AuthTables;
   readonly alarms: Alarms;
   readonly downgrade: Downgrade;
+  readonly learnerSlot: LearnerSlot;
 };
 
 export type Answered =
@@ -63,6 +65,8 @@ export function answerQuery(query: Query, view: QueryView): Answered {
     }
     case 'storeStatus':
       return answered(storeStatus(view));
+    case 'announcedLearner':
+      return answered({ kind: 'announcedLearner', learner: view.learnerSlot.learner });
     default:
       return unreachable(query);
   }

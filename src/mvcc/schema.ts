@@ -80,6 +80,7 @@ const replaceMeta = 'INSERT OR REPLACE INTO mvcc_meta VALUES (?, ?)';
 /**
  * compacted, sweep: of the compaction. leasesSettled: 1 or 0. authEnabled: 1 or 0. authRevision: counts changes of users and roles.
  * authSince: the auth revision that every token must have at least. downgrade: the version, as UTF-8; 0: none.
+ * learner: the one that was announced; 0: none.
  */
 export type MetaName =
   | 'format'
@@ -89,7 +90,8 @@ export type MetaName =
   | 'authEnabled'
   | 'authRevision'
   | 'authSince'
-  | 'downgrade';
+  | 'downgrade'
+  | 'learner';
 
 /** Creates the tables of a fresh store, adds those that an older one lacks. Throws UnknownStoreFormat for a newer one. */
 export function openSchema(sql: SqlPort): void {

@@ -27,6 +27,7 @@ import { AuthTables } from './auth-tables.ts';
 import { Authority } from './authority.ts';
 import { BatchRecord, Batches } from './batches.ts';
 import { Compaction } from './compaction.ts';
+import { LearnerSlot } from './announced-learner.ts';
 import { Downgrade } from './downgrade.ts';
 import { History, type HistoryPiece, type HistoryQuery } from './history.ts';
 import { type LeaseChange, Leases, type StoredLease } from './leases.ts';
@@ -81,6 +82,7 @@ export class Store {
   readonly #authority: Authority;
   readonly #alarms: Alarms;
   readonly #downgrade: Downgrade;
+  readonly #learnerSlot: LearnerSlot;
   readonly #writes: RememberedWrites;
   readonly #pages = new PageCounts();
   #revision: Revision;
@@ -106,6 +108,7 @@ export class Store {
     this.#authority = new Authority(this.#accessKeys, this.#auth, this.#leases);
     this.#alarms = new Alarms(sql);
     this.#downgrade = new Downgrade(sql);
+    this.#learnerSlot = new LearnerSlot(sql);
     this.#writes = new RememberedWrites(this.#batches, newest?.writesTotal ?? 0);
   }
 
@@ -194,6 +197,7 @@ export class Store {
       auth: this.#auth,
       alarms: this.#alarms,
       downgrade: this.#downgrade,
+      learnerSlot: this.#learnerSlot,
     });
     if (answered.kind === 'failed') return answered;
     const { answer } = answered;
@@ -360,6 +364,9 @@ export class Store {
       case 'downgradeEnable':
       case 'downgradeCancel':
         return this.#done(this.#downgrade.change(operation), 'done');
+      case 'learnerChange':
+        this.#learnerSlot.change(operation);
+        return this.#done(null, 'done');
       case 'authEnable':
       case 'authDisable':
       case 'userAdd':

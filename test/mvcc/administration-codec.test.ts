@@ -30,6 +30,8 @@ const operations: readonly Operation[] = [
   { kind: 'alarmActivate', alarm: { memberId: 2n ** 64n - 1n, alarm: 1 } },
   { kind: 'downgradeEnable', targetVersion: '3.6' },
   { kind: 'downgradeCancel' },
+  { kind: 'learnerChange', from: 0n, to: { id: 2n ** 64n - 1n, peerUrls: ['http://192.0.2.9:2380', name] } },
+  { kind: 'learnerChange', from: 2n ** 64n - 1n, to: null },
   { kind: 'alarmDeactivate', alarm: { memberId: 0n, alarm: -7 } },
 ];
 const callers: readonly Caller[] = [
