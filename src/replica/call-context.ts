@@ -12,6 +12,7 @@ import type { AccessNeed } from '../mvcc/access.ts';
 import type { Query, QueryResult } from '../query-model.ts';
 import type { Logins } from './auth-calls.ts';
 import type { FrameSockets } from './call-frames.ts';
+import type { LeaseService } from './lease-service.ts';
 import type { Snapshots } from './maintenance-snapshot.ts';
 import type { Member } from './member.ts';
 
@@ -20,6 +21,7 @@ export type Services = {
   readonly logins: Logins;
   readonly snapshots: Snapshots;
   readonly frames: FrameSockets;
+  readonly leases: LeaseService;
 };
 
 export type CallContext = {

@@ -19,6 +19,7 @@ import {
   redirectTo,
   unlessBehind,
 } from './call-context.ts';
+import { serveKeepAlive, serveKeepAliveStream, serveTimeToLive, withCandidate } from './lease-calls.ts';
 import {
   serveDefragment,
   serveDowngrade,
@@ -70,8 +71,11 @@ export async function serveCall(member: Member, request: ApiRequest, context: Ca
     case 'frames':
       return serveFrames(member, call, context);
     case 'timeToLive':
+      return within(call, serveTimeToLive(member, call, context));
     case 'keepAlive':
+      return within(call, serveKeepAlive(member, call, context));
     case 'keepAliveStream':
+      return serveKeepAliveStream(member, call, request, context);
     case 'sessionWrite':
     case 'lock':
     case 'campaign':
@@ -85,7 +89,7 @@ export async function serveCall(member: Member, request: ApiRequest, context: Ca
 }
 
 async function serveWrite(member: Member, call: WriteCall, context: CallContext): Promise<Response> {
-  const proposed = await propose(member, context, call);
+  const proposed = await propose(member, context, { ...call, operation: withCandidate(call.operation) });
   return proposed.kind === 'outcome' ? call.respond(proposed.outcome, headerOf(member)) : proposed.response;
 }
 

@@ -23,6 +23,7 @@ import {
 } from '../limits.ts';
 import type { Caller, Command, Operation, Outcome, RevisionEvents } from '../model.ts';
 import { commandBytes, decodeCommands, encodeCommands, UnknownCommandVersion } from '../mvcc/command-codec.ts';
+import type { LeaseChange } from '../mvcc/leases.ts';
 import { Store } from '../mvcc/store.ts';
 import { Raft } from '../raft/raft.ts';
 import type { Effects, Entry, Message } from '../raft/types.ts';
@@ -55,6 +56,8 @@ export interface DriverPort {
   published(events: readonly RevisionEvents[], revision: Revision): void;
   /** Commands that were just applied, whatever became of them: some end watches. */
   applied(commands: readonly Command[]): void;
+  /** What was just applied granted or ended leases, in this order. */
+  leasesChanged?(changes: readonly LeaseChange[]): void;
   /** Another replica leads now, or nobody is known to. */
   leaderChanged(leader: ReplicaId | null): void;
   /** The group has nothing to do: stop the clock until the next input. May come again after an input that changes nothing. */
@@ -290,6 +293,7 @@ export class Driver {
         for (const revision of applied.events) events.push(revision);
         this.#sweeping ||= commands.some((command) => command.operation.kind === 'compact');
         answers.push(() => this.#port.applied(commands));
+        if (applied.leases.length > 0) answers.push(() => this.#port.leasesChanged?.(applied.leases));
         if (proposal !== null) answers.push(() => settleApplied(proposal, applied.outcomes));
         return true;
       }

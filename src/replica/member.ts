@@ -6,6 +6,7 @@ import { type ReplicaId, replicaId, type Revision } from '../brands.ts';
 import { utf8 } from '../bytes.ts';
 import { electionTimeoutTicks, heartbeatTicks, leaderWaitMs, requestTimeoutMs, tickMs } from '../limits.ts';
 import type { Command, RevisionEvents } from '../model.ts';
+import type { LeaseChange } from '../mvcc/leases.ts';
 import type { Message } from '../raft/types.ts';
 import type { SqlPort } from '../sql-port.ts';
 import {
@@ -59,7 +60,12 @@ export type MemberOptions = {
   readonly stubOf: (peer: ReplicaId) => { fetch(input: string, init: RequestInit): Promise<Response> };
   readonly published: (events: readonly RevisionEvents[], revision: Revision) => void;
   readonly applied: (commands: readonly Command[]) => void;
+  readonly leasesChanged: (changes: readonly LeaseChange[]) => void;
   readonly ticked: () => void;
+  /** Another replica leads now, or nobody is known to. */
+  readonly leaderChanged: () => void;
+  /** Asked while this replica leads and its group has nothing else to do. */
+  readonly mayRest: () => boolean;
   /** Before the clock stops: from here on the object may be put to sleep. */
   readonly resting: () => void;
   /** An assertion failed: the object must reset. */
@@ -220,7 +226,20 @@ export class Member implements DriverPort {
     this.#options.applied(commands);
   }
 
+  leasesChanged(changes: readonly LeaseChange[]): void {
+    this.#options.leasesChanged(changes);
+  }
+
   leaderChanged(): void {
+    this.#lookForLeader();
+    this.#options.leaderChanged();
+  }
+
+  mayRest(): boolean {
+    return this.#options.mayRest();
+  }
+
+  #lookForLeader(): void {
     for (const proceed of this.#waitingForLeader) proceed();
     this.#waitingForLeader.clear();
   }
@@ -254,7 +273,7 @@ export class Member implements DriverPort {
         this.#options.ticked();
       });
       // Those who wait for a leader look at the time, too.
-      this.leaderChanged();
+      this.#lookForLeader();
     }, tickMs);
   }
 

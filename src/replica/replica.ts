@@ -30,6 +30,8 @@ import { type CallContext, headerOf, type Services } from './call-context.ts';
 import { FrameSockets, type FrameSource, isFrameSocket } from './call-frames.ts';
 import { routeCall, type RouteOptions } from './call-route.ts';
 import { serveCall } from './calls.ts';
+import { LeaseAlarm } from './lease-alarm.ts';
+import { LeaseService } from './lease-service.ts';
 import { loadIdentity, Member, type MemberIdentity, saveIdentity } from './member.ts';
 import { Snapshots } from './maintenance-snapshot.ts';
 import { ObjectSql } from './object-sql.ts';
@@ -123,6 +125,11 @@ export class Replica extends DurableObject<ReplicaEnv> {
     this.webSocketClose(socket);
   }
 
+  /** A lease may have ended while all replicas slept. */
+  override async alarm(): Promise<void> {
+    await this.#living?.services.leases.alarm();
+  }
+
   // Calls of the gateway
 
   /** Makes this object a replica. Doing it again is fine. */
@@ -192,8 +199,17 @@ export class Replica extends DurableObject<ReplicaEnv> {
       stubOf,
       published: (events, revision) => watches.published(events, revision),
       applied: (commands) => endWatches(watches, commands),
-      ticked: () => watches.tick(member.nowMs()),
-      resting: () => watches.flush(),
+      leasesChanged: (changes) => services.leases.applied(changes),
+      ticked: () => {
+        watches.tick(member.nowMs());
+        services.leases.tick();
+      },
+      leaderChanged: () => services.leases.leaderChanged(),
+      mayRest: () => services.leases.mayRest(),
+      resting: () => {
+        watches.flush();
+        services.leases.resting();
+      },
       broken: (error) => this.#reset(error),
     });
     const { store } = member.driver;
@@ -206,7 +222,8 @@ export class Replica extends DurableObject<ReplicaEnv> {
       nowMs: () => member.nowMs(),
       later: (task, delayMs) => setTimeout(() => this.#guard(task), delayMs),
     });
-    return { member, watches, services: this.#services(member, stubOf) };
+    const services = this.#services(member, stubOf);
+    return { member, watches, services };
   }
 
   #services(member: Member, stubOf: RouteOptions['stubOf']): Services {
@@ -230,8 +247,23 @@ export class Replica extends DurableObject<ReplicaEnv> {
       logins: new Logins(new KeyRing(signatures), new TokenRing(signatures)),
       snapshots: new Snapshots(),
       frames: new FrameSockets({ host: this.ctx, serve: serveFrame }),
+      leases: this.#leases(member),
     };
     return services;
+  }
+
+  #leases(member: Member): LeaseService {
+    const broken = (error: unknown): void => this.#reset(error);
+    const writeIdPrefix = `l:${newId()}${newId()}`;
+    let writes = 0;
+    return new LeaseService({
+      member,
+      alarm: new LeaseAlarm(this.ctx.storage, broken),
+      place: member.identity.members.findIndex(({ number }) => number === member.identity.number),
+      kept: () => [],
+      newWriteId: () => `${writeIdPrefix}.${(writes++).toString(36)}`,
+      broken,
+    });
   }
 
   #guard(task: () => void): void {
