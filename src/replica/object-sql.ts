@@ -31,7 +31,7 @@ export class ObjectSql implements SqlPort {
   }
 
   transaction<Result>(body: () => NotPromise<Result>): Result {
-    return this.#storage.transactionSync(body) as Result;
+    return this.#storage.transactionSync(body);
   }
 }
 

@@ -27,11 +27,13 @@ export function call(path: string, init: RequestInit = {}): Promise<Response> {
 }
 
 export function asOperator(path: string, init: RequestInit = {}): Promise<Response> {
-  return call(path, { ...init, headers: { ...init.headers, Authorization: `Bearer ${bindings.OPERATOR_TOKEN}` } });
+  return withKey(bindings.OPERATOR_TOKEN, path, init);
 }
 
 export function withKey(key: string, path: string, init: RequestInit = {}): Promise<Response> {
-  return call(path, { ...init, headers: { ...init.headers, Authorization: `Bearer ${key}` } });
+  const headers = new Headers(init.headers);
+  headers.set('Authorization', `Bearer ${key}`);
+  return call(path, { ...init, headers });
 }
 
 export type NewTenant = { readonly id: string; readonly name: string; readonly key: string };
