@@ -6,7 +6,7 @@ import type { KeyRange } from './model.ts';
 /** Other numbers are kept as they came and permit nothing: so does etcd. */
 export const permissionType = { read: 0, write: 1, readWrite: 2 } as const;
 
-/** A role's permission for a range. One of the same key and range end replaces it. */
+/** A role's permission for a range. Of those of one key, the first is replaced by one of the same range end. */
 export type Permission = KeyRange & { readonly type: number };
 
 /**

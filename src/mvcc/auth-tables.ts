@@ -3,7 +3,7 @@
 
 import { unreachable } from '../assert.ts';
 import type { AuthOperation, Permission } from '../auth-model.ts';
-import { compareBytes, emptyBytes, utf8 } from '../bytes.ts';
+import { compareBytes, emptyBytes, equalBytes, utf8 } from '../bytes.ts';
 import { authNameBytesMax, keyBytesMax, permissionsMax, rolesMax, usersMax } from '../limits.ts';
 import type { KeyRange, StoreFailure } from '../model.ts';
 import { permissionType } from '../auth-model.ts';
@@ -35,14 +35,22 @@ const selectRoles = 'SELECT name FROM auth_roles ORDER BY name';
 const countRoles = 'SELECT COUNT(*) FROM auth_roles';
 const insertRole = 'INSERT INTO auth_roles (name) VALUES (?)';
 const deleteRole = 'DELETE FROM auth_roles WHERE name = ?';
-const selectPermissions = 'SELECT key, range_end, type FROM auth_permissions WHERE role = ? ORDER BY key, range_end';
-const selectPermission = 'SELECT 1 FROM auth_permissions WHERE role = ? AND key = ? AND range_end = ?';
+const selectPermissions = 'SELECT key, range_end, type FROM auth_permissions WHERE role = ? ORDER BY key, place';
+const selectPermission = 'SELECT 1 FROM auth_permissions WHERE role = ? AND key = ? AND range_end = ? LIMIT 1';
+const selectFirstOfKey =
+  'SELECT place, range_end FROM auth_permissions WHERE role = ? AND key = ? ORDER BY place LIMIT 1';
+const selectNextPlace = 'SELECT COALESCE(MAX(place) + 1, 0) FROM auth_permissions WHERE role = ? AND key = ?';
 const countPermissions = 'SELECT COUNT(*) FROM auth_permissions WHERE role = ?';
-const replacePermission = 'INSERT OR REPLACE INTO auth_permissions (role, key, range_end, type) VALUES (?, ?, ?, ?)';
+const insertPermission = 'INSERT INTO auth_permissions (role, key, place, range_end, type) VALUES (?, ?, ?, ?, ?)';
+const updatePermission = 'UPDATE auth_permissions SET type = ? WHERE role = ? AND key = ? AND place = ?';
 const deletePermission = 'DELETE FROM auth_permissions WHERE role = ? AND key = ? AND range_end = ?';
 const deletePermissions = 'DELETE FROM auth_permissions WHERE role = ?';
 const selectRangesOfUser = `SELECT key, range_end FROM auth_grants CROSS JOIN auth_permissions USING (role)
-  WHERE user = ? AND type IN (?, ${permissionType.readWrite}) ORDER BY key`;
+  WHERE user = ? AND type IN (?, ${permissionType.readWrite})`;
+const selectRanges = {
+  byKey: `${selectRangesOfUser} ORDER BY key`,
+  byRole: `${selectRangesOfUser} ORDER BY role, key, place`,
+} as const;
 
 /** What the role `root` is shown with, whatever it was granted. */
 const rootPermission: Permission = {
@@ -112,9 +120,9 @@ export class AuthTables {
       .map(([key, rangeEnd, type]) => ({ key: bytesOf(key), rangeEnd: bytesOf(rangeEnd), type: numberOf(type) }));
   }
 
-  /** Of all roles of a user, in the order of their keys. Read as they are asked for. */
-  *rangesOf(user: string, right: 'read' | 'write'): Generator<KeyRange, void, void> {
-    for (const [key, rangeEnd] of this.#sql.iterate(selectRangesOfUser, user, permissionType[right])) {
+  /** What the roles of a user open, read as it is asked for: by its keys, or role by role. */
+  *rangesOf(user: string, right: 'read' | 'write', order: keyof typeof selectRanges): Generator<KeyRange, void, void> {
+    for (const [key, rangeEnd] of this.#sql.iterate(selectRanges[order], user, permissionType[right])) {
       yield { key: bytesOf(key), rangeEnd: bytesOf(rangeEnd) };
     }
   }
@@ -246,11 +254,17 @@ export class AuthTables {
     const shape = permissionFailure(permission);
     if (shape !== null) return shape;
     if (!this.roleExists(role)) return { kind: 'roleNotFound' };
-    const replaces = this.#sql.all(selectPermission, role, key, rangeEnd).length > 0;
-    if (!replaces && this.#count(countPermissions, role) >= permissionsMax) {
-      return { kind: 'tooMany', what: 'permissions', max: permissionsMax };
+    const [first] = this.#sql.all(selectFirstOfKey, role, key);
+    // As in etcd, of several permissions of one key only the first is replaced: beside it, one may be there twice.
+    if (first !== undefined && equalBytes(bytesOf(first[1]), rangeEnd)) {
+      this.#sql.run(updatePermission, type, role, key, numberOf(first[0]));
+    } else {
+      if (this.#count(countPermissions, role) >= permissionsMax) {
+        return { kind: 'tooMany', what: 'permissions', max: permissionsMax };
+      }
+      const place = numberOf(this.#sql.all(selectNextPlace, role, key)[0]?.[0]);
+      this.#sql.run(insertPermission, role, key, place, rangeEnd, type);
     }
-    this.#sql.run(replacePermission, role, key, rangeEnd, type);
     this.#changed();
     return null;
   }

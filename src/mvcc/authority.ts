@@ -18,8 +18,10 @@ import {
   intervalOf,
   intervalsHold,
   intervalsHoldOnce,
+  isEmptyRange,
   joined,
 } from './permission-ranges.ts';
+import { PermissionTree } from './permission-tree.ts';
 
 type Right = 'read' | 'write';
 /** Intervals null: too many to be kept. */
@@ -27,6 +29,7 @@ type KnownUser = {
   readonly since: number;
   readonly isRoot: boolean;
   readonly intervals: Readonly<Record<Right, readonly Interval[] | null>>;
+  readonly trees: Record<Right, PermissionTree | null>;
 };
 
 const denied: StoreFailure = { kind: 'permissionDenied' };
@@ -62,6 +65,8 @@ export class Authority {
   /** What the key of the tenant alone forbids. null: nothing. */
   keyFailure(caller: Caller, need: AccessNeed, nowMs: number): StoreFailure | null {
     if (caller.kind === 'service') return null;
+    // Logged in as user@tenant: there is no key that could speak for anything once auth is off.
+    if (caller.kind === 'user' && caller.id === '') return this.#auth.enabled ? null : { kind: 'invalidToken' };
     const found = this.#accessKeys.find(caller.id, nowMs);
     if (found.kind === 'refused') return found.failure;
     const speaksForItself = caller.kind === 'accessKey' || !this.#auth.enabled;
@@ -152,8 +157,19 @@ export class Authority {
 
   #holds(name: string, user: KnownUser, right: Right, range: KeyRange): boolean {
     const intervals = user.intervals[right];
+    if (isEmptyRange(range))
+      return intervals !== null && this.#tree(name, user, right).holdsEmpty(range.key, range.rangeEnd);
     if (intervals !== null) return intervalsHold(intervals, range);
     return intervalsHoldOnce(this.#intervalsOf(name, right), range);
+  }
+
+  /** Rarely needed: made when it is. */
+  #tree(name: string, user: KnownUser, right: Right): PermissionTree {
+    const known = user.trees[right];
+    if (known !== null) return known;
+    const tree = new PermissionTree(intervalsFrom(this.#auth.rangesOf(name, right, 'byRole')));
+    user.trees[right] = tree;
+    return tree;
   }
 
   #user(name: string): KnownUser {
@@ -165,7 +181,12 @@ export class Authority {
     const isRoot = this.#auth.hasRole(name, rootName);
     const read = isRoot ? [] : this.#kept(name, 'read');
     const write = isRoot ? [] : this.#kept(name, 'write');
-    const user: KnownUser = { since: stored.since, isRoot, intervals: { read, write } };
+    const user: KnownUser = {
+      since: stored.since,
+      isRoot,
+      intervals: { read, write },
+      trees: { read: null, write: null },
+    };
     this.#users.set(name, user);
     this.#cachedBytes += knownUserBytes;
     return user;
@@ -184,7 +205,7 @@ export class Authority {
   }
 
   *#intervalsOf(name: string, right: Right): Generator<Interval, void, void> {
-    yield* joined(intervalsFrom(this.#auth.rangesOf(name, right)));
+    yield* joined(intervalsFrom(this.#auth.rangesOf(name, right, 'byKey')));
   }
 
   #forget(): void {

@@ -27,7 +27,7 @@ const otherTables = [
   'SELECT name, password, since FROM auth_users ORDER BY name',
   'SELECT name FROM auth_roles ORDER BY name',
   'SELECT user, role FROM auth_grants ORDER BY user, role',
-  'SELECT role, key, range_end, type FROM auth_permissions ORDER BY role, key, range_end',
+  'SELECT role, key, place, range_end, type FROM auth_permissions ORDER BY role, key, place',
   'SELECT member, alarm FROM alarms ORDER BY member, alarm',
   'SELECT id, role, prefix, expires_at, created_at, state FROM access_keys ORDER BY id',
   `SELECT name, value FROM mvcc_meta WHERE name NOT IN ('format', 'sweep') ORDER BY name`,

@@ -49,13 +49,20 @@ export function* joined(intervals: Iterable<Interval>): Generator<Interval, void
   if (current !== null) yield current;
 }
 
-function laterEnd(one: Uint8Array | null, other: Uint8Array | null): Uint8Array | null {
+/** null: no end. */
+export function laterEnd(one: Uint8Array | null, other: Uint8Array | null): Uint8Array | null {
   if (one === null || other === null) return null;
   return compareBytes(one, other) >= 0 ? one : other;
 }
 
 export function intervalBytes(interval: Interval): number {
   return intervalOverheadBytes + interval.from.byteLength + (interval.to ?? emptyBytes).byteLength;
+}
+
+/** No key lies in it, now or ever. */
+export function isEmptyRange(range: KeyRange): boolean {
+  const span = spanOf(range);
+  return span.kind === 'bounded' && compareBytes(span.to, span.from) <= 0;
 }
 
 /** Intervals that were joined, in their order: whether one of them holds all that the request names. */
@@ -81,7 +88,7 @@ export function intervalsHoldOnce(intervals: Iterable<Interval>, request: KeyRan
   return false;
 }
 
-/** Of an empty range (its end not above its key) the key must be held, as in etcd. */
+/** Ranges that hold nothing are not asked here: see `isEmptyRange`. */
 function intervalHolds(interval: Interval, span: KeySpan): boolean {
   const from = span.kind === 'single' ? span.key : span.from;
   if (compareBytes(interval.from, from) > 0) return false;

@@ -67,8 +67,9 @@ const secondTables = [
   `CREATE TABLE auth_roles (name TEXT PRIMARY KEY) WITHOUT ROWID`,
   `CREATE TABLE auth_grants (user TEXT NOT NULL, role TEXT NOT NULL, PRIMARY KEY (user, role)) WITHOUT ROWID`,
   `CREATE INDEX auth_grants_by_role ON auth_grants (role)`,
-  `CREATE TABLE auth_permissions (role TEXT NOT NULL, key BLOB NOT NULL, range_end BLOB NOT NULL, type INTEGER NOT NULL,
-    PRIMARY KEY (role, key, range_end)) WITHOUT ROWID`,
+  // place: among those of one key, in the order in which they came.
+  `CREATE TABLE auth_permissions (role TEXT NOT NULL, key BLOB NOT NULL, place INTEGER NOT NULL, range_end BLOB NOT NULL,
+    type INTEGER NOT NULL, PRIMARY KEY (role, key, place)) WITHOUT ROWID`,
 
   // member is decimal text of 64 bits, unsigned.
   `CREATE TABLE alarms (member TEXT NOT NULL, alarm INTEGER NOT NULL, PRIMARY KEY (member, alarm)) WITHOUT ROWID`,

@@ -1,0 +1,142 @@
+// Replays the unary calls of a recorded conversation against a store alone: the wire parses and answers, a log of one entry a
+// call applies. What takes more than a store (streams, locks, members) is passed over; where such a call changed something, the
+// replay ends.
+
+import { assert } from '../../src/assert.ts';
+import { leaseId } from '../../src/brands.ts';
+import { utf8 } from '../../src/bytes.ts';
+import { type ApiCall, type ApiRequest, parseCall } from '../../src/api/call.ts';
+import type { Caller, Operation, Outcome } from '../../src/model.ts';
+import type { Call, Conversation } from '../conformance/conversation.ts';
+import { bodyText, type HttpAnswer, matchHttpAnswer } from '../conformance/http-call.ts';
+import { type Captures, fillInText } from '../conformance/placeholders.ts';
+import { NodeSql } from '../support/node-sql.ts';
+import { Fed, service } from './requests.ts';
+
+const keyId = 'key';
+const nowMs = 1_000;
+const tokenHeaders = ['authorization', 'grpc-metadata-token', 'grpc-metadata-authorization'] as const;
+
+export type Replayed = { readonly compared: number; readonly differences: readonly string[] };
+
+/** A token is its number; what it says is kept here. */
+type Token = { readonly name: string; readonly authRevision: number };
+
+export async function replayOnStore(conversation: Conversation): Promise<Replayed> {
+  const replay = new StoreReplay();
+  const captures: Captures = new Map();
+  const differences: string[] = [];
+  let compared = 0;
+  for (const { line, action } of conversation.steps) {
+    if (action.kind !== 'call') continue;
+    const response = replay.answer(action.call, captures);
+    if (response === null && changesSomething(action.call) && action.answer.status === 200) break;
+    if (response === null) continue;
+    const difference = matchHttpAnswer(action.answer, await readResponse(response), captures);
+    compared++;
+    if (difference !== null) differences.push(`${conversation.file}:${line} ${action.call.path}: ${difference}`);
+  }
+  return { compared, differences };
+}
+
+function changesSomething(call: Call): boolean {
+  return /\/(lock|unlock|campaign|proclaim|resign|downgrade|add|remove|update|promote)$/.test(call.path);
+}
+
+async function readResponse(response: Response): Promise<HttpAnswer> {
+  return {
+    status: response.status,
+    headers: Object.fromEntries(response.headers.entries()),
+    body: await response.text(),
+  };
+}
+
+class StoreReplay {
+  readonly #fed = new Fed(new NodeSql());
+  #candidate = 1_000_000;
+  readonly #tokens = new Map<string, Token>();
+
+  constructor() {
+    const accessKey = { id: keyId, role: 'admin', prefix: utf8(''), expiresAtMs: null, createdAtMs: 0 } as const;
+    this.#fed.do({ kind: 'createAccessKey', accessKey });
+  }
+
+  /** null: a store alone cannot say. */
+  answer(call: Call, captures: Captures): Response | null {
+    const request = requestOf(call, captures);
+    return this.#serve(parseCall(request), this.#callerOf(request.headers));
+  }
+
+  #callerOf(headers: Headers): Caller {
+    const given = tokenHeaders.map((name) => headers.get(name)).find((value) => value !== null) ?? null;
+    if (given === null) return { kind: 'anonymous', id: keyId, token: 'none' };
+    const token = this.#tokens.get(given.startsWith('Bearer ') ? given.slice('Bearer '.length) : given);
+    if (token === undefined) return { kind: 'anonymous', id: keyId, token: 'invalid' };
+    return { kind: 'user', id: keyId, ...token };
+  }
+
+  #serve(call: ApiCall, caller: Caller): Response | null {
+    const { store } = this.#fed;
+    switch (call.kind) {
+      case 'refused':
+        return call.response;
+      case 'write':
+        return call.respond(this.#write(call.operation, caller), this.#header());
+      case 'password':
+        return call.respond(this.#write(call.operation(hashOf(call.password)), caller), this.#header());
+      case 'read': {
+        const failure = store.authorizeRange(caller, call.request, nowMs);
+        const result = failure === null ? store.range(call.request) : ({ kind: 'failed', failure } as const);
+        return call.respond(result, this.#header());
+      }
+      case 'query':
+        return call.respond(store.query(call.query, caller, nowMs), this.#header());
+      case 'timeToLive': {
+        const result = store.query(call.query, caller, nowMs);
+        const lease = result.kind === 'answer' ? result.answer.lease : null;
+        return call.respond(result, lease?.ttlSeconds ?? null, this.#header());
+      }
+      case 'keepAlive':
+        return call.respond(store.query(call.query, caller, nowMs), this.#header());
+      case 'authenticate':
+        return call.respond(this.#authenticate(call.name, call.password), this.#header());
+      default:
+        return null;
+    }
+  }
+
+  #write(parsed: Operation, caller: Caller): Outcome {
+    const candidate = leaseId(BigInt(++this.#candidate));
+    const operation = parsed.kind === 'leaseGrant' ? { ...parsed, candidate } : parsed;
+    return this.#fed.do(operation, caller, nowMs);
+  }
+
+  #authenticate(name: string, password: string): Parameters<Extract<ApiCall, { kind: 'authenticate' }>['respond']>[0] {
+    const result = this.#fed.store.query<'credential'>({ kind: 'credential', name }, service, nowMs);
+    if (result.kind === 'failed') return result;
+    if (result.answer.passwordHash !== hashOf(password)) {
+      return { kind: 'failed', failure: { kind: 'authenticationFailed' } };
+    }
+    const token = `token.${this.#tokens.size + 1}`;
+    this.#tokens.set(token, { name, authRevision: result.answer.authRevision });
+    return { kind: 'answer', answer: { token, revision: result.revision } };
+  }
+
+  #header(): { clusterId: string; memberId: string; raftTerm: number; revision: number } {
+    return { clusterId: '1', memberId: '2', raftTerm: 3, revision: this.#fed.store.revision };
+  }
+}
+
+function hashOf(password: string): string {
+  return `hash of ${password}`;
+}
+
+function requestOf(call: Call, captures: Captures): ApiRequest {
+  const [path, query = ''] = call.path.split('?');
+  assert(path !== undefined, 'a path has a beginning');
+  const headers = new Headers();
+  for (const [name, value] of Object.entries(call.headers)) {
+    if (value !== null) headers.set(name, fillInText(value, captures));
+  }
+  return { method: call.method, path, query, headers, body: utf8(bodyText(call.body, captures) ?? '') };
+}
