@@ -214,6 +214,8 @@ export const snapshotsMax = 2;
 export const snapshotPageBytes = 1_048_576;
 export const snapshotPagePairsMin = 16;
 export const snapshotPagePairsMax = 4_096;
+/** Peer URLs of a learner that is announced. */
+export const peerUrlsBytesMax = 8_192;
 /** One part of a snapshot: etcd's. */
 export const snapshotPartBytes = 32_768;
 /** A tenant's name: one label of DNS. */

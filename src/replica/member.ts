@@ -145,7 +145,12 @@ export class Member implements DriverPort {
 
   /** What etcd's calls know a replica by, in decimal. */
   memberIdOf(replica: ReplicaId): string {
-    return idOf(`${this.identity.tenant}/${replica}`);
+    return this.idOf(String(replica));
+  }
+
+  /** The same for something else of this group. */
+  idOf(name: string): string {
+    return idOf(`${this.identity.tenant}/${name}`);
   }
 
   /** True once `to` leads; false if it does not within two election time-outs: it was too far behind, or away. */

@@ -33,6 +33,7 @@ import { serveCall } from './calls.ts';
 import { LeaseAlarm } from './lease-alarm.ts';
 import { LeaseService } from './lease-service.ts';
 import { loadIdentity, Member, type MemberIdentity, saveIdentity } from './member.ts';
+import { quotaOf } from './maintenance-quota.ts';
 import { Snapshots } from './maintenance-snapshot.ts';
 import { ObjectSql } from './object-sql.ts';
 import { peerPath } from './peers.ts';
@@ -203,6 +204,7 @@ export class Replica extends DurableObject<ReplicaEnv> {
       ticked: () => {
         watches.tick(member.nowMs());
         services.leases.tick();
+        void quota.tick();
       },
       leaderChanged: () => services.leases.leaderChanged(),
       mayRest: () => services.leases.mayRest(),
@@ -223,6 +225,7 @@ export class Replica extends DurableObject<ReplicaEnv> {
       later: (task, delayMs) => setTimeout(() => this.#guard(task), delayMs),
     });
     const services = this.#services(member, stubOf);
+    const quota = quotaOf(member, this.#sql);
     return { member, watches, services };
   }
 

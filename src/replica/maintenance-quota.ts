@@ -1,0 +1,58 @@
+// The quota on a store's size: once the database passes it, the leader raises the alarm NOSPACE, by a command like any other,
+// and from then on every replica refuses what would make the store larger. Ending the alarm is an operator's, after a compaction.
+
+import { quotaBytesDefault } from '../limits.ts';
+import { alarmKind, type Operation } from '../model.ts';
+import type { SqlPort } from '../sql-port.ts';
+import { queryStore } from './call-context.ts';
+import type { Member } from './member.ts';
+
+export type QuotaOptions = {
+  readonly quotaBytes: number;
+  readonly databaseBytes: () => number;
+  /** Whether this replica leads, and NOSPACE is not raised yet. */
+  readonly mayRaise: () => boolean;
+  /** Resolves when it is known what became of the command; never fails. */
+  readonly propose: (operation: Operation) => Promise<unknown>;
+  readonly memberId: bigint;
+};
+
+export class Quota {
+  readonly #options: QuotaOptions;
+  #raising = false;
+
+  constructor(options: QuotaOptions) {
+    this.#options = options;
+  }
+
+  /** The replica's clock: what was written since the last tick is the most that a store can be over its quota. */
+  async tick(): Promise<void> {
+    const { quotaBytes, databaseBytes, mayRaise, propose, memberId } = this.#options;
+    if (this.#raising || databaseBytes() <= quotaBytes || !mayRaise()) return;
+    this.#raising = true;
+    try {
+      await propose({ kind: 'alarmActivate', alarm: { memberId, alarm: alarmKind.noSpace } });
+    } finally {
+      this.#raising = false;
+    }
+  }
+}
+
+export function quotaOf(member: Member, sql: SqlPort): Quota {
+  const service = { kind: 'service' } as const;
+  let raised = 0;
+  return new Quota({
+    quotaBytes: quotaBytesDefault,
+    memberId: BigInt(member.memberId),
+    databaseBytes: () => sql.databaseBytes(),
+    mayRaise: () => {
+      if (member.driver.raft.role !== 'leader') return false;
+      const alarms = queryStore(member, service, { kind: 'alarms', alarm: alarmKind.noSpace });
+      return alarms.kind === 'answer' && alarms.answer.alarms.length === 0;
+    },
+    propose: (operation) => {
+      const writeId = `quota.${member.memberId}.${member.driver.raft.term}.${member.nowMs()}.${raised++}`;
+      return member.write({ writeId, caller: service, operation });
+    },
+  });
+}
