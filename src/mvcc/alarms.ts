@@ -2,7 +2,14 @@
 
 import { unreachable } from '../assert.ts';
 import { alarmsMax } from '../limits.ts';
-import { type Alarm, alarmKind, type Operation, type StoreFailure, type TxnRequest } from '../model.ts';
+import {
+  type Alarm,
+  type AlarmOperation,
+  alarmKind,
+  type Operation,
+  type StoreFailure,
+  type TxnRequest,
+} from '../model.ts';
 import type { SqlPort } from '../sql-port.ts';
 import { isAdministration } from './administration-codec.ts';
 import { numberOf, textFrom } from './rows.ts';
@@ -36,7 +43,11 @@ export class Alarms {
     return alarm === alarmKind.none ? this.#active : this.#active.filter((each) => each.alarm === alarm);
   }
 
-  activate(alarm: Alarm): AlarmResult {
+  change({ kind, alarm }: AlarmOperation): AlarmResult {
+    return kind === 'alarmActivate' ? this.#activate(alarm) : this.#deactivate(alarm);
+  }
+
+  #activate(alarm: Alarm): AlarmResult {
     if (alarm.alarm === alarmKind.none) return { kind: 'done', alarms: [] };
     if (this.#active.some((each) => isSame(each, alarm))) return { kind: 'done', alarms: [alarm] };
     if (this.#active.length >= alarmsMax) {
@@ -47,7 +58,7 @@ export class Alarms {
     return { kind: 'done', alarms: [alarm] };
   }
 
-  deactivate(alarm: Alarm): AlarmResult {
+  #deactivate(alarm: Alarm): AlarmResult {
     const left = this.#active.filter((each) => !isSame(each, alarm));
     if (left.length === this.#active.length) return { kind: 'done', alarms: [] };
     this.#sql.run(deleteAlarm, String(alarm.memberId), alarm.alarm);

@@ -19,24 +19,16 @@ import type {
 } from '../model.ts';
 import type { AnswerTo, Query, QueryAnswer, QueryResult } from '../query-model.ts';
 import type { SqlPort } from '../sql-port.ts';
-import { type AdministrationOperation, isAdministration } from './administration-codec.ts';
-import { AccessKeys } from './access.ts';
-import { type AccessNeed, accessOfOperation, accessOfQuery, accessOfRange } from './access-need.ts';
-import { Alarms } from './alarms.ts';
-import { AuthTables } from './auth-tables.ts';
-import { Authority } from './authority.ts';
+import { type AccessNeed, accessOfQuery } from './access-need.ts';
+import { Administration, isQuiet } from './administration.ts';
 import { BatchRecord, Batches } from './batches.ts';
 import { Compaction } from './compaction.ts';
-import { LearnerSlot } from './announced-learner.ts';
-import { Downgrade } from './downgrade.ts';
 import { History, type HistoryPiece, type HistoryQuery } from './history.ts';
-import { type LeaseChange, Leases, type StoredLease } from './leases.ts';
+import type { LeaseChange, StoredLease } from './leases.ts';
 import { PageCounts } from './page-counts.ts';
 import { isPlainPut, PutGroup, writePuts } from './put-group.ts';
 import { AnswerBudget, readRange } from './range.ts';
 import { countKeys } from './range-scan.ts';
-import { answerQuery } from './queries.ts';
-import { rangeShape } from './request-shape.ts';
 import { RevisionWriter } from './revision-writer.ts';
 import { openSchema } from './schema.ts';
 import { runTxn } from './txn.ts';
@@ -76,13 +68,7 @@ export class Store {
   readonly #batches: Batches;
   readonly #history: History;
   readonly #compaction: Compaction;
-  readonly #accessKeys: AccessKeys;
-  readonly #leases: Leases;
-  readonly #auth: AuthTables;
-  readonly #authority: Authority;
-  readonly #alarms: Alarms;
-  readonly #downgrade: Downgrade;
-  readonly #learnerSlot: LearnerSlot;
+  readonly #administration: Administration;
   readonly #writes: RememberedWrites;
   readonly #pages = new PageCounts();
   #revision: Revision;
@@ -102,13 +88,7 @@ export class Store {
     this.#persisted = this.#applied;
     this.#history = new History(sql, this.#batches);
     this.#compaction = new Compaction(sql);
-    this.#accessKeys = new AccessKeys(sql);
-    this.#leases = new Leases(sql);
-    this.#auth = new AuthTables(sql);
-    this.#authority = new Authority(this.#accessKeys, this.#auth, this.#leases);
-    this.#alarms = new Alarms(sql);
-    this.#downgrade = new Downgrade(sql);
-    this.#learnerSlot = new LearnerSlot(sql);
+    this.#administration = new Administration(sql);
     this.#writes = new RememberedWrites(this.#batches, newest?.writesTotal ?? 0);
   }
 
@@ -166,19 +146,17 @@ export class Store {
 
   /** null: allowed. */
   authorize(caller: Caller, need: AccessNeed, nowMs: number): StoreFailure | null {
-    return this.#authority.refusal(caller, need, nowMs)?.failure ?? null;
+    return this.#administration.authority.refusal(caller, need, nowMs)?.failure ?? null;
   }
 
   /** Of a range request: what is wrong with its shape comes before what the caller's roles forbid. null: allowed. */
   authorizeRange(caller: Caller, request: RangeRequest, nowMs: number): StoreFailure | null {
-    const refusal = this.#authority.refusal(caller, accessOfRange(request), nowMs);
-    if (refusal === null) return null;
-    return refusal.by === 'key' ? refusal.failure : (rangeShape(request) ?? refusal.failure);
+    return this.#administration.rangeRefusal(caller, request, nowMs);
   }
 
   /** What the key of the tenant alone forbids: a watch goes on after its user's roles changed. null: allowed. */
   authorizeKey(caller: Caller, need: AccessNeed, nowMs: number): StoreFailure | null {
-    return this.#authority.keyFailure(caller, need, nowMs);
+    return this.#administration.authority.keyFailure(caller, need, nowMs);
   }
 
   /** What can be read beside keys. It looks at whether the caller may ask. */
@@ -189,16 +167,8 @@ export class Store {
   ): QueryResult<Kind> {
     const failure = this.authorize(caller, accessOfQuery(query), nowMs);
     if (failure !== null) return { kind: 'failed', failure };
-    const answered = answerQuery(query, {
-      sql: this.#sql,
-      current: this.#revision,
-      compacted: this.compactedRevision,
-      leases: this.#leases,
-      auth: this.#auth,
-      alarms: this.#alarms,
-      downgrade: this.#downgrade,
-      learnerSlot: this.#learnerSlot,
-    });
+    const at = { current: this.#revision, compacted: this.compactedRevision };
+    const answered = this.#administration.answer(query, at);
     if (answered.kind === 'failed') return answered;
     const { answer } = answered;
     assert(isAnswerTo(answer, query.kind), 'a query has the answer of its kind');
@@ -207,26 +177,26 @@ export class Store {
 
   /** All leases, with their stored deadlines, in no order that means anything. Nothing may be applied while they are read. */
   leases(): IterableIterator<StoredLease> {
-    return this.#leases.list();
+    return this.#administration.leases.list();
   }
 
   /** No lease has a later deadline in its leader's memory than the stored one: see `leaseCheckpoint` in the model. */
   get leasesSettled(): boolean {
-    return this.#leases.settled;
+    return this.#administration.leases.settled;
   }
 
   get leaseCount(): number {
-    return this.#leases.count;
+    return this.#administration.leases.count;
   }
 
   /** The first of the stored deadlines; null: there are no leases. */
   get earliestLeaseDeadlineMs(): number | null {
-    return this.#leases.earliestDeadlineMs();
+    return this.#administration.leases.earliestDeadlineMs();
   }
 
   /** Those that are not revoked, the oldest first. */
   accessKeys(): readonly AccessKey[] {
-    return this.#accessKeys.list();
+    return this.#administration.accessKeys.list();
   }
 
   sizes(): StoreSizes {
@@ -245,7 +215,7 @@ export class Store {
   #applyCommand(command: Command, place: number, batch: Batch): void {
     const identity = identityOf(command);
     const { operation } = command;
-    if (!this.#alarms.active && isPlainPut(operation)) {
+    if (!this.#administration.alarms.active && isPlainPut(operation)) {
       const { request } = operation;
       if (!batch.group.fits(request, identity)) this.#applyGroup(batch);
       if (this.#answerBefore(command, identity, batch.record) === null) {
@@ -261,24 +231,9 @@ export class Store {
   /** What is answered without the operation being done: it may not be, or was done before. */
   #answerBefore(command: Command, identity: string, record: BatchRecord): Outcome | null {
     // First of all, also for a retry: who may not do this any more learns nothing more.
-    const failure = this.#refusal(command);
+    const failure = this.#administration.refusal(command);
     if (failure !== null) return this.#failed(failure).outcome;
     return this.#writes.find(identity, record);
-  }
-
-  /** etcd's order: the shape of a request, the token, alarms, what the user's roles permit. What is refused is not remembered. */
-  #refusal({ caller, operation, atMs }: Command): StoreFailure | null {
-    if (caller.kind === 'service') return null;
-    const refusal = this.#authority.refusal(caller, accessOfOperation(operation), atMs);
-    if (refusal === null) return null;
-    const { by, failure } = refusal;
-    if (by === 'key') return failure;
-    const shape = operationShape(operation);
-    if (shape !== null || by === 'token') return shape ?? failure;
-    // Of leases etcd asks first that there be a user at all.
-    const isOfLease = operation.kind === 'leaseGrant' || operation.kind === 'leaseRevoke';
-    if (isOfLease && failure.kind === 'userNameEmpty') return failure;
-    return this.#alarms.refusal(operation) ?? failure;
   }
 
   #applyAlone(command: Command, identity: string, batch: Batch): Outcome {
@@ -311,11 +266,13 @@ export class Store {
     batch.record.addRevision(made);
   }
 
-  #perform(command: Command, leases: LeaseChange[]): Performed {
-    const { operation, atMs } = command;
-    const failure = operationShape(operation) ?? this.#alarms.refusal(operation);
+  #perform({ operation, atMs }: Command, leases: LeaseChange[]): Performed {
+    const failure = operationShape(operation) ?? this.#administration.alarms.refusal(operation);
     if (failure !== null) return this.#failed(failure);
-    if (isAdministration(operation)) return this.#administer(operation, atMs, leases);
+    if (isQuiet(operation)) {
+      const moment = { atMs, leases, revision: this.#revision };
+      return { outcome: this.#administration.perform(operation, moment), made: [] };
+    }
     switch (operation.kind) {
       case 'put':
         return this.#put(operation.request);
@@ -324,61 +281,12 @@ export class Store {
       case 'txn':
         return this.#txn(operation.request);
       case 'compact':
-        return this.#done(this.#compaction.compact(operation.request.revision, this.#revision), 'compact');
-      case 'createAccessKey':
-        return this.#done(this.#accessKeys.create(operation.accessKey, atMs), 'createAccessKey');
-      case 'revokeAccessKey': {
-        const existed = this.#accessKeys.revoke(operation.id);
-        return { outcome: { kind: 'revokeAccessKey', revision: this.#revision, existed }, made: [] };
-      }
-      default:
-        return unreachable(operation);
-    }
-  }
-
-  #administer(operation: AdministrationOperation, atMs: number, leases: LeaseChange[]): Performed {
-    switch (operation.kind) {
-      case 'leaseGrant': {
-        const result = this.#leases.grant(operation, atMs);
-        if (result.kind === 'failed') return this.#failed(result.failure);
-        leases.push(result);
-        const { id, ttlSeconds } = result;
-        return { outcome: { kind: 'leaseGrant', revision: this.#revision, id, ttlSeconds }, made: [] };
-      }
+        return this.#compact(operation.request.revision);
       case 'leaseRevoke':
-        if (this.#leases.find(operation.id) === null) return this.#failed({ kind: 'leaseNotFound' });
+        if (this.#administration.leases.find(operation.id) === null) return this.#failed({ kind: 'leaseNotFound' });
         return this.#endLeases([operation.id], leases);
       case 'leaseExpire':
         return this.#endLeases(operation.ids, leases);
-      case 'leaseCheckpoint':
-        this.#leases.checkpoint(operation.deadlines, operation.settled);
-        return this.#done(null, 'done');
-      case 'alarmActivate':
-      case 'alarmDeactivate': {
-        const { alarm } = operation;
-        const result =
-          operation.kind === 'alarmActivate' ? this.#alarms.activate(alarm) : this.#alarms.deactivate(alarm);
-        if (result.kind === 'failed') return this.#failed(result.failure);
-        return { outcome: { kind: 'alarm', revision: this.#revision, alarms: result.alarms }, made: [] };
-      }
-      case 'downgradeEnable':
-      case 'downgradeCancel':
-        return this.#done(this.#downgrade.change(operation), 'done');
-      case 'learnerChange':
-        this.#learnerSlot.change(operation);
-        return this.#done(null, 'done');
-      case 'authEnable':
-      case 'authDisable':
-      case 'userAdd':
-      case 'userDelete':
-      case 'userChangePassword':
-      case 'userGrantRole':
-      case 'userRevokeRole':
-      case 'roleAdd':
-      case 'roleDelete':
-      case 'roleGrantPermission':
-      case 'roleRevokePermission':
-        return this.#done(this.#authority.change(operation), 'done');
       default:
         return unreachable(operation);
     }
@@ -388,18 +296,24 @@ export class Store {
   #endLeases(ids: readonly LeaseId[], leases: LeaseChange[]): Performed {
     const made: RevisionEvents[] = [];
     for (const id of ids) {
-      if (this.#leases.find(id) === null) continue;
+      if (this.#administration.leases.find(id) === null) continue;
       const writer = this.#writer();
       writer.deleteAttached(id);
-      this.#leases.remove(id);
+      this.#administration.leases.remove(id);
       leases.push({ kind: 'ended', id });
       made.push(...this.#taken(writer));
     }
     return { outcome: { kind: 'done', revision: this.#revision }, made };
   }
 
+  #compact(revision: number): Performed {
+    const failure = this.#compaction.compact(revision, this.#revision);
+    if (failure !== null) return this.#failed(failure);
+    return { outcome: { kind: 'compact', revision: this.#revision }, made: [] };
+  }
+
   #put(request: PutRequest): Performed {
-    const failure = putFailure(this.#sql, this.#leases, request);
+    const failure = putFailure(this.#sql, this.#administration.leases, request);
     if (failure !== null) return this.#failed(failure);
     const writer = this.#writer();
     const done = put(this.#sql, writer, request, new AnswerBudget());
@@ -419,7 +333,7 @@ export class Store {
       current: this.#revision,
       compacted: this.compactedRevision,
       pages: this.#pages,
-      leases: this.#leases,
+      leases: this.#administration.leases,
     };
     const result = runTxn(this.#sql, request, state);
     if (result.kind === 'failed') return this.#failed(result.failure);
@@ -441,12 +355,6 @@ export class Store {
     this.#revision = writer.revision;
     if (this.#keys !== null) this.#keys += writer.keysAdded;
     return [{ revision: writer.revision, events: writer.events }];
-  }
-
-  /** Of an operation that answers nothing more than that. */
-  #done(failure: StoreFailure | null, kind: 'compact' | 'createAccessKey' | 'done'): Performed {
-    if (failure !== null) return this.#failed(failure);
-    return { outcome: { kind, revision: this.#revision }, made: [] };
   }
 
   #failed(failure: StoreFailure): Performed {

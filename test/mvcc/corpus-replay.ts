@@ -76,33 +76,31 @@ class StoreReplay {
   }
 
   #serve(call: ApiCall, caller: Caller): Response | null {
-    const { store } = this.#fed;
-    switch (call.kind) {
-      case 'refused':
-        return call.response;
-      case 'write':
-        return call.respond(this.#write(call.operation, caller), this.#header());
-      case 'password':
-        return call.respond(this.#write(call.operation(hashOf(call.password)), caller), this.#header());
-      case 'read': {
-        const failure = store.authorizeRange(caller, call.request, nowMs);
-        const result = failure === null ? store.range(call.request) : ({ kind: 'failed', failure } as const);
-        return call.respond(result, this.#header());
-      }
-      case 'query':
-        return call.respond(store.query(call.query, caller, nowMs), this.#header());
-      case 'timeToLive': {
-        const result = store.query(call.query, caller, nowMs);
-        const lease = result.kind === 'answer' ? result.answer.lease : null;
-        return call.respond(result, lease?.ttlSeconds ?? null, this.#header());
-      }
-      case 'keepAlive':
-        return call.respond(store.query(call.query, caller, nowMs), this.#header());
-      case 'authenticate':
-        return call.respond(this.#authenticate(call.name, call.password), this.#header());
-      default:
-        return null;
+    if (call.kind === 'refused') return call.response;
+    if (call.kind === 'write') return call.respond(this.#write(call.operation, caller), this.#header());
+    if (call.kind === 'password') {
+      return call.respond(this.#write(call.operation(hashOf(call.password)), caller), this.#header());
     }
+    if (call.kind === 'authenticate') {
+      return call.respond(this.#authenticate(call.name, call.password), this.#header());
+    }
+    return this.#read(call, caller);
+  }
+
+  #read(call: ApiCall, caller: Caller): Response | null {
+    const { store } = this.#fed;
+    if (call.kind === 'read') {
+      const failure = store.authorizeRange(caller, call.request, nowMs);
+      const result = failure === null ? store.range(call.request) : ({ kind: 'failed', failure } as const);
+      return call.respond(result, this.#header());
+    }
+    if (call.kind === 'timeToLive') {
+      const result = store.query(call.query, caller, nowMs);
+      const lease = result.kind === 'answer' ? result.answer.lease : null;
+      return call.respond(result, lease?.ttlSeconds ?? null, this.#header());
+    }
+    if (call.kind !== 'query' && call.kind !== 'keepAlive') return null;
+    return call.respond(store.query(call.query, caller, nowMs), this.#header());
   }
 
   #write(parsed: Operation, caller: Caller): Outcome {

@@ -1,0 +1,143 @@
+// What a store holds beside keys: leases, users, alarms and the rest, and what of it each command and query has to do with. It
+// makes no revision: the end of a lease, which may, is the store's.
+
+import { unreachable } from '../assert.ts';
+import type { Revision } from '../brands.ts';
+import type { Caller, Command, Operation, Outcome, RangeRequest, StoreFailure } from '../model.ts';
+import type { Query } from '../query-model.ts';
+import type { SqlPort } from '../sql-port.ts';
+import { AccessKeys } from './access.ts';
+import { accessOfOperation, accessOfRange } from './access-need.ts';
+import { type AdministrationOperation, isAdministration } from './administration-codec.ts';
+import { Alarms } from './alarms.ts';
+import { LearnerSlot } from './announced-learner.ts';
+import { AuthTables } from './auth-tables.ts';
+import { Authority } from './authority.ts';
+import { Downgrade } from './downgrade.ts';
+import { type LeaseChange, Leases } from './leases.ts';
+import { type Answered, answerQuery } from './queries.ts';
+import { rangeShape } from './request-shape.ts';
+import { operationShape } from './txn-shape.ts';
+
+type AccessKeyOperation = Extract<Operation, { readonly kind: 'createAccessKey' | 'revokeAccessKey' }>;
+/** All of them but those that end leases. */
+export type QuietOperation =
+  | Exclude<AdministrationOperation, { readonly kind: 'leaseRevoke' | 'leaseExpire' }>
+  | AccessKeyOperation;
+
+export function isQuiet(operation: Operation): operation is QuietOperation {
+  const { kind } = operation;
+  if (kind === 'createAccessKey' || kind === 'revokeAccessKey') return true;
+  return isAdministration(operation) && kind !== 'leaseRevoke' && kind !== 'leaseExpire';
+}
+
+/** `leases`: those that are granted are added. */
+type Moment = { readonly atMs: number; readonly revision: Revision; readonly leases: LeaseChange[] };
+
+export class Administration {
+  readonly accessKeys: AccessKeys;
+  readonly leases: Leases;
+  readonly alarms: Alarms;
+  readonly authority: Authority;
+  readonly #sql: SqlPort;
+  readonly #auth: AuthTables;
+  readonly #downgrade: Downgrade;
+  readonly #learnerSlot: LearnerSlot;
+
+  constructor(sql: SqlPort) {
+    this.#sql = sql;
+    this.accessKeys = new AccessKeys(sql);
+    this.leases = new Leases(sql);
+    this.alarms = new Alarms(sql);
+    this.#auth = new AuthTables(sql);
+    this.authority = new Authority(this.accessKeys, this.#auth, this.leases);
+    this.#downgrade = new Downgrade(sql);
+    this.#learnerSlot = new LearnerSlot(sql);
+  }
+
+  /**
+   * What the caller may not do. etcd's order: the shape of a request, the token, alarms, what the user's roles permit; before all
+   * of them what the key of the tenant forbids. null: allowed.
+   */
+  refusal({ caller, operation, atMs }: Command): StoreFailure | null {
+    if (caller.kind === 'service') return null;
+    const refusal = this.authority.refusal(caller, accessOfOperation(operation), atMs);
+    if (refusal === null) return null;
+    const { by, failure } = refusal;
+    if (by === 'key') return failure;
+    const shape = operationShape(operation);
+    if (shape !== null || by === 'token') return shape ?? failure;
+    // Of leases etcd asks first that there be a user at all.
+    const isOfLease = operation.kind === 'leaseGrant' || operation.kind === 'leaseRevoke';
+    if (isOfLease && failure.kind === 'userNameEmpty') return failure;
+    return this.alarms.refusal(operation) ?? failure;
+  }
+
+  /** The same of a range request. */
+  rangeRefusal(caller: Caller, request: RangeRequest, nowMs: number): StoreFailure | null {
+    const refusal = this.authority.refusal(caller, accessOfRange(request), nowMs);
+    if (refusal === null) return null;
+    return refusal.by === 'key' ? refusal.failure : (rangeShape(request) ?? refusal.failure);
+  }
+
+  perform(operation: QuietOperation, moment: Moment): Outcome {
+    const { revision, atMs } = moment;
+    switch (operation.kind) {
+      case 'leaseGrant': {
+        const result = this.leases.grant(operation, atMs);
+        if (result.kind === 'failed') return { kind: 'failed', revision, failure: result.failure };
+        moment.leases.push(result);
+        return { kind: 'leaseGrant', revision, id: result.id, ttlSeconds: result.ttlSeconds };
+      }
+      case 'leaseCheckpoint':
+        this.leases.checkpoint(operation.deadlines, operation.settled);
+        return { kind: 'done', revision };
+      case 'alarmActivate':
+      case 'alarmDeactivate': {
+        const result = this.alarms.change(operation);
+        if (result.kind === 'failed') return { kind: 'failed', revision, failure: result.failure };
+        return { kind: 'alarm', revision, alarms: result.alarms };
+      }
+      case 'downgradeEnable':
+      case 'downgradeCancel':
+        return outcomeOf(this.#downgrade.change(operation), 'done', revision);
+      case 'learnerChange':
+        this.#learnerSlot.change(operation);
+        return { kind: 'done', revision };
+      case 'createAccessKey':
+        return outcomeOf(this.accessKeys.create(operation.accessKey, atMs), 'createAccessKey', revision);
+      case 'revokeAccessKey':
+        return { kind: 'revokeAccessKey', revision, existed: this.accessKeys.revoke(operation.id) };
+      case 'authEnable':
+      case 'authDisable':
+      case 'userAdd':
+      case 'userDelete':
+      case 'userChangePassword':
+      case 'userGrantRole':
+      case 'userRevokeRole':
+      case 'roleAdd':
+      case 'roleDelete':
+      case 'roleGrantPermission':
+      case 'roleRevokePermission':
+        return outcomeOf(this.authority.change(operation), 'done', revision);
+      default:
+        return unreachable(operation);
+    }
+  }
+
+  answer(query: Query, at: { readonly current: Revision; readonly compacted: number }): Answered {
+    return answerQuery(query, {
+      ...at,
+      sql: this.#sql,
+      leases: this.leases,
+      auth: this.#auth,
+      alarms: this.alarms,
+      downgrade: this.#downgrade,
+      learnerSlot: this.#learnerSlot,
+    });
+  }
+}
+
+function outcomeOf(failure: StoreFailure | null, kind: 'createAccessKey' | 'done', revision: Revision): Outcome {
+  return failure === null ? { kind, revision } : { kind: 'failed', revision, failure };
+}
