@@ -26,7 +26,19 @@ export function createApp(env: Env): Hono {
 
   // A store's own calls, first: they are the hot path.
   const store = (context: { req: { raw: Request } }) => stores.serve(context.req.raw);
-  for (const path of ['/v3/*', '/v3beta/*', '/v1/kv/*', '/v1/kv', '/v1/txn', '/v1/watch', '/v1/status']) {
+  for (const path of [
+    '/v3/*',
+    '/v3beta/*',
+    '/v1/kv/*',
+    '/v1/kv',
+    '/v1/txn',
+    '/v1/watch',
+    '/v1/status',
+    '/v1/leases',
+    '/v1/leases/*',
+    '/v1/locks/*',
+    '/v1/semaphores/*',
+  ]) {
     app.all(path, store);
   }
 

@@ -13,6 +13,8 @@ import type { Query, QueryResult } from '../query-model.ts';
 import type { Logins } from './auth-calls.ts';
 import type { FrameSockets } from './call-frames.ts';
 import type { LeaseService } from './lease-service.ts';
+import type { Observers } from './lock-observe.ts';
+import type { LockWaits } from './lock-waits.ts';
 import type { Snapshots } from './maintenance-snapshot.ts';
 import type { Member } from './member.ts';
 
@@ -22,6 +24,8 @@ export type Services = {
   readonly snapshots: Snapshots;
   readonly frames: FrameSockets;
   readonly leases: LeaseService;
+  readonly waits: LockWaits;
+  readonly observers: Observers;
 };
 
 export type CallContext = {
@@ -33,6 +37,8 @@ export type CallContext = {
   readonly failedLeader: ReplicaId | null;
   /** Scheme, host and port that the client called. */
   readonly origin: string;
+  /** Aborts when the client goes away, where that is known; null: it is not. */
+  readonly gone: AbortSignal | null;
   readonly openWatch: (call: WatchCall, caller: Caller) => Response | Promise<Response>;
 };
 
@@ -119,15 +125,16 @@ export type Proposed =
   /** Not known to be applied: this is the answer, for the gateway or for the client. */
   | { readonly kind: 'response'; readonly response: Response };
 
-/** `writeId` is the client's own, where it gave one. */
+/** `writeId` is the client's own, where it gave one. `purpose` tells the writes of one call apart. */
 export async function propose(
   member: Member,
   context: CallContext,
-  write: Asked & { readonly writeId: string | null; readonly operation: Operation },
+  write: Asked & { readonly writeId: string | null; readonly operation: Operation; readonly purpose?: string },
 ): Promise<Proposed> {
   const elsewhere = await leaderElsewhere(member, context);
   if (elsewhere !== null) return { kind: 'response', response: elsewhere };
-  const writeId = write.writeId === null ? `g:${context.writeId}` : `c:${write.writeId}`;
+  const callId = write.writeId === null ? `g:${context.writeId}` : `c:${write.writeId}`;
+  const writeId = write.purpose === undefined ? callId : `${write.purpose}|${callId}`;
   const result = await member.write({ writeId, caller: context.caller, operation: write.operation });
   switch (result.kind) {
     case 'applied':

@@ -20,6 +20,8 @@ import {
   unlessBehind,
 } from './call-context.ts';
 import { serveKeepAlive, serveKeepAliveStream, serveTimeToLive, withCandidate } from './lease-calls.ts';
+import { serveCampaign, serveLock, serveSessionWrite } from './lock-calls.ts';
+import { serveObserve } from './lock-observe.ts';
 import {
   serveDefragment,
   serveDowngrade,
@@ -77,9 +79,13 @@ export async function serveCall(member: Member, request: ApiRequest, context: Ca
     case 'keepAliveStream':
       return serveKeepAliveStream(member, call, request, context);
     case 'sessionWrite':
+      return within(call, serveSessionWrite(member, call, context));
     case 'lock':
+      return serveLock(member, call, context);
     case 'campaign':
+      return serveCampaign(member, call, context);
     case 'observe':
+      return serveObserve(member, call, context);
     case 'acquire':
     case 'release':
       return failureResponse(call.protocol, { kind: 'notServed', what: request.path });

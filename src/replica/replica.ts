@@ -32,6 +32,9 @@ import { routeCall, type RouteOptions } from './call-route.ts';
 import { serveCall } from './calls.ts';
 import { LeaseAlarm } from './lease-alarm.ts';
 import { LeaseService } from './lease-service.ts';
+import { countPlacesBefore } from './lock-places.ts';
+import { Observers } from './lock-observe.ts';
+import { LockWaits } from './lock-waits.ts';
 import { loadIdentity, Member, type MemberIdentity, saveIdentity } from './member.ts';
 import { quotaOf } from './maintenance-quota.ts';
 import { Snapshots } from './maintenance-snapshot.ts';
@@ -85,6 +88,7 @@ export class Replica extends DurableObject<ReplicaEnv> {
       failedLeader: numberOf(headers.get(failedLeaderHeader)),
       origin: headers.get(originHeader) ?? '',
       services: living.services,
+      gone: request.signal,
       openWatch: (call) => living.watches.open(call, request, caller),
     };
     return this.#serve(living.member, { method, path, query, headers, body }, context);
@@ -156,6 +160,8 @@ export class Replica extends DurableObject<ReplicaEnv> {
     living?.member.stop();
     living?.watches.end({ kind: 'tenantDeleted' });
     living?.services.frames.end();
+    living?.services.observers.stop({ kind: 'tenantDeleted' });
+    living?.services.waits.moved();
     await this.ctx.storage.deleteAlarm();
     await this.ctx.storage.deleteAll();
   }
@@ -198,15 +204,23 @@ export class Replica extends DurableObject<ReplicaEnv> {
       identity,
       sql: this.#sql,
       stubOf,
-      published: (events, revision) => watches.published(events, revision),
-      applied: (commands) => endWatches(watches, commands),
+      published: (events, revision) => {
+        watches.published(events, revision);
+        services.waits.published(events);
+        services.observers.published(events);
+      },
+      applied: (commands) => endStreams(watches, services.observers, commands),
       leasesChanged: (changes) => services.leases.applied(changes),
       ticked: () => {
         watches.tick(member.nowMs());
         services.leases.tick();
-        void quota.tick();
+        services.observers.tick(member.nowMs());
+        quota.tick();
       },
-      leaderChanged: () => services.leases.leaderChanged(),
+      leaderChanged: () => {
+        services.leases.leaderChanged();
+        if (member.driver.raft.role !== 'leader') services.waits.moved();
+      },
       mayRest: () => services.leases.mayRest(),
       resting: () => {
         watches.flush();
@@ -233,6 +247,10 @@ export class Replica extends DurableObject<ReplicaEnv> {
     const signatures = new Signatures(this.env.SERVICE_SECRET ?? '');
     const writeIdPrefix = `${newId()}${newId()}`;
     let frames = 0;
+    const waits = new LockWaits({
+      placesBefore: (name, createRevision, limit) =>
+        countPlacesBefore(member.driver.store, name, createRevision, limit),
+    });
     const serveFrame = (request: ApiRequest, { caller, origin }: FrameSource): Promise<Response> => {
       const writeId = `${writeIdPrefix}.${(frames++).toString(36)}`;
       return routeCall(
@@ -240,7 +258,15 @@ export class Replica extends DurableObject<ReplicaEnv> {
         {
           own: member.identity.number,
           serve: (call, failedLeader) =>
-            this.#serve(member, call, { caller, writeId, failedLeader, origin, services, openWatch: noWatch }),
+            this.#serve(member, call, {
+              caller,
+              writeId,
+              failedLeader,
+              origin,
+              services,
+              gone: null,
+              openWatch: noWatch,
+            }),
           stubOf,
           nowMs: () => member.nowMs(),
         },
@@ -250,12 +276,18 @@ export class Replica extends DurableObject<ReplicaEnv> {
       logins: new Logins(new KeyRing(signatures), new TokenRing(signatures)),
       snapshots: new Snapshots(),
       frames: new FrameSockets({ host: this.ctx, serve: serveFrame }),
-      leases: this.#leases(member),
+      leases: this.#leases(member, waits),
+      waits,
+      observers: new Observers({
+        store: member.driver.store,
+        header: (revision) => ({ ...headerOf(member), revision }),
+        mayGoOn: (caller, range) => member.driver.store.authorizeKey(caller, accessOfRange(range), member.nowMs()),
+      }),
     };
     return services;
   }
 
-  #leases(member: Member): LeaseService {
+  #leases(member: Member, waits: LockWaits): LeaseService {
     const broken = (error: unknown): void => this.#reset(error);
     const writeIdPrefix = `l:${newId()}${newId()}`;
     let writes = 0;
@@ -263,7 +295,7 @@ export class Replica extends DurableObject<ReplicaEnv> {
       member,
       alarm: new LeaseAlarm(this.ctx.storage, broken),
       place: member.identity.members.findIndex(({ number }) => number === member.identity.number),
-      kept: () => [],
+      kept: () => waits.kept,
       newWriteId: () => `${writeIdPrefix}.${(writes++).toString(36)}`,
       broken,
     });
@@ -298,11 +330,13 @@ function redirect(member: Member, leader: ReplicaId | null): Attempt<never> {
   return { kind: 'redirect', leader: leader ?? 0, members: member.identity.members.map((each) => each.number) };
 }
 
-/** What was applied may end watches that are open here. */
-function endWatches(watches: WatchService, commands: readonly Command[]): void {
+/** What was applied may end streams that are open here. */
+function endStreams(watches: WatchService, observers: Observers, commands: readonly Command[]): void {
   for (const { operation } of commands) {
-    if (operation.kind === 'revokeAccessKey') watches.revoked(operation.id);
-    else if (operation.kind === 'compact') watches.compacted();
+    if (operation.kind === 'compact') watches.compacted();
+    if (operation.kind !== 'revokeAccessKey') continue;
+    watches.revoked(operation.id);
+    observers.revoked(operation.id);
   }
 }
 

@@ -1,0 +1,218 @@
+// etcd's locks and elections: a place is taken by one transaction, its turn is waited for, and the answer says so. A caller that goes
+// away loses its place, unless it named its call: then the same call, sent again, finds it, for as long as its lease lives.
+
+import type { CampaignCall, Elected, LockCall, ResponseHeader, Result, SessionWriteCall } from '../api/contract.ts';
+import type { Failure } from '../api/failures.ts';
+import { campaignTxn, lockTxn, placeKey, proclaimTxn, resignTxn } from '../api/queues.ts';
+import { unreachable } from '../assert.ts';
+import { leaseId, type LeaseId, noLease } from '../brands.ts';
+import { equalBytes } from '../bytes.ts';
+import { sessionSeconds } from '../limits.ts';
+import type { Operation, Outcome } from '../model.ts';
+import { type CallContext, caughtUp, headerOf, propose, type Proposed, redirectTo } from './call-context.ts';
+import { placeAt, takenAlready, takenBy, type Taken } from './lock-places.ts';
+import type { Place } from './lock-queues.ts';
+import type { WaitEnd, WaitOptions } from './lock-waits.ts';
+import type { Member } from './member.ts';
+
+/** A call that takes a place, and where it is served. */
+export type Queuing = {
+  readonly member: Member;
+  readonly context: CallContext;
+  readonly call: { readonly protocol: 'v1' | 'v3'; readonly writeId: string | null };
+};
+
+/** What became of a step: its value, or what the whole call is answered with. */
+export type Step<Value> =
+  | { readonly kind: 'value'; readonly value: Value }
+  | { readonly kind: 'failed'; readonly failure: Failure }
+  | { readonly kind: 'response'; readonly response: Response };
+
+export function value<Value>(of: Value): Step<Value> {
+  return { kind: 'value', value: of };
+}
+
+export function failed(failure: Failure): Step<never> {
+  return { kind: 'failed', failure };
+}
+
+/** What etcd's calls of this kind are answered with. */
+export function respond<Answer>(
+  { member }: Queuing,
+  step: Step<Answer>,
+  call: { respond(result: Result<Answer>, header: ResponseHeader): Response },
+): Response {
+  switch (step.kind) {
+    case 'value':
+      return call.respond({ kind: 'answer', answer: step.value }, headerOf(member));
+    case 'failed':
+      return call.respond(step, headerOf(member));
+    case 'response':
+      return step.response;
+    default:
+      return unreachable(step);
+  }
+}
+
+/** One of the writes of a call. */
+export function write({ member, context, call }: Queuing, operation: Operation, purpose?: string): Promise<Proposed> {
+  const { protocol, writeId } = call;
+  return propose(member, context, { protocol, writeId, operation, ...(purpose === undefined ? {} : { purpose }) });
+}
+
+export async function writeStep(queuing: Queuing, operation: Operation, purpose?: string): Promise<Step<Outcome>> {
+  const proposed = await write(queuing, operation, purpose);
+  if (proposed.kind === 'response') return proposed;
+  const { outcome } = proposed;
+  return outcome.kind === 'failed' ? failed(outcome.failure) : value(outcome);
+}
+
+/**
+ * The lease of a session that is made for a call. Its id follows from the call's own, so that a call that is sent again, to
+ * another leader, finds it however long it has waited.
+ */
+export function sessionLease({ member, context, call }: Queuing): LeaseId {
+  const { caller } = context;
+  const who = caller.kind === 'service' ? '' : caller.id;
+  const hash = BigInt(
+    member.idOf(`session/${who}/${call.writeId ?? ''}/${call.writeId === null ? context.writeId : ''}`),
+  );
+  return leaseId(BigInt.asUintN(52, hash) + 1n);
+}
+
+export async function grantSession(queuing: Queuing, id: LeaseId, ttlSeconds: number): Promise<Step<LeaseId>> {
+  const granted = await writeStep(queuing, { kind: 'leaseGrant', id, candidate: id, ttlSeconds }, 'session');
+  const isThere = granted.kind === 'failed' && granted.failure.kind === 'leaseExists';
+  return granted.kind === 'value' || isThere ? value(id) : granted;
+}
+
+async function leaseOf(queuing: Queuing, lease: LeaseId): Promise<Step<LeaseId>> {
+  return lease === noLease ? grantSession(queuing, sessionLease(queuing), sessionSeconds) : value(lease);
+}
+
+/** What a transaction that takes a place found, or left; a retry may have to look. */
+export function placeTaken({ member }: Queuing, outcome: Outcome, key: Uint8Array): Step<Taken> {
+  const taken = takenBy(outcome, key) ?? takenAlready(placeAt(member.driver.store, key));
+  return taken === null ? failed({ kind: 'sessionExpired' }) : value(taken);
+}
+
+/** Waits as `lock` and `campaign` do: it is the turn of this place, and all that was acknowledged before is applied here. */
+async function waitForTurn(queuing: Queuing, place: Place, call: Waiting): Promise<Step<null>> {
+  const { member, context } = queuing;
+  const { timeoutMs, lease } = call;
+  const leave = (): Promise<unknown> => leavePlace(queuing, place, lease);
+  const end = await waitHere(queuing, { place, timeoutMs, gone: context.gone, kept: null, untilLost: false });
+  switch (end) {
+    case 'turn': {
+      const elsewhere = await caughtUp(member, queuing.call);
+      return elsewhere === null ? value(null) : { kind: 'response', response: elsewhere };
+    }
+    case 'moved':
+      return { kind: 'response', response: redirectTo(member, member.driver.raft.leader) };
+    case 'gone':
+      if (queuing.call.writeId === null) await leave();
+      return { kind: 'response', response: answerToNobody() };
+    case 'timeout':
+      await leave();
+      return failed({ kind: 'timeout' });
+    case 'full':
+      await leave();
+      return failed({ kind: 'overloaded' });
+    case 'lost':
+      return failed({ kind: 'sessionExpired' });
+    default:
+      return unreachable(end);
+  }
+}
+
+type Waiting = { readonly timeoutMs: number | null; readonly lease: LeaseId };
+
+/** Only a leader notices that it is none any more. */
+export function waitHere({ member, context }: Queuing, options: WaitOptions): Promise<WaitEnd> {
+  if (member.driver.raft.role !== 'leader') return Promise.resolve('moved');
+  return context.services.waits.wait(options);
+}
+
+/** Gives a place up. What comes of it is told to nobody: the caller is gone, or hears something else. */
+async function leavePlace(queuing: Queuing, place: Place, lease: LeaseId): Promise<void> {
+  const { key, name, createRevision } = place;
+  await write(queuing, { kind: 'txn', request: resignTxn({ key, name, createRevision, lease }) }, 'leave');
+}
+
+/** Nobody reads it. */
+export function answerToNobody(): Response {
+  return new Response(null, { status: 499 });
+}
+
+// The calls
+
+export async function serveSessionWrite(
+  member: Member,
+  call: SessionWriteCall,
+  context: CallContext,
+): Promise<Response> {
+  const queuing: Queuing = { member, context, call };
+  const id = call.lease === noLease ? sessionLease(queuing) : call.lease;
+  if (call.lease === noLease) {
+    const operation = { kind: 'leaseGrant', id, candidate: id, ttlSeconds: sessionSeconds } as const;
+    const granted = await write(queuing, operation, 'session');
+    if (granted.kind === 'response') return granted.response;
+    const { outcome } = granted;
+    const isThere = outcome.kind === 'failed' && outcome.failure.kind === 'leaseExists';
+    if (outcome.kind === 'failed' && !isThere) return call.respond(outcome, headerOf(member));
+  }
+  const written = await write(queuing, call.operation(id));
+  return written.kind === 'response' ? written.response : call.respond(written.outcome, headerOf(member));
+}
+
+export async function serveLock(member: Member, call: LockCall, context: CallContext): Promise<Response> {
+  const queuing: Queuing = { member, context, call };
+  return respond(queuing, await lock(queuing, call), call);
+}
+
+async function lock(queuing: Queuing, call: LockCall): Promise<Step<{ key: Uint8Array; revision: number }>> {
+  const { store } = queuing.member.driver;
+  const { name, timeoutMs } = call;
+  const lease = await leaseOf(queuing, call.lease);
+  if (lease.kind !== 'value') return lease;
+  const key = placeKey(name, lease.value);
+  const written = await writeStep(queuing, { kind: 'txn', request: lockTxn(name, lease.value) });
+  if (written.kind !== 'value') return written;
+  const taken = placeTaken(queuing, written.value, key);
+  if (taken.kind !== 'value') return taken;
+  const { createRevision, isOldest } = taken.value;
+  if (isOldest === true) return value({ key, revision: written.value.revision });
+  const waited = await waitForTurn(queuing, { name, key, createRevision, limit: 1 }, { timeoutMs, lease: lease.value });
+  if (waited.kind !== 'value') return waited;
+  return placeAt(store, key) === null ? failed({ kind: 'sessionExpired' }) : value({ key, revision: store.revision });
+}
+
+export async function serveCampaign(member: Member, call: CampaignCall, context: CallContext): Promise<Response> {
+  const queuing: Queuing = { member, context, call };
+  return respond(queuing, await campaign(queuing, call), call);
+}
+
+/** As etcd's, it does not look whether its own place is still there when its turn has come. */
+async function campaign(queuing: Queuing, call: CampaignCall): Promise<Step<Elected>> {
+  const { name, timeoutMs } = call;
+  const granted = await leaseOf(queuing, call.lease);
+  if (granted.kind !== 'value') return granted;
+  const lease = granted.value;
+  const key = placeKey(name, lease);
+  const written = await writeStep(queuing, { kind: 'txn', request: campaignTxn(name, lease, call.value) });
+  if (written.kind !== 'value') return written;
+  const taken = placeTaken(queuing, written.value, key);
+  if (taken.kind !== 'value') return taken;
+  const { createRevision, before } = taken.value;
+  if (before !== null && !equalBytes(before.value, call.value)) {
+    const leader = { name, key, createRevision, lease };
+    const operation = { kind: 'txn', request: proclaimTxn(leader, lease, call.value) } as const;
+    const proclaimed = await writeStep(queuing, operation, 'proclaim');
+    if (proclaimed.kind !== 'value') return proclaimed;
+    const { value: outcome } = proclaimed;
+    if (outcome.kind === 'txn' && !outcome.answer.succeeded) return failed({ kind: 'notElectionLeader' });
+  }
+  const waited = await waitForTurn(queuing, { name, key, createRevision, limit: 1 }, { timeoutMs, lease });
+  if (waited.kind !== 'value') return waited;
+  return value({ key, createRevision, lease, revision: written.value.revision });
+}

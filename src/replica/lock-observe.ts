@@ -1,0 +1,171 @@
+// Streams that observe an election: the leader at once, then each value it proclaims, and whoever follows it. As etcd does it: the
+// leader's key is followed until it is deleted, then the oldest place is read. Any replica serves; nothing outlives the object.
+
+import type { ObserveCall, ResponseHeader } from '../api/contract.ts';
+import type { Failure } from '../api/failures.ts';
+import { observeMessage } from '../api/v3/concurrency.ts';
+import { keyText } from '../bytes.ts';
+import { observerBacklogBytesMax, observersMax, watchAuthorizeMs, watchBodyDrainMs } from '../limits.ts';
+import type { Caller, KeyRange, KeyValue, RevisionEvents, StoreEvent } from '../model.ts';
+import type { Store } from '../mvcc/store.ts';
+import { type CallContext, caughtUp, redirectTo } from './call-context.ts';
+import { queuesOf } from './lock-queues.ts';
+import type { Member } from './member.ts';
+import { BodyChannel } from './watch-body.ts';
+import type { ClosingReason } from './watch-channel.ts';
+
+export type ObserversOptions = {
+  readonly store: Pick<Store, 'range' | 'revision'>;
+  readonly header: (revision: number) => ResponseHeader;
+  /** Whether this caller's key still lets it read this; null: it does. */
+  readonly mayGoOn: (caller: Caller, range: KeyRange) => Failure | null;
+};
+
+type Observer = {
+  readonly call: ObserveCall;
+  readonly caller: Caller;
+  readonly channel: BodyChannel;
+  timer: ReturnType<typeof setTimeout> | null;
+  /** The key of the leader; null: there is none. */
+  leader: string | null;
+  /** What happened up to here it has been told, or need not know. */
+  seen: number;
+};
+
+export class Observers {
+  readonly #options: ObserversOptions;
+  /** By the prefix of their elections. */
+  readonly #observers = new Map<string, Set<Observer>>();
+  #count = 0;
+  #authorizedMs = 0;
+
+  constructor(options: ObserversOptions) {
+    this.#options = options;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** For a caller who may, on a replica that has caught up. */
+  open(call: ObserveCall, caller: Caller): Response {
+    if (this.#count >= observersMax) return refused(call, { kind: 'overloaded' });
+    const channel: BodyChannel = new BodyChannel({
+      terminator: '\n',
+      backlogBytesMax: () => observerBacklogBytesMax,
+      drained: () => undefined,
+      gone: () => this.#forget(observer),
+      closed: () => this.#forget(observer),
+    });
+    const observer: Observer = { call, caller, channel, timer: null, leader: null, seen: 0 };
+    const queue = queueOf(observer);
+    this.#observers.set(queue, (this.#observers.get(queue) ?? new Set()).add(observer));
+    this.#count++;
+    if (call.timeoutMs !== null) {
+      observer.timer = setTimeout(() => this.#end(observer, 'timeout', { kind: 'timeout' }), call.timeoutMs);
+    }
+    this.#tellOldest(observer);
+    return new Response(channel.stream, { headers: { 'content-type': 'application/json' } });
+  }
+
+  /** What was just applied. */
+  published(events: readonly RevisionEvents[]): void {
+    if (this.#count === 0) return;
+    for (const { revision, events: changes } of events) {
+      for (const change of changes) {
+        for (const queue of queuesOf(change.kv.key)) {
+          for (const observer of this.#observers.get(queue) ?? []) this.#tell(observer, change, revision);
+        }
+      }
+    }
+  }
+
+  /** An access key was revoked. */
+  revoked(keyId: string): void {
+    for (const observer of this.#all()) {
+      if (observer.caller.kind === 'service' || observer.caller.id !== keyId) continue;
+      this.#end(observer, 'accessEnded', { kind: 'unauthenticated', reason: 'revoked' });
+    }
+  }
+
+  /** The replica's clock. */
+  tick(nowMs: number): void {
+    if (nowMs - this.#authorizedMs < watchAuthorizeMs) return;
+    this.#authorizedMs = nowMs;
+    for (const observer of this.#all()) {
+      const failure = this.#options.mayGoOn(observer.caller, observer.call.request);
+      if (failure !== null) this.#end(observer, 'accessEnded', failure);
+    }
+  }
+
+  /** The replica serves no more. */
+  stop(failure: Failure): void {
+    for (const observer of this.#all()) this.#end(observer, 'stopped', failure);
+  }
+
+  #tell(observer: Observer, { type, kv }: StoreEvent, revision: number): void {
+    if (revision <= observer.seen) return;
+    const key = keyText(kv.key);
+    if (type === 'put') {
+      if (observer.leader !== null && observer.leader !== key) return;
+      observer.leader = key;
+      this.#send(observer, kv, revision);
+    } else if (observer.leader === key) {
+      this.#tellOldest(observer);
+    }
+  }
+
+  /** Who leads now; what led to this is no news any more. */
+  #tellOldest(observer: Observer): void {
+    const result = this.#options.store.range(observer.call.request);
+    if (result.kind === 'failed') return this.#end(observer, 'stopped', result.failure);
+    const kv = result.answer.kvs[0];
+    observer.leader = kv === undefined ? null : keyText(kv.key);
+    observer.seen = result.revision;
+    if (kv !== undefined) this.#send(observer, kv, result.revision);
+  }
+
+  #send(observer: Observer, kv: KeyValue, revision: number): void {
+    const { channel } = observer;
+    if (channel.room() === 'over') return this.#end(observer, 'slow', { kind: 'overloaded' });
+    channel.send(observeMessage(this.#options.header(revision), kv));
+  }
+
+  #end(observer: Observer, reason: ClosingReason, failure: Failure): void {
+    const { channel, call } = observer;
+    channel.send(call.failed(failure).text);
+    channel.close(reason);
+    // What is not read by then is dropped.
+    setTimeout(() => channel.abandon(), watchBodyDrainMs);
+  }
+
+  #forget(observer: Observer): void {
+    const queue = queueOf(observer);
+    const observers = this.#observers.get(queue);
+    if (observers === undefined || !observers.delete(observer)) return;
+    if (observers.size === 0) this.#observers.delete(queue);
+    if (observer.timer !== null) clearTimeout(observer.timer);
+    this.#count--;
+  }
+
+  *#all(): Generator<Observer, void, void> {
+    for (const observers of this.#observers.values()) yield* observers;
+  }
+}
+
+function queueOf({ call }: Observer): string {
+  return keyText(call.request.key);
+}
+
+function refused(call: ObserveCall, failure: Failure): Response {
+  const { status, text } = call.failed(failure);
+  return new Response(`${text}\n`, { status, headers: { 'content-type': 'application/json' } });
+}
+
+export async function serveObserve(member: Member, call: ObserveCall, context: CallContext): Promise<Response> {
+  if ((await member.leader(context.failedLeader)) === null) return redirectTo(member, null);
+  const elsewhere = await caughtUp(member, call);
+  if (elsewhere !== null) return elsewhere;
+  const failure = member.driver.store.authorizeRange(context.caller, call.request, member.nowMs());
+  return failure === null ? context.services.observers.open(call, context.caller) : refused(call, failure);
+}

@@ -1,0 +1,66 @@
+// The places of a queue, as one replica's store has them. Whoever reads them here has seen to it that the store is far enough,
+// and that the caller may.
+
+import { assert } from '../assert.ts';
+import { oldestPlace, placesBefore } from '../api/queues.ts';
+import { emptyBytes, equalBytes } from '../bytes.ts';
+import type { KeyValue, Outcome, RangeRequest, TxnPart } from '../model.ts';
+import type { Store } from '../mvcc/store.ts';
+
+type Readable = Pick<Store, 'range'>;
+
+/** Places taken before a revision; no more than `limit` are counted. */
+export function countPlacesBefore(store: Readable, name: Uint8Array, createRevision: number, limit: number): number {
+  return read(store, { ...placesBefore(name, createRevision, limit), keysOnly: true }).kvs.length;
+}
+
+export function placeAt(store: Readable, key: Uint8Array): KeyValue | null {
+  const { kvs } = read(store, { ...oldestPlace(key), key, rangeEnd: emptyBytes });
+  return kvs[0] ?? null;
+}
+
+export type Queue = { readonly oldest: KeyValue | null; readonly count: number };
+
+export function queueOf(store: Readable, name: Uint8Array): Queue {
+  const { kvs, count } = read(store, oldestPlace(name));
+  return { oldest: kvs[0] ?? null, count };
+}
+
+function read(store: Readable, request: RangeRequest): { readonly kvs: readonly KeyValue[]; readonly count: number } {
+  const result = store.range(request);
+  assert(result.kind === 'answer', 'a read of the current revision that is bounded is answered');
+  return result.answer;
+}
+
+/** What a transaction that takes a place did. */
+export type Taken = {
+  readonly createRevision: number;
+  /** null: the place was taken just now. */
+  readonly before: KeyValue | null;
+  /** Whether it was the oldest then; null: not asked. */
+  readonly isOldest: boolean | null;
+};
+
+/** Of `lockTxn` and `campaignTxn`. null: a retry whose answer is not kept; the store tells what there is now. */
+export function takenBy(outcome: Outcome, key: Uint8Array): Taken | null {
+  if (outcome.kind !== 'txn') return null;
+  const [own, oldest] = outcome.answer.parts;
+  const before = outcome.answer.succeeded ? null : (firstOf(own) ?? null);
+  const createRevision = outcome.answer.succeeded ? revisionOf(own) : before?.createRevision;
+  assert(createRevision !== undefined, 'a place was there, or was taken');
+  const isOldest = oldest === undefined ? null : equalBytes(firstOf(oldest)?.key ?? emptyBytes, key);
+  return { createRevision, before, isOldest };
+}
+
+/** The same, of a place that is there. */
+export function takenAlready(place: KeyValue | null): Taken | null {
+  return place === null ? null : { createRevision: place.createRevision, before: place, isOldest: null };
+}
+
+function firstOf(part: TxnPart | undefined): KeyValue | undefined {
+  return part?.kind === 'range' ? part.answer.kvs[0] : undefined;
+}
+
+function revisionOf(part: TxnPart | undefined): number | undefined {
+  return part?.kind === 'put' ? part.revision : undefined;
+}

@@ -1,0 +1,94 @@
+// Calls that wait for their turn: what can end a wait, and whose leases live on meanwhile. A call waits at the leader alone, so
+// that the loss of a leader is noticed: it is then sent on to the next one, where the same write id finds the same place.
+// A wait holds memory and, where it is bounded, a timer; the group may rest meanwhile.
+
+import type { LeaseId } from '../brands.ts';
+import { lockWaitersMax } from '../limits.ts';
+import type { RevisionEvents } from '../model.ts';
+import { type Call, LockQueues, type Place, type QueuesOptions } from './lock-queues.ts';
+
+export type WaitOptions = {
+  readonly place: Place;
+  /** null: as long as it takes. */
+  readonly timeoutMs: number | null;
+  /** The caller went away. */
+  readonly gone: AbortSignal | null;
+  /** A lease that lives on while its caller waits. */
+  readonly kept: LeaseId | null;
+  /** Told when its own place goes, and not only at its turn. */
+  readonly untilLost: boolean;
+};
+
+export type WaitEnd =
+  | Call
+  | 'timeout'
+  | 'gone'
+  /** This replica leads no more. */
+  | 'moved'
+  /** As many wait here as can. */
+  | 'full';
+
+/** What a timer can hold: 24 days. */
+const timerMsMax = 2_147_483_647;
+
+export class LockWaits {
+  readonly #queues: LockQueues;
+  readonly #ends = new Set<(end: WaitEnd) => void>();
+  /** How many callers wait with each lease. */
+  readonly #kept = new Map<LeaseId, number>();
+
+  constructor(options: QueuesOptions) {
+    this.#queues = new LockQueues(options);
+  }
+
+  get count(): number {
+    return this.#queues.count;
+  }
+
+  get kept(): Iterable<LeaseId> {
+    return this.#kept.keys();
+  }
+
+  wait({ place, timeoutMs, gone, kept, untilLost }: WaitOptions): Promise<WaitEnd> {
+    if (gone?.aborted === true) return Promise.resolve('gone');
+    if (this.#queues.count >= lockWaitersMax) return Promise.resolve('full');
+    return new Promise((resolve) => {
+      let timer: ReturnType<typeof setTimeout> | null = null;
+      const end = (reason: WaitEnd): void => {
+        if (!this.#ends.delete(end)) return;
+        this.#queues.leave(waiter);
+        if (kept !== null) this.#release(kept);
+        if (timer !== null) clearTimeout(timer);
+        gone?.removeEventListener('abort', leave);
+        resolve(reason);
+      };
+      const leave = (): void => end('gone');
+      const waiter = { place, untilLost, called: end };
+      if (!this.#queues.join(waiter)) return resolve('turn');
+      this.#ends.add(end);
+      if (kept !== null) this.#keep(kept);
+      if (timeoutMs !== null) timer = setTimeout(() => end('timeout'), Math.min(timeoutMs, timerMsMax));
+      gone?.addEventListener('abort', leave);
+    });
+  }
+
+  /** What was just applied. */
+  published(events: readonly RevisionEvents[]): void {
+    this.#queues.published(events);
+  }
+
+  /** Another replica leads, or none: all waits go on elsewhere. */
+  moved(): void {
+    for (const end of this.#ends) end('moved');
+  }
+
+  #keep(lease: LeaseId): void {
+    this.#kept.set(lease, (this.#kept.get(lease) ?? 0) + 1);
+  }
+
+  #release(lease: LeaseId): void {
+    const others = (this.#kept.get(lease) ?? 1) - 1;
+    if (others > 0) this.#kept.set(lease, others);
+    else this.#kept.delete(lease);
+  }
+}
