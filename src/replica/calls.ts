@@ -20,6 +20,7 @@ import {
   unlessBehind,
 } from './call-context.ts';
 import { serveKeepAlive, serveKeepAliveStream, serveTimeToLive, withCandidate } from './lease-calls.ts';
+import { serveAcquire, serveRelease } from './lock-acquire.ts';
 import { serveCampaign, serveLock, serveSessionWrite } from './lock-calls.ts';
 import { serveObserve } from './lock-observe.ts';
 import {
@@ -87,8 +88,9 @@ export async function serveCall(member: Member, request: ApiRequest, context: Ca
     case 'observe':
       return serveObserve(member, call, context);
     case 'acquire':
+      return serveAcquire(member, call, context);
     case 'release':
-      return failureResponse(call.protocol, { kind: 'notServed', what: request.path });
+      return within(call, serveRelease(member, call, context));
     default:
       return unreachable(call);
   }

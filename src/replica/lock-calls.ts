@@ -134,7 +134,7 @@ export function waitHere({ member, context }: Queuing, options: WaitOptions): Pr
 }
 
 /** Gives a place up. What comes of it is told to nobody: the caller is gone, or hears something else. */
-async function leavePlace(queuing: Queuing, place: Place, lease: LeaseId): Promise<void> {
+export async function leavePlace(queuing: Queuing, place: Place, lease: LeaseId): Promise<void> {
   const { key, name, createRevision } = place;
   await write(queuing, { kind: 'txn', request: resignTxn({ key, name, createRevision, lease }) }, 'leave');
 }
