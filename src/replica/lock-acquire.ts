@@ -134,7 +134,7 @@ async function waitForPlace(seat: Seat, place: Place, given: Place | null): Prom
 /** Its turn has come: if it is still there, it holds, and a session has all of its time from now on. */
 async function hold(seat: Seat, place: Place): Promise<Step<Acquired>> {
   const { queuing, call, lease, key } = seat;
-  const { member, context } = queuing;
+  const { member } = queuing;
   const elsewhere = await caughtUp(member, call);
   if (elsewhere !== null) return { kind: 'response', response: elsewhere };
   const ttl = await ttlOf(queuing, lease, call.hold);
