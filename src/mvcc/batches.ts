@@ -22,7 +22,8 @@ const selectNewestFirst = `SELECT log_index, body, last_revision FROM batches
 export type BatchPlace = { readonly lastRevision: Revision; readonly logIndex: LogIndex };
 
 export type ChangedKey = { readonly type: StoreEvent['type']; readonly key: Uint8Array };
-export type ChangedKeys = { readonly revision: Revision; readonly keys: readonly ChangedKey[] };
+/** `keys` may be gone through again and again: of a revision that changed very many they are not in memory as a whole. */
+export type ChangedKeys = { readonly revision: Revision; readonly keys: Iterable<ChangedKey> };
 export type WrittenId = { readonly identity: string; readonly outcome: Uint8Array };
 
 /** A batch while it is applied. */
@@ -62,15 +63,38 @@ export class BatchRecord {
   }
 }
 
+/** More keys of one revision than this are read from the bytes as they are asked for. */
+const keysReadAtOnceMax = 64;
+
 /** The changed keys of each revision of a batch, the oldest first. */
 export function* changesIn(body: Uint8Array): Generator<ChangedKeys, void, void> {
-  const reader = new BinaryReader(new BinaryReader(body).bytes());
+  const changes = new BinaryReader(body).bytes();
+  const reader = new BinaryReader(changes);
   while (reader.remaining > 0) {
     const changed = revision(reader.varint());
     const count = reader.count();
+    const start = changes.byteLength - reader.remaining;
     const keys: ChangedKey[] = [];
-    for (let read = 0; read < count; read++) keys.push(readChangedKey(reader));
-    yield { revision: changed, keys };
+    for (let read = 0; read < count; read++) {
+      const key = readChangedKey(reader);
+      if (count <= keysReadAtOnceMax) keys.push(key);
+    }
+    const end = changes.byteLength - reader.remaining;
+    const many = count > keysReadAtOnceMax;
+    yield { revision: changed, keys: many ? new ManyChangedKeys(changes.subarray(start, end)) : keys };
+  }
+}
+
+class ManyChangedKeys {
+  readonly #bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  *[Symbol.iterator](): Generator<ChangedKey, void, void> {
+    const reader = new BinaryReader(this.#bytes);
+    while (reader.remaining > 0) yield readChangedKey(reader);
   }
 }
 

@@ -19,7 +19,9 @@ export class UnknownCommandVersion extends Error {
   override readonly name = 'UnknownCommandVersion';
 }
 
-export const commandsVersion = 1;
+/** Since 2: leases, users and roles, alarms, and callers with tokens. What has none of them is still written as 1. */
+export const commandsVersion = 2;
+const firstVersion = 1;
 
 const operationCode = {
   put: 0,
@@ -37,7 +39,7 @@ export function encodeCommands(commands: readonly Command[]): Uint8Array {
   let expected = 8;
   for (const command of commands) expected += commandBytes(command);
   const writer = new BinaryWriter(expected);
-  writer.byte(commandsVersion);
+  writer.byte(commands.every(isOfFirstVersion) ? firstVersion : commandsVersion);
   writer.varint(commands.length);
   for (const command of commands) writeCommand(writer, command);
   return writer.finish();
@@ -50,14 +52,18 @@ export function encodeCommands(commands: readonly Command[]): Uint8Array {
 export function decodeCommands(bytes: Uint8Array): Command[] {
   const reader = new BinaryReader(bytes);
   const version = reader.byte();
-  if (version !== commandsVersion) {
-    throw new UnknownCommandVersion(`commands of version ${version}; known is ${commandsVersion}`);
+  if (version < firstVersion || version > commandsVersion) {
+    throw new UnknownCommandVersion(`commands of version ${version}; known are up to ${commandsVersion}`);
   }
   const commands: Command[] = [];
   const count = reader.count();
   for (let read = 0; read < count; read++) commands.push(readCommand(reader));
   reader.end();
   return commands;
+}
+
+function isOfFirstVersion({ caller, operation }: Command): boolean {
+  return (caller.kind === 'service' || caller.kind === 'accessKey') && !isAdministration(operation);
 }
 
 /** What a command takes in an entry at most, for filling batches. An entry itself takes 8 more. */

@@ -61,7 +61,7 @@ export class History {
   #events(changed: ChangedKeys, spans: readonly KeySpan[] | null, compacted: number): StoreEvent[] {
     // As in etcd, the pair before is read at the revision before: at the compacted revision it is gone.
     const hasPrevious = changed.revision - 1 >= compacted;
-    const deletes = changed.keys.some((change) => change.type === 'delete');
+    const deletes = someDelete(changed.keys);
     const events: StoreEvent[] = [];
     let kept = 0;
     for (const change of changed.keys) {
@@ -96,6 +96,11 @@ export class History {
     assert(row !== undefined, 'a version that is not compacted has its row');
     return keyValueOf(row);
   }
+}
+
+function someDelete(keys: Iterable<ChangedKey>): boolean {
+  for (const change of keys) if (change.type === 'delete') return true;
+  return false;
 }
 
 function eventBytes(event: StoreEvent): number {

@@ -6,7 +6,13 @@ import { leaseId, revision } from '../../src/brands.ts';
 import { emptyBytes, utf8 } from '../../src/bytes.ts';
 import { rememberedAnswerBytesMax } from '../../src/limits.ts';
 import type { Command, KeyValue, Operation, Outcome, StoreFailure } from '../../src/model.ts';
-import { commandBytes, decodeCommands, encodeCommands, UnknownCommandVersion } from '../../src/mvcc/command-codec.ts';
+import {
+  commandBytes,
+  commandsVersion,
+  decodeCommands,
+  encodeCommands,
+  UnknownCommandVersion,
+} from '../../src/mvcc/command-codec.ts';
 import { decodeOutcome, encodeOutcome } from '../../src/mvcc/outcome-codec.ts';
 import { RandomOperations } from './random-operations.ts';
 import { everything, keyRange, put, range, service, txn } from './requests.ts';
@@ -64,8 +70,21 @@ it('MVCC-CODEC-2: the size of a command is never estimated too small, nor by far
 
 it('MVCC-CODEC-3: an entry of a version that is not known is refused by its own error', () => {
   const encoded = encodeCommands(extremes);
-  encoded[0] = 2;
+  encoded[0] = commandsVersion + 1;
   expect(() => decodeCommands(encoded)).toThrow(UnknownCommandVersion);
+});
+
+it('MVCC-CODEC-6: entries of version 1 are read, and written where they say no more than it can', () => {
+  const written =
+    'AQMCdzEAQBwAAAAAAAAAAWEBMQECdzIBAmsxQCAAAAAAAAACAAEBAXgBeQABAgF6AAECdzMCAmsxAXUDQCIAAAAAAAADQBAAAAAAAAA=';
+  const read = decodeCommands(new Uint8Array(Buffer.from(written, 'base64')));
+  const [first, second, third] = read;
+  expect(first).toEqual({ writeId: 'w1', caller: service, atMs: 7, operation: put('a', '1', { previous: true }) });
+  expect(second).toMatchObject({ caller: { kind: 'accessKey', id: 'k1' }, operation: { kind: 'txn' } });
+  expect(third).toMatchObject({ caller: { kind: 'user', name: 'u', authRevision: 3 }, operation: { kind: 'compact' } });
+  expect(encodeCommands(read.slice(0, 2))[0]).toBe(1);
+  expect(encodeCommands(read)[0]).toBe(commandsVersion);
+  expect(encodeCommands([command({ kind: 'authEnable' })])[0]).toBe(commandsVersion);
 });
 
 it('MVCC-CODEC-4: cut or longer bytes are malformed, changed ones never more than that', () => {

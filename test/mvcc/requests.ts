@@ -18,8 +18,10 @@ import type {
   TxnOperation,
   TxnRequest,
 } from '../../src/model.ts';
+import type { AnswerTo, Query } from '../../src/query-model.ts';
 import { Store } from '../../src/mvcc/store.ts';
 import type { HistoryPiece } from '../../src/mvcc/history.ts';
+import type { LeaseChange } from '../../src/mvcc/leases.ts';
 import type { SqlPort } from '../../src/sql-port.ts';
 
 export type Bytes = string | Uint8Array;
@@ -85,6 +87,18 @@ export const read = (of: KeyRange | string, options?: Partial<RangeRequest>): Tx
 });
 export const compact = (at: number): Operation => ({ kind: 'compact', request: { revision: at } });
 
+export function grant(id: number | bigint, ttlSeconds = 600, candidate = 1): Operation {
+  return { kind: 'leaseGrant', id: leaseId(BigInt(id)), candidate: leaseId(BigInt(candidate)), ttlSeconds };
+}
+export const revokeLease = (id: number | bigint): Operation => ({ kind: 'leaseRevoke', id: leaseId(BigInt(id)) });
+export const expire = (...ids: readonly number[]): Operation => ({
+  kind: 'leaseExpire',
+  ids: ids.map((id) => leaseId(BigInt(id))),
+});
+/** A put with a lease. */
+export const putLeased = (key: Bytes, lease: number, options: Partial<PutRequest> = {}): TxnOperation & Operation =>
+  put(key, 'v', { lease: leaseId(BigInt(lease)), ...options });
+
 export function txnRequest(parts: Partial<TxnRequest>): TxnRequest {
   return { compare: [], success: [], failure: [], ...parts };
 }
@@ -105,11 +119,14 @@ export class Fed {
   index = 0;
   /** All events since it was opened first. */
   readonly events: RevisionEvents[] = [];
-  #written = 0;
+  readonly leaseChanges: LeaseChange[] = [];
+  #written: number;
 
-  constructor(sql: SqlPort) {
+  /** `written`: the number that the next write's id has. */
+  constructor(sql: SqlPort, written = 0) {
     this.sql = sql;
     this.store = new Store(sql);
+    this.#written = written;
   }
 
   /** As after a crash or an eviction: nothing but the database is left. */
@@ -126,7 +143,8 @@ export class Fed {
 
   commands(commands: Parameters<Store['apply']>[1]): readonly Outcome[] {
     const index = logIndex(++this.index);
-    const { outcomes, events } = this.sql.transaction(() => this.store.apply(index, commands));
+    const { outcomes, events, leases } = this.sql.transaction(() => this.store.apply(index, commands));
+    this.leaseChanges.push(...leases);
     for (const made of events) this.events.push(made);
     return outcomes;
   }
@@ -141,6 +159,17 @@ export class Fed {
   fails(operation: Operation, caller: Caller = service, atMs = 1): StoreFailure | null {
     const outcome = this.do(operation, caller, atMs);
     return outcome.kind === 'failed' ? outcome.failure : null;
+  }
+
+  ask<Kind extends Query['kind']>(query: Query & { readonly kind: Kind }, caller: Caller = service): AnswerTo<Kind> {
+    const result = this.store.query<Kind>(query, caller, 1);
+    if (result.kind === 'failed') throw new Error(`the query failed: ${result.failure.kind}`);
+    return result.answer;
+  }
+
+  askFails(query: Query, caller: Caller = service): StoreFailure | null {
+    const result = this.store.query(query, caller, 1);
+    return result.kind === 'failed' ? result.failure : null;
   }
 
   put(key: Bytes, value?: Bytes, options?: Partial<PutRequest>): Outcome {

@@ -2,8 +2,19 @@
 
 import type { StoreRule } from './contract.ts';
 import { accessRules } from './contract-access.ts';
+import { administrationRules } from './contract-administration.ts';
+import { authRules } from './contract-auth.ts';
 import { historyRules } from './contract-history.ts';
 import { kvRules } from './contract-kv.ts';
+import { leaseRules } from './contract-lease.ts';
 import { txnRules } from './contract-txn.ts';
 
-export const storeContract: readonly StoreRule[] = [...kvRules, ...txnRules, ...historyRules, ...accessRules];
+export const storeContract: readonly StoreRule[] = [
+  ...kvRules,
+  ...txnRules,
+  ...historyRules,
+  ...accessRules,
+  ...leaseRules,
+  ...authRules,
+  ...administrationRules,
+];
