@@ -26,15 +26,16 @@ export class Quota {
   }
 
   /** The replica's clock: what was written since the last tick is the most that a store can be over its quota. */
-  async tick(): Promise<void> {
-    const { quotaBytes, databaseBytes, mayRaise, propose, memberId } = this.#options;
-    if (this.#raising || databaseBytes() <= quotaBytes || !mayRaise()) return;
+  tick(): void {
+    const { quotaBytes, databaseBytes, mayRaise } = this.#options;
+    if (!this.#raising && databaseBytes() > quotaBytes && mayRaise()) void this.#raise();
+  }
+
+  async #raise(): Promise<void> {
+    const { propose, memberId } = this.#options;
     this.#raising = true;
-    try {
-      await propose({ kind: 'alarmActivate', alarm: { memberId, alarm: alarmKind.noSpace } });
-    } finally {
-      this.#raising = false;
-    }
+    await propose({ kind: 'alarmActivate', alarm: { memberId, alarm: alarmKind.noSpace } });
+    this.#raising = false;
   }
 }
 

@@ -3,7 +3,9 @@
 
 import { evictDurableObject, runInDurableObject } from 'cloudflare:test';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { passwordBytesMax, passwordsHashedMax } from '../../src/limits.ts';
+import { passwordBytesMax, passwordsHashedMax, verifiedTokensCachedMax } from '../../src/limits.ts';
+import { Signatures } from '../../src/tenants/signatures.ts';
+import { TokenRing } from '../../src/tenants/token-text.ts';
 import { addUser, b64, enableAuth, EtcdClient, FrameSocket, post, tokenOf } from './etcd-client.ts';
 import { call, newTenant, type NewTenant, prepareDirectory, put, replicaStub, withKey } from './support.ts';
 
@@ -14,6 +16,14 @@ const range = '/v3/kv/range';
 const noUser = { status: 400, body: { code: 3, message: 'etcdserver: user name is empty' } };
 const badToken = { status: 401, body: { code: 16, message: 'etcdserver: invalid auth token' } };
 const denied = { status: 403, body: { code: 7, message: 'etcdserver: permission denied' } };
+
+function hexOf(text: string): string {
+  return Array.from(text, (each) => each.charCodeAt(0).toString(16)).join('');
+}
+
+function textOf(value: unknown): string {
+  return value instanceof ArrayBuffer ? new TextDecoder().decode(value) : String(value);
+}
 
 async function restrictedKey(tenant: NewTenant, access: Record<string, unknown>): Promise<string> {
   const response = await withKey(tenant.key, `/v1/tenants/${tenant.id}/keys`, {
@@ -134,11 +144,10 @@ describe('who is asking', () => {
     const [root] = [await enableAuth(one.key), await enableAuth(two.key)];
     const token = await tokenOf(root, 'root', 'root-password');
     expect(await new EtcdClient(two.key, token).post(range, { key: b64('a') })).toMatchObject(badToken);
-    const name = (text: string): string => Array.from(text, (each) => each.charCodeAt(0).toString(16)).join('');
     for (const changed of [
       `${token}x`,
       token.slice(0, -1),
-      token.replace(name('root'), name('rooo')),
+      token.replace(hexOf('root'), hexOf('rooo')),
       token.replace('_b_', '_a_'),
       token.replace(one.id, two.id),
     ]) {
@@ -210,9 +219,7 @@ describe('passwords', () => {
     );
     expect(new Set(hashes).size).toBe(2);
     expect(hashes).not.toContain(undefined);
-    const bytes = (value: unknown): string =>
-      value instanceof ArrayBuffer ? new TextDecoder().decode(value) : String(value);
-    const everything = [...tables.users, ...[...tables.log, ...tables.batches].flat().map(bytes)].join('\n');
+    const everything = [...tables.users, ...[...tables.log, ...tables.batches].flat().map(textOf)].join('\n');
     expect(everything).toContain('pbkdf2');
     expect(everything).not.toContain(password);
   });
@@ -239,4 +246,28 @@ describe('passwords', () => {
     expect(statuses.filter((status) => status === 200).length).toBeGreaterThanOrEqual(passwordsHashedMax);
     expect((await login()).status).toBe(200);
   });
+});
+
+class CountedSignatures extends Signatures {
+  checked = 0;
+
+  override verify(message: string, signature: string): boolean {
+    this.checked++;
+    return super.verify(message, signature);
+  }
+}
+
+it('AUTH-16: an isolate remembers verifiedTokensCachedMax tokens that it has checked', () => {
+  const signatures = new CountedSignatures('secret');
+  const tokens = new TokenRing(signatures);
+  const token = { tenant: 't', use: 'beside', name: 'user' } as const;
+  const texts = Array.from({ length: verifiedTokensCachedMax + 1 }, (_, authRevision) =>
+    tokens.issue({ ...token, authRevision }),
+  );
+  const [first = ''] = texts;
+  for (const text of [...texts.slice(0, -1), first]) expect(tokens.verify(text)).not.toBeNull();
+  expect(signatures.checked).toBe(verifiedTokensCachedMax);
+  expect(tokens.verify(texts.at(-1) ?? '')).toEqual({ ...token, authRevision: verifiedTokensCachedMax });
+  expect(tokens.verify(first)).toEqual({ ...token, authRevision: 0 });
+  expect(signatures.checked).toBe(verifiedTokensCachedMax + 2);
 });
