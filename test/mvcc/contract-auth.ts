@@ -83,6 +83,12 @@ function mayRead(fed: Fed, name: string, of: KeyRange): boolean {
   return fed.store.authorize(user(fed, name), accessOfRange(of), 1) === null;
 }
 
+const credential = (name: string) => ({ kind: 'credential', name }) as const;
+
+/** A key as long as one may be. */
+const long = (n: number, last: string): Uint8Array =>
+  utf8(`${String(n).padStart(6, '0')}${'x'.repeat(keyBytesMax - 7)}${last}`);
+
 export const authRules: readonly StoreRule[] = [
   rule('MVCC-AUTH-1: each change of users and roles counts, outlives a restart, and makes no revision', (fed) => {
     const revision = (): number => fed.ask<'authStatus'>({ kind: 'authStatus' }).authRevision;
@@ -393,7 +399,6 @@ export const authRules: readonly StoreRule[] = [
     expect(fed.commands([command])).toMatchObject([{ kind: 'failed', failure: denied }]);
   }),
   rule('MVCC-AUTH-12: a credential is told to the service alone, and only while auth is on', (fed) => {
-    const credential = (name: string) => ({ kind: 'credential', name }) as const;
     expect(fed.askFails(credential('root'))).toEqual({ kind: 'authNotEnabled' });
     withAuth(fed);
     fed.do(addUser('bare', null));
@@ -442,8 +447,6 @@ export const authRules: readonly StoreRule[] = [
   rule('MVCC-LIMIT-10: permissions beyond permissionsCachedBytesMax count as those in memory do', (fed) => {
     withAuth(fed);
     const count = Math.ceil((0.6 * permissionsCachedBytesMax) / (2 * keyBytesMax));
-    const long = (n: number, last: string): Uint8Array =>
-      utf8(`${String(n).padStart(6, '0')}${'x'.repeat(keyBytesMax - 7)}${last}`);
     for (let role = 0; role * permissionsMax < count; role++) {
       fed.batch([addRole(`r${role}`), grantRole('u', `r${role}`)]);
       const numbers = Array.from(

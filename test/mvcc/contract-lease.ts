@@ -40,6 +40,14 @@ const checkpoint = (deadlines: readonly (readonly [number, number])[], settled: 
     settled,
   }) as const;
 
+const command = (writeId: string, operation: Command['operation']): Command => ({
+  writeId,
+  caller: service,
+  atMs: 1,
+  operation,
+});
+const numbered = (n: number): string => `k/${String(n).padStart(6, '0')}`;
+
 export const leaseRules: readonly StoreRule[] = [
   rule(
     'MVCC-LEASE-1: a lease has the id asked for, or the next free one; its time is bounded; it makes no revision',
@@ -190,12 +198,6 @@ export const leaseRules: readonly StoreRule[] = [
   rule(
     'MVCC-LEASE-7: a retried grant answers the same id, a retried revocation what it did; only the service ends leases',
     (fed) => {
-      const command = (writeId: string, operation: Command['operation']): Command => ({
-        writeId,
-        caller: service,
-        atMs: 1,
-        operation,
-      });
       const first = fed.commands([command('g', grant(0, 60, 5))]);
       expect(fed.commands([command('g', grant(0, 60, 99))])).toEqual(first);
       fed.do(putLeased('k', 5));
@@ -213,12 +215,11 @@ export const leaseRules: readonly StoreRule[] = [
     fed.batch([grant(1), grant(2)]);
     const value = 'x'.repeat(500);
     const count = Math.ceil((1.5 * previousKeptBytesMax) / value.length);
-    const key = (n: number): string => `k/${String(n).padStart(6, '0')}`;
     for (const lease of [1, 2]) {
-      fed.batch(Array.from({ length: count }, (_, n) => put(key(n), value, { lease: id(lease) })));
+      fed.batch(Array.from({ length: count }, (_, n) => put(numbered(n), value, { lease: id(lease) })));
       fed.do(lease === 1 ? revokeLease(1) : remove(keyRange('k/', 'k0')));
       const events = fed.events.at(-1)?.events ?? [];
-      expect(events.map((event) => textOf(event.kv.key))).toEqual(Array.from({ length: count }, (_, n) => key(n)));
+      expect(events.map((event) => textOf(event.kv.key))).toEqual(Array.from({ length: count }, (_, n) => numbered(n)));
       expect(events.at(-1)).toMatchObject({ type: 'delete', kv: { version: 0 }, previous: { lease: id(lease) } });
     }
     expect(fed.sql.all('SELECT * FROM lease_keys')).toEqual([]);

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { expect, it } from 'vitest';
 import { leaseId } from '../../src/brands.ts';
-import { schemaFormat } from '../../src/mvcc/schema.ts';
+import { openSchema, schemaFormat } from '../../src/mvcc/schema.ts';
 import type { SqlRow } from '../../src/sql-port.ts';
 import { NodeSql } from '../support/node-sql.ts';
 import { everything, Fed, grant, put, putLeased, revokeLease, service, shown, shownEvents } from './requests.ts';
@@ -20,6 +20,8 @@ function written(): NodeSql {
 function tables(sql: NodeSql): SqlRow[] {
   return sql.all('SELECT name, sql FROM sqlite_master ORDER BY name');
 }
+
+const plain = (rows: SqlRow[]): unknown => rows.map((row) => row.map((value) => String(value).replaceAll(/\s+/g, ' ')));
 
 it('MVCC-FORMAT-2: a store of format 1 is taken over as it was, and holds leases, users and alarms from then on', () => {
   const fed = new Fed(written(), 1_000);
@@ -60,8 +62,6 @@ it('MVCC-FORMAT-2: a store of format 1 is taken over as it was, and holds leases
 
 it('MVCC-FORMAT-2: it then has the tables of a fresh one', () => {
   const [taken, fresh] = [written(), new NodeSql()];
-  for (const sql of [taken, fresh]) new Fed(sql);
-  const plain = (rows: SqlRow[]): unknown =>
-    rows.map((row) => row.map((value) => String(value).replaceAll(/\s+/g, ' ')));
+  for (const sql of [taken, fresh]) openSchema(sql);
   expect(plain(tables(taken))).toEqual(plain(tables(fresh)));
 });

@@ -22,6 +22,9 @@ const keys = letters
   .map(utf8)
   .toSorted(compareBytes);
 
+const point = (...bytes: readonly number[]): KeyRange => keyRange(Uint8Array.from(bytes));
+const open = (...bytes: readonly number[]): KeyRange => keyRange(Uint8Array.from(bytes), fromKeyOn);
+
 function someRange(random: RandomOperations): KeyRange {
   const key = random.pick(keys);
   const kind = random.below(4);
@@ -46,14 +49,14 @@ describe('MVCC-AUTH-13: intervals hold what some permission of theirs holds at e
         const request = someRange(random);
         if (isEmptyRange(request)) continue;
         const inside = keys.filter((key) => spanHolds(spanOf(request), key));
-        const open = inside.every((key) => permissions.some((permission) => spanHolds(spanOf(permission), key)));
+        const isOpen = inside.every((key) => permissions.some((permission) => spanHolds(spanOf(permission), key)));
         const held = intervalsHold(intervals, request);
         expect(intervalsHoldOnce(intervals, request)).toBe(held);
         // Beyond the longest keys that are looked at there are others: a request may hold some, but never the reverse.
-        if (held) expect(open).toBe(true);
+        if (held) expect(isOpen).toBe(true);
         const last = inside.at(-1);
         const isClosed = spanOf(request).kind === 'single' || (last?.byteLength ?? 3) < 3;
-        if (open && isClosed && inside.length > 0)
+        if (isOpen && isClosed && inside.length > 0)
           expect([held, request, permissions]).toEqual([true, request, permissions]);
       }
     });
@@ -62,8 +65,6 @@ describe('MVCC-AUTH-13: intervals hold what some permission of theirs holds at e
 
 it('MVCC-AUTH-13: an empty range is looked up in etcd’s tree, as etcd 3.7.1 was seen to answer', () => {
   // The permissions of a user of a recorded conversation, in the order of its roles, and what it was answered.
-  const point = (...bytes: readonly number[]): KeyRange => keyRange(Uint8Array.from(bytes));
-  const open = (...bytes: readonly number[]): KeyRange => keyRange(Uint8Array.from(bytes), fromKeyOn);
   const permissions = [
     point(0x62, 0xff),
     open(0x7e, 0x78, 0x31, 0x30),
