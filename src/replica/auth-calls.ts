@@ -18,6 +18,7 @@ import {
   leadsAndCaughtUp,
   propose,
   queryStore,
+  redirectTo,
 } from './call-context.ts';
 import type { Member } from './member.ts';
 
@@ -53,8 +54,7 @@ export class Logins {
 
   /** Any replica that has caught up can say what the password is. */
   async serveAuthenticate(member: Member, call: AuthenticateCall, context: CallContext): Promise<Response> {
-    if ((await member.leader(context.failedLeader)) === null)
-      return failureResponse(call.protocol, { kind: 'noLeader' });
+    if ((await member.leader(context.failedLeader)) === null) return redirectTo(member, null);
     const elsewhere = await caughtUp(member, call);
     if (elsewhere !== null) return elsewhere;
     const checked = (await this.#checkKey(member, call.password)) ?? (await this.#checkUser(member, call, context));

@@ -376,6 +376,22 @@ describe('calls on a WebSocket', () => {
     socket.socket.close();
   });
 
+  it('FRAME-4: what is observed comes as it happens, wherever the leader is', async () => {
+    const tenant = await newTenant({ name: 'frames-observe' });
+    const client = new EtcdClient(tenant.key);
+    const observed = await FrameSocket.open('/v3/election/observe', { 'Quorate-Key': tenant.key });
+    observed.send({ name: b64('e') });
+    const campaign = await FrameSocket.open('/v3/election/campaign', { 'Quorate-Key': tenant.key });
+    await client.done('/v3/lease/grant', { ID: 9, TTL: 600 });
+    campaign.send({ name: b64('e'), lease: 9, value: b64('first') });
+    const { leader } = await campaign.next();
+    expect(await observed.next()).toMatchObject({ result: { kv: { value: b64('first') } } });
+    await client.done('/v3/election/proclaim', { leader, value: b64('second') });
+    expect(await observed.next()).toMatchObject({ result: { kv: { value: b64('second') } } });
+    observed.socket.close();
+    campaign.socket.close();
+  });
+
   it('FRAME-5: framesQueuedMax frames of a socket wait; one more closes it, and so does a binary one', async () => {
     const tenant = await newTenant({ name: 'frames-bound', replicas: 1 });
     const headers = { 'Quorate-Key': tenant.key };
