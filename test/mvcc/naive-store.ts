@@ -2,7 +2,7 @@
 // one is checked against. Slow, and meant to be obviously right; it shares no code with it but the model.
 
 import { Buffer } from 'node:buffer';
-import { leaseId, revision } from '../../src/brands.ts';
+import { type LeaseId, leaseId, revision } from '../../src/brands.ts';
 import type {
   Compare,
   DeleteRangeRequest,
@@ -40,28 +40,73 @@ export class NaiveStore {
   /** As of each revision. */
   readonly #states: Pairs[] = [new Map(), new Map()];
   readonly events = new Map<number, StoreEvent[]>();
+  /** The time to live of each. Which keys are attached stands in the pairs. */
+  readonly leases = new Map<LeaseId, number>();
+  /** member/kind */
+  readonly alarms = new Set<string>();
 
   /** Throws NaiveFailure, and has then done nothing. */
   do(operation: Operation): unknown {
-    if (operation.kind === 'put') {
-      checkPut(operation.request);
-      return this.#changing((making) => making.put(operation.request));
-    }
-    if (operation.kind === 'deleteRange') {
-      checkKey(operation.request.key);
-      return this.#changing((making) => making.deleteRange(operation.request));
-    }
+    this.#check(operation);
+    if (operation.kind === 'put') return this.#changing((making) => making.put(operation.request));
+    if (operation.kind === 'deleteRange') return this.#changing((making) => making.deleteRange(operation.request));
     if (operation.kind === 'txn') {
-      checkTxn(operation.request, 128);
-      checkDuplicates(operation.request.success);
-      checkDuplicates(operation.request.failure);
       return this.#changing((making) => making.txn(operation.request, making.choices(operation.request)));
     }
+    if (operation.kind === 'leaseGrant') return this.#grant(operation);
+    if (operation.kind === 'leaseRevoke') {
+      if (!this.leases.has(operation.id)) throw new NaiveFailure('leaseNotFound');
+      return this.#endLease(operation.id);
+    }
+    if (operation.kind === 'leaseExpire') {
+      for (const id of operation.ids) if (this.leases.has(id)) this.#endLease(id);
+      return null;
+    }
+    if (operation.kind === 'alarmActivate' || operation.kind === 'alarmDeactivate') return this.#alarm(operation);
     if (operation.kind !== 'compact') throw new Error(`${operation.kind} is not modelled`);
     if (operation.request.revision <= this.compacted) throw new NaiveFailure('compacted');
     if (operation.request.revision > this.revision) throw new NaiveFailure('futureRevision');
     this.compacted = operation.request.revision;
     return null;
+  }
+
+  #check(operation: Operation): void {
+    if (operation.kind === 'put') checkPut(operation.request);
+    if (operation.kind === 'deleteRange') checkKey(operation.request.key);
+    if (operation.kind === 'txn') {
+      checkTxn(operation.request, 128);
+      checkDuplicates(operation.request.success);
+      checkDuplicates(operation.request.failure);
+    }
+    const kinds = [...this.alarms].map((alarm) => alarm.split('/')[1]);
+    if (kinds.includes('2') && isForbiddenWhenCorrupt(operation)) throw new NaiveFailure('corruptAlarm');
+    if (kinds.includes('1') && needsSpace(operation)) throw new NaiveFailure('noSpace');
+  }
+
+  #grant(operation: Extract<Operation, { readonly kind: 'leaseGrant' }>): unknown {
+    if (operation.ttlSeconds > 9_000_000_000) throw new NaiveFailure('leaseTtlTooLarge');
+    let { id } = operation;
+    if (id === 0n) for (id = operation.candidate; this.leases.has(id);) id = leaseId(id + 1n);
+    if (this.leases.has(id)) throw new NaiveFailure('leaseExists');
+    const ttlSeconds = operation.ttlSeconds < 2 ? 2 : operation.ttlSeconds;
+    this.leases.set(id, ttlSeconds);
+    return { id, ttlSeconds };
+  }
+
+  #endLease(id: LeaseId): null {
+    this.#changing((making) => {
+      making.deleteWhere((pair) => pair.lease === id);
+    });
+    this.leases.delete(id);
+    return null;
+  }
+
+  #alarm({ kind, alarm }: Extract<Operation, { readonly kind: 'alarmActivate' | 'alarmDeactivate' }>): unknown {
+    const text = `${alarm.memberId}/${alarm.alarm}`;
+    if (kind === 'alarmActivate' && alarm.alarm !== 0) this.alarms.add(text);
+    const there = this.alarms.has(text);
+    if (kind === 'alarmDeactivate') this.alarms.delete(text);
+    return there ? [alarm] : [];
   }
 
   range(request: RangeRequest): RangeAnswer {
@@ -132,7 +177,7 @@ class Making {
       createRevision: previous?.createRevision ?? made,
       modRevision: made,
       version: (previous?.version ?? 0) + 1,
-      lease: leaseId(0n),
+      lease: request.ignoreLease && previous !== null ? previous.lease : request.lease,
     };
     this.pairs.set(key, kv);
     this.events.push({ type: 'put', kv, previous: this.#before.get(key) ?? null });
@@ -140,20 +185,28 @@ class Making {
   }
 
   checkStored(request: PutRequest, pairs: Pairs): void {
-    if (request.lease !== 0n) throw new NaiveFailure('leaseNotFound');
+    if (request.lease !== 0n && !this.#store.leases.has(request.lease)) throw new NaiveFailure('leaseNotFound');
     if ((request.ignoreValue || request.ignoreLease) && !pairs.has(hex(request.key)))
       throw new NaiveFailure('keyNotFound');
   }
 
   deleteRange(request: DeleteRangeRequest): { deleted: number; previous: KeyValue[] } {
     const pairs = within(request, this.pairs);
+    this.#delete(pairs);
+    return { deleted: pairs.length, previous: request.previous ? pairs : [] };
+  }
+
+  deleteWhere(wanted: (pair: KeyValue) => boolean): void {
+    this.#delete(within({ key: Uint8Array.of(0), rangeEnd: Uint8Array.of(0) }, this.pairs).filter(wanted));
+  }
+
+  #delete(pairs: readonly KeyValue[]): void {
     for (const pair of pairs) {
       this.pairs.delete(hex(pair.key));
       const nothing = { value: new Uint8Array(0), createRevision: revision(0), version: 0, lease: leaseId(0n) };
       const kv = { ...nothing, key: pair.key, modRevision: revision(this.#store.revision + 1) };
       this.events.push({ type: 'delete', kv, previous: this.#before.get(hex(pair.key)) ?? null });
     }
-    return { deleted: pairs.length, previous: request.previous ? pairs : [] };
   }
 
   /** Which branches run, decided and checked before anything does. */
@@ -261,7 +314,11 @@ function answer(request: RangeRequest, pairs: Pairs): RangeAnswer {
   });
   const more = request.limit > 0 && kvs.length > request.limit;
   if (more) kvs = kvs.slice(0, request.limit);
-  if (request.keysOnly) kvs = kvs.map((kv) => ({ ...kv, value: new Uint8Array(0) }));
+  if (request.keysOnly) {
+    // The lease goes with the value, save where values had to be read.
+    const byValue = request.sortTarget === 4;
+    kvs = kvs.map((kv) => ({ ...kv, value: new Uint8Array(0), lease: byValue ? kv.lease : leaseId(0n) }));
+  }
   return { kvs, more, count };
 }
 
@@ -357,4 +414,16 @@ function checkDuplicates(operations: readonly TxnOperation[]): { puts: Set<strin
     puts.add(hex(operation.request.key));
   }
   return { puts, deletes };
+}
+
+function isForbiddenWhenCorrupt(operation: Operation): boolean {
+  if (operation.kind === 'txn') {
+    return [...operation.request.success, ...operation.request.failure].some((part) => part.kind !== 'range');
+  }
+  return ['put', 'deleteRange', 'compact', 'leaseGrant', 'leaseRevoke', 'leaseExpire'].includes(operation.kind);
+}
+
+function needsSpace(operation: Operation | TxnOperation): boolean {
+  if (operation.kind === 'put' || operation.kind === 'leaseGrant') return true;
+  return operation.kind === 'txn' && [...operation.request.success, ...operation.request.failure].some(needsSpace);
 }

@@ -1,6 +1,6 @@
 // Random requests over few keys, so that they meet: a seed makes the same ones each time.
 
-import { leaseId } from '../../src/brands.ts';
+import { type LeaseId, leaseId } from '../../src/brands.ts';
 import { bytes, keyRange, putRequest, range } from './requests.ts';
 import type {
   Compare,
@@ -52,7 +52,8 @@ export class RandomOperations {
     const kind = this.#random();
     if (kind < 0.5) return { kind: 'put', request: this.put() };
     if (kind < 0.65) return { kind: 'deleteRange', request: { ...this.range(), previous: this.chance(0.5) } };
-    if (kind < 0.97) return { kind: 'txn', request: this.txn(2) };
+    if (kind < 0.87) return { kind: 'txn', request: this.txn(2) };
+    if (kind < 0.97) return this.#administration();
     return { kind: 'compact', request: { revision: this.revision - this.below(12) + 1 } };
   }
 
@@ -62,8 +63,26 @@ export class RandomOperations {
       previous: this.chance(0.4),
       ignoreValue,
       ignoreLease: this.chance(0.05),
-      lease: leaseId(this.chance(0.03) ? 7n : 0n),
+      lease: this.chance(0.3) ? this.lease() : leaseId(0n),
     });
+  }
+
+  lease(): LeaseId {
+    return leaseId(BigInt(1 + this.below(4)));
+  }
+
+  /** Leases come more often than they go; alarms are ended soon. */
+  #administration(): Operation {
+    const kind = this.#random();
+    if (kind < 0.5) {
+      const id = this.chance(0.3) ? leaseId(0n) : this.lease();
+      const ttlSeconds = this.chance(0.05) ? 9_000_000_001 : this.below(100) - 10;
+      return { kind: 'leaseGrant', id, candidate: this.lease(), ttlSeconds };
+    }
+    if (kind < 0.65) return { kind: 'leaseRevoke', id: this.lease() };
+    if (kind < 0.75) return { kind: 'leaseExpire', ids: Array.from({ length: this.below(4) }, () => this.lease()) };
+    const alarm = { memberId: BigInt(this.below(2)), alarm: this.below(3) };
+    return { kind: kind < 0.82 ? 'alarmActivate' : 'alarmDeactivate', alarm };
   }
 
   key(): string {
@@ -133,7 +152,7 @@ export class RandomOperations {
       case 3:
         return { ...common, target: 'value', operand: bytes(this.value()) };
       case 4:
-        return { ...common, target: 'lease', operand: leaseId(BigInt(this.below(2))) };
+        return { ...common, target: 'lease', operand: leaseId(BigInt(this.below(4))) };
       default:
         return { ...common, target: 'unknown' };
     }

@@ -1,6 +1,7 @@
 // The store against the naive one: random requests, each answer compared, with restarts, compactions and their steps between.
 
 import { describe, expect, it } from 'vitest';
+import { compareBytes } from '../../src/bytes.ts';
 import type { Operation, Outcome, RangeRequest, StoreFailure } from '../../src/model.ts';
 import { decodeCommands, encodeCommands } from '../../src/mvcc/command-codec.ts';
 import { NodeSql } from '../support/node-sql.ts';
@@ -25,6 +26,8 @@ function naively(run: () => unknown): Result {
 
 function resultOf(outcome: Outcome): Result {
   if (outcome.kind === 'failed') return { failed: outcome.failure.kind };
+  if (outcome.kind === 'leaseGrant') return { answer: { id: outcome.id, ttlSeconds: outcome.ttlSeconds } };
+  if (outcome.kind === 'alarm') return { answer: outcome.alarms };
   return { answer: 'answer' in outcome ? outcome.answer : null };
 }
 
@@ -44,6 +47,7 @@ class Compared {
     for (let reads = this.#random.below(4); reads > 0; reads--) this.#read(this.#random.rangeRequest());
     if (this.#random.chance(0.1)) this.#fed.reopen();
     if (this.#random.chance(0.3)) this.#fed.store.compactStep(1 + this.#random.below(20));
+    if (this.#random.chance(0.2)) this.#leases();
     if (this.#random.chance(0.1)) this.#history(this.#naive.revision - this.#random.below(20));
   }
 
@@ -53,6 +57,7 @@ class Compared {
       this.#read(range(keyRange('\0', '\0'), { revision: at }));
     }
     this.#history(this.#naive.compacted);
+    this.#leases();
     expect(this.#fed.store.sizes().keys).toBe(this.#naive.state(this.#naive.revision).size);
   }
 
@@ -80,6 +85,22 @@ class Compared {
     const result = this.#fed.store.range(request);
     const shown: Result = result.kind === 'failed' ? { failed: result.failure.kind } : { answer: result.answer };
     expect(shown).toEqual(naively(() => this.#naive.range(request)));
+  }
+
+  /** Which there are, and the keys of each. */
+  #leases(): void {
+    const ids = [...this.#fed.ask<'leases'>({ kind: 'leases' }).ids];
+    expect(new Set(ids)).toEqual(new Set(this.#naive.leases.keys()));
+    expect(ids).toHaveLength(this.#naive.leases.size);
+    const pairs = [...this.#naive.state(this.#naive.revision).values()];
+    for (const [id, ttlSeconds] of this.#naive.leases) {
+      const keys = pairs.filter((pair) => pair.lease === id).map((pair) => pair.key);
+      const answer = this.#fed.ask<'timeToLive'>({ kind: 'timeToLive', id, keys: true });
+      expect(answer.lease).toEqual({ ttlSeconds, keys: keys.toSorted(compareBytes) });
+    }
+    expect(this.#fed.sql.all('SELECT COUNT(*) FROM lease_keys')).toEqual([
+      [pairs.filter((pair) => pair.lease !== 0n).length],
+    ]);
   }
 
   #history(from: number): void {

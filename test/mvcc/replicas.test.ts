@@ -19,7 +19,14 @@ function dump(sql: SqlPort, compacted: number): Record<string, SqlRow[]> {
     ),
     batches: sql.all('SELECT * FROM batches ORDER BY last_revision, log_index, part'),
     accessKeys: sql.all('SELECT * FROM access_keys ORDER BY id'),
-    compacted: sql.all("SELECT value FROM mvcc_meta WHERE name = 'compacted'"),
+    leases: sql.all('SELECT * FROM leases ORDER BY id'),
+    leaseKeys: sql.all('SELECT * FROM lease_keys ORDER BY lease, key'),
+    users: sql.all('SELECT * FROM auth_users ORDER BY name'),
+    roles: sql.all('SELECT * FROM auth_roles ORDER BY name'),
+    grants: sql.all('SELECT * FROM auth_grants ORDER BY user, role'),
+    permissions: sql.all('SELECT * FROM auth_permissions ORDER BY role, key, place'),
+    alarms: sql.all('SELECT * FROM alarms ORDER BY member, alarm'),
+    meta: sql.all("SELECT * FROM mvcc_meta WHERE name <> 'sweep' ORDER BY name"),
   };
 }
 
@@ -34,6 +41,48 @@ function accessOperation(random: RandomOperations): Operation {
   };
 }
 
+/** Auth is mostly on, and users may mostly do something. */
+function authOperation(random: RandomOperations): Operation {
+  const name = random.pick(['root', 'u', 'v']);
+  const role = random.pick(['root', 'r', 's']);
+  const range = random.range();
+  const operations: readonly Operation[] = [
+    { kind: 'userAdd', name, passwordHash: random.chance(0.2) ? null : 'hash' },
+    { kind: 'userGrantRole', name, role },
+    { kind: 'userGrantRole', name: 'root', role: 'root' },
+    { kind: 'roleAdd', name: role },
+    { kind: 'roleGrantPermission', role, permission: { ...range, type: random.below(4) } },
+    { kind: 'roleGrantPermission', role, permission: { ...range, type: 2 } },
+    { kind: 'authEnable' },
+    random.pick<Operation>([
+      { kind: 'authDisable' },
+      { kind: 'userDelete', name },
+      { kind: 'userChangePassword', name, passwordHash: 'other' },
+      { kind: 'userRevokeRole', name, role },
+      { kind: 'roleDelete', name: role },
+      { kind: 'roleRevokePermission', role, range },
+      { kind: 'downgradeEnable', targetVersion: '3.6' },
+      { kind: 'downgradeCancel' },
+      {
+        kind: 'leaseCheckpoint',
+        deadlines: [{ id: random.lease(), deadlineMs: random.below(1_000) }],
+        settled: random.chance(0.5),
+      },
+    ]),
+  ];
+  return random.pick(operations);
+}
+
+function someCaller(random: RandomOperations, authRevision: number): Caller {
+  const id = `k${random.below(6)}`;
+  const kind = random.below(8);
+  if (kind < 4) return service;
+  if (kind < 5) return { kind: 'accessKey', id };
+  if (kind < 6) return { kind: 'anonymous', id, token: random.pick(['none', 'invalid']) };
+  const name = random.pick(['root', 'u', 'v']);
+  return { kind: 'user', id, name, authRevision: authRevision - (random.chance(0.3) ? random.below(4) : 0) };
+}
+
 describe('MVCC-REPLICA-1: stores that apply the same log are equal, whenever they restarted and swept', () => {
   for (const seed of [1, 2, 3, 4, 5]) {
     it(`seed ${seed}`, () => {
@@ -45,8 +94,11 @@ describe('MVCC-REPLICA-1: stores that apply the same log are equal, whenever the
         const commands = Array.from({ length: 1 + random.below(4) }, (): Command => {
           const again = sent[sent.length - 1 - random.below(20)];
           if (again !== undefined && random.chance(0.2)) return again;
-          const caller: Caller = random.chance(0.5) ? service : { kind: 'accessKey', id: `k${random.below(6)}` };
-          const operation = random.chance(0.1) ? accessOperation(random) : random.operation();
+          const { authRevision } = replicas[0].ask<'authStatus'>({ kind: 'authStatus' });
+          const caller = someCaller(random, authRevision);
+          const kind = random.below(10);
+          const operation =
+            kind === 0 ? accessOperation(random) : kind < 4 ? authOperation(random) : random.operation();
           return { writeId: `${round}-${random.below(1_000_000)}`, caller, atMs: round, operation };
         });
         sent.push(...commands);
@@ -62,6 +114,13 @@ describe('MVCC-REPLICA-1: stores that apply the same log are equal, whenever the
       }
       const [one, other] = replicas.map((replica) => dump(replica.sql, replica.store.compactedRevision));
       expect(other).toEqual(one);
+      const [hash, otherHash] = replicas.map((replica) => replica.ask<'hash'>({ kind: 'hash' }).hash);
+      expect(otherHash).toBe(hash);
+      const at = Math.max(1, replicas[0].store.compactedRevision);
+      for (let revision = at; revision <= replicas[0].store.revision; revision++) {
+        const [kv, otherKv] = replicas.map((replica) => replica.ask<'hashKv'>({ kind: 'hashKv', revision }));
+        expect(otherKv).toEqual(kv);
+      }
       expect(replicas[1].store.accessKeys()).toEqual(replicas[0].store.accessKeys());
     });
   }
