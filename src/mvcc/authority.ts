@@ -29,7 +29,8 @@ type KnownUser = {
   readonly since: number;
   readonly isRoot: boolean;
   readonly intervals: Readonly<Record<Right, readonly Interval[] | null>>;
-  readonly trees: Record<Right, PermissionTree | null>;
+  /** Made when they are needed. */
+  readonly trees: Partial<Record<Right, PermissionTree | null>>;
 };
 
 const denied: StoreFailure = { kind: 'permissionDenied' };
@@ -156,20 +157,21 @@ export class Authority {
   }
 
   #holds(name: string, user: KnownUser, right: Right, range: KeyRange): boolean {
+    if (isEmptyRange(range)) return this.#holdsEmpty(name, user, right, range);
     const intervals = user.intervals[right];
-    if (isEmptyRange(range))
-      return intervals !== null && this.#tree(name, user, right).holdsEmpty(range.key, range.rangeEnd);
     if (intervals !== null) return intervalsHold(intervals, range);
     return intervalsHoldOnce(this.#intervalsOf(name, right), range);
   }
 
-  /** Rarely needed: made when it is. */
-  #tree(name: string, user: KnownUser, right: Right): PermissionTree {
-    const known = user.trees[right];
-    if (known !== null) return known;
-    const tree = new PermissionTree(intervalsFrom(this.#auth.rangesOf(name, right, 'byRole')));
-    user.trees[right] = tree;
-    return tree;
+  /** Rarely needed: made when it is. Of too many permissions there is none, and an empty range is then refused. */
+  #holdsEmpty(name: string, user: KnownUser, right: Right, range: KeyRange): boolean {
+    let tree = user.trees[right];
+    if (tree === undefined) {
+      const intervals = this.#within(intervalsFrom(this.#auth.rangesOf(name, right, 'byRole')));
+      tree = intervals === null ? null : new PermissionTree(intervals);
+      user.trees[right] = tree;
+    }
+    return tree !== null && tree.holdsEmpty(range.key, range.rangeEnd);
   }
 
   #user(name: string): KnownUser {
@@ -179,29 +181,30 @@ export class Authority {
     assert(stored !== null, 'a user whose token is good exists');
     if (this.#cachedBytes > permissionsCachedBytesMax) this.#forget();
     const isRoot = this.#auth.hasRole(name, rootName);
-    const read = isRoot ? [] : this.#kept(name, 'read');
-    const write = isRoot ? [] : this.#kept(name, 'write');
+    const read = isRoot ? [] : this.#within(this.#intervalsOf(name, 'read'));
+    const write = isRoot ? [] : this.#within(this.#intervalsOf(name, 'write'));
     const user: KnownUser = {
       since: stored.since,
       isRoot,
       intervals: { read, write },
-      trees: { read: null, write: null },
+      trees: {},
     };
     this.#users.set(name, user);
     this.#cachedBytes += knownUserBytes;
     return user;
   }
 
-  #kept(name: string, right: Right): readonly Interval[] | null {
-    const intervals: Interval[] = [];
+  /** Those that may be kept in memory; null where they are too many. */
+  #within(intervals: Iterable<Interval>): readonly Interval[] | null {
+    const kept: Interval[] = [];
     let bytes = 0;
-    for (const interval of this.#intervalsOf(name, right)) {
+    for (const interval of intervals) {
       bytes += intervalBytes(interval);
       if (bytes > permissionsCachedBytesMax / 2) return null;
-      intervals.push(interval);
+      kept.push(interval);
     }
     this.#cachedBytes += bytes;
-    return intervals;
+    return kept;
   }
 
   *#intervalsOf(name: string, right: Right): Generator<Interval, void, void> {
