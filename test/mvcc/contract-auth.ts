@@ -120,9 +120,10 @@ export const authRules: readonly StoreRule[] = [
       { kind: 'roleDelete', name: 'r' },
     ]);
     expect(fed.ask<'userGet'>({ kind: 'userGet', name: 'a' }).roles).toEqual([]);
-    fed.batch([addRole('r'), { kind: 'userDelete', name: 'a' }, addUser('a')]);
+    fed.batch([addRole('r'), grantRole('a', 'r'), { kind: 'userDelete', name: 'a' }, addUser('a')]);
+    expect(fed.ask<'userGet'>({ kind: 'userGet', name: 'a' }).roles).toEqual([]);
     expect(fed.ask<'roleGet'>({ kind: 'roleGet', role: 'r' }).permissions).toEqual([]);
-    expect([revision(), fed.store.revision]).toEqual([14, 1]);
+    expect([revision(), fed.store.revision]).toEqual([15, 1]);
   }),
   rule('MVCC-AUTH-2: what is missing, there already or not allowed is refused, as etcd names it', (fed) => {
     fed.batch([addUser('u'), addRole('r'), permit('r', 'read', keyRange('k'))]);
