@@ -13,6 +13,7 @@ import type { Caller, Command, Operation, Outcome } from '../../src/model.ts';
 import { inlineValueBytesMax } from '../../src/mvcc/schema.ts';
 import { rule, type StoreRule } from './contract.ts';
 import {
+  bytes,
   compact,
   everything,
   type Fed,
@@ -53,6 +54,18 @@ function again(fed: Fed, writeId: string, operation: Operation, caller: Caller =
 }
 
 export const historyRules: readonly StoreRule[] = [
+  rule('MVCC-HISTORY-6: a revision of any number of keys is told whole', (fed) => {
+    for (const count of [1, 63, 64, 65, 200]) {
+      fed.batch(Array.from({ length: count }, (_, n) => put(`k${n}`)));
+      fed.remove(prefix('k'));
+      const published = fed.events.at(-1);
+      expect(published?.events).toHaveLength(count);
+      expect(fed.history(fed.store.revision)).toMatchObject({ revisions: [published] });
+      expect(fed.history(fed.store.revision, { ranges: [keyRange('k0')] })).toMatchObject({
+        revisions: [{ events: [{ kv: { key: bytes('k0') } }] }],
+      });
+    }
+  }),
   rule(
     'MVCC-COMPACT-1: at or below the compacted revision, and above the current one, is refused; 0 works once',
     (fed) => {
