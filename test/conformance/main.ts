@@ -5,13 +5,16 @@ import { join, matchesGlob } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { readConversation } from './conversation.ts';
+import { programOnPath } from '../bench/load.ts';
 import { etcdSource } from './etcd-store.ts';
 import { quorateSource, startedQuorateSource } from './quorate-store.ts';
+import { runLive } from './live/main.ts';
 import { plant } from './plant.ts';
 import { replayAll } from './replay-all.ts';
 import type { StoreSource } from './store.ts';
 
 const help = `Usage: npm run conformance -- [options]
+       npm run conformance -- --live [options]
 
 Replays the conversations of test/corpus, each against a fresh store, and shows every answer that differs from etcd's.
 
@@ -23,6 +26,15 @@ Replays the conversations of test/corpus, each against a fresh store, and shows 
   --differences-shown N    of each conversation (10)
   --verbose                all differences, and each conversation as it ends
   --help                   print this
+
+With --live, random sessions are made instead, done at a real etcd, and repeated at Quorate:
+
+  --sessions N             how many (20)
+  --seed S                 of the first; each further one has the next (1)
+  --etcd PROGRAM           which etcd (the one on PATH)
+  --keep FOLDER            keep the conversations of sessions that found something
+  --whole                  do not make those sessions shorter
+  --concurrency N, --url, --verbose as above
 
 Without --etcd or --url a Quorate server is started, with a data folder that is removed at the end.
 `;
@@ -36,6 +48,11 @@ async function main(): Promise<number> {
       etcd: { type: 'string' },
       url: { type: 'string' },
       plant: { type: 'string' },
+      live: { type: 'boolean', default: false },
+      sessions: { type: 'string', default: '20' },
+      seed: { type: 'string', default: '1' },
+      keep: { type: 'string' },
+      whole: { type: 'boolean', default: false },
       concurrency: { type: 'string', default: '4' },
       'differences-shown': { type: 'string', default: '10' },
       verbose: { type: 'boolean', default: false },
@@ -46,6 +63,24 @@ async function main(): Promise<number> {
     process.stdout.write(help);
     return 0;
   }
+  if (values.live) {
+    const etcd = etcdSource(chooseEtcd(values.etcd));
+    return await withSource(await chooseSource(undefined, values.url), async (quorate) => {
+      const differing = await runLive(
+        { etcd, quorate },
+        {
+          sessions: wholeNumber('--sessions', values.sessions, 1),
+          seed: wholeNumber('--seed', values.seed, 0),
+          concurrency: wholeNumber('--concurrency', values.concurrency, 1),
+          shortens: !values.whole,
+          keepIn: values.keep ?? null,
+          verbose: values.verbose,
+        },
+        print,
+      );
+      return differing === 0 ? 0 : 1;
+    });
+  }
   const files = readdirSync(corpus)
     .filter((name) => name.endsWith('.jsonl'))
     .filter((name) => values.files.some((pattern) => matches(name, pattern)))
@@ -54,24 +89,39 @@ async function main(): Promise<number> {
   const shownMax = values.verbose
     ? Number.POSITIVE_INFINITY
     : wholeNumber('--differences-shown', values['differences-shown'], 0);
-  const source = await chooseSource(values.etcd, values.url);
-  try {
+  return await withSource(await chooseSource(values.etcd, values.url), async (source) => {
     if (values.plant !== undefined) return await findPlanted(source, files, wholeNumber('--plant', values.plant, 0));
     return await report(source, files, {
       concurrency: wholeNumber('--concurrency', values.concurrency, 1),
       shownMax,
       verbose: values.verbose,
     });
+  });
+}
+
+async function withSource(source: StoreSource, use: (source: StoreSource) => Promise<number>): Promise<number> {
+  try {
+    return await use(source);
   } finally {
     await source.close();
   }
 }
 
+function chooseEtcd(program: string | undefined): string {
+  const found = program ?? programOnPath('etcd');
+  if (found === null) throw new Error('--live needs a real etcd: none is on PATH, and --etcd names none');
+  return etcdProgram(found);
+}
+
+function etcdProgram(program: string): string {
+  if (program.includes('/') && !existsSync(program)) throw new Error(`there is no program ${program}`);
+  return program;
+}
+
 async function chooseSource(etcd: string | undefined, url: string | undefined): Promise<StoreSource> {
   if (etcd !== undefined && url !== undefined) throw new Error('--etcd and --url exclude each other');
   if (etcd !== undefined) {
-    if (etcd.includes('/') && !existsSync(etcd)) throw new Error(`there is no program ${etcd}`);
-    return etcdSource(etcd);
+    return etcdSource(etcdProgram(etcd));
   }
   if (url === undefined) return await startedQuorateSource();
   const operatorToken = process.env['QUORATE_OPERATOR_TOKEN'];

@@ -33,6 +33,7 @@ async function replayOne(conversation: Conversation, source: StoreSource): Promi
     file: conversation.file,
     line: 0,
     reason: error instanceof Error ? error.message : String(error),
+    answer: null,
   });
   let result: Replay;
   let store: Store;

@@ -124,7 +124,7 @@ describe('the replayer', () => {
     const fresh = (): Promise<Store> => stores.shift()?.() ?? Promise.reject(new Error('too many'));
     const source = { name: 'test', fresh, close: () => Promise.resolve() };
     const total = await replayAll([first, second], source, 1, () => undefined);
-    expect(total.differences).toEqual([{ file: 'kv-basics.jsonl', line: 0, reason: 'no store' }]);
+    expect(total.differences).toEqual([{ file: 'kv-basics.jsonl', line: 0, reason: 'no store', answer: null }]);
     expect(total.compared).toBe(second.steps.length);
   });
 

@@ -13,7 +13,13 @@ import { OpenStream } from './open-stream.ts';
 import { Stream } from './stream.ts';
 import { openWebSocket } from '../support/websocket-client.ts';
 
-export type Difference = { readonly file: string; readonly line: number; readonly reason: string };
+export type Difference = {
+  readonly file: string;
+  readonly line: number;
+  readonly reason: string;
+  /** The whole answer where one came over HTTP, with its status. */
+  readonly answer: string | null;
+};
 export type Replay = { readonly compared: number; readonly differences: readonly Difference[] };
 
 /** Between two tries of a call with `retry_ms`. */
@@ -38,6 +44,7 @@ class Replayer {
   readonly #started = new Map<string, Promise<HttpAnswer | Error>>();
   readonly #streams = new Map<string, OpenStream>();
   /** Calls go one after the other over one connection; whatever waits has its own. */
+  #lastAnswer: string | null = null;
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 });
 
   constructor(conversation: Conversation, store: Store) {
@@ -46,6 +53,7 @@ class Replayer {
   }
 
   async run(step: Step): Promise<void> {
+    this.#lastAnswer = null;
     try {
       for (const reason of await this.#act(step.action)) this.#differ(step.line, reason);
     } catch (error) {
@@ -61,7 +69,7 @@ class Replayer {
   }
 
   #differ(line: number, reason: string): void {
-    this.differences.push({ file: this.#file, line, reason });
+    this.differences.push({ file: this.#file, line, reason, answer: this.#lastAnswer });
   }
 
   async #act(action: Action): Promise<readonly string[]> {
@@ -118,6 +126,7 @@ class Replayer {
     const deadline = Date.now() + retryMs;
     for (;;) {
       const answer = await settle(answerOf(this.#send(call, this.#agent), answerWaitMs));
+      this.#lastAnswer = answerText(answer);
       // A try that does not count must not leave captures behind.
       const captures = new Map(this.#captures);
       const difference = matchSettled(recorded, answer, captures);
@@ -135,7 +144,9 @@ class Replayer {
     const started = this.#started.get(id);
     if (started === undefined) throw new Error(`nothing was started as ${id}`);
     const late = sleep(answerWaitMs, new Error(`no answer within ${answerWaitMs} ms`), { ref: false });
-    const difference = matchSettled(recorded, await Promise.race([started, late]), this.#captures);
+    const answer = await Promise.race([started, late]);
+    this.#lastAnswer = answerText(answer);
+    const difference = matchSettled(recorded, answer, this.#captures);
     return difference === null ? [] : [difference];
   }
 
@@ -176,6 +187,10 @@ class Replayer {
 
 /** A started request stays away until a later step lets it come; `finish` bounds how long it is then waited for. */
 const startedWaitMs = 120_000;
+
+function answerText(answer: HttpAnswer | Error): string | null {
+  return answer instanceof Error ? null : `${answer.status} ${answer.body.trim()}`;
+}
 
 function matchSettled(recorded: Answer, answer: HttpAnswer | Error, captures: Captures): string | null {
   return answer instanceof Error ? answer.message : matchHttpAnswer(recorded, answer, captures);

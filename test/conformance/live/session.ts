@@ -1,0 +1,98 @@
+// A random session of one kind: what is done, by weights. The seed says which kind and every choice in it.
+
+import { unreachable } from '../../../src/assert.ts';
+import { authBeginning, authStep, randomCaller } from './auth-steps.ts';
+import { keyValueStep, leaseStep, maintenanceStep, type Making } from './key-value-steps.ts';
+import { lockBeginning, lockEnd, lockStep } from './lock-steps.ts';
+import type { Planned } from './plan.ts';
+import { Random } from './random.ts';
+import { respelled, spoiled } from './spelling.ts';
+import { watchStep } from './watch-steps.ts';
+
+export const sessionKinds = ['keys', 'encodings', 'watches', 'auth', 'watches with auth', 'locks', 'alarms'] as const;
+export type SessionKind = (typeof sessionKinds)[number];
+
+export type Session = { readonly seed: number; readonly kind: SessionKind; readonly steps: readonly Planned[] };
+
+export function makeSession(seed: number): Session {
+  const random = new Random(seed);
+  const kind = sessionKinds[seed % sessionKinds.length] ?? 'keys';
+  const steps = beginning(kind, random);
+  const count = steps.length + 30 + random.below(60);
+  while (steps.length < count) {
+    const making: Making = { random, made: steps.length, headers: {} };
+    steps.push(reworded(kind, random, step(kind, making)));
+  }
+  if (kind === 'locks') steps.push(...lockEnd());
+  return { seed, kind, steps };
+}
+
+function beginning(kind: SessionKind, random: Random): Planned[] {
+  switch (kind) {
+    case 'auth':
+    case 'watches with auth':
+      return [
+        ...random.several(10, () => keyValueStep({ random, made: 5, headers: {} })),
+        ...random.several(4, () => leaseStep({ random, made: 5, headers: {} })),
+        ...authBeginning(random),
+      ];
+    case 'locks':
+      return lockBeginning();
+    case 'keys':
+    case 'encodings':
+    case 'watches':
+    case 'alarms':
+      return [];
+    default:
+      return unreachable(kind);
+  }
+}
+
+type Maker = (making: Making) => Planned;
+
+const weights: Readonly<Record<SessionKind, readonly (readonly [weight: number, step: Maker])[]>> = {
+  keys: [
+    [12, keyValueStep],
+    [4, leaseStep],
+    [1, maintenanceStep],
+  ],
+  encodings: [
+    [12, keyValueStep],
+    [3, leaseStep],
+  ],
+  watches: [
+    [10, keyValueStep],
+    [2, leaseStep],
+    [7, watchStep],
+  ],
+  auth: [[1, authStep]],
+  'watches with auth': [
+    [8, authStep],
+    [6, (making) => watchStep({ ...making, headers: randomCaller(making.random) })],
+  ],
+  locks: [[1, lockStep]],
+  alarms: [
+    [6, keyValueStep],
+    [3, leaseStep],
+    [4, maintenanceStep],
+  ],
+};
+
+function step(kind: SessionKind, making: Making): Planned {
+  return making.random.weighted(weights[kind])(making);
+}
+
+/** In sessions about encodings most calls are spelled another way, and many are spoiled; elsewhere some are spelled another way. */
+function reworded(kind: SessionKind, random: Random, made: Planned): Planned {
+  if (made.kind !== 'call' || made.capture !== null || made.call.body.kind !== 'json') return made;
+  const { value } = made.call.body;
+  const [respell, spoil] = kind === 'encodings' ? [0.4, 0.4] : [0.05, 0];
+  const choice = random.fraction();
+  // A grant that is spoiled may still be one, of two seconds: the lease would end during the session, sooner here than there.
+  if (choice < spoil && made.call.path !== '/v3/lease/grant')
+    return { ...made, call: { ...made.call, body: spoiled(random, value) } };
+  if (choice < spoil + respell) {
+    return { ...made, call: { ...made.call, body: { kind: 'json', value: respelled(random, value) } } };
+  }
+  return made;
+}
