@@ -72,7 +72,7 @@ export class GroupRouter {
           break;
         case 'absent':
           absent.add(replica);
-          if (absent.size >= 3 && group.members.length === 0) return { kind: 'absent' };
+          if (candidates(group).every((candidate) => absent.has(candidate))) return { kind: 'absent' };
           replica = next(group, replica);
           break;
         case 'redirect':
@@ -108,9 +108,13 @@ export class GroupRouter {
   }
 }
 
-/** The replica to ask after `replica`: of the known members, else of the first three, which every new group but one has. */
+/** The members, where they were told; else the first three, which every new group but one has. */
+function candidates(group: KnownGroup): readonly number[] {
+  return group.members.length > 0 ? group.members : [1, 2, 3];
+}
+
 function next(group: KnownGroup, replica: number): number {
-  const members = group.members.length > 0 ? group.members : [1, 2, 3];
+  const members = candidates(group);
   return members[(members.indexOf(replica) + 1) % members.length] ?? 1;
 }
 

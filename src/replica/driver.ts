@@ -218,6 +218,19 @@ export class Driver {
     this.#sweeping = this.#sql.transaction(() => this.store.compactStep(compactionStepRows));
   }
 
+  /** For good: nothing is written, read or sent from here on, and whoever waits is told. The tenant was deleted. */
+  stop(reason: string): void {
+    this.#halted = reason;
+    const writes = [...this.#proposals.flatMap((proposal) => proposal.writes), ...this.#queued];
+    const reads = [...this.#reads.values()];
+    this.#proposals = [];
+    this.#queued = [];
+    this.#queuedBytes = 0;
+    this.#reads.clear();
+    for (const { settle } of writes) settle({ kind: 'halted', reason });
+    for (const { settle } of reads) settle({ kind: 'halted', reason });
+  }
+
   // One turn
 
   #turn(): void {

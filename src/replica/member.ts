@@ -132,7 +132,7 @@ export class Member implements DriverPort {
     if (known !== null && known !== failed) return known;
     this.#run(() => this.driver.campaign());
     const deadlineMs = this.nowMs() + leaderWaitMs;
-    while (this.nowMs() < deadlineMs) {
+    while (this.nowMs() < deadlineMs && this.driver.halted === null) {
       // The campaign forgot whom it doubted: a leader that is known now was heard since.
       const leader = this.driver.raft.leader;
       if (leader !== null) return leader;
@@ -191,9 +191,11 @@ export class Member implements DriverPort {
     return encodeEnvelope({ group, messages: replies });
   }
 
-  /** Ends all that would keep the object awake. */
+  /** For good: the storage is about to be emptied. Whoever waits is told, and nothing keeps the object awake. */
   stop(): void {
+    this.driver.stop('the tenant was deleted');
     this.#stopClock();
+    this.#lookForLeader();
   }
 
   /**
@@ -262,7 +264,7 @@ export class Member implements DriverPort {
 
   #run(input: () => void): void {
     try {
-      this.#startClock();
+      if (this.driver.halted === null) this.#startClock();
       input();
     } catch (error) {
       this.#options.broken(error);

@@ -71,6 +71,25 @@ describe('tenants', () => {
     await newTenant({ name: 'short-lived' });
   });
 
+  it('TENANT-15: deleting a tenant while it is used ends its calls, each with an answer', async () => {
+    const tenant = await newTenant({ name: 'busy' });
+    const statuses = new Set<number>();
+    const use = async (caller: number): Promise<void> => {
+      for (let call = 0; call < 30; call++) {
+        const path = `/v1/kv/${caller}/${call}`;
+        const init = call % 2 === 0 ? { method: 'PUT', body: 'x' } : {};
+        statuses.add((await withKey(tenant.key, path, init)).status);
+      }
+    };
+    const callers = Array.from({ length: 8 }, (_, caller) => use(caller));
+    await scheduler.wait(30);
+    const deleted = await asOperator(`/v1/tenants/${tenant.id}`, { method: 'DELETE' });
+    expect(deleted.status).toBe(204);
+    await Promise.all(callers);
+    expect([...statuses].filter((status) => ![200, 401, 404].includes(status))).toEqual([]);
+    expect((await withKey(tenant.key, '/v1/kv/a')).status).toBe(401);
+  });
+
   it('TENANT-6: tenants are listed in pages', async () => {
     for (const name of ['page-a', 'page-b', 'page-c']) await newTenant({ name, replicas: 1 });
     const names: string[] = [];
