@@ -172,6 +172,7 @@ export const schemas: JsonObject = {
       ),
       revision,
       compacted_revision: { type: 'integer', minimum: -1 },
+      keys: count,
       database_bytes: count,
       version: text,
     },

@@ -13,6 +13,7 @@ export function statusReport(member: Member): StatusReport {
     const role = isOwn ? reportedRole(raft.role) : number === raft.leader ? 'leader' : 'follower';
     return { id: number, location, role, match: isOwn ? raft.lastIndex : raft.matchOf(number) };
   });
+  const { databaseBytes, keys } = store.sizes();
   return {
     leader: raft.leader,
     term: raft.term,
@@ -21,7 +22,8 @@ export function statusReport(member: Member): StatusReport {
     replicas,
     revision: store.revision,
     compactedRevision: store.compactedRevision,
-    databaseBytes: store.sizes().databaseBytes,
+    keys,
+    databaseBytes,
     version,
   };
 }

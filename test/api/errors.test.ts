@@ -253,6 +253,7 @@ describe('paths and methods', () => {
       appliedIndex: 3,
       revision: 4,
       compactedRevision: -1,
+      keys: 6,
       databaseBytes: 5,
       version: '1',
       replicas: [{ id: 1, location: 'weur', role: 'leader', match: 3 }],
@@ -262,6 +263,7 @@ describe('paths and methods', () => {
       commit_index: 3,
       applied_index: 3,
       compacted_revision: -1,
+      keys: 6,
       database_bytes: 5,
       replicas: report.replicas,
     });

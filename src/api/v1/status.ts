@@ -18,6 +18,8 @@ export type StatusReport = {
   readonly replicas: readonly ReplicaReport[];
   readonly revision: number;
   readonly compactedRevision: number;
+  /** At the current revision. */
+  readonly keys: number;
   readonly databaseBytes: number;
   readonly version: string;
 };
@@ -31,6 +33,7 @@ export function statusResponse(report: StatusReport): Response {
     replicas: report.replicas,
     revision: report.revision,
     compacted_revision: report.compactedRevision,
+    keys: report.keys,
     database_bytes: report.databaseBytes,
     version: report.version,
   });
