@@ -1,6 +1,6 @@
 // What the tests in workerd share: the service as its callers see it, and a tenant of their own.
 
-import { applyD1Migrations, type D1Migration } from 'cloudflare:test';
+import { applyD1Migrations, type D1Migration, runInDurableObject } from 'cloudflare:test';
 import { env, exports } from 'cloudflare:workers';
 import type { Replica } from '../../src/replica/replica.ts';
 
@@ -46,6 +46,17 @@ export async function newTenant(body: Record<string, unknown>): Promise<NewTenan
 
 export function replicaStub(tenant: string, replica: number): DurableObjectStub<Replica> {
   return bindings.REPLICA.get(bindings.REPLICA.idFromName(`${tenant}/${replica}`));
+}
+
+/** Crashes one object: what was not durable is lost, and all that was in memory. */
+export async function crash(tenant: string, replica: number): Promise<void> {
+  const crashed = runInDurableObject(replicaStub(tenant, replica), (_, state) => state.abort('crashed by the test'));
+  await crashed.then(
+    () => {
+      throw new Error('the object did not crash');
+    },
+    () => undefined,
+  );
 }
 
 export async function leaderOf(key: string): Promise<number> {
