@@ -36,6 +36,8 @@ export type LeaseServiceOptions = {
   readonly kept: () => Iterable<LeaseId>;
   /** Unique in the group, for good. */
   readonly newWriteId: () => string;
+  /** Others get their turn meanwhile, also where it is 0 ms. */
+  readonly wait: (delayMs: number) => Promise<void>;
   /** An assertion failed: the object must reset. */
   readonly broken: (error: unknown) => void;
 };
@@ -188,7 +190,7 @@ export class LeaseService {
       if (leader !== null && (await this.#member.read()).kind === 'ready') return;
       if (this.#member.nowMs() >= deadlineMs) return;
       failed = leader;
-      await scheduler.wait(tickMs);
+      await this.#options.wait(tickMs);
     }
   }
 
@@ -236,7 +238,7 @@ export class LeaseService {
         return false;
       }
       // Others get their turn, also in a group of one, where a commit waits for nobody.
-      await scheduler.wait(0);
+      await this.#options.wait(0);
     }
   }
 

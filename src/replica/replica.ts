@@ -297,6 +297,7 @@ export class Replica extends DurableObject<ReplicaEnv> {
       place: member.identity.members.findIndex(({ number }) => number === member.identity.number),
       kept: () => waits.kept,
       newWriteId: () => `${writeIdPrefix}.${(writes++).toString(36)}`,
+      wait: (delayMs) => scheduler.wait(delayMs),
       broken,
     });
   }
