@@ -125,6 +125,8 @@ export const leadersCachedMax = 10_000;
 export const requestTimeoutMs = 7_000;
 /** What a replica waits for a leader to be known before it sends the caller on. */
 export const leaderWaitMs = 1_500;
+/** A replica that kept a call this long was at it: a lock was waited for. The time for finding another one then begins anew. */
+export const attemptLongMs = 2 * leaderWaitMs;
 /** Replicas of a new group, in the order in which an isolate that knows nothing tries them. */
 export const replicasMax = 5;
 /** Tenants in one page of a list. */

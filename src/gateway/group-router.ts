@@ -3,7 +3,7 @@
 
 import type { Attempt } from '../api/routing.ts';
 import type { ReplicaNamespace, ReplicaStub } from './env.ts';
-import { leadersCachedMax, leaderWaitMs, replicasMax, requestTimeoutMs } from '../limits.ts';
+import { attemptLongMs, leadersCachedMax, replicasMax, requestTimeoutMs } from '../limits.ts';
 
 export type Routed<Value> =
   | { readonly kind: 'done'; readonly value: Value }
@@ -11,9 +11,6 @@ export type Routed<Value> =
   | { readonly kind: 'unavailable'; readonly detail: string };
 
 type KnownGroup = { leader: number; members: readonly number[] };
-
-/** Longer than a replica waits for a leader to be known, before it sends the caller on. */
-const attemptLongMs = 2 * leaderWaitMs;
 
 export class GroupRouter {
   readonly #namespace: ReplicaNamespace;
@@ -60,7 +57,6 @@ export class GroupRouter {
     for (let attempt = 1; ; attempt++) {
       const startedMs = Date.now();
       const attempted = await this.#attempt(tenant, replica, failedLeader, ask);
-      // A replica that kept the call this long was at it: a lock was waited for. The time for finding another one begins anew.
       if (Date.now() - startedMs >= attemptLongMs) deadlineMs = Date.now() + requestTimeoutMs;
       switch (attempted.kind) {
         case 'done':

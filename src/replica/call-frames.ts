@@ -22,7 +22,7 @@ export type FrameSource = {
 export type FramesOptions = {
   readonly host: FramesHost;
   /** Serves one call here, or where it must be. Never fails. */
-  readonly serve: (request: ApiRequest, source: FrameSource) => Promise<Response>;
+  readonly serve: (request: ApiRequest, source: FrameSource, gone: AbortSignal) => Promise<Response>;
 };
 
 type Connection = {
@@ -32,12 +32,14 @@ type Connection = {
   bytes: number;
   last: Promise<void>;
   answering: ReadableStreamDefaultReader<Uint8Array> | null;
+  /** Ends a call that waits when its client goes away. */
+  readonly gone: AbortController;
 };
 
 /** Tells these sockets from others that the object holds. */
 const frameSocketTag = 'frames';
 
-const closeCodes = { notText: 1_003, tooMany: 1_013, restarted: 1_012, stopped: 4_404 } as const;
+const closeCodes = { failed: 1_007, notText: 1_003, tooMany: 1_013, restarted: 1_012, stopped: 4_404 } as const;
 
 export function isFrameSocket(host: Pick<DurableObjectState, 'getTags'>, socket: WebSocket): boolean {
   return host.getTags(socket).includes(frameSocketTag);
@@ -105,7 +107,14 @@ export class FrameSockets {
     if (known !== undefined) return known;
     const source = sourceOf(socket.deserializeAttachment());
     if (source === null) return null;
-    const connection: Connection = { source, frames: 0, bytes: 0, last: Promise.resolve(), answering: null };
+    const connection: Connection = {
+      source,
+      frames: 0,
+      bytes: 0,
+      last: Promise.resolve(),
+      answering: null,
+      gone: new AbortController(),
+    };
     this.#connections.set(socket, connection);
     return connection;
   }
@@ -113,6 +122,7 @@ export class FrameSockets {
   #forget(socket: WebSocket): void {
     const connection = this.#connections.get(socket);
     this.#connections.delete(socket);
+    connection?.gone.abort();
     // An answer that goes on (observe) ends with its reader.
     connection?.answering?.cancel().catch(() => undefined);
   }
@@ -133,7 +143,7 @@ export class FrameSockets {
     const { source } = connection;
     if (!this.#connections.has(socket)) return;
     const request = { method: 'POST', path: source.path, query: '', headers: new Headers(), body };
-    const response = await this.#options.serve(request, source);
+    const response = await this.#options.serve(request, source, connection.gone.signal);
     const lines = new Lines((line) => send(socket, line));
     if (response.body === null) return lines.end();
     const reader: ReadableStreamDefaultReader<Uint8Array> = response.body.getReader();
@@ -142,7 +152,13 @@ export class FrameSockets {
     try {
       for (let bytes = 0; bytes <= bytesMax;) {
         const { done, value } = await reader.read();
-        if (done) return lines.end();
+        if (done) {
+          lines.end();
+          // etcd's own stream ends with the first message that fails; on other sockets each frame is a call by itself.
+          if (response.status === 200 || !isKeepAlive(source)) return;
+          socket.close(closeCodes.failed, 'failed');
+          return this.#forget(socket);
+        }
         bytes += value.byteLength;
         lines.push(value);
       }
@@ -155,6 +171,10 @@ export class FrameSockets {
       connection.answering = null;
     }
   }
+}
+
+function isKeepAlive({ path }: FrameSource): boolean {
+  return path.endsWith('/lease/keepalive');
 }
 
 /** Cuts a body into its lines. The last one has none to end it. */

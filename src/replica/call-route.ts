@@ -13,7 +13,7 @@ import {
   writeIdHeader,
 } from '../api/routing.ts';
 import { replicaId, type ReplicaId } from '../brands.ts';
-import { requestTimeoutMs, tickMs } from '../limits.ts';
+import { attemptLongMs, requestTimeoutMs, tickMs } from '../limits.ts';
 import type { Caller } from '../model.ts';
 
 export type RouteOptions = {
@@ -28,16 +28,19 @@ export type RoutedCall = {
   readonly caller: Caller;
   readonly origin: string;
   readonly writeId: string;
+  /** Aborts when the client goes away. */
+  readonly gone: AbortSignal;
 };
 
 /** Gives up after `requestTimeoutMs`. A write may be sent more than once; its id makes the group apply it once. */
 export async function routeCall(
-  { request, caller, origin, writeId }: RoutedCall,
+  { request, caller, origin, writeId, gone }: RoutedCall,
   options: RouteOptions,
 ): Promise<Response> {
-  const deadlineMs = options.nowMs() + requestTimeoutMs;
+  let deadlineMs = options.nowMs() + requestTimeoutMs;
   let failedLeader: ReplicaId | null = null;
-  for (;;) {
+  while (!gone.aborted) {
+    const startedMs = options.nowMs();
     const here = await options.serve(request, failedLeader);
     if (here.status !== redirectStatus) return here;
     const leader = replicaId(Number(here.headers.get(leaderHeader) ?? '0'));
@@ -49,13 +52,16 @@ export async function routeCall(
       if (failedLeader !== null) headers.set(failedLeaderHeader, String(failedLeader));
       try {
         const { method, path, body } = request;
-        const there = await options.stubOf(leader).fetch(`${origin}${path}`, { method, headers, body });
+        const there = await options.stubOf(leader).fetch(`${origin}${path}`, { method, headers, body, signal: gone });
         if (there.status !== redirectStatus) return there;
       } catch {
         failedLeader = leader;
       }
     }
-    if (options.nowMs() >= deadlineMs) return failureResponse('v3', { kind: 'timeout' });
+    const nowMs = options.nowMs();
+    if (nowMs - startedMs >= attemptLongMs) deadlineMs = nowMs + requestTimeoutMs;
+    if (nowMs >= deadlineMs) break;
     await scheduler.wait(tickMs);
   }
+  return failureResponse('v3', { kind: 'timeout' });
 }

@@ -251,10 +251,10 @@ export class Replica extends DurableObject<ReplicaEnv> {
       placesBefore: (name, createRevision, limit) =>
         countPlacesBefore(member.driver.store, name, createRevision, limit),
     });
-    const serveFrame = (request: ApiRequest, { caller, origin }: FrameSource): Promise<Response> => {
+    const serveFrame = (request: ApiRequest, { caller, origin }: FrameSource, gone: AbortSignal): Promise<Response> => {
       const writeId = `${writeIdPrefix}.${(frames++).toString(36)}`;
       return routeCall(
-        { request, caller, origin, writeId },
+        { request, caller, origin, writeId, gone },
         {
           own: member.identity.number,
           serve: (call, failedLeader) =>
@@ -264,7 +264,7 @@ export class Replica extends DurableObject<ReplicaEnv> {
               failedLeader,
               origin,
               services,
-              gone: null,
+              gone,
               openWatch: noWatch,
             }),
           stubOf,

@@ -129,7 +129,14 @@ describe('awake', () => {
     const other = (await leaderOf(tenant.key)) === 1 ? 2 : 1;
     await transferTo(tenant, other);
     expect(await ask()).toMatchObject({ result: { ID: lease.id, TTL: '60' } });
-    socket.close();
+    // A message that fails is the last one.
+    const closed = new Promise((resolve) => socket.addEventListener('close', resolve));
+    const failed = new Promise<string>((resolve) => {
+      socket.addEventListener('message', ({ data }) => resolve(String(data)), { once: true });
+    });
+    socket.send('{"ID":');
+    expect(JSON.parse(await failed)).toMatchObject({ error: { code: 3 } });
+    await closed;
   });
 });
 

@@ -184,6 +184,20 @@ describe('v1', () => {
 });
 
 describe('v3', () => {
+  it('LOCK-28: a caller that closes its socket while it waits loses its place', async () => {
+    const tenant = await newTenant({ name: 'lock-closed' });
+    for (const ID of ['7', '8']) await post(tenant, '/v3/lease/grant', { ID, TTL: '60' });
+    const name = base64('a');
+    await post(tenant, '/v3/lock/lock', { name, lease: '7' });
+    const response = await withKey(tenant.key, '/v3/lock/lock', { headers: { Upgrade: 'websocket' } });
+    response.webSocket?.accept();
+    response.webSocket?.send(JSON.stringify({ name, lease: '8' }));
+    await untilWaiting(tenant, '/v1/locks/a', 1);
+    response.webSocket?.close();
+    await untilWaiting(tenant, '/v1/locks/a', 0);
+    expect(await queue(tenant, '/v1/locks/a')).toMatchObject({ holders: [{ lease: '7' }] });
+  });
+
   it('LOCK-27: a campaign that waits, and a stream that observes, see the next leader; a crash moves the wait on', async () => {
     const tenant = await newTenant({ name: 'election' });
     await post(tenant, '/v3/lease/grant', { ID: '7', TTL: '60' });
