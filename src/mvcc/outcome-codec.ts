@@ -71,6 +71,7 @@ const failureKinds = [
   'operationNotServed',
   ...authFailureKinds,
   'downgradeInProgress',
+  'forbidden',
 ] as const satisfies readonly StoreFailure['kind'][];
 
 // As `failureKinds`.
@@ -188,7 +189,7 @@ function readOutcome(reader: BinaryReader): Outcome {
 
 function writeFailure(writer: BinaryWriter, failure: StoreFailure): void {
   const place = failureKinds.findIndex((kind) => kind === failure.kind);
-  assert(place >= 0, 'who may not write is told so before the write is looked up');
+  assert(place >= 0, 'of a key that is no good, nothing is remembered');
   writer.byte(place);
   const { kind } = failure;
   if (kind === 'keyTooLong' || kind === 'valueTooLarge' || kind === 'nameTooLong') writer.varint(failure.bytes);
@@ -197,6 +198,7 @@ function writeFailure(writer: BinaryWriter, failure: StoreFailure): void {
   else if (kind === 'futureRevision') writer.varint(failure.revision);
   else if (kind === 'tooManyAccessKeys') writer.varint(failure.max);
   else if (kind === 'operationNotServed') writer.text(failure.operation);
+  else if (kind === 'forbidden') writer.text(failure.need);
   else if (kind === 'tooMany') {
     writer.byte(countedKinds.indexOf(failure.what));
     writer.varint(failure.max);
@@ -214,6 +216,7 @@ function readFailure(reader: BinaryReader): StoreFailure {
   if (kind === 'futureRevision') return { kind, revision: reader.varint() };
   if (kind === 'tooManyAccessKeys') return { kind, max: reader.varint() };
   if (kind === 'operationNotServed') return { kind, operation: reader.text() };
+  if (kind === 'forbidden') return { kind, need: reader.text() };
   if (kind === 'tooMany') {
     const what = countedKinds[reader.byte()];
     if (what === undefined) throw new MalformedBytesError('a bound of something unknown');

@@ -232,8 +232,12 @@ export class Store {
   #answerBefore(command: Command, identity: string, record: BatchRecord): Outcome | null {
     // First of all, also for a retry: who may not do this any more learns nothing more.
     const failure = this.#administration.refusal(command);
-    if (failure !== null) return this.#failed(failure).outcome;
-    return this.#writes.find(identity, record);
+    if (failure === null) return this.#writes.find(identity, record);
+    const { outcome } = this.#failed(failure);
+    // Another attempt may come when the caller may do it: what was refused is never done. A key that is no good stays so.
+    const mayBePermitted = failure.kind !== 'unauthenticated' && this.#writes.find(identity, record) === null;
+    if (mayBePermitted) this.#writes.remember(identity, outcome, record);
+    return outcome;
   }
 
   #applyAlone(command: Command, identity: string, batch: Batch): Outcome {
