@@ -2,17 +2,18 @@
 // not come, a write always under the same id. Requests and answers get lost, late and doubled on the way, too.
 
 import { unreachable } from '../../src/assert.ts';
-import type { ReplicaId } from '../../src/brands.ts';
+import type { LeaseId, ReplicaId } from '../../src/brands.ts';
 import { requestTimeoutMs } from '../../src/limits.ts';
-import type { Outcome } from '../../src/model.ts';
-import type { ClientAnswer, ClientOperation, ClientRequest } from './client-operation.ts';
+import type { Caller, Outcome, StoreFailure } from '../../src/model.ts';
+import type { ClientAction, ClientAnswer, ClientOperation, ClientRequest } from './client-operation.ts';
 import type { FaultMix, PlantedBug } from './faults.ts';
 import type { HistoryChecker } from './history-checker.ts';
 import type { Random } from './random.ts';
 import type { SimulatedReplica } from './replica.ts';
 import type { Schedule } from './schedule.ts';
 import type { Trace } from './trace.ts';
-import { type Knowledge, nextAction, plainPut } from './workload.ts';
+import { administration, administrator, callerOf, preparation, service } from './simulated-people.ts';
+import { grant, type Knowledge, nextAction, plainPut, write } from './workload.ts';
 
 export type ClientOptions = {
   readonly number: number;
@@ -23,10 +24,14 @@ export type ClientOptions = {
   readonly history: HistoryChecker;
   readonly faults: () => FaultMix;
   readonly bug: PlantedBug | null;
+  /** Set by who administers: before that nobody else has a key. */
+  readonly people: { areReady: boolean };
 };
 
 /** How it went, for the bound on liveness. */
 export type Ended = 'answered' | 'gaveUp';
+/** What is to be done, and for whom. */
+type Task = { readonly action: ClientAction; readonly caller: Caller };
 /** One operation under way. Answers to requests that were given up on are not for it any more. */
 type Running = {
   readonly operation: ClientOperation;
@@ -37,7 +42,11 @@ type Running = {
 
 export class SimulatedClient {
   readonly #options: ClientOptions;
-  readonly #knowledge: Knowledge = { revision: 1, modRevisions: new Map() };
+  readonly #knowledge: Knowledge = { revision: 1, modRevisions: new Map(), leases: [] };
+  #caller: Caller;
+  /** The token is not one, or not any more. */
+  #mustLogIn = false;
+  #prepared = 0;
   #leader: ReplicaId;
   #count = 0;
   #hasStopped = false;
@@ -47,6 +56,7 @@ export class SimulatedClient {
   constructor(options: ClientOptions) {
     this.#options = options;
     this.#leader = options.random.pick(options.replicas).id;
+    this.#caller = options.faults().auth === 0 ? service : callerOf(options.number, options.random);
     this.#think();
   }
 
@@ -65,7 +75,17 @@ export class SimulatedClient {
 
   /** One write that changes the store. */
   writeOnce(ended: (how: Ended) => void): void {
-    this.#begin(true, ended);
+    const { random } = this.#options;
+    this.#begin((name) => ({ action: plainPut(name, random), caller: this.#caller }), ended);
+  }
+
+  /** A grant, or a key for the lease that was granted last. */
+  leaseOnce(step: 'grant' | 'attach', ended: (how: Ended) => void): void {
+    const { random } = this.#options;
+    const lease = this.#knowledge.leases.at(-1);
+    const action = (name: string): ClientAction =>
+      step === 'grant' ? grant(random, random.integer(6, 20)) : plainPut(name, random, lease);
+    this.#begin((name) => ({ action: action(name), caller: this.#caller }), ended);
   }
 
   #think(): void {
@@ -73,38 +93,55 @@ export class SimulatedClient {
     if (this.#hasStopped) return;
     const thinkMs = this.#isQuiet ? 100 : this.#options.faults().thinkMs;
     schedule.after(random.exponential(thinkMs), () => {
-      if (!this.#hasStopped && !this.#isQuiet) this.#begin(false, () => this.#think());
+      const mayAsk = this.#options.people.areReady || this.#options.number === 1;
+      if (!this.#hasStopped && !this.#isQuiet && mayAsk)
+        this.#begin(
+          (name) => this.#nextTask(name),
+          () => this.#think(),
+        );
       else this.#think();
     });
   }
 
-  #begin(isPut: boolean, ended: (how: Ended) => void): void {
+  #nextTask(name: string): Task {
+    const { random, number, faults } = this.#options;
+    const caller = this.#caller;
+    if (faults().auth > 0 && number === 1) {
+      const next = preparation[this.#prepared];
+      if (next !== undefined) return { action: write(next.operation), caller: next.caller };
+      this.#options.people.areReady = true;
+      if (random.chance(0.2)) return { action: write(administration(random)), caller: administrator };
+    }
+    if (caller.kind === 'user' && (this.#mustLogIn || random.chance(0.02))) {
+      this.#mustLogIn = false;
+      return { action: { kind: 'login', name: caller.name }, caller: service };
+    }
+    return {
+      action: nextAction(name, random, { knowledge: this.#knowledge, longLeases: faults().longLeases > 0 }),
+      caller,
+    };
+  }
+
+  #begin(taskOf: (name: string) => Task, ended: (how: Ended) => void): void {
     const { number, random, schedule, trace, history } = this.#options;
     const name = `c${number}-${++this.#count}`;
-    const action = isPut ? plainPut(name, random) : nextAction(name, random, this.#knowledge);
-    const operation = history.begin(name, action);
+    const { action, caller } = taskOf(name);
+    const operation = history.begin(name, action, caller);
     this.isBusy = true;
-    trace.add('operation', () => `${name} ${action.kind === 'write' ? action.operation.kind : 'read'}`);
+    trace.add('operation', () => `${name} ${action.kind === 'write' ? action.operation.kind : action.kind}`);
     const running = { operation, deadlineMs: schedule.nowMs + requestTimeoutMs, ended, attempt: 0 };
-    const { request } = action.kind === 'read' ? action : { request: null };
-    const goesAnywhere = request !== null && (request.serializable || random.chance(0.3));
+    const goesAnywhere = action.kind === 'read' && (action.request.serializable || random.chance(0.3));
     this.#ask(running, goesAnywhere ? random.pick(this.#options.replicas).id : this.#leader);
   }
 
   /** Asks that replica, and looks for the leader if the answer does not come. */
   #ask(running: Running, to: ReplicaId): void {
-    const { history, random, bug, trace, faults } = this.#options;
+    const { random, bug, trace, faults } = this.#options;
     const { operation } = running;
     const attempt = ++running.attempt;
     if (attempt > 1) trace.count('attempts repeated');
     const writeId = bug === 'retryWithNewId' ? `${operation.name}/${attempt}` : operation.name;
-    let request: ClientRequest;
-    if (operation.action.kind === 'read') request = { kind: 'read', request: operation.action.request };
-    else {
-      history.asked(operation, writeId);
-      const { operation: change } = operation.action;
-      request = { kind: 'write', operation, request: { writeId, caller: { kind: 'service' }, operation: change } };
-    }
+    const request = this.#requestOf(operation, writeId);
     this.#exchange(request, to, {
       isWanted: () => running.attempt === attempt,
       answered: (answer) => this.#answered(running, writeId, answer),
@@ -112,6 +149,23 @@ export class SimulatedClient {
       // The gateway then tells another replica that this one does not answer.
       timedOut: () => this.#locate(running, to),
     });
+  }
+
+  #requestOf(operation: ClientOperation, writeId: string): ClientRequest {
+    const { action, caller } = operation;
+    switch (action.kind) {
+      case 'read':
+        return { kind: 'read', caller, request: action.request };
+      case 'keepAlive':
+        return { kind: 'keepAlive', caller, id: action.id };
+      case 'login':
+        return { kind: 'login', name: action.name };
+      case 'write':
+        this.#options.history.asked(operation, writeId);
+        return { kind: 'write', operation, request: { writeId, caller, operation: action.operation } };
+      default:
+        return unreachable(action);
+    }
   }
 
   #answered(running: Running, writeId: string, answer: ClientAnswer): void {
@@ -122,12 +176,13 @@ export class SimulatedClient {
       const { outcome } = answer.result;
       trace.add('write answered', () => `${operation.name} at revision ${outcome.revision}`);
       history.writeAnswered(operation, writeId, outcome);
-      this.#learn(outcome);
+      this.#learn(operation, outcome);
       return this.#end(running, 'answered');
     }
     if (answer.kind === 'read' && operation.action.kind === 'read') {
       trace.add('read answered', () => `${operation.name} at revision ${answer.revision}`);
       history.readAnswered(operation, operation.action.request, answer);
+      this.#noteFailure(answer.result);
       this.#knowledge.revision = Math.max(this.#knowledge.revision, answer.revision);
       if (answer.result.kind === 'answer' && operation.action.request.revision === 0) {
         for (const pair of answer.result.answer.kvs) {
@@ -136,12 +191,29 @@ export class SimulatedClient {
       }
       return this.#end(running, 'answered');
     }
+    if (answer.kind === 'keepAlive' && operation.action.kind === 'keepAlive') {
+      const { id } = operation.action;
+      const { result } = answer;
+      trace.add('keepalive answered', () => `${operation.name} of ${id}: ${JSON.stringify(result, plainNumbers)}`);
+      history.keepAliveAnswered(operation, id, answer);
+      this.#noteFailure(result);
+      if (result.kind === 'answer' && result.answer.ttlSeconds === null) this.#forgetLease(id);
+      return this.#end(running, 'answered');
+    }
+    if (answer.kind === 'login' && operation.action.kind === 'login') {
+      history.loginAnswered(operation, operation.action.name, answer);
+      const { result } = answer;
+      if (result.kind === 'answer' && this.#caller.kind === 'user') {
+        this.#caller = { ...this.#caller, authRevision: result.answer.authRevision };
+      }
+      return this.#end(running, 'answered');
+    }
     this.#redirected(running, answer);
   }
 
   #redirected(running: Running, answer: ClientAnswer): void {
     const { random, trace, schedule } = this.#options;
-    trace.count(answer.kind === 'write' ? `answers ${answer.result.kind}` : 'reads refused');
+    trace.count(answer.kind === 'write' ? `answers ${answer.result.kind}` : 'requests refused');
     const hint = leaderIn(answer);
     // Now and then a caller takes "not the leader" for the end of it: then the write must never show up.
     if (random.chance(0.05)) return this.#end(running, 'gaveUp');
@@ -218,8 +290,23 @@ export class SimulatedClient {
     });
   }
 
-  #learn(outcome: Outcome): void {
+  #learn(operation: ClientOperation, outcome: Outcome): void {
+    const { action } = operation;
+    if (action.kind === 'write' && action.operation === preparation[this.#prepared]?.operation) this.#prepared++;
     this.#knowledge.revision = Math.max(this.#knowledge.revision, outcome.revision);
+    this.#noteFailure(outcome);
+    if (outcome.kind === 'leaseGrant') this.#knowledge.leases = [...this.#knowledge.leases, outcome.id].slice(-4);
+    else if (action.kind === 'write' && action.operation.kind === 'leaseRevoke') this.#forgetLease(action.operation.id);
+  }
+
+  #forgetLease(id: LeaseId): void {
+    this.#knowledge.leases = this.#knowledge.leases.filter((one) => one !== id);
+  }
+
+  #noteFailure(result: { readonly kind: string } | { readonly kind: 'failed'; readonly failure: StoreFailure }): void {
+    if (!('failure' in result)) return;
+    this.#options.trace.count(`failed: ${result.failure.kind}`);
+    if (result.failure.kind === 'invalidToken') this.#mustLogIn = true;
   }
 
   #end(running: Running, how: Ended): void {
@@ -234,12 +321,18 @@ function leaderIn(answer: ClientAnswer): ReplicaId | null {
   switch (answer.kind) {
     case 'write':
       return answer.result.kind === 'notLeader' ? answer.result.leader : null;
-    case 'readRefused':
+    case 'refused':
     case 'leader':
       return answer.leader;
     case 'read':
+    case 'keepAlive':
+    case 'login':
       return null;
     default:
       return unreachable(answer);
   }
+}
+
+function plainNumbers(_: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? String(value) : value;
 }

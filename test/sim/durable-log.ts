@@ -29,13 +29,13 @@ export function sameRow(left: LogRow, right: LogRow): boolean {
 
 /**
  * Everything that the store wrote: all tables beside the log, each row as text. Left out is what does not follow from the
- * log alone: rows that compaction has made superfluous go when the host finds time, and with them places of large values.
+ * log alone: the alarm, rows that compaction has made superfluous go when the host finds time, and with them places of large values.
  */
 export function storeDump(sql: SqlPort): string {
   const names = sql
     .all("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name")
     .map(([name]) => String(name))
-    .filter((name) => !['log', 'hard_state', 'large_values'].includes(name));
+    .filter((name) => !['log', 'hard_state', 'large_values', 'simulated_alarm'].includes(name));
   return names.map((name) => `${name}\n${sql.all(selectionOf(name)).map(rowInWords).sort().join('\n')}`).join('\n');
 }
 

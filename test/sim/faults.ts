@@ -32,8 +32,14 @@ export type FaultMix = {
   readonly evict: number;
   readonly clockSkew: number;
   readonly clockJumpEveryMs: number;
+  /** Clocks of replicas differ from the start, by up to twice this. */
+  readonly clockDifferenceMs: number;
   readonly transferEveryMs: number;
   // Clients
+  /** 1: callers are keys, users and nobody, and an administrator changes what they may. */
+  readonly auth: number;
+  /** 1: leases outlive rests, and leaders fail after them. */
+  readonly longLeases: number;
   readonly thinkMs: number;
   readonly quietEveryMs: number;
   readonly requestLost: number;
@@ -58,13 +64,27 @@ export const plantedBugs = [
   'retryWithNewId',
   /** Now and then a revision is not told to watchers. */
   'eventsSkipped',
+  /** The end of a lease leaves its last key. */
+  'attachedKeyKept',
+  /** A keepalive after a rest extends the lease in memory, and the log does not say that deadlines are open again. */
+  'openingNotWritten',
+  /** A new leader takes deadlines as they were granted, whatever was kept alive since. */
+  'leasesNotExtended',
+  /** A replica that believes it leads answers keepalives without asking the others. */
+  'keepAliveUnconfirmed',
+  /** What was written before a rest is written again after a later keepalive. */
+  'checkpointRepeated',
+  /** Nobody rings for leases of a group that rests. */
+  'alarmNotSet',
+  /** What a caller may read is looked at when the request comes, before the replica has caught up. */
+  'permissionCheckedEarly',
 ] as const;
 export type PlantedBug = (typeof plantedBugs)[number];
 
 export function faultMixOf(random: Random): FaultMix {
   const on = (probability: number, value: () => number): number => (random.chance(probability) ? value() : 0);
   const sizes = [1, 3, 3, 3, 3, 3, 3, 5, 5, 5] as const;
-  return {
+  const mix: FaultMix = {
     replicas: random.pick(sizes),
     faultyMs: random.between(8_000, 25_000),
     clients: random.integer(2, 6),
@@ -87,12 +107,26 @@ export function faultMixOf(random: Random): FaultMix {
     evict: on(0.7, () => random.pick([0.3, 1])),
     clockSkew: on(0.5, () => random.pick([0.05, 0.4])),
     clockJumpEveryMs: on(0.2, () => random.between(2_000, 6_000)),
+    clockDifferenceMs: on(0.3, () => random.pick([20, 300, 1_000])),
     transferEveryMs: on(0.3, () => random.between(1_500, 5_000)),
+    auth: on(0.4, () => 1),
+    longLeases: 0,
     thinkMs: random.pick([5, 30, 120]),
-    quietEveryMs: on(0.4, () => random.between(3_000, 8_000)),
+    quietEveryMs: on(0.5, () => random.between(3_000, 8_000)),
     requestLost: on(0.6, () => random.pick([0.01, 0.1])),
     requestDuplicated: on(0.5, () => random.pick([0.02, 0.1])),
     impatient: on(0.5, () => random.pick([0.1, 0.5])),
+  };
+  if (!random.chance(0.3)) return mix;
+  return {
+    ...mix,
+    longLeases: 1,
+    replicas: 3,
+    faultyMs: random.between(20_000, 40_000),
+    quietEveryMs: random.between(2_000, 5_000),
+    thinkMs: random.pick([30, 120]),
+    // Crashes between two steps would keep the group from its rest.
+    crashAtStep: 0,
   };
 }
 

@@ -3,7 +3,8 @@
 import { describe, expect, it } from 'vitest';
 import { logIndex, noLease, replicaId, term } from '../../src/brands.ts';
 import { emptyBytes, utf8 } from '../../src/bytes.ts';
-import type { Command, Operation } from '../../src/model.ts';
+import { permissionType } from '../../src/auth-model.ts';
+import type { Caller, Command, Operation } from '../../src/model.ts';
 import { Store } from '../../src/mvcc/store.ts';
 import { Raft } from '../../src/raft/raft.ts';
 import { NodeSql } from '../support/node-sql.ts';
@@ -49,6 +50,50 @@ describe('found by the simulator', () => {
     expect(late.outcomes).toEqual(answered);
     expect(late.events).toEqual([]);
     expect(store.revision).toBe(2);
+  });
+
+  it('SIM-FOUND-3: a write that was refused for want of permission is never done, also when its caller may do it by now', () => {
+    // Seen as: a user's put was answered "permission denied"; the administrator granted the role; an earlier attempt, late, put it.
+    const store = new Store(new NodeSql());
+    const administration: readonly Operation[] = [
+      {
+        kind: 'createAccessKey',
+        accessKey: { id: 'me', role: 'write', prefix: emptyBytes, expiresAtMs: null, createdAtMs: 0 },
+      },
+      { kind: 'userAdd', name: 'root', passwordHash: null },
+      { kind: 'userGrantRole', name: 'root', role: 'root' },
+      { kind: 'userAdd', name: 'alice', passwordHash: null },
+      { kind: 'roleAdd', name: 'writers' },
+      {
+        kind: 'roleGrantPermission',
+        role: 'writers',
+        permission: { key: utf8('k'), rangeEnd: emptyBytes, type: permissionType.readWrite },
+      },
+      { kind: 'authEnable' },
+    ];
+    store.apply(
+      logIndex(1),
+      administration.map((operation, place) => commandOf(`a${place}`, operation)),
+    );
+    const put: Operation = {
+      kind: 'put',
+      request: {
+        key: utf8('k'),
+        value: utf8('v'),
+        lease: noLease,
+        previous: false,
+        ignoreValue: false,
+        ignoreLease: false,
+      },
+    };
+    const alice: Caller = { kind: 'user', id: 'me', name: 'alice', authRevision: 100 };
+    const attempt: Command = { writeId: 'w', caller: alice, atMs: 1, operation: put };
+    const answered = store.apply(logIndex(2), [attempt]).outcomes;
+    expect(answered).toMatchObject([{ kind: 'failed', failure: { kind: 'permissionDenied' } }]);
+    store.apply(logIndex(3), [commandOf('grant', { kind: 'userGrantRole', name: 'alice', role: 'writers' })]);
+    expect(store.apply(logIndex(4), [attempt]).outcomes).toEqual(answered);
+    expect(store.revision).toBe(1);
+    expect(store.apply(logIndex(5), [{ ...attempt, writeId: 'w2' }]).outcomes).toMatchObject([{ kind: 'put' }]);
   });
 });
 

@@ -3,13 +3,25 @@
 // operation comes before one that had ended when it began.
 
 import { isDeepStrictEqual } from 'node:util';
-import type { ReplicaId } from '../../src/brands.ts';
+import type { LeaseId, ReplicaId } from '../../src/brands.ts';
 import { decodeCommands } from '../../src/mvcc/command-codec.ts';
-import type { Outcome, Operation, RangeRequest, RevisionEvents } from '../../src/model.ts';
+import type {
+  Caller,
+  Command,
+  Operation,
+  Outcome,
+  RangeRequest,
+  RevisionEvents,
+  StoreFailure,
+} from '../../src/model.ts';
 import type { RangeOutcome, Store } from '../../src/mvcc/store.ts';
-import type { ClientAction, ClientOperation } from './client-operation.ts';
+import type { QueryResult } from '../../src/query-model.ts';
+import type { WriteRequest } from '../../src/replica/driver.ts';
+import type { ClientAction, ClientOperation, Floor, Place } from './client-operation.ts';
 import type { LogRow } from './durable-log.ts';
+import type { LeaseChecker } from './lease-checker.ts';
 import { plainEvents, type PlainOutcome, plainOutcome, plainRange } from './plain.ts';
+import type { ReferenceNeed } from './reference-authority.ts';
 import { ReferenceStore } from './reference-store.ts';
 import { check } from './trace.ts';
 import { rangeRequest, everyKey } from './workload.ts';
@@ -17,25 +29,50 @@ import { rangeRequest, everyKey } from './workload.ts';
 const everything = rangeRequest(everyKey, { serializable: true, revision: 0 });
 
 /** Where a write stands in the order of all: the count of commands before it. */
-type Applied = { readonly position: number; readonly before: number; readonly outcome: PlainOutcome };
+type Applied = {
+  readonly position: number;
+  readonly index: number;
+  readonly before: number;
+  readonly outcome: PlainOutcome;
+};
 
 export class HistoryChecker {
-  readonly #reference = new ReferenceStore();
+  readonly #nowMs: () => number;
+  readonly #leases: LeaseChecker;
+  readonly #reference: ReferenceStore;
   readonly #operationOf = new Map<string, ClientOperation>();
   readonly #appliedId = new Map<string, Applied>();
+  /** Attempts whose caller was not permitted to do it, at their place in the log. */
+  readonly #denied = new Map<string, Applied[]>();
   readonly #appliedOperation = new Map<ClientOperation, string>();
   #position = 0;
-  #done = { revision: 1, position: 0 };
+  /** The log entry that made a revision, by the revision. */
+  readonly #indexOf: number[] = [];
+  #done: Floor = { revision: 1, position: 0, index: 0 };
   /** Writes that were in the log twice and had to be applied once. */
   retriesInLog = 0;
+  deniedInLog = 0;
+
+  constructor(nowMs: () => number, leases: LeaseChecker) {
+    this.#nowMs = nowMs;
+    this.#leases = leases;
+    this.#reference = new ReferenceStore(leases);
+  }
 
   get revision(): number {
     return this.#reference.revision;
   }
 
-  begin(name: string, action: ClientAction): ClientOperation {
-    const operation: ClientOperation = { name, action, floor: this.#done, possible: 0 };
-    return operation;
+  begin(name: string, action: ClientAction, caller: Caller): ClientOperation {
+    return { name, action, caller, beganMs: this.#nowMs(), floor: this.#done, possible: 0 };
+  }
+
+  /** A replica's own write: nobody repeats it. */
+  proposed({ writeId, caller, operation }: WriteRequest): void {
+    const own = this.begin(writeId, { kind: 'write', operation }, caller);
+    own.possible = 1;
+    this.asked(own, writeId);
+    if (operation.kind === 'leaseExpire') this.#leases.expiryProposed(operation);
   }
 
   /** The operation may show up in the log under this write id. */
@@ -54,20 +91,31 @@ export class HistoryChecker {
         'no write from nowhere',
         () => `${command.writeId} at ${row.index}`,
       );
-      check(isDeepStrictEqual(command.operation, asked), 'the log holds what was asked', () => {
+      const isAsked =
+        isDeepStrictEqual(command.operation, asked) && isDeepStrictEqual(command.caller, operation.caller);
+      check(isAsked, 'the log holds what was asked', () => {
         return `${operation.name}: ${text(command.operation)} for ${text(asked)}`;
       });
-      check(operation.possible > 0, 'a refused write never shows up', () => `${operation.name} at entry ${row.index}`);
-      if (this.#appliedId.has(command.writeId)) this.retriesInLog++;
-      else this.#apply(command.writeId, operation, position);
+      const isDenied = operation.possible === Number.NEGATIVE_INFINITY;
+      check(
+        isDenied || operation.possible > 0,
+        'a refused write never shows up',
+        () => `${operation.name} at entry ${row.index}`,
+      );
+      const refusal = this.#reference.refusal(command);
+      if (refusal !== null) this.#deny(command, refusal, { position, index: row.index });
+      else if (this.#appliedId.has(command.writeId) || this.#isRefused(command.writeId)) this.retriesInLog++;
+      else this.#apply(command.writeId, operation, { position, index: row.index });
     }
   }
 
   writeAnswered(operation: ClientOperation, writeId: string, outcome: Outcome): void {
-    const applied = this.#appliedId.get(writeId);
     const { name, floor } = operation;
-    check(applied !== undefined, 'an acknowledged write is committed', () => `${name} was answered ${text(outcome)}`);
     const answered = text(plainOutcome(outcome));
+    // Who may not do it any more is refused, whatever became of an earlier attempt.
+    const denied = this.#denied.get(writeId)?.find((one) => text(one.outcome) === answered);
+    const applied = denied ?? this.#appliedId.get(writeId);
+    check(applied !== undefined, 'an acknowledged write is committed', () => `${name} was answered ${text(outcome)}`);
     // Of a retry whose first answer was too large to be kept, only the revision is known.
     const isShort = outcome.kind === 'appliedBefore' && outcome.revision === applied.outcome.revision;
     check(isShort || answered === text(applied.outcome), 'an answer is right', () => {
@@ -76,13 +124,48 @@ export class HistoryChecker {
     check(applied.position > floor.position && applied.before >= floor.revision, 'real-time order', () => {
       return `${name} took place at revision ${applied.outcome.revision}; ${floor.revision} was over before it began`;
     });
-    this.#finished({ revision: applied.outcome.revision, position: applied.position });
+    if (denied !== undefined) {
+      const done = this.#appliedId.get(writeId);
+      if (done === undefined) operation.possible = Number.NEGATIVE_INFINITY;
+      check(done === undefined || done.position < denied.position, 'a refused write never shows up', () => name);
+    }
+    if (outcome.kind === 'leaseGrant') {
+      this.#leases.grantAcknowledged(outcome.id, applied.index, { who: name, beganMs: operation.beganMs });
+    }
+    this.#finished({ revision: applied.outcome.revision, position: applied.position, index: applied.index });
+  }
+
+  keepAliveAnswered(
+    operation: ClientOperation,
+    id: LeaseId,
+    answer: Place & { readonly cameMs: number; readonly result: QueryResult<'keepAlive'> },
+  ): void {
+    const { result, cameMs } = answer;
+    const need = { kind: 'keys', reads: [], writes: [], leases: [id] } as const;
+    this.#checkPlace(operation, answer);
+    if (!this.#checkPermitted(operation, need, answer, result)) return;
+    check(result.kind === 'answer', 'an answer is right', () => `${operation.name}: ${text(result)}`);
+    const { ttlSeconds } = result.answer;
+    this.#leases.keepAliveAcknowledged(id, ttlSeconds, { index: answer.index, cameMs, who: operation.name });
+  }
+
+  loginAnswered(
+    operation: ClientOperation,
+    name: string,
+    answer: Place & { readonly result: QueryResult<'credential'> },
+  ): void {
+    this.#checkPlace(operation, answer);
+    const { enabled, users, revision } = this.#reference.authAt(answer.index);
+    const expected = !enabled ? 'authNotEnabled' : users.has(name) ? revision : 'authenticationFailed';
+    const { result } = answer;
+    const seen = result.kind === 'answer' ? result.answer.authRevision : result.failure.kind;
+    check(seen === expected, 'an answer is right', () => `${operation.name} logs in with ${seen}, not ${expected}`);
   }
 
   readAnswered(
     operation: ClientOperation,
     request: RangeRequest,
-    answer: { revision: number; result: RangeOutcome },
+    answer: Place & { readonly result: RangeOutcome },
   ): void {
     const { revision, result } = answer;
     const { name, floor } = operation;
@@ -92,7 +175,9 @@ export class HistoryChecker {
     check(request.serializable || revision >= floor.revision, 'real-time order', () => {
       return `${name} saw revision ${revision}; ${floor.revision} was over before it began`;
     });
-    this.#finished({ revision, position: 0 });
+    this.#finished({ revision, position: 0, index: this.#indexOf[revision] ?? 0 });
+    const need = { kind: 'keys', reads: [request], writes: [], leases: [] } as const;
+    if (!this.#checkPermitted(operation, need, answer, result)) return;
     if (result.kind === 'answer') {
       check(result.revision === revision, 'an answer is right', () => `${name} at ${revision} says ${result.revision}`);
       const seen = text(plainRange(result.answer));
@@ -136,23 +221,84 @@ export class HistoryChecker {
     check(seen === expected, 'equal states', () => `replica ${id} holds ${seen}, not ${expected}`);
   }
 
-  #apply(writeId: string, operation: ClientOperation, position: number): void {
+  /** A query that the leader confirmed shows all that was done when it began. */
+  #checkPlace({ name, floor }: ClientOperation, { index }: Place): void {
+    check(
+      index >= floor.index,
+      'real-time order',
+      () => `${name} saw entry ${index}; ${floor.index} was over before it began`,
+    );
+  }
+
+  /** False: it was refused, and that is right. */
+  #checkPermitted(
+    { name, caller }: ClientOperation,
+    need: ReferenceNeed,
+    place: Place,
+    result: { readonly kind: 'answer' } | { readonly kind: 'failed'; readonly failure: StoreFailure },
+  ): boolean {
+    const refusal = this.#reference.refusalAt(caller, need, place);
+    const seen = result.kind === 'failed' ? result.failure.kind : null;
+    const isRight = refusal === null ? !isRefusal(seen) : seen === refusal;
+    check(isRight, 'nobody sees more than is permitted', () => {
+      return `${name} of ${text(caller)} at entry ${place.index}: ${seen ?? 'answered'}, not ${refusal ?? 'answered'}`;
+    });
+    return refusal === null;
+  }
+
+  #deny({ writeId }: Command, failure: string, at: { readonly position: number; readonly index: number }): void {
+    const before = this.#reference.revision;
+    const outcome: PlainOutcome = { kind: 'failed', revision: before, failure };
+    const denied = this.#denied.get(writeId) ?? [];
+    this.#denied.set(writeId, [...denied, { ...at, before, outcome }]);
+    this.deniedInLog++;
+  }
+
+  /** Once refused it is never done, also when its caller may do it by now. Of a key that is no good nothing is remembered. */
+  #isRefused(writeId: string): boolean {
+    return (
+      this.#denied
+        .get(writeId)
+        ?.some(({ outcome }) => outcome.kind === 'failed' && outcome.failure !== 'unauthenticated') === true
+    );
+  }
+
+  #apply(writeId: string, operation: ClientOperation, at: { readonly position: number; readonly index: number }): void {
     const earlier = this.#appliedOperation.get(operation);
     check(earlier === undefined, 'a write is applied once', () => `${operation.name}: as ${earlier} and as ${writeId}`);
     const { action } = operation;
     check(action.kind === 'write', 'no write from nowhere', () => operation.name);
+    check(
+      operation.possible > 0,
+      'a refused write never shows up',
+      () => `${operation.name}: not permitted, then applied`,
+    );
     const before = this.#reference.revision;
-    const outcome = this.#reference.apply(action.operation);
-    this.#appliedId.set(writeId, { position, before, outcome });
+    const outcome = this.#reference.apply(action, at.index);
+    for (let made = before + 1; made <= this.#reference.revision; made++) this.#indexOf[made] = at.index;
+    this.#appliedId.set(writeId, { ...at, before, outcome });
     this.#appliedOperation.set(operation, writeId);
   }
 
-  #finished(at: { readonly revision: number; readonly position: number }): void {
+  #finished(at: Floor): void {
     this.#done = {
       revision: Math.max(this.#done.revision, at.revision),
       position: Math.max(this.#done.position, at.position),
+      index: Math.max(this.#done.index, at.index),
     };
   }
+}
+
+const refusals: readonly string[] = [
+  'unauthenticated',
+  'forbidden',
+  'invalidToken',
+  'userNameEmpty',
+  'permissionDenied',
+];
+
+function isRefusal(failure: string | null): boolean {
+  return failure !== null && refusals.includes(failure);
 }
 
 function text(value: Operation | PlainOutcome | object): string {

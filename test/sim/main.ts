@@ -20,7 +20,7 @@ const bug = values.bug === undefined ? null : bugNamed(values.bug);
 const startedMs = performance.now();
 const totals = new Map<string, { times: number; runs: number }>();
 for (let seed = first; seed < first + seeds; seed++) {
-  const report = simulate({ seed, bug });
+  const report = await simulate({ seed, bug });
   for (const [what, times] of report.counts) {
     const total = totals.get(what) ?? { times: 0, runs: 0 };
     totals.set(what, { times: total.times + times, runs: total.runs + 1 });

@@ -11,6 +11,7 @@ export type PlainPair = {
   readonly create: number;
   readonly mod: number;
   readonly version: number;
+  readonly lease: string;
 };
 export type PlainRange = { readonly kvs: readonly PlainPair[]; readonly count: number; readonly more: boolean };
 export type PlainEvent = {
@@ -41,7 +42,9 @@ export type PlainOutcome =
       readonly succeeded: boolean;
       readonly parts: readonly PlainPart[];
     }
-  | { readonly kind: 'compact'; readonly revision: number }
+  | { readonly kind: 'leaseGrant'; readonly revision: number; readonly id: string; readonly ttlSeconds: number }
+  | { readonly kind: 'compact' | 'done' | 'createAccessKey'; readonly revision: number }
+  | { readonly kind: 'revokeAccessKey'; readonly revision: number; readonly existed: boolean }
   | { readonly kind: 'failed'; readonly revision: number; readonly failure: string };
 
 export function textOfBytes(bytes: Uint8Array): string {
@@ -55,6 +58,7 @@ export function plainPair(pair: KeyValue): PlainPair {
     create: pair.createRevision,
     mod: pair.modRevision,
     version: pair.version,
+    lease: String(pair.lease),
   };
 }
 
@@ -74,15 +78,17 @@ export function plainOutcome(outcome: Outcome): PlainOutcome | { readonly kind: 
     }
     case 'txn':
       return { kind: 'txn', revision, ...plainTxn(outcome.answer) };
+    case 'leaseGrant':
+      return { kind: 'leaseGrant', revision, id: String(outcome.id), ttlSeconds: outcome.ttlSeconds };
     case 'compact':
-      return { kind: 'compact', revision };
+    case 'done':
+    case 'createAccessKey':
+      return { kind: outcome.kind, revision };
+    case 'revokeAccessKey':
+      return { kind: 'revokeAccessKey', revision, existed: outcome.existed };
     case 'failed':
       return { kind: 'failed', revision, failure: outcome.failure.kind };
-    case 'createAccessKey':
-    case 'revokeAccessKey':
-    case 'leaseGrant':
     case 'alarm':
-    case 'done':
     case 'appliedBefore':
       return { kind: outcome.kind };
     default:

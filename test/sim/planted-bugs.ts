@@ -1,17 +1,18 @@
 // Shows that the checkers can fail: plants each bug in turn and explores seeds until a checker finds it.
-// node test/sim/planted-bugs.ts [--seeds N], by default up to 300 seeds a bug. Exits 1 if a bug was not found.
+// node test/sim/planted-bugs.ts [--seeds N] [--bug NAME], by default up to 300 seeds a bug. Exits 1 if a bug was not found.
 
 import { parseArgs } from 'node:util';
 import { plantedBugs } from './faults.ts';
 import { simulate } from './simulation.ts';
 
-const { values } = parseArgs({ options: { seeds: { type: 'string', default: '300' } } });
+const { values } = parseArgs({ options: { seeds: { type: 'string', default: '300' }, bug: { type: 'string' } } });
 const seedsMax = Number(values.seeds);
 
 for (const bug of plantedBugs) {
+  if (values.bug !== undefined && values.bug !== bug) continue;
   let seed = 1;
-  let report = simulate({ seed, bug });
-  while (report.failure === null && seed < seedsMax) report = simulate({ seed: ++seed, bug });
+  let report = await simulate({ seed, bug });
+  while (report.failure === null && seed < seedsMax) report = await simulate({ seed: ++seed, bug });
   if (report.failure === null) process.exitCode = 1;
   const found =
     report.failure === null ? `NOT FOUND in ${seed} seeds` : `found by seed ${seed}: ${report.failure.message}`;

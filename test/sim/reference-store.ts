@@ -2,8 +2,21 @@
 // shares no code with the real one, and keeps every revision so that a read at any of them can be judged.
 
 import { assert, unreachable } from '../../src/assert.ts';
-import { isAdministration } from '../../src/mvcc/administration-codec.ts';
-import type { Compare, DeleteRangeRequest, KeyRange, Operation, PutRequest, TxnOperation } from '../../src/model.ts';
+import type { AuthOperation } from '../../src/auth-model.ts';
+import { leaseId, type LeaseId } from '../../src/brands.ts';
+import { leaseSecondsMin } from '../../src/limits.ts';
+import type {
+  Caller,
+  Command,
+  Compare,
+  DeleteRangeRequest,
+  KeyRange,
+  LeaseOperation,
+  Operation,
+  PutRequest,
+  TxnOperation,
+  TxnRequest,
+} from '../../src/model.ts';
 import {
   type PlainEvent,
   type PlainOutcome,
@@ -12,23 +25,65 @@ import {
   type PlainRange,
   textOfBytes,
 } from './plain.ts';
+import {
+  type AuthState,
+  changeAuth,
+  createKey,
+  needOf,
+  nobody,
+  type ReferenceNeed,
+  refusalOf,
+  revokeKey,
+} from './reference-authority.ts';
 
 type PlainWrite = Extract<PlainPart, { kind: 'put' | 'deleteRange' }>;
 type Version = { readonly at: number; readonly pair: PlainPair | null };
 /** One transaction under way: what it has changed is seen by its own later parts. */
 type Change = { readonly events: PlainEvent[] };
 
+/** What becomes of leases, in the order of the log. */
+export type LeaseListener = {
+  readonly granted: (id: LeaseId, ttlSeconds: number, index: number) => void;
+  readonly ended: (id: LeaseId, operation: LeaseOperation, index: number) => void;
+};
+
 export class ReferenceStore {
   revision = 1;
   compacted = 0;
+  readonly #listener: LeaseListener;
   readonly #versions = new Map<string, Version[]>();
   readonly #events = new Map<number, readonly PlainEvent[]>();
+  readonly #leases = new Set<LeaseId>();
+  readonly #auth: { readonly index: number; readonly state: AuthState }[] = [];
 
-  apply(operation: Operation): PlainOutcome {
+  constructor(listener: LeaseListener) {
+    this.#listener = listener;
+  }
+
+  /** What is done, or why not, as of its place in the log. */
+  apply({ operation }: Pick<Command, 'operation'>, index: number): PlainOutcome {
     const change: Change = { events: [] };
-    const outcome = this.#run(operation, change);
-    if (change.events.length > 0) this.#events.set(++this.revision, change.events);
-    return outcome;
+    const outcome = this.#run(operation, change, index);
+    this.#close(change);
+    return { ...outcome, revision: this.revision };
+  }
+
+  /** null: the caller may, as far as the log goes. */
+  refusal({ caller, operation }: Pick<Command, 'caller' | 'operation'>): string | null {
+    return refusalOf(this.#authState, caller, needOf(operation), (id) => this.#keysOf(id, this.revision));
+  }
+
+  /** The same for what is no write, of a replica that had applied the log up to `index`. */
+  refusalAt(
+    caller: Caller,
+    need: ReferenceNeed,
+    at: { readonly index: number; readonly revision: number },
+  ): string | null {
+    return refusalOf(this.authAt(at.index), caller, need, (id) => this.#keysOf(id, at.revision));
+  }
+
+  authAt(index: number): AuthState {
+    return this.#auth.findLast((one) => one.index <= index)?.state ?? nobody;
   }
 
   /** What happened in that revision. */
@@ -46,38 +101,140 @@ export class ReferenceStore {
     return { kvs, count: kvs.length, more: false };
   }
 
-  #run(operation: Operation, change: Change): PlainOutcome {
-    if (isAdministration(operation)) return nobodyAsksFor(operation.kind);
+  get #authState(): AuthState {
+    return this.#auth.at(-1)?.state ?? nobody;
+  }
+
+  #close(change: Change): void {
+    if (change.events.length > 0) this.#events.set(++this.revision, change.events);
+  }
+
+  #run(operation: Operation, change: Change, index: number): PlainOutcome {
     switch (operation.kind) {
       case 'put':
+        if (this.#lacksLease(operation.request)) return this.#failed('leaseNotFound');
+        return this.#put(operation.request, change);
       case 'deleteRange':
-        return this.#runWrite(operation, change);
-      case 'txn': {
-        const { compare, success, failure } = operation.request;
-        const succeeded = compare.every((one) => this.#compares(one));
-        const parts = (succeeded ? success : failure).map((one) => this.#runPart(one, change));
-        return { kind: 'txn', revision: this.#revisionWithin(change), succeeded, parts };
-      }
+        return this.#delete(operation.request, change);
+      case 'txn':
+        return this.#runTxn(operation.request, change);
       case 'compact': {
         const { revision } = operation.request;
-        if (revision > this.revision) return { kind: 'failed', revision: this.revision, failure: 'futureRevision' };
-        if (revision <= this.compacted) return { kind: 'failed', revision: this.revision, failure: 'compacted' };
+        if (revision > this.revision) return this.#failed('futureRevision');
+        if (revision <= this.compacted) return this.#failed('compacted');
         this.compacted = revision;
         return { kind: 'compact', revision: this.revision };
       }
+      case 'leaseGrant':
+      case 'leaseRevoke':
+      case 'leaseExpire':
+      case 'leaseCheckpoint':
+        return this.#runLease(operation, index);
+      case 'alarmActivate':
+      case 'alarmDeactivate':
+      case 'downgradeEnable':
+      case 'downgradeCancel':
+      case 'learnerChange':
+        return nobodyAsksFor(operation.kind);
       case 'createAccessKey':
       case 'revokeAccessKey':
-        return nobodyAsksFor(operation.kind);
+      case 'authEnable':
+      case 'authDisable':
+      case 'userAdd':
+      case 'userDelete':
+      case 'userChangePassword':
+      case 'userGrantRole':
+      case 'userRevokeRole':
+      case 'roleAdd':
+      case 'roleDelete':
+      case 'roleGrantPermission':
+      case 'roleRevokePermission':
+        return this.#runAuth(operation, index);
       default:
         return unreachable(operation);
     }
   }
 
+  #runTxn({ compare, success, failure }: TxnRequest, change: Change): PlainOutcome {
+    const succeeded = compare.every((one) => this.#compares(one));
+    const chosen = succeeded ? success : failure;
+    // Nothing of a txn is done if a lease is missing.
+    if (chosen.some((one) => one.kind === 'put' && this.#lacksLease(one.request))) return this.#failed('leaseNotFound');
+    const parts = chosen.map((one) => this.#runPart(one, change));
+    return { kind: 'txn', revision: this.#revisionWithin(change), succeeded, parts };
+  }
+
+  #runLease(operation: LeaseOperation, index: number): PlainOutcome {
+    switch (operation.kind) {
+      case 'leaseGrant': {
+        let id = operation.id === 0n ? operation.candidate : operation.id;
+        if (operation.id !== 0n && this.#leases.has(id)) return this.#failed('leaseExists');
+        while (this.#leases.has(id)) id = leaseId(id + 1n);
+        this.#leases.add(id);
+        const ttlSeconds = Math.max(operation.ttlSeconds, leaseSecondsMin);
+        this.#listener.granted(id, ttlSeconds, index);
+        return { kind: 'leaseGrant', revision: this.revision, id: String(id), ttlSeconds };
+      }
+      case 'leaseRevoke':
+        if (!this.#leases.has(operation.id)) return this.#failed('leaseNotFound');
+        this.#endLease(operation.id, operation, index);
+        break;
+      case 'leaseExpire':
+        for (const id of operation.ids) if (this.#leases.has(id)) this.#endLease(id, operation, index);
+        break;
+      case 'leaseCheckpoint':
+        break;
+      default:
+        return unreachable(operation);
+    }
+    return { kind: 'done', revision: this.revision };
+  }
+
+  /** All its keys in one revision. */
+  #endLease(id: LeaseId, operation: LeaseOperation, index: number): void {
+    const change: Change = { events: [] };
+    for (const key of this.#keysOf(id, this.revision)) this.#remove(key, change);
+    this.#close(change);
+    this.#leases.delete(id);
+    this.#listener.ended(id, operation, index);
+  }
+
+  #keysOf(id: bigint, atRevision: number): string[] {
+    return [...this.#versions.keys()].sort().filter((key) => this.#pairAt(key, atRevision)?.lease === String(id));
+  }
+
+  #lacksLease(request: PutRequest): boolean {
+    return request.lease !== 0n && !this.#leases.has(request.lease);
+  }
+
+  #runAuth(
+    operation: AuthOperation | Extract<Operation, { kind: 'createAccessKey' | 'revokeAccessKey' }>,
+    index: number,
+  ): PlainOutcome {
+    const { revision } = this;
+    const before = this.#authState;
+    if (operation.kind === 'revokeAccessKey') {
+      const existed = before.keys.get(operation.id)?.revoked === false;
+      this.#auth.push({ index, state: revokeKey(before, operation.id) });
+      return { kind: 'revokeAccessKey', revision, existed };
+    }
+    const { state, failure } =
+      operation.kind === 'createAccessKey' ? createKey(before, operation.accessKey) : changeAuth(before, operation);
+    if (failure !== null) return this.#failed(failure);
+    this.#auth.push({ index, state });
+    return { kind: operation.kind === 'createAccessKey' ? 'createAccessKey' : 'done', revision };
+  }
+
+  #failed(failure: string): PlainOutcome {
+    return { kind: 'failed', revision: this.revision, failure };
+  }
+
   #runPart(operation: TxnOperation, change: Change): PlainPart {
     switch (operation.kind) {
       case 'put':
+        return this.#put(operation.request, change);
       case 'deleteRange':
-        return this.#runWrite(operation, change);
+        return this.#delete(operation.request, change);
       case 'range': {
         const answer = this.range(operation.request, this.revision + 1);
         return { kind: 'range', revision: this.#revisionWithin(change), answer };
@@ -90,29 +247,28 @@ export class ReferenceStore {
     }
   }
 
-  #runWrite(operation: Extract<TxnOperation, { kind: 'put' | 'deleteRange' }>, change: Change): PlainWrite {
-    return operation.kind === 'put' ? this.#put(operation.request, change) : this.#delete(operation.request, change);
-  }
-
   #put(request: PutRequest, change: Change): PlainWrite {
     const key = textOfBytes(request.key);
     const at = this.revision + 1;
     const old = this.#pairAt(key, at);
     const value = textOfBytes(request.value);
-    const pair = { key, value, create: old?.create ?? at, mod: at, version: (old?.version ?? 0) + 1 };
+    const lease = String(request.lease);
+    const pair = { key, value, create: old?.create ?? at, mod: at, version: (old?.version ?? 0) + 1, lease };
     this.#set(key, pair, change, { type: 'put', pair, previous: old });
     return { kind: 'put', revision: at, previous: request.previous ? old : null };
   }
 
   #delete(request: DeleteRangeRequest, change: Change): PlainWrite {
-    const at = this.revision + 1;
-    const { kvs } = this.range(request, at);
-    for (const old of kvs) {
-      const pair = { key: old.key, value: '', create: 0, mod: at, version: 0 };
-      this.#set(old.key, null, change, { type: 'delete', pair, previous: old });
-    }
+    const { kvs } = this.range(request, this.revision + 1);
+    for (const { key } of kvs) this.#remove(key, change);
     const previous = request.previous ? kvs : [];
     return { kind: 'deleteRange', revision: this.#revisionWithin(change), deleted: kvs.length, previous };
+  }
+
+  #remove(key: string, change: Change): void {
+    const at = this.revision + 1;
+    const pair = { key, value: '', create: 0, mod: at, version: 0, lease: '0' };
+    this.#set(key, null, change, { type: 'delete', pair, previous: this.#pairAt(key, at) });
   }
 
   #set(key: string, pair: PlainPair | null, change: Change, event: PlainEvent): void {

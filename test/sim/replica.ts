@@ -4,19 +4,27 @@
 import { assert } from '../../src/assert.ts';
 import { logIndex, type ReplicaId, type Revision } from '../../src/brands.ts';
 import { electionTimeoutTicks, heartbeatTicks, leaderWaitMs, tickMs } from '../../src/limits.ts';
-import type { Command, RevisionEvents } from '../../src/model.ts';
+import type { Caller, Command, RevisionEvents, StoreFailure } from '../../src/model.ts';
+import type { LeaseChange } from '../../src/mvcc/leases.ts';
+import type { RangeOutcome } from '../../src/mvcc/store.ts';
 import type { Message } from '../../src/raft/types.ts';
 import { Driver, type DriverPort, type ReadResult, type Step, type WriteResult } from '../../src/replica/driver.ts';
 import { SimulatedSql } from '../support/simulated-sql.ts';
-import type { ClientAnswer, ClientRequest } from './client-operation.ts';
+import { ForgetfulSql } from './forgetful-sql.ts';
+import type { ClientAnswer, ClientRequest, Place } from './client-operation.ts';
 import type { FaultMix, PlantedBug } from './faults.ts';
 import type { HistoryChecker } from './history-checker.ts';
+import type { LeaseChecker } from './lease-checker.ts';
+import { LeaseHost } from './lease-host.ts';
 import type { Network } from './network.ts';
 import type { Observed, RaftChecker } from './raft-checker.ts';
 import type { Random } from './random.ts';
 import type { Schedule } from './schedule.ts';
 import type { StateChecker } from './state-checker.ts';
 import type { Trace } from './trace.ts';
+
+/** The platform calls an alarm's handler again after it failed. */
+const alarmRetryMs = 2_000;
 
 /** Thrown between two steps of the driver: the instance ends here. */
 class Crash extends Error {
@@ -32,7 +40,14 @@ export type ReplicaOptions = {
   readonly network: Network;
   readonly faults: () => FaultMix;
   readonly bug: PlantedBug | null;
-  readonly checkers: { readonly raft: RaftChecker; readonly history: HistoryChecker; readonly state: StateChecker };
+  /** A promise of an instance came to what cannot happen. */
+  readonly failed: (error: unknown) => void;
+  readonly checkers: {
+    readonly raft: RaftChecker;
+    readonly history: HistoryChecker;
+    readonly state: StateChecker;
+    readonly leases: LeaseChecker;
+  };
 };
 
 export class SimulatedReplica implements DriverPort {
@@ -41,6 +56,9 @@ export class SimulatedReplica implements DriverPort {
   readonly #options: ReplicaOptions;
   /** null: down, or not in memory. */
   #driver: Driver | null = null;
+  #leases: LeaseHost | null = null;
+  /** The handler of an alarm runs: the platform calls it again if the instance ends meanwhile. */
+  #isAlarmed = false;
   #isDown = false;
   /** Tells the events of an instance from those of the one before it. */
   #incarnation = 0;
@@ -61,6 +79,10 @@ export class SimulatedReplica implements DriverPort {
   constructor(options: ReplicaOptions) {
     this.id = options.id;
     this.#options = options;
+    this.sql.run('CREATE TABLE simulated_alarm (at_ms REAL NOT NULL)');
+    this.sql.sync();
+    const { clockDifferenceMs } = options.faults();
+    if (clockDifferenceMs > 0) this.#setClock(options.random.between(-clockDifferenceMs, clockDifferenceMs));
   }
 
   get driver(): Driver | null {
@@ -90,6 +112,10 @@ export class SimulatedReplica implements DriverPort {
           return this.#handleWrite(request, reply);
         case 'read':
           return this.#handleRead(request, reply);
+        case 'keepAlive':
+          return this.#handleKeepAlive(request, reply);
+        case 'login':
+          return this.#handleLogin(request.name, reply);
         case 'leader':
           trace.add('asked for the leader', () => `${this.id}, without ${request.failed}`);
           return this.#handleLeader(request.failed, reply);
@@ -126,9 +152,16 @@ export class SimulatedReplica implements DriverPort {
   }
 
   jumpClock(): void {
-    this.#clockOffsetMs = this.#options.random.between(-20_000, 20_000);
-    const offsetMs = Math.round(this.#clockOffsetMs);
-    this.#options.trace.add('clock jump', () => `${this.id} to ${offsetMs} ms`);
+    const { random, trace } = this.#options;
+    const offsetMs = Math.round(random.between(-20_000, 20_000));
+    trace.add('clock jump', () => `${this.id} to ${offsetMs} ms`);
+    this.#setClock(offsetMs);
+    this.#planAlarm();
+  }
+
+  #setClock(offsetMs: number): void {
+    this.#clockOffsetMs = offsetMs;
+    this.#options.checkers.leases.clockSet(offsetMs);
   }
 
   /** The instance ends; what it had not synced is lost, all or from some transaction on, with all that the gate held. */
@@ -140,6 +173,10 @@ export class SimulatedReplica implements DriverPort {
     trace.add('crash', () => `${this.id}, ${kept} of ${unsynced} transactions survive`);
     if (unsynced > kept) trace.count('crashes that lost writes');
     this.sql.crash(kept);
+    if (this.#isAlarmed) {
+      this.#writeAlarm(this.nowMs() + alarmRetryMs);
+      this.sql.sync();
+    }
     this.#forget();
     this.#isDown = true;
     const incarnation = this.#incarnation;
@@ -153,6 +190,7 @@ export class SimulatedReplica implements DriverPort {
     if (!this.#isDown) return;
     this.#isDown = false;
     if (this.#options.bug === 'voteForgotten') this.#forgetVote();
+    this.#planAlarm();
     if (this.#options.random.chance(0.7)) this.#input(() => {});
   }
 
@@ -180,18 +218,28 @@ export class SimulatedReplica implements DriverPort {
     this.#options.trace.count('commands applied', commands.length);
   }
 
+  leasesChanged(changes: readonly LeaseChange[]): void {
+    this.#leases?.applied(changes);
+  }
+
+  mayRest(): boolean {
+    return this.#leases?.mayRest() ?? true;
+  }
+
   leaderChanged(leader: ReplicaId | null): void {
     const term = this.#driver?.raft.term;
     this.#options.trace.add('leader seen', () => `by ${this.id}: ${leader} in term ${term}`);
     const waiting = this.#waitingForLeader;
     this.#waitingForLeader = [];
     for (const proceed of waiting) proceed();
+    this.#leases?.leaderChanged();
   }
 
   rest(): void {
     const { schedule, random, trace } = this.#options;
     if (!this.#wasResting) trace.add('rest', () => `${this.id}`);
     this.#wasResting = true;
+    this.#leases?.resting();
     this.#isTicking = false;
     if (!random.chance(this.#options.faults().evict)) return;
     const incarnation = this.#incarnation;
@@ -246,12 +294,12 @@ export class SimulatedReplica implements DriverPort {
   }
 
   #start(): Driver {
-    const { ids, random, trace, checkers } = this.#options;
+    const { ids, random, trace, checkers, bug } = this.#options;
     trace.add('start', () => `${this.id}`);
     const driver = new Driver({
       id: this.id,
       voters: ids,
-      sql: this.sql,
+      sql: bug === 'attachedKeyKept' ? new ForgetfulSql(this.sql) : this.sql,
       port: this,
       random: () => random.next(),
       electionTimeoutTicks,
@@ -260,6 +308,7 @@ export class SimulatedReplica implements DriverPort {
     // Of what the last instance wrote and did not learn to be durable, some may be. Beside it there are only fresh tables.
     this.#noteDurable({ id: this.id, driver, database: this.sql.reader });
     checkers.state.started(this.id, driver.store);
+    this.#leases = this.#leaseHost(driver);
     return driver;
   }
 
@@ -272,6 +321,8 @@ export class SimulatedReplica implements DriverPort {
   #forget(): void {
     this.#incarnation++;
     this.#driver = null;
+    this.#leases = null;
+    this.#isAlarmed = false;
     this.#isTicking = false;
     this.#syncIsPlanned = false;
     this.#isPaused = false;
@@ -303,7 +354,8 @@ export class SimulatedReplica implements DriverPort {
       if (!this.#isPaused) {
         this.#input(() => {
           this.#instance.tick();
-          // As a host does beside its work: no answer may depend on how far this went.
+          this.#leases?.tick();
+          // No answer may depend on how far a sweep went.
           if (random.chance(0.1)) this.#instance.store.compactStep(random.integer(1, 20));
         });
       }
@@ -376,36 +428,161 @@ export class SimulatedReplica implements DriverPort {
   #handleRead(request: Extract<ClientRequest, { kind: 'read' }>, reply: (answer: ClientAnswer) => void): void {
     const answer = this.#answering(reply);
     const driver = this.#instance;
+    const refusal = (): StoreFailure | null =>
+      driver.store.authorizeRange(request.caller, request.request, this.nowMs());
+    const early = this.#options.bug === 'permissionCheckedEarly' ? { failure: refusal() } : null;
     const serve = (): void => {
-      answer({ kind: 'read', revision: driver.store.revision, result: driver.store.range(request.request) });
+      const failure = early === null ? refusal() : early.failure;
+      const result: RangeOutcome = failure === null ? driver.store.range(request.request) : { kind: 'failed', failure };
+      answer({ kind: 'read', result, ...placeOf(driver) });
     };
     const isUnconfirmed = this.#options.bug === 'readUnconfirmed' && driver.raft.role === 'leader';
     if (request.request.serializable || isUnconfirmed) return serve();
     driver.read((result: ReadResult) => {
       if (result.kind === 'ready') serve();
-      else answer({ kind: 'readRefused', leader: result.kind === 'refused' ? result.leader : null });
+      else answer({ kind: 'refused', leader: result.kind === 'refused' ? result.leader : null });
+    });
+  }
+
+  #handleKeepAlive(
+    { id, caller }: Extract<ClientRequest, { kind: 'keepAlive' }>,
+    reply: (answer: ClientAnswer) => void,
+  ): void {
+    const { schedule, failed } = this.#options;
+    const answer = this.#answering(reply);
+    const driver = this.#instance;
+    if (driver.raft.role !== 'leader') return answer({ kind: 'refused', leader: driver.raft.leader });
+    const cameMs = schedule.nowMs;
+    const incarnation = this.#incarnation;
+    const kept = this.#leases?.keepAlive(caller, id) ?? Promise.resolve(null);
+    kept
+      .then((result) => {
+        if (this.#incarnation !== incarnation) return;
+        if (result === null) answer({ kind: 'refused', leader: null });
+        else answer({ kind: 'keepAlive', cameMs, result, ...placeOf(driver) });
+      })
+      .catch(failed);
+  }
+
+  /** As the service looks up a password's hash for whoever logs in. */
+  #handleLogin(name: string, reply: (answer: ClientAnswer) => void): void {
+    const answer = this.#answering(reply);
+    const driver = this.#instance;
+    const service: Caller = { kind: 'service' };
+    driver.read((result: ReadResult) => {
+      if (result.kind !== 'ready') return answer({ kind: 'refused', leader: null });
+      const found = driver.store.query<'credential'>({ kind: 'credential', name }, service, this.nowMs());
+      answer({ kind: 'login', result: found, ...placeOf(driver) });
     });
   }
 
   /** As the replica's front does it: who is known to lead, else stand for election and wait a while. */
   #handleLeader(failed: ReplicaId | null, reply: (answer: ClientAnswer) => void): void {
     const answer = this.#answering(reply);
+    this.#findLeader(failed, (leader) => answer({ kind: 'leader', leader }));
+  }
+
+  #findLeader(failed: ReplicaId | null, found: (leader: ReplicaId | null) => void): void {
     const driver = this.#instance;
     const known = (): ReplicaId | null => (driver.raft.leader === failed ? null : driver.raft.leader);
-    if (known() !== null) return answer({ kind: 'leader', leader: known() });
-    let isAnswered = false;
+    if (known() !== null) return found(known());
+    let isFound = false;
     const finish = (isLate: boolean): void => {
-      if (isAnswered) return;
+      if (isFound) return;
       if (known() === null && !isLate) return void this.#waitingForLeader.push(() => finish(false));
-      isAnswered = true;
-      answer({ kind: 'leader', leader: known() });
+      isFound = true;
+      found(known());
     };
-    const incarnation = this.#incarnation;
-    this.#options.schedule.after(leaderWaitMs, () => {
-      if (this.#incarnation === incarnation) finish(true);
-    });
+    this.#after(leaderWaitMs, () => finish(true));
     driver.campaign();
     finish(false);
+  }
+
+  // Leases
+
+  #leaseHost(driver: Driver): LeaseHost {
+    const { ids, bug, checkers, failed } = this.#options;
+    const incarnation = this.#incarnation;
+    const whileHere = (body: () => void): void => {
+      if (this.#incarnation === incarnation) body();
+    };
+    return new LeaseHost({
+      place: ids.indexOf(this.id),
+      writeIdPrefix: `l:${this.id}/${incarnation}`,
+      history: checkers.history,
+      leases: checkers.leases,
+      bug,
+      port: {
+        driver,
+        nowMs: () => this.nowMs(),
+        input: (body) => whileHere(() => void this.#input(body)),
+        after: (delayMs, body) => whileHere(() => this.#after(delayMs, body)),
+        leader: (seeming, found) =>
+          whileHere(() => this.#after(0, () => void this.#input(() => this.#findLeader(seeming, found)))),
+        getAlarm: () => this.#alarmAt,
+        setAlarm: (atMs) =>
+          whileHere(() => {
+            this.#writeAlarm(atMs);
+            this.#planSync();
+            this.#planAlarm();
+          }),
+        failed,
+      },
+    });
+  }
+
+  get #alarmAt(): number | null {
+    const at = this.sql.reader.all('SELECT at_ms FROM simulated_alarm')[0]?.[0];
+    return at === undefined ? null : Number(at);
+  }
+
+  #writeAlarm(atMs: number | null): void {
+    this.sql.transaction(() => {
+      this.sql.run('DELETE FROM simulated_alarm');
+      if (atMs !== null) this.sql.run('INSERT INTO simulated_alarm VALUES (?)', atMs);
+    });
+  }
+
+  /** The platform rings when its clock says so, whether or not the instance is in memory. */
+  #planAlarm(): void {
+    const atMs = this.#alarmAt;
+    if (atMs === null) return;
+    const { schedule, random } = this.#options;
+    schedule.after(Math.max(0, atMs - this.nowMs()) + random.exponential(5), () => {
+      if (this.#isDown || this.#isAlarmed || this.#alarmAt !== atMs) return;
+      if (this.nowMs() < atMs) this.#planAlarm();
+      else this.#input(() => this.#ring());
+    });
+  }
+
+  #ring(): void {
+    if (this.#isAlarmed || this.#alarmAt === null || this.#alarmAt > this.nowMs()) return;
+    this.#options.trace.add('alarm', () => `${this.id}`);
+    this.#writeAlarm(null);
+    this.#isAlarmed = true;
+    this.#requests++;
+    const incarnation = this.#incarnation;
+    const rung = this.#leases?.alarm() ?? Promise.resolve();
+    rung
+      .then(() => {
+        if (this.#incarnation !== incarnation) return;
+        this.#isAlarmed = false;
+        this.#requests--;
+        // One that was set meanwhile may be due by now.
+        this.#planAlarm();
+      })
+      .catch(this.#options.failed);
+  }
+
+  /** Of this instance; not while it is paused. */
+  #after(delayMs: number, body: () => void): void {
+    const incarnation = this.#incarnation;
+    const run = (): void => {
+      if (this.#incarnation !== incarnation) return;
+      if (this.#isPaused) this.#backlog.push(run);
+      else body();
+    };
+    this.#options.schedule.after(delayMs, run);
   }
 
   #answering(reply: (answer: ClientAnswer) => void): (answer: ClientAnswer) => void {
@@ -425,4 +602,8 @@ export class SimulatedReplica implements DriverPort {
     const state = `${role} in term ${term}, leader ${leader}, commit ${commit}, applied ${driver.store.appliedIndex}, last ${lastIndex}`;
     return `${this.id}: ${state}${this.#isPaused ? ', paused' : ''}${this.#isTicking ? '' : ', resting'}`;
   }
+}
+
+function placeOf(driver: Driver): Place {
+  return { revision: driver.store.revision, index: driver.store.appliedIndex };
 }

@@ -29,8 +29,11 @@ export class Schedule {
     }
   }
 
-  /** Carries out all that is planned until then, and what it plans in turn. Stops early once `done` holds. */
-  runUntil(endMs: number, done: () => boolean = () => false): void {
+  /**
+   * Carries out all that is planned until then, and what it plans in turn. Stops early once `done` holds. Between two actions
+   * all promises that were settled go on, in the order in which that happened.
+   */
+  async runUntil(endMs: number, done: () => boolean = () => false): Promise<void> {
     while (!done()) {
       const next = this.#planned[0];
       if (next === undefined || next.atMs > endMs) break;
@@ -38,6 +41,7 @@ export class Schedule {
       this.#nowMs = next.atMs;
       this.steps++;
       next.action();
+      await settled();
     }
     if (!done()) this.#nowMs = Math.max(this.#nowMs, endMs);
   }
@@ -73,4 +77,11 @@ export class Schedule {
     planned[child] = upper;
     return true;
   }
+}
+
+/** The next turn of the event loop: whatever waits for a promise has gone on by then. */
+function settled(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
 }

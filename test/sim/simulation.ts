@@ -2,9 +2,10 @@
 // promised may break; then all faults are healed, and the group must come back within a bound.
 
 import { replicaId, type ReplicaId } from '../../src/brands.ts';
-import { SimulatedClient } from './client.ts';
+import { type Ended, SimulatedClient } from './client.ts';
 import { type FaultMix, faultMixOf, healed, mixInWords, type PlantedBug } from './faults.ts';
 import { HistoryChecker } from './history-checker.ts';
+import { LeaseChecker } from './lease-checker.ts';
 import { Network } from './network.ts';
 import { RaftChecker } from './raft-checker.ts';
 import { Random } from './random.ts';
@@ -35,11 +36,11 @@ export type Report = {
 };
 export type Failure = { readonly rule: string; readonly message: string; readonly trace: readonly string[] };
 
-export function simulate(options: SimulationOptions): Report {
+export async function simulate(options: SimulationOptions): Promise<Report> {
   const simulation = new Simulation(options);
   let failure: Failure | null = null;
   try {
-    simulation.run();
+    await simulation.run();
   } catch (error) {
     failure = simulation.failureOf(error);
   } finally {
@@ -71,9 +72,14 @@ class Simulation {
   readonly #replicas: readonly SimulatedReplica[];
   readonly #clients: readonly SimulatedClient[];
   readonly #raft: RaftChecker;
-  readonly #history = new HistoryChecker();
-  readonly #state = new StateChecker(this.#history);
+  readonly #leases: LeaseChecker;
+  readonly #history: HistoryChecker;
+  readonly #state: StateChecker;
   #faults: FaultMix;
+  /** Nothing is done to replicas before that. */
+  #quietUntilMs = 0;
+  /** What went wrong in a promise, before the next step. */
+  #failed: { readonly error: unknown } | null = null;
 
   constructor({ seed, bug, mix }: SimulationOptions) {
     const random = new Random(seed);
@@ -82,22 +88,31 @@ class Simulation {
     this.#random = random.fork();
     this.trace = new Trace(() => this.#schedule.nowMs);
     const ids: ReplicaId[] = Array.from({ length: this.mix.replicas }, (_, place) => replicaId(place + 1));
+    const nowMs = (): number => this.#schedule.nowMs;
     this.#raft = new RaftChecker(ids);
-    const shared = { schedule: this.#schedule, trace: this.trace, faults: () => this.#faults, bug };
+    this.#leases = new LeaseChecker(nowMs, this.trace);
+    this.#history = new HistoryChecker(nowMs, this.#leases);
+    this.#state = new StateChecker(this.#history);
+    const failed = (error: unknown): void => {
+      this.#failed ??= { error };
+    };
+    const shared = { schedule: this.#schedule, trace: this.trace, faults: () => this.#faults, bug, failed };
     this.#network = new Network({
       ...shared,
       ids,
       random: random.fork(),
       deliver: (to, messages) => this.#replicas.find((replica) => replica.id === to)?.receive(messages),
     });
-    const checkers = { raft: this.#raft, history: this.#history, state: this.#state };
+    const checkers = { raft: this.#raft, history: this.#history, state: this.#state, leases: this.#leases };
     this.#replicas = ids.map((id) => {
       return new SimulatedReplica({ ...shared, id, ids, random: random.fork(), network: this.#network, checkers });
     });
+    const people = { areReady: this.mix.auth === 0 };
     this.#clients = Array.from({ length: this.mix.clients }, (_, place) => {
       return new SimulatedClient({
         ...shared,
         number: place + 1,
+        people,
         random: random.fork(),
         replicas: this.#replicas,
         history: this.#history,
@@ -105,13 +120,15 @@ class Simulation {
     });
   }
 
-  run(): void {
+  async run(): Promise<void> {
     this.#planFaults();
-    this.#schedule.runUntil(this.mix.faultyMs);
+    await this.#runUntil(this.mix.faultyMs);
     this.#heal();
-    this.#recover();
-    this.#converge();
+    await this.#recover();
+    await this.#converge();
+    await this.#endLeases();
     this.trace.count('retries in the log', this.#history.retriesInLog);
+    this.trace.count('writes denied', this.#history.deniedInLog);
     this.trace.count('revisions', this.#history.revision);
     this.trace.count('steps', this.#schedule.steps);
   }
@@ -151,10 +168,18 @@ class Simulation {
       this.#network.partition();
       this.#schedule.after(random.exponential(random.pick([300, 3_000])), () => this.#network.join());
     });
-    this.#every(mix.quietEveryMs, () => {
-      const forMs = random.between(6_000, 12_000);
-      this.trace.add('quiet', () => `for ${Math.round(forMs)} ms`);
-      for (const client of this.#clients) client.quiet(forMs);
+    this.#every(mix.quietEveryMs, () => this.#quiet(random.between(6_000, 12_000)));
+  }
+
+  #quiet(forMs: number): void {
+    this.trace.add('quiet', () => `for ${Math.round(forMs)} ms`);
+    for (const client of this.#clients) client.quiet(forMs);
+    if (this.mix.longLeases === 0) return;
+    // The group comes to rest, is woken, and soon after that its leader fails.
+    this.#quietUntilMs = this.#schedule.nowMs + forMs;
+    this.#schedule.after(forMs + this.#random.exponential(1_000), () => {
+      if (this.#faults !== this.mix) return;
+      for (const replica of this.#replicas) if (replica.driver?.raft.role === 'leader') replica.crash();
     });
   }
 
@@ -171,7 +196,7 @@ class Simulation {
     const again = (): void => {
       this.#schedule.after(this.#random.exponential(meanMs), () => {
         if (this.#faults !== this.mix) return;
-        action();
+        if (this.#schedule.nowMs >= this.#quietUntilMs) action();
         again();
       });
     };
@@ -190,28 +215,33 @@ class Simulation {
   }
 
   /** Every client's writes succeed again. An operation may end without an answer; the next one has to do better. */
-  #recover(): void {
-    const open = new Set(this.#clients.map((client) => ({ client, left: writesAfterHealing })));
+  async #recover(): Promise<void> {
+    await this.#eachClient(writesAfterHealing, (client, ended) => client.writeOnce(ended));
+  }
+
+  /** All clients do it so many times, at once. */
+  async #eachClient(times: number, act: (client: SimulatedClient, ended: (how: Ended) => void) => void): Promise<void> {
+    const open = new Set(this.#clients.map((client) => ({ client, left: times })));
     const proceed = (): void => {
       for (const one of open) {
         if (one.left === 0) open.delete(one);
         else if (!one.client.isBusy) {
-          one.client.writeOnce((how) => {
+          act(one.client, (how) => {
             if (how === 'answered') one.left--;
           });
         }
       }
-      this.#schedule.after(10, proceed);
+      if (open.size > 0) this.#schedule.after(10, proceed);
     };
     proceed();
     const endMs = this.#schedule.nowMs + recoveryMs;
-    this.#schedule.runUntil(endMs, () => open.size === 0);
+    await this.#runUntil(endMs, () => open.size === 0);
     check(open.size === 0, 'liveness', () => `${open.size} clients cannot write ${recoveryMs} ms after all faults`);
   }
 
-  #converge(): void {
+  async #converge(): Promise<void> {
     const endMs = this.#schedule.nowMs + convergenceMs;
-    this.#schedule.runUntil(endMs, () => this.#hasConverged);
+    await this.#runUntil(endMs, () => this.#hasConverged);
     check(this.#hasConverged, 'liveness', () => `replicas differ ${convergenceMs} ms after the last write`);
     for (const { id, driver, sql } of this.#replicas) {
       if (driver === null) continue;
@@ -219,6 +249,33 @@ class Simulation {
       this.#state.compare({ id, driver, database: sql.reader });
       this.#history.checkWhole(id, driver.store);
     }
+  }
+
+  /**
+   * Leases are granted, and nobody asks for anything any more, or for nothing but a write now and then: all leases end, in a
+   * group that sleeps as in one that is awake.
+   */
+  async #endLeases(): Promise<void> {
+    await this.#eachClient(1, (client, ended) => client.leaseOnce('grant', ended));
+    await this.#eachClient(1, (client, ended) => client.leaseOnce('attach', ended));
+    const asleep = this.#random.chance(0.6);
+    this.trace.add(asleep ? 'leases end asleep' : 'leases end awake');
+    this.#leases.expectEnds({ asleep });
+    const isDone = (): boolean => this.#leases.aliveCount === 0;
+    while (!isDone() && this.#schedule.nowMs < this.#leases.lastEndMs) {
+      if (!asleep) await this.#eachClient(1, (client, ended) => client.writeOnce(ended));
+      await this.#runUntil(asleep ? this.#leases.lastEndMs : this.#schedule.nowMs + 1_000, isDone);
+    }
+    await this.#runUntil(this.#schedule.nowMs + 1);
+    this.#leases.checkAllEnded();
+    // Whoever sleeps is woken.
+    await this.#eachClient(1, (client, ended) => client.writeOnce(ended));
+    await this.#converge();
+  }
+
+  async #runUntil(endMs: number, done: () => boolean = () => false): Promise<void> {
+    await this.#schedule.runUntil(endMs, () => this.#failed !== null || done());
+    if (this.#failed !== null) throw this.#failed.error;
   }
 
   get #hasConverged(): boolean {

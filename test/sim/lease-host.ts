@@ -1,0 +1,200 @@
+// The production lease service of one instance of a replica, with what the object has around it: promises that end with the
+// instance, calls that go to the driver together, an alarm that is a row of its storage.
+
+import type { LeaseId, ReplicaId } from '../../src/brands.ts';
+import type { Caller, LeaseOperation } from '../../src/model.ts';
+import type { LeaseChange } from '../../src/mvcc/leases.ts';
+import type { QueryResult } from '../../src/query-model.ts';
+import type { Driver, Read, ReadResult, Write, WriteRequest, WriteResult } from '../../src/replica/driver.ts';
+import { LeaseAlarm } from '../../src/replica/lease-alarm.ts';
+import type { LeaseRecords } from '../../src/replica/lease-lessor.ts';
+import { type LeaseMember, LeaseService } from '../../src/replica/lease-service.ts';
+import type { Store } from '../../src/mvcc/store.ts';
+import type { PlantedBug } from './faults.ts';
+import type { HistoryChecker } from './history-checker.ts';
+import type { LeaseChecker } from './lease-checker.ts';
+
+/** What the instance lends it. All of it does nothing once the instance has ended. */
+export type LeaseHostPort = {
+  readonly driver: Driver;
+  readonly nowMs: () => number;
+  /** Runs as an input of the replica. */
+  readonly input: (body: () => void) => void;
+  readonly after: (delayMs: number, body: () => void) => void;
+  readonly leader: (failed: ReplicaId | null, found: (leader: ReplicaId | null) => void) => void;
+  readonly getAlarm: () => number | null;
+  readonly setAlarm: (atMs: number | null) => void;
+  /** Something that cannot happen did. */
+  readonly failed: (error: unknown) => void;
+};
+
+export type LeaseHostOptions = {
+  readonly port: LeaseHostPort;
+  readonly place: number;
+  readonly writeIdPrefix: string;
+  readonly history: HistoryChecker;
+  readonly leases: LeaseChecker;
+  readonly bug: PlantedBug | null;
+};
+
+type OpeningBug = 'real' | 'pretended';
+
+export class LeaseHost implements LeaseMember {
+  readonly driver: LeaseMember['driver'];
+  readonly #options: LeaseHostOptions;
+  readonly #service: LeaseService;
+  #writes: Write[] = [];
+  #reads: Read[] = [];
+  #count = 0;
+  /** For planted bugs. */
+  #opening: OpeningBug = 'real';
+  #hasBegun = false;
+  #lastCheckpoint: LeaseOperation | null = null;
+
+  constructor(options: LeaseHostOptions) {
+    this.#options = options;
+    const { driver, failed } = options.port;
+    this.driver = { raft: driver.raft, store: this.#records(driver.store) };
+    const alarm = new LeaseAlarm(
+      {
+        getAlarm: () => Promise.resolve(options.port.getAlarm()),
+        setAlarm: (atMs) => Promise.resolve(this.#setAlarm(atMs)),
+        deleteAlarm: () => Promise.resolve(this.#setAlarm(null)),
+      },
+      failed,
+    );
+    this.#service = new LeaseService({
+      member: this,
+      alarm,
+      place: options.place,
+      kept: () => [],
+      newWriteId: () => `${options.writeIdPrefix}.${this.#count++}`,
+      wait: (delayMs) => new Promise((resolve) => options.port.after(delayMs, resolve)),
+      broken: failed,
+    });
+  }
+
+  // As the replica calls it
+
+  keepAlive(caller: Caller, id: LeaseId): Promise<QueryResult<'keepAlive'> | null> {
+    this.#options.leases.keepAliveCame(id);
+    return this.#service.keepAlive(caller, id);
+  }
+
+  applied(changes: readonly LeaseChange[]): void {
+    this.#service.applied(changes);
+  }
+
+  leaderChanged(): void {
+    if (this.driver.raft.role !== 'leader') this.#hasBegun = false;
+    this.#service.leaderChanged();
+  }
+
+  tick(): void {
+    this.#service.tick();
+  }
+
+  mayRest(): boolean {
+    return this.#service.mayRest();
+  }
+
+  resting(): void {
+    this.#service.resting();
+  }
+
+  alarm(): Promise<void> {
+    return this.#service.alarm();
+  }
+
+  // As the member does it
+
+  write(request: WriteRequest, { quiet = false }: { readonly quiet?: boolean } = {}): Promise<WriteResult> {
+    const { operation } = request;
+    if (this.#options.bug === 'openingNotWritten' && operation.kind === 'leaseCheckpoint') {
+      this.#opening = operation.settled ? 'real' : 'pretended';
+      if (!operation.settled) {
+        const outcome = { kind: 'done', revision: this.#options.port.driver.store.revision } as const;
+        return Promise.resolve({ kind: 'applied', outcome, term: this.driver.raft.term });
+      }
+    }
+    if (operation.kind === 'leaseCheckpoint') this.#repeatCheckpoint(operation);
+    return new Promise((settle) => this.#propose({ request, settle, quiet }));
+  }
+
+  read(): Promise<ReadResult> {
+    if (this.#options.bug === 'keepAliveUnconfirmed') return Promise.resolve({ kind: 'ready' });
+    return new Promise((settle) => {
+      this.#reads.push({ settle });
+      this.#submitSoon();
+    });
+  }
+
+  leader(failed: ReplicaId | null): Promise<ReplicaId | null> {
+    return new Promise((found) => this.#options.port.leader(failed, found));
+  }
+
+  nowMs(): number {
+    return this.#options.port.nowMs();
+  }
+
+  #propose(write: Write): void {
+    this.#options.history.proposed(write.request);
+    this.#writes.push(write);
+    this.#submitSoon();
+  }
+
+  #submitSoon(): void {
+    if (this.#writes.length + this.#reads.length > 1) return;
+    const { after, input, driver } = this.#options.port;
+    after(0, () =>
+      input(() => {
+        const [writes, reads] = [this.#writes, this.#reads];
+        [this.#writes, this.#reads] = [[], []];
+        driver.submit(writes, reads);
+      }),
+    );
+  }
+
+  #setAlarm(atMs: number | null): void {
+    if (this.#options.bug === 'alarmNotSet' && atMs !== null) return;
+    this.#options.port.setAlarm(atMs);
+  }
+
+  /** What a lessor reads of the store, which tells when one begins. */
+  #records(store: Store): LeaseMember['driver']['store'] {
+    const { bug, leases } = this.#options;
+    const settled = (): boolean => {
+      if (this.#opening === 'pretended') return false;
+      return (bug === 'leasesNotExtended' && !this.#hasBegun) || store.leasesSettled;
+    };
+    const records: LeaseRecords & Pick<Store, 'query'> = {
+      get leasesSettled() {
+        return settled();
+      },
+      get leaseCount() {
+        return store.leaseCount;
+      },
+      get earliestLeaseDeadlineMs() {
+        return store.earliestLeaseDeadlineMs;
+      },
+      leases: () => {
+        this.#hasBegun = true;
+        leases.lessorBegan();
+        return store.leases();
+      },
+      query: (query, caller, nowMs) => store.query(query, caller, nowMs),
+    };
+    return records;
+  }
+
+  /** The bug: what a checkpoint said before a rest is written once more whenever leases are kept alive again. */
+  #repeatCheckpoint(operation: Extract<LeaseOperation, { kind: 'leaseCheckpoint' }>): void {
+    if (this.#options.bug !== 'checkpointRepeated') return;
+    if (operation.settled) this.#lastCheckpoint = operation;
+    else if (this.#lastCheckpoint !== null) {
+      const writeId = `${this.#options.writeIdPrefix}.${this.#count++}`;
+      const request = { writeId, caller: { kind: 'service' }, operation: this.#lastCheckpoint } as const;
+      this.#options.port.after(5, () => this.#propose({ request, settle: () => {}, quiet: true }));
+    }
+  }
+}
