@@ -33,11 +33,11 @@ const otherTables = [
   `SELECT name, value FROM mvcc_meta WHERE name NOT IN ('format', 'sweep') ORDER BY name`,
 ];
 
-/** Every version that the store had at `revision` and that compaction left. `revision` 0 or less: the current one. */
+/** Every version that the store had at `revision` and that compaction left: as etcd's, 0 is the current one, and below is none. */
 export function hashKv(sql: SqlPort, revision: number, at: { current: number; compacted: number }): HashKv {
-  const hashRevision = revision <= 0 ? at.current : revision;
+  const hashRevision = revision === 0 ? at.current : revision;
   if (hashRevision > at.current) return { kind: 'failed', failure: { kind: 'futureRevision', revision: at.current } };
-  if (hashRevision < at.compacted) {
+  if (hashRevision > 0 && hashRevision < at.compacted) {
     return { kind: 'failed', failure: { kind: 'compacted', compactedRevision: at.compacted } };
   }
   const checksum = new Checksum();

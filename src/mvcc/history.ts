@@ -61,13 +61,12 @@ export class History {
   #events(changed: ChangedKeys, spans: readonly KeySpan[] | null, compacted: number): StoreEvent[] {
     // As in etcd, the pair before is read at the revision before: at the compacted revision it is gone.
     const hasPrevious = changed.revision - 1 >= compacted;
-    const deletes = someDelete(changed.keys);
     const events: StoreEvent[] = [];
     let kept = 0;
     for (const change of changed.keys) {
       if (spans !== null && !spans.some((span) => spanHolds(span, change.key))) continue;
       const late = kept > previousKeptBytesMax;
-      const event = this.#event(change, changed.revision, { hasPrevious, deletes, late });
+      const event = this.#event(change, changed.revision, { hasPrevious, late });
       if (!late) kept += eventBytes(event);
       events.push(event);
     }
@@ -77,7 +76,7 @@ export class History {
   #event(
     change: ChangedKey,
     at: Revision,
-    options: { readonly hasPrevious: boolean; readonly deletes: boolean; readonly late: boolean },
+    options: { readonly hasPrevious: boolean; readonly late: boolean },
   ): StoreEvent {
     const { key } = change;
     if (change.type === 'delete') {
@@ -86,9 +85,9 @@ export class History {
       return { type: 'delete', kv: deletedPair(key, at), previous: previousPair(this.#sql, key, at) };
     }
     const kv = this.#pairAt(key, at);
-    // A pair created by the revision has none before it, unless the same revision deleted that one first.
-    const mayHavePrevious = options.hasPrevious && (kv.version > 1 || options.deletes);
-    return { type: 'put', kv, previous: mayHavePrevious ? previousPair(this.#sql, key, at) : null };
+    // A pair created by the revision has none before it, even where the same revision deleted one of its key first.
+    const isThere = options.hasPrevious && kv.version > 1;
+    return { type: 'put', kv, previous: isThere ? previousPair(this.#sql, key, at) : null };
   }
 
   #pairAt(key: Uint8Array, at: Revision): KeyValue {
@@ -96,11 +95,6 @@ export class History {
     assert(row !== undefined, 'a version that is not compacted has its row');
     return keyValueOf(row);
   }
-}
-
-function someDelete(keys: Iterable<ChangedKey>): boolean {
-  for (const change of keys) if (change.type === 'delete') return true;
-  return false;
 }
 
 function eventBytes(event: StoreEvent): number {

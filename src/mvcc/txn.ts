@@ -174,8 +174,9 @@ function answered<Answer>(done: Done<Answer>): Answer {
 }
 
 /**
- * Where a txn touches a key twice, both events show the pair as it was before the txn, as etcd reads it for its watches. One of
- * the two is a put: only keys that were put are looked at, so that a delete of very many keys stays cheap.
+ * Where a txn puts a key and deletes it, each delete shows the pair as it was before the txn, as etcd reads it for its watches; a put
+ * after a delete creates the key, and shows none. Only keys that were put are looked at, so that a delete of very many keys stays
+ * cheap.
  */
 function seeTheStateBefore(events: StoreEvent[]): void {
   const put = new Set<string>();
@@ -191,6 +192,6 @@ function seeTheStateBefore(events: StoreEvent[]): void {
     if (!put.has(text)) continue;
     const first = before.get(text);
     if (first === undefined) before.set(text, event.previous);
-    else events[place] = { type: event.type, kv: event.kv, previous: first };
+    else if (event.type === 'delete') events[place] = { type: event.type, kv: event.kv, previous: first };
   }
 }

@@ -155,7 +155,7 @@ export const administrationRules: readonly StoreRule[] = [
     expect(hash(fed)).toBe(whole);
     expect(fed.askFails({ kind: 'hashKv', revision: 4 })).toEqual({ kind: 'compacted', compactedRevision: 5 });
     expect(fed.askFails({ kind: 'hashKv', revision: 10 })).toEqual({ kind: 'futureRevision', revision: 9 });
-    expect(hashKv(fed, -3)).toEqual(hashKv(fed));
+    expect(hashKv(fed, -3).slice(1)).toEqual([-3, 5]);
   }),
   rule('MVCC-HASH-2: the whole hash changes with everything that the store holds', (fed) => {
     const changes: readonly Operation[] = [

@@ -193,7 +193,7 @@ export const txnRules: readonly StoreRule[] = [
         '3: put k=new@3 was k=old@2, delete k was k=old@2',
         '4: put k=again@4, delete k',
         '5: put k=5@5',
-        '6: delete k was k=5@5, put k=6@6 was k=5@5',
+        '6: delete k was k=5@5, put k=6@6',
       ]);
       const later = fed.history(1);
       expect(later.kind === 'events' && shownEvents(later.revisions)).toEqual(shownLive);

@@ -180,7 +180,9 @@ class Making {
       lease: request.ignoreLease && previous !== null ? previous.lease : request.lease,
     };
     this.pairs.set(key, kv);
-    this.events.push({ type: 'put', kv, previous: this.#before.get(key) ?? null });
+    // etcd shows none before a pair that the revision created.
+    const before = kv.version === 1 ? null : (this.#before.get(key) ?? null);
+    this.events.push({ type: 'put', kv, previous: before });
     return { previous: request.previous ? previous : null };
   }
 
