@@ -204,15 +204,18 @@ async function campaign(queuing: Queuing, call: CampaignCall): Promise<Step<Elec
   const taken = placeTaken(queuing, written.value, key);
   if (taken.kind !== 'value') return taken;
   const { createRevision, before } = taken.value;
+  const place = { name, key, createRevision, limit: 1 };
   if (before !== null && !equalBytes(before.value, call.value)) {
     const leader = { name, key, createRevision, lease };
     const operation = { kind: 'txn', request: proclaimTxn(leader, lease, call.value) } as const;
     const proclaimed = await writeStep(queuing, operation, 'proclaim');
+    // As etcd's, a candidate that cannot say its value resigns: a key that was put without this lease goes.
+    if (proclaimed.kind === 'failed') await leavePlace(queuing, place, lease);
     if (proclaimed.kind !== 'value') return proclaimed;
     const { value: outcome } = proclaimed;
     if (outcome.kind === 'txn' && !outcome.answer.succeeded) return failed({ kind: 'notElectionLeader' });
   }
-  const waited = await waitForTurn(queuing, { name, key, createRevision, limit: 1 }, { timeoutMs, lease });
+  const waited = await waitForTurn(queuing, place, { timeoutMs, lease });
   if (waited.kind !== 'value') return waited;
   return value({ key, createRevision, lease, revision: written.value.revision });
 }
