@@ -26,6 +26,15 @@ export function parseInt64(text: string): number | bigint | null {
   return Number.isSafeInteger(near) ? near : value;
 }
 
+/**
+ * Go reads a quoted number as a JSON text of its own, of which only the first token counts: what follows it after a character that
+ * can be in no number is passed over, as in `"9,5"` and `"9 5"`. Space at either end is an error.
+ */
+export function numberInQuotes(text: string): string {
+  const token = /^[-+.\w]*/.exec(text)?.[0] ?? '';
+  return token.length === text.length || text.trim().length !== text.length ? text : token;
+}
+
 const uint64Max = 18_446_744_073_709_551_615n;
 
 export function parseUint64(text: string): bigint | null {

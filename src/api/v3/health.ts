@@ -72,7 +72,8 @@ function healthCall(excluded: ReadonlySet<string>, serializable: boolean): ApiCa
     respond(facts) {
       const reason = unhealthyReason(facts, excluded, serializable);
       const body = JSON.stringify({ health: String(reason === ''), reason });
-      return textResponse(body, reason === '' ? 200 : 503);
+      // etcd's errors end their line, its answers do not.
+      return reason === '' ? textResponse(body, 200) : textResponse(`${body}\n`, 503);
     },
   };
 }

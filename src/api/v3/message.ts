@@ -2,7 +2,7 @@
 // with unknown fields discarded: either spelling of a name, null for absent, a field twice or two members of a one-of refused.
 
 import type { Scanner } from '../json/scanner.ts';
-import { parseInt32, parseInt64, parseUint64 } from '../json/integer.ts';
+import { numberInQuotes, parseInt32, parseInt64, parseUint64 } from '../json/integer.ts';
 
 /** Reads one value into the message. False: the scanner holds the fault. */
 type Read<Message> = (scanner: Scanner, message: Message) => boolean;
@@ -91,8 +91,15 @@ export function bool<Message>(set: (into: Message, value: boolean) => void): Fie
   });
 }
 
+/** The text of a number, or what stands in quotes for one. */
+function readNumberText(scanner: Scanner): string | null {
+  if (scanner.peek() !== 0x22) return scanner.readNumber();
+  const quoted = scanner.readString();
+  return quoted === null ? null : numberInQuotes(quoted);
+}
+
 function readInteger(scanner: Scanner): number | bigint | null {
-  const text = scanner.peek() === 0x22 ? scanner.readString() : scanner.readNumber();
+  const text = readNumberText(scanner);
   if (text === null) return null;
   return parseInt64(text) ?? scanner.fail('not an integer of 64 bits');
 }
@@ -120,7 +127,7 @@ export function int64Exact<Message>(set: (into: Message, value: bigint) => void)
 /** A uint64 that is a name: the number of a member. */
 export function uint64Exact<Message>(set: (into: Message, value: bigint) => void): Field<Message> {
   return plain((scanner, into) => {
-    const text = scanner.peek() === 0x22 ? scanner.readString() : scanner.readNumber();
+    const text = readNumberText(scanner);
     if (text === null) return false;
     const value = parseUint64(text);
     if (value === null) {
