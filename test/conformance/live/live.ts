@@ -10,7 +10,12 @@ import { makeSession, type Session } from './session.ts';
 /** Each try is a whole session at both. */
 const shorteningTriesMax = 40;
 
-export type Outcome = { readonly session: Session; readonly answers: number; readonly finding: Finding | null };
+export type Outcome = { readonly session: Session; readonly answers: number } & (
+  | { readonly kind: 'same' }
+  | { readonly kind: 'different'; readonly finding: Finding }
+  /** etcd itself did not bear it: what it was last asked tells more. */
+  | { readonly kind: 'broken'; readonly error: Error }
+);
 
 export type Finding = {
   readonly recording: Recording;
@@ -24,9 +29,19 @@ export type Sides = { readonly etcd: StoreSource; readonly quorate: StoreSource 
 
 export async function runSession(seed: number, sides: Sides, shortens: boolean): Promise<Outcome> {
   const session = makeSession(seed);
-  const first = await attempt(session, sides);
-  const finding = first.finding !== null && shortens ? await shorten(session, first.finding, sides) : first.finding;
-  return { session, answers: first.answers, finding };
+  try {
+    const { answers, finding } = await attempt(session, sides);
+    if (finding === null) return { session, answers, kind: 'same' };
+    return {
+      session,
+      answers,
+      kind: 'different',
+      finding: shortens ? await shorten(session, finding, sides) : finding,
+    };
+  } catch (thrown) {
+    const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+    return { session, answers: 0, kind: 'broken', error };
+  }
 }
 
 async function attempt(session: Session, sides: Sides): Promise<{ answers: number; finding: Finding | null }> {

@@ -2,8 +2,9 @@
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { unreachable } from '../../../src/assert.ts';
 import { actionJson, conversationText } from '../conversation-text.ts';
-import { runSession, type Outcome, type Sides } from './live.ts';
+import { runSession, type Finding, type Outcome, type Sides } from './live.ts';
 
 export type LiveOptions = {
   readonly sessions: number;
@@ -24,7 +25,7 @@ export async function runLive(sides: Sides, options: LiveOptions, print: (line: 
     for (let seed = seeds.shift(); seed !== undefined; seed = seeds.shift()) {
       const outcome = await runSession(seed, sides, options.shortens);
       total.answers += outcome.answers;
-      if (outcome.finding !== null) total.differing++;
+      if (outcome.kind !== 'same') total.differing++;
       report(outcome, options, print);
     }
   };
@@ -37,14 +38,27 @@ export async function runLive(sides: Sides, options: LiveOptions, print: (line: 
   return total.differing;
 }
 
-function report({ session, answers, finding }: Outcome, options: LiveOptions, print: (line: string) => void): void {
-  if (finding === null) {
-    if (options.verbose) print(`seed ${session.seed}: ${session.kind}, ${answers} answers, 0 differences`);
-    return;
+function report(outcome: Outcome, options: LiveOptions, print: (line: string) => void): void {
+  const { session, answers } = outcome;
+  const head = `seed ${session.seed}: ${session.kind}`;
+  switch (outcome.kind) {
+    case 'same':
+      if (options.verbose) print(`${head}, ${answers} answers, 0 differences`);
+      return;
+    case 'broken':
+      print(`${head}: ${outcome.error.message}`);
+      return;
+    case 'different':
+      print(`${head}, a difference, in a session of ${outcome.finding.steps} steps`);
+      return reportFinding(session.seed, outcome.finding, options, print);
+    default:
+      return unreachable(outcome);
   }
+}
+
+function reportFinding(seed: number, finding: Finding, options: LiveOptions, print: (line: string) => void): void {
   const { difference, step, recording } = finding;
-  print(`seed ${session.seed}: ${session.kind}, a difference, in a session of ${finding.steps} steps`);
-  print(`  run it again: npm run conformance -- --live --sessions 1 --seed ${session.seed}`);
+  print(`  run it again: npm run conformance -- --live --sessions 1 --seed ${seed}`);
   print(`  line ${difference.line}: ${difference.reason}`);
   if (step !== null) print(`  etcd: ${JSON.stringify(actionJson(step.action))}`);
   if (difference.answer !== null) print(`  Quorate: ${difference.answer}`);

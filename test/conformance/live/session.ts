@@ -1,7 +1,8 @@
 // A random session of one kind: what is done, by weights. The seed says which kind and every choice in it.
 
 import { unreachable } from '../../../src/assert.ts';
-import { authBeginning, authStep, randomCaller } from './auth-steps.ts';
+import type { Body, Json } from '../conversation.ts';
+import { authBeginning, authChangeStep, authStep, randomCaller } from './auth-steps.ts';
 import { keyValueStep, leaseStep, maintenanceStep, type Making } from './key-value-steps.ts';
 import { lockBeginning, lockEnd, lockStep } from './lock-steps.ts';
 import type { Planned } from './plan.ts';
@@ -18,7 +19,7 @@ export function makeSession(seed: number): Session {
   const random = new Random(seed);
   const kind = sessionKinds[seed % sessionKinds.length] ?? 'keys';
   const steps = beginning(kind, random);
-  const count = steps.length + 30 + random.below(60);
+  const count = steps.length + 50 + random.below(100);
   while (steps.length < count) {
     const making: Making = { random, made: steps.length, headers: {} };
     steps.push(reworded(kind, random, step(kind, making)));
@@ -59,6 +60,10 @@ const weights: Readonly<Record<SessionKind, readonly (readonly [weight: number, 
   encodings: [
     [12, keyValueStep],
     [3, leaseStep],
+    [3, (making) => authChangeStep({ ...making, headers: {} })],
+    [3, lockStep],
+    [2, watchStep],
+    [1, maintenanceStep],
   ],
   watches: [
     [10, keyValueStep],
@@ -82,17 +87,22 @@ function step(kind: SessionKind, making: Making): Planned {
   return making.random.weighted(weights[kind])(making);
 }
 
-/** In sessions about encodings most calls are spelled another way, and many are spoiled; elsewhere some are spelled another way. */
+/** In sessions about encodings most requests are spelled another way, and many are spoiled; elsewhere a few are respelled. */
 function reworded(kind: SessionKind, random: Random, made: Planned): Planned {
-  if (made.kind !== 'call' || made.capture !== null || made.call.body.kind !== 'json') return made;
-  const { value } = made.call.body;
   const [respell, spoil] = kind === 'encodings' ? [0.4, 0.4] : [0.05, 0];
-  const choice = random.fraction();
-  // A grant that is spoiled may still be one, of two seconds: the lease would end during the session, sooner here than there.
-  if (choice < spoil && made.call.path !== '/v3/lease/grant')
-    return { ...made, call: { ...made.call, body: spoiled(random, value) } };
-  if (choice < spoil + respell) {
-    return { ...made, call: { ...made.call, body: { kind: 'json', value: respelled(random, value) } } };
-  }
-  return made;
+  const reword = (value: Json, spoilable: boolean): Body => {
+    const choice = random.fraction();
+    if (choice < spoil && spoilable) return spoiled(random, value);
+    return { kind: 'json', value: choice < spoil + respell ? respelled(random, value) : value };
+  };
+  if (made.kind === 'send' && made.body.kind === 'json') return { ...made, body: reword(made.body.value, true) };
+  if (made.kind !== 'call' || made.capture !== null || made.call.body.kind !== 'json') return made;
+  return { ...made, call: { ...made.call, body: reword(made.call.body.value, !unspoiled.has(made.call.path)) } };
 }
+
+const unspoiled = new Set([
+  // A grant that is spoiled may still be one, of two seconds: the lease would end during the session, sooner here than there.
+  '/v3/lease/grant',
+  // An action that is no action ends the process of etcd 3.7.1.
+  '/v3/maintenance/alarm',
+]);
