@@ -111,7 +111,8 @@ const queueRules =
   "of etcd's lock service: both wait in one queue, and any key below <name>/ counts as a place. Rights are those on these keys.\n\n" +
   'With ttl, a lease is made for the place. It lives on while the call waits, and has all of its ttl when the call is ' +
   'answered; from then on keep it alive with POST /v1/leases/{lease}/keepalive. A call that ends without a place (409, or a ' +
-  "caller that went away) revokes it. With lease, the lease is the caller's to keep alive, also while it waits, and lives on " +
+  "caller without an Idempotency-Key that went away) revokes it. With lease, the lease is the caller's to keep alive, also " +
+  'while it waits, and lives on ' +
   'afterwards; only its place goes. A lease that has a place already is answered with that place, the same fencing token, and ' +
   'without a revision.\n\n' +
   'Waiting goes on over a change of leader, in the same place. With an Idempotency-Key a call that broke off can be sent again ' +
