@@ -9,8 +9,8 @@ import { startedQuorateSource } from './quorate-store.ts';
 import { replayAll } from './replay-all.ts';
 
 const corpus = fileURLToPath(import.meta.resolve('../corpus'));
-/** Many conversations wait for leases to end, so that more run than there are processors. */
-const concurrency = 8;
+/** Some conversations wait for leases to end, so that more run than there are processors. */
+const concurrency = 4;
 const shownMax = 20;
 
 it('CONF-CORPUS-2: every recorded conversation replays against Quorate with 0 differences', async () => {

@@ -274,7 +274,7 @@ class Recorder {
   #recordedItem(item: WatchItem): Json {
     switch (item.kind) {
       case 'event':
-        return item.event;
+        return recordedBody(item.event, '/v3/watch', this.#own);
       case 'message':
         return isObject(item.result) && 'error' in item.result
           ? recordedMessage(item.result, '/v3/watch', this.#own)
