@@ -67,6 +67,8 @@ export class Administration {
     if (by === 'key') return failure;
     const shape = operationShape(operation);
     if (shape !== null || by === 'token') return shape ?? failure;
+    // A compaction's permission is looked at before it is proposed, and so before the alarms.
+    if (operation.kind === 'compact') return failure;
     // Of leases etcd asks first that there be a user at all.
     const isOfLease = operation.kind === 'leaseGrant' || operation.kind === 'leaseRevoke';
     if (isOfLease && failure.kind === 'userNameEmpty') return failure;

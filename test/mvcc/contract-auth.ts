@@ -389,6 +389,10 @@ export const authRules: readonly StoreRule[] = [
     expect(fed.fails(put('x'), badToken)).toEqual({ kind: 'invalidToken' });
     expect(fed.fails(grant(1), anonymous)).toEqual({ kind: 'userNameEmpty' });
     expect(fed.fails(remove('x'), u)).toEqual(denied);
+    fed.do({ kind: 'alarmActivate', alarm: { memberId: 1n, alarm: 2 } });
+    expect(fed.fails(remove('x'), u)).toEqual({ kind: 'corruptAlarm' });
+    expect(fed.fails(compact(1), u)).toEqual(denied);
+    expect(fed.fails(compact(1), anonymous)).toEqual({ kind: 'userNameEmpty' });
   }),
   rule('MVCC-AUTH-11: what a user may no longer do is not answered to a retry either', (fed) => {
     withAuth(fed);
