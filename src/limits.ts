@@ -129,6 +129,8 @@ export const leaderWaitMs = 1_500;
 export const attemptLongMs = 2 * leaderWaitMs;
 /** Replicas of a new group, in the order in which an isolate that knows nothing tries them. */
 export const replicasMax = 5;
+/** What is read, and thrown away, of a body that is too large, so that its sender reads the refusal. */
+export const discardedBodyBytesMax = 33_554_432;
 /** Tenants in one page of a list. */
 export const tenantsPageMax = 1_000;
 
