@@ -7,6 +7,7 @@ import { concatBytes, emptyBytes, prefixEnd, textOf, utf8 } from '../bytes.ts';
 import { semaphoreLimitMax } from '../limits.ts';
 import type { Compare, KeyRange, RangeRequest, TxnOperation, TxnRequest } from '../model.ts';
 import { compareResult, sortOrder, sortTarget } from '../model.ts';
+import { readOf } from './requests.ts';
 
 /** As Go prints it: a negative id keeps its sign. */
 export function leaseHex(lease: LeaseId): string {
@@ -28,27 +29,9 @@ export function placeKey(name: Uint8Array, lease: LeaseId): Uint8Array {
   return concatBytes(name, utf8(`/${leaseHex(lease)}`));
 }
 
-function read(range: KeyRange, options: Partial<RangeRequest>): RangeRequest {
-  return {
-    ...range,
-    limit: 0,
-    revision: 0,
-    sortOrder: sortOrder.none,
-    sortTarget: sortTarget.key,
-    serializable: false,
-    keysOnly: false,
-    countOnly: false,
-    minModRevision: 0,
-    maxModRevision: 0,
-    minCreateRevision: 0,
-    maxCreateRevision: 0,
-    ...options,
-  };
-}
-
 /** Who holds or leads: the place that was taken first. */
 export function oldestPlace(name: Uint8Array): RangeRequest {
-  return read(queueRange(name), { limit: 1, sortTarget: sortTarget.create, sortOrder: sortOrder.ascend });
+  return readOf(queueRange(name), { limit: 1, sortTarget: sortTarget.create, sortOrder: sortOrder.ascend });
 }
 
 /**
@@ -56,7 +39,7 @@ export function oldestPlace(name: Uint8Array): RangeRequest {
  * looks again when the last of them is deleted.
  */
 export function placesBefore(name: Uint8Array, createRevision: number, limit: number): RangeRequest {
-  return read(queueRange(name), {
+  return readOf(queueRange(name), {
     limit,
     maxCreateRevision: createRevision - 1,
     sortTarget: sortTarget.create,
@@ -66,7 +49,7 @@ export function placesBefore(name: Uint8Array, createRevision: number, limit: nu
 
 /** A whole queue, the oldest place first. */
 export function allPlaces(name: Uint8Array, limit: number): RangeRequest {
-  return read(queueRange(name), { limit, sortTarget: sortTarget.create, sortOrder: sortOrder.ascend });
+  return readOf(queueRange(name), { limit, sortTarget: sortTarget.create, sortOrder: sortOrder.ascend });
 }
 
 function isCreatedAt(key: Uint8Array, createRevision: number): Compare {
@@ -74,7 +57,7 @@ function isCreatedAt(key: Uint8Array, createRevision: number): Compare {
 }
 
 function getOf(key: Uint8Array): TxnOperation {
-  return { kind: 'range', request: read({ key, rangeEnd: emptyBytes }, {}) };
+  return { kind: 'range', request: readOf({ key, rangeEnd: emptyBytes }) };
 }
 
 function putIn(key: Uint8Array, value: Uint8Array, lease: LeaseId): TxnOperation {

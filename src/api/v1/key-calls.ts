@@ -15,7 +15,7 @@ import { bytesResponse, jsonResponse } from './encode.ts';
 import { choiceParameter, leaseParameter, parseQuery, percentDecode, revisionParameter } from './parameters.ts';
 import type { Parsed } from './parsed.ts';
 import { bad, parsed } from './parsed.ts';
-import { putOf, readOf } from './requests.ts';
+import { putOf, readOf } from '../requests.ts';
 import { parseWriteId } from '../write-id.ts';
 
 const pathPrefix = '/v1/kv/';

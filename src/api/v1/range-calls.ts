@@ -25,7 +25,7 @@ import {
 } from './parameters.ts';
 import type { Parsed } from './parsed.ts';
 import { bad, parsed } from './parsed.ts';
-import { readOf } from './requests.ts';
+import { readOf } from '../requests.ts';
 
 const pageParameterNames = ['limit', 'cursor', 'order', 'keys_only'] as const;
 const conditionHeaders = ['if-match', 'if-none-match'] as const;

@@ -17,7 +17,7 @@ import { failureOf } from './key-calls.ts';
 import { chooseRange, everyKey, parseQuery } from './parameters.ts';
 import type { Parsed } from './parsed.ts';
 import { bad, parsed } from './parsed.ts';
-import { putOf, readOf } from './requests.ts';
+import { putOf, readOf } from '../requests.ts';
 
 export function parseTxn(request: ApiRequest): Parsed<WriteCall> {
   const query = parseQuery(request.query, []);

@@ -1,8 +1,8 @@
-// Requests to the store with everything at its default, for the v1 calls to set what they mean.
+// Requests to the store with everything at its default, for whoever makes one to set what it means.
 
-import { leaseId } from '../../brands.ts';
-import type { KeyRange, PutRequest, RangeRequest } from '../../model.ts';
-import { sortOrder, sortTarget } from '../../model.ts';
+import { leaseId } from '../brands.ts';
+import type { KeyRange, PutRequest, RangeRequest } from '../model.ts';
+import { sortOrder, sortTarget } from '../model.ts';
 
 export function readOf(range: KeyRange, options: Partial<RangeRequest> = {}): RangeRequest {
   return {
