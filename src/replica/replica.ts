@@ -40,6 +40,7 @@ import { quotaOf } from './maintenance-quota.ts';
 import { Snapshots } from './maintenance-snapshot.ts';
 import { ObjectSql } from './object-sql.ts';
 import { peerPath } from './peers.ts';
+import { ObjectSockets } from './watch-object-sockets.ts';
 import { WatchService } from './watch-service.ts';
 
 export type ReplicaEnv = {
@@ -230,7 +231,7 @@ export class Replica extends DurableObject<ReplicaEnv> {
     });
     const { store } = member.driver;
     const watches = new WatchService({
-      host: this.ctx,
+      sockets: new ObjectSockets(this.ctx),
       history: store,
       header: (revision) => ({ ...headerOf(member), revision }),
       authorize: (caller, range) => store.authorize(caller, accessOfRange(range), member.nowMs()),

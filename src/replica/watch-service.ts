@@ -19,15 +19,12 @@ import { decodeAttachment } from './watch-attachment.ts';
 import { BodyChannel, bodyBacklogBytesMax } from './watch-body.ts';
 import { closeCodes, type WatchStreamContext } from './watch-channel.ts';
 import { PostedMessages } from './watch-posted.ts';
-import { SocketChannel } from './watch-socket.ts';
+import { type HibernatingSocket, SocketChannel, type WatchSockets } from './watch-socket.ts';
 import { V1WatchStream } from './watch-v1-stream.ts';
 import { V3WatchStream } from './watch-v3-stream.ts';
 
-/** What is used of the object. */
-export type WatchHost = Pick<DurableObjectState, 'acceptWebSocket' | 'getWebSockets'>;
-
 export type WatchServiceOptions = {
-  readonly host: WatchHost;
+  readonly sockets: WatchSockets;
   readonly history: WatchHistory;
   readonly header: (revision: Revision) => ResponseHeader;
   /** Whether this caller may read this range now; null: it may. */
@@ -43,8 +40,6 @@ type Stream = V1WatchStream | V3WatchStream;
 type SocketConnection = { readonly stream: Stream; readonly channel: SocketChannel };
 type BodyConnection = { readonly stream: Stream; readonly channel: BodyChannel };
 
-/** Tells these sockets from others that the object may hold. */
-const socketTag = 'watch';
 /** A tick does little; a replica's clock ticks more often than anything here needs. */
 const tickSpacingMs = 1_000;
 /** The clock of streaming answers, which keep the object awake when its replica rests. */
@@ -53,7 +48,7 @@ const bodyTickMs = 5_000;
 export class WatchService {
   readonly #options: WatchServiceOptions;
   readonly #hub: WatchHub;
-  readonly #sockets = new Map<WebSocket, SocketConnection>();
+  readonly #sockets = new Map<HibernatingSocket, SocketConnection>();
   readonly #bodies = new Set<BodyConnection>();
   /** Bodies that have ended and are still being read, and until when they may be. */
   readonly #draining = new Map<BodyChannel, number>();
@@ -69,7 +64,7 @@ export class WatchService {
   constructor(options: WatchServiceOptions) {
     this.#options = options;
     this.#hub = new WatchHub(options.history);
-    for (const socket of options.host.getWebSockets(socketTag)) this.#restore(socket);
+    for (const socket of options.sockets.open()) this.#restore(socket);
     this.#pump();
   }
 
@@ -86,7 +81,7 @@ export class WatchService {
     return call.transport === 'websocket' ? this.#openV3Socket(call, caller) : this.#openV3Body(call, request, caller);
   }
 
-  webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): void {
+  webSocketMessage(socket: HibernatingSocket, message: string | ArrayBuffer): void {
     const connection = this.#sockets.get(socket);
     if (connection === undefined) return;
     const { stream } = connection;
@@ -101,7 +96,7 @@ export class WatchService {
   }
 
   /** Also for a socket that failed. */
-  webSocketClose(socket: WebSocket): void {
+  webSocketClose(socket: HibernatingSocket): void {
     this.#sockets.get(socket)?.stream.dispose();
     this.#sockets.delete(socket);
   }
@@ -185,10 +180,12 @@ export class WatchService {
     const failure = this.#options.authorize(caller, parameters.range);
     if (failure !== null) return failureResponse('v1', failure);
     if (transport === 'websocket') {
-      const accepting = this.#accept((channel) => new V1WatchStream(this.#context(caller), channel, transport));
-      accepting.stream.open(parameters);
+      const make = (channel: SocketChannel): V1WatchStream =>
+        new V1WatchStream(this.#context(caller), channel, transport);
+      const { answer, stream } = this.#accept(accepted, make);
+      stream.open(parameters);
       this.#pump();
-      return switching(accepting.client, accepted);
+      return answer;
     }
     // A status is all that an EventSource understands: it stops asking.
     const { compactedRevision } = this.#options.history;
@@ -204,10 +201,10 @@ export class WatchService {
   #openV3Socket(call: WatchCall & { protocol: 'v3' }, caller: Caller): Response {
     const make = (channel: SocketChannel): V3WatchStream =>
       new V3WatchStream(this.#context(caller), channel, watchAttachmentBytesMax);
-    const { client, stream, channel } = this.#accept(make);
+    const { answer, stream, channel } = this.#accept(call.accepted, make);
     channel.save();
     this.#endAfter(stream, call.timeoutMs);
-    return switching(client, call.accepted);
+    return answer;
   }
 
   /** The answer's status goes out with the first message that could be read. */
@@ -257,15 +254,15 @@ export class WatchService {
   }
 
   #accept<Made extends Stream>(
+    subprotocol: 'Bearer' | null,
     make: (channel: SocketChannel) => Made,
-  ): { readonly client: WebSocket; readonly stream: Made; readonly channel: SocketChannel } {
-    const { 0: client, 1: server } = new WebSocketPair();
-    this.#options.host.acceptWebSocket(server, [socketTag]);
-    return { client, ...this.#connect(server, make) };
+  ): { readonly answer: Response; readonly stream: Made; readonly channel: SocketChannel } {
+    const { socket, answer } = this.#options.sockets.accept(subprotocol);
+    return { answer, ...this.#connect(socket, make) };
   }
 
   #connect<Made extends Stream>(
-    socket: WebSocket,
+    socket: HibernatingSocket,
     make: (channel: SocketChannel) => Made,
   ): { readonly stream: Made; readonly channel: SocketChannel } {
     const channel: SocketChannel = new SocketChannel(socket, {
@@ -309,7 +306,7 @@ export class WatchService {
 
   // Waking, and work that goes on
 
-  #restore(socket: WebSocket): void {
+  #restore(socket: HibernatingSocket): void {
     const attachment = decodeAttachment(socket.deserializeAttachment());
     if (attachment?.kind !== 'saved') {
       socket.close(closeCodes.restarted, 'restarted');
@@ -369,12 +366,6 @@ function take(stream: V3WatchStream, messages: readonly Uint8Array[]): string | 
     if (fault !== null) return fault;
   }
   return null;
-}
-
-function switching(client: WebSocket, accepted: 'Bearer' | null): Response {
-  const headers = new Headers();
-  if (accepted !== null) headers.set('sec-websocket-protocol', accepted);
-  return new Response(null, { status: 101, webSocket: client, headers });
 }
 
 function streaming(channel: BodyChannel, contentType: string): Response {

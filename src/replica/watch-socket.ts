@@ -14,8 +14,17 @@ export type HibernatingSocket = {
   send(message: string): void;
   close(code: number, reason: string): void;
   serializeAttachment(attachment: Uint8Array): void;
+  deserializeAttachment(): unknown;
   readonly bufferedAmount?: number;
 };
+
+/** The sockets of an object that belong to watches. */
+export interface WatchSockets {
+  /** One that hibernates, and the answer that gives its other end to the client. */
+  accept(subprotocol: 'Bearer' | null): { readonly socket: HibernatingSocket; readonly answer: Response };
+  /** All that are open, also those that an instance before this one accepted. */
+  open(): readonly HibernatingSocket[];
+}
 
 export type SocketOptions = {
   /** What would have to be saved now. */

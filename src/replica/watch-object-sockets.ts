@@ -1,0 +1,26 @@
+// The hibernating WebSockets of a Durable Object that belong to watches.
+
+import type { HibernatingSocket, WatchSockets } from './watch-socket.ts';
+
+/** Tells these sockets from others that the object may hold. */
+const socketTag = 'watch';
+
+export class ObjectSockets implements WatchSockets {
+  readonly #object: Pick<DurableObjectState, 'acceptWebSocket' | 'getWebSockets'>;
+
+  constructor(object: Pick<DurableObjectState, 'acceptWebSocket' | 'getWebSockets'>) {
+    this.#object = object;
+  }
+
+  accept(subprotocol: 'Bearer' | null): { readonly socket: HibernatingSocket; readonly answer: Response } {
+    const { 0: client, 1: server } = new WebSocketPair();
+    this.#object.acceptWebSocket(server, [socketTag]);
+    const headers = new Headers();
+    if (subprotocol !== null) headers.set('sec-websocket-protocol', subprotocol);
+    return { socket: server, answer: new Response(null, { status: 101, webSocket: client, headers }) };
+  }
+
+  open(): readonly HibernatingSocket[] {
+    return this.#object.getWebSockets(socketTag);
+  }
+}
