@@ -1,5 +1,5 @@
-// A leader's term, from election to step-down: replication to the followers, the commit rule, confirmation rounds for
-// reads, check-quorum, transfer and rest. It exists only while this replica leads; votes and terms are not its concern.
+// A leader's term, from election to step-down: replication to the followers and learners, the commit rule, confirmation rounds
+// for reads, check-quorum, transfer, changes of the group and rest. It exists only while this replica leads; votes and terms are not its concern.
 
 import { assert } from '../assert.ts';
 import { logIndex, type LogIndex, type ReplicaId, type Term } from '../brands.ts';
@@ -9,14 +9,14 @@ import type { RaftLog } from './log.ts';
 import type { Envelope, MessageOf } from './messages.ts';
 import type { Outbox } from './outbox.ts';
 import { Progress } from './progress.ts';
-import { quorumValue, type Configuration } from './quorum.ts';
+import { type Configuration, memberOf } from './configuration.ts';
+import { quorumValue } from './quorum.ts';
 import { ReadRounds, type Read } from './reads.ts';
 import type { Entry, EntryKind } from './types.ts';
 
 export type LeadershipOptions = {
   readonly id: ReplicaId;
   readonly term: Term;
-  readonly configuration: Configuration;
   readonly log: RaftLog;
   readonly outbox: Outbox;
   readonly electionTimeoutTicks: number;
@@ -31,8 +31,10 @@ export class Leadership {
   readonly #options: LeadershipOptions;
   readonly #log: RaftLog;
   readonly #outbox: Outbox;
-  readonly #configuration: Configuration;
-  readonly #peers: Progress[];
+  /** Of every other member of the newest configuration. */
+  #peers: Progress[] = [];
+  /** Who is not in it any more, until that is committed: then they are told. */
+  #leaving: readonly ReplicaId[] = [];
   /** The noop that opened the term. Every entry from here on is of this term. */
   readonly #firstOfTerm: LogIndex;
   readonly #reads = new ReadRounds();
@@ -51,16 +53,18 @@ export class Leadership {
   readonly #activeTickOf = (id: ReplicaId): number => this.#peer(id)?.activeTick ?? this.#tick;
 
   constructor(options: LeadershipOptions) {
-    const { id, configuration, log, outbox } = options;
+    const { log, outbox } = options;
     this.#options = options;
     this.#log = log;
     this.#outbox = outbox;
-    this.#configuration = configuration;
     this.#firstOfTerm = logIndex(log.lastIndex + 1);
-    this.#peers = configuration.voters
-      .filter((voter) => voter !== id)
-      .map((voter) => new Progress(voter, this.#firstOfTerm, this.#tick));
+    this.#meetMembers(this.#firstOfTerm);
     this.#append('noop', emptyBytes);
+  }
+
+  /** A leader knows what is committed only once it committed an entry of its own term (§6.4). */
+  get hasCommittedInTerm(): boolean {
+    return this.#log.commit >= this.#firstOfTerm;
   }
 
   get isTransferring(): boolean {
@@ -104,6 +108,19 @@ export class Leadership {
     if (this.#transfer !== null) return null;
     assert(data.byteLength <= logEntryBytesMax, 'an entry is larger than a log row');
     return this.#append('command', data);
+  }
+
+  /** It counts from now on, and no other one is under way. */
+  proposeConfiguration(data: Uint8Array): LogIndex | null {
+    if (this.#transfer !== null) return null;
+    const index = this.#append('membership', data);
+    const before = this.#peers;
+    this.#meetMembers(index);
+    this.#leaving = before.map(({ id }) => id).filter((id) => this.#peer(id) === null);
+    // Without whom it was held up, the rest may be a majority.
+    this.#advanceCommit();
+    this.#confirmReads();
+    return index;
   }
 
   /** False: too many reads wait. */
@@ -163,7 +180,7 @@ export class Leadership {
   /** Hands leadership to `to` once its log is complete (§3.10); given up after an election time-out. */
   transfer(to: ReplicaId): boolean {
     const peer = this.#peer(to);
-    if (peer === null) return false;
+    if (peer === null || memberOf(this.#configuration, to)?.voter !== true) return false;
     this.#transfer = { to, sinceTick: this.#tick };
     if (!this.#continueTransfer(peer)) this.#sendAppend(peer, { empty: true });
     return true;
@@ -204,9 +221,21 @@ export class Leadership {
     return this.#reads.drain();
   }
 
-  /** A leader knows what is committed only once it committed an entry of its own term (§6.4). */
   get #mayStartReads(): boolean {
-    return this.#reads.wantsRound && this.#log.commit >= this.#firstOfTerm;
+    return this.#reads.wantsRound && this.hasCommittedInTerm;
+  }
+
+  get #configuration(): Configuration {
+    return this.#log.configurations.newest;
+  }
+
+  /** Progress of those who are in the newest configuration; who is new to it is sent entries from `next` on, to begin with. */
+  #meetMembers(next: LogIndex): void {
+    const known = new Map(this.#peers.map((peer) => [peer.id, peer]));
+    this.#peers = this.#configuration.members
+      .filter(({ id }) => id !== this.#options.id)
+      .map(({ id }) => known.get(id) ?? new Progress(id, next, this.#tick));
+    this.#appendsDue = true;
   }
 
   #append(kind: EntryKind, data: Uint8Array): LogIndex {
@@ -233,6 +262,14 @@ export class Leadership {
   #advanceCommit(): void {
     const index = quorumValue(this.#configuration, this.#matchOf);
     if (index >= this.#firstOfTerm) this.#log.commitTo(logIndex(index));
+    if (this.#leaving.length > 0 && this.#log.configurations.newestIndex <= this.#log.commit) this.#tellLeaving();
+  }
+
+  /** If it gets lost, who was removed hears it from whomever it asks next. */
+  #tellLeaving(): void {
+    const members = this.#configuration.members.map(({ id }) => id);
+    for (const to of this.#leaving) this.#outbox.send({ ...this.#envelope(to), kind: 'removed', members });
+    this.#leaving = [];
   }
 
   #confirmReads(): void {
@@ -251,7 +288,7 @@ export class Leadership {
   #broadcastHeartbeat(): void {
     this.#ticksSinceHeartbeat = 0;
     this.#round += 1;
-    if (this.#log.commit >= this.#firstOfTerm) this.#reads.start(this.#round, this.#log.commit);
+    if (this.hasCommittedInTerm) this.#reads.start(this.#round, this.#log.commit);
     for (const peer of this.#peers) this.#sendHeartbeat(peer);
     this.#confirmReads();
   }
@@ -268,8 +305,8 @@ export class Leadership {
     const log = this.#log;
     const previousIndex = logIndex(peer.next - 1);
     if (previousIndex < log.baseIndex) {
-      // SNAPSHOT: what this follower needs was truncated from the log. Here it gets a snapshot instead of entries. Until
-      // the log is ever truncated nobody comes here; heartbeats keep such a follower from campaigning.
+      // Told again with each answer to a heartbeat, until the follower has it: getting a snapshot takes long.
+      if (options.empty) this.#outbox.send({ ...this.#envelope(peer.id), kind: 'snapshot', base: log.baseIndex });
       return false;
     }
     const entries = peer.maySend ? this.#entriesFrom(peer.next) : noEntries;

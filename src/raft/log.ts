@@ -1,10 +1,12 @@
-// The log: a tail in memory over what is on disk, and the three marks that move along it (persisted, committed, handed
-// out to be applied). It knows nothing of roles or messages. What the hot path asks for is always in memory; the disk is
+// The log: a tail in memory over what is on disk, the three marks that move along it (persisted, committed, handed out to be
+// applied), and the configurations in it. It knows nothing of roles or messages. What the hot path asks for is always in memory; the disk is
 // read only for followers far behind.
 
 import { assert } from '../assert.ts';
 import { logIndex, type LogIndex, type Term } from '../brands.ts';
 import { logCacheBytesMax } from '../limits.ts';
+import type { Configuration } from './configuration.ts';
+import { Configurations } from './configurations.ts';
 import type { Entry, HardState, LogReader } from './types.ts';
 
 /** What an entry costs in memory beside its data; bounds a tail of empty entries. */
@@ -12,10 +14,11 @@ const entryOverheadBytes = 64;
 const noEntries: readonly Entry[] = [];
 
 type Range = { readonly first: LogIndex; readonly last: LogIndex; readonly bytesMax: number };
-type Position = { readonly index: LogIndex; readonly term: Term };
+export type Position = { readonly index: LogIndex; readonly term: Term };
 
 export class RaftLog {
   readonly #reader: LogReader;
+  readonly #configurations: Configurations;
   /** The newest entries, without a gap up to the last one: all that are not persisted, and older ones as room allows. */
   #tail: Entry[] = [];
   #tailBytes = 0;
@@ -28,8 +31,10 @@ export class RaftLog {
   #commit: LogIndex;
   /** Up to here committed entries were handed out to be applied. */
   #applied: LogIndex;
+  /** The state machine cannot take entries: none are handed out. */
+  #holdsCommitted = false;
 
-  constructor(reader: LogReader, hardState: HardState, applied: LogIndex) {
+  constructor(reader: LogReader, founding: Configuration, hardState: HardState, applied: LogIndex) {
     const base = reader.base();
     const last = reader.lastIndex();
     const commit = logIndex(Math.max(hardState.commit, applied));
@@ -42,6 +47,11 @@ export class RaftLog {
     this.#taken = last;
     this.#commit = commit;
     this.#applied = applied;
+    this.#configurations = new Configurations(founding, reader.configurations(), base.index);
+  }
+
+  get configurations(): Omit<Configurations, 'append' | 'truncate' | 'discard'> {
+    return this.#configurations;
   }
 
   get lastIndex(): LogIndex {
@@ -69,7 +79,7 @@ export class RaftLog {
   }
 
   get hasUnapplied(): boolean {
-    return this.#applied < this.#commit;
+    return !this.#holdsCommitted && this.#applied < this.#commit;
   }
 
   /** The entry before the first one that is kept. */
@@ -117,6 +127,7 @@ export class RaftLog {
     this.#tail.push(entry);
     this.#tailBytes += costBytes(entry);
     this.#last = entry;
+    if (entry.kind === 'membership') this.#configurations.append(entry.index, entry.data);
   }
 
   /** A leader's entries, whose predecessor matches: keeps what is there already, and replaces from the first conflict on. */
@@ -166,8 +177,24 @@ export class RaftLog {
     return entries;
   }
 
+  /** From here on committed entries are not handed out. */
+  holdCommitted(): void {
+    this.#holdsCommitted = true;
+  }
+
+  /** What lies up to the base is gone from the disk. It may stay in memory. */
+  discarded(): void {
+    this.#configurations.discard(this.baseIndex);
+  }
+
+  /** This log has the entry at `position`: what follows it may have been counted, and stays when a snapshot takes its place (§5.1). */
+  holds({ index, term }: Position): boolean {
+    return index >= this.baseIndex && this.matches(index, term);
+  }
+
   #truncate(from: LogIndex): void {
     assert(from > this.#commit, 'a committed entry is never overwritten');
+    this.#configurations.truncate(from);
     const previous = logIndex(from - 1);
     const last: Position = { index: previous, term: this.term(previous) };
     if (previous > this.#beforeTail.index) {

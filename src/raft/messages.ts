@@ -6,7 +6,7 @@ import type { Message } from './types.ts';
 
 export type MessageOf<Kind extends Message['kind']> = Message & { readonly kind: Kind };
 /** Kinds whose term is the sender's and that a replica of another term does not act upon. */
-export type TermMessage = Exclude<Message, { readonly kind: 'preVote' | 'preVoteReply' }>;
+export type TermMessage = Exclude<Message, { readonly kind: 'preVote' | 'preVoteReply' | 'removed' }>;
 export type Envelope = { readonly from: ReplicaId; readonly to: ReplicaId; readonly term: Term };
 
 /** Answers a question that was asked before, so it starts nothing. */
@@ -17,12 +17,14 @@ export function isReply(message: Message): boolean {
     case 'voteReply':
     case 'preVoteReply':
     case 'readIndexReply':
+    case 'removed':
       return true;
     case 'append':
     case 'heartbeat':
     case 'preVote':
     case 'readIndex':
     case 'rest':
+    case 'snapshot':
     case 'timeoutNow':
     case 'vote':
       return false;
@@ -42,6 +44,7 @@ export function answerToStale(message: TermMessage, envelope: Envelope): Message
     case 'append':
     case 'heartbeat':
     case 'rest':
+    case 'snapshot':
       return { ...envelope, kind: 'heartbeatReply', round: 0 };
     case 'readIndex':
       return { ...envelope, kind: 'readIndexReply', context: message.context, index: null };

@@ -1,21 +1,20 @@
-// Who is in the group, and what "a majority" of it means. Every question about a quorum is answered here from one
-// Configuration value, so that joint and learner configurations change this file and not its callers.
+// What "a majority" of the voters means. Every question about a quorum is answered here.
 
 import type { ReplicaId } from '../brands.ts';
 
-export type Configuration = { readonly voters: readonly ReplicaId[] };
+export type Electorate = { readonly voters: readonly ReplicaId[] };
 
-export function isVoter(configuration: Configuration, id: ReplicaId): boolean {
-  return configuration.voters.includes(id);
+export function isVoter({ voters }: Electorate, id: ReplicaId): boolean {
+  return voters.includes(id);
 }
 
 /**
  * The largest value that a majority has reached, where `valueOf` says how far each voter is: of match indexes, what is
  * committed (§3.5). Runs for every reply, so it allocates nothing: groups are small.
  */
-export function quorumValue(configuration: Configuration, valueOf: (id: ReplicaId) => number): number {
-  const { voters } = configuration;
-  const needed = quorumSize(configuration);
+export function quorumValue(electorate: Electorate, valueOf: (id: ReplicaId) => number): number {
+  const { voters } = electorate;
+  const needed = quorumSize(electorate);
   let best = -1;
   for (const voter of voters) {
     const value = valueOf(voter);
@@ -30,19 +29,19 @@ export function quorumValue(configuration: Configuration, valueOf: (id: ReplicaI
 export type Tally = 'won' | 'lost' | 'open';
 
 /** What the votes so far decide: true for granted, false for refused, absent for not heard. */
-export function tally(configuration: Configuration, votes: ReadonlyMap<ReplicaId, boolean>): Tally {
+export function tally(electorate: Electorate, votes: ReadonlyMap<ReplicaId, boolean>): Tally {
   let granted = 0;
   let refused = 0;
-  for (const voter of configuration.voters) {
+  for (const voter of electorate.voters) {
     const vote = votes.get(voter);
     if (vote === true) granted += 1;
     else if (vote === false) refused += 1;
   }
-  const needed = quorumSize(configuration);
+  const needed = quorumSize(electorate);
   if (granted >= needed) return 'won';
-  return configuration.voters.length - refused < needed ? 'lost' : 'open';
+  return electorate.voters.length - refused < needed ? 'lost' : 'open';
 }
 
-function quorumSize(configuration: Configuration): number {
-  return Math.floor(configuration.voters.length / 2) + 1;
+function quorumSize(electorate: Electorate): number {
+  return Math.floor(electorate.voters.length / 2) + 1;
 }

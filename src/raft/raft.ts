@@ -6,16 +6,17 @@ import { assert, unreachable } from '../assert.ts';
 import { logIndex, term as asTerm, type LogIndex, type ReplicaId, type Term } from '../brands.ts';
 import { appendBytesMax } from '../limits.ts';
 import { Ballot } from './ballot.ts';
+import { type Configuration, encodeConfiguration, isOneStep, wasRemoved } from './configuration.ts';
 import { ElectionTimer } from './election-timer.ts';
 import { Leadership } from './leadership.ts';
-import { RaftLog } from './log.ts';
+import { type Position, RaftLog } from './log.ts';
 import { answerToStale, isReply, type Envelope, type MessageOf, type TermMessage } from './messages.ts';
 import { Outbox } from './outbox.ts';
-import { isVoter, type Configuration } from './quorum.ts';
+import { isVoter } from './quorum.ts';
 import { LocalReads, type Read } from './reads.ts';
 import type { Effects, HardState, Message, RaftOptions, Role } from './types.ts';
 
-type LeaderMessage = MessageOf<'append' | 'heartbeat' | 'rest' | 'timeoutNow'>;
+type LeaderMessage = MessageOf<'append' | 'heartbeat' | 'rest' | 'snapshot' | 'timeoutNow'>;
 type State =
   | { readonly role: 'follower' }
   | { readonly role: 'preCandidate' | 'candidate'; readonly ballot: Ballot }
@@ -26,7 +27,6 @@ const follower: State = { role: 'follower' };
 export class Raft {
   readonly id: ReplicaId;
   readonly #options: RaftOptions;
-  readonly #configuration: Configuration;
   readonly #log: RaftLog;
   readonly #outbox = new Outbox();
   readonly #reads: LocalReads;
@@ -39,6 +39,10 @@ export class Raft {
   /** Who was seen to lead this term, for the assertion that there is only one. */
   #leaderOfTerm: ReplicaId | null = null;
   #resting = false;
+  /** The state machine cannot take entries, so this replica must not lead. It votes and keeps the log. */
+  #suspended = false;
+  #snapshotFrom: ReplicaId | null = null;
+  #removed: readonly ReplicaId[] | null = null;
 
   readonly #timer: ElectionTimer;
   #tick = 0;
@@ -48,12 +52,12 @@ export class Raft {
   #awaitsPersisted = false;
 
   constructor(options: RaftOptions) {
-    const { id, voters, hardState, log, applied, random } = options;
+    const { id, founding, hardState, log, applied, random } = options;
+    const { voters } = founding;
     assert(voters.length > 0 && new Set(voters).size === voters.length, 'voters are at least one, each once');
     this.id = id;
     this.#options = options;
-    this.#configuration = { voters };
-    this.#log = new RaftLog(log, hardState, applied);
+    this.#log = new RaftLog(log, founding, hardState, applied);
     // A session of 2^20 questions, drawn at random: see LocalReads.
     this.#reads = new LocalReads(Math.floor(random() * 2 ** 32) * 2 ** 20);
     this.#term = hardState.term;
@@ -81,6 +85,26 @@ export class Raft {
 
   get lastIndex(): LogIndex {
     return this.#log.lastIndex;
+  }
+
+  /** The newest one in the log: it counts before it is committed. */
+  get configuration(): Configuration {
+    return this.#log.configurations.newest;
+  }
+
+  /** The one that held after the entry at `index`, from the start of the log on. */
+  configurationAt(index: LogIndex): Configuration {
+    return this.#log.configurations.at(index);
+  }
+
+  /** The newest configuration is committed: no change is under way. */
+  get isConfigurationCommitted(): boolean {
+    return this.#log.configurations.newestIndex <= this.#log.commit;
+  }
+
+  /** From the start of the log to its end. */
+  termAt(index: LogIndex): Term {
+    return this.#log.term(index);
   }
 
   /** Leader only: the highest entry that this replica is known to have; null on others, and for one that is not in the group. */
@@ -111,6 +135,9 @@ export class Raft {
     assert(message.to === this.id && message.from !== this.id, 'a message came to the wrong replica');
     // An answer to what was sent before the rest is no reason to wake.
     if (this.#resting && (message.term > this.#term || !isReply(message))) this.#wake();
+    if (message.kind === 'removed') return this.#noteRemoval(message.members);
+    const isStranger = this.isConfigurationCommitted && wasRemoved(this.configuration, message.from);
+    if (isStranger && !isReply(message)) return this.#tellRemoved(message.from);
     if (message.kind === 'preVote') return this.#answerPreVote(message);
     if (message.kind === 'preVoteReply') return this.#countPreVote(message);
     if (message.kind === 'vote' && message.term > this.#term && !message.urgent && this.#leaderLives) return;
@@ -129,6 +156,47 @@ export class Raft {
     this.#wake();
     const index = this.#state.leadership.propose(data);
     return index === null ? null : { index, term: this.#term };
+  }
+
+  /**
+   * The group's next configuration, one step from the present one. null: this replica is not the leader, hands its leadership
+   * over, would be no voter of it, has not committed an entry of its own term yet (without that two leaders' changes could miss
+   * each other), or another change is not committed yet.
+   */
+  proposeConfiguration(configuration: Configuration): { index: LogIndex; term: Term } | null {
+    if (this.#state.role !== 'leader' || !isVoter(configuration, this.id)) return null;
+    if (!this.isConfigurationCommitted || !this.#state.leadership.hasCommittedInTerm) return null;
+    assert(isOneStep(this.configuration, configuration), 'a configuration changes by one voter at a time');
+    this.#wake();
+    const index = this.#state.leadership.proposeConfiguration(encodeConfiguration(configuration));
+    return index === null ? null : { index, term: this.#term };
+  }
+
+  /**
+   * The state machine holds what it must not: from here on nothing is handed out to be applied, and this replica does not lead.
+   * Its log and its votes count as before.
+   */
+  suspend(): void {
+    if (this.#suspended) return;
+    this.#suspended = true;
+    this.#log.holdCommitted();
+    if (this.#state.role === 'leader') this.#becomeFollower(this.#term, null);
+    else if (this.#state.role !== 'follower') this.#state = follower;
+  }
+
+  get isSuspended(): boolean {
+    return this.#suspended;
+  }
+
+  /** Whether the log has the entry up to which a snapshot goes: what follows it then stays. */
+  holds(position: Position): boolean {
+    return this.#log.holds(position);
+  }
+
+  /** The disk's log begins later now, at an entry that is applied. */
+  truncated(): void {
+    assert(this.#log.baseIndex <= this.#log.applied, 'the log was truncated beyond what is applied');
+    this.#log.discarded();
   }
 
   /**
@@ -197,6 +265,8 @@ export class Raft {
       log.hasUnapplied ||
       this.#reads.hasUnasked ||
       this.#reads.hasSettled(log.applied) ||
+      this.#snapshotFrom !== null ||
+      this.#removed !== null ||
       (this.#state.role === 'leader' && this.#state.leadership.hasWork) ||
       this.#hardStateChanged
     );
@@ -209,6 +279,9 @@ export class Raft {
     const entries = this.#log.takeUnpersisted();
     this.#awaitsPersisted = hardState !== null || entries.length > 0;
     const committed = this.#log.takeCommitted(appendBytesMax);
+    const [snapshotFrom, removed] = [this.#snapshotFrom, this.#removed];
+    this.#snapshotFrom = null;
+    this.#removed = null;
     return {
       early: this.#outbox.takeEarly(),
       hardState,
@@ -217,6 +290,8 @@ export class Raft {
       messages: this.#outbox.takeMessages(),
       reads: this.#reads.takeServed(this.#log.applied),
       refusedReads: this.#reads.takeRefused(),
+      snapshotFrom,
+      removed,
     };
   }
 
@@ -269,8 +344,8 @@ export class Raft {
 
   #askForPreVotes(how: { readonly urgent: boolean }): void {
     this.#timer.restart();
-    if (!isVoter(this.#configuration, this.id)) return;
-    const ballot = new Ballot(this.#configuration, this.id, how);
+    if (this.#suspended || !isVoter(this.configuration, this.id)) return;
+    const ballot = new Ballot(this.configuration, this.id, how);
     this.#state = { role: 'preCandidate', ballot };
     this.#timer.leaderForgotten();
     this.#setLeader(null);
@@ -280,7 +355,7 @@ export class Raft {
 
   #becomeCandidate(how: { readonly urgent: boolean }): void {
     this.#enterTerm(asTerm(this.#term + 1), this.id);
-    const ballot = new Ballot(this.#configuration, this.id, how);
+    const ballot = new Ballot(this.configuration, this.id, how);
     this.#state = { role: 'candidate', ballot };
     this.#timer.leaderForgotten();
     this.#setLeader(null);
@@ -297,7 +372,6 @@ export class Raft {
     const leadership = new Leadership({
       id: this.id,
       term: this.#term,
-      configuration: this.#configuration,
       log: this.#log,
       outbox: this.#outbox,
       electionTimeoutTicks,
@@ -400,10 +474,14 @@ export class Raft {
         // A read under way keeps the clock: its answer may be lost.
         this.#resting = this.#reads.isEmpty;
         return;
+      case 'snapshot':
+        this.#follow(message);
+        this.#needSnapshot(message);
+        return;
       case 'timeoutNow':
         this.#follow(message);
         // The leader asked for it, so neither a pre-vote nor stickiness stands in the way (§3.10).
-        if (isVoter(this.#configuration, this.id)) this.#becomeCandidate({ urgent: true });
+        if (!this.#suspended && isVoter(this.configuration, this.id)) this.#becomeCandidate({ urgent: true });
         return;
       case 'appendReply':
         if (state.role === 'leader') state.leadership.receiveAppendReply(message);
@@ -448,6 +526,28 @@ export class Raft {
     const matchIndex = logIndex(Math.max(previousIndex + entries.length, log.commit));
     log.commitTo(logIndex(Math.min(message.commit, matchIndex)));
     this.#outbox.send({ ...reply, accepted: true, matchIndex });
+  }
+
+  // Members that come and go
+
+  /** Whoever has what the leader's log begins with, or more, needs its entries, and not its state. */
+  #needSnapshot(message: MessageOf<'snapshot'>): void {
+    if (this.#log.commit < message.base) {
+      this.#snapshotFrom = message.from;
+      return;
+    }
+    const reply = { ...this.#envelope(message.from), kind: 'appendReply', round: 0 } as const;
+    this.#outbox.send({ ...reply, accepted: true, matchIndex: this.#log.commit });
+  }
+
+  #tellRemoved(to: ReplicaId): void {
+    const members = this.configuration.members.map(({ id }) => id);
+    this.#outbox.send({ ...this.#envelope(to), kind: 'removed', members });
+  }
+
+  #noteRemoval(members: readonly ReplicaId[]): void {
+    this.#removed = members;
+    if (this.#state.role !== 'follower') this.#becomeFollower(this.#term, null);
   }
 
   // Reads and effects

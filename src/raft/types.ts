@@ -2,8 +2,9 @@
 // Section numbers are of Ongaro's dissertation, "Consensus: Bridging Theory and Practice".
 
 import type { LogIndex, ReplicaId, Term } from '../brands.ts';
+import type { Configuration } from './configuration.ts';
 
-/** `noop` opens a leader's term (§6.4); `command` is opaque to the core; `membership` is reserved for changes of the group. */
+/** `noop` opens a leader's term (§6.4); `command` is opaque to the core; `membership` holds the group's configuration from here on. */
 export type EntryKind = 'noop' | 'command' | 'membership';
 export type Entry = {
   readonly index: LogIndex;
@@ -58,6 +59,10 @@ export type Message = Envelope &
     | { readonly kind: 'readIndexReply'; readonly context: number; readonly index: LogIndex | null }
     /** The leader has nothing to do: stop the clock until the next input. */
     | { readonly kind: 'rest'; readonly commit: LogIndex }
+    /** What the follower needs next was truncated from the leader's log, which begins after `base`: it must take a snapshot (§5). */
+    | { readonly kind: 'snapshot'; readonly base: LogIndex }
+    /** To one that is not a member any more; `members` are. It is true for good: ids are never used twice. */
+    | { readonly kind: 'removed'; readonly members: readonly ReplicaId[] }
   );
 
 export type Role = 'follower' | 'preCandidate' | 'candidate' | 'leader';
@@ -70,7 +75,9 @@ export type Role = 'follower' | 'preCandidate' | 'candidate' | 'leader';
  *    `committed` in order;
  * 3. send `messages`, behind that write: they promise what was just persisted;
  * 4. answer `reads` whose index is applied, refuse `refusedReads`;
- * 5. call `persisted()`, and take effects again until they are empty.
+ * 5. get a snapshot from `snapshotFrom`, which takes time: once it is in place, with the log on disk beginning where it ends, the
+ *    core is made anew; leave the group if `removed` says that this replica is no member of it;
+ * 6. call `persisted()`, and take effects again until they are empty.
  */
 export type Effects = {
   readonly early: readonly Message[];
@@ -80,13 +87,22 @@ export type Effects = {
   readonly messages: readonly Message[];
   readonly reads: readonly { readonly context: number; readonly index: LogIndex }[];
   readonly refusedReads: readonly number[];
+  /** A leader has truncated what this replica lacks. */
+  readonly snapshotFrom: ReplicaId | null;
+  /** The members, if this replica was told that it is none of them. */
+  readonly removed: readonly ReplicaId[] | null;
 };
+
+/** A configuration as a log keeps it: the data of the entry at `index`, or what a snapshot up to there brought. */
+export type StoredConfiguration = { readonly index: LogIndex; readonly data: Uint8Array };
 
 /** The log on disk, read synchronously. The core asks it only for what it no longer holds in memory. */
 export interface LogReader {
   /** The entry before the first one that is kept: 0, or where the log was truncated. */
   base(): { readonly index: LogIndex; readonly term: Term };
   lastIndex(): LogIndex;
+  /** Those of entries that are kept, and the newest one before them; in order. None: the founding one holds. */
+  configurations(): readonly StoredConfiguration[];
   /** Of an index from base to last. */
   term(index: LogIndex): Term;
   /** Entries from `first` on, in order, at least one, no more than `bytesMax` of data unless the first alone is larger. */
@@ -95,7 +111,8 @@ export interface LogReader {
 
 export type RaftOptions = {
   readonly id: ReplicaId;
-  readonly voters: readonly ReplicaId[];
+  /** The group as it was made: it holds until the log says otherwise. */
+  readonly founding: Configuration;
   readonly hardState: HardState;
   readonly log: LogReader;
   /** How far the state machine is: entries up to here are not handed out as committed again. */

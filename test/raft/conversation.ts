@@ -302,6 +302,10 @@ function describeContent(message: Message): string {
       return `readIndexReply question ${message.context} ${message.index === null ? 'refused' : `at ${message.index}`}`;
     case 'rest':
       return `rest commit ${message.commit}`;
+    case 'snapshot':
+      return `snapshot needed, the log begins after ${message.base}`;
+    case 'removed':
+      return `removed, members are ${message.members.join(' ')}`;
     case 'timeoutNow':
       return 'timeoutNow';
     default:

@@ -5,7 +5,16 @@ import { assert } from '../../src/assert.ts';
 import { logIndex, term, type LogIndex, type ReplicaId, type Term } from '../../src/brands.ts';
 import { emptyBytes } from '../../src/bytes.ts';
 import { Raft } from '../../src/raft/raft.ts';
-import type { Effects, Entry, HardState, LogReader, Message, RaftOptions } from '../../src/raft/types.ts';
+import { foundingConfiguration } from '../../src/raft/configuration.ts';
+import type {
+  Effects,
+  Entry,
+  HardState,
+  LogReader,
+  Message,
+  RaftOptions,
+  StoredConfiguration,
+} from '../../src/raft/types.ts';
 
 /** What survives a crash. */
 export class Disk implements LogReader {
@@ -21,6 +30,10 @@ export class Disk implements LogReader {
 
   lastIndex(): LogIndex {
     return logIndex(this.log.length);
+  }
+
+  configurations(): readonly StoredConfiguration[] {
+    return this.log.filter(({ kind }) => kind === 'membership').map(({ index, data }) => ({ index, data }));
   }
 
   term(index: LogIndex): Term {
@@ -131,6 +144,7 @@ export class Host {
   #raftOptions(): RaftOptions {
     const { id, voters, random, electionTimeoutTicks, heartbeatTicks } = this.#options;
     const { hardState, applied } = this.disk;
-    return { id, voters, hardState, log: this.disk, applied, random, electionTimeoutTicks, heartbeatTicks };
+    const founding = foundingConfiguration(voters.map((voter) => ({ id: voter, location: '' })));
+    return { id, founding, hardState, log: this.disk, applied, random, electionTimeoutTicks, heartbeatTicks };
   }
 }

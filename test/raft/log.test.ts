@@ -1,11 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { AssertionError } from '../../src/assert.ts';
-import { logIndex, term } from '../../src/brands.ts';
+import { logIndex, replicaId, term } from '../../src/brands.ts';
 import { emptyBytes } from '../../src/bytes.ts';
 import { logCacheBytesMax } from '../../src/limits.ts';
+import { foundingConfiguration } from '../../src/raft/configuration.ts';
 import { RaftLog } from '../../src/raft/log.ts';
 import type { Entry } from '../../src/raft/types.ts';
 import { Disk } from './host.ts';
+
+const founding = foundingConfiguration([{ id: replicaId(1), location: '' }]);
 
 function entry(index: number, entryTerm: number, data: Uint8Array = emptyBytes): Entry {
   return { index: logIndex(index), term: term(entryTerm), kind: 'command', data };
@@ -14,7 +17,7 @@ function entry(index: number, entryTerm: number, data: Uint8Array = emptyBytes):
 function logOf(terms: readonly number[], commit = 0): { log: RaftLog; disk: Disk } {
   const disk = new Disk();
   disk.preset(terms, { term: 9, commit });
-  return { log: new RaftLog(disk, disk.hardState, disk.applied), disk };
+  return { log: new RaftLog(disk, founding, disk.hardState, disk.applied), disk };
 }
 
 /** Writes what is new, as a host does. */
@@ -125,7 +128,7 @@ describe('the log', () => {
   it('RAFT-28: a slice holds at least one entry, and no more bytes than asked, in memory, on disk and across', () => {
     const disk = new Disk();
     for (let index = 1; index <= 3; index++) disk.log.push(entry(index, 1, new Uint8Array(10)));
-    const log = new RaftLog(disk, disk.hardState, disk.applied);
+    const log = new RaftLog(disk, founding, disk.hardState, disk.applied);
     for (let index = 4; index <= 6; index++) log.append(entry(index, 1, new Uint8Array(10)));
     expect(indexes(log.slice(logIndex(5), 5))).toEqual([5]);
     expect(indexes(log.slice(logIndex(4), 20))).toEqual([4, 5]);
@@ -141,7 +144,7 @@ describe('the log', () => {
     for (let index = 1; index <= 5; index++) disk.log.push(entry(index, 1, new Uint8Array(10)));
     disk.hardState = { term: term(1), votedFor: null, commit: logIndex(5) };
     disk.applied = logIndex(1);
-    const log = new RaftLog(disk, disk.hardState, disk.applied);
+    const log = new RaftLog(disk, founding, disk.hardState, disk.applied);
     expect(indexes(log.takeCommitted(20))).toEqual([2, 3]);
     expect(indexes(log.takeCommitted(20))).toEqual([4, 5]);
     expect(log.hasUnapplied).toBe(false);
@@ -151,8 +154,8 @@ describe('the log', () => {
   it('RAFT-29: what is applied is committed, even if the hard state is older', () => {
     const disk = new Disk();
     disk.preset([1, 1, 1], { term: 1, commit: 1 });
-    const log = new RaftLog(disk, disk.hardState, logIndex(2));
+    const log = new RaftLog(disk, founding, disk.hardState, logIndex(2));
     expect([log.commit, log.applied]).toEqual([2, 2]);
-    expect(() => new RaftLog(disk, disk.hardState, logIndex(4))).toThrow(AssertionError);
+    expect(() => new RaftLog(disk, founding, disk.hardState, logIndex(4))).toThrow(AssertionError);
   });
 });

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { replicaId, type ReplicaId } from '../../src/brands.ts';
-import { isVoter, quorumValue, tally, type Configuration } from '../../src/raft/quorum.ts';
+import { isVoter, quorumValue, tally, type Electorate } from '../../src/raft/quorum.ts';
 
-function groupOf(size: number): Configuration {
+function groupOf(size: number): Electorate {
   return { voters: Array.from({ length: size }, (_, place) => replicaId(place + 1)) };
 }
 

@@ -5,6 +5,7 @@ import { AssertionError } from '../../src/assert.ts';
 import { logIndex, replicaId, term, type LogIndex, type ReplicaId, type Term } from '../../src/brands.ts';
 import { emptyBytes, utf8 } from '../../src/bytes.ts';
 import { appendBytesMax, appendsInFlightMax, logEntryBytesMax, readsPendingMax } from '../../src/limits.ts';
+import { encodeConfiguration, withLearner } from '../../src/raft/configuration.ts';
 import type { MessageOf } from '../../src/raft/messages.ts';
 import type { Effects, Entry, Message } from '../../src/raft/types.ts';
 import { Disk, Host } from './host.ts';
@@ -401,7 +402,8 @@ describe('a replica', () => {
 
   it('RAFT-53: hands out membership entries like any other', () => {
     const replica = replicaOf();
-    receive(replica, append([{ ...command(1, 1), kind: 'membership', data: utf8('m') }], 1));
+    const data = encodeConfiguration(withLearner(replica.host.raft.configuration, { location: 'weur', plan: null }));
+    receive(replica, append([{ ...command(1, 1), kind: 'membership', data }], 1));
     expect(replica.effects.flatMap(({ committed }) => committed.map(({ kind }) => kind))).toEqual(['membership']);
   });
 

@@ -1,0 +1,123 @@
+// Who is in the group. A configuration is an entry of the log and counts from the moment in which it is appended (§4.1); it
+// changes by one voter at a time, so that every majority of one configuration meets every majority of the next.
+
+import { BinaryReader, BinaryWriter, MalformedBytesError } from '../binary.ts';
+import { replicaId, type ReplicaId } from '../brands.ts';
+import type { Electorate } from './quorum.ts';
+
+export type GroupMember = {
+  readonly id: ReplicaId;
+  /** false: a learner. It gets the log, and counts for nothing (§4.2.1). */
+  readonly voter: boolean;
+  /** Where it was placed. The core does not look at it, nor at the plan. */
+  readonly location: string;
+  readonly plan: MemberPlan | null;
+};
+
+/** What shall become of a learner once it has caught up. It is in the log, so that any leader goes on with it. */
+export type MemberPlan = {
+  /** The voter that leaves once this learner votes; null: none. */
+  readonly replaces: ReplicaId | null;
+};
+
+export type Configuration = Electorate & {
+  /** In the order of their ids. */
+  readonly members: readonly GroupMember[];
+  /** The id of the next replica that joins. Ids are never used twice: whoever has a lower one and is not a member was removed. */
+  readonly nextId: ReplicaId;
+};
+
+const formatVersion = 1;
+
+export function configurationOf(members: readonly GroupMember[], nextId: ReplicaId): Configuration {
+  const ordered = members.toSorted((left, right) => left.id - right.id);
+  return { members: ordered, nextId, voters: ordered.filter(({ voter }) => voter).map(({ id }) => id) };
+}
+
+/** A group that begins: all vote. */
+export function foundingConfiguration(
+  members: readonly { readonly id: ReplicaId; readonly location: string }[],
+): Configuration {
+  const nextId = replicaId(Math.max(...members.map(({ id }) => id)) + 1);
+  return configurationOf(
+    members.map(({ id, location }) => ({ id, location, voter: true, plan: null })),
+    nextId,
+  );
+}
+
+export function memberOf(configuration: Configuration, id: ReplicaId): GroupMember | null {
+  return configuration.members.find((member) => member.id === id) ?? null;
+}
+
+/** It was a member once, and will never be again. */
+export function wasRemoved(configuration: Configuration, id: ReplicaId): boolean {
+  return id < configuration.nextId && memberOf(configuration, id) === null;
+}
+
+/** With a learner that has a new id. */
+export function withLearner(
+  configuration: Configuration,
+  learner: { readonly location: string; readonly plan: MemberPlan | null },
+): Configuration {
+  const { members, nextId } = configuration;
+  return configurationOf([...members, { id: nextId, voter: false, ...learner }], replicaId(nextId + 1));
+}
+
+/** The learner votes. Its plan stays only while it says what the learner replaces, until that has left. */
+export function withVoter(configuration: Configuration, id: ReplicaId): Configuration {
+  const members = configuration.members.map((member) => {
+    if (member.id !== id) return member;
+    return { ...member, voter: true, plan: member.plan?.replaces === null ? null : member.plan };
+  });
+  return configurationOf(members, configuration.nextId);
+}
+
+export function without(configuration: Configuration, id: ReplicaId): Configuration {
+  const members = configuration.members
+    .filter((member) => member.id !== id)
+    .map((member) => (member.plan?.replaces === id ? { ...member, plan: null } : member));
+  return configurationOf(members, configuration.nextId);
+}
+
+/** At most one voter comes or goes, and somebody votes. */
+export function isOneStep(from: Configuration, to: Configuration): boolean {
+  const joined = to.voters.filter((id) => !from.voters.includes(id)).length;
+  const left = from.voters.filter((id) => !to.voters.includes(id)).length;
+  return joined + left <= 1 && to.voters.length > 0 && to.nextId >= from.nextId;
+}
+
+export function encodeConfiguration({ members, nextId }: Configuration): Uint8Array {
+  const writer = new BinaryWriter();
+  writer.byte(formatVersion);
+  writer.varint(nextId);
+  writer.varint(members.length);
+  for (const { id, voter, location, plan } of members) {
+    writer.varint(id);
+    writer.boolean(voter);
+    writer.text(location);
+    writer.boolean(plan !== null);
+    if (plan !== null) writer.varint(plan.replaces ?? 0);
+  }
+  return writer.finish();
+}
+
+/** Throws MalformedBytesError, also for a version that this code does not know: levels keep such entries away. */
+export function decodeConfiguration(bytes: Uint8Array): Configuration {
+  const reader = new BinaryReader(bytes);
+  const version = reader.byte();
+  if (version !== formatVersion) throw new MalformedBytesError(`a configuration of version ${version}`);
+  const nextId = replicaId(reader.varint());
+  const members: GroupMember[] = [];
+  for (let left = reader.count(); left > 0; left--) members.push(readMember(reader));
+  reader.end();
+  return configurationOf(members, nextId);
+}
+
+function readMember(reader: BinaryReader): GroupMember {
+  const id = replicaId(reader.varint());
+  const voter = reader.boolean();
+  const location = reader.text();
+  if (!reader.boolean()) return { id, voter, location, plan: null };
+  const replaces = reader.varint();
+  return { id, voter, location, plan: { replaces: replaces === 0 ? null : replicaId(replaces) } };
+}
