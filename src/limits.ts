@@ -26,6 +26,17 @@ export const historyScanBytesMax = 1_048_576;
 export const batchPartBytesMax = 1_000_000;
 /** A revision that deletes more than this keeps no earlier values in memory: they are read when they are looked at. */
 export const previousKeptBytesMax = 1_048_576;
+/**
+ * Of each entry the running hash looks at so many rows of the head, whatever was written: one seek and a short scan. This, and what
+ * of values counts, belongs to the group's level 2: all replicas must hash the same.
+ */
+export const scrubbedRowsMax = 16;
+/** Of a longer value that is written, its length and this much of it count. */
+export const hashedValueBytesMax = 1_024;
+/** The same of large values as they are found: of one before it is overwritten, and of one that is scrubbed. */
+export const foundValueBytesMax = 512;
+/** A longer value is scrubbed by its length alone: SQLite reads all of it for its first byte, a megabyte in 65 microseconds. */
+export const scrubbedValueBytesMax = 4_096;
 /** etcd's least time to live: an election of this group can take as long. Shorter ones are raised to it. */
 export const leaseSecondsMin = 2;
 /** etcd's own: 285 years. */
@@ -65,6 +76,26 @@ export const appendBytesMax = 4 * 1_048_576;
 export const logCacheBytesMax = 8 * 1_048_576;
 /** Appends under way to one follower before the leader waits for an answer. */
 export const appendsInFlightMax = 8;
+/** The log on disk: beyond one of these its older part goes, down to what is kept. A row is billed when it goes, too. */
+export const logEntriesMax = 4_096;
+export const logBytesMax = 32 * 1_048_576;
+/** What stays after a truncation, for followers that are a little behind: some seconds of the fastest store. */
+export const logEntriesKept = 1_024;
+export const logBytesKept = 16 * 1_048_576;
+/** A follower that lags keeps the log longer, up to this many times its bounds. Then it gets a snapshot. */
+export const logPatience = 4;
+/** One part of a snapshot between replicas. It is read in one turn of the sender and written in one of the receiver. */
+export const snapshotRowsBytes = 524_288;
+/** One part of the head of a snapshot between replicas: leases in their greatest number are some twenty of them. */
+export const snapshotHeadPartBytes = 1_048_576;
+/** Rows that one part of a snapshot looks at, wanted or not: a few milliseconds of the sender, however much it passes over. */
+export const snapshotRowsScannedMax = 10_000;
+/** A part that did not come is asked for again: a round trip between continents, and its writing, take less. */
+export const snapshotAskAgainTicks = 10;
+/** 30 s: a receiver that is silent for longer holds back neither compaction nor the log of its sender. */
+export const snapshotIdleTicks = 300;
+/** Entries whose running hash a replica remembers, to compare it with what others tell of theirs. */
+export const hashesRemembered = 1_024;
 /** Reads that wait for one replica's confirmation rounds. */
 export const readsPendingMax = 10_000;
 
@@ -88,6 +119,10 @@ export const electionTimeoutTicks = 10;
 export const restAfterQuietTicks = 50;
 /** Calls under way to one peer. Further messages are dropped; Raft sends them again. */
 export const peerCallsInFlightMax = 32;
+/** A voter whose object stayed absent for this long has lost its storage: another one takes its place. Deleting a tenant is faster. */
+export const absentReplaceMs = 10_000;
+/** One hour: so long a removed replica tells callers who the members are. By then whoever knew it has asked. */
+export const removalKeptMs = 3_600_000;
 /** A call to a peer that takes longer is given up. */
 export const peerCallTimeoutMs = 2_000;
 

@@ -48,7 +48,7 @@ type Asked = { readonly protocol: Protocol };
 export const anyValidKey: AccessNeed = { kind: 'keys', reads: [], writes: [] };
 
 export function redirectTo(member: Member, leader: ReplicaId | null): Response {
-  const members = member.identity.members.map((each) => each.number);
+  const members = member.voters;
   return new Response(null, {
     status: redirectStatus,
     headers: { [leaderHeader]: String(leader ?? 0), [membersHeader]: members.join(',') },

@@ -25,12 +25,33 @@ import type { Caller, Command, Operation, Outcome, RevisionEvents } from '../mod
 import { commandBytes, decodeCommands, encodeCommands, UnknownCommandVersion } from '../mvcc/command-codec.ts';
 import type { LeaseChange } from '../mvcc/leases.ts';
 import { Store } from '../mvcc/store.ts';
+import { type Configuration, decodeConfiguration } from '../raft/configuration.ts';
 import { Raft } from '../raft/raft.ts';
-import type { Effects, Entry, Message } from '../raft/types.ts';
+import type { Effects, Entry } from '../raft/types.ts';
 import type { SqlPort } from '../sql-port.ts';
+import { groupLevelMax } from '../levels.ts';
+import { needsSecondLevel, type PeerMessage } from './envelope.ts';
 import { LogTable } from './log-table.ts';
+import type { PeerReport } from './peer-report.ts';
+import { isSnapshotMessage } from './snapshot-codec.ts';
+import { Upkeep } from './upkeep.ts';
 
 export type WriteRequest = { readonly writeId: string; readonly caller: Caller; readonly operation: Operation };
+
+/** What others may see of the core. */
+export type RaftView = Pick<
+  Raft,
+  | 'id'
+  | 'role'
+  | 'leader'
+  | 'term'
+  | 'commit'
+  | 'lastIndex'
+  | 'resting'
+  | 'matchOf'
+  | 'configuration'
+  | 'isConfigurationCommitted'
+>;
 
 export type WriteResult =
   | { readonly kind: 'applied'; readonly outcome: Outcome; readonly term: Term }
@@ -51,7 +72,7 @@ export type Step = 'sendEarly' | 'write' | 'written' | 'send' | 'answer';
 
 export interface DriverPort {
   /** Hands messages to the network. What was written before the call must be durable before they leave. */
-  send(messages: readonly Message[]): void;
+  send(messages: readonly PeerMessage[]): void;
   /** Revisions that were just applied, for the watchers here. */
   published(events: readonly RevisionEvents[], revision: Revision): void;
   /** Commands that were just applied, whatever became of them: some end watches. */
@@ -60,6 +81,12 @@ export interface DriverPort {
   leasesChanged?(changes: readonly LeaseChange[]): void;
   /** Another replica leads now, or nobody is known to. */
   leaderChanged(leader: ReplicaId | null): void;
+  /** This configuration is committed. Inside the transaction that applies it: what the host keeps of it is written with it. */
+  configured(configuration: Configuration): void;
+  /** This replica is not a member any more; `members` are. Comes again until the host has stopped it. */
+  removed(members: readonly ReplicaId[]): void;
+  /** The store on disk is another one, or known to be wrong. The driver is halted; the host makes a new one of what is on disk. */
+  restart(reason: string): void;
   /** The group has nothing to do: stop the clock until the next input. May come again after an input that changes nothing. */
   rest(): void;
   /** Asked of a leader whose group has nothing else to do; absent: it may. */
@@ -71,7 +98,10 @@ export interface DriverPort {
 
 export type DriverOptions = {
   readonly id: ReplicaId;
-  readonly voters: readonly ReplicaId[];
+  /** The group as it was made, or as it was when this replica joined: the log knows better once it says something. */
+  readonly founding: Configuration;
+  /** The highest level that this replica takes part in, where it is not the code's own: for groups of mixed versions in tests. */
+  readonly supports?: number;
   readonly sql: SqlPort;
   readonly port: DriverPort;
   readonly random: () => number;
@@ -115,6 +145,11 @@ export class Driver {
   /** A compaction may have left rows to delete. True at first: one may have been under way when the replica stopped. */
   #sweeping = true;
   #leader: ReplicaId | null = null;
+  readonly #upkeep: Upkeep;
+  /** Said by the upkeep in this turn. */
+  #toSend: PeerMessage[] = [];
+  #levelProposals = 0;
+  #levelUnderWay = false;
 
   constructor(options: DriverOptions) {
     this.#sql = options.sql;
@@ -123,7 +158,7 @@ export class Driver {
     this.store = new Store(options.sql);
     this.#raft = new Raft({
       id: options.id,
-      voters: options.voters,
+      founding: options.founding,
       hardState: this.#log.hardState,
       log: this.#log,
       applied: this.store.appliedIndex,
@@ -131,10 +166,45 @@ export class Driver {
       electionTimeoutTicks: options.electionTimeoutTicks,
       heartbeatTicks: options.heartbeatTicks,
     });
+    this.#upkeep = new Upkeep({
+      raft: this.#raft,
+      log: this.#log,
+      store: this.store,
+      sql: options.sql,
+      supports: options.supports ?? groupLevelMax,
+      send: (message) => void this.#toSend.push(message),
+      proposeLevel: (level) => this.#proposeLevel(level),
+      restart: (reason, configuration) => this.#restart(reason, configuration),
+    });
   }
 
-  get raft(): Pick<Raft, 'id' | 'role' | 'leader' | 'term' | 'commit' | 'lastIndex' | 'resting' | 'matchOf'> {
+  get raft(): RaftView {
     return this.#raft;
+  }
+
+  /** What goes with every envelope that this replica sends. */
+  get report(): PeerReport {
+    const { report } = this.#upkeep;
+    return this.#halted === null ? report : { ...report, state: 'halted' };
+  }
+
+  /** What another member last said of itself; null: nothing, or its code is of level 1. */
+  reportOf(peer: ReplicaId): PeerReport | null {
+    return this.#upkeep.reportOf(peer);
+  }
+
+  /** The store may be shown. */
+  get serves(): boolean {
+    return this.#halted === null && !this.#upkeep.isRebuilding;
+  }
+
+  /** False: not now (`Raft.proposeConfiguration`), or the group's level does not know it. One step from the present one. */
+  proposeConfiguration(configuration: Configuration): boolean {
+    if (this.#halted !== null || this.store.level < 2) return false;
+    const proposed = this.#raft.proposeConfiguration(configuration);
+    if (proposed !== null) this.#quietTicks = 0;
+    this.#turn();
+    return proposed !== null;
   }
 
   get halted(): string | null {
@@ -172,6 +242,7 @@ export class Driver {
 
   #enqueueRead({ settle }: Read): void {
     if (this.#halted !== null) return settle({ kind: 'halted', reason: this.#halted });
+    if (!this.serves) return settle({ kind: 'refused', leader: this.#raft.leader });
     if (this.#reads.size >= readsPendingMax) return settle({ kind: 'overloaded' });
     const context = this.#nextRead++;
     this.#reads.set(context, { settle, index: null });
@@ -179,12 +250,19 @@ export class Driver {
     this.#raft.requestRead(context);
   }
 
-  receive(messages: readonly Message[]): void {
-    if (this.#halted !== null) return;
+  /** All of one sender, with what it says of itself. */
+  receive(messages: readonly PeerMessage[], report: PeerReport | null): void {
+    const sender = messages[0]?.from;
+    if (this.#halted !== null || sender === undefined) return;
     for (const message of messages) {
-      if (message.kind === 'append' && message.entries.length > 0) this.#quietTicks = 0;
-      this.#raft.receive(message);
+      if (this.#halted !== null) return;
+      if (isSnapshotMessage(message)) this.#upkeep.receive(message);
+      else {
+        if (message.kind === 'append' && message.entries.length > 0) this.#quietTicks = 0;
+        this.#raft.receive(message);
+      }
     }
+    this.#upkeep.heard(sender, report);
     this.#turn();
   }
 
@@ -192,7 +270,8 @@ export class Driver {
     if (this.#halted !== null) return;
     this.#raft.tick();
     this.#quietTicks++;
-    if (this.#quietTicks >= restAfterQuietTicks && !this.#sweeping && this.#raft.mayRest) {
+    this.#upkeep.tick();
+    if (this.#quietTicks >= restAfterQuietTicks && !this.#sweeping && !this.#upkeep.isBusy && this.#raft.mayRest) {
       if (this.#port.mayRest?.() ?? true) this.#raft.rest();
     }
     this.#turn();
@@ -214,7 +293,7 @@ export class Driver {
 
   /** What compaction made superfluous goes in small steps, a tick each. No answer depends on how far they are. */
   #sweep(): void {
-    if (!this.#sweeping) return;
+    if (!this.#sweeping || this.#upkeep.holdsSweep || this.#halted !== null) return;
     this.#sweeping = this.#sql.transaction(() => this.store.compactStep(compactionStepRows));
   }
 
@@ -239,6 +318,7 @@ export class Driver {
     const answers: Answer[] = [];
     try {
       this.#propose(answers);
+      this.#sendOthers();
       while (this.#halted === null && this.#raft.hasEffects) {
         const effects = this.#raft.takeEffects();
         this.#runEffects(effects, answers);
@@ -258,6 +338,24 @@ export class Driver {
     if (this.#raft.resting) this.#port.rest();
   }
 
+  /** To whom has said that it knows such messages. Answers promise what was written before. */
+  #sendOthers(): void {
+    const messages = this.#toSend;
+    if (messages.length === 0) return;
+    this.#toSend = [];
+    this.#send(messages);
+  }
+
+  /** What a replica of level 1 does not know is not sent to it; it is repeated, and the receiver may have said more by then. */
+  #send(messages: readonly PeerMessage[]): void {
+    const known = messages.filter((each) => !needsSecondLevel(each) || this.#supportsOf(each.to) >= 2);
+    if (known.length > 0) this.#port.send(known);
+  }
+
+  #supportsOf(peer: ReplicaId): number {
+    return this.#upkeep.reportOf(peer)?.supports ?? 1;
+  }
+
   #runEffects(effects: Effects, answers: Answer[]): void {
     if (effects.early.length > 0) {
       this.#port.before?.('sendEarly');
@@ -268,8 +366,12 @@ export class Driver {
     this.#port.before?.('written');
     if (effects.messages.length > 0) {
       this.#port.before?.('send');
-      this.#port.send(effects.messages);
+      this.#send(effects.messages);
     }
+    if (effects.snapshotFrom !== null) this.#upkeep.needSnapshot(effects.snapshotFrom);
+    this.#sendOthers();
+    const { removed } = effects;
+    if (removed !== null) answers.push(() => this.#port.removed(removed));
     if (events.length > 0) this.#port.published(events, this.store.revision);
     this.#answerReads(effects, answers);
   }
@@ -295,8 +397,11 @@ export class Driver {
   #apply(entry: Entry, events: RevisionEvents[], answers: Answer[]): boolean {
     switch (entry.kind) {
       case 'noop':
+        this.store.skip(entry.index);
+        return true;
       case 'membership':
         this.store.skip(entry.index);
+        this.#configured(decodeConfiguration(entry.data), answers);
         return true;
       case 'command': {
         const proposal = this.#takeProposal(entry);
@@ -304,6 +409,7 @@ export class Driver {
         if (commands === null) return false;
         const applied = this.store.apply(entry.index, commands);
         for (const revision of applied.events) events.push(revision);
+        this.#upkeep.applied();
         this.#sweeping ||= commands.some((command) => command.operation.kind === 'compact');
         answers.push(() => this.#port.applied(commands));
         if (applied.leases.length > 0) answers.push(() => this.#port.leasesChanged?.(applied.leases));
@@ -313,6 +419,34 @@ export class Driver {
       default:
         return unreachable(entry.kind);
     }
+  }
+
+  #configured(configuration: Configuration, answers: Answer[]): void {
+    this.#port.configured(configuration);
+    const members = configuration.members.map(({ id }) => id);
+    // Learners' founding configurations name them; a log that is replayed may be older than that.
+    const wasMember = this.#raft.id < configuration.nextId;
+    if (wasMember && !members.includes(this.#raft.id)) answers.push(() => this.#port.removed(members));
+  }
+
+  #restart(reason: string, configuration: Configuration | null): void {
+    if (configuration !== null) this.#port.configured(configuration);
+    this.stop(reason);
+    this.#port.restart(reason);
+  }
+
+  #proposeLevel(level: number): void {
+    if (this.#levelUnderWay) return;
+    this.#levelUnderWay = true;
+    const writeId = `level:${this.#raft.id}.${this.#raft.term}.${this.#levelProposals++}`;
+    const request = { writeId, caller: { kind: 'service' }, operation: { kind: 'groupLevel', level } } as const;
+    this.#enqueueWrite({
+      request,
+      quiet: true,
+      settle: () => {
+        this.#levelUnderWay = false;
+      },
+    });
   }
 
   #decode(entry: Entry): readonly Command[] | null {

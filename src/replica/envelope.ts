@@ -1,15 +1,28 @@
-// What replicas send each other: a version, the group's name, and the messages of one turn, all from one replica to one
-// other. An envelope of a version that this code does not know is refused, never guessed at.
+// What replicas send each other: a version, the group's name, the messages of one turn, all from one replica to one other, and
+// what the sender says of itself. An envelope of a version that this code does not know is refused, never guessed at.
 
 import { unreachable } from '../assert.ts';
 import { BinaryReader, BinaryWriter } from '../binary.ts';
-import { logIndex, replicaId, term } from '../brands.ts';
+import { logIndex, type ReplicaId, replicaId, type Term, term } from '../brands.ts';
 import type { Entry, EntryKind, Message } from '../raft/types.ts';
+import { type PeerReport, readReport, writeReport } from './peer-report.ts';
+import { isSnapshotMessage, readSnapshotMessage, writeSnapshotMessage } from './snapshot-codec.ts';
+import type { SnapshotMessage } from './snapshot-messages.ts';
 
-export type Envelope = { readonly group: string; readonly messages: readonly Message[] };
+export type PeerMessage = Message | SnapshotMessage;
+export type Envelope = {
+  readonly group: string;
+  readonly messages: readonly PeerMessage[];
+  /** null: the sender's code is of level 1. */
+  readonly report: PeerReport | null;
+};
 
-/** Raised with every change of the layout below; decoding keeps reading the one before. */
-export const envelopeVersion = 1;
+/**
+ * Since 2: snapshots, and replicas that were removed. What has none of them is still written as 1: such messages go to replicas
+ * alone that have said that they know them. The report stands behind the messages, where code of version 1 does not look.
+ */
+export const envelopeVersion = 2;
+const firstVersion = 1;
 
 /** The sender runs code that is newer than this one. */
 export class UnknownEnvelopeError extends Error {
@@ -30,36 +43,56 @@ const messageKinds = [
   'readIndex',
   'readIndexReply',
   'rest',
-] as const satisfies readonly Message['kind'][];
+  // Since version 2.
+  'snapshot',
+  'removed',
+  'snapshotAsk',
+  'snapshotPart',
+  'snapshotGone',
+  'diverged',
+] as const satisfies readonly PeerMessage['kind'][];
+const secondKinds: readonly PeerMessage['kind'][] = messageKinds.slice(messageKinds.indexOf('snapshot'));
 const entryKinds: readonly EntryKind[] = ['noop', 'command', 'membership'];
 
-export function encodeEnvelope(envelope: Envelope): Uint8Array {
+export function encodeEnvelope({ group, messages, report }: Envelope): Uint8Array {
   const writer = new BinaryWriter();
-  writer.byte(envelopeVersion);
-  writer.text(envelope.group);
-  writer.varint(envelope.messages.length);
-  for (const message of envelope.messages) writeMessage(writer, message);
+  writer.byte(messages.some(({ kind }) => secondKinds.includes(kind)) ? envelopeVersion : firstVersion);
+  writer.text(group);
+  writer.varint(messages.length);
+  for (const message of messages) writePeerMessage(writer, message);
+  if (report !== null) writeReport(writer, report);
   return writer.finish();
+}
+
+/** A message that a replica of level 1 does not know. */
+export function needsSecondLevel({ kind }: PeerMessage): boolean {
+  return secondKinds.includes(kind);
 }
 
 /** Throws UnknownEnvelopeError where the sender's version or a kind of message is newer, MalformedBytesError on other bytes. */
 export function decodeEnvelope(bytes: Uint8Array): Envelope {
   const reader = new BinaryReader(bytes);
   const version = reader.byte();
-  if (version !== envelopeVersion) {
-    throw new UnknownEnvelopeError(`envelope version ${version}; this code reads ${envelopeVersion}`);
+  if (version < firstVersion || version > envelopeVersion) {
+    throw new UnknownEnvelopeError(`envelope version ${version}; this code reads up to ${envelopeVersion}`);
   }
   const group = reader.text();
-  const messages: Message[] = [];
-  for (let left = reader.varint(); left > 0; left--) messages.push(readMessage(reader));
-  return { group, messages };
+  const messages: PeerMessage[] = [];
+  for (let left = reader.varint(); left > 0; left--) messages.push(readPeerMessage(reader));
+  const report = reader.remaining === 0 ? null : readReport(reader);
+  return { group, messages, report };
 }
 
-function writeMessage(writer: BinaryWriter, message: Message): void {
+function writePeerMessage(writer: BinaryWriter, message: PeerMessage): void {
   writer.byte(messageKinds.indexOf(message.kind));
   writer.varint(message.from);
   writer.varint(message.to);
+  if (isSnapshotMessage(message)) return writeSnapshotMessage(writer, message);
   writer.varint(message.term);
+  writeMessage(writer, message);
+}
+
+function writeMessage(writer: BinaryWriter, message: Message): void {
   switch (message.kind) {
     case 'preVote':
     case 'vote':
@@ -99,15 +132,37 @@ function writeMessage(writer: BinaryWriter, message: Message): void {
       return writer.varint(message.index ?? 0);
     case 'rest':
       return writer.varint(message.commit);
+    case 'snapshot':
+      return writer.varint(message.base);
+    case 'removed':
+      writer.varint(message.members.length);
+      for (const member of message.members) writer.varint(member);
+      return;
     default:
       return unreachable(message);
   }
 }
 
-function readMessage(reader: BinaryReader): Message {
+function readPeerMessage(reader: BinaryReader): PeerMessage {
   const kind = messageKinds[reader.byte()];
   if (kind === undefined) throw new UnknownEnvelopeError('a message of an unknown kind');
-  const head = { from: replicaId(reader.varint()), to: replicaId(reader.varint()), term: term(reader.varint()) };
+  const sides = { from: replicaId(reader.varint()), to: replicaId(reader.varint()) };
+  switch (kind) {
+    case 'snapshotAsk':
+    case 'snapshotPart':
+    case 'snapshotGone':
+    case 'diverged':
+      return readSnapshotMessage(reader, kind, sides);
+    default:
+      return readMessage(reader, kind, { ...sides, term: term(reader.varint()) });
+  }
+}
+
+function readMessage(
+  reader: BinaryReader,
+  kind: Message['kind'],
+  head: { readonly from: ReplicaId; readonly to: ReplicaId; readonly term: Term },
+): Message {
   switch (kind) {
     case 'preVote':
     case 'vote': {
@@ -150,6 +205,10 @@ function readMessage(reader: BinaryReader): Message {
     }
     case 'rest':
       return { ...head, kind, commit: logIndex(reader.varint()) };
+    case 'snapshot':
+      return { ...head, kind, base: logIndex(reader.varint()) };
+    case 'removed':
+      return { ...head, kind, members: Array.from({ length: reader.count() }, () => replicaId(reader.varint())) };
     default:
       return unreachable(kind);
   }

@@ -7,7 +7,7 @@ import { utf8 } from '../bytes.ts';
 import { electionTimeoutTicks, heartbeatTicks, leaderWaitMs, requestTimeoutMs, tickMs } from '../limits.ts';
 import type { Command, RevisionEvents } from '../model.ts';
 import type { LeaseChange } from '../mvcc/leases.ts';
-import type { Message } from '../raft/types.ts';
+import { type Configuration, foundingConfiguration, type GroupMember } from '../raft/configuration.ts';
 import type { SqlPort } from '../sql-port.ts';
 import {
   Driver,
@@ -18,12 +18,13 @@ import {
   type WriteRequest,
   type WriteResult,
 } from './driver.ts';
-import { decodeEnvelope, encodeEnvelope } from './envelope.ts';
+import { decodeEnvelope, encodeEnvelope, type PeerMessage } from './envelope.ts';
 import { Peers } from './peers.ts';
 
 export type MemberIdentity = {
   readonly tenant: string;
   readonly number: ReplicaId;
+  /** Who votes, as of the last configuration that was committed here. The log knows more. */
   readonly members: readonly { readonly number: ReplicaId; readonly location: string }[];
 };
 
@@ -54,6 +55,12 @@ export function saveIdentity(sql: SqlPort, identity: MemberIdentity): void {
   });
 }
 
+/** The only members that code of level 1 knows: those who vote. */
+function saveVoters(sql: SqlPort, { members }: Configuration): void {
+  sql.run('DELETE FROM members');
+  for (const { id, location, voter } of members) if (voter) sql.run('INSERT INTO members VALUES (?, ?)', id, location);
+}
+
 export type MemberOptions = {
   readonly identity: MemberIdentity;
   readonly sql: SqlPort;
@@ -61,6 +68,12 @@ export type MemberOptions = {
   readonly published: (events: readonly RevisionEvents[], revision: Revision) => void;
   readonly applied: (commands: readonly Command[]) => void;
   readonly leasesChanged: (changes: readonly LeaseChange[]) => void;
+  /** A peer's object is none. */
+  readonly absent: (peer: ReplicaId) => void;
+  /** This replica is not in the group any more; `members` are. */
+  readonly removed: (members: readonly ReplicaId[]) => void;
+  /** The object must start again from its storage. */
+  readonly restart: (reason: string) => void;
   readonly ticked: () => void;
   /** Another replica leads now, or nobody is known to. */
   readonly leaderChanged: () => void;
@@ -82,7 +95,7 @@ export class Member implements DriverPort {
   readonly #peers: Peers;
   #clock: ReturnType<typeof setInterval> | null = null;
   /** While messages of a peer are handled: what is said to that peer goes into the answer to its call. */
-  #answering: { readonly peer: ReplicaId; readonly replies: Message[] } | null = null;
+  #answering: { readonly peer: ReplicaId; readonly replies: PeerMessage[] } | null = null;
   readonly #waitingForLeader = new Set<() => void>();
   #writes: Write[] = [];
   #reads: Read[] = [];
@@ -96,18 +109,31 @@ export class Member implements DriverPort {
     this.#peers = new Peers({
       group: options.identity.tenant,
       stubOf: options.stubOf,
-      received: (messages) => this.#run(() => this.driver.receive(messages)),
+      received: ({ messages, report }) => this.#run(() => this.driver.receive(messages, report)),
+      report: () => this.driver.report,
+      absent: options.absent,
       nowMs: () => this.nowMs(),
     });
     this.driver = new Driver({
       id: options.identity.number,
-      voters: options.identity.members.map((member) => member.number),
+      founding: foundingConfiguration(
+        options.identity.members.map(({ number, location }) => ({ id: number, location })),
+      ),
       sql: options.sql,
       port: this,
       random: Math.random,
       electionTimeoutTicks,
       heartbeatTicks,
     });
+  }
+
+  /** Voters and learners, as the newest entry of the log has them. */
+  get members(): readonly GroupMember[] {
+    return this.driver.raft.configuration.members;
+  }
+
+  get voters(): readonly ReplicaId[] {
+    return this.driver.raft.configuration.voters;
   }
 
   // What callers need
@@ -177,23 +203,24 @@ export class Member implements DriverPort {
 
   /** Messages of a peer, as its call carried them; the answer carries what is said back in the same turn. */
   receive(bytes: Uint8Array): Uint8Array {
-    const { group, messages } = decodeEnvelope(bytes);
+    const { group, messages, report } = decodeEnvelope(bytes);
     assert(group === this.identity.tenant, `a message for group ${group} came to ${this.identity.tenant}`);
     const peer = messages[0]?.from;
-    if (peer === undefined) return encodeEnvelope({ group, messages: [] });
-    const replies: Message[] = [];
-    this.#answering = { peer, replies };
-    try {
-      this.#run(() => this.driver.receive(messages));
-    } finally {
-      this.#answering = null;
+    const replies: PeerMessage[] = [];
+    if (peer !== undefined) {
+      this.#answering = { peer, replies };
+      try {
+        this.#run(() => this.driver.receive(messages, report));
+      } finally {
+        this.#answering = null;
+      }
     }
-    return encodeEnvelope({ group, messages: replies });
+    return encodeEnvelope({ group, messages: replies, report: this.driver.report });
   }
 
   /** For good: the storage is about to be emptied. Whoever waits is told, and nothing keeps the object awake. */
-  stop(): void {
-    this.driver.stop('the tenant was deleted');
+  stop(reason: string): void {
+    this.driver.stop(reason);
     this.#stopClock();
     this.#lookForLeader();
   }
@@ -214,10 +241,10 @@ export class Member implements DriverPort {
 
   // What the driver needs
 
-  send(messages: readonly Message[]): void {
+  send(messages: readonly PeerMessage[]): void {
     const answering = this.#answering;
     if (answering === null) return this.#peers.send(messages);
-    const others: Message[] = [];
+    const others: PeerMessage[] = [];
     for (const message of messages) {
       if (message.to === answering.peer) answering.replies.push(message);
       else others.push(message);
@@ -240,6 +267,18 @@ export class Member implements DriverPort {
   leaderChanged(): void {
     this.#lookForLeader();
     this.#options.leaderChanged();
+  }
+
+  configured(configuration: Configuration): void {
+    saveVoters(this.#options.sql, configuration);
+  }
+
+  removed(members: readonly ReplicaId[]): void {
+    this.#options.removed(members);
+  }
+
+  restart(reason: string): void {
+    this.#options.restart(reason);
   }
 
   mayRest(): boolean {

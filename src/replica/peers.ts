@@ -4,8 +4,9 @@
 
 import type { ReplicaId } from '../brands.ts';
 import { peerCallsInFlightMax, peerCallTimeoutMs } from '../limits.ts';
-import type { Message } from '../raft/types.ts';
-import { decodeEnvelope, encodeEnvelope } from './envelope.ts';
+import { absentLeader, leaderHeader } from '../api/routing.ts';
+import { decodeEnvelope, encodeEnvelope, type Envelope, type PeerMessage } from './envelope.ts';
+import type { PeerReport } from './peer-report.ts';
 
 export const peerPath = 'http://replica.internal/internal/raft';
 
@@ -15,7 +16,11 @@ type Call = { readonly startedMs: number; readonly abort: AbortController };
 export type PeersOptions = {
   readonly group: string;
   readonly stubOf: (peer: ReplicaId) => Stub;
-  readonly received: (messages: readonly Message[]) => void;
+  readonly received: (envelope: Envelope) => void;
+  /** What goes with every envelope. */
+  readonly report: () => PeerReport;
+  /** There is no such replica: it was never made, or its storage is gone. */
+  readonly absent: (peer: ReplicaId) => void;
   readonly nowMs: () => number;
 };
 
@@ -29,7 +34,7 @@ export class Peers {
   }
 
   /** Starts the calls at once: what was written to storage before this moment is durable before they leave. */
-  send(messages: readonly Message[]): void {
+  send(messages: readonly PeerMessage[]): void {
     const first = messages[0];
     if (first === undefined) return;
     if (messages.every((message) => message.to === first.to)) return this.#call(first.to, messages);
@@ -52,16 +57,17 @@ export class Peers {
     return count;
   }
 
-  #call(peer: ReplicaId, messages: readonly Message[]): void {
+  #call(peer: ReplicaId, messages: readonly PeerMessage[]): void {
     const calls = this.#calls.get(peer) ?? new Set();
     this.#calls.set(peer, calls);
     if (calls.size >= peerCallsInFlightMax) return;
     const call: Call = { startedMs: this.#options.nowMs(), abort: new AbortController() };
     calls.add(call);
     this.#exchange(peer, messages, call.abort.signal).then(
-      (replies) => {
+      (reply) => {
         calls.delete(call);
-        if (replies.length > 0) this.#options.received(replies);
+        if (reply === null) this.#options.absent(peer);
+        else if (reply.messages.length > 0) this.#options.received(reply);
       },
       () => {
         // Raft repeats what was lost. A stub that threw is broken; the next call takes a new one.
@@ -71,12 +77,19 @@ export class Peers {
     );
   }
 
-  async #exchange(peer: ReplicaId, messages: readonly Message[], signal: AbortSignal): Promise<readonly Message[]> {
-    const body = encodeEnvelope({ group: this.#options.group, messages });
+  /** null: there is no such replica. */
+  async #exchange(
+    peer: ReplicaId,
+    messages: readonly PeerMessage[],
+    signal: AbortSignal,
+  ): Promise<Envelope | null> {
+    const { group, report } = this.#options;
+    const body = encodeEnvelope({ group, messages, report: report() });
     const response = await this.#stub(peer).fetch(peerPath, { method: 'POST', body, signal });
     const bytes = new Uint8Array(await response.arrayBuffer());
+    if (response.headers.get(leaderHeader) === absentLeader) return null;
     if (response.status !== 200) throw new Error(`peer ${peer} answered ${response.status}`);
-    return decodeEnvelope(bytes).messages;
+    return decodeEnvelope(bytes);
   }
 
   #stub(peer: ReplicaId): Stub {

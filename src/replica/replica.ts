@@ -3,7 +3,7 @@
 
 import { DurableObject } from 'cloudflare:workers';
 import { type ApiRequest, protocolOf } from '../api/call.ts';
-import { failureResponse } from '../api/errors.ts';
+import { type Failure, failureResponse } from '../api/errors.ts';
 import {
   absentLeader,
   type Attempt,
@@ -11,20 +11,25 @@ import {
   failedLeaderHeader,
   isStreamPath,
   leaderHeader,
+  membersHeader,
   originHeader,
   parseCaller,
   pathAndQuery,
   redirectStatus,
   writeIdHeader,
 } from '../api/routing.ts';
+import { locationHints } from '../api/v1/tenants.ts';
 import { AssertionError } from '../assert.ts';
 import { replicaId, type ReplicaId } from '../brands.ts';
 import { emptyBytes } from '../bytes.ts';
+import { removalKeptMs } from '../limits.ts';
 import type { AccessKey, Caller, Command, Operation, Outcome, StoreFailure } from '../model.ts';
 import { accessOfRange } from '../mvcc/access.ts';
+import { decodeConfiguration } from '../raft/configuration.ts';
 import { KeyRing, newId } from '../tenants/key-text.ts';
 import { Signatures } from '../tenants/signatures.ts';
 import { TokenRing } from '../tenants/token-text.ts';
+import { AbsentPeers, type Joining } from './absent-peers.ts';
 import { Logins } from './auth-calls.ts';
 import { type CallContext, headerOf, type Services } from './call-context.ts';
 import { FrameSockets, type FrameSource, isFrameSocket } from './call-frames.ts';
@@ -35,11 +40,13 @@ import { LeaseService } from './lease-service.ts';
 import { countPlacesBefore } from './lock-places.ts';
 import { Observers } from './lock-observe.ts';
 import { LockWaits } from './lock-waits.ts';
+import { LogTable } from './log-table.ts';
 import { loadIdentity, Member, type MemberIdentity, saveIdentity } from './member.ts';
 import { quotaOf } from './maintenance-quota.ts';
 import { Snapshots } from './maintenance-snapshot.ts';
 import { ObjectSql } from './object-sql.ts';
 import { peerPath } from './peers.ts';
+import { loadRemoval, saveRemoval } from './removal.ts';
 import { ObjectSockets } from './watch-object-sockets.ts';
 import { WatchService } from './watch-service.ts';
 
@@ -58,23 +65,31 @@ export type Administration = {
 /** RFC 6455 and its registry of close codes. */
 const tryAgainLater = 1_013;
 
-type Living = { readonly member: Member; readonly watches: WatchService; readonly services: Services };
+type Living = {
+  readonly member: Member;
+  readonly watches: WatchService;
+  readonly services: Services;
+  readonly absentPeers: AbsentPeers;
+};
 
 export class Replica extends DurableObject<ReplicaEnv> {
   readonly #sql: ObjectSql;
   readonly #inOrder = new WeakMap<WebSocket, Promise<void>>();
   #living: Living | null;
+  /** The group's members, if this replica was removed from them. */
+  #removal: readonly ReplicaId[] | null;
 
   constructor(context: DurableObjectState, env: ReplicaEnv) {
     super(context, env);
     this.#sql = new ObjectSql(context.storage);
     const identity = loadIdentity(this.#sql);
     this.#living = identity === null ? null : this.#bringToLife(identity);
+    this.#removal = identity === null ? loadRemoval(this.#sql) : null;
   }
 
   override async fetch(request: Request): Promise<Response> {
     const living = this.#living;
-    if (living === null) return absent();
+    if (living === null) return this.#removal === null ? absent() : elsewhere(this.#removal);
     if (request.url === peerPath) {
       return new Response(living.member.receive(new Uint8Array(await request.arrayBuffer())));
     }
@@ -133,18 +148,19 @@ export class Replica extends DurableObject<ReplicaEnv> {
 
   /** A lease may have ended while all replicas slept. */
   override async alarm(): Promise<void> {
+    if (this.#removal !== null) return void (await this.wipe());
     await this.#living?.services.leases.alarm();
   }
 
   // Calls of the gateway
 
-  /** Makes this object a replica. Doing it again is fine. */
+  /** Makes this object a replica of a group that begins. Doing it again is fine. */
   provision(identity: {
     tenant: string;
     number: number;
     members: readonly { number: number; location: string }[];
   }): void {
-    if (this.#living !== null) return;
+    if (this.#living !== null || this.#removal !== null) return;
     const own: MemberIdentity = {
       tenant: identity.tenant,
       number: replicaId(identity.number),
@@ -154,22 +170,64 @@ export class Replica extends DurableObject<ReplicaEnv> {
     this.#living = this.#bringToLife(own);
   }
 
-  /** Leaves nothing behind: watches end, storage is emptied. Doing it again is fine. */
-  async wipe(): Promise<void> {
+  /** Makes this object a learner of a group that is at work. `configuration` names it. Doing it again is fine. */
+  join(tenant: string, { number, configuration }: Joining): void {
+    if (this.#living !== null || this.#removal !== null) return;
+    const group = decodeConfiguration(configuration);
+    const members = group.members.filter(({ voter }) => voter).map(({ id, location }) => ({ number: id, location }));
+    const own: MemberIdentity = { tenant, number: replicaId(number), members };
+    this.#sql.transaction(() => {
+      saveIdentity(this.#sql, own);
+      new LogTable(this.#sql).found(group);
+    });
+    this.#living = this.#bringToLife(own);
+  }
+
+  /**
+   * Leaves nothing behind: watches end, storage is emptied. Doing it again is fine. Answers the number that the group's next replica
+   * would have got, as far as this one knew: each lower one may have been an object. 0: it knew of no group.
+   */
+  async wipe(): Promise<number> {
     const living = this.#living;
-    this.#living = null;
-    living?.member.stop();
-    living?.watches.end({ kind: 'tenantDeleted' });
-    living?.services.frames.end();
-    living?.services.observers.stop({ kind: 'tenantDeleted' });
-    living?.services.waits.moved();
+    const nextNumber = living?.member.driver.raft.configuration.nextId ?? 0;
+    this.#end({ kind: 'tenantDeleted' });
+    this.#removal = null;
+    await living?.absentPeers.settled();
     await this.ctx.storage.deleteAlarm();
     await this.ctx.storage.deleteAll();
+    return nextNumber;
+  }
+
+  /** The replica serves no more, and whoever waits for it is told. */
+  #end(failure: Extract<Failure, { kind: 'tenantDeleted' | 'leaderChanged' }>): void {
+    const living = this.#living;
+    this.#living = null;
+    living?.member.stop(failure.kind);
+    living?.watches.end(failure);
+    living?.services.frames.end();
+    living?.services.observers.stop(failure);
+    living?.services.waits.moved();
+  }
+
+  /** The group goes on without this replica. Its data go at once; where the group is, it tells for a while. */
+  async #leave(members: readonly ReplicaId[]): Promise<void> {
+    this.#removal = members;
+    this.#end({ kind: 'leaderChanged' });
+    await this.ctx.storage.deleteAlarm();
+    await this.ctx.storage.deleteAll();
+    saveRemoval(this.#sql, members);
+    await this.ctx.storage.setAlarm(Date.now() + removalKeptMs);
+  }
+
+  /** What is on disk is durable before this instance ends. */
+  async #restart(reason: string): Promise<void> {
+    await this.ctx.storage.sync();
+    this.ctx.abort(reason);
   }
 
   async administer(request: Administration): Promise<Attempt<Outcome>> {
     const member = this.#living?.member;
-    if (member === undefined) return { kind: 'absent' };
+    if (member === undefined) return this.#noMember();
     const leader = await member.leader(request.failedLeader === 0 ? null : replicaId(request.failedLeader));
     if (leader !== member.identity.number) return redirect(member, leader);
     const { writeId, caller, operation } = request;
@@ -184,7 +242,7 @@ export class Replica extends DurableObject<ReplicaEnv> {
     failedLeader: number;
   }): Promise<Attempt<{ kind: 'keys'; keys: readonly AccessKey[] } | { kind: 'failed'; failure: StoreFailure }>> {
     const member = this.#living?.member;
-    if (member === undefined) return { kind: 'absent' };
+    if (member === undefined) return this.#noMember();
     const leader = await member.leader(request.failedLeader === 0 ? null : replicaId(request.failedLeader));
     if (leader === null) return redirect(member, null);
     const read = await member.read();
@@ -194,6 +252,12 @@ export class Replica extends DurableObject<ReplicaEnv> {
     const value =
       failure === null ? { kind: 'keys' as const, keys: store.accessKeys() } : { kind: 'failed' as const, failure };
     return { kind: 'done', value };
+  }
+
+  #noMember(): Attempt<never> {
+    return this.#removal === null
+      ? { kind: 'absent' }
+      : { kind: 'redirect', leader: 0, members: this.#removal };
   }
 
   #bringToLife(identity: MemberIdentity): Living {
@@ -212,6 +276,13 @@ export class Replica extends DurableObject<ReplicaEnv> {
       },
       applied: (commands) => endStreams(watches, services.observers, commands),
       leasesChanged: (changes) => services.leases.applied(changes),
+      absent: (peer) => absentPeers.absent(peer),
+      removed: (members) => {
+        if (this.#removal === null) this.#leave(members).catch((error) => this.#reset(error));
+      },
+      restart: (reason) => {
+        this.#restart(reason).catch((error) => this.#reset(error));
+      },
       ticked: () => {
         watches.tick(member.nowMs());
         services.leases.tick();
@@ -241,7 +312,20 @@ export class Replica extends DurableObject<ReplicaEnv> {
     });
     const services = this.#services(member, stubOf);
     const quota = quotaOf(member, this.#sql);
-    return { member, watches, services };
+    const absentPeers = new AbsentPeers({
+      driver: member.driver,
+      provision: (joining) => this.#provisionPeer(identity.tenant, joining),
+      nowMs: () => member.nowMs(),
+    });
+    return { member, watches, services, absentPeers };
+  }
+
+  /** The location counts when the object is first touched. */
+  async #provisionPeer(tenant: string, joining: Joining): Promise<void> {
+    const id = this.env.REPLICA.idFromName(`${tenant}/${joining.number}`);
+    const locationHint = locationHints.find((hint) => hint === joining.location);
+    const stub = this.env.REPLICA.get(id, locationHint === undefined ? {} : { locationHint });
+    await stub.join(tenant, joining);
   }
 
   #services(member: Member, stubOf: RouteOptions['stubOf']): Services {
@@ -295,7 +379,7 @@ export class Replica extends DurableObject<ReplicaEnv> {
     return new LeaseService({
       member,
       alarm: new LeaseAlarm(this.ctx.storage, broken),
-      place: member.identity.members.findIndex(({ number }) => number === member.identity.number),
+      place: Math.max(0, member.members.findIndex(({ id }) => id === member.identity.number)),
       kept: () => waits.kept,
       newWriteId: () => `${writeIdPrefix}.${(writes++).toString(36)}`,
       wait: (delayMs) => scheduler.wait(delayMs),
@@ -328,8 +412,13 @@ function absent(): Response {
   return new Response(null, { status: redirectStatus, headers: { [leaderHeader]: absentLeader } });
 }
 
+function elsewhere(members: readonly ReplicaId[]): Response {
+  const headers = { [leaderHeader]: '0', [membersHeader]: members.join(',') };
+  return new Response(null, { status: redirectStatus, headers });
+}
+
 function redirect(member: Member, leader: ReplicaId | null): Attempt<never> {
-  return { kind: 'redirect', leader: leader ?? 0, members: member.identity.members.map((each) => each.number) };
+  return { kind: 'redirect', leader: leader ?? 0, members: member.voters };
 }
 
 /** What was applied may end streams that are open here. */

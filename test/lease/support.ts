@@ -2,6 +2,7 @@
 
 import { leaseId, type LeaseId, replicaId } from '../../src/brands.ts';
 import type { Caller, Operation, Outcome } from '../../src/model.ts';
+import { foundingConfiguration } from '../../src/raft/configuration.ts';
 import { Driver, type ReadResult, type WriteRequest, type WriteResult } from '../../src/replica/driver.ts';
 import { LeaseAlarm } from '../../src/replica/lease-alarm.ts';
 import { LeaseService } from '../../src/replica/lease-service.ts';
@@ -52,7 +53,7 @@ export class GroupOfOne {
   constructor() {
     this.driver = new Driver({
       id: replicaId(1),
-      voters: [replicaId(1)],
+      founding: foundingConfiguration([{ id: replicaId(1), location: '' }]),
       sql: this.sql,
       port: {
         send: () => undefined,
@@ -60,6 +61,9 @@ export class GroupOfOne {
         applied: () => undefined,
         leasesChanged: (changes) => this.leases.applied(changes),
         leaderChanged: () => this.leases.leaderChanged(),
+        configured: () => undefined,
+        removed: () => undefined,
+        restart: () => undefined,
         mayRest: () => this.leases.mayRest(),
         rest: () => {
           this.rested = true;

@@ -1,0 +1,66 @@
+// Members whose object is none. A learner's is made: it was added to the log first, so that whoever deletes the tenant knows of it.
+// A voter's storage is gone, and with it what it promised: it cannot come back as itself, so a new replica takes its place.
+
+import type { ReplicaId } from '../brands.ts';
+import { absentReplaceMs } from '../limits.ts';
+import { type Configuration, encodeConfiguration, memberOf, withLearner } from '../raft/configuration.ts';
+import type { Driver } from './driver.ts';
+
+export type Joining = { readonly number: ReplicaId; readonly location: string; readonly configuration: Uint8Array };
+
+export type AbsentPeersOptions = {
+  readonly driver: Pick<Driver, 'raft' | 'proposeConfiguration'>;
+  /** Makes the object of a learner. Doing it again is fine. */
+  readonly provision: (joining: Joining) => Promise<void>;
+  readonly nowMs: () => number;
+};
+
+export class AbsentPeers {
+  readonly #options: AbsentPeersOptions;
+  readonly #provisioning = new Map<ReplicaId, Promise<void>>();
+  /** Since when each voter's object was always absent, and when it was last. */
+  readonly #since = new Map<ReplicaId, { readonly sinceMs: number; lastMs: number }>();
+
+  constructor(options: AbsentPeersOptions) {
+    this.#options = options;
+  }
+
+  /** A call found no object there. */
+  absent(peer: ReplicaId): void {
+    const { raft } = this.#options.driver;
+    const member = memberOf(raft.configuration, peer);
+    if (raft.role !== 'leader' || member === null || !raft.isConfigurationCommitted) return;
+    if (member.voter) this.#replace(peer, member.location);
+    else this.#provision(peer, member.location, raft.configuration);
+  }
+
+  /** Resolves when no object is being made any more. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#provisioning.values());
+  }
+
+  #provision(number: ReplicaId, location: string, configuration: Configuration): void {
+    if (this.#provisioning.has(number)) return;
+    const joining = { number, location, configuration: encodeConfiguration(configuration) };
+    // If it fails, the next call finds no object again.
+    const made = this.#options.provision(joining).catch(() => undefined);
+    this.#provisioning.set(number, made);
+    void made.then(() => this.#provisioning.delete(number));
+  }
+
+  #replace(peer: ReplicaId, location: string): void {
+    const { driver, nowMs } = this.#options;
+    const now = nowMs();
+    const known = this.#since.get(peer);
+    // What was long ago says nothing of the time between.
+    if (known === undefined || now - known.lastMs > absentReplaceMs) {
+      this.#since.set(peer, { sinceMs: now, lastMs: now });
+      return;
+    }
+    known.lastMs = now;
+    const { configuration } = driver.raft;
+    const isPlanned = configuration.members.some(({ plan }) => plan !== null);
+    if (isPlanned || now - known.sinceMs < absentReplaceMs) return;
+    driver.proposeConfiguration(withLearner(configuration, { location, plan: { replaces: peer } }));
+  }
+}
