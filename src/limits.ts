@@ -162,7 +162,7 @@ export const requestTimeoutMs = 7_000;
 export const leaderWaitMs = 1_500;
 /** A replica that kept a call this long was at it: a lock was waited for. The time for finding another one then begins anew. */
 export const attemptLongMs = 2 * leaderWaitMs;
-/** Replicas of a new group, in the order in which an isolate that knows nothing tries them. */
+/** Replicas of a group. One that is to be replaced stays until the other one votes, and is not counted meanwhile. */
 export const replicasMax = 5;
 /** What is read, and thrown away, of a body that is too large, so that its sender reads the refusal. */
 export const discardedBodyBytesMax = 33_554_432;

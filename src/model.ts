@@ -97,8 +97,11 @@ export type LeaseOperation =
       readonly ttlSeconds: number;
     }
   | { readonly kind: 'leaseRevoke'; readonly id: LeaseId }
-  /** Of the service: the leader found these past their deadlines. One revision for each that has keys; unknown ids count as done. */
-  | { readonly kind: 'leaseExpire'; readonly ids: readonly LeaseId[] }
+  /**
+   * Of the service: the leader found these past their deadlines. One revision for each that has keys; unknown ids count as done, and
+   * so do those that are not what the leader saw any more.
+   */
+  | { readonly kind: 'leaseExpire'; readonly leases: readonly OverdueLease[] }
   /**
    * Of the service. Sets the stored deadlines of these leases (unknown ids are passed over), and whether the store is settled: if
    * it is, no lease has a later deadline in its leader's memory, and a new leader takes the stored ones as they are; if not, it
@@ -109,6 +112,12 @@ export type LeaseOperation =
 
 /** Milliseconds since 1970, by the leader's clock. */
 export type LeaseDeadline = { readonly id: LeaseId; readonly deadlineMs: number };
+
+/**
+ * `storedMs`: the deadline in the lease's row when its end was proposed. With another one it stays: its client may have revoked it
+ * and granted the id again meanwhile. null: whatever the row says, as in all groups of level 1.
+ */
+export type OverdueLease = { readonly id: LeaseId; readonly storedMs: number | null };
 
 export const alarmKind = { none: 0, noSpace: 1, corrupt: 2 } as const;
 
@@ -138,6 +147,9 @@ export type LearnerOperation = {
   readonly to: AnnouncedLearner | null;
 };
 
+/** Of the service: what the group's members all know is used from here on (`levels.ts`). It makes no revision. */
+export type GroupLevelOperation = { readonly kind: 'groupLevel'; readonly level: number };
+
 /** What changes the store. Reads are not here: they never enter the log. */
 export type Operation =
   | LeaseOperation
@@ -145,6 +157,7 @@ export type Operation =
   | AuthOperation
   | AlarmOperation
   | DowngradeOperation
+  | GroupLevelOperation
   | { readonly kind: 'put'; readonly request: PutRequest }
   | { readonly kind: 'deleteRange'; readonly request: DeleteRangeRequest }
   | { readonly kind: 'txn'; readonly request: TxnRequest }
@@ -211,7 +224,7 @@ export type Outcome = { readonly revision: Revision } & (
   | { readonly kind: 'leaseGrant'; readonly id: LeaseId; readonly ttlSeconds: number }
   /** The alarm that was activated, was active already, or was ended; else none. */
   | { readonly kind: 'alarm'; readonly alarms: readonly Alarm[] }
-  /** Of an operation that answers nothing but that it was done: every other one of leases, users and roles. */
+  /** Of an operation that answers nothing but that it was done: every other one of leases, users and roles, and of levels. */
   | { readonly kind: 'done' }
   | { readonly kind: 'failed'; readonly failure: StoreFailure }
   /** A retry of a write that was applied at `revision`, whose answer was too large to be kept. */

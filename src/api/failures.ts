@@ -39,7 +39,15 @@ export type GroupFailure =
   | { readonly kind: 'badTransferee' }
   | { readonly kind: 'downgradeTargetInvalid' }
   | { readonly kind: 'downgradeFormatWrong' }
-  | { readonly kind: 'unknownMethod' };
+  | { readonly kind: 'unknownMethod' }
+  | { readonly kind: 'replicaNotFound'; readonly replica: number }
+  | { readonly kind: 'tooManyReplicas'; readonly max: number }
+  /** Nobody would vote any more. */
+  | { readonly kind: 'lastReplica' }
+  /** One change of the members at a time: another one is not committed yet, or leadership is being handed over for it. */
+  | { readonly kind: 'membersChanging' }
+  /** A replica still runs code that does not know this, or an operator has announced a downgrade. */
+  | { readonly kind: 'groupLevelTooLow'; readonly what: string };
 
 /** What can go wrong in the gateway and between replicas. */
 export type ServiceFailure =
@@ -147,6 +155,11 @@ const families: Readonly<Record<StoreFailure['kind'], 'store'>> &
   downgradeTargetInvalid: 'group',
   downgradeFormatWrong: 'group',
   unknownMethod: 'group',
+  replicaNotFound: 'group',
+  tooManyReplicas: 'group',
+  lastReplica: 'group',
+  membersChanging: 'group',
+  groupLevelTooLow: 'group',
   bodyTooLarge: 'request',
   requestTooLarge: 'request',
   notFound: 'request',

@@ -93,6 +93,46 @@ export function describeGroup(failure: GroupFailure): WireError {
       );
     case 'downgradeFormatWrong':
       return invalid('downgrade-format', 'Wrong format', 'major.minor.', 'wrong downgrade target version format');
+    case 'replicaNotFound':
+      return {
+        code: grpc.notFound,
+        words: 'etcdserver: member not found',
+        status: 404,
+        slug: 'replica-not-found',
+        title: 'Replica not found',
+        detail: `The group has no replica ${failure.replica}.`,
+      };
+    case 'tooManyReplicas':
+      return {
+        ...conflict('too-many-replicas', 'Too many replicas', `A group has at most ${failure.max} replicas.`),
+        words: `etcdserver: a group has at most ${failure.max} members`,
+        code: grpc.failedPrecondition,
+      };
+    case 'lastReplica':
+      return {
+        ...conflict('last-replica', 'Last replica', 'A group keeps one replica that votes. Delete the tenant to end it.'),
+        words: 'etcdserver: re-configuration failed due to not enough started members',
+        code: grpc.failedPrecondition,
+      };
+    case 'membersChanging':
+      return {
+        code: grpc.unavailable,
+        words: 'etcdserver: unhealthy cluster',
+        status: 409,
+        slug: 'members-changing',
+        title: 'Members are changing',
+        detail: 'Another change of the members is under way. Nothing was done; try again when it has ended.',
+        headers: later,
+      };
+    case 'groupLevelTooLow':
+      return {
+        code: grpc.unimplemented,
+        words: `etcdserver: ${failure.what} is not served at the group's level`,
+        status: 409,
+        slug: 'group-level-too-low',
+        title: "The group's level is too low",
+        detail: `${failure.what} needs all replicas to run code that knows it, and no downgrade to be announced.`,
+      };
     default:
       return unreachable(failure);
   }

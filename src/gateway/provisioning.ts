@@ -91,11 +91,21 @@ export class Provisioning {
   }
 
   async #wipe(tenant: Tenant): Promise<void> {
-    await Promise.all(
-      tenant.replicas.map((replica) => this.#groups.stub(tenant.id, replica.number, replica.location).wipe()),
-    );
+    const known = tenant.replicas.map(({ number }) => number);
+    await this.#wipeReplicas(tenant, known);
     this.#groups.forget(tenant.id);
     await this.#directory.remove(tenant.id);
+  }
+
+  /** Each may know of replicas that the directory was not told of. */
+  async #wipeReplicas(tenant: Tenant, numbers: readonly number[]): Promise<void> {
+    const wiped = new Set(numbers);
+    const next = await Promise.all(numbers.map((number) => this.#groups.stub(tenant.id, number).wipe()));
+    const highest = Math.max(0, ...next);
+    const others = Array.from({ length: Math.max(0, highest - 1) }, (_, place) => place + 1);
+    await Promise.all(
+      others.filter((number) => !wiped.has(number)).map((number) => this.#groups.stub(tenant.id, number).wipe()),
+    );
   }
 
   /** Frees a name whose tenant was never finished, or not wholly removed. False: the name belongs to a living tenant. */

@@ -19,6 +19,7 @@ import { bearerOf, keyTextOf } from './credentials.ts';
 import type { Env } from './env.ts';
 import type { GroupRouter, Routed } from './group-router.ts';
 import type { Provisioning } from './provisioning.ts';
+import { ReplicaRoutes } from './replica-routes.ts';
 import { readBody } from './request-body.ts';
 
 export type TenantRoutesOptions = {
@@ -30,7 +31,13 @@ export type TenantRoutesOptions = {
 
 type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
 type Handler = (request: TenantRequest) => Promise<Response>;
-type TenantRequest = { readonly raw: Request; readonly url: URL; readonly id: string; readonly keyId: string };
+type TenantRequest = {
+  readonly raw: Request;
+  readonly url: URL;
+  readonly id: string;
+  readonly keyId: string;
+  readonly number: string;
+};
 
 const idForm = /^[a-z0-9]{1,32}$/;
 
@@ -46,6 +53,11 @@ export function tenantRoutes(options: TenantRoutesOptions): Hono {
     PATCH: (request) => routes.rename(request),
     DELETE: (request) => routes.remove(request),
   });
+  on('/:id/replicas', {
+    GET: (request) => routes.listReplicas(request),
+    POST: (request) => routes.addReplica(request),
+  });
+  on('/:id/replicas/:number', { DELETE: (request) => routes.removeReplica(request) });
   on('/:id/keys', { GET: (request) => routes.listKeys(request), POST: (request) => routes.createKey(request) });
   on('/:id/keys/:keyId', { DELETE: (request) => routes.revokeKey(request) });
   return app;
@@ -54,10 +66,12 @@ export function tenantRoutes(options: TenantRoutesOptions): Hono {
 class TenantRoutes {
   readonly #options: TenantRoutesOptions;
   readonly #directory: Directory;
+  readonly #replicas: ReplicaRoutes;
 
   constructor(options: TenantRoutesOptions) {
     this.#options = options;
     this.#directory = new Directory(options.env.DIRECTORY);
+    this.#replicas = new ReplicaRoutes({ directory: this.#directory, groups: options.groups });
   }
 
   async handle(context: Context, handlers: Partial<Record<Method, Handler>>): Promise<Response> {
@@ -67,7 +81,8 @@ class TenantRoutes {
     const id = context.req.param('id') ?? '';
     if (id !== '' && !idForm.test(id)) return refused({ kind: 'tenantNotFound', tenant: id });
     try {
-      return await handler({ raw, url: new URL(raw.url), id, keyId: context.req.param('keyId') ?? '' });
+      const [keyId, number] = [context.req.param('keyId') ?? '', context.req.param('number') ?? ''];
+      return await handler({ raw, url: new URL(raw.url), id, keyId, number });
     } catch (error) {
       if (!(error instanceof DirectoryUnavailable)) throw error;
       console.error(error);
@@ -134,6 +149,26 @@ class TenantRoutes {
       await this.#options.provisioning.remove(tenant, Date.now());
       return new Response(null, { status: 204 });
     });
+  }
+
+  // Replicas: the operator's token
+
+  async listReplicas(request: TenantRequest): Promise<Response> {
+    return this.#withTenant(request, (tenant) => this.#replicas.list(tenant));
+  }
+
+  async addReplica(request: TenantRequest): Promise<Response> {
+    return this.#withTenant(request, (tenant) =>
+      this.#replicas.add(request.raw, tenant, (detail) => this.#record('operator', 'replica.add', tenant.id, detail)),
+    );
+  }
+
+  async removeReplica(request: TenantRequest): Promise<Response> {
+    return this.#withTenant(request, (tenant) =>
+      this.#replicas.remove(request.number, tenant, (detail) =>
+        this.#record('operator', 'replica.remove', tenant.id, detail),
+      ),
+    );
   }
 
   // Keys: the operator's token, or an admin key of the tenant

@@ -1,4 +1,4 @@
-// The operations of leases, users, roles and alarms as a log entry holds them. Their numbers follow those of
+// The operations of leases, users, roles, alarms and levels as a log entry holds them. Their numbers follow those of
 // `command-codec.ts`, which calls this.
 
 import { unreachable } from '../assert.ts';
@@ -9,9 +9,11 @@ import type {
   Alarm,
   AlarmOperation,
   DowngradeOperation,
+  GroupLevelOperation,
   LearnerOperation,
   LeaseOperation,
   Operation,
+  OverdueLease,
 } from '../model.ts';
 import { readLearner, writeLearner } from './announced-learner.ts';
 
@@ -20,6 +22,7 @@ export type AdministrationOperation =
   | AuthOperation
   | AlarmOperation
   | DowngradeOperation
+  | GroupLevelOperation
   | LearnerOperation;
 
 // The number is in the log: only ever add at the end.
@@ -44,13 +47,32 @@ export const administrationCode = {
   downgradeEnable: 23,
   downgradeCancel: 24,
   learnerChange: 25,
+  groupLevel: 26,
 } as const satisfies Readonly<Record<AdministrationOperation['kind'], number>>;
 
+/** `leaseExpire` where it names deadlines. */
+export const leaseExpireStoredCode = 27;
+
 const leaseBytes = 8;
+const floatBytes = 8;
 const numberBytesMax = 10;
 
 export function isAdministration(operation: Operation): operation is AdministrationOperation {
   return Object.hasOwn(administrationCode, operation.kind);
+}
+
+/** The number by which an entry says what follows. */
+export function administrationCodeOf(operation: AdministrationOperation): number {
+  return namesDeadlines(operation) ? leaseExpireStoredCode : administrationCode[operation.kind];
+}
+
+/** Since version 3 of entries. */
+export function isOfThirdVersion(operation: AdministrationOperation): boolean {
+  return operation.kind === 'groupLevel' || namesDeadlines(operation);
+}
+
+function namesDeadlines(operation: AdministrationOperation): boolean {
+  return operation.kind === 'leaseExpire' && operation.leases.some((lease) => lease.storedMs !== null);
 }
 
 /** A JS character is at most three bytes of UTF-8. */
@@ -66,13 +88,15 @@ export function administrationBytes(operation: AdministrationOperation): number 
     case 'leaseRevoke':
       return leaseBytes;
     case 'leaseExpire':
-      return numberBytesMax + operation.ids.length * leaseBytes;
+      return numberBytesMax + operation.leases.length * (leaseBytes + 1 + floatBytes);
     case 'leaseCheckpoint':
       return 1 + numberBytesMax + operation.deadlines.length * 2 * leaseBytes;
     case 'authEnable':
     case 'authDisable':
     case 'downgradeCancel':
       return 0;
+    case 'groupLevel':
+      return numberBytesMax;
     case 'downgradeEnable':
       return textBytesMax(operation.targetVersion);
     case 'learnerChange':
@@ -115,8 +139,7 @@ export function writeAdministration(writer: BinaryWriter, operation: Administrat
       writer.signed64(operation.id);
       return;
     case 'leaseExpire':
-      writer.varint(operation.ids.length);
-      for (const id of operation.ids) writer.signed64(id);
+      writeOverdue(writer, operation.leases, namesDeadlines(operation));
       return;
     case 'leaseCheckpoint':
       writer.boolean(operation.settled);
@@ -129,6 +152,9 @@ export function writeAdministration(writer: BinaryWriter, operation: Administrat
     case 'authEnable':
     case 'authDisable':
     case 'downgradeCancel':
+      return;
+    case 'groupLevel':
+      writer.varint(operation.level);
       return;
     case 'downgradeEnable':
       writer.text(operation.targetVersion);
@@ -191,7 +217,11 @@ export function readAdministration(reader: BinaryReader, code: number): Administ
     case administrationCode.leaseRevoke:
       return { kind: 'leaseRevoke', id: leaseId(reader.signed64()) };
     case administrationCode.leaseExpire:
-      return { kind: 'leaseExpire', ids: Array.from({ length: reader.count() }, () => leaseId(reader.signed64())) };
+      return { kind: 'leaseExpire', leases: readOverdue(reader, false) };
+    case leaseExpireStoredCode:
+      return { kind: 'leaseExpire', leases: readOverdue(reader, true) };
+    case administrationCode.groupLevel:
+      return { kind: 'groupLevel', level: reader.varint() };
     case administrationCode.leaseCheckpoint: {
       const settled = reader.boolean();
       const read = () => ({ id: leaseId(reader.signed64()), deadlineMs: reader.float() });
@@ -249,6 +279,24 @@ function readAuth(reader: BinaryReader, code: number): AuthOperation {
     default:
       throw new MalformedBytesError(`an operation of kind ${code}`);
   }
+}
+
+function writeOverdue(writer: BinaryWriter, leases: readonly OverdueLease[], withDeadlines: boolean): void {
+  writer.varint(leases.length);
+  for (const { id, storedMs } of leases) {
+    writer.signed64(id);
+    if (!withDeadlines) continue;
+    writer.boolean(storedMs !== null);
+    if (storedMs !== null) writer.float(storedMs);
+  }
+}
+
+function readOverdue(reader: BinaryReader, withDeadlines: boolean): OverdueLease[] {
+  const read = (): OverdueLease => {
+    const id = leaseId(reader.signed64());
+    return { id, storedMs: withDeadlines && reader.boolean() ? reader.float() : null };
+  };
+  return Array.from({ length: reader.count() }, read);
 }
 
 /** A member's number is unsigned. */

@@ -20,15 +20,15 @@ import { rangeShape } from './request-shape.ts';
 import { operationShape } from './txn-shape.ts';
 
 type AccessKeyOperation = Extract<Operation, { readonly kind: 'createAccessKey' | 'revokeAccessKey' }>;
-/** All of them but those that end leases. */
+/** All of them but those that end leases, or change how the store is written. */
 export type QuietOperation =
-  | Exclude<AdministrationOperation, { readonly kind: 'leaseRevoke' | 'leaseExpire' }>
+  | Exclude<AdministrationOperation, { readonly kind: 'leaseRevoke' | 'leaseExpire' | 'groupLevel' }>
   | AccessKeyOperation;
 
 export function isQuiet(operation: Operation): operation is QuietOperation {
   const { kind } = operation;
   if (kind === 'createAccessKey' || kind === 'revokeAccessKey') return true;
-  return isAdministration(operation) && kind !== 'leaseRevoke' && kind !== 'leaseExpire';
+  return isAdministration(operation) && kind !== 'leaseRevoke' && kind !== 'leaseExpire' && kind !== 'groupLevel';
 }
 
 /** `leases`: those that are granted are added. */
@@ -53,6 +53,10 @@ export class Administration {
     this.authority = new Authority(this.accessKeys, this.#auth, this.leases);
     this.#downgrade = new Downgrade(sql);
     this.#learnerSlot = new LearnerSlot(sql);
+  }
+
+  get downgradeAnnounced(): boolean {
+    return this.#downgrade.target !== null;
   }
 
   /**

@@ -1,5 +1,5 @@
 // What each log entry changed, one row an entry: the changed keys of each revision, for the history, and the writes' ids with
-// their outcomes, for retries. The newest row is also where the store stands.
+// their outcomes, for retries. The newest row is also where the store stands, and what its running hash is.
 
 import { assert } from '../assert.ts';
 import { type LogIndex, logIndex, type Revision, revision } from '../brands.ts';
@@ -11,15 +11,24 @@ import type { SqlPort } from '../sql-port.ts';
 import { bytesOf, numberOf } from './rows.ts';
 
 const insertPart = 'INSERT INTO batches (last_revision, log_index, part, writes_total, body) VALUES (?, ?, ?, ?, ?)';
+const insertHashedPart = `INSERT INTO batches (last_revision, log_index, part, writes_total, body, hash, scrubbed)
+  VALUES (?, ?, ?, ?, ?, ?, ?)`;
+const selectNewestHash = `SELECT hash, scrubbed FROM batches
+  ORDER BY last_revision DESC, log_index DESC, part DESC LIMIT 1`;
 const selectNewest = `SELECT last_revision, log_index, writes_total FROM batches
   ORDER BY last_revision DESC, log_index DESC, part DESC LIMIT 1`;
 const selectOne = 'SELECT body FROM batches WHERE last_revision = ? AND log_index = ? ORDER BY part';
 const selectFrom = `SELECT log_index, body FROM batches WHERE last_revision >= ? ORDER BY last_revision, log_index, part`;
+const selectOldest = `SELECT last_revision, log_index, writes_total FROM batches
+  ORDER BY last_revision, log_index, part LIMIT 1`;
 const selectNewestFirst = `SELECT log_index, body, last_revision FROM batches
   ORDER BY last_revision DESC, log_index DESC, part DESC`;
 
 /** Which row holds a batch. `lastRevision` is the store's after it; entries without a revision share the one before. */
 export type BatchPlace = { readonly lastRevision: Revision; readonly logIndex: LogIndex };
+
+/** The running hash after an entry, and the last key that it scrubbed; null: the next scrub begins with the first one. */
+export type Hashed = { readonly hash: number; readonly scrubbed: Uint8Array | null };
 
 export type ChangedKey = { readonly type: StoreEvent['type']; readonly key: Uint8Array };
 /** `keys` may be gone through again and again: of a revision that changed very many they are not in memory as a whole. */
@@ -118,12 +127,22 @@ export class Batches {
     this.#sql = sql;
   }
 
-  append(place: BatchPlace, writesTotal: number, record: BatchRecord): void {
-    const body = record.body();
+  /** `hashed`: null in a group of level 1, whose rows have no place for it. */
+  append(place: BatchPlace, writesTotal: number, body: Uint8Array, hashed: Hashed | null): void {
     for (let part = 0, offset = 0; offset < body.byteLength; part++, offset += batchPartBytesMax) {
       const bytes = body.subarray(offset, offset + batchPartBytesMax);
-      this.#sql.run(insertPart, place.lastRevision, place.logIndex, part, writesTotal, bytes);
+      const row = [place.lastRevision, place.logIndex, part, writesTotal, bytes] as const;
+      const isLast = offset + batchPartBytesMax >= body.byteLength;
+      if (hashed === null || !isLast) this.#sql.run(insertPart, ...row);
+      else this.#sql.run(insertHashedPart, ...row, hashed.hash, hashed.scrubbed);
     }
+  }
+
+  /** That of the newest row, of a group of level 2. */
+  newestHash(): Hashed {
+    const row = this.#sql.all(selectNewestHash)[0];
+    const [hash, scrubbed = null] = row ?? [];
+    return { hash: numberOf(hash), scrubbed: scrubbed === null ? null : bytesOf(scrubbed) };
   }
 
   newest(): (BatchPlace & { readonly writesTotal: number }) | null {
@@ -156,6 +175,39 @@ export class Batches {
       parts.push(bytesOf(body));
     }
     if (current !== null) yield joined(parts);
+  }
+
+  /** Whether every write but the first `forgotten` of those that were ever remembered still has its row. */
+  holdsWritesAfter(forgotten: number): boolean {
+    const row = this.#sql.all(selectOldest)[0];
+    if (row === undefined) return true;
+    const [last, index, writesTotal] = row;
+    if (numberOf(writesTotal) <= forgotten) return true;
+    const place = { lastRevision: revision(numberOf(last)), logIndex: logIndex(numberOf(index)) };
+    return numberOf(writesTotal) - this.#countWrites(place) <= Math.max(0, forgotten);
+  }
+
+  /** The changes before them, which may be very many, are not kept in memory. */
+  #countWrites(place: BatchPlace): number {
+    const parts: Uint8Array[] = [];
+    let changesLeft: number | null = null;
+    for (const [value] of this.#sql.iterate(selectOne, place.lastRevision, place.logIndex)) {
+      const part = bytesOf(value);
+      if (changesLeft === null) {
+        const reader = new BinaryReader(part);
+        changesLeft = reader.varint();
+        changesLeft += part.byteLength - reader.remaining;
+      }
+      if (changesLeft < part.byteLength) parts.push(part.subarray(changesLeft));
+      changesLeft = Math.max(0, changesLeft - part.byteLength);
+    }
+    const reader = new BinaryReader(joined(parts));
+    let count = 0;
+    for (; reader.remaining > 0; count++) {
+      reader.bytes();
+      reader.bytes();
+    }
+    return count;
   }
 
   *newestFirst(): Generator<{ readonly place: BatchPlace; readonly body: Uint8Array }, void, void> {

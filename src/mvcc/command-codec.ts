@@ -3,11 +3,13 @@
 
 import { unreachable } from '../assert.ts';
 import { BinaryReader, BinaryWriter, MalformedBytesError } from '../binary.ts';
+import { groupLevelMax, groupLevelMin, isKnownLevel } from '../levels.ts';
 import type { AccessKey, AccessRole, Caller, Command, Operation } from '../model.ts';
 import {
   administrationBytes,
-  administrationCode,
+  administrationCodeOf,
   isAdministration,
+  isOfThirdVersion,
   readAdministration,
   writeAdministration,
 } from './administration-codec.ts';
@@ -19,8 +21,12 @@ export class UnknownCommandVersion extends Error {
   override readonly name = 'UnknownCommandVersion';
 }
 
-/** Since 2: leases, users and roles, alarms, and callers with tokens. What has none of them is still written as 1. */
-export const commandsVersion = 2;
+/**
+ * Since 2: leases, users and roles, alarms, and callers with tokens. Since 3: the group's level, and ends of leases that name
+ * deadlines. An entry is written as the first version that has all of it.
+ */
+export const commandsVersion = 3;
+const secondVersion = 2;
 const firstVersion = 1;
 
 const operationCode = {
@@ -30,7 +36,6 @@ const operationCode = {
   compact: 3,
   createAccessKey: 4,
   revokeAccessKey: 5,
-  ...administrationCode,
 } as const;
 const callerCode = { service: 0, accessKey: 1, user: 2, anonymous: 3, anonymousWithBadToken: 4 } as const;
 const roleCode: Readonly<Record<AccessRole, number>> = { admin: 0, write: 1, read: 2 };
@@ -39,7 +44,7 @@ export function encodeCommands(commands: readonly Command[]): Uint8Array {
   let expected = 8;
   for (const command of commands) expected += commandBytes(command);
   const writer = new BinaryWriter(expected);
-  writer.byte(commands.every(isOfFirstVersion) ? firstVersion : commandsVersion);
+  writer.byte(commands.reduce((version, command) => Math.max(version, versionOf(command)), firstVersion));
   writer.varint(commands.length);
   for (const command of commands) writeCommand(writer, command);
   return writer.finish();
@@ -57,13 +62,29 @@ export function decodeCommands(bytes: Uint8Array): Command[] {
   }
   const commands: Command[] = [];
   const count = reader.count();
-  for (let read = 0; read < count; read++) commands.push(readCommand(reader));
+  for (let read = 0; read < count; read++) {
+    const command = readCommand(reader);
+    checkThirdVersion(command.operation, version);
+    commands.push(command);
+  }
   reader.end();
   return commands;
 }
 
-function isOfFirstVersion({ caller, operation }: Command): boolean {
-  return (caller.kind === 'service' || caller.kind === 'accessKey') && !isAdministration(operation);
+/** The first version of entries that has such a command. */
+function versionOf({ caller, operation }: Command): number {
+  if (isAdministration(operation)) return isOfThirdVersion(operation) ? commandsVersion : secondVersion;
+  return caller.kind === 'service' || caller.kind === 'accessKey' ? firstVersion : secondVersion;
+}
+
+/** A level that this code does not know is as bad as a version: what follows in the log means something else. */
+function checkThirdVersion(operation: Operation, version: number): void {
+  if (!isAdministration(operation) || !isOfThirdVersion(operation)) return;
+  if (version < commandsVersion) throw new MalformedBytesError(`${operation.kind} in an entry of version ${version}`);
+  if (operation.kind === 'groupLevel' && !isKnownLevel(operation.level)) {
+    const known = `known are ${groupLevelMin} to ${groupLevelMax}`;
+    throw new UnknownCommandVersion(`the group's level becomes ${operation.level}; ${known}`);
+  }
 }
 
 /** What a command takes in an entry at most, for filling batches. An entry itself takes 8 more. */
@@ -105,8 +126,12 @@ function writeCommand(writer: BinaryWriter, command: Command): void {
   writer.text(command.writeId);
   writeCaller(writer, command.caller);
   writer.float(command.atMs);
-  writer.byte(operationCode[command.operation.kind]);
+  writer.byte(codeOf(command.operation));
   writeOperation(writer, command.operation);
+}
+
+function codeOf(operation: Operation): number {
+  return isAdministration(operation) ? administrationCodeOf(operation) : operationCode[operation.kind];
 }
 
 function readCommand(reader: BinaryReader): Command {

@@ -42,8 +42,7 @@ export class Compaction {
     this.#sql = sql;
     const compacted = readMeta(sql, 'compacted');
     this.#compacted = compacted === null ? -1 : numberOf(compacted);
-    const sweep = readMeta(sql, 'sweep');
-    this.#sweep = sweep === null ? { through: -1, target: -1, after: null } : decodeSweep(bytesOf(sweep));
+    this.#sweep = readSweep(sql);
   }
 
   /** -1 before the first compaction. Reading at it is allowed. */
@@ -69,19 +68,20 @@ export class Compaction {
     return true;
   }
 
+  /** A pass deletes what its target made superfluous and nothing more: snapshots must know which revisions are still whole. */
   #stepVersions(rowsMax: number): Sweep {
     const under = this.#sweep.after === null ? { target: this.#compacted, after: beginning } : this.#sweep;
     const after = under.after ?? beginning;
     const end = this.#sql.all(selectPartEnd, after.key, after.mod, rowsMax - 1)[0];
     const through = this.#sweep.through;
     if (end === undefined) {
-      this.#sql.run(deleteLargeFrom, after.key, after.mod, this.#compacted);
-      this.#sql.run(deleteFrom, after.key, after.mod, this.#compacted);
+      this.#sql.run(deleteLargeFrom, after.key, after.mod, under.target);
+      this.#sql.run(deleteFrom, after.key, after.mod, under.target);
       return this.#saved({ through: under.target, target: under.target, after: null });
     }
     const to: Cursor = { key: bytesOf(end[0]), mod: numberOf(end[1]) };
-    this.#sql.run(deleteLargeBetween, after.key, after.mod, to.key, to.mod, this.#compacted);
-    this.#sql.run(deleteBetween, after.key, after.mod, to.key, to.mod, this.#compacted);
+    this.#sql.run(deleteLargeBetween, after.key, after.mod, to.key, to.mod, under.target);
+    this.#sql.run(deleteBetween, after.key, after.mod, to.key, to.mod, under.target);
     return this.#saved({ through, target: under.target, after: to });
   }
 
@@ -100,6 +100,22 @@ export class Compaction {
     this.#sql.run(deleteBatches, this.#compacted, to, writesMax);
     return true;
   }
+}
+
+/** Rows that only revisions below this one need may be gone. -1: none is. */
+export function sweptRevision(sql: SqlPort): number {
+  const { through, target, after } = readSweep(sql);
+  return after === null ? through : target;
+}
+
+/** The value of `sweep` in a store that was written without what compaction at that revision makes superfluous. */
+export function sweepDone(compacted: number): Uint8Array {
+  return encodeSweep({ through: compacted, target: compacted, after: null });
+}
+
+function readSweep(sql: SqlPort): Sweep {
+  const sweep = readMeta(sql, 'sweep');
+  return sweep === null ? { through: -1, target: -1, after: null } : decodeSweep(bytesOf(sweep));
 }
 
 function encodeSweep(sweep: Sweep): Uint8Array {

@@ -14,6 +14,7 @@
 // `large_values` (as E). An update then copies no value either. Catch-up reads `batches`: no index by revision is paid for.
 
 import { assert } from '../assert.ts';
+import { groupLevel } from '../levels.ts';
 import type { SqlPort } from '../sql-port.ts';
 
 /** A newer version wrote the store: this one must not touch it. */
@@ -21,8 +22,14 @@ export class UnknownStoreFormat extends Error {
   override readonly name = 'UnknownStoreFormat';
 }
 
-/** Raised with each change of the tables. A store written by a newer version is not opened. */
-export const schemaFormat = 2;
+/** The newest that is known. A store written by a newer version is not opened. */
+export const schemaFormat = 3;
+
+/**
+ * Which format a store has at each level of its group: replicas that go back to code of a lower level must be able to open it. A
+ * fresh store is of the first level.
+ */
+const formatOfLevel: Readonly<Record<number, number>> = { [groupLevel.first]: 2, [groupLevel.second]: 3 };
 
 /** Rows of `head` and `superseded` stay well under a quarter of a page, so that trees stay flat. */
 export const inlineValueBytesMax = 512;
@@ -76,6 +83,15 @@ const secondTables = [
   `CREATE TABLE alarms (member TEXT NOT NULL, alarm INTEGER NOT NULL, PRIMARY KEY (member, alarm)) WITHOUT ROWID`,
 ];
 
+// Since format 3: in the last row of each batch the running hash after its entry, and the last key that it scrubbed (NULL: it
+// begins with the first one). Columns of a row that is written anyway: nothing more is billed. They stay when the format goes back
+// to 2, and are then NULL.
+const thirdColumns = [
+  ['hash', 'ALTER TABLE batches ADD COLUMN hash INTEGER'],
+  ['scrubbed', 'ALTER TABLE batches ADD COLUMN scrubbed BLOB'],
+] as const;
+
+const batchColumns = 'PRAGMA table_info(batches)';
 const selectMeta = 'SELECT value FROM mvcc_meta WHERE name = ?';
 const replaceMeta = 'INSERT OR REPLACE INTO mvcc_meta VALUES (?, ?)';
 
@@ -95,19 +111,43 @@ export type MetaName =
   | 'downgrade'
   | 'learner';
 
-/** Creates the tables of a fresh store, adds those that an older one lacks. Throws UnknownStoreFormat for a newer one. */
-export function openSchema(sql: SqlPort): void {
+/**
+ * Creates the tables of a fresh store, adds those that an older one lacks. Answers the level of the store's group. Throws
+ * UnknownStoreFormat for a newer one.
+ */
+export function openSchema(sql: SqlPort): number {
   const format = formatOf(sql);
-  if (format === schemaFormat) return;
   if (format > schemaFormat) {
     throw new UnknownStoreFormat(`the store has format ${format}, this version knows up to ${schemaFormat}`);
   }
+  if (format === formatOfLevel[groupLevel.second]) return groupLevel.second;
+  if (format === formatOfLevel[groupLevel.first]) return groupLevel.first;
   sql.transaction(() => {
     if (format < 1) for (const table of firstTables) sql.run(table);
     // A store of format 1 refused every lease: no key has one.
     for (const table of secondTables) sql.run(table);
-    writeMeta(sql, 'format', schemaFormat);
+    changeFormat(sql, groupLevel.first);
   });
+  return groupLevel.first;
+}
+
+/** The store becomes one of a group of that level. */
+export function changeFormat(sql: SqlPort, level: number): void {
+  const format = formatOfLevel[level];
+  assert(format !== undefined, `level ${level} has a format`);
+  if (format >= 3) {
+    const there = sql.all(batchColumns).map((row) => row[1]);
+    for (const [column, statement] of thirdColumns) if (!there.includes(column)) sql.run(statement);
+  }
+  writeMeta(sql, 'format', format);
+}
+
+/** What makes the tables of a store of that format on an empty database, in order. */
+export function schemaStatements(format: number): readonly string[] {
+  assert(format >= 1 && format <= schemaFormat, `format ${format} is known`);
+  if (format < 2) return firstTables;
+  const columns = format < 3 ? [] : thirdColumns.map(([, statement]) => statement);
+  return [...firstTables, ...secondTables, ...columns];
 }
 
 /** 0: a fresh database. */

@@ -3,13 +3,14 @@
 // that is rolled back, or `apply` throws, the store must be opened anew.
 
 import { assert, unreachable } from '../assert.ts';
-import { type LeaseId, type LogIndex, logIndex, type Revision, revision as asRevision } from '../brands.ts';
+import { type LogIndex, logIndex, type Revision, revision as asRevision } from '../brands.ts';
 import type {
   AccessKey,
   Caller,
   Command,
   DeleteRangeRequest,
   Outcome,
+  OverdueLease,
   PutRequest,
   RangeAnswer,
   RangeRequest,
@@ -23,6 +24,7 @@ import { type AccessNeed, accessOfQuery } from './access-need.ts';
 import { Administration, isQuiet } from './administration.ts';
 import { BatchRecord, Batches } from './batches.ts';
 import { Compaction } from './compaction.ts';
+import { GroupLevel } from './group-level.ts';
 import { History, type HistoryPiece, type HistoryQuery } from './history.ts';
 import type { LeaseChange, StoredLease } from './leases.ts';
 import { PageCounts } from './page-counts.ts';
@@ -66,6 +68,7 @@ const everyKey = { kind: 'open', from: Uint8Array.of(0) } as const;
 export class Store {
   readonly #sql: SqlPort;
   readonly #batches: Batches;
+  readonly #level: GroupLevel;
   readonly #history: History;
   readonly #compaction: Compaction;
   readonly #administration: Administration;
@@ -79,9 +82,10 @@ export class Store {
 
   /** Creates the tables of a fresh store. Throws UnknownStoreFormat where a newer version wrote it. */
   constructor(sql: SqlPort) {
-    openSchema(sql);
+    const level = openSchema(sql);
     this.#sql = sql;
     this.#batches = new Batches(sql);
+    this.#level = new GroupLevel(sql, level, this.#batches);
     const newest = this.#batches.newest();
     this.#revision = newest?.lastRevision ?? asRevision(1);
     this.#applied = newest?.logIndex ?? logIndex(0);
@@ -110,6 +114,17 @@ export class Store {
     return this.#persisted;
   }
 
+  /** The level of the group (`levels.ts`), as far as the log was applied. */
+  get level(): number {
+    return this.#level.value;
+  }
+
+  /** Over all that was applied up to `persistedIndex`, which is its `index`: equal on all replicas. null: at level 1 there is none. */
+  get runningHash(): { readonly index: LogIndex; readonly hash: number } | null {
+    const { hash } = this.#level;
+    return hash === null ? null : { index: this.#persisted, hash };
+  }
+
   /** Applies one log entry: its commands in order. A command that fails undoes only itself. */
   apply(index: LogIndex, commands: readonly Command[]): Applied {
     assert(index > this.#applied, 'log entries are applied in order, each once');
@@ -118,7 +133,10 @@ export class Store {
     this.#applyGroup(batch);
     if (!batch.record.isEmpty) {
       const place = { lastRevision: this.#revision, logIndex: index };
-      this.#batches.append(place, this.#writes.total, batch.record);
+      const body = batch.record.body();
+      const writesTotal = this.#writes.total;
+      const hashed = this.#level.hashed({ body, events: batch.events, revision: this.#revision, writesTotal });
+      this.#batches.append(place, writesTotal, body, hashed);
       this.#writes.settle(place);
       this.#persisted = index;
     }
@@ -192,6 +210,11 @@ export class Store {
   /** The first of the stored deadlines; null: there are no leases. */
   get earliestLeaseDeadlineMs(): number | null {
     return this.#administration.leases.earliestDeadlineMs();
+  }
+
+  /** An operator wants code of an earlier level to be able to take part. */
+  get downgradeAnnounced(): boolean {
+    return this.#administration.downgradeAnnounced;
   }
 
   /** Those that are not revoked, the oldest first. */
@@ -288,18 +311,21 @@ export class Store {
         return this.#compact(operation.request.revision);
       case 'leaseRevoke':
         if (this.#administration.leases.find(operation.id) === null) return this.#failed({ kind: 'leaseNotFound' });
-        return this.#endLeases([operation.id], leases);
+        return this.#endLeases([{ id: operation.id, storedMs: null }], leases);
       case 'leaseExpire':
-        return this.#endLeases(operation.ids, leases);
+        return this.#endLeases(operation.leases, leases);
+      case 'groupLevel':
+        this.#level.change(operation.level);
+        return { outcome: { kind: 'done', revision: this.#revision }, made: [] };
       default:
         return unreachable(operation);
     }
   }
 
   /** One revision for each lease that has keys. */
-  #endLeases(ids: readonly LeaseId[], leases: LeaseChange[]): Performed {
+  #endLeases(overdue: readonly OverdueLease[], leases: LeaseChange[]): Performed {
     const made: RevisionEvents[] = [];
-    for (const id of ids) {
+    for (const { id } of overdue) {
       if (this.#administration.leases.find(id) === null) continue;
       const writer = this.#writer();
       writer.deleteAttached(id);

@@ -29,7 +29,7 @@ import { type Configuration, decodeConfiguration } from '../raft/configuration.t
 import { Raft } from '../raft/raft.ts';
 import type { Effects, Entry } from '../raft/types.ts';
 import type { SqlPort } from '../sql-port.ts';
-import { groupLevelMax } from '../levels.ts';
+import { groupLevel, groupLevelMax } from '../levels.ts';
 import { needsSecondLevel, type PeerMessage } from './envelope.ts';
 import { LogTable } from './log-table.ts';
 import type { PeerReport } from './peer-report.ts';
@@ -193,6 +193,15 @@ export class Driver {
     return this.#upkeep.reportOf(peer);
   }
 
+  get logSize(): { readonly entries: number; readonly bytes: number } {
+    return this.#log.size;
+  }
+
+  /** Leader only: that learner has what is committed here, and may vote. */
+  isReady(learner: ReplicaId): boolean {
+    return this.#upkeep.isReady(learner);
+  }
+
   /** The store may be shown. */
   get serves(): boolean {
     return this.#halted === null && !this.#upkeep.isRebuilding;
@@ -200,7 +209,7 @@ export class Driver {
 
   /** False: not now (`Raft.proposeConfiguration`), or the group's level does not know it. One step from the present one. */
   proposeConfiguration(configuration: Configuration): boolean {
-    if (this.#halted !== null || this.store.level < 2) return false;
+    if (this.#halted !== null || this.store.level < groupLevel.second) return false;
     const proposed = this.#raft.proposeConfiguration(configuration);
     if (proposed !== null) this.#quietTicks = 0;
     this.#turn();
@@ -348,12 +357,12 @@ export class Driver {
 
   /** What a replica of level 1 does not know is not sent to it; it is repeated, and the receiver may have said more by then. */
   #send(messages: readonly PeerMessage[]): void {
-    const known = messages.filter((each) => !needsSecondLevel(each) || this.#supportsOf(each.to) >= 2);
+    const known = messages.filter((each) => !needsSecondLevel(each) || this.#supportsOf(each.to) >= groupLevel.second);
     if (known.length > 0) this.#port.send(known);
   }
 
   #supportsOf(peer: ReplicaId): number {
-    return this.#upkeep.reportOf(peer)?.supports ?? 1;
+    return this.#upkeep.reportOf(peer)?.supports ?? groupLevel.first;
   }
 
   #runEffects(effects: Effects, answers: Answer[]): void {

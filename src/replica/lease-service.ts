@@ -233,7 +233,8 @@ export class LeaseService {
     for (;;) {
       const ids = lessor.takeDue(this.#member.nowMs(), leaseExpiriesMax);
       if (ids.length === 0) return true;
-      if (!(await this.#commit({ kind: 'leaseExpire', ids }))) {
+      const leases = ids.map((id) => ({ id, storedMs: null }));
+      if (!(await this.#commit({ kind: 'leaseExpire', leases }))) {
         lessor.putBack(ids);
         return false;
       }

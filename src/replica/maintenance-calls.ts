@@ -75,11 +75,11 @@ export async function serveTransferLeadership(
   if (elsewhere !== null) return elsewhere;
   const refused = await authorize(member, context.caller, rootOnly);
   if (refused !== null) return call.respond({ kind: 'failed', failure: refused });
-  const target = member.identity.members.find(({ number }) => member.memberIdOf(number) === String(call.target));
-  if (target === undefined || target.number === member.identity.number) {
+  const target = member.voters.find((voter) => member.memberIdOf(voter) === String(call.target));
+  if (target === undefined || target === member.identity.number) {
     return call.respond({ kind: 'failed', failure: { kind: 'badTransferee' } });
   }
-  const leads = await member.transferLeadership(target.number);
+  const leads = await member.transferLeadership(target);
   return call.respond(leads ? { kind: 'answer', answer: null } : { kind: 'failed', failure: { kind: 'timeout' } });
 }
 

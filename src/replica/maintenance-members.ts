@@ -1,14 +1,26 @@
 // The members of the group as etcd's calls tell them: one for each replica. Their client URL is where the tenant is called; their
-// peer URL is a name, for nobody can call a replica by it.
+// peer URL is a name, for nobody can call a replica by it. A member that is added by a peer URL that names a place of the platform
+// (http://weur.quorate.internal:2380) becomes a replica there.
 
 import type { ClusterMember, MemberChange, MemberChangeCall, MemberListCall } from '../api/contract.ts';
 import type { Failure } from '../api/errors.ts';
-import { unreachable } from '../assert.ts';
+import { locationHints } from '../api/v1/tenants.ts';
+import { assert, unreachable } from '../assert.ts';
+import type { ReplicaId } from '../brands.ts';
 import { utf8 } from '../bytes.ts';
 import { peerUrlsBytesMax } from '../limits.ts';
 import type { AnnouncedLearner } from '../model.ts';
-import { authorize, type CallContext, headerOf, leadsAndCaughtUp, propose, queryStore } from './call-context.ts';
+import {
+  authorize,
+  type CallContext,
+  headerOf,
+  leadsAndCaughtUp,
+  propose,
+  queryStore,
+  redirectTo,
+} from './call-context.ts';
 import { anyUser, rootOnly } from './maintenance-calls.ts';
+import { addReplica, type Changed, promoteReplica, removeReplica } from './member-changes.ts';
 import type { Member } from './member.ts';
 
 export async function serveMemberList(member: Member, call: MemberListCall, context: CallContext): Promise<Response> {
@@ -20,8 +32,8 @@ export async function serveMemberList(member: Member, call: MemberListCall, cont
 }
 
 /**
- * A learner that is announced by its peer URLs is listed, as in etcd before it has started, and nothing more comes of it. What
- * would change the replicas is refused by its name, once everything that etcd looks at first is right.
+ * A learner that is announced by other peer URLs is listed, as in etcd before it has started, and nothing more comes of it: nobody
+ * can start it. A voter by such URLs is refused by its name, once everything that etcd looks at first is right.
  */
 export async function serveMemberChange(
   member: Member,
@@ -40,6 +52,16 @@ export async function serveMemberChange(
     members: membersOf(member, context.origin),
   });
   if (planned.kind === 'failed') return failed(planned.failure);
+  if (planned.kind === 'replica') {
+    const { nextId } = member.driver.raft.configuration;
+    const changed = await changeReplicas(member, planned.change, nextId);
+    if (changed.kind === 'failed') return failed(changed.failure);
+    if (changed.kind === 'elsewhere') return redirectTo(member, member.driver.raft.leader);
+    const members = membersOf(member, context.origin);
+    const isNew = ({ id }: ClusterMember): boolean => id === BigInt(member.memberIdOf(nextId));
+    const added = planned.change.kind === 'add' ? (members.find(isNew) ?? null) : null;
+    return call.respond({ kind: 'answer', answer: { members, member: added } }, headerOf(member));
+  }
   const { from, to } = planned;
   if (from !== to?.id || call.change.kind === 'update') {
     const operation = { kind: 'learnerChange', from, to } as const;
@@ -54,6 +76,26 @@ export async function serveMemberChange(
   return call.respond({ kind: 'answer', answer: { members, member: added } }, headerOf(member));
 }
 
+/** `number`: that of a replica that is added. */
+function changeReplicas(member: Member, change: ReplicaChange, number: ReplicaId): Promise<Changed> {
+  switch (change.kind) {
+    case 'add':
+      return addReplica(member, { number, location: change.location, plan: change.votes ? { replaces: null } : null });
+    case 'remove':
+      return removeReplica(member, numberOf(member, change.id));
+    case 'promote':
+      return promoteReplica(member, numberOf(member, change.id));
+    default:
+      return unreachable(change);
+  }
+}
+
+function numberOf(member: Member, id: bigint): ReplicaId {
+  const found = member.members.find((each) => BigInt(member.memberIdOf(each.id)) === id);
+  assert(found !== undefined, 'a member that was found has a number');
+  return found.id;
+}
+
 type Present = {
   /** That of a learner which this call adds: the same when the call comes again. */
   readonly learnerId: bigint;
@@ -62,7 +104,12 @@ type Present = {
 };
 type Planned =
   | { readonly kind: 'failed'; readonly failure: Failure }
-  | { readonly kind: 'change'; readonly from: bigint; readonly to: AnnouncedLearner | null };
+  | { readonly kind: 'change'; readonly from: bigint; readonly to: AnnouncedLearner | null }
+  | { readonly kind: 'replica'; readonly change: ReplicaChange };
+
+type ReplicaChange =
+  | { readonly kind: 'add'; readonly location: string; readonly votes: boolean }
+  | { readonly kind: 'remove' | 'promote'; readonly id: bigint };
 
 const notFound: Failure = { kind: 'memberNotFound' };
 
@@ -71,15 +118,20 @@ function plan(change: MemberChange, present: Present): Planned {
   const { learner, members, learnerId } = present;
   if (change.kind === 'add') {
     if (learner?.id === learnerId) return { kind: 'change', from: learnerId, to: learner };
+    const location = placeOf(change.peerUrls);
+    if (location !== null) {
+      return { kind: 'replica', change: { kind: 'add', location, votes: !change.isLearner } };
+    }
     return planned(addFailure(change, present), 0n, { id: learnerId, peerUrls: change.peerUrls });
   }
   const isReplica = learner?.id !== change.id;
   if (!members.some(({ id }) => id === change.id)) return planned(notFound, 0n, null);
   switch (change.kind) {
     case 'promote':
-      return planned({ kind: isReplica ? 'memberNotLearner' : 'learnerNotReady' }, 0n, null);
+      if (isReplica) return { kind: 'replica', change };
+      return planned({ kind: 'learnerNotReady' }, 0n, null);
     case 'remove':
-      return planned(isReplica ? notServed('Removing a replica') : null, change.id, null);
+      return isReplica ? { kind: 'replica', change } : planned(null, change.id, null);
     case 'update': {
       const { id, peerUrls } = change;
       if (peerUrls === null || bytesOf(peerUrls) > peerUrlsBytesMax)
@@ -95,7 +147,7 @@ function plan(change: MemberChange, present: Present): Planned {
 function addFailure({ peerUrls, isLearner }: MemberAdd, { learner, members }: Present): Failure | null {
   if (bytesOf(peerUrls) > peerUrlsBytesMax) return { kind: 'memberUrlsInvalid' };
   if (isTaken(peerUrls, members, null)) return { kind: 'peerUrlsExist' };
-  if (!isLearner) return notServed('Adding a voting member');
+  if (!isLearner) return notServed('A voting member that is no place of this service');
   return learner === null ? null : { kind: 'tooManyLearners' };
 }
 
@@ -119,16 +171,23 @@ function learnerOf(member: Member): AnnouncedLearner | null {
 }
 
 function membersOf(member: Member, origin: string): readonly ClusterMember[] {
-  const { tenant, members } = member.identity;
-  const replicas = members.map(({ number }): ClusterMember => ({
-    id: BigInt(member.memberIdOf(number)),
-    name: `replica-${number}`,
-    peerUrls: [`http://replica-${number}.${tenant}.quorate.internal:2380`],
+  const { tenant } = member.identity;
+  const replicas = member.members.map(({ id, voter }): ClusterMember => ({
+    id: BigInt(member.memberIdOf(id)),
+    name: `replica-${id}`,
+    peerUrls: [`http://replica-${id}.${tenant}.quorate.internal:2380`],
     clientUrls: [origin],
-    isLearner: false,
+    isLearner: !voter,
   }));
   const learner = learnerOf(member);
   return learner === null ? replicas : [...replicas, { ...learner, name: '', clientUrls: [], isLearner: true }];
+}
+
+/** The place that a single peer URL names; null: none does. */
+function placeOf(peerUrls: readonly string[]): string | null {
+  const [only = ''] = peerUrls;
+  const name = /^https?:\/\/([a-z-]+)\.quorate\.internal:2380$/.exec(only)?.[1];
+  return peerUrls.length === 1 ? (locationHints.find((hint) => hint === name) ?? null) : null;
 }
 
 function notServed(what: string): Failure {

@@ -191,6 +191,22 @@ export class Member implements DriverPort {
     return this.driver.raft.leader === to;
   }
 
+  /** False: not now, or not here (`Driver.proposeConfiguration`). */
+  changeMembers(configuration: Configuration): boolean {
+    let proposed = false;
+    this.#run(() => {
+      proposed = this.driver.proposeConfiguration(configuration);
+    });
+    return proposed;
+  }
+
+  /** Resolves when the clock has ticked, or another replica leads. */
+  nextTick(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#waitingForLeader.add(resolve);
+    });
+  }
+
   /** True once all that was acknowledged before this call is applied here; false if no leader confirms it in time. */
   async caughtUp(): Promise<boolean> {
     const deadlineMs = this.nowMs() + requestTimeoutMs;

@@ -18,6 +18,7 @@ import {
   redirectStatus,
   writeIdHeader,
 } from '../api/routing.ts';
+import type { ReplicaReport } from '../api/v1/status.ts';
 import { locationHints } from '../api/v1/tenants.ts';
 import { AssertionError } from '../assert.ts';
 import { replicaId, type ReplicaId } from '../brands.ts';
@@ -41,11 +42,13 @@ import { countPlacesBefore } from './lock-places.ts';
 import { Observers } from './lock-observe.ts';
 import { LockWaits } from './lock-waits.ts';
 import { LogTable } from './log-table.ts';
+import { addReplica, type Changed, removeReplica } from './member-changes.ts';
 import { loadIdentity, Member, type MemberIdentity, saveIdentity } from './member.ts';
 import { quotaOf } from './maintenance-quota.ts';
 import { Snapshots } from './maintenance-snapshot.ts';
 import { ObjectSql } from './object-sql.ts';
 import { peerPath } from './peers.ts';
+import { replicaReports } from './status.ts';
 import { loadRemoval, saveRemoval } from './removal.ts';
 import { ObjectSockets } from './watch-object-sockets.ts';
 import { WatchService } from './watch-service.ts';
@@ -61,6 +64,14 @@ export type Administration = {
   readonly operation: Operation;
   readonly failedLeader: number;
 };
+
+export type GroupReplicas = {
+  readonly kind: 'replicas';
+  readonly replicas: readonly ReplicaReport[];
+  /** That of the next replica that joins. */
+  readonly nextNumber: number;
+};
+export type FailedChange = { readonly kind: 'failed'; readonly failure: Failure };
 
 /** RFC 6455 and its registry of close codes. */
 const tryAgainLater = 1_013;
@@ -252,6 +263,58 @@ export class Replica extends DurableObject<ReplicaEnv> {
     const value =
       failure === null ? { kind: 'keys' as const, keys: store.accessKeys() } : { kind: 'failed' as const, failure };
     return { kind: 'done', value };
+  }
+
+  /** The replicas of the group, as its leader knows them. */
+  async replicas(request: { failedLeader: number }): Promise<Attempt<GroupReplicas>> {
+    return this.#asLeader(request.failedLeader, (member) => Promise.resolve(this.#done(member)));
+  }
+
+  /** `number` is that of the next replica: the same call, made again, adds no second one. */
+  async addReplica(request: {
+    number: number;
+    location: string;
+    replaces: number | null;
+    failedLeader: number;
+  }): Promise<Attempt<GroupReplicas | FailedChange>> {
+    const { number, location, replaces, failedLeader } = request;
+    const plan = { replaces: replaces === null ? null : replicaId(replaces) };
+    return this.#asLeader(failedLeader, async (member) =>
+      this.#changed(member, await addReplica(member, { number: replicaId(number), location, plan })),
+    );
+  }
+
+  async removeReplica(request: {
+    number: number;
+    failedLeader: number;
+  }): Promise<Attempt<GroupReplicas | FailedChange>> {
+    return this.#asLeader(request.failedLeader, async (member) =>
+      this.#changed(member, await removeReplica(member, replicaId(request.number))),
+    );
+  }
+
+  async #asLeader<Value>(
+    failedLeader: number,
+    answer: (member: Member) => Promise<Attempt<Value>>,
+  ): Promise<Attempt<Value>> {
+    const member = this.#living?.member;
+    if (member === undefined) return this.#noMember();
+    const leader = await member.leader(failedLeader === 0 ? null : replicaId(failedLeader));
+    if (leader !== member.identity.number) return redirect(member, leader);
+    // What it says of the members is what was committed before it was asked.
+    if ((await member.read()).kind !== 'ready') return redirect(member, null);
+    return answer(member);
+  }
+
+  #changed(member: Member, changed: Changed): Attempt<GroupReplicas | FailedChange> {
+    if (changed.kind === 'elsewhere') return redirect(member, member.driver.raft.leader);
+    if (changed.kind === 'failed') return { kind: 'done', value: changed };
+    return this.#done(member);
+  }
+
+  #done(member: Member): Attempt<GroupReplicas> {
+    const { nextId: nextNumber } = member.driver.raft.configuration;
+    return { kind: 'done', value: { kind: 'replicas', replicas: replicaReports(member), nextNumber } };
   }
 
   #noMember(): Attempt<never> {

@@ -173,7 +173,7 @@ export class Upkeep {
   #goOnWithPlan(): void {
     const { raft } = this.#options;
     if (!raft.isConfigurationCommitted) return;
-    const step = nextStep(raft.configuration, raft.id, (learner) => this.#isReady(learner));
+    const step = nextStep(raft.configuration, raft.id, (learner) => this.isReady(learner));
     if (step === null) return;
     if (step.kind === 'change') return void raft.proposeConfiguration(step.configuration);
     // While leadership is handed over nothing is proposed: not again at once if it was not taken.
@@ -183,7 +183,7 @@ export class Upkeep {
   }
 
   /** It has all that is committed, and can be told all that a member must understand. */
-  #isReady(learner: ReplicaId): boolean {
+  isReady(learner: ReplicaId): boolean {
     const { raft, store } = this.#options;
     const report = this.#reports.get(learner);
     if (report === undefined || report.state !== 'serving' || report.supports < store.level) return false;

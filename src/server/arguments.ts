@@ -28,9 +28,16 @@ Serves Quorate from this machine: every tenant's store is a Raft group of three 
   --host ADDRESS      address to listen on                        (127.0.0.1)
   --json              print one line of JSON when ready, for scripts:
                       {"url", "operator_token", "tenant": {"id", "name", "key"}}
-  --fault-port N      for tests: serve POST /abort on 127.0.0.1:N, which crashes one replica of a tenant. The body is
-                      {"tenant": "<id>", "replica": 1} or {"tenant": "<id>", "replica": "leader"}; "leader" needs a key of
-                      that tenant in the header Quorate-Key. 0 takes any free port; its URL is "fault_url" with --json.
+  --fault-port N      for tests: do faults to the replicas of a tenant, by POST of JSON to 127.0.0.1:N. 0 takes any free port;
+                      its URL is "fault_url" with --json. Every body names {"tenant": "<id>", "replica": 1, "leader" or
+                      "all"}; "leader" and "all" need a key of that tenant in the header Quorate-Key.
+                        /abort   the object crashes: what was not yet durable is lost
+                        /wipe    it crashes and its storage is empty, as if its disk was lost
+                        /peers   {"fail": 0 to 1, "delay_ms": N, "direction": "in", "out" or "both"}: calls of its peers to
+                                 it, or its own to them, are late by N, and lost with that chance, there and back
+                        /slow    {"delay_ms": N}: it hangs; it takes every call of clients and peers only after N
+                      What /peers and /slow set is in the object's memory: 0 ends it, and so does a crash, a restart, or
+                      the sleep of an idle object. GET /faults lists it. The deployed Worker has nothing of this.
   --inspector-port N  for tests: serve the Worker's inspector (DevTools protocol) on 127.0.0.1:N
   --help              print this
   --version           print the version

@@ -1,35 +1,32 @@
-// The port through which tests crash one replica of a running server. Off unless asked for, on loopback alone.
+// The port through which tests do faults to the replicas of a running server: a crash, the loss of a disk, peers that cannot be
+// reached, an object that hangs. Off unless asked for, on loopback alone.
 
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { errorCode, errorMessage, ServerFailure } from './failure.ts';
+import { findGroup } from './fault-group.ts';
+import type { Fault, FaultRequest, FaultsSet, FaultTarget } from './fault-protocol.ts';
+import { faultKinds, parseFault } from './fault-request.ts';
 
 const requestBytesMax = 4_096;
-/** The number of a group's replicas only grows as replicas are replaced; this refuses nonsense. */
-const replicaNumberMax = 1_000_000;
-/** How long a group may take to choose a leader. */
-const leaderWaitMs = 10_000;
 
-export type FaultPortOptions = {
-  readonly port: number;
-  readonly workerUrl: URL;
-  /** Crashes one Durable Object, by its name. */
-  readonly abort: (objectName: string) => Promise<void>;
+/** What the Worker does to one object. */
+export type ObjectFaults = {
+  readonly doFault: (request: FaultRequest & { readonly replica: number }) => Promise<void>;
+  readonly faultsOf: (object: { readonly tenant: string; readonly replica: number }) => Promise<FaultsSet>;
 };
+
+export type FaultPortOptions = { readonly port: number; readonly workerUrl: URL; readonly objects: ObjectFaults };
 
 export type FaultPort = { readonly url: URL; readonly close: () => Promise<void> };
 
 type Answer = { readonly status: number; readonly body: object };
-type Target =
-  | { readonly kind: 'replica'; readonly tenant: string; readonly replica: number }
-  | { readonly kind: 'leader'; readonly tenant: string; readonly key: string }
-  | { readonly kind: 'invalid'; readonly reason: string };
 
 /** @throws ServerFailure where the port is taken. */
 export async function openFaultPort(options: FaultPortOptions): Promise<FaultPort> {
+  const faults = new Faults(options);
   const server = createServer((request, response) => {
-    void respond(options, request, response);
+    void respond(faults, request, response);
   });
   try {
     await new Promise<void>((resolve, reject) => {
@@ -53,10 +50,10 @@ export async function openFaultPort(options: FaultPortOptions): Promise<FaultPor
   };
 }
 
-async function respond(options: FaultPortOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function respond(faults: Faults, request: IncomingMessage, response: ServerResponse): Promise<void> {
   let answer: Answer;
   try {
-    answer = await answerTo(options, request);
+    answer = await answerTo(faults, request);
   } catch (error) {
     answer = { status: 502, body: { detail: errorMessage(error) } };
   }
@@ -64,15 +61,22 @@ async function respond(options: FaultPortOptions, request: IncomingMessage, resp
   response.end(`${JSON.stringify(answer.body)}\n`);
 }
 
-async function answerTo(options: FaultPortOptions, request: IncomingMessage): Promise<Answer> {
-  if (request.url !== '/abort') return { status: 404, body: { detail: 'the fault port has one path: /abort' } };
-  if (request.method !== 'POST') return { status: 405, body: { detail: '/abort takes POST' } };
-  const target = parseTarget(await readBody(request), request.headers['quorate-key']);
-  if (target.kind === 'invalid') return { status: 400, body: { detail: target.reason } };
-  const replica = target.kind === 'replica' ? target.replica : await findLeader(options.workerUrl, target.key);
-  if (replica === null) return { status: 503, body: { detail: 'the group has no leader' } };
-  await options.abort(`${target.tenant}/${replica}`);
-  return { status: 200, body: { tenant: target.tenant, aborted: replica } };
+async function answerTo(faults: Faults, request: IncomingMessage): Promise<Answer> {
+  const { url, method } = request;
+  if (url === '/faults') {
+    return method === 'GET' ? await faults.list() : refused(405, '/faults takes GET');
+  }
+  const kind = faultKinds.find((known) => url === `/${known}`);
+  if (kind === undefined) {
+    return refused(404, `the fault port has the paths /faults, ${faultKinds.map((known) => `/${known}`).join(', ')}`);
+  }
+  if (method !== 'POST') return refused(405, `/${kind} takes POST`);
+  const key = request.headers['quorate-key'];
+  return await faults.take(kind, await readBody(request), typeof key === 'string' ? key : '');
+}
+
+function refused(status: number, detail: string): Answer {
+  return { status, body: { detail } };
 }
 
 async function readBody(request: IncomingMessage): Promise<string> {
@@ -87,42 +91,56 @@ async function readBody(request: IncomingMessage): Promise<string> {
   return Buffer.concat(parts).toString('utf8');
 }
 
-function parseTarget(body: string, key: string | string[] | undefined): Target {
-  const members = parseMembers(body);
-  const tenant = members.get('tenant');
-  const replica = members.get('replica');
-  if (typeof tenant !== 'string' || tenant === '') {
-    return { kind: 'invalid', reason: '"tenant" must be the id of a tenant' };
+class Faults {
+  readonly #options: FaultPortOptions;
+  /** On which objects something was ever set. */
+  readonly #touched = new Map<string, { readonly tenant: string; readonly replica: number }>();
+
+  constructor(options: FaultPortOptions) {
+    this.#options = options;
   }
-  if (replica === 'leader') {
-    if (typeof key === 'string' && key !== '') return { kind: 'leader', tenant, key };
-    return { kind: 'invalid', reason: '"leader" needs a key of the tenant in the header Quorate-Key' };
+
+  async take(kind: Fault['kind'], body: string, key: string): Promise<Answer> {
+    const parsed = parseFault(kind, body);
+    if (parsed.kind === 'invalid') return refused(400, parsed.reason);
+    const { tenant, replica, fault } = parsed.request;
+    const found = await this.#find(tenant, replica, key);
+    if ('status' in found) return found;
+    const { replicas } = found;
+    for (const each of replicas) {
+      this.#touched.set(`${tenant}/${each}`, { tenant, replica: each });
+      await this.#options.objects.doFault({ tenant, replica: each, fault });
+    }
+    return { status: 200, body: { tenant, [done[kind]]: replica === 'all' ? replicas : replicas[0] } };
   }
-  if (typeof replica === 'number' && Number.isInteger(replica) && replica >= 1 && replica <= replicaNumberMax) {
-    return { kind: 'replica', tenant, replica };
+
+  async list(): Promise<Answer> {
+    const faults: object[] = [];
+    for (const { tenant, replica } of this.#touched.values()) {
+      const set = await this.#options.objects.faultsOf({ tenant, replica });
+      const peers = { in: peerJson(set.in), out: peerJson(set.out) };
+      const isFaulty = [set.in, set.out].some(({ fail, delayMs }) => fail > 0 || delayMs > 0) || set.slowMs > 0;
+      if (isFaulty) faults.push({ tenant, replica, peers, slow: { delay_ms: set.slowMs } });
+    }
+    return { status: 200, body: { faults } };
   }
-  return { kind: 'invalid', reason: '"replica" must be a number from 1, or "leader"' };
+
+  /** The numbers of the replicas that are meant, or the answer that says why there are none. */
+  async #find(tenant: string, target: FaultTarget, key: string): Promise<{ replicas: readonly number[] } | Answer> {
+    if (typeof target === 'number') return { replicas: [target] };
+    if (key === '') return refused(400, `"${target}" needs a key of the tenant in the header Quorate-Key`);
+    if (!key.startsWith(`qrt_${tenant}_`)) return refused(400, `the key in Quorate-Key is not one of tenant ${tenant}`);
+    const group = await findGroup(this.#options.workerUrl, key);
+    if (group === null) return refused(503, 'the group has no leader');
+    return { replicas: target === 'leader' ? [group.leader] : group.replicas };
+  }
 }
 
-function parseMembers(body: string): Map<string, unknown> {
-  try {
-    const value: unknown = JSON.parse(body);
-    return new Map(typeof value === 'object' && value !== null ? Object.entries(value) : []);
-  } catch {
-    return new Map();
-  }
-}
+const done = { abort: 'aborted', wipe: 'wiped', peers: 'set', slow: 'set' } as const satisfies Record<
+  Fault['kind'],
+  string
+>;
 
-/** The leader's number, as the group itself tells it; null where it has none for a long time. */
-async function findLeader(workerUrl: URL, key: string): Promise<number | null> {
-  const deadline = Date.now() + leaderWaitMs;
-  for (;;) {
-    const response = await fetch(new URL('/v1/status', workerUrl), { headers: { 'Quorate-Key': key } });
-    const text = await response.text();
-    if (!response.ok && response.status < 500) throw new Error(`GET /v1/status answered ${response.status}: ${text}`);
-    const leader = parseMembers(text).get('leader');
-    if (response.ok && typeof leader === 'number') return leader;
-    if (Date.now() >= deadline) return null;
-    await sleep(50);
-  }
+function peerJson({ fail, delayMs }: FaultsSet['in']): object {
+  return { fail, delay_ms: delayMs };
 }

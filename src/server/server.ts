@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import type { ServeOptions } from './arguments.ts';
 import { DataFolder, type FirstTenant } from './data-folder.ts';
 import { openFaultPort, type FaultPort } from './fault-port.ts';
-import { faultPath, faultTokenHeader } from './fault-protocol.ts';
+import { objectFaults } from './fault-calls.ts';
 import { ensureFirstTenant } from './first-tenant.ts';
 import { applyMigrations } from './migrations.ts';
 import { startRuntime } from './runtime.ts';
@@ -71,15 +71,7 @@ async function maybeOpenFaultPort(
   workerUrl: URL,
 ): Promise<FaultPort | null> {
   if (port === null || token === null) return null;
-  return await openFaultPort({
-    port,
-    workerUrl,
-    abort: async (objectName) => {
-      const url = new URL(`${faultPath}?object=${encodeURIComponent(objectName)}`, workerUrl);
-      const response = await fetch(url, { method: 'POST', headers: { [faultTokenHeader]: token } });
-      if (response.status !== 204) throw new Error(`the abort of ${objectName} failed: ${await response.text()}`);
-    },
-  });
+  return await openFaultPort({ port, workerUrl, objects: objectFaults(workerUrl, token) });
 }
 
 function sourcePath(relative: string): string {

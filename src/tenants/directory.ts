@@ -20,6 +20,8 @@ export type Audit = {
     | 'tenant.rename'
     | 'tenant.delete'
     | 'tenant.provisioning-failed'
+    | 'replica.add'
+    | 'replica.remove'
     | 'key.create'
     | 'key.revoke';
   readonly tenantId: string;
@@ -84,6 +86,17 @@ export class Directory {
     return this.#unlessNameTaken(() =>
       this.#database.prepare('UPDATE tenants SET name = ? WHERE id = ?').bind(name, id).run(),
     );
+  }
+
+  /** What the group told of itself, in place of what stood there. */
+  async setReplicas(id: string, replicas: readonly PlacedReplica[]): Promise<void> {
+    const inserts = replicas.map(({ number, location }) =>
+      this.#database
+        .prepare('INSERT INTO replicas (tenant_id, number, location) VALUES (?, ?, ?)')
+        .bind(id, number, location),
+    );
+    const clear = this.#database.prepare('DELETE FROM replicas WHERE tenant_id = ?').bind(id);
+    await answered(this.#database.batch([clear, ...inserts]));
   }
 
   async remove(id: string): Promise<void> {

@@ -1,6 +1,6 @@
 // Where a new group's replicas go. A location hint is best effort and counts when an object is first touched.
 
-import type { LocationHint } from '../api/v1/tenants.ts';
+import { type LocationHint, locationHints } from '../api/v1/tenants.ts';
 
 /** Nearest first, each list of five different places: the loss of one location costs at most one replica. */
 const near = {
@@ -24,6 +24,13 @@ export type PlacementRequest = {
 export function placementOf({ replicas, hints, continent }: PlacementRequest): readonly LocationHint[] {
   const places: readonly LocationHint[] = isContinent(continent) ? near[continent] : near.EU;
   return [...hints, ...places.filter((place) => !hints.includes(place))].slice(0, replicas);
+}
+
+/** A place for one replica more: where none of the group is, near the caller if it can be. */
+export function placeForAnother(taken: readonly string[], continent: string | undefined): LocationHint {
+  const places: readonly LocationHint[] = isContinent(continent) ? near[continent] : near.EU;
+  const all = [...places, ...locationHints];
+  return all.find((place) => !taken.includes(place)) ?? 'weur';
 }
 
 function isContinent(text: string | undefined): text is keyof typeof near {

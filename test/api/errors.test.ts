@@ -86,6 +86,11 @@ const all: { readonly [Kind in Failure['kind']]: Failure & { readonly kind: Kind
   directoryUnavailable: { kind: 'directoryUnavailable' },
   corrupt: { kind: 'corrupt' },
   internal: { kind: 'internal' },
+  replicaNotFound: { kind: 'replicaNotFound', replica: 9 },
+  tooManyReplicas: { kind: 'tooManyReplicas', max: 5 },
+  lastReplica: { kind: 'lastReplica' },
+  membersChanging: { kind: 'membersChanging' },
+  groupLevelTooLow: { kind: 'groupLevelTooLow', what: 'A change of members' },
   bodyTooLarge: { kind: 'bodyTooLarge', bytes: 9 },
   requestTooLarge: { kind: 'requestTooLarge', bytes: 9, bytesMax: 8 },
   notFound: { kind: 'notFound' },
@@ -256,7 +261,13 @@ describe('paths and methods', () => {
       keys: 6,
       databaseBytes: 5,
       version: '1',
-      replicas: [{ id: 1, location: 'weur', role: 'leader', match: 3 }],
+      level: 2,
+      logEntries: 3,
+      logBytes: 70,
+      alarms: [{ alarm: 'CORRUPT', replica: 1 }],
+      replicas: [
+        { id: 1, location: 'weur', role: 'leader', match: 3, state: 'rebuilding', diverged_at: 2, replaces: null },
+      ],
     } as const;
     expect(await callOf('status', 'GET /v1/status').respond(report).json()).toMatchObject({
       leader: 1,
@@ -265,6 +276,10 @@ describe('paths and methods', () => {
       compacted_revision: -1,
       keys: 6,
       database_bytes: 5,
+      level: 2,
+      log_entries: 3,
+      log_bytes: 70,
+      alarms: report.alarms,
       replicas: report.replicas,
     });
     expect((await refusal('GET /v1/status?x=1')).status).toBe(400);

@@ -11,7 +11,7 @@ const range = { key: utf8('a'), rangeEnd: utf8('b') };
 const operations: readonly Operation[] = [
   { kind: 'leaseGrant', id: leaseId(-(2n ** 63n)), candidate: leaseId(2n ** 53n - 1n), ttlSeconds: -1 },
   { kind: 'leaseRevoke', id: leaseId(2n ** 63n - 1n) },
-  { kind: 'leaseExpire', ids: [leaseId(1n), leaseId(-2n)] },
+  { kind: 'leaseExpire', leases: [leaseId(1n), leaseId(-2n)].map((id) => ({ id, storedMs: null })) },
   { kind: 'leaseCheckpoint', deadlines: [{ id: leaseId(7n), deadlineMs: 1.75e12 }], settled: true },
   { kind: 'leaseCheckpoint', deadlines: [], settled: false },
   { kind: 'authEnable' },

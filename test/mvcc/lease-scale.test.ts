@@ -58,8 +58,8 @@ it(
     expect(fed.store.leaseCount).toBe(leaseCount + entrySize);
     expect(fed.range(everything, { countOnly: true }).count).toBe(leaseCount / 2);
     for (let first = 1; first <= leaseCount; first += entrySize) {
-      const ids = numbers(first).map((n) => leaseId(BigInt(1_000_000 + n)));
-      apply(`expire ${first}`, [{ kind: 'leaseExpire', ids }]);
+      const leases = numbers(first).map((n) => ({ id: leaseId(BigInt(1_000_000 + n)), storedMs: null }));
+      apply(`expire ${first}`, [{ kind: 'leaseExpire', leases }]);
       if (first % 20_000 === 1) most = Math.max(most, heldBytes() - before);
     }
     // The ids of the last writes are all that grows, and they are bounded.

@@ -1,30 +1,18 @@
 // What a large store takes in memory, and what its format promises.
 
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { logIndex } from '../../src/brands.ts';
 import { type Command, sortOrder, sortTarget } from '../../src/model.ts';
 import type { NotPromise, SqlPort, SqlRow } from '../../src/sql-port.ts';
 import { schemaFormat, UnknownStoreFormat } from '../../src/mvcc/schema.ts';
 import { Store } from '../../src/mvcc/store.ts';
+import { heldBytes } from '../support/held-bytes.ts';
 import { NodeSql } from '../support/node-sql.ts';
 import { everything, Fed, keyRange, put, range, remove, service } from './requests.ts';
 
 const keyCount = 200_000;
 const pageSize = 1_000;
 const boundBytes = 32 * 1_048_576;
-
-setFlagsFromString('--expose-gc');
-const collect: unknown = runInNewContext('gc');
-
-/** What the program holds, on the heap and in buffers beside it. SQLite's own cache is bounded elsewhere. */
-function heldBytes(): number {
-  if (typeof collect !== 'function') throw new TypeError('no garbage collector to call');
-  collect();
-  const { heapUsed, arrayBuffers } = process.memoryUsage();
-  return heapUsed + arrayBuffers;
-}
 
 /** Measures while rows pass by. */
 class MeasuredSql implements SqlPort {

@@ -59,7 +59,7 @@ export class NaiveStore {
       return this.#endLease(operation.id);
     }
     if (operation.kind === 'leaseExpire') {
-      for (const id of operation.ids) if (this.leases.has(id)) this.#endLease(id);
+      for (const { id } of operation.leases) if (this.leases.has(id)) this.#endLease(id);
       return null;
     }
     if (operation.kind === 'alarmActivate' || operation.kind === 'alarmDeactivate') return this.#alarm(operation);

@@ -80,7 +80,10 @@ export class RandomOperations {
       return { kind: 'leaseGrant', id, candidate: this.lease(), ttlSeconds };
     }
     if (kind < 0.65) return { kind: 'leaseRevoke', id: this.lease() };
-    if (kind < 0.75) return { kind: 'leaseExpire', ids: Array.from({ length: this.below(4) }, () => this.lease()) };
+    if (kind < 0.75) {
+      const leases = Array.from({ length: this.below(4) }, () => ({ id: this.lease(), storedMs: null }));
+      return { kind: 'leaseExpire', leases };
+    }
     const alarm = { memberId: BigInt(this.below(2)), alarm: this.below(3) };
     return { kind: kind < 0.82 ? 'alarmActivate' : 'alarmDeactivate', alarm };
   }

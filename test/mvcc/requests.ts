@@ -93,7 +93,7 @@ export function grant(id: number | bigint, ttlSeconds = 600, candidate = 1): Ope
 export const revokeLease = (id: number | bigint): Operation => ({ kind: 'leaseRevoke', id: leaseId(BigInt(id)) });
 export const expire = (...ids: readonly number[]): Operation => ({
   kind: 'leaseExpire',
-  ids: ids.map((id) => leaseId(BigInt(id))),
+  leases: ids.map((id) => ({ id: leaseId(BigInt(id)), storedMs: null })),
 });
 /** A put with a lease. */
 export const putLeased = (key: Bytes, lease: number, options: Partial<PutRequest> = {}): TxnOperation & Operation =>

@@ -40,7 +40,8 @@ export type ClientRequest =
 export type Place = { readonly revision: Revision; readonly index: number };
 
 export type ClientAnswer =
-  | { readonly kind: 'write'; readonly result: WriteResult }
+  /** `writeId`: as it is in the log. */
+  | { readonly kind: 'write'; readonly writeId: string; readonly result: WriteResult }
   | ({ readonly kind: 'read'; readonly result: RangeOutcome } & Place)
   /** `cameMs`: when the request came to the replica, in the simulator's time. */
   | ({ readonly kind: 'keepAlive'; readonly cameMs: number; readonly result: QueryResult<'keepAlive'> } & Place)

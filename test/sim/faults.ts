@@ -3,8 +3,13 @@
 
 import type { Random } from './random.ts';
 
+/** What clients ask for. */
+export const workloads = ['mixed', 'kubernetes', 'batch'] as const;
+export type WorkloadName = (typeof workloads)[number];
+
 /** Probabilities are per occasion, times in milliseconds. 0: this fault is off. */
 export type FaultMix = {
+  readonly workload: WorkloadName;
   readonly replicas: 1 | 3 | 5;
   readonly faultyMs: number;
   readonly clients: number;
@@ -46,45 +51,20 @@ export type FaultMix = {
   readonly requestDuplicated: number;
   /** Clients that lose patience too soon have the others stand for election while the leader is about to answer. */
   readonly impatient: number;
+  // Watches
+  readonly watchers: number;
+  /** A connection of a watcher breaks. */
+  readonly cutEveryMs: number;
+  /** Connections that are read slowly. */
+  readonly slowReader: number;
 };
-
-/** Bugs that a run can be given from outside, to show that its checkers find them. */
-export const plantedBugs = [
-  /** A crash loses whom the replica voted for. */
-  'voteForgotten',
-  /** Messages leave before what they promise is durable. */
-  'replyBeforePersist',
-  /** Answers to clients leave before what they promise is durable. */
-  'answerBeforeDurable',
-  /** A leader counts copies of an entry of an older term (figure 3.7 of the dissertation), and tells that it is committed. */
-  'olderTermCommitted',
-  /** A replica that believes it leads answers reads without asking the others. */
-  'readUnconfirmed',
-  /** A retry comes under another id than the first attempt. */
-  'retryWithNewId',
-  /** Now and then a revision is not told to watchers. */
-  'eventsSkipped',
-  /** The end of a lease leaves its last key. */
-  'attachedKeyKept',
-  /** A keepalive after a rest extends the lease in memory, and the log does not say that deadlines are open again. */
-  'openingNotWritten',
-  /** A new leader takes deadlines as they were granted, whatever was kept alive since. */
-  'leasesNotExtended',
-  /** A replica that believes it leads answers keepalives without asking the others. */
-  'keepAliveUnconfirmed',
-  /** What was written before a rest is written again after a later keepalive. */
-  'checkpointRepeated',
-  /** Nobody rings for leases of a group that rests. */
-  'alarmNotSet',
-  /** What a caller may read is looked at when the request comes, before the replica has caught up. */
-  'permissionCheckedEarly',
-] as const;
-export type PlantedBug = (typeof plantedBugs)[number];
 
 export function faultMixOf(random: Random): FaultMix {
   const on = (probability: number, value: () => number): number => (random.chance(probability) ? value() : 0);
   const sizes = [1, 3, 3, 3, 3, 3, 3, 5, 5, 5] as const;
+  const workload = random.pick(['mixed', 'mixed', 'mixed', 'kubernetes', 'kubernetes', 'batch'] as const);
   const mix: FaultMix = {
+    workload,
     replicas: random.pick(sizes),
     faultyMs: random.between(8_000, 25_000),
     clients: random.integer(2, 6),
@@ -109,13 +89,16 @@ export function faultMixOf(random: Random): FaultMix {
     clockJumpEveryMs: on(0.2, () => random.between(2_000, 6_000)),
     clockDifferenceMs: on(0.3, () => random.pick([20, 300, 1_000])),
     transferEveryMs: on(0.3, () => random.between(1_500, 5_000)),
-    auth: on(0.4, () => 1),
+    auth: workload === 'mixed' ? on(0.5, () => 1) : 0,
     longLeases: 0,
     thinkMs: random.pick([5, 30, 120]),
     quietEveryMs: on(0.5, () => random.between(3_000, 8_000)),
     requestLost: on(0.6, () => random.pick([0.01, 0.1])),
     requestDuplicated: on(0.5, () => random.pick([0.02, 0.1])),
     impatient: on(0.5, () => random.pick([0.1, 0.5])),
+    watchers: on(0.8, () => random.integer(1, 4)),
+    cutEveryMs: on(0.6, () => random.between(1_000, 6_000)),
+    slowReader: on(0.3, () => random.pick([0.3, 1])),
   };
   if (!random.chance(0.3)) return mix;
   return {
@@ -153,12 +136,14 @@ export function healed(mix: FaultMix): FaultMix {
     requestLost: 0,
     requestDuplicated: 0,
     impatient: 0,
+    cutEveryMs: 0,
+    slowReader: 0,
   };
 }
 
 export function mixInWords(mix: FaultMix): string {
   return Object.entries(mix)
     .filter(([, value]) => value !== 0)
-    .map(([name, value]) => `${name}=${Number(value.toPrecision(4))}`)
+    .map(([name, value]) => `${name}=${typeof value === 'number' ? Number(value.toPrecision(4)) : value}`)
     .join(' ');
 }

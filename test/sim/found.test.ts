@@ -6,6 +6,7 @@ import { emptyBytes, utf8 } from '../../src/bytes.ts';
 import { permissionType } from '../../src/auth-model.ts';
 import type { Caller, Command, Operation } from '../../src/model.ts';
 import { Store } from '../../src/mvcc/store.ts';
+import { foundingConfiguration } from '../../src/raft/configuration.ts';
 import { Raft } from '../../src/raft/raft.ts';
 import { NodeSql } from '../support/node-sql.ts';
 
@@ -16,11 +17,12 @@ describe('found by the simulator', () => {
     const [self, old] = [replicaId(2), replicaId(3)];
     const raft = new Raft({
       id: self,
-      voters: [replicaId(1), self, old],
+      founding: foundingConfiguration([replicaId(1), self, old].map((id) => ({ id, location: '' }))),
       hardState: { term: term(4), votedFor: old, commit: logIndex(0) },
       log: {
         base: () => ({ index: logIndex(0), term: term(0) }),
         lastIndex: () => logIndex(0),
+        configurations: () => [],
         term: () => term(0),
         entries: () => [],
       },

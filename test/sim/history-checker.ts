@@ -8,6 +8,7 @@ import { decodeCommands } from '../../src/mvcc/command-codec.ts';
 import type {
   Caller,
   Command,
+  KeyRange,
   Operation,
   Outcome,
   RangeRequest,
@@ -17,16 +18,16 @@ import type {
 import type { RangeOutcome, Store } from '../../src/mvcc/store.ts';
 import type { QueryResult } from '../../src/query-model.ts';
 import type { WriteRequest } from '../../src/replica/driver.ts';
-import type { ClientAction, ClientOperation, Floor, Place } from './client-operation.ts';
+import type { ClientAction, ClientAnswer, ClientOperation, Floor, Place } from './client-operation.ts';
 import type { LogRow } from './durable-log.ts';
 import type { LeaseChecker } from './lease-checker.ts';
-import { plainEvents, type PlainOutcome, plainOutcome, plainRange } from './plain.ts';
+import { type PlainEvent, plainEvents, type PlainOutcome, plainOutcome, type PlainPair, plainRange } from './plain.ts';
 import type { ReferenceNeed } from './reference-authority.ts';
 import { ReferenceStore } from './reference-store.ts';
 import { check } from './trace.ts';
-import { rangeRequest, everyKey } from './workload.ts';
+import { everyKey, rangeRequest } from './requests.ts';
 
-const everything = rangeRequest(everyKey, { serializable: true, revision: 0 });
+const everything = rangeRequest(everyKey, { serializable: true });
 
 /** Where a write stands in the order of all: the count of commands before it. */
 type Applied = {
@@ -63,6 +64,23 @@ export class HistoryChecker {
     return this.#reference.revision;
   }
 
+  get compacted(): number {
+    return this.#reference.compacted;
+  }
+
+  /** What was over by now: whatever begins now comes after it. */
+  get floor(): Floor {
+    return this.#done;
+  }
+
+  eventsOf(revision: number): readonly PlainEvent[] {
+    return this.#reference.eventsOf(revision);
+  }
+
+  pairsAt(range: KeyRange, revision: number): readonly PlainPair[] {
+    return this.#reference.pairs(range, revision);
+  }
+
   begin(name: string, action: ClientAction, caller: Caller): ClientOperation {
     return { name, action, caller, beganMs: this.#nowMs(), floor: this.#done, possible: 0 };
   }
@@ -84,7 +102,7 @@ export class HistoryChecker {
     if (row.kind !== 'command') return;
     for (const command of decodeCommands(row.data)) {
       const position = ++this.#position;
-      const operation = this.#operationOf.get(command.writeId);
+      const operation = this.#operationOf.get(command.writeId) ?? this.#ofTheDriver(command);
       const asked = operation?.action.kind === 'write' ? operation.action.operation : null;
       check(
         operation !== undefined && asked !== null,
@@ -105,11 +123,24 @@ export class HistoryChecker {
       const refusal = this.#reference.refusal(command);
       if (refusal !== null) this.#deny(command, refusal, { position, index: row.index });
       else if (this.#appliedId.has(command.writeId) || this.#isRefused(command.writeId)) this.retriesInLog++;
-      else this.#apply(command.writeId, operation, { position, index: row.index });
+      else this.#apply(command, operation, { position, index: row.index });
     }
   }
 
-  writeAnswered(operation: ClientOperation, writeId: string, outcome: Outcome): void {
+  /** What a client was told. */
+  answered(operation: ClientOperation, answer: ClientAnswer): void {
+    const { action } = operation;
+    if (answer.kind === 'write' && answer.result.kind === 'applied') {
+      this.#writeAnswered(operation, answer.writeId, answer.result.outcome);
+    }
+    if (answer.kind === 'read' && action.kind === 'read') this.#readAnswered(operation, action.request, answer);
+    if (answer.kind === 'keepAlive' && action.kind === 'keepAlive') {
+      this.#keepAliveAnswered(operation, action.id, answer);
+    }
+    if (answer.kind === 'login' && action.kind === 'login') this.#loginAnswered(operation, action.name, answer);
+  }
+
+  #writeAnswered(operation: ClientOperation, writeId: string, outcome: Outcome): void {
     const { name, floor } = operation;
     const answered = text(plainOutcome(outcome));
     // Who may not do it any more is refused, whatever became of an earlier attempt.
@@ -135,7 +166,7 @@ export class HistoryChecker {
     this.#finished({ revision: applied.outcome.revision, position: applied.position, index: applied.index });
   }
 
-  keepAliveAnswered(
+  #keepAliveAnswered(
     operation: ClientOperation,
     id: LeaseId,
     answer: Place & { readonly cameMs: number; readonly result: QueryResult<'keepAlive'> },
@@ -149,7 +180,7 @@ export class HistoryChecker {
     this.#leases.keepAliveAcknowledged(id, ttlSeconds, { index: answer.index, cameMs, who: operation.name });
   }
 
-  loginAnswered(
+  #loginAnswered(
     operation: ClientOperation,
     name: string,
     answer: Place & { readonly result: QueryResult<'credential'> },
@@ -162,7 +193,7 @@ export class HistoryChecker {
     check(seen === expected, 'an answer is right', () => `${operation.name} logs in with ${seen}, not ${expected}`);
   }
 
-  readAnswered(
+  #readAnswered(
     operation: ClientOperation,
     request: RangeRequest,
     answer: Place & { readonly result: RangeOutcome },
@@ -181,7 +212,7 @@ export class HistoryChecker {
     if (result.kind === 'answer') {
       check(result.revision === revision, 'an answer is right', () => `${name} at ${revision} says ${result.revision}`);
       const seen = text(plainRange(result.answer));
-      const expected = text(this.#reference.range(request, request.revision > 0 ? request.revision : revision));
+      const expected = text(this.#reference.answer(request, request.revision > 0 ? request.revision : revision));
       check(
         seen === expected,
         'a read is of one revision',
@@ -217,7 +248,7 @@ export class HistoryChecker {
     check(store.revision === revision, 'equal states', () => `replica ${id} is at ${store.revision}, not ${revision}`);
     const result = store.range(everything);
     const seen = result.kind === 'answer' ? text(plainRange(result.answer)) : text(result.failure);
-    const expected = text(this.#reference.range(everything, revision));
+    const expected = text(this.#reference.answer(everything, revision));
     check(seen === expected, 'equal states', () => `replica ${id} holds ${seen}, not ${expected}`);
   }
 
@@ -228,6 +259,12 @@ export class HistoryChecker {
       'real-time order',
       () => `${name} saw entry ${index}; ${floor.index} was over before it began`,
     );
+  }
+
+  /** A leader proposes the group's level by itself. */
+  #ofTheDriver({ writeId, caller, operation }: Command): ClientOperation | undefined {
+    if (operation.kind === 'groupLevel' && caller.kind === 'service') this.proposed({ writeId, caller, operation });
+    return this.#operationOf.get(writeId);
   }
 
   /** False: it was refused, and that is right. */
@@ -263,18 +300,23 @@ export class HistoryChecker {
     );
   }
 
-  #apply(writeId: string, operation: ClientOperation, at: { readonly position: number; readonly index: number }): void {
-    const earlier = this.#appliedOperation.get(operation);
-    check(earlier === undefined, 'a write is applied once', () => `${operation.name}: as ${earlier} and as ${writeId}`);
+  #apply(
+    command: Command,
+    operation: ClientOperation,
+    at: { readonly position: number; readonly index: number },
+  ): void {
+    const { writeId, atMs } = command;
     const { action } = operation;
     check(action.kind === 'write', 'no write from nowhere', () => operation.name);
+    const earlier = this.#appliedOperation.get(operation);
+    check(earlier === undefined, 'a write is applied once', () => `${operation.name}: as ${earlier} and as ${writeId}`);
     check(
       operation.possible > 0,
       'a refused write never shows up',
       () => `${operation.name}: not permitted, then applied`,
     );
     const before = this.#reference.revision;
-    const outcome = this.#reference.apply(action, at.index);
+    const outcome = this.#reference.apply({ operation: action.operation, atMs }, at.index);
     for (let made = before + 1; made <= this.#reference.revision; made++) this.#indexOf[made] = at.index;
     this.#appliedId.set(writeId, { ...at, before, outcome });
     this.#appliedOperation.set(operation, writeId);

@@ -5,31 +5,21 @@ import type { LeaseId, ReplicaId } from '../../src/brands.ts';
 import type { Caller, LeaseOperation } from '../../src/model.ts';
 import type { LeaseChange } from '../../src/mvcc/leases.ts';
 import type { QueryResult } from '../../src/query-model.ts';
-import type { Driver, Read, ReadResult, Write, WriteRequest, WriteResult } from '../../src/replica/driver.ts';
+import type { Read, ReadResult, Write, WriteRequest, WriteResult } from '../../src/replica/driver.ts';
 import { LeaseAlarm } from '../../src/replica/lease-alarm.ts';
 import type { LeaseRecords } from '../../src/replica/lease-lessor.ts';
 import { type LeaseMember, LeaseService } from '../../src/replica/lease-service.ts';
 import type { Store } from '../../src/mvcc/store.ts';
-import type { PlantedBug } from './faults.ts';
+import type { PlantedBug } from './bugs.ts';
 import type { HistoryChecker } from './history-checker.ts';
+import type { Instance } from './instance.ts';
 import type { LeaseChecker } from './lease-checker.ts';
 
-/** What the instance lends it. All of it does nothing once the instance has ended. */
-export type LeaseHostPort = {
-  readonly driver: Driver;
-  readonly nowMs: () => number;
-  /** Runs as an input of the replica. */
-  readonly input: (body: () => void) => void;
-  readonly after: (delayMs: number, body: () => void) => void;
-  readonly leader: (failed: ReplicaId | null, found: (leader: ReplicaId | null) => void) => void;
-  readonly getAlarm: () => number | null;
-  readonly setAlarm: (atMs: number | null) => void;
-  /** Something that cannot happen did. */
-  readonly failed: (error: unknown) => void;
-};
-
+/** What the object has beside the instance. */
 export type LeaseHostOptions = {
-  readonly port: LeaseHostPort;
+  readonly instance: Instance;
+  readonly leader: (failed: ReplicaId | null, found: (leader: ReplicaId | null) => void) => void;
+  readonly alarm: { readonly get: () => number | null; readonly set: (atMs: number | null) => void };
   readonly place: number;
   readonly writeIdPrefix: string;
   readonly history: HistoryChecker;
@@ -53,13 +43,13 @@ export class LeaseHost implements LeaseMember {
 
   constructor(options: LeaseHostOptions) {
     this.#options = options;
-    const { driver, failed } = options.port;
+    const { driver, failed, after } = options.instance;
     this.driver = { raft: driver.raft, store: this.#records(driver.store) };
     const alarm = new LeaseAlarm(
       {
-        getAlarm: () => Promise.resolve(options.port.getAlarm()),
-        setAlarm: (atMs) => Promise.resolve(this.#setAlarm(atMs)),
-        deleteAlarm: () => Promise.resolve(this.#setAlarm(null)),
+        getAlarm: () => this.#promise((resolve) => resolve(options.alarm.get())),
+        setAlarm: (atMs) => this.#promise((resolve) => resolve(this.#setAlarm(atMs))),
+        deleteAlarm: () => this.#promise((resolve) => resolve(this.#setAlarm(null))),
       },
       failed,
     );
@@ -69,7 +59,7 @@ export class LeaseHost implements LeaseMember {
       place: options.place,
       kept: () => [],
       newWriteId: () => `${options.writeIdPrefix}.${this.#count++}`,
-      wait: (delayMs) => new Promise((resolve) => options.port.after(delayMs, resolve)),
+      wait: (delayMs) => this.#promise((resolve) => after(delayMs, () => resolve(undefined))),
       broken: failed,
     });
   }
@@ -78,6 +68,7 @@ export class LeaseHost implements LeaseMember {
 
   keepAlive(caller: Caller, id: LeaseId): Promise<QueryResult<'keepAlive'> | null> {
     this.#options.leases.keepAliveCame(id);
+    this.#options.instance.schedule.promised();
     return this.#service.keepAlive(caller, id);
   }
 
@@ -103,6 +94,7 @@ export class LeaseHost implements LeaseMember {
   }
 
   alarm(): Promise<void> {
+    this.#options.instance.schedule.promised();
     return this.#service.alarm();
   }
 
@@ -113,28 +105,40 @@ export class LeaseHost implements LeaseMember {
     if (this.#options.bug === 'openingNotWritten' && operation.kind === 'leaseCheckpoint') {
       this.#opening = operation.settled ? 'real' : 'pretended';
       if (!operation.settled) {
-        const outcome = { kind: 'done', revision: this.#options.port.driver.store.revision } as const;
-        return Promise.resolve({ kind: 'applied', outcome, term: this.driver.raft.term });
+        const outcome = { kind: 'done', revision: this.#options.instance.driver.store.revision } as const;
+        return this.#promise((resolve) => resolve({ kind: 'applied', outcome, term: this.driver.raft.term }));
       }
     }
     if (operation.kind === 'leaseCheckpoint') this.#repeatCheckpoint(operation);
-    return new Promise((settle) => this.#propose({ request, settle, quiet }));
+    return this.#promise((settle) => this.#propose({ request, settle, quiet }));
   }
 
   read(): Promise<ReadResult> {
-    if (this.#options.bug === 'keepAliveUnconfirmed') return Promise.resolve({ kind: 'ready' });
-    return new Promise((settle) => {
+    return this.#promise((settle) => {
+      if (this.#options.bug === 'keepAliveUnconfirmed') return settle({ kind: 'ready' });
       this.#reads.push({ settle });
       this.#submitSoon();
     });
   }
 
   leader(failed: ReplicaId | null): Promise<ReplicaId | null> {
-    return new Promise((found) => this.#options.port.leader(failed, found));
+    return this.#promise((found) => this.#options.leader(failed, found));
   }
 
   nowMs(): number {
-    return this.#options.port.nowMs();
+    return this.#options.instance.nowMs();
+  }
+
+  /** All that the service waits for comes through here, so that it goes on before the next step of the run. */
+  #promise<Value>(begin: (settle: (value: Value) => void) => void): Promise<Value> {
+    const { schedule } = this.#options.instance;
+    schedule.promised();
+    return new Promise((resolve) =>
+      begin((value) => {
+        schedule.promised();
+        resolve(value);
+      }),
+    );
   }
 
   #propose(write: Write): void {
@@ -145,7 +149,7 @@ export class LeaseHost implements LeaseMember {
 
   #submitSoon(): void {
     if (this.#writes.length + this.#reads.length > 1) return;
-    const { after, input, driver } = this.#options.port;
+    const { after, input, driver } = this.#options.instance;
     after(0, () =>
       input(() => {
         const [writes, reads] = [this.#writes, this.#reads];
@@ -157,7 +161,7 @@ export class LeaseHost implements LeaseMember {
 
   #setAlarm(atMs: number | null): void {
     if (this.#options.bug === 'alarmNotSet' && atMs !== null) return;
-    this.#options.port.setAlarm(atMs);
+    this.#options.alarm.set(atMs);
   }
 
   /** What a lessor reads of the store, which tells when one begins. */
@@ -194,7 +198,7 @@ export class LeaseHost implements LeaseMember {
     else if (this.#lastCheckpoint !== null) {
       const writeId = `${this.#options.writeIdPrefix}.${this.#count++}`;
       const request = { writeId, caller: { kind: 'service' }, operation: this.#lastCheckpoint } as const;
-      this.#options.port.after(5, () => this.#propose({ request, settle: () => {}, quiet: true }));
+      this.#options.instance.after(5, () => this.#propose({ request, settle: () => {}, quiet: true }));
     }
   }
 }

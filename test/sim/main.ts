@@ -1,43 +1,69 @@
-// Explores seeds: node test/sim/main.ts --seeds 1000 --first 1 [--bug NAME]. Stops at the first failure, with the seed, its
-// faults and the last events. At the end: seeds per second, and how often each thing happened.
+// Explores seeds, or shows that planted bugs are found. See `usage`.
 
 import { parseArgs } from 'node:util';
-import { type PlantedBug, plantedBugs } from './faults.ts';
-import { failureInWords, simulate } from './simulation.ts';
+import { bugs, isPlantedBug, type PlantedBug, plantedBugs } from './bugs.ts';
+import { explore, Tally } from './exploration.ts';
+import { showBugs } from './planted-bugs.ts';
+import { failureInWords } from './simulation.ts';
 
-const { values } = parseArgs({
-  options: {
-    seeds: { type: 'string', default: '100' },
-    first: { type: 'string', default: '1' },
-    bug: { type: 'string' },
-  },
-});
+const usage = `Runs groups of replicas under the faults of seeds, and checks what becomes of them.
 
-const seeds = wholeNumber('seeds', values.seeds);
-const first = wholeNumber('first', values.first);
+npm run sim -- [options]
+  --seeds N    how many seeds (100; with --bugs: at most so many for each bug, 2000)
+  --first N    the first of them (1)
+  --jobs N     in so many threads (1)
+  --bug NAME   with this bug planted: a failure is what is hoped for
+  --bugs       plants each bug in turn (or the one of --bug) until it is caught: npm run sim:bugs
+  --help
+
+It stops at the first failure, and prints the seed, its faults, the last events and the command that runs it again. At the end
+it prints how often each thing happened, in how many runs, and the seeds per second.
+
+Bugs:
+${plantedBugs.map((bug) => `  ${bug.padEnd(24)} ${bugs[bug].what}`).join('\n')}`;
+
+const options = {
+  seeds: { type: 'string' },
+  first: { type: 'string', default: '1' },
+  jobs: { type: 'string', default: '1' },
+  bug: { type: 'string' },
+  bugs: { type: 'boolean', default: false },
+  help: { type: 'boolean', default: false },
+} as const;
+
+const values = parsed();
 const bug = values.bug === undefined ? null : bugNamed(values.bug);
+const jobs = wholeNumber('jobs', values.jobs);
+const first = wholeNumber('first', values.first);
+const seeds = wholeNumber('seeds', values.seeds ?? (values.bugs ? '2000' : '100'));
 
-const startedMs = performance.now();
-const totals = new Map<string, { times: number; runs: number }>();
-for (let seed = first; seed < first + seeds; seed++) {
-  const report = await simulate({ seed, bug });
-  for (const [what, times] of report.counts) {
-    const total = totals.get(what) ?? { times: 0, runs: 0 };
-    totals.set(what, { times: total.times + times, runs: total.runs + 1 });
+if (values.help) console.log(usage);
+else if (values.bugs) {
+  if (!(await showBugs(bug === null ? plantedBugs : [bug], { first, seeds, jobs }))) process.exitCode = 1;
+} else await exploreAll();
+
+async function exploreAll(): Promise<void> {
+  const startedMs = performance.now();
+  const tally = new Tally();
+  const mix = bug === null ? {} : (bugs[bug].mix ?? {});
+  const failed = await explore({ first, seeds, jobs, bug, mix }, tally);
+  const seconds = (performance.now() - startedMs) / 1_000;
+  if (failed?.failure != null) {
+    console.log(failureInWords(failed, failed.failure, bug));
+    process.exitCode = 1;
   }
-  if (report.failure === null) continue;
-  console.log(failureInWords(report, report.failure, bug));
-  process.exitCode = 1;
-  break;
+  for (const line of tally.lines()) console.log(line);
+  const speed = `${(tally.seeds / seconds).toFixed(1)} seeds/s`;
+  if (failed === null) console.log(`${seeds} seeds from ${first} on, no failure, ${speed}`);
+  else console.log(`stopped at seed ${failed.seed}, ${speed}`);
 }
 
-const seconds = (performance.now() - startedMs) / 1_000;
-const width = Math.max(...[...totals.keys()].map((what) => what.length));
-for (const [what, { times, runs }] of [...totals].sort(([left], [right]) => left.localeCompare(right))) {
-  console.log(`${what.padEnd(width)} ${String(times).padStart(10)}  in ${runs} runs`);
-}
-if (process.exitCode !== 1) {
-  console.log(`${seeds} seeds from ${first} on, no failure, ${(seeds / seconds).toFixed(1)} seeds/s`);
+function parsed(): ReturnType<typeof parseArgs<{ options: typeof options }>>['values'] {
+  try {
+    return parseArgs({ options, allowPositionals: false }).values;
+  } catch (error) {
+    return refuse(error instanceof Error ? error.message : String(error));
+  }
 }
 
 function wholeNumber(name: string, text: string): number {
@@ -47,12 +73,11 @@ function wholeNumber(name: string, text: string): number {
 }
 
 function bugNamed(name: string): PlantedBug {
-  const bug = plantedBugs.find((one) => one === name);
-  if (bug !== undefined) return bug;
+  if (isPlantedBug(name)) return name;
   return refuse(`--bug takes one of ${plantedBugs.join(', ')}, not "${name}"`);
 }
 
 function refuse(reason: string): never {
-  console.error(reason);
+  console.error(`${reason}\nSee --help.`);
   process.exit(2);
 }

@@ -2,8 +2,8 @@
 // lose, repeat or hold back what it carries, and a partition cuts links in one or in both directions.
 
 import type { ReplicaId } from '../../src/brands.ts';
-import type { Message } from '../../src/raft/types.ts';
-import { decodeEnvelope, encodeEnvelope } from '../../src/replica/envelope.ts';
+import { decodeEnvelope, encodeEnvelope, type Envelope, type PeerMessage } from '../../src/replica/envelope.ts';
+import type { PeerReport } from '../../src/replica/peer-report.ts';
 import type { FaultMix } from './faults.ts';
 import type { Random } from './random.ts';
 import type { Schedule } from './schedule.ts';
@@ -17,7 +17,7 @@ export type NetworkOptions = {
   readonly schedule: Schedule;
   readonly trace: Trace;
   readonly faults: () => FaultMix;
-  readonly deliver: (to: ReplicaId, messages: readonly Message[]) => void;
+  readonly deliver: (to: ReplicaId, envelope: Envelope) => void;
 };
 
 export class Network {
@@ -31,11 +31,11 @@ export class Network {
     this.#options = options;
   }
 
-  send(messages: readonly Message[]): void {
+  send(messages: readonly PeerMessage[], report: PeerReport | null): void {
     for (const [to, toPeer] of Map.groupBy(messages, (message) => message.to)) {
       const from = toPeer[0]?.from;
       if (from === undefined) continue;
-      this.#carry(`${from}→${to}`, to, encodeEnvelope({ group, messages: toPeer }));
+      this.#carry(`${from}→${to}`, to, encodeEnvelope({ group, messages: toPeer, report }));
     }
   }
 
@@ -104,9 +104,9 @@ export class Network {
     const { schedule, trace } = this.#options;
     schedule.after(delayMs, () => {
       if (this.#cut.has(link)) return trace.count('messages cut off');
-      const { messages } = decodeEnvelope(bytes);
-      for (const message of messages) trace.add('message', () => inWords(message));
-      this.#options.deliver(to, messages);
+      const envelope = decodeEnvelope(bytes);
+      for (const message of envelope.messages) trace.add('message', () => inWords(message));
+      this.#options.deliver(to, envelope);
     });
   }
 }

@@ -30,8 +30,8 @@ type Disk = {
 type Leader = { readonly replica: ReplicaId; readonly terms: readonly number[] };
 
 export class RaftChecker {
-  readonly #quorum: number;
-  readonly #isAlone: boolean;
+  /** Who votes, from an index on: where that changes, the newest one at an index counts. */
+  readonly #electorates: { readonly index: number; readonly voters: readonly ReplicaId[] }[];
   readonly #views = new Map<ReplicaId, View>();
   readonly #disks = new Map<ReplicaId, Disk>();
   readonly #leaders = new Map<number, Leader>();
@@ -43,10 +43,14 @@ export class RaftChecker {
   /** By index: a term in which, or before which, the entry was committed. */
   readonly #committedIn: number[] = [];
 
-  constructor(ids: readonly ReplicaId[]) {
-    this.#quorum = Math.floor(ids.length / 2) + 1;
-    this.#isAlone = ids.length === 1;
-    for (const id of ids) this.#disks.set(id, { terms: [0], applied: 0, term: 0 });
+  constructor(founders: readonly ReplicaId[]) {
+    this.#electorates = [{ index: 0, voters: founders }];
+    for (const id of founders) this.joined(id);
+  }
+
+  /** Another replica, with an empty disk. */
+  joined(id: ReplicaId): void {
+    this.#disks.set(id, { terms: [0], applied: 0, term: 0 });
   }
 
   /** After every input. */
@@ -113,12 +117,17 @@ export class RaftChecker {
     if (message.kind === 'append' || message.kind === 'heartbeat') this.#tellsCommit(message);
   }
 
+  /** As far as its disk says, also while it is not in memory. */
+  appliedOf(id: ReplicaId): number {
+    return this.#diskOf(id).applied;
+  }
+
   /** The last entry of the replica's log that a quorum of disks holds, of whatever term. */
   heldByQuorum(id: ReplicaId): number {
     const { terms } = this.#diskOf(id);
     for (let index = terms.length - 1; index > 0; index--) {
       const term = terms[index];
-      if (term !== undefined && this.#holders(index, term) >= this.#quorum) return index;
+      if (term !== undefined && this.#isHeld(index, term)) return index;
     }
     return 0;
   }
@@ -139,7 +148,8 @@ export class RaftChecker {
   #elected(id: ReplicaId, term: number, database: SqlPort): void {
     const other = this.#leaders.get(term);
     // A group of one may lead the same term again: all that it did before its disk wrote never happened.
-    check(other === undefined || (this.#isAlone && other.replica === id), 'election safety', () => {
+    const isAlone = this.#votersAt(this.committed.length).length === 1;
+    check(other === undefined || (isAlone && other.replica === id), 'election safety', () => {
       return `replicas ${other?.replica} and ${id} both lead term ${term}`;
     });
     const terms = [0, ...logRows(database, 0).map((row) => row.term)];
@@ -185,9 +195,9 @@ export class RaftChecker {
     check(fresh[0]?.index === this.committed.length + 1, 'log', () => `entries up to ${last.index} leave a gap`);
     this.committed.push(...fresh);
     for (const row of fresh) this.#committedIn[row.index] = term;
-    const holders = this.#holders(last.index, last.term);
-    check(holders >= this.#quorum, 'commit by a durable quorum', () => {
-      return `entry ${last.index} of term ${last.term} is committed and durable on ${holders} replicas`;
+    check(this.#isHeld(last.index, last.term), 'commit by a durable quorum', () => {
+      const holders = this.#holders(last.index, last.term);
+      return `entry ${last.index} of term ${last.term} is committed and durable on ${holders.join(' ') || 'no replica'}`;
     });
     for (const [leaderTerm, leader] of this.#leaders) {
       if (leaderTerm <= term) continue;
@@ -213,7 +223,7 @@ export class RaftChecker {
     const { from, commit } = message;
     if (commit <= this.committed.length) return;
     const term = this.#diskOf(from).terms[commit];
-    check(term !== undefined && this.#holders(commit, term) >= this.#quorum, 'commit by a durable quorum', () => {
+    check(term !== undefined && this.#isHeld(commit, term), 'commit by a durable quorum', () => {
       return `replica ${from} tells that ${commit} is committed; its term there is ${term}`;
     });
     // A heartbeat's commit stops at what the follower has, which may be of an earlier term.
@@ -223,8 +233,19 @@ export class RaftChecker {
     });
   }
 
-  #holders(index: number, term: number): number {
-    return [...this.#disks.values()].filter((disk) => disk.terms[index] === term).length;
+  /** A majority of those who vote at the index has the entry on disk. */
+  #isHeld(index: number, term: number): boolean {
+    const voters = this.#votersAt(index);
+    const holders = voters.filter((id) => this.#disks.get(id)?.terms[index] === term);
+    return holders.length > voters.length / 2;
+  }
+
+  #holders(index: number, term: number): ReplicaId[] {
+    return [...this.#disks].filter(([, disk]) => disk.terms[index] === term).map(([id]) => id);
+  }
+
+  #votersAt(index: number): readonly ReplicaId[] {
+    return this.#electorates.findLast((one) => one.index <= index)?.voters ?? [];
   }
 
   #diskOf(id: ReplicaId): Disk {

@@ -75,6 +75,7 @@ export function needOf(operation: Operation): ReferenceNeed {
     case 'downgradeEnable':
     case 'downgradeCancel':
     case 'learnerChange':
+    case 'groupLevel':
       // Of the service, which may anything, or asked for by nobody here.
       return { kind: 'admin' };
     default:

@@ -14,6 +14,7 @@ import type {
   LeaseOperation,
   Operation,
   PutRequest,
+  RangeRequest,
   TxnOperation,
   TxnRequest,
 } from '../../src/model.ts';
@@ -25,6 +26,7 @@ import {
   type PlainRange,
   textOfBytes,
 } from './plain.ts';
+import { answerOf } from './reference-range.ts';
 import {
   type AuthState,
   changeAuth,
@@ -41,6 +43,9 @@ type Version = { readonly at: number; readonly pair: PlainPair | null };
 /** One transaction under way: what it has changed is seen by its own later parts. */
 type Change = { readonly events: PlainEvent[] };
 
+/** Of a command in the log: its entry, and its leader's clock. */
+type Place = { readonly index: number; readonly atMs: number };
+
 /** What becomes of leases, in the order of the log. */
 export type LeaseListener = {
   readonly granted: (id: LeaseId, ttlSeconds: number, index: number) => void;
@@ -52,8 +57,11 @@ export class ReferenceStore {
   compacted = 0;
   readonly #listener: LeaseListener;
   readonly #versions = new Map<string, Version[]>();
+  /** All that ever were, in order; null: to be sorted anew. */
+  #keys: readonly string[] | null = null;
   readonly #events = new Map<number, readonly PlainEvent[]>();
-  readonly #leases = new Set<LeaseId>();
+  /** Each with its deadline as the log tells it. */
+  readonly #leases = new Map<LeaseId, number>();
   readonly #auth: { readonly index: number; readonly state: AuthState }[] = [];
 
   constructor(listener: LeaseListener) {
@@ -61,9 +69,9 @@ export class ReferenceStore {
   }
 
   /** What is done, or why not, as of its place in the log. */
-  apply({ operation }: Pick<Command, 'operation'>, index: number): PlainOutcome {
+  apply({ operation, atMs }: Pick<Command, 'operation' | 'atMs'>, index: number): PlainOutcome {
     const change: Change = { events: [] };
-    const outcome = this.#run(operation, change, index);
+    const outcome = this.#run(operation, change, { index, atMs });
     this.#close(change);
     return { ...outcome, revision: this.revision };
   }
@@ -91,14 +99,26 @@ export class ReferenceStore {
     return this.#events.get(revision) ?? [];
   }
 
-  range(range: KeyRange, atRevision: number): PlainRange {
-    const kvs: PlainPair[] = [];
-    for (const key of [...this.#versions.keys()].sort()) {
-      if (!holds(range, key)) continue;
+  answer(request: RangeRequest, atRevision: number): PlainRange {
+    return answerOf(request, this.pairs(request, atRevision));
+  }
+
+  /** All pairs of the range, in the order of their keys. */
+  pairs(range: KeyRange, atRevision: number): PlainPair[] {
+    const pairs: PlainPair[] = [];
+    for (const key of this.#keysIn(range)) {
       const pair = this.#pairAt(key, atRevision);
-      if (pair !== null) kvs.push(pair);
+      if (pair !== null) pairs.push(pair);
     }
-    return { kvs, count: kvs.length, more: false };
+    return pairs;
+  }
+
+  #keysIn(range: KeyRange): readonly string[] {
+    const start = textOfBytes(range.key);
+    const end = textOfBytes(range.rangeEnd);
+    if (end === '') return [start];
+    const keys = (this.#keys ??= [...this.#versions.keys()].sort());
+    return keys.filter((key) => key >= start && (end === '\0' || key < end));
   }
 
   get #authState(): AuthState {
@@ -109,7 +129,7 @@ export class ReferenceStore {
     if (change.events.length > 0) this.#events.set(++this.revision, change.events);
   }
 
-  #run(operation: Operation, change: Change, index: number): PlainOutcome {
+  #run(operation: Operation, change: Change, at: Place): PlainOutcome {
     switch (operation.kind) {
       case 'put':
         if (this.#lacksLease(operation.request)) return this.#failed('leaseNotFound');
@@ -129,13 +149,15 @@ export class ReferenceStore {
       case 'leaseRevoke':
       case 'leaseExpire':
       case 'leaseCheckpoint':
-        return this.#runLease(operation, index);
+        return this.#runLease(operation, at);
       case 'alarmActivate':
       case 'alarmDeactivate':
       case 'downgradeEnable':
       case 'downgradeCancel':
       case 'learnerChange':
         return nobodyAsksFor(operation.kind);
+      case 'groupLevel':
+        return { kind: 'done', revision: this.revision };
       case 'createAccessKey':
       case 'revokeAccessKey':
       case 'authEnable':
@@ -149,7 +171,7 @@ export class ReferenceStore {
       case 'roleDelete':
       case 'roleGrantPermission':
       case 'roleRevokePermission':
-        return this.#runAuth(operation, index);
+        return this.#runAuth(operation, at.index);
       default:
         return unreachable(operation);
     }
@@ -164,14 +186,14 @@ export class ReferenceStore {
     return { kind: 'txn', revision: this.#revisionWithin(change), succeeded, parts };
   }
 
-  #runLease(operation: LeaseOperation, index: number): PlainOutcome {
+  #runLease(operation: LeaseOperation, { index, atMs }: Place): PlainOutcome {
     switch (operation.kind) {
       case 'leaseGrant': {
         let id = operation.id === 0n ? operation.candidate : operation.id;
         if (operation.id !== 0n && this.#leases.has(id)) return this.#failed('leaseExists');
         while (this.#leases.has(id)) id = leaseId(id + 1n);
-        this.#leases.add(id);
         const ttlSeconds = Math.max(operation.ttlSeconds, leaseSecondsMin);
+        this.#leases.set(id, atMs + ttlSeconds * 1_000);
         this.#listener.granted(id, ttlSeconds, index);
         return { kind: 'leaseGrant', revision: this.revision, id: String(id), ttlSeconds };
       }
@@ -180,9 +202,16 @@ export class ReferenceStore {
         this.#endLease(operation.id, operation, index);
         break;
       case 'leaseExpire':
-        for (const id of operation.ids) if (this.#leases.has(id)) this.#endLease(id, operation, index);
+        for (const { id, storedMs } of operation.leases) {
+          const deadlineMs = this.#leases.get(id);
+          const isMeant = deadlineMs !== undefined && (storedMs === null || storedMs === deadlineMs);
+          if (isMeant) this.#endLease(id, operation, index);
+        }
         break;
       case 'leaseCheckpoint':
+        for (const { id, deadlineMs } of operation.deadlines) {
+          if (this.#leases.has(id)) this.#leases.set(id, deadlineMs);
+        }
         break;
       default:
         return unreachable(operation);
@@ -200,7 +229,9 @@ export class ReferenceStore {
   }
 
   #keysOf(id: bigint, atRevision: number): string[] {
-    return [...this.#versions.keys()].sort().filter((key) => this.#pairAt(key, atRevision)?.lease === String(id));
+    const lease = String(id);
+    const keys = (this.#keys ??= [...this.#versions.keys()].sort());
+    return keys.filter((key) => this.#pairAt(key, atRevision)?.lease === lease);
   }
 
   #lacksLease(request: PutRequest): boolean {
@@ -236,7 +267,7 @@ export class ReferenceStore {
       case 'deleteRange':
         return this.#delete(operation.request, change);
       case 'range': {
-        const answer = this.range(operation.request, this.revision + 1);
+        const answer = this.answer(operation.request, this.revision + 1);
         return { kind: 'range', revision: this.#revisionWithin(change), answer };
       }
       case 'txn':
@@ -259,7 +290,7 @@ export class ReferenceStore {
   }
 
   #delete(request: DeleteRangeRequest, change: Change): PlainWrite {
-    const { kvs } = this.range(request, this.revision + 1);
+    const kvs = this.pairs(request, this.revision + 1);
     for (const { key } of kvs) this.#remove(key, change);
     const previous = request.previous ? kvs : [];
     return { kind: 'deleteRange', revision: this.#revisionWithin(change), deleted: kvs.length, previous };
@@ -272,8 +303,11 @@ export class ReferenceStore {
   }
 
   #set(key: string, pair: PlainPair | null, change: Change, event: PlainEvent): void {
-    const versions = this.#versions.get(key) ?? [];
-    this.#versions.set(key, versions);
+    let versions = this.#versions.get(key);
+    if (versions === undefined) {
+      this.#versions.set(key, (versions = []));
+      this.#keys = null;
+    }
     versions.push({ at: this.revision + 1, pair });
     change.events.push(event);
   }
@@ -294,13 +328,6 @@ export class ReferenceStore {
   #revisionWithin(change: Change): number {
     return change.events.length > 0 ? this.revision + 1 : this.revision;
   }
-}
-
-function holds(range: KeyRange, key: string): boolean {
-  const start = textOfBytes(range.key);
-  const end = textOfBytes(range.rangeEnd);
-  if (end === '') return key === start;
-  return key >= start && (end === '\0' || key < end);
 }
 
 function nobodyAsksFor(what: string): never {

@@ -3,28 +3,32 @@
 
 import { assert } from '../../src/assert.ts';
 import { logIndex, type ReplicaId, type Revision } from '../../src/brands.ts';
-import { electionTimeoutTicks, heartbeatTicks, leaderWaitMs, tickMs } from '../../src/limits.ts';
-import type { Caller, Command, RevisionEvents, StoreFailure } from '../../src/model.ts';
+import { electionTimeoutTicks, heartbeatTicks, tickMs } from '../../src/limits.ts';
+import type { Command, RevisionEvents } from '../../src/model.ts';
 import type { LeaseChange } from '../../src/mvcc/leases.ts';
-import type { RangeOutcome } from '../../src/mvcc/store.ts';
-import type { Message } from '../../src/raft/types.ts';
-import { Driver, type DriverPort, type ReadResult, type Step, type WriteResult } from '../../src/replica/driver.ts';
+import { foundingConfiguration } from '../../src/raft/configuration.ts';
+import { Driver, type DriverPort, type Step } from '../../src/replica/driver.ts';
+import type { Envelope, PeerMessage } from '../../src/replica/envelope.ts';
+import { isSnapshotMessage } from '../../src/replica/snapshot-codec.ts';
 import { SimulatedSql } from '../support/simulated-sql.ts';
-import { ForgetfulSql } from './forgetful-sql.ts';
-import type { ClientAnswer, ClientRequest, Place } from './client-operation.ts';
-import type { FaultMix, PlantedBug } from './faults.ts';
+import { sqlWithBug } from './buggy-sql.ts';
+import type { PlantedBug } from './bugs.ts';
+import type { ClientAnswer, ClientRequest } from './client-operation.ts';
+import type { FaultMix } from './faults.ts';
 import type { HistoryChecker } from './history-checker.ts';
+import type { Instance } from './instance.ts';
 import type { LeaseChecker } from './lease-checker.ts';
 import { LeaseHost } from './lease-host.ts';
 import type { Network } from './network.ts';
 import type { Observed, RaftChecker } from './raft-checker.ts';
 import type { Random } from './random.ts';
+import { ReplicaAlarm } from './replica-alarm.ts';
+import { ReplicaCalls, type WatchOpening } from './replica-calls.ts';
 import type { Schedule } from './schedule.ts';
+import type { ServerEnd, SimulatedSocket } from './simulated-socket.ts';
 import type { StateChecker } from './state-checker.ts';
 import type { Trace } from './trace.ts';
-
-/** The platform calls an alarm's handler again after it failed. */
-const alarmRetryMs = 2_000;
+import { type HeldSockets, WatchHost } from './watch-host.ts';
 
 /** Thrown between two steps of the driver: the instance ends here. */
 class Crash extends Error {
@@ -33,7 +37,7 @@ class Crash extends Error {
 
 export type ReplicaOptions = {
   readonly id: ReplicaId;
-  readonly ids: readonly ReplicaId[];
+  readonly founders: readonly ReplicaId[];
   readonly random: Random;
   readonly schedule: Schedule;
   readonly trace: Trace;
@@ -50,13 +54,23 @@ export type ReplicaOptions = {
   };
 };
 
+/** What is in memory. */
+type Living = {
+  readonly driver: Driver;
+  readonly leases: LeaseHost;
+  readonly watches: WatchHost;
+  readonly calls: ReplicaCalls;
+};
+
 export class SimulatedReplica implements DriverPort {
   readonly id: ReplicaId;
   readonly sql = new SimulatedSql();
   readonly #options: ReplicaOptions;
+  readonly #alarm: ReplicaAlarm;
   /** null: down, or not in memory. */
-  #driver: Driver | null = null;
-  #leases: LeaseHost | null = null;
+  #living: Living | null = null;
+  /** They stay while the replica sleeps. */
+  readonly #sockets: HeldSockets = new Set();
   /** The handler of an alarm runs: the platform calls it again if the instance ends meanwhile. */
   #isAlarmed = false;
   #isDown = false;
@@ -67,30 +81,25 @@ export class SimulatedReplica implements DriverPort {
   #clock = 0;
   #wasResting = false;
   #syncIsPlanned = false;
+  #evictionIsPlanned = false;
   #isPaused = false;
   #backlog: (() => void)[] = [];
   /** What the output gate holds back until the next sync. */
   #held: (() => void)[] = [];
-  #waitingForLeader: (() => void)[] = [];
-  /** Requests that wait for their answer keep an instance in memory. */
-  #requests = 0;
+  /** What keeps an instance in memory: calls that wait for their answer, timers. */
+  #reasonsToStay = 0;
   #clockOffsetMs = 0;
 
   constructor(options: ReplicaOptions) {
     this.id = options.id;
     this.#options = options;
-    this.sql.run('CREATE TABLE simulated_alarm (at_ms REAL NOT NULL)');
-    this.sql.sync();
+    this.#alarm = new ReplicaAlarm(this.sql);
     const { clockDifferenceMs } = options.faults();
     if (clockDifferenceMs > 0) this.#setClock(options.random.between(-clockDifferenceMs, clockDifferenceMs));
   }
 
   get driver(): Driver | null {
-    return this.#driver;
-  }
-
-  get isDown(): boolean {
-    return this.#isDown;
+    return this.#living?.driver ?? null;
   }
 
   get isIdle(): boolean {
@@ -99,49 +108,39 @@ export class SimulatedReplica implements DriverPort {
 
   // What happens to it
 
-  receive(messages: readonly Message[]): void {
-    this.#input(() => this.#instance.receive(messages));
+  receive({ messages, report }: Envelope): void {
+    this.#input(({ driver }) => driver.receive(messages, report));
   }
 
   /** False: nobody is there. */
   handle(request: ClientRequest, reply: (answer: ClientAnswer) => void): boolean {
-    return this.#input(() => {
-      const { trace } = this.#options;
-      switch (request.kind) {
-        case 'write':
-          return this.#handleWrite(request, reply);
-        case 'read':
-          return this.#handleRead(request, reply);
-        case 'keepAlive':
-          return this.#handleKeepAlive(request, reply);
-        case 'login':
-          return this.#handleLogin(request.name, reply);
-        case 'leader':
-          trace.add('asked for the leader', () => `${this.id}, without ${request.failed}`);
-          return this.#handleLeader(request.failed, reply);
-      }
-    });
+    return this.#input(({ calls }) => calls.handle(request, reply));
+  }
+
+  /** False: nobody is there. */
+  openWatch(opening: WatchOpening): boolean {
+    return this.#input(({ calls }) => calls.openWatch(opening));
   }
 
   transferLeadership(to: ReplicaId): void {
-    if (this.#driver?.raft.role !== 'leader' || to === this.id) return;
+    if (this.driver?.raft.role !== 'leader' || to === this.id) return;
     this.#options.trace.add('transfer', () => `${this.id} to ${to}`);
-    this.#input(() => this.#instance.transferLeadership(to));
+    this.#input(({ driver }) => driver.transferLeadership(to));
   }
 
   /** A caller found no leader and came here. */
   campaign(): void {
-    this.#input(() => this.#instance.campaign());
+    this.#input(({ driver }) => driver.campaign());
   }
 
   pause(forMs: number): void {
-    if (this.#driver === null || this.#isPaused) return;
+    if (this.#living === null || this.#isPaused) return;
     this.#isPaused = true;
     this.#options.trace.add('pause', () => `${this.id} for ${Math.round(forMs)} ms`);
-    const incarnation = this.#incarnation;
-    this.#options.schedule.after(forMs, () => {
-      if (this.#incarnation === incarnation) this.resume();
-    });
+    this.#options.schedule.after(
+      forMs,
+      this.#whileHere(() => this.resume()),
+    );
   }
 
   resume(): void {
@@ -173,16 +172,15 @@ export class SimulatedReplica implements DriverPort {
     trace.add('crash', () => `${this.id}, ${kept} of ${unsynced} transactions survive`);
     if (unsynced > kept) trace.count('crashes that lost writes');
     this.sql.crash(kept);
-    if (this.#isAlarmed) {
-      this.#writeAlarm(this.nowMs() + alarmRetryMs);
-      this.sql.sync();
-    }
+    if (this.#isAlarmed) this.#alarm.retry(this.nowMs());
     this.#forget();
+    for (const socket of this.#sockets) socket.dropped();
+    this.#sockets.clear();
     this.#isDown = true;
-    const incarnation = this.#incarnation;
-    schedule.after(random.exponential(random.pick([20, 500, 3_000])), () => {
-      if (this.#incarnation === incarnation) this.comeBack();
-    });
+    schedule.after(
+      random.exponential(random.pick([20, 500, 3_000])),
+      this.#whileHere(() => this.comeBack()),
+    );
   }
 
   /** From now on the next input finds it. The platform starts an object for an event only; a timer of its own may be one. */
@@ -196,61 +194,63 @@ export class SimulatedReplica implements DriverPort {
 
   // What the driver needs
 
-  send(messages: readonly Message[]): void {
+  send(messages: readonly PeerMessage[]): void {
     const { network, checkers, bug } = this.#options;
+    const report = this.driver?.report ?? null;
     const leave = (): void => {
       const said = bug === 'olderTermCommitted' ? messages.map((message) => this.#withOlderCommit(message)) : messages;
-      for (const message of said) checkers.raft.released(message);
-      network.send(said);
+      for (const message of said) if (!isSnapshotMessage(message)) checkers.raft.released(message);
+      network.send(said, report);
     };
     if (bug === 'replyBeforePersist') leave();
     else this.#gate(leave);
   }
 
-  published(events: readonly RevisionEvents[], _revision: Revision): void {
+  published(events: readonly RevisionEvents[], revision: Revision): void {
     const { state } = this.#options.checkers;
     const { bug, random } = this.#options;
     const told = bug === 'eventsSkipped' && random.chance(0.01) ? events.slice(1) : events;
     this.#gate(() => state.published(this.id, told));
+    this.#living?.watches.published(events, revision);
   }
 
   applied(commands: readonly Command[]): void {
     this.#options.trace.count('commands applied', commands.length);
+    this.#living?.watches.applied(commands);
   }
 
   leasesChanged(changes: readonly LeaseChange[]): void {
-    this.#leases?.applied(changes);
+    this.#living?.leases.applied(changes);
   }
 
   mayRest(): boolean {
-    return this.#leases?.mayRest() ?? true;
+    return this.#living?.leases.mayRest() ?? true;
   }
 
   leaderChanged(leader: ReplicaId | null): void {
-    const term = this.#driver?.raft.term;
+    const term = this.driver?.raft.term;
     this.#options.trace.add('leader seen', () => `by ${this.id}: ${leader} in term ${term}`);
-    const waiting = this.#waitingForLeader;
-    this.#waitingForLeader = [];
-    for (const proceed of waiting) proceed();
-    this.#leases?.leaderChanged();
+    this.#living?.calls.leaderChanged();
+    this.#living?.leases.leaderChanged();
   }
 
   rest(): void {
-    const { schedule, random, trace } = this.#options;
-    if (!this.#wasResting) trace.add('rest', () => `${this.id}`);
+    if (!this.#wasResting) this.#options.trace.add('rest', () => `${this.id}`);
     this.#wasResting = true;
-    this.#leases?.resting();
+    this.#living?.watches.resting();
+    this.#living?.leases.resting();
     this.#isTicking = false;
-    if (!random.chance(this.#options.faults().evict)) return;
-    const incarnation = this.#incarnation;
-    schedule.after(random.between(10, 3_000), () => {
-      if (this.#incarnation === incarnation) this.#evict();
-    });
   }
 
   nowMs(): number {
     return Math.floor(1_000_000 + this.#options.schedule.nowMs + this.#clockOffsetMs);
   }
+
+  configured(): void {}
+
+  removed(): void {}
+
+  restart(): void {}
 
   before(step: Step): void {
     const { random, trace } = this.#options;
@@ -261,28 +261,30 @@ export class SimulatedReplica implements DriverPort {
 
   // The instance
 
-  get #instance(): Driver {
-    assert(this.#driver !== null, 'an input came to a replica that is down');
-    return this.#driver;
-  }
-
   get #observed(): Observed {
-    return { id: this.id, driver: this.#instance, database: this.sql.reader };
+    const { driver } = this;
+    assert(driver !== null, 'a replica is looked at while it is in memory');
+    return { id: this.id, driver, database: this.sql.reader };
   }
 
-  #input(body: () => void): boolean {
+  /** Something comes that the replica acts on: its clock ticks from now on. */
+  #input(body: (living: Living) => void): boolean {
+    return this.#run((living) => {
+      this.#startClock();
+      body(living);
+    });
+  }
+
+  /** An event of the object. False: nobody is there. */
+  #run(body: (living: Living) => void): boolean {
     if (this.#isDown) return false;
     if (this.#isPaused) {
-      const incarnation = this.#incarnation;
-      this.#backlog.push(() => {
-        if (this.#incarnation === incarnation) this.#input(body);
-      });
+      this.#backlog.push(this.#whileHere(() => void this.#run(body)));
       return true;
     }
     try {
-      this.#driver ??= this.#start();
-      this.#startClock();
-      body();
+      this.#living ??= this.#start();
+      body(this.#living);
       this.#options.checkers.raft.observe(this.#observed);
     } catch (error) {
       if (!(error instanceof Crash)) throw error;
@@ -290,16 +292,17 @@ export class SimulatedReplica implements DriverPort {
       return true;
     }
     this.#planSync();
+    this.#planEviction();
     return true;
   }
 
-  #start(): Driver {
-    const { ids, random, trace, checkers, bug } = this.#options;
+  #start(): Living {
+    const { founders, random, trace, checkers, bug } = this.#options;
     trace.add('start', () => `${this.id}`);
     const driver = new Driver({
       id: this.id,
-      voters: ids,
-      sql: bug === 'attachedKeyKept' ? new ForgetfulSql(this.sql) : this.sql,
+      founding: foundingConfiguration(founders.map((id) => ({ id, location: '' }))),
+      sql: sqlWithBug(this.sql, bug),
       port: this,
       random: () => random.next(),
       electionTimeoutTicks,
@@ -308,29 +311,100 @@ export class SimulatedReplica implements DriverPort {
     // Of what the last instance wrote and did not learn to be durable, some may be. Beside it there are only fresh tables.
     this.#noteDurable({ id: this.id, driver, database: this.sql.reader });
     checkers.state.started(this.id, driver.store);
-    this.#leases = this.#leaseHost(driver);
-    return driver;
+    const instance = this.#instance(driver);
+    const leases = this.#leaseHost(instance);
+    const watches = new WatchHost({
+      instance,
+      sockets: this.#sockets,
+      accepted: (socket) => this.#accept(socket),
+      bug,
+    });
+    const calls = new ReplicaCalls({ instance, leases, watches, history: checkers.history, trace, bug });
+    return { driver, leases, watches, calls };
   }
 
-  #evict(): void {
-    if (this.#isTicking || this.#driver === null || this.#requests > 0 || !this.isIdle) return;
-    this.#options.trace.add('evicted', () => `${this.id}`);
-    this.#forget();
+  #instance(driver: Driver): Instance {
+    const { schedule, failed } = this.#options;
+    const whileHere = this.#whileHere((body: () => void) => body());
+    return {
+      id: this.id,
+      driver,
+      schedule,
+      nowMs: () => this.nowMs(),
+      input: (body) => whileHere(() => void this.#input(body)),
+      run: (body) => whileHere(() => void this.#run(body)),
+      after: (delayMs, body) => whileHere(() => this.#after(delayMs, body)),
+      gate: (action) => whileHere(() => this.#gate(action)),
+      stayAwake: () => {
+        this.#reasonsToStay++;
+        return () =>
+          whileHere(() => {
+            this.#reasonsToStay--;
+          });
+      },
+      failed,
+    };
+  }
+
+  #leaseHost(instance: Instance): LeaseHost {
+    const { founders, bug, checkers } = this.#options;
+    const setAlarm = this.#whileHere((atMs: number | null) => this.#setAlarm(atMs));
+    return new LeaseHost({
+      instance,
+      place: founders.indexOf(this.id),
+      writeIdPrefix: `l:${this.id}/${this.#incarnation}`,
+      history: checkers.history,
+      leases: checkers.leases,
+      bug,
+      leader: (seeming, found) =>
+        instance.after(0, () => instance.input(() => this.#living?.calls.findLeader(seeming, found))),
+      alarm: { get: () => this.#alarm.atMs, set: setAlarm },
+    });
+  }
+
+  #setAlarm(atMs: number | null): void {
+    this.#alarm.set(atMs);
+    this.#planSync();
+    this.#planAlarm();
+  }
+
+  /** The platform drops an object that has nothing to do; how soon is its own affair. */
+  #planEviction(): void {
+    const { schedule, random } = this.#options;
+    if (this.#isTicking || this.#evictionIsPlanned || !random.chance(this.#options.faults().evict)) return;
+    this.#evictionIsPlanned = true;
+    schedule.after(
+      random.between(10, 3_000),
+      this.#whileHere(() => {
+        this.#evictionIsPlanned = false;
+        if (this.#isTicking || this.#reasonsToStay > 0 || !this.isIdle) return;
+        this.#options.trace.add('evicted', () => `${this.id}`);
+        if (this.#sockets.size > 0) this.#options.trace.count('evicted with watches', this.#sockets.size);
+        this.#forget();
+      }),
+    );
   }
 
   #forget(): void {
     this.#incarnation++;
-    this.#driver = null;
-    this.#leases = null;
+    this.#living = null;
     this.#isAlarmed = false;
     this.#isTicking = false;
     this.#syncIsPlanned = false;
+    this.#evictionIsPlanned = false;
     this.#isPaused = false;
     this.#backlog = [];
     this.#held = [];
-    this.#waitingForLeader = [];
-    this.#requests = 0;
+    this.#reasonsToStay = 0;
     this.#options.checkers.raft.stopped(this.id);
+  }
+
+  /** Nothing once the instance that is here now, or that nobody is here, has ended. */
+  #whileHere<Given extends readonly unknown[]>(body: (...given: Given) => void): (...given: Given) => void {
+    const incarnation = this.#incarnation;
+    return (...given) => {
+      if (this.#incarnation === incarnation) body(...given);
+    };
   }
 
   #startClock(): void {
@@ -343,24 +417,26 @@ export class SimulatedReplica implements DriverPort {
     const { schedule, random } = this.#options;
     const { clockSkew } = this.#options.faults();
     const skew = clockSkew === 0 ? 0 : random.between(-clockSkew, clockSkew);
-    const incarnation = this.#incarnation;
-    // Not all replicas tick at the same moment.
-    schedule.after(tickMs * (1 + skew) + random.next(), () => {
-      const isStopped = (): boolean => this.#incarnation !== incarnation || this.#clock !== clock || !this.#isTicking;
+    const isStopped = (): boolean => this.#clock !== clock || !this.#isTicking;
+    const tick = (): void => {
       if (isStopped()) return;
       this.#wasResting = false;
       this.#options.trace.count('ticks');
       // A clock that could not tick during a pause does not catch up on it.
-      if (!this.#isPaused) {
-        this.#input(() => {
-          this.#instance.tick();
-          this.#leases?.tick();
-          // No answer may depend on how far a sweep went.
-          if (random.chance(0.1)) this.#instance.store.compactStep(random.integer(1, 20));
-        });
-      }
+      if (!this.#isPaused) this.#input((living) => this.#tick(living));
       if (!isStopped()) this.#planTick(clock);
-    });
+    };
+    // Not all replicas tick at the same moment.
+    schedule.after(tickMs * (1 + skew) + random.next(), this.#whileHere(tick));
+  }
+
+  #tick({ driver, leases, watches }: Living): void {
+    const { random } = this.#options;
+    driver.tick();
+    watches.tick();
+    leases.tick();
+    // No answer may depend on how far a sweep went.
+    if (random.chance(0.1)) driver.store.compactStep(random.integer(1, 20));
   }
 
   // Storage
@@ -375,10 +451,11 @@ export class SimulatedReplica implements DriverPort {
     this.#syncIsPlanned = true;
     const { schedule, random } = this.#options;
     const { syncMs, slowSync } = this.#options.faults();
-    const incarnation = this.#incarnation;
-    schedule.after(random.exponential(syncMs) + (random.chance(slowSync) ? random.between(50, 1_500) : 0), () => {
-      if (this.#incarnation === incarnation) this.#sync();
-    });
+    const slowMs = random.chance(slowSync) ? random.between(50, 1_500) : 0;
+    schedule.after(
+      random.exponential(syncMs) + slowMs,
+      this.#whileHere(() => this.#sync()),
+    );
   }
 
   #sync(): void {
@@ -392,7 +469,7 @@ export class SimulatedReplica implements DriverPort {
     this.#held = [];
     for (const action of held) action();
     const { random } = this.#options;
-    if (!random.chance(this.#options.faults().crashAfterSync)) return;
+    if (!random.chance(this.#options.faults().crashAfterSync)) return this.#planEviction();
     trace.count('crashes after a sync');
     this.crash();
   }
@@ -403,7 +480,7 @@ export class SimulatedReplica implements DriverPort {
     state.durable(observed);
   }
 
-  #withOlderCommit(message: Message): Message {
+  #withOlderCommit(message: PeerMessage): PeerMessage {
     if (message.kind !== 'append') return message;
     const held = this.#options.checkers.raft.heldByQuorum(this.id);
     return { ...message, commit: logIndex(Math.max(message.commit, held)) };
@@ -414,196 +491,68 @@ export class SimulatedReplica implements DriverPort {
     if (exists) this.sql.reader.run('UPDATE hard_state SET voted_for = NULL');
   }
 
-  // Requests
+  // Sockets and alarms: the platform keeps them while nobody is in memory
 
-  #handleWrite(request: Extract<ClientRequest, { kind: 'write' }>, reply: (answer: ClientAnswer) => void): void {
-    const answer = this.#answering(reply);
-    this.#instance.write(request.request, (result: WriteResult) => {
-      const isRefused = result.kind === 'notLeader' || result.kind === 'overloaded' || result.kind === 'halted';
-      if (isRefused) request.operation.possible--;
-      answer({ kind: 'write', result });
-    });
-  }
-
-  #handleRead(request: Extract<ClientRequest, { kind: 'read' }>, reply: (answer: ClientAnswer) => void): void {
-    const answer = this.#answering(reply);
-    const driver = this.#instance;
-    const refusal = (): StoreFailure | null =>
-      driver.store.authorizeRange(request.caller, request.request, this.nowMs());
-    const early = this.#options.bug === 'permissionCheckedEarly' ? { failure: refusal() } : null;
-    const serve = (): void => {
-      const failure = early === null ? refusal() : early.failure;
-      const result: RangeOutcome = failure === null ? driver.store.range(request.request) : { kind: 'failed', failure };
-      answer({ kind: 'read', result, ...placeOf(driver) });
-    };
-    const isUnconfirmed = this.#options.bug === 'readUnconfirmed' && driver.raft.role === 'leader';
-    if (request.request.serializable || isUnconfirmed) return serve();
-    driver.read((result: ReadResult) => {
-      if (result.kind === 'ready') serve();
-      else answer({ kind: 'refused', leader: result.kind === 'refused' ? result.leader : null });
-    });
-  }
-
-  #handleKeepAlive(
-    { id, caller }: Extract<ClientRequest, { kind: 'keepAlive' }>,
-    reply: (answer: ClientAnswer) => void,
-  ): void {
-    const { schedule, failed } = this.#options;
-    const answer = this.#answering(reply);
-    const driver = this.#instance;
-    if (driver.raft.role !== 'leader') return answer({ kind: 'refused', leader: driver.raft.leader });
-    const cameMs = schedule.nowMs;
-    const incarnation = this.#incarnation;
-    const kept = this.#leases?.keepAlive(caller, id) ?? Promise.resolve(null);
-    kept
-      .then((result) => {
-        if (this.#incarnation !== incarnation) return;
-        if (result === null) answer({ kind: 'refused', leader: null });
-        else answer({ kind: 'keepAlive', cameMs, result, ...placeOf(driver) });
-      })
-      .catch(failed);
-  }
-
-  /** As the service looks up a password's hash for whoever logs in. */
-  #handleLogin(name: string, reply: (answer: ClientAnswer) => void): void {
-    const answer = this.#answering(reply);
-    const driver = this.#instance;
-    const service: Caller = { kind: 'service' };
-    driver.read((result: ReadResult) => {
-      if (result.kind !== 'ready') return answer({ kind: 'refused', leader: null });
-      const found = driver.store.query<'credential'>({ kind: 'credential', name }, service, this.nowMs());
-      answer({ kind: 'login', result: found, ...placeOf(driver) });
-    });
-  }
-
-  /** As the replica's front does it: who is known to lead, else stand for election and wait a while. */
-  #handleLeader(failed: ReplicaId | null, reply: (answer: ClientAnswer) => void): void {
-    const answer = this.#answering(reply);
-    this.#findLeader(failed, (leader) => answer({ kind: 'leader', leader }));
-  }
-
-  #findLeader(failed: ReplicaId | null, found: (leader: ReplicaId | null) => void): void {
-    const driver = this.#instance;
-    const known = (): ReplicaId | null => (driver.raft.leader === failed ? null : driver.raft.leader);
-    if (known() !== null) return found(known());
-    let isFound = false;
-    const finish = (isLate: boolean): void => {
-      if (isFound) return;
-      if (known() === null && !isLate) return void this.#waitingForLeader.push(() => finish(false));
-      isFound = true;
-      found(known());
-    };
-    this.#after(leaderWaitMs, () => finish(true));
-    driver.campaign();
-    finish(false);
-  }
-
-  // Leases
-
-  #leaseHost(driver: Driver): LeaseHost {
-    const { ids, bug, checkers, failed } = this.#options;
-    const incarnation = this.#incarnation;
-    const whileHere = (body: () => void): void => {
-      if (this.#incarnation === incarnation) body();
-    };
-    return new LeaseHost({
-      place: ids.indexOf(this.id),
-      writeIdPrefix: `l:${this.id}/${incarnation}`,
-      history: checkers.history,
-      leases: checkers.leases,
-      bug,
-      port: {
-        driver,
-        nowMs: () => this.nowMs(),
-        input: (body) => whileHere(() => void this.#input(body)),
-        after: (delayMs, body) => whileHere(() => this.#after(delayMs, body)),
-        leader: (seeming, found) =>
-          whileHere(() => this.#after(0, () => void this.#input(() => this.#findLeader(seeming, found)))),
-        getAlarm: () => this.#alarmAt,
-        setAlarm: (atMs) =>
-          whileHere(() => {
-            this.#writeAlarm(atMs);
-            this.#planSync();
-            this.#planAlarm();
-          }),
-        failed,
+  #accept(socket: SimulatedSocket): void {
+    this.#sockets.add(socket);
+    const end: ServerEnd = {
+      gate: (action) => this.#gate(action),
+      message: (text) => {
+        this.#options.trace.count('watch requests');
+        this.#input(({ calls }) => calls.socketMessage(socket, text));
       },
-    });
-  }
-
-  get #alarmAt(): number | null {
-    const at = this.sql.reader.all('SELECT at_ms FROM simulated_alarm')[0]?.[0];
-    return at === undefined ? null : Number(at);
-  }
-
-  #writeAlarm(atMs: number | null): void {
-    this.sql.transaction(() => {
-      this.sql.run('DELETE FROM simulated_alarm');
-      if (atMs !== null) this.sql.run('INSERT INTO simulated_alarm VALUES (?)', atMs);
-    });
+      closed: () => {
+        if (this.#sockets.delete(socket)) this.#run(({ watches }) => watches.closed(socket));
+      },
+      ended: () => this.#sockets.delete(socket),
+    };
+    socket.accepted(end);
   }
 
   /** The platform rings when its clock says so, whether or not the instance is in memory. */
   #planAlarm(): void {
-    const atMs = this.#alarmAt;
+    const { atMs } = this.#alarm;
     if (atMs === null) return;
     const { schedule, random } = this.#options;
     schedule.after(Math.max(0, atMs - this.nowMs()) + random.exponential(5), () => {
-      if (this.#isDown || this.#isAlarmed || this.#alarmAt !== atMs) return;
+      if (this.#isDown || this.#isAlarmed || this.#alarm.atMs !== atMs) return;
       if (this.nowMs() < atMs) this.#planAlarm();
-      else this.#input(() => this.#ring());
+      else this.#input((living) => this.#ring(living));
     });
   }
 
-  #ring(): void {
-    if (this.#isAlarmed || this.#alarmAt === null || this.#alarmAt > this.nowMs()) return;
+  #ring({ leases }: Living): void {
+    const { atMs } = this.#alarm;
+    if (this.#isAlarmed || atMs === null || atMs > this.nowMs()) return;
     this.#options.trace.add('alarm', () => `${this.id}`);
-    this.#writeAlarm(null);
+    this.#alarm.set(null);
     this.#isAlarmed = true;
-    this.#requests++;
-    const incarnation = this.#incarnation;
-    const rung = this.#leases?.alarm() ?? Promise.resolve();
-    rung
-      .then(() => {
-        if (this.#incarnation !== incarnation) return;
-        this.#isAlarmed = false;
-        this.#requests--;
-        // One that was set meanwhile may be due by now.
-        this.#planAlarm();
-      })
-      .catch(this.#options.failed);
+    this.#reasonsToStay++;
+    const done = this.#whileHere(() => {
+      this.#isAlarmed = false;
+      this.#reasonsToStay--;
+      // One that was set meanwhile may be due by now.
+      this.#planAlarm();
+    });
+    leases.alarm().then(done).catch(this.#options.failed);
   }
 
   /** Of this instance; not while it is paused. */
   #after(delayMs: number, body: () => void): void {
-    const incarnation = this.#incarnation;
-    const run = (): void => {
-      if (this.#incarnation !== incarnation) return;
+    const run = this.#whileHere(() => {
       if (this.#isPaused) this.#backlog.push(run);
       else body();
-    };
+    });
     this.#options.schedule.after(delayMs, run);
-  }
-
-  #answering(reply: (answer: ClientAnswer) => void): (answer: ClientAnswer) => void {
-    this.#requests++;
-    return (answer) => {
-      this.#requests--;
-      if (this.#options.bug === 'answerBeforeDurable') reply(answer);
-      else this.#gate(() => reply(answer));
-    };
   }
 
   /** For the trace of a failed run. */
   inWords(): string {
-    const driver = this.#driver;
+    const { driver } = this;
     if (driver === null) return `${this.id}: ${this.#isDown ? 'down' : 'not in memory'}`;
     const { role, term, leader, commit, lastIndex } = driver.raft;
     const state = `${role} in term ${term}, leader ${leader}, commit ${commit}, applied ${driver.store.appliedIndex}, last ${lastIndex}`;
-    return `${this.id}: ${state}${this.#isPaused ? ', paused' : ''}${this.#isTicking ? '' : ', resting'}`;
+    const watched = `${this.#sockets.size} watches`;
+    return `${this.id}: ${state}, ${watched}${this.#isPaused ? ', paused' : ''}${this.#isTicking ? '' : ', resting'}`;
   }
-}
-
-function placeOf(driver: Driver): Place {
-  return { revision: driver.store.revision, index: driver.store.appliedIndex };
 }

@@ -7,11 +7,25 @@ type Planned = { readonly atMs: number; readonly sequence: number; readonly acti
 export class Schedule {
   #nowMs = 0;
   #sequence = 0;
+  #hasPromises = false;
   /** A binary heap, the next one first. */
   readonly #planned: Planned[] = [];
 
   get nowMs(): number {
     return this.#nowMs;
+  }
+
+  /** Somebody waits for a promise that was just made or settled. Most actions know none, and need not wait for any. */
+  promised(): void {
+    this.#hasPromises = true;
+  }
+
+  /** The next turn of the event loop: whatever waits for a promise has gone on by then. */
+  async #settled(): Promise<void> {
+    this.#hasPromises = false;
+    await new Promise((resolve) => {
+      setImmediate(resolve);
+    });
   }
 
   /** Actions carried out so far. */
@@ -30,8 +44,8 @@ export class Schedule {
   }
 
   /**
-   * Carries out all that is planned until then, and what it plans in turn. Stops early once `done` holds. Between two actions
-   * all promises that were settled go on, in the order in which that happened.
+   * Carries out all that is planned until then, and what it plans in turn. Stops early once `done` holds. After an action that
+   * made or settled promises all of them go on, in the order in which that happened, before the next one.
    */
   async runUntil(endMs: number, done: () => boolean = () => false): Promise<void> {
     while (!done()) {
@@ -41,7 +55,7 @@ export class Schedule {
       this.#nowMs = next.atMs;
       this.steps++;
       next.action();
-      await settled();
+      if (this.#hasPromises) await this.#settled();
     }
     if (!done()) this.#nowMs = Math.max(this.#nowMs, endMs);
   }
@@ -77,11 +91,4 @@ export class Schedule {
     planned[child] = upper;
     return true;
   }
-}
-
-/** The next turn of the event loop: whatever waits for a promise has gone on by then. */
-function settled(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
-  });
 }

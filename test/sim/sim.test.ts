@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { PlantedBug } from './faults.ts';
+import type { PlantedBug } from './bugs.ts';
 import { failureInWords, simulate } from './simulation.ts';
 
 // Few and fixed. To explore: node test/sim/main.ts --seeds 1000 --first 1

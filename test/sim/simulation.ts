@@ -2,8 +2,10 @@
 // promised may break; then all faults are healed, and the group must come back within a bound.
 
 import { replicaId, type ReplicaId } from '../../src/brands.ts';
-import { type Ended, SimulatedClient } from './client.ts';
-import { type FaultMix, faultMixOf, healed, mixInWords, type PlantedBug } from './faults.ts';
+import { type PlantedBug } from './bugs.ts';
+import { type HowEnded, SimulatedClient } from './client.ts';
+import { type FaultMix, faultMixOf, healed, mixInWords } from './faults.ts';
+import { SimulatedGroup } from './group.ts';
 import { HistoryChecker } from './history-checker.ts';
 import { LeaseChecker } from './lease-checker.ts';
 import { Network } from './network.ts';
@@ -13,6 +15,7 @@ import { SimulatedReplica } from './replica.ts';
 import { Schedule } from './schedule.ts';
 import { StateChecker } from './state-checker.ts';
 import { check, Trace } from './trace.ts';
+import { SimulatedWatcher } from './watcher.ts';
 
 /** After the last fault, all clients' next writes are done within this. */
 const recoveryMs = 20_000;
@@ -69,8 +72,9 @@ class Simulation {
   readonly #schedule = new Schedule();
   readonly #random: Random;
   readonly #network: Network;
-  readonly #replicas: readonly SimulatedReplica[];
+  readonly #group = new SimulatedGroup();
   readonly #clients: readonly SimulatedClient[];
+  readonly #watchers: readonly SimulatedWatcher[];
   readonly #raft: RaftChecker;
   readonly #leases: LeaseChecker;
   readonly #history: HistoryChecker;
@@ -87,9 +91,9 @@ class Simulation {
     this.#faults = this.mix;
     this.#random = random.fork();
     this.trace = new Trace(() => this.#schedule.nowMs);
-    const ids: ReplicaId[] = Array.from({ length: this.mix.replicas }, (_, place) => replicaId(place + 1));
+    const founders: ReplicaId[] = Array.from({ length: this.mix.replicas }, (_, place) => replicaId(place + 1));
     const nowMs = (): number => this.#schedule.nowMs;
-    this.#raft = new RaftChecker(ids);
+    this.#raft = new RaftChecker(founders);
     this.#leases = new LeaseChecker(nowMs, this.trace);
     this.#history = new HistoryChecker(nowMs, this.#leases);
     this.#state = new StateChecker(this.#history);
@@ -99,24 +103,25 @@ class Simulation {
     const shared = { schedule: this.#schedule, trace: this.trace, faults: () => this.#faults, bug, failed };
     this.#network = new Network({
       ...shared,
-      ids,
+      ids: founders,
       random: random.fork(),
-      deliver: (to, messages) => this.#replicas.find((replica) => replica.id === to)?.receive(messages),
+      deliver: (to, envelope) => this.#group.find(to)?.receive(envelope),
     });
     const checkers = { raft: this.#raft, history: this.#history, state: this.#state, leases: this.#leases };
-    this.#replicas = ids.map((id) => {
-      return new SimulatedReplica({ ...shared, id, ids, random: random.fork(), network: this.#network, checkers });
-    });
+    const network = this.#network;
+    for (const id of founders) {
+      const replica = new SimulatedReplica({ ...shared, id, founders, random: random.fork(), network, checkers });
+      this.#group.join(replica);
+    }
     const people = { areReady: this.mix.auth === 0 };
-    this.#clients = Array.from({ length: this.mix.clients }, (_, place) => {
-      return new SimulatedClient({
-        ...shared,
-        number: place + 1,
-        people,
-        random: random.fork(),
-        replicas: this.#replicas,
-        history: this.#history,
-      });
+    const outside = { ...shared, group: this.#group, history: this.#history };
+    const each = <Made>(count: number, make: (number: number) => Made): Made[] =>
+      Array.from({ length: count }, (_, place) => make(place + 1));
+    this.#clients = each(this.mix.clients, (number) => {
+      return new SimulatedClient({ ...outside, number, people, random: random.fork() });
+    });
+    this.#watchers = each(this.mix.watchers, (number) => {
+      return new SimulatedWatcher({ ...outside, number, people, random: random.fork() });
     });
   }
 
@@ -139,30 +144,29 @@ class Simulation {
     const isViolation = name === 'Violation';
     const rule = isViolation ? message.slice(0, message.indexOf(':')) : name;
     const where = !isViolation && error instanceof Error ? [`${error.stack}`] : [];
-    const trace = [...this.trace.lastLines(), '', ...this.#replicas.map((replica) => replica.inWords()), ...where];
+    const parts = [...this.#group.all, ...this.#watchers].map((part) => part.inWords());
+    const trace = [...this.trace.lastLines(), '', ...parts, ...where];
     return { rule, message, trace };
   }
 
   close(): void {
-    for (const replica of this.#replicas) replica.sql.close();
+    for (const replica of this.#group.all) replica.sql.close();
   }
 
   #planFaults(): void {
     const { mix } = this;
     const random = this.#random;
-    this.#every(mix.crashEveryMs, () => random.pick(this.#replicas).crash());
+    this.#every(mix.crashEveryMs, () => this.#group.pick(random).crash());
     this.#every(mix.crashAllEveryMs, () => {
-      for (const replica of this.#replicas) replica.crash();
+      for (const replica of this.#group.all) replica.crash();
     });
     this.#every(mix.rivalsEveryMs, () => this.#startRivalry());
-    this.#every(mix.pauseEveryMs, () =>
-      random.pick(this.#replicas).pause(random.exponential(random.pick([100, 1_500]))),
-    );
-    this.#every(mix.clockJumpEveryMs, () => random.pick(this.#replicas).jumpClock());
+    this.#every(mix.pauseEveryMs, () => this.#group.pick(random).pause(random.exponential(random.pick([100, 1_500]))));
+    this.#every(mix.clockJumpEveryMs, () => this.#group.pick(random).jumpClock());
     this.#every(mix.slowLinkEveryMs, () => this.#network.slowLink());
     this.#every(mix.transferEveryMs, () => {
-      const to = random.pick(this.#replicas).id;
-      for (const replica of this.#replicas) replica.transferLeadership(to);
+      const to = this.#group.pick(random).id;
+      for (const replica of this.#group.all) replica.transferLeadership(to);
     });
     this.#every(mix.partitionEveryMs, () => {
       this.#network.partition();
@@ -179,13 +183,13 @@ class Simulation {
     this.#quietUntilMs = this.#schedule.nowMs + forMs;
     this.#schedule.after(forMs + this.#random.exponential(1_000), () => {
       if (this.#faults !== this.mix) return;
-      for (const replica of this.#replicas) if (replica.driver?.raft.role === 'leader') replica.crash();
+      for (const replica of this.#group.all) if (replica.driver?.raft.role === 'leader') replica.crash();
     });
   }
 
   #startRivalry(): void {
     this.trace.add('rivals');
-    for (const replica of this.#replicas) {
+    for (const replica of this.#group.all) {
       if (replica.driver?.raft.role === 'leader') replica.crash();
       else if (this.#random.chance(0.6)) this.#schedule.after(this.#random.exponential(20), () => replica.campaign());
     }
@@ -208,7 +212,8 @@ class Simulation {
     this.#faults = healed(this.mix);
     this.#network.heal();
     for (const client of this.#clients) client.stop();
-    for (const replica of this.#replicas) {
+    for (const watcher of this.#watchers) watcher.settle();
+    for (const replica of this.#group.all) {
       replica.comeBack();
       replica.resume();
     }
@@ -220,14 +225,14 @@ class Simulation {
   }
 
   /** All clients do it so many times, at once. */
-  async #eachClient(times: number, act: (client: SimulatedClient, ended: (how: Ended) => void) => void): Promise<void> {
+  async #eachClient(times: number, act: (client: SimulatedClient, ended: HowEnded) => void): Promise<void> {
     const open = new Set(this.#clients.map((client) => ({ client, left: times })));
     const proceed = (): void => {
       for (const one of open) {
         if (one.left === 0) open.delete(one);
         else if (!one.client.isBusy) {
-          act(one.client, (how) => {
-            if (how === 'answered') one.left--;
+          act(one.client, (isAnswered) => {
+            if (isAnswered) one.left--;
           });
         }
       }
@@ -239,16 +244,20 @@ class Simulation {
     check(open.size === 0, 'liveness', () => `${open.size} clients cannot write ${recoveryMs} ms after all faults`);
   }
 
+  /** All replicas hold the same, every watcher has all events, and informers have what the store holds. */
   async #converge(): Promise<void> {
     const endMs = this.#schedule.nowMs + convergenceMs;
-    await this.#runUntil(endMs, () => this.#hasConverged);
+    const areCaughtUp = (): boolean => this.#watchers.every((watcher) => watcher.isCaughtUp);
+    await this.#runUntil(endMs, () => this.#hasConverged && areCaughtUp());
     check(this.#hasConverged, 'liveness', () => `replicas differ ${convergenceMs} ms after the last write`);
-    for (const { id, driver, sql } of this.#replicas) {
+    check(areCaughtUp(), 'liveness', () => `watchers lack events ${convergenceMs} ms after the last write`);
+    for (const { id, driver, sql } of this.#group.all) {
       if (driver === null) continue;
       this.#raft.compareLogs(id, sql.reader, driver.store.appliedIndex);
       this.#state.compare({ id, driver, database: sql.reader });
       this.#history.checkWhole(id, driver.store);
     }
+    for (const watcher of this.#watchers) watcher.checkCopy();
   }
 
   /**
@@ -280,8 +289,6 @@ class Simulation {
 
   get #hasConverged(): boolean {
     const { length } = this.#raft.committed;
-    return this.#replicas.every(
-      ({ driver, isIdle }) => driver !== null && isIdle && driver.store.appliedIndex === length,
-    );
+    return this.#group.all.every((replica) => replica.isIdle && this.#raft.appliedOf(replica.id) === length);
   }
 }

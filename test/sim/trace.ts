@@ -1,6 +1,7 @@
 // What happened in a run: the last events in words, and a fingerprint of all of them. Two runs of one seed must agree in it.
 
-import type { Message } from '../../src/raft/types.ts';
+import type { PeerMessage } from '../../src/replica/envelope.ts';
+import { isSnapshotMessage } from '../../src/replica/snapshot-codec.ts';
 
 const linesKept = 120;
 
@@ -62,7 +63,8 @@ export class Trace {
 }
 
 /** A message as a reader of a trace wants to see it. */
-export function inWords(message: Message): string {
+export function inWords(message: PeerMessage): string {
+  if (isSnapshotMessage(message)) return `${message.from}→${message.to} ${message.kind}`;
   const head = `${message.from}→${message.to} ${message.kind} t${message.term}`;
   switch (message.kind) {
     case 'preVote':
@@ -87,6 +89,10 @@ export function inWords(message: Message): string {
       return `${head} read ${message.context} index ${message.index ?? 'refused'}`;
     case 'rest':
       return `${head} commit ${message.commit}`;
+    case 'snapshot':
+      return `${head} base ${message.base}`;
+    case 'removed':
+      return `${head} members ${message.members.join(' ')}`;
     case 'timeoutNow':
       return head;
     default:

@@ -1,13 +1,23 @@
 // GET /v1/status: what a tenant's group looks like, and its JSON.
 
-/** One replica as the one that answers sees it. `match` is how far its log is known to agree; null where that is not known. */
+/** One replica as the one that answers sees it. */
 export type ReplicaReport = {
   readonly id: number;
-  /** Where it runs, as the platform names it; null where that is not known. */
-  readonly location: string | null;
-  readonly role: 'leader' | 'follower' | 'candidate' | 'unknown';
+  /** Where it was placed. */
+  readonly location: string;
+  readonly role: 'leader' | 'follower' | 'candidate' | 'learner';
+  /** How far its log is known to agree; null where that is not known. */
   readonly match: number | null;
+  /** What it last said of itself. `rebuilding`: its store was found to differ, and is made anew; unknown: it said nothing yet. */
+  readonly state: 'serving' | 'rebuilding' | 'halted' | 'unknown';
+  /** The entry after which its store was last found to differ from the others'; null: never. */
+  readonly diverged_at: number | null;
+  /** The replica whose place it is to take; null: nobody's. */
+  readonly replaces: number | null;
 };
+
+/** What an operator should look at. CORRUPT: a replica's store differs from the others', it does not serve and is being rebuilt. */
+export type GroupAlarm = { readonly alarm: 'NOSPACE' | 'CORRUPT'; readonly replica: number | null };
 
 export type StatusReport = {
   /** null: none is known. */
@@ -22,6 +32,12 @@ export type StatusReport = {
   readonly keys: number;
   readonly databaseBytes: number;
   readonly version: string;
+  /** Of the group: what all replicas' code can apply. */
+  readonly level: number;
+  /** Entries and bytes of the answering replica's log. */
+  readonly logEntries: number;
+  readonly logBytes: number;
+  readonly alarms: readonly GroupAlarm[];
 };
 
 export function statusResponse(report: StatusReport): Response {
@@ -36,5 +52,9 @@ export function statusResponse(report: StatusReport): Response {
     keys: report.keys,
     database_bytes: report.databaseBytes,
     version: report.version,
+    level: report.level,
+    log_entries: report.logEntries,
+    log_bytes: report.logBytes,
+    alarms: report.alarms,
   });
 }

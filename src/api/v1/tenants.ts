@@ -39,8 +39,11 @@ const replicasDefault: ReplicaCount = 3;
 
 export type TenantCreation = { readonly name: string; readonly replicas: ReplicaCount; readonly placement: Placement };
 
-/** What of a tenant can change. Replicas and their places cannot yet: that moves data. */
+/** What of a tenant can change by itself; its replicas are changed one by one. */
 export type TenantChange = { readonly name: string };
+
+/** `replaces`: the number of the replica that leaves once the new one votes; null: none. */
+export type ReplicaCreation = { readonly location: LocationHint | null; readonly replaces: number | null };
 
 export type AccessKeyCreation = {
   readonly role: AccessRole;
@@ -60,6 +63,15 @@ export function parseTenantChange(body: Uint8Array): Parsed<TenantChange> {
   return parseObject(body, (fields) => ({ name: readName(fields) }));
 }
 
+/** Without a body: a replica more, wherever there is none yet. */
+export function parseReplicaCreation(body: Uint8Array): Parsed<ReplicaCreation> {
+  if (body.byteLength === 0) return { kind: 'parsed', value: { location: null, replaces: null } };
+  return parseObject(body, (fields) => ({
+    location: fields.choice('location', locationHints) ?? null,
+    replaces: fields.integer('replaces', { min: 1, max: replicaNumberMax }) ?? null,
+  }));
+}
+
 export function parseAccessKeyCreation(body: Uint8Array): Parsed<AccessKeyCreation> {
   return parseObject(body, (fields) => {
     const role = fields.choice('role', ['admin', 'write', 'read']);
@@ -69,6 +81,8 @@ export function parseAccessKeyCreation(body: Uint8Array): Parsed<AccessKeyCreati
   });
 }
 
+/** Numbers only grow as replicas come and go; this refuses nonsense. */
+const replicaNumberMax = 1_000_000_000;
 const nameForm = /^[a-z0-9-]+$/;
 
 function readName(fields: Fields): string {

@@ -1,0 +1,97 @@
+// The operator's calls on a tenant's replicas: which there are, one more, one less, one in another's place. The group itself does it,
+// and goes on doing it by itself; the directory is told what the group says.
+
+import type { ReplicaReport } from '../api/v1/status.ts';
+import { locationHints, parseReplicaCreation } from '../api/v1/tenants.ts';
+import { failureResponse, type Failure } from '../api/errors.ts';
+import type { Attempt } from '../api/routing.ts';
+import { requestBodyBytesMax } from '../limits.ts';
+import type { Directory, Tenant } from '../tenants/directory.ts';
+import { placeForAnother } from '../tenants/placement.ts';
+import type { ReplicaStub } from './env.ts';
+import type { GroupRouter, Routed } from './group-router.ts';
+import { readBody } from './request-body.ts';
+
+export type ReplicaRoutesOptions = { readonly directory: Directory; readonly groups: GroupRouter };
+
+type GroupReplicas = { readonly kind: 'replicas'; readonly replicas: readonly ReplicaReport[]; readonly nextNumber: number };
+type Answered = GroupReplicas | { readonly kind: 'failed'; readonly failure: Failure };
+
+const numberForm = /^[1-9]\d{0,8}$/;
+
+export class ReplicaRoutes {
+  readonly #options: ReplicaRoutesOptions;
+
+  constructor(options: ReplicaRoutesOptions) {
+    this.#options = options;
+  }
+
+  async list(tenant: Tenant): Promise<Response> {
+    const answered = await this.#ask(tenant, (stub, failedLeader) => stub.replicas({ failedLeader }));
+    if (answered.kind === 'failed') return failureResponse('v1', answered.failure);
+    return Response.json({ replicas: answered.replicas });
+  }
+
+  /** 202: it is in the group, and catches up. `record` is called once that is so. */
+  async add(request: Request, tenant: Tenant, record: (detail: string) => Promise<void>): Promise<Response> {
+    const body = await readBody(request, requestBodyBytesMax);
+    if (body === null) return refused({ kind: 'bodyTooLarge', bytes: requestBodyBytesMax + 1 });
+    const parsed = parseReplicaCreation(new Uint8Array(body));
+    if (parsed.kind === 'bad') return refused(parsed.failure);
+    const before = await this.#ask(tenant, (stub, failedLeader) => stub.replicas({ failedLeader }));
+    if (before.kind === 'failed') return refused(before.failure);
+    const continent = request.cf?.['continent'];
+    const taken = before.replicas.map((replica) => replica.location);
+    const location =
+      parsed.value.location ?? placeForAnother(taken, typeof continent === 'string' ? continent : undefined);
+    const { replaces } = parsed.value;
+    const number = before.nextNumber;
+    const answered = await this.#ask(tenant, (stub, failedLeader) =>
+      stub.addReplica({ number, location, replaces, failedLeader }),
+    );
+    if (answered.kind === 'failed') return refused(answered.failure);
+    await record(`${number} at ${location}${replaces === null ? '' : ` for ${replaces}`}`);
+    const added = answered.replicas.find(({ id }) => id === number);
+    const headers = { location: `/v1/tenants/${tenant.id}/replicas` };
+    return Response.json(added ?? { id: number, location }, { status: 202, headers });
+  }
+
+  async remove(text: string, tenant: Tenant, record: (detail: string) => Promise<void>): Promise<Response> {
+    if (!numberForm.test(text)) return refused({ kind: 'badRequest', detail: `"${text}" is not the number of a replica` });
+    const number = Number(text);
+    const before = await this.#ask(tenant, (stub, failedLeader) => stub.replicas({ failedLeader }));
+    if (before.kind === 'failed') return refused(before.failure);
+    if (!before.replicas.some(({ id }) => id === number)) return refused({ kind: 'replicaNotFound', replica: number });
+    const answered = await this.#ask(tenant, (stub, failedLeader) => stub.removeReplica({ number, failedLeader }));
+    if (answered.kind === 'failed') return refused(answered.failure);
+    await record(String(number));
+    return new Response(null, { status: 204 });
+  }
+
+  async #ask(
+    tenant: Tenant,
+    ask: (stub: ReplicaStub, failedLeader: number) => Promise<Attempt<Answered>>,
+  ): Promise<Answered> {
+    const routed: Routed<Answered> = await this.#options.groups.route(tenant.id, ask);
+    if (routed.kind === 'absent') return { kind: 'failed', failure: { kind: 'tenantNotFound', tenant: tenant.id } };
+    if (routed.kind === 'unavailable') return { kind: 'failed', failure: { kind: 'timeout' } };
+    const { value } = routed;
+    if (value.kind === 'replicas') await this.#tell(tenant, value.replicas);
+    return value;
+  }
+
+  /** What the group says is true; the directory may have been away when it changed. */
+  async #tell(tenant: Tenant, replicas: readonly ReplicaReport[]): Promise<void> {
+    const known = tenant.replicas.map(({ number, location }) => `${number} ${location}`).join();
+    if (known === replicas.map(({ id, location }) => `${id} ${location}`).join()) return;
+    const placed = replicas.flatMap(({ id, location }) => {
+      const hint = locationHints.find((one) => one === location);
+      return hint === undefined ? [] : [{ number: id, location: hint }];
+    });
+    await this.#options.directory.setReplicas(tenant.id, placed);
+  }
+}
+
+function refused(failure: Failure): Response {
+  return failureResponse('v1', failure);
+}

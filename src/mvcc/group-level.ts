@@ -1,0 +1,44 @@
+// What the level of its group decides of a store (`levels.ts`): the format of its tables, and whether entries are hashed. It changes by
+// a command, as everything of the store does, and is known by the format alone.
+
+import { assert } from '../assert.ts';
+import { groupLevel, isKnownLevel } from '../levels.ts';
+import type { SqlPort } from '../sql-port.ts';
+import type { Batches, Hashed } from './batches.ts';
+import { type HashedEntry, RunningHash } from './running-hash.ts';
+import { changeFormat } from './schema.ts';
+
+export class GroupLevel {
+  readonly #sql: SqlPort;
+  #value: number;
+  #running: RunningHash | null;
+
+  /** `value`: as the store was opened. */
+  constructor(sql: SqlPort, value: number, batches: Batches) {
+    this.#sql = sql;
+    this.#value = value;
+    this.#running = value >= groupLevel.second ? new RunningHash(sql, batches.newestHash()) : null;
+  }
+
+  get value(): number {
+    return this.#value;
+  }
+
+  /** After the newest entry that has a row; null: the level knows none. */
+  get hash(): number | null {
+    return this.#running?.hash ?? null;
+  }
+
+  change(level: number): void {
+    assert(isKnownLevel(level), `level ${level} is known: an entry with another one is not decoded`);
+    if (level === this.#value) return;
+    changeFormat(this.#sql, level);
+    this.#value = level;
+    this.#running = level >= groupLevel.second ? new RunningHash(this.#sql, null) : null;
+  }
+
+  /** Of an entry that was just applied; null: the level knows no hashes. */
+  hashed(entry: HashedEntry): Hashed | null {
+    return this.#running?.next(entry) ?? null;
+  }
+}

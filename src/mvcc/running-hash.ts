@@ -1,0 +1,109 @@
+// A hash over all that a replica has applied, by which replicas of one group find out that they do not hold the same. It goes from
+// entry to entry: over what the entry wrote, over what that took the place of, and over the next few rows of `head`, whatever
+// the entry wrote (a scrub, round and round). So what was altered behind the store's back is found where it is touched, and
+// everywhere else within as many entries as there are sixteens of keys. It is a function of the log alone: of no sweep, restart,
+// cache, or row that a large value lies in. What goes into it belongs to level 2 of groups and never changes.
+
+import { BinaryWriter } from '../binary.ts';
+import { type LeaseId, noLease, type Revision } from '../brands.ts';
+import { emptyBytes } from '../bytes.ts';
+import { foundValueBytesMax, hashedValueBytesMax, scrubbedRowsMax, scrubbedValueBytesMax } from '../limits.ts';
+import type { KeyValue, RevisionEvents, StoreEvent } from '../model.ts';
+import type { SqlPort } from '../sql-port.ts';
+import type { Hashed } from './batches.ts';
+import { crc32 } from './checksum.ts';
+import { LateDeleteEvent } from './revision-writer.ts';
+import { bytesOf, numberOf } from './rows.ts';
+
+/** `body`: the record of the batch, which has the changed keys by their revisions, and the writes' ids with their outcomes. */
+export type HashedEntry = {
+  readonly body: Uint8Array;
+  readonly events: readonly RevisionEvents[];
+  readonly revision: Revision;
+  readonly writesTotal: number;
+};
+
+/** Where the hash of a group begins that has just come to level 2. */
+const beginning: Hashed = { hash: 0, scrubbed: null };
+
+// One row of the answer for all that are scrubbed: handing out each of their columns would take twice as long as reading them.
+// No part of it is NULL, which would swallow the others.
+const largeValue = `SELECT '=' || length(bytes) || ':' ||
+  CASE WHEN length(bytes) <= ${scrubbedValueBytesMax} THEN substr(bytes, 1, ${foundValueBytesMax}) ELSE '' END
+  FROM large_values WHERE id = large`;
+const everyColumn = `length(key) || ':' || key || mod || ',' || created || ',' || version || ',' || quote(lease) ||
+  ifnull(length(value) || ':' || value, '-') || CASE WHEN large IS NULL THEN '-' ELSE ifnull((${largeValue}), '?') END`;
+const selectScrubbed = `SELECT COUNT(*), MAX(key), CAST(group_concat(${everyColumn}, '') AS BLOB) FROM
+  (SELECT key, mod, created, version, lease, value, large FROM head WHERE key > ? ORDER BY key LIMIT ${scrubbedRowsMax})`;
+
+export class RunningHash {
+  readonly #sql: SqlPort;
+  #last: Hashed;
+
+  /** `last`: as the newest row has it; null: the group has just come to this level. */
+  constructor(sql: SqlPort, last: Hashed | null) {
+    this.#sql = sql;
+    this.#last = last ?? beginning;
+  }
+
+  get hash(): number {
+    return this.#last.hash;
+  }
+
+  /** After an entry, all of whose writes are in their rows. */
+  next(entry: HashedEntry): Hashed {
+    const written = crc32(detailsOf(entry), crc32(entry.body, this.#last.hash));
+    this.#last = this.#scrub(written);
+    return this.#last;
+  }
+
+  /** The next rows of `head`. Past the last one it begins again: at once where none is left, else with the next entry. */
+  #scrub(hash: number): Hashed {
+    const { scrubbed } = this.#last;
+    let row = this.#sql.all(selectScrubbed, scrubbed ?? emptyBytes)[0];
+    if (scrubbed !== null && row?.[0] === 0) row = this.#sql.all(selectScrubbed, emptyBytes)[0];
+    const count = numberOf(row?.[0]);
+    if (count === 0) return { hash, scrubbed: null };
+    return { hash: crc32(bytesOf(row?.[2]), hash), scrubbed: count < scrubbedRowsMax ? null : bytesOf(row?.[1]) };
+  }
+}
+
+const kindOf = { delete: 0, lateDelete: 1, create: 2, update: 3 } as const;
+
+/** What the body does not say. */
+function detailsOf({ body, events, revision, writesTotal }: HashedEntry): Uint8Array {
+  const writer = new BinaryWriter(512);
+  writer.varint(body.byteLength);
+  for (const made of events) for (const event of made.events) addEvent(writer, event);
+  writer.varint(revision);
+  writer.varint(writesTotal);
+  return writer.finish();
+}
+
+function addEvent(writer: BinaryWriter, event: StoreEvent): void {
+  if (event.type === 'put') {
+    writer.byte(event.previous === null ? kindOf.create : kindOf.update);
+    addPair(writer, event.kv, hashedValueBytesMax);
+    if (event.previous !== null) addPair(writer, event.previous, foundValueBytesMax);
+    return;
+  }
+  // Of very many that are deleted at once the later pairs are not in memory, and reading each would take too long.
+  if (event instanceof LateDeleteEvent || event.previous === null) return writer.byte(kindOf.lateDelete);
+  writer.byte(kindOf.delete);
+  addPair(writer, event.previous, foundValueBytesMax);
+}
+
+function addPair(writer: BinaryWriter, pair: KeyValue, valueBytesMax: number): void {
+  const { value } = pair;
+  writer.varint(pair.createRevision);
+  writer.varint(pair.modRevision);
+  writer.varint(pair.version);
+  addLease(writer, pair.lease);
+  writer.varint(value.byteLength);
+  writer.raw(value.byteLength > valueBytesMax ? value.subarray(0, valueBytesMax) : value);
+}
+
+function addLease(writer: BinaryWriter, lease: LeaseId): void {
+  writer.boolean(lease !== noLease);
+  if (lease !== noLease) writer.signed64(lease);
+}

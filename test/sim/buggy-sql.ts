@@ -1,0 +1,64 @@
+// Planted bugs of the store: a database that does not quite do what it is told, on any replica.
+
+import type { NotPromise, SqlPort, SqlRow, SqlValue } from '../../src/sql-port.ts';
+import type { PlantedBug } from './bugs.ts';
+
+/** null: as it was told. */
+type Told = { readonly bindings: readonly SqlValue[] } | null;
+type Twist = (statement: string, bindings: readonly SqlValue[]) => Told | 'nothing';
+
+const twists: { readonly [Bug in PlantedBug]?: Twist } = {
+  /** One key is never attached to a lease, and so outlives it. */
+  attachedKeyKept: (statement, bindings) => {
+    const attaches = /^\s*insert\b.*\blease_keys\b/is.test(statement);
+    return attaches && bindings.some((value) => value instanceof Uint8Array && textOf(value) === 'c')
+      ? 'nothing'
+      : null;
+  },
+  /** The last binding of a sweep is the compacted revision. */
+  compactedTooFar: (statement, bindings) => {
+    if (!/^\s*delete from superseded\b/i.test(statement)) return null;
+    const [compacted, rest] = [bindings.at(-1), bindings.slice(0, -1)];
+    return { bindings: [...rest, Number(compacted) + 1] };
+  },
+};
+
+export function sqlWithBug(sql: SqlPort, bug: PlantedBug | null): SqlPort {
+  const twist = bug === null ? undefined : twists[bug];
+  return twist === undefined ? sql : new BuggySql(sql, twist);
+}
+
+class BuggySql implements SqlPort {
+  readonly #sql: SqlPort;
+  readonly #twist: Twist;
+
+  constructor(sql: SqlPort, twist: Twist) {
+    this.#sql = sql;
+    this.#twist = twist;
+  }
+
+  run(statement: string, ...bindings: readonly SqlValue[]): void {
+    const told = this.#twist(statement, bindings);
+    if (told !== 'nothing') this.#sql.run(statement, ...(told?.bindings ?? bindings));
+  }
+
+  all(statement: string, ...bindings: readonly SqlValue[]): SqlRow[] {
+    return this.#sql.all(statement, ...bindings);
+  }
+
+  iterate(statement: string, ...bindings: readonly SqlValue[]): IterableIterator<SqlRow> {
+    return this.#sql.iterate(statement, ...bindings);
+  }
+
+  transaction<Result>(body: () => NotPromise<Result>): Result {
+    return this.#sql.transaction(body);
+  }
+
+  databaseBytes(): number {
+    return this.#sql.databaseBytes();
+  }
+}
+
+function textOf(bytes: Uint8Array): string {
+  return String.fromCharCode(...bytes);
+}

@@ -1,0 +1,89 @@
+// Bugs that a run can be given from outside, to show that its checkers find them: by messages, SQL and ports that are not quite
+// what they seem. None of them is in the code that is tested.
+
+import type { FaultMix } from './faults.ts';
+
+type BugEntry = {
+  readonly what: string;
+  /** Faults without which it hardly ever shows. */
+  readonly mix?: Partial<FaultMix>;
+};
+
+const watched: Partial<FaultMix> = { watchers: 4 };
+/** The group rests often, is woken, and soon after that its leader fails. */
+const rested: Partial<FaultMix> = {
+  workload: 'mixed',
+  longLeases: 1,
+  replicas: 3,
+  faultyMs: 40_000,
+  quietEveryMs: 2_000,
+  thinkMs: 30,
+  crashAtStep: 0,
+  auth: 0,
+};
+
+const entries = {
+  // Consensus and storage
+  voteForgotten: {
+    what: 'a crash loses whom the replica voted for',
+    // A vote counts twice only where several stand in one term and a voter crashes.
+    mix: { replicas: 3, longLeases: 0, crashAfterSync: 0.05, rivalsEveryMs: 1_000, impatient: 0.5 },
+  },
+  replyBeforePersist: { what: 'messages leave before what they promise is durable' },
+  answerBeforeDurable: { what: 'answers to clients leave before what they promise is durable' },
+  olderTermCommitted: {
+    what: "a leader counts copies of an entry of an older term (figure 3.7 of Ongaro's dissertation), and tells that it is committed",
+  },
+  // Reads and writes
+  readUnconfirmed: { what: 'a replica that believes it leads answers reads without asking the others' },
+  laterPageAtHead: {
+    what: 'the second page of a list is read at the newest revision',
+    mix: { workload: 'kubernetes' },
+  },
+  retryWithNewId: { what: 'a retry comes under another id than the first attempt' },
+  idsForgottenOnFailover: { what: 'a new leader does not know the ids of earlier writes' },
+  compactedTooFar: {
+    what: 'the sweep after a compaction takes one revision too many',
+    mix: { workload: 'kubernetes' },
+  },
+  // Leases
+  attachedKeyKept: { what: 'the end of a lease leaves its last key' },
+  openingNotWritten: {
+    what: 'a keepalive after a rest extends the lease in memory, and the log does not say that deadlines are open again',
+    mix: rested,
+  },
+  leasesNotExtended: { what: 'a new leader takes deadlines as they were granted, whatever was kept alive since' },
+  keepAliveUnconfirmed: {
+    what: 'a replica that believes it leads answers keepalives without asking the others',
+    mix: { workload: 'mixed', longLeases: 0, replicas: 3, partitionEveryMs: 2_000 },
+  },
+  checkpointRepeated: { what: 'what was written before a rest is written again after a later keepalive', mix: rested },
+  alarmNotSet: { what: 'nobody rings for leases of a group that rests' },
+  // Who may what
+  permissionCheckedEarly: {
+    what: 'what a caller may read is looked at when the request comes, before the replica has caught up',
+    mix: { workload: 'mixed', auth: 1, longLeases: 0, thinkMs: 5, replicas: 3 },
+  },
+  // Watches
+  eventsSkipped: { what: 'now and then a revision is not published' },
+  eventsBeforeDurable: { what: 'events leave before what they tell is durable', mix: watched },
+  watchRestoredLate: { what: 'a watch that slept goes on one revision too late', mix: { ...watched, evict: 1 } },
+  watchRestoredEarly: { what: 'a watch that slept goes on one revision too early', mix: { ...watched, evict: 1 } },
+  watchStartsEarly: { what: 'a watch begins one revision before the one that was asked for', mix: watched },
+  watchEventLost: { what: 'now and then a watch lacks an event', mix: watched },
+  watchEventsSwapped: { what: 'revisions of one message are told in the wrong order', mix: watched },
+  watchRevisionSplit: { what: 'a revision is told in two messages', mix: watched },
+  watchPreviousWrong: { what: 'the pair before an event is told as the pair after it', mix: watched },
+  progressAhead: { what: 'progress overtakes the events that it speaks of', mix: watched },
+  watchNotCaughtUp: { what: 'a watch begins at what the replica knows, without asking the leader', mix: watched },
+} as const satisfies Readonly<Record<string, BugEntry>>;
+
+export type PlantedBug = keyof typeof entries;
+export const bugs: Readonly<Record<PlantedBug, BugEntry>> = entries;
+
+export function isPlantedBug(name: string): name is PlantedBug {
+  return Object.hasOwn(bugs, name);
+}
+
+/** In the order in which they stand above. */
+export const plantedBugs: readonly PlantedBug[] = Object.keys(bugs).filter(isPlantedBug);

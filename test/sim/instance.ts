@@ -1,0 +1,24 @@
+// What an instance of a replica lends to the production services in it. All of it does nothing once the instance has ended.
+
+import type { ReplicaId } from '../../src/brands.ts';
+import type { Driver } from '../../src/replica/driver.ts';
+import type { Schedule } from './schedule.ts';
+
+export type Instance = {
+  readonly id: ReplicaId;
+  readonly driver: Driver;
+  readonly schedule: Schedule;
+  /** By the replica's own clock, milliseconds since 1970. */
+  readonly nowMs: () => number;
+  /** Runs as an input of the replica, whose clock ticks from then on. */
+  readonly input: (body: () => void) => void;
+  /** Runs as an event of the object, whose clock may stand still. */
+  readonly run: (body: () => void) => void;
+  readonly after: (delayMs: number, body: () => void) => void;
+  /** Waits until what was written is durable. */
+  readonly gate: (action: () => void) => void;
+  /** Something is under way that keeps the instance in memory, until what is answered here is called. */
+  readonly stayAwake: () => () => void;
+  /** Something that cannot happen did. */
+  readonly failed: (error: unknown) => void;
+};
