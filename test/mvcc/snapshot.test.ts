@@ -113,19 +113,23 @@ describe('MVCC-SNAP-4: a snapshot is gone where its rows may be, and only there'
 
   it('once a sweep has begun to go further', () => {
     const source = opened();
-    for (let round = 0; round < 10; round++) source.put('k', String(round));
+    for (let round = 0; round < 10; round++) source.put('k', large(round));
     source.do(compact(4));
     expect(source.store.compactStep(2)).toBe(true);
     const { name, head } = openSnapshot(source.sql, source.store);
+    const kept = shownHistory(source, 4);
     // The pass under way stays with what it began for, so that a compaction alone takes nothing away.
     source.do(compact(8));
     source.reopen();
     expect(source.store.compactStep(2)).toBe(true);
     expect(source.store.compactStep(100)).toBe(true);
     expect(isGone(source, name)).toBe(false);
-    const sink = new SnapshotSink(new NodeSql());
+    const sql = new NodeSql();
+    const sink = new SnapshotSink(sql);
     sink.begin(name, head);
     for (const { page, next } of pagesOf(source.sql, name, 10)) sink.write(page, next);
+    sink.finish();
+    expect(shownHistory(openedAt(sql, name), 4)).toEqual(kept);
     expect(source.store.compactStep(1)).toBe(true);
     expect(isGone(source, name)).toBe(true);
     source.sweep();
@@ -149,16 +153,17 @@ describe('MVCC-SNAP-4: a snapshot is gone where its rows may be, and only there'
 
   it('where writes that it remembers are forgotten', () => {
     const source = opened();
+    source.put('k');
     for (let entry = 0; entry < 10; entry++) source.batch([put('k', String(entry)), remove('none')]);
     source.do(compact(source.store.revision));
     const { name } = openSnapshot(source.sql, source.store);
-    const remembered = 21;
+    const remembered = 22;
     const nothing = (count: number): void => void source.batch(Array.from({ length: count }, () => remove('none')));
     for (let left = rememberedWritesMax - remembered; left > 0; left -= 2_048) nothing(Math.min(left, 2_048));
     source.sweep();
     expect(isGone(source, name)).toBe(false);
-    // The two of the first entry make room for two.
-    nothing(2);
+    // That of the first entry makes room for one.
+    nothing(1);
     source.sweep();
     expect(isGone(source, name)).toBe(true);
     const now = openSnapshot(source.sql, source.store);

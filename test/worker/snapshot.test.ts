@@ -51,7 +51,7 @@ function shown(fed: Fed): unknown {
 async function carry(from: number, to: number): Promise<boolean> {
   const progress = await inObject(to, (sql) => new SnapshotSink(sql).progress);
   if (progress === null) throw new Error('a snapshot is under way');
-  const { page, next } = await inObject(from, (sql) => pageOf(sql, progress.name, progress.cursor, 1_000));
+  const { page, next } = await inObject(from, (sql) => pageOf(sql, progress.name, progress.cursor, 300));
   await inObject(to, (sql) => new SnapshotSink(sql).write(page, next));
   return next === null;
 }
