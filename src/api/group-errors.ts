@@ -110,7 +110,11 @@ export function describeGroup(failure: GroupFailure): WireError {
       };
     case 'lastReplica':
       return {
-        ...conflict('last-replica', 'Last replica', 'A group keeps one replica that votes. Delete the tenant to end it.'),
+        ...conflict(
+          'last-replica',
+          'Last replica',
+          'A group keeps one replica that votes. Delete the tenant to end it.',
+        ),
         words: 'etcdserver: re-configuration failed due to not enough started members',
         code: grpc.failedPrecondition,
       };

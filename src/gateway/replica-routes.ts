@@ -14,7 +14,11 @@ import { readBody } from './request-body.ts';
 
 export type ReplicaRoutesOptions = { readonly directory: Directory; readonly groups: GroupRouter };
 
-type GroupReplicas = { readonly kind: 'replicas'; readonly replicas: readonly ReplicaReport[]; readonly nextNumber: number };
+type GroupReplicas = {
+  readonly kind: 'replicas';
+  readonly replicas: readonly ReplicaReport[];
+  readonly nextNumber: number;
+};
 type Answered = GroupReplicas | { readonly kind: 'failed'; readonly failure: Failure };
 
 const numberForm = /^[1-9]\d{0,8}$/;
@@ -57,7 +61,8 @@ export class ReplicaRoutes {
   }
 
   async remove(text: string, tenant: Tenant, record: (detail: string) => Promise<void>): Promise<Response> {
-    if (!numberForm.test(text)) return refused({ kind: 'badRequest', detail: `"${text}" is not the number of a replica` });
+    if (!numberForm.test(text))
+      return refused({ kind: 'badRequest', detail: `"${text}" is not the number of a replica` });
     const number = Number(text);
     const before = await this.#ask(tenant, (stub, failedLeader) => stub.replicas({ failedLeader }));
     if (before.kind === 'failed') return refused(before.failure);

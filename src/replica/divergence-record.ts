@@ -18,7 +18,10 @@ export class DivergenceRecord {
     const row = exists ? sql.all('SELECT format, at_index, rebuilding FROM divergence')[0] : undefined;
     if (row === undefined) return;
     const [format, at, rebuilding] = row;
-    assert(Number(format) <= recordFormat, `the divergence has format ${String(format)}; this code reads ${recordFormat}`);
+    assert(
+      Number(format) <= recordFormat,
+      `the divergence has format ${String(format)}; this code reads ${recordFormat}`,
+    );
     this.#at = logIndex(Number(at));
     this.#rebuilding = rebuilding === 1;
   }

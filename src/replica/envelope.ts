@@ -6,7 +6,7 @@ import { BinaryReader, BinaryWriter } from '../binary.ts';
 import { logIndex, type ReplicaId, replicaId, type Term, term } from '../brands.ts';
 import type { Entry, EntryKind, Message } from '../raft/types.ts';
 import { type PeerReport, readReport, writeReport } from './peer-report.ts';
-import { isSnapshotMessage, readSnapshotMessage, writeSnapshotMessage } from './snapshot-codec.ts';
+import { isSnapshotKind, isSnapshotMessage, readSnapshotMessage, writeSnapshotMessage } from './snapshot-codec.ts';
 import type { SnapshotMessage } from './snapshot-messages.ts';
 
 export type PeerMessage = Message | SnapshotMessage;
@@ -147,15 +147,8 @@ function readPeerMessage(reader: BinaryReader): PeerMessage {
   const kind = messageKinds[reader.byte()];
   if (kind === undefined) throw new UnknownEnvelopeError('a message of an unknown kind');
   const sides = { from: replicaId(reader.varint()), to: replicaId(reader.varint()) };
-  switch (kind) {
-    case 'snapshotAsk':
-    case 'snapshotPart':
-    case 'snapshotGone':
-    case 'diverged':
-      return readSnapshotMessage(reader, kind, sides);
-    default:
-      return readMessage(reader, kind, { ...sides, term: term(reader.varint()) });
-  }
+  if (isSnapshotKind(kind)) return readSnapshotMessage(reader, kind, sides);
+  return readMessage(reader, kind, { ...sides, term: term(reader.varint()) });
 }
 
 function readMessage(

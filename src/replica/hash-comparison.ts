@@ -6,7 +6,8 @@ import { hashesRemembered } from '../limits.ts';
 import type { AppliedHash } from './peer-report.ts';
 
 export type Verdict =
-  { readonly kind: 'peerDiverged'; readonly peer: ReplicaId; readonly at: AppliedHash } | { readonly kind: 'selfDiverged' };
+  | { readonly kind: 'peerDiverged'; readonly peer: ReplicaId; readonly at: AppliedHash }
+  | { readonly kind: 'selfDiverged' };
 
 export class HashComparison {
   /** By index, the oldest first. A hash covers all entries before its own, too. */

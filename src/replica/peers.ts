@@ -78,11 +78,7 @@ export class Peers {
   }
 
   /** null: there is no such replica. */
-  async #exchange(
-    peer: ReplicaId,
-    messages: readonly PeerMessage[],
-    signal: AbortSignal,
-  ): Promise<Envelope | null> {
+  async #exchange(peer: ReplicaId, messages: readonly PeerMessage[], signal: AbortSignal): Promise<Envelope | null> {
     const { group, report } = this.#options;
     const body = encodeEnvelope({ group, messages, report: report() });
     const response = await this.#stub(peer).fetch(peerPath, { method: 'POST', body, signal });

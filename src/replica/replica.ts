@@ -318,9 +318,7 @@ export class Replica extends DurableObject<ReplicaEnv> {
   }
 
   #noMember(): Attempt<never> {
-    return this.#removal === null
-      ? { kind: 'absent' }
-      : { kind: 'redirect', leader: 0, members: this.#removal };
+    return this.#removal === null ? { kind: 'absent' } : { kind: 'redirect', leader: 0, members: this.#removal };
   }
 
   #bringToLife(identity: MemberIdentity): Living {
@@ -442,7 +440,10 @@ export class Replica extends DurableObject<ReplicaEnv> {
     return new LeaseService({
       member,
       alarm: new LeaseAlarm(this.ctx.storage, broken),
-      place: Math.max(0, member.members.findIndex(({ id }) => id === member.identity.number)),
+      place: Math.max(
+        0,
+        member.members.findIndex(({ id }) => id === member.identity.number),
+      ),
       kept: () => waits.kept,
       newWriteId: () => `${writeIdPrefix}.${(writes++).toString(36)}`,
       wait: (delayMs) => scheduler.wait(delayMs),

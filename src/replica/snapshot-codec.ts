@@ -4,6 +4,7 @@ import { unreachable } from '../assert.ts';
 import { type BinaryReader, type BinaryWriter, MalformedBytesError } from '../binary.ts';
 import { logIndex, type ReplicaId, revision, term } from '../brands.ts';
 import type { SnapshotName } from '../mvcc/snapshot-source.ts';
+import type { PeerMessage } from './envelope.ts';
 import type { SnapshotMessage, SnapshotPlace } from './snapshot-messages.ts';
 
 const kinds: readonly string[] = [
@@ -15,8 +16,12 @@ const kinds: readonly string[] = [
 
 type Sides = { readonly from: ReplicaId; readonly to: ReplicaId };
 
-export function isSnapshotMessage(message: { readonly kind: string }): message is SnapshotMessage {
-  return kinds.includes(message.kind);
+export function isSnapshotKind(kind: PeerMessage['kind']): kind is SnapshotMessage['kind'] {
+  return kinds.includes(kind);
+}
+
+export function isSnapshotMessage(message: PeerMessage): message is SnapshotMessage {
+  return isSnapshotKind(message.kind);
 }
 
 export function writeSnapshotMessage(writer: BinaryWriter, message: SnapshotMessage): void {

@@ -6,7 +6,8 @@ import type { SnapshotName } from '../mvcc/snapshot-source.ts';
 
 /** A part of the head, by its number; or what follows a cursor of the rows (null: their beginning). */
 export type SnapshotPlace =
-  { readonly kind: 'head'; readonly part: number } | { readonly kind: 'rows'; readonly after: Uint8Array | null };
+  | { readonly kind: 'head'; readonly part: number }
+  | { readonly kind: 'rows'; readonly after: Uint8Array | null };
 
 export type SnapshotMessage = { readonly from: ReplicaId; readonly to: ReplicaId } & (
   | {

@@ -163,7 +163,9 @@ export class Upkeep {
       if (store.level > groupLevelMin && isPlain) proposeLevel(groupLevelMin);
       return;
     }
-    const known = members.map(({ id }) => (id === raft.id ? supports : (this.#reports.get(id)?.supports ?? groupLevelMin)));
+    const known = members.map(({ id }) =>
+      id === raft.id ? supports : (this.#reports.get(id)?.supports ?? groupLevelMin),
+    );
     const level = Math.min(...known);
     if (level > store.level) proposeLevel(level);
   }

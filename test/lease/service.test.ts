@@ -4,6 +4,8 @@ import { expect, test } from 'vitest';
 import { leaseExpiriesMax, leaseWatchMs } from '../../src/limits.ts';
 import { LeaseAlarm } from '../../src/replica/lease-alarm.ts';
 import { emptyBytes, utf8 } from '../../src/bytes.ts';
+import type { Operation } from '../../src/model.ts';
+import { put } from '../mvcc/requests.ts';
 import { fail, GroupOfOne, lease, MemoryAlarm, service } from './support.ts';
 
 /** Storage was asked what is set. */
@@ -152,4 +154,53 @@ test('LEASE-13: the alarm is written only where that changes something', async (
   woken.want(20_000, 14_000);
   await looked();
   expect(storage.writes).toBe(6);
+});
+
+const attached = (key: string, id: number): Operation => put(key, 'v', { lease: lease(id) });
+
+test('LEASE-14: a lease that was granted again while the end of the one before was under way lives on', async () => {
+  const group = new GroupOfOne();
+  await group.lead();
+  await group.tick();
+  expect(group.driver.store.level).toBe(2);
+  await group.grant(1, 2);
+  await group.write(attached('old', 1));
+  group.hold();
+  await group.tick(21);
+  await group.write({ kind: 'leaseRevoke', id: lease(1) });
+  await group.grant(1, 60);
+  await group.write(attached('new', 1));
+  const { revision } = group.driver.store;
+  await group.release();
+  expect(group.driver.store.revision).toBe(revision);
+  expect(await group.leases.remaining(lease(1))).toEqual({ seconds: 60 });
+  group.clockMs += 60_000;
+  await group.tick();
+  expect([group.driver.store.leaseCount, group.driver.store.sizes().keys]).toEqual([0, 0]);
+});
+
+test('LEASE-14: the end of a lease names no deadline in a group of level 1, whose older members could not read it', async () => {
+  const group = new GroupOfOne({ supports: 1 });
+  await group.lead();
+  await group.grant(1, 2);
+  await group.tick(25);
+  expect([group.driver.store.level, group.driver.store.leaseCount]).toEqual([1, 0]);
+  const versions = group.sql.all('SELECT data FROM log WHERE length(data) > 0').map(([data]) => Object(data)[0]);
+  expect(versions).toEqual([2, 2]);
+});
+
+test('LEASE-15: a deadline that is being written down while its lease comes to its end does not keep the lease', async () => {
+  const group = new GroupOfOne();
+  await group.lead();
+  await group.tick();
+  await group.grant(1, 10);
+  group.clockMs += 1_000;
+  await group.leases.keepAlive(service, lease(1));
+  group.hold();
+  expect(group.leases.mayRest()).toBe(false);
+  group.clockMs += 10_000;
+  await group.tick();
+  await group.release();
+  expect(group.driver.store.leaseCount).toBe(0);
+  expect(group.leases.mayRest()).toBe(true);
 });

@@ -1,9 +1,10 @@
 // A group of one on Node: the production driver and store, a clock that the test moves, and the lease service on top.
 
 import { leaseId, type LeaseId, replicaId } from '../../src/brands.ts';
+import { groupLevelMax } from '../../src/levels.ts';
 import type { Caller, Operation, Outcome } from '../../src/model.ts';
 import { foundingConfiguration } from '../../src/raft/configuration.ts';
-import { Driver, type ReadResult, type WriteRequest, type WriteResult } from '../../src/replica/driver.ts';
+import { Driver, type ReadResult, type Write, type WriteRequest, type WriteResult } from '../../src/replica/driver.ts';
 import { LeaseAlarm } from '../../src/replica/lease-alarm.ts';
 import { LeaseService } from '../../src/replica/lease-service.ts';
 import { NodeSql } from '../support/node-sql.ts';
@@ -49,11 +50,14 @@ export class GroupOfOne {
   clockMs = 1_000_000;
   rested = false;
   #writes = 0;
+  #held: Write[] | null = null;
 
-  constructor() {
+  /** `supports`: the highest level that it takes part in. It comes to it with its ticks. */
+  constructor({ supports = groupLevelMax }: { readonly supports?: number } = {}) {
     this.driver = new Driver({
       id: replicaId(1),
       founding: foundingConfiguration([{ id: replicaId(1), location: '' }]),
+      supports,
       sql: this.sql,
       port: {
         send: () => undefined,
@@ -81,7 +85,7 @@ export class GroupOfOne {
         nowMs: () => this.clockMs,
         read: () => new Promise<ReadResult>((settle) => this.driver.read(settle)),
         write: (request: WriteRequest, options?: { readonly quiet?: boolean }) =>
-          new Promise<WriteResult>((settle) => this.driver.submit([{ request, settle, ...options }], [])),
+          new Promise<WriteResult>((settle) => this.#submit({ request, settle, ...options })),
         leader: () => Promise.resolve(this.driver.raft.leader),
       },
       alarm: new LeaseAlarm(this.alarm, fail),
@@ -91,6 +95,24 @@ export class GroupOfOne {
       wait: () => new Promise((resolve) => setImmediate(resolve)),
       broken: fail,
     });
+  }
+
+  #submit(write: Write): void {
+    if (this.#held === null) this.driver.submit([write], []);
+    else this.#held.push(write);
+  }
+
+  /** What the leases' service writes is under way from here on, as among many calls or over a slow network. */
+  hold(): void {
+    this.#held = [];
+  }
+
+  /** It arrives, in its order. */
+  async release(): Promise<void> {
+    const held = this.#held ?? [];
+    this.#held = null;
+    this.driver.submit(held, []);
+    await this.settled();
   }
 
   async lead(): Promise<void> {

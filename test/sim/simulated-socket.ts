@@ -76,8 +76,9 @@ export class SimulatedSocket implements HibernatingSocket {
       const isFirst = this.#isFirst && !isProgress(text);
       if (isFirst) this.#isFirst = false;
       const arrives = (): void => this.#options.client.message(text, isFirst);
-      if (bug === 'progressAhead' && isProgress(text)) arrives();
-      else this.#carry(arrives, text.length);
+      if (bug === 'progressAhead' && isProgress(text)) {
+        this.#server?.gate(() => this.#options.schedule.after(0, arrives));
+      } else this.#carry(arrives, text.length);
     }
   }
 

@@ -15,7 +15,14 @@ import {
 
 beforeAll(prepareDirectory);
 
-type Replica = { id: number; location: string; role: string; match: number | null; state: string; replaces: number | null };
+type Replica = {
+  id: number;
+  location: string;
+  role: string;
+  match: number | null;
+  state: string;
+  replaces: number | null;
+};
 
 async function replicasOf(tenant: NewTenant): Promise<Replica[]> {
   const response = await asOperator(`/v1/tenants/${tenant.id}/replicas`);
@@ -24,8 +31,12 @@ async function replicasOf(tenant: NewTenant): Promise<Replica[]> {
 }
 
 async function add(tenant: NewTenant, body: Record<string, unknown> = {}): Promise<Replica> {
-  const response = await asOperator(`/v1/tenants/${tenant.id}/replicas`, { method: 'POST', body: JSON.stringify(body) });
-  if (response.status !== 202) throw new Error(`adding a replica answered ${response.status}: ${await response.text()}`);
+  const response = await asOperator(`/v1/tenants/${tenant.id}/replicas`, {
+    method: 'POST',
+    body: JSON.stringify(body),
+  });
+  if (response.status !== 202)
+    throw new Error(`adding a replica answered ${response.status}: ${await response.text()}`);
   return response.json();
 }
 
@@ -33,7 +44,8 @@ async function add(tenant: NewTenant, body: Record<string, unknown> = {}): Promi
 async function untilVoters(tenant: NewTenant, ids: readonly number[]): Promise<Replica[]> {
   for (;;) {
     const replicas = await replicasOf(tenant);
-    const isDone = replicas.every(({ role }) => role !== 'learner') && replicas.map(({ id }) => id).join() === ids.join();
+    const isDone =
+      replicas.every(({ role }) => role !== 'learner') && replicas.map(({ id }) => id).join() === ids.join();
     if (isDone) return replicas;
     await scheduler.wait(100);
   }
@@ -49,7 +61,9 @@ function rowsOf(tenant: NewTenant, replica: number): Promise<string> {
 
 function tablesOf(tenant: NewTenant, replica: number): Promise<string[]> {
   return runInDurableObject(replicaStub(tenant.id, replica), (_, state) =>
-    [...state.storage.sql.exec(`SELECT name FROM sqlite_master WHERE name NOT LIKE '\\_cf%' ESCAPE '\\'`).raw()].map(String),
+    [...state.storage.sql.exec(`SELECT name FROM sqlite_master WHERE name NOT LIKE '\\_cf%' ESCAPE '\\'`).raw()].map(
+      String,
+    ),
   );
 }
 
@@ -86,10 +100,10 @@ describe('replicas of a group', () => {
 
   it('MEMBER-3: a group goes from 1 to 3 to 5 to 3 replicas while it serves, and each write is applied once', async () => {
     const tenant = await newTenant({ name: 'breathing', replicas: 1 });
-    let isOver = false;
+    const over = new AbortController();
     let written = 0;
     const writers = Array.from({ length: 4 }, async (_, writer) => {
-      for (let count = 0; !isOver; count++) {
+      for (let count = 0; !over.signal.aborted; count++) {
         await put(tenant.key, `w/${writer}/${count}`, 'x');
         written++;
       }
@@ -101,16 +115,21 @@ describe('replicas of a group', () => {
     await add(tenant);
     await untilVoters(tenant, [1, 2, 3, 4, 5]);
     const sixth = await asOperator(`/v1/tenants/${tenant.id}/replicas`, { method: 'POST' });
-    expect([sixth.status, await sixth.json()]).toMatchObject([409, { type: expect.stringContaining('too-many-replicas') }]);
+    expect([sixth.status, await sixth.json()]).toMatchObject([
+      409,
+      { type: expect.stringContaining('too-many-replicas') },
+    ]);
     for (const id of [await leaderOf(tenant.key), 0]) {
       const number = id === 0 ? ((await replicasOf(tenant)).find(({ role }) => role === 'follower')?.id ?? 0) : id;
       const removed = await asOperator(`/v1/tenants/${tenant.id}/replicas/${number}`, { method: 'DELETE' });
       expect(removed.status).toBe(204);
     }
     expect(await replicasOf(tenant)).toHaveLength(3);
-    isOver = true;
+    over.abort();
     await Promise.all(writers);
-    const list: { count: number; revision: number } = await (await withKey(tenant.key, '/v1/kv?prefix=w/&count_only=true')).json();
+    const list: { count: number; revision: number } = await (
+      await withKey(tenant.key, '/v1/kv?prefix=w/&count_only=true')
+    ).json();
     expect(list).toMatchObject({ count: written, revision: written + 1 });
     expect(written).toBeGreaterThan(100);
   });
@@ -134,8 +153,14 @@ describe('replicas of a group', () => {
   it('MEMBER-5: etcd’s member calls add a learner at a place, promote it, and remove it', async () => {
     const tenant = await newTenant({ name: 'by-etcd' });
     const call = async (path: string, body: Record<string, unknown>) => {
-      const response = await withKey(tenant.key, `/v3/cluster/member/${path}`, { method: 'POST', body: JSON.stringify(body) });
-      return { status: response.status, body: await response.json<{ member?: { ID: string }; members: { isLearner?: boolean }[]; message?: string }>() };
+      const response = await withKey(tenant.key, `/v3/cluster/member/${path}`, {
+        method: 'POST',
+        body: JSON.stringify(body),
+      });
+      return {
+        status: response.status,
+        body: await response.json<{ member?: { ID: string }; members: { isLearner?: boolean }[]; message?: string }>(),
+      };
     };
     await put(tenant.key, 'k', 'v');
     const added = await call('add', { peerURLs: ['http://sam.quorate.internal:2380'], isLearner: true });
@@ -167,13 +192,19 @@ describe('replicas of a group', () => {
     const tenant = await newTenant({ name: 'refused', replicas: 1 });
     await put(tenant.key, 'k', 'v');
     const answer = async (method: string, path: string, body?: string) => {
-      const response = await asOperator(`/v1/tenants/${tenant.id}/replicas${path}`, { method, ...(body === undefined ? {} : { body }) });
+      const response = await asOperator(`/v1/tenants/${tenant.id}/replicas${path}`, {
+        method,
+        ...(body === undefined ? {} : { body }),
+      });
       return [response.status, await response.text()];
     };
     expect(await answer('DELETE', '/1')).toEqual([409, expect.stringContaining('last-replica')]);
     expect(await answer('DELETE', '/7')).toEqual([404, expect.stringContaining('no replica 7')]);
     expect(await answer('DELETE', '/x')).toEqual([400, expect.stringContaining('number of a replica')]);
-    expect(await answer('POST', '', '{"location":"moon"}')).toEqual([400, expect.stringContaining('location must be one of')]);
+    expect(await answer('POST', '', '{"location":"moon"}')).toEqual([
+      400,
+      expect.stringContaining('location must be one of'),
+    ]);
     expect(await answer('POST', '', '{"replaces":9}')).toEqual([404, expect.stringContaining('no replica 9')]);
     expect(await answer('POST', '', '{"where":1}')).toEqual([400, expect.stringContaining('where')]);
     expect((await withKey(tenant.key, `/v1/tenants/${tenant.id}/replicas`)).status).toBe(401);

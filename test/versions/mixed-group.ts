@@ -1,0 +1,175 @@
+// A group in which each replica runs the code of one version or the other, on real SQLite, joined by the bytes of their envelopes.
+
+import { replicaId, type ReplicaId } from '../../src/brands.ts';
+import { emptyBytes, utf8 } from '../../src/bytes.ts';
+import { noLease } from '../../src/brands.ts';
+import type { Operation, Outcome } from '../../src/model.ts';
+import { foundingConfiguration } from '../../src/raft/configuration.ts';
+import { seededRandom } from '../../src/raft/random.ts';
+import { Driver } from '../../src/replica/driver.ts';
+import { decodeEnvelope, encodeEnvelope } from '../../src/replica/envelope.ts';
+import { NodeSql } from '../support/node-sql.ts';
+import * as level1 from './level-1.js';
+
+export type Version = 'old' | 'new';
+const group = 'mixed';
+
+/** One replica: a database that stays, and code that may change. */
+export class VersionedReplica {
+  readonly id: ReplicaId;
+  readonly sql = new NodeSql();
+  readonly #voters: readonly ReplicaId[];
+  readonly #send: (to: ReplicaId, bytes: Uint8Array) => void;
+  #new: Driver | null = null;
+  #old: level1.Driver | null = null;
+
+  constructor(id: ReplicaId, voters: readonly ReplicaId[], send: (to: ReplicaId, bytes: Uint8Array) => void) {
+    this.id = id;
+    this.#voters = voters;
+    this.#send = send;
+  }
+
+  start(version: Version): void {
+    this.#new = null;
+    this.#old = null;
+    const { id, sql } = this;
+    const shared = { id, sql, random: seededRandom(id), electionTimeoutTicks: 10, heartbeatTicks: 1 };
+    const port = {
+      published: () => undefined,
+      applied: () => undefined,
+      leaderChanged: () => undefined,
+      rest: () => undefined,
+      mayRest: () => false,
+      nowMs: () => 1_000,
+    };
+    if (version === 'old') {
+      this.#old = new level1.Driver({
+        ...shared,
+        voters: this.#voters,
+        port: {
+          ...port,
+          send: (messages) => {
+            for (const message of messages) {
+              this.#send(message.to, level1.encodeEnvelope({ group, messages: [message] }));
+            }
+          },
+        },
+      });
+      return;
+    }
+    this.#new = new Driver({
+      ...shared,
+      founding: foundingConfiguration(this.#voters.map((voter) => ({ id: voter, location: '' }))),
+      port: {
+        ...port,
+        configured: () => undefined,
+        removed: () => undefined,
+        restart: () => this.start('new'),
+        send: (messages) => {
+          const report = this.#new?.report ?? null;
+          for (const message of messages)
+            this.#send(message.to, encodeEnvelope({ group, messages: [message], report }));
+        },
+      },
+    });
+  }
+
+  stop(): void {
+    this.#new = null;
+    this.#old = null;
+  }
+
+  get driver(): Driver | level1.Driver | null {
+    return this.#new ?? this.#old;
+  }
+
+  /** null: it runs the old code, or none. */
+  get level(): number | null {
+    return this.#new?.store.level ?? null;
+  }
+
+  receive(bytes: Uint8Array): void {
+    if (this.#old !== null) return this.#old.receive(level1.decodeEnvelope(bytes).messages);
+    const { messages, report } = decodeEnvelope(bytes);
+    this.#new?.receive(messages, report);
+  }
+
+  /** What is replicated, as rows. */
+  rows(): string {
+    return JSON.stringify(this.sql.all('SELECT * FROM head ORDER BY key'));
+  }
+}
+
+export class MixedGroup {
+  readonly replicas: readonly VersionedReplica[];
+  #network: { readonly to: ReplicaId; readonly bytes: Uint8Array }[] = [];
+  #writes = 0;
+
+  constructor(versions: readonly Version[]) {
+    const voters = versions.map((_, place) => replicaId(place + 1));
+    const send = (to: ReplicaId, bytes: Uint8Array): void => void this.#network.push({ to, bytes });
+    this.replicas = voters.map((id) => new VersionedReplica(id, voters, send));
+    for (const [place, replica] of this.replicas.entries()) replica.start(versions[place] ?? 'new');
+  }
+
+  replica(number: number): VersionedReplica {
+    const found = this.replicas[number - 1];
+    if (found === undefined) throw new Error(`no replica ${number}`);
+    return found;
+  }
+
+  /** Time passes; every message arrives. */
+  run(ticks = 30): void {
+    for (let tick = 0; tick < ticks; tick++) {
+      for (const { driver } of this.replicas) driver?.tick();
+      this.#deliver();
+    }
+  }
+
+  /** That replica leads from now on. */
+  lead(number: number): void {
+    const { driver, id } = this.leader();
+    if (id !== number) driver?.transferLeadership(replicaId(number));
+    this.run();
+  }
+
+  leader(): VersionedReplica {
+    this.run();
+    const found = this.replicas.find(({ driver }) => driver?.raft.role === 'leader' && driver.halted === null);
+    if (found === undefined) throw new Error('nobody leads');
+    return found;
+  }
+
+  /** What became of it; throws where it was not applied. */
+  write(operation: Operation): Outcome {
+    const { driver } = this.leader();
+    let outcome: Outcome | null = null;
+    const request = { writeId: `w${this.#writes++}`, caller: { kind: 'service' }, operation } as const;
+    driver?.write(request, (result) => {
+      if (result.kind === 'applied') outcome = result.outcome;
+    });
+    this.run();
+    if (outcome === null) throw new Error('a write was not applied');
+    return outcome;
+  }
+
+  put(key: string, value: string): Outcome {
+    const request = { key: utf8(key), value: utf8(value), lease: noLease };
+    return this.write({
+      kind: 'put',
+      request: { ...request, previous: false, ignoreValue: false, ignoreLease: false },
+    });
+  }
+
+  remove(key: string): Outcome {
+    return this.write({ kind: 'deleteRange', request: { key: utf8(key), rangeEnd: emptyBytes, previous: true } });
+  }
+
+  #deliver(): void {
+    for (let hops = 0; this.#network.length > 0 && hops < 1_000; hops++) {
+      const batch = this.#network;
+      this.#network = [];
+      for (const { to, bytes } of batch) this.replicas.find(({ id }) => id === to)?.receive(bytes);
+    }
+  }
+}
