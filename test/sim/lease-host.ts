@@ -7,7 +7,6 @@ import type { LeaseChange } from '../../src/mvcc/leases.ts';
 import type { QueryResult } from '../../src/query-model.ts';
 import type { Read, ReadResult, Write, WriteRequest, WriteResult } from '../../src/replica/driver.ts';
 import { LeaseAlarm } from '../../src/replica/lease-alarm.ts';
-import type { LeaseRecords } from '../../src/replica/lease-lessor.ts';
 import { type LeaseMember, LeaseService } from '../../src/replica/lease-service.ts';
 import type { Store } from '../../src/mvcc/store.ts';
 import type { PlantedBug } from './bugs.ts';
@@ -171,7 +170,10 @@ export class LeaseHost implements LeaseMember {
       if (this.#opening === 'pretended') return false;
       return (bug === 'leasesNotExtended' && !this.#hasBegun) || store.leasesSettled;
     };
-    const records: LeaseRecords & Pick<Store, 'query'> = {
+    const records: LeaseMember['driver']['store'] = {
+      get level() {
+        return store.level;
+      },
       get leasesSettled() {
         return settled();
       },
@@ -186,6 +188,7 @@ export class LeaseHost implements LeaseMember {
         leases.lessorBegan();
         return store.leases();
       },
+      storedLeaseDeadlineMs: (id) => store.storedLeaseDeadlineMs(id),
       query: (query, caller, nowMs) => store.query(query, caller, nowMs),
     };
     return records;
