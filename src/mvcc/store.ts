@@ -3,7 +3,7 @@
 // that is rolled back, or `apply` throws, the store must be opened anew.
 
 import { assert, unreachable } from '../assert.ts';
-import { type LogIndex, logIndex, type Revision, revision as asRevision } from '../brands.ts';
+import { type LeaseId, type LogIndex, logIndex, type Revision, revision as asRevision } from '../brands.ts';
 import type {
   AccessKey,
   Caller,
@@ -207,6 +207,11 @@ export class Store {
     return this.#administration.leases.count;
   }
 
+  /** The deadline in the lease's row; null: it has none. */
+  storedLeaseDeadlineMs(id: LeaseId): number | null {
+    return this.#administration.leases.find(id)?.deadlineMs ?? null;
+  }
+
   /** The first of the stored deadlines; null: there are no leases. */
   get earliestLeaseDeadlineMs(): number | null {
     return this.#administration.leases.earliestDeadlineMs();
@@ -325,8 +330,9 @@ export class Store {
   /** One revision for each lease that has keys. */
   #endLeases(overdue: readonly OverdueLease[], leases: LeaseChange[]): Performed {
     const made: RevisionEvents[] = [];
-    for (const { id } of overdue) {
-      if (this.#administration.leases.find(id) === null) continue;
+    for (const { id, storedMs } of overdue) {
+      const lease = this.#administration.leases.find(id);
+      if (lease === null || (storedMs !== null && storedMs !== lease.deadlineMs)) continue;
       const writer = this.#writer();
       writer.deleteAttached(id);
       this.#administration.leases.remove(id);

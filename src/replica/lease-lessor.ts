@@ -137,7 +137,7 @@ export class Lessor {
     return ids;
   }
 
-  /** They could not be ended: they are due as before. */
+  /** Those that were not ended are due as before. */
   putBack(ids: readonly LeaseId[]): void {
     for (const id of ids) {
       const lease = this.#leases.get(id);

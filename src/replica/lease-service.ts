@@ -1,6 +1,7 @@
 // The leases of one replica at work. Where it leads, it holds the lessor of its term and commits what that finds: leases that have
 // ended, and their deadlines before the group rests. On every replica it keeps the alarm set for what may end while all sleep.
 
+import { assert } from '../assert.ts';
 import type { LeaseId, ReplicaId, Term } from '../brands.ts';
 import {
   leaseAlarmStaggerMs,
@@ -11,7 +12,8 @@ import {
   requestTimeoutMs,
   tickMs,
 } from '../limits.ts';
-import type { Caller, LeaseOperation } from '../model.ts';
+import { groupLevel } from '../levels.ts';
+import type { Caller, LeaseOperation, OverdueLease } from '../model.ts';
 import type { LeaseChange } from '../mvcc/leases.ts';
 import type { Store } from '../mvcc/store.ts';
 import type { QueryResult } from '../query-model.ts';
@@ -23,7 +25,7 @@ import type { Member } from './member.ts';
 export type LeaseMember = Pick<Member, 'write' | 'read' | 'leader' | 'nowMs'> & {
   readonly driver: {
     readonly raft: { readonly role: string; readonly term: Term };
-    readonly store: LeaseRecords & Pick<Store, 'query'>;
+    readonly store: LeaseRecords & Pick<Store, 'query' | 'level' | 'storedLeaseDeadlineMs'>;
   };
 };
 
@@ -230,17 +232,31 @@ export class LeaseService {
   }
 
   async #expireDue(lessor: Lessor): Promise<boolean> {
-    for (;;) {
+    while (lessor === this.#lessor) {
       const ids = lessor.takeDue(this.#member.nowMs(), leaseExpiriesMax);
       if (ids.length === 0) return true;
-      const leases = ids.map((id) => ({ id, storedMs: null }));
-      if (!(await this.#commit({ kind: 'leaseExpire', leases }))) {
-        lessor.putBack(ids);
-        return false;
-      }
+      const committed = await this.#commit({ kind: 'leaseExpire', leases: this.#overdue(ids) });
+      // Also of those that were committed: the row of one may have been given another deadline meanwhile, by a checkpoint.
+      lessor.putBack(ids);
+      if (!committed) return false;
       // Others get their turn, also in a group of one, where a commit waits for nobody.
       await this.#options.wait(0);
     }
+    return false;
+  }
+
+  /**
+   * As the rows have them now. A client may revoke one of them and grant its id again before this is applied: then the row has
+   * another deadline, or one that has passed just the same. At level 1 that could not be said.
+   */
+  #overdue(ids: readonly LeaseId[]): OverdueLease[] {
+    const { store } = this.#member.driver;
+    if (store.level < groupLevel.second) return ids.map((id) => ({ id, storedMs: null }));
+    return ids.map((id) => {
+      const storedMs = store.storedLeaseDeadlineMs(id);
+      assert(storedMs !== null, 'a lease that its lessor holds has a row');
+      return { id, storedMs };
+    });
   }
 
   #open(): Promise<boolean> {

@@ -4,7 +4,7 @@ import { expect } from 'vitest';
 import { leaseId } from '../../src/brands.ts';
 import { textOf, utf8 } from '../../src/bytes.ts';
 import { leaseSecondsMax, leasesMax, previousKeptBytesMax } from '../../src/limits.ts';
-import type { Command } from '../../src/model.ts';
+import type { Command, Operation } from '../../src/model.ts';
 import { rule, type StoreRule } from './contract.ts';
 import {
   everything,
@@ -224,6 +224,27 @@ export const leaseRules: readonly StoreRule[] = [
     }
     expect(fed.sql.all('SELECT * FROM lease_keys')).toEqual([]);
     expect([keysOfLease(fed, 1), keysOfLease(fed, 2)]).toEqual([null, []]);
+  }),
+  rule('MVCC-LEASE-10: an end that names a deadline passes over a lease whose row has another one', (fed) => {
+    const overdue = (...leases: readonly (readonly [number, number | null])[]): Operation => ({
+      kind: 'leaseExpire',
+      leases: leases.map(([lease, storedMs]) => ({ id: id(lease), storedMs })),
+    });
+    fed.do(grant(1, 10), service, 5_000);
+    fed.do(grant(2, 10), service, 5_000);
+    fed.batch([putLeased('a', 1), putLeased('b', 2)]);
+    fed.do(revokeLease(1));
+    fed.do(grant(1, 10), service, 6_000);
+    fed.do(checkpoint([[2, 90_000]], false));
+    fed.leaseChanges.length = 0;
+    expect(fed.do(overdue([1, 15_000], [2, 15_000], [3, 15_000]))).toEqual({ kind: 'done', revision: 4 });
+    expect([leaseIds(fed), fed.leaseChanges]).toEqual([[1n, 2n], []]);
+    expect([fed.store.storedLeaseDeadlineMs(id(1)), fed.store.storedLeaseDeadlineMs(id(3))]).toEqual([16_000, null]);
+    expect(fed.do(overdue([1, 16_000], [2, 90_000]))).toEqual({ kind: 'done', revision: 5 });
+    expect(leaseIds(fed)).toEqual([]);
+    fed.do(grant(1, 10), service, 5_000);
+    fed.do(overdue([1, null]));
+    expect(leaseIds(fed)).toEqual([]);
   }),
   rule('MVCC-LIMIT-8: leasesMax leases may be granted, one more is refused', (fed) => {
     const numbers = `WITH RECURSIVE n(i) AS (SELECT 10 UNION ALL SELECT i + 1 FROM n WHERE i < ${leasesMax + 8})`;
