@@ -69,7 +69,7 @@ export class SimulatedClient {
   leaseOnce(step: 'grant' | 'attach', ended: HowEnded): void {
     const action = (name: string): ClientAction =>
       step === 'grant'
-        ? grant(this.#random, this.#random.integer(6, 20))
+        ? grant(this.#random, this.#random.integer(4, 12))
         : this.#workload.plainPut(name, this.#lastLease);
     this.#begin((name) => ({ action: action(name), caller: this.#caller }), ended);
   }

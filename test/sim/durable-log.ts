@@ -23,6 +23,12 @@ export function logRows(sql: SqlPort, after: number): LogRow[] {
     }));
 }
 
+/** Where the log begins: the entry before the first one that is kept. */
+export function logBase(sql: SqlPort): { readonly index: number; readonly term: number } {
+  const [index, term] = sql.all('SELECT base_index, base_term FROM hard_state')[0] ?? [0, 0];
+  return { index: Number(index), term: Number(term) };
+}
+
 export function sameRow(left: LogRow, right: LogRow): boolean {
   return left.term === right.term && left.kind === right.kind && Buffer.compare(left.data, right.data) === 0;
 }
@@ -30,24 +36,36 @@ export function sameRow(left: LogRow, right: LogRow): boolean {
 /**
  * Everything that the store wrote: all tables beside the log, each row as text. Left out is what does not follow from the
  * log alone: the alarm, rows that compaction has made superfluous go when the host finds time, and with them places of large values.
+ * `batchesFrom`: without the batches of entries before this one.
  */
-export function storeDump(sql: SqlPort): string {
-  return sql
-    .all(selectTables)
-    .map(([table, columns]) => ({ table: String(table), columns: String(columns) }))
-    .filter(({ table }) => !notOfTheStore.includes(table))
-    .map(({ table, columns }) => {
-      const rows = sql.all(selectionOf(table, columns)).map(rowInWords);
+export function storeDump(sql: SqlPort, batchesFrom: number): string {
+  return tablesOf(sql)
+    .map(({ table, select }) => {
+      const rows = sql.all(select, ...(table === 'batches' ? [batchesFrom] : [])).map(rowInWords);
       return `${table}\n${rows.sort().join('\n')}`;
     })
     .join('\n');
 }
 
-const notOfTheStore = ['log', 'hard_state', 'large_values', 'simulated_alarm'];
+type Table = { readonly table: string; readonly select: string };
 
+const notOfTheStore = ['log', 'hard_state', 'configurations', 'divergence', 'large_values', 'simulated_alarm'];
 /** Columns by name: a statement that was prepared before a table got more of them would go on without those. */
 const selectTables = `SELECT name, (SELECT group_concat(name) FROM pragma_table_info(tables.name))
   FROM sqlite_master AS tables WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name`;
+const known = new WeakMap<SqlPort, { readonly version: number; readonly tables: readonly Table[] }>();
+
+function tablesOf(sql: SqlPort): readonly Table[] {
+  const version = Number(sql.all('PRAGMA schema_version')[0]?.[0]);
+  const before = known.get(sql);
+  if (before?.version === version) return before.tables;
+  const tables = sql
+    .all(selectTables)
+    .map(([name, columns]) => ({ table: String(name), select: selectionOf(String(name), String(columns)) }))
+    .filter(({ table }) => !notOfTheStore.includes(table) && !table.startsWith('incoming_'));
+  known.set(sql, { version, tables });
+  return tables;
+}
 
 function selectionOf(table: string, columns: string): string {
   const value = `coalesce(value, (SELECT bytes FROM large_values WHERE id = large))`;
@@ -60,6 +78,8 @@ function selectionOf(table: string, columns: string): string {
         WHERE until > coalesce(${compacted}, 0) OR mod >= ${compacted}`;
     case 'mvcc_meta':
       return `SELECT name, value FROM mvcc_meta WHERE name <> 'sweep'`;
+    case 'batches':
+      return `SELECT ${columns} FROM batches WHERE log_index >= ?`;
     default:
       return `SELECT ${columns} FROM ${table}`;
   }
@@ -67,6 +87,10 @@ function selectionOf(table: string, columns: string): string {
 
 function rowInWords(row: readonly unknown[]): string {
   return row
-    .map((value) => (value instanceof Uint8Array ? Buffer.from(value).toString('hex') : String(value)))
+    .map((value) =>
+      value instanceof Uint8Array
+        ? Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('latin1')
+        : String(value),
+    )
     .join('|');
 }

@@ -10,11 +10,17 @@ import { check } from './trace.ts';
 
 /** Between restarts and the end only so many states are compared: a dump reads the whole store. */
 const dumpEveryEntries = 16;
+/** And of the batches no more than the last ones: they do not change. */
+const batchesInDump = 24;
 const historySliceBytes = 2_000;
+
+type Dump = { readonly id: ReplicaId; readonly dump: string };
 
 export class StateChecker {
   readonly #history: HistoryChecker;
-  readonly #dumps = new Map<number, { readonly id: ReplicaId; readonly dump: string }>();
+  /** By applied index. */
+  readonly #dumps = new Map<number, Dump>();
+  readonly #wholeDumps = new Map<number, Dump>();
   readonly #dumpedAt = new Map<ReplicaId, number>();
   /** The last revision that a watcher of the replica was told. */
   readonly #told = new Map<ReplicaId, number>();
@@ -27,15 +33,20 @@ export class StateChecker {
   durable(replica: Observed): void {
     const applied: number = replica.driver.store.appliedIndex;
     if (applied % dumpEveryEntries !== 0 || this.#dumpedAt.get(replica.id) === applied) return;
-    this.compare(replica);
+    this.#dumpedAt.set(replica.id, applied);
+    this.#compare(replica, this.#dumps, applied - batchesInDump);
   }
 
-  compare({ id, driver, database }: Observed): void {
+  /** At the end, all of it. */
+  compare(replica: Observed): void {
+    this.#compare(replica, this.#wholeDumps, 0);
+  }
+
+  #compare({ id, driver, database }: Observed, dumps: Map<number, Dump>, batchesFrom: number): void {
     const applied: number = driver.store.appliedIndex;
-    this.#dumpedAt.set(id, applied);
-    const dump = storeDump(database);
-    const known = this.#dumps.get(applied);
-    if (known === undefined) this.#dumps.set(applied, { id, dump });
+    const dump = storeDump(database, batchesFrom);
+    const known = dumps.get(applied);
+    if (known === undefined) dumps.set(applied, { id, dump });
     else {
       check(known.dump === dump, 'equal states', () => {
         return `replicas ${known.id} and ${id} differ at applied index ${applied}:\n${firstDifference(known.dump, dump)}`;
