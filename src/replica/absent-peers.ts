@@ -9,7 +9,7 @@ import type { Driver } from './driver.ts';
 export type Joining = { readonly number: ReplicaId; readonly location: string; readonly configuration: Uint8Array };
 
 export type AbsentPeersOptions = {
-  readonly driver: Pick<Driver, 'raft' | 'proposeConfiguration'>;
+  readonly driver: Pick<Driver, 'raft' | 'absent' | 'proposeConfiguration'>;
   /** Makes the object of a learner. Doing it again is fine. */
   readonly provision: (joining: Joining) => Promise<void>;
   readonly nowMs: () => number;
@@ -27,9 +27,11 @@ export class AbsentPeers {
 
   /** A call found no object there. */
   absent(peer: ReplicaId): void {
-    const { raft } = this.#options.driver;
+    const { driver } = this.#options;
+    const { raft } = driver;
     const member = memberOf(raft.configuration, peer);
     if (raft.role !== 'leader' || member === null || !raft.isConfigurationCommitted) return;
+    driver.absent(peer);
     if (member.voter) this.#replace(peer, member.location);
     else this.#provision(peer, member.location, raft.configuration);
   }

@@ -32,6 +32,7 @@ import type { SqlPort } from '../sql-port.ts';
 import { groupLevel, groupLevelMax } from '../levels.ts';
 import { needsSecondLevel, type PeerMessage } from './envelope.ts';
 import { LogTable } from './log-table.ts';
+import { type UpkeepBounds, usualBounds } from './log-truncation.ts';
 import type { PeerReport } from './peer-report.ts';
 import { isSnapshotMessage } from './snapshot-codec.ts';
 import { Upkeep } from './upkeep.ts';
@@ -102,6 +103,8 @@ export type DriverOptions = {
   readonly founding: Configuration;
   /** The highest level that this replica takes part in, where it is not the code's own: for groups of mixed versions in tests. */
   readonly supports?: number;
+  /** Absent: those of `limits.ts`. */
+  readonly bounds?: UpkeepBounds;
   readonly sql: SqlPort;
   readonly port: DriverPort;
   readonly random: () => number;
@@ -172,6 +175,7 @@ export class Driver {
       store: this.store,
       sql: options.sql,
       supports: options.supports ?? groupLevelMax,
+      bounds: options.bounds ?? usualBounds,
       send: (message) => void this.#toSend.push(message),
       proposeLevel: (level) => this.#proposeLevel(level),
       restart: (reason, configuration) => this.#restart(reason, configuration),
@@ -200,6 +204,11 @@ export class Driver {
   /** Leader only: that learner has what is committed here, and may vote. */
   isReady(learner: ReplicaId): boolean {
     return this.#upkeep.isReady(learner);
+  }
+
+  /** There is no object where that replica should be. */
+  absent(peer: ReplicaId): void {
+    this.#upkeep.absent(peer);
   }
 
   /** The store may be shown. */
@@ -284,7 +293,7 @@ export class Driver {
       if (this.#port.mayRest?.() ?? true) this.#raft.rest();
     }
     this.#turn();
-    this.#sweep();
+    this.sweep(compactionStepRows);
   }
 
   /** A caller waits and the leader, if one is known, does not answer: stand for election now. */
@@ -301,9 +310,9 @@ export class Driver {
   }
 
   /** What compaction made superfluous goes in small steps, a tick each. No answer depends on how far they are. */
-  #sweep(): void {
+  sweep(rowsMax: number): void {
     if (!this.#sweeping || this.#upkeep.holdsSweep || this.#halted !== null) return;
-    this.#sweeping = this.#sql.transaction(() => this.store.compactStep(compactionStepRows));
+    this.#sweeping = this.#sql.transaction(() => this.store.compactStep(rowsMax));
   }
 
   /** For good: nothing is written, read or sent from here on, and whoever waits is told. The tenant was deleted. */

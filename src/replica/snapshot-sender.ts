@@ -4,7 +4,7 @@
 
 import { assert } from '../assert.ts';
 import type { LogIndex, ReplicaId, Term } from '../brands.ts';
-import { snapshotIdleTicks, snapshotRowsBytes } from '../limits.ts';
+import { snapshotIdleTicks } from '../limits.ts';
 import { openSnapshot, type SnapshotName, snapshotPage } from '../mvcc/snapshot-source.ts';
 import type { Store } from '../mvcc/store.ts';
 import { type Configuration, encodeConfiguration } from '../raft/configuration.ts';
@@ -20,7 +20,13 @@ export type LogPlaces = {
   readonly configurationAt: (index: LogIndex) => Configuration;
 };
 
-export type SnapshotSenderOptions = { readonly sql: SqlPort; readonly store: Store; readonly log: LogPlaces };
+export type SnapshotSenderOptions = {
+  readonly sql: SqlPort;
+  readonly store: Store;
+  readonly log: LogPlaces;
+  /** Of one part. */
+  readonly rowsBytes: number;
+};
 
 type Transfer = {
   readonly name: SnapshotName;
@@ -104,7 +110,7 @@ export class SnapshotSender {
       const isLast = place.part === head.length - 1;
       return { place, bytes, next: isLast ? { kind: 'rows', after: null } : { kind: 'head', part: place.part + 1 } };
     }
-    const page = snapshotPage(this.#options.sql, name, place.after, snapshotRowsBytes);
+    const page = snapshotPage(this.#options.sql, name, place.after, this.#options.rowsBytes);
     if (page.kind === 'gone') return null;
     return { place, bytes: page.page, next: page.next === null ? null : { kind: 'rows', after: page.next } };
   }

@@ -14,7 +14,7 @@ import { DivergenceRecord } from './divergence-record.ts';
 import type { PeerMessage } from './envelope.ts';
 import { HashComparison } from './hash-comparison.ts';
 import type { LogTable } from './log-table.ts';
-import { truncationPoint } from './log-truncation.ts';
+import { truncationPoint, type UpkeepBounds } from './log-truncation.ts';
 import { nextStep } from './membership-plan.ts';
 import type { PeerReport } from './peer-report.ts';
 import type { SnapshotMessage } from './snapshot-messages.ts';
@@ -28,6 +28,7 @@ export type UpkeepOptions = {
   readonly sql: SqlPort;
   /** The highest level that this code can apply. */
   readonly supports: number;
+  readonly bounds: UpkeepBounds;
   readonly send: (message: PeerMessage) => void;
   readonly proposeLevel: (level: number) => void;
   /**
@@ -49,6 +50,8 @@ export class Upkeep {
   readonly #comparison = new HashComparison();
   readonly #divergence: DivergenceRecord;
   readonly #reports = new Map<ReplicaId, PeerReport>();
+  /** Their storage is gone: they will never apply anything in this group. */
+  readonly #absent = new Set<ReplicaId>();
   #ticks = 0;
   #nextTransferTick = 0;
 
@@ -60,7 +63,7 @@ export class Upkeep {
       termAt: (index: LogIndex) => raft.termAt(index),
       configurationAt: (index: LogIndex) => raft.configurationAt(index),
     };
-    this.#sender = new SnapshotSender({ sql, store, log: places });
+    this.#sender = new SnapshotSender({ sql, store, log: places, rowsBytes: options.bounds.snapshotRowsBytes });
     this.#receiver = new SnapshotReceiver(raft.id, sql);
     this.#divergence = new DivergenceRecord(sql);
     if (this.#divergence.isRebuilding) raft.suspend();
@@ -96,6 +99,7 @@ export class Upkeep {
 
   /** Another replica has sent something. null: its code is of level 1. */
   heard(peer: ReplicaId, report: PeerReport | null): void {
+    this.#absent.delete(peer);
     if (report === null) return void this.#reports.delete(peer);
     const before = this.#reports.get(peer);
     this.#reports.set(peer, report);
@@ -103,6 +107,11 @@ export class Upkeep {
     if (this.#options.raft.role !== 'leader' || report.hash === null || report.state !== 'serving') return;
     this.#comparison.heard(peer, report.hash);
     this.#judge();
+  }
+
+  /** There is no object where that replica should be. */
+  absent(peer: ReplicaId): void {
+    this.#absent.add(peer);
   }
 
   /** An entry was applied to the store. */
@@ -143,7 +152,7 @@ export class Upkeep {
     this.#ask(this.#receiver.tick(raft.leader));
     if (store.level > groupLevelMin) {
       const { persistedIndex: persisted } = store;
-      const point = truncationPoint(log, { persisted, held: this.#sender.heldIndex, leastMatch: this.#leastMatch() });
+      const point = truncationPoint(log, { persisted, held: this.#sender.heldIndex, leastMatch: this.#leastMatch() }, this.#options.bounds);
       if (point !== null) sql.transaction(() => log.truncate(point));
       if (point !== null) raft.truncated();
     }
@@ -163,7 +172,9 @@ export class Upkeep {
       if (store.level > groupLevelMin && isPlain) proposeLevel(groupLevelMin);
       return;
     }
-    const known = members.map(({ id }) =>
+    // Whoever is absent holds nobody back: it could never be replaced at level 1.
+    const present = members.filter(({ id }) => !this.#absent.has(id));
+    const known = present.map(({ id }) =>
       id === raft.id ? supports : (this.#reports.get(id)?.supports ?? groupLevelMin),
     );
     const level = Math.min(...known);

@@ -40,6 +40,9 @@ export type FaultMix = {
   /** Clocks of replicas differ from the start, by up to twice this. */
   readonly clockDifferenceMs: number;
   readonly transferEveryMs: number;
+  readonly memberChangeEveryMs: number;
+  /** A replica's disk is empty for good. */
+  readonly loseStorageEveryMs: number;
   // Clients
   /** 1: callers are keys, users and nobody, and an administrator changes what they may. */
   readonly auth: number;
@@ -66,7 +69,7 @@ export function faultMixOf(random: Random): FaultMix {
   const mix: FaultMix = {
     workload,
     replicas: random.pick(sizes),
-    faultyMs: random.between(8_000, 25_000),
+    faultyMs: random.between(5_000, 16_000),
     clients: random.integer(2, 6),
     delayMs: random.pick([0.2, 1, 10, 60]),
     jitterMs: on(0.8, () => random.pick([0.5, 5, 40])),
@@ -88,6 +91,8 @@ export function faultMixOf(random: Random): FaultMix {
     clockSkew: on(0.5, () => random.pick([0.05, 0.4])),
     clockJumpEveryMs: on(0.2, () => random.between(2_000, 6_000)),
     clockDifferenceMs: on(0.3, () => random.pick([20, 300, 1_000])),
+    memberChangeEveryMs: on(0.5, () => random.between(1_000, 5_000)),
+    loseStorageEveryMs: on(0.2, () => random.between(4_000, 12_000)),
     transferEveryMs: on(0.3, () => random.between(1_500, 5_000)),
     auth: workload === 'mixed' ? on(0.5, () => 1) : 0,
     longLeases: 0,
@@ -100,7 +105,7 @@ export function faultMixOf(random: Random): FaultMix {
     cutEveryMs: on(0.6, () => random.between(1_000, 6_000)),
     slowReader: on(0.3, () => random.pick([0.3, 1])),
   };
-  if (!random.chance(0.3)) return mix;
+  if (!random.chance(0.2)) return mix;
   return {
     ...mix,
     longLeases: 1,
@@ -131,6 +136,8 @@ export function healed(mix: FaultMix): FaultMix {
     pauseEveryMs: 0,
     clockSkew: 0,
     clockJumpEveryMs: 0,
+    memberChangeEveryMs: 0,
+    loseStorageEveryMs: 0,
     transferEveryMs: 0,
     quietEveryMs: 0,
     requestLost: 0,

@@ -26,6 +26,12 @@ export class SimulatedGroup {
     this.#all = [...this.#replicas.values()].sort((left, right) => left.id - right.id);
   }
 
+  /** For good: it was removed, or its storage is gone. */
+  leave(id: ReplicaId): void {
+    this.#replicas.delete(id);
+    this.#all = this.#all.filter((replica) => replica.id !== id);
+  }
+
   pick(random: Random): SimulatedReplica {
     return random.pick(this.#all);
   }

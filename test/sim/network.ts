@@ -12,7 +12,7 @@ import { inWords, type Trace } from './trace.ts';
 const group = 'simulated';
 
 export type NetworkOptions = {
-  readonly ids: readonly ReplicaId[];
+  readonly ids: () => readonly ReplicaId[];
   readonly random: Random;
   readonly schedule: Schedule;
   readonly trace: Trace;
@@ -41,7 +41,8 @@ export class Network {
 
   /** Splits the replicas in two. One-way: those on one side hear nothing from the other, and are heard. */
   partition(): void {
-    const { ids, random, trace } = this.#options;
+    const { random, trace } = this.#options;
+    const ids = this.#options.ids();
     const { oneWay } = this.#options.faults();
     const isLone = random.chance(0.5);
     const lone = random.pick(ids);
@@ -65,7 +66,8 @@ export class Network {
   }
 
   slowLink(): void {
-    const { ids, random, trace } = this.#options;
+    const { random, trace } = this.#options;
+    const ids = this.#options.ids();
     const link = `${random.pick(ids)}→${random.pick(ids)}`;
     this.#slow = new Map([[link, random.between(50, 1_500)]]);
     trace.add('slow link', () => link);

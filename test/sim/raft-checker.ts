@@ -8,7 +8,8 @@ import type { ReplicaId } from '../../src/brands.ts';
 import type { Message, Role } from '../../src/raft/types.ts';
 import type { Driver } from '../../src/replica/driver.ts';
 import type { SqlPort } from '../../src/sql-port.ts';
-import { type LogRow, logRows, sameRow } from './durable-log.ts';
+import { type Configuration, decodeConfiguration } from '../../src/raft/configuration.ts';
+import { logBase, type LogRow, logRows, sameRow } from './durable-log.ts';
 import { check } from './trace.ts';
 
 /** What the checkers see of a replica that runs. */
@@ -27,11 +28,14 @@ type Disk = {
   applied: number;
   term: number;
 };
+type Electorate = { readonly index: number; readonly term: number; readonly voters: readonly ReplicaId[] };
 type Leader = { readonly replica: ReplicaId; readonly terms: readonly number[] };
 
 export class RaftChecker {
-  /** Who votes, from an index on: where that changes, the newest one at an index counts. */
-  readonly #electorates: { readonly index: number; readonly voters: readonly ReplicaId[] }[];
+  /** Who votes, from an index on, of each configuration that was ever appended. */
+  readonly #electorates: Electorate[];
+  /** Rows that a replica has written since they were last judged: a truncation may take them before that. */
+  readonly #written = new Map<ReplicaId, Map<number, LogRow>>();
   readonly #views = new Map<ReplicaId, View>();
   readonly #disks = new Map<ReplicaId, Disk>();
   readonly #leaders = new Map<number, Leader>();
@@ -42,9 +46,11 @@ export class RaftChecker {
   readonly committed: LogRow[] = [];
   /** By index: a term in which, or before which, the entry was committed. */
   readonly #committedIn: number[] = [];
+  /** The newest one that is committed; null: the founders' own. */
+  configuration: Configuration | null = null;
 
   constructor(founders: readonly ReplicaId[]) {
-    this.#electorates = [{ index: 0, voters: founders }];
+    this.#electorates = [{ index: 0, term: 0, voters: founders }];
     for (const id of founders) this.joined(id);
   }
 
@@ -57,6 +63,7 @@ export class RaftChecker {
   observe({ id, driver, database }: Observed): void {
     const { role, term, commit, lastIndex: last } = driver.raft;
     const before = this.#views.get(id);
+    if (before === undefined || before.last !== last || before.term !== term) this.#noteWritten(id, database);
     if (
       before !== undefined &&
       before.term === term &&
@@ -79,6 +86,7 @@ export class RaftChecker {
   /** The replica's instance is gone: the next one starts from the disk. */
   stopped(id: ReplicaId): void {
     this.#views.delete(id);
+    this.#written.delete(id);
   }
 
   /** All that the replica's database holds is durable. Gives the entries that were not known to be committed before. */
@@ -87,9 +95,10 @@ export class RaftChecker {
     const { term } = driver.raft;
     check(term >= disk.term, 'terms never fall', () => `replica ${id} stored term ${term} after ${disk.term}`);
     disk.term = term;
-    const rows = logRows(database, disk.applied);
+    const rows = this.#rowsSince(id, disk, database);
     disk.terms.length = disk.applied + 1;
     for (const row of rows) this.#matches(id, disk, row);
+    this.#written.delete(id);
     const applied: number = driver.store.appliedIndex;
     const fresh: LogRow[] = [];
     for (const row of rows) {
@@ -135,7 +144,7 @@ export class RaftChecker {
   /** At the end: the logs whole, not only their new parts. */
   compareLogs(id: ReplicaId, database: SqlPort, applied: number): void {
     const rows = logRows(database, 0);
-    for (const row of rows.slice(0, applied)) {
+    for (const row of rows.filter(({ index }) => index <= applied)) {
       const known = this.committed[row.index - 1];
       check(
         known !== undefined && sameRow(known, row),
@@ -148,11 +157,13 @@ export class RaftChecker {
   #elected(id: ReplicaId, term: number, database: SqlPort): void {
     const other = this.#leaders.get(term);
     // A group of one may lead the same term again: all that it did before its disk wrote never happened.
-    const isAlone = this.#votersAt(this.committed.length).length === 1;
+    const isAlone = this.#settledAt(this.committed.length).voters.length === 1;
     check(other === undefined || (isAlone && other.replica === id), 'election safety', () => {
       return `replicas ${other?.replica} and ${id} both lead term ${term}`;
     });
-    const terms = [0, ...logRows(database, 0).map((row) => row.term)];
+    const base = logBase(database);
+    const before = this.committed.slice(0, base.index).map((row) => row.term);
+    const terms = [0, ...before, ...logRows(database, base.index).map((row) => row.term)];
     this.#leaders.set(term, { replica: id, terms });
     for (const row of this.committed) {
       if ((this.#committedIn[row.index] ?? 0) >= term) continue;
@@ -194,7 +205,10 @@ export class RaftChecker {
   #committed(fresh: readonly LogRow[], last: LogRow, term: number): void {
     check(fresh[0]?.index === this.committed.length + 1, 'log', () => `entries up to ${last.index} leave a gap`);
     this.committed.push(...fresh);
-    for (const row of fresh) this.#committedIn[row.index] = term;
+    for (const row of fresh) {
+      this.#committedIn[row.index] = term;
+      if (row.kind === 'membership') this.configuration = decodeConfiguration(row.data);
+    }
     check(this.#isHeld(last.index, last.term), 'commit by a durable quorum', () => {
       const holders = this.#holders(last.index, last.term);
       return `entry ${last.index} of term ${last.term} is committed and durable on ${holders.join(' ') || 'no replica'}`;
@@ -233,19 +247,61 @@ export class RaftChecker {
     });
   }
 
-  /** A majority of those who vote at the index has the entry on disk. */
+  /** A majority of those who vote at the index, or by a configuration that came after it, has the entry on disk. */
   #isHeld(index: number, term: number): boolean {
-    const voters = this.#votersAt(index);
-    const holders = voters.filter((id) => this.#disks.get(id)?.terms[index] === term);
-    return holders.length > voters.length / 2;
+    const isHeldBy = (voters: readonly ReplicaId[]): boolean => {
+      const holders = voters.filter((id) => this.#disks.get(id)?.terms[index] === term);
+      return holders.length > voters.length / 2;
+    };
+    const settled = this.#settledAt(index);
+    if (isHeldBy(settled.voters)) return true;
+    return this.#electorates.some((one) => one.index > settled.index && isHeldBy(one.voters));
+  }
+
+  #noteWritten(id: ReplicaId, database: SqlPort): void {
+    const written = this.#written.get(id) ?? new Map<number, LogRow>();
+    this.#written.set(id, written);
+    for (const row of logRows(database, this.#diskOf(id).applied)) {
+      if (row.kind === 'membership' && written.get(row.index)?.term !== row.term) this.#noteElectorate(row);
+      written.set(row.index, row);
+    }
+  }
+
+  /** A leader counts by the newest configuration that it has appended, durable or not: majorities of neighbours always meet. */
+  #noteElectorate({ index, term, data }: LogRow): void {
+    const { voters } = decodeConfiguration(data);
+    this.#electorates.push({ index, term, voters });
+    this.#electorates.sort((left, right) => left.index - right.index);
+  }
+
+  /** From the first entry that this replica's disk had not applied. What a snapshot brought was committed elsewhere. */
+  #rowsSince(id: ReplicaId, disk: Disk, database: SqlPort): readonly LogRow[] {
+    const base = logBase(database);
+    const written = this.#written.get(id);
+    const truncated: LogRow[] = [];
+    for (let index = disk.applied + 1; index <= base.index; index++) {
+      const row = this.committed[index - 1] ?? written?.get(index);
+      check(row !== undefined, 'log', () => `replica ${id} begins its log after ${base.index}; ${index} is nowhere`);
+      truncated.push(row);
+    }
+    const last = truncated.at(-1);
+    check(last === undefined || last.term === base.term, 'log matching', () => {
+      return `replica ${id} says that entry ${base.index} is of term ${base.term}, not ${last?.term}`;
+    });
+    return [...truncated, ...logRows(database, Math.max(disk.applied, base.index))];
   }
 
   #holders(index: number, term: number): ReplicaId[] {
     return [...this.#disks].filter(([, disk]) => disk.terms[index] === term).map(([id]) => id);
   }
 
-  #votersAt(index: number): readonly ReplicaId[] {
-    return this.#electorates.findLast((one) => one.index <= index)?.voters ?? [];
+  /** The newest configuration up to there that is committed: others may be taken back. */
+  #settledAt(index: number): Electorate {
+    const isCommitted = (one: Electorate): boolean =>
+      one.index === 0 || this.committed[one.index - 1]?.term === one.term;
+    const settled = this.#electorates.findLast((one) => one.index <= index && isCommitted(one));
+    check(settled !== undefined, 'log', () => 'nobody founded the group');
+    return settled;
   }
 
   #diskOf(id: ReplicaId): Disk {
@@ -256,5 +312,7 @@ export class RaftChecker {
 }
 
 function termAt(database: SqlPort, index: number): number {
+  const base = logBase(database);
+  if (index === base.index) return base.term;
   return Number(database.all('SELECT term FROM log WHERE log_index = ?', index)[0]?.[0] ?? 0);
 }

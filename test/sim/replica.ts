@@ -6,7 +6,8 @@ import { logIndex, type ReplicaId, type Revision } from '../../src/brands.ts';
 import { electionTimeoutTicks, heartbeatTicks, tickMs } from '../../src/limits.ts';
 import type { Command, RevisionEvents } from '../../src/model.ts';
 import type { LeaseChange } from '../../src/mvcc/leases.ts';
-import { foundingConfiguration } from '../../src/raft/configuration.ts';
+import type { Configuration } from '../../src/raft/configuration.ts';
+import { AbsentPeers, type Joining } from '../../src/replica/absent-peers.ts';
 import { Driver, type DriverPort, type Step } from '../../src/replica/driver.ts';
 import type { Envelope, PeerMessage } from '../../src/replica/envelope.ts';
 import { isSnapshotMessage } from '../../src/replica/snapshot-codec.ts';
@@ -38,6 +39,12 @@ class Crash extends Error {
 export type ReplicaOptions = {
   readonly id: ReplicaId;
   readonly founders: readonly ReplicaId[];
+  /** The group as this replica found it. */
+  readonly founding: Configuration;
+  /** The leader makes the object of a learner. */
+  readonly provision: (joining: Joining) => void;
+  /** It was told that it is no member any more. */
+  readonly left: (id: ReplicaId) => void;
   readonly random: Random;
   readonly schedule: Schedule;
   readonly trace: Trace;
@@ -57,6 +64,7 @@ export type ReplicaOptions = {
 /** What is in memory. */
 type Living = {
   readonly driver: Driver;
+  readonly absentPeers: AbsentPeers;
   readonly leases: LeaseHost;
   readonly watches: WatchHost;
   readonly calls: ReplicaCalls;
@@ -89,6 +97,8 @@ export class SimulatedReplica implements DriverPort {
   /** What keeps an instance in memory: calls that wait for their answer, timers. */
   #reasonsToStay = 0;
   #clockOffsetMs = 0;
+  /** What becomes of the instance after the event that it is in. */
+  #ending: 'left' | 'restart' | null = null;
 
   constructor(options: ReplicaOptions) {
     this.id = options.id;
@@ -192,6 +202,48 @@ export class SimulatedReplica implements DriverPort {
     if (this.#options.random.chance(0.7)) this.#input(() => {});
   }
 
+  /** False: not now, or not here. */
+  proposeConfiguration(configuration: Configuration): boolean {
+    let isProposed = false;
+    this.#input(({ driver }) => {
+      isProposed = driver.proposeConfiguration(configuration);
+    });
+    return isProposed;
+  }
+
+  /** A call to a peer found no object. */
+  absent(peer: ReplicaId): void {
+    this.#run(({ absentPeers }) => absentPeers.absent(peer));
+  }
+
+  /** For good, with what is on its disk. */
+  end(): void {
+    this.#forget();
+    for (const socket of this.#sockets) socket.dropped();
+    this.#sockets.clear();
+    this.#isDown = true;
+    this.#incarnation++;
+  }
+
+  /** A replica that was removed is gone; one whose store was replaced starts again from what is on disk, which is durable first. */
+  #endInstance(how: 'left' | 'restart'): boolean {
+    this.#ending = null;
+    if (how === 'left') {
+      this.end();
+      this.#options.left(this.id);
+      return true;
+    }
+    this.sql.sync();
+    this.#forget();
+    for (const socket of this.#sockets) socket.dropped();
+    this.#sockets.clear();
+    this.#options.schedule.after(
+      1,
+      this.#whileHere(() => void this.#input(() => {})),
+    );
+    return true;
+  }
+
   // What the driver needs
 
   send(messages: readonly PeerMessage[]): void {
@@ -246,11 +298,19 @@ export class SimulatedReplica implements DriverPort {
     return Math.floor(1_000_000 + this.#options.schedule.nowMs + this.#clockOffsetMs);
   }
 
-  configured(): void {}
+  configured(configuration: Configuration): void {
+    this.#options.trace.count('configurations applied');
+    assert(configuration.voters.length > 0, 'somebody votes');
+  }
 
-  removed(): void {}
+  removed(): void {
+    this.#ending = 'left';
+  }
 
-  restart(): void {}
+  restart(): void {
+    this.#options.trace.add('snapshot in place', () => `${this.id}`);
+    this.#ending = 'restart';
+  }
 
   before(step: Step): void {
     const { random, trace } = this.#options;
@@ -285,6 +345,7 @@ export class SimulatedReplica implements DriverPort {
     try {
       this.#living ??= this.#start();
       body(this.#living);
+      if (this.#ending !== null) return this.#endInstance(this.#ending);
       this.#options.checkers.raft.observe(this.#observed);
     } catch (error) {
       if (!(error instanceof Crash)) throw error;
@@ -297,11 +358,12 @@ export class SimulatedReplica implements DriverPort {
   }
 
   #start(): Living {
-    const { founders, random, trace, checkers, bug } = this.#options;
+    const { founding, provision, random, trace, checkers, bug } = this.#options;
     trace.add('start', () => `${this.id}`);
     const driver = new Driver({
       id: this.id,
-      founding: foundingConfiguration(founders.map((id) => ({ id, location: '' }))),
+      founding,
+      bounds: { logEntriesMax: 24, logEntriesKept: 8, snapshotRowsBytes: 400 },
       sql: sqlWithBug(this.sql, bug),
       port: this,
       random: () => random.next(),
@@ -320,7 +382,12 @@ export class SimulatedReplica implements DriverPort {
       bug,
     });
     const calls = new ReplicaCalls({ instance, leases, watches, history: checkers.history, trace, bug });
-    return { driver, leases, watches, calls };
+    const absentPeers = new AbsentPeers({
+      driver,
+      provision: (joining) => Promise.resolve(provision(joining)),
+      nowMs: () => this.nowMs(),
+    });
+    return { driver, absentPeers, leases, watches, calls };
   }
 
   #instance(driver: Driver): Instance {
@@ -351,7 +418,7 @@ export class SimulatedReplica implements DriverPort {
     const setAlarm = this.#whileHere((atMs: number | null) => this.#setAlarm(atMs));
     return new LeaseHost({
       instance,
-      place: founders.indexOf(this.id),
+      place: Math.max(0, founders.indexOf(this.id)),
       writeIdPrefix: `l:${this.id}/${this.#incarnation}`,
       history: checkers.history,
       leases: checkers.leases,
@@ -396,6 +463,7 @@ export class SimulatedReplica implements DriverPort {
     this.#backlog = [];
     this.#held = [];
     this.#reasonsToStay = 0;
+    this.#ending = null;
     this.#options.checkers.raft.stopped(this.id);
   }
 
@@ -436,7 +504,7 @@ export class SimulatedReplica implements DriverPort {
     watches.tick();
     leases.tick();
     // No answer may depend on how far a sweep went.
-    if (random.chance(0.1)) driver.store.compactStep(random.integer(1, 20));
+    if (random.chance(0.1)) driver.sweep(random.integer(1, 20));
   }
 
   // Storage

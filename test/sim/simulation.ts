@@ -2,12 +2,15 @@
 // promised may break; then all faults are healed, and the group must come back within a bound.
 
 import { replicaId, type ReplicaId } from '../../src/brands.ts';
+import { type Configuration, foundingConfiguration } from '../../src/raft/configuration.ts';
+import type { Envelope } from '../../src/replica/envelope.ts';
 import { type PlantedBug } from './bugs.ts';
 import { type HowEnded, SimulatedClient } from './client.ts';
 import { type FaultMix, faultMixOf, healed, mixInWords } from './faults.ts';
 import { SimulatedGroup } from './group.ts';
 import { HistoryChecker } from './history-checker.ts';
 import { LeaseChecker } from './lease-checker.ts';
+import { MemberFaults } from './member-faults.ts';
 import { Network } from './network.ts';
 import { RaftChecker } from './raft-checker.ts';
 import { Random } from './random.ts';
@@ -20,7 +23,7 @@ import { SimulatedWatcher } from './watcher.ts';
 /** After the last fault, all clients' next writes are done within this. */
 const recoveryMs = 20_000;
 /** Then all replicas hold the same within this. */
-const convergenceMs = 20_000;
+const convergenceMs = 40_000;
 const writesAfterHealing = 3;
 
 export type SimulationOptions = {
@@ -73,8 +76,10 @@ class Simulation {
   readonly #random: Random;
   readonly #network: Network;
   readonly #group = new SimulatedGroup();
+  readonly #founders: readonly ReplicaId[];
   readonly #clients: readonly SimulatedClient[];
   readonly #watchers: readonly SimulatedWatcher[];
+  readonly #members: MemberFaults;
   readonly #raft: RaftChecker;
   readonly #leases: LeaseChecker;
   readonly #history: HistoryChecker;
@@ -92,6 +97,7 @@ class Simulation {
     this.#random = random.fork();
     this.trace = new Trace(() => this.#schedule.nowMs);
     const founders: ReplicaId[] = Array.from({ length: this.mix.replicas }, (_, place) => replicaId(place + 1));
+    this.#founders = founders;
     const nowMs = (): number => this.#schedule.nowMs;
     this.#raft = new RaftChecker(founders);
     this.#leases = new LeaseChecker(nowMs, this.trace);
@@ -103,16 +109,28 @@ class Simulation {
     const shared = { schedule: this.#schedule, trace: this.trace, faults: () => this.#faults, bug, failed };
     this.#network = new Network({
       ...shared,
-      ids: founders,
+      ids: () => this.#group.ids,
       random: random.fork(),
-      deliver: (to, envelope) => this.#group.find(to)?.receive(envelope),
+      deliver: (to, envelope) => this.#deliver(to, envelope),
     });
     const checkers = { raft: this.#raft, history: this.#history, state: this.#state, leases: this.#leases };
     const network = this.#network;
-    for (const id of founders) {
-      const replica = new SimulatedReplica({ ...shared, id, founders, random: random.fork(), network, checkers });
-      this.#group.join(replica);
-    }
+    const make = (id: ReplicaId, founding: Configuration): SimulatedReplica =>
+      new SimulatedReplica({
+        ...shared,
+        id,
+        founders,
+        founding,
+        random: random.fork(),
+        network,
+        checkers,
+        provision: (joining) => this.#members.provision(joining),
+        left: (left) => this.#members.left(left),
+      });
+    const founding = foundingConfiguration(founders.map((id) => ({ id, location: 'weur' })));
+    for (const id of founders) this.#group.join(make(id, founding));
+    const forMembers = { group: this.#group, raft: this.#raft, trace: this.trace, make };
+    this.#members = new MemberFaults({ ...forMembers, random: random.fork() });
     const people = { areReady: this.mix.auth === 0 };
     const outside = { ...shared, group: this.#group, history: this.#history };
     const each = <Made>(count: number, make: (number: number) => Made): Made[] =>
@@ -172,7 +190,16 @@ class Simulation {
       this.#network.partition();
       this.#schedule.after(random.exponential(random.pick([300, 3_000])), () => this.#network.join());
     });
+    this.#every(mix.memberChangeEveryMs, () => this.#members.change());
+    this.#every(mix.loseStorageEveryMs, () => this.#members.loseStorage());
     this.#every(mix.quietEveryMs, () => this.#quiet(random.between(6_000, 12_000)));
+  }
+
+  #deliver(to: ReplicaId, envelope: Envelope): void {
+    const receiver = this.#group.find(to);
+    if (receiver !== null) return receiver.receive(envelope);
+    const sender = envelope.messages[0]?.from;
+    if (sender !== undefined) this.#group.find(sender)?.absent(to);
   }
 
   #quiet(forMs: number): void {
@@ -252,7 +279,7 @@ class Simulation {
     check(this.#hasConverged, 'liveness', () => `replicas differ ${convergenceMs} ms after the last write`);
     check(areCaughtUp(), 'liveness', () => `watchers lack events ${convergenceMs} ms after the last write`);
     for (const { id, driver, sql } of this.#group.all) {
-      if (driver === null) continue;
+      if (driver === null || !this.#memberIds.includes(id)) continue;
       this.#raft.compareLogs(id, sql.reader, driver.store.appliedIndex);
       this.#state.compare({ id, driver, database: sql.reader });
       this.#history.checkWhole(id, driver.store);
@@ -289,6 +316,14 @@ class Simulation {
 
   get #hasConverged(): boolean {
     const { length } = this.#raft.committed;
-    return this.#group.all.every((replica) => replica.isIdle && this.#raft.appliedOf(replica.id) === length);
+    const { configuration } = this.#raft;
+    if (configuration?.members.some(({ plan, voter }) => plan !== null || !voter) === true) return false;
+    return this.#memberIds.every((id) => {
+      return this.#group.find(id)?.isIdle === true && this.#raft.appliedOf(id) === length;
+    });
+  }
+
+  get #memberIds(): readonly ReplicaId[] {
+    return this.#raft.configuration?.members.map(({ id }) => id) ?? this.#founders;
   }
 }

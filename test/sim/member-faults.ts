@@ -1,0 +1,100 @@
+// Members that come, go, move and lose their storage during a run. The leader is told what an operator would tell it; the rest the
+// group does by itself.
+
+import { decodeConfiguration, withLearner, without } from '../../src/raft/configuration.ts';
+import type { Configuration } from '../../src/raft/configuration.ts';
+import type { ReplicaId } from '../../src/brands.ts';
+import type { Joining } from '../../src/replica/absent-peers.ts';
+import type { SimulatedGroup } from './group.ts';
+import type { RaftChecker } from './raft-checker.ts';
+import type { Random } from './random.ts';
+import type { SimulatedReplica } from './replica.ts';
+import type { Trace } from './trace.ts';
+
+export type MemberFaultsOptions = {
+  readonly group: SimulatedGroup;
+  readonly random: Random;
+  readonly raft: RaftChecker;
+  readonly trace: Trace;
+  /** A replica with an empty disk, which knows of the group what it is given. */
+  readonly make: (id: ReplicaId, founding: Configuration) => SimulatedReplica;
+};
+
+const membersMax = 6;
+
+export class MemberFaults {
+  readonly #options: MemberFaultsOptions;
+  /** Every id that was ever made: none is made twice. */
+  readonly #made: Set<ReplicaId>;
+  readonly #founders: readonly ReplicaId[];
+  /** Its storage is gone, and the group has not replaced it yet: one more could be one too many. */
+  #lost: ReplicaId | null = null;
+
+  constructor(options: MemberFaultsOptions) {
+    this.#options = options;
+    this.#founders = options.group.ids;
+    this.#made = new Set(this.#founders);
+  }
+
+  /** The leader's call to the object of a learner. */
+  provision({ number, configuration }: Joining): void {
+    const { group, raft, trace, make } = this.#options;
+    if (this.#made.has(number)) return;
+    this.#made.add(number);
+    trace.add('replica made', () => String(number));
+    raft.joined(number);
+    group.join(make(number, decodeConfiguration(configuration)));
+  }
+
+  left(id: ReplicaId): void {
+    this.#options.trace.add('replica left', () => String(id));
+    this.#options.group.leave(id);
+  }
+
+  change(): void {
+    const { random, trace } = this.#options;
+    const leader = this.#leader();
+    if (leader === null) return;
+    const configuration = leader.driver?.raft.configuration;
+    if (configuration === undefined) return;
+    const next = this.#next(configuration, leader.id);
+    if (next === null) {
+      for (const { id } of configuration.members) if (random.chance(0.5)) leader.transferLeadership(id);
+      return;
+    }
+    if (leader.proposeConfiguration(next.configuration)) trace.add(next.what);
+  }
+
+  /** At most one at a time, and only of a group that can bear it. */
+  loseStorage(): void {
+    const { group, random, raft, trace } = this.#options;
+    const members = raft.configuration?.members.map(({ id }) => id) ?? this.#founders;
+    if (this.#lost !== null && members.includes(this.#lost)) return;
+    const voters = raft.configuration?.voters ?? this.#founders;
+    if (voters.length < 3 || !voters.every((id) => group.find(id) !== null)) return;
+    const replica = group.find(random.pick(voters));
+    if (replica === null) return;
+    this.#lost = replica.id;
+    trace.add('storage lost', () => String(replica.id));
+    replica.end();
+    group.leave(replica.id);
+  }
+
+  #next(configuration: Configuration, leader: ReplicaId): { readonly what: string; readonly configuration: Configuration } | null {
+    const { random } = this.#options;
+    const { members, voters } = configuration;
+    if (members.length < membersMax && random.chance(voters.length < 3 ? 0.9 : 0.5)) {
+      const replaces = random.chance(0.5) ? random.pick(voters) : null;
+      const plan = { replaces: members.some((other) => other.plan?.replaces === replaces) ? null : replaces };
+      const what = plan.replaces === null ? 'replica added' : 'replica moved';
+      return { what, configuration: withLearner(configuration, { location: 'weur', plan }) };
+    }
+    const removed = random.pick(members);
+    if (removed.id === leader || (removed.voter && voters.length < 3)) return null;
+    return { what: 'replica removed', configuration: without(configuration, removed.id) };
+  }
+
+  #leader(): SimulatedReplica | null {
+    return this.#options.group.all.find(({ driver }) => driver?.raft.role === 'leader') ?? null;
+  }
+}
