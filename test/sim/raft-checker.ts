@@ -119,8 +119,17 @@ export class RaftChecker {
     return fresh;
   }
 
-  /** A message leaves a replica: what it says must be true from now on. */
-  released(message: Message): void {
+  /** Messages leave a replica: what they say must be true from now on. */
+  released(messages: readonly Message[]): void {
+    // A leader's appends may leave before its own write, and it counts by the configurations in them.
+    for (const message of messages) {
+      if (message.kind !== 'append') continue;
+      for (const entry of message.entries) if (entry.kind === 'membership') this.#noteElectorate(entry);
+    }
+    for (const message of messages) this.#released(message);
+  }
+
+  #released(message: Message): void {
     if (message.kind === 'voteReply' && message.granted) this.#voted(message.from, message.term, message.to);
     if (message.kind === 'vote') this.#voted(message.from, message.term, message.from);
     if (message.kind === 'append' || message.kind === 'heartbeat') this.#tellsCommit(message);
@@ -268,7 +277,8 @@ export class RaftChecker {
   }
 
   /** A leader counts by the newest configuration that it has appended, durable or not: majorities of neighbours always meet. */
-  #noteElectorate({ index, term, data }: LogRow): void {
+  #noteElectorate({ index, term, data }: Pick<LogRow, 'index' | 'term' | 'data'>): void {
+    if (this.#electorates.some((one) => one.index === index && one.term === term)) return;
     const { voters } = decodeConfiguration(data);
     this.#electorates.push({ index, term, voters });
     this.#electorates.sort((left, right) => left.index - right.index);

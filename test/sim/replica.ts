@@ -251,7 +251,7 @@ export class SimulatedReplica implements DriverPort {
     const report = this.driver?.report ?? null;
     const leave = (): void => {
       const said = bug === 'olderTermCommitted' ? messages.map((message) => this.#withOlderCommit(message)) : messages;
-      for (const message of said) if (!isSnapshotMessage(message)) checkers.raft.released(message);
+      checkers.raft.released(said.filter((message) => !isSnapshotMessage(message)));
       network.send(said, report);
     };
     if (bug === 'replyBeforePersist') leave();
