@@ -249,6 +249,7 @@ export class SimulatedReplica implements DriverPort {
   send(messages: readonly PeerMessage[]): void {
     const { network, checkers, bug } = this.#options;
     const report = this.driver?.report ?? null;
+    if (this.driver !== null) checkers.raft.speaks(this.driver.raft);
     const leave = (): void => {
       const said = bug === 'olderTermCommitted' ? messages.map((message) => this.#withOlderCommit(message)) : messages;
       for (const message of said) if (!isSnapshotMessage(message)) checkers.raft.released(message);
