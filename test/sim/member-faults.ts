@@ -72,6 +72,10 @@ export class MemberFaults {
     if (this.#lost !== null && members.includes(this.#lost)) return;
     const voters = raft.configuration?.voters ?? this.#founders;
     if (voters.length < 3 || !voters.every((id) => group.find(id) !== null)) return;
+    // A change that is under way may leave no majority without it.
+    const isSettled = ({ driver }: SimulatedReplica): boolean =>
+      driver === null || driver.raft.configuration.voters.join() === voters.join();
+    if (!group.all.every(isSettled)) return;
     const replica = group.find(random.pick(voters));
     if (replica === null) return;
     this.#lost = replica.id;
