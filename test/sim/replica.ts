@@ -364,7 +364,7 @@ export class SimulatedReplica implements DriverPort {
     const driver = new Driver({
       id: this.id,
       founding,
-      bounds: { logEntriesMax: 24, logEntriesKept: 8, snapshotRowsBytes: 400 },
+      bounds: { logEntriesMax: 24, logEntriesKept: 8, snapshotRowsBytes: 2_000 },
       sql: sqlWithBug(this.sql, bug),
       port: this,
       random: () => random.next(),
