@@ -113,7 +113,8 @@ export class Leadership {
   /** A majority of those voters answered within the last election time-out. */
   hears(electorate: Electorate): boolean {
     const { electionTimeoutTicks } = this.#options;
-    const activeTick = (id: ReplicaId): number => (id === this.#options.id ? this.#tick : (this.#peer(id)?.activeTick ?? -1));
+    const activeTick = (id: ReplicaId): number =>
+      id === this.#options.id ? this.#tick : (this.#peer(id)?.activeTick ?? -1);
     return quorumValue(electorate, activeTick) + electionTimeoutTicks > this.#tick;
   }
 
