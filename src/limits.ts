@@ -84,8 +84,8 @@ export const logEntriesKept = 1_024;
 export const logBytesKept = 16 * 1_048_576;
 /** A follower that lags keeps the log longer, up to this many times its bounds. Then it gets a snapshot. */
 export const logPatience = 4;
-/** One part of a snapshot between replicas. It is read in one turn of the sender and written in one of the receiver. */
-export const snapshotRowsBytes = 524_288;
+/** One part of a snapshot between replicas, a round trip each. It is read in one turn of the sender and written in one of the receiver. */
+export const snapshotRowsBytes = 1_048_576;
 /** One part of the head of a snapshot between replicas: leases in their greatest number are some twenty of them. */
 export const snapshotHeadPartBytes = 1_048_576;
 /** Rows that one part of a snapshot looks at, wanted or not: a few milliseconds of the sender, however much it passes over. */

@@ -72,10 +72,14 @@ export function withVoter(configuration: Configuration, id: ReplicaId): Configur
   return configurationOf(members, configuration.nextId);
 }
 
+/** A learner that was to replace it shall vote all the same. */
 export function without(configuration: Configuration, id: ReplicaId): Configuration {
   const members = configuration.members
     .filter((member) => member.id !== id)
-    .map((member) => (member.plan?.replaces === id ? { ...member, plan: null } : member));
+    .map((member) => {
+      if (member.plan?.replaces !== id) return member;
+      return { ...member, plan: member.voter ? null : { replaces: null } };
+    });
   return configurationOf(members, configuration.nextId);
 }
 

@@ -10,7 +10,7 @@ import type { Envelope, MessageOf } from './messages.ts';
 import type { Outbox } from './outbox.ts';
 import { Progress } from './progress.ts';
 import { type Configuration, memberOf } from './configuration.ts';
-import { quorumValue } from './quorum.ts';
+import { type Electorate, quorumValue } from './quorum.ts';
 import { ReadRounds, type Read } from './reads.ts';
 import type { Entry, EntryKind } from './types.ts';
 
@@ -108,6 +108,14 @@ export class Leadership {
     if (this.#transfer !== null) return null;
     assert(data.byteLength <= logEntryBytesMax, 'an entry is larger than a log row');
     return this.#append('command', data);
+  }
+
+  /** A majority of those voters answered within the last election time-out. */
+  hears(electorate: Electorate): boolean {
+    const { electionTimeoutTicks } = this.#options;
+    const activeTick = (id: ReplicaId): number =>
+      id === this.#options.id ? this.#tick : (this.#peer(id)?.activeTick ?? -1);
+    return quorumValue(electorate, activeTick) + electionTimeoutTicks > this.#tick;
   }
 
   /** It counts from now on, and no other one is under way. */

@@ -147,6 +147,9 @@ export class LogTable implements LogReader {
     if (keep) this.#sql.run('DELETE FROM log WHERE log_index <= ?', base.index);
     else this.#sql.run('DELETE FROM log');
     this.#setBase(base);
+    // The snapshot may be all that this replica has heard of that term: nobody got its vote there.
+    const { term: own, commit } = this.#hardState;
+    if (own < base.term) this.writeHardState({ term: base.term, votedFor: null, commit });
     this.#bytes = null;
     if (!keep) this.#last = base.index;
     const later = keep ? this.#configurations.filter(({ index }) => index > base.index) : [];

@@ -152,7 +152,11 @@ export class Upkeep {
     this.#ask(this.#receiver.tick(raft.leader));
     if (store.level > groupLevelMin) {
       const { persistedIndex: persisted } = store;
-      const point = truncationPoint(log, { persisted, held: this.#sender.heldIndex, leastMatch: this.#leastMatch() }, this.#options.bounds);
+      const point = truncationPoint(
+        log,
+        { persisted, held: this.#sender.heldIndex, leastMatch: this.#leastMatch() },
+        this.#options.bounds,
+      );
       if (point !== null) sql.transaction(() => log.truncate(point));
       if (point !== null) raft.truncated();
     }

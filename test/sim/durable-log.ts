@@ -1,5 +1,6 @@
 // A replica's log as it is in its database, read by the checkers past the driver.
 
+import { decodeConfiguration } from '../../src/raft/configuration.ts';
 import type { SqlPort } from '../../src/sql-port.ts';
 
 export type LogRow = {
@@ -27,6 +28,13 @@ export function logRows(sql: SqlPort, after: number): LogRow[] {
 export function logBase(sql: SqlPort): { readonly index: number; readonly term: number } {
   const [index, term] = sql.all('SELECT base_index, base_term FROM hard_state')[0] ?? [0, 0];
   return { index: Number(index), term: Number(term) };
+}
+
+/** Who votes by the newest configuration on disk; null: by the founding one. */
+export function votersOnDisk(sql: SqlPort): readonly number[] | null {
+  const exists = sql.all("SELECT 1 FROM sqlite_master WHERE name = 'configurations'").length > 0;
+  const body = exists ? sql.all('SELECT body FROM configurations ORDER BY log_index DESC LIMIT 1')[0]?.[0] : null;
+  return body instanceof Uint8Array ? decodeConfiguration(body).voters : null;
 }
 
 export function sameRow(left: LogRow, right: LogRow): boolean {

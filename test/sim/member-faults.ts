@@ -5,6 +5,7 @@ import { decodeConfiguration, withLearner, without } from '../../src/raft/config
 import type { Configuration } from '../../src/raft/configuration.ts';
 import type { ReplicaId } from '../../src/brands.ts';
 import type { Joining } from '../../src/replica/absent-peers.ts';
+import { votersOnDisk } from './durable-log.ts';
 import type { SimulatedGroup } from './group.ts';
 import type { RaftChecker } from './raft-checker.ts';
 import type { Random } from './random.ts';
@@ -68,10 +69,15 @@ export class MemberFaults {
   /** At most one at a time, and only of a group that can bear it. */
   loseStorage(): void {
     const { group, random, raft, trace } = this.#options;
-    const members = raft.configuration?.members.map(({ id }) => id) ?? this.#founders;
-    if (this.#lost !== null && members.includes(this.#lost)) return;
+    if (this.#isMissing) return;
     const voters = raft.configuration?.voters ?? this.#founders;
     if (voters.length < 3 || !voters.every((id) => group.find(id) !== null)) return;
+    // A change that is under way may leave no majority without it.
+    const isSettled = ({ driver, sql }: SimulatedReplica): boolean => {
+      const own = driver?.raft.configuration.voters ?? votersOnDisk(sql.reader);
+      return own === null || own.join() === voters.join();
+    };
+    if (!group.all.every(isSettled)) return;
     const replica = group.find(random.pick(voters));
     if (replica === null) return;
     this.#lost = replica.id;
@@ -80,7 +86,15 @@ export class MemberFaults {
     group.leave(replica.id);
   }
 
-  #next(configuration: Configuration, leader: ReplicaId): { readonly what: string; readonly configuration: Configuration } | null {
+  get #isMissing(): boolean {
+    const members = this.#options.raft.configuration?.members.map(({ id }) => id) ?? this.#founders;
+    return this.#lost !== null && members.includes(this.#lost);
+  }
+
+  #next(
+    configuration: Configuration,
+    leader: ReplicaId,
+  ): { readonly what: string; readonly configuration: Configuration } | null {
     const { random } = this.#options;
     const { members, voters } = configuration;
     if (members.length < membersMax && random.chance(voters.length < 3 ? 0.9 : 0.5)) {
@@ -90,7 +104,8 @@ export class MemberFaults {
       return { what, configuration: withLearner(configuration, { location: 'weur', plan }) };
     }
     const removed = random.pick(members);
-    if (removed.id === leader || (removed.voter && voters.length < 3)) return null;
+    // A majority that needs the replica that is gone would be stuck for good.
+    if (removed.id === leader || (removed.voter && (voters.length < 3 || this.#isMissing))) return null;
     return { what: 'replica removed', configuration: without(configuration, removed.id) };
   }
 

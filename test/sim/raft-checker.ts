@@ -46,6 +46,7 @@ export class RaftChecker {
   readonly committed: LogRow[] = [];
   /** By index: a term in which, or before which, the entry was committed. */
   readonly #committedIn: number[] = [];
+  #spokeBy: Configuration | null = null;
   /** The newest one that is committed; null: the founders' own. */
   configuration: Configuration | null = null;
 
@@ -119,13 +120,16 @@ export class RaftChecker {
     return fresh;
   }
 
+  /** A leader speaks: by which configuration it counts shows on no disk yet. */
+  speaks({ role, configuration, lastIndex, term }: Driver['raft']): void {
+    if (role === 'leader' && configuration !== this.#spokeBy) {
+      this.#spokeBy = configuration;
+      this.#noteElectorate({ index: lastIndex, term, voters: configuration.voters });
+    }
+  }
+
   /** Messages leave a replica: what they say must be true from now on. */
   released(messages: readonly Message[]): void {
-    // A leader's appends may leave before its own write, and it counts by the configurations in them.
-    for (const message of messages) {
-      if (message.kind !== 'append') continue;
-      for (const entry of message.entries) if (entry.kind === 'membership') this.#noteElectorate(entry);
-    }
     for (const message of messages) this.#released(message);
   }
 
@@ -247,7 +251,7 @@ export class RaftChecker {
     if (commit <= this.committed.length) return;
     const term = this.#diskOf(from).terms[commit];
     check(term !== undefined && this.#isHeld(commit, term), 'commit by a durable quorum', () => {
-      return `replica ${from} tells that ${commit} is committed; its term there is ${term}`;
+      return `replica ${from} tells that ${commit} is committed; its term there is ${term}; it is held by ${this.#holders(commit, term ?? 0).join(' ')}`;
     });
     // A heartbeat's commit stops at what the follower has, which may be of an earlier term.
     if (message.kind === 'heartbeat' || this.#views.get(from)?.term !== message.term) return;
@@ -271,16 +275,21 @@ export class RaftChecker {
     const written = this.#written.get(id) ?? new Map<number, LogRow>();
     this.#written.set(id, written);
     for (const row of logRows(database, this.#diskOf(id).applied)) {
-      if (row.kind === 'membership' && written.get(row.index)?.term !== row.term) this.#noteElectorate(row);
+      if (row.kind === 'membership' && written.get(row.index)?.term !== row.term) {
+        const { voters } = decodeConfiguration(row.data);
+        this.#noteElectorate({ index: row.index, term: row.term, voters });
+      }
       written.set(row.index, row);
     }
   }
 
   /** A leader counts by the newest configuration that it has appended, durable or not: majorities of neighbours always meet. */
-  #noteElectorate({ index, term, data }: Pick<LogRow, 'index' | 'term' | 'data'>): void {
-    if (this.#electorates.some((one) => one.index === index && one.term === term)) return;
-    const { voters } = decodeConfiguration(data);
-    this.#electorates.push({ index, term, voters });
+  #noteElectorate(seen: Electorate): void {
+    const isKnown = this.#electorates.some(
+      ({ index, term, voters }) => index === seen.index && term === seen.term && voters.join() === seen.voters.join(),
+    );
+    if (isKnown) return;
+    this.#electorates.push(seen);
     this.#electorates.sort((left, right) => left.index - right.index);
   }
 

@@ -249,6 +249,7 @@ export class SimulatedReplica implements DriverPort {
   send(messages: readonly PeerMessage[]): void {
     const { network, checkers, bug } = this.#options;
     const report = this.driver?.report ?? null;
+    if (this.driver !== null) checkers.raft.speaks(this.driver.raft);
     const leave = (): void => {
       const said = bug === 'olderTermCommitted' ? messages.map((message) => this.#withOlderCommit(message)) : messages;
       checkers.raft.released(said.filter((message) => !isSnapshotMessage(message)));
@@ -363,7 +364,7 @@ export class SimulatedReplica implements DriverPort {
     const driver = new Driver({
       id: this.id,
       founding,
-      bounds: { logEntriesMax: 24, logEntriesKept: 8, snapshotRowsBytes: 400 },
+      bounds: { logEntriesMax: 24, logEntriesKept: 8, snapshotRowsBytes: 2_000 },
       sql: sqlWithBug(this.sql, bug),
       port: this,
       random: () => random.next(),
