@@ -18,7 +18,14 @@ import {
   readPage,
   type SnapshotName,
 } from './snapshot-page.ts';
-import { createStaging, dropStaging, hasStaging, progressTable, stagingName, swapStaging } from './snapshot-staging.ts';
+import {
+  clearStaging,
+  hasStaging,
+  prepareStaging,
+  progressTable,
+  stagingName,
+  swapStaging,
+} from './snapshot-staging.ts';
 import { StagedRows, StagedVersions } from './staged-rows.ts';
 
 /** `cursor`: after which row the next page must begin; null: the first. `isComplete`: the last page was written. */
@@ -29,6 +36,9 @@ export type SnapshotProgress = {
 };
 
 type Under = SnapshotProgress & { readonly format: number };
+
+/** A store of an older format is taken over as soon as it is opened: nobody sends one. */
+const schemaFormatMin = 2;
 
 const selectProgress = `SELECT log_index, revision, compacted, format, place, complete FROM ${progressTable}`;
 const insertProgress = `INSERT INTO ${progressTable} VALUES (1, ?, ?, ?, ?, NULL, 0)`;
@@ -58,13 +68,12 @@ export class SnapshotSink {
    */
   begin(name: SnapshotName, head: readonly Uint8Array[]): void {
     this.#sql.transaction(() => {
-      dropStaging(this.#sql);
       const { format, records } = readHead(head, name);
       if (format > schemaFormat) {
         throw new UnknownStoreFormat(`a snapshot has format ${format}, this version knows up to ${schemaFormat}`);
       }
-      if (format < 1) throw new MalformedBytesError('a snapshot of no format');
-      createStaging(this.#sql, format);
+      if (format < schemaFormatMin) throw new MalformedBytesError(`a snapshot has format ${format}`);
+      prepareStaging(this.#sql, format);
       this.#sql.run(insertProgress, name.index, name.revision, name.compacted, format);
       writeHead(this.#sql, format, records);
       const isWhole = this.#stagedMeta('format') === format && (this.#stagedMeta('compacted') ?? -1) === name.compacted;
@@ -90,8 +99,8 @@ export class SnapshotSink {
   }
 
   /**
-   * What came is the store from now on; the one before is gone. All of it must have come, and nothing may still be reading the
-   * store. It must be opened anew.
+   * What came is the store from now on; the one before is gone. All of it must have come. The store must be opened anew, and what
+   * was still reading the one before must not read on.
    */
   finish(): void {
     const under = this.#under();
@@ -99,15 +108,16 @@ export class SnapshotSink {
     this.#sql.transaction(() => swapStaging(this.#sql, under.format));
   }
 
-  /** Leaves nothing of a snapshot that is under way; the store is as it was. */
+  /** Leaves no row of a snapshot that is under way; the store is as it was. */
   abandon(): void {
-    this.#sql.transaction(() => dropStaging(this.#sql));
+    const under = this.#under();
+    if (under !== null) this.#sql.transaction(() => clearStaging(this.#sql, under.format));
   }
 
   #under(): Under | null {
     if (!hasStaging(this.#sql)) return null;
     const row = this.#sql.all(selectProgress)[0];
-    assert(row !== undefined, 'what is under way has its row');
+    if (row === undefined) return null;
     const [index, at, compacted, format, place, complete] = row;
     return {
       name: {

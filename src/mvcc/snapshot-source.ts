@@ -35,19 +35,24 @@ type VersionsCursor = Extract<SnapshotCursor, { readonly kind: 'versions' }>;
 type BatchesCursor = Extract<SnapshotCursor, { readonly kind: 'batches' }>;
 
 // Both halves are read from the cursor on in the order of their tables, and merged row by row. What the snapshot does not have is
-// passed over outside of SQL: so a page knows how much it has looked at.
+// passed over outside of SQL: so a page knows how much it has looked at. It is read in slices, each to its end: a statement
+// that is left before its last row holds its view of the database open for as long as the platform pleases.
 const selectVersions = `
   SELECT key, mod, NULL, created, version, lease, value, large FROM head WHERE key >= ?1 AND (key > ?1 OR mod > ?2)
   UNION ALL
   SELECT key, mod, until, created, version, lease, value, large FROM superseded WHERE (key, mod) > (?1, ?2)
-  ORDER BY key, mod`;
+  ORDER BY key, mod LIMIT ?3`;
 const selectLarge = 'SELECT bytes FROM large_values WHERE id = ?';
 const selectWritesTotal = 'SELECT writes_total FROM batches WHERE last_revision = ? AND log_index = ? LIMIT 1';
 
 function selectBatches(names: readonly string[]): string {
   return `SELECT last_revision, log_index, part, ${names.join(', ')} FROM batches
-    WHERE (last_revision, log_index, part) > (?1, ?2, ?3) AND last_revision <= ?4 ORDER BY last_revision, log_index, part`;
+    WHERE (last_revision, log_index, part) > (?1, ?2, ?3) AND last_revision <= ?4
+    ORDER BY last_revision, log_index, part LIMIT 1`;
 }
+
+/** Of versions; their large values are read one by one. Batches are, too: each may be a megabyte. */
+const sliceRows = 100;
 
 /** The statements that a page is read with, for the test that looks at how they are run. */
 export const pageStatements = { versions: selectVersions, batches: selectBatches(['body']) } as const;
@@ -96,14 +101,18 @@ function isHeld(sql: SqlPort, { index, revision, compacted }: SnapshotName): boo
 /** Answers where it stopped. */
 function addVersions(sql: SqlPort, name: SnapshotName, after: VersionsCursor, page: PageWriter): SnapshotCursor {
   let reached = after;
-  let scanned = 0;
-  for (const row of sql.iterate(selectVersions, after.key, after.mod)) {
-    if (scanned++ === snapshotRowsScannedMax) return reached;
-    const version = versionOf(sql, row, name);
-    if (version !== null && !page.addVersion(version)) return reached;
-    reached = { kind: 'versions', key: bytesOf(row[0]), mod: numberOf(row[1]) };
+  for (let scanned = 0; scanned < snapshotRowsScannedMax;) {
+    const slice = Math.min(sliceRows, snapshotRowsScannedMax - scanned);
+    const rows = sql.all(selectVersions, reached.key, reached.mod, slice);
+    for (const row of rows) {
+      const version = versionOf(sql, row, name);
+      if (version !== null && !page.addVersion(version)) return reached;
+      reached = { kind: 'versions', key: bytesOf(row[0]), mod: numberOf(row[1]) };
+    }
+    if (rows.length < slice) return beforeBatches;
+    scanned += slice;
   }
-  return beforeBatches;
+  return reached;
 }
 
 /** null: the snapshot does not have it. What ended after the snapshot's revision had not ended then. */
@@ -133,12 +142,13 @@ function addBatches(
   page: PageWriter,
 ): { readonly reached: BatchesCursor; readonly isLast: boolean } {
   const names = columnsOf(sql, 'batches');
+  const statement = selectBatches(names);
   let reached = after;
-  for (const row of sql.iterate(selectBatches(names), after.lastRevision, after.logIndex, after.part, revision)) {
+  for (;;) {
+    const row = sql.all(statement, reached.lastRevision, reached.logIndex, reached.part, revision)[0];
+    if (row === undefined || numberOf(row[1]) > index) return { reached, isLast: true };
     const [last, entry, part, ...columns] = row;
-    if (numberOf(entry) > index) break;
     if (!page.addBatch(names, columns)) return { reached, isLast: false };
     reached = { kind: 'batches', lastRevision: numberOf(last), logIndex: numberOf(entry), part: numberOf(part) };
   }
-  return { reached, isLast: true };
 }

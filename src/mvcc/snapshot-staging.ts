@@ -1,55 +1,98 @@
 // The tables that a snapshot is written into: those of a store of its format, under names of their own, beside the ones that serve.
-// Nothing but the store's tables is ever dropped or renamed: the log and the vote of a replica outlive its store.
+// Nothing but the store's tables is touched: the log and the vote of a replica outlive its store.
+//
+// No table is ever dropped. SQLite refuses that while any statement is still reading anything, and the platform has no way to end one
+// that was left before its last row. Tables can be emptied and renamed meanwhile: so what was the store becomes the empty
+// tables for the next snapshot.
 
 import { assert } from '../assert.ts';
 import type { SqlPort } from '../sql-port.ts';
-import { textFrom } from './rows.ts';
-import { schemaFormat, schemaStatements } from './schema.ts';
+import { columnsOf } from './generic-rows.ts';
+import { schemaStatements } from './schema.ts';
 import { tablesOf } from './snapshot-head.ts';
 
 const prefix = 'incoming_';
-/** The snapshot that is under way, and how far it is. */
+/** The snapshot that is under way, and how far it is: one row, or none. */
 export const progressTable = `${prefix}snapshot`;
 
 const createProgress = `CREATE TABLE ${progressTable} (one INTEGER PRIMARY KEY CHECK (one = 1), log_index INTEGER NOT NULL,
   revision INTEGER NOT NULL, compacted INTEGER NOT NULL, format INTEGER NOT NULL, place BLOB, complete INTEGER NOT NULL)`;
-const selectTables = `SELECT name FROM sqlite_master WHERE type = 'table' AND substr(name, 1, ${prefix.length}) = '${prefix}'`;
-const selectProgressTable = `SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '${progressTable}'`;
+const selectObject = 'SELECT 1 FROM sqlite_master WHERE type = ? AND name = ?';
 
 export function stagingName(table: string): string {
   return `${prefix}${table}`;
 }
 
 export function hasStaging(sql: SqlPort): boolean {
-  return sql.all(selectProgressTable).length > 0;
+  return exists(sql, 'table', progressTable);
 }
 
-/** Empty tables. Their indexes come when they are swapped in: an index cannot be renamed. */
-export function createStaging(sql: SqlPort, format: number): void {
-  sql.run(createProgress);
-  for (const statement of schemaStatements(format)) {
-    if (!isOfIndex(statement)) sql.run(underStagingName(statement));
+/** Empty tables, also where there were some. Their indexes come when they are swapped in: an index cannot be renamed. */
+export function prepareStaging(sql: SqlPort, format: number): void {
+  if (!hasStaging(sql)) sql.run(createProgress);
+  for (const { statement, table, column, index } of partsOf(format)) {
+    const staging = stagingName(table);
+    const isDone = column === null ? exists(sql, 'table', staging) : columnsOf(sql, staging).includes(column);
+    if (index === null && !isDone) sql.run(statement.replace(table, staging));
   }
+  clearStaging(sql, format);
 }
 
-export function dropStaging(sql: SqlPort): void {
-  for (const [name] of sql.all(selectTables)) sql.run(`DROP TABLE ${textFrom(name)}`);
+export function clearStaging(sql: SqlPort, format: number): void {
+  sql.run(`DELETE FROM ${progressTable}`);
+  for (const table of tablesOf(format)) {
+    // A database that had no store before has no tables left for the next snapshot.
+    if (exists(sql, 'table', stagingName(table))) sql.run(`DELETE FROM ${stagingName(table)}`);
+  }
 }
 
 /** What came takes the place of what was. */
 export function swapStaging(sql: SqlPort, format: number): void {
-  for (const table of tablesOf(schemaFormat)) sql.run(`DROP TABLE IF EXISTS ${table}`);
-  for (const table of tablesOf(format)) sql.run(`ALTER TABLE ${stagingName(table)} RENAME TO ${table}`);
-  for (const statement of schemaStatements(format)) if (isOfIndex(statement)) sql.run(statement);
-  sql.run(`DROP TABLE ${progressTable}`);
+  const indexes = partsOf(format).filter(({ index }) => index !== null);
+  for (const name of tablesOf(format)) {
+    if (!exists(sql, 'table', name)) rename(sql, stagingName(name), name);
+    else if (indexes.some(({ table }) => table === name)) replaceRows(sql, name);
+    else swapNames(sql, name);
+  }
+  for (const { statement, index } of indexes) if (!exists(sql, 'index', index ?? '')) sql.run(statement);
+  clearStaging(sql, format);
 }
 
-function isOfIndex(statement: string): boolean {
-  return statement.startsWith('CREATE INDEX ');
+function swapNames(sql: SqlPort, table: string): void {
+  rename(sql, table, `outgoing_${table}`);
+  rename(sql, stagingName(table), table);
+  rename(sql, `outgoing_${table}`, stagingName(table));
 }
 
-function underStagingName(statement: string): string {
-  const named = statement.replace(/^(CREATE TABLE|ALTER TABLE) (\w+)/, `$1 ${prefix}$2`);
-  assert(named !== statement, 'a store is made of tables and indexes');
-  return named;
+/** Of a table with an index, which stays with it: few rows. */
+function replaceRows(sql: SqlPort, table: string): void {
+  const columns = columnsOf(sql, stagingName(table)).join(', ');
+  sql.run(`DELETE FROM ${table}`);
+  sql.run(`INSERT INTO ${table} (${columns}) SELECT ${columns} FROM ${stagingName(table)}`);
+}
+
+function rename(sql: SqlPort, from: string, to: string): void {
+  sql.run(`ALTER TABLE ${from} RENAME TO ${to}`);
+}
+
+function exists(sql: SqlPort, type: 'table' | 'index', name: string): boolean {
+  return sql.all(selectObject, type, name).length > 0;
+}
+
+/** What a statement makes: a table, or a column or an index of one. */
+type Part = {
+  readonly statement: string;
+  readonly table: string;
+  readonly column: string | null;
+  readonly index: string | null;
+};
+
+function partsOf(format: number): readonly Part[] {
+  return schemaStatements(format).map((statement) => {
+    const table = /^(?:CREATE TABLE|ALTER TABLE|CREATE INDEX \w+ ON) (\w+)/.exec(statement)?.[1];
+    assert(table !== undefined, 'a store is made of tables, their columns and their indexes');
+    const column = /^ALTER TABLE \w+ ADD COLUMN (\w+)/.exec(statement)?.[1] ?? null;
+    const index = /^CREATE INDEX (\w+)/.exec(statement)?.[1] ?? null;
+    return { statement, table, column, index };
+  });
 }

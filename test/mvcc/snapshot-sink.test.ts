@@ -4,6 +4,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { AssertionError } from '../../src/assert.ts';
 import { BinaryWriter, MalformedBytesError } from '../../src/binary.ts';
 import { emptyBytes, utf8 } from '../../src/bytes.ts';
+import { groupLevel } from '../../src/levels.ts';
 import { openSchema, schemaFormat, UnknownStoreFormat } from '../../src/mvcc/schema.ts';
 import { seal } from '../../src/mvcc/sealed-bytes.ts';
 import {
@@ -18,7 +19,16 @@ import { SnapshotSink } from '../../src/mvcc/snapshot-sink.ts';
 import type { SqlRow } from '../../src/sql-port.ts';
 import { NodeSql } from '../support/node-sql.ts';
 import { compact, everything, Fed, grant, put, putLeased } from './requests.ts';
-import { copied, expectSame, openedAt, type Page, pageOf, pagesOf, schemaOf } from './snapshot-transfer.ts';
+import {
+  copied,
+  expectSame,
+  incomingRows,
+  openedAt,
+  type Page,
+  pageOf,
+  pagesOf,
+  schemaOf,
+} from './snapshot-transfer.ts';
 
 /** A little of everything. */
 function filled(): Fed {
@@ -217,7 +227,7 @@ describe('MVCC-SNAP-6: what comes lies beside the store and the log until it is 
     const { sql, fed, others } = receiver();
     const before = others();
     const sink = new SnapshotSink(sql);
-    expect(sink.progress).toBeNull();
+    expect([sink.progress, incomingRows(sql)]).toEqual([null, null]);
     sink.begin(name, head);
     for (const { page, next } of pagesOf(source.sql, name, 500)) {
       fed.put('own', 'again');
@@ -232,13 +242,44 @@ describe('MVCC-SNAP-6: what comes lies beside the store and the log until it is 
   });
 
   it('the tables and indexes are then those of a store that was never anything else', () => {
-    const [made, fresh, empty] = [new NodeSql(), new NodeSql(), new NodeSql()];
+    const [made, fresh, again] = [new NodeSql(), new NodeSql(), new NodeSql()];
     copied(source, made);
-    copied(source, empty);
-    copied(source, empty);
     openSchema(fresh);
     expect(schemaOf(made)).toEqual(schemaOf(fresh));
-    expect(schemaOf(empty)).toEqual(schemaOf(fresh));
+    openSchema(again);
+    for (let times = 0; times < 3; times++) {
+      expectSame(copied(source, again), source);
+      expect(schemaOf(again)).toEqual(schemaOf(fresh));
+      expect(incomingRows(again)).toBe(0);
+    }
+  });
+
+  it('stores of both levels follow each other in one database', () => {
+    const sql = new NodeSql();
+    const second = filled();
+    second.do({ kind: 'groupLevel', level: groupLevel.second });
+    second.put('later');
+    for (const fed of [source, second, source, second, second]) {
+      const copy = copied(fed, sql);
+      expect([copy.store.level, copy.store.runningHash]).toEqual([fed.store.level, fed.store.runningHash]);
+      expect(copy.ask<'hash'>({ kind: 'hash' })).toEqual(fed.ask<'hash'>({ kind: 'hash' }));
+      expect(copy.history(4)).toEqual(fed.history(4));
+    }
+  });
+
+  it('also while somebody has left a read of the old tables, or of others, unfinished', () => {
+    const { sql, fed } = receiver();
+    fed.batch(Array.from({ length: 10 }, (_, n) => put(`own${n}`)));
+    const left = ['head', 'batches', 'log'].map((table) => sql.iterate(`SELECT * FROM ${table}`));
+    for (const read of left) expect(read.next().done).toBe(false);
+    const sink = new SnapshotSink(sql);
+    sink.begin(name, head);
+    sink.abandon();
+    sink.begin(name, head);
+    for (const { page, next } of pagesOf(source.sql, name, 500)) sink.write(page, next);
+    sink.finish();
+    expectSame(openedAt(sql, name), source);
+    expect(left).toHaveLength(3);
   });
 
   it('abandoned or begun anew, nothing of it is left', () => {
@@ -253,8 +294,9 @@ describe('MVCC-SNAP-6: what comes lies beside the store and the log until it is 
     new SnapshotSink(sql).begin(name, head);
     expect(sink.progress).toEqual({ name, cursor: null, isComplete: false });
     expect(sql.all('SELECT COUNT(*) FROM incoming_head')).toEqual([[0]]);
+    sink.write(first.page, first.next);
     new SnapshotSink(sql).abandon();
-    expect(sink.progress).toBeNull();
+    expect([sink.progress, incomingRows(sql)]).toEqual([null, 0]);
     expect(schemaOf(sql)).toEqual(tables);
     expect(others()).toEqual(before);
     expect(fed.range('own').kvs).toHaveLength(1);

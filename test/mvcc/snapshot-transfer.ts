@@ -70,11 +70,11 @@ export function expectSame(one: Fed, other: Fed): void {
   expect(one.store.sizes().keys).toBe(other.store.sizes().keys);
 }
 
-/** The tables and indexes of the store of a database, and of a snapshot that is under way, however their statements are written. */
+/** The tables and indexes of the store, however their statements are written. */
 export function schemaOf(sql: SqlPort): unknown {
   const tables = tablesOf(schemaFormat);
   const rows = sql.all('SELECT tbl_name, type, name, sql FROM sqlite_master ORDER BY type, name');
-  const own = rows.filter(([table]) => tables.includes(String(table)) || String(table).startsWith('incoming_'));
+  const own = rows.filter(([table]) => tables.includes(String(table)));
   return own.map((row) =>
     row.map((text) =>
       String(text)
@@ -82,4 +82,11 @@ export function schemaOf(sql: SqlPort): unknown {
         .replaceAll(/ ?([(),]) ?/g, '$1'),
     ),
   );
+}
+
+/** How many rows there are of snapshots that did not become the store; null: there are no tables for them. */
+export function incomingRows(sql: SqlPort): number | null {
+  const tables = sql.all("SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'incoming%'");
+  if (tables.length === 0) return null;
+  return tables.reduce((sum, [table]) => sum + Number(sql.all(`SELECT COUNT(*) FROM ${String(table)}`)[0]?.[0]), 0);
 }

@@ -9,7 +9,7 @@ import { LogTable } from '../../src/replica/log-table.ts';
 import { ObjectSql } from '../../src/replica/object-sql.ts';
 import type { SqlPort } from '../../src/sql-port.ts';
 import { compact, Fed, grant, put, putLeased, remove, txn } from '../mvcc/requests.ts';
-import { openedAt, pageOf, schemaOf } from '../mvcc/snapshot-transfer.ts';
+import { incomingRows, openedAt, pageOf, schemaOf } from '../mvcc/snapshot-transfer.ts';
 import { crash, replicaStub } from './support.ts';
 
 const tenant = 'snapshots';
@@ -89,6 +89,7 @@ describe('MVCC-SNAP-8: a snapshot goes from one object to another, and is swappe
     const kept = await inObject(receiver, (sql) => new Fed(sql).range('own').kvs.length);
     expect(kept).toBe(1);
     const came = await inObject(receiver, (sql) => {
+      leaveUnfinished(sql);
       sql.transaction(() => new SnapshotSink(sql).finish());
       return shown(openedAt(sql, name));
     });
@@ -97,7 +98,7 @@ describe('MVCC-SNAP-8: a snapshot goes from one object to another, and is swappe
     await inObject(receiver, (sql) => {
       const fed = openedAt(sql, name);
       expect(sql.all('SELECT * FROM hard_state')).toEqual(log);
-      expect(sql.all("SELECT name FROM sqlite_master WHERE name LIKE 'incoming%'")).toEqual([]);
+      expect(incomingRows(sql)).toBe(0);
       fed.put('k0', 'on');
       fed.do(compact(fed.store.revision));
       fed.sweep();
@@ -119,12 +120,26 @@ describe('MVCC-SNAP-8: a snapshot goes from one object to another, and is swappe
     await carry(source, receiver);
     await crash(tenant, receiver);
     const after = await inObject(receiver, (sql) => {
+      leaveUnfinished(sql);
       new SnapshotSink(sql).abandon();
+      expect(incomingRows(sql)).toBe(0);
       return schemaOf(sql);
     });
     expect(after).toEqual(before);
   });
 });
+
+/** The platform cannot end a read that is left before its last row, and refuses to drop any table meanwhile. */
+function leaveUnfinished(sql: SqlPort): void {
+  for (const table of ['batches', 'head', 'sqlite_master']) {
+    for (const row of sql.iterate(`SELECT * FROM ${table}`)) {
+      expect(row.length).toBeGreaterThan(0);
+      break;
+    }
+  }
+  sql.run('CREATE TABLE others (id INTEGER)');
+  expect(() => sql.run('DROP TABLE others')).toThrow('locked');
+}
 
 function swapAndFail(sql: SqlPort): void {
   sql.transaction(() => {
