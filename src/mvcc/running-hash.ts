@@ -9,7 +9,7 @@ import { type LeaseId, noLease, type Revision } from '../brands.ts';
 import { emptyBytes } from '../bytes.ts';
 import { foundValueBytesMax, hashedValueBytesMax, scrubbedRowsMax, scrubbedValueBytesMax } from '../limits.ts';
 import type { KeyValue, RevisionEvents, StoreEvent } from '../model.ts';
-import type { SqlPort } from '../sql-port.ts';
+import type { SqlPort, SqlValue } from '../sql-port.ts';
 import type { Hashed } from './batches.ts';
 import { crc32 } from './checksum.ts';
 import { LateDeleteEvent } from './revision-writer.ts';
@@ -33,8 +33,12 @@ const largeValue = `SELECT '=' || length(bytes) || ':' ||
   FROM large_values WHERE id = large`;
 const everyColumn = `length(key) || ':' || key || mod || ',' || created || ',' || version || ',' || quote(lease) ||
   ifnull(length(value) || ':' || value, '-') || CASE WHEN large IS NULL THEN '-' ELSE ifnull((${largeValue}), '?') END`;
-const selectScrubbed = `SELECT COUNT(*), MAX(key), CAST(group_concat(${everyColumn}, '') AS BLOB) FROM
-  (SELECT key, mod, created, version, lease, value, large FROM head WHERE key > ? ORDER BY key LIMIT ${scrubbedRowsMax})`;
+const scrubOf = (
+  rows: string,
+): string => `SELECT COUNT(*), MAX(key), CAST(group_concat(${everyColumn}, '') AS BLOB) FROM
+  (SELECT key, mod, created, version, lease, value, large FROM head WHERE ${rows})`;
+const scrubAfter = scrubOf(`key > ? ORDER BY key LIMIT ${scrubbedRowsMax}`);
+const scrubUpTo = scrubOf('key <= ? ORDER BY key LIMIT ?');
 
 export class RunningHash {
   readonly #sql: SqlPort;
@@ -57,15 +61,27 @@ export class RunningHash {
     return this.#last;
   }
 
-  /** The next rows of `head`. Past the last one it begins again: at once where none is left, else with the next entry. */
-  #scrub(hash: number): Hashed {
+  /** The next rows of `head`; after the last one come the first. */
+  #scrub(written: number): Hashed {
     const { scrubbed } = this.#last;
-    let row = this.#sql.all(selectScrubbed, scrubbed ?? emptyBytes)[0];
-    if (scrubbed !== null && row?.[0] === 0) row = this.#sql.all(selectScrubbed, emptyBytes)[0];
-    const count = numberOf(row?.[0]);
-    if (count === 0) return { hash, scrubbed: null };
-    return { hash: crc32(bytesOf(row?.[2]), hash), scrubbed: count < scrubbedRowsMax ? null : bytesOf(row?.[1]) };
+    const next = this.#scrubRows(written, scrubAfter, scrubbed ?? emptyBytes);
+    if (next.count === scrubbedRowsMax || scrubbed === null) return scrubbedTo(next, next.count);
+    const first = this.#scrubRows(next.hash, scrubUpTo, scrubbed, scrubbedRowsMax - next.count);
+    return scrubbedTo(first, next.count + first.count);
   }
+
+  #scrubRows(before: number, statement: string, ...bindings: readonly SqlValue[]): Scrubbed {
+    const [count, lastKey = null, rows = null] = this.#sql.all(statement, ...bindings)[0] ?? [];
+    if (lastKey === null || rows === null) return { count: 0, lastKey: emptyBytes, hash: before };
+    return { count: numberOf(count), lastKey: bytesOf(lastKey), hash: crc32(bytesOf(rows), before) };
+  }
+}
+
+type Scrubbed = { readonly count: number; readonly lastKey: Uint8Array; readonly hash: number };
+
+/** Where there were no more rows the next scrub begins with the first one: in a small store one statement is then enough. */
+function scrubbedTo({ hash, lastKey }: Scrubbed, count: number): Hashed {
+  return { hash, scrubbed: count < scrubbedRowsMax ? null : lastKey };
 }
 
 const kindOf = { delete: 0, lateDelete: 1, create: 2, update: 3 } as const;

@@ -5,6 +5,7 @@ import { BinaryReader, BinaryWriter, MalformedBytesError } from '../../src/binar
 import { leaseId, revision } from '../../src/brands.ts';
 import { emptyBytes, utf8 } from '../../src/bytes.ts';
 import { rememberedAnswerBytesMax } from '../../src/limits.ts';
+import { groupLevelMax, groupLevelMin } from '../../src/levels.ts';
 import type { Command, KeyValue, Operation, Outcome, StoreFailure } from '../../src/model.ts';
 import {
   commandBytes,
@@ -83,8 +84,42 @@ it('MVCC-CODEC-6: entries of version 1 are read, and written where they say no m
   expect(second).toMatchObject({ caller: { kind: 'accessKey', id: 'k1' }, operation: { kind: 'txn' } });
   expect(third).toMatchObject({ caller: { kind: 'user', name: 'u', authRevision: 3 }, operation: { kind: 'compact' } });
   expect(encodeCommands(read.slice(0, 2))[0]).toBe(1);
-  expect(encodeCommands(read)[0]).toBe(commandsVersion);
-  expect(encodeCommands([command({ kind: 'authEnable' })])[0]).toBe(commandsVersion);
+  expect(encodeCommands(read)[0]).toBe(2);
+  expect(encodeCommands([command({ kind: 'authEnable' })])[0]).toBe(2);
+});
+
+it('MVCC-CODEC-7: an entry that sets the level, or names deadlines of leases that end, is of version 3, and no other', () => {
+  const overdue = [
+    { id: leaseId(7n), storedMs: 1.75e12 },
+    { id: leaseId(-8n), storedMs: null },
+  ];
+  const third = [
+    command({ kind: 'groupLevel', level: groupLevelMax }),
+    command({ kind: 'groupLevel', level: groupLevelMin }),
+    command({ kind: 'leaseExpire', leases: overdue }),
+  ];
+  for (const each of third) {
+    const encoded = encodeCommands([command(put('a')), each]);
+    expect(encoded[0]).toBe(3);
+    expect(decodeCommands(encoded)).toEqual([command(put('a')), each]);
+    expect(encodeCommands([each]).byteLength).toBeLessThanOrEqual(commandBytes(each) + 8);
+    for (const version of [1, 2]) {
+      encoded[0] = version;
+      expect(() => decodeCommands(encoded)).toThrow(MalformedBytesError);
+    }
+  }
+  const leases = overdue.map(({ id }) => ({ id, storedMs: null }));
+  expect(encodeCommands([command({ kind: 'leaseExpire', leases })])[0]).toBe(2);
+});
+
+it('MVCC-CODEC-8: a level that is not known is refused as an entry of an unknown version is', () => {
+  const encoded = encodeCommands([command({ kind: 'groupLevel', level: groupLevelMax })]);
+  for (const level of [groupLevelMin - 1, groupLevelMax + 1, 127]) {
+    encoded[encoded.byteLength - 1] = level;
+    expect(() => decodeCommands(encoded)).toThrow(UnknownCommandVersion);
+  }
+  encoded[encoded.byteLength - 1] = groupLevelMin;
+  expect(decodeCommands(encoded)).toEqual([command({ kind: 'groupLevel', level: groupLevelMin })]);
 });
 
 it('MVCC-CODEC-4: cut or longer bytes are malformed, changed ones never more than that', () => {

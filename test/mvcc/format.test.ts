@@ -1,21 +1,31 @@
-// A store that an earlier version wrote. The fixture is a dump of one that the version of format 1 made: keys, compacted history,
-// access keys, remembered writes.
+// Stores that earlier versions wrote. The fixtures are dumps of them: keys, compacted history, access keys and remembered writes of
+// the version of format 1; leases, users, alarms and the rest too of the last one before groups had levels.
 
-import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { Buffer } from 'node:buffer';
 import { expect, it } from 'vitest';
-import { leaseId } from '../../src/brands.ts';
-import { openSchema, schemaFormat } from '../../src/mvcc/schema.ts';
+import { leaseId, logIndex } from '../../src/brands.ts';
+import { decodeCommands, encodeCommands } from '../../src/mvcc/command-codec.ts';
+import { openSchema } from '../../src/mvcc/schema.ts';
+import { Store } from '../../src/mvcc/store.ts';
 import type { SqlRow } from '../../src/sql-port.ts';
 import { NodeSql } from '../support/node-sql.ts';
-import { everything, Fed, grant, put, putLeased, revokeLease, service, shown, shownEvents } from './requests.ts';
+import { dumpText } from './dump-text.ts';
+import { fixtureText, storeOf } from './fixture-store.ts';
+import {
+  everything,
+  Fed,
+  grant,
+  keysOf,
+  put,
+  putLeased,
+  revokeLease,
+  service,
+  shown,
+  shownEvents,
+  toLevel,
+} from './requests.ts';
 
-function written(): NodeSql {
-  const sql = new NodeSql();
-  const text = readFileSync(resolve(import.meta.dirname, 'fixtures/store-format-1.sql'), 'utf8');
-  for (const statement of text.split('\n')) if (statement !== '') sql.run(statement);
-  return sql;
-}
+const written = (): NodeSql => storeOf('store-format-1.sql');
 
 function tables(sql: NodeSql): SqlRow[] {
   return sql.all('SELECT name, sql FROM sqlite_master ORDER BY name');
@@ -46,7 +56,7 @@ it('MVCC-FORMAT-2: a store of format 1 is taken over as it was, and holds leases
     { kind: 'put', revision: 5, answer: { previous: { modRevision: 2 } } },
   ]);
   fed.reopen();
-  expect(fed.sql.all("SELECT value FROM mvcc_meta WHERE name = 'format'")).toEqual([[schemaFormat]]);
+  expect(fed.sql.all("SELECT value FROM mvcc_meta WHERE name = 'format'")).toEqual([[2]]);
   fed.batch([
     grant(7),
     putLeased('a', 7),
@@ -64,4 +74,40 @@ it('MVCC-FORMAT-2: it then has the tables of a fresh one', () => {
   const [taken, fresh] = [written(), new NodeSql()];
   for (const sql of [taken, fresh]) openSchema(sql);
   expect(plain(tables(taken))).toEqual(plain(tables(fresh)));
+});
+
+it('MVCC-FORMAT-3: a store of format 2 is opened as it was, at level 1', () => {
+  const sql = storeOf('store-format-2.sql');
+  const before = dumpText(sql);
+  const fed = new Fed(sql, 1_000);
+  fed.index = 18;
+  expect(fed.store).toMatchObject({
+    revision: 16,
+    appliedIndex: 18,
+    compactedRevision: 4,
+    level: 1,
+    runningHash: null,
+  });
+  expect(keysOf(fed.range(everything).kvs)).toEqual(['a', 'by/u', 'd', 'e', 'held', 'large', 'z']);
+  expect([...fed.store.leases()]).toEqual([{ id: 7n, ttlSeconds: 60, deadlineMs: 77_000 }]);
+  expect(dumpText(sql)).toBe(before);
+  const retried = { writeId: 'w4', caller: service, atMs: 1, operation: put('a', '4', { previous: true }) };
+  expect(fed.commands([retried])).toMatchObject([{ kind: 'put', revision: 5, answer: { previous: { version: 1 } } }]);
+  fed.do(toLevel(2));
+  fed.reopen();
+  expect(fed.store).toMatchObject({ revision: 16, level: 2, runningHash: { index: fed.index } });
+  expect(fed.do(put('a', '5', { previous: true }))).toMatchObject({ answer: { previous: { version: 2 } } });
+});
+
+it('MVCC-LEVEL-5: at level 1 entries and rows are, byte for byte, what they were before there were levels', () => {
+  const sql = new NodeSql();
+  const store = new Store(sql);
+  const entries = fixtureText('entries-of-level-1.txt').trimEnd().split('\n');
+  for (const [place, text] of entries.entries()) {
+    const commands = decodeCommands(new Uint8Array(Buffer.from(text, 'base64')));
+    expect(Buffer.from(encodeCommands(commands)).toString('base64')).toBe(text);
+    sql.transaction(() => store.apply(logIndex(place + 1), commands));
+  }
+  while (store.compactStep(3));
+  expect(dumpText(sql)).toBe(fixtureText('store-format-2.sql'));
 });

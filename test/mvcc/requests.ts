@@ -85,6 +85,7 @@ export const read = (of: KeyRange | string, options?: Partial<RangeRequest>): Tx
   kind: 'range',
   request: range(of, options),
 });
+export const toLevel = (level: number): Operation => ({ kind: 'groupLevel', level });
 export const compact = (at: number): Operation => ({ kind: 'compact', request: { revision: at } });
 
 export function grant(id: number | bigint, ttlSeconds = 600, candidate = 1): Operation {

@@ -4,9 +4,11 @@ import type { StoreRule } from './contract.ts';
 import { accessRules } from './contract-access.ts';
 import { administrationRules } from './contract-administration.ts';
 import { authRules } from './contract-auth.ts';
+import { hashRules } from './contract-hash.ts';
 import { historyRules } from './contract-history.ts';
 import { kvRules } from './contract-kv.ts';
 import { leaseRules } from './contract-lease.ts';
+import { levelRules } from './contract-level.ts';
 import { txnRules } from './contract-txn.ts';
 
 export const storeContract: readonly StoreRule[] = [
@@ -17,4 +19,6 @@ export const storeContract: readonly StoreRule[] = [
   ...leaseRules,
   ...authRules,
   ...administrationRules,
+  ...levelRules,
+  ...hashRules,
 ];
