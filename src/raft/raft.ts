@@ -159,18 +159,19 @@ export class Raft {
   }
 
   /**
-   * The group's next configuration, one step from the present one. null: this replica is not the leader, hands its leadership
+   * The group's next configuration, one step from `present`. null: that is not the present one any more, this replica is not the leader, hands its leadership
    * over, would be no voter of it, has not committed an entry of its own term yet (without that two leaders' changes could miss
    * each other), another change is not committed yet, or too few of those who would vote were heard lately to commit it: then the
    * group would be stuck with it.
    */
-  proposeConfiguration(configuration: Configuration): { index: LogIndex; term: Term } | null {
-    if (this.#state.role !== 'leader' || !isVoter(configuration, this.id)) return null;
+  proposeConfiguration(present: Configuration, next: Configuration): { index: LogIndex; term: Term } | null {
+    if (present !== this.configuration) return null;
+    if (this.#state.role !== 'leader' || !isVoter(next, this.id)) return null;
     if (!this.isConfigurationCommitted || !this.#state.leadership.hasCommittedInTerm) return null;
-    if (!this.#state.leadership.hears(configuration)) return null;
-    assert(isOneStep(this.configuration, configuration), 'a configuration changes by one voter at a time');
+    if (!this.#state.leadership.hears(next)) return null;
+    assert(isOneStep(present, next), 'a configuration changes by one voter at a time');
     this.#wake();
-    const index = this.#state.leadership.proposeConfiguration(encodeConfiguration(configuration));
+    const index = this.#state.leadership.proposeConfiguration(encodeConfiguration(next));
     return index === null ? null : { index, term: this.#term };
   }
 

@@ -63,6 +63,6 @@ export class AbsentPeers {
     const { configuration } = driver.raft;
     const isPlanned = configuration.members.some(({ plan }) => plan !== null);
     if (isPlanned || now - known.sinceMs < absentReplaceMs) return;
-    driver.proposeConfiguration(withLearner(configuration, { location, plan: { replaces: peer } }));
+    driver.proposeConfiguration(configuration, withLearner(configuration, { location, plan: { replaces: peer } }));
   }
 }

@@ -216,10 +216,10 @@ export class Driver {
     return this.#halted === null && !this.#upkeep.isRebuilding;
   }
 
-  /** False: not now (`Raft.proposeConfiguration`), or the group's level does not know it. One step from the present one. */
-  proposeConfiguration(configuration: Configuration): boolean {
+  /** False: not now (`Raft.proposeConfiguration`), or the group's level does not know it. One step from `present`. */
+  proposeConfiguration(present: Configuration, next: Configuration): boolean {
     if (this.#halted !== null || this.store.level < groupLevel.second) return false;
-    const proposed = this.#raft.proposeConfiguration(configuration);
+    const proposed = this.#raft.proposeConfiguration(present, next);
     if (proposed !== null) this.#quietTicks = 0;
     this.#turn();
     return proposed !== null;

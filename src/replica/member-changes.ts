@@ -48,7 +48,7 @@ export async function addReplica(member: Member, { number, location, plan }: New
   if (staying >= replicasMax || configuration.members.length > replicasMax) {
     return failed({ kind: 'tooManyReplicas', max: replicasMax });
   }
-  return change(member, withLearner(configuration, { location, plan }));
+  return change(member, configuration, withLearner(configuration, { location, plan }));
 }
 
 /** Done once the group goes on without it. */
@@ -60,7 +60,7 @@ export async function removeReplica(member: Member, number: ReplicaId): Promise<
   }
   if (known.voter && configuration.voters.length === 1) return failed({ kind: 'lastReplica' });
   if (number === id) return handOver(member);
-  return change(member, without(configuration, number));
+  return change(member, configuration, without(configuration, number));
 }
 
 /** A learner that has caught up votes from now on. */
@@ -70,7 +70,7 @@ export async function promoteReplica(member: Member, number: ReplicaId): Promise
   if (known === null) return failed({ kind: 'memberNotFound' });
   if (known.voter) return failed({ kind: 'memberNotLearner' });
   if (!member.driver.isReady(number)) return failed({ kind: 'learnerNotReady' });
-  return change(member, withVoter(configuration, number));
+  return change(member, configuration, withVoter(configuration, number));
 }
 
 const done: Changed = { kind: 'done' };
@@ -79,10 +79,9 @@ function failed(failure: Failure): Changed {
   return { kind: 'failed', failure };
 }
 
-async function change(member: Member, configuration: Configuration): Promise<Changed> {
-  // The configuration may be another one by then; the driver looks.
+async function change(member: Member, present: Configuration, next: Configuration): Promise<Changed> {
   if (!(await hasLevel(member))) return failed({ kind: 'groupLevelTooLow', what });
-  if (!member.changeMembers(configuration)) return failed({ kind: 'membersChanging' });
+  if (!member.changeMembers(present, next)) return failed({ kind: 'membersChanging' });
   const deadlineMs = member.nowMs() + requestTimeoutMs;
   while (member.driver.raft.role === 'leader') {
     if (member.driver.raft.isConfigurationCommitted) return done;

@@ -192,10 +192,10 @@ export class Member implements DriverPort {
   }
 
   /** False: not now, or not here (`Driver.proposeConfiguration`). */
-  changeMembers(configuration: Configuration): boolean {
+  changeMembers(present: Configuration, next: Configuration): boolean {
     let proposed = false;
     this.#run(() => {
-      proposed = this.driver.proposeConfiguration(configuration);
+      proposed = this.driver.proposeConfiguration(present, next);
     });
     return proposed;
   }

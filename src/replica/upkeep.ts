@@ -192,7 +192,7 @@ export class Upkeep {
     if (!raft.isConfigurationCommitted) return;
     const step = nextStep(raft.configuration, raft.id, (learner) => this.isReady(learner));
     if (step === null) return;
-    if (step.kind === 'change') return void raft.proposeConfiguration(step.configuration);
+    if (step.kind === 'change') return void raft.proposeConfiguration(raft.configuration, step.configuration);
     // While leadership is handed over nothing is proposed: not again at once if it was not taken.
     if (this.#ticks < this.#nextTransferTick) return;
     this.#nextTransferTick = this.#ticks + transferSpacingTicks;

@@ -63,7 +63,7 @@ export class MemberFaults {
       for (const { id } of configuration.members) if (random.chance(0.5)) leader.transferLeadership(id);
       return;
     }
-    if (leader.proposeConfiguration(next.configuration)) trace.add(next.what);
+    if (leader.proposeConfiguration(configuration, next.configuration)) trace.add(next.what);
   }
 
   /** At most one at a time, and only of a group that can bear it. */
@@ -72,7 +72,8 @@ export class MemberFaults {
     if (this.#isMissing) return;
     const voters = raft.configuration?.voters ?? this.#founders;
     if (voters.length < 3 || !voters.every((id) => group.find(id) !== null)) return;
-    // A change that is under way may leave no majority without it.
+    // A change that is under way, or that the leader is about to make, may leave no majority without it.
+    if (raft.configuration?.members.some(({ plan }) => plan !== null) === true) return;
     const isSettled = ({ driver, sql }: SimulatedReplica): boolean => {
       const own = driver?.raft.configuration.voters ?? votersOnDisk(sql.reader);
       return own === null || own.join() === voters.join();

@@ -33,7 +33,10 @@ describe('two versions in one group', () => {
       for (const { driver } of group.replicas) {
         if (driver instanceof Driver) {
           expect(
-            driver.proposeConfiguration(withLearner(driver.raft.configuration, { location: '', plan: null })),
+            driver.proposeConfiguration(
+              driver.raft.configuration,
+              withLearner(driver.raft.configuration, { location: '', plan: null }),
+            ),
           ).toBe(false);
         }
       }
