@@ -162,6 +162,30 @@ export const requestTimeoutMs = 7_000;
 export const leaderWaitMs = 1_500;
 /** A replica that kept a call this long was at it: a lock was waited for. The time for finding another one then begins anew. */
 export const attemptLongMs = 2 * leaderWaitMs;
+/** A leader that answers nothing for this long, to this call or to another of the isolate, is suspected: another replica is asked, too. */
+export const attemptHedgeMs = 200;
+/** Where the leader's usual answer takes longer, because it is far or busy: so many times that. */
+export const attemptHedgeFactor = 3;
+/** But no later than this, whatever else the leader answers meanwhile: it may be able to answer calls of one kind only. */
+export const attemptHedgeLatestMs = 1_000;
+/** Far above what a call takes that does not wait on purpose. Of the request's time there is some left for another attempt. */
+export const attemptTimeoutMs = 5_000;
+/** A follower from which a leader was last heard this long ago has missed two of its heartbeats: whoever suspects it is right. */
+export const leaderSilentMs = 250;
+/** One heartbeat is missing: the leader is not asked whether it lives, which would itself keep it in its place. */
+export const leaderDoubtfulMs = 150;
+/** After a stall of this process what was sent to it meanwhile needs a moment to arrive. */
+export const leaderDoubtTurnMs = 50;
+/** How long a suspected leader that is heard may take to confirm a read, if it commits nothing meanwhile. */
+export const leaderProbeMs = 150;
+/** Where it is known to be far: so many times what its last confirmation took, and never more than an election time-out. */
+export const leaderProbeFactor = 3;
+/** A leader that was suspected, and kept its place, is not suspected again for this long. */
+export const leaderDoubtPauseMs = 1_000;
+/** Members of a group that were told longer ago are asked for again before a reader is sent to the nearest. */
+export const membersKnownMs = 60_000;
+/** A replica that did not answer a reader gets no other one for this long. */
+export const nearestAvoidedMs = 5_000;
 /** Replicas of a group. One that is to be replaced stays until the other one votes, and is not counted meanwhile. */
 export const replicasMax = 5;
 /** What is read, and thrown away, of a body that is too large, so that its sender reads the refusal. */

@@ -10,24 +10,52 @@ export const callerHeader = 'quorate-caller';
 export const originHeader = 'quorate-origin';
 /** Names a write over all attempts to deliver it. */
 export const writeIdHeader = 'quorate-write-id';
-/** The number of a leader that did not answer: the replica stands for election at once. */
+/** The number of a leader to which a call failed: the replica stands for election at once. */
 export const failedLeaderHeader = 'quorate-failed-leader';
+/** The number of a leader that has not answered for a while: the replica makes sure that it is gone, and then stands. */
+export const suspectedLeaderHeader = 'quorate-suspected-leader';
+/** Who answers a read or a watch (`ReadPlace`). A client sends it, too, but for `members`. */
+export const readHeader = 'quorate-read';
+/** On the answer to a read or a watch: the number of the replica that gave it. */
+export const servedByHeader = 'quorate-served-by';
 
 /** RFC 9110, 15.5.20, "Misdirected Request": this is not the replica to ask. */
 export const redirectStatus = 421;
 /** On a redirect: the leader's number, 0 where it is not known, "absent" where there is no such replica. */
 export const leaderHeader = 'quorate-leader';
-/** On a redirect: the numbers of the group's members, separated by commas. */
+/** On a redirect: the group's members (`membersText`). */
 export const membersHeader = 'quorate-members';
 export const absentLeader = 'absent';
+
+export type ReadPlace =
+  | 'leader'
+  /** The replica that was asked, if it can find out what was acknowledged before. */
+  | 'nearest'
+  /** Nobody yet: the gateway asks who the members are and where they run, and gets a redirect. */
+  | 'members';
+
+export type PlacedMember = { readonly number: number; readonly location: string };
 
 /** What one replica answered to a call that another may have to answer. */
 export type Attempt<Value> =
   | { readonly kind: 'done'; readonly value: Value }
   /** Another replica leads (0: nobody knows). `members` are the replicas of the group. */
-  | { readonly kind: 'redirect'; readonly leader: number; readonly members: readonly number[] }
+  | { readonly kind: 'redirect'; readonly leader: number; readonly members: readonly PlacedMember[] }
   /** There is no such replica. */
   | { readonly kind: 'absent' };
+
+/** Where a member's place is not known, its number alone. */
+export function membersText(members: readonly PlacedMember[]): string {
+  return members.map(({ number, location }) => (location === '' ? `${number}` : `${number}:${location}`)).join(',');
+}
+
+export function parseMembers(text: string): readonly PlacedMember[] {
+  if (text === '') return [];
+  return text.split(',').map((member) => {
+    const [number = '', location = ''] = member.split(':');
+    return { number: Number(number), location };
+  });
+}
 
 /** Path and query of a URL, neither of them decoded. */
 export function pathAndQuery(url: string): { readonly path: string; readonly query: string } {
@@ -42,6 +70,46 @@ export function pathAndQuery(url: string): { readonly path: string; readonly que
 /** Calls whose answer goes on: they are passed through, not buffered, and any replica serves them. */
 export function isStreamPath(path: string): boolean {
   return path === '/v1/watch' || path === '/v3/watch' || path === '/v3beta/watch';
+}
+
+/** Calls that wait on purpose: for their turn, for other replicas, or for what comes next. */
+const waitingPaths: ReadonlySet<string> = new Set(
+  [
+    'lock/lock',
+    'election/campaign',
+    'election/observe',
+    'lease/keepalive',
+    'maintenance/snapshot',
+    'maintenance/transfer-leadership',
+    'cluster/member/add',
+    'cluster/member/remove',
+    'cluster/member/update',
+    'cluster/member/promote',
+  ].flatMap((name) => [`/v3/${name}`, `/v3beta/${name}`]),
+);
+
+/** What is done about an answer that does not come. */
+export type Patience =
+  /** Another replica is asked meanwhile; the first answer counts. */
+  | 'hedged'
+  /** The attempt is given up after a while, and another replica asked. */
+  | 'bounded'
+  /** Nothing: the call waits on purpose, or cannot be sent twice. */
+  | 'waits';
+
+export function patienceOf(method: string, path: string, upgrades: boolean): Patience {
+  if (upgrades) return 'bounded';
+  if (isStreamPath(path)) return method === 'GET' ? 'bounded' : 'waits';
+  if (waitingPaths.has(path)) return 'waits';
+  const mayWait = method === 'POST' && (path.startsWith('/v1/locks/') || path.startsWith('/v1/semaphores/'));
+  return mayWait ? 'waits' : 'hedged';
+}
+
+/** Calls that any replica can answer, if it has caught up or need not: reads of keys, and watches. */
+export function isReadPath(method: string, path: string): boolean {
+  if (method === 'POST') return path === '/v3/kv/range' || path === '/v3beta/kv/range' || isStreamPath(path);
+  if (method !== 'GET' && method !== 'HEAD') return false;
+  return path.startsWith('/v1/kv/') || path === '/v1/kv' || isStreamPath(path);
 }
 
 /** The members of a group are told with the address that the client came by; a WebSocket may ask for them later. */

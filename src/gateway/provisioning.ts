@@ -5,7 +5,8 @@ import type { LocationHint } from '../api/v1/tenants.ts';
 import type { AccessKey, Caller, Operation, Outcome } from '../model.ts';
 import type { Directory, PlacedReplica, Tenant } from '../tenants/directory.ts';
 import { type KeyRing, newId } from '../tenants/key-text.ts';
-import type { GroupRouter, Routed } from './group-router.ts';
+import { remoteCall, type Routed } from './attempts.ts';
+import type { GroupRouter } from './group-router.ts';
 
 export type Provisioned = { readonly tenant: Tenant; readonly key: string };
 export type NewTenant = { readonly name: string; readonly placement: readonly LocationHint[] };
@@ -80,8 +81,9 @@ export class Provisioning {
 
   administer(tenant: string, caller: Caller, operation: Operation): Promise<Routed<Outcome>> {
     const writeId = `s:${newId()}`;
-    return this.#groups.route(tenant, (stub, failedLeader) =>
-      stub.administer({ writeId, caller, operation, failedLeader }),
+    return this.#groups.route<Outcome>(
+      tenant,
+      remoteCall('hedged', (stub, doubted) => stub.administer({ writeId, caller, operation, ...doubted })),
     );
   }
 

@@ -4,12 +4,13 @@
 import type { ReplicaReport } from '../api/v1/status.ts';
 import { locationHints, parseReplicaCreation } from '../api/v1/tenants.ts';
 import { failureResponse, type Failure } from '../api/errors.ts';
-import type { Attempt } from '../api/routing.ts';
+import type { Attempt, Patience } from '../api/routing.ts';
 import { requestBodyBytesMax } from '../limits.ts';
 import type { Directory, Tenant } from '../tenants/directory.ts';
 import { placeForAnother } from '../tenants/placement.ts';
+import { type DoubtedLeaders, remoteCall } from './attempts.ts';
 import type { ReplicaStub } from './env.ts';
-import type { GroupRouter, Routed } from './group-router.ts';
+import type { GroupRouter } from './group-router.ts';
 import { readBody } from './request-body.ts';
 
 export type ReplicaRoutesOptions = { readonly directory: Directory; readonly groups: GroupRouter };
@@ -31,7 +32,7 @@ export class ReplicaRoutes {
   }
 
   async list(tenant: Tenant): Promise<Response> {
-    const answered = await this.#ask(tenant, (stub, failedLeader) => stub.replicas({ failedLeader }));
+    const answered = await this.#ask(tenant, 'hedged', (stub, doubted) => stub.replicas(doubted));
     if (answered.kind === 'failed') return failureResponse('v1', answered.failure);
     return Response.json({ replicas: answered.replicas });
   }
@@ -42,7 +43,7 @@ export class ReplicaRoutes {
     if (body === null) return refused({ kind: 'bodyTooLarge', bytes: requestBodyBytesMax + 1 });
     const parsed = parseReplicaCreation(new Uint8Array(body));
     if (parsed.kind === 'bad') return refused(parsed.failure);
-    const before = await this.#ask(tenant, (stub, failedLeader) => stub.replicas({ failedLeader }));
+    const before = await this.#ask(tenant, 'hedged', (stub, doubted) => stub.replicas(doubted));
     if (before.kind === 'failed') return refused(before.failure);
     const continent = request.cf?.['continent'];
     const taken = before.replicas.map((replica) => replica.location);
@@ -50,8 +51,8 @@ export class ReplicaRoutes {
       parsed.value.location ?? placeForAnother(taken, typeof continent === 'string' ? continent : undefined);
     const { replaces } = parsed.value;
     const number = before.nextNumber;
-    const answered = await this.#ask(tenant, (stub, failedLeader) =>
-      stub.addReplica({ number, location, replaces, failedLeader }),
+    const answered = await this.#ask(tenant, 'bounded', (stub, doubted) =>
+      stub.addReplica({ number, location, replaces, ...doubted }),
     );
     if (answered.kind === 'failed') return refused(answered.failure);
     await record(`${number} at ${location}${replaces === null ? '' : ` for ${replaces}`}`);
@@ -64,10 +65,10 @@ export class ReplicaRoutes {
     if (!numberForm.test(text))
       return refused({ kind: 'badRequest', detail: `"${text}" is not the number of a replica` });
     const number = Number(text);
-    const before = await this.#ask(tenant, (stub, failedLeader) => stub.replicas({ failedLeader }));
+    const before = await this.#ask(tenant, 'hedged', (stub, doubted) => stub.replicas(doubted));
     if (before.kind === 'failed') return refused(before.failure);
     if (!before.replicas.some(({ id }) => id === number)) return refused({ kind: 'replicaNotFound', replica: number });
-    const answered = await this.#ask(tenant, (stub, failedLeader) => stub.removeReplica({ number, failedLeader }));
+    const answered = await this.#ask(tenant, 'bounded', (stub, doubted) => stub.removeReplica({ number, ...doubted }));
     if (answered.kind === 'failed') return refused(answered.failure);
     await record(String(number));
     return new Response(null, { status: 204 });
@@ -75,9 +76,10 @@ export class ReplicaRoutes {
 
   async #ask(
     tenant: Tenant,
-    ask: (stub: ReplicaStub, failedLeader: number) => Promise<Attempt<Answered>>,
+    patience: Patience,
+    ask: (stub: ReplicaStub, doubted: DoubtedLeaders) => Promise<Attempt<Answered>>,
   ): Promise<Answered> {
-    const routed: Routed<Answered> = await this.#options.groups.route(tenant.id, ask);
+    const routed = await this.#options.groups.route(tenant.id, remoteCall(patience, ask));
     if (routed.kind === 'absent') return { kind: 'failed', failure: { kind: 'tenantNotFound', tenant: tenant.id } };
     if (routed.kind === 'unavailable') return { kind: 'failed', failure: { kind: 'timeout' } };
     const { value } = routed;

@@ -15,16 +15,22 @@ import {
   membersHeader,
   namesItsOrigin,
   originHeader,
+  parseMembers,
   pathAndQuery,
+  patienceOf,
+  readHeader,
   redirectStatus,
+  suspectedLeaderHeader,
   writeIdHeader,
 } from '../api/routing.ts';
 import { requestBodyBytesMax } from '../limits.ts';
 import { newId } from '../tenants/key-text.ts';
+import { type Told, toLeader } from './attempts.ts';
 import { credentialsOf, type Identified, type Identities } from './credentials.ts';
 import type { ReplicaStub } from './env.ts';
 import type { GroupRouter } from './group-router.ts';
 import { identifyLogin, isLoginPath } from './login.ts';
+import { readTargetOf } from './read-target.ts';
 import { readBody } from './request-body.ts';
 
 export class StoreCalls {
@@ -62,16 +68,25 @@ export class StoreCalls {
     request: Request,
     body: ArrayBuffer | ReadableStream | null,
   ): Promise<Response> {
+    const { path, query } = pathAndQuery(request.url);
+    const target = readTargetOf(request, path, query);
+    if (target === null) return failureResponse(protocolOf(path), badReadHeader);
     const headers = new Headers(request.headers);
     headers.set(callerHeader, callerText(caller));
     headers.set(writeIdHeader, this.#newWriteId());
     headers.delete(failedLeaderHeader);
-    const { path } = pathAndQuery(request.url);
-    if (namesItsOrigin(path, headers.has('Upgrade'))) headers.set(originHeader, new URL(request.url).origin);
-    const init = { method: request.method, headers, body };
-    const routed = await this.#groups.route(tenant, (stub, failedLeader) => {
-      if (failedLeader !== 0) headers.set(failedLeaderHeader, String(failedLeader));
-      return ask(stub, request.url, init);
+    headers.delete(suspectedLeaderHeader);
+    const upgrades = headers.has('Upgrade');
+    if (namesItsOrigin(path, upgrades)) headers.set(originHeader, new URL(request.url).origin);
+    const { method, url } = request;
+    const reader = target.kind === 'nearest' ? target.reader : null;
+    const routed = await this.#groups.route<Response>(tenant, {
+      patience: patienceOf(method, path, upgrades),
+      reader,
+      ask: (stub, told, signal) => {
+        if (told !== toLeader || reader !== null) tell(headers, told);
+        return ask(stub, url, { method, headers, body, signal });
+      },
     });
     if (routed.kind === 'done') return routed.value;
     const protocol = protocolOf(path);
@@ -92,11 +107,25 @@ export class StoreCalls {
   }
 }
 
+const badReadHeader: Failure = { kind: 'badRequest', detail: 'Quorate-Read must be leader or nearest' };
+
+/** Each attempt takes the headers as they stand when it begins. */
+function tell(headers: Headers, { failed, suspected, read }: Told): void {
+  tellReplica(headers, failedLeaderHeader, failed);
+  tellReplica(headers, suspectedLeaderHeader, suspected);
+  headers.set(readHeader, read);
+}
+
+function tellReplica(headers: Headers, name: string, replica: number): void {
+  if (replica === 0) headers.delete(name);
+  else headers.set(name, String(replica));
+}
+
 async function ask(stub: ReplicaStub, url: string, init: RequestInit): Promise<Attempt<Response>> {
   const response = await stub.fetch(url, init);
   if (response.status !== redirectStatus) return { kind: 'done', value: response };
   const leader = response.headers.get(leaderHeader) ?? '0';
   if (leader === absentLeader) return { kind: 'absent' };
-  const members = response.headers.get(membersHeader) ?? '';
-  return { kind: 'redirect', leader: Number(leader), members: members.split(',').map(Number) };
+  const members = parseMembers(response.headers.get(membersHeader) ?? '');
+  return { kind: 'redirect', leader: Number(leader), members };
 }

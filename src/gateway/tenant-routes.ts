@@ -17,7 +17,8 @@ import { placementOf } from '../tenants/placement.ts';
 import { equalSecrets } from '../tenants/signatures.ts';
 import { bearerOf, keyTextOf } from './credentials.ts';
 import type { Env } from './env.ts';
-import type { GroupRouter, Routed } from './group-router.ts';
+import { remoteCall, type Routed } from './attempts.ts';
+import type { GroupRouter } from './group-router.ts';
 import type { Provisioning } from './provisioning.ts';
 import { ReplicaRoutes } from './replica-routes.ts';
 import { readBody } from './request-body.ts';
@@ -175,8 +176,9 @@ class TenantRoutes {
 
   async listKeys(request: TenantRequest): Promise<Response> {
     return this.#withCaller(request, async (caller) => {
-      const routed = await this.#options.groups.route(request.id, (stub, failedLeader) =>
-        stub.accessKeys({ caller, failedLeader }),
+      const routed = await this.#options.groups.route(
+        request.id,
+        remoteCall('hedged', (stub, doubted) => stub.accessKeys({ caller, ...doubted })),
       );
       if (routed.kind !== 'done') return unrouted(request.id, routed);
       const { value } = routed;

@@ -4,7 +4,7 @@
 
 import type { Protocol, ResponseHeader, WatchCall } from '../api/contract.ts';
 import { failureResponse } from '../api/errors.ts';
-import { leaderHeader, membersHeader, redirectStatus } from '../api/routing.ts';
+import { leaderHeader, membersHeader, membersText, type PlacedMember, redirectStatus } from '../api/routing.ts';
 import { unreachable } from '../assert.ts';
 import type { ReplicaId } from '../brands.ts';
 import type { Caller, Operation, Outcome, StoreFailure } from '../model.ts';
@@ -35,6 +35,8 @@ export type CallContext = {
   readonly writeId: string;
   /** The leader that the gateway could not reach. */
   readonly failedLeader: ReplicaId | null;
+  /** The leader that has not answered the gateway for a while. */
+  readonly suspectedLeader: ReplicaId | null;
   /** Scheme, host and port that the client called. */
   readonly origin: string;
   /** Aborts when the client goes away, where that is known; null: it is not. */
@@ -42,17 +44,24 @@ export type CallContext = {
   readonly openWatch: (call: WatchCall, caller: Caller) => Response | Promise<Response>;
 };
 
+/** What the gateway says of leaders that did not answer. */
+export type Doubts = Pick<CallContext, 'failedLeader' | 'suspectedLeader'>;
+
 type Asked = { readonly protocol: Protocol };
 
 /** What every key of the tenant may; a token must not be a bad one. */
 export const anyValidKey: AccessNeed = { kind: 'keys', reads: [], writes: [] };
 
 export function redirectTo(member: Member, leader: ReplicaId | null): Response {
-  const members = member.voters;
   return new Response(null, {
     status: redirectStatus,
-    headers: { [leaderHeader]: String(leader ?? 0), [membersHeader]: members.join(',') },
+    headers: { [leaderHeader]: String(leader ?? 0), [membersHeader]: membersText(placedMembers(member)) },
   });
+}
+
+/** As the gateway is told of them. */
+export function placedMembers(member: Member): readonly PlacedMember[] {
+  return member.members.filter(({ voter }) => voter).map(({ id, location }) => ({ number: id, location }));
 }
 
 export function headerOf(member: Member): ResponseHeader {
@@ -61,9 +70,9 @@ export function headerOf(member: Member): ResponseHeader {
 }
 
 /** null: this replica leads. */
-export async function leaderElsewhere(member: Member, context: CallContext): Promise<Response | null> {
+export async function leaderElsewhere(member: Member, context: Doubts): Promise<Response | null> {
   if (member.driver.raft.role === 'leader') return null;
-  const leader = await member.leader(context.failedLeader);
+  const leader = await member.leader(context.failedLeader, context.suspectedLeader);
   return leader === member.identity.number ? null : redirectTo(member, leader);
 }
 
@@ -84,8 +93,14 @@ export async function caughtUp(member: Member, call: Asked): Promise<Response | 
   }
 }
 
+/** null: all that was acknowledged before is applied here, whoever leads. */
+export async function followsAndCaughtUp(member: Member, call: Asked, context: Doubts): Promise<Response | null> {
+  const leader = await member.leader(context.failedLeader, context.suspectedLeader);
+  return leader === null ? redirectTo(member, null) : caughtUp(member, call);
+}
+
 /** null: this replica leads, and all that was acknowledged before is applied here. */
-export async function leadsAndCaughtUp(member: Member, call: Asked, context: CallContext): Promise<Response | null> {
+export async function leadsAndCaughtUp(member: Member, call: Asked, context: Doubts): Promise<Response | null> {
   return (await leaderElsewhere(member, context)) ?? (await caughtUp(member, call));
 }
 
@@ -128,7 +143,7 @@ export type Proposed =
 /** `writeId` is the client's own, where it gave one. `purpose` tells the writes of one call apart. */
 export async function propose(
   member: Member,
-  context: CallContext,
+  context: Doubts & Pick<CallContext, 'caller' | 'writeId'>,
   write: Asked & { readonly writeId: string | null; readonly operation: Operation; readonly purpose?: string },
 ): Promise<Proposed> {
   const elsewhere = await leaderElsewhere(member, context);

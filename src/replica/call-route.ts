@@ -9,16 +9,19 @@ import {
   failedLeaderHeader,
   leaderHeader,
   originHeader,
+  patienceOf,
   redirectStatus,
   writeIdHeader,
 } from '../api/routing.ts';
 import { replicaId, type ReplicaId } from '../brands.ts';
-import { attemptLongMs, requestTimeoutMs, tickMs } from '../limits.ts';
+import { attemptHedgeMs, attemptLongMs, attemptTimeoutMs, requestTimeoutMs, tickMs } from '../limits.ts';
 import type { Caller } from '../model.ts';
+import type { Doubts } from './call-context.ts';
+import { wait, within } from './within.ts';
 
 export type RouteOptions = {
   readonly own: ReplicaId;
-  readonly serve: (request: ApiRequest, failedLeader: ReplicaId | null) => Promise<Response>;
+  readonly serve: (request: ApiRequest, doubts: Doubts) => Promise<Response>;
   readonly stubOf: (replica: ReplicaId) => { fetch(input: string, init: RequestInit): Promise<Response> };
   readonly nowMs: () => number;
 };
@@ -32,36 +35,90 @@ export type RoutedCall = {
   readonly gone: AbortSignal;
 };
 
+/** What came of asking the leader. */
+type There =
+  | { readonly kind: 'answer'; readonly response: Response }
+  /** It does not lead any more, or another one is known to. */
+  | { readonly kind: 'redirect' }
+  | { readonly kind: 'failed' };
+
 /** Gives up after `requestTimeoutMs`. A write may be sent more than once; its id makes the group apply it once. */
-export async function routeCall(
-  { request, caller, origin, writeId, gone }: RoutedCall,
-  options: RouteOptions,
-): Promise<Response> {
+export async function routeCall(call: RoutedCall, options: RouteOptions): Promise<Response> {
   let deadlineMs = options.nowMs() + requestTimeoutMs;
   let failedLeader: ReplicaId | null = null;
-  while (!gone.aborted) {
+  while (!call.gone.aborted) {
     const startedMs = options.nowMs();
-    const here = await options.serve(request, failedLeader);
+    const here = await options.serve(call.request, { failedLeader, suspectedLeader: null });
     if (here.status !== redirectStatus) return here;
-    const leader = replicaId(Number(here.headers.get(leaderHeader) ?? '0'));
-    if (leader !== 0 && leader !== options.own) {
-      const headers = new Headers(request.headers);
-      headers.set(callerHeader, callerText(caller));
-      headers.set(originHeader, origin);
-      headers.set(writeIdHeader, writeId);
-      if (failedLeader !== null) headers.set(failedLeaderHeader, String(failedLeader));
-      try {
-        const { method, path, body } = request;
-        const there = await options.stubOf(leader).fetch(`${origin}${path}`, { method, headers, body, signal: gone });
-        if (there.status !== redirectStatus) return there;
-      } catch {
-        failedLeader = leader;
-      }
+    const leader = leaderOf(here);
+    if (leader !== null && leader !== options.own) {
+      const there = await askLeader(call, { leader, failedLeader }, options);
+      if (there.kind === 'answer') return there.response;
+      if (there.kind === 'failed') failedLeader = leader;
     }
     const nowMs = options.nowMs();
-    if (nowMs - startedMs >= attemptLongMs) deadlineMs = nowMs + requestTimeoutMs;
+    if (nowMs - startedMs >= attemptLongMs && waits(call)) deadlineMs = nowMs + requestTimeoutMs;
     if (nowMs >= deadlineMs) break;
-    await scheduler.wait(tickMs);
+    await wait(tickMs);
   }
   return failureResponse('v3', { kind: 'timeout' });
+}
+
+type Leaders = { readonly leader: ReplicaId; readonly failedLeader: ReplicaId | null };
+
+/**
+ * Asks the leader. Where it takes long, this replica makes sure now and then that it lives, and serves the call itself once it
+ * leads instead.
+ */
+async function askLeader(call: RoutedCall, leaders: Leaders, options: RouteOptions): Promise<There> {
+  const abort = new AbortController();
+  const there = fetchFrom(call, leaders, abort.signal, options);
+  if (waits(call)) return there;
+  const { leader, failedLeader } = leaders;
+  const endMs = options.nowMs() + attemptTimeoutMs;
+  for (let patienceMs = attemptHedgeMs; ; patienceMs *= 2) {
+    const leftMs = Math.max(0, endMs - options.nowMs());
+    const early = await within(there, Math.min(patienceMs, leftMs));
+    if (early !== null) return early;
+    if (options.nowMs() >= endMs) {
+      abort.abort();
+      return { kind: 'failed' };
+    }
+    const here = options.serve(call.request, { failedLeader, suspectedLeader: leader });
+    const first = await Promise.race([there, here]);
+    if (!(first instanceof Response)) return first;
+    if (first.status === redirectStatus && leaderOf(first) === leader) continue;
+    abort.abort();
+    return first.status === redirectStatus ? { kind: 'redirect' } : { kind: 'answer', response: first };
+  }
+}
+
+async function fetchFrom(
+  { request, caller, origin, writeId, gone }: RoutedCall,
+  { leader, failedLeader }: Leaders,
+  givenUp: AbortSignal,
+  options: RouteOptions,
+): Promise<There> {
+  const { method, path, body } = request;
+  const headers = new Headers(request.headers);
+  headers.set(callerHeader, callerText(caller));
+  headers.set(originHeader, origin);
+  headers.set(writeIdHeader, writeId);
+  if (failedLeader !== null) headers.set(failedLeaderHeader, String(failedLeader));
+  const signal = AbortSignal.any([gone, givenUp]);
+  try {
+    const response = await options.stubOf(leader).fetch(`${origin}${path}`, { method, headers, body, signal });
+    return response.status === redirectStatus ? { kind: 'redirect' } : { kind: 'answer', response };
+  } catch {
+    return { kind: 'failed' };
+  }
+}
+
+function waits({ request }: RoutedCall): boolean {
+  return patienceOf(request.method, request.path, false) === 'waits';
+}
+
+function leaderOf(redirect: Response): ReplicaId | null {
+  const leader = Number(redirect.headers.get(leaderHeader) ?? '0');
+  return leader === 0 ? null : replicaId(leader);
 }

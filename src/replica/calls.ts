@@ -4,6 +4,7 @@
 import { parseCall } from '../api/call.ts';
 import type { ApiRequest, FramesCall, QueryCall, ReadCall, StatusCall, WatchCall, WriteCall } from '../api/contract.ts';
 import { failureResponse } from '../api/errors.ts';
+import { readHeader, servedByHeader } from '../api/routing.ts';
 import { unreachable } from '../assert.ts';
 import { requestTimeoutMs } from '../limits.ts';
 import { keyFailure } from './auth-calls.ts';
@@ -11,7 +12,7 @@ import {
   anyValidKey,
   authorize,
   type CallContext,
-  caughtUp,
+  followsAndCaughtUp,
   headerOf,
   leadsAndCaughtUp,
   propose,
@@ -42,11 +43,11 @@ export async function serveCall(member: Member, request: ApiRequest, context: Ca
     case 'write':
       return within(call, serveWrite(member, call, context));
     case 'read':
-      return within(call, serveRead(member, call, context));
+      return within(call, serveRead(member, call, request, context));
     case 'status':
       return serveStatus(member, call, context);
     case 'watch':
-      return serveWatch(member, call, context);
+      return serveWatch(member, call, request, context);
     case 'answered':
       return call.response;
     case 'query':
@@ -101,9 +102,17 @@ async function serveWrite(member: Member, call: WriteCall, context: CallContext)
   return proposed.kind === 'outcome' ? call.respond(proposed.outcome, headerOf(member)) : proposed.response;
 }
 
-async function serveRead(member: Member, call: ReadCall, context: CallContext): Promise<Response> {
+/** Any replica answers that has caught up, or that need not; for the leader alone it is where the caller did not choose. */
+async function serveRead(
+  member: Member,
+  call: ReadCall,
+  { headers }: ApiRequest,
+  context: CallContext,
+): Promise<Response> {
+  const place = headers.get(readHeader);
+  if (place === 'members') return redirectTo(member, member.driver.raft.leader);
   if (!call.serializable) {
-    const elsewhere = await leadsAndCaughtUp(member, call, context);
+    const elsewhere = await (place === 'nearest' ? followsAndCaughtUp : leadsAndCaughtUp)(member, call, context);
     if (elsewhere !== null) return elsewhere;
   }
   const { store } = member.driver;
@@ -111,7 +120,20 @@ async function serveRead(member: Member, call: ReadCall, context: CallContext): 
     store.authorizeRange(context.caller, call.request, member.nowMs()),
   );
   if (refused !== null) return call.respond({ kind: 'failed', failure: refused }, headerOf(member));
-  return call.respond(store.range(call.request), headerOf(member));
+  let result = store.range(call.request);
+  if (result.kind === 'failed' && result.failure.kind === 'futureRevision' && call.serializable) {
+    // Of a replica that is behind it may be the present one.
+    const elsewhere = await followsAndCaughtUp(member, call, context);
+    if (elsewhere !== null) return elsewhere;
+    result = store.range(call.request);
+  }
+  const answer = call.respond(result, headerOf(member));
+  return place === null ? answer : servedBy(member, answer);
+}
+
+function servedBy(member: Member, response: Response): Response {
+  response.headers.set(servedByHeader, String(member.identity.number));
+  return response;
 }
 
 async function serveQuery(member: Member, call: QueryCall, context: CallContext): Promise<Response> {
@@ -135,11 +157,15 @@ async function serveStatus(member: Member, call: StatusCall, context: CallContex
 }
 
 /** Any replica serves a watch; it must first know all that was acknowledged before the watch was asked for. */
-async function serveWatch(member: Member, call: WatchCall, context: CallContext): Promise<Response> {
-  if ((await member.leader(context.failedLeader)) === null) return redirectTo(member, null);
-  const elsewhere = await caughtUp(member, call);
-  if (elsewhere !== null) return elsewhere;
-  return context.openWatch(call, context.caller);
+async function serveWatch(
+  member: Member,
+  call: WatchCall,
+  { headers }: ApiRequest,
+  context: CallContext,
+): Promise<Response> {
+  if (headers.get(readHeader) === 'members') return redirectTo(member, member.driver.raft.leader);
+  const elsewhere = await followsAndCaughtUp(member, call, context);
+  return elsewhere ?? servedBy(member, await context.openWatch(call, context.caller));
 }
 
 /** Grpc-Timeout bounds the call: the caller is answered in time, whatever becomes of a write. */

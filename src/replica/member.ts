@@ -19,6 +19,7 @@ import {
   type WriteResult,
 } from './driver.ts';
 import { decodeEnvelope, encodeEnvelope, type PeerMessage } from './envelope.ts';
+import { LeaderDoubt } from './leader-doubt.ts';
 import { Peers } from './peers.ts';
 
 export type MemberIdentity = {
@@ -96,6 +97,7 @@ export class Member implements DriverPort {
   #clock: ReturnType<typeof setInterval> | null = null;
   /** While messages of a peer are handled: what is said to that peer goes into the answer to its call. */
   #answering: { readonly peer: ReplicaId; readonly replies: PeerMessage[] } | null = null;
+  readonly #doubt: LeaderDoubt;
   readonly #waitingForLeader = new Set<() => void>();
   #writes: Write[] = [];
   #reads: Read[] = [];
@@ -112,6 +114,11 @@ export class Member implements DriverPort {
       received: ({ messages, report }) => this.#run(() => this.driver.receive(messages, report)),
       report: () => this.driver.report,
       absent: options.absent,
+      nowMs: () => this.nowMs(),
+    });
+    this.#doubt = new LeaderDoubt({
+      raft: () => this.driver.raft,
+      read: () => this.read(),
       nowMs: () => this.nowMs(),
     });
     this.driver = new Driver({
@@ -152,10 +159,16 @@ export class Member implements DriverPort {
     });
   }
 
-  /** The leader as far as this replica knows, after it has stood for election where none is known or `failed` was it. */
-  async leader(failed: ReplicaId | null): Promise<ReplicaId | null> {
+  /**
+   * The leader as far as this replica knows, after it has stood for election where none is known, where `failed` was it, or where
+   * `suspected` was it and nothing speaks for it.
+   */
+  async leader(failed: ReplicaId | null, suspected: ReplicaId | null = null): Promise<ReplicaId | null> {
     const known = this.driver.raft.leader;
-    if (known !== null && known !== failed) return known;
+    if (known !== null && known !== failed) {
+      const isGone = known === suspected && known !== this.identity.number && (await this.#doubt.isGone(known));
+      if (!isGone && this.driver.raft.leader !== null) return this.driver.raft.leader;
+    }
     this.#run(() => this.driver.campaign());
     const deadlineMs = this.nowMs() + leaderWaitMs;
     while (this.nowMs() < deadlineMs && this.driver.halted === null) {
@@ -231,6 +244,7 @@ export class Member implements DriverPort {
         this.#answering = null;
       }
     }
+    if (peer !== undefined && peer === this.driver.raft.leader) this.#doubt.heard();
     return encodeEnvelope({ group, messages: replies, report: this.driver.report });
   }
 

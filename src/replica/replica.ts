@@ -12,10 +12,13 @@ import {
   isStreamPath,
   leaderHeader,
   membersHeader,
+  membersText,
   originHeader,
   parseCaller,
   pathAndQuery,
+  type PlacedMember,
   redirectStatus,
+  suspectedLeaderHeader,
   writeIdHeader,
 } from '../api/routing.ts';
 import type { ReplicaReport } from '../api/v1/status.ts';
@@ -32,7 +35,7 @@ import { Signatures } from '../tenants/signatures.ts';
 import { TokenRing } from '../tenants/token-text.ts';
 import { AbsentPeers, type Joining } from './absent-peers.ts';
 import { Logins } from './auth-calls.ts';
-import { type CallContext, headerOf, type Services } from './call-context.ts';
+import { type CallContext, headerOf, placedMembers, type Services } from './call-context.ts';
 import { FrameSockets, type FrameSource, isFrameSocket } from './call-frames.ts';
 import { routeCall, type RouteOptions } from './call-route.ts';
 import { serveCall } from './calls.ts';
@@ -58,11 +61,13 @@ export type ReplicaEnv = {
   readonly SERVICE_SECRET?: string;
 };
 
-export type Administration = {
+/** As the gateway has them; 0: none. */
+export type DoubtedLeaders = { readonly failedLeader: number; readonly suspectedLeader: number };
+
+export type Administration = DoubtedLeaders & {
   readonly writeId: string;
   readonly caller: Caller;
   readonly operation: Operation;
-  readonly failedLeader: number;
 };
 
 export type GroupReplicas = {
@@ -113,6 +118,7 @@ export class Replica extends DurableObject<ReplicaEnv> {
       caller,
       writeId: headers.get(writeIdHeader) ?? '',
       failedLeader: numberOf(headers.get(failedLeaderHeader)),
+      suspectedLeader: numberOf(headers.get(suspectedLeaderHeader)),
       origin: headers.get(originHeader) ?? '',
       services: living.services,
       gone: request.signal,
@@ -239,7 +245,7 @@ export class Replica extends DurableObject<ReplicaEnv> {
   async administer(request: Administration): Promise<Attempt<Outcome>> {
     const member = this.#living?.member;
     if (member === undefined) return this.#noMember();
-    const leader = await member.leader(request.failedLeader === 0 ? null : replicaId(request.failedLeader));
+    const leader = await leaderFor(member, request);
     if (leader !== member.identity.number) return redirect(member, leader);
     const { writeId, caller, operation } = request;
     const result = await member.write({ writeId, caller, operation });
@@ -248,13 +254,12 @@ export class Replica extends DurableObject<ReplicaEnv> {
   }
 
   /** The tenant's keys, for whoever may administer them. */
-  async accessKeys(request: {
-    caller: Caller;
-    failedLeader: number;
-  }): Promise<Attempt<{ kind: 'keys'; keys: readonly AccessKey[] } | { kind: 'failed'; failure: StoreFailure }>> {
+  async accessKeys(
+    request: DoubtedLeaders & { caller: Caller },
+  ): Promise<Attempt<{ kind: 'keys'; keys: readonly AccessKey[] } | { kind: 'failed'; failure: StoreFailure }>> {
     const member = this.#living?.member;
     if (member === undefined) return this.#noMember();
-    const leader = await member.leader(request.failedLeader === 0 ? null : replicaId(request.failedLeader));
+    const leader = await leaderFor(member, request);
     if (leader === null) return redirect(member, null);
     const read = await member.read();
     if (read.kind !== 'ready') return redirect(member, null);
@@ -266,40 +271,34 @@ export class Replica extends DurableObject<ReplicaEnv> {
   }
 
   /** The replicas of the group, as its leader knows them. */
-  async replicas(request: { failedLeader: number }): Promise<Attempt<GroupReplicas>> {
-    return this.#asLeader(request.failedLeader, (member) => Promise.resolve(this.#done(member)));
+  async replicas(request: DoubtedLeaders): Promise<Attempt<GroupReplicas>> {
+    return this.#asLeader(request, (member) => Promise.resolve(this.#done(member)));
   }
 
   /** `number` is that of the next replica: the same call, made again, adds no second one. */
-  async addReplica(request: {
-    number: number;
-    location: string;
-    replaces: number | null;
-    failedLeader: number;
-  }): Promise<Attempt<GroupReplicas | FailedChange>> {
-    const { number, location, replaces, failedLeader } = request;
+  async addReplica(
+    request: DoubtedLeaders & { number: number; location: string; replaces: number | null },
+  ): Promise<Attempt<GroupReplicas | FailedChange>> {
+    const { number, location, replaces } = request;
     const plan = { replaces: replaces === null ? null : replicaId(replaces) };
-    return this.#asLeader(failedLeader, async (member) =>
+    return this.#asLeader(request, async (member) =>
       this.#changed(member, await addReplica(member, { number: replicaId(number), location, plan })),
     );
   }
 
-  async removeReplica(request: {
-    number: number;
-    failedLeader: number;
-  }): Promise<Attempt<GroupReplicas | FailedChange>> {
-    return this.#asLeader(request.failedLeader, async (member) =>
+  async removeReplica(request: DoubtedLeaders & { number: number }): Promise<Attempt<GroupReplicas | FailedChange>> {
+    return this.#asLeader(request, async (member) =>
       this.#changed(member, await removeReplica(member, replicaId(request.number))),
     );
   }
 
   async #asLeader<Value>(
-    failedLeader: number,
+    request: DoubtedLeaders,
     answer: (member: Member) => Promise<Attempt<Value>>,
   ): Promise<Attempt<Value>> {
     const member = this.#living?.member;
     if (member === undefined) return this.#noMember();
-    const leader = await member.leader(failedLeader === 0 ? null : replicaId(failedLeader));
+    const leader = await leaderFor(member, request);
     if (leader !== member.identity.number) return redirect(member, leader);
     // What it says of the members is what was committed before it was asked.
     if ((await member.read()).kind !== 'ready') return redirect(member, null);
@@ -318,7 +317,9 @@ export class Replica extends DurableObject<ReplicaEnv> {
   }
 
   #noMember(): Attempt<never> {
-    return this.#removal === null ? { kind: 'absent' } : { kind: 'redirect', leader: 0, members: this.#removal };
+    return this.#removal === null
+      ? { kind: 'absent' }
+      : { kind: 'redirect', leader: 0, members: unplaced(this.#removal) };
   }
 
   #bringToLife(identity: MemberIdentity): Living {
@@ -403,11 +404,12 @@ export class Replica extends DurableObject<ReplicaEnv> {
         { request, caller, origin, writeId, gone },
         {
           own: member.identity.number,
-          serve: (call, failedLeader) =>
+          serve: (call, { failedLeader, suspectedLeader }) =>
             this.#serve(member, call, {
               caller,
               writeId,
               failedLeader,
+              suspectedLeader,
               origin,
               services,
               gone,
@@ -477,12 +479,25 @@ function absent(): Response {
 }
 
 function elsewhere(members: readonly ReplicaId[]): Response {
-  const headers = { [leaderHeader]: '0', [membersHeader]: members.join(',') };
+  const headers = { [leaderHeader]: '0', [membersHeader]: membersText(unplaced(members)) };
   return new Response(null, { status: redirectStatus, headers });
 }
 
+/** Whoever was removed knows who stayed, and not where they run. */
+function unplaced(members: readonly ReplicaId[]): readonly PlacedMember[] {
+  return members.map((number) => ({ number, location: '' }));
+}
+
 function redirect(member: Member, leader: ReplicaId | null): Attempt<never> {
-  return { kind: 'redirect', leader: leader ?? 0, members: member.voters };
+  return { kind: 'redirect', leader: leader ?? 0, members: placedMembers(member) };
+}
+
+function leaderFor(member: Member, { failedLeader, suspectedLeader }: DoubtedLeaders): Promise<ReplicaId | null> {
+  return member.leader(replicaOrNone(failedLeader), replicaOrNone(suspectedLeader));
+}
+
+function replicaOrNone(number: number): ReplicaId | null {
+  return number === 0 ? null : replicaId(number);
 }
 
 /** What was applied may end streams that are open here. */

@@ -1,0 +1,28 @@
+// Which replica a read or a watch is meant for: the caller's choice (`Quorate-Read`), and where it is.
+
+import { isReadPath, isStreamPath, readHeader } from '../api/routing.ts';
+import { type Point, pointOf } from '../tenants/nearness.ts';
+
+/** Whoever is nearest to the reader; where that is not known (null), a follower: it is no further away than the leader. */
+export type Reader = { readonly point: Point | null };
+
+export type ReadTarget = { readonly kind: 'leader' } | { readonly kind: 'nearest'; readonly reader: Reader };
+
+const toLeader: ReadTarget = { kind: 'leader' };
+
+/** null: the header says something else than `leader` or `nearest`. */
+export function readTargetOf(request: Request, path: string, query: string): ReadTarget | null {
+  const choice = request.headers.get(readHeader);
+  if (choice !== null && choice !== 'leader' && choice !== 'nearest') return null;
+  if (choice === 'leader' || !isReadPath(request.method, path)) return toLeader;
+  if (choice === null && !isStreamPath(path) && !isSerializable(path, query)) return toLeader;
+  const { cf } = request;
+  const point = pointOf({ continent: cf?.['continent'], latitude: cf?.['latitude'], longitude: cf?.['longitude'] });
+  // Nobody asked for another replica than the leader, and none is known to be nearer.
+  return choice === null && point === null ? toLeader : { kind: 'nearest', reader: { point } };
+}
+
+/** Of v1's reads it stands in the query; of v3's in the body, which is not looked at here. */
+function isSerializable(path: string, query: string): boolean {
+  return path.startsWith('/v1/') && query.includes('consistency=serializable');
+}

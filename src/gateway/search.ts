@@ -1,0 +1,259 @@
+// A call whose first replica did not answer, or not in time: asks others, one after the other or beside each other, until one
+// answers. The first answer counts; the attempts that are still under way then are given up.
+
+import { attemptLongMs, attemptTimeoutMs, requestTimeoutMs } from '../limits.ts';
+import { type Attempted, type Call, type Routed, start, type Started, type Told, toLeader } from './attempts.ts';
+import type { ReplicaStub } from './env.ts';
+import type { KnownGroup } from './known-group.ts';
+
+export type SearchOptions<Value> = {
+  readonly call: Call<Value>;
+  readonly group: KnownGroup;
+  readonly stubOf: (replica: number) => ReplicaStub;
+};
+
+type Ended<Value> = { readonly started: Started<Value>; readonly attempted: Attempted<Value> };
+/** Whom to ask next, from when on, and whom it shall suspect (0: nobody). */
+type Plan = { readonly replica: number; readonly atMs: number; readonly suspected: number };
+
+/** So many go from replica to replica at once; after them a group that stays without a leader is not hammered. */
+const attemptsAtOnce = 4;
+const pauseMs = 20;
+const pauseMsMax = 250;
+const never = Number.POSITIVE_INFINITY;
+
+export class Search<Value> {
+  readonly #call: Call<Value>;
+  readonly #group: KnownGroup;
+  readonly #stubOf: (replica: number) => ReplicaStub;
+  readonly #pending = new Map<number, Started<Value>>();
+  #ended: Ended<Value>[] = [];
+  #broken: { readonly error: unknown } | null = null;
+  #wake: () => void = () => {};
+
+  /** Who leads, as far as this call has been told. */
+  #leader: number;
+  #failed = 0;
+  readonly #absent = new Set<number>();
+  #attempts = 0;
+  #lastAsked = 0;
+  /** null: attempts under way may still answer. */
+  #plan: Plan | null = null;
+  /** Since when, and for how long, the attempts under way are waited for before another replica is asked beside them. */
+  #waitingSinceMs = 0;
+  #patienceMs: number;
+  #deadlineMs = 0;
+
+  constructor({ call, group, stubOf }: SearchOptions<Value>) {
+    this.#call = call;
+    this.#group = group;
+    this.#stubOf = stubOf;
+    this.#patienceMs = group.hedgeMs;
+    this.#leader = group.leader;
+  }
+
+  /** Goes on from the call's first attempt. */
+  async run(first: Started<Value>): Promise<Routed<Value>> {
+    this.#deadlineMs = first.startedMs + requestTimeoutMs;
+    this.#follow(first);
+    try {
+      for (;;) {
+        await this.#pause();
+        if (this.#broken !== null) throw this.#broken.error;
+        const routed = this.#takeEnded() ?? this.#goOn(Date.now());
+        if (routed !== null) return routed;
+      }
+    } finally {
+      for (const started of this.#pending.values()) this.#giveUp(started);
+    }
+  }
+
+  // Attempts under way
+
+  #follow(started: Started<Value>): void {
+    this.#attempts++;
+    this.#pending.set(started.replica, started);
+    this.#waitingSinceMs = started.startedMs;
+    started.answer.then(
+      (attempted) => {
+        this.#ended.push({ started, attempted });
+        this.#wake();
+      },
+      (error: unknown) => {
+        this.#broken ??= { error };
+        this.#wake();
+      },
+    );
+  }
+
+  #ask(replica: number, suspected: number): void {
+    this.#lastAsked = replica;
+    const told = { ...toldOf(this.#group, this.#call, replica), failed: this.#failed, suspected };
+    this.#follow(start(this.#call, { stub: this.#stubOf(replica), replica, told, abort: new AbortController() }));
+  }
+
+  #giveUp(started: Started<Value>): void {
+    started.abort?.abort();
+    this.#pending.delete(started.replica);
+    if (started.told.read === 'nearest') this.#group.avoid(started.replica, Date.now());
+  }
+
+  /** Ends when an attempt does, or at the next moment at which there is something to do. */
+  async #pause(): Promise<void> {
+    if (this.#ended.length > 0 || this.#broken !== null) return;
+    const untilMs = this.#nextMomentMs;
+    await new Promise<void>((resolve) => {
+      const timer = untilMs === never ? null : setTimeout(resolve, untilMs - Date.now());
+      this.#wake = () => {
+        if (timer !== null) clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  get #nextMomentMs(): number {
+    const { patience } = this.#call;
+    const waits = patience === 'waits' && this.#pending.size > 0;
+    const deadlineMs = waits ? never : this.#deadlineMs;
+    const expiryMs = waits ? never : Math.min(...[...this.#pending.values()].map(expiryOf));
+    const hedgeMs = patience === 'hedged' && this.#pending.size > 0 ? this.#hedgeAtMs : never;
+    return Math.min(deadlineMs, expiryMs, hedgeMs, this.#plan?.atMs ?? never);
+  }
+
+  get #hedgeAtMs(): number {
+    return this.#group.suspectAtMs(this.#waitingSinceMs, this.#patienceMs);
+  }
+
+  // What came of them
+
+  #takeEnded(): Routed<Value> | null {
+    const ended = this.#ended;
+    this.#ended = [];
+    for (const { started, attempted } of ended) {
+      // One that was given up counts no more.
+      if (this.#pending.get(started.replica) !== started) continue;
+      this.#pending.delete(started.replica);
+      const routed = this.#take(started, attempted, Date.now());
+      if (routed !== null) return routed;
+    }
+    return null;
+  }
+
+  #take(started: Started<Value>, attempted: Attempted<Value>, nowMs: number): Routed<Value> | null {
+    const { replica, startedMs, told } = started;
+    if (told.read === 'nearest' && attempted.kind !== 'done') this.#group.avoid(replica, nowMs);
+    // Whoever kept a call that long was at it. The time for finding another one begins anew.
+    if (this.#call.patience === 'waits' && nowMs - startedMs >= attemptLongMs)
+      this.#deadlineMs = nowMs + requestTimeoutMs;
+    switch (attempted.kind) {
+      case 'done':
+        noteAnswer(this.#group, this.#call, started);
+        return attempted;
+      case 'failed':
+        this.#failed = replica;
+        break;
+      case 'absent':
+        this.#absent.add(replica);
+        if (this.#group.candidates.every((candidate) => this.#absent.has(candidate))) return { kind: 'absent' };
+        break;
+      case 'redirect': {
+        const { leader, members } = attempted;
+        this.#group.told(members, nowMs);
+        if (told.read === 'members') {
+          this.#planFor(this.#nearest(nowMs), nowMs);
+          return null;
+        }
+        if (leader !== 0 && leader !== replica) {
+          this.#goTo(leader, nowMs);
+          return null;
+        }
+        break;
+      }
+    }
+    if (this.#pending.size === 0) this.#planFor(this.#group.next(replica), nowMs);
+    return null;
+  }
+
+  /** A replica knows who leads, and that this one lives. */
+  #goTo(leader: number, nowMs: number): void {
+    this.#leader = leader;
+    if (!this.#pending.has(leader)) return this.#planFor(leader, nowMs);
+    this.#waitingSinceMs = nowMs;
+    this.#patienceMs *= 2;
+  }
+
+  #planFor(replica: number, nowMs: number, suspected = 0): void {
+    const pauses = this.#attempts - attemptsAtOnce;
+    const atMs = pauses < 0 ? nowMs : nowMs + Math.min(pauseMs * 2 ** pauses, pauseMsMax);
+    this.#plan = { replica, atMs, suspected };
+  }
+
+  // What is due
+
+  #goOn(nowMs: number): Routed<Value> | null {
+    const waits = this.#call.patience === 'waits' && this.#pending.size > 0;
+    if (!waits) {
+      if (nowMs >= this.#deadlineMs) return unavailable;
+      this.#giveUpLate(nowMs);
+    }
+    const plan = this.#plan;
+    if (plan !== null && nowMs >= plan.atMs) {
+      this.#plan = null;
+      if (!this.#pending.has(plan.replica)) this.#ask(plan.replica, plan.suspected);
+    }
+    if (this.#call.patience === 'hedged' && this.#pending.size > 0 && nowMs >= this.#hedgeAtMs) this.#hedge(nowMs);
+    return null;
+  }
+
+  #giveUpLate(nowMs: number): void {
+    for (const started of this.#pending.values()) {
+      if (nowMs < expiryOf(started)) continue;
+      this.#giveUp(started);
+      if (this.#pending.size > 0 || this.#plan !== null) continue;
+      this.#planFor(this.#group.next(started.replica), nowMs, started.replica);
+    }
+  }
+
+  /** Asks one more replica: the leader, or one that makes sure that the leader lives before it does anything about it. */
+  #hedge(nowMs: number): void {
+    this.#waitingSinceMs = nowMs;
+    if (!this.#pending.has(this.#leader)) return this.#ask(this.#leader, 0);
+    let replica = this.#lastAsked === 0 ? this.#leader : this.#lastAsked;
+    for (const _ of this.#group.candidates) {
+      replica = this.#group.next(replica);
+      if (!this.#pending.has(replica)) return this.#ask(replica, this.#leader);
+    }
+  }
+
+  #nearest(nowMs: number): number {
+    return (this.#call.reader === null ? null : this.#group.nearestTo(this.#call.reader, nowMs)) ?? this.#leader;
+  }
+}
+
+const unavailable: Routed<never> = {
+  kind: 'unavailable',
+  detail: `no replica of the store could answer within ${requestTimeoutMs} ms`,
+};
+
+function expiryOf({ startedMs }: Started<unknown>): number {
+  return startedMs + attemptTimeoutMs;
+}
+
+/** What a replica is told of a call that is for the leader, or for the nearest. A stream cannot come again after a redirect. */
+export function toldOf<Value>(group: KnownGroup, { reader, patience }: Call<Value>, replica: number): Told {
+  if (reader === null) return toLeader;
+  if (patience !== 'waits' && group.nearestTo(reader, Date.now()) === null) return { ...toLeader, read: 'members' };
+  return replica === group.leader ? toLeader : { ...toLeader, read: 'nearest' };
+}
+
+/** `started` brought the call's answer. */
+export function noteAnswer<Value>(
+  group: KnownGroup,
+  call: Call<Value>,
+  { replica, told, startedMs }: Started<Value>,
+): void {
+  if (told.read !== 'leader') return;
+  const nowMs = Date.now();
+  const isUsual = call.patience === 'hedged' && told.failed === 0 && told.suspected === 0;
+  group.answered(replica, isUsual ? nowMs - startedMs : null, nowMs);
+}

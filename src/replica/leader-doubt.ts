@@ -1,0 +1,93 @@
+// Whether a leader that a caller suspects is gone. A follower is asked this about a leader that left a call without an answer; what
+// it says decides whether it stands for election, so a leader that is merely busy or far away must not seem gone.
+
+import type { LogIndex, ReplicaId } from '../brands.ts';
+import {
+  electionTimeoutTicks,
+  leaderDoubtfulMs,
+  leaderDoubtPauseMs,
+  leaderDoubtTurnMs,
+  leaderProbeFactor,
+  leaderProbeMs,
+  leaderSilentMs,
+  tickMs,
+} from '../limits.ts';
+import type { ReadResult } from './driver.ts';
+import { wait, within } from './within.ts';
+
+export type LeaderDoubtOptions = {
+  readonly raft: () => { readonly leader: ReplicaId | null; readonly commit: LogIndex; readonly resting: boolean };
+  readonly read: () => Promise<ReadResult>;
+  readonly nowMs: () => number;
+};
+
+export class LeaderDoubt {
+  readonly #options: LeaderDoubtOptions;
+  /** All who suspect the same leader at a time share one look at it. */
+  #look: { readonly leader: ReplicaId; readonly isGone: Promise<boolean> } | null = null;
+  #foundGone: { readonly leader: ReplicaId; readonly atMs: number } | null = null;
+  #heardMs = 0;
+  /** What the last confirmation took: how far the leader and its quorum are. */
+  #confirmedInMs = 0;
+
+  constructor(options: LeaderDoubtOptions) {
+    this.#options = options;
+  }
+
+  /** The leader called. Its answers to this replica's own calls do not count: they would hide that it can call nobody. */
+  heard(): void {
+    this.#heardMs = this.#options.nowMs();
+  }
+
+  /** True: nothing speaks for it, so stand for election. `leader` is known to lead here. */
+  async isGone(leader: ReplicaId): Promise<boolean> {
+    const found = this.#foundGone;
+    // It leads again: it was heard after the election that it should have lost.
+    if (found?.leader === leader && this.#options.nowMs() - found.atMs < leaderDoubtPauseMs) return false;
+    if (this.#look?.leader !== leader) {
+      const look = { leader, isGone: this.#lookAt(leader) };
+      this.#look = look;
+      const forget = (): void => {
+        if (this.#look === look) this.#look = null;
+      };
+      look.isGone.then(forget, forget);
+    }
+    const isGone = await this.#look.isGone;
+    if (isGone) this.#foundGone = { leader, atMs: this.#options.nowMs() };
+    return isGone;
+  }
+
+  async #lookAt(leader: ReplicaId): Promise<boolean> {
+    const { raft } = this.#options;
+    // In a group that rests silence means nothing.
+    if (!raft().resting && this.#silentMs >= leaderDoubtfulMs) {
+      await wait(Math.max(leaderSilentMs - this.#silentMs, leaderDoubtTurnMs));
+      if (raft().leader !== leader) return false;
+      if (this.#silentMs >= leaderSilentMs) return true;
+    }
+    return await this.#confirmsNothing(leader);
+  }
+
+  /** It is heard, or its group rests: so it is asked. */
+  async #confirmsNothing(leader: ReplicaId): Promise<boolean> {
+    const { raft, read, nowMs } = this.#options;
+    const askedMs = nowMs();
+    const { commit } = raft();
+    const answer = read().then(({ kind }) => {
+      if (kind === 'ready') this.#confirmedInMs = nowMs() - askedMs;
+      return kind;
+    });
+    const answered = await within(answer, this.#patienceMs);
+    if (raft().leader !== leader) return false;
+    // Refused: it says itself that it does not lead. Without an answer, whoever goes on committing is busy, and not gone.
+    return answered === null ? raft().commit === commit : answered === 'refused';
+  }
+
+  get #silentMs(): number {
+    return this.#options.nowMs() - this.#heardMs;
+  }
+
+  get #patienceMs(): number {
+    return Math.min(Math.max(leaderProbeMs, leaderProbeFactor * this.#confirmedInMs), electionTimeoutTicks * tickMs);
+  }
+}
