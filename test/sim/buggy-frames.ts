@@ -10,24 +10,20 @@ export function isProgress(message: string): boolean {
   return !message.includes('"events":') && !message.includes('"created":') && !message.includes('"canceled":');
 }
 
+type Twist = (message: string, random: Random) => readonly string[];
+
+/** Of messages that tell of events. */
+const twists: { readonly [Bug in PlantedBug]?: Twist } = {
+  watchEventLost: (message, random) => (random.chance(0.03) ? [] : [message]),
+  watchEventsSwapped: (message) => [withEvents(message, (events) => events.toSorted(laterFirst))],
+  watchRevisionSplit: split,
+  watchPreviousWrong: (message) => [withEvents(message, (events) => events.map(withWrongPrevious))],
+};
+
 /** What is sent in place of the message. */
 export function framesWithBug(bug: PlantedBug | null, message: string, random: Random): readonly string[] {
-  switch (bug) {
-    case 'watchEventLost':
-      return random.chance(0.03) && hasEvents(message) ? [] : [message];
-    case 'watchEventsSwapped':
-      return hasEvents(message) ? [withEvents(message, (events) => events.toSorted(laterFirst))] : [message];
-    case 'watchRevisionSplit':
-      return hasEvents(message) ? split(message) : [message];
-    case 'watchPreviousWrong':
-      return hasEvents(message) ? [withEvents(message, (events) => events.map(withWrongPrevious))] : [message];
-    default:
-      return [message];
-  }
-}
-
-function hasEvents(message: string): boolean {
-  return message.includes('"events":[');
+  const twist = bug === null ? undefined : twists[bug];
+  return twist === undefined || !message.includes('"events":[') ? [message] : twist(message, random);
 }
 
 function split(message: string): readonly string[] {

@@ -12,6 +12,8 @@ export type Exploration = {
   readonly jobs: number;
   readonly bug: PlantedBug | null;
   readonly mix: Partial<FaultMix>;
+  /** After a failure no further seed is begun. */
+  readonly stops: boolean;
 };
 
 /** What threads are told: some seeds in a row. */
@@ -42,59 +44,49 @@ export class Tally {
   }
 }
 
-/** The failure with the lowest seed; null: none failed. No seed after it is begun. */
-export async function explore(exploration: Exploration, tally: Tally): Promise<Report | null> {
+/** The runs that failed, in the order of their seeds. Several threads may find more than one before they stop. */
+export async function explore(exploration: Exploration, tally: Tally): Promise<readonly Report[]> {
   const pieces = piecesOf(exploration);
-  if (exploration.jobs === 1) {
-    for (const piece of pieces) {
-      const failed = await runPiece(piece, (report) => tally.add(report));
-      if (failed !== null) return failed;
-    }
-    return null;
-  }
   const failures: Report[] = [];
-  const next = (): Piece | undefined => (failures.length > 0 ? undefined : pieces.shift());
-  const jobs = Array.from({ length: exploration.jobs }, () => runThread(next, tally, failures));
-  await Promise.all(jobs);
-  return failures.sort((left, right) => left.seed - right.seed)[0] ?? null;
+  const next = (): Piece | undefined => (exploration.stops && failures.length > 0 ? undefined : pieces.shift());
+  const ran = (report: Report): void => {
+    tally.add(report);
+    if (report.failure !== null) failures.push(report);
+  };
+  if (exploration.jobs > 1) await Promise.all(Array.from({ length: exploration.jobs }, () => runThread(next, ran)));
+  else for (let piece = next(); piece !== undefined; piece = next()) await runPiece(piece, ran);
+  return failures.sort((left, right) => left.seed - right.seed);
 }
 
-/** Tells of every run; ends with the first that fails. */
-export async function runPiece(piece: Piece, ran: (report: Report) => void): Promise<Report | null> {
-  const { first, seeds, bug, mix } = piece;
+/** Tells of every run. */
+export async function runPiece({ first, seeds, bug, mix, stops }: Piece, ran: (report: Report) => void): Promise<void> {
   for (let seed = first; seed < first + seeds; seed++) {
     const report = await simulate({ seed, bug, mix });
     ran(report);
-    if (report.failure !== null) return report;
+    if (stops && report.failure !== null) return;
   }
-  return null;
 }
 
 const seedsInPiece = 8;
 
-function piecesOf({ first, seeds, bug, mix }: Exploration): Piece[] {
+function piecesOf({ first, seeds, bug, mix, stops }: Exploration): Piece[] {
   const pieces: Piece[] = [];
   for (let done = 0; done < seeds; done += seedsInPiece) {
-    pieces.push({ first: first + done, seeds: Math.min(seedsInPiece, seeds - done), bug, mix });
+    pieces.push({ first: first + done, seeds: Math.min(seedsInPiece, seeds - done), bug, mix, stops });
   }
   return pieces;
 }
 
 export type ThreadReport = { readonly kind: 'ran'; readonly report: Report } | { readonly kind: 'free' };
 
-function runThread(next: () => Piece | undefined, tally: Tally, failures: Report[]): Promise<void> {
+function runThread(next: () => Piece | undefined, ran: (report: Report) => void): Promise<void> {
   const worker = new Worker(fileURLToPath(import.meta.resolve('./exploration-thread.ts')));
   return new Promise((resolve, reject) => {
     worker.on('error', reject);
-    worker.on('exit', resolve);
+    worker.on('exit', () => resolve());
     worker.on('message', (said: ThreadReport) => {
-      if (said.kind === 'ran') {
-        tally.add(said.report);
-        if (said.report.failure !== null) failures.push(said.report);
-        return;
-      }
-      const piece = next();
-      worker.postMessage(piece ?? null);
+      if (said.kind === 'ran') ran(said.report);
+      else worker.postMessage(next() ?? null, []);
     });
   });
 }

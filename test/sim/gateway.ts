@@ -7,6 +7,7 @@ import type { ReplicaId } from '../../src/brands.ts';
 import { requestTimeoutMs } from '../../src/limits.ts';
 import type { Caller } from '../../src/model.ts';
 import type { PlantedBug } from './bugs.ts';
+import type { ClientHistory } from './client-history.ts';
 import type { ClientAction, ClientAnswer, ClientOperation, ClientRequest } from './client-operation.ts';
 import type { FaultMix } from './faults.ts';
 import type { SimulatedGroup } from './group.ts';
@@ -21,6 +22,10 @@ export type GatewayOptions = {
   readonly trace: Trace;
   readonly group: SimulatedGroup;
   readonly history: HistoryChecker;
+  /** For the checker that does not look at the log. */
+  readonly told: ClientHistory;
+  /** Answers are judged by that one alone. */
+  readonly blind: boolean;
   readonly faults: () => FaultMix;
   readonly bug: PlantedBug | null;
 };
@@ -50,10 +55,16 @@ export class Gateway {
     { action, caller }: { readonly action: ClientAction; readonly caller: Caller },
     ended: Ended,
   ): void {
-    const { random, schedule, trace, history, group } = this.#options;
+    const { random, schedule, trace, history, group, told, blind } = this.#options;
     const operation = history.begin(name, action, caller);
+    const call = told.called(name, action);
+    const endedAs: Ended = (answer) => {
+      if (answer !== null) told.answered(call, answer);
+      if (answer !== null && !blind) history.answered(operation, answer);
+      ended(answer);
+    };
     trace.add('operation', () => `${name} ${action.kind === 'write' ? action.operation.kind : action.kind}`);
-    const running = { operation, deadlineMs: schedule.nowMs + requestTimeoutMs, ended, attempt: 0 };
+    const running = { operation, deadlineMs: schedule.nowMs + requestTimeoutMs, ended: endedAs, attempt: 0 };
     const goesAnywhere = action.kind === 'read' && (action.request.serializable || random.chance(0.3));
     this.#ask(running, goesAnywhere ? group.pick(random).id : this.#leader);
   }
@@ -92,13 +103,12 @@ export class Gateway {
   }
 
   #answered(running: Running, answer: ClientAnswer): void {
-    const { history, trace } = this.#options;
+    const { trace } = this.#options;
     const { operation } = running;
     running.attempt++;
     const isAnswer = answer.kind === 'write' ? answer.result.kind === 'applied' : answer.kind === operation.action.kind;
     if (!isAnswer) return this.#redirected(running, answer);
     trace.add(`${answer.kind} answered`, () => `${operation.name}: ${inWords(answer)}`);
-    history.answered(operation, answer);
     this.#end(running, answer);
   }
 

@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import { bugs, isPlantedBug, type PlantedBug, plantedBugs } from './bugs.ts';
 import { explore, Tally } from './exploration.ts';
 import { showBugs } from './planted-bugs.ts';
-import { failureInWords } from './simulation.ts';
+import { failureInWords, inShort } from './simulation.ts';
 
 const usage = `Runs groups of replicas under the faults of seeds, and checks what becomes of them.
 
@@ -12,12 +12,13 @@ npm run sim -- [options]
   --seeds N    how many seeds (100; with --bugs: at most so many for each bug, 2000)
   --first N    the first of them (1)
   --jobs N     in so many threads (1)
+  --keep-going after a failure, too: prints all seeds that fail, a line each
   --bug NAME   with this bug planted: a failure is what is hoped for
   --bugs       plants each bug in turn (or the one of --bug) until it is caught: npm run sim:bugs
   --help
 
-It stops at the first failure, and prints the seed, its faults, the last events and the command that runs it again. At the end
-it prints how often each thing happened, in how many runs, and the seeds per second.
+It prints how often each thing happened and in how many runs; after a failure the last events, the seed, its faults and the
+command that runs it again; and the seeds per second.
 
 Bugs:
 ${plantedBugs.map((bug) => `  ${bug.padEnd(24)} ${bugs[bug].what}`).join('\n')}`;
@@ -28,6 +29,7 @@ const options = {
   jobs: { type: 'string', default: '1' },
   bug: { type: 'string' },
   bugs: { type: 'boolean', default: false },
+  'keep-going': { type: 'boolean', default: false },
   help: { type: 'boolean', default: false },
 } as const;
 
@@ -46,16 +48,17 @@ async function exploreAll(): Promise<void> {
   const startedMs = performance.now();
   const tally = new Tally();
   const mix = bug === null ? {} : (bugs[bug].mix ?? {});
-  const failed = await explore({ first, seeds, jobs, bug, mix }, tally);
+  const stops = !values['keep-going'];
+  const failures = await explore({ first, seeds, jobs, bug, mix, stops }, tally);
   const seconds = (performance.now() - startedMs) / 1_000;
-  if (failed?.failure != null) {
-    console.log(failureInWords(failed, failed.failure, bug));
-    process.exitCode = 1;
-  }
   for (const line of tally.lines()) console.log(line);
   const speed = `${(tally.seeds / seconds).toFixed(1)} seeds/s`;
-  if (failed === null) console.log(`${seeds} seeds from ${first} on, no failure, ${speed}`);
-  else console.log(`stopped at seed ${failed.seed}, ${speed}`);
+  const [failed] = failures;
+  if (failed?.failure == null) return console.log(`${seeds} seeds from ${first} on, no failure, ${speed}`);
+  process.exitCode = 1;
+  if (stops) console.log(failureInWords(failed, failed.failure, bug));
+  else for (const failure of failures) console.log(inShort(failure));
+  console.log(`${tally.seeds} seeds, ${failures.length} failed, ${speed}`);
 }
 
 function parsed(): ReturnType<typeof parseArgs<{ options: typeof options }>>['values'] {

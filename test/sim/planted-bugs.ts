@@ -2,6 +2,7 @@
 
 import { bugs, type PlantedBug } from './bugs.ts';
 import { explore, Tally } from './exploration.ts';
+import { inShort } from './simulation.ts';
 
 /** Prints for each bug the seed and the rule that caught it. False: one was not caught. */
 export async function showBugs(
@@ -12,13 +13,9 @@ export async function showBugs(
   for (const bug of planted) {
     const { what, mix = {} } = bugs[bug];
     const tally = new Tally();
-    const failed = await explore({ ...seeds, bug, mix }, tally);
-    const failure = failed?.failure;
-    if (failed === null || failure == null) missed++;
-    const found =
-      failed === null || failure == null
-        ? `NOT CAUGHT in ${tally.seeds} seeds`
-        : `caught by seed ${failed.seed}: ${failure.message.replaceAll(/\.{9,}/g, '...').slice(0, 160)}`;
+    const [failed] = await explore({ ...seeds, bug, mix, stops: true }, tally);
+    if (failed === undefined) missed++;
+    const found = failed === undefined ? `NOT CAUGHT in ${tally.seeds} seeds` : `caught by ${inShort(failed)}`;
     console.log(`${bug} (${what})\n  ${found}`);
   }
   console.log(`${planted.length - missed} of ${planted.length} planted bugs were caught`);

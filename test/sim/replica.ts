@@ -203,10 +203,10 @@ export class SimulatedReplica implements DriverPort {
   }
 
   /** False: not now, or not here. */
-  proposeConfiguration(configuration: Configuration): boolean {
+  proposeConfiguration(present: Configuration, next: Configuration): boolean {
     let isProposed = false;
     this.#input(({ driver }) => {
-      isProposed = driver.proposeConfiguration(configuration);
+      isProposed = driver.proposeConfiguration(present, next);
     });
     return isProposed;
   }
@@ -597,13 +597,13 @@ export class SimulatedReplica implements DriverPort {
     this.#alarm.set(null);
     this.#isAlarmed = true;
     this.#reasonsToStay++;
-    const done = this.#whileHere(() => {
+    const ended = this.#whileHere(() => {
       this.#isAlarmed = false;
       this.#reasonsToStay--;
       // One that was set meanwhile may be due by now.
       this.#planAlarm();
     });
-    leases.alarm().then(done).catch(this.#options.failed);
+    leases.alarm().then(ended).catch(this.#options.failed);
   }
 
   /** Of this instance; not while it is paused. */

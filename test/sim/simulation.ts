@@ -5,11 +5,13 @@ import { replicaId, type ReplicaId } from '../../src/brands.ts';
 import { type Configuration, foundingConfiguration } from '../../src/raft/configuration.ts';
 import type { Envelope } from '../../src/replica/envelope.ts';
 import { type PlantedBug } from './bugs.ts';
+import { ClientHistory } from './client-history.ts';
 import { type HowEnded, SimulatedClient } from './client.ts';
 import { type FaultMix, faultMixOf, healed, mixInWords } from './faults.ts';
 import { SimulatedGroup } from './group.ts';
 import { HistoryChecker } from './history-checker.ts';
 import { LeaseChecker } from './lease-checker.ts';
+import { entryInWords, linearize } from './linearizability.ts';
 import { MemberFaults } from './member-faults.ts';
 import { Network } from './network.ts';
 import { RaftChecker } from './raft-checker.ts';
@@ -25,10 +27,14 @@ const recoveryMs = 20_000;
 /** Then all replicas hold the same within this. */
 const convergenceMs = 40_000;
 const writesAfterHealing = 3;
+/** The search for an order takes a quarter of a run's time. */
+const linearizedEverySeeds = 4;
 
 export type SimulationOptions = {
   readonly seed: number;
   readonly bug: PlantedBug | null;
+  /** What clients are told is judged without looking at the log, by nothing else: shows that this checker finds bugs by itself. */
+  readonly blind?: boolean;
   /** Instead of what the seed would choose. */
   readonly mix?: Partial<FaultMix>;
 };
@@ -69,6 +75,13 @@ export function failureInWords(report: Report, failure: Failure, bug: PlantedBug
   ].join('\n');
 }
 
+/** The seed and the rule, in a line. */
+export function inShort({ seed, failure }: Report): string {
+  // Long values are padded with dots.
+  const message = (failure?.message ?? 'no failure').replaceAll(/\.{9,}/g, '...').replaceAll('\n', ' ');
+  return `seed ${seed}: ${message.slice(0, 160)}`;
+}
+
 class Simulation {
   readonly mix: FaultMix;
   readonly trace: Trace;
@@ -84,14 +97,17 @@ class Simulation {
   readonly #leases: LeaseChecker;
   readonly #history: HistoryChecker;
   readonly #state: StateChecker;
+  readonly #told: ClientHistory;
+  readonly #isSampled: boolean;
   #faults: FaultMix;
   /** Nothing is done to replicas before that. */
   #quietUntilMs = 0;
   /** What went wrong in a promise, before the next step. */
   #failed: { readonly error: unknown } | null = null;
 
-  constructor({ seed, bug, mix }: SimulationOptions) {
+  constructor({ seed, bug, mix, blind = false }: SimulationOptions) {
     const random = new Random(seed);
+    this.#isSampled = blind || seed % linearizedEverySeeds === 0;
     this.mix = { ...faultMixOf(random.fork()), ...mix };
     this.#faults = this.mix;
     this.#random = random.fork();
@@ -102,6 +118,7 @@ class Simulation {
     this.#raft = new RaftChecker(founders);
     this.#leases = new LeaseChecker(nowMs, this.trace);
     this.#history = new HistoryChecker(nowMs, this.#leases);
+    this.#told = new ClientHistory(nowMs);
     this.#state = new StateChecker(this.#history);
     const failed = (error: unknown): void => {
       this.#failed ??= { error };
@@ -132,9 +149,7 @@ class Simulation {
     const forMembers = { group: this.#group, raft: this.#raft, trace: this.trace, make };
     this.#members = new MemberFaults({ ...forMembers, random: random.fork() });
     const people = { areReady: this.mix.auth === 0 };
-    const outside = { ...shared, group: this.#group, history: this.#history };
-    const each = <Made>(count: number, make: (number: number) => Made): Made[] =>
-      Array.from({ length: count }, (_, place) => make(place + 1));
+    const outside = { ...shared, group: this.#group, history: this.#history, told: this.#told, blind };
     this.#clients = each(this.mix.clients, (number) => {
       return new SimulatedClient({ ...outside, number, people, random: random.fork() });
     });
@@ -150,6 +165,7 @@ class Simulation {
     await this.#recover();
     await this.#converge();
     await this.#endLeases();
+    this.#linearize();
     this.trace.count('retries in the log', this.#history.retriesInLog);
     this.trace.count('writes denied', this.#history.deniedInLog);
     this.trace.count('revisions', this.#history.revision);
@@ -309,6 +325,18 @@ class Simulation {
     await this.#converge();
   }
 
+  /** Once more, without the log. Who may what is not known there, nor when that changed. */
+  #linearize(): void {
+    if (this.mix.auth > 0 || !this.#isSampled) return;
+    const verdict = linearize(this.#told.entries());
+    this.trace.count(`histories ${verdict.kind === 'not' ? 'not linearizable' : verdict.kind}`);
+    check(verdict.kind !== 'not', 'linearizability', () => {
+      const stuck = verdict.kind === 'not' ? verdict.stuck : [];
+      const after = verdict.kind === 'not' ? verdict.ordered : 0;
+      return `after ${after} operations none of these can come next: ${stuck.map(entryInWords).join(', ')}`;
+    });
+  }
+
   async #runUntil(endMs: number, done: () => boolean = () => false): Promise<void> {
     await this.#schedule.runUntil(endMs, () => this.#failed !== null || done());
     if (this.#failed !== null) throw this.#failed.error;
@@ -326,4 +354,8 @@ class Simulation {
   get #memberIds(): readonly ReplicaId[] {
     return this.#raft.configuration?.members.map(({ id }) => id) ?? this.#founders;
   }
+}
+
+function each<Made>(count: number, make: (number: number) => Made): Made[] {
+  return Array.from({ length: count }, (_, place) => make(place + 1));
 }

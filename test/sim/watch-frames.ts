@@ -42,20 +42,16 @@ function frameOfV1(frame: JsonObject): WatchFrame {
 }
 
 function eventOfV1(event: JsonObject): SeenEvent {
-  const kv = objectOf(event['kv']);
-  const pair = pairOf(kv, (name) => {
+  const pair = pairOfV1(objectOf(event['kv']));
+  const previous = event['prev'] === undefined ? null : pairOfV1(objectOf(event['prev']));
+  return { type: textIn(event['type']) === 'delete' ? 'delete' : 'put', pair, previous, revision: pair.mod };
+}
+
+function pairOfV1(kv: JsonObject): PlainPair {
+  return pairOf(kv, (name) => {
     const encoded = textIn(kv[`${name}_base64`]);
     return encoded === '' ? latin1(textIn(kv[name]), 'utf8') : latin1(encoded, 'base64');
   });
-  const prev = event['prev'] === undefined ? null : objectOf(event['prev']);
-  const previous =
-    prev === null
-      ? null
-      : pairOf(prev, (name) => {
-          const encoded = textIn(prev[`${name}_base64`]);
-          return encoded === '' ? latin1(textIn(prev[name]), 'utf8') : latin1(encoded, 'base64');
-        });
-  return { type: textIn(event['type']) === 'delete' ? 'delete' : 'put', pair, previous, revision: pair.mod };
 }
 
 function messageOfV3(result: JsonObject): WatchFrame {
@@ -72,10 +68,13 @@ function messageOfV3(result: JsonObject): WatchFrame {
 }
 
 function eventOfV3(event: JsonObject): SeenEvent {
-  const pairIn = (kv: JsonObject): PlainPair => pairOf(kv, (name) => latin1(textIn(kv[name]), 'base64'));
-  const pair = pairIn(objectOf(event['kv']));
-  const previous = event['prev_kv'] === undefined ? null : pairIn(objectOf(event['prev_kv']));
+  const pair = pairOfV3(objectOf(event['kv']));
+  const previous = event['prev_kv'] === undefined ? null : pairOfV3(objectOf(event['prev_kv']));
   return { type: textIn(event['type']) === 'DELETE' ? 'delete' : 'put', pair, previous, revision: pair.mod };
+}
+
+function pairOfV3(kv: JsonObject): PlainPair {
+  return pairOf(kv, (name) => latin1(textIn(kv[name]), 'base64'));
 }
 
 function pairOf(kv: JsonObject, bytesNamed: (name: 'key' | 'value') => string): PlainPair {

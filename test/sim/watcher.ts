@@ -2,6 +2,7 @@
 // what it has seen. Some are informers: they list in pages, watch from the list's revision and keep a copy, which must equal the
 // store in the end.
 
+import { unreachable } from '../../src/assert.ts';
 import type { WatchCall } from '../../src/api/contract.ts';
 import type { Caller, KeyRange } from '../../src/model.ts';
 import { administrator, service } from './simulated-people.ts';
@@ -13,7 +14,7 @@ import { SimulatedSocket } from './simulated-socket.ts';
 import { check } from './trace.ts';
 import { parseFrame, type SeenEvent, type WatchFrame, type WatchProtocol } from './watch-frames.ts';
 import { type WatchedShape, WatchWitness } from './watch-witness.ts';
-import { type Listing, listingAfter } from './workload-kubernetes.ts';
+import { kubernetesPrefixes, type Listing, listingAfter } from './workload-kubernetes.ts';
 
 export type WatcherOptions = GatewayOptions & {
   readonly number: number;
@@ -134,13 +135,16 @@ export class SimulatedWatcher {
 
   #someRange(): KeyRange {
     const { random, faults } = this.#options;
-    switch (faults().workload) {
+    const { workload } = faults();
+    switch (workload) {
       case 'mixed':
         return random.pick([everyKey, everyKey, withPrefix('a'), single('a'), withPrefix('b'), single('c')]);
       case 'kubernetes':
-        return withPrefix(random.pick(['/registry/', '/registry/pods/', '/registry/nodes/', '/registry/events/']));
+        return withPrefix(random.pick(kubernetesPrefixes));
       case 'batch':
         return withPrefix(random.pick(['job/', 'job/1/', 'job/2/']));
+      default:
+        return unreachable(workload);
     }
   }
 
