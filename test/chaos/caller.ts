@@ -24,10 +24,7 @@ export type CallerOptions = {
   readonly count: (what: string) => void;
 };
 
-type Answer =
-  | { readonly kind: 'answered'; readonly body: Json }
-  | { readonly kind: 'lost' }
-  | { readonly kind: 'refused' };
+type Answer = { readonly kind: 'answered'; readonly body: Json } | { readonly kind: 'lost' | 'refused' | 'unsent' };
 type Json = { readonly [name: string]: unknown };
 
 export class Caller {
@@ -62,7 +59,8 @@ export class Caller {
         count('attempts repeated');
         await sleep(random.exponential(200));
       }
-      answer = await this.#send(name, action);
+      const sent = await this.#send(name, action);
+      answer = sent.kind === 'unsent' && attempt > 0 ? { kind: 'lost' } : sent;
     }
     count(`calls ${answer.kind}`);
     const asked = { name, action, calledMs };
@@ -70,6 +68,8 @@ export class Caller {
       const told = toldBy(action, answer.body);
       this.#learn(told);
       this.entries.push({ ...asked, answeredMs: nowMs(), told });
+    } else if (answer.kind === 'unsent') {
+      await sleep(50);
     } else if (action.kind === 'write') {
       if (answer.kind === 'refused') this.refused.push(name);
       else this.entries.push({ ...asked, answeredMs: Number.POSITIVE_INFINITY, told: null });
@@ -126,10 +126,16 @@ export class Caller {
       if (response.status === 200) return { kind: 'answered', body: JSON.parse(text) as Json };
       // Of a 5xx nobody knows what became of the call; what the service refuses was not done.
       return { kind: response.status >= 500 ? 'lost' : 'refused' };
-    } catch {
-      return { kind: 'lost' };
+    } catch (error) {
+      return { kind: isUnsent(error) ? 'unsent' : 'lost' };
     }
   }
+}
+
+/** Nobody listened: the call never left. Of a repeated one an earlier attempt may have. */
+function isUnsent(error: unknown): boolean {
+  const cause: unknown = error instanceof Error ? error.cause : null;
+  return typeof cause === 'object' && cause !== null && Reflect.get(cause, 'code') === 'ECONNREFUSED';
 }
 
 function put(key: string, value: string): Extract<TxnOperation, { kind: 'put' }> & Operation {
