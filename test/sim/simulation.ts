@@ -19,7 +19,7 @@ import { Random } from './random.ts';
 import { SimulatedReplica } from './replica.ts';
 import { Schedule } from './schedule.ts';
 import { StateChecker } from './state-checker.ts';
-import { check, Trace } from './trace.ts';
+import { check, Trace, Violation } from './trace.ts';
 import { SimulatedWatcher } from './watcher.ts';
 
 /** After the last fault, all clients' next writes are done within this. */
@@ -175,8 +175,8 @@ class Simulation {
   failureOf(error: unknown): Failure {
     const name = error instanceof Error ? error.name : 'unknown';
     const message = error instanceof Error ? error.message : String(error);
-    const isViolation = name === 'Violation';
-    const rule = isViolation ? message.slice(0, message.indexOf(':')) : name;
+    const isViolation = error instanceof Violation;
+    const rule = isViolation ? error.rule : name;
     const where = !isViolation && error instanceof Error ? [`${error.stack}`] : [];
     const parts = [...this.#group.all, ...this.#watchers].map((part) => part.inWords());
     const trace = [...this.trace.lastLines(), '', ...parts, ...where];
