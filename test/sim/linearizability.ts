@@ -32,10 +32,13 @@ export type Verdict =
   | { readonly kind: 'undecided' };
 
 /** Steps tried; a history that is right takes little more than one for each operation. */
-const triesMax = 20_000;
+const usualTriesMax = 20_000;
 
-export function linearize(history: readonly HistoryEntry[]): Verdict {
-  return new Search(history.toSorted((left, right) => left.calledMs - right.calledMs)).run();
+export function linearize(history: readonly HistoryEntry[], triesMax = usualTriesMax): Verdict {
+  return new Search(
+    history.toSorted((left, right) => left.calledMs - right.calledMs),
+    triesMax,
+  ).run();
 }
 
 type Node = {
@@ -54,6 +57,7 @@ class Search {
   #first = 0;
   #open: number;
   #tries = 0;
+  readonly #triesMax: number;
   readonly #seen = new Set<string>();
   /** By pair: how many answers of operations that are not done show it. Until then it must not go. */
   readonly #awaited = new Map<string, number>();
@@ -63,8 +67,9 @@ class Search {
   readonly #needs: readonly (string | null)[];
   #best: { readonly ordered: number; readonly stuck: readonly HistoryEntry[] } = { ordered: -1, stuck: [] };
 
-  constructor(history: readonly HistoryEntry[]) {
+  constructor(history: readonly HistoryEntry[], triesMax: number) {
     this.#history = history;
+    this.#triesMax = triesMax;
     this.#isDone = history.map(() => false);
     this.#open = history.filter(({ told }) => told !== null).length;
     const granted = timesGranted(history);
@@ -80,7 +85,7 @@ class Search {
     const path: Node[] = [this.#node(emptyState, null)];
     for (;;) {
       if (this.#open === 0) return { kind: 'linearizable' };
-      if (this.#tries > triesMax) return { kind: 'undecided' };
+      if (this.#tries > this.#triesMax) return { kind: 'undecided' };
       const node = path.at(-1);
       if (node === undefined) return { kind: 'not', ...this.#best };
       const option = node.options.pop();
