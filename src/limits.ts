@@ -24,7 +24,7 @@ export const pageCountsKeptMax = 64;
 export const historyScanBytesMax = 1_048_576;
 /** A row of what a batch changed: half of what the platform holds. A larger batch takes several. */
 export const batchPartBytesMax = 1_000_000;
-/** A revision that deletes more than this keeps no earlier values in memory: they are read when they are looked at. */
+/** A revision that deletes more than this keeps no earlier values in memory: they are read when they are looked at. Fixed by level 2. */
 export const previousKeptBytesMax = 1_048_576;
 /**
  * Of each entry the running hash looks at so many rows of the head, whatever was written: one seek and a short scan. This, and what
