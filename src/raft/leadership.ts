@@ -166,10 +166,14 @@ export class Leadership {
     if (peer.match < this.#log.lastIndex) this.#sendAppend(peer, { empty: true });
   }
 
-  /** Shows that this leader lives to one who asks for pre-votes. */
+  /**
+   * Shows that this leader lives to one who asks for pre-votes. Not where a quorum has missed two heartbeats: it may be that this
+   * leader can be called and can call nobody, and whoever campaigns would keep it in its place with every question.
+   */
   showLife(to: ReplicaId): void {
     const peer = this.#peer(to);
-    if (peer === null) return;
+    const missed = this.#tick - quorumValue(this.#configuration, this.#activeTickOf);
+    if (peer === null || missed >= 2 * this.#options.heartbeatTicks) return;
     this.#round += 1;
     this.#sendHeartbeat(peer);
   }

@@ -1,76 +1,131 @@
-// How long a store is without a leader: does something to the leader again and again, and measures from then to the next acknowledged
-// write, which the caller just sends. npm run failover -- [--rounds N] [--fault abort|partition|slow|failing]; all four without --fault.
+// How long a store is without a leader: `npm run failover`. Does a fault to the leader's object again and again, as
+// `npm start -- --fault-port` can, and measures from before the fault to the next acknowledged write, through the service's door.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { type QuorateProcess, startQuorate } from '../support/quorate-process.ts';
 
-const faults = {
-  /** Its object crashes. */
-  abort: { path: 'abort', body: {} },
-  /** No call of its peers reaches it, and none of its own reaches them; the gateway does. */
-  partition: { path: 'peers', body: { fail: 1, delay_ms: 0, direction: 'both' } },
-  /** It takes every call, of clients and peers, only after a long time. */
-  slow: { path: 'slow', body: { delay_ms: 10_000 } },
-  /** Its calls to its peers fail; theirs to it do not. */
-  failing: { path: 'peers', body: { fail: 1, delay_ms: 0, direction: 'out' } },
-} as const;
-type FaultName = keyof typeof faults;
+const help = `Usage: npm run failover -- [options]
 
-/** Between two faults, for the group to settle: without it the next one would be measured on a group that is still healing. */
-const settleMs = 700;
+Milliseconds from a fault of the leader to the next acknowledged write, beside an undisturbed write and the one after the next.
+
+  --rounds N     of each fault (100)
+  --fault NAME   one of abort, partition, slow and failing; else all, in turn
+  --help         print this
+`;
+
+/** What is done to the leader, and how it is undone. */
+type Fault = {
+  readonly name: string;
+  readonly words: string;
+  readonly path: string;
+  readonly body: Readonly<Record<string, unknown>>;
+  readonly undo: Readonly<Record<string, unknown>> | null;
+};
+
+const faults: readonly Fault[] = [
+  { name: 'abort', words: 'its object crashes', path: '/abort', body: {}, undo: null },
+  {
+    name: 'partition',
+    words: 'it reaches no peer, and none reaches it',
+    path: '/peers',
+    body: { fail: 1, direction: 'both' },
+    undo: { fail: 0, direction: 'both' },
+  },
+  {
+    name: 'slow',
+    words: 'every call to it hangs',
+    path: '/slow',
+    body: { delay_ms: 10_000 },
+    undo: { delay_ms: 0 },
+  },
+  {
+    name: 'failing',
+    words: 'its own calls to its peers fail',
+    path: '/peers',
+    body: { fail: 1, direction: 'out' },
+    undo: { fail: 0, direction: 'out' },
+  },
+];
+
+/** Between two faults, for the group to settle: without it the next fault would be measured on a group that is still healing. */
+const settleMs = 1_500;
 
 async function main(): Promise<void> {
-  const { rounds, names } = parsed();
+  const { values } = parseArgs({
+    options: {
+      rounds: { type: 'string', default: '100' },
+      fault: { type: 'string' },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) return void process.stdout.write(help);
+  const rounds = Number(values.rounds);
+  if (!Number.isInteger(rounds) || rounds < 1) throw new Error('--rounds must be a whole number from 1 on');
+  const chosen = values.fault === undefined ? faults : faults.filter(({ name }) => name === values.fault);
+  if (chosen.length === 0) throw new Error(`--fault must be one of ${faults.map(({ name }) => name).join(', ')}`);
   const server = await startQuorate({ arguments: ['--fault-port', '0'] });
   try {
-    console.log(`${rounds} rounds; milliseconds from the fault to the next acknowledged write`);
-    const healthyMs: number[] = [];
-    for (const name of names) {
-      const failoverMs: number[] = [];
-      for (let round = 0; round < rounds; round++) {
-        healthyMs.push(await timed(() => put(server, `before ${round}`)));
-        const leader = await leaderOf(server);
-        await post(server, faults[name].path, { replica: leader, ...faults[name].body });
-        failoverMs.push(await timed(() => put(server, `after ${round}`)));
-        await heal(server, leader);
-        await sleep(settleMs);
-      }
-      console.log(`  ${name.padEnd(12)} ${summary(failoverMs)}`);
-    }
-    console.log(`  ${'undisturbed'.padEnd(12)} ${summary(healthyMs)}`);
+    console.log(`${rounds} faults of each kind to the leader; milliseconds`);
+    for (const fault of chosen) await measure(new Store(server), fault, rounds);
   } finally {
     await server.dispose();
   }
 }
 
-async function put({ ready: { url, tenant } }: QuorateProcess, value: string): Promise<void> {
-  const headers = { 'Quorate-Key': tenant.key };
-  const response = await fetch(`${url}/v1/kv/failover`, { method: 'PUT', body: value, headers });
-  if (response.status !== 200) throw new Error(`a put answered ${response.status}: ${await response.text()}`);
-  await response.arrayBuffer();
-}
-
-async function leaderOf({ ready: { url, tenant } }: QuorateProcess): Promise<number> {
-  for (;;) {
-    const response = await fetch(`${url}/v1/status`, { headers: { 'Quorate-Key': tenant.key } });
-    const { leader } = (await response.json()) as { leader: number | null };
-    if (leader !== null) return leader;
-    await sleep(50);
+async function measure(store: Store, fault: Fault, rounds: number): Promise<void> {
+  const undisturbed: number[] = [];
+  const next: number[] = [];
+  const second: number[] = [];
+  for (let round = 0; round < rounds; round++) {
+    const leader = await store.leader();
+    undisturbed.push(await timed(() => store.put(`${fault.name} ${round}, before`)));
+    next.push(
+      await timed(async () => {
+        await store.fault(fault.path, leader, fault.body);
+        await store.put(`${fault.name} ${round}, next`);
+      }),
+    );
+    second.push(await timed(() => store.put(`${fault.name} ${round}, second`)));
+    if (fault.undo !== null) await store.fault(fault.path, leader, fault.undo);
+    await sleep(settleMs);
   }
+  console.log(`${fault.name}: ${fault.words}`);
+  console.log(`  next write       ${summary(next)}`);
+  console.log(`  second write     ${summary(second)}`);
+  console.log(`  undisturbed      ${summary(undisturbed)}`);
 }
 
-async function heal(server: QuorateProcess, replica: number): Promise<void> {
-  await post(server, 'peers', { replica, fail: 0, delay_ms: 0, direction: 'both' });
-  await post(server, 'slow', { replica, delay_ms: 0 });
-}
+class Store {
+  readonly #server: QuorateProcess;
 
-async function post({ ready: { faultUrl, tenant } }: QuorateProcess, path: string, fault: object): Promise<void> {
-  const headers = { 'Quorate-Key': tenant.key };
-  const body = JSON.stringify({ tenant: tenant.id, ...fault });
-  const response = await fetch(`${faultUrl ?? ''}/${path}`, { method: 'POST', body, headers });
-  if (!response.ok) throw new Error(`/${path} answered ${response.status}: ${await response.text()}`);
-  await response.arrayBuffer();
+  constructor(server: QuorateProcess) {
+    this.#server = server;
+  }
+
+  async put(value: string): Promise<void> {
+    await this.#send('PUT', `${this.#server.ready.url}/v1/kv/failover`, value);
+  }
+
+  async leader(): Promise<number> {
+    const status: unknown = JSON.parse(await this.#send('GET', `${this.#server.ready.url}/v1/status`));
+    const leader = typeof status === 'object' && status !== null && 'leader' in status ? status.leader : null;
+    if (typeof leader !== 'number') throw new Error('the store knows no leader');
+    return leader;
+  }
+
+  async fault(path: string, replica: number, body: Fault['body']): Promise<void> {
+    const { faultUrl, tenant } = this.#server.ready;
+    await this.#send('POST', `${faultUrl ?? ''}${path}`, JSON.stringify({ tenant: tenant.id, replica, ...body }));
+  }
+
+  async #send(method: string, url: string, body?: string): Promise<string> {
+    const headers = { 'Quorate-Key': this.#server.ready.tenant.key };
+    const response = await fetch(url, { method, headers, ...(body === undefined ? {} : { body }) });
+    const text = await response.text();
+    if (response.status !== 200) throw new Error(`${method} ${url} answered ${response.status}: ${text}`);
+    return text;
+  }
 }
 
 async function timed(work: () => Promise<void>): Promise<number> {
@@ -81,26 +136,8 @@ async function timed(work: () => Promise<void>): Promise<number> {
 
 function summary(values: readonly number[]): string {
   const sorted = values.toSorted((left, right) => left - right);
-  const at = (part: number) => (sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))] ?? 0).toFixed(1);
-  return `median ${at(0.5)}, p90 ${at(0.9)}, worst ${at(1)}`;
-}
-
-function parsed(): { readonly rounds: number; readonly names: readonly FaultName[] } {
-  try {
-    const options = { rounds: { type: 'string', default: '100' }, fault: { type: 'string' } } as const;
-    const { values } = parseArgs({ options });
-    const rounds = Number(values.rounds);
-    if (!Number.isSafeInteger(rounds) || rounds < 1)
-      throw new Error(`--rounds takes a whole number, not "${values.rounds}"`);
-    const all: readonly FaultName[] = ['abort', 'partition', 'slow', 'failing'];
-    if (values.fault === undefined) return { rounds, names: all };
-    const name = all.find((one) => one === values.fault);
-    if (name === undefined) throw new Error(`--fault takes one of ${all.join(', ')}, not "${values.fault}"`);
-    return { rounds, names: [name] };
-  } catch (error) {
-    console.error(error instanceof Error ? error.message : error);
-    process.exit(2);
-  }
+  const at = (part: number) => (sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))] ?? 0).toFixed(0);
+  return `median ${at(0.5).padStart(4)}, p90 ${at(0.9).padStart(4)}, worst ${at(1).padStart(4)}`;
 }
 
 await main();
