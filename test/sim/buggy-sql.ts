@@ -21,6 +21,17 @@ const twists: { readonly [Bug in PlantedBug]?: Twist } = {
     const [compacted, rest] = [bindings.at(-1), bindings.slice(0, -1)];
     return { bindings: [...rest, Number(compacted) + 1] };
   },
+  /** The log begins after an entry whose term nobody knows any more. */
+  snapshotWithoutTerm: (statement, [index]) => {
+    if (!statement.startsWith('UPDATE hard_state SET base_index') || index === undefined) return null;
+    return { bindings: [index, 0] };
+  },
+  /** The first entry that should be kept goes with the others. */
+  truncatedTooFar: (statement, [base]) => {
+    return statement === 'DELETE FROM log WHERE log_index <= ?' ? { bindings: [Number(base) + 1] } : null;
+  },
+  /** After a restart a replica counts by an older configuration. */
+  configurationForgotten: (statement) => (statement.startsWith('INSERT INTO configurations') ? 'nothing' : null),
 };
 
 export function sqlWithBug(sql: SqlPort, bug: PlantedBug | null): SqlPort {

@@ -22,6 +22,17 @@ const rested: Partial<FaultMix> = {
   auth: 0,
 };
 
+/** Members come and go, replicas crash, and one falls behind. */
+const moving: Partial<FaultMix> = {
+  replicas: 3,
+  longLeases: 0,
+  thinkMs: 5,
+  faultyMs: 15_000,
+  memberChangeEveryMs: 1_500,
+  crashEveryMs: 2_000,
+  transferEveryMs: 2_500,
+};
+
 const entries = {
   // Consensus and storage
   voteForgotten: {
@@ -47,6 +58,12 @@ const entries = {
     mix: { workload: 'kubernetes' },
   },
   // Leases
+  snapshotWithoutTerm: {
+    what: 'a log that was cut, or came with a snapshot, has forgotten the term before its first entry',
+    mix: moving,
+  },
+  truncatedTooFar: { what: 'a truncation takes the first entry that should stay', mix: moving },
+  configurationForgotten: { what: 'a replica that starts again counts by an older configuration', mix: moving },
   attachedKeyKept: { what: 'the end of a lease leaves its last key' },
   openingNotWritten: {
     what: 'a keepalive after a rest extends the lease in memory, and the log does not say that deadlines are open again',

@@ -1,0 +1,75 @@
+// A group that nobody uses: it costs nothing, and the next call finds it.
+
+import { evictDurableObject, runInDurableObject } from 'cloudflare:test';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { newTenant, prepareDirectory, put, replicaStub, WatchSocket, withKey } from './support.ts';
+
+beforeAll(prepareDirectory);
+
+const members = [1, 2, 3] as const;
+const restMs = 6_000;
+const idleMs = 60_000;
+
+/** What an object holds, and how many rows its present instance has written. */
+function rowsOf(tenant: string, replica: number): Promise<{ readonly content: string; readonly written: number }> {
+  return runInDurableObject(replicaStub(tenant, replica), (_, { storage: { sql } }) => {
+    const names = [
+      ...sql.exec(`SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '\\_cf%' ESCAPE '\\'`),
+    ];
+    const rows = names.map(({ name }) => [...sql.exec(`SELECT * FROM ${String(name)}`).raw()]);
+    const content = JSON.stringify(rows, (_key, value: unknown) =>
+      value instanceof ArrayBuffer ? [...new Uint8Array(value)] : value,
+    );
+    return { content, written: Number(sql.exec('SELECT total_changes() AS rows').one()['rows']) };
+  });
+}
+
+/** Every call of any object from now on: of the class, so that objects that are made anew are counted, too. */
+async function countCalls(tenant: string): Promise<{ calls: number }> {
+  const counted = { calls: 0 };
+  await runInDurableObject(replicaStub(tenant, 1), (instance) => {
+    const prototype: { fetch: (this: unknown, request: Request) => Promise<Response> } =
+      Object.getPrototypeOf(instance);
+    const serve = prototype.fetch;
+    prototype.fetch = function (this: unknown, request) {
+      counted.calls++;
+      return serve.call(this, request);
+    };
+  });
+  return counted;
+}
+
+describe('a group that sleeps', () => {
+  it('SLEEP-1: in 60 idle seconds no object is called and no row is written; all can be evicted; the next call answers, and a watch goes on', async () => {
+    const tenant = await newTenant({ name: 'asleep' });
+    const watch = await WatchSocket.open(tenant.key, 'prefix=k');
+    await watch.next();
+    await put(tenant.key, 'k', '1');
+    await watch.next();
+    await scheduler.wait(restMs);
+
+    const counted = await countCalls(tenant.id);
+    const before = await Promise.all(members.map((replica) => rowsOf(tenant.id, replica)));
+    await scheduler.wait(idleMs);
+    const after = await Promise.all(members.map((replica) => rowsOf(tenant.id, replica)));
+    expect(counted.calls).toBe(0);
+    expect(after.map(({ content }) => content)).toEqual(before.map(({ content }) => content));
+    // The platform may have dropped an object meanwhile: its next instance has written nothing.
+    for (const [place, { written }] of after.entries()) expect([0, before[place]?.written]).toContain(written);
+
+    // It counts what it should: a call and its rows are seen.
+    await put(tenant.key, 'k', '2');
+    expect(counted.calls).toBeGreaterThan(0);
+    expect((await rowsOf(tenant.id, 1)).content).not.toBe(after[0]?.content);
+    await watch.next();
+
+    await scheduler.wait(restMs);
+    for (const replica of members) {
+      await evictDurableObject(replicaStub(tenant.id, replica), { webSockets: 'hibernate' });
+    }
+    expect(await (await withKey(tenant.key, '/v1/kv/k')).text()).toBe('2');
+    await put(tenant.key, 'k', '3');
+    expect(await watch.next()).toMatchObject({ type: 'events', revision: 4 });
+    watch.socket.close();
+  }, 120_000);
+});
