@@ -8,7 +8,9 @@ export default defineConfig({
         // Pure code, and programs started as a user starts them: on Node.
         test: {
           name: 'node',
-          include: ['test/{raft,mvcc,api,watch,lease,sim,server,project,conformance,demo,versions,chaos,checkers,replica}/**/*.test.ts'],
+          include: [
+            'test/{raft,mvcc,api,watch,lease,sim,server,project,conformance,demo,versions,chaos,checkers,replica}/**/*.test.ts',
+          ],
           testTimeout: 120_000,
         },
       },

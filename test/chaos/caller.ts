@@ -2,12 +2,13 @@
 // been done or not; some clients send it again under the same Idempotency-Key, and then it must be done once.
 
 import { setTimeout as sleep } from 'node:timers/promises';
+import { unreachable } from '../../src/assert.ts';
 import { noLease } from '../../src/brands.ts';
 import { emptyBytes, utf8 } from '../../src/bytes.ts';
 import { compareResult, type Operation, type TxnOperation } from '../../src/model.ts';
 import type { ClientAction } from '../sim/client-operation.ts';
 import type { HistoryEntry, Told } from '../sim/linearizability.ts';
-import type { PlainOutcome, PlainPair, PlainRange } from '../sim/plain.ts';
+import type { PlainOutcome, PlainPair, PlainPart, PlainRange } from '../sim/plain.ts';
 import type { Random } from '../sim/random.ts';
 import { everyKey, rangeRequest } from '../sim/requests.ts';
 
@@ -103,6 +104,8 @@ export class Caller {
       }
       case 'read':
         return { kind: 'read', request: everything() };
+      default:
+        return unreachable(kind);
     }
   }
 
@@ -156,28 +159,21 @@ function requestOf(action: ClientAction): { readonly path: string; readonly body
     return { path: '/v3/kv/range', body: operationJson({ kind: 'range', request: action.request }) };
   if (action.kind !== 'write') throw new Error(`nobody here asks for ${action.kind}`);
   const { operation } = action;
-  switch (operation.kind) {
-    case 'put':
-      return { path: '/v3/kv/put', body: operationJson(operation) };
-    case 'deleteRange':
-      return { path: '/v3/kv/deleterange', body: operationJson(operation) };
-    case 'txn': {
-      const { compare, success, failure } = operation.request;
-      const body = {
-        compare: compare.map((one) => ({
-          key: base64(one.key),
-          target: 'MOD',
-          result: 'EQUAL',
-          mod_revision: String('operand' in one ? one.operand : 0),
-        })),
-        success: success.map(partJson),
-        failure: failure.map(partJson),
-      };
-      return { path: '/v3/kv/txn', body };
-    }
-    default:
-      throw new Error(`nobody here asks for ${operation.kind}`);
-  }
+  if (operation.kind === 'put') return { path: '/v3/kv/put', body: operationJson(operation) };
+  if (operation.kind === 'deleteRange') return { path: '/v3/kv/deleterange', body: operationJson(operation) };
+  if (operation.kind !== 'txn') throw new Error(`nobody here asks for ${operation.kind}`);
+  const { compare, success, failure } = operation.request;
+  const body = {
+    compare: compare.map((one) => ({
+      key: base64(one.key),
+      target: 'MOD',
+      result: 'EQUAL',
+      mod_revision: String('operand' in one ? one.operand : 0),
+    })),
+    success: success.map(partJson),
+    failure: failure.map(partJson),
+  };
+  return { path: '/v3/kv/txn', body };
 }
 
 function partJson(part: TxnOperation): Json {
@@ -186,16 +182,14 @@ function partJson(part: TxnOperation): Json {
 }
 
 function operationJson(operation: TxnOperation): Json {
-  switch (operation.kind) {
-    case 'put':
-      return { key: base64(operation.request.key), value: base64(operation.request.value) };
-    case 'range':
-      return { key: base64(operation.request.key), range_end: base64(operation.request.rangeEnd) };
-    case 'deleteRange':
-      return { key: base64(operation.request.key), prev_kv: operation.request.previous };
-    default:
-      throw new Error(`nobody here asks for ${operation.kind}`);
+  if (operation.kind === 'put') {
+    return { key: base64(operation.request.key), value: base64(operation.request.value) };
   }
+  if (operation.kind === 'range') {
+    return { key: base64(operation.request.key), range_end: base64(operation.request.rangeEnd) };
+  }
+  if (operation.kind !== 'deleteRange') throw new Error(`nobody here asks for ${operation.kind}`);
+  return { key: base64(operation.request.key), prev_kv: operation.request.previous };
 }
 
 // What the answers say
@@ -208,31 +202,20 @@ function toldBy(action: ClientAction, body: Json): Told {
 }
 
 function outcomeOf(operation: Operation, body: Json, revision: number): PlainOutcome {
-  switch (operation.kind) {
-    case 'put':
-      return { kind: 'put', revision, previous: null };
-    case 'deleteRange':
-      return { kind: 'deleteRange', revision, ...deletedOf(body) };
-    case 'txn': {
-      const responses = list(body['responses']).map(object);
-      const parts = responses.map((response) => {
-        const range = response['response_range'];
-        if (range === undefined) {
-          const made = object(response['response_put']);
-          return { kind: 'put', revision: numberOf(object(made['header'])['revision']), previous: null } as const;
-        }
-        const read = object(range);
-        return {
-          kind: 'range',
-          revision: numberOf(object(read['header'])['revision']),
-          answer: rangeOf(read),
-        } as const;
-      });
-      return { kind: 'txn', revision, succeeded: body['succeeded'] === true, parts };
-    }
-    default:
-      throw new Error(`nobody here asks for ${operation.kind}`);
+  if (operation.kind === 'put') return { kind: 'put', revision, previous: null };
+  if (operation.kind === 'deleteRange') return { kind: 'deleteRange', revision, ...deletedOf(body) };
+  const parts = list(body['responses']).map(object).map(partOf);
+  return { kind: 'txn', revision, succeeded: body['succeeded'] === true, parts };
+}
+
+function partOf(response: Json): PlainPart {
+  const range = response['response_range'];
+  if (range === undefined) {
+    const made = object(response['response_put']);
+    return { kind: 'put', revision: numberOf(object(made['header'])['revision']), previous: null };
   }
+  const read = object(range);
+  return { kind: 'range', revision: numberOf(object(read['header'])['revision']), answer: rangeOf(read) };
 }
 
 function rangeOf(body: Json): PlainRange {
@@ -268,5 +251,5 @@ function numberOf(value: unknown): number {
 }
 
 function textOf(value: unknown): string {
-  return Buffer.from(String(value ?? ''), 'base64').toString('latin1');
+  return typeof value === 'string' ? Buffer.from(value, 'base64').toString('latin1') : '';
 }

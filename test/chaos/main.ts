@@ -27,7 +27,8 @@ async function main(): Promise<void> {
   if (values.help) return void process.stdout.write(help);
   const [seconds, seed] = [wholeNumber('seconds', values.seconds), wholeNumber('seed', values.seed)];
   const report = await chaos({ seconds, seed, historyFile: values.history ?? null });
-  for (const [what, times] of [...report.counts].sort()) console.log(`${what.padEnd(24)} ${times}`);
+  for (const [what, times] of [...report.counts].sort(([left], [right]) => left.localeCompare(right)))
+    console.log(`${what.padEnd(24)} ${times}`);
   console.log(
     `${report.operations} operations, ${report.revision} revisions, longest time without an acknowledged write ${report.longestGapMs} ms`,
   );

@@ -19,6 +19,8 @@ export type ChaosReport = {
   readonly revision: number;
 };
 
+const nowMs = (): number => performance.now();
+
 const callers = 6;
 const watchers = 3;
 const catchUpMs = 30_000;
@@ -39,7 +41,6 @@ export async function chaos({ seed, seconds, historyFile }: ChaosOptions): Promi
       server = await startQuorate({ arguments: ['--fault-port', '0', '--port', port], dataFolder });
       first ??= ownsFolder;
     };
-    const nowMs = (): number => performance.now();
     const made = (number: number) => new Caller({ number, random: random.fork(), store, nowMs, count });
     const clients = Array.from({ length: callers }, (_, place) => made(place + 1));
     const watching = Array.from({ length: watchers }, () => new Watching(store, random.fork(), 2));
@@ -90,16 +91,10 @@ async function lastRevision({ url, key }: { readonly url: string; readonly key: 
 
 function linearizability(history: readonly HistoryEntry[]): string[] {
   const verdict = linearize(history, 200 * history.length);
-  switch (verdict.kind) {
-    case 'linearizable':
-      return [];
-    case 'undecided':
-      return ['linearizability: the search was given up'];
-    case 'not':
-      return [
-        `not linearizable after ${verdict.ordered} operations; next: ${verdict.stuck.slice(0, 5).map(entryInWords).join('; ')}`,
-      ];
-  }
+  if (verdict.kind === 'linearizable') return [];
+  if (verdict.kind === 'undecided') return ['linearizability: the search was given up'];
+  const next = verdict.stuck.slice(0, 5).map(entryInWords);
+  return [`not linearizable after ${verdict.ordered} operations; next: ${next.join('; ')}`];
 }
 
 /** What was answered as failed must not appear later. */

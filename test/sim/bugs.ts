@@ -10,6 +10,7 @@ type BugEntry = {
 };
 
 const watched: Partial<FaultMix> = { watchers: 4 };
+const moving: Partial<FaultMix> = { memberChangeEveryMs: 1_500, longLeases: 0, replicas: 3 };
 /** The group rests often, is woken, and soon after that its leader fails. */
 const rested: Partial<FaultMix> = {
   workload: 'mixed',
@@ -45,6 +46,11 @@ const entries = {
   olderTermCommitted: {
     what: "a leader counts copies of an entry of an older term (figure 3.7 of Ongaro's dissertation), and tells that it is committed",
   },
+  // Members, truncation, snapshots
+  learnerCounted: { what: "a learner's answers count as a voter's", mix: moving },
+  truncatedTooFar: { what: 'a log is truncated beyond where it says that it begins', mix: moving },
+  snapshotWithoutTerm: { what: 'a snapshot does not say of which term its last entry is', mix: moving },
+  snapshotRowLost: { what: 'a snapshot lacks some rows', mix: moving },
   // Reads and writes
   readUnconfirmed: { what: 'a replica that believes it leads answers reads without asking the others' },
   laterPageAtHead: {

@@ -2,7 +2,7 @@
 // output gate, syncs, the clock, crashes between any two steps, pauses, rest, eviction from memory and waking up are here.
 
 import { assert } from '../../src/assert.ts';
-import { logIndex, type ReplicaId, type Revision } from '../../src/brands.ts';
+import { type ReplicaId, type Revision } from '../../src/brands.ts';
 import { electionTimeoutTicks, heartbeatTicks, tickMs } from '../../src/limits.ts';
 import type { Command, RevisionEvents } from '../../src/model.ts';
 import type { LeaseChange } from '../../src/mvcc/leases.ts';
@@ -12,6 +12,7 @@ import { Driver, type DriverPort, type Step } from '../../src/replica/driver.ts'
 import type { Envelope, PeerMessage } from '../../src/replica/envelope.ts';
 import { isSnapshotMessage } from '../../src/replica/snapshot-codec.ts';
 import { SimulatedSql } from '../support/simulated-sql.ts';
+import { messagesWithBug, type Speaker } from './buggy-messages.ts';
 import { sqlWithBug } from './buggy-sql.ts';
 import type { PlantedBug } from './bugs.ts';
 import type { ClientAnswer, ClientRequest } from './client-operation.ts';
@@ -251,7 +252,7 @@ export class SimulatedReplica implements DriverPort {
     const report = this.driver?.report ?? null;
     if (this.driver !== null) checkers.raft.speaks(this.driver.raft);
     const leave = (): void => {
-      const said = bug === 'olderTermCommitted' ? messages.map((message) => this.#withOlderCommit(message)) : messages;
+      const said = messagesWithBug(bug, messages, () => this.#speaker);
       checkers.raft.released(said.filter((message) => !isSnapshotMessage(message)));
       network.send(said, report);
     };
@@ -549,10 +550,10 @@ export class SimulatedReplica implements DriverPort {
     state.durable(observed);
   }
 
-  #withOlderCommit(message: PeerMessage): PeerMessage {
-    if (message.kind !== 'append') return message;
-    const held = this.#options.checkers.raft.heldByQuorum(this.id);
-    return { ...message, commit: logIndex(Math.max(message.commit, held)) };
+  get #speaker(): Speaker {
+    const { raft } = this.#options.checkers;
+    const voters = this.driver?.raft.configuration.voters ?? [];
+    return { id: this.id, voters, heldByQuorum: () => raft.heldByQuorum(this.id) };
   }
 
   #forgetVote(): void {

@@ -14,9 +14,11 @@ const idleMs = 60_000;
 function rowsOf(tenant: string, replica: number): Promise<{ readonly content: string; readonly written: number }> {
   return runInDurableObject(replicaStub(tenant, replica), (_, { storage: { sql } }) => {
     const names = [
-      ...sql.exec(`SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '\\_cf%' ESCAPE '\\'`),
+      ...sql.exec<{ name: string }>(
+        `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '\\_cf%' ESCAPE '\\'`,
+      ),
     ];
-    const rows = names.map(({ name }) => [...sql.exec(`SELECT * FROM ${String(name)}`).raw()]);
+    const rows = names.map(({ name }) => [...sql.exec(`SELECT * FROM ${name}`).raw()]);
     const content = JSON.stringify(rows, (_key, value: unknown) =>
       value instanceof ArrayBuffer ? [...new Uint8Array(value)] : value,
     );
