@@ -15,11 +15,6 @@ const twists: { readonly [Bug in PlantedBug]?: Twist } = {
       ? 'nothing'
       : null;
   },
-  /** Entries that the log still has to hold are gone, too. */
-  truncatedTooFar: (statement, bindings) => {
-    if (!/^\s*delete from log where log_index <=/i.test(statement)) return null;
-    return { bindings: [Number(bindings[0]) + 3] };
-  },
   /** One version in a snapshot is not taken over. */
   snapshotRowLost: (statement, bindings) => {
     const stages = /^\s*insert into incoming_head\b/i.test(statement);

@@ -10,7 +10,6 @@ type BugEntry = {
 };
 
 const watched: Partial<FaultMix> = { watchers: 4 };
-const moving: Partial<FaultMix> = { memberChangeEveryMs: 1_500, longLeases: 0, replicas: 3 };
 /** The group rests often, is woken, and soon after that its leader fails. */
 const rested: Partial<FaultMix> = {
   workload: 'mixed',
@@ -48,8 +47,12 @@ const entries = {
   },
   // Members, truncation, snapshots
   learnerCounted: { what: "a learner's answers count as a voter's", mix: moving },
-  truncatedTooFar: { what: 'a log is truncated beyond where it says that it begins', mix: moving },
-  snapshotWithoutTerm: { what: 'a snapshot does not say of which term its last entry is', mix: moving },
+  snapshotWithoutTerm: {
+    what: 'a log that was cut, or came with a snapshot, has forgotten the term before its first entry',
+    mix: moving,
+  },
+  truncatedTooFar: { what: 'a truncation takes the first entry that should stay', mix: moving },
+  configurationForgotten: { what: 'a replica that starts again counts by an older configuration', mix: moving },
   snapshotRowLost: { what: 'a snapshot lacks some rows', mix: moving },
   // Reads and writes
   readUnconfirmed: { what: 'a replica that believes it leads answers reads without asking the others' },
@@ -64,12 +67,6 @@ const entries = {
     mix: { workload: 'kubernetes' },
   },
   // Leases
-  snapshotWithoutTerm: {
-    what: 'a log that was cut, or came with a snapshot, has forgotten the term before its first entry',
-    mix: moving,
-  },
-  truncatedTooFar: { what: 'a truncation takes the first entry that should stay', mix: moving },
-  configurationForgotten: { what: 'a replica that starts again counts by an older configuration', mix: moving },
   attachedKeyKept: { what: 'the end of a lease leaves its last key' },
   openingNotWritten: {
     what: 'a keepalive after a rest extends the lease in memory, and the log does not say that deadlines are open again',

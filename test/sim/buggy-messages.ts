@@ -1,0 +1,35 @@
+// Planted bugs of the group: what a replica says to others is not quite what its code says.
+
+import { logIndex, type ReplicaId } from '../../src/brands.ts';
+import type { PeerMessage } from '../../src/replica/envelope.ts';
+import type { PlantedBug } from './bugs.ts';
+
+/** What a twist knows of the replica that speaks. */
+export type Speaker = {
+  readonly id: ReplicaId;
+  readonly voters: readonly ReplicaId[];
+  /** The last entry of its log that a quorum of disks holds, of whatever term. */
+  readonly heldByQuorum: () => number;
+};
+
+const twists: { readonly [Bug in PlantedBug]?: (message: PeerMessage, speaker: Speaker) => readonly PeerMessage[] } = {
+  olderTermCommitted: (message, { heldByQuorum }) => {
+    if (message.kind !== 'append') return [message];
+    return [{ ...message, commit: logIndex(Math.max(message.commit, heldByQuorum())) }];
+  },
+  learnerCounted: (message, { id, voters }) => {
+    if (message.kind !== 'appendReply' || voters.includes(id)) return [message];
+    // And once more, as if it were a voter other than the leader.
+    const other = voters.find((voter) => voter !== message.to);
+    return other === undefined ? [message] : [message, { ...message, from: other }];
+  },
+};
+
+export function messagesWithBug(
+  bug: PlantedBug | null,
+  messages: readonly PeerMessage[],
+  speaker: () => Speaker,
+): readonly PeerMessage[] {
+  const twist = bug === null ? undefined : twists[bug];
+  return twist === undefined ? messages : messages.flatMap((message) => twist(message, speaker()));
+}
