@@ -19,8 +19,9 @@ import { tenantRoutes } from './tenant-routes.ts';
 export function createApp(env: Env): Hono {
   const signatures = new Signatures(env.SERVICE_SECRET ?? '');
   const keys = new KeyRing(signatures);
-  const groups = new GroupRouter(env.REPLICA);
-  const provisioning = new Provisioning(new Directory(env.DIRECTORY), groups, keys);
+  const directory = new Directory(env.DIRECTORY);
+  const groups = new GroupRouter(env.REPLICA, (tenant) => directory.placedReplicas(tenant));
+  const provisioning = new Provisioning(directory, groups, keys);
   const stores = new StoreCalls(new Identities(keys, new TokenRing(signatures)), groups);
   const app = new Hono();
 

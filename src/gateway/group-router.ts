@@ -2,18 +2,24 @@
 // A write may be sent more than once over a change of leader; its id makes the group apply it once.
 
 import type { ReplicaNamespace, ReplicaStub } from './env.ts';
+import type { PlacedMember } from '../api/routing.ts';
 import { leadersCachedMax, replicasMax } from '../limits.ts';
 import { type Call, type Routed, start, toLeader, within } from './attempts.ts';
 import { KnownGroup } from './known-group.ts';
 import { noteAnswer, Search, toldOf } from './search.ts';
 
+/** Where the directory says that a tenant's replicas are; none, where it knows no such tenant or is away. Asked only when all else failed. */
+export type PlacedReplicas = (tenant: string) => Promise<readonly PlacedMember[]>;
+
 export class GroupRouter {
   readonly #namespace: ReplicaNamespace;
   readonly #groups = new Map<string, KnownGroup>();
   readonly #ids = new Map<string, DurableObjectId>();
+  readonly #placed: PlacedReplicas;
 
-  constructor(namespace: ReplicaNamespace) {
+  constructor(namespace: ReplicaNamespace, placed: PlacedReplicas) {
     this.#namespace = namespace;
+    this.#placed = placed;
   }
 
   /**
@@ -48,6 +54,26 @@ export class GroupRouter {
     if (answer?.kind === 'done') noteAnswer(group, call, first);
     const routed = answer?.kind === 'done' ? answer : await new Search({ call, group, stubOf }).run(first);
     if (routed.kind === 'done' && !this.#groups.has(tenant)) this.#remember(tenant, group);
+    return routed.kind === 'absent' ? this.#routeAsPlaced(tenant, call, group) : routed;
+  }
+
+  /** None of those that this isolate knew is there any more: the directory knows whom the group went on with. */
+  async #routeAsPlaced<Value>(tenant: string, call: Call<Value>, tried: KnownGroup): Promise<Routed<Value>> {
+    this.#groups.delete(tenant);
+    const placed = await this.#placed(tenant);
+    if (placed.every(({ number }) => tried.candidates.includes(number))) return { kind: 'absent' };
+    const group = new KnownGroup();
+    group.told(placed, Date.now());
+    group.leader = placed[0]?.number ?? 1;
+    const first = start(call, {
+      stub: this.stub(tenant, group.leader),
+      replica: group.leader,
+      told: toLeader,
+      abort: null,
+    });
+    const stubOf = (replica: number): ReplicaStub => this.stub(tenant, replica);
+    const routed = await new Search({ call, group, stubOf }).run(first);
+    if (routed.kind === 'done') this.#remember(tenant, group);
     return routed;
   }
 

@@ -65,6 +65,16 @@ export class Directory {
     return tenantOf(await answered(statement.first<TenantRow>()));
   }
 
+  /** None where the directory does not know the tenant, or does not answer: a call on a store never fails for that alone. */
+  async placedReplicas(id: string): Promise<readonly PlacedReplica[]> {
+    try {
+      return (await this.byId(id))?.replicas ?? [];
+    } catch (error) {
+      if (!(error instanceof DirectoryUnavailable)) throw error;
+      return [];
+    }
+  }
+
   async byName(name: string): Promise<Tenant | null> {
     const statement = this.#database.prepare(`${selectTenants} WHERE name = ?`).bind(name);
     return tenantOf(await answered(statement.first<TenantRow>()));

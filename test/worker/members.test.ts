@@ -1,9 +1,12 @@
 // Members that come, go, move and are lost, on real objects, while the group serves.
 
-import { runInDurableObject } from 'cloudflare:test';
+import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { createApp } from '../../src/gateway/app.ts';
+import type { Env } from '../../src/gateway/env.ts';
 import {
   asOperator,
+  bindings,
   leaderOf,
   type NewTenant,
   newTenant,
@@ -187,6 +190,24 @@ describe('replicas of a group', () => {
     expect((await asOperator(`/v1/tenants/${tenant.id}`, { method: 'DELETE' })).status).toBe(204);
     for (const replica of [1, 2, 3, 4]) expect(await tablesOf(tenant, replica), String(replica)).toEqual([]);
   });
+
+  it('MEMBER-8: once no object of the first replicas is left, the directory tells where the group is', async () => {
+    const tenant = await newTenant({ name: 'moved-away', replicas: 1 });
+    await put(tenant.key, 'k', 'v');
+    await add(tenant, { replaces: 1 });
+    await untilVoters(tenant, [2]);
+    await add(tenant, { replaces: 2 });
+    await untilVoters(tenant, [3]);
+    await add(tenant, { replaces: 3 });
+    await untilVoters(tenant, [4]);
+    // As after an hour.
+    for (const replica of [1, 2, 3]) expect(await runDurableObjectAlarm(replicaStub(tenant.id, replica))).toBe(true);
+    for (const replica of [1, 2, 3]) expect(await tablesOf(tenant, replica)).toEqual([]);
+    const fresh = createApp(bindings as unknown as Env);
+    const headers = { Authorization: `Bearer ${tenant.key}` };
+    const response = await fresh.fetch(new Request('http://quorate.test/v1/kv/k', { headers }));
+    expect([response.status, await response.text()]).toEqual([200, 'v']);
+  }, 60_000);
 
   it('MEMBER-7: what cannot be done is refused by its name', async () => {
     const tenant = await newTenant({ name: 'refused', replicas: 1 });
