@@ -1,0 +1,268 @@
+// Searches for an order of operations in which each took place between its call and its return and answered what it did: Wing and
+// Gong's algorithm with Lowe's memory of configurations, as porcupine has it. Two things are more than there. Answers may give
+// operations a rank: then only the lowest that is pending can be next. And operations may or may not have taken place, at any
+// time after their call: they are tried where nothing else goes on, first one in a row, then more; those of one class (equal in
+// effect) in the order of their calls, since an earlier one can always stand in for a later one.
+
+export type Model<State, Op> = {
+  readonly initial: State;
+  /** The state after the operation; null: in this state it cannot have answered what it did. */
+  readonly step: (state: State, operation: Op) => State | null;
+  /** Equal texts, equal states. */
+  readonly keyOf: (state: State) => string;
+  /** `step` never takes a lower one after a higher one. A constant where answers say nothing about their order. */
+  readonly rankOf: (operation: Op) => number;
+  /** False: in no state that follows can an operation that may have taken place do so. */
+  readonly canFollow: (state: State, operation: Op) => boolean;
+};
+
+export type Certain<Op> = { readonly operation: Op; readonly call: number; readonly return: number };
+export type Possible<Op> = { readonly operation: Op; readonly call: number };
+
+/** Operations that have the same effect in every state. */
+export type PossibleClass<Op> = {
+  readonly members: readonly Possible<Op>[];
+  /** Whether having taken place can matter to that operation, directly or through others that may have. */
+  readonly concerns: (operation: Op) => boolean;
+};
+
+export type Search<State, Op> = {
+  readonly model: Model<State, Op>;
+  readonly certain: readonly Certain<Op>[];
+  readonly possible: readonly PossibleClass<Op>[];
+  /** Steps of the model after which the search is given up. */
+  readonly stepsMax: number;
+};
+
+export type Found<State, Op> =
+  | { readonly kind: 'linearizable'; readonly order: readonly Op[] }
+  /** There is no order. `order` is the longest that was found, `pending` what could come next and does not fit. */
+  | {
+      readonly kind: 'impossible';
+      readonly order: readonly Op[];
+      readonly state: State;
+      readonly pending: readonly Op[];
+    }
+  /** The search was given up: there is none with fewer than `row` in a row of those that may have taken place. */
+  | (Omit<Impossible<State, Op>, 'kind'> & { readonly kind: 'undecided'; readonly row: number });
+
+export type Impossible<State, Op> = {
+  readonly kind: 'impossible';
+  /** The longest that was found. */
+  readonly order: readonly Op[];
+  readonly state: State;
+  /** What could come next, and does not fit. */
+  readonly pending: readonly Op[];
+};
+
+/** A call or a return in the list of what has no place yet. */
+type Entry<Op> = {
+  readonly kind: 'call' | 'return' | 'head';
+  readonly time: number;
+  /** Of the operation, in the order of calls. */
+  readonly index: number;
+  readonly operation: Op | null;
+  before: Entry<Op> | null;
+  after: Entry<Op> | null;
+};
+
+type Option<Op> =
+  | { readonly kind: 'certain'; readonly entry: Entry<Op>; readonly operation: Op }
+  | { readonly kind: 'possible'; readonly place: number; readonly operation: Op };
+
+/** Where the search stands, what can be next there, and what was tried of that. */
+type Frame<State, Op> = {
+  readonly state: State;
+  /** The highest index that has a place. */
+  readonly last: number;
+  /** How many that may have taken place were placed just before, in a row. */
+  readonly row: number;
+  readonly options: readonly Option<Op>[];
+  tried: number;
+};
+
+export function linearize<State, Op>(search: Search<State, Op>): Found<State, Op> {
+  let steps = 0;
+  for (let row = 0; ; row++) {
+    const linearization = new Linearization(search, row, search.stepsMax - steps);
+    const found = linearization.run();
+    steps += linearization.steps;
+    if (found.kind !== 'impossible' || !linearization.wasHeldBack) return found;
+  }
+}
+
+class Linearization<State, Op> {
+  readonly #search: Search<State, Op>;
+  readonly #classes: readonly PossibleClass<Op>[];
+  /** How many of each class have a place. */
+  readonly #used: number[];
+  readonly #head: Entry<Op> = { kind: 'head', time: 0, index: -1, operation: null, before: null, after: null };
+  readonly #returns: Entry<Op>[] = [];
+  readonly #seen = new Set<string>();
+  readonly #stack: Frame<State, Op>[] = [];
+  #longest: { readonly depth: number; readonly order: readonly Op[]; readonly frame: Frame<State, Op> } | null = null;
+
+  /** Steps of the model so far. */
+  steps = 0;
+  /** More in a row might have gone on. */
+  wasHeldBack = false;
+  readonly #rowMax: number;
+  readonly #stepsMax: number;
+
+  constructor(search: Search<State, Op>, rowMax: number, stepsMax: number) {
+    this.#search = search;
+    this.#rowMax = rowMax;
+    this.#stepsMax = stepsMax;
+    this.#classes = search.possible.map((each) => ({
+      ...each,
+      members: each.members.toSorted((left, right) => left.call - right.call),
+    }));
+    this.#used = this.#classes.map(() => 0);
+    this.#link(search.certain.toSorted((left, right) => left.call - right.call));
+  }
+
+  run(): Found<State, Op> {
+    const { model } = this.#search;
+    let frame = this.#push(model.initial, -1, 0);
+    for (; this.#head.after !== null; this.steps++) {
+      if (this.steps > this.#stepsMax) return { ...this.#impossible(frame), kind: 'undecided', row: this.#rowMax };
+      const option = frame.options[frame.tried++];
+      if (option === undefined) {
+        this.#remember(frame);
+        this.#stack.pop();
+        const before = this.#stack.at(-1);
+        if (before === undefined) return this.#impossible(frame);
+        frame = before;
+        this.#takeBack(frame.options[frame.tried - 1]);
+        continue;
+      }
+      const state = model.step(frame.state, option.operation);
+      if (state === null) continue;
+      const last = option.kind === 'certain' ? Math.max(frame.last, option.entry.index) : frame.last;
+      const row = option.kind === 'certain' ? 0 : frame.row + 1;
+      this.#place(option);
+      if (this.#isNew(state, last, row)) frame = this.#push(state, last, row);
+      else this.#takeBack(option);
+    }
+    return { kind: 'linearizable', order: this.#order() };
+  }
+
+  #push(state: State, last: number, row: number): Frame<State, Op> {
+    const frame = { state, last, row, options: this.#options(row), tried: 0 };
+    this.#stack.push(frame);
+    return frame;
+  }
+
+  /** Who was called before anybody that has no place returned. */
+  #options(row: number): Option<Op>[] {
+    let lowest: Option<Op>[] = [];
+    let lowestRank = Number.POSITIVE_INFINITY;
+    let entry = this.#head.after;
+    for (; entry?.kind === 'call'; entry = entry.after) {
+      if (entry.operation === null) continue;
+      const rank = this.#search.model.rankOf(entry.operation);
+      if (rank > lowestRank) continue;
+      if (rank < lowestRank) lowest = [];
+      lowestRank = rank;
+      lowest.push({ kind: 'certain', entry, operation: entry.operation });
+    }
+    const before = entry?.time ?? Number.POSITIVE_INFINITY;
+    const possible = this.#classes.flatMap(({ members, concerns }, place): Option<Op>[] => {
+      const member = members[this.#used[place] ?? 0];
+      if (member === undefined || member.call > before) return [];
+      if (!lowest.some(({ operation }) => concerns(operation))) return [];
+      return [{ kind: 'possible', place, operation: member.operation }];
+    });
+    if (row < this.#rowMax) return [...lowest, ...possible];
+    if (possible.length > 0) this.wasHeldBack = true;
+    return lowest;
+  }
+
+  #place(option: Option<Op>): void {
+    if (option.kind === 'possible') this.#used[option.place] = (this.#used[option.place] ?? 0) + 1;
+    else this.#lift(option.entry);
+  }
+
+  #takeBack(option: Option<Op> | undefined): void {
+    if (option?.kind === 'possible') this.#used[option.place] = (this.#used[option.place] ?? 0) - 1;
+    else if (option !== undefined) this.#unlift(option.entry);
+  }
+
+  // The list of calls and returns
+
+  /** At one time, calls come before returns: operations that touch are concurrent. */
+  #link(certain: readonly Certain<Op>[]): void {
+    const entries = certain.flatMap(({ call, return: end, operation }, index): Entry<Op>[] => [
+      { kind: 'call', time: call, index, operation, before: null, after: null },
+      { kind: 'return', time: end, index, operation, before: null, after: null },
+    ]);
+    const rank = ({ kind }: Entry<Op>): number => (kind === 'call' ? 0 : 1);
+    entries.sort((left, right) => left.time - right.time || rank(left) - rank(right));
+    let last = this.#head;
+    for (const entry of entries) {
+      if (entry.kind === 'return') this.#returns[entry.index] = entry;
+      entry.before = last;
+      last.after = entry;
+      last = entry;
+    }
+  }
+
+  #lift(call: Entry<Op>): void {
+    for (const entry of [call, this.#returns[call.index]]) {
+      if (entry === undefined) continue;
+      if (entry.before !== null) entry.before.after = entry.after;
+      if (entry.after !== null) entry.after.before = entry.before;
+    }
+  }
+
+  /** In the opposite order of `#lift`: each still knows its neighbours. */
+  #unlift(call: Entry<Op>): void {
+    for (const entry of [this.#returns[call.index], call]) {
+      if (entry === undefined) continue;
+      if (entry.before !== null) entry.before.after = entry;
+      if (entry.after !== null) entry.after.before = entry;
+    }
+  }
+
+  /**
+   * Whether nobody was here before. A configuration is what has a place and the state it led to; what has a place is told by what
+   * has none, up to the last that has: these ran side by side, so they are few.
+   */
+  #isNew(state: State, last: number, row: number): boolean {
+    const left: number[] = [];
+    for (let entry = this.#head.after; entry !== null && entry.index < last; entry = entry.after) {
+      if (entry.kind === 'call') left.push(entry.index);
+    }
+    const { keyOf, canFollow } = this.#search.model;
+    // Whether what can no more take place did so is all one.
+    const used = this.#classes.flatMap(({ members }, place) => {
+      const count = this.#used[place] ?? 0;
+      const first = members[0]?.operation;
+      return count > 0 && first !== undefined && canFollow(state, first) ? [`${place}x${count}`] : [];
+    });
+    const configuration = `${last}:${left.join()}|${row}|${used.join()}|${keyOf(state)}`;
+    if (this.#seen.has(configuration)) return false;
+    this.#seen.add(configuration);
+    return true;
+  }
+
+  // What is said at the end
+
+  #order(): Op[] {
+    return this.#stack.flatMap(({ options, tried }, depth) => {
+      const isTop = depth === this.#stack.length - 1 && this.#head.after !== null;
+      return isTop ? [] : (options[tried - 1]?.operation ?? []);
+    });
+  }
+
+  #remember(frame: Frame<State, Op>): void {
+    const depth = this.#stack.length;
+    if (depth > (this.#longest?.depth ?? 0)) this.#longest = { depth, order: this.#order(), frame };
+  }
+
+  #impossible(first: Frame<State, Op>): Impossible<State, Op> {
+    const { order, frame } = this.#longest ?? { order: [], frame: first };
+    const pending = frame.options.flatMap(({ kind, operation }) => (kind === 'certain' ? operation : []));
+    return { kind: 'impossible', order, state: frame.state, pending };
+  }
+}
