@@ -2,7 +2,16 @@
 // A call that belongs to another replica is answered for the gateway alone (`redirectTo`), which then asks there.
 
 import { parseCall } from '../api/call.ts';
-import type { ApiRequest, FramesCall, QueryCall, ReadCall, StatusCall, WatchCall, WriteCall } from '../api/contract.ts';
+import type {
+  ApiCall,
+  ApiRequest,
+  FramesCall,
+  QueryCall,
+  ReadCall,
+  StatusCall,
+  WatchCall,
+  WriteCall,
+} from '../api/contract.ts';
 import { failureResponse } from '../api/errors.ts';
 import { readHeader, servedByHeader } from '../api/routing.ts';
 import { unreachable } from '../assert.ts';
@@ -37,6 +46,9 @@ import { statusReport } from './status.ts';
 
 export async function serveCall(member: Member, request: ApiRequest, context: CallContext): Promise<Response> {
   const call = parseCall(request);
+  // Of a store that is wrong nothing is told but that it is.
+  if (!member.driver.serves && !tellsOfReplica.includes(call.kind))
+    return redirectTo(member, member.driver.raft.leader);
   switch (call.kind) {
     case 'refused':
       return call.response;
@@ -96,6 +108,8 @@ export async function serveCall(member: Member, request: ApiRequest, context: Ca
       return unreachable(call);
   }
 }
+
+const tellsOfReplica: readonly ApiCall['kind'][] = ['refused', 'answered', 'status', 'etcdStatus', 'health'];
 
 async function serveWrite(member: Member, call: WriteCall, context: CallContext): Promise<Response> {
   const proposed = await propose(member, context, { ...call, operation: withCandidate(call.operation) });

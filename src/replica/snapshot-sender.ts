@@ -3,9 +3,10 @@
 // to go on from there, compaction and truncation wait while somebody is at it.
 
 import { assert } from '../assert.ts';
+import { MalformedBytesError } from '../binary.ts';
 import type { LogIndex, ReplicaId, Term } from '../brands.ts';
 import { snapshotIdleTicks } from '../limits.ts';
-import { openSnapshot, type SnapshotName, snapshotPage } from '../mvcc/snapshot-source.ts';
+import { openSnapshot, type SnapshotName, type SnapshotPage, snapshotPage } from '../mvcc/snapshot-source.ts';
 import type { Store } from '../mvcc/store.ts';
 import { type Configuration, encodeConfiguration } from '../raft/configuration.ts';
 import type { SqlPort } from '../sql-port.ts';
@@ -110,9 +111,19 @@ export class SnapshotSender {
       const isLast = place.part === head.length - 1;
       return { place, bytes, next: isLast ? { kind: 'rows', after: null } : { kind: 'head', part: place.part + 1 } };
     }
-    const page = snapshotPage(this.#options.sql, name, place.after, this.#options.rowsBytes);
+    const page = this.#page(name, place.after);
     if (page.kind === 'gone') return null;
     return { place, bytes: page.page, next: page.next === null ? null : { kind: 'rows', after: page.next } };
+  }
+
+  /** A cursor that is none, as another version's may be, cannot be gone on from. */
+  #page(name: SnapshotName, after: Uint8Array | null): SnapshotPage {
+    try {
+      return snapshotPage(this.#options.sql, name, after, this.#options.rowsBytes);
+    } catch (error) {
+      if (!(error instanceof MalformedBytesError)) throw error;
+      return { kind: 'gone' };
+    }
   }
 }
 

@@ -3,7 +3,6 @@
 import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { createApp } from '../../src/gateway/app.ts';
-import type { Env } from '../../src/gateway/env.ts';
 import {
   asOperator,
   bindings,
@@ -203,7 +202,7 @@ describe('replicas of a group', () => {
     // As after an hour.
     for (const replica of [1, 2, 3]) expect(await runDurableObjectAlarm(replicaStub(tenant.id, replica))).toBe(true);
     for (const replica of [1, 2, 3]) expect(await tablesOf(tenant, replica)).toEqual([]);
-    const fresh = createApp(bindings as unknown as Env);
+    const fresh = createApp(bindings);
     const headers = { Authorization: `Bearer ${tenant.key}` };
     const response = await fresh.fetch(new Request('http://quorate.test/v1/kv/k', { headers }));
     expect([response.status, await response.text()]).toEqual([200, 'v']);

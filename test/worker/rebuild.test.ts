@@ -119,4 +119,26 @@ describe('a store that was altered', () => {
     expect(new Set(rows).size).toBe(1);
     expect(rows[0]).not.toContain('forged');
   });
+
+  it('REBUILD-4: a replica that is being rebuilt shows nobody its store, also not to serializable reads', async () => {
+    const tenant = await newTenant({ name: 'shows-nothing' });
+    await put(tenant.key, 'k/1', 'right');
+    const leader = await leaderOf(tenant.key);
+    const replica = leader === 2 ? 3 : 2;
+    await scheduler.wait(300);
+    await alter(tenant, replica);
+    await runInDurableObject(replicaStub(tenant.id, replica), (_, { storage: { sql } }) => {
+      sql.exec(`CREATE TABLE divergence
+        (one INTEGER PRIMARY KEY, format INTEGER NOT NULL, at_index INTEGER NOT NULL, rebuilding INTEGER NOT NULL)`);
+      sql.exec('INSERT INTO divergence VALUES (1, 1, 2, 1)');
+    });
+    await crash(tenant.id, replica);
+    const headers = { 'quorate-caller': 'service' };
+    const read = () =>
+      replicaStub(tenant.id, replica).fetch('http://quorate.test/v1/kv/k/1?consistency=serializable', { headers });
+    const first = await read();
+    expect([first.status, await first.text()]).toEqual([421, '']);
+    await until(async () => (await read()).status === 200);
+    expect(await (await read()).text()).toBe('right');
+  });
 });
