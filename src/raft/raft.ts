@@ -347,13 +347,25 @@ export class Raft {
 
   #askForPreVotes(how: { readonly urgent: boolean }): void {
     this.#timer.restart();
-    if (this.#suspended || !isVoter(this.configuration, this.id)) return;
+    if (!isVoter(this.configuration, this.id)) return this.#askWhetherMember();
+    if (this.#suspended) return;
     const ballot = new Ballot(this.configuration, this.id, how);
     this.#state = { role: 'preCandidate', ballot };
     this.#timer.leaderForgotten();
     this.#setLeader(null);
     if (ballot.result === 'won') this.#becomeCandidate(how);
     else this.#askForVotesAgain();
+  }
+
+  /**
+   * Who does not vote and hears no leader may have been removed, with the word of it lost. It asks for a vote that nobody can give, for
+   * a log that holds nothing: whoever knows that it was removed says so, and all others refuse.
+   */
+  #askWhetherMember(): void {
+    const asked = { kind: 'preVote', from: this.id, term: asTerm(this.#term + 1), urgent: false } as const;
+    for (const to of this.configuration.voters) {
+      this.#outbox.send({ ...asked, to, lastLogIndex: logIndex(0), lastLogTerm: asTerm(0) });
+    }
   }
 
   #becomeCandidate(how: { readonly urgent: boolean }): void {

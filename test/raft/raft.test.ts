@@ -434,6 +434,10 @@ describe('a replica', () => {
     for (let count = 0; count < 100; count++) replica.host.raft.tick();
     replica.host.raft.campaign();
     receive(replica, { from: two, to: one, term: term(0), kind: 'timeoutNow' });
-    expect([replica.host.raft.role, replica.sent]).toEqual(['follower', []]);
+    expect([replica.host.raft.role, replica.host.raft.term]).toEqual(['follower', 0]);
+    // It asks whether it is a member at all, for a log that is behind every other.
+    expect(replica.sent.length).toBeGreaterThan(0);
+    for (const message of replica.sent)
+      expect(message).toMatchObject({ kind: 'preVote', lastLogIndex: 0, lastLogTerm: 0 });
   });
 });
