@@ -1,56 +1,42 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import type { HistoryEntry } from '../sim/linearizability.ts';
-import { porcupineJson } from './porcupine.ts';
-import { chaos } from './run.ts';
-import { checkTruth, Watching } from './watching.ts';
-import { Random } from '../sim/random.ts';
+import { importHistory } from '../checkers/porcupine-json.ts';
+import { nanosecondsOfTime } from './recorder.ts';
+
+function run(...words: string[]) {
+  const main = fileURLToPath(import.meta.resolve('./main.ts'));
+  const node = ['--disable-warning=ExperimentalWarning', main, ...words];
+  const { status, stdout, stderr } = spawnSync(process.execPath, node, { encoding: 'utf8', timeout: 240_000 });
+  return { status, stdout, stderr };
+}
 
 describe('chaos on a real server', () => {
-  it('CHAOS-1: with aborts, cut and slow calls and kills, answers fit one order and watches miss nothing', async () => {
-    const report = await chaos({ seed: 7, seconds: 12, historyFile: null });
-    expect(report.faults).toEqual([]);
-    expect(report.operations).toBeGreaterThan(100);
-    expect([...report.counts.keys()].some((what) => what.startsWith('fault '))).toBe(true);
-  }, 120_000);
+  it('CHAOS-1: through crashes, cuts, losses, hangs and kills no answer and no watch breaks a rule, and the history can be written', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'quorate-history-'));
+    try {
+      const file = join(folder, 'history.jsonl');
+      const { status, stdout, stderr } = run('--seconds', '12', '--seed', '7', '--history', file);
+      expect(stdout + stderr).toContain('No violation.');
+      expect(status).toBe(0);
+      expect(stdout).toMatch(/fault: /);
+      const history = importHistory(readFileSync(file, 'utf8'), nanosecondsOfTime);
+      expect(history.filter(({ outcome }) => outcome.kind === 'answered').length).toBeGreaterThan(200);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  }, 240_000);
 
-  it('CHAOS-2: a history can be written as porcupine reads it', () => {
-    const entry: HistoryEntry = {
-      name: 'c3-1',
-      action: { kind: 'login', name: 'x' },
-      calledMs: 1,
-      answeredMs: Number.POSITIVE_INFINITY,
-      told: null,
-    };
-    const [written]: unknown[] = JSON.parse(porcupineJson([entry]));
-    expect(written).toMatchObject({ ClientId: 3, Call: 1_000_000, Return: 1_000_000, Output: null });
-  });
-
-  it('CHAOS-3: the checks find a gap, a repetition, an invented revision and a wrong previous value', () => {
-    const truth = new Map([
-      [2, 'put a=1 was -'],
-      [3, 'put a=2 was 1'],
-    ]);
-    expect(checkTruth(truth, 3)).toEqual([]);
-    expect(
-      checkTruth(
-        new Map([
-          [2, 'put a=1 was -'],
-          [3, 'put a=2 was 9'],
-        ]),
-        3,
-      ),
-    ).toHaveLength(1);
-    expect(checkTruth(new Map([[2, 'put a=1 was -']]), 3)).toHaveLength(1);
-    const watching = new Watching(() => ({ url: '', key: '' }), new Random(1), 2);
-    watching.take({ type: 'events', revision: 3, events: [event(3, 'a', '2', '1')] });
-    expect(watching.check(truth)).toEqual([expect.stringContaining('revision 2 is missing')]);
-    watching.take({ type: 'events', revision: 3, events: [event(3, 'a', '2', '1')] });
-    expect(watching.check(truth)).toContainEqual(expect.stringContaining('unique'));
-    watching.take({ type: 'events', revision: 4, events: [event(4, 'a', '3', '2')] });
-    expect(watching.check(truth)).toContainEqual(expect.stringContaining('revision 4 never was'));
+  it('CHAOS-2: the help names every option; what is wrong ends with 2 and is named', () => {
+    const { status, stdout } = run('--help');
+    expect(status).toBe(0);
+    for (const name of ['seconds', 'seed', 'history', 'help']) expect(stdout).toContain(`--${name} `);
+    for (const words of [['--seconds', '0'], ['--seed', 'x'], ['--unknown']]) {
+      const refused = run(...words);
+      expect([refused.status, refused.stderr]).toEqual([2, expect.stringContaining(words[0] ?? '')]);
+    }
   });
 });
-
-function event(revision: number, key: string, value: string, prev: string) {
-  return { type: 'put', kv: { key, value, mod_revision: revision }, prev: { value: prev } };
-}

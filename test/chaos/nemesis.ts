@@ -1,99 +1,223 @@
-// What goes wrong in the run, one thing after the other with quiet between: the group can bear each for good, and is healed after it.
+// What goes wrong in a run, one thing after the other with quiet between: never more than the group can bear for good, and all of it is
+// healed. Which faults, when and for how long is drawn from the seed; whom they meet depends on who leads then.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Random } from '../sim/random.ts';
+import { listIn, membersOf, numberIn, textIn } from './json.ts';
+import type { Recorder } from './recorder.ts';
+import type { StoreAddress } from './store-calls.ts';
 
-export type NemesisTarget = {
+export type NemesisOptions = {
+  readonly random: Random;
+  readonly recorder: Recorder;
+  readonly store: () => StoreAddress;
   readonly faultUrl: () => string;
-  readonly tenant: () => { readonly id: string; readonly key: string };
+  readonly tenant: { readonly id: string; readonly key: string };
   /** SIGKILL of all processes, and a start on the same data. */
   readonly restart: () => Promise<void>;
+  /** Clients do nothing from now on, or go on. */
+  readonly pause: (isPaused: boolean) => void;
+  readonly kinds: readonly FaultKind[];
 };
 
-const kinds = ['abort', 'abort', 'abortAny', 'failing', 'cutOff', 'slowPeers', 'hanging', 'kill'] as const;
-type Kind = (typeof kinds)[number];
+const always = [
+  'abort leader',
+  'abort one',
+  'abort all',
+  'leader cut off',
+  'leader unheard',
+  'leader deaf',
+  'one cut off',
+  'lossy peers',
+  'slow peers',
+  'leader hangs',
+  'one hangs',
+  'kill',
+  'kill beside losses',
+] as const;
+/** They take so long that a short run would have nothing else. */
+const long = ['rest', 'wipe'] as const;
+
+export type FaultKind = (typeof always)[number] | (typeof long)[number];
+export const shortFaults: readonly FaultKind[] = always;
+export const allFaults: readonly FaultKind[] = [...always, ...long];
+
+type Group = {
+  readonly leader: number;
+  readonly replicas: readonly { readonly id: number; readonly isWhole: boolean }[];
+};
+
+const quietMs = { least: 300, most: 2_000 };
+const lastsMs = { least: 300, most: 3_000 };
+/** A group rests after 5 quiet seconds. */
+const restMs = 6_500;
+const replacedWaitMs = 90_000;
+const statusWaitMs = 30_000;
+const callWaitMs = 20_000;
 
 export class Nemesis {
-  readonly #target: NemesisTarget;
-  readonly #random: Random;
-  readonly #count: (what: string) => void;
+  readonly #options: NemesisOptions;
+  /** On which something may be set. */
+  readonly #touched = new Set<number>();
+  /** Kinds that this round has not had yet: each comes once before any comes again. */
+  #left: FaultKind[] = [];
 
-  constructor(target: NemesisTarget, random: Random, count: (what: string) => void) {
-    this.#target = target;
-    this.#random = random;
-    this.#count = count;
+  constructor(options: NemesisOptions) {
+    this.#options = options;
   }
 
   async run(isOver: () => boolean): Promise<void> {
-    const random = this.#random;
+    const { random, recorder } = this.#options;
     while (!isOver()) {
-      await sleep(random.between(400, 2_500));
+      await sleep(random.between(quietMs.least, quietMs.most));
       if (isOver()) return;
-      const kind = random.pick(kinds);
-      this.#count(`fault ${kind}`);
-      await this.#do(kind);
+      const kind = this.#next();
+      recorder.count(`fault: ${kind}`);
+      await this.#do(kind, isOver);
       await this.heal();
     }
   }
 
-  /** A fault ends with the object's memory, too: who does not answer has nothing set. */
+  async abort(replica: number): Promise<void> {
+    await this.#post('abort', { replica });
+  }
+
   async heal(): Promise<void> {
-    for (let replica = 1; replica <= 3; replica++) {
-      await this.#post('peers', { replica, fail: 0, delay_ms: 0, direction: 'both' });
+    for (const replica of this.#touched) {
+      await this.#post('peers', { replica, fail: 0, delay_ms: 0 });
       await this.#post('slow', { replica, delay_ms: 0 });
     }
+    this.#touched.clear();
   }
 
-  async #do(kind: Kind): Promise<void> {
-    const random = this.#random;
-    const lastsMs = random.between(300, 3_000);
+  #next(): FaultKind {
+    const { random, kinds } = this.#options;
+    if (this.#left.length === 0) this.#left = [...kinds];
+    return this.#left.splice(random.integer(0, this.#left.length - 1), 1)[0] ?? 'abort leader';
+  }
+
+  async #do(kind: FaultKind, isOver: () => boolean): Promise<void> {
+    const { random, restart, pause, recorder } = this.#options;
+    const { leader, replicas } = await this.group();
+    const all = replicas.map(({ id }) => id);
+    const one = random.pick(all);
+    const fail = random.between(0.05, 0.4);
     switch (kind) {
-      case 'abort':
-        return this.#post('abort', { replica: 'leader' });
-      case 'abortAny':
-        return this.#post('abort', { replica: random.integer(1, 3) });
-      case 'failing':
-        await this.#post('peers', { replica: 'leader', fail: random.pick([0.3, 1]), delay_ms: 0, direction: 'out' });
+      case 'abort leader':
+        return await this.abort(leader);
+      case 'abort one':
+        return await this.abort(one);
+      case 'abort all':
+        for (const replica of all) await this.abort(replica);
+        return;
+      case 'leader cut off':
+        await this.#peers([leader], { fail: 1 });
         break;
-      case 'cutOff':
-        await this.#post('peers', { replica: random.integer(1, 3), fail: 1, delay_ms: 0, direction: 'both' });
+      case 'leader unheard':
+        await this.#peers([leader], { fail: 1, direction: 'out' });
         break;
-      case 'slowPeers':
-        await this.#post('peers', {
-          replica: 'leader',
-          fail: 0,
-          delay_ms: random.integer(50, 1_500),
-          direction: 'both',
-        });
+      case 'leader deaf':
+        await this.#peers([leader], { fail: 1, direction: 'in' });
         break;
-      case 'hanging':
-        await this.#post('slow', { replica: 'leader', delay_ms: random.integer(500, 5_000) });
+      case 'one cut off':
+        await this.#peers([one], { fail: 1 });
+        break;
+      case 'lossy peers':
+        await this.#peers(all, { fail });
+        break;
+      case 'slow peers':
+        await this.#peers(all, { delay_ms: random.integer(20, 600) });
+        break;
+      case 'leader hangs':
+        await this.#slow(leader);
+        break;
+      case 'one hangs':
+        await this.#slow(one);
         break;
       case 'kill':
-        return this.#target.restart();
+        return await restart();
+      case 'kill beside losses':
+        await this.#peers(all, { fail });
+        await sleep(random.between(lastsMs.least, lastsMs.most) / 2);
+        return await restart();
+      case 'rest':
+        recorder.rests();
+        pause(true);
+        await sleep(restMs + random.between(0, 1_000));
+        pause(false);
+        return recorder.wakes();
+      case 'wipe':
+        await this.#post('wipe', { replica: one });
+        return await this.#replaced(one, isOver);
+      default:
+        return kind satisfies never;
     }
-    await sleep(lastsMs);
+    await sleep(random.between(lastsMs.least, lastsMs.most));
   }
 
-  async #post(fault: string, body: Record<string, unknown>): Promise<void> {
-    const { id, key } = this.#target.tenant();
-    try {
-      const response = await fetch(`${this.#target.faultUrl()}/${fault}`, {
-        method: 'POST',
-        headers: { 'Quorate-Key': key },
-        body: JSON.stringify({ tenant: id, ...body }),
-        signal: AbortSignal.timeout(15_000),
-      });
-      if (response.status === 400) throw new BadFault(await response.text());
-      await response.arrayBuffer();
-    } catch (error) {
-      if (error instanceof BadFault) throw error;
-      this.#count('faults not done');
+  async #peers(replicas: readonly number[], fault: Readonly<Record<string, unknown>>): Promise<void> {
+    for (const replica of replicas) {
+      this.#touched.add(replica);
+      await this.#post('peers', { replica, ...fault });
     }
+  }
+
+  async #slow(replica: number): Promise<void> {
+    this.#touched.add(replica);
+    await this.#post('slow', { replica, delay_ms: this.#options.random.integer(300, 5_000) });
+  }
+
+  /** A lost disk is a fault that stays until another replica has taken the place. */
+  async #replaced(wiped: number, isOver: () => boolean): Promise<void> {
+    const { recorder } = this.#options;
+    for (const deadline = Date.now() + replacedWaitMs; Date.now() < deadline;) {
+      await sleep(500);
+      const { replicas } = await this.group();
+      const isWhole = replicas.every((replica) => replica.isWhole && replica.id !== wiped);
+      if (isWhole && replicas.length === 3) return recorder.count('lost disks replaced');
+      if (isOver()) return recorder.count('lost disks not yet replaced at the end');
+    }
+    recorder.unexpected.push(
+      `replica ${wiped} lost its storage, and nothing has taken its place in ${replacedWaitMs} ms`,
+    );
+  }
+
+  /** As the group tells it. @throws where nobody does for long. */
+  async group(): Promise<Group> {
+    const { store } = this.#options;
+    for (const deadline = Date.now() + statusWaitMs; ; await sleep(100)) {
+      try {
+        const { url, key } = store();
+        const headers = { 'Quorate-Key': key };
+        const response = await fetch(`${url}/v1/status`, { headers, signal: AbortSignal.timeout(callWaitMs) });
+        const status = membersOf(await response.text());
+        if (response.ok && typeof status.get('leader') === 'number') return groupOf(status);
+      } catch (error) {
+        if (Date.now() >= deadline) throw error;
+      }
+      if (Date.now() >= deadline) throw new Error(`the group has had no leader for ${statusWaitMs} ms`);
+    }
+  }
+
+  /** A fault that cannot be done is not passed over: the run would claim what it did not try. */
+  async #post(path: string, body: Readonly<Record<string, unknown>>): Promise<void> {
+    const { faultUrl, tenant } = this.#options;
+    const response = await fetch(`${faultUrl()}/${path}`, {
+      method: 'POST',
+      headers: { 'Quorate-Key': tenant.key },
+      body: JSON.stringify({ tenant: tenant.id, ...body }),
+      signal: AbortSignal.timeout(callWaitMs),
+    });
+    const text = await response.text();
+    if (!response.ok) throw new Error(`the fault port answered ${response.status} to ${path}: ${text}`);
   }
 }
 
-/** The fault port does not know it: the run would be worth nothing. */
-class BadFault extends Error {
-  override readonly name = 'BadFault';
+function groupOf(status: ReturnType<typeof membersOf>): Group {
+  const replicas = listIn(status, 'replicas').map((replica) => {
+    const members = membersOf(replica);
+    const isWhole = textIn(members, 'role') !== 'learner' && textIn(members, 'state') === 'serving';
+    return { id: numberIn(members, 'id'), isWhole };
+  });
+  return { leader: numberIn(status, 'leader'), replicas };
 }

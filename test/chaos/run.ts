@@ -1,116 +1,199 @@
 // One run against a real server: seeded clients and watchers on one tenant while a nemesis is at work; then all is healed, and what
 // everybody was told is checked.
 
-import { writeFileSync } from 'node:fs';
-import { type HistoryEntry, entryInWords, linearize } from '../sim/linearizability.ts';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Operation, Violation } from '../checkers/history.ts';
 import { Random } from '../sim/random.ts';
 import { type QuorateProcess, startQuorate } from '../support/quorate-process.ts';
-import { Caller } from './caller.ts';
-import { Nemesis } from './nemesis.ts';
-import { porcupineJson } from './porcupine.ts';
-import { checkTruth, Watching } from './watching.ts';
+import { ChaosClient, listedPrefix } from './client.ts';
+import { allFaults, Nemesis, shortFaults } from './nemesis.ts';
+import { Recorder } from './recorder.ts';
+import { type Evidence, judge, listAll, revisionsOf, writeLast } from './verdict.ts';
+import { transports } from './watch-transport.ts';
+import { ChaosWatcher, type WatchShape } from './watcher.ts';
 
-export type ChaosOptions = { readonly seed: number; readonly seconds: number; readonly historyFile: string | null };
+export type ChaosOptions = { readonly seed: number; readonly seconds: number };
+
 export type ChaosReport = {
-  readonly faults: readonly string[];
+  readonly history: readonly Operation[];
+  readonly violations: readonly Violation[];
   readonly counts: ReadonlyMap<string, number>;
-  readonly operations: number;
-  readonly longestGapMs: number;
-  readonly revision: number;
+  readonly revisions: number;
+  readonly events: number;
+  readonly longestGap: { readonly fromMs: number; readonly ms: number };
+  /** What the server printed, apart from what it was told to. */
+  readonly stderr: string;
 };
 
-const nowMs = (): number => performance.now();
+const clientCount = 10;
+const prefixes = ['r/', 'p/', listedPrefix] as const;
+/** Shorter runs do without the faults that take 10 s and more. */
+const longFaultsFromSeconds = 45;
+const catchUpMs = 60_000;
 
-const callers = 6;
-const watchers = 3;
-const catchUpMs = 30_000;
-
-export async function chaos({ seed, seconds, historyFile }: ChaosOptions): Promise<ChaosReport> {
-  const random = new Random(seed);
-  const counts = new Map<string, number>();
-  const count = (what: string): void => void counts.set(what, (counts.get(what) ?? 0) + 1);
-  let server: QuorateProcess = await startQuorate({ arguments: ['--fault-port', '0'] });
+export async function chaos({ seed, seconds }: ChaosOptions): Promise<ChaosReport> {
+  const dataFolder = mkdtempSync(join(tmpdir(), 'quorate-chaos-'));
+  const servers: QuorateProcess[] = [];
+  const start = async (port: string): Promise<QuorateProcess> => {
+    const server = await startQuorate({ dataFolder, arguments: ['--port', port, '--fault-port', '0'] });
+    servers.push(server);
+    return server;
+  };
   try {
-    const { tenant } = server.ready;
-    const store = () => ({ url: server.ready.url, key: tenant.key });
-    const restart = async (): Promise<void> => {
-      const { dataFolder } = server;
-      const { port } = new URL(server.ready.url);
-      await server.killEverything();
-      const ownsFolder = server;
-      server = await startQuorate({ arguments: ['--fault-port', '0', '--port', port], dataFolder });
-      first ??= ownsFolder;
-    };
-    const made = (number: number) => new Caller({ number, random: random.fork(), store, nowMs, count });
-    const clients = Array.from({ length: callers }, (_, place) => made(place + 1));
-    const watching = Array.from({ length: watchers }, () => new Watching(store, random.fork(), 2));
-    const target = { faultUrl: () => server.ready.faultUrl ?? '', tenant: () => tenant, restart };
-    const nemesis = new Nemesis(target, random.fork(), count);
-    const endMs = nowMs() + seconds * 1_000;
-    const isOver = (): boolean => nowMs() >= endMs;
-    await Promise.all([
-      nemesis.run(isOver),
-      ...clients.map((client) => client.run(isOver)),
-      ...watching.map((one) => one.run(isOver)),
-    ]);
-    await nemesis.heal();
-
-    const truth = new Watching(store, random.fork(), 2);
-    const revision = await lastRevision(store());
-    const deadlineMs = Date.now() + catchUpMs;
-    await Promise.all([truth, ...watching].map((one) => one.catchUp(revision, deadlineMs)));
-    const history = clients.flatMap(({ entries }) => entries);
-    if (historyFile !== null) writeFileSync(historyFile, porcupineJson(history));
-    const faults = [
-      ...linearizability(history),
-      ...checkTruth(truth.revisions, revision),
-      ...watching.flatMap((one) => one.check(truth.revisions)),
-      ...watching
-        .filter(({ through }) => through < revision)
-        .map(({ through }) => `a watcher stays at ${through} of ${revision}`),
-      ...resurrected(
-        clients.flatMap(({ refused }) => refused),
-        truth.revisions,
-      ),
-    ];
-    return { faults, counts, operations: history.length, longestGapMs: longestGap(history), revision };
+    const run = new Run({ seed, seconds }, await start('0'), start);
+    return { ...(await run.run()), stderr: servers.map(({ stderr }) => stderr).join('') };
   } finally {
-    await server.dispose();
-    await first?.dispose();
+    for (const server of servers) await server.end('SIGTERM');
+    rmSync(dataFolder, { recursive: true, force: true });
   }
 }
 
-/** The process whose folder all others used: it goes with it. */
-let first: QuorateProcess | null = null;
+class Run {
+  readonly #seconds: number;
+  readonly #recorder = new Recorder();
+  readonly #random: Random;
+  readonly #start: (port: string) => Promise<QuorateProcess>;
+  readonly #clients: readonly ChaosClient[];
+  readonly #watchers: readonly ChaosWatcher[];
+  readonly #nemesis: Nemesis;
+  #server: QuorateProcess;
+  #isPaused = false;
 
-async function lastRevision({ url, key }: { readonly url: string; readonly key: string }): Promise<number> {
-  const response = await fetch(`${url}/v1/kv?prefix=&count_only=true`, { headers: { 'Quorate-Key': key } });
-  const { revision } = (await response.json()) as { revision: number };
-  return revision;
+  constructor(
+    { seed, seconds }: ChaosOptions,
+    server: QuorateProcess,
+    start: (port: string) => Promise<QuorateProcess>,
+  ) {
+    this.#seconds = seconds;
+    this.#random = new Random(seed);
+    this.#server = server;
+    this.#start = start;
+    this.#clients = Array.from({ length: clientCount }, (_, place) => this.#client(place));
+    this.#watchers = this.#someWatchers();
+    this.#nemesis = this.#makeNemesis();
+  }
+
+  async run(): Promise<Omit<ChaosReport, 'stderr'>> {
+    const recorder = this.#recorder;
+    const endMs = recorder.nowMs + this.#seconds * 1_000;
+    const isOver = (): boolean => recorder.nowMs >= endMs;
+    await Promise.all([
+      this.#nemesis.run(isOver),
+      ...this.#clients.map((client) => client.run(isOver)),
+      ...this.#watchers.map((watcher) => watcher.run(isOver)),
+    ]);
+    await this.#nemesis.heal();
+    recorder.rests();
+    const evidence = await this.#gather();
+    const unexpected = recorder.unexpected.map((what) => ({ rule: 'answers of the API', what, operations: [] }));
+    return {
+      history: recorder.history,
+      violations: [...unexpected, ...judge(evidence)],
+      counts: recorder.counts,
+      revisions: evidence.revisions.length,
+      events: evidence.watched.reduce(
+        (sum, { connections }) => sum + connections.reduce((part, { frames }) => part + eventsIn(frames), 0),
+        0,
+      ),
+      longestGap: recorder.longestGap,
+    };
+  }
+
+  async #gather(): Promise<Evidence> {
+    const recorder = this.#recorder;
+    const last = await writeLast(recorder, this.#store, prefixes);
+    const truth = this.#watcher({ name: 'the history', transport: 'ndjson', prefix: '', previous: true, start: 1 });
+    if (!(await truth.reaches(last, catchUpMs)))
+      recorder.unexpected.push(`a watch from revision 1 does not reach ${last}`);
+    for (const watcher of this.#watchers) {
+      const { prefix } = watcher;
+      // The last write under each prefix came at its place among the last.
+      const own = prefix === '' ? last : last - (prefixes.length - 1 - prefixes.findIndex((each) => each === prefix));
+      if (!(await watcher.reaches(own, catchUpMs))) recorder.count('watchers that did not catch up');
+      recorder.counts.set('watch connections', (recorder.counts.get('watch connections') ?? 0) + watcher.connections);
+    }
+    const watched = [truth, ...this.#watchers].map((watcher) => watcher.watched(last));
+    const copies = this.#watchers.flatMap(({ name, prefix, copy }) => (copy === null ? [] : [{ name, prefix, copy }]));
+    return {
+      history: recorder.history,
+      revisions: revisionsOf(truth.watched(last)),
+      watched,
+      copies,
+      lists: await this.#lists(),
+    };
+  }
+
+  /** What each of several leaders in turn has: the first one, and whoever takes over when it crashes. */
+  async #lists(): Promise<Evidence['lists']> {
+    const lists: Evidence['lists'][number][] = [];
+    for (let round = 0; round < 3; round++) {
+      const { leader } = await this.#nemesis.group();
+      lists.push({ leader, ...(await listAll(this.#store())) });
+      await this.#nemesis.abort(leader);
+      await sleep(100);
+    }
+    return lists;
+  }
+
+  readonly #store = () => ({ url: this.#server.ready.url, key: this.#server.ready.tenant.key });
+
+  #client(place: number): ChaosClient {
+    return new ChaosClient({
+      recorder: this.#recorder,
+      random: this.#random.fork(),
+      store: this.#store,
+      repeats: place % 2 === 0,
+      isPaused: () => this.#isPaused,
+    });
+  }
+
+  /** Each transport with each way to begin; all keys, and parts of them. */
+  #someWatchers(): ChaosWatcher[] {
+    const starts = [2, 'next', 'list'] as const;
+    return transports.flatMap((transport, row) =>
+      starts.map((start, column) => {
+        const prefix = ['', ...prefixes][(row + 2 * column) % 4] ?? '';
+        const previous = (row + column) % 2 === 0;
+        return this.#watcher({ name: `watcher ${3 * row + column}`, transport, prefix, previous, start });
+      }),
+    );
+  }
+
+  #watcher(shape: WatchShape): ChaosWatcher {
+    return new ChaosWatcher({
+      ...shape,
+      recorder: this.#recorder,
+      random: this.#random.fork(),
+      store: this.#store,
+      isPaused: () => this.#isPaused,
+    });
+  }
+
+  #makeNemesis(): Nemesis {
+    return new Nemesis({
+      random: this.#random.fork(),
+      recorder: this.#recorder,
+      store: this.#store,
+      faultUrl: () => this.#server.ready.faultUrl ?? '',
+      tenant: this.#server.ready.tenant,
+      restart: () => this.#restart(),
+      pause: (isPaused) => {
+        this.#isPaused = isPaused;
+      },
+      kinds: this.#seconds >= longFaultsFromSeconds ? allFaults : shortFaults,
+    });
+  }
+
+  async #restart(): Promise<void> {
+    const { port } = new URL(this.#server.ready.url);
+    await this.#server.killEverything();
+    this.#server = await this.#start(port);
+  }
 }
 
-function linearizability(history: readonly HistoryEntry[]): string[] {
-  const verdict = linearize(history, 200 * history.length);
-  if (verdict.kind === 'linearizable') return [];
-  if (verdict.kind === 'undecided') return ['linearizability: the search was given up'];
-  const next = verdict.stuck.slice(0, 5).map(entryInWords);
-  return [`not linearizable after ${verdict.ordered} operations; next: ${next.join('; ')}`];
-}
-
-/** What was answered as failed must not appear later. */
-function resurrected(refused: readonly string[], truth: ReadonlyMap<number, string>): string[] {
-  const all = [...truth.values()].join(' ');
-  return refused.filter((name) => new RegExp(`=${name}\\b`).test(all)).map((name) => `${name} was refused, and done`);
-}
-
-/** The longest time in which no write was acknowledged. */
-function longestGap(history: readonly HistoryEntry[]): number {
-  const acknowledged = history
-    .filter(({ told, action }) => told !== null && action.kind === 'write')
-    .map(({ answeredMs }) => answeredMs)
-    .sort((left, right) => left - right);
-  let longest = 0;
-  for (const [place, atMs] of acknowledged.entries())
-    longest = Math.max(longest, atMs - (acknowledged[place - 1] ?? atMs));
-  return Math.round(longest);
+function eventsIn(frames: Evidence['watched'][number]['connections'][number]['frames']): number {
+  return frames.reduce((sum, frame) => sum + (frame.kind === 'events' ? frame.events.length : 0), 0);
 }

@@ -1,0 +1,36 @@
+// What a run says at its end.
+
+import { inWords, type Violation } from '../checkers/history.ts';
+import type { ChaosOptions, ChaosReport } from './run.ts';
+
+const violationsShown = 10;
+const operationsShown = 16;
+const stderrShown = 2_000;
+
+export function reportInWords(report: ChaosReport, { seconds, seed }: ChaosOptions): string {
+  const { history, violations, counts, revisions, events, longestGap } = report;
+  const outcomes = Map.groupBy(history, ({ outcome }) => outcome.kind);
+  const count = (kind: 'answered' | 'refused' | 'lost'): number => outcomes.get(kind)?.length ?? 0;
+  const lines = [
+    `${history.length} operations: ${count('answered')} answered, ${count('refused')} refused, ${count('lost')} unknown`,
+    `${revisions} revisions, ${events} events told to watchers`,
+    `longest time without an acknowledged write: ${Math.round(longestGap.ms)} ms, from ${Math.round(longestGap.fromMs)} ms on`,
+    ...[...counts]
+      .toSorted(([left], [right]) => left.localeCompare(right))
+      .map(([what, times]) => `  ${what.padEnd(42)} ${times}`),
+  ];
+  if (violations.length === 0) return `${[...lines, 'No violation.'].join('\n')}\n`;
+  const rules = Map.groupBy(violations, ({ rule }) => rule);
+  lines.push(
+    `${violations.length} violations: ${[...rules].map(([rule, those]) => `${rule} (${those.length})`).join(', ')}`,
+  );
+  for (const violation of violations.slice(0, violationsShown)) lines.push(violationInWords(violation));
+  if (report.stderr !== '') lines.push('The server said last:', report.stderr.slice(-stderrShown));
+  lines.push(`Again: npm run chaos -- --seconds ${seconds} --seed ${seed}`);
+  return `${lines.join('\n')}\n`;
+}
+
+function violationInWords({ rule, what, operations }: Violation): string {
+  const shown = operations.slice(-operationsShown).map((operation) => `    ${inWords(operation)}`);
+  return [`VIOLATION of "${rule}": ${what}`, ...shown].join('\n');
+}
