@@ -180,7 +180,7 @@ export const leaderDoubtTurnMs = 50;
 export const leaderProbeMs = 150;
 /** Where it is known to be far: so many times what its last confirmation took, and never more than an election time-out. */
 export const leaderProbeFactor = 3;
-/** A leader that was suspected, and kept its place, is not suspected again for this long. */
+/** A leader that is new, or that was suspected and kept its place, is not asked again for this long, as long as it is heard. */
 export const leaderDoubtPauseMs = 1_000;
 /** Members of a group that were told longer ago are asked for again before a reader is sent to the nearest. */
 export const membersKnownMs = 60_000;

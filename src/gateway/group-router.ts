@@ -44,41 +44,40 @@ export class GroupRouter {
 
   /** Asks replicas until one answers. Gives up after `requestTimeoutMs`, except on a call that waits on purpose. */
   async route<Value>(tenant: string, call: Call<Value>): Promise<Routed<Value>> {
-    const group = this.#groups.get(tenant) ?? new KnownGroup();
+    const group = this.#groups.get(tenant) ?? this.#meet(tenant);
+    const routed = await this.#routeTo(tenant, group, call);
+    return routed.kind === 'absent' ? this.#routeAsPlaced(tenant, group, call) : routed;
+  }
+
+  async #routeTo<Value>(tenant: string, group: KnownGroup, call: Call<Value>): Promise<Routed<Value>> {
     const stubOf = (replica: number): ReplicaStub => this.stub(tenant, replica);
     const replica = (call.reader === null ? null : group.nearestTo(call.reader, Date.now())) ?? group.leader;
     const told = call.reader === null ? toLeader : toldOf(group, call, replica);
     const first = start(call, { stub: stubOf(replica), replica, told, abort: null });
     // Nearly every call ends here, so nothing is made for it beyond this.
     const answer = await (call.patience === 'waits' ? first.answer : within(first.answer, group.hedgeMs));
-    if (answer?.kind === 'done') noteAnswer(group, call, first);
-    const routed = answer?.kind === 'done' ? answer : await new Search({ call, group, stubOf }).run(first);
-    if (routed.kind === 'done' && !this.#groups.has(tenant)) this.#remember(tenant, group);
-    return routed.kind === 'absent' ? this.#routeAsPlaced(tenant, call, group) : routed;
+    if (answer?.kind !== 'done') return new Search({ call, group, stubOf }).run(first);
+    noteAnswer(group, call, first);
+    return answer;
   }
 
   /** None of those that this isolate knew is there any more: the directory knows whom the group went on with. */
-  async #routeAsPlaced<Value>(tenant: string, call: Call<Value>, tried: KnownGroup): Promise<Routed<Value>> {
-    this.#groups.delete(tenant);
+  async #routeAsPlaced<Value>(tenant: string, tried: KnownGroup, call: Call<Value>): Promise<Routed<Value>> {
+    this.forget(tenant);
     const placed = await this.#placed(tenant);
-    if (placed.every(({ number }) => tried.candidates.includes(number))) return { kind: 'absent' };
-    const group = new KnownGroup();
+    const [first] = placed;
+    if (first === undefined || placed.every(({ number }) => tried.candidates.includes(number)))
+      return { kind: 'absent' };
+    const group = this.#meet(tenant);
     group.told(placed, Date.now());
-    group.leader = placed[0]?.number ?? 1;
-    const first = start(call, {
-      stub: this.stub(tenant, group.leader),
-      replica: group.leader,
-      told: toLeader,
-      abort: null,
-    });
-    const stubOf = (replica: number): ReplicaStub => this.stub(tenant, replica);
-    const routed = await new Search({ call, group, stubOf }).run(first);
-    if (routed.kind === 'done') this.#remember(tenant, group);
-    return routed;
+    group.leader = first.number;
+    return this.#routeTo(tenant, group, call);
   }
 
-  #remember(tenant: string, group: KnownGroup): void {
+  #meet(tenant: string): KnownGroup {
+    const group = new KnownGroup();
     if (this.#groups.size >= leadersCachedMax) this.#groups.clear();
     this.#groups.set(tenant, group);
+    return group;
   }
 }

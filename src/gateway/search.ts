@@ -26,7 +26,7 @@ export class Search<Value> {
   readonly #call: Call<Value>;
   readonly #group: KnownGroup;
   readonly #stubOf: (replica: number) => ReplicaStub;
-  readonly #pending = new Map<number, Started<Value>>();
+  readonly #pending = new Set<Started<Value>>();
   #ended: Ended<Value>[] = [];
   #broken: { readonly error: unknown } | null = null;
   #wake: () => void = () => {};
@@ -34,6 +34,8 @@ export class Search<Value> {
   /** Who leads, as far as this call has been told. */
   #leader: number;
   #failed = 0;
+  /** Since the last time that another one was asked beside it. */
+  #leaderLives = false;
   readonly #absent = new Set<number>();
   #attempts = 0;
   #lastAsked = 0;
@@ -58,13 +60,13 @@ export class Search<Value> {
     this.#follow(first);
     try {
       for (;;) {
-        await this.#pause();
-        if (this.#broken !== null) throw this.#broken.error;
         const routed = this.#takeEnded() ?? this.#goOn(Date.now());
         if (routed !== null) return routed;
+        await this.#pause();
+        if (this.#broken !== null) throw this.#broken.error;
       }
     } finally {
-      for (const started of this.#pending.values()) this.#giveUp(started);
+      for (const started of this.#pending) this.#giveUp(started);
     }
   }
 
@@ -72,7 +74,7 @@ export class Search<Value> {
 
   #follow(started: Started<Value>): void {
     this.#attempts++;
-    this.#pending.set(started.replica, started);
+    this.#pending.add(started);
     this.#waitingSinceMs = started.startedMs;
     started.answer.then(
       (attempted) => {
@@ -94,7 +96,7 @@ export class Search<Value> {
 
   #giveUp(started: Started<Value>): void {
     started.abort?.abort();
-    this.#pending.delete(started.replica);
+    this.#pending.delete(started);
     if (started.told.read === 'nearest') this.#group.avoid(started.replica, Date.now());
   }
 
@@ -115,7 +117,7 @@ export class Search<Value> {
     const { patience } = this.#call;
     const waits = patience === 'waits' && this.#pending.size > 0;
     const deadlineMs = waits ? never : this.#deadlineMs;
-    const expiryMs = waits ? never : Math.min(...[...this.#pending.values()].map(expiryOf));
+    const expiryMs = waits ? never : Math.min(...[...this.#pending].map(expiryOf));
     const hedgeMs = patience === 'hedged' && this.#pending.size > 0 ? this.#hedgeAtMs : never;
     return Math.min(deadlineMs, expiryMs, hedgeMs, this.#plan?.atMs ?? never);
   }
@@ -131,8 +133,7 @@ export class Search<Value> {
     this.#ended = [];
     for (const { started, attempted } of ended) {
       // One that was given up counts no more.
-      if (this.#pending.get(started.replica) !== started) continue;
-      this.#pending.delete(started.replica);
+      if (!this.#pending.delete(started)) continue;
       const routed = this.#take(started, attempted, Date.now());
       if (routed !== null) return routed;
     }
@@ -141,7 +142,6 @@ export class Search<Value> {
 
   #take(started: Started<Value>, attempted: Attempted<Value>, nowMs: number): Routed<Value> | null {
     const { replica, startedMs, told } = started;
-    if (told.read === 'nearest' && attempted.kind !== 'done') this.#group.avoid(replica, nowMs);
     // Whoever kept a call that long was at it. The time for finding another one begins anew.
     if (this.#call.patience === 'waits' && nowMs - startedMs >= attemptLongMs)
       this.#deadlineMs = nowMs + requestTimeoutMs;
@@ -150,6 +150,7 @@ export class Search<Value> {
         noteAnswer(this.#group, this.#call, started);
         return attempted;
       case 'failed':
+        if (told.read === 'nearest') return this.#leaveNearest(started, nowMs);
         this.#failed = replica;
         break;
       case 'absent':
@@ -163,6 +164,10 @@ export class Search<Value> {
           this.#planFor(this.#nearest(nowMs), nowMs);
           return null;
         }
+        if (told.read === 'nearest') {
+          if (leader !== 0) this.#leader = leader;
+          return this.#leaveNearest(started, nowMs);
+        }
         if (leader !== 0 && leader !== replica) {
           this.#goTo(leader, nowMs);
           return null;
@@ -174,10 +179,17 @@ export class Search<Value> {
     return null;
   }
 
+  #leaveNearest({ replica }: Started<Value>, nowMs: number): null {
+    this.#group.avoid(replica, nowMs);
+    if (this.#underWayAt(this.#leader) === 0) this.#planFor(this.#leader, nowMs);
+    return null;
+  }
+
   /** A replica knows who leads, and that this one lives. */
   #goTo(leader: number, nowMs: number): void {
     this.#leader = leader;
-    if (!this.#pending.has(leader)) return this.#planFor(leader, nowMs);
+    if (this.#underWayAt(leader) === 0) return this.#planFor(leader, nowMs);
+    this.#leaderLives = true;
     this.#waitingSinceMs = nowMs;
     this.#patienceMs *= 2;
   }
@@ -199,14 +211,14 @@ export class Search<Value> {
     const plan = this.#plan;
     if (plan !== null && nowMs >= plan.atMs) {
       this.#plan = null;
-      if (!this.#pending.has(plan.replica)) this.#ask(plan.replica, plan.suspected);
+      if (this.#underWayAt(plan.replica) === 0) this.#ask(plan.replica, plan.suspected);
     }
     if (this.#call.patience === 'hedged' && this.#pending.size > 0 && nowMs >= this.#hedgeAtMs) this.#hedge(nowMs);
     return null;
   }
 
   #giveUpLate(nowMs: number): void {
-    for (const started of this.#pending.values()) {
+    for (const started of this.#pending) {
       if (nowMs < expiryOf(started)) continue;
       this.#giveUp(started);
       if (this.#pending.size > 0 || this.#plan !== null) continue;
@@ -214,15 +226,28 @@ export class Search<Value> {
     }
   }
 
-  /** Asks one more replica: the leader, or one that makes sure that the leader lives before it does anything about it. */
+  /**
+   * Asks one more replica: the leader, once more if it is known to live, for the call may be lost; else one that makes sure whether
+   * the leader lives before it does anything about it.
+   */
   #hedge(nowMs: number): void {
     this.#waitingSinceMs = nowMs;
-    if (!this.#pending.has(this.#leader)) return this.#ask(this.#leader, 0);
+    const atLeader = this.#underWayAt(this.#leader);
+    if (atLeader === 0) return this.#ask(this.#leader, 0);
+    const isLost = this.#leaderLives && atLeader === 1;
+    this.#leaderLives = false;
+    if (isLost) return this.#ask(this.#leader, 0);
     let replica = this.#lastAsked === 0 ? this.#leader : this.#lastAsked;
     for (const _ of this.#group.candidates) {
       replica = this.#group.next(replica);
-      if (!this.#pending.has(replica)) return this.#ask(replica, this.#leader);
+      if (this.#underWayAt(replica) === 0) return this.#ask(replica, this.#leader);
     }
+  }
+
+  #underWayAt(replica: number): number {
+    let count = 0;
+    for (const started of this.#pending) if (started.replica === replica) count++;
+    return count;
   }
 
   #nearest(nowMs: number): number {

@@ -52,7 +52,7 @@ export async function routeCall(call: RoutedCall, options: RouteOptions): Promis
     if (here.status !== redirectStatus) return here;
     const leader = leaderOf(here);
     if (leader !== null && leader !== options.own) {
-      const there = await askLeader(call, { leader, failedLeader }, options);
+      const there = await askLeader(call, { leader, failedLeader, deadlineMs }, options);
       if (there.kind === 'answer') return there.response;
       if (there.kind === 'failed') failedLeader = leader;
     }
@@ -64,18 +64,18 @@ export async function routeCall(call: RoutedCall, options: RouteOptions): Promis
   return failureResponse('v3', { kind: 'timeout' });
 }
 
-type Leaders = { readonly leader: ReplicaId; readonly failedLeader: ReplicaId | null };
+type Ask = { readonly leader: ReplicaId; readonly failedLeader: ReplicaId | null; readonly deadlineMs: number };
 
 /**
  * Asks the leader. Where it takes long, this replica makes sure now and then that it lives, and serves the call itself once it
  * leads instead.
  */
-async function askLeader(call: RoutedCall, leaders: Leaders, options: RouteOptions): Promise<There> {
+async function askLeader(call: RoutedCall, ask: Ask, options: RouteOptions): Promise<There> {
   const abort = new AbortController();
-  const there = fetchFrom(call, leaders, abort.signal, options);
+  const there = fetchFrom(call, ask, abort.signal, options);
   if (waits(call)) return there;
-  const { leader, failedLeader } = leaders;
-  const endMs = options.nowMs() + attemptTimeoutMs;
+  const { leader, failedLeader, deadlineMs } = ask;
+  const endMs = Math.min(options.nowMs() + attemptTimeoutMs, deadlineMs);
   for (let patienceMs = attemptHedgeMs; ; patienceMs *= 2) {
     const leftMs = Math.max(0, endMs - options.nowMs());
     const early = await within(there, Math.min(patienceMs, leftMs));
@@ -95,7 +95,7 @@ async function askLeader(call: RoutedCall, leaders: Leaders, options: RouteOptio
 
 async function fetchFrom(
   { request, caller, origin, writeId, gone }: RoutedCall,
-  { leader, failedLeader }: Leaders,
+  { leader, failedLeader }: Ask,
   givenUp: AbortSignal,
   options: RouteOptions,
 ): Promise<There> {

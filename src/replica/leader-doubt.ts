@@ -25,8 +25,9 @@ export class LeaderDoubt {
   readonly #options: LeaderDoubtOptions;
   /** All who suspect the same leader at a time share one look at it. */
   #look: { readonly leader: ReplicaId; readonly isGone: Promise<boolean> } | null = null;
-  #foundGone: { readonly leader: ReplicaId; readonly atMs: number } | null = null;
   #heardMs = 0;
+  /** A new leader is given a while, and so is one that kept its place: a busy group must not go from one leader to the next. */
+  #trusted: { readonly leader: ReplicaId; readonly untilMs: number } | null = null;
   /** What the last confirmation took: how far the leader and its quorum are. */
   #confirmedInMs = 0;
 
@@ -35,15 +36,17 @@ export class LeaderDoubt {
   }
 
   /** The leader called. Its answers to this replica's own calls do not count: they would hide that it can call nobody. */
-  heard(): void {
+  heard(leader: ReplicaId): void {
     this.#heardMs = this.#options.nowMs();
+    if (this.#trusted?.leader !== leader) this.#trust(leader);
+  }
+
+  #trust(leader: ReplicaId): void {
+    this.#trusted = { leader, untilMs: this.#options.nowMs() + leaderDoubtPauseMs };
   }
 
   /** True: nothing speaks for it, so stand for election. `leader` is known to lead here. */
   async isGone(leader: ReplicaId): Promise<boolean> {
-    const found = this.#foundGone;
-    // It leads again: it was heard after the election that it should have lost.
-    if (found?.leader === leader && this.#options.nowMs() - found.atMs < leaderDoubtPauseMs) return false;
     if (this.#look?.leader !== leader) {
       const look = { leader, isGone: this.#lookAt(leader) };
       this.#look = look;
@@ -52,9 +55,7 @@ export class LeaderDoubt {
       };
       look.isGone.then(forget, forget);
     }
-    const isGone = await this.#look.isGone;
-    if (isGone) this.#foundGone = { leader, atMs: this.#options.nowMs() };
-    return isGone;
+    return await this.#look.isGone;
   }
 
   async #lookAt(leader: ReplicaId): Promise<boolean> {
@@ -65,7 +66,12 @@ export class LeaderDoubt {
       if (raft().leader !== leader) return false;
       if (this.#silentMs >= leaderSilentMs) return true;
     }
-    return await this.#confirmsNothing(leader);
+    const { nowMs } = this.#options;
+    if (this.#trusted?.leader === leader && nowMs() < this.#trusted.untilMs) return false;
+    const isGone = await this.#confirmsNothing(leader);
+    // Should it lead on, it was heard after the election that it should have lost.
+    if (isGone) this.#trust(leader);
+    return isGone;
   }
 
   /** It is heard, or its group rests: so it is asked. */

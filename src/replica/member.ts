@@ -244,7 +244,7 @@ export class Member implements DriverPort {
         this.#answering = null;
       }
     }
-    if (peer !== undefined && peer === this.driver.raft.leader) this.#doubt.heard();
+    if (peer !== undefined && peer === this.driver.raft.leader) this.#doubt.heard(peer);
     return encodeEnvelope({ group, messages: replies, report: this.driver.report });
   }
 

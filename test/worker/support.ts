@@ -103,3 +103,30 @@ export class WatchSocket {
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 }
+
+function lost(): Promise<Response> {
+  return Promise.resolve(new Response(null, { status: 503 }));
+}
+
+/**
+ * Starts the object anew, and no call between it and its peers comes through until what this gives back is called. What the
+ * object's class knows of its namespace and of requests is all that is touched.
+ */
+export async function cutFromPeers(tenant: string, replica: number): Promise<() => void> {
+  await crash(tenant, replica);
+  let isCut = true;
+  await runInDurableObject(replicaStub(tenant, replica), (instance) => {
+    const fetch = instance.fetch.bind(instance);
+    instance.fetch = (request) => {
+      const isPeer = new URL(request.url).hostname === 'replica.internal';
+      return isCut && isPeer ? lost() : fetch(request);
+    };
+    const get = (id: DurableObjectId, options?: DurableObjectNamespaceGetDurableObjectOptions) =>
+      isCut ? { fetch: lost } : bindings.REPLICA.get(id, options);
+    const idFromName = (name: string) => bindings.REPLICA.idFromName(name);
+    Reflect.set(instance, 'env', { ...bindings, REPLICA: { idFromName, get } });
+  });
+  return () => {
+    isCut = false;
+  };
+}

@@ -1,0 +1,86 @@
+// A group whose replicas answer as a test says, in virtual time: what the router asks, when, and of whom.
+
+import { vi } from 'vitest';
+import type { Attempt, Patience } from '../../src/api/routing.ts';
+import type { Told } from '../../src/gateway/attempts.ts';
+import type { ReplicaNamespace } from '../../src/gateway/env.ts';
+import { GroupRouter } from '../../src/gateway/group-router.ts';
+import type { Routed } from '../../src/gateway/attempts.ts';
+import type { Reader } from '../../src/gateway/read-target.ts';
+
+export type Asked = { readonly atMs: number; readonly replica: number } & Told;
+export type Script = (told: Told) => Attempt<string> | 'fails' | 'hangs';
+/** After how many milliseconds it answers, and what. */
+export type Behaviour = { readonly afterMs: number; readonly answer: Script };
+
+const members = [1, 2, 3].map((number) => ({ number, location: ['weur', 'enam', 'apac-ne'][number - 1] ?? '' }));
+
+export const hangs: Behaviour = { afterMs: 0, answer: () => 'hangs' };
+export const fails: Behaviour = { afterMs: 1, answer: () => 'fails' };
+
+export function answers(afterMs = 1): Behaviour {
+  return { afterMs, answer: () => ({ kind: 'done', value: 'answered' }) };
+}
+
+export function sendsTo(leader: number, afterMs = 1): Behaviour {
+  return { afterMs, answer: () => ({ kind: 'redirect', leader, members }) };
+}
+
+export class ScriptedGroup {
+  readonly asked: Asked[] = [];
+  readonly aborted: number[] = [];
+  readonly #behaviours = new Map<number, Behaviour>();
+  readonly #router: GroupRouter;
+  readonly #startMs = Date.now();
+
+  constructor(behaviours: Readonly<Record<number, Behaviour>>) {
+    for (const [replica, behaviour] of Object.entries(behaviours)) this.set(Number(replica), behaviour);
+    const namespace = { idFromName: (name: string) => name, get: (id: string) => Number(id.split('/')[1]) };
+    this.#router = new GroupRouter(namespace as unknown as ReplicaNamespace, () => Promise.resolve([]));
+  }
+
+  set(replica: number, behaviour: Behaviour): void {
+    this.#behaviours.set(replica, behaviour);
+  }
+
+  call(patience: Patience = 'hedged', reader: Reader | null = null): Promise<Routed<string>> {
+    return this.#router.route<string>('tenant', {
+      patience,
+      reader,
+      ask: (stub, told, signal) => this.#answer(Number(stub), told, signal),
+    });
+  }
+
+  /** Who was asked, and when. */
+  get order(): readonly string[] {
+    return this.asked.map(({ replica, atMs }) => `${replica} at ${atMs}`);
+  }
+
+  #answer(replica: number, told: Told, signal: AbortSignal | null): Promise<Attempt<string>> {
+    this.asked.push({ atMs: Date.now() - this.#startMs, replica, ...told });
+    const { afterMs, answer } = this.#behaviours.get(replica) ?? hangs;
+    return new Promise((resolve, reject) => {
+      signal?.addEventListener('abort', () => {
+        this.aborted.push(replica);
+        reject(new Error('aborted'));
+      });
+      const attempt = answer(told);
+      if (attempt === 'hangs') return;
+      setTimeout(() => {
+        if (attempt === 'fails') reject(Object.assign(new Error('gone'), { durableObjectReset: true }));
+        else resolve(attempt);
+      }, afterMs);
+    });
+  }
+}
+
+/** What became of a call by then; null: nothing yet. */
+export async function after<Value>(delayMs: number, call: Promise<Value>): Promise<Value | null> {
+  let settled: Value | null = null;
+  call.then(
+    (value) => (settled = value),
+    () => {},
+  );
+  await vi.advanceTimersByTimeAsync(delayMs);
+  return settled;
+}
