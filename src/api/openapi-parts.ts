@@ -256,8 +256,17 @@ export const parameters = {
   consistency: queryParameter(
     'consistency',
     { enum: ['linearizable', 'serializable'], default: 'linearizable' },
-    'serializable: what the replica has, perhaps not the newest.',
+    'serializable: what the nearest replica has, perhaps not the newest. Quorate-Revision says how new it is; what the caller may ' +
+      'is looked at as of then, too.',
   ),
+  read: {
+    name: 'Quorate-Read',
+    in: 'header',
+    schema: { enum: ['leader', 'nearest'] },
+    description:
+      'Who answers: the leader, or the replica nearest to the caller. A linearizable read is one at either. Absent: the leader for ' +
+      'linearizable reads, the nearest for serializable ones and watches.',
+  },
   ifMatch: headerParameter('If-Match', 'Entity tags: "<mod_revision>", or * for any. Else 412.'),
   ifNoneMatch: headerParameter('If-None-Match', 'Entity tags, or * for a key that must not exist.'),
   idempotencyKey: headerParameter(
@@ -265,6 +274,15 @@ export const parameters = {
     `1 to ${writeIdBytesMax} visible ASCII characters. A second write with the same one is answered, not applied again.`,
   ),
 } satisfies Record<string, JsonObject>;
+
+/** Of reads and watches. */
+export const servedByHeaders: JsonObject = {
+  'Quorate-Served-By': {
+    schema: count,
+    description:
+      'The number of the replica that answered. On watches, and on reads for which Quorate-Read or serializable was asked.',
+  },
+};
 
 export function jsonContent(schema: JsonObject): JsonObject {
   return { 'application/json': { schema } };

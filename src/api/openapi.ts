@@ -16,6 +16,7 @@ import {
   queryParameter,
   reference,
   schemas,
+  servedByHeaders,
 } from './openapi-parts.ts';
 
 const operator: Json = [{ operator: [] }];
@@ -26,10 +27,11 @@ const range = [parameters.prefix, parameters.start, parameters.end];
 
 const keyPath = {
   get: operation('getKey', 'Reads one key', {
-    parameters: [parameters.key, parameters.revision, parameters.consistency, parameters.ifNoneMatch],
+    parameters: [parameters.key, parameters.revision, parameters.consistency, parameters.read, parameters.ifNoneMatch],
     responses: {
       200: {
         description: 'The value. ETag is its mod_revision; Quorate-Revision is the store’s.',
+        headers: servedByHeaders,
         content: bytesContent,
       },
       304: { description: 'If-None-Match names what is there.' },
@@ -38,7 +40,7 @@ const keyPath = {
     },
   }),
   head: operation('headKey', 'Reads what is known of one key, without its value', {
-    parameters: [parameters.key, parameters.revision, parameters.consistency, parameters.ifNoneMatch],
+    parameters: [parameters.key, parameters.revision, parameters.consistency, parameters.read, parameters.ifNoneMatch],
     responses: { 200: { description: 'As GET, without a body.' } },
   }),
   put: operation('putKey', 'Writes one key', {
@@ -73,6 +75,7 @@ const rangePath = {
       queryParameter('keys_only', { type: 'boolean', default: false }, 'No values.'),
       queryParameter('count_only', { type: 'boolean', default: false }, 'Only how many.'),
       parameters.consistency,
+      parameters.read,
     ],
     responses: { 200: jsonAnswer('A page.', reference('List')), 410: problemAnswer },
   }),
@@ -93,10 +96,11 @@ const watchPath = {
       queryParameter('from', { type: 'integer', minimum: 1 }, 'The first revision; absent: what comes from now on.'),
       queryParameter('prev', { type: 'boolean', default: false }, 'With each event, the pair as it was before.'),
       headerParameter('Last-Event-ID', 'The last revision that was seen. It goes before `from`.'),
+      parameters.read,
     ],
     responses: {
-      101: { description: 'A WebSocket.' },
-      200: { description: 'The stream.', content: eventsContent },
+      101: { description: 'A WebSocket.', headers: servedByHeaders },
+      200: { description: 'The stream.', headers: servedByHeaders, content: eventsContent },
       410: problemAnswer,
     },
   }),
@@ -179,7 +183,8 @@ export const openapiDocument = {
       'A strongly consistent, versioned and watchable key-value store. Keys and values are bytes. Every change is a revision. ' +
       'Beside what stands here, all paths of the JSON gateway of etcd 3.7 are served below /v3/, with an access key, and ' +
       '/version, /health, /livez and /readyz. Of its paths that are no streams, a WebSocket takes one message in each text ' +
-      'frame and answers it in one: the body of the answer.',
+      'frame and answers it in one: the body of the answer. The header Quorate-Read counts on /v3/kv/range and /v3/watch as on the ' +
+      'reads here; without it they go to the leader, serializable or not, but for watches.',
     license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
   },
   externalDocs: { description: "etcd's API over JSON", url: 'https://etcd.io/docs/latest/dev-guide/api_grpc_gateway/' },

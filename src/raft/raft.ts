@@ -122,6 +122,7 @@ export class Raft {
     if (this.#resting) return;
     this.#tick += 1;
     this.#reads.expire(this.#tick - this.#options.electionTimeoutTicks);
+    this.#askAgain();
     if (this.#state.role === 'leader') {
       if (!this.#state.leadership.tick()) this.#becomeFollower(this.#term, null);
       return;
@@ -588,6 +589,12 @@ export class Raft {
       const context = this.#reads.takeQuestion(this.#tick);
       this.#outbox.send({ ...this.#envelope(this.#leader), kind: 'readIndex', context });
     }
+  }
+
+  #askAgain(): void {
+    if (this.#leader === null || this.#state.role === 'leader') return;
+    const context = this.#reads.askAgain(this.#tick - 2 * this.#options.heartbeatTicks, this.#tick);
+    if (context !== null) this.#outbox.send({ ...this.#envelope(this.#leader), kind: 'readIndex', context });
   }
 
   get #hardStateChanged(): boolean {

@@ -59,6 +59,7 @@ export class ReadRounds {
 }
 
 type Asked = { readonly contexts: readonly number[]; readonly sinceTick: number };
+const noContexts: readonly number[] = [];
 type Confirmed = { readonly context: number; readonly index: LogIndex; readonly sinceTick: number };
 
 export class LocalReads {
@@ -70,6 +71,7 @@ export class LocalReads {
   #refused: number[] = [];
   #count = 0;
   #question: number;
+  #askedTick = 0;
 
   /**
    * Questions are numbered from `firstQuestion` on. A replica that restarts must not take an answer to its former self for
@@ -105,20 +107,40 @@ export class LocalReads {
   /** The number of the question that asks for all unasked reads. */
   takeQuestion(tick: number): number {
     this.#question += 1;
+    this.#askedTick = tick;
     this.#asked.set(this.#question, { contexts: this.#unasked, sinceTick: tick });
     this.#unasked = [];
     return this.#question;
   }
 
-  /** The leader's answer; null is its refusal. Unknown questions were given up before. */
+  /**
+   * A question or its answer may be lost. null: none has waited since `tick`; else the number of one more question, for all that
+   * were asked before.
+   */
+  askAgain(tick: number, nowTick: number): number | null {
+    if (this.#asked.size === 0 || this.#askedTick > tick) return null;
+    if (![...this.#asked.values()].some(({ contexts }) => contexts.length > 0)) return null;
+    this.#question += 1;
+    this.#askedTick = nowTick;
+    this.#asked.set(this.#question, { contexts: noContexts, sinceTick: nowTick });
+    return this.#question;
+  }
+
+  /**
+   * The leader's answer; null is its refusal. Unknown questions were given up before, or asked by this replica's former self. An
+   * index that was confirmed after a question is good for those asked before it, too.
+   */
   answer(question: number, index: LogIndex | null, tick: number): void {
-    const asked = this.#asked.get(question);
-    if (asked === undefined) return;
-    this.#asked.delete(question);
-    this.#count -= asked.contexts.length;
-    for (const context of asked.contexts) {
-      if (index === null) this.#refused.push(context);
-      else this.confirm(context, index, tick);
+    if (!this.#asked.has(question)) return;
+    for (const [earlier, { contexts }] of this.#asked) {
+      if (earlier > question) break;
+      if (earlier !== question && index === null) continue;
+      this.#asked.delete(earlier);
+      this.#count -= contexts.length;
+      for (const context of contexts) {
+        if (index === null) this.#refused.push(context);
+        else this.confirm(context, index, tick);
+      }
     }
   }
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { openapiDocument } from '../../src/api/openapi.ts';
+import { isReadPath } from '../../src/api/routing.ts';
 import { call } from './wire.ts';
 
 type Operation = {
@@ -110,6 +111,17 @@ describe('the OpenAPI document', () => {
         expect(call(target, { body: '{}' }).kind, target).not.toBe('refused');
       }
     }
+  });
+
+  it('API-DOC-5: Quorate-Read stands with the reads that any replica may answer, and nowhere else', () => {
+    const named = operations
+      .filter(({ operation }) => operation.parameters?.some(({ name }) => name === 'Quorate-Read'))
+      .map(({ method, path }) => targetOf(method, path));
+    const reads = operations
+      .filter(({ method, path }) => isReadPath(method.toUpperCase(), path.replace('{key}', 'a')))
+      .map(({ method, path }) => targetOf(method, path));
+    expect(named).toEqual(reads);
+    expect(named).toHaveLength(4);
   });
 
   it('API-DOC-4: names the calls of the gateway', () => {

@@ -58,14 +58,49 @@ describe('reads of a host', () => {
     expect(reads.takeServed(logIndex(9))).toEqual([]);
   });
 
+  it('RAFT-61: what is not answered for a while is asked again, all of it at once; that answer settles what was asked before', () => {
+    const reads = new LocalReads(0);
+    expect(reads.askAgain(9, 11)).toBeNull();
+    reads.ask(1);
+    const first = reads.takeQuestion(10);
+    reads.ask(2);
+    reads.takeQuestion(11);
+    expect(reads.askAgain(10, 12)).toBeNull();
+    const again = reads.askAgain(11, 13);
+    expect(again).toBe(first + 2);
+    expect(reads.askAgain(12, 14)).toBeNull();
+    reads.ask(3);
+    const later = reads.takeQuestion(14);
+    // A refusal settles its own question alone.
+    reads.answer(later, null, 14);
+    expect(reads.takeRefused()).toEqual([3]);
+    reads.answer(again ?? 0, logIndex(5), 14);
+    expect(reads.takeServed(logIndex(5)).map(({ context }) => context)).toEqual([1, 2]);
+    // Of a former self, whose numbers were others.
+    reads.ask(4);
+    const last = reads.takeQuestion(15);
+    reads.answer(last + 1_000, logIndex(4), 15);
+    expect(reads.takeServed(logIndex(9))).toEqual([]);
+    reads.answer(last, logIndex(4), 15);
+    expect(reads.takeServed(logIndex(9))).toEqual([{ context: 4, index: 4 }]);
+    reads.answer(first, logIndex(4), 16);
+    expect([reads.isEmpty, reads.takeServed(logIndex(9)), reads.askAgain(20, 20)]).toEqual([true, [], null]);
+    // For a question that nobody waits for any more, none is asked.
+    reads.ask(5);
+    const fifth = reads.takeQuestion(20);
+    expect(reads.askAgain(22, 22)).toBe(fifth + 1);
+    reads.answer(fifth, logIndex(4), 23);
+    expect(reads.askAgain(24, 24)).toBeNull();
+  });
+
   it('RAFT-38: each read comes out once, whatever ends it', () => {
     const reads = new LocalReads(0);
     for (const context of [1, 2]) reads.ask(context);
     const first = reads.takeQuestion(0);
-    reads.ask(3);
-    reads.answer(reads.takeQuestion(3), logIndex(8), 3);
     reads.expire(0);
     expect(reads.takeRefused()).toEqual([1, 2]);
+    reads.ask(3);
+    reads.answer(reads.takeQuestion(3), logIndex(8), 3);
     reads.answer(first, logIndex(1), 4);
     reads.ask(4);
     reads.leaderLost();

@@ -1,0 +1,171 @@
+// Reads and watches at replicas that do not lead: what was acknowledged is seen, wherever the reader is sent.
+
+import { evictDurableObject, runInDurableObject } from 'cloudflare:test';
+import { beforeAll, describe, expect, it } from 'vitest';
+import {
+  crash,
+  cutFromPeers,
+  leaderOf,
+  type NewTenant,
+  newTenant,
+  prepareDirectory,
+  put,
+  replicaStub,
+  WatchSocket,
+  withKey,
+} from './support.ts';
+
+beforeAll(prepareDirectory);
+
+const nearest = { 'Quorate-Read': 'nearest' };
+
+type Seen = { readonly value: string; readonly servedBy: number; readonly revision: number };
+
+async function get(tenant: NewTenant, path: string, headers: Record<string, string> = nearest): Promise<Seen> {
+  const response = await withKey(tenant.key, `/v1/kv/${path}`, { headers });
+  const value = new TextDecoder().decode(await response.arrayBuffer());
+  expect(response.status, value).toBe(200);
+  const number = (name: string): number => Number(response.headers.get(name) ?? '0');
+  return { value, servedBy: number('Quorate-Served-By'), revision: number('Quorate-Revision') };
+}
+
+/** The follower to which this isolate sends readers. */
+async function followerOf(tenant: NewTenant): Promise<number> {
+  await put(tenant.key, 'first', '1');
+  const leader = await leaderOf(tenant.key);
+  const { servedBy } = await get(tenant, 'first');
+  expect(servedBy).not.toBe(leader);
+  expect(servedBy).toBeGreaterThan(0);
+  return servedBy;
+}
+
+/** What the replica has applied, without asking it to catch up. */
+function revisionAt(tenant: NewTenant, replica: number): Promise<unknown> {
+  return runInDurableObject(
+    replicaStub(tenant.id, replica),
+    (_, { storage }) => storage.sql.exec('SELECT max(mod) AS revision FROM head').one()['revision'],
+  );
+}
+
+describe('a follower', () => {
+  it('READ-20: serves linearizable reads of both protocols, each after all that was acknowledged before', async () => {
+    const tenant = await newTenant({ name: 'read-your-writes' });
+    const follower = await followerOf(tenant);
+    for (let round = 0; round < 10; round++) {
+      const revision = await put(tenant.key, 'k', `value ${round}`);
+      expect(await get(tenant, 'k')).toEqual({ value: `value ${round}`, servedBy: follower, revision });
+    }
+    const list = await withKey(tenant.key, '/v1/kv?prefix=k', { headers: nearest });
+    expect(list.headers.get('Quorate-Served-By')).toBe(String(follower));
+    expect(await list.json()).toMatchObject({ count: 1, revision: 12 });
+    const body = JSON.stringify({ key: btoa('k') });
+    const range = await withKey(tenant.key, '/v3/kv/range', { method: 'POST', body, headers: nearest });
+    expect(range.headers.get('Quorate-Served-By')).toBe(String(follower));
+    expect(await range.json()).toMatchObject({ header: { revision: '12' }, kvs: [{ value: btoa('value 9') }] });
+    // Who does not choose is sent to the leader, and pays for no header.
+    const plain = await withKey(tenant.key, '/v1/kv/k');
+    expect(plain.headers.get('Quorate-Served-By')).toBeNull();
+    expect(await get(tenant, 'k', { 'Quorate-Read': 'leader' })).toMatchObject({
+      servedBy: await leaderOf(tenant.key),
+    });
+  });
+
+  it('READ-21: that lags, was crashed or evicted catches up before it answers', async () => {
+    const tenant = await newTenant({ name: 'lagging' });
+    const follower = await followerOf(tenant);
+    const heal = await cutFromPeers(tenant.id, follower);
+    const revision = await put(tenant.key, 'k', 'while it was away');
+    expect(await revisionAt(tenant, follower)).toBe(revision - 1);
+    heal();
+    expect(await get(tenant, 'k')).toEqual({ value: 'while it was away', servedBy: follower, revision });
+    await put(tenant.key, 'k', 'crashed');
+    await crash(tenant.id, follower);
+    // By whom depends on how soon the leader notices that its way to the follower broke.
+    expect(await get(tenant, 'k')).toMatchObject({ value: 'crashed' });
+    await scheduler.wait(6_000);
+    await evictDurableObject(replicaStub(tenant.id, follower));
+    await put(tenant.key, 'k', 'evicted');
+    expect(await get(tenant, 'k')).toMatchObject({ value: 'evicted' });
+  });
+
+  it('READ-22: that reaches nobody answers no linearizable read; what it answers serializable says how old it is', async () => {
+    const tenant = await newTenant({ name: 'partitioned' });
+    const follower = await followerOf(tenant);
+    const old = await put(tenant.key, 'k', 'old');
+    await get(tenant, 'k');
+    await cutFromPeers(tenant.id, follower);
+    const revision = await put(tenant.key, 'k', 'new');
+    const stale = await get(tenant, 'k?consistency=serializable');
+    expect(stale).toEqual({ value: 'old', servedBy: follower, revision: old });
+    const fresh = await get(tenant, 'k');
+    expect(fresh).toMatchObject({ value: 'new', revision });
+    expect(fresh.servedBy).not.toBe(follower);
+    // A revision that it does not know yet is nothing that it may refuse.
+    const later = await get(tenant, `k?consistency=serializable&revision=${revision}`);
+    expect(later).toMatchObject({ value: 'new' });
+  });
+
+  it('READ-23: that lags serves a revision that it did not know when it was asked serializable', async () => {
+    const tenant = await newTenant({ name: 'future' });
+    const follower = await followerOf(tenant);
+    const heal = await cutFromPeers(tenant.id, follower);
+    const revision = await put(tenant.key, 'k', 'new');
+    heal();
+    const seen = await get(tenant, `k?consistency=serializable&revision=${revision}`);
+    expect(seen).toMatchObject({ value: 'new', servedBy: follower });
+    const response = await withKey(tenant.key, `/v1/kv/k?consistency=serializable&revision=${revision + 1}`, {
+      headers: nearest,
+    });
+    expect(response.status).toBe(400);
+  });
+
+  it('READ-24: serves watches, which miss nothing when it crashes and they come again', async () => {
+    const tenant = await newTenant({ name: 'watched' });
+    const follower = await followerOf(tenant);
+    const open = async (from: string): Promise<WatchSocket> => {
+      const headers = { ...nearest, Upgrade: 'websocket' };
+      const response = await withKey(tenant.key, `/v1/watch?prefix=k${from}`, { headers });
+      expect(response.headers.get('Quorate-Served-By')).toBe(String(follower));
+      if (response.webSocket === null) throw new Error(`no upgrade: ${response.status}`);
+      return new WatchSocket(response.webSocket);
+    };
+    const watch = await open('');
+    expect(await watch.next()).toMatchObject({ type: 'created' });
+    await put(tenant.key, 'k', 'one');
+    expect(await watch.next()).toMatchObject({ type: 'events', revision: 3 });
+    await crash(tenant.id, follower);
+    await put(tenant.key, 'k', 'two');
+    const again = await open('&from=4');
+    expect(await again.next()).toMatchObject({ type: 'created' });
+    expect(await again.next()).toMatchObject({ type: 'events', revision: 4 });
+    again.socket.close();
+    const stream = await withKey(tenant.key, '/v1/watch?prefix=k', {
+      headers: { ...nearest, Accept: 'text/event-stream' },
+    });
+    expect(stream.headers.get('Quorate-Served-By')).toBe(String(follower));
+    await stream.body?.cancel();
+  });
+
+  it('READ-25: goes on answering when the leader changes', async () => {
+    const tenant = await newTenant({ name: 'changing' });
+    await followerOf(tenant);
+    for (let round = 0; round < 6; round++) {
+      await crash(tenant.id, await leaderOf(tenant.key));
+      const revision = await put(tenant.key, 'k', `${round}`);
+      expect(await get(tenant, 'k')).toMatchObject({ value: `${round}`, revision });
+    }
+  });
+});
+
+describe('Quorate-Read', () => {
+  it('READ-26: is leader or nearest; anything else is refused by name, in the form of the protocol', async () => {
+    const tenant = await newTenant({ name: 'refused' });
+    const headers = { 'Quorate-Read': 'members' };
+    const v1 = await withKey(tenant.key, '/v1/kv/k', { headers });
+    expect(v1.status).toBe(400);
+    expect(await v1.json()).toMatchObject({ detail: 'Quorate-Read must be leader or nearest' });
+    const v3 = await withKey(tenant.key, '/v3/kv/range', { method: 'POST', body: '{}', headers });
+    expect(v3.status).toBe(400);
+    expect(await v3.json()).toMatchObject({ code: 3, message: 'Quorate-Read must be leader or nearest' });
+  });
+});
