@@ -83,8 +83,9 @@ export class SimulatedSocket implements HibernatingSocket {
   }
 
   close(code: number): void {
+    // Until that has left, a crash ends the connection in its own way.
+    this.#server?.gate(() => this.#server?.ended());
     this.#carry(() => this.#options.client.closed(code));
-    this.#server?.ended();
   }
 
   serializeAttachment(attachment: Uint8Array): void {
