@@ -45,20 +45,18 @@ export class GroupRouter {
   /** Asks replicas until one answers. Gives up after `requestTimeoutMs`, except on a call that waits on purpose. */
   async route<Value>(tenant: string, call: Call<Value>): Promise<Routed<Value>> {
     const group = this.#groups.get(tenant) ?? this.#meet(tenant);
-    const routed = await this.#routeTo(tenant, group, call);
-    return routed.kind === 'absent' ? this.#routeAsPlaced(tenant, group, call) : routed;
-  }
-
-  async #routeTo<Value>(tenant: string, group: KnownGroup, call: Call<Value>): Promise<Routed<Value>> {
     const stubOf = (replica: number): ReplicaStub => this.stub(tenant, replica);
     const replica = (call.reader === null ? null : group.nearestTo(call.reader, Date.now())) ?? group.leader;
     const told = call.reader === null ? toLeader : toldOf(group, call, replica);
     const first = start(call, { stub: stubOf(replica), replica, told, abort: null });
     // Nearly every call ends here, so nothing is made for it beyond this.
     const answer = await (call.patience === 'waits' ? first.answer : within(first.answer, group.hedgeMs));
-    if (answer?.kind !== 'done') return new Search({ call, group, stubOf }).run(first);
-    noteAnswer(group, call, first);
-    return answer;
+    if (answer?.kind === 'done') {
+      noteAnswer(group, call, first);
+      return answer;
+    }
+    const routed = await new Search({ call, group, stubOf }).run(first);
+    return routed.kind === 'absent' ? this.#routeAsPlaced(tenant, group, call) : routed;
   }
 
   /** None of those that this isolate knew is there any more: the directory knows whom the group went on with. */
@@ -66,12 +64,12 @@ export class GroupRouter {
     this.forget(tenant);
     const placed = await this.#placed(tenant);
     const [first] = placed;
-    if (first === undefined || placed.every(({ number }) => tried.candidates.includes(number)))
-      return { kind: 'absent' };
+    const isKnown = placed.every(({ number }) => tried.candidates.includes(number));
+    if (first === undefined || isKnown) return { kind: 'absent' };
     const group = this.#meet(tenant);
     group.told(placed, Date.now());
     group.leader = first.number;
-    return this.#routeTo(tenant, group, call);
+    return this.route(tenant, call);
   }
 
   #meet(tenant: string): KnownGroup {
