@@ -27,6 +27,7 @@ export const listedKeys = Array.from({ length: 12 }, (_, index) => `${listedPref
 /** Longer than the service waits: an answer that comes later is not waited for. */
 const answerWaitMs = 15_000;
 const pauseMeanMs = 12;
+const largeValueCharacters = 8_000;
 const attemptsMax = 50;
 /** A server that is not there is not asked at once again. */
 const unsentPauseMs = 100;
@@ -126,7 +127,10 @@ export class ChaosClient {
   async #writeListed(value: string, isOver: () => boolean): Promise<void> {
     const { random } = this.#options;
     const key = random.pick(listedKeys);
-    await this.#write(random.chance(0.25) ? { kind: 'delete', key } : { kind: 'put', key, value }, null, isOver);
+    // Large ones make history more than what one message or one read of it holds.
+    const padded = random.chance(0.3) ? value.padEnd(largeValueCharacters, '-') : value;
+    const write: Write = random.chance(0.25) ? { kind: 'delete', key } : { kind: 'put', key, value: padded };
+    await this.#write(write, null, isOver);
   }
 
   async #get(key: string, serializable: boolean): Promise<void> {

@@ -31,6 +31,8 @@ export function reportInWords(report: ChaosReport, { seconds, seed }: ChaosOptio
 }
 
 function violationInWords({ rule, what, operations }: Violation): string {
-  const shown = operations.slice(-operationsShown).map((operation) => `    ${inWords(operation)}`);
+  // Some say it in their own words already.
+  const others = operations.map(inWords).filter((words) => !what.includes(words));
+  const shown = others.slice(-operationsShown).map((words) => `    ${words}`);
   return [`VIOLATION of "${rule}": ${what}`, ...shown].join('\n');
 }

@@ -2,6 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Input, Operation, Pair, Violation, Write } from '../checkers/history.ts';
+import { short } from '../checkers/history.ts';
 import { checkLinearizable } from '../checkers/linearizable-history.ts';
 import { checkRevisions, resolveLost } from '../checkers/revision-order.ts';
 import { checkTruth, pairInWords, Truth, type TruthRevision } from '../checkers/truth.ts';
@@ -116,9 +117,12 @@ function checkList(
 }
 
 function checkCopy(name: string, truth: Truth, prefix: string, copy: NonNullable<ChaosWatcher['copy']>): Violation[] {
-  const kept = [...copy].map(([key, { mod, value }]) => `${key}=${value} at ${mod}`).sort();
+  const kept = [...copy].map(([key, { mod, value }]) => `${key}=${short(value)} at ${mod}`).sort();
   const pairs = truth.pairsAt(truth.last).filter(({ key }) => key.startsWith(prefix));
-  const differences = differencesOf(kept, pairs.map(({ key, mod, value }) => `${key}=${value} at ${mod}`).sort());
+  const differences = differencesOf(
+    kept,
+    pairs.map(({ key, mod, value }) => `${key}=${short(value)} at ${mod}`).sort(),
+  );
   if (differences.length === 0) return [];
   return [{ rule: 'list and watch make the store', what: `${name}: ${differences.join('; ')}`, operations: [] }];
 }

@@ -102,6 +102,8 @@ async function watchSocket({ store, query, nearest, signal, frame, isPaused }: W
   };
   socket.start();
   if (signal.aborted) cut();
+  // At once, too: what is not told yet must not be called told.
+  if (!isPaused()) socket.send('{"type":"progress"}');
   try {
     await promise;
   } finally {

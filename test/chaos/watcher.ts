@@ -31,6 +31,8 @@ export type WatcherOptions = WatchShape & {
 const listWaitMs = 15_000;
 const reconnectPauseMs = 100;
 const connectionMeanMs = 4_000;
+/** Some who began at a revision go back to it now and then, and have all that came since before them. */
+const beginsAgain = 0.3;
 
 type Connection = { -readonly [Name in keyof WatchConnection]: WatchConnection[Name] } & { frames: WatchFrame[] };
 
@@ -100,7 +102,8 @@ export class ChaosWatcher {
 
   async #follow(lastsMs: number, isOver: () => boolean): Promise<void> {
     if (!this.#hasBegun && !(await this.#list())) return;
-    const { transport, prefix, previous, random, recorder, store, isPaused } = this.#options;
+    const { transport, prefix, previous, random, recorder, store, isPaused, start } = this.#options;
+    if (typeof start === 'number' && random.chance(beginsAgain)) [this.#next, this.#lastEventId] = [start, null];
     const asked = this.#next;
     const connection: Connection = { asked, floor: recorder.revision, frames: [] };
     this.#connections.push(connection);

@@ -71,11 +71,13 @@ export function isAnswered(operation: Operation): operation is Answered {
 /** What a checker found: the rule that was broken, how, and the operations that show it. */
 export type Violation = { readonly rule: string; readonly what: string; readonly operations: readonly Operation[] };
 
+const shownCharacters = 40;
+
 /** In one line, for whoever reads a failure. */
 export function inWords({ client, call, input, outcome }: Operation): string {
   const conditions = input.when.map(({ key, mod }) => (mod === 0 ? `${key} is absent` : `${key} is at ${mod}`));
   const writes = input.writes.map((write) =>
-    write.kind === 'put' ? `put ${write.key}=${write.value}` : `delete ${write.key}`,
+    write.kind === 'put' ? `put ${write.key}=${short(write.value)}` : `delete ${write.key}`,
   );
   const reads =
     input.reads.length === 0 ? [] : [`${input.serializable ? 'serializable ' : ''}get ${input.reads.join(' ')}`];
@@ -100,5 +102,10 @@ function outcomeInWords({ when, reads }: Input, outcome: Outcome): string {
 }
 
 function seenInWords({ value, mod, version }: SeenPair): string {
-  return [`at ${mod}`, version === null ? '' : ` v${version}`, value === null ? '' : `=${value}`].join('');
+  return [`at ${mod}`, version === null ? '' : ` v${version}`, value === null ? '' : `=${short(value)}`].join('');
+}
+
+/** A value as it is shown. */
+export function short(value: string): string {
+  return value.length <= shownCharacters ? value : `${value.slice(0, shownCharacters)}…`;
 }

@@ -1,7 +1,7 @@
 // Whether a history of clients is linearizable. What shares no key is checked apart (linearizability is local); what was lost
 // counts as either; what was refused takes no part: if it did show up, nothing else explains it.
 
-import { type Answer, type Input, inWords, isAnswered, type Operation, type Violation } from './history.ts';
+import { type Answer, type Input, inWords, isAnswered, type Operation, short, type Violation } from './history.ts';
 import { type Certain, type Found, linearize, type Possible, type PossibleClass } from './linearizability.ts';
 import { type Step, type StoreState, surelyChanges, versionedStore } from './versioned-store.ts';
 
@@ -169,7 +169,9 @@ function violation(
   const operations = (steps: readonly Step[]): Operation[] => steps.flatMap((step) => operationOf.get(step) ?? []);
   const before = operations(found.order.slice(-shownBefore));
   const pending = operations(found.pending);
-  const state = [...found.state.pairs].map(([key, { mod, version, value }]) => `${key} at ${mod} v${version}=${value}`);
+  const state = [...found.state.pairs].map(
+    ([key, { mod, version, value }]) => `${key} at ${mod} v${version}=${short(value)}`,
+  );
   const claim =
     found.kind === 'impossible'
       ? 'no order explains the answers'

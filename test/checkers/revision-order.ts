@@ -9,6 +9,7 @@ import {
   isAnswered,
   type Operation,
   type SeenPair,
+  short,
   type Violation,
 } from './history.ts';
 import { pairInWords, type Truth, type TruthEvent } from './truth.ts';
@@ -248,7 +249,7 @@ function isSameChange(changes: readonly Change[], events: readonly TruthEvent[])
 
 function eventsInWords(events: readonly TruthEvent[]): string {
   const words = events.map(({ type, pair }) =>
-    type === 'put' ? `put ${pair.key}=${pair.value}` : `delete ${pair.key}`,
+    type === 'put' ? `put ${pair.key}=${short(pair.value)}` : `delete ${pair.key}`,
   );
   return words.join(', ') || 'not there';
 }

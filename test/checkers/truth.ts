@@ -1,7 +1,7 @@
 // All that ever happened to a store, revision by revision, as it was read from the store at the end. Says what was there at any
 // revision, and whether it is a history at all.
 
-import type { Pair, Violation } from './history.ts';
+import { type Pair, short, type Violation } from './history.ts';
 
 export type TruthEvent = {
   readonly type: 'put' | 'delete';
@@ -106,5 +106,5 @@ export function isSamePair(left: Pair | null, right: Pair | null): boolean {
 export function pairInWords(pair: Pair | null): string {
   if (pair === null) return 'absent';
   const { value, create, mod, version } = pair;
-  return `${value} at ${mod}, version ${version}, created at ${create}`;
+  return `${short(value)} at ${mod}, version ${version}, created at ${create}`;
 }
