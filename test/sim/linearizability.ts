@@ -189,21 +189,32 @@ class Search {
   }
 
   /** What is done, and what the store holds after it. */
-  #placeOf({ revision, compacted, pairs, leases }: SequentialState): string {
+  #placeOf(state: SequentialState): string {
     const done = this.#isDone.slice(this.#first).map(Number).join('');
-    return `${this.#first} ${done} ${revision} ${compacted} ${[...leases].sort().join(' ')} ${inWords(pairs)}`;
+    const { words, past } = contentsOf(state);
+    return `${this.#first} ${done} ${state.compacted} ${[...state.leases].sort().join(' ')} ${past} ${words}`;
   }
 }
 
-const known = new WeakMap<SequentialState['pairs'], string>();
+/** The pairs in words, and all those of earlier revisions, which may be read, in a number. */
+type Contents = { readonly words: string; readonly past: number };
+const known = new WeakMap<SequentialState['pairs'], Contents>();
 
-function inWords(pairs: SequentialState['pairs']): string {
-  const before = known.get(pairs);
-  if (before !== undefined) return before;
-  const words = [...pairs.values()].map(({ key, mod, version, lease }) => `${key} ${mod} ${version} ${lease}`);
-  const made = words.sort().join('|');
+function contentsOf({ pairs, before }: SequentialState): Contents {
+  const already = known.get(pairs);
+  if (already !== undefined) return already;
+  const words = [...pairs.values()].map((pair) => Object.values(pair).join(' ')).sort();
+  const earlier = before === null ? null : contentsOf(before);
+  const made = { words: words.join('|'), past: earlier === null ? 0 : mixed(earlier.past, earlier.words) };
   known.set(pairs, made);
   return made;
+}
+
+/** FNV-1a. */
+function mixed(hash: number, text: string): number {
+  let mix = hash ^ 0x811c9dc5;
+  for (let place = 0; place < text.length; place++) mix = Math.imul(mix ^ text.charCodeAt(place), 0x01000193);
+  return mix >>> 0;
 }
 
 /** null: its client was told something else. */
