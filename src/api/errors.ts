@@ -21,6 +21,9 @@ import {
   type WireError,
 } from './wire-error.ts';
 
+/** RFC 6585, 4; also what etcd's gateway makes of RESOURCE_EXHAUSTED. */
+const overloadedStatus = 429;
+
 export type { Failure, RequestFailure, ServiceFailure } from './failures.ts';
 
 function describeService(failure: ServiceFailure): WireError {
@@ -74,7 +77,7 @@ function describeService(failure: ServiceFailure): WireError {
       return {
         code: grpc.resourceExhausted,
         words: 'etcdserver: too many requests',
-        status: 429,
+        status: overloadedStatus,
         slug: 'overloaded',
         title: 'Too many requests',
         detail: 'The store has as many requests under way as it takes.',
@@ -210,6 +213,16 @@ export function failureResponse(protocol: Protocol, failure: Failure): Response 
   }
   const headers = { ...error.headers, 'content-type': 'application/problem+json' };
   return new Response(problemJson(error), { status: error.status, headers });
+}
+
+/**
+ * Of several attempts to deliver a call, the answer that came: a refusal for want of room is that attempt's alone, and what another one
+ * began may still be done. Nobody knows then, and the caller is told so.
+ */
+export function unlessRefusedAlone(answer: Response, protocol: Protocol): Response {
+  // Others of that status are the group's decision, which every attempt is told; none of them says when to come again.
+  const isOverloaded = answer.status === overloadedStatus && answer.headers.has('retry-after');
+  return isOverloaded ? failureResponse(protocol, { kind: 'timeout' }) : answer;
 }
 
 /** v1 says 401 of some that etcd answers 400: no challenge then. Where a token was refused, etcd's own words are one. */

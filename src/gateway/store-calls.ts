@@ -3,7 +3,7 @@
 // is buffered, so that it can be sent again when its leader is gone; streams and upgrades are passed through.
 
 import { protocolOf } from '../api/call.ts';
-import { type Failure, failureResponse } from '../api/errors.ts';
+import { type Failure, failureResponse, unlessRefusedAlone } from '../api/errors.ts';
 import {
   absentLeader,
   type Attempt,
@@ -80,16 +80,20 @@ export class StoreCalls {
     if (namesItsOrigin(path, upgrades)) headers.set(originHeader, new URL(request.url).origin);
     const { method, url } = request;
     const reader = target.kind === 'nearest' ? target.reader : null;
+    let attempts = 0;
     const routed = await this.#groups.route<Response>(tenant, {
       patience: patienceOf(method, path, upgrades),
       reader,
       ask: (stub, told, signal) => {
+        attempts++;
         if (told !== toLeader || reader !== null) tell(headers, told);
         return ask(stub, url, { method, headers, body, signal });
       },
     });
-    if (routed.kind === 'done') return routed.value;
     const protocol = protocolOf(path);
+    if (routed.kind === 'done') {
+      return attempts > 1 ? unlessRefusedAlone(routed.value, protocol) : routed.value;
+    }
     if (routed.kind === 'unavailable') return failureResponse(protocol, { kind: 'timeout' });
     // Which tenants there are is not told to who has no key of one.
     const hasKey = caller.kind !== 'service' && caller.id !== '';

@@ -2,7 +2,7 @@
 // What the gateway does for requests, done for frames, which no gateway sees.
 
 import type { ApiRequest } from '../api/contract.ts';
-import { failureResponse } from '../api/errors.ts';
+import { failureResponse, unlessRefusedAlone } from '../api/errors.ts';
 import {
   callerHeader,
   callerText,
@@ -44,6 +44,25 @@ type There =
 
 /** Gives up after `requestTimeoutMs`. A write may be sent more than once; its id makes the group apply it once. */
 export async function routeCall(call: RoutedCall, options: RouteOptions): Promise<Response> {
+  let attempts = 0;
+  const answer = await findAnswer(call, {
+    ...options,
+    serve: async (request, doubts) => {
+      attempts++;
+      const here = await options.serve(request, doubts);
+      // Who names another leader has begun nothing.
+      if (here.status === redirectStatus && leaderOf(here) !== null) attempts--;
+      return here;
+    },
+    stubOf: (leader) => {
+      attempts++;
+      return options.stubOf(leader);
+    },
+  });
+  return attempts > 1 ? unlessRefusedAlone(answer, 'v3') : answer;
+}
+
+async function findAnswer(call: RoutedCall, options: RouteOptions): Promise<Response> {
   let deadlineMs = options.nowMs() + requestTimeoutMs;
   let failedLeader: ReplicaId | null = null;
   while (!call.gone.aborted) {

@@ -1,6 +1,7 @@
 // A frame's call on a replica that does not lead: what it asks of the leader, how long, and what it does itself, in virtual time.
 
 import { describe, expect, it } from 'vitest';
+import { failureResponse } from '../../src/api/errors.ts';
 import { leaderHeader, redirectStatus } from '../../src/api/routing.ts';
 import { replicaId } from '../../src/brands.ts';
 import { emptyBytes } from '../../src/bytes.ts';
@@ -11,7 +12,7 @@ import { answerTo, inVirtualTime } from './virtual-time.ts';
 
 inVirtualTime();
 
-type Here = 'serves' | 'leaderLives' | 'servesInstead';
+type Here = 'serves' | 'leaderLives' | 'servesInstead' | 'refusesInstead' | 'refuses';
 
 class Frame {
   /** What was asked here, and when: the leaders it was told about. */
@@ -36,6 +37,9 @@ class Frame {
         serve: (_, { failedLeader, suspectedLeader }) => {
           this.here.push(`failed ${failedLeader ?? 0}, suspected ${suspectedLeader ?? 0} at ${this.#nowMs}`);
           const isFirst = failedLeader === null && suspectedLeader === null;
+          if (serves === 'refuses' || (serves === 'refusesInstead' && !isFirst)) {
+            return Promise.resolve(failureResponse('v3', { kind: 'overloaded' }));
+          }
           const answers = serves === 'serves' || (serves === 'servesInstead' && !isFirst);
           return Promise.resolve(
             answers
@@ -100,6 +104,11 @@ describe('a frame’s call', () => {
       `gives up at ${attemptTimeoutMs}`,
       `asks 1 at ${attemptTimeoutMs + tickMs}`,
     ]);
+  });
+
+  it('FAILOVER-34: is not called refused here where the leader may have begun it', async () => {
+    expect(await answerTo(new Frame().call(put, 'refusesInstead', null))).toMatchObject({ status: 504 });
+    expect(await answerTo(new Frame().call(put, 'refuses', null))).toMatchObject({ status: 429 });
   });
 
   it('FAILOVER-33: that waits on purpose is neither hedged nor given up before its client goes', async () => {
