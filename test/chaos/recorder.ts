@@ -18,6 +18,7 @@ export class Recorder {
   #acknowledgedMs = 0;
   #longestGap = { fromMs: 0, ms: 0 };
   #restedMs = 0;
+  #isOver = false;
 
   get nowMs(): number {
     return performance.now() - this.#startMs;
@@ -43,7 +44,13 @@ export class Recorder {
   }
 
   wakes(): void {
-    this.#restedMs = this.nowMs;
+    if (!this.#isOver) this.#restedMs = this.nowMs;
+  }
+
+  /** Nobody writes any more. */
+  ends(): void {
+    this.rests();
+    this.#isOver = true;
   }
 
   /** The number under which the client goes on. */

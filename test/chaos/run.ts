@@ -82,11 +82,10 @@ class Run {
     const isOver = (): boolean => recorder.nowMs >= endMs;
     await Promise.all([
       this.#nemesis.run(isOver),
-      ...this.#clients.map((client) => client.run(isOver)),
+      Promise.all(this.#clients.map((client) => client.run(isOver))).then(() => recorder.ends()),
       ...this.#watchers.map((watcher) => watcher.run(isOver)),
     ]);
     await this.#nemesis.heal();
-    recorder.rests();
     const evidence = await this.#gather();
     const unexpected = recorder.unexpected.map((what) => ({ rule: 'answers of the API', what, operations: [] }));
     return {
