@@ -7,7 +7,7 @@ import { replicaId } from '../../src/brands.ts';
 import { emptyBytes } from '../../src/bytes.ts';
 import { attemptHedgeMs, attemptTimeoutMs, requestTimeoutMs, tickMs } from '../../src/limits.ts';
 import { routeCall } from '../../src/replica/call-route.ts';
-import { pass } from './machines.ts';
+import { pass } from './virtual-crash.ts';
 import { answerTo, inVirtualTime } from './virtual-time.ts';
 
 inVirtualTime();

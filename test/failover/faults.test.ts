@@ -4,7 +4,8 @@
 import { describe, expect, it } from 'vitest';
 import { leaderHeader } from '../../src/api/routing.ts';
 import { electionTimeoutTicks, leaderDoubtPauseMs, tickMs } from '../../src/limits.ts';
-import { Machines, pass } from './machines.ts';
+import { Machines } from './machines.ts';
+import { pass } from './virtual-crash.ts';
 import { answerTo, inVirtualTime } from './virtual-time.ts';
 
 inVirtualTime();

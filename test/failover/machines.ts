@@ -4,7 +4,6 @@
 // Every moment at which something could go wrong is a `Point`, counted in the order in which they come. A run without a fault counts
 // them; the same run with a fault at the n-th one is otherwise the same.
 
-import { vi } from 'vitest';
 import { parseCall } from '../../src/api/call.ts';
 import { readOf } from '../../src/api/requests.ts';
 import {
@@ -27,6 +26,7 @@ import { KeyRing } from '../../src/tenants/key-text.ts';
 import { Signatures } from '../../src/tenants/signatures.ts';
 import { TokenRing } from '../../src/tenants/token-text.ts';
 import { SimulatedSql } from '../support/simulated-sql.ts';
+import { Crash, pass } from './virtual-crash.ts';
 
 export type Point = { readonly replica: number; readonly name: Step | 'asked' | 'arrived' | 'answered' | 'told' };
 /** What happens to the replica of the point at which it is set. */
@@ -47,36 +47,7 @@ const locations = ['weur', 'enam', 'apac-ne'];
 const wayMs = 1;
 const syncMs = 1;
 
-function unlessCrash(error: unknown): void {
-  if (!(error instanceof Crash)) throw error;
-}
-
 function nothing(): void {}
-
-/** Lets virtual time pass. What a crash ended in a timer's turn nobody handles, as in an object that is gone. */
-export async function pass(delayMs: number): Promise<void> {
-  try {
-    await vi.advanceTimersByTimeAsync(delayMs);
-  } catch (error) {
-    if (!(error instanceof Crash)) throw error;
-  }
-}
-
-/** The same for a promise. Gives back what ends it. */
-export function leaveCrashesUnhandled(): () => void {
-  const others = process.listeners('unhandledRejection');
-  process.removeAllListeners('unhandledRejection');
-  process.on('unhandledRejection', unlessCrash);
-  return () => {
-    process.off('unhandledRejection', unlessCrash);
-    for (const other of others) process.on('unhandledRejection', other);
-  };
-}
-
-/** Ends the turn of a replica that crashes in it. */
-class Crash extends Error {
-  override readonly name = 'Crash';
-}
 
 class SteppedMember extends Member {
   stepped: (step: Step) => void = () => {};

@@ -1,7 +1,8 @@
 // A put with a fault at every step of its way: the caller's one call is answered, and the put is applied once, on every replica.
 
 import { describe, expect, it } from 'vitest';
-import { type Fault, Machines, pass, type Point } from './machines.ts';
+import { type Fault, Machines, type Point } from './machines.ts';
+import { pass } from './virtual-crash.ts';
 import { answerTo, inVirtualTime } from './virtual-time.ts';
 
 inVirtualTime();

@@ -3,7 +3,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, vi } from 'vitest';
 import { requestTimeoutMs } from '../../src/limits.ts';
 import { seededRandom } from '../../src/raft/random.ts';
-import { leaveCrashesUnhandled, pass } from './machines.ts';
+import { leaveCrashesUnhandled, pass } from './virtual-crash.ts';
 
 export function inVirtualTime(): void {
   let handleAgain: (() => void) | null = null;
