@@ -166,7 +166,11 @@ async function serveFrames(member: Member, call: FramesCall, context: CallContex
 async function serveStatus(member: Member, call: StatusCall, context: CallContext): Promise<Response> {
   const refused = await authorize(member, context.caller, anyValidKey);
   if (refused !== null) return failureResponse(call.protocol, refused);
-  await member.leader(context.failedLeader);
+  const { failedLeader, suspectedLeader } = context;
+  const leader = await member.leader(failedLeader, suspectedLeader);
+  // The leader alone knows how the others are. Whoever is told that it does not answer tells what it knows itself.
+  const isDoubted = failedLeader !== null || suspectedLeader !== null;
+  if (leader !== null && leader !== member.identity.number && !isDoubted) return redirectTo(member, leader);
   return call.respond(statusReport(member));
 }
 

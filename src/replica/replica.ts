@@ -26,7 +26,7 @@ import { locationHints } from '../api/v1/tenants.ts';
 import { AssertionError } from '../assert.ts';
 import { replicaId, type ReplicaId } from '../brands.ts';
 import { emptyBytes } from '../bytes.ts';
-import { removalKeptMs } from '../limits.ts';
+import { removalKeptMs, tickMs } from '../limits.ts';
 import type { AccessKey, Caller, Command, Operation, Outcome, StoreFailure } from '../model.ts';
 import { accessOfRange } from '../mvcc/access.ts';
 import { decodeConfiguration } from '../raft/configuration.ts';
@@ -236,9 +236,10 @@ export class Replica extends DurableObject<ReplicaEnv> {
     await this.ctx.storage.setAlarm(Date.now() + removalKeptMs);
   }
 
-  /** What is on disk is durable before this instance ends. */
+  /** What is on disk is durable before this instance ends, and answers that are on their way have left. Nothing is served meanwhile. */
   async #restart(reason: string): Promise<void> {
     await this.ctx.storage.sync();
+    await scheduler.wait(tickMs);
     this.ctx.abort(reason);
   }
 
