@@ -3,15 +3,24 @@
 import type { ReplicaId } from '../brands.ts';
 import { tally, type Electorate, type Tally } from './quorum.ts';
 
-export class Ballot {
+export type BallotOptions = {
   /** Asked for on demand or by the leader itself: peers do not wait until they miss the leader. */
   readonly urgent: boolean;
+  /** The leader of this term that the campaign is against. null: none is known. */
+  readonly doubted: ReplicaId | null;
+};
+
+export class Ballot {
+  readonly urgent: boolean;
+  readonly #doubted: ReplicaId | null;
+  #doubtedIsHeard = false;
   readonly #electorate: Electorate;
   readonly #votes: Map<ReplicaId, boolean>;
 
   /** The candidate votes for itself. */
-  constructor(electorate: Electorate, self: ReplicaId, how: { readonly urgent: boolean }) {
-    this.urgent = how.urgent;
+  constructor(electorate: Electorate, self: ReplicaId, { urgent, doubted }: BallotOptions) {
+    this.urgent = urgent;
+    this.#doubted = doubted;
     this.#electorate = electorate;
     this.#votes = new Map([[self, true]]);
   }
@@ -22,6 +31,21 @@ export class Ballot {
 
   get unheard(): ReplicaId[] {
     return this.#electorate.voters.filter((voter) => !this.#votes.has(voter));
+  }
+
+  /**
+   * The leader of this term called. True: the campaign is over. One against a known leader is not, before that leader refuses, too:
+   * who hangs goes on calling, and heartbeats may come more often than an answer from far away.
+   */
+  isEndedBy(leader: ReplicaId): boolean {
+    if (leader !== this.#doubted) return true;
+    this.#doubtedIsHeard = true;
+    return this.isRefuted;
+  }
+
+  /** The doubted leader can call and be called. */
+  get isRefuted(): boolean {
+    return this.#doubted !== null && this.#doubtedIsHeard && this.#votes.get(this.#doubted) === false;
   }
 
   record(from: ReplicaId, granted: boolean): void {

@@ -188,10 +188,6 @@ export class Raft {
     else if (this.#state.role !== 'follower') this.#state = follower;
   }
 
-  get isSuspended(): boolean {
-    return this.#suspended;
-  }
-
   /** Whether the log has the entry up to which a snapshot goes: what follows it then stays. */
   holds(position: Position): boolean {
     return this.#log.holds(position);
@@ -224,7 +220,7 @@ export class Raft {
    *
    * - the term does not rise, and nobody's state changes, unless a quorum grants;
    * - the leader refuses for as long as it leads, and by check-quorum it leads only while a quorum answers it; its refusal
-   *   comes with a heartbeat, which ends the campaign of whoever can hear it;
+   *   comes with a heartbeat, and both together end the campaign of whoever can hear it;
    * - followers grant only to a log as complete as theirs. Every term opens with an entry, so from its first commit on a
    *   quorum refuses every replica that the leader does not reach. At most one change of leader comes of one cut link.
    */
@@ -350,7 +346,9 @@ export class Raft {
     this.#timer.restart();
     if (!isVoter(this.configuration, this.id)) return this.#askWhetherMember();
     if (this.#suspended) return;
-    const ballot = new Ballot(this.configuration, this.id, how);
+    // A leader that was silent for a time-out is not doubted further: its next heartbeat shows that it is back.
+    const doubted = how.urgent ? this.#leader : null;
+    const ballot = new Ballot(this.configuration, this.id, { ...how, doubted });
     this.#state = { role: 'preCandidate', ballot };
     this.#timer.leaderForgotten();
     this.#setLeader(null);
@@ -371,7 +369,7 @@ export class Raft {
 
   #becomeCandidate(how: { readonly urgent: boolean }): void {
     this.#enterTerm(asTerm(this.#term + 1), this.id);
-    const ballot = new Ballot(this.configuration, this.id, how);
+    const ballot = new Ballot(this.configuration, this.id, { ...how, doubted: null });
     this.#state = { role: 'candidate', ballot };
     this.#timer.leaderForgotten();
     this.#setLeader(null);
@@ -445,6 +443,7 @@ export class Raft {
     const { result } = state.ballot;
     if (result === 'won') this.#becomeCandidate({ urgent });
     else if (result === 'lost') this.#state = follower;
+    else if (state.ballot.isRefuted) this.#obey(message.from);
   }
 
   #answerVote(message: MessageOf<'vote'>): void {
@@ -487,8 +486,8 @@ export class Raft {
         this.#log.commitTo(message.commit);
         // No time-out runs now, so silence means nothing: whoever campaigns next shall win at once.
         this.#timer.leaderForgotten();
-        // A read under way keeps the clock: its answer may be lost.
-        this.#resting = this.#reads.isEmpty;
+        // A read under way keeps the clock: its answer may be lost. So does a campaign.
+        this.#resting = this.#state.role === 'follower' && this.#reads.isEmpty;
         return;
       case 'snapshot':
         this.#follow(message);
@@ -522,8 +521,13 @@ export class Raft {
     const known = this.#leaderOfTerm;
     assert(this.#state.role !== 'leader' && (known === null || known === message.from), 'a term has one leader');
     this.#leaderOfTerm = message.from;
+    if (this.#state.role === 'preCandidate' && !this.#state.ballot.isEndedBy(message.from)) return;
+    this.#obey(message.from);
+  }
+
+  #obey(leader: ReplicaId): void {
     this.#state = follower;
-    this.#setLeader(message.from);
+    this.#setLeader(leader);
     this.#timer.leaderHeard();
   }
 

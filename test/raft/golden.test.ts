@@ -25,6 +25,7 @@ const conversations = {
   'restart.txt': 'RAFT-14: after a crash term, vote and log are as they were',
   'urgent.txt': 'RAFT-15: an urgent campaign wins at once, unless the leader hears it or the log is behind',
   'urgent-unheard.txt': 'RAFT-60: a leader that can call nobody does not keep its place by answering',
+  'urgent-hanging.txt': 'RAFT-62: a doubted leader ends the campaign by refusing, and not by its heartbeats alone',
   'urgent-both.txt': 'RAFT-16: of two that campaign at once one gives way',
   'urgent-behind.txt': 'RAFT-17: an urgent campaign in an old term is repeated in the present one',
   'one.txt': 'RAFT-18: a group of one decides alone',
