@@ -18,4 +18,8 @@ export interface SqlPort {
   transaction<Result>(body: () => NotPromise<Result>): Result;
 }
 
+export function hasTable(sql: SqlPort, name: string): boolean {
+  return sql.all("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", name).length > 0;
+}
+
 export type NotPromise<Value> = Value extends PromiseLike<unknown> ? never : Value;

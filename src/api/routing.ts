@@ -34,6 +34,9 @@ export type ReadPlace =
   /** Nobody yet: the gateway asks who the members are and where they run, and gets a redirect. */
   | 'members';
 
+/** Leaders that did not answer the gateway; 0: none. At once `failedLeader`, after a look at it `suspectedLeader` is stood against. */
+export type DoubtedLeaders = { readonly failedLeader: number; readonly suspectedLeader: number };
+
 export type PlacedMember = { readonly number: number; readonly location: string };
 
 /** What one replica answered to a call that another may have to answer. */
@@ -47,6 +50,12 @@ export type Attempt<Value> =
 /** Where a member's place is not known, its number alone. */
 export function membersText(members: readonly PlacedMember[]): string {
   return members.map(({ number, location }) => (location === '' ? `${number}` : `${number}:${location}`)).join(',');
+}
+
+/** `leader` 0: it is not known. */
+export function redirectResponse(leader: number, members: readonly PlacedMember[]): Response {
+  const headers = { [leaderHeader]: String(leader), [membersHeader]: membersText(members) };
+  return new Response(null, { status: redirectStatus, headers });
 }
 
 export function parseMembers(text: string): readonly PlacedMember[] {

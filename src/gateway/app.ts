@@ -49,7 +49,7 @@ export function createApp(env: Env): Hono {
     );
   }
 
-  app.route('/v1/tenants', tenantRoutes({ env, keys, groups, provisioning }));
+  app.route('/v1/tenants', tenantRoutes({ env, directory, keys, groups, provisioning }));
   app.get('/healthz', (context) => context.text('ok\n'));
   app.get('/openapi.json', (context) => context.json(openapiDocument));
   app.get('/', (context) => context.json({ name: 'quorate', api: '/openapi.json', health: '/healthz' }));

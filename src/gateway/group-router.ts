@@ -8,7 +8,10 @@ import { type Call, type Routed, start, toLeader, within } from './attempts.ts';
 import { KnownGroup } from './known-group.ts';
 import { noteAnswer, Search, toldOf } from './search.ts';
 
-/** Where the directory says that a tenant's replicas are; none, where it knows no such tenant or is away. Asked only when all else failed. */
+/**
+ * Where the directory says that a tenant's replicas are; none, where it knows no such tenant or is away. Asked only when all else
+ * failed.
+ */
 export type PlacedReplicas = (tenant: string) => Promise<readonly PlacedMember[]>;
 
 export class GroupRouter {

@@ -1,25 +1,20 @@
 // The operator's calls on a tenant's replicas: which there are, one more, one less, one in another's place. The group itself does it,
 // and goes on doing it by itself; the directory is told what the group says.
 
-import type { ReplicaReport } from '../api/v1/status.ts';
+import type { GroupReplicas, ReplicaReport } from '../api/v1/status.ts';
 import { locationHints, parseReplicaCreation } from '../api/v1/tenants.ts';
 import { failureResponse, type Failure } from '../api/errors.ts';
-import type { Attempt, Patience } from '../api/routing.ts';
+import type { Attempt, DoubtedLeaders, Patience } from '../api/routing.ts';
 import { requestBodyBytesMax } from '../limits.ts';
 import type { Directory, Tenant } from '../tenants/directory.ts';
 import { placeForAnother } from '../tenants/placement.ts';
-import { type DoubtedLeaders, remoteCall } from './attempts.ts';
+import { remoteCall } from './attempts.ts';
 import type { ReplicaStub } from './env.ts';
 import type { GroupRouter } from './group-router.ts';
 import { readBody } from './request-body.ts';
 
 export type ReplicaRoutesOptions = { readonly directory: Directory; readonly groups: GroupRouter };
 
-type GroupReplicas = {
-  readonly kind: 'replicas';
-  readonly replicas: readonly ReplicaReport[];
-  readonly nextNumber: number;
-};
 type Answered = GroupReplicas | { readonly kind: 'failed'; readonly failure: Failure };
 
 const numberForm = /^[1-9]\d{0,8}$/;
@@ -45,10 +40,8 @@ export class ReplicaRoutes {
     if (parsed.kind === 'bad') return refused(parsed.failure);
     const before = await this.#ask(tenant, 'hedged', (stub, doubted) => stub.replicas(doubted));
     if (before.kind === 'failed') return refused(before.failure);
-    const continent = request.cf?.['continent'];
     const taken = before.replicas.map((replica) => replica.location);
-    const location =
-      parsed.value.location ?? placeForAnother(taken, typeof continent === 'string' ? continent : undefined);
+    const location = parsed.value.location ?? placeForAnother(taken, request.cf?.['continent']);
     const { replaces } = parsed.value;
     const number = before.nextNumber;
     const answered = await this.#ask(tenant, 'bounded', (stub, doubted) =>

@@ -11,7 +11,7 @@ import {
 import { accessKeyJson } from '../api/v1/access-keys.ts';
 import { requestBodyBytesMax, tenantsPageMax } from '../limits.ts';
 import type { Caller } from '../model.ts';
-import { type Audit, Directory, DirectoryUnavailable, type Tenant } from '../tenants/directory.ts';
+import { type Audit, type Directory, DirectoryUnavailable, type Tenant } from '../tenants/directory.ts';
 import type { KeyRing } from '../tenants/key-text.ts';
 import { placementOf } from '../tenants/placement.ts';
 import { equalSecrets } from '../tenants/signatures.ts';
@@ -25,6 +25,7 @@ import { readBody } from './request-body.ts';
 
 export type TenantRoutesOptions = {
   readonly env: Env;
+  readonly directory: Directory;
   readonly keys: KeyRing;
   readonly groups: GroupRouter;
   readonly provisioning: Provisioning;
@@ -71,7 +72,7 @@ class TenantRoutes {
 
   constructor(options: TenantRoutesOptions) {
     this.#options = options;
-    this.#directory = new Directory(options.env.DIRECTORY);
+    this.#directory = options.directory;
     this.#replicas = new ReplicaRoutes({ directory: this.#directory, groups: options.groups });
   }
 
@@ -246,9 +247,8 @@ class TenantRoutes {
   }
 
   #place(request: Request, { replicas, placement }: TenantCreation): ReturnType<typeof placementOf> {
-    const continent = request.cf?.['continent'];
     const hints = placement.kind === 'hints' ? placement.hints : [];
-    return placementOf({ replicas, hints, continent: typeof continent === 'string' ? continent : undefined });
+    return placementOf({ replicas, hints, continent: request.cf?.['continent'] });
   }
 
   /** What was done stays done when the directory cannot be told. */

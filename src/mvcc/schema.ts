@@ -15,7 +15,7 @@
 
 import { assert } from '../assert.ts';
 import { groupLevel } from '../levels.ts';
-import type { SqlPort } from '../sql-port.ts';
+import { hasTable, type SqlPort } from '../sql-port.ts';
 
 /** A newer version wrote the store: this one must not touch it. */
 export class UnknownStoreFormat extends Error {
@@ -152,8 +152,7 @@ export function schemaStatements(format: number): readonly string[] {
 
 /** 0: a fresh database. */
 function formatOf(sql: SqlPort): number {
-  const exists = sql.all("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'mvcc_meta'").length > 0;
-  if (!exists) return 0;
+  if (!hasTable(sql, 'mvcc_meta')) return 0;
   const format = readMeta(sql, 'format');
   assert(typeof format === 'number' && format > 0, 'a store has a format');
   return format;

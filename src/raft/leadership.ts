@@ -1,5 +1,6 @@
 // A leader's term, from election to step-down: replication to the followers and learners, the commit rule, confirmation rounds
-// for reads, check-quorum, transfer, changes of the group and rest. It exists only while this replica leads; votes and terms are not its concern.
+// for reads, check-quorum, transfer, changes of the group and rest. It exists only while this replica leads; votes and terms are
+// not its concern.
 
 import { assert } from '../assert.ts';
 import { logIndex, type LogIndex, type ReplicaId, type Term } from '../brands.ts';

@@ -1,6 +1,6 @@
 // The log: a tail in memory over what is on disk, the three marks that move along it (persisted, committed, handed out to be
-// applied), and the configurations in it. It knows nothing of roles or messages. What the hot path asks for is always in memory; the disk is
-// read only for followers far behind.
+// applied), and the configurations in it. It knows nothing of roles or messages. What the hot path asks for is always in memory;
+// the disk is read only for followers far behind.
 
 import { assert } from '../assert.ts';
 import { logIndex, type LogIndex, type Term } from '../brands.ts';
@@ -187,7 +187,7 @@ export class RaftLog {
     this.#configurations.discard(this.baseIndex);
   }
 
-  /** This log has the entry at `position`: what follows it may have been counted, and stays when a snapshot takes its place (§5.1). */
+  /** This log has the entry at `position`: what follows may have been counted, and stays when a snapshot takes its place (§5.1). */
   holds({ index, term }: Position): boolean {
     return index >= this.baseIndex && this.matches(index, term);
   }

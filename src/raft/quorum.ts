@@ -42,6 +42,6 @@ export function tally(electorate: Electorate, votes: ReadonlyMap<ReplicaId, bool
   return electorate.voters.length - refused < needed ? 'lost' : 'open';
 }
 
-function quorumSize(electorate: Electorate): number {
+export function quorumSize(electorate: Electorate): number {
   return Math.floor(electorate.voters.length / 2) + 1;
 }

@@ -160,10 +160,10 @@ export class Raft {
   }
 
   /**
-   * The group's next configuration, one step from `present`. null: that is not the present one any more, this replica is not the leader, hands its leadership
-   * over, would be no voter of it, has not committed an entry of its own term yet (without that two leaders' changes could miss
-   * each other), another change is not committed yet, or too few of those who would vote were heard lately to commit it: then the
-   * group would be stuck with it.
+   * The group's next configuration, one step from `present`. null: that is not the present one any more, this replica is not the
+   * leader, hands its leadership over, would be no voter of it, has not committed an entry of its own term yet (without that two
+   * leaders' changes could miss each other), another change is not committed yet, or too few of those who would vote were heard
+   * lately to commit it: then the group would be stuck with it.
    */
   proposeConfiguration(present: Configuration, next: Configuration): { index: LogIndex; term: Term } | null {
     if (present !== this.configuration) return null;
@@ -357,8 +357,8 @@ export class Raft {
   }
 
   /**
-   * Who does not vote and hears no leader may have been removed, with the word of it lost. It asks for a vote that nobody can give, for
-   * a log that holds nothing: whoever knows that it was removed says so, and all others refuse.
+   * Who does not vote and hears no leader may have been removed, with the word of it lost. It asks for a vote that nobody can
+   * give, for a log that holds nothing: whoever knows that it was removed says so, and all others refuse.
    */
   #askWhetherMember(): void {
     const asked = { kind: 'preVote', from: this.id, term: asTerm(this.#term + 1), urgent: false } as const;

@@ -4,7 +4,7 @@
 
 import type { Protocol, ResponseHeader, WatchCall } from '../api/contract.ts';
 import { failureResponse } from '../api/errors.ts';
-import { leaderHeader, membersHeader, membersText, type PlacedMember, redirectStatus } from '../api/routing.ts';
+import { type PlacedMember, redirectResponse } from '../api/routing.ts';
 import { unreachable } from '../assert.ts';
 import type { ReplicaId } from '../brands.ts';
 import type { Caller, Operation, Outcome, StoreFailure } from '../model.ts';
@@ -53,10 +53,7 @@ type Asked = { readonly protocol: Protocol };
 export const anyValidKey: AccessNeed = { kind: 'keys', reads: [], writes: [] };
 
 export function redirectTo(member: Member, leader: ReplicaId | null): Response {
-  return new Response(null, {
-    status: redirectStatus,
-    headers: { [leaderHeader]: String(leader ?? 0), [membersHeader]: membersText(placedMembers(member)) },
-  });
+  return redirectResponse(leader ?? 0, placedMembers(member));
 }
 
 /** As the gateway is told of them. */

@@ -3,7 +3,7 @@
 
 import { assert } from '../assert.ts';
 import { type LogIndex, logIndex } from '../brands.ts';
-import type { SqlPort } from '../sql-port.ts';
+import { hasTable, type SqlPort } from '../sql-port.ts';
 
 const recordFormat = 1;
 
@@ -14,8 +14,9 @@ export class DivergenceRecord {
 
   constructor(sql: SqlPort) {
     this.#sql = sql;
-    const exists = sql.all("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'divergence'").length > 0;
-    const row = exists ? sql.all('SELECT format, at_index, rebuilding FROM divergence')[0] : undefined;
+    const row = hasTable(sql, 'divergence')
+      ? sql.all('SELECT format, at_index, rebuilding FROM divergence')[0]
+      : undefined;
     if (row === undefined) return;
     const [format, at, rebuilding] = row;
     assert(

@@ -56,7 +56,7 @@ const entryKinds: readonly EntryKind[] = ['noop', 'command', 'membership'];
 
 export function encodeEnvelope({ group, messages, report }: Envelope): Uint8Array {
   const writer = new BinaryWriter();
-  writer.byte(messages.some(({ kind }) => secondKinds.includes(kind)) ? envelopeVersion : firstVersion);
+  writer.byte(messages.some(needsSecondLevel) ? envelopeVersion : firstVersion);
   writer.text(group);
   writer.varint(messages.length);
   for (const message of messages) writePeerMessage(writer, message);

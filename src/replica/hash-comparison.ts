@@ -3,6 +3,7 @@
 
 import type { LogIndex, ReplicaId } from '../brands.ts';
 import { hashesRemembered } from '../limits.ts';
+import { quorumSize } from '../raft/quorum.ts';
 import type { AppliedHash } from './peer-report.ts';
 
 export type Verdict =
@@ -51,7 +52,7 @@ export class HashComparison {
 
   verdicts(self: ReplicaId, voters: readonly ReplicaId[]): readonly Verdict[] {
     if (this.#differs.size === 0) return [];
-    const needed = Math.floor(voters.length / 2) + 1;
+    const needed = quorumSize({ voters });
     const verdicts: Verdict[] = [];
     for (const [peer, at] of this.#differs) {
       const agreeing = voters.filter((voter) => voter === self || (this.#agrees.get(voter) ?? -1) >= at.index);

@@ -8,7 +8,7 @@ import { electionTimeoutTicks, heartbeatTicks, leaderWaitMs, requestTimeoutMs, t
 import type { Command, RevisionEvents } from '../model.ts';
 import type { LeaseChange } from '../mvcc/leases.ts';
 import { type Configuration, foundingConfiguration, type GroupMember } from '../raft/configuration.ts';
-import type { SqlPort } from '../sql-port.ts';
+import { hasTable, type SqlPort } from '../sql-port.ts';
 import {
   Driver,
   type DriverPort,
@@ -33,8 +33,7 @@ const memberFormat = 1;
 
 /** null: the object was never provisioned, or was wiped. Writes nothing. */
 export function loadIdentity(sql: SqlPort): MemberIdentity | null {
-  const exists = sql.all("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'member'").length > 0;
-  const row = exists ? sql.all('SELECT format, tenant, number FROM member')[0] : undefined;
+  const row = hasTable(sql, 'member') ? sql.all('SELECT format, tenant, number FROM member')[0] : undefined;
   if (row === undefined) return null;
   const [format, tenant, number] = row;
   assert(
@@ -175,9 +174,7 @@ export class Member implements DriverPort {
       // The campaign forgot whom it doubted: a leader that is known now was heard since.
       const leader = this.driver.raft.leader;
       if (leader !== null) return leader;
-      await new Promise<void>((resolve) => {
-        this.#waitingForLeader.add(resolve);
-      });
+      await this.nextTick();
     }
     return null;
   }
@@ -197,9 +194,7 @@ export class Member implements DriverPort {
     this.#run(() => this.driver.transferLeadership(to));
     const deadlineMs = this.nowMs() + 2 * electionTimeoutTicks * tickMs;
     while (this.driver.raft.leader !== to && this.nowMs() < deadlineMs) {
-      await new Promise<void>((resolve) => {
-        this.#waitingForLeader.add(resolve);
-      });
+      await this.nextTick();
     }
     return this.driver.raft.leader === to;
   }

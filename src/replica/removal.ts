@@ -2,14 +2,13 @@
 
 import { assert } from '../assert.ts';
 import { replicaId, type ReplicaId } from '../brands.ts';
-import type { SqlPort } from '../sql-port.ts';
+import { hasTable, type SqlPort } from '../sql-port.ts';
 
 const removalFormat = 1;
 
 /** The members as far as it knows; null: it was not removed. Writes nothing. */
 export function loadRemoval(sql: SqlPort): readonly ReplicaId[] | null {
-  const exists = sql.all("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'removal'").length > 0;
-  const row = exists ? sql.all('SELECT format, members FROM removal')[0] : undefined;
+  const row = hasTable(sql, 'removal') ? sql.all('SELECT format, members FROM removal')[0] : undefined;
   if (row === undefined) return null;
   const [format, members] = row;
   assert(Number(format) <= removalFormat, `the removal has format ${String(format)}; this code reads ${removalFormat}`);

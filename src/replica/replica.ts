@@ -8,20 +8,20 @@ import {
   absentLeader,
   type Attempt,
   callerHeader,
+  type DoubtedLeaders,
   failedLeaderHeader,
   isStreamPath,
   leaderHeader,
-  membersHeader,
-  membersText,
   originHeader,
   parseCaller,
   pathAndQuery,
   type PlacedMember,
+  redirectResponse,
   redirectStatus,
   suspectedLeaderHeader,
   writeIdHeader,
 } from '../api/routing.ts';
-import type { ReplicaReport } from '../api/v1/status.ts';
+import type { GroupReplicas } from '../api/v1/status.ts';
 import { locationHints } from '../api/v1/tenants.ts';
 import { AssertionError } from '../assert.ts';
 import { replicaId, type ReplicaId } from '../brands.ts';
@@ -61,21 +61,12 @@ export type ReplicaEnv = {
   readonly SERVICE_SECRET?: string;
 };
 
-/** As the gateway has them; 0: none. */
-export type DoubtedLeaders = { readonly failedLeader: number; readonly suspectedLeader: number };
-
 export type Administration = DoubtedLeaders & {
   readonly writeId: string;
   readonly caller: Caller;
   readonly operation: Operation;
 };
 
-export type GroupReplicas = {
-  readonly kind: 'replicas';
-  readonly replicas: readonly ReplicaReport[];
-  /** That of the next replica that joins. */
-  readonly nextNumber: number;
-};
 export type FailedChange = { readonly kind: 'failed'; readonly failure: Failure };
 
 /** RFC 6455 and its registry of close codes. */
@@ -105,7 +96,7 @@ export class Replica extends DurableObject<ReplicaEnv> {
 
   override async fetch(request: Request): Promise<Response> {
     const living = this.#living;
-    if (living === null) return this.#removal === null ? absent() : elsewhere(this.#removal);
+    if (living === null) return this.#removal === null ? absent() : redirectResponse(0, unplaced(this.#removal));
     if (request.url === peerPath) {
       return new Response(living.member.receive(new Uint8Array(await request.arrayBuffer())));
     }
@@ -477,11 +468,6 @@ function noWatch(): Response {
 
 function absent(): Response {
   return new Response(null, { status: redirectStatus, headers: { [leaderHeader]: absentLeader } });
-}
-
-function elsewhere(members: readonly ReplicaId[]): Response {
-  const headers = { [leaderHeader]: '0', [membersHeader]: membersText(unplaced(members)) };
-  return new Response(null, { status: redirectStatus, headers });
 }
 
 /** Whoever was removed knows who stayed, and not where they run. */

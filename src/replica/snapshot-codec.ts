@@ -2,8 +2,8 @@
 
 import { unreachable } from '../assert.ts';
 import { type BinaryReader, type BinaryWriter, MalformedBytesError } from '../binary.ts';
-import { logIndex, type ReplicaId, revision, term } from '../brands.ts';
-import type { SnapshotName } from '../mvcc/snapshot-source.ts';
+import { logIndex, type ReplicaId, term } from '../brands.ts';
+import { readName, writeName } from '../mvcc/snapshot-page.ts';
 import type { PeerMessage } from './envelope.ts';
 import type { SnapshotMessage, SnapshotPlace } from './snapshot-messages.ts';
 
@@ -75,21 +75,6 @@ export function readSnapshotMessage(
     default:
       return unreachable(kind);
   }
-}
-
-/** `compacted` is -1 before the first compaction. */
-function writeName(writer: BinaryWriter, name: SnapshotName): void {
-  writer.varint(name.index);
-  writer.varint(name.revision);
-  writer.varint(name.compacted + 1);
-}
-
-function readName(reader: BinaryReader): SnapshotName {
-  return {
-    index: logIndex(reader.varint()),
-    revision: revision(reader.varint()),
-    compacted: reader.varint() - 1,
-  };
 }
 
 function writePlace(writer: BinaryWriter, place: SnapshotPlace): void {

@@ -5,7 +5,7 @@ import { assert } from '../assert.ts';
 import { MalformedBytesError } from '../binary.ts';
 import type { ReplicaId } from '../brands.ts';
 import { snapshotAskAgainTicks } from '../limits.ts';
-import type { SnapshotName } from '../mvcc/snapshot-source.ts';
+import { isSameName, isSamePlace, type SnapshotName } from '../mvcc/snapshot-page.ts';
 import { SnapshotSink } from '../mvcc/snapshot-sink.ts';
 import type { SqlPort } from '../sql-port.ts';
 import type { SnapshotMessage, SnapshotPlace } from './snapshot-messages.ts';
@@ -117,7 +117,7 @@ export class SnapshotReceiver {
   #isExpected({ name, place }: Part): boolean {
     if (this.#name !== null && !isSameName(this.#name, name)) return false;
     if (place.kind === 'head') return this.#place.kind === 'head' && this.#place.part === place.part;
-    return this.#place.kind === 'rows' && isSameCursor(this.#place.after, place.after);
+    return this.#place.kind === 'rows' && isSamePlace(this.#place.after, place.after);
   }
 
   #startOver(): void {
@@ -130,13 +130,4 @@ export class SnapshotReceiver {
     this.#ticks = 0;
     return { kind: 'snapshotAsk', from: this.#own, to, name: this.#name, place: this.#place };
   }
-}
-
-function isSameName(left: SnapshotName, right: SnapshotName): boolean {
-  return left.index === right.index && left.revision === right.revision && left.compacted === right.compacted;
-}
-
-function isSameCursor(left: Uint8Array | null, right: Uint8Array | null): boolean {
-  if (left === null || right === null) return left === right;
-  return left.byteLength === right.byteLength && left.every((byte, place) => byte === right[place]);
 }

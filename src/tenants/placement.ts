@@ -16,23 +16,25 @@ export type PlacementRequest = {
   readonly replicas: number;
   /** What the operator asked for, for the first replicas. */
   readonly hints: readonly LocationHint[];
-  /** Where the provisioning call came from, as the platform tells it; undefined on a local server. */
-  readonly continent: string | undefined;
+  /** Where the provisioning call came from: `request.cf.continent`, which a local server has not. */
+  readonly continent: unknown;
 };
 
 /** A place for each replica: the hints, then places near the caller that no hint names. */
 export function placementOf({ replicas, hints, continent }: PlacementRequest): readonly LocationHint[] {
-  const places: readonly LocationHint[] = isContinent(continent) ? near[continent] : near.EU;
-  return [...hints, ...places.filter((place) => !hints.includes(place))].slice(0, replicas);
+  return [...hints, ...placesNear(continent).filter((place) => !hints.includes(place))].slice(0, replicas);
 }
 
 /** A place for one replica more: where none of the group is, near the caller if it can be. */
-export function placeForAnother(taken: readonly string[], continent: string | undefined): LocationHint {
-  const places: readonly LocationHint[] = isContinent(continent) ? near[continent] : near.EU;
-  const all = [...places, ...locationHints];
+export function placeForAnother(taken: readonly string[], continent: unknown): LocationHint {
+  const all = [...placesNear(continent), ...locationHints];
   return all.find((place) => !taken.includes(place)) ?? 'weur';
 }
 
-function isContinent(text: string | undefined): text is keyof typeof near {
-  return text !== undefined && Object.hasOwn(near, text);
+function placesNear(continent: unknown): readonly LocationHint[] {
+  return isContinent(continent) ? near[continent] : near.EU;
+}
+
+function isContinent(continent: unknown): continent is keyof typeof near {
+  return typeof continent === 'string' && Object.hasOwn(near, continent);
 }

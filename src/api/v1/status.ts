@@ -16,6 +16,14 @@ export type ReplicaReport = {
   readonly replaces: number | null;
 };
 
+/** All of a group's, as its leader knows them. */
+export type GroupReplicas = {
+  readonly kind: 'replicas';
+  readonly replicas: readonly ReplicaReport[];
+  /** That of the next replica that joins. */
+  readonly nextNumber: number;
+};
+
 /** What an operator should look at. CORRUPT: a replica's store differs from the others', it does not serve and is being rebuilt. */
 export type GroupAlarm = { readonly alarm: 'NOSPACE' | 'CORRUPT'; readonly replica: number | null };
 
