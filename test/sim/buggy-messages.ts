@@ -1,8 +1,12 @@
 // Planted bugs of the group: what a replica says to others is not quite what its code says.
 
 import { logIndex, type ReplicaId } from '../../src/brands.ts';
-import type { PeerMessage } from '../../src/replica/envelope.ts';
+import { emptyBytes } from '../../src/bytes.ts';
+import { groupLevelMax } from '../../src/levels.ts';
+import type { Envelope, PeerMessage } from '../../src/replica/envelope.ts';
+import type { Entry } from '../../src/raft/types.ts';
 import type { PlantedBug } from './bugs.ts';
+import type { Code } from './code.ts';
 
 /** What a twist knows of the replica that speaks. */
 export type Speaker = {
@@ -32,4 +36,29 @@ export function messagesWithBug(
 ): readonly PeerMessage[] {
   const twist = bug === null ? undefined : twists[bug];
   return twist === undefined ? messages : messages.flatMap((message) => twist(message, speaker()));
+}
+
+/** What is heard in place of what was said. */
+export function envelopeWithBug(bug: PlantedBug | null, envelope: Envelope, receiver: Code): Envelope {
+  switch (bug) {
+    case 'levelAssumed':
+      return envelope.report === null ? { ...envelope, report: knowsAll } : envelope;
+    case 'unknownEntrySkipped':
+      return receiver === 'present' ? envelope : { ...envelope, messages: envelope.messages.map(withoutUnknown) };
+    default:
+      return envelope;
+  }
+}
+
+const knowsAll = { supports: groupLevelMax, state: 'serving', hash: null, divergedAt: logIndex(0) } as const;
+/** The newest version of commands that the former code knows. */
+const formerCommandsVersion = 2;
+
+function withoutUnknown(message: PeerMessage): PeerMessage {
+  return message.kind === 'append' ? { ...message, entries: message.entries.map(withoutCommands) } : message;
+}
+
+function withoutCommands(entry: Entry): Entry {
+  const isKnown = entry.kind !== 'command' || (entry.data[0] ?? 0) <= formerCommandsVersion;
+  return isKnown ? entry : { ...entry, kind: 'noop', data: emptyBytes };
 }

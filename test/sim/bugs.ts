@@ -33,6 +33,19 @@ const moving: Partial<FaultMix> = {
   transferEveryMs: 2_500,
 };
 
+/** Replicas are rolled back where they must not be, and fall behind. */
+const deploying: Partial<FaultMix> = {
+  replicas: 3,
+  longLeases: 0,
+  faultyMs: 15_000,
+  startsFormer: 1,
+  deployEveryMs: 300,
+  rollBack: 0.4,
+  carelessRollBack: 0.3,
+  downgrade: 0,
+  partitionEveryMs: 1_500,
+};
+
 const entries = {
   // Consensus and storage
   voteForgotten: {
@@ -54,6 +67,15 @@ const entries = {
   truncatedTooFar: { what: 'a truncation takes the first entry that should stay', mix: moving },
   configurationForgotten: { what: 'a replica that starts again counts by an older configuration', mix: moving },
   snapshotRowLost: { what: 'a snapshot lacks some rows', mix: moving },
+  // Deployments
+  levelAssumed: {
+    what: 'a leader takes it that all members know the next level',
+    mix: { startsFormer: 1, deployEveryMs: 2_000, replicas: 3 },
+  },
+  unknownEntrySkipped: {
+    what: 'the former code takes an entry that it does not know for an empty one',
+    mix: deploying,
+  },
   // Reads and writes
   readUnconfirmed: { what: 'a replica that believes it leads answers reads without asking the others' },
   laterPageAtHead: {

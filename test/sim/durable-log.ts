@@ -57,7 +57,7 @@ export function storeDump(sql: SqlPort, batchesFrom: number): string {
 
 type Table = { readonly table: string; readonly select: string };
 
-const notOfTheStore = ['log', 'hard_state', 'configurations', 'divergence', 'large_values', 'simulated_alarm'];
+const notOfTheStore = ['log', 'hard_state', 'configurations', 'divergence', 'large_values', 'simulated_alarm', 'simulated_identity'];
 /** Columns by name: a statement that was prepared before a table got more of them would go on without those. */
 const selectTables = `SELECT name, (SELECT group_concat(name) FROM pragma_table_info(tables.name))
   FROM sqlite_master AS tables WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name`;

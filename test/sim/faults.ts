@@ -43,6 +43,16 @@ export type FaultMix = {
   readonly memberChangeEveryMs: number;
   /** A replica's disk is empty for good. */
   readonly loseStorageEveryMs: number;
+  // Deployments
+  readonly deployEveryMs: number;
+  /** 1: the founders begin with the former code. */
+  readonly startsFormer: number;
+  /** A step of an update goes back. */
+  readonly rollBack: number;
+  /** A replica goes back after all were updated. */
+  readonly carelessRollBack: number;
+  /** A downgrade is announced once all are updated. */
+  readonly downgrade: number;
   // Clients
   /** 1: callers are keys, users and nobody, and an administrator changes what they may. */
   readonly auth: number;
@@ -61,6 +71,21 @@ export type FaultMix = {
   /** Connections that are read slowly. */
   readonly slowReader: number;
 };
+
+const noDeployments = { deployEveryMs: 0, startsFormer: 0, rollBack: 0, carelessRollBack: 0, downgrade: 0 } as const;
+
+/** Drawn apart from all else: runs without deployments are what they were before there were any. */
+export function deploymentsOf(random: Random): Pick<FaultMix, keyof typeof noDeployments> {
+  if (!random.chance(0.35)) return noDeployments;
+  const on = (probability: number, value: () => number): number => (random.chance(probability) ? value() : 0);
+  return {
+    deployEveryMs: random.pick([300, 800, 2_000]),
+    startsFormer: on(0.7, () => 1),
+    rollBack: on(0.5, () => random.pick([0.2, 0.4])),
+    carelessRollBack: on(0.2, () => 0.1),
+    downgrade: on(0.6, () => random.pick([0.2, 0.6])),
+  };
+}
 
 export function faultMixOf(random: Random): FaultMix {
   const on = (probability: number, value: () => number): number => (random.chance(probability) ? value() : 0);
@@ -92,6 +117,7 @@ export function faultMixOf(random: Random): FaultMix {
     clockJumpEveryMs: on(0.2, () => random.between(2_000, 6_000)),
     clockDifferenceMs: on(0.3, () => random.pick([20, 300, 1_000])),
     memberChangeEveryMs: on(0.5, () => random.between(1_000, 5_000)),
+    ...noDeployments,
     loseStorageEveryMs: on(0.2, () => random.between(4_000, 12_000)),
     transferEveryMs: on(0.3, () => random.between(1_500, 5_000)),
     auth: workload === 'mixed' ? on(0.5, () => 1) : 0,
@@ -138,6 +164,7 @@ export function healed(mix: FaultMix): FaultMix {
     clockJumpEveryMs: 0,
     memberChangeEveryMs: 0,
     loseStorageEveryMs: 0,
+    ...noDeployments,
     transferEveryMs: 0,
     quietEveryMs: 0,
     requestLost: 0,

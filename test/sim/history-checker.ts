@@ -15,12 +15,14 @@ import type {
   RevisionEvents,
   StoreFailure,
 } from '../../src/model.ts';
-import type { RangeOutcome, Store } from '../../src/mvcc/store.ts';
+import type { RangeOutcome } from '../../src/mvcc/store.ts';
 import type { QueryResult } from '../../src/query-model.ts';
 import type { WriteRequest } from '../../src/replica/driver.ts';
 import type { ClientAction, ClientAnswer, ClientOperation, Floor, Place } from './client-operation.ts';
+import type { RunningStore } from './code.ts';
 import type { LogRow } from './durable-log.ts';
 import type { LeaseChecker } from './lease-checker.ts';
+import type { LevelChecker } from './level-checker.ts';
 import { type PlainEvent, plainEvents, type PlainOutcome, plainOutcome, type PlainPair, plainRange } from './plain.ts';
 import type { ReferenceNeed } from './reference-authority.ts';
 import { ReferenceStore } from './reference-store.ts';
@@ -40,6 +42,7 @@ type Applied = {
 export class HistoryChecker {
   readonly #nowMs: () => number;
   readonly #leases: LeaseChecker;
+  readonly #levels: LevelChecker;
   readonly #reference: ReferenceStore;
   readonly #operationOf = new Map<string, ClientOperation>();
   readonly #appliedId = new Map<string, Applied>();
@@ -54,9 +57,10 @@ export class HistoryChecker {
   retriesInLog = 0;
   deniedInLog = 0;
 
-  constructor(nowMs: () => number, leases: LeaseChecker) {
+  constructor(nowMs: () => number, leases: LeaseChecker, levels: LevelChecker) {
     this.#nowMs = nowMs;
     this.#leases = leases;
+    this.#levels = levels;
     this.#reference = new ReferenceStore(leases);
   }
 
@@ -243,7 +247,7 @@ export class HistoryChecker {
   }
 
   /** At the end: the whole store of a replica that has applied all. */
-  checkWhole(id: ReplicaId, store: Store): void {
+  checkWhole(id: ReplicaId, store: RunningStore): void {
     const { revision } = this.#reference;
     check(store.revision === revision, 'equal states', () => `replica ${id} is at ${store.revision}, not ${revision}`);
     const result = store.range(everything);
@@ -315,6 +319,7 @@ export class HistoryChecker {
       'a refused write never shows up',
       () => `${operation.name}: not permitted, then applied`,
     );
+    if (action.operation.kind === 'groupLevel') this.#levels.became(action.operation.level);
     const before = this.#reference.revision;
     const outcome = this.#reference.apply({ operation: action.operation, atMs }, at.index);
     for (let made = before + 1; made <= this.#reference.revision; made++) this.#indexOf[made] = at.index;

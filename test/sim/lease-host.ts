@@ -8,8 +8,8 @@ import type { QueryResult } from '../../src/query-model.ts';
 import type { Read, ReadResult, Write, WriteRequest, WriteResult } from '../../src/replica/driver.ts';
 import { LeaseAlarm } from '../../src/replica/lease-alarm.ts';
 import { type LeaseMember, LeaseService } from '../../src/replica/lease-service.ts';
-import type { Store } from '../../src/mvcc/store.ts';
 import type { PlantedBug } from './bugs.ts';
+import type { RunningStore } from './code.ts';
 import type { HistoryChecker } from './history-checker.ts';
 import type { Instance } from './instance.ts';
 import type { LeaseChecker } from './lease-checker.ts';
@@ -164,7 +164,7 @@ export class LeaseHost implements LeaseMember {
   }
 
   /** What a lessor reads of the store, which tells when one begins. */
-  #records(store: Store): LeaseMember['driver']['store'] {
+  #records(store: RunningStore): LeaseMember['driver']['store'] {
     const { bug, leases } = this.#options;
     const settled = (): boolean => {
       if (this.#opening === 'pretended') return false;

@@ -2,8 +2,9 @@
 // lose, repeat or hold back what it carries, and a partition cuts links in one or in both directions.
 
 import type { ReplicaId } from '../../src/brands.ts';
-import { decodeEnvelope, encodeEnvelope, type Envelope, type PeerMessage } from '../../src/replica/envelope.ts';
+import { decodeEnvelope, type Envelope, type PeerMessage } from '../../src/replica/envelope.ts';
 import type { PeerReport } from '../../src/replica/peer-report.ts';
+import { type Code, pack } from './code.ts';
 import type { FaultMix } from './faults.ts';
 import type { Random } from './random.ts';
 import type { Schedule } from './schedule.ts';
@@ -11,13 +12,16 @@ import { inWords, type Trace } from './trace.ts';
 
 const group = 'simulated';
 
+/** `envelope`: as the present code reads the bytes. */
+export type Delivery = { readonly bytes: Uint8Array; readonly envelope: Envelope };
+
 export type NetworkOptions = {
   readonly ids: () => readonly ReplicaId[];
   readonly random: Random;
   readonly schedule: Schedule;
   readonly trace: Trace;
   readonly faults: () => FaultMix;
-  readonly deliver: (to: ReplicaId, envelope: Envelope) => void;
+  readonly deliver: (to: ReplicaId, delivery: Delivery) => void;
 };
 
 export class Network {
@@ -31,11 +35,12 @@ export class Network {
     this.#options = options;
   }
 
-  send(messages: readonly PeerMessage[], report: PeerReport | null): void {
+  /** As that code writes it. */
+  send(code: Code, messages: readonly PeerMessage[], report: PeerReport | null): void {
     for (const [to, toPeer] of Map.groupBy(messages, (message) => message.to)) {
       const from = toPeer[0]?.from;
       if (from === undefined) continue;
-      this.#carry(`${from}→${to}`, to, encodeEnvelope({ group, messages: toPeer, report }));
+      this.#carry(`${from}→${to}`, to, pack(code, { group, messages: toPeer, report }));
     }
   }
 
@@ -108,7 +113,7 @@ export class Network {
       if (this.#cut.has(link)) return trace.count('messages cut off');
       const envelope = decodeEnvelope(bytes);
       for (const message of envelope.messages) trace.add('message', () => inWords(message));
-      this.#options.deliver(to, envelope);
+      this.#options.deliver(to, { bytes, envelope });
     });
   }
 }

@@ -6,14 +6,14 @@
 
 import type { ReplicaId } from '../../src/brands.ts';
 import type { Message, Role } from '../../src/raft/types.ts';
-import type { Driver } from '../../src/replica/driver.ts';
 import type { SqlPort } from '../../src/sql-port.ts';
 import { type Configuration, decodeConfiguration } from '../../src/raft/configuration.ts';
+import type { RunningDriver } from './code.ts';
 import { logBase, type LogRow, logRows, sameRow } from './durable-log.ts';
 import { check } from './trace.ts';
 
 /** What the checkers see of a replica that runs. */
-export type Observed = { readonly id: ReplicaId; readonly driver: Driver; readonly database: SqlPort };
+export type Observed = { readonly id: ReplicaId; readonly driver: RunningDriver; readonly database: SqlPort };
 
 type View = {
   readonly role: Role;
@@ -121,7 +121,7 @@ export class RaftChecker {
   }
 
   /** A leader speaks: by which configuration it counts shows on no disk yet. */
-  speaks({ role, configuration, lastIndex, term }: Driver['raft']): void {
+  speaks({ role, configuration, lastIndex, term }: RunningDriver['raft']): void {
     if (role === 'leader' && configuration !== this.#spokeBy) {
       this.#spokeBy = configuration;
       this.#noteElectorate({ index: lastIndex, term, voters: configuration.voters });

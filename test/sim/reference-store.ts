@@ -55,6 +55,7 @@ export type LeaseListener = {
 export class ReferenceStore {
   revision = 1;
   compacted = 0;
+  #isDowngradeAnnounced = false;
   readonly #listener: LeaseListener;
   readonly #versions = new Map<string, Version[]>();
   /** All that ever were, in order; null: to be sorted anew. */
@@ -150,10 +151,15 @@ export class ReferenceStore {
       case 'leaseExpire':
       case 'leaseCheckpoint':
         return this.#runLease(operation, at);
+      case 'downgradeEnable':
+        if (this.#isDowngradeAnnounced) return this.#failed('downgradeInProgress');
+        this.#isDowngradeAnnounced = true;
+        return { kind: 'done', revision: this.revision };
+      case 'downgradeCancel':
+        this.#isDowngradeAnnounced = false;
+        return { kind: 'done', revision: this.revision };
       case 'alarmActivate':
       case 'alarmDeactivate':
-      case 'downgradeEnable':
-      case 'downgradeCancel':
       case 'learnerChange':
         return nobodyAsksFor(operation.kind);
       case 'groupLevel':

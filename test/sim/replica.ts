@@ -6,26 +6,30 @@ import { type ReplicaId, type Revision } from '../../src/brands.ts';
 import { electionTimeoutTicks, heartbeatTicks, tickMs } from '../../src/limits.ts';
 import type { Command, RevisionEvents } from '../../src/model.ts';
 import type { LeaseChange } from '../../src/mvcc/leases.ts';
+import { openSchema } from '../../src/mvcc/schema.ts';
 import type { Configuration } from '../../src/raft/configuration.ts';
 import { AbsentPeers, type Joining } from '../../src/replica/absent-peers.ts';
-import { Driver, type DriverPort, type Step } from '../../src/replica/driver.ts';
-import type { Envelope, PeerMessage } from '../../src/replica/envelope.ts';
+import type { DriverPort, Step, WriteRequest, WriteResult } from '../../src/replica/driver.ts';
+import type { PeerMessage } from '../../src/replica/envelope.ts';
 import { isSnapshotMessage } from '../../src/replica/snapshot-codec.ts';
 import { SimulatedSql } from '../support/simulated-sql.ts';
-import { messagesWithBug, type Speaker } from './buggy-messages.ts';
+import { envelopeWithBug, messagesWithBug, type Speaker } from './buggy-messages.ts';
 import { sqlWithBug } from './buggy-sql.ts';
 import type { PlantedBug } from './bugs.ts';
 import type { ClientAnswer, ClientRequest } from './client-operation.ts';
+import { type Code, isUnknownStore, type RunningDriver, startDriver, unpack } from './code.ts';
 import type { FaultMix } from './faults.ts';
 import type { HistoryChecker } from './history-checker.ts';
 import type { Instance } from './instance.ts';
 import type { LeaseChecker } from './lease-checker.ts';
 import { LeaseHost } from './lease-host.ts';
-import type { Network } from './network.ts';
+import type { LevelChecker } from './level-checker.ts';
+import type { Delivery, Network } from './network.ts';
 import type { Observed, RaftChecker } from './raft-checker.ts';
 import type { Random } from './random.ts';
 import { ReplicaAlarm } from './replica-alarm.ts';
 import { ReplicaCalls, type WatchOpening } from './replica-calls.ts';
+import { ReplicaIdentity } from './replica-identity.ts';
 import type { Schedule } from './schedule.ts';
 import type { ServerEnd, SimulatedSocket } from './simulated-socket.ts';
 import type { StateChecker } from './state-checker.ts';
@@ -42,6 +46,7 @@ export type ReplicaOptions = {
   readonly founders: readonly ReplicaId[];
   /** The group as this replica found it. */
   readonly founding: Configuration;
+  readonly code: Code;
   /** The leader makes the object of a learner. */
   readonly provision: (joining: Joining) => void;
   /** It was told that it is no member any more. */
@@ -59,12 +64,13 @@ export type ReplicaOptions = {
     readonly history: HistoryChecker;
     readonly state: StateChecker;
     readonly leases: LeaseChecker;
+    readonly levels: LevelChecker;
   };
 };
 
 /** What is in memory. */
 type Living = {
-  readonly driver: Driver;
+  readonly driver: RunningDriver;
   readonly absentPeers: AbsentPeers;
   readonly leases: LeaseHost;
   readonly watches: WatchHost;
@@ -76,6 +82,8 @@ export class SimulatedReplica implements DriverPort {
   readonly sql = new SimulatedSql();
   readonly #options: ReplicaOptions;
   readonly #alarm: ReplicaAlarm;
+  readonly #identity: ReplicaIdentity;
+  #code: Code;
   /** null: down, or not in memory. */
   #living: Living | null = null;
   /** They stay while the replica sleeps. */
@@ -83,6 +91,8 @@ export class SimulatedReplica implements DriverPort {
   /** The handler of an alarm runs: the platform calls it again if the instance ends meanwhile. */
   #isAlarmed = false;
   #isDown = false;
+  /** The trace says that this instance has halted. */
+  #isHalted = false;
   /** Tells the events of an instance from those of the one before it. */
   #incarnation = 0;
   #isTicking = false;
@@ -105,12 +115,24 @@ export class SimulatedReplica implements DriverPort {
     this.id = options.id;
     this.#options = options;
     this.#alarm = new ReplicaAlarm(this.sql);
+    this.#identity = new ReplicaIdentity(this.sql, options.founding.voters);
+    this.#code = options.code;
+    options.checkers.levels.deployed(options.id, options.code);
     const { clockDifferenceMs } = options.faults();
     if (clockDifferenceMs > 0) this.#setClock(options.random.between(-clockDifferenceMs, clockDifferenceMs));
   }
 
-  get driver(): Driver | null {
+  get driver(): RunningDriver | null {
     return this.#living?.driver ?? null;
+  }
+
+  get code(): Code {
+    return this.#code;
+  }
+
+  /** Of its store. */
+  get levelOnDisk(): number {
+    return openSchema(this.sql.reader);
   }
 
   get isIdle(): boolean {
@@ -119,8 +141,20 @@ export class SimulatedReplica implements DriverPort {
 
   // What happens to it
 
-  receive({ messages, report }: Envelope): void {
+  receive({ bytes, envelope }: Delivery): void {
+    // What the former code makes of the bytes is its own affair.
+    const read = this.#code === 'present' ? envelope : unpack(this.#code, bytes);
+    if (read === null) return this.#options.trace.count('envelopes that the former code refused');
+    const { messages, report } = envelopeWithBug(this.#options.bug, read, this.#code);
     this.#input(({ driver }) => driver.receive(messages, report));
+  }
+
+  /** An operator's write. `settle` may never be called. */
+  administer(request: WriteRequest, settle: (result: WriteResult) => void): void {
+    this.#input(({ driver }) => {
+      this.#options.checkers.history.proposed(request);
+      driver.write(request, settle);
+    });
   }
 
   /** False: nobody is there. */
@@ -182,16 +216,35 @@ export class SimulatedReplica implements DriverPort {
     const { unsynced } = this.sql;
     trace.add('crash', () => `${this.id}, ${kept} of ${unsynced} transactions survive`);
     if (unsynced > kept) trace.count('crashes that lost writes');
-    this.sql.crash(kept);
-    if (this.#isAlarmed) this.#alarm.retry(this.nowMs());
-    this.#forget();
-    for (const socket of this.#sockets) socket.dropped();
-    this.#sockets.clear();
+    this.#lose(kept);
     this.#isDown = true;
     schedule.after(
       random.exponential(random.pick([20, 500, 3_000])),
       this.#whileHere(() => this.comeBack()),
     );
+  }
+
+  /** As the platform updates code: the instance ends, with all its connections, and the next input starts the other code. */
+  deploy(code: Code, random: Random): void {
+    const { checkers, schedule, trace } = this.#options;
+    trace.add('deployment', () => `of the ${code} code on ${this.id}`);
+    checkers.levels.deployed(this.id, code);
+    this.#code = code;
+    this.#lose(random.integer(0, this.sql.unsynced));
+    this.#isDown = true;
+    schedule.after(
+      random.exponential(random.pick([5, 200])),
+      this.#whileHere(() => this.comeBack()),
+    );
+  }
+
+  /** Of the transactions since the last sync the first ones are kept. */
+  #lose(kept: number): void {
+    this.sql.crash(kept);
+    if (this.#isAlarmed) this.#alarm.retry(this.nowMs());
+    this.#forget();
+    for (const socket of this.#sockets) socket.dropped();
+    this.#sockets.clear();
   }
 
   /** From now on the next input finds it. The platform starts an object for an event only; a timer of its own may be one. */
@@ -254,7 +307,7 @@ export class SimulatedReplica implements DriverPort {
     const leave = (): void => {
       const said = messagesWithBug(bug, messages, () => this.#speaker);
       checkers.raft.released(said.filter((message) => !isSnapshotMessage(message)));
-      network.send(said, report);
+      network.send(this.#code, said, report);
     };
     if (bug === 'replyBeforePersist') leave();
     else this.#gate(leave);
@@ -303,6 +356,7 @@ export class SimulatedReplica implements DriverPort {
   configured(configuration: Configuration): void {
     this.#options.trace.count('configurations applied');
     assert(configuration.voters.length > 0, 'somebody votes');
+    this.#identity.save(configuration.voters);
   }
 
   removed(): void {
@@ -347,9 +401,11 @@ export class SimulatedReplica implements DriverPort {
     try {
       this.#living ??= this.#start();
       body(this.#living);
+      this.#noteHalt(this.#living.driver);
       if (this.#ending !== null) return this.#endInstance(this.#ending);
       this.#options.checkers.raft.observe(this.#observed);
     } catch (error) {
+      if (isUnknownStore(error)) return this.#refuseStore();
       if (!(error instanceof Crash)) throw error;
       this.crash();
       return true;
@@ -362,9 +418,10 @@ export class SimulatedReplica implements DriverPort {
   #start(): Living {
     const { founding, provision, random, trace, checkers, bug } = this.#options;
     trace.add('start', () => `${this.id}`);
-    const driver = new Driver({
+    const driver = startDriver(this.#code, {
       id: this.id,
       founding,
+      voters: this.#identity.voters,
       bounds: { logEntriesMax: 24, logEntriesKept: 8, snapshotRowsBytes: 2_000 },
       sql: sqlWithBug(this.sql, bug),
       port: this,
@@ -392,7 +449,21 @@ export class SimulatedReplica implements DriverPort {
     return { driver, absentPeers, leases, watches, calls };
   }
 
-  #instance(driver: Driver): Instance {
+  /** The code does not know what the store has become: nobody is there until another one is deployed. */
+  #refuseStore(): boolean {
+    this.#options.trace.add('store refused', () => `by ${this.id}`);
+    this.#forget();
+    this.#isDown = true;
+    return false;
+  }
+
+  #noteHalt({ halted }: RunningDriver): void {
+    if (halted === null || this.#isHalted || this.#code === 'present') return;
+    this.#isHalted = true;
+    this.#options.trace.add('halted at an entry that its code does not know', () => `${this.id}: ${halted}`);
+  }
+
+  #instance(driver: RunningDriver): Instance {
     const { schedule, failed } = this.#options;
     const whileHere = this.#whileHere((body: () => void) => body());
     return {
@@ -457,6 +528,7 @@ export class SimulatedReplica implements DriverPort {
   #forget(): void {
     this.#incarnation++;
     this.#living = null;
+    this.#isHalted = false;
     this.#isAlarmed = false;
     this.#isTicking = false;
     this.#syncIsPlanned = false;
@@ -623,6 +695,7 @@ export class SimulatedReplica implements DriverPort {
     const { role, term, leader, commit, lastIndex } = driver.raft;
     const state = `${role} in term ${term}, leader ${leader}, commit ${commit}, applied ${driver.store.appliedIndex}, last ${lastIndex}`;
     const watched = `${this.#sockets.size} watches`;
-    return `${this.id}: ${state}, ${watched}${this.#isPaused ? ', paused' : ''}${this.#isTicking ? '' : ', resting'}`;
+    const code = this.#code === 'present' ? '' : `, former code${driver.halted === null ? '' : ', halted'}`;
+    return `${this.id}: ${state}, ${watched}${code}${this.#isPaused ? ', paused' : ''}${this.#isTicking ? '' : ', resting'}`;
   }
 }

@@ -3,17 +3,20 @@
 
 import { replicaId, type ReplicaId } from '../../src/brands.ts';
 import { type Configuration, foundingConfiguration } from '../../src/raft/configuration.ts';
-import type { Envelope } from '../../src/replica/envelope.ts';
+import { groupLevelMax } from '../../src/levels.ts';
 import { type PlantedBug } from './bugs.ts';
 import { ClientHistory } from './client-history.ts';
 import { type HowEnded, SimulatedClient } from './client.ts';
-import { type FaultMix, faultMixOf, healed, mixInWords } from './faults.ts';
+import type { Code } from './code.ts';
+import { Deployments } from './deployments.ts';
+import { deploymentsOf, type FaultMix, faultMixOf, healed, mixInWords } from './faults.ts';
 import { SimulatedGroup } from './group.ts';
 import { HistoryChecker } from './history-checker.ts';
 import { LeaseChecker } from './lease-checker.ts';
+import { LevelChecker } from './level-checker.ts';
 import { entryInWords, linearize } from './linearizability.ts';
 import { MemberFaults } from './member-faults.ts';
-import { Network } from './network.ts';
+import { type Delivery, Network } from './network.ts';
 import { RaftChecker } from './raft-checker.ts';
 import { Random } from './random.ts';
 import { SimulatedReplica } from './replica.ts';
@@ -27,6 +30,8 @@ const recoveryMs = 20_000;
 /** Then all replicas hold the same within this. */
 const convergenceMs = 40_000;
 const writesAfterHealing = 3;
+/** Deployments draw from a generator of their own. */
+const deploymentsSeed = 0x3c6ef372;
 /** The search for an order takes a quarter of a run's time. */
 const linearizedEverySeeds = 4;
 
@@ -93,6 +98,7 @@ class Simulation {
   readonly #clients: readonly SimulatedClient[];
   readonly #watchers: readonly SimulatedWatcher[];
   readonly #members: MemberFaults;
+  readonly #deployments: Deployments;
   readonly #raft: RaftChecker;
   readonly #leases: LeaseChecker;
   readonly #history: HistoryChecker;
@@ -108,7 +114,8 @@ class Simulation {
   constructor({ seed, bug, mix, blind = false }: SimulationOptions) {
     const random = new Random(seed);
     this.#isSampled = blind || seed % linearizedEverySeeds === 0;
-    this.mix = { ...faultMixOf(random.fork()), ...mix };
+    const forDeployments = new Random(seed ^ deploymentsSeed);
+    this.mix = { ...faultMixOf(random.fork()), ...deploymentsOf(forDeployments), ...mix };
     this.#faults = this.mix;
     this.#random = random.fork();
     this.trace = new Trace(() => this.#schedule.nowMs);
@@ -117,7 +124,8 @@ class Simulation {
     const nowMs = (): number => this.#schedule.nowMs;
     this.#raft = new RaftChecker(founders);
     this.#leases = new LeaseChecker(nowMs, this.trace);
-    this.#history = new HistoryChecker(nowMs, this.#leases);
+    const levels = new LevelChecker({ trace: this.trace, members: () => this.#memberIds.filter((id) => this.#group.find(id) !== null) });
+    this.#history = new HistoryChecker(nowMs, this.#leases, levels);
     this.#told = new ClientHistory(nowMs);
     this.#state = new StateChecker(this.#history);
     const failed = (error: unknown): void => {
@@ -128,16 +136,17 @@ class Simulation {
       ...shared,
       ids: () => this.#group.ids,
       random: random.fork(),
-      deliver: (to, envelope) => this.#deliver(to, envelope),
+      deliver: (to, delivery) => this.#deliver(to, delivery),
     });
-    const checkers = { raft: this.#raft, history: this.#history, state: this.#state, leases: this.#leases };
+    const checkers = { raft: this.#raft, history: this.#history, state: this.#state, leases: this.#leases, levels };
     const network = this.#network;
-    const make = (id: ReplicaId, founding: Configuration): SimulatedReplica =>
+    const make = (id: ReplicaId, founding: Configuration, code: Code = 'present'): SimulatedReplica =>
       new SimulatedReplica({
         ...shared,
         id,
         founders,
         founding,
+        code,
         random: random.fork(),
         network,
         checkers,
@@ -145,9 +154,12 @@ class Simulation {
         left: (left) => this.#members.left(left),
       });
     const founding = foundingConfiguration(founders.map((id) => ({ id, location: 'weur' })));
-    for (const id of founders) this.#group.join(make(id, founding));
-    const forMembers = { group: this.#group, raft: this.#raft, trace: this.trace, make };
+    const code = this.mix.startsFormer > 0 ? 'former' : 'present';
+    for (const id of founders) this.#group.join(make(id, founding, code));
+    const forGroup = { group: this.#group, raft: this.#raft, trace: this.trace };
+    const forMembers = { ...forGroup, make };
     this.#members = new MemberFaults({ ...forMembers, random: random.fork() });
+    this.#deployments = new Deployments({ ...forGroup, schedule: this.#schedule, random: forDeployments, mix: this.mix });
     const people = { areReady: this.mix.auth === 0 };
     const outside = { ...shared, group: this.#group, history: this.#history, told: this.#told, blind };
     this.#clients = each(this.mix.clients, (number) => {
@@ -208,13 +220,14 @@ class Simulation {
     });
     this.#every(mix.memberChangeEveryMs, () => this.#members.change());
     this.#every(mix.loseStorageEveryMs, () => this.#members.loseStorage());
+    this.#every(mix.deployEveryMs, () => this.#deployments.step());
     this.#every(mix.quietEveryMs, () => this.#quiet(random.between(6_000, 12_000)));
   }
 
-  #deliver(to: ReplicaId, envelope: Envelope): void {
+  #deliver(to: ReplicaId, delivery: Delivery): void {
     const receiver = this.#group.find(to);
-    if (receiver !== null) return receiver.receive(envelope);
-    const sender = envelope.messages[0]?.from;
+    if (receiver !== null) return receiver.receive(delivery);
+    const sender = delivery.envelope.messages[0]?.from;
     if (sender !== undefined) this.#group.find(sender)?.absent(to);
   }
 
@@ -260,6 +273,7 @@ class Simulation {
       replica.comeBack();
       replica.resume();
     }
+    this.#deployments.finish();
   }
 
   /** Every client's writes succeed again. An operation may end without an answer; the next one has to do better. */
@@ -347,7 +361,9 @@ class Simulation {
     const { configuration } = this.#raft;
     if (configuration?.members.some(({ plan, voter }) => plan !== null || !voter) === true) return false;
     return this.#memberIds.every((id) => {
-      return this.#group.find(id)?.isIdle === true && this.#raft.appliedOf(id) === length;
+      const replica = this.#group.find(id);
+      if (replica?.isIdle !== true || this.#raft.appliedOf(id) !== length) return false;
+      return replica.levelOnDisk === groupLevelMax;
     });
   }
 

@@ -2,7 +2,7 @@
 
 import { type ReplicaId, revision } from '../../src/brands.ts';
 import type { RevisionEvents } from '../../src/model.ts';
-import type { Store } from '../../src/mvcc/store.ts';
+import type { RunningStore } from './code.ts';
 import { storeDump } from './durable-log.ts';
 import type { HistoryChecker } from './history-checker.ts';
 import type { Observed } from './raft-checker.ts';
@@ -67,7 +67,7 @@ export class StateChecker {
   }
 
   /** A new instance: its watchers resume from its history, and what it publishes goes on from there. */
-  started(id: ReplicaId, store: Store): void {
+  started(id: ReplicaId, store: RunningStore): void {
     const told = this.#told.get(id) ?? 1;
     check(store.revision >= told, 'what left is durable', () => {
       return `replica ${id} told of revision ${told} and starts again at ${store.revision}`;

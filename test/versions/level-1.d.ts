@@ -1,18 +1,50 @@
 // What is used of level-1.js. Its types are those of today where they have not changed.
 
-import type { LogIndex, ReplicaId, Revision } from '../../src/brands.ts';
+import type { Command, Operation, RevisionEvents } from '../../src/model.ts';
+import type { LeaseId, ReplicaId, Revision } from '../../src/brands.ts';
+import type { LeaseChange } from '../../src/mvcc/leases.ts';
+import type { Store } from '../../src/mvcc/store.ts';
+import type { Raft } from '../../src/raft/raft.ts';
 import type { Message } from '../../src/raft/types.ts';
-import type { WriteRequest, WriteResult } from '../../src/replica/driver.ts';
+import type { Read, ReadResult, Step, Write, WriteRequest, WriteResult } from '../../src/replica/driver.ts';
 import type { SqlPort } from '../../src/sql-port.ts';
 
 export type PortOfLevel1 = {
   send(messages: readonly Message[]): void;
-  published(): void;
-  applied(): void;
-  leaderChanged(): void;
+  published(events: readonly RevisionEvents[], revision: Revision): void;
+  applied(commands: readonly Command[]): void;
+  leasesChanged?(changes: readonly LeaseChange[]): void;
+  leaderChanged(leader: ReplicaId | null): void;
   rest(): void;
+  mayRest?(): boolean;
   nowMs(): number;
+  before?(step: Step): void;
 };
+
+/** Of an id that ends it could not be said which grant of it is meant. */
+export type OperationOfLevel1 = Operation | { readonly kind: 'leaseExpire'; readonly ids: readonly LeaseId[] };
+
+export type WriteOfLevel1 = Omit<Write, 'request'> & {
+  readonly request: Omit<WriteRequest, 'operation'> & { readonly operation: OperationOfLevel1 };
+};
+
+export type StoreOfLevel1 = Pick<
+  Store,
+  | 'revision'
+  | 'compactedRevision'
+  | 'appliedIndex'
+  | 'range'
+  | 'history'
+  | 'authorize'
+  | 'authorizeRange'
+  | 'authorizeKey'
+  | 'query'
+  | 'leases'
+  | 'leasesSettled'
+  | 'leaseCount'
+  | 'earliestLeaseDeadlineMs'
+  | 'compactStep'
+>;
 
 export class Driver {
   constructor(options: {
@@ -24,13 +56,16 @@ export class Driver {
     readonly electionTimeoutTicks: number;
     readonly heartbeatTicks: number;
   });
-  readonly raft: { readonly role: string; readonly leader: ReplicaId | null };
+  readonly raft: Pick<Raft, 'id' | 'role' | 'leader' | 'term' | 'commit' | 'lastIndex' | 'resting' | 'matchOf'>;
   readonly halted: string | null;
-  readonly store: { readonly appliedIndex: LogIndex; readonly revision: Revision };
+  readonly store: StoreOfLevel1;
   receive(messages: readonly Message[]): void;
   tick(): void;
+  campaign(): void;
   transferLeadership(to: ReplicaId): void;
-  write(request: WriteRequest, settle: (result: WriteResult) => void): void;
+  submit(writes: readonly WriteOfLevel1[], reads: readonly Read[]): void;
+  write(request: WriteOfLevel1['request'], settle: (result: WriteResult) => void): void;
+  read(settle: (result: ReadResult) => void): void;
 }
 
 export function encodeEnvelope(envelope: { readonly group: string; readonly messages: readonly Message[] }): Uint8Array;

@@ -1,0 +1,91 @@
+// The code that a replica runs: the present one, or the one from before groups had levels (`test/versions/level-1.js`), which is the
+// former code itself, not the present one told to know less: what it does with entries, envelopes and stores that it does not know is
+// its own. What the two share, and so what may go wrong between them, is the log, the messages and the store: all of the
+// driver. The services around it are of one replica alone, and are the present ones on either.
+
+import type { ReplicaId } from '../../src/brands.ts';
+import { groupLevel, groupLevelMax } from '../../src/levels.ts';
+import type { Store } from '../../src/mvcc/store.ts';
+import { Driver, type DriverOptions } from '../../src/replica/driver.ts';
+import { decodeEnvelope, encodeEnvelope, type Envelope, type PeerMessage } from '../../src/replica/envelope.ts';
+import type { PeerReport } from '../../src/replica/peer-report.ts';
+import { isSnapshotMessage } from '../../src/replica/snapshot-codec.ts';
+import * as level1 from '../versions/level-1.js';
+import { FormerDriver } from './former-driver.ts';
+
+export type Code = 'present' | 'former';
+
+/** What the simulator uses of a store. */
+export type RunningStore = Pick<
+  Store,
+  | 'level'
+  | 'revision'
+  | 'compactedRevision'
+  | 'appliedIndex'
+  | 'range'
+  | 'history'
+  | 'authorize'
+  | 'authorizeRange'
+  | 'authorizeKey'
+  | 'query'
+  | 'leases'
+  | 'leasesSettled'
+  | 'leaseCount'
+  | 'storedLeaseDeadlineMs'
+  | 'earliestLeaseDeadlineMs'
+>;
+
+/** And of a driver. `report`: null where the code knows none. */
+export type RunningDriver = Pick<
+  Driver,
+  | 'raft'
+  | 'halted'
+  | 'receive'
+  | 'tick'
+  | 'campaign'
+  | 'transferLeadership'
+  | 'submit'
+  | 'write'
+  | 'read'
+  | 'sweep'
+  | 'absent'
+  | 'proposeConfiguration'
+> & { readonly store: RunningStore; readonly report: PeerReport | null };
+
+/** `voters`: as the host of the replica has kept them, for the code that does not find them in the log. */
+export type StartOptions = DriverOptions & { readonly voters: readonly ReplicaId[] };
+
+export function startDriver(code: Code, options: StartOptions): RunningDriver {
+  return code === 'present' ? new Driver(options) : new FormerDriver(options);
+}
+
+/** The highest level of a group that it can apply. */
+export function levelKnownTo(code: Code): number {
+  return code === 'present' ? groupLevelMax : groupLevel.first;
+}
+
+/** A newer version wrote the store: the former code does not start on it. */
+export function isUnknownStore(error: unknown): boolean {
+  return error instanceof Error && error.name === 'UnknownStoreFormat';
+}
+
+export function pack(code: Code, envelope: Envelope): Uint8Array {
+  if (code === 'present') return encodeEnvelope(envelope);
+  const { group, messages } = envelope;
+  return level1.encodeEnvelope({ group, messages: messages.filter(isKnownMessage) });
+}
+
+/** null: the sender's version is newer than the receiver. */
+export function unpack(code: Code, bytes: Uint8Array): Envelope | null {
+  if (code === 'present') return decodeEnvelope(bytes);
+  try {
+    return { ...level1.decodeEnvelope(bytes), report: null };
+  } catch (error) {
+    if (error instanceof Error && error.name === 'UnknownEnvelopeError') return null;
+    throw error;
+  }
+}
+
+function isKnownMessage(message: PeerMessage): message is Exclude<PeerMessage, { readonly kind: `snapshot${string}` | 'diverged' }> {
+  return !isSnapshotMessage(message);
+}
