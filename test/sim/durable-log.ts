@@ -44,16 +44,21 @@ export function sameRow(left: LogRow, right: LogRow): boolean {
 /**
  * Everything that the store wrote: all tables beside the log, each row as text. Left out is what does not follow from the
  * log alone: the alarm, rows that compaction has made superfluous go when the host finds time, and with them places of large values.
- * `batchesFrom`: without the batches of entries before this one.
  */
-export function storeDump(sql: SqlPort, batchesFrom: number): string {
+export function storeDump(sql: SqlPort, batches: BatchesInDump): string {
   return tablesOf(sql)
     .map(({ table, select }) => {
-      const rows = sql.all(select, ...(table === 'batches' ? [batchesFrom] : [])).map(rowInWords);
+      const rows = sql.all(select, ...(table === 'batches' ? [batches.from, batches.hashesFrom] : [])).map(rowInWords);
       return `${table}\n${rows.sort().join('\n')}`;
     })
     .join('\n');
 }
+
+/**
+ * `from`: without the batches of entries before this one. `hashesFrom`: those of earlier entries without their hashes. A snapshot of a
+ * group that has gone back to level 1 has none.
+ */
+export type BatchesInDump = { readonly from: number; readonly hashesFrom: number };
 
 type Table = { readonly table: string; readonly select: string };
 
@@ -61,6 +66,7 @@ const notOfTheStore = ['log', 'hard_state', 'configurations', 'divergence', 'lar
 /** Columns by name: a statement that was prepared before a table got more of them would go on without those. */
 const selectTables = `SELECT name, (SELECT group_concat(name) FROM pragma_table_info(tables.name))
   FROM sqlite_master AS tables WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name`;
+const hashColumns: readonly string[] = ['hash', 'scrubbed'];
 const known = new WeakMap<SqlPort, { readonly version: number; readonly tables: readonly Table[] }>();
 
 function tablesOf(sql: SqlPort): readonly Table[] {
@@ -87,10 +93,17 @@ function selectionOf(table: string, columns: string): string {
     case 'mvcc_meta':
       return `SELECT name, value FROM mvcc_meta WHERE name <> 'sweep'`;
     case 'batches':
-      return `SELECT ${columns} FROM batches WHERE log_index >= ?`;
+      return `SELECT ${batchColumns(columns)} FROM batches WHERE log_index >= ?1 AND ?2 >= 0`;
     default:
       return `SELECT ${columns} FROM ${table}`;
   }
+}
+
+/** Stores that never were of level 2 lack those of hashes. */
+function batchColumns(columns: string): string {
+  const names = columns.split(',');
+  const hashes = hashColumns.map((name) => (names.includes(name) ? `CASE WHEN log_index >= ?2 THEN ${name} END` : 'NULL'));
+  return [...names.filter((name) => !hashColumns.includes(name)), ...hashes].join(', ');
 }
 
 function rowInWords(row: readonly unknown[]): string {

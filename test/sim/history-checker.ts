@@ -319,7 +319,7 @@ export class HistoryChecker {
       'a refused write never shows up',
       () => `${operation.name}: not permitted, then applied`,
     );
-    if (action.operation.kind === 'groupLevel') this.#levels.became(action.operation.level);
+    if (action.operation.kind === 'groupLevel') this.#levels.became(action.operation.level, at.index);
     const before = this.#reference.revision;
     const outcome = this.#reference.apply({ operation: action.operation, atMs }, at.index);
     for (let made = before + 1; made <= this.#reference.revision; made++) this.#indexOf[made] = at.index;

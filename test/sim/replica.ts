@@ -617,8 +617,11 @@ export class SimulatedReplica implements DriverPort {
   }
 
   #noteDurable(observed: Observed): void {
-    const { raft, history, state } = this.#options.checkers;
-    for (const row of raft.durable(observed)) history.committed(row);
+    const { raft, history, levels, state } = this.#options.checkers;
+    for (const row of raft.durable(observed)) {
+      history.committed(row);
+      if (row.kind === 'membership') levels.membersChanged(row.index);
+    }
     state.durable(observed);
   }
 

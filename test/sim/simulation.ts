@@ -127,7 +127,7 @@ class Simulation {
     const levels = new LevelChecker({ trace: this.trace, members: () => this.#memberIds.filter((id) => this.#group.find(id) !== null) });
     this.#history = new HistoryChecker(nowMs, this.#leases, levels);
     this.#told = new ClientHistory(nowMs);
-    this.#state = new StateChecker(this.#history);
+    this.#state = new StateChecker(this.#history, levels);
     const failed = (error: unknown): void => {
       this.#failed ??= { error };
     };

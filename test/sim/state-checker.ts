@@ -5,6 +5,7 @@ import type { RevisionEvents } from '../../src/model.ts';
 import type { RunningStore } from './code.ts';
 import { storeDump } from './durable-log.ts';
 import type { HistoryChecker } from './history-checker.ts';
+import type { LevelChecker } from './level-checker.ts';
 import type { Observed } from './raft-checker.ts';
 import { check } from './trace.ts';
 
@@ -18,6 +19,7 @@ type Dump = { readonly id: ReplicaId; readonly dump: string };
 
 export class StateChecker {
   readonly #history: HistoryChecker;
+  readonly #levels: LevelChecker;
   /** By applied index. */
   readonly #dumps = new Map<number, Dump>();
   readonly #wholeDumps = new Map<number, Dump>();
@@ -25,8 +27,9 @@ export class StateChecker {
   /** The last revision that a watcher of the replica was told. */
   readonly #told = new Map<ReplicaId, number>();
 
-  constructor(history: HistoryChecker) {
+  constructor(history: HistoryChecker, levels: LevelChecker) {
     this.#history = history;
+    this.#levels = levels;
   }
 
   /** All that the replica's database holds is durable. */
@@ -44,7 +47,7 @@ export class StateChecker {
 
   #compare({ id, driver, database }: Observed, dumps: Map<number, Dump>, batchesFrom: number): void {
     const applied: number = driver.store.appliedIndex;
-    const dump = storeDump(database, batchesFrom);
+    const dump = storeDump(database, { from: batchesFrom, hashesFrom: this.#levels.fellAt(applied) });
     const known = dumps.get(applied);
     if (known === undefined) dumps.set(applied, { id, dump });
     else {
