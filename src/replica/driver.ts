@@ -216,9 +216,12 @@ export class Driver {
     return this.#halted === null && !this.#upkeep.isRebuilding;
   }
 
-  /** False: not now (`Raft.proposeConfiguration`), or the group's level does not know it. One step from `present`. */
+  /**
+   * False: not now (`Raft.proposeConfiguration`), or the group's level does not know it, or will not where this is in the log. One step
+   * from `present`.
+   */
   proposeConfiguration(present: Configuration, next: Configuration): boolean {
-    if (this.#halted !== null || this.store.level < groupLevel.second) return false;
+    if (this.#halted !== null || this.store.level < groupLevel.second || this.#levelUnderWay) return false;
     const proposed = this.#raft.proposeConfiguration(present, next);
     if (proposed !== null) this.#quietTicks = 0;
     this.#turn();

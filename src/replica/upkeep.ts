@@ -167,12 +167,12 @@ export class Upkeep {
 
   // Levels
 
-  /** Up once all members know the next level; down when an operator has announced it, and no change of members is under way. */
+  /** Up once all members know the next level; down when an operator has announced it, and no change of members is under way or planned. */
   #settleLevel(): void {
     const { raft, store, proposeLevel, supports } = this.#options;
     const { members } = raft.configuration;
     if (store.downgradeAnnounced) {
-      const isPlain = members.every(({ voter }) => voter) && raft.isConfigurationCommitted;
+      const isPlain = members.every(({ voter, plan }) => voter && plan === null) && raft.isConfigurationCommitted;
       if (store.level > groupLevelMin && isPlain) proposeLevel(groupLevelMin);
       return;
     }

@@ -86,6 +86,8 @@ export function unpack(code: Code, bytes: Uint8Array): Envelope | null {
   }
 }
 
-function isKnownMessage(message: PeerMessage): message is Exclude<PeerMessage, { readonly kind: `snapshot${string}` | 'diverged' }> {
+function isKnownMessage(
+  message: PeerMessage,
+): message is Exclude<PeerMessage, { readonly kind: `snapshot${string}` | 'diverged' }> {
   return !isSnapshotMessage(message);
 }

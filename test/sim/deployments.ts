@@ -143,7 +143,8 @@ export class Deployments {
     const { group, raft } = this.#options;
     const leader = this.#leader;
     const driver = leader?.driver;
-    if (driver == null || driver.store.level !== groupLevel.first || !driver.raft.isConfigurationCommitted) return false;
+    if (driver == null || driver.store.level !== groupLevel.first || !driver.raft.isConfigurationCommitted)
+      return false;
     this.#fallen ??= driver.raft.lastIndex;
     const fallen = this.#fallen;
     return driver.raft.configuration.members.every(({ id }) => group.find(id) !== null && raft.appliedOf(id) >= fallen);

@@ -62,7 +62,15 @@ export type BatchesInDump = { readonly from: number; readonly hashesFrom: number
 
 type Table = { readonly table: string; readonly select: string };
 
-const notOfTheStore = ['log', 'hard_state', 'configurations', 'divergence', 'large_values', 'simulated_alarm', 'simulated_identity'];
+const notOfTheStore = [
+  'log',
+  'hard_state',
+  'configurations',
+  'divergence',
+  'large_values',
+  'simulated_alarm',
+  'simulated_identity',
+];
 /** Columns by name: a statement that was prepared before a table got more of them would go on without those. */
 const selectTables = `SELECT name, (SELECT group_concat(name) FROM pragma_table_info(tables.name))
   FROM sqlite_master AS tables WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name`;
@@ -102,7 +110,9 @@ function selectionOf(table: string, columns: string): string {
 /** Stores that never were of level 2 lack those of hashes. */
 function batchColumns(columns: string): string {
   const names = columns.split(',');
-  const hashes = hashColumns.map((name) => (names.includes(name) ? `CASE WHEN log_index >= ?2 THEN ${name} END` : 'NULL'));
+  const hashes = hashColumns.map((name) =>
+    names.includes(name) ? `CASE WHEN log_index >= ?2 THEN ${name} END` : 'NULL',
+  );
   return [...names.filter((name) => !hashColumns.includes(name)), ...hashes].join(', ');
 }
 

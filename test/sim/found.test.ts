@@ -6,9 +6,11 @@ import { emptyBytes, utf8 } from '../../src/bytes.ts';
 import { permissionType } from '../../src/auth-model.ts';
 import type { Caller, Command, Operation } from '../../src/model.ts';
 import { Store } from '../../src/mvcc/store.ts';
-import { foundingConfiguration } from '../../src/raft/configuration.ts';
+import { type Configuration, foundingConfiguration, withLearner, withVoter } from '../../src/raft/configuration.ts';
 import { Raft } from '../../src/raft/raft.ts';
+import { Driver } from '../../src/replica/driver.ts';
 import { NodeSql } from '../support/node-sql.ts';
+import { MixedGroup } from '../versions/mixed-group.ts';
 
 describe('found by the simulator', () => {
   it('SIM-FOUND-1: the answer to an old leader does not pass for an answer to its next term', () => {
@@ -96,6 +98,48 @@ describe('found by the simulator', () => {
     expect(store.apply(logIndex(4), [attempt]).outcomes).toEqual(answered);
     expect(store.revision).toBe(1);
     expect(store.apply(logIndex(5), [{ ...attempt, writeId: 'w2' }]).outcomes).toMatchObject([{ kind: 'put' }]);
+  });
+
+  describe('SIM-FOUND-4: no change of members comes after a group went back to level 1, whose code would not count by it', () => {
+    const begin = () => {
+      const group = new MixedGroup(['new', 'new', 'new']);
+      const { driver } = group.leader();
+      if (!(driver instanceof Driver)) throw new Error('the present code runs');
+      const change = (to: (present: Configuration) => Configuration): boolean => {
+        const { configuration } = driver.raft;
+        const isProposed = driver.proposeConfiguration(configuration, to(configuration));
+        group.deliver();
+        return isProposed;
+      };
+      const announce = (): void => {
+        const operation = { kind: 'downgradeEnable', targetVersion: '3.6' } as const;
+        driver.write({ writeId: 'operator', caller: { kind: 'service' }, operation }, () => {});
+        group.deliver();
+      };
+      return { group, driver, change, announce };
+    };
+
+    it('a change is refused from when the leader proposes level 1', () => {
+      // Seen as: a learner was added while the leader's proposal of level 1 was not committed yet.
+      const { group, driver, change, announce } = begin();
+      announce();
+      driver.tick();
+      expect(driver.store.level).toBe(2);
+      expect(change((present) => withLearner(present, { location: '', plan: null }))).toBe(false);
+      group.deliver();
+      expect(driver.store.level).toBe(1);
+    });
+
+    it('a group in which something is planned for a voter does not go back', () => {
+      // Seen as: a replica voted that was to replace the leader; at level 1 the leader handed over, and the next one removed it.
+      const { group, driver, change, announce } = begin();
+      const replaces = driver.raft.id;
+      expect(change((present) => withLearner(present, { location: '', plan: { replaces } }))).toBe(true);
+      expect(change((present) => withVoter(present, replicaId(4)))).toBe(true);
+      announce();
+      group.run();
+      expect(driver.store.level).toBe(2);
+    });
   });
 });
 

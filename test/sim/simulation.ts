@@ -124,7 +124,10 @@ class Simulation {
     const nowMs = (): number => this.#schedule.nowMs;
     this.#raft = new RaftChecker(founders);
     this.#leases = new LeaseChecker(nowMs, this.trace);
-    const levels = new LevelChecker({ trace: this.trace, members: () => this.#memberIds.filter((id) => this.#group.find(id) !== null) });
+    const levels = new LevelChecker({
+      trace: this.trace,
+      members: () => this.#memberIds.filter((id) => this.#group.find(id) !== null),
+    });
     this.#history = new HistoryChecker(nowMs, this.#leases, levels);
     this.#told = new ClientHistory(nowMs);
     this.#state = new StateChecker(this.#history, levels);
@@ -159,7 +162,12 @@ class Simulation {
     const forGroup = { group: this.#group, raft: this.#raft, trace: this.trace };
     const forMembers = { ...forGroup, make };
     this.#members = new MemberFaults({ ...forMembers, random: random.fork() });
-    this.#deployments = new Deployments({ ...forGroup, schedule: this.#schedule, random: forDeployments, mix: this.mix });
+    this.#deployments = new Deployments({
+      ...forGroup,
+      schedule: this.#schedule,
+      random: forDeployments,
+      mix: this.mix,
+    });
     const people = { areReady: this.mix.auth === 0 };
     const outside = { ...shared, group: this.#group, history: this.#history, told: this.#told, blind };
     this.#clients = each(this.mix.clients, (number) => {

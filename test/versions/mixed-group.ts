@@ -122,7 +122,7 @@ export class MixedGroup {
   run(ticks = 30): void {
     for (let tick = 0; tick < ticks; tick++) {
       for (const { driver } of this.replicas) driver?.tick();
-      this.#deliver();
+      this.deliver();
     }
   }
 
@@ -165,7 +165,8 @@ export class MixedGroup {
     return this.write({ kind: 'deleteRange', request: { key: utf8(key), rangeEnd: emptyBytes, previous: true } });
   }
 
-  #deliver(): void {
+  /** Every message arrives, and what is said to it; no time passes. */
+  deliver(): void {
     for (let hops = 0; this.#network.length > 0 && hops < 1_000; hops++) {
       const batch = this.#network;
       this.#network = [];
