@@ -40,14 +40,9 @@ export function messagesWithBug(
 
 /** What is heard in place of what was said. */
 export function envelopeWithBug(bug: PlantedBug | null, envelope: Envelope, receiver: Code): Envelope {
-  switch (bug) {
-    case 'levelAssumed':
-      return envelope.report === null ? { ...envelope, report: knowsAll } : envelope;
-    case 'unknownEntrySkipped':
-      return receiver === 'present' ? envelope : { ...envelope, messages: envelope.messages.map(withoutUnknown) };
-    default:
-      return envelope;
-  }
+  if (bug === 'levelAssumed') return envelope.report === null ? { ...envelope, report: knowsAll } : envelope;
+  if (bug !== 'unknownEntrySkipped' || receiver === 'present') return envelope;
+  return { ...envelope, messages: envelope.messages.map(withoutUnknown) };
 }
 
 const knowsAll = { supports: groupLevelMax, state: 'serving', hash: null, divergedAt: logIndex(0) } as const;

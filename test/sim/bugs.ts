@@ -33,8 +33,8 @@ const moving: Partial<FaultMix> = {
   transferEveryMs: 2_500,
 };
 
-/** Replicas are rolled back where they must not be, and fall behind. */
-const deploying: Partial<FaultMix> = {
+/** Replicas are updated, go back where they should not, too, and fall behind. */
+export const deploying: Partial<FaultMix> = {
   replicas: 3,
   longLeases: 0,
   faultyMs: 15_000,
@@ -42,7 +42,7 @@ const deploying: Partial<FaultMix> = {
   deployEveryMs: 300,
   rollBack: 0.4,
   carelessRollBack: 0.3,
-  downgrade: 0,
+  downgrade: 0.3,
   partitionEveryMs: 1_500,
 };
 

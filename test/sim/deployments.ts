@@ -7,6 +7,7 @@
 // - careless runs go back also where all were updated: the former code halts at entries, and refuses stores, that it does not know,
 //   and nothing else is harmed.
 
+import { unreachable } from '../../src/assert.ts';
 import type { LogIndex, ReplicaId } from '../../src/brands.ts';
 import { groupLevel } from '../../src/levels.ts';
 import type { DowngradeOperation } from '../../src/model.ts';
@@ -60,6 +61,8 @@ export class Deployments {
         return this.#leaveDowngraded();
       case 'withdrawing':
         return this.#withdraw();
+      default:
+        return unreachable(this.#phase);
     }
   }
 
@@ -78,7 +81,10 @@ export class Deployments {
     }
     const former = this.#running('former');
     if (former.length > 0) this.#deploy(random.pick(former), 'present');
-    if (former.length <= 1) this.#phase = 'updated';
+    if (former.length > 1) return;
+    // The leader may hear that all know the next level while one of them does not any more.
+    if (updated.length > 0 && random.chance(mix.carelessRollBack)) this.#rollBack(random.pick(updated));
+    else this.#phase = 'updated';
   }
 
   #leaveUpdated(): void {

@@ -82,7 +82,7 @@ export function deploymentsOf(random: Random): Pick<FaultMix, keyof typeof noDep
     deployEveryMs: random.pick([300, 800, 2_000]),
     startsFormer: on(0.7, () => 1),
     rollBack: on(0.5, () => random.pick([0.2, 0.4])),
-    carelessRollBack: on(0.2, () => 0.1),
+    carelessRollBack: on(0.25, () => random.pick([0.1, 0.4])),
     downgrade: on(0.6, () => random.pick([0.2, 0.6])),
   };
 }

@@ -101,27 +101,9 @@ describe('found by the simulator', () => {
   });
 
   describe('SIM-FOUND-4: no change of members comes after a group went back to level 1, whose code would not count by it', () => {
-    const begin = () => {
-      const group = new MixedGroup(['new', 'new', 'new']);
-      const { driver } = group.leader();
-      if (!(driver instanceof Driver)) throw new Error('the present code runs');
-      const change = (to: (present: Configuration) => Configuration): boolean => {
-        const { configuration } = driver.raft;
-        const isProposed = driver.proposeConfiguration(configuration, to(configuration));
-        group.deliver();
-        return isProposed;
-      };
-      const announce = (): void => {
-        const operation = { kind: 'downgradeEnable', targetVersion: '3.6' } as const;
-        driver.write({ writeId: 'operator', caller: { kind: 'service' }, operation }, () => {});
-        group.deliver();
-      };
-      return { group, driver, change, announce };
-    };
-
     it('a change is refused from when the leader proposes level 1', () => {
       // Seen as: a learner was added while the leader's proposal of level 1 was not committed yet.
-      const { group, driver, change, announce } = begin();
+      const { group, driver, change, announce } = administered();
       announce();
       driver.tick();
       expect(driver.store.level).toBe(2);
@@ -132,7 +114,7 @@ describe('found by the simulator', () => {
 
     it('a group in which something is planned for a voter does not go back', () => {
       // Seen as: a replica voted that was to replace the leader; at level 1 the leader handed over, and the next one removed it.
-      const { group, driver, change, announce } = begin();
+      const { group, driver, change, announce } = administered();
       const replaces = driver.raft.id;
       expect(change((present) => withLearner(present, { location: '', plan: { replaces } }))).toBe(true);
       expect(change((present) => withVoter(present, replicaId(4)))).toBe(true);
@@ -145,4 +127,23 @@ describe('found by the simulator', () => {
 
 function commandOf(writeId: string, operation: Operation): Command {
   return { writeId, caller: { kind: 'service' }, atMs: 1, operation };
+}
+
+/** A group of the present code, its leader, and what an operator does. */
+function administered() {
+  const group = new MixedGroup(['new', 'new', 'new']);
+  const { driver } = group.leader();
+  if (!(driver instanceof Driver)) throw new Error('the present code runs');
+  const change = (to: (present: Configuration) => Configuration): boolean => {
+    const { configuration } = driver.raft;
+    const isProposed = driver.proposeConfiguration(configuration, to(configuration));
+    group.deliver();
+    return isProposed;
+  };
+  const announce = (): void => {
+    const operation = { kind: 'downgradeEnable', targetVersion: '3.6' } as const;
+    driver.write({ writeId: 'operator', caller: { kind: 'service' }, operation }, () => {});
+    group.deliver();
+  };
+  return { group, driver, change, announce };
 }

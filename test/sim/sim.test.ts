@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { bugs, type PlantedBug } from './bugs.ts';
+import { bugs, deploying, type PlantedBug } from './bugs.ts';
 import { failureInWords, simulate } from './simulation.ts';
 
 // Few and fixed. To explore: node test/sim/main.ts --seeds 1000 --first 1
 const seeds = 160;
 /** At most: a search ends with the first seed that finds its bug. The rarest one shows in one run of 30. */
 const canarySeeds = 120;
+const deploymentSeeds = 24;
 
 describe('simulator', () => {
   it('SIM-RUN-1: under the faults of each seed no promise breaks, and after them the group comes back', async () => {
@@ -19,6 +20,16 @@ describe('simulator', () => {
     for (const what of faultsThatMustHappen) expect(counts.get(what) ?? 0, what).toBeGreaterThan(0);
     expect(counts.get('write answered') ?? 0).toBeGreaterThan(40 * seeds);
   }, 180_000);
+
+  it('SIM-DEPLOY-1: nothing breaks while the group is updated, goes back and is downgraded, and former code halts where it must', async () => {
+    const counts = new Map<string, number>();
+    for (let seed = 1; seed <= deploymentSeeds; seed++) {
+      const report = await simulate({ seed, bug: null, mix: deploying });
+      if (report.failure !== null) expect.fail(failureInWords(report, report.failure, null));
+      for (const [what, times] of report.counts) counts.set(what, (counts.get(what) ?? 0) + times);
+    }
+    for (const what of [...deployed, ...metByFormerCode]) expect(counts.get(what) ?? 0, what).toBeGreaterThan(0);
+  });
 
   it('SIM-SEED-1: a seed repeats a run exactly', async () => {
     for (const seed of [2, 3]) {
@@ -61,6 +72,8 @@ const canaries: readonly (readonly [string, PlantedBug, string])[] = [
   ['SIM-CANARY-9: entries of older terms that are committed are found', 'olderTermCommitted', 'commit of the own term'],
   ['SIM-CANARY-10: a page of another revision is found', 'laterPageAtHead', 'a read is of one revision'],
   ['SIM-CANARY-11: a sweep that goes too far is found', 'compactedTooFar', 'equal states'],
+  ['SIM-CANARY-12: a level that not all know is found', 'levelAssumed', 'a level that all members know'],
+  ['SIM-CANARY-13: an entry that is skipped is found', 'unknownEntrySkipped', 'log matching'],
   ['SIM-WATCH-1: swapped revisions are found', 'watchEventsSwapped', 'watch: ordered'],
   ['SIM-WATCH-2: an event that is told twice is found', 'watchRestoredEarly', 'watch: unique'],
   ['SIM-WATCH-3: a revision in two messages is found', 'watchRevisionSplit', 'watch: atomic'],
@@ -77,6 +90,9 @@ const blindCanaries: readonly (readonly [string, PlantedBug])[] = [
   ['SIM-BLIND-1: a stale read is found without the log', 'readUnconfirmed'],
   ['SIM-BLIND-2: a page of another revision is found without the log', 'laterPageAtHead'],
 ];
+
+const deployed = ['deployment', 'rolled back', 'downgraded', 'downgrade taken back'] as const;
+const metByFormerCode = ['halted at an entry that its code does not know', 'store refused'] as const;
 
 const faultsThatMustHappen = [
   'messages dropped',
@@ -115,6 +131,7 @@ const faultsThatMustHappen = [
   'evicted with watches',
   'listed',
   'snapshot in place',
+  ...deployed,
   'histories linearizable',
   'writes denied',
   'failed: permissionDenied',
