@@ -110,6 +110,13 @@ export const proposalsInFlightMax = 8;
 export const proposalSpacingMs = 5;
 /** Rows that one step of a compaction looks at: a few milliseconds between two turns. */
 export const compactionStepRows = 500;
+/** And bytes of large values: SQLite reads and frees a page of each 4 KiB. */
+export const compactionStepBytes = 8 * 1_048_576;
+/** The same of a store that another one has taken the place of, and of a snapshot that nobody wants any more: a step each tick. */
+export const clearingStepRows = 2_000;
+export const clearingStepBytes = 8 * 1_048_576;
+/** One step of a hash over a whole store: some 3 ms between two turns. */
+export const hashStepBytes = 1_048_576;
 /** The clock of a group that is awake. */
 export const tickMs = 100;
 export const heartbeatTicks = 1;

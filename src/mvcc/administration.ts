@@ -131,7 +131,10 @@ export class Administration {
     }
   }
 
-  answer(query: Query, at: { readonly current: Revision; readonly compacted: number }): Answered {
+  answer(
+    query: Query,
+    at: { readonly current: Revision; readonly compacted: number },
+  ): Generator<void, Answered, void> {
     return answerQuery(query, {
       ...at,
       sql: this.#sql,

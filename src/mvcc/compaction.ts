@@ -4,9 +4,9 @@
 import { assert } from '../assert.ts';
 import type { Revision } from '../brands.ts';
 import { BinaryReader, BinaryWriter } from '../binary.ts';
-import { rememberedWritesMax } from '../limits.ts';
+import { compactionStepBytes, rememberedWritesMax } from '../limits.ts';
 import type { StoreFailure } from '../model.ts';
-import type { SqlPort } from '../sql-port.ts';
+import type { SqlPort, SqlRow } from '../sql-port.ts';
 import { bytesOf, numberOf } from './rows.ts';
 import { readMeta, writeMeta } from './schema.ts';
 
@@ -20,10 +20,13 @@ const inRest = '(key, mod) > (?1, ?2) AND until <= ?3 AND mod < ?3';
 const deleteLargeFrom = `DELETE FROM large_values WHERE id IN
   (SELECT large FROM superseded WHERE ${inRest} AND large IS NOT NULL)`;
 const deleteFrom = `DELETE FROM superseded WHERE ${inRest}`;
-const selectPartEnd = 'SELECT key, mod FROM superseded WHERE (key, mod) > (?, ?) ORDER BY key, mod LIMIT 1 OFFSET ?';
+/** Of a BLOB the length is read without its bytes. */
+const selectPart = `SELECT key, mod,
+  CASE WHEN until <= ?3 AND mod < ?3 THEN ifnull((SELECT length(bytes) FROM large_values WHERE id = large), 0) ELSE 0 END
+  FROM superseded WHERE (key, mod) > (?1, ?2) ORDER BY key, mod LIMIT ?4`;
 
 const selectOldestBatch = `SELECT last_revision, writes_total FROM batches ORDER BY last_revision, log_index, part LIMIT 1`;
-const selectBatchPartEnd = `SELECT last_revision FROM batches ORDER BY last_revision, log_index, part LIMIT 1 OFFSET ?`;
+const selectBatchesPart = `SELECT last_revision, length(body) FROM batches ORDER BY last_revision, log_index, part LIMIT ?`;
 const deleteBatches = 'DELETE FROM batches WHERE last_revision < ?1 AND last_revision <= ?2 AND writes_total <= ?3';
 
 type Cursor = { readonly key: Uint8Array; readonly mod: number };
@@ -59,7 +62,7 @@ export class Compaction {
     return null;
   }
 
-  /** Looks at about `rowsMax` rows and deletes those that are not needed. True: there is more to do. */
+  /** Looks at about `rowsMax` rows, fewer where their values are large, and deletes those that are not needed. True: there is more to do. */
   step(rowsMax: number, writesTotal: number): boolean {
     assert(Number.isSafeInteger(rowsMax) && rowsMax > 0, 'a step looks at one row or more');
     if (this.#sweep.through >= this.#compacted) return this.#stepBatches(rowsMax, writesTotal);
@@ -72,7 +75,8 @@ export class Compaction {
   #stepVersions(rowsMax: number): Sweep {
     const under = this.#sweep.after === null ? { target: this.#compacted, after: beginning } : this.#sweep;
     const after = under.after ?? beginning;
-    const end = this.#sql.all(selectPartEnd, after.key, after.mod, rowsMax - 1)[0];
+    const part = this.#sql.all(selectPart, after.key, after.mod, under.target, rowsMax);
+    const end = partEnd(part, 2, rowsMax);
     const through = this.#sweep.through;
     if (end === undefined) {
       this.#sql.run(deleteLargeFrom, after.key, after.mod, under.target);
@@ -95,11 +99,20 @@ export class Compaction {
     const writesMax = writesTotal - rememberedWritesMax;
     const oldest = this.#sql.all(selectOldestBatch)[0];
     if (oldest === undefined || numberOf(oldest[0]) >= this.#compacted || numberOf(oldest[1]) > writesMax) return false;
-    const end = this.#sql.all(selectBatchPartEnd, rowsMax - 1)[0];
+    const end = partEnd(this.#sql.all(selectBatchesPart, rowsMax), 1, rowsMax);
     const to = end === undefined ? this.#compacted : numberOf(end[0]);
     this.#sql.run(deleteBatches, this.#compacted, to, writesMax);
     return true;
   }
+}
+
+/** The row at which enough bytes, told in that column, or rows have come together. None: what is left is less. */
+function partEnd(rows: readonly SqlRow[], bytesColumn: number, rowsMax: number): SqlRow | undefined {
+  let bytes = 0;
+  return rows.find((row, place) => {
+    bytes += numberOf(row[bytesColumn]);
+    return bytes >= compactionStepBytes || place === rowsMax - 1;
+  });
 }
 
 /** Rows that only revisions below this one need may be gone. -1: none is. */

@@ -1,10 +1,14 @@
 // Hashes by which replicas compare what they hold. They depend on the log alone: not on how far a sweep went, nor on which rows
 // large values lie in.
 
+import { hashStepBytes } from '../limits.ts';
 import type { StoreFailure } from '../model.ts';
 import type { SqlPort } from '../sql-port.ts';
 import { Checksum } from './checksum.ts';
-import { valueColumn } from './rows.ts';
+import { firstPlace, type KeptView, scanVersions } from './kept-versions.ts';
+
+/** What a row takes beside its bytes: about as long as so many of them. */
+const rowBytes = 256;
 
 export type HashKv =
   | {
@@ -14,12 +18,6 @@ export type HashKv =
       readonly compactedRevision: number;
     }
   | { readonly kind: 'failed'; readonly failure: StoreFailure };
-
-const columns = `key, mod, created, version, lease, ${valueColumn}`;
-/** ?1 the revision, ?2 the compacted one. A version that ended later had not ended then. */
-const versions = `SELECT ${columns}, 0 FROM head WHERE mod <= ?1
-  UNION ALL SELECT ${columns}, CASE WHEN until <= ?1 THEN until ELSE 0 END FROM superseded
-  WHERE mod <= ?1 AND (until > ?2 OR mod >= ?2) ORDER BY key, mod`;
 
 const otherTables = [
   'SELECT id, ttl, deadline FROM leases ORDER BY id',
@@ -33,28 +31,50 @@ const otherTables = [
   `SELECT name, value FROM mvcc_meta WHERE name NOT IN ('format', 'sweep') ORDER BY name`,
 ];
 
-/** Every version that the store had at `revision` and that compaction left: as etcd's, 0 is the current one, and below is none. */
-export function hashKv(sql: SqlPort, revision: number, at: { current: number; compacted: number }): HashKv {
+/**
+ * Every version that the store had at `revision` and that compaction left: as etcd's, 0 is the current one, and below is none. In steps:
+ * between two of them anything may be written, but nothing swept.
+ */
+export function* hashKv(
+  sql: SqlPort,
+  revision: number,
+  at: { current: number; compacted: number },
+): Generator<void, HashKv, void> {
   const hashRevision = revision === 0 ? at.current : revision;
   if (hashRevision > at.current) return { kind: 'failed', failure: { kind: 'futureRevision', revision: at.current } };
   if (hashRevision > 0 && hashRevision < at.compacted) {
     return { kind: 'failed', failure: { kind: 'compacted', compactedRevision: at.compacted } };
   }
   const checksum = new Checksum();
-  addRows(checksum, sql, versions, hashRevision, at.compacted);
+  yield* addVersions(checksum, sql, { revision: hashRevision, compacted: at.compacted });
   return { kind: 'answer', hash: checksum.value(), hashRevision, compactedRevision: at.compacted };
 }
 
-/** All that the store holds, the memory of writes aside. */
-export function hashOf(sql: SqlPort, at: { current: number; compacted: number }): number {
+/** All that the store holds, the memory of writes aside, as it is now. In steps like the other; what changes in place is the first. */
+export function* hashOf(sql: SqlPort, at: { current: number; compacted: number }): Generator<void, number, void> {
   const checksum = new Checksum();
   checksum.add(at.current);
-  addRows(checksum, sql, versions, at.current, at.compacted);
-  for (const statement of otherTables) addRows(checksum, sql, statement);
+  for (const statement of otherTables) {
+    for (const row of sql.iterate(statement)) for (const value of row) checksum.add(value);
+    checksum.add(null);
+  }
+  yield;
+  yield* addVersions(checksum, sql, { revision: at.current, compacted: at.compacted });
   return checksum.value();
 }
 
-function addRows(checksum: Checksum, sql: SqlPort, statement: string, ...bindings: readonly number[]): void {
-  for (const row of sql.iterate(statement, ...bindings)) for (const value of row) checksum.add(value);
+function* addVersions(checksum: Checksum, sql: SqlPort, view: KeptView): Generator<void, void, void> {
+  let bytes = 0;
+  for (const { version } of scanVersions(sql, view, firstPlace)) {
+    bytes += rowBytes;
+    if (version !== null) {
+      const { key, mod, created, lease, value, until } = version;
+      for (const part of [key, mod, created, version.version, lease, value, until ?? 0]) checksum.add(part);
+      bytes += key.byteLength + value.byteLength;
+    }
+    if (bytes < hashStepBytes) continue;
+    bytes = 0;
+    yield;
+  }
   checksum.add(null);
 }

@@ -29,7 +29,8 @@ export type Answered =
   | { readonly kind: 'answer'; readonly answer: QueryAnswer }
   | { readonly kind: 'failed'; readonly failure: StoreFailure };
 
-export function answerQuery(query: Query, view: QueryView): Answered {
+/** In steps where it reads the whole store; between two of them anything may be written, but nothing swept. */
+export function* answerQuery(query: Query, view: QueryView): Generator<void, Answered, void> {
   switch (query.kind) {
     case 'timeToLive':
       return timeToLive(query.id, query.keys, view);
@@ -56,9 +57,9 @@ export function answerQuery(query: Query, view: QueryView): Answered {
     case 'alarms':
       return answered({ kind: 'alarms', alarms: view.alarms.list(query.alarm) });
     case 'hash':
-      return answered({ kind: 'hash', hash: hashOf(view.sql, view) });
+      return answered({ kind: 'hash', hash: yield* hashOf(view.sql, view) });
     case 'hashKv': {
-      const hashed = hashKv(view.sql, query.revision, view);
+      const hashed = yield* hashKv(view.sql, query.revision, view);
       if (hashed.kind === 'failed') return hashed;
       const { hash, hashRevision, compactedRevision } = hashed;
       return answered({ kind: 'hashKv', hash, hashRevision, compactedRevision });

@@ -8,6 +8,7 @@ import { equalBytes } from '../bytes.ts';
 import { keyBytesMax } from '../limits.ts';
 import type { SqlRow } from '../sql-port.ts';
 import { readNames, readRow, rowBytesMax, writeNames, writeRow } from './generic-rows.ts';
+import { firstPlace, type KeptVersion, type VersionPlace } from './kept-versions.ts';
 import { seal, unseal } from './sealed-bytes.ts';
 
 /**
@@ -18,15 +19,10 @@ export type SnapshotName = { readonly index: LogIndex; readonly revision: Revisi
 
 /** After which row a page begins. Versions are in the order of (key, mod), batches in that of their table; versions come first. */
 export type SnapshotCursor =
-  | { readonly kind: 'versions'; readonly key: Uint8Array; readonly mod: number }
+  | ({ readonly kind: 'versions' } & VersionPlace)
   | { readonly kind: 'batches'; readonly lastRevision: number; readonly logIndex: number; readonly part: number };
 
-/** No revision is 0. */
-export const beforeVersions: SnapshotCursor & { readonly kind: 'versions' } = {
-  kind: 'versions',
-  key: Uint8Array.of(0),
-  mod: 0,
-};
+export const beforeVersions: SnapshotCursor & { readonly kind: 'versions' } = { kind: 'versions', ...firstPlace };
 export const beforeBatches: SnapshotCursor & { readonly kind: 'batches' } = {
   kind: 'batches',
   lastRevision: 0,
@@ -34,19 +30,8 @@ export const beforeBatches: SnapshotCursor & { readonly kind: 'batches' } = {
   part: 0,
 };
 
-/** `until` null: it is the newest of its key at the snapshot's revision. `lease` as in the tables. */
-export type SnapshotVersion = {
-  readonly key: Uint8Array;
-  readonly mod: number;
-  readonly until: number | null;
-  readonly created: number;
-  readonly version: number;
-  readonly lease: string | null;
-  readonly value: Uint8Array;
-};
-
 export type PageRecord =
-  | { readonly kind: 'version'; readonly version: SnapshotVersion }
+  | { readonly kind: 'version'; readonly version: KeptVersion }
   /** Of the batches that follow in this page. */
   | { readonly kind: 'columns'; readonly names: readonly string[] }
   | { readonly kind: 'batch'; readonly row: SqlRow }
@@ -78,7 +63,7 @@ export class PageWriter {
   }
 
   /** False: it did not fit any more. */
-  addVersion(version: SnapshotVersion): boolean {
+  addVersion(version: KeptVersion): boolean {
     const { key, value } = version;
     if (!this.#takes(key.byteLength + value.byteLength + versionNumbersBytes)) return false;
     this.#record('version');
@@ -210,7 +195,7 @@ export function decodeCursor(bytes: Uint8Array): SnapshotCursor {
 }
 
 /** 0 stands for no end: no revision is 0. */
-function writeVersion(writer: BinaryWriter, version: SnapshotVersion): void {
+function writeVersion(writer: BinaryWriter, version: KeptVersion): void {
   writer.bytes(version.key);
   writer.varint(version.mod);
   writer.varint(version.until ?? 0);
@@ -221,7 +206,7 @@ function writeVersion(writer: BinaryWriter, version: SnapshotVersion): void {
   writer.bytes(version.value);
 }
 
-function readVersion(reader: BinaryReader): SnapshotVersion {
+function readVersion(reader: BinaryReader): KeptVersion {
   const key = reader.bytes();
   const mod = reader.varint();
   const until = reader.varint();

@@ -19,7 +19,7 @@ import {
   type SnapshotName,
 } from './snapshot-page.ts';
 import {
-  clearStaging,
+  clearStagingStep,
   hasStaging,
   prepareStaging,
   progressTable,
@@ -99,8 +99,8 @@ export class SnapshotSink {
   }
 
   /**
-   * What came is the store from now on; the one before is gone. All of it must have come. The store must be opened anew, and what
-   * was still reading the one before must not read on.
+   * What came is the store from now on; the rows of the one before go by `clearStep`. All of it must have come. The store must be
+   * opened anew, and what was still reading the one before must not read on.
    */
   finish(): void {
     const under = this.#under();
@@ -108,10 +108,18 @@ export class SnapshotSink {
     this.#sql.transaction(() => swapStaging(this.#sql, under.format));
   }
 
-  /** Leaves no row of a snapshot that is under way; the store is as it was. */
+  /** Of a snapshot that is under way; the store is as it was. What came of it goes by `clearStep`. */
   abandon(): void {
-    const under = this.#under();
-    if (under !== null) this.#sql.transaction(() => clearStaging(this.#sql, under.format));
+    if (hasStaging(this.#sql)) this.#sql.run(`DELETE FROM ${progressTable}`);
+  }
+
+  /**
+   * Deletes some of what an abandoned snapshot, or the store that one took the place of, has left. False: nothing is left. Such rows
+   * are in nobody's way but that of the next snapshot, whose beginning deletes what is still there at once.
+   */
+  clearStep(): boolean {
+    assert(this.#under() === null, 'a snapshot that is under way is not cleared away');
+    return this.#sql.transaction(() => clearStagingStep(this.#sql));
   }
 
   #under(): Under | null {

@@ -1,15 +1,14 @@
-// Hands out a snapshot, page by page, while the store goes on. No copy is held and nothing is locked: a version of a key never
-// changes, only when it ended is written later. So the versions that began at the snapshot's revision or before, and that were seen
-// at its compacted revision or after, are the same at all times and on all replicas, until a sweep goes further than that.
+// Hands out a snapshot, page by page, while the store goes on. No copy is held and nothing is locked: the versions that began at the
+// snapshot's revision or before, and that were seen at its compacted revision or after, stay (kept-versions.ts).
 
 import { assert } from '../assert.ts';
-import { emptyBytes } from '../bytes.ts';
 import { rememberedWritesMax, snapshotRowsScannedMax } from '../limits.ts';
-import type { SqlPort, SqlRow } from '../sql-port.ts';
+import type { SqlPort } from '../sql-port.ts';
 import { Batches } from './batches.ts';
 import { sweptRevision } from './compaction.ts';
 import { columnsOf } from './generic-rows.ts';
-import { bytesOf, numberOf, textFrom } from './rows.ts';
+import { scanVersions, selectVersions } from './kept-versions.ts';
+import { numberOf } from './rows.ts';
 import { encodeHead } from './snapshot-head.ts';
 import {
   beforeBatches,
@@ -19,7 +18,6 @@ import {
   PageWriter,
   type SnapshotCursor,
   type SnapshotName,
-  type SnapshotVersion,
 } from './snapshot-page.ts';
 import type { Store } from './store.ts';
 
@@ -34,15 +32,6 @@ export type SnapshotPage =
 type VersionsCursor = Extract<SnapshotCursor, { readonly kind: 'versions' }>;
 type BatchesCursor = Extract<SnapshotCursor, { readonly kind: 'batches' }>;
 
-// Both halves are read from the cursor on in the order of their tables, and merged row by row. What the snapshot does not have is
-// passed over outside of SQL: so a page knows how much it has looked at. It is read in slices, each to its end: a statement
-// that is left before its last row holds its view of the database open for as long as the platform pleases.
-const selectVersions = `
-  SELECT key, mod, NULL, created, version, lease, value, large FROM head WHERE key >= ?1 AND (key > ?1 OR mod > ?2)
-  UNION ALL
-  SELECT key, mod, until, created, version, lease, value, large FROM superseded WHERE (key, mod) > (?1, ?2)
-  ORDER BY key, mod LIMIT ?3`;
-const selectLarge = 'SELECT bytes FROM large_values WHERE id = ?';
 const selectWritesTotal = 'SELECT writes_total FROM batches WHERE last_revision = ? AND log_index = ? LIMIT 1';
 
 function selectBatches(names: readonly string[]): string {
@@ -50,9 +39,6 @@ function selectBatches(names: readonly string[]): string {
     WHERE (last_revision, log_index, part) > (?1, ?2, ?3) AND last_revision <= ?4
     ORDER BY last_revision, log_index, part LIMIT 1`;
 }
-
-/** Of versions; their large values are read one by one. Batches are, too: each may be a megabyte. */
-const sliceRows = 100;
 
 /** The statements that a page is read with, for the test that looks at how they are run. */
 export const pageStatements = { versions: selectVersions, batches: selectBatches(['body']) } as const;
@@ -101,38 +87,13 @@ function isHeld(sql: SqlPort, { index, revision, compacted }: SnapshotName): boo
 /** Answers where it stopped. */
 function addVersions(sql: SqlPort, name: SnapshotName, after: VersionsCursor, page: PageWriter): SnapshotCursor {
   let reached = after;
-  for (let scanned = 0; scanned < snapshotRowsScannedMax;) {
-    const slice = Math.min(sliceRows, snapshotRowsScannedMax - scanned);
-    const rows = sql.all(selectVersions, reached.key, reached.mod, slice);
-    for (const row of rows) {
-      const version = versionOf(sql, row, name);
-      if (version !== null && !page.addVersion(version)) return reached;
-      reached = { kind: 'versions', key: bytesOf(row[0]), mod: numberOf(row[1]) };
-    }
-    if (rows.length < slice) return beforeBatches;
-    scanned += slice;
+  let scanned = 0;
+  for (const { place, version } of scanVersions(sql, name, after)) {
+    if (version !== null && !page.addVersion(version)) return reached;
+    reached = { kind: 'versions', ...place };
+    if (++scanned === snapshotRowsScannedMax) return reached;
   }
-  return reached;
-}
-
-/** null: the snapshot does not have it. What ended after the snapshot's revision had not ended then. */
-function versionOf(sql: SqlPort, row: SqlRow, { revision, compacted }: SnapshotName): SnapshotVersion | null {
-  const mod = numberOf(row[1]);
-  const ended = row[2] ?? null;
-  const until = ended === null || numberOf(ended) > revision ? null : numberOf(ended);
-  // As compaction keeps it: see there.
-  const isSeen = until === null || until > compacted || mod >= compacted;
-  if (mod > revision || !isSeen) return null;
-  const [, , , created, version, lease, value, large] = row;
-  return {
-    key: bytesOf(row[0]),
-    mod,
-    until,
-    created: numberOf(created),
-    version: numberOf(version),
-    lease: lease === null ? null : textFrom(lease),
-    value: large === null ? bytesOf(value ?? emptyBytes) : bytesOf(sql.all(selectLarge, numberOf(large))[0]?.[0]),
-  };
+  return beforeBatches;
 }
 
 function addBatches(

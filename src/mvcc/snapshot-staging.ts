@@ -3,12 +3,14 @@
 //
 // No table is ever dropped. SQLite refuses that while any statement is still reading anything, and the platform has no way to end one
 // that was left before its last row. Tables can be emptied and renamed meanwhile: so what was the store becomes the empty
-// tables for the next snapshot.
+// tables for the next snapshot, once its rows are gone: some at a time, for freeing a large store takes long.
 
 import { assert } from '../assert.ts';
-import type { SqlPort } from '../sql-port.ts';
+import { clearingStepBytes, clearingStepRows } from '../limits.ts';
+import type { SqlPort, SqlRow } from '../sql-port.ts';
 import { columnsOf } from './generic-rows.ts';
-import { schemaStatements } from './schema.ts';
+import { numberOf, textFrom } from './rows.ts';
+import { schemaFormat, schemaStatements } from './schema.ts';
 import { tablesOf } from './snapshot-head.ts';
 
 const prefix = 'incoming_';
@@ -38,7 +40,39 @@ export function prepareStaging(sql: SqlPort, format: number): void {
   clearStaging(sql, format);
 }
 
-export function clearStaging(sql: SqlPort, format: number): void {
+/** Deletes some rows. False: there are none. */
+export function clearStagingStep(sql: SqlPort): boolean {
+  return tablesOf(schemaFormat).some((table) => {
+    const staging = stagingName(table);
+    return exists(sql, 'table', staging) && deleteSome(sql, staging);
+  });
+}
+
+function deleteSome(sql: SqlPort, table: string): boolean {
+  const keys = keysOf(sql, table);
+  // Of a BLOB the length is read without its bytes.
+  const length = columnsOf(sql, table).map((column) => `ifnull(length(${column}), 0)`);
+  const select = `SELECT ${length.join(' + ')}, ${keys} FROM ${table} ORDER BY ${keys} LIMIT ${clearingStepRows}`;
+  let last: SqlRow = [];
+  let bytes = 0;
+  for (const [rowBytes, ...key] of sql.all(select)) {
+    last = key;
+    bytes += numberOf(rowBytes);
+    if (bytes >= clearingStepBytes) break;
+  }
+  if (last.length === 0) return false;
+  sql.run(`DELETE FROM ${table} WHERE (${keys}) <= (${last.map(() => '?').join(', ')})`, ...last);
+  return true;
+}
+
+/** The columns of its primary key, in their order there. */
+function keysOf(sql: SqlPort, table: string): string {
+  const columns = sql.all(`SELECT name FROM pragma_table_info('${table}') WHERE pk > 0 ORDER BY pk`);
+  assert(columns.length > 0, 'every table of a store has a primary key');
+  return columns.map(([name]) => textFrom(name)).join(', ');
+}
+
+function clearStaging(sql: SqlPort, format: number): void {
   sql.run(`DELETE FROM ${progressTable}`);
   for (const table of tablesOf(format)) {
     // A database that had no store before has no tables left for the next snapshot.
@@ -55,7 +89,7 @@ export function swapStaging(sql: SqlPort, format: number): void {
     else swapNames(sql, name);
   }
   for (const { statement, index } of indexes) if (!exists(sql, 'index', index ?? '')) sql.run(statement);
-  clearStaging(sql, format);
+  sql.run(`DELETE FROM ${progressTable}`);
 }
 
 function swapNames(sql: SqlPort, table: string): void {

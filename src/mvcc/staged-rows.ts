@@ -5,10 +5,11 @@ import { MalformedBytesError } from '../binary.ts';
 import { compareBytes } from '../bytes.ts';
 import type { SqlPort, SqlRow } from '../sql-port.ts';
 import { columnsOf } from './generic-rows.ts';
+import type { KeptVersion } from './kept-versions.ts';
 import { RowInserts } from './row-inserts.ts';
 import { numberOf } from './rows.ts';
 import { inlineValueBytesMax } from './schema.ts';
-import type { SnapshotCursor, SnapshotVersion } from './snapshot-page.ts';
+import type { SnapshotCursor } from './snapshot-page.ts';
 import { stagingName } from './snapshot-staging.ts';
 
 const versionColumns = ['created', 'version', 'lease', 'value', 'large'] as const;
@@ -32,7 +33,7 @@ export class StagedVersions {
     this.#last = after;
   }
 
-  add(added: SnapshotVersion): void {
+  add(added: KeptVersion): void {
     const { key, mod, until, lease, value } = added;
     this.#checkOrder(added);
     this.#last = { kind: 'versions', key, mod };
@@ -49,7 +50,7 @@ export class StagedVersions {
     for (const inserts of [this.#head, this.#superseded, this.#leaseKeys]) inserts.flush();
   }
 
-  #checkOrder({ key, mod }: SnapshotVersion): void {
+  #checkOrder({ key, mod }: KeptVersion): void {
     const last = this.#last;
     if (last.kind === 'batches') throw new MalformedBytesError('a version behind the batches');
     const order = compareBytes(last.key, key);

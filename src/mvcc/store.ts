@@ -183,14 +183,31 @@ export class Store {
     caller: Caller,
     nowMs: number,
   ): QueryResult<Kind> {
+    const steps = this.queryInSteps<Kind>(query, caller, nowMs);
+    for (;;) {
+      const step = steps.next();
+      if (step.done === true) return step.value;
+    }
+  }
+
+  /**
+   * The same in steps, as of the first one: a hash reads the whole store. Between two steps anything may be applied, but `compactStep`
+   * must not be called.
+   */
+  *queryInSteps<Kind extends Query['kind']>(
+    query: Query & { readonly kind: Kind },
+    caller: Caller,
+    nowMs: number,
+  ): Generator<void, QueryResult<Kind>, void> {
     const failure = this.authorize(caller, accessOfQuery(query), nowMs);
     if (failure !== null) return { kind: 'failed', failure };
-    const at = { current: this.#revision, compacted: this.compactedRevision };
-    const answered = this.#administration.answer(query, at);
+    const revision = this.#revision;
+    const at = { current: revision, compacted: this.compactedRevision };
+    const answered = yield* this.#administration.answer(query, at);
     if (answered.kind === 'failed') return answered;
     const { answer } = answered;
     assert(isAnswerTo(answer, query.kind), 'a query has the answer of its kind');
-    return { kind: 'answer', revision: this.#revision, answer };
+    return { kind: 'answer', revision, answer };
   }
 
   /** All leases, with their stored deadlines, in no order that means anything. Nothing may be applied while they are read. */

@@ -132,6 +132,27 @@ export function queryStore<Kind extends Query['kind']>(
   return member.driver.store.query<Kind>(query, caller, member.nowMs());
 }
 
+/** The same of a query that may read the whole store: other work comes between its steps. null: this replica does not serve any more. */
+export async function queryStoreInSteps<Kind extends Query['kind']>(
+  member: Member,
+  caller: Caller,
+  query: Query & { readonly kind: Kind },
+): Promise<QueryResult<Kind> | null> {
+  const { driver } = member;
+  const steps = driver.store.queryInSteps<Kind>(query, caller, member.nowMs());
+  const sweepAgain = driver.holdSweep();
+  try {
+    for (;;) {
+      const step = steps.next();
+      if (step.done === true) return step.value;
+      await scheduler.wait(0);
+      if (!driver.serves) return null;
+    }
+  } finally {
+    sweepAgain();
+  }
+}
+
 export type Proposed =
   | { readonly kind: 'outcome'; readonly outcome: Outcome }
   /** Not known to be applied: this is the answer, for the gateway or for the client. */

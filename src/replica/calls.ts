@@ -25,7 +25,7 @@ import {
   headerOf,
   leadsAndCaughtUp,
   propose,
-  queryStore,
+  queryStoreInSteps,
   redirectTo,
   unlessBehind,
 } from './call-context.ts';
@@ -152,7 +152,11 @@ function servedBy(member: Member, response: Response): Response {
 
 async function serveQuery(member: Member, call: QueryCall, context: CallContext): Promise<Response> {
   const elsewhere = await leadsAndCaughtUp(member, call, context);
-  return elsewhere ?? call.respond(queryStore(member, context.caller, call.query), headerOf(member));
+  if (elsewhere !== null) return elsewhere;
+  // A hash is that of the revision in its header, however long it takes.
+  const header = headerOf(member);
+  const result = await queryStoreInSteps(member, context.caller, call.query);
+  return result === null ? redirectTo(member, member.driver.raft.leader) : call.respond(result, header);
 }
 
 /** Whose key is no good gets no socket; what its frames may is looked at with each. */

@@ -147,6 +147,7 @@ export class Driver {
   #inTurn = false;
   /** A compaction may have left rows to delete. True at first: one may have been under way when the replica stopped. */
   #sweeping = true;
+  #sweepHolders = 0;
   #leader: ReplicaId | null = null;
   readonly #upkeep: Upkeep;
   /** Said by the upkeep in this turn. */
@@ -209,6 +210,11 @@ export class Driver {
   /** There is no object where that replica should be. */
   absent(peer: ReplicaId): void {
     this.#upkeep.absent(peer);
+  }
+
+  /** The database holds another store beside the one that serves, or parts of one: its size is not that store's. */
+  get holdsOtherStore(): boolean {
+    return this.#upkeep.holdsOtherStore;
   }
 
   /** The store may be shown. */
@@ -314,8 +320,14 @@ export class Driver {
 
   /** What compaction made superfluous goes in small steps, a tick each. No answer depends on how far they are. */
   sweep(rowsMax: number): void {
-    if (!this.#sweeping || this.#upkeep.holdsSweep || this.#halted !== null) return;
+    if (!this.#sweeping || this.#sweepHolders > 0 || this.#upkeep.holdsSweep || this.#halted !== null) return;
     this.#sweeping = this.#sql.transaction(() => this.store.compactStep(rowsMax));
+  }
+
+  /** Rows that compaction made superfluous stay until what is answered here is called. */
+  holdSweep(): () => void {
+    this.#sweepHolders++;
+    return () => void this.#sweepHolders--;
   }
 
   /** For good: nothing is written, read or sent from here on, and whoever waits is told. The tenant was deleted. */

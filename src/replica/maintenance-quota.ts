@@ -47,7 +47,7 @@ export function quotaOf(member: Member, sql: SqlPort): Quota {
     memberId: BigInt(member.memberId),
     databaseBytes: () => sql.databaseBytes(),
     mayRaise: () => {
-      if (member.driver.raft.role !== 'leader') return false;
+      if (member.driver.raft.role !== 'leader' || member.driver.holdsOtherStore) return false;
       const alarms = queryStore(member, service, { kind: 'alarms', alarm: alarmKind.noSpace });
       return alarms.kind === 'answer' && alarms.answer.alarms.length === 0;
     },

@@ -34,18 +34,25 @@ export class SnapshotReceiver {
   #place: SnapshotPlace = beginning;
   #head: Uint8Array[] = [];
   #ticks = 0;
+  /** There may be rows of a snapshot that nobody wants any more, or of the store that one took the place of. */
+  #clearing: boolean;
 
   constructor(own: ReplicaId, sql: SqlPort) {
     this.#own = own;
     this.#sql = sql;
     this.#sink = new SnapshotSink(sql);
+    this.#clearing = this.#sink.progress === null;
   }
 
   get isActive(): boolean {
     return this.#from !== null;
   }
 
-  /** Asks that replica, unless it is being asked. */
+  get isClearing(): boolean {
+    return this.#clearing;
+  }
+
+  /** Asks that replica, unless it is being asked, or as soon as there is room. */
   begin(from: ReplicaId): Ask | null {
     if (this.#from === from) return null;
     if (this.#from === null) {
@@ -60,6 +67,10 @@ export class SnapshotReceiver {
 
   /** The answer is late, or somebody else leads now. */
   tick(leader: ReplicaId | null): Ask | null {
+    if (this.#clearing) {
+      this.#clearStep();
+      return this.#from === null || this.#clearing ? null : this.#ask(this.#from);
+    }
     if (this.#from === null) return null;
     this.#ticks += 1;
     if (leader !== null && leader !== this.#own && leader !== this.#from) return this.begin(leader);
@@ -74,7 +85,8 @@ export class SnapshotReceiver {
   }
 
   receive(part: Part): Received {
-    if (part.from !== this.#from || !this.#isExpected(part)) return { kind: 'nothing' };
+    // What is being cleared away was asked for before: it is late.
+    if (part.from !== this.#from || this.#clearing || !this.#isExpected(part)) return { kind: 'nothing' };
     try {
       this.#take(part);
     } catch (error) {
@@ -85,7 +97,8 @@ export class SnapshotReceiver {
     }
     if (part.next === null) return { kind: 'complete', last: part };
     this.#place = part.next;
-    return { kind: 'ask', ask: this.#ask(part.from) };
+    const ask = this.#ask(part.from);
+    return ask === null ? { kind: 'nothing' } : { kind: 'ask', ask };
   }
 
   /** Inside the caller's transaction. The store must be opened anew. */
@@ -96,7 +109,6 @@ export class SnapshotReceiver {
 
   /** It is not needed any more. */
   abandon(): void {
-    if (this.#sink.progress !== null) this.#sql.transaction(() => this.#sink.abandon());
     this.#startOver();
     this.#from = null;
   }
@@ -124,10 +136,20 @@ export class SnapshotReceiver {
     this.#name = null;
     this.#place = beginning;
     this.#head = [];
+    if (this.#sink.progress === null) return;
+    this.#sql.transaction(() => this.#sink.abandon());
+    this.#clearing = true;
   }
 
-  #ask(to: ReplicaId): Ask {
+  #clearStep(): void {
+    this.#clearing = this.#sql.transaction(() => this.#sink.clearStep());
+  }
+
+  /** null: what is there must go first. */
+  #ask(to: ReplicaId): Ask | null {
     this.#ticks = 0;
+    if (this.#clearing) this.#clearStep();
+    if (this.#clearing) return null;
     return { kind: 'snapshotAsk', from: this.#own, to, name: this.#name, place: this.#place };
   }
 }

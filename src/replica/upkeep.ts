@@ -83,7 +83,17 @@ export class Upkeep {
   /** Something is planned for the members, or a replica is being rebuilt: the clock is needed. */
   get isBusy(): boolean {
     const { raft } = this.#options;
-    return this.holdsSweep || this.isRebuilding || raft.configuration.members.some(({ plan }) => plan !== null);
+    return (
+      this.holdsSweep ||
+      this.holdsOtherStore ||
+      this.isRebuilding ||
+      raft.configuration.members.some(({ plan }) => plan !== null)
+    );
+  }
+
+  /** A snapshot comes, or what is left of one, or of the store before it, has not gone yet. */
+  get holdsOtherStore(): boolean {
+    return this.#receiver.isActive || this.#receiver.isClearing;
   }
 
   get report(): PeerReport {

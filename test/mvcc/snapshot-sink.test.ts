@@ -5,21 +5,17 @@ import { AssertionError } from '../../src/assert.ts';
 import { BinaryWriter, MalformedBytesError } from '../../src/binary.ts';
 import { emptyBytes, utf8 } from '../../src/bytes.ts';
 import { groupLevel } from '../../src/levels.ts';
+import type { KeptVersion } from '../../src/mvcc/kept-versions.ts';
 import { openSchema, schemaFormat, UnknownStoreFormat } from '../../src/mvcc/schema.ts';
 import { seal } from '../../src/mvcc/sealed-bytes.ts';
-import {
-  beforeBatches,
-  encodeCursor,
-  PageWriter,
-  type SnapshotVersion,
-  writeName,
-} from '../../src/mvcc/snapshot-page.ts';
+import { beforeBatches, encodeCursor, PageWriter, writeName } from '../../src/mvcc/snapshot-page.ts';
 import { openSnapshot } from '../../src/mvcc/snapshot-source.ts';
 import { SnapshotSink } from '../../src/mvcc/snapshot-sink.ts';
 import type { SqlRow } from '../../src/sql-port.ts';
 import { NodeSql } from '../support/node-sql.ts';
 import { compact, everything, Fed, grant, put, putLeased } from './requests.ts';
 import {
+  clear,
   copied,
   expectSame,
   incomingRows,
@@ -48,7 +44,7 @@ function filled(): Fed {
   return fed;
 }
 
-const version: SnapshotVersion = {
+const version: KeptVersion = {
   key: utf8('k'),
   mod: 2,
   until: null,
@@ -250,6 +246,7 @@ describe('MVCC-SNAP-6: what comes lies beside the store and the log until it is 
     for (let times = 0; times < 3; times++) {
       expectSame(copied(source, again), source);
       expect(schemaOf(again)).toEqual(schemaOf(fresh));
+      clear(again);
       expect(incomingRows(again)).toBe(0);
     }
   });
@@ -296,6 +293,7 @@ describe('MVCC-SNAP-6: what comes lies beside the store and the log until it is 
     expect(sql.all('SELECT COUNT(*) FROM incoming_head')).toEqual([[0]]);
     sink.write(first.page, first.next);
     new SnapshotSink(sql).abandon();
+    clear(sql);
     expect([sink.progress, incomingRows(sql)]).toEqual([null, 0]);
     expect(schemaOf(sql)).toEqual(tables);
     expect(others()).toEqual(before);

@@ -84,6 +84,14 @@ export function schemaOf(sql: SqlPort): unknown {
   );
 }
 
+/** Clears away what snapshots left, and answers in how many steps. */
+export function clear(sql: SqlPort): number {
+  const sink = new SnapshotSink(sql);
+  let steps = 0;
+  while (sink.clearStep()) steps++;
+  return steps;
+}
+
 /** How many rows there are of snapshots that did not become the store; null: there are no tables for them. */
 export function incomingRows(sql: SqlPort): number | null {
   const tables = sql.all("SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'incoming%'");

