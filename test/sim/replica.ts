@@ -131,8 +131,8 @@ export class SimulatedReplica implements DriverPort {
   }
 
   /** Of its store. */
-  get levelOnDisk(): number {
-    return openSchema(this.sql.reader);
+  get level(): number {
+    return this.driver?.store.level ?? openSchema(this.sql.reader);
   }
 
   get isIdle(): boolean {

@@ -371,7 +371,7 @@ class Simulation {
     return this.#memberIds.every((id) => {
       const replica = this.#group.find(id);
       if (replica?.isIdle !== true || this.#raft.appliedOf(id) !== length) return false;
-      return replica.levelOnDisk === groupLevelMax;
+      return replica.level === groupLevelMax;
     });
   }
 
