@@ -1,0 +1,425 @@
+// What a large store costs the thread and the memory of one isolate: `npm run large-store:steps`. Two replicas' production drivers on
+// SQLite files, joined by the bytes of their envelopes, in one process, whose heap npm's script limits. Every call into a driver
+// is timed: nothing else is served while it runs. Exits with 1 where the two stores differ, or hold more than an isolate's memory.
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { getHeapStatistics } from 'node:v8';
+import { replicaId, type ReplicaId } from '../../src/brands.ts';
+import { utf8 } from '../../src/bytes.ts';
+import { electionTimeoutTicks, heartbeatTicks, tickMs } from '../../src/limits.ts';
+import type { Operation } from '../../src/model.ts';
+import { decodeCursor } from '../../src/mvcc/snapshot-page.ts';
+import { SnapshotSink } from '../../src/mvcc/snapshot-sink.ts';
+import { type Configuration, foundingConfiguration, withLearner } from '../../src/raft/configuration.ts';
+import { seededRandom } from '../../src/raft/random.ts';
+import { Driver } from '../../src/replica/driver.ts';
+import { decodeEnvelope, encodeEnvelope } from '../../src/replica/envelope.ts';
+import { LogTable } from '../../src/replica/log-table.ts';
+import { compact, everything, keyRange, put, range, service } from '../mvcc/requests.ts';
+import { heldBytes } from '../support/held-bytes.ts';
+import { NodeSql } from '../support/node-sql.ts';
+import { LargeValues } from './large-values.ts';
+
+const help = `Usage: npm run large-store:steps -- [options]
+
+Takes a store of that size through its life: filled, opened anew, sent to a new replica that crashes on the way, found altered and
+made anew beside the old one, overwritten, compacted. Prints the longest single step of each kind, and what both replicas together hold:
+on the heap and in buffers after a collection, and as memory of the process, which has what Node takes by itself and SQLite's pages, too.
+
+  --megabytes N  of live data (1024)
+  --help         print this
+`;
+
+const megabyte = 1_048_576;
+/** Between two looks at what is held: each is a collection. */
+const lookMs = 500;
+const isolateBytes = 128 * megabyte;
+const sender = replicaId(1);
+const receiver = replicaId(2);
+const group = 'large';
+
+/** How long single calls took, by their kind. */
+class Steps {
+  readonly #longest = new Map<string, { ms: number; count: number; total: number }>();
+
+  time<Result>(kind: string, step: () => Result): Result {
+    const startMs = performance.now();
+    const result = step();
+    const ms = performance.now() - startMs;
+    const known = this.#longest.get(kind) ?? { ms: 0, count: 0, total: 0 };
+    this.#longest.set(kind, { ms: Math.max(known.ms, ms), count: known.count + 1, total: known.total + ms });
+    return result;
+  }
+
+  report(title: string): void {
+    console.log(title);
+    for (const [kind, { ms, count, total }] of this.#longest) {
+      const mean = (total / count).toFixed(1);
+      console.log(
+        `  ${kind.padEnd(28)} ${ms.toFixed(1).padStart(9)} ms longest, ${mean.padStart(7)} mean, ${count} times`,
+      );
+    }
+    this.#longest.clear();
+  }
+}
+
+type Sent = { readonly to: ReplicaId; readonly bytes: Uint8Array };
+
+class Replica {
+  readonly id: ReplicaId;
+  readonly sql: NodeSql;
+  restarts = 0;
+  #driver: Driver;
+  #mustRestart = false;
+  readonly #founding: Configuration;
+  readonly #steps: Steps;
+  readonly #network: Sent[];
+
+  constructor(options: {
+    readonly id: ReplicaId;
+    readonly file: string;
+    readonly founding: Configuration;
+    readonly steps: Steps;
+    readonly network: Sent[];
+  }) {
+    this.id = options.id;
+    this.sql = new NodeSql(options.file);
+    this.sql.database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL');
+    this.#founding = options.founding;
+    this.#steps = options.steps;
+    this.#network = options.network;
+    if (this.id !== sender) new LogTable(this.sql).found(options.founding);
+    this.#driver = this.#open();
+  }
+
+  get driver(): Driver {
+    return this.#driver;
+  }
+
+  /** As after a crash: nothing but the database is left. */
+  open(): void {
+    this.restarts++;
+    this.#mustRestart = false;
+    this.#driver = this.#open();
+  }
+
+  call(kind: string, body: (driver: Driver) => void): void {
+    this.#steps.time(`${this.id === sender ? 'sender' : 'receiver'}: ${kind}`, () => body(this.#driver));
+    if (this.#mustRestart) this.open();
+  }
+
+  #open(): Driver {
+    const { id, sql } = this;
+    return this.#steps.time('open', () => {
+      const driver: Driver = new Driver({
+        id,
+        founding: this.#founding,
+        sql,
+        random: seededRandom(id),
+        electionTimeoutTicks,
+        heartbeatTicks,
+        port: {
+          published: () => undefined,
+          applied: () => undefined,
+          leaderChanged: () => undefined,
+          configured: () => undefined,
+          removed: () => undefined,
+          rest: () => undefined,
+          mayRest: () => false,
+          nowMs: () => Date.now(),
+          restart: () => {
+            this.#mustRestart = true;
+          },
+          send: (messages) => {
+            for (const message of messages) {
+              const bytes = encodeEnvelope({ group, messages: [message], report: driver.report });
+              this.#network.push({ to: message.to, bytes });
+            }
+          },
+        },
+      });
+      return driver;
+    });
+  }
+}
+
+class Group {
+  readonly steps = new Steps();
+  readonly leader: Replica;
+  /** Of writes that were answered. */
+  readonly latenciesMs: number[] = [];
+  heldMost = 0;
+  #nextLookMs = 0;
+  #learner: Replica | null = null;
+  readonly #network: Sent[] = [];
+  readonly #directory: string;
+  readonly #founding = foundingConfiguration([{ id: sender, location: '' }]);
+  #nextTickMs = 0;
+  #writes = 0;
+  #extra = 0;
+
+  constructor(directory: string) {
+    this.#directory = directory;
+    this.leader = this.#replica(sender, this.#founding);
+  }
+
+  get learner(): Replica {
+    if (this.#learner === null) throw new Error('no learner has joined');
+    return this.#learner;
+  }
+
+  join(): void {
+    const present = this.leader.driver.raft.configuration;
+    const next = withLearner(present, { location: '', plan: null });
+    this.leader.call('change of members', (driver) => driver.proposeConfiguration(present, next));
+    this.#learner = this.#replica(receiver, next);
+  }
+
+  /** What is under way arrives, and clocks tick as time passes. */
+  turn(): void {
+    const now = performance.now();
+    if (now >= this.#nextTickMs) {
+      this.#nextTickMs = now + tickMs;
+      this.leader.call('tick', (driver) => driver.tick());
+      this.#learner?.call('tick', (driver) => driver.tick());
+    }
+    for (const { to, bytes } of this.#network.splice(0)) {
+      const { messages, report } = decodeEnvelope(bytes);
+      const kind = messages[0]?.kind ?? 'nothing';
+      (to === sender ? this.leader : this.learner).call(kind, (driver) => driver.receive(messages, report));
+    }
+  }
+
+  /** Answers once all are applied. */
+  write(kind: string, operations: readonly Operation[]): void {
+    const unanswered = new Set(operations);
+    const sentMs = performance.now();
+    const writes = operations.map((operation) => ({
+      request: { writeId: `${this.#writes++}`, caller: service, operation },
+      settle: (result: { readonly kind: string }) => {
+        if (result.kind !== 'applied') throw new Error(`a write was ${result.kind}`);
+        unanswered.delete(operation);
+      },
+    }));
+    this.leader.call(kind, (driver) => driver.submit(writes, []));
+    this.turn();
+    while (unanswered.size > 0) this.turn();
+    this.latenciesMs.push(performance.now() - sentMs);
+  }
+
+  putOne(): void {
+    this.write('put of 1 KB', [put(`extra/${this.#extra++}`, new Uint8Array(1_024).fill(0x78))]);
+  }
+
+  until(condition: () => boolean, work: () => void = () => undefined): void {
+    while (!condition()) {
+      this.turn();
+      work();
+      this.look();
+    }
+  }
+
+  /** Not inside of what is timed. */
+  look(): void {
+    if (performance.now() < this.#nextLookMs) return;
+    this.heldMost = Math.max(this.heldMost, heldBytes());
+    this.#nextLookMs = performance.now() + lookMs;
+  }
+
+  #replica(id: ReplicaId, founding: Configuration): Replica {
+    const file = join(this.#directory, `replica-${id}.sqlite`);
+    return new Replica({ id, file, founding, steps: this.steps, network: this.#network });
+  }
+}
+
+function main(): void {
+  const { values } = parseArgs({
+    options: { megabytes: { type: 'string', default: '1024' }, help: { type: 'boolean', default: false } },
+  });
+  if (values.help) return void process.stdout.write(help);
+  const megabytes = Number(values.megabytes);
+  // Less than that the log holds.
+  if (!Number.isInteger(megabytes) || megabytes < 64) throw new Error('--megabytes must be a whole number from 64 on');
+  const directory = mkdtempSync(join(tmpdir(), 'large-store-'));
+  try {
+    run(new Group(directory), megabytes);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+function run(group: Group, megabytes: number): void {
+  const heldFirst = heldBytes();
+  const residentFirst = process.memoryUsage.rss();
+  const stage = (name: string): void => {
+    group.look();
+    const resident = process.resourceUsage().maxRSS * 1_024 - residentFirst;
+    const held = group.heldMost - heldFirst;
+    group.steps.report(`${name}; held at most ${mb(held)} MB, the process grew by at most ${mb(resident)} MB`);
+    group.latenciesMs.length = 0;
+  };
+  console.log(
+    `heap of at most ${mb(getHeapStatistics().heap_size_limit)} MB; held ${mb(heldFirst)} MB before the first row`,
+  );
+  const stored = begin(group, megabytes);
+  stage(
+    `filled: ${stored.count} keys, ${mb(stored.bytes)} MB of values, ${mb(group.leader.sql.databaseBytes())} on disk`,
+  );
+  openAnew(group);
+  stage('opened anew');
+  readAll(group, stored);
+  stage('read');
+  for (let n = 0; n < 2_000; n++) group.putOne();
+  stage(`undisturbed puts: ${latencies(group.latenciesMs)}`);
+  console.log(sendWithCrash(group, stored));
+  stage(`sent and swapped in, with puts: ${latencies(group.latenciesMs)}`);
+  compare(group);
+  stage('hashed');
+  rebuild(group);
+  stage(`found altered and made anew, with puts: ${latencies(group.latenciesMs)}`);
+  group.until(
+    () => !group.learner.driver.holdsOtherStore,
+    () => group.putOne(),
+  );
+  group.until(() => isCaughtUp(group));
+  stage(`the former store cleared away, with puts: ${latencies(group.latenciesMs)}`);
+  overwrite(group, megabytes / 2);
+  stage('half of it overwritten');
+  compactAll(group);
+  stage(`compacted, with puts: ${latencies(group.latenciesMs)}`);
+  compare(group);
+  stage('hashed');
+  if (group.heldMost - heldFirst > isolateBytes) throw new Error('two replicas hold more than an isolate has');
+}
+
+function begin(group: Group, megabytes: number): LargeValues {
+  const { leader } = group;
+  leader.call('campaign', (driver) => driver.campaign());
+  group.until(() => leader.driver.raft.role === 'leader' && leader.driver.store.level > 1);
+  return overwrite(group, megabytes);
+}
+
+/** The first values of all, so that what is filled again is overwritten. */
+function overwrite(group: Group, megabytes: number): LargeValues {
+  const stored = new LargeValues();
+  while (stored.bytes < megabytes * megabyte) {
+    const puts = stored.next(megabyte).map(({ key, value }) => put(key, value));
+    group.write('put of a megabyte', puts);
+    group.look();
+  }
+  return stored;
+}
+
+function openAnew(group: Group): void {
+  const { leader, steps } = group;
+  leader.open();
+  group.until(() => leader.driver.raft.role === 'leader');
+  steps.time('first put', () => group.putOne());
+  steps.time('sizes', () => leader.driver.store.sizes());
+}
+
+/** To a learner that crashes half-way. */
+function sendWithCrash(group: Group, stored: LargeValues): string {
+  const startMs = performance.now();
+  const putOne = (): void => group.putOne();
+  group.join();
+  const { learner } = group;
+  const halfway = stored.keyAt(Math.floor(stored.count / 2));
+  group.until(() => (placeOf(learner) ?? '') >= halfway, putOne);
+  const before = placeOf(learner) ?? '';
+  learner.open();
+  const places: string[] = [];
+  group.until(() => {
+    const place = placeOf(learner);
+    if (place !== null) places.push(place);
+    return learner.restarts >= 2;
+  }, putOne);
+  const [next] = places;
+  if (next === undefined || places.some((place) => place < before)) throw new Error('the transfer went back');
+  const seconds = (performance.now() - startMs) / 1_000;
+  group.until(() => isCaughtUp(group));
+  return `sent in ${seconds.toFixed(1)} s, ${mb(stored.bytes / seconds)} MB/s; crashed at ${before}, went on from ${next}`;
+}
+
+/** A row altered behind the store's back, where the next put looks. */
+function rebuild(group: Group): void {
+  const { learner } = group;
+  const { restarts } = learner;
+  learner.sql.run('UPDATE head SET created = created - 1 WHERE key = ?', utf8('extra/0'));
+  group.write('put of an altered key', [put('extra/0', 'changed')]);
+  group.until(
+    () => learner.restarts >= restarts + 2,
+    () => group.putOne(),
+  );
+  group.until(() => isCaughtUp(group));
+}
+
+function compactAll(group: Group): void {
+  const { leader } = group;
+  group.write('compact', [compact(leader.driver.store.revision)]);
+  const left = (): number => Number(leader.sql.all('SELECT COUNT(*) FROM superseded')[0]?.[0]);
+  group.until(
+    () => left() === 0,
+    () => group.putOne(),
+  );
+  group.until(() => isCaughtUp(group));
+}
+
+function readAll({ steps, leader }: Group, stored: LargeValues): void {
+  const { store } = leader.driver;
+  const revision = store.revision - 1;
+  for (const at of [0, revision]) {
+    let from = '\0';
+    for (let more = true; more;) {
+      const outcome = steps.time(`page of a list at ${at === 0 ? 'the head' : 'an old revision'}`, () =>
+        store.range(range(keyRange(from, '\0'), { limit: 100, revision: at })),
+      );
+      if (outcome.kind === 'failed') throw new Error(`a list failed: ${outcome.failure.kind}`);
+      const last = outcome.answer.kvs.at(-1);
+      more = outcome.answer.more && last !== undefined;
+      if (last !== undefined) from = `${Buffer.from(last.key).toString()}\0`;
+    }
+  }
+  steps.time('count of all', () => store.range(range(everything, { countOnly: true })));
+  steps.time('get', () => store.range(range(stored.keyAt(0))));
+}
+
+function isCaughtUp({ leader, learner }: Group): boolean {
+  return learner.driver.serves && learner.driver.store.persistedIndex === leader.driver.store.persistedIndex;
+}
+
+function compare({ steps, leader, learner }: Group): void {
+  const hashes = [leader, learner].map(({ driver: { store } }) => {
+    const query = store.queryInSteps({ kind: 'hash' }, service, 0);
+    for (;;) {
+      const step = steps.time('step of a hash', () => query.next());
+      if (step.done === true) return step.value;
+    }
+  });
+  if (JSON.stringify(hashes[0]) !== JSON.stringify(hashes[1])) throw new Error('the stores differ');
+  const keys = [leader, learner].map(({ driver: { store } }) => store.sizes().keys);
+  if (keys[0] !== keys[1]) throw new Error(`the stores have ${keys.join(' and ')} keys`);
+}
+
+/** The key up to which the snapshot has come, and "~" behind all of them; null: none is under way, or it has not begun. */
+function placeOf({ sql }: Replica): string | null {
+  const cursor = new SnapshotSink(sql).progress?.cursor ?? null;
+  if (cursor === null) return null;
+  const place = decodeCursor(cursor);
+  return place.kind === 'versions' ? Buffer.from(place.key).toString() : '~';
+}
+
+function latencies(values: readonly number[]): string {
+  const sorted = values.toSorted((left, right) => left - right);
+  const at = (part: number) => (sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))] ?? 0).toFixed(1);
+  return `${sorted.length}, median ${at(0.5)} ms, p99 ${at(0.99)}, worst ${at(1)}`;
+}
+
+function mb(bytes: number): string {
+  return (bytes / megabyte).toFixed(0);
+}
+
+main();

@@ -1,0 +1,55 @@
+// The keys and values of a large store, always the same ones: mostly records of 1 KB, some documents, few files of up to a megabyte.
+// Of each size there is about as much in bytes, so that small values make the keys and large ones the bytes of a row.
+
+import { seededRandom } from '../../src/raft/random.ts';
+
+/** How many in a thousand are of that size. */
+const sizes = [
+  { bytes: 1_024, perMille: 800 },
+  { bytes: 4_096, perMille: 150 },
+  { bytes: 16_384, perMille: 40 },
+  { bytes: 131_072, perMille: 8 },
+  { bytes: 1_000_000, perMille: 2 },
+] as const;
+
+export type LargeValue = { readonly key: string; readonly value: Uint8Array };
+
+export class LargeValues {
+  /** Of the values so far. */
+  bytes = 0;
+  count = 0;
+  readonly #random: () => number;
+  readonly #noise: Uint8Array;
+
+  constructor(seed = 1) {
+    this.#random = seededRandom(seed);
+    // No two values are equal, and none of them compresses.
+    this.#noise = Uint8Array.from({ length: 2 * 1_048_576 }, () => Math.floor(this.#random() * 256));
+  }
+
+  /** Some that come to about so many bytes, at least one. */
+  next(bytesMax: number): readonly LargeValue[] {
+    const values: LargeValue[] = [];
+    for (let bytes = 0; bytes < bytesMax;) {
+      const value = this.#value();
+      values.push({ key: this.keyAt(this.count), value });
+      this.count++;
+      this.bytes += value.byteLength;
+      bytes += value.byteLength;
+    }
+    return values;
+  }
+
+  /** In the order in which they are made, which is that of the store. */
+  keyAt(place: number): string {
+    return `large/${String(place).padStart(9, '0')}`;
+  }
+
+  #value(): Uint8Array {
+    const drawn = this.#random() * 1_000;
+    let below = 0;
+    const size = sizes.find(({ perMille }) => drawn < (below += perMille)) ?? sizes[0];
+    const start = Math.floor(this.#random() * (this.#noise.byteLength - size.bytes));
+    return this.#noise.slice(start, start + size.bytes);
+  }
+}
