@@ -90,6 +90,8 @@ export const snapshotRowsBytes = 1_048_576;
 export const snapshotHeadPartBytes = 1_048_576;
 /** Rows that one part of a snapshot looks at, wanted or not: a few milliseconds of the sender, however much it passes over. */
 export const snapshotRowsScannedMax = 10_000;
+/** Between a part that came and the ask for the next one other callers get their turn: a part takes some 10 ms of both sides. */
+export const snapshotAskSpacingMs = 10;
 /** A part that did not come is asked for again: a round trip between continents, and its writing, take less. */
 export const snapshotAskAgainTicks = 10;
 /** 30 s: a receiver that is silent for longer holds back neither compaction nor the log of its sender. */

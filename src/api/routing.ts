@@ -81,13 +81,15 @@ export function isStreamPath(path: string): boolean {
   return path === '/v1/watch' || path === '/v3/watch' || path === '/v3beta/watch';
 }
 
-/** Calls that wait on purpose: for their turn, for other replicas, or for what comes next. */
+/** Calls that wait on purpose: for their turn, for other replicas, for what comes next, or while they read the whole store. */
 const waitingPaths: ReadonlySet<string> = new Set(
   [
     'lock/lock',
     'election/campaign',
     'election/observe',
     'lease/keepalive',
+    'maintenance/hash',
+    'maintenance/hashkv',
     'maintenance/snapshot',
     'maintenance/transfer-leadership',
     'cluster/member/add',

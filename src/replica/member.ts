@@ -4,7 +4,14 @@
 import { assert } from '../assert.ts';
 import { type ReplicaId, replicaId, type Revision } from '../brands.ts';
 import { utf8 } from '../bytes.ts';
-import { electionTimeoutTicks, heartbeatTicks, leaderWaitMs, requestTimeoutMs, tickMs } from '../limits.ts';
+import {
+  electionTimeoutTicks,
+  heartbeatTicks,
+  leaderWaitMs,
+  requestTimeoutMs,
+  snapshotAskSpacingMs,
+  tickMs,
+} from '../limits.ts';
 import type { Command, RevisionEvents } from '../model.ts';
 import type { LeaseChange } from '../mvcc/leases.ts';
 import { type Configuration, foundingConfiguration, type GroupMember } from '../raft/configuration.ts';
@@ -268,13 +275,23 @@ export class Member implements DriverPort {
 
   send(messages: readonly PeerMessage[]): void {
     const answering = this.#answering;
-    if (answering === null) return this.#peers.send(messages);
     const others: PeerMessage[] = [];
     for (const message of messages) {
-      if (message.to === answering.peer) answering.replies.push(message);
+      if (message.kind === 'snapshotAsk') this.#sendSoon(message);
+      else if (message.to === answering?.peer) answering.replies.push(message);
       else others.push(message);
     }
     this.#peers.send(others);
+  }
+
+  /**
+   * Objects in one process (all of them, locally) hand parts of a snapshot back and forth without ever leaving their thread idle, and what
+   * comes over the network is looked at only when it is: a whole snapshot would keep all callers waiting.
+   */
+  #sendSoon(ask: PeerMessage): void {
+    setTimeout(() => {
+      if (this.driver.halted === null) this.#peers.send([ask]);
+    }, snapshotAskSpacingMs);
   }
 
   published(events: readonly RevisionEvents[], revision: Revision): void {

@@ -150,12 +150,14 @@ describe('bounds', () => {
     expect(group.order).toEqual(['1 at 0']);
   });
 
-  it('GATEWAY-12: these wait on purpose: locks, semaphores, campaigns, observers, snapshots, streams, changes of members', () => {
+  it('GATEWAY-12: these wait on purpose: locks, semaphores, campaigns, observers, hashes of a store, snapshots, streams, changes of members', () => {
     const waiting = [
       'lock/lock',
       'election/campaign',
       'election/observe',
       'lease/keepalive',
+      'maintenance/hash',
+      'maintenance/hashkv',
       'maintenance/snapshot',
       'maintenance/transfer-leadership',
       'cluster/member/add',
