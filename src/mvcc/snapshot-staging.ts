@@ -7,7 +7,7 @@
 
 import { assert } from '../assert.ts';
 import { clearingStepBytes, clearingStepRows } from '../limits.ts';
-import type { SqlPort, SqlRow } from '../sql-port.ts';
+import { hasTable, type SqlPort, type SqlRow } from '../sql-port.ts';
 import { columnsOf } from './generic-rows.ts';
 import { numberOf, textFrom } from './rows.ts';
 import { schemaFormat, schemaStatements } from './schema.ts';
@@ -19,14 +19,13 @@ export const progressTable = `${prefix}snapshot`;
 
 const createProgress = `CREATE TABLE ${progressTable} (one INTEGER PRIMARY KEY CHECK (one = 1), log_index INTEGER NOT NULL,
   revision INTEGER NOT NULL, compacted INTEGER NOT NULL, format INTEGER NOT NULL, place BLOB, complete INTEGER NOT NULL)`;
-const selectObject = 'SELECT 1 FROM sqlite_master WHERE type = ? AND name = ?';
 
 export function stagingName(table: string): string {
   return `${prefix}${table}`;
 }
 
 export function hasStaging(sql: SqlPort): boolean {
-  return exists(sql, 'table', progressTable);
+  return hasTable(sql, progressTable);
 }
 
 /** Empty tables, also where there were some. Their indexes come when they are swapped in: an index cannot be renamed. */
@@ -34,7 +33,7 @@ export function prepareStaging(sql: SqlPort, format: number): void {
   if (!hasStaging(sql)) sql.run(createProgress);
   for (const { statement, table, column, index } of partsOf(format)) {
     const staging = stagingName(table);
-    const isDone = column === null ? exists(sql, 'table', staging) : columnsOf(sql, staging).includes(column);
+    const isDone = column === null ? hasTable(sql, staging) : columnsOf(sql, staging).includes(column);
     if (index === null && !isDone) sql.run(statement.replace(table, staging));
   }
   clearStaging(sql, format);
@@ -44,7 +43,7 @@ export function prepareStaging(sql: SqlPort, format: number): void {
 export function clearStagingStep(sql: SqlPort): boolean {
   return tablesOf(schemaFormat).some((table) => {
     const staging = stagingName(table);
-    return exists(sql, 'table', staging) && deleteSome(sql, staging);
+    return hasTable(sql, staging) && deleteSome(sql, staging);
   });
 }
 
@@ -76,7 +75,7 @@ function clearStaging(sql: SqlPort, format: number): void {
   sql.run(`DELETE FROM ${progressTable}`);
   for (const table of tablesOf(format)) {
     // A database that had no store before has no tables left for the next snapshot.
-    if (exists(sql, 'table', stagingName(table))) sql.run(`DELETE FROM ${stagingName(table)}`);
+    if (hasTable(sql, stagingName(table))) sql.run(`DELETE FROM ${stagingName(table)}`);
   }
 }
 
@@ -84,11 +83,11 @@ function clearStaging(sql: SqlPort, format: number): void {
 export function swapStaging(sql: SqlPort, format: number): void {
   const indexes = partsOf(format).filter(({ index }) => index !== null);
   for (const name of tablesOf(format)) {
-    if (!exists(sql, 'table', name)) rename(sql, stagingName(name), name);
+    if (!hasTable(sql, name)) rename(sql, stagingName(name), name);
     else if (indexes.some(({ table }) => table === name)) replaceRows(sql, name);
     else swapNames(sql, name);
   }
-  for (const { statement, index } of indexes) if (!exists(sql, 'index', index ?? '')) sql.run(statement);
+  for (const { statement, index } of indexes) if (!hasIndex(sql, index ?? '')) sql.run(statement);
   sql.run(`DELETE FROM ${progressTable}`);
 }
 
@@ -109,8 +108,8 @@ function rename(sql: SqlPort, from: string, to: string): void {
   sql.run(`ALTER TABLE ${from} RENAME TO ${to}`);
 }
 
-function exists(sql: SqlPort, type: 'table' | 'index', name: string): boolean {
-  return sql.all(selectObject, type, name).length > 0;
+function hasIndex(sql: SqlPort, name: string): boolean {
+  return sql.all("SELECT 1 FROM sqlite_master WHERE type = 'index' AND name = ?", name).length > 0;
 }
 
 /** What a statement makes: a table, or a column or an index of one. */

@@ -33,6 +33,7 @@ import { AnswerBudget, readRange } from './range.ts';
 import { countKeys } from './range-scan.ts';
 import { RevisionWriter } from './revision-writer.ts';
 import { openSchema } from './schema.ts';
+import { runSteps } from './steps.ts';
 import { runTxn } from './txn.ts';
 import { operationShape } from './txn-shape.ts';
 import { deleteRange, put, putFailure } from './write-operations.ts';
@@ -183,11 +184,7 @@ export class Store {
     caller: Caller,
     nowMs: number,
   ): QueryResult<Kind> {
-    const steps = this.queryInSteps<Kind>(query, caller, nowMs);
-    for (;;) {
-      const step = steps.next();
-      if (step.done === true) return step.value;
-    }
+    return runSteps(this.queryInSteps<Kind>(query, caller, nowMs));
   }
 
   /**

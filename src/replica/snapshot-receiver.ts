@@ -142,7 +142,7 @@ export class SnapshotReceiver {
   }
 
   #clearStep(): void {
-    this.#clearing = this.#sql.transaction(() => this.#sink.clearStep());
+    this.#clearing = this.#sink.clearStep();
   }
 
   /** null: what is there must go first. */

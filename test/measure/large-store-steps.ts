@@ -21,7 +21,7 @@ import { LogTable } from '../../src/replica/log-table.ts';
 import { compact, everything, keyRange, put, range, service } from '../mvcc/requests.ts';
 import { heldBytes } from '../support/held-bytes.ts';
 import { NodeSql } from '../support/node-sql.ts';
-import { LargeValues } from './large-values.ts';
+import { LargeValues, mb, megabyte } from './large-values.ts';
 
 const help = `Usage: npm run large-store:steps -- [options]
 
@@ -33,7 +33,6 @@ on the heap and in buffers after a collection, and as memory of the process, whi
   --help         print this
 `;
 
-const megabyte = 1_048_576;
 /** Between two looks at what is held: each is a collection. */
 const lookMs = 500;
 const isolateBytes = 128 * megabyte;
@@ -416,10 +415,6 @@ function latencies(values: readonly number[]): string {
   const sorted = values.toSorted((left, right) => left - right);
   const at = (part: number) => (sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))] ?? 0).toFixed(1);
   return `${sorted.length}, median ${at(0.5)} ms, p99 ${at(0.99)}, worst ${at(1)}`;
-}
-
-function mb(bytes: number): string {
-  return (bytes / megabyte).toFixed(0);
 }
 
 main();

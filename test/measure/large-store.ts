@@ -14,9 +14,10 @@ import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { decodeCursor } from '../../src/mvcc/snapshot-page.ts';
 import { hashOf } from '../../src/mvcc/hash.ts';
+import { runSteps } from '../../src/mvcc/steps.ts';
 import { type QuorateProcess, startQuorate } from '../support/quorate-process.ts';
 import { NodeSql } from '../support/node-sql.ts';
-import { LargeValues } from './large-values.ts';
+import { LargeValues, mb, megabyte } from './large-values.ts';
 
 const help = `Usage: npm run large-store -- [options]
 
@@ -27,7 +28,6 @@ How a replica of a large store is brought back: seconds, bytes a second, what it
   --help         print this
 `;
 
-const megabyte = 1_048_576;
 const writers = 8;
 const quietMs = 10_000;
 const sampleMs = 20;
@@ -195,7 +195,7 @@ async function compare(server: Server, store: Store): Promise<void> {
     const sql = new NodeSql(store.fileOf(id));
     const [revision] = sql.all('SELECT max(last_revision) FROM batches')[0] ?? [];
     const count = Number(sql.all('SELECT COUNT(*) FROM head')[0]?.[0]);
-    const own = hashOfFile(sql, Number(revision));
+    const own = runSteps(hashOf(sql, { current: Number(revision), compacted: -1 }));
     sql.close();
     if (own !== hash || count !== keys)
       throw new Error(`replica ${id} has ${count} keys and hash ${own}, not ${keys} and ${hash}`);
@@ -209,14 +209,6 @@ async function caughtUp(store: Store): Promise<Status> {
     const status = await store.status();
     if (status.replicas.every(({ match }) => match === status.commit_index)) return status;
     await sleep(sampleMs);
-  }
-}
-
-function hashOfFile(sql: NodeSql, current: number): number {
-  const steps = hashOf(sql, { current, compacted: -1 });
-  for (;;) {
-    const step = steps.next();
-    if (step.done === true) return step.value;
   }
 }
 
@@ -449,10 +441,6 @@ class Memory {
     const status = readFileSync(`/proc/${this.#server.process.runtimeProcessId}/status`, 'utf8');
     return Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) * 1_024;
   }
-}
-
-function mb(bytes: number): string {
-  return (bytes / megabyte).toFixed(0);
 }
 
 await main();

@@ -12,6 +12,13 @@ const sizes = [
   { bytes: 1_000_000, perMille: 2 },
 ] as const;
 
+export const megabyte = 1_048_576;
+
+/** In megabytes. */
+export function mb(bytes: number): string {
+  return (bytes / megabyte).toFixed(0);
+}
+
 export type LargeValue = { readonly key: string; readonly value: Uint8Array };
 
 export class LargeValues {
@@ -24,7 +31,7 @@ export class LargeValues {
   constructor(seed = 1) {
     this.#random = seededRandom(seed);
     // No two values are equal, and none of them compresses.
-    this.#noise = Uint8Array.from({ length: 2 * 1_048_576 }, () => Math.floor(this.#random() * 256));
+    this.#noise = Uint8Array.from({ length: 2 * megabyte }, () => Math.floor(this.#random() * 256));
   }
 
   /** Some that come to about so many bytes, at least one. */

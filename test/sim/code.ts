@@ -16,24 +16,7 @@ import { FormerDriver } from './former-driver.ts';
 export type Code = 'present' | 'former';
 
 /** What the simulator uses of a store. */
-export type RunningStore = Pick<
-  Store,
-  | 'level'
-  | 'revision'
-  | 'compactedRevision'
-  | 'appliedIndex'
-  | 'range'
-  | 'history'
-  | 'authorize'
-  | 'authorizeRange'
-  | 'authorizeKey'
-  | 'query'
-  | 'leases'
-  | 'leasesSettled'
-  | 'leaseCount'
-  | 'storedLeaseDeadlineMs'
-  | 'earliestLeaseDeadlineMs'
->;
+export type RunningStore = Omit<level1.StoreOfLevel1, 'compactStep'> & Pick<Store, 'level' | 'storedLeaseDeadlineMs'>;
 
 /** And of a driver. `report`: null where the code knows none. */
 export type RunningDriver = Pick<

@@ -1,0 +1,9 @@
+// Work that goes in steps, between which its caller may do other work.
+
+/** All steps at once. */
+export function runSteps<Result>(steps: Generator<void, Result, void>): Result {
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+}
