@@ -72,6 +72,11 @@ export const authNameBytesMax = 256;
 export const logEntryBytesMax = 1_900_000;
 /** One append message. Followers read it whole. */
 export const appendBytesMax = 4 * 1_048_576;
+/**
+ * Entries of one append message, and committed entries that one turn of a replica applies, before other work gets its own: some 50 ms.
+ * After a snapshot there may be very many, as many as were written while it came.
+ */
+export const appendEntriesMax = 512;
 /** Entries in memory, for followers that are a little behind. Older ones are read from SQLite. */
 export const logCacheBytesMax = 8 * 1_048_576;
 /** Appends under way to one follower before the leader waits for an answer. */
@@ -79,11 +84,19 @@ export const appendsInFlightMax = 8;
 /** The log on disk: beyond one of these its older part goes, down to what is kept. A row is billed when it goes, too. */
 export const logEntriesMax = 4_096;
 export const logBytesMax = 32 * 1_048_576;
+/** What goes at one tick: more than the fastest store writes between two. */
+export const truncatedEntriesMax = 4_096;
+export const truncatedBytesMax = 32 * 1_048_576;
 /** What stays after a truncation, for followers that are a little behind: some seconds of the fastest store. */
 export const logEntriesKept = 1_024;
 export const logBytesKept = 16 * 1_048_576;
 /** A follower that lags keeps the log longer, up to this many times its bounds. Then it gets a snapshot. */
 export const logPatience = 4;
+/**
+ * For one that takes a snapshot, and then what was written meanwhile, the log may have as many bytes as the store has, and these where the
+ * store has less. So whoever takes a snapshot as fast as others write gets all of it; else its sender gives it up for a newer one.
+ */
+export const logHeldBytesMin = 128 * 1_048_576;
 /** One part of a snapshot between replicas, a round trip each. It is read in one turn of the sender and written in one of the receiver. */
 export const snapshotRowsBytes = 1_048_576;
 /** One part of the head of a snapshot between replicas: leases in their greatest number are some twenty of them. */

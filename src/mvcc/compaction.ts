@@ -1,5 +1,5 @@
 // Forgets history. Compaction counts at once, as a number; the rows go later, in steps as small as the host likes. No answer
-// depends on how far that went, so replicas need not go together.
+// depends on how far that went, so replicas need not go together. Who reads the whole store in many steps holds what it needs.
 
 import { assert } from '../assert.ts';
 import type { Revision } from '../brands.ts';
@@ -33,6 +33,9 @@ type Cursor = { readonly key: Uint8Array; readonly mod: number };
 /** `through`: rows are gone as of this compacted revision. `target`, `after`: a pass over the rows that is under way. */
 type Sweep = { readonly through: number; readonly target: number; readonly after: Cursor | null };
 
+/** Of a moment of the store: what compaction had left then, and the writes that were remembered after so many in total. */
+export type Needed = { readonly compacted: number; readonly writesTotal: number };
+
 /** Before every row: no revision is 0. */
 const beginning: Cursor = { key: Uint8Array.of(0), mod: 0 };
 
@@ -40,6 +43,7 @@ export class Compaction {
   readonly #sql: SqlPort;
   #compacted: number;
   #sweep: Sweep;
+  readonly #needed = new Set<Needed>();
 
   constructor(sql: SqlPort) {
     this.#sql = sql;
@@ -62,18 +66,38 @@ export class Compaction {
     return null;
   }
 
-  /** Looks at about `rowsMax` rows, fewer where their values are large, and deletes those that are not needed. True: there is more to do. */
+  /** Rows that are needed stay until what is answered here is called. */
+  hold(needed: Needed): () => void {
+    const held = { ...needed };
+    this.#needed.add(held);
+    return () => void this.#needed.delete(held);
+  }
+
+  get isHeld(): boolean {
+    return this.#needed.size > 0;
+  }
+
+  /**
+   * Looks at about `rowsMax` rows, fewer where their values are large, and deletes those that are not needed. True: there is more to
+   * do, whatever is held.
+   */
   step(rowsMax: number, writesTotal: number): boolean {
     assert(Number.isSafeInteger(rowsMax) && rowsMax > 0, 'a step looks at one row or more');
-    if (this.#sweep.through >= this.#compacted) return this.#stepBatches(rowsMax, writesTotal);
-    const sweep = this.#sql.transaction(() => this.#stepVersions(rowsMax));
+    const may = { compacted: this.#compacted, writesTotal };
+    for (const needed of this.#needed) {
+      may.compacted = Math.min(may.compacted, needed.compacted);
+      may.writesTotal = Math.min(may.writesTotal, needed.writesTotal);
+    }
+    // Who came during a pass needs nothing that it takes.
+    if (this.#sweep.after === null && this.#sweep.through >= may.compacted) return this.#stepBatches(rowsMax, may);
+    const sweep = this.#sql.transaction(() => this.#stepVersions(rowsMax, may.compacted));
     this.#sweep = sweep;
     return true;
   }
 
   /** A pass deletes what its target made superfluous and nothing more: snapshots must know which revisions are still whole. */
-  #stepVersions(rowsMax: number): Sweep {
-    const under = this.#sweep.after === null ? { target: this.#compacted, after: beginning } : this.#sweep;
+  #stepVersions(rowsMax: number, compacted: number): Sweep {
+    const under = this.#sweep.after === null ? { target: compacted, after: beginning } : this.#sweep;
     const after = under.after ?? beginning;
     const part = this.#sql.all(selectPart, after.key, after.mod, under.target, rowsMax);
     const end = partEnd(part, 2, rowsMax);
@@ -95,13 +119,13 @@ export class Compaction {
   }
 
   /** A batch goes once its revisions are compacted and its writes are no longer remembered. The newest always stays. */
-  #stepBatches(rowsMax: number, writesTotal: number): boolean {
+  #stepBatches(rowsMax: number, { compacted, writesTotal }: Needed): boolean {
     const writesMax = writesTotal - rememberedWritesMax;
     const oldest = this.#sql.all(selectOldestBatch)[0];
-    if (oldest === undefined || numberOf(oldest[0]) >= this.#compacted || numberOf(oldest[1]) > writesMax) return false;
+    if (oldest === undefined || numberOf(oldest[0]) >= compacted || numberOf(oldest[1]) > writesMax) return false;
     const end = partEnd(this.#sql.all(selectBatchesPart, rowsMax), 1, rowsMax);
-    const to = end === undefined ? this.#compacted : numberOf(end[0]);
-    this.#sql.run(deleteBatches, this.#compacted, to, writesMax);
+    const to = end === undefined ? compacted : numberOf(end[0]);
+    this.#sql.run(deleteBatches, compacted, to, writesMax);
     return true;
   }
 }

@@ -33,7 +33,7 @@ const otherTables = [
 
 /**
  * Every version that the store had at `revision` and that compaction left: as etcd's, 0 is the current one, and below is none. In steps:
- * between two of them anything may be written, but nothing swept.
+ * between two of them anything may be written, and swept as far as `at.compacted`.
  */
 export function* hashKv(
   sql: SqlPort,

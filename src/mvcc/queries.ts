@@ -29,7 +29,7 @@ export type Answered =
   | { readonly kind: 'answer'; readonly answer: QueryAnswer }
   | { readonly kind: 'failed'; readonly failure: StoreFailure };
 
-/** In steps where it reads the whole store; between two of them anything may be written, but nothing swept. */
+/** In steps where it reads the whole store; between two of them anything may be written, and swept what is not held. */
 export function* answerQuery(query: Query, view: QueryView): Generator<void, Answered, void> {
   switch (query.kind) {
     case 'timeToLive':

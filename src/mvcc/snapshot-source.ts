@@ -5,7 +5,7 @@ import { assert } from '../assert.ts';
 import { rememberedWritesMax, snapshotRowsScannedMax } from '../limits.ts';
 import type { SqlPort } from '../sql-port.ts';
 import { Batches } from './batches.ts';
-import { sweptRevision } from './compaction.ts';
+import { type Needed, sweptRevision } from './compaction.ts';
 import { columnsOf } from './generic-rows.ts';
 import { scanVersions, selectVersions } from './kept-versions.ts';
 import { numberOf } from './rows.ts';
@@ -66,7 +66,7 @@ export function snapshotPage(
   bytesMax: number,
 ): SnapshotPage {
   assert(bytesMax > 0, 'a page has room for something');
-  if (!isHeld(sql, name)) return { kind: 'gone' };
+  if (neededBy(sql, name) === null) return { kind: 'gone' };
   const after = cursor === null ? beforeVersions : decodeCursor(cursor);
   const page = new PageWriter({ name, from: cursor, bytesMax });
   const between = after.kind === 'versions' ? addVersions(sql, name, after, page) : after;
@@ -76,12 +76,17 @@ export function snapshotPage(
   return { kind: 'page', page: page.finish(to, isLast), next: isLast ? null : to };
 }
 
-/** The row of the index is also what says that this replica has applied it. */
-function isHeld(sql: SqlPort, { index, revision, compacted }: SnapshotName): boolean {
-  if (sweptRevision(sql) > compacted) return false;
-  if (index === 0) return true;
+/**
+ * For `Store.holdHistory`; null: this replica has not applied as much, or has forgotten some of it. The row of the index is also what says
+ * that it has applied it.
+ */
+export function neededBy(sql: SqlPort, { index, revision, compacted }: SnapshotName): Needed | null {
+  if (sweptRevision(sql) > compacted) return null;
+  if (index === 0) return { compacted, writesTotal: 0 };
   const row = sql.all(selectWritesTotal, revision, index)[0];
-  return row !== undefined && new Batches(sql).holdsWritesAfter(numberOf(row[0]) - rememberedWritesMax);
+  if (row === undefined) return null;
+  const writesTotal = numberOf(row[0]);
+  return new Batches(sql).holdsWritesAfter(writesTotal - rememberedWritesMax) ? { compacted, writesTotal } : null;
 }
 
 /** Answers where it stopped. */

@@ -23,7 +23,7 @@ import type { SqlPort } from '../sql-port.ts';
 import { type AccessNeed, accessOfQuery } from './access-need.ts';
 import { Administration, isQuiet } from './administration.ts';
 import { BatchRecord, Batches } from './batches.ts';
-import { Compaction } from './compaction.ts';
+import { Compaction, type Needed } from './compaction.ts';
 import { GroupLevel } from './group-level.ts';
 import { History, type HistoryPiece, type HistoryQuery } from './history.ts';
 import type { LeaseChange, StoredLease } from './leases.ts';
@@ -188,8 +188,8 @@ export class Store {
   }
 
   /**
-   * The same in steps, as of the first one: a hash reads the whole store. Between two steps anything may be applied, but `compactStep`
-   * must not be called.
+   * The same in steps, as of the first one: a hash reads the whole store. Between two steps anything may be applied; what compaction
+   * must leave until the last one the caller holds (`holdHistory`).
    */
   *queryInSteps<Kind extends Query['kind']>(
     query: Query & { readonly kind: Kind },
@@ -246,9 +246,18 @@ export class Store {
     return { databaseBytes: this.#sql.databaseBytes(), keys: this.#keys };
   }
 
+  /** `compactStep` leaves what a reader of this moment needs, or of another one, until what is answered here is called. */
+  holdHistory(needed: Needed = { compacted: this.compactedRevision, writesTotal: this.#writes.total }): () => void {
+    return this.#compaction.hold(needed);
+  }
+
+  get holdsHistory(): boolean {
+    return this.#compaction.isHeld;
+  }
+
   /**
    * Deletes some of the rows that compaction made superfluous: looks at about `rowsMax`. False: nothing is left to do until
-   * the next compaction. No answer depends on it.
+   * the next compaction, or until less is held. No answer depends on it.
    */
   compactStep(rowsMax: number): boolean {
     return this.#compaction.step(rowsMax, this.#writes.total);

@@ -22,6 +22,7 @@ export type LeadershipOptions = {
   readonly outbox: Outbox;
   readonly electionTimeoutTicks: number;
   readonly heartbeatTicks: number;
+  readonly appendEntriesMax: number;
   /** Reads that a quorum has confirmed, at the index at which they may be served. */
   readonly onReadsConfirmed: (reads: readonly Read[], index: LogIndex) => void;
 };
@@ -339,7 +340,7 @@ export class Leadership {
     const shared = this.#shared;
     if (first > this.#log.lastIndex) return noEntries;
     if (shared[0]?.index === first && shared.at(-1)?.index === this.#log.lastIndex) return shared;
-    this.#shared = this.#log.slice(first, appendBytesMax);
+    this.#shared = this.#log.slice(first, { bytes: appendBytesMax, entries: this.#options.appendEntriesMax });
     return this.#shared;
   }
 

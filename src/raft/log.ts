@@ -13,6 +13,8 @@ import type { Entry, HardState, LogReader } from './types.ts';
 const entryOverheadBytes = 64;
 const noEntries: readonly Entry[] = [];
 
+/** `bytes`: of data; a first entry that is larger comes alone. */
+export type PartBounds = { readonly bytes: number; readonly entries: number };
 type Range = { readonly first: LogIndex; readonly last: LogIndex; readonly bytesMax: number };
 export type Position = { readonly index: LogIndex; readonly term: Term };
 
@@ -143,9 +145,9 @@ export class RaftLog {
     }
   }
 
-  /** Entries from `first` on, at least one if there is one, and no more than `bytesMax` of data unless the first is larger. */
-  slice(first: LogIndex, bytesMax: number): readonly Entry[] {
-    return this.#range({ first, last: this.#last.index, bytesMax });
+  /** Entries from `first` on, at least one if there is one. */
+  slice(first: LogIndex, bounds: PartBounds): readonly Entry[] {
+    return this.#range(partOf(first, this.#last.index, bounds));
   }
 
   commitTo(index: LogIndex): void {
@@ -168,10 +170,10 @@ export class RaftLog {
     if (this.#tailBytes > logCacheBytesMax) this.#evict();
   }
 
-  /** Committed entries not yet handed out, some `bytesMax` at a time. */
-  takeCommitted(bytesMax: number): readonly Entry[] {
+  /** Committed entries not yet handed out, a part at a time. */
+  takeCommitted(bounds: PartBounds): readonly Entry[] {
     if (!this.hasUnapplied) return noEntries;
-    const entries = this.#range({ first: logIndex(this.#applied + 1), last: this.#commit, bytesMax });
+    const entries = this.#range(partOf(logIndex(this.#applied + 1), this.#commit, bounds));
     this.#applied = logIndex(this.#applied + entries.length);
     assert(this.#applied <= this.#commit && this.#commit <= this.#last.index, 'applied <= commit <= last');
     return entries;
@@ -258,4 +260,8 @@ export class RaftLog {
 
 function costBytes(entry: Entry): number {
   return entry.data.byteLength + entryOverheadBytes;
+}
+
+function partOf(first: LogIndex, last: LogIndex, { bytes, entries }: PartBounds): Range {
+  return { first, last: logIndex(Math.min(last, first + entries - 1)), bytesMax: bytes };
 }

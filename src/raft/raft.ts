@@ -14,7 +14,7 @@ import { answerToStale, isReply, type Envelope, type MessageOf, type TermMessage
 import { Outbox } from './outbox.ts';
 import { isVoter } from './quorum.ts';
 import { LocalReads, type Read } from './reads.ts';
-import type { Effects, HardState, Message, RaftOptions, Role } from './types.ts';
+import type { Effects, Entry, HardState, Message, RaftOptions, Role } from './types.ts';
 
 type LeaderMessage = MessageOf<'append' | 'heartbeat' | 'rest' | 'snapshot' | 'timeoutNow'>;
 type State =
@@ -22,6 +22,7 @@ type State =
   | { readonly role: 'preCandidate' | 'candidate'; readonly ballot: Ballot }
   | { readonly role: 'leader'; readonly leadership: Leadership };
 
+const noEntries: readonly Entry[] = [];
 const follower: State = { role: 'follower' };
 
 export class Raft {
@@ -258,11 +259,15 @@ export class Raft {
   }
 
   get hasEffects(): boolean {
+    return this.#log.hasUnapplied || this.hasOtherEffects;
+  }
+
+  /** Beside committed entries, which may wait for a later turn. */
+  get hasOtherEffects(): boolean {
     const log = this.#log;
     return (
       !this.#outbox.isEmpty ||
       log.hasUntaken ||
-      log.hasUnapplied ||
       this.#reads.hasUnasked ||
       this.#reads.hasSettled(log.applied) ||
       this.#snapshotFrom !== null ||
@@ -272,13 +277,16 @@ export class Raft {
     );
   }
 
-  takeEffects(): Effects {
+  takeEffects({ withCommitted = true }: { readonly withCommitted?: boolean } = {}): Effects {
     assert(!this.#awaitsPersisted, 'effects are taken again only after persisted()');
     this.#flush();
     const hardState = this.#takeHardState();
     const entries = this.#log.takeUnpersisted();
     this.#awaitsPersisted = hardState !== null || entries.length > 0;
-    const committed = this.#log.takeCommitted(appendBytesMax);
+    const { appendEntriesMax } = this.#options;
+    const committed = withCommitted
+      ? this.#log.takeCommitted({ bytes: appendBytesMax, entries: appendEntriesMax })
+      : noEntries;
     const [snapshotFrom, removed] = [this.#snapshotFrom, this.#removed];
     this.#snapshotFrom = null;
     this.#removed = null;
@@ -287,6 +295,7 @@ export class Raft {
       hardState,
       entries,
       committed,
+      hasMoreCommitted: this.#log.hasUnapplied,
       messages: this.#outbox.takeMessages(),
       reads: this.#reads.takeServed(this.#log.applied),
       refusedReads: this.#reads.takeRefused(),
@@ -379,7 +388,7 @@ export class Raft {
   }
 
   #becomeLeader(): void {
-    const { electionTimeoutTicks, heartbeatTicks } = this.#options;
+    const { electionTimeoutTicks, heartbeatTicks, appendEntriesMax } = this.#options;
     assert(this.#leaderOfTerm === null, 'a term has one leader');
     this.#leaderOfTerm = this.id;
     this.#setLeader(this.id);
@@ -390,6 +399,7 @@ export class Raft {
       outbox: this.#outbox,
       electionTimeoutTicks,
       heartbeatTicks,
+      appendEntriesMax,
       onReadsConfirmed: (reads, index) => this.#confirmReads(reads, index),
     });
     this.#state = { role: 'leader', leadership };

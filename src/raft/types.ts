@@ -84,6 +84,8 @@ export type Effects = {
   readonly hardState: HardState | null;
   readonly entries: readonly Entry[];
   readonly committed: readonly Entry[];
+  /** More were committed: the host may take all other effects first, and do other work, before it takes these. */
+  readonly hasMoreCommitted: boolean;
   readonly messages: readonly Message[];
   readonly reads: readonly { readonly context: number; readonly index: LogIndex }[];
   readonly refusedReads: readonly number[];
@@ -122,4 +124,6 @@ export type RaftOptions = {
   /** A follower campaigns after this many ticks without a leader, and up to twice as many (§3.4). */
   readonly electionTimeoutTicks: number;
   readonly heartbeatTicks: number;
+  /** Entries of one message, and of one `committed`. */
+  readonly appendEntriesMax: number;
 };

@@ -132,24 +132,24 @@ export function queryStore<Kind extends Query['kind']>(
   return member.driver.store.query<Kind>(query, caller, member.nowMs());
 }
 
-/** The same of a query that may read the whole store: other work comes between its steps. null: this replica does not serve any more. */
+/** The same of a query that may read the whole store: other work comes between its steps. null: this replica does not serve any more, or nobody waits for the answer. */
 export async function queryStoreInSteps<Kind extends Query['kind']>(
   member: Member,
-  caller: Caller,
+  { caller, gone }: Pick<CallContext, 'caller' | 'gone'>,
   query: Query & { readonly kind: Kind },
 ): Promise<QueryResult<Kind> | null> {
   const { driver } = member;
   const steps = driver.store.queryInSteps<Kind>(query, caller, member.nowMs());
-  const sweepAgain = driver.holdSweep();
+  const release = driver.store.holdHistory();
   try {
     for (;;) {
       const step = steps.next();
       if (step.done === true) return step.value;
       await scheduler.wait(0);
-      if (!driver.serves) return null;
+      if (!driver.serves || gone?.aborted === true) return null;
     }
   } finally {
-    sweepAgain();
+    release();
   }
 }
 

@@ -155,7 +155,7 @@ async function serveQuery(member: Member, call: QueryCall, context: CallContext)
   if (elsewhere !== null) return elsewhere;
   // A hash is that of the revision in its header, however long it takes.
   const header = headerOf(member);
-  const result = await queryStoreInSteps(member, context.caller, call.query);
+  const result = await queryStoreInSteps(member, context, call.query);
   return result === null ? redirectTo(member, member.driver.raft.leader) : call.respond(result, header);
 }
 

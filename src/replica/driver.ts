@@ -7,7 +7,7 @@
 //   2. write   in one transaction: hard state, log entries, and the committed commands applied to the store
 //   3. send    all other messages; they promise what was written, and the host holds them until the write is durable
 //   4. answer  writes that were applied and reads that may be served; the host holds answers back in the same way
-// and again from 1 until the core asks for nothing more.
+// and again from 1 until the core asks for nothing more. Where very many entries wait to be applied, most of them wait for later turns.
 
 import { assert, unreachable } from '../assert.ts';
 import type { LogIndex, ReplicaId, Revision, Term } from '../brands.ts';
@@ -32,7 +32,7 @@ import type { SqlPort } from '../sql-port.ts';
 import { groupLevel, groupLevelMax } from '../levels.ts';
 import { needsSecondLevel, type PeerMessage } from './envelope.ts';
 import { LogTable } from './log-table.ts';
-import { type UpkeepBounds, usualBounds } from './log-truncation.ts';
+import { type LogBounds, usualBounds } from './log-truncation.ts';
 import type { PeerReport } from './peer-report.ts';
 import { isSnapshotMessage } from './snapshot-codec.ts';
 import { Upkeep } from './upkeep.ts';
@@ -88,6 +88,8 @@ export interface DriverPort {
   removed(members: readonly ReplicaId[]): void;
   /** The store on disk is another one, or known to be wrong. The driver is halted; the host makes a new one of what is on disk. */
   restart(reason: string): void;
+  /** More is committed than one turn applies: call `goOn` soon, after others. May come again before that. */
+  applySoon(): void;
   /** The group has nothing to do: stop the clock until the next input. May come again after an input that changes nothing. */
   rest(): void;
   /** Asked of a leader whose group has nothing else to do; absent: it may. */
@@ -104,7 +106,7 @@ export type DriverOptions = {
   /** The highest level that this replica takes part in, where it is not the code's own: for groups of mixed versions in tests. */
   readonly supports?: number;
   /** Absent: those of `limits.ts`. */
-  readonly bounds?: UpkeepBounds;
+  readonly bounds?: LogBounds;
   readonly sql: SqlPort;
   readonly port: DriverPort;
   readonly random: () => number;
@@ -147,7 +149,6 @@ export class Driver {
   #inTurn = false;
   /** A compaction may have left rows to delete. True at first: one may have been under way when the replica stopped. */
   #sweeping = true;
-  #sweepHolders = 0;
   #leader: ReplicaId | null = null;
   readonly #upkeep: Upkeep;
   /** Said by the upkeep in this turn. */
@@ -156,6 +157,7 @@ export class Driver {
   #levelUnderWay = false;
 
   constructor(options: DriverOptions) {
+    const bounds = options.bounds ?? usualBounds;
     this.#sql = options.sql;
     this.#port = options.port;
     this.#log = new LogTable(options.sql);
@@ -169,6 +171,7 @@ export class Driver {
       random: options.random,
       electionTimeoutTicks: options.electionTimeoutTicks,
       heartbeatTicks: options.heartbeatTicks,
+      appendEntriesMax: bounds.appendEntriesMax,
     });
     this.#upkeep = new Upkeep({
       raft: this.#raft,
@@ -176,7 +179,7 @@ export class Driver {
       store: this.store,
       sql: options.sql,
       supports: options.supports ?? groupLevelMax,
-      bounds: options.bounds ?? usualBounds,
+      bounds,
       send: (message) => void this.#toSend.push(message),
       proposeLevel: (level) => this.#proposeLevel(level),
       restart: (reason, configuration) => this.#restart(reason, configuration),
@@ -210,6 +213,11 @@ export class Driver {
   /** There is no object where that replica should be. */
   absent(peer: ReplicaId): void {
     this.#upkeep.absent(peer);
+  }
+
+  /** What the store takes on disk, its history included: all but the log. */
+  get storeBytes(): number {
+    return this.#upkeep.storeBytes;
   }
 
   /** The database holds another store beside the one that serves, or parts of one: its size is not that store's. */
@@ -305,6 +313,10 @@ export class Driver {
     this.sweep(compactionStepRows);
   }
 
+  goOn(): void {
+    if (this.#halted === null) this.#turn();
+  }
+
   /** A caller waits and the leader, if one is known, does not answer: stand for election now. */
   campaign(): void {
     if (this.#halted !== null) return;
@@ -320,14 +332,8 @@ export class Driver {
 
   /** What compaction made superfluous goes in small steps, a tick each. No answer depends on how far they are. */
   sweep(rowsMax: number): void {
-    if (!this.#sweeping || this.#sweepHolders > 0 || this.#upkeep.holdsSweep || this.#halted !== null) return;
-    this.#sweeping = this.#sql.transaction(() => this.store.compactStep(rowsMax));
-  }
-
-  /** Rows that compaction made superfluous stay until what is answered here is called. */
-  holdSweep(): () => void {
-    this.#sweepHolders++;
-    return () => void this.#sweepHolders--;
+    if (!this.#sweeping || this.#halted !== null) return;
+    this.#sweeping = this.#sql.transaction(() => this.store.compactStep(rowsMax)) || this.store.holdsHistory;
   }
 
   /** For good: nothing is written, read or sent from here on, and whoever waits is told. The tenant was deleted. */
@@ -349,14 +355,16 @@ export class Driver {
     assert(!this.#inTurn, 'a turn began inside another');
     this.#inTurn = true;
     const answers: Answer[] = [];
+    let isBehind = false;
     try {
       this.#propose(answers);
       this.#sendOthers();
-      while (this.#halted === null && this.#raft.hasEffects) {
-        const effects = this.#raft.takeEffects();
+      while (this.#halted === null && (isBehind ? this.#raft.hasOtherEffects : this.#raft.hasEffects)) {
+        const effects = this.#raft.takeEffects({ withCommitted: !isBehind });
         this.#runEffects(effects, answers);
         this.#raft.persisted();
         this.#propose(answers);
+        isBehind ||= effects.hasMoreCommitted;
       }
       this.#giveUpLostWrites(answers);
     } finally {
@@ -368,7 +376,8 @@ export class Driver {
       this.#leader = this.#raft.leader;
       this.#port.leaderChanged(this.#leader);
     }
-    if (this.#raft.resting) this.#port.rest();
+    if (isBehind && this.#halted === null) this.#port.applySoon();
+    else if (this.#raft.resting) this.#port.rest();
   }
 
   /** To whom has said that it knows such messages. Answers promise what was written before. */

@@ -12,6 +12,7 @@ import type { SqlPort, SqlRow } from '../sql-port.ts';
 /** Written with the hard state. A newer format than this is refused; every older one is read and brought up to date here. */
 const logFormat = 1;
 
+const selectOldest = 'SELECT log_index, length(data) FROM log ORDER BY log_index LIMIT ?';
 const kinds: readonly EntryKind[] = ['noop', 'command', 'membership'];
 
 export class LogTable implements LogReader {
@@ -60,7 +61,7 @@ export class LogTable implements LogReader {
   }
 
   get size(): { readonly entries: number; readonly bytes: number } {
-    this.#bytes ??= Number(this.#sql.all('SELECT total(length(data)) FROM log')[0]?.[0] ?? 0);
+    this.#bytes ??= this.#bytesOf('');
     return { entries: this.#last - this.#base.index, bytes: this.#bytes };
   }
 
@@ -134,8 +135,8 @@ export class LogTable implements LogReader {
   truncate(base: LogIndex): void {
     assert(base >= this.#base.index && base <= this.#last, 'a log is truncated at one of its entries');
     this.#setBase({ index: base, term: this.term(base) });
+    if (this.#bytes !== null) this.#bytes -= this.#bytesOf('WHERE log_index <= ?', base);
     this.#sql.run('DELETE FROM log WHERE log_index <= ?', base);
-    this.#bytes = null;
     const newestBefore = this.#configurations.findLast(({ index }) => index <= base);
     if (newestBefore === undefined || this.#configurations[0] === newestBefore) return;
     this.#sql.run('DELETE FROM configurations WHERE log_index < ?', newestBefore.index);
@@ -159,17 +160,21 @@ export class LogTable implements LogReader {
       this.#addConfiguration(stored);
   }
 
-  /** The entry up to which the oldest ones come to so many bytes; the base for none. */
-  indexAfter(bytes: number): LogIndex {
+  /** The entry up to which the oldest ones come to so many bytes, or are so many; the base for none. */
+  indexAfter({ bytes, entries }: { readonly bytes: number; readonly entries: number }): LogIndex {
     let left = bytes;
     let index = this.#base.index;
     if (left <= 0) return index;
-    for (const [next, length] of this.#sql.iterate('SELECT log_index, length(data) FROM log ORDER BY log_index')) {
+    for (const [next, length] of this.#sql.all(selectOldest, entries)) {
       index = logIndex(Number(next));
       left -= Number(length);
       if (left <= 0) break;
     }
     return index;
+  }
+
+  #bytesOf(where: '' | 'WHERE log_index <= ?', ...bindings: readonly LogIndex[]): number {
+    return Number(this.#sql.all(`SELECT total(length(data)) FROM log ${where}`, ...bindings)[0]?.[0] ?? 0);
   }
 
   #deleteFrom(first: LogIndex): void {

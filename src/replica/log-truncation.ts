@@ -1,38 +1,76 @@
-// How much of the log goes. It is bounded by entries and bytes; what a follower still lacks stays for a while longer.
+// How much of the log goes. It is bounded by entries and bytes; what a follower still lacks stays for a while longer, and what one lacks
+// that takes a snapshot for longer still.
 
 import { type LogIndex, logIndex } from '../brands.ts';
-import { logBytesKept, logBytesMax, logEntriesKept, logEntriesMax, logPatience, snapshotRowsBytes } from '../limits.ts';
+import {
+  appendEntriesMax,
+  logBytesKept,
+  logBytesMax,
+  logEntriesKept,
+  logEntriesMax,
+  logHeldBytesMin,
+  logPatience,
+  snapshotRowsBytes,
+  truncatedBytesMax,
+  truncatedEntriesMax,
+} from '../limits.ts';
 import type { LogTable } from './log-table.ts';
 
-/** How long a log may be, and how large a part of a snapshot. Others than these are for the simulator, whose runs are short. */
-export type UpkeepBounds = {
+/** Of the log, and of what is done with it at once. Others than these are for the simulator, whose runs are short. */
+export type LogBounds = {
   readonly logEntriesMax: number;
   readonly logEntriesKept: number;
+  readonly truncatedEntriesMax: number;
+  /** Of a log that is held for a snapshot, by the bytes of the store. */
+  readonly logHeldBytesMax: (storeBytes: number) => number;
+  readonly appendEntriesMax: number;
   readonly snapshotRowsBytes: number;
 };
-export const usualBounds: UpkeepBounds = { logEntriesMax, logEntriesKept, snapshotRowsBytes };
+export const usualBounds: LogBounds = {
+  logEntriesMax,
+  logEntriesKept,
+  truncatedEntriesMax,
+  logHeldBytesMax: (storeBytes) => Math.max(logHeldBytesMin, storeBytes),
+  appendEntriesMax,
+  snapshotRowsBytes,
+};
 
 export type TruncationBounds = {
   /** The store would start again from here: what follows must stay. */
   readonly persisted: LogIndex;
-  /** A snapshot that is under way ends here, and its receiver goes on from there; null: none. */
+  /** Who takes a snapshot goes on from here (`firstHeld`); null: nobody does. */
   readonly held: LogIndex | null;
   /** On a leader, how far the member is that is least far; null: not known. */
   readonly leastMatch: LogIndex | null;
 };
 
-/** Where the log shall begin; null: it stays as it is. */
+/** Where the log shall begin by now; null: it stays as it is. A log that is much too long gets there in steps. */
 export function truncationPoint(
   log: LogTable,
   { persisted, held, leastMatch }: TruncationBounds,
-  bounds: UpkeepBounds,
+  bounds: LogBounds,
 ): LogIndex | null {
   const { entries, bytes } = log.size;
   if (entries <= bounds.logEntriesMax && bytes <= logBytesMax) return null;
   const base = log.base().index;
-  const wanted = Math.max(base + entries - bounds.logEntriesKept, log.indexAfter(bytes - logBytesKept));
   const isPatient = entries <= logPatience * bounds.logEntriesMax && bytes <= logPatience * logBytesMax;
   const lacking = isPatient ? (leastMatch ?? persisted) : persisted;
-  const point = Math.min(wanted, persisted, held ?? persisted, lacking);
+  const needed = Math.min(persisted, held ?? persisted, lacking);
+  if (needed <= base) return null;
+  const step = { bytes: truncatedBytesMax, entries: bounds.truncatedEntriesMax };
+  const wanted = Math.max(
+    base + entries - bounds.logEntriesKept,
+    log.indexAfter({ ...step, bytes: bytes - logBytesKept }),
+  );
+  const point = Math.min(wanted, needed, log.indexAfter(step));
   return point > base ? logIndex(point) : null;
+}
+
+/** What comes before is not held for anybody: the log has more bytes than it may have. null: it has not. */
+export function firstHeld(log: LogTable, storeBytes: () => number, bounds: LogBounds): LogIndex | null {
+  const { bytes } = log.size;
+  // Most of the time that is all.
+  if (bytes <= bounds.logHeldBytesMax(0)) return null;
+  const tooMany = bytes - bounds.logHeldBytesMax(storeBytes());
+  return tooMany <= 0 ? null : log.indexAfter({ bytes: tooMany, entries: bounds.truncatedEntriesMax });
 }

@@ -1,15 +1,14 @@
-// The quota on a store's size: once the database passes it, the leader raises the alarm NOSPACE, by a command like any other,
+// The quota on a store's size: once all but the log of the database passes it, the leader raises the alarm NOSPACE, by a command like any other,
 // and from then on every replica refuses what would make the store larger. Ending the alarm is an operator's, after a compaction.
 
 import { quotaBytesDefault } from '../limits.ts';
 import { alarmKind, type Operation } from '../model.ts';
-import type { SqlPort } from '../sql-port.ts';
 import { queryStore } from './call-context.ts';
 import type { Member } from './member.ts';
 
 export type QuotaOptions = {
   readonly quotaBytes: number;
-  readonly databaseBytes: () => number;
+  readonly storeBytes: () => number;
   /** Whether this replica leads, and NOSPACE is not raised yet. */
   readonly mayRaise: () => boolean;
   /** Resolves when it is known what became of the command; never fails. */
@@ -27,8 +26,8 @@ export class Quota {
 
   /** The replica's clock: what was written since the last tick is the most that a store can be over its quota. */
   tick(): void {
-    const { quotaBytes, databaseBytes, mayRaise } = this.#options;
-    if (!this.#raising && databaseBytes() > quotaBytes && mayRaise()) void this.#raise();
+    const { quotaBytes, storeBytes, mayRaise } = this.#options;
+    if (!this.#raising && storeBytes() > quotaBytes && mayRaise()) void this.#raise();
   }
 
   async #raise(): Promise<void> {
@@ -39,13 +38,13 @@ export class Quota {
   }
 }
 
-export function quotaOf(member: Member, sql: SqlPort): Quota {
+export function quotaOf(member: Member): Quota {
   const service = { kind: 'service' } as const;
   let raised = 0;
   return new Quota({
     quotaBytes: quotaBytesDefault,
     memberId: BigInt(member.memberId),
-    databaseBytes: () => sql.databaseBytes(),
+    storeBytes: () => member.driver.storeBytes,
     mayRaise: () => {
       if (member.driver.raft.role !== 'leader' || member.driver.holdsOtherStore) return false;
       const alarms = queryStore(member, service, { kind: 'alarms', alarm: alarmKind.noSpace });

@@ -108,6 +108,7 @@ export class Member implements DriverPort {
   #writes: Write[] = [];
   #reads: Read[] = [];
   #submitting = false;
+  #applying = false;
 
   constructor(options: MemberOptions) {
     this.identity = options.identity;
@@ -330,6 +331,15 @@ export class Member implements DriverPort {
   #lookForLeader(): void {
     for (const proceed of this.#waitingForLeader) proceed();
     this.#waitingForLeader.clear();
+  }
+
+  applySoon(): void {
+    if (this.#applying) return;
+    this.#applying = true;
+    setTimeout(() => {
+      this.#applying = false;
+      this.#run(() => this.driver.goOn());
+    }, 0);
   }
 
   rest(): void {

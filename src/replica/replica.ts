@@ -365,7 +365,7 @@ export class Replica extends DurableObject<ReplicaEnv> {
       later: (task, delayMs) => setTimeout(() => this.#guard(task), delayMs),
     });
     const services = this.#services(member, stubOf);
-    const quota = quotaOf(member, this.#sql);
+    const quota = quotaOf(member);
     const absentPeers = new AbsentPeers({
       driver: member.driver,
       provision: (joining) => this.#provisionPeer(identity.tenant, joining),

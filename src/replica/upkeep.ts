@@ -14,7 +14,7 @@ import { DivergenceRecord } from './divergence-record.ts';
 import type { PeerMessage } from './envelope.ts';
 import { HashComparison } from './hash-comparison.ts';
 import type { LogTable } from './log-table.ts';
-import { truncationPoint, type UpkeepBounds } from './log-truncation.ts';
+import { firstHeld, type LogBounds, truncationPoint } from './log-truncation.ts';
 import { nextStep } from './membership-plan.ts';
 import type { PeerReport } from './peer-report.ts';
 import type { SnapshotMessage } from './snapshot-messages.ts';
@@ -28,7 +28,7 @@ export type UpkeepOptions = {
   readonly sql: SqlPort;
   /** The highest level that this code can apply. */
   readonly supports: number;
-  readonly bounds: UpkeepBounds;
+  readonly bounds: LogBounds;
   readonly send: (message: PeerMessage) => void;
   readonly proposeLevel: (level: number) => void;
   /**
@@ -60,10 +60,11 @@ export class Upkeep {
     this.#options = options;
     const places = {
       base: () => log.base(),
+      lastIndex: () => raft.lastIndex,
       termAt: (index: LogIndex) => raft.termAt(index),
       configurationAt: (index: LogIndex) => raft.configurationAt(index),
     };
-    this.#sender = new SnapshotSender({ sql, store, log: places, rowsBytes: options.bounds.snapshotRowsBytes });
+    this.#sender = new SnapshotSender({ sql, store, log: places, bounds: options.bounds });
     this.#receiver = new SnapshotReceiver(raft.id, sql);
     this.#divergence = new DivergenceRecord(sql);
     if (this.#divergence.isRebuilding) raft.suspend();
@@ -75,16 +76,11 @@ export class Upkeep {
     return this.#divergence.isRebuilding;
   }
 
-  /** While somebody takes a snapshot, or this replica does, rows that compaction made superfluous stay. */
-  get holdsSweep(): boolean {
-    return this.#sender.isActive || this.#receiver.isActive;
-  }
-
   /** Something is planned for the members, or a replica is being rebuilt: the clock is needed. */
   get isBusy(): boolean {
     const { raft } = this.#options;
     return (
-      this.holdsSweep ||
+      this.#sender.isActive ||
       this.holdsOtherStore ||
       this.isRebuilding ||
       raft.configuration.members.some(({ plan }) => plan !== null)
@@ -94,6 +90,12 @@ export class Upkeep {
   /** A snapshot comes, or what is left of one, or of the store before it, has not gone yet. */
   get holdsOtherStore(): boolean {
     return this.#receiver.isActive || this.#receiver.isClearing;
+  }
+
+  /** Of the database without the log. */
+  get storeBytes(): number {
+    const { sql, log } = this.#options;
+    return sql.databaseBytes() - log.size.bytes;
   }
 
   get report(): PeerReport {
@@ -154,22 +156,12 @@ export class Upkeep {
   }
 
   tick(): void {
-    const { raft, log, store, sql } = this.#options;
+    const { raft } = this.#options;
     this.#ticks += 1;
-    this.#sender.tick((receiver) => raft.matchOf(receiver));
     if (raft.role === 'leader' && this.#receiver.isActive) this.#receiver.abandon();
     if (this.isRebuilding && !this.#receiver.isActive && raft.leader !== null) this.needSnapshot(raft.leader);
     this.#ask(this.#receiver.tick(raft.leader));
-    if (store.level > groupLevelMin) {
-      const { persistedIndex: persisted } = store;
-      const point = truncationPoint(
-        log,
-        { persisted, held: this.#sender.heldIndex, leastMatch: this.#leastMatch() },
-        this.#options.bounds,
-      );
-      if (point !== null) sql.transaction(() => log.truncate(point));
-      if (point !== null) raft.truncated();
-    }
+    this.#boundLog();
     if (raft.role !== 'leader') return;
     this.#settleLevel();
     this.#goOnWithPlan();
@@ -215,6 +207,22 @@ export class Upkeep {
     const report = this.#reports.get(learner);
     if (report === undefined || report.state !== 'serving' || report.supports < store.level) return false;
     return (raft.matchOf(learner) ?? -1) >= raft.commit;
+  }
+
+  // The length of the log
+
+  #boundLog(): void {
+    const { raft, log, store, sql, bounds } = this.#options;
+    const sender = this.#sender;
+    sender.tick((receiver) => (this.#reports.get(receiver)?.state === 'serving' ? raft.matchOf(receiver) : null));
+    if (store.level === groupLevelMin) return;
+    const first = sender.isActive ? firstHeld(log, () => this.storeBytes, bounds) : null;
+    if (first !== null) sender.giveUp(first);
+    const needs = { persisted: store.persistedIndex, held: sender.heldIndex, leastMatch: this.#leastMatch() };
+    const point = truncationPoint(log, needs, bounds);
+    if (point === null) return;
+    sql.transaction(() => log.truncate(point));
+    raft.truncated();
   }
 
   #leastMatch(): LogIndex | null {

@@ -68,6 +68,7 @@ export class GroupOfOne {
         configured: () => undefined,
         removed: () => undefined,
         restart: () => undefined,
+        applySoon: () => this.driver.goOn(),
         mayRest: () => this.leases.mayRest(),
         rest: () => {
           this.rested = true;

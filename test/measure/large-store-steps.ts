@@ -71,6 +71,8 @@ class Replica {
   readonly id: ReplicaId;
   readonly sql: NodeSql;
   restarts = 0;
+  /** More is to be applied, once others had their turn. */
+  isBehind = false;
   #driver: Driver;
   #mustRestart = false;
   readonly #founding: Configuration;
@@ -102,6 +104,7 @@ class Replica {
   open(): void {
     this.restarts++;
     this.#mustRestart = false;
+    this.isBehind = false;
     this.#driver = this.#open();
   }
 
@@ -126,6 +129,9 @@ class Replica {
           leaderChanged: () => undefined,
           configured: () => undefined,
           removed: () => undefined,
+          applySoon: () => {
+            this.isBehind = true;
+          },
           rest: () => undefined,
           mayRest: () => false,
           nowMs: () => Date.now(),
@@ -184,6 +190,11 @@ class Group {
       this.#nextTickMs = now + tickMs;
       this.leader.call('tick', (driver) => driver.tick());
       this.#learner?.call('tick', (driver) => driver.tick());
+    }
+    for (const replica of [this.leader, this.#learner]) {
+      if (replica?.isBehind !== true) continue;
+      replica.isBehind = false;
+      replica.call('apply', (driver) => driver.goOn());
     }
     for (const { to, bytes } of this.#network.splice(0)) {
       const { messages, report } = decodeEnvelope(bytes);

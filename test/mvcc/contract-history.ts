@@ -123,6 +123,37 @@ export const historyRules: readonly StoreRule[] = [
     expect(rowsOf(fed, 'superseded')).toBe(0);
     expect(shown(fed.range('k', { revision: 11 }).kvs)).toEqual(['k=9@11']);
   }),
+  rule('MVCC-COMPACT-6: what a reader of the whole store needs stays until it lets go, and all else goes', (fed) => {
+    for (let round = 0; round < 10; round++) fed.put('k', String(round));
+    fed.do(compact(4));
+    const release = fed.store.holdHistory();
+    const later = fed.store.holdHistory();
+    expect(fed.store.holdsHistory).toBe(true);
+    fed.do(compact(11));
+    fed.sweep(2);
+    // The version of revision 4 stays, those of 2 and 3 are gone.
+    expect(rowsOf(fed, 'superseded')).toBe(7);
+    later();
+    fed.sweep();
+    expect(rowsOf(fed, 'superseded')).toBe(7);
+    release();
+    release();
+    expect(fed.store.holdsHistory).toBe(false);
+    fed.sweep();
+    expect(rowsOf(fed, 'superseded')).toBe(0);
+  }),
+  rule('MVCC-COMPACT-6: it may come while a pass is under way', (fed) => {
+    for (let round = 0; round < 10; round++) fed.put('k', String(round));
+    fed.do(compact(6));
+    expect(fed.store.compactStep(2)).toBe(true);
+    const release = fed.store.holdHistory();
+    fed.do(compact(11));
+    fed.sweep();
+    expect(rowsOf(fed, 'superseded')).toBe(5);
+    release();
+    fed.sweep();
+    expect(rowsOf(fed, 'superseded')).toBe(0);
+  }),
   rule('MVCC-HISTORY-1: history repeats what was published, whole revisions in order, also after a restart', (fed) => {
     some(fed);
     fed.batch([put('d', '8'), remove('none'), put('e', '9'), remove(everything)]);

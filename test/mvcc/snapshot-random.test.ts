@@ -10,7 +10,7 @@ import { NodeSql } from '../support/node-sql.ts';
 import { randomCommands, steadyKey } from './random-commands.ts';
 import { RandomOperations } from './random-operations.ts';
 import { Fed, service } from './requests.ts';
-import { copied, expectSame, openedAt, pageOf } from './snapshot-transfer.ts';
+import { copied, expectSame, heldFor, openedAt, pageOf } from './snapshot-transfer.ts';
 
 /** More are explored with `SEEDS=1000 vitest run test/mvcc/snapshot-random.test.ts`. */
 const seeds = Number(process.env['SEEDS'] ?? 12);
@@ -86,9 +86,11 @@ function transfer(group: Group, sql: NodeSql): SnapshotName {
     const { page, next } = pageOf(random.pick(senders).sql, name, progress.cursor, bytesMax);
     sink.write(page, next);
     for (let entries = random.below(3); entries > 0; entries--) group.entry();
-    // A sweep may go as far as the snapshot's compacted revision, and is held back from then on.
+    // A sweep goes as far as the snapshot's compacted revision, whatever was compacted since.
     const swept = random.pick(senders);
-    if (swept.store.compactedRevision <= name.compacted) swept.store.compactStep(1 + random.below(10));
+    const release = heldFor(swept, name);
+    swept.store.compactStep(1 + random.below(10));
+    release();
   }
   sql.transaction(() => new SnapshotSink(sql).finish());
   return name;

@@ -4,7 +4,7 @@ import { expect } from 'vitest';
 import { logIndex } from '../../src/brands.ts';
 import { schemaFormat } from '../../src/mvcc/schema.ts';
 import { tablesOf } from '../../src/mvcc/snapshot-head.ts';
-import { openSnapshot, type SnapshotName, snapshotPage } from '../../src/mvcc/snapshot-source.ts';
+import { neededBy, openSnapshot, type SnapshotName, snapshotPage } from '../../src/mvcc/snapshot-source.ts';
 import { SnapshotSink } from '../../src/mvcc/snapshot-sink.ts';
 import type { SqlPort } from '../../src/sql-port.ts';
 import { dump } from './random-commands.ts';
@@ -16,6 +16,13 @@ export function pageOf(sql: SqlPort, name: SnapshotName, cursor: Uint8Array | nu
   const page = snapshotPage(sql, name, cursor, bytesMax);
   if (page.kind === 'gone') throw new Error('the snapshot is gone');
   return page;
+}
+
+/** No sweep takes what the snapshot needs, until what is answered is called. */
+export function heldFor({ sql, store }: Fed, name: SnapshotName): () => void {
+  const needed = neededBy(sql, name);
+  if (needed === null) throw new Error('the snapshot is gone');
+  return store.holdHistory(needed);
 }
 
 /** All pages, none of them with more rows than fit. */

@@ -9,7 +9,7 @@ import { openSnapshot, pageStatements, type SnapshotName, snapshotPage } from '.
 import { SnapshotSink } from '../../src/mvcc/snapshot-sink.ts';
 import { NodeSql } from '../support/node-sql.ts';
 import { compact, everything, Fed, keyRange, put, remove, shownEvents, txn } from './requests.ts';
-import { copied, expectSame, openedAt, pageOf, pagesOf } from './snapshot-transfer.ts';
+import { copied, expectSame, heldFor, openedAt, pageOf, pagesOf } from './snapshot-transfer.ts';
 
 const opened = (): Fed => new Fed(new NodeSql());
 const large = (fill: number): Uint8Array => new Uint8Array(700).fill(fill);
@@ -164,6 +164,10 @@ describe('MVCC-SNAP-4: a snapshot is gone where its rows may be, and only there'
     expect(isGone(source, name)).toBe(false);
     // That of the first entry makes room for one.
     nothing(1);
+    const release = heldFor(source, name);
+    source.sweep();
+    expect(isGone(source, name)).toBe(false);
+    release();
     source.sweep();
     expect(isGone(source, name)).toBe(true);
     const now = openSnapshot(source.sql, source.store);

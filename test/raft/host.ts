@@ -4,6 +4,7 @@
 import { assert } from '../../src/assert.ts';
 import { logIndex, term, type LogIndex, type ReplicaId, type Term } from '../../src/brands.ts';
 import { emptyBytes } from '../../src/bytes.ts';
+import { appendEntriesMax } from '../../src/limits.ts';
 import { Raft } from '../../src/raft/raft.ts';
 import { foundingConfiguration } from '../../src/raft/configuration.ts';
 import type {
@@ -97,6 +98,7 @@ export type HostOptions = {
   readonly random: () => number;
   readonly electionTimeoutTicks: number;
   readonly heartbeatTicks: number;
+  readonly appendEntriesMax?: number;
   readonly send: (message: Message) => void;
   /** After each write; what is in the effects is then on disk. */
   readonly onEffects?: (host: Host, effects: Effects) => void;
@@ -143,8 +145,19 @@ export class Host {
 
   #raftOptions(): RaftOptions {
     const { id, voters, random, electionTimeoutTicks, heartbeatTicks } = this.#options;
+    const entriesMax = this.#options.appendEntriesMax ?? appendEntriesMax;
     const { hardState, applied } = this.disk;
     const founding = foundingConfiguration(voters.map((voter) => ({ id: voter, location: '' })));
-    return { id, founding, hardState, log: this.disk, applied, random, electionTimeoutTicks, heartbeatTicks };
+    return {
+      id,
+      founding,
+      hardState,
+      log: this.disk,
+      applied,
+      random,
+      electionTimeoutTicks,
+      heartbeatTicks,
+      appendEntriesMax: entriesMax,
+    };
   }
 }

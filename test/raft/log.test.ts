@@ -4,7 +4,7 @@ import { logIndex, replicaId, term } from '../../src/brands.ts';
 import { emptyBytes } from '../../src/bytes.ts';
 import { logCacheBytesMax } from '../../src/limits.ts';
 import { foundingConfiguration } from '../../src/raft/configuration.ts';
-import { RaftLog } from '../../src/raft/log.ts';
+import { type PartBounds, RaftLog } from '../../src/raft/log.ts';
 import type { Entry } from '../../src/raft/types.ts';
 import { Disk } from './host.ts';
 
@@ -22,10 +22,11 @@ function logOf(terms: readonly number[], commit = 0): { log: RaftLog; disk: Disk
 
 /** Writes what is new, as a host does. */
 function save(log: RaftLog, disk: Disk): void {
-  disk.write({ hardState: null, entries: log.takeUnpersisted(), committed: log.takeCommitted(Infinity) });
+  disk.write({ hardState: null, entries: log.takeUnpersisted(), committed: log.takeCommitted(upTo(Infinity)) });
   log.markPersisted();
 }
 
+const upTo = (bytes: number): PartBounds => ({ bytes, entries: Infinity });
 const indexes = (entries: readonly Entry[]): number[] => entries.map(({ index }) => index);
 
 describe('the log', () => {
@@ -104,15 +105,15 @@ describe('the log', () => {
     const data = new Uint8Array(logCacheBytesMax / 8 - 64);
     for (let index = 1; index <= 8; index++) log.append(entry(index, 1, data));
     save(log, disk);
-    log.slice(logIndex(1), 1);
+    log.slice(logIndex(1), upTo(1));
     expect(disk.reads).toBe(0);
     log.append(entry(9, 1));
-    expect(indexes(log.slice(logIndex(1), 1))).toEqual([1]);
+    expect(indexes(log.slice(logIndex(1), upTo(1)))).toEqual([1]);
     expect(disk.reads).toBe(0);
     save(log, disk);
-    expect(indexes(log.slice(logIndex(1), 1))).toEqual([1]);
+    expect(indexes(log.slice(logIndex(1), upTo(1)))).toEqual([1]);
     expect(disk.reads).toBe(1);
-    expect(indexes(log.slice(logIndex(1), Infinity))).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    expect(indexes(log.slice(logIndex(1), upTo(Infinity)))).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
     expect(log.term(logIndex(1))).toBe(1);
   });
 
@@ -121,22 +122,25 @@ describe('the log', () => {
     const data = new Uint8Array(logCacheBytesMax / 4);
     for (let index = 1; index <= 8; index++) log.append(entry(index, 1, data));
     log.markPersisted();
-    expect(indexes(log.slice(logIndex(1), Infinity))).toHaveLength(8);
+    expect(indexes(log.slice(logIndex(1), upTo(Infinity)))).toHaveLength(8);
     expect(disk.reads).toBe(0);
   });
 
-  it('RAFT-28: a slice holds at least one entry, and no more bytes than asked, in memory, on disk and across', () => {
+  it('RAFT-28: a slice holds at least one entry, and no more bytes or entries than asked, in memory, on disk and across', () => {
     const disk = new Disk();
     for (let index = 1; index <= 3; index++) disk.log.push(entry(index, 1, new Uint8Array(10)));
     const log = new RaftLog(disk, founding, disk.hardState, disk.applied);
     for (let index = 4; index <= 6; index++) log.append(entry(index, 1, new Uint8Array(10)));
-    expect(indexes(log.slice(logIndex(5), 5))).toEqual([5]);
-    expect(indexes(log.slice(logIndex(4), 20))).toEqual([4, 5]);
-    expect(indexes(log.slice(logIndex(4), 19))).toEqual([4]);
-    expect(indexes(log.slice(logIndex(1), 5))).toEqual([1]);
-    expect(indexes(log.slice(logIndex(1), 30))).toEqual([1, 2, 3]);
-    expect(indexes(log.slice(logIndex(2), 40))).toEqual([2, 3, 4, 5]);
-    expect(indexes(log.slice(logIndex(7), 40))).toEqual([]);
+    expect(indexes(log.slice(logIndex(5), upTo(5)))).toEqual([5]);
+    expect(indexes(log.slice(logIndex(4), upTo(20)))).toEqual([4, 5]);
+    expect(indexes(log.slice(logIndex(4), upTo(19)))).toEqual([4]);
+    expect(indexes(log.slice(logIndex(1), upTo(5)))).toEqual([1]);
+    expect(indexes(log.slice(logIndex(1), upTo(30)))).toEqual([1, 2, 3]);
+    expect(indexes(log.slice(logIndex(2), upTo(40)))).toEqual([2, 3, 4, 5]);
+    expect(indexes(log.slice(logIndex(7), upTo(40)))).toEqual([]);
+    expect(indexes(log.slice(logIndex(2), { bytes: 40, entries: 3 }))).toEqual([2, 3, 4]);
+    expect(indexes(log.slice(logIndex(1), { bytes: 20, entries: 3 }))).toEqual([1, 2]);
+    expect(indexes(log.slice(logIndex(6), { bytes: 20, entries: 3 }))).toEqual([6]);
   });
 
   it('RAFT-29: committed entries are handed out once, in order, in portions', () => {
@@ -145,10 +149,14 @@ describe('the log', () => {
     disk.hardState = { term: term(1), votedFor: null, commit: logIndex(5) };
     disk.applied = logIndex(1);
     const log = new RaftLog(disk, founding, disk.hardState, disk.applied);
-    expect(indexes(log.takeCommitted(20))).toEqual([2, 3]);
-    expect(indexes(log.takeCommitted(20))).toEqual([4, 5]);
+    expect(indexes(log.takeCommitted(upTo(20)))).toEqual([2, 3]);
+    expect(indexes(log.takeCommitted(upTo(20)))).toEqual([4, 5]);
     expect(log.hasUnapplied).toBe(false);
-    expect(indexes(log.takeCommitted(20))).toEqual([]);
+    expect(indexes(log.takeCommitted(upTo(20)))).toEqual([]);
+    const again = new RaftLog(disk, founding, disk.hardState, disk.applied);
+    expect(indexes(again.takeCommitted({ bytes: Infinity, entries: 3 }))).toEqual([2, 3, 4]);
+    expect(again.hasUnapplied).toBe(true);
+    expect(indexes(again.takeCommitted({ bytes: Infinity, entries: 3 }))).toEqual([5]);
   });
 
   it('RAFT-29: what is applied is committed, even if the hard state is older', () => {

@@ -4,7 +4,13 @@ import { describe, expect, it } from 'vitest';
 import { AssertionError } from '../../src/assert.ts';
 import { logIndex, replicaId, term, type LogIndex, type ReplicaId, type Term } from '../../src/brands.ts';
 import { emptyBytes, utf8 } from '../../src/bytes.ts';
-import { appendBytesMax, appendsInFlightMax, logEntryBytesMax, readsPendingMax } from '../../src/limits.ts';
+import {
+  appendBytesMax,
+  appendEntriesMax,
+  appendsInFlightMax,
+  logEntryBytesMax,
+  readsPendingMax,
+} from '../../src/limits.ts';
 import { encodeConfiguration, withLearner } from '../../src/raft/configuration.ts';
 import type { MessageOf } from '../../src/raft/messages.ts';
 import type { Effects, Entry, Message } from '../../src/raft/types.ts';
@@ -155,6 +161,29 @@ describe('a leader', () => {
     expect(sizes()).toEqual(Array.from({ length: appendsInFlightMax }, () => 4));
     receive(replica, accepted(replica, two, 5));
     expect(sizes().at(-1)).toBe(1);
+  });
+
+  it('RAFT-43: an append carries at most appendEntriesMax, and no more are handed out at once to be applied', () => {
+    const replica = replicaOf();
+    lead(replica);
+    receive(replica, accepted(replica, two, 1));
+    replica.sent.length = 0;
+    const { raft } = replica.host;
+    for (let count = 0; count < appendEntriesMax + 1; count++) raft.propose(new Uint8Array());
+    replica.host.turn();
+    const appends = replica.sent.filter((message) => message.kind === 'append' && message.to === two);
+    expect(appends.map((message) => (message.kind === 'append' ? message.entries.length : 0))).toEqual([
+      appendEntriesMax,
+      1,
+    ]);
+    raft.receive(accepted(replica, two, appendEntriesMax + 2));
+    const first = raft.takeEffects();
+    raft.persisted();
+    const second = raft.takeEffects();
+    expect([first, second].map(({ committed, hasMoreCommitted }) => [committed.length, hasMoreCommitted])).toEqual([
+      [appendEntriesMax, true],
+      [1, false],
+    ]);
   });
 
   it('RAFT-44: an entry of logEntryBytesMax is taken, a larger one is a bug of the host', () => {

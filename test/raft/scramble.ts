@@ -87,6 +87,7 @@ class Scramble {
         random: seededRandom(Math.floor(this.#random() * 2 ** 32)),
         electionTimeoutTicks,
         heartbeatTicks: 2,
+        appendEntriesMax: 3,
         send: (message) => void this.#network.push(message),
         onEffects: (host, effects) => {
           this.counts.commits += effects.committed.length;

@@ -25,6 +25,8 @@ export type RunningDriver = Pick<
   | 'halted'
   | 'receive'
   | 'tick'
+  | 'goOn'
+  | 'logSize'
   | 'campaign'
   | 'transferLeadership'
   | 'submit'

@@ -38,6 +38,14 @@ export class FormerDriver implements RunningDriver {
     this.#driver.tick();
   }
 
+  /** It never cuts its log. */
+  get logSize(): { readonly entries: number; readonly bytes: number } {
+    return { entries: 0, bytes: 0 };
+  }
+
+  /** It applies all at once. */
+  goOn(): void {}
+
   campaign(): void {
     this.#driver.campaign();
   }

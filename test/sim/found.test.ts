@@ -32,6 +32,7 @@ describe('found by the simulator', () => {
       random: () => 0.5,
       electionTimeoutTicks: 10,
       heartbeatTicks: 1,
+      appendEntriesMax: 512,
     });
     raft.receive({ kind: 'heartbeat', from: old, to: self, term: term(3), commit: logIndex(0), round: 34 });
     const answers = raft.takeEffects().messages;

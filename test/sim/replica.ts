@@ -11,6 +11,7 @@ import type { Configuration } from '../../src/raft/configuration.ts';
 import { AbsentPeers, type Joining } from '../../src/replica/absent-peers.ts';
 import type { DriverPort, Step, WriteRequest, WriteResult } from '../../src/replica/driver.ts';
 import type { PeerMessage } from '../../src/replica/envelope.ts';
+import type { LogBounds } from '../../src/replica/log-truncation.ts';
 import { isSnapshotMessage } from '../../src/replica/snapshot-codec.ts';
 import { SimulatedSql } from '../support/simulated-sql.ts';
 import { envelopeWithBug, messagesWithBug, type Speaker } from './buggy-messages.ts';
@@ -66,6 +67,16 @@ export type ReplicaOptions = {
     readonly leases: LeaseChecker;
     readonly levels: LevelChecker;
   };
+};
+
+/** Runs are short: of all this a thousandth. */
+export const simulatedBounds: LogBounds = {
+  logEntriesMax: 24,
+  logEntriesKept: 8,
+  truncatedEntriesMax: 60,
+  logHeldBytesMax: () => 10_000,
+  appendEntriesMax: 4,
+  snapshotRowsBytes: 2_000,
 };
 
 /** What is in memory. */
@@ -301,9 +312,10 @@ export class SimulatedReplica implements DriverPort {
   // What the driver needs
 
   send(messages: readonly PeerMessage[]): void {
-    const { network, checkers, bug } = this.#options;
+    const { network, checkers, trace, bug } = this.#options;
     const report = this.driver?.report ?? null;
     if (this.driver !== null) checkers.raft.speaks(this.driver.raft);
+    for (const { kind } of messages) if (kind === 'snapshotGone') trace.count('snapshots given up');
     const leave = (): void => {
       const said = messagesWithBug(bug, messages, () => this.#speaker);
       checkers.raft.released(said.filter((message) => !isSnapshotMessage(message)));
@@ -339,6 +351,11 @@ export class SimulatedReplica implements DriverPort {
     this.#options.trace.add('leader seen', () => `by ${this.id}: ${leader} in term ${term}`);
     this.#living?.calls.leaderChanged();
     this.#living?.leases.leaderChanged();
+  }
+
+  applySoon(): void {
+    this.#options.trace.count('turns that left entries to apply');
+    this.#after(this.#options.random.exponential(1), () => void this.#input(({ driver }) => driver.goOn()));
   }
 
   rest(): void {
@@ -422,7 +439,7 @@ export class SimulatedReplica implements DriverPort {
       id: this.id,
       founding,
       voters: this.#identity.voters,
-      bounds: { logEntriesMax: 24, logEntriesKept: 8, snapshotRowsBytes: 2_000 },
+      bounds: simulatedBounds,
       sql: sqlWithBug(this.sql, bug),
       port: this,
       random: () => random.next(),

@@ -19,7 +19,7 @@ import { MemberFaults } from './member-faults.ts';
 import { type Delivery, Network } from './network.ts';
 import { RaftChecker } from './raft-checker.ts';
 import { Random } from './random.ts';
-import { SimulatedReplica } from './replica.ts';
+import { simulatedBounds, SimulatedReplica } from './replica.ts';
 import { Schedule } from './schedule.ts';
 import { StateChecker } from './state-checker.ts';
 import { check, Trace, Violation } from './trace.ts';
@@ -30,6 +30,10 @@ const recoveryMs = 20_000;
 /** Then all replicas hold the same within this. */
 const convergenceMs = 40_000;
 const writesAfterHealing = 3;
+/** Who was sending a snapshot holds its log for another 30 s of its clock. */
+const logsCutMs = 60_000;
+/** At the end of a run, between two ticks. */
+const writesSinceTickMax = 16;
 /** Deployments draw from a generator of their own. */
 const deploymentsSeed = 0x3c6ef372;
 /** The search for an order takes a quarter of a run's time. */
@@ -185,6 +189,7 @@ class Simulation {
     await this.#recover();
     await this.#converge();
     await this.#endLeases();
+    await this.#cutLogs();
     this.#linearize();
     this.trace.count('retries in the log', this.#history.retriesInLog);
     this.trace.count('writes denied', this.#history.deniedInLog);
@@ -345,6 +350,20 @@ class Simulation {
     // Whoever sleeps is woken.
     await this.#eachClient(1, (client, ended) => client.writeOnce(ended));
     await this.#converge();
+  }
+
+  /** Nobody is behind any more, and nobody writes but now and then: logs are cut to their bound. */
+  async #cutLogs(): Promise<void> {
+    const tooLong = (): readonly string[] =>
+      this.#group.all
+        .filter(({ driver }) => (driver?.logSize.entries ?? 0) > simulatedBounds.logEntriesMax + writesSinceTickMax)
+        .map((replica) => replica.inWords());
+    const endMs = this.#schedule.nowMs + logsCutMs;
+    while (tooLong().length > 0 && this.#schedule.nowMs < endMs) {
+      await this.#eachClient(1, (client, ended) => client.writeOnce(ended));
+      await this.#runUntil(this.#schedule.nowMs + 1_000);
+    }
+    check(tooLong().length === 0, 'log bound', () => `the log is too long of ${tooLong().join(' and of ')}`);
   }
 
   /** Once more, without the log. Who may what is not known there, nor when that changed. */

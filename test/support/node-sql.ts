@@ -36,9 +36,10 @@ export class NodeSql implements SqlPort {
   }
 
   databaseBytes(): number {
-    const pages = this.all('PRAGMA page_count')[0]?.[0];
-    const pageBytes = this.all('PRAGMA page_size')[0]?.[0];
-    return Number(pages) * Number(pageBytes);
+    const [pages, freePages, pageBytes] = ['page_count', 'freelist_count', 'page_size'].map((name) =>
+      Number(this.all(`PRAGMA ${name}`)[0]?.[0]),
+    );
+    return (Number(pages) - Number(freePages)) * Number(pageBytes);
   }
 
   transaction<Result>(body: () => NotPromise<Result>): Result {

@@ -64,6 +64,7 @@ export class VersionedReplica {
         ...port,
         configured: () => undefined,
         removed: () => undefined,
+        applySoon: () => this.#new?.goOn(),
         restart: () => this.start('new'),
         send: (messages) => {
           const report = this.#new?.report ?? null;

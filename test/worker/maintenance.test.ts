@@ -241,7 +241,7 @@ describe('the group', () => {
     const quota = new Quota({
       quotaBytes: 100,
       memberId: 5n,
-      databaseBytes: () => bytes,
+      storeBytes: () => bytes,
       mayRaise: () => !raised,
       propose: async (operation) => {
         await Promise.resolve();

@@ -1,0 +1,303 @@
+// How long a log gets, for whom it is held and how long, and how much of it is applied at once.
+
+import { describe, expect, it } from 'vitest';
+import { logIndex, type LogIndex, replicaId, term } from '../../src/brands.ts';
+import {
+  appendEntriesMax,
+  logBytesKept,
+  logBytesMax,
+  logEntriesKept,
+  logEntriesMax,
+  logHeldBytesMin,
+  logPatience,
+  snapshotIdleTicks,
+  truncatedBytesMax,
+  truncatedEntriesMax,
+} from '../../src/limits.ts';
+import { encodeCommands } from '../../src/mvcc/command-codec.ts';
+import { foundingConfiguration } from '../../src/raft/configuration.ts';
+import { Driver } from '../../src/replica/driver.ts';
+import { LogTable } from '../../src/replica/log-table.ts';
+import { firstHeld, truncationPoint, usualBounds } from '../../src/replica/log-truncation.ts';
+import { SnapshotSender } from '../../src/replica/snapshot-sender.ts';
+import type { SnapshotMessage } from '../../src/replica/snapshot-messages.ts';
+import { compact, Fed, put, range, service, shown } from '../mvcc/requests.ts';
+import { NodeSql } from '../support/node-sql.ts';
+
+const megabyte = 1_048_576;
+
+/** Appends entries of that many bytes. */
+function grow(log: LogTable, count: number, bytes = 1): void {
+  const first = log.lastIndex() + 1;
+  const data = new Uint8Array(bytes);
+  log.write(
+    Array.from({ length: count }, (_, place) => ({
+      index: logIndex(first + place),
+      term: term(1),
+      kind: 'command',
+      data,
+    })),
+  );
+}
+
+function logOf(count: number, bytes = 1): LogTable {
+  const log = new LogTable(new NodeSql());
+  grow(log, count, bytes);
+  return log;
+}
+
+type Needs = Partial<Parameters<typeof truncationPoint>[1]>;
+
+/** Truncates as a replica does at its ticks, until nothing is left to do: how many entries went at each. */
+function truncated(log: LogTable, needs: Needs = {}): readonly number[] {
+  const steps: number[] = [];
+  for (;;) {
+    const all = { persisted: log.lastIndex(), held: null, leastMatch: null, ...needs };
+    const point = truncationPoint(log, all, usualBounds);
+    if (point === null) return steps;
+    steps.push(point - log.base().index);
+    log.truncate(point);
+  }
+}
+
+describe('REBUILD-5: a log that is too long goes down to what is kept, a part at a tick', () => {
+  it('by entries', () => {
+    const log = logOf(logEntriesMax);
+    expect(truncated(log)).toEqual([]);
+    grow(log, 1);
+    expect(truncated(log)).toEqual([logEntriesMax + 1 - logEntriesKept]);
+    expect(log.size).toEqual({ entries: logEntriesKept, bytes: logEntriesKept });
+  });
+
+  it('by bytes', () => {
+    const log = logOf(logBytesMax / megabyte, megabyte);
+    expect(truncated(log)).toEqual([]);
+    grow(log, 1);
+    expect(truncated(log)).toEqual([(logBytesMax - logBytesKept) / megabyte + 1]);
+    expect(log.size.bytes).toBe(logBytesKept - megabyte + 1);
+  });
+
+  it('one that was held for long goes in steps, and its bytes are known all the while', () => {
+    const log = logOf(2 * truncatedEntriesMax + logEntriesMax + 1, 2);
+    expect(truncated(log)).toEqual([truncatedEntriesMax, truncatedEntriesMax, logEntriesMax + 1 - logEntriesKept]);
+    expect(log.size).toEqual({ entries: logEntriesKept, bytes: 2 * logEntriesKept });
+    const large = logOf((2 * truncatedBytesMax) / megabyte, megabyte);
+    expect(truncated(large)).toEqual([truncatedBytesMax / megabyte]);
+  });
+
+  it('but nothing that the store would start again from, and what a member lacks stays for a while', () => {
+    const log = logOf(logPatience * logEntriesMax);
+    expect(truncated(log, { persisted: logIndex(10) })).toEqual([10]);
+    expect(truncated(log, { leastMatch: logIndex(20) })).toEqual([10]);
+    grow(log, 21);
+    expect(truncated(log, { leastMatch: logIndex(20) })[0]).toBe(truncatedEntriesMax);
+  });
+});
+
+const one = replicaId(1);
+const receiver = replicaId(2);
+const other = replicaId(3);
+
+/** A replica that sends snapshots: each entry is a put. */
+class Source {
+  readonly fed = new Fed(new NodeSql());
+  readonly log = new LogTable(this.fed.sql);
+  readonly sender = new SnapshotSender({
+    sql: this.fed.sql,
+    store: this.fed.store,
+    log: {
+      base: () => this.log.base(),
+      lastIndex: () => this.log.lastIndex(),
+      termAt: () => term(1),
+      configurationAt: () => foundingConfiguration([{ id: one, location: '' }]),
+    },
+    bounds: { ...usualBounds, snapshotRowsBytes: 1 },
+  });
+  /** How far others are known to be. */
+  readonly matches = new Map<number, LogIndex>();
+
+  put(count: number): void {
+    for (let each = 0; each < count; each++) {
+      this.fed.put(`k/${each}`);
+      grow(this.log, 1);
+    }
+  }
+
+  tick(count = 1): void {
+    for (; count > 0; count--) this.sender.tick((replica) => this.matches.get(replica) ?? null);
+  }
+
+  /** Asks for the part after that one; null: for a snapshot. */
+  ask(after: SnapshotMessage | null, from = receiver): SnapshotMessage {
+    const sides = { kind: 'snapshotAsk', from, to: one } as const;
+    if (after?.kind !== 'snapshotPart' || after.next === null) {
+      return this.sender.answer({ ...sides, name: null, place: { kind: 'head', part: 0 } });
+    }
+    return this.sender.answer({ ...sides, name: after.name, place: after.next });
+  }
+
+  /** To the last part. */
+  transfer(): void {
+    let part = this.ask(null);
+    while (part.kind === 'snapshotPart' && part.next !== null) part = this.ask(part);
+    expect(part.kind).toBe('snapshotPart');
+  }
+}
+
+describe('REBUILD-6: the log is held for who takes a snapshot', () => {
+  it('and then what was written meanwhile, until as little is left as is kept', () => {
+    const source = new Source();
+    source.put(10);
+    source.transfer();
+    source.put(logEntriesKept + 10);
+    expect(source.sender.heldIndex).toBe(10);
+    expect(source.fed.store.holdsHistory).toBe(true);
+    source.matches.set(receiver, logIndex(10));
+    source.tick();
+    // The rows are not needed any more, the log is.
+    expect([source.sender.heldIndex, source.fed.store.holdsHistory]).toEqual([10, false]);
+    source.matches.set(receiver, logIndex(19));
+    source.tick();
+    expect(source.sender.heldIndex).toBe(19);
+    source.matches.set(receiver, logIndex(20));
+    source.tick();
+    expect([source.sender.heldIndex, source.sender.isActive]).toEqual([null, false]);
+  });
+
+  it('for all who do, from where the one is that is least far', () => {
+    const source = new Source();
+    source.put(10);
+    const part = source.ask(null);
+    source.put(10);
+    source.ask(null, other);
+    expect(source.sender.heldIndex).toBe(10);
+    source.sender.giveUp(logIndex(11));
+    expect(source.sender.heldIndex).toBe(20);
+    expect(source.ask(part).kind).toBe('snapshotPart');
+    expect(source.sender.heldIndex).toBe(10);
+  });
+
+  it('up to the bytes of the store, or logHeldBytesMin', () => {
+    expect([0, logHeldBytesMin, logHeldBytesMin + 1].map(usualBounds.logHeldBytesMax)).toEqual([
+      logHeldBytesMin,
+      logHeldBytesMin,
+      logHeldBytesMin + 1,
+    ]);
+    const bounds = { ...usualBounds, logHeldBytesMax: (storeBytes: number) => Math.max(100, storeBytes) };
+    const log = logOf(10, 10);
+    const first = (storeBytes: number): LogIndex | null => firstHeld(log, () => storeBytes, bounds);
+    expect(first(0)).toBeNull();
+    grow(log, 1, 1);
+    expect([first(100), first(101)]).toEqual([1, null]);
+    grow(log, 1, 29);
+    expect([first(0), first(119), first(120), first(130)]).toEqual([3, 2, 1, null]);
+  });
+});
+
+describe('REBUILD-7: a snapshot that is held too long, or that nobody takes, is given up', () => {
+  it('its receiver is told so once the log has gone on, and begins anew', () => {
+    const source = new Source();
+    source.put(10);
+    const part = source.ask(null);
+    source.put(10);
+    source.sender.giveUp(logIndex(11));
+    expect([source.sender.isActive, source.fed.store.holdsHistory]).toEqual([false, false]);
+    source.log.truncate(logIndex(11));
+    expect(source.ask(part)).toMatchObject({ kind: 'snapshotGone', name: { index: 10 } });
+    expect(source.ask(null)).toMatchObject({ kind: 'snapshotPart', name: { index: 20 } });
+    expect(source.sender.heldIndex).toBe(20);
+  });
+
+  it('one that goes up to where the log begins is not', () => {
+    const source = new Source();
+    source.put(10);
+    source.ask(null);
+    source.sender.giveUp(logIndex(10));
+    expect(source.sender.heldIndex).toBe(10);
+  });
+
+  it('nor is anything held for a receiver that is silent, or stands still on the log', () => {
+    const source = new Source();
+    source.put(10);
+    const part = source.ask(null);
+    source.tick(snapshotIdleTicks);
+    source.ask(part);
+    source.tick(snapshotIdleTicks);
+    expect(source.sender.heldIndex).toBe(10);
+    source.tick();
+    expect([source.sender.isActive, source.fed.store.holdsHistory]).toEqual([false, false]);
+    source.transfer();
+    source.put(logEntriesKept + 10);
+    source.matches.set(receiver, logIndex(10));
+    source.tick(snapshotIdleTicks);
+    source.matches.set(receiver, logIndex(11));
+    source.tick(snapshotIdleTicks);
+    expect(source.sender.heldIndex).toBe(11);
+    source.tick(2);
+    expect(source.sender.isActive).toBe(false);
+  });
+
+  it('the rows of one that is taken stay, whatever is compacted, and others go', () => {
+    const source = new Source();
+    for (let round = 0; round < 5; round++) source.put(5);
+    const part = source.ask(null);
+    source.fed.do(compact(source.fed.store.revision));
+    source.fed.sweep();
+    expect(source.ask(part).kind).toBe('snapshotPart');
+    source.sender.giveUp(source.log.lastIndex());
+    source.put(1);
+    source.sender.giveUp(source.log.lastIndex());
+    source.fed.sweep();
+    expect(source.ask(part).kind).toBe('snapshotGone');
+  });
+});
+
+it('REBUILD-8: a turn applies at most appendEntriesMax entries, and the others come with the next ones', () => {
+  const sql = new NodeSql();
+  const log = new LogTable(sql);
+  const count = 2 * appendEntriesMax + 2;
+  const entries = Array.from({ length: count }, (_, place) => {
+    const operation = put('k', String(place));
+    const data = encodeCommands([{ writeId: String(place), caller: service, operation, atMs: 1 }]);
+    return { index: logIndex(place + 1), term: term(1), kind: 'command', data } as const;
+  });
+  log.write(entries);
+  // The last one is not known to be committed.
+  log.writeHardState({ term: term(1), votedFor: null, commit: logIndex(count - 1) });
+  let asked = 0;
+  const driver = new Driver({
+    id: receiver,
+    founding: foundingConfiguration([one, receiver, other].map((id) => ({ id, location: '' }))),
+    sql,
+    random: () => 0.5,
+    electionTimeoutTicks: 10,
+    heartbeatTicks: 1,
+    port: {
+      send: () => undefined,
+      published: () => undefined,
+      applied: () => undefined,
+      leaderChanged: () => undefined,
+      configured: () => undefined,
+      removed: () => undefined,
+      restart: () => undefined,
+      rest: () => undefined,
+      nowMs: () => 1,
+      applySoon: () => {
+        asked++;
+      },
+    },
+  });
+  const applied: (readonly [number, number])[] = [];
+  for (let turn = 0; turn < 4; turn++) {
+    driver.goOn();
+    applied.push([driver.store.appliedIndex, asked]);
+  }
+  expect(applied).toEqual([
+    [appendEntriesMax, 1],
+    [2 * appendEntriesMax, 2],
+    [count - 1, 2],
+    [count - 1, 2],
+  ]);
+  const read = driver.store.range(range('k'));
+  expect(read.kind === 'answer' && shown(read.answer.kvs)).toEqual([`k=${count - 2}@${count}`]);
+});
