@@ -33,6 +33,17 @@ const moving: Partial<FaultMix> = {
   transferEveryMs: 2_500,
 };
 
+/** The same, and others write faster than snapshots are taken. */
+export const outrun: Partial<FaultMix> = {
+  ...moving,
+  workload: 'batch',
+  clients: 8,
+  thinkMs: 1,
+  delayMs: 30,
+  jitterMs: 0,
+  loseStorageEveryMs: 4_000,
+};
+
 /** Replicas are updated, go back where they should not, too, and fall behind. */
 export const deploying: Partial<FaultMix> = {
   replicas: 3,
@@ -65,6 +76,7 @@ const entries = {
     mix: moving,
   },
   truncatedTooFar: { what: 'a truncation takes the first entry that should stay', mix: moving },
+  logHeldForever: { what: 'a log is held for a snapshot, however long it becomes', mix: outrun },
   configurationForgotten: { what: 'a replica that starts again counts by an older configuration', mix: moving },
   snapshotRowLost: { what: 'a snapshot lacks some rows', mix: moving },
   // Deployments

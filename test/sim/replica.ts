@@ -3,7 +3,8 @@
 
 import { assert } from '../../src/assert.ts';
 import { type ReplicaId, type Revision } from '../../src/brands.ts';
-import { electionTimeoutTicks, heartbeatTicks, tickMs } from '../../src/limits.ts';
+import { groupLevelMin } from '../../src/levels.ts';
+import { electionTimeoutTicks, heartbeatTicks, logPatience, tickMs } from '../../src/limits.ts';
 import type { Command, RevisionEvents } from '../../src/model.ts';
 import type { LeaseChange } from '../../src/mvcc/leases.ts';
 import { openSchema } from '../../src/mvcc/schema.ts';
@@ -34,7 +35,7 @@ import { ReplicaIdentity } from './replica-identity.ts';
 import type { Schedule } from './schedule.ts';
 import type { ServerEnd, SimulatedSocket } from './simulated-socket.ts';
 import type { StateChecker } from './state-checker.ts';
-import type { Trace } from './trace.ts';
+import { check, type Trace } from './trace.ts';
 import { type HeldSockets, WatchHost } from './watch-host.ts';
 
 /** Thrown between two steps of the driver: the instance ends here. */
@@ -78,6 +79,11 @@ export const simulatedBounds: LogBounds = {
   appendEntriesMax: 4,
   snapshotRowsBytes: 2_000,
 };
+
+/** Neither a member that is behind nor one that takes a snapshot is a reason for it. */
+function isTooLong({ entries, bytes }: { readonly entries: number; readonly bytes: number }): boolean {
+  return entries > logPatience * simulatedBounds.logEntriesMax && bytes > simulatedBounds.logHeldBytesMax(0);
+}
 
 /** What is in memory. */
 type Living = {
@@ -439,7 +445,7 @@ export class SimulatedReplica implements DriverPort {
       id: this.id,
       founding,
       voters: this.#identity.voters,
-      bounds: simulatedBounds,
+      bounds: bug === 'logHeldForever' ? { ...simulatedBounds, logHeldBytesMax: () => Infinity } : simulatedBounds,
       sql: sqlWithBug(this.sql, bug),
       port: this,
       random: () => random.next(),
@@ -591,7 +597,12 @@ export class SimulatedReplica implements DriverPort {
 
   #tick({ driver, leases, watches }: Living): void {
     const { random } = this.#options;
+    const { entries: before } = driver.logSize;
+    const mustCut = driver.store.level > groupLevelMin && isTooLong(driver.logSize);
     driver.tick();
+    const { entries: after } = driver.logSize;
+    const isCut = !mustCut || after < before || driver.halted !== null;
+    check(isCut, 'log bound', () => `replica ${this.id} leaves ${after} entries in its log`);
     watches.tick();
     leases.tick();
     // No answer may depend on how far a sweep went.

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { bugs, deploying, type PlantedBug } from './bugs.ts';
+import { bugs, deploying, outrun, type PlantedBug } from './bugs.ts';
+import type { FaultMix } from './faults.ts';
 import { failureInWords, simulate } from './simulation.ts';
 
 // Few and fixed. To explore: node test/sim/main.ts --seeds 1000 --first 1
@@ -7,28 +8,24 @@ const seeds = 160;
 /** At most: a search ends with the first seed that finds its bug. The rarest one shows in one run of 30. */
 const canarySeeds = 120;
 const deploymentSeeds = 24;
+const outrunSeeds = 16;
 
 describe('simulator', () => {
   it('SIM-RUN-1: under the faults of each seed no promise breaks, and after them the group comes back', async () => {
-    const counts = new Map<string, number>();
-    for (let seed = 1; seed <= seeds; seed++) {
-      const report = await simulate({ seed, bug: null });
-      if (report.failure !== null) expect.fail(failureInWords(report, report.failure, null));
-      for (const [what, times] of report.counts) counts.set(what, (counts.get(what) ?? 0) + times);
-    }
+    const counts = await countsOf(seeds, {});
     // The seeds are worth something only if the faults happened, and work got done under them.
     for (const what of faultsThatMustHappen) expect(counts.get(what) ?? 0, what).toBeGreaterThan(0);
     expect(counts.get('write answered') ?? 0).toBeGreaterThan(40 * seeds);
   }, 180_000);
 
   it('SIM-DEPLOY-1: nothing breaks while the group is updated, goes back and is downgraded, and former code halts where it must', async () => {
-    const counts = new Map<string, number>();
-    for (let seed = 1; seed <= deploymentSeeds; seed++) {
-      const report = await simulate({ seed, bug: null, mix: deploying });
-      if (report.failure !== null) expect.fail(failureInWords(report, report.failure, null));
-      for (const [what, times] of report.counts) counts.set(what, (counts.get(what) ?? 0) + times);
-    }
+    const counts = await countsOf(deploymentSeeds, deploying);
     for (const what of [...deployed, ...metByFormerCode]) expect(counts.get(what) ?? 0, what).toBeGreaterThan(0);
+  });
+
+  it('SIM-LOG-1: a log is bounded while others write faster than a snapshot is taken, and its receiver gets there', async () => {
+    const counts = await countsOf(outrunSeeds, outrun);
+    for (const what of snapshotsMet) expect(counts.get(what) ?? 0, what).toBeGreaterThan(0);
   });
 
   it('SIM-SEED-1: a seed repeats a run exactly', async () => {
@@ -74,6 +71,7 @@ const canaries: readonly (readonly [string, PlantedBug, string])[] = [
   ['SIM-CANARY-11: a sweep that goes too far is found', 'compactedTooFar', 'equal states'],
   ['SIM-CANARY-12: a level that not all know is found', 'levelAssumed', 'a level that all members know'],
   ['SIM-CANARY-13: an entry that is skipped is found', 'unknownEntrySkipped', 'log matching'],
+  ['SIM-CANARY-14: a log without a bound is found', 'logHeldForever', 'log bound'],
   ['SIM-WATCH-1: swapped revisions are found', 'watchEventsSwapped', 'watch: ordered'],
   ['SIM-WATCH-2: an event that is told twice is found', 'watchRestoredEarly', 'watch: unique'],
   ['SIM-WATCH-3: a revision in two messages is found', 'watchRevisionSplit', 'watch: atomic'],
@@ -93,6 +91,8 @@ const blindCanaries: readonly (readonly [string, PlantedBug])[] = [
 
 const deployed = ['deployment', 'rolled back', 'downgraded', 'downgrade taken back'] as const;
 const metByFormerCode = ['halted at an entry that its code does not know', 'store refused'] as const;
+
+const snapshotsMet = ['snapshots given up', 'snapshot in place', 'turns that left entries to apply'] as const;
 
 const faultsThatMustHappen = [
   'messages dropped',
@@ -138,6 +138,17 @@ const faultsThatMustHappen = [
   'failed: invalidToken',
   'failed: forbidden',
 ] as const;
+
+/** What happened in that many runs, all of which pass. */
+async function countsOf(runs: number, mix: Partial<FaultMix>): Promise<ReadonlyMap<string, number>> {
+  const counts = new Map<string, number>();
+  for (let seed = 1; seed <= runs; seed++) {
+    const report = await simulate({ seed, bug: null, mix });
+    if (report.failure !== null) expect.fail(failureInWords(report, report.failure, null));
+    for (const [what, times] of report.counts) counts.set(what, (counts.get(what) ?? 0) + times);
+  }
+  return counts;
+}
 
 /** Of as many seeds as it takes, in order. */
 async function rulesBroken(
