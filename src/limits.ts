@@ -93,8 +93,9 @@ export const logBytesKept = 16 * 1_048_576;
 /** A follower that lags keeps the log longer, up to this many times its bounds. Then it gets a snapshot. */
 export const logPatience = 4;
 /**
- * For one that takes a snapshot, and then what was written meanwhile, the log may have as many bytes as the store has, and these where the
- * store has less. So whoever takes a snapshot as fast as others write gets all of it; else its sender gives it up for a newer one.
+ * For one that takes a snapshot, and then what was written meanwhile, the log may have as many bytes as the store had when that began: who
+ * takes a snapshot as fast as others write gets all of it, else its sender gives it up for a newer one. It may have no more than was left
+ * of the quota, which what is overwritten meanwhile, and cannot go, is counted towards. But these it may have.
  */
 export const logHeldBytesMin = 128 * 1_048_576;
 /** One part of a snapshot between replicas, a round trip each. It is read in one turn of the sender and written in one of the receiver. */

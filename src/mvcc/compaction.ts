@@ -12,11 +12,14 @@ import { readMeta, writeMeta } from './schema.ts';
 
 // Of one part of the rows, between two places in the order of (key, mod). A version that began at the compacted revision
 // itself stays, even if it ended there too (a txn may put and delete a key): a watch may start at that revision.
-const inPart = '(key, mod) > (?1, ?2) AND (key, mod) <= (?3, ?4) AND until <= ?5 AND mod < ?5';
+// What a reader needs stays, too: that began at its revision or before, and compaction had left it then.
+const inPart = `(key, mod) > (?1, ?2) AND (key, mod) <= (?3, ?4) AND until <= ?5 AND mod < ?5
+  AND (mod > ?6 OR (until <= ?7 AND mod < ?7))`;
 const deleteLargeBetween = `DELETE FROM large_values WHERE id IN
   (SELECT large FROM superseded WHERE ${inPart} AND large IS NOT NULL)`;
 const deleteBetween = `DELETE FROM superseded WHERE ${inPart}`;
-const inRest = '(key, mod) > (?1, ?2) AND until <= ?3 AND mod < ?3';
+const inRest = `(key, mod) > (?1, ?2) AND until <= ?3 AND mod < ?3
+  AND (mod > ?4 OR (until <= ?5 AND mod < ?5))`;
 const deleteLargeFrom = `DELETE FROM large_values WHERE id IN
   (SELECT large FROM superseded WHERE ${inRest} AND large IS NOT NULL)`;
 const deleteFrom = `DELETE FROM superseded WHERE ${inRest}`;
@@ -33,8 +36,9 @@ type Cursor = { readonly key: Uint8Array; readonly mod: number };
 /** `through`: rows are gone as of this compacted revision. `target`, `after`: a pass over the rows that is under way. */
 type Sweep = { readonly through: number; readonly target: number; readonly after: Cursor | null };
 
-/** Of a moment of the store: what compaction had left then, and the writes that were remembered after so many in total. */
-export type Needed = { readonly compacted: number; readonly writesTotal: number };
+/** Of a moment of the store: its revision, up to where it was compacted, and how many writes there had been. */
+export type Needed = { readonly revision: number; readonly compacted: number; readonly writesTotal: number };
+const nothingNeeded: Needed = { revision: -1, compacted: Infinity, writesTotal: Infinity };
 
 /** Before every row: no revision is 0. */
 const beginning: Cursor = { key: Uint8Array.of(0), mod: 0 };
@@ -44,6 +48,8 @@ export class Compaction {
   #compacted: number;
   #sweep: Sweep;
   readonly #needed = new Set<Needed>();
+  /** A pass left rows that were needed. After a restart that is not known, and they go with the next compaction. */
+  #left = false;
 
   constructor(sql: SqlPort) {
     this.#sql = sql;
@@ -66,7 +72,7 @@ export class Compaction {
     return null;
   }
 
-  /** Rows that are needed stay until what is answered here is called. */
+  /** What is needed stays until what is answered here is called. It must be there: see `sweptRevision`. */
   hold(needed: Needed): () => void {
     const held = { ...needed };
     this.#needed.add(held);
@@ -83,33 +89,46 @@ export class Compaction {
    */
   step(rowsMax: number, writesTotal: number): boolean {
     assert(Number.isSafeInteger(rowsMax) && rowsMax > 0, 'a step looks at one row or more');
-    const may = { compacted: this.#compacted, writesTotal };
-    for (const needed of this.#needed) {
-      may.compacted = Math.min(may.compacted, needed.compacted);
-      may.writesTotal = Math.min(may.writesTotal, needed.writesTotal);
-    }
-    // Who came during a pass needs nothing that it takes.
-    if (this.#sweep.after === null && this.#sweep.through >= may.compacted) return this.#stepBatches(rowsMax, may);
-    const sweep = this.#sql.transaction(() => this.#stepVersions(rowsMax, may.compacted));
+    const needed = this.#neededByAny();
+    const isDone = this.#sweep.after === null && this.#sweep.through >= this.#compacted;
+    const mayTakeLeft = this.#left && needed.compacted >= this.#compacted;
+    if (isDone && !mayTakeLeft) return this.#stepBatches(rowsMax, writesTotal, needed);
+    if (this.#sweep.after === null) this.#left = false;
+    const sweep = this.#sql.transaction(() => this.#stepVersions(rowsMax, needed));
     this.#sweep = sweep;
+    if (needed.compacted < sweep.target) this.#left = true;
     return true;
   }
 
-  /** A pass deletes what its target made superfluous and nothing more: snapshots must know which revisions are still whole. */
-  #stepVersions(rowsMax: number, compacted: number): Sweep {
-    const under = this.#sweep.after === null ? { target: compacted, after: beginning } : this.#sweep;
+  #neededByAny(): Needed {
+    let { revision, compacted, writesTotal } = nothingNeeded;
+    for (const needed of this.#needed) {
+      revision = Math.max(revision, needed.revision);
+      compacted = Math.min(compacted, needed.compacted);
+      writesTotal = Math.min(writesTotal, needed.writesTotal);
+    }
+    return { revision, compacted, writesTotal };
+  }
+
+  /**
+   * A pass deletes what its target made superfluous and nothing more: snapshots must know which revisions are still whole. Who comes
+   * during a pass needs nothing that it takes.
+   */
+  #stepVersions(rowsMax: number, needed: Needed): Sweep {
+    const under = this.#sweep.after === null ? { target: this.#compacted, after: beginning } : this.#sweep;
+    const held = [needed.revision, Math.min(needed.compacted, under.target)] as const;
     const after = under.after ?? beginning;
     const part = this.#sql.all(selectPart, after.key, after.mod, under.target, rowsMax);
     const end = partEnd(part, 2, rowsMax);
     const through = this.#sweep.through;
     if (end === undefined) {
-      this.#sql.run(deleteLargeFrom, after.key, after.mod, under.target);
-      this.#sql.run(deleteFrom, after.key, after.mod, under.target);
+      this.#sql.run(deleteLargeFrom, after.key, after.mod, under.target, ...held);
+      this.#sql.run(deleteFrom, after.key, after.mod, under.target, ...held);
       return this.#saved({ through: under.target, target: under.target, after: null });
     }
     const to: Cursor = { key: bytesOf(end[0]), mod: numberOf(end[1]) };
-    this.#sql.run(deleteLargeBetween, after.key, after.mod, to.key, to.mod, under.target);
-    this.#sql.run(deleteBetween, after.key, after.mod, to.key, to.mod, under.target);
+    this.#sql.run(deleteLargeBetween, after.key, after.mod, to.key, to.mod, under.target, ...held);
+    this.#sql.run(deleteBetween, after.key, after.mod, to.key, to.mod, under.target, ...held);
     return this.#saved({ through, target: under.target, after: to });
   }
 
@@ -119,8 +138,9 @@ export class Compaction {
   }
 
   /** A batch goes once its revisions are compacted and its writes are no longer remembered. The newest always stays. */
-  #stepBatches(rowsMax: number, { compacted, writesTotal }: Needed): boolean {
-    const writesMax = writesTotal - rememberedWritesMax;
+  #stepBatches(rowsMax: number, writesTotal: number, needed: Needed): boolean {
+    const compacted = Math.min(this.#compacted, needed.compacted);
+    const writesMax = Math.min(writesTotal, needed.writesTotal) - rememberedWritesMax;
     const oldest = this.#sql.all(selectOldestBatch)[0];
     if (oldest === undefined || numberOf(oldest[0]) >= compacted || numberOf(oldest[1]) > writesMax) return false;
     const end = partEnd(this.#sql.all(selectBatchesPart, rowsMax), 1, rowsMax);
@@ -139,7 +159,7 @@ function partEnd(rows: readonly SqlRow[], bytesColumn: number, rowsMax: number):
   });
 }
 
-/** Rows that only revisions below this one need may be gone. -1: none is. */
+/** Rows that only revisions below this one need may be gone, but for those that are held. -1: none is. */
 export function sweptRevision(sql: SqlPort): number {
   const { through, target, after } = readSweep(sql);
   return after === null ? through : target;

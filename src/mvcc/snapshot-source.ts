@@ -24,10 +24,7 @@ import type { Store } from './store.ts';
 export type { SnapshotName } from './snapshot-page.ts';
 
 /** `next`: where the next page begins; null: this was the last one. */
-export type SnapshotPage =
-  | { readonly kind: 'page'; readonly page: Uint8Array; readonly next: Uint8Array | null }
-  /** This replica has not applied as much, or has forgotten what the snapshot needs. */
-  | { readonly kind: 'gone' };
+export type SnapshotPage = { readonly page: Uint8Array; readonly next: Uint8Array | null };
 
 type VersionsCursor = Extract<SnapshotCursor, { readonly kind: 'versions' }>;
 type BatchesCursor = Extract<SnapshotCursor, { readonly kind: 'batches' }>;
@@ -56,7 +53,7 @@ export function openSnapshot(
 }
 
 /**
- * The page after `cursor` (null: the first). It has at most `bytesMax` beside its frame, or one row; fewer where
+ * The page after `cursor` (null: the first), of a snapshot whose rows are held (`Store.holdHistory`). It has at most `bytesMax` beside its frame, or one row; fewer where
  * many had to be passed over. Throws MalformedBytesError for a cursor that is none.
  */
 export function snapshotPage(
@@ -66,27 +63,28 @@ export function snapshotPage(
   bytesMax: number,
 ): SnapshotPage {
   assert(bytesMax > 0, 'a page has room for something');
-  if (neededBy(sql, name) === null) return { kind: 'gone' };
   const after = cursor === null ? beforeVersions : decodeCursor(cursor);
   const page = new PageWriter({ name, from: cursor, bytesMax });
   const between = after.kind === 'versions' ? addVersions(sql, name, after, page) : after;
   const { reached, isLast } =
     between.kind === 'versions' ? { reached: between, isLast: false } : addBatches(sql, name, between, page);
   const to = encodeCursor(reached);
-  return { kind: 'page', page: page.finish(to, isLast), next: isLast ? null : to };
+  return { page: page.finish(to, isLast), next: isLast ? null : to };
 }
 
 /**
- * For `Store.holdHistory`; null: this replica has not applied as much, or has forgotten some of it. The row of the index is also what says
- * that it has applied it.
+ * What must be held for it, now that nothing is; null: this replica has not applied as much, or may have forgotten some of it. The row of
+ * the index is also what says that it has applied it.
  */
 export function neededBy(sql: SqlPort, { index, revision, compacted }: SnapshotName): Needed | null {
   if (sweptRevision(sql) > compacted) return null;
-  if (index === 0) return { compacted, writesTotal: 0 };
+  if (index === 0) return { revision, compacted, writesTotal: 0 };
   const row = sql.all(selectWritesTotal, revision, index)[0];
   if (row === undefined) return null;
   const writesTotal = numberOf(row[0]);
-  return new Batches(sql).holdsWritesAfter(writesTotal - rememberedWritesMax) ? { compacted, writesTotal } : null;
+  return new Batches(sql).holdsWritesAfter(writesTotal - rememberedWritesMax)
+    ? { revision, compacted, writesTotal }
+    : null;
 }
 
 /** Answers where it stopped. */

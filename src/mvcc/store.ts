@@ -246,9 +246,10 @@ export class Store {
     return { databaseBytes: this.#sql.databaseBytes(), keys: this.#keys };
   }
 
-  /** `compactStep` leaves what a reader of this moment needs, or of another one, until what is answered here is called. */
-  holdHistory(needed: Needed = { compacted: this.compactedRevision, writesTotal: this.#writes.total }): () => void {
-    return this.#compaction.hold(needed);
+  /** `compactStep` leaves what a reader of this moment needs, or of another one (`neededBy`), until what is answered here is called. */
+  holdHistory(needed: Needed | null = null): () => void {
+    const { revision, compactedRevision: compacted } = this;
+    return this.#compaction.hold(needed ?? { revision, compacted, writesTotal: this.#writes.total });
   }
 
   get holdsHistory(): boolean {

@@ -10,6 +10,7 @@ import {
   logEntriesMax,
   logHeldBytesMin,
   logPatience,
+  quotaBytesDefault,
   snapshotRowsBytes,
   truncatedBytesMax,
   truncatedEntriesMax,
@@ -21,7 +22,7 @@ export type LogBounds = {
   readonly logEntriesMax: number;
   readonly logEntriesKept: number;
   readonly truncatedEntriesMax: number;
-  /** Of a log that is held for a snapshot, by the bytes of the store. */
+  /** Of a log that is held for a snapshot, by the bytes of the store when that was opened. */
   readonly logHeldBytesMax: (storeBytes: number) => number;
   readonly appendEntriesMax: number;
   readonly snapshotRowsBytes: number;
@@ -30,7 +31,7 @@ export const usualBounds: LogBounds = {
   logEntriesMax,
   logEntriesKept,
   truncatedEntriesMax,
-  logHeldBytesMax: (storeBytes) => Math.max(logHeldBytesMin, storeBytes),
+  logHeldBytesMax: (storeBytes) => Math.max(logHeldBytesMin, Math.min(storeBytes, quotaBytesDefault - storeBytes)),
   appendEntriesMax,
   snapshotRowsBytes,
 };
@@ -67,10 +68,7 @@ export function truncationPoint(
 }
 
 /** What comes before is not held for anybody: the log has more bytes than it may have. null: it has not. */
-export function firstHeld(log: LogTable, storeBytes: () => number, bounds: LogBounds): LogIndex | null {
-  const { bytes } = log.size;
-  // Most of the time that is all.
-  if (bytes <= bounds.logHeldBytesMax(0)) return null;
-  const tooMany = bytes - bounds.logHeldBytesMax(storeBytes());
+export function firstHeld(log: LogTable, bytesMax: number, bounds: LogBounds): LogIndex | null {
+  const tooMany = log.size.bytes - bytesMax;
   return tooMany <= 0 ? null : log.indexAfter({ bytes: tooMany, entries: bounds.truncatedEntriesMax });
 }

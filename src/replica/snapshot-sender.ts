@@ -28,7 +28,9 @@ export type SnapshotSenderOptions = {
   readonly sql: SqlPort;
   readonly store: Store;
   readonly log: LogPlaces;
-  readonly bounds: Pick<LogBounds, 'logEntriesKept' | 'snapshotRowsBytes'>;
+  readonly bounds: Pick<LogBounds, 'logEntriesKept' | 'logHeldBytesMax' | 'snapshotRowsBytes'>;
+  /** Of the store as it is. */
+  readonly storeBytes: () => number;
 };
 
 type Transfer = {
@@ -37,11 +39,13 @@ type Transfer = {
   readonly head: readonly Uint8Array[];
   /** Compaction may take what the snapshot needed. */
   readonly release: () => void;
+  /** Of the log. */
+  readonly heldBytesMax: number;
   idleTicks: number;
 };
 
 /** Its receiver has what the snapshot was for, and takes from the log what was written meanwhile. */
-type CatchUp = { match: LogIndex; idleTicks: number };
+type CatchUp = { readonly heldBytesMax: number; match: LogIndex; idleTicks: number };
 
 export class SnapshotSender {
   readonly #options: SnapshotSenderOptions;
@@ -65,13 +69,21 @@ export class SnapshotSender {
     return held;
   }
 
+  /** So long the log may be on their account. */
+  get heldBytesMax(): number {
+    let most = 0;
+    for (const held of [...this.#transfers.values(), ...this.#catchUps.values()])
+      most = Math.max(most, held.heldBytesMax);
+    return most;
+  }
+
   /** Who makes no progress any more, or has caught up, holds nothing back. `matchOf`: null where it is not known. */
   tick(matchOf: (receiver: ReplicaId) => LogIndex | null): void {
     for (const [receiver, transfer] of this.#transfers) {
       const match = matchOf(receiver);
       if (match !== null && match >= transfer.name.index) {
         this.#end(receiver);
-        this.#catchUps.set(receiver, { match, idleTicks: 0 });
+        this.#catchUps.set(receiver, { heldBytesMax: transfer.heldBytesMax, match, idleTicks: 0 });
       } else if (++transfer.idleTicks > snapshotIdleTicks) this.#end(receiver);
     }
     const { log, bounds } = this.#options;
@@ -132,7 +144,8 @@ export class SnapshotSender {
 
   #begin(receiver: ReplicaId, opened: Pick<Transfer, 'name' | 'head'>, release: () => void): Transfer {
     this.#end(receiver);
-    const transfer = { ...opened, release, idleTicks: 0 };
+    const { bounds, storeBytes } = this.#options;
+    const transfer = { ...opened, release, heldBytesMax: bounds.logHeldBytesMax(storeBytes()), idleTicks: 0 };
     this.#transfers.set(receiver, transfer);
     return transfer;
   }
@@ -151,17 +164,17 @@ export class SnapshotSender {
       return { place, bytes, next: isLast ? { kind: 'rows', after: null } : { kind: 'head', part: place.part + 1 } };
     }
     const page = this.#page(name, place.after);
-    if (page.kind === 'gone') return null;
+    if (page === null) return null;
     return { place, bytes: page.page, next: page.next === null ? null : { kind: 'rows', after: page.next } };
   }
 
   /** A cursor that is none, as another version's may be, cannot be gone on from. */
-  #page(name: SnapshotName, after: Uint8Array | null): SnapshotPage {
+  #page(name: SnapshotName, after: Uint8Array | null): SnapshotPage | null {
     try {
       return snapshotPage(this.#options.sql, name, after, this.#options.bounds.snapshotRowsBytes);
     } catch (error) {
       if (!(error instanceof MalformedBytesError)) throw error;
-      return { kind: 'gone' };
+      return null;
     }
   }
 }

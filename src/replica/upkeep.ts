@@ -64,7 +64,13 @@ export class Upkeep {
       termAt: (index: LogIndex) => raft.termAt(index),
       configurationAt: (index: LogIndex) => raft.configurationAt(index),
     };
-    this.#sender = new SnapshotSender({ sql, store, log: places, bounds: options.bounds });
+    this.#sender = new SnapshotSender({
+      sql,
+      store,
+      log: places,
+      bounds: options.bounds,
+      storeBytes: () => this.storeBytes,
+    });
     this.#receiver = new SnapshotReceiver(raft.id, sql);
     this.#divergence = new DivergenceRecord(sql);
     if (this.#divergence.isRebuilding) raft.suspend();
@@ -216,7 +222,7 @@ export class Upkeep {
     const sender = this.#sender;
     sender.tick((receiver) => (this.#reports.get(receiver)?.state === 'serving' ? raft.matchOf(receiver) : null));
     if (store.level === groupLevelMin) return;
-    const first = sender.isActive ? firstHeld(log, () => this.storeBytes, bounds) : null;
+    const first = sender.isActive ? firstHeld(log, sender.heldBytesMax, bounds) : null;
     if (first !== null) sender.giveUp(first);
     const needs = { persisted: store.persistedIndex, held: sender.heldIndex, leastMatch: this.#leastMatch() };
     const point = truncationPoint(log, needs, bounds);

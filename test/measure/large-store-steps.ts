@@ -1,6 +1,7 @@
 // What a large store costs the thread and the memory of one isolate: `npm run large-store:steps`. Two replicas' production drivers on
 // SQLite files, joined by the bytes of their envelopes, in one process, whose heap npm's script limits. Every call into a driver
-// is timed: nothing else is served while it runs. Exits with 1 where the two stores differ, or hold more than an isolate's memory.
+// is timed: nothing else is served while it runs. Exits with 1 where the two stores differ, or hold more than an isolate's memory, or the log is longer than
+// its bound.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -18,6 +19,7 @@ import { seededRandom } from '../../src/raft/random.ts';
 import { Driver } from '../../src/replica/driver.ts';
 import { decodeEnvelope, encodeEnvelope } from '../../src/replica/envelope.ts';
 import { LogTable } from '../../src/replica/log-table.ts';
+import { usualBounds } from '../../src/replica/log-truncation.ts';
 import { compact, everything, keyRange, put, range, service } from '../mvcc/requests.ts';
 import { heldBytes } from '../support/held-bytes.ts';
 import { NodeSql } from '../support/node-sql.ts';
@@ -26,7 +28,8 @@ import { LargeValues, mb, megabyte } from './large-values.ts';
 const help = `Usage: npm run large-store:steps -- [options]
 
 Takes a store of that size through its life: filled, opened anew, sent to a new replica that crashes on the way, found altered and
-made anew beside the old one, overwritten, compacted. Prints the longest single step of each kind, and what both replicas together hold:
+made anew beside the old one, overwritten, compacted, and found altered again while others write faster than a snapshot is taken, until
+that is given up. Prints the longest single step of each kind, and what both replicas together hold:
 on the heap and in buffers after a collection, and as memory of the process, which has what Node takes by itself and SQLite's pages, too.
 
   --megabytes N  of live data (1024)
@@ -35,6 +38,8 @@ on the heap and in buffers after a collection, and as memory of the process, whi
 
 /** Between two looks at what is held: each is a collection. */
 const lookMs = 500;
+/** The log is cut at ticks, and the store may be a little larger once the snapshot is opened. */
+const writtenBetweenTicksMax = 32 * megabyte;
 const isolateBytes = 128 * megabyte;
 const sender = replicaId(1);
 const receiver = replicaId(2);
@@ -157,6 +162,11 @@ class Group {
   /** Of writes that were answered. */
   readonly latenciesMs: number[] = [];
   heldMost = 0;
+  /** Snapshots that their sender gave up. */
+  givenUp = 0;
+  /** Asks for parts of snapshots wait until they are let through. */
+  isSlow = false;
+  #asks: Sent[] = [];
   #nextLookMs = 0;
   #learner: Replica | null = null;
   readonly #network: Sent[] = [];
@@ -196,11 +206,25 @@ class Group {
       replica.isBehind = false;
       replica.call('apply', (driver) => driver.goOn());
     }
-    for (const { to, bytes } of this.#network.splice(0)) {
+    for (const sent of this.#network.splice(0)) {
+      const { to, bytes } = sent;
       const { messages, report } = decodeEnvelope(bytes);
       const kind = messages[0]?.kind ?? 'nothing';
+      if (kind === 'snapshotGone') this.givenUp++;
+      if (kind === 'snapshotAsk' && this.isSlow) {
+        this.#asks.push(sent);
+        continue;
+      }
       (to === sender ? this.leader : this.learner).call(kind, (driver) => driver.receive(messages, report));
     }
+  }
+
+  letAsksThrough(): void {
+    const { isSlow } = this;
+    this.isSlow = false;
+    this.#network.push(...this.#asks.splice(0));
+    this.turn();
+    this.isSlow = isSlow;
   }
 
   /** Answers once all are applied. */
@@ -302,6 +326,10 @@ function run(group: Group, megabytes: number): void {
   stage(`compacted, with puts: ${latencies(group.latenciesMs)}`);
   compare(group);
   stage('hashed');
+  console.log(outrun(group));
+  stage(`given up and taken in the end, with puts: ${latencies(group.latenciesMs)}`);
+  compare(group);
+  stage('hashed');
   if (group.heldMost - heldFirst > isolateBytes) throw new Error('two replicas hold more than an isolate has');
 }
 
@@ -354,17 +382,38 @@ function sendWithCrash(group: Group, stored: LargeValues): string {
   return `sent in ${seconds.toFixed(1)} s, ${mb(stored.bytes / seconds)} MB/s; crashed at ${before}, went on from ${next}`;
 }
 
-/** A row altered behind the store's back, where the next put looks. */
-function rebuild(group: Group): void {
+/** A row altered behind the store's back, where the next put looks. `meanwhile`: at every turn until there is a new store. */
+function rebuild(group: Group, meanwhile: () => void = () => group.putOne()): void {
   const { learner } = group;
   const { restarts } = learner;
   learner.sql.run('UPDATE head SET created = created - 1 WHERE key = ?', utf8('extra/0'));
   group.write('put of an altered key', [put('extra/0', 'changed')]);
-  group.until(
-    () => learner.restarts >= restarts + 2,
-    () => group.putOne(),
-  );
+  group.until(() => learner.restarts >= restarts + 2, meanwhile);
   group.until(() => isCaughtUp(group));
+}
+
+/** Until the snapshot is given up others overwrite some keys, and compact, by sixteen megabytes for each that is sent. */
+function outrun(group: Group): string {
+  const { leader } = group;
+  const values = new LargeValues();
+  const puts = Array.from({ length: 16 }, () => values.next(megabyte).map(({ key, value }) => put(key, value)));
+  const bytesMax = usualBounds.logHeldBytesMax(leader.driver.storeBytes) + writtenBetweenTicksMax;
+  let longest = 0;
+  group.isSlow = true;
+  rebuild(group, () => {
+    const { bytes } = leader.driver.logSize;
+    longest = Math.max(longest, bytes);
+    if (bytes > bytesMax) throw new Error(`the log has ${mb(bytes)} MB, ${mb(bytesMax)} at most were expected`);
+    group.letAsksThrough();
+    if (group.givenUp > 0) {
+      group.isSlow = false;
+      return group.putOne();
+    }
+    for (const each of puts) group.write('put of a megabyte', each);
+    group.write('compact', [compact(leader.driver.store.revision)]);
+  });
+  const store = mb(leader.driver.storeBytes);
+  return `outrun: the log had ${mb(longest)} MB at most, the store ${store}; given up ${group.givenUp} times`;
 }
 
 function compactAll(group: Group): void {

@@ -129,13 +129,14 @@ export const historyRules: readonly StoreRule[] = [
     const release = fed.store.holdHistory();
     const later = fed.store.holdHistory();
     expect(fed.store.holdsHistory).toBe(true);
-    fed.do(compact(11));
+    for (let round = 0; round < 10; round++) fed.put('k', String(round));
+    fed.do(compact(21));
     fed.sweep(2);
-    // The version of revision 4 stays, those of 2 and 3 are gone.
-    expect(rowsOf(fed, 'superseded')).toBe(7);
+    // The versions of revisions 4 to 11 stay, those before and after are gone.
+    expect(fed.sql.all('SELECT count(*), min(mod), max(mod) FROM superseded')).toEqual([[8, 4, 11]]);
     later();
     fed.sweep();
-    expect(rowsOf(fed, 'superseded')).toBe(7);
+    expect(rowsOf(fed, 'superseded')).toBe(8);
     release();
     release();
     expect(fed.store.holdsHistory).toBe(false);

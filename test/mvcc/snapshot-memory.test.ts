@@ -3,12 +3,12 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { logIndex } from '../../src/brands.ts';
 import type { Command } from '../../src/model.ts';
-import { openSnapshot } from '../../src/mvcc/snapshot-source.ts';
+import { openSnapshot, snapshotPage } from '../../src/mvcc/snapshot-source.ts';
 import { SnapshotSink } from '../../src/mvcc/snapshot-sink.ts';
 import { heldBytes } from '../support/held-bytes.ts';
 import { NodeSql } from '../support/node-sql.ts';
 import { Fed, put, service } from './requests.ts';
-import { openedAt, pageOf } from './snapshot-transfer.ts';
+import { openedAt } from './snapshot-transfer.ts';
 
 const keyCount = 150_000;
 const pageBytes = 1_048_576;
@@ -42,7 +42,7 @@ describe('MVCC-SNAP-7: a snapshot takes some pages of memory on both sides, howe
     let pages = 0;
     let cursor: Uint8Array | null = null;
     do {
-      const { page, next } = pageOf(fed.sql, name, cursor, pageBytes);
+      const { page, next } = snapshotPage(fed.sql, name, cursor, pageBytes);
       sink.write(page, next);
       if (pages++ % 20 === 0) most = Math.max(most, heldBytes() - before);
       cursor = next;

@@ -4,13 +4,13 @@ import { describe, expect, it } from 'vitest';
 import { logIndex } from '../../src/brands.ts';
 import { groupLevel } from '../../src/levels.ts';
 import type { Command, Outcome } from '../../src/model.ts';
-import { openSnapshot, type SnapshotName } from '../../src/mvcc/snapshot-source.ts';
+import { neededBy, openSnapshot, type SnapshotName, snapshotPage } from '../../src/mvcc/snapshot-source.ts';
 import { SnapshotSink } from '../../src/mvcc/snapshot-sink.ts';
 import { NodeSql } from '../support/node-sql.ts';
 import { randomCommands, steadyKey } from './random-commands.ts';
 import { RandomOperations } from './random-operations.ts';
 import { Fed, service } from './requests.ts';
-import { copied, expectSame, heldFor, openedAt, pageOf } from './snapshot-transfer.ts';
+import { copied, expectSame, openedAt } from './snapshot-transfer.ts';
 
 /** More are explored with `SEEDS=1000 vitest run test/mvcc/snapshot-random.test.ts`. */
 const seeds = Number(process.env['SEEDS'] ?? 12);
@@ -75,6 +75,9 @@ function transfer(group: Group, sql: NodeSql): SnapshotName {
   const { random, senders } = group;
   const { name, head } = group.open();
   new SnapshotSink(sql).begin(name, head);
+  const needed = neededBy(senders[0].sql, name);
+  if (needed === null) throw new Error('the snapshot is gone');
+  expect(neededBy(senders[1].sql, name)).toEqual(needed);
   const bytesMax = random.pick([1, 150, 1_000, 6_000]);
   for (;;) {
     const sink = new SnapshotSink(sql);
@@ -83,12 +86,12 @@ function transfer(group: Group, sql: NodeSql): SnapshotName {
     expect(progress.name).toEqual(name);
     if (progress.isComplete && random.chance(0.5)) break;
     // Also at the end: whoever forgot that it was the last page asks once more.
-    const { page, next } = pageOf(random.pick(senders).sql, name, progress.cursor, bytesMax);
+    const { page, next } = snapshotPage(random.pick(senders).sql, name, progress.cursor, bytesMax);
     sink.write(page, next);
     for (let entries = random.below(3); entries > 0; entries--) group.entry();
-    // A sweep goes as far as the snapshot's compacted revision, whatever was compacted since.
+    // Sweeps leave what the snapshot needs, whatever was compacted since.
     const swept = random.pick(senders);
-    const release = heldFor(swept, name);
+    const release = swept.store.holdHistory(needed);
     swept.store.compactStep(1 + random.below(10));
     release();
   }

@@ -9,22 +9,12 @@ import type { KeptVersion } from '../../src/mvcc/kept-versions.ts';
 import { openSchema, schemaFormat, UnknownStoreFormat } from '../../src/mvcc/schema.ts';
 import { seal } from '../../src/mvcc/sealed-bytes.ts';
 import { beforeBatches, encodeCursor, PageWriter, writeName } from '../../src/mvcc/snapshot-page.ts';
-import { openSnapshot } from '../../src/mvcc/snapshot-source.ts';
+import { openSnapshot, type SnapshotPage, snapshotPage } from '../../src/mvcc/snapshot-source.ts';
 import { SnapshotSink } from '../../src/mvcc/snapshot-sink.ts';
 import type { SqlRow } from '../../src/sql-port.ts';
 import { NodeSql } from '../support/node-sql.ts';
 import { compact, everything, Fed, grant, put, putLeased } from './requests.ts';
-import {
-  clear,
-  copied,
-  expectSame,
-  incomingRows,
-  openedAt,
-  type Page,
-  pageOf,
-  pagesOf,
-  schemaOf,
-} from './snapshot-transfer.ts';
+import { clear, copied, expectSame, incomingRows, openedAt, pagesOf, schemaOf } from './snapshot-transfer.ts';
 
 /** A little of everything. */
 function filled(): Fed {
@@ -86,7 +76,7 @@ function crash(): never {
 describe('MVCC-SNAP-3: what is no page of the snapshot, or not the next one, is refused and changes nothing', () => {
   const source = filled();
   const { name, head } = openSnapshot(source.sql, source.store);
-  const pages: readonly Page[] = [...pagesOf(source.sql, name, 700)];
+  const pages: readonly SnapshotPage[] = [...pagesOf(source.sql, name, 700)];
   const [first, second] = pages;
   let sql = new NodeSql();
   let sink = new SnapshotSink(sql);
@@ -131,7 +121,7 @@ describe('MVCC-SNAP-3: what is no page of the snapshot, or not the next one, is 
   it('of another snapshot', () => {
     source.put('later');
     const later = openSnapshot(source.sql, source.store);
-    const { page, next } = pageOf(source.sql, later.name, null, 700);
+    const { page, next } = snapshotPage(source.sql, later.name, null, 700);
     refuses(page, next);
     expect(() => sink.begin(name, later.head)).toThrow(MalformedBytesError);
     expect(() => sink.begin({ ...name, compacted: 3 }, head)).toThrow(MalformedBytesError);
@@ -317,7 +307,7 @@ describe('MVCC-SNAP-6: what comes lies beside the store and the log until it is 
     for (const { page, next } of pagesOf(source.sql, name, 100_000)) new SnapshotSink(sql).write(page, next);
     const sink = new SnapshotSink(sql);
     for (let again = 0; again < 2; again++) {
-      const { page, next } = pageOf(source.sql, name, sink.progress?.cursor ?? null, 500);
+      const { page, next } = snapshotPage(source.sql, name, sink.progress?.cursor ?? null, 500);
       expect(next).toBeNull();
       sink.write(page, next);
     }

@@ -4,19 +4,17 @@ import { expect } from 'vitest';
 import { logIndex } from '../../src/brands.ts';
 import { schemaFormat } from '../../src/mvcc/schema.ts';
 import { tablesOf } from '../../src/mvcc/snapshot-head.ts';
-import { neededBy, openSnapshot, type SnapshotName, snapshotPage } from '../../src/mvcc/snapshot-source.ts';
+import {
+  neededBy,
+  openSnapshot,
+  type SnapshotName,
+  type SnapshotPage,
+  snapshotPage,
+} from '../../src/mvcc/snapshot-source.ts';
 import { SnapshotSink } from '../../src/mvcc/snapshot-sink.ts';
 import type { SqlPort } from '../../src/sql-port.ts';
 import { dump } from './random-commands.ts';
 import { everything, Fed } from './requests.ts';
-
-export type Page = { readonly page: Uint8Array; readonly next: Uint8Array | null };
-
-export function pageOf(sql: SqlPort, name: SnapshotName, cursor: Uint8Array | null, bytesMax: number): Page {
-  const page = snapshotPage(sql, name, cursor, bytesMax);
-  if (page.kind === 'gone') throw new Error('the snapshot is gone');
-  return page;
-}
 
 /** No sweep takes what the snapshot needs, until what is answered is called. */
 export function heldFor({ sql, store }: Fed, name: SnapshotName): () => void {
@@ -26,10 +24,10 @@ export function heldFor({ sql, store }: Fed, name: SnapshotName): () => void {
 }
 
 /** All pages, none of them with more rows than fit. */
-export function* pagesOf(sql: SqlPort, name: SnapshotName, bytesMax: number): Generator<Page, void, void> {
+export function* pagesOf(sql: SqlPort, name: SnapshotName, bytesMax: number): Generator<SnapshotPage, void, void> {
   let cursor: Uint8Array | null = null;
   do {
-    const page = pageOf(sql, name, cursor, bytesMax);
+    const page = snapshotPage(sql, name, cursor, bytesMax);
     yield page;
     cursor = page.next;
   } while (cursor !== null);

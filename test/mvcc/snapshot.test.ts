@@ -5,17 +5,23 @@ import { MalformedBytesError } from '../../src/binary.ts';
 import { logIndex, revision } from '../../src/brands.ts';
 import { rememberedWritesMax, snapshotHeadPartBytes, snapshotRowsScannedMax } from '../../src/limits.ts';
 import { pageFrameBytesMax, readPage } from '../../src/mvcc/snapshot-page.ts';
-import { openSnapshot, pageStatements, type SnapshotName, snapshotPage } from '../../src/mvcc/snapshot-source.ts';
+import {
+  neededBy,
+  openSnapshot,
+  pageStatements,
+  type SnapshotName,
+  snapshotPage,
+} from '../../src/mvcc/snapshot-source.ts';
 import { SnapshotSink } from '../../src/mvcc/snapshot-sink.ts';
 import { NodeSql } from '../support/node-sql.ts';
 import { compact, everything, Fed, keyRange, put, remove, shownEvents, txn } from './requests.ts';
-import { copied, expectSame, heldFor, openedAt, pageOf, pagesOf } from './snapshot-transfer.ts';
+import { copied, expectSame, heldFor, openedAt, pagesOf } from './snapshot-transfer.ts';
 
 const opened = (): Fed => new Fed(new NodeSql());
 const large = (fill: number): Uint8Array => new Uint8Array(700).fill(fill);
 
 function isGone(fed: Fed, name: SnapshotName): boolean {
-  return snapshotPage(fed.sql, name, null, 1_000).kind === 'gone';
+  return neededBy(fed.sql, name) === null;
 }
 
 function rowsOf(fed: Fed, table: string): number {
@@ -70,7 +76,7 @@ describe('MVCC-SNAP-2: a snapshot has what compaction keeps and nothing else', (
     const sql = new NodeSql();
     const receiver = new SnapshotSink(sql);
     receiver.begin(name, head);
-    const first = pageOf(source.sql, name, null, 1);
+    const first = snapshotPage(source.sql, name, null, 1);
     receiver.write(first.page, first.next);
     source.put('a', 'later');
     source.remove('b');
@@ -78,7 +84,7 @@ describe('MVCC-SNAP-2: a snapshot has what compaction keeps and nothing else', (
     source.put('c', large(3));
     let cursor = first.next;
     while (cursor !== null) {
-      const { page, next } = pageOf(source.sql, name, cursor, 1);
+      const { page, next } = snapshotPage(source.sql, name, cursor, 1);
       receiver.write(page, next);
       cursor = next;
     }

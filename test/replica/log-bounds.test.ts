@@ -10,6 +10,7 @@ import {
   logEntriesMax,
   logHeldBytesMin,
   logPatience,
+  quotaBytesDefault,
   snapshotIdleTicks,
   truncatedBytesMax,
   truncatedEntriesMax,
@@ -112,7 +113,9 @@ class Source {
       configurationAt: () => foundingConfiguration([{ id: one, location: '' }]),
     },
     bounds: { ...usualBounds, snapshotRowsBytes: 1 },
+    storeBytes: () => this.storeBytes,
   });
+  storeBytes = 0;
   /** How far others are known to be. */
   readonly matches = new Map<number, LogIndex>();
 
@@ -177,20 +180,40 @@ describe('REBUILD-6: the log is held for who takes a snapshot', () => {
     expect(source.sender.heldIndex).toBe(10);
   });
 
-  it('up to the bytes of the store, or logHeldBytesMin', () => {
-    expect([0, logHeldBytesMin, logHeldBytesMin + 1].map(usualBounds.logHeldBytesMax)).toEqual([
-      logHeldBytesMin,
-      logHeldBytesMin,
-      logHeldBytesMin + 1,
-    ]);
-    const bounds = { ...usualBounds, logHeldBytesMax: (storeBytes: number) => Math.max(100, storeBytes) };
+  it('up to the bytes that the store had, and as many as were left of its quota, but logHeldBytesMin', () => {
+    const quota = quotaBytesDefault;
+    const least = logHeldBytesMin;
+    const sizes = [0, least, least + 1, quota / 2, quota / 2 + 1, quota - least - 1, quota - least, quota + 1];
+    const expected = [least, least, least + 1, quota / 2, quota / 2 - 1, least + 1, least, least];
+    expect(sizes.map(usualBounds.logHeldBytesMax)).toEqual(expected);
     const log = logOf(10, 10);
-    const first = (storeBytes: number): LogIndex | null => firstHeld(log, () => storeBytes, bounds);
-    expect(first(0)).toBeNull();
+    const first = (bytesMax: number): LogIndex | null => firstHeld(log, bytesMax, usualBounds);
+    expect(first(100)).toBeNull();
     grow(log, 1, 1);
     expect([first(100), first(101)]).toEqual([1, null]);
     grow(log, 1, 29);
-    expect([first(0), first(119), first(120), first(130)]).toEqual([3, 2, 1, null]);
+    expect([first(100), first(119), first(120), first(130)]).toEqual([3, 2, 1, null]);
+    const many = logOf(truncatedEntriesMax + 1);
+    expect(firstHeld(many, 0, usualBounds)).toBe(truncatedEntriesMax);
+  });
+
+  it('each by the store of when it began', () => {
+    const source = new Source();
+    source.put(10);
+    source.storeBytes = logHeldBytesMin + 2;
+    source.ask(null);
+    source.storeBytes = logHeldBytesMin + 1;
+    source.ask(null, other);
+    expect(source.sender.heldBytesMax).toBe(logHeldBytesMin + 2);
+    source.matches.set(receiver, logIndex(10));
+    source.put(logEntriesKept + 1);
+    source.tick();
+    expect(source.sender.heldBytesMax).toBe(logHeldBytesMin + 2);
+    source.matches.set(receiver, logIndex(11));
+    source.tick();
+    expect(source.sender.heldBytesMax).toBe(logHeldBytesMin + 1);
+    source.sender.giveUp(source.log.lastIndex());
+    expect(source.sender.heldBytesMax).toBe(0);
   });
 });
 
@@ -241,8 +264,11 @@ describe('REBUILD-7: a snapshot that is held too long, or that nobody takes, is 
     const source = new Source();
     for (let round = 0; round < 5; round++) source.put(5);
     const part = source.ask(null);
+    source.put(5);
     source.fed.do(compact(source.fed.store.revision));
     source.fed.sweep();
+    // Twenty that the snapshot has, and none that is newer.
+    expect(source.fed.sql.all('SELECT count(*), max(mod) FROM superseded')).toEqual([[25, 26]]);
     expect(source.ask(part).kind).toBe('snapshotPart');
     source.sender.giveUp(source.log.lastIndex());
     source.put(1);

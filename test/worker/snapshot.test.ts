@@ -3,13 +3,13 @@
 import { evictDurableObject, runInDurableObject } from 'cloudflare:test';
 import { describe, expect, it } from 'vitest';
 import { logIndex, replicaId, term } from '../../src/brands.ts';
-import { openSnapshot, type SnapshotName } from '../../src/mvcc/snapshot-source.ts';
+import { openSnapshot, type SnapshotName, snapshotPage } from '../../src/mvcc/snapshot-source.ts';
 import { SnapshotSink } from '../../src/mvcc/snapshot-sink.ts';
 import { LogTable } from '../../src/replica/log-table.ts';
 import { ObjectSql } from '../../src/replica/object-sql.ts';
 import type { SqlPort } from '../../src/sql-port.ts';
 import { compact, Fed, grant, put, putLeased, remove, txn } from '../mvcc/requests.ts';
-import { clear, incomingRows, openedAt, pageOf, schemaOf } from '../mvcc/snapshot-transfer.ts';
+import { clear, incomingRows, openedAt, schemaOf } from '../mvcc/snapshot-transfer.ts';
 import { crash, replicaStub } from './support.ts';
 
 const tenant = 'snapshots';
@@ -51,7 +51,7 @@ function shown(fed: Fed): unknown {
 async function carry(from: number, to: number): Promise<boolean> {
   const progress = await inObject(to, (sql) => new SnapshotSink(sql).progress);
   if (progress === null) throw new Error('a snapshot is under way');
-  const { page, next } = await inObject(from, (sql) => pageOf(sql, progress.name, progress.cursor, 300));
+  const { page, next } = await inObject(from, (sql) => snapshotPage(sql, progress.name, progress.cursor, 300));
   await inObject(to, (sql) => new SnapshotSink(sql).write(page, next));
   return next === null;
 }
