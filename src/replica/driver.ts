@@ -10,19 +10,10 @@
 // and again from 1 until the core asks for nothing more. Where very many entries wait to be applied, most of them wait for later turns.
 
 import { assert, unreachable } from '../assert.ts';
-import type { LogIndex, ReplicaId, Revision, Term } from '../brands.ts';
-import {
-  compactionStepRows,
-  logEntryBytesMax,
-  proposalsInFlightMax,
-  proposalSpacingMs,
-  readsPendingMax,
-  restAfterQuietTicks,
-  writesQueuedBytesMax,
-  writesQueuedMax,
-} from '../limits.ts';
-import type { Caller, Command, Operation, Outcome, RevisionEvents } from '../model.ts';
-import { commandBytes, decodeCommands, encodeCommands, UnknownCommandVersion } from '../mvcc/command-codec.ts';
+import type { ReplicaId, Revision } from '../brands.ts';
+import { compactionStepRows, restAfterQuietTicks } from '../limits.ts';
+import type { Command, RevisionEvents } from '../model.ts';
+import { decodeCommands, encodeCommands, UnknownCommandVersion } from '../mvcc/command-codec.ts';
 import type { LeaseChange } from '../mvcc/leases.ts';
 import { Store } from '../mvcc/store.ts';
 import { type Configuration, decodeConfiguration } from '../raft/configuration.ts';
@@ -34,10 +25,10 @@ import { needsSecondLevel, type PeerMessage } from './envelope.ts';
 import { LogTable } from './log-table.ts';
 import { type LogBounds, usualBounds } from './log-truncation.ts';
 import type { PeerReport } from './peer-report.ts';
+import { PendingReads, type Read, type ReadResult } from './pending-reads.ts';
+import { Proposals, settleApplied, type Write, type WriteRequest, type WriteResult } from './proposals.ts';
 import { isSnapshotMessage } from './snapshot-codec.ts';
 import { Upkeep } from './upkeep.ts';
-
-export type WriteRequest = { readonly writeId: string; readonly caller: Caller; readonly operation: Operation };
 
 /** What others may see of the core. */
 export type RaftView = Pick<
@@ -53,21 +44,6 @@ export type RaftView = Pick<
   | 'configuration'
   | 'isConfigurationCommitted'
 >;
-
-export type WriteResult =
-  | { readonly kind: 'applied'; readonly outcome: Outcome; readonly term: Term }
-  | { readonly kind: 'notLeader'; readonly leader: ReplicaId | null }
-  /** Leadership went before the write was known to be committed: it may be applied or not. Ask again with the same id. */
-  | { readonly kind: 'unknown' }
-  | { readonly kind: 'overloaded' }
-  | { readonly kind: 'halted'; readonly reason: string };
-
-export type ReadResult =
-  /** All that was acknowledged before the read began is applied here. */
-  | { readonly kind: 'ready' }
-  | { readonly kind: 'refused'; readonly leader: ReplicaId | null }
-  | { readonly kind: 'overloaded' }
-  | { readonly kind: 'halted'; readonly reason: string };
 
 export type Step = 'sendEarly' | 'write' | 'written' | 'send' | 'answer';
 
@@ -114,22 +90,6 @@ export type DriverOptions = {
   readonly heartbeatTicks: number;
 };
 
-/** `settle` is called once, with what became of it. A `quiet` write, of the service itself, does not put off the group's rest. */
-export type Write = {
-  readonly request: WriteRequest;
-  readonly settle: (result: WriteResult) => void;
-  readonly quiet?: boolean;
-};
-export type Read = { readonly settle: (result: ReadResult) => void };
-
-type QueuedWrite = Write & { readonly bytes: number };
-type Proposal = {
-  readonly index: LogIndex;
-  readonly term: Term;
-  readonly commands: readonly Command[];
-  readonly writes: readonly QueuedWrite[];
-};
-type PendingRead = { readonly settle: (result: ReadResult) => void; readonly index: LogIndex | null };
 type Answer = () => void;
 
 export class Driver {
@@ -138,12 +98,8 @@ export class Driver {
   readonly #log: LogTable;
   readonly #sql: SqlPort;
   readonly #port: DriverPort;
-  #queued: QueuedWrite[] = [];
-  #queuedBytes = 0;
-  #proposals: Proposal[] = [];
-  #lastProposalMs = 0;
-  readonly #reads = new Map<number, PendingRead>();
-  #nextRead = 1;
+  readonly #proposals = new Proposals();
+  readonly #reads = new PendingReads();
   #quietTicks = 0;
   #halted: string | null = null;
   #inTurn = false;
@@ -262,25 +218,20 @@ export class Driver {
     this.submit([], [{ settle }]);
   }
 
-  #enqueueWrite({ request, settle, quiet = false }: Write): void {
+  #enqueueWrite(write: Write): void {
+    const { settle, quiet = false } = write;
     if (this.#halted !== null) return settle({ kind: 'halted', reason: this.#halted });
     if (this.#raft.role !== 'leader') return settle({ kind: 'notLeader', leader: this.#raft.leader });
-    const bytes = commandBytes({ ...request, atMs: 0 });
-    assert(bytes <= logEntryBytesMax, `a command of ${bytes} bytes does not fit a log entry`);
-    if (this.#queued.length >= writesQueuedMax || this.#queuedBytes + bytes > writesQueuedBytesMax) {
-      return settle({ kind: 'overloaded' });
-    }
-    this.#queued.push({ request, bytes, settle });
-    this.#queuedBytes += bytes;
+    if (!this.#proposals.enqueue(write)) return settle({ kind: 'overloaded' });
     if (!quiet) this.#quietTicks = 0;
   }
 
-  #enqueueRead({ settle }: Read): void {
+  #enqueueRead(read: Read): void {
+    const { settle } = read;
     if (this.#halted !== null) return settle({ kind: 'halted', reason: this.#halted });
     if (!this.serves) return settle({ kind: 'refused', leader: this.#raft.leader });
-    if (this.#reads.size >= readsPendingMax) return settle({ kind: 'overloaded' });
-    const context = this.#nextRead++;
-    this.#reads.set(context, { settle, index: null });
+    const context = this.#reads.add(read);
+    if (context === null) return settle({ kind: 'overloaded' });
     this.#quietTicks = 0;
     this.#raft.requestRead(context);
   }
@@ -339,14 +290,9 @@ export class Driver {
   /** For good: nothing is written, read or sent from here on, and whoever waits is told. The tenant was deleted. */
   stop(reason: string): void {
     this.#halted = reason;
-    const writes = [...this.#proposals.flatMap((proposal) => proposal.writes), ...this.#queued];
-    const reads = [...this.#reads.values()];
-    this.#proposals = [];
-    this.#queued = [];
-    this.#queuedBytes = 0;
-    this.#reads.clear();
-    for (const { settle } of writes) settle({ kind: 'halted', reason });
-    for (const { settle } of reads) settle({ kind: 'halted', reason });
+    const { unknown, refused } = this.#proposals.giveUp();
+    for (const { settle } of [...unknown, ...refused]) settle({ kind: 'halted', reason });
+    for (const { settle } of this.#reads.takeAll()) settle({ kind: 'halted', reason });
   }
 
   // One turn
@@ -446,7 +392,7 @@ export class Driver {
         this.#configured(decodeConfiguration(entry.data), answers);
         return true;
       case 'command': {
-        const proposal = this.#takeProposal(entry);
+        const proposal = this.#proposals.take(entry);
         const commands = proposal?.commands ?? this.#decode(entry);
         if (commands === null) return false;
         const applied = this.store.apply(entry.index, commands);
@@ -503,93 +449,37 @@ export class Driver {
 
   #answerReads(effects: Effects, answers: Answer[]): void {
     for (const context of effects.refusedReads) {
-      const read = this.#reads.get(context);
-      this.#reads.delete(context);
-      if (read !== undefined) answers.push(() => read.settle({ kind: 'refused', leader: this.#raft.leader }));
+      const read = this.#reads.take(context);
+      if (read !== null) answers.push(() => read.settle({ kind: 'refused', leader: this.#raft.leader }));
     }
-    for (const { context, index } of effects.reads) {
-      const read = this.#reads.get(context);
-      if (read !== undefined) this.#reads.set(context, { settle: read.settle, index });
-    }
+    for (const { context, index } of effects.reads) this.#reads.confirmed(context, index);
     if (effects.reads.length === 0 && effects.committed.length === 0) return;
-    for (const [context, read] of this.#reads) {
-      if (read.index === null || read.index > this.store.appliedIndex) continue;
-      this.#reads.delete(context);
-      answers.push(() => read.settle({ kind: 'ready' }));
+    for (const { settle } of this.#reads.takeReady(this.store.appliedIndex)) {
+      answers.push(() => settle({ kind: 'ready' }));
     }
   }
 
-  // Proposals
-
-  /** With a proposal under way, later writes wait for its commit, or for the next one to come after a short while. */
   #mayPropose(): boolean {
-    if (this.#queued.length === 0 || this.#raft.role !== 'leader') return false;
-    if (this.#proposals.length === 0) return true;
-    if (this.#proposals.length >= proposalsInFlightMax) return false;
-    return this.#port.nowMs() - this.#lastProposalMs >= proposalSpacingMs;
+    return this.#raft.role === 'leader' && this.#proposals.mayPropose(this.#port.nowMs());
   }
 
   #propose(answers: Answer[]): void {
     while (this.#mayPropose()) {
-      const writes = this.#takeBatch();
       const atMs = this.#port.nowMs();
-      const commands = writes.map((write): Command => ({ ...write.request, atMs }));
-      const proposed = this.#raft.propose(encodeCommands(commands));
-      if (proposed === null) {
-        // Leadership is being handed over: the callers find the new leader.
-        for (const write of writes) answers.push(() => write.settle({ kind: 'notLeader', leader: null }));
-        continue;
-      }
-      this.#proposals.push({ ...proposed, commands, writes });
-      this.#lastProposalMs = atMs;
+      const batch = this.#proposals.takeBatch(atMs);
+      const proposed = this.#raft.propose(encodeCommands(batch.commands));
+      if (proposed !== null) this.#proposals.proposed(batch, proposed, atMs);
+      // Leadership is being handed over: the callers find the new leader.
+      else for (const { settle } of batch.writes) answers.push(() => settle({ kind: 'notLeader', leader: null }));
     }
-  }
-
-  #takeBatch(): readonly QueuedWrite[] {
-    let count = 0;
-    let bytes = 0;
-    for (const write of this.#queued) {
-      if (count > 0 && bytes + write.bytes > logEntryBytesMax) break;
-      bytes += write.bytes;
-      count++;
-    }
-    this.#queuedBytes -= bytes;
-    if (count === this.#queued.length) {
-      const all = this.#queued;
-      this.#queued = [];
-      return all;
-    }
-    return this.#queued.splice(0, count);
-  }
-
-  #takeProposal(entry: Entry): Proposal | null {
-    const first = this.#proposals[0];
-    if (first === undefined || first.index !== entry.index) return null;
-    // Another leader's entry at this index: this replica's own was never committed, and #giveUpLostWrites answers it.
-    if (first.term !== entry.term) return null;
-    this.#proposals.shift();
-    return first;
   }
 
   #giveUpLostWrites(answers: Answer[]): void {
-    if (this.#raft.role === 'leader' && this.#halted === null) return;
-    if (this.#proposals.length === 0 && this.#queued.length === 0) return;
-    const unknown = this.#proposals.flatMap((proposal) => proposal.writes);
-    const refused = this.#queued;
-    this.#proposals = [];
-    this.#queued = [];
-    this.#queuedBytes = 0;
+    if (this.#proposals.isEmpty || (this.#raft.role === 'leader' && this.#halted === null)) return;
+    const { unknown, refused } = this.#proposals.giveUp();
     answers.push(() => {
-      for (const write of unknown) write.settle({ kind: 'unknown' });
-      for (const write of refused) write.settle({ kind: 'notLeader', leader: this.#raft.leader });
+      for (const { settle } of unknown) settle({ kind: 'unknown' });
+      for (const { settle } of refused) settle({ kind: 'notLeader', leader: this.#raft.leader });
     });
-  }
-}
-
-function settleApplied(proposal: Proposal, outcomes: readonly Outcome[]): void {
-  for (const [place, write] of proposal.writes.entries()) {
-    const outcome = outcomes[place];
-    assert(outcome !== undefined, 'a command was applied without an outcome');
-    write.settle({ kind: 'applied', outcome, term: proposal.term });
   }
 }

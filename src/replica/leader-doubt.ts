@@ -12,7 +12,7 @@ import {
   leaderSilentMs,
   tickMs,
 } from '../limits.ts';
-import type { ReadResult } from './driver.ts';
+import type { ReadResult } from './pending-reads.ts';
 import { wait, within } from './within.ts';
 
 export type LeaderDoubtOptions = {

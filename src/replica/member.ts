@@ -16,15 +16,9 @@ import type { Command, RevisionEvents } from '../model.ts';
 import type { LeaseChange } from '../mvcc/leases.ts';
 import { type Configuration, foundingConfiguration, type GroupMember } from '../raft/configuration.ts';
 import { hasTable, type SqlPort } from '../sql-port.ts';
-import {
-  Driver,
-  type DriverPort,
-  type Read,
-  type ReadResult,
-  type Write,
-  type WriteRequest,
-  type WriteResult,
-} from './driver.ts';
+import { Driver, type DriverPort } from './driver.ts';
+import type { Read, ReadResult } from './pending-reads.ts';
+import type { Write, WriteRequest, WriteResult } from './proposals.ts';
 import { decodeEnvelope, encodeEnvelope, type PeerMessage } from './envelope.ts';
 import { LeaderDoubt } from './leader-doubt.ts';
 import { Peers } from './peers.ts';

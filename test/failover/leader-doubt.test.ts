@@ -12,7 +12,7 @@ import {
   leaderSilentMs,
   tickMs,
 } from '../../src/limits.ts';
-import type { ReadResult } from '../../src/replica/driver.ts';
+import type { ReadResult } from '../../src/replica/pending-reads.ts';
 import { LeaderDoubt } from '../../src/replica/leader-doubt.ts';
 
 beforeEach(() => {

@@ -4,7 +4,7 @@ import type { LeaseId, ReplicaId, Revision } from '../../src/brands.ts';
 import type { Caller, Operation, RangeRequest } from '../../src/model.ts';
 import type { RangeOutcome } from '../../src/mvcc/store.ts';
 import type { QueryResult } from '../../src/query-model.ts';
-import type { WriteRequest, WriteResult } from '../../src/replica/driver.ts';
+import type { WriteRequest, WriteResult } from '../../src/replica/proposals.ts';
 
 export type ClientAction =
   | { readonly kind: 'write'; readonly operation: Operation }

@@ -17,7 +17,7 @@ import type {
 } from '../../src/model.ts';
 import type { RangeOutcome } from '../../src/mvcc/store.ts';
 import type { QueryResult } from '../../src/query-model.ts';
-import type { WriteRequest } from '../../src/replica/driver.ts';
+import type { WriteRequest } from '../../src/replica/proposals.ts';
 import type { ClientAction, ClientAnswer, ClientOperation, Floor, Place } from './client-operation.ts';
 import type { RunningStore } from './code.ts';
 import type { LogRow } from './durable-log.ts';

@@ -6,7 +6,9 @@ import type { LeaseChange } from '../../src/mvcc/leases.ts';
 import type { Store } from '../../src/mvcc/store.ts';
 import type { Raft } from '../../src/raft/raft.ts';
 import type { Message } from '../../src/raft/types.ts';
-import type { Read, ReadResult, Step, Write, WriteRequest, WriteResult } from '../../src/replica/driver.ts';
+import type { Step } from '../../src/replica/driver.ts';
+import type { Read, ReadResult } from '../../src/replica/pending-reads.ts';
+import type { Write, WriteRequest, WriteResult } from '../../src/replica/proposals.ts';
 import type { SqlPort } from '../../src/sql-port.ts';
 
 export type PortOfLevel1 = {

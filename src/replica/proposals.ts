@@ -1,0 +1,122 @@
+// Writes on their way: those that wait for a log entry, and those in entries that are not committed yet. With an entry under way later
+// writes wait, so that they share the next one.
+
+import { assert } from '../assert.ts';
+import type { LogIndex, ReplicaId, Term } from '../brands.ts';
+import {
+  logEntryBytesMax,
+  proposalsInFlightMax,
+  proposalSpacingMs,
+  writesQueuedBytesMax,
+  writesQueuedMax,
+} from '../limits.ts';
+import type { Caller, Command, Operation, Outcome } from '../model.ts';
+import { commandBytes } from '../mvcc/command-codec.ts';
+import type { Entry } from '../raft/types.ts';
+
+export type WriteRequest = { readonly writeId: string; readonly caller: Caller; readonly operation: Operation };
+
+export type WriteResult =
+  | { readonly kind: 'applied'; readonly outcome: Outcome; readonly term: Term }
+  | { readonly kind: 'notLeader'; readonly leader: ReplicaId | null }
+  /** Leadership went before the write was known to be committed: it may be applied or not. Ask again with the same id. */
+  | { readonly kind: 'unknown' }
+  | { readonly kind: 'overloaded' }
+  | { readonly kind: 'halted'; readonly reason: string };
+
+/** `settle` is called once, with what became of it. A `quiet` write, of the service itself, does not put off the group's rest. */
+export type Write = {
+  readonly request: WriteRequest;
+  readonly settle: (result: WriteResult) => void;
+  readonly quiet?: boolean;
+};
+
+type QueuedWrite = Write & { readonly bytes: number };
+type Place = { readonly index: LogIndex; readonly term: Term };
+/** What goes into one entry. */
+export type Batch = { readonly commands: readonly Command[]; readonly writes: readonly Write[] };
+export type Proposal = Place & Batch;
+
+export class Proposals {
+  #queued: QueuedWrite[] = [];
+  #queuedBytes = 0;
+  #inFlight: Proposal[] = [];
+  #lastMs = 0;
+
+  /** False: there is no room, and it was not taken. */
+  enqueue(write: Write): boolean {
+    const bytes = commandBytes({ ...write.request, atMs: 0 });
+    assert(bytes <= logEntryBytesMax, `a command of ${bytes} bytes does not fit a log entry`);
+    if (this.#queued.length >= writesQueuedMax || this.#queuedBytes + bytes > writesQueuedBytesMax) return false;
+    this.#queued.push({ ...write, bytes });
+    this.#queuedBytes += bytes;
+    return true;
+  }
+
+  get isEmpty(): boolean {
+    return this.#queued.length === 0 && this.#inFlight.length === 0;
+  }
+
+  /** With an entry under way, later writes wait for its commit, or for the next one to come after a short while. */
+  mayPropose(nowMs: number): boolean {
+    if (this.#queued.length === 0) return false;
+    if (this.#inFlight.length === 0) return true;
+    return this.#inFlight.length < proposalsInFlightMax && nowMs - this.#lastMs >= proposalSpacingMs;
+  }
+
+  /** Those that have waited longest, as many as one entry holds. */
+  takeBatch(nowMs: number): Batch {
+    const writes = this.#takeWrites();
+    return { writes, commands: writes.map((write) => ({ ...write.request, atMs: nowMs })) };
+  }
+
+  proposed(batch: Batch, { index, term }: Place, nowMs: number): void {
+    this.#inFlight.push({ ...batch, index, term });
+    this.#lastMs = nowMs;
+  }
+
+  /** What this replica proposed as this entry, which is committed; null: it is another one's. */
+  take(entry: Entry): Proposal | null {
+    const first = this.#inFlight[0];
+    if (first === undefined || first.index !== entry.index) return null;
+    // Another leader's entry at this index: this replica's own was never committed, and will be given up.
+    if (first.term !== entry.term) return null;
+    this.#inFlight.shift();
+    return first;
+  }
+
+  /** All of them: those of which nobody knows what becomes, and those that were not proposed. */
+  giveUp(): { readonly unknown: readonly Write[]; readonly refused: readonly Write[] } {
+    const unknown = this.#inFlight.flatMap(({ writes }) => writes);
+    const refused = this.#queued;
+    this.#inFlight = [];
+    this.#queued = [];
+    this.#queuedBytes = 0;
+    return { unknown, refused };
+  }
+
+  #takeWrites(): readonly QueuedWrite[] {
+    let count = 0;
+    let bytes = 0;
+    for (const write of this.#queued) {
+      if (count > 0 && bytes + write.bytes > logEntryBytesMax) break;
+      bytes += write.bytes;
+      count++;
+    }
+    this.#queuedBytes -= bytes;
+    if (count === this.#queued.length) {
+      const all = this.#queued;
+      this.#queued = [];
+      return all;
+    }
+    return this.#queued.splice(0, count);
+  }
+}
+
+export function settleApplied({ term, writes }: Proposal, outcomes: readonly Outcome[]): void {
+  for (const [place, write] of writes.entries()) {
+    const outcome = outcomes[place];
+    assert(outcome !== undefined, 'a command was applied without an outcome');
+    write.settle({ kind: 'applied', outcome, term });
+  }
+}
