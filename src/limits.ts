@@ -102,6 +102,8 @@ export const logHeldBytesMin = 128 * 1_048_576;
 export const snapshotRowsBytes = 1_048_576;
 /** One part of the head of a snapshot between replicas: leases in their greatest number are some twenty of them. */
 export const snapshotHeadPartBytes = 1_048_576;
+/** Rows of one part of a snapshot, where they are small: some 50 ms of either side. */
+export const snapshotPartRowsMax = 4_096;
 /** Rows that one part of a snapshot looks at, wanted or not: a few milliseconds of the sender, however much it passes over. */
 export const snapshotRowsScannedMax = 10_000;
 /** Between a part that came and the ask for the next one other callers get their turn: a part takes some 10 ms of both sides. */

@@ -5,7 +5,7 @@ import { unreachable } from '../assert.ts';
 import { BinaryReader, BinaryWriter, MalformedBytesError } from '../binary.ts';
 import { type LogIndex, logIndex, type Revision, revision } from '../brands.ts';
 import { equalBytes } from '../bytes.ts';
-import { keyBytesMax } from '../limits.ts';
+import { keyBytesMax, snapshotPartRowsMax } from '../limits.ts';
 import type { SqlRow } from '../sql-port.ts';
 import { readNames, readRow, rowBytesMax, writeNames, writeRow } from './generic-rows.ts';
 import { firstPlace, type KeptVersion, type VersionPlace } from './kept-versions.ts';
@@ -92,6 +92,7 @@ export class PageWriter {
   }
 
   #takes(bytes: number): boolean {
+    if (this.#rows === snapshotPartRowsMax) return false;
     if (this.#rows > 0 && this.#writer.length + bytes > this.#bytesMax) return false;
     this.#rows++;
     return true;

@@ -3,7 +3,12 @@
 import { describe, expect, it } from 'vitest';
 import { MalformedBytesError } from '../../src/binary.ts';
 import { logIndex, revision } from '../../src/brands.ts';
-import { rememberedWritesMax, snapshotHeadPartBytes, snapshotRowsScannedMax } from '../../src/limits.ts';
+import {
+  rememberedWritesMax,
+  snapshotHeadPartBytes,
+  snapshotPartRowsMax,
+  snapshotRowsScannedMax,
+} from '../../src/limits.ts';
 import { pageFrameBytesMax, readPage } from '../../src/mvcc/snapshot-page.ts';
 import {
   neededBy,
@@ -198,7 +203,7 @@ describe('MVCC-SNAP-4: a snapshot is gone where its rows may be, and only there'
   });
 });
 
-describe('MVCC-SNAP-5: a page is a few seeks, and bounded in bytes and in the rows that it looks at', () => {
+describe('MVCC-SNAP-5: a page is a few seeks, and bounded in bytes, in its rows, and in those that it looks at', () => {
   it.each(Object.entries(pageStatements))('%s', (_, statement) => {
     const { sql } = opened();
     const bindings = statement.includes('?4') ? [1, 2, 3, 4] : [Uint8Array.of(1), 2, 3];
@@ -222,6 +227,19 @@ describe('MVCC-SNAP-5: a page is a few seeks, and bounded in bytes and in the ro
       }
       expect(rows).toBe(80);
     }
+  });
+
+  it.each([
+    [snapshotPartRowsMax, [snapshotPartRowsMax, 1]],
+    [snapshotPartRowsMax + 1, [snapshotPartRowsMax, 2]],
+  ])('has snapshotPartRowsMax rows and not one more: of %i', (rows, expected) => {
+    const source = opened();
+    source.batch(Array.from({ length: rows }, (_, n) => put(`k${n}`)));
+    const { name } = openSnapshot(source.sql, source.store);
+    const counts = Array.from(pagesOf(source.sql, name, 1_000_000), ({ page }) => {
+      return [...readPage(page).records].filter(({ kind }) => kind === 'version' || kind === 'batch').length;
+    });
+    expect(counts).toEqual(expected);
   });
 
   it.each([
