@@ -28,7 +28,7 @@ import type { PeerReport } from './peer-report.ts';
 import { PendingReads, type Read, type ReadResult } from './pending-reads.ts';
 import { Proposals, settleApplied, type Write, type WriteRequest, type WriteResult } from './proposals.ts';
 import { isSnapshotMessage } from './snapshot-codec.ts';
-import { Upkeep } from './upkeep.ts';
+import { type RestartReason, Upkeep } from './upkeep.ts';
 
 /** What others may see of the core. */
 export type RaftView = Pick<
@@ -63,7 +63,7 @@ export interface DriverPort {
   /** This replica is not a member any more; `members` are. Comes again until the host has stopped it. */
   removed(members: readonly ReplicaId[]): void;
   /** The store on disk is another one, or known to be wrong. The driver is halted; the host makes a new one of what is on disk. */
-  restart(reason: string): void;
+  restart(reason: RestartReason): void;
   /** More is committed than one turn applies: call `goOn` soon, after others. May come again before that. */
   applySoon(): void;
   /** The group has nothing to do: stop the clock until the next input. May come again after an input that changes nothing. */
@@ -243,8 +243,9 @@ export class Driver {
     for (const message of messages) {
       if (this.#halted !== null) return;
       if (isSnapshotMessage(message)) this.#upkeep.receive(message);
-      else {
-        if (message.kind === 'append' && message.entries.length > 0) this.#quietTicks = 0;
+      else if (message.kind !== 'append' || message.entries.length === 0) this.#raft.receive(message);
+      else if (!this.#upkeep.isLogFull) {
+        this.#quietTicks = 0;
         this.#raft.receive(message);
       }
     }
@@ -291,7 +292,8 @@ export class Driver {
   stop(reason: string): void {
     this.#halted = reason;
     const { unknown, refused } = this.#proposals.giveUp();
-    for (const { settle } of [...unknown, ...refused]) settle({ kind: 'halted', reason });
+    for (const { settle } of unknown) settle({ kind: 'unknown' });
+    for (const { settle } of refused) settle({ kind: 'halted', reason });
     for (const { settle } of this.#reads.takeAll()) settle({ kind: 'halted', reason });
   }
 
@@ -417,7 +419,7 @@ export class Driver {
     if (wasMember && !members.includes(this.#raft.id)) answers.push(() => this.#port.removed(members));
   }
 
-  #restart(reason: string, configuration: Configuration | null): void {
+  #restart(reason: RestartReason, configuration: Configuration | null): void {
     if (configuration !== null) this.#port.configured(configuration);
     this.stop(reason);
     this.#port.restart(reason);

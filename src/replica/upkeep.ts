@@ -21,6 +21,8 @@ import type { SnapshotMessage } from './snapshot-messages.ts';
 import { SnapshotReceiver } from './snapshot-receiver.ts';
 import { SnapshotSender } from './snapshot-sender.ts';
 
+export type RestartReason = 'a snapshot has taken the place of the store' | 'the store differs from that of the group';
+
 export type UpkeepOptions = {
   readonly raft: Raft;
   readonly log: LogTable;
@@ -35,7 +37,7 @@ export type UpkeepOptions = {
    * The store on disk is another one now, or is known to be wrong: this instance must end, and the next one begins with what is on
    * disk. `configuration`: what the group was after the last entry that a snapshot covers; null: the log says it.
    */
-  readonly restart: (reason: string, configuration: Configuration | null) => void;
+  readonly restart: (reason: RestartReason, configuration: Configuration | null) => void;
 };
 
 /** Three times as long as a transfer is tried. */
@@ -80,6 +82,15 @@ export class Upkeep {
   /** Nothing of the store may be shown. */
   get isRebuilding(): boolean {
     return this.#divergence.isRebuilding;
+  }
+
+  /**
+   * The log takes no more entries: while the store is made anew none can be applied, so none can go. What it has it keeps, for it has
+   * promised to; the leader goes on with the others, or waits until the snapshot is here.
+   */
+  get isLogFull(): boolean {
+    const { log, bounds } = this.#options;
+    return this.isRebuilding && log.size.bytes > bounds.logHeldBytesMax(0);
   }
 
   /** Something is planned for the members, or a replica is being rebuilt: the clock is needed. */
@@ -250,7 +261,9 @@ export class Upkeep {
 
   #receivePart(part: Part): void {
     const { raft, sql, log, store, restart } = this.#options;
-    const isUseful = this.isRebuilding ? part.name.index >= log.base().index : part.name.index > store.appliedIndex;
+    // Also a wrong store is not replaced by an older one: watchers here were told of what it had applied.
+    const { index } = part.name;
+    const isUseful = this.isRebuilding ? index >= store.persistedIndex : index > store.appliedIndex;
     if (!isUseful) return this.#receiver.abandon();
     const configuration = sql.transaction(() => {
       const received = this.#receiver.receive(part);

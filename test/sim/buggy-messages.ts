@@ -40,7 +40,9 @@ export function messagesWithBug(
 
 /** What is heard in place of what was said. */
 export function envelopeWithBug(bug: PlantedBug | null, envelope: Envelope, receiver: Code): Envelope {
-  if (bug === 'levelAssumed') return envelope.report === null ? { ...envelope, report: knowsAll } : envelope;
+  const { report } = envelope;
+  if (bug === 'hashNotTold') return { ...envelope, report: report === null ? null : { ...report, hash: null } };
+  if (bug === 'levelAssumed') return report === null ? { ...envelope, report: knowsAll } : envelope;
   if (bug !== 'unknownEntrySkipped' || receiver === 'present') return envelope;
   return { ...envelope, messages: envelope.messages.map(withoutUnknown) };
 }

@@ -44,6 +44,16 @@ export const outrun: Partial<FaultMix> = {
   loseStorageEveryMs: 4_000,
 };
 
+/** Stores are altered, and nothing else is in the way of finding it. */
+const altered: Partial<FaultMix> = {
+  replicas: 3,
+  alterEveryMs: 1_500,
+  memberChangeEveryMs: 0,
+  loseStorageEveryMs: 0,
+  deployEveryMs: 0,
+  startsFormer: 0,
+};
+
 /** Replicas are updated, go back where they should not, too, and fall behind. */
 export const deploying: Partial<FaultMix> = {
   replicas: 3,
@@ -79,6 +89,7 @@ const entries = {
   logHeldForever: { what: 'a log is held for a snapshot, however long it becomes', mix: outrun },
   configurationForgotten: { what: 'a replica that starts again counts by an older configuration', mix: moving },
   snapshotRowLost: { what: 'a snapshot lacks some rows', mix: moving },
+  hashNotTold: { what: 'replicas do not hear which hash others hold', mix: altered },
   // Deployments
   levelAssumed: {
     what: 'a leader takes it that all members know the next level',

@@ -43,6 +43,8 @@ export type FaultMix = {
   readonly memberChangeEveryMs: number;
   /** A replica's disk is empty for good. */
   readonly loseStorageEveryMs: number;
+  /** What a replica holds on disk is altered while it is down. */
+  readonly alterEveryMs: number;
   // Deployments
   readonly deployEveryMs: number;
   /** 1: the founders begin with the former code. */
@@ -87,6 +89,15 @@ export function deploymentsOf(random: Random): Pick<FaultMix, keyof typeof noDep
   };
 }
 
+/**
+ * Drawn apart as well. A wrong store is found by a majority that is right: nobody else is lost or replaced meanwhile, and the group has
+ * hashes all the time.
+ */
+export function alterationsOf(random: Random, mix: FaultMix): Pick<FaultMix, 'alterEveryMs'> {
+  const mayAlter = mix.replicas > 1 && mix.memberChangeEveryMs + mix.loseStorageEveryMs + mix.deployEveryMs === 0;
+  return { alterEveryMs: mayAlter && random.chance(0.5) ? random.between(1_000, 5_000) : 0 };
+}
+
 export function faultMixOf(random: Random): FaultMix {
   const on = (probability: number, value: () => number): number => (random.chance(probability) ? value() : 0);
   const sizes = [1, 3, 3, 3, 3, 3, 3, 5, 5, 5] as const;
@@ -119,6 +130,7 @@ export function faultMixOf(random: Random): FaultMix {
     memberChangeEveryMs: on(0.5, () => random.between(1_000, 5_000)),
     ...noDeployments,
     loseStorageEveryMs: on(0.2, () => random.between(4_000, 12_000)),
+    alterEveryMs: 0,
     transferEveryMs: on(0.3, () => random.between(1_500, 5_000)),
     auth: workload === 'mixed' ? on(0.5, () => 1) : 0,
     longLeases: 0,
@@ -164,6 +176,7 @@ export function healed(mix: FaultMix): FaultMix {
     clockJumpEveryMs: 0,
     memberChangeEveryMs: 0,
     loseStorageEveryMs: 0,
+    alterEveryMs: 0,
     ...noDeployments,
     transferEveryMs: 0,
     quietEveryMs: 0,

@@ -1,7 +1,7 @@
 // What the simulator found, each as the smallest run that shows it.
 
 import { describe, expect, it } from 'vitest';
-import { logIndex, noLease, replicaId, term } from '../../src/brands.ts';
+import { leaseId, logIndex, noLease, replicaId, term } from '../../src/brands.ts';
 import { emptyBytes, utf8 } from '../../src/bytes.ts';
 import { permissionType } from '../../src/auth-model.ts';
 import type { Caller, Command, Operation } from '../../src/model.ts';
@@ -9,6 +9,7 @@ import { Store } from '../../src/mvcc/store.ts';
 import { type Configuration, foundingConfiguration, withLearner, withVoter } from '../../src/raft/configuration.ts';
 import { Raft } from '../../src/raft/raft.ts';
 import { Driver } from '../../src/replica/driver.ts';
+import type { WriteResult } from '../../src/replica/proposals.ts';
 import { NodeSql } from '../support/node-sql.ts';
 import { MixedGroup } from '../versions/mixed-group.ts';
 
@@ -99,6 +100,23 @@ describe('found by the simulator', () => {
     expect(store.apply(logIndex(4), [attempt]).outcomes).toEqual(answered);
     expect(store.revision).toBe(1);
     expect(store.apply(logIndex(5), [{ ...attempt, writeId: 'w2' }]).outcomes).toMatchObject([{ kind: 'put' }]);
+  });
+
+  it('SIM-FOUND-5: a write that was proposed when its replica ended is not told that it was refused', () => {
+    // Seen as: a leader found its own store altered and ended; a put in its log was "halted", which is a refusal, and applied later.
+    const { group, driver } = administered();
+    const results: WriteResult[] = [];
+    const service = { kind: 'service' } as const;
+    const grant = { kind: 'leaseGrant', id: leaseId(7n), candidate: leaseId(8n), ttlSeconds: 60 } as const;
+    for (const writeId of ['first', 'second']) {
+      driver.write({ writeId, caller: service, operation: grant }, (result) => results.push(result));
+    }
+    expect(results).toEqual([]);
+    driver.stop('it ends');
+    // The second one waited for the first one's entry.
+    expect(results.map(({ kind }) => kind)).toEqual(['unknown', 'halted']);
+    group.run();
+    expect(group.leader().driver?.store.query({ kind: 'leases' }, service, 0)).toMatchObject({ answer: { ids: [7n] } });
   });
 
   describe('SIM-FOUND-4: no change of members comes after a group went back to level 1, whose code would not count by it', () => {

@@ -15,6 +15,7 @@ import type { WriteRequest, WriteResult } from '../../src/replica/proposals.ts';
 import type { PeerMessage } from '../../src/replica/envelope.ts';
 import type { LogBounds } from '../../src/replica/log-truncation.ts';
 import { isSnapshotMessage } from '../../src/replica/snapshot-codec.ts';
+import type { RestartReason } from '../../src/replica/upkeep.ts';
 import { SimulatedSql } from '../support/simulated-sql.ts';
 import { envelopeWithBug, messagesWithBug, type Speaker } from './buggy-messages.ts';
 import { sqlWithBug } from './buggy-sql.ts';
@@ -128,6 +129,8 @@ export class SimulatedReplica implements DriverPort {
   #clockOffsetMs = 0;
   /** What becomes of the instance after the event that it is in. */
   #ending: 'left' | 'restart' | null = null;
+  /** The log may have no more than this at the next tick; null: no matter. */
+  #entriesMax: number | null = null;
 
   constructor(options: ReplicaOptions) {
     this.id = options.id;
@@ -242,6 +245,17 @@ export class SimulatedReplica implements DriverPort {
     );
   }
 
+  /** While it is down: what it believes to be the hash of its store is another one. False: it has none. */
+  alter(): boolean {
+    if (!this.#isDown || this.level === groupLevelMin) return false;
+    const altered = this.sql.reader.all(`UPDATE batches SET hash = (hash + 1) % 4294967296
+      WHERE hash IS NOT NULL AND (last_revision, log_index, part) = (SELECT last_revision, log_index, part FROM batches
+        ORDER BY last_revision DESC, log_index DESC, part DESC LIMIT 1) RETURNING 1`);
+    if (altered.length === 0) return false;
+    this.#options.trace.add('store altered', () => `${this.id}`);
+    return true;
+  }
+
   /** As the platform updates code: the instance ends, with all its connections, and the next input starts the other code. */
   deploy(code: Code, random: Random): void {
     const { checkers, schedule, trace } = this.#options;
@@ -322,7 +336,10 @@ export class SimulatedReplica implements DriverPort {
     const { network, checkers, trace, bug } = this.#options;
     const report = this.driver?.report ?? null;
     if (this.driver !== null) checkers.raft.speaks(this.driver.raft);
-    for (const { kind } of messages) if (kind === 'snapshotGone') trace.count('snapshots given up');
+    for (const { kind } of messages) {
+      if (kind === 'snapshotGone') trace.count('snapshots given up');
+      if (kind === 'snapshotPart' && checkers.state.copied(this.id)) trace.count('altered stores copied');
+    }
     const leave = (): void => {
       const said = messagesWithBug(bug, messages, () => this.#speaker);
       checkers.raft.released(said.filter((message) => !isSnapshotMessage(message)));
@@ -387,8 +404,10 @@ export class SimulatedReplica implements DriverPort {
     this.#ending = 'left';
   }
 
-  restart(): void {
-    this.#options.trace.add('snapshot in place', () => `${this.id}`);
+  restart(reason: RestartReason): void {
+    const { trace, checkers } = this.#options;
+    trace.add(reason, () => `${this.id}`);
+    if (reason === 'a snapshot has taken the place of the store') checkers.state.replaced(this.id);
     this.#ending = 'restart';
   }
 
@@ -562,6 +581,7 @@ export class SimulatedReplica implements DriverPort {
     this.#held = [];
     this.#reasonsToStay = 0;
     this.#ending = null;
+    this.#entriesMax = null;
     this.#options.checkers.raft.stopped(this.id);
   }
 
@@ -598,16 +618,24 @@ export class SimulatedReplica implements DriverPort {
 
   #tick({ driver, leases, watches }: Living): void {
     const { random } = this.#options;
-    const { entries: before } = driver.logSize;
-    const mustCut = driver.store.level > groupLevelMin && isTooLong(driver.logSize);
-    driver.tick();
-    const { entries: after } = driver.logSize;
-    const isCut = !mustCut || after < before || driver.halted !== null;
-    check(isCut, 'log bound', () => `replica ${this.id} leaves ${after} entries in its log`);
+    this.#tickDriver(driver);
     watches.tick();
     leases.tick();
     // No answer may depend on how far a sweep went.
     if (random.chance(0.1)) driver.sweep(random.integer(1, 20));
+  }
+
+  /** Where the log is too long it is cut; one of a store that is made anew cannot be, and does not grow. */
+  #tickDriver(driver: RunningDriver): void {
+    const { entries: before } = driver.logSize;
+    const mustCut = driver.store.level > groupLevelMin && isTooLong(driver.logSize);
+    const most = this.#entriesMax ?? before;
+    driver.tick();
+    const { entries: after } = driver.logSize;
+    const isRebuilding = driver.report?.state === 'rebuilding';
+    this.#entriesMax = isRebuilding && isTooLong(driver.logSize) ? Math.max(after, before) : null;
+    const isBounded = isRebuilding ? after <= most : !mustCut || after < before || driver.halted !== null;
+    check(isBounded, 'log bound', () => `replica ${this.id} leaves ${after} entries in its log`);
   }
 
   // Storage

@@ -72,6 +72,7 @@ const canaries: readonly (readonly [string, PlantedBug, string])[] = [
   ['SIM-CANARY-12: a level that not all know is found', 'levelAssumed', 'a level that all members know'],
   ['SIM-CANARY-13: an entry that is skipped is found', 'unknownEntrySkipped', 'log matching'],
   ['SIM-CANARY-14: a log without a bound is found', 'logHeldForever', 'log bound'],
+  ['SIM-CANARY-15: hashes that are not compared are found', 'hashNotTold', 'liveness'],
   ['SIM-WATCH-1: swapped revisions are found', 'watchEventsSwapped', 'watch: ordered'],
   ['SIM-WATCH-2: an event that is told twice is found', 'watchRestoredEarly', 'watch: unique'],
   ['SIM-WATCH-3: a revision in two messages is found', 'watchRevisionSplit', 'watch: atomic'],
@@ -92,7 +93,8 @@ const blindCanaries: readonly (readonly [string, PlantedBug])[] = [
 const deployed = ['deployment', 'rolled back', 'downgraded', 'downgrade taken back'] as const;
 const metByFormerCode = ['halted at an entry that its code does not know', 'store refused'] as const;
 
-const snapshotsMet = ['snapshots given up', 'snapshot in place', 'turns that left entries to apply'] as const;
+const snapshotInPlace = 'a snapshot has taken the place of the store';
+const snapshotsMet = ['snapshots given up', snapshotInPlace, 'turns that left entries to apply'] as const;
 
 const faultsThatMustHappen = [
   'messages dropped',
@@ -130,7 +132,9 @@ const faultsThatMustHappen = [
   'watch too slow',
   'evicted with watches',
   'listed',
-  'snapshot in place',
+  snapshotInPlace,
+  'store altered',
+  'the store differs from that of the group',
   ...deployed,
   'histories linearizable',
   'writes denied',

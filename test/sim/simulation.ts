@@ -9,7 +9,7 @@ import { ClientHistory } from './client-history.ts';
 import { type HowEnded, SimulatedClient } from './client.ts';
 import type { Code } from './code.ts';
 import { Deployments } from './deployments.ts';
-import { deploymentsOf, type FaultMix, faultMixOf, healed, mixInWords } from './faults.ts';
+import { alterationsOf, deploymentsOf, type FaultMix, faultMixOf, healed, mixInWords } from './faults.ts';
 import { SimulatedGroup } from './group.ts';
 import { HistoryChecker } from './history-checker.ts';
 import { LeaseChecker } from './lease-checker.ts';
@@ -36,6 +36,7 @@ const logsCutMs = 60_000;
 const writesSinceTickMax = 16;
 /** Deployments draw from a generator of their own. */
 const deploymentsSeed = 0x3c6ef372;
+const alterationsSeed = 0x1f83d9ab;
 /** The search for an order takes a quarter of a run's time. */
 const linearizedEverySeeds = 4;
 
@@ -119,7 +120,8 @@ class Simulation {
     const random = new Random(seed);
     this.#isSampled = blind || seed % linearizedEverySeeds === 0;
     const forDeployments = new Random(seed ^ deploymentsSeed);
-    this.mix = { ...faultMixOf(random.fork()), ...deploymentsOf(forDeployments), ...mix };
+    const drawn = { ...faultMixOf(random.fork()), ...deploymentsOf(forDeployments) };
+    this.mix = { ...drawn, ...alterationsOf(new Random(seed ^ alterationsSeed), drawn), ...mix };
     this.#faults = this.mix;
     this.#random = random.fork();
     this.trace = new Trace(() => this.#schedule.nowMs);
@@ -233,6 +235,7 @@ class Simulation {
     });
     this.#every(mix.memberChangeEveryMs, () => this.#members.change());
     this.#every(mix.loseStorageEveryMs, () => this.#members.loseStorage());
+    this.#every(mix.alterEveryMs, () => this.#alter());
     this.#every(mix.deployEveryMs, () => this.#deployments.step());
     this.#every(mix.quietEveryMs, () => this.#quiet(random.between(6_000, 12_000)));
   }
@@ -242,6 +245,14 @@ class Simulation {
     if (receiver !== null) return receiver.receive(delivery);
     const sender = delivery.envelope.messages[0]?.from;
     if (sender !== undefined) this.#group.find(sender)?.absent(to);
+  }
+
+  /** One at a time: the others know what is right. */
+  #alter(): void {
+    if (!this.#state.mayAlter) return;
+    const replica = this.#group.pick(this.#random);
+    replica.crash();
+    if (replica.alter()) this.#state.altered(replica.id);
   }
 
   #quiet(forMs: number): void {
@@ -387,6 +398,7 @@ class Simulation {
     const { length } = this.#raft.committed;
     const { configuration } = this.#raft;
     if (configuration?.members.some(({ plan, voter }) => plan !== null || !voter) === true) return false;
+    if (this.#state.holdsAltered) return false;
     return this.#memberIds.every((id) => {
       const replica = this.#group.find(id);
       if (replica?.isIdle !== true || this.#raft.appliedOf(id) !== length) return false;

@@ -24,12 +24,43 @@ export class StateChecker {
   readonly #dumps = new Map<number, Dump>();
   readonly #wholeDumps = new Map<number, Dump>();
   readonly #dumpedAt = new Map<ReplicaId, number>();
+  /** Whose store was altered. */
+  readonly #altered = new Set<ReplicaId>();
+  #hashesAreJudged = true;
   /** The last revision that a watcher of the replica was told. */
   readonly #told = new Map<ReplicaId, number>();
 
   constructor(history: HistoryChecker, levels: LevelChecker) {
     this.#history = history;
     this.#levels = levels;
+  }
+
+  /** Its hash is wrong, until a snapshot has taken the place of its store. */
+  altered(id: ReplicaId): void {
+    this.#altered.add(id);
+  }
+
+  replaced(id: ReplicaId): void {
+    this.#altered.delete(id);
+  }
+
+  /**
+   * A replica gives others parts of its store. One that is altered, and leads while nobody is there to say so, makes its hash that of a
+   * majority: from then on hashes are not judged. True: it is altered.
+   */
+  copied(id: ReplicaId): boolean {
+    if (!this.#altered.has(id)) return false;
+    this.#hashesAreJudged = false;
+    for (const kept of [this.#altered, this.#dumps, this.#wholeDumps]) kept.clear();
+    return true;
+  }
+
+  get mayAlter(): boolean {
+    return this.#hashesAreJudged && this.#altered.size === 0;
+  }
+
+  get holdsAltered(): boolean {
+    return this.#altered.size > 0;
   }
 
   /** All that the replica's database holds is durable. */
@@ -46,8 +77,10 @@ export class StateChecker {
   }
 
   #compare({ id, driver, database }: Observed, dumps: Map<number, Dump>, batchesFrom: number): void {
+    if (this.#altered.has(id)) return;
     const applied: number = driver.store.appliedIndex;
-    const dump = storeDump(database, { from: batchesFrom, hashesFrom: this.#levels.fellAt(applied) });
+    const hashesFrom = this.#hashesAreJudged ? this.#levels.fellAt(applied) : Number.MAX_SAFE_INTEGER;
+    const dump = storeDump(database, { from: batchesFrom, hashesFrom });
     const known = dumps.get(applied);
     if (known === undefined) dumps.set(applied, { id, dump });
     else {
