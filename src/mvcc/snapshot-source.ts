@@ -53,8 +53,8 @@ export function openSnapshot(
 }
 
 /**
- * The page after `cursor` (null: the first), of a snapshot whose rows are held (`Store.holdHistory`). It has at most `bytesMax` beside its frame, or one row; fewer where
- * many had to be passed over. Throws MalformedBytesError for a cursor that is none.
+ * The page after `cursor` (null: the first), of a snapshot whose rows are held (`Store.holdHistory`). It has at most `bytesMax` beside
+ * its frame, or one row; fewer where many are small, or had to be passed over. Throws MalformedBytesError for a cursor that is none.
  */
 export function snapshotPage(
   sql: SqlPort,

@@ -132,7 +132,10 @@ export function queryStore<Kind extends Query['kind']>(
   return member.driver.store.query<Kind>(query, caller, member.nowMs());
 }
 
-/** The same of a query that may read the whole store: other work comes between its steps. null: this replica does not serve any more, or nobody waits for the answer. */
+/**
+ * The same of a query that may read the whole store: other work comes between its steps. null: this replica does not serve any more, or
+ * nobody waits for the answer.
+ */
 export async function queryStoreInSteps<Kind extends Query['kind']>(
   member: Member,
   { caller, gone }: Pick<CallContext, 'caller' | 'gone'>,

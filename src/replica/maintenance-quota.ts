@@ -1,5 +1,6 @@
-// The quota on a store's size: once all but the log of the database passes it, the leader raises the alarm NOSPACE, by a command like any other,
-// and from then on every replica refuses what would make the store larger. Ending the alarm is an operator's, after a compaction.
+// The quota on a store's size: once all but the log of the database passes it, the leader raises the alarm NOSPACE, by a command like
+// any other, and from then on every replica refuses what would make the store larger. Ending the alarm is an operator's, after a
+// compaction.
 
 import { quotaBytesDefault } from '../limits.ts';
 import { alarmKind, type Operation } from '../model.ts';

@@ -19,7 +19,10 @@ export type WriteRequest = { readonly writeId: string; readonly caller: Caller; 
 export type WriteResult =
   | { readonly kind: 'applied'; readonly outcome: Outcome; readonly term: Term }
   | { readonly kind: 'notLeader'; readonly leader: ReplicaId | null }
-  /** The replica ceased to lead, or ended, before the write was known to be committed: it may be applied or not. Ask again with the same id. */
+  /**
+   * The replica ceased to lead, or ended, before the write was known to be committed: it may be applied or not. Ask again with the
+   * same id.
+   */
   | { readonly kind: 'unknown' }
   | { readonly kind: 'overloaded' }
   | { readonly kind: 'halted'; readonly reason: string };

@@ -1,7 +1,7 @@
 // What a large store costs the thread and the memory of one isolate: `npm run large-store:steps`. Two replicas' production drivers on
 // SQLite files, joined by the bytes of their envelopes, in one process, whose heap npm's script limits. Every call into a driver
-// is timed: nothing else is served while it runs. Exits with 1 where the two stores differ, or hold more than an isolate's memory, or the log is longer than
-// its bound.
+// is timed: nothing else is served while it runs. Exits with 1 where the two stores differ, or hold more than an isolate's memory, or
+// the log is longer than its bound.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
