@@ -120,8 +120,9 @@ class Simulation {
     const random = new Random(seed);
     this.#isSampled = blind || seed % linearizedEverySeeds === 0;
     const forDeployments = new Random(seed ^ deploymentsSeed);
-    const drawn = { ...faultMixOf(random.fork()), ...deploymentsOf(forDeployments) };
-    this.mix = { ...drawn, ...alterationsOf(new Random(seed ^ alterationsSeed), drawn), ...mix };
+    const withoutAlterations = { ...faultMixOf(random.fork()), ...deploymentsOf(forDeployments), ...mix };
+    const forAlterations = new Random(seed ^ alterationsSeed);
+    this.mix = { ...withoutAlterations, ...alterationsOf(forAlterations, withoutAlterations), ...mix };
     this.#faults = this.mix;
     this.#random = random.fork();
     this.trace = new Trace(() => this.#schedule.nowMs);
