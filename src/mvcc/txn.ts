@@ -31,7 +31,7 @@ type ChosenOperation =
   | Exclude<TxnOperation, { readonly kind: 'txn' | 'empty' }>
   | { readonly kind: 'txn'; readonly chosen: Chosen };
 
-/** Thrown within the transaction, so that what was written so far is undone; it never leaves this file. */
+/** Thrown by an operation that fails: where something was written before it, that is undone. It never leaves this file. */
 class Undo extends Error {
   readonly failure: StoreFailure;
 
@@ -51,9 +51,8 @@ export function runTxn(sql: SqlPort, request: TxnRequest, state: TxnState): TxnR
     seeTheStateBefore(running.writer.events);
     return { kind: 'answer', answer, writer: running.writer };
   };
-  if (!canFailHalfway(flat(chosen))) return run();
   try {
-    return sql.transaction(run);
+    return canFailHalfway(flat(chosen)) ? sql.transaction(run) : run();
   } catch (error) {
     if (error instanceof Undo) return { kind: 'failed', failure: error.failure };
     throw error;

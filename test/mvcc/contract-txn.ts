@@ -236,4 +236,16 @@ export const txnRules: readonly StoreRule[] = [
     expect(fed.store.revision).toBe(3);
     expect(fed.range('k').kvs).toMatchObject([{ version: 1 }]);
   }),
+  rule('MVCC-TXN-9: an answer that is too large is refused wherever the reads stand that make it so', (fed) => {
+    const value = new Uint8Array(1_500_000);
+    const tooMany = reads(Math.floor(rangeAnswerBytesMax / (value.byteLength + 128)) + 1);
+    fed.put('large', value);
+    const before = { revision: fed.store.revision, index: fed.store.appliedIndex };
+    for (const success of [tooMany, [...tooMany, put('k')], [txn({ success: tooMany })]]) {
+      expect(fed.fails(txn({ success }))).toEqual({ kind: 'answerTooLarge' });
+    }
+    expect(fed.store.revision).toBe(before.revision);
+    expect(fed.store.appliedIndex).toBe(before.index + 3);
+    expect(fed.range('k').kvs).toEqual([]);
+  }),
 ];
