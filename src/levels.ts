@@ -11,10 +11,15 @@ export const groupLevel = {
    * a lease that is past its deadline ends only if it is still the one that its leader saw. The store is of format 3.
    */
   second: 2,
+  /**
+   * One command does bounded work, a large delete is applied in steps that belong together, and a remembered write knows a digest of
+   * its request. The store is of format 4.
+   */
+  third: 3,
 } as const;
 
 export const groupLevelMin: number = groupLevel.first;
-export const groupLevelMax: number = groupLevel.second;
+export const groupLevelMax: number = groupLevel.third;
 
 export function isKnownLevel(level: number): boolean {
   return Number.isInteger(level) && level >= groupLevelMin && level <= groupLevelMax;

@@ -34,7 +34,8 @@ export class GroupLevel {
     if (level === this.#value) return;
     changeFormat(this.#sql, level);
     this.#value = level;
-    this.#running = level >= groupLevel.second ? new RunningHash(this.#sql, null) : null;
+    if (level < groupLevel.second) this.#running = null;
+    else this.#running ??= new RunningHash(this.#sql, null);
   }
 
   /** Of an entry that was just applied; null: the level knows no hashes. */

@@ -23,13 +23,17 @@ export class UnknownStoreFormat extends Error {
 }
 
 /** The newest that is known. A store written by a newer version is not opened. */
-export const schemaFormat = 3;
+export const schemaFormat = 4;
 
 /**
  * Which format a store has at each level of its group: replicas that go back to code of a lower level must be able to open it. A
  * fresh store is of the first level.
  */
-const formatOfLevel: Readonly<Record<number, number>> = { [groupLevel.first]: 2, [groupLevel.second]: 3 };
+const formatOfLevel: Readonly<Record<number, number>> = {
+  [groupLevel.first]: 2,
+  [groupLevel.second]: 3,
+  [groupLevel.third]: 4,
+};
 
 /** Rows of `head` and `superseded` stay well under a quarter of a page, so that trees stay flat. */
 export const inlineValueBytesMax = 512;
@@ -91,6 +95,9 @@ const thirdColumns = [
   ['scrubbed', 'ALTER TABLE batches ADD COLUMN scrubbed BLOB'],
 ] as const;
 
+// Since format 4. They stay when the format goes back, and are emptied: code of a lower level would not keep them up.
+const fourthTables: readonly (readonly [table: string, statement: string])[] = [];
+
 const batchColumns = 'PRAGMA table_info(batches)';
 const selectMeta = 'SELECT value FROM mvcc_meta WHERE name = ?';
 const replaceMeta = 'INSERT OR REPLACE INTO mvcc_meta VALUES (?, ?)';
@@ -120,8 +127,8 @@ export function openSchema(sql: SqlPort): number {
   if (format > schemaFormat) {
     throw new UnknownStoreFormat(`the store has format ${format}, this version knows up to ${schemaFormat}`);
   }
-  if (format === formatOfLevel[groupLevel.second]) return groupLevel.second;
-  if (format === formatOfLevel[groupLevel.first]) return groupLevel.first;
+  const level = Object.values(groupLevel).find((known) => formatOfLevel[known] === format);
+  if (level !== undefined) return level;
   sql.transaction(() => {
     if (format < 1) for (const table of firstTables) sql.run(table);
     // A store of format 1 refused every lease: no key has one.
@@ -131,7 +138,7 @@ export function openSchema(sql: SqlPort): number {
   return groupLevel.first;
 }
 
-/** The store becomes one of a group of that level. */
+/** The store becomes one of a group of that level, which may be several above or below the one before. */
 export function changeFormat(sql: SqlPort, level: number): void {
   const format = formatOfLevel[level];
   assert(format !== undefined, `level ${level} has a format`);
@@ -139,7 +146,15 @@ export function changeFormat(sql: SqlPort, level: number): void {
     const there = sql.all(batchColumns).map((row) => row[1]);
     for (const [column, statement] of thirdColumns) if (!there.includes(column)) sql.run(statement);
   }
+  if (format >= 4) for (const [table, statement] of fourthTables) if (!hasTable(sql, table)) sql.run(statement);
+  clearTablesBeyond(sql, format);
   writeMeta(sql, 'format', format);
+}
+
+/** A store of that format has no rows in tables that came later. */
+export function clearTablesBeyond(sql: SqlPort, format: number): void {
+  if (format >= 4) return;
+  for (const [table] of fourthTables) if (hasTable(sql, table)) sql.run(`DELETE FROM ${table}`);
 }
 
 /** What makes the tables of a store of that format on an empty database, in order. */
@@ -147,7 +162,8 @@ export function schemaStatements(format: number): readonly string[] {
   assert(format >= 1 && format <= schemaFormat, `format ${format} is known`);
   if (format < 2) return firstTables;
   const columns = format < 3 ? [] : thirdColumns.map(([, statement]) => statement);
-  return [...firstTables, ...secondTables, ...columns];
+  const tables = format < 4 ? [] : fourthTables.map(([, statement]) => statement);
+  return [...firstTables, ...secondTables, ...columns, ...tables];
 }
 
 /** 0: a fresh database. */

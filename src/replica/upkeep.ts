@@ -186,7 +186,10 @@ export class Upkeep {
 
   // Levels
 
-  /** Up once all members know the next level; down when an operator has announced it, and no change of members is under way or planned. */
+  /**
+   * Up to the newest level that all members know; down to the first one, which all code knows, when an operator has announced a
+   * downgrade, and no change of members is under way or planned.
+   */
   #settleLevel(): void {
     const { raft, store, proposeLevel, supports } = this.#options;
     const { members } = raft.configuration;

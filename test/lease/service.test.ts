@@ -1,6 +1,7 @@
 // The lease service with the store, on a group of one: expiry in bulk, rests, the alarm.
 
 import { expect, test } from 'vitest';
+import { groupLevelMax } from '../../src/levels.ts';
 import { leaseExpiriesMax, leaseWatchMs } from '../../src/limits.ts';
 import { LeaseAlarm } from '../../src/replica/lease-alarm.ts';
 import { emptyBytes, utf8 } from '../../src/bytes.ts';
@@ -162,7 +163,7 @@ test('LEASE-14: a lease that was granted again while the end of the one before w
   const group = new GroupOfOne();
   await group.lead();
   await group.tick();
-  expect(group.driver.store.level).toBe(2);
+  expect(group.driver.store.level).toBe(groupLevelMax);
   await group.grant(1, 2);
   await group.write(attached('old', 1));
   group.hold();

@@ -25,7 +25,10 @@ export const levelRules: readonly StoreRule[] = [
       [2, 3],
       [1, 2],
       [1, 2],
+      [3, 4],
       [2, 3],
+      [3, 4],
+      [1, 2],
     ] as const) {
       expect(fed.do(toLevel(level))).toEqual({ kind: 'done', revision: 2 });
       for (const restarted of [false, true]) {
@@ -59,7 +62,7 @@ export const levelRules: readonly StoreRule[] = [
     }
     expect(fed.fails(toLevel(2))).toBeNull();
   }),
-  rule('MVCC-LEVEL-3: up, down and up again: rows are hashed while the level is 2, and only then', (fed) => {
+  rule('MVCC-LEVEL-3: up, down and up again: rows are hashed from level 2 on, and only there', (fed) => {
     fed.put('a', '1');
     fed.batch([put('a', '2'), toLevel(2), put('b', '3')]);
     fed.put('c');

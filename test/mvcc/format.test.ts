@@ -1,14 +1,17 @@
 // Stores that earlier versions wrote. The fixtures are dumps of them: keys, compacted history, access keys and remembered writes of
-// the version of format 1; leases, users, alarms and the rest too of the last one before groups had levels.
+// the version of format 1; leases, users, alarms and the rest too of the last one before groups had levels. That of format 3 is written
+// by the code of level 2 itself.
 
 import { Buffer } from 'node:buffer';
 import { expect, it } from 'vitest';
 import { leaseId, logIndex } from '../../src/brands.ts';
 import { decodeCommands, encodeCommands } from '../../src/mvcc/command-codec.ts';
-import { openSchema } from '../../src/mvcc/schema.ts';
+import { openSchema, schemaFormat } from '../../src/mvcc/schema.ts';
 import { Store } from '../../src/mvcc/store.ts';
-import type { SqlRow } from '../../src/sql-port.ts';
+import { tablesOf } from '../../src/mvcc/snapshot-head.ts';
+import type { SqlPort, SqlRow } from '../../src/sql-port.ts';
 import { NodeSql } from '../support/node-sql.ts';
+import * as level2 from '../versions/level-2.js';
 import { dumpText } from './dump-text.ts';
 import { fixtureText, storeOf } from './fixture-store.ts';
 import {
@@ -27,7 +30,7 @@ import {
 
 const written = (): NodeSql => storeOf('store-format-1.sql');
 
-function tables(sql: NodeSql): SqlRow[] {
+function tables(sql: SqlPort): SqlRow[] {
   return sql.all('SELECT name, sql FROM sqlite_master ORDER BY name');
 }
 
@@ -97,6 +100,55 @@ it('MVCC-FORMAT-3: a store of format 2 is opened as it was, at level 1', () => {
   fed.reopen();
   expect(fed.store).toMatchObject({ revision: 16, level: 2, runningHash: { index: fed.index } });
   expect(fed.do(put('a', '5', { previous: true }))).toMatchObject({ answer: { previous: { version: 2 } } });
+});
+
+it('MVCC-FORMAT-4: a store of format 3 is opened as it was, at level 2', () => {
+  const sql = new NodeSql();
+  const entries = fixtureText('entries-of-level-1.txt').trimEnd().split('\n');
+  const former = new level2.Store(sql);
+  former.apply(logIndex(1), [{ writeId: 'up', caller: service, atMs: 1, operation: toLevel(2) }]);
+  for (const [place, text] of entries.entries()) {
+    former.apply(logIndex(place + 2), level2.decodeCommands(new Uint8Array(Buffer.from(text, 'base64'))));
+  }
+  const before = dumpText(sql);
+  const fed = new Fed(sql, 1_000);
+  fed.index = 19;
+  expect(fed.store).toMatchObject({ revision: 16, appliedIndex: 19, level: 2, runningHash: former.runningHash });
+  expect(dumpText(sql)).toBe(before);
+  fed.do(toLevel(3));
+  fed.reopen();
+  expect(fed.store).toMatchObject({ revision: 16, level: 3, runningHash: { index: fed.index } });
+  expect(fed.do(put('a', '5', { previous: true }))).toMatchObject({ answer: { previous: { version: 2 } } });
+  fed.do(toLevel(2));
+  expect(() => new level2.Store(sql)).not.toThrow();
+});
+
+it.each([1, 2])(
+  'MVCC-FORMAT-5: a store of level %i that comes to level 3 has the tables of one that came there by steps',
+  (level) => {
+    const [direct, stepped] = [new Fed(new NodeSql()), new Fed(new NodeSql())];
+    for (let step = 1; step <= 3; step++) stepped.do(toLevel(step));
+    direct.batch([toLevel(level), toLevel(3)]);
+    expect(plain(tables(direct.sql))).toEqual(plain(tables(stepped.sql)));
+    expect(tables(direct.sql).map(([name]) => name)).toEqual(expect.arrayContaining([...tablesOf(schemaFormat)]));
+  },
+);
+
+it.each([
+  [2, 3, 'goes on'],
+  [3, 2, 'goes on'],
+  [1, 3, 'begins'],
+  [1, 2, 'begins'],
+] as const)('MVCC-LEVEL-6: from level %i to %i the running hash %s', (from, to, how) => {
+  const hashes = [0, 1].map((added) => {
+    const fed = new Fed(new NodeSql());
+    fed.batch([put('a'), toLevel(2), toLevel(from)]);
+    fed.sql.run('UPDATE batches SET hash = hash + ?', added);
+    fed.reopen();
+    fed.do(toLevel(to));
+    return fed.store.runningHash?.hash;
+  });
+  expect(new Set(hashes).size).toBe(how === 'goes on' ? 2 : 1);
 });
 
 it('MVCC-LEVEL-5: at level 1 entries and rows are, byte for byte, what they were before there were levels', () => {

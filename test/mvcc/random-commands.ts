@@ -80,7 +80,8 @@ function someCaller(random: RandomOperations, authRevision: number): Caller {
   if (kind < 5) return { kind: 'accessKey', id };
   if (kind < 6) return { kind: 'anonymous', id, token: random.pick(['none', 'invalid']) };
   const name = random.pick(['root', 'u', 'v']);
-  return { kind: 'user', id: 'steady', name, authRevision: authRevision - (random.chance(0.3) ? random.below(4) : 0) };
+  const revisionsAgo = random.chance(0.3) ? random.below(4) : 0;
+  return { kind: 'user', id: 'steady', name, authRevision: Math.max(0, authRevision - revisionsAgo) };
 }
 
 /** The key of the tenant that random callers come with. */

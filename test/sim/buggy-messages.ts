@@ -3,10 +3,12 @@
 import { logIndex, type ReplicaId } from '../../src/brands.ts';
 import { emptyBytes } from '../../src/bytes.ts';
 import { groupLevelMax } from '../../src/levels.ts';
-import type { Envelope, PeerMessage } from '../../src/replica/envelope.ts';
+import type { Command } from '../../src/model.ts';
+import { decodeCommands } from '../../src/mvcc/command-codec.ts';
 import type { Entry } from '../../src/raft/types.ts';
+import type { Envelope, PeerMessage } from '../../src/replica/envelope.ts';
 import type { PlantedBug } from './bugs.ts';
-import type { Code } from './code.ts';
+import { type Code, type FormerCode, levelKnownTo } from './code.ts';
 
 /** What a twist knows of the replica that speaks. */
 export type Speaker = {
@@ -42,20 +44,28 @@ export function messagesWithBug(
 export function envelopeWithBug(bug: PlantedBug | null, envelope: Envelope, receiver: Code): Envelope {
   const { report } = envelope;
   if (bug === 'hashNotTold') return { ...envelope, report: report === null ? null : { ...report, hash: null } };
-  if (bug === 'levelAssumed') return report === null ? { ...envelope, report: knowsAll } : envelope;
+  if (bug === 'levelAssumed') return { ...envelope, report: { ...(report ?? silent), supports: groupLevelMax } };
   if (bug !== 'unknownEntrySkipped' || receiver === 'present') return envelope;
-  return { ...envelope, messages: envelope.messages.map(withoutUnknown) };
+  return { ...envelope, messages: envelope.messages.map((message) => withoutUnknown(message, receiver)) };
 }
 
-const knowsAll = { supports: groupLevelMax, state: 'serving', hash: null, divergedAt: logIndex(0) } as const;
-/** The newest version of commands that the former code knows. */
-const formerCommandsVersion = 2;
+const silent = { state: 'serving', hash: null, divergedAt: logIndex(0) } as const;
 
-function withoutUnknown(message: PeerMessage): PeerMessage {
-  return message.kind === 'append' ? { ...message, entries: message.entries.map(withoutCommands) } : message;
+function withoutUnknown(message: PeerMessage, receiver: FormerCode): PeerMessage {
+  if (message.kind !== 'append') return message;
+  return { ...message, entries: message.entries.map((entry) => withoutCommands(entry, receiver)) };
 }
 
-function withoutCommands(entry: Entry): Entry {
-  const isKnown = entry.kind !== 'command' || (entry.data[0] ?? 0) <= formerCommandsVersion;
+function withoutCommands(entry: Entry, receiver: FormerCode): Entry {
+  const isKnown = entry.kind !== 'command' || isKnownTo(receiver, entry.data);
   return isKnown ? entry : { ...entry, kind: 'noop', data: emptyBytes };
+}
+
+/** The newest version of commands that each code knows. */
+const commandsVersions: Readonly<Record<FormerCode, number>> = { 'level 1': 2, 'level 2': 3 };
+
+function isKnownTo(code: FormerCode, data: Uint8Array): boolean {
+  const isOfLaterLevel = ({ operation }: Command): boolean =>
+    operation.kind === 'groupLevel' && operation.level > levelKnownTo(code);
+  return (data[0] ?? 0) <= commandsVersions[code] && !decodeCommands(data).some(isOfLaterLevel);
 }

@@ -1,8 +1,9 @@
-// The code that a replica runs: the present one, or the one from before groups had levels (`test/versions/level-1.js`), which is the
-// former code itself, not the present one told to know less: what it does with entries, envelopes and stores that it does not know is
-// its own. What the two share, and so what may go wrong between them, is the log, the messages and the store: all of the
-// driver. The services around it are of one replica alone, and are the present ones on either.
+// The code that a replica runs: the present one, or that of an earlier level of groups (`test/versions/level-1.js`, `level-2.js`), which
+// is the former code itself, not the present one told to know less: what it does with entries, envelopes and stores that it does not
+// know is its own. What the versions share, and so what may go wrong between them, is the log, the messages and the store: all of the
+// driver. The services around it are of one replica alone, and are the present ones on any.
 
+import { unreachable } from '../../src/assert.ts';
 import type { ReplicaId } from '../../src/brands.ts';
 import { groupLevel, groupLevelMax } from '../../src/levels.ts';
 import type { Store } from '../../src/mvcc/store.ts';
@@ -11,9 +12,16 @@ import { decodeEnvelope, encodeEnvelope, type Envelope, type PeerMessage } from 
 import type { PeerReport } from '../../src/replica/peer-report.ts';
 import { isSnapshotMessage } from '../../src/replica/snapshot-codec.ts';
 import * as level1 from '../versions/level-1.js';
-import { FormerDriver } from './former-driver.ts';
+import * as level2 from '../versions/level-2.js';
+import { DriverOfLevel1 } from './driver-of-level-1.ts';
 
-export type Code = 'present' | 'former';
+export type FormerCode = 'level 1' | 'level 2';
+export type Code = 'present' | FormerCode;
+
+/** Of a run there is one. */
+export function formerCodeOf(level: number): FormerCode {
+  return level === groupLevel.first ? 'level 1' : 'level 2';
+}
 
 /** What the simulator uses of a store. */
 export type RunningStore = Omit<level1.StoreOfLevel1, 'compactStep'> & Pick<Store, 'level' | 'storedLeaseDeadlineMs'>;
@@ -41,12 +49,27 @@ export type RunningDriver = Pick<
 export type StartOptions = DriverOptions & { readonly voters: readonly ReplicaId[] };
 
 export function startDriver(code: Code, options: StartOptions): RunningDriver {
-  return code === 'present' ? new Driver(options) : new FormerDriver(options);
+  switch (code) {
+    case 'present':
+      return new Driver(options);
+    case 'level 2':
+      return new level2.Driver(options);
+    case 'level 1':
+      return new DriverOfLevel1(options);
+    default:
+      return unreachable(code);
+  }
 }
+
+const knownLevels: Readonly<Record<Code, number>> = {
+  'level 1': groupLevel.first,
+  'level 2': groupLevel.second,
+  present: groupLevelMax,
+};
 
 /** The highest level of a group that it can apply. */
 export function levelKnownTo(code: Code): number {
-  return code === 'present' ? groupLevelMax : groupLevel.first;
+  return knownLevels[code];
 }
 
 /** A newer version wrote the store: the former code does not start on it. */
@@ -56,6 +79,7 @@ export function isUnknownStore(error: unknown): boolean {
 
 export function pack(code: Code, envelope: Envelope): Uint8Array {
   if (code === 'present') return encodeEnvelope(envelope);
+  if (code === 'level 2') return level2.encodeEnvelope(envelope);
   const { group, messages } = envelope;
   return level1.encodeEnvelope({ group, messages: messages.filter(isKnownMessage) });
 }
@@ -64,7 +88,7 @@ export function pack(code: Code, envelope: Envelope): Uint8Array {
 export function unpack(code: Code, bytes: Uint8Array): Envelope | null {
   if (code === 'present') return decodeEnvelope(bytes);
   try {
-    return { ...level1.decodeEnvelope(bytes), report: null };
+    return code === 'level 2' ? level2.decodeEnvelope(bytes) : { ...level1.decodeEnvelope(bytes), report: null };
   } catch (error) {
     if (error instanceof Error && error.name === 'UnknownEnvelopeError') return null;
     throw error;

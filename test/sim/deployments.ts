@@ -2,16 +2,16 @@
 // it back. It is told what an operator can see, and does what an operator may:
 //
 // - back from an update: while a replica has not been updated yet. The level cannot have risen.
-// - back from level 2: after a downgrade was announced, the level has fallen, and every replica has applied what the leader's
+// - back from a level that the former code does not know: after a downgrade was announced, the level has fallen, and every replica has applied what the leader's
 //   log held then. What follows is of level 1.
 // - careless runs go back also where all were updated: the former code halts at entries, and refuses stores, that it does not know,
 //   and nothing else is harmed.
 
 import { unreachable } from '../../src/assert.ts';
 import type { LogIndex, ReplicaId } from '../../src/brands.ts';
-import { groupLevel } from '../../src/levels.ts';
+import { groupLevelMax, groupLevelMin } from '../../src/levels.ts';
 import type { DowngradeOperation } from '../../src/model.ts';
-import type { Code } from './code.ts';
+import { type Code, type FormerCode, formerCodeOf } from './code.ts';
 import type { FaultMix } from './faults.ts';
 import type { SimulatedGroup } from './group.ts';
 import type { RaftChecker } from './raft-checker.ts';
@@ -36,6 +36,7 @@ const askAgainMs = 200;
 
 export class Deployments {
   readonly #options: DeploymentsOptions;
+  readonly #formerCode: FormerCode;
   #phase: Phase = 'updating';
   /** Those that the present update has not come to. */
   #waiting: Set<ReplicaId>;
@@ -46,7 +47,8 @@ export class Deployments {
 
   constructor(options: DeploymentsOptions) {
     this.#options = options;
-    this.#waiting = new Set(options.group.all.filter(({ code }) => code === 'former').map(({ id }) => id));
+    this.#formerCode = formerCodeOf(options.mix.formerLevel);
+    this.#waiting = new Set(options.group.all.filter(({ code }) => code !== 'present').map(({ id }) => id));
   }
 
   step(): void {
@@ -98,7 +100,7 @@ export class Deployments {
   #announce(): void {
     const { random, trace } = this.#options;
     if (!this.#isAnnounced) {
-      if (this.#leader?.driver?.store.level !== groupLevel.second) return;
+      if (this.#leader?.driver?.store.level !== groupLevelMax) return;
       return this.#ask({ kind: 'downgradeEnable', targetVersion: '3.6' }, () => {
         trace.add('downgrade announced');
         this.#isAnnounced = true;
@@ -116,7 +118,7 @@ export class Deployments {
     const { random } = this.#options;
     const [present, former] = [this.#running('present'), this.#running('former')];
     const choice = random.next();
-    if (choice < 0.65 && present.length > 0) this.#deploy(random.pick(present), 'former');
+    if (choice < 0.65 && present.length > 0) this.#deploy(random.pick(present), this.#formerCode);
     else if (choice < 0.8 && former.length > 0) this.#deploy(random.pick(former), 'present');
     else if (choice > 0.9) this.#phase = 'withdrawing';
   }
@@ -149,8 +151,7 @@ export class Deployments {
     const { group, raft } = this.#options;
     const leader = this.#leader;
     const driver = leader?.driver;
-    if (driver == null || driver.store.level !== groupLevel.first || !driver.raft.isConfigurationCommitted)
-      return false;
+    if (driver == null || driver.store.level !== groupLevelMin || !driver.raft.isConfigurationCommitted) return false;
     this.#fallen ??= driver.raft.lastIndex;
     const fallen = this.#fallen;
     return driver.raft.configuration.members.every(({ id }) => group.find(id) !== null && raft.appliedOf(id) >= fallen);
@@ -158,7 +159,7 @@ export class Deployments {
 
   #rollBack(replica: SimulatedReplica): void {
     this.#options.trace.add('rolled back', () => String(replica.id));
-    this.#deploy(replica, 'former');
+    this.#deploy(replica, this.#formerCode);
   }
 
   #deploy(replica: SimulatedReplica, code: Code): void {
@@ -166,8 +167,8 @@ export class Deployments {
     replica.deploy(code, this.#options.random);
   }
 
-  #running(code: Code): readonly SimulatedReplica[] {
-    return this.#options.group.all.filter((replica) => replica.code === code);
+  #running(which: 'present' | 'former'): readonly SimulatedReplica[] {
+    return this.#options.group.all.filter(({ code }) => (code === 'present') === (which === 'present'));
   }
 
   #forgetGone(): void {

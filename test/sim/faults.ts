@@ -47,6 +47,8 @@ export type FaultMix = {
   readonly alterEveryMs: number;
   // Deployments
   readonly deployEveryMs: number;
+  /** The former code is that of this level. */
+  readonly formerLevel: 1 | 2;
   /** 1: the founders begin with the former code. */
   readonly startsFormer: number;
   /** A step of an update goes back. */
@@ -77,10 +79,12 @@ export type FaultMix = {
 const noDeployments = { deployEveryMs: 0, startsFormer: 0, rollBack: 0, carelessRollBack: 0, downgrade: 0 } as const;
 
 /** Drawn apart from all else: runs without deployments are what they were before there were any. */
-export function deploymentsOf(random: Random): Pick<FaultMix, keyof typeof noDeployments> {
-  if (!random.chance(0.35)) return noDeployments;
+export function deploymentsOf(random: Random): Pick<FaultMix, keyof typeof noDeployments | 'formerLevel'> {
+  const formerLevel = random.pick([1, 2] as const);
+  if (!random.chance(0.35)) return { ...noDeployments, formerLevel };
   const on = (probability: number, value: () => number): number => (random.chance(probability) ? value() : 0);
   return {
+    formerLevel,
     deployEveryMs: random.pick([300, 800, 2_000]),
     startsFormer: on(0.7, () => 1),
     rollBack: on(0.5, () => random.pick([0.2, 0.4])),
@@ -129,6 +133,7 @@ export function faultMixOf(random: Random): FaultMix {
     clockDifferenceMs: on(0.3, () => random.pick([20, 300, 1_000])),
     memberChangeEveryMs: on(0.5, () => random.between(1_000, 5_000)),
     ...noDeployments,
+    formerLevel: 1,
     loseStorageEveryMs: on(0.2, () => random.between(4_000, 12_000)),
     alterEveryMs: 0,
     transferEveryMs: on(0.3, () => random.between(1_500, 5_000)),

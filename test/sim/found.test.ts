@@ -11,6 +11,7 @@ import { Raft } from '../../src/raft/raft.ts';
 import { Driver } from '../../src/replica/driver.ts';
 import type { WriteResult } from '../../src/replica/proposals.ts';
 import { NodeSql } from '../support/node-sql.ts';
+import { groupLevelMax } from '../../src/levels.ts';
 import { MixedGroup } from '../versions/mixed-group.ts';
 
 describe('found by the simulator', () => {
@@ -125,7 +126,7 @@ describe('found by the simulator', () => {
       const { group, driver, change, announce } = administered();
       announce();
       driver.tick();
-      expect(driver.store.level).toBe(2);
+      expect(driver.store.level).toBe(groupLevelMax);
       expect(change((present) => withLearner(present, { location: '', plan: null }))).toBe(false);
       group.deliver();
       expect(driver.store.level).toBe(1);
@@ -139,7 +140,7 @@ describe('found by the simulator', () => {
       expect(change((present) => withVoter(present, replicaId(4)))).toBe(true);
       announce();
       group.run();
-      expect(driver.store.level).toBe(2);
+      expect(driver.store.level).toBe(groupLevelMax);
     });
   });
 });

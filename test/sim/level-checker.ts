@@ -17,7 +17,7 @@ export class LevelChecker {
   /** The highest level that code which the replica has run knows. */
   readonly #known = new Map<ReplicaId, number>();
   #level = groupLevelMin;
-  /** Entries with which the group went back to the first level. */
+  /** Entries with which the group went back to the first level, whose stores have no hashes. */
   readonly #falls: number[] = [];
 
   constructor(options: LevelCheckerOptions) {

@@ -259,7 +259,8 @@ export class SimulatedReplica implements DriverPort {
   /** As the platform updates code: the instance ends, with all its connections, and the next input starts the other code. */
   deploy(code: Code, random: Random): void {
     const { checkers, schedule, trace } = this.#options;
-    trace.add('deployment', () => `of the ${code} code on ${this.id}`);
+    trace.add('deployment', () => `of code: ${code}, on ${this.id}`);
+    trace.count(`deployments of code: ${code}`);
     checkers.levels.deployed(this.id, code);
     this.#code = code;
     this.#lose(random.integer(0, this.sql.unsynced));
@@ -755,7 +756,7 @@ export class SimulatedReplica implements DriverPort {
     const { role, term, leader, commit, lastIndex } = driver.raft;
     const state = `${role} in term ${term}, leader ${leader}, commit ${commit}, applied ${driver.store.appliedIndex}, last ${lastIndex}`;
     const watched = `${this.#sockets.size} watches`;
-    const code = this.#code === 'present' ? '' : `, former code${driver.halted === null ? '' : ', halted'}`;
+    const code = this.#code === 'present' ? '' : `, code of ${this.#code}${driver.halted === null ? '' : ', halted'}`;
     return `${this.id}: ${state}, ${watched}${code}${this.#isPaused ? ', paused' : ''}${this.#isTicking ? '' : ', resting'}`;
   }
 }

@@ -90,7 +90,14 @@ const blindCanaries: readonly (readonly [string, PlantedBug])[] = [
   ['SIM-BLIND-2: a page of another revision is found without the log', 'laterPageAtHead'],
 ];
 
-const deployed = ['deployment', 'rolled back', 'downgraded', 'downgrade taken back'] as const;
+const deployed = [
+  'deployment',
+  'deployments of code: level 1',
+  'deployments of code: level 2',
+  'rolled back',
+  'downgraded',
+  'downgrade taken back',
+] as const;
 const metByFormerCode = ['halted at an entry that its code does not know', 'store refused'] as const;
 
 const snapshotInPlace = 'a snapshot has taken the place of the store';

@@ -7,7 +7,7 @@ import { groupLevelMax } from '../../src/levels.ts';
 import { type PlantedBug } from './bugs.ts';
 import { ClientHistory } from './client-history.ts';
 import { type HowEnded, SimulatedClient } from './client.ts';
-import type { Code } from './code.ts';
+import { type Code, formerCodeOf } from './code.ts';
 import { Deployments } from './deployments.ts';
 import { alterationsOf, deploymentsOf, type FaultMix, faultMixOf, healed, mixInWords } from './faults.ts';
 import { SimulatedGroup } from './group.ts';
@@ -164,7 +164,7 @@ class Simulation {
         left: (left) => this.#members.left(left),
       });
     const founding = foundingConfiguration(founders.map((id) => ({ id, location: 'weur' })));
-    const code = this.mix.startsFormer > 0 ? 'former' : 'present';
+    const code = this.mix.startsFormer > 0 ? formerCodeOf(this.mix.formerLevel) : 'present';
     for (const id of founders) this.#group.join(make(id, founding, code));
     const forGroup = { group: this.#group, raft: this.#raft, trace: this.trace };
     const forMembers = { ...forGroup, make };

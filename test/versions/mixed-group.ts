@@ -1,4 +1,4 @@
-// A group in which each replica runs the code of one version or the other, on real SQLite, joined by the bytes of their envelopes.
+// A group in which each replica runs the present code or that of an earlier level, on real SQLite, joined by the bytes of their envelopes.
 
 import { replicaId, type ReplicaId } from '../../src/brands.ts';
 import { emptyBytes, utf8 } from '../../src/bytes.ts';
@@ -10,9 +10,35 @@ import { Driver } from '../../src/replica/driver.ts';
 import { decodeEnvelope, encodeEnvelope } from '../../src/replica/envelope.ts';
 import { NodeSql } from '../support/node-sql.ts';
 import * as level1 from './level-1.js';
+import * as level2 from './level-2.js';
 
-export type Version = 'old' | 'new';
+export type FormerVersion = 'level 1' | 'level 2';
+export type Version = FormerVersion | 'new';
 const group = 'mixed';
+
+type Running = {
+  readonly driver: Driver | level2.Driver | level1.Driver;
+  readonly level: () => number;
+  readonly receive: (bytes: Uint8Array) => void;
+};
+
+const sharedPort = {
+  published: () => undefined,
+  applied: () => undefined,
+  leaderChanged: () => undefined,
+  rest: () => undefined,
+  mayRest: () => false,
+  nowMs: () => 1_000,
+};
+
+function sharedOptions(id: ReplicaId): {
+  readonly id: ReplicaId;
+  readonly random: () => number;
+  readonly electionTimeoutTicks: number;
+  readonly heartbeatTicks: number;
+} {
+  return { id, random: seededRandom(id), electionTimeoutTicks: 10, heartbeatTicks: 1 };
+}
 
 /** One replica: a database that stays, and code that may change. */
 export class VersionedReplica {
@@ -20,8 +46,7 @@ export class VersionedReplica {
   readonly sql = new NodeSql();
   readonly #voters: readonly ReplicaId[];
   readonly #send: (to: ReplicaId, bytes: Uint8Array) => void;
-  #new: Driver | null = null;
-  #old: level1.Driver | null = null;
+  #running: Running | null = null;
 
   constructor(id: ReplicaId, voters: readonly ReplicaId[], send: (to: ReplicaId, bytes: Uint8Array) => void) {
     this.id = id;
@@ -30,69 +55,68 @@ export class VersionedReplica {
   }
 
   start(version: Version): void {
-    this.#new = null;
-    this.#old = null;
+    this.#running = version === 'level 1' ? this.#startLevel1() : this.#startLater(version);
+  }
+
+  #startLevel1(): Running {
     const { id, sql } = this;
-    const shared = { id, sql, random: seededRandom(id), electionTimeoutTicks: 10, heartbeatTicks: 1 };
-    const port = {
-      published: () => undefined,
-      applied: () => undefined,
-      leaderChanged: () => undefined,
-      rest: () => undefined,
-      mayRest: () => false,
-      nowMs: () => 1_000,
-    };
-    if (version === 'old') {
-      this.#old = new level1.Driver({
-        ...shared,
-        voters: this.#voters,
-        port: {
-          ...port,
-          send: (messages) => {
-            for (const message of messages) {
-              this.#send(message.to, level1.encodeEnvelope({ group, messages: [message] }));
-            }
-          },
-        },
-      });
-      return;
-    }
-    this.#new = new Driver({
-      ...shared,
-      founding: foundingConfiguration(this.#voters.map((voter) => ({ id: voter, location: '' }))),
+    const driver = new level1.Driver({
+      ...sharedOptions(id),
+      sql,
+      voters: this.#voters,
       port: {
-        ...port,
-        configured: () => undefined,
-        removed: () => undefined,
-        applySoon: () => this.#new?.goOn(),
-        restart: () => this.start('new'),
+        ...sharedPort,
         send: (messages) => {
-          const report = this.#new?.report ?? null;
-          for (const message of messages)
-            this.#send(message.to, encodeEnvelope({ group, messages: [message], report }));
+          for (const message of messages) this.#send(message.to, level1.encodeEnvelope({ group, messages: [message] }));
         },
       },
     });
+    return { driver, level: () => 1, receive: (bytes) => driver.receive(level1.decodeEnvelope(bytes).messages) };
+  }
+
+  #startLater(version: 'level 2' | 'new'): Running {
+    const { id, sql } = this;
+    const code = version === 'new' ? { Driver, encodeEnvelope, decodeEnvelope } : level2;
+    const driver = new code.Driver({
+      ...sharedOptions(id),
+      sql,
+      founding: foundingConfiguration(this.#voters.map((voter) => ({ id: voter, location: '' }))),
+      port: {
+        ...sharedPort,
+        configured: () => undefined,
+        removed: () => undefined,
+        applySoon: () => driver.goOn(),
+        restart: () => this.start(version),
+        send: (messages) => {
+          const { report } = driver;
+          for (const message of messages) {
+            this.#send(message.to, code.encodeEnvelope({ group, messages: [message], report }));
+          }
+        },
+      },
+    });
+    const receive = (bytes: Uint8Array): void => {
+      const { messages, report } = code.decodeEnvelope(bytes);
+      driver.receive(messages, report);
+    };
+    return { driver, level: () => driver.store.level, receive };
   }
 
   stop(): void {
-    this.#new = null;
-    this.#old = null;
+    this.#running = null;
   }
 
-  get driver(): Driver | level1.Driver | null {
-    return this.#new ?? this.#old;
+  get driver(): Running['driver'] | null {
+    return this.#running?.driver ?? null;
   }
 
-  /** null: it runs the old code, or none. */
+  /** null: it is stopped. */
   get level(): number | null {
-    return this.#new?.store.level ?? null;
+    return this.#running?.level() ?? null;
   }
 
   receive(bytes: Uint8Array): void {
-    if (this.#old !== null) return this.#old.receive(level1.decodeEnvelope(bytes).messages);
-    const { messages, report } = decodeEnvelope(bytes);
-    this.#new?.receive(messages, report);
+    this.#running?.receive(bytes);
   }
 
   /** What is replicated, as rows. */

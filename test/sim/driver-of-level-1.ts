@@ -13,7 +13,7 @@ import type { SqlPort } from '../../src/sql-port.ts';
 import * as level1 from '../versions/level-1.js';
 import type { RunningDriver, RunningStore, StartOptions } from './code.ts';
 
-export class FormerDriver implements RunningDriver {
+export class DriverOfLevel1 implements RunningDriver {
   readonly store: RunningStore;
   readonly raft: RaftView;
   readonly report = null;
