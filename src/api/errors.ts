@@ -162,6 +162,26 @@ function describeRequest(failure: RequestFailure): WireError {
         title: 'Bad request',
         detail: failure.detail,
       };
+    case 'contentCodingNotTaken':
+      return {
+        ...invalid('content-coding-not-taken', 'Content coding is not taken', '', 'request is encoded'),
+        status: 415,
+        detail: `Content-Encoding: ${shown(failure.coding)} is not taken. Send the body as it is, without this header.`,
+        // RFC 9110, 15.5.16.
+        headers: { 'accept-encoding': 'identity' },
+      };
+    case 'contentTypeNotTaken':
+      return {
+        ...invalid('content-type-not-taken', 'Content type is not taken', '', 'content type is not taken'),
+        status: 415,
+        detail: `Content-Type: ${shown(failure.contentType)} is not taken. Send ${failure.takes}.`,
+      };
+    case 'expectationFailed':
+      return {
+        ...invalid('expectation-failed', 'Expectation failed', '', 'expectation failed'),
+        status: 417,
+        detail: `Expect: ${shown(failure.expectation)} cannot be met. Send 100-continue or no Expect.`,
+      };
     case 'keyAbsent':
       return {
         ...absent('key-not-found', 'Key not found', 'The key does not exist at this revision.'),
@@ -289,6 +309,12 @@ function streamErrorJson({ code, words }: WireError): string {
 /** etcd's words for a failure, as a watch's cancel_reason shows them. */
 export function etcdWords(failure: Failure): string {
   return describe(failure).words;
+}
+
+/** What a client sent, short enough to stand in an answer. */
+function shown(text: string): string {
+  const charactersMax = 64;
+  return text.length > charactersMax ? `${text.slice(0, charactersMax)}…` : text;
 }
 
 function statusJson(error: WireError): string {

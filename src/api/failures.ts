@@ -10,6 +10,9 @@ export type RequestFailure =
   | { readonly kind: 'methodNotAllowed'; readonly allow: readonly string[] }
   | { readonly kind: 'notServed'; readonly what: string }
   | { readonly kind: 'badRequest'; readonly detail: string }
+  | { readonly kind: 'contentCodingNotTaken'; readonly coding: string }
+  | { readonly kind: 'contentTypeNotTaken'; readonly contentType: string; readonly takes: string }
+  | { readonly kind: 'expectationFailed'; readonly expectation: string }
   | { readonly kind: 'keyAbsent'; readonly revision: number }
   /** `current` is the key's mod_revision, null where it does not exist. */
   | { readonly kind: 'preconditionFailed'; readonly current: number | null; readonly revision: number }
@@ -27,6 +30,8 @@ export type GroupFailure =
   /** v1: others wait for this name with another limit. */
   | { readonly kind: 'limitDiffers'; readonly limit: number }
   | { readonly kind: 'lockNotHeld' }
+  /** v1: the place that If-Match meant is gone, and its lease has another one. */
+  | { readonly kind: 'fencingTokenDiffers'; readonly current: number; readonly revision: number }
   | { readonly kind: 'passwordTooLong' }
   | { readonly kind: 'unknownAlarmAction' }
   | { readonly kind: 'memberUrlsInvalid' }
@@ -142,6 +147,7 @@ const families: Readonly<Record<StoreFailure['kind'], 'store'>> &
   lockHeld: 'group',
   limitDiffers: 'group',
   lockNotHeld: 'group',
+  fencingTokenDiffers: 'group',
   passwordTooLong: 'group',
   unknownAlarmAction: 'group',
   memberUrlsInvalid: 'group',
@@ -166,6 +172,9 @@ const families: Readonly<Record<StoreFailure['kind'], 'store'>> &
   methodNotAllowed: 'request',
   notServed: 'request',
   badRequest: 'request',
+  contentCodingNotTaken: 'request',
+  contentTypeNotTaken: 'request',
+  expectationFailed: 'request',
   keyAbsent: 'request',
   preconditionFailed: 'request',
   appliedBefore: 'request',

@@ -25,6 +25,17 @@ export function describeGroup(failure: GroupFailure): WireError {
         code: grpc.notFound,
         status: 404,
       };
+    case 'fencingTokenDiffers':
+      return {
+        code: grpc.failedPrecondition,
+        words: 'quorate: the fencing token differs',
+        status: 412,
+        slug: 'fencing-token-differs',
+        title: 'Fencing token differs',
+        detail: `The place has the fencing token ${failure.current}: it was taken anew, and stays.`,
+        members: { fencing_token: failure.current, revision: failure.revision },
+        headers: { etag: `"${failure.current}"` },
+      };
     case 'electionNoLeader':
       return bare('election-no-leader', 'No leader', 'election: no leader', 404);
     case 'notElectionLeader':

@@ -6,6 +6,7 @@ import type { Operation, Outcome, RangeRequest } from '../model.ts';
 import type { Query, QueryResult } from '../query-model.ts';
 import type { Bounded, ResponseHeader, Transport } from './contract.ts';
 import type { Failure } from './failures.ts';
+import type { WriteCondition } from './v1/conditions.ts';
 
 /** What became of a call that the replica does itself. */
 export type Result<Answer> =
@@ -162,8 +163,10 @@ export type ReleaseCall = Bounded & {
   readonly kind: 'release';
   readonly key: Uint8Array;
   readonly lease: LeaseId;
+  /** Without If-Match: the place exists. */
+  readonly condition: WriteCondition;
   readonly writeId: string | null;
-  /** A failure of its own: `lockNotHeld`. */
+  /** Failures of its own: `lockNotHeld`, `fencingTokenDiffers`. */
   respond(result: Result<{ readonly revision: number }>, header: ResponseHeader): Response;
 };
 

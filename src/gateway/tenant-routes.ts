@@ -8,6 +8,7 @@ import {
   parseTenantCreation,
   type TenantCreation,
 } from '../api/v1/tenants.ts';
+import { refusedHeader } from '../api/v1/request-headers.ts';
 import { accessKeyJson } from '../api/v1/access-keys.ts';
 import { requestBodyBytesMax, tenantsPageMax } from '../limits.ts';
 import type { Caller } from '../model.ts';
@@ -80,6 +81,8 @@ class TenantRoutes {
     const raw = context.req.raw;
     const handler = Object.entries(handlers).find(([method]) => method === raw.method)?.[1];
     if (handler === undefined) return refused({ kind: 'methodNotAllowed', allow: Object.keys(handlers) });
+    const refusal = refusedHeader(raw.method === 'GET' ? 'read' : 'manage', raw.headers);
+    if (refusal !== null) return refused(refusal);
     const id = context.req.param('id') ?? '';
     if (id !== '' && !idForm.test(id)) return refused({ kind: 'tenantNotFound', tenant: id });
     try {

@@ -4,10 +4,11 @@
 import type { AcquireCall, Acquired, Hold, ReleaseCall } from '../api/contract.ts';
 import type { Failure } from '../api/failures.ts';
 import { holderOf, holderValue, lockTxn, placeKey } from '../api/queues.ts';
+import { readOf } from '../api/requests.ts';
 import { assert, unreachable } from '../assert.ts';
 import type { LeaseId } from '../brands.ts';
 import { emptyBytes, equalBytes } from '../bytes.ts';
-import { compareResult, type Operation, type TxnRequest } from '../model.ts';
+import type { Operation, TxnOperation, TxnRequest } from '../model.ts';
 import { accessOfOperation } from '../mvcc/access.ts';
 import { authorize, type CallContext, caughtUp, leadsAndCaughtUp, redirectTo } from './call-context.ts';
 import {
@@ -183,13 +184,17 @@ export async function serveRelease(member: Member, call: ReleaseCall, context: C
 
 /** The place goes by one write, so that a retry is answered as the first try was; then, where it was made for it, the lease. */
 async function release(queuing: Queuing, call: ReleaseCall): Promise<Step<{ readonly revision: number }>> {
-  const written = await writeStep(queuing, { kind: 'txn', request: releaseTxn(call.key) });
+  const written = await writeStep(queuing, { kind: 'txn', request: releaseTxn(call) });
   if (written.kind !== 'value') return written;
   const outcome = written.value;
   const { revision } = outcome;
   if (outcome.kind !== 'txn') return value({ revision });
-  if (!outcome.answer.succeeded) return failed({ kind: 'lockNotHeld' });
   const [part] = outcome.answer.parts;
+  if (outcome.answer.succeeded !== call.condition.holdsWhen) {
+    const other = part?.kind === 'range' ? part.answer.kvs[0] : undefined;
+    if (other === undefined) return failed({ kind: 'lockNotHeld' });
+    return failed({ kind: 'fencingTokenDiffers', current: other.createRevision, revision });
+  }
   const place = part?.kind === 'deleteRange' ? part.answer.previous[0] : undefined;
   if (place !== undefined && holderOf(place.value).session) {
     await write(queuing, { kind: 'leaseRevoke', id: call.lease }, 'leave');
@@ -197,11 +202,13 @@ async function release(queuing: Queuing, call: ReleaseCall): Promise<Step<{ read
   return value({ revision });
 }
 
-function releaseTxn(key: Uint8Array): TxnRequest {
+/** Where the condition does not hold, the place is read instead. */
+function releaseTxn({ key, condition }: ReleaseCall): TxnRequest {
   const own = { key, rangeEnd: emptyBytes };
-  return {
-    compare: [{ ...own, result: compareResult.greater, target: 'create', operand: 0 }],
-    success: [{ kind: 'deleteRange', request: { ...own, previous: true } }],
-    failure: [],
-  };
+  const released: TxnOperation[] = [{ kind: 'deleteRange', request: { ...own, previous: true } }];
+  const refused: TxnOperation[] = [{ kind: 'range', request: readOf(own, { keysOnly: true }) }];
+  const { compare, holdsWhen } = condition;
+  return holdsWhen
+    ? { compare, success: released, failure: refused }
+    : { compare, success: refused, failure: released };
 }

@@ -55,7 +55,7 @@ describe('GET /v1/kv', () => {
     }
     expect(callOf('read', 'GET /v1/kv').request.limit).toBe(listLimitDefault);
     expect(callOf('read', `GET /v1/kv?limit=${listLimitMax}`).request.limit).toBe(listLimitMax);
-    expect((await refusal('GET /v1/kv', { headers: { 'if-none-match': '*' } })).detail).toContain('if-none-match');
+    expect((await refusal('GET /v1/kv', { headers: { 'if-none-match': '*' } })).detail).toContain('If-None-Match');
   });
 
   it('API-V1-22: keys and values that are not UTF-8 come as base64 under another name', async () => {
@@ -142,7 +142,7 @@ describe('DELETE /v1/kv', () => {
     const answer = { deleted: 3, previous: [] };
     const response = write.respond({ kind: 'deleteRange', revision: revision(41), answer }, header);
     expect(await response.json()).toEqual({ deleted: 3, revision: 41 });
-    expect((await refusal('DELETE /v1/kv?prefix=a', { headers: { 'if-match': '"1"' } })).detail).toContain('if-match');
+    expect((await refusal('DELETE /v1/kv?prefix=a', { headers: { 'if-match': '"1"' } })).detail).toContain('If-Match');
     expect((await refusal('DELETE /v1/kv?prefix=a&limit=1')).detail).toContain('"limit"');
   });
 });

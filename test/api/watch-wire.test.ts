@@ -141,6 +141,7 @@ describe('GET /v1/watch', () => {
     expect(watch('prefix=', upgrade).transport).toBe('websocket');
     expect(watch('prefix=', { accept: 'text/html, Text/Event-Stream;q=0.9' }).transport).toBe('sse');
     expect(watch('prefix=', { accept: '*/*' }).transport).toBe('ndjson');
+    expect(watch('prefix=', { accept: 'text/event-stream; q=0.0, */*' }).transport).toBe('ndjson');
     expect(watch('prefix=', { ...upgrade, 'sec-websocket-protocol': 'Bearer, k' }).accepted).toBe('Bearer');
     expect(watch('prefix=&from=3', { 'last-event-id': '17' }).parameters.from).toBe(18);
     expect(watch('prefix=&from=3', { 'last-event-id': '' }).parameters.from).toBe(3);

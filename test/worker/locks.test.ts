@@ -88,6 +88,27 @@ describe('v1', () => {
     expect(await leases(tenant)).toBe(1);
   });
 
+  it('LOCK-29: a release with the fencing token of an earlier holding leaves the newer one of the same lease', async () => {
+    const tenant = await newTenant({ name: 'lock-late' });
+    const path = '/v1/locks/a';
+    const { body: lease } = await post<{ id: string }>(tenant, '/v1/leases', { ttl: 60 });
+    const first = await acquired(tenant, path, { lease: lease.id });
+    expect(await release(tenant, path, first)).toBe(200);
+    const second = await acquired(tenant, path, { lease: lease.id });
+    const releaseOf = async (token: number): Promise<Answer<object>> => {
+      const headers = { 'If-Match': `"${token}"` };
+      const response = await withKey(tenant.key, `${path}?lease=${lease.id}`, { method: 'DELETE', headers });
+      return { status: response.status, body: await response.json() };
+    };
+    expect(await releaseOf(first.fencing_token)).toMatchObject({
+      status: 412,
+      body: { type: 'urn:quorate:problem:fencing-token-differs', fencing_token: second.fencing_token },
+    });
+    expect((await queue(tenant, path)).holders).toMatchObject([{ lease: lease.id }]);
+    expect(await releaseOf(second.fencing_token)).toMatchObject({ status: 200 });
+    expect(await releaseOf(second.fencing_token)).toMatchObject({ status: 404 });
+  });
+
   it('LOCK-22: a semaphore has as many holders as its limit, and the next in line follows whoever leaves', async () => {
     const tenant = await newTenant({ name: 'semaphore' });
     const path = '/v1/semaphores/reboots';

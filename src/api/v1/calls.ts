@@ -19,62 +19,71 @@ import type { Parsed } from './parsed.ts';
 import { parsed } from './parsed.ts';
 import { parseAcquire, parseHolders, parseRelease, queuePathOf } from './queue-calls.ts';
 import { parseDeleteRange, parseList } from './range-calls.ts';
+import { type HeaderCall, refusedHeader } from './request-headers.ts';
 import { statusResponse } from './status.ts';
 import { parseTxn } from './txn-call.ts';
 import { parseWatch } from './watch.ts';
 
 type Parse = (request: ApiRequest) => Parsed<ApiCall>;
-type Methods = ReadonlyMap<string, Parse>;
+/** How a call is read, and which of its headers mean something. */
+type Route = { readonly parse: Parse; readonly headers: HeaderCall };
+type Methods = ReadonlyMap<string, Route>;
 
-const keyMethods: Methods = new Map<string, Parse>([
-  ['GET', parseGetKey],
-  ['HEAD', parseGetKey],
-  ['PUT', parsePutKey],
-  ['DELETE', parseDeleteKey],
-]);
+const keyMethods = methods({
+  GET: { parse: parseGetKey, headers: 'readKey' },
+  HEAD: { parse: parseGetKey, headers: 'readKey' },
+  PUT: { parse: parsePutKey, headers: 'putKey' },
+  DELETE: { parse: parseDeleteKey, headers: 'deleteKey' },
+});
 
 const leaseMethods: Readonly<Record<LeasePath, Methods>> = {
-  lease: new Map<string, Parse>([
-    ['GET', parseLook],
-    ['DELETE', parseRevoke],
-  ]),
-  keepAlive: new Map<string, Parse>([['POST', parseKeepAlive]]),
+  lease: methods({
+    GET: { parse: parseLook, headers: 'read' },
+    DELETE: { parse: parseRevoke, headers: 'change' },
+  }),
+  keepAlive: methods({ POST: { parse: parseKeepAlive, headers: 'change' } }),
 };
 
-const queueMethods: Methods = new Map<string, Parse>([
-  ['GET', parseHolders],
-  ['POST', parseAcquire],
-  ['DELETE', parseRelease],
-]);
+const queueMethods = methods({
+  GET: { parse: parseHolders, headers: 'read' },
+  POST: { parse: parseAcquire, headers: 'change' },
+  DELETE: { parse: parseRelease, headers: 'release' },
+});
 
-const pathMethods: ReadonlyMap<string, Methods> = new Map<string, Methods>([
+const pathMethods: ReadonlyMap<string, Methods> = new Map([
   [
     '/v1/kv',
-    new Map<string, Parse>([
-      ['GET', parseList],
-      ['DELETE', parseDeleteRange],
-    ]),
+    methods({
+      GET: { parse: parseList, headers: 'read' },
+      DELETE: { parse: parseDeleteRange, headers: 'change' },
+    }),
   ],
   [
     '/v1/leases',
-    new Map<string, Parse>([
-      ['GET', parseLeases],
-      ['POST', parseGrant],
-    ]),
+    methods({
+      GET: { parse: parseLeases, headers: 'read' },
+      POST: { parse: parseGrant, headers: 'change' },
+    }),
   ],
-  ['/v1/txn', new Map<string, Parse>([['POST', parseTxn]])],
-  ['/v1/watch', new Map<string, Parse>([['GET', parseWatch]])],
-  ['/v1/status', new Map<string, Parse>([['GET', parseStatus]])],
+  ['/v1/txn', methods({ POST: { parse: parseTxn, headers: 'change' } })],
+  ['/v1/watch', methods({ GET: { parse: parseWatch, headers: 'read' } })],
+  ['/v1/status', methods({ GET: { parse: parseStatus, headers: 'read' } })],
 ]);
 
+function methods(routes: Readonly<Record<string, Route>>): Methods {
+  return new Map(Object.entries(routes));
+}
+
 export function parseV1Call(request: ApiRequest): ApiCall {
-  const methods = methodsOf(request.path);
-  if (methods === undefined) return refuse({ kind: 'notFound' });
-  const parse = methods.get(request.method);
-  if (parse === undefined) return refuse({ kind: 'methodNotAllowed', allow: [...methods.keys()] });
+  const known = methodsOf(request.path);
+  if (known === undefined) return refuse({ kind: 'notFound' });
+  const route = known.get(request.method);
+  if (route === undefined) return refuse({ kind: 'methodNotAllowed', allow: [...known.keys()] });
   const bytes = request.body.byteLength;
   if (bytes > requestBodyBytesMax) return refuse({ kind: 'bodyTooLarge', bytes });
-  const call = parse(request);
+  const refused = refusedHeader(route.headers, request.headers);
+  if (refused !== null) return refuse(refused);
+  const call = route.parse(request);
   return call.kind === 'bad' ? refuse(call.failure) : call.value;
 }
 

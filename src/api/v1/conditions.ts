@@ -1,5 +1,5 @@
 // Conditional requests, RFC 9110 §13, on entity tags that are mod_revisions. A write's conditions become the compares of a
-// transaction, so that they are decided where the write is, and nowhere else.
+// transaction, so that they are decided where the write is, and nowhere else. The tag of a lock's place is its fencing token.
 
 import { entityTagsMax } from '../../limits.ts';
 import { emptyBytes } from '../../bytes.ts';
@@ -39,32 +39,45 @@ export function parseEntityTags(name: string, header: string, weak: 'taken' | 'r
 /** The condition holds if the transaction's compares come out as `holdsWhen`. */
 export type WriteCondition = { readonly compare: readonly Compare[]; readonly holdsWhen: boolean };
 
+/** What a tag stands for: a key's revision, or, of the place of a lock, its fencing token. */
+type Tagged = 'mod' | 'create';
+
 export function parseWriteCondition(headers: Headers, key: Uint8Array): Parsed<WriteCondition | null> {
   const match = headers.get('if-match');
   const noneMatch = headers.get('if-none-match');
   if (match !== null && noneMatch !== null) return bad('If-Match and If-None-Match exclude each other');
   if (match !== null) {
     const tags = parseEntityTags('If-Match', match, 'refused');
-    return tags.kind === 'bad' ? tags : parsed(matches(key, tags.value));
+    return tags.kind === 'bad' ? tags : parsed(matches(key, tags.value, 'mod'));
   }
   if (noneMatch === null) return parsed(null);
   const tags = parseEntityTags('If-None-Match', noneMatch, 'refused');
-  return tags.kind === 'bad' ? tags : parsed(negate(matches(key, tags.value)));
+  return tags.kind === 'bad' ? tags : parsed(negate(matches(key, tags.value, 'mod')));
 }
 
 function negate({ compare, holdsWhen }: WriteCondition): WriteCondition {
   return { compare, holdsWhen: !holdsWhen };
 }
 
-/** Compares are joined by "and": that one tag of many matches is said as "not all of them differ". */
-function matches(key: Uint8Array, tags: EntityTags): WriteCondition {
-  if (tags.kind === 'any') return { compare: [modRevision(key, compareResult.greater, 0)], holdsWhen: true };
-  const compare = tags.revisions.map((revision) => modRevision(key, compareResult.notEqual, revision));
-  return { compare, holdsWhen: false };
+/** If-Match of the release of a place: it must exist, with one of these fencing tokens. */
+export function parsePlaceCondition(headers: Headers, place: Uint8Array): Parsed<WriteCondition> {
+  const match = headers.get('if-match');
+  if (match === null) return parsed(matches(place, { kind: 'any' }, 'create'));
+  const tags = parseEntityTags('If-Match', match, 'refused');
+  return tags.kind === 'bad' ? tags : parsed(matches(place, tags.value, 'create'));
 }
 
-function modRevision(key: Uint8Array, result: number, operand: number): Compare {
-  return { key, rangeEnd: emptyBytes, result, target: 'mod', operand };
+/** Compares are joined by "and": that one tag of many matches is said as "not all of them differ". */
+function matches(key: Uint8Array, tags: EntityTags, target: Tagged): WriteCondition {
+  const compare = (result: number, operand: number): Compare => ({
+    key,
+    rangeEnd: emptyBytes,
+    result,
+    target,
+    operand,
+  });
+  if (tags.kind === 'any') return { compare: [compare(compareResult.greater, 0)], holdsWhen: true };
+  return { compare: tags.revisions.map((each) => compare(compareResult.notEqual, each)), holdsWhen: false };
 }
 
 /** Whether a read's If-None-Match names what the reader already has. */

@@ -41,7 +41,6 @@ export function parseGetKey(request: ApiRequest): Parsed<ReadCall> {
   if (at.kind === 'bad') return at;
   const consistency = choiceParameter(query.value, 'consistency', ['linearizable', 'serializable']);
   if (consistency.kind === 'bad') return consistency;
-  if (request.headers.has('if-match')) return bad('If-Match is for writes; a read takes If-None-Match');
   const noneMatch = request.headers.get('if-none-match');
   const known = noneMatch === null ? parsed(null) : parseEntityTags('If-None-Match', noneMatch, 'taken');
   if (known.kind === 'bad') return known;

@@ -9,6 +9,7 @@ import type { AcquireCall, ApiRequest, Hold, ReadCall, ReleaseCall } from '../co
 import { failureResponse } from '../errors.ts';
 import { allPlaces, holderOf, leaseOfPlace, placeKey } from '../queues.ts';
 import { parseWriteId } from '../write-id.ts';
+import { entityTag, parsePlaceCondition } from './conditions.ts';
 import { bytesJson, jsonResponse } from './encode.ts';
 import type { Fields } from './fields.ts';
 import { parseObject } from './fields.ts';
@@ -73,6 +74,7 @@ export function parseAcquire(request: ApiRequest): Parsed<AcquireCall> {
       return jsonResponse(
         `{${bytesJson('name', name.value)},${bytesJson('key', key)},"lease":"${lease}","ttl":${ttlSeconds},` +
           `"limit":${limit},"fencing_token":${fencingToken},"revision":${revision}}`,
+        { etag: entityTag(fencingToken) },
       );
     },
   });
@@ -99,6 +101,8 @@ function releaseCall(
 ): Parsed<ReleaseCall> {
   const place = placeKey(name, lease);
   if (key !== undefined && !equalBytes(key, place)) return bad('key is not that of a place in this queue');
+  const condition = parsePlaceCondition(request.headers, place);
+  if (condition.kind === 'bad') return condition;
   const writeId = parseWriteId(request.headers);
   if (writeId.kind === 'malformed') return bad(writeId.detail);
   return parsed({
@@ -107,6 +111,7 @@ function releaseCall(
     timeoutMs: null,
     key: place,
     lease,
+    condition: condition.value,
     writeId: writeId.writeId,
     respond(result) {
       if (result.kind === 'failed') return failureResponse('v1', result.failure);

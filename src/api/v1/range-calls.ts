@@ -28,7 +28,6 @@ import { bad, parsed } from './parsed.ts';
 import { readOf } from '../requests.ts';
 
 const pageParameterNames = ['limit', 'cursor', 'order', 'keys_only'] as const;
-const conditionHeaders = ['if-match', 'if-none-match'] as const;
 
 type List = {
   readonly range: KeyRange;
@@ -42,8 +41,6 @@ type List = {
 };
 
 export function parseList(request: ApiRequest): Parsed<ReadCall> {
-  const refused = refuseConditions(request.headers);
-  if (refused !== null) return refused;
   const query = parseQuery(request.query, [
     ...rangeParameterNames,
     ...pageParameterNames,
@@ -139,8 +136,6 @@ function listResponse(list: List, answer: RangeAnswer, storeRevision: number): R
 }
 
 export function parseDeleteRange(request: ApiRequest): Parsed<WriteCall> {
-  const refused = refuseConditions(request.headers);
-  if (refused !== null) return refused;
   const query = parseQuery(request.query, rangeParameterNames);
   if (query.kind === 'bad') return query;
   const range = rangeParameters(query.value);
@@ -161,9 +156,4 @@ export function parseDeleteRange(request: ApiRequest): Parsed<WriteCall> {
       return deletedResponse(outcome.answer.deleted, outcome.revision);
     },
   });
-}
-
-function refuseConditions(headers: Headers): ReturnType<typeof bad> | null {
-  const name = conditionHeaders.find((header) => headers.has(header));
-  return name === undefined ? null : bad(`${name} is for one key; use POST /v1/txn for a range`);
 }

@@ -40,8 +40,10 @@ function chooseTransport(request: ApiRequest): 'websocket' | 'sse' | 'ndjson' {
   return accepted.some(isEventStream) ? 'sse' : 'ndjson';
 }
 
+/** RFC 9110, 12.5.1: what has the weight 0 is not accepted. */
 function isEventStream(range: string): boolean {
-  return range.split(';')[0]?.trim().toLowerCase() === 'text/event-stream';
+  const [type, ...parameters] = range.split(';').map((part) => part.trim().toLowerCase());
+  return type === 'text/event-stream' && !parameters.some((parameter) => /^q=0(\.0*)?$/.test(parameter));
 }
 
 /** The revision after the last one that was seen. */

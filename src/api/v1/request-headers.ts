@@ -1,0 +1,175 @@
+// Which request headers each kind of v1 call honours, and which it refuses because passing over them would change what the
+// request means. The list is RFC 9110's of request fields, with those of other documents that name a condition, a part or another
+// method. v3 takes headers as etcd's gateway does, which looks at none of these.
+
+import type { Failure } from '../errors.ts';
+
+/** Calls that the same headers mean something to. */
+export type HeaderCall =
+  | 'readKey'
+  /** PUT: the body is the value. */
+  | 'putKey'
+  | 'deleteKey'
+  /** The release of a lock or of a place of a semaphore. */
+  | 'release'
+  /** What else only reads. */
+  | 'read'
+  /** What else changes something; a body is JSON. */
+  | 'change'
+  /** As `change`, and the call is not looked up by its Idempotency-Key. */
+  | 'manage';
+
+type Look = (value: string, call: HeaderCall, headers: Headers) => Failure | null;
+
+type Rule = {
+  /** The calls that the rule is for; the others honour the header, or it means nothing there. */
+  readonly calls: readonly HeaderCall[];
+  /** null: with this value nothing is refused. */
+  readonly look: Look;
+};
+
+const writes = ['putKey', 'deleteKey', 'release', 'change', 'manage'] as const;
+const withBodies = ['putKey', 'change', 'manage'] as const;
+
+function refusedAs(detail: string): Look {
+  return () => ({ kind: 'badRequest', detail });
+}
+
+const methodOverridden = refusedAs(
+  'X-HTTP-Method-Override and its like are not taken: send the request with the method that is meant',
+);
+
+/**
+ * What is refused. Honoured where it is not refused: If-Match, If-None-Match, Idempotency-Key, Accept and Last-Event-ID (watches).
+ *
+ * Passed over on every call, as RFC 9110 has it: Range and If-Range (14.2: a server may answer the whole, which says so by its 200),
+ * If-Modified-Since, and If-Unmodified-Since of a read (13.1: ignored where there are no dates), Accept elsewhere and Accept-Charset,
+ * Accept-Encoding, Accept-Language (12.5: the answer says what it is), TE, Trailer, Via, Max-Forwards, From, Referer, User-Agent,
+ * Content-Language and Content-Location (8.5, 8.7), and Prefer (RFC 7240, 2). Content-Length, Host and Connection are the runtime's.
+ */
+const refusals: ReadonlyMap<string, Rule> = new Map<string, Rule>([
+  [
+    'content-encoding',
+    {
+      calls: withBodies,
+      // The value would be stored as it was packed, and unpacking it would take the replica's one thread.
+      look: (coding) => (isIdentity(coding) ? null : { kind: 'contentCodingNotTaken', coding }),
+    },
+  ],
+  [
+    'content-range',
+    {
+      calls: withBodies,
+      // RFC 9110, 14.5: a server that writes no parts answers 400.
+      look: refusedAs('Content-Range: a part of a value is not taken; send the whole value without this header'),
+    },
+  ],
+  [
+    'transfer-encoding',
+    {
+      calls: withBodies,
+      // RFC 9112, 6.1. Some runtimes take the chunks apart and pass over what else the body is wrapped in.
+      look: (codings) =>
+        codings.trim().toLowerCase() === 'chunked'
+          ? null
+          : { kind: 'notServed', what: 'Transfer-Encoding other than chunked' },
+    },
+  ],
+  ['content-type', { calls: withBodies, look: lookAtType }],
+  [
+    'expect',
+    {
+      calls: ['putKey', 'deleteKey', 'release', 'change', 'manage', 'read', 'readKey'],
+      look: (expectation) =>
+        expectation.trim().toLowerCase() === '100-continue' ? null : { kind: 'expectationFailed', expectation },
+    },
+  ],
+  [
+    'if-match',
+    {
+      calls: ['readKey', 'read', 'change', 'manage'],
+      look: (_, call) => ({ kind: 'badRequest', detail: conditionRefusal('If-Match', call) }),
+    },
+  ],
+  [
+    'if-none-match',
+    {
+      calls: ['release', 'read', 'change', 'manage'],
+      look: (_, call) => ({ kind: 'badRequest', detail: conditionRefusal('If-None-Match', call) }),
+    },
+  ],
+  [
+    'if-unmodified-since',
+    {
+      calls: writes,
+      // RFC 9110, 13.1.4, has it passed over beside If-Match, and where there are no dates. But a write whose guard nobody looks at
+      // is one that its sender did not ask for, and a server may refuse any request.
+      look: (_, _call, headers) =>
+        headers.has('if-match')
+          ? null
+          : {
+              kind: 'badRequest',
+              detail:
+                'If-Unmodified-Since: keys have revisions and no dates; send If-Match with the ETag that you read',
+            },
+    },
+  ],
+  ['x-http-method-override', { calls: ['change', 'manage'], look: methodOverridden }],
+  ['x-http-method', { calls: ['change', 'manage'], look: methodOverridden }],
+  ['x-method-override', { calls: ['change', 'manage'], look: methodOverridden }],
+  [
+    'idempotency-key',
+    {
+      calls: ['manage'],
+      look: refusedAs('Idempotency-Key is for writes to a store; the calls of the operator do not remember it'),
+    },
+  ],
+]);
+
+const rulesOf: ReadonlyMap<HeaderCall, readonly (readonly [string, Look])[]> = new Map(
+  (['readKey', 'read', ...writes] as const).map((call) => [
+    call,
+    [...refusals].filter(([, { calls }]) => calls.includes(call)).map(([name, { look }]) => [name, look] as const),
+  ]),
+);
+
+/** null: no header of the request says what this call would pass over. */
+export function refusedHeader(call: HeaderCall, headers: Headers): Failure | null {
+  for (const [name, look] of rulesOf.get(call) ?? []) {
+    const value = headers.get(name);
+    const failure = value === null ? null : look(value, call, headers);
+    if (failure !== null) return failure;
+  }
+  return null;
+}
+
+function conditionRefusal(name: string, call: HeaderCall): string {
+  if (call === 'readKey') return `${name} is for writes; a read takes If-None-Match`;
+  if (call === 'release') return `${name} means nothing here; If-Match takes the fencing token that is to be released`;
+  const elsewhere = call === 'manage' ? '' : '; POST /v1/txn compares keys and ranges in its body';
+  return `${name} is for one key, and for the release of a lock${elsewhere}`;
+}
+
+/** RFC 9110, 8.4: codings in the order in which they were applied. */
+function isIdentity(codings: string): boolean {
+  return codings.split(',').every((coding) => ['', 'identity'].includes(coding.trim().toLowerCase()));
+}
+
+/**
+ * Any type may name a value, which is kept as bytes, and JSON is told by itself: curl's `-d` says that it sends a form. A form of
+ * several parts is neither, and what is JSON in other letters than UTF-8 is not what it seems.
+ */
+function lookAtType(contentType: string, call: HeaderCall): Failure | null {
+  const [type = '', ...parameters] = contentType.split(';').map((part) => part.trim().toLowerCase());
+  const isJson = call !== 'putKey';
+  const takes = isJson
+    ? 'application/json, in UTF-8'
+    : 'the value itself, of any type, for instance application/octet-stream';
+  if (type === 'multipart/form-data' || type === 'multipart/byteranges' || (isJson && type.startsWith('multipart/'))) {
+    return { kind: 'contentTypeNotTaken', contentType, takes };
+  }
+  if (!isJson) return null;
+  const charset = parameters.find((parameter) => parameter.startsWith('charset='));
+  const letters = charset?.slice('charset='.length).replaceAll('"', '') ?? 'utf-8';
+  return ['utf-8', 'utf8', 'us-ascii'].includes(letters) ? null : { kind: 'contentTypeNotTaken', contentType, takes };
+}
