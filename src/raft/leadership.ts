@@ -133,6 +133,11 @@ export class Leadership {
     return index;
   }
 
+  /** That replica's object does not exist: what it had is gone. */
+  absent(id: ReplicaId): void {
+    this.#peer(id)?.forget();
+  }
+
   /** False: too many reads wait. */
   addRead(read: Read): boolean {
     return this.#reads.add(read);
@@ -149,12 +154,13 @@ export class Leadership {
     if (message.accepted) {
       assert(message.matchIndex <= this.#log.lastIndex, 'a follower matches beyond the log of its leader');
       peer.answered(message.round);
-      peer.accepted(message.matchIndex);
+      peer.accepted(message.matchIndex, this.#round);
       this.#advanceCommit();
       this.#continueTransfer(peer);
     } else {
       const fit = this.#log.fit(message.hintIndex, message.hintTerm);
-      if (peer.rejected(message.rejectedIndex, fit.index)) this.#sendAppend(peer, { empty: true });
+      const { rejectedIndex, round } = message;
+      if (peer.rejected({ rejectedIndex, fit: fit.index, round })) this.#sendAppend(peer, { empty: true });
     }
     this.#appendsDue ||= peer.next <= this.#log.lastIndex;
   }

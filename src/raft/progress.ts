@@ -4,6 +4,8 @@
 import { logIndex, type LogIndex, type ReplicaId } from '../brands.ts';
 import { appendsInFlightMax } from '../limits.ts';
 
+export type Rejection = { readonly rejectedIndex: LogIndex; readonly fit: LogIndex; readonly round: number };
+
 export class Progress {
   readonly id: ReplicaId;
   /** The highest entry known to be the same on both sides. */
@@ -22,6 +24,8 @@ export class Progress {
   #replicating = false;
   /** Probing: an append is under way. */
   #probeSent = false;
+  /** The leader's round when `match` last rose: every message of a later round left after that was known. */
+  #matchRound = 0;
   /** The last indexes of the appends under way, oldest first. */
   readonly #inFlight: LogIndex[] = [];
   /** The first heartbeat that carried the newest commit index sent by heartbeat. */
@@ -53,9 +57,15 @@ export class Progress {
     }
   }
 
-  /** The follower has the leader's log up to `match`: whatever it was asked, it may be sent what follows. */
-  accepted(match: LogIndex): void {
-    if (match > this.match) this.match = match;
+  /**
+   * The follower has the leader's log up to `match`: whatever it was asked, it may be sent what follows. `round` is the leader's newest
+   * one when the answer comes.
+   */
+  accepted(match: LogIndex, round: number): void {
+    if (match > this.match) {
+      this.match = match;
+      this.#matchRound = round;
+    }
     if (!this.#replicating) {
       this.#replicating = true;
       this.#probeSent = false;
@@ -72,11 +82,17 @@ export class Progress {
   }
 
   /**
-   * An append whose previous entry is `rejectedIndex` did not fit; `fit` is where the leader's log could agree. False if
-   * the answer is old news: a late one, or one of several appends that were under way when the first was rejected.
+   * A message of `round`, which took it that the follower has the entry at `rejectedIndex`, did not fit; `fit` is where the leader's
+   * log could agree. False if the answer is old news: a late one, or one of several appends that were under way when the first was
+   * rejected.
    */
-  rejected(rejectedIndex: LogIndex, fit: LogIndex): boolean {
-    if (rejectedIndex <= this.match) return false;
+  rejected({ rejectedIndex, fit, round }: Rejection): boolean {
+    if (rejectedIndex <= this.match) {
+      if (round <= this.#matchRound) return false;
+      this.forget();
+      this.next = logIndex(fit + 1);
+      return true;
+    }
     if (this.#replicating) {
       this.#replicating = false;
       this.#inFlight.length = 0;
@@ -87,6 +103,21 @@ export class Progress {
     }
     this.#probeSent = false;
     return true;
+  }
+
+  /**
+   * The follower lost its disk: a message that left when `match` was known found the entry missing, or there was no object. Nothing
+   * that it answered before counts any more.
+   */
+  forget(): void {
+    this.match = logIndex(0);
+    this.commitSent = logIndex(0);
+    this.commitTold = logIndex(0);
+    this.#replicating = false;
+    this.#probeSent = false;
+    this.#inFlight.length = 0;
+    this.#heartbeatCommit = logIndex(0);
+    this.#heartbeatRound = 0;
   }
 
   /** The follower answers heartbeats, so a probe that it did not answer was lost. */

@@ -93,6 +93,11 @@ export class Raft {
     return this.#log.configurations.newest;
   }
 
+  /** Where the newest one is in the log; 0: the group was made with it. */
+  get configurationIndex(): LogIndex {
+    return this.#log.configurations.newestIndex;
+  }
+
   /** The one that held after the entry at `index`, from the start of the log on. */
   configurationAt(index: LogIndex): Configuration {
     return this.#log.configurations.at(index);
@@ -111,6 +116,11 @@ export class Raft {
   /** Leader only: the highest entry that this replica is known to have; null on others, and for one that is not in the group. */
   matchOf(id: ReplicaId): LogIndex | null {
     return this.#state.role === 'leader' ? this.#state.leadership.matchOf(id) : null;
+  }
+
+  /** Leader only: that replica's object does not exist, so nothing counts any more of what it said to have. */
+  absent(id: ReplicaId): void {
+    if (this.#state.role === 'leader') this.#state.leadership.absent(id);
   }
 
   /** True from `rest` until the next input: the host needs no clock. */
@@ -488,11 +498,14 @@ export class Raft {
         return this.#acceptAppend(message);
       case 'heartbeat':
         this.#follow(message);
+        if (this.#lacks(message.commit)) return this.#tellLoss(message);
         this.#log.commitTo(message.commit);
         this.#outbox.send({ ...this.#envelope(message.from), kind: 'heartbeatReply', round: message.round });
         return;
       case 'rest':
         this.#follow(message);
+        // Its clock runs on: in time it asks about itself, and the leader hears what is wrong.
+        if (this.#lacks(message.commit)) return;
         this.#log.commitTo(message.commit);
         // No time-out runs now, so silence means nothing: whoever campaigns next shall win at once.
         this.#timer.leaderForgotten();
@@ -556,6 +569,17 @@ export class Raft {
     const matchIndex = logIndex(Math.max(previousIndex + entries.length, log.commit));
     log.commitTo(logIndex(Math.min(message.commit, matchIndex)));
     this.#outbox.send({ ...reply, accepted: true, matchIndex });
+  }
+
+  /** A leader names no commit index that a follower has not told it to have: this replica has lost its disk since. */
+  #lacks(commit: LogIndex): boolean {
+    return commit > this.#log.lastIndex;
+  }
+
+  #tellLoss({ from, commit, round }: MessageOf<'heartbeat'>): void {
+    const { index: hintIndex, term: hintTerm } = this.#log.fit(commit, this.#log.lastTerm);
+    const rejection = { accepted: false, rejectedIndex: commit, hintIndex, hintTerm, round } as const;
+    this.#outbox.send({ ...this.#envelope(from), kind: 'appendReply', ...rejection });
   }
 
   // Members that come and go

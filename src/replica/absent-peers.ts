@@ -3,7 +3,7 @@
 
 import type { ReplicaId } from '../brands.ts';
 import { absentReplaceMs } from '../limits.ts';
-import { type Configuration, encodeConfiguration, memberOf, withLearner } from '../raft/configuration.ts';
+import { type Configuration, encodeConfiguration, memberOf, withLearner, without } from '../raft/configuration.ts';
 import type { Driver } from './driver.ts';
 
 export type Joining = { readonly number: ReplicaId; readonly location: string; readonly configuration: Uint8Array };
@@ -36,6 +36,11 @@ export class AbsentPeers {
     else this.#provision(peer, member.location, raft.configuration);
   }
 
+  /** It answered: an absence that comes later is another one. */
+  present(peer: ReplicaId): void {
+    this.#since.delete(peer);
+  }
+
   /** Resolves when no object is being made any more. */
   async settled(): Promise<void> {
     await Promise.all(this.#provisioning.values());
@@ -60,9 +65,14 @@ export class AbsentPeers {
       return;
     }
     known.lastMs = now;
+    if (now - known.sinceMs < absentReplaceMs) return;
     const { configuration } = driver.raft;
-    const isPlanned = configuration.members.some(({ plan }) => plan !== null);
-    if (isPlanned || now - known.sinceMs < absentReplaceMs) return;
-    driver.proposeConfiguration(configuration, withLearner(configuration, { location, plan: { replaces: peer } }));
+    const plan = memberOf(configuration, peer)?.plan ?? null;
+    // It was lost before it could take the place that it was made for: another one is made for that place.
+    if (plan !== null) {
+      driver.proposeConfiguration(configuration, withLearner(without(configuration, peer), { location, plan }));
+    } else if (configuration.members.every((member) => member.plan === null)) {
+      driver.proposeConfiguration(configuration, withLearner(configuration, { location, plan: { replaces: peer } }));
+    }
   }
 }

@@ -168,6 +168,7 @@ export class Driver {
 
   /** There is no object where that replica should be. */
   absent(peer: ReplicaId): void {
+    this.#raft.absent(peer);
     this.#upkeep.absent(peer);
   }
 
@@ -456,6 +457,9 @@ export class Driver {
     }
     for (const { context, index } of effects.reads) this.#reads.confirmed(context, index);
     if (effects.reads.length === 0 && effects.committed.length === 0) return;
+    // A leader counts itself in a confirmation round. Whether it still is the one that owns its storage only storage can say: a
+    // replaced instance of the object ends here, before it answers by a state that its successor has left behind.
+    if (effects.reads.length > 0) this.#log.touch();
     for (const { settle } of this.#reads.takeReady(this.store.appliedIndex)) {
       answers.push(() => settle({ kind: 'ready' }));
     }

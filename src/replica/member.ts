@@ -71,6 +71,8 @@ export type MemberOptions = {
   readonly leasesChanged: (changes: readonly LeaseChange[]) => void;
   /** A peer's object is none. */
   readonly absent: (peer: ReplicaId) => void;
+  /** A peer answered a call. */
+  readonly present: (peer: ReplicaId) => void;
   /** This replica is not in the group any more; `members` are. */
   readonly removed: (members: readonly ReplicaId[]) => void;
   /** The object must start again from its storage. */
@@ -115,6 +117,7 @@ export class Member implements DriverPort {
       received: ({ messages, report }) => this.#run(() => this.driver.receive(messages, report)),
       report: () => this.driver.report,
       absent: options.absent,
+      present: options.present,
       nowMs: () => this.nowMs(),
     });
     this.#doubt = new LeaderDoubt({

@@ -9,19 +9,24 @@ export type NextStep =
   /** The leader itself is to leave: first another one must lead. */
   | { readonly kind: 'transfer'; readonly to: ReplicaId };
 
-/** null: nothing is planned, or what is planned cannot go on yet. `isReady`: whether a learner has what the leader has. */
-export function nextStep(
-  configuration: Configuration,
-  self: ReplicaId,
-  isReady: (learner: ReplicaId) => boolean,
-): NextStep | null {
+export type PlanState = {
+  readonly self: ReplicaId;
+  /** The learner has what the leader has. */
+  readonly isReady: (learner: ReplicaId) => boolean;
+  /** The voter has answered since the present configuration was made: it did not lose its disk before it voted. */
+  readonly hasConfiguration: (voter: ReplicaId) => boolean;
+};
+
+/** null: nothing is planned, or what is planned cannot go on yet. */
+export function nextStep(configuration: Configuration, state: PlanState): NextStep | null {
+  const { self, isReady, hasConfiguration } = state;
   for (const { id, voter, plan } of configuration.members) {
     if (plan === null) continue;
     if (!voter) {
       if (isReady(id)) return { kind: 'change', configuration: withVoter(configuration, id) };
     } else if (plan.replaces === self) {
       return { kind: 'transfer', to: id };
-    } else if (plan.replaces !== null) {
+    } else if (plan.replaces !== null && hasConfiguration(id)) {
       return { kind: 'change', configuration: without(configuration, plan.replaces) };
     }
   }

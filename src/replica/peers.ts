@@ -21,6 +21,8 @@ export type PeersOptions = {
   readonly report: () => PeerReport;
   /** There is no such replica: it was never made, or its storage is gone. */
   readonly absent: (peer: ReplicaId) => void;
+  /** There is: it answered. */
+  readonly present: (peer: ReplicaId) => void;
   readonly nowMs: () => number;
 };
 
@@ -66,8 +68,9 @@ export class Peers {
     this.#exchange(peer, messages, call.abort.signal).then(
       (reply) => {
         calls.delete(call);
-        if (reply === null) this.#options.absent(peer);
-        else if (reply.messages.length > 0) this.#options.received(reply);
+        if (reply === null) return this.#options.absent(peer);
+        this.#options.present(peer);
+        if (reply.messages.length > 0) this.#options.received(reply);
       },
       () => {
         // Raft repeats what was lost. A stub that threw is broken; the next call takes a new one.

@@ -331,6 +331,7 @@ export class Replica extends DurableObject<ReplicaEnv> {
       applied: (commands) => endStreams(watches, services.observers, commands),
       leasesChanged: (changes) => services.leases.applied(changes),
       absent: (peer) => absentPeers.absent(peer),
+      present: (peer) => absentPeers.present(peer),
       removed: (members) => {
         if (this.#removal === null) this.#leave(members).catch((error) => this.#reset(error));
       },

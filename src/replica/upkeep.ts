@@ -212,7 +212,11 @@ export class Upkeep {
   #goOnWithPlan(): void {
     const { raft } = this.#options;
     if (!raft.isConfigurationCommitted) return;
-    const step = nextStep(raft.configuration, raft.id, (learner) => this.isReady(learner));
+    const step = nextStep(raft.configuration, {
+      self: raft.id,
+      isReady: (learner) => this.isReady(learner),
+      hasConfiguration: (voter) => (raft.matchOf(voter) ?? -1) >= raft.configurationIndex,
+    });
     if (step === null) return;
     if (step.kind === 'change') return void raft.proposeConfiguration(raft.configuration, step.configuration);
     // While leadership is handed over nothing is proposed: not again at once if it was not taken.

@@ -136,6 +136,7 @@ class Machine {
       applied: nothing,
       leasesChanged: nothing,
       absent: nothing,
+      present: nothing,
       removed: nothing,
       restart: nothing,
       ticked: nothing,

@@ -2,10 +2,12 @@
 // below it say what came of it. All is deterministic, so a script is compared with what is said when it is played again.
 //
 //   > group 1 2 3                 a fresh group; `> group 1 2 3 timeout 10 heartbeat 3` sets the ticks
+//                                 `> group 1 2 learner 3`: the last one does not vote
 //   > log 2: 1 1 4 4 in term 5 commit 2     before the group starts: the terms of a replica's log
 //   > 1 campaign | tick N | propose a b … | read N … | transfer M | rest | tellCommit
 //   > 1 propose a & read 1      both in one turn
 //   > 1 crash            memory is lost, the disk is not; what is on its way to it is lost too
+//   > 3 losesDisk        the same, and the disk is empty
 //   > deliver            until nothing is on its way;  `> deliver once` only what is on its way now;
 //                        `> deliver 1→2` what is on its way on one link
 //   > lose 1→2           what is on its way on one link; `> hold 1→2` lets it wait for a `deliver` that names it
@@ -118,8 +120,10 @@ class Conversation {
       case 'tellCommit':
         return raft.tellCommit();
       case 'crash':
+      case 'losesDisk':
         this.#onTheWay = this.#onTheWay.filter((message) => message.to !== id);
-        host.restart();
+        if (verb === 'crash') host.restart();
+        else host.loseDisk();
         this.#roles.delete(id);
         return;
       default:
@@ -148,7 +152,9 @@ class Conversation {
     this.#roles.clear();
     const end = words.findIndex((word) => !/^\d+$/.test(word));
     const voters = words.slice(0, end === -1 ? undefined : end).map((word) => replicaId(Number(word)));
-    for (const id of voters) {
+    const learner = numberAfter('learner', 0);
+    const learners = learner === 0 ? [] : [replicaId(learner)];
+    for (const id of [...voters, ...learners]) {
       // The first draw numbers questions, the others are time-outs: replica n waits 10 + n of 10 to 20 ticks.
       let isFirst = true;
       const random = (): number => {
@@ -159,6 +165,7 @@ class Conversation {
       const options = {
         id,
         voters,
+        withLearner: learners.length > 0,
         random,
         electionTimeoutTicks: numberAfter('timeout', 10),
         heartbeatTicks: numberAfter('heartbeat', 3),

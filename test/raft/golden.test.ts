@@ -29,6 +29,7 @@ const conversations = {
   'urgent-both.txt': 'RAFT-16: of two that campaign at once one gives way',
   'urgent-behind.txt': 'RAFT-17: an urgent campaign in an old term is repeated in the present one',
   'one.txt': 'RAFT-18: a group of one decides alone',
+  'lost-disk.txt': 'RAFT-63: a learner that lost its disk is found out by what it lacks, and gets everything again',
   'five.txt': 'RAFT-19: a group of five goes on without two, and not without three',
 } as const;
 

@@ -6,7 +6,7 @@ import { logIndex, term, type LogIndex, type ReplicaId, type Term } from '../../
 import { emptyBytes } from '../../src/bytes.ts';
 import { appendEntriesMax } from '../../src/limits.ts';
 import { Raft } from '../../src/raft/raft.ts';
-import { foundingConfiguration } from '../../src/raft/configuration.ts';
+import { foundingConfiguration, withLearner } from '../../src/raft/configuration.ts';
 import type {
   Effects,
   Entry,
@@ -95,6 +95,8 @@ export const steps: readonly Step[] = ['early', 'write', 'send', 'done'];
 export type HostOptions = {
   readonly id: ReplicaId;
   readonly voters: readonly ReplicaId[];
+  /** The group has one learner beside the voters, under the id that follows theirs. */
+  readonly withLearner?: boolean;
   readonly random: () => number;
   readonly electionTimeoutTicks: number;
   readonly heartbeatTicks: number;
@@ -106,19 +108,23 @@ export type HostOptions = {
 
 export class Host {
   readonly id: ReplicaId;
-  readonly disk: Disk;
+  #disk: Disk;
   readonly #options: HostOptions;
   #raft: Raft;
 
   constructor(options: HostOptions, disk: Disk = new Disk()) {
     this.id = options.id;
-    this.disk = disk;
+    this.#disk = disk;
     this.#options = options;
     this.#raft = new Raft(this.#raftOptions());
   }
 
   get raft(): Raft {
     return this.#raft;
+  }
+
+  get disk(): Disk {
+    return this.#disk;
   }
 
   /** Runs effects until none are left, or until a crash before `stopAt`: false. */
@@ -143,11 +149,19 @@ export class Host {
     this.#raft = new Raft(this.#raftOptions());
   }
 
+  /** Memory and disk are lost: it comes back as it was when it joined. */
+  loseDisk(): void {
+    this.#disk = new Disk();
+    this.restart();
+  }
+
   #raftOptions(): RaftOptions {
     const { id, voters, random, electionTimeoutTicks, heartbeatTicks } = this.#options;
     const entriesMax = this.#options.appendEntriesMax ?? appendEntriesMax;
     const { hardState, applied } = this.disk;
-    const founding = foundingConfiguration(voters.map((voter) => ({ id: voter, location: '' })));
+    const founders = foundingConfiguration(voters.map((voter) => ({ id: voter, location: '' })));
+    const hasLearner = this.#options.withLearner === true;
+    const founding = hasLearner ? withLearner(founders, { location: '', plan: null }) : founders;
     return {
       id,
       founding,

@@ -1,12 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import { logIndex, replicaId } from '../../src/brands.ts';
 import { appendsInFlightMax } from '../../src/limits.ts';
-import { Progress } from '../../src/raft/progress.ts';
+import { Progress, type Rejection } from '../../src/raft/progress.ts';
 
 function replicatingFrom(match: number): Progress {
   const progress = new Progress(replicaId(2), logIndex(match + 1), 0);
-  progress.accepted(logIndex(match));
+  progress.accepted(logIndex(match), 0);
   return progress;
+}
+
+/** Of an append that left before any round began. */
+function rejection(rejectedIndex: number, fit: number): Rejection {
+  return { rejectedIndex: logIndex(rejectedIndex), fit: logIndex(fit), round: 0 };
 }
 
 describe('progress of a follower', () => {
@@ -18,18 +23,18 @@ describe('progress of a follower', () => {
     progress.resumeProbe();
     expect(progress.maySend).toBe(true);
     progress.sent(logIndex(15));
-    progress.accepted(logIndex(15));
+    progress.accepted(logIndex(15), 0);
     expect([progress.replicating, progress.match, progress.next, progress.maySend]).toEqual([true, 15, 16, true]);
   });
 
   it('RAFT-30: a rejected probe goes back to where the logs could agree, and late rejections do nothing', () => {
     const progress = new Progress(replicaId(2), logIndex(11), 0);
-    expect(progress.rejected(logIndex(10), logIndex(4))).toBe(true);
+    expect(progress.rejected(rejection(10, 4))).toBe(true);
     expect(progress.next).toBe(5);
-    expect(progress.rejected(logIndex(10), logIndex(2))).toBe(false);
+    expect(progress.rejected(rejection(10, 2))).toBe(false);
     expect(progress.next).toBe(5);
     // Always at least one further back, or the same append would be sent for ever.
-    expect(progress.rejected(logIndex(4), logIndex(9))).toBe(true);
+    expect(progress.rejected(rejection(4, 9))).toBe(true);
     expect(progress.next).toBe(4);
   });
 
@@ -40,12 +45,12 @@ describe('progress of a follower', () => {
       progress.sent(logIndex(index));
     }
     expect(progress.maySend).toBe(false);
-    progress.accepted(logIndex(1));
+    progress.accepted(logIndex(1), 0);
     expect(progress.maySend).toBe(true);
     progress.sent(logIndex(appendsInFlightMax + 1));
     expect(progress.maySend).toBe(false);
     // One answer stands for all before it.
-    progress.accepted(logIndex(appendsInFlightMax));
+    progress.accepted(logIndex(appendsInFlightMax), 0);
     for (let index = 2; index <= appendsInFlightMax; index++) {
       expect(progress.maySend).toBe(true);
       progress.sent(logIndex(appendsInFlightMax + index));
@@ -62,21 +67,33 @@ describe('progress of a follower', () => {
   it('RAFT-32: a rejection while replicating goes back to what matches, the further ones do nothing', () => {
     const progress = replicatingFrom(3);
     for (let index = 4; index <= 8; index++) progress.sent(logIndex(index));
-    expect(progress.rejected(logIndex(5), logIndex(5))).toBe(true);
+    expect(progress.rejected(rejection(5, 5))).toBe(true);
     expect([progress.replicating, progress.next, progress.maySend]).toEqual([false, 4, true]);
     progress.sent(logIndex(8));
-    expect(progress.rejected(logIndex(6), logIndex(5))).toBe(false);
+    expect(progress.rejected(rejection(6, 5))).toBe(false);
     expect(progress.maySend).toBe(false);
     // What is known to match cannot be rejected by news.
-    expect(progress.rejected(logIndex(3), logIndex(2))).toBe(false);
-    progress.accepted(logIndex(8));
+    expect(progress.rejected(rejection(3, 2))).toBe(false);
+    progress.accepted(logIndex(8), 0);
     expect([progress.match, progress.next]).toEqual([8, 9]);
+  });
+
+  it('RAFT-63: what a later message finds missing was lost, and nothing counts any more that was answered before', () => {
+    const progress = new Progress(replicaId(2), logIndex(1), 0);
+    progress.accepted(logIndex(8), 3);
+    progress.heartbeatSent(logIndex(8), 4);
+    progress.answered(4);
+    // The append may have left before the answer came that raised `match`, and may have arrived before what that answered.
+    expect(progress.rejected({ rejectedIndex: logIndex(8), fit: logIndex(2), round: 3 })).toBe(false);
+    expect([progress.match, progress.commitTold]).toEqual([8, 8]);
+    expect(progress.rejected({ rejectedIndex: logIndex(8), fit: logIndex(2), round: 4 })).toBe(true);
+    expect([progress.match, progress.next, progress.commitTold, progress.replicating]).toEqual([0, 3, 0, false]);
   });
 
   it('RAFT-32: a late answer moves nothing back', () => {
     const progress = replicatingFrom(5);
     progress.sent(logIndex(9));
-    progress.accepted(logIndex(4));
+    progress.accepted(logIndex(4), 0);
     expect([progress.match, progress.next]).toEqual([5, 10]);
   });
 

@@ -29,6 +29,11 @@ const twists: { readonly [Bug in PlantedBug]?: (message: PeerMessage, speaker: S
     const other = voters.find((voter) => voter !== message.to);
     return other === undefined ? [message] : [message, { ...message, from: other }];
   },
+  lossNotTold: (message, { id, voters }) => {
+    if (message.kind !== 'appendReply' || message.accepted || voters.includes(id)) return [message];
+    const { kind, from, to, term, round, rejectedIndex: matchIndex } = message;
+    return [{ kind, from, to, term, round, accepted: true, matchIndex }];
+  },
 };
 
 export function messagesWithBug(

@@ -89,6 +89,10 @@ const entries = {
   logHeldForever: { what: 'a log is held for a snapshot, however long it becomes', mix: outrun },
   configurationForgotten: { what: 'a replica that starts again counts by an older configuration', mix: moving },
   snapshotRowLost: { what: 'a snapshot lacks some rows', mix: moving },
+  lossNotTold: {
+    what: 'a learner that lacks what its leader takes it to have says that it has it',
+    mix: { ...moving, loseLearnerEveryMs: 400 },
+  },
   hashNotTold: { what: 'replicas do not hear which hash others hold', mix: altered },
   // Deployments
   levelAssumed: {

@@ -43,6 +43,8 @@ export type FaultMix = {
   readonly memberChangeEveryMs: number;
   /** A replica's disk is empty for good. */
   readonly loseStorageEveryMs: number;
+  /** A learner's disk is empty, and its object is made again. */
+  readonly loseLearnerEveryMs: number;
   /** What a replica holds on disk is altered while it is down. */
   readonly alterEveryMs: number;
   // Deployments
@@ -102,6 +104,12 @@ export function alterationsOf(random: Random, mix: FaultMix): Pick<FaultMix, 'al
   return { alterEveryMs: mayAlter && random.chance(0.5) ? random.between(1_000, 5_000) : 0 };
 }
 
+/** Drawn apart, too. Members come often enough for a learner to be there. */
+export function learnerLossOf(random: Random, mix: FaultMix): Pick<FaultMix, 'loseLearnerEveryMs'> {
+  const hasLearners = mix.memberChangeEveryMs > 0 || mix.loseStorageEveryMs > 0;
+  return { loseLearnerEveryMs: hasLearners && random.chance(0.4) ? random.between(300, 2_000) : 0 };
+}
+
 export function faultMixOf(random: Random): FaultMix {
   const on = (probability: number, value: () => number): number => (random.chance(probability) ? value() : 0);
   const sizes = [1, 3, 3, 3, 3, 3, 3, 5, 5, 5] as const;
@@ -135,6 +143,7 @@ export function faultMixOf(random: Random): FaultMix {
     ...noDeployments,
     formerLevel: 1,
     loseStorageEveryMs: on(0.2, () => random.between(4_000, 12_000)),
+    loseLearnerEveryMs: 0,
     alterEveryMs: 0,
     transferEveryMs: on(0.3, () => random.between(1_500, 5_000)),
     auth: workload === 'mixed' ? on(0.5, () => 1) : 0,
@@ -181,6 +190,7 @@ export function healed(mix: FaultMix): FaultMix {
     clockJumpEveryMs: 0,
     memberChangeEveryMs: 0,
     loseStorageEveryMs: 0,
+    loseLearnerEveryMs: 0,
     alterEveryMs: 0,
     ...noDeployments,
     transferEveryMs: 0,

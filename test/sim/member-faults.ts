@@ -7,9 +7,11 @@ import type { ReplicaId } from '../../src/brands.ts';
 import type { Joining } from '../../src/replica/absent-peers.ts';
 import { votersOnDisk } from './durable-log.ts';
 import type { SimulatedGroup } from './group.ts';
+import type { Network } from './network.ts';
 import type { RaftChecker } from './raft-checker.ts';
 import type { Random } from './random.ts';
 import type { SimulatedReplica } from './replica.ts';
+import type { StateChecker } from './state-checker.ts';
 import type { Trace } from './trace.ts';
 
 export type MemberFaultsOptions = {
@@ -17,6 +19,8 @@ export type MemberFaultsOptions = {
   readonly random: Random;
   readonly raft: RaftChecker;
   readonly trace: Trace;
+  readonly network: Network;
+  readonly state: StateChecker;
   /** A replica with an empty disk, which knows of the group what it is given. */
   readonly make: (id: ReplicaId, founding: Configuration) => SimulatedReplica;
 };
@@ -25,11 +29,9 @@ const membersMax = 6;
 
 export class MemberFaults {
   readonly #options: MemberFaultsOptions;
-  /** Every id that was ever made: none is made twice. */
+  /** Every id that was ever made: none is made twice, but for a learner whose object was lost. */
   readonly #made: Set<ReplicaId>;
   readonly #founders: readonly ReplicaId[];
-  /** Its storage is gone, and the group has not replaced it yet: one more could be one too many. */
-  #lost: ReplicaId | null = null;
 
   constructor(options: MemberFaultsOptions) {
     this.#options = options;
@@ -74,22 +76,41 @@ export class MemberFaults {
     if (voters.length < 3 || !voters.every((id) => group.find(id) !== null)) return;
     // A change that is under way, or that the leader is about to make, may leave no majority without it.
     if (raft.configuration?.members.some(({ plan }) => plan !== null) === true) return;
-    const isSettled = ({ driver, sql }: SimulatedReplica): boolean => {
-      const own = driver?.raft.configuration.voters ?? votersOnDisk(sql.reader);
-      return own === null || own.join() === voters.join();
-    };
-    if (!group.all.every(isSettled)) return;
+    if (!this.#agreeOn(voters)) return;
     const replica = group.find(random.pick(voters));
     if (replica === null) return;
-    this.#lost = replica.id;
     trace.add('storage lost', () => String(replica.id));
     replica.end();
     group.leave(replica.id);
   }
 
+  /** A learner's object is lost with its disk. The leader finds that out, makes it again, and sends it everything once more. */
+  loseLearner(random: Random): void {
+    const { group, raft, trace, network, state } = this.#options;
+    const { members = [], voters = this.#founders } = raft.configuration ?? {};
+    const learners = members.filter(({ id, voter }) => !voter && group.find(id) !== null);
+    // Nobody is about to have it vote.
+    if (learners.length === 0 || !this.#agreeOn(voters)) return;
+    const { id } = random.pick(learners);
+    trace.add('learner lost', () => String(id));
+    group.find(id)?.end();
+    group.leave(id);
+    network.lost(id);
+    state.lost(id);
+    this.#made.delete(id);
+  }
+
+  #agreeOn(voters: readonly ReplicaId[]): boolean {
+    return this.#options.group.all.every(({ driver, sql }) => {
+      const own = driver?.raft.configuration.voters ?? votersOnDisk(sql.reader);
+      return own === null || own.join() === voters.join();
+    });
+  }
+
+  /** A voter's object is gone, and the group has not replaced it yet: one more could be one too many. */
   get #isMissing(): boolean {
-    const members = this.#options.raft.configuration?.members.map(({ id }) => id) ?? this.#founders;
-    return this.#lost !== null && members.includes(this.#lost);
+    const { group, raft } = this.#options;
+    return (raft.configuration?.voters ?? this.#founders).some((id) => group.find(id) === null);
   }
 
   #next(

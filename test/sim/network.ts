@@ -24,12 +24,21 @@ export type NetworkOptions = {
   readonly deliver: (to: ReplicaId, delivery: Delivery) => void;
 };
 
+type Parcel = {
+  readonly link: string;
+  readonly from: ReplicaId;
+  readonly to: ReplicaId;
+  readonly bytes: Uint8Array;
+};
+
 export class Network {
   readonly #options: NetworkOptions;
   /** Links that carry nothing, as "from→to". */
   #cut = new Set<string>();
   /** What a link adds to every delay. */
   #slow = new Map<string, number>();
+  /** How often each replica's object was lost: what a former one said ended with it. */
+  readonly #losses = new Map<ReplicaId, number>();
 
   constructor(options: NetworkOptions) {
     this.#options = options;
@@ -40,7 +49,7 @@ export class Network {
     for (const [to, toPeer] of Map.groupBy(messages, (message) => message.to)) {
       const from = toPeer[0]?.from;
       if (from === undefined) continue;
-      this.#carry(`${from}→${to}`, to, pack(code, { group, messages: toPeer, report }));
+      this.#carry({ link: `${from}→${to}`, from, to, bytes: pack(code, { group, messages: toPeer, report }) });
     }
   }
 
@@ -78,20 +87,30 @@ export class Network {
     trace.add('slow link', () => link);
   }
 
+  /** That replica's object is no more. */
+  lost(id: ReplicaId): void {
+    this.#losses.set(id, this.#lossesOf(id) + 1);
+  }
+
   heal(): void {
     this.join();
     this.#slow = new Map();
   }
 
-  #carry(link: string, to: ReplicaId, bytes: Uint8Array): void {
+  #lossesOf(id: ReplicaId): number {
+    return this.#losses.get(id) ?? 0;
+  }
+
+  #carry(parcel: Parcel): void {
+    const { link } = parcel;
     const { random, trace } = this.#options;
     const faults = this.#options.faults();
     if (this.#cut.has(link)) return trace.count('messages cut off');
     if (random.chance(faults.drop)) return trace.count('messages dropped');
-    this.#deliverAfter(this.#delay(link), link, to, bytes);
+    this.#deliverAfter(this.#delay(link), parcel);
     if (!random.chance(faults.duplicate)) return;
     trace.count('messages duplicated');
-    this.#deliverAfter(this.#delay(link) + random.exponential(random.pick([1, 50, 1_000])), link, to, bytes);
+    this.#deliverAfter(this.#delay(link) + random.exponential(random.pick([1, 50, 1_000])), parcel);
   }
 
   #delay(link: string): number {
@@ -107,10 +126,11 @@ export class Network {
     return delayMs;
   }
 
-  #deliverAfter(delayMs: number, link: string, to: ReplicaId, bytes: Uint8Array): void {
+  #deliverAfter(delayMs: number, { link, from, to, bytes }: Parcel): void {
     const { schedule, trace } = this.#options;
+    const losses = this.#lossesOf(from);
     schedule.after(delayMs, () => {
-      if (this.#cut.has(link)) return trace.count('messages cut off');
+      if (this.#cut.has(link) || this.#lossesOf(from) > losses) return trace.count('messages cut off');
       const envelope = decodeEnvelope(bytes);
       for (const message of envelope.messages) trace.add('message', () => inWords(message));
       this.#options.deliver(to, { bytes, envelope });

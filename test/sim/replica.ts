@@ -303,6 +303,11 @@ export class SimulatedReplica implements DriverPort {
     this.#run(({ absentPeers }) => absentPeers.absent(peer));
   }
 
+  /** A call to a peer was answered. */
+  present(peer: ReplicaId): void {
+    this.#living?.absentPeers.present(peer);
+  }
+
   /** For good, with what is on its disk. */
   end(): void {
     this.#forget();

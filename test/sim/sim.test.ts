@@ -73,6 +73,7 @@ const canaries: readonly (readonly [string, PlantedBug, string])[] = [
   ['SIM-CANARY-13: an entry that is skipped is found', 'unknownEntrySkipped', 'log matching'],
   ['SIM-CANARY-14: a log without a bound is found', 'logHeldForever', 'log bound'],
   ['SIM-CANARY-15: hashes that are not compared are found', 'hashNotTold', 'liveness'],
+  ['SIM-CANARY-16: learners that do not tell what they lost are found', 'lossNotTold', 'commit by a durable quorum'],
   ['SIM-WATCH-1: swapped revisions are found', 'watchEventsSwapped', 'watch: ordered'],
   ['SIM-WATCH-2: an event that is told twice is found', 'watchRestoredEarly', 'watch: unique'],
   ['SIM-WATCH-3: a revision in two messages is found', 'watchRevisionSplit', 'watch: atomic'],
@@ -104,6 +105,7 @@ const snapshotInPlace = 'a snapshot has taken the place of the store';
 const snapshotsMet = ['snapshots given up', snapshotInPlace, 'turns that left entries to apply'] as const;
 
 const faultsThatMustHappen = [
+  'learner lost',
   'messages dropped',
   'messages duplicated',
   'messages late',

@@ -9,7 +9,15 @@ import { ClientHistory } from './client-history.ts';
 import { type HowEnded, SimulatedClient } from './client.ts';
 import { type Code, formerCodeOf } from './code.ts';
 import { Deployments } from './deployments.ts';
-import { alterationsOf, deploymentsOf, type FaultMix, faultMixOf, healed, mixInWords } from './faults.ts';
+import {
+  alterationsOf,
+  deploymentsOf,
+  type FaultMix,
+  faultMixOf,
+  healed,
+  learnerLossOf,
+  mixInWords,
+} from './faults.ts';
 import { SimulatedGroup } from './group.ts';
 import { HistoryChecker } from './history-checker.ts';
 import { LeaseChecker } from './lease-checker.ts';
@@ -37,6 +45,7 @@ const writesSinceTickMax = 16;
 /** Deployments draw from a generator of their own. */
 const deploymentsSeed = 0x3c6ef372;
 const alterationsSeed = 0x1f83d9ab;
+const learnersSeed = 0x5be0cd19;
 /** The search for an order takes a quarter of a run's time. */
 const linearizedEverySeeds = 4;
 
@@ -111,6 +120,7 @@ class Simulation {
   readonly #told: ClientHistory;
   readonly #isSampled: boolean;
   #faults: FaultMix;
+  readonly #forLearners: Random;
   /** Nothing is done to replicas before that. */
   #quietUntilMs = 0;
   /** What went wrong in a promise, before the next step. */
@@ -122,7 +132,14 @@ class Simulation {
     const forDeployments = new Random(seed ^ deploymentsSeed);
     const withoutAlterations = { ...faultMixOf(random.fork()), ...deploymentsOf(forDeployments), ...mix };
     const forAlterations = new Random(seed ^ alterationsSeed);
-    this.mix = { ...withoutAlterations, ...alterationsOf(forAlterations, withoutAlterations), ...mix };
+    const forLearners = new Random(seed ^ learnersSeed);
+    this.mix = {
+      ...withoutAlterations,
+      ...alterationsOf(forAlterations, withoutAlterations),
+      ...learnerLossOf(forLearners, withoutAlterations),
+      ...mix,
+    };
+    this.#forLearners = forLearners;
     this.#faults = this.mix;
     this.#random = random.fork();
     this.trace = new Trace(() => this.#schedule.nowMs);
@@ -167,7 +184,7 @@ class Simulation {
     const code = this.mix.startsFormer > 0 ? formerCodeOf(this.mix.formerLevel) : 'present';
     for (const id of founders) this.#group.join(make(id, founding, code));
     const forGroup = { group: this.#group, raft: this.#raft, trace: this.trace };
-    const forMembers = { ...forGroup, make };
+    const forMembers = { ...forGroup, network, state: this.#state, make };
     this.#members = new MemberFaults({ ...forMembers, random: random.fork() });
     this.#deployments = new Deployments({
       ...forGroup,
@@ -236,6 +253,7 @@ class Simulation {
     });
     this.#every(mix.memberChangeEveryMs, () => this.#members.change());
     this.#every(mix.loseStorageEveryMs, () => this.#members.loseStorage());
+    this.#every(mix.loseLearnerEveryMs, () => this.#members.loseLearner(this.#forLearners));
     this.#every(mix.alterEveryMs, () => this.#alter());
     this.#every(mix.deployEveryMs, () => this.#deployments.step());
     this.#every(mix.quietEveryMs, () => this.#quiet(random.between(6_000, 12_000)));
@@ -243,9 +261,12 @@ class Simulation {
 
   #deliver(to: ReplicaId, delivery: Delivery): void {
     const receiver = this.#group.find(to);
-    if (receiver !== null) return receiver.receive(delivery);
-    const sender = delivery.envelope.messages[0]?.from;
-    if (sender !== undefined) this.#group.find(sender)?.absent(to);
+    const from = delivery.envelope.messages[0]?.from;
+    const sender = from === undefined ? null : this.#group.find(from);
+    if (receiver === null) return sender?.absent(to);
+    // As the answer to a call shows, whatever it says.
+    sender?.present(to);
+    receiver.receive(delivery);
   }
 
   /** One at a time: the others know what is right. */

@@ -40,6 +40,12 @@ export class StateChecker {
     this.#altered.add(id);
   }
 
+  /** Its object is no more: under its id another one may begin, with an empty disk. */
+  lost(id: ReplicaId): void {
+    this.#told.delete(id);
+    this.#dumpedAt.delete(id);
+  }
+
   replaced(id: ReplicaId): void {
     this.#altered.delete(id);
   }

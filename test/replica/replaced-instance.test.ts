@@ -1,0 +1,134 @@
+// The platform may briefly run two instances of one object: the old one does not know that it was replaced until it touches storage.
+
+import { expect, it } from 'vitest';
+import { replicaId, type ReplicaId } from '../../src/brands.ts';
+import { foundingConfiguration } from '../../src/raft/configuration.ts';
+import { Driver } from '../../src/replica/driver.ts';
+import type { PeerMessage } from '../../src/replica/envelope.ts';
+import type { ReadResult } from '../../src/replica/pending-reads.ts';
+import type { WriteResult } from '../../src/replica/proposals.ts';
+import type { NotPromise, SqlPort, SqlValue } from '../../src/sql-port.ts';
+import { put, service } from '../mvcc/requests.ts';
+import { NodeSql } from '../support/node-sql.ts';
+
+const ids = [1, 2, 3].map(replicaId);
+const founding = foundingConfiguration(ids.map((id) => ({ id, location: '' })));
+
+/** Storage as one instance has it: once another one owns it, each access throws. */
+class OwnedSql implements SqlPort {
+  readonly #sql: SqlPort;
+  isReplaced = false;
+
+  constructor(sql: SqlPort) {
+    this.#sql = sql;
+  }
+
+  get #owned(): SqlPort {
+    if (this.isReplaced) throw new Error('the instance was replaced');
+    return this.#sql;
+  }
+
+  run(statement: string, ...bindings: readonly SqlValue[]): void {
+    this.#owned.run(statement, ...bindings);
+  }
+
+  all(statement: string, ...bindings: readonly SqlValue[]): ReturnType<SqlPort['all']> {
+    return this.#owned.all(statement, ...bindings);
+  }
+
+  iterate(statement: string, ...bindings: readonly SqlValue[]): ReturnType<SqlPort['iterate']> {
+    return this.#owned.iterate(statement, ...bindings);
+  }
+
+  databaseBytes(): number {
+    return this.#owned.databaseBytes();
+  }
+
+  transaction<Result>(body: () => NotPromise<Result>): Result {
+    return this.#owned.transaction(body);
+  }
+}
+
+function ignored(): void {}
+
+class Instance {
+  readonly id: ReplicaId;
+  readonly sql: OwnedSql;
+  readonly driver: Driver;
+  readonly sent: PeerMessage[] = [];
+
+  constructor(id: ReplicaId, storage: SqlPort) {
+    this.id = id;
+    this.sql = new OwnedSql(storage);
+    this.driver = new Driver({
+      id,
+      founding,
+      sql: this.sql,
+      random: () => 0.5,
+      electionTimeoutTicks: 10,
+      heartbeatTicks: 1,
+      port: {
+        send: (messages) => void this.sent.push(...messages),
+        published: ignored,
+        applied: ignored,
+        leaderChanged: ignored,
+        configured: ignored,
+        removed: ignored,
+        rest: ignored,
+        applySoon: ignored,
+        restart: ignored,
+        nowMs: () => 1,
+      },
+    });
+  }
+}
+
+/** Hands on all that these say to each other, until they are silent. What is for others is lost. */
+function talk(...instances: readonly Instance[]): void {
+  for (;;) {
+    const messages = instances.flatMap(({ sent }) => sent.splice(0));
+    if (messages.length === 0) return;
+    for (const message of messages) {
+      const to = instances.find(({ id }) => id === message.to);
+      const from = instances.find(({ id }) => id === message.from);
+      to?.driver.receive([message], from?.driver.report ?? null);
+    }
+  }
+}
+
+function write(leader: Instance, value: string, others: readonly Instance[]): WriteResult | null {
+  let result: WriteResult | null = null;
+  leader.driver.write({ writeId: value, caller: service, operation: put('k', value) }, (settled) => {
+    result = settled;
+  });
+  talk(leader, ...others);
+  return result;
+}
+
+it('GROUP-9: a leader’s instance that was replaced answers no read, although a majority still confirms that it leads', () => {
+  const storages = ids.map(() => new NodeSql());
+  const [former, second, third] = ids.map((id, place) => new Instance(id, storages[place] ?? new NodeSql()));
+  if (former === undefined || second === undefined || third === undefined) throw new Error('there are three');
+  former.driver.campaign();
+  talk(former, second, third);
+  expect(write(former, 'old', [second, third])?.kind).toBe('applied');
+
+  // Another instance of the first replica's object begins on its storage, and with the second replica it is a majority.
+  former.sql.isReplaced = true;
+  const present = new Instance(former.id, storages[0] ?? new NodeSql());
+  present.driver.campaign();
+  talk(present, second);
+  expect(present.driver.raft.role).toBe('leader');
+  expect(write(present, 'new', [second])?.kind).toBe('applied');
+
+  // The third replica has heard of none of it: with the former instance, which counts itself, it is a majority of the former term.
+  let answer: ReadResult | null = null;
+  expect(() => {
+    former.driver.read((settled) => {
+      answer = settled;
+    });
+    talk(former, third);
+  }).toThrow('the instance was replaced');
+  expect(answer).toBeNull();
+  expect(present.driver.store.revision).toBe(former.driver.store.revision + 1);
+});
