@@ -14,6 +14,11 @@ export const rangeAnswerBytesMax = 32 * 1_048_576;
 export const rememberedWritesMax = 32_768;
 /** A remembered answer larger than this is dropped; the retry then learns the revision only. */
 export const rememberedAnswerBytesMax = 4_096;
+/**
+ * Commands of one log entry that are undone one by one because they throw: each costs the entry another run. If one more throws, it and all
+ * after it are undone.
+ */
+export const commandsUndoneMax = 16;
 /** An Idempotency-Key, in UTF-8. */
 export const writeIdBytesMax = 64;
 /** Keys of one tenant that are neither revoked nor expired. All of them are in memory on every replica. */

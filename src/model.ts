@@ -247,6 +247,8 @@ export type StoreFailure =
   /** The name of a user or a role, in UTF-8. */
   | { readonly kind: 'nameTooLong'; readonly bytes: number }
   | { readonly kind: 'downgradeInProgress' }
+  /** The service failed at the command, on every replica, and undid all of it (`mvcc/careful-apply.ts`). */
+  | { readonly kind: 'commandUndone'; readonly operation: string }
   /** This store does not know the operation. */
   | { readonly kind: 'operationNotServed'; readonly operation: string }
   | { readonly kind: 'keyNotProvided' }

@@ -263,6 +263,7 @@ const passedOn: ReadonlySet<Failure['kind']> = new Set<Failure['kind']>([
   'internal',
   'notServed',
   'operationNotServed',
+  'commandUndone',
   'badRequest',
   'bodyTooLarge',
   'requestTooLarge',

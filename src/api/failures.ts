@@ -107,6 +107,7 @@ const families: Readonly<Record<StoreFailure['kind'], 'store'>> &
   tooMany: 'store',
   nameTooLong: 'store',
   operationNotServed: 'store',
+  commandUndone: 'store',
   authNotEnabled: 'store',
   rootUserMissing: 'store',
   rootRoleMissing: 'store',

@@ -175,6 +175,11 @@ export const schemas: JsonObject = {
       keys: count,
       database_bytes: count,
       version: text,
+      commands_undone: {
+        ...count,
+        description:
+          'Writes at which the service failed since the store was made. Each was undone as a whole and answered 500.',
+      },
     },
     ['leader', 'term', 'revision', 'replicas', 'version'],
   ),

@@ -144,6 +144,15 @@ export function describeStore(failure: StoreFailure): WireError {
         `A name of ${failure.bytes} bytes; at most ${authNameBytesMax}.`,
         'request is too large',
       );
+    case 'commandUndone':
+      return {
+        code: grpc.internal,
+        words: `quorate: the store failed at this ${failure.operation} and undid all of it`,
+        status: 500,
+        slug: 'command-undone',
+        title: 'The store failed at this command',
+        detail: `The store failed at this ${failure.operation} and undid all of it. The fault is the service's own; the store goes on.`,
+      };
     case 'operationNotServed':
       return {
         code: grpc.unimplemented,

@@ -53,9 +53,14 @@ export class Compaction {
 
   constructor(sql: SqlPort) {
     this.#sql = sql;
-    const compacted = readMeta(sql, 'compacted');
-    this.#compacted = compacted === null ? -1 : numberOf(compacted);
+    this.#compacted = readCompacted(sql);
     this.#sweep = readSweep(sql);
+  }
+
+  /** What was written is undone. What is held stays so. */
+  reopen(): void {
+    this.#compacted = readCompacted(this.#sql);
+    this.#sweep = readSweep(this.#sql);
   }
 
   /** -1 before the first compaction. Reading at it is allowed. */
@@ -168,6 +173,11 @@ export function sweptRevision(sql: SqlPort): number {
 /** The value of `sweep` in a store that was written without what compaction at that revision makes superfluous. */
 export function sweepDone(compacted: number): Uint8Array {
   return encodeSweep({ through: compacted, target: compacted, after: null });
+}
+
+function readCompacted(sql: SqlPort): number {
+  const compacted = readMeta(sql, 'compacted');
+  return compacted === null ? -1 : numberOf(compacted);
 }
 
 function readSweep(sql: SqlPort): Sweep {

@@ -187,7 +187,16 @@ function readOutcome(reader: BinaryReader): Outcome {
   }
 }
 
+/**
+ * Code that does not know of commands that are undone reads these rows, too: there it is an operation that is not served. Those that
+ * are not served have no name that begins so.
+ */
+const undoneMark = 'undone ';
+
 function writeFailure(writer: BinaryWriter, failure: StoreFailure): void {
+  if (failure.kind === 'commandUndone') {
+    return writeFailure(writer, { kind: 'operationNotServed', operation: `${undoneMark}${failure.operation}` });
+  }
   const place = failureKinds.findIndex((kind) => kind === failure.kind);
   assert(place >= 0, 'of a key that is no good, nothing is remembered');
   writer.byte(place);
@@ -215,7 +224,7 @@ function readFailure(reader: BinaryReader): StoreFailure {
   if (kind === 'compacted') return { kind, compactedRevision: reader.varint() - 1 };
   if (kind === 'futureRevision') return { kind, revision: reader.varint() };
   if (kind === 'tooManyAccessKeys') return { kind, max: reader.varint() };
-  if (kind === 'operationNotServed') return { kind, operation: reader.text() };
+  if (kind === 'operationNotServed') return readNotServed(reader.text());
   if (kind === 'forbidden') return { kind, need: reader.text() };
   if (kind === 'tooMany') {
     const what = countedKinds[reader.byte()];
@@ -223,6 +232,12 @@ function readFailure(reader: BinaryReader): StoreFailure {
     return { kind, what, max: reader.varint() };
   }
   return isAuthFailure(kind) ? { kind } : { kind };
+}
+
+function readNotServed(operation: string): StoreFailure {
+  return operation.startsWith(undoneMark)
+    ? { kind: 'commandUndone', operation: operation.slice(undoneMark.length) }
+    : { kind: 'operationNotServed', operation };
 }
 
 function isAuthFailure(kind: StoreFailure['kind']): kind is AuthFailure['kind'] {

@@ -105,7 +105,7 @@ const replaceMeta = 'INSERT OR REPLACE INTO mvcc_meta VALUES (?, ?)';
 /**
  * compacted, sweep: of the compaction. leasesSettled: 1 or 0. authEnabled: 1 or 0. authRevision: counts changes of users and roles.
  * authSince: the auth revision that every token must have at least. downgrade: the version, as UTF-8; 0: none.
- * learner: the one that was announced; 0: none.
+ * learner: the one that was announced; 0: none. commandsUndone: how many threw and were undone.
  */
 export type MetaName =
   | 'format'
@@ -116,7 +116,8 @@ export type MetaName =
   | 'authRevision'
   | 'authSince'
   | 'downgrade'
-  | 'learner';
+  | 'learner'
+  | 'commandsUndone';
 
 /**
  * Creates the tables of a fresh store, adds those that an older one lacks. Answers the level of the store's group. Throws

@@ -1,6 +1,6 @@
 // The replicated state machine: committed commands in, outcomes and events out. Its state is a function of the log alone, the
 // same on every replica. It knows no clock, no network, no consensus; `apply` runs inside the caller's transaction, and if
-// that is rolled back, or `apply` throws, the store must be opened anew.
+// that is rolled back, or `apply` throws, the store must be opened anew (`reopen`).
 
 import { assert, unreachable } from '../assert.ts';
 import { type LeaseId, type LogIndex, logIndex, type Revision, revision as asRevision } from '../brands.ts';
@@ -23,6 +23,7 @@ import type { SqlPort } from '../sql-port.ts';
 import { type AccessNeed, accessOfQuery } from './access-need.ts';
 import { Administration, isQuiet } from './administration.ts';
 import { BatchRecord, Batches } from './batches.ts';
+import type { CarefulRun } from './careful-apply.ts';
 import { Compaction, type Needed } from './compaction.ts';
 import { GroupLevel } from './group-level.ts';
 import { History, type HistoryPiece, type HistoryQuery } from './history.ts';
@@ -32,7 +33,8 @@ import { isPlainPut, PutGroup, writePuts } from './put-group.ts';
 import { AnswerBudget, readRange } from './range.ts';
 import { countKeys } from './range-scan.ts';
 import { RevisionWriter } from './revision-writer.ts';
-import { openSchema } from './schema.ts';
+import { numberOf } from './rows.ts';
+import { openSchema, readMeta, writeMeta } from './schema.ts';
 import { runSteps } from './steps.ts';
 import { runTxn } from './txn.ts';
 import { operationShape } from './txn-shape.ts';
@@ -59,6 +61,8 @@ type Batch = {
   readonly events: RevisionEvents[];
   readonly leases: LeaseChange[];
   readonly group: PutGroup;
+  /** null: none of its commands is known to throw. */
+  readonly careful: CarefulRun | null;
 };
 
 /** What a command did. `made`: its revisions, in their order. */
@@ -68,23 +72,37 @@ const everyKey = { kind: 'open', from: Uint8Array.of(0) } as const;
 
 export class Store {
   readonly #sql: SqlPort;
-  readonly #batches: Batches;
-  readonly #level: GroupLevel;
-  readonly #history: History;
   readonly #compaction: Compaction;
-  readonly #administration: Administration;
-  readonly #writes: RememberedWrites;
-  readonly #pages = new PageCounts();
-  #revision: Revision;
-  #applied: LogIndex;
-  #persisted: LogIndex;
+  // Of all these the rows know better. The constructor has `#open` set them, as `reopen` does.
+  #batches!: Batches;
+  #level!: GroupLevel;
+  #history!: History;
+  #administration!: Administration;
+  #writes!: RememberedWrites;
+  #pages!: PageCounts;
+  #revision!: Revision;
+  #applied!: LogIndex;
+  #persisted!: LogIndex;
+  #commandsUndone!: number;
   /** Counted when first asked for, and kept up from then on. */
-  #keys: number | null = null;
+  #keys!: number | null;
 
   /** Creates the tables of a fresh store. Throws UnknownStoreFormat where a newer version wrote it. */
   constructor(sql: SqlPort) {
-    const level = openSchema(sql);
     this.#sql = sql;
+    this.#open();
+    this.#compaction = new Compaction(sql);
+  }
+
+  /** After `apply` threw or its transaction was rolled back: what is in memory is what the rows say. Whoever holds history still does. */
+  reopen(): void {
+    this.#open();
+    this.#compaction.reopen();
+  }
+
+  #open(): void {
+    const sql = this.#sql;
+    const level = openSchema(sql);
     this.#batches = new Batches(sql);
     this.#level = new GroupLevel(sql, level, this.#batches);
     const newest = this.#batches.newest();
@@ -92,9 +110,11 @@ export class Store {
     this.#applied = newest?.logIndex ?? logIndex(0);
     this.#persisted = this.#applied;
     this.#history = new History(sql, this.#batches);
-    this.#compaction = new Compaction(sql);
     this.#administration = new Administration(sql);
     this.#writes = new RememberedWrites(this.#batches, newest?.writesTotal ?? 0);
+    this.#pages = new PageCounts();
+    this.#commandsUndone = numberOf(readMeta(sql, 'commandsUndone') ?? 0);
+    this.#keys = null;
   }
 
   get revision(): Revision {
@@ -126,12 +146,22 @@ export class Store {
     return hash === null ? null : { index: this.#persisted, hash };
   }
 
-  /** Applies one log entry: its commands in order. A command that fails undoes only itself. */
-  apply(index: LogIndex, commands: readonly Command[]): Applied {
+  /** How many commands threw and were undone, since the store was made. */
+  get commandsUndone(): number {
+    return this.#commandsUndone;
+  }
+
+  /**
+   * Applies one log entry: its commands in order. A command that fails undoes only itself. If one throws, the entry is applied again,
+   * carefully (`careful-apply.ts`): that makes no difference but to commands that throw.
+   */
+  apply(index: LogIndex, commands: readonly Command[], careful: CarefulRun | null = null): Applied {
     assert(index > this.#applied, 'log entries are applied in order, each once');
-    const batch: Batch = { record: new BatchRecord(), outcomes: [], events: [], leases: [], group: new PutGroup() };
+    const group = new PutGroup();
+    const batch: Batch = { record: new BatchRecord(), outcomes: [], events: [], leases: [], group, careful };
     for (const [place, command] of commands.entries()) this.#applyCommand(command, place, batch);
     this.#applyGroup(batch);
+    if (careful !== null) this.#countUndone(careful);
     if (!batch.record.isEmpty) {
       const place = { lastRevision: this.#revision, logIndex: index };
       const body = batch.record.body();
@@ -265,6 +295,9 @@ export class Store {
   }
 
   #applyCommand(command: Command, place: number, batch: Batch): void {
+    const { careful } = batch;
+    if (careful !== null) careful.place = place;
+    if (careful?.undone.has(place) === true) return this.#answerUndone(command, place, batch);
     const identity = identityOf(command);
     const { operation } = command;
     if (!this.#administration.alarms.active && isPlainPut(operation)) {
@@ -272,12 +305,27 @@ export class Store {
       if (!batch.group.fits(request, identity)) this.#applyGroup(batch);
       if (this.#answerBefore(command, identity, batch.record) === null) {
         batch.group.add({ request, identity, place });
+        if (careful !== null) this.#applyGroup(batch);
         return;
       }
     }
     this.#applyGroup(batch);
     const before = this.#answerBefore(command, identity, batch.record);
     batch.outcomes[place] = before ?? this.#applyAlone(command, identity, batch);
+  }
+
+  #answerUndone(command: Command, place: number, batch: Batch): void {
+    const { outcome } = this.#failed({ kind: 'commandUndone', operation: command.operation.kind });
+    const identity = identityOf(command);
+    if (!this.#writes.knows(identity)) this.#writes.remember(identity, outcome, batch.record);
+    batch.outcomes[place] = outcome;
+  }
+
+  #countUndone(careful: CarefulRun): void {
+    careful.place = null;
+    if (careful.undone.size === 0) return;
+    this.#commandsUndone += careful.undone.size;
+    writeMeta(this.#sql, 'commandsUndone', this.#commandsUndone);
   }
 
   /** What is answered without the operation being done: it may not be, or was done before. */

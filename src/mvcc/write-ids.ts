@@ -42,6 +42,10 @@ export class RememberedWrites {
     return this.#total;
   }
 
+  knows(identity: string): boolean {
+    return this.#loaded().has(identity);
+  }
+
   find(identity: string, record: BatchRecord): Outcome | null {
     const place = this.#loaded().get(identity);
     if (place === undefined) return null;

@@ -10,12 +10,14 @@
 // and again from 1 until the core asks for nothing more. Where very many entries wait to be applied, most of them wait for later turns.
 
 import { assert, unreachable } from '../assert.ts';
-import type { ReplicaId, Revision } from '../brands.ts';
+import { MalformedBytesError } from '../binary.ts';
+import type { LogIndex, ReplicaId, Revision } from '../brands.ts';
 import { compactionStepRows, restAfterQuietTicks } from '../limits.ts';
 import type { Command, RevisionEvents } from '../model.ts';
+import { applyCarefully, isOfThePlatform, type UndoneCommand } from '../mvcc/careful-apply.ts';
 import { decodeCommands, encodeCommands, UnknownCommandVersion } from '../mvcc/command-codec.ts';
 import type { LeaseChange } from '../mvcc/leases.ts';
-import { Store } from '../mvcc/store.ts';
+import { type Applied, Store } from '../mvcc/store.ts';
 import { type Configuration, decodeConfiguration } from '../raft/configuration.ts';
 import { Raft } from '../raft/raft.ts';
 import type { Effects, Entry } from '../raft/types.ts';
@@ -26,7 +28,14 @@ import { LogTable } from './log-table.ts';
 import { type LogBounds, usualBounds } from './log-truncation.ts';
 import type { PeerReport } from './peer-report.ts';
 import { PendingReads, type Read, type ReadResult } from './pending-reads.ts';
-import { Proposals, settleApplied, type Write, type WriteRequest, type WriteResult } from './proposals.ts';
+import {
+  type Proposal,
+  Proposals,
+  settleApplied,
+  type Write,
+  type WriteRequest,
+  type WriteResult,
+} from './proposals.ts';
 import { isSnapshotMessage } from './snapshot-codec.ts';
 import { type RestartReason, Upkeep } from './upkeep.ts';
 
@@ -56,6 +65,8 @@ export interface DriverPort {
   applied(commands: readonly Command[]): void;
   /** What was just applied granted or ended leases, in this order. */
   leasesChanged?(changes: readonly LeaseChange[]): void;
+  /** This command threw and was undone, as on every replica. That is a fault of this code: tell whoever can mend it. */
+  undone(command: UndoneCommand): void;
   /** Another replica leads now, or nobody is known to. */
   leaderChanged(leader: ReplicaId | null): void;
   /** This configuration is committed. Inside the transaction that applies it: what the host keeps of it is written with it. */
@@ -91,6 +102,21 @@ export type DriverOptions = {
 };
 
 type Answer = () => void;
+
+/** A committed entry, its commands decoded. `proposal`: what waits here for it; null: nothing does, or it has none. */
+type Applicable =
+  | {
+      readonly kind: 'command';
+      readonly entry: Entry;
+      readonly commands: readonly Command[];
+      readonly proposal: Proposal | null;
+    }
+  | { readonly kind: 'noop' | 'membership'; readonly entry: Entry };
+
+type Apply = (index: LogIndex, commands: readonly Command[], answers: Answer[]) => Applied;
+
+/** What a turn wrote, beside rows. */
+type Written = { readonly events: readonly RevisionEvents[]; readonly answers: readonly Answer[] };
 
 export class Driver {
   readonly store: Store;
@@ -373,42 +399,80 @@ export class Driver {
       if (messages.length > 0) this.#log.touch();
       return [];
     }
+    const applicable = this.#applicable(committed);
+    const { events, answers: added } = this.#writeOnce(effects, applicable);
+    answers.push(...added);
+    return events;
+  }
+
+  /** What cannot be decoded halts the replica before it. */
+  #applicable(committed: readonly Entry[]): readonly Applicable[] {
+    const applicable: Applicable[] = [];
+    for (const entry of committed) {
+      const { kind } = entry;
+      if (kind !== 'command') {
+        applicable.push({ kind, entry });
+        continue;
+      }
+      const proposal = this.#proposals.take(entry);
+      const commands = proposal?.commands ?? this.#decode(entry);
+      if (commands === null) break;
+      applicable.push({ kind, entry, commands, proposal });
+    }
+    return applicable;
+  }
+
+  /** If a command throws, the turn's writes are undone and made again, its commands one by one. */
+  #writeOnce(effects: Effects, applicable: readonly Applicable[]): Written {
+    try {
+      return this.#writeAll(effects, applicable, (index, commands) => this.store.apply(index, commands));
+    } catch (error) {
+      if (isOfThePlatform(error)) throw error;
+      this.store.reopen();
+      return this.#writeAll(effects, applicable, (index, commands, answers) => {
+        const { applied, undone } = applyCarefully(this.#sql, this.store, index, commands);
+        for (const command of undone) answers.push(() => this.#port.undone(command));
+        return applied;
+      });
+    }
+  }
+
+  #writeAll({ hardState, entries }: Effects, applicable: readonly Applicable[], apply: Apply): Written {
     return this.#sql.transaction(() => {
       if (hardState !== null) this.#log.writeHardState(hardState);
       this.#log.write(entries);
       const events: RevisionEvents[] = [];
-      for (const entry of committed) {
-        if (!this.#apply(entry, events, answers)) break;
-      }
-      return events;
+      const answers: Answer[] = [];
+      for (const each of applicable) this.#apply(each, apply, { events, answers });
+      return { events, answers };
     });
   }
 
-  /** False: the entry cannot be applied by this code, and the replica has halted before it. */
-  #apply(entry: Entry, events: RevisionEvents[], answers: Answer[]): boolean {
-    switch (entry.kind) {
+  #apply(
+    applicable: Applicable,
+    apply: Apply,
+    { events, answers }: { events: RevisionEvents[]; answers: Answer[] },
+  ): void {
+    const { entry } = applicable;
+    switch (applicable.kind) {
       case 'noop':
-        this.store.skip(entry.index);
-        return true;
+        return this.store.skip(entry.index);
       case 'membership':
         this.store.skip(entry.index);
-        this.#configured(decodeConfiguration(entry.data), answers);
-        return true;
+        return this.#configured(decodeConfiguration(entry.data), answers);
       case 'command': {
-        const proposal = this.#proposals.take(entry);
-        const commands = proposal?.commands ?? this.#decode(entry);
-        if (commands === null) return false;
-        const applied = this.store.apply(entry.index, commands);
+        const { commands, proposal } = applicable;
+        const applied = apply(entry.index, commands, answers);
         for (const revision of applied.events) events.push(revision);
         this.#upkeep.applied();
         this.#sweeping ||= commands.some((command) => command.operation.kind === 'compact');
         answers.push(() => this.#port.applied(commands));
         if (applied.leases.length > 0) answers.push(() => this.#port.leasesChanged?.(applied.leases));
         if (proposal !== null) answers.push(() => settleApplied(proposal, applied.outcomes));
-        return true;
+        return;
       }
       default:
-        return unreachable(entry.kind);
+        return unreachable(applicable);
     }
   }
 
@@ -444,8 +508,10 @@ export class Driver {
     try {
       return decodeCommands(entry.data);
     } catch (error) {
-      if (!(error instanceof UnknownCommandVersion)) throw error;
-      this.#halted = `log entry ${entry.index} cannot be applied by this version: ${error.message}`;
+      // Of what is malformed nobody knows what it was to do: to pass over it would leave the group's state.
+      if (!(error instanceof UnknownCommandVersion || error instanceof MalformedBytesError)) throw error;
+      const cannot = error instanceof MalformedBytesError ? 'is malformed' : 'cannot be applied by this version';
+      this.#halted = `log entry ${entry.index} ${cannot}: ${error.message}`;
       return null;
     }
   }

@@ -13,6 +13,7 @@ import {
   tickMs,
 } from '../limits.ts';
 import type { Command, RevisionEvents } from '../model.ts';
+import type { UndoneCommand } from '../mvcc/careful-apply.ts';
 import type { LeaseChange } from '../mvcc/leases.ts';
 import { type Configuration, foundingConfiguration, type GroupMember } from '../raft/configuration.ts';
 import { hasTable, type SqlPort } from '../sql-port.ts';
@@ -302,6 +303,10 @@ export class Member implements DriverPort {
 
   leasesChanged(changes: readonly LeaseChange[]): void {
     this.#options.leasesChanged(changes);
+  }
+
+  undone({ index, operation, error }: UndoneCommand): void {
+    console.error(`log entry ${index}: a command (${operation}) threw and was undone on every replica`, error);
   }
 
   leaderChanged(): void {

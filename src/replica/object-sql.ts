@@ -1,6 +1,6 @@
 // The SQL port over a Durable Object's storage. BLOBs come out as ArrayBuffer there, and as Uint8Array here.
 
-import type { NotPromise, SqlPort, SqlRow, SqlValue } from '../sql-port.ts';
+import { type NotPromise, type SqlPort, type SqlRow, type SqlValue, StorageFault } from '../sql-port.ts';
 
 export class ObjectSql implements SqlPort {
   readonly #storage: DurableObjectStorage;
@@ -10,19 +10,31 @@ export class ObjectSql implements SqlPort {
   }
 
   run(statement: string, ...bindings: readonly SqlValue[]): void {
-    this.#storage.sql.exec(statement, ...bindings);
+    try {
+      this.#storage.sql.exec(statement, ...bindings);
+    } catch (error) {
+      throw new StorageFault(error);
+    }
   }
 
   all(statement: string, ...bindings: readonly SqlValue[]): SqlRow[] {
-    const rows = [...this.#storage.sql.exec(statement, ...bindings).raw()];
-    for (const row of rows) bytesInPlace(row);
-    return rows as SqlValue[][];
+    try {
+      const rows = [...this.#storage.sql.exec(statement, ...bindings).raw()];
+      for (const row of rows) bytesInPlace(row);
+      return rows as SqlValue[][];
+    } catch (error) {
+      throw new StorageFault(error);
+    }
   }
 
   *iterate(statement: string, ...bindings: readonly SqlValue[]): IterableIterator<SqlRow> {
-    for (const row of this.#storage.sql.exec(statement, ...bindings).raw()) {
-      bytesInPlace(row);
-      yield row as SqlValue[];
+    try {
+      for (const row of this.#storage.sql.exec(statement, ...bindings).raw()) {
+        bytesInPlace(row);
+        yield row as SqlValue[];
+      }
+    } catch (error) {
+      throw new StorageFault(error);
     }
   }
 
@@ -31,7 +43,19 @@ export class ObjectSql implements SqlPort {
   }
 
   transaction<Result>(body: () => NotPromise<Result>): Result {
-    return this.#storage.transactionSync(body);
+    let thrown: unknown = null;
+    try {
+      return this.#storage.transactionSync(() => {
+        try {
+          return body();
+        } catch (error) {
+          thrown = error;
+          throw error;
+        }
+      });
+    } catch (error) {
+      throw error === thrown ? error : new StorageFault(error);
+    }
   }
 }
 

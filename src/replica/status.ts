@@ -27,6 +27,7 @@ export function statusReport(member: Member): StatusReport {
     level: store.level,
     logEntries: logSize.entries,
     logBytes: logSize.bytes,
+    commandsUndone: store.commandsUndone,
     alarms: [...storeAlarms(member), ...replicas.filter(({ state }) => state === 'rebuilding').map(corrupt)],
   };
 }

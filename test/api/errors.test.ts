@@ -53,6 +53,7 @@ const all: { readonly [Kind in Failure['kind']]: Failure & { readonly kind: Kind
   unknownMethod: { kind: 'unknownMethod' },
   tooMany: { kind: 'tooMany', what: 'users', max: 3 },
   nameTooLong: { kind: 'nameTooLong', bytes: 300 },
+  commandUndone: { kind: 'commandUndone', operation: 'txn' },
   operationNotServed: { kind: 'operationNotServed', operation: 'defragment' },
   keyNotProvided: { kind: 'keyNotProvided' },
   keyTooLong: { kind: 'keyTooLong', bytes: 2049 },
@@ -268,6 +269,7 @@ describe('paths and methods', () => {
       level: 2,
       logEntries: 3,
       logBytes: 70,
+      commandsUndone: 1,
       alarms: [{ alarm: 'CORRUPT', replica: 1 }],
       replicas: [
         { id: 1, location: 'weur', role: 'leader', match: 3, state: 'rebuilding', diverged_at: 2, replaces: null },
@@ -283,6 +285,7 @@ describe('paths and methods', () => {
       level: 2,
       log_entries: 3,
       log_bytes: 70,
+      commands_undone: 1,
       alarms: report.alarms,
       replicas: report.replicas,
     });

@@ -65,6 +65,9 @@ export class GroupOfOne {
         send: () => undefined,
         published: () => undefined,
         applied: () => undefined,
+        undone: ({ error }) => {
+          throw error;
+        },
         leasesChanged: (changes) => this.leases.applied(changes),
         leaderChanged: () => this.leases.leaderChanged(),
         configured: () => undefined,

@@ -131,6 +131,9 @@ class Replica {
         port: {
           published: () => undefined,
           applied: () => undefined,
+          undone: ({ error }) => {
+            throw error;
+          },
           leaderChanged: () => undefined,
           configured: () => undefined,
           removed: () => undefined,

@@ -240,4 +240,5 @@ const failures: readonly StoreFailure[] = [
   { kind: 'noSpace' },
   { kind: 'tooManyAccessKeys', max: 1_000 },
   { kind: 'accessKeyExists' },
+  { kind: 'commandUndone', operation: 'txn' },
 ];

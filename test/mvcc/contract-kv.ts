@@ -4,6 +4,7 @@ import { expect } from 'vitest';
 import { logIndex } from '../../src/brands.ts';
 import { emptyBytes } from '../../src/bytes.ts';
 import { keyBytesMax, rangeAnswerBytesMax, valueBytesMax } from '../../src/limits.ts';
+import { StorageFault } from '../../src/sql-port.ts';
 import { sortOrder, sortTarget } from '../../src/model.ts';
 import { pairOverheadBytes } from '../../src/mvcc/range.ts';
 import { inlineValueBytesMax } from '../../src/mvcc/schema.ts';
@@ -257,4 +258,30 @@ export const kvRules: readonly StoreRule[] = [
     fed.reopen();
     expect(fed.store.sizes()).toMatchObject({ keys: 2 });
   }),
+  rule(
+    'MVCC-SQL-1: what the database throws is a fault of the storage, and what a body throws comes out as it is',
+    ({ sql }) => {
+      sql.run('CREATE TABLE kept (n INTEGER PRIMARY KEY)');
+      for (const fault of [
+        () => sql.run('INSERT INTO nowhere VALUES (1)'),
+        () => sql.all('SELECT n FROM nowhere'),
+        () => [...sql.iterate('SELECT n FROM nowhere')],
+        () => sql.run('INSERT INTO kept VALUES (1), (1)'),
+        () => sql.transaction(() => sql.run('INSERT INTO nowhere VALUES (1)')),
+      ]) {
+        expect(fault).toThrow(StorageFault);
+      }
+      const thrown = new TypeError('of the body');
+      const body = (): never => {
+        sql.run('INSERT INTO kept VALUES (2)');
+        throw thrown;
+      };
+      expect(() => sql.transaction(() => sql.transaction(body))).toThrow(thrown);
+      sql.transaction(() => {
+        sql.run('INSERT INTO kept VALUES (3)');
+        expect(() => sql.transaction(body)).toThrow(thrown);
+      });
+      expect(sql.all('SELECT n FROM kept')).toEqual([[3]]);
+    },
+  ),
 ];

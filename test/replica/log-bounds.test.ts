@@ -302,6 +302,9 @@ it('REBUILD-8: a turn applies at most appendEntriesMax entries, and the others c
       send: () => undefined,
       published: () => undefined,
       applied: () => undefined,
+      undone: ({ error }) => {
+        throw error;
+      },
       leaderChanged: () => undefined,
       configured: () => undefined,
       removed: () => undefined,

@@ -73,6 +73,9 @@ class Rebuilding {
         send: (messages) => void this.sent.push(...messages),
         published: () => undefined,
         applied: () => undefined,
+        undone: ({ error }) => {
+          throw error;
+        },
         leaderChanged: () => undefined,
         configured: () => undefined,
         removed: () => undefined,

@@ -71,6 +71,9 @@ class Instance {
         send: (messages) => void this.sent.push(...messages),
         published: ignored,
         applied: ignored,
+        undone: ({ error }) => {
+          throw error;
+        },
         leaderChanged: ignored,
         configured: ignored,
         removed: ignored,

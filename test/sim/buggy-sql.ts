@@ -40,6 +40,7 @@ const twists: { readonly [Bug in PlantedBug]?: Twist } = {
 };
 
 export function sqlWithBug(sql: SqlPort, bug: PlantedBug | null): SqlPort {
+  if (bug === 'undoneInPart') return new SqlWithoutInnerTransactions(sql, () => null);
   const twist = bug === null ? undefined : twists[bug];
   return twist === undefined ? sql : new BuggySql(sql, twist);
 }
@@ -72,6 +73,21 @@ class BuggySql implements SqlPort {
 
   databaseBytes(): number {
     return this.#sql.databaseBytes();
+  }
+}
+
+/** What throws within a transaction that is within another one leaves what it has written. */
+class SqlWithoutInnerTransactions extends BuggySql {
+  #depth = 0;
+
+  override transaction<Result>(body: () => NotPromise<Result>): Result {
+    if (this.#depth > 0) return body();
+    this.#depth++;
+    try {
+      return super.transaction(body);
+    } finally {
+      this.#depth--;
+    }
   }
 }
 

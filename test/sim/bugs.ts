@@ -115,6 +115,10 @@ const entries = {
     what: 'the sweep after a compaction takes one revision too many',
     mix: { workload: 'kubernetes' },
   },
+  undoneInPart: {
+    what: 'a command that throws is answered as undone and leaves some of its rows',
+    mix: { throwing: 0.1, startsFormer: 0, deployEveryMs: 0 },
+  },
   // Leases
   attachedKeyKept: { what: 'the end of a lease leaves its last key' },
   openingNotWritten: {

@@ -7,6 +7,7 @@ import type { ClientAction, ClientAnswer } from './client-operation.ts';
 import { Gateway, type GatewayOptions } from './gateway.ts';
 import type { Random } from './random.ts';
 import { grant, write } from './requests.ts';
+import { throwingOperation } from './throwing.ts';
 import { administration, administrator, callerOf, preparation, service } from './simulated-people.ts';
 import { type Workload, workloadOf } from './workload.ts';
 
@@ -101,6 +102,10 @@ export class SimulatedClient {
     if (caller.kind === 'user' && (this.#mustLogIn || this.#random.chance(0.02))) {
       this.#mustLogIn = false;
       return { action: { kind: 'login', name: caller.name }, caller: service };
+    }
+    const { throwing } = faults();
+    if (throwing > 0 && this.#random.chance(throwing)) {
+      return { action: write(throwingOperation(name, this.#random)), caller };
     }
     return { action: this.#workload.next(name), caller };
   }

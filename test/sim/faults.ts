@@ -59,6 +59,8 @@ export type FaultMix = {
   readonly carelessRollBack: number;
   /** A downgrade is announced once all are updated. */
   readonly downgrade: number;
+  /** A write at which the code throws. */
+  readonly throwing: number;
   // Clients
   /** 1: callers are keys, users and nobody, and an administrator changes what they may. */
   readonly auth: number;
@@ -110,6 +112,12 @@ export function learnerLossOf(random: Random, mix: FaultMix): Pick<FaultMix, 'lo
   return { loseLearnerEveryMs: hasLearners && random.chance(0.4) ? random.between(300, 2_000) : 0 };
 }
 
+/** Drawn apart as well. The former code has no net below such a command. */
+export function throwingOf(random: Random, mix: FaultMix): Pick<FaultMix, 'throwing'> {
+  const hasNet = mix.deployEveryMs === 0 && mix.startsFormer === 0;
+  return { throwing: hasNet && random.chance(0.3) ? random.pick([0.02, 0.2]) : 0 };
+}
+
 export function faultMixOf(random: Random): FaultMix {
   const on = (probability: number, value: () => number): number => (random.chance(probability) ? value() : 0);
   const sizes = [1, 3, 3, 3, 3, 3, 3, 5, 5, 5] as const;
@@ -145,6 +153,7 @@ export function faultMixOf(random: Random): FaultMix {
     loseStorageEveryMs: on(0.2, () => random.between(4_000, 12_000)),
     loseLearnerEveryMs: 0,
     alterEveryMs: 0,
+    throwing: 0,
     transferEveryMs: on(0.3, () => random.between(1_500, 5_000)),
     auth: workload === 'mixed' ? on(0.5, () => 1) : 0,
     longLeases: 0,
@@ -192,6 +201,7 @@ export function healed(mix: FaultMix): FaultMix {
     loseStorageEveryMs: 0,
     loseLearnerEveryMs: 0,
     alterEveryMs: 0,
+    throwing: 0,
     ...noDeployments,
     transferEveryMs: 0,
     quietEveryMs: 0,

@@ -27,6 +27,7 @@ import {
   textOfBytes,
 } from './plain.ts';
 import { answerOf } from './reference-range.ts';
+import { throws } from './throwing.ts';
 import {
   type AuthState,
   changeAuth,
@@ -71,6 +72,7 @@ export class ReferenceStore {
 
   /** What is done, or why not, as of its place in the log. */
   apply({ operation, atMs }: Pick<Command, 'operation' | 'atMs'>, index: number): PlainOutcome {
+    if (throws(operation)) return this.#failed('commandUndone');
     const change: Change = { events: [] };
     const outcome = this.#run(operation, change, { index, atMs });
     this.#close(change);

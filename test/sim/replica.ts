@@ -6,6 +6,7 @@ import { type ReplicaId, type Revision } from '../../src/brands.ts';
 import { groupLevelMin } from '../../src/levels.ts';
 import { electionTimeoutTicks, heartbeatTicks, logPatience, tickMs } from '../../src/limits.ts';
 import type { Command, RevisionEvents } from '../../src/model.ts';
+import type { UndoneCommand } from '../../src/mvcc/careful-apply.ts';
 import type { LeaseChange } from '../../src/mvcc/leases.ts';
 import { openSchema } from '../../src/mvcc/schema.ts';
 import type { Configuration } from '../../src/raft/configuration.ts';
@@ -17,6 +18,7 @@ import type { LogBounds } from '../../src/replica/log-truncation.ts';
 import { isSnapshotMessage } from '../../src/replica/snapshot-codec.ts';
 import type { RestartReason } from '../../src/replica/upkeep.ts';
 import { SimulatedSql } from '../support/simulated-sql.ts';
+import { isPlanted, ThrowingSql } from '../support/throwing-sql.ts';
 import { envelopeWithBug, messagesWithBug, type Speaker } from './buggy-messages.ts';
 import { sqlWithBug } from './buggy-sql.ts';
 import type { PlantedBug } from './bugs.ts';
@@ -376,6 +378,11 @@ export class SimulatedReplica implements DriverPort {
     return this.#living?.leases.mayRest() ?? true;
   }
 
+  undone({ error }: UndoneCommand): void {
+    if (!isPlanted(error)) throw error;
+    this.#options.trace.count('commands undone');
+  }
+
   leaderChanged(leader: ReplicaId | null): void {
     const term = this.driver?.raft.term;
     this.#options.trace.add('leader seen', () => `by ${this.id}: ${leader} in term ${term}`);
@@ -472,7 +479,7 @@ export class SimulatedReplica implements DriverPort {
       founding,
       voters: this.#identity.voters,
       bounds: bug === 'logHeldForever' ? { ...simulatedBounds, logHeldBytesMax: () => Infinity } : simulatedBounds,
-      sql: sqlWithBug(this.sql, bug),
+      sql: new ThrowingSql(sqlWithBug(this.sql, bug)),
       port: this,
       random: () => random.next(),
       electionTimeoutTicks,

@@ -13,6 +13,7 @@ import type {
 } from '../../src/model.ts';
 import { type PlainOutcome, type PlainPair, type PlainPart, type PlainRange, textOfBytes } from './plain.ts';
 import { answerOf } from './reference-range.ts';
+import { throws } from './throwing.ts';
 
 type Pairs = ReadonlyMap<string, PlainPair>;
 
@@ -43,6 +44,7 @@ type Known = Extract<Operation, { readonly kind: (typeof kinds)[number] }>;
 
 export function step(state: SequentialState, operation: Operation): Stepped {
   assert(isKnown(operation), `no client of such a run asks for ${operation.kind}`);
+  if (throws(operation)) return failed(state, 'commandUndone');
   switch (operation.kind) {
     case 'put':
     case 'deleteRange': {

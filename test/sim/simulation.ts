@@ -17,6 +17,7 @@ import {
   healed,
   learnerLossOf,
   mixInWords,
+  throwingOf,
 } from './faults.ts';
 import { SimulatedGroup } from './group.ts';
 import { HistoryChecker } from './history-checker.ts';
@@ -46,6 +47,7 @@ const writesSinceTickMax = 16;
 const deploymentsSeed = 0x3c6ef372;
 const alterationsSeed = 0x1f83d9ab;
 const learnersSeed = 0x5be0cd19;
+const throwingSeed = 0x9b05688c;
 /** The search for an order takes a quarter of a run's time. */
 const linearizedEverySeeds = 4;
 
@@ -133,10 +135,12 @@ class Simulation {
     const withoutAlterations = { ...faultMixOf(random.fork()), ...deploymentsOf(forDeployments), ...mix };
     const forAlterations = new Random(seed ^ alterationsSeed);
     const forLearners = new Random(seed ^ learnersSeed);
+    const forThrowing = new Random(seed ^ throwingSeed);
     this.mix = {
       ...withoutAlterations,
       ...alterationsOf(forAlterations, withoutAlterations),
       ...learnerLossOf(forLearners, withoutAlterations),
+      ...throwingOf(forThrowing, withoutAlterations),
       ...mix,
     };
     this.#forLearners = forLearners;

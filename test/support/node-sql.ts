@@ -1,7 +1,7 @@
 // The SQL port over Node's SQLite: real SQL in fast tests and in the simulator.
 
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import type { NotPromise, SqlPort, SqlRow, SqlValue } from '../../src/sql-port.ts';
+import { type NotPromise, type SqlPort, type SqlRow, type SqlValue, StorageFault } from '../../src/sql-port.ts';
 
 export class NodeSql implements SqlPort {
   readonly database: DatabaseSync;
@@ -15,23 +15,34 @@ export class NodeSql implements SqlPort {
   }
 
   run(statement: string, ...bindings: readonly SqlValue[]): void {
-    this.#prepared(statement).run(...bindings.map(bound));
+    try {
+      this.#prepared(statement).run(...bindings.map(bound));
+    } catch (error) {
+      throw new StorageFault(error);
+    }
   }
 
   all(statement: string, ...bindings: readonly SqlValue[]): SqlRow[] {
-    return this.#prepared(statement)
-      .all(...bindings.map(bound))
-      .map(rowOf);
+    try {
+      return this.#prepared(statement)
+        .all(...bindings.map(bound))
+        .map(rowOf);
+    } catch (error) {
+      throw new StorageFault(error);
+    }
   }
 
   *iterate(statement: string, ...bindings: readonly SqlValue[]): IterableIterator<SqlRow> {
     const idle = this.#iterators.get(statement) ?? [];
     this.#iterators.set(statement, idle);
-    const prepared = idle.pop() ?? this.#prepare(statement);
+    let prepared: StatementSync | undefined;
     try {
+      prepared = idle.pop() ?? this.#prepare(statement);
       for (const row of prepared.iterate(...bindings.map(bound))) yield rowOf(row);
+    } catch (error) {
+      throw new StorageFault(error);
     } finally {
-      idle.push(prepared);
+      if (prepared !== undefined) idle.push(prepared);
     }
   }
 

@@ -1,5 +1,6 @@
 // A group in which each replica runs the present code or that of an earlier level, on real SQLite, joined by the bytes of their envelopes.
 
+import type { UndoneCommand } from '../../src/mvcc/careful-apply.ts';
 import { replicaId, type ReplicaId } from '../../src/brands.ts';
 import { emptyBytes, utf8 } from '../../src/bytes.ts';
 import { noLease } from '../../src/brands.ts';
@@ -25,6 +26,9 @@ type Running = {
 const sharedPort = {
   published: () => undefined,
   applied: () => undefined,
+  undone: ({ error }: UndoneCommand) => {
+    throw error;
+  },
   leaderChanged: () => undefined,
   rest: () => undefined,
   mayRest: () => false,

@@ -45,6 +45,8 @@ export type StatusReport = {
   /** Entries and bytes of the answering replica's log. */
   readonly logEntries: number;
   readonly logBytes: number;
+  /** Writes at which the service failed since the store was made; each was undone as a whole. */
+  readonly commandsUndone: number;
   readonly alarms: readonly GroupAlarm[];
 };
 
@@ -63,6 +65,7 @@ export function statusResponse(report: StatusReport): Response {
     level: report.level,
     log_entries: report.logEntries,
     log_bytes: report.logBytes,
+    commands_undone: report.commandsUndone,
     alarms: report.alarms,
   });
 }

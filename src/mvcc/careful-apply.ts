@@ -1,0 +1,66 @@
+// The net below `apply`: a log entry of which a command throws. A committed entry cannot be taken back, so the command is undone as a
+// whole and answered as a failure, the same on every replica, and the group goes on: one bad entry must not be the end of a store. What
+// storage or the platform throws is not of this kind: that replica starts again from what is on its disk.
+//
+// Nothing is paid for this while no command throws: an entry is applied as it comes, and only if that throws is it applied again, here.
+
+import type { LogIndex } from '../brands.ts';
+import { commandsUndoneMax } from '../limits.ts';
+import type { Command, Operation } from '../model.ts';
+import { type SqlPort, StorageFault } from '../sql-port.ts';
+import type { Applied, Store } from './store.ts';
+
+/** A command that threw, or came after too many that did. `error` is what was thrown. */
+export type UndoneCommand = {
+  readonly index: LogIndex;
+  readonly operation: Operation['kind'];
+  readonly error: unknown;
+};
+
+/** What `Store.apply` is told of an entry that has thrown before, and tells while it runs. */
+export class CarefulRun {
+  /** The command that runs; null: what follows the last one. */
+  place: number | null = null;
+  /** They are answered as undone, without being tried. */
+  readonly undone = new Map<number, unknown>();
+}
+
+/** Whatever threw is of this replica, at this moment: another one, or the same one again, may have no such trouble. */
+export function isOfThePlatform(error: unknown): boolean {
+  // How deep the stack may be and how much memory is free differs from replica to replica.
+  return error instanceof StorageFault || (error instanceof RangeError && /call stack|allocation/i.test(error.message));
+}
+
+/** Within the turn's transaction. The store is as it was before the entry, in its rows and in memory. */
+export function applyCarefully(
+  sql: SqlPort,
+  store: Store,
+  index: LogIndex,
+  commands: readonly Command[],
+): { readonly applied: Applied; readonly undone: readonly UndoneCommand[] } {
+  const run = new CarefulRun();
+  for (;;) {
+    try {
+      const applied = sql.transaction(() => store.apply(index, commands, run));
+      return { applied, undone: undoneOf(index, commands, run) };
+    } catch (error) {
+      if (isOfThePlatform(error) || run.undone.size === commands.length) throw error;
+      store.reopen();
+      undo(run, commands.length, error);
+    }
+  }
+}
+
+/** Which command threw is known but for the entry's own row, which is of them all. */
+function undo(run: CarefulRun, count: number, error: unknown): void {
+  const first = run.place ?? 0;
+  const isTooMuch = run.place === null || run.undone.size >= commandsUndoneMax;
+  const last = isTooMuch ? count - 1 : first;
+  for (let place = first; place <= last; place++) run.undone.set(place, error);
+}
+
+function undoneOf(index: LogIndex, commands: readonly Command[], { undone }: CarefulRun): UndoneCommand[] {
+  return commands.flatMap(({ operation }, place) =>
+    undone.has(place) ? [{ index, operation: operation.kind, error: undone.get(place) }] : [],
+  );
+}
