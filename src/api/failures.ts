@@ -29,6 +29,8 @@ export type GroupFailure =
   | { readonly kind: 'lockHeld'; readonly fencingToken: number; readonly waiting: number; readonly revision: number }
   /** v1: others wait for this name with another limit. */
   | { readonly kind: 'limitDiffers'; readonly limit: number }
+  /** v1: this key lies below the name, and is no place: the lock would wait for it for ever. */
+  | { readonly kind: 'nameInUse'; readonly key: Uint8Array }
   | { readonly kind: 'lockNotHeld' }
   /** v1: the place that If-Match meant is gone, and its lease has another one. */
   | { readonly kind: 'fencingTokenDiffers'; readonly current: number; readonly revision: number }
@@ -147,6 +149,7 @@ const families: Readonly<Record<StoreFailure['kind'], 'store'>> &
   sessionExpired: 'group',
   lockHeld: 'group',
   limitDiffers: 'group',
+  nameInUse: 'group',
   lockNotHeld: 'group',
   fencingTokenDiffers: 'group',
   passwordTooLong: 'group',

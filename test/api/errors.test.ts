@@ -36,6 +36,7 @@ const all: { readonly [Kind in Failure['kind']]: Failure & { readonly kind: Kind
   notElectionLeader: { kind: 'notElectionLeader' },
   leaderKeyMissing: { kind: 'leaderKeyMissing' },
   sessionExpired: { kind: 'sessionExpired' },
+  nameInUse: { kind: 'nameInUse', key: new Uint8Array([0x61, 0x2f, 0xff]) },
   lockNotHeld: { kind: 'lockNotHeld' },
   fencingTokenDiffers: { kind: 'fencingTokenDiffers', current: 12, revision: 15 },
   passwordTooLong: { kind: 'passwordTooLong' },
