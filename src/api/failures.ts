@@ -4,7 +4,7 @@ import type { StoreFailure } from '../model.ts';
 
 /** What can be wrong with, or true of, one request. */
 export type RequestFailure =
-  | { readonly kind: 'bodyTooLarge'; readonly bytes: number }
+  | { readonly kind: 'bodyTooLarge'; readonly bytes: number; readonly bytesMax: number }
   | { readonly kind: 'requestTooLarge'; readonly bytes: number; readonly bytesMax: number }
   | { readonly kind: 'notFound' }
   | { readonly kind: 'methodNotAllowed'; readonly allow: readonly string[] }

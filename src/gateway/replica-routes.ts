@@ -5,7 +5,7 @@ import type { GroupReplicas, ReplicaReport } from '../api/v1/status.ts';
 import { locationHints, parseReplicaCreation } from '../api/v1/tenants.ts';
 import { failureResponse, type Failure } from '../api/errors.ts';
 import type { Attempt, DoubtedLeaders, Patience } from '../api/routing.ts';
-import { requestBodyBytesMax } from '../limits.ts';
+import { tenantBodyBytesMax } from '../limits.ts';
 import type { Directory, Tenant } from '../tenants/directory.ts';
 import { placeForAnother } from '../tenants/placement.ts';
 import { remoteCall } from './attempts.ts';
@@ -16,6 +16,8 @@ import { readBody } from './request-body.ts';
 export type ReplicaRoutesOptions = { readonly directory: Directory; readonly groups: GroupRouter };
 
 type Answered = GroupReplicas | { readonly kind: 'failed'; readonly failure: Failure };
+
+const bodyTooLarge: Failure = { kind: 'bodyTooLarge', bytes: tenantBodyBytesMax + 1, bytesMax: tenantBodyBytesMax };
 
 const numberForm = /^[1-9]\d{0,8}$/;
 
@@ -34,8 +36,8 @@ export class ReplicaRoutes {
 
   /** 202: it is in the group, and catches up. `record` is called once that is so. */
   async add(request: Request, tenant: Tenant, record: (detail: string) => Promise<void>): Promise<Response> {
-    const body = await readBody(request, requestBodyBytesMax);
-    if (body === null) return refused({ kind: 'bodyTooLarge', bytes: requestBodyBytesMax + 1 });
+    const body = await readBody(request, tenantBodyBytesMax);
+    if (body === null) return refused(bodyTooLarge);
     const parsed = parseReplicaCreation(new Uint8Array(body));
     if (parsed.kind === 'bad') return refused(parsed.failure);
     const before = await this.#ask(tenant, 'hedged', (stub, doubted) => stub.replicas(doubted));

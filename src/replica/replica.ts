@@ -19,6 +19,7 @@ import {
   redirectResponse,
   redirectStatus,
   suspectedLeaderHeader,
+  targetOf,
   writeIdHeader,
 } from '../api/routing.ts';
 import type { GroupReplicas } from '../api/v1/status.ts';
@@ -50,7 +51,7 @@ import { loadIdentity, Member, type MemberIdentity, saveIdentity } from './membe
 import { quotaOf } from './maintenance-quota.ts';
 import { Snapshots } from './maintenance-snapshot.ts';
 import { ObjectSql } from './object-sql.ts';
-import { peerPath } from './peers.ts';
+import { formerPeerUrl, type PeerAnswer } from './peers.ts';
 import { replicaReports } from './status.ts';
 import { loadRemoval, saveRemoval } from './removal.ts';
 import { ObjectSockets } from './watch-object-sockets.ts';
@@ -97,10 +98,12 @@ export class Replica extends DurableObject<ReplicaEnv> {
   override async fetch(request: Request): Promise<Response> {
     const living = this.#living;
     if (living === null) return this.#removal === null ? absent() : redirectResponse(0, unplaced(this.#removal));
-    if (request.url === peerPath) {
+    if (request.url === formerPeerUrl) {
       return new Response(living.member.receive(new Uint8Array(await request.arrayBuffer())));
     }
-    const { path, query } = pathAndQuery(request.url);
+    const target = targetOf(request.url);
+    // The gateway that calls is of the version before this one.
+    const { path, query } = target ?? pathAndQuery(request.url);
     const { headers, method } = request;
     const buffered = request.body !== null && !isStreamPath(path);
     const body = buffered ? new Uint8Array(await request.arrayBuffer()) : emptyBytes;
@@ -116,6 +119,13 @@ export class Replica extends DurableObject<ReplicaEnv> {
       openWatch: (call) => living.watches.open(call, request, caller),
     };
     return this.#serve(living.member, { method, path, query, headers, body }, context);
+  }
+
+  /** Messages of a peer, and the answer to them. No request of a client can name this: it is no path. */
+  receive(messages: Uint8Array): PeerAnswer | Promise<PeerAnswer> {
+    const living = this.#living;
+    if (living !== null) return { kind: 'envelope', bytes: living.member.receive(messages) };
+    return { kind: this.#removal === null ? 'absent' : 'left' };
   }
 
   async #serve(member: Member, request: ApiRequest, context: CallContext): Promise<Response> {

@@ -94,7 +94,7 @@ const all: { readonly [Kind in Failure['kind']]: Failure & { readonly kind: Kind
   lastReplica: { kind: 'lastReplica' },
   membersChanging: { kind: 'membersChanging' },
   groupLevelTooLow: { kind: 'groupLevelTooLow', what: 'A change of members' },
-  bodyTooLarge: { kind: 'bodyTooLarge', bytes: 9 },
+  bodyTooLarge: { kind: 'bodyTooLarge', bytes: 9, bytesMax: 8 },
   requestTooLarge: { kind: 'requestTooLarge', bytes: 9, bytesMax: 8 },
   notFound: { kind: 'notFound' },
   methodNotAllowed: { kind: 'methodNotAllowed', allow: ['GET', 'PUT'] },
