@@ -76,10 +76,8 @@ export class Peers {
     const calls = this.#calls.get(peer) ?? new Set();
     this.#calls.set(peer, calls);
     if (calls.size >= peerCallsInFlightMax) return;
-    let giveUp = (): void => {};
-    const givenUp = new Promise<never>((_, reject) => {
-      giveUp = () => reject(new Error(`peer ${peer} did not answer in time`));
-    });
+    const { promise: givenUp, reject } = Promise.withResolvers<never>();
+    const giveUp = (): void => reject(new Error(`peer ${peer} did not answer in time`));
     const call: Call = { startedMs: this.#options.nowMs(), giveUp };
     calls.add(call);
     Promise.race([this.#exchange(peer, messages), givenUp]).then(

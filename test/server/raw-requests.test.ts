@@ -106,6 +106,16 @@ async function ask(method: string, target: string, headers: readonly string[] = 
   return answer;
 }
 
+async function answerTo(head: readonly string[], bytes: number, chunked: boolean): Promise<Answer> {
+  const size = chunked ? 'Transfer-Encoding: chunked' : `Content-Length: ${bytes}`;
+  const request = new RawRequest([...head, 'Host: h', size]);
+  await request.send(bytes, chunked);
+  if (chunked) request.finish();
+  const answer = await request.answer;
+  request.end();
+  return answer;
+}
+
 async function keysWith(prefix: string): Promise<string[]> {
   const response = await fetch(`${server.ready.url}/v1/kv?prefix=${encodeURIComponent(prefix)}`, {
     headers: { 'Quorate-Key': server.ready.tenant.key },
@@ -184,16 +194,6 @@ describe('what a path says', () => {
 });
 
 describe('what a body may be', () => {
-  async function statusOf(head: readonly string[], bytes: number, chunked: boolean): Promise<Answer> {
-    const size = chunked ? 'Transfer-Encoding: chunked' : `Content-Length: ${bytes}`;
-    const request = new RawRequest([...head, 'Host: h', size]);
-    await request.send(bytes, chunked);
-    if (chunked) request.finish();
-    const answer = await request.answer;
-    request.end();
-    return answer;
-  }
-
   const huge = 4 * discardedBodyBytesMax;
 
   it('GATEWAY-22: no byte of a body is taken into memory before the caller is known', async () => {
@@ -225,11 +225,11 @@ describe('what a body may be', () => {
         for (const chunked of [false, true]) {
           const head = [`${method} ${path} HTTP/1.1`, credential, upgrade];
           const told = [path, upgrade, chunked];
-          const over = await statusOf(head, bytesMax + 1, chunked);
+          const over = await answerTo(head, bytesMax + 1, chunked);
           expect([...told, over.status]).toEqual([...told, expected]);
           expect(over.body).toContain(String(path === '/v3/kv/put' ? messageBytesMax : bytesMax));
           // It is read, and then it is no such call.
-          const within = await statusOf(head, bytesMax, chunked);
+          const within = await answerTo(head, bytesMax, chunked);
           expect([...told, within.body.includes(`${bytesMax + 1}`)]).toEqual([...told, false]);
         }
       }
