@@ -218,6 +218,8 @@ export const membersKnownMs = 60_000;
 export const nearestAvoidedMs = 5_000;
 /** Replicas of a group. One that is to be replaced stays until the other one votes, and is not counted meanwhile. */
 export const replicasMax = 5;
+/** Fewer that vote do not survive the loss of one: an operator who wants that has to insist. */
+export const votersKeptMin = 3;
 /** A login that names its tenant in its body alone: a name and a password, or a key, each character as an escape of JSON. Nobody is known yet. */
 export const loginBodyBytesMax = 8_192;
 /** An operator's call, or one on keys: a name, places, or a prefix of the longest key, each character as an escape of JSON. */

@@ -49,6 +49,8 @@ export type GroupFailure =
   | { readonly kind: 'unknownMethod' }
   | { readonly kind: 'replicaNotFound'; readonly replica: number }
   | { readonly kind: 'tooManyReplicas'; readonly max: number }
+  /** So many would be left that vote. */
+  | { readonly kind: 'tooFewReplicas'; readonly staying: number; readonly min: number }
   /** Nobody would vote any more. */
   | { readonly kind: 'lastReplica' }
   /** One change of the members at a time: another one is not committed yet, or leadership is being handed over for it. */
@@ -167,6 +169,7 @@ const families: Readonly<Record<StoreFailure['kind'], 'store'>> &
   unknownMethod: 'group',
   replicaNotFound: 'group',
   tooManyReplicas: 'group',
+  tooFewReplicas: 'group',
   lastReplica: 'group',
   membersChanging: 'group',
   groupLevelTooLow: 'group',

@@ -133,6 +133,20 @@ export function describeGroup(failure: GroupFailure): WireError {
         words: `etcdserver: a group has at most ${failure.max} members`,
         code: grpc.failedPrecondition,
       };
+    case 'tooFewReplicas': {
+      const { staying, min } = failure;
+      return {
+        ...conflict(
+          'too-few-replicas',
+          'Too few replicas',
+          `${staying === 1 ? '1 replica' : `${staying} replicas`} would be left that vote, and a group of fewer than ${min} ` +
+            'does not survive the loss of one. Add a replica first, or send ?force=true.',
+        ),
+        members: { staying, min },
+        words: 'etcdserver: re-configuration failed due to not enough started members',
+        code: grpc.failedPrecondition,
+      };
+    }
     case 'lastReplica':
       return {
         ...conflict(

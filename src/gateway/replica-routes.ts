@@ -2,7 +2,7 @@
 // and goes on doing it by itself; the directory is told what the group says.
 
 import type { GroupReplicas, ReplicaReport } from '../api/v1/status.ts';
-import { locationHints, parseReplicaCreation } from '../api/v1/tenants.ts';
+import { locationHints, parseReplicaCreation, parseReplicaRemoval } from '../api/v1/tenants.ts';
 import { failureResponse, type Failure } from '../api/errors.ts';
 import type { Attempt, DoubtedLeaders, Patience } from '../api/routing.ts';
 import { tenantBodyBytesMax } from '../limits.ts';
@@ -14,6 +14,14 @@ import type { GroupRouter } from './group-router.ts';
 import { readBody } from './request-body.ts';
 
 export type ReplicaRoutesOptions = { readonly directory: Directory; readonly groups: GroupRouter };
+
+/** `text` stands in the path for a replica's number. `record` is called once it is gone. */
+export type Removal = {
+  readonly text: string;
+  readonly query: string;
+  readonly tenant: Tenant;
+  readonly record: (detail: string) => Promise<void>;
+};
 
 type Answered = GroupReplicas | { readonly kind: 'failed'; readonly failure: Failure };
 
@@ -56,16 +64,20 @@ export class ReplicaRoutes {
     return Response.json(added ?? { id: number, location }, { status: 202, headers });
   }
 
-  async remove(text: string, tenant: Tenant, record: (detail: string) => Promise<void>): Promise<Response> {
+  async remove({ text, query, tenant, record }: Removal): Promise<Response> {
+    const force = parseReplicaRemoval(query);
+    if (force.kind === 'bad') return refused(force.failure);
     if (!numberForm.test(text))
       return refused({ kind: 'badRequest', detail: `"${text}" is not the number of a replica` });
     const number = Number(text);
     const before = await this.#ask(tenant, 'hedged', (stub, doubted) => stub.replicas(doubted));
     if (before.kind === 'failed') return refused(before.failure);
     if (!before.replicas.some(({ id }) => id === number)) return refused({ kind: 'replicaNotFound', replica: number });
-    const answered = await this.#ask(tenant, 'bounded', (stub, doubted) => stub.removeReplica({ number, ...doubted }));
+    const answered = await this.#ask(tenant, 'bounded', (stub, doubted) =>
+      stub.removeReplica({ number, force: force.value, ...doubted }),
+    );
     if (answered.kind === 'failed') return refused(answered.failure);
-    await record(String(number));
+    await record(force.value ? `${number} by force` : String(number));
     return new Response(null, { status: 204 });
   }
 

@@ -170,9 +170,12 @@ class TenantRoutes {
 
   async removeReplica(request: TenantRequest): Promise<Response> {
     return this.#withTenant(request, (tenant) =>
-      this.#replicas.remove(request.number, tenant, (detail) =>
-        this.#record('operator', 'replica.remove', tenant.id, detail),
-      ),
+      this.#replicas.remove({
+        text: request.number,
+        query: request.url.search.slice(1),
+        tenant,
+        record: (detail) => this.#record('operator', 'replica.remove', tenant.id, detail),
+      }),
     );
   }
 

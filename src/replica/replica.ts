@@ -27,7 +27,7 @@ import { locationHints } from '../api/v1/tenants.ts';
 import { AssertionError } from '../assert.ts';
 import { replicaId, type ReplicaId } from '../brands.ts';
 import { emptyBytes } from '../bytes.ts';
-import { removalKeptMs, tickMs } from '../limits.ts';
+import { removalKeptMs, tickMs, votersKeptMin } from '../limits.ts';
 import type { AccessKey, Caller, Command, Operation, Outcome, StoreFailure } from '../model.ts';
 import { accessOfRange } from '../mvcc/access.ts';
 import { decodeConfiguration } from '../raft/configuration.ts';
@@ -288,9 +288,14 @@ export class Replica extends DurableObject<ReplicaEnv> {
     );
   }
 
-  async removeReplica(request: DoubtedLeaders & { number: number }): Promise<Attempt<GroupReplicas | FailedChange>> {
+  /** `force`: also where few stay. A gateway of older code does not say it. */
+  async removeReplica(
+    request: DoubtedLeaders & { number: number; force?: boolean },
+  ): Promise<Attempt<GroupReplicas | FailedChange>> {
+    const { number, force = false } = request;
+    const votersMin = force ? 1 : votersKeptMin;
     return this.#asLeader(request, async (member) =>
-      this.#changed(member, await removeReplica(member, replicaId(request.number))),
+      this.#changed(member, await removeReplica(member, replicaId(number), { votersMin })),
     );
   }
 

@@ -91,6 +91,7 @@ const all: { readonly [Kind in Failure['kind']]: Failure & { readonly kind: Kind
   internal: { kind: 'internal' },
   replicaNotFound: { kind: 'replicaNotFound', replica: 9 },
   tooManyReplicas: { kind: 'tooManyReplicas', max: 5 },
+  tooFewReplicas: { kind: 'tooFewReplicas', staying: 2, min: 3 },
   lastReplica: { kind: 'lastReplica' },
   membersChanging: { kind: 'membersChanging' },
   groupLevelTooLow: { kind: 'groupLevelTooLow', what: 'A change of members' },
