@@ -162,12 +162,14 @@ export const peerCallTimeoutMs = 2_000;
 export const leaseExpiriesMax = 500;
 /** Deadlines that one log entry writes down, before a group rests. */
 export const leaseCheckpointMax = 2_000;
-/** A group in which a lease ends this soon does not rest before: waking costs more. Clocks of replicas may differ by this much. */
+/** A group in which a lease ends this soon does not rest before: waking costs more. */
 export const leaseRestMarginMs = 2_000;
+/** Clocks of replicas may differ by this much: a leader gives so much more time to a lease whose deadline another one wrote. */
+export const leaseClocksDifferMs = 2_000;
 /** After the earliest deadline the replicas' alarms ring this much apart, so that one that is lost delays no expiry by more. */
-export const leaseAlarmStaggerMs = 1_500;
-/** Five replicas ring in three steps: an expiry is late by at most 5 s. */
-export const leaseAlarmStaggerMsMax = 3_000;
+export const leaseAlarmStaggerMs = 1_000;
+/** Five replicas ring in three steps: with what clocks differ, an expiry is late by at most 5 s. */
+export const leaseAlarmStaggerMsMax = 2_000;
 /** While leases are kept alive in memory, an alarm looks this often whether anybody is still awake to end them. */
 export const leaseWatchMs = 60_000;
 /** Callers who wait for a lock, a place of a semaphore or an election on one replica. */
