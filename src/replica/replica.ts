@@ -429,6 +429,7 @@ export class Replica extends DurableObject<ReplicaEnv> {
       );
     };
     const services: Services = {
+      signatures,
       logins: new Logins(new KeyRing(signatures), new TokenRing(signatures)),
       snapshots: new Snapshots(),
       frames: new FrameSockets({ host: this.ctx, serve: serveFrame }),
