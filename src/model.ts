@@ -264,6 +264,8 @@ export type StoreFailure =
   | { readonly kind: 'compacted'; readonly compactedRevision: number }
   | { readonly kind: 'futureRevision'; readonly revision: number }
   | { readonly kind: 'answerTooLarge' }
+  /** It looks at more, or writes more, than one request may (`limits.commandRowsMax`, `limits.commandValueBytesMax`). */
+  | { readonly kind: 'tooMuchWork'; readonly what: 'rows' | 'value bytes'; readonly max: number }
   | { readonly kind: 'noSpace' }
   /** As many keys of the tenant may be used as there can be (`limits.accessKeysMax`). */
   | { readonly kind: 'tooManyAccessKeys'; readonly max: number }

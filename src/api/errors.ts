@@ -120,11 +120,11 @@ function describeRequest(failure: RequestFailure): WireError {
     case 'bodyTooLarge':
       return {
         code: grpc.resourceExhausted,
-        words: `grpc: received message larger than max (${failure.bytes} vs. ${Math.min(failure.bytesMax, messageBytesMax)})`,
+        words: `grpc: received message larger than max (${failure.bytes} vs. ${messageBytesMax})`,
         status: 413,
         slug: 'body-too-large',
         title: 'Body is too large',
-        detail: `A body of ${failure.bytes} bytes; at most ${failure.bytesMax}.`,
+        detail: `A body of ${failure.bytes} bytes.`,
       };
     case 'requestTooLarge':
       return {

@@ -1,7 +1,7 @@
 // What the store refuses, in etcd's words and codes, and as problems of v1.
 
 import { unreachable } from '../assert.ts';
-import { authNameBytesMax, leaseSecondsMax } from '../limits.ts';
+import { authNameBytesMax, leaseSecondsMax, txnOperationsMax, txnOperationsTotalMax } from '../limits.ts';
 import type { StoreFailure } from '../model.ts';
 import { describeAuth } from './auth-errors.ts';
 import { conflict, forbidden, grpc, invalid, refusedFor, unauthenticated, type WireError } from './wire-error.ts';
@@ -44,7 +44,7 @@ export function describeStore(failure: StoreFailure): WireError {
       return invalid(
         'too-many-operations',
         'Too many operations',
-        'A transaction holds at most 128 operations a level, the levels below counted in.',
+        `A transaction holds at most ${txnOperationsMax} operations a level, the levels below counted in, and ${txnOperationsTotalMax} compares and operations in all.`,
         'too many operations in txn request',
       );
     case 'duplicateKey':
@@ -85,6 +85,18 @@ export function describeStore(failure: StoreFailure): WireError {
         title: 'Answer is too large',
         detail: 'Set a smaller limit, or keys_only, and read in pages.',
       };
+    case 'tooMuchWork': {
+      const most = `${failure.max} ${failure.what}`;
+      return {
+        code: grpc.resourceExhausted,
+        words: `quorate: the request looks at or writes too much (more than ${most}), use smaller ranges`,
+        status: 400,
+        slug: 'too-much-work',
+        title: 'Too much work',
+        detail: `The request looks at or writes more than ${most}: use smaller ranges, or several requests.`,
+        members: { max: failure.max },
+      };
+    }
     case 'noSpace':
       return {
         code: grpc.resourceExhausted,

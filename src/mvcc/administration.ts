@@ -60,16 +60,16 @@ export class Administration {
   }
 
   /**
-   * What the caller may not do. etcd's order: the shape of a request, the token, alarms, what the user's roles permit; before all
+   * What the caller may not do in a group of that level. etcd's order: the shape of a request, the token, alarms, what the user's roles permit; before all
    * of them what the key of the tenant forbids. null: allowed.
    */
-  refusal({ caller, operation, atMs }: Command): StoreFailure | null {
+  refusal({ caller, operation, atMs }: Command, level: number): StoreFailure | null {
     if (caller.kind === 'service') return null;
     const refusal = this.authority.refusal(caller, accessOfOperation(operation), atMs);
     if (refusal === null) return null;
     const { by, failure } = refusal;
     if (by === 'key') return failure;
-    const shape = operationShape(operation);
+    const shape = operationShape(operation, level);
     if (shape !== null || by === 'token') return shape ?? failure;
     // A compaction's permission is looked at before it is proposed, and so before the alarms.
     if (operation.kind === 'compact') return failure;

@@ -7,12 +7,18 @@ import { type Compare, compareResult, type KeyValue } from '../model.ts';
 import type { SqlPort } from '../sql-port.ts';
 import { spanOf } from './key-range.ts';
 import { scanPairs } from './range-scan.ts';
+import type { WorkBudget } from './work-budget.ts';
 
-/** Of a range it must hold for every key. Over no key, VALUE is false, and the others compare with zero. */
-export function compareHolds(sql: SqlPort, compare: Compare): boolean {
+/**
+ * Of a range it must hold for every key. Over no key, VALUE is false, and the others compare with zero. null: that takes more than is left
+ * of the work.
+ */
+export function compareHolds(sql: SqlPort, compare: Compare, work: WorkBudget): boolean | null {
   const scan = { span: spanOf(compare), asOf: 'head', filter: null, descending: false, limit: null } as const;
   let some = false;
+  if (!work.look()) return null;
   for (const pair of scanPairs(sql, { ...scan, values: compare.target === 'value' })) {
+    if (!work.look(pair.value.byteLength)) return null;
     some = true;
     if (!pairHolds(compare, pair)) return false;
   }

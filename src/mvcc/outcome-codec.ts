@@ -187,15 +187,20 @@ function readOutcome(reader: BinaryReader): Outcome {
   }
 }
 
-/**
- * Code that does not know of commands that are undone reads these rows, too: there it is an operation that is not served. Those that
- * are not served have no name that begins so.
- */
+// Code that does not know of commands that are undone, or take too much work, reads these rows, too: there it is an operation that is not
+// served. Those that are not served have no name that begins so.
 const undoneMark = 'undone ';
+const tooMuchWorkMarks = { rows: 'more rows than ', 'value bytes': 'more value bytes than ' } as const;
 
 function writeFailure(writer: BinaryWriter, failure: StoreFailure): void {
   if (failure.kind === 'commandUndone') {
     return writeFailure(writer, { kind: 'operationNotServed', operation: `${undoneMark}${failure.operation}` });
+  }
+  if (failure.kind === 'tooMuchWork') {
+    return writeFailure(writer, {
+      kind: 'operationNotServed',
+      operation: `${tooMuchWorkMarks[failure.what]}${failure.max}`,
+    });
   }
   const place = failureKinds.findIndex((kind) => kind === failure.kind);
   assert(place >= 0, 'of a key that is no good, nothing is remembered');
@@ -235,9 +240,12 @@ function readFailure(reader: BinaryReader): StoreFailure {
 }
 
 function readNotServed(operation: string): StoreFailure {
-  return operation.startsWith(undoneMark)
-    ? { kind: 'commandUndone', operation: operation.slice(undoneMark.length) }
-    : { kind: 'operationNotServed', operation };
+  if (operation.startsWith(undoneMark)) return { kind: 'commandUndone', operation: operation.slice(undoneMark.length) };
+  for (const what of ['rows', 'value bytes'] as const) {
+    const mark = tooMuchWorkMarks[what];
+    if (operation.startsWith(mark)) return { kind: 'tooMuchWork', what, max: Number(operation.slice(mark.length)) };
+  }
+  return { kind: 'operationNotServed', operation };
 }
 
 function isAuthFailure(kind: StoreFailure['kind']): kind is AuthFailure['kind'] {

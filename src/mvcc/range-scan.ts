@@ -5,6 +5,7 @@ import type { KeyValue, RangeRequest } from '../model.ts';
 import type { SqlPort, SqlValue } from '../sql-port.ts';
 import type { KeySpan } from './key-range.ts';
 import { keyValueOf, numberOf, pairColumns, pairColumnsWithoutValue } from './rows.ts';
+import type { WorkBudget } from './work-budget.ts';
 
 /** `head`: as things stand now (in a txn: with what it did so far). A number: as of that revision, which must be older. */
 export type AsOf = 'head' | number;
@@ -75,6 +76,20 @@ function countStatementOf(bounded: boolean, old: boolean): string {
   return statement;
 }
 
+const rowStatements = new Map<number, string>();
+
+/** ?1 from, ?2 limit, then to, compacted as they occur. */
+function rowStatementOf(bounded: boolean, old: boolean): string {
+  const code = Number(bounded) | (Number(old) << 1);
+  const known = rowStatements.get(code);
+  if (known !== undefined) return known;
+  const span = bounded ? 'key >= ?1 AND key < ?3' : 'key >= ?1';
+  const superseded = ` UNION ALL SELECT 1 FROM superseded WHERE ${span} AND until > ?${bounded ? 4 : 3}`;
+  const statement = `SELECT COUNT(*) FROM (SELECT 1 FROM head WHERE ${span}${old ? superseded : ''} LIMIT ?2)`;
+  rowStatements.set(code, statement);
+  return statement;
+}
+
 const headPair = `SELECT ${pairColumns} FROM head WHERE key = ?`;
 const headPairWithoutValue = `SELECT ${pairColumnsWithoutValue} FROM head WHERE key = ?`;
 /** The version before or at a revision; that it is still seen there is for the caller to check (the last column). */
@@ -110,6 +125,38 @@ export function countKeys(sql: SqlPort, span: KeySpan, asOf: AsOf): number {
   if (span.kind === 'bounded') bindings.push(span.to);
   if (asOf !== 'head') bindings.push(asOf);
   return numberOf(sql.all(countStatementOf(span.kind === 'bounded', asOf !== 'head'), ...bindings)[0]?.[0]);
+}
+
+/**
+ * Draws the rows that a scan of the range goes through, whatever it hands over. False: they are more than is left, and were counted no
+ * further. Of older versions those count that compaction must leave: the others are swept by each replica when it finds time.
+ */
+export function drawRows(
+  sql: SqlPort,
+  span: KeySpan,
+  { asOf, compacted, work }: { readonly asOf: AsOf; readonly compacted: number; readonly work: WorkBudget },
+): boolean {
+  if (!work.isBounded) return true;
+  return work.count(rowsOf(sql, span, { asOf, compacted, max: work.countableRows + 1 }));
+}
+
+/** The same of keys that will be deleted. */
+export function drawWrittenRows(sql: SqlPort, span: KeySpan, work: WorkBudget): boolean {
+  if (!work.isBounded) return true;
+  return work.write(rowsOf(sql, span, { asOf: 'head', compacted: 0, max: work.writableRows + 1 }));
+}
+
+/** Counted up to `max`. */
+function rowsOf(
+  sql: SqlPort,
+  span: KeySpan,
+  { asOf, compacted, max }: { readonly asOf: AsOf; readonly compacted: number; readonly max: number },
+): number {
+  if (span.kind === 'single') return 1;
+  const bindings: SqlValue[] = [span.from, max];
+  if (span.kind === 'bounded') bindings.push(span.to);
+  if (asOf !== 'head') bindings.push(compacted);
+  return numberOf(sql.all(rowStatementOf(span.kind === 'bounded', asOf !== 'head'), ...bindings)[0]?.[0]);
 }
 
 export function pairOf(sql: SqlPort, key: Uint8Array, asOf: AsOf, values: boolean): KeyValue | null {

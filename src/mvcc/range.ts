@@ -15,9 +15,10 @@ import {
 import type { SqlPort } from '../sql-port.ts';
 import { type KeySpan, spanOf } from './key-range.ts';
 import type { PageCounts } from './page-counts.ts';
-import { type AsOf, countKeys, filterOf, type RevisionFilter, scanPairs } from './range-scan.ts';
+import { type AsOf, countKeys, drawRows, filterOf, type RevisionFilter, scanPairs } from './range-scan.ts';
 import { rangeShape } from './request-shape.ts';
 import { FirstPairs, pairOrderOf } from './sorted-pairs.ts';
+import type { WorkBudget } from './work-budget.ts';
 
 /** What a pair takes in an answer beside key and value. */
 export const pairOverheadBytes = 64;
@@ -49,6 +50,7 @@ export type ReadView = {
   readonly current: Revision;
   readonly compacted: number;
   readonly budget: AnswerBudget;
+  readonly work: WorkBudget;
   /** null in a txn that has changed something: its state is nobody else's yet. */
   readonly pages: PageCounts | null;
 };
@@ -64,7 +66,11 @@ export function readRange(sql: SqlPort, request: RangeRequest, view: ReadView): 
   if (failure !== null) return { kind: 'failed', failure };
   const asOf = request.revision <= 0 || request.revision === view.current ? 'head' : request.revision;
   const read = new Read(sql, request, view, asOf);
-  if (request.countOnly) return { kind: 'answer', answer: { kvs: [], more: false, count: read.count() } };
+  if (!read.passesBy()) return read.tooMuchWork();
+  if (request.countOnly) {
+    const count = read.count();
+    return count === null ? read.tooMuchWork() : { kind: 'answer', answer: { kvs: [], more: false, count } };
+  }
   const byKey = request.sortTarget === sortTarget.key;
   if (byKey) return read.byKey();
   const isLimited = request.limit > 0;
@@ -101,9 +107,28 @@ class Read {
     this.#values = !request.keysOnly || request.sortTarget === sortTarget.value;
   }
 
-  count(): number {
+  /** Draws what the database goes through without handing it over. False: it is too much. */
+  passesBy(): boolean {
+    const isWhole = this.filter === null && this.#asOf === 'head';
+    return isWhole || this.#drawRows();
+  }
+
+  /** null: it is too much work. */
+  count(): number | null {
     const revision = this.#asOf === 'head' ? this.#view.current : this.#asOf;
-    return this.#view.pages?.find(this.#span, revision) ?? countKeys(this.#sql, this.#span, this.#asOf);
+    const known = this.#view.pages?.find(this.#span, revision) ?? null;
+    if (known !== null) return known;
+    return this.#drawRows() ? countKeys(this.#sql, this.#span, this.#asOf) : null;
+  }
+
+  tooMuchWork(): RangeResult {
+    return { kind: 'failed', failure: this.#view.work.failure };
+  }
+
+  /** Of the rows of the range, which the database goes through once more. False: they are too many. */
+  #drawRows(): boolean {
+    const { work, compacted } = this.#view;
+    return drawRows(this.#sql, this.#span, { asOf: this.#asOf, compacted, work });
   }
 
   byKey(): RangeResult {
@@ -114,6 +139,7 @@ class Read {
         more = true;
         break;
       }
+      if (!this.#view.work.look(pair.value.byteLength)) return this.tooMuchWork();
       if (!this.#view.budget.take(pair)) return tooLarge;
       kvs.push(pair);
     }
@@ -124,6 +150,7 @@ class Read {
   lowestKeysSorted(): RangeResult {
     const lowest: KeyValue[] = [];
     for (const pair of this.#scan({ limited: true, descending: false })) {
+      if (!this.#view.work.look(pair.value.byteLength)) return this.tooMuchWork();
       if (!this.#view.budget.take(pair)) return tooLarge;
       lowest.push(pair);
     }
@@ -136,8 +163,9 @@ class Read {
   sorted(): RangeResult {
     const first = new FirstPairs(pairOrderOf(this.#request), this.#limit ?? Number.MAX_SAFE_INTEGER);
     for (const pair of this.#scan({ limited: false, descending: false })) {
+      const { budget, work } = this.#view;
+      if (!work.look(pair.value.byteLength)) return this.tooMuchWork();
       const dropped = first.offer(pair);
-      const { budget } = this.#view;
       if (!(dropped === null ? budget.take(pair) : budget.exchange(pair, dropped))) return tooLarge;
     }
     const kvs = first.inOrder();
@@ -158,6 +186,7 @@ class Read {
   #answer(kvs: KeyValue[], more: boolean): RangeResult {
     const isAll = !more && this.filter === null;
     const count = isAll ? kvs.length : this.count();
+    if (count === null) return this.tooMuchWork();
     this.#rememberPage(kvs, more, count);
     return {
       kind: 'answer',

@@ -9,8 +9,6 @@ import type {
   Caller,
   Command,
   DeleteRangeRequest,
-  KeyRange,
-  KeyValue,
   Outcome,
   OverdueLease,
   PutRequest,
@@ -21,6 +19,7 @@ import type {
   TxnRequest,
 } from '../model.ts';
 import type { AnswerTo, Query, QueryAnswer, QueryResult } from '../query-model.ts';
+import { groupLevel } from '../levels.ts';
 import type { SqlPort } from '../sql-port.ts';
 import { type AccessNeed, accessOfQuery } from './access-need.ts';
 import { Administration, isQuiet } from './administration.ts';
@@ -29,19 +28,19 @@ import type { CarefulRun } from './careful-apply.ts';
 import { Compaction, type Needed } from './compaction.ts';
 import { GroupLevel } from './group-level.ts';
 import { History, type HistoryPiece, type HistoryQuery } from './history.ts';
-import { spanOf } from './key-range.ts';
 import type { LeaseChange, StoredLease } from './leases.ts';
 import { PageCounts } from './page-counts.ts';
 import { isPlainPut, PutGroup, writePuts } from './put-group.ts';
 import { AnswerBudget, readRange } from './range.ts';
-import { countKeys, scanPairs } from './range-scan.ts';
+import { countKeys } from './range-scan.ts';
 import { RevisionWriter } from './revision-writer.ts';
 import { numberOf } from './rows.ts';
 import { openSchema, readMeta, writeMeta } from './schema.ts';
 import { runSteps } from './steps.ts';
 import { runTxn } from './txn.ts';
 import { operationShape } from './txn-shape.ts';
-import { deleteRange, put, putFailure } from './write-operations.ts';
+import { commandWork, unboundedWork, WorkBudget, type WorkLimits } from './work-budget.ts';
+import { type Budgets, deleteRange, put, putFailure } from './write-operations.ts';
 import { identityOf, RememberedWrites } from './write-ids.ts';
 
 /** `leases`: which were granted and which are gone, in the order in which that happened. */
@@ -75,6 +74,7 @@ const everyKey = { kind: 'open', from: Uint8Array.of(0) } as const;
 
 export class Store {
   readonly #sql: SqlPort;
+  readonly #commandWork: WorkLimits;
   readonly #compaction: Compaction;
   // Of all these the rows know better. The constructor has `#open` set them, as `reopen` does.
   #batches!: Batches;
@@ -90,9 +90,10 @@ export class Store {
   /** Counted when first asked for, and kept up from then on. */
   #keys!: number | null;
 
-  /** Creates the tables of a fresh store. Throws UnknownStoreFormat where a newer version wrote it. */
-  constructor(sql: SqlPort) {
+  /** Creates the tables of a fresh store. Throws UnknownStoreFormat where a newer version wrote it. `work`: of one command. */
+  constructor(sql: SqlPort, work: WorkLimits = commandWork) {
     this.#sql = sql;
+    this.#commandWork = work;
     this.#open();
     this.#compaction = new Compaction(sql);
   }
@@ -186,18 +187,15 @@ export class Store {
 
   range(request: RangeRequest): RangeOutcome {
     const current = this.#revision;
-    const view = { current, compacted: this.compactedRevision, budget: new AnswerBudget(), pages: this.#pages };
+    const view = {
+      current,
+      compacted: this.compactedRevision,
+      budget: new AnswerBudget(),
+      work: new WorkBudget(unboundedWork),
+      pages: this.#pages,
+    };
     const result = readRange(this.#sql, request, view);
     return result.kind === 'failed' ? result : { kind: 'answer', revision: current, answer: result.answer };
-  }
-
-  /**
-   * The pairs of a range as they stand now, in the order of their keys, with their leases and without their values: as far as they are
-   * asked for, which must be at once.
-   */
-  heads(range: KeyRange): IterableIterator<KeyValue> {
-    const span = spanOf(range);
-    return scanPairs(this.#sql, { span, asOf: 'head', filter: null, descending: false, values: false, limit: null });
   }
 
   /** What changed from a revision on. A start above the current revision answers nothing. */
@@ -343,7 +341,7 @@ export class Store {
   /** What is answered without the operation being done: it may not be, or was done before. */
   #answerBefore(command: Command, identity: string, record: BatchRecord): Outcome | null {
     // First of all, also for a retry: who may not do this any more learns nothing more.
-    const failure = this.#administration.refusal(command);
+    const failure = this.#administration.refusal(command, this.level);
     if (failure === null) return this.#writes.find(identity, record);
     const { outcome } = this.#failed(failure);
     // Another attempt may come when the caller may do it: what was refused is never done. A key that is no good stays so.
@@ -383,7 +381,7 @@ export class Store {
   }
 
   #perform({ operation, atMs }: Command, leases: LeaseChange[]): Performed {
-    const failure = operationShape(operation) ?? this.#administration.alarms.refusal(operation);
+    const failure = operationShape(operation, this.level) ?? this.#administration.alarms.refusal(operation);
     if (failure !== null) return this.#failed(failure);
     if (isQuiet(operation)) {
       const moment = { atMs, leases, revision: this.#revision };
@@ -436,24 +434,27 @@ export class Store {
     const failure = putFailure(this.#sql, this.#administration.leases, request);
     if (failure !== null) return this.#failed(failure);
     const writer = this.#writer();
-    const done = put(this.#sql, writer, request, new AnswerBudget());
+    const done = put(this.#sql, writer, request, unboundedBudgets());
     assert(done.kind === 'answer', 'a put that was checked does not fail');
     return this.#made(writer, (revision) => ({ kind: 'put', revision, answer: done.answer }));
   }
 
   #deleteRange(request: DeleteRangeRequest): Performed {
     const writer = this.#writer();
-    const done = deleteRange(this.#sql, writer, request, new AnswerBudget());
+    const done = deleteRange(this.#sql, writer, request, unboundedBudgets());
     if (done.kind === 'failed') return this.#failed(done.failure);
     return this.#made(writer, (revision) => ({ kind: 'deleteRange', revision, answer: done.answer }));
   }
 
   #txn(request: TxnRequest): Performed {
+    const isBounded = this.level >= groupLevel.third;
     const state = {
       current: this.#revision,
       compacted: this.compactedRevision,
-      pages: this.#pages,
+      // How much of the list a replica has counted before is its own affair.
+      pages: isBounded ? null : this.#pages,
       leases: this.#administration.leases,
+      work: new WorkBudget(isBounded ? this.#commandWork : unboundedWork),
     };
     const result = runTxn(this.#sql, request, state);
     if (result.kind === 'failed') return this.#failed(result.failure);
@@ -480,6 +481,11 @@ export class Store {
   #failed(failure: StoreFailure): Performed {
     return { outcome: { kind: 'failed', revision: this.#revision, failure }, made: [] };
   }
+}
+
+/** Of what is bounded by itself: one key. */
+function unboundedBudgets(): Budgets {
+  return { answer: new AnswerBudget(), work: new WorkBudget(unboundedWork) };
 }
 
 function isAnswerTo<Kind extends Query['kind']>(answer: QueryAnswer, kind: Kind): answer is AnswerTo<Kind> {

@@ -3,24 +3,36 @@
 
 import { unreachable } from '../assert.ts';
 import { Buffer } from 'node:buffer';
-import { txnOperationsMax } from '../limits.ts';
+import { groupLevel } from '../levels.ts';
+import { txnOperationsMax, txnOperationsTotalMax } from '../limits.ts';
 import { keyText } from '../bytes.ts';
 import type { Operation, StoreFailure, TxnOperation, TxnRequest } from '../model.ts';
 import { type KeySpan, spanHolds, spanOf } from './key-range.ts';
 import { deleteRangeShape, putShape, rangeShape } from './request-shape.ts';
 
-/** null: nothing can be said against it before the store is looked at. */
-export function operationShape(operation: Operation): StoreFailure | null {
+/** `level`: of the group. null: nothing can be said against it before the store is looked at. */
+export function operationShape(operation: Operation, level: number): StoreFailure | null {
   if (operation.kind === 'put') return putShape(operation.request);
   if (operation.kind === 'deleteRange') return deleteRangeShape(operation.request);
-  return operation.kind === 'txn' ? txnShape(operation.request) : null;
+  return operation.kind === 'txn' ? txnShape(operation.request, level) : null;
 }
 
-function txnShape(request: TxnRequest): StoreFailure | null {
+function txnShape(request: TxnRequest, level: number): StoreFailure | null {
+  if (level >= groupLevel.third && txnSize(request) > txnOperationsTotalMax) return { kind: 'tooManyOperations' };
   const failure = levelShape(request, txnOperationsMax);
   if (failure !== null) return failure;
   const duplicate = touchedBy(request.success) === null || touchedBy(request.failure) === null;
   return duplicate ? { kind: 'duplicateKey' } : null;
+}
+
+/** All compares and operations, in whichever branch, on whichever level. */
+export function txnSize(request: TxnRequest): number {
+  let size = request.compare.length;
+  for (const branch of [request.success, request.failure]) {
+    size += branch.length;
+    for (const operation of branch) if (operation.kind === 'txn') size += txnSize(operation.request);
+  }
+  return size;
 }
 
 /** A level may hold `operationsMax`, what it nests the rest. */

@@ -8,17 +8,21 @@ import { unreachable } from '../assert.ts';
 import type { SqlPort } from '../sql-port.ts';
 import { keyText } from '../bytes.ts';
 import { compareHolds } from './compare.ts';
+import { spanOf } from './key-range.ts';
 import type { Leases } from './leases.ts';
 import type { PageCounts } from './page-counts.ts';
 import { AnswerBudget, readRange } from './range.ts';
 import { RevisionWriter } from './revision-writer.ts';
-import { type Done, deleteRange, put, putFailure } from './write-operations.ts';
+import type { WorkBudget } from './work-budget.ts';
+import { type Budgets, type Done, deleteRange, put, putFailure } from './write-operations.ts';
 
 export type TxnState = {
   readonly current: Revision;
   readonly compacted: number;
-  readonly pages: PageCounts;
+  /** null: what is drawn from `work` must not depend on it. */
+  readonly pages: PageCounts | null;
   readonly leases: Leases;
+  readonly work: WorkBudget;
 };
 
 export type TxnResult =
@@ -42,16 +46,16 @@ class Undo extends Error {
 }
 
 export function runTxn(sql: SqlPort, request: TxnRequest, state: TxnState): TxnResult {
-  const chosen = choose(sql, request);
-  const failure = failureBefore(sql, chosen, state);
-  if (failure !== null) return { kind: 'failed', failure };
-  const run = (): TxnResult => {
-    const running = new RunningTxn(sql, state);
-    const answer = running.run(chosen);
-    seeTheStateBefore(running.writer.events);
-    return { kind: 'answer', answer, writer: running.writer };
-  };
   try {
+    const chosen = choose(sql, request, state.work);
+    const failure = failureBefore(sql, chosen, state);
+    if (failure !== null) return { kind: 'failed', failure };
+    const run = (): TxnResult => {
+      const running = new RunningTxn(sql, state);
+      const answer = running.run(chosen);
+      seeTheStateBefore(running.writer.events);
+      return { kind: 'answer', answer, writer: running.writer };
+    };
     return canFailHalfway(flat(chosen)) ? sql.transaction(run) : run();
   } catch (error) {
     if (error instanceof Undo) return { kind: 'failed', failure: error.failure };
@@ -59,14 +63,30 @@ export function runTxn(sql: SqlPort, request: TxnRequest, state: TxnState): TxnR
   }
 }
 
-function choose(sql: SqlPort, request: TxnRequest): Chosen {
-  const succeeded = request.compare.every((compare) => compareHolds(sql, compare));
+function choose(sql: SqlPort, request: TxnRequest, work: WorkBudget): Chosen {
+  const succeeded = request.compare.every((compare) => {
+    const holds = compareHolds(sql, compare, work);
+    if (holds === null) throw new Undo(work.failure);
+    return holds;
+  });
   const operations: ChosenOperation[] = [];
   for (const operation of succeeded ? request.success : request.failure) {
-    if (operation.kind === 'txn') operations.push({ kind: 'txn', chosen: choose(sql, operation.request) });
-    else if (operation.kind !== 'empty') operations.push(operation);
+    if (operation.kind === 'empty') continue;
+    if (operation.kind === 'txn') operations.push({ kind: 'txn', chosen: choose(sql, operation.request, work) });
+    else if (drawOperation(operation, work)) operations.push(operation);
+    else throw new Undo(work.failure);
   }
   return { succeeded, operations };
+}
+
+/** What an operation takes at least. One that writes a single key takes no more, and so cannot fail for it after another has written. */
+function drawOperation(operation: FlatOperation, work: WorkBudget): boolean {
+  return operation.kind === 'range' || isOfRange(operation) ? work.look() : work.write(1);
+}
+
+/** It deletes a range. */
+function isOfRange(operation: FlatOperation): boolean {
+  return operation.kind === 'deleteRange' && spanOf(operation.request).kind !== 'single';
 }
 
 function failureBefore(sql: SqlPort, chosen: Chosen, state: TxnState): StoreFailure | null {
@@ -107,13 +127,16 @@ function flat(chosen: Chosen): FlatOperation[] {
   return chosen.operations.flatMap((operation) => (operation.kind === 'txn' ? flat(operation.chosen) : [operation]));
 }
 
-/** Whether an operation that can still fail comes after a write, or is one: an answer too large, a key deleted before. */
+/**
+ * Whether an operation that can still fail comes after a write, or is one: an answer too large, too much work, a key deleted before. The
+ * delete of a range fails before it writes.
+ */
 function canFailHalfway(operations: readonly FlatOperation[]): boolean {
   const firstWrite = operations.findIndex((operation) => operation.kind !== 'range');
   if (firstWrite < 0) return false;
-  return operations.slice(firstWrite).some((operation) => {
+  return operations.slice(firstWrite).some((operation, place) => {
     if (operation.kind === 'range') return true;
-    if (operation.request.previous) return true;
+    if (operation.request.previous || (place > 0 && isOfRange(operation))) return true;
     return operation.kind === 'put' && (operation.request.ignoreValue || operation.request.ignoreLease);
   });
 }
@@ -122,11 +145,12 @@ class RunningTxn {
   readonly writer: RevisionWriter;
   readonly #sql: SqlPort;
   readonly #state: TxnState;
-  readonly #budget = new AnswerBudget();
+  readonly #budgets: Budgets;
 
   constructor(sql: SqlPort, state: TxnState) {
     this.#sql = sql;
     this.#state = state;
+    this.#budgets = { answer: new AnswerBudget(), work: state.work };
     this.writer = new RevisionWriter(sql, asRevision(state.current + 1));
   }
 
@@ -142,11 +166,11 @@ class RunningTxn {
         return { kind: 'range', revision: this.#revision(), answer, keysOnly: request.keysOnly };
       }
       case 'put': {
-        const answer = answered(put(this.#sql, this.writer, operation.request, this.#budget));
+        const answer = answered(put(this.#sql, this.writer, operation.request, this.#budgets));
         return { kind: 'put', revision: this.#revision(), answer };
       }
       case 'deleteRange': {
-        const answer = answered(deleteRange(this.#sql, this.writer, operation.request, this.#budget));
+        const answer = answered(deleteRange(this.#sql, this.writer, operation.request, this.#budgets));
         return { kind: 'deleteRange', revision: this.#revision(), answer };
       }
       case 'txn':
@@ -163,7 +187,8 @@ class RunningTxn {
 
   #view(): Parameters<typeof readRange>[2] {
     const pages = this.writer.events.length > 0 ? null : this.#state.pages;
-    return { current: this.#revision(), compacted: this.#state.compacted, budget: this.#budget, pages };
+    const { answer: budget, work } = this.#budgets;
+    return { current: this.#revision(), compacted: this.#state.compacted, budget, work, pages };
   }
 }
 

@@ -7,8 +7,12 @@ import type { SqlPort } from '../sql-port.ts';
 import { spanOf } from './key-range.ts';
 import type { Leases } from './leases.ts';
 import type { AnswerBudget } from './range.ts';
-import { pairOf, scanPairs } from './range-scan.ts';
+import { drawWrittenRows, pairOf, scanPairs } from './range-scan.ts';
 import type { RevisionWriter } from './revision-writer.ts';
+import type { WorkBudget } from './work-budget.ts';
+
+/** What a request may still answer, and look at and write. */
+export type Budgets = { readonly answer: AnswerBudget; readonly work: WorkBudget };
 
 export type Done<Answer> =
   | { readonly kind: 'answer'; readonly answer: Answer }
@@ -23,33 +27,43 @@ export function putFailure(sql: SqlPort, leases: Leases, request: PutRequest): S
   return pairOf(sql, request.key, 'head', false) === null ? { kind: 'keyNotFound' } : null;
 }
 
-/** Writes unless it fails. `putFailure` came before. */
-export function put(sql: SqlPort, writer: RevisionWriter, request: PutRequest, budget: AnswerBudget): Done<PutAnswer> {
+/** Writes unless it fails. `putFailure` came before, and that a key is written was drawn. */
+export function put(sql: SqlPort, writer: RevisionWriter, request: PutRequest, budgets: Budgets): Done<PutAnswer> {
   let { value, lease } = request;
   if (request.ignoreValue || request.ignoreLease) {
     const kept = pairOf(sql, request.key, 'head', request.ignoreValue);
     // Within a txn, an earlier operation may have deleted it.
     if (kept === null) return { kind: 'failed', failure: { kind: 'keyNotFound' } };
-    if (request.ignoreValue) value = kept.value;
+    if (request.ignoreValue) {
+      if (!budgets.work.copy(kept.value.byteLength)) return { kind: 'failed', failure: budgets.work.failure };
+      value = kept.value;
+    }
     if (request.ignoreLease) lease = kept.lease;
   }
   const previous = writer.put({ key: request.key, value, lease });
   if (!request.previous || previous === null) return { kind: 'answer', answer: { previous: null } };
-  return budget.take(previous) ? { kind: 'answer', answer: { previous } } : tooLarge;
+  return budgets.answer.take(previous) ? { kind: 'answer', answer: { previous } } : tooLarge;
 }
 
-/** Of a range, the pairs that are wanted back are read before anything is deleted: they may be too large to be answered. */
+/**
+ * Of a range, what is too much is found before anything is deleted: the rows are drawn (that one key is written was drawn before), and the pairs that are wanted back are read, which
+ * may be too large to be answered.
+ */
 export function deleteRange(
   sql: SqlPort,
   writer: RevisionWriter,
   request: DeleteRangeRequest,
-  budget: AnswerBudget,
+  { answer, work }: Budgets,
 ): Done<DeleteRangeAnswer> {
+  const tooMuchWork = (): Done<DeleteRangeAnswer> => ({ kind: 'failed', failure: work.failure });
+  const span = spanOf(request);
+  if (span.kind !== 'single' && !drawWrittenRows(sql, span, work)) return tooMuchWork();
   const previous: KeyValue[] = [];
   if (request.previous) {
     const scan = { asOf: 'head', filter: null, descending: false, values: true, limit: null } as const;
-    for (const pair of scanPairs(sql, { ...scan, span: spanOf(request) })) {
-      if (!budget.take(pair)) return tooLarge;
+    for (const pair of scanPairs(sql, { ...scan, span })) {
+      if (!work.look(pair.value.byteLength)) return tooMuchWork();
+      if (!answer.take(pair)) return tooLarge;
       previous.push(pair);
     }
   }

@@ -18,6 +18,7 @@ import { applyCarefully, isOfThePlatform, type UndoneCommand } from '../mvcc/car
 import { decodeCommands, encodeCommands, UnknownCommandVersion } from '../mvcc/command-codec.ts';
 import type { LeaseChange } from '../mvcc/leases.ts';
 import { type Applied, Store } from '../mvcc/store.ts';
+import type { WorkLimits } from '../mvcc/work-budget.ts';
 import { type Configuration, decodeConfiguration } from '../raft/configuration.ts';
 import { Raft } from '../raft/raft.ts';
 import type { Effects, Entry } from '../raft/types.ts';
@@ -94,6 +95,8 @@ export type DriverOptions = {
   readonly supports?: number;
   /** Absent: those of `limits.ts`. */
   readonly bounds?: LogBounds;
+  /** Of one command. Absent: that of `limits.ts`. All replicas of a group must have the same. */
+  readonly commandWork?: WorkLimits;
   readonly sql: SqlPort;
   readonly port: DriverPort;
   readonly random: () => number;
@@ -143,7 +146,7 @@ export class Driver {
     this.#sql = options.sql;
     this.#port = options.port;
     this.#log = new LogTable(options.sql);
-    this.store = new Store(options.sql);
+    this.store = new Store(options.sql, options.commandWork);
     this.#raft = new Raft({
       id: options.id,
       founding: options.founding,

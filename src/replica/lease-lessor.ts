@@ -18,15 +18,12 @@
 //   - the first extension after it has committed that the store is not settled any more: the log keeps the two in order;
 //   - a leader that is not one any more commits nothing, confirms no read, and so answers no keepalive.
 //
-// A deadline is a time of day of the leader that wrote it, and clocks differ. So what a new leader takes from the rows it ends
-// `leaseClocksDifferMs` after its deadline: late rather than early. It tells clients of the deadline, and extends by its own clock.
-//
 // One exception: the lease of a caller who waits at this leader for its own turn is put off by the leader itself
 // (`extendKept`), before that is in the log. Nobody was told, and a new leader that ends it does what a later call would do.
 
 import { assert } from '../assert.ts';
 import type { LeaseId } from '../brands.ts';
-import { leaseClocksDifferMs, leaseRestMarginMs } from '../limits.ts';
+import { leaseRestMarginMs } from '../limits.ts';
 import type { LeaseDeadline } from '../model.ts';
 import type { LeaseChange, StoredLease } from '../mvcc/leases.ts';
 import type { Store } from '../mvcc/store.ts';
@@ -35,12 +32,9 @@ import { type HeapItem, LeaseHeap } from './lease-heap.ts';
 /** What the store knows of leases, as far as the log was applied. */
 export type LeaseRecords = Pick<Store, 'leasesSettled' | 'leaseCount' | 'leases' | 'earliestLeaseDeadlineMs'>;
 
-/** Invariant: deadlineMs <= endsMs; they differ only where the deadline is by another leader's clock. */
 type Lease = HeapItem & {
   readonly id: LeaseId;
   readonly ttlMs: number;
-  /** What clients are told, and what is written down. */
-  deadlineMs: number;
   /** As the rows have it. */
   storedMs: number;
   ending: boolean;
@@ -59,7 +53,7 @@ export type Checkpoint = { readonly deadlines: readonly LeaseDeadline[]; readonl
 export class Lessor {
   readonly #records: LeaseRecords;
   readonly #leases = new Map<LeaseId, Lease>();
-  readonly #ends = new LeaseHeap<Lease>();
+  readonly #deadlines = new LeaseHeap<Lease>();
   /** Those whose deadlines differ from their rows. */
   readonly #unsaved = new Set<Lease>();
   #ending = 0;
@@ -70,7 +64,7 @@ export class Lessor {
     this.#records = records;
     const extended = !records.leasesSettled;
     for (const record of records.leases()) {
-      const lease = this.#add(record, leaseClocksDifferMs);
+      const lease = this.#add(record);
       if (extended) this.#putOff(lease, nowMs + lease.ttlMs);
     }
   }
@@ -79,9 +73,9 @@ export class Lessor {
     return this.#leases.size;
   }
 
-  /** When the next lease ends. null: there is none, or none that is not being ended already. */
+  /** null: no lease, or none that is not being ended already. */
   get earliestMs(): number | null {
-    return this.#ends.first?.endsMs ?? null;
+    return this.#deadlines.first?.deadlineMs ?? null;
   }
 
   /** The store is settled, or is about to be: before a lease is extended, a checkpoint that says otherwise must be applied. */
@@ -93,14 +87,14 @@ export class Lessor {
   applied(change: LeaseChange): void {
     const lease = this.#leases.get(change.id);
     if (lease !== undefined) this.#remove(lease);
-    if (change.kind === 'granted') this.#add(change, 0);
+    if (change.kind === 'granted') this.#add(change);
   }
 
   /** null: it is unknown, or past its deadline, even if it is still there. Rounded down. */
   remainingSeconds(id: LeaseId, nowMs: number): number | null {
     const lease = this.#leases.get(id);
     if (lease === undefined || this.#hasEnded(lease, nowMs)) return null;
-    return Math.floor(Math.max(0, lease.deadlineMs - nowMs) / 1_000);
+    return Math.floor((lease.deadlineMs - nowMs) / 1_000);
   }
 
   /** It is past its deadline and still there: what is asked of it is answered when it is gone. */
@@ -133,9 +127,9 @@ export class Lessor {
   takeDue(nowMs: number, countMax: number): readonly LeaseId[] {
     const ids: LeaseId[] = [];
     while (ids.length < countMax) {
-      const lease = this.#ends.first;
-      if (lease === null || lease.endsMs > nowMs) break;
-      this.#ends.remove(lease);
+      const lease = this.#deadlines.first;
+      if (lease === null || lease.deadlineMs > nowMs) break;
+      this.#deadlines.remove(lease);
       lease.ending = true;
       this.#ending++;
       ids.push(lease.id);
@@ -150,7 +144,7 @@ export class Lessor {
       if (lease === undefined || !lease.ending) continue;
       lease.ending = false;
       this.#ending--;
-      this.#ends.add(lease);
+      this.#deadlines.add(lease);
     }
   }
 
@@ -191,21 +185,20 @@ export class Lessor {
   }
 
   #hasEnded(lease: Lease, nowMs: number): boolean {
-    return lease.ending || lease.endsMs <= nowMs;
+    return lease.ending || lease.deadlineMs <= nowMs;
   }
 
-  #add({ id, ttlSeconds, deadlineMs }: StoredLease, clocksDifferMs: number): Lease {
+  #add({ id, ttlSeconds, deadlineMs }: StoredLease): Lease {
     const lease: Lease = {
       id,
       ttlMs: ttlSeconds * 1_000,
       deadlineMs,
-      endsMs: deadlineMs + clocksDifferMs,
       storedMs: deadlineMs,
       ending: false,
       place: -1,
     };
     this.#leases.set(id, lease);
-    this.#ends.add(lease);
+    this.#deadlines.add(lease);
     return lease;
   }
 
@@ -213,13 +206,12 @@ export class Lessor {
     this.#leases.delete(lease.id);
     this.#unsaved.delete(lease);
     if (lease.ending) this.#ending--;
-    else this.#ends.remove(lease);
+    else this.#deadlines.remove(lease);
   }
 
   #putOff(lease: Lease, deadlineMs: number): void {
     lease.deadlineMs = deadlineMs;
-    lease.endsMs = deadlineMs;
-    this.#ends.moved(lease);
+    this.#deadlines.moved(lease);
     if (deadlineMs === lease.storedMs) this.#unsaved.delete(lease);
     else this.#unsaved.add(lease);
   }

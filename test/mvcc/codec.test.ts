@@ -241,4 +241,6 @@ const failures: readonly StoreFailure[] = [
   { kind: 'tooManyAccessKeys', max: 1_000 },
   { kind: 'accessKeyExists' },
   { kind: 'commandUndone', operation: 'txn' },
+  { kind: 'tooMuchWork', what: 'rows', max: 20_000 },
+  { kind: 'tooMuchWork', what: 'value bytes', max: 64 * 1_048_576 },
 ];

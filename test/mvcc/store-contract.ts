@@ -10,6 +10,7 @@ import { kvRules } from './contract-kv.ts';
 import { leaseRules } from './contract-lease.ts';
 import { levelRules } from './contract-level.ts';
 import { txnRules } from './contract-txn.ts';
+import { workRules } from './contract-work.ts';
 
 export const storeContract: readonly StoreRule[] = [
   ...kvRules,
@@ -21,4 +22,5 @@ export const storeContract: readonly StoreRule[] = [
   ...administrationRules,
   ...levelRules,
   ...hashRules,
+  ...workRules,
 ];

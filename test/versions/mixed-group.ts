@@ -84,6 +84,7 @@ export class VersionedReplica {
     const driver = new code.Driver({
       ...sharedOptions(id),
       sql,
+      commandWork: { rowsMax: 50, valueBytesMax: 10_000 },
       founding: foundingConfiguration(this.#voters.map((voter) => ({ id: voter, location: '' }))),
       port: {
         ...sharedPort,
@@ -170,10 +171,10 @@ export class MixedGroup {
   }
 
   /** What became of it; throws where it was not applied. */
-  write(operation: Operation): Outcome {
+  write(operation: Operation, writeId = `w${this.#writes++}`): Outcome {
     const { driver } = this.leader();
     let outcome: Outcome | null = null;
-    const request = { writeId: `w${this.#writes++}`, caller: { kind: 'service' }, operation } as const;
+    const request = { writeId, caller: { kind: 'service' }, operation } as const;
     driver?.write(request, (result) => {
       if (result.kind === 'applied') outcome = result.outcome;
     });

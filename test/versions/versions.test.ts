@@ -7,6 +7,7 @@ import { withLearner } from '../../src/raft/configuration.ts';
 import { Driver } from '../../src/replica/driver.ts';
 import { decodeEnvelope, encodeEnvelope } from '../../src/replica/envelope.ts';
 import type { PeerReport } from '../../src/replica/peer-report.ts';
+import { prefix, remove, txn } from '../mvcc/requests.ts';
 import * as level1 from './level-1.js';
 import * as level2 from './level-2.js';
 import { type FormerVersion, MixedGroup } from './mixed-group.ts';
@@ -102,6 +103,25 @@ describe.each(formers)('code of $former in one group with the present one', ({ f
     group.replica(2).start('new');
     group.run();
     expect(levelsOf(group)).toEqual(three(groupLevelMax));
+    expectSameRows(group);
+  });
+});
+
+describe.each(formers)('what is remembered at the newest level', ({ former }) => {
+  it('VERSION-7: is read by code of $former after a downgrade, failures that it does not know included', () => {
+    const group = new MixedGroup(['new', 'new', 'new']);
+    for (let n = 0; n < 20; n++) group.put(`k/${n}`, 'v');
+    const tooMuch = txn({ success: [remove(prefix('k/'))] });
+    const refused = { kind: 'failed', failure: { kind: 'tooMuchWork' } };
+    expect(group.write(tooMuch, 'refused')).toMatchObject(refused);
+    group.write({ kind: 'downgradeEnable', targetVersion: '3.6' });
+    group.run();
+    for (const replica of group.replicas) replica.start(former);
+    expect(group.write(tooMuch, 'refused')).toMatchObject({ kind: 'failed', failure: { kind: 'operationNotServed' } });
+    // Below level 3 it is not too much.
+    expect(group.write(tooMuch, 'another')).toMatchObject({ kind: 'txn' });
+    for (const replica of group.replicas) replica.start('new');
+    expect(group.write(tooMuch, 'refused')).toMatchObject(refused);
     expectSameRows(group);
   });
 });
