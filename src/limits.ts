@@ -175,12 +175,14 @@ export const peerCallTimeoutMs = 2_000;
 export const leaseExpiriesMax = 500;
 /** Deadlines that one log entry writes down, before a group rests. */
 export const leaseCheckpointMax = 2_000;
-/** A group in which a lease ends this soon does not rest before: waking costs more. Clocks of replicas may differ by this much. */
+/** A group in which a lease ends this soon does not rest before: waking costs more. */
 export const leaseRestMarginMs = 2_000;
+/** Clocks of replicas may differ by this much: a leader gives so much more time to a lease whose deadline another one wrote. */
+export const leaseClocksDifferMs = 2_000;
 /** After the earliest deadline the replicas' alarms ring this much apart, so that one that is lost delays no expiry by more. */
-export const leaseAlarmStaggerMs = 1_500;
-/** Five replicas ring in three steps: an expiry is late by at most 5 s. */
-export const leaseAlarmStaggerMsMax = 3_000;
+export const leaseAlarmStaggerMs = 1_000;
+/** Five replicas ring in three steps: with what clocks differ, an expiry is late by at most 5 s. */
+export const leaseAlarmStaggerMsMax = 2_000;
 /** While leases are kept alive in memory, an alarm looks this often whether anybody is still awake to end them. */
 export const leaseWatchMs = 60_000;
 /** Callers who wait for a lock, a place of a semaphore or an election on one replica. */
@@ -231,6 +233,12 @@ export const membersKnownMs = 60_000;
 export const nearestAvoidedMs = 5_000;
 /** Replicas of a group. One that is to be replaced stays until the other one votes, and is not counted meanwhile. */
 export const replicasMax = 5;
+/** Fewer that vote do not survive the loss of one: an operator who wants that has to insist. */
+export const votersKeptMin = 3;
+/** A login that names its tenant in its body alone: a name and a password, or a key, each character as an escape of JSON. Nobody is known yet. */
+export const loginBodyBytesMax = 8_192;
+/** An operator's call, or one on keys: a name, places, or a prefix of the longest key, each character as an escape of JSON. */
+export const tenantBodyBytesMax = 65_536;
 /** What is read, and thrown away, of a body that is too large, so that its sender reads the refusal. */
 export const discardedBodyBytesMax = 33_554_432;
 /** Tenants in one page of a list. */

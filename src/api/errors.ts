@@ -120,11 +120,11 @@ function describeRequest(failure: RequestFailure): WireError {
     case 'bodyTooLarge':
       return {
         code: grpc.resourceExhausted,
-        words: `grpc: received message larger than max (${failure.bytes} vs. ${messageBytesMax})`,
+        words: `grpc: received message larger than max (${failure.bytes} vs. ${Math.min(failure.bytesMax, messageBytesMax)})`,
         status: 413,
         slug: 'body-too-large',
         title: 'Body is too large',
-        detail: `A body of ${failure.bytes} bytes.`,
+        detail: `A body of ${failure.bytes} bytes; at most ${failure.bytesMax}.`,
       };
     case 'requestTooLarge':
       return {

@@ -4,7 +4,7 @@ import type { StoreFailure } from '../model.ts';
 
 /** What can be wrong with, or true of, one request. */
 export type RequestFailure =
-  | { readonly kind: 'bodyTooLarge'; readonly bytes: number }
+  | { readonly kind: 'bodyTooLarge'; readonly bytes: number; readonly bytesMax: number }
   | { readonly kind: 'requestTooLarge'; readonly bytes: number; readonly bytesMax: number }
   | { readonly kind: 'notFound' }
   | { readonly kind: 'methodNotAllowed'; readonly allow: readonly string[] }
@@ -29,6 +29,8 @@ export type GroupFailure =
   | { readonly kind: 'lockHeld'; readonly fencingToken: number; readonly waiting: number; readonly revision: number }
   /** v1: others wait for this name with another limit. */
   | { readonly kind: 'limitDiffers'; readonly limit: number }
+  /** v1: this key lies below the name, and is no place: the lock would wait for it for ever. */
+  | { readonly kind: 'nameInUse'; readonly key: Uint8Array }
   | { readonly kind: 'lockNotHeld' }
   /** v1: the place that If-Match meant is gone, and its lease has another one. */
   | { readonly kind: 'fencingTokenDiffers'; readonly current: number; readonly revision: number }
@@ -47,6 +49,8 @@ export type GroupFailure =
   | { readonly kind: 'unknownMethod' }
   | { readonly kind: 'replicaNotFound'; readonly replica: number }
   | { readonly kind: 'tooManyReplicas'; readonly max: number }
+  /** So many would be left that vote. */
+  | { readonly kind: 'tooFewReplicas'; readonly staying: number; readonly min: number }
   /** Nobody would vote any more. */
   | { readonly kind: 'lastReplica' }
   /** One change of the members at a time: another one is not committed yet, or leadership is being handed over for it. */
@@ -148,6 +152,7 @@ const families: Readonly<Record<StoreFailure['kind'], 'store'>> &
   sessionExpired: 'group',
   lockHeld: 'group',
   limitDiffers: 'group',
+  nameInUse: 'group',
   lockNotHeld: 'group',
   fencingTokenDiffers: 'group',
   passwordTooLong: 'group',
@@ -165,6 +170,7 @@ const families: Readonly<Record<StoreFailure['kind'], 'store'>> &
   unknownMethod: 'group',
   replicaNotFound: 'group',
   tooManyReplicas: 'group',
+  tooFewReplicas: 'group',
   lastReplica: 'group',
   membersChanging: 'group',
   groupLevelTooLow: 'group',

@@ -1,6 +1,7 @@
 // The failures of locks, elections, members and maintenance: etcd's words and codes where etcd has them.
 
 import { unreachable } from '../assert.ts';
+import { base64, textOf } from '../bytes.ts';
 import { passwordBytesMax } from '../limits.ts';
 import type { GroupFailure } from './failures.ts';
 import { conflict, grpc, invalid, later, refusedFor, type WireError } from './wire-error.ts';
@@ -19,6 +20,19 @@ export function describeGroup(failure: GroupFailure): WireError {
         ...conflict('limit-differs', 'Limit differs', `Others hold or wait with the limit ${failure.limit}.`),
         members: { limit: failure.limit },
       };
+    case 'nameInUse': {
+      const text = textOf(failure.key);
+      const named = text === null ? `${base64(failure.key)} (base64)` : JSON.stringify(text);
+      return {
+        ...conflict(
+          'name-in-use',
+          'Name is in use',
+          `The key ${named} lies below this name and is no place in its queue, so nobody would ever get the lock. ` +
+            'Take a name below which there are no keys.',
+        ),
+        members: text === null ? { key_base64: base64(failure.key) } : { key: text },
+      };
+    }
     case 'lockNotHeld':
       return {
         ...conflict('lock-not-held', 'Not held', 'This lease has no place in the queue of this name.'),
@@ -119,6 +133,20 @@ export function describeGroup(failure: GroupFailure): WireError {
         words: `etcdserver: a group has at most ${failure.max} members`,
         code: grpc.failedPrecondition,
       };
+    case 'tooFewReplicas': {
+      const { staying, min } = failure;
+      return {
+        ...conflict(
+          'too-few-replicas',
+          'Too few replicas',
+          `${staying === 1 ? '1 replica' : `${staying} replicas`} would be left that vote, and a group of fewer than ${min} ` +
+            'does not survive the loss of one. Add a replica first, or send ?force=true.',
+        ),
+        members: { staying, min },
+        words: 'etcdserver: re-configuration failed due to not enough started members',
+        code: grpc.failedPrecondition,
+      };
+    }
     case 'lastReplica':
       return {
         ...conflict(

@@ -108,7 +108,8 @@ const queueRules =
   'Each caller has a place in the queue of the name: the key <name>/<lease in hex>, attached to its lease. Places are ordered ' +
   'by when they were taken, and the first ones hold. A place is given up by DELETE, by revoking its lease, by its lease ' +
   'running out, or by deleting its key; the next in line then holds, and its caller is answered at once. Places are those ' +
-  "of etcd's lock service: both wait in one queue, and any key below <name>/ counts as a place. Rights are those on these keys.\n\n" +
+  "of etcd's lock service: both wait in one queue. A name below which another key lies is refused with 409 name-in-use: etcd's " +
+  'locks count any key below <name>/ as a place, and nobody would give that one up. Rights are those on these keys.\n\n' +
   'With ttl, a lease is made for the place. It lives on while the call waits, and has all of its ttl when the call is ' +
   'answered; from then on keep it alive with POST /v1/leases/{lease}/keepalive. A call that ends without a place (409, or a ' +
   "caller without an Idempotency-Key that went away) revokes it. With lease, the lease is the caller's to keep alive, also " +
@@ -135,7 +136,7 @@ function queuePath(kind: 'Lock' | 'Semaphore', request: string, summary: string,
           ...problemAnswer,
           description:
             'lock-held (with fencing_token of the oldest holder, waiting and revision), limit-differs (with limit), ' +
-            'session-expired.',
+            'name-in-use (with key), session-expired.',
         },
       },
     }),

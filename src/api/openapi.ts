@@ -51,7 +51,10 @@ const keyPath = {
       parameters.ifNoneMatch,
       parameters.idempotencyKey,
     ],
-    requestBody: { description: 'The value, any bytes.', content: bytesContent },
+    requestBody: {
+      description: 'The value, any bytes. Without a body the value is empty, and the key exists.',
+      content: bytesContent,
+    },
     responses: { 200: jsonAnswer('Written.', reference('Put')), 412: problemAnswer },
   }),
   delete: operation('deleteKey', 'Deletes one key', {

@@ -5,9 +5,11 @@
 import { type LeaseId, noLease } from '../brands.ts';
 import { concatBytes, emptyBytes, prefixEnd, textOf, utf8 } from '../bytes.ts';
 import { semaphoreLimitMax } from '../limits.ts';
-import type { Compare, KeyRange, RangeRequest, TxnOperation, TxnRequest } from '../model.ts';
+import type { Compare, KeyRange, KeyValue, RangeRequest, TxnOperation, TxnRequest } from '../model.ts';
 import { compareResult, sortOrder, sortTarget } from '../model.ts';
 import { readOf } from './requests.ts';
+
+const slash = '/'.charCodeAt(0);
 
 /** As Go prints it: a negative id keeps its sign. */
 export function leaseHex(lease: LeaseId): string {
@@ -119,6 +121,14 @@ export function holderOf(value: Uint8Array): Holder {
   const [, digits, session] = holderForm.exec(textOf(value) ?? '') ?? [];
   const limit = Number(digits ?? 1);
   return limit > semaphoreLimitMax ? { limit: 1, session: false } : { limit, session: session !== undefined };
+}
+
+/**
+ * Whether a key below `<name>/` is a place, of this queue or of one below it: what is attached to the lease that it is named by. Any
+ * other key counts for etcd's lock as one that was there before, for as long as it exists.
+ */
+export function isPlace({ key, lease }: Pick<KeyValue, 'key' | 'lease'>): boolean {
+  return lease !== noLease && leaseOfPlace(key.subarray(0, Math.max(0, key.lastIndexOf(slash))), key) === lease;
 }
 
 /** The lease that a key below `<name>/` is named by; null: it is none of `placeKey`. */

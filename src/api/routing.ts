@@ -1,5 +1,5 @@
-// What the gateway and a replica say to each other around a client's request: who calls, which write it is, and where the
-// request should have gone. None of it reaches a client, and what a client sends under these names is dropped.
+// What the gateway and a replica say to each other around a client's request: what was called, who calls, which write it is, and where
+// the request should have gone. None of it reaches a client, and what a client sends under these names is dropped (`callHeaders`).
 
 import { unreachable } from '../assert.ts';
 import type { Caller } from '../model.ts';
@@ -26,6 +26,36 @@ export const leaderHeader = 'quorate-leader';
 /** On a redirect: the group's members (`membersText`). */
 export const membersHeader = 'quorate-members';
 export const absentLeader = 'absent';
+
+/** In these the gateway and the replicas speak, and nobody else. `readHeader` alone is the client's, too. */
+const ownHeaders = [
+  callerHeader,
+  originHeader,
+  writeIdHeader,
+  failedLeaderHeader,
+  suspectedLeaderHeader,
+  servedByHeader,
+  leaderHeader,
+  membersHeader,
+] as const;
+
+/** What is said of a call to whichever replica is asked. */
+export type CallFacts = {
+  readonly caller: Caller;
+  readonly writeId: string;
+  /** null: the answer will not name it (`namesItsOrigin`). */
+  readonly origin: string | null;
+};
+
+/** The client's headers, without any that only the gateway may set, and with what it says itself. */
+export function callHeaders(client: Headers, { caller, writeId, origin }: CallFacts): Headers {
+  const headers = new Headers(client);
+  for (const name of ownHeaders) headers.delete(name);
+  headers.set(callerHeader, callerText(caller));
+  headers.set(writeIdHeader, writeId);
+  if (origin !== null) headers.set(originHeader, origin);
+  return headers;
+}
 
 export type ReadPlace =
   | 'leader'
@@ -66,14 +96,47 @@ export function parseMembers(text: string): readonly PlacedMember[] {
   });
 }
 
-/** Path and query of a URL, neither of them decoded. */
-export function pathAndQuery(url: string): { readonly path: string; readonly query: string } {
+/** Neither of them decoded. */
+export type Target = { readonly path: string; readonly query: string };
+
+/** Path and query of the URL that a client sent, as it sent them: the runtime hands them on untouched. */
+export function pathAndQuery(url: string): Target {
   const start = url.indexOf('/', url.indexOf('//') + 2);
-  if (start < 0) return { path: '/', query: '' };
-  const mark = url.indexOf('?', start);
-  return mark < 0
-    ? { path: url.slice(start), query: '' }
-    : { path: url.slice(start, mark), query: url.slice(mark + 1) };
+  return start < 0 ? { path: '/', query: '' } : split(url.slice(start));
+}
+
+/**
+ * Every call of a client goes to a replica by this URL, and what the client called stands behind it: in a query, where the URL standard
+ * resolves no dot segments and takes no backslash for a slash. So nothing that a client sends chooses where a request goes.
+ */
+const callUrlStart = 'http://replica.internal/call?';
+
+export function callUrl({ path, query }: Target): string {
+  return query === '' ? `${callUrlStart}${path}` : `${callUrlStart}${path}?${query}`;
+}
+
+/** What `callUrl` was given, but for what the URL standard percent-encodes in a query; null: it is not such a URL. */
+export function targetOf(url: string): Target | null {
+  return url.startsWith(callUrlStart) ? split(url.slice(callUrlStart.length)) : null;
+}
+
+function split(pathWithQuery: string): Target {
+  const mark = pathWithQuery.indexOf('?');
+  if (mark < 0) return { path: pathWithQuery, query: '' };
+  return { path: pathWithQuery.slice(0, mark), query: pathWithQuery.slice(mark + 1) };
+}
+
+/** Behind these stands a name of the client's choice, whose bytes mean nothing here. */
+const namePaths = ['/v1/kv/', '/v1/locks/', '/v1/semaphores/'];
+/** RFC 3986, section 5.2.4, and what browsers take for one (URL standard, "double-dot URL path segment"). */
+const dotSegment = /[/\\](?:\.|%2e){1,2}(?=[/\\]|$)/i;
+
+/**
+ * A path says something else to whoever resolves its dot segments than to whoever does not: such a path is served nowhere, except where
+ * it is a name, which is taken as it is.
+ */
+export function isAmbiguousPath(path: string): boolean {
+  return dotSegment.test(path) && !namePaths.some((start) => path.startsWith(start));
 }
 
 /** Calls whose answer goes on: they are passed through, not buffered, and any replica serves them. */

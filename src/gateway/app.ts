@@ -2,6 +2,7 @@
 
 import { Hono } from 'hono';
 import { failureResponse, type Failure } from '../api/errors.ts';
+import { isAmbiguousPath, pathAndQuery } from '../api/routing.ts';
 import { openapiDocument } from '../api/openapi.ts';
 import { Directory } from '../tenants/directory.ts';
 import { KeyRing } from '../tenants/key-text.ts';
@@ -65,9 +66,16 @@ export function createApp(env: Env): Hono {
 /** The whole of a request: the routes, and around them what browsers ask of every answer. */
 export async function handle(app: Hono, request: Request): Promise<Response> {
   if (request.method === 'OPTIONS') return preflight(request);
-  const response = await app.fetch(request);
+  const { path } = pathAndQuery(request.url);
+  const response = isAmbiguousPath(path) ? refused(path, ambiguousPath) : await app.fetch(request);
   return request.headers.has('Origin') ? withCors(response) : response;
 }
+
+const ambiguousPath: Failure = {
+  kind: 'badRequest',
+  detail:
+    'the path has a segment "." or "..", which has a meaning in the name of a key, a lock or a semaphore alone (/v1/kv/a/../b is the key "a/../b")',
+};
 
 function refused(path: string, failure: Failure): Response {
   return failureResponse(path.startsWith('/v3') ? 'v3' : 'v1', failure);

@@ -107,7 +107,8 @@ function userBeside(key: TenantKey, { tenant, name, authRevision }: UserToken): 
  * grpc-websocket-proxy has it, the cookie before the subprotocol. Cookies count only beside a key, so that no site can use them.
  */
 function tokenOf(headers: Headers): string | null {
-  const upgraded = headers.has('Upgrade') ? (cookieOf(headers) ?? subprotocolOf(headers)) : null;
+  const upgrades = headers.get('Upgrade')?.toLowerCase() === 'websocket';
+  const upgraded = upgrades ? (cookieOf(headers) ?? subprotocolOf(headers)) : null;
   const token = upgraded ?? headers.get('Grpc-Metadata-Token') ?? authorizationOf(headers);
   return token?.startsWith('Bearer ') === true ? token.slice('Bearer '.length) : token;
 }

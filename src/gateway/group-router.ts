@@ -3,16 +3,16 @@
 
 import type { ReplicaNamespace, ReplicaStub } from './env.ts';
 import type { PlacedMember } from '../api/routing.ts';
-import { leadersCachedMax, replicasMax } from '../limits.ts';
+import { leadersCachedMax, replicasMax, requestTimeoutMs } from '../limits.ts';
 import { type Call, type Routed, start, toLeader, within } from './attempts.ts';
 import { KnownGroup } from './known-group.ts';
-import { noteAnswer, Search, toldOf } from './search.ts';
+import { noteAnswer, Search, toldOf, unavailable } from './search.ts';
 
 /**
- * Where the directory says that a tenant's replicas are; none, where it knows no such tenant or is away. Asked only when all else
- * failed.
+ * Where the directory says that a tenant's replicas are; none, where it knows no such tenant; null: it does not answer. Asked only when
+ * all else failed, and once for a call.
  */
-export type PlacedReplicas = (tenant: string) => Promise<readonly PlacedMember[]>;
+export type PlacedReplicas = (tenant: string) => Promise<readonly PlacedMember[] | null>;
 
 export class GroupRouter {
   readonly #namespace: ReplicaNamespace;
@@ -58,21 +58,32 @@ export class GroupRouter {
       noteAnswer(group, call, first);
       return answer;
     }
-    const routed = await new Search({ call, group, stubOf }).run(first);
-    return routed.kind === 'absent' ? this.#routeAsPlaced(tenant, group, call) : routed;
+    const deadlineMs = first.startedMs + requestTimeoutMs;
+    const routed = await new Search({ call, group, stubOf, deadlineMs }).run(first);
+    return routed.kind === 'absent' ? this.#routeAsPlaced(tenant, { call, tried: group, deadlineMs }) : routed;
   }
 
   /** None of those that this isolate knew is there any more: the directory knows whom the group went on with. */
-  async #routeAsPlaced<Value>(tenant: string, tried: KnownGroup, call: Call<Value>): Promise<Routed<Value>> {
+  async #routeAsPlaced<Value>(
+    tenant: string,
+    { call, tried, deadlineMs }: { call: Call<Value>; tried: KnownGroup; deadlineMs: number },
+  ): Promise<Routed<Value>> {
     this.forget(tenant);
-    const placed = await this.#placed(tenant);
+    const placed = await within(this.#placed(tenant), Math.max(0, deadlineMs - Date.now()));
+    if (placed === null) return unavailable;
     const [first] = placed;
     const isKnown = placed.every(({ number }) => tried.candidates.includes(number));
     if (first === undefined || isKnown) return { kind: 'absent' };
     const group = this.#meet(tenant);
     group.told(placed, Date.now());
     group.leader = first.number;
-    return this.route(tenant, call);
+    const stubOf = (replica: number): ReplicaStub => this.stub(tenant, replica);
+    const [replica, told] = [first.number, toldOf(group, call, first.number)];
+    // Whatever they say, nobody is asked again who was not asked now: replicas that left may name each other for ever.
+    const started = start(call, { stub: stubOf(replica), replica, told, abort: new AbortController() });
+    const routed = await new Search({ call, group, stubOf, deadlineMs }).run(started);
+    if (routed.kind !== 'done') this.forget(tenant);
+    return routed;
   }
 
   #meet(tenant: string): KnownGroup {

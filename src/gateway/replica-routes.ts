@@ -2,10 +2,10 @@
 // and goes on doing it by itself; the directory is told what the group says.
 
 import type { GroupReplicas, ReplicaReport } from '../api/v1/status.ts';
-import { locationHints, parseReplicaCreation } from '../api/v1/tenants.ts';
+import { locationHints, parseReplicaCreation, parseReplicaRemoval } from '../api/v1/tenants.ts';
 import { failureResponse, type Failure } from '../api/errors.ts';
 import type { Attempt, DoubtedLeaders, Patience } from '../api/routing.ts';
-import { requestBodyBytesMax } from '../limits.ts';
+import { tenantBodyBytesMax } from '../limits.ts';
 import type { Directory, Tenant } from '../tenants/directory.ts';
 import { placeForAnother } from '../tenants/placement.ts';
 import { remoteCall } from './attempts.ts';
@@ -15,7 +15,17 @@ import { readBody } from './request-body.ts';
 
 export type ReplicaRoutesOptions = { readonly directory: Directory; readonly groups: GroupRouter };
 
+/** `text` stands in the path for a replica's number. `record` is called once it is gone. */
+export type Removal = {
+  readonly text: string;
+  readonly query: string;
+  readonly tenant: Tenant;
+  readonly record: (detail: string) => Promise<void>;
+};
+
 type Answered = GroupReplicas | { readonly kind: 'failed'; readonly failure: Failure };
+
+const bodyTooLarge: Failure = { kind: 'bodyTooLarge', bytes: tenantBodyBytesMax + 1, bytesMax: tenantBodyBytesMax };
 
 const numberForm = /^[1-9]\d{0,8}$/;
 
@@ -34,8 +44,8 @@ export class ReplicaRoutes {
 
   /** 202: it is in the group, and catches up. `record` is called once that is so. */
   async add(request: Request, tenant: Tenant, record: (detail: string) => Promise<void>): Promise<Response> {
-    const body = await readBody(request, requestBodyBytesMax);
-    if (body === null) return refused({ kind: 'bodyTooLarge', bytes: requestBodyBytesMax + 1 });
+    const body = await readBody(request, tenantBodyBytesMax);
+    if (body === null) return refused(bodyTooLarge);
     const parsed = parseReplicaCreation(new Uint8Array(body));
     if (parsed.kind === 'bad') return refused(parsed.failure);
     const before = await this.#ask(tenant, 'hedged', (stub, doubted) => stub.replicas(doubted));
@@ -54,16 +64,20 @@ export class ReplicaRoutes {
     return Response.json(added ?? { id: number, location }, { status: 202, headers });
   }
 
-  async remove(text: string, tenant: Tenant, record: (detail: string) => Promise<void>): Promise<Response> {
+  async remove({ text, query, tenant, record }: Removal): Promise<Response> {
+    const force = parseReplicaRemoval(query);
+    if (force.kind === 'bad') return refused(force.failure);
     if (!numberForm.test(text))
       return refused({ kind: 'badRequest', detail: `"${text}" is not the number of a replica` });
     const number = Number(text);
     const before = await this.#ask(tenant, 'hedged', (stub, doubted) => stub.replicas(doubted));
     if (before.kind === 'failed') return refused(before.failure);
     if (!before.replicas.some(({ id }) => id === number)) return refused({ kind: 'replicaNotFound', replica: number });
-    const answered = await this.#ask(tenant, 'bounded', (stub, doubted) => stub.removeReplica({ number, ...doubted }));
+    const answered = await this.#ask(tenant, 'bounded', (stub, doubted) =>
+      stub.removeReplica({ number, force: force.value, ...doubted }),
+    );
     if (answered.kind === 'failed') return refused(answered.failure);
-    await record(String(number));
+    await record(force.value ? `${number} by force` : String(number));
     return new Response(null, { status: 204 });
   }
 

@@ -10,6 +10,8 @@ export type SearchOptions<Value> = {
   readonly call: Call<Value>;
   readonly group: KnownGroup;
   readonly stubOf: (replica: number) => ReplicaStub;
+  /** The call's, whoever searched for it before. */
+  readonly deadlineMs: number;
 };
 
 type Ended<Value> = { readonly started: Started<Value>; readonly attempted: Attempted<Value> };
@@ -44,19 +46,19 @@ export class Search<Value> {
   /** Since when, and for how long, the attempts under way are waited for before another replica is asked beside them. */
   #waitingSinceMs = 0;
   #patienceMs: number;
-  #deadlineMs = 0;
+  #deadlineMs: number;
 
-  constructor({ call, group, stubOf }: SearchOptions<Value>) {
+  constructor({ call, group, stubOf, deadlineMs }: SearchOptions<Value>) {
     this.#call = call;
     this.#group = group;
     this.#stubOf = stubOf;
+    this.#deadlineMs = deadlineMs;
     this.#patienceMs = group.hedgeMs;
     this.#leader = group.leader;
   }
 
   /** Goes on from the call's first attempt. */
   async run(first: Started<Value>): Promise<Routed<Value>> {
-    this.#deadlineMs = first.startedMs + requestTimeoutMs;
     this.#follow(first);
     try {
       for (;;) {
@@ -255,7 +257,7 @@ export class Search<Value> {
   }
 }
 
-const unavailable: Routed<never> = {
+export const unavailable: Routed<never> = {
   kind: 'unavailable',
   detail: `no replica of the store could answer within ${requestTimeoutMs} ms`,
 };

@@ -7,23 +7,22 @@ import { type Failure, failureResponse, unlessRefusedAlone } from '../api/errors
 import {
   absentLeader,
   type Attempt,
-  callerHeader,
-  callerText,
+  callHeaders,
+  callUrl,
   failedLeaderHeader,
   isStreamPath,
   leaderHeader,
   membersHeader,
   namesItsOrigin,
-  originHeader,
   parseMembers,
   pathAndQuery,
   patienceOf,
   readHeader,
   redirectStatus,
   suspectedLeaderHeader,
-  writeIdHeader,
 } from '../api/routing.ts';
-import { requestBodyBytesMax } from '../limits.ts';
+import { isWebSocketUpgrade } from '../api/upgrade.ts';
+import { loginBodyBytesMax, requestBodyBytesMax } from '../limits.ts';
 import { newId } from '../tenants/key-text.ts';
 import { type Told, toLeader } from './attempts.ts';
 import { credentialsOf, type Identified, type Identities } from './credentials.ts';
@@ -52,11 +51,12 @@ export class StoreCalls {
     const byMessage = identified.kind === 'failed' && credentials.kind !== 'named' && isLoginPath(path);
     if (identified.kind === 'failed' && !byMessage) return refuse(identified.failure);
 
-    let body: ArrayBuffer | ReadableStream | null = request.body;
-    const upgrades = request.headers.has('Upgrade');
-    if (!upgrades && !isStreamPath(path) && body !== null) {
-      body = await readBody(request, requestBodyBytesMax);
-      if (body === null) return refuse({ kind: 'bodyTooLarge', bytes: requestBodyBytesMax + 1 });
+    // A GET has no body that means anything (RFC 9110, section 9.3.1), nor has an upgrade, which is one.
+    let body: ArrayBuffer | ReadableStream | null = hasNoBody(request.method) ? null : request.body;
+    if (body !== null && !isStreamPath(path)) {
+      const bytesMax = byMessage ? loginBodyBytesMax : requestBodyBytesMax;
+      body = await readBody(request, bytesMax);
+      if (body === null) return refuse({ kind: 'bodyTooLarge', bytes: bytesMax + 1, bytesMax });
       if (byMessage) identified = identifyLogin(this.#identities, body) ?? identified;
     }
     if (identified.kind === 'failed') return refuse(identified.failure);
@@ -71,14 +71,11 @@ export class StoreCalls {
     const { path, query } = pathAndQuery(request.url);
     const target = readTargetOf(request, path, query);
     if (target === null) return failureResponse(protocolOf(path), badReadHeader);
-    const headers = new Headers(request.headers);
-    headers.set(callerHeader, callerText(caller));
-    headers.set(writeIdHeader, this.#newWriteId());
-    headers.delete(failedLeaderHeader);
-    headers.delete(suspectedLeaderHeader);
-    const upgrades = headers.has('Upgrade');
-    if (namesItsOrigin(path, upgrades)) headers.set(originHeader, new URL(request.url).origin);
-    const { method, url } = request;
+    const { method } = request;
+    const url = callUrl({ path, query });
+    const upgrades = isWebSocketUpgrade(request);
+    const origin = namesItsOrigin(path, upgrades) ? originOf(request.url) : null;
+    const headers = callHeaders(request.headers, { caller, writeId: this.#newWriteId(), origin });
     const reader = target.kind === 'nearest' ? target.reader : null;
     let attempts = 0;
     const routed = await this.#groups.route<Response>(tenant, {
@@ -109,6 +106,15 @@ export class StoreCalls {
     this.#writes++;
     return `${this.#writeIdPrefix}.${this.#writes.toString(36)}`;
   }
+}
+
+function hasNoBody(method: string): boolean {
+  return method === 'GET' || method === 'HEAD';
+}
+
+/** Empty where the client called a host that is none. */
+function originOf(url: string): string {
+  return URL.parse(url)?.origin ?? '';
 }
 
 const badReadHeader: Failure = { kind: 'badRequest', detail: 'Quorate-Read must be leader or nearest' };

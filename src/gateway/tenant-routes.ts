@@ -10,7 +10,7 @@ import {
 } from '../api/v1/tenants.ts';
 import { refusedHeader } from '../api/v1/request-headers.ts';
 import { accessKeyJson } from '../api/v1/access-keys.ts';
-import { requestBodyBytesMax, tenantsPageMax } from '../limits.ts';
+import { tenantBodyBytesMax, tenantsPageMax } from '../limits.ts';
 import type { Caller } from '../model.ts';
 import { type Audit, type Directory, DirectoryUnavailable, type Tenant } from '../tenants/directory.ts';
 import type { KeyRing } from '../tenants/key-text.ts';
@@ -99,8 +99,8 @@ class TenantRoutes {
 
   async create({ raw }: TenantRequest): Promise<Response> {
     if (!this.#isOperator(raw)) return refused({ kind: 'operatorTokenInvalid' });
-    const body = await readBody(raw, requestBodyBytesMax);
-    if (body === null) return refused({ kind: 'bodyTooLarge', bytes: requestBodyBytesMax + 1 });
+    const body = await readBody(raw, tenantBodyBytesMax);
+    if (body === null) return refused(bodyTooLarge);
     const parsed = parseTenantCreation(new Uint8Array(body));
     if (parsed.kind === 'bad') return refused(parsed.failure);
     const { name, placement } = parsed.value;
@@ -138,8 +138,8 @@ class TenantRoutes {
 
   async rename(request: TenantRequest): Promise<Response> {
     return this.#withTenant(request, async (tenant) => {
-      const body = await readBody(request.raw, requestBodyBytesMax);
-      if (body === null) return refused({ kind: 'bodyTooLarge', bytes: requestBodyBytesMax + 1 });
+      const body = await readBody(request.raw, tenantBodyBytesMax);
+      if (body === null) return refused(bodyTooLarge);
       const parsed = parseTenantChange(new Uint8Array(body));
       if (parsed.kind === 'bad') return refused(parsed.failure);
       const { name } = parsed.value;
@@ -170,9 +170,12 @@ class TenantRoutes {
 
   async removeReplica(request: TenantRequest): Promise<Response> {
     return this.#withTenant(request, (tenant) =>
-      this.#replicas.remove(request.number, tenant, (detail) =>
-        this.#record('operator', 'replica.remove', tenant.id, detail),
-      ),
+      this.#replicas.remove({
+        text: request.number,
+        query: request.url.search.slice(1),
+        tenant,
+        record: (detail) => this.#record('operator', 'replica.remove', tenant.id, detail),
+      }),
     );
   }
 
@@ -193,8 +196,8 @@ class TenantRoutes {
 
   async createKey(request: TenantRequest): Promise<Response> {
     return this.#withCaller(request, async (caller) => {
-      const body = await readBody(request.raw, requestBodyBytesMax);
-      if (body === null) return refused({ kind: 'bodyTooLarge', bytes: requestBodyBytesMax + 1 });
+      const body = await readBody(request.raw, tenantBodyBytesMax);
+      if (body === null) return refused(bodyTooLarge);
       const parsed = parseAccessKeyCreation(new Uint8Array(body));
       if (parsed.kind === 'bad') return refused(parsed.failure);
       const { role, prefix, expiresInSeconds } = parsed.value;
@@ -273,6 +276,8 @@ function tenantJson(tenant: Tenant): Record<string, unknown> {
 function actorOf(caller: Caller): string {
   return caller.kind === 'service' ? 'operator' : caller.id;
 }
+
+const bodyTooLarge: Failure = { kind: 'bodyTooLarge', bytes: tenantBodyBytesMax + 1, bytesMax: tenantBodyBytesMax };
 
 function badRequest(detail: string): Failure {
   return { kind: 'badRequest', detail };

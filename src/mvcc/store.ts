@@ -9,6 +9,8 @@ import type {
   Caller,
   Command,
   DeleteRangeRequest,
+  KeyRange,
+  KeyValue,
   Outcome,
   OverdueLease,
   PutRequest,
@@ -28,11 +30,12 @@ import type { CarefulRun } from './careful-apply.ts';
 import { Compaction, type Needed } from './compaction.ts';
 import { GroupLevel } from './group-level.ts';
 import { History, type HistoryPiece, type HistoryQuery } from './history.ts';
+import { spanOf } from './key-range.ts';
 import type { LeaseChange, StoredLease } from './leases.ts';
 import { PageCounts } from './page-counts.ts';
 import { isPlainPut, PutGroup, writePuts } from './put-group.ts';
 import { AnswerBudget, readRange } from './range.ts';
-import { countKeys } from './range-scan.ts';
+import { countKeys, scanPairs } from './range-scan.ts';
 import { RevisionWriter } from './revision-writer.ts';
 import { numberOf } from './rows.ts';
 import { openSchema, readMeta, writeMeta } from './schema.ts';
@@ -196,6 +199,15 @@ export class Store {
     };
     const result = readRange(this.#sql, request, view);
     return result.kind === 'failed' ? result : { kind: 'answer', revision: current, answer: result.answer };
+  }
+
+  /**
+   * The pairs of a range as they stand now, in the order of their keys, with their leases and without their values: as far as they are
+   * asked for, which must be at once.
+   */
+  heads(range: KeyRange): IterableIterator<KeyValue> {
+    const span = spanOf(range);
+    return scanPairs(this.#sql, { span, asOf: 'head', filter: null, descending: false, values: false, limit: null });
   }
 
   /** What changed from a revision on. A start above the current revision answers nothing. */

@@ -10,6 +10,7 @@ import type { ReplicaId } from '../brands.ts';
 import type { Caller, Operation, Outcome, StoreFailure } from '../model.ts';
 import type { AccessNeed } from '../mvcc/access.ts';
 import type { Query, QueryResult } from '../query-model.ts';
+import type { Signatures } from '../tenants/signatures.ts';
 import type { Logins } from './auth-calls.ts';
 import type { FrameSockets } from './call-frames.ts';
 import type { LeaseService } from './lease-service.ts';
@@ -20,6 +21,7 @@ import type { Member } from './member.ts';
 
 /** What lives as long as the replica does, and outlives a call. */
 export type Services = {
+  readonly signatures: Signatures;
   readonly logins: Logins;
   readonly snapshots: Snapshots;
   readonly frames: FrameSockets;

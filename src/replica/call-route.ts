@@ -3,16 +3,7 @@
 
 import type { ApiRequest } from '../api/contract.ts';
 import { failureResponse, unlessRefusedAlone } from '../api/errors.ts';
-import {
-  callerHeader,
-  callerText,
-  failedLeaderHeader,
-  leaderHeader,
-  originHeader,
-  patienceOf,
-  redirectStatus,
-  writeIdHeader,
-} from '../api/routing.ts';
+import { callHeaders, callUrl, failedLeaderHeader, leaderHeader, patienceOf, redirectStatus } from '../api/routing.ts';
 import { replicaId, type ReplicaId } from '../brands.ts';
 import { attemptHedgeMs, attemptLongMs, attemptTimeoutMs, requestTimeoutMs, tickMs } from '../limits.ts';
 import type { Caller } from '../model.ts';
@@ -118,15 +109,12 @@ async function fetchFrom(
   givenUp: AbortSignal,
   options: RouteOptions,
 ): Promise<There> {
-  const { method, path, body } = request;
-  const headers = new Headers(request.headers);
-  headers.set(callerHeader, callerText(caller));
-  headers.set(originHeader, origin);
-  headers.set(writeIdHeader, writeId);
+  const { method, body } = request;
+  const headers = callHeaders(request.headers, { caller, origin, writeId });
   if (failedLeader !== null) headers.set(failedLeaderHeader, String(failedLeader));
   const signal = AbortSignal.any([gone, givenUp]);
   try {
-    const response = await options.stubOf(leader).fetch(`${origin}${path}`, { method, headers, body, signal });
+    const response = await options.stubOf(leader).fetch(callUrl(request), { method, headers, body, signal });
     return response.status === redirectStatus ? { kind: 'redirect' } : { kind: 'answer', response };
   } catch {
     return { kind: 'failed' };

@@ -1,10 +1,10 @@
-// Leases by their deadlines, the next one first: a binary heap whose items know their places, so that one can be put off or
+// Leases by when they end, the next one first: a binary heap whose items know their places, so that one can be put off or
 // taken out without a search. 500,000 leases need no timer, and a look at the first costs nothing.
 
 import { assert } from '../assert.ts';
 
 /** What the heap holds. `place` is the heap's alone; -1 while the item is in none. */
-export type HeapItem = { deadlineMs: number; place: number };
+export type HeapItem = { endsMs: number; place: number };
 
 export class LeaseHeap<Item extends HeapItem> {
   readonly #items: Item[] = [];
@@ -34,7 +34,7 @@ export class LeaseHeap<Item extends HeapItem> {
     item.place = -1;
   }
 
-  /** After the deadline of an item here was changed. */
+  /** After the end of an item here was changed. */
   moved(item: Item): void {
     this.#rise(item);
     this.#sink(item);
@@ -44,7 +44,7 @@ export class LeaseHeap<Item extends HeapItem> {
     while (item.place > 0) {
       const parentPlace = (item.place - 1) >> 1;
       const parent = this.#items[parentPlace];
-      if (parent === undefined || parent.deadlineMs <= item.deadlineMs) return;
+      if (parent === undefined || parent.endsMs <= item.endsMs) return;
       this.#put(parent, item.place);
       this.#put(item, parentPlace);
     }
@@ -54,8 +54,8 @@ export class LeaseHeap<Item extends HeapItem> {
     for (;;) {
       const left = this.#items[2 * item.place + 1];
       const right = this.#items[2 * item.place + 2];
-      const next = left !== undefined && right !== undefined && right.deadlineMs < left.deadlineMs ? right : left;
-      if (next === undefined || next.deadlineMs >= item.deadlineMs) return;
+      const next = left !== undefined && right !== undefined && right.endsMs < left.endsMs ? right : left;
+      if (next === undefined || next.endsMs >= item.endsMs) return;
       const { place } = next;
       this.#put(next, item.place);
       this.#put(item, place);

@@ -18,12 +18,15 @@
 //   - the first extension after it has committed that the store is not settled any more: the log keeps the two in order;
 //   - a leader that is not one any more commits nothing, confirms no read, and so answers no keepalive.
 //
+// A deadline is a time of day of the leader that wrote it, and clocks differ. So what a new leader takes from the rows it ends
+// `leaseClocksDifferMs` after its deadline: late rather than early. It tells clients of the deadline, and extends by its own clock.
+//
 // One exception: the lease of a caller who waits at this leader for its own turn is put off by the leader itself
 // (`extendKept`), before that is in the log. Nobody was told, and a new leader that ends it does what a later call would do.
 
 import { assert } from '../assert.ts';
 import type { LeaseId } from '../brands.ts';
-import { leaseRestMarginMs } from '../limits.ts';
+import { leaseClocksDifferMs, leaseRestMarginMs } from '../limits.ts';
 import type { LeaseDeadline } from '../model.ts';
 import type { LeaseChange, StoredLease } from '../mvcc/leases.ts';
 import type { Store } from '../mvcc/store.ts';
@@ -32,9 +35,12 @@ import { type HeapItem, LeaseHeap } from './lease-heap.ts';
 /** What the store knows of leases, as far as the log was applied. */
 export type LeaseRecords = Pick<Store, 'leasesSettled' | 'leaseCount' | 'leases' | 'earliestLeaseDeadlineMs'>;
 
+/** Invariant: deadlineMs <= endsMs; they differ only where the deadline is by another leader's clock. */
 type Lease = HeapItem & {
   readonly id: LeaseId;
   readonly ttlMs: number;
+  /** What clients are told, and what is written down. */
+  deadlineMs: number;
   /** As the rows have it. */
   storedMs: number;
   ending: boolean;
@@ -53,7 +59,7 @@ export type Checkpoint = { readonly deadlines: readonly LeaseDeadline[]; readonl
 export class Lessor {
   readonly #records: LeaseRecords;
   readonly #leases = new Map<LeaseId, Lease>();
-  readonly #deadlines = new LeaseHeap<Lease>();
+  readonly #ends = new LeaseHeap<Lease>();
   /** Those whose deadlines differ from their rows. */
   readonly #unsaved = new Set<Lease>();
   #ending = 0;
@@ -64,7 +70,7 @@ export class Lessor {
     this.#records = records;
     const extended = !records.leasesSettled;
     for (const record of records.leases()) {
-      const lease = this.#add(record);
+      const lease = this.#add(record, leaseClocksDifferMs);
       if (extended) this.#putOff(lease, nowMs + lease.ttlMs);
     }
   }
@@ -73,9 +79,9 @@ export class Lessor {
     return this.#leases.size;
   }
 
-  /** null: no lease, or none that is not being ended already. */
+  /** When the next lease ends. null: there is none, or none that is not being ended already. */
   get earliestMs(): number | null {
-    return this.#deadlines.first?.deadlineMs ?? null;
+    return this.#ends.first?.endsMs ?? null;
   }
 
   /** The store is settled, or is about to be: before a lease is extended, a checkpoint that says otherwise must be applied. */
@@ -87,14 +93,14 @@ export class Lessor {
   applied(change: LeaseChange): void {
     const lease = this.#leases.get(change.id);
     if (lease !== undefined) this.#remove(lease);
-    if (change.kind === 'granted') this.#add(change);
+    if (change.kind === 'granted') this.#add(change, 0);
   }
 
   /** null: it is unknown, or past its deadline, even if it is still there. Rounded down. */
   remainingSeconds(id: LeaseId, nowMs: number): number | null {
     const lease = this.#leases.get(id);
     if (lease === undefined || this.#hasEnded(lease, nowMs)) return null;
-    return Math.floor((lease.deadlineMs - nowMs) / 1_000);
+    return Math.floor(Math.max(0, lease.deadlineMs - nowMs) / 1_000);
   }
 
   /** It is past its deadline and still there: what is asked of it is answered when it is gone. */
@@ -127,9 +133,9 @@ export class Lessor {
   takeDue(nowMs: number, countMax: number): readonly LeaseId[] {
     const ids: LeaseId[] = [];
     while (ids.length < countMax) {
-      const lease = this.#deadlines.first;
-      if (lease === null || lease.deadlineMs > nowMs) break;
-      this.#deadlines.remove(lease);
+      const lease = this.#ends.first;
+      if (lease === null || lease.endsMs > nowMs) break;
+      this.#ends.remove(lease);
       lease.ending = true;
       this.#ending++;
       ids.push(lease.id);
@@ -144,7 +150,7 @@ export class Lessor {
       if (lease === undefined || !lease.ending) continue;
       lease.ending = false;
       this.#ending--;
-      this.#deadlines.add(lease);
+      this.#ends.add(lease);
     }
   }
 
@@ -185,20 +191,21 @@ export class Lessor {
   }
 
   #hasEnded(lease: Lease, nowMs: number): boolean {
-    return lease.ending || lease.deadlineMs <= nowMs;
+    return lease.ending || lease.endsMs <= nowMs;
   }
 
-  #add({ id, ttlSeconds, deadlineMs }: StoredLease): Lease {
+  #add({ id, ttlSeconds, deadlineMs }: StoredLease, clocksDifferMs: number): Lease {
     const lease: Lease = {
       id,
       ttlMs: ttlSeconds * 1_000,
       deadlineMs,
+      endsMs: deadlineMs + clocksDifferMs,
       storedMs: deadlineMs,
       ending: false,
       place: -1,
     };
     this.#leases.set(id, lease);
-    this.#deadlines.add(lease);
+    this.#ends.add(lease);
     return lease;
   }
 
@@ -206,12 +213,13 @@ export class Lessor {
     this.#leases.delete(lease.id);
     this.#unsaved.delete(lease);
     if (lease.ending) this.#ending--;
-    else this.#deadlines.remove(lease);
+    else this.#ends.remove(lease);
   }
 
   #putOff(lease: Lease, deadlineMs: number): void {
     lease.deadlineMs = deadlineMs;
-    this.#deadlines.moved(lease);
+    lease.endsMs = deadlineMs;
+    this.#ends.moved(lease);
     if (deadlineMs === lease.storedMs) this.#unsaved.delete(lease);
     else this.#unsaved.add(lease);
   }

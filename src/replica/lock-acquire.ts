@@ -26,7 +26,7 @@ import {
   write,
   writeStep,
 } from './lock-calls.ts';
-import { placeAt, queueOf } from './lock-places.ts';
+import { keyInTheWay, placeAt, queueOf } from './lock-places.ts';
 import type { Place } from './lock-queues.ts';
 import type { Member } from './member.ts';
 
@@ -64,9 +64,15 @@ async function acquire(seat: Seat): Promise<Step<Acquired>> {
   const taken = placeTaken(queuing, written.value, key);
   if (taken.kind !== 'value') return taken;
   const place: Place = { name: call.name, key, createRevision: taken.value.createRevision, limit: call.limit };
-  const other = otherLimit(seat);
   // A place that this lease had before is not this call's to give up.
   const given = taken.value.before === null ? place : null;
+  // A key that came after the look before: it was written before this place, so it is seen here.
+  const inTheWay = keyInTheWay(queuing.member.driver.store, call.name, place.createRevision);
+  if (inTheWay !== null) {
+    await leave(seat, given);
+    return failed({ kind: 'nameInUse', key: inTheWay });
+  }
+  const other = otherLimit(seat);
   if (other !== null) {
     await leave(seat, given);
     return failed({ kind: 'limitDiffers', limit: other });
@@ -80,11 +86,14 @@ async function refusedBefore({ queuing, call, key }: Seat, operation: Operation)
   const refused = await authorize(member, context.caller, accessOfOperation(operation));
   if (refused !== null) return refused;
   const { store } = member.driver;
+  const own = placeAt(store, key);
+  const inTheWay = own === null ? keyInTheWay(store, call.name) : null;
+  if (inTheWay !== null) return { kind: 'nameInUse', key: inTheWay };
   const { oldest, count } = queueOf(store, call.name);
   if (oldest === null) return null;
   const { limit } = holderOf(oldest.value);
   if (limit !== call.limit) return { kind: 'limitDiffers', limit };
-  const isFull = count >= call.limit && placeAt(store, key) === null;
+  const isFull = count >= call.limit && own === null;
   return isFull && call.waitSeconds === 0 ? heldBy(queuing, call) : null;
 }
 

@@ -9,6 +9,7 @@ import { leaseId, type LeaseId, noLease } from '../brands.ts';
 import { equalBytes } from '../bytes.ts';
 import { sessionSeconds } from '../limits.ts';
 import type { Operation, Outcome } from '../model.ts';
+import { identityOf } from '../mvcc/write-ids.ts';
 import { type CallContext, caughtUp, headerOf, propose, type Proposed, redirectTo } from './call-context.ts';
 import { placeAt, takenAlready, takenBy, type Taken } from './lock-places.ts';
 import type { Place } from './lock-queues.ts';
@@ -68,16 +69,15 @@ export async function writeStep(queuing: Queuing, operation: Operation, purpose?
 }
 
 /**
- * The lease of a session that is made for a call. Its id follows from the call's own, so that a call that is sent again, to
- * another leader, finds it however long it has waited.
+ * The lease of a session that is made for a call. Its id follows from the caller and the call's own id, so that a call that is sent again,
+ * to another leader, finds it however long it has waited; and from the service's secret, so that nobody else can take it first.
  */
 export function sessionLease({ member, context, call }: Queuing): LeaseId {
-  const { caller } = context;
-  const who = caller.kind === 'service' ? '' : caller.id;
-  const hash = BigInt(
-    member.idOf(`session/${who}/${call.writeId ?? ''}/${call.writeId === null ? context.writeId : ''}`),
-  );
-  return leaseId(BigInt.asUintN(52, hash) + 1n);
+  const { caller, services } = context;
+  const callId = call.writeId === null ? `g:${context.writeId}` : `c:${call.writeId}`;
+  const { tenant } = member.identity;
+  const number = services.signatures.numberOf(`session/${tenant}/${identityOf({ caller, writeId: callId })}`);
+  return leaseId(BigInt.asUintN(52, number) + 1n);
 }
 
 export async function grantSession(queuing: Queuing, id: LeaseId, ttlSeconds: number): Promise<Step<LeaseId>> {

@@ -2,7 +2,7 @@
 // and that the caller may.
 
 import { assert } from '../assert.ts';
-import { oldestPlace, placesBefore } from '../api/queues.ts';
+import { isPlace, oldestPlace, placesBefore, queueRange } from '../api/queues.ts';
 import { emptyBytes, equalBytes } from '../bytes.ts';
 import type { KeyValue, Outcome, RangeRequest, TxnPart } from '../model.ts';
 import type { Store } from '../mvcc/store.ts';
@@ -24,6 +24,21 @@ export type Queue = { readonly oldest: KeyValue | null; readonly count: number }
 export function queueOf(store: Readable, name: Uint8Array): Queue {
   const { kvs, count } = read(store, oldestPlace(name));
   return { oldest: kvs[0] ?? null, count };
+}
+
+/**
+ * A key below `<name>/` that is no place and was there before a revision; null: there is none. It would count as a place that nobody
+ * gives up. No more is looked at than the places of the queue, and one key more.
+ */
+export function keyInTheWay(
+  store: Pick<Store, 'heads'>,
+  name: Uint8Array,
+  createdBefore = Number.POSITIVE_INFINITY,
+): Uint8Array | null {
+  for (const pair of store.heads(queueRange(name))) {
+    if (pair.createRevision < createdBefore && !isPlace(pair)) return pair.key;
+  }
+  return null;
 }
 
 function read(store: Readable, request: RangeRequest): { readonly kvs: readonly KeyValue[]; readonly count: number } {

@@ -82,7 +82,8 @@ function changeReplicas(member: Member, change: ReplicaChange, number: ReplicaId
     case 'add':
       return addReplica(member, { number, location: change.location, plan: change.votes ? { replaces: null } : null });
     case 'remove':
-      return removeReplica(member, numberOf(member, change.id));
+      // etcd's call is not asked for how many shall stay: its clients have no way to insist.
+      return removeReplica(member, numberOf(member, change.id), { votersMin: 1 });
     case 'promote':
       return promoteReplica(member, numberOf(member, change.id));
     default:

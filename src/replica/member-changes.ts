@@ -51,16 +51,29 @@ export async function addReplica(member: Member, { number, location, plan }: New
   return change(member, configuration, withLearner(configuration, { location, plan }));
 }
 
-/** Done once the group goes on without it. */
-export async function removeReplica(member: Member, number: ReplicaId): Promise<Changed> {
+/** Done once the group goes on without it. With fewer than `votersMin` that vote it would not. */
+export async function removeReplica(
+  member: Member,
+  number: ReplicaId,
+  { votersMin }: { readonly votersMin: number },
+): Promise<Changed> {
   const { configuration, id } = member.driver.raft;
   const known = memberOf(configuration, number);
   if (known === null) {
     return number < configuration.nextId ? done : failed({ kind: 'replicaNotFound', replica: number });
   }
   if (known.voter && configuration.voters.length === 1) return failed({ kind: 'lastReplica' });
+  const next = without(configuration, number);
+  const staying = votersStaying(next);
+  if (known.voter && staying < votersMin) return failed({ kind: 'tooFewReplicas', staying, min: votersMin });
   if (number === id) return handOver(member);
-  return change(member, configuration, without(configuration, number));
+  return change(member, configuration, next);
+}
+
+/** Those that vote, without any whose place another one has taken already. */
+function votersStaying({ members, voters }: Configuration): number {
+  const leaving = members.filter(({ voter, plan }) => voter && plan !== null && plan.replaces !== null);
+  return voters.length - leaving.length;
 }
 
 /** A learner that has caught up votes from now on. */

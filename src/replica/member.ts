@@ -21,8 +21,9 @@ import { Driver, type DriverPort } from './driver.ts';
 import type { Read, ReadResult } from './pending-reads.ts';
 import type { Write, WriteRequest, WriteResult } from './proposals.ts';
 import { decodeEnvelope, encodeEnvelope, type PeerMessage } from './envelope.ts';
+import { wait } from './within.ts';
 import { LeaderDoubt } from './leader-doubt.ts';
-import { Peers } from './peers.ts';
+import { Peers, type PeerStub } from './peers.ts';
 
 export type MemberIdentity = {
   readonly tenant: string;
@@ -66,7 +67,7 @@ function saveVoters(sql: SqlPort, { members }: Configuration): void {
 export type MemberOptions = {
   readonly identity: MemberIdentity;
   readonly sql: SqlPort;
-  readonly stubOf: (peer: ReplicaId) => { fetch(input: string, init: RequestInit): Promise<Response> };
+  readonly stubOf: (peer: ReplicaId) => PeerStub;
   readonly published: (events: readonly RevisionEvents[], revision: Revision) => void;
   readonly applied: (commands: readonly Command[]) => void;
   readonly leasesChanged: (changes: readonly LeaseChange[]) => void;
@@ -214,8 +215,9 @@ export class Member implements DriverPort {
     return proposed;
   }
 
-  /** Resolves when the clock has ticked, or another replica leads. */
+  /** Resolves when the clock has ticked, or another replica leads. A replica that was stopped has no clock: it takes as long. */
   nextTick(): Promise<void> {
+    if (this.driver.halted !== null) return wait(tickMs);
     return new Promise((resolve) => {
       this.#waitingForLeader.add(resolve);
     });

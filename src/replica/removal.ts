@@ -14,6 +14,7 @@ export function loadRemoval(sql: SqlPort): readonly ReplicaId[] | null {
   assert(Number(format) <= removalFormat, `the removal has format ${String(format)}; this code reads ${removalFormat}`);
   return String(members)
     .split(',')
+    .filter((member) => member !== '')
     .map((member) => replicaId(Number(member)));
 }
 

@@ -19,6 +19,7 @@ import {
   redirectResponse,
   redirectStatus,
   suspectedLeaderHeader,
+  targetOf,
   writeIdHeader,
 } from '../api/routing.ts';
 import type { GroupReplicas } from '../api/v1/status.ts';
@@ -26,7 +27,7 @@ import { locationHints } from '../api/v1/tenants.ts';
 import { AssertionError } from '../assert.ts';
 import { replicaId, type ReplicaId } from '../brands.ts';
 import { emptyBytes } from '../bytes.ts';
-import { removalKeptMs, tickMs } from '../limits.ts';
+import { removalKeptMs, tickMs, votersKeptMin } from '../limits.ts';
 import type { AccessKey, Caller, Command, Operation, Outcome, StoreFailure } from '../model.ts';
 import { accessOfRange } from '../mvcc/access.ts';
 import { decodeConfiguration } from '../raft/configuration.ts';
@@ -50,7 +51,7 @@ import { loadIdentity, Member, type MemberIdentity, saveIdentity } from './membe
 import { quotaOf } from './maintenance-quota.ts';
 import { Snapshots } from './maintenance-snapshot.ts';
 import { ObjectSql } from './object-sql.ts';
-import { peerPath } from './peers.ts';
+import { formerPeerUrl, type PeerAnswer } from './peers.ts';
 import { replicaReports } from './status.ts';
 import { loadRemoval, saveRemoval } from './removal.ts';
 import { ObjectSockets } from './watch-object-sockets.ts';
@@ -97,10 +98,12 @@ export class Replica extends DurableObject<ReplicaEnv> {
   override async fetch(request: Request): Promise<Response> {
     const living = this.#living;
     if (living === null) return this.#removal === null ? absent() : redirectResponse(0, unplaced(this.#removal));
-    if (request.url === peerPath) {
+    if (request.url === formerPeerUrl) {
       return new Response(living.member.receive(new Uint8Array(await request.arrayBuffer())));
     }
-    const { path, query } = pathAndQuery(request.url);
+    const target = targetOf(request.url);
+    // The gateway that calls is of the version before this one.
+    const { path, query } = target ?? pathAndQuery(request.url);
     const { headers, method } = request;
     const buffered = request.body !== null && !isStreamPath(path);
     const body = buffered ? new Uint8Array(await request.arrayBuffer()) : emptyBytes;
@@ -116,6 +119,13 @@ export class Replica extends DurableObject<ReplicaEnv> {
       openWatch: (call) => living.watches.open(call, request, caller),
     };
     return this.#serve(living.member, { method, path, query, headers, body }, context);
+  }
+
+  /** Messages of a peer, and the answer to them. No request of a client can name this: it is no path. */
+  receive(messages: Uint8Array): PeerAnswer | Promise<PeerAnswer> {
+    const living = this.#living;
+    if (living !== null) return { kind: 'envelope', bytes: living.member.receive(messages) };
+    return { kind: this.#removal === null ? 'absent' : 'left' };
   }
 
   async #serve(member: Member, request: ApiRequest, context: CallContext): Promise<Response> {
@@ -278,9 +288,14 @@ export class Replica extends DurableObject<ReplicaEnv> {
     );
   }
 
-  async removeReplica(request: DoubtedLeaders & { number: number }): Promise<Attempt<GroupReplicas | FailedChange>> {
+  /** `force`: also where few stay. A gateway of older code does not say it. */
+  async removeReplica(
+    request: DoubtedLeaders & { number: number; force?: boolean },
+  ): Promise<Attempt<GroupReplicas | FailedChange>> {
+    const { number, force = false } = request;
+    const votersMin = force ? 1 : votersKeptMin;
     return this.#asLeader(request, async (member) =>
-      this.#changed(member, await removeReplica(member, replicaId(request.number))),
+      this.#changed(member, await removeReplica(member, replicaId(number), { votersMin })),
     );
   }
 
@@ -414,6 +429,7 @@ export class Replica extends DurableObject<ReplicaEnv> {
       );
     };
     const services: Services = {
+      signatures,
       logins: new Logins(new KeyRing(signatures), new TokenRing(signatures)),
       snapshots: new Snapshots(),
       frames: new FrameSockets({ host: this.ctx, serve: serveFrame }),

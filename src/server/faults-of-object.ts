@@ -1,6 +1,6 @@
 // The faults set on one object, and how its calls meet them. In memory alone: a crash ends them.
 
-import { peerPath } from '../replica/peers.ts';
+import type { PeerAnswer } from '../replica/peers.ts';
 import type { ReplicaEnv } from '../replica/replica.ts';
 import { type Fault, type FaultsSet, noFaults } from './fault-protocol.ts';
 
@@ -33,9 +33,9 @@ export class FaultsOfObject {
   }
 
   /** A call between peers is under way: it is late, and it may be lost before it comes. */
-  async losesCall(way: Way, signal?: AbortSignal): Promise<boolean> {
+  async losesCall(way: Way): Promise<boolean> {
     const { fail, delayMs } = this.#set[way];
-    if (delayMs > 0) await scheduler.wait(delayMs, signal === undefined ? {} : { signal });
+    if (delayMs > 0) await scheduler.wait(delayMs);
     return Math.random() < fail;
   }
 
@@ -61,23 +61,17 @@ export function withFaultyPeers(namespace: Namespace, faults: FaultsOfObject): N
 }
 
 function withFaultyCalls(stub: Stub, faults: FaultsOfObject): Stub {
-  const fetch: Stub['fetch'] = (input, init) => {
-    // At once where there is no fault: a call leaves in the turn in which it was made.
-    if (input !== peerPath || !faults.meets('out')) return stub.fetch(input, init);
-    return faultyCall(() => stub.fetch(input, init), faults, init?.signal ?? undefined);
-  };
+  // At once where there is no fault: a call leaves in the turn in which it was made.
+  const receive = (messages: Uint8Array): Promise<PeerAnswer> =>
+    faults.meets('out') ? faultyCall(() => stub.receive(messages), faults) : stub.receive(messages);
   return new Proxy(stub, {
-    get: (target, property): unknown => (property === 'fetch' ? fetch : Reflect.get(target, property, target)),
+    get: (target, property): unknown => (property === 'receive' ? receive : Reflect.get(target, property, target)),
   });
 }
 
-async function faultyCall(
-  call: () => Promise<Response>,
-  faults: FaultsOfObject,
-  signal: AbortSignal | undefined,
-): Promise<Response> {
-  if (await faults.losesCall('out', signal)) throw new Error('lost by the fault port');
-  const response = await call();
+async function faultyCall(call: () => Promise<PeerAnswer>, faults: FaultsOfObject): Promise<PeerAnswer> {
+  if (await faults.losesCall('out')) throw new Error('lost by the fault port');
+  const answer = await call();
   if (faults.losesAnswer('out')) throw new Error('the answer was lost by the fault port');
-  return response;
+  return answer;
 }

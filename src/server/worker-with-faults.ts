@@ -4,7 +4,7 @@
 
 import { unreachable } from '../assert.ts';
 import worker, { Replica as DeployedReplica } from '../index.ts';
-import { peerPath } from '../replica/peers.ts';
+import type { PeerAnswer } from '../replica/peers.ts';
 import type { ReplicaEnv } from '../replica/replica.ts';
 import { type Fault, faultPath, type FaultsSet, faultTokenHeader } from './fault-protocol.ts';
 import { faultKinds, parseFault } from './fault-request.ts';
@@ -53,10 +53,14 @@ export class Replica extends DeployedReplica {
 
   override async fetch(request: Request): Promise<Response> {
     await this.#faults.hang();
-    if (request.url !== peerPath) return await super.fetch(request);
-    if (await this.#faults.losesCall('in')) return lost();
-    const response = await super.fetch(request);
-    return this.#faults.losesAnswer('in') ? lost() : response;
+    return await super.fetch(request);
+  }
+
+  override async receive(messages: Uint8Array): Promise<PeerAnswer> {
+    await this.#faults.hang();
+    if (await this.#faults.losesCall('in')) return lost;
+    const answer = await super.receive(messages);
+    return this.#faults.losesAnswer('in') ? lost : answer;
   }
 
   override async webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> {
@@ -78,10 +82,8 @@ export class Replica extends DeployedReplica {
   }
 }
 
-/** To a peer it is a call that failed. A throw would be one, too, and fill the log. */
-function lost(): Response {
-  return new Response(null, { status: 503 });
-}
+/** Nothing comes of it for a peer. A throw would be a call that failed, and fill the log. */
+const lost: PeerAnswer = { kind: 'left' };
 
 type Environment = Parameters<typeof worker.fetch>[1];
 type FaultEnvironment = Omit<Environment, 'REPLICA'> & {

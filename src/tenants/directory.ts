@@ -65,13 +65,13 @@ export class Directory {
     return tenantOf(await answered(statement.first<TenantRow>()));
   }
 
-  /** None where the directory does not know the tenant, or does not answer: a call on a store never fails for that alone. */
-  async placedReplicas(id: string): Promise<readonly PlacedReplica[]> {
+  /** None where the directory does not know the tenant; null: it does not answer, which says nothing of the tenant. */
+  async placedReplicas(id: string): Promise<readonly PlacedReplica[] | null> {
     try {
       return (await this.byId(id))?.replicas ?? [];
     } catch (error) {
       if (!(error instanceof DirectoryUnavailable)) throw error;
-      return [];
+      return null;
     }
   }
 

@@ -18,13 +18,22 @@ export class Signatures {
   }
 
   sign(message: string): string {
-    const signing = this.#secrets[0];
-    if (signing === undefined) throw new Error('SERVICE_SECRET is not set');
-    return signatureOf(signing, message);
+    return signatureOf(this.#signing, message);
+  }
+
+  /** A number of 64 bits that nobody can compute without the secret, the same for the same message. */
+  numberOf(message: string): bigint {
+    return createHmac('sha256', this.#signing).update(message).digest().readBigUInt64BE();
   }
 
   verify(message: string, signature: string): boolean {
     return this.#secrets.some((secret) => equalSecrets(signature, signatureOf(secret, message)));
+  }
+
+  get #signing(): string {
+    const signing = this.#secrets[0];
+    if (signing === undefined) throw new Error('SERVICE_SECRET is not set');
+    return signing;
   }
 }
 

@@ -4,6 +4,7 @@ import {
   campaignTxn,
   holderOf,
   holderValue,
+  isPlace,
   leaseHex,
   leaseOfPlace,
   lockTxn,
@@ -21,6 +22,10 @@ import { leaseSecondsMax, lockNameBytesMax, lockWaitSecondsMax, semaphoreLimitMa
 const name = utf8('l');
 const lease = leaseId(7001n);
 
+function named(key: string, id: bigint): boolean {
+  return isPlace({ key: utf8(key), lease: leaseId(id) });
+}
+
 describe('queues', () => {
   it('API-QUEUE-1: a place is named by its lease in hex, as etcd names it', () => {
     expect(base64(placeKey(name, lease))).toBe('bC8xYjU5');
@@ -37,6 +42,9 @@ describe('queues', () => {
     for (const text of ['l/', 'l/0', 'l/xyz', 'l/-', 'l/8000000000000000', 'l/1/2', 'l/FF']) {
       expect(leaseOfPlace(name, utf8(text)), text).toBeNull();
     }
+    expect([named('l/1b59', 7001n), named('a/b/-7', -7n), named('/5', 5n)]).toEqual([true, true, true]);
+    const others = [named('l/1b59', 0n), named('l/1b59', 7n), named('l/size', 7n), named('5', 5n), named('l/', 5n)];
+    expect(others).toEqual(others.map(() => false));
     expect(queueRange(name)).toEqual({ key: utf8('l/'), rangeEnd: utf8('l0') });
   });
 
@@ -172,6 +180,12 @@ describe('POST /v1/locks/{name}', () => {
       waiting: 1,
       revision: 40,
     });
+    // A key that is no place was put below the name: it neither holds nor waits.
+    const other = pair('s/size', { createRevision: revision(9) });
+    const beside = read.respond({ kind: 'answer', answer: { kvs: [other, ...kvs], more: true, count: 9 } }, header);
+    expect(await beside.json()).toMatchObject({ limit: 2, holders: [{ key: 's/3' }, { key: 's/4' }], waiting: 1 });
+    const alone = read.respond({ kind: 'answer', answer: { kvs: [other], more: false, count: 1 } }, header);
+    expect(await alone.json()).toMatchObject({ limit: null, holders: [], waiting: 0 });
     const nobody = read.respond({ kind: 'answer', answer: { kvs: [], more: false, count: 0 } }, header);
     expect(await nobody.json()).toEqual({ name: 's', limit: null, holders: [], waiting: 0, revision: 40 });
   });

@@ -31,6 +31,14 @@ function rangeOf(query: string): [number[], number[]] {
 
 type Page = { kvs: { key: string }[]; count: number; cursor?: string; revision: number };
 
+function countOnly(query: string): boolean {
+  return callOf('read', `GET /v1/kv?${query}`).request.countOnly;
+}
+
+function keysOf(query: string): boolean {
+  return callOf('timeToLive', `GET /v1/leases/5?${query}`).query.keys;
+}
+
 describe('GET /v1/kv', () => {
   it('API-V1-20: prefix, start and end, or nothing, name the range', () => {
     expect(rangeOf('')).toEqual([[0], [0]]);
@@ -50,12 +58,30 @@ describe('GET /v1/kv', () => {
 
   it('API-V1-21: contradictions and useless parameters are refused by name', async () => {
     const bad = ['prefix=a&start=b', 'end=%00', 'count_only=true&limit=3', 'count_only=true&keys_only=true', 'key=a'];
-    for (const query of [...bad, 'limit=0', `limit=${listLimitMax + 1}`, 'order=ascend', 'keys_only=1', 'keys_only']) {
+    for (const query of [...bad, 'limit=0', `limit=${listLimitMax + 1}`, 'order=ascend', 'keys_only=2']) {
       expect((await refusal(`GET /v1/kv?${query}`)).status, query).toBe(400);
     }
     expect(callOf('read', 'GET /v1/kv').request.limit).toBe(listLimitDefault);
     expect(callOf('read', `GET /v1/kv?limit=${listLimitMax}`).request.limit).toBe(listLimitMax);
     expect((await refusal('GET /v1/kv', { headers: { 'if-none-match': '*' } })).detail).toContain('If-None-Match');
+  });
+
+  it('API-V1-70: a flag is true or false, 1 or 0, or stands alone; anything else is refused by its name', async () => {
+    for (const query of ['count_only', 'count_only=', 'count_only=1', 'count_only=true']) {
+      expect(countOnly(query), query).toBe(true);
+    }
+    for (const query of ['', 'count_only=0', 'count_only=false']) expect(countOnly(query), query).toBe(false);
+    expect(callOf('read', 'GET /v1/kv?keys_only=1').request.keysOnly).toBe(true);
+    expect(callOf('watch', 'GET /v1/watch?prefix=&prev')).toMatchObject({ parameters: { previous: true } });
+    expect(['', 'keys', 'keys=1', 'keys=0', 'keys=false'].map(keysOf)).toEqual([true, true, true, false, false]);
+    const flags = ['/v1/kv?count_only', '/v1/kv?keys_only', '/v1/watch?prefix=&prev', '/v1/leases/5?keys'];
+    for (const flag of flags) {
+      for (const text of ['yes', 'True', '2', 'on', '%20', '%ff']) {
+        const name = flag.split(/[?&]/).at(-1) ?? '';
+        const { status, detail } = await refusal(`GET ${flag}=${text}`);
+        expect([status, detail], flag).toEqual([400, `${name} must be true or false, 1 or 0, or stand alone for true`]);
+      }
+    }
   });
 
   it('API-V1-22: keys and values that are not UTF-8 come as base64 under another name', async () => {

@@ -11,6 +11,7 @@ import {
   failedLeaderHeader,
   parseCaller,
   suspectedLeaderHeader,
+  targetOf,
   writeIdHeader,
 } from '../../src/api/routing.ts';
 import { replicaId, type ReplicaId } from '../../src/brands.ts';
@@ -22,6 +23,7 @@ import { StoreCalls } from '../../src/gateway/store-calls.ts';
 import { headerOf, propose } from '../../src/replica/call-context.ts';
 import type { Step } from '../../src/replica/driver.ts';
 import { Member, type MemberIdentity } from '../../src/replica/member.ts';
+import type { PeerAnswer } from '../../src/replica/peers.ts';
 import { KeyRing } from '../../src/tenants/key-text.ts';
 import { Signatures } from '../../src/tenants/signatures.ts';
 import { TokenRing } from '../../src/tenants/token-text.ts';
@@ -131,7 +133,10 @@ class Machine {
     const member = new SteppedMember({
       identity,
       sql: this.sql,
-      stubOf: (peer) => ({ fetch: (_, init) => this.#group.peerCall(this, peer, init) }),
+      stubOf: (peer) => ({
+        receive: (messages) => this.#group.peerCall(this, peer, messages),
+        fetch: () => Promise.reject(new Error('peers are called by their method')),
+      }),
       published: nothing,
       applied: nothing,
       leasesChanged: nothing,
@@ -282,11 +287,7 @@ export class Machines {
 
   // Calls
 
-  peerCall(from: Machine, to: ReplicaId, init: RequestInit): Promise<Response> {
-    return untilAborted(init.signal, this.#peerCall(from, to, init));
-  }
-
-  async #peerCall(from: Machine, to: ReplicaId, init: RequestInit): Promise<Response> {
+  async peerCall(from: Machine, to: ReplicaId, messages: Uint8Array): Promise<PeerAnswer> {
     await from.durable();
     const target = this.#machine(to);
     await way();
@@ -294,18 +295,11 @@ export class Machines {
     const isLost = [from.lost, target.lost].includes('all') || from.lost === 'own';
     if (isLost) throw new Error('the call was lost');
     await pause(target.takesMs);
-    const body = init.body;
-    if (!(body instanceof Uint8Array)) throw new Error('peers send bytes');
-    const answer = await target.take(() => Promise.resolve(target.member.receive(body)));
+    const answer = await target.take(() => Promise.resolve(target.member.receive(messages)));
     await way();
     await this.#through(from, target);
     if (from.lost === 'answers') throw new Error('the answer was lost');
-    // As much of a response as peers look at; a real one reads its body in turns of the event loop, which virtual time has not.
-    return {
-      status: 200,
-      headers: new Headers(),
-      arrayBuffer: () => Promise.resolve(answer.slice().buffer),
-    } as Response;
+    return { kind: 'envelope', bytes: answer };
   }
 
   async #gatewayCall(to: Machine, url: string, init: RequestInit): Promise<Response> {
@@ -350,7 +344,13 @@ export class Machines {
 async function serveWrite(member: Member, url: string, init: RequestInit): Promise<Response> {
   const headers = new Headers(init.headers);
   const body = init.body instanceof ArrayBuffer ? new Uint8Array(init.body) : new Uint8Array(0);
-  const call = parseCall({ method: init.method ?? '', path: new URL(url).pathname, query: '', headers, body });
+  const call = parseCall({
+    method: init.method ?? '',
+    path: targetOf(url)?.path ?? new URL(url).pathname,
+    query: '',
+    headers,
+    body,
+  });
   if (call.kind !== 'write') throw new Error(`a ${call.kind} is not served here`);
   const caller = parseCaller(headers.get(callerHeader) ?? '');
   if (caller === null) throw new Error('the gateway says who calls');

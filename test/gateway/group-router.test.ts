@@ -9,7 +9,7 @@ import {
   attemptTimeoutMs,
   requestTimeoutMs,
 } from '../../src/limits.ts';
-import { after, answers, fails, hangs, ScriptedGroup, sendsTo } from './scripted-group.ts';
+import { after, answers, fails, hangs, isNone, ScriptedGroup, sendsTo, wentOnWith } from './scripted-group.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -140,6 +140,29 @@ describe('bounds', () => {
     expect(await after(requestTimeoutMs - 1, hung)).toBeNull();
     expect(await after(1, hung)).toMatchObject({ kind: 'unavailable' });
     expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('GATEWAY-25: replicas that left and name those that are none are asked once more where the directory names them, and no longer', async () => {
+    for (const patience of ['hedged', 'bounded', 'waits'] as const) {
+      const left = new ScriptedGroup({ 1: wentOnWith(9), 2: wentOnWith(9), 3: wentOnWith(9), 9: isNone }, [1, 2, 3]);
+      const call = left.call(patience);
+      expect(await after(requestTimeoutMs, call)).not.toBeNull();
+      expect(left.directoryAsked).toBe(1);
+      expect(left.asked.length).toBeLessThan(8);
+      expect(vi.getTimerCount()).toBe(0);
+    }
+  });
+
+  it('GATEWAY-26: the directory names a group that no replica knew of; where it does not answer nobody knows whether there is one', async () => {
+    const none = { 1: isNone, 2: isNone, 3: isNone };
+    const moved = new ScriptedGroup({ ...none, 7: answers() }, [7]);
+    expect(await after(10, moved.call())).toEqual(answered);
+    expect(await after(10, new ScriptedGroup(none, [1, 2, 3]).call())).toEqual({ kind: 'absent' });
+    expect(await after(10, new ScriptedGroup(none, null).call())).toMatchObject({ kind: 'unavailable' });
+    const unclear = new ScriptedGroup({ ...none, 7: sendsTo(8), 8: sendsTo(7) }, [7, 8]);
+    const call = unclear.call();
+    expect(await after(requestTimeoutMs, call)).toMatchObject({ kind: 'unavailable' });
+    expect(unclear.asked.length).toBeLessThan(3 + 4 + 5 + requestTimeoutMs / 250);
   });
 
   it('GATEWAY-11: a call that waits on purpose is neither hedged nor given up', async () => {

@@ -26,17 +26,31 @@ export function sendsTo(leader: number, afterMs = 1): Behaviour {
   return { afterMs, answer: () => ({ kind: 'redirect', leader, members }) };
 }
 
+/** It was removed, and names who went on. */
+export function wentOnWith(...numbers: readonly number[]): Behaviour {
+  const others = numbers.map((number) => ({ number, location: '' }));
+  return { afterMs: 1, answer: () => ({ kind: 'redirect', leader: 0, members: others }) };
+}
+
+export const isNone: Behaviour = { afterMs: 1, answer: () => ({ kind: 'absent' }) };
+
 export class ScriptedGroup {
   readonly asked: Asked[] = [];
   readonly aborted: number[] = [];
+  directoryAsked = 0;
   readonly #behaviours = new Map<number, Behaviour>();
   readonly #router: GroupRouter;
   readonly #startMs = Date.now();
 
-  constructor(behaviours: Readonly<Record<number, Behaviour>>) {
+  /** `placed`: where the directory says that the replicas are; null: it does not answer. */
+  constructor(behaviours: Readonly<Record<number, Behaviour>>, placed: readonly number[] | null = []) {
     for (const [replica, behaviour] of Object.entries(behaviours)) this.set(Number(replica), behaviour);
     const namespace = { idFromName: (name: string) => name, get: (id: string) => Number(id.split('/')[1]) };
-    this.#router = new GroupRouter(namespace as unknown as ReplicaNamespace, () => Promise.resolve([]));
+    this.#router = new GroupRouter(namespace as unknown as ReplicaNamespace, () => {
+      this.directoryAsked++;
+      if (placed === null) return Promise.resolve(null);
+      return Promise.resolve(placed.map((number) => ({ number, location: 'weur' })));
+    });
   }
 
   set(replica: number, behaviour: Behaviour): void {

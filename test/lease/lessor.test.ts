@@ -2,7 +2,7 @@
 
 import { expect, test } from 'vitest';
 import type { LeaseId } from '../../src/brands.ts';
-import { leaseRestMarginMs } from '../../src/limits.ts';
+import { leaseClocksDifferMs, leaseRestMarginMs } from '../../src/limits.ts';
 import type { StoredLease } from '../../src/mvcc/leases.ts';
 import { type LeaseRecords, Lessor } from '../../src/replica/lease-lessor.ts';
 import { Random } from '../sim/random.ts';
@@ -40,11 +40,15 @@ class Rows implements LeaseRecords {
   }
 }
 
-/** One that takes the rows' deadlines as they are, with its store not settled afterwards. */
+/** One that granted these leases itself. */
 function lessorOf(rows: Rows, nowMs: number): Lessor {
-  rows.leasesSettled = true;
+  const granted = [...rows.rows.values()];
+  rows.rows.clear();
   const lessor = new Lessor(rows, nowMs);
-  rows.leasesSettled = false;
+  for (const row of granted) {
+    rows.rows.set(row.id, row);
+    lessor.applied({ kind: 'granted', ...row });
+  }
   return lessor;
 }
 
@@ -96,6 +100,23 @@ test('LEASE-3: a new leader extends all leases to their full time; of a settled 
   expect(settled.remainingSeconds(lease(1), 5_000)).toBe(5);
 });
 
+test('LEASE-16: a deadline by another leader’s clock ends its lease leaseClocksDifferMs later, and not before; one that this leader gave, at once', () => {
+  const rows = new Rows();
+  rows.add(1, 10, 10_000);
+  rows.leasesSettled = true;
+  const lessor = new Lessor(rows, 0);
+  const endMs = 10_000 + leaseClocksDifferMs;
+  expect(lessor.takeDue(endMs - 1, 1)).toEqual([]);
+  expect(lessor.remainingSeconds(lease(1), endMs - 1)).toBe(0);
+  expect(lessor.takeDue(endMs, 1)).toEqual([lease(1)]);
+  lessor.putBack([lease(1)]);
+  rows.leasesSettled = false;
+  const own = new Lessor(rows, 5_000);
+  own.extend(lease(1), 6_000);
+  expect(own.takeDue(15_999, 1)).toEqual([]);
+  expect(own.takeDue(16_000, 1)).toEqual([lease(1)]);
+});
+
 test('LEASE-4: before a rest what differs from the rows is written down, in parts, and with the last the store is settled', () => {
   const rows = new Rows();
   for (let id = 1; id <= 5; id++) rows.add(id, 100, 100_000);
@@ -134,8 +155,8 @@ test('LEASE-4: before a rest what differs from the rows is written down, in part
 test('LEASE-5: a group does not rest while leases are being ended, or end soon', () => {
   const rows = new Rows();
   rows.add(1, 10, 10_000);
+  const lessor = lessorOf(rows, 0);
   rows.leasesSettled = true;
-  const lessor = new Lessor(rows, 0);
   expect(lessor.restObstacle(10_000 - leaseRestMarginMs - 1)).toBe('none');
   expect(lessor.restObstacle(10_000 - leaseRestMarginMs)).toBe('wait');
   lessor.takeDue(10_000, 1);

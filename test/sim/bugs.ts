@@ -1,6 +1,7 @@
 // Bugs that a run can be given from outside, to show that its checkers find them: by messages, SQL and ports that are not quite
 // what they seem. None of them is in the code that is tested.
 
+import { leaseClocksDifferMs } from '../../src/limits.ts';
 import type { FaultMix } from './faults.ts';
 
 type BugEntry = {
@@ -20,6 +21,13 @@ const rested: Partial<FaultMix> = {
   thinkMs: 30,
   crashAtStep: 0,
   auth: 0,
+};
+
+/** The same, with clocks that differ by as much as leaders allow for. */
+export const clocksDiffer: Partial<FaultMix> = {
+  ...rested,
+  clockJumpEveryMs: 0,
+  clockDifferenceMs: leaseClocksDifferMs / 2,
 };
 
 /** Members come and go, replicas crash, and one falls behind. */

@@ -2,13 +2,14 @@
 //
 // Not too early: a lease does not end before its ttl, counted from when the keepalive (or the grant) that was acknowledged came to
 // the leader. Deadlines are times of day of whoever leads, and a lease that nobody extends since a rest is ended by another
-// replica's clock: so by as much as clocks differed in the run it may end earlier, and by no more. In runs in which all clocks agree
-// nothing is tolerated but their rounding to milliseconds.
+// replica's clock: by as much as clocks differed in the run, beyond what leaders allow for (`leaseClocksDifferMs`), it may end earlier,
+// and by no more. Where clocks differ by less nothing is tolerated but their rounding to milliseconds.
 //
 // Not too late: after all faults, a lease that nobody keeps alive ends within `lateAwakeMs` or `lateAsleepMs` of the latest time that
 // anything could have put it off to (a keepalive, acknowledged or not; a new leader of a store that is not settled).
 
 import type { LeaseId } from '../../src/brands.ts';
+import { leaseClocksDifferMs } from '../../src/limits.ts';
 import type { LeaseOperation } from '../../src/model.ts';
 import { check, type Trace } from './trace.ts';
 
@@ -158,7 +159,7 @@ export class LeaseChecker {
   #checkNotEarly(life: Life): void {
     const { id, expiredMs, promisedUntilMs, promisedBy } = life;
     if (expiredMs === null) return;
-    const tolerated = this.#spreadMs + roundingMs;
+    const tolerated = Math.max(0, this.#spreadMs - leaseClocksDifferMs) + roundingMs;
     check(expiredMs >= promisedUntilMs - tolerated, 'a lease lives as long as was acknowledged', () => {
       return `${id} was ended at ${expiredMs.toFixed(2)}; ${promisedBy} was told until ${promisedUntilMs.toFixed(2)}, clocks differed by ${tolerated.toFixed(2)} ms`;
     });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { bugs, deploying, outrun, type PlantedBug } from './bugs.ts';
+import { bugs, clocksDiffer, deploying, outrun, type PlantedBug } from './bugs.ts';
 import type { FaultMix } from './faults.ts';
 import { failureInWords, simulate } from './simulation.ts';
 
@@ -8,6 +8,7 @@ const seeds = 160;
 /** At most: a search ends with the first seed that finds its bug. The rarest one shows in one run of 30. */
 const canarySeeds = 120;
 const deploymentSeeds = 24;
+const clockSeeds = 10;
 const outrunSeeds = 16;
 
 describe('simulator', () => {
@@ -26,6 +27,11 @@ describe('simulator', () => {
   it('SIM-LOG-1: a log is bounded while others write faster than a snapshot is taken, and its receiver gets there', async () => {
     const counts = await countsOf(outrunSeeds, outrun);
     for (const what of snapshotsMet) expect(counts.get(what) ?? 0, what).toBeGreaterThan(0);
+  });
+
+  it('SIM-CLOCK-1: no lease ends early where clocks differ by leaseClocksDifferMs', async () => {
+    const counts = await countsOf(clockSeeds, clocksDiffer);
+    for (const what of ['rest', 'lease expired'] as const) expect(counts.get(what) ?? 0, what).toBeGreaterThan(0);
   });
 
   it('SIM-SEED-1: a seed repeats a run exactly', async () => {

@@ -1,7 +1,8 @@
 // Locks, semaphores and elections on a group of real objects: turns in order, each once, over crashes of holders and leaders.
 
-import { beforeAll, describe, expect, it } from 'vitest';
-import { crash, leaderOf, type NewTenant, newTenant, prepareDirectory, withKey } from './support.ts';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { Store } from '../../src/mvcc/store.ts';
+import { crash, leaderOf, type NewTenant, newTenant, prepareDirectory, put, withKey } from './support.ts';
 
 beforeAll(prepareDirectory);
 
@@ -107,6 +108,59 @@ describe('v1', () => {
     expect((await queue(tenant, path)).holders).toMatchObject([{ lease: lease.id }]);
     expect(await releaseOf(second.fencing_token)).toMatchObject({ status: 200 });
     expect(await releaseOf(second.fencing_token)).toMatchObject({ status: 404 });
+  });
+
+  it('LOCK-30: a name below which another key lies is refused, naming it, and its holders keep what they have', async () => {
+    const tenant = await newTenant({ name: 'lock-in-use' });
+    const { body: lease } = await post<{ id: string }>(tenant, '/v1/leases', { ttl: 60 });
+    await put(tenant.key, 'config/size', '1');
+    await put(tenant.key, `leased/leader?lease=${lease.id}`, '1');
+    await put(tenant.key, 'jobs/5', '1');
+    for (const [name, key] of Object.entries({ config: 'config/size', leased: 'leased/leader', jobs: 'jobs/5' })) {
+      for (const [path, more] of [['/v1/locks', {}] as const, ['/v1/semaphores', { limit: 2 }] as const]) {
+        const answer = await post<object>(tenant, `${path}/${name}`, { ttl: 30, wait: 30, ...more });
+        expect(answer).toMatchObject({ status: 409, body: { type: 'urn:quorate:problem:name-in-use', key } });
+      }
+    }
+    expect(await leases(tenant)).toBe(1);
+    expect(await queue(tenant, '/v1/locks/config')).toMatchObject({ holders: [], waiting: 0 });
+
+    // Who holds or waits already is not hurt by a key that comes later.
+    const path = '/v1/locks/deploy';
+    const holder = await acquired(tenant, path, { ttl: 30 });
+    const waiting = acquired(tenant, path, { ttl: 30, wait: 30 });
+    await untilWaiting(tenant, path, 1);
+    await put(tenant.key, 'deploy/notes', 'x');
+    expect(await queue(tenant, path)).toMatchObject({ holders: [{ lease: holder.lease }], waiting: 1 });
+    expect(await post<object>(tenant, path, { ttl: 30 })).toMatchObject({ status: 409, body: { key: 'deploy/notes' } });
+    expect(await release(tenant, path, holder)).toBe(200);
+    const next = await waiting;
+    expect(await release(tenant, path, next)).toBe(200);
+    // Places of names below count as they do for etcd, and pass.
+    const below = await acquired(tenant, '/v1/locks/up/low', { ttl: 30 });
+    expect(await post<object>(tenant, '/v1/locks/up', { ttl: 30 })).toMatchObject({
+      status: 409,
+      body: { type: 'urn:quorate:problem:lock-held' },
+    });
+    expect(await release(tenant, '/v1/locks/up/low', below)).toBe(200);
+    expect((await acquired(tenant, '/v1/locks/up', { ttl: 30 })).fencing_token).toBeGreaterThan(0);
+  });
+
+  it('LOCK-31: a key that is put below the name while the place is taken is seen, and the place is given up', async () => {
+    const tenant = await newTenant({ name: 'lock-race' });
+    const path = '/v1/locks/race';
+    await put(tenant.key, 'race/key', 'x');
+    // The look before anything is written comes before the key.
+    const look = vi.spyOn(Store.prototype, 'heads').mockReturnValueOnce([].values());
+    expect(await post<object>(tenant, path, { ttl: 30, wait: 30 })).toMatchObject({
+      status: 409,
+      body: { type: 'urn:quorate:problem:name-in-use', key: 'race/key' },
+    });
+    expect(look).toHaveBeenCalledTimes(2);
+    look.mockRestore();
+    expect(await leases(tenant)).toBe(0);
+    const places: { count: number } = await (await withKey(tenant.key, '/v1/kv?prefix=race/&count_only=true')).json();
+    expect(places.count).toBe(1);
   });
 
   it('LOCK-22: a semaphore has as many holders as its limit, and the next in line follows whoever leaves', async () => {

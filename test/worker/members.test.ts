@@ -208,6 +208,32 @@ describe('replicas of a group', () => {
     expect([response.status, await response.text()]).toEqual([200, 'v']);
   }, 60_000);
 
+  it('MEMBER-11: to go below three replicas that vote an operator has to insist', async () => {
+    const tenant = await newTenant({ name: 'few', replicas: 3 });
+    await put(tenant.key, 'k', 'v');
+    const path = `/v1/tenants/${tenant.id}/replicas`;
+    const remove = async (number: number, query = ''): Promise<unknown> => {
+      const response = await asOperator(`${path}/${number}${query}`, { method: 'DELETE' });
+      return response.status === 204 ? 204 : { status: response.status, ...(await response.json<object>()) };
+    };
+    const type = 'urn:quorate:problem:too-few-replicas';
+    expect(await remove(2)).toMatchObject({ status: 409, type, staying: 2, min: 3 });
+    expect(await remove(2, '?force=0')).toMatchObject({ status: 409, type });
+    expect(await remove(2, '?force=maybe')).toMatchObject({ status: 400, detail: expect.stringContaining('force') });
+    expect(await remove(2, '?faster')).toMatchObject({ status: 400, detail: expect.stringContaining('faster') });
+
+    // The one that takes another's place does not count twice: with it there are four for a moment.
+    const moved = await asOperator(path, { method: 'POST', body: '{"location":"oc","replaces":1}' });
+    expect(moved.status).toBe(202);
+    expect(await remove(3)).toMatchObject({ status: 409, type });
+    await untilVoters(tenant, [2, 3, 4]);
+
+    expect(await remove(2, '?force')).toBe(204);
+    expect(await remove(3)).toMatchObject({ status: 409, type, staying: 1 });
+    expect(await remove(3, '?force=true')).toBe(204);
+    expect(await (await withKey(tenant.key, '/v1/kv/k')).text()).toBe('v');
+  }, 60_000);
+
   it('MEMBER-7: what cannot be done is refused by its name', async () => {
     const tenant = await newTenant({ name: 'refused', replicas: 1 });
     await put(tenant.key, 'k', 'v');

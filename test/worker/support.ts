@@ -104,8 +104,8 @@ export class WatchSocket {
   }
 }
 
-function lost(): Promise<Response> {
-  return Promise.resolve(new Response(null, { status: 503 }));
+function lost(): Promise<never> {
+  return Promise.reject(new Error('cut off by the test'));
 }
 
 /**
@@ -116,13 +116,10 @@ export async function cutFromPeers(tenant: string, replica: number): Promise<() 
   await crash(tenant, replica);
   let isCut = true;
   await runInDurableObject(replicaStub(tenant, replica), (instance) => {
-    const fetch = instance.fetch.bind(instance);
-    instance.fetch = (request) => {
-      const isPeer = new URL(request.url).hostname === 'replica.internal';
-      return isCut && isPeer ? lost() : fetch(request);
-    };
+    const receive = instance.receive.bind(instance);
+    instance.receive = (messages) => (isCut ? { kind: 'left' } : receive(messages));
     const get = (id: DurableObjectId, options?: DurableObjectNamespaceGetDurableObjectOptions) =>
-      isCut ? { fetch: lost } : bindings.REPLICA.get(id, options);
+      isCut ? { receive: lost, fetch: lost } : bindings.REPLICA.get(id, options);
     const idFromName = (name: string) => bindings.REPLICA.idFromName(name);
     Reflect.set(instance, 'env', { ...bindings, REPLICA: { idFromName, get } });
   });

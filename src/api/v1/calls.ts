@@ -80,7 +80,7 @@ export function parseV1Call(request: ApiRequest): ApiCall {
   const route = known.get(request.method);
   if (route === undefined) return refuse({ kind: 'methodNotAllowed', allow: [...known.keys()] });
   const bytes = request.body.byteLength;
-  if (bytes > requestBodyBytesMax) return refuse({ kind: 'bodyTooLarge', bytes });
+  if (bytes > requestBodyBytesMax) return refuse({ kind: 'bodyTooLarge', bytes, bytesMax: requestBodyBytesMax });
   const refused = refusedHeader(route.headers, request.headers);
   if (refused !== null) return refuse(refused);
   const call = route.parse(request);

@@ -11,7 +11,7 @@ import { parseWriteId } from '../write-id.ts';
 import { bytesJson, createdResponse, jsonResponse } from './encode.ts';
 import { parseObject } from './fields.ts';
 import { failureOf } from './key-calls.ts';
-import { choiceParameter, parseLease, parseQuery } from './parameters.ts';
+import { flagParameter, parseLease, parseQuery } from './parameters.ts';
 import type { Bad, Parsed } from './parsed.ts';
 import { bad, parsed } from './parsed.ts';
 
@@ -116,11 +116,11 @@ export function parseLeases(request: ApiRequest): Parsed<QueryCall> {
 export function parseLook(request: ApiRequest): Parsed<TimeToLiveCall> {
   const query = parseQuery(request.query, ['keys']);
   if (query.kind === 'bad') return query;
-  const keys = choiceParameter(query.value, 'keys', ['true', 'false']);
+  const keys = flagParameter(query.value, 'keys', true);
   if (keys.kind === 'bad') return keys;
   const id = parseId(request.path);
   if (id.kind === 'bad') return id;
-  const withKeys = keys.value === 'true';
+  const withKeys = keys.value;
   return parsed({
     kind: 'timeToLive',
     protocol: 'v1',

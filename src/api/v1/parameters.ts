@@ -99,9 +99,20 @@ export function choiceParameter<Choice extends string>(
   return choice === undefined ? bad(`${name} must be ${choices.join(' or ')}`) : parsed(choice);
 }
 
-export function flagParameter(query: Query, name: string): Parsed<boolean> {
-  const choice = choiceParameter(query, name, ['false', 'true']);
-  return choice.kind === 'bad' ? choice : parsed(choice.value === 'true');
+/** What a flag may be given as; without a value, as in `?count_only`, it is meant. */
+const flagTexts: ReadonlyMap<string, boolean> = new Map([
+  ['true', true],
+  ['1', true],
+  ['', true],
+  ['false', false],
+  ['0', false],
+]);
+
+export function flagParameter(query: Query, name: string, absent = false): Parsed<boolean> {
+  const bytes = query.get(name);
+  if (bytes === undefined) return parsed(absent);
+  const flag = flagTexts.get(textOf(bytes) ?? '?');
+  return flag === undefined ? bad(`${name} must be true or false, 1 or 0, or stand alone for true`) : parsed(flag);
 }
 
 const lowestKey = new Uint8Array([0]);

@@ -7,7 +7,7 @@ import { equalBytes } from '../../bytes.ts';
 import { leaseSecondsMax, lockNameBytesMax, lockWaitSecondsMax, semaphoreLimitMax } from '../../limits.ts';
 import type { AcquireCall, ApiRequest, Hold, ReadCall, ReleaseCall } from '../contract.ts';
 import { failureResponse } from '../errors.ts';
-import { allPlaces, holderOf, leaseOfPlace, placeKey } from '../queues.ts';
+import { allPlaces, holderOf, isPlace, leaseOfPlace, placeKey } from '../queues.ts';
 import { parseWriteId } from '../write-id.ts';
 import { entityTag, parsePlaceCondition } from './conditions.ts';
 import { bytesJson, jsonResponse } from './encode.ts';
@@ -135,17 +135,20 @@ export function parseHolders(request: ApiRequest): Parsed<ReadCall> {
     respond(result, header) {
       if (result.kind === 'failed') return failureResponse('v1', result.failure);
       const { kvs, count } = result.answer;
-      const oldest = kvs[0];
+      assert(count >= kvs.length, 'a range counts what it answers');
+      const places = kvs.filter(isPlace);
+      const oldest = places[0];
       const limit = oldest === undefined ? null : holderOf(oldest.value).limit;
-      const holders = kvs.slice(0, limit ?? 0);
-      assert(count >= holders.length, 'a range counts what it answers');
+      const holders = places.slice(0, limit ?? 0);
+      // Where other keys lie below the name, what was not read may be more of them.
+      const queued = places.length === kvs.length ? count : places.length;
       const list = holders.map(
         ({ key, lease, createRevision }) =>
           `{${bytesJson('key', key)},"lease":"${lease}","fencing_token":${createRevision}}`,
       );
       return jsonResponse(
         `{${bytesJson('name', name.value)},"limit":${limit},"holders":[${list.join(',')}],` +
-          `"waiting":${count - holders.length},"revision":${header.revision}}`,
+          `"waiting":${queued - holders.length},"revision":${header.revision}}`,
       );
     },
   });

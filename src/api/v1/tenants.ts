@@ -5,6 +5,7 @@ import { emptyBytes } from '../../bytes.ts';
 import type { AccessRole } from '../../model.ts';
 import type { Fields } from './fields.ts';
 import { parseObject } from './fields.ts';
+import { flagParameter, parseQuery } from './parameters.ts';
 import type { Parsed } from './parsed.ts';
 
 /** Where the platform can be asked to place an object. */
@@ -70,6 +71,12 @@ export function parseReplicaCreation(body: Uint8Array): Parsed<ReplicaCreation> 
     location: fields.choice('location', locationHints) ?? null,
     replaces: fields.integer('replaces', { min: 1, max: replicaNumberMax }) ?? null,
   }));
+}
+
+/** Whether a replica shall leave also where few stay. */
+export function parseReplicaRemoval(query: string): Parsed<boolean> {
+  const parameters = parseQuery(query, ['force']);
+  return parameters.kind === 'bad' ? parameters : flagParameter(parameters.value, 'force');
 }
 
 export function parseAccessKeyCreation(body: Uint8Array): Parsed<AccessKeyCreation> {

@@ -30,7 +30,8 @@ export function parseV3Call(request: ApiRequest): ApiCall {
 
 function parseUnaryCall(parse: ParseUnary, { body, headers }: ApiRequest, timeoutMs: number | null): ApiCall {
   const bodyBytes = body.byteLength;
-  if (bodyBytes > requestBodyBytesMax) return refuse({ kind: 'bodyTooLarge', bytes: bodyBytes });
+  if (bodyBytes > requestBodyBytesMax)
+    return refuse({ kind: 'bodyTooLarge', bytes: bodyBytes, bytesMax: requestBodyBytesMax });
   const writeId = parseWriteId(headers);
   const scanner = new Scanner(byteString(body));
   const frame = { timeoutMs, writeId: writeId.kind === 'parsed' ? writeId.writeId : null, bodyBytes };

@@ -17,7 +17,7 @@ const protobufMarginBytes = 1_024;
 /** etcd looks at a put's shape before it looks at its size, and at a message's size before all else. */
 function findTooLarge(operation: Operation): Failure | null {
   const bytes = operationBytes(operation);
-  if (bytes > messageBytesMax) return { kind: 'bodyTooLarge', bytes };
+  if (bytes > messageBytesMax) return { kind: 'bodyTooLarge', bytes, bytesMax: messageBytesMax };
   if (bytes <= writeBytesMax) return null;
   if (operation.kind === 'put') {
     const { key, value, lease, ignoreValue, ignoreLease } = operation.request;
@@ -31,7 +31,7 @@ function findTooLarge(operation: Operation): Failure | null {
 function rangeCall(request: RangeRequest, { bodyBytes, timeoutMs }: Frame): ApiCall {
   if (bodyBytes > messageBytesMax - protobufMarginBytes) {
     const bytes = rangeBytes(request);
-    if (bytes > messageBytesMax) return refuse({ kind: 'bodyTooLarge', bytes });
+    if (bytes > messageBytesMax) return refuse({ kind: 'bodyTooLarge', bytes, bytesMax: messageBytesMax });
   }
   return {
     kind: 'read',
