@@ -190,8 +190,17 @@ export const lockWaitersMax = 10_000;
 /** Streams of elections on one replica, and what each may be behind before it ends. */
 export const observersMax = 512;
 export const observerBacklogBytesMax = 1_048_576;
-/** WebSockets of keepalives. */
-export const keepAliveSocketsMax = 10_000;
+/** POSTs of keepalives whose bodies go on. */
+export const keepAliveStreamsMax = 512;
+
+// What clients hold open
+
+/** Of each kind of what a replica holds open for clients one key may hold this part: what one of them leaves behind shuts out no other. */
+export const openKeyShare = 0.5;
+/** Where no place is left, something is written to those who hold them. One that has left is noticed within a round trip. */
+export const openProbeMs = 20;
+/** Callers who find no place within this time share one such probe. */
+export const openProbeSpacingMs = 200;
 
 // The gateway
 
@@ -239,6 +248,8 @@ export const votersKeptMin = 3;
 export const loginBodyBytesMax = 8_192;
 /** An operator's call, or one on keys: a name, places, or a prefix of the longest key, each character as an escape of JSON. */
 export const tenantBodyBytesMax = 65_536;
+/** An answer in parts whose reader takes none for this long is given up, and its place is free. */
+export const answerReadMs = 30_000;
 /** What is read, and thrown away, of a body that is too large, so that its sender reads the refusal. */
 export const discardedBodyBytesMax = 33_554_432;
 /** Tenants in one page of a list. */
@@ -268,6 +279,10 @@ export const watchAuthorizeMs = 2_000;
 export const watchSocketBacklogBytesMax = 4 * 1_048_576;
 /** Streaming answers (SSE, newline-delimited JSON, POST) on one replica. Each keeps the object awake; WebSockets do not. */
 export const watchBodiesMax = 512;
+/** A streaming answer that was quiet for this long gets a byte that means nothing: only so a client is noticed that has left. */
+export const streamProbeMs = 5_000;
+/** A POST whose answer begins with its first message is given this long to send one. */
+export const postedMessageWaitMs = 60_000;
 /** What one streaming answer may be behind before its watches are cancelled. */
 export const watchBodyBacklogBytesMax = 4 * 1_048_576;
 /** What all streaming answers may be behind together: shared by those that are open, but not below the next bound each. */
@@ -324,6 +339,8 @@ export const semaphoreLimitMax = 1_000;
 export const lockNameBytesMax = 2_030;
 /** Snapshots that one replica sends at a time: each reads the whole store, twice. */
 export const snapshotsMax = 2;
+/** Hashes over the whole store that one replica has under way: each reads all of it. */
+export const hashesMax = 8;
 /** Pairs that a snapshot reads at a time: about this many bytes, and never more than these pairs, of which few are 1.5 MiB each. */
 export const snapshotPageBytes = 1_048_576;
 export const snapshotPagePairsMin = 16;

@@ -4,7 +4,7 @@
 import { unreachable } from '../assert.ts';
 import { messageBytesMax } from '../limits.ts';
 import type { Protocol, StreamFailure } from './contract.ts';
-import type { Failure, RequestFailure, ServiceFailure } from './failures.ts';
+import type { Failure, OpenKind, RequestFailure, ServiceFailure } from './failures.ts';
 import { isOfGroup, isOfService, isOfStore } from './failures.ts';
 import { describeGroup } from './group-errors.ts';
 import { describeStore } from './store-errors.ts';
@@ -25,6 +25,17 @@ import {
 const overloadedStatus = 429;
 
 export type { Failure, RequestFailure, ServiceFailure } from './failures.ts';
+
+const openWords: Readonly<Record<OpenKind, string>> = {
+  watchSocket: 'WebSockets that watch',
+  watchStream: 'streaming watches',
+  callSocket: 'WebSockets for calls',
+  observer: 'streams that observe elections',
+  keepAliveStream: 'streams of keepalives',
+  wait: 'calls that wait for a lock or an election',
+  snapshot: 'snapshots under way',
+  hash: 'hashes of the whole store under way',
+};
 
 function describeService(failure: ServiceFailure): WireError {
   switch (failure.kind) {
@@ -83,6 +94,21 @@ function describeService(failure: ServiceFailure): WireError {
         detail: 'The store has as many requests under way as it takes.',
         headers: later,
       };
+    case 'tooManyOpen': {
+      const { what, of, max } = failure;
+      const holder = of === 'key' ? 'This access key' : 'This replica';
+      const detail = `${holder} has ${max} ${openWords[what]}, as many as ${of === 'key' ? 'one key' : 'it'} may.`;
+      return {
+        code: grpc.resourceExhausted,
+        words: `quorate: ${detail}`,
+        status: overloadedStatus,
+        slug: 'too-many-open',
+        title: 'Too many open',
+        detail,
+        members: { max, of },
+        headers: later,
+      };
+    }
     case 'tenantDeleted':
       return absent('tenant-deleted', 'Tenant deleted', 'The tenant of this key was deleted.');
     case 'internal':
@@ -260,6 +286,7 @@ function etcdHeaders({ headers, challenge, code }: WireError): Record<string, st
 const passedOn: ReadonlySet<Failure['kind']> = new Set<Failure['kind']>([
   'timeout',
   'overloaded',
+  'tooManyOpen',
   'internal',
   'notServed',
   'operationNotServed',

@@ -58,6 +58,19 @@ export type GroupFailure =
   /** A replica still runs code that does not know this, or an operator has announced a downgrade. */
   | { readonly kind: 'groupLevelTooLow'; readonly what: string };
 
+/** What a client may hold open on a replica. */
+export type OpenKind =
+  | 'watchSocket'
+  | 'watchStream'
+  | 'callSocket'
+  | 'observer'
+  | 'keepAliveStream'
+  /** A call that waits for a lock, for a place of a semaphore or to be elected. */
+  | 'wait'
+  | 'snapshot'
+  /** A hash over the whole store. */
+  | 'hash';
+
 /** What can go wrong in the gateway and between replicas. */
 export type ServiceFailure =
   | { readonly kind: 'accessKeyMissing' }
@@ -73,6 +86,8 @@ export type ServiceFailure =
   | { readonly kind: 'leaderChanged' }
   | { readonly kind: 'timeout' }
   | { readonly kind: 'overloaded' }
+  /** As many of these are open as one key, or one replica, may hold. */
+  | { readonly kind: 'tooManyOpen'; readonly what: OpenKind; readonly of: 'key' | 'replica'; readonly max: number }
   | { readonly kind: 'directoryUnavailable' }
   /** The replica found that its state differs from the leader's and serves no more. */
   | { readonly kind: 'corrupt' }
@@ -142,6 +157,7 @@ const families: Readonly<Record<StoreFailure['kind'], 'store'>> &
   leaderChanged: 'service',
   timeout: 'service',
   overloaded: 'service',
+  tooManyOpen: 'service',
   directoryUnavailable: 'service',
   corrupt: 'service',
   tenantDeleted: 'service',

@@ -46,6 +46,11 @@ export class AccessKeys {
     return { kind: 'good', accessKey: held.accessKey };
   }
 
+  /** null: never, or there is no such key. */
+  expiresAtMs(id: string): number | null {
+    return this.#held.get(id)?.accessKey.expiresAtMs ?? null;
+  }
+
   /** null: created. */
   create(accessKey: AccessKey, nowMs: number): StoreFailure | null {
     if (this.#held.has(accessKey.id)) return { kind: 'accessKeyExists' };

@@ -75,6 +75,11 @@ export class Authority {
     return missing === null ? null : { kind: 'forbidden', need: missing };
   }
 
+  /** When the caller's key ends by itself; null: never. */
+  keyExpiresAtMs(caller: Caller): number | null {
+    return caller.kind === 'service' ? null : this.#accessKeys.expiresAtMs(caller.id);
+  }
+
   /** After users or roles changed. null: done. */
   change(operation: AuthOperation): StoreFailure | null {
     const failure = this.#auth.change(operation);

@@ -230,6 +230,11 @@ export class Store {
     return this.#administration.authority.keyFailure(caller, need, nowMs);
   }
 
+  /** When the caller's key ends by itself; null: never. */
+  keyExpiresAtMs(caller: Caller): number | null {
+    return this.#administration.authority.keyExpiresAtMs(caller);
+  }
+
   /** What can be read beside keys. It looks at whether the caller may ask. */
   query<Kind extends Query['kind']>(
     query: Query & { readonly kind: Kind },

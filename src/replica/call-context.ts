@@ -3,7 +3,7 @@
 // gateway alone (`redirectTo`), which then asks there.
 
 import type { Protocol, ResponseHeader, WatchCall } from '../api/contract.ts';
-import { failureResponse } from '../api/errors.ts';
+import { type Failure, failureResponse } from '../api/errors.ts';
 import { type PlacedMember, redirectResponse } from '../api/routing.ts';
 import { unreachable } from '../assert.ts';
 import type { ReplicaId } from '../brands.ts';
@@ -16,14 +16,14 @@ import type { FrameSockets } from './call-frames.ts';
 import type { LeaseService } from './lease-service.ts';
 import type { Observers } from './lock-observe.ts';
 import type { LockWaits } from './lock-waits.ts';
-import type { Snapshots } from './maintenance-snapshot.ts';
 import type { Member } from './member.ts';
+import type { OpenCall, OpenCalls } from './open-calls.ts';
 
 /** What lives as long as the replica does, and outlives a call. */
 export type Services = {
   readonly signatures: Signatures;
+  readonly open: OpenCalls;
   readonly logins: Logins;
-  readonly snapshots: Snapshots;
   readonly frames: FrameSockets;
   readonly leases: LeaseService;
   readonly waits: LockWaits;
@@ -135,25 +135,41 @@ export function queryStore<Kind extends Query['kind']>(
 }
 
 /**
- * The same of a query that may read the whole store: other work comes between its steps. null: this replica does not serve any more, or
- * nobody waits for the answer.
+ * The same of a query that may read the whole store: other work comes between its steps. `ended`: too many are under way, or the key
+ * has ended meanwhile. null: this replica does not serve any more, or nobody waits for the answer.
  */
 export async function queryStoreInSteps<Kind extends Query['kind']>(
   member: Member,
-  { caller, gone }: Pick<CallContext, 'caller' | 'gone'>,
+  { caller, gone, services }: Pick<CallContext, 'caller' | 'gone' | 'services'>,
   query: Query & { readonly kind: Kind },
-): Promise<QueryResult<Kind> | null> {
+): Promise<QueryResult<Kind> | { readonly kind: 'ended'; readonly failure: Failure } | null> {
   const { driver } = member;
   const steps = driver.store.queryInSteps<Kind>(query, caller, member.nowMs());
+  const first = steps.next();
+  if (first.done === true) return first.value;
+  const full = services.open.refusal('hash', caller);
+  if (full !== null) return { kind: 'ended', failure: full };
+  let ended: Failure | null = null;
+  const place: OpenCall = {
+    kind: 'hash',
+    caller,
+    end: (failure) => {
+      ended = failure;
+    },
+    probe: null,
+  };
+  services.open.add(place);
   const release = driver.store.holdHistory();
   try {
     for (;;) {
       const step = steps.next();
       if (step.done === true) return step.value;
       await scheduler.wait(0);
+      if (ended !== null) return { kind: 'ended', failure: ended };
       if (!driver.serves || gone?.aborted === true) return null;
     }
   } finally {
+    services.open.delete(place);
     release();
   }
 }

@@ -5,8 +5,9 @@ import type { ApiRequest, FramesCall } from '../api/contract.ts';
 import { failureResponse, streamErrorText } from '../api/errors.ts';
 import { callerText, parseCaller } from '../api/routing.ts';
 import { emptyBytes, utf8 } from '../bytes.ts';
-import { frameSocketsMax, framesQueuedBytesMax, framesQueuedMax, snapshotFramesBytesMax } from '../limits.ts';
+import { framesQueuedBytesMax, framesQueuedMax, snapshotFramesBytesMax } from '../limits.ts';
 import type { Caller } from '../model.ts';
+import type { OpenCall, OpenCalls } from './open-calls.ts';
 
 /** What is used of the object. */
 export type FramesHost = Pick<DurableObjectState, 'acceptWebSocket' | 'getWebSockets'>;
@@ -21,6 +22,7 @@ export type FrameSource = {
 
 export type FramesOptions = {
   readonly host: FramesHost;
+  readonly open: OpenCalls;
   /** Serves one call here, or where it must be. Never fails. */
   readonly serve: (request: ApiRequest, source: FrameSource, gone: AbortSignal) => Promise<Response>;
 };
@@ -39,7 +41,14 @@ type Connection = {
 /** Tells these sockets from others that the object holds. */
 const frameSocketTag = 'frames';
 
-const closeCodes = { failed: 1_007, notText: 1_003, tooMany: 1_013, restarted: 1_012, stopped: 4_404 } as const;
+const closeCodes = {
+  failed: 1_007,
+  notText: 1_003,
+  tooMany: 1_013,
+  restarted: 1_012,
+  accessEnded: 4_401,
+  stopped: 4_404,
+} as const;
 
 export function isFrameSocket(host: Pick<DurableObjectState, 'getTags'>, socket: WebSocket): boolean {
   return host.getTags(socket).includes(frameSocketTag);
@@ -48,20 +57,26 @@ export function isFrameSocket(host: Pick<DurableObjectState, 'getTags'>, socket:
 export class FrameSockets {
   readonly #options: FramesOptions;
   readonly #connections = new Map<WebSocket, Connection>();
+  readonly #places = new Map<WebSocket, OpenCall>();
 
   constructor(options: FramesOptions) {
     this.#options = options;
+    // Those that an instance before this one accepted.
+    for (const socket of options.host.getWebSockets(frameSocketTag)) {
+      const source = sourceOf(socket.deserializeAttachment());
+      if (source !== null) this.#place(socket, source.caller);
+    }
   }
 
   open(call: FramesCall, caller: Caller, origin: string): Response {
-    const { host } = this.#options;
-    if (host.getWebSockets(frameSocketTag).length >= frameSocketsMax) {
-      return failureResponse('v3', { kind: 'overloaded' });
-    }
+    const { host, open } = this.#options;
+    const refusal = open.refusal('callSocket', caller);
+    if (refusal !== null) return failureResponse('v3', refusal);
     const { 0: client, 1: server } = new WebSocketPair();
     const source: FrameSource = { path: call.path, caller, origin, timeoutMs: call.timeoutMs };
     host.acceptWebSocket(server, [frameSocketTag]);
     server.serializeAttachment(attachmentOf(source));
+    this.#place(server, caller);
     const headers = new Headers();
     if (call.accepted !== null) headers.set('sec-websocket-protocol', call.accepted);
     return new Response(null, { status: 101, webSocket: client, headers });
@@ -102,6 +117,16 @@ export class FrameSockets {
     }
   }
 
+  #place(socket: WebSocket, caller: Caller): void {
+    const end = (): void => {
+      socket.close(closeCodes.accessEnded, 'accessEnded');
+      this.#forget(socket);
+    };
+    const place: OpenCall = { kind: 'callSocket', caller, end, probe: null };
+    this.#places.set(socket, place);
+    this.#options.open.add(place);
+  }
+
   #connection(socket: WebSocket): Connection | null {
     const known = this.#connections.get(socket);
     if (known !== undefined) return known;
@@ -120,6 +145,9 @@ export class FrameSockets {
   }
 
   #forget(socket: WebSocket): void {
+    const place = this.#places.get(socket);
+    this.#places.delete(socket);
+    if (place !== undefined) this.#options.open.delete(place);
     const connection = this.#connections.get(socket);
     this.#connections.delete(socket);
     connection?.gone.abort();

@@ -41,6 +41,7 @@ import {
   serveTransferLeadership,
 } from './maintenance-calls.ts';
 import { serveMemberChange, serveMemberList } from './maintenance-members.ts';
+import { serveSnapshot } from './maintenance-snapshot.ts';
 import type { Member } from './member.ts';
 import { statusReport } from './status.ts';
 
@@ -73,7 +74,7 @@ export async function serveCall(member: Member, request: ApiRequest, context: Ca
     case 'defragment':
       return within(call, serveDefragment(member, call, context));
     case 'snapshot':
-      return context.services.snapshots.serve(member, call, context);
+      return serveSnapshot(member, call, context);
     case 'transferLeadership':
       return within(call, serveTransferLeadership(member, call, context));
     case 'downgrade':
@@ -156,7 +157,8 @@ async function serveQuery(member: Member, call: QueryCall, context: CallContext)
   // A hash is that of the revision in its header, however long it takes.
   const header = headerOf(member);
   const result = await queryStoreInSteps(member, context, call.query);
-  return result === null ? redirectTo(member, member.driver.raft.leader) : call.respond(result, header);
+  if (result === null) return redirectTo(member, member.driver.raft.leader);
+  return result.kind === 'ended' ? failureResponse(call.protocol, result.failure) : call.respond(result, header);
 }
 
 /** Whose key is no good gets no socket; what its frames may is looked at with each. */

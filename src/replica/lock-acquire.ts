@@ -14,13 +14,16 @@ import { authorize, type CallContext, caughtUp, leadsAndCaughtUp, redirectTo } f
 import {
   answerToNobody,
   failed,
+  giveBack,
   grantSession,
+  keyEnded,
   leavePlace,
   placeTaken,
   type Queuing,
   respond,
   sessionLease,
   type Step,
+  tooManyWait,
   value,
   waitHere,
   write,
@@ -109,17 +112,20 @@ function otherLimit({ queuing, call, key }: Seat): number | null {
 /** `given`: what goes when the call ends without it. */
 async function waitForPlace(seat: Seat, place: Place, given: Place | null): Promise<Step<Acquired>> {
   const { queuing, call, lease } = seat;
-  const { member, context } = queuing;
+  const { member } = queuing;
   const end = await waitHere(queuing, {
     place,
     timeoutMs: call.waitSeconds * 1_000,
-    gone: context.gone,
     kept: call.hold.kind === 'session' ? lease : null,
     untilLost: true,
   });
   switch (end) {
-    case 'turn':
-      return hold(seat, place);
+    case 'turn': {
+      const ended = keyEnded(queuing);
+      if (ended === null) return hold(seat, place);
+      await leave(seat, given);
+      return failed(ended);
+    }
     case 'moved':
       return { kind: 'response', response: redirectTo(member, member.driver.raft.leader) };
     case 'gone':
@@ -132,7 +138,10 @@ async function waitForPlace(seat: Seat, place: Place, given: Place | null): Prom
     }
     case 'full':
       await leave(seat, given);
-      return failed({ kind: 'overloaded' });
+      return failed(tooManyWait(queuing));
+    case 'keyEnded':
+      await leave(seat, given);
+      return failed(keyEnded(queuing) ?? { kind: 'sessionExpired' });
     case 'lost':
       await leave(seat, null);
       return failed({ kind: 'sessionExpired' });
@@ -182,7 +191,7 @@ function heldBy({ member }: Queuing, { name, limit }: AcquireCall): Failure {
 
 /** A call ends without a place. `place` null: it has none, and what there may be is its lease. */
 async function leave({ queuing, call, lease }: Seat, place: Place | null): Promise<void> {
-  if (call.hold.kind === 'session') await write(queuing, { kind: 'leaseRevoke', id: lease }, 'leave');
+  if (call.hold.kind === 'session') await giveBack(queuing, { kind: 'leaseRevoke', id: lease });
   else if (place !== null) await leavePlace(queuing, place, lease);
 }
 

@@ -98,14 +98,18 @@ export function placeTaken({ member }: Queuing, outcome: Outcome, key: Uint8Arra
 
 /** Waits as `lock` and `campaign` do: it is the turn of this place, and all that was acknowledged before is applied here. */
 async function waitForTurn(queuing: Queuing, place: Place, call: Waiting): Promise<Step<null>> {
-  const { member, context } = queuing;
+  const { member } = queuing;
   const { timeoutMs, lease } = call;
   const leave = (): Promise<unknown> => leavePlace(queuing, place, lease);
-  const end = await waitHere(queuing, { place, timeoutMs, gone: context.gone, kept: null, untilLost: false });
+  const end = await waitHere(queuing, { place, timeoutMs, kept: null, untilLost: false });
   switch (end) {
     case 'turn': {
       const elsewhere = await caughtUp(member, queuing.call);
-      return elsewhere === null ? value(null) : { kind: 'response', response: elsewhere };
+      if (elsewhere !== null) return { kind: 'response', response: elsewhere };
+      const ended = keyEnded(queuing);
+      if (ended === null) return value(null);
+      await leaveForGood(queuing, place, call);
+      return failed(ended);
     }
     case 'moved':
       return { kind: 'response', response: redirectTo(member, member.driver.raft.leader) };
@@ -117,7 +121,10 @@ async function waitForTurn(queuing: Queuing, place: Place, call: Waiting): Promi
       return failed({ kind: 'timeout' });
     case 'full':
       await leave();
-      return failed({ kind: 'overloaded' });
+      return failed(tooManyWait(queuing));
+    case 'keyEnded':
+      await leaveForGood(queuing, place, call);
+      return failed(keyEnded(queuing) ?? { kind: 'sessionExpired' });
     case 'lost':
       return failed({ kind: 'sessionExpired' });
     default:
@@ -125,18 +132,52 @@ async function waitForTurn(queuing: Queuing, place: Place, call: Waiting): Promi
   }
 }
 
-type Waiting = { readonly timeoutMs: number | null; readonly lease: LeaseId };
+/** `made`: the lease came with the call. */
+type Waiting = { readonly timeoutMs: number | null; readonly lease: LeaseId; readonly made: boolean };
 
 /** Only a leader notices that it is none any more. */
-export function waitHere({ member, context }: Queuing, options: WaitOptions): Promise<WaitEnd> {
+export function waitHere(
+  { member, context }: Queuing,
+  options: Omit<WaitOptions, 'caller' | 'gone'>,
+): Promise<WaitEnd> {
   if (member.driver.raft.role !== 'leader') return Promise.resolve('moved');
-  return context.services.waits.wait(options);
+  const { caller, gone } = context;
+  return context.services.waits.wait({ ...options, caller, gone });
 }
 
-/** Gives a place up. What comes of it is told to nobody: the caller is gone, or hears something else. */
+/** What became of the caller's key while it waited; null: it is as good as before. */
+export function keyEnded({ member, context }: Queuing): Failure | null {
+  return member.driver.store.authorizeKey(context.caller, { kind: 'anyone' }, member.nowMs());
+}
+
+export function tooManyWait({ context }: Queuing): Failure {
+  return context.services.open.refusal('wait', context.caller) ?? { kind: 'overloaded' };
+}
+
+/**
+ * A write that gives something back. What comes of it is told to nobody: the caller is gone, or hears something else. The caller may not
+ * write any more, so the service does: it was this call that took what is given back.
+ */
+export async function giveBack(
+  { member, context, call }: Queuing,
+  operation: Operation,
+  purpose = 'leave',
+): Promise<void> {
+  const { protocol, writeId } = call;
+  const asService: CallContext = { ...context, caller: { kind: 'service' } };
+  await propose(member, asService, { protocol, writeId, operation, purpose });
+}
+
+/** Gives a place up. */
 export async function leavePlace(queuing: Queuing, place: Place, lease: LeaseId): Promise<void> {
   const { key, name, createRevision } = place;
-  await write(queuing, { kind: 'txn', request: resignTxn({ key, name, createRevision, lease }) }, 'leave');
+  await giveBack(queuing, { kind: 'txn', request: resignTxn({ key, name, createRevision, lease }) });
+}
+
+/** Gives the place up, and the lease where it was made for the call: nobody can keep it alive. */
+async function leaveForGood(queuing: Queuing, place: Place, { lease, made }: Waiting): Promise<void> {
+  await leavePlace(queuing, place, lease);
+  if (made) await giveBack(queuing, { kind: 'leaseRevoke', id: lease }, 'leaseLeave');
 }
 
 /** Nobody reads it. */
@@ -182,7 +223,8 @@ async function lock(queuing: Queuing, call: LockCall): Promise<Step<{ key: Uint8
   if (taken.kind !== 'value') return taken;
   const { createRevision, isOldest } = taken.value;
   if (isOldest === true) return value({ key, revision: written.value.revision });
-  const waited = await waitForTurn(queuing, { name, key, createRevision, limit: 1 }, { timeoutMs, lease: lease.value });
+  const waiting = { timeoutMs, lease: lease.value, made: call.lease === noLease };
+  const waited = await waitForTurn(queuing, { name, key, createRevision, limit: 1 }, waiting);
   if (waited.kind !== 'value') return waited;
   return placeAt(store, key) === null ? failed({ kind: 'sessionExpired' }) : value({ key, revision: store.revision });
 }
@@ -215,7 +257,7 @@ async function campaign(queuing: Queuing, call: CampaignCall): Promise<Step<Elec
     const { value: outcome } = proclaimed;
     if (outcome.kind === 'txn' && !outcome.answer.succeeded) return failed({ kind: 'notElectionLeader' });
   }
-  const waited = await waitForTurn(queuing, place, { timeoutMs, lease });
+  const waited = await waitForTurn(queuing, place, { timeoutMs, lease, made: call.lease === noLease });
   if (waited.kind !== 'value') return waited;
   return value({ key, createRevision, lease, revision: written.value.revision });
 }

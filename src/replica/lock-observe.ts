@@ -5,25 +5,25 @@ import type { ObserveCall, ResponseHeader } from '../api/contract.ts';
 import type { Failure } from '../api/failures.ts';
 import { observeMessage } from '../api/v3/concurrency.ts';
 import { keyText } from '../bytes.ts';
-import { observerBacklogBytesMax, observersMax, watchAuthorizeMs, watchBodyDrainMs } from '../limits.ts';
-import type { Caller, KeyRange, KeyValue, RevisionEvents, StoreEvent } from '../model.ts';
+import { observerBacklogBytesMax, streamProbeMs, watchBodyDrainMs } from '../limits.ts';
+import type { Caller, KeyValue, RevisionEvents, StoreEvent } from '../model.ts';
 import type { Store } from '../mvcc/store.ts';
 import { type CallContext, caughtUp, redirectTo } from './call-context.ts';
 import { queuesOf } from './lock-queues.ts';
 import type { Member } from './member.ts';
-import { BodyChannel } from './watch-body.ts';
+import type { OpenCall, OpenCalls } from './open-calls.ts';
+import { blankSpace, BodyChannel } from './watch-body.ts';
 import type { ClosingReason } from './watch-channel.ts';
 
 export type ObserversOptions = {
   readonly store: Pick<Store, 'range' | 'revision'>;
   readonly header: (revision: number) => ResponseHeader;
-  /** Whether this caller's key still lets it read this; null: it does. */
-  readonly mayGoOn: (caller: Caller, range: KeyRange) => Failure | null;
+  readonly open: OpenCalls;
 };
 
 type Observer = {
   readonly call: ObserveCall;
-  readonly caller: Caller;
+  readonly place: OpenCall;
   readonly channel: BodyChannel;
   timer: ReturnType<typeof setTimeout> | null;
   /** The key of the leader; null: there is none. */
@@ -37,7 +37,7 @@ export class Observers {
   /** By the prefix of their elections. */
   readonly #observers = new Map<string, Set<Observer>>();
   #count = 0;
-  #authorizedMs = 0;
+  #probing = false;
 
   constructor(options: ObserversOptions) {
     this.#options = options;
@@ -48,22 +48,32 @@ export class Observers {
   }
 
   /** For a caller who may, on a replica that has caught up. */
-  open(call: ObserveCall, caller: Caller): Response {
-    if (this.#count >= observersMax) return refused(call, { kind: 'overloaded' });
+  async open(call: ObserveCall, caller: Caller): Promise<Response> {
+    const refusal = await this.#options.open.refusalAfterProbe('observer', caller);
+    if (refusal !== null) return refused(call, refusal);
     const channel: BodyChannel = new BodyChannel({
       terminator: '\n',
+      blank: blankSpace,
       backlogBytesMax: () => observerBacklogBytesMax,
       drained: () => undefined,
       gone: () => this.#forget(observer),
       closed: () => this.#forget(observer),
     });
-    const observer: Observer = { call, caller, channel, timer: null, leader: null, seen: 0 };
+    const place: OpenCall = {
+      kind: 'observer',
+      caller,
+      end: (failure) => this.#end(observer, 'accessEnded', failure),
+      probe: () => channel.probe(),
+    };
+    const observer: Observer = { call, place, channel, timer: null, leader: null, seen: 0 };
+    this.#options.open.add(place);
     const queue = queueOf(observer);
     this.#observers.set(queue, (this.#observers.get(queue) ?? new Set()).add(observer));
     this.#count++;
     if (call.timeoutMs !== null) {
       observer.timer = setTimeout(() => this.#end(observer, 'timeout', { kind: 'timeout' }), call.timeoutMs);
     }
+    this.#probeLater();
     this.#tellOldest(observer);
     return new Response(channel.stream, { headers: { 'content-type': 'application/json' } });
   }
@@ -71,6 +81,7 @@ export class Observers {
   /** What was just applied. */
   published(events: readonly RevisionEvents[]): void {
     if (this.#count === 0) return;
+    this.#options.open.expire();
     for (const { revision, events: changes } of events) {
       for (const change of changes) {
         for (const queue of queuesOf(change.kv.key)) {
@@ -80,22 +91,15 @@ export class Observers {
     }
   }
 
-  /** An access key was revoked. */
-  revoked(keyId: string): void {
-    for (const observer of this.#all()) {
-      if (observer.caller.kind === 'service' || observer.caller.id !== keyId) continue;
-      this.#end(observer, 'accessEnded', { kind: 'unauthenticated', reason: 'revoked' });
-    }
-  }
-
-  /** The replica's clock. */
-  tick(nowMs: number): void {
-    if (nowMs - this.#authorizedMs < watchAuthorizeMs) return;
-    this.#authorizedMs = nowMs;
-    for (const observer of this.#all()) {
-      const failure = this.#options.mayGoOn(observer.caller, observer.call.request);
-      if (failure !== null) this.#end(observer, 'accessEnded', failure);
-    }
+  /** A stream keeps the object awake, also while its replica's clock stands still. */
+  #probeLater(): void {
+    if (this.#probing) return;
+    this.#probing = true;
+    setTimeout(() => {
+      this.#probing = false;
+      for (const { channel } of this.#all()) channel.probeIfQuiet();
+      if (this.#count > 0) this.#probeLater();
+    }, streamProbeMs);
   }
 
   /** The replica serves no more. */
@@ -145,6 +149,7 @@ export class Observers {
     if (observers === undefined || !observers.delete(observer)) return;
     if (observers.size === 0) this.#observers.delete(queue);
     if (observer.timer !== null) clearTimeout(observer.timer);
+    this.#options.open.delete(observer.place);
     this.#count--;
   }
 

@@ -3,12 +3,15 @@
 // A wait holds memory and, where it is bounded, a timer; the group may rest meanwhile.
 
 import type { LeaseId } from '../brands.ts';
-import { lockWaitersMax } from '../limits.ts';
-import type { RevisionEvents } from '../model.ts';
+import type { Caller, RevisionEvents } from '../model.ts';
 import { type Call, LockQueues, type Place, type QueuesOptions } from './lock-queues.ts';
+import type { OpenCall, OpenCalls } from './open-calls.ts';
+
+export type WaitsOptions = QueuesOptions & { readonly open: Pick<OpenCalls, 'refusal' | 'add' | 'delete'> };
 
 export type WaitOptions = {
   readonly place: Place;
+  readonly caller: Caller;
   /** null: as long as it takes. */
   readonly timeoutMs: number | null;
   /** The caller went away. */
@@ -25,20 +28,24 @@ export type WaitEnd =
   | 'gone'
   /** This replica leads no more. */
   | 'moved'
-  /** As many wait here as can. */
-  | 'full';
+  /** As many wait here as can, or as many of this key as may. */
+  | 'full'
+  /** The caller's key was revoked or has expired. */
+  | 'keyEnded';
 
 /** What a timer can hold: 24 days. */
 const timerMsMax = 2_147_483_647;
 
 export class LockWaits {
   readonly #queues: LockQueues;
+  readonly #open: WaitsOptions['open'];
   readonly #ends = new Set<(end: WaitEnd) => void>();
   /** How many callers wait with each lease. */
   readonly #kept = new Map<LeaseId, number>();
 
-  constructor(options: QueuesOptions) {
+  constructor(options: WaitsOptions) {
     this.#queues = new LockQueues(options);
+    this.#open = options.open;
   }
 
   get count(): number {
@@ -49,23 +56,26 @@ export class LockWaits {
     return this.#kept.keys();
   }
 
-  wait({ place, timeoutMs, gone, kept, untilLost }: WaitOptions): Promise<WaitEnd> {
+  wait({ place, caller, timeoutMs, gone, kept, untilLost }: WaitOptions): Promise<WaitEnd> {
     if (gone?.aborted === true) return Promise.resolve('gone');
-    if (this.#queues.count >= lockWaitersMax) return Promise.resolve('full');
+    if (this.#open.refusal('wait', caller) !== null) return Promise.resolve('full');
     return new Promise((resolve) => {
       let timer: ReturnType<typeof setTimeout> | null = null;
       const end = (reason: WaitEnd): void => {
         if (!this.#ends.delete(end)) return;
         this.#queues.leave(waiter);
+        this.#open.delete(open);
         if (kept !== null) this.#release(kept);
         if (timer !== null) clearTimeout(timer);
         gone?.removeEventListener('abort', leave);
         resolve(reason);
       };
       const leave = (): void => end('gone');
+      const open: OpenCall = { kind: 'wait', caller, end: () => end('keyEnded'), probe: null };
       const waiter = { place, untilLost, called: end };
       if (!this.#queues.join(waiter)) return resolve('turn');
       this.#ends.add(end);
+      this.#open.add(open);
       if (kept !== null) this.#keep(kept);
       if (timeoutMs !== null) timer = setTimeout(() => end('timeout'), Math.min(timeoutMs, timerMsMax));
       gone?.addEventListener('abort', leave);

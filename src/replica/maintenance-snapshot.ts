@@ -9,53 +9,72 @@ import { snapshotMessage } from '../api/v3/maintenance.ts';
 import type { Failure } from '../api/errors.ts';
 import { assert } from '../assert.ts';
 import { concatBytes, utf8 } from '../bytes.ts';
-import { snapshotPartBytes, snapshotsMax } from '../limits.ts';
+import { answerReadMs, snapshotPartBytes } from '../limits.ts';
 import { authorize, type CallContext, leadsAndCaughtUp } from './call-context.ts';
 import { rootOnly } from './maintenance-calls.ts';
 import { dumpHead, DumpPairs, type PairSource } from './maintenance-dump.ts';
 import type { Member } from './member.ts';
+import type { OpenCall } from './open-calls.ts';
 
 type Counted =
   | { readonly kind: 'bytes'; readonly bytes: number }
   | { readonly kind: 'failed'; readonly failure: Failure };
 
-export class Snapshots {
-  #open = 0;
-
-  async serve(member: Member, call: SnapshotCall, context: CallContext): Promise<Response> {
-    const elsewhere = await leadsAndCaughtUp(member, call, context);
-    if (elsewhere !== null) return elsewhere;
-    const refused = await authorize(member, context.caller, rootOnly);
-    if (refused !== null) return failed(call, refused);
-    if (this.#open >= snapshotsMax) return failed(call, { kind: 'overloaded' });
-    this.#open++;
-    const source = sourceOf(member);
-    const head = dumpHead(member);
-    const pairs = await countPairs(source);
-    if (pairs.kind === 'failed') {
-      this.#open--;
-      return failed(call, pairs.failure);
-    }
-    const untilMs = call.timeoutMs === null ? null : member.nowMs() + call.timeoutMs;
-    const parts = new SnapshotParts(source, head, head.byteLength + pairs.bytes);
-    const body = new ReadableStream<Uint8Array>({
-      pull: async (controller) => {
-        // Other work comes between two pages.
-        await scheduler.wait(0);
-        const timedOut = untilMs !== null && member.nowMs() >= untilMs;
-        const next: Messages = timedOut ? { kind: 'failed', failure: { kind: 'timeout' } } : parts.next();
-        const text = next.kind === 'failed' ? `${call.failed(next.failure).text}\n` : next.text;
-        controller.enqueue(utf8(text));
-        if (next.kind === 'messages') return;
-        this.#open--;
-        controller.close();
-      },
-      cancel: () => {
-        this.#open--;
-      },
-    });
-    return new Response(body, { headers: { 'content-type': 'application/json' } });
+export async function serveSnapshot(member: Member, call: SnapshotCall, context: CallContext): Promise<Response> {
+  const elsewhere = await leadsAndCaughtUp(member, call, context);
+  if (elsewhere !== null) return elsewhere;
+  const { caller, services } = context;
+  const refused = await authorize(member, caller, rootOnly);
+  if (refused !== null) return failed(call, refused);
+  const full = services.open.refusal('snapshot', caller);
+  if (full !== null) return failed(call, full);
+  let ended: Failure | null = null;
+  const place: OpenCall = {
+    kind: 'snapshot',
+    caller,
+    end: (failure) => {
+      ended = failure;
+    },
+    probe: null,
+  };
+  services.open.add(place);
+  const source = sourceOf(member);
+  const head = dumpHead(member);
+  const pairs = await countPairs(source);
+  if (pairs.kind === 'failed' || ended !== null) {
+    services.open.delete(place);
+    return failed(call, pairs.kind === 'failed' ? pairs.failure : (ended ?? { kind: 'internal' }));
   }
+  const untilMs = call.timeoutMs === null ? null : member.nowMs() + call.timeoutMs;
+  const parts = new SnapshotParts(source, head, head.byteLength + pairs.bytes);
+  // Each part that was read asks for the next one: a client that reads no more would keep its place for good.
+  let unread: ReturnType<typeof setTimeout> | null = null;
+  const body = new ReadableStream<Uint8Array>({
+    pull: async (controller) => {
+      if (unread !== null) clearTimeout(unread);
+      // Other work comes between two pages.
+      await scheduler.wait(0);
+      const timedOut = untilMs !== null && member.nowMs() >= untilMs;
+      const failure: Failure | null = timedOut ? { kind: 'timeout' } : ended;
+      const next: Messages = failure === null ? parts.next() : { kind: 'failed', failure };
+      const text = next.kind === 'failed' ? `${call.failed(next.failure).text}\n` : next.text;
+      controller.enqueue(utf8(text));
+      if (next.kind === 'messages') {
+        unread = setTimeout(() => {
+          services.open.delete(place);
+          controller.error(new Error('the client did not read the snapshot'));
+        }, answerReadMs);
+        return;
+      }
+      services.open.delete(place);
+      controller.close();
+    },
+    cancel: () => {
+      if (unread !== null) clearTimeout(unread);
+      services.open.delete(place);
+    },
+  });
+  return new Response(body, { headers: { 'content-type': 'application/json' } });
 }
 
 function failed(call: SnapshotCall, failure: Failure): Response {

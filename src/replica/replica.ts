@@ -49,8 +49,8 @@ import { LogTable } from './log-table.ts';
 import { addReplica, type Changed, removeReplica } from './member-changes.ts';
 import { loadIdentity, Member, type MemberIdentity, saveIdentity } from './member.ts';
 import { quotaOf } from './maintenance-quota.ts';
-import { Snapshots } from './maintenance-snapshot.ts';
 import { ObjectSql } from './object-sql.ts';
+import { OpenCalls } from './open-calls.ts';
 import { formerPeerUrl, type PeerAnswer } from './peers.ts';
 import { replicaReports } from './status.ts';
 import { loadRemoval, saveRemoval } from './removal.ts';
@@ -78,6 +78,7 @@ type Living = {
   readonly watches: WatchService;
   readonly services: Services;
   readonly absentPeers: AbsentPeers;
+  readonly leaseAlarm: LeaseAlarm;
 };
 
 export class Replica extends DurableObject<ReplicaEnv> {
@@ -164,10 +165,15 @@ export class Replica extends DurableObject<ReplicaEnv> {
     this.webSocketClose(socket);
   }
 
-  /** A lease may have ended while all replicas slept. */
+  /** A lease may have ended while all replicas slept, or a key with which a socket is open. */
   override async alarm(): Promise<void> {
     if (this.#removal !== null) return void (await this.wipe());
-    await this.#living?.services.leases.alarm();
+    const living = this.#living;
+    if (living === null) return;
+    const { leases, open } = living.services;
+    open.expire();
+    await leases.alarm();
+    this.#wakeAtExpiry(open, living.leaseAlarm);
   }
 
   // Calls of the gateway
@@ -343,7 +349,7 @@ export class Replica extends DurableObject<ReplicaEnv> {
         services.waits.published(events);
         services.observers.published(events);
       },
-      applied: (commands) => endStreams(watches, services.observers, commands),
+      applied: (commands) => endStreams(watches, open, commands),
       leasesChanged: (changes) => services.leases.applied(changes),
       absent: (peer) => absentPeers.absent(peer),
       present: (peer) => absentPeers.present(peer),
@@ -356,7 +362,7 @@ export class Replica extends DurableObject<ReplicaEnv> {
       ticked: () => {
         watches.tick(member.nowMs());
         services.leases.tick();
-        services.observers.tick(member.nowMs());
+        open.tick();
         quota.tick();
       },
       leaderChanged: () => {
@@ -367,27 +373,40 @@ export class Replica extends DurableObject<ReplicaEnv> {
       resting: () => {
         watches.flush();
         services.leases.resting();
+        this.#wakeAtExpiry(open, leaseAlarm);
       },
       broken: (error) => this.#reset(error),
     });
     const { store } = member.driver;
+    const leaseAlarm = new LeaseAlarm(this.ctx.storage, (error) => this.#reset(error));
+    const later = (task: () => void, delayMs: number): (() => void) => {
+      const timer = setTimeout(() => this.#guard(task), delayMs);
+      return () => clearTimeout(timer);
+    };
+    const open = new OpenCalls({
+      keyFailure: (caller) => store.authorizeKey(caller, { kind: 'anyone' }, member.nowMs()),
+      expiresAtMs: (caller) => store.keyExpiresAtMs(caller),
+      nowMs: () => member.nowMs(),
+      later,
+    });
     const watches = new WatchService({
       sockets: new ObjectSockets(this.ctx),
       history: store,
+      open,
       header: (revision) => ({ ...headerOf(member), revision }),
       authorize: (caller, range) => store.authorize(caller, accessOfRange(range), member.nowMs()),
       mayGoOn: (caller, range) => store.authorizeKey(caller, accessOfRange(range), member.nowMs()),
       nowMs: () => member.nowMs(),
-      later: (task, delayMs) => setTimeout(() => this.#guard(task), delayMs),
+      later,
     });
-    const services = this.#services(member, stubOf);
+    const services = this.#services(member, stubOf, { open, leaseAlarm });
     const quota = quotaOf(member);
     const absentPeers = new AbsentPeers({
       driver: member.driver,
       provision: (joining) => this.#provisionPeer(identity.tenant, joining),
       nowMs: () => member.nowMs(),
     });
-    return { member, watches, services, absentPeers };
+    return { member, watches, services, absentPeers, leaseAlarm };
   }
 
   /** The location counts when the object is first touched. */
@@ -398,11 +417,22 @@ export class Replica extends DurableObject<ReplicaEnv> {
     await stub.join(tenant, joining);
   }
 
-  #services(member: Member, stubOf: RouteOptions['stubOf']): Services {
+  /** Sockets sleep with the object: it wakes for the first of their keys that expires, and ends them. */
+  #wakeAtExpiry(open: OpenCalls, alarm: LeaseAlarm): void {
+    const atMs = open.earliestExpiryMs;
+    if (atMs !== null) alarm.wantBy(atMs, Date.now());
+  }
+
+  #services(
+    member: Member,
+    stubOf: RouteOptions['stubOf'],
+    { open, leaseAlarm }: { readonly open: OpenCalls; readonly leaseAlarm: LeaseAlarm },
+  ): Services {
     const signatures = new Signatures(this.env.SERVICE_SECRET ?? '');
     const writeIdPrefix = `${newId()}${newId()}`;
     let frames = 0;
     const waits = new LockWaits({
+      open,
       placesBefore: (name, createRevision, limit) =>
         countPlacesBefore(member.driver.store, name, createRevision, limit),
     });
@@ -430,27 +460,27 @@ export class Replica extends DurableObject<ReplicaEnv> {
     };
     const services: Services = {
       signatures,
+      open,
       logins: new Logins(new KeyRing(signatures), new TokenRing(signatures)),
-      snapshots: new Snapshots(),
-      frames: new FrameSockets({ host: this.ctx, serve: serveFrame }),
-      leases: this.#leases(member, waits),
+      frames: new FrameSockets({ host: this.ctx, open, serve: serveFrame }),
+      leases: this.#leases(member, waits, leaseAlarm),
       waits,
       observers: new Observers({
         store: member.driver.store,
         header: (revision) => ({ ...headerOf(member), revision }),
-        mayGoOn: (caller, range) => member.driver.store.authorizeKey(caller, accessOfRange(range), member.nowMs()),
+        open,
       }),
     };
     return services;
   }
 
-  #leases(member: Member, waits: LockWaits): LeaseService {
+  #leases(member: Member, waits: LockWaits, alarm: LeaseAlarm): LeaseService {
     const broken = (error: unknown): void => this.#reset(error);
     const writeIdPrefix = `l:${newId()}${newId()}`;
     let writes = 0;
     return new LeaseService({
       member,
-      alarm: new LeaseAlarm(this.ctx.storage, broken),
+      alarm,
       place: Math.max(
         0,
         member.members.findIndex(({ id }) => id === member.identity.number),
@@ -505,12 +535,10 @@ function replicaOrNone(number: number): ReplicaId | null {
 }
 
 /** What was applied may end streams that are open here. */
-function endStreams(watches: WatchService, observers: Observers, commands: readonly Command[]): void {
+function endStreams(watches: WatchService, open: OpenCalls, commands: readonly Command[]): void {
   for (const { operation } of commands) {
     if (operation.kind === 'compact') watches.compacted();
-    if (operation.kind !== 'revokeAccessKey') continue;
-    watches.revoked(operation.id);
-    observers.revoked(operation.id);
+    if (operation.kind === 'revokeAccessKey' || operation.kind === 'authDisable') open.keysChanged();
   }
 }
 

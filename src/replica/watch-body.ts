@@ -8,6 +8,8 @@ import type { ClosingReason, Room, WatchChannel } from './watch-channel.ts';
 export type BodyOptions = {
   /** Follows each message. */
   readonly terminator: string;
+  /** What means nothing between two messages. */
+  readonly blank: string;
   /** What the client may be behind now. It shrinks as more bodies are open. */
   readonly backlogBytesMax: () => number;
   /** The client has read: there may be room again. */
@@ -19,6 +21,11 @@ export type BodyOptions = {
 };
 
 const highWaterBytes = 65_536;
+
+/** Between the lines of server-sent events: a comment. */
+export const blankComment = ':\n';
+/** Before a line that is JSON: white space of it. A line of its own would be a text that is no JSON. */
+export const blankSpace = ' ';
 
 /** What each of `open` bodies may be behind: its share of what all may be together, within bounds. */
 export function bodyBacklogBytesMax(open: number): number {
@@ -40,6 +47,7 @@ export class BodyChannel implements WatchChannel {
   readonly #options: BodyOptions;
   #controller: ReadableStreamDefaultController<Uint8Array> | null = null;
   #closing: ClosingReason | null = null;
+  #spoke = false;
 
   constructor(options: BodyOptions) {
     this.#options = options;
@@ -63,7 +71,23 @@ export class BodyChannel implements WatchChannel {
   }
 
   send(message: string): void {
-    if (this.#closing === null) this.#controller?.enqueue(bytesOf(message + this.#options.terminator));
+    if (this.#closing !== null) return;
+    this.#spoke = true;
+    this.#controller?.enqueue(bytesOf(message + this.#options.terminator));
+  }
+
+  /**
+   * Writes something that means nothing: a client that has left by an ordinary close (FIN) is noticed only when something is written to
+   * it. Where bytes wait already, they do as well.
+   */
+  probe(): void {
+    if (this.#closing === null && this.backlogBytes <= 0) this.#controller?.enqueue(bytesOf(this.#options.blank));
+  }
+
+  /** The same, unless something was sent since this was called before. */
+  probeIfQuiet(): void {
+    if (!this.#spoke) this.probe();
+    this.#spoke = false;
   }
 
   room(): Room {

@@ -32,6 +32,11 @@ export class PostedMessages {
     return { ...this.#splitter.push(chunk), ended: false };
   }
 
+  /** Nobody waits for more: what is being read ends. */
+  cancel(): void {
+    this.#reader?.cancel().catch(() => undefined);
+  }
+
   async #read(): Promise<Uint8Array | null> {
     if (this.#reader === null) return null;
     try {

@@ -7,18 +7,19 @@ import { watchContentTypes } from '../api/v1/watch.ts';
 import type { Revision } from '../brands.ts';
 import {
   watchAttachmentBytesMax,
+  postedMessageWaitMs,
+  streamProbeMs,
   watchAuthorizeMs,
-  watchBodiesMax,
   watchBodyDrainMs,
   watchersMax,
-  watchSocketsMax,
 } from '../limits.ts';
 import type { Caller, KeyRange, RevisionEvents } from '../model.ts';
 import { isEmptyRange, type WatchHistory, WatchHub } from '../mvcc/watch-hub.ts';
+import type { OpenCall, OpenCalls } from './open-calls.ts';
 import { decodeAttachment } from './watch-attachment.ts';
-import { BodyChannel, bodyBacklogBytesMax } from './watch-body.ts';
+import { blankComment, blankSpace, BodyChannel, bodyBacklogBytesMax } from './watch-body.ts';
 import { closeCodes, type WatchStreamContext } from './watch-channel.ts';
-import { PostedMessages } from './watch-posted.ts';
+import { type Posted, PostedMessages } from './watch-posted.ts';
 import { type HibernatingSocket, SocketChannel, type WatchSockets } from './watch-socket.ts';
 import { V1WatchStream } from './watch-v1-stream.ts';
 import { V3WatchStream } from './watch-v3-stream.ts';
@@ -26,18 +27,19 @@ import { V3WatchStream } from './watch-v3-stream.ts';
 export type WatchServiceOptions = {
   readonly sockets: WatchSockets;
   readonly history: WatchHistory;
+  readonly open: OpenCalls;
   readonly header: (revision: Revision) => ResponseHeader;
   /** Whether this caller may read this range now; null: it may. */
   readonly authorize: (caller: Caller, range: KeyRange) => Failure | null;
   /** Whether a watch that is open may go on: as its access key says, whatever the roles of its user have become. */
   readonly mayGoOn: (caller: Caller, range: KeyRange) => Failure | null;
   readonly nowMs: () => number;
-  /** Runs a task in a later turn of the event loop, as the object's own turns are run: a throw resets the object. */
-  readonly later: (task: () => void, delayMs: number) => void;
+  /** Runs a task in a later turn, as the object's own turns are run: a throw resets the object. The answer calls it off. */
+  readonly later: (task: () => void, delayMs: number) => () => void;
 };
 
 type Stream = V1WatchStream | V3WatchStream;
-type SocketConnection = { readonly stream: Stream; readonly channel: SocketChannel };
+type SocketConnection = { readonly stream: Stream; readonly channel: SocketChannel; readonly place: OpenCall };
 type BodyConnection = { readonly stream: Stream; readonly channel: BodyChannel };
 
 /** A tick does little; a replica's clock ticks more often than anything here needs. */
@@ -60,6 +62,7 @@ export class WatchService {
   #flushedRevision: Revision | null = null;
   #tickedMs = 0;
   #authorizedMs = 0;
+  #probedMs = 0;
 
   constructor(options: WatchServiceOptions) {
     this.#options = options;
@@ -76,12 +79,21 @@ export class WatchService {
 
   /** Opens a watch for a caller whose key is good. */
   open(call: WatchCall, request: Request, caller: Caller): Response | Promise<Response> {
-    if (this.#full(call.transport)) return failureResponse(call.protocol, { kind: 'overloaded' });
+    const kind = call.transport === 'websocket' ? 'watchSocket' : 'watchStream';
+    if (this.#options.open.refusal(kind, caller) === null) return this.#open(call, request, caller);
+    return this.#options.open
+      .refusalAfterProbe(kind, caller)
+      .then((full) => (full === null ? this.#open(call, request, caller) : failureResponse(call.protocol, full)));
+  }
+
+  #open(call: WatchCall, request: Request, caller: Caller): Response | Promise<Response> {
+    if (this.#hub.watcherCount >= watchersMax) return failureResponse(call.protocol, { kind: 'overloaded' });
     if (call.protocol === 'v1') return this.#openV1(call, caller);
     return call.transport === 'websocket' ? this.#openV3Socket(call, caller) : this.#openV3Body(call, request, caller);
   }
 
   webSocketMessage(socket: HibernatingSocket, message: string | ArrayBuffer): void {
+    this.#options.open.expire();
     const connection = this.#sockets.get(socket);
     if (connection === undefined) return;
     const { stream } = connection;
@@ -98,7 +110,7 @@ export class WatchService {
   /** Also for a socket that failed. */
   webSocketClose(socket: HibernatingSocket): void {
     this.#sockets.get(socket)?.stream.dispose();
-    this.#sockets.delete(socket);
+    this.#forget(socket);
   }
 
   // What the replica does
@@ -106,6 +118,8 @@ export class WatchService {
   /** What was just applied, in order. `revision` is the store's after it. */
   published(events: readonly RevisionEvents[], revision: Revision): void {
     this.#resting = false;
+    // No event leaves after its key has expired.
+    this.#options.open.expire();
     this.#hub.publish(events, revision);
     this.#pump();
   }
@@ -114,17 +128,6 @@ export class WatchService {
   compacted(): void {
     this.#hub.compacted(this.#options.history.compactedRevision);
     if (this.#resting) this.#saveStale();
-  }
-
-  /** An access key was revoked: its open watches end. */
-  revoked(keyId: string): void {
-    const failure: Failure = { kind: 'unauthenticated', reason: 'revoked' };
-    for (const connection of this.#connections()) {
-      const { caller } = connection.stream;
-      if (caller.kind !== 'service' && caller.id === keyId) {
-        connection.stream.end({ reason: 'accessEnded', failure });
-      }
-    }
   }
 
   /** Ends the watches whose keys may no longer read what they watch. */
@@ -142,6 +145,10 @@ export class WatchService {
     this.#tickedMs = nowMs;
     if (nowMs - this.#authorizedMs >= watchAuthorizeMs) this.expire(nowMs);
     for (const { stream } of this.#connections()) stream.tick(nowMs);
+    if (nowMs - this.#probedMs >= streamProbeMs) {
+      this.#probedMs = nowMs;
+      for (const { channel } of this.#bodies) channel.probeIfQuiet();
+    }
     for (const [channel, untilMs] of this.#draining) {
       if (nowMs < untilMs) continue;
       channel.abandon();
@@ -167,11 +174,6 @@ export class WatchService {
 
   // Opening
 
-  #full(transport: WatchCall['transport']): boolean {
-    if (this.#hub.watcherCount >= watchersMax) return true;
-    return transport === 'websocket' ? this.#sockets.size >= watchSocketsMax : this.#bodies.size >= watchBodiesMax;
-  }
-
   #openV1(call: WatchCall & { protocol: 'v1' }, caller: Caller): Response {
     const { parameters, transport, accepted } = call;
     if (isEmptyRange(parameters.range)) {
@@ -192,7 +194,8 @@ export class WatchService {
     if (parameters.from !== null && parameters.from < compactedRevision) {
       return failureResponse('v1', { kind: 'compacted', compactedRevision });
     }
-    const { stream, channel } = this.#stream('', (body) => new V1WatchStream(this.#context(caller), body, transport));
+    const form = { terminator: '', blank: transport === 'sse' ? blankComment : blankSpace };
+    const { stream, channel } = this.#stream(form, (body) => new V1WatchStream(this.#context(caller), body, transport));
     stream.open(parameters);
     this.#pump();
     return streaming(channel, watchContentTypes[transport]);
@@ -210,10 +213,10 @@ export class WatchService {
   /** The answer's status goes out with the first message that could be read. */
   async #openV3Body(call: WatchCall & { protocol: 'v3' }, request: Request, caller: Caller): Promise<Response> {
     const posted = new PostedMessages(request.body);
-    const first = await posted.first();
-    if (this.#full(call.transport)) return failureResponse('v3', { kind: 'overloaded' });
+    const first = await this.#firstPosted(posted, caller);
+    if ('kind' in first) return failureResponse('v3', first);
     const make = (channel: BodyChannel): V3WatchStream => new V3WatchStream(this.#context(caller), channel, null);
-    const { stream, channel } = this.#stream('\n', make);
+    const { stream, channel } = this.#stream({ terminator: '\n', blank: blankSpace }, make);
     const fault = first.messages.length === 0 ? first.fault : take(stream, first.messages.slice(0, 1));
     if (fault !== null) {
       channel.close('badMessage');
@@ -224,6 +227,23 @@ export class WatchService {
     this.#endAfter(stream, call.timeoutMs);
     if (!first.ended && first.fault === null) this.#listen(posted, stream);
     return streaming(channel, 'application/json');
+  }
+
+  /** Whoever sends no message has a place all the same, until its key ends or it has been silent for too long. */
+  async #firstPosted(posted: PostedMessages, caller: Caller): Promise<Posted | Failure> {
+    const { open, later } = this.#options;
+    let ended: Failure | null = null;
+    const end = (failure: Failure): void => {
+      ended ??= failure;
+      posted.cancel();
+    };
+    const place: OpenCall = { kind: 'watchStream', caller, end, probe: null };
+    open.add(place);
+    const cancelTimer = later(() => end({ kind: 'timeout' }), postedMessageWaitMs);
+    const first = await posted.first();
+    cancelTimer();
+    open.delete(place);
+    return ended ?? first;
   }
 
   /** Further messages of a POST whose body goes on. */
@@ -267,32 +287,49 @@ export class WatchService {
   ): { readonly stream: Made; readonly channel: SocketChannel } {
     const channel: SocketChannel = new SocketChannel(socket, {
       saved: () => stream.save(),
-      closed: () => this.#sockets.delete(socket),
+      closed: () => this.#forget(socket),
     });
     const stream = make(channel);
-    this.#sockets.set(socket, { stream, channel });
+    const place = this.#place('watchSocket', stream, null);
+    this.#sockets.set(socket, { stream, channel, place });
     return { stream, channel };
   }
 
+  #forget(socket: HibernatingSocket): void {
+    const connection = this.#sockets.get(socket);
+    if (connection !== undefined) this.#options.open.delete(connection.place);
+    this.#sockets.delete(socket);
+  }
+
+  #place(kind: OpenCall['kind'], stream: Stream, probe: OpenCall['probe']): OpenCall {
+    const end = (failure: Failure): void => stream.end({ reason: 'accessEnded', failure });
+    const place: OpenCall = { kind, caller: stream.caller, end, probe };
+    this.#options.open.add(place);
+    return place;
+  }
+
   #stream<Made extends Stream>(
-    terminator: string,
+    form: { readonly terminator: string; readonly blank: string },
     make: (channel: BodyChannel) => Made,
   ): { readonly stream: Made; readonly channel: BodyChannel } {
     const channel: BodyChannel = new BodyChannel({
-      terminator,
+      ...form,
       backlogBytesMax: () => bodyBacklogBytesMax(this.#bodies.size),
       drained: () => this.#pump(),
       gone: () => {
         stream.dispose();
         this.#bodies.delete(connection);
+        this.#options.open.delete(place);
         this.#draining.delete(channel);
       },
       closed: () => {
         this.#bodies.delete(connection);
+        this.#options.open.delete(place);
         if (channel.backlogBytes > 0) this.#draining.set(channel, this.#options.nowMs() + watchBodyDrainMs);
       },
     });
     const stream = make(channel);
+    const place = this.#place('watchStream', stream, () => channel.probe());
     const connection: BodyConnection = { stream, channel };
     this.#bodies.add(connection);
     this.#tickBodies();
@@ -329,6 +366,7 @@ export class WatchService {
     if (this.#pumping || !this.#hub.catchingUp) return;
     this.#pumping = true;
     const slice = (): void => {
+      this.#options.open.expire();
       if (this.#hub.catchUp()) {
         this.#options.later(slice, 0);
         return;

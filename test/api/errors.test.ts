@@ -86,6 +86,7 @@ const all: { readonly [Kind in Failure['kind']]: Failure & { readonly kind: Kind
   noLeader: { kind: 'noLeader' },
   leaderChanged: { kind: 'leaderChanged' },
   timeout: { kind: 'timeout' },
+  tooManyOpen: { kind: 'tooManyOpen', what: 'watchStream', of: 'key', max: 256 },
   overloaded: { kind: 'overloaded' },
   directoryUnavailable: { kind: 'directoryUnavailable' },
   corrupt: { kind: 'corrupt' },

@@ -7,6 +7,8 @@ import { lockWaitersMax } from '../../src/limits.ts';
 import type { RevisionEvents } from '../../src/model.ts';
 import type { Place } from '../../src/replica/lock-queues.ts';
 import { LockWaits, type WaitOptions } from '../../src/replica/lock-waits.ts';
+import { openOfKeyMax } from '../../src/replica/open-calls.ts';
+import { keyOf, PlainKeys } from '../replica/plain-keys.ts';
 import { lease } from './support.ts';
 
 /** Places by their keys, as a store would have them, and how often they were counted. */
@@ -49,7 +51,9 @@ class Places {
 
 class Group {
   readonly places = new Places();
+  readonly keys = new PlainKeys();
   readonly waits = new LockWaits({
+    open: this.keys.open,
     placesBefore: (name, createRevision, limit) => this.places.before(name, createRevision, limit),
   });
   readonly ends: string[] = [];
@@ -61,7 +65,7 @@ class Group {
 
   wait(place: Place, options: Partial<WaitOptions> = {}): void {
     const key = new TextDecoder().decode(place.key);
-    const all = { place, timeoutMs: null, gone: null, kept: null, untilLost: false, ...options };
+    const all = { place, caller: keyOf('1'), timeoutMs: null, gone: null, kept: null, untilLost: false, ...options };
     void this.waits.wait(all).then((end) => this.ends.push(`${key} ${end}`));
   }
 
@@ -150,18 +154,37 @@ test('LOCK-6: a wait ends with its time, its caller, or its leader, and holds it
   expect(group.waits.count).toBe(0);
 });
 
-test('LOCK-7: lockWaitersMax wait on a replica, and one more is turned away', async () => {
+test('LOCK-29: a wait ends when the key of its caller does, and the others go on', async () => {
+  const group = new Group();
+  group.place('a', 'holder');
+  group.wait(group.place('a', 'x'), { caller: keyOf('1'), kept: lease(7) });
+  group.wait(group.place('a', 'y'), { caller: keyOf('2') });
+  group.keys.revoke('1');
+  await Promise.resolve();
+  await Promise.resolve();
+  expect(group.ends).toEqual(['a/x keyEnded']);
+  expect([...group.waits.kept]).toEqual([]);
+  expect(group.waits.count).toBe(1);
+});
+
+test('LOCK-7: lockWaitersMax wait on a replica, half as many of one key, and one more is turned away', async () => {
   const group = new Group();
   group.place('a', 'holder');
   // Each in a queue of its own: how long one queue takes is not what is looked at here.
-  for (let caller = 0; caller < lockWaitersMax; caller++) {
-    group.places.created.clear();
-    group.place(`a${caller}`, 'holder');
-    group.wait(group.place(`a${caller}`, 'x'));
-  }
+  const fill = (count: number, id: string): void => {
+    for (let caller = 0; caller < count; caller++) {
+      group.places.created.clear();
+      group.place(`${id}-${caller}`, 'holder');
+      group.wait(group.place(`${id}-${caller}`, 'x'), { caller: keyOf(id) });
+    }
+  };
+  fill(openOfKeyMax('wait') + 1, '1');
+  fill(lockWaitersMax - openOfKeyMax('wait'), '2');
   expect(group.waits.count).toBe(lockWaitersMax);
-  group.wait(group.place('last', 'x'));
+  group.places.created.clear();
+  group.place('last', 'holder');
+  group.wait(group.place('last', 'x'), { caller: keyOf('3') });
   await Promise.resolve();
   await Promise.resolve();
-  expect(group.ends).toEqual(['last/x full']);
+  expect(group.ends).toEqual([`1-${openOfKeyMax('wait')}/x full`, 'last/x full']);
 });

@@ -6,6 +6,7 @@ import { type Caller, type Command, type RevisionEvents } from '../../src/model.
 import type { Revision } from '../../src/brands.ts';
 import { assert } from '../../src/assert.ts';
 import { accessOfRange } from '../../src/mvcc/access.ts';
+import { OpenCalls } from '../../src/replica/open-calls.ts';
 import { decodeAttachment, encodeStream } from '../../src/replica/watch-attachment.ts';
 import { WatchService } from '../../src/replica/watch-service.ts';
 import type { PlantedBug } from './bugs.ts';
@@ -26,6 +27,7 @@ export type WatchHostOptions = {
 export class WatchHost {
   readonly #options: WatchHostOptions;
   readonly #service: WatchService;
+  readonly #open: OpenCalls;
   #accepting: SimulatedSocket | null = null;
 
   constructor(options: WatchHostOptions) {
@@ -34,9 +36,17 @@ export class WatchHost {
     const { store } = driver;
     this.#options = options;
     for (const socket of sockets) wake(socket, bug);
+    this.#open = new OpenCalls({
+      keyFailure: (caller) => store.authorizeKey(caller, { kind: 'anyone' }, nowMs()),
+      // Keys of the simulator never expire.
+      expiresAtMs: () => null,
+      nowMs,
+      later: (task, delayMs) => this.#later(task, delayMs),
+    });
     this.#service = new WatchService({
       sockets: { accept: () => this.#accept(), open: () => [...sockets] },
       history: store,
+      open: this.#open,
       header: (revision) => ({ clusterId: '1', memberId: String(instance.id), raftTerm: driver.raft.term, revision }),
       authorize: (caller, range) => store.authorize(caller, accessOfRange(range), nowMs()),
       mayGoOn: (caller, range) => store.authorizeKey(caller, accessOfRange(range), nowMs()),
@@ -70,7 +80,7 @@ export class WatchHost {
   applied(commands: readonly Command[]): void {
     for (const { operation } of commands) {
       if (operation.kind === 'compact') this.#service.compacted();
-      if (operation.kind === 'revokeAccessKey') this.#service.revoked(operation.id);
+      if (operation.kind === 'revokeAccessKey') this.#open.keysChanged();
     }
   }
 
@@ -89,14 +99,21 @@ export class WatchHost {
     return { socket, answer: switched };
   }
 
-  #later(task: () => void, delayMs: number): void {
+  #later(task: () => void, delayMs: number): () => void {
     const { instance } = this.#options;
     // A timer that is set keeps the object in memory.
     const done = instance.stayAwake();
+    let isSet = true;
+    const end = (): void => {
+      if (isSet) done();
+      isSet = false;
+    };
     instance.after(delayMs, () => {
-      done();
+      if (!isSet) return;
+      end();
       instance.run(task);
     });
+    return end;
   }
 }
 

@@ -5,6 +5,10 @@ import type { WatchCall } from '../../src/api/contract.ts';
 import type { Failure } from '../../src/api/errors.ts';
 import { utf8 } from '../../src/bytes.ts';
 import {
+  openProbeMs,
+  openProbeSpacingMs,
+  postedMessageWaitMs,
+  streamProbeMs,
   watchAuthorizeMs,
   watchBodiesBacklogBytesMax,
   watchBodiesMax,
@@ -15,11 +19,13 @@ import {
   watchSocketsMax,
 } from '../../src/limits.ts';
 import type { Caller, StoreEvent } from '../../src/model.ts';
+import { openOfKeyMax } from '../../src/replica/open-calls.ts';
 import { decodeAttachment, encodeStream } from '../../src/replica/watch-attachment.ts';
 import { BodyChannel, bodyBacklogBytesMax } from '../../src/replica/watch-body.ts';
 import type { SavedStream } from '../../src/replica/watch-channel.ts';
 import { WatchService } from '../../src/replica/watch-service.ts';
 import { SocketChannel } from '../../src/replica/watch-socket.ts';
+import { keyOf, PlainKeys } from '../replica/plain-keys.ts';
 import { header } from './memory-channel.ts';
 import { PlainHistory, put, shape } from './support.ts';
 
@@ -61,23 +67,39 @@ class Bench {
   readonly history: PlainHistory;
   readonly sockets: FakeSocket[];
   readonly service: WatchService;
+  readonly keys: PlainKeys;
   failure: Failure | null = null;
   nowMs = 1_000_000;
   tasks: { readonly atMs: number; readonly task: () => void }[] = [];
 
-  constructor(options: { sockets?: FakeSocket[]; history?: PlainHistory; failure?: Failure } = {}) {
+  constructor(options: { sockets?: FakeSocket[]; history?: PlainHistory; failure?: Failure; keys?: PlainKeys } = {}) {
+    this.keys =
+      options.keys ??
+      new PlainKeys(
+        () => this.nowMs,
+        (task, delayMs) => this.#later(task, delayMs),
+      );
     this.history = options.history ?? new PlainHistory();
     this.sockets = options.sockets ?? [];
     this.failure = options.failure ?? null;
     this.service = new WatchService({
       sockets: { accept: () => this.#accept(), open: () => this.sockets },
       history: this.history,
+      open: this.keys.open,
       header,
       authorize: () => this.failure,
       mayGoOn: () => this.failure,
       nowMs: () => this.nowMs,
-      later: (task, delayMs) => this.tasks.push({ atMs: this.nowMs + delayMs, task }),
+      later: (task, delayMs) => this.#later(task, delayMs),
     });
+  }
+
+  #later(task: () => void, delayMs: number): () => void {
+    const due = { atMs: this.nowMs + delayMs, task };
+    this.tasks.push(due);
+    return () => {
+      this.tasks = this.tasks.filter((each) => each !== due);
+    };
   }
 
   #accept(): { socket: FakeSocket; answer: Response } {
@@ -101,10 +123,19 @@ class Bench {
     this.service.published([this.history.commit(events)], this.history.revision);
   }
 
-  async lines(from: number | null = null): Promise<Response> {
+  async lines(from: number | null = null, by: Caller = caller): Promise<Response> {
     const parameters = { range: shape('k').range, from, previous: false };
     const call: WatchCall = { kind: 'watch', protocol: 'v1', transport: 'ndjson', accepted: null, parameters };
-    return this.service.open(call, new Request('http://replica/v1/watch'), caller);
+    return this.service.open(call, new Request('http://replica/v1/watch'), by);
+  }
+
+  /** Where no place is left, those that hold one are asked first. */
+  async linesAfterProbe(by: Caller = caller): Promise<Response> {
+    const answer = this.lines(null, by);
+    this.run(openProbeMs);
+    const response = await answer;
+    this.run(openProbeSpacingMs);
+    return response;
   }
 }
 
@@ -224,7 +255,7 @@ test('WATCH-ACCESS-1: only the revoked key loses its watches', () => {
   const revoked = new FakeSocket(encodeStream(savedStream(2)));
   const other = new FakeSocket(encodeStream({ ...savedStream(2), caller: { kind: 'accessKey', id: 'key-2' } }));
   const bench = new Bench({ sockets: [revoked, other] });
-  bench.service.revoked('key-1');
+  bench.keys.revoke('key-1');
   expect([revoked.closed, other.closed]).toEqual([4401, null]);
   expect(bench.service.watcherCount).toBe(1);
 });
@@ -302,7 +333,14 @@ const ignore = (): void => undefined;
 
 function roomOf(openBodies: number, bytes: number): string {
   const backlogBytesMax = (): number => bodyBacklogBytesMax(openBodies);
-  const channel = new BodyChannel({ terminator: '', backlogBytesMax, drained: ignore, gone: ignore, closed: ignore });
+  const channel = new BodyChannel({
+    terminator: '',
+    blank: '',
+    backlogBytesMax,
+    drained: ignore,
+    gone: ignore,
+    closed: ignore,
+  });
   channel.send('x'.repeat(bytes));
   return channel.room();
 }
@@ -338,22 +376,93 @@ test('WATCH-BODY-3: while answers stream, the service keeps its own clock, and s
   expect(bench.tasks).toEqual([]);
 });
 
-test('WATCH-LIMIT-7: watchBodiesMax streaming answers are open at a time, one more is asked to come later', async () => {
+test('WATCH-LIMIT-7: watchBodiesMax streaming answers are open at a time, half of them of one key', async () => {
   const bench = new Bench();
   const open: Response[] = [];
-  for (let count = 0; count < watchBodiesMax; count++) open.push(await bench.lines());
+  const ofKey = openOfKeyMax('watchStream');
+  for (let count = 0; count < ofKey; count++) open.push(await bench.lines());
+  const refused = await bench.linesAfterProbe();
+  expect(refused.status).toBe(429);
+  expect(await refused.text()).toContain(`This access key has ${ofKey} streaming watches, as many as one key may.`);
+  for (let count = ofKey; count < watchBodiesMax; count++) open.push(await bench.lines(null, keyOf('key-2')));
   expect(new Set(open.map(({ status }) => status))).toEqual(new Set([200]));
-  expect((await bench.lines()).status).toBe(429);
+  const full = await bench.linesAfterProbe(keyOf('key-3'));
+  expect(full.status).toBe(429);
+  expect(await full.text()).toContain(`This replica has ${watchBodiesMax} streaming watches`);
   await open[0]?.body?.cancel();
-  expect((await bench.lines()).status).toBe(200);
+  expect((await bench.linesAfterProbe(keyOf('key-3'))).status).toBe(200);
+});
+
+test('WATCH-BODY-4: where no place is left, streams are asked for a sign of life, and who has left makes room', async () => {
+  const bench = new Bench();
+  const open: Response[] = [];
+  for (let count = 0; count < openOfKeyMax('watchStream'); count++) open.push(await bench.lines());
+  const readers = open.map(({ body }) => body?.getReader());
+  for (const reader of readers) await reader?.read();
+  // The platform cancels the stream of a client that has left when it writes to it.
+  const [left] = readers;
+  void left?.read().then(() => left.cancel());
+  const answer = bench.lines();
+  await new Promise((resolve) => setImmediate(resolve));
+  bench.run(openProbeMs);
+  expect((await answer).status).toBe(200);
+});
+
+test('WATCH-BODY-5: a quiet stream gets a byte that means nothing now and then', async () => {
+  const bench = new Bench();
+  const response = await bench.lines();
+  const reader = response.body?.getReader();
+  await reader?.read();
+  bench.run(streamProbeMs);
+  bench.run(streamProbeMs);
+  expect(new TextDecoder().decode((await reader?.read())?.value)).toBe(' ');
+  bench.commit(put('k', 2));
+  const event = new TextDecoder().decode((await reader?.read())?.value);
+  expect(JSON.parse(` ${event}`)).toMatchObject({ type: 'events' });
+});
+
+test('WATCH-BODY-6: a POST that sends no message is answered and gone after postedMessageWaitMs, or with its key', async () => {
+  const bench = new Bench();
+  const call: WatchCall = { kind: 'watch', protocol: 'v3', transport: 'post', accepted: null, timeoutMs: null };
+  const silent = (): Response | Promise<Response> => {
+    const body = new ReadableStream<Uint8Array>();
+    const request = new Request('http://replica/v3/watch', { method: 'POST', body, duplex: 'half' } as RequestInit);
+    return bench.service.open(call, request, caller);
+  };
+  const timed = silent();
+  expect(bench.keys.open.count('watchStream')).toBe(1);
+  bench.run(postedMessageWaitMs);
+  expect((await timed).status).toBe(504);
+  expect(bench.keys.open.count('watchStream')).toBe(0);
+  const revoked = silent();
+  bench.keys.revoke('key-1');
+  expect((await revoked).status).toBe(401);
+});
+
+test('WATCH-ACCESS-3: no event leaves after its key has expired, also before the clock has ticked', () => {
+  const socket = new FakeSocket(encodeStream(savedStream(2)));
+  const bench = new Bench();
+  bench.keys.expiresAtMs.set('key-1', bench.nowMs + 10);
+  const woken = new Bench({ sockets: [socket], history: bench.history, keys: bench.keys });
+  woken.nowMs = bench.nowMs = bench.nowMs + 10;
+  woken.commit(put('k', 2));
+  expect(socket.sent.join('')).not.toContain('"events"');
+  expect(socket.closed).toBe(4401);
 });
 
 test('WATCH-LIMIT-10: with watchSocketsMax sockets one more is asked to come later', async () => {
-  const sockets = Array.from({ length: watchSocketsMax }, () => new FakeSocket(encodeStream(savedStream(2))));
+  const sockets = Array.from(
+    { length: watchSocketsMax },
+    (_, place) => new FakeSocket(encodeStream({ ...savedStream(2), caller: keyOf(`key-${place % 2}`) })),
+  );
   const bench = new Bench({ sockets });
   const parameters = { range: shape('k').range, from: null, previous: false };
   const call: WatchCall = { kind: 'watch', protocol: 'v1', transport: 'websocket', accepted: null, parameters };
-  const open = async (): Promise<Response> => bench.service.open(call, new Request('http://replica/v1/watch'), caller);
+  const open = async (): Promise<Response> => {
+    const answer = bench.service.open(call, new Request('http://replica/v1/watch'), keyOf('key-0'));
+    bench.run(openProbeMs);
+    return answer;
+  };
   expect((await open()).status).toBe(429);
   const [first] = sockets;
   if (first !== undefined) bench.service.webSocketClose(first);

@@ -22,6 +22,7 @@ import {
   asOperator,
   call,
   leaderOf,
+  newKey,
   newTenant,
   origin,
   prepareDirectory,
@@ -139,13 +140,19 @@ describe('snapshots', () => {
     expect(values).toEqual(sizes);
   });
 
-  it('MAINT-3: a replica sends snapshotsMax snapshots at a time; one more is answered 429, until one ends', async () => {
+  it('MAINT-3: a replica sends snapshotsMax snapshots at a time, half of them with one key; one more is answered 429, until one ends', async () => {
     const tenant = await newTenant({ name: 'many-snapshots', replicas: 1 });
-    for (let place = 0; place < 4; place++) await put(tenant.key, `k/${place}`, 'x'.repeat(1_000_000));
-    const open = await Promise.all(Array.from({ length: snapshotsMax }, () => snapshotOf(tenant.key)));
-    expect(open.map(({ status }) => status)).toEqual(open.map(() => 200));
+    const keys = [tenant.key, (await newKey(tenant, 'admin')).key, (await newKey(tenant, 'admin')).key];
+    for (let place = 0; place < 3 * snapshotPagePairsMin; place++)
+      await put(tenant.key, `k/${place}`, 'x'.repeat(1_000_000));
+    expect(snapshotsMax).toBe(2);
+    const open = [await snapshotOf(tenant.key)];
     const refused = await snapshotOf(tenant.key);
     expect([refused.status, await refused.json()]).toMatchObject([429, { error: { code: 8 } }]);
+    open.push(await snapshotOf(keys[1] ?? ''));
+    expect(open.map(({ status }) => status)).toEqual([200, 200]);
+    const third = await snapshotOf(keys[2] ?? '');
+    expect([third.status, 'third']).toEqual([429, 'third']);
     await open[0]?.body?.cancel();
     for (const response of open.slice(1)) readSnapshot(await linesOf(response));
     await expect.poll(async () => (await snapshotOf(tenant.key)).status).toBe(200);
@@ -404,16 +411,21 @@ describe('calls on a WebSocket', () => {
     expect((await binary.closed).code).toBe(1003);
   });
 
-  it('FRAME-6: a replica holds frameSocketsMax such sockets; one more is answered 429', async () => {
+  it('FRAME-6: a replica holds frameSocketsMax such sockets, half of them with one key; one more is answered 429', async () => {
     const tenant = await newTenant({ name: 'frames-many', replicas: 1 });
-    const headers = { 'Quorate-Key': tenant.key, Upgrade: 'websocket' };
     const sockets: WebSocket[] = [];
-    for (let count = 0; count < frameSocketsMax; count++) {
-      const { status, webSocket } = await call('/v3/kv/range', { headers });
-      expect(status).toBe(101);
-      webSocket?.accept();
-      if (webSocket !== null) sockets.push(webSocket);
+    for (const key of [tenant.key, (await newKey(tenant, 'read')).key]) {
+      const headers = { 'Quorate-Key': key, Upgrade: 'websocket' };
+      for (let count = 0; count < frameSocketsMax / 2; count++) {
+        const { status, webSocket } = await call('/v3/kv/range', { headers });
+        expect(status).toBe(101);
+        webSocket?.accept();
+        if (webSocket !== null) sockets.push(webSocket);
+      }
+      const refused = await call('/v3/kv/range', { headers });
+      expect([refused.status, await refused.text()]).toEqual([429, expect.stringContaining('This access key has')]);
     }
+    const headers = { 'Quorate-Key': (await newKey(tenant, 'read')).key, Upgrade: 'websocket' };
     expect((await call('/v3/kv/range', { headers })).status).toBe(429);
     for (const socket of sockets) socket.close();
   });

@@ -127,3 +127,17 @@ export async function cutFromPeers(tenant: string, replica: number): Promise<() 
     isCut = false;
   };
 }
+
+export type NewKey = { readonly id: string; readonly key: string };
+
+export async function newKey(tenant: NewTenant, role: 'admin' | 'write' | 'read', more: object = {}): Promise<NewKey> {
+  const body = JSON.stringify({ role, ...more });
+  const response = await asOperator(`/v1/tenants/${tenant.id}/keys`, { method: 'POST', body });
+  if (!response.ok) throw new Error(`a new key was answered ${response.status}: ${await response.text()}`);
+  return response.json();
+}
+
+export async function revokeKey(tenant: NewTenant, key: NewKey): Promise<void> {
+  const response = await asOperator(`/v1/tenants/${tenant.id}/keys/${key.id}`, { method: 'DELETE' });
+  if (!response.ok) throw new Error(`revoking was answered ${response.status}: ${await response.text()}`);
+}

@@ -1,0 +1,225 @@
+// What clients hold open on one replica: sockets, streaming answers, calls that wait for their turn or read for long. This is the
+// one place that knows all of it by the key it came with: it bounds what one key holds, and ends it when the key ends.
+// No I/O: the clock, the timer and what is known of keys come with the options.
+
+import type { Failure, OpenKind } from '../api/failures.ts';
+import {
+  frameSocketsMax,
+  hashesMax,
+  keepAliveStreamsMax,
+  lockWaitersMax,
+  observersMax,
+  openKeyShare,
+  openProbeMs,
+  openProbeSpacingMs,
+  snapshotsMax,
+  watchAuthorizeMs,
+  watchBodiesMax,
+  watchSocketsMax,
+} from '../limits.ts';
+import type { Caller } from '../model.ts';
+
+export type OpenCall = {
+  readonly kind: OpenKind;
+  readonly caller: Caller;
+  /** Its key has ended, and with it the call: `failure` says why. The call is no longer known here. */
+  readonly end: (failure: Failure) => void;
+  /** Has something small written, so that a client that has left is noticed; null: nothing can be written. */
+  readonly probe: (() => void) | null;
+};
+
+export type OpenCallsOptions = {
+  /** What is wrong with the caller's key by now; null: nothing. */
+  readonly keyFailure: (caller: Caller) => Failure | null;
+  /** When the caller's key expires; null: never. */
+  readonly expiresAtMs: (caller: Caller) => number | null;
+  readonly nowMs: () => number;
+  /** Runs a task once, unless the answer is called before. */
+  readonly later: (task: () => void, delayMs: number) => () => void;
+};
+
+/** How many of each kind a replica holds. */
+export const openMax: Readonly<Record<OpenKind, number>> = {
+  watchSocket: watchSocketsMax,
+  watchStream: watchBodiesMax,
+  callSocket: frameSocketsMax,
+  observer: observersMax,
+  keepAliveStream: keepAliveStreamsMax,
+  wait: lockWaitersMax,
+  snapshot: snapshotsMax,
+  hash: hashesMax,
+};
+
+/** How many of each kind one key holds. */
+export function openOfKeyMax(kind: OpenKind): number {
+  return Math.floor(openMax[kind] * openKeyShare);
+}
+
+/** A socket hibernates, and must not be kept from it by a timer. */
+const hibernates: ReadonlySet<OpenKind> = new Set<OpenKind>(['watchSocket', 'callSocket']);
+
+/** What a timer can hold: 24 days. */
+const timerMsMax = 2_147_483_647;
+
+type Owner = {
+  readonly caller: Caller;
+  readonly expiresAtMs: number;
+  readonly calls: Set<OpenCall>;
+  readonly counts: Map<OpenKind, number>;
+};
+
+export class OpenCalls {
+  readonly #options: OpenCallsOptions;
+  readonly #owners = new Map<string, Owner>();
+  readonly #counts = new Map<OpenKind, number>();
+  readonly #probes = new Map<string, { readonly atMs: number; readonly done: Promise<void> }>();
+  #earliestMs = Number.POSITIVE_INFINITY;
+  #lookedMs = 0;
+  #timer: { readonly atMs: number; readonly cancel: () => void } | null = null;
+
+  constructor(options: OpenCallsOptions) {
+    this.#options = options;
+  }
+
+  /** When the first of the keys expires with which anything is open; null: none ever does. */
+  get earliestExpiryMs(): number | null {
+    return this.#earliestMs === Number.POSITIVE_INFINITY ? null : this.#earliestMs;
+  }
+
+  count(kind: OpenKind): number {
+    return this.#counts.get(kind) ?? 0;
+  }
+
+  /** Why this caller may not open one more; null: it may. */
+  refusal(kind: OpenKind, caller: Caller): Failure | null {
+    const owner = this.#owners.get(ownerText(caller));
+    if ((owner?.counts.get(kind) ?? 0) >= openOfKeyMax(kind)) {
+      return { kind: 'tooManyOpen', what: kind, of: 'key', max: openOfKeyMax(kind) };
+    }
+    if (this.count(kind) < openMax[kind]) return null;
+    return { kind: 'tooManyOpen', what: kind, of: 'replica', max: openMax[kind] };
+  }
+
+  /**
+   * The same, after those that hold the places were asked for a sign of life: a client that has left is noticed only when something is
+   * written to it.
+   */
+  async refusalAfterProbe(kind: OpenKind, caller: Caller): Promise<Failure | null> {
+    const refusal = this.refusal(kind, caller);
+    if (refusal?.kind !== 'tooManyOpen') return refusal;
+    await this.#probe(kind, refusal.of === 'key' ? caller : null);
+    return this.refusal(kind, caller);
+  }
+
+  add(call: OpenCall): void {
+    const { kind, caller } = call;
+    const text = ownerText(caller);
+    let owner = this.#owners.get(text);
+    if (owner === undefined) {
+      const expiresAtMs = this.#options.expiresAtMs(caller) ?? Number.POSITIVE_INFINITY;
+      owner = { caller, expiresAtMs, calls: new Set(), counts: new Map() };
+      this.#owners.set(text, owner);
+      this.#earliestMs = Math.min(this.#earliestMs, expiresAtMs);
+    }
+    owner.calls.add(call);
+    add(owner.counts, kind, 1);
+    add(this.#counts, kind, 1);
+    if (!hibernates.has(kind)) this.#arm();
+  }
+
+  /** It has ended. Doing it again is fine. */
+  delete(call: OpenCall): void {
+    const text = ownerText(call.caller);
+    const owner = this.#owners.get(text);
+    if (owner === undefined || !owner.calls.delete(call)) return;
+    add(owner.counts, call.kind, -1);
+    add(this.#counts, call.kind, -1);
+    if (owner.calls.size === 0) {
+      this.#owners.delete(text);
+      if (owner.expiresAtMs === this.#earliestMs) this.#findEarliest();
+    }
+    if (!hibernates.has(call.kind)) this.#arm();
+  }
+
+  /** An access key was revoked, or who may log in has changed: what its callers hold open ends. */
+  keysChanged(): void {
+    for (const owner of this.#owners.values()) {
+      const failure = this.#options.keyFailure(owner.caller);
+      if (failure !== null) this.#end(owner, failure);
+    }
+  }
+
+  /** Ends what belongs to keys that have expired by now. Asked before anything is sent, so that nothing leaves after the expiry. */
+  expire(): void {
+    if (this.#options.nowMs() < this.#earliestMs) return;
+    this.keysChanged();
+    this.#findEarliest();
+    this.#arm();
+  }
+
+  /** The replica's clock. A snapshot of the store may have brought other keys: now and then all are looked at. */
+  tick(): void {
+    const nowMs = this.#options.nowMs();
+    if (nowMs - this.#lookedMs < watchAuthorizeMs) return this.expire();
+    this.#lookedMs = nowMs;
+    this.keysChanged();
+  }
+
+  #end(owner: Owner, failure: Failure): void {
+    for (const call of owner.calls) {
+      this.delete(call);
+      call.end(failure);
+    }
+  }
+
+  /** `caller` null: all of the kind. Those who ask at the same time, or soon after, share one probe. */
+  #probe(kind: OpenKind, caller: Caller | null): Promise<void> {
+    const text = `${kind} ${caller === null ? '' : ownerText(caller)}`;
+    const nowMs = this.#options.nowMs();
+    const last = this.#probes.get(text);
+    if (last !== undefined && nowMs - last.atMs < openProbeSpacingMs) return last.done;
+    const owners = caller === null ? [...this.#owners.values()] : [this.#owners.get(ownerText(caller))];
+    for (const owner of owners) {
+      for (const call of owner?.calls ?? []) if (call.kind === kind) call.probe?.();
+    }
+    const done = new Promise<void>((resolve) => {
+      this.#options.later(resolve, openProbeMs);
+    });
+    for (const [old, { atMs }] of this.#probes) if (nowMs - atMs >= openProbeSpacingMs) this.#probes.delete(old);
+    this.#probes.set(text, { atMs: nowMs, done });
+    return done;
+  }
+
+  #findEarliest(): void {
+    this.#earliestMs = Number.POSITIVE_INFINITY;
+    for (const { expiresAtMs } of this.#owners.values()) this.#earliestMs = Math.min(this.#earliestMs, expiresAtMs);
+  }
+
+  /** A streaming answer and a call that waits keep the object awake, so a timer of theirs costs nothing. */
+  #arm(): void {
+    const isAwake = [...this.#counts].some(([kind, count]) => count > 0 && !hibernates.has(kind));
+    const atMs = isAwake ? this.#earliestMs : Number.POSITIVE_INFINITY;
+    if (this.#timer?.atMs === atMs) return;
+    this.#timer?.cancel();
+    this.#timer = null;
+    if (atMs === Number.POSITIVE_INFINITY) return;
+    const ring = (): void => {
+      this.#timer = null;
+      this.expire();
+      this.#arm();
+    };
+    const delayMs = Math.max(0, Math.min(atMs - this.#options.nowMs(), timerMsMax));
+    this.#timer = { atMs, cancel: this.#options.later(ring, delayMs) };
+  }
+}
+
+function add(counts: Map<OpenKind, number>, kind: OpenKind, by: 1 | -1): void {
+  counts.set(kind, (counts.get(kind) ?? 0) + by);
+}
+
+/** Who shares places: the callers of one access key, or, where a user came without one, of that user. */
+function ownerText(caller: Caller): string {
+  if (caller.kind === 'service') return 'service';
+  if (caller.id !== '') return `key ${caller.id}`;
+  return caller.kind === 'user' ? `user ${caller.name}` : 'nobody';
+}
