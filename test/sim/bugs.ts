@@ -127,6 +127,10 @@ const entries = {
     what: 'a command that throws is answered as undone and leaves some of its rows',
     mix: { throwing: 0.1, startsFormer: 0, deployEveryMs: 0 },
   },
+  workCountedOtherwise: {
+    what: 'some replicas take one row more for too much work than others',
+    mix: { workload: 'batch', commandRowsMax: 30, throwing: 0, startsFormer: 0, deployEveryMs: 0 },
+  },
   // Leases
   attachedKeyKept: { what: 'the end of a lease leaves its last key' },
   openingNotWritten: {

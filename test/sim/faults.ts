@@ -1,6 +1,7 @@
 // What may go wrong in one run. Each seed turns some kinds of fault off (swarm testing): a run in which everything fails at
 // once hides what only shows when most things work.
 
+import { commandRowsMax } from '../../src/limits.ts';
 import type { Random } from './random.ts';
 
 /** What clients ask for. */
@@ -61,6 +62,8 @@ export type FaultMix = {
   readonly downgrade: number;
   /** A write at which the code throws. */
   readonly throwing: number;
+  /** What a txn may look at and write. */
+  readonly commandRowsMax: number;
   // Clients
   /** 1: callers are keys, users and nobody, and an administrator changes what they may. */
   readonly auth: number;
@@ -118,6 +121,12 @@ export function throwingOf(random: Random, mix: FaultMix): Pick<FaultMix, 'throw
   return { throwing: hasNet && random.chance(0.3) ? random.pick([0.02, 0.2]) : 0 };
 }
 
+/** Drawn apart as well. Whether a txn with a command that throws comes so far is not for the model to say. */
+export function workOf(random: Random, { throwing = 0 }: Partial<FaultMix>): Pick<FaultMix, 'commandRowsMax'> {
+  const isSmall = throwing === 0 && random.chance(0.6);
+  return { commandRowsMax: isSmall ? random.pick([12, 30, 70]) : commandRowsMax };
+}
+
 export function faultMixOf(random: Random): FaultMix {
   const on = (probability: number, value: () => number): number => (random.chance(probability) ? value() : 0);
   const sizes = [1, 3, 3, 3, 3, 3, 3, 5, 5, 5] as const;
@@ -154,6 +163,7 @@ export function faultMixOf(random: Random): FaultMix {
     loseLearnerEveryMs: 0,
     alterEveryMs: 0,
     throwing: 0,
+    commandRowsMax,
     transferEveryMs: on(0.3, () => random.between(1_500, 5_000)),
     auth: workload === 'mixed' ? on(0.5, () => 1) : 0,
     longLeases: 0,

@@ -57,11 +57,18 @@ export class HistoryChecker {
   retriesInLog = 0;
   deniedInLog = 0;
 
-  constructor(nowMs: () => number, leases: LeaseChecker, levels: LevelChecker) {
+  constructor(
+    nowMs: () => number,
+    {
+      leases,
+      levels,
+      commandRowsMax,
+    }: { readonly leases: LeaseChecker; readonly levels: LevelChecker; readonly commandRowsMax: number },
+  ) {
     this.#nowMs = nowMs;
     this.#leases = leases;
     this.#levels = levels;
-    this.#reference = new ReferenceStore(leases);
+    this.#reference = new ReferenceStore(leases, commandRowsMax);
   }
 
   get revision(): number {

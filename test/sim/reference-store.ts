@@ -4,6 +4,7 @@
 import { assert, unreachable } from '../../src/assert.ts';
 import type { AuthOperation } from '../../src/auth-model.ts';
 import { leaseId, type LeaseId } from '../../src/brands.ts';
+import { groupLevel, groupLevelMin } from '../../src/levels.ts';
 import { leaseSecondsMin } from '../../src/limits.ts';
 import type {
   Caller,
@@ -27,6 +28,7 @@ import {
   textOfBytes,
 } from './plain.ts';
 import { answerOf } from './reference-range.ts';
+import { ReferenceWork, TooMuchWork } from './reference-work.ts';
 import { throws } from './throwing.ts';
 import {
   type AuthState,
@@ -42,7 +44,7 @@ import {
 type PlainWrite = Extract<PlainPart, { kind: 'put' | 'deleteRange' }>;
 type Version = { readonly at: number; readonly pair: PlainPair | null };
 /** One transaction under way: what it has changed is seen by its own later parts. */
-type Change = { readonly events: PlainEvent[] };
+type Change = { readonly events: PlainEvent[]; readonly work: ReferenceWork };
 
 /** Of a command in the log: its entry, and its leader's clock. */
 type Place = { readonly index: number; readonly atMs: number };
@@ -64,16 +66,19 @@ export class ReferenceStore {
   readonly #events = new Map<number, readonly PlainEvent[]>();
   /** Each with its deadline as the log tells it. */
   readonly #leases = new Map<LeaseId, number>();
+  readonly #commandRowsMax: number;
+  #level: number = groupLevelMin;
   readonly #auth: { readonly index: number; readonly state: AuthState }[] = [];
 
-  constructor(listener: LeaseListener) {
+  constructor(listener: LeaseListener, commandRowsMax: number) {
     this.#listener = listener;
+    this.#commandRowsMax = commandRowsMax;
   }
 
   /** What is done, or why not, as of its place in the log. */
   apply({ operation, atMs }: Pick<Command, 'operation' | 'atMs'>, index: number): PlainOutcome {
     if (throws(operation)) return this.#failed('commandUndone');
-    const change: Change = { events: [] };
+    const change: Change = { events: [], work: new ReferenceWork(Number.POSITIVE_INFINITY) };
     const outcome = this.#run(operation, change, { index, atMs });
     this.#close(change);
     return { ...outcome, revision: this.revision };
@@ -140,7 +145,7 @@ export class ReferenceStore {
       case 'deleteRange':
         return this.#delete(operation.request, change);
       case 'txn':
-        return this.#runTxn(operation.request, change);
+        return this.#runWithin(operation.request, change);
       case 'compact': {
         const { revision } = operation.request;
         if (revision > this.revision) return this.#failed('futureRevision');
@@ -165,6 +170,7 @@ export class ReferenceStore {
       case 'learnerChange':
         return nobodyAsksFor(operation.kind);
       case 'groupLevel':
+        this.#level = operation.level;
         return { kind: 'done', revision: this.revision };
       case 'createAccessKey':
       case 'revokeAccessKey':
@@ -185,9 +191,22 @@ export class ReferenceStore {
     }
   }
 
+  /** Of a txn that takes too much work nothing is done. */
+  #runWithin(request: TxnRequest, change: Change): PlainOutcome {
+    const isBounded = this.#level >= groupLevel.third;
+    try {
+      return this.#runTxn(request, isBounded ? { ...change, work: new ReferenceWork(this.#commandRowsMax) } : change);
+    } catch (error) {
+      if (!(error instanceof TooMuchWork)) throw error;
+      for (const { pair } of change.events.splice(0)) this.#versions.get(pair.key)?.pop();
+      return this.#failed('tooMuchWork');
+    }
+  }
+
   #runTxn({ compare, success, failure }: TxnRequest, change: Change): PlainOutcome {
-    const succeeded = compare.every((one) => this.#compares(one));
+    const succeeded = compare.every((one) => this.#compares(one, change));
     const chosen = succeeded ? success : failure;
+    for (const one of chosen) change.work.chosen(one);
     // Nothing of a txn is done if a lease is missing.
     if (chosen.some((one) => one.kind === 'put' && this.#lacksLease(one.request))) return this.#failed('leaseNotFound');
     const parts = chosen.map((one) => this.#runPart(one, change));
@@ -229,7 +248,7 @@ export class ReferenceStore {
 
   /** All its keys in one revision. */
   #endLease(id: LeaseId, operation: LeaseOperation, index: number): void {
-    const change: Change = { events: [] };
+    const change: Change = { events: [], work: new ReferenceWork(Number.POSITIVE_INFINITY) };
     for (const key of this.#keysOf(id, this.revision)) this.#remove(key, change);
     this.#close(change);
     this.#leases.delete(id);
@@ -276,6 +295,7 @@ export class ReferenceStore {
         return this.#delete(operation.request, change);
       case 'range': {
         const answer = this.answer(operation.request, this.revision + 1);
+        change.work.ranged(answer.count);
         return { kind: 'range', revision: this.#revisionWithin(change), answer };
       }
       case 'txn':
@@ -299,6 +319,7 @@ export class ReferenceStore {
 
   #delete(request: DeleteRangeRequest, change: Change): PlainWrite {
     const kvs = this.pairs(request, this.revision + 1);
+    change.work.deleted(request, kvs.length);
     for (const { key } of kvs) this.#remove(key, change);
     const previous = request.previous ? kvs : [];
     return { kind: 'deleteRange', revision: this.#revisionWithin(change), deleted: kvs.length, previous };
@@ -325,12 +346,14 @@ export class ReferenceStore {
     return this.#versions.get(key)?.findLast((version) => version.at <= atRevision)?.pair ?? null;
   }
 
-  #compares(compare: Compare): boolean {
+  #compares(compare: Compare, { work }: Change): boolean {
     assert(
       compare.target === 'mod' && compare.rangeEnd.byteLength === 0,
       'clients compare the mod revision of one key',
     );
-    return (this.#pairAt(textOfBytes(compare.key), this.revision)?.mod ?? 0) === compare.operand;
+    const pair = this.#pairAt(textOfBytes(compare.key), this.revision);
+    work.compared(pair !== null);
+    return (pair?.mod ?? 0) === compare.operand;
   }
 
   #revisionWithin(change: Change): number {

@@ -4,11 +4,12 @@
 import { assert } from '../../src/assert.ts';
 import { type ReplicaId, type Revision } from '../../src/brands.ts';
 import { groupLevelMin } from '../../src/levels.ts';
-import { electionTimeoutTicks, heartbeatTicks, logPatience, tickMs } from '../../src/limits.ts';
+import { commandValueBytesMax, electionTimeoutTicks, heartbeatTicks, logPatience, tickMs } from '../../src/limits.ts';
 import type { Command, RevisionEvents } from '../../src/model.ts';
 import type { UndoneCommand } from '../../src/mvcc/careful-apply.ts';
 import type { LeaseChange } from '../../src/mvcc/leases.ts';
 import { openSchema } from '../../src/mvcc/schema.ts';
+import type { WorkLimits } from '../../src/mvcc/work-budget.ts';
 import type { Configuration } from '../../src/raft/configuration.ts';
 import { AbsentPeers, type Joining } from '../../src/replica/absent-peers.ts';
 import type { DriverPort, Step } from '../../src/replica/driver.ts';
@@ -478,6 +479,7 @@ export class SimulatedReplica implements DriverPort {
       id: this.id,
       founding,
       voters: this.#identity.voters,
+      commandWork: this.#commandWork,
       bounds: bug === 'logHeldForever' ? { ...simulatedBounds, logHeldBytesMax: () => Infinity } : simulatedBounds,
       sql: new ThrowingSql(sqlWithBug(this.sql, bug)),
       port: this,
@@ -503,6 +505,13 @@ export class SimulatedReplica implements DriverPort {
       nowMs: () => this.nowMs(),
     });
     return { driver, absentPeers, leases, watches, calls };
+  }
+
+  get #commandWork(): WorkLimits {
+    const { faults, bug } = this.#options;
+    const { commandRowsMax } = faults();
+    const isOff = bug === 'workCountedOtherwise' && this.id % 2 === 0;
+    return { rowsMax: isOff ? commandRowsMax + 1 : commandRowsMax, valueBytesMax: commandValueBytesMax };
   }
 
   /** The code does not know what the store has become: nobody is there until another one is deployed. */

@@ -81,6 +81,7 @@ const canaries: readonly (readonly [string, PlantedBug, string])[] = [
   ['SIM-CANARY-15: hashes that are not compared are found', 'hashNotTold', 'liveness'],
   ['SIM-CANARY-16: learners that do not tell what they lost are found', 'lossNotTold', 'commit by a durable quorum'],
   ['SIM-CANARY-17: a command that is undone in part is found', 'undoneInPart', 'an answer is right'],
+  ['SIM-CANARY-18: a replica that counts work otherwise is found', 'workCountedOtherwise', 'equal states'],
   ['SIM-WATCH-1: swapped revisions are found', 'watchEventsSwapped', 'watch: ordered'],
   ['SIM-WATCH-2: an event that is told twice is found', 'watchRestoredEarly', 'watch: unique'],
   ['SIM-WATCH-3: a revision in two messages is found', 'watchRevisionSplit', 'watch: atomic'],
@@ -158,6 +159,7 @@ const faultsThatMustHappen = [
   'failed: invalidToken',
   'failed: forbidden',
   'failed: commandUndone',
+  'failed: tooMuchWork',
   'commands undone',
 ] as const;
 

@@ -18,6 +18,7 @@ import {
   learnerLossOf,
   mixInWords,
   throwingOf,
+  workOf,
 } from './faults.ts';
 import { SimulatedGroup } from './group.ts';
 import { HistoryChecker } from './history-checker.ts';
@@ -48,6 +49,7 @@ const deploymentsSeed = 0x3c6ef372;
 const alterationsSeed = 0x1f83d9ab;
 const learnersSeed = 0x5be0cd19;
 const throwingSeed = 0x9b05688c;
+const workSeed = 0x510e527f;
 /** The search for an order takes a quarter of a run's time. */
 const linearizedEverySeeds = 4;
 
@@ -135,12 +137,13 @@ class Simulation {
     const withoutAlterations = { ...faultMixOf(random.fork()), ...deploymentsOf(forDeployments), ...mix };
     const forAlterations = new Random(seed ^ alterationsSeed);
     const forLearners = new Random(seed ^ learnersSeed);
-    const forThrowing = new Random(seed ^ throwingSeed);
+    const throwing = throwingOf(new Random(seed ^ throwingSeed), withoutAlterations);
     this.mix = {
       ...withoutAlterations,
       ...alterationsOf(forAlterations, withoutAlterations),
       ...learnerLossOf(forLearners, withoutAlterations),
-      ...throwingOf(forThrowing, withoutAlterations),
+      ...throwing,
+      ...workOf(new Random(seed ^ workSeed), { ...throwing, ...mix }),
       ...mix,
     };
     this.#forLearners = forLearners;
@@ -156,7 +159,11 @@ class Simulation {
       trace: this.trace,
       members: () => this.#memberIds.filter((id) => this.#group.find(id) !== null),
     });
-    this.#history = new HistoryChecker(nowMs, this.#leases, levels);
+    this.#history = new HistoryChecker(nowMs, {
+      leases: this.#leases,
+      levels,
+      commandRowsMax: this.mix.commandRowsMax,
+    });
     this.#told = new ClientHistory(nowMs);
     this.#state = new StateChecker(this.#history, levels);
     const failed = (error: unknown): void => {
