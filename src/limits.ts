@@ -72,6 +72,8 @@ export const permissionsMax = 1_000;
 export const permissionsCachedBytesMax = 8 * 1_048_576;
 /** etcd's default quota. The database of an object can hold 10 GB. */
 export const quotaBytesDefault = 2 * 1_073_741_824;
+/** The alarm of the quota ends by itself once the store is down to this part of it: not at once again over it. */
+export const quotaEndsAtPart = 0.9;
 /** Pairs of member and alarm. etcd takes any member's number, so the pairs must be bounded. */
 export const alarmsMax = 1_000;
 /** bcrypt's, which etcd uses: it takes no more of a password. */
@@ -252,6 +254,8 @@ export const tenantBodyBytesMax = 65_536;
 export const answerReadMs = 30_000;
 /** What is read, and thrown away, of a body that is too large, so that its sender reads the refusal. */
 export const discardedBodyBytesMax = 33_554_432;
+/** What the audit keeps of a call on a group: its path and the begin of its body. */
+export const auditDetailCharactersMax = 1_000;
 /** Tenants in one page of a list. */
 export const tenantsPageMax = 1_000;
 

@@ -13,6 +13,7 @@ import { preflight, withCors } from './cross-origin.ts';
 import type { Env } from './env.ts';
 import { GroupRouter } from './group-router.ts';
 import { healthPaths, serviceHealth } from './health.ts';
+import { OperatorCalls, tenantHeader } from './operator-calls.ts';
 import { Provisioning } from './provisioning.ts';
 import { StoreCalls } from './store-calls.ts';
 import { tenantRoutes } from './tenant-routes.ts';
@@ -26,8 +27,12 @@ export function createApp(env: Env): Hono {
   const stores = new StoreCalls(new Identities(keys, new TokenRing(signatures)), groups);
   const app = new Hono();
 
+  const operators = new OperatorCalls({ env, directory, stores });
   // A store's own calls, first: they are the hot path.
-  const store = (context: { req: { raw: Request } }) => stores.serve(context.req.raw);
+  const store = ({ req }: { req: { raw: Request } }) => {
+    const tenant = req.raw.headers.get(tenantHeader);
+    return tenant === null ? stores.serve(req.raw) : operators.serve(req.raw, tenant.trim());
+  };
   for (const path of [
     '/v3/*',
     '/v3beta/*',

@@ -60,11 +60,12 @@ export class StoreCalls {
       if (byMessage) identified = identifyLogin(this.#identities, body) ?? identified;
     }
     if (identified.kind === 'failed') return refuse(identified.failure);
-    return this.#ask(identified, request, body);
+    return this.ask(identified, request, body);
   }
 
-  async #ask(
-    { tenant, caller }: Extract<Identified, { readonly kind: 'caller' }>,
+  /** For whom the gateway, or the operator's token, says that it is. */
+  async ask(
+    { tenant, caller }: Pick<Extract<Identified, { readonly kind: 'caller' }>, 'tenant' | 'caller'>,
     request: Request,
     body: ArrayBuffer | ReadableStream | null,
   ): Promise<Response> {

@@ -15,11 +15,11 @@ import type { Caller } from '../model.ts';
 import { type Audit, type Directory, DirectoryUnavailable, type Tenant } from '../tenants/directory.ts';
 import type { KeyRing } from '../tenants/key-text.ts';
 import { placementOf } from '../tenants/placement.ts';
-import { equalSecrets } from '../tenants/signatures.ts';
-import { bearerOf, keyTextOf } from './credentials.ts';
+import { keyTextOf } from './credentials.ts';
 import type { Env } from './env.ts';
 import { remoteCall, type Routed } from './attempts.ts';
 import type { GroupRouter } from './group-router.ts';
+import { isOperator } from './operator-calls.ts';
 import type { Provisioning } from './provisioning.ts';
 import { ReplicaRoutes } from './replica-routes.ts';
 import { readBody } from './request-body.ts';
@@ -231,9 +231,7 @@ class TenantRoutes {
   // Who asks
 
   #isOperator(request: Request): boolean {
-    const token = bearerOf(request.headers);
-    const expected = this.#options.env.OPERATOR_TOKEN ?? '';
-    return token !== null && expected !== '' && equalSecrets(token, expected);
+    return isOperator(this.#options.env, request.headers);
   }
 
   async #withTenant({ raw, id }: TenantRequest, answer: (tenant: Tenant) => Promise<Response>): Promise<Response> {

@@ -16,6 +16,7 @@ import { failureResponse } from '../api/errors.ts';
 import { readHeader, servedByHeader } from '../api/routing.ts';
 import { unreachable } from '../assert.ts';
 import { requestTimeoutMs } from '../limits.ts';
+import { accessOfOperation } from '../mvcc/access.ts';
 import { keyFailure } from './auth-calls.ts';
 import {
   anyValidKey,
@@ -40,6 +41,7 @@ import {
   serveHealth,
   serveTransferLeadership,
 } from './maintenance-calls.ts';
+import { mayChangeAlarm } from './maintenance-quota.ts';
 import { serveMemberChange, serveMemberList } from './maintenance-members.ts';
 import { serveSnapshot } from './maintenance-snapshot.ts';
 import type { Member } from './member.ts';
@@ -113,8 +115,18 @@ export async function serveCall(member: Member, request: ApiRequest, context: Ca
 const tellsOfReplica: readonly ApiCall['kind'][] = ['refused', 'answered', 'status', 'etcdStatus', 'health'];
 
 async function serveWrite(member: Member, call: WriteCall, context: CallContext): Promise<Response> {
+  if (!mayChangeAlarm(member, context.caller, call.operation)) return refuseAlarm(member, call, context);
   const proposed = await propose(member, context, { ...call, operation: withCandidate(call.operation) });
   return proposed.kind === 'outcome' ? call.respond(proposed.outcome, headerOf(member)) : proposed.response;
+}
+
+/** Who could not change any alarm is told that, as etcd does. */
+async function refuseAlarm(member: Member, call: WriteCall, context: CallContext): Promise<Response> {
+  const elsewhere = await leadsAndCaughtUp(member, call, context);
+  if (elsewhere !== null) return elsewhere;
+  const refused = await authorize(member, context.caller, accessOfOperation(call.operation));
+  const failure = refused ?? ({ kind: 'permissionDenied' } as const);
+  return call.respond({ kind: 'failed', revision: member.driver.store.revision, failure }, headerOf(member));
 }
 
 /** Any replica answers that has caught up, or that need not; for the leader alone it is where the caller did not choose. */

@@ -12,6 +12,7 @@ import type {
 import { failureResponse, type Failure } from '../api/errors.ts';
 import { downgradeAction } from '../api/service-calls.ts';
 import { alarmError } from '../api/v3/maintenance.ts';
+import { isOperatorsAlone } from '../api/v3/operator-calls.ts';
 import { etcdClusterLevel, parseDowngradeTarget } from '../api/v3/versions.ts';
 import { unreachable } from '../assert.ts';
 import type { AccessNeed } from '../mvcc/access.ts';
@@ -90,6 +91,7 @@ export async function serveDowngrade(member: Member, call: DowngradeCall, contex
   const failed = (failure: Failure): Response => call.respond({ kind: 'failed', failure }, headerOf(member));
   const refused = await authorize(member, context.caller, rootOnly);
   if (refused !== null) return failed(refused);
+  if (context.caller.kind !== 'service' && isOperatorsAlone(call)) return failed({ kind: 'permissionDenied' });
   const planned = planDowngrade(call);
   switch (planned.kind) {
     case 'failed':

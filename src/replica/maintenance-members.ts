@@ -4,6 +4,7 @@
 
 import type { ClusterMember, MemberChange, MemberChangeCall, MemberListCall } from '../api/contract.ts';
 import type { Failure } from '../api/errors.ts';
+import { isOperatorsAlone } from '../api/v3/operator-calls.ts';
 import { locationHints } from '../api/v1/tenants.ts';
 import { assert, unreachable } from '../assert.ts';
 import type { ReplicaId } from '../brands.ts';
@@ -45,6 +46,7 @@ export async function serveMemberChange(
   const failed = (failure: Failure): Response => call.respond({ kind: 'failed', failure }, headerOf(member));
   const refused = await authorize(member, context.caller, rootOnly);
   if (refused !== null) return failed(refused);
+  if (context.caller.kind !== 'service' && isOperatorsAlone(call)) return failed({ kind: 'permissionDenied' });
   const learnerId = BigInt(member.idOf(`learner/${context.writeId}`));
   const planned = plan(call.change, {
     learnerId,

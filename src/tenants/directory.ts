@@ -22,6 +22,8 @@ export type Audit = {
     | 'tenant.provisioning-failed'
     | 'replica.add'
     | 'replica.remove'
+    /** One of etcd's calls on the group: which, and with what. */
+    | 'group.change'
     | 'key.create'
     | 'key.revoke';
   readonly tenantId: string;

@@ -74,7 +74,10 @@ describe('bodies of tenants and keys', () => {
       [{ role: 'read', expires_in: '60' }, 'expires_in'],
       [{ role: 'read', prefix: 1 }, 'prefix'],
       [{ role: 'read', name: 'x' }, '"name"'],
+      [{ role: 'admin', prefix: 'cfg/' }, 'prefix does not bound'],
+      [{ role: 'admin', prefix_base64: '/w==' }, 'prefix does not bound'],
     ];
     for (const [body, part] of bad) expect(detailOf(parseAccessKeyCreation(json(body)))).toContain(part);
+    expect(parseAccessKeyCreation(json({ role: 'admin', prefix: '' }))).toMatchObject({ value: { role: 'admin' } });
   });
 });

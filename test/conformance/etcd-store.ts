@@ -10,7 +10,7 @@ export function etcdSource(program: string): StoreSource {
       const { urls, dispose } = await startEtcd(program, 1);
       const [url] = urls;
       if (url === undefined) throw new Error('a cluster of one member has one URL');
-      return { url: new URL(url), headers: {}, dispose };
+      return { url: new URL(url), headers: {}, operatorHeaders: null, dispose };
     },
     close: () => Promise.resolve(),
   };

@@ -30,7 +30,7 @@ export function bodyText(body: Body, captures: Captures): string | null {
 }
 
 /** With a body, a Content-Type goes along unless the recording says otherwise; null means that there is no such header. */
-export function callHeaders(store: Store, call: Call, captures: Captures): Record<string, string> {
+export function callHeaders(store: Pick<Store, 'headers'>, call: Call, captures: Captures): Record<string, string> {
   const headers: Record<string, string> = {};
   if (call.body.kind !== 'none') headers['content-type'] = 'application/json';
   for (const [name, value] of Object.entries(call.headers)) {

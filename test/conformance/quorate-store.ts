@@ -38,6 +38,7 @@ async function freshTenant(address: QuorateAddress): Promise<Store> {
   return {
     url: new URL(address.url),
     headers: { 'quorate-key': key },
+    operatorHeaders: { authorization, 'quorate-tenant': id },
     dispose: async () => {
       const deleted = await fetch(`${tenants}/${id}`, { method: 'DELETE', headers: { Authorization: authorization } });
       const answer = await deleted.text();

@@ -54,6 +54,7 @@ async function parrot(conversation: Conversation, seen: IncomingMessage[] = []):
   return {
     url: new URL(`http://127.0.0.1:${port}`),
     headers: { 'quorate-key': 'k' },
+    operatorHeaders: { authorization: 'Bearer operator' },
     dispose: () => Promise.resolve(),
   };
 }
@@ -77,6 +78,10 @@ function spoken(value: Json, depth: number): Json {
       return [name, depth === 0 && name === 'header' && isObject(inner) ? { ...identity, ...inner } : inner];
     }),
   );
+}
+
+function jsonAnswer(status: number, value: Json): Answer {
+  return { status, headers: {}, content: { kind: 'json', type: 'application/json', value } };
 }
 
 describe('the replayer', () => {
@@ -116,6 +121,25 @@ describe('the replayer', () => {
       expect([seen[index]?.method, seen[index]?.url]).toEqual([action.call.method, action.call.path]);
       expect(seen[index]?.headers['quorate-key']).toBe('k');
     }
+  });
+
+  it('CONF-ALLOW-3: what is the operator’s is refused to the tenant first, and then sent with the operator’s headers', async () => {
+    const seen: IncomingMessage[] = [];
+    const call = { method: 'POST', path: '/v3/cluster/member/remove', headers: {}, body: { kind: 'none' } } as const;
+    const denied = jsonAnswer(403, { code: 7, message: 'etcdserver: permission denied' });
+    const recorded = jsonAnswer(404, { code: 5, message: 'etcdserver: member not found' });
+    const stepOf = (answer: Answer): Conversation['steps'][number] => ({
+      line: 1,
+      action: { kind: 'call', call, answer, retryMs: 0 },
+    });
+    const conversation = { file: 'x', about: '', steps: [stepOf(recorded)] };
+    const { differences } = await replay(
+      conversation,
+      await parrot({ file: 'x', about: '', steps: [stepOf(denied), stepOf(recorded)] }, seen),
+    );
+    expect(differences).toEqual([]);
+    expect(seen.map(({ headers }) => headers.authorization)).toEqual([undefined, 'Bearer operator']);
+    expect(seen.map(({ headers }) => headers['quorate-key'])).toEqual(['k', undefined]);
   });
 
   it('CONF-REPLAY-4: a store that cannot be had is a difference of its conversation, and the others go on', async () => {

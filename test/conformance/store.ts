@@ -4,6 +4,8 @@ export type Store = {
   readonly url: URL;
   /** Sent with every request, on upgrades too. */
   readonly headers: Readonly<Record<string, string>>;
+  /** With which the operator of the store sends what is refused to its owner; null: the owner is the operator. */
+  readonly operatorHeaders: Readonly<Record<string, string>> | null;
   readonly dispose: () => Promise<void>;
 };
 

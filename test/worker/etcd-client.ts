@@ -2,7 +2,7 @@
 
 import { Buffer } from 'node:buffer';
 import { expect } from 'vitest';
-import { call } from './support.ts';
+import { bindings, call } from './support.ts';
 
 export type Answer = { readonly status: number; readonly body: Record<string, unknown> };
 
@@ -41,6 +41,20 @@ export class EtcdClient {
 
   async login(name: string, password: string): Promise<EtcdClient> {
     return new EtcdClient(this.#key, await tokenOf(this, name, password));
+  }
+}
+
+/** The operator, who changes the groups of tenants. */
+export class Operator extends EtcdClient {
+  readonly #tenant: string;
+
+  constructor(tenant: string) {
+    super('');
+    this.#tenant = tenant;
+  }
+
+  override get headers(): Record<string, string> {
+    return { Authorization: `Bearer ${bindings.OPERATOR_TOKEN}`, 'Quorate-Tenant': this.#tenant };
   }
 }
 

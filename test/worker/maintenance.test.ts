@@ -11,15 +11,18 @@ import {
   framesQueuedMax,
   frameSocketsMax,
   peerUrlsBytesMax,
+  quotaEndsAtPart,
   snapshotFramesBytesMax,
   snapshotPagePairsMin,
   snapshotPartBytes,
   snapshotsMax,
 } from '../../src/limits.ts';
 import { Quota } from '../../src/replica/maintenance-quota.ts';
-import { addUser, b64, enableAuth, EtcdClient, FrameSocket } from './etcd-client.ts';
+import { type Alarm, alarmKind } from '../../src/model.ts';
+import { addUser, b64, enableAuth, EtcdClient, FrameSocket, Operator, post } from './etcd-client.ts';
 import {
   asOperator,
+  bindings,
   call,
   leaderOf,
   newKey,
@@ -210,7 +213,7 @@ describe('the group', () => {
 
   it('MAINT-7: an announced learner outlives its leader; what no replica can be made of is refused by its name', async () => {
     const tenant = await newTenant({ name: 'learner' });
-    const client = new EtcdClient(tenant.key);
+    const client = new Operator(tenant.id);
     const peerURLs = ['http://192.0.2.9:2380'];
     const added = await client.done('/v3/cluster/member/add', { peerURLs, isLearner: true });
     const { member } = added as { member: { ID: string } };
@@ -234,40 +237,109 @@ describe('the group', () => {
 
   it('MAINT-8: peer URLs have at most peerUrlsBytesMax', async () => {
     const tenant = await newTenant({ name: 'peer-urls', replicas: 1 });
-    const client = new EtcdClient(tenant.key);
+    const client = new Operator(tenant.id);
     const start = 'http://host:1?';
     const of = (bytes: number): unknown => ({ peerURLs: [start.padEnd(bytes, 'x')], isLearner: true });
     expect((await client.post('/v3/cluster/member/add', of(peerUrlsBytesMax + 1))).status).toBe(400);
     expect((await client.post('/v3/cluster/member/add', of(peerUrlsBytesMax))).status).toBe(200);
   });
 
-  it('MAINT-9: a database over its quota raises NOSPACE once, and again when it was ended', async () => {
+  it('MAINT-9: a database over its quota raises NOSPACE once, and ends it when it is well below', async () => {
     let bytes = 100;
-    let raised = false;
+    let active: readonly Alarm[] | null = [];
     const proposed: unknown[] = [];
+    const own = { memberId: 5n, alarm: alarmKind.noSpace };
     const quota = new Quota({
       quotaBytes: 100,
-      memberId: 5n,
+      memberId: own.memberId,
       storeBytes: () => bytes,
-      mayRaise: () => !raised,
+      alarms: () => active,
+      isOwn: ({ memberId }) => memberId === own.memberId,
       propose: async (operation) => {
         await Promise.resolve();
         proposed.push(operation);
-        raised = true;
+        if (active !== null) active = operation.kind === 'alarmActivate' ? [...active, own] : active.slice(1);
       },
     });
-    quota.tick();
-    expect(proposed).toEqual([]);
+    const ticked = async (): Promise<unknown> => {
+      quota.tick();
+      quota.tick();
+      await scheduler.wait(1);
+      return proposed.splice(0);
+    };
+    expect(await ticked()).toEqual([]);
     bytes = 101;
-    quota.tick();
-    quota.tick();
-    await scheduler.wait(1);
-    quota.tick();
-    expect(proposed).toEqual([{ kind: 'alarmActivate', alarm: { memberId: 5n, alarm: 1 } }]);
-    raised = false;
-    quota.tick();
-    await scheduler.wait(1);
-    expect(proposed.length).toBe(2);
+    expect(await ticked()).toEqual([{ kind: 'alarmActivate', alarm: own }]);
+    expect(await ticked()).toEqual([]);
+    // An operator has ended it.
+    active = [];
+    expect(await ticked()).toEqual([{ kind: 'alarmActivate', alarm: own }]);
+    bytes = 100 * quotaEndsAtPart + 1;
+    expect(await ticked()).toEqual([]);
+    bytes = 100 * quotaEndsAtPart;
+    expect(await ticked()).toEqual([{ kind: 'alarmDeactivate', alarm: own }]);
+    expect(await ticked()).toEqual([]);
+    // One that a tenant has raised is the tenant's; and who does not lead raises and ends nothing.
+    active = [{ memberId: 77n, alarm: alarmKind.noSpace }];
+    expect(await ticked()).toEqual([]);
+    active = null;
+    bytes = 101;
+    expect(await ticked()).toEqual([]);
+  });
+
+  it('MAINT-10: what changes the group is the operator’s: a tenant’s root is refused in etcd’s words, and the audit has each call', async () => {
+    const tenant = await newTenant({ name: 'whose-group' });
+    const client = new EtcdClient(tenant.key);
+    const { members } = (await client.done('/v3/cluster/member/list', {})) as { members: { ID: string }[] };
+    const ID = members[0]?.ID;
+    const denied: readonly (readonly [string, object])[] = [
+      ['cluster/member/add', { peerURLs: ['http://sam.quorate.internal:2380'] }],
+      ['cluster/member/add', { peerURLs: ['http://192.0.2.9:2380'], isLearner: true }],
+      ['cluster/member/remove', { ID }],
+      ['cluster/member/update', { ID, peerURLs: ['http://192.0.2.9:2380'] }],
+      ['cluster/member/promote', { ID }],
+      ['maintenance/downgrade', { action: 'ENABLE', version: '3.6' }],
+      ['maintenance/downgrade', { action: 'CANCEL' }],
+      ['maintenance/alarm', { action: 'ACTIVATE', alarm: 'NOSPACE', memberID: ID }],
+      ['maintenance/alarm', { action: 'DEACTIVATE', alarm: 'NOSPACE', memberID: ID }],
+    ];
+    for (const [path, body] of denied) {
+      const answer = await client.post(`/v3/${path}`, body);
+      expect([path, answer.status, answer.body['message']]).toEqual([path, 403, 'etcdserver: permission denied']);
+    }
+    // What changes nothing, and alarms of numbers that are no replica's, stay the tenant's.
+    await client.done('/v3/maintenance/downgrade', { action: 'VALIDATE', version: '3.6' });
+    await client.done('/v3/maintenance/alarm', { action: 'ACTIVATE', alarm: 'NOSPACE', memberID: '77' });
+    await client.done('/v3/maintenance/alarm', { action: 'DEACTIVATE', alarm: 'NOSPACE', memberID: '77' });
+
+    const operator = new Operator(tenant.id);
+    await operator.done('/v3/maintenance/alarm', { action: 'ACTIVATE', alarm: 'NOSPACE', memberID: ID });
+    await operator.done('/v3/maintenance/downgrade', { action: 'ENABLE', version: '3.6' });
+    await operator.done('/v3/maintenance/downgrade', { action: 'CANCEL' });
+    const recorded = await bindings.DIRECTORY.prepare(
+      'SELECT actor, action, detail FROM audit WHERE tenant_id = ? ORDER BY id',
+    )
+      .bind(tenant.id)
+      .all<{ actor: string; action: string; detail: string }>();
+    const changes = recorded.results.filter(({ action }) => action === 'group.change');
+    expect(changes.map(({ actor, detail }) => [actor, detail.split(' ')[0]])).toEqual([
+      ['operator', 'maintenance/alarm'],
+      ['operator', 'maintenance/downgrade'],
+      ['operator', 'maintenance/downgrade'],
+    ]);
+    expect(changes[1]?.detail).toContain('ENABLE');
+  });
+
+  it('MAINT-11: with the operator’s token nothing else is called, and with another token nothing', async () => {
+    const tenant = await newTenant({ name: 'not-the-operators', replicas: 1 });
+    const operator = new Operator(tenant.id);
+    expect(await operator.post('/v3/kv/range', { key: 'AA==' })).toMatchObject({ status: 403, body: { code: 7 } });
+    expect((await operator.post('/v3/auth/user/list', {})).status).toBe(403);
+    expect((await new Operator('nosuchtenant').post('/v3/cluster/member/list', {})).status).toBe(404);
+    const headers = { Authorization: 'Bearer wrong', 'Quorate-Tenant': tenant.id };
+    expect((await post('/v3/cluster/member/list', {}, headers)).status).toBe(401);
+    const withKey = { Authorization: `Bearer ${tenant.key}`, 'Quorate-Tenant': tenant.id };
+    expect((await post('/v3/cluster/member/list', {}, withKey)).status).toBe(401);
   });
 });
 

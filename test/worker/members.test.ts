@@ -155,9 +155,11 @@ describe('replicas of a group', () => {
   it('MEMBER-5: etcd’s member calls add a learner at a place, promote it, and remove it', async () => {
     const tenant = await newTenant({ name: 'by-etcd' });
     const call = async (path: string, body: Record<string, unknown>) => {
-      const response = await withKey(tenant.key, `/v3/cluster/member/${path}`, {
+      const headers = { 'Quorate-Tenant': tenant.id };
+      const response = await asOperator(`/v3/cluster/member/${path}`, {
         method: 'POST',
         body: JSON.stringify(body),
+        headers,
       });
       return {
         status: response.status,

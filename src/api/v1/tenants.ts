@@ -83,8 +83,14 @@ export function parseAccessKeyCreation(body: Uint8Array): Parsed<AccessKeyCreati
   return parseObject(body, (fields) => {
     const role = fields.choice('role', ['admin', 'write', 'read']);
     if (!fields.has('role')) fields.missing('role');
+    const prefix = fields.bytes('prefix') ?? emptyBytes;
+    if (role === 'admin' && prefix.byteLength > 0) {
+      fields.faults.add(
+        'prefix does not bound a key of the role "admin", which commands the whole store: leave it out, or take the role "write"',
+      );
+    }
     const expiresInSeconds = fields.integer('expires_in', { min: 1, max: accessKeyLifeSecondsMax }) ?? null;
-    return { role: role ?? 'read', prefix: fields.bytes('prefix') ?? emptyBytes, expiresInSeconds };
+    return { role: role ?? 'read', prefix, expiresInSeconds };
   });
 }
 

@@ -1,0 +1,70 @@
+// etcd's calls on the group itself, as the operator makes them: with the operator's token, on the tenant that `Quorate-Tenant` names. A
+// tenant's own credentials do not change its group, whoever its users are. Each call that may change something is in the audit first.
+
+import { protocolOf } from '../api/call.ts';
+import { type Failure, failureResponse } from '../api/errors.ts';
+import { pathAndQuery } from '../api/routing.ts';
+import { isOperatorPath, readsOnly } from '../api/v3/operator-calls.ts';
+import { auditDetailCharactersMax, requestBodyBytesMax } from '../limits.ts';
+import { type Directory, DirectoryUnavailable } from '../tenants/directory.ts';
+import { equalSecrets } from '../tenants/signatures.ts';
+import { bearerOf } from './credentials.ts';
+import type { Env } from './env.ts';
+import { readBody } from './request-body.ts';
+import type { StoreCalls } from './store-calls.ts';
+
+export const tenantHeader = 'Quorate-Tenant';
+
+export type OperatorCallsOptions = {
+  readonly env: Env;
+  readonly directory: Directory;
+  readonly stores: StoreCalls;
+};
+
+export function isOperator(env: Env, headers: Headers): boolean {
+  const token = bearerOf(headers);
+  const expected = env.OPERATOR_TOKEN ?? '';
+  return token !== null && expected !== '' && equalSecrets(token, expected);
+}
+
+export class OperatorCalls {
+  readonly #options: OperatorCallsOptions;
+
+  constructor(options: OperatorCallsOptions) {
+    this.#options = options;
+  }
+
+  async serve(request: Request, tenantId: string): Promise<Response> {
+    const { env, directory, stores } = this.#options;
+    const { path } = pathAndQuery(request.url);
+    const refuse = (failure: Failure): Response => failureResponse(protocolOf(path), failure);
+    if (!isOperator(env, request.headers)) return refuse({ kind: 'operatorTokenInvalid' });
+    if (!isOperatorPath(path) || request.method !== 'POST') {
+      const need =
+        "an access key of the tenant: with the operator's token only etcd's calls on members and maintenance are made";
+      return refuse({ kind: 'accessKeyForbidden', need });
+    }
+    const body = await readBody(request, requestBodyBytesMax);
+    if (body === null)
+      return refuse({ kind: 'bodyTooLarge', bytes: requestBodyBytesMax + 1, bytesMax: requestBodyBytesMax });
+    try {
+      const tenant = await directory.byId(tenantId);
+      if (tenant === null) return refuse({ kind: 'tenantNotFound', tenant: tenantId });
+      if (!readsOnly(path)) {
+        const detail = `${path.slice(path.indexOf('/', 1) + 1)} ${new TextDecoder().decode(body)}`;
+        await directory.record({
+          atMs: Date.now(),
+          actor: 'operator',
+          action: 'group.change',
+          tenantId,
+          detail: detail.slice(0, auditDetailCharactersMax),
+        });
+      }
+    } catch (error) {
+      if (!(error instanceof DirectoryUnavailable)) throw error;
+      console.error(error);
+      return refuse({ kind: 'directoryUnavailable' });
+    }
+    return stores.ask({ tenant: tenantId, caller: { kind: 'service' } }, request, body);
+  }
+}
