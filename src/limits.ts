@@ -4,6 +4,8 @@
 
 /** Long enough for Kubernetes' longest paths; a key stands in every row of its history and in every index page. */
 export const keyBytesMax = 2_048;
+/** Where a range begins or ends: at a key, or just after the longest one. A longer bound tells no other keys apart. */
+export const rangeBoundBytesMax = keyBytesMax + 1;
 /** etcd's default for a whole request. A row holds 2 MB. */
 export const valueBytesMax = 1_572_864;
 /** etcd's --max-txn-ops: per level, the longest of compare, success and failure. */
@@ -349,7 +351,7 @@ export const hashesMax = 8;
 export const snapshotPageBytes = 1_048_576;
 export const snapshotPagePairsMin = 16;
 export const snapshotPagePairsMax = 4_096;
-/** Peer URLs of a learner that is announced. */
+/** Peer URLs of a learner that is announced, all of them together. */
 export const peerUrlsBytesMax = 8_192;
 /** One part of a snapshot: etcd's. */
 export const snapshotPartBytes = 32_768;

@@ -259,6 +259,8 @@ export type StoreFailure =
   | { readonly kind: 'keyNotFound' }
   | { readonly kind: 'leaseNotFound' }
   | { readonly kind: 'tooManyOperations' }
+  /** The write id named another request before. */
+  | { readonly kind: 'idempotencyKeyReused' }
   | { readonly kind: 'duplicateKey' }
   | { readonly kind: 'invalidSortOption' }
   | { readonly kind: 'compacted'; readonly compactedRevision: number }

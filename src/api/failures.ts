@@ -126,6 +126,7 @@ const families: Readonly<Record<StoreFailure['kind'], 'store'>> &
   corruptAlarm: 'store',
   tooMany: 'store',
   nameTooLong: 'store',
+  idempotencyKeyReused: 'store',
   operationNotServed: 'store',
   commandUndone: 'store',
   authNotEnabled: 'store',

@@ -57,7 +57,11 @@ export function describeGroup(failure: GroupFailure): WireError {
     case 'leaderKeyMissing':
       return bare('leader-key-missing', 'Leader missing', '"leader" field must be provided', 400);
     case 'sessionExpired':
-      return bare('session-expired', 'The lease ended while its owner waited', 'mutex: session is expired', 409);
+      return {
+        ...bare('session-expired', 'The lease ended while its owner waited', 'mutex: session is expired', 409),
+        detail:
+          'The place that this call had is gone, and a retry does not take another: ask again with another Idempotency-Key.',
+      };
     case 'passwordTooLong':
       return bare(
         'password-too-long',

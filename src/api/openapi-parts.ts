@@ -276,7 +276,7 @@ export const parameters = {
   ifNoneMatch: headerParameter('If-None-Match', 'Entity tags, or * for a key that must not exist.'),
   idempotencyKey: headerParameter(
     'Idempotency-Key',
-    `1 to ${writeIdBytesMax} visible ASCII characters. A second write with the same one is answered, not applied again.`,
+    `1 to ${writeIdBytesMax} visible ASCII characters. A second write with the same one is answered, not applied again; another request with it is 422, and not done.`,
   ),
 } satisfies Record<string, JsonObject>;
 

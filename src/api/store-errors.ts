@@ -1,7 +1,14 @@
 // What the store refuses, in etcd's words and codes, and as problems of v1.
 
 import { unreachable } from '../assert.ts';
-import { authNameBytesMax, leaseSecondsMax, txnOperationsMax, txnOperationsTotalMax } from '../limits.ts';
+import {
+  authNameBytesMax,
+  keyBytesMax,
+  leaseSecondsMax,
+  txnOperationsMax,
+  txnOperationsTotalMax,
+  valueBytesMax,
+} from '../limits.ts';
 import type { StoreFailure } from '../model.ts';
 import { describeAuth } from './auth-errors.ts';
 import { conflict, forbidden, grpc, invalid, refusedFor, unauthenticated, type WireError } from './wire-error.ts';
@@ -11,13 +18,18 @@ export function describeStore(failure: StoreFailure): WireError {
     case 'keyNotProvided':
       return invalid('key-not-provided', 'Key is not provided', 'A key has at least one byte.', 'key is not provided');
     case 'keyTooLong':
-      return invalid('key-too-long', 'Key is too long', `A key of ${failure.bytes} bytes.`, 'request is too large');
+      return invalid(
+        'key-too-long',
+        'Key is too long',
+        `A key of ${failure.bytes} bytes; at most ${keyBytesMax}.`,
+        'request is too large',
+      );
     case 'valueTooLarge':
       return {
         ...invalid(
           'value-too-large',
           'Value is too large',
-          `A value of ${failure.bytes} bytes.`,
+          `A value of ${failure.bytes} bytes; at most ${valueBytesMax}.`,
           'request is too large',
         ),
         status: 413,
@@ -164,6 +176,17 @@ export function describeStore(failure: StoreFailure): WireError {
         slug: 'command-undone',
         title: 'The store failed at this command',
         detail: `The store failed at this ${failure.operation} and undid all of it. The fault is the service's own; the store goes on.`,
+      };
+    case 'idempotencyKeyReused':
+      // draft-ietf-httpapi-idempotency-key-header, 2.7: another payload under a key that was used is 422.
+      return {
+        code: grpc.invalidArgument,
+        words: 'quorate: the Idempotency-Key was used for another request',
+        status: 422,
+        slug: 'idempotency-key-reused',
+        title: 'Idempotency-Key was used for another request',
+        detail:
+          'Nothing was done. A key names one request over all of its retries: send this one with a key of its own.',
       };
     case 'operationNotServed':
       return {

@@ -32,6 +32,7 @@ import { GroupLevel } from './group-level.ts';
 import { History, type HistoryPiece, type HistoryQuery } from './history.ts';
 import { spanOf } from './key-range.ts';
 import type { LeaseChange, StoredLease } from './leases.ts';
+import { canAnswer } from './outcome-kind.ts';
 import { PageCounts } from './page-counts.ts';
 import { isPlainPut, PutGroup, writePuts } from './put-group.ts';
 import { AnswerBudget, readRange } from './range.ts';
@@ -359,7 +360,11 @@ export class Store {
   #answerBefore(command: Command, identity: string, record: BatchRecord): Outcome | null {
     // First of all, also for a retry: who may not do this any more learns nothing more.
     const failure = this.#administration.refusal(command, this.level);
-    if (failure === null) return this.#writes.find(identity, record);
+    if (failure === null) {
+      const before = this.#writes.find(identity, record);
+      if (before === null || canAnswer(command.operation, before)) return before;
+      return this.#failed({ kind: 'idempotencyKeyReused' }).outcome;
+    }
     const { outcome } = this.#failed(failure);
     // Another attempt may come when the caller may do it: what was refused is never done. A key that is no good stays so.
     const mayBePermitted = failure.kind !== 'unauthenticated' && this.#writes.find(identity, record) === null;

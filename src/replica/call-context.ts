@@ -7,6 +7,7 @@ import { type Failure, failureResponse } from '../api/errors.ts';
 import { type PlacedMember, redirectResponse } from '../api/routing.ts';
 import { unreachable } from '../assert.ts';
 import type { ReplicaId } from '../brands.ts';
+import { logEntryBytesMax } from '../limits.ts';
 import type { Caller, Operation, Outcome, StoreFailure } from '../model.ts';
 import type { AccessNeed } from '../mvcc/access.ts';
 import type { Query, QueryResult } from '../query-model.ts';
@@ -200,6 +201,10 @@ export async function propose(
       return { kind: 'response', response: redirectTo(member, null) };
     case 'overloaded':
       return { kind: 'response', response: failureResponse(write.protocol, { kind: 'overloaded' }) };
+    case 'tooLarge': {
+      const failure = { kind: 'requestTooLarge', bytes: result.bytes, bytesMax: logEntryBytesMax } as const;
+      return { kind: 'response', response: failureResponse(write.protocol, failure) };
+    }
     default:
       return unreachable(result);
   }

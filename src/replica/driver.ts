@@ -252,7 +252,8 @@ export class Driver {
     const { settle, quiet = false } = write;
     if (this.#halted !== null) return settle({ kind: 'halted', reason: this.#halted });
     if (this.#raft.role !== 'leader') return settle({ kind: 'notLeader', leader: this.#raft.leader });
-    if (!this.#proposals.enqueue(write)) return settle({ kind: 'overloaded' });
+    const untaken = this.#proposals.enqueue(write);
+    if (untaken !== null) return settle(untaken);
     if (!quiet) this.#quietTicks = 0;
   }
 

@@ -8,8 +8,6 @@ import { isOperatorsAlone } from '../api/v3/operator-calls.ts';
 import { locationHints } from '../api/v1/tenants.ts';
 import { assert, unreachable } from '../assert.ts';
 import type { ReplicaId } from '../brands.ts';
-import { utf8 } from '../bytes.ts';
-import { peerUrlsBytesMax } from '../limits.ts';
 import type { AnnouncedLearner } from '../model.ts';
 import {
   authorize,
@@ -137,8 +135,7 @@ function plan(change: MemberChange, present: Present): Planned {
       return isReplica ? { kind: 'replica', change } : planned(null, change.id, null);
     case 'update': {
       const { id, peerUrls } = change;
-      if (peerUrls === null || bytesOf(peerUrls) > peerUrlsBytesMax)
-        return planned({ kind: 'memberUrlsInvalid' }, 0n, null);
+      if (peerUrls === null) return planned({ kind: 'memberUrlsInvalid' }, 0n, null);
       if (isTaken(peerUrls, members, id)) return planned({ kind: 'peerUrlsExist' }, 0n, null);
       return planned(isReplica ? notServed('Giving a replica another peer URL') : null, id, { id, peerUrls });
     }
@@ -148,7 +145,6 @@ function plan(change: MemberChange, present: Present): Planned {
 }
 
 function addFailure({ peerUrls, isLearner }: MemberAdd, { learner, members }: Present): Failure | null {
-  if (bytesOf(peerUrls) > peerUrlsBytesMax) return { kind: 'memberUrlsInvalid' };
   if (isTaken(peerUrls, members, null)) return { kind: 'peerUrlsExist' };
   if (!isLearner) return notServed('A voting member that is no place of this service');
   return learner === null ? null : { kind: 'tooManyLearners' };
@@ -162,10 +158,6 @@ function planned(failure: Failure | null, from: bigint, to: AnnouncedLearner | n
 
 function isTaken(peerUrls: readonly string[], members: readonly ClusterMember[], except: bigint | null): boolean {
   return members.some((each) => each.id !== except && each.peerUrls.some((url) => peerUrls.includes(url)));
-}
-
-function bytesOf(urls: readonly string[]): number {
-  return urls.reduce((sum, url) => sum + utf8(url).byteLength, 0);
 }
 
 function learnerOf(member: Member): AnnouncedLearner | null {

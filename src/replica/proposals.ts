@@ -25,6 +25,8 @@ export type WriteResult =
    */
   | { readonly kind: 'unknown' }
   | { readonly kind: 'overloaded' }
+  /** It does not fit a log entry, and never will: `bytes` is what it takes at most. */
+  | { readonly kind: 'tooLarge'; readonly bytes: number }
   | { readonly kind: 'halted'; readonly reason: string };
 
 /** `settle` is called once, with what became of it. A `quiet` write, of the service itself, does not put off the group's rest. */
@@ -46,14 +48,16 @@ export class Proposals {
   #inFlight: Proposal[] = [];
   #lastMs = 0;
 
-  /** False: there is no room, and it was not taken. */
-  enqueue(write: Write): boolean {
+  /** null: it waits for an entry. Else it was not taken, and this is why. */
+  enqueue(write: Write): WriteResult | null {
     const bytes = commandBytes({ ...write.request, atMs: 0 });
-    assert(bytes <= logEntryBytesMax, `a command of ${bytes} bytes does not fit a log entry`);
-    if (this.#queued.length >= writesQueuedMax || this.#queuedBytes + bytes > writesQueuedBytesMax) return false;
+    if (bytes > logEntryBytesMax) return { kind: 'tooLarge', bytes };
+    if (this.#queued.length >= writesQueuedMax || this.#queuedBytes + bytes > writesQueuedBytesMax) {
+      return { kind: 'overloaded' };
+    }
     this.#queued.push({ ...write, bytes });
     this.#queuedBytes += bytes;
-    return true;
+    return null;
   }
 
   get isEmpty(): boolean {

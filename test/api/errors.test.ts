@@ -55,6 +55,7 @@ const all: { readonly [Kind in Failure['kind']]: Failure & { readonly kind: Kind
   tooMany: { kind: 'tooMany', what: 'users', max: 3 },
   nameTooLong: { kind: 'nameTooLong', bytes: 300 },
   commandUndone: { kind: 'commandUndone', operation: 'txn' },
+  idempotencyKeyReused: { kind: 'idempotencyKeyReused' },
   operationNotServed: { kind: 'operationNotServed', operation: 'defragment' },
   keyNotProvided: { kind: 'keyNotProvided' },
   keyTooLong: { kind: 'keyTooLong', bytes: 2049 },

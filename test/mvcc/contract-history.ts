@@ -17,6 +17,7 @@ import {
   compact,
   everything,
   type Fed,
+  grant,
   keyRange,
   prefix,
   put,
@@ -311,6 +312,34 @@ export const historyRules: readonly StoreRule[] = [
       const retry = again(fed, `w${size}`, put('k', 'v', { previous: true }));
       expect(retry).toEqual(kind === 'put' ? outcome : { kind, revision: outcome.revision });
     }
+  }),
+  rule('MVCC-RETRY-6: an id that is used for a request of another form is answered so, and nothing is done', (fed) => {
+    const first = again(fed, 'id', put('k', 'v'));
+    const others: readonly Operation[] = [
+      remove('k', true),
+      compact(2),
+      txn({ success: [put('k', 'w')] }),
+      grant(0),
+      { kind: 'roleAdd', name: 'r' },
+    ];
+    for (const restarted of [false, true]) {
+      if (restarted) fed.reopen();
+      for (const operation of others) {
+        expect(again(fed, 'id', operation)).toMatchObject({ failure: { kind: 'idempotencyKeyReused' } });
+      }
+      expect(again(fed, 'id', put('k', 'v'))).toEqual(first);
+    }
+    const swap = txn({ compare: [versionIs('k', 1)], success: [put('k', 'w'), read('k')], failure: [read('k')] });
+    const swapped = again(fed, 'swap', swap);
+    expect(swapped).toMatchObject({ kind: 'txn', answer: { succeeded: true } });
+    const inner = txn({
+      success: [put('k', 'x'), { kind: 'txn', request: { compare: [], success: [], failure: [] } }],
+    });
+    for (const operation of [txn({ success: [put('k', 'x')] }), txn({ success: [read('k'), put('k', 'x')] }), inner]) {
+      expect(again(fed, 'swap', operation)).toMatchObject({ failure: { kind: 'idempotencyKeyReused' } });
+    }
+    expect(again(fed, 'swap', swap)).toEqual(swapped);
+    expect(fed.store.revision).toBe(3);
   }),
   rule(
     'MVCC-RETRY-5: the last rememberedWritesMax writes are remembered, one more is not; rows beyond go once compacted',

@@ -189,7 +189,7 @@ describe('MVCC-SNAP-4: a snapshot is gone where its rows may be, and only there'
     const copy = copied(source, new NodeSql(), 100_000);
     const before = copy.store.revision;
     const retried = copy.commands([{ writeId: 'w700', caller: { kind: 'service' }, atMs: 1, operation: put('new') }]);
-    expect(retried).toMatchObject([{ kind: 'deleteRange', answer: { deleted: 0 } }]);
+    expect(retried).toMatchObject([{ failure: { kind: 'idempotencyKeyReused' } }]);
     expect(copy.store.revision).toBe(before);
   });
 

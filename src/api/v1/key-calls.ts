@@ -12,7 +12,14 @@ import { failureResponse } from '../errors.ts';
 import type { EntityTags, WriteCondition } from './conditions.ts';
 import { entityTag, isUnchanged, parseEntityTags, parseWriteCondition } from './conditions.ts';
 import { bytesResponse, jsonResponse } from './encode.ts';
-import { choiceParameter, leaseParameter, parseQuery, percentDecode, revisionParameter } from './parameters.ts';
+import {
+  choiceParameter,
+  keyFailure,
+  leaseParameter,
+  parseQuery,
+  percentDecode,
+  revisionParameter,
+} from './parameters.ts';
 import type { Parsed } from './parsed.ts';
 import { bad, parsed } from './parsed.ts';
 import { putOf, readOf } from '../requests.ts';
@@ -27,8 +34,8 @@ export function isKeyPath(path: string): boolean {
 function parseKey(path: string): Parsed<Uint8Array> {
   const key = percentDecode(path.slice(pathPrefix.length), 'plus');
   if (key === null) return bad('bad percent-encoding in the key: "%" needs two digits of hex after it');
-  if (key.byteLength === 0) return { kind: 'bad', failure: { kind: 'keyNotProvided' } };
-  return parsed(key);
+  const failure = keyFailure(key);
+  return failure === null ? parsed(key) : { kind: 'bad', failure };
 }
 
 /** GET and HEAD. */

@@ -2,7 +2,8 @@
 // call does not know, or one that stands twice, is refused by its name.
 
 import { emptyBytes, prefixEnd, textOf, utf8 } from '../../bytes.ts';
-import type { KeyRange } from '../../model.ts';
+import { keyBytesMax, rangeBoundBytesMax } from '../../limits.ts';
+import type { KeyRange, StoreFailure } from '../../model.ts';
 import { parseInt64 } from '../json/integer.ts';
 import type { Parsed } from './parsed.ts';
 import { bad, parsed } from './parsed.ts';
@@ -134,9 +135,14 @@ export function chooseRange({ key, prefix, start, end }: RangeChoice): Parsed<Ke
   const given = [key, prefix, start ?? end].filter((choice) => choice !== undefined).length;
   if (given > 1) return bad('give one of key, prefix, and start with end');
   if (key !== undefined) {
-    if (key.byteLength === 0) return { kind: 'bad', failure: { kind: 'keyNotProvided' } };
-    return parsed({ key, rangeEnd: emptyBytes });
+    const failure = keyFailure(key);
+    return failure === null ? parsed({ key, rangeEnd: emptyBytes }) : { kind: 'bad', failure };
   }
+  const tooLong =
+    boundFault('prefix', prefix, keyBytesMax) ??
+    boundFault('start', start, rangeBoundBytesMax) ??
+    boundFault('end', end, rangeBoundBytesMax);
+  if (tooLong !== null) return bad(tooLong);
   if (prefix !== undefined) return parsed(prefixRange(prefix));
   if (start === undefined && end === undefined) return parsed(null);
   if (end?.byteLength === 1 && end[0] === 0) return bad('end must not be the byte 0: no key lies before it');
@@ -144,6 +150,18 @@ export function chooseRange({ key, prefix, start, end }: RangeChoice): Parsed<Ke
     key: start === undefined || start.byteLength === 0 ? lowestKey : start,
     rangeEnd: end === undefined || end.byteLength === 0 ? noEnd : end,
   });
+}
+
+/** Of a key that is named: what no key can be. */
+export function keyFailure(key: Uint8Array): StoreFailure | null {
+  const bytes = key.byteLength;
+  if (bytes === 0) return { kind: 'keyNotProvided' };
+  return bytes > keyBytesMax ? { kind: 'keyTooLong', bytes } : null;
+}
+
+function boundFault(name: string, bound: Uint8Array | undefined, bytesMax: number): string | null {
+  const bytes = bound?.byteLength ?? 0;
+  return bytes > bytesMax ? `${name} has ${bytes} bytes; at most ${bytesMax}` : null;
 }
 
 export function prefixRange(prefix: Uint8Array): KeyRange {

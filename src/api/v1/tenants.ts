@@ -1,6 +1,6 @@
 // The bodies of the calls that make tenants and keys. The gateway answers these calls; here they are only read.
 
-import { accessKeyLifeSecondsMax, tenantNameCharactersMax } from '../../limits.ts';
+import { accessKeyLifeSecondsMax, keyBytesMax, tenantNameCharactersMax } from '../../limits.ts';
 import { emptyBytes } from '../../bytes.ts';
 import type { AccessRole } from '../../model.ts';
 import type { Fields } from './fields.ts';
@@ -90,6 +90,8 @@ export function parseAccessKeyCreation(body: Uint8Array): Parsed<AccessKeyCreati
       );
     }
     const expiresInSeconds = fields.integer('expires_in', { min: 1, max: accessKeyLifeSecondsMax }) ?? null;
+    const bytes = prefix.byteLength;
+    if (bytes > keyBytesMax) fields.faults.add(`prefix has ${bytes} bytes; at most ${keyBytesMax}`);
     return { role: role ?? 'read', prefix, expiresInSeconds };
   });
 }

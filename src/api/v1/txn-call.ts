@@ -4,10 +4,11 @@
 import { assert, unreachable } from '../../assert.ts';
 import { emptyBytes } from '../../bytes.ts';
 import { leaseId } from '../../brands.ts';
-import { listLimitDefault, listLimitMax, writeBytesMax } from '../../limits.ts';
+import { keyBytesMax, listLimitDefault, listLimitMax, writeBytesMax } from '../../limits.ts';
 import type { Compare, KeyRange, PutRequest, TxnOperation, TxnRequest } from '../../model.ts';
 import { compareResult, sortOrder } from '../../model.ts';
 import type { ApiRequest, WriteCall } from '../contract.ts';
+import type { Failure } from '../errors.ts';
 import { failureResponse } from '../errors.ts';
 import { txnBytes } from '../v3/size.ts';
 import { parseWriteId } from '../write-id.ts';
@@ -185,12 +186,13 @@ function readRange(fields: Fields): KeyRange {
     end: fields.bytes('end'),
   });
   if (range.kind === 'parsed' && range.value !== null) return range.value;
-  const reason =
-    range.kind === 'parsed'
-      ? 'key, prefix, or start with end is missing'
-      : range.failure.kind === 'badRequest'
-        ? range.failure.detail
-        : 'a key has at least one byte';
+  const reason = range.kind === 'parsed' ? 'key, prefix, or start with end is missing' : reasonOf(range.failure);
   fields.faults.add(`${fields.place('key')}: ${reason}`);
   return everyKey;
+}
+
+function reasonOf(failure: Failure): string {
+  if (failure.kind === 'badRequest') return failure.detail;
+  if (failure.kind === 'keyTooLong') return `a key of ${failure.bytes} bytes; at most ${keyBytesMax}`;
+  return 'a key has at least one byte';
 }

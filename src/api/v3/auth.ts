@@ -3,8 +3,9 @@
 import type { Permission } from '../../auth-model.ts';
 import { permissionType } from '../../auth-model.ts';
 import { base64, emptyBytes, utf8 } from '../../bytes.ts';
-import { passwordBytesMax } from '../../limits.ts';
-import type { Operation } from '../../model.ts';
+import { authNameBytesMax, keyBytesMax, passwordBytesMax } from '../../limits.ts';
+import type { KeyRange, Operation } from '../../model.ts';
+import type { AnswerTo } from '../../query-model.ts';
 import type { ApiCall, PasswordCall } from '../contract.ts';
 import { byteString, Scanner } from '../json/scanner.ts';
 import { bool, bytes, enumeration, message, submessage, text } from './message.ts';
@@ -108,10 +109,24 @@ function passwordCall(frame: Frame, password: string, operation: (passwordHash: 
   return call;
 }
 
+/** The store has no such user or role, and makes none. null: each of the names can be one. */
+function refuseNames(...names: readonly string[]): ApiCall | null {
+  const bytes = Math.max(...names.map((name) => utf8(name).byteLength));
+  return bytes > authNameBytesMax ? refuse({ kind: 'nameTooLong', bytes }) : null;
+}
+
+/** The range of a permission. */
+function refuseRange({ key, rangeEnd }: KeyRange): ApiCall | null {
+  const bytes = Math.max(key.byteLength, rangeEnd.byteLength);
+  return bytes > keyBytesMax ? refuse({ kind: 'keyTooLong', bytes }) : null;
+}
+
 const userAdd: ParseUnary = (scanner, frame) => {
   const request = readBody(userAddRequest, scanner);
   if (request === null) return null;
   const { name, password, noPassword } = request;
+  const refused = refuseNames(name);
+  if (refused !== null) return refused;
   if (noPassword) return writeCall(frame, { kind: 'userAdd', name, passwordHash: null });
   return passwordCall(frame, password, (passwordHash) => ({ kind: 'userAdd', name, passwordHash }));
 };
@@ -120,6 +135,8 @@ const changePassword: ParseUnary = (scanner, frame) => {
   const request = readBody(changePasswordRequest, scanner);
   if (request === null) return null;
   const { name, password } = request;
+  const refused = refuseNames(name);
+  if (refused !== null) return refused;
   // etcd hashes no empty password here: nobody can log in with it.
   if (password === '') return writeCall(frame, { kind: 'userChangePassword', name, passwordHash: '' });
   return passwordCall(frame, password, (passwordHash) => ({ kind: 'userChangePassword', name, passwordHash }));
@@ -149,6 +166,10 @@ function namesField(field: string, names: readonly string[]): string {
   return names.length === 0 ? '' : `,"${field}":${JSON.stringify(names)}`;
 }
 
+function permissionsField({ permissions }: AnswerTo<'roleGet'>): string {
+  return permissions.length === 0 ? '' : `,"perm":[${permissions.map(permissionJson).join(',')}]`;
+}
+
 function permissionJson({ type, key, rangeEnd }: Permission): string {
   const name = Object.entries(permissionNames).find(([, number]) => number === type)?.[0];
   const members = [
@@ -174,49 +195,56 @@ export const authPaths: Readonly<Record<string, ParseUnary>> = {
   'auth/user/changepw': changePassword,
   'auth/user/get': (scanner, frame) => {
     const request = readBody(nameRequest, scanner);
-    return request && queryCall(frame, { kind: 'userGet', ...request }, ({ roles }) => namesField('roles', roles));
+    if (request === null) return null;
+    return (
+      refuseNames(request.name) ??
+      queryCall(frame, { kind: 'userGet', ...request }, ({ roles }) => namesField('roles', roles))
+    );
   },
   'auth/user/list': (scanner, frame) =>
     readBody(noFields, scanner) && queryCall(frame, { kind: 'userList' }, ({ users }) => namesField('users', users)),
   'auth/user/delete': (scanner, frame) => {
     const request = readBody(nameRequest, scanner);
-    return request && writeCall(frame, { kind: 'userDelete', ...request });
+    return request && (refuseNames(request.name) ?? writeCall(frame, { kind: 'userDelete', ...request }));
   },
   'auth/user/grant': (scanner, frame) => {
     const request = readBody(userGrantRequest, scanner);
-    return request && writeCall(frame, { kind: 'userGrantRole', ...request });
+    if (request === null) return null;
+    return refuseNames(request.name, request.role) ?? writeCall(frame, { kind: 'userGrantRole', ...request });
   },
   'auth/user/revoke': (scanner, frame) => {
     const request = readBody(userRevokeRequest, scanner);
-    return request && writeCall(frame, { kind: 'userRevokeRole', ...request });
+    if (request === null) return null;
+    return refuseNames(request.name, request.role) ?? writeCall(frame, { kind: 'userRevokeRole', ...request });
   },
   'auth/role/add': (scanner, frame) => {
     const request = readBody(nameRequest, scanner);
-    return request && writeCall(frame, { kind: 'roleAdd', ...request });
+    return request && (refuseNames(request.name) ?? writeCall(frame, { kind: 'roleAdd', ...request }));
   },
   'auth/role/get': (scanner, frame) => {
     const request = readBody(roleRequest, scanner);
-    return (
-      request &&
-      queryCall(frame, { kind: 'roleGet', ...request }, ({ permissions }) =>
-        permissions.length === 0 ? '' : `,"perm":[${permissions.map(permissionJson).join(',')}]`,
-      )
-    );
+    if (request === null) return null;
+    return refuseNames(request.role) ?? queryCall(frame, { kind: 'roleGet', ...request }, permissionsField);
   },
   'auth/role/list': (scanner, frame) =>
     readBody(noFields, scanner) && queryCall(frame, { kind: 'roleList' }, ({ roles }) => namesField('roles', roles)),
   'auth/role/delete': (scanner, frame) => {
     const request = readBody(roleRequest, scanner);
-    return request && writeCall(frame, { kind: 'roleDelete', name: request.role });
+    return request && (refuseNames(request.role) ?? writeCall(frame, { kind: 'roleDelete', name: request.role }));
   },
   'auth/role/grant': (scanner, frame) => {
     const request = readBody(roleGrantRequest, scanner);
-    return request && writeCall(frame, { kind: 'roleGrantPermission', ...request });
+    if (request === null) return null;
+    const { role, permission } = request;
+    const refused = refuseNames(role) ?? (permission === null ? null : refuseRange(permission));
+    return refused ?? writeCall(frame, { kind: 'roleGrantPermission', ...request });
   },
   'auth/role/revoke': (scanner, frame) => {
     const request = readBody(roleRevokeRequest, scanner);
     if (request === null) return null;
     const { role, key, rangeEnd } = request;
-    return writeCall(frame, { kind: 'roleRevokePermission', role, range: { key, rangeEnd } });
+    const range = { key, rangeEnd };
+    const refused = refuseNames(role) ?? refuseRange(range);
+    return refused ?? writeCall(frame, { kind: 'roleRevokePermission', role, range });
   },
 };

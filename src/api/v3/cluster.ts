@@ -1,5 +1,7 @@
 // etcd's calls on the members of a group: cluster/member/*. Their headers have no revision.
 
+import { utf8 } from '../../bytes.ts';
+import { peerUrlsBytesMax } from '../../limits.ts';
 import type { ApiCall, ClusterMember, MemberChange } from '../contract.ts';
 import { bool, message, texts, uint64Exact } from './message.ts';
 import { readBody } from './schema.ts';
@@ -27,8 +29,9 @@ const listRequest = message<{ linearizable: boolean }>(() => ({ linearizable: fa
 /** A peer is http://host:port without a path, or a socket's unix://path. */
 const peerForm = /^(?:https?:\/\/(?:[^/?#@]*@)?(?:\[[^\][]*\]|[^/?#@:[\]]*):[0-9]*(?:[?#].*)?|unixs?:.*)$/;
 
-/** Trimmed and in order, as etcd keeps them; null where one of them is no URL of a peer, or there is none. */
+/** Trimmed and in order, as etcd keeps them; null where one of them is no URL of a peer, there is none, or they are too long. */
 export function peerUrlsOf(urls: readonly string[]): readonly string[] | null {
+  if (urls.reduce((bytes, url) => bytes + utf8(url).byteLength, 0) > peerUrlsBytesMax) return null;
   const trimmed = urls.map((url) => url.trim());
   if (trimmed.length === 0 || !trimmed.every((url) => peerForm.test(url))) return null;
   return trimmed.toSorted((left, right) => (left < right ? -1 : Number(left > right)));

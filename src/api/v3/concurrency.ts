@@ -3,16 +3,18 @@
 
 import { leaseId, type LeaseId, noLease } from '../../brands.ts';
 import { base64, emptyBytes } from '../../bytes.ts';
-import type { KeyValue } from '../../model.ts';
+import { keyBytesMax, lockNameBytesMax } from '../../limits.ts';
+import type { KeyValue, Operation } from '../../model.ts';
 import type { ApiCall, ResponseHeader } from '../contract.ts';
+import type { Failure } from '../errors.ts';
 import { bareFailureResponse, streamFailure } from '../errors.ts';
 import type { LeaderKey } from '../queues.ts';
-import { oldestPlace, proclaimTxn, resignTxn } from '../queues.ts';
+import { campaignTxn, oldestPlace, proclaimTxn, resignTxn } from '../queues.ts';
 import { headerJson, keyValueJson } from './encode.ts';
 import { bytes, int64, int64Exact, message, submessage } from './message.ts';
 import { readBody } from './schema.ts';
 import type { ParseUnary } from './unary.ts';
-import { answer, respondTo, writeCall } from './unary.ts';
+import { answer, findTooLarge, refuseWith, respondTo, sizedWrite, writeCall } from './unary.ts';
 
 const fail = bareFailureResponse;
 
@@ -68,13 +70,29 @@ const resignRequest = message<{ leader: LeaderKey | null }>(() => ({ leader: nul
   ),
 });
 
-function refusedForLeader(): ApiCall {
-  return { kind: 'refused', response: fail({ kind: 'leaderKeyMissing' }) };
+function refuse(failure: Failure): ApiCall {
+  return refuseWith(fail, failure);
+}
+
+/** Of a name, the keys of its places must be keys. null: it is short enough. */
+function nameFailure(name: Uint8Array): Failure | null {
+  return tooLong(name, lockNameBytesMax);
+}
+
+/** Of a key that somebody got from here. */
+function keyFailure(key: Uint8Array): Failure | null {
+  return tooLong(key, keyBytesMax);
+}
+
+function tooLong({ byteLength: bytes }: Uint8Array, bytesMax: number): Failure | null {
+  return bytes > bytesMax ? { kind: 'requestTooLarge', bytes, bytesMax } : null;
 }
 
 const lock: ParseUnary = (scanner, { timeoutMs, writeId }) => {
   const request = readBody(lockRequest, scanner);
   if (request === null) return null;
+  const failure = nameFailure(request.name);
+  if (failure !== null) return refuse(failure);
   return {
     kind: 'lock',
     protocol: 'v3',
@@ -94,13 +112,17 @@ const unlock: ParseUnary = (scanner, frame) => {
   if (request === null) return null;
   const { key } = request;
   const operation = { kind: 'deleteRange', request: { key, rangeEnd: emptyBytes, previous: false } } as const;
-  return writeCall(frame, operation, { fail });
+  return sizedWrite(operation, frame, { fail });
 };
 
-const campaign: ParseUnary = (scanner, { timeoutMs, writeId }) => {
+const campaign: ParseUnary = (scanner, frame) => {
   const request = readBody(campaignRequest, scanner);
   if (request === null) return null;
-  const { name } = request;
+  const { timeoutMs, writeId } = frame;
+  const { name, lease, value } = request;
+  const taken: Operation = { kind: 'txn', request: campaignTxn(name, lease, value) };
+  const failure = nameFailure(name) ?? findTooLarge(taken, frame);
+  if (failure !== null) return refuse(failure);
   return {
     kind: 'campaign',
     protocol: 'v3',
@@ -117,11 +139,15 @@ const campaign: ParseUnary = (scanner, { timeoutMs, writeId }) => {
   };
 };
 
-const proclaim: ParseUnary = (scanner, { timeoutMs, writeId }) => {
+const proclaim: ParseUnary = (scanner, frame) => {
   const request = readBody(proclaimRequest, scanner);
   if (request === null) return null;
+  const { timeoutMs, writeId } = frame;
   const { leader, value } = request;
-  if (leader === null) return refusedForLeader();
+  if (leader === null) return refuse({ kind: 'leaderKeyMissing' });
+  const said: Operation = { kind: 'txn', request: proclaimTxn(leader, leader.lease, value) };
+  const failure = keyFailure(leader.key) ?? findTooLarge(said, frame);
+  if (failure !== null) return refuse(failure);
   return {
     kind: 'sessionWrite',
     protocol: 'v3',
@@ -140,13 +166,17 @@ const resign: ParseUnary = (scanner, frame) => {
   const request = readBody(resignRequest, scanner);
   if (request === null) return null;
   const { leader } = request;
-  if (leader === null) return refusedForLeader();
+  if (leader === null) return refuse({ kind: 'leaderKeyMissing' });
+  const failure = keyFailure(leader.key);
+  if (failure !== null) return refuse(failure);
   return writeCall(frame, { kind: 'txn', request: resignTxn(leader) }, { fail });
 };
 
 const leader: ParseUnary = (scanner, { timeoutMs }) => {
   const request = readBody(nameRequest, scanner);
   if (request === null) return null;
+  const failure = nameFailure(request.name);
+  if (failure !== null) return refuse(failure);
   return {
     kind: 'read',
     protocol: 'v3',
@@ -165,6 +195,8 @@ const leader: ParseUnary = (scanner, { timeoutMs }) => {
 const observe: ParseUnary = (scanner, { timeoutMs }) => {
   const request = readBody(nameRequest, scanner);
   if (request === null) return null;
+  const failure = nameFailure(request.name);
+  if (failure !== null) return refuse(failure);
   return {
     kind: 'observe',
     protocol: 'v3',

@@ -1,32 +1,14 @@
 // etcd's kv: range, put, deleterange, txn, compaction, with the sizes that etcd measures them by.
 
 import { unreachable } from '../../assert.ts';
-import { messageBytesMax, writeBytesMax } from '../../limits.ts';
-import type { Operation, Outcome, RangeRequest } from '../../model.ts';
+import { messageBytesMax } from '../../limits.ts';
+import type { Outcome, RangeRequest } from '../../model.ts';
 import type { ApiCall } from '../contract.ts';
-import type { Failure } from '../errors.ts';
 import { deleteRangeFields, putFields, rangeFields, txnFields } from './encode.ts';
 import { compactionRequest, deleteRangeRequest, putRequest, rangeRequest, readBody, txnRequest } from './schema.ts';
-import { operationBytes, rangeBytes } from './size.ts';
+import { rangeBytes } from './size.ts';
 import type { Frame, ParseUnary } from './unary.ts';
-import { answer, failKept, refuse, writeCall } from './unary.ts';
-
-/** No request is more than this much larger as protobuf than as JSON: only a negative number can be larger at all. */
-const protobufMarginBytes = 1_024;
-
-/** etcd looks at a put's shape before it looks at its size, and at a message's size before all else. */
-function findTooLarge(operation: Operation): Failure | null {
-  const bytes = operationBytes(operation);
-  if (bytes > messageBytesMax) return { kind: 'bodyTooLarge', bytes, bytesMax: messageBytesMax };
-  if (bytes <= writeBytesMax) return null;
-  if (operation.kind === 'put') {
-    const { key, value, lease, ignoreValue, ignoreLease } = operation.request;
-    if (key.byteLength === 0) return { kind: 'keyNotProvided' };
-    if (ignoreValue && value.byteLength > 0) return { kind: 'valueProvided' };
-    if (ignoreLease && lease !== 0n) return { kind: 'leaseProvided' };
-  }
-  return { kind: 'requestTooLarge', bytes, bytesMax: writeBytesMax };
-}
+import { answer, failKept, protobufMarginBytes, refuse, sizedWrite } from './unary.ts';
 
 function rangeCall(request: RangeRequest, { bodyBytes, timeoutMs }: Frame): ApiCall {
   if (bodyBytes > messageBytesMax - protobufMarginBytes) {
@@ -44,14 +26,6 @@ function rangeCall(request: RangeRequest, { bodyBytes, timeoutMs }: Frame): ApiC
       return answer(header, header.revision, rangeFields(result.answer));
     },
   };
-}
-
-function sizedWrite(operation: Operation, frame: Frame): ApiCall {
-  if (frame.bodyBytes > writeBytesMax - protobufMarginBytes) {
-    const failure = findTooLarge(operation);
-    if (failure !== null) return refuse(failure);
-  }
-  return writeCall(frame, operation, { fields: outcomeFields });
 }
 
 function outcomeFields(outcome: Exclude<Outcome, { kind: 'failed' | 'appliedBefore' }>): string {
@@ -81,18 +55,18 @@ export const kvPaths: Readonly<Record<string, ParseUnary>> = {
   },
   'kv/put': (scanner, frame) => {
     const request = readBody(putRequest, scanner);
-    return request && sizedWrite({ kind: 'put', request }, frame);
+    return request && sizedWrite({ kind: 'put', request }, frame, { fields: outcomeFields });
   },
   'kv/deleterange': (scanner, frame) => {
     const request = readBody(deleteRangeRequest, scanner);
-    return request && sizedWrite({ kind: 'deleteRange', request }, frame);
+    return request && sizedWrite({ kind: 'deleteRange', request }, frame, { fields: outcomeFields });
   },
   'kv/txn': (scanner, frame) => {
     const request = readBody(txnRequest, scanner);
-    return request && sizedWrite({ kind: 'txn', request }, frame);
+    return request && sizedWrite({ kind: 'txn', request }, frame, { fields: outcomeFields });
   },
   'kv/compaction': (scanner, frame) => {
     const request = readBody(compactionRequest, scanner);
-    return request && sizedWrite({ kind: 'compact', request }, frame);
+    return request && sizedWrite({ kind: 'compact', request }, frame, { fields: outcomeFields });
   },
 };

@@ -229,18 +229,23 @@ const requestOperation = message<OperationDraft>(() => ({ operation: { kind: 'em
   request_txn: oneOf('request', { read: readNestedTxn, oneOf: null }),
 });
 
+/** One more than there may be is as good as all of them: the store refuses the transaction for it. */
+function keep<Item>(items: Item[], item: Item): void {
+  if (items.length <= txnOperationsMax) items.push(item);
+}
+
 export const txnRequest: Descriptor<TxnDraft> = message<TxnDraft>(() => ({ compare: [], success: [], failure: [] }), {
   compare: submessages(
     () => compare,
-    (into, draft) => into.compare.push(finishCompare(draft)),
+    (into, draft) => keep(into.compare, finishCompare(draft)),
   ),
   success: submessages(
     () => requestOperation,
-    (into, { operation }) => into.success.push(operation),
+    (into, { operation }) => keep(into.success, operation),
   ),
   failure: submessages(
     () => requestOperation,
-    (into, { operation }) => into.failure.push(operation),
+    (into, { operation }) => keep(into.failure, operation),
   ),
 });
 

@@ -1,5 +1,6 @@
 // What every call of etcd's with one message and one answer has in common: its path's parser, and how it answers.
 
+import { messageBytesMax, writeBytesMax } from '../../limits.ts';
 import type { Operation, Outcome } from '../../model.ts';
 import type { AnswerTo, Query } from '../../query-model.ts';
 import type { ApiCall, QueryCall, RefusedCall, ResponseHeader, WriteCall } from '../contract.ts';
@@ -8,6 +9,7 @@ import { failureResponse } from '../errors.ts';
 import type { Scanner } from '../json/scanner.ts';
 import { answerOf } from '../query-answer.ts';
 import { headerJson } from './encode.ts';
+import { operationBytes } from './size.ts';
 
 /** What a request has beside its message. */
 export type Frame = {
@@ -37,7 +39,7 @@ export function answer(header: ResponseHeader, revision: number, fields = ''): R
 }
 
 export function refuse(failure: Failure): RefusedCall {
-  return { kind: 'refused', response: failureResponse('v3', failure) };
+  return refuseWith(failKept, failure);
 }
 
 type Done = Exclude<Outcome, { kind: 'failed' | 'appliedBefore' }>;
@@ -54,13 +56,43 @@ export function respondTo(fail: Fail, fields: (outcome: Done) => string) {
 
 const headerOnly = (): string => '';
 
+export type WriteOptions = { readonly fields?: (outcome: Done) => string; readonly fail?: Fail };
+
 export function writeCall(
   frame: Frame,
   operation: Operation,
-  { fields = headerOnly, fail = failKept }: { readonly fields?: (outcome: Done) => string; readonly fail?: Fail } = {},
+  { fields = headerOnly, fail = failKept }: WriteOptions = {},
 ): WriteCall {
   const { timeoutMs, writeId } = frame;
   return { kind: 'write', protocol: 'v3', timeoutMs, writeId, operation, respond: respondTo(fail, fields) };
+}
+
+/** No request is more than this much larger as protobuf than as JSON: only a negative number can be larger at all. */
+export const protobufMarginBytes = 1_024;
+
+/** etcd looks at a put's shape before it looks at its size, and at a message's size before all else. */
+export function findTooLarge(operation: Operation, { bodyBytes }: Frame): Failure | null {
+  if (bodyBytes <= writeBytesMax - protobufMarginBytes) return null;
+  const bytes = operationBytes(operation);
+  if (bytes > messageBytesMax) return { kind: 'bodyTooLarge', bytes, bytesMax: messageBytesMax };
+  if (bytes <= writeBytesMax) return null;
+  if (operation.kind === 'put') {
+    const { key, value, lease, ignoreValue, ignoreLease } = operation.request;
+    if (key.byteLength === 0) return { kind: 'keyNotProvided' };
+    if (ignoreValue && value.byteLength > 0) return { kind: 'valueProvided' };
+    if (ignoreLease && lease !== 0n) return { kind: 'leaseProvided' };
+  }
+  return { kind: 'requestTooLarge', bytes, bytesMax: writeBytesMax };
+}
+
+/** Of a write that can be large: it is measured before it becomes one. */
+export function sizedWrite(operation: Operation, frame: Frame, options: WriteOptions): ApiCall {
+  const failure = findTooLarge(operation, frame);
+  return failure === null ? writeCall(frame, operation, options) : refuseWith(options.fail ?? failKept, failure);
+}
+
+export function refuseWith(fail: Fail, failure: Failure): RefusedCall {
+  return { kind: 'refused', response: fail(failure) };
 }
 
 export function queryCall<Kind extends Query['kind']>(

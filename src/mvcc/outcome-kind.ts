@@ -1,0 +1,40 @@
+// Whether an outcome can be that of an operation. A write id that was used for another request finds what became of that one, which
+// answers nothing that is asked now. Pure.
+
+import { unreachable } from '../assert.ts';
+import type { Operation, Outcome, TxnAnswer, TxnPart, TxnRequest } from '../model.ts';
+import { isAdministration } from './administration-codec.ts';
+
+/** By its form alone: two requests of one form are told apart by their digests, where those are known. */
+export function canAnswer(operation: Operation, outcome: Outcome): boolean {
+  if (outcome.kind === 'failed' || outcome.kind === 'appliedBefore') return true;
+  if (operation.kind === 'txn') return outcome.kind === 'txn' && isAnswerTo(operation.request, outcome.answer);
+  return outcome.kind === outcomeKindOf(operation);
+}
+
+function outcomeKindOf(operation: Exclude<Operation, { readonly kind: 'txn' }>): Outcome['kind'] {
+  if (!isAdministration(operation)) return operation.kind;
+  const { kind } = operation;
+  if (kind === 'leaseGrant') return kind;
+  return kind === 'alarmActivate' || kind === 'alarmDeactivate' ? 'alarm' : 'done';
+}
+
+function isAnswerTo(request: TxnRequest, { succeeded, parts }: TxnAnswer): boolean {
+  const branch = succeeded ? request.success : request.failure;
+  return branch.length === parts.length && branch.every((operation, place) => isPartOf(operation, parts[place]));
+}
+
+function isPartOf(operation: TxnRequest['success'][number], part: TxnPart | undefined): boolean {
+  switch (operation.kind) {
+    case 'range':
+    case 'put':
+    case 'deleteRange':
+      return part?.kind === operation.kind;
+    case 'txn':
+      return part?.kind === 'txn' && isAnswerTo(operation.request, part.answer);
+    case 'empty':
+      return false;
+    default:
+      return unreachable(operation);
+  }
+}

@@ -1,0 +1,60 @@
+// A driver that leads a group of one, for tests of what becomes of writes.
+
+import { expect } from 'vitest';
+import { replicaId } from '../../src/brands.ts';
+import { utf8 } from '../../src/bytes.ts';
+import type { Caller, Operation } from '../../src/model.ts';
+import { foundingConfiguration } from '../../src/raft/configuration.ts';
+import { Driver } from '../../src/replica/driver.ts';
+import type { WriteResult } from '../../src/replica/proposals.ts';
+import type { SqlPort } from '../../src/sql-port.ts';
+import { NodeSql } from '../support/node-sql.ts';
+
+export const nowMs = 1_000;
+
+/** A group of one. It has three keys for what begins with "a"; `revoked` is one no more. */
+export function leaderAlone(sql: SqlPort = new NodeSql()): Driver {
+  const driver: Driver = new Driver({
+    id: replicaId(1),
+    founding: foundingConfiguration([{ id: replicaId(1), location: '' }]),
+    sql,
+    random: () => 0.5,
+    electionTimeoutTicks: 10,
+    heartbeatTicks: 1,
+    port: {
+      send: () => undefined,
+      published: () => undefined,
+      applied: () => undefined,
+      leaderChanged: () => undefined,
+      configured: () => undefined,
+      removed: () => undefined,
+      restart: () => undefined,
+      undone: ({ error }) => {
+        throw new Error('a command of a client threw', { cause: error });
+      },
+      applySoon: () => undefined,
+      rest: () => undefined,
+      mayRest: () => false,
+      nowMs: () => nowMs,
+    },
+  });
+  for (let tick = 0; tick < 30; tick++) driver.tick();
+  expect(driver.raft.role).toBe('leader');
+  for (const id of ['reader', 'writer', 'revoked']) {
+    const role = id === 'reader' ? 'read' : 'write';
+    const accessKey = { id, role, prefix: utf8('a'), createdAtMs: 0, expiresAtMs: null } as const;
+    write(driver, { kind: 'service' }, `make ${id}`, { kind: 'createAccessKey', accessKey });
+  }
+  write(driver, { kind: 'service' }, 'revoke', { kind: 'revokeAccessKey', id: 'revoked' });
+  return driver;
+}
+
+/** What became of it: a group of one knows at once. */
+export function write(driver: Driver, caller: Caller, writeId: string, operation: Operation): WriteResult {
+  const results: WriteResult[] = [];
+  driver.write({ caller, writeId, operation }, (result) => results.push(result));
+  driver.tick();
+  const [result] = results;
+  if (result === undefined) throw new Error(`nothing came of ${operation.kind}`);
+  return result;
+}
