@@ -70,8 +70,16 @@ export type Administration = DoubtedLeaders & {
 
 export type FailedChange = { readonly kind: 'failed'; readonly failure: Failure };
 
-/** RFC 6455 and its registry of close codes. */
+/** RFC 6455, 7.4, and its registry of close codes. */
+const protocolError = 1_002;
 const tryAgainLater = 1_013;
+/** The platform says this of a close frame without a code. */
+const noCloseCode = 1_005;
+
+/** Others, a client's fault or the platform's word for a connection that broke, cannot be sent. */
+function isCloseCode(code: number): boolean {
+  return code >= 1_000 && code < 5_000 && ![1_004, noCloseCode, 1_006, 1_015].includes(code);
+}
 
 type Living = {
   readonly member: Member;
@@ -156,13 +164,22 @@ export class Replica extends DurableObject<ReplicaEnv> {
     return handled;
   }
 
-  override webSocketClose(socket: WebSocket): void {
-    if (isFrameSocket(this.ctx, socket)) this.#living?.services.frames.closed(socket);
-    else this.#living?.watches.webSocketClose(socket);
+  /** A handshake that the client began ends with the close frame that is sent here: the platform sends none by itself. */
+  override webSocketClose(socket: WebSocket, code: number, reason: string): void {
+    if (code === noCloseCode) socket.close();
+    else if (isCloseCode(code)) socket.close(code, reason);
+    else socket.close(protocolError);
+    this.#forget(socket);
   }
 
+  /** The connection broke. */
   override webSocketError(socket: WebSocket): void {
-    this.webSocketClose(socket);
+    this.#forget(socket);
+  }
+
+  #forget(socket: WebSocket): void {
+    if (isFrameSocket(this.ctx, socket)) this.#living?.services.frames.closed(socket);
+    else this.#living?.watches.webSocketClose(socket);
   }
 
   /** A lease may have ended while all replicas slept, or a key with which a socket is open. */

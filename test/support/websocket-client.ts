@@ -57,15 +57,25 @@ export class WebSocketClient {
   onMessage: (text: string) => void = () => undefined;
   /** Called once, whoever closed. */
   onEnd: () => void = () => undefined;
+  /** The server's close frame; null: none came. */
+  closeFrame: { readonly code: number | null; readonly reason: string } | null = null;
+  /** Whether the connection is ended by this side once the server has closed. RFC 6455, 7.1.1 leaves that to the server. */
+  endsConnection = true;
+  /** Resolves when the server has ended the connection below the WebSocket. */
+  readonly serverEnded: Promise<void>;
   readonly #duplex: Duplex;
   #unread: Buffer = Buffer.alloc(0);
   #parts: Buffer[] = [];
   #started = false;
   #ended = false;
+  #closed = false;
 
   constructor(duplex: Duplex, first: Buffer) {
     this.#duplex = duplex;
     this.#unread = first;
+    this.serverEnded = new Promise((resolve) => {
+      duplex.on('end', resolve);
+    });
     duplex.on('data', (part: Buffer) => {
       this.#unread = this.#unread.byteLength === 0 ? part : Buffer.concat([this.#unread, part]);
       if (this.#started) this.#readFrames();
@@ -87,17 +97,41 @@ export class WebSocketClient {
     return this.#sendFrame(opcodes.text, Buffer.from(text, 'utf8'));
   }
 
-  close(): void {
-    this.#sendFrame(opcodes.close, Buffer.from([0x03, 0xe8]));
-    this.#duplex.end();
+  /** `fragments`: the parts of one text message, a frame each. */
+  sendFragments(fragments: readonly string[]): void {
+    for (const [place, fragment] of fragments.entries()) {
+      const opcode = place === 0 ? opcodes.text : opcodes.continuation;
+      this.#sendFrame(opcode, Buffer.from(fragment, 'utf8'), place === fragments.length - 1);
+    }
   }
 
-  #sendFrame(opcode: number, payload: Buffer): boolean {
+  sendBinary(bytes: Uint8Array): void {
+    this.#sendFrame(opcodes.binary, Buffer.from(bytes));
+  }
+
+  /** `code` null: a close frame without one. */
+  close(code: number | null = 1_000): void {
+    this.#sendClose(code === null ? Buffer.alloc(0) : Buffer.from([code >> 8, code & 0xff]));
+    if (this.endsConnection) this.#duplex.end();
+  }
+
+  /** Once, whoever began (RFC 6455, 5.5.1). */
+  #sendClose(code: Buffer): void {
+    if (!this.#closed) this.#sendFrame(opcodes.close, code);
+    this.#closed = true;
+  }
+
+  /** Ends the connection without a close frame. */
+  destroy(): void {
+    this.#duplex.destroy();
+  }
+
+  #sendFrame(opcode: number, payload: Buffer, final = true): boolean {
     if (this.#ended || !this.#duplex.writable) return false;
     const mask = randomBytes(4);
     const masked = Buffer.from(payload);
     for (let at = 0; at < masked.byteLength; at++) masked.writeUInt8(masked.readUInt8(at) ^ mask.readUInt8(at % 4), at);
-    return this.#duplex.write(Buffer.concat([frameHead(opcode, payload.byteLength), mask, masked])) || true;
+    return this.#duplex.write(Buffer.concat([frameHead(opcode, payload.byteLength, final), mask, masked])) || true;
   }
 
   #readFrames(): void {
@@ -119,11 +153,15 @@ export class WebSocketClient {
       case opcodes.ping:
         this.#sendFrame(opcodes.pong, frame.payload);
         return;
-      case opcodes.close:
-        this.#sendFrame(opcodes.close, frame.payload.subarray(0, 2));
+      case opcodes.close: {
+        const { payload } = frame;
+        const code = payload.byteLength < 2 ? null : payload.readUInt16BE(0);
+        this.closeFrame = { code, reason: payload.subarray(2).toString('utf8') };
+        this.#sendClose(payload.subarray(0, 2));
         this.#end();
-        this.#duplex.end();
+        if (this.endsConnection) this.#duplex.end();
         return;
+      }
       default:
     }
   }
@@ -138,10 +176,11 @@ export class WebSocketClient {
 type Frame = { readonly opcode: number; readonly final: boolean; readonly payload: Buffer; readonly bytes: number };
 
 /** A client's frames are masked (RFC 6455, 5.3): the head says so. */
-function frameHead(opcode: number, length: number): Buffer {
-  if (length < 126) return Buffer.from([0x80 | opcode, 0x80 | length]);
+function frameHead(opcode: number, length: number, final: boolean): Buffer {
+  const first = (final ? 0x80 : 0) | opcode;
+  if (length < 126) return Buffer.from([first, 0x80 | length]);
   const head = Buffer.alloc(length < 65_536 ? 4 : 10);
-  head.writeUInt8(0x80 | opcode, 0);
+  head.writeUInt8(first, 0);
   if (length < 65_536) {
     head.writeUInt8(0x80 | 126, 1);
     head.writeUInt16BE(length, 2);

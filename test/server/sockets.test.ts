@@ -1,0 +1,175 @@
+// WebSockets as their clients have them, on a server that was started as users start it: what only a real connection shows.
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { type QuorateProcess, startQuorate } from '../support/quorate-process.ts';
+import { openWebSocket, type WebSocketClient } from '../support/websocket-client.ts';
+
+const waitMs = 10_000;
+
+let server: QuorateProcess;
+
+beforeAll(async () => {
+  server = await startQuorate({ environment: {} });
+});
+
+afterAll(async () => {
+  await server.dispose();
+});
+
+type Kind = { readonly name: string; readonly path: string; readonly message: string };
+
+/** Every kind of socket, and a message of which nothing but an answer comes. */
+const kinds: readonly Kind[] = [
+  { name: 'watch of v1', path: '/v1/watch?prefix=', message: '{"type":"progress"}' },
+  { name: 'watch of v3', path: '/v3/watch', message: '{"create_request":{"key":"YQ=="}}' },
+  { name: 'keepalives', path: '/v3/lease/keepalive', message: '{"ID":"77"}' },
+  { name: 'calls', path: '/v3/kv/range', message: '{"key":"YQ=="}' },
+  { name: 'observers', path: '/v3/election/observe', message: '{"name":"YQ=="}' },
+];
+
+type Key = { readonly id: string; readonly key: string };
+
+async function asOperator(method: string, path: string, body: object | null = null): Promise<Response> {
+  const headers = { Authorization: `Bearer ${server.ready.operatorToken}` };
+  const response = await fetch(`${server.ready.url}${path}`, {
+    method,
+    headers,
+    body: body === null ? null : JSON.stringify(body),
+  });
+  if (!response.ok) throw new Error(`${method} ${path} answered ${response.status}: ${await response.text()}`);
+  return response;
+}
+
+async function newKey(tenant: string): Promise<Key> {
+  return (await (await asOperator('POST', `/v1/tenants/${tenant}/keys`, { role: 'write' })).json()) as Key;
+}
+
+async function newTenant(name: string): Promise<Key> {
+  return (await (await asOperator('POST', '/v1/tenants', { name, replicas: 1 })).json()) as Key;
+}
+
+class Open {
+  readonly socket: WebSocketClient;
+  readonly messages: string[] = [];
+  readonly ended: Promise<void>;
+
+  constructor(socket: WebSocketClient) {
+    this.socket = socket;
+    socket.endsConnection = false;
+    socket.onMessage = (text) => this.messages.push(text);
+    this.ended = new Promise((resolve) => {
+      socket.onEnd = resolve;
+    });
+    socket.start();
+  }
+
+  /** Sends a message and waits for its answer. */
+  async speak(text: string): Promise<void> {
+    const before = this.messages.length;
+    this.socket.send(text);
+    await until(() => this.messages.length > before, `an answer to ${text}`);
+  }
+}
+
+async function open(path: string, key: string): Promise<Open> {
+  const upgrade = await openWebSocket(new URL(path, server.ready.url), { Authorization: `Bearer ${key}` }, waitMs);
+  if (upgrade.socket === null) throw new Error(`no upgrade of ${path}: ${upgrade.status} ${upgrade.body}`);
+  return new Open(upgrade.socket);
+}
+
+async function until(isSo: () => boolean, what: string): Promise<void> {
+  for (const deadline = Date.now() + waitMs; !isSo();) {
+    if (Date.now() > deadline) throw new Error(`it did not come: ${what}`);
+    await sleep(10);
+  }
+}
+
+async function inTime(promise: Promise<unknown>, what: string): Promise<void> {
+  let came = false;
+  const end = promise.then(() => (came = true));
+  await Promise.race([end, until(() => came, what)]);
+}
+
+it('SOCKET-1: a close that the client begins is answered by a close frame, and the connection ends', async () => {
+  const { key } = server.ready.tenant;
+  for (const { name, path, message } of kinds) {
+    for (const speaks of [false, true]) {
+      const one = await open(path, key);
+      if (speaks && path !== '/v3/election/observe') await one.speak(message);
+      one.socket.close();
+      await inTime(one.ended, `the close frame of ${name}`);
+      expect(one.socket.closeFrame, name).toEqual({ code: 1000, reason: '' });
+      await inTime(one.socket.serverEnded, `the end of the connection of ${name}`);
+    }
+  }
+});
+
+it('SOCKET-1: a close frame with any code, or with none, is answered, by its code where that is one', async () => {
+  const codes = [null, 1001, 1005, 2000, 4999, 0, 999, 1004, 1006, 1015, 5000, 65_535];
+  const answers = new Map<number | null, number | null>([
+    [null, null],
+    [1001, 1001],
+    [1005, null],
+    [2000, 2000],
+    [4999, 4999],
+  ]);
+  for (const code of codes) {
+    const one = await open('/v1/watch?prefix=', server.ready.tenant.key);
+    one.socket.close(code);
+    await endsWith(one, answers.has(code) ? (answers.get(code) ?? null) : 1002, `a watch closed with ${code}`);
+  }
+});
+
+it("SOCKET-1: Node's WebSocket, which waits for the server to end the connection, is told that it closed", async () => {
+  for (const { name, path } of kinds) {
+    const socket = new WebSocket(server.ready.url.replace('http', 'ws') + path, ['Bearer', server.ready.tenant.key]);
+    const opened = new Promise((resolve) => socket.addEventListener('open', resolve));
+    const closed = new Promise<CloseEvent>((resolve) => socket.addEventListener('close', resolve));
+    await inTime(opened, `the upgrade of ${name}`);
+    // What arrives while it closes makes this client forget that it was asked to.
+    await sleep(50);
+    socket.close(1000, 'done');
+    await inTime(closed, `onclose of ${name}`);
+    const { code, reason, wasClean } = await closed;
+    expect({ code, reason, wasClean }, name).toEqual({ code: 1000, reason: 'done', wasClean: true });
+  }
+});
+
+it('SOCKET-1: a close that the server begins ends the connection once the client has closed, too', async () => {
+  const { id } = server.ready.tenant;
+  const key = await newKey(id);
+  const watches = kinds.slice(0, 2);
+  const sockets = await Promise.all(watches.map(({ path }) => open(path, key.key)));
+  for (const [place, { message }] of watches.entries()) await sockets[place]?.speak(message);
+  await asOperator('DELETE', `/v1/tenants/${id}/keys/${key.id}`);
+  for (const [place, { name }] of watches.entries()) await endsWith(sockets[place], 4401, name);
+
+  const tenant = await newTenant('short-lived');
+  const all = await Promise.all(kinds.map(({ path }) => open(path, tenant.key)));
+  for (const [place, { message, path }] of kinds.entries()) {
+    if (path === '/v3/election/observe') all[place]?.socket.send(message);
+    else await all[place]?.speak(message);
+  }
+  await asOperator('DELETE', `/v1/tenants/${tenant.id}`);
+  for (const [place, { name }] of kinds.entries()) await endsWith(all[place], 4404, name);
+});
+
+/**
+ * The runtime on this machine pumps what comes from a client by a pipe that goes on waiting where the first message of a socket is the
+ * close frame (kj, `BlockedReceive::tryPumpFrom`): the connection ends when the object's sockets hibernate. A process in front sees it end.
+ */
+it.skip('SOCKET-1: a client that never spoke has its connection ended by the server, too', async () => {
+  const { id } = server.ready.tenant;
+  const key = await newKey(id);
+  const silent = await open('/v1/watch?prefix=', key.key);
+  await asOperator('DELETE', `/v1/tenants/${id}/keys/${key.id}`);
+  await endsWith(silent, 4401, 'a silent watch');
+});
+
+async function endsWith(one: Open | undefined, code: number | null, name: string): Promise<void> {
+  if (one === undefined) throw new Error(`no socket for ${name}`);
+  await inTime(one.ended, `the close frame of ${name}`);
+  expect(one.socket.closeFrame === null ? 'none' : one.socket.closeFrame.code, name).toBe(code);
+  await inTime(one.socket.serverEnded, `the end of the connection of ${name}`);
+}
