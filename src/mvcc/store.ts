@@ -42,7 +42,7 @@ import { numberOf } from './rows.ts';
 import { openSchema, readMeta, writeMeta } from './schema.ts';
 import { runSteps } from './steps.ts';
 import { runTxn } from './txn.ts';
-import { operationShape } from './txn-shape.ts';
+import { isReadOnly, operationShape } from './txn-shape.ts';
 import { commandWork, unboundedWork, WorkBudget, type WorkLimits } from './work-budget.ts';
 import { type Budgets, deleteRange, put, putFailure } from './write-operations.ts';
 import { identityOf, RememberedWrites } from './write-ids.ts';
@@ -209,6 +209,19 @@ export class Store {
   heads(range: KeyRange): IterableIterator<KeyValue> {
     const span = spanOf(range);
     return scanPairs(this.#sql, { span, asOf: 'head', filter: null, descending: false, values: false, limit: null });
+  }
+
+  /** A txn that only reads, as of now. It looks at what the caller may, in the order in which a write is refused. */
+  readTxn(request: TxnRequest, caller: Caller, nowMs: number): Outcome {
+    assert(isReadOnly(request), 'a txn that writes is in the log');
+    const operation = { kind: 'txn', request } as const;
+    const failure =
+      this.#administration.refusal({ writeId: '', caller, operation, atMs: nowMs }, this.level) ??
+      operationShape(operation, this.level) ??
+      this.#administration.alarms.refusal(operation);
+    const { outcome, made } = failure === null ? this.#txn(request) : this.#failed(failure);
+    assert(made.length === 0, 'what only reads makes no revision');
+    return outcome;
   }
 
   /** What changed from a revision on. A start above the current revision answers nothing. */

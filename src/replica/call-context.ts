@@ -121,7 +121,9 @@ export async function unlessBehind(
   return refusal();
 }
 
-function mayBeBehind(refused: StoreFailure, caller: Caller): boolean {
+/** Once this replica has caught up it may say something else: a revision that it does not know may be the present one. */
+export function mayBeBehind(refused: StoreFailure, caller: Caller): boolean {
+  if (refused.kind === 'futureRevision') return true;
   if (refused.kind === 'unauthenticated') return refused.reason === 'unknown';
   return refused.kind === 'invalidToken' && caller.kind === 'user';
 }

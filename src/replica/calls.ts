@@ -25,6 +25,7 @@ import {
   followsAndCaughtUp,
   headerOf,
   leadsAndCaughtUp,
+  mayBeBehind,
   propose,
   queryStoreInSteps,
   redirectTo,
@@ -44,6 +45,8 @@ import {
 import { mayChangeAlarm } from './maintenance-quota.ts';
 import { serveMemberChange, serveMemberList } from './maintenance-members.ts';
 import { serveSnapshot } from './maintenance-snapshot.ts';
+import type { TxnRequest } from '../model.ts';
+import { isReadOnly, isSerializable } from '../mvcc/txn-shape.ts';
 import type { Member } from './member.ts';
 import { statusReport } from './status.ts';
 
@@ -116,6 +119,10 @@ const tellsOfReplica: readonly ApiCall['kind'][] = ['refused', 'answered', 'stat
 
 async function serveWrite(member: Member, call: WriteCall, context: CallContext): Promise<Response> {
   if (!mayChangeAlarm(member, context.caller, call.operation)) return refuseAlarm(member, call, context);
+  const { operation } = call;
+  if (operation.kind === 'txn' && isReadOnly(operation.request)) {
+    return serveReadTxn(member, call, operation.request, context);
+  }
   const proposed = await propose(member, context, { ...call, operation: withCandidate(call.operation) });
   return proposed.kind === 'outcome' ? call.respond(proposed.outcome, headerOf(member)) : proposed.response;
 }
@@ -148,14 +155,35 @@ async function serveRead(
   );
   if (refused !== null) return call.respond({ kind: 'failed', failure: refused }, headerOf(member));
   let result = store.range(call.request);
-  if (result.kind === 'failed' && result.failure.kind === 'futureRevision' && call.serializable) {
-    // Of a replica that is behind it may be the present one.
+  if (result.kind === 'failed' && call.serializable && mayBeBehind(result.failure, context.caller)) {
     const elsewhere = await followsAndCaughtUp(member, call, context);
     if (elsewhere !== null) return elsewhere;
     result = store.range(call.request);
   }
   const answer = call.respond(result, headerOf(member));
   return place === null ? answer : servedBy(member, answer);
+}
+
+/** A txn without a write is a read: nothing of it is in the log, and an id that it came with names nothing. */
+async function serveReadTxn(
+  member: Member,
+  call: WriteCall,
+  request: TxnRequest,
+  context: CallContext,
+): Promise<Response> {
+  const { caller } = context;
+  const serializable = isSerializable(request);
+  if (!serializable) {
+    const elsewhere = await leadsAndCaughtUp(member, call, context);
+    if (elsewhere !== null) return elsewhere;
+  }
+  let outcome = member.driver.store.readTxn(request, caller, member.nowMs());
+  if (serializable && outcome.kind === 'failed' && mayBeBehind(outcome.failure, caller)) {
+    const elsewhere = await followsAndCaughtUp(member, call, context);
+    if (elsewhere !== null) return elsewhere;
+    outcome = member.driver.store.readTxn(request, caller, member.nowMs());
+  }
+  return call.respond(outcome, headerOf(member));
 }
 
 function servedBy(member: Member, response: Response): Response {

@@ -1,7 +1,10 @@
+/* oxlint-disable unicorn/no-thenable -- `then` is a member of a transaction here */
 // Reads and watches at replicas that do not lead: what was acknowledged is seen, wherever the reader is sent.
 
 import { evictDurableObject, runInDurableObject } from 'cloudflare:test';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { callerHeader, callerText } from '../../src/api/routing.ts';
+import { groupLevelMax } from '../../src/levels.ts';
 import {
   crash,
   cutFromPeers,
@@ -154,6 +157,59 @@ describe('a follower', () => {
       const revision = await put(tenant.key, 'k', `${round}`);
       expect(await get(tenant, 'k')).toMatchObject({ value: `${round}`, revision });
     }
+  });
+});
+
+function askTxn(tenant: NewTenant, path: string, body: unknown): Promise<Response> {
+  const headers: Record<string, string> = path.startsWith('/v1') ? { 'Idempotency-Key': 'the-same' } : {};
+  return withKey(tenant.key, path, { method: 'POST', body: JSON.stringify(body), headers });
+}
+
+describe('a transaction that only reads', () => {
+  const readK = { requestRange: { key: btoa('k') } };
+  const compare = [{ key: btoa('k'), target: 'VERSION', result: 'GREATER', version: '0' }];
+  it('READ-27: leaves nothing in the log, and sees all that was acknowledged before it', async () => {
+    const tenant = await newTenant({ name: 'txn-reads' });
+    const status = async (): Promise<{ commit_index: number; level: number }> =>
+      (await withKey(tenant.key, '/v1/status')).json();
+    const committed = async (): Promise<number> => (await status()).commit_index;
+    // A young group writes of itself until it is at its level.
+    while ((await status()).level < groupLevelMax) await scheduler.wait(50);
+    for (let round = 0; round < 5; round++) {
+      const revision = await put(tenant.key, 'k', `value ${round}`);
+      const before = await committed();
+      const v3 = await askTxn(tenant, '/v3/kv/txn', { compare, success: [readK] });
+      expect(await v3.json()).toMatchObject({
+        header: { revision: String(revision) },
+        succeeded: true,
+        responses: [{ response_range: { kvs: [{ value: btoa(`value ${round}`) }] } }],
+      });
+      const v1 = await askTxn(tenant, '/v1/txn', {
+        if: [{ key: 'k', target: 'mod_revision', op: '=', value: revision }],
+        then: [{ get: { key: 'k' } }],
+      });
+      expect(await v1.json()).toMatchObject({ revision, succeeded: true });
+      expect(await committed()).toBe(before);
+    }
+  });
+
+  it('READ-28: is not answered by a leader that reaches nobody, unless all its ranges are serializable', async () => {
+    const tenant = await newTenant({ name: 'txn-alone' });
+    await put(tenant.key, 'k', 'old');
+    const leader = await leaderOf(tenant.key);
+    for (const follower of [1, 2, 3].filter((each) => each !== leader)) await cutFromPeers(tenant.id, follower);
+    const stub = replicaStub(tenant.id, leader);
+    const read = async (serializable: boolean): Promise<Response | null> => {
+      const success = [{ requestRange: { ...readK.requestRange, serializable } }];
+      const asked = stub.fetch('https://replica.internal/v3/kv/txn', {
+        method: 'POST',
+        body: JSON.stringify({ success }),
+        headers: { [callerHeader]: callerText({ kind: 'service' }) },
+      });
+      return Promise.race([asked, scheduler.wait(1_500).then(() => null)]);
+    };
+    expect((await read(true))?.status).toBe(200);
+    expect((await read(false))?.status ?? 'none').not.toBe(200);
   });
 });
 

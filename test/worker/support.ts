@@ -108,6 +108,20 @@ function lost(): Promise<never> {
   return Promise.reject(new Error('cut off by the test'));
 }
 
+const cutOff = new WeakSet<Replica>();
+const cutClasses = new WeakSet<object>();
+
+/** The method of the class is what a peer's call reaches: an object with one of its own would pass for one of former code. */
+function cutReceive(instance: Replica): void {
+  const ofClass: Pick<Replica, 'receive'> = Object.getPrototypeOf(instance);
+  if (cutClasses.has(ofClass)) return;
+  cutClasses.add(ofClass);
+  const { receive } = ofClass;
+  ofClass.receive = function receiveUnlessCut(this: Replica, messages) {
+    return cutOff.has(this) ? { kind: 'left' } : receive.call(this, messages);
+  };
+}
+
 /**
  * Starts the object anew, and no call between it and its peers comes through until what this gives back is called. What the
  * object's class knows of its namespace and of requests is all that is touched.
@@ -115,9 +129,11 @@ function lost(): Promise<never> {
 export async function cutFromPeers(tenant: string, replica: number): Promise<() => void> {
   await crash(tenant, replica);
   let isCut = true;
+  const cut: Replica[] = [];
   await runInDurableObject(replicaStub(tenant, replica), (instance) => {
-    const receive = instance.receive.bind(instance);
-    instance.receive = (messages) => (isCut ? { kind: 'left' } : receive(messages));
+    cutReceive(instance);
+    cutOff.add(instance);
+    cut.push(instance);
     const get = (id: DurableObjectId, options?: DurableObjectNamespaceGetDurableObjectOptions) =>
       isCut ? { receive: lost, fetch: lost } : bindings.REPLICA.get(id, options);
     const idFromName = (name: string) => bindings.REPLICA.idFromName(name);
@@ -125,6 +141,7 @@ export async function cutFromPeers(tenant: string, replica: number): Promise<() 
   });
   return () => {
     isCut = false;
+    for (const instance of cut) cutOff.delete(instance);
   };
 }
 
