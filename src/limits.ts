@@ -194,6 +194,11 @@ export const lockWaitersMax = 10_000;
 /** Streams of elections on one replica, and what each may be behind before it ends. */
 export const observersMax = 512;
 export const observerBacklogBytesMax = 1_048_576;
+/** Whoever waited for a lock gets the first byte of its answer this part of its wait before the rest, within these bounds. */
+export const handoverWaitShare = 0.1;
+export const handoverMsMin = 2;
+/** A round trip within a continent: a client that has left is noticed within it. */
+export const handoverMsMax = 50;
 /** POSTs of keepalives whose bodies go on. */
 export const keepAliveStreamsMax = 512;
 

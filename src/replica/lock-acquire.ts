@@ -12,6 +12,7 @@ import type { Operation, TxnOperation, TxnRequest } from '../model.ts';
 import { accessOfOperation } from '../mvcc/access.ts';
 import { authorize, type CallContext, caughtUp, leadsAndCaughtUp, redirectTo } from './call-context.ts';
 import {
+  afterWait,
   answerToNobody,
   failed,
   giveBack,
@@ -29,6 +30,7 @@ import {
   write,
   writeStep,
 } from './lock-calls.ts';
+import { Handover } from './lock-handover.ts';
 import { keyInTheWay, placeAt, queueOf } from './lock-places.ts';
 import type { Place } from './lock-queues.ts';
 import type { Member } from './member.ts';
@@ -42,7 +44,7 @@ type Seat = {
 };
 
 export async function serveAcquire(member: Member, call: AcquireCall, context: CallContext): Promise<Response> {
-  const queuing: Queuing = { member, context, call };
+  const queuing: Queuing = { member, context, call, handover: new Handover() };
   const elsewhere = await leadsAndCaughtUp(member, call, context);
   if (elsewhere !== null) return elsewhere;
   const lease = call.hold.kind === 'lease' ? call.hold.id : sessionLease(queuing);
@@ -113,6 +115,7 @@ function otherLimit({ queuing, call, key }: Seat): number | null {
 async function waitForPlace(seat: Seat, place: Place, given: Place | null): Promise<Step<Acquired>> {
   const { queuing, call, lease } = seat;
   const { member } = queuing;
+  const sinceMs = member.nowMs();
   const end = await waitHere(queuing, {
     place,
     timeoutMs: call.waitSeconds * 1_000,
@@ -122,9 +125,13 @@ async function waitForPlace(seat: Seat, place: Place, given: Place | null): Prom
   switch (end) {
     case 'turn': {
       const ended = keyEnded(queuing);
-      if (ended === null) return hold(seat, place);
-      await leave(seat, given);
-      return failed(ended);
+      if (ended !== null) {
+        await leave(seat, given);
+        return failed(ended);
+      }
+      const held = await hold(seat, place);
+      if (held.kind === 'value') afterWait(queuing, member.nowMs() - sinceMs, () => leave(seat, given));
+      return held;
     }
     case 'moved':
       return { kind: 'response', response: redirectTo(member, member.driver.raft.leader) };
@@ -196,7 +203,7 @@ async function leave({ queuing, call, lease }: Seat, place: Place | null): Promi
 }
 
 export async function serveRelease(member: Member, call: ReleaseCall, context: CallContext): Promise<Response> {
-  const queuing: Queuing = { member, context, call };
+  const queuing: Queuing = { member, context, call, handover: new Handover() };
   return respond(queuing, await release(queuing, call), call);
 }
 

@@ -12,6 +12,7 @@ import type { Operation, Outcome } from '../model.ts';
 import { identityOf } from '../mvcc/write-ids.ts';
 import { type CallContext, caughtUp, headerOf, propose, type Proposed, redirectTo } from './call-context.ts';
 import { placeAt, takenAlready, takenBy, type Taken } from './lock-places.ts';
+import { Handover } from './lock-handover.ts';
 import type { Place } from './lock-queues.ts';
 import type { WaitEnd, WaitOptions } from './lock-waits.ts';
 import type { Member } from './member.ts';
@@ -21,6 +22,8 @@ export type Queuing = {
   readonly member: Member;
   readonly context: CallContext;
   readonly call: { readonly protocol: 'v1' | 'v3'; readonly writeId: string | null };
+  /** How the answer reaches a caller that has waited. */
+  readonly handover: Handover;
 };
 
 /** What became of a step: its value, or what the whole call is answered with. */
@@ -39,13 +42,13 @@ export function failed(failure: Failure): Step<never> {
 
 /** What etcd's calls of this kind are answered with. */
 export function respond<Answer>(
-  { member }: Queuing,
+  { member, handover }: Queuing,
   step: Step<Answer>,
   call: { respond(result: Result<Answer>, header: ResponseHeader): Response },
 ): Response {
   switch (step.kind) {
     case 'value':
-      return call.respond({ kind: 'answer', answer: step.value }, headerOf(member));
+      return handover.of(call.respond({ kind: 'answer', answer: step.value }, headerOf(member)));
     case 'failed':
       return call.respond(step, headerOf(member));
     case 'response':
@@ -101,15 +104,19 @@ async function waitForTurn(queuing: Queuing, place: Place, call: Waiting): Promi
   const { member } = queuing;
   const { timeoutMs, lease } = call;
   const leave = (): Promise<unknown> => leavePlace(queuing, place, lease);
+  const sinceMs = member.nowMs();
   const end = await waitHere(queuing, { place, timeoutMs, kept: null, untilLost: false });
   switch (end) {
     case 'turn': {
       const elsewhere = await caughtUp(member, queuing.call);
       if (elsewhere !== null) return { kind: 'response', response: elsewhere };
       const ended = keyEnded(queuing);
-      if (ended === null) return value(null);
-      await leaveForGood(queuing, place, call);
-      return failed(ended);
+      if (ended !== null) {
+        await leaveForGood(queuing, place, call);
+        return failed(ended);
+      }
+      afterWait(queuing, member.nowMs() - sinceMs, () => leaveForGood(queuing, place, call));
+      return value(null);
     }
     case 'moved':
       return { kind: 'response', response: redirectTo(member, member.driver.raft.leader) };
@@ -180,6 +187,11 @@ async function leaveForGood(queuing: Queuing, place: Place, { lease, made }: Wai
   if (made) await giveBack(queuing, { kind: 'leaseRevoke', id: lease }, 'leaseLeave');
 }
 
+/** Whoever named its call may send it again, and finds its place. */
+export function afterWait({ call, handover }: Queuing, waitedMs: number, giveUp: () => Promise<void>): void {
+  if (call.writeId === null) handover.afterWait(waitedMs, giveUp);
+}
+
 /** Nobody reads it. */
 export function answerToNobody(): Response {
   return new Response(null, { status: 499 });
@@ -192,7 +204,7 @@ export async function serveSessionWrite(
   call: SessionWriteCall,
   context: CallContext,
 ): Promise<Response> {
-  const queuing: Queuing = { member, context, call };
+  const queuing: Queuing = { member, context, call, handover: new Handover() };
   const id = call.lease === noLease ? sessionLease(queuing) : call.lease;
   if (call.lease === noLease) {
     const operation = { kind: 'leaseGrant', id, candidate: id, ttlSeconds: sessionSeconds } as const;
@@ -207,7 +219,7 @@ export async function serveSessionWrite(
 }
 
 export async function serveLock(member: Member, call: LockCall, context: CallContext): Promise<Response> {
-  const queuing: Queuing = { member, context, call };
+  const queuing: Queuing = { member, context, call, handover: new Handover() };
   return respond(queuing, await lock(queuing, call), call);
 }
 
@@ -230,7 +242,7 @@ async function lock(queuing: Queuing, call: LockCall): Promise<Step<{ key: Uint8
 }
 
 export async function serveCampaign(member: Member, call: CampaignCall, context: CallContext): Promise<Response> {
-  const queuing: Queuing = { member, context, call };
+  const queuing: Queuing = { member, context, call, handover: new Handover() };
   return respond(queuing, await campaign(queuing, call), call);
 }
 

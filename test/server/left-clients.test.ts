@@ -1,0 +1,104 @@
+// Clients that leave by an ordinary close (FIN), as a terminal's Ctrl-C makes them: raw connections to a started server.
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openKeyShare, watchBodiesMax } from '../../src/limits.ts';
+import { startQuorate, type QuorateProcess } from '../support/quorate-process.ts';
+
+let parent: string;
+let server: QuorateProcess;
+
+beforeAll(async () => {
+  parent = mkdtempSync(join(tmpdir(), 'quorate-left-'));
+  server = await startQuorate({ dataFolder: join(parent, 'data') });
+});
+
+afterAll(async () => {
+  await server.dispose();
+  rmSync(parent, { recursive: true, force: true });
+});
+
+const base64 = (text: string): string => btoa(text);
+
+function post(path: string, body: object): Promise<Response> {
+  return fetch(`${server.ready.url}${path}`, {
+    method: 'POST',
+    headers: { 'Quorate-Key': server.ready.tenant.key },
+    body: JSON.stringify(body),
+  });
+}
+
+type Client = { readonly first: Promise<string>; readonly leave: () => Promise<void> };
+
+/** Sends a request, and leaves without a reset. */
+function client(method: string, path: string, body: string): Client {
+  const { hostname, port } = new URL(server.ready.url);
+  const socket = connect(Number(port), hostname);
+  const key = server.ready.tenant.key;
+  const head = `${method} ${path} HTTP/1.1\r\nHost: ${hostname}\r\nQuorate-Key: ${key}\r\n`;
+  socket.write(`${head}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
+  socket.on('error', () => undefined);
+  const first = new Promise<string>((resolve) => {
+    socket.once('data', (bytes) => resolve(String(bytes)));
+  });
+  const leave = (): Promise<void> =>
+    new Promise((resolve) => {
+      socket.once('close', () => resolve());
+      socket.destroy();
+    });
+  return { first, leave };
+}
+
+async function waiting(name: string, count: number): Promise<void> {
+  for (;;) {
+    const range = { key: base64(`${name}/`), range_end: base64(`${name}0`), count_only: true };
+    const answer: { count?: string } = await (await post('/v3/kv/range', range)).json();
+    if (answer.count === String(count + 1)) return;
+    await sleep(10);
+  }
+}
+
+describe('a lock', () => {
+  const cases = [
+    ['/v3/lock/lock', (name: string) => ({ name: base64(name) })],
+    ['/v3/election/campaign', (name: string) => ({ name: base64(name), value: base64('v') })],
+    ['/v1/locks', () => ({ ttl: 60, wait: 60 })],
+  ] as const;
+  for (const [path, bodyOf] of cases) {
+    it(`LOCK-31: three that waited at ${path} and left are passed over, and the one that stayed is served`, async () => {
+      const name = `left${path.replaceAll('/', '-')}`;
+      const target = path === '/v1/locks' ? `${path}/${name}` : path;
+      const body = JSON.stringify(bodyOf(name));
+      const { ID } = (await (await post('/v3/lease/grant', { TTL: '60' })).json()) as { ID: string };
+      const held: { key: string } = await (await post('/v3/lock/lock', { name: base64(name), lease: ID })).json();
+      const left: Client[] = [];
+      for (let count = 1; count <= 3; count++) {
+        left.push(client('POST', target, body));
+        await waiting(name, count);
+      }
+      const stayed = post(target, bodyOf(name)).then(async (response) => [response.status, await response.text()]);
+      await waiting(name, 4);
+      for (const each of left) await each.leave();
+      expect((await post('/v3/lock/unlock', { key: held.key })).status).toBe(200);
+      // Before, the first of those that had left held it for as long as its lease lived: a minute.
+      const [status, text] = await Promise.race([stayed, sleep(5_000, [0, 'still waiting'])]);
+      expect([status, text]).toEqual([200, expect.stringContaining('"key"')]);
+      expect(() => JSON.parse(String(text))).not.toThrow();
+    });
+  }
+});
+
+describe('a stream', () => {
+  it('WATCH-BODY-7: clients that open a watch and leave, again and again, shut nobody out', async () => {
+    const body = JSON.stringify({ create_request: { key: base64('k') } });
+    for (let count = 0; count < watchBodiesMax * openKeyShare + 20; count++) {
+      const one = client('POST', '/v3/watch', body);
+      expect(await one.first).toContain(' 200 ');
+      await one.leave();
+    }
+  });
+});
