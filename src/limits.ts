@@ -92,6 +92,12 @@ export const authNameBytesMax = 256;
 
 /** A log row: the platform holds 2 MB a row; one request of 2 MiB must not arise from a batch. */
 export const logEntryBytesMax = 1_900_000;
+/**
+ * What the commands of one entry may take at most, as their requests tell, unless it is one alone: an entry is applied in one go. Two that
+ * go over ranges, 10,000 puts of one key, or 42 reads of one value that may be large: some 100 ms.
+ */
+export const entryRowsMax = 40_000;
+export const entryValueBytesMax = 64 * 1_048_576;
 /** One append message. Followers read it whole. */
 export const appendBytesMax = 4 * 1_048_576;
 /**
@@ -144,6 +150,8 @@ export const readsPendingMax = 10_000;
 /** Writes that wait for the next log entry. Beyond, the caller is asked to come again. */
 export const writesQueuedMax = 10_000;
 export const writesQueuedBytesMax = 32 * 1_048_576;
+/** And what they may take at most, as their requests tell: half of a caller's time to wait. */
+export const writesQueuedRowsMax = 2_000_000;
 /** Log entries proposed and not yet committed. */
 export const proposalsInFlightMax = 8;
 /** While an entry is under way, the next one is proposed no sooner than this: it gathers the writes between (group commit). */

@@ -31,6 +31,10 @@ export class WorkBudget {
     return this.#rows;
   }
 
+  get valueBytes(): number {
+    return this.#valueBytes;
+  }
+
   get failure(): StoreFailure {
     const { rowsMax, valueBytesMax } = this.#limits;
     assert(!this.#holds(), 'something was too much');

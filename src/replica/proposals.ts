@@ -4,14 +4,18 @@
 import { assert } from '../assert.ts';
 import type { LogIndex, ReplicaId, Term } from '../brands.ts';
 import {
+  entryRowsMax,
+  entryValueBytesMax,
   logEntryBytesMax,
   proposalsInFlightMax,
   proposalSpacingMs,
   writesQueuedBytesMax,
   writesQueuedMax,
+  writesQueuedRowsMax,
 } from '../limits.ts';
 import type { Caller, Command, Operation, Outcome } from '../model.ts';
 import { commandBytes } from '../mvcc/command-codec.ts';
+import { type Work, workAtMost } from '../mvcc/work-estimate.ts';
 import type { Entry } from '../raft/types.ts';
 
 export type WriteRequest = { readonly writeId: string; readonly caller: Caller; readonly operation: Operation };
@@ -36,7 +40,7 @@ export type Write = {
   readonly quiet?: boolean;
 };
 
-type QueuedWrite = Write & { readonly bytes: number };
+type QueuedWrite = Write & { readonly bytes: number; readonly work: Work };
 type Place = { readonly index: LogIndex; readonly term: Term };
 /** What goes into one entry. */
 export type Batch = { readonly commands: readonly Command[]; readonly writes: readonly Write[] };
@@ -45,6 +49,7 @@ export type Proposal = Place & Batch;
 export class Proposals {
   #queued: QueuedWrite[] = [];
   #queuedBytes = 0;
+  #queuedRows = 0;
   #inFlight: Proposal[] = [];
   #lastMs = 0;
 
@@ -52,11 +57,15 @@ export class Proposals {
   enqueue(write: Write): WriteResult | null {
     const bytes = commandBytes({ ...write.request, atMs: 0 });
     if (bytes > logEntryBytesMax) return { kind: 'tooLarge', bytes };
-    if (this.#queued.length >= writesQueuedMax || this.#queuedBytes + bytes > writesQueuedBytesMax) {
-      return { kind: 'overloaded' };
-    }
-    this.#queued.push({ ...write, bytes });
+    const work = workAtMost(write.request.operation);
+    const isRoom =
+      this.#queued.length < writesQueuedMax &&
+      this.#queuedBytes + bytes <= writesQueuedBytesMax &&
+      this.#queuedRows + work.rows <= writesQueuedRowsMax;
+    if (!isRoom) return { kind: 'overloaded' };
+    this.#queued.push({ ...write, bytes, work });
     this.#queuedBytes += bytes;
+    this.#queuedRows += work.rows;
     return null;
   }
 
@@ -99,18 +108,25 @@ export class Proposals {
     this.#inFlight = [];
     this.#queued = [];
     this.#queuedBytes = 0;
+    this.#queuedRows = 0;
     return { unknown, refused };
   }
 
   #takeWrites(): readonly QueuedWrite[] {
     let count = 0;
     let bytes = 0;
-    for (const write of this.#queued) {
-      if (count > 0 && bytes + write.bytes > logEntryBytesMax) break;
-      bytes += write.bytes;
+    let rows = 0;
+    let valueBytes = 0;
+    for (const { bytes: more, work } of this.#queued) {
+      if (count > 0 && (bytes + more > logEntryBytesMax || rows + work.rows > entryRowsMax)) break;
+      if (count > 0 && valueBytes + work.valueBytes > entryValueBytesMax) break;
+      bytes += more;
+      rows += work.rows;
+      valueBytes += work.valueBytes;
       count++;
     }
     this.#queuedBytes -= bytes;
+    this.#queuedRows -= rows;
     if (count === this.#queued.length) {
       const all = this.#queued;
       this.#queued = [];

@@ -1,0 +1,101 @@
+// What a command may take at most, seen from its request alone. Whoever fills a log entry looks at it: an entry is applied in one go, again at
+// every start where it was not, so the commands of one entry must not sum up to very much. Pure; no replica's state depends on it.
+
+import {
+  commandRowsMax,
+  commandValueBytesMax,
+  countedRowsOfRow,
+  rowsOfWrittenRow,
+  usersMax,
+  valueBytesMax,
+} from '../limits.ts';
+import type { Compare, Operation, TxnOperation, TxnRequest } from '../model.ts';
+import { spanOf } from './key-range.ts';
+
+/** `valueBytes`: of values that are read, for an answer or to be written again. */
+export type Work = { readonly rows: number; readonly valueBytes: number };
+
+const whole: Work = { rows: commandRowsMax, valueBytes: commandValueBytesMax };
+/** Some rows by their keys: of keys of the tenant, users, roles, alarms, leases. */
+const few: Work = { rows: 64, valueBytes: 0 };
+/** A range of one key: it is looked for, found, and counted as often as a filter and an older revision have it counted. */
+const rowsOfOneKey = 5;
+
+export function workAtMost(operation: Operation): Work {
+  switch (operation.kind) {
+    case 'txn':
+      return within(workOfTxn(operation.request));
+    case 'put':
+    case 'deleteRange':
+      return within(workOfPart(operation));
+    // They take all keys, grants or permissions of something.
+    case 'leaseRevoke':
+    case 'leaseExpire':
+    case 'userDelete':
+    case 'roleDelete':
+    case 'roleRevokePermission':
+      return { ...few, rows: commandRowsMax };
+    // Users and roles are counted.
+    case 'userAdd':
+    case 'roleAdd':
+      return { ...few, rows: few.rows + usersMax / countedRowsOfRow };
+    case 'leaseGrant':
+      return { ...few, rows: 2 * rowsOfWrittenRow };
+    case 'leaseCheckpoint':
+      return { ...few, rows: few.rows + operation.deadlines.length * rowsOfWrittenRow };
+    default:
+      return few;
+  }
+}
+
+/** No command takes more than its budget. */
+function within({ rows, valueBytes }: Work): Work {
+  return { rows: Math.min(rows, whole.rows), valueBytes: Math.min(valueBytes, whole.valueBytes) };
+}
+
+/** Both branches: which one runs is not known before. */
+function workOfTxn({ compare, success, failure }: TxnRequest): Work {
+  return sumOf([...compare.map(workOfCompare), ...success.map(workOfPart), ...failure.map(workOfPart)]);
+}
+
+function workOfCompare(compare: Compare): Work {
+  if (spanOf(compare).kind !== 'single') return compare.target === 'value' ? whole : { ...whole, valueBytes: 0 };
+  return { rows: rowsOfOneKey, valueBytes: compare.target === 'value' ? valueBytesMax : 0 };
+}
+
+function workOfPart(operation: TxnOperation): Work {
+  switch (operation.kind) {
+    case 'put': {
+      const { previous, ignoreValue } = operation.request;
+      const values = Number(previous) + (ignoreValue ? rowsOfWrittenRow : 0);
+      return { rows: rowsOfWrittenRow, valueBytes: values * valueBytesMax };
+    }
+    case 'range': {
+      const { keysOnly, countOnly, limit } = operation.request;
+      const isOne = spanOf(operation.request).kind === 'single';
+      const values = keysOnly || countOnly ? 0 : isOne ? 1 : limit > 0 ? limit : Number.MAX_SAFE_INTEGER;
+      return {
+        rows: isOne ? rowsOfOneKey : whole.rows,
+        valueBytes: Math.min(values * valueBytesMax, whole.valueBytes),
+      };
+    }
+    case 'deleteRange': {
+      const { previous } = operation.request;
+      if (spanOf(operation.request).kind !== 'single') return previous ? whole : { ...whole, valueBytes: 0 };
+      return { rows: rowsOfWrittenRow + 1, valueBytes: previous ? valueBytesMax : 0 };
+    }
+    case 'txn':
+      return workOfTxn(operation.request);
+    default:
+      return { rows: 0, valueBytes: 0 };
+  }
+}
+
+function sumOf(works: readonly Work[]): Work {
+  let [rows, valueBytes] = [0, 0];
+  for (const work of works) {
+    rows += work.rows;
+    valueBytes += work.valueBytes;
+  }
+  return { rows, valueBytes };
+}

@@ -1,0 +1,40 @@
+// What a command may take, seen from its request, against what it draws.
+
+import { describe, expect, it } from 'vitest';
+import { revision } from '../../src/brands.ts';
+import { Leases } from '../../src/mvcc/leases.ts';
+import { operationShape } from '../../src/mvcc/txn-shape.ts';
+import { runTxn } from '../../src/mvcc/txn.ts';
+import { WorkBudget } from '../../src/mvcc/work-budget.ts';
+import { workAtMost } from '../../src/mvcc/work-estimate.ts';
+import { NodeSql } from '../support/node-sql.ts';
+import { RandomOperations } from './random-operations.ts';
+import { Fed, toLevel } from './requests.ts';
+
+const seeds = 6;
+
+describe('MVCC-WORK-7: no txn draws more than is taken from its request', () => {
+  for (let seed = 1; seed <= seeds; seed++) {
+    it(`seed ${seed}`, () => {
+      const random = new RandomOperations(seed);
+      const fed = new Fed(new NodeSql());
+      fed.do(toLevel(3));
+      for (let round = 0; round < 300; round++) {
+        random.revision = fed.store.revision;
+        fed.batch([random.operation()]);
+        const operation = { kind: 'txn', request: random.txn(2) } as const;
+        if (operationShape(operation, 3) !== null) continue;
+        const work = new WorkBudget({ rowsMax: 1e9, valueBytesMax: 1e9 });
+        const { revision: current, compactedRevision: compacted } = fed.store;
+        const state = { current: revision(current), compacted, pages: null, leases: new Leases(fed.sql), work };
+        fed.sql.run('SAVEPOINT tried');
+        runTxn(fed.sql, operation.request, state);
+        fed.sql.run('ROLLBACK TO tried');
+        fed.sql.run('RELEASE tried');
+        const most = workAtMost(operation);
+        expect(work.rows).toBeLessThanOrEqual(most.rows);
+        expect(work.valueBytes).toBeLessThanOrEqual(most.valueBytes);
+      }
+    });
+  }
+});

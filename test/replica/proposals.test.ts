@@ -1,0 +1,64 @@
+// Which writes share a log entry, and how many may wait for one.
+
+import { describe, expect, it } from 'vitest';
+import {
+  commandRowsMax,
+  entryRowsMax,
+  entryValueBytesMax,
+  rowsOfWrittenRow,
+  valueBytesMax,
+  writesQueuedRowsMax,
+} from '../../src/limits.ts';
+import type { Operation } from '../../src/model.ts';
+import { Proposals } from '../../src/replica/proposals.ts';
+import { prefix, put, remove, service, txn, versionIs } from '../mvcc/requests.ts';
+
+const ofRange: Operation = txn({ compare: [versionIs(prefix('k'), 1)] });
+
+/** How many writes each entry has. */
+function entriesOf(operations: readonly Operation[]): readonly number[] {
+  const proposals = new Proposals();
+  for (const [place, operation] of operations.entries()) {
+    expect(
+      proposals.enqueue({ request: { writeId: `w${place}`, caller: service, operation }, settle: () => undefined }),
+    ).toBeNull();
+  }
+  const sizes: number[] = [];
+  while (!proposals.isEmpty) sizes.push(proposals.takeBatch(1).commands.length);
+  return sizes;
+}
+
+function times<Item>(count: number, item: Item): Item[] {
+  return Array.from({ length: count }, () => item);
+}
+
+describe('the writes of one log entry', () => {
+  it('GROUP-WORK-1: take at most entryRowsMax rows, as their requests tell', () => {
+    const perEntry = entryRowsMax / commandRowsMax;
+    expect(entriesOf(times(2 * perEntry + 1, ofRange))).toEqual([perEntry, perEntry, 1]);
+    const puts = times(entryRowsMax / rowsOfWrittenRow, put('k'));
+    expect(entriesOf(puts.slice(0, 5_000))).toEqual([5_000]);
+    expect(entriesOf([...puts.slice(0, puts.length / 2), ofRange, put('k')])).toEqual([puts.length / 2 + 1, 1]);
+    expect(entriesOf([...times(perEntry, remove(prefix('k'))), put('k')])).toEqual([perEntry, 1]);
+  });
+
+  it('GROUP-WORK-1: take at most entryValueBytesMax bytes of values, as their requests tell', () => {
+    const perEntry = Math.floor(entryValueBytesMax / valueBytesMax);
+    const withPrevious = put('k', 'v', { previous: true });
+    expect(entriesOf([...times(perEntry, withPrevious), put('k'), withPrevious])).toEqual([perEntry + 1, 1]);
+    const list = txn({ success: times(128, put('k', '', { ignoreValue: true })) });
+    expect(entriesOf([list, put('k'), list])).toEqual([2, 1]);
+  });
+
+  it('GROUP-WORK-2: wait only as far as they take writesQueuedRowsMax rows', () => {
+    const proposals = new Proposals();
+    const enqueue = (operation: Operation): boolean =>
+      proposals.enqueue({ request: { writeId: 'w', caller: service, operation }, settle: () => undefined }) === null;
+    for (let count = 0; count < writesQueuedRowsMax / commandRowsMax; count++) expect(enqueue(ofRange)).toBe(true);
+    expect(enqueue(put('k'))).toBe(false);
+    proposals.takeBatch(1);
+    expect(enqueue(ofRange)).toBe(true);
+    proposals.giveUp();
+    expect(enqueue(ofRange)).toBe(true);
+  });
+});
