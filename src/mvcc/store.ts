@@ -211,15 +211,18 @@ export class Store {
     return scanPairs(this.#sql, { span, asOf: 'head', filter: null, descending: false, values: false, limit: null });
   }
 
-  /** A txn that only reads, as of now. It looks at what the caller may, in the order in which a write is refused. */
+  /**
+   * A txn that only reads, as of now. It looks at what the caller may, in the order in which a write is refused. Nobody else need refuse
+   * the same, so its work is bounded at every level.
+   */
   readTxn(request: TxnRequest, caller: Caller, nowMs: number): Outcome {
     assert(isReadOnly(request), 'a txn that writes is in the log');
     const operation = { kind: 'txn', request } as const;
     const failure =
-      this.#administration.refusal({ writeId: '', caller, operation, atMs: nowMs }, this.level) ??
-      operationShape(operation, this.level) ??
+      this.#administration.refusal({ writeId: '', caller, operation, atMs: nowMs }, groupLevel.third) ??
+      operationShape(operation, groupLevel.third) ??
       this.#administration.alarms.refusal(operation);
-    const { outcome, made } = failure === null ? this.#txn(request) : this.#failed(failure);
+    const { outcome, made } = failure === null ? this.#txn(request, true) : this.#failed(failure);
     assert(made.length === 0, 'what only reads makes no revision');
     return outcome;
   }
@@ -428,7 +431,7 @@ export class Store {
       case 'deleteRange':
         return this.#deleteRange(operation.request);
       case 'txn':
-        return this.#txn(operation.request);
+        return this.#txn(operation.request, this.level >= groupLevel.third);
       case 'compact':
         return this.#compact(operation.request.revision);
       case 'leaseRevoke':
@@ -481,8 +484,7 @@ export class Store {
     return this.#made(writer, (revision) => ({ kind: 'deleteRange', revision, answer: done.answer }));
   }
 
-  #txn(request: TxnRequest): Performed {
-    const isBounded = this.level >= groupLevel.third;
+  #txn(request: TxnRequest, isBounded: boolean): Performed {
     const state = {
       current: this.#revision,
       compacted: this.compactedRevision,

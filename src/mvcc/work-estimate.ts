@@ -1,6 +1,7 @@
 // What a command may take at most, seen from its request alone. Whoever fills a log entry looks at it: an entry is applied in one go, again at
 // every start where it was not, so the commands of one entry must not sum up to very much. Pure; no replica's state depends on it.
 
+import { unreachable } from '../assert.ts';
 import {
   commandRowsMax,
   commandValueBytesMax,
@@ -43,8 +44,24 @@ export function workAtMost(operation: Operation): Work {
       return { ...few, rows: 2 * rowsOfWrittenRow };
     case 'leaseCheckpoint':
       return { ...few, rows: few.rows + operation.deadlines.length * rowsOfWrittenRow };
-    default:
+    case 'compact':
+    case 'createAccessKey':
+    case 'revokeAccessKey':
+    case 'authEnable':
+    case 'authDisable':
+    case 'userChangePassword':
+    case 'userGrantRole':
+    case 'userRevokeRole':
+    case 'roleGrantPermission':
+    case 'alarmActivate':
+    case 'alarmDeactivate':
+    case 'downgradeEnable':
+    case 'downgradeCancel':
+    case 'learnerChange':
+    case 'groupLevel':
       return few;
+    default:
+      return unreachable(operation);
   }
 }
 
@@ -86,8 +103,10 @@ function workOfPart(operation: TxnOperation): Work {
     }
     case 'txn':
       return workOfTxn(operation.request);
-    default:
+    case 'empty':
       return { rows: 0, valueBytes: 0 };
+    default:
+      return unreachable(operation);
   }
 }
 

@@ -169,6 +169,18 @@ export const workRules: readonly StoreRule[] = [
     while (fed.store.compactStep(100));
     expect(rows()).toBe(compacted);
   }),
+  rule('MVCC-WORK-8: a txn that only reads has the same budget, at every level', (fed) => {
+    fed.batch(Array.from({ length: 10 }, (_, n) => put(`k${n}`)));
+    const request = txnRequest({ compare: [versionIs(keys, 1)] });
+    for (const level of [1, 3]) {
+      fed.do(toLevel(level));
+      withLimits(fed, { rowsMax: 10 });
+      const failure = { kind: 'tooMuchWork', what: 'rows', max: 10 };
+      expect(fed.store.readTxn(request, service, 1)).toMatchObject({ kind: 'failed', failure });
+      withLimits(fed, { rowsMax: 11 });
+      expect(fed.store.readTxn(request, service, 1)).toMatchObject({ kind: 'txn' });
+    }
+  }),
   rule(
     'MVCC-WORK-6: a txn holds txnOperationsTotalMax compares and operations on all its levels, from level 3 on',
     (fed) => {
