@@ -9,7 +9,7 @@ export default defineConfig({
         test: {
           name: 'node',
           include: [
-            'test/{raft,mvcc,gateway,failover,api,watch,lease,sim,server,project,conformance,demo,versions,chaos,checkers,replica}/**/*.test.ts',
+            'test/{raft,mvcc,gateway,tenants,failover,api,watch,lease,sim,server,project,conformance,demo,versions,chaos,checkers,replica}/**/*.test.ts',
           ],
           testTimeout: 120_000,
         },

@@ -85,6 +85,15 @@ export const passwordIterations = 100_000;
 export const passwordIterationsMax = 100_000;
 /** Passwords that one replica hashes at a time: so long may a login keep other calls waiting. */
 export const passwordsHashedMax = 16;
+/** Logins by password that one replica looks at: a fifth of its thread, whoever guesses. So many may come at once. */
+export const loginsPerSecondMax = 10;
+export const loginsBurstMax = 32;
+/** Names under which failed logins are counted, in an isolate or on a replica: some megabytes. The oldest are forgotten. */
+export const loginNamesMax = 20_000;
+/** A quarter of an hour: so long after the last failure nothing of it is left. */
+export const loginsForgottenMs = 900_000;
+/** A login without a key that fails is answered no sooner: how long it took would tell whether there is such a tenant. */
+export const loginRefusedMsMin = 500;
 /** The name of a user or a role, in UTF-8. */
 export const authNameBytesMax = 256;
 

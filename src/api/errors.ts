@@ -94,6 +94,16 @@ function describeService(failure: ServiceFailure): WireError {
         detail: 'The store has as many requests under way as it takes.',
         headers: later,
       };
+    case 'loginDelayed':
+      return {
+        code: grpc.resourceExhausted,
+        words: 'etcdserver: too many requests',
+        status: overloadedStatus,
+        slug: 'login-delayed',
+        title: 'Login delayed',
+        detail: `Too many logins have failed: the next one is looked at in ${failure.seconds} s.`,
+        headers: { 'retry-after': String(failure.seconds) },
+      };
     case 'tooManyOpen': {
       const { what, of, max } = failure;
       const holder = of === 'key' ? 'This access key' : 'This replica';

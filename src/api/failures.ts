@@ -86,6 +86,8 @@ export type ServiceFailure =
   | { readonly kind: 'leaderChanged' }
   | { readonly kind: 'timeout' }
   | { readonly kind: 'overloaded' }
+  /** Too many logins have failed. */
+  | { readonly kind: 'loginDelayed'; readonly seconds: number }
   /** As many of these are open as one key, or one replica, may hold. */
   | { readonly kind: 'tooManyOpen'; readonly what: OpenKind; readonly of: 'key' | 'replica'; readonly max: number }
   | { readonly kind: 'directoryUnavailable' }
@@ -158,6 +160,7 @@ const families: Readonly<Record<StoreFailure['kind'], 'store'>> &
   leaderChanged: 'service',
   timeout: 'service',
   overloaded: 'service',
+  loginDelayed: 'service',
   tooManyOpen: 'service',
   directoryUnavailable: 'service',
   corrupt: 'service',

@@ -1,22 +1,82 @@
 // Logging in without a header that names the tenant: the message of /v3/auth/authenticate does. Its password may be a key of the
-// tenant, or its name `user@tenant`. Whether they are right is for the tenant's group to say.
+// tenant, or its name `user@tenant`. Whether they are right is for the tenant's group to say; how often may be guessed is looked at
+// here, before any group is woken, and nothing of the answer tells whether the tenant, the user or the password is wrong.
 
+import { failureResponse } from '../api/errors.ts';
 import { decodeCredential } from '../api/v3/auth.ts';
+import { loginRefusedMsMin } from '../limits.ts';
+import {
+  bySource,
+  byTenant,
+  byUser,
+  byUserAndSource,
+  LoginThrottle,
+  type ThrottledName,
+} from '../tenants/login-throttle.ts';
 import type { Identified, Identities } from './credentials.ts';
 
 const loginPaths: ReadonlySet<string> = new Set(['/v3/auth/authenticate', '/v3beta/auth/authenticate']);
+/** Of `authenticationFailed`. */
+const refusedLoginStatus = 400;
+/** Set by Cloudflare's edge to the address of the client, whatever the client sends. Elsewhere there may be none. */
+const sourceHeader = 'CF-Connecting-IP';
 const userAtTenant = /@([a-z0-9]{1,32})$/;
 
 export function isLoginPath(path: string): boolean {
   return loginPaths.has(path);
 }
 
+/** `user` null: a key was given as the password, which nobody guesses. */
+export type Login = Extract<Identified, { readonly kind: 'caller' }> & { readonly user: string | null };
+
 /** Whom the message names; null: nobody that could be found. */
-export function identifyLogin(identities: Identities, body: ArrayBuffer): Identified | null {
+export function identifyLogin(identities: Identities, body: ArrayBuffer): Login | null {
   const credential = decodeCredential(new Uint8Array(body));
   if (credential === null) return null;
   const key = identities.keyOf(credential.password);
-  if (key !== null) return { kind: 'caller', tenant: key.tenant, caller: { kind: 'accessKey', id: key.keyId } };
+  if (key !== null) {
+    return { kind: 'caller', tenant: key.tenant, caller: { kind: 'accessKey', id: key.keyId }, user: null };
+  }
   const [, tenant] = userAtTenant.exec(credential.name) ?? [];
-  return tenant === undefined ? null : { kind: 'caller', tenant, caller: { kind: 'anonymous', id: '', token: 'none' } };
+  if (tenant === undefined) return null;
+  const user = credential.name.slice(0, -tenant.length - 1);
+  return { kind: 'caller', tenant, caller: { kind: 'anonymous', id: '', token: 'none' }, user };
+}
+
+/** The logins by name and password that came to this isolate. */
+export class GuardedLogins {
+  readonly #throttle = new LoginThrottle();
+  readonly #nowMs: () => number;
+  readonly #wait: (delayMs: number) => Promise<void>;
+
+  constructor(nowMs: () => number, wait: (delayMs: number) => Promise<void>) {
+    this.#nowMs = nowMs;
+    this.#wait = wait;
+  }
+
+  /** `ask`: what the group of the tenant answers, if there is one. */
+  async guard(
+    request: Request,
+    { tenant, user }: { readonly tenant: string; readonly user: string },
+    ask: () => Promise<Response>,
+  ): Promise<Response> {
+    const beganMs = this.#nowMs();
+    const names = namesOf(request, tenant, user);
+    const delayMs = this.#throttle.delayMs(names, beganMs);
+    if (delayMs > 0) return failureResponse('v3', { kind: 'loginDelayed', seconds: Math.ceil(delayMs / 1_000) });
+    const response = await ask();
+    if (response.ok) {
+      this.#throttle.succeeded(names);
+      return response;
+    }
+    if (response.status === refusedLoginStatus) this.#throttle.failed(names, this.#nowMs());
+    await this.#wait(Math.max(0, beganMs + loginRefusedMsMin - this.#nowMs()));
+    return response;
+  }
+}
+
+function namesOf(request: Request, tenant: string, user: string): readonly ThrottledName[] {
+  const source = request.headers.get(sourceHeader);
+  const names = [byTenant(tenant), byUser(tenant, user)];
+  return source === null ? names : [...names, bySource(source), byUserAndSource(tenant, user, source)];
 }

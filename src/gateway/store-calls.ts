@@ -28,13 +28,17 @@ import { type Told, toLeader } from './attempts.ts';
 import { credentialsOf, type Identified, type Identities } from './credentials.ts';
 import type { ReplicaStub } from './env.ts';
 import type { GroupRouter } from './group-router.ts';
-import { identifyLogin, isLoginPath } from './login.ts';
+import { GuardedLogins, identifyLogin, isLoginPath } from './login.ts';
 import { readTargetOf } from './read-target.ts';
 import { readBody } from './request-body.ts';
 
 export class StoreCalls {
   readonly #identities: Identities;
   readonly #groups: GroupRouter;
+  readonly #logins = new GuardedLogins(
+    () => Date.now(),
+    (delayMs) => scheduler.wait(delayMs),
+  );
   #writeIdPrefix = '';
   #writes = 0;
 
@@ -47,7 +51,7 @@ export class StoreCalls {
     const { path } = pathAndQuery(request.url);
     const refuse = (failure: Failure): Response => failureResponse(protocolOf(path), failure);
     const credentials = credentialsOf(request.headers);
-    let identified = this.#identities.identify(credentials);
+    const identified = this.#identities.identify(credentials);
     const byMessage = identified.kind === 'failed' && credentials.kind !== 'named' && isLoginPath(path);
     if (identified.kind === 'failed' && !byMessage) return refuse(identified.failure);
 
@@ -57,7 +61,13 @@ export class StoreCalls {
       const bytesMax = byMessage ? loginBodyBytesMax : requestBodyBytesMax;
       body = await readBody(request, bytesMax);
       if (body === null) return refuse({ kind: 'bodyTooLarge', bytes: bytesMax + 1, bytesMax });
-      if (byMessage) identified = identifyLogin(this.#identities, body) ?? identified;
+      if (byMessage) {
+        const login = identifyLogin(this.#identities, body);
+        if (login === null) return refuse(identified.failure);
+        const { tenant, user } = login;
+        const asked = () => this.ask(login, request, body);
+        return user === null ? asked() : this.#logins.guard(request, { tenant, user }, asked);
+      }
     }
     if (identified.kind === 'failed') return refuse(identified.failure);
     return this.ask(identified, request, body);

@@ -4,10 +4,11 @@
 import type { AuthenticateCall, PasswordCall } from '../api/contract.ts';
 import type { Failure } from '../api/errors.ts';
 import { failureResponse } from '../api/errors.ts';
-import { passwordsHashedMax } from '../limits.ts';
+import { loginsBurstMax, loginsPerSecondMax, passwordsHashedMax } from '../limits.ts';
 import type { Caller } from '../model.ts';
 import { accessOfOperation } from '../mvcc/access.ts';
 import type { KeyRing } from '../tenants/key-text.ts';
+import { byUser, LoginThrottle } from '../tenants/login-throttle.ts';
 import type { TokenRing } from '../tenants/token-text.ts';
 import { hashPassword, passwordFits } from './auth-password.ts';
 import {
@@ -26,10 +27,16 @@ type Checked =
   | { readonly kind: 'token'; readonly token: string }
   | { readonly kind: 'failed'; readonly failure: Failure };
 
+/** `isAlone`: by name and password, without a key of the tenant. */
+type Login = { readonly name: string; readonly password: string; readonly isAlone: boolean };
+
 export class Logins {
   readonly #keys: KeyRing;
   readonly #tokens: TokenRing;
+  readonly #throttle = new LoginThrottle();
   #hashing = 0;
+  /** Logins that may be looked at now, and when that was so. */
+  #mayLogin = { logins: loginsBurstMax, atMs: 0 };
 
   constructor(keys: KeyRing, tokens: TokenRing) {
     this.#keys = keys;
@@ -77,17 +84,39 @@ export class Logins {
     const { tenant } = member.identity;
     const isAlone = caller.kind !== 'service' && caller.id === '';
     const name = isAlone && call.name.endsWith(`@${tenant}`) ? call.name.slice(0, -tenant.length - 1) : call.name;
+    const names = [byUser(tenant, name)];
+    const delayMs = this.#throttle.delayMs(names, member.nowMs());
+    if (delayMs > 0) return { kind: 'failed', failure: { kind: 'loginDelayed', seconds: Math.ceil(delayMs / 1_000) } };
+    if (!this.#takeLogin(member.nowMs())) return { kind: 'failed', failure: { kind: 'overloaded' } };
+    const checked = await this.#checkPassword(member, { name, password: call.password, isAlone });
+    if (checked.kind === 'token') this.#throttle.succeeded(names);
+    else if (checked.failure.kind === 'authenticationFailed') this.#throttle.failed(names, member.nowMs());
+    return checked;
+  }
+
+  async #checkPassword(member: Member, { name, password, isAlone }: Login): Promise<Checked> {
     const result = queryStore(member, { kind: 'service' }, { kind: 'credential', name });
     const failure = result.kind === 'failed' ? result.failure : null;
-    if (failure !== null && failure.kind !== 'authenticationFailed') return { kind: 'failed', failure };
+    // Who has no key is not told what is known of a tenant, or that there is one.
+    if (failure !== null && failure.kind !== 'authenticationFailed' && !isAlone) return { kind: 'failed', failure };
     // Also where there is no such user: how long it takes must not tell.
     const hash = result.kind === 'answer' ? result.answer.passwordHash : '';
-    const fits = await this.#withinBound(() => passwordFits(call.password, hash));
+    const fits = await this.#withinBound(() => passwordFits(password, hash));
     if (fits === 'overloaded') return { kind: 'failed', failure: { kind: 'overloaded' } };
     if (result.kind === 'failed' || !fits) return { kind: 'failed', failure: { kind: 'authenticationFailed' } };
+    const { tenant } = member.identity;
     const { authRevision } = result.answer;
     const use = isAlone ? 'alone' : 'beside';
     return { kind: 'token', token: this.#tokens.issue({ tenant, use, authRevision, name }) };
+  }
+
+  /** False: this replica has looked at as many passwords as it may by now. */
+  #takeLogin(nowMs: number): boolean {
+    const { logins, atMs } = this.#mayLogin;
+    const sinceMs = Math.max(0, nowMs - atMs);
+    const left = Math.min(loginsBurstMax, logins + (sinceMs * loginsPerSecondMax) / 1_000);
+    this.#mayLogin = { logins: left < 1 ? left : left - 1, atMs: nowMs };
+    return left >= 1;
   }
 
   /** Each of them keeps the thread for some 20 ms. */

@@ -89,6 +89,7 @@ const all: { readonly [Kind in Failure['kind']]: Failure & { readonly kind: Kind
   timeout: { kind: 'timeout' },
   tooManyOpen: { kind: 'tooManyOpen', what: 'watchStream', of: 'key', max: 256 },
   overloaded: { kind: 'overloaded' },
+  loginDelayed: { kind: 'loginDelayed', seconds: 4 },
   directoryUnavailable: { kind: 'directoryUnavailable' },
   corrupt: { kind: 'corrupt' },
   internal: { kind: 'internal' },

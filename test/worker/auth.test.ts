@@ -3,7 +3,14 @@
 
 import { evictDurableObject, runInDurableObject } from 'cloudflare:test';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { passwordBytesMax, passwordsHashedMax, verifiedTokensCachedMax } from '../../src/limits.ts';
+import {
+  loginRefusedMsMin,
+  loginsBurstMax,
+  loginsPerSecondMax,
+  passwordBytesMax,
+  passwordsHashedMax,
+  verifiedTokensCachedMax,
+} from '../../src/limits.ts';
 import { Signatures } from '../../src/tenants/signatures.ts';
 import { TokenRing } from '../../src/tenants/token-text.ts';
 import { addUser, b64, enableAuth, EtcdClient, FrameSocket, post, tokenOf } from './etcd-client.ts';
@@ -244,7 +251,57 @@ describe('passwords', () => {
     const statuses = answers.map(({ status }) => status);
     expect(new Set(statuses)).toEqual(new Set([200, 429]));
     expect(statuses.filter((status) => status === 200).length).toBeGreaterThanOrEqual(passwordsHashedMax);
+    await scheduler.wait(1_000);
     expect((await login()).status).toBe(200);
+  });
+
+  it('AUTH-17: a replica looks at loginsBurstMax logins at once, and then at loginsPerSecondMax', async () => {
+    const tenant = await newTenant({ name: 'many-logins', replicas: 1 });
+    await enableAuth(tenant.key);
+    await scheduler.wait((1_000 * loginsBurstMax) / loginsPerSecondMax);
+    const sinceMs = Date.now();
+    let answered = 0;
+    while (Date.now() - sinceMs < 2_000) {
+      const login = { name: 'root', password: 'root-password' };
+      const { status } = await post('/v3/auth/authenticate', login, { 'Quorate-Key': tenant.key });
+      if (status === 200) answered++;
+      else expect(status).toBe(429);
+    }
+    const seconds = (Date.now() - sinceMs) / 1_000;
+    expect(answered).toBeLessThanOrEqual(loginsBurstMax + loginsPerSecondMax * seconds + 1);
+  });
+
+  it('AUTH-18: guesses at one user wait longer and longer, also over a WebSocket, and a right password that comes then waits too', async () => {
+    const tenant = await newTenant({ name: 'guessed', replicas: 1 });
+    const root = await enableAuth(tenant.key);
+    const headers = { 'Quorate-Key': tenant.key };
+    const login = (password: string) => post('/v3/auth/authenticate', { name: 'root', password }, headers);
+    const wrong = { code: 3, message: 'etcdserver: authentication failed, invalid user ID or password' };
+    for (let guess = 0; guess < 6; guess++) expect((await login(`guess ${guess}`)).body).toMatchObject(wrong);
+    expect(await login('root-password')).toMatchObject({ status: 429, body: { code: 8 } });
+    const socket = await FrameSocket.open('/v3/auth/authenticate', headers);
+    socket.send(JSON.stringify({ name: 'root', password: 'root-password' }));
+    expect(await socket.next()).toMatchObject({ code: 8 });
+    // Others are not held up.
+    await addUser(root, 'alice', []);
+    await scheduler.wait(1_100);
+    expect((await login('root-password')).status).toBe(200);
+  });
+
+  it('AUTH-19: without a key nothing tells whether the tenant, the user or the password is wrong', async () => {
+    const [on, off] = [await newTenant({ name: 'auth-on' }), await newTenant({ name: 'auth-off' })];
+    await enableAuth(on.key);
+    const names = [`root@${on.id}`, `nobody@${on.id}`, `root@${off.id}`, 'root@nosuchtenant'];
+    for (const name of names) {
+      const sinceMs = Date.now();
+      const answer = await post('/v3/auth/authenticate', { name, password: 'wrong' }, {});
+      const wrong = { code: 3, message: 'etcdserver: authentication failed, invalid user ID or password' };
+      expect([name, answer.status]).toEqual([name, 400]);
+      expect(answer.body).toMatchObject(wrong);
+      expect(Date.now() - sinceMs).toBeGreaterThanOrEqual(loginRefusedMsMin - 1);
+    }
+    const right = await post('/v3/auth/authenticate', { name: `root@${on.id}`, password: 'root-password' }, {});
+    expect(right.status).toBe(200);
   });
 });
 
