@@ -46,6 +46,8 @@ export const historyScanBytesMax = 1_048_576;
 export const batchPartBytesMax = 1_000_000;
 /** A revision that deletes more than this keeps no earlier values in memory: they are read when they are looked at. Fixed by level 2. */
 export const previousKeptBytesMax = 1_048_576;
+/** The puts of an entry that took the place of more than this keep no further earlier pairs in memory: those are read as well. */
+export const replacedKeptBytesMax = 4 * 1_048_576;
 /**
  * Of each entry the running hash looks at so many rows of the head, whatever was written: one seek and a short scan. This, and what
  * of values counts, belongs to the group's level 2: all replicas must hash the same.

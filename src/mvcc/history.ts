@@ -8,7 +8,7 @@ import { assert } from '../assert.ts';
 import type { SqlPort } from '../sql-port.ts';
 import { type Batches, type ChangedKey, type ChangedKeys, changesIn } from './batches.ts';
 import { type KeySpan, spanHolds, spanOf } from './key-range.ts';
-import { deletedPair, LateDeleteEvent, previousPair } from './revision-writer.ts';
+import { deletedPair, isLate, LateDeleteEvent, LatePutEvent, previousPair } from './revision-writer.ts';
 import { keyValueOf, pairColumns } from './rows.ts';
 
 /** `through`: the last revision that was looked at. Later ones are left for the next piece. */
@@ -87,6 +87,7 @@ export class History {
     const kv = this.#pairAt(key, at);
     // A pair created by the revision has none before it, even where the same revision deleted one of its key first.
     const isThere = options.hasPrevious && kv.version > 1;
+    if (isThere && options.late) return new LatePutEvent(this.#sql, kv);
     return { type: 'put', kv, previous: isThere ? previousPair(this.#sql, key, at) : null };
   }
 
@@ -98,9 +99,7 @@ export class History {
 }
 
 function eventBytes(event: StoreEvent): number {
-  return (
-    pairBytes(event.kv) + (event instanceof LateDeleteEvent || event.previous === null ? 0 : pairBytes(event.previous))
-  );
+  return pairBytes(event.kv) + (isLate(event) || event.previous === null ? 0 : pairBytes(event.previous));
 }
 
 function pairBytes(pair: KeyValue): number {

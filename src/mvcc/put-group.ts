@@ -8,22 +8,23 @@ import { keyText } from '../bytes.ts';
 import type { KeyValue, Operation, PutRequest, StoreEvent } from '../model.ts';
 import type { SqlPort, SqlValue } from '../sql-port.ts';
 import { putShape } from './request-shape.ts';
-import { moveKey } from './revision-writer.ts';
-import { keyValueOf, numberOf, pairColumns } from './rows.ts';
+import { LatePutEvent, moveKey, type ReplacedPairs } from './revision-writer.ts';
+import { keyValueOf, numberOf, pairColumns, pairColumnsWithoutValue } from './rows.ts';
 import { inlineValueBytesMax } from './schema.ts';
 
 /** Five parameters a put; a statement takes a hundred. */
 const groupMax = 16;
 
 const supersedeStatements: string[] = [];
+const supersedeUnreadStatements: string[] = [];
 const replaceStatements: string[] = [];
 for (let count = 0; count <= groupMax; count++) {
   const pairs = Array.from({ length: count }, () => '(?, ?)').join(', ');
-  supersedeStatements.push(
-    `INSERT INTO superseded (key, mod, until, created, version, lease, value, large)
+  const supersede = `INSERT INTO superseded (key, mod, until, created, version, lease, value, large)
     SELECT key, mod, column2, created, version, lease, value, large
-    FROM (VALUES ${pairs}) CROSS JOIN head ON head.key = column1 RETURNING ${pairColumns}, until`,
-  );
+    FROM (VALUES ${pairs}) CROSS JOIN head ON head.key = column1 RETURNING`;
+  supersedeStatements.push(`${supersede} ${pairColumns}, until`);
+  supersedeUnreadStatements.push(`${supersede} ${pairColumnsWithoutValue}, NULL, until`);
   const rows = Array.from({ length: count }, () => '(?, ?, ?, ?, NULL, ?, NULL)').join(', ');
   replaceStatements.push(
     `INSERT OR REPLACE INTO head (key, mod, created, version, lease, value, large) VALUES ${rows}`,
@@ -82,9 +83,15 @@ function identityMark(identity: string): string {
   return `i${identity}`;
 }
 
-/** Writes the puts as the revisions from `first` on, one each, and answers their events in that order. */
-export function writePuts(sql: SqlPort, puts: readonly WaitingPut[], first: Revision): StoreEvent[] {
-  const [supersede, replace] = [supersedeStatements[puts.length], replaceStatements[puts.length]];
+/** Writes the puts as the revisions from `first` on, one each, and answers their events in that order. `replaced`: of the whole entry. */
+export function writePuts(
+  sql: SqlPort,
+  puts: readonly WaitingPut[],
+  { first, replaced }: { readonly first: Revision; readonly replaced: ReplacedPairs },
+): StoreEvent[] {
+  const isLate = replaced.isFull;
+  const supersede = (isLate ? supersedeUnreadStatements : supersedeStatements)[puts.length];
+  const replace = replaceStatements[puts.length];
   assert(supersede !== undefined && replace !== undefined, 'a group is no larger than its statements');
   const superseding: SqlValue[] = [];
   for (const [place, { request }] of puts.entries()) superseding.push(request.key, first + place);
@@ -104,7 +111,8 @@ export function writePuts(sql: SqlPort, puts: readonly WaitingPut[], first: Revi
       lease: noLease,
     };
     replacing.push(kv.key, revision, kv.createRevision, kv.version, kv.value);
-    events.push({ type: 'put', kv, previous: before });
+    if (before !== null && !isLate) replaced.keep(before);
+    events.push(before !== null && isLate ? new LatePutEvent(sql, kv) : { type: 'put', kv, previous: before });
     if (before !== null) moveKey(sql, kv.key, { from: before.lease, to: noLease });
   }
   sql.run(replace, ...replacing);

@@ -4,7 +4,7 @@
 import { type LeaseId, noLease, type Revision, revision as asRevision } from '../brands.ts';
 import { Buffer } from 'node:buffer';
 import { emptyBytes, keyText } from '../bytes.ts';
-import { previousKeptBytesMax } from '../limits.ts';
+import { previousKeptBytesMax, replacedKeptBytesMax } from '../limits.ts';
 import type { KeyRange, KeyValue, StoreEvent } from '../model.ts';
 import type { SqlPort, SqlRow } from '../sql-port.ts';
 import { type KeySpan, spanOf } from './key-range.ts';
@@ -16,6 +16,7 @@ const supersedeColumns = 'INSERT INTO superseded (key, mod, until, created, vers
 const supersedeSelect = 'SELECT key, mod, ?1, created, version, lease, value, large FROM head WHERE';
 /** Moves the newest version aside and hands it over, in one statement; no row where the key does not exist. */
 const supersedeOne = `${supersedeColumns} ${supersedeSelect} key = ?2 RETURNING ${pairColumns}`;
+const supersedeUnread = `${supersedeColumns} ${supersedeSelect} key = ?2 RETURNING ${pairColumnsWithoutValue}`;
 const supersedeFrom = `${supersedeColumns} ${supersedeSelect} key >= ?2`;
 const supersedeBetween = `${supersedeColumns} ${supersedeSelect} key >= ?2 AND key < ?3`;
 const ofLease = 'key IN (SELECT key FROM lease_keys WHERE lease = ?2)';
@@ -44,22 +45,42 @@ const previousAt = `SELECT ${pairColumns} FROM
 
 export type PutPair = { readonly key: Uint8Array; readonly value: Uint8Array; readonly lease: LeaseId };
 
+/** What the events of an entry keep of the pairs that its puts took the place of. */
+export class ReplacedPairs {
+  #bytes = 0;
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get isFull(): boolean {
+    return this.#bytes >= replacedKeptBytesMax;
+  }
+
+  keep({ key, value }: KeyValue): void {
+    this.#bytes += key.byteLength + value.byteLength;
+  }
+}
+
 export class RevisionWriter {
   readonly revision: Revision;
   readonly events: StoreEvent[] = [];
   /** How many keys there are more than before (or fewer). */
   keysAdded = 0;
   readonly #sql: SqlPort;
+  readonly #replaced: ReplacedPairs;
   #previousBytes = 0;
 
-  constructor(sql: SqlPort, revision: Revision) {
+  constructor(sql: SqlPort, revision: Revision, replaced: ReplacedPairs) {
     this.#sql = sql;
+    this.#replaced = replaced;
     this.revision = revision;
   }
 
-  /** Answers the pair as it was, as the revision so far left it. */
-  put(pair: PutPair): KeyValue | null {
-    const previous = this.#supersede(pair.key);
+  /** Answers the pair as it was, as the revision so far left it; without its value where it is not `wanted` and much is kept already. */
+  put(pair: PutPair, wanted: boolean): KeyValue | null {
+    const isLate = this.#replaced.isFull;
+    const previous = this.#supersede(pair.key, isLate && !wanted ? supersedeUnread : supersedeOne);
     const { revision } = this;
     const kv: KeyValue = {
       key: pair.key,
@@ -76,7 +97,9 @@ export class RevisionWriter {
     this.#sql.run(replaceHead, kv.key, revision, kv.createRevision, kv.version, lease, value, large);
     moveKey(this.#sql, kv.key, { from: previous?.lease ?? noLease, to: kv.lease });
     if (previous === null) this.keysAdded++;
-    this.events.push({ type: 'put', kv, previous });
+    if (previous !== null && isLate) this.events.push(new LatePutEvent(this.#sql, kv));
+    else this.events.push({ type: 'put', kv, previous });
+    if (previous !== null && !isLate) this.#replaced.keep(previous);
     return previous;
   }
 
@@ -103,8 +126,8 @@ export class RevisionWriter {
     this.keysAdded -= deleted;
   }
 
-  #supersede(key: Uint8Array): KeyValue | null {
-    const row = this.#sql.all(supersedeOne, this.revision, key)[0];
+  #supersede(key: Uint8Array, statement = supersedeOne): KeyValue | null {
+    const row = this.#sql.all(statement, this.revision, key)[0];
     return row === undefined ? null : keyValueOf(row);
   }
 
@@ -196,6 +219,30 @@ export class LateDeleteEvent {
   #keyBytes(): Uint8Array {
     return new Uint8Array(Buffer.from(this.#key, 'latin1'));
   }
+}
+
+/** The same of a put that took the place of an earlier pair. */
+export class LatePutEvent {
+  readonly #sql: SqlPort;
+  readonly kv: KeyValue;
+
+  constructor(sql: SqlPort, kv: KeyValue) {
+    this.#sql = sql;
+    this.kv = kv;
+  }
+
+  get type(): 'put' {
+    return 'put';
+  }
+
+  get previous(): KeyValue | null {
+    return previousPair(this.#sql, this.kv.key, this.kv.modRevision);
+  }
+}
+
+/** Looking at its earlier pair is a read. */
+export function isLate(event: StoreEvent): event is LateDeleteEvent | LatePutEvent {
+  return event instanceof LateDeleteEvent || event instanceof LatePutEvent;
 }
 
 /** The pair as it was before `revision`, which put or deleted the key; null where it did not exist (or is compacted). */

@@ -102,9 +102,10 @@ function detailsOf({ body, events, revision, writesTotal }: HashedEntry): Uint8A
 
 function addEvent(writer: BinaryWriter, event: StoreEvent): void {
   if (event.type === 'put') {
-    writer.byte(event.previous === null ? kindOf.create : kindOf.update);
+    const { previous } = event;
+    writer.byte(previous === null ? kindOf.create : kindOf.update);
     addPair(writer, event.kv, hashedValueBytesMax);
-    if (event.previous !== null) addPair(writer, event.previous, foundValueBytesMax);
+    if (previous !== null) addPair(writer, previous, foundValueBytesMax);
     return;
   }
   // Of very many that are deleted at once the later pairs are not in memory, and reading each would take too long.

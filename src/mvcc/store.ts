@@ -37,7 +37,7 @@ import { PageCounts } from './page-counts.ts';
 import { isPlainPut, PutGroup, writePuts } from './put-group.ts';
 import { AnswerBudget, readRange } from './range.ts';
 import { countKeys, scanPairs } from './range-scan.ts';
-import { RevisionWriter } from './revision-writer.ts';
+import { ReplacedPairs, RevisionWriter } from './revision-writer.ts';
 import { numberOf } from './rows.ts';
 import { openSchema, readMeta, writeMeta } from './schema.ts';
 import { runSteps } from './steps.ts';
@@ -91,6 +91,8 @@ export class Store {
   #applied!: LogIndex;
   #persisted!: LogIndex;
   #commandsUndone!: number;
+  /** Of the entry that is being applied. */
+  #replaced = new ReplacedPairs();
   /** Counted when first asked for, and kept up from then on. */
   #keys!: number | null;
 
@@ -165,6 +167,7 @@ export class Store {
    */
   apply(index: LogIndex, commands: readonly Command[], careful: CarefulRun | null = null): Applied {
     assert(index > this.#applied, 'log entries are applied in order, each once');
+    this.#replaced = new ReplacedPairs();
     const group = new PutGroup();
     const batch: Batch = { record: new BatchRecord(), outcomes: [], events: [], leases: [], group, careful };
     for (const [place, command] of commands.entries()) this.#applyCommand(command, place, batch);
@@ -398,13 +401,16 @@ export class Store {
   #applyGroup(batch: Batch): void {
     const puts = batch.group.take();
     if (puts.length === 0) return;
-    const events = writePuts(this.#sql, puts, asRevision(this.#revision + 1));
+    const events = writePuts(this.#sql, puts, {
+      first: asRevision(this.#revision + 1),
+      replaced: this.#replaced,
+    });
     for (const [nth, { request, identity, place }] of puts.entries()) {
       const event = events[nth];
       assert(event !== undefined, 'each put has its event');
       const revision = asRevision(this.#revision + 1);
       this.#revision = revision;
-      if (this.#keys !== null && event.previous === null) this.#keys++;
+      if (this.#keys !== null && event.kv.version === 1) this.#keys++;
       this.#publish({ revision, events: [event] }, batch);
       const answer = { previous: request.previous ? event.previous : null };
       const outcome: Outcome = { kind: 'put', revision, answer };
@@ -492,6 +498,7 @@ export class Store {
       pages: isBounded ? null : this.#pages,
       leases: this.#administration.leases,
       work: new WorkBudget(isBounded ? this.#commandWork : unboundedWork),
+      replaced: this.#replaced,
     };
     const result = runTxn(this.#sql, request, state);
     if (result.kind === 'failed') return this.#failed(result.failure);
@@ -499,7 +506,7 @@ export class Store {
   }
 
   #writer(): RevisionWriter {
-    return new RevisionWriter(this.#sql, asRevision(this.#revision + 1));
+    return new RevisionWriter(this.#sql, asRevision(this.#revision + 1), this.#replaced);
   }
 
   #made(writer: RevisionWriter, outcome: (revision: Revision) => Outcome): Performed {

@@ -12,7 +12,7 @@ import { spanOf } from './key-range.ts';
 import type { Leases } from './leases.ts';
 import type { PageCounts } from './page-counts.ts';
 import { AnswerBudget, readRange } from './range.ts';
-import { RevisionWriter } from './revision-writer.ts';
+import { type ReplacedPairs, RevisionWriter } from './revision-writer.ts';
 import type { WorkBudget } from './work-budget.ts';
 import { type Budgets, type Done, deleteRange, put, putFailure } from './write-operations.ts';
 
@@ -23,6 +23,7 @@ export type TxnState = {
   readonly pages: PageCounts | null;
   readonly leases: Leases;
   readonly work: WorkBudget;
+  readonly replaced: ReplacedPairs;
 };
 
 export type TxnResult =
@@ -151,7 +152,7 @@ class RunningTxn {
     this.#sql = sql;
     this.#state = state;
     this.#budgets = { answer: new AnswerBudget(), work: state.work };
-    this.writer = new RevisionWriter(sql, asRevision(state.current + 1));
+    this.writer = new RevisionWriter(sql, asRevision(state.current + 1), state.replaced);
   }
 
   run(chosen: Chosen): TxnAnswer {
@@ -199,8 +200,8 @@ function answered<Answer>(done: Done<Answer>): Answer {
 
 /**
  * Where a txn puts a key and deletes it, each delete shows the pair as it was before the txn, as etcd reads it for its watches; a put
- * after a delete creates the key, and shows none. Only keys that were put are looked at, so that a delete of very many keys stays
- * cheap.
+ * after a delete creates the key, and shows none. Only keys that were put and deleted are looked at, so that a delete of very many keys
+ * stays cheap.
  */
 function seeTheStateBefore(events: StoreEvent[]): void {
   const put = new Set<string>();
@@ -210,10 +211,13 @@ function seeTheStateBefore(events: StoreEvent[]): void {
     else deletes = true;
   }
   if (!deletes || put.size === 0) return;
+  const both = new Set<string>();
+  for (const { type, kv } of events) if (type === 'delete' && put.has(keyText(kv.key))) both.add(keyText(kv.key));
+  if (both.size === 0) return;
   const before = new Map<string, KeyValue | null>();
   for (const [place, event] of events.entries()) {
     const text = keyText(event.kv.key);
-    if (!put.has(text)) continue;
+    if (!both.has(text)) continue;
     const first = before.get(text);
     if (first === undefined) before.set(text, event.previous);
     else if (event.type === 'delete') events[place] = { type: event.type, kv: event.kv, previous: first };

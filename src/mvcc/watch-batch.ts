@@ -3,7 +3,7 @@
 
 import type { Revision } from '../brands.ts';
 import type { KeyRange, KeyValue, RevisionEvents, StoreEvent } from '../model.ts';
-import { LateDeleteEvent } from './revision-writer.ts';
+import { isLate } from './revision-writer.ts';
 
 /** What a watch lets through. Watches of one shape receive the same events. */
 export type WatchShape = {
@@ -46,8 +46,8 @@ const eventOverheadBytes = 128;
 
 export function eventBytes(event: StoreEvent, withPrevious: boolean): number {
   const bytes = eventOverheadBytes + pairBytes(event.kv);
-  // A late delete's earlier pair is read when it is encoded, and not to measure it.
-  if (!withPrevious || event instanceof LateDeleteEvent || event.previous === null) return bytes;
+  // A late event's earlier pair is read when it is encoded, and not to measure it.
+  if (!withPrevious || isLate(event) || event.previous === null) return bytes;
   return bytes + pairBytes(event.previous);
 }
 

@@ -40,7 +40,7 @@ export function put(sql: SqlPort, writer: RevisionWriter, request: PutRequest, b
     }
     if (request.ignoreLease) lease = kept.lease;
   }
-  const previous = writer.put({ key: request.key, value, lease });
+  const previous = writer.put({ key: request.key, value, lease }, request.previous);
   if (!request.previous || previous === null) return { kind: 'answer', answer: { previous: null } };
   return budgets.answer.take(previous) ? { kind: 'answer', answer: { previous } } : tooLarge;
 }
