@@ -80,6 +80,22 @@ export class Authority {
     return caller.kind === 'service' ? null : this.#accessKeys.expiresAtMs(caller.id);
   }
 
+  /**
+   * What the key of the tenant alone forbids, and whether it does so for good: whose a key is, its role and its prefix were fixed when it
+   * was made, and a revoked one is not given back. null: nothing.
+   */
+  keyRefusal(
+    caller: Caller,
+    need: AccessNeed,
+    nowMs: number,
+  ): { readonly failure: StoreFailure; readonly isForGood: boolean } | null {
+    const failure = this.keyFailure(caller, need, nowMs);
+    if (failure === null || caller.kind === 'service') return null;
+    if (failure.kind === 'unauthenticated') return { failure, isForGood: true };
+    const found = this.#accessKeys.find(caller.id, nowMs);
+    return { failure, isForGood: found.kind === 'good' && lacksForGood(found.accessKey, need) };
+  }
+
   /** After users or roles changed. null: done. */
   change(operation: AuthOperation): StoreFailure | null {
     const failure = this.#auth.change(operation);
@@ -240,4 +256,29 @@ function firstOf<Value>(needs: readonly AccessNeed[], find: (need: AccessNeed) =
     if (found !== null) return found;
   }
   return null;
+}
+
+/** Which keys are attached to a lease may change, and so may whether a key speaks for itself. */
+function lacksForGood({ role, prefix }: Pick<AccessKey, 'role' | 'prefix'>, need: AccessNeed): boolean {
+  if (need.kind === 'service') return true;
+  if (role === 'admin') return false;
+  switch (need.kind) {
+    case 'anyUser':
+      return need.role === 'write' && role === 'read';
+    case 'keys':
+      if (role === 'read' && need.writes.length > 0) return true;
+      return ![...need.reads, ...need.writes].every((range) => prefixHolds(prefix, range));
+    case 'leases':
+      return role === 'read' && need.right === 'write';
+    case 'admin':
+      return true;
+    case 'anyone':
+    case 'ownUser':
+    case 'ownRole':
+      return false;
+    case 'every':
+      return need.needs.some((each) => lacksForGood({ role, prefix }, each));
+    default:
+      return unreachable(need);
+  }
 }

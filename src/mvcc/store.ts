@@ -255,6 +255,11 @@ export class Store {
     return this.#administration.authority.keyExpiresAtMs(caller);
   }
 
+  /** Of a write: why no attempt of it is ever done (`Administration.refusalForGood`). A key that is not known here may be a new one. */
+  refusalForGood(write: Omit<Command, 'writeId'>): StoreFailure | null {
+    return this.#administration.refusalForGood(write);
+  }
+
   /** What can be read beside keys. It looks at whether the caller may ask. */
   query<Kind extends Query['kind']>(
     query: Query & { readonly kind: Kind },

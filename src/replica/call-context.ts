@@ -203,6 +203,10 @@ export async function propose(
       return { kind: 'response', response: redirectTo(member, null) };
     case 'overloaded':
       return { kind: 'response', response: failureResponse(write.protocol, { kind: 'overloaded' }) };
+    case 'refused': {
+      const { revision } = member.driver.store;
+      return { kind: 'outcome', outcome: { kind: 'failed', revision, failure: result.failure } };
+    }
     case 'tooLarge': {
       const failure = { kind: 'requestTooLarge', bytes: result.bytes, bytesMax: logEntryBytesMax } as const;
       return { kind: 'response', response: failureResponse(write.protocol, failure) };

@@ -13,7 +13,7 @@ import { assert, unreachable } from '../assert.ts';
 import { MalformedBytesError } from '../binary.ts';
 import type { LogIndex, ReplicaId, Revision } from '../brands.ts';
 import { compactionStepRows, restAfterQuietTicks } from '../limits.ts';
-import type { Command, RevisionEvents } from '../model.ts';
+import type { Command, RevisionEvents, StoreFailure } from '../model.ts';
 import { applyCarefully, isOfThePlatform, type UndoneCommand } from '../mvcc/careful-apply.ts';
 import { decodeCommands, encodeCommands, UnknownCommandVersion } from '../mvcc/command-codec.ts';
 import type { LeaseChange } from '../mvcc/leases.ts';
@@ -234,9 +234,10 @@ export class Driver {
 
   /** Calls that came together: one turn for all of them. Writes under way share a log entry, reads a confirmation round. */
   submit(writes: readonly Write[], reads: readonly Read[]): void {
+    const before = this.#reads.size;
     for (const write of writes) this.#enqueueWrite(write);
     for (const read of reads) this.#enqueueRead(read);
-    if (reads.length > 0 || this.#mayPropose()) this.#turn();
+    if (reads.length > 0 || this.#reads.size > before || this.#mayPropose()) this.#turn();
   }
 
   write(request: WriteRequest, settle: (result: WriteResult) => void): void {
@@ -252,9 +253,34 @@ export class Driver {
     const { settle, quiet = false } = write;
     if (this.#halted !== null) return settle({ kind: 'halted', reason: this.#halted });
     if (this.#raft.role !== 'leader') return settle({ kind: 'notLeader', leader: this.#raft.leader });
+    const failure = this.#refusalForGood(write);
+    if (failure !== null)
+      return isOfUnknownKey(failure) ? this.#refuseOnceSure(write) : settle({ kind: 'refused', failure });
     const untaken = this.#proposals.enqueue(write);
     if (untaken !== null) return settle(untaken);
     if (!quiet) this.#quietTicks = 0;
+  }
+
+  #refusalForGood({ request }: Write): StoreFailure | null {
+    return this.store.refusalForGood({ ...request, atMs: this.#port.nowMs() });
+  }
+
+  /**
+   * A key that is not known here may have been made by another leader, or by an entry that is not applied yet: this replica first makes
+   * sure that it leads, and has applied all that was acknowledged before. A key that is known never gets other rights, and a
+   * revoked one none: of those there is nothing to make sure.
+   */
+  #refuseOnceSure(write: Write): void {
+    const { settle } = write;
+    this.#enqueueRead({
+      settle: (result) => {
+        if (result.kind === 'refused') return settle({ kind: 'notLeader', leader: result.leader });
+        if (result.kind !== 'ready') return settle(result);
+        const failure = this.#refusalForGood(write);
+        if (failure === null) this.submit([write], []);
+        else settle({ kind: 'refused', failure });
+      },
+    });
   }
 
   #enqueueRead(read: Read): void {
@@ -558,4 +584,8 @@ export class Driver {
       for (const { settle } of refused) settle({ kind: 'notLeader', leader: this.#raft.leader });
     });
   }
+}
+
+function isOfUnknownKey(failure: StoreFailure): boolean {
+  return failure.kind === 'unauthenticated' && failure.reason === 'unknown';
 }

@@ -20,6 +20,10 @@ export class PendingReads {
   readonly #reads = new Map<number, PendingRead>();
   #next = 1;
 
+  get size(): number {
+    return this.#reads.size;
+  }
+
   /** By what the core knows it; null: there is no room. */
   add({ settle }: Read): number | null {
     if (this.#reads.size >= readsPendingMax) return null;

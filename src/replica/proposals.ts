@@ -13,7 +13,7 @@ import {
   writesQueuedMax,
   writesQueuedRowsMax,
 } from '../limits.ts';
-import type { Caller, Command, Operation, Outcome } from '../model.ts';
+import type { Caller, Command, Operation, Outcome, StoreFailure } from '../model.ts';
 import { commandBytes } from '../mvcc/command-codec.ts';
 import { type Work, workAtMost } from '../mvcc/work-estimate.ts';
 import type { Entry } from '../raft/types.ts';
@@ -29,6 +29,8 @@ export type WriteResult =
    */
   | { readonly kind: 'unknown' }
   | { readonly kind: 'overloaded' }
+  /** No attempt of it is ever done, here or anywhere, and nothing of this one is in the log (`Store.refusalForGood`). */
+  | { readonly kind: 'refused'; readonly failure: StoreFailure }
   /** It does not fit a log entry, and never will: `bytes` is what it takes at most. */
   | { readonly kind: 'tooLarge'; readonly bytes: number }
   | { readonly kind: 'halted'; readonly reason: string };

@@ -275,6 +275,10 @@ export class Replica extends DurableObject<ReplicaEnv> {
     const { writeId, caller, operation } = request;
     const result = await member.write({ writeId, caller, operation });
     if (result.kind === 'applied') return { kind: 'done', value: result.outcome };
+    if (result.kind === 'refused') {
+      const { revision } = member.driver.store;
+      return { kind: 'done', value: { kind: 'failed', revision, failure: result.failure } };
+    }
     return redirect(member, result.kind === 'notLeader' ? result.leader : null);
   }
 

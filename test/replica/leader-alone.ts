@@ -6,23 +6,32 @@ import { utf8 } from '../../src/bytes.ts';
 import type { Caller, Operation } from '../../src/model.ts';
 import { foundingConfiguration } from '../../src/raft/configuration.ts';
 import { Driver } from '../../src/replica/driver.ts';
+import type { PeerMessage } from '../../src/replica/envelope.ts';
 import type { WriteResult } from '../../src/replica/proposals.ts';
 import type { SqlPort } from '../../src/sql-port.ts';
 import { NodeSql } from '../support/node-sql.ts';
 
 export const nowMs = 1_000;
 
-/** A group of one. It has three keys for what begins with "a"; `revoked` is one no more. */
-export function leaderAlone(sql: SqlPort = new NodeSql()): Driver {
-  const driver: Driver = new Driver({
-    id: replicaId(1),
-    founding: foundingConfiguration([{ id: replicaId(1), location: '' }]),
+type Options = {
+  readonly id: number;
+  /** Of the group: 1 to so many. */
+  readonly members: number;
+  readonly sql?: SqlPort;
+  readonly send?: (messages: readonly PeerMessage[]) => void;
+};
+
+export function driverOf({ id, members, sql = new NodeSql(), send = () => undefined }: Options): Driver {
+  const founders = Array.from({ length: members }, (_, place) => ({ id: replicaId(place + 1), location: '' }));
+  return new Driver({
+    id: replicaId(id),
+    founding: foundingConfiguration(founders),
     sql,
     random: () => 0.5,
     electionTimeoutTicks: 10,
     heartbeatTicks: 1,
     port: {
-      send: () => undefined,
+      send,
       published: () => undefined,
       applied: () => undefined,
       leaderChanged: () => undefined,
@@ -38,6 +47,11 @@ export function leaderAlone(sql: SqlPort = new NodeSql()): Driver {
       nowMs: () => nowMs,
     },
   });
+}
+
+/** A group of one. It has three keys for what begins with "a"; `revoked` is one no more. */
+export function leaderAlone(sql: SqlPort = new NodeSql()): Driver {
+  const driver = driverOf({ id: 1, members: 1, sql });
   for (let tick = 0; tick < 30; tick++) driver.tick();
   expect(driver.raft.role).toBe('leader');
   for (const id of ['reader', 'writer', 'revoked']) {
