@@ -31,6 +31,8 @@ const key = (id: string, role: AccessRole, expiresAtMs: number | null = null): O
 };
 const by = (id: string): Caller => ({ kind: 'accessKey', id });
 
+const unauthenticated = (reason: string): unknown => ({ failure: { kind: 'unauthenticated', reason } });
+
 /** What is on disk of writes: the log, and what is remembered. */
 function traces(driver: Driver, sql: SqlPort): unknown {
   const [remembered] = sql.all('SELECT MAX(writes_total) FROM batches');
@@ -53,7 +55,6 @@ describe('writes on their way', () => {
     const driver = leaderAlone(sql);
     write(driver, service, 'make', key('expired', 'write', nowMs));
     const before = traces(driver, sql);
-    const unauthenticated = (reason: string): unknown => ({ failure: { kind: 'unauthenticated', reason } });
     const forbidden = { failure: { kind: 'forbidden' } };
     const nested = txn({ success: [{ kind: 'txn', request: { compare: [], success: [put('b', big)], failure: [] } }] });
     const refused: readonly (readonly [Caller, Operation, unknown])[] = [

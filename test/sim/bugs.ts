@@ -149,6 +149,10 @@ const entries = {
     what: 'what a caller may read is looked at when the request comes, before the replica has caught up',
     mix: { workload: 'mixed', auth: 1, longLeases: 0, thinkMs: 5, replicas: 3 },
   },
+  refusedTooEarly: {
+    what: 'a leader refuses a write by rights that it has not caught up to',
+    mix: { workload: 'mixed', auth: 1, longLeases: 0, thinkMs: 5, replicas: 3, startsFormer: 0, deployEveryMs: 0 },
+  },
   // Watches
   eventsSkipped: { what: 'now and then a revision is not published' },
   eventsBeforeDurable: { what: 'events leave before what they tell is durable', mix: watched },

@@ -22,6 +22,8 @@ export class ClientHistory {
   }
 
   answered(call: Call, answer: ClientAnswer): void {
+    // An earlier attempt may be done: the caller was refused for what it is now.
+    if (answer.kind === 'write' && answer.result.kind === 'refused') return;
     this.#open.delete(call);
     const told = toldBy(answer);
     if (told !== null) this.#answered.push({ ...call, answeredMs: this.#nowMs(), told });

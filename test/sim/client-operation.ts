@@ -41,7 +41,7 @@ export type Place = { readonly revision: Revision; readonly index: number };
 
 export type ClientAnswer =
   /** `writeId`: as it is in the log. */
-  | { readonly kind: 'write'; readonly writeId: string; readonly result: WriteResult }
+  | ({ readonly kind: 'write'; readonly writeId: string; readonly result: WriteResult } & Place)
   | ({ readonly kind: 'read'; readonly result: RangeOutcome } & Place)
   /** `cameMs`: when the request came to the replica, in the simulator's time. */
   | ({ readonly kind: 'keepAlive'; readonly cameMs: number; readonly result: QueryResult<'keepAlive'> } & Place)

@@ -8,7 +8,7 @@ import { Gateway, type GatewayOptions } from './gateway.ts';
 import type { Random } from './random.ts';
 import { grant, write } from './requests.ts';
 import { throwingOperation } from './throwing.ts';
-import { administration, administrator, callerOf, preparation, service } from './simulated-people.ts';
+import { administration, administrator, callerOf, preparation, reader, service } from './simulated-people.ts';
 import { type Workload, workloadOf } from './workload.ts';
 
 export type ClientOptions = GatewayOptions & {
@@ -107,6 +107,10 @@ export class SimulatedClient {
     if (throwing > 0 && this.#random.chance(throwing)) {
       return { action: write(throwingOperation(name, this.#random)), caller };
     }
+    // Writes that nobody ever does, in number: the log must not grow by them.
+    if (caller.kind !== 'service' && this.#random.chance(0.1)) {
+      return { action: this.#workload.plainPut(name, noLease), caller: reader };
+    }
     return { action: this.#workload.next(name), caller };
   }
 
@@ -128,7 +132,11 @@ export class SimulatedClient {
       if (action.operation === preparation[this.#prepared]?.operation) this.#prepared++;
       if (outcome.kind === 'leaseGrant') this.#lastLease = outcome.id;
       this.#noteFailure(outcome);
-    } else if ('result' in answer) this.#noteFailure(answer.result);
+    } else if ('result' in answer) {
+      if (answer.kind === 'write' && answer.result.kind === 'refused')
+        this.#options.trace.count('writes refused for good');
+      this.#noteFailure(answer.result);
+    }
     if (answer.kind !== 'login' || answer.result.kind !== 'answer' || this.#caller.kind !== 'user') return;
     this.#caller = { ...this.#caller, authRevision: answer.result.answer.authRevision };
   }

@@ -9,6 +9,7 @@ import type { Caller } from '../../src/model.ts';
 import type { PlantedBug } from './bugs.ts';
 import type { ClientHistory } from './client-history.ts';
 import type { ClientAction, ClientAnswer, ClientOperation, ClientRequest } from './client-operation.ts';
+import type { WriteResult } from '../../src/replica/proposals.ts';
 import type { FaultMix } from './faults.ts';
 import type { SimulatedGroup } from './group.ts';
 import type { HistoryChecker } from './history-checker.ts';
@@ -106,7 +107,7 @@ export class Gateway {
     const { trace } = this.#options;
     const { operation } = running;
     running.attempt++;
-    const isAnswer = answer.kind === 'write' ? answer.result.kind === 'applied' : answer.kind === operation.action.kind;
+    const isAnswer = answer.kind === 'write' ? isTold(answer.result) : answer.kind === operation.action.kind;
     if (!isAnswer) return this.#redirected(running, answer);
     trace.add(`${answer.kind} answered`, () => `${operation.name}: ${inWords(answer)}`);
     this.#end(running, answer);
@@ -194,6 +195,11 @@ export class Gateway {
     this.#options.trace.count(answer === null ? 'operations gaveUp' : 'operations answered');
     running.ended(answer);
   }
+}
+
+/** What the group decided; else the request has to be sent again. */
+function isTold({ kind }: WriteResult): boolean {
+  return kind === 'applied' || kind === 'refused';
 }
 
 function leaderIn(answer: ClientAnswer): ReplicaId | null {

@@ -28,6 +28,7 @@ import type { ReferenceNeed } from './reference-authority.ts';
 import { ReferenceStore } from './reference-store.ts';
 import { check } from './trace.ts';
 import { everyKey, rangeRequest } from './requests.ts';
+import { reader } from './simulated-people.ts';
 
 const everything = rangeRequest(everyKey, { serializable: true });
 
@@ -39,8 +40,17 @@ type Applied = {
   readonly outcome: PlainOutcome;
 };
 
+export type HistoryCheckerOptions = {
+  readonly leases: LeaseChecker;
+  readonly levels: LevelChecker;
+  readonly commandRowsMax: number;
+  /** Every replica runs the present code all the time. */
+  readonly isPresent: boolean;
+};
+
 export class HistoryChecker {
   readonly #nowMs: () => number;
+  readonly #isPresent: boolean;
   readonly #leases: LeaseChecker;
   readonly #levels: LevelChecker;
   readonly #reference: ReferenceStore;
@@ -57,15 +67,9 @@ export class HistoryChecker {
   retriesInLog = 0;
   deniedInLog = 0;
 
-  constructor(
-    nowMs: () => number,
-    {
-      leases,
-      levels,
-      commandRowsMax,
-    }: { readonly leases: LeaseChecker; readonly levels: LevelChecker; readonly commandRowsMax: number },
-  ) {
+  constructor(nowMs: () => number, { leases, levels, commandRowsMax, isPresent }: HistoryCheckerOptions) {
     this.#nowMs = nowMs;
+    this.#isPresent = isPresent;
     this.#leases = leases;
     this.#levels = levels;
     this.#reference = new ReferenceStore(leases, commandRowsMax);
@@ -131,6 +135,7 @@ export class HistoryChecker {
         'a refused write never shows up',
         () => `${operation.name} at entry ${row.index}`,
       );
+      check(!this.#isNeverProposed(command), 'what is never done is not in the log', () => operation.name);
       const refusal = this.#reference.refusal(command);
       if (refusal !== null) this.#deny(command, refusal, { position, index: row.index });
       else if (this.#appliedId.has(command.writeId) || this.#isRefused(command.writeId)) this.retriesInLog++;
@@ -138,11 +143,19 @@ export class HistoryChecker {
     }
   }
 
+  /** The former code proposed all of it. */
+  #isNeverProposed({ caller, operation }: Command): boolean {
+    return this.#isPresent && operation.kind === 'put' && isDeepStrictEqual(caller, reader);
+  }
+
   /** What a client was told. */
   answered(operation: ClientOperation, answer: ClientAnswer): void {
     const { action } = operation;
     if (answer.kind === 'write' && answer.result.kind === 'applied') {
       this.#writeAnswered(operation, answer.writeId, answer.result.outcome);
+    }
+    if (answer.kind === 'write' && answer.result.kind === 'refused') {
+      this.#writeRefused(operation, answer.writeId, answer.result.failure);
     }
     if (answer.kind === 'read' && action.kind === 'read') this.#readAnswered(operation, action.request, answer);
     if (answer.kind === 'keepAlive' && action.kind === 'keepAlive') {
@@ -175,6 +188,17 @@ export class HistoryChecker {
       this.#leases.grantAcknowledged(outcome.id, applied.index, { who: name, beganMs: operation.beganMs });
     }
     this.#finished({ revision: applied.outcome.revision, position: applied.position, index: applied.index });
+  }
+
+  /** By a leader, for good, without the log: all that is committed by now, and later, must say the same. */
+  #writeRefused(operation: ClientOperation, writeId: string, { kind }: StoreFailure): void {
+    const { name, action, caller } = operation;
+    check(action.kind === 'write', 'an answer is right', () => `${name} is no write and was refused`);
+    const refusal = this.#reference.refusal({ caller, operation: action.operation });
+    check(refusal === kind || (refusal === null && shapeFailures.includes(kind)), 'an answer is right', () => {
+      return `${name} of ${text(caller)} was refused: ${kind}, not ${refusal ?? 'done'}`;
+    });
+    if (!this.#appliedId.has(writeId)) operation.possible = Number.NEGATIVE_INFINITY;
   }
 
   #keepAliveAnswered(
@@ -343,6 +367,7 @@ export class HistoryChecker {
   }
 }
 
+const shapeFailures: readonly string[] = ['keyNotProvided', 'keyTooLong', 'valueTooLarge', 'duplicateKey'];
 const refusals: readonly string[] = [
   'unauthenticated',
   'forbidden',

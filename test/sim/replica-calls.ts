@@ -5,6 +5,7 @@ import { unreachable } from '../../src/assert.ts';
 import type { ReplicaId } from '../../src/brands.ts';
 import { leaderWaitMs, requestTimeoutMs, tickMs } from '../../src/limits.ts';
 import type { Caller, StoreFailure } from '../../src/model.ts';
+import { accessOfOperation } from '../../src/mvcc/access.ts';
 import type { RangeOutcome } from '../../src/mvcc/store.ts';
 import type { ReadResult } from '../../src/replica/pending-reads.ts';
 import type { WriteResult } from '../../src/replica/proposals.ts';
@@ -171,10 +172,16 @@ export class ReplicaCalls {
     const { bug, history } = this.#options;
     const writeId = bug === 'idsForgottenOnFailover' ? `${request.writeId}@${driver.raft.term}` : request.writeId;
     history.asked(operation, writeId);
+    if (bug === 'refusedTooEarly' && driver.raft.role === 'leader') {
+      const { caller, operation: asked } = request;
+      const failure = driver.store.authorize(caller, accessOfOperation(asked), this.#options.instance.nowMs());
+      if (failure !== null)
+        return answer({ kind: 'write', writeId, result: { kind: 'refused', failure }, ...this.#place });
+    }
     driver.write({ ...request, writeId }, (result: WriteResult) => {
-      const isRefused = result.kind === 'notLeader' || result.kind === 'overloaded' || result.kind === 'halted';
-      if (isRefused) operation.possible--;
-      answer({ kind: 'write', writeId, result });
+      const isNotTaken = result.kind === 'notLeader' || result.kind === 'overloaded' || result.kind === 'halted';
+      if (isNotTaken || result.kind === 'refused') operation.possible--;
+      answer({ kind: 'write', writeId, result, ...this.#place });
     });
   }
 

@@ -18,6 +18,8 @@ const ranges: readonly KeyRange[] = [
 
 export const service: Caller = { kind: 'service' };
 export const administrator: Caller = { kind: 'accessKey', id: 'admin' };
+/** Its key may write nothing, ever. */
+export const reader: Caller = { kind: 'accessKey', id: 'reader' };
 
 /** Of a client's number; the first one administers. */
 export function callerOf(number: number, random: Random): Caller {

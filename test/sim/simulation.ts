@@ -163,6 +163,7 @@ class Simulation {
       leases: this.#leases,
       levels,
       commandRowsMax: this.mix.commandRowsMax,
+      isPresent: this.mix.deployEveryMs === 0 && this.mix.startsFormer === 0,
     });
     this.#told = new ClientHistory(nowMs);
     this.#state = new StateChecker(this.#history, levels);
