@@ -1,0 +1,215 @@
+// Drives random and mutated requests at a real server, and says what came of it. See `usage`.
+
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { type QuorateProcess, startQuorate } from '../support/quorate-process.ts';
+import { type Latencies, Neighbour } from './neighbour.ts';
+import { send } from './raw-client.ts';
+import { Requests, type Secrets } from './requests.ts';
+
+const usage = `Sends random and mutated requests to a server that it starts, and checks that nothing breaks.
+
+npm run fuzz -- [options]
+  --seconds N   how long (600)
+  --seed N      of the requests (1)
+  --rate N      requests a second (100)
+  --help
+
+A violation is: a 5xx answer that no document names, an assertion or an exception in the server's log, a leader that was reset, a store that
+does not serve afterwards, memory that stays, or another tenant's p99 beyond twice its value without the load.`;
+
+/** 501: what is not served. 503, 504: no leader, no answer in time. 507: the alarm NOSPACE, which clients may raise. */
+const documented5xx: ReadonlySet<number> = new Set([501, 503, 504, 507]);
+/** etcd answers what fails in its locks and elections, and a password that bcrypt does not take, with code 2, which is 500. */
+const etcds500 = /"code":2,/;
+const etcdsPaths = /\/v3(?:beta)?\/(?:lock|election|auth\/user)\//;
+const inFlightMax = 24;
+const tenantLifeMs = 20_000;
+const quietMs = 15_000;
+const restMs = 30_000;
+/** Heaps come back to no exact size. */
+const grownBytesMax = 64 * 1_048_576;
+
+let victims = 1;
+
+const values = parsed();
+if (values.help) console.log(usage);
+else process.exitCode = (await run()) ? 0 : 1;
+
+async function run(): Promise<boolean> {
+  const seconds = wholeNumber('seconds', values.seconds);
+  const server = await startQuorate();
+  const violations: string[] = [];
+  try {
+    const neighbour = new Neighbour(server.ready.url, (await provision(server, 'neighbour')).key);
+    const requests = new Requests(wholeNumber('seed', values.seed));
+    await sleep(3_000);
+    neighbour.take();
+    await sleep(quietMs);
+    const quiet = neighbour.take();
+    const counts = new Map<string, number>();
+    const half = { seconds: seconds / 2, counts, violations };
+    await attack(server, requests, half);
+    const loaded = neighbour.take();
+    // What a process takes for its own when it has seen everything once is no growth: its heap, and what it compiles.
+    await sleep(restMs);
+    const before = residentBytes(server);
+    neighbour.take();
+    await attack(server, requests, half);
+    const loadedAgain = neighbour.take();
+    const busy = residentBytes(server);
+    await neighbour.stop();
+    violations.push(...neighbour.failures.map((failure) => `the neighbour's ${failure}`));
+    console.log(`the neighbour: quiet ${inWords(quiet)}`);
+    for (const latencies of [loaded, loadedAgain]) {
+      console.log(`beside the load ${inWords(latencies)}`);
+      if (latencies.p99Ms <= 2 * quiet.p99Ms) continue;
+      violations.push(`the neighbour's p99 went from ${quiet.p99Ms.toFixed(1)} to ${latencies.p99Ms.toFixed(1)} ms`);
+    }
+    for (const [what, count] of [...counts].toSorted(([left], [right]) => left.localeCompare(right)))
+      console.log(`${what.padEnd(30)} ${count}`);
+    await checkAfterwards(server, { before, busy }, violations);
+  } finally {
+    await server.dispose();
+  }
+  for (const violation of new Set(violations)) console.log(`VIOLATION: ${violation}`);
+  console.log(violations.length === 0 ? 'no violation' : `${violations.length} violations`);
+  return violations.length === 0;
+}
+
+type Attack = { readonly seconds: number; readonly counts: Map<string, number>; readonly violations: string[] };
+
+async function attack(
+  server: QuorateProcess,
+  requests: Requests,
+  { seconds, counts, violations }: Attack,
+): Promise<void> {
+  const spacingMs = 1_000 / wholeNumber('rate', values.rate);
+  const count = (what: string): void => void counts.set(what, (counts.get(what) ?? 0) + 1);
+  const inFlight = new Set<Promise<void>>();
+  const port = Number(new URL(server.ready.url).port);
+  const endMs = performance.now() + 1_000 * seconds;
+  let victim = await provision(server, `victim-${victims++}`);
+  let victimSinceMs = performance.now();
+  let nextMs = performance.now();
+  while (performance.now() < endMs) {
+    if (performance.now() - victimSinceMs > tenantLifeMs) {
+      await checkTenant(server, victim, violations);
+      victim = await provision(server, `victim-${victims++}`);
+      victimSinceMs = performance.now();
+    }
+    const { what, bytes, isUpgrade } = requests.next(victim);
+    const { random } = requests;
+    const frames = isUpgrade ? Array.from({ length: random.below(6) }, () => requests.frame()) : [];
+    const options = { port, patienceMs: 300 + random.below(4_000), frames, isDeaf: random.below(4) === 0 };
+    const sent = send(bytes, options).then((answer) => {
+      if (answer.kind === 'none') return count('no answer');
+      count(`status ${answer.status}`);
+      const isEtcds = answer.status === 500 && etcds500.test(answer.text) && etcdsPaths.test(what);
+      if (answer.status < 500 || documented5xx.has(answer.status) || isEtcds) return;
+      violations.push(`${what} answered ${answer.status}: ${answer.text.split('\r\n\r\n')[1]?.slice(0, 200)}`);
+    });
+    inFlight.add(sent);
+    void sent.finally(() => inFlight.delete(sent));
+    nextMs += spacingMs;
+    if (inFlight.size >= inFlightMax) await Promise.race(inFlight);
+    await sleep(Math.max(0, nextMs - performance.now()));
+    // Whoever fell behind does not catch up in a burst.
+    nextMs = Math.max(nextMs, performance.now() - 100);
+  }
+  await Promise.all(inFlight);
+  await checkTenant(server, victim, violations);
+}
+
+/** A leader that an assertion has reset is followed by another term. Then the tenant goes, as tenants do. */
+async function checkTenant(server: QuorateProcess, { tenant }: Secrets, violations: string[]): Promise<void> {
+  const headers = { Authorization: `Bearer ${server.ready.operatorToken}` };
+  const key = await newKey(server, tenant);
+  const status = await fetch(`${server.ready.url}/v1/status`, { headers: { Authorization: `Bearer ${key}` } });
+  const { raft_term: term = 0 } = (await status.json()) as { raft_term?: number };
+  if (status.status !== 200) violations.push(`the status of a victim answered ${status.status}`);
+  else if (term > 1) violations.push(`a victim's leader was reset: its group is in term ${term}`);
+  const deleted = await fetch(`${server.ready.url}/v1/tenants/${tenant}`, { method: 'DELETE', headers });
+  if (deleted.status !== 204) violations.push(`deleting a victim answered ${deleted.status}`);
+}
+
+type Resident = { readonly before: number; readonly busy: number };
+
+async function checkAfterwards(
+  server: QuorateProcess,
+  { before, busy }: Resident,
+  violations: string[],
+): Promise<void> {
+  const first = await provision(server, 'afterwards');
+  const headers = { Authorization: `Bearer ${first.key}` };
+  const put = await fetch(`${server.ready.url}/v1/kv/k`, { method: 'PUT', body: 'v', headers });
+  if (put.status !== 200) violations.push(`a put afterwards answered ${put.status}`);
+  await sleep(2 * restMs);
+  const after = residentBytes(server);
+  console.log(
+    `memory: ${megabytes(before)} MiB after half of the load, ${megabytes(busy)} at the end of the load, ${megabytes(after)} a minute later`,
+  );
+  if (after > before + grownBytesMax)
+    violations.push(`memory grew from ${megabytes(before)} to ${megabytes(after)} MiB`);
+  const suspicious = server.stderr
+    .split('\n')
+    .filter((line) => /assert|TypeError|RangeError|ReferenceError|unreachable|internal error/i.test(line));
+  for (const line of suspicious.slice(0, 20)) violations.push(`the log says: ${line.slice(0, 300)}`);
+}
+
+function megabytes(bytes: number): string {
+  return (bytes / 1_048_576).toFixed(0);
+}
+
+async function provision(server: QuorateProcess, name: string): Promise<Secrets> {
+  const { url, operatorToken } = server.ready;
+  const headers = { Authorization: `Bearer ${operatorToken}` };
+  const response = await fetch(`${url}/v1/tenants`, { method: 'POST', headers, body: JSON.stringify({ name }) });
+  const { id, key } = (await response.json()) as { id: string; key: string };
+  if (response.status !== 201) throw new Error(`provisioning answered ${response.status}`);
+  return { key, tenant: id, operatorToken };
+}
+
+async function newKey(server: QuorateProcess, tenant: string): Promise<string> {
+  const { url, operatorToken } = server.ready;
+  const headers = { Authorization: `Bearer ${operatorToken}` };
+  const made = await fetch(`${url}/v1/tenants/${tenant}/keys`, { method: 'POST', headers, body: '{"role":"admin"}' });
+  const answer: { key?: string } = await made.json();
+  return answer.key ?? '';
+}
+
+function residentBytes(server: QuorateProcess): number {
+  const status = readFileSync(`/proc/${server.runtimeProcessId}/status`, 'utf8');
+  return 1_024 * Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0);
+}
+
+function inWords({ count, medianMs, p99Ms, worstMs }: Latencies): string {
+  return `${count} calls, median ${medianMs.toFixed(1)} ms, p99 ${p99Ms.toFixed(1)}, worst ${worstMs.toFixed(0)}`;
+}
+
+function parsed(): { seconds: string; seed: string; rate: string; help: boolean } {
+  const options = {
+    seconds: { type: 'string', default: '600' },
+    seed: { type: 'string', default: '1' },
+    rate: { type: 'string', default: '100' },
+    help: { type: 'boolean', default: false },
+  } as const;
+  try {
+    return parseArgs({ options, allowPositionals: false }).values;
+  } catch (error) {
+    return refuse(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function wholeNumber(name: string, text: string): number {
+  const value = Number(text);
+  return Number.isSafeInteger(value) && value >= 1
+    ? value
+    : refuse(`--${name} takes a whole number from 1 on, not "${text}"`);
+}
+
+function refuse(reason: string): never {
+  console.error(`${reason}\nSee --help.`);
+  process.exit(2);
+}

@@ -1,0 +1,59 @@
+// Sends bytes to a server and looks at no more of what comes back than the status: the fuzzer's requests are none that a client of Node's
+// would send. An upgraded connection gets frames, and is then closed or left, as clients do.
+
+import { connect } from 'node:net';
+
+export type RawAnswer =
+  | { readonly kind: 'status'; readonly status: number; readonly text: string }
+  /** The server ended the connection, or the client left, before a status came. */
+  | { readonly kind: 'none' };
+
+export type RawOptions = {
+  readonly port: number;
+  /** The client leaves after this, whatever has come. */
+  readonly patienceMs: number;
+  /** What is sent once the connection is upgraded. */
+  readonly frames: readonly string[];
+  /** It does not read what comes after the head. */
+  readonly isDeaf: boolean;
+};
+
+const textMax = 2_000;
+
+export function send(bytes: Uint8Array, { port, patienceMs, frames, isDeaf }: RawOptions): Promise<RawAnswer> {
+  return new Promise((resolve) => {
+    const socket = connect({ port, host: '127.0.0.1' });
+    let text = '';
+    const finish = (): void => {
+      clearTimeout(timer);
+      socket.destroy();
+      const status = /^HTTP\/1\.[01] (\d{3})/.exec(text)?.[1];
+      resolve(status === undefined ? { kind: 'none' } : { kind: 'status', status: Number(status), text });
+    };
+    const timer = setTimeout(finish, patienceMs);
+    socket.on('connect', () => socket.write(bytes));
+    socket.on('data', (part) => {
+      const wasEmpty = text === '';
+      if (text.length < textMax) text += part.toString('latin1');
+      if (!wasEmpty || !text.startsWith('HTTP/1.1 101')) return;
+      for (const frame of frames) socket.write(masked(frame));
+      if (isDeaf) socket.pause();
+    });
+    socket.on('error', finish);
+    socket.on('close', finish);
+    socket.on('end', finish);
+  });
+}
+
+/** A text frame of RFC 6455, masked as a client's must be. */
+function masked(text: string): Uint8Array {
+  const payload = Buffer.from(text);
+  const { byteLength } = payload;
+  const head = byteLength < 126 ? [0x81, 0x80 | byteLength] : [0x81, 0xff, 0, 0, 0, 0, ...bigEndian(byteLength)];
+  // A mask of zeros leaves the payload as it is.
+  return Buffer.concat([Buffer.from([...head, 0, 0, 0, 0]), payload]);
+}
+
+function bigEndian(value: number): readonly number[] {
+  return [24, 16, 8, 0].map((shift) => (value >>> shift) & 0xff);
+}
