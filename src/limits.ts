@@ -189,6 +189,17 @@ export const peerCallsInFlightMax = 32;
 export const absentReplaceMs = 10_000;
 /** One hour: so long a removed replica tells callers who the members are. By then whoever knew it has asked. */
 export const removalKeptMs = 3_600_000;
+/** The same of a replica whose tenant was deleted: a call that would make it one again is on its way for no longer. */
+export const deletionKeptMs = 3_600_000;
+/** What the directory may take to hear of a group's members; so long the group stays awake for it. */
+export const directoryTimeoutMs = 5_000;
+/** Until it is told again, if it did not hear; twice as long each time. */
+export const directoryRetryMs = 1_000;
+export const directoryRetryMsMax = 60_000;
+/** A group that rests before the directory has heard is woken for it: seldom, for its objects are billed while they are awake. */
+export const directoryAlarmMs = 300_000;
+/** Objects that a deletion calls at a time: the platform bounds what one request may have under way. */
+export const deletionCallsMax = 32;
 /** A call to a peer that takes longer is given up. */
 export const peerCallTimeoutMs = 2_000;
 

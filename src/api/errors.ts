@@ -137,6 +137,13 @@ function describeService(failure: ServiceFailure): WireError {
         'Tenants can be neither made nor changed at the moment; every store goes on.',
         'quorate: the directory of tenants is unavailable',
       );
+    case 'deletionUnfinished':
+      return unavailable(
+        'deletion-unfinished',
+        'Deletion is not finished',
+        `Not every replica of tenant ${failure.tenant} could be reached. It serves nobody any more; delete it again to finish.`,
+        'quorate: a tenant is not wholly deleted',
+      );
     case 'corrupt':
       return {
         code: grpc.dataLoss,

@@ -91,6 +91,8 @@ export type ServiceFailure =
   /** As many of these are open as one key, or one replica, may hold. */
   | { readonly kind: 'tooManyOpen'; readonly what: OpenKind; readonly of: 'key' | 'replica'; readonly max: number }
   | { readonly kind: 'directoryUnavailable' }
+  /** A replica could not be reached: the tenant is not wholly deleted. */
+  | { readonly kind: 'deletionUnfinished'; readonly tenant: string }
   /** The replica found that its state differs from the leader's and serves no more. */
   | { readonly kind: 'corrupt' }
   | { readonly kind: 'tenantDeleted' }
@@ -163,6 +165,7 @@ const families: Readonly<Record<StoreFailure['kind'], 'store'>> &
   loginDelayed: 'service',
   tooManyOpen: 'service',
   directoryUnavailable: 'service',
+  deletionUnfinished: 'service',
   corrupt: 'service',
   tenantDeleted: 'service',
   internal: 'service',

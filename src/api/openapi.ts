@@ -145,7 +145,7 @@ const tenantPaths = {
     delete: operation('deleteTenant', 'Deletes a tenant and every byte of its store', {
       security: operator,
       parameters: [id],
-      responses: { 204: { description: 'Gone.' }, 404: problemAnswer },
+      responses: { 204: { description: 'Gone.' }, 404: problemAnswer, 503: problemAnswer },
     }),
   },
   '/v1/tenants/{id}/keys': {

@@ -1,11 +1,17 @@
 // Making and unmaking a tenant: the directory's row first, so that nothing exists that the directory does not know; then
 // the replicas; then the first key. Every step can be repeated, and what broke off half-way is taken back.
+//
+// Unmaking: the row says so first. Then every object that may be a replica stops being one, and says how many numbers its group had given,
+// until nobody names a number that was not asked: from here on no object is made any more, and the row says how many there may be. Only
+// then are they wiped: whoever goes on after an interruption finds the same ones.
 
 import type { LocationHint } from '../api/v1/tenants.ts';
+import { deletionCallsMax } from '../limits.ts';
 import type { AccessKey, Caller, Operation, Outcome } from '../model.ts';
 import type { Directory, PlacedReplica, Tenant } from '../tenants/directory.ts';
 import { type KeyRing, newId } from '../tenants/key-text.ts';
-import { remoteCall, type Routed } from './attempts.ts';
+import { isOutage, remoteCall, type Routed } from './attempts.ts';
+import type { ReplicaStub } from './env.ts';
 import type { GroupRouter } from './group-router.ts';
 
 export type Provisioned = { readonly tenant: Tenant; readonly key: string };
@@ -27,7 +33,14 @@ export class Provisioning {
   /** 'nameTaken': another tenant has the name. Throws where a replica or the directory cannot be reached. */
   async create(request: NewTenant, nowMs: number): Promise<Provisioned | 'nameTaken'> {
     const replicas = request.placement.map((location, place): PlacedReplica => ({ number: place + 1, location }));
-    const tenant: Tenant = { id: newId(), name: request.name, state: 'provisioning', createdAtMs: nowMs, replicas };
+    const tenant: Tenant = {
+      id: newId(),
+      name: request.name,
+      state: 'provisioning',
+      createdAtMs: nowMs,
+      replicas,
+      nextNumber: replicas.length + 1,
+    };
     if (!(await this.#directory.add(tenant))) {
       if (!(await this.#takeBackUnfinished(request.name, nowMs))) return 'nameTaken';
       if (!(await this.#directory.add(tenant))) return 'nameTaken';
@@ -37,7 +50,7 @@ export class Provisioning {
       const access = { role: 'admin', prefix: new Uint8Array(0), expiresAtMs: null } as const;
       const key = await this.issueKey({ tenant: tenant.id, caller: { kind: 'service' }, access, nowMs });
       if (key.kind !== 'done' || key.value.outcome.kind === 'failed') throw new Error('the first key was not stored');
-      await this.#directory.setState(tenant.id, 'ready');
+      if (!(await this.#directory.setReady(tenant.id))) throw new Error('the tenant was deleted while it was made');
       await this.#directory.record({
         atMs: nowMs,
         actor: 'operator',
@@ -47,14 +60,20 @@ export class Provisioning {
       });
       return { tenant: { ...tenant, state: 'ready' }, key: key.value.key };
     } catch (error) {
-      await this.#wipe(tenant);
+      await this.#delete(tenant);
       throw error;
     }
   }
 
-  async remove(tenant: Tenant, nowMs: number): Promise<void> {
-    await this.#directory.setState(tenant.id, 'deleting');
-    await this.#wipe(tenant);
+  /** False: not every replica could be reached. The tenant stays as one that is being deleted; asked again, this goes on. */
+  async remove(tenant: Tenant, nowMs: number): Promise<boolean> {
+    try {
+      await this.#delete(tenant);
+    } catch (error) {
+      if (!isOutage(error)) throw error;
+      console.error(error);
+      return false;
+    }
     await this.#directory.record({
       atMs: nowMs,
       actor: 'operator',
@@ -62,6 +81,7 @@ export class Provisioning {
       tenantId: tenant.id,
       detail: tenant.name,
     });
+    return true;
   }
 
   /** The key's text is in the answer and nowhere else. */
@@ -92,22 +112,39 @@ export class Provisioning {
     await stub.provision({ tenant: tenant.id, number: replica.number, members: tenant.replicas });
   }
 
-  async #wipe(tenant: Tenant): Promise<void> {
-    const known = tenant.replicas.map(({ number }) => number);
-    await this.#wipeReplicas(tenant, known);
-    this.#groups.forget(tenant.id);
-    await this.#directory.remove(tenant.id);
+  async #delete(tenant: Tenant): Promise<void> {
+    const { id, replicas } = tenant;
+    const placed = Math.max(0, ...replicas.map(({ number }) => number)) + 1;
+    const told = Math.max(await this.#directory.setDeleting(id), placed);
+    const nextNumber = await this.#retire(id, told);
+    await this.#directory.raiseNextNumber(id, nextNumber);
+    await this.#onEach(id, { from: 1, below: nextNumber }, (stub) => stub.wipe());
+    this.#groups.forget(id);
+    await this.#directory.remove(id);
   }
 
-  /** Each may know of replicas that the directory was not told of. */
-  async #wipeReplicas(tenant: Tenant, numbers: readonly number[]): Promise<void> {
-    const wiped = new Set(numbers);
-    const next = await Promise.all(numbers.map((number) => this.#groups.stub(tenant.id, number).wipe()));
-    const highest = Math.max(0, ...next);
-    const others = Array.from({ length: Math.max(0, highest - 1) }, (_, place) => place + 1);
-    await Promise.all(
-      others.filter((number) => !wiped.has(number)).map((number) => this.#groups.stub(tenant.id, number).wipe()),
-    );
+  /** Resolves with the lowest number that no object can have. Each may know of replicas that the directory was not told of. */
+  async #retire(id: string, told: number): Promise<number> {
+    let [asked, next] = [1, told];
+    while (asked < next) {
+      const named = await this.#onEach(id, { from: asked, below: next }, (stub) => stub.retire());
+      [asked, next] = [next, Math.max(next, ...named)];
+    }
+    return next;
+  }
+
+  async #onEach(
+    id: string,
+    { from, below }: { from: number; below: number },
+    ask: (stub: ReplicaStub) => Promise<number>,
+  ): Promise<number[]> {
+    const answers: number[] = [];
+    for (let first = from; first < below; first += deletionCallsMax) {
+      const count = Math.min(deletionCallsMax, below - first);
+      const stubs = Array.from({ length: count }, (_, place) => this.#groups.stub(id, first + place));
+      answers.push(...(await Promise.all(stubs.map(ask))));
+    }
+    return answers;
   }
 
   /** Frees a name whose tenant was never finished, or not wholly removed. False: the name belongs to a living tenant. */
@@ -116,7 +153,7 @@ export class Provisioning {
     if (tenant === null) return true;
     const provisioningNow = tenant.state === 'provisioning' && nowMs - tenant.createdAtMs < 60_000;
     if (tenant.state === 'ready' || provisioningNow) return false;
-    await this.#wipe(tenant);
+    await this.#delete(tenant);
     return true;
   }
 }

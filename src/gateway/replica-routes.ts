@@ -1,19 +1,19 @@
 // The operator's calls on a tenant's replicas: which there are, one more, one less, one in another's place. The group itself does it,
-// and goes on doing it by itself; the directory is told what the group says.
+// goes on doing it by itself, and tells the directory.
 
-import type { GroupReplicas, ReplicaReport } from '../api/v1/status.ts';
-import { locationHints, parseReplicaCreation, parseReplicaRemoval } from '../api/v1/tenants.ts';
+import type { GroupReplicas } from '../api/v1/status.ts';
+import { parseReplicaCreation, parseReplicaRemoval } from '../api/v1/tenants.ts';
 import { failureResponse, type Failure } from '../api/errors.ts';
 import type { Attempt, DoubtedLeaders, Patience } from '../api/routing.ts';
 import { tenantBodyBytesMax } from '../limits.ts';
-import type { Directory, Tenant } from '../tenants/directory.ts';
+import type { Tenant } from '../tenants/directory.ts';
 import { placeForAnother } from '../tenants/placement.ts';
 import { remoteCall } from './attempts.ts';
 import type { ReplicaStub } from './env.ts';
 import type { GroupRouter } from './group-router.ts';
 import { readBody } from './request-body.ts';
 
-export type ReplicaRoutesOptions = { readonly directory: Directory; readonly groups: GroupRouter };
+export type ReplicaRoutesOptions = { readonly groups: GroupRouter };
 
 /** `text` stands in the path for a replica's number. `record` is called once it is gone. */
 export type Removal = {
@@ -89,20 +89,7 @@ export class ReplicaRoutes {
     const routed = await this.#options.groups.route(tenant.id, remoteCall(patience, ask));
     if (routed.kind === 'absent') return { kind: 'failed', failure: { kind: 'tenantNotFound', tenant: tenant.id } };
     if (routed.kind === 'unavailable') return { kind: 'failed', failure: { kind: 'timeout' } };
-    const { value } = routed;
-    if (value.kind === 'replicas') await this.#tell(tenant, value.replicas);
-    return value;
-  }
-
-  /** What the group says is true; the directory may have been away when it changed. */
-  async #tell(tenant: Tenant, replicas: readonly ReplicaReport[]): Promise<void> {
-    const known = tenant.replicas.map(({ number, location }) => `${number} ${location}`).join();
-    if (known === replicas.map(({ id, location }) => `${id} ${location}`).join()) return;
-    const placed = replicas.flatMap(({ id, location }) => {
-      const hint = locationHints.find((one) => one === location);
-      return hint === undefined ? [] : [{ number: id, location: hint }];
-    });
-    await this.#options.directory.setReplicas(tenant.id, placed);
+    return routed.value;
   }
 }
 

@@ -74,7 +74,7 @@ class TenantRoutes {
   constructor(options: TenantRoutesOptions) {
     this.#options = options;
     this.#directory = options.directory;
-    this.#replicas = new ReplicaRoutes({ directory: this.#directory, groups: options.groups });
+    this.#replicas = new ReplicaRoutes({ groups: options.groups });
   }
 
   async handle(context: Context, handlers: Partial<Record<Method, Handler>>): Promise<Response> {
@@ -151,8 +151,8 @@ class TenantRoutes {
 
   async remove(request: TenantRequest): Promise<Response> {
     return this.#withTenant(request, async (tenant) => {
-      await this.#options.provisioning.remove(tenant, Date.now());
-      return new Response(null, { status: 204 });
+      const isGone = await this.#options.provisioning.remove(tenant, Date.now());
+      return isGone ? new Response(null, { status: 204 }) : refused({ kind: 'deletionUnfinished', tenant: tenant.id });
     });
   }
 

@@ -175,6 +175,11 @@ export class Driver {
     return this.#raft;
   }
 
+  /** Where the newest configuration is in the log; 0: the group was made with it. */
+  get configurationIndex(): LogIndex {
+    return this.#raft.configurationIndex;
+  }
+
   /** What goes with every envelope that this replica sends. */
   get report(): PeerReport {
     const { report } = this.#upkeep;

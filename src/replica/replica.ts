@@ -27,10 +27,11 @@ import { locationHints } from '../api/v1/tenants.ts';
 import { AssertionError } from '../assert.ts';
 import { replicaId, type ReplicaId } from '../brands.ts';
 import { emptyBytes } from '../bytes.ts';
-import { removalKeptMs, tickMs, votersKeptMin } from '../limits.ts';
+import { deletionKeptMs, removalKeptMs, tickMs, votersKeptMin } from '../limits.ts';
 import type { AccessKey, Caller, Command, Operation, Outcome, StoreFailure } from '../model.ts';
 import { accessOfRange } from '../mvcc/access.ts';
-import { decodeConfiguration } from '../raft/configuration.ts';
+import { decodeConfiguration, encodeConfiguration, foundingConfiguration } from '../raft/configuration.ts';
+import { Directory } from '../tenants/directory.ts';
 import { KeyRing, newId } from '../tenants/key-text.ts';
 import { Signatures } from '../tenants/signatures.ts';
 import { TokenRing } from '../tenants/token-text.ts';
@@ -40,6 +41,7 @@ import { type CallContext, headerOf, placedMembers, type Services } from './call
 import { FrameSockets, type FrameSource, isFrameSocket } from './call-frames.ts';
 import { routeCall, type RouteOptions } from './call-route.ts';
 import { serveCall } from './calls.ts';
+import { DirectoryEntry, saveHeard } from './directory-entry.ts';
 import { LeaseAlarm } from './lease-alarm.ts';
 import { LeaseService } from './lease-service.ts';
 import { countPlacesBefore } from './lock-places.ts';
@@ -52,13 +54,15 @@ import { quotaOf } from './maintenance-quota.ts';
 import { ObjectSql } from './object-sql.ts';
 import { OpenCalls } from './open-calls.ts';
 import { formerPeerUrl, type PeerAnswer } from './peers.ts';
+import { SharedAlarm } from './shared-alarm.ts';
 import { replicaReports } from './status.ts';
-import { loadRemoval, saveRemoval } from './removal.ts';
+import { Remains } from './remains.ts';
 import { ObjectSockets } from './watch-object-sockets.ts';
 import { WatchService } from './watch-service.ts';
 
 export type ReplicaEnv = {
   readonly REPLICA: DurableObjectNamespace<Replica>;
+  readonly DIRECTORY: D1Database;
   readonly SERVICE_SECRET?: string;
 };
 
@@ -87,26 +91,30 @@ type Living = {
   readonly services: Services;
   readonly absentPeers: AbsentPeers;
   readonly leaseAlarm: LeaseAlarm;
+  readonly entry: DirectoryEntry;
+  readonly alarm: SharedAlarm;
 };
 
 export class Replica extends DurableObject<ReplicaEnv> {
   readonly #sql: ObjectSql;
   readonly #inOrder = new WeakMap<WebSocket, Promise<void>>();
   #living: Living | null;
-  /** The group's members, if this replica was removed from them. */
-  #removal: readonly ReplicaId[] | null;
+  readonly #remains: Remains;
 
   constructor(context: DurableObjectState, env: ReplicaEnv) {
     super(context, env);
     this.#sql = new ObjectSql(context.storage);
-    const identity = loadIdentity(this.#sql);
+    this.#remains = new Remains(this.#sql);
+    const identity = this.#remains.isNone ? loadIdentity(this.#sql) : null;
     this.#living = identity === null ? null : this.#bringToLife(identity);
-    this.#removal = identity === null ? loadRemoval(this.#sql) : null;
   }
 
   override async fetch(request: Request): Promise<Response> {
     const living = this.#living;
-    if (living === null) return this.#removal === null ? absent() : redirectResponse(0, unplaced(this.#removal));
+    if (living === null) {
+      const { members } = this.#remains;
+      return members === null ? absent() : redirectResponse(0, unplaced(members));
+    }
     if (request.url === formerPeerUrl) {
       return new Response(living.member.receive(new Uint8Array(await request.arrayBuffer())));
     }
@@ -134,7 +142,7 @@ export class Replica extends DurableObject<ReplicaEnv> {
   receive(messages: Uint8Array): PeerAnswer | Promise<PeerAnswer> {
     const living = this.#living;
     if (living !== null) return { kind: 'envelope', bytes: living.member.receive(messages) };
-    return { kind: this.#removal === null ? 'absent' : 'left' };
+    return { kind: this.#remains.isNone ? 'absent' : 'left' };
   }
 
   async #serve(member: Member, request: ApiRequest, context: CallContext): Promise<Response> {
@@ -182,15 +190,21 @@ export class Replica extends DurableObject<ReplicaEnv> {
     else this.#living?.watches.webSocketClose(socket);
   }
 
-  /** A lease may have ended while all replicas slept, or a key with which a socket is open. */
+  /**
+   * A lease may have ended while all replicas slept, or a key with which a socket is open, or the directory is to be told; or what is left
+   * of a replica goes.
+   */
   override async alarm(): Promise<void> {
-    if (this.#removal !== null) return void (await this.wipe());
+    if (this.#remains.isAllThatIsLeft) return this.#clear();
     const living = this.#living;
     if (living === null) return;
     const { leases, open } = living.services;
+    await living.entry.alarm();
     open.expire();
     await leases.alarm();
+    if (this.#living !== living) return;
     this.#wakeAtExpiry(open, living.leaseAlarm);
+    await living.alarm.wanted();
   }
 
   // Calls of the gateway
@@ -201,19 +215,24 @@ export class Replica extends DurableObject<ReplicaEnv> {
     number: number;
     members: readonly { number: number; location: string }[];
   }): void {
-    if (this.#living !== null || this.#removal !== null) return;
+    if (this.#living !== null || !this.#remains.isNone) return;
     const own: MemberIdentity = {
       tenant: identity.tenant,
       number: replicaId(identity.number),
       members: identity.members.map(({ number, location }) => ({ number: replicaId(number), location })),
     };
-    saveIdentity(this.#sql, own);
+    const founding = own.members.map(({ number, location }) => ({ id: number, location }));
+    this.#sql.transaction(() => {
+      saveIdentity(this.#sql, own);
+      // Whoever provisions a tenant has written it there before.
+      saveHeard(this.#sql, encodeConfiguration(foundingConfiguration(founding)));
+    });
     this.#living = this.#bringToLife(own);
   }
 
   /** Makes this object a learner of a group that is at work. `configuration` names it. Doing it again is fine. */
   join(tenant: string, { number, configuration }: Joining): void {
-    if (this.#living !== null || this.#removal !== null) return;
+    if (this.#living !== null || !this.#remains.isNone) return;
     const group = decodeConfiguration(configuration);
     const members = group.members.filter(({ voter }) => voter).map(({ id, location }) => ({ number: id, location }));
     const own: MemberIdentity = { tenant, number: replicaId(number), members };
@@ -225,18 +244,34 @@ export class Replica extends DurableObject<ReplicaEnv> {
   }
 
   /**
-   * Leaves nothing behind: watches end, storage is emptied. Doing it again is fine. Answers the number that the group's next replica
-   * would have got, as far as this one knew: each lower one may have been an object. 0: it knew of no group.
+   * The tenant is being deleted: this object serves no more, makes no other one a replica, and is made none again. Its data stay until it
+   * is wiped. Doing it again is fine. Answers the number that the group's next replica would have got, as far as this one knew: each lower
+   * one may be that of an object. 0: it knew of no group.
    */
-  async wipe(): Promise<number> {
+  async retire(): Promise<number> {
     const living = this.#living;
-    const nextNumber = living?.member.driver.raft.configuration.nextId ?? 0;
+    const nextNumber = living?.member.driver.raft.configuration.nextId ?? this.#remains.nextNumber;
+    if (!this.#remains.isDeleted) this.#remains.setDeleted({ nextNumber, isWiped: false });
     this.#end({ kind: 'tenantDeleted' });
-    this.#removal = null;
     await living?.absentPeers.settled();
+    return nextNumber;
+  }
+
+  /** Leaves nothing behind but that, and that for a while only. */
+  async wipe(): Promise<number> {
+    const nextNumber = await this.retire();
     await this.ctx.storage.deleteAlarm();
     await this.ctx.storage.deleteAll();
+    this.#remains.setDeleted({ nextNumber, isWiped: true });
+    await this.ctx.storage.setAlarm(Date.now() + deletionKeptMs);
     return nextNumber;
+  }
+
+  /** This object is none any more, and nothing of what it was is left. */
+  async #clear(): Promise<void> {
+    await this.ctx.storage.deleteAlarm();
+    await this.ctx.storage.deleteAll();
+    this.#remains.gone();
   }
 
   /** The replica serves no more, and whoever waits for it is told. */
@@ -244,6 +279,7 @@ export class Replica extends DurableObject<ReplicaEnv> {
     const living = this.#living;
     this.#living = null;
     living?.member.stop(failure.kind);
+    living?.entry.stop();
     living?.watches.end(failure);
     living?.services.frames.end();
     living?.services.observers.stop(failure);
@@ -252,11 +288,11 @@ export class Replica extends DurableObject<ReplicaEnv> {
 
   /** The group goes on without this replica. Its data go at once; where the group is, it tells for a while. */
   async #leave(members: readonly ReplicaId[]): Promise<void> {
-    this.#removal = members;
+    this.#remains.setRemoved(members);
     this.#end({ kind: 'leaderChanged' });
     await this.ctx.storage.deleteAlarm();
     await this.ctx.storage.deleteAll();
-    saveRemoval(this.#sql, members);
+    this.#remains.write();
     await this.ctx.storage.setAlarm(Date.now() + removalKeptMs);
   }
 
@@ -351,9 +387,8 @@ export class Replica extends DurableObject<ReplicaEnv> {
   }
 
   #noMember(): Attempt<never> {
-    return this.#removal === null
-      ? { kind: 'absent' }
-      : { kind: 'redirect', leader: 0, members: unplaced(this.#removal) };
+    const { members } = this.#remains;
+    return members === null ? { kind: 'absent' } : { kind: 'redirect', leader: 0, members: unplaced(members) };
   }
 
   #bringToLife(identity: MemberIdentity): Living {
@@ -372,10 +407,12 @@ export class Replica extends DurableObject<ReplicaEnv> {
       },
       applied: (commands) => endStreams(watches, open, commands),
       leasesChanged: (changes) => services.leases.applied(changes),
-      absent: (peer) => absentPeers.absent(peer),
+      absent: (peer) => {
+        if (member.driver.halted === null) absentPeers.absent(peer);
+      },
       present: (peer) => absentPeers.present(peer),
       removed: (members) => {
-        if (this.#removal === null) this.#leave(members).catch((error) => this.#reset(error));
+        if (this.#remains.isNone) this.#leave(members).catch((error) => this.#reset(error));
       },
       restart: (reason) => {
         this.#restart(reason).catch((error) => this.#reset(error));
@@ -384,22 +421,26 @@ export class Replica extends DurableObject<ReplicaEnv> {
         watches.tick(member.nowMs());
         services.leases.tick();
         open.tick();
+        entry.tick();
         quota.tick();
       },
       leaderChanged: () => {
         services.leases.leaderChanged();
         if (member.driver.raft.role !== 'leader') services.waits.moved();
       },
-      mayRest: () => services.leases.mayRest(),
+      mayRest: () => services.leases.mayRest() && entry.mayRest,
       resting: () => {
         watches.flush();
         services.leases.resting();
         this.#wakeAtExpiry(open, leaseAlarm);
+        entry.resting();
       },
       broken: (error) => this.#reset(error),
     });
     const { store } = member.driver;
-    const leaseAlarm = new LeaseAlarm(this.ctx.storage, (error) => this.#reset(error));
+    const alarm: SharedAlarm = new SharedAlarm(this.ctx.storage, () => entry.wakeAtMs);
+    const entry: DirectoryEntry = this.#directoryEntry(member, alarm);
+    const leaseAlarm = new LeaseAlarm(alarm, (error) => this.#reset(error));
     const later = (task: () => void, delayMs: number): (() => void) => {
       const timer = setTimeout(() => this.#guard(task), delayMs);
       return () => clearTimeout(timer);
@@ -427,7 +468,7 @@ export class Replica extends DurableObject<ReplicaEnv> {
       provision: (joining) => this.#provisionPeer(identity.tenant, joining),
       nowMs: () => member.nowMs(),
     });
-    return { member, watches, services, absentPeers, leaseAlarm };
+    return { member, watches, services, absentPeers, leaseAlarm, entry, alarm };
   }
 
   /** The location counts when the object is first touched. */
@@ -442,6 +483,21 @@ export class Replica extends DurableObject<ReplicaEnv> {
   #wakeAtExpiry(open: OpenCalls, alarm: LeaseAlarm): void {
     const atMs = open.earliestExpiryMs;
     if (atMs !== null) alarm.wantBy(atMs, Date.now());
+  }
+
+  #directoryEntry(member: Member, alarm: SharedAlarm): DirectoryEntry {
+    const { tenant } = member.identity;
+    return new DirectoryEntry({
+      sql: this.#sql,
+      driver: member.driver,
+      tell: (told) => new Directory(this.env.DIRECTORY).configured(tenant, told),
+      wakeAt: () => {
+        alarm.wanted().catch((error: unknown) => this.#reset(error));
+      },
+      wake: async () => (await member.leader(null)) !== null,
+      nowMs: () => member.nowMs(),
+      broken: (error) => this.#reset(error),
+    });
   }
 
   #services(

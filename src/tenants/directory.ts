@@ -11,6 +11,15 @@ export type Tenant = {
   readonly state: TenantState;
   readonly createdAtMs: number;
   readonly replicas: readonly PlacedReplica[];
+  /** That of the next replica, as far as the group has told: each lower one may be that of an object. */
+  readonly nextNumber: number;
+};
+/** What a group says of itself. */
+export type ToldConfiguration = {
+  readonly replicas: readonly PlacedReplica[];
+  /** Where in its log it stands: an older one never takes the place of a newer one. */
+  readonly configuredAt: number;
+  readonly nextNumber: number;
 };
 export type Audit = {
   readonly atMs: number;
@@ -35,9 +44,16 @@ export class DirectoryUnavailable extends Error {
   override readonly name = 'DirectoryUnavailable';
 }
 
-type TenantRow = { id: string; name: string; state: TenantState; created_at_ms: number; replicas: string };
+type TenantRow = {
+  id: string;
+  name: string;
+  state: TenantState;
+  created_at_ms: number;
+  next_number: number;
+  replicas: string;
+};
 
-const selectTenants = `SELECT id, name, state, created_at_ms,
+const selectTenants = `SELECT id, name, state, created_at_ms, next_number,
   (SELECT json_group_array(json_object('number', number, 'location', location)) FROM
     (SELECT number, location FROM replicas WHERE tenant_id = tenants.id ORDER BY number)) AS replicas
   FROM tenants`;
@@ -52,8 +68,8 @@ export class Directory {
   /** False: the name is taken. */
   async add(tenant: Tenant): Promise<boolean> {
     const insertTenant = this.#database
-      .prepare('INSERT INTO tenants (id, name, state, created_at_ms) VALUES (?, ?, ?, ?)')
-      .bind(tenant.id, tenant.name, tenant.state, tenant.createdAtMs);
+      .prepare('INSERT INTO tenants (id, name, state, created_at_ms, next_number) VALUES (?, ?, ?, ?, ?)')
+      .bind(tenant.id, tenant.name, tenant.state, tenant.createdAtMs, tenant.nextNumber);
     const insertReplicas = tenant.replicas.map((replica) =>
       this.#database
         .prepare('INSERT INTO replicas (tenant_id, number, location) VALUES (?, ?, ?)')
@@ -89,8 +105,24 @@ export class Directory {
     return results.map((row) => tenantOf(row)).filter((tenant) => tenant !== null);
   }
 
-  async setState(id: string, state: TenantState): Promise<void> {
-    await answered(this.#database.prepare('UPDATE tenants SET state = ? WHERE id = ?').bind(state, id).run());
+  /** False: it is not being provisioned any more, for somebody deletes it. */
+  async setReady(id: string): Promise<boolean> {
+    const statement = this.#database.prepare(
+      "UPDATE tenants SET state = 'ready' WHERE id = ? AND state = 'provisioning'",
+    );
+    return (await answered(statement.bind(id).run())).meta.changes > 0;
+  }
+
+  /** Answers the next number from then on: what the group tells later may still raise it. */
+  async setDeleting(id: string): Promise<number> {
+    const statement = this.#database.prepare(
+      "UPDATE tenants SET state = 'deleting' WHERE id = ? RETURNING next_number",
+    );
+    return (await answered(statement.bind(id).first<number>('next_number'))) ?? 1;
+  }
+
+  async raiseNextNumber(id: string, nextNumber: number): Promise<void> {
+    await answered(this.#raiseNextNumber(id, nextNumber).run());
   }
 
   /** False: the name is taken. */
@@ -100,15 +132,27 @@ export class Directory {
     );
   }
 
-  /** What the group told of itself, in place of what stood there. */
-  async setReplicas(id: string, replicas: readonly PlacedReplica[]): Promise<void> {
+  /** What the group told of itself, in place of what stood there, if that is older. Telling it again is fine, in any order. */
+  async configured(id: string, { replicas, configuredAt, nextNumber }: ToldConfiguration): Promise<void> {
+    const isNewer = 'EXISTS (SELECT 1 FROM tenants WHERE id = ?1 AND configured_at < ?2)';
+    const clear = this.#database
+      .prepare(`DELETE FROM replicas WHERE tenant_id = ?1 AND ${isNewer}`)
+      .bind(id, configuredAt);
     const inserts = replicas.map(({ number, location }) =>
       this.#database
-        .prepare('INSERT INTO replicas (tenant_id, number, location) VALUES (?, ?, ?)')
-        .bind(id, number, location),
+        .prepare(`INSERT INTO replicas (tenant_id, number, location) SELECT ?1, ?3, ?4 WHERE ${isNewer}`)
+        .bind(id, configuredAt, number, location),
     );
-    const clear = this.#database.prepare('DELETE FROM replicas WHERE tenant_id = ?').bind(id);
-    await answered(this.#database.batch([clear, ...inserts]));
+    const mark = this.#database
+      .prepare('UPDATE tenants SET configured_at = ?2 WHERE id = ?1 AND configured_at < ?2')
+      .bind(id, configuredAt);
+    await answered(this.#database.batch([this.#raiseNextNumber(id, nextNumber), clear, ...inserts, mark]));
+  }
+
+  #raiseNextNumber(id: string, nextNumber: number): D1PreparedStatement {
+    return this.#database
+      .prepare('UPDATE tenants SET next_number = max(next_number, ?2) WHERE id = ?1')
+      .bind(id, nextNumber);
   }
 
   async remove(id: string): Promise<void> {
@@ -150,5 +194,6 @@ async function answered<Value>(asked: Promise<Value>): Promise<Value> {
 function tenantOf(row: TenantRow | null): Tenant | null {
   if (row === null) return null;
   const replicas = JSON.parse(row.replicas) as PlacedReplica[];
-  return { id: row.id, name: row.name, state: row.state, createdAtMs: row.created_at_ms, replicas };
+  const { id, name, state, created_at_ms: createdAtMs, next_number: nextNumber } = row;
+  return { id, name, state, createdAtMs, replicas, nextNumber };
 }

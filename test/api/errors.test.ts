@@ -91,6 +91,7 @@ const all: { readonly [Kind in Failure['kind']]: Failure & { readonly kind: Kind
   overloaded: { kind: 'overloaded' },
   loginDelayed: { kind: 'loginDelayed', seconds: 4 },
   directoryUnavailable: { kind: 'directoryUnavailable' },
+  deletionUnfinished: { kind: 'deletionUnfinished', tenant: 'a' },
   corrupt: { kind: 'corrupt' },
   internal: { kind: 'internal' },
   replicaNotFound: { kind: 'replicaNotFound', replica: 9 },
@@ -195,7 +196,13 @@ describe('the map of failures', () => {
         const response = failureResponse(protocol, failure);
         expect([response.status, response.headers.get('www-authenticate')]).toEqual([401, 'Bearer realm="quorate"']);
       }
-      for (const failure of [all.overloaded, all.noLeader, all.leaderChanged, all.directoryUnavailable]) {
+      for (const failure of [
+        all.overloaded,
+        all.noLeader,
+        all.leaderChanged,
+        all.directoryUnavailable,
+        all.deletionUnfinished,
+      ]) {
         expect(failureResponse(protocol, failure).headers.get('retry-after')).toBe('1');
       }
     }

@@ -183,13 +183,18 @@ describe('replicas of a group', () => {
     expect((await call('remove', { ID })).status).toBe(404);
   });
 
-  it('MEMBER-6: a tenant that is deleted leaves no byte in any object that was ever its replica', async () => {
+  it('MEMBER-6: a tenant that is deleted leaves no byte of it in any object that was ever its replica', async () => {
     const tenant = await newTenant({ name: 'all-gone' });
     await put(tenant.key, 'k', 'v');
     await add(tenant, { replaces: 1 });
     await untilVoters(tenant, [2, 3, 4]);
     expect((await asOperator(`/v1/tenants/${tenant.id}`, { method: 'DELETE' })).status).toBe(204);
-    for (const replica of [1, 2, 3, 4]) expect(await tablesOf(tenant, replica), String(replica)).toEqual([]);
+    for (const replica of [1, 2, 3, 4]) {
+      expect(await tablesOf(tenant, replica), String(replica)).toEqual(['deletion']);
+      // As after an hour.
+      expect(await runDurableObjectAlarm(replicaStub(tenant.id, replica))).toBe(true);
+      expect(await tablesOf(tenant, replica), String(replica)).toEqual([]);
+    }
   });
 
   it('MEMBER-8: once no object of the first replicas is left, the directory tells where the group is', async () => {

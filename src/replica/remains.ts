@@ -1,0 +1,110 @@
+// What is left of a replica that is none any more, so that no call that was slow makes its object one again: of one that was removed from
+// its group, who the members are, for callers that come late; of one whose tenant is being deleted, or was, how many numbers the group had
+// given, so that whoever deletes the tenant finds all of its objects, also after it was interrupted. It stays for a while only.
+
+import { assert } from '../assert.ts';
+import { replicaId, type ReplicaId } from '../brands.ts';
+import { hasTable, type SqlPort } from '../sql-port.ts';
+
+type Deletion = {
+  readonly nextNumber: number;
+  /** Nothing else is left here. */
+  readonly isWiped: boolean;
+};
+
+const removalFormat = 1;
+const deletionFormat = 1;
+
+export class Remains {
+  readonly #sql: SqlPort;
+  #members: readonly ReplicaId[] | null;
+  #deletion: Deletion | null;
+
+  /** Writes nothing. */
+  constructor(sql: SqlPort) {
+    this.#sql = sql;
+    this.#members = loadMembers(sql);
+    this.#deletion = loadDeletion(sql);
+  }
+
+  /** It was no replica, or is one. */
+  get isNone(): boolean {
+    return this.#members === null && this.#deletion === null;
+  }
+
+  /** The tenant is being deleted, or was: whatever else is on disk is nobody's. */
+  get isDeleted(): boolean {
+    return this.#deletion !== null;
+  }
+
+  /** Nothing but these remains is on disk. */
+  get isAllThatIsLeft(): boolean {
+    return this.#deletion === null ? this.#members !== null : this.#deletion.isWiped;
+  }
+
+  /** Who went on, as far as the replica knew when it was removed; null: nobody did, or it was not removed. */
+  get members(): readonly ReplicaId[] | null {
+    return this.#deletion === null ? this.#members : null;
+  }
+
+  /** That of the group's next replica, as far as this one knew: each lower one may be that of an object. 0: it knew of no group. */
+  get nextNumber(): number {
+    return Math.max(-1, ...(this.#members ?? []), (this.#deletion?.nextNumber ?? 0) - 1) + 1;
+  }
+
+  /** From here on this is a replica that was removed; on disk once the rest has gone (`write`). */
+  setRemoved(members: readonly ReplicaId[]): void {
+    this.#members = members;
+  }
+
+  setDeleted(deletion: Deletion): void {
+    this.#deletion = deletion;
+    this.write();
+  }
+
+  write(): void {
+    const [members, deletion] = [this.#members, this.#deletion];
+    this.#sql.transaction(() => {
+      if (deletion !== null) writeDeletion(this.#sql, deletion);
+      else if (members !== null) writeMembers(this.#sql, members);
+    });
+  }
+
+  /** They have been deleted from the disk: this object is as if it had never been one. */
+  gone(): void {
+    [this.#members, this.#deletion] = [null, null];
+  }
+}
+
+function loadMembers(sql: SqlPort): readonly ReplicaId[] | null {
+  const row = hasTable(sql, 'removal') ? sql.all('SELECT format, members FROM removal')[0] : undefined;
+  if (row === undefined) return null;
+  const [format, members] = row;
+  assert(Number(format) <= removalFormat, `the removal has format ${String(format)}; this code reads ${removalFormat}`);
+  return String(members)
+    .split(',')
+    .filter((member) => member !== '')
+    .map((member) => replicaId(Number(member)));
+}
+
+function writeMembers(sql: SqlPort, members: readonly ReplicaId[]): void {
+  sql.run('CREATE TABLE removal (format INTEGER NOT NULL, members TEXT NOT NULL)');
+  sql.run('INSERT INTO removal VALUES (?, ?)', removalFormat, members.join(','));
+}
+
+function loadDeletion(sql: SqlPort): Deletion | null {
+  const row = hasTable(sql, 'deletion') ? sql.all('SELECT format, next_number, wiped FROM deletion')[0] : undefined;
+  if (row === undefined) return null;
+  const [format, nextNumber, wiped] = row;
+  assert(
+    Number(format) <= deletionFormat,
+    `the deletion has format ${String(format)}; this code reads ${deletionFormat}`,
+  );
+  return { nextNumber: Number(nextNumber), isWiped: wiped === 1 };
+}
+
+function writeDeletion(sql: SqlPort, { nextNumber, isWiped }: Deletion): void {
+  sql.run(`CREATE TABLE IF NOT EXISTS deletion
+    (one INTEGER PRIMARY KEY CHECK (one = 1), format INTEGER NOT NULL, next_number INTEGER NOT NULL, wiped INTEGER NOT NULL)`);
+  sql.run('INSERT OR REPLACE INTO deletion VALUES (1, ?, ?, ?)', deletionFormat, nextNumber, isWiped ? 1 : 0);
+}
