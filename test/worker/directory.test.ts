@@ -33,9 +33,10 @@ function tablesOf(tenant: NewTenant, replica: number): Promise<string[]> {
 /** By etcd's calls: the operator's route has no part in it. */
 async function members(tenant: NewTenant, path: string, body: object): Promise<{ ID: string; name: string }[]> {
   for (;;) {
-    const response = await withKey(tenant.key, `/v3/cluster/member/${path}`, {
+    const response = await asOperator(`/v3/cluster/member/${path}`, {
       method: 'POST',
       body: JSON.stringify(body),
+      headers: { 'Quorate-Tenant': tenant.id },
     });
     if (response.status === 200) return (await response.json<{ members: { ID: string; name: string }[] }>()).members;
     await scheduler.wait(50);
