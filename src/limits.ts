@@ -362,7 +362,10 @@ export const writeBytesMax = 1_572_864;
 export const jsonDepthMax = 10_000;
 /** What is read by recursion: a v1 transaction of 129 levels, three objects and lists each, fits. */
 export const jsonTreeDepthMax = 400;
-/** One message of a client to a v3 watch: two keys as base64, and room for fields that are passed over. */
+/**
+ * One message in a body that goes on, to a watch or a keepalive: two keys as base64, and room for fields that are passed over. A stream
+ * holds it while it comes; a frame of a WebSocket comes whole, and may have what a body has.
+ */
 export const watchMessageBytesMax = 65_536;
 /** Entity tags of one If-Match or If-None-Match: each is a compare of the transaction. */
 export const entityTagsMax = 64;
@@ -394,5 +397,7 @@ export const snapshotPartBytes = 32_768;
 export const tenantNameCharactersMax = 63;
 /** Ten years. A key that lives longer has no expiry. */
 export const accessKeyLifeSecondsMax = 315_360_000;
+/** RFC 6455, 5.5: a control frame holds 125 bytes, two of which are the close code. */
+export const closeReasonBytesMax = 123;
 /** What a refused caller waits before it tries again. */
 export const retryAfterSeconds = 1;

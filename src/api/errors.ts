@@ -256,7 +256,8 @@ function describeRequest(failure: RequestFailure): WireError {
   }
 }
 
-function describe(failure: Failure): WireError {
+/** For the tables of this folder: others have the answers below. */
+export function describe(failure: Failure): WireError {
   if (isOfStore(failure)) return describeStore(failure);
   if (isOfGroup(failure)) return describeGroup(failure);
   return isOfService(failure) ? describeService(failure) : describeRequest(failure);

@@ -88,11 +88,20 @@ const rangePath = {
   }),
 };
 
+const socketsText =
+  'On a WebSocket of any path the text frame ping is answered by the text frame pong, which costs a sleeping store nothing: a client ' +
+  'that hears neither has lost its connection. The service closes a WebSocket with 4000 and the HTTP status of what went wrong, and ' +
+  'says why in the reason: 4400, 4401 (the key ended, or is none), 4403, 4404 (no such path, or the tenant is gone), 4410 (compacted), ' +
+  '4429, 4500, 4503 and 4504 (try again); 4408: the client did not keep up, 4413: events do not fit a message, 1012: restarted, resume. ' +
+  'An upgrade that is refused to a request with an Origin, or with the subprotocol Bearer, is accepted and closed so, because a browser ' +
+  'shows no status of it; others get the status.';
+
 const watchPath = {
   get: operation('watch', 'Tells of every change from a revision on, each once and in order', {
     description:
       'By WebSocket each text frame is one WatchFrame. With Accept: text/event-stream, server-sent events whose id is the ' +
-      'revision to go on after. Else one WatchFrame a line. A revision is never split.',
+      'revision to go on after. Else one WatchFrame a line. A revision is never split. ' +
+      socketsText,
     parameters: [
       queryParameter('key', { type: 'string' }, 'One key.'),
       ...range,
@@ -185,8 +194,8 @@ export const openapiDocument = {
     description:
       'A strongly consistent, versioned and watchable key-value store. Keys and values are bytes. Every change is a revision. ' +
       'Beside what stands here, all paths of the JSON gateway of etcd 3.7 are served below /v3/, with an access key, and ' +
-      '/version, /health, /livez and /readyz. Of its paths that are no streams, a WebSocket takes one message in each text ' +
-      'frame and answers it in one: the body of the answer. The header Quorate-Read counts on /v3/kv/range and /v3/watch as on the ' +
+      '/version, /health, /livez and /readyz. Of its paths that are no streams, a WebSocket takes messages in text or binary ' +
+      'frames and answers each in one: the body of the answer. The header Quorate-Read counts on /v3/kv/range and /v3/watch as on the ' +
       'reads here; without it they go to the leader, serializable or not, but for watches.',
     license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
   },

@@ -8,7 +8,12 @@ export function isWebSocketUpgrade({ method, headers }: Pick<ApiRequest, 'method
 
 /** Browsers send a key as `Bearer, <key>`; a client that offers subprotocols must be answered with one of them. */
 export function acceptedSubprotocol(headers: Headers): 'Bearer' | null {
-  const offered = headers.get('sec-websocket-protocol');
-  if (offered === null) return null;
-  return offered.split(',').some((protocol) => protocol.trim() === 'Bearer') ? 'Bearer' : null;
+  return offeredBearer(headers) === 'Bearer' ? 'Bearer' : null;
+}
+
+/** `Bearer` among the subprotocols of the request, as it is spelled there. */
+export function offeredBearer(headers: Headers): string | null {
+  const offered = headers.get('sec-websocket-protocol')?.split(',') ?? [];
+  const names = offered.map((protocol) => protocol.trim());
+  return names.find((name) => name === 'Bearer') ?? names.find((name) => name.toLowerCase() === 'bearer') ?? null;
 }

@@ -12,6 +12,7 @@ import { credentialsOf, Identities } from './credentials.ts';
 import { preflight, withCors } from './cross-origin.ts';
 import type { Env } from './env.ts';
 import { GroupRouter } from './group-router.ts';
+import { readableRefusal } from './refused-upgrade.ts';
 import { healthPaths, serviceHealth } from './health.ts';
 import { OperatorCalls, tenantHeader } from './operator-calls.ts';
 import { Provisioning } from './provisioning.ts';
@@ -73,7 +74,8 @@ export async function handle(app: Hono, request: Request): Promise<Response> {
   if (request.method === 'OPTIONS') return preflight(request);
   const { path } = pathAndQuery(request.url);
   const response = isAmbiguousPath(path) ? refused(path, ambiguousPath) : await app.fetch(request);
-  return request.headers.has('Origin') ? withCors(response) : response;
+  const answer = await readableRefusal(request, response);
+  return request.headers.has('Origin') ? withCors(answer) : answer;
 }
 
 const ambiguousPath: Failure = {

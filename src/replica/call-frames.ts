@@ -1,10 +1,12 @@
-// Calls on a WebSocket: each text frame is the body of a POST to the socket's path, and its answer's body is the frame that
+// Calls on a WebSocket: each message in a frame is the body of a POST to the socket's path, and its answer's body is the frame that
 // answers it, in order. The sockets hibernate; what a sleeping object must know of one is in its attachment.
 
 import type { ApiRequest, FramesCall } from '../api/contract.ts';
-import { failureResponse, streamErrorText } from '../api/errors.ts';
+import { closeFrameOfStatus, closeSocket } from '../api/close-frames.ts';
+import { type Failure, failureResponse, streamErrorText } from '../api/errors.ts';
 import { callerText, parseCaller } from '../api/routing.ts';
-import { emptyBytes, utf8 } from '../bytes.ts';
+import { splitFrame } from '../api/v3/message-splitter.ts';
+import { emptyBytes, keyText, utf8 } from '../bytes.ts';
 import { framesQueuedBytesMax, framesQueuedMax, snapshotFramesBytesMax } from '../limits.ts';
 import type { Caller } from '../model.ts';
 import type { OpenCall, OpenCalls } from './open-calls.ts';
@@ -40,15 +42,6 @@ type Connection = {
 
 /** Tells these sockets from others that the object holds. */
 const frameSocketTag = 'frames';
-
-const closeCodes = {
-  failed: 1_007,
-  notText: 1_003,
-  tooMany: 1_013,
-  restarted: 1_012,
-  accessEnded: 4_401,
-  stopped: 4_404,
-} as const;
 
 export function isFrameSocket(host: Pick<DurableObjectState, 'getTags'>, socket: WebSocket): boolean {
   return host.getTags(socket).includes(frameSocketTag);
@@ -86,17 +79,12 @@ export class FrameSockets {
   message(socket: WebSocket, message: string | ArrayBuffer): Promise<void> {
     const connection = this.#connection(socket);
     if (connection === null) {
-      socket.close(closeCodes.restarted, 'restarted');
+      closeSocket(socket, { kind: 'restarted' });
       return Promise.resolve();
     }
-    if (typeof message !== 'string') {
-      socket.close(closeCodes.notText, 'text frames only');
-      return Promise.resolve();
-    }
-    const body = utf8(message);
+    const body = typeof message === 'string' ? utf8(message) : new Uint8Array(message);
     if (connection.frames >= framesQueuedMax || connection.bytes + body.byteLength > framesQueuedBytesMax) {
-      socket.close(closeCodes.tooMany, 'too many frames wait for their answers');
-      this.#forget(socket);
+      this.#end(socket, { kind: 'overloaded' });
       return Promise.resolve();
     }
     connection.frames++;
@@ -105,23 +93,31 @@ export class FrameSockets {
     return connection.last;
   }
 
+  /** Mostly a frame is one message. A stream of keepalives cuts its frames itself. */
+  async #answerEach(socket: WebSocket, connection: Connection, frame: Uint8Array): Promise<void> {
+    const several = isKeepAlive(connection.source) || !mayHoldSeveral(frame) ? null : splitFrame(frame);
+    if (several === null) return this.#answer(socket, connection, frame);
+    for (const message of several.messages) await this.#answer(socket, connection, message);
+    if (several.fault === null) return;
+    send(socket, await failureResponse('v3', { kind: 'badRequest', detail: several.fault }).text());
+  }
+
   closed(socket: WebSocket): void {
     this.#forget(socket);
   }
 
   /** The replica serves no more. */
-  end(): void {
-    for (const socket of this.#options.host.getWebSockets(frameSocketTag)) {
-      socket.close(closeCodes.stopped, 'stopped');
-      this.#forget(socket);
-    }
+  end(failure: Failure): void {
+    for (const socket of this.#options.host.getWebSockets(frameSocketTag)) this.#end(socket, failure);
+  }
+
+  #end(socket: WebSocket, failure: Failure): void {
+    closeSocket(socket, failure);
+    this.#forget(socket);
   }
 
   #place(socket: WebSocket, caller: Caller): void {
-    const end = (): void => {
-      socket.close(closeCodes.accessEnded, 'accessEnded');
-      this.#forget(socket);
-    };
+    const end = (failure: Failure): void => this.#end(socket, failure);
     const place: OpenCall = { kind: 'callSocket', caller, end, probe: null };
     this.#places.set(socket, place);
     this.#options.open.add(place);
@@ -162,7 +158,7 @@ export class FrameSockets {
     body: Uint8Array,
   ): Promise<void> {
     await before;
-    await this.#answer(socket, connection, body);
+    await this.#answerEach(socket, connection, body);
     connection.frames--;
     connection.bytes -= body.byteLength;
   }
@@ -184,7 +180,8 @@ export class FrameSockets {
           lines.end();
           // etcd's own stream ends with the first message that fails; on other sockets each frame is a call by itself.
           if (response.status === 200 || !isKeepAlive(source)) return;
-          socket.close(closeCodes.failed, 'failed');
+          const { code, reason } = closeFrameOfStatus(response.status, 'A message failed: its answer says why.');
+          socket.close(code, reason);
           return this.#forget(socket);
         }
         bytes += value.byteLength;
@@ -203,6 +200,11 @@ export class FrameSockets {
 
 function isKeepAlive({ path }: FrameSource): boolean {
   return path.endsWith('/lease/keepalive');
+}
+
+/** Only a look: a string of JSON may have this in it, too. */
+function mayHoldSeveral(frame: Uint8Array): boolean {
+  return /\}\s*\{/.test(keyText(frame));
 }
 
 /** Cuts a body into its lines. The last one has none to end it. */

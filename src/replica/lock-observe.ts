@@ -13,7 +13,6 @@ import { queuesOf } from './lock-queues.ts';
 import type { Member } from './member.ts';
 import type { OpenCall, OpenCalls } from './open-calls.ts';
 import { blankSpace, BodyChannel } from './watch-body.ts';
-import type { ClosingReason } from './watch-channel.ts';
 
 export type ObserversOptions = {
   readonly store: Pick<Store, 'range' | 'revision'>;
@@ -62,7 +61,7 @@ export class Observers {
     const place: OpenCall = {
       kind: 'observer',
       caller,
-      end: (failure) => this.#end(observer, 'accessEnded', failure),
+      end: (failure) => this.#end(observer, failure),
       probe: () => channel.probe(),
     };
     const observer: Observer = { call, place, channel, timer: null, leader: null, seen: 0 };
@@ -71,7 +70,7 @@ export class Observers {
     this.#observers.set(queue, (this.#observers.get(queue) ?? new Set()).add(observer));
     this.#count++;
     if (call.timeoutMs !== null) {
-      observer.timer = setTimeout(() => this.#end(observer, 'timeout', { kind: 'timeout' }), call.timeoutMs);
+      observer.timer = setTimeout(() => this.#end(observer, { kind: 'timeout' }), call.timeoutMs);
     }
     this.#probeLater();
     this.#tellOldest(observer);
@@ -104,7 +103,7 @@ export class Observers {
 
   /** The replica serves no more. */
   stop(failure: Failure): void {
-    for (const observer of this.#all()) this.#end(observer, 'stopped', failure);
+    for (const observer of this.#all()) this.#end(observer, failure);
   }
 
   #tell(observer: Observer, { type, kv }: StoreEvent, revision: number): void {
@@ -122,7 +121,7 @@ export class Observers {
   /** Who leads now; what led to this is no news any more. */
   #tellOldest(observer: Observer): void {
     const result = this.#options.store.range(observer.call.request);
-    if (result.kind === 'failed') return this.#end(observer, 'stopped', result.failure);
+    if (result.kind === 'failed') return this.#end(observer, result.failure);
     const kv = result.answer.kvs[0];
     observer.leader = kv === undefined ? null : keyText(kv.key);
     observer.seen = result.revision;
@@ -131,14 +130,14 @@ export class Observers {
 
   #send(observer: Observer, kv: KeyValue, revision: number): void {
     const { channel } = observer;
-    if (channel.room() === 'over') return this.#end(observer, 'slow', { kind: 'overloaded' });
+    if (channel.room() === 'over') return this.#end(observer, { kind: 'overloaded' });
     channel.send(observeMessage(this.#options.header(revision), kv));
   }
 
-  #end(observer: Observer, reason: ClosingReason, failure: Failure): void {
+  #end(observer: Observer, failure: Failure): void {
     const { channel, call } = observer;
     channel.send(call.failed(failure).text);
-    channel.close(reason);
+    channel.close(failure);
     // What is not read by then is dropped.
     setTimeout(() => channel.abandon(), watchBodyDrainMs);
   }

@@ -3,6 +3,7 @@
 
 import { DurableObject } from 'cloudflare:workers';
 import { type ApiRequest, protocolOf } from '../api/call.ts';
+import { closeSocket } from '../api/close-frames.ts';
 import { type Failure, failureResponse } from '../api/errors.ts';
 import {
   absentLeader,
@@ -74,9 +75,14 @@ export type Administration = DoubtedLeaders & {
 
 export type FailedChange = { readonly kind: 'failed'; readonly failure: Failure };
 
+/**
+ * A browser cannot send a ping frame. This text, on a socket of any kind, is answered by the platform while the object sleeps, and costs
+ * nothing; by this file where the platform does not answer.
+ */
+const heartbeat = { request: 'ping', response: 'pong' } as const;
+
 /** RFC 6455, 7.4, and its registry of close codes. */
 const protocolError = 1_002;
-const tryAgainLater = 1_013;
 /** The platform says this of a close frame without a code. */
 const noCloseCode = 1_005;
 
@@ -104,6 +110,10 @@ export class Replica extends DurableObject<ReplicaEnv> {
   constructor(context: DurableObjectState, env: ReplicaEnv) {
     super(context, env);
     this.#sql = new ObjectSql(context.storage);
+    // It is the platform's own memory, not storage: what an instance before this one set is still there after a sleep.
+    if (context.getWebSocketAutoResponse() === null) {
+      context.setWebSocketAutoResponse(new WebSocketRequestResponsePair(heartbeat.request, heartbeat.response));
+    }
     this.#remains = new Remains(this.#sql);
     const identity = this.#remains.isNone ? loadIdentity(this.#sql) : null;
     this.#living = identity === null ? null : this.#bringToLife(identity);
@@ -158,15 +168,21 @@ export class Replica extends DurableObject<ReplicaEnv> {
 
   /** A watch begins after all that was acknowledged before it was asked for: so this replica first catches up. */
   override webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> {
-    if (isFrameSocket(this.ctx, socket)) {
-      return this.#living?.services.frames.message(socket, message) ?? Promise.resolve();
+    const living = this.#living;
+    if (living === null) {
+      closeSocket(socket, { kind: this.#remains.members === null ? 'tenantDeleted' : 'leaderChanged' });
+      return Promise.resolve();
     }
+    if (message === heartbeat.request) {
+      socket.send(heartbeat.response);
+      return Promise.resolve();
+    }
+    if (isFrameSocket(this.ctx, socket)) return living.services.frames.message(socket, message);
     const before = this.#inOrder.get(socket) ?? Promise.resolve();
     const handled = before.then(async () => {
-      const living = this.#living;
-      if (living === null) return;
+      if (this.#living === null) return;
       if (await living.member.caughtUp()) this.#guard(() => living.watches.webSocketMessage(socket, message));
-      else socket.close(tryAgainLater, 'no leader');
+      else closeSocket(socket, { kind: 'noLeader' });
     });
     this.#inOrder.set(socket, handled);
     return handled;
@@ -281,7 +297,7 @@ export class Replica extends DurableObject<ReplicaEnv> {
     living?.member.stop(failure.kind);
     living?.entry.stop();
     living?.watches.end(failure);
-    living?.services.frames.end();
+    living?.services.frames.end(failure);
     living?.services.observers.stop(failure);
     living?.services.waits.moved();
   }

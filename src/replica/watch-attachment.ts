@@ -14,7 +14,6 @@ const headBytes = 16;
 const watchHeadBytes = 29;
 
 const flagV3 = 1;
-const flagDeaf = 4;
 const flagNoPut = 1;
 const flagNoDelete = 2;
 const flagPrevious = 4;
@@ -43,7 +42,7 @@ export function encodeStream(stream: SavedStream): Uint8Array {
   const view = new DataView(bytes.buffer);
   const caller = utf8(callerText(stream.caller));
   view.setUint8(0, layout);
-  view.setUint8(1, (stream.protocol === 'v3' ? flagV3 : 0) | (stream.deaf ? flagDeaf : 0));
+  view.setUint8(1, stream.protocol === 'v3' ? flagV3 : 0);
   view.setUint16(2, caller.byteLength);
   view.setUint32(4, stream.watches.length);
   view.setBigInt64(8, stream.nextId);
@@ -99,7 +98,6 @@ export function decodeAttachment(attachment: unknown): Attachment | null {
       protocol: (flags & flagV3) === 0 ? 'v1' : 'v3',
       caller,
       nextId: view.getBigInt64(8),
-      deaf: (flags & flagDeaf) !== 0,
       watches,
     },
   };

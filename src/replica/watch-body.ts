@@ -2,8 +2,9 @@
 // the byte, so a client that does not read is found out. The object stays awake while a body is open.
 
 import { Buffer } from 'node:buffer';
+import type { Closing } from '../api/close-frames.ts';
 import { watchBodiesBacklogBytesMax, watchBodyBacklogBytesMax, watchBodyBacklogBytesMin } from '../limits.ts';
-import type { ClosingReason, Room, WatchChannel } from './watch-channel.ts';
+import type { Room, WatchChannel } from './watch-channel.ts';
 
 export type BodyOptions = {
   /** Follows each message. */
@@ -46,7 +47,7 @@ export class BodyChannel implements WatchChannel {
   readonly stream: ReadableStream<Uint8Array>;
   readonly #options: BodyOptions;
   #controller: ReadableStreamDefaultController<Uint8Array> | null = null;
-  #closing: ClosingReason | null = null;
+  #closing: Closing | null = null;
   #spoke = false;
 
   constructor(options: BodyOptions) {
@@ -102,9 +103,9 @@ export class BodyChannel implements WatchChannel {
   }
 
   /** No further message; what was sent may still be read. */
-  close(reason: ClosingReason): void {
+  close(closing: Closing): void {
     if (this.#closing !== null) return;
-    this.#closing = reason;
+    this.#closing = closing;
     this.#controller?.close();
     this.#options.closed();
   }

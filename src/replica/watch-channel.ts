@@ -2,6 +2,7 @@
 // two kinds; tests have a third.
 
 import type { ResponseHeader } from '../api/contract.ts';
+import type { Closing } from '../api/close-frames.ts';
 import type { Failure } from '../api/errors.ts';
 import type { Revision } from '../brands.ts';
 import { watchEventsBytesMax } from '../limits.ts';
@@ -33,33 +34,12 @@ export interface WatchChannel {
   send(message: string): void;
   room(): Room;
   /** After the last message. */
-  close(reason: ClosingReason): void;
+  close(closing: Closing): void;
   /** The stream's watches are others than before: what a sleeping object must know has changed. */
   changed(): void;
   /** Without a message now and then, something between takes the connection for dead. */
   readonly needsSigns: boolean;
 }
-
-/** Why the service ends a connection. The numbers are WebSocket close codes; 4000 and up are this service's own. */
-export const closeCodes = {
-  /** What the client sent is nothing that this stream takes. */
-  badMessage: 1_007,
-  /** What is on its way to the client is not known any more (a crash): resume from the last revision that arrived. */
-  restarted: 1_012,
-  /** The access key was revoked or has expired. */
-  accessEnded: 4_401,
-  /** The client did not keep up. */
-  slow: 4_408,
-  /** A revision is larger than a message. */
-  tooLarge: 4_413,
-  /** The revision that comes next is compacted. */
-  compacted: 4_410,
-  /** Grpc-Timeout passed. */
-  timeout: 4_504,
-  /** The replica serves no more: the tenant is gone. */
-  stopped: 4_404,
-} as const;
-export type ClosingReason = keyof typeof closeCodes;
 
 /** The texts of a batch's events; null where they are more than one message may hold. */
 export function eventTexts(
@@ -98,7 +78,5 @@ export type SavedStream = {
   readonly caller: Caller;
   /** v3: the lowest watch_id that counting has not handed out yet. */
   readonly nextId: bigint;
-  /** v3: a message could not be read, and so no further one is. */
-  readonly deaf: boolean;
   readonly watches: readonly SavedWatch[];
 };

@@ -2,9 +2,12 @@
 // before the object sleeps and takes it up again when it wakes. It decides nothing about events: that is the hub's.
 
 import type { ResponseHeader, WatchCall } from '../api/contract.ts';
+import { closeSocket } from '../api/close-frames.ts';
 import { type Failure, failureResponse } from '../api/errors.ts';
 import { watchContentTypes } from '../api/v1/watch.ts';
+import { splitFrame } from '../api/v3/message-splitter.ts';
 import type { Revision } from '../brands.ts';
+import { utf8 } from '../bytes.ts';
 import {
   watchAttachmentBytesMax,
   postedMessageWaitMs,
@@ -18,7 +21,7 @@ import { isEmptyRange, type WatchHistory, WatchHub } from '../mvcc/watch-hub.ts'
 import type { OpenCall, OpenCalls } from './open-calls.ts';
 import { decodeAttachment } from './watch-attachment.ts';
 import { blankComment, blankSpace, BodyChannel, bodyBacklogBytesMax } from './watch-body.ts';
-import { closeCodes, type WatchStreamContext } from './watch-channel.ts';
+import type { WatchStreamContext } from './watch-channel.ts';
 import { type Posted, PostedMessages } from './watch-posted.ts';
 import { type HibernatingSocket, SocketChannel, type WatchSockets } from './watch-socket.ts';
 import { V1WatchStream } from './watch-v1-stream.ts';
@@ -97,12 +100,9 @@ export class WatchService {
     const connection = this.#sockets.get(socket);
     if (connection === undefined) return;
     const { stream } = connection;
-    const text = typeof message === 'string' ? message : new Uint8Array(message);
-    if (stream instanceof V3WatchStream) stream.message(text);
-    else {
-      const failure = stream.message(text);
-      if (failure !== null) stream.end({ reason: 'badMessage', failure });
-    }
+    const frame = typeof message === 'string' ? utf8(message) : new Uint8Array(message);
+    const failure = stream instanceof V3WatchStream ? takeFrame(stream, frame) : stream.message(frame);
+    if (failure !== null) stream.end({ reason: 'badMessage', failure });
     if (this.#resting && connection.channel.stale) connection.channel.save();
     this.#pump();
   }
@@ -219,13 +219,13 @@ export class WatchService {
     const { stream, channel } = this.#stream({ terminator: '\n', blank: blankSpace }, make);
     const fault = first.messages.length === 0 ? first.fault : take(stream, first.messages.slice(0, 1));
     if (fault !== null) {
-      channel.close('badMessage');
-      return failureResponse('v3', { kind: 'badRequest', detail: fault });
+      const failure: Failure = { kind: 'badRequest', detail: fault };
+      channel.close(failure);
+      return failureResponse('v3', failure);
     }
-    take(stream, first.messages.slice(1));
+    if (takePosted(stream, { ...first, messages: first.messages.slice(1) })) this.#listen(posted, stream);
     this.#pump();
     this.#endAfter(stream, call.timeoutMs);
-    if (!first.ended && first.fault === null) this.#listen(posted, stream);
     return streaming(channel, 'application/json');
   }
 
@@ -249,11 +249,7 @@ export class WatchService {
   /** Further messages of a POST whose body goes on. */
   #listen(posted: PostedMessages, stream: V3WatchStream): void {
     const read = async (): Promise<void> => {
-      for (;;) {
-        const next = await posted.next();
-        if (take(stream, next.messages) !== null || next.ended || next.fault !== null) return;
-        this.#pump();
-      }
+      while (takePosted(stream, await posted.next())) this.#pump();
     };
     read().catch((error: unknown) => {
       this.#options.later(() => {
@@ -346,7 +342,7 @@ export class WatchService {
   #restore(socket: HibernatingSocket): void {
     const attachment = decodeAttachment(socket.deserializeAttachment());
     if (attachment?.kind !== 'saved') {
-      socket.close(closeCodes.restarted, 'restarted');
+      closeSocket(socket, { kind: 'restarted' });
       return;
     }
     const { stream: saved } = attachment;
@@ -395,6 +391,20 @@ export class WatchService {
   #connections(): readonly { readonly stream: Stream }[] {
     return [...this.#sockets.values(), ...this.#bodies];
   }
+}
+
+/** One message or several. Those before one that cannot be read are taken, and nothing is passed over in silence. */
+function takeFrame(stream: V3WatchStream, frame: Uint8Array): Failure | null {
+  const { messages, fault } = splitFrame(frame);
+  const detail = take(stream, messages) ?? fault;
+  return detail === null ? null : { kind: 'badRequest', detail };
+}
+
+/** Answers whether more may come. */
+function takePosted(stream: V3WatchStream, { messages, fault, ended }: Posted): boolean {
+  const detail = take(stream, messages) ?? fault;
+  if (detail !== null) stream.end({ reason: 'badMessage', failure: { kind: 'badRequest', detail } });
+  return detail === null && !ended;
 }
 
 /** Answers why a message could not be read. */

@@ -5,9 +5,10 @@
 // `bufferedAmount` (the property is read where a runtime has it); an object that is aborted takes its sockets with it, so a
 // socket never outlives what this file knows of it except through hibernation.
 
+import { type Closing, closeSocket } from '../api/close-frames.ts';
 import { watchSocketBacklogBytesMax } from '../limits.ts';
 import { encodeStream, staleAttachment } from './watch-attachment.ts';
-import { closeCodes, type ClosingReason, type SavedStream, type Room, type WatchChannel } from './watch-channel.ts';
+import type { SavedStream, Room, WatchChannel } from './watch-channel.ts';
 
 /** What is used of the platform's WebSocket. */
 export type HibernatingSocket = {
@@ -78,10 +79,10 @@ export class SocketChannel implements WatchChannel {
     return this.#saved === 'stale';
   }
 
-  close(reason: ClosingReason): void {
+  close(closing: Closing): void {
     if (this.#saved === 'gone') return;
     this.#saved = 'gone';
-    this.#socket.close(closeCodes[reason], reason);
+    closeSocket(this.#socket, closing);
     this.#options.closed();
   }
 

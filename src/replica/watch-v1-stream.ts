@@ -113,7 +113,7 @@ export class V1WatchStream implements WatchSink {
       default:
         unreachable(end);
     }
-    this.#channel.close(end.kind);
+    this.#channel.close(end);
   }
 
   room(): Room {
@@ -142,7 +142,7 @@ export class V1WatchStream implements WatchSink {
   end(end: StreamEnd): void {
     this.#write(canceledFrame(this.#context.hub.revision, { reason: 'failed', failure: end.failure }));
     this.dispose();
-    this.#channel.close(end.reason);
+    this.#channel.close(end.reason === 'tooLarge' ? { kind: 'eventsTooLarge' } : end.failure);
   }
 
   dispose(): void {
@@ -157,7 +157,7 @@ export class V1WatchStream implements WatchSink {
     const start = watcher.start > hub.revision ? watcher.start : 0;
     const next = hub.nextRevision(watcher);
     const watch = { id: 0n, shape: watcher.shape, start, next, progressNotify: false, fragment: false };
-    return { protocol: 'v1', caller: this.caller, nextId: 0n, deaf: false, watches: [watch] };
+    return { protocol: 'v1', caller: this.caller, nextId: 0n, watches: [watch] };
   }
 
   restore(saved: SavedStream): void {

@@ -13,7 +13,8 @@ import {
 } from '../api/v3/watch.ts';
 import { assert, unreachable } from '../assert.ts';
 import { revision as asRevision, type Revision } from '../brands.ts';
-import { watchesPerStreamMax, watchFragmentBytesMax, watchProgressNotifyMs } from '../limits.ts';
+import { emptyBytes } from '../bytes.ts';
+import { rangeBoundBytesMax, watchesPerStreamMax, watchFragmentBytesMax, watchProgressNotifyMs } from '../limits.ts';
 import type { Caller, KeyRange } from '../model.ts';
 import { EncodedOnce, type WatchBatch, type WatchShape } from '../mvcc/watch-batch.ts';
 import { isEmptyRange, Watcher, type WatchEnd, type WatchRefusal, type WatchSink } from '../mvcc/watch-hub.ts';
@@ -56,8 +57,6 @@ export class V3WatchStream implements WatchSink {
   readonly #watches = new Map<bigint, Watch>();
   readonly #byWatcher = new Map<Watcher, Watch>();
   #nextId = 0n;
-  /** After a message that cannot be read, etcd reads no other one of this stream. Its watches go on. */
-  #deaf = false;
   #notifiedMs: number | null = null;
 
   constructor(context: WatchStreamContext, channel: WatchChannel, savedBytesMax: number | null) {
@@ -70,9 +69,8 @@ export class V3WatchStream implements WatchSink {
     return this.#context.caller;
   }
 
-  /** One message of the client. Answers why it could not be read: then no further one will be. */
+  /** One message of the client. Answers why it could not be read: the stream should end, for what else came with it is not known. */
   message(message: string | Uint8Array): string | null {
-    if (this.#deaf) return null;
     const request = decodeWatchRequest(message);
     switch (request.kind) {
       case 'create':
@@ -87,8 +85,6 @@ export class V3WatchStream implements WatchSink {
       case 'none':
         return null;
       case 'malformed':
-        this.#deaf = true;
-        this.#channel.changed();
         return request.detail;
       default:
         return unreachable(request);
@@ -226,9 +222,9 @@ export class V3WatchStream implements WatchSink {
   end(end: StreamEnd): void {
     const cancelReason = end.reason === 'accessEnded' ? permissionWords(end.failure) : etcdWords(end.failure);
     for (const { id } of this.#watches.values()) this.#send({ watchId: id, canceled: true, cancelReason });
-    if (end.reason === 'timeout') this.#channel.send(streamErrorText(end.failure));
+    if (end.reason === 'timeout' || end.reason === 'badMessage') this.#channel.send(streamErrorText(end.failure));
     this.dispose();
-    this.#channel.close(end.reason);
+    this.#channel.close(end.failure);
   }
 
   /** The connection is gone. */
@@ -244,13 +240,12 @@ export class V3WatchStream implements WatchSink {
       const start = watcher.start > this.#context.hub.revision ? watcher.start : 0;
       return { id, shape, start, next: this.#context.hub.nextRevision(watcher), progressNotify, fragment };
     });
-    return { protocol: 'v3', caller: this.caller, nextId: this.#nextId, deaf: this.#deaf, watches };
+    return { protocol: 'v3', caller: this.caller, nextId: this.#nextId, watches };
   }
 
   /** Goes on where the saved stream was. The client is told nothing: for it there was no break. */
   restore(saved: SavedStream): void {
     this.#nextId = saved.nextId;
-    this.#deaf = saved.deaf;
     for (const { id, shape, start, next, progressNotify, fragment } of saved.watches) {
       const watcher = this.#context.hub.create({ ...shape, start }, this, asRevision(next));
       assert(watcher instanceof Watcher, 'a saved watch is one that the hub took before');
@@ -262,7 +257,16 @@ export class V3WatchStream implements WatchSink {
 function shapeOf(request: WatchCreate): { readonly range: KeyRange; readonly shape: WatchShape } {
   const { key, rangeEnd, noPut, noDelete, previous } = request;
   const range = { key, rangeEnd };
-  return { range, shape: { range, noPut, noDelete, previous } };
+  return { range, shape: { range: withinKeys(range), noPut, noDelete, previous } };
+}
+
+/**
+ * The same of the keys that can be: beyond the longest one, and a byte more, a bound tells no two of them apart. etcd takes a key of any
+ * length, and no event ever comes for one that cannot be written.
+ */
+function withinKeys({ key, rangeEnd }: KeyRange): KeyRange {
+  const range = { key: key.slice(0, rangeBoundBytesMax), rangeEnd: rangeEnd.slice(0, rangeBoundBytesMax) };
+  return isEmptyRange(range) ? { key: range.key, rangeEnd: emptyBytes } : range;
 }
 
 function wordsOf(refusal: WatchRefusal): string {

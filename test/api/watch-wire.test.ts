@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { MessageSplitter } from '../../src/api/v3/message-splitter.ts';
+import { MessageSplitter, type Split, splitFrame } from '../../src/api/v3/message-splitter.ts';
 import { decodeWatchRequest } from '../../src/api/v3/watch.ts';
 import {
   canceledFrame,
@@ -13,13 +13,21 @@ import {
 } from '../../src/api/v1/watch.ts';
 import { revision } from '../../src/brands.ts';
 import { concatBytes, emptyBytes, textOf, utf8 } from '../../src/bytes.ts';
-import { watchMessageBytesMax } from '../../src/limits.ts';
+import { requestBodyBytesMax, watchMessageBytesMax } from '../../src/limits.ts';
 import type { StoreEvent } from '../../src/model.ts';
 import { call, callOf, pair, refusal } from './wire.ts';
 
 /** A message of so many bytes that asks for nothing. */
 function message(bytes: number): string {
   return `{"x":"${'x'.repeat(bytes - 8)}"}`;
+}
+
+function split(bytes: number): Split {
+  return new MessageSplitter().push(utf8(message(bytes)));
+}
+
+function textsIn(frame: string): (string | null)[] {
+  return splitFrame(utf8(frame)).messages.map((bytes) => textOf(bytes));
 }
 
 const upgrade = { upgrade: 'websocket', connection: 'Upgrade' };
@@ -65,9 +73,6 @@ describe('v3 watch messages', () => {
   });
 
   it('API-V3-22: a message may be as large as the limit and no larger', () => {
-    expect(decodeWatchRequest(message(watchMessageBytesMax)).kind).toBe('none');
-    expect(decodeWatchRequest(message(watchMessageBytesMax + 1)).kind).toBe('malformed');
-    const split = (bytes: number) => new MessageSplitter().push(utf8(message(bytes)));
     expect(split(watchMessageBytesMax)).toMatchObject({ messages: [expect.anything()], fault: null });
     expect(split(watchMessageBytesMax + 1)).toMatchObject({ messages: [], fault: expect.any(String) });
     const endless = new MessageSplitter();
@@ -75,6 +80,17 @@ describe('v3 watch messages', () => {
     endless.push(utf8('{"x":"'));
     while (endless.push(utf8('y'.repeat(1_000))).fault === null) pushed += 1_000;
     expect(pushed).toBeLessThanOrEqual(watchMessageBytesMax);
+  });
+
+  it('API-V3-35: a frame holds the messages of a body, as large as one, and must not end inside a message', () => {
+    expect(textsIn('{"a":1}\n{"b":"}{"}\n{"c":1}')).toEqual(['{"a":1}', '{"b":"}{"}', '{"c":1}']);
+    expect(textsIn(' \n')).toEqual([]);
+    expect(splitFrame(utf8('{"a":1}{"b"'))).toMatchObject({ messages: [{}], fault: 'the frame ends inside a message' });
+    expect(splitFrame(utf8('{"a":1} b'))).toMatchObject({ messages: [{}], fault: 'expected a JSON object' });
+    expect(splitFrame(utf8(message(requestBodyBytesMax)))).toMatchObject({ messages: [{}], fault: null });
+    expect(splitFrame(utf8(`${message(requestBodyBytesMax)} `)).fault).toContain(
+      `at most ${requestBodyBytesMax} bytes`,
+    );
   });
 
   it('API-V3-23: a body is cut into its messages wherever its chunks begin and end', () => {

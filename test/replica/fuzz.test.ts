@@ -116,7 +116,7 @@ function asked(driver: Driver, call: ApiCall, caller: Caller): Asked {
 function saveWatch({ range, previous }: WatchParameters, caller: Caller): void {
   const shape = { range, previous, noPut: false, noDelete: false };
   const watch = { id: 1n, shape, start: 1, next: 1, progressNotify: false, fragment: false };
-  encodeStream({ protocol: 'v1', caller, nextId: 2n, deaf: false, watches: [watch] });
+  encodeStream({ protocol: 'v1', caller, nextId: 2n, watches: [watch] });
 }
 
 /** The alarm CORRUPT, and the password of no bound, as etcd answers them. */

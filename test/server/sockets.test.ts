@@ -155,6 +155,76 @@ it('SOCKET-1: a close that the server begins ends the connection once the client
   for (const [place, { name }] of kinds.entries()) await endsWith(all[place], 4404, name);
 });
 
+it('SOCKET-4: a client that cannot read the answer to its upgrade is told by a close frame; another one gets the status', async () => {
+  const { key } = server.ready.tenant;
+  const reader = (await (
+    await asOperator('POST', `/v1/tenants/${server.ready.tenant.id}/keys`, { role: 'read', prefix: 'mine/' })
+  ).json()) as Key;
+  await fetch(`${server.ready.url}/v1/kv/a`, { method: 'PUT', body: '1', headers: { 'Quorate-Key': key } });
+  const refusals: readonly (readonly [string, string | null, number, string])[] = [
+    ['/v1/watch?prefix=', null, 4401, 'Send an access key'],
+    ['/v3/watch', null, 4401, 'Send an access key'],
+    ['/v3/kv/range', `${key.slice(0, -1)}_`, 4401, 'not an access key'],
+    ['/v1/watch?prefix=yours/', reader.key, 4403, 'lacks'],
+    ['/v1/watch?nothing=1', key, 4400, 'nothing'],
+    ['/v3/no/such/path', key, 4404, ''],
+    ['/no-such-path', key, 4404, ''],
+  ];
+  for (const [path, secret, code, words] of refusals) {
+    const url = new URL(path, server.ready.url);
+    // A page's request names its origin, and the key, if it has one, as a subprotocol.
+    const offered = secret === null ? {} : { 'Sec-WebSocket-Protocol': `Bearer, ${secret}` };
+    const upgrade = await openWebSocket(url, { Origin: 'https://page.example', ...offered }, waitMs);
+    if (upgrade.socket === null) throw new Error(`${path} was answered ${upgrade.status}`);
+    expect(upgrade.headers['sec-websocket-protocol'], path).toBe(secret === null ? undefined : 'Bearer');
+    const one = new Open(upgrade.socket);
+    await endsWith(one, code, path);
+    expect(one.socket.closeFrame?.reason, path).toContain(words);
+    expect(one.messages, path).toEqual([]);
+    const plain = secret === null ? {} : { Authorization: `Bearer ${secret}` };
+    expect((await openWebSocket(url, plain, waitMs)).status, path).toBe(code - 4000);
+  }
+  const node = new WebSocket(`${server.ready.url.replace('http', 'ws')}/v1/watch?prefix=`, ['Bearer', 'qrt_nobody']);
+  const closed = new Promise<CloseEvent>((resolve) => node.addEventListener('close', resolve));
+  await inTime(closed, 'onclose of a refused upgrade');
+  expect((await closed).code).toBe(4401);
+  const lowercase = { 'Sec-WebSocket-Protocol': 'bearer, qrt_nobody' };
+  const answer = await openWebSocket(new URL('/v3/watch', server.ready.url), lowercase, waitMs);
+  expect([answer.status, answer.headers['sec-websocket-protocol']]).toEqual([101, 'bearer']);
+  answer.socket?.destroy();
+});
+
+function create(name: string): string {
+  return JSON.stringify({ create_request: { key: btoa(name) } });
+}
+
+/** The watch of this id: an answer does not name the first one. */
+function ofWatch(id: number): unknown {
+  return expect.objectContaining(id === 0 ? {} : { watch_id: String(id) });
+}
+
+it('SOCKET-5: what etcd takes of frames is taken: large ones, several messages, binary, in fragments, empty', async () => {
+  const { key } = server.ready.tenant;
+  const one = await open('/v3/watch', key);
+  one.socket.send(create('x'.repeat(52_000)));
+  one.socket.send(`${create('a')}\n${create('b')}\n${create('c')}`);
+  one.socket.sendBinary(new TextEncoder().encode(create('d')));
+  const fragmented = create('e');
+  one.socket.sendFragments([fragmented.slice(0, 9), '', fragmented.slice(9)]);
+  one.socket.send('');
+  one.socket.send('ping');
+  one.socket.send(create('f'));
+  await until(() => one.messages.length === 8, 'seven watches and a pong');
+  const answers = one.messages.filter((text) => text !== 'pong').map((text): unknown => JSON.parse(text));
+  const ids = [0, 1, 2, 3, 4, 5, 6];
+  expect(answers).toMatchObject(ids.map(() => ({ result: { created: true } })));
+  expect(answers.map((answer) => (answer as { result: unknown }).result)).toEqual(ids.map(ofWatch));
+  one.socket.send(`{"x":"${'y'.repeat(4 * 1_048_576)}"}`);
+  await endsWith(one, 4400, 'a watch whose frame is too large');
+  expect(one.socket.closeFrame?.reason).toContain('4194304 bytes');
+  expect(one.messages.at(-1)).toContain('"code":3');
+});
+
 /**
  * The runtime on this machine pumps what comes from a client by a pipe that goes on waiting where the first message of a socket is the
  * close frame (kj, `BlockedReceive::tryPumpFrom`): the connection ends when the object's sockets hibernate. A process in front sees it end.

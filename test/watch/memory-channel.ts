@@ -1,5 +1,6 @@
 // A watch connection in memory, for tests of the streams.
 
+import type { Closing } from '../../src/api/close-frames.ts';
 import type { ResponseHeader } from '../../src/api/contract.ts';
 import type { Room, WatchChannel } from '../../src/replica/watch-channel.ts';
 
@@ -16,8 +17,8 @@ export class MemoryChannel implements WatchChannel {
   room(): Room {
     return this.has;
   }
-  close(reason: string): void {
-    this.closed = reason;
+  close({ kind }: Closing): void {
+    this.closed = kind;
   }
   changed(): void {
     this.changes++;

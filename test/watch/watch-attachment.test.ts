@@ -14,7 +14,6 @@ function stream(options: Partial<SavedStream> = {}): SavedStream {
     protocol: 'v3',
     caller: { kind: 'accessKey', id: 'key-1' },
     nextId: 4n,
-    deaf: false,
     watches: [watch(0n)],
     ...options,
   };
@@ -24,7 +23,7 @@ test('WATCH-SLEEP-1: what is saved comes back as it was', () => {
   const streams = [
     stream(),
     stream({ protocol: 'v1', caller: { kind: 'service' }, nextId: 0n }),
-    stream({ deaf: true, watches: [] }),
+    stream({ watches: [] }),
     stream({ caller: { kind: 'user', id: 'key-1', name: 'jos\u00e9 of \u{1f511}', authRevision: 12 } }),
     stream({ caller: { kind: 'user', id: '', name: 'alone', authRevision: 1 } }),
     stream({ caller: { kind: 'anonymous', id: 'key-1', token: 'none' } }),

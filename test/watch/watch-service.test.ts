@@ -60,7 +60,7 @@ class FakeSocket {
 
 function savedStream(next: number, protocol: 'v1' | 'v3' = 'v1'): SavedStream {
   const watch = { id: 0n, shape: shape('k'), start: 0, next, progressNotify: false, fragment: false };
-  return { protocol, caller, nextId: 1n, deaf: false, watches: [watch] };
+  return { protocol, caller, nextId: 1n, watches: [watch] };
 }
 
 class Bench {

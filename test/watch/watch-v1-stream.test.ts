@@ -178,5 +178,5 @@ test('WATCH-LIMIT-6: events up to watchEventsBytesMax are told in one frame; wit
   expect((full ?? '').length - frame).toBe(watchEventsBytesMax);
   bench.commit(put('k', 4, 'x'.repeat(room + 1)));
   expect(bench.heard()).toMatchObject([{ type: 'canceled', reason: 'failed' }]);
-  expect(bench.channel.closed).toBe('tooLarge');
+  expect(bench.channel.closed).toBe('eventsTooLarge');
 });

@@ -373,6 +373,10 @@ describe('health', () => {
   });
 });
 
+function putText(key: string): string {
+  return JSON.stringify({ key: b64(key), value: b64('}\n{') });
+}
+
 describe('calls on a WebSocket', () => {
   it('FRAME-1: each frame is answered by one, in order, errors too', async () => {
     const tenant = await newTenant({ name: 'frames' });
@@ -470,17 +474,30 @@ describe('calls on a WebSocket', () => {
     campaign.socket.close();
   });
 
-  it('FRAME-5: framesQueuedMax frames of a socket wait; one more closes it, and so does a binary one', async () => {
+  it('FRAME-5: framesQueuedMax frames of a socket wait; one more closes it', async () => {
     const tenant = await newTenant({ name: 'frames-bound', replicas: 1 });
     const headers = { 'Quorate-Key': tenant.key };
     const busy = await FrameSocket.open('/v3/auth/user/add', headers);
     for (let count = 0; count < framesQueuedMax; count++) busy.send({ name: 'same', password: 'p' });
     for (let count = 0; count < framesQueuedMax; count++) await busy.next();
     for (let count = 0; count < 2 * framesQueuedMax; count++) busy.send({ name: 'same', password: 'p' });
-    expect((await busy.closed).code).toBe(1013);
-    const binary = await FrameSocket.open('/v3/kv/range', headers);
-    binary.socket.send(new Uint8Array(3));
-    expect((await binary.closed).code).toBe(1003);
+    expect((await busy.closed).code).toBe(4429);
+  });
+
+  it('FRAME-9: a frame may be binary, and have several messages: each is answered, and what cannot be read, too', async () => {
+    const tenant = await newTenant({ name: 'frames-several', replicas: 1 });
+    const socket = await FrameSocket.open('/v3/kv/put', { 'Quorate-Key': tenant.key });
+    socket.send(`${putText('a')}\n${putText('b')}${putText('c')}`);
+    for (const revision of ['2', '3', '4']) expect(await socket.next()).toMatchObject({ header: { revision } });
+    socket.socket.send(new TextEncoder().encode(putText('d')));
+    expect(await socket.next()).toMatchObject({ header: { revision: '5' } });
+    socket.send(`${putText('e')} {"key":`);
+    expect(await socket.next()).toMatchObject({ header: { revision: '6' } });
+    expect(await socket.next()).toMatchObject({ code: 3, message: 'the frame ends inside a message' });
+    socket.socket.send(new Uint8Array(3));
+    expect(await socket.next()).toMatchObject({ code: 3 });
+    expect(socket.rest).toEqual([]);
+    socket.socket.close();
   });
 
   it('FRAME-6: a replica holds frameSocketsMax such sockets, half of them with one key; one more is answered 429', async () => {
@@ -508,7 +525,7 @@ describe('calls on a WebSocket', () => {
     socket.send(' '.repeat(framesQueuedBytesMax));
     expect(await socket.next()).toMatchObject({ code: 8 });
     socket.send(' '.repeat(framesQueuedBytesMax + 1));
-    expect((await socket.closed).code).toBe(1013);
+    expect((await socket.closed).code).toBe(4429);
   });
 
   it('FRAME-8: a snapshot in frames ends at snapshotFramesBytesMax, and says so', async () => {

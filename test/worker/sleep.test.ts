@@ -2,6 +2,7 @@
 
 import { evictDurableObject, runInDurableObject } from 'cloudflare:test';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { FrameSocket } from './etcd-client.ts';
 import { newTenant, prepareDirectory, put, replicaStub, WatchSocket, withKey } from './support.ts';
 
 beforeAll(prepareDirectory);
@@ -42,6 +43,37 @@ async function countCalls(tenant: string): Promise<{ calls: number }> {
 }
 
 describe('a group that sleeps', () => {
+  it('SOCKET-3: a ping is answered while the object sleeps, on every kind of socket, without a row', async () => {
+    const tenant = await newTenant({ name: 'pinged', replicas: 1 });
+    const headers = { 'Quorate-Key': tenant.key };
+    const sockets: FrameSocket[] = [];
+    for (const path of ['/v1/watch?prefix=', '/v3/watch', '/v3/lease/keepalive', '/v3/kv/range']) {
+      sockets.push(await FrameSocket.open(path, headers));
+    }
+    await sockets[0]?.next();
+    await scheduler.wait(restMs);
+    const before = await rowsOf(tenant.id, 1);
+    await evictDurableObject(replicaStub(tenant.id, 1), { webSockets: 'hibernate' });
+    for (const socket of sockets) {
+      socket.send('ping');
+      expect(await socket.nextText()).toBe('pong');
+    }
+    const answeredBy = await runInDurableObject(replicaStub(tenant.id, 1), (_, state) =>
+      state.getWebSockets().map((socket) => state.getWebSocketAutoResponseTimestamp(socket)),
+    );
+    // The platform has answered, so nothing of this code ran.
+    expect(answeredBy.filter((date) => date !== null)).toHaveLength(sockets.length);
+    expect(await rowsOf(tenant.id, 1)).toEqual({ content: before.content, written: 0 });
+
+    // Where it does not answer, this code does.
+    await runInDurableObject(replicaStub(tenant.id, 1), (_, state) => state.setWebSocketAutoResponse());
+    for (const socket of sockets) {
+      socket.send('ping');
+      expect(await socket.nextText()).toBe('pong');
+      socket.socket.close();
+    }
+  });
+
   it('SLEEP-1: in 60 idle seconds no object is called and no row is written; all can be evicted; the next call answers, and a watch goes on', async () => {
     const tenant = await newTenant({ name: 'asleep' });
     const watch = await WatchSocket.open(tenant.key, 'prefix=k');

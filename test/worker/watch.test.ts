@@ -161,7 +161,7 @@ describe('WebSockets', () => {
       { type: 'created' },
       { type: 'canceled', problem: { status: 400 } },
     ]);
-    expect(await socket.closed).toMatchObject({ code: 1007 });
+    expect(await socket.closed).toMatchObject({ code: 4400 });
   });
 
   it('WATCH-V1-1: every replica serves a watch, the leader or not', async () => {

@@ -2,7 +2,7 @@
 // brackets and strings; whether an object is right is the decoder's to say. It holds at most one message.
 
 import { concatBytes } from '../../bytes.ts';
-import { watchMessageBytesMax } from '../../limits.ts';
+import { requestBodyBytesMax, watchMessageBytesMax } from '../../limits.ts';
 
 export type Split = {
   readonly messages: readonly Uint8Array[];
@@ -20,6 +20,11 @@ export class MessageSplitter {
   #inString = false;
   #escaped = false;
   #fault: string | null = null;
+  readonly #messageBytesMax: number;
+
+  constructor(messageBytesMax = watchMessageBytesMax) {
+    this.#messageBytesMax = messageBytesMax;
+  }
 
   push(chunk: Uint8Array): Split {
     const messages: Uint8Array[] = [];
@@ -37,8 +42,8 @@ export class MessageSplitter {
         continue;
       }
       const isWhole = this.#closes(code);
-      if (this.#held + position + 1 - start > watchMessageBytesMax) {
-        this.#fault = `a message has at most ${watchMessageBytesMax} bytes`;
+      if (this.#held + position + 1 - start > this.#messageBytesMax) {
+        this.#fault = `a message has at most ${this.#messageBytesMax} bytes`;
       } else if (isWhole) {
         messages.push(this.#take(chunk.subarray(start, position + 1)));
       }
@@ -79,4 +84,15 @@ export class MessageSplitter {
     this.#parts.push(part);
     this.#held += part.byteLength;
   }
+}
+
+/** The messages of a frame that came whole: as in a body, several may stand in it, or none. */
+export function splitFrame(frame: Uint8Array): Split {
+  const bytes = frame.byteLength;
+  if (bytes > requestBodyBytesMax) {
+    return { messages: [], fault: `a frame has at most ${requestBodyBytesMax} bytes, and this one ${bytes}` };
+  }
+  const splitter = new MessageSplitter(requestBodyBytesMax);
+  const { messages, fault } = splitter.push(frame);
+  return { messages, fault: fault ?? (splitter.end() === null ? null : 'the frame ends inside a message') };
 }

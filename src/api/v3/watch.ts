@@ -1,9 +1,7 @@
 // etcd's watch stream: the messages of a client, decoded; the answers, encoded. An event's text is made once and shared by all
 // who watch it: only the envelope differs.
 
-import { Buffer } from 'node:buffer';
-import { emptyBytes } from '../../bytes.ts';
-import { watchMessageBytesMax } from '../../limits.ts';
+import { emptyBytes, utf8 } from '../../bytes.ts';
 import type { KeyRange, StoreEvent } from '../../model.ts';
 import type { ResponseHeader } from '../contract.ts';
 import { byteString, Scanner } from '../json/scanner.ts';
@@ -28,7 +26,6 @@ export type WatchRequest =
   | { readonly kind: 'progress' }
   /** None of the three: passed over. */
   | { readonly kind: 'none' }
-  /** etcd reads no further message of this stream; its watches go on. */
   | { readonly kind: 'malformed'; readonly detail: string };
 
 const filterNames = { NOPUT: 0, NODELETE: 1 };
@@ -111,13 +108,9 @@ function withKey(request: WatchCreate): WatchCreate {
   return request.key.byteLength > 0 ? request : { ...request, key: lowestKey };
 }
 
-/** One message: a WebSocket frame as it came, or what `MessageSplitter` cut out of a body. */
-export function decodeWatchRequest(frame: Uint8Array | string): WatchRequest {
-  const bytes = typeof frame === 'string' ? Buffer.from(frame, 'utf8') : frame;
-  if (bytes.byteLength > watchMessageBytesMax) {
-    return { kind: 'malformed', detail: `a message of a watch has at most ${watchMessageBytesMax} bytes` };
-  }
-  const scanner = new Scanner(byteString(bytes));
+/** One message, as `MessageSplitter` cuts it out of a body or a frame. */
+export function decodeWatchRequest(message: Uint8Array | string): WatchRequest {
+  const scanner = new Scanner(byteString(typeof message === 'string' ? utf8(message) : message));
   const draft = readBody(watchRequest, scanner);
   return draft?.request ?? { kind: 'malformed', detail: scanner.fault ?? 'not a message' };
 }
