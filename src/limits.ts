@@ -116,6 +116,12 @@ export const appendBytesMax = 4 * 1_048_576;
  * After a snapshot there may be very many, as many as were written while it came.
  */
 export const appendEntriesMax = 512;
+/**
+ * Once the entries that one turn has applied took more than this, the next ones wait for others to get theirs: with the entry that exceeds
+ * it, some 200 ms, and 128 MB at the very most. A follower that was away may have hundreds of them to apply.
+ */
+export const turnRowsMax = 40_000;
+export const turnValueBytesMax = 32 * 1_048_576;
 /** Entries in memory, for followers that are a little behind. Older ones are read from SQLite. */
 export const logCacheBytesMax = 8 * 1_048_576;
 /** Appends under way to one follower before the leader waits for an answer. */

@@ -22,6 +22,7 @@ import type {
 } from '../model.ts';
 import type { AnswerTo, Query, QueryAnswer, QueryResult } from '../query-model.ts';
 import { groupLevel } from '../levels.ts';
+import { rowsOfWrittenRow } from '../limits.ts';
 import type { SqlPort } from '../sql-port.ts';
 import { type AccessNeed, accessOfQuery } from './access-need.ts';
 import { Administration, isQuiet } from './administration.ts';
@@ -44,11 +45,16 @@ import { runSteps } from './steps.ts';
 import { runTxn } from './txn.ts';
 import { isReadOnly, operationShape } from './txn-shape.ts';
 import { commandWork, unboundedWork, WorkBudget, type WorkLimits } from './work-budget.ts';
+import type { Work } from './work-estimate.ts';
 import { type Budgets, deleteRange, put, putFailure } from './write-operations.ts';
 import { identityOf, RememberedWrites } from './write-ids.ts';
 
-/** `leases`: which were granted and which are gone, in the order in which that happened. */
+/**
+ * `leases`: which were granted and which are gone, in the order in which that happened. `work`: what it took, about; another replica may say
+ * another number.
+ */
 export type Applied = {
+  readonly work: Work;
   readonly outcomes: readonly Outcome[];
   readonly events: readonly RevisionEvents[];
   readonly leases: readonly LeaseChange[];
@@ -93,6 +99,7 @@ export class Store {
   #commandsUndone!: number;
   /** Of the entry that is being applied. */
   #replaced = new ReplacedPairs();
+  #drawn: Work = { rows: 0, valueBytes: 0 };
   /** Counted when first asked for, and kept up from then on. */
   #keys!: number | null;
 
@@ -168,6 +175,7 @@ export class Store {
   apply(index: LogIndex, commands: readonly Command[], careful: CarefulRun | null = null): Applied {
     assert(index > this.#applied, 'log entries are applied in order, each once');
     this.#replaced = new ReplacedPairs();
+    this.#drawn = { rows: 0, valueBytes: 0 };
     const group = new PutGroup();
     const batch: Batch = { record: new BatchRecord(), outcomes: [], events: [], leases: [], group, careful };
     for (const [place, command] of commands.entries()) this.#applyCommand(command, place, batch);
@@ -183,7 +191,15 @@ export class Store {
       this.#persisted = index;
     }
     this.#applied = index;
-    return { outcomes: batch.outcomes, events: batch.events, leases: batch.leases };
+    return { work: this.#workOf(batch), outcomes: batch.outcomes, events: batch.events, leases: batch.leases };
+  }
+
+  #workOf({ events, outcomes }: Batch): Work {
+    let { rows, valueBytes } = this.#drawn;
+    rows += outcomes.length;
+    valueBytes += this.#replaced.bytes;
+    for (const made of events) rows += made.events.length * rowsOfWrittenRow;
+    return { rows, valueBytes };
   }
 
   /** An entry without commands. Leaves no row. */
@@ -506,6 +522,8 @@ export class Store {
       replaced: this.#replaced,
     };
     const result = runTxn(this.#sql, request, state);
+    const { rows, valueBytes } = state.work;
+    this.#drawn = { rows: this.#drawn.rows + rows, valueBytes: this.#drawn.valueBytes + valueBytes };
     if (result.kind === 'failed') return this.#failed(result.failure);
     return this.#made(result.writer, (revision) => ({ kind: 'txn', revision, answer: result.answer }));
   }

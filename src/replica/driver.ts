@@ -12,13 +12,14 @@
 import { assert, unreachable } from '../assert.ts';
 import { MalformedBytesError } from '../binary.ts';
 import type { LogIndex, ReplicaId, Revision } from '../brands.ts';
-import { compactionStepRows, restAfterQuietTicks } from '../limits.ts';
+import { compactionStepRows, restAfterQuietTicks, turnValueBytesMax } from '../limits.ts';
 import type { Command, RevisionEvents, StoreFailure } from '../model.ts';
 import { applyCarefully, isOfThePlatform, type UndoneCommand } from '../mvcc/careful-apply.ts';
 import { decodeCommands, encodeCommands, UnknownCommandVersion } from '../mvcc/command-codec.ts';
 import type { LeaseChange } from '../mvcc/leases.ts';
 import { type Applied, Store } from '../mvcc/store.ts';
 import type { WorkLimits } from '../mvcc/work-budget.ts';
+import type { Work } from '../mvcc/work-estimate.ts';
 import { type Configuration, decodeConfiguration } from '../raft/configuration.ts';
 import { Raft } from '../raft/raft.ts';
 import type { Effects, Entry } from '../raft/types.ts';
@@ -119,7 +120,16 @@ type Applicable =
 type Apply = (index: LogIndex, commands: readonly Command[], answers: Answer[]) => Applied;
 
 /** What a turn wrote, beside rows. */
-type Written = { readonly events: readonly RevisionEvents[]; readonly answers: readonly Answer[] };
+type Written = {
+  readonly events: readonly RevisionEvents[];
+  readonly answers: readonly Answer[];
+  /** How many of the entries. */
+  readonly applied: number;
+  /** Of the turn so far. */
+  readonly work: Work;
+};
+
+const noWork: Work = { rows: 0, valueBytes: 0 };
 
 export class Driver {
   readonly store: Store;
@@ -129,6 +139,10 @@ export class Driver {
   readonly #port: DriverPort;
   readonly #proposals = new Proposals();
   readonly #reads = new PendingReads();
+  readonly #bounds: LogBounds;
+  /** What the last turn left to be applied. */
+  #committed: readonly Applicable[] = [];
+  #turnWork = noWork;
   #quietTicks = 0;
   #halted: string | null = null;
   #inTurn = false;
@@ -143,6 +157,7 @@ export class Driver {
 
   constructor(options: DriverOptions) {
     const bounds = options.bounds ?? usualBounds;
+    this.#bounds = bounds;
     this.#sql = options.sql;
     this.#port = options.port;
     this.#log = new LogTable(options.sql);
@@ -354,7 +369,7 @@ export class Driver {
   stop(reason: string): void {
     this.#halted = reason;
     const { unknown, refused } = this.#proposals.giveUp();
-    for (const { settle } of unknown) settle({ kind: 'unknown' });
+    for (const { settle } of [...this.#takeCommitted(), ...unknown]) settle({ kind: 'unknown' });
     for (const { settle } of refused) settle({ kind: 'halted', reason });
     for (const { settle } of this.#reads.takeAll()) settle({ kind: 'halted', reason });
   }
@@ -365,16 +380,18 @@ export class Driver {
     assert(!this.#inTurn, 'a turn began inside another');
     this.#inTurn = true;
     const answers: Answer[] = [];
+    this.#turnWork = noWork;
     let isBehind = false;
     try {
       this.#propose(answers);
       this.#sendOthers();
-      while (this.#halted === null && (isBehind ? this.#raft.hasOtherEffects : this.#raft.hasEffects)) {
-        const effects = this.#raft.takeEffects({ withCommitted: !isBehind });
-        this.#runEffects(effects, answers);
+      while (this.#halted === null && (isBehind ? this.#raft.hasOtherEffects : this.#hasEffects)) {
+        const waits = isBehind || this.#committed.length > 0;
+        const effects = this.#raft.takeEffects({ withCommitted: !waits });
+        this.#runEffects(effects, answers, isBehind);
         this.#raft.persisted();
         this.#propose(answers);
-        isBehind ||= effects.hasMoreCommitted;
+        isBehind ||= effects.hasMoreCommitted || this.#committed.length > 0 || this.#isEnough(this.#turnWork);
       }
       this.#giveUpLostWrites(answers);
     } finally {
@@ -386,8 +403,17 @@ export class Driver {
       this.#leader = this.#raft.leader;
       this.#port.leaderChanged(this.#leader);
     }
-    if (isBehind && this.#halted === null) this.#port.applySoon();
+    if (isBehind && this.#hasEffects && this.#halted === null) this.#port.applySoon();
     else if (this.#raft.resting) this.#port.rest();
+  }
+
+  /** Of what one turn applies: others wait for theirs. */
+  #isEnough({ rows, valueBytes }: Work): boolean {
+    return rows > this.#bounds.turnRowsMax || valueBytes > turnValueBytesMax;
+  }
+
+  get #hasEffects(): boolean {
+    return this.#committed.length > 0 || this.#raft.hasEffects;
   }
 
   /** To whom has said that it knows such messages. Answers promise what was written before. */
@@ -408,13 +434,14 @@ export class Driver {
     return this.#upkeep.reportOf(peer)?.supports ?? groupLevel.first;
   }
 
-  #runEffects(effects: Effects, answers: Answer[]): void {
+  #runEffects(effects: Effects, answers: Answer[], isBehind: boolean): void {
     if (effects.early.length > 0) {
       this.#port.before?.('sendEarly');
       this.#port.send(effects.early);
     }
     this.#port.before?.('write');
-    const events = this.#write(effects, answers);
+    const before = this.store.appliedIndex;
+    const events = this.#write(effects, answers, isBehind);
     this.#port.before?.('written');
     if (effects.messages.length > 0) {
       this.#port.before?.('send');
@@ -425,17 +452,19 @@ export class Driver {
     const { removed } = effects;
     if (removed !== null) answers.push(() => this.#port.removed(removed));
     if (events.length > 0) this.#port.published(events, this.store.revision);
-    this.#answerReads(effects, answers);
+    this.#answerReads(effects, answers, this.store.appliedIndex > before);
   }
 
-  #write(effects: Effects, answers: Answer[]): readonly RevisionEvents[] {
+  #write(effects: Effects, answers: Answer[], isBehind: boolean): readonly RevisionEvents[] {
     const { hardState, entries, committed, messages } = effects;
-    if (hardState === null && entries.length === 0 && committed.length === 0) {
+    const applicable = isBehind ? [] : [...this.#committed, ...this.#applicable(committed)];
+    if (hardState === null && entries.length === 0 && applicable.length === 0) {
       if (messages.length > 0) this.#log.touch();
       return [];
     }
-    const applicable = this.#applicable(committed);
-    const { events, answers: added } = this.#writeOnce(effects, applicable);
+    const { events, answers: added, applied, work } = this.#writeOnce(effects, applicable);
+    if (!isBehind) this.#committed = applicable.slice(applied);
+    this.#turnWork = work;
     answers.push(...added);
     return events;
   }
@@ -478,8 +507,15 @@ export class Driver {
       this.#log.write(entries);
       const events: RevisionEvents[] = [];
       const answers: Answer[] = [];
-      for (const each of applicable) this.#apply(each, apply, { events, answers });
-      return { events, answers };
+      let work = this.#turnWork;
+      let applied = 0;
+      for (const each of applicable) {
+        if (this.#isEnough(work)) break;
+        const more = this.#apply(each, apply, { events, answers });
+        work = { rows: work.rows + more.rows, valueBytes: work.valueBytes + more.valueBytes };
+        applied++;
+      }
+      return { events, answers, applied, work };
     });
   }
 
@@ -487,14 +523,16 @@ export class Driver {
     applicable: Applicable,
     apply: Apply,
     { events, answers }: { events: RevisionEvents[]; answers: Answer[] },
-  ): void {
+  ): Work {
     const { entry } = applicable;
     switch (applicable.kind) {
       case 'noop':
-        return this.store.skip(entry.index);
+        this.store.skip(entry.index);
+        return noWork;
       case 'membership':
         this.store.skip(entry.index);
-        return this.#configured(decodeConfiguration(entry.data), answers);
+        this.#configured(decodeConfiguration(entry.data), answers);
+        return noWork;
       case 'command': {
         const { commands, proposal } = applicable;
         const applied = apply(entry.index, commands, answers);
@@ -504,7 +542,7 @@ export class Driver {
         answers.push(() => this.#port.applied(commands));
         if (applied.leases.length > 0) answers.push(() => this.#port.leasesChanged?.(applied.leases));
         if (proposal !== null) answers.push(() => settleApplied(proposal, applied.outcomes));
-        return;
+        return applied.work;
       }
       default:
         return unreachable(applicable);
@@ -551,13 +589,13 @@ export class Driver {
     }
   }
 
-  #answerReads(effects: Effects, answers: Answer[]): void {
+  #answerReads(effects: Effects, answers: Answer[], hasApplied: boolean): void {
     for (const context of effects.refusedReads) {
       const read = this.#reads.take(context);
       if (read !== null) answers.push(() => read.settle({ kind: 'refused', leader: this.#raft.leader }));
     }
     for (const { context, index } of effects.reads) this.#reads.confirmed(context, index);
-    if (effects.reads.length === 0 && effects.committed.length === 0) return;
+    if (effects.reads.length === 0 && !hasApplied) return;
     // A leader counts itself in a confirmation round. Whether it still is the one that owns its storage only storage can say: a
     // replaced instance of the object ends here, before it answers by a state that its successor has left behind.
     if (effects.reads.length > 0) this.#log.touch();
@@ -582,12 +620,21 @@ export class Driver {
   }
 
   #giveUpLostWrites(answers: Answer[]): void {
-    if (this.#proposals.isEmpty || (this.#raft.role === 'leader' && this.#halted === null)) return;
+    const committed = this.#halted === null ? [] : this.#takeCommitted();
+    const isNothing = this.#proposals.isEmpty && committed.length === 0;
+    if (isNothing || (this.#raft.role === 'leader' && this.#halted === null)) return;
     const { unknown, refused } = this.#proposals.giveUp();
     answers.push(() => {
-      for (const { settle } of unknown) settle({ kind: 'unknown' });
+      for (const { settle } of [...committed, ...unknown]) settle({ kind: 'unknown' });
       for (const { settle } of refused) settle({ kind: 'notLeader', leader: this.#raft.leader });
     });
+  }
+
+  /** The writes in entries that are committed and will not be applied by this instance. */
+  #takeCommitted(): readonly Write[] {
+    const writes = this.#committed.flatMap((each) => (each.kind === 'command' ? (each.proposal?.writes ?? []) : []));
+    this.#committed = [];
+    return writes;
   }
 }
 

@@ -14,6 +14,7 @@ import {
   snapshotRowsBytes,
   truncatedBytesMax,
   truncatedEntriesMax,
+  turnRowsMax,
 } from '../limits.ts';
 import type { LogTable } from './log-table.ts';
 
@@ -25,6 +26,7 @@ export type LogBounds = {
   /** Of a log that is held for a snapshot, by the bytes of the store when that was opened. */
   readonly logHeldBytesMax: (storeBytes: number) => number;
   readonly appendEntriesMax: number;
+  readonly turnRowsMax: number;
   readonly snapshotRowsBytes: number;
 };
 export const usualBounds: LogBounds = {
@@ -33,6 +35,7 @@ export const usualBounds: LogBounds = {
   truncatedEntriesMax,
   logHeldBytesMax: (storeBytes) => Math.max(logHeldBytesMin, Math.min(storeBytes, quotaBytesDefault - storeBytes)),
   appendEntriesMax,
+  turnRowsMax,
   snapshotRowsBytes,
 };
 

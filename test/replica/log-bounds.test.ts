@@ -7,6 +7,8 @@ import {
   logBytesKept,
   logBytesMax,
   logEntriesKept,
+  logEntryBytesMax,
+  proposalSpacingMs,
   logEntriesMax,
   logHeldBytesMin,
   logPatience,
@@ -17,9 +19,11 @@ import {
 } from '../../src/limits.ts';
 import { encodeCommands } from '../../src/mvcc/command-codec.ts';
 import { foundingConfiguration } from '../../src/raft/configuration.ts';
-import { Driver } from '../../src/replica/driver.ts';
+import type { Operation } from '../../src/model.ts';
+import { Driver, type DriverPort } from '../../src/replica/driver.ts';
 import { LogTable } from '../../src/replica/log-table.ts';
-import { firstHeld, truncationPoint, usualBounds } from '../../src/replica/log-truncation.ts';
+import { firstHeld, type LogBounds, truncationPoint, usualBounds } from '../../src/replica/log-truncation.ts';
+import type { Write } from '../../src/replica/proposals.ts';
 import { SnapshotSender } from '../../src/replica/snapshot-sender.ts';
 import type { SnapshotMessage } from '../../src/replica/snapshot-messages.ts';
 import { compact, Fed, put, range, service, shown } from '../mvcc/requests.ts';
@@ -278,48 +282,58 @@ describe('REBUILD-7: a snapshot that is held too long, or that nobody takes, is 
   });
 });
 
-it('REBUILD-8: a turn applies at most appendEntriesMax entries, and the others come with the next ones', () => {
+/** A replica whose log holds these entries, all but the last of which it knows to be committed. `asked`: how often it has asked to go on. */
+function replicaOf(
+  operations: readonly Operation[],
+  bounds: LogBounds = usualBounds,
+): { readonly driver: Driver; readonly asked: () => number } {
   const sql = new NodeSql();
   const log = new LogTable(sql);
-  const count = 2 * appendEntriesMax + 2;
-  const entries = Array.from({ length: count }, (_, place) => {
-    const operation = put('k', String(place));
+  const entries = operations.map((operation, place) => {
     const data = encodeCommands([{ writeId: String(place), caller: service, operation, atMs: 1 }]);
     return { index: logIndex(place + 1), term: term(1), kind: 'command', data } as const;
   });
   log.write(entries);
-  // The last one is not known to be committed.
-  log.writeHardState({ term: term(1), votedFor: null, commit: logIndex(count - 1) });
+  log.writeHardState({ term: term(1), votedFor: null, commit: logIndex(entries.length - 1) });
   let asked = 0;
   const driver = new Driver({
     id: receiver,
     founding: foundingConfiguration([one, receiver, other].map((id) => ({ id, location: '' }))),
     sql,
+    bounds,
     random: () => 0.5,
     electionTimeoutTicks: 10,
     heartbeatTicks: 1,
-    port: {
-      send: () => undefined,
-      published: () => undefined,
-      applied: () => undefined,
-      undone: ({ error }) => {
-        throw error;
-      },
-      leaderChanged: () => undefined,
-      configured: () => undefined,
-      removed: () => undefined,
-      restart: () => undefined,
-      rest: () => undefined,
-      nowMs: () => 1,
-      applySoon: () => {
-        asked++;
-      },
-    },
+    port: portThat({ applySoon: () => void asked++ }),
   });
+  return { driver, asked: () => asked };
+}
+
+function portThat({ applySoon, nowMs = () => 1 }: Partial<DriverPort> & Pick<DriverPort, 'applySoon'>): DriverPort {
+  return {
+    send: () => undefined,
+    published: () => undefined,
+    applied: () => undefined,
+    undone: ({ error }) => {
+      throw error;
+    },
+    leaderChanged: () => undefined,
+    configured: () => undefined,
+    removed: () => undefined,
+    restart: () => undefined,
+    rest: () => undefined,
+    nowMs,
+    applySoon,
+  };
+}
+
+it('REBUILD-8: a turn applies at most appendEntriesMax entries, and the others come with the next ones', () => {
+  const count = 2 * appendEntriesMax + 2;
+  const { driver, asked } = replicaOf(Array.from({ length: count }, (_, place) => put('k', String(place))));
   const applied: (readonly [number, number])[] = [];
   for (let turn = 0; turn < 4; turn++) {
     driver.goOn();
-    applied.push([driver.store.appliedIndex, asked]);
+    applied.push([driver.store.appliedIndex, asked()]);
   }
   expect(applied).toEqual([
     [appendEntriesMax, 1],
@@ -329,4 +343,54 @@ it('REBUILD-8: a turn applies at most appendEntriesMax entries, and the others c
   ]);
   const read = driver.store.range(range('k'));
   expect(read.kind === 'answer' && shown(read.answer.kvs)).toEqual([`k=${count - 2}@${count}`]);
+});
+
+// A command is one row more, a key that is written four, and what a txn draws comes to it.
+const rowsOfPut = 5;
+
+it('GROUP-WORK-3: a turn applies entries until they took more than turnRowsMax, and the others come with the next ones', () => {
+  const operations = Array.from({ length: 8 }, (_, place) => put('k', String(place)));
+  const bounds = { ...usualBounds, turnRowsMax: 2 * rowsOfPut };
+  const { driver, asked } = replicaOf(operations, bounds);
+  const applied: (readonly [number, number])[] = [];
+  for (let turn = 0; turn < 4; turn++) {
+    driver.goOn();
+    applied.push([driver.store.appliedIndex, asked()]);
+  }
+  expect(applied).toEqual([
+    [3, 1],
+    [6, 2],
+    [7, 2],
+    [7, 2],
+  ]);
+});
+
+it('GROUP-WORK-3: who waits for an entry that is left to be applied is answered by a later turn, or told that nobody knows', () => {
+  let [goesOn, clockMs] = [0, 0];
+  const driver = new Driver({
+    id: one,
+    founding: foundingConfiguration([{ id: one, location: '' }]),
+    sql: new NodeSql(),
+    bounds: { ...usualBounds, turnRowsMax: 1 },
+    random: () => 0.5,
+    electionTimeoutTicks: 10,
+    heartbeatTicks: 1,
+    port: portThat({
+      applySoon: () => void goesOn++,
+      // Each entry is proposed as soon as it may be: they are committed together.
+      nowMs: () => (clockMs += proposalSpacingMs),
+    }),
+  });
+  driver.campaign();
+  const results: string[] = [];
+  const writes = Array.from({ length: 4 }, (_, n): Write => ({
+    request: { writeId: `w${n}`, caller: service, operation: put('k', new Uint8Array(logEntryBytesMax / 2)) },
+    settle: ({ kind }) => results.push(kind),
+  }));
+  driver.submit(writes, []);
+  expect([results, goesOn]).toEqual([['applied'], 1]);
+  driver.goOn();
+  expect([results, goesOn]).toEqual([['applied', 'applied'], 2]);
+  driver.stop('it ends');
+  expect(results).toEqual(['applied', 'applied', 'unknown', 'unknown']);
 });

@@ -82,6 +82,7 @@ export const simulatedBounds: LogBounds = {
   truncatedEntriesMax: 60,
   logHeldBytesMax: () => 10_000,
   appendEntriesMax: 4,
+  turnRowsMax: 6,
   snapshotRowsBytes: 2_000,
 };
 

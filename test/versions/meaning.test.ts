@@ -29,7 +29,8 @@ function compare(seed: number, levelOf: (random: RandomOperations) => number | n
     expect(level2.encodeCommands(commands)).toEqual(entry);
     const index = logIndex(++fed.index);
     const by = former.apply(index, level2.decodeCommands(entry));
-    expect(present.apply(index, decodeCommands(entry))).toEqual(by);
+    // How much work it took is told by the present code alone.
+    expect(present.apply(index, decodeCommands(entry))).toMatchObject(by);
     expect(present.runningHash).toEqual(former.runningHash);
   };
   const sent: Command[] = [];
