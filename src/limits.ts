@@ -238,6 +238,21 @@ export const handoverMsMax = 50;
 /** POSTs of keepalives whose bodies go on. */
 export const keepAliveStreamsMax = 512;
 
+// Memory
+
+/**
+ * What clients can fill of one isolate: answers that are not read, bodies, frames and events that wait. It has 128 MB, and what
+ * is left is for the code, the caches of its objects, and the copies that are made on the way.
+ */
+export const memoryBytesMax = 64 * 1_048_576;
+/** Of them one tenant, and one key of it: the largest answer fits, with a body and some events beside it. */
+export const memoryOfTenantBytesMax = 48 * 1_048_576;
+export const memoryOfKeyBytesMax = 44 * 1_048_576;
+/** A larger answer is made in pieces of this size, as its reader takes them. */
+export const answerPieceBytes = 65_536;
+/** What is smaller is not counted: counting costs more than it holds. */
+export const memoryCountedBytesMin = 4_096;
+
 // What clients hold open
 
 /** Of each kind of what a replica holds open for clients one key may hold this part: what one of them leaves behind shuts out no other. */
@@ -322,8 +337,18 @@ export const watchesPerStreamMax = 1_000;
 export const watchSocketsMax = 32_000;
 /** Watches whose access key has expired or lost its rights end this soon, while the object is awake. */
 export const watchAuthorizeMs = 2_000;
-/** What a WebSocket may be behind, where the runtime tells. */
+/** What a WebSocket may be behind: as the runtime tells, or as it is taken to be. */
 export const watchSocketBacklogBytesMax = 4 * 1_048_576;
+/**
+ * The platform does not tell what of a WebSocket's messages has left: a client is taken to read at this speed, 64 Mbit/s. Catching up goes
+ * at it at most, unless the client says something, which shows that it has read.
+ */
+export const socketReadBytesPerSecond = 8 * 1_048_576;
+/** Of a client that says nothing for a long time that is not believed: what it gets beyond a speed that any line has may be so much. */
+export const watchSocketSilentBytesMax = 32 * 1_048_576;
+export const watchSocketSilentBytesPerSecond = 65_536;
+/** Where sockets have no room for catching up, they are looked at this often. */
+export const watchRoomMs = 250;
 /** Streaming answers (SSE, newline-delimited JSON, POST) on one replica. Each keeps the object awake; WebSockets do not. */
 export const watchBodiesMax = 512;
 /** A streaming answer that was quiet for this long gets a byte that means nothing: only so a client is noticed that has left. */
@@ -353,6 +378,8 @@ export const frameSocketsMax = 500;
 /** Frames of one socket that wait for their answers; one more closes it. */
 export const framesQueuedMax = 100;
 export const framesQueuedBytesMax = 8 * 1_048_576;
+/** What such a socket was sent and is not taken to have been read: the largest answer fits. */
+export const frameSocketUnreadBytesMax = 48 * 1_048_576;
 /** A snapshot in frames: the platform does not say how far a client is behind, and keeps what was not sent in memory. */
 export const snapshotFramesBytesMax = 32 * 1_048_576;
 

@@ -2,7 +2,8 @@
 // words, and to a problem of RFC 9457. Nothing else knows a status. Secrets and internals never appear in a text here.
 
 import { unreachable } from '../assert.ts';
-import { messageBytesMax } from '../limits.ts';
+import { memoryBytesMax, memoryOfKeyBytesMax, memoryOfTenantBytesMax, messageBytesMax } from '../limits.ts';
+import type { MemoryShare } from '../memory-budget.ts';
 import type { Protocol, StreamFailure } from './contract.ts';
 import type { Failure, OpenKind, RequestFailure, ServiceFailure } from './failures.ts';
 import { isOfGroup, isOfService, isOfStore } from './failures.ts';
@@ -25,6 +26,13 @@ import {
 const overloadedStatus = 429;
 
 export type { Failure, RequestFailure, ServiceFailure } from './failures.ts';
+
+const mebibyte = 1_048_576;
+const memoryWords: Readonly<Record<MemoryShare, string>> = {
+  key: `What is under way with this access key takes ${memoryOfKeyBytesMax / mebibyte} MiB, as much as one key may have here: read the answers, or ask for less at a time.`,
+  tenant: `What is under way for this tenant takes ${memoryOfTenantBytesMax / mebibyte} MiB, as much as one tenant may have here.`,
+  service: `What is under way takes ${memoryBytesMax / mebibyte} MiB, as much as there is here for all tenants.`,
+};
 
 const openWords: Readonly<Record<OpenKind, string>> = {
   watchSocket: 'WebSockets that watch',
@@ -104,6 +112,14 @@ function describeService(failure: ServiceFailure): WireError {
         detail: `Too many logins have failed: the next one is looked at in ${failure.seconds} s.`,
         headers: { 'retry-after': String(failure.seconds) },
       };
+    case 'memoryFull': {
+      const { of } = failure;
+      const detail = memoryWords[of];
+      const code = of === 'service' ? grpc.unavailable : grpc.resourceExhausted;
+      const { status } = httpOfGrpc[code];
+      const slug = 'memory-full';
+      return { code, words: `quorate: ${detail}`, status, slug, title: 'Memory is full', detail, headers: later };
+    }
     case 'tooManyOpen': {
       const { what, of, max } = failure;
       const holder = of === 'key' ? 'This access key' : 'This replica';
@@ -305,6 +321,7 @@ const passedOn: ReadonlySet<Failure['kind']> = new Set<Failure['kind']>([
   'timeout',
   'overloaded',
   'tooManyOpen',
+  'memoryFull',
   'internal',
   'notServed',
   'operationNotServed',

@@ -1,5 +1,6 @@
 // What can go wrong outside of the store: values, with what there is to say of each. `errors.ts` says it to the client.
 
+import type { MemoryShare } from '../memory-budget.ts';
 import type { StoreFailure } from '../model.ts';
 
 /** What can be wrong with, or true of, one request. */
@@ -88,6 +89,8 @@ export type ServiceFailure =
   | { readonly kind: 'overloaded' }
   /** Too many logins have failed. */
   | { readonly kind: 'loginDelayed'; readonly seconds: number }
+  /** What is under way takes as much memory as it may: of this key, of its tenant, or of the whole service here. */
+  | { readonly kind: 'memoryFull'; readonly of: MemoryShare }
   /** As many of these are open as one key, or one replica, may hold. */
   | { readonly kind: 'tooManyOpen'; readonly what: OpenKind; readonly of: 'key' | 'replica'; readonly max: number }
   | { readonly kind: 'directoryUnavailable' }
@@ -164,6 +167,7 @@ const families: Readonly<Record<StoreFailure['kind'], 'store'>> &
   overloaded: 'service',
   loginDelayed: 'service',
   tooManyOpen: 'service',
+  memoryFull: 'service',
   directoryUnavailable: 'service',
   deletionUnfinished: 'service',
   corrupt: 'service',

@@ -7,9 +7,17 @@ import { type Failure, failureResponse, streamErrorText } from '../api/errors.ts
 import { callerText, parseCaller } from '../api/routing.ts';
 import { splitFrame } from '../api/v3/message-splitter.ts';
 import { emptyBytes, keyText, utf8 } from '../bytes.ts';
-import { framesQueuedBytesMax, framesQueuedMax, snapshotFramesBytesMax } from '../limits.ts';
+import {
+  frameSocketUnreadBytesMax,
+  framesQueuedBytesMax,
+  framesQueuedMax,
+  snapshotFramesBytesMax,
+  socketReadBytesPerSecond,
+} from '../limits.ts';
+import type { Reservation } from '../memory-budget.ts';
 import type { Caller } from '../model.ts';
 import type { OpenCall, OpenCalls } from './open-calls.ts';
+import { UnreadBytes } from './unread-bytes.ts';
 
 /** What is used of the object. */
 export type FramesHost = Pick<DurableObjectState, 'acceptWebSocket' | 'getWebSockets'>;
@@ -25,6 +33,9 @@ export type FrameSource = {
 export type FramesOptions = {
   readonly host: FramesHost;
   readonly open: OpenCalls;
+  /** What the socket of this caller holds of the isolate's memory. */
+  readonly memory: (caller: Caller) => Reservation;
+  readonly nowMs: () => number;
   /** Serves one call here, or where it must be. Never fails. */
   readonly serve: (request: ApiRequest, source: FrameSource, gone: AbortSignal) => Promise<Response>;
 };
@@ -34,6 +45,9 @@ type Connection = {
   /** Frames that wait, and the one that is being answered. */
   frames: number;
   bytes: number;
+  /** Frames that wait, and answers that are taken to be unread. */
+  readonly memory: Reservation;
+  readonly unread: UnreadBytes;
   last: Promise<void>;
   answering: ReadableStreamDefaultReader<Uint8Array> | null;
   /** Ends a call that waits when its client goes away. */
@@ -83,12 +97,14 @@ export class FrameSockets {
       return Promise.resolve();
     }
     const body = typeof message === 'string' ? utf8(message) : new Uint8Array(message);
-    if (connection.frames >= framesQueuedMax || connection.bytes + body.byteLength > framesQueuedBytesMax) {
-      this.#end(socket, { kind: 'overloaded' });
-      return Promise.resolve();
-    }
+    const isFull = connection.frames >= framesQueuedMax || connection.bytes + body.byteLength > framesQueuedBytesMax;
     connection.frames++;
     connection.bytes += body.byteLength;
+    const full: Failure | null = isFull ? { kind: 'overloaded' } : this.#memoryFailure(connection);
+    if (full !== null) {
+      this.#end(socket, full);
+      return Promise.resolve();
+    }
     connection.last = this.#answerAfter(connection.last, socket, connection, body);
     return connection.last;
   }
@@ -132,6 +148,8 @@ export class FrameSockets {
       source,
       frames: 0,
       bytes: 0,
+      memory: this.#options.memory(source.caller),
+      unread: new UnreadBytes({ bytesMax: frameSocketUnreadBytesMax, bytesPerSecond: socketReadBytesPerSecond }),
       last: Promise.resolve(),
       answering: null,
       gone: new AbortController(),
@@ -147,6 +165,7 @@ export class FrameSockets {
     const connection = this.#connections.get(socket);
     this.#connections.delete(socket);
     connection?.gone.abort();
+    connection?.memory.release();
     // An answer that goes on (observe) ends with its reader.
     connection?.answering?.cancel().catch(() => undefined);
   }
@@ -161,6 +180,23 @@ export class FrameSockets {
     await this.#answerEach(socket, connection, body);
     connection.frames--;
     connection.bytes -= body.byteLength;
+    if (this.#connections.get(socket) === connection) this.#memoryFailure(connection);
+  }
+
+  /** null: what waits, and what is taken to be unread, may be held. */
+  #memoryFailure({ memory, bytes, unread }: Connection): Failure | null {
+    const nowMs = this.#options.nowMs();
+    const lacking = unread.isOver(nowMs) ? 'key' : memory.hold(bytes + unread.at(nowMs));
+    return lacking === null ? null : { kind: 'memoryFull', of: lacking };
+  }
+
+  /** A socket does not say how far its client is behind, so the memory of this object is at stake. */
+  #send(socket: WebSocket, connection: Connection, line: string): void {
+    if (this.#connections.get(socket) !== connection) return;
+    connection.unread.sent(line.length, this.#options.nowMs());
+    send(socket, line);
+    const failure = this.#memoryFailure(connection);
+    if (failure !== null) this.#end(socket, failure);
   }
 
   async #answer(socket: WebSocket, connection: Connection, body: Uint8Array): Promise<void> {
@@ -168,7 +204,7 @@ export class FrameSockets {
     if (!this.#connections.has(socket)) return;
     const request = { method: 'POST', path: source.path, query: '', headers: new Headers(), body };
     const response = await this.#options.serve(request, source, connection.gone.signal);
-    const lines = new Lines((line) => send(socket, line));
+    const lines = new Lines((line) => this.#send(socket, connection, line));
     if (response.body === null) return lines.end();
     const reader: ReadableStreamDefaultReader<Uint8Array> = response.body.getReader();
     connection.answering = reader;
@@ -211,21 +247,28 @@ function mayHoldSeveral(frame: Uint8Array): boolean {
 class Lines {
   readonly #take: (line: string) => void;
   readonly #decoder = new TextDecoder();
-  #pending = '';
+  #pending: string[] = [];
 
   constructor(take: (line: string) => void) {
     this.#take = take;
   }
 
   push(bytes: Uint8Array): void {
-    const lines = (this.#pending + this.#decoder.decode(bytes, { stream: true })).split('\n');
-    this.#pending = lines.pop() ?? '';
-    for (const line of lines) this.#take(line);
+    const lines = this.#decoder.decode(bytes, { stream: true }).split('\n');
+    const rest = lines.pop() ?? '';
+    for (const line of lines) this.#tell(line);
+    this.#pending.push(rest);
   }
 
   end(): void {
-    const last = this.#pending + this.#decoder.decode(emptyBytes);
-    if (last !== '') this.#take(last);
+    this.#tell(this.#decoder.decode(emptyBytes));
+  }
+
+  /** White space before a message was a sign of life for a stream (`BodyChannel`). */
+  #tell(end: string): void {
+    const line = (this.#pending.join('') + end).trimStart();
+    this.#pending = [];
+    if (line !== '') this.#take(line);
   }
 }
 

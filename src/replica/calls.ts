@@ -1,7 +1,7 @@
 // Serves one call of a client on one replica: parse, make sure that this is the place for it, propose or read, answer.
 // A call that belongs to another replica is answered for the gateway alone (`redirectTo`), which then asks there.
 
-import { parseCall } from '../api/call.ts';
+import { parseCall, protocolOf } from '../api/call.ts';
 import type {
   ApiCall,
   ApiRequest,
@@ -16,6 +16,7 @@ import { failureResponse } from '../api/errors.ts';
 import { readHeader, servedByHeader } from '../api/routing.ts';
 import { unreachable } from '../assert.ts';
 import { requestTimeoutMs } from '../limits.ts';
+import { isolateMemory } from '../memory-budget.ts';
 import { accessOfOperation } from '../mvcc/access.ts';
 import { keyFailure } from './auth-calls.ts';
 import {
@@ -31,6 +32,7 @@ import {
   redirectTo,
   unlessBehind,
 } from './call-context.ts';
+import { holdAnswer } from './held-answer.ts';
 import { serveKeepAlive, serveKeepAliveStream, serveTimeToLive, withCandidate } from './lease-calls.ts';
 import { serveAcquire, serveRelease } from './lock-acquire.ts';
 import { serveCampaign, serveLock, serveSessionWrite } from './lock-calls.ts';
@@ -48,10 +50,25 @@ import { serveSnapshot } from './maintenance-snapshot.ts';
 import type { TxnRequest } from '../model.ts';
 import { isReadOnly, isSerializable } from '../mvcc/txn-shape.ts';
 import type { Member } from './member.ts';
+import { ownerText } from './open-calls.ts';
 import { statusReport } from './status.ts';
 
 export async function serveCall(member: Member, request: ApiRequest, context: CallContext): Promise<Response> {
   const call = parseCall(request);
+  const answer = await serveParsed(member, call, request, context);
+  const holder = { tenant: member.identity.tenant, key: ownerText(context.caller) };
+  const failure = holdAnswer(answer, holder, isolateMemory);
+  if (failure === null) return answer;
+  // A write was done, whatever becomes of its answer.
+  return failureResponse(protocolOf(request.path), call.kind === 'write' ? { kind: 'timeout' } : failure);
+}
+
+async function serveParsed(
+  member: Member,
+  call: ApiCall,
+  request: ApiRequest,
+  context: CallContext,
+): Promise<Response> {
   // Of a store that is wrong nothing is told but that it is.
   if (!member.driver.serves && !tellsOfReplica.includes(call.kind))
     return redirectTo(member, member.driver.raft.leader);

@@ -6,6 +6,7 @@ import type { Failure } from '../api/failures.ts';
 import { observeMessage } from '../api/v3/concurrency.ts';
 import { keyText } from '../bytes.ts';
 import { observerBacklogBytesMax, streamProbeMs, watchBodyDrainMs } from '../limits.ts';
+import type { Reservation } from '../memory-budget.ts';
 import type { Caller, KeyValue, RevisionEvents, StoreEvent } from '../model.ts';
 import type { Store } from '../mvcc/store.ts';
 import { type CallContext, caughtUp, redirectTo } from './call-context.ts';
@@ -18,6 +19,8 @@ export type ObserversOptions = {
   readonly store: Pick<Store, 'range' | 'revision'>;
   readonly header: (revision: number) => ResponseHeader;
   readonly open: OpenCalls;
+  /** What a stream of this caller holds of the isolate's memory. */
+  readonly memory: (caller: Caller) => Reservation;
 };
 
 type Observer = {
@@ -53,6 +56,7 @@ export class Observers {
     const channel: BodyChannel = new BodyChannel({
       terminator: '\n',
       blank: blankSpace,
+      memory: this.#options.memory(caller),
       backlogBytesMax: () => observerBacklogBytesMax,
       drained: () => undefined,
       gone: () => this.#forget(observer),

@@ -217,8 +217,8 @@ function add(counts: Map<OpenKind, number>, kind: OpenKind, by: 1 | -1): void {
   counts.set(kind, (counts.get(kind) ?? 0) + by);
 }
 
-/** Who shares places: the callers of one access key, or, where a user came without one, of that user. */
-function ownerText(caller: Caller): string {
+/** Who shares places, and memory: the callers of one access key, or, where a user came without one, of that user. */
+export function ownerText(caller: Caller): string {
   if (caller.kind === 'service') return 'service';
   if (caller.id !== '') return `key ${caller.id}`;
   return caller.kind === 'user' ? `user ${caller.name}` : 'nobody';

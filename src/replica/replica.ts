@@ -29,6 +29,7 @@ import { AssertionError } from '../assert.ts';
 import { replicaId, type ReplicaId } from '../brands.ts';
 import { emptyBytes } from '../bytes.ts';
 import { deletionKeptMs, removalKeptMs, tickMs, votersKeptMin } from '../limits.ts';
+import { isolateMemory, type Reservation } from '../memory-budget.ts';
 import type { AccessKey, Caller, Command, Operation, Outcome, StoreFailure } from '../model.ts';
 import { accessOfRange } from '../mvcc/access.ts';
 import { decodeConfiguration, encodeConfiguration, foundingConfiguration } from '../raft/configuration.ts';
@@ -53,7 +54,7 @@ import { addReplica, type Changed, removeReplica } from './member-changes.ts';
 import { loadIdentity, Member, type MemberIdentity, saveIdentity } from './member.ts';
 import { quotaOf } from './maintenance-quota.ts';
 import { ObjectSql } from './object-sql.ts';
-import { OpenCalls } from './open-calls.ts';
+import { OpenCalls, ownerText } from './open-calls.ts';
 import { formerPeerUrl, type PeerAnswer } from './peers.ts';
 import { SharedAlarm } from './shared-alarm.ts';
 import { replicaReports } from './status.ts';
@@ -99,6 +100,13 @@ type Living = {
   readonly leaseAlarm: LeaseAlarm;
   readonly entry: DirectoryEntry;
   readonly alarm: SharedAlarm;
+};
+
+/** What the services of a replica have in common. */
+type Shared = {
+  readonly open: OpenCalls;
+  readonly memory: (caller: Caller) => Reservation;
+  readonly leaseAlarm: LeaseAlarm;
 };
 
 export class Replica extends DurableObject<ReplicaEnv> {
@@ -467,17 +475,20 @@ export class Replica extends DurableObject<ReplicaEnv> {
       nowMs: () => member.nowMs(),
       later,
     });
+    const memory = (caller: Caller): Reservation =>
+      isolateMemory.reserve({ tenant: identity.tenant, key: ownerText(caller) });
     const watches = new WatchService({
       sockets: new ObjectSockets(this.ctx),
       history: store,
       open,
+      memory,
       header: (revision) => ({ ...headerOf(member), revision }),
       authorize: (caller, range) => store.authorize(caller, accessOfRange(range), member.nowMs()),
       mayGoOn: (caller, range) => store.authorizeKey(caller, accessOfRange(range), member.nowMs()),
       nowMs: () => member.nowMs(),
       later,
     });
-    const services = this.#services(member, stubOf, { open, leaseAlarm });
+    const services = this.#services(member, stubOf, { open, memory, leaseAlarm });
     const quota = quotaOf(member);
     const absentPeers = new AbsentPeers({
       driver: member.driver,
@@ -516,11 +527,7 @@ export class Replica extends DurableObject<ReplicaEnv> {
     });
   }
 
-  #services(
-    member: Member,
-    stubOf: RouteOptions['stubOf'],
-    { open, leaseAlarm }: { readonly open: OpenCalls; readonly leaseAlarm: LeaseAlarm },
-  ): Services {
+  #services(member: Member, stubOf: RouteOptions['stubOf'], { open, memory, leaseAlarm }: Shared): Services {
     const signatures = new Signatures(this.env.SERVICE_SECRET ?? '');
     const writeIdPrefix = `${newId()}${newId()}`;
     let frames = 0;
@@ -555,13 +562,14 @@ export class Replica extends DurableObject<ReplicaEnv> {
       signatures,
       open,
       logins: new Logins(new KeyRing(signatures), new TokenRing(signatures)),
-      frames: new FrameSockets({ host: this.ctx, open, serve: serveFrame }),
+      frames: new FrameSockets({ host: this.ctx, open, memory, nowMs: () => member.nowMs(), serve: serveFrame }),
       leases: this.#leases(member, waits, leaseAlarm),
       waits,
       observers: new Observers({
         store: member.driver.store,
         header: (revision) => ({ ...headerOf(member), revision }),
         open,
+        memory,
       }),
     };
     return services;

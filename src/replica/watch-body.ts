@@ -4,6 +4,7 @@
 import { Buffer } from 'node:buffer';
 import type { Closing } from '../api/close-frames.ts';
 import { watchBodiesBacklogBytesMax, watchBodyBacklogBytesMax, watchBodyBacklogBytesMin } from '../limits.ts';
+import type { Reservation } from '../memory-budget.ts';
 import type { Room, WatchChannel } from './watch-channel.ts';
 
 export type BodyOptions = {
@@ -13,6 +14,8 @@ export type BodyOptions = {
   readonly blank: string;
   /** What the client may be behind now. It shrinks as more bodies are open. */
   readonly backlogBytesMax: () => number;
+  /** What it holds of the isolate's memory. */
+  readonly memory: Reservation;
   /** The client has read: there may be room again. */
   readonly drained: () => void;
   /** The client went away. */
@@ -57,9 +60,13 @@ export class BodyChannel implements WatchChannel {
         start: (controller) => {
           this.#controller = controller;
         },
-        pull: () => this.#options.drained(),
+        pull: () => {
+          this.#options.memory.hold(this.backlogBytes);
+          this.#options.drained();
+        },
         cancel: () => {
           this.#controller = null;
+          this.#options.memory.release();
           this.#options.gone();
         },
       },
@@ -94,7 +101,7 @@ export class BodyChannel implements WatchChannel {
   room(): Room {
     const { backlogBytes } = this;
     const max = this.#options.backlogBytesMax();
-    if (backlogBytes > max) return 'over';
+    if (backlogBytes > max || this.#options.memory.hold(Math.max(0, backlogBytes)) !== null) return 'over';
     return backlogBytes > max / 4 ? 'full' : 'free';
   }
 
@@ -114,5 +121,6 @@ export class BodyChannel implements WatchChannel {
   abandon(): void {
     this.#controller?.error(new Error('the client did not read the end of the stream'));
     this.#controller = null;
+    this.#options.memory.release();
   }
 }

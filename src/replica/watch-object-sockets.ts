@@ -6,9 +6,11 @@ import type { HibernatingSocket, WatchSockets } from './watch-socket.ts';
 const socketTag = 'watch';
 
 export class ObjectSockets implements WatchSockets {
-  readonly #object: Pick<DurableObjectState, 'acceptWebSocket' | 'getWebSockets'>;
+  readonly #object: Pick<DurableObjectState, 'acceptWebSocket' | 'getWebSockets' | 'getWebSocketAutoResponseTimestamp'>;
 
-  constructor(object: Pick<DurableObjectState, 'acceptWebSocket' | 'getWebSockets'>) {
+  constructor(
+    object: Pick<DurableObjectState, 'acceptWebSocket' | 'getWebSockets' | 'getWebSocketAutoResponseTimestamp'>,
+  ) {
     this.#object = object;
   }
 
@@ -20,7 +22,12 @@ export class ObjectSockets implements WatchSockets {
     return { socket: server, answer: new Response(null, { status: 101, webSocket: client, headers }) };
   }
 
-  open(): readonly HibernatingSocket[] {
+  open(): readonly WebSocket[] {
     return this.#object.getWebSockets(socketTag);
+  }
+
+  heardMs(socket: HibernatingSocket): number | null {
+    if (!(socket instanceof WebSocket)) return null;
+    return this.#object.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? null;
   }
 }

@@ -15,7 +15,9 @@ import {
   watchAuthorizeMs,
   watchBodyDrainMs,
   watchersMax,
+  watchRoomMs,
 } from '../limits.ts';
+import type { Reservation } from '../memory-budget.ts';
 import type { Caller, KeyRange, RevisionEvents } from '../model.ts';
 import { isEmptyRange, type WatchHistory, WatchHub } from '../mvcc/watch-hub.ts';
 import type { OpenCall, OpenCalls } from './open-calls.ts';
@@ -31,6 +33,8 @@ export type WatchServiceOptions = {
   readonly sockets: WatchSockets;
   readonly history: WatchHistory;
   readonly open: OpenCalls;
+  /** What a stream of this caller holds of the isolate's memory. */
+  readonly memory: (caller: Caller) => Reservation;
   readonly header: (revision: Revision) => ResponseHeader;
   /** Whether this caller may read this range now; null: it may. */
   readonly authorize: (caller: Caller, range: KeyRange) => Failure | null;
@@ -99,7 +103,8 @@ export class WatchService {
     this.#options.open.expire();
     const connection = this.#sockets.get(socket);
     if (connection === undefined) return;
-    const { stream } = connection;
+    const { stream, channel } = connection;
+    channel.heard();
     const frame = typeof message === 'string' ? utf8(message) : new Uint8Array(message);
     const failure = stream instanceof V3WatchStream ? takeFrame(stream, frame) : stream.message(frame);
     if (failure !== null) stream.end({ reason: 'badMessage', failure });
@@ -184,7 +189,7 @@ export class WatchService {
     if (transport === 'websocket') {
       const make = (channel: SocketChannel): V1WatchStream =>
         new V1WatchStream(this.#context(caller), channel, transport);
-      const { answer, stream } = this.#accept(accepted, make);
+      const { answer, stream } = this.#accept({ subprotocol: accepted, caller }, make);
       stream.open(parameters);
       this.#pump();
       return answer;
@@ -194,7 +199,7 @@ export class WatchService {
     if (parameters.from !== null && parameters.from < compactedRevision) {
       return failureResponse('v1', { kind: 'compacted', compactedRevision });
     }
-    const form = { terminator: '', blank: transport === 'sse' ? blankComment : blankSpace };
+    const form = { caller, terminator: '', blank: transport === 'sse' ? blankComment : blankSpace };
     const { stream, channel } = this.#stream(form, (body) => new V1WatchStream(this.#context(caller), body, transport));
     stream.open(parameters);
     this.#pump();
@@ -204,7 +209,7 @@ export class WatchService {
   #openV3Socket(call: WatchCall & { protocol: 'v3' }, caller: Caller): Response {
     const make = (channel: SocketChannel): V3WatchStream =>
       new V3WatchStream(this.#context(caller), channel, watchAttachmentBytesMax);
-    const { answer, stream, channel } = this.#accept(call.accepted, make);
+    const { answer, stream, channel } = this.#accept({ subprotocol: call.accepted, caller }, make);
     channel.save();
     this.#endAfter(stream, call.timeoutMs);
     return answer;
@@ -216,7 +221,7 @@ export class WatchService {
     const first = await this.#firstPosted(posted, caller);
     if ('kind' in first) return failureResponse('v3', first);
     const make = (channel: BodyChannel): V3WatchStream => new V3WatchStream(this.#context(caller), channel, null);
-    const { stream, channel } = this.#stream({ terminator: '\n', blank: blankSpace }, make);
+    const { stream, channel } = this.#stream({ caller, terminator: '\n', blank: blankSpace }, make);
     const fault = first.messages.length === 0 ? first.fault : take(stream, first.messages.slice(0, 1));
     if (fault !== null) {
       const failure: Failure = { kind: 'badRequest', detail: fault };
@@ -270,19 +275,23 @@ export class WatchService {
   }
 
   #accept<Made extends Stream>(
-    subprotocol: 'Bearer' | null,
+    { subprotocol, caller }: { readonly subprotocol: 'Bearer' | null; readonly caller: Caller },
     make: (channel: SocketChannel) => Made,
   ): { readonly answer: Response; readonly stream: Made; readonly channel: SocketChannel } {
     const { socket, answer } = this.#options.sockets.accept(subprotocol);
-    return { answer, ...this.#connect(socket, make) };
+    return { answer, ...this.#connect(socket, caller, make) };
   }
 
   #connect<Made extends Stream>(
     socket: HibernatingSocket,
+    caller: Caller,
     make: (channel: SocketChannel) => Made,
   ): { readonly stream: Made; readonly channel: SocketChannel } {
     const channel: SocketChannel = new SocketChannel(socket, {
       saved: () => stream.save(),
+      memory: this.#options.memory(caller),
+      nowMs: this.#options.nowMs,
+      heardMs: () => this.#options.sockets.heardMs(socket),
       closed: () => this.#forget(socket),
     });
     const stream = make(channel);
@@ -293,7 +302,9 @@ export class WatchService {
 
   #forget(socket: HibernatingSocket): void {
     const connection = this.#sockets.get(socket);
-    if (connection !== undefined) this.#options.open.delete(connection.place);
+    if (connection === undefined) return;
+    this.#options.open.delete(connection.place);
+    connection.channel.release();
     this.#sockets.delete(socket);
   }
 
@@ -305,11 +316,12 @@ export class WatchService {
   }
 
   #stream<Made extends Stream>(
-    form: { readonly terminator: string; readonly blank: string },
+    { caller, ...form }: { readonly caller: Caller; readonly terminator: string; readonly blank: string },
     make: (channel: BodyChannel) => Made,
   ): { readonly stream: Made; readonly channel: BodyChannel } {
     const channel: BodyChannel = new BodyChannel({
       ...form,
+      memory: this.#options.memory(caller),
       backlogBytesMax: () => bodyBacklogBytesMax(this.#bodies.size),
       drained: () => this.#pump(),
       gone: () => {
@@ -347,7 +359,7 @@ export class WatchService {
     }
     const { stream: saved } = attachment;
     const context = this.#context(saved.caller);
-    const { stream } = this.#connect(socket, (channel) =>
+    const { stream } = this.#connect(socket, saved.caller, (channel) =>
       saved.protocol === 'v1'
         ? new V1WatchStream(context, channel, 'websocket')
         : new V3WatchStream(context, channel, watchAttachmentBytesMax),
@@ -369,8 +381,15 @@ export class WatchService {
       }
       this.#pumping = false;
       if (this.#resting) this.#saveStale();
+      // A body says when it was read; of a socket it is a matter of time.
+      if (this.#hub.catchingUp && this.#socketsAreFull()) this.#options.later(() => this.#pump(), watchRoomMs);
     };
     this.#options.later(slice, 0);
+  }
+
+  #socketsAreFull(): boolean {
+    for (const { channel } of this.#sockets.values()) if (channel.room() === 'full') return true;
+    return false;
   }
 
   #saveStale(): void {

@@ -6,7 +6,14 @@
 // socket never outlives what this file knows of it except through hibernation.
 
 import { type Closing, closeSocket } from '../api/close-frames.ts';
-import { watchSocketBacklogBytesMax } from '../limits.ts';
+import {
+  socketReadBytesPerSecond,
+  watchSocketBacklogBytesMax,
+  watchSocketSilentBytesMax,
+  watchSocketSilentBytesPerSecond,
+} from '../limits.ts';
+import type { Reservation } from '../memory-budget.ts';
+import { UnreadBytes } from './unread-bytes.ts';
 import { encodeStream, staleAttachment } from './watch-attachment.ts';
 import type { SavedStream, Room, WatchChannel } from './watch-channel.ts';
 
@@ -16,7 +23,7 @@ export type HibernatingSocket = {
   close(code: number, reason: string): void;
   serializeAttachment(attachment: Uint8Array): void;
   deserializeAttachment(): unknown;
-  readonly bufferedAmount?: number;
+  readonly bufferedAmount?: number | undefined;
 };
 
 /** The sockets of an object that belong to watches. */
@@ -25,11 +32,18 @@ export interface WatchSockets {
   accept(subprotocol: 'Bearer' | null): { readonly socket: HibernatingSocket; readonly answer: Response };
   /** All that are open, also those that an instance before this one accepted. */
   open(): readonly HibernatingSocket[];
+  /** When the client last sent what the platform answers without the object (a heartbeat); null: never. */
+  heardMs(socket: HibernatingSocket): number | null;
 }
 
 export type SocketOptions = {
   /** What would have to be saved now. */
   readonly saved: () => SavedStream;
+  /** What it holds of the isolate's memory. */
+  readonly memory: Reservation;
+  readonly nowMs: () => number;
+  /** `WatchSockets.heardMs` of this socket. */
+  readonly heardMs: () => number | null;
   /** The stream has ended the connection. */
   readonly closed: () => void;
 };
@@ -39,6 +53,15 @@ export class SocketChannel implements WatchChannel {
   readonly needsSigns = false;
   readonly #socket: HibernatingSocket;
   readonly #options: SocketOptions;
+  readonly #unread = new UnreadBytes({
+    bytesMax: watchSocketBacklogBytesMax,
+    bytesPerSecond: socketReadBytesPerSecond,
+  });
+  readonly #unheard = new UnreadBytes({
+    bytesMax: watchSocketSilentBytesMax,
+    bytesPerSecond: watchSocketSilentBytesPerSecond,
+  });
+  #heardMs = 0;
   #saved: 'current' | 'stale' | 'gone';
 
   constructor(socket: HibernatingSocket, options: SocketOptions) {
@@ -50,6 +73,9 @@ export class SocketChannel implements WatchChannel {
   send(message: string): void {
     if (this.#saved === 'gone') return;
     this.#spoil();
+    const nowMs = this.#options.nowMs();
+    this.#unread.sent(message.length, nowMs);
+    this.#unheard.sent(message.length, nowMs);
     try {
       this.#socket.send(message);
     } catch {
@@ -59,9 +85,34 @@ export class SocketChannel implements WatchChannel {
   }
 
   room(): Room {
-    const bytes = this.#socket.bufferedAmount ?? 0;
-    if (bytes > watchSocketBacklogBytesMax) return 'over';
+    const room = this.#room();
+    if (room === 'free') return room;
+    // The platform is asked only where it matters.
+    const heardMs = this.#options.heardMs();
+    if (heardMs === null || heardMs <= this.#heardMs) return room;
+    this.#heardMs = heardMs;
+    this.heard();
+    return this.#room();
+  }
+
+  #room(): Room {
+    const nowMs = this.#options.nowMs();
+    const bytes = this.#socket.bufferedAmount ?? this.#unread.at(nowMs);
+    const isSilent = this.#socket.bufferedAmount === undefined && this.#unheard.isOver(nowMs);
+    if (bytes > watchSocketBacklogBytesMax || isSilent || this.#options.memory.hold(bytes) !== null) return 'over';
     return bytes > watchSocketBacklogBytesMax / 4 ? 'full' : 'free';
+  }
+
+  /** The client has said something: it is there, and has read what it was sent. */
+  heard(): void {
+    this.#unread.heard();
+    this.#unheard.heard();
+    this.#options.memory.release();
+  }
+
+  /** The connection is no more. */
+  release(): void {
+    this.#options.memory.release();
   }
 
   changed(): void {

@@ -87,6 +87,7 @@ const all: { readonly [Kind in Failure['kind']]: Failure & { readonly kind: Kind
   noLeader: { kind: 'noLeader' },
   leaderChanged: { kind: 'leaderChanged' },
   timeout: { kind: 'timeout' },
+  memoryFull: { kind: 'memoryFull', of: 'tenant' },
   tooManyOpen: { kind: 'tooManyOpen', what: 'watchStream', of: 'key', max: 256 },
   overloaded: { kind: 'overloaded' },
   loginDelayed: { kind: 'loginDelayed', seconds: 4 },

@@ -43,7 +43,11 @@ function client(method: string, path: string, body: string): Client {
   socket.write(`${head}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
   socket.on('error', () => undefined);
   const first = new Promise<string>((resolve) => {
-    socket.once('data', (bytes) => resolve(String(bytes)));
+    socket.once('data', (bytes) => {
+      // It reads no further.
+      socket.pause();
+      resolve(String(bytes));
+    });
   });
   const leave = (): Promise<void> =>
     new Promise((resolve) => {
@@ -90,6 +94,21 @@ describe('a lock', () => {
       expect(() => JSON.parse(String(text))).not.toThrow();
     });
   }
+});
+
+describe('an answer', () => {
+  it('MEMORY-5: of eight clients that do not read 30 MB each, one is answered, and the others are told why not', async () => {
+    const value = base64('x'.repeat(1_500_000));
+    for (let count = 0; count < 20; count++) await post('/v3/kv/put', { key: base64(`large/${count}`), value });
+    const body = JSON.stringify({ key: base64('large/'), range_end: base64('large0') });
+    const clients = Array.from({ length: 8 }, () => client('POST', '/v3/kv/range', body));
+    const heads = await Promise.all(clients.map(({ first }) => first));
+    expect(heads.map((head) => head.slice(9, 12)).toSorted()).toEqual(['200', ...Array<string>(7).fill('429')]);
+    expect(heads.find((head) => head.includes(' 429 '))).toContain('44 MiB');
+    await Promise.all(clients.map(({ leave }) => leave()));
+    // What they held is free once they have left.
+    await expect.poll(async () => (await post('/v3/kv/range', JSON.parse(body))).status).toBe(200);
+  });
 });
 
 describe('a stream', () => {

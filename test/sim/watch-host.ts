@@ -6,6 +6,7 @@ import { type Caller, type Command, type RevisionEvents } from '../../src/model.
 import type { Revision } from '../../src/brands.ts';
 import { assert } from '../../src/assert.ts';
 import { accessOfRange } from '../../src/mvcc/access.ts';
+import { MemoryBudget } from '../../src/memory-budget.ts';
 import { OpenCalls } from '../../src/replica/open-calls.ts';
 import { decodeAttachment, encodeStream } from '../../src/replica/watch-attachment.ts';
 import { WatchService } from '../../src/replica/watch-service.ts';
@@ -22,6 +23,13 @@ export type WatchHostOptions = {
   /** Joins a socket that is being accepted to this replica. */
   readonly accepted: (socket: SimulatedSocket) => void;
   readonly bug: PlantedBug | null;
+};
+
+/** What an isolate holds is no matter here. */
+const boundless = {
+  bytesMax: Number.POSITIVE_INFINITY,
+  tenantBytesMax: Number.POSITIVE_INFINITY,
+  keyBytesMax: Number.POSITIVE_INFINITY,
 };
 
 export class WatchHost {
@@ -44,9 +52,10 @@ export class WatchHost {
       later: (task, delayMs) => this.#later(task, delayMs),
     });
     this.#service = new WatchService({
-      sockets: { accept: () => this.#accept(), open: () => [...sockets] },
+      sockets: { accept: () => this.#accept(), open: () => [...sockets], heardMs: () => null },
       history: store,
       open: this.#open,
+      memory: () => new MemoryBudget(boundless).reserve({ tenant: '', key: '' }),
       header: (revision) => ({ clusterId: '1', memberId: String(instance.id), raftTerm: driver.raft.term, revision }),
       authorize: (caller, range) => store.authorize(caller, accessOfRange(range), nowMs()),
       mayGoOn: (caller, range) => store.authorizeKey(caller, accessOfRange(range), nowMs()),

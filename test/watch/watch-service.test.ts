@@ -15,11 +15,14 @@ import {
   watchBodyBacklogBytesMax,
   watchBodyBacklogBytesMin,
   watchBodyDrainMs,
+  watchRoomMs,
   watchSocketBacklogBytesMax,
+  watchSocketSilentBytesMax,
   watchSocketsMax,
 } from '../../src/limits.ts';
 import type { Caller, StoreEvent } from '../../src/model.ts';
 import { openOfKeyMax } from '../../src/replica/open-calls.ts';
+import { MemoryBudget } from '../../src/memory-budget.ts';
 import { decodeAttachment, encodeStream } from '../../src/replica/watch-attachment.ts';
 import { BodyChannel, bodyBacklogBytesMax } from '../../src/replica/watch-body.ts';
 import type { SavedStream } from '../../src/replica/watch-channel.ts';
@@ -35,7 +38,7 @@ class FakeSocket {
   attachment: unknown;
   sent: string[] = [];
   closed: number | null = null;
-  bufferedAmount = 0;
+  bufferedAmount: number | undefined = 0;
 
   constructor(attachment: unknown) {
     this.attachment = attachment;
@@ -63,13 +66,18 @@ function savedStream(next: number, protocol: 'v1' | 'v3' = 'v1'): SavedStream {
   return { protocol, caller, nextId: 1n, watches: [watch] };
 }
 
+const memoryBounds = { bytesMax: 6_000_000, tenantBytesMax: 6_000_000, keyBytesMax: 6_000_000 };
+const noHolder = { tenant: 't', key: 'k' };
+
 class Bench {
   readonly history: PlainHistory;
   readonly sockets: FakeSocket[];
   readonly service: WatchService;
   readonly keys: PlainKeys;
+  readonly memory = new MemoryBudget(memoryBounds);
   failure: Failure | null = null;
   nowMs = 1_000_000;
+  heardMs: number | null = null;
   tasks: { readonly atMs: number; readonly task: () => void }[] = [];
 
   constructor(options: { sockets?: FakeSocket[]; history?: PlainHistory; failure?: Failure; keys?: PlainKeys } = {}) {
@@ -83,9 +91,10 @@ class Bench {
     this.sockets = options.sockets ?? [];
     this.failure = options.failure ?? null;
     this.service = new WatchService({
-      sockets: { accept: () => this.#accept(), open: () => this.sockets },
+      sockets: { accept: () => this.#accept(), open: () => this.sockets, heardMs: () => this.heardMs },
       history: this.history,
       open: this.keys.open,
+      memory: () => this.memory.reserve(noHolder),
       header,
       authorize: () => this.failure,
       mayGoOn: () => this.failure,
@@ -262,7 +271,13 @@ test('WATCH-ACCESS-1: only the revoked key loses its watches', () => {
 
 test('WATCH-SOCKET-1: a runtime that tells what a socket has not sent is listened to', () => {
   const socket = new FakeSocket(encodeStream(savedStream(2)));
-  const channel = new SocketChannel(socket, { saved: () => savedStream(2), closed: () => undefined });
+  const channel = new SocketChannel(socket, {
+    saved: () => savedStream(2),
+    memory: new MemoryBudget(memoryBounds).reserve(noHolder),
+    nowMs: () => 0,
+    heardMs: () => null,
+    closed: () => undefined,
+  });
   for (const [buffered, room] of [
     [watchSocketBacklogBytesMax / 4, 'free'],
     [watchSocketBacklogBytesMax, 'full'],
@@ -275,6 +290,76 @@ test('WATCH-SOCKET-1: a runtime that tells what a socket has not sent is listene
   bench.commit(put('k', 2));
   expect(socket.sent.at(-1)).toContain('"resume_from":2');
   expect(socket.closed).toBe(4408);
+});
+
+function silentSocket(): { socket: FakeSocket; bench: Bench } {
+  const socket = new FakeSocket(encodeStream(savedStream(2)));
+  // As the platform has it.
+  socket.bufferedAmount = undefined;
+  return { socket, bench: new Bench({ sockets: [socket] }) };
+}
+
+test('WATCH-SOCKET-3: a socket whose client says nothing is sent so much ahead of what it can have read, and ends with where to resume', () => {
+  const { socket, bench } = silentSocket();
+  const value = 'x'.repeat(1_000_000);
+  for (let at = 2; at < 20 && socket.closed === null; at++) bench.commit(put('k', at, value));
+  expect(socket.closed).toBe(4408);
+  const sentBytes = socket.sent.join('').length;
+  expect(sentBytes).toBeGreaterThan(watchSocketBacklogBytesMax);
+  expect(sentBytes).toBeLessThan(watchSocketBacklogBytesMax + 1_500_000);
+  const told = revisionsIn(socket.sent);
+  expect(socket.sent.at(-1)).toContain(`"resume_from":${(told.at(-1) ?? 0) + 1}`);
+  expect(bench.memory.bytes).toBe(0);
+});
+
+test('WATCH-SOCKET-3: what was sent counts as read at a certain speed, and all of it once the client says something', () => {
+  for (const read of ['time', 'message', 'heartbeat'] as const) {
+    const { socket, bench } = silentSocket();
+    for (let at = 2; at < 30; at++) {
+      bench.commit(put('k', at, 'x'.repeat(1_000_000)));
+      if (at % 3 !== 0) continue;
+      if (read === 'time') bench.nowMs += 1_000;
+      if (read === 'message') bench.service.webSocketMessage(socket, '{"type":"progress"}');
+      if (read === 'heartbeat') bench.heardMs = at;
+    }
+    expect([read, socket.closed]).toEqual([read, null]);
+    expect(revisionsIn(socket.sent)).toHaveLength(28);
+  }
+});
+
+test('WATCH-SOCKET-4: of a client that says nothing for long the speed is not believed', () => {
+  const { socket, bench } = silentSocket();
+  for (let at = 2; at < 100 && socket.closed === null; at++) {
+    bench.commit(put('k', at, 'x'.repeat(1_000_000)));
+    bench.nowMs += 1_000;
+  }
+  expect(socket.closed).toBe(4408);
+  expect(socket.sent.join('').length).toBeGreaterThan(watchSocketSilentBytesMax);
+});
+
+test('WATCH-SOCKET-5: catching up on a socket goes on as its client can have read, also while the replica rests', () => {
+  const history = new PlainHistory();
+  for (let at = 2; at < 40; at++) history.commit([put('k', at, 'x'.repeat(500_000))]);
+  const socket = new FakeSocket(encodeStream(savedStream(2)));
+  socket.bufferedAmount = undefined;
+  const bench = new Bench({ sockets: [socket], history });
+  bench.run();
+  const first = revisionsIn(socket.sent).length;
+  expect(first).toBeLessThan(6);
+  for (let step = 0; step < 40; step++) bench.run(watchRoomMs);
+  expect(socket.sent.join('').match(/"mod_revision"/g)).toHaveLength(38);
+  expect(socket.closed).toBeNull();
+});
+
+test('WATCH-BODY-8: streams that are not read end where the memory of their key is used up', async () => {
+  const bench = new Bench();
+  const all = [await bench.lines(), await bench.lines(), await bench.lines()];
+  const value = 'x'.repeat(1_000_000);
+  for (let at = 2; at < 12; at++) bench.commit(put('k', at, value));
+  expect(bench.service.watcherCount).toBe(0);
+  expect(bench.memory.bytes).toBeLessThanOrEqual(memoryBounds.keyBytesMax);
+  for (const response of all) await response.body?.cancel();
+  expect(bench.memory.bytes).toBe(0);
 });
 
 test('WATCH-SOCKET-2: a socket that the client has left is no reason to fail', () => {
@@ -336,6 +421,7 @@ function roomOf(openBodies: number, bytes: number): string {
   const channel = new BodyChannel({
     terminator: '',
     blank: '',
+    memory: new MemoryBudget(memoryBounds).reserve(noHolder),
     backlogBytesMax,
     drained: ignore,
     gone: ignore,

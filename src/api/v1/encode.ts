@@ -5,6 +5,7 @@ import { unreachable } from '../../assert.ts';
 import { base64, textOf } from '../../bytes.ts';
 import { noLease } from '../../brands.ts';
 import type { KeyValue, StoreEvent, TxnAnswer, TxnPart } from '../../model.ts';
+import { answerWith } from '../large-answer.ts';
 
 /** `"key":"a"`, or `"key_base64":"/w=="`. */
 export function bytesJson(name: 'key' | 'value' | 'name', bytes: Uint8Array): string {
@@ -63,7 +64,7 @@ function partJson(part: TxnPart): string {
 const cacheControl = 'private, no-cache';
 
 export function jsonResponse(text: string, headers: Readonly<Record<string, string>> = {}): Response {
-  return new Response(text, {
+  return answerWith(text, {
     status: 200,
     headers: { 'content-type': 'application/json', 'cache-control': cacheControl, ...headers },
   });
@@ -76,8 +77,6 @@ export function createdResponse(text: string, location: string): Response {
 }
 
 export function bytesResponse(bytes: Uint8Array | null, status: 200 | 304, headers: Record<string, string>): Response {
-  return new Response(bytes, {
-    status,
-    headers: { ...headers, 'cache-control': cacheControl, 'x-content-type-options': 'nosniff' },
-  });
+  const all = { ...headers, 'cache-control': cacheControl, 'x-content-type-options': 'nosniff' };
+  return bytes === null ? new Response(null, { status, headers: all }) : answerWith(bytes, { status, headers: all });
 }

@@ -7,6 +7,7 @@ import type { ApiCall, QueryCall, RefusedCall, ResponseHeader, WriteCall } from 
 import type { Failure } from '../errors.ts';
 import { failureResponse } from '../errors.ts';
 import type { Scanner } from '../json/scanner.ts';
+import { answerWith } from '../large-answer.ts';
 import { answerOf } from '../query-answer.ts';
 import { headerJson } from './encode.ts';
 import { operationBytes } from './size.ts';
@@ -30,7 +31,7 @@ export const failKept: Fail = (failure) => failureResponse('v3', failure);
 const jsonHeaders = new Headers({ 'content-type': 'application/json' });
 
 export function jsonAnswer(text: string): Response {
-  return new Response(text, { status: 200, headers: jsonHeaders });
+  return answerWith(text, { status: 200, headers: jsonHeaders });
 }
 
 /** `fields` begins with a comma where it is not empty. */

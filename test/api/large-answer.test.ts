@@ -1,0 +1,68 @@
+// Answers whose bodies are made as they are read.
+
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { utf8 } from '../../src/bytes.ts';
+import { answerWith, largeAnswerOf } from '../../src/api/large-answer.ts';
+import { answerPieceBytes, answerReadMs } from '../../src/limits.ts';
+import { MemoryBudget } from '../../src/memory-budget.ts';
+import { holdAnswer } from '../../src/replica/held-answer.ts';
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+const holder = { tenant: 't', key: 'k' };
+
+function budgetOf(bytes: number): MemoryBudget {
+  return new MemoryBudget({ bytesMax: bytes, tenantBytesMax: bytes, keyBytesMax: bytes });
+}
+
+function largeText(): string {
+  // Pieces of it would cut some of the pairs of surrogates.
+  return `x${'😀é'.repeat(answerPieceBytes)}`;
+}
+
+test('MEMORY-2: a large answer is the same as a small one, in pieces', async () => {
+  const text = largeText();
+  expect(await answerWith(text, {}).text()).toBe(text);
+  const bytes = utf8(text);
+  expect(new Uint8Array(await answerWith(bytes, {}).arrayBuffer())).toEqual(bytes);
+  expect(largeAnswerOf(answerWith('x'.repeat(answerPieceBytes), {}))).toBeNull();
+  expect(largeAnswerOf(answerWith('x'.repeat(answerPieceBytes + 1), {}))).not.toBeNull();
+});
+
+test('MEMORY-3: a large answer counts until it was read, or nobody reads it', async () => {
+  const budget = budgetOf(2_000_000);
+  const read = answerWith(largeText(), {});
+  expect(holdAnswer(read, holder, budget)).toBeNull();
+  expect(budget.bytes).toBe(largeText().length);
+  await read.text();
+  expect(budget.bytes).toBe(0);
+  const left = answerWith(largeText(), {});
+  expect(holdAnswer(left, holder, budget)).toBeNull();
+  await left.body?.cancel();
+  expect(budget.bytes).toBe(0);
+});
+
+test('MEMORY-3: an answer that does not fit is refused with whose share lacks', () => {
+  const budget = budgetOf(largeText().length - 1);
+  expect(holdAnswer(answerWith(largeText(), {}), holder, budget)).toEqual({ kind: 'memoryFull', of: 'key' });
+  expect(budget.bytes).toBe(0);
+});
+
+test('MEMORY-4: an answer of which nothing is taken for answerReadMs is given up', async () => {
+  const budget = budgetOf(2_000_000);
+  const answer = answerWith(largeText(), {});
+  holdAnswer(answer, holder, budget);
+  const reader = answer.body?.getReader();
+  vi.advanceTimersByTime(answerReadMs - 1);
+  await reader?.read();
+  vi.advanceTimersByTime(answerReadMs - 1);
+  expect(budget.bytes).toBeGreaterThan(0);
+  vi.advanceTimersByTime(1);
+  expect(budget.bytes).toBe(0);
+  await expect(reader?.read()).rejects.toThrow('did not read');
+});

@@ -1,0 +1,52 @@
+// What an isolate may hold for clients, and whose share it is.
+
+import { expect, test } from 'vitest';
+import {
+  memoryBytesMax,
+  memoryCountedBytesMin,
+  memoryOfKeyBytesMax,
+  memoryOfTenantBytesMax,
+  rangeAnswerBytesMax,
+} from '../../src/limits.ts';
+import { MemoryBudget } from '../../src/memory-budget.ts';
+
+const bounds = { bytesMax: 100_000, tenantBytesMax: 60_000, keyBytesMax: 40_000 };
+
+test('MEMORY-1: each key, each tenant and the isolate have a bound; what is at it is held, a byte more is not', () => {
+  const budget = new MemoryBudget(bounds);
+  const own = budget.reserve({ tenant: 't', key: 'a' });
+  expect(own.hold(40_000)).toBeNull();
+  expect(own.hold(40_001)).toBe('key');
+  // What is refused changes nothing.
+  expect([own.bytes, budget.bytes]).toEqual([40_000, 40_000]);
+  expect(budget.reserve({ tenant: 't', key: 'a' }).hold(5_000)).toBe('key');
+  const other = budget.reserve({ tenant: 't', key: 'b' });
+  expect(other.hold(20_001)).toBe('tenant');
+  expect(other.hold(20_000)).toBeNull();
+  const elsewhere = budget.reserve({ tenant: 'u', key: 'a' });
+  expect(elsewhere.hold(40_000)).toBeNull();
+  expect(budget.reserve({ tenant: 'v', key: 'a' }).hold(memoryCountedBytesMin)).toBe('service');
+  expect(budget.bytes).toBe(100_000);
+});
+
+test('MEMORY-1: what is given back can be held by others, once', () => {
+  const budget = new MemoryBudget(bounds);
+  const one = budget.reserve({ tenant: 't', key: 'a' });
+  const two = budget.reserve({ tenant: 't', key: 'a' });
+  expect(one.hold(30_000)).toBeNull();
+  expect(two.hold(20_000)).toBe('key');
+  expect(one.hold(20_000)).toBeNull();
+  expect(two.hold(20_000)).toBeNull();
+  one.release();
+  one.release();
+  expect(budget.bytes).toBe(20_000);
+  expect(two.hold(memoryCountedBytesMin - 1)).toBeNull();
+  // A few bytes are not counted.
+  expect(budget.bytes).toBe(0);
+});
+
+test('MEMORY-1: the shares of the service are within one another, and the largest answer fits in the least', () => {
+  expect(memoryOfKeyBytesMax).toBeGreaterThanOrEqual((rangeAnswerBytesMax * 4) / 3);
+  expect(memoryOfTenantBytesMax).toBeGreaterThan(memoryOfKeyBytesMax);
+  expect(memoryBytesMax).toBeGreaterThan(memoryOfTenantBytesMax);
+});
