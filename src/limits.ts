@@ -300,6 +300,8 @@ export const leaderDoubtPauseMs = 1_000;
 export const membersKnownMs = 60_000;
 /** A replica that did not answer a reader gets no other one for this long. */
 export const nearestAvoidedMs = 5_000;
+/** So long a tenant of which nothing was found is not looked for again, neither among objects nor in the directory. */
+export const absentKnownMs = 5_000;
 /** Replicas of a group. One that is to be replaced stays until the other one votes, and is not counted meanwhile. */
 export const replicasMax = 5;
 /** Fewer that vote do not survive the loss of one: an operator who wants that has to insist. */

@@ -251,7 +251,7 @@ export function pathParameter(name: string, description: string): JsonObject {
 export const parameters = {
   key: pathParameter(
     'key',
-    'Percent-encoded bytes; "/" needs no encoding. The keys "." and ".." cannot stand in a path: use POST /v1/txn.',
+    'Percent-encoded bytes; "/" needs no encoding. A path is taken as it was sent, also where it has a segment "." or "..". Clients that follow the URL standard (browsers, fetch, curl without --path-as-is) resolve such segments before they send, and so may a zone of Cloudflare: write the slashes beside them as %2F (a%2F..%2Fb); for the keys "." and ".." use POST /v1/txn.',
   ),
   prefix: queryParameter('prefix', text, 'Keys that begin so. Empty: every key.'),
   start: queryParameter('start', text, 'The first key.'),

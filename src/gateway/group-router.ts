@@ -3,7 +3,7 @@
 
 import type { ReplicaNamespace, ReplicaStub } from './env.ts';
 import type { PlacedMember } from '../api/routing.ts';
-import { leadersCachedMax, replicasMax, requestTimeoutMs } from '../limits.ts';
+import { absentKnownMs, leadersCachedMax, replicasMax, requestTimeoutMs } from '../limits.ts';
 import { type Call, type Routed, start, toLeader, within } from './attempts.ts';
 import { KnownGroup } from './known-group.ts';
 import { noteAnswer, Search, toldOf, unavailable } from './search.ts';
@@ -19,6 +19,8 @@ export class GroupRouter {
   readonly #groups = new Map<string, KnownGroup>();
   readonly #ids = new Map<string, DurableObjectId>();
   readonly #placed: PlacedReplicas;
+  /** Tenants of which nothing was found, neither a replica nor a place, and until when that counts. */
+  readonly #absentUntilMs = new Map<string, number>();
 
   constructor(namespace: ReplicaNamespace, placed: PlacedReplicas) {
     this.#namespace = namespace;
@@ -47,6 +49,7 @@ export class GroupRouter {
 
   /** Asks replicas until one answers. Gives up after `requestTimeoutMs`, except on a call that waits on purpose. */
   async route<Value>(tenant: string, call: Call<Value>): Promise<Routed<Value>> {
+    if (this.#isKnownAbsent(tenant)) return { kind: 'absent' };
     const group = this.#groups.get(tenant) ?? this.#meet(tenant);
     const stubOf = (replica: number): ReplicaStub => this.stub(tenant, replica);
     const replica = (call.reader === null ? null : group.nearestTo(call.reader, Date.now())) ?? group.leader;
@@ -73,7 +76,7 @@ export class GroupRouter {
     if (placed === null) return unavailable;
     const [first] = placed;
     const isKnown = placed.every(({ number }) => tried.candidates.includes(number));
-    if (first === undefined || isKnown) return { kind: 'absent' };
+    if (first === undefined || isKnown) return this.#noteAbsent(tenant);
     const group = this.#meet(tenant);
     group.told(placed, Date.now());
     group.leader = first.number;
@@ -83,7 +86,23 @@ export class GroupRouter {
     const started = start(call, { stub: stubOf(replica), replica, told, abort: new AbortController() });
     const routed = await new Search({ call, group, stubOf, deadlineMs }).run(started);
     if (routed.kind !== 'done') this.forget(tenant);
-    return routed;
+    return routed.kind === 'absent' ? this.#noteAbsent(tenant) : routed;
+  }
+
+  /** Whoever goes on with a key of a deleted tenant, or with names that are none, costs the directory nothing. Ids are never used twice. */
+  #isKnownAbsent(tenant: string): boolean {
+    if (this.#absentUntilMs.size === 0) return false;
+    const untilMs = this.#absentUntilMs.get(tenant);
+    if (untilMs === undefined) return false;
+    if (Date.now() < untilMs) return true;
+    this.#absentUntilMs.delete(tenant);
+    return false;
+  }
+
+  #noteAbsent(tenant: string): { readonly kind: 'absent' } {
+    if (this.#absentUntilMs.size >= leadersCachedMax) this.#absentUntilMs.clear();
+    this.#absentUntilMs.set(tenant, Date.now() + absentKnownMs);
+    return { kind: 'absent' };
   }
 
   #meet(tenant: string): KnownGroup {

@@ -3,6 +3,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { patienceOf } from '../../src/api/routing.ts';
 import {
+  absentKnownMs,
   attemptHedgeFactor,
   attemptHedgeLatestMs,
   attemptHedgeMs,
@@ -163,6 +164,18 @@ describe('bounds', () => {
     const call = unclear.call();
     expect(await after(requestTimeoutMs, call)).toMatchObject({ kind: 'unavailable' });
     expect(unclear.asked.length).toBeLessThan(3 + 4 + 5 + requestTimeoutMs / 250);
+  });
+
+  it('GATEWAY-27: a tenant of which nothing was found is not looked for again for absentKnownMs', async () => {
+    const group = new ScriptedGroup({ 1: isNone, 2: isNone, 3: isNone });
+    for (let count = 0; count < 3; count++) expect(await after(10, group.call())).toEqual({ kind: 'absent' });
+    expect([group.asked.length, group.directoryAsked]).toEqual([3, 1]);
+    await vi.advanceTimersByTimeAsync(absentKnownMs);
+    group.set(1, answers());
+    expect(await after(10, group.call())).toEqual(answered);
+    const away = new ScriptedGroup({ 1: isNone, 2: isNone, 3: isNone }, null);
+    for (let count = 0; count < 2; count++) await after(10, away.call());
+    expect(away.directoryAsked).toBe(2);
   });
 
   it('GATEWAY-11: a call that waits on purpose is neither hedged nor given up', async () => {

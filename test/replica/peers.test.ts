@@ -56,6 +56,15 @@ describe('calls between replicas', () => {
     expect(absent).toEqual([peer, peer]);
   });
 
+  it('GROUP-13: a peer that was removed, or whose tenant is deleted, is not taken for one whose object is none', async () => {
+    const { peers, absent, send } = peersWith({
+      receive: () => Promise.resolve({ kind: 'left' }),
+      fetch: () => Promise.reject(new Error('not asked')),
+    });
+    await send();
+    expect([peers.callsInFlight, absent]).toEqual([0, []]);
+  });
+
   it('GROUP-12: peerCallsInFlightMax calls to a peer are under way; one that takes longer than peerCallTimeoutMs makes room', async () => {
     let calls = 0;
     const { peers, send, pass } = peersWith({

@@ -142,6 +142,11 @@ describe('what a path says', () => {
       expect([target, read.status, read.body.includes('x')]).toEqual([target, 200, true]);
       expect(await keysWith('d/')).toContain(key);
     }
+    // A client that resolves dot segments itself.
+    const { key } = server.ready.tenant;
+    const init = { method: 'PUT', headers: { 'Quorate-Key': key }, body: 'y' };
+    expect((await fetch(`${server.ready.url}/v1/kv/d%2Fa%2F..%2Fb`, init)).status).toBe(200);
+    expect((await ask('GET', '/v1/kv/d/a/../b')).body).toContain('y');
     expect(await keysWith('d/')).toHaveLength(Object.keys(keys).length);
     expect(await keysWith('')).toHaveLength(Object.keys(keys).length);
   });

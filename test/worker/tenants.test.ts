@@ -203,6 +203,10 @@ describe('keys', () => {
     expect((await watch.closed).code).toBe(4401);
     const again = await asOperator(`/v1/tenants/${tenant.id}/keys/${made.id}`, { method: 'DELETE' });
     expect(again.status).toBe(404);
+    for (const id of ['x'.repeat(4_000), 'A%2Fb', '%00']) {
+      const none = await asOperator(`/v1/tenants/${tenant.id}/keys/${id}`, { method: 'DELETE' });
+      expect([id, none.status]).toEqual([id, 404]);
+    }
   });
 
   it('TENANT-12: a key past its expiry is refused', async () => {
