@@ -21,6 +21,18 @@ export const countedRowsOfRow = 16;
 export const rowsOfWrittenRow = 4;
 /** Values that are read: 10 ms where they are large. Above what an answer may hold, so that it is the answer that is called too large. */
 export const commandValueBytesMax = 64 * 1_048_576;
+/**
+ * What a read looks at before others get their turn, in one slice: rows that are handed over, some 5 ms; rows that the database passes by,
+ * 2 ms; bytes of values, 3 ms where they are large. It goes on until it has its answer, however many slices that takes: an answer has
+ * its own bound (`rangeAnswerBytesMax`), and all of it that of a request (`requestTimeoutMs`).
+ */
+export const readSliceRows = 2_000;
+export const readSlicePassedRows = 16_000;
+export const readSliceValueBytes = 4 * 1_048_576;
+/** Reads of more than one slice under way at a replica: each holds what it has so far, up to a whole answer. */
+export const steppedReadsMax = 2;
+/** Reads that wait until those are done. Beyond, the caller is asked to come again. */
+export const steppedReadsWaitingMax = 1_000;
 /** Compares and operations of a txn on all its levels: each key that is put is held against each range that is deleted. */
 export const txnOperationsTotalMax = 2_048;
 /** A list must fit in an isolate of 128 MB beside two other copies of it (rows, text). Larger ones are read in pages. */

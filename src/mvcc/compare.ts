@@ -25,7 +25,8 @@ export function compareHolds(sql: SqlPort, compare: Compare, work: WorkBudget): 
   return some || (compare.target !== 'value' && pairHolds(compare, null));
 }
 
-function pairHolds(compare: Compare, pair: KeyValue | null): boolean {
+/** null: there is no pair. */
+export function pairHolds(compare: Compare, pair: KeyValue | null): boolean {
   const order = orderOf(compare, pair);
   switch (compare.result) {
     case compareResult.equal:

@@ -146,6 +146,11 @@ export function drawWrittenRows(sql: SqlPort, span: KeySpan, work: WorkBudget): 
   return work.write(rowsOf(sql, span, { asOf: 'head', compacted: 0, max: work.writableRows + 1 }));
 }
 
+/** How many keys the range holds now, counted up to `max`. */
+export function countHead(sql: SqlPort, span: KeySpan, max: number): number {
+  return rowsOf(sql, span, { asOf: 'head', compacted: 0, max });
+}
+
 /** Counted up to `max`. */
 function rowsOf(
   sql: SqlPort,

@@ -15,7 +15,9 @@ import {
 import type { SqlPort } from '../sql-port.ts';
 import { type KeySpan, spanOf } from './key-range.ts';
 import type { PageCounts } from './page-counts.ts';
-import { type AsOf, countKeys, drawRows, filterOf, type RevisionFilter, scanPairs } from './range-scan.ts';
+import { type AsOf, drawRows, filterOf, type RevisionFilter } from './range-scan.ts';
+import { countInSlices, eachPair, type SliceBounds } from './read-slices.ts';
+import { runSteps } from './steps.ts';
 import { rangeShape } from './request-shape.ts';
 import { FirstPairs, pairOrderOf } from './sorted-pairs.ts';
 import type { WorkBudget } from './work-budget.ts';
@@ -53,7 +55,12 @@ export type ReadView = {
   readonly work: WorkBudget;
   /** null in a txn that has changed something: its state is nobody else's yet. */
   readonly pages: PageCounts | null;
+  /** null: the read is made at once, as in a command. */
+  readonly pace: Pace | null;
 };
+
+/** Of a read in slices: between two of them others may write. `current` is the store's revision by then. */
+export type Pace = { readonly bounds: SliceBounds; readonly current: () => Revision };
 
 export type RangeResult =
   | { readonly kind: 'answer'; readonly answer: RangeAnswer }
@@ -61,21 +68,30 @@ export type RangeResult =
 
 const tooLarge: RangeResult = { kind: 'failed', failure: { kind: 'answerTooLarge' } };
 
+/** At once. `view.pace` is null. */
 export function readRange(sql: SqlPort, request: RangeRequest, view: ReadView): RangeResult {
+  return runSteps(readRangeInSteps(sql, request, view));
+}
+
+export function* readRangeInSteps(
+  sql: SqlPort,
+  request: RangeRequest,
+  view: ReadView,
+): Generator<void, RangeResult, void> {
   const failure = rangeShape(request) ?? revisionFailure(request, view);
   if (failure !== null) return { kind: 'failed', failure };
   const asOf = request.revision <= 0 || request.revision === view.current ? 'head' : request.revision;
   const read = new Read(sql, request, view, asOf);
   if (!read.passesBy()) return read.tooMuchWork();
   if (request.countOnly) {
-    const count = read.count();
+    const count = yield* read.count();
     return count === null ? read.tooMuchWork() : { kind: 'answer', answer: { kvs: [], more: false, count } };
   }
   const byKey = request.sortTarget === sortTarget.key;
-  if (byKey) return read.byKey();
+  if (byKey) return yield* read.byKey();
   const isLimited = request.limit > 0;
   const takesLowestKeys = isLimited && request.sortOrder === sortOrder.none && read.filter === null;
-  return takesLowestKeys ? read.lowestKeysSorted() : read.sorted();
+  return yield* takesLowestKeys ? read.lowestKeysSorted() : read.sorted();
 }
 
 function revisionFailure(request: RangeRequest, view: ReadView): StoreFailure | null {
@@ -114,11 +130,12 @@ class Read {
   }
 
   /** null: it is too much work. */
-  count(): number | null {
+  *count(): Generator<void, number | null, void> {
     const revision = this.#asOf === 'head' ? this.#view.current : this.#asOf;
     const known = this.#view.pages?.find(this.#span, revision) ?? null;
     if (known !== null) return known;
-    return this.#drawRows() ? countKeys(this.#sql, this.#span, this.#asOf) : null;
+    if (!this.#drawRows()) return null;
+    return yield* countInSlices(this.#sql, { span: this.#span, asOf: this.#asOfNow, bounds: this.#bounds });
   }
 
   tooMuchWork(): RangeResult {
@@ -131,61 +148,86 @@ class Read {
     return drawRows(this.#sql, this.#span, { asOf: this.#asOf, compacted, work });
   }
 
-  byKey(): RangeResult {
+  *byKey(): Generator<void, RangeResult, void> {
     const kvs: KeyValue[] = [];
+    const { work, budget } = this.#view;
     let more = false;
-    for (const pair of this.#scan({ limited: true, descending: this.#request.sortOrder === sortOrder.descend })) {
-      if (this.#limit !== null && kvs.length === this.#limit) {
-        more = true;
-        break;
-      }
-      if (!this.#view.work.look(pair.value.byteLength)) return this.tooMuchWork();
-      if (!this.#view.budget.take(pair)) return tooLarge;
-      kvs.push(pair);
-    }
-    return this.#answer(kvs, more);
+    let failure: RangeResult | null = null;
+    yield* this.#each({ limited: true, descending: this.#request.sortOrder === sortOrder.descend }, (pair) => {
+      if (this.#limit !== null && kvs.length === this.#limit) more = true;
+      else if (!work.look(pair.value.byteLength)) failure = this.tooMuchWork();
+      else if (!budget.take(pair)) failure = tooLarge;
+      else return kvs.push(pair) > 0;
+      return false;
+    });
+    return failure ?? (yield* this.#answer(kvs, more));
   }
 
   /** etcd's way with a limit and no order: the lowest n + 1 keys, sorted, and of them the first n. */
-  lowestKeysSorted(): RangeResult {
+  *lowestKeysSorted(): Generator<void, RangeResult, void> {
     const lowest: KeyValue[] = [];
-    for (const pair of this.#scan({ limited: true, descending: false })) {
-      if (!this.#view.work.look(pair.value.byteLength)) return this.tooMuchWork();
-      if (!this.#view.budget.take(pair)) return tooLarge;
-      lowest.push(pair);
-    }
+    const { work, budget } = this.#view;
+    let failure: RangeResult | null = null;
+    yield* this.#each({ limited: true, descending: false }, (pair) => {
+      if (!work.look(pair.value.byteLength)) failure = this.tooMuchWork();
+      else if (!budget.take(pair)) failure = tooLarge;
+      else return lowest.push(pair) > 0;
+      return false;
+    });
+    if (failure !== null) return failure;
     lowest.sort(pairOrderOf(this.#request));
     const more = this.#limit !== null && lowest.length > this.#limit;
-    return this.#answer(more ? lowest.slice(0, -1) : lowest, more);
+    return yield* this.#answer(more ? lowest.slice(0, -1) : lowest, more);
   }
 
   /** All pairs pass by; as many as the limit are kept. */
-  sorted(): RangeResult {
+  *sorted(): Generator<void, RangeResult, void> {
     const first = new FirstPairs(pairOrderOf(this.#request), this.#limit ?? Number.MAX_SAFE_INTEGER);
-    for (const pair of this.#scan({ limited: false, descending: false })) {
-      const { budget, work } = this.#view;
-      if (!work.look(pair.value.byteLength)) return this.tooMuchWork();
-      const dropped = first.offer(pair);
-      if (!(dropped === null ? budget.take(pair) : budget.exchange(pair, dropped))) return tooLarge;
-    }
+    const { budget, work } = this.#view;
+    let failure: RangeResult | null = null;
+    yield* this.#each({ limited: false, descending: false }, (pair) => {
+      if (work.look(pair.value.byteLength)) {
+        const dropped = first.offer(pair);
+        if (dropped === null ? budget.take(pair) : budget.exchange(pair, dropped)) return true;
+        failure = tooLarge;
+      } else failure = this.tooMuchWork();
+      return false;
+    });
+    if (failure !== null) return failure;
     const kvs = first.inOrder();
-    return this.#answer(kvs, first.offered > kvs.length);
+    return yield* this.#answer(kvs, first.offered > kvs.length);
   }
 
-  #scan(options: { readonly limited: boolean; readonly descending: boolean }): Iterable<KeyValue> {
-    return scanPairs(this.#sql, {
+  #each(
+    options: { readonly limited: boolean; readonly descending: boolean },
+    take: (pair: KeyValue) => boolean,
+  ): Generator<void, void, void> {
+    const scan = {
       span: this.#span,
-      asOf: this.#asOf,
+      asOf: this.#asOfNow,
       filter: this.filter,
       descending: options.descending,
       values: this.#values,
       limit: options.limited && this.#limit !== null ? this.#limit + 1 : null,
-    });
+      bounds: this.#bounds,
+    };
+    return eachPair(this.#sql, scan, take);
   }
 
-  #answer(kvs: KeyValue[], more: boolean): RangeResult {
+  get #bounds(): SliceBounds | null {
+    return this.#view.pace?.bounds ?? null;
+  }
+
+  /** What was the head when the read began is an earlier revision once others have written. */
+  readonly #asOfNow = (): AsOf => {
+    const { pace, current } = this.#view;
+    if (this.#asOf !== 'head' || pace === null || pace.current() === current) return this.#asOf;
+    return current;
+  };
+
+  *#answer(kvs: KeyValue[], more: boolean): Generator<void, RangeResult, void> {
     const isAll = !more && this.filter === null;
-    const count = isAll ? kvs.length : this.count();
+    const count = isAll ? kvs.length : yield* this.count();
     if (count === null) return this.tooMuchWork();
     this.#rememberPage(kvs, more, count);
     return {

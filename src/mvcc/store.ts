@@ -4,6 +4,7 @@
 
 import { assert, unreachable } from '../assert.ts';
 import { type LeaseId, type LogIndex, logIndex, type Revision, revision as asRevision } from '../brands.ts';
+import { readSlicePassedRows, readSliceRows, readSliceValueBytes } from '../limits.ts';
 import type {
   AccessKey,
   Caller,
@@ -36,8 +37,10 @@ import type { LeaseChange, StoredLease } from './leases.ts';
 import { canAnswer } from './outcome-kind.ts';
 import { PageCounts } from './page-counts.ts';
 import { isPlainPut, PutGroup, writePuts } from './put-group.ts';
-import { AnswerBudget, readRange } from './range.ts';
-import { countKeys, scanPairs } from './range-scan.ts';
+import { AnswerBudget, type Pace, readRangeInSteps, type ReadView } from './range.ts';
+import { type AsOf, scanPairs } from './range-scan.ts';
+import { countInSlices, type SliceBounds } from './read-slices.ts';
+import { readTxnInSteps } from './read-txn.ts';
 import { ReplacedPairs, RevisionWriter } from './revision-writer.ts';
 import { numberOf } from './rows.ts';
 import { openSchema, readMeta, writeMeta } from './schema.ts';
@@ -80,11 +83,17 @@ type Batch = {
 /** What a command did. `made`: its revisions, in their order. */
 type Performed = { readonly outcome: Outcome; readonly made: readonly RevisionEvents[] };
 
+const sliceBounds: SliceBounds = {
+  rowsMax: readSliceRows,
+  passedRowsMax: readSlicePassedRows,
+  valueBytesMax: readSliceValueBytes,
+};
 const everyKey = { kind: 'open', from: Uint8Array.of(0) } as const;
 
 export class Store {
   readonly #sql: SqlPort;
   readonly #commandWork: WorkLimits;
+  readonly #pace: Pace;
   readonly #compaction: Compaction;
   // Of all these the rows know better. The constructor has `#open` set them, as `reopen` does.
   #batches!: Batches;
@@ -100,13 +109,15 @@ export class Store {
   /** Of the entry that is being applied. */
   #replaced = new ReplacedPairs();
   #drawn: Work = { rows: 0, valueBytes: 0 };
-  /** Counted when first asked for, and kept up from then on. */
-  #keys!: number | null;
+  /** Counted when first asked for. */
+  #keysWhenOpened!: number | null;
+  #keysAddedSince!: number;
 
-  /** Creates the tables of a fresh store. Throws UnknownStoreFormat where a newer version wrote it. `work`: of one command. */
-  constructor(sql: SqlPort, work: WorkLimits = commandWork) {
+  /** Creates the tables of a fresh store. Throws UnknownStoreFormat where a newer version wrote it. `work`: of one command; `slices`: of reads. */
+  constructor(sql: SqlPort, work: WorkLimits = commandWork, slices: SliceBounds = sliceBounds) {
     this.#sql = sql;
     this.#commandWork = work;
+    this.#pace = { bounds: slices, current: () => this.#revision };
     this.#open();
     this.#compaction = new Compaction(sql);
   }
@@ -131,7 +142,8 @@ export class Store {
     this.#writes = new RememberedWrites(this.#batches, newest?.writesTotal ?? 0);
     this.#pages = new PageCounts();
     this.#commandsUndone = numberOf(readMeta(sql, 'commandsUndone') ?? 0);
-    this.#keys = null;
+    this.#keysWhenOpened = null;
+    this.#keysAddedSince = 0;
   }
 
   get revision(): Revision {
@@ -208,17 +220,34 @@ export class Store {
     this.#applied = index;
   }
 
+  /** At once, however much that looks at. */
   range(request: RangeRequest): RangeOutcome {
-    const current = this.#revision;
-    const view = {
-      current,
+    return runSteps(this.#range(request, this.#readView(null)));
+  }
+
+  /**
+   * The same in steps, as of the first one. Between two of them anything may be applied; what compaction must leave until the last one the
+   * caller holds (`holdHistory`).
+   */
+  rangeInSteps(request: RangeRequest): Generator<void, RangeOutcome, void> {
+    return this.#range(request, this.#readView(this.#pace));
+  }
+
+  *#range(request: RangeRequest, view: ReadView): Generator<void, RangeOutcome, void> {
+    const result = yield* readRangeInSteps(this.#sql, request, view);
+    return result.kind === 'failed' ? result : { kind: 'answer', revision: view.current, answer: result.answer };
+  }
+
+  /** As of now. */
+  #readView(pace: Pace | null): ReadView {
+    return {
+      current: this.#revision,
       compacted: this.compactedRevision,
       budget: new AnswerBudget(),
       work: new WorkBudget(unboundedWork),
       pages: this.#pages,
+      pace,
     };
-    const result = readRange(this.#sql, request, view);
-    return result.kind === 'failed' ? result : { kind: 'answer', revision: current, answer: result.answer };
   }
 
   /**
@@ -231,19 +260,22 @@ export class Store {
   }
 
   /**
-   * A txn that only reads, as of now. It looks at what the caller may, in the order in which a write is refused. Nobody else need refuse
-   * the same, so its work is bounded at every level.
+   * A txn that only reads, in steps as `rangeInSteps`. It looks at what the caller may, in the order in which a write is refused; nobody
+   * else need refuse the same, so as many operations as the newest level allows are its bound at every level.
    */
-  readTxn(request: TxnRequest, caller: Caller, nowMs: number): Outcome {
+  *readTxnInSteps(request: TxnRequest, caller: Caller, nowMs: number): Generator<void, Outcome, void> {
     assert(isReadOnly(request), 'a txn that writes is in the log');
     const operation = { kind: 'txn', request } as const;
     const failure =
       this.#administration.refusal({ writeId: '', caller, operation, atMs: nowMs }, groupLevel.third) ??
       operationShape(operation, groupLevel.third) ??
       this.#administration.alarms.refusal(operation);
-    const { outcome, made } = failure === null ? this.#txn(request, true) : this.#failed(failure);
-    assert(made.length === 0, 'what only reads makes no revision');
-    return outcome;
+    const view = this.#readView(this.#pace);
+    const revision = view.current;
+    if (failure !== null) return { kind: 'failed', revision, failure };
+    const result = yield* readTxnInSteps(this.#sql, request, view);
+    if (result.kind === 'failed') return { kind: 'failed', revision, failure: result.failure };
+    return { kind: 'txn', revision, answer: result.answer };
   }
 
   /** What changed from a revision on. A start above the current revision answers nothing. */
@@ -340,8 +372,18 @@ export class Store {
   }
 
   sizes(): StoreSizes {
-    this.#keys ??= countKeys(this.#sql, everyKey, 'head');
-    return { databaseBytes: this.#sql.databaseBytes(), keys: this.#keys };
+    return { databaseBytes: this.#sql.databaseBytes(), keys: runSteps(this.countKeysInSteps()) };
+  }
+
+  /** How many keys there are, by now. They are counted in steps, as `rangeInSteps` reads, when that is first asked. */
+  *countKeysInSteps(): Generator<void, number, void> {
+    while (this.#keysWhenOpened === null) {
+      const [opened, added, revision] = [this.#batches, this.#keysAddedSince, this.#revision];
+      const asOf = (): AsOf => (this.#revision === revision ? 'head' : revision);
+      const count = yield* countInSlices(this.#sql, { span: everyKey, asOf, bounds: this.#pace.bounds });
+      if (opened === this.#batches) this.#keysWhenOpened = count - added;
+    }
+    return this.#keysWhenOpened + this.#keysAddedSince;
   }
 
   /** `compactStep` leaves what a reader of this moment needs, or of another one (`neededBy`), until what is answered here is called. */
@@ -431,7 +473,7 @@ export class Store {
       assert(event !== undefined, 'each put has its event');
       const revision = asRevision(this.#revision + 1);
       this.#revision = revision;
-      if (this.#keys !== null && event.kv.version === 1) this.#keys++;
+      if (event.kv.version === 1) this.#keysAddedSince++;
       this.#publish({ revision, events: [event] }, batch);
       const answer = { previous: request.previous ? event.previous : null };
       const outcome: Outcome = { kind: 'put', revision, answer };
@@ -458,7 +500,7 @@ export class Store {
       case 'deleteRange':
         return this.#deleteRange(operation.request);
       case 'txn':
-        return this.#txn(operation.request, this.level >= groupLevel.third);
+        return this.#txn(operation.request);
       case 'compact':
         return this.#compact(operation.request.revision);
       case 'leaseRevoke':
@@ -511,7 +553,8 @@ export class Store {
     return this.#made(writer, (revision) => ({ kind: 'deleteRange', revision, answer: done.answer }));
   }
 
-  #txn(request: TxnRequest, isBounded: boolean): Performed {
+  #txn(request: TxnRequest): Performed {
+    const isBounded = this.level >= groupLevel.third;
     const state = {
       current: this.#revision,
       compacted: this.compactedRevision,
@@ -541,7 +584,7 @@ export class Store {
   #taken(writer: RevisionWriter): readonly RevisionEvents[] {
     if (writer.events.length === 0) return [];
     this.#revision = writer.revision;
-    if (this.#keys !== null) this.#keys += writer.keysAdded;
+    this.#keysAddedSince += writer.keysAdded;
     return [{ revision: writer.revision, events: writer.events }];
   }
 

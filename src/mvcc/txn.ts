@@ -114,7 +114,10 @@ function operationFailure(sql: SqlPort, operation: ChosenOperation, state: TxnSt
 }
 
 /** Unlike a range of its own, a negative revision is compared like any other: below the compacted one (at first -1) it fails. */
-function revisionFailure(request: RangeRequest, state: TxnState): StoreFailure | null {
+export function revisionFailure(
+  request: RangeRequest,
+  state: Pick<TxnState, 'current' | 'compacted'>,
+): StoreFailure | null {
   if (request.revision === 0) return null;
   if (request.revision > state.current) return { kind: 'futureRevision', revision: state.current };
   if (request.revision < state.compacted) return { kind: 'compacted', compactedRevision: state.compacted };
@@ -189,7 +192,7 @@ class RunningTxn {
   #view(): Parameters<typeof readRange>[2] {
     const pages = this.writer.events.length > 0 ? null : this.#state.pages;
     const { answer: budget, work } = this.#budgets;
-    return { current: this.#revision(), compacted: this.#state.compacted, budget, work, pages };
+    return { current: this.#revision(), compacted: this.#state.compacted, budget, work, pages, pace: null };
   }
 }
 

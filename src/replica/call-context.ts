@@ -18,10 +18,12 @@ import type { LeaseService } from './lease-service.ts';
 import type { Observers } from './lock-observe.ts';
 import type { LockWaits } from './lock-waits.ts';
 import type { Member } from './member.ts';
+import type { SteppedReads } from './stepped-reads.ts';
 import type { OpenCall, OpenCalls } from './open-calls.ts';
 
 /** What lives as long as the replica does, and outlives a call. */
 export type Services = {
+  readonly reads: SteppedReads;
   readonly signatures: Signatures;
   readonly open: OpenCalls;
   readonly logins: Logins;
@@ -110,7 +112,7 @@ export function authorize(member: Member, caller: Caller, need: AccessNeed): Pro
 }
 
 /** A replica that is behind may not know a new key or user yet: it catches up before it says so. */
-export async function unlessBehind(
+async function unlessBehind(
   member: Member,
   caller: Caller,
   refusal: () => StoreFailure | null,

@@ -2,18 +2,9 @@
 // A call that belongs to another replica is answered for the gateway alone (`redirectTo`), which then asks there.
 
 import { parseCall, protocolOf } from '../api/call.ts';
-import type {
-  ApiCall,
-  ApiRequest,
-  FramesCall,
-  QueryCall,
-  ReadCall,
-  StatusCall,
-  WatchCall,
-  WriteCall,
-} from '../api/contract.ts';
+import type { ApiCall, ApiRequest, FramesCall, QueryCall, StatusCall, WatchCall, WriteCall } from '../api/contract.ts';
 import { failureResponse } from '../api/errors.ts';
-import { readHeader, servedByHeader } from '../api/routing.ts';
+import { readHeader } from '../api/routing.ts';
 import { unreachable } from '../assert.ts';
 import { requestTimeoutMs } from '../limits.ts';
 import { isolateMemory } from '../memory-budget.ts';
@@ -26,11 +17,9 @@ import {
   followsAndCaughtUp,
   headerOf,
   leadsAndCaughtUp,
-  mayBeBehind,
   propose,
   queryStoreInSteps,
   redirectTo,
-  unlessBehind,
 } from './call-context.ts';
 import { holdAnswer } from './held-answer.ts';
 import { serveKeepAlive, serveKeepAliveStream, serveTimeToLive, withCandidate } from './lease-calls.ts';
@@ -47,10 +36,10 @@ import {
 import { mayChangeAlarm } from './maintenance-quota.ts';
 import { serveMemberChange, serveMemberList } from './maintenance-members.ts';
 import { serveSnapshot } from './maintenance-snapshot.ts';
-import type { TxnRequest } from '../model.ts';
-import { isReadOnly, isSerializable } from '../mvcc/txn-shape.ts';
+import { isReadOnly } from '../mvcc/txn-shape.ts';
 import type { Member } from './member.ts';
 import { ownerText } from './open-calls.ts';
+import { servedBy, serveRead, serveReadTxn } from './read-calls.ts';
 import { statusReport } from './status.ts';
 
 export async function serveCall(member: Member, request: ApiRequest, context: CallContext): Promise<Response> {
@@ -153,61 +142,6 @@ async function refuseAlarm(member: Member, call: WriteCall, context: CallContext
   return call.respond({ kind: 'failed', revision: member.driver.store.revision, failure }, headerOf(member));
 }
 
-/** Any replica answers that has caught up, or that need not; for the leader alone it is where the caller did not choose. */
-async function serveRead(
-  member: Member,
-  call: ReadCall,
-  { headers }: ApiRequest,
-  context: CallContext,
-): Promise<Response> {
-  const place = headers.get(readHeader);
-  if (place === 'members') return redirectTo(member, member.driver.raft.leader);
-  if (!call.serializable) {
-    const elsewhere = await (place === 'nearest' ? followsAndCaughtUp : leadsAndCaughtUp)(member, call, context);
-    if (elsewhere !== null) return elsewhere;
-  }
-  const { store } = member.driver;
-  const refused = await unlessBehind(member, context.caller, () =>
-    store.authorizeRange(context.caller, call.request, member.nowMs()),
-  );
-  if (refused !== null) return call.respond({ kind: 'failed', failure: refused }, headerOf(member));
-  let result = store.range(call.request);
-  if (result.kind === 'failed' && call.serializable && mayBeBehind(result.failure, context.caller)) {
-    const elsewhere = await followsAndCaughtUp(member, call, context);
-    if (elsewhere !== null) return elsewhere;
-    result = store.range(call.request);
-  }
-  const answer = call.respond(result, headerOf(member));
-  return place === null ? answer : servedBy(member, answer);
-}
-
-/** A txn without a write is a read: nothing of it is in the log, and an id that it came with names nothing. */
-async function serveReadTxn(
-  member: Member,
-  call: WriteCall,
-  request: TxnRequest,
-  context: CallContext,
-): Promise<Response> {
-  const { caller } = context;
-  const serializable = isSerializable(request);
-  if (!serializable) {
-    const elsewhere = await leadsAndCaughtUp(member, call, context);
-    if (elsewhere !== null) return elsewhere;
-  }
-  let outcome = member.driver.store.readTxn(request, caller, member.nowMs());
-  if (serializable && outcome.kind === 'failed' && mayBeBehind(outcome.failure, caller)) {
-    const elsewhere = await followsAndCaughtUp(member, call, context);
-    if (elsewhere !== null) return elsewhere;
-    outcome = member.driver.store.readTxn(request, caller, member.nowMs());
-  }
-  return call.respond(outcome, headerOf(member));
-}
-
-function servedBy(member: Member, response: Response): Response {
-  response.headers.set(servedByHeader, String(member.identity.number));
-  return response;
-}
-
 async function serveQuery(member: Member, call: QueryCall, context: CallContext): Promise<Response> {
   const elsewhere = await leadsAndCaughtUp(member, call, context);
   if (elsewhere !== null) return elsewhere;
@@ -234,6 +168,11 @@ async function serveStatus(member: Member, call: StatusCall, context: CallContex
   // The leader alone knows how the others are. Whoever is told that it does not answer tells what it knows itself.
   const isDoubted = failedLeader !== null || suspectedLeader !== null;
   if (leader !== null && leader !== member.identity.number && !isDoubted) return redirectTo(member, leader);
+  // The keys are counted at the first of these calls.
+  const { store } = member.driver;
+  const counted = await context.services.reads.run(() => store.countKeysInSteps(), context.gone);
+  if (counted.kind === 'gone') return redirectTo(member, null);
+  if (counted.kind !== 'done') return failureResponse(call.protocol, { kind: counted.kind });
   return call.respond(statusReport(member));
 }
 

@@ -59,6 +59,7 @@ import { formerPeerUrl, type PeerAnswer } from './peers.ts';
 import { SharedAlarm } from './shared-alarm.ts';
 import { replicaReports } from './status.ts';
 import { Remains } from './remains.ts';
+import { SteppedReads } from './stepped-reads.ts';
 import { ObjectSockets } from './watch-object-sockets.ts';
 import { WatchService } from './watch-service.ts';
 
@@ -559,6 +560,12 @@ export class Replica extends DurableObject<ReplicaEnv> {
       );
     };
     const services: Services = {
+      reads: new SteppedReads({
+        holdHistory: () => member.driver.store.holdHistory(),
+        serves: () => member.driver.serves,
+        pause: () => scheduler.wait(0),
+        nowMs: () => member.nowMs(),
+      }),
       signatures,
       open,
       logins: new Logins(new KeyRing(signatures), new TokenRing(signatures)),

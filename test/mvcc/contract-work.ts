@@ -4,6 +4,7 @@ import { expect } from 'vitest';
 import { utf8 } from '../../src/bytes.ts';
 import { commandRowsMax, txnOperationsMax, txnOperationsTotalMax } from '../../src/limits.ts';
 import { sortOrder, sortTarget, type TxnOperation, type TxnRequest } from '../../src/model.ts';
+import { runSteps } from '../../src/mvcc/steps.ts';
 import { Store } from '../../src/mvcc/store.ts';
 import { rule, type StoreRule } from './contract.ts';
 import {
@@ -169,18 +170,22 @@ export const workRules: readonly StoreRule[] = [
     while (fed.store.compactStep(100));
     expect(rows()).toBe(compacted);
   }),
-  rule('MVCC-WORK-8: a txn that only reads has the same budget, at every level', (fed) => {
-    fed.batch(Array.from({ length: 10 }, (_, n) => put(`k${n}`)));
-    const request = txnRequest({ compare: [versionIs(keys, 1)] });
-    for (const level of [1, 3]) {
-      fed.do(toLevel(level));
-      withLimits(fed, { rowsMax: 10 });
-      const failure = { kind: 'tooMuchWork', what: 'rows', max: 10 };
-      expect(fed.store.readTxn(request, service, 1)).toMatchObject({ kind: 'failed', failure });
-      withLimits(fed, { rowsMax: 11 });
-      expect(fed.store.readTxn(request, service, 1)).toMatchObject({ kind: 'txn' });
-    }
-  }),
+  rule(
+    'MVCC-WORK-8: a txn that only reads draws on no budget, and holds as many operations as others, at every level',
+    (fed) => {
+      fed.batch(Array.from({ length: 10 }, (_, n) => put(`k${n}`)));
+      const request = txnRequest({ compare: [versionIs(keys, 1)] });
+      const nested = txn({ success: Array.from({ length: 60 }, () => read()) });
+      const tooMany = txnRequest({ success: Array.from({ length: 60 }, () => nested) });
+      for (const level of [1, 3]) {
+        fed.do(toLevel(level));
+        withLimits(fed, { rowsMax: 9 });
+        expect(runSteps(fed.store.readTxnInSteps(request, service, 1))).toMatchObject({ kind: 'txn' });
+        const failure = { kind: 'tooManyOperations' };
+        expect(runSteps(fed.store.readTxnInSteps(tooMany, service, 1))).toMatchObject({ kind: 'failed', failure });
+      }
+    },
+  ),
   rule(
     'MVCC-WORK-6: a txn holds txnOperationsTotalMax compares and operations on all its levels, from level 3 on',
     (fed) => {

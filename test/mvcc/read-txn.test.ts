@@ -3,6 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { logIndex } from '../../src/brands.ts';
 import { alarmKind, type Command, type TxnOperation, type TxnRequest } from '../../src/model.ts';
+import { runSteps } from '../../src/mvcc/steps.ts';
 import { isReadOnly, isSerializable } from '../../src/mvcc/txn-shape.ts';
 import { NodeSql } from '../support/node-sql.ts';
 import { randomCommands, steadyKey } from './random-commands.ts';
@@ -38,7 +39,7 @@ describe('a txn that only reads', () => {
       const [command] = asked;
       if (command?.operation.kind !== 'txn') continue;
       const { outcomes } = twin.store.apply(logIndex(round + 1), [command]);
-      const outcome = fed.store.readTxn(command.operation.request, command.caller, command.atMs);
+      const outcome = runSteps(fed.store.readTxnInSteps(command.operation.request, command.caller, command.atMs));
       expect([outcome]).toEqual(outcomes);
       const kind = outcome.kind === 'failed' ? outcome.failure.kind : outcome.kind;
       seen.set(kind, (seen.get(kind) ?? 0) + 1);
@@ -77,7 +78,7 @@ describe('a txn that only reads', () => {
     fed.do({ kind: 'alarmActivate', alarm: { memberId: 1n, alarm: alarmKind.corrupt } });
     fed.do({ kind: 'alarmActivate', alarm: { memberId: 1n, alarm: alarmKind.noSpace } });
     const answered = (success: TxnOperation[]): unknown => {
-      const outcome = fed.store.readTxn(txnRequest({ success }), { kind: 'service' }, 1);
+      const outcome = runSteps(fed.store.readTxnInSteps(txnRequest({ success }), { kind: 'service' }, 1));
       return outcome.kind === 'failed' ? outcome.failure.kind : outcome.kind;
     };
     expect(answered([read('a')])).toBe('txn');

@@ -213,6 +213,39 @@ describe('a transaction that only reads', () => {
   });
 });
 
+describe('a read of very many keys', () => {
+  it('READ-35: lets others be answered meanwhile, and is of one revision', async () => {
+    const tenant = await newTenant({ name: 'many', replicas: 1 });
+    const before = await put(tenant.key, 'other', '0');
+    const many = 1_000_000;
+    await runInDurableObject(replicaStub(tenant.id, 1), (_, { storage }) => {
+      storage.sql.exec(
+        `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
+        INSERT INTO head (key, mod, created, version, value)
+          SELECT CAST('many/' || printf('%07d', i) AS BLOB), 2, 2, 1, x'76' FROM n`,
+        many,
+      );
+    });
+    const range = { key: btoa('many/'), range_end: btoa('many0'), count_only: true };
+    const counted = async (): Promise<unknown> => {
+      const response = await withKey(tenant.key, '/v3/kv/range', { method: 'POST', body: JSON.stringify(range) });
+      return response.json();
+    };
+    let answered = 0;
+    const running = { isCounted: false };
+    const count = counted().finally(() => {
+      running.isCounted = true;
+    });
+    while (!running.isCounted) await put(tenant.key, `many/${answered++}`, 'v');
+    expect(answered).toBeGreaterThan(3);
+    const answer = (await count) as { header: { revision: string }; count: string };
+    // As many as were put at its revision.
+    expect(Number(answer.count) - many).toBe(Number(answer.header.revision) - before);
+    const status: { keys: number } = await (await withKey(tenant.key, '/v1/status')).json();
+    expect(status.keys).toBe(many + answered + 1);
+  });
+});
+
 describe('Quorate-Read', () => {
   it('READ-26: is leader or nearest; anything else is refused by name, in the form of the protocol', async () => {
     const tenant = await newTenant({ name: 'refused' });
