@@ -66,3 +66,7 @@ export function base64(bytes: Uint8Array): string {
 export function keyText(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
 }
+
+export function bytesOfKeyText(text: string): Uint8Array {
+  return new Uint8Array(Buffer.from(text, 'latin1'));
+}

@@ -12,8 +12,7 @@ export const groupLevel = {
    */
   second: 2,
   /**
-   * One command does bounded work, a large delete is applied in steps that belong together, and a remembered write knows a digest of
-   * its request. The store is of format 4.
+   * One command does bounded work, and a remembered write knows a digest of its request. The store is of format 4.
    */
   third: 3,
 } as const;

@@ -189,6 +189,15 @@ export const proposalSpacingMs = 5;
 export const compactionStepRows = 500;
 /** And bytes of large values: SQLite reads and frees a page of each 4 KiB. */
 export const compactionStepBytes = 8 * 1_048_576;
+/**
+ * A delete of more keys than this goes in steps of as many: some 10 ms of one thread, and others get their turn between
+ * two.
+ */
+export const deleteStepRows = 500;
+/** And of so many bytes of keys: each step is a row of the batch's record. */
+export const deleteStepKeyBytes = 262_144;
+/** Before it, keys are counted in steps of so many times as many. */
+export const deleteMeasureFactor = 10;
 /** The same of a store that another one has taken the place of, and of a snapshot that nobody wants any more: a step each tick. */
 export const clearingStepRows = 2_000;
 export const clearingStepBytes = 8 * 1_048_576;

@@ -13,15 +13,17 @@ import { bytesOf, numberOf } from './rows.ts';
 const insertPart = 'INSERT INTO batches (last_revision, log_index, part, writes_total, body) VALUES (?, ?, ?, ?, ?)';
 const insertHashedPart = `INSERT INTO batches (last_revision, log_index, part, writes_total, body, hash, scrubbed)
   VALUES (?, ?, ?, ?, ?, ?, ?)`;
-const selectNewestHash = `SELECT hash, scrubbed FROM batches
+const selectNewestHash = `SELECT hash, scrubbed FROM batches WHERE last_revision <= ?
   ORDER BY last_revision DESC, log_index DESC, part DESC LIMIT 1`;
-const selectNewest = `SELECT last_revision, log_index, writes_total FROM batches
+const selectNewest = `SELECT last_revision, log_index, writes_total FROM batches WHERE last_revision <= ?
   ORDER BY last_revision DESC, log_index DESC, part DESC LIMIT 1`;
 const selectOne = 'SELECT body FROM batches WHERE last_revision = ? AND log_index = ? ORDER BY part';
-const selectFrom = `SELECT log_index, body FROM batches WHERE last_revision >= ? ORDER BY last_revision, log_index, part`;
+const selectFrom = `SELECT log_index, body FROM batches
+  WHERE last_revision >= ? AND last_revision <= ?
+  ORDER BY last_revision, log_index, part`;
 const selectOldest = `SELECT last_revision, log_index, writes_total FROM batches
   ORDER BY last_revision, log_index, part LIMIT 1`;
-const selectNewestFirst = `SELECT log_index, body, last_revision FROM batches
+const selectNewestFirst = `SELECT log_index, body, last_revision FROM batches WHERE last_revision <= ?
   ORDER BY last_revision DESC, log_index DESC, part DESC`;
 
 /** Which row holds a batch. `lastRevision` is the store's after it; entries without a revision share the one before. */
@@ -29,6 +31,8 @@ export type BatchPlace = { readonly lastRevision: Revision; readonly logIndex: L
 
 /** The running hash after an entry, and the last key that it scrubbed; null: the next scrub begins with the first one. */
 export type Hashed = { readonly hash: number; readonly scrubbed: Uint8Array | null };
+
+export type BatchPart = { readonly writesTotal: number; readonly bytes: Uint8Array; readonly hashed: Hashed | null };
 
 export type ChangedKey = { readonly type: StoreEvent['type']; readonly key: Uint8Array };
 /** `keys` may be gone through again and again: of a revision that changed very many they are not in memory as a whole. */
@@ -48,10 +52,7 @@ export class BatchRecord {
   addRevision(changed: RevisionEvents): void {
     this.#changes.varint(changed.revision);
     this.#changes.varint(changed.events.length);
-    for (const event of changed.events) {
-      this.#changes.byte(event.type === 'put' ? 0 : 1);
-      this.#changes.bytes(event.kv.key);
-    }
+    for (const event of changed.events) writeChangedKey(this.#changes, { type: event.type, key: event.kv.key });
   }
 
   addWrite(identity: string, outcome: Uint8Array): void {
@@ -62,6 +63,11 @@ export class BatchRecord {
 
   outcomeOf(identity: string): Uint8Array | null {
     return this.#outcomes.get(identity) ?? null;
+  }
+
+  /** The last part of the body. */
+  writes(): Uint8Array {
+    return this.#writes.finish();
   }
 
   body(): Uint8Array {
@@ -107,6 +113,11 @@ class ManyChangedKeys {
   }
 }
 
+export function writeChangedKey(writer: BinaryWriter, { type, key }: ChangedKey): void {
+  writer.byte(type === 'put' ? 0 : 1);
+  writer.bytes(key);
+}
+
 function readChangedKey(reader: BinaryReader): ChangedKey {
   const code = reader.byte();
   if (code > 1) throw new MalformedBytesError(`a change of kind ${code}`);
@@ -123,30 +134,46 @@ export function* writesIn(body: Uint8Array): Generator<WrittenId, void, void> {
 export class Batches {
   readonly #sql: SqlPort;
 
+  /** Rows of later revisions are those of an entry that is under way. */
+  #through = Number.MAX_SAFE_INTEGER;
+
   constructor(sql: SqlPort) {
     this.#sql = sql;
+  }
+
+  hideAfter(revision: Revision): void {
+    this.#through = revision;
+  }
+
+  showAll(): void {
+    this.#through = Number.MAX_SAFE_INTEGER;
   }
 
   /** `hashed`: null in a group of level 1, whose rows have no place for it. */
   append(place: BatchPlace, writesTotal: number, body: Uint8Array, hashed: Hashed | null): void {
     for (let part = 0, offset = 0; offset < body.byteLength; part++, offset += batchPartBytesMax) {
       const bytes = body.subarray(offset, offset + batchPartBytesMax);
-      const row = [place.lastRevision, place.logIndex, part, writesTotal, bytes] as const;
       const isLast = offset + batchPartBytesMax >= body.byteLength;
-      if (hashed === null || !isLast) this.#sql.run(insertPart, ...row);
-      else this.#sql.run(insertHashedPart, ...row, hashed.hash, hashed.scrubbed);
+      this.appendPart(place, part, { writesTotal, bytes, hashed: isLast ? hashed : null });
     }
+  }
+
+  /** Parts come in their order. Of the last one there is the hash. */
+  appendPart(place: BatchPlace, part: number, { writesTotal, bytes, hashed }: BatchPart): void {
+    const row = [place.lastRevision, place.logIndex, part, writesTotal, bytes] as const;
+    if (hashed === null) this.#sql.run(insertPart, ...row);
+    else this.#sql.run(insertHashedPart, ...row, hashed.hash, hashed.scrubbed);
   }
 
   /** That of the newest row, of a group of level 2. */
   newestHash(): Hashed {
-    const row = this.#sql.all(selectNewestHash)[0];
+    const row = this.#sql.all(selectNewestHash, this.#through)[0];
     const [hash, scrubbed = null] = row ?? [];
     return { hash: numberOf(hash), scrubbed: scrubbed === null ? null : bytesOf(scrubbed) };
   }
 
   newest(): (BatchPlace & { readonly writesTotal: number }) | null {
-    const row = this.#sql.all(selectNewest)[0];
+    const row = this.#sql.all(selectNewest, this.#through)[0];
     if (row === undefined) return null;
     const [last, index, writesTotal] = row;
     return {
@@ -166,7 +193,7 @@ export class Batches {
   *from(from: Revision): Generator<Uint8Array, void, void> {
     let parts: Uint8Array[] = [];
     let current: number | null = null;
-    for (const [index, body] of this.#sql.iterate(selectFrom, from)) {
+    for (const [index, body] of this.#sql.iterate(selectFrom, from, this.#through)) {
       if (current !== null && current !== index) {
         yield joined(parts);
         parts = [];
@@ -213,7 +240,7 @@ export class Batches {
   *newestFirst(): Generator<{ readonly place: BatchPlace; readonly body: Uint8Array }, void, void> {
     let parts: Uint8Array[] = [];
     let current: BatchPlace | null = null;
-    for (const [index, body, last] of this.#sql.iterate(selectNewestFirst)) {
+    for (const [index, body, last] of this.#sql.iterate(selectNewestFirst, this.#through)) {
       if (current !== null && current.logIndex !== index) {
         yield { place: current, body: joined(parts.toReversed()) };
         parts = [];

@@ -20,6 +20,32 @@ export function crc32(bytes: Uint8Array, before = 0): number {
   return (remainder(bytes, before ^ 0xffffffff) ^ 0xffffffff) >>> 0;
 }
 
+/**
+ * The checksum of some bytes and of others after them, of the checksums of both: of the latter's length is all that
+ * must be known of them. As zlib's crc32_combine does it: a byte more is the first one's remainder times x^8, modulo
+ * the polynomial.
+ */
+export function combinedCrc32(first: number, second: number, secondBytes: number): number {
+  let factor = 0x8000_0000;
+  let power = 0x0080_0000;
+  for (let left = secondBytes; left > 0; left = Math.floor(left / 2)) {
+    if (left % 2 === 1) factor = product(power, factor);
+    power = product(power, power);
+  }
+  return (product(factor, first) ^ second) >>> 0;
+}
+
+/** Of two polynomials, modulo that of CRC-32; the highest bit is x^0. */
+function product(left: number, right: number): number {
+  let sum = 0;
+  let shifted = right;
+  for (let bit = 0x8000_0000; bit !== 0; bit >>>= 1) {
+    if ((left & bit) !== 0) sum ^= shifted;
+    shifted = shifted & 1 ? (shifted >>> 1) ^ 0xedb88320 : shifted >>> 1;
+  }
+  return sum >>> 0;
+}
+
 function remainder(bytes: Uint8Array, before: number): number {
   let rest = before;
   let place = 0;

@@ -42,4 +42,9 @@ export class GroupLevel {
   hashed(entry: HashedEntry): Hashed | null {
     return this.#running?.next(entry) ?? null;
   }
+
+  /** The same of one that was hashed in parts. */
+  hashedAfter(written: number): Hashed | null {
+    return this.#running?.after(written) ?? null;
+  }
 }

@@ -50,6 +50,8 @@ function pairBytes(pair: KeyValue): number {
 export type ReadView = {
   /** In a txn that has changed something: the revision that it makes. */
   readonly current: Revision;
+  /** How `current` is read by now. */
+  readonly asOf: (current: Revision) => AsOf;
   readonly compacted: number;
   readonly budget: AnswerBudget;
   readonly work: WorkBudget;
@@ -59,8 +61,8 @@ export type ReadView = {
   readonly pace: Pace | null;
 };
 
-/** Of a read in slices: between two of them others may write. `current` is the store's revision by then. */
-export type Pace = { readonly bounds: SliceBounds; readonly current: () => Revision };
+/** Of a read in slices: between two of them others may write. */
+export type Pace = { readonly bounds: SliceBounds };
 
 export type RangeResult =
   | { readonly kind: 'answer'; readonly answer: RangeAnswer }
@@ -220,9 +222,8 @@ class Read {
 
   /** What was the head when the read began is an earlier revision once others have written. */
   readonly #asOfNow = (): AsOf => {
-    const { pace, current } = this.#view;
-    if (this.#asOf !== 'head' || pace === null || pace.current() === current) return this.#asOf;
-    return current;
+    const { asOf, current } = this.#view;
+    return this.#asOf === 'head' ? asOf(current) : this.#asOf;
   };
 
   *#answer(kvs: KeyValue[], more: boolean): Generator<void, RangeResult, void> {

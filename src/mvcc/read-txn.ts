@@ -48,12 +48,12 @@ function* choose(sql: SqlPort, request: TxnRequest, view: ReadView): Generator<v
 }
 
 /** As `compareHolds`. */
-function* holds(sql: SqlPort, compare: Compare, { pace, current }: ReadView): Generator<void, boolean, void> {
+function* holds(sql: SqlPort, compare: Compare, { pace, asOf, current }: ReadView): Generator<void, boolean, void> {
   let some = false;
   let all = true;
   const scan = {
     span: spanOf(compare),
-    asOf: () => (pace === null || pace.current() === current ? 'head' : current),
+    asOf: () => asOf(current),
     filter: null,
     descending: false,
     values: compare.target === 'value',

@@ -2,8 +2,7 @@
 // before: nothing here fails.
 
 import { type LeaseId, noLease, type Revision, revision as asRevision } from '../brands.ts';
-import { Buffer } from 'node:buffer';
-import { emptyBytes, keyText } from '../bytes.ts';
+import { bytesOfKeyText, emptyBytes, keyText } from '../bytes.ts';
 import { previousKeptBytesMax, replacedKeptBytesMax } from '../limits.ts';
 import type { KeyRange, KeyValue, StoreEvent } from '../model.ts';
 import type { SqlPort, SqlRow } from '../sql-port.ts';
@@ -217,7 +216,7 @@ export class LateDeleteEvent {
   }
 
   #keyBytes(): Uint8Array {
-    return new Uint8Array(Buffer.from(this.#key, 'latin1'));
+    return bytesOfKeyText(this.#key);
   }
 }
 

@@ -14,7 +14,7 @@ import { foundValueBytesMax, hashedValueBytesMax, scrubbedRowsMax, scrubbedValue
 import type { KeyValue, RevisionEvents, StoreEvent } from '../model.ts';
 import type { SqlPort, SqlValue } from '../sql-port.ts';
 import type { Hashed } from './batches.ts';
-import { crc32 } from './checksum.ts';
+import { combinedCrc32, crc32 } from './checksum.ts';
 import { LateDeleteEvent } from './revision-writer.ts';
 import { bytesOf, numberOf } from './rows.ts';
 
@@ -60,7 +60,11 @@ export class RunningHash {
 
   /** After an entry, all of whose writes are in their rows. */
   next(entry: HashedEntry): Hashed {
-    const written = crc32(detailsOf(entry), crc32(entry.body, this.#last.hash));
+    return this.after(crc32(detailsOf(entry), crc32(entry.body, this.#last.hash)));
+  }
+
+  /** The same of an entry that was hashed in parts. */
+  after(written: number): Hashed {
     this.#last = this.#scrub(written);
     return this.#last;
   }
@@ -100,7 +104,26 @@ function detailsOf({ body, events, revision, writesTotal }: HashedEntry): Uint8A
   return writer.finish();
 }
 
-function addEvent(writer: BinaryWriter, event: StoreEvent): void {
+/** `recordCrc`: of the body, after the hash before the entry. `eventsCrc`: of what `addEvent` wrote, by itself. */
+export type HashedParts = {
+  readonly recordCrc: number;
+  readonly recordBytes: number;
+  readonly eventsCrc: number;
+  readonly eventsBytes: number;
+  readonly revision: Revision;
+  readonly writesTotal: number;
+};
+
+/** Of an entry that was written in parts, what `next` makes of one that is there as a whole. */
+export function hashOfParts({ recordCrc, recordBytes, eventsCrc, eventsBytes, ...end }: HashedParts): number {
+  const [before, after] = [new BinaryWriter(16), new BinaryWriter(16)];
+  before.varint(recordBytes);
+  after.varint(end.revision);
+  after.varint(end.writesTotal);
+  return crc32(after.finish(), combinedCrc32(crc32(before.finish(), recordCrc), eventsCrc, eventsBytes));
+}
+
+export function addEvent(writer: BinaryWriter, event: StoreEvent): void {
   if (event.type === 'put') {
     const { previous } = event;
     writer.byte(previous === null ? kindOf.create : kindOf.update);
@@ -109,9 +132,13 @@ function addEvent(writer: BinaryWriter, event: StoreEvent): void {
     return;
   }
   // Of very many that are deleted at once the later pairs are not in memory, and reading each would take too long.
-  if (event instanceof LateDeleteEvent || event.previous === null) return writer.byte(kindOf.lateDelete);
+  if (event instanceof LateDeleteEvent || event.previous === null) return addLateDelete(writer);
   writer.byte(kindOf.delete);
   addPair(writer, event.previous, foundValueBytesMax);
+}
+
+export function addLateDelete(writer: BinaryWriter): void {
+  writer.byte(kindOf.lateDelete);
 }
 
 function addPair(writer: BinaryWriter, pair: KeyValue, valueBytesMax: number): void {

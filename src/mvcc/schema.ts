@@ -38,6 +38,12 @@ const formatOfLevel: Readonly<Record<number, number>> = {
 /** Rows of `head` and `superseded` stay well under a quarter of a page, so that trees stay flat. */
 export const inlineValueBytesMax = 512;
 
+/**
+ * What is added to the format while an entry is applied in steps (large-delete.ts): code that does not know them must
+ * not open the store between two.
+ */
+const underWayMark = 1_000;
+
 const firstTables = [
   // name: see MetaName.
   `CREATE TABLE mvcc_meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID`,
@@ -100,12 +106,14 @@ const fourthTables: readonly (readonly [table: string, statement: string])[] = [
 
 const batchColumns = 'PRAGMA table_info(batches)';
 const selectMeta = 'SELECT value FROM mvcc_meta WHERE name = ?';
+const deleteMeta = 'DELETE FROM mvcc_meta WHERE name = ?';
 const replaceMeta = 'INSERT OR REPLACE INTO mvcc_meta VALUES (?, ?)';
 
 /**
- * compacted, sweep: of the compaction. leasesSettled: 1 or 0. authEnabled: 1 or 0. authRevision: counts changes of users and roles.
- * authSince: the auth revision that every token must have at least. downgrade: the version, as UTF-8; 0: none.
- * learner: the one that was announced; 0: none. commandsUndone: how many threw and were undone.
+ * compacted, sweep: of the compaction. leasesSettled: 1 or 0. authEnabled: 1 or 0. authRevision: counts changes of
+ * users and roles. authSince: the auth revision that every token must have at least. downgrade: the version, as UTF-8;
+ * 0: none. learner: the one that was announced; 0: none. commandsUndone: how many threw and were undone. underWay: of
+ * an entry that is applied in steps; there is no such row where none is.
  */
 export type MetaName =
   | 'format'
@@ -117,7 +125,8 @@ export type MetaName =
   | 'authSince'
   | 'downgrade'
   | 'learner'
-  | 'commandsUndone';
+  | 'commandsUndone'
+  | 'underWay';
 
 /**
  * Creates the tables of a fresh store, adds those that an older one lacks. Answers the level of the store's group. Throws
@@ -167,12 +176,23 @@ export function schemaStatements(format: number): readonly string[] {
   return [...firstTables, ...secondTables, ...columns, ...tables];
 }
 
+/** An entry is applied in steps from here on. */
+export function markUnderWay(sql: SqlPort): void {
+  writeMeta(sql, 'format', formatOf(sql) + underWayMark);
+}
+
+/** All of it is applied. */
+export function unmarkUnderWay(sql: SqlPort): void {
+  writeMeta(sql, 'format', formatOf(sql));
+  sql.run(deleteMeta, 'underWay' satisfies MetaName);
+}
+
 /** 0: a fresh database. */
 function formatOf(sql: SqlPort): number {
   if (!hasTable(sql, 'mvcc_meta')) return 0;
   const format = readMeta(sql, 'format');
   assert(typeof format === 'number' && format > 0, 'a store has a format');
-  return format;
+  return format > underWayMark ? format - underWayMark : format;
 }
 
 export function readMeta(sql: SqlPort, name: MetaName): number | Uint8Array | null {

@@ -48,6 +48,7 @@ export function openSnapshot(
   sql: SqlPort,
   store: Store,
 ): { readonly name: SnapshotName; readonly head: readonly Uint8Array[] } {
+  assert(!store.isUnderWay, 'a snapshot begins between two entries');
   const name = { index: store.persistedIndex, revision: store.revision, compacted: store.compactedRevision };
   return { name, head: encodeHead(sql, name) };
 }

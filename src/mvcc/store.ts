@@ -12,8 +12,8 @@ import type {
   DeleteRangeRequest,
   KeyRange,
   KeyValue,
+  Operation,
   Outcome,
-  OverdueLease,
   PutRequest,
   RangeAnswer,
   RangeRequest,
@@ -33,6 +33,7 @@ import { Compaction, type Needed } from './compaction.ts';
 import { GroupLevel } from './group-level.ts';
 import { History, type HistoryPiece, type HistoryQuery } from './history.ts';
 import { spanOf } from './key-range.ts';
+import { type DeletedKeys, holdsMoreKeys, LargeDelete, mayDeleteMany, measureDeletions } from './large-delete.ts';
 import type { LeaseChange, StoredLease } from './leases.ts';
 import { canAnswer } from './outcome-kind.ts';
 import { PageCounts } from './page-counts.ts';
@@ -53,15 +54,17 @@ import { type Budgets, deleteRange, put, putFailure } from './write-operations.t
 import { identityOf, RememberedWrites } from './write-ids.ts';
 
 /**
- * `leases`: which were granted and which are gone, in the order in which that happened. `work`: what it took, about; another replica may say
- * another number.
+ * `leases`: which were granted and which are gone, in the order in which that happened. `work`: what it took, about;
+ * another replica may say another number. `events`: null for an entry that was applied in steps, which may have more of
+ * them than memory holds: history tells them.
  */
 export type Applied = {
   readonly work: Work;
   readonly outcomes: readonly Outcome[];
-  readonly events: readonly RevisionEvents[];
+  readonly events: readonly RevisionEvents[] | null;
   readonly leases: readonly LeaseChange[];
 };
+export type AppliedAtOnce = Applied & { readonly events: readonly RevisionEvents[] };
 
 export type RangeOutcome =
   | { readonly kind: 'answer'; readonly revision: Revision; readonly answer: RangeAnswer }
@@ -102,6 +105,7 @@ export class Store {
   #administration!: Administration;
   #writes!: RememberedWrites;
   #pages!: PageCounts;
+  #underWay!: LargeDelete | null;
   #revision!: Revision;
   #applied!: LogIndex;
   #persisted!: LogIndex;
@@ -117,7 +121,7 @@ export class Store {
   constructor(sql: SqlPort, work: WorkLimits = commandWork, slices: SliceBounds = sliceBounds) {
     this.#sql = sql;
     this.#commandWork = work;
-    this.#pace = { bounds: slices, current: () => this.#revision };
+    this.#pace = { bounds: slices };
     this.#open();
     this.#compaction = new Compaction(sql);
   }
@@ -132,11 +136,13 @@ export class Store {
     const sql = this.#sql;
     const level = openSchema(sql);
     this.#batches = new Batches(sql);
+    this.#underWay = LargeDelete.resume(sql, this.#batches);
     this.#level = new GroupLevel(sql, level, this.#batches);
     const newest = this.#batches.newest();
     this.#revision = newest?.lastRevision ?? asRevision(1);
-    this.#applied = newest?.logIndex ?? logIndex(0);
-    this.#persisted = this.#applied;
+    this.#persisted = newest?.logIndex ?? logIndex(0);
+    // Entries before it that left no row were applied, too.
+    this.#applied = this.#underWay === null ? this.#persisted : logIndex(this.#underWay.index - 1);
     this.#history = new History(sql, this.#batches);
     this.#administration = new Administration(sql);
     this.#writes = new RememberedWrites(this.#batches, newest?.writesTotal ?? 0);
@@ -157,6 +163,14 @@ export class Store {
 
   get appliedIndex(): LogIndex {
     return this.#applied;
+  }
+
+  /**
+   * The entry after `appliedIndex` is applied in steps, and is not yet. All that is read is as it was before it, but
+   * for what `query` looks at: keys of leases, say. Nothing else may be applied, and no snapshot begun.
+   */
+  get isUnderWay(): boolean {
+    return this.#underWay !== null;
   }
 
   /** What `appliedIndex` would be after a restart: entries without commands leave no row. The log must keep what follows. */
@@ -184,8 +198,8 @@ export class Store {
    * Applies one log entry: its commands in order. A command that fails undoes only itself. If one throws, the entry is applied again,
    * carefully (`careful-apply.ts`): that makes no difference but to commands that throw.
    */
-  apply(index: LogIndex, commands: readonly Command[], careful: CarefulRun | null = null): Applied {
-    assert(index > this.#applied, 'log entries are applied in order, each once');
+  apply(index: LogIndex, commands: readonly Command[], careful: CarefulRun | null = null): AppliedAtOnce {
+    this.#assertNext(index);
     this.#replaced = new ReplacedPairs();
     this.#drawn = { rows: 0, valueBytes: 0 };
     const group = new PutGroup();
@@ -216,8 +230,108 @@ export class Store {
 
   /** An entry without commands. Leaves no row. */
   skip(index: LogIndex): void {
-    assert(index > this.#applied, 'log entries are applied in order, each once');
+    this.#assertNext(index);
     this.#applied = index;
+  }
+
+  /**
+   * Whether applying it takes more than a step of so many rows, as things stand: such an operation stands alone in its
+   * entry, so that it can be applied in steps.
+   */
+  takesSteps(operation: Operation, rowsMax: number): boolean {
+    const deleted = this.#deletedBy(operation);
+    return deleted !== null && holdsMoreKeys(this.#sql, deleted, rowsMax);
+  }
+
+  /**
+   * The same as `apply`, in steps that write no more than about `rowsMax` rows each; null: it takes no steps, and
+   * `apply` does it at once. The caller makes each step a transaction, and between two of them applies nothing. After
+   * the first step the store may be closed, and opened anew: the same entry then goes on. What it leaves is what
+   * `apply` leaves.
+   */
+  applyInSteps(index: LogIndex, commands: readonly Command[], rowsMax: number): Generator<void, Applied, void> | null {
+    const [command] = commands;
+    if (this.#underWay !== null) {
+      assert(command !== undefined && this.#underWay.index === index, 'an entry that is under way comes again');
+      return this.#moveInSteps(this.#underWay, command, rowsMax);
+    }
+    if (commands.length !== 1 || command === undefined || !this.takesSteps(command.operation, rowsMax)) return null;
+    // What fails, or was done before, is answered at once.
+    const { operation } = command;
+    if (this.#answerBefore(command, identityOf(command), null) !== null) return null;
+    const shape = operationShape(operation, this.level);
+    if (shape !== null || this.#administration.alarms.refusal(operation) !== null) return null;
+    return this.#deleteInSteps(index, command, rowsMax);
+  }
+
+  *#deleteInSteps(index: LogIndex, command: Command, rowsMax: number): Generator<void, Applied, void> {
+    const { operation } = command;
+    const answersPairs = operation.kind === 'deleteRange' && operation.request.previous;
+    const deleted = this.#deletedBy(operation) ?? [];
+    const deletions = yield* measureDeletions(this.#sql, deleted, { rowsMax, answersPairs });
+    // The pairs are too much for an answer: that is found out again before anything is written.
+    if (deletions === null) return this.apply(index, [command]);
+    const entry = { index, before: this.#revision, deletions, hash: this.#level.hash ?? 0 };
+    this.#underWay = LargeDelete.begin(this.#sql, this.#batches, entry);
+    return yield* this.#moveInSteps(this.#underWay, command, rowsMax);
+  }
+
+  *#moveInSteps(under: LargeDelete, command: Command, rowsMax: number): Generator<void, Applied, void> {
+    const writesTotal = this.#writes.total + 1;
+    for (; !under.hasMoved; yield) under.step(rowsMax, writesTotal);
+    return this.#finishDelete(under, command);
+  }
+
+  #finishDelete(under: LargeDelete, command: Command): Applied {
+    const outcome = this.#outcomeOf(under, command.operation);
+    const leases: LeaseChange[] = [];
+    for (const id of under.leases) {
+      this.#administration.leases.remove(id);
+      leases.push({ kind: 'ended', id });
+    }
+    const record = new BatchRecord();
+    this.#writes.remember(identityOf(command), outcome, record);
+    const place = under.finish(record.writes(), this.#writes.total, (written) => this.#level.hashedAfter(written));
+    this.#writes.settle(place);
+    this.#keysAddedSince -= under.keys;
+    this.#underWay = null;
+    this.#revision = place.lastRevision;
+    this.#persisted = place.logIndex;
+    this.#applied = place.logIndex;
+    return { work: { rows: under.keys * rowsOfWrittenRow, valueBytes: 0 }, outcomes: [outcome], events: null, leases };
+  }
+
+  #outcomeOf(under: LargeDelete, operation: Operation): Outcome {
+    const { lastRevision: revision, before, keys: deleted } = under;
+    if (operation.kind !== 'deleteRange') return { kind: 'done', revision };
+    const { request } = operation;
+    const scan = { asOf: before, filter: null, descending: false, values: true, limit: null } as const;
+    const previous = request.previous ? [...scanPairs(this.#sql, { ...scan, span: spanOf(request) })] : [];
+    return { kind: 'deleteRange', revision, answer: { deleted, previous } };
+  }
+
+  /** What an operation deletes that may be very many keys; null: it is none of those, or fails. */
+  #deletedBy(operation: Operation): readonly DeletedKeys[] | null {
+    if (!mayDeleteMany(operation)) return null;
+    if (operation.kind !== 'deleteRange') return this.#endedBy(operation).map((id) => ({ kind: 'lease', id }));
+    const span = spanOf(operation.request);
+    return span.kind === 'single' ? null : [{ kind: 'span', span }];
+  }
+
+  /** The leases that end. */
+  #endedBy(operation: Extract<Operation, { readonly kind: 'leaseRevoke' | 'leaseExpire' }>): readonly LeaseId[] {
+    const overdue = operation.kind === 'leaseExpire' ? operation.leases : [{ id: operation.id, storedMs: null }];
+    const ended = new Set<LeaseId>();
+    for (const { id, storedMs } of overdue) {
+      const lease = this.#administration.leases.find(id);
+      if (lease !== null && (storedMs === null || storedMs === lease.deadlineMs)) ended.add(id);
+    }
+    return [...ended];
+  }
+
+  #assertNext(index: LogIndex): void {
+    assert(index > this.#applied, 'log entries are applied in order, each once');
+    assert(this.#underWay === null, 'an entry that is under way comes to its end before the next one');
   }
 
   /** At once, however much that looks at. */
@@ -242,6 +356,7 @@ export class Store {
   #readView(pace: Pace | null): ReadView {
     return {
       current: this.#revision,
+      asOf: (revision) => this.#asOf(revision),
       compacted: this.compactedRevision,
       budget: new AnswerBudget(),
       work: new WorkBudget(unboundedWork),
@@ -256,7 +371,14 @@ export class Store {
    */
   heads(range: KeyRange): IterableIterator<KeyValue> {
     const span = spanOf(range);
-    return scanPairs(this.#sql, { span, asOf: 'head', filter: null, descending: false, values: false, limit: null });
+    const scan = {
+      asOf: this.#asOf(this.#revision),
+      filter: null,
+      descending: false,
+      values: false,
+      limit: null,
+    } as const;
+    return scanPairs(this.#sql, { ...scan, span });
   }
 
   /**
@@ -379,7 +501,7 @@ export class Store {
   *countKeysInSteps(): Generator<void, number, void> {
     while (this.#keysWhenOpened === null) {
       const [opened, added, revision] = [this.#batches, this.#keysAddedSince, this.#revision];
-      const asOf = (): AsOf => (this.#revision === revision ? 'head' : revision);
+      const asOf = (): AsOf => this.#asOf(revision);
       const count = yield* countInSlices(this.#sql, { span: everyKey, asOf, bounds: this.#pace.bounds });
       if (opened === this.#batches) this.#keysWhenOpened = count - added;
     }
@@ -402,6 +524,11 @@ export class Store {
    */
   compactStep(rowsMax: number): boolean {
     return this.#compaction.step(rowsMax, this.#writes.total);
+  }
+
+  /** How a revision is read by now: `head` is the newest one, but for the rows that a delete under way has taken from it. */
+  #asOf(revision: Revision): AsOf {
+    return this.#underWay === null && this.#revision === revision ? 'head' : revision;
   }
 
   #applyCommand(command: Command, place: number, batch: Batch): void {
@@ -438,8 +565,11 @@ export class Store {
     writeMeta(this.#sql, 'commandsUndone', this.#commandsUndone);
   }
 
-  /** What is answered without the operation being done: it may not be, or was done before. */
-  #answerBefore(command: Command, identity: string, record: BatchRecord): Outcome | null {
+  /**
+   * What is answered without the operation being done: it may not be, or was done before. `record`: null where it is
+   * only asked.
+   */
+  #answerBefore(command: Command, identity: string, record: BatchRecord | null): Outcome | null {
     // First of all, also for a retry: who may not do this any more learns nothing more.
     const failure = this.#administration.refusal(command, this.level);
     if (failure === null) {
@@ -450,7 +580,7 @@ export class Store {
     const { outcome } = this.#failed(failure);
     // Another attempt may come when the caller may do it: what was refused is never done. A key that is no good stays so.
     const mayBePermitted = failure.kind !== 'unauthenticated' && this.#writes.find(identity, record) === null;
-    if (mayBePermitted) this.#writes.remember(identity, outcome, record);
+    if (mayBePermitted && record !== null) this.#writes.remember(identity, outcome, record);
     return outcome;
   }
 
@@ -505,9 +635,9 @@ export class Store {
         return this.#compact(operation.request.revision);
       case 'leaseRevoke':
         if (this.#administration.leases.find(operation.id) === null) return this.#failed({ kind: 'leaseNotFound' });
-        return this.#endLeases([{ id: operation.id, storedMs: null }], leases);
+        return this.#endLeases(this.#endedBy(operation), leases);
       case 'leaseExpire':
-        return this.#endLeases(operation.leases, leases);
+        return this.#endLeases(this.#endedBy(operation), leases);
       case 'groupLevel':
         this.#level.change(operation.level);
         return { outcome: { kind: 'done', revision: this.#revision }, made: [] };
@@ -517,11 +647,9 @@ export class Store {
   }
 
   /** One revision for each lease that has keys. */
-  #endLeases(overdue: readonly OverdueLease[], leases: LeaseChange[]): Performed {
+  #endLeases(ended: readonly LeaseId[], leases: LeaseChange[]): Performed {
     const made: RevisionEvents[] = [];
-    for (const { id, storedMs } of overdue) {
-      const lease = this.#administration.leases.find(id);
-      if (lease === null || (storedMs !== null && storedMs !== lease.deadlineMs)) continue;
+    for (const id of ended) {
       const writer = this.#writer();
       writer.deleteAttached(id);
       this.#administration.leases.remove(id);

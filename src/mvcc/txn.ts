@@ -192,7 +192,8 @@ class RunningTxn {
   #view(): Parameters<typeof readRange>[2] {
     const pages = this.writer.events.length > 0 ? null : this.#state.pages;
     const { answer: budget, work } = this.#budgets;
-    return { current: this.#revision(), compacted: this.#state.compacted, budget, work, pages, pace: null };
+    const { compacted } = this.#state;
+    return { current: this.#revision(), asOf: () => 'head', compacted, budget, work, pages, pace: null };
   }
 }
 

@@ -46,10 +46,10 @@ export class RememberedWrites {
     return this.#loaded().has(identity);
   }
 
-  find(identity: string, record: BatchRecord): Outcome | null {
+  find(identity: string, record: BatchRecord | null): Outcome | null {
     const place = this.#loaded().get(identity);
     if (place === undefined) return null;
-    const outcome = place === null ? record.outcomeOf(identity) : this.#outcomeIn(place, identity);
+    const outcome = place === null ? (record?.outcomeOf(identity) ?? null) : this.#outcomeIn(place, identity);
     assert(outcome !== null, 'a remembered write has its outcome');
     return decodeOutcome(outcome);
   }

@@ -12,10 +12,11 @@
 import { assert, unreachable } from '../assert.ts';
 import { MalformedBytesError } from '../binary.ts';
 import type { LogIndex, ReplicaId, Revision } from '../brands.ts';
-import { compactionStepRows, restAfterQuietTicks, turnValueBytesMax } from '../limits.ts';
-import type { Command, RevisionEvents, StoreFailure } from '../model.ts';
+import { compactionStepRows, proposalsInFlightMax, restAfterQuietTicks, turnValueBytesMax } from '../limits.ts';
+import type { Command, Operation, RevisionEvents, StoreFailure } from '../model.ts';
 import { applyCarefully, isOfThePlatform, type UndoneCommand } from '../mvcc/careful-apply.ts';
 import { decodeCommands, encodeCommands, UnknownCommandVersion } from '../mvcc/command-codec.ts';
+import { mayDeleteMany } from '../mvcc/large-delete.ts';
 import type { LeaseChange } from '../mvcc/leases.ts';
 import { type Applied, Store } from '../mvcc/store.ts';
 import type { WorkLimits } from '../mvcc/work-budget.ts';
@@ -61,8 +62,11 @@ export type Step = 'sendEarly' | 'write' | 'written' | 'send' | 'answer';
 export interface DriverPort {
   /** Hands messages to the network. What was written before the call must be durable before they leave. */
   send(messages: readonly PeerMessage[]): void;
-  /** Revisions that were just applied, for the watchers here. */
-  published(events: readonly RevisionEvents[], revision: Revision): void;
+  /**
+   * Revisions that were just applied, for the watchers here. `events`: null where very many keys were deleted, more
+   * than memory may hold: history tells what came up to `revision`.
+   */
+  published(events: readonly RevisionEvents[] | null, revision: Revision): void;
   /** Commands that were just applied, whatever became of them: some end watches. */
   applied(commands: readonly Command[]): void;
   /** What was just applied granted or ended leases, in this order. */
@@ -117,16 +121,22 @@ type Applicable =
     }
   | { readonly kind: 'noop' | 'membership'; readonly entry: Entry };
 
+/** What is applied in steps, of which each has a turn to itself. */
+type Steps = Generator<void, Applied, void>;
+
 type Apply = (index: LogIndex, commands: readonly Command[], answers: Answer[]) => Applied;
 
 /** What a turn wrote, beside rows. */
 type Written = {
-  readonly events: readonly RevisionEvents[];
-  readonly answers: readonly Answer[];
+  /** null: those of an entry that was applied in steps. */
+  events: RevisionEvents[] | null;
+  readonly answers: Answer[];
   /** How many of the entries. */
-  readonly applied: number;
+  applied: number;
   /** Of the turn so far. */
-  readonly work: Work;
+  work: Work;
+  /** The first of the entries that are left is under way. */
+  steps: Steps | null;
 };
 
 const noWork: Work = { rows: 0, valueBytes: 0 };
@@ -142,6 +152,7 @@ export class Driver {
   readonly #bounds: LogBounds;
   /** What the last turn left to be applied. */
   #committed: readonly Applicable[] = [];
+  #steps: Steps | null = null;
   #turnWork = noWork;
   #quietTicks = 0;
   #halted: string | null = null;
@@ -335,13 +346,15 @@ export class Driver {
     this.#raft.tick();
     this.#quietTicks++;
     this.#upkeep.tick();
-    if (this.#quietTicks >= restAfterQuietTicks && !this.#sweeping && !this.#upkeep.isBusy && this.#raft.mayRest) {
+    const isBusy = this.#sweeping || this.#upkeep.isBusy || this.#committed.length > 0;
+    if (this.#quietTicks >= restAfterQuietTicks && !isBusy && this.#raft.mayRest) {
       if (this.#port.mayRest?.() ?? true) this.#raft.rest();
     }
     this.#turn();
     this.sweep(compactionStepRows);
   }
 
+  /** What waits to be applied goes on. */
   goOn(): void {
     if (this.#halted === null) this.#turn();
   }
@@ -451,19 +464,22 @@ export class Driver {
     this.#sendOthers();
     const { removed } = effects;
     if (removed !== null) answers.push(() => this.#port.removed(removed));
-    if (events.length > 0) this.#port.published(events, this.store.revision);
+    if (events === null || events.length > 0) this.#port.published(events, this.store.revision);
     this.#answerReads(effects, answers, this.store.appliedIndex > before);
   }
 
-  #write(effects: Effects, answers: Answer[], isBehind: boolean): readonly RevisionEvents[] {
+  #write(effects: Effects, answers: Answer[], isBehind: boolean): readonly RevisionEvents[] | null {
     const { hardState, entries, committed, messages } = effects;
     const applicable = isBehind ? [] : [...this.#committed, ...this.#applicable(committed)];
     if (hardState === null && entries.length === 0 && applicable.length === 0) {
       if (messages.length > 0) this.#log.touch();
       return [];
     }
-    const { events, answers: added, applied, work } = this.#writeOnce(effects, applicable);
-    if (!isBehind) this.#committed = applicable.slice(applied);
+    const { events, answers: added, applied, work, steps } = this.#writeOnce(effects, applicable);
+    if (!isBehind) {
+      this.#committed = applicable.slice(applied);
+      this.#steps = steps;
+    }
     this.#turnWork = work;
     answers.push(...added);
     return events;
@@ -486,44 +502,74 @@ export class Driver {
     return applicable;
   }
 
-  /** If a command throws, the turn's writes are undone and made again, its commands one by one. */
+  /**
+   * If a command throws, the turn's writes are undone and made again, its commands one by one. Steps that earlier turns
+   * have written cannot be undone; what was to be applied in steps, and has written nothing yet, is then applied at
+   * once.
+   */
   #writeOnce(effects: Effects, applicable: readonly Applicable[]): Written {
+    const { isUnderWay } = this.store;
     try {
-      return this.#writeAll(effects, applicable, (index, commands) => this.store.apply(index, commands));
+      return this.#writeAll(effects, applicable, {
+        apply: (index, commands) => this.store.apply(index, commands),
+        inSteps: true,
+      });
     } catch (error) {
-      if (isOfThePlatform(error)) throw error;
+      if (isOfThePlatform(error) || isUnderWay) throw error;
       this.store.reopen();
-      return this.#writeAll(effects, applicable, (index, commands, answers) => {
+      const apply: Apply = (index, commands, answers) => {
         const { applied, undone } = applyCarefully(this.#sql, this.store, index, commands);
         for (const command of undone) answers.push(() => this.#port.undone(command));
         return applied;
-      });
+      };
+      return this.#writeAll(effects, applicable, { apply, inSteps: false });
     }
   }
 
-  #writeAll({ hardState, entries }: Effects, applicable: readonly Applicable[], apply: Apply): Written {
+  #writeAll(
+    { hardState, entries }: Effects,
+    applicable: readonly Applicable[],
+    { apply, inSteps }: { readonly apply: Apply; readonly inSteps: boolean },
+  ): Written {
     return this.#sql.transaction(() => {
       if (hardState !== null) this.#log.writeHardState(hardState);
       this.#log.write(entries);
-      const events: RevisionEvents[] = [];
-      const answers: Answer[] = [];
-      let work = this.#turnWork;
-      let applied = 0;
+      const written: Written = { events: [], answers: [], applied: 0, work: this.#turnWork, steps: null };
       for (const each of applicable) {
-        if (this.#isEnough(work)) break;
-        const more = this.#apply(each, apply, { events, answers });
-        work = { rows: work.rows + more.rows, valueBytes: work.valueBytes + more.valueBytes };
-        applied++;
+        if (this.#isEnough(written.work)) break;
+        const isFirst = written.applied === 0;
+        const steps = isFirst && !inSteps ? null : this.#stepsOf(each, isFirst);
+        if (steps !== null) {
+          if (isFirst) this.#step(each, steps, written);
+          break;
+        }
+        const more = this.#apply(each, apply, written);
+        const { rows, valueBytes } = written.work;
+        written.work = { rows: rows + more.rows, valueBytes: valueBytes + more.valueBytes };
+        written.applied++;
       }
-      return { events, answers, applied, work };
+      return written;
     });
   }
 
-  #apply(
-    applicable: Applicable,
-    apply: Apply,
-    { events, answers }: { events: RevisionEvents[]; answers: Answer[] },
-  ): Work {
+  /** null: it is applied at once. */
+  #stepsOf(applicable: Applicable, isFirst: boolean): Steps | null {
+    if (applicable.kind !== 'command') return null;
+    if (isFirst && this.#steps !== null) return this.#steps;
+    const { entry, commands } = applicable;
+    return this.store.applyInSteps(entry.index, commands, this.#bounds.deleteStepRows);
+  }
+
+  #step(applicable: Applicable, steps: Steps, written: Written): void {
+    const step = steps.next();
+    written.work = { rows: Infinity, valueBytes: Infinity };
+    if (step.done === true) {
+      this.#applied(applicable, step.value, written);
+      written.applied++;
+    } else written.steps = steps;
+  }
+
+  #apply(applicable: Applicable, apply: Apply, written: Written): Work {
     const { entry } = applicable;
     switch (applicable.kind) {
       case 'noop':
@@ -531,22 +577,29 @@ export class Driver {
         return noWork;
       case 'membership':
         this.store.skip(entry.index);
-        this.#configured(decodeConfiguration(entry.data), answers);
+        this.#configured(decodeConfiguration(entry.data), written.answers);
         return noWork;
       case 'command': {
-        const { commands, proposal } = applicable;
-        const applied = apply(entry.index, commands, answers);
-        for (const revision of applied.events) events.push(revision);
-        this.#upkeep.applied();
-        this.#sweeping ||= commands.some((command) => command.operation.kind === 'compact');
-        answers.push(() => this.#port.applied(commands));
-        if (applied.leases.length > 0) answers.push(() => this.#port.leasesChanged?.(applied.leases));
-        if (proposal !== null) answers.push(() => settleApplied(proposal, applied.outcomes));
+        const applied = apply(entry.index, applicable.commands, written.answers);
+        this.#applied(applicable, applied, written);
         return applied.work;
       }
       default:
         return unreachable(applicable);
     }
+  }
+
+  #applied(applicable: Applicable, { events, leases, outcomes }: Applied, written: Written): void {
+    assert(applicable.kind === 'command', 'an entry with commands was applied');
+    const { commands, proposal } = applicable;
+    const { answers } = written;
+    if (events === null) written.events = null;
+    else for (const revision of events) written.events?.push(revision);
+    this.#upkeep.applied();
+    this.#sweeping ||= commands.some((command) => command.operation.kind === 'compact');
+    answers.push(() => this.#port.applied(commands));
+    if (leases.length > 0) answers.push(() => this.#port.leasesChanged?.(leases));
+    if (proposal !== null) answers.push(() => settleApplied(proposal, outcomes));
   }
 
   #configured(configuration: Configuration, answers: Answer[]): void {
@@ -599,6 +652,9 @@ export class Driver {
     // A leader counts itself in a confirmation round. Whether it still is the one that owns its storage only storage can say: a
     // replaced instance of the object ends here, before it answers by a state that its successor has left behind.
     if (effects.reads.length > 0) this.#log.touch();
+    // While an entry is under way, reads wait for its end: beside keys and their history not all is as it was before
+    // it.
+    if (this.store.isUnderWay) return;
     for (const { settle } of this.#reads.takeReady(this.store.appliedIndex)) {
       answers.push(() => settle({ kind: 'ready' }));
     }
@@ -611,12 +667,22 @@ export class Driver {
   #propose(answers: Answer[]): void {
     while (this.#mayPropose()) {
       const atMs = this.#port.nowMs();
-      const batch = this.#proposals.takeBatch(atMs);
+      const batch = this.#proposals.takeBatch(atMs, (operation) => this.#standsAlone(operation));
       const proposed = this.#raft.propose(encodeCommands(batch.commands));
       if (proposed !== null) this.#proposals.proposed(batch, proposed, atMs);
       // Leadership is being handed over: the callers find the new leader.
       else for (const { settle } of batch.writes) answers.push(() => settle({ kind: 'notLeader', leader: null }));
     }
+  }
+
+  /**
+   * What deletes very many keys has an entry to itself, so that it can be applied in steps. How many they are is not
+   * known while much is unapplied.
+   */
+  #standsAlone(operation: Operation): boolean {
+    if (!mayDeleteMany(operation)) return false;
+    const isBehind = this.store.appliedIndex + proposalsInFlightMax < this.#raft.commit;
+    return isBehind || this.store.isUnderWay || this.store.takesSteps(operation, this.#bounds.deleteStepRows);
   }
 
   #giveUpLostWrites(answers: Answer[]): void {

@@ -4,12 +4,13 @@
 import type { ObserveCall, ResponseHeader } from '../api/contract.ts';
 import type { Failure } from '../api/failures.ts';
 import { observeMessage } from '../api/v3/concurrency.ts';
-import { keyText } from '../bytes.ts';
+import { bytesOfKeyText, keyText } from '../bytes.ts';
 import { observerBacklogBytesMax, streamProbeMs, watchBodyDrainMs } from '../limits.ts';
 import type { Reservation } from '../memory-budget.ts';
 import type { Caller, KeyValue, RevisionEvents, StoreEvent } from '../model.ts';
 import type { Store } from '../mvcc/store.ts';
 import { type CallContext, caughtUp, redirectTo } from './call-context.ts';
+import { placeAt } from './lock-places.ts';
 import { queuesOf } from './lock-queues.ts';
 import type { Member } from './member.ts';
 import type { OpenCall, OpenCalls } from './open-calls.ts';
@@ -81,10 +82,14 @@ export class Observers {
     return new Response(channel.stream, { headers: { 'content-type': 'application/json' } });
   }
 
-  /** What was just applied. */
-  published(events: readonly RevisionEvents[]): void {
+  /** What was just applied; null: very many keys were deleted, and a leader's may be among them. */
+  published(events: readonly RevisionEvents[] | null): void {
     if (this.#count === 0) return;
     this.#options.open.expire();
+    if (events === null) {
+      for (const observer of this.#all()) if (this.#leaderIsGone(observer)) this.#tellOldest(observer);
+      return;
+    }
     for (const { revision, events: changes } of events) {
       for (const change of changes) {
         for (const queue of queuesOf(change.kv.key)) {
@@ -120,6 +125,10 @@ export class Observers {
     } else if (observer.leader === key) {
       this.#tellOldest(observer);
     }
+  }
+
+  #leaderIsGone({ leader }: Observer): boolean {
+    return leader !== null && placeAt(this.#options.store, bytesOfKeyText(leader)) === null;
   }
 
   /** Who leads now; what led to this is no news any more. */

@@ -31,6 +31,8 @@ export type Waiter = {
 export type QueuesOptions = {
   /** How many places of a name were taken before this revision, as far as the log was applied; no more than `limit` are counted. */
   readonly placesBefore: (name: Uint8Array, createRevision: number, limit: number) => number;
+  /** Whether a place is still there. */
+  readonly holds: (place: Place) => boolean;
 };
 
 /** The prefixes, ending in a slash, that hold a key. */
@@ -79,9 +81,16 @@ export class LockQueues {
     this.#count--;
   }
 
-  /** What was just applied; what the options tell is up to date with it. */
-  published(events: readonly RevisionEvents[]): void {
+  /**
+   * What was just applied; what the options tell is up to date with it. null: very many keys were deleted, of any
+   * queue.
+   */
+  published(events: readonly RevisionEvents[] | null): void {
     if (this.#count === 0) return;
+    if (events === null) {
+      for (const text of this.#queues.keys()) this.#look(text, (place) => !this.#options.holds(place));
+      return;
+    }
     const changed = new Map<string, Set<string>>();
     for (const { events: changes } of events) {
       for (const { type, kv } of changes) {
@@ -93,18 +102,18 @@ export class LockQueues {
         }
       }
     }
-    for (const [text, keys] of changed) this.#look(text, keys);
+    for (const [text, keys] of changed) this.#look(text, ({ key }) => keys.has(keyText(key)));
   }
 
-  #look(text: string, deleted: ReadonlySet<string>): void {
+  #look(text: string, isLost: (place: Place) => boolean): void {
     // Of two with one limit, the later has a turn only when the earlier has one.
     const waiting = new Set<number>();
     for (const waiter of this.#queues.get(text)?.slice() ?? []) {
       const { place, untilLost } = waiter;
-      const { key, limit } = place;
+      const { limit } = place;
       if (!waiting.has(limit) && this.#mustWait(place)) waiting.add(limit);
       if (!waiting.has(limit)) this.#call(waiter, 'turn');
-      else if (untilLost && deleted.has(keyText(key))) this.#call(waiter, 'lost');
+      else if (untilLost && isLost(place)) this.#call(waiter, 'lost');
     }
   }
 

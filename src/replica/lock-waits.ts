@@ -82,8 +82,8 @@ export class LockWaits {
     });
   }
 
-  /** What was just applied. */
-  published(events: readonly RevisionEvents[]): void {
+  /** What was just applied; null: very many keys were deleted. */
+  published(events: readonly RevisionEvents[] | null): void {
     this.#queues.published(events);
   }
 

@@ -4,6 +4,7 @@
 import { type LogIndex, logIndex } from '../brands.ts';
 import {
   appendEntriesMax,
+  deleteStepRows,
   logBytesKept,
   logBytesMax,
   logEntriesKept,
@@ -27,6 +28,8 @@ export type LogBounds = {
   readonly logHeldBytesMax: (storeBytes: number) => number;
   readonly appendEntriesMax: number;
   readonly turnRowsMax: number;
+  /** Keys that one step of a large delete moves. */
+  readonly deleteStepRows: number;
   readonly snapshotRowsBytes: number;
 };
 export const usualBounds: LogBounds = {
@@ -36,6 +39,7 @@ export const usualBounds: LogBounds = {
   logHeldBytesMax: (storeBytes) => Math.max(logHeldBytesMin, Math.min(storeBytes, quotaBytesDefault - storeBytes)),
   appendEntriesMax,
   turnRowsMax,
+  deleteStepRows,
   snapshotRowsBytes,
 };
 

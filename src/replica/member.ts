@@ -68,7 +68,7 @@ export type MemberOptions = {
   readonly identity: MemberIdentity;
   readonly sql: SqlPort;
   readonly stubOf: (peer: ReplicaId) => PeerStub;
-  readonly published: (events: readonly RevisionEvents[], revision: Revision) => void;
+  readonly published: (events: readonly RevisionEvents[] | null, revision: Revision) => void;
   readonly applied: (commands: readonly Command[]) => void;
   readonly leasesChanged: (changes: readonly LeaseChange[]) => void;
   /** A peer's object is none. */
@@ -295,7 +295,7 @@ export class Member implements DriverPort {
     }, snapshotAskSpacingMs);
   }
 
-  published(events: readonly RevisionEvents[], revision: Revision): void {
+  published(events: readonly RevisionEvents[] | null, revision: Revision): void {
     this.#options.published(events, revision);
   }
 

@@ -82,9 +82,9 @@ export class Proposals {
     return this.#inFlight.length < proposalsInFlightMax && nowMs - this.#lastMs >= proposalSpacingMs;
   }
 
-  /** Those that have waited longest, as many as one entry holds. */
-  takeBatch(nowMs: number): Batch {
-    const writes = this.#takeWrites();
+  /** Those that have waited longest, as many as one entry holds, or one that has it to itself. */
+  takeBatch(nowMs: number, standsAlone: (operation: Operation) => boolean = () => false): Batch {
+    const writes = this.#takeWrites(standsAlone);
     return { writes, commands: writes.map((write) => ({ ...write.request, atMs: nowMs })) };
   }
 
@@ -114,18 +114,20 @@ export class Proposals {
     return { unknown, refused };
   }
 
-  #takeWrites(): readonly QueuedWrite[] {
+  #takeWrites(standsAlone: (operation: Operation) => boolean): readonly QueuedWrite[] {
     let count = 0;
     let bytes = 0;
     let rows = 0;
     let valueBytes = 0;
-    for (const { bytes: more, work } of this.#queued) {
-      if (count > 0 && (bytes + more > logEntryBytesMax || rows + work.rows > entryRowsMax)) break;
+    for (const { bytes: more, work, request } of this.#queued) {
+      const isAlone = standsAlone(request.operation);
+      if (count > 0 && (isAlone || bytes + more > logEntryBytesMax || rows + work.rows > entryRowsMax)) break;
       if (count > 0 && valueBytes + work.valueBytes > entryValueBytesMax) break;
       bytes += more;
       rows += work.rows;
       valueBytes += work.valueBytes;
       count++;
+      if (isAlone) break;
     }
     this.#queuedBytes -= bytes;
     this.#queuedRows -= rows;

@@ -46,7 +46,7 @@ import { serveCall } from './calls.ts';
 import { DirectoryEntry, saveHeard } from './directory-entry.ts';
 import { LeaseAlarm } from './lease-alarm.ts';
 import { LeaseService } from './lease-service.ts';
-import { countPlacesBefore } from './lock-places.ts';
+import { countPlacesBefore, placeAt } from './lock-places.ts';
 import { Observers } from './lock-observe.ts';
 import { LockWaits } from './lock-waits.ts';
 import { LogTable } from './log-table.ts';
@@ -536,6 +536,7 @@ export class Replica extends DurableObject<ReplicaEnv> {
       open,
       placesBefore: (name, createRevision, limit) =>
         countPlacesBefore(member.driver.store, name, createRevision, limit),
+      holds: ({ key, createRevision }) => placeAt(member.driver.store, key)?.createRevision === createRevision,
     });
     const serveFrame = (request: ApiRequest, { caller, origin }: FrameSource, gone: AbortSignal): Promise<Response> => {
       const writeId = `${writeIdPrefix}.${(frames++).toString(36)}`;

@@ -157,8 +157,10 @@ export class Upkeep {
   receive(message: SnapshotMessage): void {
     switch (message.kind) {
       case 'snapshotAsk':
-        // Of a store that is wrong nobody shall have a copy.
-        if (!this.isRebuilding) this.#options.send(this.#sender.answer(message));
+        // Of a store that is wrong nobody shall have a copy; of one with an entry under way a snapshot goes on, and
+        // none begins.
+        if (!this.isRebuilding && (message.name !== null || !this.#options.store.isUnderWay))
+          this.#options.send(this.#sender.answer(message));
         return;
       case 'snapshotPart':
         return this.#receivePart(message);

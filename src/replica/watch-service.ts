@@ -120,12 +120,12 @@ export class WatchService {
 
   // What the replica does
 
-  /** What was just applied, in order. `revision` is the store's after it. */
-  published(events: readonly RevisionEvents[], revision: Revision): void {
+  /** What was just applied, in order; null: history tells it. `revision` is the store's after it. */
+  published(events: readonly RevisionEvents[] | null, revision: Revision): void {
     this.#resting = false;
     // No event leaves after its key has expired.
     this.#options.open.expire();
-    this.#hub.publish(events, revision);
+    this.#hub.publish(events ?? [], revision);
     this.#pump();
   }
 

@@ -55,6 +55,7 @@ class Group {
   readonly waits = new LockWaits({
     open: this.keys.open,
     placesBefore: (name, createRevision, limit) => this.places.before(name, createRevision, limit),
+    holds: ({ key, createRevision }) => this.places.created.get(new TextDecoder().decode(key)) === createRevision,
   });
   readonly ends: string[] = [];
 

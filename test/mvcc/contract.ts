@@ -4,8 +4,9 @@
 import type { SqlPort } from '../../src/sql-port.ts';
 import { Fed } from './requests.ts';
 
-export type StoreRule = { readonly name: string; readonly run: (sql: SqlPort) => void };
+/** `stepRows`: keys that a step of a large delete moves; absent: everything is applied at once. */
+export type StoreRule = { readonly name: string; readonly run: (sql: SqlPort, stepRows?: number) => void };
 
 export function rule(name: string, run: (fed: Fed) => void): StoreRule {
-  return { name, run: (sql) => run(new Fed(sql)) };
+  return { name, run: (sql, stepRows) => run(new Fed(sql, 0, stepRows ?? null)) };
 }

@@ -1,9 +1,10 @@
 // Requests, commands and a store that is fed them, as short as tests want them.
 
-import { leaseId, logIndex, revision } from '../../src/brands.ts';
+import { leaseId, type LogIndex, logIndex, revision } from '../../src/brands.ts';
 import { emptyBytes, prefixEnd, textOf, utf8 } from '../../src/bytes.ts';
 import type {
   Caller,
+  Command,
   Compare,
   DeleteRangeRequest,
   KeyRange,
@@ -19,7 +20,7 @@ import type {
   TxnRequest,
 } from '../../src/model.ts';
 import type { AnswerTo, Query } from '../../src/query-model.ts';
-import { Store } from '../../src/mvcc/store.ts';
+import { type Applied, Store } from '../../src/mvcc/store.ts';
 import type { HistoryPiece } from '../../src/mvcc/history.ts';
 import type { LeaseChange } from '../../src/mvcc/leases.ts';
 import type { SqlPort } from '../../src/sql-port.ts';
@@ -122,12 +123,15 @@ export class Fed {
   readonly events: RevisionEvents[] = [];
   readonly leaseChanges: LeaseChange[] = [];
   #written: number;
+  /** Keys that a step of a large delete moves; null: everything is applied at once. */
+  readonly stepRows: number | null;
 
   /** `written`: the number that the next write's id has. */
-  constructor(sql: SqlPort, written = 0) {
+  constructor(sql: SqlPort, written = 0, stepRows: number | null = null) {
     this.sql = sql;
     this.store = new Store(sql);
     this.#written = written;
+    this.stepRows = stepRows;
   }
 
   /** As after a crash or an eviction: nothing but the database is left. */
@@ -144,10 +148,22 @@ export class Fed {
 
   commands(commands: Parameters<Store['apply']>[1]): readonly Outcome[] {
     const index = logIndex(++this.index);
-    const { outcomes, events, leases } = this.sql.transaction(() => this.store.apply(index, commands));
+    const { revision: before } = this.store;
+    const { outcomes, events, leases } = this.#apply(index, commands);
     this.leaseChanges.push(...leases);
-    for (const made of events) this.events.push(made);
+    const told = events ?? eventsOf(this.history(before + 1));
+    for (const made of told) this.events.push(made);
     return outcomes;
+  }
+
+  #apply(index: LogIndex, commands: readonly Command[]): Applied {
+    const { stepRows } = this;
+    const steps = stepRows === null ? null : this.store.applyInSteps(index, commands, stepRows);
+    if (steps === null) return this.sql.transaction(() => this.store.apply(index, commands));
+    for (;;) {
+      const step = this.sql.transaction(() => steps.next());
+      if (step.done === true) return step.value;
+    }
   }
 
   do(operation: Operation, caller: Caller = service, atMs = 1): Outcome {
@@ -204,6 +220,11 @@ export class Fed {
   sweep(rowsMax = 1_000): void {
     while (this.store.compactStep(rowsMax));
   }
+}
+
+function eventsOf(piece: HistoryPiece): readonly RevisionEvents[] {
+  if (piece.kind !== 'events') throw new Error('what was just applied is not compacted');
+  return piece.revisions;
 }
 
 /** `key=value@mod` of each pair, so that a test reads like a list. */

@@ -23,8 +23,10 @@ export function formerCodeOf(level: number): FormerCode {
   return level === groupLevel.first ? 'level 1' : 'level 2';
 }
 
-/** What the simulator uses of a store. */
-export type RunningStore = Omit<level1.StoreOfLevel1, 'compactStep'> & Pick<Store, 'level' | 'storedLeaseDeadlineMs'>;
+/** What the simulator uses of a store. Former code knows of no entry that is under way. */
+export type RunningStore = Omit<level1.StoreOfLevel1, 'compactStep'> &
+  Pick<Store, 'level' | 'storedLeaseDeadlineMs'> &
+  Partial<Pick<Store, 'isUnderWay'>>;
 
 /** And of a driver. `report`: null where the code knows none. */
 export type RunningDriver = Pick<

@@ -102,19 +102,24 @@ function selectionOf(table: string, columns: string): string {
     case 'mvcc_meta':
       return `SELECT name, value FROM mvcc_meta WHERE name <> 'sweep'`;
     case 'batches':
-      return `SELECT ${batchColumns(columns)} FROM batches WHERE log_index >= ?1 AND ?2 >= 0`;
+      return selectBatches(columns);
     default:
       return `SELECT ${columns} FROM ${table}`;
   }
 }
 
-/** Stores that never were of level 2 lack those of hashes. */
-function batchColumns(columns: string): string {
+/**
+ * Each whole: code from before large deletes went in steps makes fewer parts of one. Stores that never were of level 2
+ * lack the columns of hashes, which only the last part has.
+ */
+function selectBatches(columns: string): string {
   const names = columns.split(',');
   const hashes = hashColumns.map((name) =>
-    names.includes(name) ? `CASE WHEN log_index >= ?2 THEN ${name} END` : 'NULL',
+    names.includes(name) ? `CASE WHEN log_index >= ?2 THEN MAX(${name}) END` : 'NULL',
   );
-  return [...names.filter((name) => !hashColumns.includes(name)), ...hashes].join(', ');
+  return `SELECT last_revision, log_index, MAX(writes_total), group_concat(hex(body), ''), ${hashes.join(', ')}
+    FROM (SELECT * FROM batches WHERE log_index >= ?1 AND ?2 >= 0 ORDER BY last_revision, log_index, part)
+    GROUP BY last_revision, log_index`;
 }
 
 function rowInWords(row: readonly unknown[]): string {

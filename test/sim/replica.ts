@@ -83,6 +83,7 @@ export const simulatedBounds: LogBounds = {
   logHeldBytesMax: () => 10_000,
   appendEntriesMax: 4,
   turnRowsMax: 6,
+  deleteStepRows: 1,
   snapshotRowsBytes: 2_000,
 };
 
@@ -359,9 +360,16 @@ export class SimulatedReplica implements DriverPort {
     else this.#gate(leave);
   }
 
-  published(events: readonly RevisionEvents[], revision: Revision): void {
+  published(events: readonly RevisionEvents[] | null, revision: Revision): void {
     const { state } = this.#options.checkers;
     const { bug, random } = this.#options;
+    if (events === null) {
+      this.#options.trace.count('large deletes');
+      const { store } = this.#observed.driver;
+      this.#gate(() => state.told(this.id, store, revision));
+      this.#living?.watches.published([], revision);
+      return;
+    }
     const told = bug === 'eventsSkipped' && random.chance(0.01) ? events.slice(1) : events;
     this.#gate(() => state.published(this.id, told));
     this.#living?.watches.published(events, revision);

@@ -71,6 +71,8 @@ export class StateChecker {
 
   /** All that the replica's database holds is durable. */
   durable(replica: Observed): void {
+    // Of an entry that is under way some rows are those before it, and others those after it.
+    if (replica.driver.store.isUnderWay === true) return;
     const applied: number = replica.driver.store.appliedIndex;
     if (applied % dumpEveryEntries !== 0 || this.#dumpedAt.get(replica.id) === applied) return;
     this.#dumpedAt.set(replica.id, applied);
@@ -108,21 +110,32 @@ export class StateChecker {
     }
   }
 
+  /** Watchers of the replica are told by its history what came up to a revision. */
+  told(id: ReplicaId, store: RunningStore, through: number): void {
+    this.#readHistory(id, store, through);
+    this.#told.set(id, through);
+  }
+
   /** A new instance: its watchers resume from its history, and what it publishes goes on from there. */
   started(id: ReplicaId, store: RunningStore): void {
     const told = this.#told.get(id) ?? 1;
     check(store.revision >= told, 'what left is durable', () => {
       return `replica ${id} told of revision ${told} and starts again at ${store.revision}`;
     });
-    for (let next = told + 1; next <= store.revision;) {
+    this.#readHistory(id, store, store.revision);
+    this.#told.set(id, store.revision);
+  }
+
+  #readHistory(id: ReplicaId, store: RunningStore, through: number): void {
+    for (let next = (this.#told.get(id) ?? 1) + 1; next <= through;) {
       const piece = store.history({ from: revision(next), bytesMax: historySliceBytes, ranges: null });
       if (piece.kind === 'compacted') break;
       for (const whole of piece.revisions) {
-        if (whole.revision >= next) this.#history.checkEvents(`history of replica ${id}`, whole, { previous: false });
+        if (whole.revision >= next && whole.revision <= through)
+          this.#history.checkEvents(`history of replica ${id}`, whole, { previous: false });
       }
       next = piece.through + 1;
     }
-    this.#told.set(id, store.revision);
   }
 }
 
