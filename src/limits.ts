@@ -445,6 +445,8 @@ export const hashesMax = 8;
 export const snapshotPageBytes = 1_048_576;
 export const snapshotPagePairsMin = 16;
 export const snapshotPagePairsMax = 4_096;
+/** Leases of a snapshot's head between two turns, each with a query of its own: some 5 ms. */
+export const snapshotStepLeases = 200;
 /** Peer URLs of a learner that is announced, all of them together. */
 export const peerUrlsBytesMax = 8_192;
 /** One part of a snapshot: etcd's. */

@@ -3,7 +3,8 @@
 
 import { type LeaseId, leaseId, noLease } from '../brands.ts';
 import { assert } from '../assert.ts';
-import { leaseSecondsMax, leaseSecondsMin, leasesMax } from '../limits.ts';
+import { emptyBytes } from '../bytes.ts';
+import { leaseSecondsMax, leaseSecondsMin, leasesMax, readSliceRows } from '../limits.ts';
 import type { LeaseDeadline, LeaseOperation, StoreFailure } from '../model.ts';
 import type { SqlPort } from '../sql-port.ts';
 import { bytesOf, numberOf, textFrom } from './rows.ts';
@@ -30,6 +31,8 @@ const selectEarliest = 'SELECT MIN(deadline) FROM leases';
 const insertLease = 'INSERT INTO leases (id, ttl, deadline) VALUES (?, ?, ?)';
 const deleteLease = 'DELETE FROM leases WHERE id = ?';
 const updateDeadline = 'UPDATE leases SET deadline = ?1 WHERE id = ?2 AND deadline <> ?1';
+const selectIdsAfter = 'SELECT id FROM leases WHERE id > ? ORDER BY id LIMIT ?';
+const selectKeysAfter = 'SELECT key FROM lease_keys WHERE lease = ? AND key > ? ORDER BY key LIMIT ?';
 const selectKeys = 'SELECT key FROM lease_keys WHERE lease = ? ORDER BY key';
 const selectAllKeys = 'SELECT key FROM lease_keys';
 
@@ -67,6 +70,20 @@ export class Leases {
     }
   }
 
+  /** In steps, between which leases come and go: each that is there all the while is told once. */
+  *idsInSteps(): Generator<void, readonly LeaseId[], void> {
+    const ids: LeaseId[] = [];
+    for (let after = ''; ;) {
+      const rows = this.#sql.all(selectIdsAfter, after, readSliceRows);
+      for (const [id] of rows) {
+        after = textFrom(id);
+        ids.push(leaseId(BigInt(after)));
+      }
+      if (rows.length < readSliceRows) return ids;
+      yield;
+    }
+  }
+
   /** null: there is none. */
   earliestDeadlineMs(): number | null {
     const earliest = this.#sql.all(selectEarliest)[0]?.[0] ?? null;
@@ -76,6 +93,19 @@ export class Leases {
   /** In their order. Nothing may be written while they are read. */
   *keysOf(id: LeaseId): Generator<Uint8Array, void, void> {
     for (const row of this.#sql.iterate(selectKeys, String(id))) yield bytesOf(row[0]);
+  }
+
+  /** The same in steps, as `idsInSteps`, as long as `take` wants more. */
+  *eachKeyOf(id: LeaseId, take: (key: Uint8Array) => boolean): Generator<void, void, void> {
+    for (let after: Uint8Array = emptyBytes; ;) {
+      const rows = this.#sql.all(selectKeysAfter, String(id), after, readSliceRows);
+      for (const row of rows) {
+        after = bytesOf(row[0]);
+        if (!take(after)) return;
+      }
+      if (rows.length < readSliceRows) return;
+      yield;
+    }
   }
 
   /** Those of all leases, in no order that means anything. */

@@ -29,13 +29,13 @@ export type Answered =
   | { readonly kind: 'answer'; readonly answer: QueryAnswer }
   | { readonly kind: 'failed'; readonly failure: StoreFailure };
 
-/** In steps where it reads the whole store; between two of them anything may be written, and swept what is not held. */
+/** In steps where it reads very much; between two of them anything may be written, and swept what is not held. */
 export function* answerQuery(query: Query, view: QueryView): Generator<void, Answered, void> {
   switch (query.kind) {
     case 'timeToLive':
-      return timeToLive(query.id, query.keys, view);
+      return yield* timeToLive(query.id, query.keys, view);
     case 'leases':
-      return answered({ kind: 'leases', ids: Array.from(view.leases.list(), (lease) => lease.id) });
+      return answered({ kind: 'leases', ids: yield* view.leases.idsInSteps() });
     case 'keepAlive': {
       const ttlSeconds = view.leases.find(query.id)?.ttlSeconds ?? null;
       return answered({ kind: 'keepAlive', id: query.id, ttlSeconds });
@@ -81,16 +81,18 @@ function failed(failure: StoreFailure): Answered {
   return { kind: 'failed', failure };
 }
 
-function timeToLive(id: LeaseId, withKeys: boolean, { leases }: QueryView): Answered {
+function* timeToLive(id: LeaseId, withKeys: boolean, { leases }: QueryView): Generator<void, Answered, void> {
   const lease = leases.find(id);
   if (lease === null) return answered({ kind: 'timeToLive', id, lease: null });
   const keys: Uint8Array[] = [];
   let left = rangeAnswerBytesMax;
-  for (const key of withKeys ? leases.keysOf(id) : []) {
+  const take = (key: Uint8Array): boolean => {
     left -= key.byteLength + pairOverheadBytes;
-    if (left < 0) return failed({ kind: 'answerTooLarge' });
     keys.push(key);
-  }
+    return left >= 0;
+  };
+  if (withKeys) yield* leases.eachKeyOf(id, take);
+  if (left < 0) return failed({ kind: 'answerTooLarge' });
   return answered({ kind: 'timeToLive', id, lease: { ttlSeconds: lease.ttlSeconds, keys } });
 }
 

@@ -149,7 +149,10 @@ export async function queryStoreInSteps<Kind extends Query['kind']>(
   query: Query & { readonly kind: Kind },
 ): Promise<QueryResult<Kind> | { readonly kind: 'ended'; readonly failure: Failure } | null> {
   const { driver } = member;
-  const steps = driver.store.queryInSteps<Kind>(query, caller, member.nowMs());
+  const begin = (): Generator<void, QueryResult<Kind>, void> =>
+    driver.store.queryInSteps<Kind>(query, caller, member.nowMs());
+  if (query.kind !== 'hash' && query.kind !== 'hashKv') return queryInTurns(services.reads, begin, gone);
+  const steps = begin();
   const first = steps.next();
   if (first.done === true) return first.value;
   const full = services.open.refusal('hash', caller);
@@ -177,6 +180,17 @@ export async function queryStoreInSteps<Kind extends Query['kind']>(
     services.open.delete(place);
     release();
   }
+}
+
+/** Of a query whose answer is bounded, however much it reads: as reads of keys. */
+async function queryInTurns<Result>(
+  reads: SteppedReads,
+  begin: () => Generator<void, Result, void>,
+  gone: AbortSignal | null,
+): Promise<Result | { readonly kind: 'ended'; readonly failure: Failure } | null> {
+  const stepped = await reads.run(begin, gone);
+  if (stepped.kind === 'done') return stepped.result;
+  return stepped.kind === 'gone' ? null : { kind: 'ended', failure: { kind: stepped.kind } };
 }
 
 export type Proposed =

@@ -13,7 +13,7 @@ import {
   headerOf,
   leaderElsewhere,
   leadsAndCaughtUp,
-  queryStore,
+  queryStoreInSteps,
   redirectTo,
 } from './call-context.ts';
 import type { Member } from './member.ts';
@@ -30,8 +30,11 @@ export async function serveTimeToLive(member: Member, call: TimeToLiveCall, cont
   if (elsewhere !== null) return elsewhere;
   const remaining = await context.services.leases.remaining(call.query.id);
   if (remaining === null) return redirectTo(member, null);
-  const result = queryStore(member, context.caller, call.query);
-  return call.respond(result, remaining.seconds, headerOf(member));
+  const header = headerOf(member);
+  const result = await queryStoreInSteps(member, context, call.query);
+  if (result === null) return redirectTo(member, null);
+  if (result.kind === 'ended') return failureResponse(call.protocol, result.failure);
+  return call.respond(result, remaining.seconds, header);
 }
 
 export async function serveKeepAlive(member: Member, call: KeepAliveCall, context: CallContext): Promise<Response> {

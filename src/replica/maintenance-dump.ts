@@ -16,11 +16,11 @@
 // has no record ended while the snapshot was written: the pair stands without it.
 
 import { BinaryWriter } from '../binary.ts';
-import type { Revision } from '../brands.ts';
+import type { LeaseId, Revision } from '../brands.ts';
 import { concatBytes, utf8 } from '../bytes.ts';
-import { snapshotPageBytes, snapshotPagePairsMax, snapshotPagePairsMin } from '../limits.ts';
+import { snapshotPageBytes, snapshotPagePairsMax, snapshotPagePairsMin, snapshotStepLeases } from '../limits.ts';
 import type { Alarm, KeyValue, RangeRequest, StoreFailure } from '../model.ts';
-import type { AnswerTo, Query } from '../query-model.ts';
+import type { AnswerTo, Query, QueryResult } from '../query-model.ts';
 import type { RangeOutcome } from '../mvcc/store.ts';
 import { queryStore } from './call-context.ts';
 import type { Member } from './member.ts';
@@ -34,7 +34,7 @@ const kinds = { head: 1, lease: 2, role: 3, user: 4, alarm: 5, pair: 6, end: 7 }
 /** Where the pairs come from. */
 export type PairSource = {
   readonly revision: Revision;
-  readonly range: (request: RangeRequest) => RangeOutcome;
+  readonly range: (request: RangeRequest) => Generator<void, RangeOutcome, void>;
 };
 
 export type DumpPage =
@@ -42,29 +42,27 @@ export type DumpPage =
   | { readonly kind: 'failed'; readonly failure: StoreFailure }
   | { readonly kind: 'end' };
 
-/** All but the pairs, read at once: it is small, and not kept by revision. */
-export function dumpHead(member: Member): Uint8Array {
-  const { store } = member.driver;
-  const auth = ask(member, { kind: 'authStatus' });
-  const parts = [magic, Uint8Array.of(dumpVersion)];
-  parts.push(
-    record(kinds.head, (writer) => {
-      writer.varint(store.revision);
-      writer.varint(store.compactedRevision + 1);
-      writer.boolean(auth.enabled);
-      writer.varint(auth.authRevision);
-    }),
-  );
-  for (const id of ask(member, { kind: 'leases' }).ids) {
+/**
+ * All but the pairs, which is not kept by revision: leases in steps, between which they come and go; then users and roles, of which there
+ * are fewer, at once.
+ */
+export function* dumpHead(member: Member): Generator<void, Uint8Array, void> {
+  // Of the moment at which the pairs begin to be read.
+  const { revision, compactedRevision } = member.driver.store;
+  const leases: Uint8Array[] = [];
+  for (const [nth, id] of (yield* askInSteps(member, { kind: 'leases' })).ids.entries()) {
+    if (nth % snapshotStepLeases === 0) yield;
     const { lease } = ask(member, { kind: 'timeToLive', id, keys: false });
-    if (lease === null) continue;
-    parts.push(
-      record(kinds.lease, (writer) => {
-        writer.signed64(id);
-        writer.varint(lease.ttlSeconds);
-      }),
-    );
+    if (lease !== null) leases.push(leaseRecord(id, lease.ttlSeconds));
   }
+  const auth = ask(member, { kind: 'authStatus' });
+  const head = record(kinds.head, (writer) => {
+    writer.varint(revision);
+    writer.varint(compactedRevision + 1);
+    writer.boolean(auth.enabled);
+    writer.varint(auth.authRevision);
+  });
+  const parts = [magic, Uint8Array.of(dumpVersion), head].concat(leases);
   for (const role of ask(member, { kind: 'roleList' }).roles) parts.push(roleRecord(member, role));
   for (const user of ask(member, { kind: 'userList' }).users) parts.push(userRecord(member, user));
   for (const alarm of ask(member, { kind: 'alarms', alarm: 0 }).alarms) parts.push(alarmRecord(alarm));
@@ -82,14 +80,14 @@ export class DumpPairs {
     this.#source = source;
   }
 
-  next(): DumpPage {
+  *next(): Generator<void, DumpPage, void> {
     if (this.#next === null) return { kind: 'end' };
-    const outcome = this.#source.range(pageRequest(this.#next, this.#source.revision, this.#pagePairs));
+    const outcome = yield* this.#source.range(pageRequest(this.#next, this.#source.revision, this.#pagePairs));
     if (outcome.kind === 'failed') {
       // Pairs were larger than those before them. A page of the fewest always fits an answer.
       if (outcome.failure.kind !== 'answerTooLarge' || this.#pagePairs === snapshotPagePairsMin) return outcome;
       this.#pagePairs = snapshotPagePairsMin;
-      return this.next();
+      return yield* this.next();
     }
     const { kvs, more } = outcome.answer;
     const writer = new BinaryWriter(snapshotPageBytes);
@@ -125,6 +123,13 @@ function pageRequest(key: Uint8Array, revision: Revision, limit: number): RangeR
     minCreateRevision: 0,
     maxCreateRevision: 0,
   };
+}
+
+function leaseRecord(id: LeaseId, ttlSeconds: number): Uint8Array {
+  return record(kinds.lease, (writer) => {
+    writer.signed64(id);
+    writer.varint(ttlSeconds);
+  });
 }
 
 function roleRecord(member: Member, role: string): Uint8Array {
@@ -181,7 +186,17 @@ function record(kind: number, write: (writer: BinaryWriter) => void): Uint8Array
 
 /** The service may ask for everything, and asks for what it was just told of. */
 function ask<Kind extends Query['kind']>(member: Member, query: Query & { readonly kind: Kind }): AnswerTo<Kind> {
-  const result = queryStore<Kind>(member, service, query);
+  return answerOf(queryStore<Kind>(member, service, query));
+}
+
+function* askInSteps<Kind extends Query['kind']>(
+  member: Member,
+  query: Query & { readonly kind: Kind },
+): Generator<void, AnswerTo<Kind>, void> {
+  return answerOf(yield* member.driver.store.queryInSteps<Kind>(query, service, member.nowMs()));
+}
+
+function answerOf<Kind extends Query['kind']>(result: QueryResult<Kind>): AnswerTo<Kind> {
   if (result.kind === 'failed') throw new Error(`a query of the service failed: ${result.failure.kind}`);
   return result.answer;
 }

@@ -39,8 +39,8 @@ export async function serveSnapshot(member: Member, call: SnapshotCall, context:
   };
   services.open.add(place);
   const source = sourceOf(member);
-  const head = dumpHead(member);
-  const pairs = await countPairs(source);
+  const head = await inSteps(member, dumpHead(member));
+  const pairs = await countPairs(member, source);
   if (pairs.kind === 'failed' || ended !== null) {
     services.open.delete(place);
     return failed(call, pairs.kind === 'failed' ? pairs.failure : (ended ?? { kind: 'internal' }));
@@ -56,7 +56,7 @@ export async function serveSnapshot(member: Member, call: SnapshotCall, context:
       await scheduler.wait(0);
       const timedOut = untilMs !== null && member.nowMs() >= untilMs;
       const failure: Failure | null = timedOut ? { kind: 'timeout' } : ended;
-      const next: Messages = failure === null ? parts.next() : { kind: 'failed', failure };
+      const next: Messages = failure === null ? await inSteps(member, parts.next()) : { kind: 'failed', failure };
       const text = next.kind === 'failed' ? `${call.failed(next.failure).text}\n` : next.text;
       controller.enqueue(utf8(text));
       if (next.kind === 'messages') {
@@ -87,15 +87,29 @@ function sourceOf(member: Member): PairSource {
   const { store } = member.driver;
   return {
     revision: store.revision,
-    range: (request) => store.range(request),
+    range: (request) => store.rangeInSteps(request),
   };
 }
 
-async function countPairs(source: PairSource): Promise<Counted> {
+/** Others have their turn between two steps; what a step needs of history stays until the last one. */
+async function inSteps<Result>(member: Member, steps: Generator<void, Result, void>): Promise<Result> {
+  const release = member.driver.store.holdHistory();
+  try {
+    for (;;) {
+      const step = steps.next();
+      if (step.done === true) return step.value;
+      await scheduler.wait(0);
+    }
+  } finally {
+    release();
+  }
+}
+
+async function countPairs(member: Member, source: PairSource): Promise<Counted> {
   const pairs = new DumpPairs(source);
   let bytes = 0;
   for (;;) {
-    const page = pairs.next();
+    const page = await inSteps(member, pairs.next());
     if (page.kind === 'failed') return page;
     if (page.kind === 'end') return { kind: 'bytes', bytes };
     bytes += page.bytes.byteLength;
@@ -121,9 +135,9 @@ class SnapshotParts {
   }
 
   /** At least one message. */
-  next(): Messages {
+  *next(): Generator<void, Messages, void> {
     while (this.#pending.byteLength < snapshotPartBytes) {
-      const page = this.#pairs.next();
+      const page = yield* this.#pairs.next();
       if (page.kind === 'failed') return page;
       if (page.kind === 'end') {
         const rest = this.#cut(1);

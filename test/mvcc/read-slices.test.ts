@@ -1,7 +1,7 @@
 // Reads that go on in slices: what they answer, and how much of the store each slice looks at.
 
 import { describe, expect, it } from 'vitest';
-import { logIndex } from '../../src/brands.ts';
+import { leaseId, logIndex } from '../../src/brands.ts';
 import { readSlicePassedRows, readSliceRows, readSliceValueBytes } from '../../src/limits.ts';
 import type { Command, RangeRequest, TxnOperation, TxnRequest } from '../../src/model.ts';
 import { runSteps } from '../../src/mvcc/steps.ts';
@@ -11,14 +11,17 @@ import { NodeSql } from '../support/node-sql.ts';
 import { randomCommands, steadyKey } from './random-commands.ts';
 import { RandomOperations } from './random-operations.ts';
 import {
+  Fed,
   compact,
   everything,
-  Fed,
+  grant,
   prefix,
   put,
+  putLeased,
   range,
   read,
   remove,
+  revokeLease,
   service,
   txnRequest,
   versionIs,
@@ -60,6 +63,10 @@ function someTxn(random: RandomOperations, fed: Fed): TxnRequest {
   const compare = [versionIs(everything, random.below(3), random.below(4))];
   const nested: TxnOperation = { kind: 'txn', request: txnRequest({ compare, success: reads(), failure: reads() }) };
   return txnRequest({ compare, success: [...reads(), nested], failure: [nested, ...reads()] });
+}
+
+function command(operation: Command['operation'], writeId: string): Command {
+  return { writeId, caller: service, atMs: 1, operation };
 }
 
 describe('a read in slices', () => {
@@ -203,6 +210,31 @@ describe('a read in slices', () => {
   });
 });
 
-function command(operation: Command['operation'], writeId: string): Command {
-  return { writeId, caller: service, atMs: 1, operation };
-}
+describe('a list of leases', () => {
+  it('MVCC-SLICE-8: of more than readSliceRows goes on in slices, and tells each that is there all the while once', () => {
+    const fed = new Fed(new NodeSql());
+    const ids = Array.from({ length: readSliceRows + 1 }, (_, n) => n + 10);
+    fed.batch(ids.map((id) => grant(id)));
+    const steps = fed.store.queryInSteps({ kind: 'leases' }, service, 1);
+    expect(steps.next().done).toBe(false);
+    fed.batch([revokeLease(10), revokeLease(999), grant(5), grant(9_999)]);
+    const { result } = countSteps(steps);
+    const told = result.kind === 'answer' ? result.answer.ids.map(Number) : [];
+    expect(new Set(told).size).toBe(told.length);
+    expect(told.filter((id) => ![10, 999, 5, 9_999].includes(id)).sort((left, right) => left - right)).toEqual(
+      ids.filter((id) => ![10, 999].includes(id)),
+    );
+  });
+
+  it('MVCC-SLICE-9: and so do the keys of one lease', () => {
+    const fed = new Fed(new NodeSql());
+    fed.do(grant(7));
+    fed.batch(Array.from({ length: readSliceRows }, (_, n) => putLeased(`k/${n}`, 7)));
+    const ask = () =>
+      countSteps(fed.store.queryInSteps({ kind: 'timeToLive', id: leaseId(7n), keys: true }, service, 1));
+    fed.do(putLeased('more', 7));
+    const { result, count } = ask();
+    expect(count).toBe(2);
+    expect(result.kind === 'answer' && result.answer.lease?.keys.length).toBe(readSliceRows + 1);
+  });
+});

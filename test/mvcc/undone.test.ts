@@ -16,6 +16,7 @@ import {
   everything,
   Fed,
   grant,
+  prefix,
   put,
   putLeased,
   range,
@@ -90,12 +91,24 @@ describe('a command that throws', () => {
     const careful = new Fed(new NodeSql());
     const sent: Command[] = [];
     for (const fed of [plain, careful]) fed.batch([steadyKey, toLevel(2)]);
-    for (let round = 2; round <= 150; round++) {
+    let round = 2;
+    for (; round <= 150; round++) {
       const commands = randomCommands(random, sent, plain, round);
       const index = logIndex(round);
       const applied = plain.store.apply(index, commands);
       const carefully = careful.sql.transaction(() => applyCarefully(careful.sql, careful.store, index, commands));
       expect(carefully).toEqual({ applied, undone: [] });
+      expect(careful.store.runningHash).toEqual(plain.store.runningHash);
+    }
+    // Beyond some bytes an entry does not hold the pairs that it replaces: where that begins depends on how its puts are grouped.
+    const replacing = [
+      ...Array.from({ length: 4 }, (_, n) => put(`large/${n}`, new Uint8Array(1_500_000).fill(round))),
+      ...Array.from({ length: 40 }, (_, n) => put(`small/${n}`, `${round}`)),
+    ];
+    for (const index of [logIndex(round), logIndex(round + 1)]) {
+      const commands = commandsOf(toLevel(3), ...replacing, remove(prefix('large/')), ...replacing);
+      plain.store.apply(index, commands);
+      careful.sql.transaction(() => applyCarefully(careful.sql, careful.store, index, commands));
       expect(careful.store.runningHash).toEqual(plain.store.runningHash);
     }
     expect(dump(careful.sql, -1)).toEqual(dump(plain.sql, -1));
