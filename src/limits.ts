@@ -360,15 +360,17 @@ export const watchesPerStreamMax = 1_000;
 export const watchSocketsMax = 32_000;
 /** Watches whose access key has expired or lost its rights end this soon, while the object is awake. */
 export const watchAuthorizeMs = 2_000;
-/** What a WebSocket may be behind: as the runtime tells, or as it is taken to be. */
+/** What a WebSocket may be behind, where the runtime tells. Beyond a quarter of it nothing more is caught up. */
 export const watchSocketBacklogBytesMax = 4 * 1_048_576;
+/** What it is taken to be behind, where the runtime does not tell: the largest message fits. All sockets of a key share its memory. */
+export const watchSocketUnreadBytesMax = 32 * 1_048_576;
 /**
  * The platform does not tell what of a WebSocket's messages has left: a client is taken to read at this speed, 64 Mbit/s. Catching up goes
  * at it at most, unless the client says something, which shows that it has read.
  */
 export const socketReadBytesPerSecond = 8 * 1_048_576;
 /** Of a client that says nothing for a long time that is not believed: what it gets beyond a speed that any line has may be so much. */
-export const watchSocketSilentBytesMax = 32 * 1_048_576;
+export const watchSocketSilentBytesMax = 64 * 1_048_576;
 export const watchSocketSilentBytesPerSecond = 65_536;
 /** Where sockets have no room for catching up, they are looked at this often. */
 export const watchRoomMs = 250;

@@ -11,6 +11,7 @@ import {
   watchSocketBacklogBytesMax,
   watchSocketSilentBytesMax,
   watchSocketSilentBytesPerSecond,
+  watchSocketUnreadBytesMax,
 } from '../limits.ts';
 import type { Reservation } from '../memory-budget.ts';
 import { UnreadBytes } from './unread-bytes.ts';
@@ -54,7 +55,7 @@ export class SocketChannel implements WatchChannel {
   readonly #socket: HibernatingSocket;
   readonly #options: SocketOptions;
   readonly #unread = new UnreadBytes({
-    bytesMax: watchSocketBacklogBytesMax,
+    bytesMax: watchSocketUnreadBytesMax,
     bytesPerSecond: socketReadBytesPerSecond,
   });
   readonly #unheard = new UnreadBytes({
@@ -97,9 +98,13 @@ export class SocketChannel implements WatchChannel {
 
   #room(): Room {
     const nowMs = this.#options.nowMs();
-    const bytes = this.#socket.bufferedAmount ?? this.#unread.at(nowMs);
-    const isSilent = this.#socket.bufferedAmount === undefined && this.#unheard.isOver(nowMs);
-    if (bytes > watchSocketBacklogBytesMax || isSilent || this.#options.memory.hold(bytes) !== null) return 'over';
+    const buffered = this.#socket.bufferedAmount;
+    const bytes = buffered ?? this.#unread.at(nowMs);
+    const isOver =
+      buffered === undefined
+        ? this.#unread.isOver(nowMs) || this.#unheard.isOver(nowMs)
+        : buffered > watchSocketBacklogBytesMax;
+    if (isOver || this.#options.memory.hold(bytes) !== null) return 'over';
     return bytes > watchSocketBacklogBytesMax / 4 ? 'full' : 'free';
   }
 

@@ -18,6 +18,7 @@ import {
   watchRoomMs,
   watchSocketBacklogBytesMax,
   watchSocketSilentBytesMax,
+  watchSocketUnreadBytesMax,
   watchSocketsMax,
 } from '../../src/limits.ts';
 import type { Caller, StoreEvent } from '../../src/model.ts';
@@ -66,7 +67,8 @@ function savedStream(next: number, protocol: 'v1' | 'v3' = 'v1'): SavedStream {
   return { protocol, caller, nextId: 1n, watches: [watch] };
 }
 
-const memoryBounds = { bytesMax: 6_000_000, tenantBytesMax: 6_000_000, keyBytesMax: 6_000_000 };
+const memoryBounds = { bytesMax: 100_000_000, tenantBytesMax: 100_000_000, keyBytesMax: 100_000_000 };
+const littleMemory = { bytesMax: 6_000_000, tenantBytesMax: 6_000_000, keyBytesMax: 6_000_000 };
 const noHolder = { tenant: 't', key: 'k' };
 
 class Bench {
@@ -74,13 +76,22 @@ class Bench {
   readonly sockets: FakeSocket[];
   readonly service: WatchService;
   readonly keys: PlainKeys;
-  readonly memory = new MemoryBudget(memoryBounds);
+  readonly memory: MemoryBudget;
   failure: Failure | null = null;
   nowMs = 1_000_000;
   heardMs: number | null = null;
   tasks: { readonly atMs: number; readonly task: () => void }[] = [];
 
-  constructor(options: { sockets?: FakeSocket[]; history?: PlainHistory; failure?: Failure; keys?: PlainKeys } = {}) {
+  constructor(
+    options: {
+      sockets?: FakeSocket[];
+      history?: PlainHistory;
+      failure?: Failure;
+      keys?: PlainKeys;
+      memory?: typeof memoryBounds;
+    } = {},
+  ) {
+    this.memory = new MemoryBudget(options.memory ?? memoryBounds);
     this.keys =
       options.keys ??
       new PlainKeys(
@@ -302,11 +313,11 @@ function silentSocket(): { socket: FakeSocket; bench: Bench } {
 test('WATCH-SOCKET-3: a socket whose client says nothing is sent so much ahead of what it can have read, and ends with where to resume', () => {
   const { socket, bench } = silentSocket();
   const value = 'x'.repeat(1_000_000);
-  for (let at = 2; at < 20 && socket.closed === null; at++) bench.commit(put('k', at, value));
+  for (let at = 2; at < 60 && socket.closed === null; at++) bench.commit(put('k', at, value));
   expect(socket.closed).toBe(4408);
   const sentBytes = socket.sent.join('').length;
-  expect(sentBytes).toBeGreaterThan(watchSocketBacklogBytesMax);
-  expect(sentBytes).toBeLessThan(watchSocketBacklogBytesMax + 1_500_000);
+  expect(sentBytes).toBeGreaterThan(watchSocketUnreadBytesMax);
+  expect(sentBytes).toBeLessThan(watchSocketUnreadBytesMax + 1_500_000);
   const told = revisionsIn(socket.sent);
   expect(socket.sent.at(-1)).toContain(`"resume_from":${(told.at(-1) ?? 0) + 1}`);
   expect(bench.memory.bytes).toBe(0);
@@ -315,15 +326,15 @@ test('WATCH-SOCKET-3: a socket whose client says nothing is sent so much ahead o
 test('WATCH-SOCKET-3: what was sent counts as read at a certain speed, and all of it once the client says something', () => {
   for (const read of ['time', 'message', 'heartbeat'] as const) {
     const { socket, bench } = silentSocket();
-    for (let at = 2; at < 30; at++) {
+    for (let at = 2; at < 60; at++) {
       bench.commit(put('k', at, 'x'.repeat(1_000_000)));
-      if (at % 3 !== 0) continue;
+      if (at % 8 !== 0) continue;
       if (read === 'time') bench.nowMs += 1_000;
       if (read === 'message') bench.service.webSocketMessage(socket, '{"type":"progress"}');
       if (read === 'heartbeat') bench.heardMs = at;
     }
     expect([read, socket.closed]).toEqual([read, null]);
-    expect(revisionsIn(socket.sent)).toHaveLength(28);
+    expect(revisionsIn(socket.sent)).toHaveLength(58);
   }
 });
 
@@ -352,12 +363,12 @@ test('WATCH-SOCKET-5: catching up on a socket goes on as its client can have rea
 });
 
 test('WATCH-BODY-8: streams that are not read end where the memory of their key is used up', async () => {
-  const bench = new Bench();
+  const bench = new Bench({ memory: littleMemory });
   const all = [await bench.lines(), await bench.lines(), await bench.lines()];
   const value = 'x'.repeat(1_000_000);
   for (let at = 2; at < 12; at++) bench.commit(put('k', at, value));
   expect(bench.service.watcherCount).toBe(0);
-  expect(bench.memory.bytes).toBeLessThanOrEqual(memoryBounds.keyBytesMax);
+  expect(bench.memory.bytes).toBeLessThanOrEqual(littleMemory.keyBytesMax);
   for (const response of all) await response.body?.cancel();
   expect(bench.memory.bytes).toBe(0);
 });
