@@ -16,6 +16,8 @@ export const failedLeaderHeader = 'quorate-failed-leader';
 export const suspectedLeaderHeader = 'quorate-suspected-leader';
 /** Who answers a read or a watch (`ReadPlace`). A client sends it, too, but for `members`. */
 export const readHeader = 'quorate-read';
+/** Set where the body is handed on as it comes (`goesOn`). */
+export const goesOnHeader = 'quorate-goes-on';
 /** On the answer to a read or a watch: the number of the replica that gave it. */
 export const servedByHeader = 'quorate-served-by';
 
@@ -29,6 +31,7 @@ export const absentLeader = 'absent';
 
 /** In these the gateway and the replicas speak, and nobody else. `readHeader` alone is the client's, too. */
 const ownHeaders = [
+  goesOnHeader,
   callerHeader,
   originHeader,
   writeIdHeader,
@@ -142,6 +145,14 @@ export function isAmbiguousPath(path: string): boolean {
 /** Calls whose answer goes on: they are passed through, not buffered, and any replica serves them. */
 export function isStreamPath(path: string): boolean {
   return path === '/v1/watch' || path === '/v3/watch' || path === '/v3beta/watch';
+}
+
+/**
+ * Calls whose messages are answered as they come, where the client does not say how long its body is: it goes on for as long as the
+ * client wants. A body of a known length is read first, and can be sent again to another leader.
+ */
+export function goesOn(path: string, headers: Headers): boolean {
+  return (path === '/v3/lease/keepalive' || path === '/v3beta/lease/keepalive') && !headers.has('content-length');
 }
 
 /** Calls that wait on purpose: for their turn, for other replicas, for what comes next, or while they read the whole store. */

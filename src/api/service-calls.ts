@@ -40,8 +40,8 @@ export type KeepAliveCall = Bounded & {
 };
 
 /**
- * etcd's stream of keepalives: its messages are those of `v3/lease.ts`. A POSTed one answers each message of its body and
- * ends; a WebSocket goes on. A message that fails ends the stream.
+ * etcd's stream of keepalives: its messages are those of `v3/lease.ts`. A POSTed one answers each message of its body, as it comes,
+ * and ends with it; a WebSocket goes on. A message that fails ends the stream.
  */
 export type KeepAliveStreamCall = Bounded & {
   readonly kind: 'keepAliveStream';

@@ -10,6 +10,8 @@ import {
   callHeaders,
   callUrl,
   failedLeaderHeader,
+  goesOn,
+  goesOnHeader,
   isStreamPath,
   leaderHeader,
   membersHeader,
@@ -57,7 +59,7 @@ export class StoreCalls {
 
     // A GET has no body that means anything (RFC 9110, section 9.3.1), nor has an upgrade, which is one.
     let body: ArrayBuffer | ReadableStream | null = hasNoBody(request.method) ? null : request.body;
-    if (body !== null && !isStreamPath(path)) {
+    if (body !== null && !isStreamPath(path) && !goesOn(path, request.headers)) {
       const bytesMax = byMessage ? loginBodyBytesMax : requestBodyBytesMax;
       body = await readBody(request, bytesMax);
       if (body === null) return refuse({ kind: 'bodyTooLarge', bytes: bytesMax + 1, bytesMax });
@@ -87,6 +89,7 @@ export class StoreCalls {
     const upgrades = isWebSocketUpgrade(request);
     const origin = namesItsOrigin(path, upgrades) ? originOf(request.url) : null;
     const headers = callHeaders(request.headers, { caller, writeId: this.#newWriteId(), origin });
+    if (body instanceof ReadableStream && goesOn(path, request.headers)) headers.set(goesOnHeader, '1');
     const reader = target.kind === 'nearest' ? target.reader : null;
     let attempts = 0;
     const routed = await this.#groups.route<Response>(tenant, {

@@ -15,6 +15,7 @@ import type { Signatures } from '../tenants/signatures.ts';
 import type { Logins } from './auth-calls.ts';
 import type { FrameSockets } from './call-frames.ts';
 import type { LeaseService } from './lease-service.ts';
+import type { KeepAliveStreams } from './lease-stream.ts';
 import type { Observers } from './lock-observe.ts';
 import type { LockWaits } from './lock-waits.ts';
 import type { Member } from './member.ts';
@@ -29,6 +30,7 @@ export type Services = {
   readonly logins: Logins;
   readonly frames: FrameSockets;
   readonly leases: LeaseService;
+  readonly keepAlives: KeepAliveStreams;
   readonly waits: LockWaits;
   readonly observers: Observers;
 };
@@ -46,6 +48,8 @@ export type CallContext = {
   readonly origin: string;
   /** Aborts when the client goes away, where that is known; null: it is not. */
   readonly gone: AbortSignal | null;
+  /** The body of a call whose messages are answered as they come. */
+  readonly posted: ReadableStream<Uint8Array> | null;
   readonly openWatch: (call: WatchCall, caller: Caller) => Response | Promise<Response>;
 };
 

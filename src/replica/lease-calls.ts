@@ -45,8 +45,8 @@ export async function serveKeepAlive(member: Member, call: KeepAliveCall, contex
 }
 
 /**
- * A POST answers each message of its body and ends. A WebSocket's frames are such bodies, each of them, and so find the leader
- * wherever it is by then.
+ * A POST answers each message of its body and ends; one that does not say how long its body is answers each as it comes. A WebSocket's
+ * frames are such bodies, each of them, and so find the leader wherever it is by then.
  */
 export async function serveKeepAliveStream(
   member: Member,
@@ -60,6 +60,11 @@ export async function serveKeepAliveStream(
     const { accepted, protocol, timeoutMs } = call;
     const frames = { kind: 'frames', protocol, timeoutMs, path: '/v3/lease/keepalive', accepted } as const;
     return context.services.frames.open(frames, context.caller, context.origin);
+  }
+  if (context.posted !== null) {
+    const failure = await keyFailure(member, context.caller);
+    if (failure !== null) return failureResponse('v3', failure);
+    return context.services.keepAlives.open(context.posted, context, call.timeoutMs);
   }
   const elsewhere = await leaderElsewhere(member, context);
   return elsewhere ?? answerMessages(member, request.body, context);

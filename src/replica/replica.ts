@@ -11,6 +11,7 @@ import {
   callerHeader,
   type DoubtedLeaders,
   failedLeaderHeader,
+  goesOnHeader,
   isStreamPath,
   leaderHeader,
   originHeader,
@@ -46,6 +47,7 @@ import { serveCall } from './calls.ts';
 import { DirectoryEntry, saveHeard } from './directory-entry.ts';
 import { LeaseAlarm } from './lease-alarm.ts';
 import { LeaseService } from './lease-service.ts';
+import { KeepAliveStreams } from './lease-stream.ts';
 import { countPlacesBefore, placeAt } from './lock-places.ts';
 import { Observers } from './lock-observe.ts';
 import { LockWaits } from './lock-waits.ts';
@@ -103,6 +105,8 @@ type Living = {
   readonly alarm: SharedAlarm;
 };
 
+const keepAlivePath = '/v3/lease/keepalive';
+
 /** What the services of a replica have in common. */
 type Shared = {
   readonly open: OpenCalls;
@@ -141,7 +145,8 @@ export class Replica extends DurableObject<ReplicaEnv> {
     // The gateway that calls is of the version before this one.
     const { path, query } = target ?? pathAndQuery(request.url);
     const { headers, method } = request;
-    const buffered = request.body !== null && !isStreamPath(path);
+    const posted = headers.has(goesOnHeader) ? request.body : null;
+    const buffered = request.body !== null && posted === null && !isStreamPath(path);
     const body = buffered ? new Uint8Array(await request.arrayBuffer()) : emptyBytes;
     const caller: Caller = parseCaller(headers.get(callerHeader) ?? '') ?? { kind: 'accessKey', id: '' };
     const context: CallContext = {
@@ -152,6 +157,7 @@ export class Replica extends DurableObject<ReplicaEnv> {
       origin: headers.get(originHeader) ?? '',
       services: living.services,
       gone: request.signal,
+      posted,
       openWatch: (call) => living.watches.open(call, request, caller),
     };
     return this.#serve(living.member, { method, path, query, headers, body }, context);
@@ -553,6 +559,7 @@ export class Replica extends DurableObject<ReplicaEnv> {
               origin,
               services,
               gone,
+              posted: null,
               openWatch: noWatch,
             }),
           stubOf,
@@ -572,6 +579,14 @@ export class Replica extends DurableObject<ReplicaEnv> {
       logins: new Logins(new KeyRing(signatures), new TokenRing(signatures)),
       frames: new FrameSockets({ host: this.ctx, open, memory, nowMs: () => member.nowMs(), serve: serveFrame }),
       leases: this.#leases(member, waits, leaseAlarm),
+      keepAlives: new KeepAliveStreams({
+        open,
+        memory,
+        serve: (body, { caller, origin }, gone) => {
+          const request = { method: 'POST', path: keepAlivePath, query: '', headers: new Headers(), body };
+          return serveFrame(request, { path: keepAlivePath, caller, origin, timeoutMs: null }, gone);
+        },
+      }),
       waits,
       observers: new Observers({
         store: member.driver.store,

@@ -50,7 +50,7 @@ export class BodyChannel implements WatchChannel {
   readonly stream: ReadableStream<Uint8Array>;
   readonly #options: BodyOptions;
   #controller: ReadableStreamDefaultController<Uint8Array> | null = null;
-  #closing: Closing | null = null;
+  #isClosing = false;
   #spoke = false;
 
   constructor(options: BodyOptions) {
@@ -79,7 +79,7 @@ export class BodyChannel implements WatchChannel {
   }
 
   send(message: string): void {
-    if (this.#closing !== null) return;
+    if (this.#isClosing) return;
     this.#spoke = true;
     this.#controller?.enqueue(bytesOf(message + this.#options.terminator));
   }
@@ -89,7 +89,7 @@ export class BodyChannel implements WatchChannel {
    * it. Where bytes wait already, they do as well.
    */
   probe(): void {
-    if (this.#closing === null && this.backlogBytes <= 0) this.#controller?.enqueue(bytesOf(this.#options.blank));
+    if (!this.#isClosing && this.backlogBytes <= 0) this.#controller?.enqueue(bytesOf(this.#options.blank));
   }
 
   /** The same, unless something was sent since this was called before. */
@@ -110,9 +110,14 @@ export class BodyChannel implements WatchChannel {
   }
 
   /** No further message; what was sent may still be read. */
-  close(closing: Closing): void {
-    if (this.#closing !== null) return;
-    this.#closing = closing;
+  close(_closing: Closing): void {
+    this.finish();
+  }
+
+  /** The same, where nothing ended it but itself. */
+  finish(): void {
+    if (this.#isClosing) return;
+    this.#isClosing = true;
     this.#controller?.close();
     this.#options.closed();
   }

@@ -111,6 +111,57 @@ describe('awake', () => {
     expect(await exists(tenant, 'a')).toBe(true);
   });
 
+  it('LEASE-30: keepalives that come as parts of one POST are answered as they come, wherever the leader is', async () => {
+    const tenant = await newTenant({ name: 'lease-parts' });
+    const lease = await grant(tenant, 2);
+    const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+    const writer = writable.getWriter();
+    const say = (): Promise<void> => writer.write(new TextEncoder().encode(JSON.stringify({ ID: lease.id })));
+    const init = { method: 'POST', body: readable, duplex: 'half' };
+    const answered = withKey(tenant.key, '/v3/lease/keepalive', init);
+    await say();
+    const response = await answered;
+    expect(response.status).toBe(200);
+    const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+    const next = async (): Promise<unknown> => {
+      let text = '';
+      while (!text.includes('\n')) text += (await reader?.read())?.value ?? '\n';
+      return JSON.parse(text);
+    };
+    expect(await next()).toMatchObject({ result: { ID: lease.id, TTL: '2' } });
+    // Longer than its time to live: before, all of them were read when the body ended, and the lease was gone.
+    for (let count = 0; count < 4; count++) {
+      await scheduler.wait(1_000);
+      if (count === 1) await transferTo(tenant, (await leaderOf(tenant.key)) === 1 ? 2 : 1);
+      await say();
+      expect(await next()).toMatchObject({ result: { ID: lease.id, TTL: '2' } });
+    }
+    await writer.close();
+    expect((await reader?.read())?.done).toBe(true);
+  }, 30_000);
+
+  it('LEASE-30: a part that cannot be read is the last one; the status is that of the first', async () => {
+    const tenant = await newTenant({ name: 'lease-bad-parts', replicas: 1 });
+    const lease = await grant(tenant, 60);
+    const post = (...parts: readonly string[]): Promise<Response> => {
+      const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+      const writer = writable.getWriter();
+      void Promise.all(parts.map((part) => writer.write(new TextEncoder().encode(part))))
+        .then(() => writer.close())
+        .catch(() => undefined);
+      const init = { method: 'POST', body: readable, duplex: 'half' };
+      return withKey(tenant.key, '/v3/lease/keepalive', init);
+    };
+    const bad = await post('{"ID":[]}');
+    expect([bad.status, await bad.json()]).toMatchObject([400, { error: { code: 3 } }]);
+    const later = await post(JSON.stringify({ ID: lease.id }), '{"ID":[]}');
+    const lines = (await later.text()).trim().split('\n');
+    expect([later.status, lines.length]).toEqual([200, 2]);
+    expect(JSON.parse(lines[1] ?? '')).toMatchObject({ error: { code: 3 } });
+    const none = await post('');
+    expect([none.status, await none.text()]).toEqual([200, '']);
+  });
+
   it('LEASE-23: a keepalive on a WebSocket is answered wherever the leader is by then', async () => {
     const tenant = await newTenant({ name: 'lease-socket' });
     const lease = await grant(tenant, 60);
