@@ -354,7 +354,12 @@ export const watchCatchUpWatchersMax = 1_000;
 export const watchBatchBytesMax = 524_288;
 /** The platform keeps 16,384 bytes for each socket while the object sleeps; what it adds to a byte array is 13. */
 export const watchAttachmentBytesMax = 16_300;
-/** Watches of one stream. Sockets are bounded by their attachment before this. */
+/**
+ * What all streams of a replica watch that does not fit their attachments, as its rows have it, and its memory at some twice that. 1,000
+ * watches of a stream with keys of 60 bytes are 90 KB.
+ */
+export const watchRowsBytesMax = 8 * 1_048_576;
+/** Watches of one stream. */
 export const watchesPerStreamMax = 1_000;
 /** Watch connections by WebSocket. The platform takes 32,768 hibernating ones an object. */
 export const watchSocketsMax = 32_000;

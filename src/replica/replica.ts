@@ -487,6 +487,7 @@ export class Replica extends DurableObject<ReplicaEnv> {
     const watches = new WatchService({
       sockets: new ObjectSockets(this.ctx),
       history: store,
+      sql: this.#sql,
       open,
       memory,
       header: (revision) => ({ ...headerOf(member), revision }),

@@ -105,6 +105,10 @@ export class BodyChannel implements WatchChannel {
     return backlogBytes > max / 4 ? 'full' : 'free';
   }
 
+  holds(): boolean {
+    return true;
+  }
+
   changed(): void {
     // Nothing outlives the answer.
   }

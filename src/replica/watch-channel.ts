@@ -35,6 +35,8 @@ export interface WatchChannel {
   room(): Room;
   /** After the last message. */
   close(closing: Closing): void;
+  /** Whether a stream that watches all these can be kept as long as its connection. */
+  holds(watches: readonly Pick<SavedWatch, 'shape'>[]): boolean;
   /** The stream's watches are others than before: what a sleeping object must know has changed. */
   changed(): void;
   /** Without a message now and then, something between takes the connection for dead. */

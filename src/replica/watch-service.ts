@@ -9,7 +9,6 @@ import { splitFrame } from '../api/v3/message-splitter.ts';
 import type { Revision } from '../brands.ts';
 import { utf8 } from '../bytes.ts';
 import {
-  watchAttachmentBytesMax,
   postedMessageWaitMs,
   streamProbeMs,
   watchAuthorizeMs,
@@ -20,18 +19,22 @@ import {
 import type { Reservation } from '../memory-budget.ts';
 import type { Caller, KeyRange, RevisionEvents } from '../model.ts';
 import { isEmptyRange, type WatchHistory, WatchHub } from '../mvcc/watch-hub.ts';
+import type { SqlPort } from '../sql-port.ts';
 import type { OpenCall, OpenCalls } from './open-calls.ts';
 import { decodeAttachment } from './watch-attachment.ts';
 import { blankComment, blankSpace, BodyChannel, bodyBacklogBytesMax } from './watch-body.ts';
-import type { WatchStreamContext } from './watch-channel.ts';
+import type { SavedStream, WatchStreamContext } from './watch-channel.ts';
 import { type Posted, PostedMessages } from './watch-posted.ts';
-import { type HibernatingSocket, SocketChannel, type WatchSockets } from './watch-socket.ts';
+import { type StreamRows, WatchRows } from './watch-rows.ts';
+import { type HibernatingSocket, SocketChannel, type SocketOptions, type WatchSockets } from './watch-socket.ts';
 import { V1WatchStream } from './watch-v1-stream.ts';
 import { V3WatchStream } from './watch-v3-stream.ts';
 
 export type WatchServiceOptions = {
   readonly sockets: WatchSockets;
   readonly history: WatchHistory;
+  /** The object's own, for what streams watch beyond their sockets' attachments. */
+  readonly sql: SqlPort;
   readonly open: OpenCalls;
   /** What a stream of this caller holds of the isolate's memory. */
   readonly memory: (caller: Caller) => Reservation;
@@ -57,6 +60,7 @@ const bodyTickMs = 5_000;
 export class WatchService {
   readonly #options: WatchServiceOptions;
   readonly #hub: WatchHub;
+  readonly #rows: WatchRows;
   readonly #sockets = new Map<HibernatingSocket, SocketConnection>();
   readonly #bodies = new Set<BodyConnection>();
   /** Bodies that have ended and are still being read, and until when they may be. */
@@ -74,7 +78,9 @@ export class WatchService {
   constructor(options: WatchServiceOptions) {
     this.#options = options;
     this.#hub = new WatchHub(options.history);
-    for (const socket of options.sockets.open()) this.#restore(socket);
+    this.#rows = new WatchRows(options.sql);
+    const restored = options.sockets.open().map((socket) => this.#restore(socket));
+    this.#rows.sweep(new Set(restored));
     this.#pump();
   }
 
@@ -207,8 +213,7 @@ export class WatchService {
   }
 
   #openV3Socket(call: WatchCall & { protocol: 'v3' }, caller: Caller): Response {
-    const make = (channel: SocketChannel): V3WatchStream =>
-      new V3WatchStream(this.#context(caller), channel, watchAttachmentBytesMax);
+    const make = (channel: SocketChannel): V3WatchStream => new V3WatchStream(this.#context(caller), channel);
     const { answer, stream, channel } = this.#accept({ subprotocol: call.accepted, caller }, make);
     channel.save();
     this.#endAfter(stream, call.timeoutMs);
@@ -220,7 +225,7 @@ export class WatchService {
     const posted = new PostedMessages(request.body);
     const first = await this.#firstPosted(posted, caller);
     if ('kind' in first) return failureResponse('v3', first);
-    const make = (channel: BodyChannel): V3WatchStream => new V3WatchStream(this.#context(caller), channel, null);
+    const make = (channel: BodyChannel): V3WatchStream => new V3WatchStream(this.#context(caller), channel);
     const { stream, channel } = this.#stream({ caller, terminator: '\n', blank: blankSpace }, make);
     const fault = first.messages.length === 0 ? first.fault : take(stream, first.messages.slice(0, 1));
     if (fault !== null) {
@@ -279,17 +284,19 @@ export class WatchService {
     make: (channel: SocketChannel) => Made,
   ): { readonly answer: Response; readonly stream: Made; readonly channel: SocketChannel } {
     const { socket, answer } = this.#options.sockets.accept(subprotocol);
-    return { answer, ...this.#connect(socket, caller, make) };
+    return { answer, ...this.#connect(socket, { caller, ownRows: null }, make) };
   }
 
   #connect<Made extends Stream>(
     socket: HibernatingSocket,
-    caller: Caller,
+    own: Pick<SocketOptions, 'caller' | 'ownRows'>,
     make: (channel: SocketChannel) => Made,
   ): { readonly stream: Made; readonly channel: SocketChannel } {
     const channel: SocketChannel = new SocketChannel(socket, {
+      ...own,
+      rows: this.#rows,
       saved: () => stream.save(),
-      memory: this.#options.memory(caller),
+      memory: this.#options.memory(own.caller),
       nowMs: this.#options.nowMs,
       heardMs: () => this.#options.sockets.heardMs(socket),
       closed: () => this.#forget(socket),
@@ -304,8 +311,8 @@ export class WatchService {
     const connection = this.#sockets.get(socket);
     if (connection === undefined) return;
     this.#options.open.delete(connection.place);
-    connection.channel.release();
     this.#sockets.delete(socket);
+    connection.channel.forget();
   }
 
   #place(kind: OpenCall['kind'], stream: Stream, probe: OpenCall['probe']): OpenCall {
@@ -351,22 +358,32 @@ export class WatchService {
 
   // Waking, and work that goes on
 
-  #restore(socket: HibernatingSocket): void {
-    const attachment = decodeAttachment(socket.deserializeAttachment());
-    if (attachment?.kind !== 'saved') {
+  /** Answers the number of the stream's rows; 0: it has none. */
+  #restore(socket: HibernatingSocket): number {
+    const slept = this.#slept(socket);
+    if (slept === null) {
       closeSocket(socket, { kind: 'restarted' });
-      return;
+      return 0;
     }
-    const { stream: saved } = attachment;
-    const context = this.#context(saved.caller);
-    const { stream } = this.#connect(socket, saved.caller, (channel) =>
-      saved.protocol === 'v1'
-        ? new V1WatchStream(context, channel, 'websocket')
-        : new V3WatchStream(context, channel, watchAttachmentBytesMax),
+    const { saved, ownRows } = slept;
+    const { caller } = saved;
+    const context = this.#context(caller);
+    const { stream } = this.#connect(socket, { caller, ownRows }, (channel) =>
+      saved.protocol === 'v1' ? new V1WatchStream(context, channel, 'websocket') : new V3WatchStream(context, channel),
     );
     stream.restore(saved);
     const failure = stream.lost();
     if (failure !== null) stream.end({ reason: 'accessEnded', failure });
+    return ownRows?.stream ?? 0;
+  }
+
+  /** null: what the client has is not known, or not all that its stream was. */
+  #slept(socket: HibernatingSocket): { readonly saved: SavedStream; readonly ownRows: StreamRows | null } | null {
+    const attachment = decodeAttachment(socket.deserializeAttachment());
+    if (attachment === null || attachment.kind === 'stale') return null;
+    if (attachment.kind === 'saved') return { saved: attachment.stream, ownRows: null };
+    const { rows, watches } = this.#rows.resume(attachment.stream, attachment.next);
+    return watches.length === attachment.count ? { saved: { ...attachment.head, watches }, ownRows: rows } : null;
   }
 
   /** Catches up who is behind, one slice of history a turn, so that other work comes between. */

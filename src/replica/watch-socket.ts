@@ -1,5 +1,5 @@
 // A hibernating WebSocket as a watch stream's channel. What the stream must not forget while the object sleeps is in the
-// socket's attachment.
+// socket's attachment, and in rows where it is more than that holds.
 //
 // What the platform gives, measured in workerd: `send` always takes the message and never waits; a hibernating socket has no
 // `bufferedAmount` (the property is read where a runtime has it); an object that is aborted takes its sockets with it, so a
@@ -8,15 +8,18 @@
 import { type Closing, closeSocket } from '../api/close-frames.ts';
 import {
   socketReadBytesPerSecond,
+  watchAttachmentBytesMax,
   watchSocketBacklogBytesMax,
   watchSocketSilentBytesMax,
   watchSocketSilentBytesPerSecond,
   watchSocketUnreadBytesMax,
 } from '../limits.ts';
 import type { Reservation } from '../memory-budget.ts';
+import type { Caller } from '../model.ts';
 import { UnreadBytes } from './unread-bytes.ts';
-import { encodeStream, staleAttachment } from './watch-attachment.ts';
-import type { SavedStream, Room, WatchChannel } from './watch-channel.ts';
+import { encodeStream, encodeStreamOfRows, staleAttachment, streamBytes, watchBytes } from './watch-attachment.ts';
+import type { SavedStream, SavedWatch, Room, WatchChannel } from './watch-channel.ts';
+import type { StreamRows, WatchRows } from './watch-rows.ts';
 
 /** What is used of the platform's WebSocket. */
 export type HibernatingSocket = {
@@ -38,6 +41,10 @@ export interface WatchSockets {
 }
 
 export type SocketOptions = {
+  readonly caller: Caller;
+  readonly rows: WatchRows;
+  /** Those of a stream that slept with some. */
+  readonly ownRows: StreamRows | null;
   /** What would have to be saved now. */
   readonly saved: () => SavedStream;
   /** What it holds of the isolate's memory. */
@@ -64,11 +71,14 @@ export class SocketChannel implements WatchChannel {
   });
   #heardMs = 0;
   #saved: 'current' | 'stale' | 'gone';
+  /** Once a stream has rows it keeps its watches there. */
+  #rows: StreamRows | null;
 
   constructor(socket: HibernatingSocket, options: SocketOptions) {
     this.#socket = socket;
     this.#options = options;
     this.#saved = 'current';
+    this.#rows = options.ownRows;
   }
 
   send(message: string): void {
@@ -115,20 +125,41 @@ export class SocketChannel implements WatchChannel {
     this.#options.memory.release();
   }
 
-  /** The connection is no more. */
-  release(): void {
-    this.#options.memory.release();
+  holds(watches: readonly Pick<SavedWatch, 'shape'>[]): boolean {
+    const { caller, rows } = this.#options;
+    if (this.#rows === null) {
+      const bytes = streamBytes(caller, watches);
+      return bytes <= watchAttachmentBytesMax || rows.hasRoom(bytes);
+    }
+    const last = watches.at(-1);
+    return last === undefined || rows.hasRoom(watchBytes(last));
   }
 
   changed(): void {
     this.save();
   }
 
+  /** The connection is gone: nothing of its stream stays. */
+  forget(): void {
+    this.#saved = 'gone';
+    this.#options.memory.release();
+    this.#rows?.delete();
+    this.#rows = null;
+  }
+
   /** Writes down what the stream needs next. */
   save(): void {
     if (this.#saved === 'gone') return;
-    this.#socket.serializeAttachment(encodeStream(this.#options.saved()));
+    this.#socket.serializeAttachment(this.#encode(this.#options.saved()));
     this.#saved = 'current';
+  }
+
+  #encode(saved: SavedStream): Uint8Array {
+    if (this.#rows === null && streamBytes(saved.caller, saved.watches) <= watchAttachmentBytesMax) {
+      return encodeStream(saved);
+    }
+    this.#rows ??= this.#options.rows.begin();
+    return encodeStreamOfRows(saved, { stream: this.#rows.stream, next: this.#rows.save(saved.watches) });
   }
 
   get stale(): boolean {

@@ -18,7 +18,6 @@ import { rangeBoundBytesMax, watchesPerStreamMax, watchFragmentBytesMax, watchPr
 import type { Caller, KeyRange } from '../model.ts';
 import { EncodedOnce, type WatchBatch, type WatchShape } from '../mvcc/watch-batch.ts';
 import { isEmptyRange, Watcher, type WatchEnd, type WatchRefusal, type WatchSink } from '../mvcc/watch-hub.ts';
-import { streamBytes } from './watch-attachment.ts';
 import {
   eventTexts,
   type Room,
@@ -52,17 +51,14 @@ export const refusalWords = {
 export class V3WatchStream implements WatchSink {
   readonly #context: WatchStreamContext;
   readonly #channel: WatchChannel;
-  /** What all watches of the stream may take when they are saved; null: they never are. */
-  readonly #savedBytesMax: number | null;
   readonly #watches = new Map<bigint, Watch>();
   readonly #byWatcher = new Map<Watcher, Watch>();
   #nextId = 0n;
   #notifiedMs: number | null = null;
 
-  constructor(context: WatchStreamContext, channel: WatchChannel, savedBytesMax: number | null) {
+  constructor(context: WatchStreamContext, channel: WatchChannel) {
     this.#context = context;
     this.#channel = channel;
-    this.#savedBytesMax = savedBytesMax;
   }
 
   get caller(): Caller {
@@ -112,9 +108,7 @@ export class V3WatchStream implements WatchSink {
   }
 
   #fits(shape: WatchShape): boolean {
-    if (this.#watches.size >= watchesPerStreamMax) return false;
-    if (this.#savedBytesMax === null) return true;
-    return streamBytes(this.caller, [...this.#watches.values(), { shape }]) <= this.#savedBytesMax;
+    return this.#watches.size < watchesPerStreamMax && this.#channel.holds([...this.#watches.values(), { shape }]);
   }
 
   #countId(): bigint {

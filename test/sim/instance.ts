@@ -1,12 +1,15 @@
 // What an instance of a replica lends to the production services in it. All of it does nothing once the instance has ended.
 
 import type { ReplicaId } from '../../src/brands.ts';
+import type { SqlPort } from '../../src/sql-port.ts';
 import type { RunningDriver } from './code.ts';
 import type { Schedule } from './schedule.ts';
 
 export type Instance = {
   readonly id: ReplicaId;
   readonly driver: RunningDriver;
+  /** The object's storage. */
+  readonly sql: SqlPort;
   readonly schedule: Schedule;
   /** By the replica's own clock, milliseconds since 1970. */
   readonly nowMs: () => number;

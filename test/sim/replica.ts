@@ -543,6 +543,7 @@ export class SimulatedReplica implements DriverPort {
     return {
       id: this.id,
       driver,
+      sql: this.sql,
       schedule,
       nowMs: () => this.nowMs(),
       input: (body) => whileHere(() => void this.#input(body)),

@@ -54,6 +54,7 @@ export class WatchHost {
     this.#service = new WatchService({
       sockets: { accept: () => this.#accept(), open: () => [...sockets], heardMs: () => null },
       history: store,
+      sql: instance.sql,
       open: this.#open,
       memory: () => new MemoryBudget(boundless).reserve({ tenant: '', key: '' }),
       header: (revision) => ({ clusterId: '1', memberId: String(instance.id), raftTerm: driver.raft.term, revision }),

@@ -20,6 +20,9 @@ export class MemoryChannel implements WatchChannel {
   close({ kind }: Closing): void {
     this.closed = kind;
   }
+  holds(): boolean {
+    return true;
+  }
   changed(): void {
     this.changes++;
   }

@@ -27,9 +27,11 @@ import { MemoryBudget } from '../../src/memory-budget.ts';
 import { decodeAttachment, encodeStream } from '../../src/replica/watch-attachment.ts';
 import { BodyChannel, bodyBacklogBytesMax } from '../../src/replica/watch-body.ts';
 import type { SavedStream } from '../../src/replica/watch-channel.ts';
+import { WatchRows } from '../../src/replica/watch-rows.ts';
 import { WatchService } from '../../src/replica/watch-service.ts';
 import { SocketChannel } from '../../src/replica/watch-socket.ts';
 import { keyOf, PlainKeys } from '../replica/plain-keys.ts';
+import { NodeSql } from '../support/node-sql.ts';
 import { header } from './memory-channel.ts';
 import { PlainHistory, put, shape } from './support.ts';
 
@@ -71,6 +73,15 @@ const memoryBounds = { bytesMax: 100_000_000, tenantBytesMax: 100_000_000, keyBy
 const littleMemory = { bytesMax: 6_000_000, tenantBytesMax: 6_000_000, keyBytesMax: 6_000_000 };
 const noHolder = { tenant: 't', key: 'k' };
 
+type BenchOptions = {
+  sockets?: FakeSocket[];
+  history?: PlainHistory;
+  failure?: Failure;
+  keys?: PlainKeys;
+  memory?: typeof memoryBounds;
+  sql?: NodeSql;
+};
+
 class Bench {
   readonly history: PlainHistory;
   readonly sockets: FakeSocket[];
@@ -82,15 +93,10 @@ class Bench {
   heardMs: number | null = null;
   tasks: { readonly atMs: number; readonly task: () => void }[] = [];
 
-  constructor(
-    options: {
-      sockets?: FakeSocket[];
-      history?: PlainHistory;
-      failure?: Failure;
-      keys?: PlainKeys;
-      memory?: typeof memoryBounds;
-    } = {},
-  ) {
+  readonly sql: NodeSql;
+
+  constructor(options: BenchOptions = {}) {
+    this.sql = options.sql ?? new NodeSql();
     this.memory = new MemoryBudget(options.memory ?? memoryBounds);
     this.keys =
       options.keys ??
@@ -104,6 +110,7 @@ class Bench {
     this.service = new WatchService({
       sockets: { accept: () => this.#accept(), open: () => this.sockets, heardMs: () => this.heardMs },
       history: this.history,
+      sql: this.sql,
       open: this.keys.open,
       memory: () => this.memory.reserve(noHolder),
       header,
@@ -283,6 +290,9 @@ test('WATCH-ACCESS-1: only the revoked key loses its watches', () => {
 test('WATCH-SOCKET-1: a runtime that tells what a socket has not sent is listened to', () => {
   const socket = new FakeSocket(encodeStream(savedStream(2)));
   const channel = new SocketChannel(socket, {
+    caller,
+    rows: new WatchRows(new NodeSql()),
+    ownRows: null,
     saved: () => savedStream(2),
     memory: new MemoryBudget(memoryBounds).reserve(noHolder),
     nowMs: () => 0,

@@ -4,18 +4,16 @@ import { base64, utf8 } from '../../src/bytes.ts';
 import {
   keyBytesMax,
   rangeBoundBytesMax,
-  watchAttachmentBytesMax,
   watchesPerStreamMax,
   watchFragmentBytesMax,
   watchProgressNotifyMs,
 } from '../../src/limits.ts';
 import type { Caller, KeyRange, StoreEvent } from '../../src/model.ts';
 import { WatchHub } from '../../src/mvcc/watch-hub.ts';
-import { streamBytes } from '../../src/replica/watch-attachment.ts';
 import type { WatchChannel } from '../../src/replica/watch-channel.ts';
 import { V3WatchStream } from '../../src/replica/watch-v3-stream.ts';
 import { header, MemoryChannel } from './memory-channel.ts';
-import { PlainHistory, put, removal, shape } from './support.ts';
+import { PlainHistory, put, removal } from './support.ts';
 
 const caller: Caller = { kind: 'accessKey', id: 'key-1' };
 
@@ -26,15 +24,15 @@ class Bench {
   readonly stream: V3WatchStream;
   failure: ((range: KeyRange) => Failure | null) | null = null;
 
-  constructor(revisions = 0, savedBytesMax: number | null = watchAttachmentBytesMax) {
+  constructor(revisions = 0) {
     for (let at = 2; at < 2 + revisions; at++) this.history.commit([put('k', at)]);
     this.hub = new WatchHub(this.history);
-    this.stream = this.make(this.channel, savedBytesMax);
+    this.stream = this.make(this.channel);
   }
 
-  make(channel: WatchChannel, savedBytesMax: number | null = watchAttachmentBytesMax): V3WatchStream {
+  make(channel: WatchChannel): V3WatchStream {
     const authorize = (range: KeyRange): Failure | null => this.failure?.(range) ?? null;
-    return new V3WatchStream({ hub: this.hub, caller, authorize, mayGoOn: authorize, header }, channel, savedBytesMax);
+    return new V3WatchStream({ hub: this.hub, caller, authorize, mayGoOn: authorize, header }, channel);
   }
 
   say(request: object): string | null {
@@ -309,29 +307,11 @@ test('WATCH-ACCESS-1: when access ends, every watch is canceled with the reason,
 });
 
 test('WATCH-LIMIT-4: a stream takes watchesPerStreamMax watches, one more is refused by a reason', () => {
-  const bench = new Bench(0, null);
+  const bench = new Bench();
   for (let count = 0; count < watchesPerStreamMax; count++) bench.create({ key: key('k') });
   bench.heard();
   bench.create({ key: key('k') });
   expect(bench.heard()).toEqual([
     refused(1, 'quorate: this stream holds as many watches as it can, open another stream'),
   ]);
-});
-
-test('WATCH-LIMIT-5: a stream takes what its attachment holds to the byte, one more is refused by a reason', () => {
-  const bench = new Bench();
-  const long = { shape: shape('x'.repeat(2_000)) };
-  const full = [long, long, long, long, long, long, long];
-  for (const [place] of full.entries()) bench.create({ key: key('x'.repeat(2_000)), watch_id: String(place + 100) });
-  const room = watchAttachmentBytesMax - streamBytes(caller, [...full, { shape: shape('') }, { shape: shape('') }]);
-  bench.create({ key: key('x'.repeat(room)) });
-  bench.heard();
-  bench.create({ key: key('') });
-  bench.create({ key: key('y') });
-  const words = 'quorate: this stream holds as many watches as it can, open another stream';
-  expect(bench.heard()).toEqual([refused(1, words), refused(1, words)]);
-  bench.say({ cancel_request: {} });
-  bench.create({ key: key('x'.repeat(room - 1)) });
-  bench.create({ key: key('y') });
-  expect(bench.heard().slice(1)).toEqual([created(1, '1'), created(1, '2')]);
 });

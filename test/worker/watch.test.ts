@@ -106,6 +106,31 @@ describe('WebSockets', () => {
     expect(await socket.next()).toMatchObject({ result: { created: true, watch_id: '1' } });
   });
 
+  it('WATCH-ROWS-1: 300 watches with keys of 60 bytes sleep with their object, and their rows go with the socket', async () => {
+    const tenant = await newTenant({ name: 'many', replicas: 1 });
+    const response = await withKey(tenant.key, '/v3/watch', { headers: { Upgrade: 'websocket' } });
+    if (response.webSocket === null) throw new Error(`no upgrade: ${response.status}`);
+    const socket = new WatchSocket(response.webSocket);
+    const keys = Array.from({ length: 300 }, (_, place) => `${place}`.padStart(60, 'k'));
+    socket.socket.send(keys.map((key) => JSON.stringify({ create_request: { key: btoa(key) } })).join('\n'));
+    for (const [place] of keys.entries()) {
+      const answer = (await socket.next()) as { result: { watch_id?: string } };
+      expect(answer).toMatchObject({ result: { created: true } });
+      expect(answer.result.watch_id ?? '0').toBe(String(place));
+    }
+    await sleep(tenant.id, 1);
+    await put(tenant.key, keys[299] ?? '', '1');
+    expect(await socket.next()).toMatchObject({ result: { watch_id: '299', events: [{ kv: { version: '1' } }] } });
+    const rows = (): Promise<unknown> =>
+      runInDurableObject(replicaStub(tenant.id, 1), (_, { storage: { sql } }) =>
+        sql.exec('SELECT COUNT(*) AS kept FROM watches_of_streams').one(),
+      );
+    expect(await rows()).toEqual({ kept: 300 });
+    socket.socket.close();
+    await socket.closed;
+    expect(await rows()).toEqual({ kept: 0 });
+  });
+
   it('WATCH-SLEEP-6: a crash ends the socket; resumed from what was seen, nothing is missing and nothing comes twice', async () => {
     const tenant = await newTenant({ name: 'crasher', replicas: 1 });
     const socket = await WatchSocket.open(tenant.key, 'prefix=');
