@@ -36,19 +36,6 @@ export function oldestPlace(name: Uint8Array): RangeRequest {
   return readOf(queueRange(name), { limit: 1, sortTarget: sortTarget.create, sortOrder: sortOrder.ascend });
 }
 
-/**
- * Of the places taken before `createRevision`, the last `limit`. While there are any, one who waits behind `createRevision`
- * looks again when the last of them is deleted.
- */
-export function placesBefore(name: Uint8Array, createRevision: number, limit: number): RangeRequest {
-  return readOf(queueRange(name), {
-    limit,
-    maxCreateRevision: createRevision - 1,
-    sortTarget: sortTarget.create,
-    sortOrder: sortOrder.descend,
-  });
-}
-
 /** A whole queue, the oldest place first. */
 export function allPlaces(name: Uint8Array, limit: number): RangeRequest {
   return readOf(queueRange(name), { limit, sortTarget: sortTarget.create, sortOrder: sortOrder.ascend });

@@ -4,7 +4,7 @@
 import type { KeyValue, RangeRequest } from '../model.ts';
 import type { SqlPort, SqlValue } from '../sql-port.ts';
 import type { KeySpan } from './key-range.ts';
-import { keyValueOf, numberOf, pairColumns, pairColumnsWithoutValue } from './rows.ts';
+import { bytesOf, keyValueOf, numberOf, pairColumns, pairColumnsWithoutValue } from './rows.ts';
 import type { WorkBudget } from './work-budget.ts';
 
 /** `head`: as things stand now (in a txn: with what it did so far). A number: as of that revision, which must be older. */
@@ -116,6 +116,31 @@ export function* scanPairs(sql: SqlPort, scan: Scan): Generator<KeyValue, void, 
   if (asOf !== 'head') bindings.push(asOf);
   if (filter !== null) bindings.push(...filterBindings(filter));
   for (const row of sql.iterate(statement, ...bindings)) yield keyValueOf(row);
+}
+
+const createdBeforeStatements = {
+  open: 'SELECT COUNT(*) FROM (SELECT 1 FROM head WHERE key >= ?1 AND created < ?2 LIMIT ?3)',
+  bounded: 'SELECT COUNT(*) FROM (SELECT 1 FROM head WHERE key >= ?1 AND created < ?2 AND key < ?4 LIMIT ?3)',
+} as const;
+const firstCreatedStatements = {
+  open: 'SELECT key FROM head WHERE key >= ?1 ORDER BY created, key LIMIT 1',
+  bounded: 'SELECT key FROM head WHERE key >= ?1 AND key < ?2 ORDER BY created, key LIMIT 1',
+} as const;
+
+type WideSpan = Exclude<KeySpan, { readonly kind: 'single' }>;
+
+/** How many keys of the range were created before a revision, counted up to `max`. */
+export function countCreatedBefore(sql: SqlPort, span: WideSpan, createRevision: number, max: number): number {
+  const bindings: SqlValue[] = [span.from, createRevision, max];
+  if (span.kind === 'bounded') bindings.push(span.to);
+  return numberOf(sql.all(createdBeforeStatements[span.kind], ...bindings)[0]?.[0]);
+}
+
+/** The pair of the range that was created first, of several the one with the lowest key. null: there is none. */
+export function firstCreated(sql: SqlPort, span: WideSpan): KeyValue | null {
+  const bindings = span.kind === 'bounded' ? [span.from, span.to] : [span.from];
+  const row = sql.all(firstCreatedStatements[span.kind], ...bindings)[0];
+  return row === undefined ? null : pairOf(sql, bytesOf(row[0]), 'head', true);
 }
 
 /** How many keys the range holds. */

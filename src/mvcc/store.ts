@@ -32,14 +32,14 @@ import type { CarefulRun } from './careful-apply.ts';
 import { Compaction, type Needed } from './compaction.ts';
 import { GroupLevel } from './group-level.ts';
 import { History, type HistoryPiece, type HistoryQuery } from './history.ts';
-import { spanOf } from './key-range.ts';
+import { type KeySpan, spanOf } from './key-range.ts';
 import { type DeletedKeys, holdsMoreKeys, LargeDelete, mayDeleteMany, measureDeletions } from './large-delete.ts';
 import type { LeaseChange, StoredLease } from './leases.ts';
 import { canAnswer } from './outcome-kind.ts';
 import { PageCounts } from './page-counts.ts';
 import { isPlainPut, PutGroup, writePuts } from './put-group.ts';
 import { AnswerBudget, type Pace, readRangeInSteps, type ReadView } from './range.ts';
-import { type AsOf, scanPairs } from './range-scan.ts';
+import { type AsOf, countCreatedBefore, firstCreated, scanPairs } from './range-scan.ts';
 import { countInSlices, type SliceBounds } from './read-slices.ts';
 import { readTxnInSteps } from './read-txn.ts';
 import { ReplacedPairs, RevisionWriter } from './revision-writer.ts';
@@ -379,6 +379,19 @@ export class Store {
       limit: null,
     } as const;
     return scanPairs(this.#sql, { ...scan, span });
+  }
+
+  /**
+   * Of the keys of a range those that were created before a revision, counted up to `max`, as they stand now. Neither this nor
+   * `firstCreated` hands the others over: a queue is looked at each time that somebody leaves it.
+   */
+  countCreatedBefore(range: KeyRange, createRevision: number, max: number): number {
+    return countCreatedBefore(this.#sql, wideSpanOf(range), createRevision, max);
+  }
+
+  /** The pair that was created first, as things stand now. null: the range holds no key. */
+  firstCreated(range: KeyRange): KeyValue | null {
+    return firstCreated(this.#sql, wideSpanOf(range));
   }
 
   /**
@@ -724,6 +737,12 @@ export class Store {
 /** Of what is bounded by itself: one key. */
 function unboundedBudgets(): Budgets {
   return { answer: new AnswerBudget(), work: new WorkBudget(unboundedWork) };
+}
+
+function wideSpanOf(range: KeyRange): Exclude<KeySpan, { readonly kind: 'single' }> {
+  const span = spanOf(range);
+  assert(span.kind !== 'single', 'a range, and not one key');
+  return span;
 }
 
 function isAnswerTo<Kind extends Query['kind']>(answer: QueryAnswer, kind: Kind): answer is AnswerTo<Kind> {

@@ -17,7 +17,7 @@ import type { OpenCall, OpenCalls } from './open-calls.ts';
 import { blankSpace, BodyChannel } from './watch-body.ts';
 
 export type ObserversOptions = {
-  readonly store: Pick<Store, 'range' | 'revision'>;
+  readonly store: Pick<Store, 'range' | 'firstCreated' | 'revision'>;
   readonly header: (revision: number) => ResponseHeader;
   readonly open: OpenCalls;
   /** What a stream of this caller holds of the isolate's memory. */
@@ -133,12 +133,12 @@ export class Observers {
 
   /** Who leads now; what led to this is no news any more. */
   #tellOldest(observer: Observer): void {
-    const result = this.#options.store.range(observer.call.request);
-    if (result.kind === 'failed') return this.#end(observer, result.failure);
-    const kv = result.answer.kvs[0];
-    observer.leader = kv === undefined ? null : keyText(kv.key);
-    observer.seen = result.revision;
-    if (kv !== undefined) this.#send(observer, kv, result.revision);
+    const { store } = this.#options;
+    const { revision } = store;
+    const kv = store.firstCreated(observer.call.request);
+    observer.leader = kv === null ? null : keyText(kv.key);
+    observer.seen = revision;
+    if (kv !== null) this.#send(observer, kv, revision);
   }
 
   #send(observer: Observer, kv: KeyValue, revision: number): void {

@@ -2,19 +2,19 @@
 // and that the caller may.
 
 import { assert } from '../assert.ts';
-import { isPlace, oldestPlace, placesBefore, queueRange } from '../api/queues.ts';
+import { isPlace, oldestPlace, queueRange } from '../api/queues.ts';
 import { emptyBytes, equalBytes } from '../bytes.ts';
 import type { KeyValue, Outcome, RangeRequest, TxnPart } from '../model.ts';
 import type { Store } from '../mvcc/store.ts';
 
-type Readable = Pick<Store, 'range'>;
+type Readable = Pick<Store, 'range' | 'firstCreated' | 'countCreatedBefore'>;
 
 /** Places taken before a revision; no more than `limit` are counted. */
 export function countPlacesBefore(store: Readable, name: Uint8Array, createRevision: number, limit: number): number {
-  return read(store, { ...placesBefore(name, createRevision, limit), keysOnly: true }).kvs.length;
+  return store.countCreatedBefore(queueRange(name), createRevision, limit);
 }
 
-export function placeAt(store: Readable, key: Uint8Array): KeyValue | null {
+export function placeAt(store: Pick<Store, 'range'>, key: Uint8Array): KeyValue | null {
   const { kvs } = read(store, { ...oldestPlace(key), key, rangeEnd: emptyBytes });
   return kvs[0] ?? null;
 }
@@ -22,8 +22,8 @@ export function placeAt(store: Readable, key: Uint8Array): KeyValue | null {
 export type Queue = { readonly oldest: KeyValue | null; readonly count: number };
 
 export function queueOf(store: Readable, name: Uint8Array): Queue {
-  const { kvs, count } = read(store, oldestPlace(name));
-  return { oldest: kvs[0] ?? null, count };
+  const { count } = read(store, { ...oldestPlace(name), countOnly: true });
+  return { oldest: store.firstCreated(queueRange(name)), count };
 }
 
 /**
@@ -41,7 +41,10 @@ export function keyInTheWay(
   return null;
 }
 
-function read(store: Readable, request: RangeRequest): { readonly kvs: readonly KeyValue[]; readonly count: number } {
+function read(
+  store: Pick<Store, 'range'>,
+  request: RangeRequest,
+): { readonly kvs: readonly KeyValue[]; readonly count: number } {
   const result = store.range(request);
   assert(result.kind === 'answer', 'a read of the current revision that is bounded is answered');
   return result.answer;

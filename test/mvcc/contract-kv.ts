@@ -9,7 +9,7 @@ import { sortOrder, sortTarget } from '../../src/model.ts';
 import { pairOverheadBytes } from '../../src/mvcc/range.ts';
 import { inlineValueBytesMax } from '../../src/mvcc/schema.ts';
 import { rule, type StoreRule } from './contract.ts';
-import { everything, type Fed, fromKeyOn, keyRange, keysOf, prefix, put, remove, shown } from './requests.ts';
+import { everything, type Fed, fromKeyOn, keyRange, keysOf, prefix, put, remove, shown, txn } from './requests.ts';
 
 const { ascend, descend } = sortOrder;
 
@@ -282,6 +282,24 @@ export const kvRules: readonly StoreRule[] = [
         expect(() => sql.transaction(body)).toThrow(thrown);
       });
       expect(sql.all('SELECT n FROM kept')).toEqual([[3]]);
+    },
+  ),
+  rule(
+    'MVCC-QUEUE-1: of a range the pair that was created first, and how many were before a revision, up to a bound',
+    (fed) => {
+      const { store } = fed;
+      expect(store.firstCreated(prefix('q/'))).toBeNull();
+      fed.batch([put('q/c', '1'), put('q/a', '2'), put('q/c', '3'), put('p/', 'x'), put('q0', 'x')]);
+      fed.do(txn({ success: [put('q/z'), put('q/b')] }));
+      expect(shown([store.firstCreated(prefix('q/'))].flatMap((pair) => pair ?? []))).toEqual(['q/c=3@4']);
+      const before = (revision: number, max = 9): number => store.countCreatedBefore(prefix('q/'), revision, max);
+      expect([before(2), before(3), before(4), before(7), before(8), before(8, 3)]).toEqual([0, 1, 2, 2, 4, 3]);
+      fed.remove('q/c');
+      fed.put('q/c', '4');
+      fed.remove('q/a');
+      expect(store.firstCreated(prefix('q/'))).toEqual(fed.range('q/b').kvs[0]);
+      expect(store.firstCreated(keyRange('q0', fromKeyOn))).toEqual(fed.range('q0').kvs[0]);
+      expect(store.countCreatedBefore(everything, 8, 9)).toBe(4);
     },
   ),
 ];
