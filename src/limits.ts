@@ -33,7 +33,7 @@ export const readSliceValueBytes = 4 * 1_048_576;
 export const steppedReadsMax = 2;
 /** Reads that wait until those are done. Beyond, the caller is asked to come again. */
 export const steppedReadsWaitingMax = 1_000;
-/** Compares and operations of a txn on all its levels: each key that is put is held against each range that is deleted. */
+/** Compares and operations of a txn on all its levels: also those that do not run are looked at, and nobody needs more than some levels full. */
 export const txnOperationsTotalMax = 2_048;
 /** A list must fit in an isolate of 128 MB beside two other copies of it (rows, text). Larger ones are read in pages. */
 export const rangeAnswerBytesMax = 32 * 1_048_576;

@@ -5,7 +5,7 @@ import { unreachable } from '../assert.ts';
 import type { Revision } from '../brands.ts';
 import type { Caller, Command, Operation, Outcome, RangeRequest, StoreFailure } from '../model.ts';
 import type { Query } from '../query-model.ts';
-import { groupLevelMin } from '../levels.ts';
+import { groupLevel } from '../levels.ts';
 import type { SqlPort } from '../sql-port.ts';
 import { AccessKeys } from './access.ts';
 import { accessOfOperation, accessOfRange } from './access-need.ts';
@@ -82,13 +82,13 @@ export class Administration {
 
   /**
    * What no attempt of a write gets past, whatever else changes, and whoever leads: what its key may never do, and what is wrong with its
-   * shape at every level. null: nothing, or not for good.
+   * shape. null: nothing, or not for good. A txn of very many operations is refused at every level, by each leader that knows level 3.
    */
   refusalForGood({ caller, operation, atMs }: Omit<Command, 'writeId'>): StoreFailure | null {
     const refusal = this.authority.keyRefusal(caller, accessOfOperation(operation), atMs);
     // Of a key that may not do it now the store says so before it looks at the shape.
     if (refusal !== null) return refusal.isForGood ? refusal.failure : null;
-    return operationShape(operation, groupLevelMin);
+    return operationShape(operation, groupLevel.third);
   }
 
   /** The same of a range request. */

@@ -4,7 +4,7 @@
 import { assert } from '../assert.ts';
 import { type LogIndex, logIndex, type Revision, revision } from '../brands.ts';
 import { BinaryReader, BinaryWriter, MalformedBytesError } from '../binary.ts';
-import { concatBytes } from '../bytes.ts';
+import { joinBytes } from '../bytes.ts';
 import { batchPartBytesMax } from '../limits.ts';
 import type { RevisionEvents, StoreEvent } from '../model.ts';
 import type { SqlPort } from '../sql-port.ts';
@@ -254,5 +254,5 @@ export class Batches {
 
 function joined(parts: readonly Uint8Array[]): Uint8Array {
   const [only] = parts;
-  return parts.length === 1 && only !== undefined ? only : concatBytes(...parts);
+  return parts.length === 1 && only !== undefined ? only : joinBytes(parts);
 }

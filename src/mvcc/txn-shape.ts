@@ -2,12 +2,12 @@
 // whichever would be taken.
 
 import { unreachable } from '../assert.ts';
-import { Buffer } from 'node:buffer';
 import { groupLevel } from '../levels.ts';
 import { txnOperationsMax, txnOperationsTotalMax } from '../limits.ts';
 import { keyText } from '../bytes.ts';
 import type { Operation, StoreFailure, TxnOperation, TxnRequest } from '../model.ts';
-import { type KeySpan, spanHolds, spanOf } from './key-range.ts';
+import { DeletedKeys } from './deleted-keys.ts';
+import { spanOf } from './key-range.ts';
 import { deleteRangeShape, putShape, rangeShape } from './request-shape.ts';
 
 /** `level`: of the group. null: nothing can be said against it before the store is looked at. */
@@ -88,7 +88,7 @@ function partShape(operation: TxnOperation, nestedMax: number): StoreFailure | n
   }
 }
 
-type Touched = { readonly puts: Set<string>; readonly deletes: KeySpan[] };
+type Touched = { readonly puts: Set<string>; readonly deletes: DeletedKeys };
 
 /**
  * The keys put and the ranges deleted by a branch, or null where a key is given twice. The two gaps are etcd's: a delete up to
@@ -97,9 +97,9 @@ type Touched = { readonly puts: Set<string>; readonly deletes: KeySpan[] };
  */
 function touchedBy(operations: readonly TxnOperation[]): Touched | null {
   const puts = new Set<string>();
-  const deletes: KeySpan[] = [];
+  const deletes = new DeletedKeys();
   for (const operation of operations) {
-    if (operation.kind === 'deleteRange') deletes.push(spanOf(operation.request));
+    if (operation.kind === 'deleteRange') deletes.add(spanOf(operation.request));
   }
   for (const operation of operations) {
     if (operation.kind === 'txn' && !addNested(operation.request, puts, deletes)) return null;
@@ -107,27 +107,24 @@ function touchedBy(operations: readonly TxnOperation[]): Touched | null {
   for (const operation of operations) {
     if (operation.kind !== 'put') continue;
     const key = keyText(operation.request.key);
-    if (puts.has(key) || isDeleted(deletes, operation.request.key)) return null;
+    if (puts.has(key) || deletes.holds(key)) return null;
     puts.add(key);
   }
   return { puts, deletes };
 }
 
 /** Only one branch of a nested txn runs, so both may put the same key. False: a key is given twice. */
-function addNested(request: TxnRequest, puts: Set<string>, deletes: KeySpan[]): boolean {
+function addNested(request: TxnRequest, puts: Set<string>, deletes: DeletedKeys): boolean {
   const success = touchedBy(request.success);
   if (success === null) return false;
   const failure = touchedBy(request.failure);
   if (failure === null) return false;
-  for (const key of new Set([...success.puts, ...failure.puts])) {
-    if (puts.has(key) || isDeleted(deletes, Buffer.from(key, 'latin1'))) return false;
+  for (const branch of [success, failure]) {
+    for (const key of branch.puts) if (puts.has(key) || deletes.holds(key)) return false;
   }
-  for (const key of success.puts) puts.add(key);
-  for (const key of failure.puts) puts.add(key);
-  deletes.push(...success.deletes, ...failure.deletes);
+  for (const branch of [success, failure]) {
+    for (const key of branch.puts) puts.add(key);
+    deletes.addAll(branch.deletes);
+  }
   return true;
-}
-
-function isDeleted(deletes: readonly KeySpan[], key: Uint8Array): boolean {
-  return deletes.some((span) => span.kind !== 'open' && spanHolds(span, key));
 }

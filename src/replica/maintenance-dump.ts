@@ -17,7 +17,7 @@
 
 import { BinaryWriter } from '../binary.ts';
 import type { LeaseId, Revision } from '../brands.ts';
-import { concatBytes, utf8 } from '../bytes.ts';
+import { concatBytes, joinBytes, utf8 } from '../bytes.ts';
 import { snapshotPageBytes, snapshotPagePairsMax, snapshotPagePairsMin, snapshotStepLeases } from '../limits.ts';
 import type { Alarm, KeyValue, RangeRequest, StoreFailure } from '../model.ts';
 import type { AnswerTo, Query, QueryResult } from '../query-model.ts';
@@ -66,7 +66,7 @@ export function* dumpHead(member: Member): Generator<void, Uint8Array, void> {
   for (const role of ask(member, { kind: 'roleList' }).roles) parts.push(roleRecord(member, role));
   for (const user of ask(member, { kind: 'userList' }).users) parts.push(userRecord(member, user));
   for (const alarm of ask(member, { kind: 'alarms', alarm: 0 }).alarms) parts.push(alarmRecord(alarm));
-  return concatBytes(...parts);
+  return joinBytes(parts);
 }
 
 /** The pairs, page by page, from one revision: the same bytes however often it is read. */

@@ -80,6 +80,10 @@ describe('v3 watch messages', () => {
     endless.push(utf8('{"x":"'));
     while (endless.push(utf8('y'.repeat(1_000))).fault === null) pushed += 1_000;
     expect(pushed).toBeLessThanOrEqual(watchMessageBytesMax);
+    // Byte by byte: as the arguments of one call they would not fit the stack.
+    const slow = new MessageSplitter(requestBodyBytesMax);
+    for (const byte of utf8(message(300_000)).subarray(0, -1)) slow.push(Uint8Array.of(byte));
+    expect(slow.push(utf8('}')).messages).toEqual([utf8(message(300_000))]);
   });
 
   it('API-V3-35: a frame holds the messages of a body, as large as one, and must not end inside a message', () => {

@@ -1,7 +1,7 @@
 // Cuts a stream of bytes into the JSON objects that stand in it one after the other, as they arrive. It looks only at braces,
 // brackets and strings; whether an object is right is the decoder's to say. It holds at most one message.
 
-import { concatBytes } from '../../bytes.ts';
+import { joinBytes } from '../../bytes.ts';
 import { requestBodyBytesMax, watchMessageBytesMax } from '../../limits.ts';
 
 export type Split = {
@@ -74,7 +74,7 @@ export class MessageSplitter {
   }
 
   #take(last: Uint8Array): Uint8Array {
-    const message = this.#parts.length === 0 ? last.slice() : concatBytes(...this.#parts, last);
+    const message = this.#parts.length === 0 ? last.slice() : joinBytes([...this.#parts, last]);
     this.#parts = [];
     this.#held = 0;
     return message;
