@@ -2,25 +2,19 @@
 // them and who uses them read the same text.
 
 import { leaseSecondsMax, leaseSecondsMin, lockWaitSecondsMax, semaphoreLimitMax } from '../limits.ts';
+import { count, encoded, type JsonObject, listOf, record, reference, revision, text } from './openapi-json.ts';
 import {
-  type JsonObject,
-  type Operation,
+  headers,
   jsonAnswer,
   jsonContent,
-  listOf,
   operation,
+  type Operation,
   parameters,
   pathParameter,
-  problemAnswer,
+  problems,
   queryParameter,
-  record,
-  reference,
 } from './openapi-parts.ts';
 
-const text: JsonObject = { type: 'string' };
-const encoded: JsonObject = { type: 'string', contentEncoding: 'base64' };
-const count: JsonObject = { type: 'integer', minimum: 0 };
-const revision: JsonObject = { type: 'integer', minimum: 1 };
 const id: JsonObject = { type: 'string', pattern: '^-?[0-9]+$', description: 'A 64-bit integer.' };
 const seconds: JsonObject = { type: 'integer', minimum: 1, maximum: leaseSecondsMax, description: 'Seconds.' };
 const wait: JsonObject = {
@@ -117,7 +111,9 @@ const queueRules =
   'afterwards; only its place goes. A lease that has a place already is answered with that place, the same fencing token, and ' +
   'without a revision.\n\n' +
   'Waiting goes on over a change of leader, in the same place. With an Idempotency-Key a call that broke off can be sent again ' +
-  'and finds its place. A caller whose place went while it waited is told 409 session-expired.';
+  'and finds its place.\n\n' +
+  'Refusals: 404 lease-not-found; 409 lock-held (with fencing_token of the oldest holder, waiting and revision), limit-differs (with ' +
+  'limit), name-in-use (with key), session-expired (the place went while its caller waited).';
 
 function queuePath(kind: 'Lock' | 'Semaphore', request: string, summary: string, more: string): PathItem {
   return {
@@ -127,32 +123,27 @@ function queuePath(kind: 'Lock' | 'Semaphore', request: string, summary: string,
     }),
     post: operation(`acquire${kind}`, summary, {
       description: `${queueRules}\n\n${more}`,
+      does: 'write',
       parameters: [nameParameter, parameters.idempotencyKey],
       requestBody: { required: true, content: jsonContent(reference(request)) },
       responses: {
-        200: jsonAnswer('The place, which holds.', reference('Place')),
-        404: { ...problemAnswer, description: 'lease-not-found.' },
-        409: {
-          ...problemAnswer,
-          description:
-            'lock-held (with fencing_token of the oldest holder, waiting and revision), limit-differs (with limit), ' +
-            'name-in-use (with key), session-expired.',
-        },
+        200: jsonAnswer('The place, which holds.', reference('Place'), headers.fencingToken),
+        ...problems(404),
       },
     }),
     delete: operation(`release${kind}`, 'Gives a place up, or leaves the queue', {
       description:
-        'A lease that was made for the place goes with it; a lease of the caller lives on. One of lease and key says which place.',
+        'A lease that was made for the place goes with it; a lease of the caller lives on. One of lease and key says which place; ' +
+        'If-Match says which holding of it, so that a late release does not end a newer one. 404 lock-not-held: there is none.',
+      does: 'write',
       parameters: [
         nameParameter,
         queryParameter('lease', { type: 'string' }, 'The lease that has the place.'),
         queryParameter('key', { type: 'string' }, 'The key of the place.'),
+        parameters.ifMatchToken,
         parameters.idempotencyKey,
       ],
-      responses: {
-        200: jsonAnswer('It is free.', reference('Released')),
-        404: { ...problemAnswer, description: 'lock-not-held.' },
-      },
+      responses: { 200: jsonAnswer('It is free.', reference('Released')), ...problems(404, 412) },
     }),
   };
 }
@@ -164,28 +155,31 @@ export const coordinationPaths = {
       responses: { 200: jsonAnswer('Their ids.', reference('Leases')) },
     }),
     post: operation('grantLease', 'Makes a lease', {
+      does: 'write',
       description:
         `A ttl below ${leaseSecondsMin} is raised to it. When the lease ends, all keys attached to it are deleted in one revision. A ` +
         'new leader gives every lease its full ttl again. It ends late by at most 2 s, on a store that sleeps 5 s, and never early.',
       parameters: [parameters.idempotencyKey],
       requestBody: { required: true, content: jsonContent(reference('LeaseGrant')) },
-      responses: { 201: jsonAnswer('Made. Location says where it is.', reference('Lease')) },
+      responses: { 201: jsonAnswer('Made. Location says where it is.', reference('Lease'), headers.location) },
     }),
   },
   '/v1/leases/{id}': {
     get: operation('getLease', 'Shows a lease', {
       parameters: [leaseIdParameter, queryParameter('keys', { type: 'boolean', default: true }, 'With its keys.')],
-      responses: { 200: jsonAnswer('The lease.', reference('Lease')), 404: problemAnswer },
+      responses: { 200: jsonAnswer('The lease.', reference('Lease')), ...problems(404) },
     }),
     delete: operation('revokeLease', 'Ends a lease, and deletes its keys in one revision', {
+      does: 'write',
       parameters: [leaseIdParameter, parameters.idempotencyKey],
-      responses: { 200: jsonAnswer('It is gone.', reference('LeaseRevoked')), 404: problemAnswer },
+      responses: { 200: jsonAnswer('It is gone.', reference('LeaseRevoked')), ...problems(404) },
     }),
   },
   '/v1/leases/{id}/keepalive': {
     post: operation('keepLeaseAlive', 'Gives a lease its full ttl again', {
       parameters: [leaseIdParameter],
-      responses: { 200: jsonAnswer('It lives on.', reference('Lease')), 404: problemAnswer },
+      requestBody: { description: 'Nothing, or an empty object.', content: jsonContent(record({})) },
+      responses: { 200: jsonAnswer('It lives on.', reference('Lease')), ...problems(404) },
     }),
   },
   '/v1/locks/{name}': queuePath('Lock', 'LockRequest', 'Takes a lock', 'A lock is a semaphore of the limit 1.'),

@@ -1,240 +1,7 @@
-// Building blocks of the OpenAPI document: schemas of the JSON that v1 speaks, parameters, answers. Data only.
+// Building blocks of the OpenAPI document: parameters, headers, answers, and what every operation has in common. Data only.
 
-import {
-  accessKeyLifeSecondsMax,
-  listLimitDefault,
-  listLimitMax,
-  tenantNameCharactersMax,
-  txnOperationsMax,
-  writeIdBytesMax,
-} from '../limits.ts';
-import { jurisdictions, locationHints, replicaCounts } from './v1/tenants.ts';
-
-export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };
-export type JsonObject = { readonly [name: string]: Json };
-
-const text: JsonObject = { type: 'string' };
-const encoded: JsonObject = { type: 'string', contentEncoding: 'base64' };
-const flag: JsonObject = { type: 'boolean', default: false };
-const count: JsonObject = { type: 'integer', minimum: 0 };
-const revision: JsonObject = { type: 'integer', minimum: 1 };
-const time: JsonObject = { type: 'string', format: 'date-time' };
-const leaseText: JsonObject = { type: 'string', pattern: '^-?[0-9]+$', description: 'A 64-bit integer.' };
-
-export function reference(name: string): JsonObject {
-  return { $ref: `#/components/schemas/${name}` };
-}
-
-export function listOf(items: JsonObject): JsonObject {
-  return { type: 'array', items };
-}
-
-/** An object that has no members beside these. */
-export function record(properties: JsonObject, required: readonly string[] = []): JsonObject {
-  return { type: 'object', properties, required, additionalProperties: false };
-}
-
-const rangeProperties = {
-  key: text,
-  key_base64: encoded,
-  prefix: text,
-  prefix_base64: encoded,
-  start: text,
-  start_base64: encoded,
-  end: text,
-  end_base64: encoded,
-};
-
-const branch: JsonObject = { type: 'array', items: reference('Operation'), maxItems: txnOperationsMax };
-
-export const schemas: JsonObject = {
-  KeyValue: {
-    ...record(
-      {
-        key: text,
-        key_base64: encoded,
-        value: text,
-        value_base64: encoded,
-        create_revision: revision,
-        mod_revision: revision,
-        version: revision,
-        lease: leaseText,
-      },
-      ['mod_revision'],
-    ),
-    description:
-      'key and value are text where they are UTF-8, and come under the name with _base64 where they are not.',
-  },
-  Put: record({ revision, create_revision: revision, mod_revision: revision, version: revision }, [
-    'revision',
-    'create_revision',
-    'mod_revision',
-    'version',
-  ]),
-  Deleted: record({ deleted: count, revision }, ['deleted', 'revision']),
-  List: {
-    ...record({ kvs: listOf(reference('KeyValue')), count, cursor: text, revision }, ['count', 'revision']),
-    description: 'count is that of all pages. Pages of one cursor show one revision; kvs is absent with count_only.',
-  },
-  Txn: record({
-    if: { type: 'array', items: reference('Compare'), maxItems: txnOperationsMax },
-    // oxlint-disable-next-line unicorn/no-thenable -- a member of the transaction, not a promise
-    then: branch,
-    else: branch,
-  }),
-  Compare: {
-    ...record(
-      {
-        ...rangeProperties,
-        target: { enum: ['version', 'create_revision', 'mod_revision', 'value', 'lease'] },
-        op: { enum: ['=', '!=', '<', '>'] },
-        value: { type: ['string', 'integer'] },
-        value_base64: encoded,
-      },
-      ['target', 'op'],
-    ),
-    description: 'Over a range, it must hold for every key.',
-  },
-  Operation: {
-    type: 'object',
-    minProperties: 1,
-    maxProperties: 1,
-    additionalProperties: false,
-    properties: {
-      put: record({
-        key: text,
-        key_base64: encoded,
-        value: text,
-        value_base64: encoded,
-        lease: { type: ['string', 'integer'] },
-        prev: flag,
-        ignore_value: flag,
-        ignore_lease: flag,
-      }),
-      get: record({
-        ...rangeProperties,
-        revision,
-        limit: { type: 'integer', minimum: 1, maximum: listLimitMax, default: listLimitDefault },
-        order: { enum: ['asc', 'desc'], default: 'asc' },
-        keys_only: flag,
-        count_only: flag,
-      }),
-      delete: record({ ...rangeProperties, prev: flag }),
-      txn: reference('Txn'),
-    },
-  },
-  TxnResult: record({ revision, succeeded: { type: 'boolean' }, results: listOf(reference('Result')) }, [
-    'revision',
-    'succeeded',
-    'results',
-  ]),
-  Result: {
-    type: 'object',
-    minProperties: 1,
-    maxProperties: 1,
-    properties: {
-      put: record({ prev: reference('KeyValue') }),
-      get: record({ kvs: listOf(reference('KeyValue')), count, more: { type: 'boolean' } }, ['kvs', 'count', 'more']),
-      delete: record({ deleted: count, prev: listOf(reference('KeyValue')) }, ['deleted']),
-      txn: record({ succeeded: { type: 'boolean' }, results: listOf(reference('Result')) }, ['succeeded', 'results']),
-    },
-  },
-  WatchFrame: {
-    type: 'object',
-    required: ['type', 'revision'],
-    properties: {
-      type: { enum: ['created', 'events', 'progress', 'canceled'] },
-      revision: count,
-      from: { ...revision, description: 'created: the first revision that will be told of.' },
-      events: listOf(reference('Event')),
-      reason: { enum: ['slow', 'failed'], description: 'canceled: why.' },
-      resume_from: { ...revision, description: 'canceled: watch again from here, nothing is missed.' },
-      problem: reference('Problem'),
-    },
-  },
-  Event: record({ type: { enum: ['put', 'delete'] }, kv: reference('KeyValue'), prev: reference('KeyValue') }, [
-    'type',
-    'kv',
-  ]),
-  Status: record(
-    {
-      leader: { type: ['integer', 'null'] },
-      term: count,
-      commit_index: count,
-      applied_index: count,
-      replicas: listOf(
-        record({
-          id: revision,
-          location: { type: ['string', 'null'] },
-          role: { enum: ['leader', 'follower', 'candidate', 'unknown'] },
-          match: { type: ['integer', 'null'] },
-        }),
-      ),
-      revision,
-      compacted_revision: { type: 'integer', minimum: -1 },
-      keys: count,
-      database_bytes: count,
-      version: text,
-      commands_undone: {
-        ...count,
-        description:
-          'Writes at which the service failed since the store was made. Each was undone as a whole and answered 500.',
-      },
-    },
-    ['leader', 'term', 'revision', 'replicas', 'version'],
-  ),
-  TenantCreation: record(
-    {
-      name: { type: 'string', pattern: '^[a-z0-9-]+$', minLength: 1, maxLength: tenantNameCharactersMax },
-      replicas: { enum: replicaCounts, default: 3 },
-      placement: {
-        oneOf: [{ type: 'array', items: { enum: locationHints }, minItems: 1, maxItems: 5 }, { enum: jurisdictions }],
-      },
-    },
-    ['name'],
-  ),
-  TenantChange: record({ name: text }, ['name']),
-  Tenant: {
-    type: 'object',
-    required: ['id', 'name', 'replicas'],
-    properties: {
-      id: text,
-      name: text,
-      state: text,
-      created_at: time,
-      replicas: listOf(record({ id: revision, location: { type: ['string', 'null'] } })),
-      key: { ...text, description: 'On creation only: the first access key, shown once.' },
-    },
-  },
-  AccessKeyCreation: record(
-    {
-      role: { enum: ['admin', 'write', 'read'] },
-      prefix: text,
-      prefix_base64: encoded,
-      expires_in: { type: 'integer', minimum: 1, maximum: accessKeyLifeSecondsMax, description: 'Seconds.' },
-    },
-    ['role'],
-  ),
-  AccessKey: {
-    type: 'object',
-    required: ['id', 'role', 'created_at'],
-    properties: {
-      id: text,
-      role: { enum: ['admin', 'write', 'read'] },
-      prefix: text,
-      prefix_base64: encoded,
-      created_at: time,
-      expires_at: time,
-      key: { ...text, description: 'On creation only: the key itself, shown once.' },
-    },
-  },
-  Problem: {
-    type: 'object',
-    description: 'RFC 9457. type is urn:quorate:problem:<name> and never changes for a kind of problem.',
-    required: ['type', 'title', 'status', 'detail'],
-    properties: { type: { type: 'string', format: 'uri' }, title: text, status: count, detail: text },
-  },
-};
+import { writeIdBytesMax } from '../limits.ts';
+import { count, type Json, type JsonObject, leaseText, reference, revision, text } from './openapi-json.ts';
 
 export function queryParameter(name: string, schema: JsonObject, description: string): JsonObject {
   return { name, in: 'query', schema, description };
@@ -273,6 +40,10 @@ export const parameters = {
       'linearizable reads, the nearest for serializable ones and watches.',
   },
   ifMatch: headerParameter('If-Match', 'Entity tags: "<mod_revision>", or * for any. Else 412.'),
+  ifMatchToken: headerParameter(
+    'If-Match',
+    'The fencing token that is to be released, in quotes. Another one stays: 412 fencing-token-differs.',
+  ),
   ifNoneMatch: headerParameter('If-None-Match', 'Entity tags, or * for a key that must not exist.'),
   idempotencyKey: headerParameter(
     'Idempotency-Key',
@@ -280,27 +51,50 @@ export const parameters = {
   ),
 } satisfies Record<string, JsonObject>;
 
-/** Of reads and watches. */
-export const servedByHeaders: JsonObject = {
-  'Quorate-Served-By': {
-    schema: count,
-    description:
-      'The number of the replica that answered. On watches, and on reads for which Quorate-Read or serializable was asked.',
+function header(description: string, schema: JsonObject = text): JsonObject {
+  return { schema, description };
+}
+
+const storeHeaders = { 'Cache-Control': header('private, no-cache: asked for again before it is used again.') };
+
+export const headers = {
+  revision: { 'Quorate-Revision': header("The store's revision.", revision) },
+  entityTag: { ETag: header("The key's mod_revision, in quotes.") },
+  fencingToken: { ETag: header('The fencing token, in quotes, for If-Match of the release.') },
+  location: { Location: header('Where it is.') },
+  version: {
+    'Quorate-Create-Revision': header('The revision that made the key.', revision),
+    'Quorate-Version': header('How often the key was written since.', revision),
+    'Quorate-Lease': header('The lease that the key is attached to; absent: none.', leaseText),
+    'X-Content-Type-Options': header('nosniff.'),
   },
-};
+  /** Of reads and watches. */
+  servedBy: {
+    'Quorate-Served-By': header(
+      'The number of the replica that answered. On watches, and on reads for which Quorate-Read or serializable was asked.',
+      count,
+    ),
+  },
+} satisfies Record<string, JsonObject>;
 
 export function jsonContent(schema: JsonObject): JsonObject {
   return { 'application/json': { schema } };
 }
 
-export function jsonAnswer(description: string, schema: JsonObject): JsonObject {
-  return { description, content: jsonContent(schema) };
+/** Of a store. */
+export function storeAnswer(description: string, content: JsonObject | null, own: JsonObject = {}): JsonObject {
+  const described = { description, headers: { ...storeHeaders, ...own } };
+  return content === null ? described : { ...described, content };
 }
 
-export const problemAnswer: JsonObject = {
-  description: 'A problem.',
-  content: { 'application/problem+json': { schema: reference('Problem') } },
-};
+export function jsonAnswer(description: string, schema: JsonObject, own: JsonObject = {}): JsonObject {
+  return storeAnswer(description, jsonContent(schema), own);
+}
+
+/** Of the calls of the operator. */
+export function plainAnswer(description: string, schema: JsonObject, own: JsonObject = {}): JsonObject {
+  return { description, headers: own, content: jsonContent(schema) };
+}
 
 export const bytesContent: JsonObject = { 'application/octet-stream': { schema: {} } };
 export const eventsContent: JsonObject = {
@@ -308,10 +102,76 @@ export const eventsContent: JsonObject = {
   'text/event-stream': { schema: reference('WatchFrame') },
 };
 
+const retryAfter = { 'Retry-After': header('Seconds.', count) };
+const etcdError: JsonObject = {
+  type: 'object',
+  properties: { error: text, code: count, message: text },
+  required: ['error', 'code', 'message'],
+};
+
+/** What a status means wherever it is answered; the problems of one status are told apart by their type. */
+const problemMeanings: Readonly<Record<number, readonly [description: string, headers: JsonObject]>> = {
+  400: ['The request is wrong; detail says what, and what would be right.', {}],
+  401: ['Nobody is known by these credentials.', { 'WWW-Authenticate': header('How to come in.') }],
+  403: ['The caller may not.', {}],
+  404: ['It does not exist.', headers.revision],
+  405: ['This path does not take this method.', { Allow: header('The methods that it takes.') }],
+  409: ['The state of things is against it; another call can change that.', retryAfter],
+  410: ['The revision has been compacted.', {}],
+  412: ['A condition in the headers does not hold.', { ETag: header('That of what is there.') }],
+  413: ['It is too large; detail says how large it may be.', {}],
+  415: ['The body is encoded, or of a type that is not taken.', { 'Accept-Encoding': header('identity.') }],
+  417: ['An expectation other than 100-continue.', {}],
+  422: ['The Idempotency-Key was that of another request.', {}],
+  429: ['Too much is under way.', retryAfter],
+  500: ['The service failed at this request.', {}],
+  501: ['This is not served.', {}],
+  503: ['It cannot be served at the moment, or an operator has to act; detail says which.', retryAfter],
+  504: ['No answer in time. A write may still take effect: send it again with its Idempotency-Key.', {}],
+  507: ['The store is full. Delete keys and compact.', {}],
+};
+
+export const problemResponses: JsonObject = Object.fromEntries(
+  Object.entries(problemMeanings).map(([status, [description, own]]) => [
+    status,
+    {
+      description,
+      headers: { ...own, ...headers.servedBy },
+      content: {
+        'application/problem+json': { schema: reference('Problem') },
+        'application/json': { schema: etcdError },
+      },
+    },
+  ]),
+);
+
+/** These statuses, each a problem. */
+export function problems(...statuses: readonly number[]): JsonObject {
+  return Object.fromEntries(statuses.map((status) => [String(status), { $ref: `#/components/responses/${status}` }]));
+}
+
 export type Operation = { readonly [name: string]: Json };
-type OperationParts = Operation & { readonly responses: { readonly [status: string]: Json } };
+type OperationParts = Operation & {
+  readonly responses: { readonly [status: string]: Json };
+  /** `write`: it changes a store. `manage`: it is the operator's. */
+  readonly does?: 'write' | 'manage' | 'nothing';
+};
 
 const accessKey: Json = [{ bearer: [] }, { accessKey: [] }, { basic: [] }];
-export function operation(operationId: string, summary: string, { responses, ...parts }: OperationParts): Operation {
-  return { operationId, summary, security: accessKey, ...parts, responses: { ...responses, default: problemAnswer } };
+const ofAll = [400, 401, 403, 417, 429, 500, 503, 504] as const;
+const ofBodies = [413, 415, 501] as const;
+
+/** Beside its own answers, an operation has those that any of its kind may have. Nothing else is answered. */
+export function operation(
+  operationId: string,
+  summary: string,
+  { responses, does, ...parts }: OperationParts,
+): Operation {
+  const usual = {
+    ...(does === 'nothing' ? {} : problems(...ofAll)),
+    ...(parts['requestBody'] === undefined ? {} : problems(...ofBodies)),
+    ...(does === 'write' ? problems(409, 422, 507) : {}),
+    ...(does === 'manage' ? problems(404) : {}),
+  };
+  return { operationId, summary, security: accessKey, ...parts, responses: { ...usual, ...responses } };
 }

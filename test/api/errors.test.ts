@@ -5,6 +5,7 @@ import type { Failure } from '../../src/api/failures.ts';
 import { v3Paths } from '../../src/api/v3/paths.ts';
 import { parseGrpcTimeout } from '../../src/api/v3/timeout.ts';
 import { requestBodyBytesMax } from '../../src/limits.ts';
+import { answerFaults, problemFaults } from '../support/openapi-checker.ts';
 import { call, callOf, header, problemOf, refusal } from './wire.ts';
 
 /** One of each kind; the type makes the list complete. */
@@ -128,6 +129,12 @@ describe('the map of failures', () => {
     // An absent key is one problem, whichever call found it; so is a key that is not allowed to.
     expect(slugs.size).toBe(Object.keys(all).length - 2);
     expect(JSON.parse(problemText(all.compacted))).toMatchObject({ status: 410, compacted_revision: 5 });
+  });
+
+  it('API-ERR-5: the document describes the status, the headers and the members of each problem', async () => {
+    for (const failure of Object.values(all)) {
+      expect(await problemFaults(failureResponse('v1', failure)), failure.kind).toEqual([]);
+    }
   });
 
   it('API-ERR-2: in v3 the status follows from the code, and the message stands under both names', async () => {
@@ -289,7 +296,9 @@ describe('paths and methods', () => {
         { id: 1, location: 'weur', role: 'leader', match: 3, state: 'rebuilding', diverged_at: 2, replaces: null },
       ],
     } as const;
-    expect(await callOf('status', 'GET /v1/status').respond(report).json()).toMatchObject({
+    const answer = callOf('status', 'GET /v1/status').respond(report);
+    expect(await answerFaults({ method: 'GET', path: '/v1/status' }, answer)).toEqual([]);
+    expect(await answer.json()).toMatchObject({
       leader: 1,
       commit_index: 3,
       applied_index: 3,

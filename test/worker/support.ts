@@ -3,6 +3,7 @@
 import { applyD1Migrations, type D1Migration, runInDurableObject } from 'cloudflare:test';
 import { env, exports } from 'cloudflare:workers';
 import type { Replica } from '../../src/replica/replica.ts';
+import { answerFaults, frameFaults } from '../support/openapi-checker.ts';
 
 export type TestEnv = {
   readonly REPLICA: DurableObjectNamespace<Replica>;
@@ -22,8 +23,14 @@ export async function prepareDirectory(): Promise<void> {
   await applyD1Migrations(bindings.DIRECTORY, bindings.DIRECTORY_MIGRATIONS);
 }
 
-export function call(path: string, init: RequestInit = {}): Promise<Response> {
-  return service.default.fetch(new Request(`${origin}${path}`, init));
+/** API-DOC-6: whatever the service answers, to any test, is in the OpenAPI document. */
+export async function call(path: string, init: RequestInit = {}): Promise<Response> {
+  const request = new Request(`${origin}${path}`, init);
+  const response = await service.default.fetch(request);
+  const [withoutQuery = ''] = path.split('?');
+  const faults = await answerFaults({ method: request.method, path: withoutQuery }, response);
+  if (faults.length > 0) throw new Error(`API-DOC-6: ${faults.join('\n')}`);
+  return response;
 }
 
 export function asOperator(path: string, init: RequestInit = {}): Promise<Response> {
@@ -83,6 +90,8 @@ export class WatchSocket {
     socket.accept();
     socket.addEventListener('message', ({ data }) => {
       const frame: unknown = JSON.parse(String(data));
+      const faults = frameFaults(frame);
+      if (faults.length > 0) throw new Error(`API-DOC-6: ${faults.join('\n')}`);
       const waiting = this.#waiting.shift();
       if (waiting === undefined) this.#frames.push(frame);
       else waiting(frame);
