@@ -337,6 +337,10 @@ export const answerReadMs = 30_000;
 export const discardedBodyBytesMax = 33_554_432;
 /** What the audit keeps of a call on a group: its path and the begin of its body. */
 export const auditDetailCharactersMax = 1_000;
+/** The operator's token and the service's secret: 128 random bits as base64 have as many. */
+export const secretCharactersMin = 22;
+/** Of random characters of base64 or hex there are hardly ever fewer: this finds what a finger held down. */
+export const secretDifferentCharactersMin = 8;
 /** Tenants in one page of a list. */
 export const tenantsPageMax = 1_000;
 

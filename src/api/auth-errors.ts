@@ -2,16 +2,32 @@
 
 import { unreachable } from '../assert.ts';
 import type { AuthFailure } from '../auth-model.ts';
+import { authNameBytesMax } from '../limits.ts';
 import { challenge, challenged, grpc, invalid, refusedFor, type WireError } from './wire-error.ts';
 
 export function describeAuth(failure: AuthFailure): WireError {
   switch (failure.kind) {
     case 'authNotEnabled':
-      return refusedFor('auth-not-enabled', 'Authentication is not enabled', 'authentication is not enabled');
+      return refusedFor(
+        'auth-not-enabled',
+        'Authentication is not enabled: POST /v3/auth/enable turns it on.',
+        'Authentication is not enabled',
+        'authentication is not enabled',
+      );
     case 'rootUserMissing':
-      return refusedFor('root-user-missing', 'Root user does not exist', 'root user does not exist');
+      return refusedFor(
+        'root-user-missing',
+        'Authentication needs a user named root: POST /v3/auth/user/add makes one.',
+        'Root user does not exist',
+        'root user does not exist',
+      );
     case 'rootRoleMissing':
-      return refusedFor('root-role-missing', 'Root user has no root role', 'root user does not have root role');
+      return refusedFor(
+        'root-role-missing',
+        'The user root needs the role root: POST /v3/auth/user/grant gives it.',
+        'Root user has no root role',
+        'root user does not have root role',
+      );
     case 'userNameEmpty':
       return {
         ...invalid(
@@ -24,21 +40,63 @@ export function describeAuth(failure: AuthFailure): WireError {
         headers: challenge,
       };
     case 'userExists':
-      return refusedFor('user-exists', 'User exists', 'user name already exists');
+      return refusedFor(
+        'user-exists',
+        'There is a user of this name already.',
+        'User exists',
+        'user name already exists',
+      );
     case 'userNotFound':
-      return refusedFor('user-not-found', 'User not found', 'user name not found', 404);
+      return refusedFor(
+        'user-not-found',
+        'There is no user of this name. POST /v3/auth/user/list lists them.',
+        'User not found',
+        'user name not found',
+        404,
+      );
     case 'roleNameEmpty':
-      return invalid('role-name-empty', 'Role name is empty', 'A role has a name.', 'role name is empty');
+      return invalid(
+        'role-name-empty',
+        'Role name is empty',
+        `A role's name has 1 to ${authNameBytesMax} bytes.`,
+        'role name is empty',
+      );
     case 'roleExists':
-      return refusedFor('role-exists', 'Role exists', 'role name already exists');
+      return refusedFor(
+        'role-exists',
+        'There is a role of this name already.',
+        'Role exists',
+        'role name already exists',
+      );
     case 'roleNotFound':
-      return refusedFor('role-not-found', 'Role not found', 'role name not found', 404);
+      return refusedFor(
+        'role-not-found',
+        'There is no role of this name. POST /v3/auth/role/list lists them.',
+        'Role not found',
+        'role name not found',
+        404,
+      );
     case 'roleNotGranted':
-      return refusedFor('role-not-granted', 'Role is not granted', 'role is not granted to the user');
+      return refusedFor(
+        'role-not-granted',
+        'The user does not have this role.',
+        'Role is not granted',
+        'role is not granted to the user',
+      );
     case 'permissionNotGiven':
-      return invalid('permission-not-given', 'Permission not given', 'No permission.', 'permission not given');
+      return invalid(
+        'permission-not-given',
+        'Permission not given',
+        'A grant says which permission: a key, and READ, WRITE or READWRITE.',
+        'permission not given',
+      );
     case 'permissionNotGranted':
-      return refusedFor('permission-not-granted', 'Not granted', 'permission is not granted to the role');
+      return refusedFor(
+        'permission-not-granted',
+        'The role does not have this permission.',
+        'Not granted',
+        'permission is not granted to the role',
+      );
     case 'invalidAuthManagement':
       return invalid(
         'invalid-auth-management',
@@ -51,7 +109,7 @@ export function describeAuth(failure: AuthFailure): WireError {
         ...invalid(
           'authentication-failed',
           'Authentication failed',
-          'Unknown user or wrong password.',
+          'The tenant, the user or the password is wrong.',
           'authentication failed, invalid user ID or password',
         ),
         status: 401,
@@ -64,11 +122,15 @@ export function describeAuth(failure: AuthFailure): WireError {
         status: 401,
         slug: 'user-without-password',
         title: 'User without a password',
-        detail: 'This user has no password.',
+        detail: 'This user has no password, and cannot log in with one.',
         headers: challenge,
       };
     case 'invalidToken':
-      return challenged('invalid-token', 'Invalid token', 'The token is not good any more, or never was.');
+      return challenged(
+        'invalid-token',
+        'Invalid token',
+        'The token has expired, was made before users or roles changed, or never was one. Log in again: POST /v3/auth/authenticate.',
+      );
     case 'permissionDenied':
       return {
         code: grpc.permissionDenied,
@@ -76,7 +138,7 @@ export function describeAuth(failure: AuthFailure): WireError {
         status: 403,
         slug: 'permission-denied',
         title: 'Permission denied',
-        detail: 'No role of this user permits it.',
+        detail: 'No role of this user permits it; root grants permissions to roles, and roles to users.',
       };
     default:
       return unreachable(failure.kind);

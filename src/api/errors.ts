@@ -2,7 +2,13 @@
 // words, and to a problem of RFC 9457. Nothing else knows a status. Secrets and internals never appear in a text here.
 
 import { unreachable } from '../assert.ts';
-import { memoryBytesMax, memoryOfKeyBytesMax, memoryOfTenantBytesMax, messageBytesMax } from '../limits.ts';
+import {
+  memoryBytesMax,
+  memoryOfKeyBytesMax,
+  memoryOfTenantBytesMax,
+  messageBytesMax,
+  requestTimeoutMs,
+} from '../limits.ts';
 import type { MemoryShare } from '../memory-budget.ts';
 import type { Protocol, StreamFailure } from './contract.ts';
 import type { Failure, OpenKind, RequestFailure, ServiceFailure } from './failures.ts';
@@ -17,6 +23,7 @@ import {
   httpOfGrpc,
   invalid,
   later,
+  shownKey,
   unauthenticated,
   unavailable,
   type WireError,
@@ -30,8 +37,8 @@ export type { Failure, RequestFailure, ServiceFailure } from './failures.ts';
 const mebibyte = 1_048_576;
 const memoryWords: Readonly<Record<MemoryShare, string>> = {
   key: `What is under way with this access key takes ${memoryOfKeyBytesMax / mebibyte} MiB, as much as one key may have here: read the answers, or ask for less at a time.`,
-  tenant: `What is under way for this tenant takes ${memoryOfTenantBytesMax / mebibyte} MiB, as much as one tenant may have here.`,
-  service: `What is under way takes ${memoryBytesMax / mebibyte} MiB, as much as there is here for all tenants.`,
+  tenant: `What is under way for this tenant takes ${memoryOfTenantBytesMax / mebibyte} MiB, as much as one tenant may have here: try again in a second, or ask for less at a time.`,
+  service: `What is under way takes ${memoryBytesMax / mebibyte} MiB, as much as there is here for all tenants: try again in a second.`,
 };
 
 const openWords: Readonly<Record<OpenKind, string>> = {
@@ -45,6 +52,13 @@ const openWords: Readonly<Record<OpenKind, string>> = {
   hash: 'hashes of the whole store under way',
 };
 
+const sendOperatorToken = "Send the operator's token: Authorization: Bearer <token>.";
+const operatorTokenDetails = {
+  nothing: sendOperatorToken,
+  accessKey: `This is an access key of a tenant, and this call is the operator's. ${sendOperatorToken}`,
+  other: `This is not the operator's token. ${sendOperatorToken}`,
+} as const;
+
 function describeService(failure: ServiceFailure): WireError {
   switch (failure.kind) {
     case 'accessKeyMissing':
@@ -54,26 +68,44 @@ function describeService(failure: ServiceFailure): WireError {
         'Send an access key: Authorization: Bearer <key>, or Quorate-Key: <key>.',
       );
     case 'accessKeyInvalid':
-      return unauthenticated('access-key-invalid', 'Access key invalid', 'This is not an access key of this service.');
+      return unauthenticated(
+        'access-key-invalid',
+        'Access key invalid',
+        failure.given === 'operatorToken'
+          ? "This is the operator's token. A store takes an access key of its tenant: make one with POST /v1/tenants/{id}/keys."
+          : 'This is not an access key of this service. A key looks like qrt_<tenant>_<id>_<secret>, and opens no other service.',
+      );
     case 'operatorTokenInvalid':
       return unauthenticated(
         'operator-token-invalid',
         'Operator token missing or invalid',
-        "Send the operator's token: Authorization: Bearer <token>.",
+        operatorTokenDetails[failure.given],
       );
     case 'accessKeyForbidden':
       return forbidden(failure.need);
     case 'tenantNotFound':
-      return absent('tenant-not-found', 'Tenant not found', `There is no tenant "${failure.tenant}".`);
+      return absent(
+        'tenant-not-found',
+        'Tenant not found',
+        `There is no tenant with the id "${failure.tenant}". GET /v1/tenants lists them.`,
+      );
     case 'tenantNameTaken':
-      return conflict('tenant-name-taken', 'Tenant name is taken', `There is a tenant named "${failure.name}".`);
+      return conflict(
+        'tenant-name-taken',
+        'Tenant name is taken',
+        `There is a tenant named "${failure.name}" already. Take another name.`,
+      );
     case 'accessKeyNotFound':
-      return absent('access-key-not-found', 'Access key not found', `There is no access key "${failure.id}".`);
+      return absent(
+        'access-key-not-found',
+        'Access key not found',
+        `The tenant has no access key with the id "${failure.id}". GET /v1/tenants/{id}/keys lists them.`,
+      );
     case 'noLeader':
       return unavailable(
         'no-leader',
         'No leader',
-        'The replicas have no leader at the moment.',
+        'The replicas have no leader: they are electing one, or fewer than half of them answer. Try again in a second.',
         'etcdserver: no leader',
       );
     case 'leaderChanged':
@@ -90,7 +122,9 @@ function describeService(failure: ServiceFailure): WireError {
         status: 504,
         slug: 'timeout',
         title: 'Request timed out',
-        detail: 'A write may still take effect; with the same Idempotency-Key it is safe to send again.',
+        detail:
+          `No replica answered within ${requestTimeoutMs / 1000} s. A write may still take effect; with the same Idempotency-Key it ` +
+          'is safe to send again.',
       };
     case 'overloaded':
       return {
@@ -99,7 +133,7 @@ function describeService(failure: ServiceFailure): WireError {
         status: overloadedStatus,
         slug: 'overloaded',
         title: 'Too many requests',
-        detail: 'The store has as many requests under way as it takes.',
+        detail: 'The store has as many requests under way as it takes. Try again after a second, then less often.',
         headers: later,
       };
     case 'loginDelayed':
@@ -123,7 +157,7 @@ function describeService(failure: ServiceFailure): WireError {
     case 'tooManyOpen': {
       const { what, of, max } = failure;
       const holder = of === 'key' ? 'This access key' : 'This replica';
-      const detail = `${holder} has ${max} ${openWords[what]}, as many as ${of === 'key' ? 'one key' : 'it'} may.`;
+      const detail = `${holder} has ${max} ${openWords[what]}, as many as ${of === 'key' ? 'one key' : 'it'} may. Close some, or wait until others end.`;
       return {
         code: grpc.resourceExhausted,
         words: `quorate: ${detail}`,
@@ -136,7 +170,11 @@ function describeService(failure: ServiceFailure): WireError {
       };
     }
     case 'tenantDeleted':
-      return absent('tenant-deleted', 'Tenant deleted', 'The tenant of this key was deleted.');
+      return absent(
+        'tenant-deleted',
+        'Tenant deleted',
+        'The tenant of this key was deleted, with all that its store held.',
+      );
     case 'internal':
       return {
         code: grpc.internal,
@@ -144,13 +182,13 @@ function describeService(failure: ServiceFailure): WireError {
         status: 500,
         slug: 'internal',
         title: 'Internal error',
-        detail: 'The service failed at this request.',
+        detail: 'The service failed at this request; its log says why. A write may have taken effect or not.',
       };
     case 'directoryUnavailable':
       return unavailable(
         'directory-unavailable',
         'Directory unavailable',
-        'Tenants can be neither made nor changed at the moment; every store goes on.',
+        'The directory (D1) does not answer: tenants can be neither made nor changed until it does. Every store goes on.',
         'quorate: the directory of tenants is unavailable',
       );
     case 'deletionUnfinished':
@@ -160,6 +198,18 @@ function describeService(failure: ServiceFailure): WireError {
         `Not every replica of tenant ${failure.tenant} could be reached. It serves nobody any more; delete it again to finish.`,
         'quorate: a tenant is not wholly deleted',
       );
+    case 'directoryNotMigrated':
+      return setUp(
+        'directory-not-migrated',
+        'Directory has no tables',
+        'The directory (D1) has no tables: apply the migrations, "npx wrangler d1 migrations apply quorate-directory --remote".',
+      );
+    case 'notConfigured':
+      return setUp(
+        'not-configured',
+        'Service is not set up',
+        `${failure.faults.join('; ')}. Make a secret with "openssl rand -base64 32" and set it with "npx wrangler secret put <name>".`,
+      );
     case 'corrupt':
       return {
         code: grpc.dataLoss,
@@ -167,11 +217,17 @@ function describeService(failure: ServiceFailure): WireError {
         status: 500,
         slug: 'corrupt',
         title: 'Replica diverged',
-        detail: 'This replica differs from its leader and has stopped serving.',
+        detail:
+          'This replica differs from its leader, has stopped serving and is being rebuilt. Try again: another one answers.',
       };
     default:
       return unreachable(failure);
   }
+}
+
+/** What passes only when somebody has set the service up: nobody need try again before. */
+function setUp(slug: string, title: string, detail: string): WireError {
+  return { code: grpc.unavailable, words: `quorate: ${detail}`, status: 503, slug, title, detail };
 }
 
 function describeRequest(failure: RequestFailure): WireError {
@@ -183,16 +239,19 @@ function describeRequest(failure: RequestFailure): WireError {
         status: 413,
         slug: 'body-too-large',
         title: 'Body is too large',
-        detail: `A body of ${failure.bytes} bytes; at most ${failure.bytesMax}.`,
+        detail: `A body of ${failure.bytes} bytes or more; this call takes at most ${failure.bytesMax}.`,
       };
     case 'requestTooLarge':
       return {
         ...invalid('request-too-large', 'Request is too large', `${failure.bytes} bytes.`, 'request is too large'),
         status: 413,
-        detail: `A request of ${failure.bytes} bytes; at most ${failure.bytesMax}.`,
+        detail: `A request of ${failure.bytes} bytes, as protobuf; at most ${failure.bytesMax}. Send it in parts.`,
       };
     case 'notFound':
-      return { ...absent('not-found', 'Not found', 'There is nothing at this path.'), words: 'Not Found' };
+      return {
+        ...absent('not-found', 'Not found', 'There is nothing at this path. GET /openapi.json says what there is.'),
+        words: 'Not Found',
+      };
     case 'methodNotAllowed':
       return {
         code: grpc.unimplemented,
@@ -210,7 +269,7 @@ function describeRequest(failure: RequestFailure): WireError {
         status: 501,
         slug: 'not-served',
         title: 'Not served',
-        detail: `${failure.what} is not served.`,
+        detail: `${failure.what} is not served here.`,
       };
     case 'badRequest':
       return {
@@ -243,7 +302,11 @@ function describeRequest(failure: RequestFailure): WireError {
       };
     case 'keyAbsent':
       return {
-        ...absent('key-not-found', 'Key not found', 'The key does not exist at this revision.'),
+        ...absent(
+          'key-not-found',
+          'Key not found',
+          `The key ${shownKey(failure.key)} does not exist at the revision that was asked for; the store is at ${failure.revision}.`,
+        ),
         members: { revision: failure.revision },
         headers: { 'quorate-revision': String(failure.revision) },
       };
@@ -254,7 +317,10 @@ function describeRequest(failure: RequestFailure): WireError {
         status: 412,
         slug: 'precondition-failed',
         title: 'Precondition failed',
-        detail: failure.current === null ? 'The key does not exist.' : `The key is at revision ${failure.current}.`,
+        detail:
+          failure.current === null
+            ? 'The key does not exist. Nothing was written.'
+            : `The key is at revision ${failure.current}. Nothing was written: read it again, and send its ETag.`,
         members: { mod_revision: failure.current, revision: failure.revision },
         ...(failure.current === null ? {} : { headers: { etag: `"${failure.current}"` } }),
       };
@@ -263,7 +329,7 @@ function describeRequest(failure: RequestFailure): WireError {
         ...conflict(
           'applied-before',
           'Applied before',
-          `A write with this Idempotency-Key was applied at revision ${failure.revision}; its answer was not kept.`,
+          `A write with this Idempotency-Key was applied at revision ${failure.revision}; its answer was not kept. Read what is there.`,
         ),
         members: { revision: failure.revision },
       };

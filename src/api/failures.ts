@@ -14,7 +14,7 @@ export type RequestFailure =
   | { readonly kind: 'contentCodingNotTaken'; readonly coding: string }
   | { readonly kind: 'contentTypeNotTaken'; readonly contentType: string; readonly takes: string }
   | { readonly kind: 'expectationFailed'; readonly expectation: string }
-  | { readonly kind: 'keyAbsent'; readonly revision: number }
+  | { readonly kind: 'keyAbsent'; readonly key: Uint8Array; readonly revision: number }
   /** `current` is the key's mod_revision, null where it does not exist. */
   | { readonly kind: 'preconditionFailed'; readonly current: number | null; readonly revision: number }
   | { readonly kind: 'appliedBefore'; readonly revision: number };
@@ -76,8 +76,8 @@ export type OpenKind =
 export type ServiceFailure =
   | { readonly kind: 'accessKeyMissing' }
   /** Not of the form of a key, or not one that this service made. */
-  | { readonly kind: 'accessKeyInvalid' }
-  | { readonly kind: 'operatorTokenInvalid' }
+  | { readonly kind: 'accessKeyInvalid'; readonly given: 'operatorToken' | 'other' }
+  | { readonly kind: 'operatorTokenInvalid'; readonly given: 'accessKey' | 'other' | 'nothing' }
   /** The key is good, but not for this tenant or this call. */
   | { readonly kind: 'accessKeyForbidden'; readonly need: string }
   | { readonly kind: 'tenantNotFound'; readonly tenant: string }
@@ -94,6 +94,10 @@ export type ServiceFailure =
   /** As many of these are open as one key, or one replica, may hold. */
   | { readonly kind: 'tooManyOpen'; readonly what: OpenKind; readonly of: 'key' | 'replica'; readonly max: number }
   | { readonly kind: 'directoryUnavailable' }
+  /** Its tables were never made. */
+  | { readonly kind: 'directoryNotMigrated' }
+  /** Settings that are missing, or too weak: what is wrong with each. */
+  | { readonly kind: 'notConfigured'; readonly faults: readonly string[] }
   /** A replica could not be reached: the tenant is not wholly deleted. */
   | { readonly kind: 'deletionUnfinished'; readonly tenant: string }
   /** The replica found that its state differs from the leader's and serves no more. */
@@ -169,6 +173,8 @@ const families: Readonly<Record<StoreFailure['kind'], 'store'>> &
   tooManyOpen: 'service',
   memoryFull: 'service',
   directoryUnavailable: 'service',
+  directoryNotMigrated: 'service',
+  notConfigured: 'service',
   deletionUnfinished: 'service',
   corrupt: 'service',
   tenantDeleted: 'service',

@@ -68,6 +68,10 @@ export const headers = {
     'Quorate-Lease': header('The lease that the key is attached to; absent: none.', leaseText),
     'X-Content-Type-Options': header('nosniff.'),
   },
+  stream: {
+    'Cache-Control': header('no-store.'),
+    'X-Accel-Buffering': header('no: a proxy that knows this hands on each event as it comes.'),
+  },
   /** Of reads and watches. */
   servedBy: {
     'Quorate-Served-By': header(

@@ -137,7 +137,11 @@ const watchPath = {
     ],
     responses: {
       101: { description: 'A WebSocket.', headers: headers.servedBy },
-      200: storeAnswer('The stream.', eventsContent, headers.servedBy),
+      200: {
+        description: 'The stream.',
+        headers: { ...headers.stream, ...headers.servedBy },
+        content: eventsContent,
+      },
       ...problems(410),
     },
   }),
@@ -249,11 +253,17 @@ const content = (description: string, ...types: readonly string[]): JsonObject =
 
 const etcdCall = operation('etcd', "A call of etcd's JSON gateway", {
   description: "The messages are etcd's. As a stream, a WebSocket answers with text frames.",
-  parameters: [pathParameter('call', 'For instance kv/range.')],
+  parameters: [
+    pathParameter('call', 'For instance kv/range.'),
+    headerParameter(
+      'Quorate-Tenant',
+      "With the operator's token: the tenant whose group etcd's calls on members and maintenance mean.",
+    ),
+  ],
   requestBody: { content: jsonContent({ type: 'object' }) },
   responses: {
     101: { description: 'A WebSocket.', headers: headers.servedBy },
-    200: { ...content("etcd's answer.", 'application/json'), headers: headers.servedBy },
+    200: { ...content("etcd's answer.", 'application/json'), headers: { ...headers.stream, ...headers.servedBy } },
     ...problems(404, 405, 409),
   },
 });
@@ -274,7 +284,7 @@ function healthPath(operationId: string, summary: string, { json = false, ofOne 
       ...(ofOne ? { parameters: [pathParameter('check', 'The name of one check.')] } : {}),
       responses: {
         200: { ...content("As etcd's.", ...types), headers: own },
-        404: { ...content('There is no such check.', 'text/plain', 'application/json'), headers: own },
+        404: { ...content('There is no such check.', 'application/problem+json'), headers: own },
         503: { ...content('It is not well.', 'text/plain', 'application/json'), headers: own },
       },
     }),
@@ -329,7 +339,10 @@ export const openapiDocument = {
       get: operation('healthz', 'Says that the gateway answers', {
         does: 'nothing',
         security: [],
-        responses: { 200: content('It does.', 'text/plain') },
+        responses: {
+          200: content('It does.', 'text/plain'),
+          503: content('It is not set up; the text says what is missing.', 'text/plain'),
+        },
       }),
     },
     '/openapi.json': {

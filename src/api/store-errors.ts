@@ -5,6 +5,7 @@ import {
   authNameBytesMax,
   keyBytesMax,
   leaseSecondsMax,
+  rangeAnswerBytesMax,
   txnOperationsMax,
   txnOperationsTotalMax,
   valueBytesMax,
@@ -16,7 +17,12 @@ import { conflict, forbidden, grpc, invalid, refusedFor, unauthenticated, type W
 export function describeStore(failure: StoreFailure): WireError {
   switch (failure.kind) {
     case 'keyNotProvided':
-      return invalid('key-not-provided', 'Key is not provided', 'A key has at least one byte.', 'key is not provided');
+      return invalid(
+        'key-not-provided',
+        'Key is not provided',
+        `A key has 1 to ${keyBytesMax} bytes, and this one none.`,
+        'key is not provided',
+      );
     case 'keyTooLong':
       return invalid(
         'key-too-long',
@@ -40,7 +46,12 @@ export function describeStore(failure: StoreFailure): WireError {
       return invalid('lease-provided', 'Lease is provided', 'ignore_lease goes without a lease.', 'lease is provided');
     case 'keyNotFound':
       return {
-        ...invalid('key-not-found', 'Key not found', 'ignore_value and ignore_lease need the key.', 'key not found'),
+        ...invalid(
+          'key-not-found',
+          'Key not found',
+          'ignore_value and ignore_lease keep what a key has, and this one does not exist.',
+          'key not found',
+        ),
         status: 404,
       };
     case 'leaseNotFound':
@@ -50,7 +61,8 @@ export function describeStore(failure: StoreFailure): WireError {
         status: 404,
         slug: 'lease-not-found',
         title: 'Lease not found',
-        detail: 'There is no lease with this id.',
+        detail:
+          'There is no lease with this id: it has ended, was revoked, or was never granted. POST /v1/leases grants one.',
       };
     case 'tooManyOperations':
       return invalid(
@@ -63,11 +75,16 @@ export function describeStore(failure: StoreFailure): WireError {
       return invalid(
         'duplicate-key',
         'Duplicate key',
-        'One branch writes a key twice, or puts a key that it also deletes.',
+        'One branch writes a key twice, or puts a key that it also deletes: a key changes once in a transaction.',
         'duplicate key given in txn request',
       );
     case 'invalidSortOption':
-      return invalid('invalid-sort', 'Invalid sort option', 'Unknown order or target.', 'invalid sort option');
+      return invalid(
+        'invalid-sort',
+        'Invalid sort option',
+        'An order is NONE, ASCEND or DESCEND; a target is KEY, VERSION, CREATE, MOD or VALUE.',
+        'invalid sort option',
+      );
     case 'compacted':
       return {
         code: grpc.outOfRange,
@@ -75,7 +92,7 @@ export function describeStore(failure: StoreFailure): WireError {
         status: 410,
         slug: 'compacted',
         title: 'Revision has been compacted',
-        detail: `History begins at revision ${failure.compactedRevision}.`,
+        detail: `History begins at revision ${failure.compactedRevision}: read at that one or later, or as of now.`,
         members: { compacted_revision: failure.compactedRevision },
       };
     case 'futureRevision':
@@ -85,7 +102,7 @@ export function describeStore(failure: StoreFailure): WireError {
         status: 400,
         slug: 'future-revision',
         title: 'Revision is in the future',
-        detail: `The store is at revision ${failure.revision}.`,
+        detail: `The store is at revision ${failure.revision}, and a later one was asked for.`,
         members: { revision: failure.revision },
       };
     case 'answerTooLarge':
@@ -95,7 +112,7 @@ export function describeStore(failure: StoreFailure): WireError {
         status: 400,
         slug: 'answer-too-large',
         title: 'Answer is too large',
-        detail: 'Set a smaller limit, or keys_only, and read in pages.',
+        detail: `An answer has at most ${rangeAnswerBytesMax} bytes: set a smaller limit, or keys_only, and read in pages.`,
       };
     case 'tooMuchWork': {
       const most = `${failure.max} ${failure.what}`;
@@ -116,18 +133,35 @@ export function describeStore(failure: StoreFailure): WireError {
         status: 507,
         slug: 'no-space',
         title: 'Database space exceeded',
-        detail: 'Delete keys and compact; reads and deletes go on.',
+        detail:
+          'The store has reached its quota. Reads and deletes go on: delete keys and compact, then the operator ends the alarm NOSPACE.',
       };
     case 'tooManyAccessKeys':
-      return conflict('too-many-access-keys', 'Too many access keys', `A tenant holds at most ${failure.max} of them.`);
+      return conflict(
+        'too-many-access-keys',
+        'Too many access keys',
+        `A tenant holds at most ${failure.max} of them that are neither revoked nor expired: revoke some.`,
+      );
     case 'accessKeyExists':
-      return conflict('access-key-exists', 'Access key exists', 'There is an access key with this id.');
+      return conflict(
+        'access-key-exists',
+        'Access key exists',
+        'There is an access key with this id already. Send the call again: it gets another one.',
+      );
     case 'unauthenticated':
-      return unauthenticated('access-key-refused', 'Access key refused', `The access key is ${failure.reason}.`);
+      return {
+        ...unauthenticated('access-key-refused', 'Access key refused', `The access key is ${failure.reason}.`),
+        detail: `The access key is ${failure.reason}. An admin of the tenant, or the operator, makes another one.`,
+      };
     case 'forbidden':
       return forbidden(failure.need);
     case 'leaseExists':
-      return refusedFor('lease-exists', 'Lease exists', 'lease already exists');
+      return refusedFor(
+        'lease-exists',
+        'There is a lease with this id already: leave the id out, and the store chooses one.',
+        'Lease exists',
+        'lease already exists',
+      );
     case 'leaseTtlTooLarge':
       return {
         code: grpc.outOfRange,
@@ -135,7 +169,7 @@ export function describeStore(failure: StoreFailure): WireError {
         status: 400,
         slug: 'lease-ttl-too-large',
         title: 'TTL is too large',
-        detail: `A lease lives at most ${leaseSecondsMax} seconds.`,
+        detail: `A lease lives at most ${leaseSecondsMax} seconds without being kept alive.`,
       };
     case 'corruptAlarm':
       return {
@@ -149,6 +183,7 @@ export function describeStore(failure: StoreFailure): WireError {
     case 'downgradeInProgress':
       return refusedFor(
         'downgrade-in-progress',
+        'A downgrade is announced: end it first, by POST /v3/maintenance/downgrade with CANCEL.',
         'A downgrade is in progress',
         'cluster has a downgrade job in progress',
       );
@@ -159,7 +194,7 @@ export function describeStore(failure: StoreFailure): WireError {
         status: 409,
         slug: `too-many-${failure.what}`,
         title: `Too many ${failure.what}`,
-        detail: `There are at most ${failure.max}.`,
+        detail: `A store holds at most ${failure.max} ${failure.what}: end or delete some.`,
       };
     case 'nameTooLong':
       return invalid(
@@ -195,7 +230,7 @@ export function describeStore(failure: StoreFailure): WireError {
         status: 501,
         slug: 'operation-not-served',
         title: 'Not served',
-        detail: `${failure.operation} is not served.`,
+        detail: `${failure.operation} is known, and not served here.`,
       };
     case 'authNotEnabled':
     case 'rootUserMissing':

@@ -1,6 +1,7 @@
 // What an error looks like on the wire, in both protocols, and the forms that most errors have. What there is to say of each
 // failure stands in `store-errors.ts`, `auth-errors.ts` and `errors.ts`.
 
+import { base64, textOf } from '../bytes.ts';
 import { retryAfterSeconds } from '../limits.ts';
 
 /** gRPC's status codes, as far as they are used. */
@@ -58,6 +59,14 @@ export type WireError = {
 export const challenge = { 'www-authenticate': 'Bearer realm="quorate"' };
 export const later = { 'retry-after': String(retryAfterSeconds) };
 
+/** A key as text where it is UTF-8, short enough for a sentence. */
+export function shownKey(key: Uint8Array): string {
+  const charactersMax = 256;
+  const text = textOf(key);
+  const shown = text === null ? `${base64(key)} (base64)` : JSON.stringify(text);
+  return shown.length > charactersMax ? `${shown.slice(0, charactersMax)}…` : shown;
+}
+
 export function invalid(slug: string, title: string, detail: string, words: string): WireError {
   return { code: grpc.invalidArgument, words: `etcdserver: ${words}`, status: 400, slug, title, detail };
 }
@@ -87,7 +96,7 @@ export function forbidden(need: string): WireError {
     status: 403,
     slug: 'forbidden',
     title: 'Not allowed',
-    detail: `The access key lacks: ${need}.`,
+    detail: `The caller lacks: ${need}.`,
   };
 }
 
@@ -104,6 +113,6 @@ export function unavailable(slug: string, title: string, detail: string, words: 
 }
 
 /** What etcd refuses because of a state that another call can change. `status` is that of v1. */
-export function refusedFor(slug: string, title: string, words: string, status = 409): WireError {
-  return { code: grpc.failedPrecondition, words: `etcdserver: ${words}`, status, slug, title, detail: `${title}.` };
+export function refusedFor(slug: string, detail: string, title: string, words: string, status = 409): WireError {
+  return { code: grpc.failedPrecondition, words: `etcdserver: ${words}`, status, slug, title, detail };
 }

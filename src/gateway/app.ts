@@ -14,8 +14,9 @@ import type { Env } from './env.ts';
 import { GroupRouter } from './group-router.ts';
 import { readableRefusal } from './refused-upgrade.ts';
 import { healthPaths, serviceHealth } from './health.ts';
-import { OperatorCalls, tenantHeader } from './operator-calls.ts';
+import { isOperatorToken, OperatorCalls, tenantHeader } from './operator-calls.ts';
 import { Provisioning } from './provisioning.ts';
+import { settingsFaults } from './settings.ts';
 import { StoreCalls } from './store-calls.ts';
 import { tenantRoutes } from './tenant-routes.ts';
 
@@ -25,8 +26,21 @@ export function createApp(env: Env): Hono {
   const directory = new Directory(env.DIRECTORY);
   const groups = new GroupRouter(env.REPLICA, (tenant) => directory.placedReplicas(tenant));
   const provisioning = new Provisioning(directory, groups, keys);
-  const stores = new StoreCalls(new Identities(keys, new TokenRing(signatures)), groups);
+  const stores = new StoreCalls(
+    new Identities(keys, new TokenRing(signatures), (text) => isOperatorToken(env, text)),
+    groups,
+  );
+  const faults = settingsFaults(env);
+  const all = [...faults.service, ...faults.operator];
   const app = new Hono();
+
+  if (all.length > 0) console.error(`not set up: ${all.join('; ')}`);
+  // Before a key is looked at: without its settings the service takes every key for a forged one.
+  if (faults.service.length > 0) {
+    app.use('/v1/*', async ({ req }) => refused(req.path, { kind: 'notConfigured', faults: all }));
+    app.use('/v3/*', async ({ req }) => refused(req.path, { kind: 'notConfigured', faults: all }));
+    app.use('/v3beta/*', async ({ req }) => refused(req.path, { kind: 'notConfigured', faults: all }));
+  }
 
   const operators = new OperatorCalls({ env, directory, stores });
   // A store's own calls, first: they are the hot path.
@@ -57,7 +71,9 @@ export function createApp(env: Env): Hono {
   }
 
   app.route('/v1/tenants', tenantRoutes({ env, directory, keys, groups, provisioning }));
-  app.get('/healthz', (context) => context.text('ok\n'));
+  app.get('/healthz', (context) =>
+    all.length === 0 ? context.text('ok\n') : context.text(`not set up: ${all.join('; ')}\n`, 503),
+  );
   app.get('/openapi.json', (context) => context.json(openapiDocument));
   app.get('/', (context) => context.json({ name: 'quorate', api: '/openapi.json', health: '/healthz' }));
 

@@ -42,10 +42,13 @@ export function bearerOf(headers: Headers): string | null {
 export class Identities {
   readonly #keys: KeyRing;
   readonly #tokens: TokenRing;
+  readonly #isOperatorToken: (text: string) => boolean;
 
-  constructor(keys: KeyRing, tokens: TokenRing) {
+  /** `isOperatorToken` serves to tell who sends the operator's token as a key what it is. */
+  constructor(keys: KeyRing, tokens: TokenRing, isOperatorToken: (text: string) => boolean = () => false) {
     this.#keys = keys;
     this.#tokens = tokens;
+    this.#isOperatorToken = isOperatorToken;
   }
 
   /** What these credentials say, with each signature looked at. */
@@ -67,18 +70,23 @@ export class Identities {
     return this.#keys.verify(password);
   }
 
+  #invalid(text: string): Identified {
+    const given = this.#isOperatorToken(text) ? 'operatorToken' : 'other';
+    return { kind: 'failed', failure: { kind: 'accessKeyInvalid', given } };
+  }
+
   #alone(text: string): Identified {
     const key = this.#keys.verify(text);
     if (key !== null) return speaksForItself(key);
     const token = this.#tokens.verify(text);
-    if (token?.use !== 'alone') return invalidKey;
+    if (token?.use !== 'alone') return this.#invalid(text);
     const { tenant, name, authRevision } = token;
     return { kind: 'caller', tenant, caller: { kind: 'user', id: '', name, authRevision } };
   }
 
   #named(keyText: string, tokenText: string | null): Identified {
     const key = this.#keys.verify(keyText);
-    if (key === null) return invalidKey;
+    if (key === null) return this.#invalid(keyText);
     if (tokenText === null) return anonymous(key, 'none');
     const token = this.#tokens.verify(tokenText);
     if (token !== null) return userBeside(key, token);
@@ -86,8 +94,6 @@ export class Identities {
     return second?.tenant === key.tenant ? speaksForItself(second) : anonymous(key, 'invalid');
   }
 }
-
-const invalidKey: Identified = { kind: 'failed', failure: { kind: 'accessKeyInvalid' } };
 
 function speaksForItself({ tenant, keyId }: TenantKey): Identified {
   return { kind: 'caller', tenant, caller: { kind: 'accessKey', id: keyId } };

@@ -8,9 +8,10 @@ import { isOperatorPath, readsOnly } from '../api/v3/operator-calls.ts';
 import { auditDetailCharactersMax, requestBodyBytesMax } from '../limits.ts';
 import { type Directory, DirectoryUnavailable } from '../tenants/directory.ts';
 import { equalSecrets } from '../tenants/signatures.ts';
-import { bearerOf } from './credentials.ts';
+import { bearerOf, keyTextOf } from './credentials.ts';
 import type { Env } from './env.ts';
 import { readBody } from './request-body.ts';
+import { secretFault, settingsFaults } from './settings.ts';
 import type { StoreCalls } from './store-calls.ts';
 
 export const tenantHeader = 'Quorate-Tenant';
@@ -22,9 +23,27 @@ export type OperatorCallsOptions = {
 };
 
 export function isOperator(env: Env, headers: Headers): boolean {
-  const token = bearerOf(headers);
+  return isOperatorToken(env, bearerOf(headers));
+}
+
+/** A token that can be guessed opens nothing. */
+export function isOperatorToken(env: Env, token: string | null): boolean {
   const expected = env.OPERATOR_TOKEN ?? '';
-  return token !== null && expected !== '' && equalSecrets(token, expected);
+  return token !== null && secretFault(expected) === null && equalSecrets(token, expected);
+}
+
+/** null: the operator calls. */
+export function operatorRefusal(env: Env, headers: Headers): Failure | null {
+  if (isOperator(env, headers)) return null;
+  const { operator } = settingsFaults(env);
+  if (operator.length > 0) return { kind: 'notConfigured', faults: operator };
+  const text = bearerOf(headers) ?? keyTextOf(headers);
+  const given = text === null ? 'nothing' : text.startsWith('qrt_') ? 'accessKey' : 'other';
+  return { kind: 'operatorTokenInvalid', given };
+}
+
+export function directoryFailure({ hasNoTables }: DirectoryUnavailable): Failure {
+  return { kind: hasNoTables ? 'directoryNotMigrated' : 'directoryUnavailable' };
 }
 
 export class OperatorCalls {
@@ -38,7 +57,8 @@ export class OperatorCalls {
     const { env, directory, stores } = this.#options;
     const { path } = pathAndQuery(request.url);
     const refuse = (failure: Failure): Response => failureResponse(protocolOf(path), failure);
-    if (!isOperator(env, request.headers)) return refuse({ kind: 'operatorTokenInvalid' });
+    const refusal = operatorRefusal(env, request.headers);
+    if (refusal !== null) return refuse(refusal);
     if (!isOperatorPath(path) || request.method !== 'POST') {
       const need =
         "an access key of the tenant: with the operator's token only etcd's calls on members and maintenance are made";
@@ -63,7 +83,7 @@ export class OperatorCalls {
     } catch (error) {
       if (!(error instanceof DirectoryUnavailable)) throw error;
       console.error(error);
-      return refuse({ kind: 'directoryUnavailable' });
+      return refuse(directoryFailure(error));
     }
     return stores.ask({ tenant: tenantId, caller: { kind: 'service' } }, request, body);
   }

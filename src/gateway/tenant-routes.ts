@@ -19,7 +19,7 @@ import { keyTextOf } from './credentials.ts';
 import type { Env } from './env.ts';
 import { remoteCall, type Routed } from './attempts.ts';
 import type { GroupRouter } from './group-router.ts';
-import { isOperator } from './operator-calls.ts';
+import { directoryFailure, isOperator, isOperatorToken, operatorRefusal } from './operator-calls.ts';
 import type { Provisioning } from './provisioning.ts';
 import { ReplicaRoutes } from './replica-routes.ts';
 import { readBody } from './request-body.ts';
@@ -91,14 +91,15 @@ class TenantRoutes {
     } catch (error) {
       if (!(error instanceof DirectoryUnavailable)) throw error;
       console.error(error);
-      return refused({ kind: 'directoryUnavailable' });
+      return refused(directoryFailure(error));
     }
   }
 
   // Tenants: the operator's token
 
   async create({ raw }: TenantRequest): Promise<Response> {
-    if (!this.#isOperator(raw)) return refused({ kind: 'operatorTokenInvalid' });
+    const refusal = this.#operatorRefusal(raw);
+    if (refusal !== null) return refused(refusal);
     const body = await readBody(raw, tenantBodyBytesMax);
     if (body === null) return refused(bodyTooLarge);
     const parsed = parseTenantCreation(new Uint8Array(body));
@@ -116,7 +117,8 @@ class TenantRoutes {
   }
 
   async list({ raw, url }: TenantRequest): Promise<Response> {
-    if (!this.#isOperator(raw)) return refused({ kind: 'operatorTokenInvalid' });
+    const refusal = this.#operatorRefusal(raw);
+    if (refusal !== null) return refused(refusal);
     for (const name of url.searchParams.keys()) {
       if (name !== 'limit' && name !== 'cursor') return refused(badRequest(`unknown parameter "${name}"`));
     }
@@ -232,22 +234,27 @@ class TenantRoutes {
 
   // Who asks
 
-  #isOperator(request: Request): boolean {
-    return isOperator(this.#options.env, request.headers);
+  #operatorRefusal(request: Request): Failure | null {
+    return operatorRefusal(this.#options.env, request.headers);
   }
 
   async #withTenant({ raw, id }: TenantRequest, answer: (tenant: Tenant) => Promise<Response>): Promise<Response> {
-    if (!this.#isOperator(raw)) return refused({ kind: 'operatorTokenInvalid' });
+    const refusal = this.#operatorRefusal(raw);
+    if (refusal !== null) return refused(refusal);
     const tenant = await this.#directory.byId(id);
     return tenant === null ? refused({ kind: 'tenantNotFound', tenant: id }) : answer(tenant);
   }
 
   async #withCaller({ raw, id }: TenantRequest, answer: (caller: Caller) => Promise<Response>): Promise<Response> {
-    if (this.#isOperator(raw)) return answer({ kind: 'service' });
+    if (isOperator(this.#options.env, raw.headers)) return answer({ kind: 'service' });
     const text = keyTextOf(raw.headers);
     if (text === null) return refused({ kind: 'accessKeyMissing' });
     const key = this.#options.keys.verify(text);
-    if (key === null) return refused({ kind: 'accessKeyInvalid' });
+    if (key === null)
+      return refused({
+        kind: 'accessKeyInvalid',
+        given: isOperatorToken(this.#options.env, text) ? 'operatorToken' : 'other',
+      });
     if (key.tenant !== id) return refused({ kind: 'accessKeyForbidden', need: 'a key of this tenant' });
     return answer({ kind: 'accessKey', id: key.keyId });
   }

@@ -6,6 +6,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, wri
 import { dirname, join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { secretFault } from '../gateway/settings.ts';
 import { errorCode, errorMessage, ServerFailure } from './failure.ts';
 import { isWorkerd } from './workerd-process.ts';
 
@@ -14,6 +15,7 @@ const folderFormat = 1;
 /** How long a new server waits for the workerd of one that was killed: it dies within milliseconds of its server. */
 const formerRuntimeWaitMs = 3_000;
 const secretBytes = 32;
+const serverPidFile = 'server.pid';
 
 export type Secrets = { readonly operatorToken: string; readonly serviceSecret: string };
 export type FirstTenant = { readonly id: string; readonly name: string; readonly key: string };
@@ -61,6 +63,12 @@ export class DataFolder {
       kept = { operator_token: newSecret(), service_secret: newSecret() };
       writeSecretFile(file, kept);
     }
+    const fault = operatorTokenGiven === undefined ? null : secretFault(operatorTokenGiven);
+    if (fault !== null) {
+      throw new ServerFailure(
+        `QUORATE_OPERATOR_TOKEN ${fault}: make one with "openssl rand -base64 32", or leave it unset`,
+      );
+    }
     return { operatorToken: operatorTokenGiven ?? kept.operator_token, serviceSecret: kept.service_secret };
   }
 
@@ -98,12 +106,21 @@ function takeLock(path: string): DatabaseSync {
   const lock = new DatabaseSync(join(path, 'lock.sqlite'));
   try {
     lock.exec('BEGIN EXCLUSIVE');
+    // For who finds the folder taken. It may be that of a server which has ended: what counts is the lock.
+    writeFileSync(join(path, serverPidFile), String(process.pid));
     return lock;
   } catch (error) {
     lock.close();
     if (!errorMessage(error).includes('locked')) throw error;
-    throw new ServerFailure(`the data folder ${path} is in use by another server`);
+    throw new ServerFailure(
+      `the data folder ${path} is in use by another server${processOf(path)}: end that one, or choose another folder with --data`,
+    );
   }
+}
+
+function processOf(path: string): string {
+  const file = join(path, serverPidFile);
+  return existsSync(file) ? `, process ${readFileSync(file, 'utf8')}` : '';
 }
 
 /** Node's own way to make a path of folders does not return where the system answers ENOENT for a parent that exists (/proc). */

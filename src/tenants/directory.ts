@@ -42,6 +42,11 @@ export type Audit = {
 /** The directory did not answer. Stores do not need it. */
 export class DirectoryUnavailable extends Error {
   override readonly name = 'DirectoryUnavailable';
+
+  /** Its migrations were not applied: it will not answer before somebody does that. */
+  get hasNoTables(): boolean {
+    return this.cause instanceof Error && this.cause.message.includes('no such table');
+  }
 }
 
 type TenantRow = {

@@ -4,117 +4,32 @@ import { failureResponse, problemText, streamErrorText } from '../../src/api/err
 import type { Failure } from '../../src/api/failures.ts';
 import { v3Paths } from '../../src/api/v3/paths.ts';
 import { parseGrpcTimeout } from '../../src/api/v3/timeout.ts';
-import { requestBodyBytesMax } from '../../src/limits.ts';
+import { parseTenantChange } from '../../src/api/v1/tenants.ts';
+import { utf8 } from '../../src/bytes.ts';
+import {
+  authNameBytesMax,
+  keyBytesMax,
+  leaseSecondsMax,
+  passwordBytesMax,
+  peerUrlsBytesMax,
+  rangeAnswerBytesMax,
+  requestBodyBytesMax,
+  requestTimeoutMs,
+  txnOperationsMax,
+  valueBytesMax,
+} from '../../src/limits.ts';
+import { all } from './failure-samples.ts';
+import { failureTexts } from './failure-texts.ts';
 import { answerFaults, problemFaults } from '../support/openapi-checker.ts';
 import { call, callOf, header, problemOf, refusal } from './wire.ts';
 
-/** One of each kind; the type makes the list complete. */
-const all: { readonly [Kind in Failure['kind']]: Failure & { readonly kind: Kind } } = {
-  leaseExists: { kind: 'leaseExists' },
-  leaseTtlTooLarge: { kind: 'leaseTtlTooLarge' },
-  corruptAlarm: { kind: 'corruptAlarm' },
-  authNotEnabled: { kind: 'authNotEnabled' },
-  rootUserMissing: { kind: 'rootUserMissing' },
-  rootRoleMissing: { kind: 'rootRoleMissing' },
-  userNameEmpty: { kind: 'userNameEmpty' },
-  userExists: { kind: 'userExists' },
-  userNotFound: { kind: 'userNotFound' },
-  roleNameEmpty: { kind: 'roleNameEmpty' },
-  roleExists: { kind: 'roleExists' },
-  roleNotFound: { kind: 'roleNotFound' },
-  roleNotGranted: { kind: 'roleNotGranted' },
-  permissionNotGiven: { kind: 'permissionNotGiven' },
-  permissionNotGranted: { kind: 'permissionNotGranted' },
-  invalidAuthManagement: { kind: 'invalidAuthManagement' },
-  authenticationFailed: { kind: 'authenticationFailed' },
-  userWithoutPassword: { kind: 'userWithoutPassword' },
-  invalidToken: { kind: 'invalidToken' },
-  permissionDenied: { kind: 'permissionDenied' },
-  downgradeInProgress: { kind: 'downgradeInProgress' },
-  lockHeld: { kind: 'lockHeld', fencingToken: 5, waiting: 2, revision: 9 },
-  limitDiffers: { kind: 'limitDiffers', limit: 3 },
-  electionNoLeader: { kind: 'electionNoLeader' },
-  notElectionLeader: { kind: 'notElectionLeader' },
-  leaderKeyMissing: { kind: 'leaderKeyMissing' },
-  sessionExpired: { kind: 'sessionExpired' },
-  nameInUse: { kind: 'nameInUse', key: new Uint8Array([0x61, 0x2f, 0xff]) },
-  lockNotHeld: { kind: 'lockNotHeld' },
-  fencingTokenDiffers: { kind: 'fencingTokenDiffers', current: 12, revision: 15 },
-  passwordTooLong: { kind: 'passwordTooLong' },
-  unknownAlarmAction: { kind: 'unknownAlarmAction' },
-  memberUrlsInvalid: { kind: 'memberUrlsInvalid' },
-  memberNotFound: { kind: 'memberNotFound' },
-  memberNotLearner: { kind: 'memberNotLearner' },
-  learnerNotReady: { kind: 'learnerNotReady' },
-  peerUrlsExist: { kind: 'peerUrlsExist' },
-  tooManyLearners: { kind: 'tooManyLearners' },
-  unhealthyCluster: { kind: 'unhealthyCluster' },
-  badTransferee: { kind: 'badTransferee' },
-  downgradeTargetInvalid: { kind: 'downgradeTargetInvalid' },
-  downgradeFormatWrong: { kind: 'downgradeFormatWrong' },
-  unknownMethod: { kind: 'unknownMethod' },
-  tooMany: { kind: 'tooMany', what: 'users', max: 3 },
-  nameTooLong: { kind: 'nameTooLong', bytes: 300 },
-  commandUndone: { kind: 'commandUndone', operation: 'txn' },
-  idempotencyKeyReused: { kind: 'idempotencyKeyReused' },
-  operationNotServed: { kind: 'operationNotServed', operation: 'defragment' },
-  keyNotProvided: { kind: 'keyNotProvided' },
-  keyTooLong: { kind: 'keyTooLong', bytes: 2049 },
-  valueTooLarge: { kind: 'valueTooLarge', bytes: 2_000_000 },
-  valueProvided: { kind: 'valueProvided' },
-  leaseProvided: { kind: 'leaseProvided' },
-  keyNotFound: { kind: 'keyNotFound' },
-  leaseNotFound: { kind: 'leaseNotFound' },
-  tooManyOperations: { kind: 'tooManyOperations' },
-  duplicateKey: { kind: 'duplicateKey' },
-  invalidSortOption: { kind: 'invalidSortOption' },
-  compacted: { kind: 'compacted', compactedRevision: 5 },
-  futureRevision: { kind: 'futureRevision', revision: 9 },
-  answerTooLarge: { kind: 'answerTooLarge' },
-  tooMuchWork: { kind: 'tooMuchWork', what: 'rows', max: 20_000 },
-  noSpace: { kind: 'noSpace' },
-  tooManyAccessKeys: { kind: 'tooManyAccessKeys', max: 3 },
-  accessKeyExists: { kind: 'accessKeyExists' },
-  unauthenticated: { kind: 'unauthenticated', reason: 'revoked' },
-  forbidden: { kind: 'forbidden', need: 'write' },
-  accessKeyMissing: { kind: 'accessKeyMissing' },
-  accessKeyInvalid: { kind: 'accessKeyInvalid' },
-  operatorTokenInvalid: { kind: 'operatorTokenInvalid' },
-  accessKeyForbidden: { kind: 'accessKeyForbidden', need: 'admin' },
-  tenantNotFound: { kind: 'tenantNotFound', tenant: 't' },
-  tenantNameTaken: { kind: 'tenantNameTaken', name: 'n' },
-  tenantDeleted: { kind: 'tenantDeleted' },
-  accessKeyNotFound: { kind: 'accessKeyNotFound', id: 'k' },
-  noLeader: { kind: 'noLeader' },
-  leaderChanged: { kind: 'leaderChanged' },
-  timeout: { kind: 'timeout' },
-  memoryFull: { kind: 'memoryFull', of: 'tenant' },
-  tooManyOpen: { kind: 'tooManyOpen', what: 'watchStream', of: 'key', max: 256 },
-  overloaded: { kind: 'overloaded' },
-  loginDelayed: { kind: 'loginDelayed', seconds: 4 },
-  directoryUnavailable: { kind: 'directoryUnavailable' },
-  deletionUnfinished: { kind: 'deletionUnfinished', tenant: 'a' },
-  corrupt: { kind: 'corrupt' },
-  internal: { kind: 'internal' },
-  replicaNotFound: { kind: 'replicaNotFound', replica: 9 },
-  tooManyReplicas: { kind: 'tooManyReplicas', max: 5 },
-  tooFewReplicas: { kind: 'tooFewReplicas', staying: 2, min: 3 },
-  lastReplica: { kind: 'lastReplica' },
-  membersChanging: { kind: 'membersChanging' },
-  groupLevelTooLow: { kind: 'groupLevelTooLow', what: 'A change of members' },
-  bodyTooLarge: { kind: 'bodyTooLarge', bytes: 9, bytesMax: 8 },
-  requestTooLarge: { kind: 'requestTooLarge', bytes: 9, bytesMax: 8 },
-  notFound: { kind: 'notFound' },
-  methodNotAllowed: { kind: 'methodNotAllowed', allow: ['GET', 'PUT'] },
-  notServed: { kind: 'notServed', what: '/v3/lease/grant' },
-  badRequest: { kind: 'badRequest', detail: 'limit must be "small"' },
-  contentCodingNotTaken: { kind: 'contentCodingNotTaken', coding: 'gzip' },
-  contentTypeNotTaken: { kind: 'contentTypeNotTaken', contentType: 'multipart/form-data', takes: 'the value itself' },
-  expectationFailed: { kind: 'expectationFailed', expectation: 'a-miracle' },
-  keyAbsent: { kind: 'keyAbsent', revision: 9 },
-  preconditionFailed: { kind: 'preconditionFailed', current: null, revision: 9 },
-  appliedBefore: { kind: 'appliedBefore', revision: 9 },
-};
+async function detailOf(failure: Failure): Promise<string> {
+  return (await problemOf(failureResponse('v1', failure))).detail;
+}
+
+async function refusedWith(target: string, body: string): Promise<string> {
+  return (await refusal(target, { body })).detail;
+}
 
 describe('the map of failures', () => {
   it('API-ERR-1: in v1 every failure is a problem with its status, a name of its own and a detail', async () => {
@@ -135,6 +50,68 @@ describe('the map of failures', () => {
     for (const failure of Object.values(all)) {
       expect(await problemFaults(failureResponse('v1', failure)), failure.kind).toEqual([]);
     }
+  });
+
+  it('API-ERR-6: each kind of failure has its sentence', async () => {
+    const said = await Promise.all(
+      Object.values(all).map(async (failure) => [
+        failure.kind,
+        (await problemOf(failureResponse('v1', failure))).detail,
+      ]),
+    );
+    expect(Object.fromEntries(said)).toEqual(failureTexts);
+  });
+
+  it('API-ERR-7: where something is beyond a limit, the sentence has the number of the limit', async () => {
+    const limits: Partial<Record<Failure['kind'], number>> = {
+      keyNotProvided: keyBytesMax,
+      keyTooLong: keyBytesMax,
+      valueTooLarge: valueBytesMax,
+      tooManyOperations: txnOperationsMax,
+      answerTooLarge: rangeAnswerBytesMax,
+      leaseTtlTooLarge: leaseSecondsMax,
+      nameTooLong: authNameBytesMax,
+      passwordTooLong: passwordBytesMax,
+      memberUrlsInvalid: peerUrlsBytesMax,
+      timeout: requestTimeoutMs / 1000,
+      tooFewReplicas: 3,
+    };
+    for (const [kind, limit] of Object.entries(limits)) {
+      const failure = Object.values(all).find((one) => one.kind === kind);
+      expect(failureTexts[failure?.kind ?? 'internal'], kind).toMatch(new RegExp(`\\b${limit}\\b`));
+    }
+    // These carry their limit with them.
+    for (const failure of Object.values(all)) {
+      const carried = 'max' in failure ? failure.max : 'bytesMax' in failure ? failure.bytesMax : null;
+      if (carried !== null) expect(failureTexts[failure.kind], failure.kind).toContain(String(carried));
+    }
+  });
+
+  it('API-ERR-8: a key that was sent for the operator’s token, and the reverse, are told what they are', async () => {
+    expect(await detailOf({ kind: 'accessKeyInvalid', given: 'operatorToken' })).toContain("is the operator's token");
+    expect(await detailOf({ kind: 'operatorTokenInvalid', given: 'accessKey' })).toContain('is an access key');
+    expect(await detailOf({ kind: 'operatorTokenInvalid', given: 'nothing' })).toContain('Authorization: Bearer');
+  });
+
+  it('API-ERR-9: an empty body is told the fields, an unknown field the known ones, and what is wrong goes before what is missing', async () => {
+    expect(await refusedWith('POST /v1/leases', '')).toBe('the body is empty: send a JSON object, with ttl');
+    expect(await refusedWith('POST /v1/locks/a', ' \n')).toBe(
+      'the body is empty: send a JSON object, with wait, ttl, lease',
+    );
+    expect(await refusedWith('POST /v1/locks/a', '{"tll":5}')).toBe('unknown field "tll"; known are wait, ttl, lease');
+    expect(await refusedWith('POST /v1/txn', '{"then":[{"putt":{}}]}')).toBe(
+      'unknown field "then[0].putt"; known are put, get, delete, txn',
+    );
+    expect(await refusedWith('POST /v1/leases/5/keepalive', '{"ttl":5}')).toBe(
+      'unknown field "ttl"; no field is taken here',
+    );
+    expect(await refusedWith('POST /v1/locks/a', '{}')).toBe('one of ttl and lease is missing');
+    const changed = parseTenantChange(utf8('{"state":"paused"}'));
+    expect(changed).toMatchObject({ failure: { detail: 'unknown field "state"; known are name' } });
+    expect((await refusal('GET /v1/kv?keys=1')).detail).toMatch(
+      /^unknown query parameter "keys"; this call takes prefix,/,
+    );
+    expect((await refusal('GET /v1/status?x')).detail).toBe('unknown query parameter "x"; this call takes none');
   });
 
   it('API-ERR-2: in v3 the status follows from the code, and the message stands under both names', async () => {

@@ -114,7 +114,8 @@ describe('POST /v1/locks/{name}', () => {
       ['locks/', '{"ttl":1}', /a name has/],
       ['locks/a%2', '{"ttl":1}', /percent-encoding/],
       ['locks/a?wait=1', '{"ttl":1}', /unknown query parameter "wait"/],
-      ['locks/a', '', /not JSON/],
+      ['locks/a', '', /the body is empty/],
+      ['locks/a', '{', /not JSON/],
       [`locks/${'n'.repeat(lockNameBytesMax + 1)}`, '{"ttl":1}', /a name has/],
     ];
     for (const [path, body, detail] of refusals) {

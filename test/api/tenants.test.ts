@@ -48,7 +48,7 @@ describe('bodies of tenants and keys', () => {
     for (const [body, part] of bad)
       expect(detailOf(parseTenantCreation(json(body))), JSON.stringify(body)).toContain(part);
     expect(detailOf(parseTenantCreation(utf8('{')))).toContain('not JSON');
-    expect(detailOf(parseTenantCreation(emptyBytes))).toContain('not JSON');
+    expect(detailOf(parseTenantCreation(emptyBytes))).toContain('the body is empty');
   });
 
   it('API-TENANT-3: a change is a new name and nothing else', () => {

@@ -105,7 +105,7 @@ describe('POST /v1/txn', () => {
       [{ then: [{ scan: {} }] }, '"then[0].scan"'],
       [{ else: [{ txn: { if: [{}] } }] }, 'else[0].txn.if[0]'],
       [[], 'the body must be an object'],
-      ['', 'not JSON'],
+      ['', 'the body is empty'],
       ['{"then":[]', 'not JSON'],
       ['{"then":[],"then":[]}', '"then"'],
       ['{} x', 'not JSON'],

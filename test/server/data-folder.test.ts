@@ -2,6 +2,7 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { secretCharactersMin } from '../../src/limits.ts';
 import { DataFolder } from '../../src/server/data-folder.ts';
 
 let parent: string;
@@ -31,6 +32,10 @@ function mode(file: string): string {
   return (statSync(file).mode & 0o777).toString(8);
 }
 
+function randomLetters(count: number): string {
+  return 'abcdefghijklmnopqrstuvwxyz'.repeat(2).slice(0, count);
+}
+
 describe('the data folder', () => {
   it('SERVER-FOLDER-1: secrets are made once, kept, and readable by their owner alone', async () => {
     const path = join(parent, 'deep', 'data');
@@ -48,9 +53,19 @@ describe('the data folder', () => {
   it("SERVER-FOLDER-2: an operator's token that is given counts and is not kept", async () => {
     const folder = await open(join(parent, 'data'));
     const made = folder.secrets(undefined);
-    expect(folder.secrets('given')).toEqual({ operatorToken: 'given', serviceSecret: made.serviceSecret });
+    const given = 'a-token-of-my-own-of-30-letters';
+    expect(folder.secrets(given)).toEqual({ operatorToken: given, serviceSecret: made.serviceSecret });
     expect(folder.secrets(undefined)).toEqual(made);
-    expect(readFileSync(join(folder.path, 'secrets.json'), 'utf8')).not.toContain('given');
+    expect(readFileSync(join(folder.path, 'secrets.json'), 'utf8')).not.toContain(given);
+  });
+
+  it("SERVER-FOLDER-8: an operator's token that can be guessed is refused, with how to make one", async () => {
+    const folder = await open(join(parent, 'data'));
+    const long = randomLetters(secretCharactersMin);
+    expect(folder.secrets(long).operatorToken).toBe(long);
+    for (const weak of ['x', long.slice(1), 'ab'.repeat(20)]) {
+      expect(() => folder.secrets(weak), weak).toThrow(/^QUORATE_OPERATOR_TOKEN has .* at least \d+.*openssl rand/);
+    }
   });
 
   it('SERVER-FOLDER-3: the first tenant is kept, readable by its owner alone, whatever mode an unfinished file had', async () => {
@@ -67,7 +82,7 @@ describe('the data folder', () => {
   it('SERVER-FOLDER-4: one server at a time; the next one may have it when it is closed', async () => {
     const path = join(parent, 'data');
     const first = await open(path);
-    await expect(DataFolder.open(path)).rejects.toThrow(/in use by another server/);
+    await expect(DataFolder.open(path)).rejects.toThrow(`in use by another server, process ${process.pid}:`);
     close(first);
     await open(path);
   });

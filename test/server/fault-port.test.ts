@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { faultPath, faultTokenHeader } from '../../src/server/fault-protocol.ts';
+import { checkedFetch } from '../support/checked-fetch.ts';
 import { startQuorate, type QuorateProcess } from '../support/quorate-process.ts';
 
 let server: QuorateProcess;
@@ -39,7 +40,7 @@ async function faultsSet(): Promise<unknown> {
 }
 
 async function call(path: string, init: RequestInit = {}): Promise<{ status: number; body: Map<string, unknown> }> {
-  const response = await fetch(`${server.ready.url}${path}`, {
+  const response = await checkedFetch(`${server.ready.url}${path}`, {
     ...init,
     headers: { 'Quorate-Key': server.ready.tenant.key },
   });
@@ -171,7 +172,7 @@ describe('the fault port', () => {
   it('SERVER-FAULT-7: a wiped replica is one that was never provisioned, and the others go on', async () => {
     const { id, key } = await provision();
     const headers = { 'Quorate-Key': key };
-    const put = (body: string) => fetch(`${server.ready.url}/v1/kv/g`, { method: 'PUT', headers, body });
+    const put = (body: string) => checkedFetch(`${server.ready.url}/v1/kv/g`, { method: 'PUT', headers, body });
     expect((await put('1')).status).toBe(200);
     const response = await fault('wipe', { tenant: id, replica: 2 });
     expect([response.status, await response.json()]).toEqual([200, { tenant: id, wiped: 2 }]);
@@ -206,7 +207,7 @@ async function isCaughtUp(): Promise<boolean> {
 }
 
 async function provision(): Promise<{ id: string; key: string }> {
-  const response = await fetch(`${server.ready.url}/v1/tenants`, {
+  const response = await checkedFetch(`${server.ready.url}/v1/tenants`, {
     method: 'POST',
     headers: { Authorization: `Bearer ${server.ready.operatorToken}` },
     body: JSON.stringify({ name: 'wiped' }),

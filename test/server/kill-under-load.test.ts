@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { checkedFetch } from '../support/checked-fetch.ts';
 import { startQuorate, type QuorateProcess } from '../support/quorate-process.ts';
 
 const writers = 16;
@@ -48,7 +49,7 @@ async function write(server: QuorateProcess, writer: number, writes: Write[]): P
 }
 
 async function find(server: QuorateProcess, key: string) {
-  const response = await fetch(`${server.ready.url}/v1/kv/${key}`, {
+  const response = await checkedFetch(`${server.ready.url}/v1/kv/${key}`, {
     headers: { 'Quorate-Key': server.ready.tenant.key },
   });
   const body = await response.text();

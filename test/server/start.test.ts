@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { isWorkerd } from '../../src/server/workerd-process.ts';
+import { checkedFetch } from '../support/checked-fetch.ts';
 import { spawnQuorate, startQuorate, type QuorateProcess } from '../support/quorate-process.ts';
 
 /** The rule says a second; a loaded machine is given a little more. */
@@ -54,11 +55,11 @@ async function endsWithin(processId: number, ms: number): Promise<boolean> {
 }
 
 function get(server: QuorateProcess, path: string): Promise<Response> {
-  return fetch(`${server.ready.url}${path}`, { headers: { 'Quorate-Key': server.ready.tenant.key } });
+  return checkedFetch(`${server.ready.url}${path}`, { headers: { 'Quorate-Key': server.ready.tenant.key } });
 }
 
 function put(server: QuorateProcess, path: string, body: string): Promise<Response> {
-  return fetch(`${server.ready.url}${path}`, {
+  return checkedFetch(`${server.ready.url}${path}`, {
     method: 'PUT',
     headers: { 'Quorate-Key': server.ready.tenant.key },
     body,
@@ -135,11 +136,13 @@ describe('starting', () => {
   });
 
   it("SERVER-START-6: the operator's token of the environment opens the operator's calls", async () => {
-    const server = await start(join(parent, 'token'), [], { QUORATE_OPERATOR_TOKEN: 'a-token-of-my-own' });
-    expect(server.ready.operatorToken).toBe('a-token-of-my-own');
+    const server = await start(join(parent, 'token'), [], {
+      QUORATE_OPERATOR_TOKEN: 'a-token-of-my-own-of-30-letters',
+    });
+    expect(server.ready.operatorToken).toBe('a-token-of-my-own-of-30-letters');
     const tenants = (token: string) =>
-      fetch(`${server.ready.url}/v1/tenants`, { headers: { Authorization: `Bearer ${token}` } });
-    expect((await tenants('a-token-of-my-own')).status).toBe(200);
+      checkedFetch(`${server.ready.url}/v1/tenants`, { headers: { Authorization: `Bearer ${token}` } });
+    expect((await tenants('a-token-of-my-own-of-30-letters')).status).toBe(200);
     expect((await tenants('another')).status).toBe(401);
   });
 

@@ -101,6 +101,9 @@ export async function problemFaults(answer: Response): Promise<string[]> {
 
 /** A method that a path does not take. */
 function elsewhere(status: number, template: string): Answer | undefined {
+  // As etcd says it on the paths of health.
+  const etcdText = { headers: { Allow: {}, 'X-Content-Type-Options': {} }, content: { 'text/plain': { schema: {} } } };
+  if (status === 405 && /^\/(health|livez|readyz|version)/.test(template)) return etcdText;
   const known = template.startsWith('/v3') ? [405, 501] : [404, 405, 501];
   return known.includes(status) ? resolved({ $ref: `#/components/responses/${status}` }) : undefined;
 }

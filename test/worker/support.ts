@@ -83,15 +83,16 @@ export class WatchSocket {
   readonly socket: WebSocket;
   readonly #frames: unknown[] = [];
   readonly #waiting: ((frame: unknown) => void)[] = [];
+  readonly #faults: string[] = [];
   readonly closed: Promise<{ code: number; reason: string }>;
 
-  constructor(socket: WebSocket) {
+  /** Frames of v1 are in the document. */
+  constructor(socket: WebSocket, protocol: 'v1' | 'v3' = 'v3') {
     this.socket = socket;
     socket.accept();
     socket.addEventListener('message', ({ data }) => {
       const frame: unknown = JSON.parse(String(data));
-      const faults = frameFaults(frame);
-      if (faults.length > 0) throw new Error(`API-DOC-6: ${faults.join('\n')}`);
+      if (protocol === 'v1') this.#faults.push(...frameFaults(frame));
       const waiting = this.#waiting.shift();
       if (waiting === undefined) this.#frames.push(frame);
       else waiting(frame);
@@ -104,10 +105,11 @@ export class WatchSocket {
   static async open(key: string, query: string): Promise<WatchSocket> {
     const response = await withKey(key, `/v1/watch?${query}`, { headers: { Upgrade: 'websocket' } });
     if (response.webSocket === null) throw new Error(`no upgrade: ${response.status} ${await response.text()}`);
-    return new WatchSocket(response.webSocket);
+    return new WatchSocket(response.webSocket, 'v1');
   }
 
   next(): Promise<unknown> {
+    if (this.#faults.length > 0) throw new Error(`API-DOC-6: ${this.#faults.join('\n')}`);
     if (this.#frames.length > 0) return Promise.resolve(this.#frames.shift());
     return new Promise((resolve) => this.#waiting.push(resolve));
   }

@@ -27,7 +27,7 @@ export function parseEntityTags(name: string, header: string, weak: 'taken' | 'r
   for (let separator = ','; separator === ',';) {
     const match = tagForm.exec(header);
     if (match === null) return bad(`${name} must be * or a list of entity tags such as "17"`);
-    if (match[1] !== undefined && weak === 'refused') return bad(`${name} takes no weak entity tags`);
+    if (match[1] !== undefined && weak === 'refused') return bad(`${name} takes no weak entity tags: leave out the W/`);
     const tag = match[2] ?? '';
     revisions.push(/^[1-9][0-9]{0,14}$/.test(tag) ? Number(tag) : foreign);
     if (revisions.length > entityTagsMax) return bad(`${name} takes at most ${entityTagsMax} entity tags`);
@@ -45,7 +45,8 @@ type Tagged = 'mod' | 'create';
 export function parseWriteCondition(headers: Headers, key: Uint8Array): Parsed<WriteCondition | null> {
   const match = headers.get('if-match');
   const noneMatch = headers.get('if-none-match');
-  if (match !== null && noneMatch !== null) return bad('If-Match and If-None-Match exclude each other');
+  if (match !== null && noneMatch !== null)
+    return bad('If-Match and If-None-Match exclude each other: send one of them');
   if (match !== null) {
     const tags = parseEntityTags('If-Match', match, 'refused');
     return tags.kind === 'bad' ? tags : parsed(matches(key, tags.value, 'mod'));

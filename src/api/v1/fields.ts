@@ -10,19 +10,32 @@ import { bad, parsed } from './parsed.ts';
 import type { Parsed } from './parsed.ts';
 
 export class Faults {
-  first: string | null = null;
+  #wrong: string | null = null;
+  #missing: string | null = null;
+
+  /** What is wrong goes before what is missing: of a name that was misspelt both are true, and the first says more. */
+  get first(): string | null {
+    return this.#wrong ?? this.#missing;
+  }
 
   add(detail: string): void {
-    this.first ??= detail;
+    this.#wrong ??= detail;
+  }
+
+  addMissing(detail: string): void {
+    this.#missing ??= detail;
   }
 }
+
+/** Of a name that is not known. */
+const unknownCharactersMax = 128;
 
 const noMembers: ReadonlyMap<string, JsonValue> = new Map();
 
 export class Fields {
   readonly #members: ReadonlyMap<string, JsonValue>;
   readonly #at: string;
-  readonly #taken = new Set<string>();
+  readonly #known = new Set<string>();
   readonly faults: Faults;
 
   /** `at` is the place of the object for messages; empty for the body itself. */
@@ -46,7 +59,7 @@ export class Fields {
   }
 
   take(name: string): JsonValue | undefined {
-    this.#taken.add(name);
+    this.#known.add(name);
     return this.#members.get(name);
   }
 
@@ -114,19 +127,31 @@ export class Fields {
   }
 
   missing(name: string): void {
-    this.faults.add(`${this.place(name)} is missing`);
+    this.faults.addMissing(`${this.place(name)} is missing`);
   }
 
-  /** To be called last: whatever nobody took is unknown. */
+  /** These names are known, whether or not they are taken. */
+  knows(names: readonly string[]): void {
+    for (const name of names) this.#known.add(name);
+  }
+
+  get known(): readonly string[] {
+    return [...this.#known];
+  }
+
+  /** To be called last: whatever nobody knows is unknown. */
   finish(): void {
     for (const name of this.#members.keys()) {
-      if (!this.#taken.has(name)) this.faults.add(`unknown field "${this.place(name).slice(0, 128)}"`);
+      if (this.#known.has(name)) continue;
+      const known = this.#known.size === 0 ? 'no field is taken here' : `known are ${this.known.join(', ')}`;
+      this.faults.add(`unknown field "${this.place(name).slice(0, unknownCharactersMax)}"; ${known}`);
     }
   }
 }
 
 /** Parses a body that must be one object. `read` may use its result only where no fault was found. */
 export function parseObject<Value>(body: Uint8Array, read: (fields: Fields) => Value): Parsed<Value> {
+  if (isBlank(body)) return bad(emptyBodyDetail(read));
   const json = parseJson(body);
   if (json.kind === 'malformed') return bad(`the body is not JSON: ${json.detail}`);
   const faults = new Faults();
@@ -134,4 +159,15 @@ export function parseObject<Value>(body: Uint8Array, read: (fields: Fields) => V
   const value = read(fields);
   fields.finish();
   return faults.first === null ? parsed(value) : bad(faults.first);
+}
+
+function isBlank(body: Uint8Array): boolean {
+  return body.every((byte) => byte === 0x20 || (byte >= 0x09 && byte <= 0x0d));
+}
+
+function emptyBodyDetail(read: (fields: Fields) => unknown): string {
+  const fields = new Fields({ kind: 'object', members: noMembers }, '', new Faults());
+  read(fields);
+  const known = fields.known.length === 0 ? '' : `, with ${fields.known.join(', ')}`;
+  return `the body is empty: send a JSON object${known}`;
 }

@@ -62,7 +62,8 @@ export function parseGetKey(request: ApiRequest): Parsed<ReadCall> {
     respond(result, header) {
       if (result.kind === 'failed') return failureResponse('v1', result.failure);
       const kv = result.answer.kvs[0];
-      if (kv === undefined) return failureResponse('v1', { kind: 'keyAbsent', revision: header.revision });
+      if (kv === undefined)
+        return failureResponse('v1', { kind: 'keyAbsent', key: key.value, revision: header.revision });
       return valueResponse(kv, { known: known.value, withBody, revision: header.revision });
     },
   });

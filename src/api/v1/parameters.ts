@@ -48,8 +48,13 @@ export function parseQuery(query: string, known: readonly string[]): Parsed<Quer
     const nameBytes = percentDecode(equals < 0 ? pair : pair.slice(0, equals), 'space');
     const name = nameBytes === null ? null : textOf(nameBytes);
     const value = percentDecode(equals < 0 ? '' : pair.slice(equals + 1), 'space');
-    if (name === null || value === null) return bad(`bad percent-encoding in the query: "${pair.slice(0, 64)}"`);
-    if (!known.includes(name)) return bad(`unknown query parameter "${name.slice(0, 64)}"`);
+    if (name === null || value === null) {
+      return bad(`bad percent-encoding in the query: "${pair.slice(0, 64)}"; "%" needs two digits of hex after it`);
+    }
+    if (!known.includes(name)) {
+      const taken = known.length === 0 ? 'this call takes none' : `this call takes ${known.join(', ')}`;
+      return bad(`unknown query parameter "${name.slice(0, 64)}"; ${taken}`);
+    }
     if (values.has(name)) return bad(`the query parameter "${name}" stands twice`);
     values.set(name, value);
   }

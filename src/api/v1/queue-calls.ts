@@ -33,14 +33,15 @@ function parseName(path: string): Parsed<Uint8Array> {
   if (name === null) return bad('bad percent-encoding in the name: "%" needs two digits of hex after it');
   const bytes = name.byteLength;
   if (bytes >= 1 && bytes <= lockNameBytesMax) return parsed(name);
-  return bad(`a name has 1 to ${lockNameBytesMax} bytes`);
+  return bad(`a name has 1 to ${lockNameBytesMax} bytes, and this one ${bytes}`);
 }
 
 /** A lease that was made for the place, or one of the caller's. */
 function readHold(fields: Fields): Hold {
   const ttlSeconds = fields.integer('ttl', { min: 1, max: leaseSecondsMax });
   const id = fields.int64('lease');
-  if (fields.has('ttl') === fields.has('lease')) fields.faults.add('give one of ttl and lease');
+  if (fields.has('ttl') && fields.has('lease')) fields.faults.add('give one of ttl and lease, not both');
+  if (!fields.has('ttl') && !fields.has('lease')) fields.faults.addMissing('one of ttl and lease is missing');
   if (id === 0n) fields.faults.add('lease must not be 0');
   return id === undefined ? { kind: 'session', ttlSeconds: ttlSeconds ?? 1 } : { kind: 'lease', id: leaseId(id) };
 }
@@ -88,9 +89,11 @@ export function parseRelease(request: ApiRequest): Parsed<ReleaseCall> {
   const given = leaseParameter(query.value);
   if (given.kind === 'bad') return given;
   const key = query.value.get('key');
-  if ((given.value === null) === (key === undefined)) return bad('give one of lease and key');
+  if ((given.value === null) === (key === undefined))
+    return bad('give one of the query parameters lease and key: which place is to be given up');
   const lease = key === undefined ? given.value : leaseOfPlace(name.value, key);
-  if (lease === null || lease === 0n) return bad('neither a lease nor the key of a place in this queue');
+  if (lease === null || lease === 0n)
+    return bad('lease or key must be those of a place in this queue, as the call that took it answered them');
   return releaseCall(request, name.value, { lease: leaseId(lease), key });
 }
 
@@ -100,7 +103,8 @@ function releaseCall(
   { lease, key }: { readonly lease: LeaseId; readonly key: Uint8Array | undefined },
 ): Parsed<ReleaseCall> {
   const place = placeKey(name, lease);
-  if (key !== undefined && !equalBytes(key, place)) return bad('key is not that of a place in this queue');
+  if (key !== undefined && !equalBytes(key, place))
+    return bad('key must be that of a place in this queue, as the call that took it answered it');
   const condition = parsePlaceCondition(request.headers, place);
   if (condition.kind === 'bad') return condition;
   const writeId = parseWriteId(request.headers);

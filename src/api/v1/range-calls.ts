@@ -74,7 +74,7 @@ function parseListQuery(query: Query): Parsed<List> {
   const cursor = parseCursor(query, list, order.value);
   if (cursor.kind === 'bad') return cursor;
   if (cursor.value !== null && revision.value !== null && revision.value !== cursor.value.revision) {
-    return bad(`the cursor is of revision ${cursor.value.revision}`);
+    return bad(`the cursor is of revision ${cursor.value.revision}: leave revision out, or send that one`);
   }
   return parsed({
     range: list,
@@ -92,7 +92,9 @@ function parseCursor(query: Query, list: KeyRange, order: Order): Parsed<Cursor 
   const bytes = query.get('cursor');
   if (bytes === undefined) return parsed(null);
   const cursor = decodeCursor(textOf(bytes) ?? '', list, order);
-  return cursor === null ? bad('cursor: not one that this list gave, with this range and order') : parsed(cursor);
+  return cursor === null
+    ? bad('cursor is not one that this list gave: send it with the range and the order of the page before')
+    : parsed(cursor);
 }
 
 function listCall(list: List): ReadCall {

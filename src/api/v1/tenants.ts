@@ -128,6 +128,7 @@ function readPlacement(fields: Fields, replicas: ReplicaCount): Placement {
   const hints = (fields.items('placement') ?? []).map((item) => locationHints.find((known) => known === item));
   const known = hints.filter((hint) => hint !== undefined);
   if (known.length < hints.length) fields.faults.add(`placement: places are ${locationHints.join(', ')}`);
-  if (hints.length < 1 || hints.length > replicas) fields.faults.add(`placement must hold 1 to ${replicas} places`);
+  if (hints.length < 1 || hints.length > replicas)
+    fields.faults.add(`placement must hold 1 to ${replicas} places, for as many replicas`);
   return { kind: 'hints', hints: known };
 }

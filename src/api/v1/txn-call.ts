@@ -115,11 +115,12 @@ function readOperand(
 const operationNames = ['put', 'get', 'delete', 'txn'] as const;
 
 function readOperation(fields: Fields): TxnOperation {
+  fields.knows(operationNames);
   const [name, other] = operationNames.filter((known) => fields.has(known));
   if (other !== undefined) fields.faults.add(`${fields.place(other)}: one operation each`);
   const operation = name === undefined ? undefined : readNamed(fields, name);
   fields.finish();
-  if (operation === undefined) fields.faults.add(`${fields.place('put')}, get, delete or txn is missing`);
+  if (operation === undefined) fields.faults.addMissing(`${fields.place('put')}, get, delete or txn is missing`);
   return operation ?? { kind: 'empty' };
 }
 

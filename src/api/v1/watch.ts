@@ -50,7 +50,9 @@ function isEventStream(range: string): boolean {
 function parseLastEventId(header: string | null): Parsed<number | null> {
   if (header === null || header === '') return parsed(null);
   const last = /^[0-9]{1,15}$/.test(header) ? Number(header) : null;
-  return last === null ? bad('Last-Event-ID must be a revision') : parsed(last + 1);
+  return last === null
+    ? bad('Last-Event-ID must be a revision of at most 15 digits, as the id of an event is')
+    : parsed(last + 1);
 }
 
 /** Content types of the transports that are plain HTTP. */
