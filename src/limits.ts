@@ -333,6 +333,8 @@ export const loginBodyBytesMax = 8_192;
 export const tenantBodyBytesMax = 65_536;
 /** An answer in parts whose reader takes none for this long is given up, and its place is free. */
 export const answerReadMs = 30_000;
+/** A body has this long to arrive: the largest one by a line of 35 kB/s. */
+export const bodyReadMs = 120_000;
 /** What is read, and thrown away, of a body that is too large, so that its sender reads the refusal. */
 export const discardedBodyBytesMax = 33_554_432;
 /** What the audit keeps of a call on a group: its path and the begin of its body. */

@@ -149,10 +149,15 @@ function describeService(failure: ServiceFailure): WireError {
     case 'memoryFull': {
       const { of } = failure;
       const detail = memoryWords[of];
-      const code = of === 'service' ? grpc.unavailable : grpc.resourceExhausted;
-      const { status } = httpOfGrpc[code];
-      const slug = 'memory-full';
-      return { code, words: `quorate: ${detail}`, status, slug, title: 'Memory is full', detail, headers: later };
+      return {
+        code: grpc.resourceExhausted,
+        words: `quorate: ${detail}`,
+        status: overloadedStatus,
+        slug: 'memory-full',
+        title: 'Memory is full',
+        detail,
+        headers: later,
+      };
     }
     case 'tooManyOpen': {
       const { what, of, max } = failure;
@@ -240,6 +245,15 @@ function describeRequest(failure: RequestFailure): WireError {
         slug: 'body-too-large',
         title: 'Body is too large',
         detail: `A body of ${failure.bytes} bytes or more; this call takes at most ${failure.bytesMax}.`,
+      };
+    case 'bodyLate':
+      return {
+        code: grpc.deadlineExceeded,
+        words: `quorate: the body did not arrive within ${failure.seconds} s`,
+        status: 408,
+        slug: 'body-late',
+        title: 'Body did not arrive',
+        detail: `The body did not arrive within ${failure.seconds} s. Nothing was done.`,
       };
     case 'requestTooLarge':
       return {

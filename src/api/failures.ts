@@ -6,6 +6,8 @@ import type { StoreFailure } from '../model.ts';
 /** What can be wrong with, or true of, one request. */
 export type RequestFailure =
   | { readonly kind: 'bodyTooLarge'; readonly bytes: number; readonly bytesMax: number }
+  /** It did not come in time. */
+  | { readonly kind: 'bodyLate'; readonly seconds: number }
   | { readonly kind: 'requestTooLarge'; readonly bytes: number; readonly bytesMax: number }
   | { readonly kind: 'notFound' }
   | { readonly kind: 'methodNotAllowed'; readonly allow: readonly string[] }
@@ -208,6 +210,7 @@ const families: Readonly<Record<StoreFailure['kind'], 'store'>> &
   membersChanging: 'group',
   groupLevelTooLow: 'group',
   bodyTooLarge: 'request',
+  bodyLate: 'request',
   requestTooLarge: 'request',
   notFound: 'request',
   methodNotAllowed: 'request',

@@ -218,6 +218,13 @@ export function callerText(caller: Caller): string {
   }
 }
 
+/** Who shares places, and memory: the callers of one access key, or, where a user came without one, of that user. */
+export function ownerText(caller: Caller): string {
+  if (caller.kind === 'service') return 'service';
+  if (caller.id !== '') return `key ${caller.id}`;
+  return caller.kind === 'user' ? `user ${caller.name}` : 'nobody';
+}
+
 /** null: nothing that `callerText` wrote. */
 export function parseCaller(text: string): Caller | null {
   const [kind = '', id = '', second = '', third = ''] = text.split(' ');

@@ -64,9 +64,9 @@ export class OperatorCalls {
         "an access key of the tenant: with the operator's token only etcd's calls on members and maintenance are made";
       return refuse({ kind: 'accessKeyForbidden', need });
     }
-    const body = await readBody(request, requestBodyBytesMax);
-    if (body === null)
-      return refuse({ kind: 'bodyTooLarge', bytes: requestBodyBytesMax + 1, bytesMax: requestBodyBytesMax });
+    const read = await readBody(request, { bytesMax: requestBodyBytesMax, memory: null });
+    if (read.kind === 'failed') return refuse(read.failure);
+    const { body } = read;
     try {
       const tenant = await directory.byId(tenantId);
       if (tenant === null) return refuse({ kind: 'tenantNotFound', tenant: tenantId });

@@ -25,7 +25,7 @@ export type Removal = {
 
 type Answered = GroupReplicas | { readonly kind: 'failed'; readonly failure: Failure };
 
-const bodyTooLarge: Failure = { kind: 'bodyTooLarge', bytes: tenantBodyBytesMax + 1, bytesMax: tenantBodyBytesMax };
+const tenantBody = { bytesMax: tenantBodyBytesMax, memory: null };
 
 const numberForm = /^[1-9]\d{0,8}$/;
 
@@ -44,8 +44,9 @@ export class ReplicaRoutes {
 
   /** 202: it is in the group, and catches up. `record` is called once that is so. */
   async add(request: Request, tenant: Tenant, record: (detail: string) => Promise<void>): Promise<Response> {
-    const body = await readBody(request, tenantBodyBytesMax);
-    if (body === null) return refused(bodyTooLarge);
+    const read = await readBody(request, tenantBody);
+    if (read.kind === 'failed') return refused(read.failure);
+    const { body } = read;
     const parsed = parseReplicaCreation(new Uint8Array(body));
     if (parsed.kind === 'bad') return refused(parsed.failure);
     const before = await this.#ask(tenant, 'hedged', (stub, doubted) => stub.replicas(doubted));

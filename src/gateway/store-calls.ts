@@ -16,6 +16,7 @@ import {
   leaderHeader,
   membersHeader,
   namesItsOrigin,
+  ownerText,
   parseMembers,
   pathAndQuery,
   patienceOf,
@@ -25,6 +26,7 @@ import {
 } from '../api/routing.ts';
 import { isWebSocketUpgrade } from '../api/upgrade.ts';
 import { loginBodyBytesMax, requestBodyBytesMax } from '../limits.ts';
+import { isolateMemory } from '../memory-budget.ts';
 import { newId } from '../tenants/key-text.ts';
 import { type Told, toLeader } from './attempts.ts';
 import { credentialsOf, type Identified, type Identities } from './credentials.ts';
@@ -58,21 +60,38 @@ export class StoreCalls {
     if (identified.kind === 'failed' && !byMessage) return refuse(identified.failure);
 
     // A GET has no body that means anything (RFC 9110, section 9.3.1), nor has an upgrade, which is one.
-    let body: ArrayBuffer | ReadableStream | null = hasNoBody(request.method) ? null : request.body;
+    const body: ReadableStream | null = hasNoBody(request.method) ? null : request.body;
     if (body !== null && !isStreamPath(path) && !goesOn(path, request.headers)) {
-      const bytesMax = byMessage ? loginBodyBytesMax : requestBodyBytesMax;
-      body = await readBody(request, bytesMax);
-      if (body === null) return refuse({ kind: 'bodyTooLarge', bytes: bytesMax + 1, bytesMax });
+      if (identified.kind === 'caller') return this.#askWithBody(identified, request, refuse);
+      const read = await readBody(request, { bytesMax: loginBodyBytesMax, memory: null });
+      if (read.kind === 'failed') return refuse(read.failure);
+      const { body: message } = read;
       if (byMessage) {
-        const login = identifyLogin(this.#identities, body);
+        const login = identifyLogin(this.#identities, message);
         if (login === null) return refuse(identified.failure);
         const { tenant, user } = login;
-        const asked = () => this.ask(login, request, body);
+        const asked = () => this.ask(login, request, message);
         return user === null ? asked() : this.#logins.guard(request, { tenant, user }, asked);
       }
     }
     if (identified.kind === 'failed') return refuse(identified.failure);
     return this.ask(identified, request, body);
+  }
+
+  /** The body is in memory until the call is answered: it may have to be sent again. */
+  async #askWithBody(
+    identified: Extract<Identified, { readonly kind: 'caller' }>,
+    request: Request,
+    refuse: (failure: Failure) => Response,
+  ): Promise<Response> {
+    const { tenant, caller } = identified;
+    const memory = isolateMemory.reserve({ tenant, key: ownerText(caller) });
+    try {
+      const read = await readBody(request, { bytesMax: requestBodyBytesMax, memory });
+      return read.kind === 'failed' ? refuse(read.failure) : await this.ask(identified, request, read.body);
+    } finally {
+      memory.release();
+    }
   }
 
   /** For whom the gateway, or the operator's token, says that it is. */

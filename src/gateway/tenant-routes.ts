@@ -100,8 +100,9 @@ class TenantRoutes {
   async create({ raw }: TenantRequest): Promise<Response> {
     const refusal = this.#operatorRefusal(raw);
     if (refusal !== null) return refused(refusal);
-    const body = await readBody(raw, tenantBodyBytesMax);
-    if (body === null) return refused(bodyTooLarge);
+    const read = await readBody(raw, tenantBody);
+    if (read.kind === 'failed') return refused(read.failure);
+    const { body } = read;
     const parsed = parseTenantCreation(new Uint8Array(body));
     if (parsed.kind === 'bad') return refused(parsed.failure);
     const { name, placement } = parsed.value;
@@ -140,8 +141,9 @@ class TenantRoutes {
 
   async rename(request: TenantRequest): Promise<Response> {
     return this.#withTenant(request, async (tenant) => {
-      const body = await readBody(request.raw, tenantBodyBytesMax);
-      if (body === null) return refused(bodyTooLarge);
+      const read = await readBody(request.raw, tenantBody);
+      if (read.kind === 'failed') return refused(read.failure);
+      const { body } = read;
       const parsed = parseTenantChange(new Uint8Array(body));
       if (parsed.kind === 'bad') return refused(parsed.failure);
       const { name } = parsed.value;
@@ -198,8 +200,9 @@ class TenantRoutes {
 
   async createKey(request: TenantRequest): Promise<Response> {
     return this.#withCaller(request, async (caller) => {
-      const body = await readBody(request.raw, tenantBodyBytesMax);
-      if (body === null) return refused(bodyTooLarge);
+      const read = await readBody(request.raw, tenantBody);
+      if (read.kind === 'failed') return refused(read.failure);
+      const { body } = read;
       const parsed = parseAccessKeyCreation(new Uint8Array(body));
       if (parsed.kind === 'bad') return refused(parsed.failure);
       const { role, prefix, expiresInSeconds } = parsed.value;
@@ -284,7 +287,7 @@ function actorOf(caller: Caller): string {
   return caller.kind === 'service' ? 'operator' : caller.id;
 }
 
-const bodyTooLarge: Failure = { kind: 'bodyTooLarge', bytes: tenantBodyBytesMax + 1, bytesMax: tenantBodyBytesMax };
+const tenantBody = { bytesMax: tenantBodyBytesMax, memory: null };
 
 function badRequest(detail: string): Failure {
   return { kind: 'badRequest', detail };

@@ -4,7 +4,7 @@
 import { parseCall, protocolOf } from '../api/call.ts';
 import type { ApiCall, ApiRequest, FramesCall, QueryCall, StatusCall, WatchCall, WriteCall } from '../api/contract.ts';
 import { failureResponse } from '../api/errors.ts';
-import { readHeader } from '../api/routing.ts';
+import { ownerText, readHeader } from '../api/routing.ts';
 import { unreachable } from '../assert.ts';
 import { requestTimeoutMs } from '../limits.ts';
 import { isolateMemory } from '../memory-budget.ts';
@@ -38,7 +38,6 @@ import { serveMemberChange, serveMemberList } from './maintenance-members.ts';
 import { serveSnapshot } from './maintenance-snapshot.ts';
 import { isReadOnly } from '../mvcc/txn-shape.ts';
 import type { Member } from './member.ts';
-import { ownerText } from './open-calls.ts';
 import { servedBy, serveRead, serveReadTxn } from './read-calls.ts';
 import { statusReport } from './status.ts';
 

@@ -3,6 +3,7 @@
 // No I/O: the clock, the timer and what is known of keys come with the options.
 
 import type { Failure, OpenKind } from '../api/failures.ts';
+import { ownerText } from '../api/routing.ts';
 import {
   frameSocketsMax,
   hashesMax,
@@ -215,11 +216,4 @@ export class OpenCalls {
 
 function add(counts: Map<OpenKind, number>, kind: OpenKind, by: 1 | -1): void {
   counts.set(kind, (counts.get(kind) ?? 0) + by);
-}
-
-/** Who shares places, and memory: the callers of one access key, or, where a user came without one, of that user. */
-export function ownerText(caller: Caller): string {
-  if (caller.kind === 'service') return 'service';
-  if (caller.id !== '') return `key ${caller.id}`;
-  return caller.kind === 'user' ? `user ${caller.name}` : 'nobody';
 }

@@ -15,6 +15,7 @@ import {
   isStreamPath,
   leaderHeader,
   originHeader,
+  ownerText,
   parseCaller,
   pathAndQuery,
   type PlacedMember,
@@ -56,7 +57,7 @@ import { addReplica, type Changed, removeReplica } from './member-changes.ts';
 import { loadIdentity, Member, type MemberIdentity, saveIdentity } from './member.ts';
 import { quotaOf } from './maintenance-quota.ts';
 import { ObjectSql } from './object-sql.ts';
-import { OpenCalls, ownerText } from './open-calls.ts';
+import { OpenCalls } from './open-calls.ts';
 import { formerPeerUrl, type PeerAnswer } from './peers.ts';
 import { SharedAlarm } from './shared-alarm.ts';
 import { replicaReports } from './status.ts';
@@ -160,7 +161,15 @@ export class Replica extends DurableObject<ReplicaEnv> {
       posted,
       openWatch: (call) => living.watches.open(call, request, caller),
     };
-    return this.#serve(living.member, { method, path, query, headers, body }, context);
+    const { member } = living;
+    const memory = isolateMemory.reserve({ tenant: member.identity.tenant, key: ownerText(caller) });
+    const lacking = memory.hold(body.byteLength);
+    if (lacking !== null) return failureResponse(protocolOf(path), { kind: 'memoryFull', of: lacking });
+    try {
+      return await this.#serve(member, { method, path, query, headers, body }, context);
+    } finally {
+      memory.release();
+    }
   }
 
   /** Messages of a peer, and the answer to them. No request of a client can name this: it is no path. */

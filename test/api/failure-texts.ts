@@ -96,6 +96,7 @@ export const failureTexts: Readonly<Record<Failure['kind'], string>> = {
     'The leader changed while the request was under way; with the same Idempotency-Key it is safe to send again.',
   timeout:
     'No replica answered within 7 s. A write may still take effect; with the same Idempotency-Key it is safe to send again.',
+  bodyLate: 'The body did not arrive within 120 s. Nothing was done.',
   memoryFull:
     'What is under way for this tenant takes 48 MiB, as much as one tenant may have here: try again in a second, or ask for less at a time.',
   tooManyOpen:

@@ -111,6 +111,29 @@ describe('an answer', () => {
   });
 });
 
+describe('a client that falls silent', () => {
+  const head = 'GET /v1/kv/a HTTP/1.1\r\nHost: store\r\n';
+  const cases = [
+    ['says nothing', '', false],
+    ['sends a part of a head', head, false],
+    ['sends a part of a handshake', `${head}Upgrade: websocket\r\nConnection: Upgrade\r\n`, false],
+    ['sends no further request', 'GET /healthz HTTP/1.1\r\nHost: store\r\n\r\n', false],
+    ['closes its half after a request', 'GET /healthz HTTP/1.1\r\nHost: store\r\n\r\n', true],
+  ] as const;
+  it.concurrent.each(cases)('SILENT-2: that %s is disconnected', async (_, sent, half) => {
+    const { hostname, port } = new URL(server.ready.url);
+    const socket = connect({ port: Number(port), host: hostname, allowHalfOpen: true });
+    socket.on('error', () => undefined);
+    if (half) socket.end(sent);
+    else if (sent !== '') socket.write(sent);
+    socket.resume();
+    await new Promise<void>((resolve) => {
+      socket.once('end', () => resolve());
+    });
+    socket.destroy();
+  });
+});
+
 describe('a stream', () => {
   it('WATCH-BODY-7: clients that open a watch and leave, again and again, shut nobody out', async () => {
     const body = JSON.stringify({ create_request: { key: base64('k') } });
