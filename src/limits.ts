@@ -54,6 +54,8 @@ export const accessKeysMax = 1_000;
 export const pageCountsKeptMax = 64;
 /** What one read of history looks through at most, wanted or not, before others get their turn. */
 export const historyScanBytesMax = 1_048_576;
+/** And of a revision that changed more keys than this, keys: some 10 ms before others get their turn. */
+export const historySliceKeysMax = 10_000;
 /** A row of what a batch changed: half of what the platform holds. A larger batch takes several. */
 export const batchPartBytesMax = 1_000_000;
 /** A revision that deletes more than this keeps no earlier values in memory: they are read when they are looked at. Fixed by level 2. */

@@ -4,7 +4,7 @@
 import { assert } from '../assert.ts';
 import { type LogIndex, logIndex, type Revision, revision } from '../brands.ts';
 import { BinaryReader, BinaryWriter, MalformedBytesError } from '../binary.ts';
-import { joinBytes } from '../bytes.ts';
+import { emptyBytes, joinBytes } from '../bytes.ts';
 import { batchPartBytesMax } from '../limits.ts';
 import type { RevisionEvents, StoreEvent } from '../model.ts';
 import type { SqlPort } from '../sql-port.ts';
@@ -18,12 +18,12 @@ const selectNewestHash = `SELECT hash, scrubbed FROM batches WHERE last_revision
 const selectNewest = `SELECT last_revision, log_index, writes_total FROM batches WHERE last_revision <= ?
   ORDER BY last_revision DESC, log_index DESC, part DESC LIMIT 1`;
 const selectOne = 'SELECT body FROM batches WHERE last_revision = ? AND log_index = ? ORDER BY part';
-const selectFrom = `SELECT log_index, body FROM batches
-  WHERE last_revision >= ? AND last_revision <= ?
-  ORDER BY last_revision, log_index, part`;
+const selectFrom = `SELECT last_revision, log_index, body FROM batches
+  WHERE last_revision >= ? AND last_revision <= ? AND part = 0 ORDER BY last_revision, log_index`;
+const selectPart = 'SELECT body FROM batches WHERE last_revision = ? AND log_index = ? AND part = ?';
 const selectOldest = `SELECT last_revision, log_index, writes_total FROM batches
   ORDER BY last_revision, log_index, part LIMIT 1`;
-const selectNewestFirst = `SELECT log_index, body, last_revision FROM batches WHERE last_revision <= ?
+const selectNewestFirst = `SELECT log_index, body, last_revision, part FROM batches WHERE last_revision <= ?
   ORDER BY last_revision DESC, log_index DESC, part DESC`;
 
 /** Which row holds a batch. `lastRevision` is the store's after it; entries without a revision share the one before. */
@@ -36,7 +36,7 @@ export type BatchPart = { readonly writesTotal: number; readonly bytes: Uint8Arr
 
 export type ChangedKey = { readonly type: StoreEvent['type']; readonly key: Uint8Array };
 /** `keys` may be gone through again and again: of a revision that changed very many they are not in memory as a whole. */
-export type ChangedKeys = { readonly revision: Revision; readonly keys: Iterable<ChangedKey> };
+export type ChangedKeys = { readonly revision: Revision; readonly count: number; readonly keys: Iterable<ChangedKey> };
 export type WrittenId = { readonly identity: string; readonly outcome: Uint8Array };
 
 /** A batch while it is applied. */
@@ -96,7 +96,7 @@ export function* changesIn(body: Uint8Array): Generator<ChangedKeys, void, void>
     }
     const end = changes.byteLength - reader.remaining;
     const many = count > keysReadAtOnceMax;
-    yield { revision: changed, keys: many ? new ManyChangedKeys(changes.subarray(start, end)) : keys };
+    yield { revision: changed, count, keys: many ? new ManyChangedKeys(changes.subarray(start, end)) : keys };
   }
 }
 
@@ -128,6 +128,10 @@ function readChangedKey(reader: BinaryReader): ChangedKey {
 export function* writesIn(body: Uint8Array): Generator<WrittenId, void, void> {
   const reader = new BinaryReader(body);
   reader.bytes();
+  yield* writesOf(reader);
+}
+
+function* writesOf(reader: BinaryReader): Generator<WrittenId, void, void> {
   while (reader.remaining > 0) yield { identity: reader.text(), outcome: reader.bytes() };
 }
 
@@ -183,25 +187,35 @@ export class Batches {
     };
   }
 
-  body(place: BatchPlace): Uint8Array {
-    const parts = this.#sql.all(selectOne, place.lastRevision, place.logIndex).map((row) => bytesOf(row[0]));
-    assert(parts.length > 0, 'a remembered batch has its row');
-    return joined(parts);
+  /** The changed keys of each revision from `from` on, the oldest first, read as they are asked for. */
+  *changesFrom(from: Revision): Generator<ChangedKeys, void, void> {
+    for (const [last, index, body] of this.#sql.iterate(selectFrom, from, this.#through)) {
+      const first = bytesOf(body);
+      const place = { lastRevision: revision(numberOf(last)), logIndex: logIndex(numberOf(index)) };
+      const reader = new BinaryReader(first);
+      const changesBytes = reader.varint();
+      if (changesBytes <= reader.remaining) yield* changesIn(first);
+      else yield* this.#changesInParts(place, { begin: first.byteLength - reader.remaining, changesBytes });
+    }
   }
 
-  /** Bodies of the batches that hold `from` and what came after, the oldest first, read as they are asked for. */
-  *from(from: Revision): Generator<Uint8Array, void, void> {
-    let parts: Uint8Array[] = [];
-    let current: number | null = null;
-    for (const [index, body] of this.#sql.iterate(selectFrom, from, this.#through)) {
-      if (current !== null && current !== index) {
-        yield joined(parts);
-        parts = [];
-      }
-      current = numberOf(index);
-      parts.push(bytesOf(body));
+  /** Of a batch whose changes are in several parts, which are never in memory together. */
+  *#changesInParts(
+    { lastRevision, logIndex: index }: BatchPlace,
+    { begin, changesBytes }: { readonly begin: number; readonly changesBytes: number },
+  ): Generator<ChangedKeys, void, void> {
+    const partAt = (part: number): Uint8Array | null => {
+      const row = this.#sql.all(selectPart, lastRevision, index, part)[0];
+      return row === undefined ? null : bytesOf(row[0]);
+    };
+    const end = begin + changesBytes;
+    for (let reader = new PartsReader(partAt, { part: 0, begin: 0, offset: begin }); reader.at < end;) {
+      const changed = revision(reader.varint());
+      const count = reader.varint();
+      const keys = new ChangedKeysInParts(partAt, reader.place, count);
+      yield { revision: changed, count, keys };
+      reader = new PartsReader(partAt, keys.end);
     }
-    if (current !== null) yield joined(parts);
   }
 
   /** Whether every write but the first `forgotten` of those that were ever remembered still has its row. */
@@ -214,8 +228,14 @@ export class Batches {
     return numberOf(writesTotal) - this.#countWrites(place) <= Math.max(0, forgotten);
   }
 
-  /** The changes before them, which may be very many, are not kept in memory. */
   #countWrites(place: BatchPlace): number {
+    let count = 0;
+    for (const _ of this.writesAt(place)) count++;
+    return count;
+  }
+
+  /** In their order. The changes before them, which may be very many, are not kept in memory. */
+  *writesAt(place: BatchPlace): Generator<WrittenId, void, void> {
     const parts: Uint8Array[] = [];
     let changesLeft: number | null = null;
     for (const [value] of this.#sql.iterate(selectOne, place.lastRevision, place.logIndex)) {
@@ -228,27 +248,125 @@ export class Batches {
       if (changesLeft < part.byteLength) parts.push(part.subarray(changesLeft));
       changesLeft = Math.max(0, changesLeft - part.byteLength);
     }
-    const reader = new BinaryReader(joined(parts));
-    let count = 0;
-    for (; reader.remaining > 0; count++) {
-      reader.bytes();
-      reader.bytes();
-    }
-    return count;
+    assert(changesLeft !== null, 'a remembered batch has its row');
+    yield* writesOf(new BinaryReader(joined(parts)));
   }
 
-  *newestFirst(): Generator<{ readonly place: BatchPlace; readonly body: Uint8Array }, void, void> {
-    let parts: Uint8Array[] = [];
-    let current: BatchPlace | null = null;
-    for (const [index, body, last] of this.#sql.iterate(selectNewestFirst, this.#through)) {
-      if (current !== null && current.logIndex !== index) {
-        yield { place: current, body: joined(parts.toReversed()) };
-        parts = [];
+  /** The writes of each batch. */
+  *newestFirst(): Generator<{ readonly place: BatchPlace; readonly writes: Iterable<WrittenId> }, void, void> {
+    let hasParts = false;
+    for (const [index, body, last, part] of this.#sql.iterate(selectNewestFirst, this.#through)) {
+      if (part !== 0) {
+        hasParts = true;
+        continue;
       }
-      current = { lastRevision: revision(numberOf(last)), logIndex: logIndex(numberOf(index)) };
-      parts.push(bytesOf(body));
+      const place = { lastRevision: revision(numberOf(last)), logIndex: logIndex(numberOf(index)) };
+      yield { place, writes: hasParts ? this.writesAt(place) : writesIn(bytesOf(body)) };
+      hasParts = false;
     }
-    if (current !== null) yield { place: current, body: joined(parts.toReversed()) };
+  }
+}
+
+/** Where a reader of parts stands: within which part, and where that begins in the whole. */
+type PartsPlace = { readonly part: number; readonly begin: number; readonly offset: number };
+type PartAt = (part: number) => Uint8Array | null;
+
+/** Reads what lies in parts, one part after the other: a number or a key may begin in one and end in the next. */
+class PartsReader {
+  readonly #partAt: PartAt;
+  /** Of the part that is read, and of those after it into which what is read next may reach. */
+  #bytes: Uint8Array;
+  readonly #lengths: number[];
+  #offset: number;
+  #part: number;
+  #begin: number;
+
+  constructor(partAt: PartAt, { part, begin, offset }: PartsPlace) {
+    this.#partAt = partAt;
+    this.#bytes = partAt(part) ?? emptyBytes;
+    this.#lengths = [this.#bytes.byteLength];
+    this.#part = part;
+    this.#begin = begin;
+    this.#offset = offset;
+  }
+
+  get place(): PartsPlace {
+    return { part: this.#part, begin: this.#begin, offset: this.#offset };
+  }
+
+  /** In the whole. */
+  get at(): number {
+    return this.#begin + this.#offset;
+  }
+
+  varint(): number {
+    return this.#take(this.#reader(numberBytesMax), (reader) => reader.varint());
+  }
+
+  changedKey(): ChangedKey {
+    const reader = this.#reader(1 + numberBytesMax);
+    reader.byte();
+    const keyBytes = reader.varint();
+    return this.#take(this.#reader(1 + numberBytesMax + keyBytes), readChangedKey);
+  }
+
+  /** Of so many bytes, or all that are left. */
+  #reader(bytes: number): BinaryReader {
+    while (this.#bytes.byteLength - this.#offset < bytes) {
+      const next = this.#partAt(this.#part + this.#lengths.length);
+      if (next === null) break;
+      this.#bytes = concatBytes(this.#bytes, next);
+      this.#lengths.push(next.byteLength);
+    }
+    return new BinaryReader(this.#bytes.subarray(this.#offset));
+  }
+
+  #take<Value>(reader: BinaryReader, read: (reader: BinaryReader) => Value): Value {
+    const before = reader.remaining;
+    const value = read(reader);
+    this.#offset += before - reader.remaining;
+    for (
+      let [length = 0] = this.#lengths;
+      this.#lengths.length > 1 && this.#offset >= length;
+      [length = 0] = this.#lengths
+    ) {
+      this.#bytes = this.#bytes.subarray(length);
+      this.#offset -= length;
+      this.#begin += length;
+      this.#part++;
+      this.#lengths.shift();
+    }
+    return value;
+  }
+}
+
+/** What a varint takes at most. */
+const numberBytesMax = 8;
+
+/** May be gone through again and again. */
+class ChangedKeysInParts {
+  readonly #partAt: PartAt;
+  readonly #begin: PartsPlace;
+  readonly #count: number;
+  #end: PartsPlace | null = null;
+
+  constructor(partAt: PartAt, begin: PartsPlace, count: number) {
+    this.#partAt = partAt;
+    this.#begin = begin;
+    this.#count = count;
+  }
+
+  *[Symbol.iterator](): Generator<ChangedKey, void, void> {
+    const reader = new PartsReader(this.#partAt, this.#begin);
+    for (let read = 0; read < this.#count; read++) yield reader.changedKey();
+    this.#end = reader.place;
+  }
+
+  /** What follows the last one. */
+  get end(): PartsPlace {
+    if (this.#end === null) for (const _ of this);
+    assert(this.#end !== null, 'all keys were read');
+    return this.#end;
   }
 }
 

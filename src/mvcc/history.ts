@@ -2,11 +2,11 @@
 // versions. Whole revisions only.
 
 import { type Revision, revision as asRevision } from '../brands.ts';
-import { historyScanBytesMax, previousKeptBytesMax } from '../limits.ts';
+import { historyScanBytesMax, historySliceKeysMax, previousKeptBytesMax, watchEventsBytesMax } from '../limits.ts';
 import type { KeyRange, KeyValue, RevisionEvents, StoreEvent } from '../model.ts';
 import { assert } from '../assert.ts';
 import type { SqlPort } from '../sql-port.ts';
-import { type Batches, type ChangedKey, type ChangedKeys, changesIn } from './batches.ts';
+import type { Batches, ChangedKey, ChangedKeys } from './batches.ts';
 import { type KeySpan, spanHolds, spanOf } from './key-range.ts';
 import { deletedPair, isLate, LateDeleteEvent, LatePutEvent, previousPair } from './revision-writer.ts';
 import { keyValueOf, pairColumns } from './rows.ts';
@@ -16,6 +16,13 @@ export type HistoryPiece =
   | { readonly kind: 'events'; readonly revisions: readonly RevisionEvents[]; readonly through: Revision }
   | { readonly kind: 'compacted'; readonly compactedRevision: number };
 
+export type HistorySlice =
+  | HistoryPiece
+  /** The first revision has very many keys, and the next call with this query goes on with it. */
+  | { readonly kind: 'busy' }
+  /** And this: its events are more than one message holds. */
+  | { readonly kind: 'tooLarge'; readonly revision: Revision };
+
 export type HistoryQuery = {
   readonly from: Revision;
   /** Revisions are added until this is reached; the last may pass it. */
@@ -24,38 +31,98 @@ export type HistoryQuery = {
   readonly ranges: readonly KeyRange[] | null;
 };
 
+/** A revision of very many keys is not read at once. One such query is under way at a time: another one gives it up. */
+export type SlicedQuery = HistoryQuery & { readonly inSlices: true };
+
+/** A revision that is read in slices. `late`: so much of earlier pairs is held, see `previousKeptBytesMax`. */
+type Reading = {
+  readonly revision: Revision;
+  readonly ranges: readonly KeyRange[] | null;
+  readonly keys: Iterator<ChangedKey, unknown, unknown>;
+  readonly events: StoreEvent[];
+  held: number;
+  bytes: number;
+};
+
 const pairAt = `SELECT ${pairColumns} FROM head WHERE key = ?1 AND mod = ?2 UNION ALL
   SELECT ${pairColumns} FROM superseded WHERE key = ?1 AND mod = ?2`;
+
+/** What a pair takes beside key and value. */
+const pairOverheadBytes = 64;
 
 export class History {
   readonly #sql: SqlPort;
   readonly #batches: Batches;
+  #reading: Reading | null = null;
 
   constructor(sql: SqlPort, batches: Batches) {
     this.#sql = sql;
     this.#batches = batches;
   }
 
-  read(query: HistoryQuery, current: Revision, compacted: number): HistoryPiece {
+  read(query: HistoryQuery, current: Revision, compacted: number): HistoryPiece;
+  read(query: HistoryQuery | SlicedQuery, current: Revision, compacted: number): HistorySlice;
+  read(query: HistoryQuery | SlicedQuery, current: Revision, compacted: number): HistorySlice {
     if (query.from < compacted) return { kind: 'compacted', compactedRevision: compacted };
+    const reading = this.#reading;
+    if (reading?.revision !== query.from || reading.ranges !== query.ranges) this.#reading = null;
     const spans = query.ranges?.map(spanOf) ?? null;
     const revisions: RevisionEvents[] = [];
     let bytes = 0;
     let lookedThrough = 0;
-    for (const body of this.#batches.from(query.from)) {
-      for (const changed of changesIn(body)) {
-        if (changed.revision < query.from) continue;
-        if (bytes >= query.bytesMax || lookedThrough >= historyScanBytesMax) {
-          return { kind: 'events', revisions, through: asRevision(changed.revision - 1) };
-        }
-        const events = this.#events(changed, spans, compacted);
-        for (const { key } of changed.keys) lookedThrough += key.byteLength + 2;
-        if (events.length === 0) continue;
-        for (const event of events) bytes += eventBytes(event);
-        revisions.push({ revision: changed.revision, events });
+    for (const changed of this.#batches.changesFrom(query.from)) {
+      if (changed.revision < query.from) continue;
+      if (bytes >= query.bytesMax || lookedThrough >= historyScanBytesMax) {
+        return { kind: 'events', revisions, through: asRevision(changed.revision - 1) };
       }
+      if ('inSlices' in query && changed.count > historySliceKeysMax) {
+        if (lookedThrough > 0) return { kind: 'events', revisions, through: asRevision(changed.revision - 1) };
+        return this.#slice(changed, { ranges: query.ranges, spans, compacted });
+      }
+      const events = this.#events(changed, spans, compacted);
+      for (const { key } of changed.keys) lookedThrough += key.byteLength + 2;
+      if (events.length === 0) continue;
+      for (const event of events) bytes += eventBytes(event);
+      revisions.push({ revision: changed.revision, events });
     }
     return { kind: 'events', revisions, through: current };
+  }
+
+  /**
+   * The next keys of a revision. No more of it is held than its events, of which a watch is told no more than one
+   * message holds.
+   */
+  #slice(
+    changed: ChangedKeys,
+    of: {
+      readonly ranges: readonly KeyRange[] | null;
+      readonly spans: readonly KeySpan[] | null;
+      readonly compacted: number;
+    },
+  ): HistorySlice {
+    const { revision } = changed;
+    const { ranges, spans, compacted } = of;
+    const keys = changed.keys[Symbol.iterator]();
+    const reading: Reading = (this.#reading ??= { revision, ranges, keys, events: [], held: 0, bytes: 0 });
+    const hasPrevious = revision - 1 >= compacted;
+    for (let passed = 0; passed < historySliceKeysMax; passed++) {
+      const { value: change, done } = reading.keys.next();
+      if (done === true) {
+        const { events } = reading;
+        this.#reading = null;
+        return { kind: 'events', revisions: events.length === 0 ? [] : [{ revision, events }], through: revision };
+      }
+      if (spans !== null && !spans.some((span) => spanHolds(span, change.key))) continue;
+      const late = reading.held > previousKeptBytesMax;
+      const event = this.#event(change, revision, { hasPrevious, late });
+      if (!late) reading.held += eventBytes(event);
+      reading.events.push(event);
+      reading.bytes += change.key.byteLength + pairOverheadBytes;
+      if (reading.bytes <= watchEventsBytesMax) continue;
+      this.#reading = null;
+      return { kind: 'tooLarge', revision };
+    }
+    return { kind: 'busy' };
   }
 
   #events(changed: ChangedKeys, spans: readonly KeySpan[] | null, compacted: number): StoreEvent[] {
@@ -103,5 +170,5 @@ function eventBytes(event: StoreEvent): number {
 }
 
 function pairBytes(pair: KeyValue): number {
-  return pair.key.byteLength + pair.value.byteLength + 64;
+  return pair.key.byteLength + pair.value.byteLength + pairOverheadBytes;
 }

@@ -129,18 +129,39 @@ const firstCreatedStatements = {
 
 type WideSpan = Exclude<KeySpan, { readonly kind: 'single' }>;
 
+/** The rows of a range as of a revision (?1), from ?2 up to ?3, which is NULL for all that follow. */
+const oldRows = ['head WHERE mod <= ?1', 'superseded WHERE mod <= ?1 AND until > ?1']
+  .map((rows) => `SELECT key, created FROM ${rows} AND key >= ?2 AND (?3 IS NULL OR key < ?3)`)
+  .join(' UNION ALL ');
+const countOldCreatedBefore = `SELECT COUNT(*) FROM (SELECT 1 FROM (${oldRows}) WHERE created < ?4 LIMIT ?5)`;
+const firstOldCreated = `SELECT key FROM (${oldRows}) ORDER BY created, key LIMIT 1`;
+
+function oldBindings(asOf: number, span: WideSpan): readonly SqlValue[] {
+  return [asOf, span.from, span.kind === 'bounded' ? span.to : null];
+}
+
 /** How many keys of the range were created before a revision, counted up to `max`. */
-export function countCreatedBefore(sql: SqlPort, span: WideSpan, createRevision: number, max: number): number {
+export function countCreatedBefore(
+  sql: SqlPort,
+  span: WideSpan,
+  { asOf, createRevision, max }: { readonly asOf: AsOf; readonly createRevision: number; readonly max: number },
+): number {
+  if (asOf !== 'head') {
+    return numberOf(sql.all(countOldCreatedBefore, ...oldBindings(asOf, span), createRevision, max)[0]?.[0]);
+  }
   const bindings: SqlValue[] = [span.from, createRevision, max];
   if (span.kind === 'bounded') bindings.push(span.to);
   return numberOf(sql.all(createdBeforeStatements[span.kind], ...bindings)[0]?.[0]);
 }
 
 /** The pair of the range that was created first, of several the one with the lowest key. null: there is none. */
-export function firstCreated(sql: SqlPort, span: WideSpan): KeyValue | null {
+export function firstCreated(sql: SqlPort, span: WideSpan, asOf: AsOf): KeyValue | null {
   const bindings = span.kind === 'bounded' ? [span.from, span.to] : [span.from];
-  const row = sql.all(firstCreatedStatements[span.kind], ...bindings)[0];
-  return row === undefined ? null : pairOf(sql, bytesOf(row[0]), 'head', true);
+  const row =
+    asOf === 'head'
+      ? sql.all(firstCreatedStatements[span.kind], ...bindings)[0]
+      : sql.all(firstOldCreated, ...oldBindings(asOf, span))[0];
+  return row === undefined ? null : pairOf(sql, bytesOf(row[0]), asOf, true);
 }
 
 /** How many keys the range holds. */

@@ -31,7 +31,7 @@ import { BatchRecord, Batches } from './batches.ts';
 import type { CarefulRun } from './careful-apply.ts';
 import { Compaction, type Needed } from './compaction.ts';
 import { GroupLevel } from './group-level.ts';
-import { History, type HistoryPiece, type HistoryQuery } from './history.ts';
+import { History, type HistoryPiece, type HistoryQuery, type HistorySlice, type SlicedQuery } from './history.ts';
 import { type KeySpan, spanOf } from './key-range.ts';
 import { type DeletedKeys, holdsMoreKeys, LargeDelete, mayDeleteMany, measureDeletions } from './large-delete.ts';
 import type { LeaseChange, StoredLease } from './leases.ts';
@@ -386,12 +386,13 @@ export class Store {
    * `firstCreated` hands the others over: a queue is looked at each time that somebody leaves it.
    */
   countCreatedBefore(range: KeyRange, createRevision: number, max: number): number {
-    return countCreatedBefore(this.#sql, wideSpanOf(range), createRevision, max);
+    const asOf = this.#asOf(this.#revision);
+    return countCreatedBefore(this.#sql, wideSpanOf(range), { asOf, createRevision, max });
   }
 
   /** The pair that was created first, as things stand now. null: the range holds no key. */
   firstCreated(range: KeyRange): KeyValue | null {
-    return firstCreated(this.#sql, wideSpanOf(range));
+    return firstCreated(this.#sql, wideSpanOf(range), this.#asOf(this.#revision));
   }
 
   /**
@@ -414,7 +415,9 @@ export class Store {
   }
 
   /** What changed from a revision on. A start above the current revision answers nothing. */
-  history(query: HistoryQuery): HistoryPiece {
+  history(query: HistoryQuery): HistoryPiece;
+  history(query: SlicedQuery): HistorySlice;
+  history(query: HistoryQuery | SlicedQuery): HistorySlice {
     return this.#history.read(query, this.#revision, this.compactedRevision);
   }
 

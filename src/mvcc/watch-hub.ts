@@ -33,11 +33,15 @@ export type WatchHistoryQuery = {
   readonly from: Revision;
   readonly bytesMax: number;
   readonly ranges: readonly KeyRange[] | null;
+  /** A revision of very many keys comes after some calls that answer `busy`. */
+  readonly inSlices: true;
 };
 
 export type WatchHistoryPiece =
   | { readonly kind: 'events'; readonly revisions: readonly RevisionEvents[]; readonly through: Revision }
-  | { readonly kind: 'compacted'; readonly compactedRevision: number };
+  | { readonly kind: 'compacted'; readonly compactedRevision: number }
+  | { readonly kind: 'busy' }
+  | { readonly kind: 'tooLarge'; readonly revision: Revision };
 
 export type WatchRequest = WatchShape & {
   /** The first revision wanted; 0: what comes after the current one. */
@@ -47,7 +51,9 @@ export type WatchRequest = WatchShape & {
 /** Why the hub ended a watcher. `resume` is the first revision that its sink was not handed. */
 export type WatchEnd =
   | { readonly kind: 'compacted'; readonly compactedRevision: number }
-  | { readonly kind: 'slow'; readonly resume: Revision };
+  | { readonly kind: 'slow'; readonly resume: Revision }
+  /** The events of that revision, which it needs next, do not fit a message. */
+  | { readonly kind: 'tooLarge'; readonly revision: Revision };
 
 /** `free`: hand over anything. `full`: no catch-up now, live events still. `over`: the client does not keep up. */
 export type Room = 'free' | 'full' | 'over';
@@ -83,6 +89,8 @@ export class Watcher {
 /** All watchers of one shape. */
 type Group = { readonly key: string; readonly shape: WatchShape; readonly live: Set<Watcher>; behindCount: number };
 
+type Alone = { readonly watcher: Watcher; readonly ranges: readonly KeyRange[] };
+
 export class WatchHub {
   readonly #history: WatchHistory;
   readonly #ranges = new WatchRanges<Group>();
@@ -93,6 +101,11 @@ export class WatchHub {
   /** All live watchers have what happened up to here. */
   #revision: Revision;
   #delivering = false;
+  /**
+   * Reads a revision of very many keys, for itself and for those of its shape alone. Always the same list: that is the
+   * query.
+   */
+  #alone: Alone | null = null;
 
   constructor(history: WatchHistory) {
     this.#history = history;
@@ -192,10 +205,21 @@ export class WatchHub {
    * behind can take more now.
    */
   catchUp(): boolean {
-    const first = this.#firstWithRoom();
+    const alone = this.#stillAlone();
+    const first = alone?.watcher ?? this.#firstWithRoom();
     if (first === null) return false;
-    const ranges = this.#rangesWanted();
-    const piece = this.#history.history({ from: first.next, bytesMax: watchHistorySliceBytesMax, ranges });
+    const ranges = alone?.ranges ?? this.#rangesWanted();
+    const bytesMax = watchHistorySliceBytesMax;
+    const piece = this.#history.history({ from: first.next, bytesMax, ranges, inSlices: true });
+    if (piece.kind === 'busy' || (piece.kind === 'tooLarge' && alone === null)) {
+      this.#alone = alone ?? { watcher: first, ranges: [first.shape.range] };
+      return true;
+    }
+    this.#alone = null;
+    if (piece.kind === 'tooLarge') {
+      for (const watcher of this.#takeTurns(first, piece.revision, this.#groupOf.get(first))) this.#end(watcher, piece);
+      return true;
+    }
     if (piece.kind === 'compacted') {
       this.compacted(piece.compactedRevision);
       assert(!this.#groupOf.has(first), 'history before its compaction was refused');
@@ -204,7 +228,7 @@ export class WatchHub {
     // What is applied and not yet published comes with its publication.
     const through = asRevision(Math.min(piece.through, this.#revision));
     assert(through >= first.next, 'a piece of history begins where it was asked to');
-    const members = this.#takeTurns(first, through);
+    const members = this.#takeTurns(first, through, alone === null ? undefined : this.#groupOf.get(first));
     const collected = this.#collect(
       piece.revisions.filter((each) => each.revision <= through),
       (group) => group.behindCount > 0,
@@ -262,6 +286,12 @@ export class WatchHub {
     group.live.add(watcher);
   }
 
+  #stillAlone(): Alone | null {
+    const alone = this.#alone;
+    if (alone !== null && this.#behind.has(alone.watcher) && alone.watcher.sink.room() === 'free') return alone;
+    return (this.#alone = null);
+  }
+
   #firstWithRoom(): Watcher | null {
     for (const watcher of this.#behind) if (watcher.sink.room() === 'free') return watcher;
     return null;
@@ -279,12 +309,16 @@ export class WatchHub {
     return [...groups].map((group) => group.shape.range);
   }
 
-  /** Who is served by a piece from `first.next` through `through`. They go to the end of the queue. */
-  #takeTurns(first: Watcher, through: Revision): readonly Watcher[] {
+  /**
+   * Who is served by a piece from `first.next` through `through`, of a group where one is named. They go to the end of
+   * the queue.
+   */
+  #takeTurns(first: Watcher, through: Revision, group: Group | undefined): readonly Watcher[] {
     const members = [first];
     for (const watcher of this.#behind) {
       if (members.length >= watchCatchUpWatchersMax) break;
       if (watcher === first || watcher.next < first.next || watcher.next > through) continue;
+      if (group !== undefined && this.#groupOf.get(watcher) !== group) continue;
       if (watcher.sink.room() === 'free') members.push(watcher);
     }
     for (const watcher of members) {

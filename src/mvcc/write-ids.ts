@@ -6,7 +6,7 @@
 // comes, a write that was answered "nothing was changed" would change something afterwards.
 
 import type { BatchPlace, BatchRecord } from './batches.ts';
-import { type Batches, writesIn } from './batches.ts';
+import type { Batches } from './batches.ts';
 import { assert } from '../assert.ts';
 import { rememberedWritesMax } from '../limits.ts';
 import type { Command, Outcome } from '../model.ts';
@@ -74,7 +74,7 @@ export class RememberedWrites {
   }
 
   #outcomeIn(place: BatchPlace, identity: string): Uint8Array | null {
-    for (const write of writesIn(this.#batches.body(place))) if (write.identity === identity) return write.outcome;
+    for (const write of this.#batches.writesAt(place)) if (write.identity === identity) return write.outcome;
     return null;
   }
 
@@ -82,8 +82,8 @@ export class RememberedWrites {
     if (this.#places !== null) return this.#places;
     this.#places = new Map();
     let nth = this.#total - 1;
-    for (const { place, body } of this.#batches.newestFirst()) {
-      for (const { identity } of [...writesIn(body)].toReversed()) {
+    for (const { place, writes } of this.#batches.newestFirst()) {
+      for (const { identity } of [...writes].toReversed()) {
         if (this.#places.size === rememberedWritesMax) return this.#places;
         this.#places.set(identity, place);
         this.#window[nth-- % rememberedWritesMax] = identity;

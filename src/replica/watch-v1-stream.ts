@@ -110,6 +110,8 @@ export class V1WatchStream implements WatchSink {
       case 'slow':
         this.#write(canceledFrame(this.#context.hub.revision, { reason: 'slow', resumeFrom: end.resume }));
         break;
+      case 'tooLarge':
+        return this.end({ reason: 'tooLarge', failure: { kind: 'answerTooLarge' } });
       default:
         unreachable(end);
     }

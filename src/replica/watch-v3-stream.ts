@@ -160,7 +160,7 @@ export class V3WatchStream implements WatchSink {
     const parts = watch.fragment ? fragmentTexts.of(batch) : whole === null ? null : [whole];
     if (parts === null) {
       this.#remove(watch);
-      this.#send({ watchId, canceled: true, cancelReason: tooLargeWords(batch) });
+      this.#send({ watchId, canceled: true, cancelReason: tooLargeWords(batch.revisions[0]?.revision ?? 0) });
       return;
     }
     for (const [place, part] of parts.entries()) {
@@ -179,6 +179,9 @@ export class V3WatchStream implements WatchSink {
         return;
       case 'slow':
         this.#send({ watchId: watch.id, canceled: true, cancelReason: slowWords(end.resume) });
+        return;
+      case 'tooLarge':
+        this.#send({ watchId: watch.id, canceled: true, cancelReason: tooLargeWords(end.revision) });
         return;
       default:
         unreachable(end);
@@ -291,9 +294,8 @@ function slowWords(resume: Revision): string {
   return `quorate: the client does not keep up, watch again from revision ${resume}`;
 }
 
-function tooLargeWords(batch: WatchBatch): string {
-  const [first] = batch.revisions;
-  return `quorate: the events of revision ${first?.revision ?? 0} do not fit a message, watch without prev_kv`;
+function tooLargeWords(revision: number): string {
+  return `quorate: the events of revision ${revision} do not fit a message, watch without prev_kv`;
 }
 
 /** The texts in parts of at most `watchFragmentBytesMax`; a larger event is a part of its own. */

@@ -2,17 +2,20 @@
 // all is as before.
 
 import { describe, expect, it } from 'vitest';
-import { leaseId, logIndex } from '../../src/brands.ts';
+import { leaseId, logIndex, revision } from '../../src/brands.ts';
 import { emptyBytes, textOf } from '../../src/bytes.ts';
 import {
   deleteMeasureFactor,
   deleteStepKeyBytes,
   previousKeptBytesMax,
   rangeAnswerBytesMax,
+  historySliceKeysMax,
+  watchEventsBytesMax,
 } from '../../src/limits.ts';
 import { groupLevel } from '../../src/levels.ts';
-import type { Command, Operation } from '../../src/model.ts';
+import type { Command, KeyRange, Operation, RevisionEvents } from '../../src/model.ts';
 import { combinedCrc32, crc32 } from '../../src/mvcc/checksum.ts';
+import type { HistorySlice } from '../../src/mvcc/history.ts';
 import { UnknownStoreFormat } from '../../src/mvcc/schema.ts';
 import { openSnapshot } from '../../src/mvcc/snapshot-source.ts';
 import { type Applied, Store } from '../../src/mvcc/store.ts';
@@ -156,6 +159,10 @@ describe('a large delete', () => {
           inSteps.range(everything, { countOnly: true }),
           inSteps.range(keyRange('k/', 'k0'), { limit: 2, keysOnly: true }),
           inSteps.range('k/004'),
+          store.countCreatedBefore(keyRange('k/', 'k0'), 20, 9),
+          store.firstCreated(keyRange('k/001', '\0')),
+          store.firstCreated(keyRange('k/', 'k0')),
+          [...store.heads(keyRange('k/', 'k0'))],
           inSteps.history(1),
           inSteps.ask({ kind: 'hashKv', revision: 0 }),
           store.leaseCount,
@@ -341,4 +348,53 @@ it('MVCC-HASH-12: checksums of parts make that of the whole', () => {
     const [first, second] = [bytes.subarray(0, cut), bytes.subarray(cut)];
     expect(combinedCrc32(crc32(first, 12_345), crc32(second), second.length)).toBe(crc32(bytes, 12_345));
   }
+});
+
+describe('the history of a large delete, in slices', () => {
+  const named = (keys: number, long = ''): Fed => {
+    const fed = new Fed(new NodeSql(), 0, 1_000);
+    const all = Array.from({ length: keys }, (_, key) => put(`k/${String(key).padStart(6, '0')}${long}`));
+    for (let first = 0; first < keys; first += 1_000) fed.batch(all.slice(first, first + 1_000));
+    fed.remove(everything);
+    return fed;
+  };
+  const sliced = (fed: Fed, ranges: readonly KeyRange[] | null): HistorySlice =>
+    fed.store.history({ from: fed.store.revision, bytesMax: 1_000, ranges, inSlices: true });
+
+  it('MVCC-HISTORY-7: more than historySliceKeysMax keys take several reads, and are then told whole', () => {
+    const whole = named(historySliceKeysMax);
+    expect(sliced(whole, null).kind).toBe('events');
+    const more = named(historySliceKeysMax + 1);
+    const { revision: last } = more.store;
+    const some = [keyRange('k/000007', 'k/000010')];
+    expect(sliced(more, some)).toEqual({ kind: 'busy' });
+    // Another query gives the first one up.
+    expect(sliced(more, null)).toEqual({ kind: 'busy' });
+    expect(sliced(more, some)).toEqual({ kind: 'busy' });
+    expect(sliced(more, some)).toMatchObject({ kind: 'events', through: last, revisions: [{ events: { length: 3 } }] });
+    expect(sliced(more, null)).toEqual({ kind: 'busy' });
+    const piece = sliced(more, null);
+    const atOnce = more.history(last);
+    expect(piece.kind === 'events' && atOnce.kind === 'events').toBe(true);
+    if (piece.kind !== 'events' || atOnce.kind !== 'events') return;
+    const keys = ({ events }: RevisionEvents): readonly (string | null)[] => events.map(({ kv }) => textOf(kv.key));
+    expect(piece.revisions.map(keys)).toEqual(atOnce.revisions.map(keys));
+    expect(piece.revisions[0]?.events.at(-1)?.previous).toMatchObject({ version: 1 });
+    // What comes before it is told first.
+    const before = more.store.history({ from: revision(last - 1), bytesMax: 1e9, ranges: null, inSlices: true });
+    expect(before).toMatchObject({ kind: 'events', through: last - 1 });
+  });
+
+  it('MVCC-HISTORY-8: more than a message holds is told to be too large, a range with less of it is not', () => {
+    const long = 'x'.repeat(1_992);
+    const keys = Math.floor(watchEventsBytesMax / (2_000 + 64)) + 1;
+    const fed = named(keys, long);
+    let piece = sliced(fed, null);
+    for (let reads = 0; piece.kind === 'busy' && reads < 10; reads++) piece = sliced(fed, null);
+    expect(piece).toEqual({ kind: 'tooLarge', revision: fed.store.revision });
+    const some = [keyRange('k/000001', 'k0')];
+    piece = sliced(fed, some);
+    for (let reads = 0; piece.kind === 'busy' && reads < 10; reads++) piece = sliced(fed, some);
+    expect(piece).toMatchObject({ kind: 'events', revisions: [{ events: { length: keys - 1 } }] });
+  });
 });

@@ -1,5 +1,6 @@
 // Planted bugs of the store: a database that does not quite do what it is told, on any replica.
 
+import { keyAfter } from '../../src/mvcc/revision-writer.ts';
 import type { NotPromise, SqlPort, SqlRow, SqlValue } from '../../src/sql-port.ts';
 import type { PlantedBug } from './bugs.ts';
 
@@ -26,6 +27,11 @@ const twists: { readonly [Bug in PlantedBug]?: Twist } = {
     const [compacted, rest] = [bindings.at(-1), bindings.slice(0, -1)];
     return { bindings: [...rest, Number(compacted) + 1] };
   },
+  /** The first binding of a step that moves rows is the revision at which they end. */
+  deletedTooEarly: (statement, [until, ...keys]) => {
+    const isStep = /^insert into superseded\b.*\bkey <= \?3/is.test(statement);
+    return isStep ? { bindings: [Number(until) - 1, ...keys] } : null;
+  },
   /** The log begins after an entry whose term nobody knows any more. */
   snapshotWithoutTerm: (statement, [index]) => {
     if (!statement.startsWith('UPDATE hard_state SET base_index') || index === undefined) return null;
@@ -41,6 +47,7 @@ const twists: { readonly [Bug in PlantedBug]?: Twist } = {
 
 export function sqlWithBug(sql: SqlPort, bug: PlantedBug | null): SqlPort {
   if (bug === 'undoneInPart') return new SqlWithoutInnerTransactions(sql, () => null);
+  if (bug === 'deleteResumedLate') return new SqlThatResumesLate(sql, () => null);
   const twist = bug === null ? undefined : twists[bug];
   return twist === undefined ? sql : new BuggySql(sql, twist);
 }
@@ -88,6 +95,22 @@ class SqlWithoutInnerTransactions extends BuggySql {
     } finally {
       this.#depth--;
     }
+  }
+}
+
+/** The first step of an instance that goes on with a large delete passes over the first of its keys. */
+class SqlThatResumesLate extends BuggySql {
+  #hasBegun = false;
+
+  override run(statement: string, ...bindings: readonly SqlValue[]): void {
+    const [first, second, ...others] = bindings;
+    if (first === 'format') this.#hasBegun = true;
+    const isMove = /^insert into superseded\b.*\bkey <= \?3/is.test(statement);
+    const isRemoval = /^delete from head where key >= \? and key <= \?$/i.test(statement);
+    if (this.#hasBegun || !(isMove || isRemoval)) return super.run(statement, ...bindings);
+    if (isRemoval) this.#hasBegun = true;
+    if (isMove && second instanceof Uint8Array) super.run(statement, first ?? null, keyAfter(second), ...others);
+    if (isRemoval && first instanceof Uint8Array) super.run(statement, keyAfter(first), second ?? null);
   }
 }
 

@@ -131,6 +131,19 @@ const entries = {
     what: 'some replicas take one row more for too much work than others',
     mix: { workload: 'batch', commandRowsMax: 30, throwing: 0, startsFormer: 0, deployEveryMs: 0 },
   },
+  // Large deletes
+  deletedTooEarly: {
+    what: 'what a step of a large delete has taken is gone at the revision before, too',
+    mix: { workload: 'mixed' },
+  },
+  deleteResumedLate: {
+    what: 'after a crash a large delete goes on one key too late',
+    mix: { workload: 'mixed', crashEveryMs: 1_000, throwing: 0 },
+  },
+  appliedWithFirstStep: {
+    what: 'an entry counts as applied once the first step of its large delete is done',
+    mix: { workload: 'mixed' },
+  },
   // Leases
   attachedKeyKept: { what: 'the end of a lease leaves its last key' },
   openingNotWritten: {

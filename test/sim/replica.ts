@@ -24,7 +24,7 @@ import { envelopeWithBug, messagesWithBug, type Speaker } from './buggy-messages
 import { sqlWithBug } from './buggy-sql.ts';
 import type { PlantedBug } from './bugs.ts';
 import type { ClientAnswer, ClientRequest } from './client-operation.ts';
-import { type Code, isUnknownStore, type RunningDriver, startDriver, unpack } from './code.ts';
+import { type Code, isUnknownStore, type RunningDriver, type RunningStore, startDriver, unpack } from './code.ts';
 import type { FaultMix } from './faults.ts';
 import type { HistoryChecker } from './history-checker.ts';
 import type { Instance } from './instance.ts';
@@ -496,6 +496,8 @@ export class SimulatedReplica implements DriverPort {
       electionTimeoutTicks,
       heartbeatTicks,
     });
+    if (driver.store.isUnderWay === true) trace.count('starts between two steps');
+    if (bug === 'appliedWithFirstStep') countAsApplied(driver.store);
     // Of what the last instance wrote and did not learn to be durable, some may be. Beside it there are only fresh tables.
     this.#noteDurable({ id: this.id, driver, database: this.sql.reader });
     checkers.state.started(this.id, driver.store);
@@ -790,4 +792,14 @@ export class SimulatedReplica implements DriverPort {
     const code = this.#code === 'present' ? '' : `, code of ${this.#code}${driver.halted === null ? '' : ', halted'}`;
     return `${this.id}: ${state}, ${watched}${code}${this.#isPaused ? ', paused' : ''}${this.#isTicking ? '' : ', resting'}`;
   }
+}
+
+/** The planted bug of that name: what is read of a store tells it as if the entry under way were applied. */
+function countAsApplied(store: RunningStore): void {
+  const own = Object.getPrototypeOf(store) as object;
+  const real = <Key extends 'appliedIndex' | 'isUnderWay'>(key: Key): unknown => Reflect.get(own, key, store);
+  Object.defineProperties(store, {
+    isUnderWay: { value: false },
+    appliedIndex: { get: () => Number(real('appliedIndex')) + (real('isUnderWay') === true ? 1 : 0) },
+  });
 }

@@ -7,8 +7,15 @@ import {
   watchHistoryRangesMax,
   watchHistorySliceBytesMax,
 } from '../../src/limits.ts';
+import type { KeyRange } from '../../src/model.ts';
 import { EncodedOnce } from '../../src/mvcc/watch-batch.ts';
-import { Watcher, WatchHub, type WatchRequest } from '../../src/mvcc/watch-hub.ts';
+import {
+  Watcher,
+  type WatchHistoryPiece,
+  type WatchHistoryQuery,
+  WatchHub,
+  type WatchRequest,
+} from '../../src/mvcc/watch-hub.ts';
 import { PlainHistory, put, RecordingSink, removal, shape } from './support.ts';
 
 function open(
@@ -310,4 +317,63 @@ test('WATCH-LIMIT-2: revisions share a batch up to watchBatchBytesMax; one past 
   const large = 'x'.repeat(watchBatchBytesMax);
   hub.publish([history.commit([put('k', 6, large), put('k', 6, large)])], revision(6));
   expect(sink.batches.at(-1)?.revisions[0]?.events.length).toBe(2);
+});
+
+/** Of revision 3 it takes some reads; `tooLarge`: or it does not fit a message. */
+class SlicedHistory extends PlainHistory {
+  slices = 2;
+  tooLarge = false;
+  readonly asked: (readonly KeyRange[] | null)[] = [];
+
+  override history(query: WatchHistoryQuery): WatchHistoryPiece {
+    if (query.from !== 3) return super.history({ ...query, bytesMax: 1 });
+    this.asked.push(query.ranges);
+    if (this.slices-- > 0) return { kind: 'busy' };
+    this.slices = 2;
+    if (this.tooLarge) return { kind: 'tooLarge', revision: revision(3) };
+    return super.history({ ...query, bytesMax: 1 });
+  }
+}
+
+function slicedHub(): { readonly history: SlicedHistory; readonly hub: WatchHub } {
+  const history = new SlicedHistory();
+  history.commit([put('k', 2)]);
+  history.commit([removal('k', 3), removal('l', 3)]);
+  history.commit([put('k', 4), put('l', 4)]);
+  return { history, hub: new WatchHub(history) };
+}
+
+test('WATCH-HUB-16: a revision that is read in slices is told to the watchers of one shape, whole; others come after it', () => {
+  const { history, hub } = slicedHub();
+  const [first, other, same] = ['k', 'l', 'k'].map((key) => open(hub, { ...shape(key), start: 3 }).sink);
+  expect(hub.catchUp()).toBe(true);
+  expect(hub.catchUp()).toBe(true);
+  expect([first, other, same].map((sink) => sink?.revisions)).toEqual([[], [], []]);
+  expect(hub.catchUp()).toBe(true);
+  expect([first, other, same].map((sink) => sink?.revisions)).toEqual([[3], [], [3]]);
+  // From the second read on the query is the very same.
+  expect(history.asked[1]?.length).toBe(1);
+  expect(history.asked[2]).toBe(history.asked[1]);
+  catchUp(hub);
+  expect([first, other, same].map((sink) => sink?.revisions)).toEqual([
+    [3, 4],
+    [3, 4],
+    [3, 4],
+  ]);
+});
+
+test('WATCH-HUB-17: where the events of a revision do not fit a message, the watches that need it end, and others go on', () => {
+  const { history, hub } = slicedHub();
+  history.tooLarge = true;
+  const first = open(hub, { ...shape('k'), start: 3 }).sink;
+  const same = open(hub, { ...shape('k'), start: 3 }).sink;
+  const later = open(hub, { ...shape('k'), start: 4 }).sink;
+  catchUp(hub);
+  expect([first.end, same.end, later.end]).toEqual([
+    { kind: 'tooLarge', revision: 3 },
+    { kind: 'tooLarge', revision: 3 },
+    null,
+  ]);
+  expect(later.revisions).toEqual([4]);
+  expect(hub.watcherCount).toBe(1);
 });
