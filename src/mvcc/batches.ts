@@ -315,7 +315,7 @@ class PartsReader {
     while (this.#bytes.byteLength - this.#offset < bytes) {
       const next = this.#partAt(this.#part + this.#lengths.length);
       if (next === null) break;
-      this.#bytes = concatBytes(this.#bytes, next);
+      this.#bytes = joinBytes([this.#bytes, next]);
       this.#lengths.push(next.byteLength);
     }
     return new BinaryReader(this.#bytes.subarray(this.#offset));

@@ -350,17 +350,18 @@ it('MVCC-HASH-12: checksums of parts make that of the whole', () => {
   }
 });
 
-describe('the history of a large delete, in slices', () => {
-  const named = (keys: number, long = ''): Fed => {
-    const fed = new Fed(new NodeSql(), 0, 1_000);
-    const all = Array.from({ length: keys }, (_, key) => put(`k/${String(key).padStart(6, '0')}${long}`));
-    for (let first = 0; first < keys; first += 1_000) fed.batch(all.slice(first, first + 1_000));
-    fed.remove(everything);
-    return fed;
-  };
-  const sliced = (fed: Fed, ranges: readonly KeyRange[] | null): HistorySlice =>
-    fed.store.history({ from: fed.store.revision, bytesMax: 1_000, ranges, inSlices: true });
+const named = (keys: number, long = ''): Fed => {
+  const fed = new Fed(new NodeSql(), 0, 1_000);
+  const all = Array.from({ length: keys }, (_, key) => put(`k/${String(key).padStart(6, '0')}${long}`));
+  for (let first = 0; first < keys; first += 1_000) fed.batch(all.slice(first, first + 1_000));
+  fed.remove(everything);
+  return fed;
+};
+const sliced = (fed: Fed, ranges: readonly KeyRange[] | null): HistorySlice =>
+  fed.store.history({ from: fed.store.revision, bytesMax: 1_000, ranges, inSlices: true });
+const keysIn = ({ events }: RevisionEvents): readonly (string | null)[] => events.map(({ kv }) => textOf(kv.key));
 
+describe('the history of a large delete, in slices', () => {
   it('MVCC-HISTORY-7: more than historySliceKeysMax keys take several reads, and are then told whole', () => {
     const whole = named(historySliceKeysMax);
     expect(sliced(whole, null).kind).toBe('events');
@@ -377,8 +378,7 @@ describe('the history of a large delete, in slices', () => {
     const atOnce = more.history(last);
     expect(piece.kind === 'events' && atOnce.kind === 'events').toBe(true);
     if (piece.kind !== 'events' || atOnce.kind !== 'events') return;
-    const keys = ({ events }: RevisionEvents): readonly (string | null)[] => events.map(({ kv }) => textOf(kv.key));
-    expect(piece.revisions.map(keys)).toEqual(atOnce.revisions.map(keys));
+    expect(piece.revisions.map(keysIn)).toEqual(atOnce.revisions.map(keysIn));
     expect(piece.revisions[0]?.events.at(-1)?.previous).toMatchObject({ version: 1 });
     // What comes before it is told first.
     const before = more.store.history({ from: revision(last - 1), bytesMax: 1e9, ranges: null, inSlices: true });

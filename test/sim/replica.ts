@@ -797,7 +797,7 @@ export class SimulatedReplica implements DriverPort {
 /** The planted bug of that name: what is read of a store tells it as if the entry under way were applied. */
 function countAsApplied(store: RunningStore): void {
   const own = Object.getPrototypeOf(store) as object;
-  const real = <Key extends 'appliedIndex' | 'isUnderWay'>(key: Key): unknown => Reflect.get(own, key, store);
+  const real = (key: 'appliedIndex' | 'isUnderWay'): unknown => Reflect.get(own, key, store);
   Object.defineProperties(store, {
     isUnderWay: { value: false },
     appliedIndex: { get: () => Number(real('appliedIndex')) + (real('isUnderWay') === true ? 1 : 0) },
