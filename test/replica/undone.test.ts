@@ -8,7 +8,7 @@ import { encodeCommands } from '../../src/mvcc/command-codec.ts';
 import { foundingConfiguration } from '../../src/raft/configuration.ts';
 import { Driver } from '../../src/replica/driver.ts';
 import { LogTable } from '../../src/replica/log-table.ts';
-import type { SqlPort } from '../../src/sql-port.ts';
+import { type SqlPort, StorageFault } from '../../src/sql-port.ts';
 import { put, read, service, txn } from '../mvcc/requests.ts';
 import { NodeSql } from '../support/node-sql.ts';
 import { thrownAt, ThrowingSql } from '../support/throwing-sql.ts';
@@ -99,6 +99,24 @@ describe('a log entry that cannot be applied', () => {
     alone.driver.campaign();
     expect(alone.write(put('b'))).toMatchObject([{ kind: 'put', revision: 4 }]);
     expect(alone.undone.map(({ index, operation }) => [index, operation])).toEqual([[2, 'put']]);
+  });
+
+  it('GROUP-UNDO-5: what storage throws ends the turn and leaves nothing of it; the next instance goes on', () => {
+    const sql = new NodeSql();
+    const alone = new Alone(sql);
+    alone.driver.campaign();
+    alone.write(put('a'));
+    sql.run('ALTER TABLE superseded RENAME TO away');
+    let outcomes: readonly Outcome[] = [];
+    expect(() => {
+      outcomes = alone.write(put('a'), put('b'));
+    }).toThrow(StorageFault);
+    sql.run('ALTER TABLE away RENAME TO superseded');
+    expect([outcomes, alone.undone]).toEqual([[], []]);
+    const next = new Alone(sql);
+    next.driver.campaign();
+    expect(next.write(put('c')).map(({ kind }) => kind)).toEqual(['put']);
+    expect([next.undone, next.driver.store.commandsUndone]).toEqual([[], 0]);
   });
 
   it('GROUP-UNDO-3: bytes that are no commands halt the replica before them, which says where', () => {
