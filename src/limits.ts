@@ -84,6 +84,11 @@ export const leasesMax = 500_000;
 /** Users, and roles, of a tenant: a list of them is one answer. */
 export const usersMax = 10_000;
 export const rolesMax = 10_000;
+/**
+ * Roles of one user: what they permit together is read, and sorted, when the user comes, and at each request where it is more than memory
+ * keeps. It belongs to the group's level 3.
+ */
+export const rolesOfUserMax = 128;
 /** Permissions of one role. */
 export const permissionsMax = 1_000;
 /** What users' permissions may take in memory. Users of more than half of it alone are looked up in the rows each time. */

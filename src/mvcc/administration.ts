@@ -33,7 +33,12 @@ export function isQuiet(operation: Operation): operation is QuietOperation {
 }
 
 /** `leases`: those that are granted are added. */
-type Moment = { readonly atMs: number; readonly revision: Revision; readonly leases: LeaseChange[] };
+type Moment = {
+  readonly atMs: number;
+  readonly revision: Revision;
+  readonly level: number;
+  readonly leases: LeaseChange[];
+};
 
 export class Administration {
   readonly accessKeys: AccessKeys;
@@ -137,7 +142,7 @@ export class Administration {
       case 'roleDelete':
       case 'roleGrantPermission':
       case 'roleRevokePermission':
-        return outcomeOf(this.authority.change(operation), 'done', revision);
+        return outcomeOf(this.authority.change(operation, moment.level), 'done', revision);
       default:
         return unreachable(operation);
     }

@@ -4,7 +4,8 @@
 import { unreachable } from '../assert.ts';
 import type { AuthOperation, Permission } from '../auth-model.ts';
 import { compareBytes, emptyBytes, equalBytes, utf8 } from '../bytes.ts';
-import { authNameBytesMax, keyBytesMax, permissionsMax, rolesMax, usersMax } from '../limits.ts';
+import { groupLevel } from '../levels.ts';
+import { authNameBytesMax, keyBytesMax, permissionsMax, rolesMax, rolesOfUserMax, usersMax } from '../limits.ts';
 import type { KeyRange, StoreFailure } from '../model.ts';
 import { permissionType } from '../auth-model.ts';
 import type { SqlPort } from '../sql-port.ts';
@@ -26,6 +27,7 @@ const updateUser = 'UPDATE auth_users SET password = ?, since = ? WHERE name = ?
 const deleteUser = 'DELETE FROM auth_users WHERE name = ?';
 const selectGrant = 'SELECT 1 FROM auth_grants WHERE user = ? AND role = ?';
 const selectGrants = 'SELECT role FROM auth_grants WHERE user = ? ORDER BY role';
+const countGrants = 'SELECT COUNT(*) FROM auth_grants WHERE user = ?';
 const insertGrant = 'INSERT INTO auth_grants (user, role) VALUES (?, ?)';
 const deleteGrant = 'DELETE FROM auth_grants WHERE user = ? AND role = ?';
 const deleteGrantsOfUser = 'DELETE FROM auth_grants WHERE user = ?';
@@ -127,8 +129,8 @@ export class AuthTables {
     }
   }
 
-  /** null: done. */
-  change(operation: AuthOperation): StoreFailure | null {
+  /** `level`: of the group. null: done. */
+  change(operation: AuthOperation, level: number): StoreFailure | null {
     switch (operation.kind) {
       case 'authEnable':
         return this.#enable();
@@ -142,7 +144,7 @@ export class AuthTables {
       case 'userChangePassword':
         return this.#changePassword(operation.name, operation.passwordHash);
       case 'userGrantRole':
-        return this.#grantRole(operation.name, operation.role);
+        return this.#grantRole(operation.name, operation.role, level);
       case 'userRevokeRole':
         return this.#revokeRole(operation.name, operation.role);
       case 'roleAdd':
@@ -209,10 +211,12 @@ export class AuthTables {
     return null;
   }
 
-  #grantRole(user: string, role: string): StoreFailure | null {
+  #grantRole(user: string, role: string, level: number): StoreFailure | null {
     if (this.user(user) === null) return { kind: 'userNotFound' };
     if (role !== rootName && !this.roleExists(role)) return { kind: 'roleNotFound' };
     if (this.hasRole(user, role)) return null;
+    const isFull = level >= groupLevel.third && this.#count(countGrants, user) >= rolesOfUserMax;
+    if (isFull) return { kind: 'tooMany', what: 'roles', max: rolesOfUserMax };
     this.#sql.run(insertGrant, user, role);
     this.#changed();
     return null;

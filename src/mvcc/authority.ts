@@ -3,7 +3,7 @@
 
 import { assert, unreachable } from '../assert.ts';
 import type { AuthOperation } from '../auth-model.ts';
-import { emptyBytes } from '../bytes.ts';
+import { prefixEnd } from '../bytes.ts';
 import type { LeaseId } from '../brands.ts';
 import { permissionsCachedBytesMax } from '../limits.ts';
 import type { AccessKey, Caller, KeyRange, StoreFailure } from '../model.ts';
@@ -17,6 +17,7 @@ import {
   intervalBytes,
   intervalOf,
   intervalsHold,
+  intervalsHoldKeys,
   intervalsHoldOnce,
   isEmptyRange,
   joined,
@@ -97,8 +98,8 @@ export class Authority {
   }
 
   /** After users or roles changed. null: done. */
-  change(operation: AuthOperation): StoreFailure | null {
-    const failure = this.#auth.change(operation);
+  change(operation: AuthOperation, level: number): StoreFailure | null {
+    const failure = this.#auth.change(operation, level);
     if (failure === null) this.#forget();
     return failure;
   }
@@ -120,7 +121,7 @@ export class Authority {
       case 'leases':
         if (role === 'read' && need.right === 'write') return 'write';
         if (prefix.byteLength === 0) return null;
-        return this.#everyKey(need.ids, (range) => prefixHolds(prefix, range))
+        return this.#holdsKeysOf(need.ids, () => [{ from: prefix, to: prefixEnd(prefix) }])
           ? null
           : `${need.right} outside of its prefix`;
       case 'ownUser':
@@ -151,7 +152,9 @@ export class Authority {
         return reads && need.writes.every((range) => this.#holds(name, user, 'write', range)) ? null : denied;
       }
       case 'leases':
-        return this.#everyKey(need.ids, (range) => this.#holds(name, user, need.right, range)) ? null : denied;
+        return this.#holdsKeysOf(need.ids, () => user.intervals[need.right] ?? this.#intervalsOf(name, need.right))
+          ? null
+          : denied;
       case 'ownUser':
         return need.name === name ? null : denied;
       case 'ownRole':
@@ -164,9 +167,12 @@ export class Authority {
     }
   }
 
-  #everyKey(ids: readonly LeaseId[] | 'all', allowed: (range: KeyRange) => boolean): boolean {
-    if (ids === 'all') return everyOf(this.#leases.allKeys(), allowed);
-    return ids.every((id) => everyOf(this.#leases.keysOf(id), allowed));
+  /** A lease may have very many keys: they are not gone through. `intervals`: what the caller may, in order. */
+  #holdsKeysOf(ids: readonly LeaseId[] | 'all', intervals: () => Iterable<Interval>): boolean {
+    for (const id of ids === 'all' ? this.#leases.idsWithKeys() : ids) {
+      if (!intervalsHoldKeys(intervals(), (from) => this.#leases.firstKeyFrom(id, from))) return false;
+    }
+    return true;
   }
 
   /** A token ends when auth is disabled, when its user goes, and when the user is given another password. */
@@ -243,11 +249,6 @@ const invalidToken: Refusal = { by: 'token', failure: { kind: 'invalidToken' } }
 
 function* intervalsFrom(ranges: Iterable<KeyRange>): Generator<Interval, void, void> {
   for (const range of ranges) yield intervalOf(range);
-}
-
-function everyOf(keys: Iterable<Uint8Array>, allowed: (range: KeyRange) => boolean): boolean {
-  for (const key of keys) if (!allowed({ key, rangeEnd: emptyBytes })) return false;
-  return true;
 }
 
 function firstOf<Value>(needs: readonly AccessNeed[], find: (need: AccessNeed) => Value | null): Value | null {

@@ -33,8 +33,8 @@ const deleteLease = 'DELETE FROM leases WHERE id = ?';
 const updateDeadline = 'UPDATE leases SET deadline = ?1 WHERE id = ?2 AND deadline <> ?1';
 const selectIdsAfter = 'SELECT id FROM leases WHERE id > ? ORDER BY id LIMIT ?';
 const selectKeysAfter = 'SELECT key FROM lease_keys WHERE lease = ? AND key > ? ORDER BY key LIMIT ?';
-const selectKeys = 'SELECT key FROM lease_keys WHERE lease = ? ORDER BY key';
-const selectAllKeys = 'SELECT key FROM lease_keys';
+const selectFirstKey = 'SELECT key FROM lease_keys WHERE lease = ? AND key >= ? ORDER BY key LIMIT 1';
+const selectIdsWithKeys = 'SELECT DISTINCT lease FROM lease_keys';
 
 export class Leases {
   readonly #sql: SqlPort;
@@ -90,9 +90,10 @@ export class Leases {
     return earliest === null ? null : numberOf(earliest);
   }
 
-  /** In their order. Nothing may be written while they are read. */
-  *keysOf(id: LeaseId): Generator<Uint8Array, void, void> {
-    for (const row of this.#sql.iterate(selectKeys, String(id))) yield bytesOf(row[0]);
+  /** The first of its keys from there on; null: there is none. */
+  firstKeyFrom(id: LeaseId, from: Uint8Array): Uint8Array | null {
+    const key = this.#sql.all(selectFirstKey, String(id), from)[0]?.[0];
+    return key === undefined ? null : bytesOf(key);
   }
 
   /** The same in steps, as `idsInSteps`, as long as `take` wants more. */
@@ -108,9 +109,9 @@ export class Leases {
     }
   }
 
-  /** Those of all leases, in no order that means anything. */
-  *allKeys(): Generator<Uint8Array, void, void> {
-    for (const row of this.#sql.iterate(selectAllKeys)) yield bytesOf(row[0]);
+  /** Those that have keys, in no order that means anything. Nothing may be written while they are read. */
+  *idsWithKeys(): Generator<LeaseId, void, void> {
+    for (const [id] of this.#sql.iterate(selectIdsWithKeys)) yield leaseId(BigInt(textFrom(id)));
   }
 
   grant(operation: Grant, atMs: number): GrantResult {

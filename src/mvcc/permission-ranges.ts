@@ -88,6 +88,25 @@ export function intervalsHoldOnce(intervals: Iterable<Interval>, request: KeyRan
   return false;
 }
 
+/**
+ * Whether each key of an ordered set lies in one of the intervals. `firstFrom`: the first key of the set from there on; null: there is
+ * none. It is asked once for each interval that has one, however many keys lie there.
+ */
+export function intervalsHoldKeys(
+  intervals: Iterable<Interval>,
+  firstFrom: (from: Uint8Array) => Uint8Array | null,
+): boolean {
+  let key = firstFrom(emptyBytes);
+  if (key === null) return true;
+  for (const { from, to } of intervals) {
+    if (to !== null && compareBytes(to, key) <= 0) continue;
+    if (compareBytes(from, key) > 0) return false;
+    key = to === null ? null : firstFrom(to);
+    if (key === null) return true;
+  }
+  return false;
+}
+
 /** Ranges that hold nothing are not asked here: see `isEmptyRange`. */
 function intervalHolds(interval: Interval, span: KeySpan): boolean {
   const from = span.kind === 'single' ? span.key : span.from;

@@ -637,7 +637,7 @@ export class Store {
     const failure = operationShape(operation, this.level) ?? this.#administration.alarms.refusal(operation);
     if (failure !== null) return this.#failed(failure);
     if (isQuiet(operation)) {
-      const moment = { atMs, leases, revision: this.#revision };
+      const moment = { atMs, leases, revision: this.#revision, level: this.level };
       return { outcome: this.#administration.perform(operation, moment), made: [] };
     }
     switch (operation.kind) {

@@ -10,6 +10,7 @@ import {
   permissionsCachedBytesMax,
   permissionsMax,
   rolesMax,
+  rolesOfUserMax,
   usersMax,
 } from '../../src/limits.ts';
 import type { AccessRole, Caller, KeyRange, Operation, StoreFailure } from '../../src/model.ts';
@@ -29,6 +30,7 @@ import {
   read,
   remove,
   revokeLease,
+  toLevel,
   txn,
   versionIs,
 } from './requests.ts';
@@ -303,6 +305,20 @@ export const authRules: readonly StoreRule[] = [
     fed.do(putLeased('u/blind', 1), u);
     expect(fed.askFails({ kind: 'timeToLive', id: one, keys: true }, v)).toEqual(denied);
     expect(fed.fails(revokeLease(1), v)).toBeNull();
+  }),
+  rule('MVCC-AUTH-15: a user is granted rolesOfUserMax roles, one more is refused, from level 3 on', (fed) => {
+    const roles = Array.from({ length: rolesOfUserMax + 2 }, (_, n) => `r${n}`);
+    fed.do(addUser('u'));
+    fed.batch(roles.map(addRole));
+    const grantNth = (n: number): Operation => grantRole('u', roles[n] ?? '');
+    fed.do(toLevel(3));
+    for (let n = 0; n < rolesOfUserMax; n++) expect(fed.fails(grantNth(n))).toBeNull();
+    expect(fed.fails(grantNth(0))).toBeNull();
+    expect(fed.fails(grantNth(rolesOfUserMax))).toEqual({ kind: 'tooMany', what: 'roles', max: rolesOfUserMax });
+    fed.do(toLevel(2));
+    expect(fed.fails(grantNth(rolesOfUserMax))).toBeNull();
+    fed.do(toLevel(3));
+    expect(fed.fails(grantNth(rolesOfUserMax + 1))?.kind).toBe('tooMany');
   }),
   rule('MVCC-AUTH-8: only the root manages; any user may look at what is its own', (fed) => {
     withAuth(fed);

@@ -7,6 +7,7 @@ import { spanHolds, spanOf } from '../../src/mvcc/key-range.ts';
 import {
   intervalOf,
   intervalsHold,
+  intervalsHoldKeys,
   intervalsHoldOnce,
   isEmptyRange,
   joined,
@@ -83,4 +84,30 @@ it('MVCC-AUTH-13: an empty range is looked up in etcd’s tree, as etcd 3.7.1 wa
   expect(tree(9).holdsEmpty(...asked)).toBe(true);
   expect(tree(1).holdsEmpty(...asked)).toBe(false);
   expect(tree(0).holdsEmpty(...asked)).toBe(false);
+});
+
+describe('MVCC-AUTH-14: the keys of a lease are held against intervals in as many looks as there are intervals, not keys', () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    it(`seed ${seed}`, () => {
+      const random = new RandomOperations(seed);
+      for (let round = 0; round < 100; round++) {
+        const permissions = Array.from({ length: random.below(6) }, () => someRange(random)).filter(
+          (of) => !isEmptyRange(of),
+        );
+        const inOrder = permissions.map(intervalOf).toSorted((left, right) => compareBytes(left.from, right.from));
+        const intervals = [...joined(inOrder)];
+        const held = keys.filter((key) => intervalsHold(intervals, { key, rangeEnd: utf8('') }));
+        // Few of all keys, or of those that are held: else hardly ever all are.
+        const attached = (random.chance(0.5) ? held : keys).filter(() => random.chance(0.3));
+        let looks = 0;
+        const firstFrom = (from: Uint8Array): Uint8Array | null => {
+          looks++;
+          return attached.find((key) => compareBytes(key, from) >= 0) ?? null;
+        };
+        const expected = attached.every((key) => intervalsHold(intervals, { key, rangeEnd: utf8('') }));
+        expect(intervalsHoldKeys(intervals, firstFrom)).toBe(expected);
+        expect(looks).toBeLessThanOrEqual(intervals.length + 1);
+      }
+    });
+  }
 });
