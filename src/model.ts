@@ -191,6 +191,11 @@ export type Command = {
   /** The leader's clock when it proposed, milliseconds since 1970. The only time the state machine knows. */
   readonly atMs: number;
   readonly operation: Operation;
+  /**
+   * Of the request, where its client named it: 64 bits, in groups of level 3. A command with the id of one whose digest is another is
+   * answered `idempotencyKeyReused`. Absent: nothing is known of the request but what it is.
+   */
+  readonly digest?: bigint;
 };
 
 export type RangeAnswer = {

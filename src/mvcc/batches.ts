@@ -13,6 +13,9 @@ import { bytesOf, numberOf } from './rows.ts';
 const insertPart = 'INSERT INTO batches (last_revision, log_index, part, writes_total, body) VALUES (?, ?, ?, ?, ?)';
 const insertHashedPart = `INSERT INTO batches (last_revision, log_index, part, writes_total, body, hash, scrubbed)
   VALUES (?, ?, ?, ?, ?, ?, ?)`;
+const insertDigestedPart = `INSERT INTO batches (last_revision, log_index, part, writes_total, body, hash, scrubbed, digests)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?)`;
+const selectDigests = 'SELECT digests FROM batches WHERE last_revision = ? AND log_index = ? AND digests IS NOT NULL';
 const selectNewestHash = `SELECT hash, scrubbed FROM batches WHERE last_revision <= ?
   ORDER BY last_revision DESC, log_index DESC, part DESC LIMIT 1`;
 const selectNewest = `SELECT last_revision, log_index, writes_total FROM batches WHERE last_revision <= ?
@@ -29,8 +32,15 @@ const selectNewestFirst = `SELECT log_index, body, last_revision, part FROM batc
 /** Which row holds a batch. `lastRevision` is the store's after it; entries without a revision share the one before. */
 export type BatchPlace = { readonly lastRevision: Revision; readonly logIndex: LogIndex };
 
-/** The running hash after an entry, and the last key that it scrubbed; null: the next scrub begins with the first one. */
-export type Hashed = { readonly hash: number; readonly scrubbed: Uint8Array | null };
+/**
+ * The running hash after an entry, and the last key that it scrubbed; null: the next scrub begins with the first one. `digests`: of the
+ * entry's requests (`BatchRecord.digests`).
+ */
+export type Hashed = {
+  readonly hash: number;
+  readonly scrubbed: Uint8Array | null;
+  readonly digests?: Uint8Array | null;
+};
 
 export type BatchPart = { readonly writesTotal: number; readonly bytes: Uint8Array; readonly hashed: Hashed | null };
 
@@ -44,6 +54,7 @@ export class BatchRecord {
   readonly #changes = new BinaryWriter(512);
   readonly #writes = new BinaryWriter(512);
   readonly #outcomes = new Map<string, Uint8Array>();
+  readonly #digests = new Map<string, { readonly nth: number; readonly digest: bigint }>();
 
   get isEmpty(): boolean {
     return this.#changes.length === 0 && this.#writes.length === 0;
@@ -55,10 +66,26 @@ export class BatchRecord {
     for (const event of changed.events) writeChangedKey(this.#changes, { type: event.type, key: event.kv.key });
   }
 
-  addWrite(identity: string, outcome: Uint8Array): void {
+  addWrite(identity: string, outcome: Uint8Array, digest: bigint | null): void {
     this.#writes.text(identity);
     this.#writes.bytes(outcome);
+    if (digest !== null) this.#digests.set(identity, { nth: this.#outcomes.size, digest });
     this.#outcomes.set(identity, outcome);
+  }
+
+  digestOf(identity: string): bigint | null {
+    return this.#digests.get(identity)?.digest ?? null;
+  }
+
+  /** Of the writes that have one, each behind its place among the writes. null: no write has. */
+  digests(): Uint8Array | null {
+    if (this.#digests.size === 0) return null;
+    const writer = new BinaryWriter(this.#digests.size * 12);
+    for (const { nth, digest } of this.#digests.values()) {
+      writer.varint(nth);
+      writer.signed64(BigInt.asIntN(64, digest));
+    }
+    return writer.finish();
   }
 
   outcomeOf(identity: string): Uint8Array | null {
@@ -135,6 +162,17 @@ function* writesOf(reader: BinaryReader): Generator<WrittenId, void, void> {
   while (reader.remaining > 0) yield { identity: reader.text(), outcome: reader.bytes() };
 }
 
+/** `nth`: of the batch's writes, from 0. null: that one had none. */
+export function digestIn(digests: Uint8Array, nth: number): bigint | null {
+  const reader = new BinaryReader(digests);
+  while (reader.remaining > 0) {
+    const place = reader.varint();
+    const digest = BigInt.asUintN(64, reader.signed64());
+    if (place === nth) return digest;
+  }
+  return null;
+}
+
 export class Batches {
   readonly #sql: SqlPort;
 
@@ -166,7 +204,14 @@ export class Batches {
   appendPart(place: BatchPlace, part: number, { writesTotal, bytes, hashed }: BatchPart): void {
     const row = [place.lastRevision, place.logIndex, part, writesTotal, bytes] as const;
     if (hashed === null) this.#sql.run(insertPart, ...row);
-    else this.#sql.run(insertHashedPart, ...row, hashed.hash, hashed.scrubbed);
+    else if ((hashed.digests ?? null) === null) this.#sql.run(insertHashedPart, ...row, hashed.hash, hashed.scrubbed);
+    else this.#sql.run(insertDigestedPart, ...row, hashed.hash, hashed.scrubbed, hashed.digests ?? null);
+  }
+
+  /** As `BatchRecord.digests` made them. Only in a store of format 4. */
+  digests(place: BatchPlace): Uint8Array | null {
+    const value = this.#sql.all(selectDigests, place.lastRevision, place.logIndex)[0]?.[0] ?? null;
+    return value === null ? null : bytesOf(value);
   }
 
   /** That of the newest row, of a group of level 2. */

@@ -23,9 +23,10 @@ export class UnknownCommandVersion extends Error {
 
 /**
  * Since 2: leases, users and roles, alarms, and callers with tokens. Since 3: the group's level, and ends of leases that name
- * deadlines. An entry is written as the first version that has all of it.
+ * deadlines. Since 4, for groups of level 3: digests. An entry is written as the first version that has all of it.
  */
-export const commandsVersion = 3;
+export const commandsVersion = 4;
+const thirdVersion = 3;
 const secondVersion = 2;
 const firstVersion = 1;
 
@@ -44,9 +45,13 @@ export function encodeCommands(commands: readonly Command[]): Uint8Array {
   let expected = 8;
   for (const command of commands) expected += commandBytes(command);
   const writer = new BinaryWriter(expected);
-  writer.byte(commands.reduce((version, command) => Math.max(version, versionOf(command)), firstVersion));
+  const version = commands.reduce((newest, command) => Math.max(newest, versionOf(command)), firstVersion);
+  writer.byte(version);
   writer.varint(commands.length);
-  for (const command of commands) writeCommand(writer, command);
+  for (const command of commands) {
+    writeCommand(writer, command);
+    if (version >= commandsVersion) writeDigest(writer, command.digest);
+  }
   return writer.finish();
 }
 
@@ -65,31 +70,41 @@ export function decodeCommands(bytes: Uint8Array): Command[] {
   for (let read = 0; read < count; read++) {
     const command = readCommand(reader);
     checkThirdVersion(command.operation, version);
-    commands.push(command);
+    const digest = version >= commandsVersion && reader.boolean() ? BigInt.asUintN(64, reader.signed64()) : null;
+    commands.push(digest === null ? command : { ...command, digest });
   }
   reader.end();
   return commands;
 }
 
 /** The first version of entries that has such a command. */
-function versionOf({ caller, operation }: Command): number {
-  if (isAdministration(operation)) return isOfThirdVersion(operation) ? commandsVersion : secondVersion;
+function versionOf({ caller, operation, digest }: Command): number {
+  if (digest !== undefined) return commandsVersion;
+  if (isAdministration(operation)) return isOfThirdVersion(operation) ? thirdVersion : secondVersion;
   return caller.kind === 'service' || caller.kind === 'accessKey' ? firstVersion : secondVersion;
 }
 
 /** A level that this code does not know is as bad as a version: what follows in the log means something else. */
 function checkThirdVersion(operation: Operation, version: number): void {
   if (!isAdministration(operation) || !isOfThirdVersion(operation)) return;
-  if (version < commandsVersion) throw new MalformedBytesError(`${operation.kind} in an entry of version ${version}`);
+  if (version < thirdVersion) throw new MalformedBytesError(`${operation.kind} in an entry of version ${version}`);
   if (operation.kind === 'groupLevel' && !isKnownLevel(operation.level)) {
     const known = `known are ${groupLevelMin} to ${groupLevelMax}`;
     throw new UnknownCommandVersion(`the group's level becomes ${operation.level}; ${known}`);
   }
 }
 
+const digestBytesMax = 9;
+
 /** What a command takes in an entry at most, for filling batches. An entry itself takes 8 more. */
 export function commandBytes(command: Command): number {
-  return 16 + textBytesMax(command.writeId) + callerBytes(command.caller) + operationBytes(command.operation);
+  return (
+    16 +
+    digestBytesMax +
+    textBytesMax(command.writeId) +
+    callerBytes(command.caller) +
+    operationBytes(command.operation)
+  );
 }
 
 function callerBytes(caller: Caller): number {
@@ -128,6 +143,11 @@ function writeCommand(writer: BinaryWriter, command: Command): void {
   writer.float(command.atMs);
   writer.byte(codeOf(command.operation));
   writeOperation(writer, command.operation);
+}
+
+function writeDigest(writer: BinaryWriter, digest: bigint | undefined): void {
+  writer.boolean(digest !== undefined);
+  if (digest !== undefined) writer.signed64(BigInt.asIntN(64, digest));
 }
 
 function codeOf(operation: Operation): number {

@@ -101,6 +101,10 @@ const thirdColumns = [
   ['scrubbed', 'ALTER TABLE batches ADD COLUMN scrubbed BLOB'],
 ] as const;
 
+// Since format 4: in the last row of each batch the digests of its requests (`BatchRecord`), where there are any. Those of before a
+// group last came to this level do not count (`digestsFrom`): a replica that was made from a snapshot in between has none of them.
+const fourthColumns = [['digests', 'ALTER TABLE batches ADD COLUMN digests BLOB']] as const;
+
 // Since format 4. They stay when the format goes back, and are emptied: code of a lower level would not keep them up.
 const fourthTables: readonly (readonly [table: string, statement: string])[] = [];
 
@@ -114,6 +118,7 @@ const replaceMeta = 'INSERT OR REPLACE INTO mvcc_meta VALUES (?, ?)';
  * users and roles. authSince: the auth revision that every token must have at least. downgrade: the version, as UTF-8;
  * 0: none. learner: the one that was announced; 0: none. commandsUndone: how many threw and were undone. underWay: of
  * an entry that is applied in steps; there is no such row where none is.
+ * digestsFrom: the log entry by which the group last came to level 3.
  */
 export type MetaName =
   | 'format'
@@ -126,7 +131,8 @@ export type MetaName =
   | 'downgrade'
   | 'learner'
   | 'commandsUndone'
-  | 'underWay';
+  | 'underWay'
+  | 'digestsFrom';
 
 /**
  * Creates the tables of a fresh store, adds those that an older one lacks. Answers the level of the store's group. Throws
@@ -152,13 +158,15 @@ export function openSchema(sql: SqlPort): number {
 export function changeFormat(sql: SqlPort, level: number): void {
   const format = formatOfLevel[level];
   assert(format !== undefined, `level ${level} has a format`);
-  if (format >= 3) {
-    const there = sql.all(batchColumns).map((row) => row[1]);
-    for (const [column, statement] of thirdColumns) if (!there.includes(column)) sql.run(statement);
-  }
+  const there = sql.all(batchColumns).map((row) => row[1]);
+  for (const [column, statement] of columnsOfFormat(format)) if (!there.includes(column)) sql.run(statement);
   if (format >= 4) for (const [table, statement] of fourthTables) if (!hasTable(sql, table)) sql.run(statement);
   clearTablesBeyond(sql, format);
   writeMeta(sql, 'format', format);
+}
+
+function columnsOfFormat(format: number): readonly (readonly [column: string, statement: string])[] {
+  return [...(format >= 3 ? thirdColumns : []), ...(format >= 4 ? fourthColumns : [])];
 }
 
 /** A store of that format has no rows in tables that came later. */
@@ -171,7 +179,7 @@ export function clearTablesBeyond(sql: SqlPort, format: number): void {
 export function schemaStatements(format: number): readonly string[] {
   assert(format >= 1 && format <= schemaFormat, `format ${format} is known`);
   if (format < 2) return firstTables;
-  const columns = format < 3 ? [] : thirdColumns.map(([, statement]) => statement);
+  const columns = columnsOfFormat(format).map(([, statement]) => statement);
   const tables = format < 4 ? [] : fourthTables.map(([, statement]) => statement);
   return [...firstTables, ...secondTables, ...columns, ...tables];
 }

@@ -27,7 +27,7 @@ import { rowsOfWrittenRow } from '../limits.ts';
 import type { SqlPort } from '../sql-port.ts';
 import { type AccessNeed, accessOfQuery } from './access-need.ts';
 import { Administration, isQuiet } from './administration.ts';
-import { BatchRecord, Batches } from './batches.ts';
+import { BatchRecord, Batches, type Hashed } from './batches.ts';
 import type { CarefulRun } from './careful-apply.ts';
 import { Compaction, type Needed } from './compaction.ts';
 import { GroupLevel } from './group-level.ts';
@@ -112,6 +112,8 @@ export class Store {
   #commandsUndone!: number;
   /** Of the entry that is being applied. */
   #replaced = new ReplacedPairs();
+  /** The entry by which the group last came to level 3; null: it is of a lower one. */
+  #digestsFrom!: LogIndex | null;
   #drawn: Work = { rows: 0, valueBytes: 0 };
   /** Counted when first asked for. */
   #keysWhenOpened!: number | null;
@@ -148,6 +150,7 @@ export class Store {
     this.#writes = new RememberedWrites(this.#batches, newest?.writesTotal ?? 0);
     this.#pages = new PageCounts();
     this.#commandsUndone = numberOf(readMeta(sql, 'commandsUndone') ?? 0);
+    this.#digestsFrom = level < groupLevel.third ? null : logIndex(numberOf(readMeta(sql, 'digestsFrom')));
     this.#keysWhenOpened = null;
     this.#keysAddedSince = 0;
   }
@@ -207,12 +210,13 @@ export class Store {
     for (const [place, command] of commands.entries()) this.#applyCommand(command, place, batch);
     this.#applyGroup(batch);
     if (careful !== null) this.#countUndone(careful);
+    this.#countDigests(index);
     if (!batch.record.isEmpty) {
       const place = { lastRevision: this.#revision, logIndex: index };
       const body = batch.record.body();
       const writesTotal = this.#writes.total;
       const hashed = this.#level.hashed({ body, events: batch.events, revision: this.#revision, writesTotal });
-      this.#batches.append(place, writesTotal, body, hashed);
+      this.#batches.append(place, writesTotal, body, this.#withDigests(hashed, batch.record));
       this.#writes.settle(place);
       this.#persisted = index;
     }
@@ -290,8 +294,10 @@ export class Store {
       leases.push({ kind: 'ended', id });
     }
     const record = new BatchRecord();
-    this.#writes.remember(identityOf(command), outcome, record);
-    const place = under.finish(record.writes(), this.#writes.total, (written) => this.#level.hashedAfter(written));
+    this.#remember(command, outcome, record);
+    const place = under.finish(record.writes(), this.#writes.total, (written) =>
+      this.#withDigests(this.#level.hashedAfter(written), record),
+    );
     this.#writes.settle(place);
     this.#keysAddedSince -= under.keys;
     this.#underWay = null;
@@ -553,7 +559,7 @@ export class Store {
     if (careful?.undone.has(place) === true) return this.#answerUndone(command, place, batch);
     const identity = identityOf(command);
     const { operation } = command;
-    if (!this.#administration.alarms.active && isPlainPut(operation)) {
+    if (!this.#administration.alarms.active && command.digest === undefined && isPlainPut(operation)) {
       const { request } = operation;
       if (!batch.group.fits(request, identity)) this.#applyGroup(batch);
       if (this.#answerBefore(command, identity, batch.record) === null) {
@@ -564,13 +570,13 @@ export class Store {
     }
     this.#applyGroup(batch);
     const before = this.#answerBefore(command, identity, batch.record);
-    batch.outcomes[place] = before ?? this.#applyAlone(command, identity, batch);
+    batch.outcomes[place] = before ?? this.#applyAlone(command, batch);
   }
 
   #answerUndone(command: Command, place: number, batch: Batch): void {
     const { outcome } = this.#failed({ kind: 'commandUndone', operation: command.operation.kind });
     const identity = identityOf(command);
-    if (!this.#writes.knows(identity)) this.#writes.remember(identity, outcome, batch.record);
+    if (!this.#writes.knows(identity)) this.#remember(command, outcome, batch.record);
     batch.outcomes[place] = outcome;
   }
 
@@ -590,20 +596,47 @@ export class Store {
     const failure = this.#administration.refusal(command, this.level);
     if (failure === null) {
       const before = this.#writes.find(identity, record);
-      if (before === null || canAnswer(command.operation, before)) return before;
+      if (before === null) return null;
+      if (canAnswer(command.operation, before) && !this.#isOfAnother(command, identity, record)) return before;
       return this.#failed({ kind: 'idempotencyKeyReused' }).outcome;
     }
     const { outcome } = this.#failed(failure);
     // Another attempt may come when the caller may do it: what was refused is never done. A key that is no good stays so.
     const mayBePermitted = failure.kind !== 'unauthenticated' && this.#writes.find(identity, record) === null;
-    if (mayBePermitted && record !== null) this.#writes.remember(identity, outcome, record);
+    if (mayBePermitted && record !== null) this.#remember(command, outcome, record);
     return outcome;
   }
 
-  #applyAlone(command: Command, identity: string, batch: Batch): Outcome {
+  /** The id named a request before whose digest is known, and is another one. */
+  #isOfAnother({ digest }: Command, identity: string, record: BatchRecord | null): boolean {
+    if (digest === undefined || this.#digestsFrom === null) return false;
+    const remembered = this.#writes.digestOf(identity, record, this.#digestsFrom);
+    return remembered !== null && remembered !== digest;
+  }
+
+  #withDigests(hashed: Hashed | null, record: BatchRecord): Hashed | null {
+    const digests = this.#digestsFrom === null ? null : record.digests();
+    return hashed === null || digests === null ? hashed : { ...hashed, digests };
+  }
+
+  #remember(command: Command, outcome: Outcome, record: BatchRecord): void {
+    const digest = this.#digestsFrom === null ? null : (command.digest ?? null);
+    this.#writes.remember(identityOf(command), outcome, record, digest);
+  }
+
+  /** From the entry after this one on, if the group has just come to level 3. */
+  #countDigests(index: LogIndex): void {
+    if (this.level < groupLevel.third) this.#digestsFrom = null;
+    else if (this.#digestsFrom === null) {
+      this.#digestsFrom = index;
+      writeMeta(this.#sql, 'digestsFrom', index);
+    }
+  }
+
+  #applyAlone(command: Command, batch: Batch): Outcome {
     const { outcome, made } = this.#perform(command, batch.leases);
     for (const revision of made) this.#publish(revision, batch);
-    this.#writes.remember(identity, outcome, batch.record);
+    this.#remember(command, outcome, batch.record);
     return outcome;
   }
 
@@ -623,7 +656,8 @@ export class Store {
       this.#publish({ revision, events: [event] }, batch);
       const answer = { previous: request.previous ? event.previous : null };
       const outcome: Outcome = { kind: 'put', revision, answer };
-      this.#writes.remember(identity, outcome, batch.record);
+      // Of a request with a digest the put does not come here.
+      this.#writes.remember(identity, outcome, batch.record, null);
       batch.outcomes[place] = outcome;
     }
   }

@@ -6,8 +6,9 @@
 // comes, a write that was answered "nothing was changed" would change something afterwards.
 
 import type { BatchPlace, BatchRecord } from './batches.ts';
-import type { Batches } from './batches.ts';
+import { type Batches, digestIn } from './batches.ts';
 import { assert } from '../assert.ts';
+import type { LogIndex } from '../brands.ts';
 import { rememberedWritesMax } from '../limits.ts';
 import type { Command, Outcome } from '../model.ts';
 import { decodeOutcome, encodeOutcome } from './outcome-codec.ts';
@@ -54,9 +55,21 @@ export class RememberedWrites {
     return decodeOutcome(outcome);
   }
 
-  remember(identity: string, outcome: Outcome, record: BatchRecord): void {
+  /**
+   * That of a write that is remembered, and came in an entry after `from`; null: it has none. Entries up to `from` had their digests at
+   * another time, and not on every replica.
+   */
+  digestOf(identity: string, record: BatchRecord | null, from: LogIndex): bigint | null {
+    const place = this.#loaded().get(identity);
+    if (place === undefined) return null;
+    if (place === null) return record?.digestOf(identity) ?? null;
+    const digests = place.logIndex > from ? this.#batches.digests(place) : null;
+    return digests === null ? null : digestIn(digests, this.#nthIn(place, identity));
+  }
+
+  remember(identity: string, outcome: Outcome, record: BatchRecord, digest: bigint | null): void {
     const places = this.#loaded();
-    record.addWrite(identity, encodeOutcome(outcome));
+    record.addWrite(identity, encodeOutcome(outcome), digest);
     places.set(identity, null);
     this.#underWay.push(identity);
     const slot = this.#total % rememberedWritesMax;
@@ -71,6 +84,15 @@ export class RememberedWrites {
     const places = this.#loaded();
     for (const identity of this.#underWay) if (places.has(identity)) places.set(identity, place);
     this.#underWay = [];
+  }
+
+  #nthIn(place: BatchPlace, identity: string): number {
+    let nth = 0;
+    for (const write of this.#batches.writesAt(place)) {
+      if (write.identity === identity) break;
+      nth++;
+    }
+    return nth;
   }
 
   #outcomeIn(place: BatchPlace, identity: string): Uint8Array | null {

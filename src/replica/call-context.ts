@@ -19,6 +19,7 @@ import type { KeepAliveStreams } from './lease-stream.ts';
 import type { Observers } from './lock-observe.ts';
 import type { LockWaits } from './lock-waits.ts';
 import type { Member } from './member.ts';
+import { requestDigest } from './request-digest.ts';
 import type { SteppedReads } from './stepped-reads.ts';
 import type { OpenCall, OpenCalls } from './open-calls.ts';
 
@@ -212,7 +213,10 @@ export async function propose(
   if (elsewhere !== null) return { kind: 'response', response: elsewhere };
   const callId = write.writeId === null ? `g:${context.writeId}` : `c:${write.writeId}`;
   const writeId = write.purpose === undefined ? callId : `${write.purpose}|${callId}`;
-  const result = await member.write({ writeId, caller: context.caller, operation: write.operation });
+  const { caller } = context;
+  const { operation } = write;
+  const named = write.writeId === null ? {} : { digest: requestDigest(operation) };
+  const result = await member.write({ writeId, caller, operation, ...named });
   switch (result.kind) {
     case 'applied':
       return { kind: 'outcome', outcome: result.outcome };

@@ -11,7 +11,7 @@
 
 import { assert, unreachable } from '../assert.ts';
 import { MalformedBytesError } from '../binary.ts';
-import type { LogIndex, ReplicaId, Revision } from '../brands.ts';
+import type { LogIndex, ReplicaId, Revision, Term } from '../brands.ts';
 import { compactionStepRows, proposalsInFlightMax, restAfterQuietTicks, turnValueBytesMax } from '../limits.ts';
 import type { Command, Operation, RevisionEvents, StoreFailure } from '../model.ts';
 import { applyCarefully, isOfThePlatform, type UndoneCommand } from '../mvcc/careful-apply.ts';
@@ -165,6 +165,8 @@ export class Driver {
   #toSend: PeerMessage[] = [];
   #levelProposals = 0;
   #levelUnderWay = false;
+  /** The end of the log when this replica first took a write as the leader of that term: no earlier leader's entry comes after it. */
+  #leadsSince: { readonly term: Term; readonly index: LogIndex } | null = null;
 
   constructor(options: DriverOptions) {
     const bounds = options.bounds ?? usualBounds;
@@ -287,9 +289,20 @@ export class Driver {
     const failure = this.#refusalForGood(write);
     if (failure !== null)
       return isOfUnknownKey(failure) ? this.#refuseOnceSure(write) : settle({ kind: 'refused', failure });
-    const untaken = this.#proposals.enqueue(write);
+    const untaken = this.#proposals.enqueue(this.#knowsDigests ? write : withoutDigest(write));
     if (untaken !== null) return settle(untaken);
     if (!quiet) this.#quietTicks = 0;
+  }
+
+  /**
+   * What the log says of the group's level when an entry that is proposed now is applied: the present level, once all that earlier
+   * leaders proposed is applied, and while this one proposes no other.
+   */
+  get #knowsDigests(): boolean {
+    const { term, lastIndex } = this.#raft;
+    if (this.#leadsSince?.term !== term) this.#leadsSince = { term, index: lastIndex };
+    const isKnown = this.store.appliedIndex >= this.#leadsSince.index && !this.#levelUnderWay;
+    return isKnown && this.store.level >= groupLevel.third;
   }
 
   #refusalForGood({ request }: Write): StoreFailure | null {
@@ -702,6 +715,11 @@ export class Driver {
     this.#committed = [];
     return writes;
   }
+}
+
+function withoutDigest({ request, ...write }: Write): Write {
+  const { digest: _, ...others } = request;
+  return { ...write, request: others };
 }
 
 function isOfUnknownKey(failure: StoreFailure): boolean {

@@ -63,7 +63,9 @@ async function acquire(seat: Seat): Promise<Step<Acquired>> {
   }
   const written = await writeStep(queuing, operation);
   if (written.kind !== 'value') {
-    if (written.kind === 'failed') await leave(seat, null);
+    // The lease of a call whose id was used before may be that call's.
+    const isOwn = written.kind === 'failed' && written.failure.kind !== 'idempotencyKeyReused';
+    if (isOwn) await leave(seat, null);
     return written;
   }
   const taken = placeTaken(queuing, written.value, key);

@@ -18,7 +18,13 @@ import { commandBytes } from '../mvcc/command-codec.ts';
 import { type Work, workAtMost } from '../mvcc/work-estimate.ts';
 import type { Entry } from '../raft/types.ts';
 
-export type WriteRequest = { readonly writeId: string; readonly caller: Caller; readonly operation: Operation };
+/** `digest`: of a request that its client named; absent for those that the service named. A group below level 3 does without. */
+export type WriteRequest = {
+  readonly writeId: string;
+  readonly caller: Caller;
+  readonly operation: Operation;
+  readonly digest?: bigint;
+};
 
 export type WriteResult =
   | { readonly kind: 'applied'; readonly outcome: Outcome; readonly term: Term }

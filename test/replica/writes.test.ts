@@ -13,6 +13,7 @@ import type { SqlPort } from '../../src/sql-port.ts';
 import { keyRange, put, service, txn } from '../mvcc/requests.ts';
 import { NodeSql } from '../support/node-sql.ts';
 import { leaderAlone, nowMs, write } from './leader-alone.ts';
+import { MixedGroup, type Version } from '../versions/mixed-group.ts';
 import { Three } from './three-drivers.ts';
 
 function compareOf(length: number): Operation {
@@ -118,6 +119,39 @@ describe('writes on their way', () => {
       kind: 'applied',
       outcome: { failure: { kind: 'forbidden' } },
     });
+  });
+
+  it('WRITE-8: digests are in the log where the group knows them, and not once it has proposed a lower level', () => {
+    const mixes: readonly (readonly Version[])[] = [
+      ['new', 'new', 'new'],
+      ['new', 'new', 'level 2'],
+    ];
+    for (const versions of mixes) {
+      const isNew = !versions.includes('level 2');
+      const group = new MixedGroup(versions);
+      group.run();
+      group.lead(1);
+      const { driver, sql } = group.replica(1);
+      let count = 0;
+      /** Of the entry that comes of it. */
+      const versionOfNext = (): unknown => {
+        const digest = BigInt(count);
+        driver?.write({ writeId: `d${count++}`, caller: service, operation: put('k'), digest }, () => undefined);
+        group.deliver();
+        const [data] = sql.all('SELECT data FROM log ORDER BY log_index DESC LIMIT 1')[0] ?? [];
+        return data instanceof Uint8Array ? data[0] : data;
+      };
+      versionOfNext();
+      expect(group.replica(1).level).toBe(isNew ? 3 : 2);
+      expect(versionOfNext()).toBe(isNew ? 4 : 1);
+      const operation: Operation = { kind: 'downgradeEnable', targetVersion: '3.6' };
+      driver?.write({ writeId: 'operator', caller: service, operation }, () => undefined);
+      group.deliver();
+      // It proposes the lower level, which is not committed yet.
+      driver?.tick();
+      expect(group.replica(1).level).toBe(isNew ? 3 : 2);
+      expect(versionOfNext()).toBe(1);
+    }
   });
 
   describe('WRITE-4: a leader refuses no key that it may not know yet', () => {

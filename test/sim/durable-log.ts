@@ -110,14 +110,18 @@ function selectionOf(table: string, columns: string): string {
 
 /**
  * Each whole: code from before large deletes went in steps makes fewer parts of one. Stores that never were of level 2
- * lack the columns of hashes, which only the last part has.
+ * lack the columns of hashes, and others those of digests, which count from an entry on; only the last part has any.
  */
 function selectBatches(columns: string): string {
   const names = columns.split(',');
   const hashes = hashColumns.map((name) =>
     names.includes(name) ? `CASE WHEN log_index >= ?2 THEN MAX(${name}) END` : 'NULL',
   );
-  return `SELECT last_revision, log_index, MAX(writes_total), group_concat(hex(body), ''), ${hashes.join(', ')}
+  const from = `(SELECT value FROM mvcc_meta WHERE name = 'digestsFrom')`;
+  const format = `(SELECT value FROM mvcc_meta WHERE name = 'format')`;
+  const counted = `CASE WHEN ${format} >= 4 AND log_index > ${from} THEN MAX(digests) END`;
+  const digests = names.includes('digests') ? counted : 'NULL';
+  return `SELECT last_revision, log_index, MAX(writes_total), group_concat(hex(body), ''), ${hashes.join(', ')}, ${digests}
     FROM (SELECT * FROM batches WHERE log_index >= ?1 AND ?2 >= 0 ORDER BY last_revision, log_index, part)
     GROUP BY last_revision, log_index`;
 }

@@ -11,7 +11,7 @@ import type { ReadResult } from '../../src/replica/pending-reads.ts';
 import type { WriteResult } from '../../src/replica/proposals.ts';
 import type { WatchCall } from '../../src/api/contract.ts';
 import type { PlantedBug } from './bugs.ts';
-import type { ClientAnswer, ClientRequest, Place } from './client-operation.ts';
+import type { ClientAnswer, ClientOperation, ClientRequest, Place } from './client-operation.ts';
 import type { HistoryChecker } from './history-checker.ts';
 import type { Instance } from './instance.ts';
 import type { LeaseHost } from './lease-host.ts';
@@ -178,7 +178,7 @@ export class ReplicaCalls {
       if (failure !== null)
         return answer({ kind: 'write', writeId, result: { kind: 'refused', failure }, ...this.#place });
     }
-    driver.write({ ...request, writeId }, (result: WriteResult) => {
+    driver.write({ ...request, writeId, ...digestOf(operation) }, (result: WriteResult) => {
       const isNotTaken = result.kind === 'notLeader' || result.kind === 'overloaded' || result.kind === 'halted';
       if (isNotTaken || result.kind === 'refused') operation.possible--;
       answer({ kind: 'write', writeId, result, ...this.#place });
@@ -244,6 +244,13 @@ export class ReplicaCalls {
       else instance.gate(() => reply(answer));
     };
   }
+}
+
+/** Every other request was named by its client. */
+function digestOf({ name }: ClientOperation): { readonly digest?: bigint } {
+  const bytes = Buffer.from(name.slice(-8).padStart(8));
+  const digest = bytes.readBigUInt64BE(0);
+  return digest % 2n === 0n ? {} : { digest };
 }
 
 /** RFC 6455's registry of close codes. */

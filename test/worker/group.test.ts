@@ -106,7 +106,43 @@ describe('a group of three', () => {
     expect(third).toEqual(first);
     expect(await get(tenant.key, 'a')).toBe('changed since');
   });
+
+  it('GROUP-9: an Idempotency-Key that named another request is 422 at once, and that request is not done', async () => {
+    const tenant = await newTenant({ name: 'reused' });
+    // The group comes to level 3 with its first ticks.
+    await expect.poll(() => levelOf(tenant.key), { timeout: 10_000 }).toBe(3);
+    const first: unknown = await (await withKey(tenant.key, '/v1/kv/i1', named('PUT', 'v'))).json();
+    const others = [
+      ['/v1/kv/i2', named('PUT', 'v')],
+      ['/v1/kv/i1', named('PUT', 'w')],
+      ['/v1/kv/i1', named('DELETE')],
+      ['/v1/kv?prefix=i', named('DELETE')],
+      ['/v1/leases', named('POST', '{"ttl":60}')],
+      ['/v1/locks/l', named('POST', '{"ttl":60}')],
+    ] as const;
+    for (const [path, init] of others) {
+      const answer = await withKey(tenant.key, path, init);
+      expect(answer.status, path).toBe(422);
+      expect(await answer.json()).toMatchObject({ type: 'urn:quorate:problem:idempotency-key-reused' });
+    }
+    const v3 = { ...named('POST', '{"key":"aTI=","value":"dg=="}') };
+    const put3 = await withKey(tenant.key, '/v3/kv/put', v3);
+    expect([put3.status, await put3.json()]).toMatchObject([400, { code: 3 }]);
+    expect(await (await withKey(tenant.key, '/v1/kv/i1', named('PUT', 'v'))).json()).toEqual(first);
+    expect((await withKey(tenant.key, '/v1/kv/i2')).status).toBe(404);
+    expect(await get(tenant.key, 'i1')).toBe('v');
+  });
 });
+
+function named(method: string, body?: string): RequestInit {
+  return { method, headers: { 'Idempotency-Key': 'one' }, ...(body === undefined ? {} : { body }) };
+}
+
+/** Of the group, as its leader has it. */
+async function levelOf(key: string): Promise<number> {
+  const { level } = await (await withKey(key, '/v1/status')).json<{ level: number }>();
+  return level;
+}
 
 describe('compaction', () => {
   it('GROUP-8: what a compaction made superfluous leaves every replica, and later revisions stay', async () => {
