@@ -11,4 +11,11 @@ describe('the contract of the store, in an object', () => {
     const stub = replicaStub(`contract of ${name}`, 1);
     await runInDurableObject(stub, (_instance, state) => run(new ObjectSql(state.storage)));
   });
+
+  /** Of those that delete, each whole delete in steps of one key. */
+  const deleting = storeContract.filter(({ name }) => /MVCC-(DELETE|LEASE|HISTORY|HASH|TXN)-/.test(name));
+  it.each(deleting)('MVCC-DELETE-2, in steps: $name', async ({ name, run }) => {
+    const stub = replicaStub(`contract in steps of ${name}`, 1);
+    await runInDurableObject(stub, (_instance, state) => run(new ObjectSql(state.storage), 1));
+  });
 });
