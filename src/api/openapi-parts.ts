@@ -120,6 +120,7 @@ const problemMeanings: Readonly<Record<number, readonly [description: string, he
   403: ['The caller may not.', {}],
   404: ['It does not exist.', headers.revision],
   405: ['This path does not take this method.', { Allow: header('The methods that it takes.') }],
+  408: ['The body did not arrive in time. Nothing was done.', {}],
   409: ['The state of things is against it; another call can change that.', retryAfter],
   410: ['The revision has been compacted.', {}],
   412: ['A condition in the headers does not hold.', { ETag: header('That of what is there.') }],
@@ -163,7 +164,7 @@ type OperationParts = Operation & {
 
 const accessKey: Json = [{ bearer: [] }, { accessKey: [] }, { basic: [] }];
 const ofAll = [400, 401, 403, 417, 429, 500, 503, 504] as const;
-const ofBodies = [413, 415, 501] as const;
+const ofBodies = [408, 413, 415, 501] as const;
 
 /** Beside its own answers, an operation has those that any of its kind may have. Nothing else is answered. */
 export function operation(

@@ -12,6 +12,7 @@ import {
   failedLeaderHeader,
   goesOn,
   goesOnHeader,
+  isReadPath,
   isStreamPath,
   leaderHeader,
   membersHeader,
@@ -122,7 +123,9 @@ export class StoreCalls {
     });
     const protocol = protocolOf(path);
     if (routed.kind === 'done') {
-      return attempts > 1 ? unlessRefusedAlone(routed.value, protocol) : routed.value;
+      // A read that was refused has done nothing, wherever it was asked.
+      const mayHaveDone = attempts > 1 && !isReadPath(method, path);
+      return mayHaveDone ? unlessRefusedAlone(routed.value, protocol) : routed.value;
     }
     if (routed.kind === 'unavailable') return failureResponse(protocol, { kind: 'timeout' });
     // Which tenants there are is not told to who has no key of one.
