@@ -89,7 +89,15 @@ export class Watcher {
 /** All watchers of one shape. */
 type Group = { readonly key: string; readonly shape: WatchShape; readonly live: Set<Watcher>; behindCount: number };
 
-type Alone = { readonly watcher: Watcher; readonly ranges: readonly KeyRange[] };
+/**
+ * For whom history is read. A revision of very many keys takes several reads: the query stays the very same for as
+ * long. Of `ranges` and `groups` null is all.
+ */
+type Reading = {
+  readonly first: Watcher;
+  readonly ranges: readonly KeyRange[] | null;
+  readonly groups: ReadonlySet<Group> | null;
+};
 
 export class WatchHub {
   readonly #history: WatchHistory;
@@ -101,11 +109,8 @@ export class WatchHub {
   /** All live watchers have what happened up to here. */
   #revision: Revision;
   #delivering = false;
-  /**
-   * Reads a revision of very many keys, for itself and for those of its shape alone. Always the same list: that is the
-   * query.
-   */
-  #alone: Alone | null = null;
+  /** One that goes on: a revision of very many keys is not yet read. */
+  #reading: Reading | null = null;
 
   constructor(history: WatchHistory) {
     this.#history = history;
@@ -205,19 +210,15 @@ export class WatchHub {
    * behind can take more now.
    */
   catchUp(): boolean {
-    const alone = this.#stillAlone();
-    const first = alone?.watcher ?? this.#firstWithRoom();
-    if (first === null) return false;
-    const ranges = alone?.ranges ?? this.#rangesWanted();
+    const reading = this.#readingNow();
+    if (reading === null) return false;
+    const { first, ranges, groups } = reading;
     const bytesMax = watchHistorySliceBytesMax;
     const piece = this.#history.history({ from: first.next, bytesMax, ranges, inSlices: true });
-    if (piece.kind === 'busy' || (piece.kind === 'tooLarge' && alone === null)) {
-      this.#alone = alone ?? { watcher: first, ranges: [first.shape.range] };
-      return true;
-    }
-    this.#alone = null;
+    this.#reading = piece.kind === 'busy' ? reading : null;
+    if (piece.kind === 'busy') return true;
     if (piece.kind === 'tooLarge') {
-      for (const watcher of this.#takeTurns(first, piece.revision, this.#groupOf.get(first))) this.#end(watcher, piece);
+      this.#tooLarge(reading, piece);
       return true;
     }
     if (piece.kind === 'compacted') {
@@ -228,7 +229,7 @@ export class WatchHub {
     // What is applied and not yet published comes with its publication.
     const through = asRevision(Math.min(piece.through, this.#revision));
     assert(through >= first.next, 'a piece of history begins where it was asked to');
-    const members = this.#takeTurns(first, through, alone === null ? undefined : this.#groupOf.get(first));
+    const members = this.#takeTurns(first, through, groups);
     const collected = this.#collect(
       piece.revisions.filter((each) => each.revision <= through),
       (group) => group.behindCount > 0,
@@ -286,10 +287,25 @@ export class WatchHub {
     group.live.add(watcher);
   }
 
-  #stillAlone(): Alone | null {
-    const alone = this.#alone;
-    if (alone !== null && this.#behind.has(alone.watcher) && alone.watcher.sink.room() === 'free') return alone;
-    return (this.#alone = null);
+  /** null: nobody who is behind can take more. */
+  #readingNow(): Reading | null {
+    const reading = this.#reading;
+    const goesOn = reading !== null && this.#behind.has(reading.first) && reading.first.sink.room() === 'free';
+    if (goesOn) return reading;
+    const first = this.#firstWithRoom();
+    return first === null ? null : { first, ...this.#wanted() };
+  }
+
+  /** All that those who need the revision want of it may be too large where what each of them wants is not. */
+  #tooLarge({ first, groups }: Reading, end: WatchEnd & { readonly kind: 'tooLarge' }): void {
+    const group = this.#groupOf.get(first);
+    assert(group !== undefined, 'who is behind has a group');
+    const alone = new Set([group]);
+    if (groups?.size !== 1) {
+      this.#reading = { first, ranges: [group.shape.range], groups: alone };
+      return;
+    }
+    for (const watcher of this.#takeTurns(first, end.revision, alone)) this.#end(watcher, end);
   }
 
   #firstWithRoom(): Watcher | null {
@@ -297,28 +313,29 @@ export class WatchHub {
     return null;
   }
 
-  /** The ranges of all who could be served by one read; null where there are too many to look at each. */
-  #rangesWanted(): readonly KeyRange[] | null {
+  /** All who could be served by one read, and their ranges; null where there are too many to look at each. */
+  #wanted(): Pick<Reading, 'ranges' | 'groups'> {
     const groups = new Set<Group>();
     for (const watcher of this.#behind) {
       const group = this.#groupOf.get(watcher);
       if (group === undefined || groups.has(group) || watcher.sink.room() !== 'free') continue;
       groups.add(group);
-      if (groups.size > watchHistoryRangesMax) return null;
+      if (groups.size > watchHistoryRangesMax) return { ranges: null, groups: null };
     }
-    return [...groups].map((group) => group.shape.range);
+    return { ranges: [...groups].map((group) => group.shape.range), groups };
   }
 
   /**
-   * Who is served by a piece from `first.next` through `through`, of a group where one is named. They go to the end of
+   * Who is served by a piece from `first.next` through `through`, of these groups (null: of all). They go to the end of
    * the queue.
    */
-  #takeTurns(first: Watcher, through: Revision, group: Group | undefined): readonly Watcher[] {
+  #takeTurns(first: Watcher, through: Revision, groups: ReadonlySet<Group> | null): readonly Watcher[] {
     const members = [first];
     for (const watcher of this.#behind) {
       if (members.length >= watchCatchUpWatchersMax) break;
       if (watcher === first || watcher.next < first.next || watcher.next > through) continue;
-      if (group !== undefined && this.#groupOf.get(watcher) !== group) continue;
+      const group = this.#groupOf.get(watcher);
+      if (group === undefined || groups?.has(group) === false) continue;
       if (watcher.sink.room() === 'free') members.push(watcher);
     }
     for (const watcher of members) {

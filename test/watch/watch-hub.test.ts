@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { revision } from '../../src/brands.ts';
+import { compareBytes, emptyBytes, utf8 } from '../../src/bytes.ts';
 import {
   watchBatchBytesMax,
   watchCatchUpWatchersMax,
@@ -322,7 +323,7 @@ test('WATCH-LIMIT-2: revisions share a batch up to watchBatchBytesMax; one past 
 /** Of revision 3 it takes some reads; `tooLarge`: or it does not fit a message. */
 class SlicedHistory extends PlainHistory {
   slices = 2;
-  tooLarge = false;
+  tooLarge = (_ranges: WatchHistoryQuery['ranges']): boolean => false;
   readonly asked: (readonly KeyRange[] | null)[] = [];
 
   override history(query: WatchHistoryQuery): WatchHistoryPiece {
@@ -330,7 +331,7 @@ class SlicedHistory extends PlainHistory {
     this.asked.push(query.ranges);
     if (this.slices-- > 0) return { kind: 'busy' };
     this.slices = 2;
-    if (this.tooLarge) return { kind: 'tooLarge', revision: revision(3) };
+    if (this.tooLarge(query.ranges)) return { kind: 'tooLarge', revision: revision(3) };
     return super.history({ ...query, bytesMax: 1 });
   }
 }
@@ -343,37 +344,40 @@ function slicedHub(): { readonly history: SlicedHistory; readonly hub: WatchHub 
   return { history, hub: new WatchHub(history) };
 }
 
-test('WATCH-HUB-16: a revision that is read in slices is told to the watchers of one shape, whole; others come after it', () => {
+test('WATCH-HUB-16: a revision that is read in slices is told whole to those for whom it is read; others come after it', () => {
   const { history, hub } = slicedHub();
-  const [first, other, same] = ['k', 'l', 'k'].map((key) => open(hub, { ...shape(key), start: 3 }).sink);
+  const [first, other] = ['k', 'l'].map((key) => open(hub, { ...shape(key), start: 3 }).sink);
   expect(hub.catchUp()).toBe(true);
+  const late = open(hub, { ...shape('k', 'm'), start: 3 }).sink;
   expect(hub.catchUp()).toBe(true);
-  expect([first, other, same].map((sink) => sink?.revisions)).toEqual([[], [], []]);
+  expect([first, other, late].map((sink) => sink?.revisions)).toEqual([[], [], []]);
   expect(hub.catchUp()).toBe(true);
-  expect([first, other, same].map((sink) => sink?.revisions)).toEqual([[3], [], [3]]);
-  // From the second read on the query is the very same.
-  expect(history.asked[1]?.length).toBe(1);
-  expect(history.asked[2]).toBe(history.asked[1]);
+  expect([first, other, late].map((sink) => sink?.revisions)).toEqual([[3], [3], []]);
+  // The query is the very same until then.
+  expect(history.asked[0]?.length).toBe(2);
+  expect(history.asked.slice(1)).toEqual([history.asked[0], history.asked[0]]);
+  expect(history.asked[2]).toBe(history.asked[0]);
   catchUp(hub);
-  expect([first, other, same].map((sink) => sink?.revisions)).toEqual([
+  expect([first, other, late].map((sink) => sink?.revisions)).toEqual([
     [3, 4],
     [3, 4],
     [3, 4],
   ]);
 });
 
-test('WATCH-HUB-17: where the events of a revision do not fit a message, the watches that need it end, and others go on', () => {
+test('WATCH-HUB-17: where what a watch wants of a revision does not fit a message, it ends, and others go on', () => {
   const { history, hub } = slicedHub();
-  history.tooLarge = true;
-  const first = open(hub, { ...shape('k'), start: 3 }).sink;
-  const same = open(hub, { ...shape('k'), start: 3 }).sink;
-  const later = open(hub, { ...shape('k'), start: 4 }).sink;
+  // What both shapes want together is too large, and what one of them wants.
+  history.tooLarge = (ranges) => ranges?.length !== 1 || compareBytes(ranges[0]?.key ?? emptyBytes, utf8('k')) === 0;
+  const [first, same, later, other] = [
+    ['k', 3],
+    ['k', 3],
+    ['k', 4],
+    ['l', 3],
+  ].map(([key, start]) => open(hub, { ...shape(String(key)), start: Number(start) }).sink);
   catchUp(hub);
-  expect([first.end, same.end, later.end]).toEqual([
-    { kind: 'tooLarge', revision: 3 },
-    { kind: 'tooLarge', revision: 3 },
-    null,
-  ]);
-  expect(later.revisions).toEqual([4]);
-  expect(hub.watcherCount).toBe(1);
+  const ended = { kind: 'tooLarge', revision: 3 };
+  expect([first, same, later, other].map((sink) => sink?.end)).toEqual([ended, ended, null, null]);
+  expect([first, same, later, other].map((sink) => sink?.revisions)).toEqual([[], [], [4], [3, 4]]);
+  expect(hub.watcherCount).toBe(2);
 });
