@@ -7,12 +7,13 @@ import { postedMessageWaitMs, requestBodyBytesMax, streamProbeMs, watchBodyDrain
 import type { Reservation } from '../memory-budget.ts';
 import type { Caller } from '../model.ts';
 import type { OpenCall, OpenCalls } from './open-calls.ts';
-import { blankSpace, BodyChannel } from './watch-body.ts';
+import { blankSpace, BodyChannel, type BodyOptions } from './watch-body.ts';
 import { type Posted, PostedMessages } from './watch-posted.ts';
 
 export type KeepAliveStreamsOptions = {
   readonly open: OpenCalls;
   readonly memory: (caller: Caller) => Reservation;
+  readonly durable: BodyOptions['durable'];
   /** Answers one message, here or where the leader is. Never fails. */
   readonly serve: (message: Uint8Array, source: KeepAliveSource, gone: AbortSignal) => Promise<Response>;
 };
@@ -56,6 +57,7 @@ class KeepAliveStream {
     this.#channel = new BodyChannel({
       terminator: '',
       blank: blankSpace,
+      durable: options.durable,
       backlogBytesMax: () => requestBodyBytesMax,
       memory: options.memory(source.caller),
       drained: () => undefined,

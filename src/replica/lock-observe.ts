@@ -14,7 +14,7 @@ import { placeAt } from './lock-places.ts';
 import { queuesOf } from './lock-queues.ts';
 import type { Member } from './member.ts';
 import type { OpenCall, OpenCalls } from './open-calls.ts';
-import { blankSpace, BodyChannel } from './watch-body.ts';
+import { blankSpace, BodyChannel, type BodyOptions } from './watch-body.ts';
 
 export type ObserversOptions = {
   readonly store: Pick<Store, 'range' | 'firstCreated' | 'revision'>;
@@ -22,6 +22,7 @@ export type ObserversOptions = {
   readonly open: OpenCalls;
   /** What a stream of this caller holds of the isolate's memory. */
   readonly memory: (caller: Caller) => Reservation;
+  readonly durable: BodyOptions['durable'];
 };
 
 type Observer = {
@@ -57,6 +58,7 @@ export class Observers {
     const channel: BodyChannel = new BodyChannel({
       terminator: '\n',
       blank: blankSpace,
+      durable: this.#options.durable,
       memory: this.#options.memory(caller),
       backlogBytesMax: () => observerBacklogBytesMax,
       drained: () => undefined,

@@ -112,6 +112,7 @@ const keepAlivePath = '/v3/lease/keepalive';
 type Shared = {
   readonly open: OpenCalls;
   readonly memory: (caller: Caller) => Reservation;
+  readonly durable: () => Promise<void>;
   readonly leaseAlarm: LeaseAlarm;
 };
 
@@ -493,19 +494,21 @@ export class Replica extends DurableObject<ReplicaEnv> {
     });
     const memory = (caller: Caller): Reservation =>
       isolateMemory.reserve({ tenant: identity.tenant, key: ownerText(caller) });
+    const durable = (): Promise<void> => this.ctx.storage.sync();
     const watches = new WatchService({
       sockets: new ObjectSockets(this.ctx),
       history: store,
       sql: this.#sql,
       open,
       memory,
+      durable,
       header: (revision) => ({ ...headerOf(member), revision }),
       authorize: (caller, range) => store.authorize(caller, accessOfRange(range), member.nowMs()),
       mayGoOn: (caller, range) => store.authorizeKey(caller, accessOfRange(range), member.nowMs()),
       nowMs: () => member.nowMs(),
       later,
     });
-    const services = this.#services(member, stubOf, { open, memory, leaseAlarm });
+    const services = this.#services(member, stubOf, { open, memory, durable, leaseAlarm });
     const quota = quotaOf(member);
     const absentPeers = new AbsentPeers({
       driver: member.driver,
@@ -544,7 +547,7 @@ export class Replica extends DurableObject<ReplicaEnv> {
     });
   }
 
-  #services(member: Member, stubOf: RouteOptions['stubOf'], { open, memory, leaseAlarm }: Shared): Services {
+  #services(member: Member, stubOf: RouteOptions['stubOf'], { open, memory, durable, leaseAlarm }: Shared): Services {
     const signatures = new Signatures(this.env.SERVICE_SECRET ?? '');
     const writeIdPrefix = `${newId()}${newId()}`;
     let frames = 0;
@@ -592,6 +595,7 @@ export class Replica extends DurableObject<ReplicaEnv> {
       keepAlives: new KeepAliveStreams({
         open,
         memory,
+        durable,
         serve: (body, { caller, origin }, gone) => {
           const request = { method: 'POST', path: keepAlivePath, query: '', headers: new Headers(), body };
           return serveFrame(request, { path: keepAlivePath, caller, origin, timeoutMs: null }, gone);
@@ -603,6 +607,7 @@ export class Replica extends DurableObject<ReplicaEnv> {
         header: (revision) => ({ ...headerOf(member), revision }),
         open,
         memory,
+        durable,
       }),
     };
     return services;

@@ -8,6 +8,11 @@ import type { Reservation } from '../memory-budget.ts';
 import type { Room, WatchChannel } from './watch-channel.ts';
 
 export type BodyOptions = {
+  /**
+   * Resolves once all that is written to storage by now is durable; null: what is written is durable at once. What the platform holds back for messages of WebSockets
+   * and for answers, it does not for what follows of an answer that has begun: a message may tell of what was just written.
+   */
+  readonly durable: (() => Promise<void>) | null;
   /** Follows each message. */
   readonly terminator: string;
   /** What means nothing between two messages. */
@@ -52,6 +57,9 @@ export class BodyChannel implements WatchChannel {
   #controller: ReadableStreamDefaultController<Uint8Array> | null = null;
   #isClosing = false;
   #spoke = false;
+  /** What waits for storage, in its order. */
+  #held: Uint8Array[] = [];
+  #heldBytes = 0;
 
   constructor(options: BodyOptions) {
     this.#options = options;
@@ -66,6 +74,7 @@ export class BodyChannel implements WatchChannel {
         },
         cancel: () => {
           this.#controller = null;
+          this.#drop();
           this.#options.memory.release();
           this.#options.gone();
         },
@@ -75,13 +84,20 @@ export class BodyChannel implements WatchChannel {
   }
 
   get backlogBytes(): number {
-    return this.#controller === null ? 0 : highWaterBytes - (this.#controller.desiredSize ?? highWaterBytes);
+    if (this.#controller === null) return 0;
+    return this.#heldBytes + highWaterBytes - (this.#controller.desiredSize ?? highWaterBytes);
   }
 
   send(message: string): void {
     if (this.#isClosing) return;
     this.#spoke = true;
-    this.#controller?.enqueue(bytesOf(message + this.#options.terminator));
+    if (this.#controller === null) return;
+    const bytes = bytesOf(message + this.#options.terminator);
+    const { durable } = this.#options;
+    if (durable === null) return this.#controller.enqueue(bytes);
+    this.#held.push(bytes);
+    this.#heldBytes += bytes.byteLength;
+    if (this.#held.length === 1) this.#releaseWhen(durable);
   }
 
   /**
@@ -122,7 +138,7 @@ export class BodyChannel implements WatchChannel {
   finish(): void {
     if (this.#isClosing) return;
     this.#isClosing = true;
-    this.#controller?.close();
+    if (this.#held.length === 0) this.#controller?.close();
     this.#options.closed();
   }
 
@@ -130,6 +146,37 @@ export class BodyChannel implements WatchChannel {
   abandon(): void {
     this.#controller?.error(new Error('the client did not read the end of the stream'));
     this.#controller = null;
+    this.#drop();
     this.#options.memory.release();
+  }
+
+  /** In a moment, so that all that is said in this turn waits for the same. */
+  #releaseWhen(durable: () => Promise<void>): void {
+    let count = 0;
+    Promise.resolve()
+      .then(() => {
+        count = this.#held.length;
+        return durable();
+      })
+      .then(
+        () => this.#release(count, durable),
+        // Storage failed: the object ends, and its streams with it.
+        () => this.abandon(),
+      );
+  }
+
+  /** What was said later may tell of what was written later. */
+  #release(count: number, durable: () => Promise<void>): void {
+    for (const bytes of this.#held.splice(0, count)) {
+      this.#heldBytes -= bytes.byteLength;
+      this.#controller?.enqueue(bytes);
+    }
+    if (this.#held.length > 0) this.#releaseWhen(durable);
+    else if (this.#isClosing) this.#controller?.close();
+  }
+
+  #drop(): void {
+    this.#held = [];
+    this.#heldBytes = 0;
   }
 }

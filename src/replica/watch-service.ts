@@ -22,7 +22,7 @@ import { isEmptyRange, type WatchHistory, WatchHub } from '../mvcc/watch-hub.ts'
 import type { SqlPort } from '../sql-port.ts';
 import type { OpenCall, OpenCalls } from './open-calls.ts';
 import { decodeAttachment } from './watch-attachment.ts';
-import { blankComment, blankSpace, BodyChannel, bodyBacklogBytesMax } from './watch-body.ts';
+import { blankComment, blankSpace, BodyChannel, bodyBacklogBytesMax, type BodyOptions } from './watch-body.ts';
 import type { SavedStream, WatchStreamContext } from './watch-channel.ts';
 import { type Posted, PostedMessages } from './watch-posted.ts';
 import { type StreamRows, WatchRows } from './watch-rows.ts';
@@ -43,6 +43,8 @@ export type WatchServiceOptions = {
   readonly authorize: (caller: Caller, range: KeyRange) => Failure | null;
   /** Whether a watch that is open may go on: as its access key says, whatever the roles of its user have become. */
   readonly mayGoOn: (caller: Caller, range: KeyRange) => Failure | null;
+  /** See `BodyOptions`. */
+  readonly durable: BodyOptions['durable'];
   readonly nowMs: () => number;
   /** Runs a task in a later turn, as the object's own turns are run: a throw resets the object. The answer calls it off. */
   readonly later: (task: () => void, delayMs: number) => () => void;
@@ -328,6 +330,7 @@ export class WatchService {
   ): { readonly stream: Made; readonly channel: BodyChannel } {
     const channel: BodyChannel = new BodyChannel({
       ...form,
+      durable: this.#options.durable,
       memory: this.#options.memory(caller),
       backlogBytesMax: () => bodyBacklogBytesMax(this.#bodies.size),
       drained: () => this.#pump(),

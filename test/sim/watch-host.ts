@@ -52,6 +52,7 @@ export class WatchHost {
       later: (task, delayMs) => this.#later(task, delayMs),
     });
     this.#service = new WatchService({
+      durable: null,
       sockets: { accept: () => this.#accept(), open: () => [...sockets], heardMs: () => null },
       history: store,
       sql: instance.sql,

@@ -59,6 +59,7 @@ class Object1 {
       return () => undefined;
     };
     return new WatchService({
+      durable: null,
       sockets: { accept: () => this.#accept(), open: () => this.sockets, heardMs: () => null },
       history: this.history,
       sql: this.sql,

@@ -108,6 +108,7 @@ class Bench {
     this.sockets = options.sockets ?? [];
     this.failure = options.failure ?? null;
     this.service = new WatchService({
+      durable: null,
       sockets: { accept: () => this.#accept(), open: () => this.sockets, heardMs: () => this.heardMs },
       history: this.history,
       sql: this.sql,
@@ -437,11 +438,16 @@ test('WATCH-BODY-2: catch-up waits for the reader', async () => {
 
 const ignore = (): void => undefined;
 
+function turn(): Promise<void> {
+  return new Promise((resolve) => void setImmediate(resolve));
+}
+
 function roomOf(openBodies: number, bytes: number): string {
   const backlogBytesMax = (): number => bodyBacklogBytesMax(openBodies);
   const channel = new BodyChannel({
     terminator: '',
     blank: '',
+    durable: null,
     memory: new MemoryBudget(memoryBounds).reserve(noHolder),
     backlogBytesMax,
     drained: ignore,
@@ -451,6 +457,38 @@ function roomOf(openBodies: number, bytes: number): string {
   channel.send('x'.repeat(bytes));
   return channel.room();
 }
+
+test('WATCH-BODY-9: what is said on an answer that has begun leaves once all that was written before it is durable, in its order', async () => {
+  const syncs: (() => void)[] = [];
+  const sync = (): Promise<void> => new Promise((resolve) => void syncs.push(resolve));
+  const channel = new BodyChannel({
+    terminator: '',
+    blank: '',
+    durable: sync,
+    memory: new MemoryBudget(memoryBounds).reserve(noHolder),
+    backlogBytesMax: () => 1_000,
+    drained: ignore,
+    gone: ignore,
+    closed: ignore,
+  });
+  let read = '';
+  const reading = (async () => {
+    for await (const part of channel.stream) read += Buffer.from(part).toString();
+  })();
+  channel.send('a');
+  channel.send('b');
+  await turn();
+  expect([read, channel.backlogBytes, syncs.length]).toEqual(['', 2, 1]);
+  syncs.shift()?.();
+  // Said while the first sync was under way, and written perhaps after that began.
+  channel.send('c');
+  channel.finish();
+  await turn();
+  expect(read).toBe('ab');
+  syncs.shift()?.();
+  await reading;
+  expect([read, syncs.length]).toEqual(['abc', 0]);
+});
 
 test('WATCH-BODY-2: bodies share what may be behind; the share has a ceiling and a floor', () => {
   const share = watchBodiesBacklogBytesMax / 64;
