@@ -4,13 +4,15 @@
 import { describe, expect, it } from 'vitest';
 import { parseCall } from '../../src/api/call.ts';
 import type { ApiCall, ResponseHeader, WatchParameters } from '../../src/api/contract.ts';
-import { campaignTxn, holderValue, lockTxn } from '../../src/api/queues.ts';
+import { campaignTxn, holderValue, lockTxn, placeKey } from '../../src/api/queues.ts';
 import { parseDowngradeTarget } from '../../src/api/v3/versions.ts';
 import { unreachable } from '../../src/assert.ts';
 import { leaseId, type LeaseId, noLease } from '../../src/brands.ts';
 import { emptyBytes } from '../../src/bytes.ts';
 import type { Caller, Operation, Outcome } from '../../src/model.ts';
 import type { Driver } from '../../src/replica/driver.ts';
+import { takenBy } from '../../src/replica/lock-places.ts';
+import { requestDigest } from '../../src/replica/request-digest.ts';
 import { encodeStream } from '../../src/replica/watch-attachment.ts';
 import { Random } from '../api/random.ts';
 import { randomRequest } from '../api/random-requests.ts';
@@ -54,10 +56,14 @@ function asked(driver: Driver, call: ApiCall, caller: Caller): Asked {
       return taken(call.operation(leaseOr(call.lease)), (outcome) => call.respond(outcome, header));
     case 'password':
       return taken(call.operation('hash'), (outcome) => call.respond(outcome, header));
-    case 'lock':
-      return taken({ kind: 'txn', request: lockTxn(call.name, leaseOr(call.lease)) });
-    case 'campaign':
-      return taken({ kind: 'txn', request: campaignTxn(call.name, leaseOr(call.lease), call.value) });
+    case 'lock': {
+      const lease = leaseOr(call.lease);
+      return taken({ kind: 'txn', request: lockTxn(call.name, lease) }, placeOf(call.name, lease));
+    }
+    case 'campaign': {
+      const lease = leaseOr(call.lease);
+      return taken({ kind: 'txn', request: campaignTxn(call.name, lease, call.value) }, placeOf(call.name, lease));
+    }
     case 'acquire': {
       const value = holderValue({ limit: call.limit, session: call.hold.kind === 'session' });
       const lease = call.hold.kind === 'lease' ? call.hold.id : held;
@@ -112,6 +118,14 @@ function asked(driver: Driver, call: ApiCall, caller: Caller): Asked {
   }
 }
 
+/** What the replica makes of the outcome. */
+function placeOf(name: Uint8Array, lease: LeaseId): (outcome: Outcome) => null {
+  return (outcome) => {
+    if (outcome.kind !== 'failed') takenBy(outcome, placeKey(name, lease));
+    return null;
+  };
+}
+
 /** As its object sleeps with it. */
 function saveWatch({ range, previous }: WatchParameters, caller: Caller): void {
   const shape = { range, previous, noPut: false, noDelete: false };
@@ -142,7 +156,9 @@ function sendOne(driver: Driver, random: Random, met: Met, place: number): void 
   const candidate =
     operation.kind === 'leaseGrant' ? { ...operation, candidate: leaseId(BigInt(place + 100)) } : operation;
   const writeId = 'writeId' in call && call.writeId !== null ? `c:${call.writeId}` : `g:${place}`;
-  const result = write(driver, caller, writeId, candidate);
+  // As in a group of level 3, and as in one below.
+  const named = random.below(2) === 0 ? {} : { digest: requestDigest(operation) };
+  const result = write(driver, caller, writeId, candidate, named);
   met.results.add(result.kind);
   if (result.kind === 'applied') checkStatus(what.respond(result.outcome), context);
 }

@@ -64,9 +64,15 @@ export function leaderAlone(sql: SqlPort = new NodeSql()): Driver {
 }
 
 /** What became of it: a group of one knows at once. */
-export function write(driver: Driver, caller: Caller, writeId: string, operation: Operation): WriteResult {
+export function write(
+  driver: Driver,
+  caller: Caller,
+  writeId: string,
+  operation: Operation,
+  named: { readonly digest?: bigint } = {},
+): WriteResult {
   const results: WriteResult[] = [];
-  driver.write({ caller, writeId, operation }, (result) => results.push(result));
+  driver.write({ caller, writeId, operation, ...named }, (result) => results.push(result));
   driver.tick();
   const [result] = results;
   if (result === undefined) throw new Error(`nothing came of ${operation.kind}`);
