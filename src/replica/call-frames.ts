@@ -2,7 +2,7 @@
 // answers it, in order. The sockets hibernate; what a sleeping object must know of one is in its attachment.
 
 import type { ApiRequest, FramesCall } from '../api/contract.ts';
-import { closeFrameOfStatus, closeSocket } from '../api/close-frames.ts';
+import { type CloseFrame, closeFrameOf, closeFrameOfStatus, closeSocket } from '../api/close-frames.ts';
 import { type Failure, failureResponse, streamErrorText } from '../api/errors.ts';
 import { callerText, parseCaller } from '../api/routing.ts';
 import { splitFrame } from '../api/v3/message-splitter.ts';
@@ -128,7 +128,13 @@ export class FrameSockets {
   }
 
   #end(socket: WebSocket, failure: Failure): void {
-    closeSocket(socket, failure);
+    this.#close(socket, closeFrameOf(failure));
+  }
+
+  /** Until its client has closed, too, the socket is there, and more may come on it: of that nothing is done. */
+  #close(socket: WebSocket, { code, reason }: CloseFrame): void {
+    socket.serializeAttachment(null);
+    socket.close(code, reason);
     this.#forget(socket);
   }
 
@@ -216,9 +222,7 @@ export class FrameSockets {
           lines.end();
           // etcd's own stream ends with the first message that fails; on other sockets each frame is a call by itself.
           if (response.status === 200 || !isKeepAlive(source)) return;
-          const { code, reason } = closeFrameOfStatus(response.status, 'A message failed: its answer says why.');
-          socket.close(code, reason);
-          return this.#forget(socket);
+          return this.#close(socket, closeFrameOfStatus(response.status, 'A message failed: its answer says why.'));
         }
         bytes += value.byteLength;
         lines.push(value);

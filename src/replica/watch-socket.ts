@@ -169,6 +169,8 @@ export class SocketChannel implements WatchChannel {
   close(closing: Closing): void {
     if (this.#saved === 'gone') return;
     this.#saved = 'gone';
+    // The socket is there until its client has closed, too; the stream must not come back with it.
+    this.#socket.serializeAttachment(staleAttachment);
     closeSocket(this.#socket, closing);
     this.#options.closed();
   }

@@ -633,3 +633,28 @@ test('WATCH-V3-11: a POST ends when its Grpc-Timeout has passed', async () => {
   expect(text.trim().split('\n').at(-1)).toContain('"code":4');
   expect(bench.service.watcherCount).toBe(0);
 });
+
+test('WATCH-V3-9: a POST whose later message cannot be read ends with an error, as its last line', async () => {
+  const bench = new Bench();
+  const call: WatchCall = { kind: 'watch', protocol: 'v3', transport: 'post', accepted: null, timeoutMs: null };
+  for (const rest of ['{"create_request":7}', 'nonsense', '{"x":']) {
+    const body = utf8(`{"create_request":{"key":"aw=="}}${rest}`);
+    const request = new Request('http://replica/v3/watch', { method: 'POST', body });
+    const lines = (await read(await bench.service.open(call, request, caller), 100)).trim().split('\n');
+    expect(lines[0], rest).toContain('"created":true');
+    expect(lines.at(-1), rest).toContain('"code":3');
+    expect(bench.service.watcherCount, rest).toBe(0);
+  }
+});
+
+test('WATCH-SLEEP-7: a stream that has ended does not come back where its client never answered the close', async () => {
+  const bench = new Bench();
+  const call: WatchCall = { kind: 'watch', protocol: 'v3', transport: 'websocket', accepted: null, timeoutMs: null };
+  await bench.service.open(call, new Request('http://replica/v3/watch'), caller);
+  const [socket] = bench.sockets;
+  bench.keys.revoke('key-1');
+  expect([socket?.closed, socket?.saved]).toEqual([4401, 'stale']);
+  const woken = new Bench({ sockets: bench.sockets, history: bench.history });
+  if (socket !== undefined) woken.service.webSocketMessage(socket, '{"create_request":{"key":"aw=="}}');
+  expect(woken.service.watcherCount).toBe(0);
+});

@@ -500,6 +500,19 @@ describe('calls on a WebSocket', () => {
     socket.socket.close();
   });
 
+  it('FRAME-10: what comes on a socket after the service has closed it is not done', async () => {
+    const tenant = await newTenant({ name: 'frames-late', replicas: 1 });
+    const client = new EtcdClient(tenant.key);
+    const socket = await FrameSocket.open('/v3/auth/user/add', { 'Quorate-Key': tenant.key });
+    for (let count = 0; count < 2 * framesQueuedMax; count++) socket.send({ name: `u${count}`, password: 'p' });
+    await socket.closed;
+    const before = ((await client.done('/v3/auth/user/list', {})) as { users?: string[] }).users ?? [];
+    await scheduler.wait(2_000);
+    const { users = [] } = (await client.done('/v3/auth/user/list', {})) as { users?: string[] };
+    // At most the one that was under way.
+    expect(users.length).toBeLessThanOrEqual(before.length + 1);
+  });
+
   it('FRAME-6: a replica holds frameSocketsMax such sockets, half of them with one key; one more is answered 429', async () => {
     const tenant = await newTenant({ name: 'frames-many', replicas: 1 });
     const sockets: WebSocket[] = [];
