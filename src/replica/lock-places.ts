@@ -4,6 +4,7 @@
 import { assert } from '../assert.ts';
 import { isPlace, oldestPlace, queueRange } from '../api/queues.ts';
 import { emptyBytes, equalBytes } from '../bytes.ts';
+import { lockWaitersMax } from '../limits.ts';
 import type { KeyValue, Outcome, RangeRequest, TxnPart } from '../model.ts';
 import type { Store } from '../mvcc/store.ts';
 
@@ -28,15 +29,19 @@ export function queueOf(store: Readable, name: Uint8Array): Queue {
 
 /**
  * A key below `<name>/` that is no place and was there before a revision; null: there is none. It would count as a place that nobody
- * gives up. No more is looked at than the places of the queue, and one key more.
+ * gives up. Before a place is taken, the first key that is none ends the look; behind one that has stood for long there may be any
+ * number of younger keys, so that the look ends after as many keys as may be places.
  */
 export function keyInTheWay(
   store: Pick<Store, 'heads'>,
   name: Uint8Array,
   createdBefore = Number.POSITIVE_INFINITY,
 ): Uint8Array | null {
+  let looks = 0;
   for (const pair of store.heads(queueRange(name))) {
     if (pair.createRevision < createdBefore && !isPlace(pair)) return pair.key;
+    looks++;
+    if (looks === lockWaitersMax) return null;
   }
   return null;
 }
