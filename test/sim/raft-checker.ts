@@ -299,7 +299,9 @@ export class RaftChecker {
     const written = this.#written.get(id);
     const truncated: LogRow[] = [];
     for (let index = disk.applied + 1; index <= base.index; index++) {
-      const row = this.committed[index - 1] ?? written?.get(index);
+      // One that was durable before, and was applied and cut since.
+      const earlier = this.#entries.get(`${index}/${disk.terms[index]}`)?.row;
+      const row = this.committed[index - 1] ?? written?.get(index) ?? earlier;
       check(row !== undefined, 'log', () => `replica ${id} begins its log after ${base.index}; ${index} is nowhere`);
       truncated.push(row);
     }
