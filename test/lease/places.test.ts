@@ -21,7 +21,7 @@ function keyAfter(places: number, createdBefore?: number): string | null {
 }
 
 describe('a key in the way of a lock', () => {
-  it('LOCK-42: is found behind as many keys as may be places, and no more are looked at', () => {
+  it('LOCK-52: is found behind as many keys as may be places, and no more are looked at', () => {
     expect(keyAfter(0)).toBe('l/size');
     expect(keyAfter(lockWaitersMax - 1)).toBe('l/size');
     expect(keyAfter(lockWaitersMax)).toBeNull();
@@ -35,7 +35,7 @@ describe('a key in the way of a lock', () => {
     expect(looks).toBeLessThan(lockWaitersMax);
   });
 
-  it('LOCK-42: is none where it came after the place', () => {
+  it('LOCK-52: is none where it came after the place', () => {
     expect(keyAfter(0, 6)).toBe('l/size');
     expect(keyAfter(0, 5)).toBeNull();
   });

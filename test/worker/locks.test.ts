@@ -89,7 +89,7 @@ describe('v1', () => {
     expect(await leases(tenant)).toBe(1);
   });
 
-  it('LOCK-29: a release with the fencing token of an earlier holding leaves the newer one of the same lease', async () => {
+  it('LOCK-53: a release with the fencing token of an earlier holding leaves the newer one of the same lease', async () => {
     const tenant = await newTenant({ name: 'lock-late' });
     const path = '/v1/locks/a';
     const { body: lease } = await post<{ id: string }>(tenant, '/v1/leases', { ttl: 60 });
@@ -110,7 +110,7 @@ describe('v1', () => {
     expect(await releaseOf(second.fencing_token)).toMatchObject({ status: 404 });
   });
 
-  it('LOCK-40: a name below which another key lies is refused, naming it, and its holders keep what they have', async () => {
+  it('LOCK-50: a name below which another key lies is refused, naming it, and its holders keep what they have', async () => {
     const tenant = await newTenant({ name: 'lock-in-use' });
     const { body: lease } = await post<{ id: string }>(tenant, '/v1/leases', { ttl: 60 });
     await put(tenant.key, 'config/size', '1');
@@ -146,7 +146,7 @@ describe('v1', () => {
     expect((await acquired(tenant, '/v1/locks/up', { ttl: 30 })).fencing_token).toBeGreaterThan(0);
   });
 
-  it('LOCK-41: a key that is put below the name while the place is taken is seen, and the place is given up', async () => {
+  it('LOCK-51: a key that is put below the name while the place is taken is seen, and the place is given up', async () => {
     const tenant = await newTenant({ name: 'lock-race' });
     const path = '/v1/locks/race';
     await put(tenant.key, 'race/key', 'x');
