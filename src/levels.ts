@@ -12,7 +12,8 @@ export const groupLevel = {
    */
   second: 2,
   /**
-   * One command does bounded work, and a remembered write knows a digest of its request. The store is of format 4.
+   * One command does bounded work (`mvcc/work-budget.ts`), a user has a bounded number of roles, and a remembered write knows a digest of
+   * its request. The store is of format 4.
    */
   third: 3,
 } as const;

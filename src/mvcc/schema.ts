@@ -105,9 +105,6 @@ const thirdColumns = [
 // group last came to this level do not count (`digestsFrom`): a replica that was made from a snapshot in between has none of them.
 const fourthColumns = [['digests', 'ALTER TABLE batches ADD COLUMN digests BLOB']] as const;
 
-// Since format 4. They stay when the format goes back, and are emptied: code of a lower level would not keep them up.
-const fourthTables: readonly (readonly [table: string, statement: string])[] = [];
-
 const batchColumns = 'PRAGMA table_info(batches)';
 const selectMeta = 'SELECT value FROM mvcc_meta WHERE name = ?';
 const deleteMeta = 'DELETE FROM mvcc_meta WHERE name = ?';
@@ -160,8 +157,6 @@ export function changeFormat(sql: SqlPort, level: number): void {
   assert(format !== undefined, `level ${level} has a format`);
   const there = sql.all(batchColumns).map((row) => row[1]);
   for (const [column, statement] of columnsOfFormat(format)) if (!there.includes(column)) sql.run(statement);
-  if (format >= 4) for (const [table, statement] of fourthTables) if (!hasTable(sql, table)) sql.run(statement);
-  clearTablesBeyond(sql, format);
   writeMeta(sql, 'format', format);
 }
 
@@ -169,19 +164,12 @@ function columnsOfFormat(format: number): readonly (readonly [column: string, st
   return [...(format >= 3 ? thirdColumns : []), ...(format >= 4 ? fourthColumns : [])];
 }
 
-/** A store of that format has no rows in tables that came later. */
-export function clearTablesBeyond(sql: SqlPort, format: number): void {
-  if (format >= 4) return;
-  for (const [table] of fourthTables) if (hasTable(sql, table)) sql.run(`DELETE FROM ${table}`);
-}
-
 /** What makes the tables of a store of that format on an empty database, in order. */
 export function schemaStatements(format: number): readonly string[] {
   assert(format >= 1 && format <= schemaFormat, `format ${format} is known`);
   if (format < 2) return firstTables;
   const columns = columnsOfFormat(format).map(([, statement]) => statement);
-  const tables = format < 4 ? [] : fourthTables.map(([, statement]) => statement);
-  return [...firstTables, ...secondTables, ...columns, ...tables];
+  return [...firstTables, ...secondTables, ...columns];
 }
 
 /** An entry is applied in steps from here on. */

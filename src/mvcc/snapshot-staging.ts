@@ -10,7 +10,7 @@ import { clearingStepBytes, clearingStepRows } from '../limits.ts';
 import { hasTable, type SqlPort, type SqlRow } from '../sql-port.ts';
 import { columnsOf } from './generic-rows.ts';
 import { numberOf, textFrom } from './rows.ts';
-import { clearTablesBeyond, schemaFormat, schemaStatements } from './schema.ts';
+import { schemaFormat, schemaStatements } from './schema.ts';
 import { tablesOf } from './snapshot-head.ts';
 
 const prefix = 'incoming_';
@@ -88,7 +88,6 @@ export function swapStaging(sql: SqlPort, format: number): void {
     else swapNames(sql, name);
   }
   for (const { statement, index } of indexes) if (!hasIndex(sql, index ?? '')) sql.run(statement);
-  clearTablesBeyond(sql, format);
   sql.run(`DELETE FROM ${progressTable}`);
 }
 

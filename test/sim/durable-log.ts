@@ -49,10 +49,9 @@ export function storeDump(sql: SqlPort, batches: BatchesInDump): string {
   return tablesOf(sql)
     .map(({ table, select }) => {
       const rows = sql.all(select, ...(table === 'batches' ? [batches.from, batches.hashesFrom] : [])).map(rowInWords);
-      // A table of a later format stays, empty, when the format goes back; a store that came in a snapshot since then has none.
-      return rows.length === 0 ? '' : `${table}\n${rows.sort().join('\n')}\n`;
+      return `${table}\n${rows.sort().join('\n')}`;
     })
-    .join('');
+    .join('\n');
 }
 
 /**
