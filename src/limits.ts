@@ -383,13 +383,10 @@ export const watchSocketBacklogBytesMax = 4 * 1_048_576;
 /** What it is taken to be behind, where the runtime does not tell: the largest message fits. All sockets of a key share its memory. */
 export const watchSocketUnreadBytesMax = 32 * 1_048_576;
 /**
- * The platform does not tell what of a WebSocket's messages has left: a client is taken to read at this speed, 64 Mbit/s. Catching up goes
- * at it at most, unless the client says something, which shows that it has read.
+ * The platform does not tell what of a WebSocket's messages has left: a client that says nothing is taken to read at this speed, 2 Mbit/s,
+ * and to have read all once it says anything. Where more comes, it has to say something now and then.
  */
-export const socketReadBytesPerSecond = 8 * 1_048_576;
-/** Of a client that says nothing for a long time that is not believed: what it gets beyond a speed that any line has may be so much. */
-export const watchSocketSilentBytesMax = 64 * 1_048_576;
-export const watchSocketSilentBytesPerSecond = 65_536;
+export const watchSocketReadBytesPerSecond = 262_144;
 /** Where sockets have no room for catching up, they are looked at this often. */
 export const watchRoomMs = 250;
 /** Streaming answers (SSE, newline-delimited JSON, POST) on one replica. Each keeps the object awake; WebSockets do not. */
@@ -423,6 +420,8 @@ export const framesQueuedMax = 100;
 export const framesQueuedBytesMax = 8 * 1_048_576;
 /** What such a socket was sent and is not taken to have been read: the largest answer fits. */
 export const frameSocketUnreadBytesMax = 48 * 1_048_576;
+/** And at what speed that is taken to be read: whoever asks on it mostly waits for the answers, so they are read fast. */
+export const frameSocketReadBytesPerSecond = 32 * 1_048_576;
 /** A snapshot in frames: the platform does not say how far a client is behind, and keeps what was not sent in memory. */
 export const snapshotFramesBytesMax = 32 * 1_048_576;
 

@@ -4,8 +4,11 @@
 
 import { memoryBytesMax, memoryCountedBytesMin, memoryOfKeyBytesMax, memoryOfTenantBytesMax } from './limits.ts';
 
-/** For whom memory is held. `key` is unique within the tenant. */
-export type MemoryHolder = { readonly tenant: string; readonly key: string };
+/**
+ * For whom memory is held. `key` is unique within the tenant. `object`: the object that holds it, which may end without giving it back;
+ * empty: what holds it does not end before it does.
+ */
+export type MemoryHolder = { readonly tenant: string; readonly key: string; readonly object?: string };
 
 /** Whose share is used up. */
 export type MemoryShare = 'key' | 'tenant' | 'service';
@@ -20,6 +23,7 @@ export class MemoryBudget {
   readonly #bounds: MemoryBounds;
   readonly #tenants = new Map<string, number>();
   readonly #keys = new Map<string, number>();
+  readonly #ofObjects = new Map<string, Set<Reservation>>();
   #bytes = 0;
 
   constructor(bounds: MemoryBounds) {
@@ -43,11 +47,28 @@ export class MemoryBudget {
     return this.#bytes + moreBytes > bytesMax ? 'service' : null;
   }
 
+  /** An object begins anew: what an instance before it held (it crashed, or was put to sleep) is held no more. */
+  begins(object: string): void {
+    const held = this.#ofObjects.get(object) ?? [];
+    for (const reservation of held) reservation.lose();
+    this.#ofObjects.delete(object);
+  }
+
   /** Of a reservation: counts what it holds more, or less. */
-  add(holder: MemoryHolder, bytes: number): void {
+  add(reservation: Reservation, holder: MemoryHolder, bytes: number): void {
+    this.#note(reservation, holder.object ?? '', reservation.bytes + bytes);
     addTo(this.#keys, keyText(holder), bytes);
     addTo(this.#tenants, holder.tenant, bytes);
     this.#bytes += bytes;
+  }
+
+  #note(reservation: Reservation, object: string, bytes: number): void {
+    if (object === '') return;
+    const held = this.#ofObjects.get(object) ?? new Set();
+    this.#ofObjects.set(object, held);
+    if (bytes > 0) held.add(reservation);
+    else held.delete(reservation);
+    if (held.size === 0) this.#ofObjects.delete(object);
   }
 }
 
@@ -56,6 +77,7 @@ export class Reservation {
   readonly #budget: MemoryBudget;
   readonly #holder: MemoryHolder;
   #bytes = 0;
+  #isLost = false;
 
   constructor(budget: MemoryBudget, holder: MemoryHolder) {
     this.#budget = budget;
@@ -73,12 +95,18 @@ export class Reservation {
   hold(bytes: number): MemoryShare | null {
     const counted = bytes < memoryCountedBytesMin ? 0 : bytes;
     const more = counted - this.#bytes;
-    if (more === 0) return null;
+    if (more === 0 || this.#isLost) return null;
     const lacking = more > 0 ? this.#budget.lacking(this.#holder, more) : null;
     if (lacking !== null) return lacking;
-    this.#budget.add(this.#holder, more);
+    this.#budget.add(this, this.#holder, more);
     this.#bytes = counted;
     return null;
+  }
+
+  /** Whoever held it has ended: it holds nothing, for good. */
+  lose(): void {
+    this.hold(0);
+    this.#isLost = true;
   }
 
   /** Doing it again is fine. */

@@ -4,10 +4,11 @@
 
 import type { Protocol, ResponseHeader, WatchCall } from '../api/contract.ts';
 import { type Failure, failureResponse } from '../api/errors.ts';
-import { type PlacedMember, redirectResponse } from '../api/routing.ts';
+import { ownerText, type PlacedMember, redirectResponse } from '../api/routing.ts';
 import { unreachable } from '../assert.ts';
 import type { ReplicaId } from '../brands.ts';
 import { logEntryBytesMax } from '../limits.ts';
+import type { MemoryHolder } from '../memory-budget.ts';
 import type { Caller, Operation, Outcome, StoreFailure } from '../model.ts';
 import type { AccessNeed } from '../mvcc/access.ts';
 import type { Query, QueryResult } from '../query-model.ts';
@@ -18,7 +19,7 @@ import type { LeaseService } from './lease-service.ts';
 import type { KeepAliveStreams } from './lease-stream.ts';
 import type { Observers } from './lock-observe.ts';
 import type { LockWaits } from './lock-waits.ts';
-import type { Member } from './member.ts';
+import type { Member, MemberIdentity } from './member.ts';
 import { requestDigest } from './request-digest.ts';
 import type { SteppedReads } from './stepped-reads.ts';
 import type { OpenCall, OpenCalls } from './open-calls.ts';
@@ -238,4 +239,13 @@ export async function propose(
     default:
       return unreachable(result);
   }
+}
+
+/** For whom what a call takes of the isolate's memory is held. */
+export function holderOf({ identity }: Member, caller: Caller): MemoryHolder {
+  return { tenant: identity.tenant, key: ownerText(caller), object: objectOf(identity) };
+}
+
+export function objectOf({ tenant, number }: MemberIdentity): string {
+  return `${tenant}/${number}`;
 }

@@ -12,7 +12,7 @@ import {
   framesQueuedBytesMax,
   framesQueuedMax,
   snapshotFramesBytesMax,
-  socketReadBytesPerSecond,
+  frameSocketReadBytesPerSecond,
 } from '../limits.ts';
 import type { Reservation } from '../memory-budget.ts';
 import type { Caller } from '../model.ts';
@@ -118,6 +118,11 @@ export class FrameSockets {
     send(socket, await failureResponse('v3', { kind: 'badRequest', detail: several.fault }).text());
   }
 
+  /** The object may be put to sleep, and forgets then what it holds. */
+  resting(): void {
+    for (const { memory, frames } of this.#connections.values()) if (frames === 0) memory.release();
+  }
+
   closed(socket: WebSocket): void {
     this.#forget(socket);
   }
@@ -155,7 +160,7 @@ export class FrameSockets {
       frames: 0,
       bytes: 0,
       memory: this.#options.memory(source.caller),
-      unread: new UnreadBytes({ bytesMax: frameSocketUnreadBytesMax, bytesPerSecond: socketReadBytesPerSecond }),
+      unread: new UnreadBytes({ bytesMax: frameSocketUnreadBytesMax, bytesPerSecond: frameSocketReadBytesPerSecond }),
       last: Promise.resolve(),
       answering: null,
       gone: new AbortController(),

@@ -4,7 +4,7 @@
 import { parseCall, protocolOf } from '../api/call.ts';
 import type { ApiCall, ApiRequest, FramesCall, QueryCall, StatusCall, WatchCall, WriteCall } from '../api/contract.ts';
 import { failureResponse } from '../api/errors.ts';
-import { ownerText, readHeader } from '../api/routing.ts';
+import { readHeader } from '../api/routing.ts';
 import { unreachable } from '../assert.ts';
 import { requestTimeoutMs } from '../limits.ts';
 import { isolateMemory } from '../memory-budget.ts';
@@ -16,6 +16,7 @@ import {
   type CallContext,
   followsAndCaughtUp,
   headerOf,
+  holderOf,
   leadsAndCaughtUp,
   propose,
   queryStoreInSteps,
@@ -44,8 +45,7 @@ import { statusReport } from './status.ts';
 export async function serveCall(member: Member, request: ApiRequest, context: CallContext): Promise<Response> {
   const call = parseCall(request);
   const answer = await serveParsed(member, call, request, context);
-  const holder = { tenant: member.identity.tenant, key: ownerText(context.caller) };
-  const failure = holdAnswer(answer, holder, isolateMemory);
+  const failure = holdAnswer(answer, holderOf(member, context.caller), isolateMemory);
   if (failure === null) return answer;
   // A write was done, whatever becomes of its answer.
   return failureResponse(protocolOf(request.path), call.kind === 'write' ? { kind: 'timeout' } : failure);

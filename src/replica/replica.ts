@@ -15,7 +15,6 @@ import {
   isStreamPath,
   leaderHeader,
   originHeader,
-  ownerText,
   parseCaller,
   pathAndQuery,
   type PlacedMember,
@@ -41,7 +40,7 @@ import { Signatures } from '../tenants/signatures.ts';
 import { TokenRing } from '../tenants/token-text.ts';
 import { AbsentPeers, type Joining } from './absent-peers.ts';
 import { Logins } from './auth-calls.ts';
-import { type CallContext, headerOf, placedMembers, type Services } from './call-context.ts';
+import { type CallContext, headerOf, holderOf, objectOf, placedMembers, type Services } from './call-context.ts';
 import { FrameSockets, type FrameSource, isFrameSocket } from './call-frames.ts';
 import { routeCall, type RouteOptions } from './call-route.ts';
 import { serveCall } from './calls.ts';
@@ -163,7 +162,7 @@ export class Replica extends DurableObject<ReplicaEnv> {
       openWatch: (call) => living.watches.open(call, request, caller),
     };
     const { member } = living;
-    const memory = isolateMemory.reserve({ tenant: member.identity.tenant, key: ownerText(caller) });
+    const memory = isolateMemory.reserve(holderOf(member, caller));
     const lacking = memory.hold(body.byteLength);
     if (lacking !== null) return failureResponse(protocolOf(path), { kind: 'memoryFull', of: lacking });
     try {
@@ -472,6 +471,7 @@ export class Replica extends DurableObject<ReplicaEnv> {
       mayRest: () => services.leases.mayRest() && entry.mayRest,
       resting: () => {
         watches.flush();
+        services.frames.resting();
         services.leases.resting();
         this.#wakeAtExpiry(open, leaseAlarm);
         entry.resting();
@@ -492,8 +492,8 @@ export class Replica extends DurableObject<ReplicaEnv> {
       nowMs: () => member.nowMs(),
       later,
     });
-    const memory = (caller: Caller): Reservation =>
-      isolateMemory.reserve({ tenant: identity.tenant, key: ownerText(caller) });
+    const memory = (caller: Caller): Reservation => isolateMemory.reserve(holderOf(member, caller));
+    isolateMemory.begins(objectOf(identity));
     const durable = (): Promise<void> => this.ctx.storage.sync();
     const watches = new WatchService({
       sockets: new ObjectSockets(this.ctx),

@@ -174,6 +174,8 @@ export class WatchService {
   /** The replica's clock is about to stop, and from then on the object may be put to sleep: all that it must know is saved. */
   flush(): void {
     this.#resting = true;
+    // The object forgets what it holds when it is put to sleep.
+    for (const { channel } of this.#sockets.values()) channel.resting();
     const { revision } = this.#hub;
     if (revision === this.#flushedRevision) return this.#saveStale();
     for (const { channel } of this.#sockets.values()) channel.save();

@@ -7,11 +7,9 @@
 
 import { type Closing, closeSocket } from '../api/close-frames.ts';
 import {
-  socketReadBytesPerSecond,
   watchAttachmentBytesMax,
   watchSocketBacklogBytesMax,
-  watchSocketSilentBytesMax,
-  watchSocketSilentBytesPerSecond,
+  watchSocketReadBytesPerSecond,
   watchSocketUnreadBytesMax,
 } from '../limits.ts';
 import type { Reservation } from '../memory-budget.ts';
@@ -63,11 +61,7 @@ export class SocketChannel implements WatchChannel {
   readonly #options: SocketOptions;
   readonly #unread = new UnreadBytes({
     bytesMax: watchSocketUnreadBytesMax,
-    bytesPerSecond: socketReadBytesPerSecond,
-  });
-  readonly #unheard = new UnreadBytes({
-    bytesMax: watchSocketSilentBytesMax,
-    bytesPerSecond: watchSocketSilentBytesPerSecond,
+    bytesPerSecond: watchSocketReadBytesPerSecond,
   });
   #heardMs = 0;
   #saved: 'current' | 'stale' | 'gone';
@@ -86,7 +80,6 @@ export class SocketChannel implements WatchChannel {
     this.#spoil();
     const nowMs = this.#options.nowMs();
     this.#unread.sent(message.length, nowMs);
-    this.#unheard.sent(message.length, nowMs);
     try {
       this.#socket.send(message);
     } catch {
@@ -110,18 +103,15 @@ export class SocketChannel implements WatchChannel {
     const nowMs = this.#options.nowMs();
     const buffered = this.#socket.bufferedAmount;
     const bytes = buffered ?? this.#unread.at(nowMs);
-    const isOver =
-      buffered === undefined
-        ? this.#unread.isOver(nowMs) || this.#unheard.isOver(nowMs)
-        : buffered > watchSocketBacklogBytesMax;
+    const isOver = buffered === undefined ? this.#unread.isOver(nowMs) : buffered > watchSocketBacklogBytesMax;
     if (isOver || this.#options.memory.hold(bytes) !== null) return 'over';
-    return bytes > watchSocketBacklogBytesMax / 4 ? 'full' : 'free';
+    const full = buffered === undefined ? watchSocketUnreadBytesMax / 2 : watchSocketBacklogBytesMax / 4;
+    return bytes > full ? 'full' : 'free';
   }
 
   /** The client has said something: it is there, and has read what it was sent. */
   heard(): void {
     this.#unread.heard();
-    this.#unheard.heard();
     this.#options.memory.release();
   }
 
@@ -137,6 +127,11 @@ export class SocketChannel implements WatchChannel {
 
   changed(): void {
     this.save();
+  }
+
+  /** The object may be put to sleep, and forgets then what it holds. */
+  resting(): void {
+    this.#options.memory.release();
   }
 
   /** The connection is gone: nothing of its stream stays. */

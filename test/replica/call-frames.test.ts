@@ -2,7 +2,7 @@
 
 import { expect, test } from 'vitest';
 import { answerWith } from '../../src/api/large-answer.ts';
-import { answerPieceBytes, frameSocketUnreadBytesMax, socketReadBytesPerSecond } from '../../src/limits.ts';
+import { answerPieceBytes, frameSocketUnreadBytesMax, frameSocketReadBytesPerSecond } from '../../src/limits.ts';
 import { MemoryBudget } from '../../src/memory-budget.ts';
 import { FrameSockets } from '../../src/replica/call-frames.ts';
 import { PlainKeys } from './plain-keys.ts';
@@ -63,7 +63,7 @@ test('FRAME-11: a socket whose answers are not read is closed over its bound; on
   const read = bench(answer);
   for (let count = 0; count < 3 * answers; count++) {
     await read.frames.message(read.socket, '{}');
-    read.clock.nowMs += (answer.length / socketReadBytesPerSecond) * 1_000;
+    read.clock.nowMs += (answer.length / frameSocketReadBytesPerSecond) * 1_000;
   }
   expect(read.fake.closed).toBeNull();
 });

@@ -50,3 +50,19 @@ test('MEMORY-1: the shares of the service are within one another, and the larges
   expect(memoryOfTenantBytesMax).toBeGreaterThan(memoryOfKeyBytesMax);
   expect(memoryBytesMax).toBeGreaterThan(memoryOfTenantBytesMax);
 });
+
+test('MEMORY-7: what an object held that ended without giving it back is held no more once it begins anew', () => {
+  const budget = new MemoryBudget(bounds);
+  const lost = budget.reserve({ tenant: 't', key: 'a', object: 't/1' });
+  expect(lost.hold(30_000)).toBeNull();
+  const other = budget.reserve({ tenant: 't', key: 'a', object: 't/2' });
+  expect(other.hold(10_000)).toBeNull();
+  budget.begins('t/1');
+  expect(budget.bytes).toBe(10_000);
+  // It may still be told to give it back, or to hold more.
+  expect(lost.hold(40_000)).toBeNull();
+  lost.release();
+  expect(budget.bytes).toBe(10_000);
+  budget.begins('t/1');
+  expect(budget.bytes).toBe(10_000);
+});
