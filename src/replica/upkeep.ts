@@ -157,10 +157,7 @@ export class Upkeep {
   receive(message: SnapshotMessage): void {
     switch (message.kind) {
       case 'snapshotAsk':
-        // Of a store that is wrong nobody shall have a copy; of one with an entry under way a snapshot goes on, and
-        // none begins.
-        if (!this.isRebuilding && (message.name !== null || !this.#options.store.isUnderWay))
-          this.#options.send(this.#sender.answer(message));
+        if (this.#maySend(message)) this.#options.send(this.#sender.answer(message));
         return;
       case 'snapshotPart':
         return this.#receivePart(message);
@@ -172,6 +169,16 @@ export class Upkeep {
       default:
         return unreachable(message);
     }
+  }
+
+  /**
+   * Of a store that is wrong nobody shall have a copy, nor one whose code does not know its level: it could not open it. Of one with an
+   * entry under way a snapshot goes on, and none begins.
+   */
+  #maySend({ from, name }: Extract<SnapshotMessage, { readonly kind: 'snapshotAsk' }>): boolean {
+    const { store } = this.#options;
+    const supports = this.#reports.get(from)?.supports ?? groupLevelMin;
+    return !this.isRebuilding && supports >= store.level && (name !== null || !store.isUnderWay);
   }
 
   tick(): void {

@@ -2,8 +2,8 @@
 //
 // Not too early: a lease does not end before its ttl, counted from when the keepalive (or the grant) that was acknowledged came to
 // the leader. Deadlines are times of day of whoever leads, and a lease that nobody extends since a rest is ended by another
-// replica's clock: by as much as clocks differed in the run, beyond what leaders allow for (`leaseClocksDifferMs`), it may end earlier,
-// and by no more. Where clocks differ by less nothing is tolerated but their rounding to milliseconds.
+// replica's clock: leaders allow for a difference of `leaseClocksDifferMs`. Where clocks differ by no more, and none jumps, nothing is
+// tolerated but their rounding to milliseconds; else a lease may end earlier by as much as clocks differed in the run.
 //
 // Not too late: after all faults, a lease that nobody keeps alive ends within `lateAwakeMs` or `lateAsleepMs` of the latest time that
 // anything could have put it off to (a keepalive, acknowledged or not; a new leader of a store that is not settled).
@@ -39,6 +39,8 @@ export class LeaseChecker {
   /** Expiries that were proposed, by what they commit. */
   readonly #proposedMs = new Map<LeaseOperation, number>();
   #clocks = { earliestMs: 0, latestMs: 0 };
+  /** A leader's own clock has jumped: what it gave by it ends as much earlier or later. */
+  #hasJumped = false;
   #deadlines: { readonly sinceMs: number; readonly lateMs: number } | null = null;
 
   constructor(nowMs: () => number, trace: Trace) {
@@ -46,8 +48,9 @@ export class LeaseChecker {
     this.#trace = trace;
   }
 
-  /** A clock is off by so much from now on. */
-  clockSet(offsetMs: number): void {
+  /** A clock is off by so much from now on; it was another one before, where it `jumped`. */
+  clockSet(offsetMs: number, { jumped }: { readonly jumped: boolean }): void {
+    this.#hasJumped ||= jumped;
     const { earliestMs, latestMs } = this.#clocks;
     this.#clocks = { earliestMs: Math.min(earliestMs, offsetMs), latestMs: Math.max(latestMs, offsetMs) };
   }
@@ -159,7 +162,8 @@ export class LeaseChecker {
   #checkNotEarly(life: Life): void {
     const { id, expiredMs, promisedUntilMs, promisedBy } = life;
     if (expiredMs === null) return;
-    const tolerated = Math.max(0, this.#spreadMs - leaseClocksDifferMs) + roundingMs;
+    const isAllowedFor = !this.#hasJumped && this.#spreadMs <= leaseClocksDifferMs;
+    const tolerated = isAllowedFor ? roundingMs : this.#spreadMs + roundingMs;
     check(expiredMs >= promisedUntilMs - tolerated, 'a lease lives as long as was acknowledged', () => {
       return `${id} was ended at ${expiredMs.toFixed(2)}; ${promisedBy} was told until ${promisedUntilMs.toFixed(2)}, clocks differed by ${tolerated.toFixed(2)} ms`;
     });

@@ -145,7 +145,8 @@ export class SimulatedReplica implements DriverPort {
     this.#code = options.code;
     options.checkers.levels.deployed(options.id, options.code);
     const { clockDifferenceMs } = options.faults();
-    if (clockDifferenceMs > 0) this.#setClock(options.random.between(-clockDifferenceMs, clockDifferenceMs));
+    if (clockDifferenceMs > 0)
+      this.#setClock(options.random.between(-clockDifferenceMs, clockDifferenceMs), { jumped: false });
   }
 
   get driver(): RunningDriver | null {
@@ -225,13 +226,13 @@ export class SimulatedReplica implements DriverPort {
     const { random, trace } = this.#options;
     const offsetMs = Math.round(random.between(-20_000, 20_000));
     trace.add('clock jump', () => `${this.id} to ${offsetMs} ms`);
-    this.#setClock(offsetMs);
+    this.#setClock(offsetMs, { jumped: true });
     this.#planAlarm();
   }
 
-  #setClock(offsetMs: number): void {
+  #setClock(offsetMs: number, how: { readonly jumped: boolean }): void {
     this.#clockOffsetMs = offsetMs;
-    this.#options.checkers.leases.clockSet(offsetMs);
+    this.#options.checkers.leases.clockSet(offsetMs, how);
   }
 
   /** The instance ends; what it had not synced is lost, all or from some transaction on, with all that the gate held. */
