@@ -24,6 +24,10 @@ export function identityOf(command: Pick<Command, 'caller' | 'writeId'>): string
 /** null: in the batch that is being applied. */
 type Place = BatchPlace | null;
 
+/** `nth`: among those of its entry. */
+type EntryWrite = { readonly outcome: Uint8Array; readonly nth: number };
+type EntryWrites = ReadonlyMap<string, EntryWrite>;
+
 export class RememberedWrites {
   readonly #batches: Batches;
   /** How many were ever remembered. */
@@ -33,6 +37,8 @@ export class RememberedWrites {
   /** The nth write's identity at n modulo the window: the one that leaves is found without walking through a map's holes. */
   readonly #window: string[] = [];
   #underWay: string[] = [];
+  /** Of the entry that was looked into last: some hundred bytes for each of its writes, and no more than its row. */
+  #latest: { readonly place: BatchPlace; readonly writes: EntryWrites } | null = null;
 
   constructor(batches: Batches, total: number) {
     this.#batches = batches;
@@ -50,7 +56,8 @@ export class RememberedWrites {
   find(identity: string, record: BatchRecord | null): Outcome | null {
     const place = this.#loaded().get(identity);
     if (place === undefined) return null;
-    const outcome = place === null ? (record?.outcomeOf(identity) ?? null) : this.#outcomeIn(place, identity);
+    const outcome =
+      place === null ? (record?.outcomeOf(identity) ?? null) : (this.#writesAt(place).get(identity)?.outcome ?? null);
     assert(outcome !== null, 'a remembered write has its outcome');
     return decodeOutcome(outcome);
   }
@@ -64,7 +71,7 @@ export class RememberedWrites {
     if (place === undefined) return null;
     if (place === null) return record?.digestOf(identity) ?? null;
     const digests = place.logIndex > from ? this.#batches.digests(place) : null;
-    return digests === null ? null : digestIn(digests, this.#nthIn(place, identity));
+    return digests === null ? null : digestIn(digests, this.#writesAt(place).get(identity)?.nth ?? Infinity);
   }
 
   remember(identity: string, outcome: Outcome, record: BatchRecord, digest: bigint | null): void {
@@ -86,18 +93,15 @@ export class RememberedWrites {
     this.#underWay = [];
   }
 
-  #nthIn(place: BatchPlace, identity: string): number {
-    let nth = 0;
-    for (const write of this.#batches.writesAt(place)) {
-      if (write.identity === identity) break;
-      nth++;
+  /** Retries come together, as the first attempts did: the writes of an entry are gone through once for all of them. */
+  #writesAt(place: BatchPlace): EntryWrites {
+    if (this.#latest?.place === place) return this.#latest.writes;
+    const writes = new Map<string, EntryWrite>();
+    for (const { identity, outcome } of this.#batches.writesAt(place)) {
+      writes.set(identity, { outcome: outcome.slice(), nth: writes.size });
     }
-    return nth;
-  }
-
-  #outcomeIn(place: BatchPlace, identity: string): Uint8Array | null {
-    for (const write of this.#batches.writesAt(place)) if (write.identity === identity) return write.outcome;
-    return null;
+    this.#latest = { place, writes };
+    return writes;
   }
 
   #loaded(): Map<string, Place> {
