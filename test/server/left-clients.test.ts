@@ -96,6 +96,20 @@ describe('a lock', () => {
   }
 });
 
+// Workerd does not see the FIN of a client while nothing is written to it, and an answer that has not begun has nothing to write: its
+// status is not known yet. The Node process in front of it will see it.
+describe('a client that waits', () => {
+  it.skip('LOCK-32: that leaves by an ordinary close is out of the queue before its turn', async () => {
+    const name = 'left-early';
+    const held: { key: string } = await (await post('/v3/lock/lock', { name: base64(name) })).json();
+    const left = client('POST', `/v1/locks/${name}`, JSON.stringify({ ttl: 60, wait: 3_600 }));
+    await waiting(name, 1);
+    await left.leave();
+    await waiting(name, 0);
+    expect((await post('/v3/lock/unlock', { key: held.key })).status).toBe(200);
+  });
+});
+
 describe('an answer', () => {
   it('MEMORY-5: of eight clients that do not read 30 MB each, one is answered, and the others are told why not', async () => {
     const value = base64('x'.repeat(1_500_000));
