@@ -10,6 +10,7 @@ import { PlainKeys } from './plain-keys.ts';
 class FakeSocket {
   readonly sent: string[] = [];
   closed: number | null = null;
+  #attachment: unknown = ['/v3/kv/range', 'accessKey a', 'http://store', ''];
 
   send(text: string): void {
     this.sent.push(text);
@@ -17,8 +18,11 @@ class FakeSocket {
   close(code: number): void {
     this.closed = code;
   }
+  serializeAttachment(attachment: unknown): void {
+    this.#attachment = attachment;
+  }
   deserializeAttachment(): unknown {
-    return ['/v3/kv/range', 'accessKey a', 'http://store', ''];
+    return this.#attachment;
   }
 }
 

@@ -52,6 +52,27 @@ export const outrun: Partial<FaultMix> = {
   loseStorageEveryMs: 4_000,
 };
 
+/** Leaders are cut off from the others, and not from clients. */
+const deposed: Partial<FaultMix> = {
+  workload: 'mixed',
+  longLeases: 0,
+  replicas: 3,
+  clients: 6,
+  thinkMs: 5,
+  impatient: 0.5,
+  faultyMs: 16_000,
+  delayMs: 1,
+  partitionEveryMs: 1_500,
+  oneWay: 0,
+  auth: 0,
+  throwing: 0,
+  memberChangeEveryMs: 0,
+  loseStorageEveryMs: 0,
+  loseLearnerEveryMs: 0,
+  deployEveryMs: 0,
+  startsFormer: 0,
+};
+
 /** Stores are altered, and nothing else is in the way of finding it. */
 const altered: Partial<FaultMix> = {
   replicas: 3,
@@ -112,7 +133,10 @@ const entries = {
     mix: deploying,
   },
   // Reads and writes
-  readUnconfirmed: { what: 'a replica that believes it leads answers reads without asking the others' },
+  readUnconfirmed: {
+    what: 'a replica that believes it leads answers reads without asking the others',
+    mix: deposed,
+  },
   laterPageAtHead: {
     what: 'the second page of a list is read at the newest revision',
     mix: { workload: 'kubernetes' },

@@ -89,8 +89,8 @@ export class MemberFaults {
     const { group, raft, trace, network, state } = this.#options;
     const { members = [], voters = this.#founders } = raft.configuration ?? {};
     const learners = members.filter(({ id, voter }) => !voter && group.find(id) !== null);
-    // Nobody is about to have it vote.
-    if (learners.length === 0 || !this.#agreeOn(voters)) return;
+    // Nobody is about to have it vote; and where a voter is missing, the learner may be the one that the group needs next.
+    if (learners.length === 0 || this.#isMissing || !this.#agreeOn(voters)) return;
     const { id } = random.pick(learners);
     trace.add('learner lost', () => String(id));
     group.find(id)?.end();
