@@ -2,7 +2,7 @@
 // that it has on v1, whichever protocol the socket speaks, and its detail as the reason; where HTTP has no status, a code is named here.
 
 import { closeReasonBytesMax } from '../limits.ts';
-import { describe, type Failure } from './errors.ts';
+import { describe, type Failure } from './errors/errors.ts';
 
 export type Closing =
   | Failure

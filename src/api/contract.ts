@@ -1,10 +1,12 @@
 // What the wire hands to the replica, and what the replica hands back: one parsed call, with the function that answers it.
 // Types only. `call.ts` makes them.
 
-import type { Operation, Outcome, RangeAnswer, RangeRequest, StoreFailure, KeyRange } from '../model.ts';
+import type { Operation, Outcome, RangeAnswer, RangeRequest, StoreFailure, KeyRange } from '../model/store.ts';
+import type { Bounded, Protocol, ResponseHeader, Transport } from './call-parts.ts';
 import type { ServiceCall } from './service-calls.ts';
 import type { StatusReport } from './v1/status.ts';
 
+export type * from './call-parts.ts';
 export type * from './service-calls.ts';
 
 /** A request as it came. `path` and `query` are not decoded; `query` has no "?". */
@@ -16,26 +18,9 @@ export type ApiRequest = {
   readonly body: Uint8Array;
 };
 
-/** v1 answers problem+json, v3 etcd's error bodies. */
-export type Protocol = 'v1' | 'v3';
-
-/** Who answers. Ids are decimal strings of 64 bits, never "0". `revision` is the store's when the answer was made. */
-export type ResponseHeader = {
-  readonly clusterId: string;
-  readonly memberId: string;
-  readonly raftTerm: number;
-  readonly revision: number;
-};
-
 export type ReadResult =
   | { readonly kind: 'answer'; readonly answer: RangeAnswer }
   | { readonly kind: 'failed'; readonly failure: StoreFailure };
-
-export type Bounded = {
-  readonly protocol: Protocol;
-  /** What the client allows, from Grpc-Timeout; null: the service's own time-out. */
-  readonly timeoutMs: number | null;
-};
 
 export type WriteCall = Bounded & {
   readonly kind: 'write';
@@ -84,8 +69,5 @@ export type WatchCall =
     };
 
 export type RefusedCall = { readonly kind: 'refused'; readonly response: Response };
-
-/** How etcd's streams come: messages in a body, or text frames. */
-export type Transport = 'websocket' | 'post';
 
 export type ApiCall = WriteCall | ReadCall | StatusCall | WatchCall | RefusedCall | ServiceCall;

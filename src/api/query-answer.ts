@@ -1,7 +1,7 @@
 // The answer to a query, as the one that belongs to its kind.
 
-import { assert } from '../assert.ts';
-import type { AnswerTo, Query, QueryResult } from '../query-model.ts';
+import { assert } from '../base/assert.ts';
+import type { AnswerTo, Query, QueryResult } from '../model/queries.ts';
 
 type Answered = Extract<QueryResult, { readonly kind: 'answer' }>;
 

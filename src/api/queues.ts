@@ -2,11 +2,11 @@
 // of places is that of their create revisions. The transactions and reads here are etcd's; who runs them, and who waits, is
 // the replica's. Pure.
 
-import { type LeaseId, noLease } from '../brands.ts';
-import { concatBytes, emptyBytes, prefixEnd, textOf, utf8 } from '../bytes.ts';
+import { type LeaseId, noLease } from '../model/brands.ts';
+import { concatBytes, emptyBytes, prefixEnd, textOf, utf8 } from '../base/bytes.ts';
 import { semaphoreLimitMax } from '../limits.ts';
-import type { Compare, KeyRange, KeyValue, RangeRequest, TxnOperation, TxnRequest } from '../model.ts';
-import { compareResult, sortOrder, sortTarget } from '../model.ts';
+import type { Compare, KeyRange, KeyValue, RangeRequest, TxnOperation, TxnRequest } from '../model/store.ts';
+import { compareResult, sortOrder, sortTarget } from '../model/store.ts';
 import { readOf } from './requests.ts';
 
 const slash = '/'.charCodeAt(0);

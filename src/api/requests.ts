@@ -1,8 +1,8 @@
 // Requests to the store with everything at its default, for whoever makes one to set what it means.
 
-import { leaseId } from '../brands.ts';
-import type { KeyRange, PutRequest, RangeRequest } from '../model.ts';
-import { sortOrder, sortTarget } from '../model.ts';
+import { leaseId } from '../model/brands.ts';
+import type { KeyRange, PutRequest, RangeRequest } from '../model/store.ts';
+import { sortOrder, sortTarget } from '../model/store.ts';
 
 export function readOf(range: KeyRange, options: Partial<RangeRequest> = {}): RangeRequest {
   return {

@@ -1,8 +1,8 @@
 // What the gateway and a replica say to each other around a client's request: what was called, who calls, which write it is, and where
 // the request should have gone. None of it reaches a client, and what a client sends under these names is dropped (`callHeaders`).
 
-import { unreachable } from '../assert.ts';
-import type { Caller } from '../model.ts';
+import { unreachable } from '../base/assert.ts';
+import type { Caller } from '../model/store.ts';
 
 /** Who calls, as far as the gateway could check it (`callerText`). */
 export const callerHeader = 'quorate-caller';

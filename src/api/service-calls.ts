@@ -1,11 +1,11 @@
 // The calls beside keys and watches that the wire hands to the replica: leases, users, locks, elections, maintenance, members,
 // health. Types, and one constant. What a replica has to do for each stands with it; the functions of a call encode what came of it.
 
-import type { LeaseId } from '../brands.ts';
-import type { Operation, Outcome, RangeRequest } from '../model.ts';
-import type { Query, QueryResult } from '../query-model.ts';
-import type { Bounded, ResponseHeader, Transport } from './contract.ts';
-import type { Failure } from './failures.ts';
+import type { LeaseId } from '../model/brands.ts';
+import type { Operation, Outcome, RangeRequest } from '../model/store.ts';
+import type { Query, QueryResult } from '../model/queries.ts';
+import type { Bounded, ResponseHeader, Transport } from './call-parts.ts';
+import type { Failure } from './errors/failures.ts';
 import type { WriteCondition } from './v1/conditions.ts';
 
 /** What became of a call that the replica does itself. */

@@ -1,9 +1,9 @@
 // The gateway: a stateless Worker in front of every store. This file only composes; what a route does stands beside it.
 
 import { Hono } from 'hono';
-import { failureResponse, type Failure } from '../api/errors.ts';
+import { failureResponse, type Failure } from '../api/errors/errors.ts';
 import { isAmbiguousPath, pathAndQuery } from '../api/routing.ts';
-import { openapiDocument } from '../api/openapi.ts';
+import { openapiDocument } from '../api/openapi/openapi.ts';
 import { Directory } from '../tenants/directory.ts';
 import { KeyRing } from '../tenants/key-text.ts';
 import { Signatures } from '../tenants/signatures.ts';

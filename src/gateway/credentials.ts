@@ -1,9 +1,9 @@
 // What a caller sends to say who it is: in headers only, never in a URL. Knows the forms that browsers, curl and etcd's clients
 // can send, and turns them into a caller that the replicas need not check again.
 
-import type { Failure } from '../api/errors.ts';
-import { unreachable } from '../assert.ts';
-import type { Caller } from '../model.ts';
+import type { Failure } from '../api/errors/errors.ts';
+import { unreachable } from '../base/assert.ts';
+import type { Caller } from '../model/store.ts';
 import type { KeyRing, TenantKey } from '../tenants/key-text.ts';
 import type { TokenRing, UserToken } from '../tenants/token-text.ts';
 

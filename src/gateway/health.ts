@@ -2,9 +2,9 @@
 // the service itself, which is well as long as it can say so: a probe need not hold a key.
 
 import { parseCall } from '../api/call.ts';
-import { failureResponse } from '../api/errors.ts';
+import { failureResponse } from '../api/errors/errors.ts';
 import { pathAndQuery } from '../api/routing.ts';
-import { emptyBytes } from '../bytes.ts';
+import { emptyBytes } from '../base/bytes.ts';
 
 export const healthPaths = ['/version', '/health', '/livez', '/livez/*', '/readyz', '/readyz/*'] as const;
 

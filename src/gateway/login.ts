@@ -2,7 +2,7 @@
 // tenant, or its name `user@tenant`. Whether they are right is for the tenant's group to say; how often may be guessed is looked at
 // here, before any group is woken, and nothing of the answer tells whether the tenant, the user or the password is wrong.
 
-import { failureResponse } from '../api/errors.ts';
+import { failureResponse } from '../api/errors/errors.ts';
 import { decodeCredential } from '../api/v3/auth.ts';
 import { loginRefusedMsMin } from '../limits.ts';
 import {

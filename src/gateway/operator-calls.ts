@@ -2,7 +2,7 @@
 // tenant's own credentials do not change its group, whoever its users are. Each call that may change something is in the audit first.
 
 import { protocolOf } from '../api/call.ts';
-import { type Failure, failureResponse } from '../api/errors.ts';
+import { type Failure, failureResponse } from '../api/errors/errors.ts';
 import { pathAndQuery } from '../api/routing.ts';
 import { isOperatorPath, readsOnly } from '../api/v3/operator-calls.ts';
 import { auditDetailCharactersMax, requestBodyBytesMax } from '../limits.ts';

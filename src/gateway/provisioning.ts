@@ -7,7 +7,7 @@
 
 import type { LocationHint } from '../api/v1/tenants.ts';
 import { deletionCallsMax } from '../limits.ts';
-import type { AccessKey, Caller, Operation, Outcome } from '../model.ts';
+import type { AccessKey, Caller, Operation, Outcome } from '../model/store.ts';
 import type { Directory, PlacedReplica, Tenant } from '../tenants/directory.ts';
 import { type KeyRing, newId } from '../tenants/key-text.ts';
 import { isOutage, remoteCall, type Routed } from './attempts.ts';

@@ -3,7 +3,7 @@
 
 import type { GroupReplicas } from '../api/v1/status.ts';
 import { parseReplicaCreation, parseReplicaRemoval } from '../api/v1/tenants.ts';
-import { failureResponse, type Failure } from '../api/errors.ts';
+import { failureResponse, type Failure } from '../api/errors/errors.ts';
 import type { Attempt, DoubtedLeaders, Patience } from '../api/routing.ts';
 import { tenantBodyBytesMax } from '../limits.ts';
 import type { Tenant } from '../tenants/directory.ts';

@@ -1,9 +1,9 @@
 // Reads a request's body into memory: up to a bound, in a bounded time, and counted. Nothing else does, so that no header of a client takes
 // a bound away.
 
-import type { Failure } from '../api/failures.ts';
+import type { Failure } from '../api/errors/failures.ts';
 import { bodyReadMs, discardedBodyBytesMax } from '../limits.ts';
-import type { MemoryShare, Reservation } from '../memory-budget.ts';
+import type { MemoryShare, Reservation } from '../base/memory-budget.ts';
 
 /** What is used of a request. */
 export type BodySource = Pick<Request, 'body' | 'headers' | 'arrayBuffer'>;

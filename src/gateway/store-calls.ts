@@ -3,7 +3,7 @@
 // is buffered, so that it can be sent again when its leader is gone; streams and upgrades are passed through.
 
 import { protocolOf } from '../api/call.ts';
-import { type Failure, failureResponse, unlessRefusedAlone } from '../api/errors.ts';
+import { type Failure, failureResponse, unlessRefusedAlone } from '../api/errors/errors.ts';
 import {
   absentLeader,
   type Attempt,
@@ -27,7 +27,7 @@ import {
 } from '../api/routing.ts';
 import { isWebSocketUpgrade } from '../api/upgrade.ts';
 import { loginBodyBytesMax, requestBodyBytesMax } from '../limits.ts';
-import { isolateMemory } from '../memory-budget.ts';
+import { isolateMemory } from '../base/memory-budget.ts';
 import { newId } from '../tenants/key-text.ts';
 import { type Told, toLeader } from './attempts.ts';
 import { credentialsOf, type Identified, type Identities } from './credentials.ts';

@@ -1,7 +1,7 @@
 // The operator's calls: tenants and their keys. An admin key of a tenant may manage that tenant's keys, too.
 
 import { type Context, Hono } from 'hono';
-import { type Failure, failureResponse } from '../api/errors.ts';
+import { type Failure, failureResponse } from '../api/errors/errors.ts';
 import {
   parseAccessKeyCreation,
   parseTenantChange,
@@ -11,7 +11,7 @@ import {
 import { refusedHeader } from '../api/v1/request-headers.ts';
 import { accessKeyJson } from '../api/v1/access-keys.ts';
 import { tenantBodyBytesMax, tenantsPageMax } from '../limits.ts';
-import type { Caller } from '../model.ts';
+import type { Caller } from '../model/store.ts';
 import { type Audit, type Directory, DirectoryUnavailable, type Tenant } from '../tenants/directory.ts';
 import type { KeyRing } from '../tenants/key-text.ts';
 import { placementOf } from '../tenants/placement.ts';

@@ -1,19 +1,19 @@
 // What a store holds beside keys: leases, users, alarms and the rest, and what of it each command and query has to do with. It
 // makes no revision: the end of a lease, which may, is the store's.
 
-import { unreachable } from '../assert.ts';
-import type { Revision } from '../brands.ts';
-import type { Caller, Command, Operation, Outcome, RangeRequest, StoreFailure } from '../model.ts';
-import type { Query } from '../query-model.ts';
-import { groupLevel } from '../levels.ts';
-import type { SqlPort } from '../sql-port.ts';
-import { AccessKeys } from './access.ts';
-import { accessOfOperation, accessOfRange } from './access-need.ts';
-import { type AdministrationOperation, isAdministration } from './administration-codec.ts';
+import { unreachable } from '../base/assert.ts';
+import type { Revision } from '../model/brands.ts';
+import type { Caller, Command, Operation, Outcome, RangeRequest, StoreFailure } from '../model/store.ts';
+import type { Query } from '../model/queries.ts';
+import { groupLevel } from '../model/levels.ts';
+import type { SqlPort } from '../base/sql-port.ts';
+import { AccessKeys } from './auth/access.ts';
+import { accessOfOperation, accessOfRange } from './auth/access-need.ts';
+import { type AdministrationOperation, isAdministration } from './codec/administration-codec.ts';
 import { Alarms } from './alarms.ts';
 import { LearnerSlot } from './announced-learner.ts';
-import { AuthTables } from './auth-tables.ts';
-import { Authority } from './authority.ts';
+import { AuthTables } from './auth/auth-tables.ts';
+import { Authority } from './auth/authority.ts';
 import { Downgrade } from './downgrade.ts';
 import { type LeaseChange, Leases } from './leases.ts';
 import { type Answered, answerQuery } from './queries.ts';

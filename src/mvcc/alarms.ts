@@ -1,6 +1,6 @@
 // Alarms, pairs of a member's number and a kind, and what they forbid. Few: all of them are in memory.
 
-import { unreachable } from '../assert.ts';
+import { unreachable } from '../base/assert.ts';
 import { alarmsMax } from '../limits.ts';
 import {
   type Alarm,
@@ -9,9 +9,9 @@ import {
   type Operation,
   type StoreFailure,
   type TxnRequest,
-} from '../model.ts';
-import type { SqlPort } from '../sql-port.ts';
-import { isAdministration } from './administration-codec.ts';
+} from '../model/store.ts';
+import type { SqlPort } from '../base/sql-port.ts';
+import { isAdministration } from './codec/administration-codec.ts';
 import { numberOf, textFrom } from './rows.ts';
 
 const selectAlarms = 'SELECT member, alarm FROM alarms';

@@ -1,9 +1,9 @@
 // A learner that was announced by its peer URLs and never joined, as etcd lists a member before it has started. One at most, as
 // in etcd; nothing is replicated to it. The replicas of the group are not here.
 
-import { BinaryReader, BinaryWriter } from '../binary.ts';
-import type { AnnouncedLearner, LearnerOperation } from '../model.ts';
-import type { SqlPort } from '../sql-port.ts';
+import { BinaryReader, BinaryWriter } from '../base/binary.ts';
+import type { AnnouncedLearner, LearnerOperation } from '../model/store.ts';
+import type { SqlPort } from '../base/sql-port.ts';
 import { readMeta, writeMeta } from './schema.ts';
 
 export class LearnerSlot {

@@ -1,13 +1,13 @@
 // What each log entry changed, one row an entry: the changed keys of each revision, for the history, and the writes' ids with
 // their outcomes, for retries. The newest row is also where the store stands, and what its running hash is.
 
-import { assert } from '../assert.ts';
-import { type LogIndex, logIndex, type Revision, revision } from '../brands.ts';
-import { BinaryReader, BinaryWriter, MalformedBytesError } from '../binary.ts';
-import { emptyBytes, joinBytes } from '../bytes.ts';
+import { assert } from '../base/assert.ts';
+import { type LogIndex, logIndex, type Revision, revision } from '../model/brands.ts';
+import { BinaryReader, BinaryWriter, MalformedBytesError } from '../base/binary.ts';
+import { emptyBytes, joinBytes } from '../base/bytes.ts';
 import { batchPartBytesMax } from '../limits.ts';
-import type { RevisionEvents, StoreEvent } from '../model.ts';
-import type { SqlPort } from '../sql-port.ts';
+import type { RevisionEvents, StoreEvent } from '../model/store.ts';
+import type { SqlPort } from '../base/sql-port.ts';
 import { bytesOf, numberOf } from './rows.ts';
 
 const insertPart = 'INSERT INTO batches (last_revision, log_index, part, writes_total, body) VALUES (?, ?, ?, ?, ?)';

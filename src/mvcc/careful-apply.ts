@@ -4,10 +4,11 @@
 //
 // Nothing is paid for this while no command throws: an entry is applied as it comes, and only if that throws is it applied again, here.
 
-import type { LogIndex } from '../brands.ts';
+import type { LogIndex } from '../model/brands.ts';
 import { commandsUndoneMax } from '../limits.ts';
-import type { Command, Operation } from '../model.ts';
-import { type SqlPort, StorageFault } from '../sql-port.ts';
+import type { Command, Operation } from '../model/store.ts';
+import { type SqlPort, StorageFault } from '../base/sql-port.ts';
+import { CarefulRun } from './careful-run.ts';
 import type { Applied, Store } from './store.ts';
 
 /** A command that threw, or came after too many that did. `error` is what was thrown. */
@@ -16,14 +17,6 @@ export type UndoneCommand = {
   readonly operation: Operation['kind'];
   readonly error: unknown;
 };
-
-/** What `Store.apply` is told of an entry that has thrown before, and tells while it runs. */
-export class CarefulRun {
-  /** The command that runs; null: what follows the last one. */
-  place: number | null = null;
-  /** They are answered as undone, without being tried. */
-  readonly undone = new Map<number, unknown>();
-}
 
 /** Whatever threw is of this replica, at this moment: another one, or the same one again, may have no such trouble. */
 export function isOfThePlatform(error: unknown): boolean {

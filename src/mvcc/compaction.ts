@@ -1,12 +1,12 @@
 // Forgets history. Compaction counts at once, as a number; the rows go later, in steps as small as the host likes. No answer
 // depends on how far that went, so replicas need not go together. Who reads the whole store in many steps holds what it needs.
 
-import { assert } from '../assert.ts';
-import type { Revision } from '../brands.ts';
-import { BinaryReader, BinaryWriter } from '../binary.ts';
+import { assert } from '../base/assert.ts';
+import type { Revision } from '../model/brands.ts';
+import { BinaryReader, BinaryWriter } from '../base/binary.ts';
 import { compactionStepBytes, rememberedWritesMax } from '../limits.ts';
-import type { StoreFailure } from '../model.ts';
-import type { SqlPort, SqlRow } from '../sql-port.ts';
+import type { StoreFailure } from '../model/store.ts';
+import type { SqlPort, SqlRow } from '../base/sql-port.ts';
 import { bytesOf, numberOf } from './rows.ts';
 import { readMeta, writeMeta } from './schema.ts';
 

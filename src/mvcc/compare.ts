@@ -1,10 +1,10 @@
 // Whether a txn's compare holds. Numbers and rules are etcd's.
 
-import { unreachable } from '../assert.ts';
-import { compareBytes } from '../bytes.ts';
-import { noLease } from '../brands.ts';
-import { type Compare, compareResult, type KeyValue } from '../model.ts';
-import type { SqlPort } from '../sql-port.ts';
+import { unreachable } from '../base/assert.ts';
+import { compareBytes } from '../base/bytes.ts';
+import { noLease } from '../model/brands.ts';
+import { type Compare, compareResult, type KeyValue } from '../model/store.ts';
+import type { SqlPort } from '../base/sql-port.ts';
 import { spanOf } from './key-range.ts';
 import { scanPairs } from './range-scan.ts';
 import type { WorkBudget } from './work-budget.ts';

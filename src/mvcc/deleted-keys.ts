@@ -1,7 +1,7 @@
 // Which keys the deletes of a txn cover, so that each put is held against all of them at once: a txn of a megabyte has tens of thousands of
 // both. Pure.
 
-import { keyText } from '../bytes.ts';
+import { keyText } from '../base/bytes.ts';
 import type { KeySpan } from './key-range.ts';
 
 /** As `keyText` has them: in the order of the bytes. */

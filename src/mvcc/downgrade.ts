@@ -1,9 +1,9 @@
 // A downgrade that was announced: the version it goes to, until it is taken back.
 
-import { textOf, utf8 } from '../bytes.ts';
-import { assert } from '../assert.ts';
-import type { DowngradeOperation, StoreFailure } from '../model.ts';
-import type { SqlPort } from '../sql-port.ts';
+import { textOf, utf8 } from '../base/bytes.ts';
+import { assert } from '../base/assert.ts';
+import type { DowngradeOperation, StoreFailure } from '../model/store.ts';
+import type { SqlPort } from '../base/sql-port.ts';
 import { readMeta, writeMeta } from './schema.ts';
 
 export class Downgrade {

@@ -1,11 +1,11 @@
 // What the level of its group decides of a store (`levels.ts`): the format of its tables, and whether entries are hashed. It changes by
 // a command, as everything of the store does, and is known by the format alone.
 
-import { assert } from '../assert.ts';
-import { groupLevel, isKnownLevel } from '../levels.ts';
-import type { SqlPort } from '../sql-port.ts';
+import { assert } from '../base/assert.ts';
+import { groupLevel, isKnownLevel } from '../model/levels.ts';
+import type { SqlPort } from '../base/sql-port.ts';
 import type { Batches, Hashed } from './batches.ts';
-import { type HashedEntry, RunningHash } from './running-hash.ts';
+import { type HashedEntry, RunningHash } from './hash/running-hash.ts';
 import { changeFormat } from './schema.ts';
 
 export class GroupLevel {

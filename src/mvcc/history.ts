@@ -1,11 +1,11 @@
 // What changed from a revision on, for watches that catch up: the changed keys from the batches, the pairs from the tables of
 // versions. Whole revisions only.
 
-import { type Revision, revision as asRevision } from '../brands.ts';
+import { type Revision, revision as asRevision } from '../model/brands.ts';
 import { historyScanBytesMax, historySliceKeysMax, previousKeptBytesMax, watchEventsBytesMax } from '../limits.ts';
-import type { KeyRange, KeyValue, RevisionEvents, StoreEvent } from '../model.ts';
-import { assert } from '../assert.ts';
-import type { SqlPort } from '../sql-port.ts';
+import type { KeyRange, KeyValue, RevisionEvents, StoreEvent } from '../model/store.ts';
+import { assert } from '../base/assert.ts';
+import type { SqlPort } from '../base/sql-port.ts';
 import type { Batches, ChangedKey, ChangedKeys } from './batches.ts';
 import { type KeySpan, spanHolds, spanOf } from './key-range.ts';
 import { deletedPair, isLate, LateDeleteEvent, LatePutEvent, previousPair } from './revision-writer.ts';

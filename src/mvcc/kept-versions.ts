@@ -1,8 +1,8 @@
 // The versions of keys that a store keeps as of a revision, row by row, while the store goes on. They are the same at all times and on
 // all replicas until a sweep goes further than `compacted`: a version never changes, only when it ended is written later.
 
-import { emptyBytes } from '../bytes.ts';
-import type { SqlPort, SqlRow } from '../sql-port.ts';
+import { emptyBytes } from '../base/bytes.ts';
+import type { SqlPort, SqlRow } from '../base/sql-port.ts';
 import { bytesOf, numberOf, textFrom } from './rows.ts';
 
 /** `until` null: it is the newest of its key at the revision. `lease` as in the tables. */

@@ -1,8 +1,8 @@
 // What a key and a range end mean together (etcd's rules), and which ranges a key prefix holds. Pure.
 
-import { unreachable } from '../assert.ts';
-import { compareBytes, equalBytes, prefixEnd, startsWith } from '../bytes.ts';
-import type { KeyRange } from '../model.ts';
+import { unreachable } from '../base/assert.ts';
+import { compareBytes, equalBytes, prefixEnd, startsWith } from '../base/bytes.ts';
+import type { KeyRange } from '../model/store.ts';
 
 /** `single`: the one key. `open`: every key from `from` on. `bounded`: from `from` up to, but without, `to`; may be empty. */
 export type KeySpan =

@@ -4,19 +4,26 @@
 // leaves is, row by row and in its hash, what deleting all of them at once leaves; only the record of the batch has
 // more, and smaller, parts.
 
-import { assert } from '../assert.ts';
-import { BinaryReader, BinaryWriter } from '../binary.ts';
-import { type LeaseId, leaseId, type LogIndex, logIndex, type Revision, revision as asRevision } from '../brands.ts';
-import { emptyBytes } from '../bytes.ts';
+import { assert } from '../base/assert.ts';
+import { BinaryReader, BinaryWriter } from '../base/binary.ts';
+import {
+  type LeaseId,
+  leaseId,
+  type LogIndex,
+  logIndex,
+  type Revision,
+  revision as asRevision,
+} from '../model/brands.ts';
+import { emptyBytes } from '../base/bytes.ts';
 import { deleteMeasureFactor, deleteStepKeyBytes, previousKeptBytesMax, rangeAnswerBytesMax } from '../limits.ts';
-import type { Operation } from '../model.ts';
-import type { SqlPort, SqlRow, SqlValue } from '../sql-port.ts';
+import type { Operation } from '../model/store.ts';
+import type { SqlPort, SqlRow, SqlValue } from '../base/sql-port.ts';
 import { type Batches, type BatchPlace, type Hashed, writeChangedKey } from './batches.ts';
-import { crc32 } from './checksum.ts';
+import { crc32 } from './hash/checksum.ts';
 import { type KeySpan, spanOf } from './key-range.ts';
 import { pairOverheadBytes } from './range.ts';
 import { bytesOf, keyValueOf, numberOf, pairColumns } from './rows.ts';
-import { addEvent, addLateDelete, hashOfParts } from './running-hash.ts';
+import { addEvent, addLateDelete, hashOfParts } from './hash/running-hash.ts';
 import { markUnderWay, readMeta, unmarkUnderWay, writeMeta } from './schema.ts';
 
 /** What is deleted in one revision: the keys of a range, or those of a lease. */

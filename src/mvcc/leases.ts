@@ -1,12 +1,12 @@
 // Leases and the keys attached to them, as rows. Which leases have ended is not decided here: the leader finds that out, and a
 // command says so. Nothing of a lease is in memory but how many there are.
 
-import { type LeaseId, leaseId, noLease } from '../brands.ts';
-import { assert } from '../assert.ts';
-import { emptyBytes } from '../bytes.ts';
+import { type LeaseId, leaseId, noLease } from '../model/brands.ts';
+import { assert } from '../base/assert.ts';
+import { emptyBytes } from '../base/bytes.ts';
 import { leaseSecondsMax, leaseSecondsMin, leasesMax, readSliceRows } from '../limits.ts';
-import type { LeaseDeadline, LeaseOperation, StoreFailure } from '../model.ts';
-import type { SqlPort } from '../sql-port.ts';
+import type { LeaseDeadline, LeaseOperation, StoreFailure } from '../model/store.ts';
+import type { SqlPort } from '../base/sql-port.ts';
 import { bytesOf, numberOf, textFrom } from './rows.ts';
 import { readMeta, writeMeta } from './schema.ts';
 

@@ -1,9 +1,9 @@
 // Whether an outcome can be that of an operation. A write id that was used for another request finds what became of that one, which
 // answers nothing that is asked now. Pure.
 
-import { unreachable } from '../assert.ts';
-import type { Operation, Outcome, TxnAnswer, TxnPart, TxnRequest } from '../model.ts';
-import { isAdministration } from './administration-codec.ts';
+import { unreachable } from '../base/assert.ts';
+import type { Operation, Outcome, TxnAnswer, TxnPart, TxnRequest } from '../model/store.ts';
+import { isAdministration } from './codec/administration-codec.ts';
 
 /** By its form alone: two requests of one form are told apart by their digests, where those are known. */
 export function canAnswer(operation: Operation, outcome: Outcome): boolean {

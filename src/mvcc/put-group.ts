@@ -2,11 +2,11 @@
 // each. Within a Durable Object that takes a put from 16 to 9 microseconds (create) and from 25 to 15 (update), measured with
 // 100 B values; three replicas on one thread pay it thrice. Each put is a revision of its own, as if it had come alone.
 
-import { assert } from '../assert.ts';
-import { noLease, type Revision, revision as asRevision } from '../brands.ts';
-import { keyText } from '../bytes.ts';
-import type { KeyValue, Operation, PutRequest, StoreEvent } from '../model.ts';
-import type { SqlPort, SqlValue } from '../sql-port.ts';
+import { assert } from '../base/assert.ts';
+import { noLease, type Revision, revision as asRevision } from '../model/brands.ts';
+import { keyText } from '../base/bytes.ts';
+import type { KeyValue, Operation, PutRequest, StoreEvent } from '../model/store.ts';
+import type { SqlPort, SqlValue } from '../base/sql-port.ts';
 import { putShape } from './request-shape.ts';
 import { LatePutEvent, moveKey, type ReplacedPairs } from './revision-writer.ts';
 import { keyValueOf, numberOf, pairColumns, pairColumnsWithoutValue } from './rows.ts';

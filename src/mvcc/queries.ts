@@ -1,16 +1,16 @@
 // Answers what can be read beside keys. Whether the caller may ask was looked at before.
 
-import { unreachable } from '../assert.ts';
-import type { LeaseId } from '../brands.ts';
+import { unreachable } from '../base/assert.ts';
+import type { LeaseId } from '../model/brands.ts';
 import { quotaBytesDefault, rangeAnswerBytesMax } from '../limits.ts';
-import type { StoreFailure } from '../model.ts';
-import type { AnswerTo, Query, QueryAnswer } from '../query-model.ts';
-import type { SqlPort } from '../sql-port.ts';
+import type { StoreFailure } from '../model/store.ts';
+import type { AnswerTo, Query, QueryAnswer } from '../model/queries.ts';
+import type { SqlPort } from '../base/sql-port.ts';
 import type { Alarms } from './alarms.ts';
-import { type AuthTables } from './auth-tables.ts';
+import { type AuthTables } from './auth/auth-tables.ts';
 import type { LearnerSlot } from './announced-learner.ts';
 import type { Downgrade } from './downgrade.ts';
-import { hashKv, hashOf } from './hash.ts';
+import { hashKv, hashOf } from './hash/hash.ts';
 import type { Leases } from './leases.ts';
 import { pairOverheadBytes } from './range.ts';
 

@@ -1,8 +1,8 @@
 // The SQL of range reads: one statement text for each combination of span, revision, filters, order and columns, made once
 // (the database caches statements by their text). It reads rows; what they mean to a request is range.ts's.
 
-import type { KeyValue, RangeRequest } from '../model.ts';
-import type { SqlPort, SqlValue } from '../sql-port.ts';
+import type { KeyValue, RangeRequest } from '../model/store.ts';
+import type { SqlPort, SqlValue } from '../base/sql-port.ts';
 import type { KeySpan } from './key-range.ts';
 import { bytesOf, keyValueOf, numberOf, pairColumns, pairColumnsWithoutValue } from './rows.ts';
 import type { WorkBudget } from './work-budget.ts';

@@ -1,8 +1,8 @@
 // Answers a range request, exactly as etcd does: order, limit, filters, count. It never holds more than the answer, and no
 // answer is larger than `rangeAnswerBytesMax`.
 
-import { noLease, type Revision } from '../brands.ts';
-import { emptyBytes } from '../bytes.ts';
+import { noLease, type Revision } from '../model/brands.ts';
+import { emptyBytes } from '../base/bytes.ts';
 import { rangeAnswerBytesMax } from '../limits.ts';
 import {
   type KeyValue,
@@ -11,8 +11,8 @@ import {
   type StoreFailure,
   sortOrder,
   sortTarget,
-} from '../model.ts';
-import type { SqlPort } from '../sql-port.ts';
+} from '../model/store.ts';
+import type { SqlPort } from '../base/sql-port.ts';
 import { type KeySpan, spanOf } from './key-range.ts';
 import type { PageCounts } from './page-counts.ts';
 import { type AsOf, drawRows, filterOf, type RevisionFilter } from './range-scan.ts';

@@ -2,9 +2,9 @@
 // begins where the one before ended and is read by the same statements: nothing of the database is held open between two. What it reads is
 // of one revision all the same: that is for `asOf` to say, and for the caller to hold (`Store.holdHistory`).
 
-import { compareBytes, equalBytes } from '../bytes.ts';
-import type { KeyValue } from '../model.ts';
-import type { SqlPort, SqlValue } from '../sql-port.ts';
+import { compareBytes, equalBytes } from '../base/bytes.ts';
+import type { KeyValue } from '../model/store.ts';
+import type { SqlPort, SqlValue } from '../base/sql-port.ts';
 import type { KeySpan } from './key-range.ts';
 import { type AsOf, countHead, countKeys, type Scan, scanPairs } from './range-scan.ts';
 import { keyAfter } from './revision-writer.ts';

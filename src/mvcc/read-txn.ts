@@ -1,9 +1,9 @@
 // Runs a txn that only reads, in slices: compares and ranges of any size, all of one revision. What is chosen and refused is what it would
 // be in the log (`txn.ts`).
 
-import { assert } from '../assert.ts';
-import type { Compare, StoreFailure, TxnAnswer, TxnOperation, TxnPart, TxnRequest } from '../model.ts';
-import type { SqlPort } from '../sql-port.ts';
+import { assert } from '../base/assert.ts';
+import type { Compare, StoreFailure, TxnAnswer, TxnOperation, TxnPart, TxnRequest } from '../model/store.ts';
+import type { SqlPort } from '../base/sql-port.ts';
 import { pairHolds } from './compare.ts';
 import { spanOf } from './key-range.ts';
 import { type ReadView, readRangeInSteps } from './range.ts';

@@ -8,7 +8,7 @@ import {
   type StoreFailure,
   sortOrder,
   sortTarget,
-} from '../model.ts';
+} from '../model/store.ts';
 
 const sortOrders: ReadonlySet<number> = new Set(Object.values(sortOrder));
 const sortTargets: ReadonlySet<number> = new Set(Object.values(sortTarget));

@@ -1,11 +1,11 @@
 // Writes one revision: puts and deletes, with the rows they take and the events they make. What may be written was decided
 // before: nothing here fails.
 
-import { type LeaseId, noLease, type Revision, revision as asRevision } from '../brands.ts';
-import { bytesOfKeyText, emptyBytes, keyText } from '../bytes.ts';
+import { type LeaseId, noLease, type Revision, revision as asRevision } from '../model/brands.ts';
+import { bytesOfKeyText, emptyBytes, keyText } from '../base/bytes.ts';
 import { previousKeptBytesMax, replacedKeptBytesMax } from '../limits.ts';
-import type { KeyRange, KeyValue, StoreEvent } from '../model.ts';
-import type { SqlPort, SqlRow } from '../sql-port.ts';
+import type { KeyRange, KeyValue, StoreEvent } from '../model/store.ts';
+import type { SqlPort, SqlRow } from '../base/sql-port.ts';
 import { type KeySpan, spanOf } from './key-range.ts';
 import { scanPairs } from './range-scan.ts';
 import { keyValueOf, leaseColumn, numberOf, pairColumns, pairColumnsWithoutValue } from './rows.ts';

@@ -1,7 +1,7 @@
 // Many rows into one table, several to a statement: half the time of one by one.
 
-import { assert } from '../assert.ts';
-import type { SqlPort, SqlRow, SqlValue } from '../sql-port.ts';
+import { assert } from '../base/assert.ts';
+import type { SqlPort, SqlRow, SqlValue } from '../base/sql-port.ts';
 
 /** The platform's bound of a statement. */
 const parametersMax = 100;

@@ -1,11 +1,11 @@
 // How a version of a key is read from and written to a row. The only place that knows the columns of `head` and
 // `superseded`, apart from the range scans.
 
-import { assert } from '../assert.ts';
-import { type LeaseId, leaseId, noLease, revision } from '../brands.ts';
-import { emptyBytes } from '../bytes.ts';
-import type { KeyValue } from '../model.ts';
-import type { SqlRow, SqlValue } from '../sql-port.ts';
+import { assert } from '../base/assert.ts';
+import { type LeaseId, leaseId, noLease, revision } from '../model/brands.ts';
+import { emptyBytes } from '../base/bytes.ts';
+import type { KeyValue } from '../model/store.ts';
+import type { SqlRow, SqlValue } from '../base/sql-port.ts';
 
 /** The value wherever it lives; for a row of `head` or `superseded`. */
 export const valueColumn =

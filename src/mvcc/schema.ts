@@ -13,9 +13,9 @@
 // A row WITHOUT ROWID over about 1,000 bytes spills into 4 KiB overflow pages: so values over `inlineValueBytesMax` live in
 // `large_values` (as E). An update then copies no value either. Catch-up reads `batches`: no index by revision is paid for.
 
-import { assert } from '../assert.ts';
-import { groupLevel } from '../levels.ts';
-import { hasTable, type SqlPort } from '../sql-port.ts';
+import { assert } from '../base/assert.ts';
+import { groupLevel } from '../model/levels.ts';
+import { hasTable, type SqlPort } from '../base/sql-port.ts';
 
 /** A newer version wrote the store: this one must not touch it. */
 export class UnknownStoreFormat extends Error {

@@ -1,8 +1,8 @@
 // The first pairs of an order other than by key, kept while all pairs of a range pass by: no more than asked for are in
 // memory. Pure.
 
-import { compareBytes } from '../bytes.ts';
-import { type KeyValue, type RangeRequest, sortOrder, sortTarget } from '../model.ts';
+import { compareBytes } from '../base/bytes.ts';
+import { type KeyValue, type RangeRequest, sortOrder, sortTarget } from '../model/store.ts';
 
 /** Below 0: `left` stands before `right`. Equal pairs keep the order of their keys, whichever the direction (as in etcd). */
 export type PairOrder = (left: KeyValue, right: KeyValue) => number;

@@ -2,8 +2,8 @@
 // same on every replica. It knows no clock, no network, no consensus; `apply` runs inside the caller's transaction, and if
 // that is rolled back, or `apply` throws, the store must be opened anew (`reopen`).
 
-import { assert, unreachable } from '../assert.ts';
-import { type LeaseId, type LogIndex, logIndex, type Revision, revision as asRevision } from '../brands.ts';
+import { assert, unreachable } from '../base/assert.ts';
+import { type LeaseId, type LogIndex, logIndex, type Revision, revision as asRevision } from '../model/brands.ts';
 import { readSlicePassedRows, readSliceRows, readSliceValueBytes } from '../limits.ts';
 import type {
   AccessKey,
@@ -20,15 +20,15 @@ import type {
   RevisionEvents,
   StoreFailure,
   TxnRequest,
-} from '../model.ts';
-import type { AnswerTo, Query, QueryAnswer, QueryResult } from '../query-model.ts';
-import { groupLevel } from '../levels.ts';
+} from '../model/store.ts';
+import type { AnswerTo, Query, QueryAnswer, QueryResult } from '../model/queries.ts';
+import { groupLevel } from '../model/levels.ts';
 import { rowsOfWrittenRow } from '../limits.ts';
-import type { SqlPort } from '../sql-port.ts';
-import { type AccessNeed, accessOfQuery } from './access-need.ts';
+import type { SqlPort } from '../base/sql-port.ts';
+import { type AccessNeed, accessOfQuery } from './auth/access-need.ts';
 import { Administration, isQuiet } from './administration.ts';
 import { BatchRecord, Batches, type Hashed } from './batches.ts';
-import type { CarefulRun } from './careful-apply.ts';
+import type { CarefulRun } from './careful-run.ts';
 import { Compaction, type Needed } from './compaction.ts';
 import { GroupLevel } from './group-level.ts';
 import { History, type HistoryPiece, type HistoryQuery, type HistorySlice, type SlicedQuery } from './history.ts';

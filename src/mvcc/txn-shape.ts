@@ -1,11 +1,11 @@
 // What can be said of a write, above all of a txn, without looking at the store: empty keys, counts, keys given twice. Pure. All branches count,
 // whichever would be taken.
 
-import { unreachable } from '../assert.ts';
-import { groupLevel } from '../levels.ts';
+import { unreachable } from '../base/assert.ts';
+import { groupLevel } from '../model/levels.ts';
 import { txnOperationsMax, txnOperationsTotalMax } from '../limits.ts';
-import { keyText } from '../bytes.ts';
-import type { Operation, StoreFailure, TxnOperation, TxnRequest } from '../model.ts';
+import { keyText } from '../base/bytes.ts';
+import type { Operation, StoreFailure, TxnOperation, TxnRequest } from '../model/store.ts';
 import { DeletedKeys } from './deleted-keys.ts';
 import { spanOf } from './key-range.ts';
 import { deleteRangeShape, putShape, rangeShape } from './request-shape.ts';

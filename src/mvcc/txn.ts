@@ -1,12 +1,20 @@
 // Runs a txn whose shape is sound. First all compares, nested ones too, choose what runs; then what can fail is checked
 // against the state before; then the chosen operations run in order and make one revision, or, if one fails, none.
 
-import { type Revision, revision as asRevision } from '../brands.ts';
-import type { KeyValue, RangeRequest, StoreEvent, StoreFailure, TxnAnswer, TxnPart, TxnRequest } from '../model.ts';
-import type { TxnOperation } from '../model.ts';
-import { unreachable } from '../assert.ts';
-import type { SqlPort } from '../sql-port.ts';
-import { keyText } from '../bytes.ts';
+import { type Revision, revision as asRevision } from '../model/brands.ts';
+import type {
+  KeyValue,
+  RangeRequest,
+  StoreEvent,
+  StoreFailure,
+  TxnAnswer,
+  TxnPart,
+  TxnRequest,
+} from '../model/store.ts';
+import type { TxnOperation } from '../model/store.ts';
+import { unreachable } from '../base/assert.ts';
+import type { SqlPort } from '../base/sql-port.ts';
+import { keyText } from '../base/bytes.ts';
 import { compareHolds } from './compare.ts';
 import { spanOf } from './key-range.ts';
 import type { Leases } from './leases.ts';

@@ -2,9 +2,9 @@
 // whole fails. Of a command of the log the sum belongs to level 3 of groups: it is a function of the request and the store alone, so that
 // all replicas refuse alike. Pure.
 
-import { assert } from '../assert.ts';
+import { assert } from '../base/assert.ts';
 import { commandRowsMax, commandValueBytesMax, countedRowsOfRow, rowsOfWrittenRow } from '../limits.ts';
-import type { StoreFailure } from '../model.ts';
+import type { StoreFailure } from '../model/store.ts';
 
 export type WorkLimits = { readonly rowsMax: number; readonly valueBytesMax: number };
 

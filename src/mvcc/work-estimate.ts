@@ -1,7 +1,7 @@
 // What a command may take at most, seen from its request alone. Whoever fills a log entry looks at it: an entry is applied in one go, again at
 // every start where it was not, so the commands of one entry must not sum up to very much. Pure; no replica's state depends on it.
 
-import { unreachable } from '../assert.ts';
+import { unreachable } from '../base/assert.ts';
 import {
   commandRowsMax,
   commandValueBytesMax,
@@ -10,7 +10,7 @@ import {
   usersMax,
   valueBytesMax,
 } from '../limits.ts';
-import type { Compare, Operation, TxnOperation, TxnRequest } from '../model.ts';
+import type { Compare, Operation, TxnOperation, TxnRequest } from '../model/store.ts';
 import { spanOf } from './key-range.ts';
 
 /** `valueBytes`: of values that are read, for an answer or to be written again. */

@@ -7,11 +7,11 @@
 
 import type { BatchPlace, BatchRecord } from './batches.ts';
 import { type Batches, digestIn } from './batches.ts';
-import { assert } from '../assert.ts';
-import type { LogIndex } from '../brands.ts';
+import { assert } from '../base/assert.ts';
+import type { LogIndex } from '../model/brands.ts';
 import { rememberedWritesMax } from '../limits.ts';
-import type { Command, Outcome } from '../model.ts';
-import { decodeOutcome, encodeOutcome } from './outcome-codec.ts';
+import type { Command, Outcome } from '../model/store.ts';
+import { decodeOutcome, encodeOutcome } from './codec/outcome-codec.ts';
 
 /** The id counts for its caller only. */
 export function identityOf(command: Pick<Command, 'caller' | 'writeId'>): string {

@@ -1,9 +1,16 @@
 // A put and a delete as requests: what must hold in the store for them, and their answers. Used alone and within a txn.
 
-import { noLease } from '../brands.ts';
-import { assert } from '../assert.ts';
-import type { DeleteRangeAnswer, DeleteRangeRequest, KeyValue, PutAnswer, PutRequest, StoreFailure } from '../model.ts';
-import type { SqlPort } from '../sql-port.ts';
+import { noLease } from '../model/brands.ts';
+import { assert } from '../base/assert.ts';
+import type {
+  DeleteRangeAnswer,
+  DeleteRangeRequest,
+  KeyValue,
+  PutAnswer,
+  PutRequest,
+  StoreFailure,
+} from '../model/store.ts';
+import type { SqlPort } from '../base/sql-port.ts';
 import { spanOf } from './key-range.ts';
 import type { Leases } from './leases.ts';
 import type { AnswerBudget } from './range.ts';

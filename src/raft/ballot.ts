@@ -1,6 +1,6 @@
 // One round of pre-votes or votes, seen from the candidate.
 
-import type { ReplicaId } from '../brands.ts';
+import type { ReplicaId } from '../model/brands.ts';
 import { tally, type Electorate, type Tally } from './quorum.ts';
 
 export type BallotOptions = {

@@ -1,8 +1,8 @@
 // Who is in the group. A configuration is an entry of the log and counts from the moment in which it is appended (§4.1); it
 // changes by one voter at a time, so that every majority of one configuration meets every majority of the next.
 
-import { BinaryReader, BinaryWriter, MalformedBytesError } from '../binary.ts';
-import { replicaId, type ReplicaId } from '../brands.ts';
+import { BinaryReader, BinaryWriter, MalformedBytesError } from '../base/binary.ts';
+import { replicaId, type ReplicaId } from '../model/brands.ts';
 import type { Electorate } from './quorum.ts';
 
 export type GroupMember = {

@@ -1,8 +1,8 @@
 // The configurations along the log: the one that holds at its start, and those that entries brought. The newest counts, whether
 // or not it is committed (§4.1); one that a new leader replaces is taken back.
 
-import { assert } from '../assert.ts';
-import type { LogIndex } from '../brands.ts';
+import { assert } from '../base/assert.ts';
+import type { LogIndex } from '../model/brands.ts';
 import { type Configuration, decodeConfiguration } from './configuration.ts';
 import type { StoredConfiguration } from './types.ts';
 

@@ -2,9 +2,9 @@
 // for reads, check-quorum, transfer, changes of the group and rest. It exists only while this replica leads; votes and terms are
 // not its concern.
 
-import { assert } from '../assert.ts';
-import { logIndex, type LogIndex, type ReplicaId, type Term } from '../brands.ts';
-import { emptyBytes } from '../bytes.ts';
+import { assert } from '../base/assert.ts';
+import { logIndex, type LogIndex, type ReplicaId, type Term } from '../model/brands.ts';
+import { emptyBytes } from '../base/bytes.ts';
 import { appendBytesMax, logEntryBytesMax } from '../limits.ts';
 import type { RaftLog } from './log.ts';
 import type { Envelope, MessageOf } from './messages.ts';

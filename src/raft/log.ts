@@ -2,8 +2,8 @@
 // applied), and the configurations in it. It knows nothing of roles or messages. What the hot path asks for is always in memory;
 // the disk is read only for followers far behind.
 
-import { assert } from '../assert.ts';
-import { logIndex, type LogIndex, type Term } from '../brands.ts';
+import { assert } from '../base/assert.ts';
+import { logIndex, type LogIndex, type Term } from '../model/brands.ts';
 import { logCacheBytesMax } from '../limits.ts';
 import type { Configuration } from './configuration.ts';
 import { Configurations } from './configurations.ts';

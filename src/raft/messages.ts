@@ -1,7 +1,7 @@
 // What the kinds of messages have in common, and what anyone may say of one without knowing a replica's state.
 
-import { unreachable } from '../assert.ts';
-import type { ReplicaId, Term } from '../brands.ts';
+import { unreachable } from '../base/assert.ts';
+import type { ReplicaId, Term } from '../model/brands.ts';
 import type { Message } from './types.ts';
 
 export type MessageOf<Kind extends Message['kind']> = Message & { readonly kind: Kind };

@@ -1,7 +1,7 @@
 // What a leader knows about one follower, and how much it may send it. Probing: where the logs part is not known, one
 // append at a time. Replicating: it is known, appends follow each other without waiting for answers, up to a window.
 
-import { logIndex, type LogIndex, type ReplicaId } from '../brands.ts';
+import { logIndex, type LogIndex, type ReplicaId } from '../model/brands.ts';
 import { appendsInFlightMax } from '../limits.ts';
 
 export type Rejection = { readonly rejectedIndex: LogIndex; readonly fit: LogIndex; readonly round: number };

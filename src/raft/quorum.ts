@@ -1,6 +1,6 @@
 // What "a majority" of the voters means. Every question about a quorum is answered here.
 
-import type { ReplicaId } from '../brands.ts';
+import type { ReplicaId } from '../model/brands.ts';
 
 export type Electorate = { readonly voters: readonly ReplicaId[] };
 

@@ -2,8 +2,8 @@
 // clock, disk, network or randomness of its own. Sections are of Ongaro's dissertation. The leader's half is in
 // `leadership.ts`; the order in which a host must act on the effects is with `Effects` in `types.ts`.
 
-import { assert, unreachable } from '../assert.ts';
-import { logIndex, term as asTerm, type LogIndex, type ReplicaId, type Term } from '../brands.ts';
+import { assert, unreachable } from '../base/assert.ts';
+import { logIndex, term as asTerm, type LogIndex, type ReplicaId, type Term } from '../model/brands.ts';
 import { appendBytesMax } from '../limits.ts';
 import { Ballot } from './ballot.ts';
 import { type Configuration, encodeConfiguration, isOneStep, wasRemoved } from './configuration.ts';

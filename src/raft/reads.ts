@@ -2,7 +2,7 @@
 // that it still follows; all reads that wait share one round. `LocalReads`: what became of the reads that this replica's
 // host asked for. Each context comes out exactly once, served or refused.
 
-import { type LogIndex, type ReplicaId } from '../brands.ts';
+import { type LogIndex, type ReplicaId } from '../model/brands.ts';
 import { readsPendingMax } from '../limits.ts';
 
 export type Read = { readonly from: ReplicaId; readonly context: number };

@@ -1,7 +1,7 @@
 // What goes into the consensus core and what comes out. Types only: the core is a function of these.
 // Section numbers are of Ongaro's dissertation, "Consensus: Bridging Theory and Practice".
 
-import type { LogIndex, ReplicaId, Term } from '../brands.ts';
+import type { LogIndex, ReplicaId, Term } from '../model/brands.ts';
 import type { Configuration } from './configuration.ts';
 
 /** `noop` opens a leader's term (§6.4); `command` is opaque to the core; `membership` holds the group's configuration from here on. */

@@ -1,10 +1,10 @@
 // Members whose object is none. A learner's is made: it was added to the log first, so that whoever deletes the tenant knows of it.
 // A voter's storage is gone, and with it what it promised: it cannot come back as itself, so a new replica takes its place.
 
-import type { ReplicaId } from '../brands.ts';
+import type { ReplicaId } from '../model/brands.ts';
 import { absentReplaceMs } from '../limits.ts';
 import { type Configuration, encodeConfiguration, memberOf, withLearner, without } from '../raft/configuration.ts';
-import type { Driver } from './driver.ts';
+import type { Driver } from '../driver/driver.ts';
 
 export type Joining = { readonly number: ReplicaId; readonly location: string; readonly configuration: Uint8Array };
 

@@ -2,14 +2,14 @@
 // so that a gateway which knows nothing finds the replicas, and whoever deletes the tenant finds all of them. What was heard is on disk. A
 // directory that is away holds nothing up: no call waits for it, the group may rest meanwhile, and an alarm wakes it to try again.
 
-import { assert } from '../assert.ts';
-import { equalBytes } from '../bytes.ts';
+import { assert } from '../base/assert.ts';
+import { equalBytes } from '../base/bytes.ts';
 import { directoryAlarmMs, directoryRetryMs, directoryRetryMsMax, directoryTimeoutMs } from '../limits.ts';
 import { type Configuration, encodeConfiguration } from '../raft/configuration.ts';
-import { hasTable, type SqlPort } from '../sql-port.ts';
+import { hasTable, type SqlPort } from '../base/sql-port.ts';
 import type { ToldConfiguration } from '../tenants/directory.ts';
 import { locationHints } from '../api/v1/tenants.ts';
-import type { Driver } from './driver.ts';
+import type { Driver } from '../driver/driver.ts';
 import { within } from './within.ts';
 
 export type DirectoryEntryOptions = {

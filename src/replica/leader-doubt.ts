@@ -1,7 +1,7 @@
 // Whether a leader that a caller suspects is gone. A follower is asked this about a leader that left a call without an answer; what
 // it says decides whether it stands for election, so a leader that is merely busy or far away must not seem gone.
 
-import type { LogIndex, ReplicaId } from '../brands.ts';
+import type { LogIndex, ReplicaId } from '../model/brands.ts';
 import {
   electionTimeoutTicks,
   leaderDoubtfulMs,
@@ -12,7 +12,7 @@ import {
   leaderSilentMs,
   tickMs,
 } from '../limits.ts';
-import type { ReadResult } from './pending-reads.ts';
+import type { ReadResult } from '../driver/pending-reads.ts';
 import { wait, within } from './within.ts';
 
 export type LeaderDoubtOptions = {

@@ -1,10 +1,10 @@
 // Changes of the group's members, as an operator or etcd's calls ask for them, on the leader: one entry of the log each. What follows
 // from an entry (a learner votes once it has caught up, what it replaces leaves) the leader does by itself.
 
-import type { Failure } from '../api/errors.ts';
-import type { ReplicaId } from '../brands.ts';
+import type { Failure } from '../api/errors/errors.ts';
+import type { ReplicaId } from '../model/brands.ts';
 import { electionTimeoutTicks, replicasMax, requestTimeoutMs } from '../limits.ts';
-import { groupLevel } from '../levels.ts';
+import { groupLevel } from '../model/levels.ts';
 import {
   type Configuration,
   memberOf,

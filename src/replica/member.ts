@@ -1,9 +1,9 @@
 // A replica at work: one member of a tenant's group. It joins the driver to the platform: peers, clock, watchers, callers.
 // It exists once the object was provisioned; what it must know of itself is in the table `member`.
 
-import { assert } from '../assert.ts';
-import { type ReplicaId, replicaId, type Revision } from '../brands.ts';
-import { utf8 } from '../bytes.ts';
+import { assert } from '../base/assert.ts';
+import { type ReplicaId, replicaId, type Revision } from '../model/brands.ts';
+import { utf8 } from '../base/bytes.ts';
 import {
   electionTimeoutTicks,
   heartbeatTicks,
@@ -12,15 +12,15 @@ import {
   snapshotAskSpacingMs,
   tickMs,
 } from '../limits.ts';
-import type { Command, RevisionEvents } from '../model.ts';
+import type { Command, RevisionEvents } from '../model/store.ts';
 import type { UndoneCommand } from '../mvcc/careful-apply.ts';
 import type { LeaseChange } from '../mvcc/leases.ts';
 import { type Configuration, foundingConfiguration, type GroupMember } from '../raft/configuration.ts';
-import { hasTable, type SqlPort } from '../sql-port.ts';
-import { Driver, type DriverPort } from './driver.ts';
-import type { Read, ReadResult } from './pending-reads.ts';
-import type { Write, WriteRequest, WriteResult } from './proposals.ts';
-import { decodeEnvelope, encodeEnvelope, type PeerMessage } from './envelope.ts';
+import { hasTable, type SqlPort } from '../base/sql-port.ts';
+import { Driver, type DriverPort } from '../driver/driver.ts';
+import type { Read, ReadResult } from '../driver/pending-reads.ts';
+import type { Write, WriteRequest, WriteResult } from '../driver/proposals.ts';
+import { decodeEnvelope, encodeEnvelope, type PeerMessage } from '../driver/envelope.ts';
 import { wait } from './within.ts';
 import { LeaderDoubt } from './leader-doubt.ts';
 import { Peers, type PeerStub } from './peers.ts';

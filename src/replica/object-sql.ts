@@ -1,6 +1,6 @@
 // The SQL port over a Durable Object's storage. BLOBs come out as ArrayBuffer there, and as Uint8Array here.
 
-import { type NotPromise, type SqlPort, type SqlRow, type SqlValue, StorageFault } from '../sql-port.ts';
+import { type NotPromise, type SqlPort, type SqlRow, type SqlValue, StorageFault } from '../base/sql-port.ts';
 
 export class ObjectSql implements SqlPort {
   readonly #storage: DurableObjectStorage;

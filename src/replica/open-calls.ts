@@ -2,7 +2,7 @@
 // one place that knows all of it by the key it came with: it bounds what one key holds, and ends it when the key ends.
 // No I/O: the clock, the timer and what is known of keys come with the options.
 
-import type { Failure, OpenKind } from '../api/failures.ts';
+import type { Failure, OpenKind } from '../api/errors/failures.ts';
 import { ownerText } from '../api/routing.ts';
 import {
   frameSocketsMax,
@@ -18,7 +18,7 @@ import {
   watchBodiesMax,
   watchSocketsMax,
 } from '../limits.ts';
-import type { Caller } from '../model.ts';
+import type { Caller } from '../model/store.ts';
 
 export type OpenCall = {
   readonly kind: OpenKind;

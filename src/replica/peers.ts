@@ -2,11 +2,11 @@
 // method of the object, which no URL can name; measured, they cost half of what a request does. The runtime does not retry them and each
 // has a time-out of its own: Raft repeats what got lost, and knows better what is still worth saying.
 
-import type { ReplicaId } from '../brands.ts';
+import type { ReplicaId } from '../model/brands.ts';
 import { peerCallsInFlightMax, peerCallTimeoutMs } from '../limits.ts';
 import { absentLeader, leaderHeader } from '../api/routing.ts';
-import { decodeEnvelope, encodeEnvelope, type Envelope, type PeerMessage } from './envelope.ts';
-import type { PeerReport } from './peer-report.ts';
+import { decodeEnvelope, encodeEnvelope, type Envelope, type PeerMessage } from '../driver/envelope.ts';
+import type { PeerReport } from '../driver/peer-report.ts';
 
 /** What a peer whose code is of the version before calls, and is called by. No client's request has this URL: the gateway builds them. */
 export const formerPeerUrl = 'http://replica.internal/internal/raft';

@@ -2,9 +2,9 @@
 // its group, who the members are, for callers that come late; of one whose tenant is being deleted, or was, how many numbers the group had
 // given, so that whoever deletes the tenant finds all of its objects, also after it was interrupted. It stays for a while only.
 
-import { assert } from '../assert.ts';
-import { replicaId, type ReplicaId } from '../brands.ts';
-import { hasTable, type SqlPort } from '../sql-port.ts';
+import { assert } from '../base/assert.ts';
+import { replicaId, type ReplicaId } from '../model/brands.ts';
+import { hasTable, type SqlPort } from '../base/sql-port.ts';
 
 type Deletion = {
   readonly nextNumber: number;

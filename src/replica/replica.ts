@@ -4,7 +4,7 @@
 import { DurableObject } from 'cloudflare:workers';
 import { type ApiRequest, protocolOf } from '../api/call.ts';
 import { closeSocket } from '../api/close-frames.ts';
-import { type Failure, failureResponse } from '../api/errors.ts';
+import { type Failure, failureResponse } from '../api/errors/errors.ts';
 import {
   absentLeader,
   type Attempt,
@@ -26,44 +26,45 @@ import {
 } from '../api/routing.ts';
 import type { GroupReplicas } from '../api/v1/status.ts';
 import { locationHints } from '../api/v1/tenants.ts';
-import { AssertionError } from '../assert.ts';
-import { replicaId, type ReplicaId } from '../brands.ts';
-import { emptyBytes } from '../bytes.ts';
+import { AssertionError } from '../base/assert.ts';
+import { replicaId, type ReplicaId } from '../model/brands.ts';
+import { emptyBytes } from '../base/bytes.ts';
 import { deletionKeptMs, removalKeptMs, tickMs, votersKeptMin } from '../limits.ts';
-import { isolateMemory, type Reservation } from '../memory-budget.ts';
-import type { AccessKey, Caller, Command, Operation, Outcome, StoreFailure } from '../model.ts';
-import { accessOfRange } from '../mvcc/access.ts';
+import { isolateMemory, type Reservation } from '../base/memory-budget.ts';
+import type { AccessKey, Caller, Command, Operation, Outcome, StoreFailure } from '../model/store.ts';
+import { accessOfRange } from '../mvcc/auth/access.ts';
 import { decodeConfiguration, encodeConfiguration, foundingConfiguration } from '../raft/configuration.ts';
 import { Directory } from '../tenants/directory.ts';
 import { KeyRing, newId } from '../tenants/key-text.ts';
 import { Signatures } from '../tenants/signatures.ts';
 import { TokenRing } from '../tenants/token-text.ts';
 import { AbsentPeers, type Joining } from './absent-peers.ts';
-import { Logins } from './auth-calls.ts';
-import { type CallContext, headerOf, holderOf, objectOf, placedMembers, type Services } from './call-context.ts';
-import { FrameSockets, type FrameSource, isFrameSocket } from './call-frames.ts';
-import { routeCall, type RouteOptions } from './call-route.ts';
-import { serveCall } from './calls.ts';
+import { Logins } from './calls/auth-calls.ts';
+import type { CallContext, Services } from './calls/call-context.ts';
+import { headerOf, holderOf, objectOf, placedMembers } from './calls/call-steps.ts';
+import { FrameSockets, type FrameSource, isFrameSocket } from './calls/call-frames.ts';
+import { routeCall, type RouteOptions } from './calls/call-route.ts';
+import { serveCall } from './calls/calls.ts';
 import { DirectoryEntry, saveHeard } from './directory-entry.ts';
-import { LeaseAlarm } from './lease-alarm.ts';
-import { LeaseService } from './lease-service.ts';
-import { KeepAliveStreams } from './lease-stream.ts';
-import { countPlacesBefore, placeAt } from './lock-places.ts';
-import { Observers } from './lock-observe.ts';
-import { LockWaits } from './lock-waits.ts';
-import { LogTable } from './log-table.ts';
+import { LeaseAlarm } from './lease/lease-alarm.ts';
+import { LeaseService } from './lease/lease-service.ts';
+import { KeepAliveStreams } from './lease/lease-stream.ts';
+import { countPlacesBefore, placeAt } from './lock/lock-places.ts';
+import { Observers } from './lock/lock-observe.ts';
+import { LockWaits } from './lock/lock-waits.ts';
+import { LogTable } from '../driver/log-table.ts';
 import { addReplica, type Changed, removeReplica } from './member-changes.ts';
 import { loadIdentity, Member, type MemberIdentity, saveIdentity } from './member.ts';
-import { quotaOf } from './maintenance-quota.ts';
+import { quotaOf } from './calls/maintenance-quota.ts';
 import { ObjectSql } from './object-sql.ts';
 import { OpenCalls } from './open-calls.ts';
 import { formerPeerUrl, type PeerAnswer } from './peers.ts';
 import { SharedAlarm } from './shared-alarm.ts';
 import { replicaReports } from './status.ts';
 import { Remains } from './remains.ts';
-import { SteppedReads } from './stepped-reads.ts';
-import { ObjectSockets } from './watch-object-sockets.ts';
-import { WatchService } from './watch-service.ts';
+import { SteppedReads } from './calls/stepped-reads.ts';
+import { ObjectSockets } from './watch/watch-object-sockets.ts';
+import { WatchService } from './watch/watch-service.ts';
 
 export type ReplicaEnv = {
   readonly REPLICA: DurableObjectNamespace<Replica>;

@@ -1,7 +1,7 @@
 // An object has one alarm; leases and the directory's entry both want it. It is set for whoever wants it first, and whoever is called too
 // early asks for it again. What the directory's entry wants is on disk with it; what leases want, their service works out anew.
 
-import type { AlarmStorage } from './lease-alarm.ts';
+import type { AlarmStorage } from './lease/lease-alarm.ts';
 
 export class SharedAlarm implements AlarmStorage {
   readonly #storage: AlarmStorage;

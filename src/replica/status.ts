@@ -1,12 +1,12 @@
 // What GET /v1/status tells, as this replica sees its group.
 
 import type { GroupAlarm, ReplicaReport, StatusReport } from '../api/v1/status.ts';
-import { unreachable } from '../assert.ts';
-import { alarmKind } from '../model.ts';
+import { unreachable } from '../base/assert.ts';
+import { alarmKind } from '../model/store.ts';
 import type { GroupMember } from '../raft/configuration.ts';
 import type { Role } from '../raft/types.ts';
 import { version } from '../version.ts';
-import { queryStore } from './call-context.ts';
+import { queryStore } from './calls/call-steps.ts';
 import type { Member } from './member.ts';
 
 export function statusReport(member: Member): StatusReport {

@@ -4,8 +4,8 @@ import { randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import type { ServeOptions } from './arguments.ts';
 import { DataFolder, type FirstTenant } from './data-folder.ts';
-import { openFaultPort, type FaultPort } from './fault-port.ts';
-import { objectFaults } from './fault-calls.ts';
+import { openFaultPort, type FaultPort } from './faults/fault-port.ts';
+import { objectFaults } from './faults/fault-calls.ts';
 import { ensureFirstTenant } from './first-tenant.ts';
 import { applyMigrations } from './migrations.ts';
 import { startRuntime } from './runtime.ts';
@@ -32,7 +32,7 @@ export async function startServer(options: ServeOptions, onDeath: () => void): P
     const secrets = folder.secrets(process.env['QUORATE_OPERATOR_TOKEN'] || undefined);
     const faultToken = options.faultPort === null ? null : randomBytes(32).toString('base64url');
     const runtime = await startRuntime({
-      script: await bundleWorker(sourcePath(faultToken === null ? '../index.ts' : './worker-with-faults.ts')),
+      script: await bundleWorker(sourcePath(faultToken === null ? '../index.ts' : './faults/worker-with-faults.ts')),
       settings: readWorkerSettings(sourcePath('../../wrangler.toml')),
       texts: {
         OPERATOR_TOKEN: secrets.operatorToken,

@@ -1,7 +1,7 @@
 // A token of one of etcd's users as text: `qru_<tenant>_<use>_<auth revision>_<user name>_<signature>`. It is a statement, not a
 // session: whether it has ended since is state of the tenant's group, which compares the auth revision.
 
-import { textOf, utf8 } from '../bytes.ts';
+import { textOf, utf8 } from '../base/bytes.ts';
 import { verifiedTokensCachedMax } from '../limits.ts';
 import { signatureForm, type Signatures } from './signatures.ts';
 

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { describe, expect, it } from 'vitest';
 import { parseAccessKeyCreation } from '../../src/api/v1/tenants.ts';
-import { utf8 } from '../../src/bytes.ts';
+import { utf8 } from '../../src/base/bytes.ts';
 import {
   authNameBytesMax,
   keyBytesMax,

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { protocolOf } from '../../src/api/call.ts';
-import { failureResponse, problemText, streamErrorText } from '../../src/api/errors.ts';
-import type { Failure } from '../../src/api/failures.ts';
+import { failureResponse, problemText, streamErrorText } from '../../src/api/errors/errors.ts';
+import type { Failure } from '../../src/api/errors/failures.ts';
 import { v3Paths } from '../../src/api/v3/paths.ts';
 import { parseGrpcTimeout } from '../../src/api/v3/timeout.ts';
 import { parseTenantChange } from '../../src/api/v1/tenants.ts';
-import { utf8 } from '../../src/bytes.ts';
+import { utf8 } from '../../src/base/bytes.ts';
 import {
   authNameBytesMax,
   keyBytesMax,

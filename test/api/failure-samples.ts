@@ -1,7 +1,7 @@
 // One failure of each kind. The type makes the list complete: a new kind stands here, and has its text in errors.test.ts.
 
-import type { Failure } from '../../src/api/failures.ts';
-import { utf8 } from '../../src/bytes.ts';
+import type { Failure } from '../../src/api/errors/failures.ts';
+import { utf8 } from '../../src/base/bytes.ts';
 
 /** One of each kind; the type makes the list complete. */
 export const all: { readonly [Kind in Failure['kind']]: Failure & { readonly kind: Kind } } = {

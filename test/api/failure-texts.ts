@@ -1,7 +1,7 @@
 // The sentence that v1 says for each kind of failure: a new kind must have one, and who changes one reads it here once more. It says what
 // is wrong, the limit or what is known, and what to do, to somebody who was woken at three in the morning.
 
-import type { Failure } from '../../src/api/failures.ts';
+import type { Failure } from '../../src/api/errors/failures.ts';
 
 export const failureTexts: Readonly<Record<Failure['kind'], string>> = {
   leaseExists: 'There is a lease with this id already: leave the id out, and the store chooses one.',

@@ -5,7 +5,7 @@ import { decodeCredential } from '../../src/api/v3/auth.ts';
 import { decodeKeepAlive } from '../../src/api/v3/lease.ts';
 import { decodeWatchRequest } from '../../src/api/v3/watch.ts';
 import { MessageSplitter } from '../../src/api/v3/message-splitter.ts';
-import { utf8 } from '../../src/bytes.ts';
+import { utf8 } from '../../src/base/bytes.ts';
 import { Random } from './random.ts';
 
 const paths = [

@@ -1,11 +1,11 @@
 // Answers whose bodies are made as they are read.
 
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { utf8 } from '../../src/bytes.ts';
+import { utf8 } from '../../src/base/bytes.ts';
 import { answerWith, largeAnswerOf } from '../../src/api/large-answer.ts';
 import { answerPieceBytes, answerReadMs } from '../../src/limits.ts';
-import { MemoryBudget } from '../../src/memory-budget.ts';
-import { holdAnswer } from '../../src/replica/held-answer.ts';
+import { MemoryBudget } from '../../src/base/memory-budget.ts';
+import { holdAnswer } from '../../src/replica/calls/held-answer.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();

@@ -2,10 +2,10 @@
 // answer came from.
 
 import { Buffer } from 'node:buffer';
-import { leaseId, revision } from '../../src/brands.ts';
+import { leaseId, revision } from '../../src/model/brands.ts';
 import type { ApiCall, ClusterMember, Result } from '../../src/api/contract.ts';
-import type { Alarm, Outcome } from '../../src/model.ts';
-import type { QueryAnswer, QueryResult } from '../../src/query-model.ts';
+import type { Alarm, Outcome } from '../../src/model/store.ts';
+import type { QueryAnswer, QueryResult } from '../../src/model/queries.ts';
 import type { Plain } from './naive-v3.ts';
 import { outcome, rangeAnswer } from './naive-v3.ts';
 import { header } from './wire.ts';

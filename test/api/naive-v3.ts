@@ -2,7 +2,7 @@
 // from a recorded answer to the model's answer.
 
 import { Buffer } from 'node:buffer';
-import { leaseId, revision } from '../../src/brands.ts';
+import { leaseId, revision } from '../../src/model/brands.ts';
 import type {
   Compare,
   KeyValue,
@@ -13,7 +13,7 @@ import type {
   TxnOperation,
   TxnPart,
   TxnRequest,
-} from '../../src/model.ts';
+} from '../../src/model/store.ts';
 
 export type Plain = Readonly<Record<string, unknown>>;
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { openapiDocument } from '../../src/api/openapi.ts';
+import { openapiDocument } from '../../src/api/openapi/openapi.ts';
 import { createApp, handle } from '../../src/gateway/app.ts';
 import type { Env } from '../../src/gateway/env.ts';
 import { isReadPath } from '../../src/api/routing.ts';

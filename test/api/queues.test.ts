@@ -14,8 +14,8 @@ import {
   queueRange,
   resignTxn,
 } from '../../src/api/queues.ts';
-import { leaseId, revision } from '../../src/brands.ts';
-import { base64, emptyBytes, utf8 } from '../../src/bytes.ts';
+import { leaseId, revision } from '../../src/model/brands.ts';
+import { base64, emptyBytes, utf8 } from '../../src/base/bytes.ts';
 import { leaseSecondsMax, lockNameBytesMax, lockWaitSecondsMax, semaphoreLimitMax } from '../../src/limits.ts';
 
 const name = utf8('l');

@@ -1,7 +1,7 @@
 // Requests as a client could send them, right, nearly right and wrong, small and as large as the wire takes: what the fuzz tests send.
 
 import { Buffer } from 'node:buffer';
-import { utf8 } from '../../src/bytes.ts';
+import { utf8 } from '../../src/base/bytes.ts';
 import { keyBytesMax, requestBodyBytesMax, txnOperationsMax } from '../../src/limits.ts';
 import type { ApiRequest } from '../../src/api/contract.ts';
 import { v3Paths } from '../../src/api/v3/paths.ts';

@@ -4,7 +4,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { utf8 } from '../../src/bytes.ts';
+import { utf8 } from '../../src/base/bytes.ts';
 import type { ApiRequest } from '../../src/api/contract.ts';
 
 export type Recorded = {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parseAccessKeyCreation, parseTenantChange, parseTenantCreation } from '../../src/api/v1/tenants.ts';
-import { emptyBytes, utf8 } from '../../src/bytes.ts';
+import { emptyBytes, utf8 } from '../../src/base/bytes.ts';
 import { accessKeyLifeSecondsMax, tenantNameCharactersMax } from '../../src/limits.ts';
 
 const json = (value: unknown): Uint8Array => utf8(JSON.stringify(value));

@@ -1,7 +1,7 @@
 // Headers that change what a request means: honoured or refused by name, on each kind of call of v1.
 
 import { describe, expect, it } from 'vitest';
-import { compareResult } from '../../src/model.ts';
+import { compareResult } from '../../src/model/store.ts';
 import { createApp } from '../../src/gateway/app.ts';
 import type { Env } from '../../src/gateway/env.ts';
 import { call, callOf, header, problemOf, refusal, type Sent } from './wire.ts';

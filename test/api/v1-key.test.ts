@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { ReadResult } from '../../src/api/contract.ts';
-import { leaseId, revision } from '../../src/brands.ts';
-import { utf8 } from '../../src/bytes.ts';
+import { leaseId, revision } from '../../src/model/brands.ts';
+import { utf8 } from '../../src/base/bytes.ts';
 import { entityTagsMax, valueBytesMax, writeIdBytesMax } from '../../src/limits.ts';
-import { compareResult } from '../../src/model.ts';
+import { compareResult } from '../../src/model/store.ts';
 import { callOf, header, pair, problemOf, putPart, rangePart, refusal, txnOutcome } from './wire.ts';
 
 function keyIn(path: string): Uint8Array {

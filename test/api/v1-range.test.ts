@@ -1,10 +1,10 @@
 import { Buffer } from 'node:buffer';
 import { describe, expect, it } from 'vitest';
-import { leaseId, revision } from '../../src/brands.ts';
-import { compareBytes, equalBytes, utf8 } from '../../src/bytes.ts';
+import { leaseId, revision } from '../../src/model/brands.ts';
+import { compareBytes, equalBytes, utf8 } from '../../src/base/bytes.ts';
 import type { ReadCall } from '../../src/api/contract.ts';
 import { keyBytesMax, listLimitDefault, listLimitMax } from '../../src/limits.ts';
-import type { KeyValue } from '../../src/model.ts';
+import type { KeyValue } from '../../src/model/store.ts';
 import { callOf, header, pair, refusal } from './wire.ts';
 
 const none = new Uint8Array(1);

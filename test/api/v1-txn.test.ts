@@ -1,10 +1,10 @@
 /* oxlint-disable unicorn/no-thenable -- `then` is a member of a transaction here */
 import { describe, expect, it } from 'vitest';
-import { leaseId, revision } from '../../src/brands.ts';
-import { base64, emptyBytes, utf8 } from '../../src/bytes.ts';
+import { leaseId, revision } from '../../src/model/brands.ts';
+import { base64, emptyBytes, utf8 } from '../../src/base/bytes.ts';
 import { listLimitDefault, writeBytesMax } from '../../src/limits.ts';
-import { compareResult } from '../../src/model.ts';
-import type { TxnRequest } from '../../src/model.ts';
+import { compareResult } from '../../src/model/store.ts';
+import type { TxnRequest } from '../../src/model/store.ts';
 import { callOf, header, pair, refusal, txnOutcome } from './wire.ts';
 
 function txn(body: unknown): TxnRequest {

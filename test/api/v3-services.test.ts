@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { parseCall } from '../../src/api/call.ts';
 import type { ApiCall } from '../../src/api/contract.ts';
-import type { Failure } from '../../src/api/failures.ts';
+import type { Failure } from '../../src/api/errors/failures.ts';
 import { decodeKeepAlive, keepAliveMessage } from '../../src/api/v3/lease.ts';
 import { observeMessage } from '../../src/api/v3/concurrency.ts';
 import { isV3Path } from '../../src/api/v3/paths.ts';
-import { revision } from '../../src/brands.ts';
-import type { StoreFailure } from '../../src/model.ts';
+import { revision } from '../../src/model/brands.ts';
+import type { StoreFailure } from '../../src/model/store.ts';
 import { Concrete } from './concrete.ts';
 import { answerLike, expectedCall } from './naive-services.ts';
 import type { Plain } from './naive-v3.ts';

@@ -11,10 +11,10 @@ import {
   progressFrame,
   sseText,
 } from '../../src/api/v1/watch.ts';
-import { revision } from '../../src/brands.ts';
-import { concatBytes, emptyBytes, textOf, utf8 } from '../../src/bytes.ts';
+import { revision } from '../../src/model/brands.ts';
+import { concatBytes, emptyBytes, textOf, utf8 } from '../../src/base/bytes.ts';
 import { requestBodyBytesMax, watchMessageBytesMax } from '../../src/limits.ts';
-import type { StoreEvent } from '../../src/model.ts';
+import type { StoreEvent } from '../../src/model/store.ts';
 import { call, callOf, pair, refusal } from './wire.ts';
 
 /** A message of so many bytes that asks for nothing. */

@@ -1,10 +1,10 @@
 // Requests and answers for the wire's tests.
 
-import { leaseId, revision } from '../../src/brands.ts';
-import { utf8 } from '../../src/bytes.ts';
+import { leaseId, revision } from '../../src/model/brands.ts';
+import { utf8 } from '../../src/base/bytes.ts';
 import { parseCall } from '../../src/api/call.ts';
 import type { ApiCall, ApiRequest, ResponseHeader } from '../../src/api/contract.ts';
-import type { KeyValue, Outcome, TxnPart } from '../../src/model.ts';
+import type { KeyValue, Outcome, TxnPart } from '../../src/model/store.ts';
 
 export const header: ResponseHeader = { clusterId: '11', memberId: '12', raftTerm: 3, revision: 40 };
 

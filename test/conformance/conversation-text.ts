@@ -1,6 +1,6 @@
 // Writes a conversation as the lines that conversation.ts reads, so that a session that found something can be kept.
 
-import { unreachable } from '../../src/assert.ts';
+import { unreachable } from '../../src/base/assert.ts';
 import type { Action, Answer, Body, Call, Conversation, Json, JsonObject } from './conversation.ts';
 
 export function conversationText({ about, steps }: Conversation): string {

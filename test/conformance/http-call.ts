@@ -1,7 +1,7 @@
 // Sends one recorded request over HTTP. Node's own client, for it adds no headers of its own choice to what the recording says.
 
 import { request as httpRequest, type Agent, type ClientRequest, type IncomingMessage } from 'node:http';
-import { unreachable } from '../../src/assert.ts';
+import { unreachable } from '../../src/base/assert.ts';
 import type { Answer, Body, Call, Json } from './conversation.ts';
 import { matchAnswerBody } from './matching.ts';
 import { fillIn, fillInText, type Captures } from './placeholders.ts';

@@ -1,7 +1,7 @@
 // Compares a JSON value with its recording: exact, save for placeholders and the two allowances. Captures what the recording
 // names. Answers with the first difference, or null.
 
-import { unreachable } from '../../src/assert.ts';
+import { unreachable } from '../../src/base/assert.ts';
 import { allowHeaderIdentity, allowOlderErrorMembers } from './allowances.ts';
 import { isList, isObject, type Json, type JsonObject } from './conversation.ts';
 import { expandRepeats, isOfType, parsePlaceholder, type Captures } from './placeholders.ts';

@@ -1,6 +1,6 @@
 // What steps ask of an open stream: the next messages in order, items by watch, progress, silence.
 
-import { unreachable } from '../../src/assert.ts';
+import { unreachable } from '../../src/base/assert.ts';
 import type { Action, Json } from './conversation.ts';
 import { isObject } from './conversation.ts';
 import { answerWaitMs, parseJson } from './http-call.ts';

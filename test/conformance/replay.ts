@@ -3,7 +3,7 @@
 import { Agent, type ClientRequest } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isOperatorPath } from '../../src/api/v3/operator-calls.ts';
-import { unreachable } from '../../src/assert.ts';
+import { unreachable } from '../../src/base/assert.ts';
 import type { Action, Answer, Call, Conversation, Step } from './conversation.ts';
 import { answerOf, answerWaitMs, bodyText, callHeaders, matchHead, matchHttpAnswer, sendCall } from './http-call.ts';
 import type { HttpAnswer } from './http-call.ts';

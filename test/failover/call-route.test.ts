@@ -1,12 +1,12 @@
 // A frame's call on a replica that does not lead: what it asks of the leader, how long, and what it does itself, in virtual time.
 
 import { describe, expect, it } from 'vitest';
-import { failureResponse } from '../../src/api/errors.ts';
+import { failureResponse } from '../../src/api/errors/errors.ts';
 import { leaderHeader, redirectStatus } from '../../src/api/routing.ts';
-import { replicaId } from '../../src/brands.ts';
-import { emptyBytes } from '../../src/bytes.ts';
+import { replicaId } from '../../src/model/brands.ts';
+import { emptyBytes } from '../../src/base/bytes.ts';
 import { attemptHedgeMs, attemptTimeoutMs, requestTimeoutMs, tickMs } from '../../src/limits.ts';
-import { routeCall } from '../../src/replica/call-route.ts';
+import { routeCall } from '../../src/replica/calls/call-route.ts';
 import { pass } from './virtual-crash.ts';
 import { answerTo, inVirtualTime } from './virtual-time.ts';
 

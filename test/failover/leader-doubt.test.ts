@@ -1,7 +1,7 @@
 // When a follower takes a suspected leader for gone, in virtual time.
 
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { logIndex, replicaId, type ReplicaId } from '../../src/brands.ts';
+import { logIndex, replicaId, type ReplicaId } from '../../src/model/brands.ts';
 import {
   electionTimeoutTicks,
   leaderDoubtfulMs,
@@ -12,7 +12,7 @@ import {
   leaderSilentMs,
   tickMs,
 } from '../../src/limits.ts';
-import type { ReadResult } from '../../src/replica/pending-reads.ts';
+import type { ReadResult } from '../../src/driver/pending-reads.ts';
 import { LeaderDoubt } from '../../src/replica/leader-doubt.ts';
 
 beforeEach(() => {

@@ -14,14 +14,14 @@ import {
   targetOf,
   writeIdHeader,
 } from '../../src/api/routing.ts';
-import { replicaId, type ReplicaId } from '../../src/brands.ts';
-import { emptyBytes, textOf, utf8 } from '../../src/bytes.ts';
+import { replicaId, type ReplicaId } from '../../src/model/brands.ts';
+import { emptyBytes, textOf, utf8 } from '../../src/base/bytes.ts';
 import { Identities } from '../../src/gateway/credentials.ts';
 import type { ReplicaNamespace } from '../../src/gateway/env.ts';
 import { GroupRouter } from '../../src/gateway/group-router.ts';
 import { StoreCalls } from '../../src/gateway/store-calls.ts';
-import { headerOf, propose } from '../../src/replica/call-context.ts';
-import type { Step } from '../../src/replica/driver.ts';
+import { headerOf, propose } from '../../src/replica/calls/call-steps.ts';
+import type { Step } from '../../src/driver/driver.ts';
 import { Member, type MemberIdentity } from '../../src/replica/member.ts';
 import type { PeerAnswer } from '../../src/replica/peers.ts';
 import { KeyRing } from '../../src/tenants/key-text.ts';

@@ -1,7 +1,7 @@
 // What the gateway may tell of a write that it sent more than once: that it was not done only where no attempt can have done it.
 
 import { describe, expect, it } from 'vitest';
-import { failureResponse } from '../../src/api/errors.ts';
+import { failureResponse } from '../../src/api/errors/errors.ts';
 import { leaderHeader, membersHeader, redirectStatus } from '../../src/api/routing.ts';
 import { Identities } from '../../src/gateway/credentials.ts';
 import type { ReplicaNamespace } from '../../src/gateway/env.ts';

@@ -3,7 +3,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { readBody } from '../../src/gateway/request-body.ts';
 import { bodyReadMs } from '../../src/limits.ts';
-import { MemoryBudget, type Reservation } from '../../src/memory-budget.ts';
+import { MemoryBudget, type Reservation } from '../../src/base/memory-budget.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();

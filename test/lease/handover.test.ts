@@ -2,7 +2,7 @@
 
 import { expect, test } from 'vitest';
 import { handoverMsMax, handoverMsMin } from '../../src/limits.ts';
-import { Handover, handoverMs } from '../../src/replica/lock-handover.ts';
+import { Handover, handoverMs } from '../../src/replica/lock/lock-handover.ts';
 
 function handed(waitedMs: number): { readonly answer: Response; readonly givenUp: () => number } {
   let count = 0;

@@ -1,10 +1,10 @@
 // The lessor alone: deadlines, rests, changes of leaders.
 
 import { expect, test } from 'vitest';
-import type { LeaseId } from '../../src/brands.ts';
+import type { LeaseId } from '../../src/model/brands.ts';
 import { leaseClocksDifferMs, leaseRestMarginMs } from '../../src/limits.ts';
 import type { StoredLease } from '../../src/mvcc/leases.ts';
-import { type LeaseRecords, Lessor } from '../../src/replica/lease-lessor.ts';
+import { type LeaseRecords, Lessor } from '../../src/replica/lease/lease-lessor.ts';
 import { Random } from '../sim/random.ts';
 import { lease } from './support.ts';
 

@@ -1,11 +1,11 @@
 // The look for a key that stands in the way of a lock.
 
 import { describe, expect, it } from 'vitest';
-import { leaseId, revision } from '../../src/brands.ts';
-import { textOf, utf8 } from '../../src/bytes.ts';
+import { leaseId, revision } from '../../src/model/brands.ts';
+import { textOf, utf8 } from '../../src/base/bytes.ts';
 import { lockWaitersMax } from '../../src/limits.ts';
-import type { KeyValue } from '../../src/model.ts';
-import { keyInTheWay } from '../../src/replica/lock-places.ts';
+import type { KeyValue } from '../../src/model/store.ts';
+import { keyInTheWay } from '../../src/replica/lock/lock-places.ts';
 import { pair } from '../api/wire.ts';
 
 function place(id: number): KeyValue {

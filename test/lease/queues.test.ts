@@ -1,12 +1,12 @@
 // Who waits, on one replica: whose turn it is, what ends a wait.
 
 import { expect, test } from 'vitest';
-import { utf8 } from '../../src/bytes.ts';
-import { revision } from '../../src/brands.ts';
+import { utf8 } from '../../src/base/bytes.ts';
+import { revision } from '../../src/model/brands.ts';
 import { lockWaitersMax } from '../../src/limits.ts';
-import type { RevisionEvents } from '../../src/model.ts';
-import type { Place } from '../../src/replica/lock-queues.ts';
-import { LockWaits, type WaitOptions } from '../../src/replica/lock-waits.ts';
+import type { RevisionEvents } from '../../src/model/store.ts';
+import type { Place } from '../../src/replica/lock/lock-queues.ts';
+import { LockWaits, type WaitOptions } from '../../src/replica/lock/lock-waits.ts';
 import { openOfKeyMax } from '../../src/replica/open-calls.ts';
 import { keyOf, PlainKeys } from '../replica/plain-keys.ts';
 import { lease } from './support.ts';

@@ -1,11 +1,11 @@
 // The lease service with the store, on a group of one: expiry in bulk, rests, the alarm.
 
 import { expect, test } from 'vitest';
-import { groupLevelMax } from '../../src/levels.ts';
+import { groupLevelMax } from '../../src/model/levels.ts';
 import { leaseExpiriesMax, leaseWatchMs } from '../../src/limits.ts';
-import { LeaseAlarm } from '../../src/replica/lease-alarm.ts';
-import { emptyBytes, utf8 } from '../../src/bytes.ts';
-import type { Operation } from '../../src/model.ts';
+import { LeaseAlarm } from '../../src/replica/lease/lease-alarm.ts';
+import { emptyBytes, utf8 } from '../../src/base/bytes.ts';
+import type { Operation } from '../../src/model/store.ts';
 import { put } from '../mvcc/requests.ts';
 import { fail, GroupOfOne, lease, MemoryAlarm, service } from './support.ts';
 

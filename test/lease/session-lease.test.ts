@@ -1,8 +1,8 @@
 // The lease that a call for a lock makes for itself: which id it has, and who can know it.
 
 import { expect, it } from 'vitest';
-import type { Caller } from '../../src/model.ts';
-import { type Queuing, sessionLease } from '../../src/replica/lock-calls.ts';
+import type { Caller } from '../../src/model/store.ts';
+import { type Queuing, sessionLease } from '../../src/replica/lock/lock-calls.ts';
 import { Signatures } from '../../src/tenants/signatures.ts';
 
 type Call = {

@@ -1,14 +1,14 @@
 // A group of one on Node: the production driver and store, a clock that the test moves, and the lease service on top.
 
-import { leaseId, type LeaseId, replicaId } from '../../src/brands.ts';
-import { groupLevelMax } from '../../src/levels.ts';
-import type { Caller, Operation, Outcome } from '../../src/model.ts';
+import { leaseId, type LeaseId, replicaId } from '../../src/model/brands.ts';
+import { groupLevelMax } from '../../src/model/levels.ts';
+import type { Caller, Operation, Outcome } from '../../src/model/store.ts';
 import { foundingConfiguration } from '../../src/raft/configuration.ts';
-import { Driver } from '../../src/replica/driver.ts';
-import type { ReadResult } from '../../src/replica/pending-reads.ts';
-import type { Write, WriteRequest, WriteResult } from '../../src/replica/proposals.ts';
-import { LeaseAlarm } from '../../src/replica/lease-alarm.ts';
-import { LeaseService } from '../../src/replica/lease-service.ts';
+import { Driver } from '../../src/driver/driver.ts';
+import type { ReadResult } from '../../src/driver/pending-reads.ts';
+import type { Write, WriteRequest, WriteResult } from '../../src/driver/proposals.ts';
+import { LeaseAlarm } from '../../src/replica/lease/lease-alarm.ts';
+import { LeaseService } from '../../src/replica/lease/lease-service.ts';
 import { NodeSql } from '../support/node-sql.ts';
 
 export const service: Caller = { kind: 'service' };

@@ -4,9 +4,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { logIndex } from '../../src/brands.ts';
+import { logIndex } from '../../src/model/brands.ts';
 import { deleteStepRows } from '../../src/limits.ts';
-import type { Command } from '../../src/model.ts';
+import type { Command } from '../../src/model/store.ts';
 import { Store } from '../../src/mvcc/store.ts';
 import { NodeSql } from '../support/node-sql.ts';
 import { everything, put, remove, service } from '../mvcc/requests.ts';

@@ -4,11 +4,11 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { logIndex } from '../../src/brands.ts';
+import { logIndex } from '../../src/model/brands.ts';
 import { snapshotRowsBytes } from '../../src/limits.ts';
-import type { Command } from '../../src/model.ts';
-import { openSnapshot, snapshotPage } from '../../src/mvcc/snapshot-source.ts';
-import { SnapshotSink } from '../../src/mvcc/snapshot-sink.ts';
+import type { Command } from '../../src/model/store.ts';
+import { openSnapshot, snapshotPage } from '../../src/mvcc/snapshot/snapshot-source.ts';
+import { SnapshotSink } from '../../src/mvcc/snapshot/snapshot-sink.ts';
 import { Fed, put, service } from '../mvcc/requests.ts';
 import { NodeSql } from '../support/node-sql.ts';
 

@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest';
-import type { AuthFailure } from '../../src/auth-model.ts';
-import { leaseId, revision } from '../../src/brands.ts';
-import { emptyBytes, utf8 } from '../../src/bytes.ts';
-import type { Caller, Command, Operation, Outcome, StoreFailure } from '../../src/model.ts';
-import { commandBytes, decodeCommands, encodeCommands } from '../../src/mvcc/command-codec.ts';
-import { decodeOutcome, encodeOutcome } from '../../src/mvcc/outcome-codec.ts';
+import type { AuthFailure } from '../../src/model/auth.ts';
+import { leaseId, revision } from '../../src/model/brands.ts';
+import { emptyBytes, utf8 } from '../../src/base/bytes.ts';
+import type { Caller, Command, Operation, Outcome, StoreFailure } from '../../src/model/store.ts';
+import { commandBytes, decodeCommands, encodeCommands } from '../../src/mvcc/codec/command-codec.ts';
+import { decodeOutcome, encodeOutcome } from '../../src/mvcc/codec/outcome-codec.ts';
 
 const name = 'ü–'.repeat(9);
 const range = { key: utf8('a'), rangeEnd: utf8('b') };

@@ -1,20 +1,20 @@
 // What is written to log entries and rows comes back as it was, and what is cut or changed is refused.
 
 import { describe, expect, it } from 'vitest';
-import { BinaryReader, BinaryWriter, MalformedBytesError } from '../../src/binary.ts';
-import { leaseId, revision } from '../../src/brands.ts';
-import { emptyBytes, utf8 } from '../../src/bytes.ts';
+import { BinaryReader, BinaryWriter, MalformedBytesError } from '../../src/base/binary.ts';
+import { leaseId, revision } from '../../src/model/brands.ts';
+import { emptyBytes, utf8 } from '../../src/base/bytes.ts';
 import { rememberedAnswerBytesMax } from '../../src/limits.ts';
-import { groupLevelMax, groupLevelMin } from '../../src/levels.ts';
-import type { Command, KeyValue, Operation, Outcome, StoreFailure } from '../../src/model.ts';
+import { groupLevelMax, groupLevelMin } from '../../src/model/levels.ts';
+import type { Command, KeyValue, Operation, Outcome, StoreFailure } from '../../src/model/store.ts';
 import {
   commandBytes,
   commandsVersion,
   decodeCommands,
   encodeCommands,
   UnknownCommandVersion,
-} from '../../src/mvcc/command-codec.ts';
-import { decodeOutcome, encodeOutcome } from '../../src/mvcc/outcome-codec.ts';
+} from '../../src/mvcc/codec/command-codec.ts';
+import { decodeOutcome, encodeOutcome } from '../../src/mvcc/codec/outcome-codec.ts';
 import { RandomOperations } from './random-operations.ts';
 import { everything, keyRange, put, range, service, txn } from './requests.ts';
 

@@ -1,10 +1,10 @@
 // Rules of the store: who may do what, and the keys of the tenant.
 
 import { expect } from 'vitest';
-import { utf8 } from '../../src/bytes.ts';
+import { utf8 } from '../../src/base/bytes.ts';
 import { accessKeysMax } from '../../src/limits.ts';
-import type { AccessRole, Caller, KeyRange, Operation } from '../../src/model.ts';
-import { type AccessNeed, accessOfOperation, accessOfRange } from '../../src/mvcc/access.ts';
+import type { AccessRole, Caller, KeyRange, Operation } from '../../src/model/store.ts';
+import { type AccessNeed, accessOfOperation, accessOfRange } from '../../src/mvcc/auth/access.ts';
 import { rule, type StoreRule } from './contract.ts';
 import {
   compact,

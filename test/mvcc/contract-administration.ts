@@ -2,7 +2,7 @@
 
 import { expect } from 'vitest';
 import { alarmsMax, quotaBytesDefault } from '../../src/limits.ts';
-import { alarmKind, type Operation } from '../../src/model.ts';
+import { alarmKind, type Operation } from '../../src/model/store.ts';
 import { rule, type StoreRule } from './contract.ts';
 import {
   compact,

@@ -1,9 +1,9 @@
 // Rules of the store: users, roles, permissions, and who may what while auth is on.
 
 import { expect } from 'vitest';
-import type { AuthOperation } from '../../src/auth-model.ts';
-import { emptyBytes, utf8 } from '../../src/bytes.ts';
-import { leaseId } from '../../src/brands.ts';
+import type { AuthOperation } from '../../src/model/auth.ts';
+import { emptyBytes, utf8 } from '../../src/base/bytes.ts';
+import { leaseId } from '../../src/model/brands.ts';
 import {
   authNameBytesMax,
   keyBytesMax,
@@ -13,8 +13,8 @@ import {
   rolesOfUserMax,
   usersMax,
 } from '../../src/limits.ts';
-import type { AccessRole, Caller, KeyRange, Operation, StoreFailure } from '../../src/model.ts';
-import { accessOfOperation, accessOfRange } from '../../src/mvcc/access-need.ts';
+import type { AccessRole, Caller, KeyRange, Operation, StoreFailure } from '../../src/model/store.ts';
+import { accessOfOperation, accessOfRange } from '../../src/mvcc/auth/access-need.ts';
 import { rule, type StoreRule } from './contract.ts';
 import {
   compact,

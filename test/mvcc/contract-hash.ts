@@ -1,7 +1,7 @@
 // Rules of the store: the running hash over what it applied, by which replicas find out that they differ.
 
 import { expect } from 'vitest';
-import { logIndex } from '../../src/brands.ts';
+import { logIndex } from '../../src/model/brands.ts';
 import {
   batchPartBytesMax,
   foundValueBytesMax,
@@ -10,9 +10,9 @@ import {
   scrubbedRowsMax,
   scrubbedValueBytesMax,
 } from '../../src/limits.ts';
-import type { Operation } from '../../src/model.ts';
+import type { Operation } from '../../src/model/store.ts';
 import { Store } from '../../src/mvcc/store.ts';
-import type { SqlRow } from '../../src/sql-port.ts';
+import type { SqlRow } from '../../src/base/sql-port.ts';
 import { rule, type StoreRule } from './contract.ts';
 import { everything, type Fed, grant, keyRange, put, putLeased, remove, service, toLevel, txn } from './requests.ts';
 

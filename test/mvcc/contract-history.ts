@@ -1,7 +1,7 @@
 // Rules of the store: compaction, history, retries.
 
 import { expect } from 'vitest';
-import { logIndex } from '../../src/brands.ts';
+import { logIndex } from '../../src/model/brands.ts';
 import {
   batchPartBytesMax,
   historyScanBytesMax,
@@ -9,7 +9,7 @@ import {
   rememberedAnswerBytesMax,
   rememberedWritesMax,
 } from '../../src/limits.ts';
-import type { Caller, Command, Operation, Outcome } from '../../src/model.ts';
+import type { Caller, Command, Operation, Outcome } from '../../src/model/store.ts';
 import { inlineValueBytesMax } from '../../src/mvcc/schema.ts';
 import { rule, type StoreRule } from './contract.ts';
 import {

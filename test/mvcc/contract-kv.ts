@@ -1,11 +1,11 @@
 // Rules of the store: put, delete, range.
 
 import { expect } from 'vitest';
-import { logIndex } from '../../src/brands.ts';
-import { emptyBytes } from '../../src/bytes.ts';
+import { logIndex } from '../../src/model/brands.ts';
+import { emptyBytes } from '../../src/base/bytes.ts';
 import { keyBytesMax, rangeAnswerBytesMax, valueBytesMax } from '../../src/limits.ts';
-import { StorageFault } from '../../src/sql-port.ts';
-import { sortOrder, sortTarget } from '../../src/model.ts';
+import { StorageFault } from '../../src/base/sql-port.ts';
+import { sortOrder, sortTarget } from '../../src/model/store.ts';
 import { pairOverheadBytes } from '../../src/mvcc/range.ts';
 import { inlineValueBytesMax } from '../../src/mvcc/schema.ts';
 import { rule, type StoreRule } from './contract.ts';

@@ -1,10 +1,10 @@
 // Rules of the store: leases and the keys attached to them.
 
 import { expect } from 'vitest';
-import { leaseId } from '../../src/brands.ts';
-import { textOf, utf8 } from '../../src/bytes.ts';
+import { leaseId } from '../../src/model/brands.ts';
+import { textOf, utf8 } from '../../src/base/bytes.ts';
 import { leaseSecondsMax, leasesMax, previousKeptBytesMax } from '../../src/limits.ts';
-import type { Command, Operation } from '../../src/model.ts';
+import type { Command, Operation } from '../../src/model/store.ts';
 import { rule, type StoreRule } from './contract.ts';
 import {
   everything,

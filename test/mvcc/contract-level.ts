@@ -1,10 +1,10 @@
 // Rules of the store: the level of its group, and the format that follows it.
 
 import { expect } from 'vitest';
-import { utf8 } from '../../src/bytes.ts';
-import { groupLevelMax, groupLevelMin } from '../../src/levels.ts';
-import { columnsOf } from '../../src/mvcc/generic-rows.ts';
-import type { SqlRow } from '../../src/sql-port.ts';
+import { utf8 } from '../../src/base/bytes.ts';
+import { groupLevelMax, groupLevelMin } from '../../src/model/levels.ts';
+import { columnsOf } from '../../src/mvcc/snapshot/generic-rows.ts';
+import type { SqlRow } from '../../src/base/sql-port.ts';
 import { rule, type StoreRule } from './contract.ts';
 import { dump } from './random-commands.ts';
 import { type Fed, grant, put, remove, service, toLevel } from './requests.ts';

@@ -2,7 +2,7 @@
 
 import { expect } from 'vitest';
 import { rangeAnswerBytesMax, txnOperationsMax } from '../../src/limits.ts';
-import { type Compare, compareResult, type Outcome, type TxnOperation, type TxnPart } from '../../src/model.ts';
+import { type Compare, compareResult, type Outcome, type TxnOperation, type TxnPart } from '../../src/model/store.ts';
 import { rule, type StoreRule } from './contract.ts';
 import {
   bytes,

@@ -1,9 +1,9 @@
 // Rules of the store: how much one command may look at and write, from level 3 on. Beyond it the command fails as a whole.
 
 import { expect } from 'vitest';
-import { utf8 } from '../../src/bytes.ts';
+import { utf8 } from '../../src/base/bytes.ts';
 import { commandRowsMax, txnOperationsMax, txnOperationsTotalMax } from '../../src/limits.ts';
-import { sortOrder, sortTarget, type TxnOperation, type TxnRequest } from '../../src/model.ts';
+import { sortOrder, sortTarget, type TxnOperation, type TxnRequest } from '../../src/model/store.ts';
 import { runSteps } from '../../src/mvcc/steps.ts';
 import { Store } from '../../src/mvcc/store.ts';
 import { rule, type StoreRule } from './contract.ts';

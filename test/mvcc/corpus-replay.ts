@@ -2,11 +2,11 @@
 // call applies. What takes more than a store (streams, locks, members) is passed over; where such a call changed something, the
 // replay ends.
 
-import { assert } from '../../src/assert.ts';
-import { leaseId } from '../../src/brands.ts';
-import { utf8 } from '../../src/bytes.ts';
+import { assert } from '../../src/base/assert.ts';
+import { leaseId } from '../../src/model/brands.ts';
+import { utf8 } from '../../src/base/bytes.ts';
 import { type ApiCall, type ApiRequest, parseCall } from '../../src/api/call.ts';
-import type { Caller, Operation, Outcome } from '../../src/model.ts';
+import type { Caller, Operation, Outcome } from '../../src/model/store.ts';
 import type { Call, Conversation } from '../conformance/conversation.ts';
 import { bodyText, type HttpAnswer, matchHttpAnswer } from '../conformance/http-call.ts';
 import { type Captures, fillInText } from '../conformance/placeholders.ts';

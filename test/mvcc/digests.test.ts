@@ -1,9 +1,9 @@
 // What a write id knows of its request, in groups of level 3.
 
 import { describe, expect, it } from 'vitest';
-import { logIndex } from '../../src/brands.ts';
-import type { Command, Operation, Outcome } from '../../src/model.ts';
-import { decodeCommands, encodeCommands } from '../../src/mvcc/command-codec.ts';
+import { logIndex } from '../../src/model/brands.ts';
+import type { Command, Operation, Outcome } from '../../src/model/store.ts';
+import { decodeCommands, encodeCommands } from '../../src/mvcc/codec/command-codec.ts';
 import { NodeSql } from '../support/node-sql.ts';
 import { runSteps } from '../../src/mvcc/steps.ts';
 import { Fed, prefix, put, remove, service, toLevel, txn } from './requests.ts';

@@ -1,7 +1,7 @@
 // A whole database as statements, one a line: how the stores of earlier versions are kept in `fixtures`.
 
 import { Buffer } from 'node:buffer';
-import type { SqlPort, SqlValue } from '../../src/sql-port.ts';
+import type { SqlPort, SqlValue } from '../../src/base/sql-port.ts';
 
 export function dumpText(sql: SqlPort): string {
   const lines: string[] = [];

@@ -4,12 +4,12 @@
 
 import { Buffer } from 'node:buffer';
 import { expect, it } from 'vitest';
-import { leaseId, logIndex } from '../../src/brands.ts';
-import { decodeCommands, encodeCommands } from '../../src/mvcc/command-codec.ts';
+import { leaseId, logIndex } from '../../src/model/brands.ts';
+import { decodeCommands, encodeCommands } from '../../src/mvcc/codec/command-codec.ts';
 import { openSchema, schemaFormat } from '../../src/mvcc/schema.ts';
 import { Store } from '../../src/mvcc/store.ts';
-import { tablesOf } from '../../src/mvcc/snapshot-head.ts';
-import type { SqlPort, SqlRow } from '../../src/sql-port.ts';
+import { tablesOf } from '../../src/mvcc/snapshot/snapshot-head.ts';
+import type { SqlPort, SqlRow } from '../../src/base/sql-port.ts';
 import { NodeSql } from '../support/node-sql.ts';
 import * as level2 from '../versions/level-2.js';
 import { dumpText } from './dump-text.ts';

@@ -2,8 +2,8 @@
 // all is as before.
 
 import { describe, expect, it } from 'vitest';
-import { leaseId, logIndex, revision } from '../../src/brands.ts';
-import { emptyBytes, textOf } from '../../src/bytes.ts';
+import { leaseId, logIndex, revision } from '../../src/model/brands.ts';
+import { emptyBytes, textOf } from '../../src/base/bytes.ts';
 import {
   deleteMeasureFactor,
   deleteStepKeyBytes,
@@ -12,12 +12,12 @@ import {
   historySliceKeysMax,
   watchEventsBytesMax,
 } from '../../src/limits.ts';
-import { groupLevel } from '../../src/levels.ts';
-import type { Command, KeyRange, Operation, RevisionEvents } from '../../src/model.ts';
-import { combinedCrc32, crc32 } from '../../src/mvcc/checksum.ts';
+import { groupLevel } from '../../src/model/levels.ts';
+import type { Command, KeyRange, Operation, RevisionEvents } from '../../src/model/store.ts';
+import { combinedCrc32, crc32 } from '../../src/mvcc/hash/checksum.ts';
 import type { HistorySlice } from '../../src/mvcc/history.ts';
 import { UnknownStoreFormat } from '../../src/mvcc/schema.ts';
-import { openSnapshot } from '../../src/mvcc/snapshot-source.ts';
+import { openSnapshot } from '../../src/mvcc/snapshot/snapshot-source.ts';
 import { type Applied, Store } from '../../src/mvcc/store.ts';
 import { NodeSql } from '../support/node-sql.ts';
 import {

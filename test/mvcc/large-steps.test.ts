@@ -1,13 +1,13 @@
 // Work over a whole store goes in steps, so that a large one keeps nobody waiting: each step is bounded in rows and in bytes.
 
 import { expect, it } from 'vitest';
-import { replicaId, term } from '../../src/brands.ts';
+import { replicaId, term } from '../../src/model/brands.ts';
 import { clearingStepBytes, clearingStepRows, compactionStepBytes } from '../../src/limits.ts';
-import { openSnapshot } from '../../src/mvcc/snapshot-source.ts';
-import { SnapshotSink } from '../../src/mvcc/snapshot-sink.ts';
-import type { Query } from '../../src/query-model.ts';
+import { openSnapshot } from '../../src/mvcc/snapshot/snapshot-source.ts';
+import { SnapshotSink } from '../../src/mvcc/snapshot/snapshot-sink.ts';
+import type { Query } from '../../src/model/queries.ts';
 import { foundingConfiguration, encodeConfiguration } from '../../src/raft/configuration.ts';
-import { SnapshotReceiver } from '../../src/replica/snapshot-receiver.ts';
+import { SnapshotReceiver } from '../../src/driver/snapshot-receiver.ts';
 import { NodeSql } from '../support/node-sql.ts';
 import { compact, Fed, keyRange, put, remove, service } from './requests.ts';
 import { incomingRows, openedAt, pagesOf } from './snapshot-transfer.ts';

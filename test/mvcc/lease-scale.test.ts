@@ -3,8 +3,8 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect, it } from 'vitest';
-import { leaseId, logIndex } from '../../src/brands.ts';
-import type { Command, Operation } from '../../src/model.ts';
+import { leaseId, logIndex } from '../../src/model/brands.ts';
+import type { Command, Operation } from '../../src/model/store.ts';
 import { NodeSql } from '../support/node-sql.ts';
 import { everything, Fed, grant, putLeased, service } from './requests.ts';
 

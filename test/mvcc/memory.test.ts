@@ -1,9 +1,9 @@
 // What a large store takes in memory, and what its format promises.
 
 import { beforeAll, describe, expect, it } from 'vitest';
-import { logIndex } from '../../src/brands.ts';
-import { type Command, sortOrder, sortTarget } from '../../src/model.ts';
-import type { NotPromise, SqlPort, SqlRow } from '../../src/sql-port.ts';
+import { logIndex } from '../../src/model/brands.ts';
+import { type Command, sortOrder, sortTarget } from '../../src/model/store.ts';
+import type { NotPromise, SqlPort, SqlRow } from '../../src/base/sql-port.ts';
 import { schemaFormat, UnknownStoreFormat } from '../../src/mvcc/schema.ts';
 import { Store } from '../../src/mvcc/store.ts';
 import { heldBytes } from '../support/held-bytes.ts';

@@ -2,7 +2,7 @@
 // one is checked against. Slow, and meant to be obviously right; it shares no code with it but the model.
 
 import { Buffer } from 'node:buffer';
-import { type LeaseId, leaseId, revision } from '../../src/brands.ts';
+import { type LeaseId, leaseId, revision } from '../../src/model/brands.ts';
 import type {
   Compare,
   DeleteRangeRequest,
@@ -18,7 +18,7 @@ import type {
   TxnOperation,
   TxnPart,
   TxnRequest,
-} from '../../src/model.ts';
+} from '../../src/model/store.ts';
 
 /** Pairs by their keys as hex, which sorts as the bytes do. */
 type Pairs = Map<string, KeyValue>;

@@ -1,8 +1,8 @@
 // Which keys a set of permissions opens, against a look at every key there is.
 
 import { describe, expect, it } from 'vitest';
-import { compareBytes, utf8 } from '../../src/bytes.ts';
-import type { KeyRange } from '../../src/model.ts';
+import { compareBytes, utf8 } from '../../src/base/bytes.ts';
+import type { KeyRange } from '../../src/model/store.ts';
 import { spanHolds, spanOf } from '../../src/mvcc/key-range.ts';
 import {
   intervalOf,
@@ -11,8 +11,8 @@ import {
   intervalsHoldOnce,
   isEmptyRange,
   joined,
-} from '../../src/mvcc/permission-ranges.ts';
-import { PermissionTree } from '../../src/mvcc/permission-tree.ts';
+} from '../../src/mvcc/auth/permission-ranges.ts';
+import { PermissionTree } from '../../src/mvcc/auth/permission-tree.ts';
 import { RandomOperations } from './random-operations.ts';
 import { fromKeyOn, keyRange } from './requests.ts';
 

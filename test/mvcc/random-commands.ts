@@ -1,8 +1,8 @@
 // Random commands of every kind, by every kind of caller, some of them sent again; and all that a store holds, to compare two.
 
-import type { Caller, Command, Operation } from '../../src/model.ts';
-import { columnsOf } from '../../src/mvcc/generic-rows.ts';
-import type { SqlPort, SqlRow } from '../../src/sql-port.ts';
+import type { Caller, Command, Operation } from '../../src/model/store.ts';
+import { columnsOf } from '../../src/mvcc/snapshot/generic-rows.ts';
+import type { SqlPort, SqlRow } from '../../src/base/sql-port.ts';
 import type { RandomOperations } from './random-operations.ts';
 import { type Fed, service } from './requests.ts';
 

@@ -1,6 +1,6 @@
 // Random requests over few keys, so that they meet: a seed makes the same ones each time.
 
-import { type LeaseId, leaseId } from '../../src/brands.ts';
+import { type LeaseId, leaseId } from '../../src/model/brands.ts';
 import { bytes, keyRange, putRequest, range } from './requests.ts';
 import type {
   Compare,
@@ -10,7 +10,7 @@ import type {
   RangeRequest,
   TxnOperation,
   TxnRequest,
-} from '../../src/model.ts';
+} from '../../src/model/store.ts';
 
 const keys = ['a', 'ab', 'b', 'b\0', 'c', 'd/1', 'd/2', 'd/3', '\u00e9', 'z'];
 

@@ -1,9 +1,9 @@
 // The store against the naive one: random requests, each answer compared, with restarts, compactions and their steps between.
 
 import { describe, expect, it } from 'vitest';
-import { compareBytes } from '../../src/bytes.ts';
-import type { Operation, Outcome, RangeRequest, StoreFailure } from '../../src/model.ts';
-import { decodeCommands, encodeCommands } from '../../src/mvcc/command-codec.ts';
+import { compareBytes } from '../../src/base/bytes.ts';
+import type { Operation, Outcome, RangeRequest, StoreFailure } from '../../src/model/store.ts';
+import { decodeCommands, encodeCommands } from '../../src/mvcc/codec/command-codec.ts';
 import { NodeSql } from '../support/node-sql.ts';
 import { NaiveFailure, NaiveStore } from './naive-store.ts';
 import { RandomOperations } from './random-operations.ts';

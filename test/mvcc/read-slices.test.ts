@@ -1,9 +1,9 @@
 // Reads that go on in slices: what they answer, and how much of the store each slice looks at.
 
 import { describe, expect, it } from 'vitest';
-import { leaseId, logIndex } from '../../src/brands.ts';
+import { leaseId, logIndex } from '../../src/model/brands.ts';
 import { readSlicePassedRows, readSliceRows, readSliceValueBytes } from '../../src/limits.ts';
-import type { Command, RangeRequest, TxnOperation, TxnRequest } from '../../src/model.ts';
+import type { Command, RangeRequest, TxnOperation, TxnRequest } from '../../src/model/store.ts';
 import { runSteps } from '../../src/mvcc/steps.ts';
 import { Store } from '../../src/mvcc/store.ts';
 import { commandWork } from '../../src/mvcc/work-budget.ts';

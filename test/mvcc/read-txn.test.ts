@@ -1,8 +1,8 @@
 // Transactions that only read: answered as if they were in the log, and not in it.
 
 import { describe, expect, it } from 'vitest';
-import { logIndex } from '../../src/brands.ts';
-import { alarmKind, type Command, type TxnOperation, type TxnRequest } from '../../src/model.ts';
+import { logIndex } from '../../src/model/brands.ts';
+import { alarmKind, type Command, type TxnOperation, type TxnRequest } from '../../src/model/store.ts';
 import { runSteps } from '../../src/mvcc/steps.ts';
 import { isReadOnly, isSerializable } from '../../src/mvcc/txn-shape.ts';
 import { NodeSql } from '../support/node-sql.ts';

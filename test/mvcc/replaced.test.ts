@@ -1,9 +1,9 @@
 // What the puts of an entry take the place of, where that is more than memory holds.
 
 import { describe, expect, it } from 'vitest';
-import { logIndex, revision } from '../../src/brands.ts';
+import { logIndex, revision } from '../../src/model/brands.ts';
 import { replacedKeptBytesMax } from '../../src/limits.ts';
-import { encodeCommands } from '../../src/mvcc/command-codec.ts';
+import { encodeCommands } from '../../src/mvcc/codec/command-codec.ts';
 import { isLate } from '../../src/mvcc/revision-writer.ts';
 import { NodeSql } from '../support/node-sql.ts';
 import * as level2 from '../versions/level-2.js';

@@ -1,8 +1,8 @@
 // Two stores that apply the same log, restarted and swept at different times, hold the same and answer the same.
 
 import { describe, expect, it } from 'vitest';
-import { logIndex } from '../../src/brands.ts';
-import type { Command } from '../../src/model.ts';
+import { logIndex } from '../../src/model/brands.ts';
+import type { Command } from '../../src/model/store.ts';
 import { NodeSql } from '../support/node-sql.ts';
 import { dump, randomCommands, steadyKey } from './random-commands.ts';
 import { RandomOperations } from './random-operations.ts';

@@ -1,7 +1,7 @@
 // Requests, commands and a store that is fed them, as short as tests want them.
 
-import { leaseId, type LogIndex, logIndex, revision } from '../../src/brands.ts';
-import { emptyBytes, prefixEnd, textOf, utf8 } from '../../src/bytes.ts';
+import { leaseId, type LogIndex, logIndex, revision } from '../../src/model/brands.ts';
+import { emptyBytes, prefixEnd, textOf, utf8 } from '../../src/base/bytes.ts';
 import type {
   Caller,
   Command,
@@ -18,12 +18,12 @@ import type {
   StoreFailure,
   TxnOperation,
   TxnRequest,
-} from '../../src/model.ts';
-import type { AnswerTo, Query } from '../../src/query-model.ts';
+} from '../../src/model/store.ts';
+import type { AnswerTo, Query } from '../../src/model/queries.ts';
 import { type Applied, Store } from '../../src/mvcc/store.ts';
 import type { HistoryPiece } from '../../src/mvcc/history.ts';
 import type { LeaseChange } from '../../src/mvcc/leases.ts';
-import type { SqlPort } from '../../src/sql-port.ts';
+import type { SqlPort } from '../../src/base/sql-port.ts';
 
 export type Bytes = string | Uint8Array;
 export const bytes = (value: Bytes): Uint8Array => (typeof value === 'string' ? utf8(value) : value);

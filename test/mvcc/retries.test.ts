@@ -1,7 +1,7 @@
 // Very many retries at once, as after a change of leaders under load.
 
 import { expect, it } from 'vitest';
-import type { SqlPort, SqlRow, SqlValue } from '../../src/sql-port.ts';
+import type { SqlPort, SqlRow, SqlValue } from '../../src/base/sql-port.ts';
 import { NodeSql } from '../support/node-sql.ts';
 import { Fed, put, service, toLevel } from './requests.ts';
 

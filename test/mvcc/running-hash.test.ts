@@ -3,9 +3,9 @@
 import { Buffer } from 'node:buffer';
 import { crc32 as crc32OfZlib } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { logIndex } from '../../src/brands.ts';
-import type { Command } from '../../src/model.ts';
-import { crc32 } from '../../src/mvcc/checksum.ts';
+import { logIndex } from '../../src/model/brands.ts';
+import type { Command } from '../../src/model/store.ts';
+import { crc32 } from '../../src/mvcc/hash/checksum.ts';
 import { NodeSql } from '../support/node-sql.ts';
 import { dump, randomCommands, steadyKey } from './random-commands.ts';
 import { RandomOperations } from './random-operations.ts';

@@ -1,10 +1,10 @@
 // A snapshot of a store that is larger than an isolate's memory.
 
 import { beforeAll, describe, expect, it } from 'vitest';
-import { logIndex } from '../../src/brands.ts';
-import type { Command } from '../../src/model.ts';
-import { openSnapshot, snapshotPage } from '../../src/mvcc/snapshot-source.ts';
-import { SnapshotSink } from '../../src/mvcc/snapshot-sink.ts';
+import { logIndex } from '../../src/model/brands.ts';
+import type { Command } from '../../src/model/store.ts';
+import { openSnapshot, snapshotPage } from '../../src/mvcc/snapshot/snapshot-source.ts';
+import { SnapshotSink } from '../../src/mvcc/snapshot/snapshot-sink.ts';
 import { heldBytes } from '../support/held-bytes.ts';
 import { NodeSql } from '../support/node-sql.ts';
 import { Fed, put, service } from './requests.ts';

@@ -1,11 +1,11 @@
 // Snapshots of stores with random histories, taken while those go on, by receivers that lose their memory at every page.
 
 import { describe, expect, it } from 'vitest';
-import { logIndex } from '../../src/brands.ts';
-import { groupLevel } from '../../src/levels.ts';
-import type { Command, Outcome } from '../../src/model.ts';
-import { neededBy, openSnapshot, type SnapshotName, snapshotPage } from '../../src/mvcc/snapshot-source.ts';
-import { SnapshotSink } from '../../src/mvcc/snapshot-sink.ts';
+import { logIndex } from '../../src/model/brands.ts';
+import { groupLevel } from '../../src/model/levels.ts';
+import type { Command, Outcome } from '../../src/model/store.ts';
+import { neededBy, openSnapshot, type SnapshotName, snapshotPage } from '../../src/mvcc/snapshot/snapshot-source.ts';
+import { SnapshotSink } from '../../src/mvcc/snapshot/snapshot-sink.ts';
 import { NodeSql } from '../support/node-sql.ts';
 import { randomCommands, steadyKey } from './random-commands.ts';
 import { RandomOperations } from './random-operations.ts';

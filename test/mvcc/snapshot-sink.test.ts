@@ -1,17 +1,17 @@
 // What a receiver of snapshots takes and refuses, what it leaves behind, and what it never touches.
 
 import { beforeEach, describe, expect, it } from 'vitest';
-import { AssertionError } from '../../src/assert.ts';
-import { BinaryWriter, MalformedBytesError } from '../../src/binary.ts';
-import { emptyBytes, utf8 } from '../../src/bytes.ts';
-import { groupLevel } from '../../src/levels.ts';
+import { AssertionError } from '../../src/base/assert.ts';
+import { BinaryWriter, MalformedBytesError } from '../../src/base/binary.ts';
+import { emptyBytes, utf8 } from '../../src/base/bytes.ts';
+import { groupLevel } from '../../src/model/levels.ts';
 import type { KeptVersion } from '../../src/mvcc/kept-versions.ts';
 import { openSchema, schemaFormat, UnknownStoreFormat } from '../../src/mvcc/schema.ts';
-import { seal } from '../../src/mvcc/sealed-bytes.ts';
-import { beforeBatches, encodeCursor, PageWriter, writeName } from '../../src/mvcc/snapshot-page.ts';
-import { openSnapshot, type SnapshotPage, snapshotPage } from '../../src/mvcc/snapshot-source.ts';
-import { SnapshotSink } from '../../src/mvcc/snapshot-sink.ts';
-import type { SqlRow } from '../../src/sql-port.ts';
+import { seal } from '../../src/mvcc/codec/sealed-bytes.ts';
+import { beforeBatches, encodeCursor, PageWriter, writeName } from '../../src/mvcc/snapshot/snapshot-page.ts';
+import { openSnapshot, type SnapshotPage, snapshotPage } from '../../src/mvcc/snapshot/snapshot-source.ts';
+import { SnapshotSink } from '../../src/mvcc/snapshot/snapshot-sink.ts';
+import type { SqlRow } from '../../src/base/sql-port.ts';
 import { NodeSql } from '../support/node-sql.ts';
 import { compact, everything, Fed, grant, put, putLeased } from './requests.ts';
 import { clear, copied, expectSame, incomingRows, openedAt, pagesOf, schemaOf } from './snapshot-transfer.ts';

@@ -1,18 +1,18 @@
 // Carries snapshots from one database to another, as replicas do, and compares what came with what was sent.
 
 import { expect } from 'vitest';
-import { logIndex } from '../../src/brands.ts';
+import { logIndex } from '../../src/model/brands.ts';
 import { schemaFormat } from '../../src/mvcc/schema.ts';
-import { tablesOf } from '../../src/mvcc/snapshot-head.ts';
+import { tablesOf } from '../../src/mvcc/snapshot/snapshot-head.ts';
 import {
   neededBy,
   openSnapshot,
   type SnapshotName,
   type SnapshotPage,
   snapshotPage,
-} from '../../src/mvcc/snapshot-source.ts';
-import { SnapshotSink } from '../../src/mvcc/snapshot-sink.ts';
-import type { SqlPort } from '../../src/sql-port.ts';
+} from '../../src/mvcc/snapshot/snapshot-source.ts';
+import { SnapshotSink } from '../../src/mvcc/snapshot/snapshot-sink.ts';
+import type { SqlPort } from '../../src/base/sql-port.ts';
 import { dump } from './random-commands.ts';
 import { everything, Fed } from './requests.ts';
 

@@ -1,23 +1,23 @@
 // What snapshots hold, when they are gone, and how much of a store is looked at for one page.
 
 import { describe, expect, it } from 'vitest';
-import { MalformedBytesError } from '../../src/binary.ts';
-import { logIndex, revision } from '../../src/brands.ts';
+import { MalformedBytesError } from '../../src/base/binary.ts';
+import { logIndex, revision } from '../../src/model/brands.ts';
 import {
   rememberedWritesMax,
   snapshotHeadPartBytes,
   snapshotPartRowsMax,
   snapshotRowsScannedMax,
 } from '../../src/limits.ts';
-import { pageFrameBytesMax, readPage } from '../../src/mvcc/snapshot-page.ts';
+import { pageFrameBytesMax, readPage } from '../../src/mvcc/snapshot/snapshot-page.ts';
 import {
   neededBy,
   openSnapshot,
   pageStatements,
   type SnapshotName,
   snapshotPage,
-} from '../../src/mvcc/snapshot-source.ts';
-import { SnapshotSink } from '../../src/mvcc/snapshot-sink.ts';
+} from '../../src/mvcc/snapshot/snapshot-source.ts';
+import { SnapshotSink } from '../../src/mvcc/snapshot/snapshot-sink.ts';
 import { NodeSql } from '../support/node-sql.ts';
 import { compact, everything, Fed, keyRange, put, remove, shownEvents, txn } from './requests.ts';
 import { copied, expectSame, heldFor, openedAt, pagesOf } from './snapshot-transfer.ts';

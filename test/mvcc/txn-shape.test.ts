@@ -1,11 +1,11 @@
 // Txns of as many compares and operations as a request may have: what is said of them before the store is looked at.
 
 import { describe, expect, it } from 'vitest';
-import { keyText } from '../../src/bytes.ts';
-import { groupLevelMin } from '../../src/levels.ts';
+import { keyText } from '../../src/base/bytes.ts';
+import { groupLevelMin } from '../../src/model/levels.ts';
 import { logEntryBytesMax } from '../../src/limits.ts';
-import type { TxnOperation } from '../../src/model.ts';
-import { encodeCommands } from '../../src/mvcc/command-codec.ts';
+import type { TxnOperation } from '../../src/model/store.ts';
+import { encodeCommands } from '../../src/mvcc/codec/command-codec.ts';
 import { DeletedKeys } from '../../src/mvcc/deleted-keys.ts';
 import { spanHolds, spanOf } from '../../src/mvcc/key-range.ts';
 import { operationShape } from '../../src/mvcc/txn-shape.ts';

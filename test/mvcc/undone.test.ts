@@ -1,12 +1,12 @@
 // Commands that throw: what is left of them, what is answered, and what of all others.
 
 import { describe, expect, it } from 'vitest';
-import { logIndex } from '../../src/brands.ts';
+import { logIndex } from '../../src/model/brands.ts';
 import { commandsUndoneMax } from '../../src/limits.ts';
-import type { Command, Operation } from '../../src/model.ts';
+import type { Command, Operation } from '../../src/model/store.ts';
 import { applyCarefully } from '../../src/mvcc/careful-apply.ts';
 import { Store } from '../../src/mvcc/store.ts';
-import { StorageFault } from '../../src/sql-port.ts';
+import { StorageFault } from '../../src/base/sql-port.ts';
 import { NodeSql } from '../support/node-sql.ts';
 import { isPlanted, thrownAt, ThrowingSql } from '../support/throwing-sql.ts';
 import { dump, randomCommands, steadyKey } from './random-commands.ts';

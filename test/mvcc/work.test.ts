@@ -1,7 +1,7 @@
 // What a command may take, seen from its request, against what it draws.
 
 import { describe, expect, it } from 'vitest';
-import { revision } from '../../src/brands.ts';
+import { revision } from '../../src/model/brands.ts';
 import { Leases } from '../../src/mvcc/leases.ts';
 import { ReplacedPairs } from '../../src/mvcc/revision-writer.ts';
 import { operationShape } from '../../src/mvcc/txn-shape.ts';

@@ -1,8 +1,8 @@
 // The five safety properties of Raft (§3.2, figure 3.2), and what reads promise, watched from outside while replicas run. The
 // checkers know the core's public face and its disks only.
 
-import type { LogIndex, ReplicaId, Term } from '../../src/brands.ts';
-import { textOf } from '../../src/bytes.ts';
+import type { LogIndex, ReplicaId, Term } from '../../src/model/brands.ts';
+import { textOf } from '../../src/base/bytes.ts';
 import type { Effects, Entry } from '../../src/raft/types.ts';
 import type { Host } from './host.ts';
 

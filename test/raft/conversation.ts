@@ -17,9 +17,9 @@
 //
 // A message is told when it is delivered. `3@2` is the entry at index 3 of term 2.
 
-import { assert, unreachable } from '../../src/assert.ts';
-import { replicaId, type ReplicaId, type Term } from '../../src/brands.ts';
-import { textOf, utf8 } from '../../src/bytes.ts';
+import { assert, unreachable } from '../../src/base/assert.ts';
+import { replicaId, type ReplicaId, type Term } from '../../src/model/brands.ts';
+import { textOf, utf8 } from '../../src/base/bytes.ts';
 import type { Effects, Entry, Message, Role } from '../../src/raft/types.ts';
 import { Disk, Host } from './host.ts';
 

@@ -1,9 +1,9 @@
 // A host of the core for tests: a disk in memory, and the effects run in the order that `Effects` asks for. It can stop
 // between any two steps, as a crash does.
 
-import { assert } from '../../src/assert.ts';
-import { logIndex, term, type LogIndex, type ReplicaId, type Term } from '../../src/brands.ts';
-import { emptyBytes } from '../../src/bytes.ts';
+import { assert } from '../../src/base/assert.ts';
+import { logIndex, term, type LogIndex, type ReplicaId, type Term } from '../../src/model/brands.ts';
+import { emptyBytes } from '../../src/base/bytes.ts';
 import { appendEntriesMax } from '../../src/limits.ts';
 import { Raft } from '../../src/raft/raft.ts';
 import { foundingConfiguration, withLearner } from '../../src/raft/configuration.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { AssertionError } from '../../src/assert.ts';
-import { logIndex, replicaId, term } from '../../src/brands.ts';
-import { emptyBytes } from '../../src/bytes.ts';
+import { AssertionError } from '../../src/base/assert.ts';
+import { logIndex, replicaId, term } from '../../src/model/brands.ts';
+import { emptyBytes } from '../../src/base/bytes.ts';
 import { logCacheBytesMax } from '../../src/limits.ts';
 import { foundingConfiguration } from '../../src/raft/configuration.ts';
 import { type PartBounds, RaftLog } from '../../src/raft/log.ts';

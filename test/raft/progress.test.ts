@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { logIndex, replicaId } from '../../src/brands.ts';
+import { logIndex, replicaId } from '../../src/model/brands.ts';
 import { appendsInFlightMax } from '../../src/limits.ts';
 import { Progress, type Rejection } from '../../src/raft/progress.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { replicaId, type ReplicaId } from '../../src/brands.ts';
+import { replicaId, type ReplicaId } from '../../src/model/brands.ts';
 import { isVoter, quorumValue, tally, type Electorate } from '../../src/raft/quorum.ts';
 
 function groupOf(size: number): Electorate {

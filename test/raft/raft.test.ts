@@ -1,9 +1,9 @@
 // What a single replica does with single messages, where a conversation would hide it.
 
 import { describe, expect, it } from 'vitest';
-import { AssertionError } from '../../src/assert.ts';
-import { logIndex, replicaId, term, type LogIndex, type ReplicaId, type Term } from '../../src/brands.ts';
-import { emptyBytes, utf8 } from '../../src/bytes.ts';
+import { AssertionError } from '../../src/base/assert.ts';
+import { logIndex, replicaId, term, type LogIndex, type ReplicaId, type Term } from '../../src/model/brands.ts';
+import { emptyBytes, utf8 } from '../../src/base/bytes.ts';
 import {
   appendBytesMax,
   appendEntriesMax,

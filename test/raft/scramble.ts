@@ -1,9 +1,9 @@
 // One random run of a group at the level of messages: loss, repetition, reordering, partitions, crashes between any two
 // steps of a turn; then everything heals, and the group must come to life. A seed decides everything.
 
-import { assert } from '../../src/assert.ts';
-import { replicaId } from '../../src/brands.ts';
-import { utf8 } from '../../src/bytes.ts';
+import { assert } from '../../src/base/assert.ts';
+import { replicaId } from '../../src/model/brands.ts';
+import { utf8 } from '../../src/base/bytes.ts';
 import { seededRandom } from '../../src/raft/random.ts';
 import type { Message, Role } from '../../src/raft/types.ts';
 import { Checkers } from './checkers.ts';

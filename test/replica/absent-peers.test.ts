@@ -1,7 +1,7 @@
 // How long a voter's object must be absent before another replica takes its place.
 
 import { expect, it } from 'vitest';
-import { replicaId } from '../../src/brands.ts';
+import { replicaId } from '../../src/model/brands.ts';
 import { absentReplaceMs } from '../../src/limits.ts';
 import {
   type Configuration,
@@ -11,8 +11,8 @@ import {
   withVoter,
 } from '../../src/raft/configuration.ts';
 import { AbsentPeers } from '../../src/replica/absent-peers.ts';
-import { nextStep } from '../../src/replica/membership-plan.ts';
-import type { Driver } from '../../src/replica/driver.ts';
+import { nextStep } from '../../src/driver/membership-plan.ts';
+import type { Driver } from '../../src/driver/driver.ts';
 
 const gone = replicaId(3);
 

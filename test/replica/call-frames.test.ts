@@ -3,8 +3,8 @@
 import { expect, test } from 'vitest';
 import { answerWith } from '../../src/api/large-answer.ts';
 import { answerPieceBytes, frameSocketUnreadBytesMax, frameSocketReadBytesPerSecond } from '../../src/limits.ts';
-import { MemoryBudget } from '../../src/memory-budget.ts';
-import { FrameSockets } from '../../src/replica/call-frames.ts';
+import { MemoryBudget } from '../../src/base/memory-budget.ts';
+import { FrameSockets } from '../../src/replica/calls/call-frames.ts';
 import { PlainKeys } from './plain-keys.ts';
 
 class FakeSocket {
@@ -42,14 +42,14 @@ function bench(answer: string, keyBytesMax = Number.POSITIVE_INFINITY) {
   return { fake, socket, budget, clock, frames };
 }
 
-test('FRAME-10: an answer in many pieces is one frame', async () => {
+test('FRAME-12: an answer in many pieces is one frame', async () => {
   const answer = `{"a":"${'é'.repeat(3 * answerPieceBytes)}"}`;
   const { fake, socket, frames } = bench(answer);
   await frames.message(socket, '{}');
   expect(fake.sent).toEqual([answer]);
 });
 
-test('FRAME-10: white space that was a sign of life is no frame', async () => {
+test('FRAME-12: white space that was a sign of life is no frame', async () => {
   const { fake, socket, frames } = bench('  {"a":1}\n {"a":2}\n  ');
   await frames.message(socket, '{}');
   expect(fake.sent).toEqual(['{"a":1}', '{"a":2}']);

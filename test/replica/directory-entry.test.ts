@@ -1,7 +1,7 @@
 // What a leader tells the directory, and when, with its clock and the directory in the hands of the test.
 
 import { describe, expect, it } from 'vitest';
-import { replicaId } from '../../src/brands.ts';
+import { replicaId } from '../../src/model/brands.ts';
 import { directoryAlarmMs, directoryRetryMs, directoryRetryMsMax, directoryTimeoutMs } from '../../src/limits.ts';
 import { type Configuration, foundingConfiguration, withLearner, withVoter } from '../../src/raft/configuration.ts';
 import { DirectoryEntry, saveHeard } from '../../src/replica/directory-entry.ts';

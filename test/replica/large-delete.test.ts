@@ -1,13 +1,13 @@
 // A large delete in the driver: a step each turn, and nobody sees, or is answered, what is not done.
 
 import { expect, it } from 'vitest';
-import { replicaId } from '../../src/brands.ts';
+import { replicaId } from '../../src/model/brands.ts';
 import { restAfterQuietTicks } from '../../src/limits.ts';
-import type { Operation, RevisionEvents } from '../../src/model.ts';
-import { decodeCommands } from '../../src/mvcc/command-codec.ts';
+import type { Operation, RevisionEvents } from '../../src/model/store.ts';
+import { decodeCommands } from '../../src/mvcc/codec/command-codec.ts';
 import { foundingConfiguration } from '../../src/raft/configuration.ts';
-import { Driver } from '../../src/replica/driver.ts';
-import { usualBounds } from '../../src/replica/log-truncation.ts';
+import { Driver } from '../../src/driver/driver.ts';
+import { usualBounds } from '../../src/driver/log-truncation.ts';
 import { everything, put, range, remove, service } from '../mvcc/requests.ts';
 import { logRows } from '../sim/durable-log.ts';
 import { NodeSql } from '../support/node-sql.ts';

@@ -1,14 +1,14 @@
 // A driver that leads a group of one, for tests of what becomes of writes.
 
 import { expect } from 'vitest';
-import { replicaId } from '../../src/brands.ts';
-import { utf8 } from '../../src/bytes.ts';
-import type { Caller, Operation } from '../../src/model.ts';
+import { replicaId } from '../../src/model/brands.ts';
+import { utf8 } from '../../src/base/bytes.ts';
+import type { Caller, Operation } from '../../src/model/store.ts';
 import { foundingConfiguration } from '../../src/raft/configuration.ts';
-import { Driver } from '../../src/replica/driver.ts';
-import type { PeerMessage } from '../../src/replica/envelope.ts';
-import type { WriteResult } from '../../src/replica/proposals.ts';
-import type { SqlPort } from '../../src/sql-port.ts';
+import { Driver } from '../../src/driver/driver.ts';
+import type { PeerMessage } from '../../src/driver/envelope.ts';
+import type { WriteResult } from '../../src/driver/proposals.ts';
+import type { SqlPort } from '../../src/base/sql-port.ts';
 import { NodeSql } from '../support/node-sql.ts';
 
 export const nowMs = 1_000;

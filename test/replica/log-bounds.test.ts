@@ -1,7 +1,7 @@
 // How long a log gets, for whom it is held and how long, and how much of it is applied at once.
 
 import { describe, expect, it } from 'vitest';
-import { logIndex, type LogIndex, replicaId, term } from '../../src/brands.ts';
+import { logIndex, type LogIndex, replicaId, term } from '../../src/model/brands.ts';
 import {
   appendEntriesMax,
   logBytesKept,
@@ -17,15 +17,15 @@ import {
   truncatedBytesMax,
   truncatedEntriesMax,
 } from '../../src/limits.ts';
-import { encodeCommands } from '../../src/mvcc/command-codec.ts';
+import { encodeCommands } from '../../src/mvcc/codec/command-codec.ts';
 import { foundingConfiguration } from '../../src/raft/configuration.ts';
-import type { Operation } from '../../src/model.ts';
-import { Driver, type DriverPort } from '../../src/replica/driver.ts';
-import { LogTable } from '../../src/replica/log-table.ts';
-import { firstHeld, type LogBounds, truncationPoint, usualBounds } from '../../src/replica/log-truncation.ts';
-import type { Write } from '../../src/replica/proposals.ts';
-import { SnapshotSender } from '../../src/replica/snapshot-sender.ts';
-import type { SnapshotMessage } from '../../src/replica/snapshot-messages.ts';
+import type { Operation } from '../../src/model/store.ts';
+import { Driver, type DriverPort } from '../../src/driver/driver.ts';
+import { LogTable } from '../../src/driver/log-table.ts';
+import { firstHeld, type LogBounds, truncationPoint, usualBounds } from '../../src/driver/log-truncation.ts';
+import type { Write } from '../../src/driver/proposals.ts';
+import { SnapshotSender } from '../../src/driver/snapshot-sender.ts';
+import type { SnapshotMessage } from '../../src/driver/snapshot-messages.ts';
 import { compact, Fed, put, range, service, shown } from '../mvcc/requests.ts';
 import { NodeSql } from '../support/node-sql.ts';
 

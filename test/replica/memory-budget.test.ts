@@ -8,7 +8,7 @@ import {
   memoryOfTenantBytesMax,
   rangeAnswerBytesMax,
 } from '../../src/limits.ts';
-import { MemoryBudget } from '../../src/memory-budget.ts';
+import { MemoryBudget } from '../../src/base/memory-budget.ts';
 
 const bounds = { bytesMax: 100_000, tenantBytesMax: 60_000, keyBytesMax: 40_000 };
 

@@ -1,9 +1,9 @@
 // What is open with which key: how much of it there may be, and what ends it.
 
 import { expect, test } from 'vitest';
-import type { OpenKind } from '../../src/api/failures.ts';
+import type { OpenKind } from '../../src/api/errors/failures.ts';
 import { openProbeMs, openProbeSpacingMs } from '../../src/limits.ts';
-import type { Caller } from '../../src/model.ts';
+import type { Caller } from '../../src/model/store.ts';
 import { type OpenCall, openMax, openOfKeyMax } from '../../src/replica/open-calls.ts';
 import { keyOf, PlainKeys } from './plain-keys.ts';
 

@@ -2,9 +2,9 @@
 
 import { describe, expect, it } from 'vitest';
 import { absentLeader, leaderHeader } from '../../src/api/routing.ts';
-import { replicaId, type ReplicaId, term } from '../../src/brands.ts';
+import { replicaId, type ReplicaId, term } from '../../src/model/brands.ts';
 import { peerCallsInFlightMax, peerCallTimeoutMs } from '../../src/limits.ts';
-import type { PeerMessage } from '../../src/replica/envelope.ts';
+import type { PeerMessage } from '../../src/driver/envelope.ts';
 import { formerPeerUrl, type PeerAnswer, Peers, type PeerStub } from '../../src/replica/peers.ts';
 
 const peer = replicaId(2);

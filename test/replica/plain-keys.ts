@@ -1,7 +1,7 @@
 // The access keys of a tenant as a test wants them, and what is open with each.
 
-import type { Failure } from '../../src/api/failures.ts';
-import type { Caller } from '../../src/model.ts';
+import type { Failure } from '../../src/api/errors/failures.ts';
+import type { Caller } from '../../src/model/store.ts';
 import { OpenCalls } from '../../src/replica/open-calls.ts';
 
 export function keyOf(id: string): Caller {

@@ -9,8 +9,8 @@ import {
   valueBytesMax,
   writesQueuedRowsMax,
 } from '../../src/limits.ts';
-import type { Operation } from '../../src/model.ts';
-import { Proposals } from '../../src/replica/proposals.ts';
+import type { Operation } from '../../src/model/store.ts';
+import { Proposals } from '../../src/driver/proposals.ts';
 import { prefix, put, remove, service, txn, versionIs } from '../mvcc/requests.ts';
 
 const ofRange: Operation = txn({ compare: [versionIs(prefix('k'), 1)] });

@@ -1,17 +1,17 @@
 // A replica whose store was found to be wrong: what it takes, what it keeps, and what it puts in its place.
 
 import { expect, it } from 'vitest';
-import { type LogIndex, logIndex, replicaId, term } from '../../src/brands.ts';
-import type { Command } from '../../src/model.ts';
-import { encodeCommands } from '../../src/mvcc/command-codec.ts';
-import { openSnapshot } from '../../src/mvcc/snapshot-source.ts';
+import { type LogIndex, logIndex, replicaId, term } from '../../src/model/brands.ts';
+import type { Command } from '../../src/model/store.ts';
+import { encodeCommands } from '../../src/mvcc/codec/command-codec.ts';
+import { openSnapshot } from '../../src/mvcc/snapshot/snapshot-source.ts';
 import { encodeConfiguration, foundingConfiguration } from '../../src/raft/configuration.ts';
 import type { Entry } from '../../src/raft/types.ts';
-import { Driver } from '../../src/replica/driver.ts';
-import type { PeerMessage } from '../../src/replica/envelope.ts';
-import { LogTable } from '../../src/replica/log-table.ts';
-import { usualBounds } from '../../src/replica/log-truncation.ts';
-import type { PeerReport } from '../../src/replica/peer-report.ts';
+import { Driver } from '../../src/driver/driver.ts';
+import type { PeerMessage } from '../../src/driver/envelope.ts';
+import { LogTable } from '../../src/driver/log-table.ts';
+import { usualBounds } from '../../src/driver/log-truncation.ts';
+import type { PeerReport } from '../../src/driver/peer-report.ts';
 import { Fed, put, service } from '../mvcc/requests.ts';
 import { pagesOf } from '../mvcc/snapshot-transfer.ts';
 import { NodeSql } from '../support/node-sql.ts';

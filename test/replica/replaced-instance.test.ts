@@ -1,13 +1,13 @@
 // The platform may briefly run two instances of one object: the old one does not know that it was replaced until it touches storage.
 
 import { expect, it } from 'vitest';
-import { replicaId, type ReplicaId } from '../../src/brands.ts';
+import { replicaId, type ReplicaId } from '../../src/model/brands.ts';
 import { foundingConfiguration } from '../../src/raft/configuration.ts';
-import { Driver } from '../../src/replica/driver.ts';
-import type { PeerMessage } from '../../src/replica/envelope.ts';
-import type { ReadResult } from '../../src/replica/pending-reads.ts';
-import type { WriteResult } from '../../src/replica/proposals.ts';
-import type { NotPromise, SqlPort, SqlValue } from '../../src/sql-port.ts';
+import { Driver } from '../../src/driver/driver.ts';
+import type { PeerMessage } from '../../src/driver/envelope.ts';
+import type { ReadResult } from '../../src/driver/pending-reads.ts';
+import type { WriteResult } from '../../src/driver/proposals.ts';
+import type { NotPromise, SqlPort, SqlValue } from '../../src/base/sql-port.ts';
 import { put, service } from '../mvcc/requests.ts';
 import { NodeSql } from '../support/node-sql.ts';
 
@@ -108,7 +108,7 @@ function write(leader: Instance, value: string, others: readonly Instance[]): Wr
   return result;
 }
 
-it('GROUP-9: a leader’s instance that was replaced answers no read, although a majority still confirms that it leads', () => {
+it('GROUP-10: a leader’s instance that was replaced answers no read, although a majority still confirms that it leads', () => {
   const storages = ids.map(() => new NodeSql());
   const [former, second, third] = ids.map((id, place) => new Instance(id, storages[place] ?? new NodeSql()));
   if (former === undefined || second === undefined || third === undefined) throw new Error('there are three');

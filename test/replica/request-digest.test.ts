@@ -1,9 +1,9 @@
 // By what a write id knows its request again.
 
 import { expect, it } from 'vitest';
-import { leaseId } from '../../src/brands.ts';
-import type { Operation } from '../../src/model.ts';
-import { requestDigest } from '../../src/replica/request-digest.ts';
+import { leaseId } from '../../src/model/brands.ts';
+import type { Operation } from '../../src/model/store.ts';
+import { requestDigest } from '../../src/replica/calls/request-digest.ts';
 import { callOf, type Sent } from '../api/wire.ts';
 
 function digestOf(methodAndPath: string, sent: Sent = {}): bigint {

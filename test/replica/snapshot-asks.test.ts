@@ -1,10 +1,10 @@
 // Who gets a snapshot of a replica's store.
 
 import { expect, it } from 'vitest';
-import { logIndex, replicaId } from '../../src/brands.ts';
-import { groupLevelMax } from '../../src/levels.ts';
-import type { PeerMessage } from '../../src/replica/envelope.ts';
-import type { PeerReport } from '../../src/replica/peer-report.ts';
+import { logIndex, replicaId } from '../../src/model/brands.ts';
+import { groupLevelMax } from '../../src/model/levels.ts';
+import type { PeerMessage } from '../../src/driver/envelope.ts';
+import type { PeerReport } from '../../src/driver/peer-report.ts';
 import { driverOf, write } from './leader-alone.ts';
 
 const ask: PeerMessage = {

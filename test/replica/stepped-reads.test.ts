@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { requestTimeoutMs, steppedReadsMax, steppedReadsWaitingMax } from '../../src/limits.ts';
-import { SteppedReads, type Stepped } from '../../src/replica/stepped-reads.ts';
+import { SteppedReads, type Stepped } from '../../src/replica/calls/stepped-reads.ts';
 
 class Host {
   held = 0;

@@ -1,11 +1,11 @@
 // Three drivers of one group, of which the first leads: messages go when the test says so, and one replica may be cut off.
 
 import { expect } from 'vitest';
-import type { ReplicaId } from '../../src/brands.ts';
-import type { Caller, Operation } from '../../src/model.ts';
-import type { Driver } from '../../src/replica/driver.ts';
-import type { PeerMessage } from '../../src/replica/envelope.ts';
-import type { WriteResult } from '../../src/replica/proposals.ts';
+import type { ReplicaId } from '../../src/model/brands.ts';
+import type { Caller, Operation } from '../../src/model/store.ts';
+import type { Driver } from '../../src/driver/driver.ts';
+import type { PeerMessage } from '../../src/driver/envelope.ts';
+import type { WriteResult } from '../../src/driver/proposals.ts';
 import { driverOf } from './leader-alone.ts';
 
 export class Three {

@@ -1,14 +1,14 @@
 // A replica whose log holds what its code cannot apply: commands that throw, and bytes that are no commands.
 
 import { describe, expect, it } from 'vitest';
-import { logIndex, replicaId, term } from '../../src/brands.ts';
-import type { Operation, Outcome } from '../../src/model.ts';
+import { logIndex, replicaId, term } from '../../src/model/brands.ts';
+import type { Operation, Outcome } from '../../src/model/store.ts';
 import type { UndoneCommand } from '../../src/mvcc/careful-apply.ts';
-import { encodeCommands } from '../../src/mvcc/command-codec.ts';
+import { encodeCommands } from '../../src/mvcc/codec/command-codec.ts';
 import { foundingConfiguration } from '../../src/raft/configuration.ts';
-import { Driver } from '../../src/replica/driver.ts';
-import { LogTable } from '../../src/replica/log-table.ts';
-import { type SqlPort, StorageFault } from '../../src/sql-port.ts';
+import { Driver } from '../../src/driver/driver.ts';
+import { LogTable } from '../../src/driver/log-table.ts';
+import { type SqlPort, StorageFault } from '../../src/base/sql-port.ts';
 import { put, read, service, txn } from '../mvcc/requests.ts';
 import { NodeSql } from '../support/node-sql.ts';
 import { thrownAt, ThrowingSql } from '../support/throwing-sql.ts';

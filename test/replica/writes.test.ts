@@ -1,15 +1,15 @@
 // Writes on their way: which never come into the log.
 
 import { describe, expect, it } from 'vitest';
-import { permissionType } from '../../src/auth-model.ts';
-import { leaseId, logIndex } from '../../src/brands.ts';
-import { emptyBytes, utf8 } from '../../src/bytes.ts';
+import { permissionType } from '../../src/model/auth.ts';
+import { leaseId, logIndex } from '../../src/model/brands.ts';
+import { emptyBytes, utf8 } from '../../src/base/bytes.ts';
 import { keyBytesMax, logEntryBytesMax } from '../../src/limits.ts';
-import type { AccessRole, Caller, Operation } from '../../src/model.ts';
-import { commandBytes } from '../../src/mvcc/command-codec.ts';
-import type { Driver } from '../../src/replica/driver.ts';
-import type { WriteResult } from '../../src/replica/proposals.ts';
-import type { SqlPort } from '../../src/sql-port.ts';
+import type { AccessRole, Caller, Operation } from '../../src/model/store.ts';
+import { commandBytes } from '../../src/mvcc/codec/command-codec.ts';
+import type { Driver } from '../../src/driver/driver.ts';
+import type { WriteResult } from '../../src/driver/proposals.ts';
+import type { SqlPort } from '../../src/base/sql-port.ts';
 import { keyRange, put, service, txn } from '../mvcc/requests.ts';
 import { NodeSql } from '../support/node-sql.ts';
 import { leaderAlone, nowMs, write } from './leader-alone.ts';

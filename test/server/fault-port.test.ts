@@ -2,7 +2,7 @@ import { globSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { faultPath, faultTokenHeader } from '../../src/server/fault-protocol.ts';
+import { faultPath, faultTokenHeader } from '../../src/server/faults/fault-protocol.ts';
 import { checkedFetch } from '../support/checked-fetch.ts';
 import { startQuorate, type QuorateProcess } from '../support/quorate-process.ts';
 

@@ -1,12 +1,12 @@
 // Planted bugs of the group: what a replica says to others is not quite what its code says.
 
-import { logIndex, type ReplicaId } from '../../src/brands.ts';
-import { emptyBytes } from '../../src/bytes.ts';
-import { groupLevelMax } from '../../src/levels.ts';
-import type { Command } from '../../src/model.ts';
-import { decodeCommands } from '../../src/mvcc/command-codec.ts';
+import { logIndex, type ReplicaId } from '../../src/model/brands.ts';
+import { emptyBytes } from '../../src/base/bytes.ts';
+import { groupLevelMax } from '../../src/model/levels.ts';
+import type { Command } from '../../src/model/store.ts';
+import { decodeCommands } from '../../src/mvcc/codec/command-codec.ts';
 import type { Entry } from '../../src/raft/types.ts';
-import type { Envelope, PeerMessage } from '../../src/replica/envelope.ts';
+import type { Envelope, PeerMessage } from '../../src/driver/envelope.ts';
 import type { PlantedBug } from './bugs.ts';
 import { type Code, type FormerCode, levelKnownTo } from './code.ts';
 

@@ -1,7 +1,7 @@
 // Planted bugs of the store: a database that does not quite do what it is told, on any replica.
 
 import { keyAfter } from '../../src/mvcc/revision-writer.ts';
-import type { NotPromise, SqlPort, SqlRow, SqlValue } from '../../src/sql-port.ts';
+import type { NotPromise, SqlPort, SqlRow, SqlValue } from '../../src/base/sql-port.ts';
 import type { PlantedBug } from './bugs.ts';
 
 /** null: as it was told. */

@@ -1,10 +1,10 @@
 // What clients of the simulator ask for, and how such a request travels to a replica and its answer back.
 
-import type { LeaseId, ReplicaId, Revision } from '../../src/brands.ts';
-import type { Caller, Operation, RangeRequest } from '../../src/model.ts';
+import type { LeaseId, ReplicaId, Revision } from '../../src/model/brands.ts';
+import type { Caller, Operation, RangeRequest } from '../../src/model/store.ts';
 import type { RangeOutcome } from '../../src/mvcc/store.ts';
-import type { QueryResult } from '../../src/query-model.ts';
-import type { WriteRequest, WriteResult } from '../../src/replica/proposals.ts';
+import type { QueryResult } from '../../src/model/queries.ts';
+import type { WriteRequest, WriteResult } from '../../src/driver/proposals.ts';
 
 export type ClientAction =
   | { readonly kind: 'write'; readonly operation: Operation }

@@ -1,8 +1,8 @@
 // A client: it thinks, asks its workload what to do next, and does it through its gateway. One of them administers.
 
-import type { LeaseId } from '../../src/brands.ts';
-import { noLease } from '../../src/brands.ts';
-import type { Caller, StoreFailure } from '../../src/model.ts';
+import type { LeaseId } from '../../src/model/brands.ts';
+import { noLease } from '../../src/model/brands.ts';
+import type { Caller, StoreFailure } from '../../src/model/store.ts';
 import type { ClientAction, ClientAnswer } from './client-operation.ts';
 import { Gateway, type GatewayOptions } from './gateway.ts';
 import type { Random } from './random.ts';

@@ -3,14 +3,14 @@
 // know is its own. What the versions share, and so what may go wrong between them, is the log, the messages and the store: all of the
 // driver. The services around it are of one replica alone, and are the present ones on any.
 
-import { unreachable } from '../../src/assert.ts';
-import type { ReplicaId } from '../../src/brands.ts';
-import { groupLevel, groupLevelMax } from '../../src/levels.ts';
+import { unreachable } from '../../src/base/assert.ts';
+import type { ReplicaId } from '../../src/model/brands.ts';
+import { groupLevel, groupLevelMax } from '../../src/model/levels.ts';
 import type { Store } from '../../src/mvcc/store.ts';
-import { Driver, type DriverOptions } from '../../src/replica/driver.ts';
-import { decodeEnvelope, encodeEnvelope, type Envelope, type PeerMessage } from '../../src/replica/envelope.ts';
-import type { PeerReport } from '../../src/replica/peer-report.ts';
-import { isSnapshotMessage } from '../../src/replica/snapshot-codec.ts';
+import { Driver, type DriverOptions } from '../../src/driver/driver.ts';
+import { decodeEnvelope, encodeEnvelope, type Envelope, type PeerMessage } from '../../src/driver/envelope.ts';
+import type { PeerReport } from '../../src/driver/peer-report.ts';
+import { isSnapshotMessage } from '../../src/driver/snapshot-codec.ts';
 import * as level1 from '../versions/level-1.js';
 import * as level2 from '../versions/level-2.js';
 import { DriverOfLevel1 } from './driver-of-level-1.ts';

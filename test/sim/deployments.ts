@@ -7,10 +7,10 @@
 // - careless runs go back also where all were updated: the former code halts at entries, and refuses stores, that it does not know,
 //   and nothing else is harmed.
 
-import { unreachable } from '../../src/assert.ts';
-import type { LogIndex, ReplicaId } from '../../src/brands.ts';
-import { groupLevelMax, groupLevelMin } from '../../src/levels.ts';
-import type { DowngradeOperation } from '../../src/model.ts';
+import { unreachable } from '../../src/base/assert.ts';
+import type { LogIndex, ReplicaId } from '../../src/model/brands.ts';
+import { groupLevelMax, groupLevelMin } from '../../src/model/levels.ts';
+import type { DowngradeOperation } from '../../src/model/store.ts';
 import { type Code, type FormerCode, formerCodeOf } from './code.ts';
 import type { FaultMix } from './faults.ts';
 import type { SimulatedGroup } from './group.ts';

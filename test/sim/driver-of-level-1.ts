@@ -1,15 +1,15 @@
 // The driver of the code from before groups had levels, with what the simulator asks of drivers today.
 
-import { assert } from '../../src/assert.ts';
-import type { ReplicaId } from '../../src/brands.ts';
-import { groupLevel } from '../../src/levels.ts';
+import { assert } from '../../src/base/assert.ts';
+import type { ReplicaId } from '../../src/model/brands.ts';
+import { groupLevel } from '../../src/model/levels.ts';
 import { foundingConfiguration } from '../../src/raft/configuration.ts';
-import type { RaftView } from '../../src/replica/driver.ts';
-import type { Read, ReadResult } from '../../src/replica/pending-reads.ts';
-import type { Write, WriteRequest, WriteResult } from '../../src/replica/proposals.ts';
-import type { PeerMessage } from '../../src/replica/envelope.ts';
-import { isSnapshotMessage } from '../../src/replica/snapshot-codec.ts';
-import type { SqlPort } from '../../src/sql-port.ts';
+import type { RaftView } from '../../src/driver/driver.ts';
+import type { Read, ReadResult } from '../../src/driver/pending-reads.ts';
+import type { Write, WriteRequest, WriteResult } from '../../src/driver/proposals.ts';
+import type { PeerMessage } from '../../src/driver/envelope.ts';
+import { isSnapshotMessage } from '../../src/driver/snapshot-codec.ts';
+import type { SqlPort } from '../../src/base/sql-port.ts';
 import * as level1 from '../versions/level-1.js';
 import type { RunningDriver, RunningStore, StartOptions } from './code.ts';
 

@@ -1,7 +1,7 @@
 // A replica's log as it is in its database, read by the checkers past the driver.
 
 import { decodeConfiguration } from '../../src/raft/configuration.ts';
-import type { SqlPort } from '../../src/sql-port.ts';
+import type { SqlPort } from '../../src/base/sql-port.ts';
 
 export type LogRow = {
   readonly index: number;

@@ -1,7 +1,7 @@
 // A thread that runs the seeds it is told to, until it is told null.
 
 import { parentPort } from 'node:worker_threads';
-import { assert } from '../../src/assert.ts';
+import { assert } from '../../src/base/assert.ts';
 import { type Piece, runPiece, type ThreadReport } from './exploration.ts';
 
 const port = parentPort;

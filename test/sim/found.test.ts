@@ -1,17 +1,17 @@
 // What the simulator found, each as the smallest run that shows it.
 
 import { describe, expect, it } from 'vitest';
-import { leaseId, logIndex, noLease, replicaId, term } from '../../src/brands.ts';
-import { emptyBytes, utf8 } from '../../src/bytes.ts';
-import { permissionType } from '../../src/auth-model.ts';
-import type { Caller, Command, Operation } from '../../src/model.ts';
+import { leaseId, logIndex, noLease, replicaId, term } from '../../src/model/brands.ts';
+import { emptyBytes, utf8 } from '../../src/base/bytes.ts';
+import { permissionType } from '../../src/model/auth.ts';
+import type { Caller, Command, Operation } from '../../src/model/store.ts';
 import { Store } from '../../src/mvcc/store.ts';
 import { type Configuration, foundingConfiguration, withLearner, withVoter } from '../../src/raft/configuration.ts';
 import { Raft } from '../../src/raft/raft.ts';
-import { Driver } from '../../src/replica/driver.ts';
-import type { WriteResult } from '../../src/replica/proposals.ts';
+import { Driver } from '../../src/driver/driver.ts';
+import type { WriteResult } from '../../src/driver/proposals.ts';
 import { NodeSql } from '../support/node-sql.ts';
-import { groupLevelMax } from '../../src/levels.ts';
+import { groupLevelMax } from '../../src/model/levels.ts';
 import { MixedGroup } from '../versions/mixed-group.ts';
 
 describe('found by the simulator', () => {

@@ -2,14 +2,14 @@
 // come, a write always under the same id. Requests and answers get lost, late and doubled on the way, too. What comes back is
 // checked before the client has it.
 
-import { unreachable } from '../../src/assert.ts';
-import type { ReplicaId } from '../../src/brands.ts';
+import { unreachable } from '../../src/base/assert.ts';
+import type { ReplicaId } from '../../src/model/brands.ts';
 import { requestTimeoutMs } from '../../src/limits.ts';
-import type { Caller } from '../../src/model.ts';
+import type { Caller } from '../../src/model/store.ts';
 import type { PlantedBug } from './bugs.ts';
 import type { ClientHistory } from './client-history.ts';
 import type { ClientAction, ClientAnswer, ClientOperation, ClientRequest } from './client-operation.ts';
-import type { WriteResult } from '../../src/replica/proposals.ts';
+import type { WriteResult } from '../../src/driver/proposals.ts';
 import type { FaultMix } from './faults.ts';
 import type { SimulatedGroup } from './group.ts';
 import type { HistoryChecker } from './history-checker.ts';

@@ -1,6 +1,6 @@
 // The replicas of a run, by their ids. Their number is not constant: replicas may join, and leave for good.
 
-import type { ReplicaId } from '../../src/brands.ts';
+import type { ReplicaId } from '../../src/model/brands.ts';
 import type { Random } from './random.ts';
 import type { SimulatedReplica } from './replica.ts';
 

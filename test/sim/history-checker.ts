@@ -3,8 +3,8 @@
 // operation comes before one that had ended when it began.
 
 import { isDeepStrictEqual } from 'node:util';
-import type { LeaseId, ReplicaId } from '../../src/brands.ts';
-import { decodeCommands } from '../../src/mvcc/command-codec.ts';
+import type { LeaseId, ReplicaId } from '../../src/model/brands.ts';
+import { decodeCommands } from '../../src/mvcc/codec/command-codec.ts';
 import type {
   Caller,
   Command,
@@ -14,10 +14,10 @@ import type {
   RangeRequest,
   RevisionEvents,
   StoreFailure,
-} from '../../src/model.ts';
+} from '../../src/model/store.ts';
 import type { RangeOutcome } from '../../src/mvcc/store.ts';
-import type { QueryResult } from '../../src/query-model.ts';
-import type { WriteRequest } from '../../src/replica/proposals.ts';
+import type { QueryResult } from '../../src/model/queries.ts';
+import type { WriteRequest } from '../../src/driver/proposals.ts';
 import type { ClientAction, ClientAnswer, ClientOperation, Floor, Place } from './client-operation.ts';
 import type { RunningStore } from './code.ts';
 import type { LogRow } from './durable-log.ts';

@@ -1,7 +1,7 @@
 // What an instance of a replica lends to the production services in it. All of it does nothing once the instance has ended.
 
-import type { ReplicaId } from '../../src/brands.ts';
-import type { SqlPort } from '../../src/sql-port.ts';
+import type { ReplicaId } from '../../src/model/brands.ts';
+import type { SqlPort } from '../../src/base/sql-port.ts';
 import type { RunningDriver } from './code.ts';
 import type { Schedule } from './schedule.ts';
 

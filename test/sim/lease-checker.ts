@@ -8,9 +8,9 @@
 // Not too late: after all faults, a lease that nobody keeps alive ends within `lateAwakeMs` or `lateAsleepMs` of the latest time that
 // anything could have put it off to (a keepalive, acknowledged or not; a new leader of a store that is not settled).
 
-import type { LeaseId } from '../../src/brands.ts';
+import type { LeaseId } from '../../src/model/brands.ts';
 import { leaseClocksDifferMs } from '../../src/limits.ts';
-import type { LeaseOperation } from '../../src/model.ts';
+import type { LeaseOperation } from '../../src/model/store.ts';
 import { check, type Trace } from './trace.ts';
 
 const lateAwakeMs = 2_000;

@@ -1,14 +1,14 @@
 // The production lease service of one instance of a replica, with what the object has around it: promises that end with the
 // instance, calls that go to the driver together, an alarm that is a row of its storage.
 
-import type { LeaseId, ReplicaId } from '../../src/brands.ts';
-import type { Caller, LeaseOperation } from '../../src/model.ts';
+import type { LeaseId, ReplicaId } from '../../src/model/brands.ts';
+import type { Caller, LeaseOperation } from '../../src/model/store.ts';
 import type { LeaseChange } from '../../src/mvcc/leases.ts';
-import type { QueryResult } from '../../src/query-model.ts';
-import type { Read, ReadResult } from '../../src/replica/pending-reads.ts';
-import type { Write, WriteRequest, WriteResult } from '../../src/replica/proposals.ts';
-import { LeaseAlarm } from '../../src/replica/lease-alarm.ts';
-import { type LeaseMember, LeaseService } from '../../src/replica/lease-service.ts';
+import type { QueryResult } from '../../src/model/queries.ts';
+import type { Read, ReadResult } from '../../src/driver/pending-reads.ts';
+import type { Write, WriteRequest, WriteResult } from '../../src/driver/proposals.ts';
+import { LeaseAlarm } from '../../src/replica/lease/lease-alarm.ts';
+import { type LeaseMember, LeaseService } from '../../src/replica/lease/lease-service.ts';
 import type { PlantedBug } from './bugs.ts';
 import type { RunningStore } from './code.ts';
 import type { HistoryChecker } from './history-checker.ts';

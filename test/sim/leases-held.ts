@@ -1,6 +1,6 @@
 // The leases that a client was granted and has not seen the end of.
 
-import type { LeaseId } from '../../src/brands.ts';
+import type { LeaseId } from '../../src/model/brands.ts';
 import type { ClientAction, ClientAnswer } from './client-operation.ts';
 import type { Random } from './random.ts';
 import { chosenLeaseIds } from './requests.ts';

@@ -1,8 +1,8 @@
 // The level of the group: it rises only when all members have run code that knows the next one, and what belongs to a level is not done
 // below it.
 
-import type { ReplicaId } from '../../src/brands.ts';
-import { groupLevel, groupLevelMin } from '../../src/levels.ts';
+import type { ReplicaId } from '../../src/model/brands.ts';
+import { groupLevel, groupLevelMin } from '../../src/model/levels.ts';
 import { type Code, levelKnownTo } from './code.ts';
 import { check, type Trace } from './trace.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { utf8 } from '../../src/bytes.ts';
-import { leaseId, noLease } from '../../src/brands.ts';
+import { utf8 } from '../../src/base/bytes.ts';
+import { leaseId, noLease } from '../../src/model/brands.ts';
 import { type HistoryEntry, linearize, type Told } from './linearizability.ts';
 import type { PlainPair } from './plain.ts';
 import { everyKey, read, write } from './requests.ts';

@@ -3,7 +3,7 @@
 
 import { decodeConfiguration, withLearner, without } from '../../src/raft/configuration.ts';
 import type { Configuration } from '../../src/raft/configuration.ts';
-import type { ReplicaId } from '../../src/brands.ts';
+import type { ReplicaId } from '../../src/model/brands.ts';
 import type { Joining } from '../../src/replica/absent-peers.ts';
 import { votersOnDisk } from './durable-log.ts';
 import type { SimulatedGroup } from './group.ts';

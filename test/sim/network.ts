@@ -1,9 +1,9 @@
 // The network between the replicas of a group. What travels is the production envelope in bytes; a link may delay, reorder,
 // lose, repeat or hold back what it carries, and a partition cuts links in one or in both directions.
 
-import type { ReplicaId } from '../../src/brands.ts';
-import { decodeEnvelope, type Envelope, type PeerMessage } from '../../src/replica/envelope.ts';
-import type { PeerReport } from '../../src/replica/peer-report.ts';
+import type { ReplicaId } from '../../src/model/brands.ts';
+import { decodeEnvelope, type Envelope, type PeerMessage } from '../../src/driver/envelope.ts';
+import type { PeerReport } from '../../src/driver/peer-report.ts';
 import { type Code, pack } from './code.ts';
 import type { FaultMix } from './faults.ts';
 import type { Random } from './random.ts';

@@ -2,8 +2,8 @@
 // printed.
 
 import { Buffer } from 'node:buffer';
-import { unreachable } from '../../src/assert.ts';
-import type { KeyValue, Outcome, RangeAnswer, RevisionEvents, TxnAnswer, TxnPart } from '../../src/model.ts';
+import { unreachable } from '../../src/base/assert.ts';
+import type { KeyValue, Outcome, RangeAnswer, RevisionEvents, TxnAnswer, TxnPart } from '../../src/model/store.ts';
 
 export type PlainPair = {
   readonly key: string;

@@ -4,9 +4,9 @@
 // What a replica believes before its disk has it is no fact yet: the output gate keeps it from everybody. So logs, votes and
 // commits are judged when they are durable or when a message that tells of them leaves.
 
-import type { ReplicaId } from '../../src/brands.ts';
+import type { ReplicaId } from '../../src/model/brands.ts';
 import type { Message, Role } from '../../src/raft/types.ts';
-import type { SqlPort } from '../../src/sql-port.ts';
+import type { SqlPort } from '../../src/base/sql-port.ts';
 import { type Configuration, decodeConfiguration } from '../../src/raft/configuration.ts';
 import type { RunningDriver } from './code.ts';
 import { logBase, type LogRow, logRows, sameRow } from './durable-log.ts';

@@ -1,6 +1,6 @@
 // The simulator's randomness: a seed decides everything.
 
-import { assert } from '../../src/assert.ts';
+import { assert } from '../../src/base/assert.ts';
 
 export class Random {
   #state: number;

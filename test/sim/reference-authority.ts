@@ -1,9 +1,9 @@
 // Who may do what, as the checkers see it: keys of the tenant, users and roles as plain values, one for each place in the log.
 // It shares no code with the real one.
 
-import { unreachable } from '../../src/assert.ts';
-import { type AuthOperation, permissionType } from '../../src/auth-model.ts';
-import type { AccessKey, Caller, KeyRange, Operation, TxnOperation } from '../../src/model.ts';
+import { unreachable } from '../../src/base/assert.ts';
+import { type AuthOperation, permissionType } from '../../src/model/auth.ts';
+import type { AccessKey, Caller, KeyRange, Operation, TxnOperation } from '../../src/model/store.ts';
 import { textOfBytes } from './plain.ts';
 
 type User = { readonly since: number; readonly roles: ReadonlySet<string> };

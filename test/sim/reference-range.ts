@@ -1,7 +1,7 @@
 // How a range is answered, as etcd does it: a filter, an order and a limit over the pairs of one revision. Of the model, with
 // nothing of the real store.
 
-import { type RangeRequest, sortOrder, sortTarget } from '../../src/model.ts';
+import { type RangeRequest, sortOrder, sortTarget } from '../../src/model/store.ts';
 import type { PlainPair, PlainRange } from './plain.ts';
 
 /** `pairs`: all of the range, in the order of their keys. */

@@ -1,10 +1,10 @@
 // The store as the checkers see it: a plain model in memory that is handed the committed writes in the order of the log. It
 // shares no code with the real one, and keeps every revision so that a read at any of them can be judged.
 
-import { assert, unreachable } from '../../src/assert.ts';
-import type { AuthOperation } from '../../src/auth-model.ts';
-import { leaseId, type LeaseId } from '../../src/brands.ts';
-import { groupLevel, groupLevelMin } from '../../src/levels.ts';
+import { assert, unreachable } from '../../src/base/assert.ts';
+import type { AuthOperation } from '../../src/model/auth.ts';
+import { leaseId, type LeaseId } from '../../src/model/brands.ts';
+import { groupLevel, groupLevelMin } from '../../src/model/levels.ts';
 import { leaseSecondsMin } from '../../src/limits.ts';
 import type {
   Caller,
@@ -18,7 +18,7 @@ import type {
   RangeRequest,
   TxnOperation,
   TxnRequest,
-} from '../../src/model.ts';
+} from '../../src/model/store.ts';
 import {
   type PlainEvent,
   type PlainOutcome,

@@ -1,8 +1,8 @@
 // What a txn of the simulator's clients takes of the work that one command may do, by the rules of MVCC-WORK-1 and 2, counted by the model:
 // nothing of the store's own counting is in it.
 
-import { assert } from '../../src/assert.ts';
-import type { KeyRange, TxnOperation } from '../../src/model.ts';
+import { assert } from '../../src/base/assert.ts';
+import type { KeyRange, TxnOperation } from '../../src/model/store.ts';
 
 /** A key that is written takes as much as four that are read. */
 const writtenRow = 4;

@@ -1,14 +1,14 @@
 // Calls of clients to one instance of a replica, answered as the object answers them: who leads, what is applied here, what the
 // caller may. Answers wait for the output gate.
 
-import { unreachable } from '../../src/assert.ts';
-import type { ReplicaId } from '../../src/brands.ts';
+import { unreachable } from '../../src/base/assert.ts';
+import type { ReplicaId } from '../../src/model/brands.ts';
 import { leaderWaitMs, requestTimeoutMs, tickMs } from '../../src/limits.ts';
-import type { Caller, StoreFailure } from '../../src/model.ts';
-import { accessOfOperation } from '../../src/mvcc/access.ts';
+import type { Caller, StoreFailure } from '../../src/model/store.ts';
+import { accessOfOperation } from '../../src/mvcc/auth/access.ts';
 import type { RangeOutcome } from '../../src/mvcc/store.ts';
-import type { ReadResult } from '../../src/replica/pending-reads.ts';
-import type { WriteResult } from '../../src/replica/proposals.ts';
+import type { ReadResult } from '../../src/driver/pending-reads.ts';
+import type { WriteResult } from '../../src/driver/proposals.ts';
 import type { WatchCall } from '../../src/api/contract.ts';
 import type { PlantedBug } from './bugs.ts';
 import type { ClientAnswer, ClientOperation, ClientRequest, Place } from './client-operation.ts';

@@ -1,6 +1,6 @@
 // What the object of a replica keeps of its group beside the driver: who votes. Code that does not find that in its log is told it.
 
-import { replicaId, type ReplicaId } from '../../src/brands.ts';
+import { replicaId, type ReplicaId } from '../../src/model/brands.ts';
 import type { SimulatedSql } from '../support/simulated-sql.ts';
 
 export class ReplicaIdentity {

@@ -1,23 +1,23 @@
 // One replica in the simulator: the production driver on a database of its own, with what the platform adds around it. The
 // output gate, syncs, the clock, crashes between any two steps, pauses, rest, eviction from memory and waking up are here.
 
-import { assert } from '../../src/assert.ts';
-import { type ReplicaId, type Revision } from '../../src/brands.ts';
-import { groupLevelMin } from '../../src/levels.ts';
+import { assert } from '../../src/base/assert.ts';
+import { type ReplicaId, type Revision } from '../../src/model/brands.ts';
+import { groupLevelMin } from '../../src/model/levels.ts';
 import { commandValueBytesMax, electionTimeoutTicks, heartbeatTicks, logPatience, tickMs } from '../../src/limits.ts';
-import type { Command, RevisionEvents } from '../../src/model.ts';
+import type { Command, RevisionEvents } from '../../src/model/store.ts';
 import type { UndoneCommand } from '../../src/mvcc/careful-apply.ts';
 import type { LeaseChange } from '../../src/mvcc/leases.ts';
 import { openSchema } from '../../src/mvcc/schema.ts';
 import type { WorkLimits } from '../../src/mvcc/work-budget.ts';
 import type { Configuration } from '../../src/raft/configuration.ts';
 import { AbsentPeers, type Joining } from '../../src/replica/absent-peers.ts';
-import type { DriverPort, Step } from '../../src/replica/driver.ts';
-import type { WriteRequest, WriteResult } from '../../src/replica/proposals.ts';
-import type { PeerMessage } from '../../src/replica/envelope.ts';
-import type { LogBounds } from '../../src/replica/log-truncation.ts';
-import { isSnapshotMessage } from '../../src/replica/snapshot-codec.ts';
-import type { RestartReason } from '../../src/replica/upkeep.ts';
+import type { DriverPort, Step } from '../../src/driver/driver.ts';
+import type { WriteRequest, WriteResult } from '../../src/driver/proposals.ts';
+import type { PeerMessage } from '../../src/driver/envelope.ts';
+import type { LogBounds } from '../../src/driver/log-truncation.ts';
+import { isSnapshotMessage } from '../../src/driver/snapshot-codec.ts';
+import type { RestartReason } from '../../src/driver/upkeep.ts';
 import { SimulatedSql } from '../support/simulated-sql.ts';
 import { isPlanted, ThrowingSql } from '../support/throwing-sql.ts';
 import { envelopeWithBug, messagesWithBug, type Speaker } from './buggy-messages.ts';

@@ -1,7 +1,7 @@
 // Requests of clients, spelled out.
 
-import { leaseId, type LeaseId, noLease } from '../../src/brands.ts';
-import { emptyBytes, prefixEnd, utf8 } from '../../src/bytes.ts';
+import { leaseId, type LeaseId, noLease } from '../../src/model/brands.ts';
+import { emptyBytes, prefixEnd, utf8 } from '../../src/base/bytes.ts';
 import {
   type Compare,
   compareResult,
@@ -11,7 +11,7 @@ import {
   sortOrder,
   sortTarget,
   type TxnOperation,
-} from '../../src/model.ts';
+} from '../../src/model/store.ts';
 import type { ClientAction } from './client-operation.ts';
 import type { Random } from './random.ts';
 

@@ -1,6 +1,6 @@
 // Simulated time: what is to happen, in order. Two things at the same moment happen in the order in which they were planned.
 
-import { assert } from '../../src/assert.ts';
+import { assert } from '../../src/base/assert.ts';
 
 type Planned = { readonly atMs: number; readonly sequence: number; readonly action: () => void };
 

@@ -1,7 +1,7 @@
 // The store as one caller after the other would see it: a state that is never changed, and what each operation makes of it. Made for
 // the search for an order in which all answers are right. Of callers' rights it knows nothing.
 
-import { assert, unreachable } from '../../src/assert.ts';
+import { assert, unreachable } from '../../src/base/assert.ts';
 import { leaseSecondsMin } from '../../src/limits.ts';
 import type {
   DeleteRangeRequest,
@@ -10,7 +10,7 @@ import type {
   PutRequest,
   RangeRequest,
   TxnOperation,
-} from '../../src/model.ts';
+} from '../../src/model/store.ts';
 import { type PlainOutcome, type PlainPair, type PlainPart, type PlainRange, textOfBytes } from './plain.ts';
 import { answerOf } from './reference-range.ts';
 import { throws } from './throwing.ts';

@@ -1,9 +1,9 @@
 // Who asks, in runs with access control: keys of the tenant, users, and nobody; and the administrator, who sets them up and
 // changes what they may while they work.
 
-import { permissionType } from '../../src/auth-model.ts';
-import { emptyBytes, utf8 } from '../../src/bytes.ts';
-import type { AccessKey, AccessRole, Caller, KeyRange, Operation } from '../../src/model.ts';
+import { permissionType } from '../../src/model/auth.ts';
+import { emptyBytes, utf8 } from '../../src/base/bytes.ts';
+import type { AccessKey, AccessRole, Caller, KeyRange, Operation } from '../../src/model/store.ts';
 import type { Random } from './random.ts';
 
 const users = ['alice', 'bob'] as const;

@@ -2,7 +2,7 @@
 // memory, and are gone after a crash. What is sent waits for the output gate, and arrives in order or, once the connection broke,
 // not at all.
 
-import type { HibernatingSocket } from '../../src/replica/watch-socket.ts';
+import type { HibernatingSocket } from '../../src/replica/watch/watch-socket.ts';
 import { framesWithBug, isProgress } from './buggy-frames.ts';
 import type { PlantedBug } from './bugs.ts';
 import type { Random } from './random.ts';

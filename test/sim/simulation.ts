@@ -1,9 +1,9 @@
 // One run: a group of replicas, its clients and the faults of one seed. First everything may go wrong, and nothing that was
 // promised may break; then all faults are healed, and the group must come back within a bound.
 
-import { replicaId, type ReplicaId } from '../../src/brands.ts';
+import { replicaId, type ReplicaId } from '../../src/model/brands.ts';
 import { type Configuration, foundingConfiguration } from '../../src/raft/configuration.ts';
-import { groupLevelMax } from '../../src/levels.ts';
+import { groupLevelMax } from '../../src/model/levels.ts';
 import { type PlantedBug } from './bugs.ts';
 import { ClientHistory } from './client-history.ts';
 import { type HowEnded, SimulatedClient } from './client.ts';

@@ -1,7 +1,7 @@
 // What replicas hold and tell: equal stores at equal applied indexes, and to watchers every event once, in order.
 
-import { type ReplicaId, revision } from '../../src/brands.ts';
-import type { RevisionEvents } from '../../src/model.ts';
+import { type ReplicaId, revision } from '../../src/model/brands.ts';
+import type { RevisionEvents } from '../../src/model/store.ts';
 import type { RunningStore } from './code.ts';
 import { storeDump } from './durable-log.ts';
 import type { HistoryChecker } from './history-checker.ts';

@@ -1,8 +1,8 @@
 // Commands at which the code under test throws, on every replica alike and whenever they are applied: puts of one key, alone and in the
 // midst of a transaction.
 
-import { equalBytes } from '../../src/bytes.ts';
-import type { Operation, TxnOperation } from '../../src/model.ts';
+import { equalBytes } from '../../src/base/bytes.ts';
+import type { Operation, TxnOperation } from '../../src/model/store.ts';
 import { thrownAt, thrownAtKey } from '../support/throwing-sql.ts';
 import type { Random } from './random.ts';
 import { deleteIn, everyKey, putIn, rangeIn } from './requests.ts';

@@ -1,7 +1,7 @@
 // What happened in a run: the last events in words, and a fingerprint of all of them. Two runs of one seed must agree in it.
 
-import type { PeerMessage } from '../../src/replica/envelope.ts';
-import { isSnapshotMessage } from '../../src/replica/snapshot-codec.ts';
+import type { PeerMessage } from '../../src/driver/envelope.ts';
+import { isSnapshotMessage } from '../../src/driver/snapshot-codec.ts';
 
 const linesKept = 120;
 

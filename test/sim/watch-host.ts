@@ -2,14 +2,14 @@
 // it, timers that end with it.
 
 import type { WatchCall } from '../../src/api/contract.ts';
-import { type Caller, type Command, type RevisionEvents } from '../../src/model.ts';
-import type { Revision } from '../../src/brands.ts';
-import { assert } from '../../src/assert.ts';
-import { accessOfRange } from '../../src/mvcc/access.ts';
-import { MemoryBudget } from '../../src/memory-budget.ts';
+import { type Caller, type Command, type RevisionEvents } from '../../src/model/store.ts';
+import type { Revision } from '../../src/model/brands.ts';
+import { assert } from '../../src/base/assert.ts';
+import { accessOfRange } from '../../src/mvcc/auth/access.ts';
+import { MemoryBudget } from '../../src/base/memory-budget.ts';
 import { OpenCalls } from '../../src/replica/open-calls.ts';
-import { decodeAttachment, encodeStream } from '../../src/replica/watch-attachment.ts';
-import { WatchService } from '../../src/replica/watch-service.ts';
+import { decodeAttachment, encodeStream } from '../../src/replica/watch/watch-attachment.ts';
+import { WatchService } from '../../src/replica/watch/watch-service.ts';
 import type { PlantedBug } from './bugs.ts';
 import type { Instance } from './instance.ts';
 import type { SimulatedSocket } from './simulated-socket.ts';

@@ -2,7 +2,7 @@
 // parts), reliable (none is left out), resumable (nor at a place where a watch went on), bookmarkable (progress has all events
 // behind it), with the right previous values, and none comes from before the revision that was asked for.
 
-import type { KeyRange } from '../../src/model.ts';
+import type { KeyRange } from '../../src/model/store.ts';
 import type { HistoryChecker } from './history-checker.ts';
 import { type PlainEvent, textOfBytes } from './plain.ts';
 import { check } from './trace.ts';

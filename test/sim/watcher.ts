@@ -2,9 +2,9 @@
 // what it has seen. Some are informers: they list in pages, watch from the list's revision and keep a copy, which must equal the
 // store in the end.
 
-import { unreachable } from '../../src/assert.ts';
+import { unreachable } from '../../src/base/assert.ts';
 import type { WatchCall } from '../../src/api/contract.ts';
-import type { Caller, KeyRange } from '../../src/model.ts';
+import type { Caller, KeyRange } from '../../src/model/store.ts';
 import { administrator, service } from './simulated-people.ts';
 import { Gateway, type GatewayOptions } from './gateway.ts';
 import type { PlainPair } from './plain.ts';

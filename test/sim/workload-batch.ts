@@ -1,9 +1,9 @@
 // Batch jobs: many keys that live shortly, written by transactions of many operations under leases that are revoked or run out,
 // and deleted by prefix; and compactions, so that little is kept of them.
 
-import { unreachable } from '../../src/assert.ts';
-import { type LeaseId, noLease } from '../../src/brands.ts';
-import type { TxnOperation } from '../../src/model.ts';
+import { unreachable } from '../../src/base/assert.ts';
+import { type LeaseId, noLease } from '../../src/model/brands.ts';
+import type { TxnOperation } from '../../src/model/store.ts';
 import type { ClientAction, ClientAnswer } from './client-operation.ts';
 import { LeasesHeld } from './leases-held.ts';
 import type { Random } from './random.ts';

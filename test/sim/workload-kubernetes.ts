@@ -1,10 +1,10 @@
 // What controllers ask of an API server, and it of the store: objects are created if they are not there, changed and deleted if
 // they are as they were last seen, listed in pages of one revision; events have leases; one client compacts now and then.
 
-import { unreachable } from '../../src/assert.ts';
-import { type LeaseId, noLease } from '../../src/brands.ts';
-import { concatBytes } from '../../src/bytes.ts';
-import type { KeyRange, KeyValue, TxnOperation } from '../../src/model.ts';
+import { unreachable } from '../../src/base/assert.ts';
+import { type LeaseId, noLease } from '../../src/model/brands.ts';
+import { concatBytes } from '../../src/base/bytes.ts';
+import type { KeyRange, KeyValue, TxnOperation } from '../../src/model/store.ts';
 import type { ClientAction, ClientAnswer } from './client-operation.ts';
 import { LeasesHeld } from './leases-held.ts';
 import type { Random } from './random.ts';

@@ -1,9 +1,9 @@
 // A little of everything on few keys, so that clients meet: puts, deletes and reads of ranges, guarded writes, leases,
 // compactions, and reads of all shapes.
 
-import { unreachable } from '../../src/assert.ts';
-import { type LeaseId, noLease } from '../../src/brands.ts';
-import { utf8 } from '../../src/bytes.ts';
+import { unreachable } from '../../src/base/assert.ts';
+import { type LeaseId, noLease } from '../../src/model/brands.ts';
+import { utf8 } from '../../src/base/bytes.ts';
 import {
   type KeyRange,
   type Operation,
@@ -11,7 +11,7 @@ import {
   sortOrder,
   sortTarget,
   type TxnOperation,
-} from '../../src/model.ts';
+} from '../../src/model/store.ts';
 import type { ClientAction, ClientAnswer } from './client-operation.ts';
 import { LeasesHeld } from './leases-held.ts';
 import type { Random } from './random.ts';

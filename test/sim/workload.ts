@@ -1,7 +1,7 @@
 // What clients ask for. Each client has a workload of its own, which remembers what it was told.
 
-import { unreachable } from '../../src/assert.ts';
-import type { LeaseId } from '../../src/brands.ts';
+import { unreachable } from '../../src/base/assert.ts';
+import type { LeaseId } from '../../src/model/brands.ts';
 import type { ClientAction, ClientAnswer } from './client-operation.ts';
 import type { WorkloadName } from './faults.ts';
 import type { Random } from './random.ts';

@@ -1,7 +1,7 @@
 // The SQL port over Node's SQLite: real SQL in fast tests and in the simulator.
 
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import { type NotPromise, type SqlPort, type SqlRow, type SqlValue, StorageFault } from '../../src/sql-port.ts';
+import { type NotPromise, type SqlPort, type SqlRow, type SqlValue, StorageFault } from '../../src/base/sql-port.ts';
 
 export class NodeSql implements SqlPort {
   readonly database: DatabaseSync;

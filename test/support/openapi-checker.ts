@@ -2,7 +2,7 @@
 // nothing of what is served. It runs in workerd and in Node, so its validator interprets schemas and compiles none.
 
 import { Validator } from '@cfworker/json-schema';
-import { openapiDocument } from '../../src/api/openapi.ts';
+import { openapiDocument } from '../../src/api/openapi/openapi.ts';
 
 type Schema = Record<string, unknown>;
 type Media = { readonly schema: Schema };

@@ -2,8 +2,8 @@
 // the last sync is one open transaction; a crash keeps some first part of it and loses the rest, never half of a turn's
 // transaction.
 
-import { assert } from '../../src/assert.ts';
-import type { NotPromise, SqlPort, SqlRow, SqlValue } from '../../src/sql-port.ts';
+import { assert } from '../../src/base/assert.ts';
+import type { NotPromise, SqlPort, SqlRow, SqlValue } from '../../src/base/sql-port.ts';
 import { NodeSql } from './node-sql.ts';
 
 export class SimulatedSql implements SqlPort {

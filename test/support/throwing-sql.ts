@@ -1,8 +1,8 @@
 // A database at which the code above it throws: after it has written the pair of one key. Storage is not at fault: what is thrown stands
 // for a bug of the store's own code, the same on every replica and at every start.
 
-import { equalBytes, utf8 } from '../../src/bytes.ts';
-import type { NotPromise, SqlPort, SqlRow, SqlValue } from '../../src/sql-port.ts';
+import { equalBytes, utf8 } from '../../src/base/bytes.ts';
+import type { NotPromise, SqlPort, SqlRow, SqlValue } from '../../src/base/sql-port.ts';
 
 export const thrownAt = 'throws';
 export const thrownAtKey = utf8(thrownAt);

@@ -1,15 +1,15 @@
 // What is used of level-1.js. Its types are those of today where they have not changed.
 
-import type { Command, Operation, RevisionEvents } from '../../src/model.ts';
-import type { LeaseId, ReplicaId, Revision } from '../../src/brands.ts';
+import type { Command, Operation, RevisionEvents } from '../../src/model/store.ts';
+import type { LeaseId, ReplicaId, Revision } from '../../src/model/brands.ts';
 import type { LeaseChange } from '../../src/mvcc/leases.ts';
 import type { Store } from '../../src/mvcc/store.ts';
 import type { Raft } from '../../src/raft/raft.ts';
 import type { Message } from '../../src/raft/types.ts';
-import type { Step } from '../../src/replica/driver.ts';
-import type { Read, ReadResult } from '../../src/replica/pending-reads.ts';
-import type { Write, WriteRequest, WriteResult } from '../../src/replica/proposals.ts';
-import type { SqlPort } from '../../src/sql-port.ts';
+import type { Step } from '../../src/driver/driver.ts';
+import type { Read, ReadResult } from '../../src/driver/pending-reads.ts';
+import type { Write, WriteRequest, WriteResult } from '../../src/driver/proposals.ts';
+import type { SqlPort } from '../../src/base/sql-port.ts';
 
 export type PortOfLevel1 = {
   send(messages: readonly Message[]): void;

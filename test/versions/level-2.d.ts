@@ -1,15 +1,15 @@
 // What is used of level-2.js. Its types are those of today where they have not changed.
 
-import type { ReplicaId } from '../../src/brands.ts';
-import type { Command } from '../../src/model.ts';
+import type { ReplicaId } from '../../src/model/brands.ts';
+import type { Command } from '../../src/model/store.ts';
 import type { Store as PresentStore } from '../../src/mvcc/store.ts';
 import type { Configuration } from '../../src/raft/configuration.ts';
-import type { DriverOptions, RaftView } from '../../src/replica/driver.ts';
-import type { Envelope, PeerMessage } from '../../src/replica/envelope.ts';
-import type { PeerReport } from '../../src/replica/peer-report.ts';
-import type { Read, ReadResult } from '../../src/replica/pending-reads.ts';
-import type { Write, WriteRequest, WriteResult } from '../../src/replica/proposals.ts';
-import type { SqlPort } from '../../src/sql-port.ts';
+import type { DriverOptions, RaftView } from '../../src/driver/driver.ts';
+import type { Envelope, PeerMessage } from '../../src/driver/envelope.ts';
+import type { PeerReport } from '../../src/driver/peer-report.ts';
+import type { Read, ReadResult } from '../../src/driver/pending-reads.ts';
+import type { Write, WriteRequest, WriteResult } from '../../src/driver/proposals.ts';
+import type { SqlPort } from '../../src/base/sql-port.ts';
 import type { StoreOfLevel1 } from './level-1.js';
 
 export type StoreOfLevel2 = StoreOfLevel1 & Pick<PresentStore, 'level' | 'runningHash' | 'storedLeaseDeadlineMs'>;

@@ -2,9 +2,9 @@
 // same rows and answers. The two may then be in one group.
 
 import { describe, expect, it } from 'vitest';
-import { logIndex } from '../../src/brands.ts';
-import type { Command } from '../../src/model.ts';
-import { decodeCommands, encodeCommands } from '../../src/mvcc/command-codec.ts';
+import { logIndex } from '../../src/model/brands.ts';
+import type { Command } from '../../src/model/store.ts';
+import { decodeCommands, encodeCommands } from '../../src/mvcc/codec/command-codec.ts';
 import { Store } from '../../src/mvcc/store.ts';
 import { dumpText } from '../mvcc/dump-text.ts';
 import { randomCommands, steadyKey } from '../mvcc/random-commands.ts';

@@ -1,14 +1,14 @@
 // A group in which each replica runs the present code or that of an earlier level, on real SQLite, joined by the bytes of their envelopes.
 
 import type { UndoneCommand } from '../../src/mvcc/careful-apply.ts';
-import { replicaId, type ReplicaId } from '../../src/brands.ts';
-import { emptyBytes, utf8 } from '../../src/bytes.ts';
-import { noLease } from '../../src/brands.ts';
-import type { Operation, Outcome } from '../../src/model.ts';
+import { replicaId, type ReplicaId } from '../../src/model/brands.ts';
+import { emptyBytes, utf8 } from '../../src/base/bytes.ts';
+import { noLease } from '../../src/model/brands.ts';
+import type { Operation, Outcome } from '../../src/model/store.ts';
 import { foundingConfiguration } from '../../src/raft/configuration.ts';
 import { seededRandom } from '../../src/raft/random.ts';
-import { Driver } from '../../src/replica/driver.ts';
-import { decodeEnvelope, encodeEnvelope } from '../../src/replica/envelope.ts';
+import { Driver } from '../../src/driver/driver.ts';
+import { decodeEnvelope, encodeEnvelope } from '../../src/driver/envelope.ts';
 import { NodeSql } from '../support/node-sql.ts';
 import * as level1 from './level-1.js';
 import * as level2 from './level-2.js';

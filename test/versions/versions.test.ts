@@ -1,12 +1,12 @@
 // Two versions of the code in one group: the present one, and one of an earlier level (level-1.js, level-2.js).
 
 import { describe, expect, it } from 'vitest';
-import { logIndex, replicaId, term } from '../../src/brands.ts';
-import { groupLevelMax } from '../../src/levels.ts';
+import { logIndex, replicaId, term } from '../../src/model/brands.ts';
+import { groupLevelMax } from '../../src/model/levels.ts';
 import { withLearner } from '../../src/raft/configuration.ts';
-import { Driver } from '../../src/replica/driver.ts';
-import { decodeEnvelope, encodeEnvelope } from '../../src/replica/envelope.ts';
-import type { PeerReport } from '../../src/replica/peer-report.ts';
+import { Driver } from '../../src/driver/driver.ts';
+import { decodeEnvelope, encodeEnvelope } from '../../src/driver/envelope.ts';
+import type { PeerReport } from '../../src/driver/peer-report.ts';
 import { prefix, remove, txn } from '../mvcc/requests.ts';
 import * as level1 from './level-1.js';
 import * as level2 from './level-2.js';

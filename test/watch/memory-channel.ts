@@ -2,7 +2,7 @@
 
 import type { Closing } from '../../src/api/close-frames.ts';
 import type { ResponseHeader } from '../../src/api/contract.ts';
-import type { Room, WatchChannel } from '../../src/replica/watch-channel.ts';
+import type { Room, WatchChannel } from '../../src/replica/watch/watch-channel.ts';
 
 export class MemoryChannel implements WatchChannel {
   needsSigns = false;

@@ -1,10 +1,10 @@
 // A store's history kept in memory, as plain as can be, and what the watch tests share.
 
-import { noLease, type Revision, revision } from '../../src/brands.ts';
-import { compareBytes, emptyBytes, utf8 } from '../../src/bytes.ts';
-import type { KeyRange, KeyValue, RevisionEvents, StoreEvent } from '../../src/model.ts';
-import type { WatchBatch, WatchShape } from '../../src/mvcc/watch-batch.ts';
-import { eventBytes } from '../../src/mvcc/watch-batch.ts';
+import { noLease, type Revision, revision } from '../../src/model/brands.ts';
+import { compareBytes, emptyBytes, utf8 } from '../../src/base/bytes.ts';
+import type { KeyRange, KeyValue, RevisionEvents, StoreEvent } from '../../src/model/store.ts';
+import type { WatchBatch, WatchShape } from '../../src/mvcc/watch/watch-batch.ts';
+import { eventBytes } from '../../src/mvcc/watch/watch-batch.ts';
 import type {
   Room,
   Watcher,
@@ -13,7 +13,7 @@ import type {
   WatchHistoryPiece,
   WatchHistoryQuery,
   WatchSink,
-} from '../../src/mvcc/watch-hub.ts';
+} from '../../src/mvcc/watch/watch-hub.ts';
 
 /** Mulberry32: numbers in [0, 1) from a seed. */
 export function seeded(seed: number): () => number {

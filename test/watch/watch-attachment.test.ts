@@ -1,8 +1,13 @@
 import { serialize } from 'node:v8';
 import { expect, test } from 'vitest';
 import { watchAttachmentBytesMax } from '../../src/limits.ts';
-import { decodeAttachment, encodeStream, staleAttachment, streamBytes } from '../../src/replica/watch-attachment.ts';
-import type { SavedStream, SavedWatch } from '../../src/replica/watch-channel.ts';
+import {
+  decodeAttachment,
+  encodeStream,
+  staleAttachment,
+  streamBytes,
+} from '../../src/replica/watch/watch-attachment.ts';
+import type { SavedStream, SavedWatch } from '../../src/replica/watch/watch-channel.ts';
 import { shape } from './support.ts';
 
 function watch(id: bigint, options: Partial<SavedWatch> = {}): SavedWatch {

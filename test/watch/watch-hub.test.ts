@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { revision } from '../../src/brands.ts';
-import { compareBytes, emptyBytes, utf8 } from '../../src/bytes.ts';
+import { revision } from '../../src/model/brands.ts';
+import { compareBytes, emptyBytes, utf8 } from '../../src/base/bytes.ts';
 import {
   watchBatchBytesMax,
   watchCatchUpWatchersMax,
@@ -8,15 +8,15 @@ import {
   watchHistoryRangesMax,
   watchHistorySliceBytesMax,
 } from '../../src/limits.ts';
-import type { KeyRange } from '../../src/model.ts';
-import { EncodedOnce } from '../../src/mvcc/watch-batch.ts';
+import type { KeyRange } from '../../src/model/store.ts';
+import { EncodedOnce } from '../../src/mvcc/watch/watch-batch.ts';
 import {
   Watcher,
   type WatchHistoryPiece,
   type WatchHistoryQuery,
   WatchHub,
   type WatchRequest,
-} from '../../src/mvcc/watch-hub.ts';
+} from '../../src/mvcc/watch/watch-hub.ts';
 import { PlainHistory, put, RecordingSink, removal, shape } from './support.ts';
 
 function open(

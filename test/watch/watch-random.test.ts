@@ -2,9 +2,9 @@
 // seed; `WATCH_SEED=n npx vitest run test/watch/watch-random.test.ts` runs it alone.
 
 import { expect, test } from 'vitest';
-import type { StoreEvent } from '../../src/model.ts';
-import { lets } from '../../src/mvcc/watch-batch.ts';
-import { isEmptyRange, Watcher, WatchHub, type WatchRequest } from '../../src/mvcc/watch-hub.ts';
+import type { StoreEvent } from '../../src/model/store.ts';
+import { lets } from '../../src/mvcc/watch/watch-batch.ts';
+import { isEmptyRange, Watcher, WatchHub, type WatchRequest } from '../../src/mvcc/watch/watch-hub.ts';
 import { holds, PlainHistory, put, RecordingSink, removal, seeded, shape } from './support.ts';
 
 const named = process.env['WATCH_SEED'];

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { keyText, utf8 } from '../../src/bytes.ts';
-import type { KeyRange } from '../../src/model.ts';
-import { isEmptyRange } from '../../src/mvcc/watch-hub.ts';
-import { WatchRanges } from '../../src/mvcc/watch-ranges.ts';
+import { keyText, utf8 } from '../../src/base/bytes.ts';
+import type { KeyRange } from '../../src/model/store.ts';
+import { isEmptyRange } from '../../src/mvcc/watch/watch-hub.ts';
+import { WatchRanges } from '../../src/mvcc/watch/watch-ranges.ts';
 import { holds, seeded, shape } from './support.ts';
 
 function found<Member>(ranges: WatchRanges<Member>, key: Uint8Array): Member[] {

@@ -2,13 +2,13 @@
 
 import { expect, test } from 'vitest';
 import type { WatchCall } from '../../src/api/contract.ts';
-import { base64, utf8 } from '../../src/bytes.ts';
+import { base64, utf8 } from '../../src/base/bytes.ts';
 import { watchAttachmentBytesMax, watchesPerStreamMax, watchRowsBytesMax } from '../../src/limits.ts';
-import type { Caller, StoreEvent } from '../../src/model.ts';
-import { MemoryBudget } from '../../src/memory-budget.ts';
-import { streamBytes, watchBytes } from '../../src/replica/watch-attachment.ts';
-import { WatchRows } from '../../src/replica/watch-rows.ts';
-import { WatchService } from '../../src/replica/watch-service.ts';
+import type { Caller, StoreEvent } from '../../src/model/store.ts';
+import { MemoryBudget } from '../../src/base/memory-budget.ts';
+import { streamBytes, watchBytes } from '../../src/replica/watch/watch-attachment.ts';
+import { WatchRows } from '../../src/replica/watch/watch-rows.ts';
+import { WatchService } from '../../src/replica/watch/watch-service.ts';
 import { PlainKeys } from '../replica/plain-keys.ts';
 import { NodeSql } from '../support/node-sql.ts';
 import { header } from './memory-channel.ts';

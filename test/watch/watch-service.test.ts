@@ -2,8 +2,8 @@
 
 import { expect, test } from 'vitest';
 import type { WatchCall } from '../../src/api/contract.ts';
-import type { Failure } from '../../src/api/errors.ts';
-import { utf8 } from '../../src/bytes.ts';
+import type { Failure } from '../../src/api/errors/errors.ts';
+import { utf8 } from '../../src/base/bytes.ts';
 import {
   openProbeMs,
   openProbeSpacingMs,
@@ -21,15 +21,15 @@ import {
   watchSocketUnreadBytesMax,
   watchSocketsMax,
 } from '../../src/limits.ts';
-import type { Caller, StoreEvent } from '../../src/model.ts';
+import type { Caller, StoreEvent } from '../../src/model/store.ts';
 import { openOfKeyMax } from '../../src/replica/open-calls.ts';
-import { MemoryBudget } from '../../src/memory-budget.ts';
-import { decodeAttachment, encodeStream } from '../../src/replica/watch-attachment.ts';
-import { BodyChannel, bodyBacklogBytesMax } from '../../src/replica/watch-body.ts';
-import type { SavedStream } from '../../src/replica/watch-channel.ts';
-import { WatchRows } from '../../src/replica/watch-rows.ts';
-import { WatchService } from '../../src/replica/watch-service.ts';
-import { SocketChannel } from '../../src/replica/watch-socket.ts';
+import { MemoryBudget } from '../../src/base/memory-budget.ts';
+import { decodeAttachment, encodeStream } from '../../src/replica/watch/watch-attachment.ts';
+import { BodyChannel, bodyBacklogBytesMax } from '../../src/replica/watch/watch-body.ts';
+import type { SavedStream } from '../../src/replica/watch/watch-channel.ts';
+import { WatchRows } from '../../src/replica/watch/watch-rows.ts';
+import { WatchService } from '../../src/replica/watch/watch-service.ts';
+import { SocketChannel } from '../../src/replica/watch/watch-socket.ts';
 import { keyOf, PlainKeys } from '../replica/plain-keys.ts';
 import { NodeSql } from '../support/node-sql.ts';
 import { header } from './memory-channel.ts';

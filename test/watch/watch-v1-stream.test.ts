@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
 import type { WatchParameters } from '../../src/api/contract.ts';
-import type { Failure } from '../../src/api/errors.ts';
+import type { Failure } from '../../src/api/errors/errors.ts';
 import { watchEventsBytesMax, watchQuietMs } from '../../src/limits.ts';
-import type { StoreEvent } from '../../src/model.ts';
-import { WatchHub } from '../../src/mvcc/watch-hub.ts';
-import { V1WatchStream, type V1Transport } from '../../src/replica/watch-v1-stream.ts';
+import type { StoreEvent } from '../../src/model/store.ts';
+import { WatchHub } from '../../src/mvcc/watch/watch-hub.ts';
+import { V1WatchStream, type V1Transport } from '../../src/replica/watch/watch-v1-stream.ts';
 import { header, MemoryChannel } from './memory-channel.ts';
 import { PlainHistory, put, removal, shape } from './support.ts';
 

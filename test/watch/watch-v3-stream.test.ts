@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import type { Failure } from '../../src/api/errors.ts';
-import { base64, utf8 } from '../../src/bytes.ts';
+import type { Failure } from '../../src/api/errors/errors.ts';
+import { base64, utf8 } from '../../src/base/bytes.ts';
 import {
   keyBytesMax,
   rangeBoundBytesMax,
@@ -8,10 +8,10 @@ import {
   watchFragmentBytesMax,
   watchProgressNotifyMs,
 } from '../../src/limits.ts';
-import type { Caller, KeyRange, StoreEvent } from '../../src/model.ts';
-import { WatchHub } from '../../src/mvcc/watch-hub.ts';
-import type { WatchChannel } from '../../src/replica/watch-channel.ts';
-import { V3WatchStream } from '../../src/replica/watch-v3-stream.ts';
+import type { Caller, KeyRange, StoreEvent } from '../../src/model/store.ts';
+import { WatchHub } from '../../src/mvcc/watch/watch-hub.ts';
+import type { WatchChannel } from '../../src/replica/watch/watch-channel.ts';
+import { V3WatchStream } from '../../src/replica/watch/watch-v3-stream.ts';
 import { header, MemoryChannel } from './memory-channel.ts';
 import { PlainHistory, put, removal } from './support.ts';
 

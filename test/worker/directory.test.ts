@@ -3,7 +3,7 @@
 import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { createApp } from '../../src/gateway/app.ts';
-import { replicaId } from '../../src/brands.ts';
+import { replicaId } from '../../src/model/brands.ts';
 import { encodeConfiguration, foundingConfiguration } from '../../src/raft/configuration.ts';
 import { Directory } from '../../src/tenants/directory.ts';
 import {

@@ -5,7 +5,7 @@ import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { evictDurableObject } from 'cloudflare:test';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { BinaryReader } from '../../src/binary.ts';
+import { BinaryReader } from '../../src/base/binary.ts';
 import {
   framesQueuedBytesMax,
   framesQueuedMax,
@@ -17,8 +17,8 @@ import {
   snapshotPartBytes,
   snapshotsMax,
 } from '../../src/limits.ts';
-import { Quota } from '../../src/replica/maintenance-quota.ts';
-import { type Alarm, alarmKind } from '../../src/model.ts';
+import { Quota } from '../../src/replica/calls/maintenance-quota.ts';
+import { type Alarm, alarmKind } from '../../src/model/store.ts';
 import { addUser, b64, enableAuth, EtcdClient, FrameSocket, Operator, post } from './etcd-client.ts';
 import {
   asOperator,

@@ -4,7 +4,7 @@
 import { evictDurableObject, runInDurableObject } from 'cloudflare:test';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { callerHeader, callerText } from '../../src/api/routing.ts';
-import { groupLevelMax } from '../../src/levels.ts';
+import { groupLevelMax } from '../../src/model/levels.ts';
 import {
   crash,
   cutFromPeers,

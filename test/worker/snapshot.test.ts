@@ -2,12 +2,12 @@
 
 import { evictDurableObject, runInDurableObject } from 'cloudflare:test';
 import { describe, expect, it } from 'vitest';
-import { logIndex, replicaId, term } from '../../src/brands.ts';
-import { openSnapshot, type SnapshotName, snapshotPage } from '../../src/mvcc/snapshot-source.ts';
-import { SnapshotSink } from '../../src/mvcc/snapshot-sink.ts';
-import { LogTable } from '../../src/replica/log-table.ts';
+import { logIndex, replicaId, term } from '../../src/model/brands.ts';
+import { openSnapshot, type SnapshotName, snapshotPage } from '../../src/mvcc/snapshot/snapshot-source.ts';
+import { SnapshotSink } from '../../src/mvcc/snapshot/snapshot-sink.ts';
+import { LogTable } from '../../src/driver/log-table.ts';
 import { ObjectSql } from '../../src/replica/object-sql.ts';
-import type { SqlPort } from '../../src/sql-port.ts';
+import type { SqlPort } from '../../src/base/sql-port.ts';
 import { compact, Fed, grant, put, putLeased, remove, txn } from '../mvcc/requests.ts';
 import { clear, incomingRows, openedAt, schemaOf } from '../mvcc/snapshot-transfer.ts';
 import { crash, replicaStub } from './support.ts';

@@ -4,7 +4,7 @@
 
 import { Buffer } from 'node:buffer';
 import { jsonDepthMax } from '../../limits.ts';
-import { textOf } from '../../bytes.ts';
+import { textOf } from '../../base/bytes.ts';
 import { decodeBase64, decodeBase64Range } from './base64.ts';
 
 const quote = 0x22;

@@ -1,7 +1,7 @@
 // How a tenant's key is shown: all but its secret, which is shown once, by whoever made it.
 
-import { base64, textOf } from '../../bytes.ts';
-import type { AccessKey } from '../../model.ts';
+import { base64, textOf } from '../../base/bytes.ts';
+import type { AccessKey } from '../../model/store.ts';
 
 export function accessKeyJson(accessKey: AccessKey): Record<string, unknown> {
   const { id, role, prefix, expiresAtMs, createdAtMs } = accessKey;

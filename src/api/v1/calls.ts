@@ -1,8 +1,8 @@
 // The v1 calls that a tenant's group answers: which path and method is which.
 
 import type { ApiCall, ApiRequest } from '../contract.ts';
-import type { Failure } from '../errors.ts';
-import { failureResponse } from '../errors.ts';
+import type { Failure } from '../errors/errors.ts';
+import { failureResponse } from '../errors/errors.ts';
 import { requestBodyBytesMax } from '../../limits.ts';
 import { isKeyPath, parseDeleteKey, parseGetKey, parsePutKey } from './key-calls.ts';
 import {

@@ -2,9 +2,9 @@
 // transaction, so that they are decided where the write is, and nowhere else. The tag of a lock's place is its fencing token.
 
 import { entityTagsMax } from '../../limits.ts';
-import { emptyBytes } from '../../bytes.ts';
-import type { Compare } from '../../model.ts';
-import { compareResult } from '../../model.ts';
+import { emptyBytes } from '../../base/bytes.ts';
+import type { Compare } from '../../model/store.ts';
+import { compareResult } from '../../model/store.ts';
 import type { Parsed } from './parsed.ts';
 import { bad, parsed } from './parsed.ts';
 

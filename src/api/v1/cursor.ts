@@ -3,9 +3,9 @@
 // short, changed, or taken from another list.
 
 import { Buffer } from 'node:buffer';
-import { compareBytes, concatBytes, equalBytes } from '../../bytes.ts';
+import { compareBytes, concatBytes, equalBytes } from '../../base/bytes.ts';
 import { cursorCharactersMax } from '../../limits.ts';
-import type { KeyRange } from '../../model.ts';
+import type { KeyRange } from '../../model/store.ts';
 
 export type Order = 'asc' | 'desc';
 

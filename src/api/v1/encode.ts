@@ -1,10 +1,10 @@
 // v1's JSON: revisions and counts as numbers (they stay below 2^53), leases as decimal strings (they need not), keys and
 // values as text where they are UTF-8 and as base64 under another name where they are not.
 
-import { unreachable } from '../../assert.ts';
-import { base64, textOf } from '../../bytes.ts';
-import { noLease } from '../../brands.ts';
-import type { KeyValue, StoreEvent, TxnAnswer, TxnPart } from '../../model.ts';
+import { unreachable } from '../../base/assert.ts';
+import { base64, textOf } from '../../base/bytes.ts';
+import { noLease } from '../../model/brands.ts';
+import type { KeyValue, StoreEvent, TxnAnswer, TxnPart } from '../../model/store.ts';
 import { answerWith } from '../large-answer.ts';
 
 /** `"key":"a"`, or `"key_base64":"/w=="`. */

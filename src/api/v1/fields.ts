@@ -1,7 +1,7 @@
 // Reads the members of a JSON object by name, strictly: a wrong type, a value out of bounds and every member that nobody
 // asked for is a fault that names the place. Faults are kept, not thrown; the first one counts.
 
-import { utf8 } from '../../bytes.ts';
+import { utf8 } from '../../base/bytes.ts';
 import { decodeBase64 } from '../json/base64.ts';
 import { parseInt64 } from '../json/integer.ts';
 import type { JsonValue } from '../json/value.ts';

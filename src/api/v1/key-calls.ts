@@ -1,14 +1,14 @@
 // /v1/kv/{key}: one key, its value the body. A write here is a transaction wherever its answer or its conditions need more
 // than the bare operation gives: the log then holds one write, and a retry gets the same answer.
 
-import { assert } from '../../assert.ts';
-import { emptyBytes } from '../../bytes.ts';
-import { noLease } from '../../brands.ts';
+import { assert } from '../../base/assert.ts';
+import { emptyBytes } from '../../base/bytes.ts';
+import { noLease } from '../../model/brands.ts';
 import { valueBytesMax } from '../../limits.ts';
-import type { KeyValue, Outcome, TxnAnswer, TxnOperation, TxnRequest } from '../../model.ts';
+import type { KeyValue, Outcome, TxnAnswer, TxnOperation, TxnRequest } from '../../model/store.ts';
 import type { ApiRequest, ReadCall, WriteCall } from '../contract.ts';
-import type { Failure } from '../errors.ts';
-import { failureResponse } from '../errors.ts';
+import type { Failure } from '../errors/errors.ts';
+import { failureResponse } from '../errors/errors.ts';
 import type { EntityTags, WriteCondition } from './conditions.ts';
 import { entityTag, isUnchanged, parseEntityTags, parseWriteCondition } from './conditions.ts';
 import { bytesResponse, jsonResponse } from './encode.ts';

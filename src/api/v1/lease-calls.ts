@@ -1,11 +1,11 @@
 // /v1/leases: grant, list, look, keep alive, revoke. Ids are decimal strings: they may have 64 bits.
 
-import { assert } from '../../assert.ts';
-import { leaseId, type LeaseId, noLease } from '../../brands.ts';
+import { assert } from '../../base/assert.ts';
+import { leaseId, type LeaseId, noLease } from '../../model/brands.ts';
 import { leaseSecondsMax } from '../../limits.ts';
-import type { Operation, Outcome } from '../../model.ts';
+import type { Operation, Outcome } from '../../model/store.ts';
 import type { ApiRequest, KeepAliveCall, QueryCall, TimeToLiveCall, WriteCall } from '../contract.ts';
-import { failureResponse } from '../errors.ts';
+import { failureResponse } from '../errors/errors.ts';
 import { answerOf } from '../query-answer.ts';
 import { parseWriteId } from '../write-id.ts';
 import { bytesJson, createdResponse, jsonResponse } from './encode.ts';

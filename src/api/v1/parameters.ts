@@ -1,9 +1,9 @@
 // Percent-encoding and query parameters. Keys are bytes, so nothing here passes through text on its way. A parameter that a
 // call does not know, or one that stands twice, is refused by its name.
 
-import { emptyBytes, prefixEnd, textOf, utf8 } from '../../bytes.ts';
+import { emptyBytes, prefixEnd, textOf, utf8 } from '../../base/bytes.ts';
 import { keyBytesMax, rangeBoundBytesMax } from '../../limits.ts';
-import type { KeyRange, StoreFailure } from '../../model.ts';
+import type { KeyRange, StoreFailure } from '../../model/store.ts';
 import { parseInt64 } from '../json/integer.ts';
 import type { Parsed } from './parsed.ts';
 import { bad, parsed } from './parsed.ts';

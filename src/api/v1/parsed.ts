@@ -1,6 +1,6 @@
 // The result of parsing something that a client sent.
 
-import type { Failure } from '../errors.ts';
+import type { Failure } from '../errors/failures.ts';
 
 export type Bad = { readonly kind: 'bad'; readonly failure: Failure };
 export type Parsed<Value> = { readonly kind: 'parsed'; readonly value: Value } | Bad;

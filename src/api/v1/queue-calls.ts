@@ -1,12 +1,12 @@
 // /v1/locks/{name} and /v1/semaphores/{name}: take a place, give it up, look who holds. A lock is a semaphore of one. The
 // rules stand in the OpenAPI document; the places are those of etcd's locks (`queues.ts`), so both share a queue.
 
-import { assert } from '../../assert.ts';
-import { leaseId, type LeaseId } from '../../brands.ts';
-import { equalBytes } from '../../bytes.ts';
+import { assert } from '../../base/assert.ts';
+import { leaseId, type LeaseId } from '../../model/brands.ts';
+import { equalBytes } from '../../base/bytes.ts';
 import { leaseSecondsMax, lockNameBytesMax, lockWaitSecondsMax, semaphoreLimitMax } from '../../limits.ts';
 import type { AcquireCall, ApiRequest, Hold, ReadCall, ReleaseCall } from '../contract.ts';
-import { failureResponse } from '../errors.ts';
+import { failureResponse } from '../errors/errors.ts';
 import { allPlaces, holderOf, isPlace, leaseOfPlace, placeKey } from '../queues.ts';
 import { parseWriteId } from '../write-id.ts';
 import { entityTag, parsePlaceCondition } from './conditions.ts';

@@ -1,12 +1,12 @@
 // /v1/kv: lists in pages of one snapshot, and the deletion of a range.
 
 import { listLimitDefault, listLimitMax } from '../../limits.ts';
-import { textOf } from '../../bytes.ts';
-import type { KeyRange, RangeAnswer } from '../../model.ts';
-import { sortOrder } from '../../model.ts';
-import { assert } from '../../assert.ts';
+import { textOf } from '../../base/bytes.ts';
+import type { KeyRange, RangeAnswer } from '../../model/store.ts';
+import { sortOrder } from '../../model/store.ts';
+import { assert } from '../../base/assert.ts';
 import type { ApiRequest, ReadCall, WriteCall } from '../contract.ts';
-import { failureResponse } from '../errors.ts';
+import { failureResponse } from '../errors/errors.ts';
 import { parseWriteId } from '../write-id.ts';
 import type { Cursor, Order } from './cursor.ts';
 import { decodeCursor, encodeCursor, rangeAfter } from './cursor.ts';

@@ -2,7 +2,7 @@
 // request means. The list is RFC 9110's of request fields, with those of other documents that name a condition, a part or another
 // method. v3 takes headers as etcd's gateway does, which looks at none of these.
 
-import type { Failure } from '../errors.ts';
+import type { Failure } from '../errors/errors.ts';
 
 /** Calls that the same headers mean something to. */
 export type HeaderCall =

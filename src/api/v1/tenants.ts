@@ -1,8 +1,8 @@
 // The bodies of the calls that make tenants and keys. The gateway answers these calls; here they are only read.
 
 import { accessKeyLifeSecondsMax, keyBytesMax, tenantNameCharactersMax } from '../../limits.ts';
-import { emptyBytes } from '../../bytes.ts';
-import type { AccessRole } from '../../model.ts';
+import { emptyBytes } from '../../base/bytes.ts';
+import type { AccessRole } from '../../model/store.ts';
 import type { Fields } from './fields.ts';
 import { parseObject } from './fields.ts';
 import { flagParameter, parseQuery } from './parameters.ts';

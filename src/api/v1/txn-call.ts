@@ -1,15 +1,15 @@
 // POST /v1/txn {if, then, else}: etcd's transaction in plain JSON. Compares and operations name their keys as everywhere in v1:
 // key, prefix, or start with end.
 
-import { assert, unreachable } from '../../assert.ts';
-import { emptyBytes } from '../../bytes.ts';
-import { leaseId } from '../../brands.ts';
+import { assert, unreachable } from '../../base/assert.ts';
+import { emptyBytes } from '../../base/bytes.ts';
+import { leaseId } from '../../model/brands.ts';
 import { keyBytesMax, listLimitDefault, listLimitMax, writeBytesMax } from '../../limits.ts';
-import type { Compare, KeyRange, PutRequest, TxnOperation, TxnRequest } from '../../model.ts';
-import { compareResult, sortOrder } from '../../model.ts';
+import type { Compare, KeyRange, PutRequest, TxnOperation, TxnRequest } from '../../model/store.ts';
+import { compareResult, sortOrder } from '../../model/store.ts';
 import type { ApiRequest, WriteCall } from '../contract.ts';
-import type { Failure } from '../errors.ts';
-import { failureResponse } from '../errors.ts';
+import type { Failure } from '../errors/errors.ts';
+import { failureResponse } from '../errors/errors.ts';
 import { txnBytes } from '../v3/size.ts';
 import { parseWriteId } from '../write-id.ts';
 import { jsonResponse, txnJson } from './encode.ts';

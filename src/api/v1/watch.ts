@@ -1,11 +1,11 @@
 // GET /v1/watch: what is watched, and the frames that tell of it: the same JSON as WebSocket text frames, as server-sent events
 // (whose id is the revision to go on after) and as lines. The text of an event is made once, however many watch it.
 
-import { textOf } from '../../bytes.ts';
-import type { StoreEvent } from '../../model.ts';
+import { textOf } from '../../base/bytes.ts';
+import type { StoreEvent } from '../../model/store.ts';
 import type { ApiRequest, WatchCall } from '../contract.ts';
-import type { Failure } from '../errors.ts';
-import { problemText } from '../errors.ts';
+import type { Failure } from '../errors/errors.ts';
+import { problemText } from '../errors/errors.ts';
 import { acceptedSubprotocol, isWebSocketUpgrade } from '../upgrade.ts';
 import { eventJson } from './encode.ts';
 import { flagParameter, integerParameter, parseQuery, rangeParameterNames, rangeParameters } from './parameters.ts';

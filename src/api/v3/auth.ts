@@ -1,11 +1,11 @@
 // etcd's users and roles: auth/*. A password goes no further than the call that asks for its hash.
 
-import type { Permission } from '../../auth-model.ts';
-import { permissionType } from '../../auth-model.ts';
-import { base64, emptyBytes, utf8 } from '../../bytes.ts';
+import type { Permission } from '../../model/auth.ts';
+import { permissionType } from '../../model/auth.ts';
+import { base64, emptyBytes, utf8 } from '../../base/bytes.ts';
 import { authNameBytesMax, keyBytesMax, passwordBytesMax } from '../../limits.ts';
-import type { KeyRange, Operation } from '../../model.ts';
-import type { AnswerTo } from '../../query-model.ts';
+import type { KeyRange, Operation } from '../../model/store.ts';
+import type { AnswerTo } from '../../model/queries.ts';
 import type { ApiCall, PasswordCall } from '../contract.ts';
 import { byteString, Scanner } from '../json/scanner.ts';
 import { bool, bytes, enumeration, message, submessage, text } from './message.ts';

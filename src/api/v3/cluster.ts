@@ -1,6 +1,6 @@
 // etcd's calls on the members of a group: cluster/member/*. Their headers have no revision.
 
-import { utf8 } from '../../bytes.ts';
+import { utf8 } from '../../base/bytes.ts';
 import { peerUrlsBytesMax } from '../../limits.ts';
 import type { ApiCall, ClusterMember, MemberChange } from '../contract.ts';
 import { bool, message, texts, uint64Exact } from './message.ts';

@@ -1,13 +1,13 @@
 // etcd's lock and election services: lock/*, election/*. Their errors are plain texts with code 2. What is one write or one
 // read is that; what has to wait is handed over to wait (`service-calls.ts`).
 
-import { leaseId, type LeaseId, noLease } from '../../brands.ts';
-import { base64, emptyBytes } from '../../bytes.ts';
+import { leaseId, type LeaseId, noLease } from '../../model/brands.ts';
+import { base64, emptyBytes } from '../../base/bytes.ts';
 import { keyBytesMax, lockNameBytesMax } from '../../limits.ts';
-import type { KeyValue, Operation } from '../../model.ts';
+import type { KeyValue, Operation } from '../../model/store.ts';
 import type { ApiCall, ResponseHeader } from '../contract.ts';
-import type { Failure } from '../errors.ts';
-import { bareFailureResponse, streamFailure } from '../errors.ts';
+import type { Failure } from '../errors/errors.ts';
+import { bareFailureResponse, streamFailure } from '../errors/errors.ts';
 import type { LeaderKey } from '../queues.ts';
 import { campaignTxn, oldestPlace, proclaimTxn, resignTxn } from '../queues.ts';
 import { headerJson, keyValueJson } from './encode.ts';

@@ -1,8 +1,8 @@
 // etcd's answers as JSON text: fields by their names in the .proto files, 64-bit integers as strings, bytes as base64, and
 // defaults left out. By concatenation: an answer is mostly one object of a known shape.
 
-import { unreachable } from '../../assert.ts';
-import { base64 } from '../../bytes.ts';
+import { unreachable } from '../../base/assert.ts';
+import { base64 } from '../../base/bytes.ts';
 import type {
   DeleteRangeAnswer,
   KeyValue,
@@ -11,8 +11,8 @@ import type {
   StoreEvent,
   TxnAnswer,
   TxnPart,
-} from '../../model.ts';
-import { noLease } from '../../brands.ts';
+} from '../../model/store.ts';
+import { noLease } from '../../model/brands.ts';
 import type { ResponseHeader } from '../contract.ts';
 
 /** `revision` 0 is left out, as in a watch that is refused for its start. */

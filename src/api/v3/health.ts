@@ -1,7 +1,7 @@
 // What monitors ask of an etcd beside its gateway: GET /version, /health, /livez and /readyz.
 
-import { unreachable } from '../../assert.ts';
-import { alarmKind } from '../../model.ts';
+import { unreachable } from '../../base/assert.ts';
+import { alarmKind } from '../../model/store.ts';
 import type { ApiCall, ApiRequest, HealthFacts } from '../contract.ts';
 import { etcdClusterVersion, etcdServerVersion, etcdStorageVersion } from './versions.ts';
 

@@ -1,8 +1,8 @@
 // etcd's kv: range, put, deleterange, txn, compaction, with the sizes that etcd measures them by.
 
-import { unreachable } from '../../assert.ts';
+import { unreachable } from '../../base/assert.ts';
 import { messageBytesMax } from '../../limits.ts';
-import type { Outcome, RangeRequest } from '../../model.ts';
+import type { Outcome, RangeRequest } from '../../model/store.ts';
 import type { ApiCall } from '../contract.ts';
 import { deleteRangeFields, putFields, rangeFields, txnFields } from './encode.ts';
 import { compactionRequest, deleteRangeRequest, putRequest, rangeRequest, readBody, txnRequest } from './schema.ts';

@@ -1,9 +1,9 @@
 // etcd's leases: grant, revoke, timetolive, leases, and the messages of the keepalive stream.
 
 import { Buffer } from 'node:buffer';
-import { assert } from '../../assert.ts';
-import { leaseId, type LeaseId, noLease } from '../../brands.ts';
-import { base64 } from '../../bytes.ts';
+import { assert } from '../../base/assert.ts';
+import { leaseId, type LeaseId, noLease } from '../../model/brands.ts';
+import { base64 } from '../../base/bytes.ts';
 import { watchMessageBytesMax } from '../../limits.ts';
 import type { ResponseHeader } from '../contract.ts';
 import { byteString, Scanner } from '../json/scanner.ts';

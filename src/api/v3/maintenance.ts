@@ -1,12 +1,12 @@
 // etcd's maintenance: alarms, status, hashes, snapshot, defragmentation, leadership, downgrade.
 
-import { assert } from '../../assert.ts';
-import { base64 } from '../../bytes.ts';
-import type { Alarm } from '../../model.ts';
-import { alarmKind } from '../../model.ts';
+import { assert } from '../../base/assert.ts';
+import { base64 } from '../../base/bytes.ts';
+import type { Alarm } from '../../model/store.ts';
+import { alarmKind } from '../../model/store.ts';
 import type { ResponseHeader } from '../contract.ts';
 import { downgradeAction } from '../service-calls.ts';
-import { streamFailure } from '../errors.ts';
+import { streamFailure } from '../errors/errors.ts';
 import { enumeration, int64, message, text, uint64Exact } from './message.ts';
 import { readBody } from './schema.ts';
 import type { ParseUnary } from './unary.ts';

@@ -1,7 +1,7 @@
 // The messages of etcd's rpc.proto that are served, as descriptors. A new call is a new descriptor here.
 
-import { leaseId, noLease } from '../../brands.ts';
-import { emptyBytes } from '../../bytes.ts';
+import { leaseId, noLease } from '../../model/brands.ts';
+import { emptyBytes } from '../../base/bytes.ts';
 import { txnOperationsMax } from '../../limits.ts';
 import type {
   CompactRequest,
@@ -10,8 +10,8 @@ import type {
   PutRequest,
   RangeRequest,
   TxnOperation,
-} from '../../model.ts';
-import { sortOrder, sortTarget } from '../../model.ts';
+} from '../../model/store.ts';
+import { sortOrder, sortTarget } from '../../model/store.ts';
 import type { Scanner } from '../json/scanner.ts';
 import type { Descriptor } from './message.ts';
 import {

@@ -1,7 +1,7 @@
 // How many bytes a request has as protobuf, for etcd's limits are on that. Zero and empty fields are left out there too.
 
-import { unreachable } from '../../assert.ts';
-import type { Compare, Operation, PutRequest, RangeRequest, TxnOperation, TxnRequest } from '../../model.ts';
+import { unreachable } from '../../base/assert.ts';
+import type { Compare, Operation, PutRequest, RangeRequest, TxnOperation, TxnRequest } from '../../model/store.ts';
 
 /** A field's tag is one byte for field numbers up to 15, which is all there are here. */
 const tagBytes = 1;

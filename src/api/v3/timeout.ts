@@ -1,6 +1,6 @@
 // The header Grpc-Timeout as grpc-gateway reads it: a decimal integer of 64 bits and a unit.
 
-import { assert } from '../../assert.ts';
+import { assert } from '../../base/assert.ts';
 
 const millisecondsPerUnit: Readonly<Record<string, number>> = {
   H: 3_600_000,

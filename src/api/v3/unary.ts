@@ -1,11 +1,11 @@
 // What every call of etcd's with one message and one answer has in common: its path's parser, and how it answers.
 
 import { messageBytesMax, writeBytesMax } from '../../limits.ts';
-import type { Operation, Outcome } from '../../model.ts';
-import type { AnswerTo, Query } from '../../query-model.ts';
+import type { Operation, Outcome } from '../../model/store.ts';
+import type { AnswerTo, Query } from '../../model/queries.ts';
 import type { ApiCall, QueryCall, RefusedCall, ResponseHeader, WriteCall } from '../contract.ts';
-import type { Failure } from '../errors.ts';
-import { failureResponse } from '../errors.ts';
+import type { Failure } from '../errors/errors.ts';
+import { failureResponse } from '../errors/errors.ts';
 import type { Scanner } from '../json/scanner.ts';
 import { answerWith } from '../large-answer.ts';
 import { answerOf } from '../query-answer.ts';

@@ -1,8 +1,8 @@
 // etcd's watch stream: the messages of a client, decoded; the answers, encoded. An event's text is made once and shared by all
 // who watch it: only the envelope differs.
 
-import { emptyBytes, utf8 } from '../../bytes.ts';
-import type { KeyRange, StoreEvent } from '../../model.ts';
+import { emptyBytes, utf8 } from '../../base/bytes.ts';
+import type { KeyRange, StoreEvent } from '../../model/store.ts';
 import type { ResponseHeader } from '../contract.ts';
 import { byteString, Scanner } from '../json/scanner.ts';
 import { eventJson, headerJson } from './encode.ts';

@@ -2,7 +2,7 @@
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { unreachable } from '../../../src/assert.ts';
+import { unreachable } from '../../../src/base/assert.ts';
 import { actionJson, conversationText } from '../conversation-text.ts';
 import { runSession, type Finding, type Outcome, type Sides } from './live.ts';
 

@@ -3,7 +3,7 @@
 
 import { Agent } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { unreachable } from '../../../src/assert.ts';
+import { unreachable } from '../../../src/base/assert.ts';
 import { openWebSocket } from '../../support/websocket-client.ts';
 import {
   isObject,

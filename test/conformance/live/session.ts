@@ -1,6 +1,6 @@
 // A random session of one kind: what is done, by weights. The seed says which kind and every choice in it.
 
-import { unreachable } from '../../../src/assert.ts';
+import { unreachable } from '../../../src/base/assert.ts';
 import type { Body, Json } from '../conversation.ts';
 import { authBeginning, authChangeStep, authStep, randomCaller } from './auth-steps.ts';
 import { keyValueStep, leaseStep, maintenanceStep, type Making } from './key-value-steps.ts';

@@ -1,0 +1,118 @@
+// What an error looks like on the wire, in both protocols, and the forms that most errors have. What there is to say of each
+// failure stands in `store-errors.ts`, `auth-errors.ts` and `errors.ts`.
+
+import { base64, textOf } from '../../base/bytes.ts';
+import { retryAfterSeconds } from '../../limits.ts';
+
+/** gRPC's status codes, as far as they are used. */
+export const grpc = {
+  unknown: 2,
+  invalidArgument: 3,
+  deadlineExceeded: 4,
+  notFound: 5,
+  alreadyExists: 6,
+  permissionDenied: 7,
+  resourceExhausted: 8,
+  failedPrecondition: 9,
+  outOfRange: 11,
+  unimplemented: 12,
+  internal: 13,
+  unavailable: 14,
+  dataLoss: 15,
+  unauthenticated: 16,
+} as const;
+export type GrpcCode = (typeof grpc)[keyof typeof grpc];
+
+/** grpc-gateway's map of codes to HTTP, with the words that its 3.5 streams had beside. */
+export const httpOfGrpc: Readonly<Record<GrpcCode, { readonly status: number; readonly phrase: string }>> = {
+  [grpc.unknown]: { status: 500, phrase: 'Internal Server Error' },
+  [grpc.invalidArgument]: { status: 400, phrase: 'Bad Request' },
+  [grpc.deadlineExceeded]: { status: 504, phrase: 'Gateway Timeout' },
+  [grpc.notFound]: { status: 404, phrase: 'Not Found' },
+  [grpc.alreadyExists]: { status: 409, phrase: 'Conflict' },
+  [grpc.permissionDenied]: { status: 403, phrase: 'Forbidden' },
+  [grpc.resourceExhausted]: { status: 429, phrase: 'Too Many Requests' },
+  [grpc.failedPrecondition]: { status: 400, phrase: 'Bad Request' },
+  [grpc.outOfRange]: { status: 400, phrase: 'Bad Request' },
+  [grpc.unimplemented]: { status: 501, phrase: 'Not Implemented' },
+  [grpc.internal]: { status: 500, phrase: 'Internal Server Error' },
+  [grpc.unavailable]: { status: 503, phrase: 'Service Unavailable' },
+  [grpc.dataLoss]: { status: 500, phrase: 'Internal Server Error' },
+  [grpc.unauthenticated]: { status: 401, phrase: 'Unauthorized' },
+};
+
+export type WireError = {
+  /** v3: the code, from which its HTTP status follows, and the message. */
+  readonly code: GrpcCode;
+  readonly words: string;
+  /** v1. */
+  readonly status: number;
+  readonly slug: string;
+  readonly title: string;
+  readonly detail: string;
+  readonly members?: Readonly<Record<string, number | string | null>>;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** v3: another WWW-Authenticate than the one in `headers`. */
+  readonly challenge?: string;
+};
+
+export const challenge = { 'www-authenticate': 'Bearer realm="quorate"' };
+export const later = { 'retry-after': String(retryAfterSeconds) };
+
+/** A key as text where it is UTF-8, short enough for a sentence. */
+export function shownKey(key: Uint8Array): string {
+  const charactersMax = 256;
+  const text = textOf(key);
+  const shown = text === null ? `${base64(key)} (base64)` : JSON.stringify(text);
+  return shown.length > charactersMax ? `${shown.slice(0, charactersMax)}…` : shown;
+}
+
+export function invalid(slug: string, title: string, detail: string, words: string): WireError {
+  return { code: grpc.invalidArgument, words: `etcdserver: ${words}`, status: 400, slug, title, detail };
+}
+
+export function unauthenticated(slug: string, title: string, detail: string): WireError {
+  return {
+    code: grpc.unauthenticated,
+    words: `quorate: ${detail}`,
+    status: 401,
+    slug,
+    title,
+    detail,
+    headers: challenge,
+  };
+}
+
+/** A token that etcd refuses: on v3 the challenge is etcd's own words, which `failureResponse` puts there. */
+export function challenged(slug: string, title: string, detail: string): WireError {
+  const words = 'etcdserver: invalid auth token';
+  return { code: grpc.unauthenticated, words, status: 401, slug, title, detail, headers: challenge, challenge: words };
+}
+
+export function forbidden(need: string): WireError {
+  return {
+    code: grpc.permissionDenied,
+    words: 'etcdserver: permission denied',
+    status: 403,
+    slug: 'forbidden',
+    title: 'Not allowed',
+    detail: `The caller lacks: ${need}.`,
+  };
+}
+
+export function absent(slug: string, title: string, detail: string): WireError {
+  return { code: grpc.notFound, words: `quorate: ${detail}`, status: 404, slug, title, detail };
+}
+
+export function conflict(slug: string, title: string, detail: string): WireError {
+  return { code: grpc.alreadyExists, words: `quorate: ${detail}`, status: 409, slug, title, detail };
+}
+
+export function unavailable(slug: string, title: string, detail: string, words: string): WireError {
+  return { code: grpc.unavailable, words, status: 503, slug, title, detail, headers: later };
+}
+
+/** What etcd refuses because of a state that another call can change. `status` is that of v1. */
+export function refusedFor(slug: string, detail: string, title: string, words: string, status = 409): WireError {
+  return { code: grpc.failedPrecondition, words: `etcdserver: ${words}`, status, slug, title, detail };
+}

@@ -1,0 +1,290 @@
+// The schemas of the JSON that v1 speaks. Data only; the test of every answer holds them.
+
+import {
+  accessKeyLifeSecondsMax,
+  listLimitDefault,
+  listLimitMax,
+  tenantNameCharactersMax,
+  txnOperationsMax,
+} from '../../limits.ts';
+import {
+  count,
+  encoded,
+  flag,
+  type JsonObject,
+  leaseText,
+  listOf,
+  record,
+  reference,
+  revision,
+  text,
+  time,
+} from './openapi-json.ts';
+import { jurisdictions, locationHints, replicaCounts } from '../v1/tenants.ts';
+
+const rangeProperties = {
+  key: text,
+  key_base64: encoded,
+  prefix: text,
+  prefix_base64: encoded,
+  start: text,
+  start_base64: encoded,
+  end: text,
+  end_base64: encoded,
+};
+
+const branch: JsonObject = { type: 'array', items: reference('Operation'), maxItems: txnOperationsMax };
+
+export const schemas: JsonObject = {
+  KeyValue: {
+    ...record(
+      {
+        key: text,
+        key_base64: encoded,
+        value: text,
+        value_base64: encoded,
+        create_revision: revision,
+        mod_revision: revision,
+        version: revision,
+        lease: leaseText,
+      },
+      ['mod_revision'],
+    ),
+    description:
+      'key and value are text where they are UTF-8, and come under the name with _base64 where they are not.',
+  },
+  Put: record({ revision, create_revision: revision, mod_revision: revision, version: revision }, [
+    'revision',
+    'create_revision',
+    'mod_revision',
+    'version',
+  ]),
+  Deleted: record({ deleted: count, revision }, ['deleted', 'revision']),
+  List: {
+    ...record({ kvs: listOf(reference('KeyValue')), count, cursor: text, revision }, ['count', 'revision']),
+    description: 'count is that of all pages. Pages of one cursor show one revision; kvs is absent with count_only.',
+  },
+  Txn: record({
+    if: { type: 'array', items: reference('Compare'), maxItems: txnOperationsMax },
+    // oxlint-disable-next-line unicorn/no-thenable -- a member of the transaction, not a promise
+    then: branch,
+    else: branch,
+  }),
+  Compare: {
+    ...record(
+      {
+        ...rangeProperties,
+        target: { enum: ['version', 'create_revision', 'mod_revision', 'value', 'lease'] },
+        op: { enum: ['=', '!=', '<', '>'] },
+        value: { type: ['string', 'integer'] },
+        value_base64: encoded,
+      },
+      ['target', 'op'],
+    ),
+    description: 'Over a range, it must hold for every key.',
+  },
+  Operation: {
+    type: 'object',
+    minProperties: 1,
+    maxProperties: 1,
+    additionalProperties: false,
+    properties: {
+      put: record({
+        key: text,
+        key_base64: encoded,
+        value: text,
+        value_base64: encoded,
+        lease: { type: ['string', 'integer'] },
+        prev: flag,
+        ignore_value: flag,
+        ignore_lease: flag,
+      }),
+      get: record({
+        ...rangeProperties,
+        revision,
+        limit: { type: 'integer', minimum: 1, maximum: listLimitMax, default: listLimitDefault },
+        order: { enum: ['asc', 'desc'], default: 'asc' },
+        keys_only: flag,
+        count_only: flag,
+      }),
+      delete: record({ ...rangeProperties, prev: flag }),
+      txn: reference('Txn'),
+    },
+  },
+  TxnResult: record({ revision, succeeded: { type: 'boolean' }, results: listOf(reference('Result')) }, [
+    'revision',
+    'succeeded',
+    'results',
+  ]),
+  Result: {
+    type: 'object',
+    minProperties: 1,
+    maxProperties: 1,
+    additionalProperties: false,
+    properties: {
+      put: record({ prev: reference('KeyValue') }),
+      get: record({ kvs: listOf(reference('KeyValue')), count, more: { type: 'boolean' } }, ['kvs', 'count', 'more']),
+      delete: record({ deleted: count, prev: listOf(reference('KeyValue')) }, ['deleted']),
+      txn: record({ succeeded: { type: 'boolean' }, results: listOf(reference('Result')) }, ['succeeded', 'results']),
+    },
+  },
+  WatchFrame: {
+    type: 'object',
+    required: ['type', 'revision'],
+    additionalProperties: false,
+    properties: {
+      type: { enum: ['created', 'events', 'progress', 'canceled'] },
+      revision: count,
+      from: { ...revision, description: 'created: the first revision that will be told of.' },
+      events: listOf(reference('Event')),
+      reason: { enum: ['slow', 'failed'], description: 'canceled: why.' },
+      resume_from: { ...revision, description: 'canceled: watch again from here, nothing is missed.' },
+      problem: reference('Problem'),
+    },
+  },
+  Event: record({ type: { enum: ['put', 'delete'] }, kv: reference('KeyValue'), prev: reference('KeyValue') }, [
+    'type',
+    'kv',
+  ]),
+  Replica: {
+    ...record(
+      {
+        id: revision,
+        location: { ...text, description: 'Where it was placed.' },
+        role: { enum: ['leader', 'follower', 'candidate', 'learner'] },
+        match: { type: ['integer', 'null'], description: 'How far its log is known to agree.' },
+        state: {
+          enum: ['serving', 'rebuilding', 'halted', 'unknown'],
+          description: 'What it last said of itself. rebuilding: its store was found to differ, and is made anew.',
+        },
+        diverged_at: {
+          type: ['integer', 'null'],
+          description: 'The log entry after which its store was last found to differ; null: never.',
+        },
+        replaces: { type: ['integer', 'null'], description: 'The replica whose place it is to take.' },
+      },
+      ['id', 'location', 'role', 'match', 'state', 'diverged_at', 'replaces'],
+    ),
+    description: 'One replica, as the one that answers sees it.',
+  },
+  Replicas: record({ replicas: listOf(reference('Replica')) }, ['replicas']),
+  ReplicaCreation: {
+    ...record({
+      location: { enum: locationHints, description: 'Absent: where there is none yet.' },
+      replaces: { ...revision, description: 'The replica that leaves once the new one votes.' },
+    }),
+    description: 'Without a body: one replica more.',
+  },
+  Alarm: record({ alarm: { enum: ['NOSPACE', 'CORRUPT'] }, replica: { type: ['integer', 'null'] } }, [
+    'alarm',
+    'replica',
+  ]),
+  Status: record(
+    {
+      leader: { type: ['integer', 'null'] },
+      term: count,
+      commit_index: count,
+      applied_index: count,
+      replicas: listOf(reference('Replica')),
+      revision,
+      compacted_revision: { type: 'integer', minimum: -1 },
+      keys: count,
+      database_bytes: count,
+      version: text,
+      level: { ...revision, description: "The group's: what all replicas' code can apply." },
+      log_entries: count,
+      log_bytes: count,
+      commands_undone: {
+        ...count,
+        description: 'Writes at which the service failed since the store was made; each was undone as a whole.',
+      },
+      alarms: listOf(reference('Alarm')),
+    },
+    [
+      'leader',
+      'term',
+      'commit_index',
+      'applied_index',
+      'replicas',
+      'revision',
+      'compacted_revision',
+      'keys',
+      'database_bytes',
+      'version',
+      'level',
+      'log_entries',
+      'log_bytes',
+      'commands_undone',
+      'alarms',
+    ],
+  ),
+  TenantCreation: record(
+    {
+      name: { type: 'string', pattern: '^[a-z0-9-]+$', minLength: 1, maxLength: tenantNameCharactersMax },
+      replicas: { enum: replicaCounts, default: 3 },
+      placement: {
+        oneOf: [{ type: 'array', items: { enum: locationHints }, minItems: 1, maxItems: 5 }, { enum: jurisdictions }],
+      },
+    },
+    ['name'],
+  ),
+  TenantChange: record({ name: text }, ['name']),
+  Tenant: record(
+    {
+      id: text,
+      name: text,
+      state: text,
+      created_at: time,
+      replicas: listOf(record({ id: revision, location: { type: ['string', 'null'] } }, ['id', 'location'])),
+      key: { ...text, description: 'On creation only: the first access key, shown once.' },
+    },
+    ['id', 'name', 'state', 'created_at', 'replicas'],
+  ),
+  Tenants: record({ tenants: listOf(reference('Tenant')), cursor: text }, ['tenants']),
+  AccessKeyCreation: record(
+    {
+      role: { enum: ['admin', 'write', 'read'] },
+      prefix: text,
+      prefix_base64: encoded,
+      expires_in: { type: 'integer', minimum: 1, maximum: accessKeyLifeSecondsMax, description: 'Seconds.' },
+    },
+    ['role'],
+  ),
+  AccessKey: record(
+    {
+      id: text,
+      role: { enum: ['admin', 'write', 'read'] },
+      prefix: text,
+      prefix_base64: encoded,
+      created_at: time,
+      expires_at: time,
+      key: { ...text, description: 'On creation only: the key itself, shown once.' },
+    },
+    ['id', 'role', 'created_at'],
+  ),
+  AccessKeys: record({ keys: listOf(reference('AccessKey')) }, ['keys']),
+  Problem: {
+    ...record(
+      {
+        type: { type: 'string', format: 'uri', pattern: '^urn:quorate:problem:[a-z-]+$' },
+        title: text,
+        status: { type: 'integer', minimum: 400, maximum: 599 },
+        detail: text,
+        revision: { ...revision, description: 'key-not-found and others: the revision of the store.' },
+        mod_revision: { type: ['integer', 'null'], description: 'precondition-failed: that of the key as it is.' },
+        compacted_revision: { ...revision, description: 'compacted: where history begins.' },
+        fencing_token: { ...revision, description: 'lock-held, fencing-token-differs: that of the place that stays.' },
+        waiting: { ...count, description: 'lock-held: how many wait.' },
+        limit: { ...count, description: 'limit-differs: that of the others.' },
+        key: { ...text, description: 'name-in-use: a key that lies below the name.' },
+        key_base64: encoded,
+        staying: { ...count, description: 'too-few-replicas: how many would be left that vote.' },
+        max: { ...count, description: 'too-much-work, too-many-open: how much or how many there may be.' },
+        of: { enum: ['key', 'replica'], description: 'too-many-open: whose they are.' },
+        min: { ...count, description: 'too-few-replicas: how many should be.' },
+      },
+      ['type', 'title', 'status', 'detail'],
+    ),
+    description: 'RFC 9457. type is urn:quorate:problem:<name> and never changes for a kind of problem.',
+  },
+};

@@ -1,0 +1,373 @@
+// The OpenAPI 3.1 document of v1, as GET /openapi.json answers it. A test holds it against the routes.
+
+import { listLimitDefault, listLimitMax, tenantsPageMax, votersKeptMin } from '../../limits.ts';
+import { coordinationPaths, coordinationSchemas } from './openapi-coordination.ts';
+import { flag, type Json, type JsonObject, reference } from './openapi-json.ts';
+import {
+  bytesContent,
+  eventsContent,
+  headerParameter,
+  headers,
+  jsonAnswer,
+  jsonContent,
+  operation,
+  parameters,
+  pathParameter,
+  plainAnswer,
+  problemResponses,
+  problems,
+  queryParameter,
+  storeAnswer,
+} from './openapi-parts.ts';
+import { schemas } from './openapi-schemas.ts';
+
+const operator: Json = [{ operator: [] }];
+const operatorOrAdmin: Json = [{ operator: [] }, { bearer: [] }, { accessKey: [] }];
+
+const id = pathParameter('id', "The tenant's id.");
+const range = [parameters.prefix, parameters.start, parameters.end];
+
+const keyHeaders = { ...headers.entityTag, ...headers.revision, ...headers.version, ...headers.servedBy };
+const readKeyParameters = [
+  parameters.key,
+  parameters.revision,
+  parameters.consistency,
+  parameters.read,
+  parameters.ifNoneMatch,
+];
+
+const keyPath = {
+  get: operation('getKey', 'Reads one key', {
+    description: 'A part of it (Range) is not served: the answer is the whole value.',
+    parameters: readKeyParameters,
+    responses: {
+      200: storeAnswer('The value.', bytesContent, keyHeaders),
+      304: storeAnswer('If-None-Match names what is there.', null, keyHeaders),
+      ...problems(404, 410),
+    },
+  }),
+  head: operation('headKey', 'Reads what is known of one key, without its value', {
+    parameters: readKeyParameters,
+    responses: {
+      200: storeAnswer('As GET, without a body.', null, keyHeaders),
+      304: storeAnswer('If-None-Match names what is there.', null, keyHeaders),
+      ...problems(404, 410),
+    },
+  }),
+  put: operation('putKey', 'Writes one key', {
+    does: 'write',
+    parameters: [
+      parameters.key,
+      parameters.lease,
+      parameters.ifMatch,
+      parameters.ifNoneMatch,
+      parameters.idempotencyKey,
+    ],
+    requestBody: {
+      description:
+        'The value: any bytes, of any Content-Type, which is not kept. Without a body the value is empty, and the key exists. A body ' +
+        'with a Content-Encoding is 415, and a part (Content-Range) is 400.',
+      content: bytesContent,
+    },
+    responses: {
+      200: jsonAnswer('Written.', reference('Put'), { ...headers.entityTag, ...headers.revision }),
+      ...problems(404, 412),
+    },
+  }),
+  delete: operation('deleteKey', 'Deletes one key', {
+    does: 'write',
+    parameters: [parameters.key, parameters.ifMatch, parameters.ifNoneMatch, parameters.idempotencyKey],
+    responses: {
+      200: jsonAnswer('How many keys went: 0 or 1.', reference('Deleted'), headers.revision),
+      ...problems(412),
+    },
+  }),
+};
+
+const rangePath = {
+  get: operation('listKeys', 'Lists keys in order, in pages of one revision', {
+    parameters: [
+      ...range,
+      queryParameter(
+        'limit',
+        { type: 'integer', minimum: 1, maximum: listLimitMax, default: listLimitDefault },
+        'Keys of a page.',
+      ),
+      queryParameter('cursor', { type: 'string' }, 'From the page before; range and order as there.'),
+      parameters.revision,
+      queryParameter('order', { enum: ['asc', 'desc'], default: 'asc' }, 'By key.'),
+      queryParameter('keys_only', { type: 'boolean', default: false }, 'No values.'),
+      queryParameter('count_only', { type: 'boolean', default: false }, 'Only how many.'),
+      parameters.consistency,
+      parameters.read,
+    ],
+    responses: {
+      200: jsonAnswer('A page.', reference('List'), { ...headers.revision, ...headers.servedBy }),
+      ...problems(410),
+    },
+  }),
+  delete: operation('deleteKeys', 'Deletes all keys of a range in one revision', {
+    does: 'write',
+    parameters: [...range, parameters.idempotencyKey],
+    responses: { 200: jsonAnswer('How many keys went.', reference('Deleted'), headers.revision) },
+  }),
+};
+
+const socketsText =
+  'On a WebSocket of any path the text frame ping is answered by the text frame pong, which costs a sleeping store nothing: a client ' +
+  'that hears neither has lost its connection. The service closes a WebSocket with 4000 and the HTTP status of what went wrong, and ' +
+  'says why in the reason: 4400, 4401 (the key ended, or is none), 4403, 4404 (no such path, or the tenant is gone), 4410 (compacted), ' +
+  '4429, 4500, 4503 and 4504 (try again); 4408: the client did not keep up, 4413: events do not fit a message, 1012: restarted, resume. ' +
+  'An upgrade that is refused to a request with an Origin, or with the subprotocol Bearer, is accepted and closed so, because a browser ' +
+  'shows no status of it; others get the status.';
+
+const watchPath = {
+  get: operation('watch', 'Tells of every change from a revision on, each once and in order', {
+    description:
+      'By WebSocket each text frame is one WatchFrame. With Accept: text/event-stream, server-sent events whose id is the ' +
+      'revision to go on after. Else one WatchFrame a line. A revision is never split. ' +
+      socketsText,
+    parameters: [
+      queryParameter('key', { type: 'string' }, 'One key.'),
+      ...range,
+      queryParameter('from', { type: 'integer', minimum: 1 }, 'The first revision; absent: what comes from now on.'),
+      queryParameter('prev', { type: 'boolean', default: false }, 'With each event, the pair as it was before.'),
+      headerParameter('Last-Event-ID', 'The last revision that was seen. It goes before `from`.'),
+      parameters.read,
+    ],
+    responses: {
+      101: { description: 'A WebSocket.', headers: headers.servedBy },
+      200: {
+        description: 'The stream.',
+        headers: { ...headers.stream, ...headers.servedBy },
+        content: eventsContent,
+      },
+      ...problems(410),
+    },
+  }),
+};
+
+const number = pathParameter('number', "The replica's number.");
+
+const tenantPaths = {
+  '/v1/tenants': {
+    get: operation('listTenants', 'Lists tenants', {
+      security: operator,
+      parameters: [
+        queryParameter('limit', { type: 'integer', minimum: 1, maximum: tenantsPageMax }, 'Tenants of a page.'),
+        queryParameter('cursor', { type: 'string' }, 'From the page before.'),
+      ],
+      responses: { 200: plainAnswer('A page.', reference('Tenants')) },
+    }),
+    post: operation('createTenant', 'Makes a tenant, whose store is usable at once', {
+      does: 'manage',
+      security: operator,
+      requestBody: { required: true, content: jsonContent(reference('TenantCreation')) },
+      responses: { 201: plainAnswer('Made.', reference('Tenant'), headers.location), ...problems(409) },
+    }),
+  },
+  '/v1/tenants/{id}': {
+    get: operation('getTenant', 'Shows a tenant', {
+      does: 'manage',
+      security: operator,
+      parameters: [id],
+      responses: { 200: plainAnswer('The tenant.', reference('Tenant')) },
+    }),
+    patch: operation('changeTenant', 'Renames a tenant', {
+      does: 'manage',
+      security: operator,
+      parameters: [id],
+      requestBody: { required: true, content: jsonContent(reference('TenantChange')) },
+      responses: { 200: plainAnswer('The tenant.', reference('Tenant')), ...problems(409) },
+    }),
+    delete: operation('deleteTenant', 'Deletes a tenant and every byte of its store', {
+      does: 'manage',
+      security: operator,
+      parameters: [id],
+      responses: { 204: { description: 'Gone.' } },
+    }),
+  },
+  '/v1/tenants/{id}/replicas': {
+    get: operation('listReplicas', "Lists the replicas of a tenant's group, as its leader sees them", {
+      does: 'manage',
+      security: operator,
+      parameters: [id],
+      responses: { 200: plainAnswer('The replicas.', reference('Replicas')) },
+    }),
+    post: operation('addReplica', 'Adds a replica, or moves one', {
+      description:
+        'It joins as a learner, votes once it has caught up, and then what it replaces leaves: look at the list for how far it is. 409 ' +
+        'too-many-replicas, members-changing, or group-level-too-low says why it cannot be done now.',
+      does: 'manage',
+      security: operator,
+      parameters: [id],
+      requestBody: { content: jsonContent(reference('ReplicaCreation')) },
+      responses: { 202: plainAnswer('It is in the group.', reference('Replica'), headers.location), ...problems(409) },
+    }),
+  },
+  '/v1/tenants/{id}/replicas/{number}': {
+    delete: operation('removeReplica', 'Removes a replica, and its data', {
+      description: `409 too-few-replicas where fewer than ${votersKeptMin} that vote would be left and \`force\` is not sent.`,
+      does: 'manage',
+      security: operator,
+      parameters: [
+        id,
+        number,
+        queryParameter('force', flag, `Also where fewer than ${votersKeptMin} that vote would be left.`),
+      ],
+      responses: { 204: { description: 'Gone.' }, ...problems(409) },
+    }),
+  },
+  '/v1/tenants/{id}/keys': {
+    get: operation('listAccessKeys', 'Lists the access keys of a tenant', {
+      does: 'manage',
+      security: operatorOrAdmin,
+      parameters: [id],
+      responses: { 200: plainAnswer('The keys, without their secrets.', reference('AccessKeys')) },
+    }),
+    post: operation('createAccessKey', 'Makes an access key', {
+      does: 'manage',
+      security: operatorOrAdmin,
+      parameters: [id],
+      requestBody: { required: true, content: jsonContent(reference('AccessKeyCreation')) },
+      responses: {
+        201: plainAnswer('Made; the key is shown once.', reference('AccessKey'), headers.location),
+        ...problems(409),
+      },
+    }),
+  },
+  '/v1/tenants/{id}/keys/{key_id}': {
+    delete: operation('revokeAccessKey', 'Revokes an access key, from the next request on', {
+      does: 'manage',
+      security: operatorOrAdmin,
+      parameters: [id, pathParameter('key_id', "The key's id.")],
+      responses: { 204: { description: 'Revoked.' }, ...problems(409) },
+    }),
+  },
+};
+
+const content = (description: string, ...types: readonly string[]): JsonObject => ({
+  description,
+  content: Object.fromEntries(types.map((type) => [type, { schema: {} }])),
+});
+
+const etcdCall = operation('etcd', "A call of etcd's JSON gateway", {
+  description: "The messages are etcd's. As a stream, a WebSocket answers with text frames.",
+  parameters: [
+    pathParameter('call', 'For instance kv/range.'),
+    headerParameter(
+      'Quorate-Tenant',
+      "With the operator's token: the tenant whose group etcd's calls on members and maintenance mean.",
+    ),
+  ],
+  requestBody: { content: jsonContent({ type: 'object' }) },
+  responses: {
+    101: { description: 'A WebSocket.', headers: headers.servedBy },
+    200: { ...content("etcd's answer.", 'application/json'), headers: { ...headers.stream, ...headers.servedBy } },
+    ...problems(404, 405, 409),
+  },
+});
+const etcdPath = (operationId: string, more: JsonObject) => ({
+  get: { ...etcdCall, ...more, operationId: `${operationId}Socket`, requestBody: { content: {} } },
+  post: { ...etcdCall, ...more, operationId },
+});
+
+type HealthPath = { readonly json?: boolean; readonly ofOne?: boolean };
+
+/** With an access key the tenant's store answers, without one the service itself. */
+function healthPath(operationId: string, summary: string, { json = false, ofOne = false }: HealthPath = {}) {
+  const types = json ? ['application/json', 'text/plain'] : ['text/plain'];
+  const own = { 'X-Content-Type-Options': headers.version['X-Content-Type-Options'] };
+  return {
+    get: operation(operationId, summary, {
+      security: [{}, { bearer: [] }, { accessKey: [] }, { basic: [] }],
+      ...(ofOne ? { parameters: [pathParameter('check', 'The name of one check.')] } : {}),
+      responses: {
+        200: { ...content("As etcd's.", ...types), headers: own },
+        404: { ...content('There is no such check.', 'application/problem+json'), headers: own },
+        503: { ...content('It is not well.', 'text/plain', 'application/json'), headers: own },
+      },
+    }),
+  };
+}
+
+export const openapiDocument = {
+  openapi: '3.1.0',
+  info: {
+    title: 'Quorate',
+    version: '1',
+    description:
+      'A strongly consistent, versioned and watchable key-value store. Keys and values are bytes. Every change is a revision. ' +
+      'Beside what stands here, all paths of the JSON gateway of etcd 3.7 are served below /v3/, with an access key, and ' +
+      '/version, /health, /livez and /readyz. Of its paths that are no streams, a WebSocket takes messages in text or binary ' +
+      'frames and answers each in one: the body of the answer. The header Quorate-Read counts on /v3/kv/range and /v3/watch as on the ' +
+      'reads here; without it they go to the leader, serializable or not, but for watches.',
+    license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+  },
+  externalDocs: { description: "etcd's API over JSON", url: 'https://etcd.io/docs/latest/dev-guide/api_grpc_gateway/' },
+  paths: {
+    '/v1/kv/{key}': keyPath,
+    '/v1/kv': rangePath,
+    '/v1/txn': {
+      post: operation('txn', 'Compares, then runs one of two lists of operations, in one revision', {
+        does: 'write',
+        parameters: [parameters.idempotencyKey],
+        requestBody: { required: true, content: jsonContent(reference('Txn')) },
+        responses: {
+          200: jsonAnswer('Which list ran, and its results.', reference('TxnResult'), headers.revision),
+          ...problems(404, 410),
+        },
+      }),
+    },
+    '/v1/watch': watchPath,
+    '/v1/status': {
+      get: operation('status', 'Leader, replicas, revision and sizes of the store', {
+        responses: { 200: plainAnswer('The status.', reference('Status')) },
+      }),
+    },
+    ...coordinationPaths,
+    ...tenantPaths,
+    '/v3/{call}': etcdPath('etcd', {}),
+    '/v3beta/{call}': etcdPath('etcdBeta', { summary: 'The same, under the name that it had before etcd 3.4' }),
+    '/version': healthPath('version', 'The versions of server and cluster', { json: true }),
+    '/health': healthPath('health', 'Whether writes and linearizable reads go on', { json: true }),
+    '/livez': healthPath('livez', 'Whether it serves'),
+    '/livez/{check}': healthPath('livezCheck', 'One check of it', { ofOne: true }),
+    '/readyz': healthPath('readyz', 'Whether it serves linearizable reads'),
+    '/readyz/{check}': healthPath('readyzCheck', 'One check of it', { ofOne: true }),
+    '/healthz': {
+      get: operation('healthz', 'Says that the gateway answers', {
+        does: 'nothing',
+        security: [],
+        responses: {
+          200: content('It does.', 'text/plain'),
+          503: content('It is not set up; the text says what is missing.', 'text/plain'),
+        },
+      }),
+    },
+    '/openapi.json': {
+      get: operation('openapi', 'This document', {
+        does: 'nothing',
+        security: [],
+        responses: { 200: content('It.', 'application/json') },
+      }),
+    },
+    '/': {
+      get: operation('root', 'Where what is', {
+        does: 'nothing',
+        security: [],
+        responses: { 200: content('Paths.', 'application/json') },
+      }),
+    },
+  },
+  components: {
+    schemas: { ...schemas, ...coordinationSchemas },
+    responses: problemResponses,
+    securitySchemes: {
+      bearer: { type: 'http', scheme: 'bearer', description: 'An access key.' },
+      accessKey: { type: 'apiKey', in: 'header', name: 'Quorate-Key', description: 'An access key.' },
+      basic: { type: 'http', scheme: 'basic', description: 'Any name, an access key as the password.' },
+      operator: { type: 'http', scheme: 'bearer', description: "The operator's token." },
+    },
+  },
+} as const;

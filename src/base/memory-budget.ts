@@ -1,0 +1,133 @@
+// The memory of one isolate, as far as clients can fill it: answers that are not read yet, bodies, frames that wait, events that were
+// not taken. Many objects of many tenants share an isolate, so what one of them may hold is not for it alone to say. Each tenant and
+// each key has a share. It only counts: whoever holds the bytes gives them up where it gets no more.
+
+import { memoryBytesMax, memoryCountedBytesMin, memoryOfKeyBytesMax, memoryOfTenantBytesMax } from '../limits.ts';
+
+/**
+ * For whom memory is held. `key` is unique within the tenant. `object`: the object that holds it, which may end without giving it back;
+ * empty: what holds it does not end before it does.
+ */
+export type MemoryHolder = { readonly tenant: string; readonly key: string; readonly object?: string };
+
+/** Whose share is used up. */
+export type MemoryShare = 'key' | 'tenant' | 'service';
+
+export type MemoryBounds = {
+  readonly bytesMax: number;
+  readonly tenantBytesMax: number;
+  readonly keyBytesMax: number;
+};
+
+export class MemoryBudget {
+  readonly #bounds: MemoryBounds;
+  readonly #tenants = new Map<string, number>();
+  readonly #keys = new Map<string, number>();
+  readonly #ofObjects = new Map<string, Set<Reservation>>();
+  #bytes = 0;
+
+  constructor(bounds: MemoryBounds) {
+    this.#bounds = bounds;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Holds nothing yet. */
+  reserve(holder: MemoryHolder): Reservation {
+    return new Reservation(this, holder);
+  }
+
+  /** Whose share does not allow this many more bytes; null: they may be held. */
+  lacking(holder: MemoryHolder, moreBytes: number): MemoryShare | null {
+    const { bytesMax, tenantBytesMax, keyBytesMax } = this.#bounds;
+    if ((this.#keys.get(keyText(holder)) ?? 0) + moreBytes > keyBytesMax) return 'key';
+    if ((this.#tenants.get(holder.tenant) ?? 0) + moreBytes > tenantBytesMax) return 'tenant';
+    return this.#bytes + moreBytes > bytesMax ? 'service' : null;
+  }
+
+  /** An object begins anew: what an instance before it held (it crashed, or was put to sleep) is held no more. */
+  begins(object: string): void {
+    const held = this.#ofObjects.get(object) ?? [];
+    for (const reservation of held) reservation.lose();
+    this.#ofObjects.delete(object);
+  }
+
+  /** Of a reservation: counts what it holds more, or less. */
+  add(reservation: Reservation, holder: MemoryHolder, bytes: number): void {
+    this.#note(reservation, holder.object ?? '', reservation.bytes + bytes);
+    addTo(this.#keys, keyText(holder), bytes);
+    addTo(this.#tenants, holder.tenant, bytes);
+    this.#bytes += bytes;
+  }
+
+  #note(reservation: Reservation, object: string, bytes: number): void {
+    if (object === '') return;
+    const held = this.#ofObjects.get(object) ?? new Set();
+    this.#ofObjects.set(object, held);
+    if (bytes > 0) held.add(reservation);
+    else held.delete(reservation);
+    if (held.size === 0) this.#ofObjects.delete(object);
+  }
+}
+
+/** What one answer, body, socket or stream holds. */
+export class Reservation {
+  readonly #budget: MemoryBudget;
+  readonly #holder: MemoryHolder;
+  #bytes = 0;
+  #isLost = false;
+
+  constructor(budget: MemoryBudget, holder: MemoryHolder) {
+    this.#budget = budget;
+    this.#holder = holder;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /**
+   * Holds so many bytes from now on; a few are not counted. Fewer than before can always be held. Where more cannot, it holds what it did
+   * before, and the answer is whose share lacks.
+   */
+  hold(bytes: number): MemoryShare | null {
+    const counted = bytes < memoryCountedBytesMin ? 0 : bytes;
+    const more = counted - this.#bytes;
+    if (more === 0 || this.#isLost) return null;
+    const lacking = more > 0 ? this.#budget.lacking(this.#holder, more) : null;
+    if (lacking !== null) return lacking;
+    this.#budget.add(this, this.#holder, more);
+    this.#bytes = counted;
+    return null;
+  }
+
+  /** Whoever held it has ended: it holds nothing, for good. */
+  lose(): void {
+    this.hold(0);
+    this.#isLost = true;
+  }
+
+  /** Doing it again is fine. */
+  release(): void {
+    this.hold(0);
+  }
+}
+
+/** One for all that runs in this isolate. */
+export const isolateMemory = new MemoryBudget({
+  bytesMax: memoryBytesMax,
+  tenantBytesMax: memoryOfTenantBytesMax,
+  keyBytesMax: memoryOfKeyBytesMax,
+});
+
+function keyText({ tenant, key }: MemoryHolder): string {
+  return `${tenant} ${key}`;
+}
+
+function addTo(counts: Map<string, number>, name: string, bytes: number): void {
+  const sum = (counts.get(name) ?? 0) + bytes;
+  if (sum === 0) counts.delete(name);
+  else counts.set(name, sum);
+}

@@ -1,0 +1,155 @@
+// Writes on their way: those that wait for a log entry, and those in entries that are not committed yet. With an entry under way later
+// writes wait, so that they share the next one.
+
+import { assert } from '../base/assert.ts';
+import type { LogIndex, ReplicaId, Term } from '../model/brands.ts';
+import {
+  entryRowsMax,
+  entryValueBytesMax,
+  logEntryBytesMax,
+  proposalsInFlightMax,
+  proposalSpacingMs,
+  writesQueuedBytesMax,
+  writesQueuedMax,
+  writesQueuedRowsMax,
+} from '../limits.ts';
+import type { Caller, Command, Operation, Outcome, StoreFailure } from '../model/store.ts';
+import { commandBytes } from '../mvcc/codec/command-codec.ts';
+import { type Work, workAtMost } from '../mvcc/work-estimate.ts';
+import type { Entry } from '../raft/types.ts';
+
+/** `digest`: of a request that its client named; absent for those that the service named. A group below level 3 does without. */
+export type WriteRequest = {
+  readonly writeId: string;
+  readonly caller: Caller;
+  readonly operation: Operation;
+  readonly digest?: bigint;
+};
+
+export type WriteResult =
+  | { readonly kind: 'applied'; readonly outcome: Outcome; readonly term: Term }
+  | { readonly kind: 'notLeader'; readonly leader: ReplicaId | null }
+  /**
+   * The replica ceased to lead, or ended, before the write was known to be committed: it may be applied or not. Ask again with the
+   * same id.
+   */
+  | { readonly kind: 'unknown' }
+  | { readonly kind: 'overloaded' }
+  /** No attempt of it is ever done, here or anywhere, and nothing of this one is in the log (`Store.refusalForGood`). */
+  | { readonly kind: 'refused'; readonly failure: StoreFailure }
+  /** It does not fit a log entry, and never will: `bytes` is what it takes at most. */
+  | { readonly kind: 'tooLarge'; readonly bytes: number }
+  | { readonly kind: 'halted'; readonly reason: string };
+
+/** `settle` is called once, with what became of it. A `quiet` write, of the service itself, does not put off the group's rest. */
+export type Write = {
+  readonly request: WriteRequest;
+  readonly settle: (result: WriteResult) => void;
+  readonly quiet?: boolean;
+};
+
+type QueuedWrite = Write & { readonly bytes: number; readonly work: Work };
+type Place = { readonly index: LogIndex; readonly term: Term };
+/** What goes into one entry. */
+export type Batch = { readonly commands: readonly Command[]; readonly writes: readonly Write[] };
+export type Proposal = Place & Batch;
+
+export class Proposals {
+  #queued: QueuedWrite[] = [];
+  #queuedBytes = 0;
+  #queuedRows = 0;
+  #inFlight: Proposal[] = [];
+  #lastMs = 0;
+
+  /** null: it waits for an entry. Else it was not taken, and this is why. */
+  enqueue(write: Write): WriteResult | null {
+    const bytes = commandBytes({ ...write.request, atMs: 0 });
+    if (bytes > logEntryBytesMax) return { kind: 'tooLarge', bytes };
+    const work = workAtMost(write.request.operation);
+    const isRoom =
+      this.#queued.length < writesQueuedMax &&
+      this.#queuedBytes + bytes <= writesQueuedBytesMax &&
+      this.#queuedRows + work.rows <= writesQueuedRowsMax;
+    if (!isRoom) return { kind: 'overloaded' };
+    this.#queued.push({ ...write, bytes, work });
+    this.#queuedBytes += bytes;
+    this.#queuedRows += work.rows;
+    return null;
+  }
+
+  get isEmpty(): boolean {
+    return this.#queued.length === 0 && this.#inFlight.length === 0;
+  }
+
+  /** With an entry under way, later writes wait for its commit, or for the next one to come after a short while. */
+  mayPropose(nowMs: number): boolean {
+    if (this.#queued.length === 0) return false;
+    if (this.#inFlight.length === 0) return true;
+    return this.#inFlight.length < proposalsInFlightMax && nowMs - this.#lastMs >= proposalSpacingMs;
+  }
+
+  /** Those that have waited longest, as many as one entry holds, or one that has it to itself. */
+  takeBatch(nowMs: number, standsAlone: (operation: Operation) => boolean = () => false): Batch {
+    const writes = this.#takeWrites(standsAlone);
+    return { writes, commands: writes.map((write) => ({ ...write.request, atMs: nowMs })) };
+  }
+
+  proposed(batch: Batch, { index, term }: Place, nowMs: number): void {
+    this.#inFlight.push({ ...batch, index, term });
+    this.#lastMs = nowMs;
+  }
+
+  /** What this replica proposed as this entry, which is committed; null: it is another one's. */
+  take(entry: Entry): Proposal | null {
+    const first = this.#inFlight[0];
+    if (first === undefined || first.index !== entry.index) return null;
+    // Another leader's entry at this index: this replica's own was never committed, and will be given up.
+    if (first.term !== entry.term) return null;
+    this.#inFlight.shift();
+    return first;
+  }
+
+  /** All of them: those of which nobody knows what becomes, and those that were not proposed. */
+  giveUp(): { readonly unknown: readonly Write[]; readonly refused: readonly Write[] } {
+    const unknown = this.#inFlight.flatMap(({ writes }) => writes);
+    const refused = this.#queued;
+    this.#inFlight = [];
+    this.#queued = [];
+    this.#queuedBytes = 0;
+    this.#queuedRows = 0;
+    return { unknown, refused };
+  }
+
+  #takeWrites(standsAlone: (operation: Operation) => boolean): readonly QueuedWrite[] {
+    let count = 0;
+    let bytes = 0;
+    let rows = 0;
+    let valueBytes = 0;
+    for (const { bytes: more, work, request } of this.#queued) {
+      const isAlone = standsAlone(request.operation);
+      if (count > 0 && (isAlone || bytes + more > logEntryBytesMax || rows + work.rows > entryRowsMax)) break;
+      if (count > 0 && valueBytes + work.valueBytes > entryValueBytesMax) break;
+      bytes += more;
+      rows += work.rows;
+      valueBytes += work.valueBytes;
+      count++;
+      if (isAlone) break;
+    }
+    this.#queuedBytes -= bytes;
+    this.#queuedRows -= rows;
+    if (count === this.#queued.length) {
+      const all = this.#queued;
+      this.#queued = [];
+      return all;
+    }
+    return this.#queued.splice(0, count);
+  }
+}
+
+export function settleApplied({ term, writes }: Proposal, outcomes: readonly Outcome[]): void {
+  for (const [place, write] of writes.entries()) {
+    const outcome = outcomes[place];
+    assert(outcome !== undefined, 'a command was applied without an outcome');
+    write.settle({ kind: 'applied', outcome, term });
+  }
+}

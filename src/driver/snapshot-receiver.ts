@@ -1,0 +1,155 @@
+// Takes a snapshot, part by part, into tables beside those that serve. What came is on disk with the place where to go on, so that a
+// receiver that slept or crashed, or whose sender is gone, continues. Nothing else changes before all is there.
+
+import { assert } from '../base/assert.ts';
+import { MalformedBytesError } from '../base/binary.ts';
+import type { ReplicaId } from '../model/brands.ts';
+import { snapshotAskAgainTicks } from '../limits.ts';
+import { isSameName, isSamePlace, type SnapshotName } from '../mvcc/snapshot/snapshot-page.ts';
+import { SnapshotSink } from '../mvcc/snapshot/snapshot-sink.ts';
+import type { SqlPort } from '../base/sql-port.ts';
+import type { SnapshotMessage, SnapshotPlace } from './snapshot-messages.ts';
+
+type Ask = Extract<SnapshotMessage, { readonly kind: 'snapshotAsk' }>;
+type Part = Extract<SnapshotMessage, { readonly kind: 'snapshotPart' }>;
+
+/** What a part led to. */
+export type Received =
+  | { readonly kind: 'ask'; readonly ask: Ask }
+  /** It was not the one that is waited for. */
+  | { readonly kind: 'nothing' }
+  /** All is here, and `finish` puts it in place. `last` says where the log goes on. */
+  | { readonly kind: 'complete'; readonly last: Part };
+
+const beginning: SnapshotPlace = { kind: 'head', part: 0 };
+
+export class SnapshotReceiver {
+  readonly #own: ReplicaId;
+  readonly #sql: SqlPort;
+  readonly #sink: SnapshotSink;
+  /** null: none is wanted. */
+  #from: ReplicaId | null = null;
+  /** null: whichever the sender opens. */
+  #name: SnapshotName | null = null;
+  #place: SnapshotPlace = beginning;
+  #head: Uint8Array[] = [];
+  #ticks = 0;
+  /** There may be rows of a snapshot that nobody wants any more, or of the store that one took the place of. */
+  #clearing: boolean;
+
+  constructor(own: ReplicaId, sql: SqlPort) {
+    this.#own = own;
+    this.#sql = sql;
+    this.#sink = new SnapshotSink(sql);
+    this.#clearing = this.#sink.progress === null;
+  }
+
+  get isActive(): boolean {
+    return this.#from !== null;
+  }
+
+  get isClearing(): boolean {
+    return this.#clearing;
+  }
+
+  /** Asks that replica, unless it is being asked, or as soon as there is room. */
+  begin(from: ReplicaId): Ask | null {
+    if (this.#from === from) return null;
+    if (this.#from === null) {
+      const progress = this.#sink.progress?.isComplete === false ? this.#sink.progress : null;
+      this.#name = progress?.name ?? null;
+      this.#place = progress === null ? beginning : { kind: 'rows', after: progress.cursor };
+      this.#head = [];
+    }
+    this.#from = from;
+    return this.#ask(from);
+  }
+
+  /** The answer is late, or somebody else leads now. */
+  tick(leader: ReplicaId | null): Ask | null {
+    if (this.#clearing) {
+      this.#clearStep();
+      return this.#from === null || this.#clearing ? null : this.#ask(this.#from);
+    }
+    if (this.#from === null) return null;
+    this.#ticks += 1;
+    if (leader !== null && leader !== this.#own && leader !== this.#from) return this.begin(leader);
+    return this.#ticks < snapshotAskAgainTicks ? null : this.#ask(this.#from);
+  }
+
+  /** The sender cannot go on: from the beginning, with a newer one. */
+  gone({ from, name }: Extract<SnapshotMessage, { readonly kind: 'snapshotGone' }>): Ask | null {
+    if (from !== this.#from || name.index !== this.#name?.index) return null;
+    this.#startOver();
+    return this.#ask(from);
+  }
+
+  receive(part: Part): Received {
+    // What is being cleared away was asked for before: it is late.
+    if (part.from !== this.#from || this.#clearing || !this.#isExpected(part)) return { kind: 'nothing' };
+    try {
+      this.#take(part);
+    } catch (error) {
+      // What came is no snapshot that this code can read. Asking again does no harm.
+      if (!(error instanceof MalformedBytesError)) throw error;
+      this.#startOver();
+      return { kind: 'nothing' };
+    }
+    if (part.next === null) return { kind: 'complete', last: part };
+    this.#place = part.next;
+    const ask = this.#ask(part.from);
+    return ask === null ? { kind: 'nothing' } : { kind: 'ask', ask };
+  }
+
+  /** Inside the caller's transaction. The store must be opened anew. */
+  finish(): void {
+    this.#sink.finish();
+    this.#from = null;
+  }
+
+  /** It is not needed any more. */
+  abandon(): void {
+    this.#startOver();
+    this.#from = null;
+  }
+
+  #take({ name, place, bytes, next }: Part): void {
+    this.#name = name;
+    if (place.kind === 'rows') {
+      this.#sql.transaction(() => this.#sink.write(bytes, next?.kind === 'rows' ? next.after : null));
+      return;
+    }
+    this.#head.push(bytes);
+    if (next?.kind === 'head') return;
+    assert(next !== null, 'after the head come the rows');
+    this.#sql.transaction(() => this.#sink.begin(name, this.#head));
+    this.#head = [];
+  }
+
+  #isExpected({ name, place }: Part): boolean {
+    if (this.#name !== null && !isSameName(this.#name, name)) return false;
+    if (place.kind === 'head') return this.#place.kind === 'head' && this.#place.part === place.part;
+    return this.#place.kind === 'rows' && isSamePlace(this.#place.after, place.after);
+  }
+
+  #startOver(): void {
+    this.#name = null;
+    this.#place = beginning;
+    this.#head = [];
+    if (this.#sink.progress === null) return;
+    this.#sql.transaction(() => this.#sink.abandon());
+    this.#clearing = true;
+  }
+
+  #clearStep(): void {
+    this.#clearing = this.#sink.clearStep();
+  }
+
+  /** null: what is there must go first. */
+  #ask(to: ReplicaId): Ask | null {
+    this.#ticks = 0;
+    if (this.#clearing) this.#clearStep();
+    if (this.#clearing) return null;
+    return { kind: 'snapshotAsk', from: this.#own, to, name: this.#name, place: this.#place };
+  }
+}

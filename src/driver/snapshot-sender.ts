@@ -1,0 +1,190 @@
+// Hands out snapshots, a part at a time, to replicas that ask. It keeps no copy of the store: rows are read when their part is asked
+// for, and the state machine sees to it that they are those of the moment in which the snapshot was opened. For that it holds what
+// compaction would take, and for the log to go on from there it holds the log, until the receiver has caught up with what was written
+// meanwhile. Where that becomes too much for the log, it gives the snapshot up: the receiver is told so when it asks, and begins anew.
+
+import { assert } from '../base/assert.ts';
+import { MalformedBytesError } from '../base/binary.ts';
+import type { LogIndex, ReplicaId, Term } from '../model/brands.ts';
+import { snapshotIdleTicks } from '../limits.ts';
+import {
+  neededBy,
+  openSnapshot,
+  type SnapshotName,
+  type SnapshotPage,
+  snapshotPage,
+} from '../mvcc/snapshot/snapshot-source.ts';
+import type { Store } from '../mvcc/store.ts';
+import { type Configuration, encodeConfiguration } from '../raft/configuration.ts';
+import type { SqlPort } from '../base/sql-port.ts';
+import type { LogBounds } from './log-truncation.ts';
+import type { SnapshotMessage, SnapshotPlace } from './snapshot-messages.ts';
+
+type Ask = Extract<SnapshotMessage, { readonly kind: 'snapshotAsk' }>;
+
+/** What is asked of the log. */
+export type LogPlaces = {
+  readonly base: () => { readonly index: LogIndex };
+  readonly lastIndex: () => LogIndex;
+  readonly termAt: (index: LogIndex) => Term;
+  readonly configurationAt: (index: LogIndex) => Configuration;
+};
+
+export type SnapshotSenderOptions = {
+  readonly sql: SqlPort;
+  readonly store: Store;
+  readonly log: LogPlaces;
+  readonly bounds: Pick<LogBounds, 'logEntriesKept' | 'logHeldBytesMax' | 'snapshotRowsBytes'>;
+  /** Of the store as it is. */
+  readonly storeBytes: () => number;
+};
+
+type Transfer = {
+  readonly name: SnapshotName;
+  /** Of the moment in which it was opened. Only here: a receiver that lacks some of it begins anew. */
+  readonly head: readonly Uint8Array[];
+  /** Compaction may take what the snapshot needed. */
+  readonly release: () => void;
+  /** Of the log. */
+  readonly heldBytesMax: number;
+  idleTicks: number;
+};
+
+/** Its receiver has what the snapshot was for, and takes from the log what was written meanwhile. */
+type CatchUp = { readonly heldBytesMax: number; match: LogIndex; idleTicks: number };
+
+export class SnapshotSender {
+  readonly #options: SnapshotSenderOptions;
+  readonly #transfers = new Map<ReplicaId, Transfer>();
+  readonly #catchUps = new Map<ReplicaId, CatchUp>();
+
+  constructor(options: SnapshotSenderOptions) {
+    this.#options = options;
+  }
+
+  /** Somebody is at it. */
+  get isActive(): boolean {
+    return this.#transfers.size > 0 || this.#catchUps.size > 0;
+  }
+
+  /** The log must be kept from here on; null: as far as snapshots go it need not. */
+  get heldIndex(): LogIndex | null {
+    let held: LogIndex | null = null;
+    for (const { name } of this.#transfers.values()) if (held === null || name.index < held) held = name.index;
+    for (const { match } of this.#catchUps.values()) if (held === null || match < held) held = match;
+    return held;
+  }
+
+  /** So long the log may be on their account. */
+  get heldBytesMax(): number {
+    let most = 0;
+    for (const held of [...this.#transfers.values(), ...this.#catchUps.values()])
+      most = Math.max(most, held.heldBytesMax);
+    return most;
+  }
+
+  /** Who makes no progress any more, or has caught up, holds nothing back. `matchOf`: null where it is not known. */
+  tick(matchOf: (receiver: ReplicaId) => LogIndex | null): void {
+    for (const [receiver, transfer] of this.#transfers) {
+      const match = matchOf(receiver);
+      if (match !== null && match >= transfer.name.index) {
+        this.#end(receiver);
+        this.#catchUps.set(receiver, { heldBytesMax: transfer.heldBytesMax, match, idleTicks: 0 });
+      } else if (++transfer.idleTicks > snapshotIdleTicks) this.#end(receiver);
+    }
+    const { log, bounds } = this.#options;
+    for (const [receiver, catchUp] of this.#catchUps) {
+      const match = matchOf(receiver) ?? catchUp.match;
+      catchUp.idleTicks = match > catchUp.match ? 0 : catchUp.idleTicks + 1;
+      catchUp.match = match;
+      const isDone = match >= log.lastIndex() - bounds.logEntriesKept;
+      if (isDone || catchUp.idleTicks > snapshotIdleTicks) this.#catchUps.delete(receiver);
+    }
+  }
+
+  /** The log is not held for whoever needs it from before there. */
+  giveUp(first: LogIndex): void {
+    for (const [receiver, { name }] of this.#transfers) if (name.index < first) this.#end(receiver);
+    for (const [receiver, { match }] of this.#catchUps) if (match < first) this.#catchUps.delete(receiver);
+  }
+
+  answer({ from: receiver, to, name, place }: Ask): SnapshotMessage {
+    const sides = { from: to, to: receiver };
+    const transfer = name === null ? this.#open(receiver) : this.#continue(receiver, name);
+    const read = transfer === null ? null : this.#read(transfer, name === null ? firstPlace : place);
+    if (transfer === null || read === null) {
+      assert(name !== null, 'a snapshot that was just opened can be read');
+      this.#end(receiver);
+      return { ...sides, kind: 'snapshotGone', name };
+    }
+    const { index } = transfer.name;
+    const { log } = this.#options;
+    return {
+      ...sides,
+      kind: 'snapshotPart',
+      name: transfer.name,
+      term: log.termAt(index),
+      configuration: encodeConfiguration(log.configurationAt(index)),
+      ...read,
+    };
+  }
+
+  #open(receiver: ReplicaId): Transfer {
+    const { sql, store } = this.#options;
+    const opened = openSnapshot(sql, store);
+    return this.#begin(receiver, opened, store.holdHistory());
+  }
+
+  /** Also one that another sender began: its rows are the same here. null: the log does not go on from there. */
+  #continue(receiver: ReplicaId, name: SnapshotName): Transfer | null {
+    const { sql, store, log } = this.#options;
+    if (name.index < log.base().index || name.index > store.appliedIndex) return null;
+    const known = this.#transfers.get(receiver);
+    if (known?.name.index === name.index) {
+      known.idleTicks = 0;
+      return known;
+    }
+    const needed = neededBy(sql, name);
+    return needed === null ? null : this.#begin(receiver, { name, head: [] }, store.holdHistory(needed));
+  }
+
+  #begin(receiver: ReplicaId, opened: Pick<Transfer, 'name' | 'head'>, release: () => void): Transfer {
+    this.#end(receiver);
+    const { bounds, storeBytes } = this.#options;
+    const transfer = { ...opened, release, heldBytesMax: bounds.logHeldBytesMax(storeBytes()), idleTicks: 0 };
+    this.#transfers.set(receiver, transfer);
+    return transfer;
+  }
+
+  #end(receiver: ReplicaId): void {
+    this.#transfers.get(receiver)?.release();
+    this.#transfers.delete(receiver);
+    this.#catchUps.delete(receiver);
+  }
+
+  #read({ name, head }: Transfer, place: SnapshotPlace): Read | null {
+    if (place.kind === 'head') {
+      const bytes = head[place.part];
+      if (bytes === undefined) return null;
+      const isLast = place.part === head.length - 1;
+      return { place, bytes, next: isLast ? { kind: 'rows', after: null } : { kind: 'head', part: place.part + 1 } };
+    }
+    const page = this.#page(name, place.after);
+    if (page === null) return null;
+    return { place, bytes: page.page, next: page.next === null ? null : { kind: 'rows', after: page.next } };
+  }
+
+  /** A cursor that is none, as another version's may be, cannot be gone on from. */
+  #page(name: SnapshotName, after: Uint8Array | null): SnapshotPage | null {
+    try {
+      return snapshotPage(this.#options.sql, name, after, this.#options.bounds.snapshotRowsBytes);
+    } catch (error) {
+      if (!(error instanceof MalformedBytesError)) throw error;
+      return null;
+    }
+  }
+}
+
+type Read = { readonly place: SnapshotPlace; readonly bytes: Uint8Array; readonly next: SnapshotPlace | null };
+
+const firstPlace: SnapshotPlace = { kind: 'head', part: 0 };

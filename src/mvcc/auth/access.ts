@@ -1,0 +1,119 @@
+// The keys of the tenant: rows, all of them held in memory. What a key may do is the least that bounds a call; what etcd's users
+// may is looked at beside it (`authority.ts`).
+
+import { accessKeysMax } from '../../limits.ts';
+import type { AccessKey, AccessRole, StoreFailure } from '../../model/store.ts';
+import type { SqlPort, SqlRow, SqlValue } from '../../base/sql-port.ts';
+import { assert } from '../../base/assert.ts';
+import { emptyBytes } from '../../base/bytes.ts';
+import { bytesOf, numberOf, textFrom } from '../rows.ts';
+
+export { type AccessNeed, accessOfOperation, accessOfRange } from './access-need.ts';
+
+export type FoundKey =
+  | { readonly kind: 'good'; readonly accessKey: AccessKey }
+  | { readonly kind: 'refused'; readonly failure: StoreFailure };
+
+type Held = { readonly accessKey: AccessKey; readonly revoked: boolean };
+
+const selectKeys = 'SELECT id, role, prefix, expires_at, created_at, state FROM access_keys ORDER BY created_at, id';
+const insertKey = 'INSERT INTO access_keys (id, role, prefix, expires_at, created_at, state) VALUES (?, ?, ?, ?, ?, 0)';
+const revokeKey = 'UPDATE access_keys SET state = 1 WHERE id = ?';
+const deleteKey = 'DELETE FROM access_keys WHERE id = ?';
+
+export class AccessKeys {
+  readonly #sql: SqlPort;
+  readonly #held: Map<string, Held>;
+
+  constructor(sql: SqlPort) {
+    this.#sql = sql;
+    this.#held = new Map(sql.all(selectKeys).map((row) => [textFrom(row[0]), heldOf(row)]));
+  }
+
+  /** Those that are not revoked, also expired ones, the oldest first. */
+  list(): AccessKey[] {
+    const keys: AccessKey[] = [];
+    for (const { accessKey, revoked } of this.#held.values()) if (!revoked) keys.push(accessKey);
+    return keys.toSorted(byAge);
+  }
+
+  /** The key, if it is good. */
+  find(id: string, nowMs: number): FoundKey {
+    const held = this.#held.get(id);
+    if (held === undefined) return refusedKey('unknown');
+    if (held.revoked) return refusedKey('revoked');
+    if (isExpired(held.accessKey, nowMs)) return refusedKey('expired');
+    return { kind: 'good', accessKey: held.accessKey };
+  }
+
+  /** null: never, or there is no such key. */
+  expiresAtMs(id: string): number | null {
+    return this.#held.get(id)?.accessKey.expiresAtMs ?? null;
+  }
+
+  /** null: created. */
+  create(accessKey: AccessKey, nowMs: number): StoreFailure | null {
+    if (this.#held.has(accessKey.id)) return { kind: 'accessKeyExists' };
+    const dead = [...this.#held.values()].filter((held) => isDead(held, nowMs));
+    if (this.#held.size - dead.length >= accessKeysMax) return { kind: 'tooManyAccessKeys', max: accessKeysMax };
+    this.#forget(dead);
+    const { id, role, prefix, expiresAtMs, createdAtMs } = accessKey;
+    this.#sql.run(insertKey, id, role, prefix, expiresAtMs, createdAtMs);
+    this.#held.set(id, { accessKey: { id, role, prefix: prefix.slice(), expiresAtMs, createdAtMs }, revoked: false });
+    return null;
+  }
+
+  /** False: there is no such key, or it is revoked already. */
+  revoke(id: string): boolean {
+    const held = this.#held.get(id);
+    if (held === undefined || held.revoked) return false;
+    this.#sql.run(revokeKey, id);
+    this.#held.set(id, { accessKey: held.accessKey, revoked: true });
+    return true;
+  }
+
+  /** Dead keys are kept to say why they are refused, the oldest of too many not: those are then unknown, and refused too. */
+  #forget(dead: readonly Held[]): void {
+    const surplus = dead.length - accessKeysMax;
+    if (surplus <= 0) return;
+    const oldestFirst = dead.toSorted((left, right) => byAge(left.accessKey, right.accessKey));
+    for (const { accessKey } of oldestFirst.slice(0, surplus)) {
+      this.#sql.run(deleteKey, accessKey.id);
+      this.#held.delete(accessKey.id);
+    }
+  }
+}
+
+function isExpired(accessKey: AccessKey, nowMs: number): boolean {
+  return accessKey.expiresAtMs !== null && nowMs >= accessKey.expiresAtMs;
+}
+
+function isDead(held: Held, nowMs: number): boolean {
+  return held.revoked || isExpired(held.accessKey, nowMs);
+}
+
+function byAge(left: AccessKey, right: AccessKey): number {
+  if (left.createdAtMs !== right.createdAtMs) return left.createdAtMs - right.createdAtMs;
+  return left.id < right.id ? -1 : 1;
+}
+
+function refusedKey(reason: Extract<StoreFailure, { kind: 'unauthenticated' }>['reason']): FoundKey {
+  return { kind: 'refused', failure: { kind: 'unauthenticated', reason } };
+}
+
+function heldOf(row: SqlRow): Held {
+  const [id, role, prefix, expiresAt, createdAt, state] = row;
+  const accessKey: AccessKey = {
+    id: textFrom(id),
+    role: roleOf(role),
+    prefix: prefix === null ? emptyBytes : bytesOf(prefix),
+    expiresAtMs: expiresAt === null ? null : numberOf(expiresAt),
+    createdAtMs: numberOf(createdAt),
+  };
+  return { accessKey, revoked: numberOf(state) === 1 };
+}
+
+function roleOf(value: SqlValue | undefined): AccessRole {
+  assert(value === 'admin' || value === 'write' || value === 'read', 'a role from the database');
+  return value;
+}

@@ -1,0 +1,285 @@
+// Who may do what. Two things bound a call: the key of the tenant that names it, always; and, while auth is on and the key does
+// not speak for itself, what etcd's roles permit the user. A user's permissions are rows, kept in memory once they were needed.
+
+import { assert, unreachable } from '../../base/assert.ts';
+import type { AuthOperation } from '../../model/auth.ts';
+import { prefixEnd } from '../../base/bytes.ts';
+import type { LeaseId } from '../../model/brands.ts';
+import { permissionsCachedBytesMax } from '../../limits.ts';
+import type { AccessKey, Caller, KeyRange, StoreFailure } from '../../model/store.ts';
+import type { AccessKeys } from './access.ts';
+import type { AccessNeed } from './access-need.ts';
+import { type AuthTables, rootName } from './auth-tables.ts';
+import { prefixHolds } from '../key-range.ts';
+import type { Leases } from '../leases.ts';
+import {
+  type Interval,
+  intervalBytes,
+  intervalOf,
+  intervalsHold,
+  intervalsHoldKeys,
+  intervalsHoldOnce,
+  isEmptyRange,
+  joined,
+} from './permission-ranges.ts';
+import { PermissionTree } from './permission-tree.ts';
+
+type Right = 'read' | 'write';
+/** Intervals null: too many to be kept. */
+type KnownUser = {
+  readonly since: number;
+  readonly isRoot: boolean;
+  readonly intervals: Readonly<Record<Right, readonly Interval[] | null>>;
+  /** Made when they are needed. */
+  readonly trees: Partial<Record<Right, PermissionTree | null>>;
+};
+
+const denied: StoreFailure = { kind: 'permissionDenied' };
+
+/** A refusal by the user's token or roles stands back behind what else is wrong with a request; one by the key does not. */
+export type Refusal = { readonly by: 'key' | 'token' | 'roles'; readonly failure: StoreFailure };
+
+export class Authority {
+  readonly #accessKeys: AccessKeys;
+  readonly #auth: AuthTables;
+  readonly #leases: Leases;
+  #users = new Map<string, KnownUser>();
+  #cachedBytes = 0;
+
+  constructor(accessKeys: AccessKeys, auth: AuthTables, leases: Leases) {
+    this.#accessKeys = accessKeys;
+    this.#auth = auth;
+    this.#leases = leases;
+  }
+
+  /** null: allowed. */
+  refusal(caller: Caller, need: AccessNeed, nowMs: number): Refusal | null {
+    if (caller.kind === 'service') return null;
+    const failure = this.keyFailure(caller, need, nowMs);
+    if (failure !== null) return { by: 'key', failure };
+    if (caller.kind === 'accessKey' || !this.#auth.enabled || need.kind === 'anyone') return null;
+    if (caller.kind === 'anonymous' && caller.token === 'invalid') return invalidToken;
+    if (caller.kind === 'user' && !this.#isCurrent(caller)) return invalidToken;
+    const lacking = this.#userFailure(caller.kind === 'user' ? caller.name : null, need);
+    return lacking === null ? null : { by: 'roles', failure: lacking };
+  }
+
+  /** What the key of the tenant alone forbids. null: nothing. */
+  keyFailure(caller: Caller, need: AccessNeed, nowMs: number): StoreFailure | null {
+    if (caller.kind === 'service') return null;
+    // Logged in as user@tenant: there is no key that could speak for anything once auth is off.
+    if (caller.kind === 'user' && caller.id === '') return this.#auth.enabled ? null : { kind: 'invalidToken' };
+    const found = this.#accessKeys.find(caller.id, nowMs);
+    if (found.kind === 'refused') return found.failure;
+    const speaksForItself = caller.kind === 'accessKey' || !this.#auth.enabled;
+    const missing = this.#missingRight(found.accessKey, need, speaksForItself);
+    return missing === null ? null : { kind: 'forbidden', need: missing };
+  }
+
+  /** When the caller's key ends by itself; null: never. */
+  keyExpiresAtMs(caller: Caller): number | null {
+    return caller.kind === 'service' ? null : this.#accessKeys.expiresAtMs(caller.id);
+  }
+
+  /**
+   * What the key of the tenant alone forbids, and whether it does so for good: whose a key is, its role and its prefix were fixed when it
+   * was made, and a revoked one is not given back. null: nothing.
+   */
+  keyRefusal(
+    caller: Caller,
+    need: AccessNeed,
+    nowMs: number,
+  ): { readonly failure: StoreFailure; readonly isForGood: boolean } | null {
+    const failure = this.keyFailure(caller, need, nowMs);
+    if (failure === null || caller.kind === 'service') return null;
+    if (failure.kind === 'unauthenticated') return { failure, isForGood: true };
+    const found = this.#accessKeys.find(caller.id, nowMs);
+    return { failure, isForGood: found.kind === 'good' && lacksForGood(found.accessKey, need) };
+  }
+
+  /** After users or roles changed. null: done. */
+  change(operation: AuthOperation, level: number): StoreFailure | null {
+    const failure = this.#auth.change(operation, level);
+    if (failure === null) this.#forget();
+    return failure;
+  }
+
+  /** The first right that the key lacks, in words; null where it lacks none. */
+  #missingRight(accessKey: AccessKey, need: AccessNeed, speaksForItself: boolean): string | null {
+    const { role, prefix } = accessKey;
+    if (need.kind === 'service') return 'the service';
+    if (role === 'admin') return null;
+    switch (need.kind) {
+      case 'anyone':
+        return null;
+      case 'anyUser':
+        return need.role === 'write' && role === 'read' ? 'write' : null;
+      case 'keys':
+        if (role === 'read' && need.writes.length > 0) return 'write';
+        if (!need.reads.every((range) => prefixHolds(prefix, range))) return 'read outside of its prefix';
+        return need.writes.every((range) => prefixHolds(prefix, range)) ? null : 'write outside of its prefix';
+      case 'leases':
+        if (role === 'read' && need.right === 'write') return 'write';
+        if (prefix.byteLength === 0) return null;
+        return this.#holdsKeysOf(need.ids, () => [{ from: prefix, to: prefixEnd(prefix) }])
+          ? null
+          : `${need.right} outside of its prefix`;
+      case 'ownUser':
+      case 'ownRole':
+        return speaksForItself ? 'admin' : null;
+      case 'admin':
+        return 'admin';
+      case 'every':
+        return firstOf(need.needs, (each) => this.#missingRight(accessKey, each, speaksForItself));
+      default:
+        return unreachable(need);
+    }
+  }
+
+  /** `name` null: no user. */
+  #userFailure(name: string | null, need: AccessNeed): StoreFailure | null {
+    if (need.kind === 'anyone') return null;
+    if (need.kind === 'every') return firstOf(need.needs, (each) => this.#userFailure(name, each));
+    if (need.kind === 'keys' && need.reads.length === 0 && need.writes.length === 0) return null;
+    if (name === null) return { kind: 'userNameEmpty' };
+    const user = this.#user(name);
+    if (user.isRoot) return null;
+    switch (need.kind) {
+      case 'anyUser':
+        return null;
+      case 'keys': {
+        const reads = need.reads.every((range) => this.#holds(name, user, 'read', range));
+        return reads && need.writes.every((range) => this.#holds(name, user, 'write', range)) ? null : denied;
+      }
+      case 'leases':
+        return this.#holdsKeysOf(need.ids, () => user.intervals[need.right] ?? this.#intervalsOf(name, need.right))
+          ? null
+          : denied;
+      case 'ownUser':
+        return need.name === name ? null : denied;
+      case 'ownRole':
+        return this.#auth.hasRole(name, need.role) ? null : denied;
+      case 'admin':
+      case 'service':
+        return denied;
+      default:
+        return unreachable(need);
+    }
+  }
+
+  /** A lease may have very many keys: they are not gone through. `intervals`: what the caller may, in order. */
+  #holdsKeysOf(ids: readonly LeaseId[] | 'all', intervals: () => Iterable<Interval>): boolean {
+    for (const id of ids === 'all' ? this.#leases.idsWithKeys() : ids) {
+      if (!intervalsHoldKeys(intervals(), (from) => this.#leases.firstKeyFrom(id, from))) return false;
+    }
+    return true;
+  }
+
+  /** A token ends when auth is disabled, when its user goes, and when the user is given another password. */
+  #isCurrent(caller: Extract<Caller, { readonly kind: 'user' }>): boolean {
+    if (caller.authRevision < this.#auth.since) return false;
+    const known = this.#users.get(caller.name);
+    const since = known?.since ?? this.#auth.user(caller.name)?.since ?? null;
+    return since !== null && caller.authRevision >= since;
+  }
+
+  #holds(name: string, user: KnownUser, right: Right, range: KeyRange): boolean {
+    if (isEmptyRange(range)) return this.#holdsEmpty(name, user, right, range);
+    const intervals = user.intervals[right];
+    if (intervals !== null) return intervalsHold(intervals, range);
+    return intervalsHoldOnce(this.#intervalsOf(name, right), range);
+  }
+
+  /** Rarely needed: made when it is. Of too many permissions there is none, and an empty range is then refused. */
+  #holdsEmpty(name: string, user: KnownUser, right: Right, range: KeyRange): boolean {
+    let tree = user.trees[right];
+    if (tree === undefined) {
+      const intervals = this.#within(intervalsFrom(this.#auth.rangesOf(name, right, 'byRole')));
+      tree = intervals === null ? null : new PermissionTree(intervals);
+      user.trees[right] = tree;
+    }
+    return tree !== null && tree.holdsEmpty(range.key, range.rangeEnd);
+  }
+
+  #user(name: string): KnownUser {
+    const known = this.#users.get(name);
+    if (known !== undefined) return known;
+    const stored = this.#auth.user(name);
+    assert(stored !== null, 'a user whose token is good exists');
+    if (this.#cachedBytes > permissionsCachedBytesMax) this.#forget();
+    const isRoot = this.#auth.hasRole(name, rootName);
+    const read = isRoot ? [] : this.#within(this.#intervalsOf(name, 'read'));
+    const write = isRoot ? [] : this.#within(this.#intervalsOf(name, 'write'));
+    const user: KnownUser = {
+      since: stored.since,
+      isRoot,
+      intervals: { read, write },
+      trees: {},
+    };
+    this.#users.set(name, user);
+    this.#cachedBytes += knownUserBytes;
+    return user;
+  }
+
+  /** Those that may be kept in memory; null where they are too many. */
+  #within(intervals: Iterable<Interval>): readonly Interval[] | null {
+    const kept: Interval[] = [];
+    let bytes = 0;
+    for (const interval of intervals) {
+      bytes += intervalBytes(interval);
+      if (bytes > permissionsCachedBytesMax / 2) return null;
+      kept.push(interval);
+    }
+    this.#cachedBytes += bytes;
+    return kept;
+  }
+
+  *#intervalsOf(name: string, right: Right): Generator<Interval, void, void> {
+    yield* joined(intervalsFrom(this.#auth.rangesOf(name, right, 'byKey')));
+  }
+
+  #forget(): void {
+    this.#users.clear();
+    this.#cachedBytes = 0;
+  }
+}
+
+const knownUserBytes = 1_024;
+const invalidToken: Refusal = { by: 'token', failure: { kind: 'invalidToken' } };
+
+function* intervalsFrom(ranges: Iterable<KeyRange>): Generator<Interval, void, void> {
+  for (const range of ranges) yield intervalOf(range);
+}
+
+function firstOf<Value>(needs: readonly AccessNeed[], find: (need: AccessNeed) => Value | null): Value | null {
+  for (const need of needs) {
+    const found = find(need);
+    if (found !== null) return found;
+  }
+  return null;
+}
+
+/** Which keys are attached to a lease may change, and so may whether a key speaks for itself. */
+function lacksForGood({ role, prefix }: Pick<AccessKey, 'role' | 'prefix'>, need: AccessNeed): boolean {
+  if (need.kind === 'service') return true;
+  if (role === 'admin') return false;
+  switch (need.kind) {
+    case 'anyUser':
+      return need.role === 'write' && role === 'read';
+    case 'keys':
+      if (role === 'read' && need.writes.length > 0) return true;
+      return ![...need.reads, ...need.writes].every((range) => prefixHolds(prefix, range));
+    case 'leases':
+      return role === 'read' && need.right === 'write';
+    case 'admin':
+      return true;
+    case 'anyone':
+    case 'ownUser':
+    case 'ownRole':
+      return false;
+    case 'every':
+      return need.needs.some((each) => lacksForGood({ role, prefix }, each));
+    default:
+      return unreachable(need);
+  }
+}

@@ -1,0 +1,287 @@
+// Commands as a log entry holds them. The first byte is the version: an entry of a version that this code does not know must
+// not be skipped, so decoding throws, and the replica halts.
+
+import { unreachable } from '../../base/assert.ts';
+import { BinaryReader, BinaryWriter, MalformedBytesError } from '../../base/binary.ts';
+import { groupLevelMax, groupLevelMin, isKnownLevel } from '../../model/levels.ts';
+import type { AccessKey, AccessRole, Caller, Command, Operation } from '../../model/store.ts';
+import {
+  administrationBytes,
+  administrationCodeOf,
+  isAdministration,
+  isOfThirdVersion,
+  readAdministration,
+  writeAdministration,
+} from './administration-codec.ts';
+import { readPut, writePut } from './put-codec.ts';
+import { readTxn, txnBytes, writeTxn } from './txn-codec.ts';
+
+/** A newer version wrote the entry: this replica cannot apply it and must not go on. */
+export class UnknownCommandVersion extends Error {
+  override readonly name = 'UnknownCommandVersion';
+}
+
+/**
+ * Since 2: leases, users and roles, alarms, and callers with tokens. Since 3: the group's level, and ends of leases that name
+ * deadlines. Since 4, for groups of level 3: digests. An entry is written as the first version that has all of it.
+ */
+export const commandsVersion = 4;
+const thirdVersion = 3;
+const secondVersion = 2;
+const firstVersion = 1;
+
+const operationCode = {
+  put: 0,
+  deleteRange: 1,
+  txn: 2,
+  compact: 3,
+  createAccessKey: 4,
+  revokeAccessKey: 5,
+} as const;
+const callerCode = { service: 0, accessKey: 1, user: 2, anonymous: 3, anonymousWithBadToken: 4 } as const;
+const roleCode: Readonly<Record<AccessRole, number>> = { admin: 0, write: 1, read: 2 };
+
+export function encodeCommands(commands: readonly Command[]): Uint8Array {
+  let expected = 8;
+  for (const command of commands) expected += commandBytes(command);
+  const writer = new BinaryWriter(expected);
+  const version = commands.reduce((newest, command) => Math.max(newest, versionOf(command)), firstVersion);
+  writer.byte(version);
+  writer.varint(commands.length);
+  for (const command of commands) {
+    writeCommand(writer, command);
+    if (version >= commandsVersion) writeDigest(writer, command.digest);
+  }
+  return writer.finish();
+}
+
+/**
+ * Keys and values are views into `bytes`. Throws UnknownCommandVersion, or MalformedBytesError where the bytes are not what
+ * `encodeCommands` makes.
+ */
+export function decodeCommands(bytes: Uint8Array): Command[] {
+  const reader = new BinaryReader(bytes);
+  const version = reader.byte();
+  if (version < firstVersion || version > commandsVersion) {
+    throw new UnknownCommandVersion(`commands of version ${version}; known are up to ${commandsVersion}`);
+  }
+  const commands: Command[] = [];
+  const count = reader.count();
+  for (let read = 0; read < count; read++) {
+    const command = readCommand(reader);
+    checkThirdVersion(command.operation, version);
+    const digest = version >= commandsVersion && reader.boolean() ? BigInt.asUintN(64, reader.signed64()) : null;
+    commands.push(digest === null ? command : { ...command, digest });
+  }
+  reader.end();
+  return commands;
+}
+
+/** The first version of entries that has such a command. */
+function versionOf({ caller, operation, digest }: Command): number {
+  if (digest !== undefined) return commandsVersion;
+  if (isAdministration(operation)) return isOfThirdVersion(operation) ? thirdVersion : secondVersion;
+  return caller.kind === 'service' || caller.kind === 'accessKey' ? firstVersion : secondVersion;
+}
+
+/** A level that this code does not know is as bad as a version: what follows in the log means something else. */
+function checkThirdVersion(operation: Operation, version: number): void {
+  if (!isAdministration(operation) || !isOfThirdVersion(operation)) return;
+  if (version < thirdVersion) throw new MalformedBytesError(`${operation.kind} in an entry of version ${version}`);
+  if (operation.kind === 'groupLevel' && !isKnownLevel(operation.level)) {
+    const known = `known are ${groupLevelMin} to ${groupLevelMax}`;
+    throw new UnknownCommandVersion(`the group's level becomes ${operation.level}; ${known}`);
+  }
+}
+
+const digestBytesMax = 9;
+
+/** What a command takes in an entry at most, for filling batches. An entry itself takes 8 more. */
+export function commandBytes(command: Command): number {
+  return (
+    16 +
+    digestBytesMax +
+    textBytesMax(command.writeId) +
+    callerBytes(command.caller) +
+    operationBytes(command.operation)
+  );
+}
+
+function callerBytes(caller: Caller): number {
+  if (caller.kind === 'service') return 0;
+  return textBytesMax(caller.id) + (caller.kind === 'user' ? 8 + textBytesMax(caller.name) : 0);
+}
+
+/** A JS character is at most three bytes of UTF-8. */
+function textBytesMax(text: string): number {
+  return 8 + text.length * 3;
+}
+
+function operationBytes(operation: Operation): number {
+  if (isAdministration(operation)) return administrationBytes(operation);
+  switch (operation.kind) {
+    case 'put':
+      return 32 + operation.request.key.byteLength + operation.request.value.byteLength;
+    case 'deleteRange':
+      return 32 + operation.request.key.byteLength + operation.request.rangeEnd.byteLength;
+    case 'txn':
+      return 8 + txnBytes(operation.request);
+    case 'compact':
+      return 16;
+    case 'createAccessKey':
+      return 48 + textBytesMax(operation.accessKey.id) + operation.accessKey.prefix.byteLength;
+    case 'revokeAccessKey':
+      return 8 + textBytesMax(operation.id);
+    default:
+      return unreachable(operation);
+  }
+}
+
+function writeCommand(writer: BinaryWriter, command: Command): void {
+  writer.text(command.writeId);
+  writeCaller(writer, command.caller);
+  writer.float(command.atMs);
+  writer.byte(codeOf(command.operation));
+  writeOperation(writer, command.operation);
+}
+
+function writeDigest(writer: BinaryWriter, digest: bigint | undefined): void {
+  writer.boolean(digest !== undefined);
+  if (digest !== undefined) writer.signed64(BigInt.asIntN(64, digest));
+}
+
+function codeOf(operation: Operation): number {
+  return isAdministration(operation) ? administrationCodeOf(operation) : operationCode[operation.kind];
+}
+
+function readCommand(reader: BinaryReader): Command {
+  const writeId = reader.text();
+  const caller = readCaller(reader);
+  const atMs = reader.float();
+  return { writeId, caller, atMs, operation: readOperation(reader, reader.byte()) };
+}
+
+function writeCaller(writer: BinaryWriter, caller: Caller): void {
+  switch (caller.kind) {
+    case 'service':
+      writer.byte(callerCode.service);
+      return;
+    case 'accessKey':
+      writer.byte(callerCode.accessKey);
+      writer.text(caller.id);
+      return;
+    case 'user':
+      writer.byte(callerCode.user);
+      writer.text(caller.id);
+      writer.text(caller.name);
+      writer.varint(caller.authRevision);
+      return;
+    case 'anonymous':
+      writer.byte(caller.token === 'none' ? callerCode.anonymous : callerCode.anonymousWithBadToken);
+      writer.text(caller.id);
+      return;
+    default:
+      unreachable(caller);
+  }
+}
+
+function readCaller(reader: BinaryReader): Caller {
+  const code = reader.byte();
+  switch (code) {
+    case callerCode.service:
+      return { kind: 'service' };
+    case callerCode.accessKey:
+      return { kind: 'accessKey', id: reader.text() };
+    case callerCode.user:
+      return { kind: 'user', id: reader.text(), name: reader.text(), authRevision: reader.varint() };
+    case callerCode.anonymous:
+      return { kind: 'anonymous', id: reader.text(), token: 'none' };
+    case callerCode.anonymousWithBadToken:
+      return { kind: 'anonymous', id: reader.text(), token: 'invalid' };
+    default:
+      throw new MalformedBytesError(`a caller of kind ${code}`);
+  }
+}
+
+function writeOperation(writer: BinaryWriter, operation: Operation): void {
+  if (isAdministration(operation)) return writeAdministration(writer, operation);
+  switch (operation.kind) {
+    case 'put':
+      writePut(writer, operation.request);
+      return;
+    case 'deleteRange':
+      writer.bytes(operation.request.key);
+      writer.bytes(operation.request.rangeEnd);
+      writer.boolean(operation.request.previous);
+      return;
+    case 'txn':
+      writeTxn(writer, operation.request);
+      return;
+    case 'compact':
+      writer.float(operation.request.revision);
+      return;
+    case 'createAccessKey':
+      writeAccessKey(writer, operation.accessKey);
+      return;
+    case 'revokeAccessKey':
+      writer.text(operation.id);
+      return;
+    default:
+      unreachable(operation);
+  }
+}
+
+function readOperation(reader: BinaryReader, code: number): Operation {
+  switch (code) {
+    case operationCode.put:
+      return { kind: 'put', request: readPut(reader) };
+    case operationCode.deleteRange:
+      return {
+        kind: 'deleteRange',
+        request: { key: reader.bytes(), rangeEnd: reader.bytes(), previous: reader.boolean() },
+      };
+    case operationCode.txn:
+      return { kind: 'txn', request: readTxn(reader) };
+    case operationCode.compact:
+      return { kind: 'compact', request: { revision: reader.float() } };
+    case operationCode.createAccessKey:
+      return { kind: 'createAccessKey', accessKey: readAccessKey(reader) };
+    case operationCode.revokeAccessKey:
+      return { kind: 'revokeAccessKey', id: reader.text() };
+    default:
+      return readAdministration(reader, code);
+  }
+}
+
+function writeAccessKey(writer: BinaryWriter, accessKey: AccessKey): void {
+  writer.text(accessKey.id);
+  writer.byte(roleCode[accessKey.role]);
+  writer.bytes(accessKey.prefix);
+  writer.float(accessKey.createdAtMs);
+  writer.boolean(accessKey.expiresAtMs !== null);
+  if (accessKey.expiresAtMs !== null) writer.float(accessKey.expiresAtMs);
+}
+
+function readAccessKey(reader: BinaryReader): AccessKey {
+  return {
+    id: reader.text(),
+    role: readRole(reader),
+    prefix: reader.bytes(),
+    createdAtMs: reader.float(),
+    expiresAtMs: reader.boolean() ? reader.float() : null,
+  };
+}
+
+function readRole(reader: BinaryReader): AccessRole {
+  const code = reader.byte();
+  switch (code) {
+    case roleCode.admin:
+      return 'admin';
+    case roleCode.write:
+      return 'write';
+    case roleCode.read:
+      return 'read';
+    default:
+      throw new MalformedBytesError(`a role of number ${code}`);
+  }
+}

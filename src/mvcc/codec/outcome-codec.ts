@@ -1,0 +1,371 @@
+// How a write's outcome is remembered: compact, and exactly what was answered. Read only by the format that wrote it.
+
+import { assert, unreachable } from '../../base/assert.ts';
+import { leaseId, noLease, revision } from '../../model/brands.ts';
+import type { AuthFailure } from '../../model/auth.ts';
+import { BinaryReader, BinaryWriter, MalformedBytesError } from '../../base/binary.ts';
+import { rememberedAnswerBytesMax } from '../../limits.ts';
+import { readAlarm, writeAlarm } from './administration-codec.ts';
+import type {
+  DeleteRangeAnswer,
+  KeyValue,
+  Outcome,
+  RangeAnswer,
+  StoreFailure,
+  TxnAnswer,
+  TxnPart,
+} from '../../model/store.ts';
+
+const outcomeCode = {
+  put: 0,
+  putWithPrevious: 1,
+  deleteRange: 2,
+  txn: 3,
+  compact: 4,
+  createAccessKey: 5,
+  revokeAccessKey: 6,
+  revokeAccessKeyUnknown: 7,
+  appliedBefore: 8,
+  failed: 9,
+  leaseGrant: 10,
+  alarm: 11,
+  done: 12,
+} as const;
+
+// The place in this list is the number in the row. Complete: which of them come after a write is looked up is the store's to say.
+const authFailureKinds = [
+  'authNotEnabled',
+  'rootUserMissing',
+  'rootRoleMissing',
+  'userNameEmpty',
+  'userExists',
+  'userNotFound',
+  'roleNameEmpty',
+  'roleExists',
+  'roleNotFound',
+  'roleNotGranted',
+  'permissionNotGiven',
+  'permissionNotGranted',
+  'invalidAuthManagement',
+  'authenticationFailed',
+  'userWithoutPassword',
+  'invalidToken',
+  'permissionDenied',
+] as const satisfies readonly AuthFailure['kind'][];
+
+// The place in this list is the number in the row: only ever add at the end.
+const failureKinds = [
+  'keyNotProvided',
+  'keyTooLong',
+  'valueTooLarge',
+  'valueProvided',
+  'leaseProvided',
+  'keyNotFound',
+  'leaseNotFound',
+  'tooManyOperations',
+  'duplicateKey',
+  'invalidSortOption',
+  'compacted',
+  'futureRevision',
+  'answerTooLarge',
+  'noSpace',
+  'tooManyAccessKeys',
+  'accessKeyExists',
+  'leaseExists',
+  'leaseTtlTooLarge',
+  'corruptAlarm',
+  'tooMany',
+  'nameTooLong',
+  'operationNotServed',
+  ...authFailureKinds,
+  'downgradeInProgress',
+  'forbidden',
+] as const satisfies readonly StoreFailure['kind'][];
+
+// As `failureKinds`.
+const countedKinds = ['leases', 'users', 'roles', 'permissions', 'alarms'] as const;
+
+const partCode = { range: 0, rangeKeysOnly: 1, put: 2, putWithPrevious: 3, deleteRange: 4, txn: 5 } as const;
+
+/** What was answered; of too large an answer only that there was one. */
+export function encodeOutcome(outcome: Outcome): Uint8Array {
+  const writer = new BinaryWriter(64);
+  writeOutcome(writer, outcome);
+  if (writer.length <= rememberedAnswerBytesMax) return writer.finish();
+  const short = new BinaryWriter();
+  short.byte(outcomeCode.appliedBefore);
+  short.varint(outcome.revision);
+  return short.finish();
+}
+
+export function decodeOutcome(bytes: Uint8Array): Outcome {
+  const reader = new BinaryReader(bytes);
+  const outcome = readOutcome(reader);
+  reader.end();
+  return outcome;
+}
+
+function writeOutcome(writer: BinaryWriter, outcome: Outcome): void {
+  switch (outcome.kind) {
+    case 'put': {
+      const { previous } = outcome.answer;
+      writer.byte(previous === null ? outcomeCode.put : outcomeCode.putWithPrevious);
+      writer.varint(outcome.revision);
+      if (previous !== null) writePair(writer, previous);
+      return;
+    }
+    case 'deleteRange':
+      writer.byte(outcomeCode.deleteRange);
+      writer.varint(outcome.revision);
+      writeDeleted(writer, outcome.answer);
+      return;
+    case 'txn':
+      writer.byte(outcomeCode.txn);
+      writer.varint(outcome.revision);
+      writeTxn(writer, outcome.answer);
+      return;
+    case 'revokeAccessKey':
+      writer.byte(outcome.existed ? outcomeCode.revokeAccessKey : outcomeCode.revokeAccessKeyUnknown);
+      writer.varint(outcome.revision);
+      return;
+    case 'leaseGrant':
+      writer.byte(outcomeCode.leaseGrant);
+      writer.varint(outcome.revision);
+      writer.signed64(outcome.id);
+      writer.varint(outcome.ttlSeconds);
+      return;
+    case 'alarm':
+      writer.byte(outcomeCode.alarm);
+      writer.varint(outcome.revision);
+      writer.varint(outcome.alarms.length);
+      for (const alarm of outcome.alarms) writeAlarm(writer, alarm);
+      return;
+    case 'compact':
+    case 'createAccessKey':
+    case 'done':
+    case 'appliedBefore':
+      writer.byte(outcomeCode[outcome.kind]);
+      writer.varint(outcome.revision);
+      return;
+    case 'failed':
+      writer.byte(outcomeCode.failed);
+      writer.varint(outcome.revision);
+      return writeFailure(writer, outcome.failure);
+    default:
+      return unreachable(outcome);
+  }
+}
+
+function readOutcome(reader: BinaryReader): Outcome {
+  const code = reader.byte();
+  const at = revision(reader.varint());
+  switch (code) {
+    case outcomeCode.put:
+      return { kind: 'put', revision: at, answer: { previous: null } };
+    case outcomeCode.putWithPrevious:
+      return { kind: 'put', revision: at, answer: { previous: readPair(reader) } };
+    case outcomeCode.deleteRange:
+      return { kind: 'deleteRange', revision: at, answer: readDeleted(reader) };
+    case outcomeCode.txn:
+      return { kind: 'txn', revision: at, answer: readTxn(reader) };
+    case outcomeCode.compact:
+      return { kind: 'compact', revision: at };
+    case outcomeCode.createAccessKey:
+      return { kind: 'createAccessKey', revision: at };
+    case outcomeCode.revokeAccessKey:
+      return { kind: 'revokeAccessKey', revision: at, existed: true };
+    case outcomeCode.revokeAccessKeyUnknown:
+      return { kind: 'revokeAccessKey', revision: at, existed: false };
+    case outcomeCode.leaseGrant:
+      return { kind: 'leaseGrant', revision: at, id: leaseId(reader.signed64()), ttlSeconds: reader.varint() };
+    case outcomeCode.alarm:
+      return {
+        kind: 'alarm',
+        revision: at,
+        alarms: Array.from({ length: reader.count() }, () => readAlarm(reader)),
+      };
+    case outcomeCode.done:
+      return { kind: 'done', revision: at };
+    case outcomeCode.appliedBefore:
+      return { kind: 'appliedBefore', revision: at };
+    case outcomeCode.failed:
+      return { kind: 'failed', revision: at, failure: readFailure(reader) };
+    default:
+      throw new MalformedBytesError(`an outcome of kind ${code}`);
+  }
+}
+
+// Code that does not know of commands that are undone, or take too much work, reads these rows, too: there it is an operation that is not
+// served. Those that are not served have no name that begins so.
+const undoneMark = 'undone ';
+const tooMuchWorkMarks = { rows: 'more rows than ', 'value bytes': 'more value bytes than ' } as const;
+
+function writeFailure(writer: BinaryWriter, failure: StoreFailure): void {
+  if (failure.kind === 'commandUndone') {
+    return writeFailure(writer, { kind: 'operationNotServed', operation: `${undoneMark}${failure.operation}` });
+  }
+  if (failure.kind === 'tooMuchWork') {
+    return writeFailure(writer, {
+      kind: 'operationNotServed',
+      operation: `${tooMuchWorkMarks[failure.what]}${failure.max}`,
+    });
+  }
+  const place = failureKinds.findIndex((kind) => kind === failure.kind);
+  assert(place >= 0, 'of a key that is no good, nothing is remembered');
+  writer.byte(place);
+  const { kind } = failure;
+  if (kind === 'keyTooLong' || kind === 'valueTooLarge' || kind === 'nameTooLong') writer.varint(failure.bytes);
+  // -1: nothing was compacted.
+  else if (kind === 'compacted') writer.varint(failure.compactedRevision + 1);
+  else if (kind === 'futureRevision') writer.varint(failure.revision);
+  else if (kind === 'tooManyAccessKeys') writer.varint(failure.max);
+  else if (kind === 'operationNotServed') writer.text(failure.operation);
+  else if (kind === 'forbidden') writer.text(failure.need);
+  else if (kind === 'tooMany') {
+    writer.byte(countedKinds.indexOf(failure.what));
+    writer.varint(failure.max);
+  }
+}
+
+function readFailure(reader: BinaryReader): StoreFailure {
+  const code = reader.byte();
+  const kind = failureKinds[code];
+  if (kind === undefined) throw new MalformedBytesError(`a failure of kind ${code}`);
+  if (kind === 'keyTooLong' || kind === 'valueTooLarge' || kind === 'nameTooLong') {
+    return { kind, bytes: reader.varint() };
+  }
+  if (kind === 'compacted') return { kind, compactedRevision: reader.varint() - 1 };
+  if (kind === 'futureRevision') return { kind, revision: reader.varint() };
+  if (kind === 'tooManyAccessKeys') return { kind, max: reader.varint() };
+  if (kind === 'operationNotServed') return readNotServed(reader.text());
+  if (kind === 'forbidden') return { kind, need: reader.text() };
+  if (kind === 'tooMany') {
+    const what = countedKinds[reader.byte()];
+    if (what === undefined) throw new MalformedBytesError('a bound of something unknown');
+    return { kind, what, max: reader.varint() };
+  }
+  return isAuthFailure(kind) ? { kind } : { kind };
+}
+
+function readNotServed(operation: string): StoreFailure {
+  if (operation.startsWith(undoneMark)) return { kind: 'commandUndone', operation: operation.slice(undoneMark.length) };
+  for (const what of ['rows', 'value bytes'] as const) {
+    const mark = tooMuchWorkMarks[what];
+    if (operation.startsWith(mark)) return { kind: 'tooMuchWork', what, max: Number(operation.slice(mark.length)) };
+  }
+  return { kind: 'operationNotServed', operation };
+}
+
+function isAuthFailure(kind: StoreFailure['kind']): kind is AuthFailure['kind'] {
+  return authFailureKinds.some((each) => each === kind);
+}
+
+function writeTxn(writer: BinaryWriter, answer: TxnAnswer): void {
+  writer.boolean(answer.succeeded);
+  writer.varint(answer.parts.length);
+  for (const part of answer.parts) {
+    // A large answer is not kept: no need to write it to its end.
+    if (writer.length > rememberedAnswerBytesMax) return;
+    writePart(writer, part);
+  }
+}
+
+function readTxn(reader: BinaryReader): TxnAnswer {
+  const succeeded = reader.boolean();
+  return { succeeded, parts: Array.from({ length: reader.count() }, () => readPart(reader)) };
+}
+
+function writePart(writer: BinaryWriter, part: TxnPart): void {
+  switch (part.kind) {
+    case 'range':
+      writer.byte(part.keysOnly ? partCode.rangeKeysOnly : partCode.range);
+      writer.varint(part.revision);
+      writer.boolean(part.answer.more);
+      writer.varint(part.answer.count);
+      writePairs(writer, part.answer.kvs);
+      return;
+    case 'put': {
+      const { previous } = part.answer;
+      writer.byte(previous === null ? partCode.put : partCode.putWithPrevious);
+      writer.varint(part.revision);
+      if (previous !== null) writePair(writer, previous);
+      return;
+    }
+    case 'deleteRange':
+      writer.byte(partCode.deleteRange);
+      writer.varint(part.revision);
+      writeDeleted(writer, part.answer);
+      return;
+    case 'txn':
+      writer.byte(partCode.txn);
+      writeTxn(writer, part.answer);
+  }
+}
+
+function readPart(reader: BinaryReader): TxnPart {
+  const code = reader.byte();
+  if (code === partCode.txn) return { kind: 'txn', answer: readTxn(reader) };
+  const at = revision(reader.varint());
+  switch (code) {
+    case partCode.range:
+    case partCode.rangeKeysOnly:
+      return { kind: 'range', revision: at, answer: readRange(reader), keysOnly: code === partCode.rangeKeysOnly };
+    case partCode.put:
+      return { kind: 'put', revision: at, answer: { previous: null } };
+    case partCode.putWithPrevious:
+      return { kind: 'put', revision: at, answer: { previous: readPair(reader) } };
+    case partCode.deleteRange:
+      return { kind: 'deleteRange', revision: at, answer: readDeleted(reader) };
+    default:
+      throw new MalformedBytesError(`a part of kind ${code}`);
+  }
+}
+
+function readRange(reader: BinaryReader): RangeAnswer {
+  const more = reader.boolean();
+  const count = reader.varint();
+  return { more, count, kvs: readPairs(reader) };
+}
+
+function writeDeleted(writer: BinaryWriter, answer: DeleteRangeAnswer): void {
+  writer.varint(answer.deleted);
+  writePairs(writer, answer.previous);
+}
+
+function readDeleted(reader: BinaryReader): DeleteRangeAnswer {
+  const deleted = reader.varint();
+  return { deleted, previous: readPairs(reader) };
+}
+
+function writePairs(writer: BinaryWriter, pairs: readonly KeyValue[]): void {
+  writer.varint(pairs.length);
+  for (const pair of pairs) {
+    if (writer.length > rememberedAnswerBytesMax) return;
+    writePair(writer, pair);
+  }
+}
+
+function readPairs(reader: BinaryReader): KeyValue[] {
+  return Array.from({ length: reader.count() }, () => readPair(reader));
+}
+
+function writePair(writer: BinaryWriter, pair: KeyValue): void {
+  writer.bytes(pair.key);
+  writer.bytes(pair.value);
+  writer.varint(pair.createRevision);
+  writer.varint(pair.modRevision);
+  writer.varint(pair.version);
+  writer.boolean(pair.lease !== noLease);
+  if (pair.lease !== noLease) writer.signed64(pair.lease);
+}
+
+function readPair(reader: BinaryReader): KeyValue {
+  return {
+    key: reader.bytes(),
+    value: reader.bytes(),
+    createRevision: revision(reader.varint()),
+    modRevision: revision(reader.varint()),
+    version: reader.varint(),
+    lease: reader.boolean() ? leaseId(reader.signed64()) : noLease,
+  };
+}

@@ -1,0 +1,25 @@
+// Bytes that travel between replicas, or lie on a disk, with a checksum behind them: what was cut or changed on its way is found
+// before anything of it is used.
+
+import { BinaryReader, type BinaryWriter, MalformedBytesError } from '../../base/binary.ts';
+import { crc32 } from '../hash/checksum.ts';
+
+const sealBytes = 4;
+
+/** What was written, and its checksum: write nothing more. */
+export function seal(writer: BinaryWriter): Uint8Array {
+  const sum = crc32(writer.finish());
+  for (let shift = 24; shift >= 0; shift -= 8) writer.byte((sum >>> shift) & 0xff);
+  return writer.finish();
+}
+
+/** Reads what `seal` closed. Throws MalformedBytesError where the checksum is not that of the bytes. */
+export function unseal(bytes: Uint8Array): BinaryReader {
+  const length = bytes.byteLength - sealBytes;
+  if (length < 0) throw new MalformedBytesError(`${bytes.byteLength} bytes are too few for a checksum`);
+  const body = bytes.subarray(0, length);
+  let sum = 0;
+  for (const byte of bytes.subarray(length)) sum = ((sum << 8) | byte) >>> 0;
+  if (sum !== crc32(body)) throw new MalformedBytesError('the checksum is not that of the bytes');
+  return new BinaryReader(body);
+}

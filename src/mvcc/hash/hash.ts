@@ -1,0 +1,80 @@
+// Hashes by which replicas compare what they hold. They depend on the log alone: not on how far a sweep went, nor on which rows
+// large values lie in.
+
+import { hashStepBytes } from '../../limits.ts';
+import type { StoreFailure } from '../../model/store.ts';
+import type { SqlPort } from '../../base/sql-port.ts';
+import { Checksum } from './checksum.ts';
+import { firstPlace, type KeptView, scanVersions } from '../kept-versions.ts';
+
+/** What a row takes beside its bytes: about as long as so many of them. */
+const rowBytes = 256;
+
+export type HashKv =
+  | {
+      readonly kind: 'answer';
+      readonly hash: number;
+      readonly hashRevision: number;
+      readonly compactedRevision: number;
+    }
+  | { readonly kind: 'failed'; readonly failure: StoreFailure };
+
+const otherTables = [
+  'SELECT id, ttl, deadline FROM leases ORDER BY id',
+  'SELECT lease, key FROM lease_keys ORDER BY lease, key',
+  'SELECT name, password, since FROM auth_users ORDER BY name',
+  'SELECT name FROM auth_roles ORDER BY name',
+  'SELECT user, role FROM auth_grants ORDER BY user, role',
+  'SELECT role, key, place, range_end, type FROM auth_permissions ORDER BY role, key, place',
+  'SELECT member, alarm FROM alarms ORDER BY member, alarm',
+  'SELECT id, role, prefix, expires_at, created_at, state FROM access_keys ORDER BY id',
+  `SELECT name, value FROM mvcc_meta WHERE name NOT IN ('format', 'sweep') ORDER BY name`,
+];
+
+/**
+ * Every version that the store had at `revision` and that compaction left: as etcd's, 0 is the current one, and below is none. In steps:
+ * between two of them anything may be written, and swept as far as `at.compacted`.
+ */
+export function* hashKv(
+  sql: SqlPort,
+  revision: number,
+  at: { current: number; compacted: number },
+): Generator<void, HashKv, void> {
+  const hashRevision = revision === 0 ? at.current : revision;
+  if (hashRevision > at.current) return { kind: 'failed', failure: { kind: 'futureRevision', revision: at.current } };
+  if (hashRevision > 0 && hashRevision < at.compacted) {
+    return { kind: 'failed', failure: { kind: 'compacted', compactedRevision: at.compacted } };
+  }
+  const checksum = new Checksum();
+  yield* addVersions(checksum, sql, { revision: hashRevision, compacted: at.compacted });
+  return { kind: 'answer', hash: checksum.value(), hashRevision, compactedRevision: at.compacted };
+}
+
+/** All that the store holds, the memory of writes aside, as it is now. In steps like the other; what changes in place is the first. */
+export function* hashOf(sql: SqlPort, at: { current: number; compacted: number }): Generator<void, number, void> {
+  const checksum = new Checksum();
+  checksum.add(at.current);
+  for (const statement of otherTables) {
+    for (const row of sql.iterate(statement)) for (const value of row) checksum.add(value);
+    checksum.add(null);
+  }
+  yield;
+  yield* addVersions(checksum, sql, { revision: at.current, compacted: at.compacted });
+  return checksum.value();
+}
+
+function* addVersions(checksum: Checksum, sql: SqlPort, view: KeptView): Generator<void, void, void> {
+  let bytes = 0;
+  for (const { version } of scanVersions(sql, view, firstPlace)) {
+    bytes += rowBytes;
+    if (version !== null) {
+      const { key, mod, created, lease, value, until } = version;
+      for (const part of [key, mod, created, version.version, lease, value, until ?? 0]) checksum.add(part);
+      bytes += key.byteLength + value.byteLength;
+    }
+    if (bytes < hashStepBytes) continue;
+    bytes = 0;
+    yield;
+  }
+  checksum.add(null);
+}

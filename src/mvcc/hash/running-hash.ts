@@ -1,0 +1,157 @@
+// A hash over all that a replica has applied, by which replicas of one group find out that they do not hold the same. It goes from
+// entry to entry: over what the entry wrote, over what that took the place of, and over the next few rows of `head`, whatever
+// the entry wrote (a scrub, round and round). So what was altered behind the store's back is found where it is touched, and
+// everywhere else within as many entries as there are sixteens of keys. It is a function of the log alone: of no sweep, restart,
+// cache, or row that a large value lies in. What goes into it belongs to level 2 of groups and never changes.
+//
+// Measured on Node's SQLite with 100,000 keys of 100 B: 15 microseconds an entry, of which the scrub takes 10 (its statement and
+// seek 2, the 16 rows 5, handing them over and their checksum 3), and 0.5 for each further put of the entry, of some 30.
+
+import { BinaryWriter } from '../../base/binary.ts';
+import { type LeaseId, noLease, type Revision } from '../../model/brands.ts';
+import { emptyBytes } from '../../base/bytes.ts';
+import { foundValueBytesMax, hashedValueBytesMax, scrubbedRowsMax, scrubbedValueBytesMax } from '../../limits.ts';
+import type { KeyValue, RevisionEvents, StoreEvent } from '../../model/store.ts';
+import type { SqlPort, SqlValue } from '../../base/sql-port.ts';
+import type { Hashed } from '../batches.ts';
+import { combinedCrc32, crc32 } from './checksum.ts';
+import { LateDeleteEvent } from '../revision-writer.ts';
+import { bytesOf, numberOf } from '../rows.ts';
+
+/** `body`: the record of the batch, which has the changed keys by their revisions, and the writes' ids with their outcomes. */
+export type HashedEntry = {
+  readonly body: Uint8Array;
+  readonly events: readonly RevisionEvents[];
+  readonly revision: Revision;
+  readonly writesTotal: number;
+};
+
+/** Where the hash of a group begins that has just come to level 2. */
+const beginning: Hashed = { hash: 0, scrubbed: null };
+
+// One row of the answer for all that are scrubbed, their columns one after the other: handing them out one by one would take twice as
+// long as reading them. Whatever column of whatever row is another one, so is the whole: lengths, which take their time too,
+// would only tell what nobody must read back. No part of it is NULL, which would swallow the others.
+const largeValue = `SELECT '=' || length(bytes) || ':' ||
+  CASE WHEN length(bytes) <= ${scrubbedValueBytesMax} THEN substr(bytes, 1, ${foundValueBytesMax}) ELSE '' END
+  FROM large_values WHERE id = large`;
+const everyColumn = `key || '/' || mod || '/' || created || '/' || version || '/' || ifnull(lease, 0) || '/' ||
+  CASE WHEN large IS NULL THEN ifnull(value, x'') ELSE quote(value) || ifnull((${largeValue}), '?') END`;
+const scrubOf = (
+  rows: string,
+): string => `SELECT COUNT(*), MAX(key), CAST(group_concat(${everyColumn}, '') AS BLOB) FROM
+  (SELECT key, mod, created, version, lease, value, large FROM head WHERE ${rows})`;
+const scrubAfter = scrubOf(`key > ? ORDER BY key LIMIT ${scrubbedRowsMax}`);
+const scrubUpTo = scrubOf('key <= ? ORDER BY key LIMIT ?');
+
+export class RunningHash {
+  readonly #sql: SqlPort;
+  #last: Hashed;
+
+  /** `last`: as the newest row has it; null: the group has just come to this level. */
+  constructor(sql: SqlPort, last: Hashed | null) {
+    this.#sql = sql;
+    this.#last = last ?? beginning;
+  }
+
+  get hash(): number {
+    return this.#last.hash;
+  }
+
+  /** After an entry, all of whose writes are in their rows. */
+  next(entry: HashedEntry): Hashed {
+    return this.after(crc32(detailsOf(entry), crc32(entry.body, this.#last.hash)));
+  }
+
+  /** The same of an entry that was hashed in parts. */
+  after(written: number): Hashed {
+    this.#last = this.#scrub(written);
+    return this.#last;
+  }
+
+  /** The next rows of `head`; after the last one come the first. */
+  #scrub(written: number): Hashed {
+    const { scrubbed } = this.#last;
+    const next = this.#scrubRows(written, scrubAfter, scrubbed ?? emptyBytes);
+    if (next.count === scrubbedRowsMax || scrubbed === null) return scrubbedTo(next, next.count);
+    const first = this.#scrubRows(next.hash, scrubUpTo, scrubbed, scrubbedRowsMax - next.count);
+    return scrubbedTo(first, next.count + first.count);
+  }
+
+  #scrubRows(before: number, statement: string, ...bindings: readonly SqlValue[]): Scrubbed {
+    const [count, lastKey = null, rows = null] = this.#sql.all(statement, ...bindings)[0] ?? [];
+    if (lastKey === null || rows === null) return { count: 0, lastKey: emptyBytes, hash: before };
+    return { count: numberOf(count), lastKey: bytesOf(lastKey), hash: crc32(bytesOf(rows), before) };
+  }
+}
+
+type Scrubbed = { readonly count: number; readonly lastKey: Uint8Array; readonly hash: number };
+
+/** Where there were no more rows the next scrub begins with the first one: in a small store one statement is then enough. */
+function scrubbedTo({ hash, lastKey }: Scrubbed, count: number): Hashed {
+  return { hash, scrubbed: count < scrubbedRowsMax ? null : lastKey };
+}
+
+const kindOf = { delete: 0, lateDelete: 1, create: 2, update: 3 } as const;
+
+/** What the body does not say. */
+function detailsOf({ body, events, revision, writesTotal }: HashedEntry): Uint8Array {
+  const writer = new BinaryWriter(512);
+  writer.varint(body.byteLength);
+  for (const made of events) for (const event of made.events) addEvent(writer, event);
+  writer.varint(revision);
+  writer.varint(writesTotal);
+  return writer.finish();
+}
+
+/** `recordCrc`: of the body, after the hash before the entry. `eventsCrc`: of what `addEvent` wrote, by itself. */
+export type HashedParts = {
+  readonly recordCrc: number;
+  readonly recordBytes: number;
+  readonly eventsCrc: number;
+  readonly eventsBytes: number;
+  readonly revision: Revision;
+  readonly writesTotal: number;
+};
+
+/** Of an entry that was written in parts, what `next` makes of one that is there as a whole. */
+export function hashOfParts({ recordCrc, recordBytes, eventsCrc, eventsBytes, ...end }: HashedParts): number {
+  const [before, after] = [new BinaryWriter(16), new BinaryWriter(16)];
+  before.varint(recordBytes);
+  after.varint(end.revision);
+  after.varint(end.writesTotal);
+  return crc32(after.finish(), combinedCrc32(crc32(before.finish(), recordCrc), eventsCrc, eventsBytes));
+}
+
+export function addEvent(writer: BinaryWriter, event: StoreEvent): void {
+  if (event.type === 'put') {
+    const { previous } = event;
+    writer.byte(previous === null ? kindOf.create : kindOf.update);
+    addPair(writer, event.kv, hashedValueBytesMax);
+    if (previous !== null) addPair(writer, previous, foundValueBytesMax);
+    return;
+  }
+  // Of very many that are deleted at once the later pairs are not in memory, and reading each would take too long.
+  if (event instanceof LateDeleteEvent || event.previous === null) return addLateDelete(writer);
+  writer.byte(kindOf.delete);
+  addPair(writer, event.previous, foundValueBytesMax);
+}
+
+export function addLateDelete(writer: BinaryWriter): void {
+  writer.byte(kindOf.lateDelete);
+}
+
+function addPair(writer: BinaryWriter, pair: KeyValue, valueBytesMax: number): void {
+  const { value } = pair;
+  writer.varint(pair.createRevision);
+  writer.varint(pair.modRevision);
+  writer.varint(pair.version);
+  addLease(writer, pair.lease);
+  writer.varint(value.byteLength);
+  writer.raw(value.byteLength > valueBytesMax ? value.subarray(0, valueBytesMax) : value);
+}
+
+function addLease(writer: BinaryWriter, lease: LeaseId): void {
+  writer.boolean(lease !== noLease);
+  if (lease !== noLease) writer.signed64(lease);
+}

@@ -1,0 +1,119 @@
+// Hands out a snapshot, page by page, while the store goes on. No copy is held and nothing is locked: the versions that began at the
+// snapshot's revision or before, and that were seen at its compacted revision or after, stay (kept-versions.ts).
+
+import { assert } from '../../base/assert.ts';
+import { rememberedWritesMax, snapshotRowsScannedMax } from '../../limits.ts';
+import type { SqlPort } from '../../base/sql-port.ts';
+import { Batches } from '../batches.ts';
+import { type Needed, sweptRevision } from '../compaction.ts';
+import { columnsOf } from './generic-rows.ts';
+import { scanVersions, selectVersions } from '../kept-versions.ts';
+import { numberOf } from '../rows.ts';
+import { encodeHead } from './snapshot-head.ts';
+import {
+  beforeBatches,
+  beforeVersions,
+  decodeCursor,
+  encodeCursor,
+  PageWriter,
+  type SnapshotCursor,
+  type SnapshotName,
+} from './snapshot-page.ts';
+import type { Store } from '../store.ts';
+
+export type { SnapshotName } from './snapshot-page.ts';
+
+/** `next`: where the next page begins; null: this was the last one. */
+export type SnapshotPage = { readonly page: Uint8Array; readonly next: Uint8Array | null };
+
+type VersionsCursor = Extract<SnapshotCursor, { readonly kind: 'versions' }>;
+type BatchesCursor = Extract<SnapshotCursor, { readonly kind: 'batches' }>;
+
+const selectWritesTotal = 'SELECT writes_total FROM batches WHERE last_revision = ? AND log_index = ? LIMIT 1';
+
+function selectBatches(names: readonly string[]): string {
+  return `SELECT last_revision, log_index, part, ${names.join(', ')} FROM batches
+    WHERE (last_revision, log_index, part) > (?1, ?2, ?3) AND last_revision <= ?4
+    ORDER BY last_revision, log_index, part LIMIT 1`;
+}
+
+/** The statements that a page is read with, for the test that looks at how they are run. */
+export const pageStatements = { versions: selectVersions, batches: selectBatches(['body']) } as const;
+
+/**
+ * The snapshot of now, in one turn. Its name has the index that the store would restart from: entries after it changed nothing.
+ * `head`: in parts, to be kept for as long as somebody may ask for one.
+ */
+export function openSnapshot(
+  sql: SqlPort,
+  store: Store,
+): { readonly name: SnapshotName; readonly head: readonly Uint8Array[] } {
+  assert(!store.isUnderWay, 'a snapshot begins between two entries');
+  const name = { index: store.persistedIndex, revision: store.revision, compacted: store.compactedRevision };
+  return { name, head: encodeHead(sql, name) };
+}
+
+/**
+ * The page after `cursor` (null: the first), of a snapshot whose rows are held (`Store.holdHistory`). It has at most `bytesMax` beside
+ * its frame, or one row; fewer where many are small, or had to be passed over. Throws MalformedBytesError for a cursor that is none.
+ */
+export function snapshotPage(
+  sql: SqlPort,
+  name: SnapshotName,
+  cursor: Uint8Array | null,
+  bytesMax: number,
+): SnapshotPage {
+  assert(bytesMax > 0, 'a page has room for something');
+  const after = cursor === null ? beforeVersions : decodeCursor(cursor);
+  const page = new PageWriter({ name, from: cursor, bytesMax });
+  const between = after.kind === 'versions' ? addVersions(sql, name, after, page) : after;
+  const { reached, isLast } =
+    between.kind === 'versions' ? { reached: between, isLast: false } : addBatches(sql, name, between, page);
+  const to = encodeCursor(reached);
+  return { page: page.finish(to, isLast), next: isLast ? null : to };
+}
+
+/**
+ * What must be held for it, now that nothing is; null: this replica has not applied as much, or may have forgotten some of it. The row of
+ * the index is also what says that it has applied it.
+ */
+export function neededBy(sql: SqlPort, { index, revision, compacted }: SnapshotName): Needed | null {
+  if (sweptRevision(sql) > compacted) return null;
+  if (index === 0) return { revision, compacted, writesTotal: 0 };
+  const row = sql.all(selectWritesTotal, revision, index)[0];
+  if (row === undefined) return null;
+  const writesTotal = numberOf(row[0]);
+  return new Batches(sql).holdsWritesAfter(writesTotal - rememberedWritesMax)
+    ? { revision, compacted, writesTotal }
+    : null;
+}
+
+/** Answers where it stopped. */
+function addVersions(sql: SqlPort, name: SnapshotName, after: VersionsCursor, page: PageWriter): SnapshotCursor {
+  let reached = after;
+  let scanned = 0;
+  for (const { place, version } of scanVersions(sql, name, after)) {
+    if (version !== null && !page.addVersion(version)) return reached;
+    reached = { kind: 'versions', ...place };
+    if (++scanned === snapshotRowsScannedMax) return reached;
+  }
+  return beforeBatches;
+}
+
+function addBatches(
+  sql: SqlPort,
+  { index, revision }: SnapshotName,
+  after: BatchesCursor,
+  page: PageWriter,
+): { readonly reached: BatchesCursor; readonly isLast: boolean } {
+  const names = columnsOf(sql, 'batches');
+  const statement = selectBatches(names);
+  let reached = after;
+  for (;;) {
+    const row = sql.all(statement, reached.lastRevision, reached.logIndex, reached.part, revision)[0];
+    if (row === undefined || numberOf(row[1]) > index) return { reached, isLast: true };
+    const [last, entry, part, ...columns] = row;
+    if (!page.addBatch(names, columns)) return { reached, isLast: false };
+    reached = { kind: 'batches', lastRevision: numberOf(last), logIndex: numberOf(entry), part: numberOf(part) };
+  }
+}

@@ -1,0 +1,230 @@
+// The steps that calls share: find the leader, catch up, look at what the caller may, propose, ask the store. Where another replica has to
+// answer, the answer is for the gateway alone (`redirectTo`), which then asks there.
+
+import type { Protocol, ResponseHeader } from '../../api/contract.ts';
+import { type Failure, failureResponse } from '../../api/errors/errors.ts';
+import { ownerText, type PlacedMember, redirectResponse } from '../../api/routing.ts';
+import { unreachable } from '../../base/assert.ts';
+import type { ReplicaId } from '../../model/brands.ts';
+import { logEntryBytesMax } from '../../limits.ts';
+import type { MemoryHolder } from '../../base/memory-budget.ts';
+import type { Caller, Operation, Outcome, StoreFailure } from '../../model/store.ts';
+import type { AccessNeed } from '../../mvcc/auth/access.ts';
+import type { Query, QueryResult } from '../../model/queries.ts';
+import type { Member, MemberIdentity } from '../member.ts';
+import { requestDigest } from './request-digest.ts';
+import type { SteppedReads } from './stepped-reads.ts';
+import type { OpenCall, OpenCalls } from '../open-calls.ts';
+
+/** What is known of a call beside its message. */
+export type CallFacts = {
+  readonly caller: Caller;
+  /** The gateway's id for the write, where the client gave none. */
+  readonly writeId: string;
+  /** The leader that the gateway could not reach. */
+  readonly failedLeader: ReplicaId | null;
+  /** The leader that has not answered the gateway for a while. */
+  readonly suspectedLeader: ReplicaId | null;
+  /** Scheme, host and port that the client called. */
+  readonly origin: string;
+  /** Aborts when the client goes away, where that is known; null: it is not. */
+  readonly gone: AbortSignal | null;
+};
+
+/** What long queries take. */
+type QueryServices = { readonly reads: SteppedReads; readonly open: OpenCalls };
+
+/** What the gateway says of leaders that did not answer. */
+export type Doubts = Pick<CallFacts, 'failedLeader' | 'suspectedLeader'>;
+
+type Asked = { readonly protocol: Protocol };
+
+/** What every key of the tenant may; a token must not be a bad one. */
+export const anyValidKey: AccessNeed = { kind: 'keys', reads: [], writes: [] };
+
+export function redirectTo(member: Member, leader: ReplicaId | null): Response {
+  return redirectResponse(leader ?? 0, placedMembers(member));
+}
+
+/** As the gateway is told of them. */
+export function placedMembers(member: Member): readonly PlacedMember[] {
+  return member.members.filter(({ voter }) => voter).map(({ id, location }) => ({ number: id, location }));
+}
+
+export function headerOf(member: Member): ResponseHeader {
+  const { clusterId, memberId, driver } = member;
+  return { clusterId, memberId, raftTerm: driver.raft.term, revision: driver.store.revision };
+}
+
+/** null: this replica leads. */
+export async function leaderElsewhere(member: Member, context: Doubts): Promise<Response | null> {
+  if (member.driver.raft.role === 'leader') return null;
+  const leader = await member.leader(context.failedLeader, context.suspectedLeader);
+  return leader === member.identity.number ? null : redirectTo(member, leader);
+}
+
+/** null: all that was acknowledged before is applied here. */
+export async function caughtUp(member: Member, call: Asked): Promise<Response | null> {
+  const result = await member.read();
+  switch (result.kind) {
+    case 'ready':
+      return null;
+    case 'refused':
+      return redirectTo(member, result.leader === member.identity.number ? null : result.leader);
+    case 'halted':
+      return redirectTo(member, null);
+    case 'overloaded':
+      return failureResponse(call.protocol, { kind: 'overloaded' });
+    default:
+      return unreachable(result);
+  }
+}
+
+/** null: all that was acknowledged before is applied here, whoever leads. */
+export async function followsAndCaughtUp(member: Member, call: Asked, context: Doubts): Promise<Response | null> {
+  const leader = await member.leader(context.failedLeader, context.suspectedLeader);
+  return leader === null ? redirectTo(member, null) : caughtUp(member, call);
+}
+
+/** null: this replica leads, and all that was acknowledged before is applied here. */
+export async function leadsAndCaughtUp(member: Member, call: Asked, context: Doubts): Promise<Response | null> {
+  return (await leaderElsewhere(member, context)) ?? (await caughtUp(member, call));
+}
+
+/** null: the caller may. */
+export function authorize(member: Member, caller: Caller, need: AccessNeed): Promise<StoreFailure | null> {
+  return unlessBehind(member, caller, () => member.driver.store.authorize(caller, need, member.nowMs()));
+}
+
+/** A replica that is behind may not know a new key or user yet: it catches up before it says so. */
+async function unlessBehind(
+  member: Member,
+  caller: Caller,
+  refusal: () => StoreFailure | null,
+): Promise<StoreFailure | null> {
+  const refused = refusal();
+  if (refused === null || !mayBeBehind(refused, caller)) return refused;
+  if ((await member.leader(null)) === null || (await member.read()).kind !== 'ready') return refused;
+  return refusal();
+}
+
+/** Once this replica has caught up it may say something else: a revision that it does not know may be the present one. */
+export function mayBeBehind(refused: StoreFailure, caller: Caller): boolean {
+  if (refused.kind === 'futureRevision') return true;
+  if (refused.kind === 'unauthenticated') return refused.reason === 'unknown';
+  return refused.kind === 'invalidToken' && caller.kind === 'user';
+}
+
+/** The store answers, and looks at whether this caller may ask. The replica must have caught up before. */
+export function queryStore<Kind extends Query['kind']>(
+  member: Member,
+  caller: Caller,
+  query: Query & { readonly kind: Kind },
+): QueryResult<Kind> {
+  return member.driver.store.query<Kind>(query, caller, member.nowMs());
+}
+
+/**
+ * The same of a query that may read the whole store: other work comes between its steps. `ended`: too many are under way, or the key
+ * has ended meanwhile. null: this replica does not serve any more, or nobody waits for the answer.
+ */
+export async function queryStoreInSteps<Kind extends Query['kind']>(
+  member: Member,
+  { caller, gone, services }: Pick<CallFacts, 'caller' | 'gone'> & { readonly services: QueryServices },
+  query: Query & { readonly kind: Kind },
+): Promise<QueryResult<Kind> | { readonly kind: 'ended'; readonly failure: Failure } | null> {
+  const { driver } = member;
+  const begin = (): Generator<void, QueryResult<Kind>, void> =>
+    driver.store.queryInSteps<Kind>(query, caller, member.nowMs());
+  if (query.kind !== 'hash' && query.kind !== 'hashKv') return queryInTurns(services.reads, begin, gone);
+  const steps = begin();
+  const first = steps.next();
+  if (first.done === true) return first.value;
+  const full = services.open.refusal('hash', caller);
+  if (full !== null) return { kind: 'ended', failure: full };
+  let ended: Failure | null = null;
+  const place: OpenCall = {
+    kind: 'hash',
+    caller,
+    end: (failure) => {
+      ended = failure;
+    },
+    probe: null,
+  };
+  services.open.add(place);
+  const release = driver.store.holdHistory();
+  try {
+    for (;;) {
+      const step = steps.next();
+      if (step.done === true) return step.value;
+      await scheduler.wait(0);
+      if (ended !== null) return { kind: 'ended', failure: ended };
+      if (!driver.serves || gone?.aborted === true) return null;
+    }
+  } finally {
+    services.open.delete(place);
+    release();
+  }
+}
+
+/** Of a query whose answer is bounded, however much it reads: as reads of keys. */
+async function queryInTurns<Result>(
+  reads: SteppedReads,
+  begin: () => Generator<void, Result, void>,
+  gone: AbortSignal | null,
+): Promise<Result | { readonly kind: 'ended'; readonly failure: Failure } | null> {
+  const stepped = await reads.run(begin, gone);
+  if (stepped.kind === 'done') return stepped.result;
+  return stepped.kind === 'gone' ? null : { kind: 'ended', failure: { kind: stepped.kind } };
+}
+
+export type Proposed =
+  | { readonly kind: 'outcome'; readonly outcome: Outcome }
+  /** Not known to be applied: this is the answer, for the gateway or for the client. */
+  | { readonly kind: 'response'; readonly response: Response };
+
+/** `writeId` is the client's own, where it gave one. `purpose` tells the writes of one call apart. */
+export async function propose(
+  member: Member,
+  context: Doubts & Pick<CallFacts, 'caller' | 'writeId'>,
+  write: Asked & { readonly writeId: string | null; readonly operation: Operation; readonly purpose?: string },
+): Promise<Proposed> {
+  const elsewhere = await leaderElsewhere(member, context);
+  if (elsewhere !== null) return { kind: 'response', response: elsewhere };
+  const callId = write.writeId === null ? `g:${context.writeId}` : `c:${write.writeId}`;
+  const writeId = write.purpose === undefined ? callId : `${write.purpose}|${callId}`;
+  const { caller } = context;
+  const { operation } = write;
+  const named = write.writeId === null ? {} : { digest: requestDigest(operation) };
+  const result = await member.write({ writeId, caller, operation, ...named });
+  switch (result.kind) {
+    case 'applied':
+      return { kind: 'outcome', outcome: result.outcome };
+    case 'notLeader':
+      return { kind: 'response', response: redirectTo(member, result.leader) };
+    case 'unknown':
+    case 'halted':
+      return { kind: 'response', response: redirectTo(member, null) };
+    case 'overloaded':
+      return { kind: 'response', response: failureResponse(write.protocol, { kind: 'overloaded' }) };
+    case 'refused': {
+      const { revision } = member.driver.store;
+      return { kind: 'outcome', outcome: { kind: 'failed', revision, failure: result.failure } };
+    }
+    case 'tooLarge': {
+      const failure = { kind: 'requestTooLarge', bytes: result.bytes, bytesMax: logEntryBytesMax } as const;
+      return { kind: 'response', response: failureResponse(write.protocol, failure) };
+    }
+    default:
+      return unreachable(result);
+  }
+}
+
+/** For whom what a call takes of the isolate's memory is held. */
+export function holderOf({ identity }: Member, caller: Caller): MemoryHolder {
+  return { tenant: identity.tenant, key: ownerText(caller), object: objectOf(identity) };
+}
+
+export function objectOf({ tenant, number }: MemberIdentity): string {
+  return `${tenant}/${number}`;
+}

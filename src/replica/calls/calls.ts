@@ -1,0 +1,214 @@
+// Serves one call of a client on one replica: parse, make sure that this is the place for it, propose or read, answer.
+// A call that belongs to another replica is answered for the gateway alone (`redirectTo`), which then asks there.
+
+import { parseCall, protocolOf } from '../../api/call.ts';
+import type {
+  ApiCall,
+  ApiRequest,
+  FramesCall,
+  QueryCall,
+  StatusCall,
+  WatchCall,
+  WriteCall,
+} from '../../api/contract.ts';
+import { failureResponse } from '../../api/errors/errors.ts';
+import { readHeader } from '../../api/routing.ts';
+import { unreachable } from '../../base/assert.ts';
+import { requestTimeoutMs } from '../../limits.ts';
+import { isolateMemory } from '../../base/memory-budget.ts';
+import { accessOfOperation } from '../../mvcc/auth/access.ts';
+import { keyFailure } from './auth-calls.ts';
+import type { CallContext } from './call-context.ts';
+import {
+  anyValidKey,
+  authorize,
+  followsAndCaughtUp,
+  headerOf,
+  holderOf,
+  leadsAndCaughtUp,
+  propose,
+  queryStoreInSteps,
+  redirectTo,
+} from './call-steps.ts';
+import { holdAnswer } from './held-answer.ts';
+import { serveKeepAlive, serveKeepAliveStream, serveTimeToLive, withCandidate } from '../lease/lease-calls.ts';
+import { serveAcquire, serveRelease } from '../lock/lock-acquire.ts';
+import { serveCampaign, serveLock, serveSessionWrite } from '../lock/lock-calls.ts';
+import { serveObserve } from '../lock/lock-observe.ts';
+import {
+  serveDefragment,
+  serveDowngrade,
+  serveEtcdStatus,
+  serveHealth,
+  serveTransferLeadership,
+} from './maintenance-calls.ts';
+import { mayChangeAlarm } from './maintenance-quota.ts';
+import { serveMemberChange, serveMemberList } from './maintenance-members.ts';
+import { serveSnapshot } from './maintenance-snapshot.ts';
+import { isReadOnly } from '../../mvcc/txn-shape.ts';
+import type { Member } from '../member.ts';
+import { servedBy, serveRead, serveReadTxn } from './read-calls.ts';
+import { statusReport } from '../status.ts';
+
+export async function serveCall(member: Member, request: ApiRequest, context: CallContext): Promise<Response> {
+  const call = parseCall(request);
+  const answer = await serveParsed(member, call, request, context);
+  const failure = holdAnswer(answer, holderOf(member, context.caller), isolateMemory);
+  if (failure === null) return answer;
+  // A write was done, whatever becomes of its answer.
+  return failureResponse(protocolOf(request.path), call.kind === 'write' ? { kind: 'timeout' } : failure);
+}
+
+async function serveParsed(
+  member: Member,
+  call: ApiCall,
+  request: ApiRequest,
+  context: CallContext,
+): Promise<Response> {
+  // Of a store that is wrong nothing is told but that it is.
+  if (!member.driver.serves && !tellsOfReplica.includes(call.kind))
+    return redirectTo(member, member.driver.raft.leader);
+  switch (call.kind) {
+    case 'refused':
+      return call.response;
+    case 'write':
+      return within(call, serveWrite(member, call, context));
+    case 'read':
+      return within(call, serveRead(member, call, request, context));
+    case 'status':
+      return serveStatus(member, call, context);
+    case 'watch':
+      return serveWatch(member, call, request, context);
+    case 'answered':
+      return call.response;
+    case 'query':
+      return within(call, serveQuery(member, call, context));
+    case 'password':
+      return within(call, context.services.logins.servePassword(member, call, context));
+    case 'authenticate':
+      return within(call, context.services.logins.serveAuthenticate(member, call, context));
+    case 'etcdStatus':
+      return within(call, serveEtcdStatus(member, call, context));
+    case 'defragment':
+      return within(call, serveDefragment(member, call, context));
+    case 'snapshot':
+      return serveSnapshot(member, call, context);
+    case 'transferLeadership':
+      return within(call, serveTransferLeadership(member, call, context));
+    case 'downgrade':
+      return within(call, serveDowngrade(member, call, context));
+    case 'memberList':
+      return within(call, serveMemberList(member, call, context));
+    case 'memberChange':
+      return within(call, serveMemberChange(member, call, context));
+    case 'health':
+      return serveHealth(member, call, context);
+    case 'frames':
+      return serveFrames(member, call, context);
+    case 'timeToLive':
+      return within(call, serveTimeToLive(member, call, context));
+    case 'keepAlive':
+      return within(call, serveKeepAlive(member, call, context));
+    case 'keepAliveStream':
+      return serveKeepAliveStream(member, call, request, context);
+    case 'sessionWrite':
+      return within(call, serveSessionWrite(member, call, context));
+    case 'lock':
+      return serveLock(member, call, context);
+    case 'campaign':
+      return serveCampaign(member, call, context);
+    case 'observe':
+      return serveObserve(member, call, context, context.services.observers);
+    case 'acquire':
+      return serveAcquire(member, call, context);
+    case 'release':
+      return within(call, serveRelease(member, call, context));
+    default:
+      return unreachable(call);
+  }
+}
+
+const tellsOfReplica: readonly ApiCall['kind'][] = ['refused', 'answered', 'status', 'etcdStatus', 'health'];
+
+async function serveWrite(member: Member, call: WriteCall, context: CallContext): Promise<Response> {
+  if (!mayChangeAlarm(member, context.caller, call.operation)) return refuseAlarm(member, call, context);
+  const { operation } = call;
+  if (operation.kind === 'txn' && isReadOnly(operation.request)) {
+    return serveReadTxn(member, call, operation.request, context);
+  }
+  const proposed = await propose(member, context, { ...call, operation: withCandidate(call.operation) });
+  return proposed.kind === 'outcome' ? call.respond(proposed.outcome, headerOf(member)) : proposed.response;
+}
+
+/** Who could not change any alarm is told that, as etcd does. */
+async function refuseAlarm(member: Member, call: WriteCall, context: CallContext): Promise<Response> {
+  const elsewhere = await leadsAndCaughtUp(member, call, context);
+  if (elsewhere !== null) return elsewhere;
+  const refused = await authorize(member, context.caller, accessOfOperation(call.operation));
+  const failure = refused ?? ({ kind: 'permissionDenied' } as const);
+  return call.respond({ kind: 'failed', revision: member.driver.store.revision, failure }, headerOf(member));
+}
+
+async function serveQuery(member: Member, call: QueryCall, context: CallContext): Promise<Response> {
+  const elsewhere = await leadsAndCaughtUp(member, call, context);
+  if (elsewhere !== null) return elsewhere;
+  // A hash is that of the revision in its header, however long it takes.
+  const header = headerOf(member);
+  const result = await queryStoreInSteps(member, context, call.query);
+  if (result === null) return redirectTo(member, member.driver.raft.leader);
+  return result.kind === 'ended' ? failureResponse(call.protocol, result.failure) : call.respond(result, header);
+}
+
+/** Whose key is no good gets no socket; what its frames may is looked at with each. */
+async function serveFrames(member: Member, call: FramesCall, context: CallContext): Promise<Response> {
+  const failure = await keyFailure(member, context.caller);
+  return failure === null
+    ? context.services.frames.open(call, context.caller, context.origin)
+    : failureResponse(call.protocol, failure);
+}
+
+async function serveStatus(member: Member, call: StatusCall, context: CallContext): Promise<Response> {
+  const refused = await authorize(member, context.caller, anyValidKey);
+  if (refused !== null) return failureResponse(call.protocol, refused);
+  const { failedLeader, suspectedLeader } = context;
+  const leader = await member.leader(failedLeader, suspectedLeader);
+  // The leader alone knows how the others are. Whoever is told that it does not answer tells what it knows itself.
+  const isDoubted = failedLeader !== null || suspectedLeader !== null;
+  if (leader !== null && leader !== member.identity.number && !isDoubted) return redirectTo(member, leader);
+  // The keys are counted at the first of these calls.
+  const { store } = member.driver;
+  const counted = await context.services.reads.run(() => store.countKeysInSteps(), context.gone);
+  if (counted.kind === 'gone') return redirectTo(member, null);
+  if (counted.kind !== 'done') return failureResponse(call.protocol, { kind: counted.kind });
+  return call.respond(statusReport(member));
+}
+
+/** Any replica serves a watch; it must first know all that was acknowledged before the watch was asked for. */
+async function serveWatch(
+  member: Member,
+  call: WatchCall,
+  { headers }: ApiRequest,
+  context: CallContext,
+): Promise<Response> {
+  if (headers.get(readHeader) === 'members') return redirectTo(member, member.driver.raft.leader);
+  const elsewhere = await followsAndCaughtUp(member, call, context);
+  return elsewhere ?? servedBy(member, await context.openWatch(call, context.caller));
+}
+
+/** Grpc-Timeout bounds the call: the caller is answered in time, whatever becomes of a write. */
+async function within(
+  call: { readonly protocol: 'v1' | 'v3'; readonly timeoutMs: number | null },
+  answer: Promise<Response>,
+): Promise<Response> {
+  if (call.timeoutMs === null || call.timeoutMs >= requestTimeoutMs) return answer;
+  const answered = new AbortController();
+  const timeout = scheduler.wait(call.timeoutMs, { signal: answered.signal }).then(
+    () => failureResponse(call.protocol, { kind: 'timeout' }),
+    () => answer,
+  );
+  try {
+    return await Promise.race([answer, timeout]);
+  } finally {
+    answered.abort();
+  }
+}

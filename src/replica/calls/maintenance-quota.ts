@@ -1,0 +1,90 @@
+// The quota on a store's size: once all but the log of the database passes it, the leader raises the alarm NOSPACE, by a command like
+// any other, and from then on every replica refuses what would make the store larger. When the store is well below its quota again,
+// after a compaction, the leader ends the alarm. A tenant does not: it would be over its quota at once.
+
+import { replicaId } from '../../model/brands.ts';
+import { quotaBytesDefault, quotaEndsAtPart } from '../../limits.ts';
+import { type Alarm, alarmKind, type Caller, type Operation } from '../../model/store.ts';
+import { queryStore } from './call-steps.ts';
+import type { Member } from '../member.ts';
+
+export type QuotaOptions = {
+  readonly quotaBytes: number;
+  readonly storeBytes: () => number;
+  /** The alarms NOSPACE that are raised; null: this replica does not lead, or cannot say what its store takes. */
+  readonly alarms: () => readonly Alarm[] | null;
+  /** Of an alarm of the group's own, not of one that a tenant has raised for another number. */
+  readonly isOwn: (alarm: Alarm) => boolean;
+  /** Resolves when it is known what became of the command; never fails. */
+  readonly propose: (operation: Operation) => Promise<unknown>;
+  readonly memberId: bigint;
+};
+
+export class Quota {
+  readonly #options: QuotaOptions;
+  #proposing = false;
+
+  constructor(options: QuotaOptions) {
+    this.#options = options;
+  }
+
+  /** The replica's clock: what was written since the last tick is the most that a store can be over its quota. */
+  tick(): void {
+    const operation = this.#proposing ? null : this.#due();
+    if (operation !== null) void this.#propose(operation);
+  }
+
+  #due(): Operation | null {
+    const { quotaBytes, storeBytes, alarms, isOwn, memberId } = this.#options;
+    const active = alarms();
+    if (active === null) return null;
+    const bytes = storeBytes();
+    if (bytes > quotaBytes && active.length === 0) {
+      return { kind: 'alarmActivate', alarm: { memberId, alarm: alarmKind.noSpace } };
+    }
+    const own = bytes <= quotaBytes * quotaEndsAtPart ? active.find(isOwn) : undefined;
+    return own === undefined ? null : { kind: 'alarmDeactivate', alarm: own };
+  }
+
+  async #propose(operation: Operation): Promise<void> {
+    this.#proposing = true;
+    await this.#options.propose(operation);
+    this.#proposing = false;
+  }
+}
+
+const service: Caller = { kind: 'service' };
+
+export function quotaOf(member: Member): Quota {
+  let proposed = 0;
+  return new Quota({
+    quotaBytes: quotaBytesDefault,
+    memberId: BigInt(member.memberId),
+    storeBytes: () => member.driver.storeBytes,
+    alarms: () => {
+      if (member.driver.raft.role !== 'leader' || member.driver.holdsOtherStore) return null;
+      const alarms = queryStore(member, service, { kind: 'alarms', alarm: alarmKind.noSpace });
+      return alarms.kind === 'answer' ? alarms.answer.alarms : null;
+    },
+    isOwn: ({ memberId }) => wasMember(member, memberId),
+    propose: (operation) => {
+      const writeId = `quota.${member.memberId}.${member.driver.raft.term}.${member.nowMs()}.${proposed++}`;
+      return member.write({ writeId, caller: service, operation });
+    },
+  });
+}
+
+/** Changing the alarms of the group's own members is the operator's; a tenant has all other numbers for itself. */
+export function mayChangeAlarm(member: Member, caller: Caller, operation: Operation): boolean {
+  if (operation.kind !== 'alarmActivate' && operation.kind !== 'alarmDeactivate') return true;
+  return caller.kind === 'service' || !wasMember(member, operation.alarm.memberId);
+}
+
+/** Of a replica that is, or ever was, one of the group. */
+function wasMember(member: Member, memberId: bigint): boolean {
+  const { nextId } = member.driver.raft.configuration;
+  for (let number = 1; number < nextId; number++) {
+    if (BigInt(member.memberIdOf(replicaId(number))) === memberId) return true;
+  }
+  return false;
+}

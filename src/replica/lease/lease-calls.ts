@@ -1,0 +1,92 @@
+// The calls on leases that only a leader can answer: how long one has still to live, and keepalives, one by one or as a stream.
+
+import type { ApiRequest, KeepAliveCall, KeepAliveStreamCall, TimeToLiveCall } from '../../api/contract.ts';
+import { failureResponse, streamFailure } from '../../api/errors/errors.ts';
+import type { Failure } from '../../api/errors/failures.ts';
+import { decodeKeepAlive, keepAliveMessage } from '../../api/v3/lease.ts';
+import { MessageSplitter } from '../../api/v3/message-splitter.ts';
+import { leaseId, noLease } from '../../model/brands.ts';
+import type { Operation } from '../../model/store.ts';
+import { keyFailure } from '../calls/auth-calls.ts';
+import type { CallContext } from '../calls/call-context.ts';
+import { headerOf, leaderElsewhere, leadsAndCaughtUp, queryStoreInSteps, redirectTo } from '../calls/call-steps.ts';
+import type { Member } from '../member.ts';
+
+/** A grant that names no id gets a number to begin with: the log holds it, so all replicas agree. */
+export function withCandidate(operation: Operation): Operation {
+  if (operation.kind !== 'leaseGrant' || operation.id !== noLease) return operation;
+  const [random = 0n] = crypto.getRandomValues(new BigUint64Array(1));
+  return { ...operation, candidate: leaseId(BigInt.asUintN(52, random) + 1n) };
+}
+
+export async function serveTimeToLive(member: Member, call: TimeToLiveCall, context: CallContext): Promise<Response> {
+  const elsewhere = await leadsAndCaughtUp(member, call, context);
+  if (elsewhere !== null) return elsewhere;
+  const remaining = await context.services.leases.remaining(call.query.id);
+  if (remaining === null) return redirectTo(member, null);
+  const header = headerOf(member);
+  const result = await queryStoreInSteps(member, context, call.query);
+  if (result === null) return redirectTo(member, null);
+  if (result.kind === 'ended') return failureResponse(call.protocol, result.failure);
+  return call.respond(result, remaining.seconds, header);
+}
+
+export async function serveKeepAlive(member: Member, call: KeepAliveCall, context: CallContext): Promise<Response> {
+  const elsewhere = await leaderElsewhere(member, context);
+  if (elsewhere !== null) return elsewhere;
+  const result = await context.services.leases.keepAlive(context.caller, call.query.id);
+  return result === null ? redirectTo(member, null) : call.respond(result, headerOf(member));
+}
+
+/**
+ * A POST answers each message of its body and ends; one that does not say how long its body is answers each as it comes. A WebSocket's
+ * frames are such bodies, each of them, and so find the leader wherever it is by then.
+ */
+export async function serveKeepAliveStream(
+  member: Member,
+  call: KeepAliveStreamCall,
+  request: ApiRequest,
+  context: CallContext,
+): Promise<Response> {
+  if (call.transport === 'websocket') {
+    const failure = await keyFailure(member, context.caller);
+    if (failure !== null) return failureResponse('v3', failure);
+    const { accepted, protocol, timeoutMs } = call;
+    const frames = { kind: 'frames', protocol, timeoutMs, path: '/v3/lease/keepalive', accepted } as const;
+    return context.services.frames.open(frames, context.caller, context.origin);
+  }
+  if (context.posted !== null) {
+    const failure = await keyFailure(member, context.caller);
+    if (failure !== null) return failureResponse('v3', failure);
+    return context.services.keepAlives.open(context.posted, context, call.timeoutMs);
+  }
+  const elsewhere = await leaderElsewhere(member, context);
+  return elsewhere ?? answerMessages(member, request.body, context);
+}
+
+async function answerMessages(member: Member, body: Uint8Array, context: CallContext): Promise<Response> {
+  const splitter = new MessageSplitter();
+  const { messages, fault } = splitter.push(body);
+  const lines: string[] = [];
+  for (const message of messages) {
+    const request = decodeKeepAlive(message);
+    if (request.kind === 'malformed') return ended(lines, { kind: 'badRequest', detail: request.detail });
+    const result = await context.services.leases.keepAlive(context.caller, request.id);
+    // Extending a lease twice is fine: all of the body is asked of the next leader.
+    if (result === null) return redirectTo(member, null);
+    if (result.kind === 'failed') return ended(lines, result.failure);
+    lines.push(`${keepAliveMessage(headerOf(member), request.id, result.answer.ttlSeconds)}\n`);
+  }
+  const detail = fault ?? splitter.end();
+  return detail === null ? streamed(200, lines) : ended(lines, { kind: 'badRequest', detail });
+}
+
+/** The status goes out with the first message. */
+function ended(lines: readonly string[], failure: Failure): Response {
+  const { status, text } = streamFailure(failure, 'kept');
+  return streamed(lines.length === 0 ? status : 200, [...lines, `${text}\n`]);
+}
+
+function streamed(status: number, lines: readonly string[]): Response {
+  return new Response(lines.join(''), { status, headers: { 'content-type': 'application/json' } });
+}

@@ -1,0 +1,226 @@
+// The leases of a group as its leader holds them, for one term: when each of them ends. It has no clock and no timer; time
+// comes in as an argument. It proposes nothing itself: `lease-service.ts` asks what is due, and commits it.
+//
+// Keeping a lease alive is no entry of the log: the leader extends it here, in memory. What a change of leaders, or a group
+// that sleeps, may not do is end a lease early. The rows of the store hold a deadline for each lease (of its grant or of its last
+// checkpoint) and one bit for all, `settled`. What must hold, always:
+//
+//   While a store is settled, no lease has a later deadline in any leader's memory than in its row.
+//
+// A new leader of a store that is not settled extends all leases to their full time, from when it leads (etcd's rule): that is
+// later than any keepalive that another leader answered, since a leader confirms that it leads after the keepalive came, and
+// counts from when it came. Of a settled store it takes the deadlines as they stand, and so a lease that ended while the group
+// slept is found ended by whoever wakes first. It holds because
+//
+//   - a grant makes the store not settled, in the log;
+//   - before a group rests, its leader commits what differs here from the rows, and with the last of it that the store is settled.
+//     From the moment in which it proposes that, it extends nothing (`needsOpening`) until
+//   - the first extension after it has committed that the store is not settled any more: the log keeps the two in order;
+//   - a leader that is not one any more commits nothing, confirms no read, and so answers no keepalive.
+//
+// A deadline is a time of day of the leader that wrote it, and clocks differ. So what a new leader takes from the rows it ends
+// `leaseClocksDifferMs` after its deadline: late rather than early. It tells clients of the deadline, and extends by its own clock.
+//
+// One exception: the lease of a caller who waits at this leader for its own turn is put off by the leader itself
+// (`extendKept`), before that is in the log. Nobody was told, and a new leader that ends it does what a later call would do.
+
+import { assert } from '../../base/assert.ts';
+import type { LeaseId } from '../../model/brands.ts';
+import { leaseClocksDifferMs, leaseRestMarginMs } from '../../limits.ts';
+import type { LeaseDeadline } from '../../model/store.ts';
+import type { LeaseChange, StoredLease } from '../../mvcc/leases.ts';
+import type { Store } from '../../mvcc/store.ts';
+import { type HeapItem, LeaseHeap } from './lease-heap.ts';
+
+/** What the store knows of leases, as far as the log was applied. */
+export type LeaseRecords = Pick<Store, 'leasesSettled' | 'leaseCount' | 'leases' | 'earliestLeaseDeadlineMs'>;
+
+/** Invariant: deadlineMs <= endsMs; they differ only where the deadline is by another leader's clock. */
+type Lease = HeapItem & {
+  readonly id: LeaseId;
+  readonly ttlMs: number;
+  /** What clients are told, and what is written down. */
+  deadlineMs: number;
+  /** As the rows have it. */
+  storedMs: number;
+  ending: boolean;
+};
+
+/** What stands between a group that has nothing else to do and its rest. */
+export type RestObstacle =
+  | 'none'
+  /** Leases end soon, or are being ended: ask again. */
+  | 'wait'
+  /** Deadlines must be written down first. */
+  | 'settle';
+
+export type Checkpoint = { readonly deadlines: readonly LeaseDeadline[]; readonly settled: boolean };
+
+export class Lessor {
+  readonly #records: LeaseRecords;
+  readonly #leases = new Map<LeaseId, Lease>();
+  readonly #ends = new LeaseHeap<Lease>();
+  /** Those whose deadlines differ from their rows. */
+  readonly #unsaved = new Set<Lease>();
+  #ending = 0;
+  #settling = false;
+
+  /** Of a leader that has applied all that was committed before its term. */
+  constructor(records: LeaseRecords, nowMs: number) {
+    this.#records = records;
+    const extended = !records.leasesSettled;
+    for (const record of records.leases()) {
+      const lease = this.#add(record, leaseClocksDifferMs);
+      if (extended) this.#putOff(lease, nowMs + lease.ttlMs);
+    }
+  }
+
+  get count(): number {
+    return this.#leases.size;
+  }
+
+  /** When the next lease ends. null: there is none, or none that is not being ended already. */
+  get earliestMs(): number | null {
+    return this.#ends.first?.endsMs ?? null;
+  }
+
+  /** The store is settled, or is about to be: before a lease is extended, a checkpoint that says otherwise must be applied. */
+  get needsOpening(): boolean {
+    return this.#settling || this.#records.leasesSettled;
+  }
+
+  /** What the log did to leases, in its order. */
+  applied(change: LeaseChange): void {
+    const lease = this.#leases.get(change.id);
+    if (lease !== undefined) this.#remove(lease);
+    if (change.kind === 'granted') this.#add(change, 0);
+  }
+
+  /** null: it is unknown, or past its deadline, even if it is still there. Rounded down. */
+  remainingSeconds(id: LeaseId, nowMs: number): number | null {
+    const lease = this.#leases.get(id);
+    if (lease === undefined || this.#hasEnded(lease, nowMs)) return null;
+    return Math.floor(Math.max(0, lease.deadlineMs - nowMs) / 1_000);
+  }
+
+  /** It is past its deadline and still there: what is asked of it is answered when it is gone. */
+  isEnding(id: LeaseId, nowMs: number): boolean {
+    const lease = this.#leases.get(id);
+    return lease !== undefined && this.#hasEnded(lease, nowMs);
+  }
+
+  /** Full time from `fromMs`, when the keepalive came. Unknown ids are passed over. */
+  extend(id: LeaseId, fromMs: number): void {
+    assert(!this.needsOpening, 'a lease is extended in memory only while its store is not settled');
+    const lease = this.#leases.get(id);
+    if (lease === undefined || lease.ending) return;
+    if (fromMs + lease.ttlMs > lease.deadlineMs) this.#putOff(lease, fromMs + lease.ttlMs);
+  }
+
+  /** Those of callers who wait here, once less than half of their time is left. True: one was extended. */
+  extendKept(ids: Iterable<LeaseId>, nowMs: number): boolean {
+    let extended = false;
+    for (const id of ids) {
+      const lease = this.#leases.get(id);
+      if (lease === undefined || lease.ending || lease.deadlineMs - nowMs > lease.ttlMs / 2) continue;
+      this.#putOff(lease, nowMs + lease.ttlMs);
+      extended = true;
+    }
+    return extended;
+  }
+
+  /** Leases past their deadlines, the longest overdue first. They are being ended from now on, until `applied` or `putBack`. */
+  takeDue(nowMs: number, countMax: number): readonly LeaseId[] {
+    const ids: LeaseId[] = [];
+    while (ids.length < countMax) {
+      const lease = this.#ends.first;
+      if (lease === null || lease.endsMs > nowMs) break;
+      this.#ends.remove(lease);
+      lease.ending = true;
+      this.#ending++;
+      ids.push(lease.id);
+    }
+    return ids;
+  }
+
+  /** Those that were not ended are due as before. */
+  putBack(ids: readonly LeaseId[]): void {
+    for (const id of ids) {
+      const lease = this.#leases.get(id);
+      if (lease === undefined || !lease.ending) continue;
+      lease.ending = false;
+      this.#ending--;
+      this.#ends.add(lease);
+    }
+  }
+
+  restObstacle(nowMs: number): RestObstacle {
+    if (this.#leases.size === 0) return 'none';
+    const { earliestMs } = this;
+    if (this.#ending > 0 || this.#settling || earliestMs === null) return 'wait';
+    if (earliestMs <= nowMs + leaseRestMarginMs) return 'wait';
+    return this.#unsaved.size === 0 && this.#records.leasesSettled ? 'none' : 'settle';
+  }
+
+  /** What is to be written down next; with the last of it the store is settled. `saved` or `notSaved` follows. */
+  takeCheckpoint(countMax: number): Checkpoint {
+    assert(!this.#settling, 'one checkpoint after the other');
+    const deadlines: LeaseDeadline[] = [];
+    for (const { id, deadlineMs } of this.#unsaved) {
+      if (deadlines.length >= countMax) break;
+      deadlines.push({ id, deadlineMs });
+    }
+    const settled = deadlines.length === this.#unsaved.size;
+    this.#settling = settled;
+    return { deadlines, settled };
+  }
+
+  /** It was applied. */
+  saved({ deadlines }: Checkpoint): void {
+    this.#settling = false;
+    for (const { id, deadlineMs } of deadlines) {
+      const lease = this.#leases.get(id);
+      if (lease === undefined) continue;
+      lease.storedMs = deadlineMs;
+      if (lease.deadlineMs === deadlineMs) this.#unsaved.delete(lease);
+    }
+  }
+
+  notSaved(): void {
+    this.#settling = false;
+  }
+
+  #hasEnded(lease: Lease, nowMs: number): boolean {
+    return lease.ending || lease.endsMs <= nowMs;
+  }
+
+  #add({ id, ttlSeconds, deadlineMs }: StoredLease, clocksDifferMs: number): Lease {
+    const lease: Lease = {
+      id,
+      ttlMs: ttlSeconds * 1_000,
+      deadlineMs,
+      endsMs: deadlineMs + clocksDifferMs,
+      storedMs: deadlineMs,
+      ending: false,
+      place: -1,
+    };
+    this.#leases.set(id, lease);
+    this.#ends.add(lease);
+    return lease;
+  }
+
+  #remove(lease: Lease): void {
+    this.#leases.delete(lease.id);
+    this.#unsaved.delete(lease);
+    if (lease.ending) this.#ending--;
+    else this.#ends.remove(lease);
+  }
+
+  #putOff(lease: Lease, deadlineMs: number): void {
+    lease.deadlineMs = deadlineMs;
+    lease.endsMs = deadlineMs;
+    this.#ends.moved(lease);
+    if (deadlineMs === lease.storedMs) this.#unsaved.delete(lease);
+    else this.#unsaved.add(lease);
+  }
+}

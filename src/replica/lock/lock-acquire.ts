@@ -1,0 +1,242 @@
+// v1's locks and semaphores: a place in the queue of a name, held while fewer than `limit` were taken before it. The rules stand in
+// the OpenAPI document. A place that comes with a session has a lease of its own, which goes when the call ends without a place.
+
+import type { AcquireCall, Acquired, Hold, ReleaseCall } from '../../api/contract.ts';
+import type { Failure } from '../../api/errors/failures.ts';
+import { holderOf, holderValue, lockTxn, placeKey } from '../../api/queues.ts';
+import { readOf } from '../../api/requests.ts';
+import { assert, unreachable } from '../../base/assert.ts';
+import type { LeaseId } from '../../model/brands.ts';
+import { emptyBytes, equalBytes } from '../../base/bytes.ts';
+import type { Operation, TxnOperation, TxnRequest } from '../../model/store.ts';
+import { accessOfOperation } from '../../mvcc/auth/access.ts';
+import type { CallContext } from '../calls/call-context.ts';
+import { authorize, caughtUp, leadsAndCaughtUp, redirectTo } from '../calls/call-steps.ts';
+import {
+  afterWait,
+  answerToNobody,
+  failed,
+  giveBack,
+  grantSession,
+  keyEnded,
+  leavePlace,
+  placeTaken,
+  type Queuing,
+  respond,
+  sessionLease,
+  type Step,
+  tooManyWait,
+  value,
+  waitHere,
+  write,
+  writeStep,
+} from './lock-calls.ts';
+import { Handover } from './lock-handover.ts';
+import { keyInTheWay, placeAt, queueOf } from './lock-places.ts';
+import type { Place } from './lock-queues.ts';
+import type { Member } from '../member.ts';
+
+/** A call whose place and lease are known. */
+type Seat = {
+  readonly queuing: Queuing;
+  readonly call: AcquireCall;
+  readonly lease: LeaseId;
+  readonly key: Uint8Array;
+};
+
+export async function serveAcquire(member: Member, call: AcquireCall, context: CallContext): Promise<Response> {
+  const queuing: Queuing = { member, context, call, handover: new Handover() };
+  const elsewhere = await leadsAndCaughtUp(member, call, context);
+  if (elsewhere !== null) return elsewhere;
+  const lease = call.hold.kind === 'lease' ? call.hold.id : sessionLease(queuing);
+  return respond(queuing, await acquire({ queuing, call, lease, key: placeKey(call.name, lease) }), call);
+}
+
+async function acquire(seat: Seat): Promise<Step<Acquired>> {
+  const { queuing, call, lease, key } = seat;
+  const value = holderValue({ limit: call.limit, session: call.hold.kind === 'session' });
+  const operation: Operation = { kind: 'txn', request: lockTxn(call.name, lease, value) };
+  const refusal = await refusedBefore(seat, operation);
+  if (refusal !== null) return failed(refusal);
+  if (call.hold.kind === 'session') {
+    const granted = await grantSession(queuing, lease, call.hold.ttlSeconds);
+    if (granted.kind !== 'value') return granted;
+  }
+  const written = await writeStep(queuing, operation);
+  if (written.kind !== 'value') {
+    // The lease of a call whose id was used before may be that call's.
+    const isOwn = written.kind === 'failed' && written.failure.kind !== 'idempotencyKeyReused';
+    if (isOwn) await leave(seat, null);
+    return written;
+  }
+  const taken = placeTaken(queuing, written.value, key);
+  if (taken.kind !== 'value') return taken;
+  const place: Place = { name: call.name, key, createRevision: taken.value.createRevision, limit: call.limit };
+  // A place that this lease had before is not this call's to give up.
+  const given = taken.value.before === null ? place : null;
+  // A key that came after the look before: it was written before this place, so it is seen here.
+  const inTheWay = keyInTheWay(queuing.member.driver.store, call.name, place.createRevision);
+  if (inTheWay !== null) {
+    await leave(seat, given);
+    return failed({ kind: 'nameInUse', key: inTheWay });
+  }
+  const other = otherLimit(seat);
+  if (other !== null) {
+    await leave(seat, given);
+    return failed({ kind: 'limitDiffers', limit: other });
+  }
+  return waitForPlace(seat, place, given);
+}
+
+/** What can be told without a place: nothing is written, and no lease made, where that would be for nothing. */
+async function refusedBefore({ queuing, call, key }: Seat, operation: Operation): Promise<Failure | null> {
+  const { member, context } = queuing;
+  const refused = await authorize(member, context.caller, accessOfOperation(operation));
+  if (refused !== null) return refused;
+  const { store } = member.driver;
+  const own = placeAt(store, key);
+  const inTheWay = own === null ? keyInTheWay(store, call.name) : null;
+  if (inTheWay !== null) return { kind: 'nameInUse', key: inTheWay };
+  const { oldest, count } = queueOf(store, call.name);
+  if (oldest === null) return null;
+  const { limit } = holderOf(oldest.value);
+  if (limit !== call.limit) return { kind: 'limitDiffers', limit };
+  const isFull = count >= call.limit && own === null;
+  return isFull && call.waitSeconds === 0 ? heldBy(queuing, call) : null;
+}
+
+/** The oldest place says what limit the queue has. null: this call's. */
+function otherLimit({ queuing, call, key }: Seat): number | null {
+  const { store } = queuing.member.driver;
+  const { oldest } = queueOf(store, call.name);
+  const counting = oldest === null || equalBytes(oldest.key, key) ? placeAt(store, key) : oldest;
+  const limit = counting === null ? call.limit : holderOf(counting.value).limit;
+  return limit === call.limit ? null : limit;
+}
+
+/** `given`: what goes when the call ends without it. */
+async function waitForPlace(seat: Seat, place: Place, given: Place | null): Promise<Step<Acquired>> {
+  const { queuing, call, lease } = seat;
+  const { member } = queuing;
+  const sinceMs = member.nowMs();
+  const end = await waitHere(queuing, {
+    place,
+    timeoutMs: call.waitSeconds * 1_000,
+    kept: call.hold.kind === 'session' ? lease : null,
+    untilLost: true,
+  });
+  switch (end) {
+    case 'turn': {
+      const ended = keyEnded(queuing);
+      if (ended !== null) {
+        await leave(seat, given);
+        return failed(ended);
+      }
+      const held = await hold(seat, place);
+      if (held.kind === 'value') afterWait(queuing, member.nowMs() - sinceMs, () => leave(seat, given));
+      return held;
+    }
+    case 'moved':
+      return { kind: 'response', response: redirectTo(member, member.driver.raft.leader) };
+    case 'gone':
+      if (call.writeId === null) await leave(seat, given);
+      return { kind: 'response', response: answerToNobody() };
+    case 'timeout': {
+      const held = heldBy(queuing, call);
+      await leave(seat, given);
+      return failed(held);
+    }
+    case 'full':
+      await leave(seat, given);
+      return failed(tooManyWait(queuing));
+    case 'keyEnded':
+      await leave(seat, given);
+      return failed(keyEnded(queuing) ?? { kind: 'sessionExpired' });
+    case 'lost':
+      await leave(seat, null);
+      return failed({ kind: 'sessionExpired' });
+    default:
+      return unreachable(end);
+  }
+}
+
+/** Its turn has come: if it is still there, it holds, and a session has all of its time from now on. */
+async function hold(seat: Seat, place: Place): Promise<Step<Acquired>> {
+  const { queuing, call, lease, key } = seat;
+  const { member } = queuing;
+  const elsewhere = await caughtUp(member, call);
+  if (elsewhere !== null) return { kind: 'response', response: elsewhere };
+  const ttl = await ttlOf(queuing, lease, call.hold);
+  if (ttl.kind !== 'value') return ttl;
+  const { store } = member.driver;
+  const own = placeAt(store, key);
+  const { createRevision: fencingToken } = place;
+  if (own?.createRevision !== fencingToken || ttl.value === null) {
+    await leave(seat, null);
+    return failed({ kind: 'sessionExpired' });
+  }
+  return value({ key, lease, ttlSeconds: ttl.value, fencingToken, revision: store.revision });
+}
+
+/** null: the lease is gone. */
+async function ttlOf({ member, context }: Queuing, id: LeaseId, { kind }: Hold): Promise<Step<number | null>> {
+  if (kind === 'lease') {
+    const query = { kind: 'timeToLive', id, keys: false } as const;
+    const result = member.driver.store.query(query, { kind: 'service' }, member.nowMs());
+    return value(result.kind === 'answer' ? (result.answer.lease?.ttlSeconds ?? null) : null);
+  }
+  const result = await context.services.leases.keepAlive({ kind: 'service' }, id);
+  if (result === null) return { kind: 'response', response: redirectTo(member, null) };
+  return value(result.kind === 'answer' ? result.answer.ttlSeconds : null);
+}
+
+/** Who holds, for one who was there in vain. Someone does: `limit` places were taken before. */
+function heldBy({ member }: Queuing, { name, limit }: AcquireCall): Failure {
+  const { store } = member.driver;
+  const { oldest, count } = queueOf(store, name);
+  assert(oldest !== null, 'who waits in vain is behind somebody');
+  const waiting = Math.max(0, count - limit);
+  return { kind: 'lockHeld', fencingToken: oldest.createRevision, waiting, revision: store.revision };
+}
+
+/** A call ends without a place. `place` null: it has none, and what there may be is its lease. */
+async function leave({ queuing, call, lease }: Seat, place: Place | null): Promise<void> {
+  if (call.hold.kind === 'session') await giveBack(queuing, { kind: 'leaseRevoke', id: lease });
+  else if (place !== null) await leavePlace(queuing, place, lease);
+}
+
+export async function serveRelease(member: Member, call: ReleaseCall, context: CallContext): Promise<Response> {
+  const queuing: Queuing = { member, context, call, handover: new Handover() };
+  return respond(queuing, await release(queuing, call), call);
+}
+
+/** The place goes by one write, so that a retry is answered as the first try was; then, where it was made for it, the lease. */
+async function release(queuing: Queuing, call: ReleaseCall): Promise<Step<{ readonly revision: number }>> {
+  const written = await writeStep(queuing, { kind: 'txn', request: releaseTxn(call) });
+  if (written.kind !== 'value') return written;
+  const outcome = written.value;
+  const { revision } = outcome;
+  if (outcome.kind !== 'txn') return value({ revision });
+  const [part] = outcome.answer.parts;
+  if (outcome.answer.succeeded !== call.condition.holdsWhen) {
+    const other = part?.kind === 'range' ? part.answer.kvs[0] : undefined;
+    if (other === undefined) return failed({ kind: 'lockNotHeld' });
+    return failed({ kind: 'fencingTokenDiffers', current: other.createRevision, revision });
+  }
+  const place = part?.kind === 'deleteRange' ? part.answer.previous[0] : undefined;
+  if (place !== undefined && holderOf(place.value).session) {
+    await write(queuing, { kind: 'leaseRevoke', id: call.lease }, 'leave');
+  }
+  return value({ revision });
+}
+
+/** Where the condition does not hold, the place is read instead. */
+function releaseTxn({ key, condition }: ReleaseCall): TxnRequest {
+  const own = { key, rangeEnd: emptyBytes };
+  const released: TxnOperation[] = [{ kind: 'deleteRange', request: { ...own, previous: true } }];
+  const refused: TxnOperation[] = [{ kind: 'range', request: readOf(own, { keysOnly: true }) }];
+  const { compare, holdsWhen } = condition;
+  return holdsWhen
+    ? { compare, success: released, failure: refused }
+    : { compare, success: refused, failure: released };
+}

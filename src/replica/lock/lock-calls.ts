@@ -1,0 +1,276 @@
+// etcd's locks and elections: a place is taken by one transaction, its turn is waited for, and the answer says so. A caller that goes
+// away loses its place, unless it named its call: then the same call, sent again, finds it, for as long as its lease lives.
+
+import type { CampaignCall, Elected, LockCall, ResponseHeader, Result, SessionWriteCall } from '../../api/contract.ts';
+import type { Failure } from '../../api/errors/failures.ts';
+import { campaignTxn, lockTxn, placeKey, proclaimTxn, resignTxn } from '../../api/queues.ts';
+import { unreachable } from '../../base/assert.ts';
+import { leaseId, type LeaseId, noLease } from '../../model/brands.ts';
+import { equalBytes } from '../../base/bytes.ts';
+import { sessionSeconds } from '../../limits.ts';
+import type { Operation, Outcome } from '../../model/store.ts';
+import { identityOf } from '../../mvcc/write-ids.ts';
+import type { CallContext } from '../calls/call-context.ts';
+import { caughtUp, headerOf, propose, type Proposed, redirectTo } from '../calls/call-steps.ts';
+import { placeAt, takenAlready, takenBy, type Taken } from './lock-places.ts';
+import { Handover } from './lock-handover.ts';
+import type { Place } from './lock-queues.ts';
+import type { WaitEnd, WaitOptions } from './lock-waits.ts';
+import type { Member } from '../member.ts';
+
+/** A call that takes a place, and where it is served. */
+export type Queuing = {
+  readonly member: Member;
+  readonly context: CallContext;
+  readonly call: { readonly protocol: 'v1' | 'v3'; readonly writeId: string | null };
+  /** How the answer reaches a caller that has waited. */
+  readonly handover: Handover;
+};
+
+/** What became of a step: its value, or what the whole call is answered with. */
+export type Step<Value> =
+  | { readonly kind: 'value'; readonly value: Value }
+  | { readonly kind: 'failed'; readonly failure: Failure }
+  | { readonly kind: 'response'; readonly response: Response };
+
+export function value<Value>(of: Value): Step<Value> {
+  return { kind: 'value', value: of };
+}
+
+export function failed(failure: Failure): Step<never> {
+  return { kind: 'failed', failure };
+}
+
+/** What etcd's calls of this kind are answered with. */
+export function respond<Answer>(
+  { member, handover }: Queuing,
+  step: Step<Answer>,
+  call: { respond(result: Result<Answer>, header: ResponseHeader): Response },
+): Response {
+  switch (step.kind) {
+    case 'value':
+      return handover.of(call.respond({ kind: 'answer', answer: step.value }, headerOf(member)));
+    case 'failed':
+      return call.respond(step, headerOf(member));
+    case 'response':
+      return step.response;
+    default:
+      return unreachable(step);
+  }
+}
+
+/** One of the writes of a call. */
+export function write({ member, context, call }: Queuing, operation: Operation, purpose?: string): Promise<Proposed> {
+  const { protocol, writeId } = call;
+  return propose(member, context, { protocol, writeId, operation, ...(purpose === undefined ? {} : { purpose }) });
+}
+
+export async function writeStep(queuing: Queuing, operation: Operation, purpose?: string): Promise<Step<Outcome>> {
+  const proposed = await write(queuing, operation, purpose);
+  if (proposed.kind === 'response') return proposed;
+  const { outcome } = proposed;
+  return outcome.kind === 'failed' ? failed(outcome.failure) : value(outcome);
+}
+
+/**
+ * The lease of a session that is made for a call. Its id follows from the caller and the call's own id, so that a call that is sent again,
+ * to another leader, finds it however long it has waited; and from the service's secret, so that nobody else can take it first.
+ */
+export function sessionLease({ member, context, call }: Queuing): LeaseId {
+  const { caller, services } = context;
+  const callId = call.writeId === null ? `g:${context.writeId}` : `c:${call.writeId}`;
+  const { tenant } = member.identity;
+  const number = services.signatures.numberOf(`session/${tenant}/${identityOf({ caller, writeId: callId })}`);
+  return leaseId(BigInt.asUintN(52, number) + 1n);
+}
+
+export async function grantSession(queuing: Queuing, id: LeaseId, ttlSeconds: number): Promise<Step<LeaseId>> {
+  const granted = await writeStep(queuing, { kind: 'leaseGrant', id, candidate: id, ttlSeconds }, 'session');
+  const isThere = granted.kind === 'failed' && granted.failure.kind === 'leaseExists';
+  return granted.kind === 'value' || isThere ? value(id) : granted;
+}
+
+async function leaseOf(queuing: Queuing, lease: LeaseId): Promise<Step<LeaseId>> {
+  return lease === noLease ? grantSession(queuing, sessionLease(queuing), sessionSeconds) : value(lease);
+}
+
+/** What a transaction that takes a place found, or left; a retry may have to look. */
+export function placeTaken({ member }: Queuing, outcome: Outcome, key: Uint8Array): Step<Taken> {
+  const taken = takenBy(outcome, key) ?? takenAlready(placeAt(member.driver.store, key));
+  return taken === null ? failed({ kind: 'sessionExpired' }) : value(taken);
+}
+
+/** Waits as `lock` and `campaign` do: it is the turn of this place, and all that was acknowledged before is applied here. */
+async function waitForTurn(queuing: Queuing, place: Place, call: Waiting): Promise<Step<null>> {
+  const { member } = queuing;
+  const { timeoutMs, lease } = call;
+  const leave = (): Promise<unknown> => leavePlace(queuing, place, lease);
+  const sinceMs = member.nowMs();
+  const end = await waitHere(queuing, { place, timeoutMs, kept: null, untilLost: false });
+  switch (end) {
+    case 'turn': {
+      const elsewhere = await caughtUp(member, queuing.call);
+      if (elsewhere !== null) return { kind: 'response', response: elsewhere };
+      const ended = keyEnded(queuing);
+      if (ended !== null) {
+        await leaveForGood(queuing, place, call);
+        return failed(ended);
+      }
+      afterWait(queuing, member.nowMs() - sinceMs, () => leaveForGood(queuing, place, call));
+      return value(null);
+    }
+    case 'moved':
+      return { kind: 'response', response: redirectTo(member, member.driver.raft.leader) };
+    case 'gone':
+      if (queuing.call.writeId === null) await leave();
+      return { kind: 'response', response: answerToNobody() };
+    case 'timeout':
+      await leave();
+      return failed({ kind: 'timeout' });
+    case 'full':
+      await leave();
+      return failed(tooManyWait(queuing));
+    case 'keyEnded':
+      await leaveForGood(queuing, place, call);
+      return failed(keyEnded(queuing) ?? { kind: 'sessionExpired' });
+    case 'lost':
+      return failed({ kind: 'sessionExpired' });
+    default:
+      return unreachable(end);
+  }
+}
+
+/** `made`: the lease came with the call. */
+type Waiting = { readonly timeoutMs: number | null; readonly lease: LeaseId; readonly made: boolean };
+
+/** Only a leader notices that it is none any more. */
+export function waitHere(
+  { member, context }: Queuing,
+  options: Omit<WaitOptions, 'caller' | 'gone'>,
+): Promise<WaitEnd> {
+  if (member.driver.raft.role !== 'leader') return Promise.resolve('moved');
+  const { caller, gone } = context;
+  return context.services.waits.wait({ ...options, caller, gone });
+}
+
+/** What became of the caller's key while it waited; null: it is as good as before. */
+export function keyEnded({ member, context }: Queuing): Failure | null {
+  return member.driver.store.authorizeKey(context.caller, { kind: 'anyone' }, member.nowMs());
+}
+
+export function tooManyWait({ context }: Queuing): Failure {
+  return context.services.open.refusal('wait', context.caller) ?? { kind: 'overloaded' };
+}
+
+/**
+ * A write that gives something back. What comes of it is told to nobody: the caller is gone, or hears something else. The caller may not
+ * write any more, so the service does: it was this call that took what is given back.
+ */
+export async function giveBack(
+  { member, context, call }: Queuing,
+  operation: Operation,
+  purpose = 'leave',
+): Promise<void> {
+  const { protocol, writeId } = call;
+  const asService: CallContext = { ...context, caller: { kind: 'service' } };
+  await propose(member, asService, { protocol, writeId, operation, purpose });
+}
+
+/** Gives a place up. */
+export async function leavePlace(queuing: Queuing, place: Place, lease: LeaseId): Promise<void> {
+  const { key, name, createRevision } = place;
+  await giveBack(queuing, { kind: 'txn', request: resignTxn({ key, name, createRevision, lease }) });
+}
+
+/** Gives the place up, and the lease where it was made for the call: nobody can keep it alive. */
+async function leaveForGood(queuing: Queuing, place: Place, { lease, made }: Waiting): Promise<void> {
+  await leavePlace(queuing, place, lease);
+  if (made) await giveBack(queuing, { kind: 'leaseRevoke', id: lease }, 'leaseLeave');
+}
+
+/** Whoever named its call may send it again, and finds its place. */
+export function afterWait({ call, handover }: Queuing, waitedMs: number, giveUp: () => Promise<void>): void {
+  if (call.writeId === null) handover.afterWait(waitedMs, giveUp);
+}
+
+/** Nobody reads it. */
+export function answerToNobody(): Response {
+  return new Response(null, { status: 499 });
+}
+
+// The calls
+
+export async function serveSessionWrite(
+  member: Member,
+  call: SessionWriteCall,
+  context: CallContext,
+): Promise<Response> {
+  const queuing: Queuing = { member, context, call, handover: new Handover() };
+  const id = call.lease === noLease ? sessionLease(queuing) : call.lease;
+  if (call.lease === noLease) {
+    const operation = { kind: 'leaseGrant', id, candidate: id, ttlSeconds: sessionSeconds } as const;
+    const granted = await write(queuing, operation, 'session');
+    if (granted.kind === 'response') return granted.response;
+    const { outcome } = granted;
+    const isThere = outcome.kind === 'failed' && outcome.failure.kind === 'leaseExists';
+    if (outcome.kind === 'failed' && !isThere) return call.respond(outcome, headerOf(member));
+  }
+  const written = await write(queuing, call.operation(id));
+  return written.kind === 'response' ? written.response : call.respond(written.outcome, headerOf(member));
+}
+
+export async function serveLock(member: Member, call: LockCall, context: CallContext): Promise<Response> {
+  const queuing: Queuing = { member, context, call, handover: new Handover() };
+  return respond(queuing, await lock(queuing, call), call);
+}
+
+async function lock(queuing: Queuing, call: LockCall): Promise<Step<{ key: Uint8Array; revision: number }>> {
+  const { store } = queuing.member.driver;
+  const { name, timeoutMs } = call;
+  const lease = await leaseOf(queuing, call.lease);
+  if (lease.kind !== 'value') return lease;
+  const key = placeKey(name, lease.value);
+  const written = await writeStep(queuing, { kind: 'txn', request: lockTxn(name, lease.value) });
+  if (written.kind !== 'value') return written;
+  const taken = placeTaken(queuing, written.value, key);
+  if (taken.kind !== 'value') return taken;
+  const { createRevision, isOldest } = taken.value;
+  if (isOldest === true) return value({ key, revision: written.value.revision });
+  const waiting = { timeoutMs, lease: lease.value, made: call.lease === noLease };
+  const waited = await waitForTurn(queuing, { name, key, createRevision, limit: 1 }, waiting);
+  if (waited.kind !== 'value') return waited;
+  return placeAt(store, key) === null ? failed({ kind: 'sessionExpired' }) : value({ key, revision: store.revision });
+}
+
+export async function serveCampaign(member: Member, call: CampaignCall, context: CallContext): Promise<Response> {
+  const queuing: Queuing = { member, context, call, handover: new Handover() };
+  return respond(queuing, await campaign(queuing, call), call);
+}
+
+/** As etcd's, it does not look whether its own place is still there when its turn has come. */
+async function campaign(queuing: Queuing, call: CampaignCall): Promise<Step<Elected>> {
+  const { name, timeoutMs } = call;
+  const granted = await leaseOf(queuing, call.lease);
+  if (granted.kind !== 'value') return granted;
+  const lease = granted.value;
+  const key = placeKey(name, lease);
+  const written = await writeStep(queuing, { kind: 'txn', request: campaignTxn(name, lease, call.value) });
+  if (written.kind !== 'value') return written;
+  const taken = placeTaken(queuing, written.value, key);
+  if (taken.kind !== 'value') return taken;
+  const { createRevision, before } = taken.value;
+  const place = { name, key, createRevision, limit: 1 };
+  if (before !== null && !equalBytes(before.value, call.value)) {
+    const leader = { name, key, createRevision, lease };
+    const operation = { kind: 'txn', request: proclaimTxn(leader, lease, call.value) } as const;
+    const proclaimed = await writeStep(queuing, operation, 'proclaim');
+    // As etcd's, a candidate that cannot say its value resigns: a key that was put without this lease goes.
+    if (proclaimed.kind === 'failed') await leavePlace(queuing, place, lease);
+    if (proclaimed.kind !== 'value') return proclaimed;
+    const { value: outcome } = proclaimed;
+    if (outcome.kind === 'txn' && !outcome.answer.succeeded) return failed({ kind: 'notElectionLeader' });
+  }
+  const waited = await waitForTurn(queuing, place, { timeoutMs, lease, made: call.lease === noLease });
+  if (waited.kind !== 'value') return waited;
+  return value({ key, createRevision, lease, revision: written.value.revision });
+}

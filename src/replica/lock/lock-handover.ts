@@ -1,0 +1,56 @@
+// Hands a place to a caller that has waited for it, and makes sure that the caller is still there. A client that left by an ordinary
+// close (FIN) is noticed only when something is written to it: so the first byte of the answer goes ahead, and the rest follows a moment
+// later. Who is gone by then never had the answer, and its place goes to the next one.
+
+import { handoverMsMax, handoverMsMin, handoverWaitShare } from '../../limits.ts';
+
+export class Handover {
+  #waitedMs = 0;
+  #giveUp: (() => Promise<void>) | null = null;
+
+  /** The caller waited this long before its turn came. `giveUp`: what is done where nobody takes the place. */
+  afterWait(waitedMs: number, giveUp: () => Promise<void>): void {
+    this.#waitedMs = waitedMs;
+    this.#giveUp = giveUp;
+  }
+
+  /** The answer that tells of the place, as it is sent. */
+  of(answer: Response): Response {
+    const giveUp = this.#giveUp;
+    if (giveUp === null) return answer;
+    const { status, headers } = answer;
+    return new Response(inTwoSteps(answer, handoverMs(this.#waitedMs), giveUp), { status, headers });
+  }
+}
+
+/**
+ * How long the answer of one that waited is held back: a part of what it waited, so that a busy lock is not held up. Within it a
+ * client's system has said that nobody listens any more, if it is near enough.
+ */
+export function handoverMs(waitedMs: number): number {
+  return Math.min(handoverMsMax, Math.max(handoverMsMin, Math.round(waitedMs * handoverWaitShare)));
+}
+
+function inTwoSteps(answer: Response, delayMs: number, giveUp: () => Promise<void>): ReadableStream<Uint8Array> {
+  let timer: ReturnType<typeof setTimeout> | null = null;
+  let step: 'begun' | 'gone' | 'told' = 'begun';
+  return new ReadableStream<Uint8Array>({
+    async start(controller) {
+      const bytes = new Uint8Array(await answer.arrayBuffer());
+      if (step === 'gone') return;
+      controller.enqueue(bytes.subarray(0, 1));
+      timer = setTimeout(() => {
+        step = 'told';
+        controller.enqueue(bytes.subarray(1));
+        controller.close();
+      }, delayMs);
+    },
+    async cancel() {
+      // Of one that was told nobody knows whether it heard: its lease decides.
+      if (step !== 'begun') return;
+      step = 'gone';
+      if (timer !== null) clearTimeout(timer);
+      await giveUp();
+    },
+  });
+}

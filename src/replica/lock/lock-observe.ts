@@ -1,0 +1,195 @@
+// Streams that observe an election: the leader at once, then each value it proclaims, and whoever follows it. As etcd does it: the
+// leader's key is followed until it is deleted, then the oldest place is read. Any replica serves; nothing outlives the object.
+
+import type { ObserveCall, ResponseHeader } from '../../api/contract.ts';
+import type { Failure } from '../../api/errors/failures.ts';
+import { observeMessage } from '../../api/v3/concurrency.ts';
+import { bytesOfKeyText, keyText } from '../../base/bytes.ts';
+import { observerBacklogBytesMax, streamProbeMs, watchBodyDrainMs } from '../../limits.ts';
+import type { Reservation } from '../../base/memory-budget.ts';
+import type { Caller, KeyValue, RevisionEvents, StoreEvent } from '../../model/store.ts';
+import type { Store } from '../../mvcc/store.ts';
+import { type CallFacts, caughtUp, redirectTo } from '../calls/call-steps.ts';
+import { placeAt } from './lock-places.ts';
+import { queuesOf } from './lock-queues.ts';
+import type { Member } from '../member.ts';
+import type { OpenCall, OpenCalls } from '../open-calls.ts';
+import { blankSpace, BodyChannel, type BodyOptions } from '../watch/watch-body.ts';
+
+export type ObserversOptions = {
+  readonly store: Pick<Store, 'range' | 'firstCreated' | 'revision'>;
+  readonly header: (revision: number) => ResponseHeader;
+  readonly open: OpenCalls;
+  /** What a stream of this caller holds of the isolate's memory. */
+  readonly memory: (caller: Caller) => Reservation;
+  readonly durable: BodyOptions['durable'];
+};
+
+type Observer = {
+  readonly call: ObserveCall;
+  readonly place: OpenCall;
+  readonly channel: BodyChannel;
+  timer: ReturnType<typeof setTimeout> | null;
+  /** The key of the leader; null: there is none. */
+  leader: string | null;
+  /** What happened up to here it has been told, or need not know. */
+  seen: number;
+};
+
+export class Observers {
+  readonly #options: ObserversOptions;
+  /** By the prefix of their elections. */
+  readonly #observers = new Map<string, Set<Observer>>();
+  #count = 0;
+  #probing = false;
+
+  constructor(options: ObserversOptions) {
+    this.#options = options;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** For a caller who may, on a replica that has caught up. */
+  async open(call: ObserveCall, caller: Caller): Promise<Response> {
+    const refusal = await this.#options.open.refusalAfterProbe('observer', caller);
+    if (refusal !== null) return refused(call, refusal);
+    const channel: BodyChannel = new BodyChannel({
+      terminator: '\n',
+      blank: blankSpace,
+      durable: this.#options.durable,
+      memory: this.#options.memory(caller),
+      backlogBytesMax: () => observerBacklogBytesMax,
+      drained: () => undefined,
+      gone: () => this.#forget(observer),
+      closed: () => this.#forget(observer),
+    });
+    const place: OpenCall = {
+      kind: 'observer',
+      caller,
+      end: (failure) => this.#end(observer, failure),
+      probe: () => channel.probe(),
+    };
+    const observer: Observer = { call, place, channel, timer: null, leader: null, seen: 0 };
+    this.#options.open.add(place);
+    const queue = queueOf(observer);
+    this.#observers.set(queue, (this.#observers.get(queue) ?? new Set()).add(observer));
+    this.#count++;
+    if (call.timeoutMs !== null) {
+      observer.timer = setTimeout(() => this.#end(observer, { kind: 'timeout' }), call.timeoutMs);
+    }
+    this.#probeLater();
+    this.#tellOldest(observer);
+    return new Response(channel.stream, { headers: { 'content-type': 'application/json' } });
+  }
+
+  /** What was just applied; null: very many keys were deleted, and a leader's may be among them. */
+  published(events: readonly RevisionEvents[] | null): void {
+    if (this.#count === 0) return;
+    this.#options.open.expire();
+    if (events === null) {
+      for (const observer of this.#all()) if (this.#leaderIsGone(observer)) this.#tellOldest(observer);
+      return;
+    }
+    for (const { revision, events: changes } of events) {
+      for (const change of changes) {
+        for (const queue of queuesOf(change.kv.key)) {
+          for (const observer of this.#observers.get(queue) ?? []) this.#tell(observer, change, revision);
+        }
+      }
+    }
+  }
+
+  /** A stream keeps the object awake, also while its replica's clock stands still. */
+  #probeLater(): void {
+    if (this.#probing) return;
+    this.#probing = true;
+    setTimeout(() => {
+      this.#probing = false;
+      for (const { channel } of this.#all()) channel.probeIfQuiet();
+      if (this.#count > 0) this.#probeLater();
+    }, streamProbeMs);
+  }
+
+  /** The replica serves no more. */
+  stop(failure: Failure): void {
+    for (const observer of this.#all()) this.#end(observer, failure);
+  }
+
+  #tell(observer: Observer, { type, kv }: StoreEvent, revision: number): void {
+    if (revision <= observer.seen) return;
+    const key = keyText(kv.key);
+    if (type === 'put') {
+      if (observer.leader !== null && observer.leader !== key) return;
+      observer.leader = key;
+      this.#send(observer, kv, revision);
+    } else if (observer.leader === key) {
+      this.#tellOldest(observer);
+    }
+  }
+
+  #leaderIsGone({ leader }: Observer): boolean {
+    return leader !== null && placeAt(this.#options.store, bytesOfKeyText(leader)) === null;
+  }
+
+  /** Who leads now; what led to this is no news any more. */
+  #tellOldest(observer: Observer): void {
+    const { store } = this.#options;
+    const { revision } = store;
+    const kv = store.firstCreated(observer.call.request);
+    observer.leader = kv === null ? null : keyText(kv.key);
+    observer.seen = revision;
+    if (kv !== null) this.#send(observer, kv, revision);
+  }
+
+  #send(observer: Observer, kv: KeyValue, revision: number): void {
+    const { channel } = observer;
+    if (channel.room() === 'over') return this.#end(observer, { kind: 'overloaded' });
+    channel.send(observeMessage(this.#options.header(revision), kv));
+  }
+
+  #end(observer: Observer, failure: Failure): void {
+    const { channel, call } = observer;
+    channel.send(call.failed(failure).text);
+    channel.close(failure);
+    // What is not read by then is dropped.
+    setTimeout(() => channel.abandon(), watchBodyDrainMs);
+  }
+
+  #forget(observer: Observer): void {
+    const queue = queueOf(observer);
+    const observers = this.#observers.get(queue);
+    if (observers === undefined || !observers.delete(observer)) return;
+    if (observers.size === 0) this.#observers.delete(queue);
+    if (observer.timer !== null) clearTimeout(observer.timer);
+    this.#options.open.delete(observer.place);
+    this.#count--;
+  }
+
+  *#all(): Generator<Observer, void, void> {
+    for (const observers of this.#observers.values()) yield* observers;
+  }
+}
+
+function queueOf({ call }: Observer): string {
+  return keyText(call.request.key);
+}
+
+function refused(call: ObserveCall, failure: Failure): Response {
+  const { status, text } = call.failed(failure);
+  return new Response(`${text}\n`, { status, headers: { 'content-type': 'application/json' } });
+}
+
+export async function serveObserve(
+  member: Member,
+  call: ObserveCall,
+  { caller, failedLeader }: Pick<CallFacts, 'caller' | 'failedLeader'>,
+  observers: Observers,
+): Promise<Response> {
+  if ((await member.leader(failedLeader)) === null) return redirectTo(member, null);
+  const elsewhere = await caughtUp(member, call);
+  if (elsewhere !== null) return elsewhere;
+  const failure = member.driver.store.authorizeRange(caller, call.request, member.nowMs());
+  return failure === null ? observers.open(call, caller) : refused(call, failure);
+}

@@ -1,0 +1,129 @@
+// Who waits for a turn on one replica: locks, semaphores, elections. A queue is a prefix ending in "/"; a place in it is a key, and
+// the places' order is that of their create revisions. A turn comes when fewer than `limit` places are left before one's own.
+// Nothing is polled: a queue is looked at when a key below it was deleted, and then only until the first who must wait on.
+// No I/O, no clock: the replica tells what was applied.
+
+import { assert } from '../../base/assert.ts';
+import { keyText } from '../../base/bytes.ts';
+import type { RevisionEvents } from '../../model/store.ts';
+
+const slash = '/'.charCodeAt(0);
+
+export type Place = {
+  readonly name: Uint8Array;
+  readonly key: Uint8Array;
+  readonly createRevision: number;
+  /** How many may hold at once. */
+  readonly limit: number;
+};
+
+/** `turn`: fewer than `limit` places are left before it; whether its own is still there was not looked at. `lost`: it is not. */
+export type Call = 'turn' | 'lost';
+
+export type Waiter = {
+  readonly place: Place;
+  /** Told that its own place went, too, and not only when its turn comes. */
+  readonly untilLost: boolean;
+  /** Once at most, and not after `leave`. Who is called has left. */
+  readonly called: (call: Call) => void;
+};
+
+export type QueuesOptions = {
+  /** How many places of a name were taken before this revision, as far as the log was applied; no more than `limit` are counted. */
+  readonly placesBefore: (name: Uint8Array, createRevision: number, limit: number) => number;
+  /** Whether a place is still there. */
+  readonly holds: (place: Place) => boolean;
+};
+
+/** The prefixes, ending in a slash, that hold a key. */
+export function* queuesOf(key: Uint8Array): Generator<string, void, void> {
+  const text = keyText(key);
+  for (let end = key.indexOf(slash); end >= 0; end = key.indexOf(slash, end + 1)) yield text.slice(0, end + 1);
+}
+
+export function queueText(name: Uint8Array): string {
+  return `${keyText(name)}/`;
+}
+
+export class LockQueues {
+  readonly #options: QueuesOptions;
+  /** Those who wait for each queue, in the order of their places. */
+  readonly #queues = new Map<string, Waiter[]>();
+  #count = 0;
+
+  constructor(options: QueuesOptions) {
+    this.#options = options;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** False: it is its turn already, and it does not wait. */
+  join(waiter: Waiter): boolean {
+    const { place } = waiter;
+    if (!this.#mustWait(place)) return false;
+    const queue = this.#queues.get(queueText(place.name)) ?? [];
+    this.#queues.set(queueText(place.name), queue);
+    const after = queue.findLastIndex((other) => other.place.createRevision <= place.createRevision);
+    queue.splice(after + 1, 0, waiter);
+    this.#count++;
+    return true;
+  }
+
+  leave(waiter: Waiter): void {
+    const text = queueText(waiter.place.name);
+    const queue = this.#queues.get(text);
+    const index = queue?.indexOf(waiter) ?? -1;
+    if (queue === undefined || index < 0) return;
+    queue.splice(index, 1);
+    if (queue.length === 0) this.#queues.delete(text);
+    this.#count--;
+  }
+
+  /**
+   * What was just applied; what the options tell is up to date with it. null: very many keys were deleted, of any
+   * queue.
+   */
+  published(events: readonly RevisionEvents[] | null): void {
+    if (this.#count === 0) return;
+    if (events === null) {
+      for (const text of this.#queues.keys()) this.#look(text, (place) => !this.#options.holds(place));
+      return;
+    }
+    const changed = new Map<string, Set<string>>();
+    for (const { events: changes } of events) {
+      for (const { type, kv } of changes) {
+        if (type !== 'delete') continue;
+        for (const text of queuesOf(kv.key)) {
+          if (!this.#queues.has(text)) continue;
+          const keys = changed.get(text) ?? new Set();
+          changed.set(text, keys.add(keyText(kv.key)));
+        }
+      }
+    }
+    for (const [text, keys] of changed) this.#look(text, ({ key }) => keys.has(keyText(key)));
+  }
+
+  #look(text: string, isLost: (place: Place) => boolean): void {
+    // Of two with one limit, the later has a turn only when the earlier has one.
+    const waiting = new Set<number>();
+    for (const waiter of this.#queues.get(text)?.slice() ?? []) {
+      const { place, untilLost } = waiter;
+      const { limit } = place;
+      if (!waiting.has(limit) && this.#mustWait(place)) waiting.add(limit);
+      if (!waiting.has(limit)) this.#call(waiter, 'turn');
+      else if (untilLost && isLost(place)) this.#call(waiter, 'lost');
+    }
+  }
+
+  #call(waiter: Waiter, call: Call): void {
+    this.leave(waiter);
+    waiter.called(call);
+  }
+
+  #mustWait({ name, createRevision, limit }: Place): boolean {
+    assert(limit >= 1, 'a queue lets one hold at least');
+    return this.#options.placesBefore(name, createRevision, limit) >= limit;
+  }
+}

@@ -1,0 +1,104 @@
+// Calls that wait for their turn: what can end a wait, and whose leases live on meanwhile. A call waits at the leader alone, so
+// that the loss of a leader is noticed: it is then sent on to the next one, where the same write id finds the same place.
+// A wait holds memory and, where it is bounded, a timer; the group may rest meanwhile.
+
+import type { LeaseId } from '../../model/brands.ts';
+import type { Caller, RevisionEvents } from '../../model/store.ts';
+import { type Call, LockQueues, type Place, type QueuesOptions } from './lock-queues.ts';
+import type { OpenCall, OpenCalls } from '../open-calls.ts';
+
+export type WaitsOptions = QueuesOptions & { readonly open: Pick<OpenCalls, 'refusal' | 'add' | 'delete'> };
+
+export type WaitOptions = {
+  readonly place: Place;
+  readonly caller: Caller;
+  /** null: as long as it takes. */
+  readonly timeoutMs: number | null;
+  /** The caller went away. */
+  readonly gone: AbortSignal | null;
+  /** A lease that lives on while its caller waits. */
+  readonly kept: LeaseId | null;
+  /** Told when its own place goes, and not only at its turn. */
+  readonly untilLost: boolean;
+};
+
+export type WaitEnd =
+  | Call
+  | 'timeout'
+  | 'gone'
+  /** This replica leads no more. */
+  | 'moved'
+  /** As many wait here as can, or as many of this key as may. */
+  | 'full'
+  /** The caller's key was revoked or has expired. */
+  | 'keyEnded';
+
+/** What a timer can hold: 24 days. */
+const timerMsMax = 2_147_483_647;
+
+export class LockWaits {
+  readonly #queues: LockQueues;
+  readonly #open: WaitsOptions['open'];
+  readonly #ends = new Set<(end: WaitEnd) => void>();
+  /** How many callers wait with each lease. */
+  readonly #kept = new Map<LeaseId, number>();
+
+  constructor(options: WaitsOptions) {
+    this.#queues = new LockQueues(options);
+    this.#open = options.open;
+  }
+
+  get count(): number {
+    return this.#queues.count;
+  }
+
+  get kept(): Iterable<LeaseId> {
+    return this.#kept.keys();
+  }
+
+  wait({ place, caller, timeoutMs, gone, kept, untilLost }: WaitOptions): Promise<WaitEnd> {
+    if (gone?.aborted === true) return Promise.resolve('gone');
+    if (this.#open.refusal('wait', caller) !== null) return Promise.resolve('full');
+    return new Promise((resolve) => {
+      let timer: ReturnType<typeof setTimeout> | null = null;
+      const end = (reason: WaitEnd): void => {
+        if (!this.#ends.delete(end)) return;
+        this.#queues.leave(waiter);
+        this.#open.delete(open);
+        if (kept !== null) this.#release(kept);
+        if (timer !== null) clearTimeout(timer);
+        gone?.removeEventListener('abort', leave);
+        resolve(reason);
+      };
+      const leave = (): void => end('gone');
+      const open: OpenCall = { kind: 'wait', caller, end: () => end('keyEnded'), probe: null };
+      const waiter = { place, untilLost, called: end };
+      if (!this.#queues.join(waiter)) return resolve('turn');
+      this.#ends.add(end);
+      this.#open.add(open);
+      if (kept !== null) this.#keep(kept);
+      if (timeoutMs !== null) timer = setTimeout(() => end('timeout'), Math.min(timeoutMs, timerMsMax));
+      gone?.addEventListener('abort', leave);
+    });
+  }
+
+  /** What was just applied; null: very many keys were deleted. */
+  published(events: readonly RevisionEvents[] | null): void {
+    this.#queues.published(events);
+  }
+
+  /** Another replica leads, or none: all waits go on elsewhere. */
+  moved(): void {
+    for (const end of this.#ends) end('moved');
+  }
+
+  #keep(lease: LeaseId): void {
+    this.#kept.set(lease, (this.#kept.get(lease) ?? 0) + 1);
+  }
+
+  #release(lease: LeaseId): void {
+    const others = (this.#kept.get(lease) ?? 1) - 1;
+    if (others > 0) this.#kept.set(lease, others);
+    else this.#kept.delete(lease);
+  }
+}
