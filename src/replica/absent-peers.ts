@@ -59,8 +59,8 @@ export class AbsentPeers {
     const { driver, nowMs } = this.#options;
     const now = nowMs();
     const known = this.#since.get(peer);
-    // What was long ago says nothing of the time between.
-    if (known === undefined || now - known.lastMs > absentReplaceMs) {
+    // What was long ago says nothing of the time between, nor does what a clock that was set back took for later.
+    if (known === undefined || now < known.lastMs || now - known.lastMs > absentReplaceMs) {
       this.#since.set(peer, { sinceMs: now, lastMs: now });
       return;
     }

@@ -61,6 +61,15 @@ it('MEMBER-9: an answer ends the absence: what comes later is another one', () =
   expect(leader.proposed).not.toEqual([]);
 });
 
+it('MEMBER-9: a clock that is set back begins the absence anew, instead of waiting until it is as late again', () => {
+  const leader = new Leader();
+  leader.nowMs = 10 * absentReplaceMs;
+  leader.absentUntil(leader.nowMs + 1_000);
+  leader.nowMs = 0;
+  leader.absentUntil(absentReplaceMs);
+  expect(leader.proposed).not.toEqual([]);
+});
+
 it('MEMBER-10: a voter that was lost before it took the place it was made for makes room for another one', () => {
   const joined = withLearner(founders, { location: 'apac', plan: { replaces: replicaId(1) } });
   const voting = withVoter(joined, replicaId(4));
