@@ -97,6 +97,8 @@ export const permissionsCachedBytesMax = 8 * 1_048_576;
 export const quotaBytesDefault = 2 * 1_073_741_824;
 /** The alarm of the quota ends by itself once the store is down to this part of it: not at once again over it. */
 export const quotaEndsAtPart = 0.9;
+/** Of these, the group's own: a tenant's alarms do not take their room. */
+export const alarmsOfGroup = 20;
 /** Pairs of member and alarm. etcd takes any member's number, so the pairs must be bounded. */
 export const alarmsMax = 1_000;
 /** bcrypt's, which etcd uses: it takes no more of a password. */
@@ -190,6 +192,12 @@ export const writesQueuedBytesMax = 32 * 1_048_576;
 export const writesQueuedRowsMax = 2_000_000;
 /** Log entries proposed and not yet committed. */
 export const proposalsInFlightMax = 8;
+/**
+ * An entry that may look at more rows than this is under way alone, and after it comes a pause for others of the isolate: so long for each
+ * row that it looked at. A command of the greatest work takes some 80 ms on each replica.
+ */
+export const heavyEntryRows = 5_000;
+export const heavyRowPauseMs = 0.02;
 /** While an entry is under way, the next one is proposed no sooner than this: it gathers the writes between (group commit). */
 export const proposalSpacingMs = 5;
 /** Rows that one step of a compaction looks at: a few milliseconds between two turns. */

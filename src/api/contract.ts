@@ -57,14 +57,14 @@ export type WatchCall =
       readonly kind: 'watch';
       readonly protocol: 'v1';
       readonly transport: 'websocket' | 'sse' | 'ndjson';
-      readonly accepted: 'Bearer' | null;
+      readonly accepted: string | null;
       readonly parameters: WatchParameters;
     }
   | {
       readonly kind: 'watch';
       readonly protocol: 'v3';
       readonly transport: Transport;
-      readonly accepted: 'Bearer' | null;
+      readonly accepted: string | null;
       readonly timeoutMs: number | null;
     };
 

@@ -46,7 +46,7 @@ export type KeepAliveCall = Bounded & {
 export type KeepAliveStreamCall = Bounded & {
   readonly kind: 'keepAliveStream';
   readonly transport: Transport;
-  readonly accepted: 'Bearer' | null;
+  readonly accepted: string | null;
 };
 
 // Users
@@ -283,7 +283,7 @@ export type HealthCall = Bounded & {
 export type FramesCall = Bounded & {
   readonly kind: 'frames';
   readonly path: string;
-  readonly accepted: 'Bearer' | null;
+  readonly accepted: string | null;
 };
 
 /** Nobody else has to be asked. */

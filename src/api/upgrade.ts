@@ -7,8 +7,8 @@ export function isWebSocketUpgrade({ method, headers }: Pick<ApiRequest, 'method
 }
 
 /** Browsers send a key as `Bearer, <key>`; a client that offers subprotocols must be answered with one of them. */
-export function acceptedSubprotocol(headers: Headers): 'Bearer' | null {
-  return offeredBearer(headers) === 'Bearer' ? 'Bearer' : null;
+export function acceptedSubprotocol(headers: Headers): string | null {
+  return offeredBearer(headers);
 }
 
 /** `Bearer` among the subprotocols of the request, as it is spelled there. */

@@ -602,7 +602,7 @@ export class Driver {
     }
   }
 
-  #applied(applicable: Applicable, { events, leases, outcomes }: Applied, written: Written): void {
+  #applied(applicable: Applicable, { events, leases, outcomes, work }: Applied, written: Written): void {
     assert(applicable.kind === 'command', 'an entry with commands was applied');
     const { commands, proposal } = applicable;
     const { answers } = written;
@@ -612,7 +612,9 @@ export class Driver {
     this.#sweeping ||= commands.some((command) => command.operation.kind === 'compact');
     answers.push(() => this.#port.applied(commands));
     if (leases.length > 0) answers.push(() => this.#port.leasesChanged?.(leases));
-    if (proposal !== null) answers.push(() => settleApplied(proposal, outcomes));
+    if (proposal === null) return;
+    this.#proposals.worked(work.rows, this.#port.nowMs());
+    answers.push(() => settleApplied(proposal, outcomes));
   }
 
   #configured(configuration: Configuration, answers: Answer[]): void {

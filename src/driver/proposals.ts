@@ -4,6 +4,8 @@
 import { assert } from '../base/assert.ts';
 import type { LogIndex, ReplicaId, Term } from '../model/brands.ts';
 import {
+  heavyEntryRows,
+  heavyRowPauseMs,
   entryRowsMax,
   entryValueBytesMax,
   logEntryBytesMax,
@@ -51,7 +53,12 @@ export type Write = {
 type QueuedWrite = Write & { readonly bytes: number; readonly work: Work };
 type Place = { readonly index: LogIndex; readonly term: Term };
 /** What goes into one entry. */
-export type Batch = { readonly commands: readonly Command[]; readonly writes: readonly Write[] };
+export type Batch = {
+  readonly commands: readonly Command[];
+  readonly writes: readonly Write[];
+  /** What its commands may look at, at most. */
+  readonly rows: number;
+};
 export type Proposal = Place & Batch;
 
 export class Proposals {
@@ -60,6 +67,8 @@ export class Proposals {
   #queuedRows = 0;
   #inFlight: Proposal[] = [];
   #lastMs = 0;
+  /** After heavy work others come first. */
+  #pause = { untilMs: 0, ms: 0 };
 
   /** null: it waits for an entry. Else it was not taken, and this is why. */
   enqueue(write: Write): WriteResult | null {
@@ -84,19 +93,31 @@ export class Proposals {
   /** With an entry under way, later writes wait for its commit, or for the next one to come after a short while. */
   mayPropose(nowMs: number): boolean {
     if (this.#queued.length === 0) return false;
+    const { untilMs, ms } = this.#pause;
+    // More than the whole pause is left only where the clock was set back.
+    if (nowMs < untilMs && untilMs - nowMs <= ms) return false;
     if (this.#inFlight.length === 0) return true;
+    if (this.#inFlight.some(({ rows }) => rows > heavyEntryRows)) return false;
     return this.#inFlight.length < proposalsInFlightMax && nowMs - this.#lastMs >= proposalSpacingMs;
   }
 
   /** Those that have waited longest, as many as one entry holds, or one that has it to itself. */
   takeBatch(nowMs: number, standsAlone: (operation: Operation) => boolean = () => false): Batch {
     const writes = this.#takeWrites(standsAlone);
-    return { writes, commands: writes.map((write) => ({ ...write.request, atMs: nowMs })) };
+    const rows = writes.reduce((sum, { work }) => sum + work.rows, 0);
+    return { writes, rows, commands: writes.map((write) => ({ ...write.request, atMs: nowMs })) };
   }
 
   proposed(batch: Batch, { index, term }: Place, nowMs: number): void {
     this.#inFlight.push({ ...batch, index, term });
     this.#lastMs = nowMs;
+  }
+
+  /** An entry that was proposed here is applied, and looked at so many rows. */
+  worked(rows: number, nowMs: number): void {
+    if (rows <= heavyEntryRows) return;
+    const ms = Math.min(rows, entryRowsMax) * heavyRowPauseMs;
+    this.#pause = { untilMs: nowMs + ms, ms };
   }
 
   /** What this replica proposed as this entry, which is committed; null: it is another one's. */

@@ -31,11 +31,33 @@ export async function readBody(request: BodySource, bounds: BodyBounds): Promise
 }
 
 async function readDeclared(request: BodySource): Promise<BodyRead> {
-  return { kind: 'body', body: await request.arrayBuffer() };
+  try {
+    return { kind: 'body', body: await request.arrayBuffer() };
+  } catch {
+    return bodyCut;
+  }
 }
+
+/** Its sender has gone, or framed it wrongly; perhaps it reads on. */
+const bodyCut = failed({
+  kind: 'badRequest',
+  detail: 'the connection ended inside the body, or the body is not framed as its headers say; nothing was done',
+});
 
 /** The rest of one that is too large is thrown away: a client that is still sending when the connection ends does not see the answer. */
 async function readParts(
+  body: ReadableStream<Uint8Array>,
+  { bytesMax, memory }: BodyBounds,
+  late: AbortSignal,
+): Promise<BodyRead> {
+  try {
+    return await readWhole(body, { bytesMax, memory }, late);
+  } catch {
+    return bodyCut;
+  }
+}
+
+async function readWhole(
   body: ReadableStream<Uint8Array>,
   { bytesMax, memory }: BodyBounds,
   late: AbortSignal,

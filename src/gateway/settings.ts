@@ -31,6 +31,7 @@ export function secretFault(secret: string): string | null {
   if (secret.length < secretCharactersMin) {
     return `has ${secret.length} characters, and must have at least ${secretCharactersMin} random ones`;
   }
+  if (!/^[!-~]+$/.test(secret)) return 'has a space or a character beyond ASCII, which no header can carry';
   const different = new Set(secret).size;
   if (different >= secretDifferentCharactersMin) return null;
   return `has ${different} different characters, and must have at least ${secretDifferentCharactersMin}`;

@@ -223,7 +223,7 @@ class TenantRoutes {
     return this.#withCaller(request, async (caller) => {
       const { id, keyId } = request;
       // What is no id of a key is not written to the log of the group.
-      if (!idForm.test(keyId)) return refused({ kind: 'accessKeyNotFound', id: keyId });
+      if (!idForm.test(keyId)) return refused({ kind: 'accessKeyNotFound', id: null });
       const routed = await this.#options.provisioning.administer(id, caller, { kind: 'revokeAccessKey', id: keyId });
       if (routed.kind !== 'done') return unrouted(id, routed);
       const outcome = routed.value;

@@ -5,6 +5,7 @@ import type { Failure } from '../../src/api/errors/failures.ts';
 import { decodeKeepAlive, keepAliveMessage } from '../../src/api/v3/lease.ts';
 import { observeMessage } from '../../src/api/v3/concurrency.ts';
 import { isV3Path } from '../../src/api/v3/paths.ts';
+import { requestBodyBytesMax } from '../../src/limits.ts';
 import { revision } from '../../src/model/brands.ts';
 import type { StoreFailure } from '../../src/model/store.ts';
 import { Concrete } from './concrete.ts';
@@ -14,6 +15,7 @@ import { event } from './naive-v3.ts';
 import { corpusFiles, requestOf, steps } from './recording.ts';
 import { header } from './wire.ts';
 
+const withBytes = (bytes: number): string => `{"x":"${'x'.repeat(bytes - '{"x":""}'.length)}"}`;
 const ids = { cluster_id: '11', member_id: '12', raft_term: '3' };
 const files = corpusFiles(/^(auth-|lease|lock|election|maintenance|members|alarms|documentation|http-edges|random-)/);
 
@@ -223,7 +225,8 @@ describe('streams of leases and elections', () => {
       expect(decodeKeepAlive(text).kind, text).toBe('keepAlive');
     }
     expect(decodeKeepAlive('{"ID":9007199254740993}')).toEqual({ kind: 'keepAlive', id: 9_007_199_254_740_993n });
-    for (const text of ['7', '{"ID":true}', '{"ID":1', '{"ID":1,"ID":2}', `{"x":"${'x'.repeat(70_000)}"}`]) {
+    expect(decodeKeepAlive(withBytes(requestBodyBytesMax)).kind).toBe('keepAlive');
+    for (const text of ['7', '{"ID":true}', '{"ID":1', '{"ID":1,"ID":2}', withBytes(requestBodyBytesMax + 1)]) {
       expect(decodeKeepAlive(text).kind, text.slice(0, 20)).toBe('malformed');
     }
   });

@@ -7,6 +7,8 @@ import { evictDurableObject } from 'cloudflare:test';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { BinaryReader } from '../../src/base/binary.ts';
 import {
+  alarmsMax,
+  alarmsOfGroup,
   framesQueuedBytesMax,
   framesQueuedMax,
   frameSocketsMax,
@@ -285,6 +287,20 @@ describe('the group', () => {
     active = null;
     bytes = 101;
     expect(await ticked()).toEqual([]);
+  });
+
+  it('MAINT-10: a tenant’s own alarms leave room for those of the group', async () => {
+    const client = new EtcdClient((await newTenant({ name: 'own-alarms' })).key);
+    const raise = (memberID: number): ReturnType<EtcdClient['post']> =>
+      client.post('/v3/maintenance/alarm', { action: 'ACTIVATE', alarm: 'CORRUPT', memberID: String(memberID) });
+    const max = alarmsMax - alarmsOfGroup;
+    const atOnce = 49;
+    for (let first = 1; first <= max; first += atOnce) {
+      const answers = await Promise.all(Array.from({ length: atOnce }, (_, n) => raise(first + n)));
+      expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
+    }
+    const refused = await raise(max + 1);
+    expect([refused.status, refused.body['message']]).toEqual([429, expect.stringContaining(String(max))]);
   });
 
   it('MAINT-10: what changes the group is the operator’s: a tenant’s root is refused in etcd’s words, and the audit has each call', async () => {

@@ -99,7 +99,9 @@ function describeService(failure: ServiceFailure): WireError {
       return absent(
         'access-key-not-found',
         'Access key not found',
-        `The tenant has no access key with the id "${failure.id}". GET /v1/tenants/{id}/keys lists them.`,
+        failure.id === null
+          ? 'What stands in the path is no id of an access key (a whole key is none, and is not repeated here). GET /v1/tenants/{id}/keys lists them.'
+          : `The tenant has no access key with the id "${failure.id}". GET /v1/tenants/{id}/keys lists them.`,
       );
     case 'noLeader':
       return unavailable(
@@ -412,6 +414,7 @@ const passedOn: ReadonlySet<Failure['kind']> = new Set<Failure['kind']>([
   'unauthenticated',
   'tenantDeleted',
   'appliedBefore',
+  'idempotencyKeyReused',
 ]);
 
 /** etcd's lock and election lose the code of what failed: 2, whatever it was. */

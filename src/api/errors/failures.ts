@@ -84,7 +84,8 @@ export type ServiceFailure =
   | { readonly kind: 'accessKeyForbidden'; readonly need: string }
   | { readonly kind: 'tenantNotFound'; readonly tenant: string }
   | { readonly kind: 'tenantNameTaken'; readonly name: string }
-  | { readonly kind: 'accessKeyNotFound'; readonly id: string }
+  /** `id` null: what was asked for is no id; it may be a secret, and is not repeated. */
+  | { readonly kind: 'accessKeyNotFound'; readonly id: string | null }
   | { readonly kind: 'noLeader' }
   | { readonly kind: 'leaderChanged' }
   | { readonly kind: 'timeout' }

@@ -190,7 +190,7 @@ export function describeStore(failure: StoreFailure): WireError {
     case 'tooMany':
       return {
         code: grpc.resourceExhausted,
-        words: `quorate: too many ${failure.what}`,
+        words: `quorate: too many ${failure.what}, at most ${failure.max}: end or delete some`,
         status: 409,
         slug: `too-many-${failure.what}`,
         title: `Too many ${failure.what}`,

@@ -151,7 +151,8 @@ export class Scanner {
     this.peek();
     number.lastIndex = this.position;
     const match = number.exec(this.text);
-    if (match === null) return this.fail('expected a number');
+    if (match === null)
+      return this.fail(this.position < this.text.length ? 'expected a value' : 'the text ends too early');
     this.position += match[0].length;
     return match[0];
   }

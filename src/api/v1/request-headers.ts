@@ -114,9 +114,9 @@ const refusals: ReadonlyMap<string, Rule> = new Map<string, Rule>([
             },
     },
   ],
-  ['x-http-method-override', { calls: ['change', 'manage'], look: methodOverridden }],
-  ['x-http-method', { calls: ['change', 'manage'], look: methodOverridden }],
-  ['x-method-override', { calls: ['change', 'manage'], look: methodOverridden }],
+  ['x-http-method-override', { calls: writes, look: methodOverridden }],
+  ['x-http-method', { calls: writes, look: methodOverridden }],
+  ['x-method-override', { calls: writes, look: methodOverridden }],
   [
     'idempotency-key',
     {

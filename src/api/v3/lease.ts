@@ -4,7 +4,7 @@ import { Buffer } from 'node:buffer';
 import { assert } from '../../base/assert.ts';
 import { leaseId, type LeaseId, noLease } from '../../model/brands.ts';
 import { base64 } from '../../base/bytes.ts';
-import { watchMessageBytesMax } from '../../limits.ts';
+import { requestBodyBytesMax } from '../../limits.ts';
 import type { ResponseHeader } from '../contract.ts';
 import { byteString, Scanner } from '../json/scanner.ts';
 import { answerOf } from '../query-answer.ts';
@@ -105,8 +105,8 @@ export type KeepAliveRequest =
 /** One message of a keepalive stream: a WebSocket frame as it came, or what `MessageSplitter` cut out of a body. */
 export function decodeKeepAlive(frame: Uint8Array | string): KeepAliveRequest {
   const bytes = typeof frame === 'string' ? Buffer.from(frame, 'utf8') : frame;
-  if (bytes.byteLength > watchMessageBytesMax) {
-    return { kind: 'malformed', detail: `a keepalive has at most ${watchMessageBytesMax} bytes` };
+  if (bytes.byteLength > requestBodyBytesMax) {
+    return { kind: 'malformed', detail: `a keepalive has at most ${requestBodyBytesMax} bytes` };
   }
   const scanner = new Scanner(byteString(bytes));
   const request = readBody(idRequest, scanner);

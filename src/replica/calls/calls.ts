@@ -1,6 +1,7 @@
 // Serves one call of a client on one replica: parse, make sure that this is the place for it, propose or read, answer.
 // A call that belongs to another replica is answered for the gateway alone (`redirectTo`), which then asks there.
 
+import type { StoreFailure } from '../../model/store.ts';
 import { parseCall, protocolOf } from '../../api/call.ts';
 import type {
   ApiCall,
@@ -42,7 +43,7 @@ import {
   serveHealth,
   serveTransferLeadership,
 } from './maintenance-calls.ts';
-import { mayChangeAlarm } from './maintenance-quota.ts';
+import { alarmRefusal } from './maintenance-quota.ts';
 import { serveMemberChange, serveMemberList } from './maintenance-members.ts';
 import { serveSnapshot } from './maintenance-snapshot.ts';
 import { isReadOnly } from '../../mvcc/txn-shape.ts';
@@ -56,7 +57,8 @@ export async function serveCall(member: Member, request: ApiRequest, context: Ca
   const failure = holdAnswer(answer, holderOf(member, context.caller), isolateMemory);
   if (failure === null) return answer;
   // A write was done, whatever becomes of its answer.
-  return failureResponse(protocolOf(request.path), call.kind === 'write' ? { kind: 'timeout' } : failure);
+  const isWrite = call.kind === 'write' && !(call.operation.kind === 'txn' && isReadOnly(call.operation.request));
+  return failureResponse(protocolOf(request.path), isWrite ? { kind: 'timeout' } : failure);
 }
 
 async function serveParsed(
@@ -131,7 +133,8 @@ async function serveParsed(
 const tellsOfReplica: readonly ApiCall['kind'][] = ['refused', 'answered', 'status', 'etcdStatus', 'health'];
 
 async function serveWrite(member: Member, call: WriteCall, context: CallContext): Promise<Response> {
-  if (!mayChangeAlarm(member, context.caller, call.operation)) return refuseAlarm(member, call, context);
+  const refusal = alarmRefusal(member, context.caller, call.operation);
+  if (refusal !== null) return refuseAlarm(member, call, context, refusal);
   const { operation } = call;
   if (operation.kind === 'txn' && isReadOnly(operation.request)) {
     return serveReadTxn(member, call, operation.request, context);
@@ -141,11 +144,16 @@ async function serveWrite(member: Member, call: WriteCall, context: CallContext)
 }
 
 /** Who could not change any alarm is told that, as etcd does. */
-async function refuseAlarm(member: Member, call: WriteCall, context: CallContext): Promise<Response> {
+async function refuseAlarm(
+  member: Member,
+  call: WriteCall,
+  context: CallContext,
+  refusal: StoreFailure,
+): Promise<Response> {
   const elsewhere = await leadsAndCaughtUp(member, call, context);
   if (elsewhere !== null) return elsewhere;
   const refused = await authorize(member, context.caller, accessOfOperation(call.operation));
-  const failure = refused ?? ({ kind: 'permissionDenied' } as const);
+  const failure = refused ?? refusal;
   return call.respond({ kind: 'failed', revision: member.driver.store.revision, failure }, headerOf(member));
 }
 

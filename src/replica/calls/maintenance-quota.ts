@@ -3,8 +3,8 @@
 // after a compaction, the leader ends the alarm. A tenant does not: it would be over its quota at once.
 
 import { replicaId } from '../../model/brands.ts';
-import { quotaBytesDefault, quotaEndsAtPart } from '../../limits.ts';
-import { type Alarm, alarmKind, type Caller, type Operation } from '../../model/store.ts';
+import { alarmsMax, alarmsOfGroup, quotaBytesDefault, quotaEndsAtPart } from '../../limits.ts';
+import { type Alarm, alarmKind, type Caller, type Operation, type StoreFailure } from '../../model/store.ts';
 import { queryStore } from './call-steps.ts';
 import type { Member } from '../member.ts';
 
@@ -74,10 +74,19 @@ export function quotaOf(member: Member): Quota {
   });
 }
 
-/** Changing the alarms of the group's own members is the operator's; a tenant has all other numbers for itself. */
-export function mayChangeAlarm(member: Member, caller: Caller, operation: Operation): boolean {
-  if (operation.kind !== 'alarmActivate' && operation.kind !== 'alarmDeactivate') return true;
-  return caller.kind === 'service' || !wasMember(member, operation.alarm.memberId);
+/**
+ * Changing the alarms of the group's own members is the operator's; a tenant has all other numbers for itself, but leaves room for those.
+ * null: nothing is in the way.
+ */
+export function alarmRefusal(member: Member, caller: Caller, operation: Operation): StoreFailure | null {
+  if (operation.kind !== 'alarmActivate' && operation.kind !== 'alarmDeactivate') return null;
+  if (caller.kind === 'service') return null;
+  if (wasMember(member, operation.alarm.memberId)) return { kind: 'permissionDenied' };
+  if (operation.kind === 'alarmDeactivate') return null;
+  const active = queryStore(member, service, { kind: 'alarms', alarm: alarmKind.none });
+  const max = alarmsMax - alarmsOfGroup;
+  const isFull = active.kind === 'answer' && active.answer.alarms.length >= max;
+  return isFull ? { kind: 'tooMany', what: 'alarms', max } : null;
 }
 
 /** Of a replica that is, or ever was, one of the group. */

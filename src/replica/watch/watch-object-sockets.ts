@@ -14,7 +14,7 @@ export class ObjectSockets implements WatchSockets {
     this.#object = object;
   }
 
-  accept(subprotocol: 'Bearer' | null): { readonly socket: HibernatingSocket; readonly answer: Response } {
+  accept(subprotocol: string | null): { readonly socket: HibernatingSocket; readonly answer: Response } {
     const { 0: client, 1: server } = new WebSocketPair();
     this.#object.acceptWebSocket(server, [socketTag]);
     const headers = new Headers();

@@ -284,7 +284,7 @@ export class WatchService {
   }
 
   #accept<Made extends Stream>(
-    { subprotocol, caller }: { readonly subprotocol: 'Bearer' | null; readonly caller: Caller },
+    { subprotocol, caller }: { readonly subprotocol: string | null; readonly caller: Caller },
     make: (channel: SocketChannel) => Made,
   ): { readonly answer: Response; readonly stream: Made; readonly channel: SocketChannel } {
     const { socket, answer } = this.#options.sockets.accept(subprotocol);

@@ -31,7 +31,7 @@ export type HibernatingSocket = {
 /** The sockets of an object that belong to watches. */
 export interface WatchSockets {
   /** One that hibernates, and the answer that gives its other end to the client. */
-  accept(subprotocol: 'Bearer' | null): { readonly socket: HibernatingSocket; readonly answer: Response };
+  accept(subprotocol: string | null): { readonly socket: HibernatingSocket; readonly answer: Response };
   /** All that are open, also those that an instance before this one accepted. */
   open(): readonly HibernatingSocket[];
   /** When the client last sent what the platform answers without the object (a heartbeat); null: never. */
