@@ -91,19 +91,24 @@ async function attack(
   const port = Number(new URL(server.ready.url).port);
   const endMs = performance.now() + 1_000 * seconds;
   let victim = await provision(server, `victim-${victims++}`);
+  /** The operator's token is among the credentials: a request may delete the victim, rightly. */
+  const deleted = new Set<string>();
   let victimSinceMs = performance.now();
   let nextMs = performance.now();
   while (performance.now() < endMs) {
-    if (performance.now() - victimSinceMs > tenantLifeMs) {
-      await checkTenant(server, victim, violations);
+    if (performance.now() - victimSinceMs > tenantLifeMs || deleted.has(victim.tenant)) {
+      if (!deleted.has(victim.tenant)) await checkTenant(server, victim, violations);
       victim = await provision(server, `victim-${victims++}`);
       victimSinceMs = performance.now();
     }
+    const { tenant } = victim;
     const { what, bytes, isUpgrade } = requests.next(victim);
     const { random } = requests;
     const frames = isUpgrade ? Array.from({ length: random.below(6) }, () => requests.frame()) : [];
     const options = { port, patienceMs: 300 + random.below(4_000), frames, isDeaf: random.below(4) === 0 };
     const sent = send(bytes, options).then((answer) => {
+      const mayDelete = what.startsWith(`DELETE /v1/tenants/${tenant}`);
+      if (mayDelete && (answer.kind === 'none' || answer.status === 204)) deleted.add(tenant);
       if (answer.kind === 'none') return count('no answer');
       count(`status ${answer.status}`);
       const isEtcds = answer.status === 500 && etcds500.test(answer.text) && etcdsPaths.test(what);
@@ -119,7 +124,7 @@ async function attack(
     nextMs = Math.max(nextMs, performance.now() - 100);
   }
   await Promise.all(inFlight);
-  await checkTenant(server, victim, violations);
+  if (!deleted.has(victim.tenant)) await checkTenant(server, victim, violations);
 }
 
 /** A leader that an assertion has reset is followed by another term. Then the tenant goes, as tenants do. */
