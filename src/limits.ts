@@ -193,8 +193,8 @@ export const writesQueuedRowsMax = 2_000_000;
 /** Log entries proposed and not yet committed. */
 export const proposalsInFlightMax = 8;
 /**
- * An entry that may look at more rows than this is under way alone, and after it comes a pause for others of the isolate: so long for each
- * row that it looked at. A command of the greatest work takes some 80 ms on each replica.
+ * After an entry that looked at more rows than this comes a pause for others of the isolate: so long for each row that it looked at.
+ * A command of the greatest work takes some 80 ms on each replica.
  */
 export const heavyEntryRows = 5_000;
 export const heavyRowPauseMs = 0.02;

@@ -56,8 +56,6 @@ type Place = { readonly index: LogIndex; readonly term: Term };
 export type Batch = {
   readonly commands: readonly Command[];
   readonly writes: readonly Write[];
-  /** What its commands may look at, at most. */
-  readonly rows: number;
 };
 export type Proposal = Place & Batch;
 
@@ -97,15 +95,13 @@ export class Proposals {
     // More than the whole pause is left only where the clock was set back.
     if (nowMs < untilMs && untilMs - nowMs <= ms) return false;
     if (this.#inFlight.length === 0) return true;
-    if (this.#inFlight.some(({ rows }) => rows > heavyEntryRows)) return false;
     return this.#inFlight.length < proposalsInFlightMax && nowMs - this.#lastMs >= proposalSpacingMs;
   }
 
   /** Those that have waited longest, as many as one entry holds, or one that has it to itself. */
   takeBatch(nowMs: number, standsAlone: (operation: Operation) => boolean = () => false): Batch {
     const writes = this.#takeWrites(standsAlone);
-    const rows = writes.reduce((sum, { work }) => sum + work.rows, 0);
-    return { writes, rows, commands: writes.map((write) => ({ ...write.request, atMs: nowMs })) };
+    return { writes, commands: writes.map((write) => ({ ...write.request, atMs: nowMs })) };
   }
 
   proposed(batch: Batch, { index, term }: Place, nowMs: number): void {

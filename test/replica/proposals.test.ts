@@ -11,7 +11,6 @@ import {
   valueBytesMax,
   writesQueuedRowsMax,
 } from '../../src/limits.ts';
-import { logIndex, term } from '../../src/model/brands.ts';
 import type { Operation } from '../../src/model/store.ts';
 import { Proposals } from '../../src/driver/proposals.ts';
 import { prefix, put, remove, service, txn, versionIs } from '../mvcc/requests.ts';
@@ -33,17 +32,6 @@ function entriesOf(operations: readonly Operation[]): readonly number[] {
 
 function times<Item>(count: number, item: Item): Item[] {
   return Array.from({ length: count }, () => item);
-}
-
-/** Whether another write is proposed while an entry with this operation is under way. */
-function mayFollow(operation: Operation): boolean {
-  const proposals = new Proposals();
-  const enqueue = (of: Operation): unknown =>
-    proposals.enqueue({ request: { writeId: 'w', caller: service, operation: of }, settle: () => undefined });
-  enqueue(operation);
-  proposals.proposed(proposals.takeBatch(1), { index: logIndex(1), term: term(1) }, 1);
-  enqueue(put('k'));
-  return proposals.mayPropose(10_000);
 }
 
 describe('the writes of one log entry', () => {
@@ -89,10 +77,5 @@ describe('the writes of one log entry', () => {
     expect(proposals.mayPropose(1_000 + rows * heavyRowPauseMs)).toBe(true);
     // A clock that was set back does not make it wait longer than the whole pause.
     expect(proposals.mayPropose(500)).toBe(true);
-  });
-
-  it('GROUP-WORK-4: while a heavy entry is under way, no other follows it', () => {
-    expect(mayFollow(put('k'))).toBe(true);
-    expect(mayFollow(ofRange)).toBe(false);
   });
 });
