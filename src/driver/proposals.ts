@@ -4,10 +4,10 @@
 import { assert } from '../base/assert.ts';
 import type { LogIndex, ReplicaId, Term } from '../model/brands.ts';
 import {
-  heavyEntryRows,
-  heavyRowPauseMs,
   entryRowsMax,
   entryValueBytesMax,
+  heavyEntryRows,
+  heavyRowPauseMs,
   logEntryBytesMax,
   proposalsInFlightMax,
   proposalSpacingMs,

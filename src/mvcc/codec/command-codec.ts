@@ -14,7 +14,7 @@ import {
   writeAdministration,
 } from './administration-codec.ts';
 import { readPut, writePut } from './put-codec.ts';
-import { readTxn, txnBytes, writeTxn } from './txn-codec.ts';
+import { readDeleteRange, readTxn, txnBytes, writeDeleteRange, writeTxn } from './txn-codec.ts';
 
 /** A newer version wrote the entry: this replica cannot apply it and must not go on. */
 export class UnknownCommandVersion extends Error {
@@ -210,9 +210,7 @@ function writeOperation(writer: BinaryWriter, operation: Operation): void {
       writePut(writer, operation.request);
       return;
     case 'deleteRange':
-      writer.bytes(operation.request.key);
-      writer.bytes(operation.request.rangeEnd);
-      writer.boolean(operation.request.previous);
+      writeDeleteRange(writer, operation.request);
       return;
     case 'txn':
       writeTxn(writer, operation.request);
@@ -236,10 +234,7 @@ function readOperation(reader: BinaryReader, code: number): Operation {
     case operationCode.put:
       return { kind: 'put', request: readPut(reader) };
     case operationCode.deleteRange:
-      return {
-        kind: 'deleteRange',
-        request: { key: reader.bytes(), rangeEnd: reader.bytes(), previous: reader.boolean() },
-      };
+      return { kind: 'deleteRange', request: readDeleteRange(reader) };
     case operationCode.txn:
       return { kind: 'txn', request: readTxn(reader) };
     case operationCode.compact:

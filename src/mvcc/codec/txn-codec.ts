@@ -3,7 +3,7 @@
 import { unreachable } from '../../base/assert.ts';
 import { leaseId } from '../../model/brands.ts';
 import { type BinaryReader, type BinaryWriter, MalformedBytesError } from '../../base/binary.ts';
-import type { Compare, RangeRequest, TxnOperation, TxnRequest } from '../../model/store.ts';
+import type { Compare, DeleteRangeRequest, RangeRequest, TxnOperation, TxnRequest } from '../../model/store.ts';
 import { readPut, writePut } from './put-codec.ts';
 
 const operationCode = { range: 0, put: 1, deleteRange: 2, txn: 3, empty: 4 } as const;
@@ -97,6 +97,16 @@ function readCompare(reader: BinaryReader): Compare {
   }
 }
 
+export function writeDeleteRange(writer: BinaryWriter, request: DeleteRangeRequest): void {
+  writer.bytes(request.key);
+  writer.bytes(request.rangeEnd);
+  writer.boolean(request.previous);
+}
+
+export function readDeleteRange(reader: BinaryReader): DeleteRangeRequest {
+  return { key: reader.bytes(), rangeEnd: reader.bytes(), previous: reader.boolean() };
+}
+
 function writeOperation(writer: BinaryWriter, operation: TxnOperation): void {
   writer.byte(operationCode[operation.kind]);
   switch (operation.kind) {
@@ -107,9 +117,7 @@ function writeOperation(writer: BinaryWriter, operation: TxnOperation): void {
       writePut(writer, operation.request);
       return;
     case 'deleteRange':
-      writer.bytes(operation.request.key);
-      writer.bytes(operation.request.rangeEnd);
-      writer.boolean(operation.request.previous);
+      writeDeleteRange(writer, operation.request);
       return;
     case 'txn':
       writeTxn(writer, operation.request);
@@ -126,10 +134,7 @@ function readOperation(reader: BinaryReader): TxnOperation {
     case operationCode.put:
       return { kind: 'put', request: readPut(reader) };
     case operationCode.deleteRange:
-      return {
-        kind: 'deleteRange',
-        request: { key: reader.bytes(), rangeEnd: reader.bytes(), previous: reader.boolean() },
-      };
+      return { kind: 'deleteRange', request: readDeleteRange(reader) };
     case operationCode.txn:
       return { kind: 'txn', request: readTxn(reader) };
     case operationCode.empty:
