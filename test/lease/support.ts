@@ -10,6 +10,7 @@ import type { Write, WriteRequest, WriteResult } from '../../src/driver/proposal
 import { LeaseAlarm } from '../../src/replica/lease/lease-alarm.ts';
 import { LeaseService } from '../../src/replica/lease/lease-service.ts';
 import { NodeSql } from '../support/node-sql.ts';
+import { quietPort } from '../support/quiet-port.ts';
 
 export const service: Caller = { kind: 'service' };
 
@@ -62,17 +63,9 @@ export class GroupOfOne {
       supports,
       sql: this.sql,
       port: {
-        send: () => undefined,
-        published: () => undefined,
-        applied: () => undefined,
-        undone: ({ error }) => {
-          throw error;
-        },
+        ...quietPort,
         leasesChanged: (changes) => this.leases.applied(changes),
         leaderChanged: () => this.leases.leaderChanged(),
-        configured: () => undefined,
-        removed: () => undefined,
-        restart: () => undefined,
         applySoon: () => this.driver.goOn(),
         mayRest: () => this.leases.mayRest(),
         rest: () => {

@@ -11,6 +11,7 @@ import { usualBounds } from '../../src/driver/log-truncation.ts';
 import { everything, put, range, remove, service } from '../mvcc/requests.ts';
 import { logRows } from '../sim/durable-log.ts';
 import { NodeSql } from '../support/node-sql.ts';
+import { quietPort } from '../support/quiet-port.ts';
 
 const keys = 5;
 const stepRows = 2;
@@ -36,19 +37,9 @@ class Alone {
       electionTimeoutTicks: 10,
       heartbeatTicks: 1,
       port: {
-        send: () => undefined,
+        ...quietPort,
         published: (events) => void this.told.push(events),
-        applied: () => undefined,
-        undone: ({ error }) => {
-          throw error;
-        },
-        leaderChanged: () => undefined,
-        configured: () => undefined,
-        removed: () => undefined,
-        restart: () => undefined,
-        applySoon: () => undefined,
         rest: () => void this.rests++,
-        nowMs: () => 1,
       },
     });
     this.driver.campaign();

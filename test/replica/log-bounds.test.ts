@@ -20,7 +20,7 @@ import {
 import { encodeCommands } from '../../src/mvcc/codec/command-codec.ts';
 import { foundingConfiguration } from '../../src/raft/configuration.ts';
 import type { Operation } from '../../src/model/store.ts';
-import { Driver, type DriverPort } from '../../src/driver/driver.ts';
+import { Driver } from '../../src/driver/driver.ts';
 import { LogTable } from '../../src/driver/log-table.ts';
 import { firstHeld, type LogBounds, truncationPoint, usualBounds } from '../../src/driver/log-truncation.ts';
 import type { Write } from '../../src/driver/proposals.ts';
@@ -28,6 +28,7 @@ import { SnapshotSender } from '../../src/driver/snapshot-sender.ts';
 import type { SnapshotMessage } from '../../src/driver/snapshot-messages.ts';
 import { compact, Fed, put, range, service, shown } from '../mvcc/requests.ts';
 import { NodeSql } from '../support/node-sql.ts';
+import { quietPort } from '../support/quiet-port.ts';
 
 const megabyte = 1_048_576;
 
@@ -304,27 +305,9 @@ function replicaOf(
     random: () => 0.5,
     electionTimeoutTicks: 10,
     heartbeatTicks: 1,
-    port: portThat({ applySoon: () => void asked++ }),
+    port: { ...quietPort, applySoon: () => void asked++ },
   });
   return { driver, asked: () => asked };
-}
-
-function portThat({ applySoon, nowMs = () => 1 }: Partial<DriverPort> & Pick<DriverPort, 'applySoon'>): DriverPort {
-  return {
-    send: () => undefined,
-    published: () => undefined,
-    applied: () => undefined,
-    undone: ({ error }) => {
-      throw error;
-    },
-    leaderChanged: () => undefined,
-    configured: () => undefined,
-    removed: () => undefined,
-    restart: () => undefined,
-    rest: () => undefined,
-    nowMs,
-    applySoon,
-  };
 }
 
 it('REBUILD-8: a turn applies at most appendEntriesMax entries, and the others come with the next ones', () => {
@@ -375,11 +358,12 @@ it('GROUP-WORK-3: who waits for an entry that is left to be applied is answered 
     random: () => 0.5,
     electionTimeoutTicks: 10,
     heartbeatTicks: 1,
-    port: portThat({
+    port: {
+      ...quietPort,
       applySoon: () => void goesOn++,
       // Each entry is proposed as soon as it may be: they are committed together.
       nowMs: () => (clockMs += proposalSpacingMs),
-    }),
+    },
   });
   driver.campaign();
   const results: string[] = [];

@@ -15,6 +15,7 @@ import type { PeerReport } from '../../src/driver/peer-report.ts';
 import { Fed, put, service } from '../mvcc/requests.ts';
 import { pagesOf } from '../mvcc/snapshot-transfer.ts';
 import { NodeSql } from '../support/node-sql.ts';
+import { quietPort } from '../support/quiet-port.ts';
 
 const [leader, own, other] = [replicaId(1), replicaId(2), replicaId(3)];
 const founding = foundingConfiguration([leader, own, other].map((id) => ({ id, location: '' })));
@@ -70,18 +71,8 @@ class Rebuilding {
       electionTimeoutTicks: 10,
       heartbeatTicks: 1,
       port: {
+        ...quietPort,
         send: (messages) => void this.sent.push(...messages),
-        published: () => undefined,
-        applied: () => undefined,
-        undone: ({ error }) => {
-          throw error;
-        },
-        leaderChanged: () => undefined,
-        configured: () => undefined,
-        removed: () => undefined,
-        rest: () => undefined,
-        applySoon: () => undefined,
-        nowMs: () => 1,
         restart: (reason) => void this.restarts.push(reason),
       },
     });

@@ -10,6 +10,7 @@ import type { WriteResult } from '../../src/driver/proposals.ts';
 import type { NotPromise, SqlPort, SqlValue } from '../../src/base/sql-port.ts';
 import { put, service } from '../mvcc/requests.ts';
 import { NodeSql } from '../support/node-sql.ts';
+import { quietPort } from '../support/quiet-port.ts';
 
 const ids = [1, 2, 3].map(replicaId);
 const founding = foundingConfiguration(ids.map((id) => ({ id, location: '' })));
@@ -49,8 +50,6 @@ class OwnedSql implements SqlPort {
   }
 }
 
-function ignored(): void {}
-
 class Instance {
   readonly id: ReplicaId;
   readonly sql: OwnedSql;
@@ -68,19 +67,8 @@ class Instance {
       electionTimeoutTicks: 10,
       heartbeatTicks: 1,
       port: {
+        ...quietPort,
         send: (messages) => void this.sent.push(...messages),
-        published: ignored,
-        applied: ignored,
-        undone: ({ error }) => {
-          throw error;
-        },
-        leaderChanged: ignored,
-        configured: ignored,
-        removed: ignored,
-        rest: ignored,
-        applySoon: ignored,
-        restart: ignored,
-        nowMs: () => 1,
       },
     });
   }
