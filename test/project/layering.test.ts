@@ -123,6 +123,28 @@ describe('PROJECT-4: rules and tests name each other', () => {
   });
 });
 
+describe('PROJECT-7: SPEC.md stands in the order of the tree', () => {
+  const parts = readFileSync('test/SPEC.md', 'utf8')
+    .split(/^## /m)
+    .slice(1)
+    .filter((part) => !part.startsWith('Glossary'))
+    .map((part) => ({ folder: part.slice(0, part.indexOf(':')), ids: [...part.matchAll(/^- ([A-Z0-9-]+-\d+):/gm)] }));
+  const rooms = Object.keys(allowed).map((room) => `src/${room}`);
+  const expected = [...rooms, 'test'].flatMap((room) =>
+    globSync([room, `${room}/**/`])
+      .filter((folder) => parts.some((part) => part.folder === folder))
+      .toSorted(),
+  );
+  it('has a part for a folder, from the rooms that import nothing to those that import most, then test/', () => {
+    expect(parts.map((part) => part.folder)).toEqual(expected);
+  });
+  it.each(parts)('has ascending IDs in the part of $folder', ({ ids }) => {
+    // Numbers of one width make the order of text that of the prefix, and then of the number.
+    const sortable = ids.map(([, id = '']) => id.replace(/\d+$/, (number) => number.padStart(4, '0')));
+    expect(sortable).toEqual(sortable.toSorted());
+  });
+});
+
 describe('PROJECT-5: the version is told in one place', () => {
   it('is that of package.json', () => {
     expect(version).toBe(packageJson.version);
