@@ -1,20 +1,12 @@
 import { cloudflareTest, readD1Migrations } from '@cloudflare/vitest-plugin';
 import { defineConfig } from 'vitest/config';
+import { testProjects } from './test/projects.ts';
 
 export default defineConfig({
   test: {
     projects: [
+      { test: { name: 'node', ...testProjects.node, testTimeout: 120_000 } },
       {
-        // Pure code, and programs started as a user starts them: on Node.
-        test: {
-          name: 'node',
-          include: ['test/**/*.test.ts'],
-          exclude: ['test/worker/**'],
-          testTimeout: 120_000,
-        },
-      },
-      {
-        // What only the platform can show: in workerd.
         plugins: [
           cloudflareTest({
             wrangler: { configPath: './wrangler.toml' },
@@ -27,7 +19,7 @@ export default defineConfig({
             },
           }),
         ],
-        test: { name: 'worker', include: ['test/worker/**/*.test.ts'], testTimeout: 60_000 },
+        test: { name: 'worker', ...testProjects.worker, testTimeout: 60_000 },
       },
     ],
   },

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { importHistory } from '../checkers/porcupine-json.ts';
+import { importHistory } from '../sim/checkers/porcupine-json.ts';
 import { nanosecondsOfTime } from './recorder.ts';
 
 function run(...words: string[]) {

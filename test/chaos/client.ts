@@ -2,7 +2,7 @@
 // clients send a write whose answer was lost again, under the same Idempotency-Key, until they know: the group must do it once.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Answer, Condition, Input, SeenPair, Write } from '../checkers/history.ts';
+import type { Answer, Condition, Input, SeenPair, Write } from '../sim/checkers/history.ts';
 import type { Random } from '../sim/random.ts';
 import type { Recorder } from './recorder.ts';
 import {

@@ -2,7 +2,7 @@
 
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { exportHistory } from '../checkers/porcupine-json.ts';
+import { exportHistory } from '../sim/checkers/porcupine-json.ts';
 import { nanosecondsOfTime } from './recorder.ts';
 import { reportInWords } from './report.ts';
 import { chaos } from './run.ts';
@@ -20,7 +20,7 @@ healed, and it is checked that
 
   --seconds N      how long things go wrong; from 45 on, groups rest and disks are lost, too  (60)
   --seed N         of clients and faults; their timing is the machine's                       (1)
-  --history FILE   write the history as porcupine's JSON (test/checkers/porcupine-json.ts says how)
+  --history FILE   write the history as porcupine's JSON (test/sim/checkers/porcupine-json.ts says how)
   --help           print this
 
 Ends with 0 where nothing was found, with 1 where something was, with 2 where the command line is wrong.

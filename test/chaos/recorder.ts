@@ -1,6 +1,6 @@
 // What a run has seen: the history of its clients, how often each thing happened, and how long no write was acknowledged.
 
-import type { Answer, Input, Operation } from '../checkers/history.ts';
+import type { Answer, Input, Operation } from '../sim/checkers/history.ts';
 import type { Called } from './store-calls.ts';
 
 /** Times are milliseconds since the run began. */

@@ -1,6 +1,6 @@
 // What a run says at its end.
 
-import { inWords, type Violation } from '../checkers/history.ts';
+import { inWords, type Violation } from '../sim/checkers/history.ts';
 import type { ChaosOptions, ChaosReport } from './run.ts';
 
 const violationsShown = 10;

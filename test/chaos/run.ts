@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Operation, Violation } from '../checkers/history.ts';
+import type { Operation, Violation } from '../sim/checkers/history.ts';
 import { Random } from '../sim/random.ts';
 import { type QuorateProcess, startQuorate } from '../support/quorate-process.ts';
 import { ChaosClient, listedPrefix } from './client.ts';

@@ -1,12 +1,12 @@
 // After a run: reads all that ever happened to the store, and holds what clients and watchers were told against it.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Input, Operation, Pair, Violation, Write } from '../checkers/history.ts';
-import { short } from '../checkers/history.ts';
-import { checkLinearizable } from '../checkers/linearizable-history.ts';
-import { checkRevisions, resolveLost } from '../checkers/revision-order.ts';
-import { checkTruth, pairInWords, Truth, type TruthRevision } from '../checkers/truth.ts';
-import { checkWatch, type Watched } from '../checkers/watch-checker.ts';
+import type { Input, Operation, Pair, Violation, Write } from '../sim/checkers/history.ts';
+import { short } from '../sim/checkers/history.ts';
+import { checkLinearizable } from '../sim/checkers/linearizable-history.ts';
+import { checkRevisions, resolveLost } from '../sim/checkers/revision-order.ts';
+import { checkTruth, pairInWords, Truth, type TruthRevision } from '../sim/models/truth.ts';
+import { checkWatch, type Watched } from '../sim/checkers/watch-checker.ts';
 import type { Recorder } from './recorder.ts';
 import { listPage, type StoreAddress, writeKey } from './store-calls.ts';
 import type { ChaosWatcher } from './watcher.ts';

@@ -3,8 +3,8 @@
 // every frame of every connection for the checker.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Pair } from '../checkers/history.ts';
-import type { Watched, WatchConnection, WatchEvent, WatchFrame } from '../checkers/watch-checker.ts';
+import type { Pair } from '../sim/checkers/history.ts';
+import type { Watched, WatchConnection, WatchEvent, WatchFrame } from '../sim/checkers/watch-checker.ts';
 import type { Random } from '../sim/random.ts';
 import { isObject, listIn, type Members, membersOf, numberIn, textIn } from './json.ts';
 import type { Recorder } from './recorder.ts';

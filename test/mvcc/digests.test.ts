@@ -7,7 +7,7 @@ import { decodeCommands, encodeCommands } from '../../src/mvcc/codec/command-cod
 import { NodeSql } from '../support/node-sql.ts';
 import { runSteps } from '../../src/mvcc/steps.ts';
 import { Fed, prefix, put, remove, service, toLevel, txn } from './requests.ts';
-import { copied } from './snapshot-transfer.ts';
+import { copied } from './snapshot/snapshot-transfer.ts';
 
 function of(writeId: string, operation: Operation, digest?: bigint): Command {
   const command = { writeId, caller: service, atMs: 1, operation };

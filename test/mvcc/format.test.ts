@@ -11,7 +11,7 @@ import { Store } from '../../src/mvcc/store.ts';
 import { tablesOf } from '../../src/mvcc/snapshot/snapshot-head.ts';
 import type { SqlPort, SqlRow } from '../../src/base/sql-port.ts';
 import { NodeSql } from '../support/node-sql.ts';
-import * as level2 from '../versions/level-2.js';
+import * as level2 from '../support/levels/level-2.js';
 import { dumpText } from './dump-text.ts';
 import { fixtureText, storeOf } from './fixture-store.ts';
 import {

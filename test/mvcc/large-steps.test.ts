@@ -10,7 +10,7 @@ import { foundingConfiguration, encodeConfiguration } from '../../src/raft/confi
 import { SnapshotReceiver } from '../../src/driver/snapshot-receiver.ts';
 import { NodeSql } from '../support/node-sql.ts';
 import { compact, Fed, keyRange, put, remove, service } from './requests.ts';
-import { incomingRows, openedAt, pagesOf } from './snapshot-transfer.ts';
+import { incomingRows, openedAt, pagesOf } from './snapshot/snapshot-transfer.ts';
 
 const valueBytes = 1_000_000;
 

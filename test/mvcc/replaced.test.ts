@@ -6,7 +6,7 @@ import { replacedKeptBytesMax } from '../../src/limits.ts';
 import { encodeCommands } from '../../src/mvcc/codec/command-codec.ts';
 import { isLate } from '../../src/mvcc/revision-writer.ts';
 import { NodeSql } from '../support/node-sql.ts';
-import * as level2 from '../versions/level-2.js';
+import * as level2 from '../support/levels/level-2.js';
 import { Fed, put, remove, service, toLevel, txn } from './requests.ts';
 
 const valueBytes = 1_500_000;

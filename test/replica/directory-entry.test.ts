@@ -9,8 +9,8 @@ import { SharedAlarm } from '../../src/replica/shared-alarm.ts';
 import { encodeConfiguration } from '../../src/raft/configuration.ts';
 import type { ToldConfiguration } from '../../src/tenants/directory.ts';
 import { NodeSql } from '../support/node-sql.ts';
-import { inVirtualTime } from '../failover/virtual-time.ts';
-import { pass } from '../failover/virtual-crash.ts';
+import { inVirtualTime } from '../support/virtual-time.ts';
+import { pass } from '../support/virtual-crash.ts';
 
 inVirtualTime();
 

@@ -16,7 +16,7 @@ import { requestDigest } from '../../src/replica/calls/request-digest.ts';
 import { encodeStream } from '../../src/replica/watch/watch-attachment.ts';
 import { Random } from '../api/random.ts';
 import { randomRequest } from '../api/random-requests.ts';
-import { leaderAlone, nowMs, write } from './leader-alone.ts';
+import { leaderAlone, nowMs, write } from '../driver/leader-alone.ts';
 
 const header: ResponseHeader = { clusterId: '1', memberId: '2', raftTerm: 1, revision: 1 };
 

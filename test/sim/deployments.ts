@@ -11,13 +11,13 @@ import { unreachable } from '../../src/base/assert.ts';
 import type { LogIndex, ReplicaId } from '../../src/model/brands.ts';
 import { groupLevelMax, groupLevelMin } from '../../src/model/levels.ts';
 import type { DowngradeOperation } from '../../src/model/store.ts';
-import { type Code, type FormerCode, formerCodeOf } from './code.ts';
+import { type Code, type FormerCode, formerCodeOf } from './platform/code.ts';
 import type { FaultMix } from './faults.ts';
-import type { SimulatedGroup } from './group.ts';
-import type { RaftChecker } from './raft-checker.ts';
+import type { SimulatedGroup } from './platform/group.ts';
+import type { RaftChecker } from './checkers/raft-checker.ts';
 import type { Random } from './random.ts';
-import type { SimulatedReplica } from './replica.ts';
-import type { Schedule } from './schedule.ts';
+import type { SimulatedReplica } from './platform/replica.ts';
+import type { Schedule } from './platform/schedule.ts';
 import type { Trace } from './trace.ts';
 
 export type DeploymentsOptions = {

@@ -2,7 +2,7 @@
 
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import type { PlantedBug } from './bugs.ts';
+import type { PlantedBug } from './bugs/bugs.ts';
 import type { FaultMix } from './faults.ts';
 import { type Report, simulate } from './simulation.ts';
 

@@ -12,7 +12,7 @@ import { Driver } from '../../src/driver/driver.ts';
 import type { WriteResult } from '../../src/driver/proposals.ts';
 import { NodeSql } from '../support/node-sql.ts';
 import { groupLevelMax } from '../../src/model/levels.ts';
-import { MixedGroup } from '../versions/mixed-group.ts';
+import { MixedGroup } from '../driver/mixed-group.ts';
 
 describe('found by the simulator', () => {
   it('SIM-FOUND-1: the answer to an old leader does not pass for an answer to its next term', () => {

@@ -1,9 +1,9 @@
 // Explores seeds, or shows that planted bugs are found. See `usage`.
 
 import { parseArgs } from 'node:util';
-import { bugs, isPlantedBug, type PlantedBug, plantedBugs } from './bugs.ts';
+import { bugs, isPlantedBug, type PlantedBug, plantedBugs } from './bugs/bugs.ts';
 import { explore, Tally } from './exploration.ts';
-import { showBugs } from './planted-bugs.ts';
+import { showBugs } from './bugs/planted-bugs.ts';
 import { failureInWords, inShort } from './simulation.ts';
 
 const usage = `Runs groups of replicas under the faults of seeds, and checks what becomes of them.

@@ -5,13 +5,13 @@ import { decodeConfiguration, withLearner, without } from '../../src/raft/config
 import type { Configuration } from '../../src/raft/configuration.ts';
 import type { ReplicaId } from '../../src/model/brands.ts';
 import type { Joining } from '../../src/replica/absent-peers.ts';
-import { votersOnDisk } from './durable-log.ts';
-import type { SimulatedGroup } from './group.ts';
-import type { Network } from './network.ts';
-import type { RaftChecker } from './raft-checker.ts';
+import { votersOnDisk } from './platform/durable-log.ts';
+import type { SimulatedGroup } from './platform/group.ts';
+import type { Network } from './platform/network.ts';
+import type { RaftChecker } from './checkers/raft-checker.ts';
 import type { Random } from './random.ts';
-import type { SimulatedReplica } from './replica.ts';
-import type { StateChecker } from './state-checker.ts';
+import type { SimulatedReplica } from './platform/replica.ts';
+import type { StateChecker } from './checkers/state-checker.ts';
 import type { Trace } from './trace.ts';
 
 export type MemberFaultsOptions = {

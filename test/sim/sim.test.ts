@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { bugs, clocksDiffer, deploying, outrun, type PlantedBug } from './bugs.ts';
+import { bugs, clocksDiffer, deploying, outrun, type PlantedBug } from './bugs/bugs.ts';
 import type { FaultMix } from './faults.ts';
 import { failureInWords, simulate } from './simulation.ts';
 

@@ -4,10 +4,10 @@
 import { replicaId, type ReplicaId } from '../../src/model/brands.ts';
 import { type Configuration, foundingConfiguration } from '../../src/raft/configuration.ts';
 import { groupLevelMax } from '../../src/model/levels.ts';
-import { type PlantedBug } from './bugs.ts';
-import { ClientHistory } from './client-history.ts';
-import { type HowEnded, SimulatedClient } from './client.ts';
-import { type Code, formerCodeOf } from './code.ts';
+import { type PlantedBug } from './bugs/bugs.ts';
+import { ClientHistory } from './checkers/client-history.ts';
+import { type HowEnded, SimulatedClient } from './workloads/client.ts';
+import { type Code, formerCodeOf } from './platform/code.ts';
 import { Deployments } from './deployments.ts';
 import {
   alterationsOf,
@@ -20,20 +20,20 @@ import {
   throwingOf,
   workOf,
 } from './faults.ts';
-import { SimulatedGroup } from './group.ts';
-import { HistoryChecker } from './history-checker.ts';
-import { LeaseChecker } from './lease-checker.ts';
-import { LevelChecker } from './level-checker.ts';
-import { entryInWords, linearize } from './linearizability.ts';
+import { SimulatedGroup } from './platform/group.ts';
+import { HistoryChecker } from './checkers/history-checker.ts';
+import { LeaseChecker } from './checkers/lease-checker.ts';
+import { LevelChecker } from './checkers/level-checker.ts';
+import { entryInWords, linearize } from './checkers/linearizability.ts';
 import { MemberFaults } from './member-faults.ts';
-import { type Delivery, Network } from './network.ts';
-import { RaftChecker } from './raft-checker.ts';
+import { type Delivery, Network } from './platform/network.ts';
+import { RaftChecker } from './checkers/raft-checker.ts';
 import { Random } from './random.ts';
-import { simulatedBounds, SimulatedReplica } from './replica.ts';
-import { Schedule } from './schedule.ts';
-import { StateChecker } from './state-checker.ts';
+import { simulatedBounds, SimulatedReplica } from './platform/replica.ts';
+import { Schedule } from './platform/schedule.ts';
+import { StateChecker } from './checkers/state-checker.ts';
 import { check, Trace, Violation } from './trace.ts';
-import { SimulatedWatcher } from './watcher.ts';
+import { SimulatedWatcher } from './workloads/watcher.ts';
 
 /** After the last fault, all clients' next writes are done within this. */
 const recoveryMs = 20_000;

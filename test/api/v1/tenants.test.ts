@@ -1,0 +1,83 @@
+import { describe, expect, it } from 'vitest';
+import { parseAccessKeyCreation, parseTenantChange, parseTenantCreation } from '../../../src/api/v1/tenants.ts';
+import { emptyBytes, utf8 } from '../../../src/base/bytes.ts';
+import { accessKeyLifeSecondsMax, tenantNameCharactersMax } from '../../../src/limits.ts';
+
+const json = (value: unknown): Uint8Array => utf8(JSON.stringify(value));
+const longest = 'a'.repeat(tenantNameCharactersMax);
+
+function detailOf(result: { kind: string; failure?: unknown }): string {
+  expect(result.kind).toBe('bad');
+  expect(result.failure).toMatchObject({ kind: 'badRequest' });
+  return (result.failure as { detail: string }).detail;
+}
+
+describe('bodies of tenants and keys', () => {
+  it('API-TENANT-1: a tenant has a name of a DNS label, 1, 3 or 5 replicas, and places', () => {
+    expect(parseTenantCreation(json({ name: 'a' }))).toEqual({
+      kind: 'parsed',
+      value: { name: 'a', replicas: 3, placement: { kind: 'automatic' } },
+    });
+    expect(parseTenantCreation(json({ name: longest, replicas: 5, placement: ['weur', 'apac-ne'] }))).toMatchObject({
+      value: { replicas: 5, placement: { kind: 'hints', hints: ['weur', 'apac-ne'] } },
+    });
+    expect(parseTenantCreation(json({ name: '0-9', replicas: 1, placement: 'fedramp-high' }))).toMatchObject({
+      value: { replicas: 1, placement: { kind: 'jurisdiction', jurisdiction: 'fedramp-high' } },
+    });
+  });
+
+  it('API-TENANT-2: anything else about a tenant is refused by name', () => {
+    const bad: [unknown, string][] = [
+      [{}, 'name is missing'],
+      [{ name: '' }, 'name must'],
+      [{ name: `${longest}a` }, 'name must'],
+      [{ name: 'A' }, 'name must'],
+      [{ name: 'a_b' }, 'name must'],
+      [{ name: 3 }, 'name must'],
+      [{ name: 'a', replicas: 2 }, 'replicas must'],
+      [{ name: 'a', replicas: '3' }, 'replicas must'],
+      [{ name: 'a', replicas: null }, 'replicas must'],
+      [{ name: 'a', placement: 'weur' }, 'placement must'],
+      [{ name: 'a', placement: ['mars'] }, 'placement: places are'],
+      [{ name: 'a', placement: [] }, 'placement must'],
+      [{ name: 'a', replicas: 1, placement: ['weur', 'eeur'] }, 'placement must'],
+      [{ name: 'a', placement: {} }, 'placement must'],
+      [{ name: 'a', limits: {} }, '"limits"'],
+      [[], 'the body must be an object'],
+    ];
+    for (const [body, part] of bad)
+      expect(detailOf(parseTenantCreation(json(body))), JSON.stringify(body)).toContain(part);
+    expect(detailOf(parseTenantCreation(utf8('{')))).toContain('not JSON');
+    expect(detailOf(parseTenantCreation(emptyBytes))).toContain('the body is empty');
+  });
+
+  it('API-TENANT-3: a change is a new name and nothing else', () => {
+    expect(parseTenantChange(json({ name: 'b' }))).toEqual({ kind: 'parsed', value: { name: 'b' } });
+    expect(detailOf(parseTenantChange(json({ name: 'b', replicas: 5 })))).toContain('"replicas"');
+    expect(detailOf(parseTenantChange(json({})))).toContain('name is missing');
+  });
+
+  it('API-TENANT-4: a key has a role, and may have a prefix and an expiry', () => {
+    expect(parseAccessKeyCreation(json({ role: 'read' }))).toEqual({
+      kind: 'parsed',
+      value: { role: 'read', prefix: emptyBytes, expiresInSeconds: null },
+    });
+    const full = { role: 'write', prefix_base64: '/w==', expires_in: accessKeyLifeSecondsMax };
+    expect(parseAccessKeyCreation(json(full))).toMatchObject({
+      value: { role: 'write', prefix: new Uint8Array([255]), expiresInSeconds: accessKeyLifeSecondsMax },
+    });
+    const bad: [unknown, string][] = [
+      [{}, 'role is missing'],
+      [{ role: 'root' }, 'role must'],
+      [{ role: 'read', expires_in: 0 }, 'expires_in'],
+      [{ role: 'read', expires_in: accessKeyLifeSecondsMax + 1 }, 'expires_in'],
+      [{ role: 'read', expires_in: '60' }, 'expires_in'],
+      [{ role: 'read', prefix: 1 }, 'prefix'],
+      [{ role: 'read', name: 'x' }, '"name"'],
+      [{ role: 'admin', prefix: 'cfg/' }, 'prefix does not bound'],
+      [{ role: 'admin', prefix_base64: '/w==' }, 'prefix does not bound'],
+    ];
+    for (const [body, part] of bad) expect(detailOf(parseAccessKeyCreation(json(body)))).toContain(part);
+    expect(parseAccessKeyCreation(json({ role: 'admin', prefix: '' }))).toMatchObject({ value: { role: 'admin' } });
+  });
+});

@@ -1,0 +1,192 @@
+// Writes on their way: which never come into the log.
+
+import { describe, expect, it } from 'vitest';
+import { permissionType } from '../../src/model/auth.ts';
+import { leaseId, logIndex } from '../../src/model/brands.ts';
+import { emptyBytes, utf8 } from '../../src/base/bytes.ts';
+import { keyBytesMax, logEntryBytesMax } from '../../src/limits.ts';
+import type { AccessRole, Caller, Operation } from '../../src/model/store.ts';
+import { commandBytes } from '../../src/mvcc/codec/command-codec.ts';
+import type { Driver } from '../../src/driver/driver.ts';
+import type { WriteResult } from '../../src/driver/proposals.ts';
+import type { SqlPort } from '../../src/base/sql-port.ts';
+import { keyRange, put, service, txn } from '../mvcc/requests.ts';
+import { NodeSql } from '../support/node-sql.ts';
+import { leaderAlone, nowMs, write } from './leader-alone.ts';
+import { MixedGroup, type Version } from './mixed-group.ts';
+import { Three } from './three-drivers.ts';
+
+function compareOf(length: number): Operation {
+  const compare = { ...keyRange('k'), result: 0, target: 'value', operand: new Uint8Array(length) } as const;
+  return txn({ compare: [compare], success: [put('k', 'v')] });
+}
+
+/** A transaction whose command has that many bytes, as they are counted. */
+function commandOf(bytes: number, writeId: string): Operation {
+  return compareOf(bytes - commandBytes({ writeId, caller: service, atMs: 0, operation: compareOf(0) }));
+}
+
+const big = new Uint8Array(1_000_000);
+const key = (id: string, role: AccessRole, expiresAtMs: number | null = null): Operation => {
+  return { kind: 'createAccessKey', accessKey: { id, role, prefix: utf8('a'), createdAtMs: 0, expiresAtMs } };
+};
+const by = (id: string): Caller => ({ kind: 'accessKey', id });
+
+const unauthenticated = (reason: string): unknown => ({ failure: { kind: 'unauthenticated', reason } });
+
+/** What is on disk of writes: the log, and what is remembered. */
+function traces(driver: Driver, sql: SqlPort): unknown {
+  const [remembered] = sql.all('SELECT MAX(writes_total) FROM batches');
+  return [driver.raft.lastIndex, driver.logSize.bytes, remembered];
+}
+
+describe('writes on their way', () => {
+  it('WRITE-1: a command of logEntryBytesMax is proposed; one byte more is a value, and the leader goes on', () => {
+    const driver = leaderAlone();
+    const { lastIndex } = driver.raft;
+    expect(write(driver, service, 'fits', commandOf(logEntryBytesMax, 'fits'))).toMatchObject({ kind: 'applied' });
+    const bytes = logEntryBytesMax + 1;
+    expect(write(driver, service, 'more', commandOf(bytes, 'more'))).toEqual({ kind: 'tooLarge', bytes });
+    expect(driver.raft.lastIndex).toBe(lastIndex + 1);
+    expect(write(driver, service, 'next', put('k', utf8('v')))).toMatchObject({ kind: 'applied' });
+  });
+
+  it('WRITE-2: what its key may never do, and what has no shape, is refused by the leader; nothing of it is kept', () => {
+    const sql = new NodeSql();
+    const driver = leaderAlone(sql);
+    write(driver, service, 'make', key('expired', 'write', nowMs));
+    const before = traces(driver, sql);
+    const forbidden = { failure: { kind: 'forbidden' } };
+    const nested = txn({ success: [{ kind: 'txn', request: { compare: [], success: [put('b', big)], failure: [] } }] });
+    const refused: readonly (readonly [Caller, Operation, unknown])[] = [
+      [by('revoked'), put('a', big), unauthenticated('revoked')],
+      [by('expired'), put('a', big), unauthenticated('expired')],
+      [by('nobody'), put('a', big), unauthenticated('unknown')],
+      [{ kind: 'user', id: 'revoked', name: 'alice', authRevision: 9 }, put('a', big), unauthenticated('revoked')],
+      [{ kind: 'anonymous', id: 'revoked', token: 'invalid' }, put('a', big), unauthenticated('revoked')],
+      [by('reader'), put('a', big), forbidden],
+      [by('reader'), { kind: 'leaseGrant', id: leaseId(5n), candidate: leaseId(5n), ttlSeconds: 60 }, forbidden],
+      [by('reader'), { kind: 'leaseRevoke', id: leaseId(5n) }, forbidden],
+      [by('writer'), put('b', big), forbidden],
+      [by('writer'), nested, forbidden],
+      [by('writer'), { kind: 'compact', request: { revision: 1 } }, forbidden],
+      [by('writer'), key('more', 'admin'), forbidden],
+      [by('writer'), { kind: 'groupLevel', level: 3 }, forbidden],
+      [service, put('', big), { failure: { kind: 'keyNotProvided' } }],
+      [by('writer'), put('a'.repeat(keyBytesMax + 1), big), { failure: { kind: 'keyTooLong' } }],
+      [service, txn({ success: [put('a', big), put('a', 'v')] }), { failure: { kind: 'duplicateKey' } }],
+    ];
+    for (const [place, [caller, operation, expected]] of refused.entries()) {
+      const result = write(driver, caller, `refused${place}`, operation);
+      expect(result, String(place)).toMatchObject({ kind: 'refused', ...(expected as object) });
+    }
+    expect(traces(driver, sql)).toEqual(before);
+    // The store itself says the same of a command that came into the log all the same.
+    const place = logIndex(driver.store.appliedIndex + 1);
+    const commands = refused.map(([caller, operation], nth) => ({
+      caller,
+      operation,
+      writeId: `log${nth}`,
+      atMs: nowMs,
+    }));
+    const { outcomes } = driver.store.apply(place, commands);
+    expect(outcomes).toMatchObject(refused.map(([, , expected]) => expected));
+  });
+
+  it('WRITE-3: what its caller may do one day is decided in the log, and never done after it was refused', () => {
+    const driver = leaderAlone();
+    const alice: Caller = { kind: 'user', id: 'writer', name: 'alice', authRevision: 100 };
+    const permission = { key: utf8('a'), rangeEnd: emptyBytes, type: permissionType.readWrite };
+    const administration: readonly Operation[] = [
+      { kind: 'userAdd', name: 'root', passwordHash: null },
+      { kind: 'userGrantRole', name: 'root', role: 'root' },
+      { kind: 'userAdd', name: 'alice', passwordHash: null },
+      { kind: 'roleAdd', name: 'writers' },
+      { kind: 'roleGrantPermission', role: 'writers', permission },
+      { kind: 'authEnable' },
+    ];
+    for (const operation of administration)
+      write(driver, service, `${operation.kind}${driver.raft.lastIndex}`, operation);
+    const denied = { kind: 'applied', outcome: { failure: { kind: 'permissionDenied' } } };
+    expect(write(driver, alice, 'w', put('a', 'v'))).toMatchObject(denied);
+    write(driver, service, 'grant', { kind: 'userGrantRole', name: 'alice', role: 'writers' });
+    expect(write(driver, alice, 'w', put('a', 'v'))).toMatchObject(denied);
+    expect(write(driver, alice, 'w2', put('a', 'v'))).toMatchObject({ kind: 'applied', outcome: { kind: 'put' } });
+    // Which keys a lease has may change as well.
+    write(driver, service, 'lease', { kind: 'leaseGrant', id: leaseId(5n), candidate: leaseId(5n), ttlSeconds: 60 });
+    write(driver, service, 'attach', put('b', 'v', { lease: leaseId(5n) }));
+    expect(write(driver, by('writer'), 'revoke', { kind: 'leaseRevoke', id: leaseId(5n) })).toMatchObject({
+      kind: 'applied',
+      outcome: { failure: { kind: 'forbidden' } },
+    });
+  });
+
+  it('WRITE-8: digests are in the log where the group knows them, and not once it has proposed a lower level', () => {
+    const mixes: readonly (readonly Version[])[] = [
+      ['new', 'new', 'new'],
+      ['new', 'new', 'level 2'],
+    ];
+    for (const versions of mixes) {
+      const isNew = !versions.includes('level 2');
+      const group = new MixedGroup(versions);
+      group.run();
+      group.lead(1);
+      const { driver, sql } = group.replica(1);
+      let count = 0;
+      /** Of the entry that comes of it. */
+      const versionOfNext = (): unknown => {
+        const digest = BigInt(count);
+        driver?.write({ writeId: `d${count++}`, caller: service, operation: put('k'), digest }, () => undefined);
+        group.deliver();
+        const [data] = sql.all('SELECT data FROM log ORDER BY log_index DESC LIMIT 1')[0] ?? [];
+        return data instanceof Uint8Array ? data[0] : data;
+      };
+      versionOfNext();
+      expect(group.replica(1).level).toBe(isNew ? 3 : 2);
+      expect(versionOfNext()).toBe(isNew ? 4 : 1);
+      const operation: Operation = { kind: 'downgradeEnable', targetVersion: '3.6' };
+      driver?.write({ writeId: 'operator', caller: service, operation }, () => undefined);
+      group.deliver();
+      // It proposes the lower level, which is not committed yet.
+      driver?.tick();
+      expect(group.replica(1).level).toBe(isNew ? 3 : 2);
+      expect(versionOfNext()).toBe(1);
+    }
+  });
+
+  describe('WRITE-4: a leader refuses no key that it may not know yet', () => {
+    it('that an entry made which it has not applied', () => {
+      const three = new Three();
+      const results: WriteResult[] = [];
+      three.write(1, service, key('new', 'write'), results);
+      three.deliver();
+      expect(results).toMatchObject([{ kind: 'applied' }]);
+      // Nobody told the others that it is committed.
+      expect(three.driver(2).store.accessKeys()).toEqual([]);
+      three.alone = 1;
+      three.electWithoutEntry(2);
+      three.write(2, by('new'), put('a', 'v'), results);
+      expect(results).toHaveLength(1);
+      three.deliver();
+      expect(results).toMatchObject([{ kind: 'applied' }, { kind: 'applied', outcome: { kind: 'put' } }]);
+    });
+
+    it('that another leader made meanwhile', () => {
+      const three = new Three();
+      const results: WriteResult[] = [];
+      three.alone = 1;
+      three.electWithoutEntry(2);
+      three.deliver();
+      three.write(2, service, key('new', 'write'), results);
+      three.deliver();
+      expect(results).toMatchObject([{ kind: 'applied' }]);
+      expect(three.driver(1).raft.role).toBe('leader');
+      three.write(1, by('new'), put('a', 'v'), results);
+      three.deliver();
+      expect(results).toHaveLength(1);
+      three.alone = null;
+      for (let tick = 0; tick < 20; tick++) three.tickAll();
+      expect(results).toMatchObject([{ kind: 'applied' }, { kind: 'notLeader' }]);
+    });
+  });
+});

@@ -1,0 +1,251 @@
+// Tenants, keys and isolation, through the gateway, with the real directory and real objects.
+
+import { listDurableObjectIds, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
+import { beforeAll, describe, expect, it } from 'vitest';
+import {
+  asOperator,
+  bindings,
+  call,
+  newTenant,
+  prepareDirectory,
+  put,
+  replicaStub,
+  WatchSocket,
+  withKey,
+} from '../support/service.ts';
+
+beforeAll(prepareDirectory);
+
+async function problemOf(response: Response): Promise<{ status: number; type: string; detail: string }> {
+  expect(response.headers.get('content-type')).toContain('application/problem+json');
+  return response.json();
+}
+
+describe('tenants', () => {
+  it('TENANT-1: a provisioned tenant is usable at once, its key is shown once', async () => {
+    const response = await asOperator('/v1/tenants', { method: 'POST', body: '{"name":"first"}' });
+    expect(response.status).toBe(201);
+    const tenant: Record<string, unknown> = await response.json();
+    expect(tenant).toMatchObject({ name: 'first', state: 'ready', key: expect.stringMatching(/^qrt_/) });
+    expect(tenant['replicas']).toHaveLength(3);
+    expect(await put(String(tenant['key']), 'a', '1')).toBe(2);
+    const shown: Record<string, unknown> = await (await asOperator(`/v1/tenants/${String(tenant['id'])}`)).json();
+    expect(shown).not.toHaveProperty('key');
+  });
+
+  it('TENANT-2: groups of 1, 3 and 5 replicas; other sizes are refused', async () => {
+    for (const replicas of [1, 3, 5]) {
+      const tenant = await newTenant({ name: `size-${replicas}`, replicas });
+      expect(await put(tenant.key, 'a', '1')).toBe(2);
+    }
+    const refused = await asOperator('/v1/tenants', { method: 'POST', body: '{"name":"size-2","replicas":2}' });
+    expect(refused.status).toBe(400);
+    expect((await problemOf(refused)).detail).toContain('replicas');
+  });
+
+  it('TENANT-3: a taken name is refused with 409', async () => {
+    await newTenant({ name: 'taken' });
+    const second = await asOperator('/v1/tenants', { method: 'POST', body: '{"name":"taken"}' });
+    expect(second.status).toBe(409);
+  });
+
+  it('TENANT-4: without the operator token nothing is provisioned', async () => {
+    for (const headers of [{}, { Authorization: 'Bearer wrong' }, { Authorization: `Basic ${btoa('a:b')}` }]) {
+      const response = await call('/v1/tenants', { method: 'POST', body: '{"name":"nobody"}', headers });
+      expect(response.status).toBe(401);
+    }
+  });
+
+  it('TENANT-5: deleting a tenant leaves no byte of it behind, and its key opens nothing', async () => {
+    const tenant = await newTenant({ name: 'short-lived' });
+    await put(tenant.key, 'a', '1');
+    expect((await asOperator(`/v1/tenants/${tenant.id}`, { method: 'DELETE' })).status).toBe(204);
+    expect((await withKey(tenant.key, '/v1/kv/a')).status).toBe(401);
+    const tablesOf = (replica: number) =>
+      runInDurableObject(replicaStub(tenant.id, replica), (_, state) =>
+        state.storage.sql.exec("SELECT name FROM sqlite_master WHERE name NOT LIKE '\\_cf%' ESCAPE '\\'").toArray(),
+      );
+    for (const replica of [1, 2, 3]) {
+      expect(await tablesOf(replica)).toEqual([{ name: 'deletion' }]);
+      // As after an hour.
+      expect(await runDurableObjectAlarm(replicaStub(tenant.id, replica))).toBe(true);
+      expect(await tablesOf(replica)).toEqual([]);
+    }
+    expect((await asOperator(`/v1/tenants/${tenant.id}`)).status).toBe(404);
+    await newTenant({ name: 'short-lived' });
+  });
+
+  it('TENANT-15: deleting a tenant while it is used ends its calls, each with an answer', async () => {
+    const tenant = await newTenant({ name: 'busy' });
+    const statuses = new Set<number>();
+    const use = async (caller: number): Promise<void> => {
+      for (let call = 0; call < 30; call++) {
+        const path = `/v1/kv/${caller}/${call}`;
+        const init = call % 2 === 0 ? { method: 'PUT', body: 'x' } : {};
+        statuses.add((await withKey(tenant.key, path, init)).status);
+      }
+    };
+    const callers = Array.from({ length: 8 }, (_, caller) => use(caller));
+    await scheduler.wait(30);
+    const deleted = await asOperator(`/v1/tenants/${tenant.id}`, { method: 'DELETE' });
+    expect(deleted.status).toBe(204);
+    await Promise.all(callers);
+    expect([...statuses].filter((status) => ![200, 401, 404].includes(status))).toEqual([]);
+    expect((await withKey(tenant.key, '/v1/kv/a')).status).toBe(401);
+  });
+
+  it('TENANT-6: tenants are listed in pages', async () => {
+    for (const name of ['page-a', 'page-b', 'page-c']) await newTenant({ name, replicas: 1 });
+    const names: string[] = [];
+    let cursor = '';
+    do {
+      const page: { tenants: { name: string }[]; cursor?: string } = await (
+        await asOperator(`/v1/tenants?limit=2${cursor === '' ? '' : `&cursor=${cursor}`}`)
+      ).json();
+      expect(page.tenants.length).toBeLessThanOrEqual(2);
+      names.push(...page.tenants.map((tenant) => tenant.name));
+      cursor = page.cursor ?? '';
+    } while (cursor !== '');
+    expect(names).toEqual(expect.arrayContaining(['page-a', 'page-b', 'page-c']));
+    expect(new Set(names).size).toBe(names.length);
+  });
+
+  it('TENANT-7: a rename keeps the store', async () => {
+    const tenant = await newTenant({ name: 'old-name' });
+    await put(tenant.key, 'a', '1');
+    const renamed = await asOperator(`/v1/tenants/${tenant.id}`, { method: 'PATCH', body: '{"name":"new-name"}' });
+    expect(await renamed.json()).toMatchObject({ name: 'new-name' });
+    expect(await (await withKey(tenant.key, '/v1/kv/a')).text()).toBe('1');
+  });
+});
+
+describe('keys', () => {
+  it('TENANT-8: a forged key is refused and wakes no object', async () => {
+    const tenant = await newTenant({ name: 'forged', replicas: 1 });
+    const before = (await listDurableObjectIds(bindings.REPLICA)).length;
+    const forged = [
+      'qrt_nosuchtenant_abc_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa',
+      `${tenant.key.slice(0, -1)}${tenant.key.endsWith('a') ? 'b' : 'a'}`,
+      'qrt_',
+      '',
+      'x'.repeat(10_000),
+    ];
+    for (const key of forged) expect((await withKey(key, '/v1/kv/a')).status).toBe(401);
+    expect((await listDurableObjectIds(bindings.REPLICA)).length).toBe(before);
+  });
+
+  it('TENANT-9: the key travels as bearer, as Quorate-Key, as the password of Basic, and as a subprotocol', async () => {
+    const tenant = await newTenant({ name: 'carried', replicas: 1 });
+    await put(tenant.key, 'a', '1');
+    const ways: Record<string, string>[] = [
+      { Authorization: `Bearer ${tenant.key}` },
+      { Authorization: tenant.key },
+      { 'Quorate-Key': tenant.key },
+      { 'Quorate-Key': tenant.key, Authorization: 'some-token-of-etcd' },
+      { Authorization: `Basic ${btoa(`anyone:${tenant.key}`)}` },
+    ];
+    for (const headers of ways) expect((await call('/v1/kv/a', { headers })).status).toBe(200);
+    const upgrade = await call('/v1/watch?key=a', {
+      headers: { Upgrade: 'websocket', 'Sec-WebSocket-Protocol': `Bearer, ${tenant.key}` },
+    });
+    expect(upgrade.status).toBe(101);
+    expect(upgrade.headers.get('Sec-WebSocket-Protocol')).toBe('Bearer');
+    upgrade.webSocket?.accept();
+    upgrade.webSocket?.close();
+  });
+
+  it('TENANT-10: roles and prefixes bound what a key may do', async () => {
+    const tenant = await newTenant({ name: 'roles' });
+    const make = async (body: Record<string, unknown>): Promise<string> => {
+      const response = await withKey(tenant.key, `/v1/tenants/${tenant.id}/keys`, {
+        method: 'POST',
+        body: JSON.stringify(body),
+      });
+      expect(response.status).toBe(201);
+      const answer: { key: string } = await response.json();
+      return answer.key;
+    };
+    const reader = await make({ role: 'read', prefix: 'app/' });
+    const writer = await make({ role: 'write', prefix: 'app/' });
+    await put(tenant.key, 'other', '1');
+    await put(writer, 'app/a', '1');
+    expect((await withKey(reader, '/v1/kv/app/a')).status).toBe(200);
+    const refused: [string, string, RequestInit][] = [
+      [reader, '/v1/kv/app/a', { method: 'PUT', body: '2' }],
+      [reader, '/v1/kv/other', {}],
+      [reader, '/v1/kv?prefix=', {}],
+      [reader, '/v1/kv?prefix=app', {}],
+      [reader, '/v1/watch?prefix=', {}],
+      [writer, '/v1/kv/other', { method: 'PUT', body: '2' }],
+      [writer, '/v1/kv?prefix=', { method: 'DELETE' }],
+      [writer, '/v3/kv/compaction', { method: 'POST', body: '{"revision":"2"}' }],
+      [writer, '/v1/txn', { method: 'POST', body: '{"then":[{"put":{"key":"other","value":"2"}}]}' }],
+      [writer, `/v1/tenants/${tenant.id}/keys`, {}],
+      [writer, `/v1/tenants/${tenant.id}/keys`, { method: 'POST', body: '{"role":"admin"}' }],
+    ];
+    for (const [key, path, init] of refused)
+      expect([path, (await withKey(key, path, init)).status]).toEqual([path, 403]);
+    expect(await (await withKey(tenant.key, '/v1/kv/other')).text()).toBe('1');
+  });
+
+  it('TENANT-11: a revoked key is refused from the next request on, and its open watches end', async () => {
+    const tenant = await newTenant({ name: 'revoked' });
+    const made: { id: string; key: string } = await (
+      await withKey(tenant.key, `/v1/tenants/${tenant.id}/keys`, { method: 'POST', body: '{"role":"read"}' })
+    ).json();
+    const watch = await WatchSocket.open(made.key, 'prefix=a');
+    expect(await watch.next()).toMatchObject({ type: 'created' });
+    const revoked = await asOperator(`/v1/tenants/${tenant.id}/keys/${made.id}`, { method: 'DELETE' });
+    expect(revoked.status).toBe(204);
+    expect((await withKey(made.key, '/v1/kv/a')).status).toBe(401);
+    expect((await withKey(made.key, '/v1/kv/a?consistency=serializable')).status).toBe(401);
+    expect(await watch.next()).toMatchObject({ type: 'canceled' });
+    expect((await watch.closed).code).toBe(4401);
+    const again = await asOperator(`/v1/tenants/${tenant.id}/keys/${made.id}`, { method: 'DELETE' });
+    expect(again.status).toBe(404);
+    for (const id of ['x'.repeat(4_000), 'A%2Fb', '%00']) {
+      const none = await asOperator(`/v1/tenants/${tenant.id}/keys/${id}`, { method: 'DELETE' });
+      expect([id, none.status]).toEqual([id, 404]);
+    }
+  });
+
+  it('TENANT-12: a key past its expiry is refused', async () => {
+    const tenant = await newTenant({ name: 'expiring', replicas: 1 });
+    const made: { key: string; expires_at: string } = await (
+      await withKey(tenant.key, `/v1/tenants/${tenant.id}/keys`, {
+        method: 'POST',
+        body: '{"role":"write","expires_in":1}',
+      })
+    ).json();
+    expect(made.expires_at).toMatch(/^\d{4}-/);
+    await put(made.key, 'a', '1');
+    await scheduler.wait(1_100);
+    expect((await withKey(made.key, '/v1/kv/a')).status).toBe(401);
+    expect((await withKey(made.key, '/v1/kv/a', { method: 'PUT', body: '2' })).status).toBe(401);
+  });
+
+  it('TENANT-13: one tenant sees nothing of another', async () => {
+    const [one, two] = [await newTenant({ name: 'one' }), await newTenant({ name: 'two' })];
+    await put(one.key, 'secret', 'of one');
+    expect((await withKey(two.key, '/v1/kv/secret')).status).toBe(404);
+    const list: { kvs: unknown[] } = await (await withKey(two.key, '/v1/kv?prefix=')).json();
+    expect(list.kvs).toEqual([]);
+    const foreign = await withKey(two.key, `/v1/tenants/${one.id}/keys`);
+    expect(foreign.status).toBe(403);
+  });
+
+  it('TENANT-14: what the gateway says to a replica cannot be said by a client', async () => {
+    const tenant = await newTenant({ name: 'spoofed', replicas: 1 });
+    const made: { key: string } = await (
+      await withKey(tenant.key, `/v1/tenants/${tenant.id}/keys`, { method: 'POST', body: '{"role":"read"}' })
+    ).json();
+    const adminId = tenant.key.split('_')[2] ?? '';
+    const response = await withKey(made.key, '/v1/kv/a', {
+      method: 'PUT',
+      body: '1',
+      headers: { 'quorate-caller': adminId, 'quorate-write-id': 'x', 'quorate-failed-leader': '1' },
+    });
+    expect(response.status).toBe(403);
+    expect((await withKey(tenant.key, '/internal/raft', { method: 'POST', body: 'x' })).status).toBe(404);
+  });
+});

@@ -1,0 +1,167 @@
+// Rules of the store: who may do what, and the keys of the tenant.
+
+import { expect } from 'vitest';
+import { utf8 } from '../../../src/base/bytes.ts';
+import { accessKeysMax } from '../../../src/limits.ts';
+import type { AccessRole, Caller, KeyRange, Operation } from '../../../src/model/store.ts';
+import { type AccessNeed, accessOfOperation, accessOfRange } from '../../../src/mvcc/auth/access.ts';
+import { rule, type StoreRule } from './contract.ts';
+import {
+  compact,
+  everything,
+  type Fed,
+  fromKeyOn,
+  keyRange,
+  prefix,
+  put,
+  read,
+  remove,
+  service,
+  txn,
+  versionIs,
+} from '../requests.ts';
+
+const caller = (id: string): Caller => ({ kind: 'accessKey', id });
+
+type KeyOptions = {
+  readonly prefix?: string | Uint8Array;
+  readonly expiresAtMs?: number | null;
+  readonly createdAtMs?: number;
+};
+
+function create(id: string, role: AccessRole, options: KeyOptions = {}): Operation {
+  const { prefix: held = '', expiresAtMs = null, createdAtMs = 1 } = options;
+  const bytes = typeof held === 'string' ? utf8(held) : held;
+  return { kind: 'createAccessKey', accessKey: { id, role, prefix: bytes, expiresAtMs, createdAtMs } };
+}
+
+const name = (n: number): string => `key-${String(n).padStart(5, '0')}`;
+
+const revoke = (id: string): Operation => ({ kind: 'revokeAccessKey', id });
+
+const needKinds = ['keys', 'admin'] as const;
+
+function isNeed(need: AccessNeed | Operation): need is AccessNeed {
+  return needKinds.some((kind) => kind === need.kind);
+}
+
+function may(fed: Fed, id: string, need: AccessNeed | Operation, nowMs = 1): boolean {
+  const wanted = isNeed(need) ? need : accessOfOperation(need);
+  const failure = fed.store.authorize(caller(id), wanted, nowMs);
+  expect(failure === null || failure.kind === 'forbidden').toBe(true);
+  return failure === null;
+}
+
+const mayRead = (fed: Fed, id: string, range: KeyRange): boolean => may(fed, id, accessOfRange(range));
+
+export const accessRules: readonly StoreRule[] = [
+  rule('MVCC-ACCESS-1: the service may do everything; an unknown key nothing', (fed) => {
+    expect(fed.store.authorize(service, { kind: 'admin' }, 1)).toBeNull();
+    const unknown = { kind: 'unauthenticated', reason: 'unknown' };
+    expect(fed.store.authorize(caller('none'), accessOfRange(everything), 1)).toEqual(unknown);
+    expect(fed.fails(put('k'), caller('none'))).toEqual(unknown);
+  }),
+  rule('MVCC-ACCESS-2: read reads, write writes too, admin compacts and makes keys too', (fed) => {
+    for (const role of ['read', 'write', 'admin'] as const) fed.do(create(role, role));
+    const may3 = (need: AccessNeed | Operation): boolean[] =>
+      ['read', 'write', 'admin'].map((id) => may(fed, id, need));
+    expect(may3(accessOfRange(everything))).toEqual([true, true, true]);
+    for (const operation of [put('k'), remove('k'), txn({ failure: [put('k')] })]) {
+      expect(may3(operation)).toEqual([false, true, true]);
+    }
+    for (const operation of [compact(1), create('new', 'read'), revoke('read')]) {
+      expect(may3(operation)).toEqual([false, false, true]);
+    }
+    expect(may3(txn({ compare: [versionIs('k', 0)], success: [read('k')] }))).toEqual([true, true, true]);
+    expect(fed.fails(put('k'), caller('read'))).toEqual({ kind: 'forbidden', need: 'write' });
+    expect(fed.fails(compact(1), caller('write'))).toEqual({ kind: 'forbidden', need: 'admin' });
+    expect(fed.fails(put('k'), caller('write'))).toBeNull();
+    expect(fed.store.revision).toBe(2);
+  }),
+  rule('MVCC-ACCESS-3: a prefix must hold the whole of every range, in both branches of a txn and nested', (fed) => {
+    fed.do(create('app', 'write', { prefix: 'app/' }));
+    const held = [
+      keyRange('app/'),
+      keyRange('app/k'),
+      prefix('app/'),
+      keyRange('app/a', 'app/b'),
+      keyRange('app/z', 'app/a'),
+    ];
+    for (const range of held) expect(mayRead(fed, 'app', range)).toBe(true);
+    const beyond = [
+      keyRange('app'),
+      keyRange('app0'),
+      prefix('app'),
+      everything,
+      keyRange('app/', fromKeyOn),
+      keyRange('app/k', 'app0\0'),
+      keyRange('app/k', 'b'),
+      keyRange('a', 'app/b'),
+      keyRange('z', 'app/'),
+    ];
+    for (const range of beyond) {
+      expect(mayRead(fed, 'app', range)).toBe(false);
+      expect(may(fed, 'app', remove(range))).toBe(false);
+      expect(may(fed, 'app', txn({ failure: [read(range)] }))).toBe(false);
+      expect(may(fed, 'app', txn({ success: [put('app/k'), txn({ failure: [remove(range)] })] }))).toBe(false);
+      expect(may(fed, 'app', txn({ compare: [versionIs(range, 0)] }))).toBe(false);
+      expect(may(fed, 'app', txn({ success: [txn({ compare: [versionIs(range, 0)] })] }))).toBe(false);
+    }
+    expect(
+      may(fed, 'app', txn({ compare: [versionIs('app/k', 0)], success: [put('app/k')], failure: [read('app/k')] })),
+    ).toBe(true);
+    expect(fed.fails(put('other'), caller('app'))).toEqual({ kind: 'forbidden', need: 'write outside of its prefix' });
+  }),
+  rule('MVCC-ACCESS-4: a prefix of 0xff alone holds every key from it on', (fed) => {
+    fed.do(create('high', 'read', { prefix: Uint8Array.of(0xff) }));
+    expect(mayRead(fed, 'high', keyRange(Uint8Array.of(0xff), fromKeyOn))).toBe(true);
+    expect(mayRead(fed, 'high', keyRange(Uint8Array.of(0xfe), fromKeyOn))).toBe(false);
+  }),
+  rule(
+    'MVCC-ACCESS-5: a key ends with its expiry, by the time of the command, and with its revocation, over restarts',
+    (fed) => {
+      fed.do(create('short', 'write', { expiresAtMs: 1_000 }));
+      fed.do(create('gone', 'write'));
+      expect(fed.fails(put('k'), caller('short'), 999)).toBeNull();
+      expect(fed.fails(put('k'), caller('short'), 1_000)).toEqual({ kind: 'unauthenticated', reason: 'expired' });
+      expect(fed.do(revoke('gone'))).toMatchObject({ kind: 'revokeAccessKey', existed: true });
+      expect(fed.do(revoke('gone'))).toMatchObject({ existed: false });
+      expect(fed.do(revoke('none'))).toMatchObject({ existed: false });
+      for (const restarted of [false, true]) {
+        if (restarted) fed.reopen();
+        expect(fed.fails(put('k'), caller('gone'))).toEqual({ kind: 'unauthenticated', reason: 'revoked' });
+        expect(fed.store.accessKeys().map((accessKey) => accessKey.id)).toEqual(['short']);
+      }
+    },
+  ),
+  rule('MVCC-ACCESS-6: a revoked key learns nothing by a retry of what it wrote', (fed) => {
+    fed.do(create('me', 'write'));
+    const command = { writeId: 'w', caller: caller('me'), atMs: 1, operation: put('k') };
+    fed.commands([command]);
+    fed.do(revoke('me'));
+    expect(fed.commands([command])).toMatchObject([{ kind: 'failed', failure: { reason: 'revoked' } }]);
+  }),
+  rule('MVCC-ACCESS-7: keys make no revision, and an id is given once, also one that is revoked', (fed) => {
+    expect(fed.do(create('one', 'read'))).toEqual({ kind: 'createAccessKey', revision: 1 });
+    expect(fed.fails(create('one', 'admin'))).toEqual({ kind: 'accessKeyExists' });
+    fed.do(revoke('one'));
+    expect(fed.fails(create('one', 'admin'))).toEqual({ kind: 'accessKeyExists' });
+    expect(fed.store.revision).toBe(1);
+  }),
+  rule('MVCC-LIMIT-6: accessKeysMax keys may be used, one more is refused; of dead ones as many are kept', (fed) => {
+    const make = (n: number): Operation => create(name(n), 'read', { createdAtMs: n });
+    fed.batch(Array.from({ length: accessKeysMax }, (_, n) => make(n)));
+    const full = { kind: 'tooManyAccessKeys', max: accessKeysMax };
+    expect(fed.fails(make(accessKeysMax))).toEqual(full);
+    fed.batch(Array.from({ length: accessKeysMax }, (_, n) => revoke(name(n))));
+    fed.batch(Array.from({ length: accessKeysMax }, (_, n) => make(accessKeysMax + n)));
+    expect(fed.fails(make(2 * accessKeysMax))).toEqual(full);
+    fed.do(revoke(name(accessKeysMax)));
+    expect(fed.fails(make(2 * accessKeysMax))).toBeNull();
+    fed.reopen();
+    const reason = (n: number): unknown => fed.store.authorize(caller(name(n)), { kind: 'admin' }, 1);
+    expect(reason(0)).toMatchObject({ reason: 'unknown' });
+    expect(reason(1)).toMatchObject({ reason: 'revoked' });
+    expect(fed.store.accessKeys()).toHaveLength(accessKeysMax);
+  }),
+];

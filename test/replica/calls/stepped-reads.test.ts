@@ -1,0 +1,126 @@
+// Reads that go on in steps, among others.
+
+import { describe, expect, it } from 'vitest';
+import { requestTimeoutMs, steppedReadsMax, steppedReadsWaitingMax } from '../../../src/limits.ts';
+import { SteppedReads, type Stepped } from '../../../src/replica/calls/stepped-reads.ts';
+
+class Host {
+  held = 0;
+  serving = true;
+  clockMs = 0;
+  readonly reads: SteppedReads;
+  #pauses: (() => void)[] = [];
+
+  constructor() {
+    this.reads = new SteppedReads({
+      holdHistory: () => {
+        this.held++;
+        return () => void this.held--;
+      },
+      serves: () => this.serving,
+      nowMs: () => this.clockMs,
+      pause: () => new Promise((resolve) => void this.#pauses.push(resolve)),
+    });
+  }
+
+  get paused(): number {
+    return this.#pauses.length;
+  }
+
+  /** Everybody else has had a turn. */
+  async goOn(): Promise<void> {
+    const pauses = this.#pauses;
+    this.#pauses = [];
+    for (const proceed of pauses) proceed();
+    for (let turn = 0; turn < 10; turn++) await Promise.resolve();
+  }
+}
+
+/** Of so many steps; `begun` counts how often it began. */
+function read(steps: number, begun: { count: number } = { count: 0 }): () => Generator<void, number, void> {
+  return function* () {
+    begun.count++;
+    for (let step = 1; step < steps; step++) yield;
+    return steps;
+  };
+}
+
+function* fails(): Generator<void, never, void> {
+  yield;
+  throw new Error('planted');
+}
+
+const done = (result: number): Stepped<number> => ({ kind: 'done', result });
+
+describe('reads in steps', () => {
+  it('READ-30: one that is done at its first step waits for nobody, and holds nothing', async () => {
+    const host = new Host();
+    const large = Array.from({ length: steppedReadsMax }, () => host.reads.run(read(5), null));
+    expect(host.paused).toBe(steppedReadsMax);
+    expect(await host.reads.run(read(1), null)).toEqual(done(1));
+    expect(host.held).toBe(steppedReadsMax);
+    while (host.paused > 0) await host.goOn();
+    expect(await Promise.all(large)).toEqual(large.map(() => done(5)));
+    expect(host.held).toBe(0);
+  });
+
+  it('READ-31: steppedReadsMax are under way; one more waits with nothing in hand and begins anew, in its order', async () => {
+    const host = new Host();
+    const begun = { count: 0 };
+    const ended: string[] = [];
+    for (let n = 0; n < steppedReadsMax; n++) void host.reads.run(read(2), null).then(() => ended.push('first'));
+    for (const name of ['next', 'last']) void host.reads.run(read(2, begun), null).then(() => ended.push(name));
+    expect([host.held, begun.count]).toEqual([steppedReadsMax, 2]);
+    await host.goOn();
+    expect([host.held, begun.count]).toEqual([2, 4]);
+    while (host.paused > 0) await host.goOn();
+    expect(ended).toEqual([...Array.from({ length: steppedReadsMax }, () => 'first'), 'next', 'last']);
+    expect(host.held).toBe(0);
+  });
+
+  it('READ-32: steppedReadsWaitingMax wait, and one more is asked to come again', async () => {
+    const host = new Host();
+    const all = Array.from({ length: steppedReadsMax + steppedReadsWaitingMax }, () => host.reads.run(read(2), null));
+    expect(await host.reads.run(read(2), null)).toEqual({ kind: 'overloaded' });
+    while (host.paused > 0) await host.goOn();
+    expect(new Set((await Promise.all(all)).map(({ kind }) => kind))).toEqual(new Set(['done']));
+  });
+
+  it('READ-33: it ends when nobody waits for it or its replica serves no more, also while it waits, and others go on', async () => {
+    const host = new Host();
+    const gone = new AbortController();
+    const large = Array.from({ length: steppedReadsMax }, () => host.reads.run(read(9), gone.signal));
+    const waiting = host.reads.run(read(9), gone.signal);
+    const other = host.reads.run(read(2), null);
+    gone.abort();
+    await host.goOn();
+    await host.goOn();
+    expect(await Promise.all([...large, waiting])).toEqual([...large, waiting].map(() => ({ kind: 'gone' })));
+    expect(await other).toEqual(done(2));
+    const last = host.reads.run(read(9), null);
+    host.serving = false;
+    await host.goOn();
+    expect([await last, host.held]).toEqual([{ kind: 'gone' }, 0]);
+  });
+
+  it('READ-36: it is given up once its caller has been told that it takes too long', async () => {
+    const host = new Host();
+    const [one, other] = [host.reads.run(read(9), null), host.reads.run(read(9), null)];
+    host.clockMs = requestTimeoutMs - 1;
+    await host.goOn();
+    expect(host.paused).toBe(2);
+    host.clockMs = requestTimeoutMs;
+    await host.goOn();
+    expect([await one, await other, host.held]).toEqual([{ kind: 'timeout' }, { kind: 'timeout' }, 0]);
+  });
+
+  it('READ-34: one that throws leaves its place to others', async () => {
+    const host = new Host();
+    const large = Array.from({ length: steppedReadsMax }, () => host.reads.run(fails, null));
+    const other = host.reads.run(read(2), null);
+    const failures = Promise.allSettled(large);
+    while (host.paused > 0) await host.goOn();
+    expect((await failures).map(({ status }) => status)).toEqual(large.map(() => 'rejected'));
+    expect([await other, host.held]).toEqual([done(2), 0]);
+  });
+});

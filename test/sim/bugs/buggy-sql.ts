@@ -1,0 +1,119 @@
+// Planted bugs of the store: a database that does not quite do what it is told, on any replica.
+
+import { keyAfter } from '../../../src/mvcc/revision-writer.ts';
+import type { NotPromise, SqlPort, SqlRow, SqlValue } from '../../../src/base/sql-port.ts';
+import type { PlantedBug } from './bugs.ts';
+
+/** null: as it was told. */
+type Told = { readonly bindings: readonly SqlValue[] } | null;
+type Twist = (statement: string, bindings: readonly SqlValue[]) => Told | 'nothing';
+
+const twists: { readonly [Bug in PlantedBug]?: Twist } = {
+  /** One key is never attached to a lease, and so outlives it. */
+  attachedKeyKept: (statement, bindings) => {
+    const attaches = /^\s*insert\b.*\blease_keys\b/is.test(statement);
+    return attaches && bindings.some((value) => value instanceof Uint8Array && textOf(value) === 'c')
+      ? 'nothing'
+      : null;
+  },
+  /** One version in a snapshot is not taken over. */
+  snapshotRowLost: (statement, bindings) => {
+    const stages = /^\s*insert into incoming_head\b/i.test(statement);
+    return stages && Number(bindings[1]) % 5 === 0 ? 'nothing' : null;
+  },
+  /** The last binding of a sweep is the compacted revision. */
+  compactedTooFar: (statement, bindings) => {
+    if (!/^\s*delete from superseded\b/i.test(statement)) return null;
+    const [compacted, rest] = [bindings.at(-1), bindings.slice(0, -1)];
+    return { bindings: [...rest, Number(compacted) + 1] };
+  },
+  /** The first binding of a step that moves rows is the revision at which they end. */
+  deletedTooEarly: (statement, [until, ...keys]) => {
+    const isStep = /^insert into superseded\b.*\bkey <= \?3/is.test(statement);
+    return isStep ? { bindings: [Number(until) - 1, ...keys] } : null;
+  },
+  /** The log begins after an entry whose term nobody knows any more. */
+  snapshotWithoutTerm: (statement, [index]) => {
+    if (!statement.startsWith('UPDATE hard_state SET base_index') || index === undefined) return null;
+    return { bindings: [index, 0] };
+  },
+  /** The first entry that should be kept goes with the others. */
+  truncatedTooFar: (statement, [base]) => {
+    return statement === 'DELETE FROM log WHERE log_index <= ?' ? { bindings: [Number(base) + 1] } : null;
+  },
+  /** After a restart a replica counts by an older configuration. */
+  configurationForgotten: (statement) => (statement.startsWith('INSERT INTO configurations') ? 'nothing' : null),
+};
+
+export function sqlWithBug(sql: SqlPort, bug: PlantedBug | null): SqlPort {
+  if (bug === 'undoneInPart') return new SqlWithoutInnerTransactions(sql, () => null);
+  if (bug === 'deleteResumedLate') return new SqlThatResumesLate(sql, () => null);
+  const twist = bug === null ? undefined : twists[bug];
+  return twist === undefined ? sql : new BuggySql(sql, twist);
+}
+
+class BuggySql implements SqlPort {
+  readonly #sql: SqlPort;
+  readonly #twist: Twist;
+
+  constructor(sql: SqlPort, twist: Twist) {
+    this.#sql = sql;
+    this.#twist = twist;
+  }
+
+  run(statement: string, ...bindings: readonly SqlValue[]): void {
+    const told = this.#twist(statement, bindings);
+    if (told !== 'nothing') this.#sql.run(statement, ...(told?.bindings ?? bindings));
+  }
+
+  all(statement: string, ...bindings: readonly SqlValue[]): SqlRow[] {
+    return this.#sql.all(statement, ...bindings);
+  }
+
+  iterate(statement: string, ...bindings: readonly SqlValue[]): IterableIterator<SqlRow> {
+    return this.#sql.iterate(statement, ...bindings);
+  }
+
+  transaction<Result>(body: () => NotPromise<Result>): Result {
+    return this.#sql.transaction(body);
+  }
+
+  databaseBytes(): number {
+    return this.#sql.databaseBytes();
+  }
+}
+
+/** What throws within a transaction that is within another one leaves what it has written. */
+class SqlWithoutInnerTransactions extends BuggySql {
+  #depth = 0;
+
+  override transaction<Result>(body: () => NotPromise<Result>): Result {
+    if (this.#depth > 0) return body();
+    this.#depth++;
+    try {
+      return super.transaction(body);
+    } finally {
+      this.#depth--;
+    }
+  }
+}
+
+/** The first step of an instance that goes on with a large delete passes over the first of its keys. */
+class SqlThatResumesLate extends BuggySql {
+  #hasBegun = false;
+
+  override run(statement: string, ...bindings: readonly SqlValue[]): void {
+    const [first, second, ...others] = bindings;
+    if (first === 'format') this.#hasBegun = true;
+    const isMove = /^insert into superseded\b.*\bkey <= \?3/is.test(statement);
+    const isRemoval = /^delete from head where key >= \? and key <= \?$/i.test(statement);
+    if (this.#hasBegun || !(isMove || isRemoval)) return super.run(statement, ...bindings);
+    if (isRemoval) this.#hasBegun = true;
+    if (isMove && second instanceof Uint8Array) super.run(statement, first ?? null, keyAfter(second), ...others);
+    if (isRemoval && first instanceof Uint8Array) super.run(statement, keyAfter(first), second ?? null);
+  }
+}
+
+function textOf(bytes: Uint8Array): string {
+  return String.fromCharCode(...bytes);
+}

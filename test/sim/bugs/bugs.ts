@@ -1,0 +1,215 @@
+// Bugs that a run can be given from outside, to show that its checkers find them: by messages, SQL and ports that are not quite
+// what they seem. None of them is in the code that is tested.
+
+import { leaseClocksDifferMs } from '../../../src/limits.ts';
+import type { FaultMix } from '../faults.ts';
+
+type BugEntry = {
+  readonly what: string;
+  /** Faults without which it hardly ever shows. */
+  readonly mix?: Partial<FaultMix>;
+};
+
+const watched: Partial<FaultMix> = { watchers: 4 };
+/** The group rests often, is woken, and soon after that its leader fails. */
+const rested: Partial<FaultMix> = {
+  workload: 'mixed',
+  longLeases: 1,
+  replicas: 3,
+  faultyMs: 40_000,
+  quietEveryMs: 2_000,
+  thinkMs: 30,
+  crashAtStep: 0,
+  auth: 0,
+};
+
+/** The same, with clocks that differ by as much as leaders allow for. */
+export const clocksDiffer: Partial<FaultMix> = {
+  ...rested,
+  clockJumpEveryMs: 0,
+  clockDifferenceMs: leaseClocksDifferMs / 2,
+};
+
+/** Members come and go, replicas crash, and one falls behind. */
+const moving: Partial<FaultMix> = {
+  replicas: 3,
+  longLeases: 0,
+  thinkMs: 5,
+  faultyMs: 15_000,
+  memberChangeEveryMs: 1_500,
+  crashEveryMs: 2_000,
+  transferEveryMs: 2_500,
+};
+
+/** The same, and others write faster than snapshots are taken. */
+export const outrun: Partial<FaultMix> = {
+  ...moving,
+  workload: 'batch',
+  clients: 8,
+  thinkMs: 1,
+  delayMs: 30,
+  jitterMs: 0,
+  loseStorageEveryMs: 4_000,
+};
+
+/** Leaders are cut off from the others, and not from clients. */
+const deposed: Partial<FaultMix> = {
+  workload: 'mixed',
+  longLeases: 0,
+  replicas: 3,
+  clients: 6,
+  thinkMs: 5,
+  impatient: 0.5,
+  faultyMs: 16_000,
+  delayMs: 1,
+  partitionEveryMs: 1_500,
+  oneWay: 0,
+  auth: 0,
+  throwing: 0,
+  memberChangeEveryMs: 0,
+  loseStorageEveryMs: 0,
+  loseLearnerEveryMs: 0,
+  deployEveryMs: 0,
+  startsFormer: 0,
+};
+
+/** Stores are altered, and nothing else is in the way of finding it. */
+const altered: Partial<FaultMix> = {
+  replicas: 3,
+  alterEveryMs: 1_500,
+  memberChangeEveryMs: 0,
+  loseStorageEveryMs: 0,
+  deployEveryMs: 0,
+  startsFormer: 0,
+};
+
+/** Replicas are updated, go back where they should not, too, and fall behind. */
+export const deploying: Partial<FaultMix> = {
+  replicas: 3,
+  longLeases: 0,
+  faultyMs: 15_000,
+  startsFormer: 1,
+  deployEveryMs: 300,
+  rollBack: 0.4,
+  carelessRollBack: 0.3,
+  downgrade: 0.3,
+  partitionEveryMs: 1_500,
+};
+
+const entries = {
+  // Consensus and storage
+  voteForgotten: {
+    what: 'a crash loses whom the replica voted for',
+    // A vote counts twice only where several stand in one term and a voter crashes.
+    mix: { replicas: 3, longLeases: 0, crashAfterSync: 0.05, rivalsEveryMs: 1_000, impatient: 0.5 },
+  },
+  replyBeforePersist: { what: 'messages leave before what they promise is durable' },
+  answerBeforeDurable: { what: 'answers to clients leave before what they promise is durable' },
+  olderTermCommitted: {
+    what: "a leader counts copies of an entry of an older term (figure 3.7 of Ongaro's dissertation), and tells that it is committed",
+  },
+  // Members, truncation, snapshots
+  learnerCounted: { what: "a learner's answers count as a voter's", mix: moving },
+  snapshotWithoutTerm: {
+    what: 'a log that was cut, or came with a snapshot, has forgotten the term before its first entry',
+    mix: moving,
+  },
+  truncatedTooFar: { what: 'a truncation takes the first entry that should stay', mix: moving },
+  logHeldForever: { what: 'a log is held for a snapshot, however long it becomes', mix: outrun },
+  configurationForgotten: { what: 'a replica that starts again counts by an older configuration', mix: moving },
+  snapshotRowLost: { what: 'a snapshot lacks some rows', mix: moving },
+  lossNotTold: {
+    what: 'a learner that lacks what its leader takes it to have says that it has it',
+    mix: { ...moving, loseLearnerEveryMs: 400 },
+  },
+  hashNotTold: { what: 'replicas do not hear which hash others hold', mix: altered },
+  // Deployments
+  levelAssumed: {
+    what: 'a leader takes it that all members know the next level',
+    mix: { startsFormer: 1, deployEveryMs: 2_000, replicas: 3 },
+  },
+  unknownEntrySkipped: {
+    what: 'the former code takes an entry that it does not know for an empty one',
+    mix: deploying,
+  },
+  // Reads and writes
+  readUnconfirmed: {
+    what: 'a replica that believes it leads answers reads without asking the others',
+    mix: deposed,
+  },
+  laterPageAtHead: {
+    what: 'the second page of a list is read at the newest revision',
+    mix: { workload: 'kubernetes' },
+  },
+  retryWithNewId: { what: 'a retry comes under another id than the first attempt' },
+  idsForgottenOnFailover: { what: 'a new leader does not know the ids of earlier writes' },
+  compactedTooFar: {
+    what: 'the sweep after a compaction takes one revision too many',
+    mix: { workload: 'kubernetes' },
+  },
+  undoneInPart: {
+    what: 'a command that throws is answered as undone and leaves some of its rows',
+    mix: { throwing: 0.1, startsFormer: 0, deployEveryMs: 0 },
+  },
+  workCountedOtherwise: {
+    what: 'some replicas take one row more for too much work than others',
+    mix: { workload: 'batch', commandRowsMax: 30, throwing: 0, startsFormer: 0, deployEveryMs: 0 },
+  },
+  // Large deletes
+  deletedTooEarly: {
+    what: 'what a step of a large delete has taken is gone at the revision before, too',
+    mix: { workload: 'mixed' },
+  },
+  deleteResumedLate: {
+    what: 'after a crash a large delete goes on one key too late',
+    mix: { workload: 'mixed', crashEveryMs: 1_000, throwing: 0 },
+  },
+  appliedWithFirstStep: {
+    what: 'an entry counts as applied once the first step of its large delete is done',
+    mix: { workload: 'mixed' },
+  },
+  // Leases
+  attachedKeyKept: { what: 'the end of a lease leaves its last key' },
+  openingNotWritten: {
+    what: 'a keepalive after a rest extends the lease in memory, and the log does not say that deadlines are open again',
+    mix: rested,
+  },
+  leasesNotExtended: { what: 'a new leader takes deadlines as they were granted, whatever was kept alive since' },
+  keepAliveUnconfirmed: {
+    what: 'a replica that believes it leads answers keepalives without asking the others',
+    mix: { workload: 'mixed', longLeases: 0, replicas: 3, partitionEveryMs: 2_000 },
+  },
+  checkpointRepeated: { what: 'what was written before a rest is written again after a later keepalive', mix: rested },
+  alarmNotSet: { what: 'nobody rings for leases of a group that rests' },
+  // Who may what
+  permissionCheckedEarly: {
+    what: 'what a caller may read is looked at when the request comes, before the replica has caught up',
+    mix: { workload: 'mixed', auth: 1, longLeases: 0, thinkMs: 5, replicas: 3 },
+  },
+  refusedTooEarly: {
+    what: 'a leader refuses a write by rights that it has not caught up to',
+    mix: { workload: 'mixed', auth: 1, longLeases: 0, thinkMs: 5, replicas: 3, startsFormer: 0, deployEveryMs: 0 },
+  },
+  // Watches
+  eventsSkipped: { what: 'now and then a revision is not published' },
+  eventsBeforeDurable: { what: 'events leave before what they tell is durable', mix: watched },
+  watchRestoredLate: { what: 'a watch that slept goes on one revision too late', mix: { ...watched, evict: 1 } },
+  watchRestoredEarly: { what: 'a watch that slept goes on one revision too early', mix: { ...watched, evict: 1 } },
+  watchStartsEarly: { what: 'a watch begins one revision before the one that was asked for', mix: watched },
+  watchEventLost: { what: 'now and then a watch lacks an event', mix: watched },
+  watchEventsSwapped: { what: 'revisions of one message are told in the wrong order', mix: watched },
+  watchRevisionSplit: { what: 'a revision is told in two messages', mix: watched },
+  watchPreviousWrong: { what: 'the pair before an event is told as the pair after it', mix: watched },
+  progressAhead: { what: 'progress overtakes the events that it speaks of', mix: watched },
+  watchNotCaughtUp: { what: 'a watch begins at what the replica knows, without asking the leader', mix: watched },
+} as const satisfies Readonly<Record<string, BugEntry>>;
+
+export type PlantedBug = keyof typeof entries;
+export const bugs: Readonly<Record<PlantedBug, BugEntry>> = entries;
+
+export function isPlantedBug(name: string): name is PlantedBug {
+  return Object.hasOwn(bugs, name);
+}
+
+/** In the order in which they stand above. */
+export const plantedBugs: readonly PlantedBug[] = Object.keys(bugs).filter(isPlantedBug);

@@ -1,0 +1,147 @@
+// What replicas hold and tell: equal stores at equal applied indexes, and to watchers every event once, in order.
+
+import { type ReplicaId, revision } from '../../../src/model/brands.ts';
+import type { RevisionEvents } from '../../../src/model/store.ts';
+import type { RunningStore } from '../platform/code.ts';
+import { storeDump } from '../platform/durable-log.ts';
+import type { HistoryChecker } from './history-checker.ts';
+import type { LevelChecker } from './level-checker.ts';
+import type { Observed } from './raft-checker.ts';
+import { check } from '../trace.ts';
+
+/** Between restarts and the end only so many states are compared: a dump reads the whole store. */
+const dumpEveryEntries = 16;
+/** And of the batches no more than the last ones: they do not change. */
+const batchesInDump = 24;
+const historySliceBytes = 2_000;
+
+type Dump = { readonly id: ReplicaId; readonly dump: string };
+
+export class StateChecker {
+  readonly #history: HistoryChecker;
+  readonly #levels: LevelChecker;
+  /** By applied index. */
+  readonly #dumps = new Map<number, Dump>();
+  readonly #wholeDumps = new Map<number, Dump>();
+  readonly #dumpedAt = new Map<ReplicaId, number>();
+  /** Whose store was altered. */
+  readonly #altered = new Set<ReplicaId>();
+  #hashesAreJudged = true;
+  /** The last revision that a watcher of the replica was told. */
+  readonly #told = new Map<ReplicaId, number>();
+
+  constructor(history: HistoryChecker, levels: LevelChecker) {
+    this.#history = history;
+    this.#levels = levels;
+  }
+
+  /** Its hash is wrong, until a snapshot has taken the place of its store. */
+  altered(id: ReplicaId): void {
+    this.#altered.add(id);
+  }
+
+  /** Its object is no more: under its id another one may begin, with an empty disk. */
+  lost(id: ReplicaId): void {
+    this.#told.delete(id);
+    this.#dumpedAt.delete(id);
+  }
+
+  replaced(id: ReplicaId): void {
+    this.#altered.delete(id);
+  }
+
+  /**
+   * A replica gives others parts of its store. One that is altered, and leads while nobody is there to say so, makes its hash that of a
+   * majority: from then on hashes are not judged. True: it is altered.
+   */
+  copied(id: ReplicaId): boolean {
+    if (!this.#altered.has(id)) return false;
+    this.#hashesAreJudged = false;
+    for (const kept of [this.#altered, this.#dumps, this.#wholeDumps]) kept.clear();
+    return true;
+  }
+
+  get mayAlter(): boolean {
+    return this.#hashesAreJudged && this.#altered.size === 0;
+  }
+
+  get holdsAltered(): boolean {
+    return this.#altered.size > 0;
+  }
+
+  /** All that the replica's database holds is durable. */
+  durable(replica: Observed): void {
+    // Of an entry that is under way some rows are those before it, and others those after it.
+    if (replica.driver.store.isUnderWay === true) return;
+    const applied: number = replica.driver.store.appliedIndex;
+    if (applied % dumpEveryEntries !== 0 || this.#dumpedAt.get(replica.id) === applied) return;
+    this.#dumpedAt.set(replica.id, applied);
+    this.#compare(replica, this.#dumps, applied - batchesInDump);
+  }
+
+  /** At the end, all of it. */
+  compare(replica: Observed): void {
+    this.#compare(replica, this.#wholeDumps, 0);
+  }
+
+  #compare({ id, driver, database }: Observed, dumps: Map<number, Dump>, batchesFrom: number): void {
+    if (this.#altered.has(id)) return;
+    const applied: number = driver.store.appliedIndex;
+    const hashesFrom = this.#hashesAreJudged ? this.#levels.fellAt(applied) : Number.MAX_SAFE_INTEGER;
+    const dump = storeDump(database, { from: batchesFrom, hashesFrom });
+    const known = dumps.get(applied);
+    if (known === undefined) dumps.set(applied, { id, dump });
+    else {
+      check(known.dump === dump, 'equal states', () => {
+        return `replicas ${known.id} and ${id} differ at applied index ${applied}:\n${firstDifference(known.dump, dump)}`;
+      });
+    }
+  }
+
+  /** Events leave the replica for its watchers. */
+  published(id: ReplicaId, events: readonly RevisionEvents[]): void {
+    for (const whole of events) {
+      const told = this.#told.get(id);
+      check(told === undefined || whole.revision === told + 1, 'events in order, without a gap', () => {
+        return `replica ${id} publishes revision ${whole.revision} after ${told}`;
+      });
+      this.#told.set(id, whole.revision);
+      this.#history.checkEvents(`replica ${id}`, whole, { previous: true });
+    }
+  }
+
+  /** Watchers of the replica are told by its history what came up to a revision. */
+  told(id: ReplicaId, store: RunningStore, through: number): void {
+    this.#readHistory(id, store, through);
+    this.#told.set(id, through);
+  }
+
+  /** A new instance: its watchers resume from its history, and what it publishes goes on from there. */
+  started(id: ReplicaId, store: RunningStore): void {
+    const told = this.#told.get(id) ?? 1;
+    check(store.revision >= told, 'what left is durable', () => {
+      return `replica ${id} told of revision ${told} and starts again at ${store.revision}`;
+    });
+    this.#readHistory(id, store, store.revision);
+    this.#told.set(id, store.revision);
+  }
+
+  #readHistory(id: ReplicaId, store: RunningStore, through: number): void {
+    for (let next = (this.#told.get(id) ?? 1) + 1; next <= through;) {
+      const piece = store.history({ from: revision(next), bytesMax: historySliceBytes, ranges: null });
+      if (piece.kind === 'compacted') break;
+      for (const whole of piece.revisions) {
+        if (whole.revision >= next && whole.revision <= through)
+          this.#history.checkEvents(`history of replica ${id}`, whole, { previous: false });
+      }
+      next = piece.through + 1;
+    }
+  }
+}
+
+function firstDifference(left: string, right: string): string {
+  const others = right.split('\n');
+  const lines = left.split('\n');
+  const place = lines.findIndex((line, index) => line !== others[index]);
+  return `${lines[place] ?? '(nothing)'}\n${others[place] ?? '(nothing)'}`;
+}

@@ -1,0 +1,104 @@
+// The code that a replica runs: the present one, or that of an earlier level of groups (`level-1.js` and `level-2.js` in
+// `test/support/levels`), which is the former code itself, not the present one told to know less: what it does with entries, envelopes
+// and stores that it does not know is its own. What the versions share, and so what may go wrong between them, is the log, the
+// messages and the store: all of the driver. The services around it are of one replica alone, and are the present ones on any.
+
+import { unreachable } from '../../../src/base/assert.ts';
+import type { ReplicaId } from '../../../src/model/brands.ts';
+import { groupLevel, groupLevelMax } from '../../../src/model/levels.ts';
+import type { Store } from '../../../src/mvcc/store.ts';
+import { Driver, type DriverOptions } from '../../../src/driver/driver.ts';
+import { decodeEnvelope, encodeEnvelope, type Envelope, type PeerMessage } from '../../../src/driver/envelope.ts';
+import type { PeerReport } from '../../../src/driver/peer-report.ts';
+import { isSnapshotMessage } from '../../../src/driver/snapshot-codec.ts';
+import * as level1 from '../../support/levels/level-1.js';
+import * as level2 from '../../support/levels/level-2.js';
+import { DriverOfLevel1 } from './driver-of-level-1.ts';
+
+export type FormerCode = 'level 1' | 'level 2';
+export type Code = 'present' | FormerCode;
+
+/** Of a run there is one. */
+export function formerCodeOf(level: number): FormerCode {
+  return level === groupLevel.first ? 'level 1' : 'level 2';
+}
+
+/** What the simulator uses of a store. Former code knows of no entry that is under way. */
+export type RunningStore = Omit<level1.StoreOfLevel1, 'compactStep'> &
+  Pick<Store, 'level' | 'storedLeaseDeadlineMs'> &
+  Partial<Pick<Store, 'isUnderWay'>>;
+
+/** And of a driver. `report`: null where the code knows none. */
+export type RunningDriver = Pick<
+  Driver,
+  | 'raft'
+  | 'halted'
+  | 'receive'
+  | 'tick'
+  | 'goOn'
+  | 'logSize'
+  | 'campaign'
+  | 'transferLeadership'
+  | 'submit'
+  | 'write'
+  | 'read'
+  | 'sweep'
+  | 'absent'
+  | 'proposeConfiguration'
+> & { readonly store: RunningStore; readonly report: PeerReport | null };
+
+/** `voters`: as the host of the replica has kept them, for the code that does not find them in the log. */
+export type StartOptions = DriverOptions & { readonly voters: readonly ReplicaId[] };
+
+export function startDriver(code: Code, options: StartOptions): RunningDriver {
+  switch (code) {
+    case 'present':
+      return new Driver(options);
+    case 'level 2':
+      return new level2.Driver(options);
+    case 'level 1':
+      return new DriverOfLevel1(options);
+    default:
+      return unreachable(code);
+  }
+}
+
+const knownLevels: Readonly<Record<Code, number>> = {
+  'level 1': groupLevel.first,
+  'level 2': groupLevel.second,
+  present: groupLevelMax,
+};
+
+/** The highest level of a group that it can apply. */
+export function levelKnownTo(code: Code): number {
+  return knownLevels[code];
+}
+
+/** A newer version wrote the store: the former code does not start on it. */
+export function isUnknownStore(error: unknown): boolean {
+  return error instanceof Error && error.name === 'UnknownStoreFormat';
+}
+
+export function pack(code: Code, envelope: Envelope): Uint8Array {
+  if (code === 'present') return encodeEnvelope(envelope);
+  if (code === 'level 2') return level2.encodeEnvelope(envelope);
+  const { group, messages } = envelope;
+  return level1.encodeEnvelope({ group, messages: messages.filter(isKnownMessage) });
+}
+
+/** null: the sender's version is newer than the receiver. */
+export function unpack(code: Code, bytes: Uint8Array): Envelope | null {
+  if (code === 'present') return decodeEnvelope(bytes);
+  try {
+    return code === 'level 2' ? level2.decodeEnvelope(bytes) : { ...level1.decodeEnvelope(bytes), report: null };
+  } catch (error) {
+    if (error instanceof Error && error.name === 'UnknownEnvelopeError') return null;
+    throw error;
+  }
+}
+
+function isKnownMessage(
+  message: PeerMessage,
+): message is Exclude<PeerMessage, { readonly kind: `snapshot${string}` | 'diverged' }> {
+  return !isSnapshotMessage(message);
+}

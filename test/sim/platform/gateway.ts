@@ -1,0 +1,225 @@
+// The gateway that a client talks through: it finds the leader by what replicas say, and repeats a request whose answer does not
+// come, a write always under the same id. Requests and answers get lost, late and doubled on the way, too. What comes back is
+// checked before the client has it.
+
+import { unreachable } from '../../../src/base/assert.ts';
+import type { ReplicaId } from '../../../src/model/brands.ts';
+import { requestTimeoutMs } from '../../../src/limits.ts';
+import type { Caller } from '../../../src/model/store.ts';
+import type { PlantedBug } from '../bugs/bugs.ts';
+import type { ClientHistory } from '../checkers/client-history.ts';
+import type { ClientAction, ClientAnswer, ClientOperation, ClientRequest } from '../workloads/client-operation.ts';
+import type { WriteResult } from '../../../src/driver/proposals.ts';
+import type { FaultMix } from '../faults.ts';
+import type { SimulatedGroup } from './group.ts';
+import type { HistoryChecker } from '../checkers/history-checker.ts';
+import type { Random } from '../random.ts';
+import type { Schedule } from './schedule.ts';
+import type { Trace } from '../trace.ts';
+
+export type GatewayOptions = {
+  readonly random: Random;
+  readonly schedule: Schedule;
+  readonly trace: Trace;
+  readonly group: SimulatedGroup;
+  readonly history: HistoryChecker;
+  /** For the checker that does not look at the log. */
+  readonly told: ClientHistory;
+  /** Answers are judged by that one alone. */
+  readonly blind: boolean;
+  readonly faults: () => FaultMix;
+  readonly bug: PlantedBug | null;
+};
+
+/** null: it gave up. A write may be applied or not. */
+export type Ended = (answer: ClientAnswer | null) => void;
+
+/** One operation under way. Answers to requests that were given up on are not for it any more. */
+type Running = {
+  readonly operation: ClientOperation;
+  readonly deadlineMs: number;
+  readonly ended: Ended;
+  attempt: number;
+};
+
+export class Gateway {
+  readonly #options: GatewayOptions;
+  #leader: ReplicaId;
+
+  constructor(options: GatewayOptions) {
+    this.#options = options;
+    this.#leader = options.group.pick(options.random).id;
+  }
+
+  ask(
+    name: string,
+    { action, caller }: { readonly action: ClientAction; readonly caller: Caller },
+    ended: Ended,
+  ): void {
+    const { random, schedule, trace, history, group, told, blind } = this.#options;
+    const operation = history.begin(name, action, caller);
+    const call = told.called(name, action);
+    const endedAs: Ended = (answer) => {
+      if (answer !== null) told.answered(call, answer);
+      if (answer !== null && !blind) history.answered(operation, answer);
+      ended(answer);
+    };
+    trace.add('operation', () => `${name} ${action.kind === 'write' ? action.operation.kind : action.kind}`);
+    const running = { operation, deadlineMs: schedule.nowMs + requestTimeoutMs, ended: endedAs, attempt: 0 };
+    const goesAnywhere = action.kind === 'read' && (action.request.serializable || random.chance(0.3));
+    this.#ask(running, goesAnywhere ? group.pick(random).id : this.#leader);
+  }
+
+  /** Asks that replica, and looks for the leader if the answer does not come. */
+  #ask(running: Running, to: ReplicaId): void {
+    const { random, bug, trace, faults } = this.#options;
+    const { operation } = running;
+    const attempt = ++running.attempt;
+    if (attempt > 1) trace.count('attempts repeated');
+    const writeId = bug === 'retryWithNewId' ? `${operation.name}/${attempt}` : operation.name;
+    const request = this.#requestOf(operation, writeId, bug === 'laterPageAtHead');
+    this.#exchange(request, to, {
+      isWanted: () => running.attempt === attempt,
+      answered: (answer) => this.#answered(running, answer),
+      timeoutMs: random.chance(faults().impatient) ? random.between(5, 300) : 2_000,
+      // The gateway then tells another replica that this one does not answer.
+      timedOut: () => this.#locate(running, to),
+    });
+  }
+
+  #requestOf(operation: ClientOperation, writeId: string, atHead: boolean): ClientRequest {
+    const { action, caller } = operation;
+    switch (action.kind) {
+      case 'read':
+        return { kind: 'read', caller, request: atHead ? { ...action.request, revision: 0 } : action.request };
+      case 'keepAlive':
+        return { kind: 'keepAlive', caller, id: action.id };
+      case 'login':
+        return { kind: 'login', name: action.name };
+      case 'write':
+        return { kind: 'write', operation, request: { writeId, caller, operation: action.operation } };
+      default:
+        return unreachable(action);
+    }
+  }
+
+  #answered(running: Running, answer: ClientAnswer): void {
+    const { trace } = this.#options;
+    const { operation } = running;
+    running.attempt++;
+    const isAnswer = answer.kind === 'write' ? isTold(answer.result) : answer.kind === operation.action.kind;
+    if (!isAnswer) return this.#redirected(running, answer);
+    trace.add(`${answer.kind} answered`, () => `${operation.name}: ${inWords(answer)}`);
+    this.#end(running, answer);
+  }
+
+  #redirected(running: Running, answer: ClientAnswer): void {
+    const { random, trace, schedule } = this.#options;
+    trace.count(answer.kind === 'write' ? `answers ${answer.result.kind}` : 'requests refused');
+    const hint = leaderIn(answer);
+    // Now and then a caller takes "not the leader" for the end of it: then the write must never show up.
+    if (random.chance(0.05)) return this.#end(running, null);
+    const attempt = running.attempt;
+    schedule.after(random.exponential(5), () => {
+      if (running.attempt !== attempt) return;
+      if (hint === null) return this.#locate(running, null);
+      this.#leader = hint;
+      this.#ask(running, hint);
+    });
+  }
+
+  #locate(running: Running, failed: ReplicaId | null): void {
+    const { random, schedule, group } = this.#options;
+    if (schedule.nowMs >= running.deadlineMs) return this.#end(running, null);
+    const attempt = ++running.attempt;
+    const again = (): void => {
+      running.attempt++;
+      const next = running.attempt;
+      schedule.after(random.exponential(50), () => {
+        // Whoever did not answer may be well again, and lead.
+        if (running.attempt === next) this.#locate(running, null);
+      });
+    };
+    this.#exchange({ kind: 'leader', failed }, group.pickOther(random, failed).id, {
+      isWanted: () => running.attempt === attempt,
+      answered: (answer) => {
+        const leader = leaderIn(answer);
+        if (leader === null) return again();
+        this.#leader = leader;
+        this.#ask(running, leader);
+      },
+      timeoutMs: 2_000,
+      timedOut: again,
+    });
+  }
+
+  #exchange(
+    request: ClientRequest,
+    to: ReplicaId,
+    then: {
+      readonly isWanted: () => boolean;
+      readonly answered: (answer: ClientAnswer) => void;
+      readonly timeoutMs: number;
+      readonly timedOut: () => void;
+    },
+  ): void {
+    const { random, schedule, trace, group } = this.#options;
+    const faults = this.#options.faults();
+    const copies = random.chance(faults.requestDuplicated) ? 2 : 1;
+    for (let copy = 1; copy <= copies; copy++) {
+      if (copy > 1) trace.count('requests duplicated');
+      if (random.chance(faults.requestLost)) {
+        trace.count('requests lost');
+        continue;
+      }
+      if (request.kind === 'write') request.operation.possible++;
+      // The second copy may come when all has changed.
+      const delayMs = random.exponential(2) + (copy > 1 ? random.exponential(random.pick([10, 3_000])) : 0);
+      schedule.after(delayMs, () => {
+        const isThere = group.find(to)?.handle(request, (answer) => {
+          if (random.chance(this.#options.faults().requestLost)) return trace.count('answers lost');
+          schedule.after(random.exponential(2), () => {
+            if (then.isWanted()) then.answered(answer);
+          });
+        });
+        if (isThere !== true && request.kind === 'write') request.operation.possible--;
+      });
+    }
+    schedule.after(then.timeoutMs, () => {
+      if (then.isWanted()) then.timedOut();
+    });
+  }
+
+  #end(running: Running, answer: ClientAnswer | null): void {
+    running.attempt++;
+    this.#options.trace.count(answer === null ? 'operations gaveUp' : 'operations answered');
+    running.ended(answer);
+  }
+}
+
+/** What the group decided; else the request has to be sent again. */
+function isTold({ kind }: WriteResult): boolean {
+  return kind === 'applied' || kind === 'refused';
+}
+
+function leaderIn(answer: ClientAnswer): ReplicaId | null {
+  switch (answer.kind) {
+    case 'write':
+      return answer.result.kind === 'notLeader' ? answer.result.leader : null;
+    case 'refused':
+    case 'leader':
+      return answer.leader;
+    case 'read':
+    case 'keepAlive':
+    case 'login':
+      return null;
+    default:
+      return unreachable(answer);
+  }
+}
+
+function inWords(answer: ClientAnswer): string {
+  if (answer.kind === 'write' && answer.result.kind === 'applied') return `at ${answer.result.outcome.revision}`;
+  if (answer.kind === 'read') return `at ${answer.revision}`;
+  return JSON.stringify(answer, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value));
+}

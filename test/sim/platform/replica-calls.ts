@@ -1,0 +1,257 @@
+// Calls of clients to one instance of a replica, answered as the object answers them: who leads, what is applied here, what the
+// caller may. Answers wait for the output gate.
+
+import { unreachable } from '../../../src/base/assert.ts';
+import type { ReplicaId } from '../../../src/model/brands.ts';
+import { leaderWaitMs, requestTimeoutMs, tickMs } from '../../../src/limits.ts';
+import type { Caller, StoreFailure } from '../../../src/model/store.ts';
+import { accessOfOperation } from '../../../src/mvcc/auth/access.ts';
+import type { RangeOutcome } from '../../../src/mvcc/store.ts';
+import type { ReadResult } from '../../../src/driver/pending-reads.ts';
+import type { WriteResult } from '../../../src/driver/proposals.ts';
+import type { WatchCall } from '../../../src/api/contract.ts';
+import type { PlantedBug } from '../bugs/bugs.ts';
+import type { ClientAnswer, ClientOperation, ClientRequest, Place } from '../workloads/client-operation.ts';
+import type { HistoryChecker } from '../checkers/history-checker.ts';
+import type { Instance } from './instance.ts';
+import type { LeaseHost } from './lease-host.ts';
+import type { SimulatedSocket } from './simulated-socket.ts';
+import type { Trace } from '../trace.ts';
+import type { WatchHost } from './watch-host.ts';
+
+export type CallsOptions = {
+  readonly instance: Instance;
+  readonly leases: LeaseHost;
+  readonly watches: WatchHost;
+  readonly history: HistoryChecker;
+  readonly trace: Trace;
+  readonly bug: PlantedBug | null;
+};
+
+type Reply = (answer: ClientAnswer) => void;
+
+/** A watch that a client asks for. `refused` is told why it is not served here. */
+export type WatchOpening = {
+  readonly call: WatchCall;
+  readonly caller: Caller;
+  readonly socket: SimulatedSocket;
+  readonly refused: (why: string) => void;
+};
+
+export class ReplicaCalls {
+  readonly #options: CallsOptions;
+  #waitingForLeader: (() => void)[] = [];
+  /** Messages of one socket are taken in their order: those that wait for the first of them, which waits for the leader. */
+  readonly #messages = new Map<SimulatedSocket, string[]>();
+
+  constructor(options: CallsOptions) {
+    this.#options = options;
+  }
+
+  handle(request: ClientRequest, reply: Reply): void {
+    const answer = this.#answering(reply);
+    switch (request.kind) {
+      case 'write':
+        return this.#write(request, answer);
+      case 'read':
+        return this.#read(request, answer);
+      case 'keepAlive':
+        return this.#keepAlive(request, answer);
+      case 'login':
+        return this.#login(request.name, answer);
+      case 'leader':
+        this.#options.trace.add(
+          'asked for the leader',
+          () => `${this.#options.instance.id}, without ${request.failed}`,
+        );
+        return this.findLeader(request.failed, (leader) => answer({ kind: 'leader', leader }));
+      default:
+        return unreachable(request);
+    }
+  }
+
+  leaderChanged(): void {
+    const waiting = this.#waitingForLeader;
+    this.#waitingForLeader = [];
+    for (const proceed of waiting) proceed();
+  }
+
+  /** As the replica's front does it: who is known to lead, else stand for election and wait a while. */
+  findLeader(failed: ReplicaId | null, found: (leader: ReplicaId | null) => void): void {
+    const { driver, after } = this.#options.instance;
+    const known = (): ReplicaId | null => (driver.raft.leader === failed ? null : driver.raft.leader);
+    if (known() !== null) return found(known());
+    let isFound = false;
+    const finish = (isLate: boolean): void => {
+      if (isFound) return;
+      if (known() === null && !isLate) return void this.#waitingForLeader.push(() => finish(false));
+      isFound = true;
+      found(known());
+    };
+    after(leaderWaitMs, () => finish(true));
+    driver.campaign();
+    finish(false);
+  }
+
+  // Watches
+
+  /** Any replica serves a watch; it must first know all that was acknowledged before the watch was asked for. */
+  openWatch(opening: WatchOpening): void {
+    const { instance, bug } = this.#options;
+    if (bug === 'watchNotCaughtUp') return this.#serveWatch(opening);
+    const awake = instance.stayAwake();
+    const refuse = (why: string): void => {
+      awake();
+      instance.gate(() => opening.refused(why));
+    };
+    this.findLeader(null, (leader) => {
+      if (leader === null) return refuse('no leader');
+      this.#asInput(() =>
+        instance.driver.read((result) => {
+          if (result.kind !== 'ready') return refuse(result.kind);
+          awake();
+          this.#serveWatch(opening);
+        }),
+      );
+    });
+  }
+
+  #serveWatch({ call, socket, caller, refused }: WatchOpening): void {
+    const { instance, watches } = this.#options;
+    const why = watches.open(call, socket, caller);
+    if (why === null) return;
+    instance.schedule.promised();
+    why.then((text) => instance.gate(() => refused(text))).catch(instance.failed);
+  }
+
+  /** A watch begins after all that was acknowledged before it was asked for: so this replica first catches up. */
+  socketMessage(socket: SimulatedSocket, text: string): void {
+    const { instance, watches } = this.#options;
+    const waiting = this.#messages.get(socket);
+    if (waiting !== undefined) return void waiting.push(text);
+    this.#messages.set(socket, []);
+    const awake = instance.stayAwake();
+    this.#catchUp(instance.schedule.nowMs + requestTimeoutMs, (isCaughtUp) => {
+      const later = this.#messages.get(socket) ?? [];
+      this.#messages.delete(socket);
+      awake();
+      if (isCaughtUp) watches.message(socket, text);
+      else socket.close(tryAgainLater);
+      for (const next of later) this.socketMessage(socket, next);
+    });
+  }
+
+  #catchUp(deadlineMs: number, then: (isCaughtUp: boolean) => void): void {
+    const { instance, bug } = this.#options;
+    if (bug === 'watchNotCaughtUp') return then(true);
+    const again = (): void => {
+      if (instance.schedule.nowMs >= deadlineMs) return then(false);
+      instance.after(tickMs, () => instance.input(() => this.#catchUp(deadlineMs, then)));
+    };
+    this.findLeader(null, (leader) => {
+      if (leader === null) return again();
+      this.#asInput(() =>
+        instance.driver.read((result) => {
+          if (result.kind === 'ready') then(true);
+          else again();
+        }),
+      );
+    });
+  }
+
+  /** Calls reach the driver in a turn of their own. */
+  #asInput(body: () => void): void {
+    const { instance } = this.#options;
+    instance.after(0, () => instance.input(body));
+  }
+
+  // Reads and writes
+
+  #write({ operation, request }: Extract<ClientRequest, { kind: 'write' }>, answer: Reply): void {
+    const { driver } = this.#options.instance;
+    const { bug, history } = this.#options;
+    const writeId = bug === 'idsForgottenOnFailover' ? `${request.writeId}@${driver.raft.term}` : request.writeId;
+    history.asked(operation, writeId);
+    if (bug === 'refusedTooEarly' && driver.raft.role === 'leader') {
+      const { caller, operation: asked } = request;
+      const failure = driver.store.authorize(caller, accessOfOperation(asked), this.#options.instance.nowMs());
+      if (failure !== null)
+        return answer({ kind: 'write', writeId, result: { kind: 'refused', failure }, ...this.#place });
+    }
+    driver.write({ ...request, writeId, ...digestOf(operation) }, (result: WriteResult) => {
+      const isNotTaken = result.kind === 'notLeader' || result.kind === 'overloaded' || result.kind === 'halted';
+      if (isNotTaken || result.kind === 'refused') operation.possible--;
+      answer({ kind: 'write', writeId, result, ...this.#place });
+    });
+  }
+
+  #read({ request, caller }: Extract<ClientRequest, { kind: 'read' }>, answer: Reply): void {
+    const { instance, bug } = this.#options;
+    const { driver, nowMs } = instance;
+    const refusal = (): StoreFailure | null => driver.store.authorizeRange(caller, request, nowMs());
+    const early = bug === 'permissionCheckedEarly' ? { failure: refusal() } : null;
+    const serve = (): void => {
+      const failure = early === null ? refusal() : early.failure;
+      const result: RangeOutcome = failure === null ? driver.store.range(request) : { kind: 'failed', failure };
+      answer({ kind: 'read', result, ...this.#place });
+    };
+    const isUnconfirmed = bug === 'readUnconfirmed' && driver.raft.role === 'leader';
+    if (request.serializable || isUnconfirmed) return serve();
+    driver.read((result: ReadResult) => {
+      if (result.kind === 'ready') serve();
+      else answer({ kind: 'refused', leader: result.kind === 'refused' ? result.leader : null });
+    });
+  }
+
+  #keepAlive({ id, caller }: Extract<ClientRequest, { kind: 'keepAlive' }>, answer: Reply): void {
+    const { instance, leases } = this.#options;
+    const { driver, schedule, failed, run } = instance;
+    if (driver.raft.role !== 'leader') return answer({ kind: 'refused', leader: driver.raft.leader });
+    const cameMs = schedule.nowMs;
+    leases
+      .keepAlive(caller, id)
+      .then((result) =>
+        run(() => {
+          if (result === null) answer({ kind: 'refused', leader: null });
+          else answer({ kind: 'keepAlive', cameMs, result, ...this.#place });
+        }),
+      )
+      .catch(failed);
+  }
+
+  /** As the service looks up a password's hash for whoever logs in. */
+  #login(name: string, answer: Reply): void {
+    const { driver, nowMs } = this.#options.instance;
+    const service: Caller = { kind: 'service' };
+    driver.read((result: ReadResult) => {
+      if (result.kind !== 'ready') return answer({ kind: 'refused', leader: null });
+      const found = driver.store.query<'credential'>({ kind: 'credential', name }, service, nowMs());
+      answer({ kind: 'login', result: found, ...this.#place });
+    });
+  }
+
+  get #place(): Place {
+    const { store } = this.#options.instance.driver;
+    return { revision: store.revision, index: store.appliedIndex };
+  }
+
+  #answering(reply: Reply): Reply {
+    const { instance, bug } = this.#options;
+    const awake = instance.stayAwake();
+    return (answer) => {
+      awake();
+      if (bug === 'answerBeforeDurable') reply(answer);
+      else instance.gate(() => reply(answer));
+    };
+  }
+}
+
+/** Every other request was named by its client. */
+function digestOf({ name }: ClientOperation): { readonly digest?: bigint } {
+  const bytes = Buffer.from(name.slice(-8).padStart(8));
+  const digest = bytes.readBigUInt64BE(0);
+  return digest % 2n === 0n ? {} : { digest };
+}
+
+/** RFC 6455's registry of close codes. */
+const tryAgainLater = 1_013;

@@ -1,0 +1,814 @@
+// One replica in the simulator: the production driver on a database of its own, with what the platform adds around it. The
+// output gate, syncs, the clock, crashes between any two steps, pauses, rest, eviction from memory and waking up are here.
+
+import { assert } from '../../../src/base/assert.ts';
+import { type ReplicaId, type Revision } from '../../../src/model/brands.ts';
+import { groupLevelMin } from '../../../src/model/levels.ts';
+import {
+  commandValueBytesMax,
+  electionTimeoutTicks,
+  heartbeatTicks,
+  logPatience,
+  tickMs,
+} from '../../../src/limits.ts';
+import type { Command, RevisionEvents } from '../../../src/model/store.ts';
+import type { UndoneCommand } from '../../../src/mvcc/careful-apply.ts';
+import type { LeaseChange } from '../../../src/mvcc/leases.ts';
+import { openSchema } from '../../../src/mvcc/schema.ts';
+import type { WorkLimits } from '../../../src/mvcc/work-budget.ts';
+import type { Configuration } from '../../../src/raft/configuration.ts';
+import { AbsentPeers, type Joining } from '../../../src/replica/absent-peers.ts';
+import type { DriverPort, Step } from '../../../src/driver/driver.ts';
+import type { WriteRequest, WriteResult } from '../../../src/driver/proposals.ts';
+import type { PeerMessage } from '../../../src/driver/envelope.ts';
+import type { LogBounds } from '../../../src/driver/log-truncation.ts';
+import { isSnapshotMessage } from '../../../src/driver/snapshot-codec.ts';
+import type { RestartReason } from '../../../src/driver/upkeep.ts';
+import { SimulatedSql } from './simulated-sql.ts';
+import { isPlanted, ThrowingSql } from '../../support/throwing-sql.ts';
+import { envelopeWithBug, messagesWithBug, type Speaker } from '../bugs/buggy-messages.ts';
+import { sqlWithBug } from '../bugs/buggy-sql.ts';
+import type { PlantedBug } from '../bugs/bugs.ts';
+import type { ClientAnswer, ClientRequest } from '../workloads/client-operation.ts';
+import { type Code, isUnknownStore, type RunningDriver, type RunningStore, startDriver, unpack } from './code.ts';
+import type { FaultMix } from '../faults.ts';
+import type { HistoryChecker } from '../checkers/history-checker.ts';
+import type { Instance } from './instance.ts';
+import type { LeaseChecker } from '../checkers/lease-checker.ts';
+import { LeaseHost } from './lease-host.ts';
+import type { LevelChecker } from '../checkers/level-checker.ts';
+import type { Delivery, Network } from './network.ts';
+import type { Observed, RaftChecker } from '../checkers/raft-checker.ts';
+import type { Random } from '../random.ts';
+import { ReplicaAlarm } from './replica-alarm.ts';
+import { ReplicaCalls, type WatchOpening } from './replica-calls.ts';
+import { ReplicaIdentity } from './replica-identity.ts';
+import type { Schedule } from './schedule.ts';
+import type { ServerEnd, SimulatedSocket } from './simulated-socket.ts';
+import type { StateChecker } from '../checkers/state-checker.ts';
+import { check, type Trace } from '../trace.ts';
+import { type HeldSockets, WatchHost } from './watch-host.ts';
+
+/** Thrown between two steps of the driver: the instance ends here. */
+class Crash extends Error {
+  override readonly name = 'Crash';
+}
+
+export type ReplicaOptions = {
+  readonly id: ReplicaId;
+  readonly founders: readonly ReplicaId[];
+  /** The group as this replica found it. */
+  readonly founding: Configuration;
+  readonly code: Code;
+  /** The leader makes the object of a learner. */
+  readonly provision: (joining: Joining) => void;
+  /** It was told that it is no member any more. */
+  readonly left: (id: ReplicaId) => void;
+  readonly random: Random;
+  readonly schedule: Schedule;
+  readonly trace: Trace;
+  readonly network: Network;
+  readonly faults: () => FaultMix;
+  readonly bug: PlantedBug | null;
+  /** A promise of an instance came to what cannot happen. */
+  readonly failed: (error: unknown) => void;
+  readonly checkers: {
+    readonly raft: RaftChecker;
+    readonly history: HistoryChecker;
+    readonly state: StateChecker;
+    readonly leases: LeaseChecker;
+    readonly levels: LevelChecker;
+  };
+};
+
+/** Runs are short: of all this a thousandth. */
+export const simulatedBounds: LogBounds = {
+  logEntriesMax: 24,
+  logEntriesKept: 8,
+  truncatedEntriesMax: 60,
+  logHeldBytesMax: () => 10_000,
+  appendEntriesMax: 4,
+  turnRowsMax: 6,
+  deleteStepRows: 1,
+  snapshotRowsBytes: 2_000,
+};
+
+/** Neither a member that is behind nor one that takes a snapshot is a reason for it. */
+function isTooLong({ entries, bytes }: { readonly entries: number; readonly bytes: number }): boolean {
+  return entries > logPatience * simulatedBounds.logEntriesMax && bytes > simulatedBounds.logHeldBytesMax(0);
+}
+
+/** What is in memory. */
+type Living = {
+  readonly driver: RunningDriver;
+  readonly absentPeers: AbsentPeers;
+  readonly leases: LeaseHost;
+  readonly watches: WatchHost;
+  readonly calls: ReplicaCalls;
+};
+
+export class SimulatedReplica implements DriverPort {
+  readonly id: ReplicaId;
+  readonly sql = new SimulatedSql();
+  readonly #options: ReplicaOptions;
+  readonly #alarm: ReplicaAlarm;
+  readonly #identity: ReplicaIdentity;
+  #code: Code;
+  /** null: down, or not in memory. */
+  #living: Living | null = null;
+  /** They stay while the replica sleeps. */
+  readonly #sockets: HeldSockets = new Set();
+  /** The handler of an alarm runs: the platform calls it again if the instance ends meanwhile. */
+  #isAlarmed = false;
+  #isDown = false;
+  /** The trace says that this instance has halted. */
+  #isHalted = false;
+  /** Tells the events of an instance from those of the one before it. */
+  #incarnation = 0;
+  #isTicking = false;
+  /** Of a clock that was stopped and started again only the last one ticks. */
+  #clock = 0;
+  #wasResting = false;
+  #syncIsPlanned = false;
+  #evictionIsPlanned = false;
+  #isPaused = false;
+  #backlog: (() => void)[] = [];
+  /** What the output gate holds back until the next sync. */
+  #held: (() => void)[] = [];
+  /** What keeps an instance in memory: calls that wait for their answer, timers. */
+  #reasonsToStay = 0;
+  #clockOffsetMs = 0;
+  /** What becomes of the instance after the event that it is in. */
+  #ending: 'left' | 'restart' | null = null;
+  /** The log may have no more than this at the next tick; null: no matter. */
+  #entriesMax: number | null = null;
+
+  constructor(options: ReplicaOptions) {
+    this.id = options.id;
+    this.#options = options;
+    this.#alarm = new ReplicaAlarm(this.sql);
+    this.#identity = new ReplicaIdentity(this.sql, options.founding.voters);
+    this.#code = options.code;
+    options.checkers.levels.deployed(options.id, options.code);
+    const { clockDifferenceMs } = options.faults();
+    if (clockDifferenceMs > 0)
+      this.#setClock(options.random.between(-clockDifferenceMs, clockDifferenceMs), { jumped: false });
+  }
+
+  get driver(): RunningDriver | null {
+    return this.#living?.driver ?? null;
+  }
+
+  get code(): Code {
+    return this.#code;
+  }
+
+  /** Of its store. */
+  get level(): number {
+    return this.driver?.store.level ?? openSchema(this.sql.reader);
+  }
+
+  get isIdle(): boolean {
+    return !this.#isPaused && this.#held.length === 0 && this.sql.unsynced === 0;
+  }
+
+  // What happens to it
+
+  receive({ bytes, envelope }: Delivery): void {
+    // What the former code makes of the bytes is its own affair.
+    const read = this.#code === 'present' ? envelope : unpack(this.#code, bytes);
+    if (read === null) return this.#options.trace.count('envelopes that the former code refused');
+    const { messages, report } = envelopeWithBug(this.#options.bug, read, this.#code);
+    this.#input(({ driver }) => driver.receive(messages, report));
+  }
+
+  /** An operator's write. `settle` may never be called. */
+  administer(request: WriteRequest, settle: (result: WriteResult) => void): void {
+    this.#input(({ driver }) => {
+      this.#options.checkers.history.proposed(request);
+      driver.write(request, settle);
+    });
+  }
+
+  /** False: nobody is there. */
+  handle(request: ClientRequest, reply: (answer: ClientAnswer) => void): boolean {
+    return this.#input(({ calls }) => calls.handle(request, reply));
+  }
+
+  /** False: nobody is there. */
+  openWatch(opening: WatchOpening): boolean {
+    return this.#input(({ calls }) => calls.openWatch(opening));
+  }
+
+  transferLeadership(to: ReplicaId): void {
+    if (this.driver?.raft.role !== 'leader' || to === this.id) return;
+    this.#options.trace.add('transfer', () => `${this.id} to ${to}`);
+    this.#input(({ driver }) => driver.transferLeadership(to));
+  }
+
+  /** A caller found no leader and came here. */
+  campaign(): void {
+    this.#input(({ driver }) => driver.campaign());
+  }
+
+  pause(forMs: number): void {
+    if (this.#living === null || this.#isPaused) return;
+    this.#isPaused = true;
+    this.#options.trace.add('pause', () => `${this.id} for ${Math.round(forMs)} ms`);
+    this.#options.schedule.after(
+      forMs,
+      this.#whileHere(() => this.resume()),
+    );
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    const backlog = this.#backlog;
+    this.#backlog = [];
+    for (const input of backlog) input();
+  }
+
+  jumpClock(): void {
+    const { random, trace } = this.#options;
+    const offsetMs = Math.round(random.between(-20_000, 20_000));
+    trace.add('clock jump', () => `${this.id} to ${offsetMs} ms`);
+    this.#setClock(offsetMs, { jumped: true });
+    this.#planAlarm();
+  }
+
+  #setClock(offsetMs: number, how: { readonly jumped: boolean }): void {
+    this.#clockOffsetMs = offsetMs;
+    this.#options.checkers.leases.clockSet(offsetMs, how);
+  }
+
+  /** The instance ends; what it had not synced is lost, all or from some transaction on, with all that the gate held. */
+  crash(): void {
+    if (this.#isDown) return;
+    const { random, schedule, trace } = this.#options;
+    const kept = random.chance(0.3) ? random.integer(0, this.sql.unsynced) : 0;
+    const { unsynced } = this.sql;
+    trace.add('crash', () => `${this.id}, ${kept} of ${unsynced} transactions survive`);
+    if (unsynced > kept) trace.count('crashes that lost writes');
+    this.#lose(kept);
+    this.#isDown = true;
+    schedule.after(
+      random.exponential(random.pick([20, 500, 3_000])),
+      this.#whileHere(() => this.comeBack()),
+    );
+  }
+
+  /** While it is down: what it believes to be the hash of its store is another one. False: it has none. */
+  alter(): boolean {
+    if (!this.#isDown || this.level === groupLevelMin) return false;
+    const altered = this.sql.reader.all(`UPDATE batches SET hash = (hash + 1) % 4294967296
+      WHERE hash IS NOT NULL AND (last_revision, log_index, part) = (SELECT last_revision, log_index, part FROM batches
+        ORDER BY last_revision DESC, log_index DESC, part DESC LIMIT 1) RETURNING 1`);
+    if (altered.length === 0) return false;
+    this.#options.trace.add('store altered', () => `${this.id}`);
+    return true;
+  }
+
+  /** As the platform updates code: the instance ends, with all its connections, and the next input starts the other code. */
+  deploy(code: Code, random: Random): void {
+    const { checkers, schedule, trace } = this.#options;
+    trace.add('deployment', () => `of code: ${code}, on ${this.id}`);
+    trace.count(`deployments of code: ${code}`);
+    checkers.levels.deployed(this.id, code);
+    this.#code = code;
+    this.#lose(random.integer(0, this.sql.unsynced));
+    this.#isDown = true;
+    schedule.after(
+      random.exponential(random.pick([5, 200])),
+      this.#whileHere(() => this.comeBack()),
+    );
+  }
+
+  /** Of the transactions since the last sync the first ones are kept. */
+  #lose(kept: number): void {
+    this.sql.crash(kept);
+    if (this.#isAlarmed) this.#alarm.retry(this.nowMs());
+    this.#forget();
+    for (const socket of this.#sockets) socket.dropped();
+    this.#sockets.clear();
+  }
+
+  /** From now on the next input finds it. The platform starts an object for an event only; a timer of its own may be one. */
+  comeBack(): void {
+    if (!this.#isDown) return;
+    this.#isDown = false;
+    if (this.#options.bug === 'voteForgotten') this.#forgetVote();
+    this.#planAlarm();
+    if (this.#options.random.chance(0.7)) this.#input(() => {});
+  }
+
+  /** False: not now, or not here. */
+  proposeConfiguration(present: Configuration, next: Configuration): boolean {
+    let isProposed = false;
+    this.#input(({ driver }) => {
+      isProposed = driver.proposeConfiguration(present, next);
+    });
+    return isProposed;
+  }
+
+  /** A call to a peer found no object. */
+  absent(peer: ReplicaId): void {
+    this.#run(({ absentPeers }) => absentPeers.absent(peer));
+  }
+
+  /** A call to a peer was answered. */
+  present(peer: ReplicaId): void {
+    this.#living?.absentPeers.present(peer);
+  }
+
+  /** For good, with what is on its disk. */
+  end(): void {
+    this.#forget();
+    for (const socket of this.#sockets) socket.dropped();
+    this.#sockets.clear();
+    this.#isDown = true;
+    this.#incarnation++;
+  }
+
+  /** A replica that was removed is gone; one whose store was replaced starts again from what is on disk, which is durable first. */
+  #endInstance(how: 'left' | 'restart'): boolean {
+    this.#ending = null;
+    if (how === 'left') {
+      this.end();
+      this.#options.left(this.id);
+      return true;
+    }
+    this.sql.sync();
+    this.#forget();
+    for (const socket of this.#sockets) socket.dropped();
+    this.#sockets.clear();
+    this.#options.schedule.after(
+      1,
+      this.#whileHere(() => void this.#input(() => {})),
+    );
+    return true;
+  }
+
+  // What the driver needs
+
+  send(messages: readonly PeerMessage[]): void {
+    const { network, checkers, trace, bug } = this.#options;
+    const report = this.driver?.report ?? null;
+    if (this.driver !== null) checkers.raft.speaks(this.driver.raft);
+    for (const { kind } of messages) {
+      if (kind === 'snapshotGone') trace.count('snapshots given up');
+      if (kind === 'snapshotPart' && checkers.state.copied(this.id)) trace.count('altered stores copied');
+    }
+    const leave = (): void => {
+      const said = messagesWithBug(bug, messages, () => this.#speaker);
+      checkers.raft.released(said.filter((message) => !isSnapshotMessage(message)));
+      network.send(this.#code, said, report);
+    };
+    if (bug === 'replyBeforePersist') leave();
+    else this.#gate(leave);
+  }
+
+  published(events: readonly RevisionEvents[] | null, revision: Revision): void {
+    const { state } = this.#options.checkers;
+    const { bug, random } = this.#options;
+    if (events === null) {
+      this.#options.trace.count('large deletes');
+      const { store } = this.#observed.driver;
+      this.#gate(() => state.told(this.id, store, revision));
+      this.#living?.watches.published([], revision);
+      return;
+    }
+    const told = bug === 'eventsSkipped' && random.chance(0.01) ? events.slice(1) : events;
+    this.#gate(() => state.published(this.id, told));
+    this.#living?.watches.published(events, revision);
+  }
+
+  applied(commands: readonly Command[]): void {
+    this.#options.trace.count('commands applied', commands.length);
+    this.#living?.watches.applied(commands);
+  }
+
+  leasesChanged(changes: readonly LeaseChange[]): void {
+    this.#living?.leases.applied(changes);
+  }
+
+  mayRest(): boolean {
+    return this.#living?.leases.mayRest() ?? true;
+  }
+
+  undone({ error }: UndoneCommand): void {
+    if (!isPlanted(error)) throw error;
+    this.#options.trace.count('commands undone');
+  }
+
+  leaderChanged(leader: ReplicaId | null): void {
+    const term = this.driver?.raft.term;
+    this.#options.trace.add('leader seen', () => `by ${this.id}: ${leader} in term ${term}`);
+    this.#living?.calls.leaderChanged();
+    this.#living?.leases.leaderChanged();
+  }
+
+  applySoon(): void {
+    this.#options.trace.count('turns that left entries to apply');
+    this.#after(this.#options.random.exponential(1), () => void this.#input(({ driver }) => driver.goOn()));
+  }
+
+  rest(): void {
+    if (!this.#wasResting) this.#options.trace.add('rest', () => `${this.id}`);
+    this.#wasResting = true;
+    this.#living?.watches.resting();
+    this.#living?.leases.resting();
+    this.#isTicking = false;
+  }
+
+  nowMs(): number {
+    return Math.floor(1_000_000 + this.#options.schedule.nowMs + this.#clockOffsetMs);
+  }
+
+  configured(configuration: Configuration): void {
+    this.#options.trace.count('configurations applied');
+    assert(configuration.voters.length > 0, 'somebody votes');
+    this.#identity.save(configuration.voters);
+  }
+
+  removed(): void {
+    this.#ending = 'left';
+  }
+
+  restart(reason: RestartReason): void {
+    const { trace, checkers } = this.#options;
+    trace.add(reason, () => `${this.id}`);
+    if (reason === 'a snapshot has taken the place of the store') checkers.state.replaced(this.id);
+    this.#ending = 'restart';
+  }
+
+  before(step: Step): void {
+    const { random, trace } = this.#options;
+    // Between two steps of a large delete, which are few, more often than elsewhere.
+    const factor = this.driver?.store.isUnderWay === true ? 40 : 1;
+    if (!random.chance(factor * this.#options.faults().crashAtStep)) return;
+    trace.count(`crashes before ${step}`);
+    throw new Crash(step);
+  }
+
+  // The instance
+
+  get #observed(): Observed {
+    const { driver } = this;
+    assert(driver !== null, 'a replica is looked at while it is in memory');
+    return { id: this.id, driver, database: this.sql.reader };
+  }
+
+  /** Something comes that the replica acts on: its clock ticks from now on. */
+  #input(body: (living: Living) => void): boolean {
+    return this.#run((living) => {
+      this.#startClock();
+      body(living);
+    });
+  }
+
+  /** An event of the object. False: nobody is there. */
+  #run(body: (living: Living) => void): boolean {
+    if (this.#isDown) return false;
+    if (this.#isPaused) {
+      this.#backlog.push(this.#whileHere(() => void this.#run(body)));
+      return true;
+    }
+    try {
+      this.#living ??= this.#start();
+      body(this.#living);
+      this.#noteHalt(this.#living.driver);
+      if (this.#ending !== null) return this.#endInstance(this.#ending);
+      this.#options.checkers.raft.observe(this.#observed);
+    } catch (error) {
+      if (isUnknownStore(error)) return this.#refuseStore();
+      if (!(error instanceof Crash)) throw error;
+      this.crash();
+      return true;
+    }
+    this.#planSync();
+    this.#planEviction();
+    return true;
+  }
+
+  #start(): Living {
+    const { founding, provision, random, trace, checkers, bug } = this.#options;
+    trace.add('start', () => `${this.id}`);
+    const driver = startDriver(this.#code, {
+      id: this.id,
+      founding,
+      voters: this.#identity.voters,
+      commandWork: this.#commandWork,
+      bounds: bug === 'logHeldForever' ? { ...simulatedBounds, logHeldBytesMax: () => Infinity } : simulatedBounds,
+      sql: new ThrowingSql(sqlWithBug(this.sql, bug)),
+      port: this,
+      random: () => random.next(),
+      electionTimeoutTicks,
+      heartbeatTicks,
+    });
+    if (driver.store.isUnderWay === true) trace.count('starts between two steps');
+    if (bug === 'appliedWithFirstStep') countAsApplied(driver.store);
+    // Of what the last instance wrote and did not learn to be durable, some may be. Beside it there are only fresh tables.
+    this.#noteDurable({ id: this.id, driver, database: this.sql.reader });
+    checkers.state.started(this.id, driver.store);
+    const instance = this.#instance(driver);
+    const leases = this.#leaseHost(instance);
+    const watches = new WatchHost({
+      instance,
+      sockets: this.#sockets,
+      accepted: (socket) => this.#accept(socket),
+      bug,
+    });
+    const calls = new ReplicaCalls({ instance, leases, watches, history: checkers.history, trace, bug });
+    const absentPeers = new AbsentPeers({
+      driver,
+      provision: (joining) => Promise.resolve(provision(joining)),
+      nowMs: () => this.nowMs(),
+    });
+    return { driver, absentPeers, leases, watches, calls };
+  }
+
+  get #commandWork(): WorkLimits {
+    const { faults, bug } = this.#options;
+    const { commandRowsMax } = faults();
+    const isOff = bug === 'workCountedOtherwise' && this.id % 2 === 0;
+    return { rowsMax: isOff ? commandRowsMax + 1 : commandRowsMax, valueBytesMax: commandValueBytesMax };
+  }
+
+  /** The code does not know what the store has become: nobody is there until another one is deployed. */
+  #refuseStore(): boolean {
+    this.#options.trace.add('store refused', () => `by ${this.id}`);
+    this.#forget();
+    this.#isDown = true;
+    return false;
+  }
+
+  #noteHalt({ halted }: RunningDriver): void {
+    if (halted === null || this.#isHalted || this.#code === 'present') return;
+    this.#isHalted = true;
+    this.#options.trace.add('halted at an entry that its code does not know', () => `${this.id}: ${halted}`);
+  }
+
+  #instance(driver: RunningDriver): Instance {
+    const { schedule, failed } = this.#options;
+    const whileHere = this.#whileHere((body: () => void) => body());
+    return {
+      id: this.id,
+      driver,
+      sql: this.sql,
+      schedule,
+      nowMs: () => this.nowMs(),
+      input: (body) => whileHere(() => void this.#input(body)),
+      run: (body) => whileHere(() => void this.#run(body)),
+      after: (delayMs, body) => whileHere(() => this.#after(delayMs, body)),
+      gate: (action) => whileHere(() => this.#gate(action)),
+      stayAwake: () => {
+        this.#reasonsToStay++;
+        return () =>
+          whileHere(() => {
+            this.#reasonsToStay--;
+          });
+      },
+      failed,
+    };
+  }
+
+  #leaseHost(instance: Instance): LeaseHost {
+    const { founders, bug, checkers } = this.#options;
+    const setAlarm = this.#whileHere((atMs: number | null) => this.#setAlarm(atMs));
+    return new LeaseHost({
+      instance,
+      place: Math.max(0, founders.indexOf(this.id)),
+      writeIdPrefix: `l:${this.id}/${this.#incarnation}`,
+      history: checkers.history,
+      leases: checkers.leases,
+      bug,
+      leader: (seeming, found) =>
+        instance.after(0, () => instance.input(() => this.#living?.calls.findLeader(seeming, found))),
+      alarm: { get: () => this.#alarm.atMs, set: setAlarm },
+    });
+  }
+
+  #setAlarm(atMs: number | null): void {
+    this.#alarm.set(atMs);
+    this.#planSync();
+    this.#planAlarm();
+  }
+
+  /** The platform drops an object that has nothing to do; how soon is its own affair. */
+  #planEviction(): void {
+    const { schedule, random } = this.#options;
+    if (this.#isTicking || this.#evictionIsPlanned || !random.chance(this.#options.faults().evict)) return;
+    this.#evictionIsPlanned = true;
+    schedule.after(
+      random.between(10, 3_000),
+      this.#whileHere(() => {
+        this.#evictionIsPlanned = false;
+        if (this.#isTicking || this.#reasonsToStay > 0 || !this.isIdle) return;
+        this.#options.trace.add('evicted', () => `${this.id}`);
+        if (this.#sockets.size > 0) this.#options.trace.count('evicted with watches', this.#sockets.size);
+        this.#forget();
+      }),
+    );
+  }
+
+  #forget(): void {
+    this.#incarnation++;
+    this.#living = null;
+    this.#isHalted = false;
+    this.#isAlarmed = false;
+    this.#isTicking = false;
+    this.#syncIsPlanned = false;
+    this.#evictionIsPlanned = false;
+    this.#isPaused = false;
+    this.#backlog = [];
+    this.#held = [];
+    this.#reasonsToStay = 0;
+    this.#ending = null;
+    this.#entriesMax = null;
+    this.#options.checkers.raft.stopped(this.id);
+  }
+
+  /** Nothing once the instance that is here now, or that nobody is here, has ended. */
+  #whileHere<Given extends readonly unknown[]>(body: (...given: Given) => void): (...given: Given) => void {
+    const incarnation = this.#incarnation;
+    return (...given) => {
+      if (this.#incarnation === incarnation) body(...given);
+    };
+  }
+
+  #startClock(): void {
+    if (this.#isTicking) return;
+    this.#isTicking = true;
+    this.#planTick(++this.#clock);
+  }
+
+  #planTick(clock: number): void {
+    const { schedule, random } = this.#options;
+    const { clockSkew } = this.#options.faults();
+    const skew = clockSkew === 0 ? 0 : random.between(-clockSkew, clockSkew);
+    const isStopped = (): boolean => this.#clock !== clock || !this.#isTicking;
+    const tick = (): void => {
+      if (isStopped()) return;
+      this.#wasResting = false;
+      this.#options.trace.count('ticks');
+      // A clock that could not tick during a pause does not catch up on it.
+      if (!this.#isPaused) this.#input((living) => this.#tick(living));
+      if (!isStopped()) this.#planTick(clock);
+    };
+    // Not all replicas tick at the same moment.
+    schedule.after(tickMs * (1 + skew) + random.next(), this.#whileHere(tick));
+  }
+
+  #tick({ driver, leases, watches }: Living): void {
+    const { random } = this.#options;
+    this.#tickDriver(driver);
+    watches.tick();
+    leases.tick();
+    // No answer may depend on how far a sweep went.
+    if (random.chance(0.1)) driver.sweep(random.integer(1, 20));
+  }
+
+  /** Where the log is too long it is cut; one of a store that is made anew cannot be, and does not grow. */
+  #tickDriver(driver: RunningDriver): void {
+    const { entries: before } = driver.logSize;
+    const mustCut = driver.store.level > groupLevelMin && isTooLong(driver.logSize);
+    const most = this.#entriesMax ?? before;
+    driver.tick();
+    const { entries: after } = driver.logSize;
+    const isRebuilding = driver.report?.state === 'rebuilding';
+    this.#entriesMax = isRebuilding && isTooLong(driver.logSize) ? Math.max(after, before) : null;
+    const isBounded = isRebuilding ? after <= most : !mustCut || after < before || driver.halted !== null;
+    check(isBounded, 'log bound', () => `replica ${this.id} leaves ${after} entries in its log`);
+  }
+
+  // Storage
+
+  #gate(action: () => void): void {
+    if (this.sql.unsynced === 0) action();
+    else this.#held.push(action);
+  }
+
+  #planSync(): void {
+    if (this.#syncIsPlanned || this.sql.unsynced === 0) return;
+    this.#syncIsPlanned = true;
+    const { schedule, random } = this.#options;
+    const { syncMs, slowSync } = this.#options.faults();
+    const slowMs = random.chance(slowSync) ? random.between(50, 1_500) : 0;
+    schedule.after(
+      random.exponential(syncMs) + slowMs,
+      this.#whileHere(() => this.#sync()),
+    );
+  }
+
+  #sync(): void {
+    const { trace } = this.#options;
+    const { unsynced } = this.sql;
+    trace.add('sync', () => `${this.id}, ${unsynced} transactions`);
+    this.#syncIsPlanned = false;
+    this.sql.sync();
+    this.#noteDurable(this.#observed);
+    const held = this.#held;
+    this.#held = [];
+    for (const action of held) action();
+    const { random } = this.#options;
+    if (!random.chance(this.#options.faults().crashAfterSync)) return this.#planEviction();
+    trace.count('crashes after a sync');
+    this.crash();
+  }
+
+  #noteDurable(observed: Observed): void {
+    const { raft, history, levels, state } = this.#options.checkers;
+    for (const row of raft.durable(observed)) {
+      history.committed(row);
+      if (row.kind === 'membership') levels.membersChanged(row.index);
+    }
+    state.durable(observed);
+  }
+
+  get #speaker(): Speaker {
+    const { raft } = this.#options.checkers;
+    const voters = this.driver?.raft.configuration.voters ?? [];
+    return { id: this.id, voters, heldByQuorum: () => raft.heldByQuorum(this.id) };
+  }
+
+  #forgetVote(): void {
+    const exists = this.sql.reader.all("SELECT 1 FROM sqlite_master WHERE name = 'hard_state'").length > 0;
+    if (exists) this.sql.reader.run('UPDATE hard_state SET voted_for = NULL');
+  }
+
+  // Sockets and alarms: the platform keeps them while nobody is in memory
+
+  #accept(socket: SimulatedSocket): void {
+    this.#sockets.add(socket);
+    const end: ServerEnd = {
+      gate: (action) => this.#gate(action),
+      message: (text) => {
+        this.#options.trace.count('watch requests');
+        this.#input(({ calls }) => calls.socketMessage(socket, text));
+      },
+      closed: () => {
+        if (this.#sockets.delete(socket)) this.#run(({ watches }) => watches.closed(socket));
+      },
+      ended: () => this.#sockets.delete(socket),
+    };
+    socket.accepted(end);
+  }
+
+  /** The platform rings when its clock says so, whether or not the instance is in memory. */
+  #planAlarm(): void {
+    const { atMs } = this.#alarm;
+    if (atMs === null) return;
+    const { schedule, random } = this.#options;
+    schedule.after(Math.max(0, atMs - this.nowMs()) + random.exponential(5), () => {
+      if (this.#isDown || this.#isAlarmed || this.#alarm.atMs !== atMs) return;
+      if (this.nowMs() < atMs) this.#planAlarm();
+      else this.#input((living) => this.#ring(living));
+    });
+  }
+
+  #ring({ leases }: Living): void {
+    const { atMs } = this.#alarm;
+    if (this.#isAlarmed || atMs === null || atMs > this.nowMs()) return;
+    this.#options.trace.add('alarm', () => `${this.id}`);
+    this.#alarm.set(null);
+    this.#isAlarmed = true;
+    this.#reasonsToStay++;
+    const ended = this.#whileHere(() => {
+      this.#isAlarmed = false;
+      this.#reasonsToStay--;
+      // One that was set meanwhile may be due by now.
+      this.#planAlarm();
+    });
+    leases.alarm().then(ended).catch(this.#options.failed);
+  }
+
+  /** Of this instance; not while it is paused. */
+  #after(delayMs: number, body: () => void): void {
+    const run = this.#whileHere(() => {
+      if (this.#isPaused) this.#backlog.push(run);
+      else body();
+    });
+    this.#options.schedule.after(delayMs, run);
+  }
+
+  /** For the trace of a failed run. */
+  inWords(): string {
+    const { driver } = this;
+    if (driver === null) return `${this.id}: ${this.#isDown ? 'down' : 'not in memory'}`;
+    const { role, term, leader, commit, lastIndex } = driver.raft;
+    const state = `${role} in term ${term}, leader ${leader}, commit ${commit}, applied ${driver.store.appliedIndex}, last ${lastIndex}`;
+    const watched = `${this.#sockets.size} watches`;
+    const code = this.#code === 'present' ? '' : `, code of ${this.#code}${driver.halted === null ? '' : ', halted'}`;
+    return `${this.id}: ${state}, ${watched}${code}${this.#isPaused ? ', paused' : ''}${this.#isTicking ? '' : ', resting'}`;
+  }
+}
+
+/** The planted bug of that name: what is read of a store tells it as if the entry under way were applied. */
+function countAsApplied(store: RunningStore): void {
+  const own = Object.getPrototypeOf(store) as object;
+  const real = (key: 'appliedIndex' | 'isUnderWay'): unknown => Reflect.get(own, key, store);
+  Object.defineProperties(store, {
+    isUnderWay: { value: false },
+    appliedIndex: { get: () => Number(real('appliedIndex')) + (real('isUnderWay') === true ? 1 : 0) },
+  });
+}

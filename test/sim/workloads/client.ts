@@ -1,0 +1,149 @@
+// A client: it thinks, asks its workload what to do next, and does it through its gateway. One of them administers.
+
+import type { LeaseId } from '../../../src/model/brands.ts';
+import { noLease } from '../../../src/model/brands.ts';
+import type { Caller, StoreFailure } from '../../../src/model/store.ts';
+import type { ClientAction, ClientAnswer } from './client-operation.ts';
+import { Gateway, type GatewayOptions } from '../platform/gateway.ts';
+import type { Random } from '../random.ts';
+import { grant, write } from './requests.ts';
+import { throwingOperation } from '../bugs/throwing.ts';
+import { administration, administrator, callerOf, preparation, reader, service } from './simulated-people.ts';
+import { type Workload, workloadOf } from './workload.ts';
+
+export type ClientOptions = GatewayOptions & {
+  readonly number: number;
+  /** Set by who administers: before that nobody else has a key. */
+  readonly people: { areReady: boolean };
+};
+
+/** How it went, for the bound on liveness. */
+export type HowEnded = (isAnswered: boolean) => void;
+/** What is to be done, and for whom. */
+type Task = { readonly action: ClientAction; readonly caller: Caller };
+
+export class SimulatedClient {
+  readonly #options: ClientOptions;
+  readonly #random: Random;
+  readonly #gateway: Gateway;
+  readonly #workload: Workload;
+  #caller: Caller;
+  /** The token is not one, or not any more. */
+  #mustLogIn = false;
+  #prepared = 0;
+  #count = 0;
+  #hasStopped = false;
+  #isQuiet = false;
+  #lastLease: LeaseId = noLease;
+  isBusy = false;
+
+  constructor(options: ClientOptions) {
+    const { random, number } = options;
+    const { auth, workload, longLeases } = options.faults();
+    this.#options = options;
+    this.#random = random;
+    this.#gateway = new Gateway(options);
+    this.#workload = workloadOf(workload, { number, random, longLeases: longLeases > 0 });
+    this.#caller = auth === 0 ? service : callerOf(number, random);
+    this.#think();
+  }
+
+  /** No further operations; the one under way goes on. */
+  stop(): void {
+    this.#hasStopped = true;
+  }
+
+  /** A stop for a while: the group may come to rest. */
+  quiet(forMs: number): void {
+    this.#isQuiet = true;
+    this.#options.schedule.after(forMs, () => {
+      this.#isQuiet = false;
+    });
+  }
+
+  /** One write that changes the store. */
+  writeOnce(ended: HowEnded): void {
+    this.#begin((name) => ({ action: this.#workload.plainPut(name, noLease), caller: this.#caller }), ended);
+  }
+
+  /** A grant, or a key for the lease that was granted last. */
+  leaseOnce(step: 'grant' | 'attach', ended: HowEnded): void {
+    const action = (name: string): ClientAction =>
+      step === 'grant'
+        ? grant(this.#random, this.#random.integer(4, 12))
+        : this.#workload.plainPut(name, this.#lastLease);
+    this.#begin((name) => ({ action: action(name), caller: this.#caller }), ended);
+  }
+
+  #think(): void {
+    const { schedule, people, number, faults } = this.#options;
+    if (this.#hasStopped) return;
+    const thinkMs = this.#isQuiet ? 100 : faults().thinkMs;
+    schedule.after(this.#random.exponential(thinkMs), () => {
+      const mayAsk = people.areReady || number === 1;
+      if (!this.#hasStopped && !this.#isQuiet && mayAsk)
+        this.#begin(
+          (name) => this.#nextTask(name),
+          () => this.#think(),
+        );
+      else this.#think();
+    });
+  }
+
+  #nextTask(name: string): Task {
+    const { number, faults, people } = this.#options;
+    const caller = this.#caller;
+    if (faults().auth > 0 && number === 1) {
+      const next = preparation[this.#prepared];
+      if (next !== undefined) return { action: write(next.operation), caller: next.caller };
+      people.areReady = true;
+      if (this.#random.chance(0.2)) return { action: write(administration(this.#random)), caller: administrator };
+    }
+    if (caller.kind === 'user' && (this.#mustLogIn || this.#random.chance(0.02))) {
+      this.#mustLogIn = false;
+      return { action: { kind: 'login', name: caller.name }, caller: service };
+    }
+    const { throwing } = faults();
+    if (throwing > 0 && this.#random.chance(throwing)) {
+      return { action: write(throwingOperation(name, this.#random)), caller };
+    }
+    // Writes that nobody ever does, in number: the log must not grow by them.
+    if (caller.kind !== 'service' && this.#random.chance(0.1)) {
+      return { action: this.#workload.plainPut(name, noLease), caller: reader };
+    }
+    return { action: this.#workload.next(name), caller };
+  }
+
+  #begin(taskOf: (name: string) => Task, ended: HowEnded): void {
+    const name = `c${this.#options.number}-${++this.#count}`;
+    const task = taskOf(name);
+    this.isBusy = true;
+    this.#gateway.ask(name, task, (answer) => {
+      this.isBusy = false;
+      if (answer !== null) this.#learn(task.action, answer);
+      ended(answer !== null);
+    });
+  }
+
+  #learn(action: ClientAction, answer: ClientAnswer): void {
+    this.#workload.learned(action, answer);
+    if (answer.kind === 'write' && answer.result.kind === 'applied' && action.kind === 'write') {
+      const { outcome } = answer.result;
+      if (action.operation === preparation[this.#prepared]?.operation) this.#prepared++;
+      if (outcome.kind === 'leaseGrant') this.#lastLease = outcome.id;
+      this.#noteFailure(outcome);
+    } else if ('result' in answer) {
+      if (answer.kind === 'write' && answer.result.kind === 'refused')
+        this.#options.trace.count('writes refused for good');
+      this.#noteFailure(answer.result);
+    }
+    if (answer.kind !== 'login' || answer.result.kind !== 'answer' || this.#caller.kind !== 'user') return;
+    this.#caller = { ...this.#caller, authRevision: answer.result.answer.authRevision };
+  }
+
+  #noteFailure(result: { readonly kind: string } | { readonly kind: 'failed'; readonly failure: StoreFailure }): void {
+    if (!('failure' in result)) return;
+    this.#options.trace.count(`failed: ${result.failure.kind}`);
+    if (result.failure.kind === 'invalidToken') this.#mustLogIn = true;
+  }
+}

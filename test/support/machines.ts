@@ -1,0 +1,405 @@
+// Three replicas with a gateway before them, all production code, in one process and in virtual time: `Member` on simulated storage,
+// calls that take a millisecond each way, the platform's output gate, and faults at any point of a call's way.
+//
+// Every moment at which something could go wrong is a `Point`, counted in the order in which they come. A run without a fault counts
+// them; the same run with a fault at the n-th one is otherwise the same.
+
+import { parseCall } from '../../src/api/call.ts';
+import { readOf } from '../../src/api/requests.ts';
+import {
+  callerHeader,
+  failedLeaderHeader,
+  parseCaller,
+  suspectedLeaderHeader,
+  targetOf,
+  writeIdHeader,
+} from '../../src/api/routing.ts';
+import { replicaId, type ReplicaId } from '../../src/model/brands.ts';
+import { emptyBytes, textOf, utf8 } from '../../src/base/bytes.ts';
+import { Identities } from '../../src/gateway/credentials.ts';
+import type { ReplicaNamespace } from '../../src/gateway/env.ts';
+import { GroupRouter } from '../../src/gateway/group-router.ts';
+import { StoreCalls } from '../../src/gateway/store-calls.ts';
+import { headerOf, propose } from '../../src/replica/calls/call-steps.ts';
+import type { Step } from '../../src/driver/driver.ts';
+import { Member, type MemberIdentity } from '../../src/replica/member.ts';
+import type { PeerAnswer } from '../../src/replica/peers.ts';
+import { KeyRing } from '../../src/tenants/key-text.ts';
+import { Signatures } from '../../src/tenants/signatures.ts';
+import { TokenRing } from '../../src/tenants/token-text.ts';
+import { SimulatedSql } from '../sim/platform/simulated-sql.ts';
+import { Crash, pass } from './virtual-crash.ts';
+
+export type Point = { readonly replica: number; readonly name: Step | 'asked' | 'arrived' | 'answered' | 'told' };
+/** What happens to the replica of the point at which it is set. */
+export type Fault =
+  /** Its object crashes; what was not durable is lost, or all of it survives. */
+  | 'crashLosing'
+  | 'crashKeeping'
+  /** Nothing reaches it and nothing leaves it, and every call under way hangs. */
+  | 'cutOff'
+  /** The call of the gateway that is at this point hangs for good. */
+  | 'callHangs'
+  /** It fails. */
+  | 'callFails';
+
+const tenant = 'tenant';
+const signatures = new Signatures('secret of the tests');
+const locations = ['weur', 'enam', 'apac-ne'];
+const wayMs = 1;
+const syncMs = 1;
+
+function nothing(): void {}
+
+class SteppedMember extends Member {
+  stepped: (step: Step) => void = () => {};
+
+  before(step: Step): void {
+    this.stepped(step);
+  }
+}
+
+class Machine {
+  readonly number: ReplicaId;
+  readonly sql = new SimulatedSql();
+  readonly #group: Machines;
+  #member: SteppedMember | null = null;
+  #synced: Promise<void> | null = null;
+  /** Calls that were taken: they break with the object. */
+  #calls = new Set<(error: Error) => void>();
+  isCutOff = false;
+  /** Calls between it and its peers are lost: its own, theirs to it, or the answers to its own. */
+  lost: 'none' | 'all' | 'own' | 'answers' = 'none';
+  /** How long it lets everything wait that comes to it. */
+  takesMs = 0;
+
+  constructor(group: Machines, number: ReplicaId) {
+    this.#group = group;
+    this.number = number;
+  }
+
+  get member(): SteppedMember {
+    this.#member ??= this.#start();
+    return this.#member;
+  }
+
+  /** The output gate. */
+  durable(): Promise<void> {
+    if (this.sql.unsynced === 0) return Promise.resolve();
+    this.#synced ??= new Promise((resolve) => {
+      setTimeout(() => {
+        this.sql.sync();
+        this.#synced = null;
+        resolve();
+      }, syncMs);
+    });
+    return this.#synced;
+  }
+
+  crash(kept: number): void {
+    const member = this.#member;
+    this.#member = null;
+    this.#synced = null;
+    const calls = this.#calls;
+    this.#calls = new Set();
+    this.sql.crash(kept);
+    for (const breakCall of calls) breakCall(outage('the object crashed'));
+    member?.stop('crashed');
+  }
+
+  /** The answer, once it may leave; the object may crash before. */
+  take<Value>(answer: () => Promise<Value>): Promise<Value> {
+    return new Promise((resolve, reject) => {
+      this.#calls.add(reject);
+      const leave = async (): Promise<Value> => {
+        const value = await answer();
+        await this.durable();
+        return value;
+      };
+      leave()
+        .then(resolve, (error: unknown) => {
+          if (!(error instanceof Crash)) reject(error instanceof Error ? error : new Error(String(error)));
+        })
+        .finally(() => this.#calls.delete(reject));
+    });
+  }
+
+  #start(): SteppedMember {
+    const identity: MemberIdentity = {
+      tenant,
+      number: this.number,
+      members: locations.map((location, place) => ({ number: replicaId(place + 1), location })),
+    };
+    const member = new SteppedMember({
+      identity,
+      sql: this.sql,
+      stubOf: (peer) => ({
+        receive: (messages) => this.#group.peerCall(this, peer, messages),
+        fetch: () => Promise.reject(new Error('peers are called by their method')),
+      }),
+      published: nothing,
+      applied: nothing,
+      leasesChanged: nothing,
+      absent: nothing,
+      present: nothing,
+      removed: nothing,
+      restart: nothing,
+      ticked: nothing,
+      leaderChanged: nothing,
+      mayRest: () => false,
+      resting: nothing,
+      broken: nothing,
+    });
+    member.stepped = (step) => {
+      if (this.#member === member) this.#group.reached({ replica: this.number, name: step });
+    };
+    return member;
+  }
+}
+
+export class Machines {
+  readonly #machines: readonly Machine[];
+  #gateway: StoreCalls;
+  readonly key: string;
+  readonly points: Point[] = [];
+  #fault: { readonly at: number; readonly fault: Fault } | null = null;
+  #counts = false;
+  #faultyCall: 'callHangs' | 'callFails' | null = null;
+
+  private constructor() {
+    this.#machines = locations.map((_, place) => new Machine(this, replicaId(place + 1)));
+    this.key = new KeyRing(signatures).issue({ tenant, keyId: 'key' });
+    this.#gateway = this.#newGateway();
+  }
+
+  #newGateway(): StoreCalls {
+    const namespace = {
+      idFromName: (name: string) => Number(name.split('/')[1]),
+      get: (number: number) => ({
+        fetch: (url: string, init: RequestInit) =>
+          untilAborted(init.signal, this.#gatewayCall(this.#machine(number), url, init)),
+      }),
+    };
+    return new StoreCalls(
+      new Identities(new KeyRing(signatures), new TokenRing(signatures)),
+      new GroupRouter(namespace as unknown as ReplicaNamespace, () => Promise.resolve([])),
+    );
+  }
+
+  /** From now on calls go through an isolate that knows nothing. */
+  forgetAll(): void {
+    this.#gateway = this.#newGateway();
+  }
+
+  /** A group with a leader and a key. */
+  static async start(): Promise<Machines> {
+    const machines = new Machines();
+    const first = machines.#machine(1).member;
+    const leading = first.leader(null);
+    await pass(50);
+    await leading;
+    const accessKey = {
+      id: 'key',
+      role: 'admin',
+      prefix: new Uint8Array(0),
+      createdAtMs: 0,
+      expiresAtMs: null,
+    } as const;
+    const created = first.write({
+      writeId: 's:key',
+      caller: { kind: 'service' },
+      operation: { kind: 'createAccessKey', accessKey },
+    });
+    await pass(50);
+    await created;
+    return machines;
+  }
+
+  /** By the gateway; null: under the gateway's own id. */
+  put(value: string, writeId: string | null): Promise<Response> {
+    const headers = new Headers({ 'Quorate-Key': this.key });
+    if (writeId !== null) headers.set('Idempotency-Key', writeId);
+    return this.#gateway.serve(new Request('http://quorate.test/v1/kv/k', { method: 'PUT', body: value, headers }));
+  }
+
+  /** From now on points are counted, and at one of them the fault is done. */
+  count(fault: { readonly at: number; readonly fault: Fault } | null = null): void {
+    this.#fault = fault;
+    this.#counts = true;
+  }
+
+  stopCounting(): void {
+    this.#counts = false;
+  }
+
+  heal(): void {
+    for (const machine of this.#machines) Object.assign(machine, { isCutOff: false, lost: 'none', takesMs: 0 });
+  }
+
+  /** To have something done to it. */
+  replica(number: number): Pick<Machine, 'lost' | 'takesMs' | 'isCutOff' | 'crash' | 'member'> {
+    return this.#machine(number);
+  }
+
+  /** Past the gateway. */
+  putAt(replica: number, value: string, writeId: string): Promise<Response> {
+    const headers = { [callerHeader]: 'accessKey key', 'Idempotency-Key': writeId };
+    const body = utf8(value).slice().buffer;
+    return serveWrite(this.#machine(replica).member, 'http://quorate.test/v1/kv/k', { method: 'PUT', headers, body });
+  }
+
+  /** How often the key was written, and the store's revision, as each replica has it. */
+  state(): readonly { readonly revision: number; readonly version: number; readonly value: string }[] {
+    return this.#machines.map(({ member }) => {
+      const { store } = member.driver;
+      const [row] = rowsOf(store);
+      return { revision: store.revision, version: row?.version ?? 0, value: row?.value ?? '' };
+    });
+  }
+
+  stop(): void {
+    for (const { member, sql } of this.#machines) {
+      member.stop('the test is over');
+      sql.close();
+    }
+  }
+
+  /** Something that could go wrong is about to happen. */
+  reached(point: Point): void {
+    if (!this.#counts) return;
+    this.points.push(point);
+    const planned = this.#fault;
+    if (planned === null || this.points.length - 1 !== planned.at) return;
+    const machine = this.#machine(point.replica);
+    switch (planned.fault) {
+      case 'crashLosing':
+      case 'crashKeeping':
+        machine.crash(planned.fault === 'crashLosing' ? 0 : machine.sql.unsynced);
+        throw new Crash('crashed by the test');
+      case 'cutOff':
+        machine.isCutOff = true;
+        return;
+      case 'callHangs':
+      case 'callFails':
+        this.#faultyCall = planned.fault;
+    }
+  }
+
+  // Calls
+
+  async peerCall(from: Machine, to: ReplicaId, messages: Uint8Array): Promise<PeerAnswer> {
+    await from.durable();
+    const target = this.#machine(to);
+    await way();
+    await this.#through(from, target);
+    const isLost = [from.lost, target.lost].includes('all') || from.lost === 'own';
+    if (isLost) throw new Error('the call was lost');
+    await pause(target.takesMs);
+    const answer = await target.take(() => Promise.resolve(target.member.receive(messages)));
+    await way();
+    await this.#through(from, target);
+    if (from.lost === 'answers') throw new Error('the answer was lost');
+    return { kind: 'envelope', bytes: answer };
+  }
+
+  async #gatewayCall(to: Machine, url: string, init: RequestInit): Promise<Response> {
+    await this.#at(to, 'asked');
+    await way();
+    await this.#through(to);
+    await pause(to.takesMs);
+    await this.#at(to, 'arrived');
+    const response = await to.take(() => serveWrite(to.member, url, init));
+    await this.#at(to, 'answered');
+    await way();
+    await this.#through(to);
+    await this.#at(to, 'told');
+    return response;
+  }
+
+  /** A point of a call of the gateway: a crash of the replica shows itself to the call. */
+  async #at(machine: Machine, name: Point['name']): Promise<void> {
+    try {
+      this.reached({ replica: machine.number, name });
+    } catch (error) {
+      throw error instanceof Crash ? outage('the object crashed') : error;
+    }
+    const fault = this.#faultyCall;
+    this.#faultyCall = null;
+    if (fault === 'callHangs') await forever();
+    if (fault === 'callFails') throw outage('the call was lost');
+  }
+
+  async #through(...machines: readonly Machine[]): Promise<void> {
+    if (machines.some(({ isCutOff }) => isCutOff)) await forever();
+  }
+
+  #machine(number: number): Machine {
+    const machine = this.#machines[number - 1];
+    if (machine === undefined) throw new Error(`there is no replica ${number}`);
+    return machine;
+  }
+}
+
+/** As `Replica.fetch` and `serveCall` do with a write. */
+async function serveWrite(member: Member, url: string, init: RequestInit): Promise<Response> {
+  const headers = new Headers(init.headers);
+  const body = init.body instanceof ArrayBuffer ? new Uint8Array(init.body) : new Uint8Array(0);
+  const call = parseCall({
+    method: init.method ?? '',
+    path: targetOf(url)?.path ?? new URL(url).pathname,
+    query: '',
+    headers,
+    body,
+  });
+  if (call.kind !== 'write') throw new Error(`a ${call.kind} is not served here`);
+  const caller = parseCaller(headers.get(callerHeader) ?? '');
+  if (caller === null) throw new Error('the gateway says who calls');
+  const proposed = await propose(
+    member,
+    {
+      caller,
+      writeId: headers.get(writeIdHeader) ?? '',
+      failedLeader: numberOf(headers.get(failedLeaderHeader)),
+      suspectedLeader: numberOf(headers.get(suspectedLeaderHeader)),
+    },
+    call,
+  );
+  return proposed.kind === 'outcome' ? call.respond(proposed.outcome, headerOf(member)) : proposed.response;
+}
+
+function rowsOf(store: Member['driver']['store']): readonly { readonly version: number; readonly value: string }[] {
+  const range = store.range(readOf({ key: utf8('k'), rangeEnd: emptyBytes }));
+  if (range.kind === 'failed') throw new Error(`the store answers ${range.failure.kind}`);
+  return range.answer.kvs.map(({ version, value }) => ({ version, value: textOf(value) ?? '' }));
+}
+
+function numberOf(header: string | null): ReplicaId | null {
+  return header === null ? null : replicaId(Number(header));
+}
+
+/** As the platform marks what comes from an object that is gone. */
+function outage(message: string): Error {
+  return Object.assign(new Error(message), { durableObjectReset: true });
+}
+
+function untilAborted<Value>(signal: AbortSignal | null | undefined, answer: Promise<Value>): Promise<Value> {
+  return new Promise((resolve, reject) => {
+    signal?.addEventListener('abort', () => reject(new Error('aborted')));
+    answer.then(resolve, reject);
+  });
+}
+
+function way(): Promise<void> {
+  return pause(wayMs);
+}
+
+async function pause(delayMs: number): Promise<void> {
+  if (delayMs === 0) return;
+  await new Promise((resolve) => {
+    setTimeout(resolve, delayMs);
+  });
+}
+
+function forever(): Promise<never> {
+  return new Promise(() => {});
+}
