@@ -3,13 +3,7 @@
 /** v1 answers problem+json, v3 etcd's error bodies. */
 export type Protocol = 'v1' | 'v3';
 
-/** Who answers. Ids are decimal strings of 64 bits, never "0". `revision` is the store's when the answer was made. */
-export type ResponseHeader = {
-  readonly clusterId: string;
-  readonly memberId: string;
-  readonly raftTerm: number;
-  readonly revision: number;
-};
+export type { ResponseHeader } from '../model/calls.ts';
 
 export type Bounded = {
   readonly protocol: Protocol;

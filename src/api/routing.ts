@@ -2,6 +2,7 @@
 // the request should have gone. None of it reaches a client, and what a client sends under these names is dropped (`callHeaders`).
 
 import { unreachable } from '../base/assert.ts';
+import type { PlacedMember } from '../model/calls.ts';
 import type { Caller } from '../model/store.ts';
 
 /** Who calls, as far as the gateway could check it (`callerText`). */
@@ -70,7 +71,7 @@ export type ReadPlace =
 /** Leaders that did not answer the gateway; 0: none. At once `failedLeader`, after a look at it `suspectedLeader` is stood against. */
 export type DoubtedLeaders = { readonly failedLeader: number; readonly suspectedLeader: number };
 
-export type PlacedMember = { readonly number: number; readonly location: string };
+export type { PlacedMember };
 
 /** What one replica answered to a call that another may have to answer. */
 export type Attempt<Value> =

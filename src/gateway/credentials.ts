@@ -3,16 +3,10 @@
 
 import type { Failure } from '../api/errors/errors.ts';
 import { unreachable } from '../base/assert.ts';
+import type { Credentials } from '../model/calls.ts';
 import type { Caller } from '../model/store.ts';
 import type { KeyRing, TenantKey } from '../tenants/key-text.ts';
 import type { TokenRing, UserToken } from '../tenants/token-text.ts';
-
-export type Credentials =
-  | { readonly kind: 'none' }
-  /** A key, or a token that names its tenant: it speaks for itself. */
-  | { readonly kind: 'alone'; readonly text: string }
-  /** `Quorate-Key` names the tenant, and bounds the call; the token, if one came, names the user. */
-  | { readonly kind: 'named'; readonly key: string; readonly token: string | null };
 
 export type Identified =
   | { readonly kind: 'caller'; readonly tenant: string; readonly caller: Caller }

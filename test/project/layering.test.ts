@@ -18,6 +18,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   mvcc: ['base', 'model'],
   driver: ['base', 'model', 'raft', 'mvcc'],
   api: ['base', 'model'],
+  session: ['base', 'model'],
   tenants: ['base', 'model', 'api'],
   gateway: ['base', 'model', 'api', 'tenants'],
   replica: ['base', 'model', 'raft', 'mvcc', 'driver', 'api', 'tenants'],
@@ -28,7 +29,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
 /** The gateway binds to the object's class by its type; nothing of it is loaded. */
 const typeOnly = new Map([['src/gateway/env.ts', 'src/replica/replica.ts']]);
 
-const pureParts = ['leaf', 'base', 'model', 'raft', 'mvcc', 'driver', 'api'];
+const pureParts = ['leaf', 'base', 'model', 'raft', 'mvcc', 'driver', 'api', 'session'];
 const impure =
   /\b(?:Date\.now|new Date\(\)|Math\.random|crypto\.|console\.|fetch\(|setTimeout|setInterval|queueMicrotask|scheduler\.|process\.)|\bawait\b|\bPromise\b|\basync\b/;
 
