@@ -1,5 +1,5 @@
-// Which test file runs in which of vitest's projects, by pattern, so that a new folder needs no entry. test/project/rooms.test.ts holds
-// that each file of tests is in exactly one project.
+// Which test file runs in which of vitest's projects, by pattern, so that a new folder needs no entry.
+// test/project/rooms.test.ts holds that each file of tests is in exactly one project.
 
 export interface TestFiles {
   readonly include: string[];

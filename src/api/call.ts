@@ -1,5 +1,5 @@
-// The edge of a replica: a request becomes one call that the types vouch for, or the answer that refuses it. Every byte that
-// a client sends is looked at here and nowhere behind.
+// The edge of a replica: a request becomes one call that the types vouch for, or the answer that refuses it. Every byte
+// that a client sends is looked at here and nowhere behind.
 
 import type { ApiCall, ApiRequest, Protocol } from './contract.ts';
 import { parseV1Call } from './v1/calls.ts';

@@ -1,5 +1,6 @@
-// Why the service ends a WebSocket, as its close frame says it: the one table of close codes. A failure has 4000 and the HTTP status
-// that it has on v1, whichever protocol the socket speaks, and its detail as the reason; where HTTP has no status, a code is named here.
+// Why the service ends a WebSocket, as its close frame says it: the one table of close codes. A failure has 4000 and
+// the HTTP status that it has on v1, whichever protocol the socket speaks, and its detail as the reason; where HTTP has
+// no status, a code is named here.
 
 import { closeReasonBytesMax } from '../limits.ts';
 import { describe, type Failure } from './errors/errors.ts';

@@ -1,5 +1,5 @@
-// What the wire hands to the replica, and what the replica hands back: one parsed call, with the function that answers it.
-// Types only. `call.ts` makes them.
+// What the wire hands to the replica, and what the replica hands back: one parsed call, with the function that answers
+// it. Types only. `call.ts` makes them.
 
 import type { Operation, Outcome, RangeAnswer, RangeRequest, StoreFailure, KeyRange } from '../model/store.ts';
 import type { Bounded, Protocol, ResponseHeader, Transport } from './call-parts.ts';
@@ -51,7 +51,9 @@ export type WatchParameters = {
   readonly previous: boolean;
 };
 
-/** v1 says all in the request; v3 in the messages of its stream (`v3/watch.ts`). `accepted` is the subprotocol to echo. */
+/**
+ * v1 says all in the request; v3 in the messages of its stream (`v3/watch.ts`). `accepted` is the subprotocol to echo.
+ */
 export type WatchCall =
   | {
       readonly kind: 'watch';

@@ -1,5 +1,5 @@
-// Answers that are more than a few packets: their bodies are made piece by piece as their readers take them, so that one which nobody
-// reads is in memory once, and whoever sends it can count it and give it up.
+// Answers that are more than a few packets: their bodies are made piece by piece as their readers take them, so that
+// one which nobody reads is in memory once, and whoever sends it can count it and give it up.
 
 import { Buffer } from 'node:buffer';
 import { answerPieceBytes } from '../limits.ts';

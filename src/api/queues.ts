@@ -1,6 +1,6 @@
-// Locks and elections as etcd's clients build them: a queue is a prefix, a place in it is a key named by its lease, and the order
-// of places is that of their create revisions. The transactions and reads here are etcd's; who runs them, and who waits, is
-// the replica's. Pure.
+// Locks and elections as etcd's clients build them: a queue is a prefix, a place in it is a key named by its lease, and
+// the order of places is that of their create revisions. The transactions and reads here are etcd's; who runs them, and
+// who waits, is the replica's. Pure.
 
 import { type LeaseId, noLease } from '../model/brands.ts';
 import { concatBytes, emptyBytes, prefixEnd, textOf, utf8 } from '../base/bytes.ts';
@@ -111,8 +111,8 @@ export function holderOf(value: Uint8Array): Holder {
 }
 
 /**
- * Whether a key below `<name>/` is a place, of this queue or of one below it: what is attached to the lease that it is named by. Any
- * other key counts for etcd's lock as one that was there before, for as long as it exists.
+ * Whether a key below `<name>/` is a place, of this queue or of one below it: what is attached to the lease that it is
+ * named by. Any other key counts for etcd's lock as one that was there before, for as long as it exists.
  */
 export function isPlace({ key, lease }: Pick<KeyValue, 'key' | 'lease'>): boolean {
   return lease !== noLease && leaseOfPlace(key.subarray(0, Math.max(0, key.lastIndexOf(slash))), key) === lease;

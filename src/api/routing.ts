@@ -1,5 +1,6 @@
-// What the gateway and a replica say to each other around a client's request: what was called, who calls, which write it is, and where
-// the request should have gone. None of it reaches a client, and what a client sends under these names is dropped (`callHeaders`).
+// What the gateway and a replica say to each other around a client's request: what was called, who calls, which write
+// it is, and where the request should have gone. None of it reaches a client, and what a client sends under these names
+// is dropped (`callHeaders`).
 
 import { unreachable } from '../base/assert.ts';
 import type { PlacedMember } from '../model/calls.ts';
@@ -13,7 +14,9 @@ export const originHeader = 'quorate-origin';
 export const writeIdHeader = 'quorate-write-id';
 /** The number of a leader to which a call failed: the replica stands for election at once. */
 export const failedLeaderHeader = 'quorate-failed-leader';
-/** The number of a leader that has not answered for a while: the replica makes sure that it is gone, and then stands. */
+/**
+ * The number of a leader that has not answered for a while: the replica makes sure that it is gone, and then stands.
+ */
 export const suspectedLeaderHeader = 'quorate-suspected-leader';
 /** Who answers a read or a watch (`ReadPlace`). A client sends it, too, but for `members`. */
 export const readHeader = 'quorate-read';
@@ -68,7 +71,10 @@ export type ReadPlace =
   /** Nobody yet: the gateway asks who the members are and where they run, and gets a redirect. */
   | 'members';
 
-/** Leaders that did not answer the gateway; 0: none. At once `failedLeader`, after a look at it `suspectedLeader` is stood against. */
+/**
+ * Leaders that did not answer the gateway; 0: none. At once `failedLeader`, after a look at it `suspectedLeader` is
+ * stood against.
+ */
 export type DoubtedLeaders = { readonly failedLeader: number; readonly suspectedLeader: number };
 
 export type { PlacedMember };
@@ -110,8 +116,9 @@ export function pathAndQuery(url: string): Target {
 }
 
 /**
- * Every call of a client goes to a replica by this URL, and what the client called stands behind it: in a query, where the URL standard
- * resolves no dot segments and takes no backslash for a slash. So nothing that a client sends chooses where a request goes.
+ * Every call of a client goes to a replica by this URL, and what the client called stands behind it: in a query, where
+ * the URL standard resolves no dot segments and takes no backslash for a slash. So nothing that a client sends chooses
+ * where a request goes.
  */
 const callUrlStart = 'http://replica.internal/call?';
 
@@ -136,8 +143,8 @@ const namePaths = ['/v1/kv/', '/v1/locks/', '/v1/semaphores/'];
 const dotSegment = /[/\\](?:\.|%2e){1,2}(?=[/\\]|$)/i;
 
 /**
- * A path says something else to whoever resolves its dot segments than to whoever does not: such a path is served nowhere, except where
- * it is a name, which is taken as it is.
+ * A path says something else to whoever resolves its dot segments than to whoever does not: such a path is served
+ * nowhere, except where it is a name, which is taken as it is.
  */
 export function isAmbiguousPath(path: string): boolean {
   return dotSegment.test(path) && !namePaths.some((start) => path.startsWith(start));
@@ -149,14 +156,17 @@ export function isStreamPath(path: string): boolean {
 }
 
 /**
- * Calls whose messages are answered as they come, where the client does not say how long its body is: it goes on for as long as the
- * client wants. A body of a known length is read first, and can be sent again to another leader.
+ * Calls whose messages are answered as they come, where the client does not say how long its body is: it goes on for as
+ * long as the client wants. A body of a known length is read first, and can be sent again to another leader.
  */
 export function goesOn(path: string, headers: Headers): boolean {
   return (path === '/v3/lease/keepalive' || path === '/v3beta/lease/keepalive') && !headers.has('content-length');
 }
 
-/** Calls that wait on purpose: for their turn, for other replicas, for what comes next, or while they read the whole store. */
+/**
+ * Calls that wait on purpose: for their turn, for other replicas, for what comes next, or while they read the whole
+ * store.
+ */
 const waitingPaths: ReadonlySet<string> = new Set(
   [
     'lock/lock',

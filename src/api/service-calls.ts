@@ -1,5 +1,6 @@
-// The calls beside keys and watches that the wire hands to the replica: leases, users, locks, elections, maintenance, members,
-// health. Types, and one constant. What a replica has to do for each stands with it; the functions of a call encode what came of it.
+// The calls beside keys and watches that the wire hands to the replica: leases, users, locks, elections, maintenance,
+// members, health. Types, and one constant. What a replica has to do for each stands with it; the functions of a call
+// encode what came of it.
 
 import type { LeaseId } from '../model/brands.ts';
 import type { Operation, Outcome, RangeRequest } from '../model/store.ts';
@@ -23,8 +24,8 @@ export type QueryCall = Bounded & {
 };
 
 /**
- * The leader answers: it alone knows how long a lease has still to live. `remainingSeconds` is rounded down, and null where
- * the lease is past its deadline, even before it is gone.
+ * The leader answers: it alone knows how long a lease has still to live. `remainingSeconds` is rounded down, and null
+ * where the lease is past its deadline, even before it is gone.
  */
 export type TimeToLiveCall = Bounded & {
   readonly kind: 'timeToLive';
@@ -40,8 +41,8 @@ export type KeepAliveCall = Bounded & {
 };
 
 /**
- * etcd's stream of keepalives: its messages are those of `v3/lease.ts`. A POSTed one answers each message of its body, as it comes,
- * and ends with it; a WebSocket goes on. A message that fails ends the stream.
+ * etcd's stream of keepalives: its messages are those of `v3/lease.ts`. A POSTed one answers each message of its body,
+ * as it comes, and ends with it; a WebSocket goes on. A message that fails ends the stream.
  */
 export type KeepAliveStreamCall = Bounded & {
   readonly kind: 'keepAliveStream';
@@ -80,9 +81,10 @@ export type SessionWriteCall = Bounded & {
 };
 
 /**
- * etcd's Lock: one transaction (`lockTxn`); if the oldest key below the prefix is not this lease's, wait until all that were
- * created before it are gone, then read the own key: without it the session has expired. `lease` 0n as in a session write.
- * A caller that goes away while it waits loses its key. Asked again under the same `writeId`, it waits on in the same place.
+ * etcd's Lock: one transaction (`lockTxn`); if the oldest key below the prefix is not this lease's, wait until all that
+ * were created before it are gone, then read the own key: without it the session has expired. `lease` 0n as in a
+ * session write. A caller that goes away while it waits loses its key. Asked again under the same `writeId`, it waits
+ * on in the same place.
  */
 export type LockCall = Bounded & {
   readonly kind: 'lock';
@@ -101,7 +103,9 @@ export type Elected = {
   readonly revision: number;
 };
 
-/** etcd's Campaign: as a lock (`campaignTxn`), with a value, which is proclaimed where the key was there with another. */
+/**
+ * etcd's Campaign: as a lock (`campaignTxn`), with a value, which is proclaimed where the key was there with another.
+ */
 export type CampaignCall = Bounded & {
   readonly kind: 'campaign';
   readonly name: Uint8Array;
@@ -112,8 +116,8 @@ export type CampaignCall = Bounded & {
 };
 
 /**
- * etcd's Observe: the leader (the first answer to `request`) at once if there is one, and again with each change of leader or
- * of its value; the messages are those of `v3/concurrency.ts`. It ends with the caller.
+ * etcd's Observe: the leader (the first answer to `request`) at once if there is one, and again with each change of
+ * leader or of its value; the messages are those of `v3/concurrency.ts`. It ends with the caller.
  */
 export type ObserveCall = Bounded & {
   readonly kind: 'observe';
@@ -142,9 +146,10 @@ export type Acquired = {
 };
 
 /**
- * A place in the queue of a name: the key `<name>/<lease in hex>` with `holderValue(...)` as its value, made if it does not exist
- * (`acquireTxn`). It holds while fewer than `limit` keys below `<name>/` were created before it. All keys of a queue have the
- * same limit; a key whose value says none (etcd's own locks) has 1. The rest of the rules stands in the OpenAPI document.
+ * A place in the queue of a name: the key `<name>/<lease in hex>` with `holderValue(...)` as its value, made if it does
+ * not exist (`acquireTxn`). It holds while fewer than `limit` keys below `<name>/` were created before it. All keys of
+ * a queue have the same limit; a key whose value says none (etcd's own locks) has 1. The rest of the rules stands in
+ * the OpenAPI document.
  */
 export type AcquireCall = Bounded & {
   readonly kind: 'acquire';
@@ -158,7 +163,9 @@ export type AcquireCall = Bounded & {
   respond(result: Result<Acquired>, header: ResponseHeader): Response;
 };
 
-/** Gives a place up, or leaves the queue: deletes the key; where its value says "session", revokes the lease instead. */
+/**
+ * Gives a place up, or leaves the queue: deletes the key; where its value says "session", revokes the lease instead.
+ */
 export type ReleaseCall = Bounded & {
   readonly kind: 'release';
   readonly key: Uint8Array;
@@ -211,7 +218,10 @@ export type TransferLeadershipCall = Bounded & {
   respond(result: Result<null>): Response;
 };
 
-/** Root only. `action` as it came: others than these are `unknownMethod`; `version` is looked at with `parseDowngradeTarget`. */
+/**
+ * Root only. `action` as it came: others than these are `unknownMethod`; `version` is looked at with
+ * `parseDowngradeTarget`.
+ */
 export const downgradeAction = { validate: 0, enable: 1, cancel: 2 } as const;
 export type DowngradeCall = Bounded & {
   readonly kind: 'downgrade';
@@ -257,7 +267,9 @@ export type MemberChangeCall = Bounded & {
 
 // Health
 
-/** Null: that read succeeded; else why it did not. A read that the call does not need may count as succeeded unasked. */
+/**
+ * Null: that read succeeded; else why it did not. A read that the call does not need may count as succeeded unasked.
+ */
 export type HealthFacts = {
   readonly alarms: readonly number[];
   readonly hasLeader: boolean;
@@ -276,9 +288,9 @@ export type HealthCall = Bounded & {
 // Frames
 
 /**
- * A WebSocket on a call that etcd has no stream for. Each text frame is the body of a POST to `path`, parsed as such a request;
- * the answer's body, whatever its status, is the text frame that answers it. Of a call whose answer is a stream (observe,
- * snapshot) each line is a frame. Frames are answered in their order.
+ * A WebSocket on a call that etcd has no stream for. Each text frame is the body of a POST to `path`, parsed as such a
+ * request; the answer's body, whatever its status, is the text frame that answers it. Of a call whose answer is a
+ * stream (observe, snapshot) each line is a frame. Frames are answered in their order.
  */
 export type FramesCall = Bounded & {
   readonly kind: 'frames';

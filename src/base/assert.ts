@@ -1,5 +1,6 @@
-// Assertions that stay on in production. A failed one is a bug: it throws, and the object that hosts the code resets and
-// starts again from storage. Nobody catches it, but for the net below the commands of the log (mvcc/careful-apply.ts).
+// Assertions that stay on in production. A failed one is a bug: it throws, and the object that hosts the code resets
+// and starts again from storage. Nobody catches it, but for the net below the commands of the log
+// (mvcc/careful-apply.ts).
 
 export class AssertionError extends Error {
   override readonly name = 'AssertionError';

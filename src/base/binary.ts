@@ -1,5 +1,5 @@
-// Compact binary: what log entries, rows and messages between replicas are written in. Bounds-checked both ways; it knows
-// nothing of what it carries.
+// Compact binary: what log entries, rows and messages between replicas are written in. Bounds-checked both ways; it
+// knows nothing of what it carries.
 
 import { assert } from './assert.ts';
 

@@ -1,12 +1,13 @@
-// The memory of one isolate, as far as clients can fill it: answers that are not read yet, bodies, frames that wait, events that were
-// not taken. Many objects of many tenants share an isolate, so what one of them may hold is not for it alone to say. Each tenant and
-// each key has a share. It only counts: whoever holds the bytes gives them up where it gets no more.
+// The memory of one isolate, as far as clients can fill it: answers that are not read yet, bodies, frames that wait,
+// events that were not taken. Many objects of many tenants share an isolate, so what one of them may hold is not for it
+// alone to say. Each tenant and each key has a share. It only counts: whoever holds the bytes gives them up where it
+// gets no more.
 
 import { memoryBytesMax, memoryCountedBytesMin, memoryOfKeyBytesMax, memoryOfTenantBytesMax } from '../limits.ts';
 
 /**
- * For whom memory is held. `key` is unique within the tenant. `object`: the object that holds it, which may end without giving it back;
- * empty: what holds it does not end before it does.
+ * For whom memory is held. `key` is unique within the tenant. `object`: the object that holds it, which may end without
+ * giving it back; empty: what holds it does not end before it does.
  */
 export type MemoryHolder = { readonly tenant: string; readonly key: string; readonly object?: string };
 
@@ -89,8 +90,8 @@ export class Reservation {
   }
 
   /**
-   * Holds so many bytes from now on; a few are not counted. Fewer than before can always be held. Where more cannot, it holds what it did
-   * before, and the answer is whose share lacks.
+   * Holds so many bytes from now on; a few are not counted. Fewer than before can always be held. Where more cannot, it
+   * holds what it did before, and the answer is whose share lacks.
    */
   hold(bytes: number): MemoryShare | null {
     const counted = bytes < memoryCountedBytesMin ? 0 : bytes;

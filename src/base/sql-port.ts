@@ -6,8 +6,8 @@ export type SqlValue = string | number | Uint8Array | null;
 export type SqlRow = readonly SqlValue[];
 
 /**
- * The database, or what it lies on, did not do what it was told: of this replica alone, and no reason to judge what was asked. `cause` has
- * what was thrown.
+ * The database, or what it lies on, did not do what it was told: of this replica alone, and no reason to judge what was
+ * asked. `cause` has what was thrown.
  */
 export class StorageFault extends Error {
   override readonly name = 'StorageFault';
@@ -17,7 +17,10 @@ export class StorageFault extends Error {
   }
 }
 
-/** All that an adapter's database throws comes out as a StorageFault; what a transaction's body throws comes out as it is. */
+/**
+ * All that an adapter's database throws comes out as a StorageFault; what a transaction's body throws comes out as it
+ * is.
+ */
 export interface SqlPort {
   /** Runs one statement for its effect. */
   run(statement: string, ...bindings: readonly SqlValue[]): void;

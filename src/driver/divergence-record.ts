@@ -1,5 +1,5 @@
-// Whether this replica's store was found to differ from the others', and is being made anew. It is on disk, so that a restart does not
-// serve what is known to be wrong.
+// Whether this replica's store was found to differ from the others', and is being made anew. It is on disk, so that a
+// restart does not serve what is known to be wrong.
 
 import { assert } from '../base/assert.ts';
 import { type LogIndex, logIndex } from '../model/brands.ts';

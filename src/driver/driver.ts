@@ -1,13 +1,14 @@
 // The driver: it joins the consensus core, the log and the store of one replica, and runs what the core asks for in one
-// order, written here once and run by the object and by the simulator alike. It does no I/O of its own: SQL goes through
-// the port, messages and answers through `DriverPort`.
+// order, written here once and run by the object and by the simulator alike. It does no I/O of its own: SQL goes
+// through the port, messages and answers through `DriverPort`.
 //
 // The order of a turn:
 //   1. send    a leader's appends and heartbeats, which may leave before its own write (Ongaro's dissertation, §10.2.1)
 //   2. write   in one transaction: hard state, log entries, and the committed commands applied to the store
 //   3. send    all other messages; they promise what was written, and the host holds them until the write is durable
 //   4. answer  writes that were applied and reads that may be served; the host holds answers back in the same way
-// and again from 1 until the core asks for nothing more. Where very many entries wait to be applied, most of them wait for later turns.
+// and again from 1 until the core asks for nothing more. Where very many entries wait to be applied, most of them wait
+// for later turns.
 
 import { assert, unreachable } from '../base/assert.ts';
 import { MalformedBytesError } from '../base/binary.ts';
@@ -75,15 +76,24 @@ export interface DriverPort {
   undone(command: UndoneCommand): void;
   /** Another replica leads now, or nobody is known to. */
   leaderChanged(leader: ReplicaId | null): void;
-  /** This configuration is committed. Inside the transaction that applies it: what the host keeps of it is written with it. */
+  /**
+   * This configuration is committed. Inside the transaction that applies it: what the host keeps of it is written with
+   * it.
+   */
   configured(configuration: Configuration): void;
   /** This replica is not a member any more; `members` are. Comes again until the host has stopped it. */
   removed(members: readonly ReplicaId[]): void;
-  /** The store on disk is another one, or known to be wrong. The driver is halted; the host makes a new one of what is on disk. */
+  /**
+   * The store on disk is another one, or known to be wrong. The driver is halted; the host makes a new one of what is
+   * on disk.
+   */
   restart(reason: RestartReason): void;
   /** More is committed than one turn applies: call `goOn` soon, after others. May come again before that. */
   applySoon(): void;
-  /** The group has nothing to do: stop the clock until the next input. May come again after an input that changes nothing. */
+  /**
+   * The group has nothing to do: stop the clock until the next input. May come again after an input that changes
+   * nothing.
+   */
   rest(): void;
   /** Asked of a leader whose group has nothing else to do; absent: it may. */
   mayRest?(): boolean;
@@ -96,7 +106,10 @@ export type DriverOptions = {
   readonly id: ReplicaId;
   /** The group as it was made, or as it was when this replica joined: the log knows better once it says something. */
   readonly founding: Configuration;
-  /** The highest level that this replica takes part in, where it is not the code's own: for groups of mixed versions in tests. */
+  /**
+   * The highest level that this replica takes part in, where it is not the code's own: for groups of mixed versions in
+   * tests.
+   */
   readonly supports?: number;
   /** Absent: those of `limits.ts`. */
   readonly bounds?: LogBounds;
@@ -165,7 +178,10 @@ export class Driver {
   #toSend: PeerMessage[] = [];
   #levelProposals = 0;
   #levelUnderWay = false;
-  /** The end of the log when this replica first took a write as the leader of that term: no earlier leader's entry comes after it. */
+  /**
+   * The end of the log when this replica first took a write as the leader of that term: no earlier leader's entry comes
+   * after it.
+   */
   #leadsSince: { readonly term: Term; readonly index: LogIndex } | null = null;
 
   constructor(options: DriverOptions) {
@@ -250,8 +266,8 @@ export class Driver {
   }
 
   /**
-   * False: not now (`Raft.proposeConfiguration`), or the group's level does not know it, or will not where this is in the log. One step
-   * from `present`.
+   * False: not now (`Raft.proposeConfiguration`), or the group's level does not know it, or will not where this is in
+   * the log. One step from `present`.
    */
   proposeConfiguration(present: Configuration, next: Configuration): boolean {
     if (this.#halted !== null || this.store.level < groupLevel.second || this.#levelUnderWay) return false;
@@ -265,7 +281,9 @@ export class Driver {
     return this.#halted;
   }
 
-  /** Calls that came together: one turn for all of them. Writes under way share a log entry, reads a confirmation round. */
+  /**
+   * Calls that came together: one turn for all of them. Writes under way share a log entry, reads a confirmation round.
+   */
   submit(writes: readonly Write[], reads: readonly Read[]): void {
     const before = this.#reads.size;
     for (const write of writes) this.#enqueueWrite(write);
@@ -295,8 +313,8 @@ export class Driver {
   }
 
   /**
-   * What the log says of the group's level when an entry that is proposed now is applied: the present level, once all that earlier
-   * leaders proposed is applied, and while this one proposes no other.
+   * What the log says of the group's level when an entry that is proposed now is applied: the present level, once all
+   * that earlier leaders proposed is applied, and while this one proposes no other.
    */
   get #knowsDigests(): boolean {
     const { term, lastIndex } = this.#raft;
@@ -310,9 +328,9 @@ export class Driver {
   }
 
   /**
-   * A key that is not known here may have been made by another leader, or by an entry that is not applied yet: this replica first makes
-   * sure that it leads, and has applied all that was acknowledged before. A key that is known never gets other rights, and a
-   * revoked one none: of those there is nothing to make sure.
+   * A key that is not known here may have been made by another leader, or by an entry that is not applied yet: this
+   * replica first makes sure that it leads, and has applied all that was acknowledged before. A key that is known never
+   * gets other rights, and a revoked one none: of those there is nothing to make sure.
    */
   #refuseOnceSure(write: Write): void {
     const { settle } = write;
@@ -450,7 +468,10 @@ export class Driver {
     this.#send(messages);
   }
 
-  /** What a replica of level 1 does not know is not sent to it; it is repeated, and the receiver may have said more by then. */
+  /**
+   * What a replica of level 1 does not know is not sent to it; it is repeated, and the receiver may have said more by
+   * then.
+   */
   #send(messages: readonly PeerMessage[]): void {
     const known = messages.filter((each) => !needsSecondLevel(each) || this.#supportsOf(each.to) >= groupLevel.second);
     if (known.length > 0) this.#port.send(known);
@@ -664,8 +685,9 @@ export class Driver {
     }
     for (const { context, index } of effects.reads) this.#reads.confirmed(context, index);
     if (effects.reads.length === 0 && !hasApplied) return;
-    // A leader counts itself in a confirmation round. Whether it still is the one that owns its storage only storage can say: a
-    // replaced instance of the object ends here, before it answers by a state that its successor has left behind.
+    // A leader counts itself in a confirmation round. Whether it still is the one that owns its storage only storage
+    // can say: a replaced instance of the object ends here, before it answers by a state that its successor has left
+    // behind.
     if (effects.reads.length > 0) this.#log.touch();
     // While an entry is under way, reads wait for its end: beside keys and their history not all is as it was before
     // it.

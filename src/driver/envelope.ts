@@ -1,5 +1,6 @@
-// What replicas send each other: a version, the group's name, the messages of one turn, all from one replica to one other, and
-// what the sender says of itself. An envelope of a version that this code does not know is refused, never guessed at.
+// What replicas send each other: a version, the group's name, the messages of one turn, all from one replica to one
+// other, and what the sender says of itself. An envelope of a version that this code does not know is refused, never
+// guessed at.
 
 import { unreachable } from '../base/assert.ts';
 import { BinaryReader, BinaryWriter } from '../base/binary.ts';
@@ -19,8 +20,9 @@ export type Envelope = {
 };
 
 /**
- * Since 2: snapshots, and replicas that were removed. What has none of them is still written as 1: such messages go to replicas
- * alone that have said that they know them. The report stands behind the messages, where code of version 1 does not look.
+ * Since 2: snapshots, and replicas that were removed. What has none of them is still written as 1: such messages go to
+ * replicas alone that have said that they know them. The report stands behind the messages, where code of version 1
+ * does not look.
  */
 export const envelopeVersion = 2;
 const firstVersion = 1;
@@ -70,7 +72,10 @@ export function needsSecondLevel({ kind }: PeerMessage): boolean {
   return secondKinds.includes(kind);
 }
 
-/** Throws UnknownEnvelopeError where the sender's version or a kind of message is newer, MalformedBytesError on other bytes. */
+/**
+ * Throws UnknownEnvelopeError where the sender's version or a kind of message is newer, MalformedBytesError on other
+ * bytes.
+ */
 export function decodeEnvelope(bytes: Uint8Array): Envelope {
   const reader = new BinaryReader(bytes);
   const version = reader.byte();

@@ -1,5 +1,6 @@
-// Finds replicas that have diverged: each tells the running hash over what it applied, and the leader compares it with its own after
-// the same entry. What a majority of the voters holds is right; as long as none is known to, nobody is judged.
+// Finds replicas that have diverged: each tells the running hash over what it applied, and the leader compares it with
+// its own after the same entry. What a majority of the voters holds is right; as long as none is known to, nobody is
+// judged.
 
 import type { LogIndex, ReplicaId } from '../model/brands.ts';
 import { hashesRemembered } from '../limits.ts';

@@ -1,6 +1,6 @@
-// The Raft log and the hard state in SQLite: one row for each entry, one row for term, vote, commit and where the log begins, and
-// one for each configuration in it. It owns the tables `log`, `hard_state` and `configurations`. It must be called inside the
-// turn's transaction when it writes.
+// The Raft log and the hard state in SQLite: one row for each entry, one row for term, vote, commit and where the log
+// begins, and one for each configuration in it. It owns the tables `log`, `hard_state` and `configurations`. It must be
+// called inside the turn's transaction when it writes.
 
 import { assert } from '../base/assert.ts';
 import { type LogIndex, logIndex, replicaId, type Term, term } from '../model/brands.ts';
@@ -9,7 +9,10 @@ import type { Position } from '../raft/log.ts';
 import type { Entry, EntryKind, HardState, LogReader, StoredConfiguration } from '../raft/types.ts';
 import type { SqlPort, SqlRow } from '../base/sql-port.ts';
 
-/** Written with the hard state. A newer format than this is refused; every older one is read and brought up to date here. */
+/**
+ * Written with the hard state. A newer format than this is refused; every older one is read and brought up to date
+ * here.
+ */
 const logFormat = 1;
 
 const selectOldest = 'SELECT log_index, length(data) FROM log ORDER BY log_index LIMIT ?';

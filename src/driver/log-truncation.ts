@@ -1,5 +1,5 @@
-// How much of the log goes. It is bounded by entries and bytes; what a follower still lacks stays for a while longer, and what one lacks
-// that takes a snapshot for longer still.
+// How much of the log goes. It is bounded by entries and bytes; what a follower still lacks stays for a while longer,
+// and what one lacks that takes a snapshot for longer still.
 
 import { type LogIndex, logIndex } from '../model/brands.ts';
 import {

@@ -1,5 +1,5 @@
-// What a leader does next so that the group becomes what its configuration says it shall be: a learner that has caught up votes, and
-// then what it replaces leaves. Each step is an entry of the log, so any later leader goes on from there.
+// What a leader does next so that the group becomes what its configuration says it shall be: a learner that has caught
+// up votes, and then what it replaces leaves. Each step is an entry of the log, so any later leader goes on from there.
 
 import type { ReplicaId } from '../model/brands.ts';
 import { type Configuration, without, withVoter } from '../raft/configuration.ts';

@@ -1,5 +1,5 @@
-// What a replica says of itself with all that it sends to another: which level its code knows, whether it serves, and the hash
-// over what it has applied, which the leader compares with its own.
+// What a replica says of itself with all that it sends to another: which level its code knows, whether it serves, and
+// the hash over what it has applied, which the leader compares with its own.
 
 import { type BinaryReader, type BinaryWriter, MalformedBytesError } from '../base/binary.ts';
 import { type LogIndex, logIndex } from '../model/brands.ts';

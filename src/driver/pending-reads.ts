@@ -1,4 +1,5 @@
-// Reads that wait: for the leader to confirm that it leads, and then for the store to have applied as much as was committed by then.
+// Reads that wait: for the leader to confirm that it leads, and then for the store to have applied as much as was
+// committed by then.
 
 import type { LogIndex, ReplicaId } from '../model/brands.ts';
 import { readsPendingMax } from '../limits.ts';

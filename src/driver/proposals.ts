@@ -1,5 +1,5 @@
-// Writes on their way: those that wait for a log entry, and those in entries that are not committed yet. With an entry under way later
-// writes wait, so that they share the next one.
+// Writes on their way: those that wait for a log entry, and those in entries that are not committed yet. With an entry
+// under way later writes wait, so that they share the next one.
 
 import { assert } from '../base/assert.ts';
 import type { LogIndex, ReplicaId, Term } from '../model/brands.ts';
@@ -20,7 +20,10 @@ import { commandBytes } from '../mvcc/codec/command-codec.ts';
 import { type Work, workAtMost } from '../mvcc/work-estimate.ts';
 import type { Entry } from '../raft/types.ts';
 
-/** `digest`: of a request that its client named; absent for those that the service named. A group below level 3 does without. */
+/**
+ * `digest`: of a request that its client named; absent for those that the service named. A group below level 3 does
+ * without.
+ */
 export type WriteRequest = {
   readonly writeId: string;
   readonly caller: Caller;
@@ -32,18 +35,23 @@ export type WriteResult =
   | { readonly kind: 'applied'; readonly outcome: Outcome; readonly term: Term }
   | { readonly kind: 'notLeader'; readonly leader: ReplicaId | null }
   /**
-   * The replica ceased to lead, or ended, before the write was known to be committed: it may be applied or not. Ask again with the
-   * same id.
+   * The replica ceased to lead, or ended, before the write was known to be committed: it may be applied or not. Ask
+   * again with the same id.
    */
   | { readonly kind: 'unknown' }
   | { readonly kind: 'overloaded' }
-  /** No attempt of it is ever done, here or anywhere, and nothing of this one is in the log (`Store.refusalForGood`). */
+  /**
+   * No attempt of it is ever done, here or anywhere, and nothing of this one is in the log (`Store.refusalForGood`).
+   */
   | { readonly kind: 'refused'; readonly failure: StoreFailure }
   /** It does not fit a log entry, and never will: `bytes` is what it takes at most. */
   | { readonly kind: 'tooLarge'; readonly bytes: number }
   | { readonly kind: 'halted'; readonly reason: string };
 
-/** `settle` is called once, with what became of it. A `quiet` write, of the service itself, does not put off the group's rest. */
+/**
+ * `settle` is called once, with what became of it. A `quiet` write, of the service itself, does not put off the group's
+ * rest.
+ */
 export type Write = {
   readonly request: WriteRequest;
   readonly settle: (result: WriteResult) => void;

@@ -1,6 +1,6 @@
-// What replicas say to each other beside Raft's messages. How a snapshot travels: the receiver asks for one part after the other,
-// the sender answers each, and nothing is under way that would have to be remembered. What is lost is asked for again, of whoever
-// leads then.
+// What replicas say to each other beside Raft's messages. How a snapshot travels: the receiver asks for one part after
+// the other, the sender answers each, and nothing is under way that would have to be remembered. What is lost is asked
+// for again, of whoever leads then.
 
 import type { LogIndex, ReplicaId, Term } from '../model/brands.ts';
 import type { Message } from '../raft/types.ts';

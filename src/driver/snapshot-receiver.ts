@@ -1,5 +1,6 @@
-// Takes a snapshot, part by part, into tables beside those that serve. What came is on disk with the place where to go on, so that a
-// receiver that slept or crashed, or whose sender is gone, continues. Nothing else changes before all is there.
+// Takes a snapshot, part by part, into tables beside those that serve. What came is on disk with the place where to go
+// on, so that a receiver that slept or crashed, or whose sender is gone, continues. Nothing else changes before all is
+// there.
 
 import { assert } from '../base/assert.ts';
 import { MalformedBytesError } from '../base/binary.ts';

@@ -1,7 +1,8 @@
-// Hands out snapshots, a part at a time, to replicas that ask. It keeps no copy of the store: rows are read when their part is asked
-// for, and the state machine sees to it that they are those of the moment in which the snapshot was opened. For that it holds what
-// compaction would take, and for the log to go on from there it holds the log, until the receiver has caught up with what was written
-// meanwhile. Where that becomes too much for the log, it gives the snapshot up: the receiver is told so when it asks, and begins anew.
+// Hands out snapshots, a part at a time, to replicas that ask. It keeps no copy of the store: rows are read when their
+// part is asked for, and the state machine sees to it that they are those of the moment in which the snapshot was
+// opened. For that it holds what compaction would take, and for the log to go on from there it holds the log, until the
+// receiver has caught up with what was written meanwhile. Where that becomes too much for the log, it gives the
+// snapshot up: the receiver is told so when it asks, and begins anew.
 
 import { assert } from '../base/assert.ts';
 import { MalformedBytesError } from '../base/binary.ts';

@@ -1,6 +1,6 @@
-// What keeps a group well beside the log itself: its level, changes of its members that are planned, the length of the log, snapshots for
-// those who lack what was truncated, and replicas that have diverged. The driver calls it in its turns; what it has to say to other
-// replicas it hands back as messages.
+// What keeps a group well beside the log itself: its level, changes of its members that are planned, the length of the
+// log, snapshots for those who lack what was truncated, and replicas that have diverged. The driver calls it in its
+// turns; what it has to say to other replicas it hands back as messages.
 
 import { unreachable } from '../base/assert.ts';
 import type { LogIndex, ReplicaId } from '../model/brands.ts';
@@ -34,8 +34,9 @@ export type UpkeepOptions = {
   readonly send: (message: PeerMessage) => void;
   readonly proposeLevel: (level: number) => void;
   /**
-   * The store on disk is another one now, or is known to be wrong: this instance must end, and the next one begins with what is on
-   * disk. `configuration`: what the group was after the last entry that a snapshot covers; null: the log says it.
+   * The store on disk is another one now, or is known to be wrong: this instance must end, and the next one begins with
+   * what is on disk. `configuration`: what the group was after the last entry that a snapshot covers; null: the log
+   * says it.
    */
   readonly restart: (reason: RestartReason, configuration: Configuration | null) => void;
 };
@@ -85,8 +86,8 @@ export class Upkeep {
   }
 
   /**
-   * The log takes no more entries: while the store is made anew none can be applied, so none can go. What it has it keeps, for it has
-   * promised to; the leader goes on with the others, or waits until the snapshot is here.
+   * The log takes no more entries: while the store is made anew none can be applied, so none can go. What it has it
+   * keeps, for it has promised to; the leader goes on with the others, or waits until the snapshot is here.
    */
   get isLogFull(): boolean {
     const { log, bounds } = this.#options;
@@ -172,8 +173,8 @@ export class Upkeep {
   }
 
   /**
-   * Of a store that is wrong nobody shall have a copy, nor one whose code does not know its level: it could not open it. Of one with an
-   * entry under way a snapshot goes on, and none begins.
+   * Of a store that is wrong nobody shall have a copy, nor one whose code does not know its level: it could not open
+   * it. Of one with an entry under way a snapshot goes on, and none begins.
    */
   #maySend({ from, name }: Extract<SnapshotMessage, { readonly kind: 'snapshotAsk' }>): boolean {
     const { store } = this.#options;
@@ -196,8 +197,8 @@ export class Upkeep {
   // Levels
 
   /**
-   * Up to the newest level that all members know; down to the first one, which all code knows, when an operator has announced a
-   * downgrade, and no change of members is under way or planned.
+   * Up to the newest level that all members know; down to the first one, which all code knows, when an operator has
+   * announced a downgrade, and no change of members is under way or planned.
    */
   #settleLevel(): void {
     const { raft, store, proposeLevel, supports } = this.#options;

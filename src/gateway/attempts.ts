@@ -89,7 +89,9 @@ export function within<Value>(answer: Promise<Value>, timeoutMs: number): Promis
   });
 }
 
-/** What comes from the object or from the way to it is marked by the platform; anything else is a fault of this code. */
+/**
+ * What comes from the object or from the way to it is marked by the platform; anything else is a fault of this code.
+ */
 export function isOutage(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   return ['remote', 'durableObjectReset', 'retryable'].some((mark) => Reflect.get(error, mark) === true);

@@ -1,5 +1,5 @@
-// What a caller sends to say who it is: in headers only, never in a URL. Knows the forms that browsers, curl and etcd's clients
-// can send, and turns them into a caller that the replicas need not check again.
+// What a caller sends to say who it is: in headers only, never in a URL. Knows the forms that browsers, curl and etcd's
+// clients can send, and turns them into a caller that the replicas need not check again.
 
 import type { Failure } from '../api/errors/errors.ts';
 import { unreachable } from '../base/assert.ts';
@@ -104,7 +104,8 @@ function userBeside(key: TenantKey, { tenant, name, authRevision }: UserToken): 
 
 /**
  * etcd's token: its own metadata before `Authorization`, from which exactly "Bearer " is taken off. On a WebSocket, as
- * grpc-websocket-proxy has it, the cookie before the subprotocol. Cookies count only beside a key, so that no site can use them.
+ * grpc-websocket-proxy has it, the cookie before the subprotocol. Cookies count only beside a key, so that no site can
+ * use them.
  */
 function tokenOf(headers: Headers): string | null {
   const upgrades = headers.get('Upgrade')?.toLowerCase() === 'websocket';

@@ -1,4 +1,5 @@
-// What the platform binds to the Worker. The one place of the gateway that names the object's class, for its types alone.
+// What the platform binds to the Worker. The one place of the gateway that names the object's class, for its types
+// alone.
 
 import type { Replica } from '../replica/replica.ts';
 

@@ -1,5 +1,5 @@
-// Finds the replica that can answer: the leader this isolate last saw, then whoever the replicas name, then the next one (`Search`).
-// A write may be sent more than once over a change of leader; its id makes the group apply it once.
+// Finds the replica that can answer: the leader this isolate last saw, then whoever the replicas name, then the next
+// one (`Search`). A write may be sent more than once over a change of leader; its id makes the group apply it once.
 
 import type { ReplicaNamespace, ReplicaStub } from './env.ts';
 import type { PlacedMember } from '../api/routing.ts';
@@ -9,8 +9,8 @@ import { KnownGroup } from './known-group.ts';
 import { noteAnswer, Search, toldOf, unavailable } from './search.ts';
 
 /**
- * Where the directory says that a tenant's replicas are; none, where it knows no such tenant; null: it does not answer. Asked only when
- * all else failed, and once for a call.
+ * Where the directory says that a tenant's replicas are; none, where it knows no such tenant; null: it does not answer.
+ * Asked only when all else failed, and once for a call.
  */
 export type PlacedReplicas = (tenant: string) => Promise<readonly PlacedMember[] | null>;
 
@@ -28,8 +28,8 @@ export class GroupRouter {
   }
 
   /**
-   * A stub belongs to the request that made it, so only ids are remembered. The runtime must not retry: `route` does, and
-   * knows which replica is next.
+   * A stub belongs to the request that made it, so only ids are remembered. The runtime must not retry: `route` does,
+   * and knows which replica is next.
    */
   stub(tenant: string, replica: number, locationHint?: DurableObjectLocationHint): ReplicaStub {
     const name = `${tenant}/${replica}`;
@@ -89,7 +89,10 @@ export class GroupRouter {
     return routed.kind === 'absent' ? this.#noteAbsent(tenant) : routed;
   }
 
-  /** Whoever goes on with a key of a deleted tenant, or with names that are none, costs the directory nothing. Ids are never used twice. */
+  /**
+   * Whoever goes on with a key of a deleted tenant, or with names that are none, costs the directory nothing. Ids are
+   * never used twice.
+   */
   #isKnownAbsent(tenant: string): boolean {
     if (this.#absentUntilMs.size === 0) return false;
     const untilMs = this.#absentUntilMs.get(tenant);

@@ -1,5 +1,5 @@
-// What an isolate knows of a group from the answers of its replicas: who leads, who the members are and where, how fast the leader
-// answers. Hints alone: whatever is wrong here costs time, and is set right by a later answer.
+// What an isolate knows of a group from the answers of its replicas: who leads, who the members are and where, how fast
+// the leader answers. Hints alone: whatever is wrong here costs time, and is set right by a later answer.
 
 import type { PlacedMember } from '../api/routing.ts';
 import {
@@ -44,8 +44,8 @@ export class KnownGroup {
   }
 
   /**
-   * When those who have waited since then may suspect the leader: once it has answered nothing for so long. A busy one answers
-   * other calls meanwhile; but that puts it off no further than `attemptHedgeLatestMs`.
+   * When those who have waited since then may suspect the leader: once it has answered nothing for so long. A busy one
+   * answers other calls meanwhile; but that puts it off no further than `attemptHedgeLatestMs`.
    */
   suspectAtMs(sinceMs: number, patienceMs: number): number {
     const silentMs = Math.max(sinceMs, this.#answeredMs) + patienceMs;

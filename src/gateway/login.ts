@@ -1,6 +1,7 @@
-// Logging in without a header that names the tenant: the message of /v3/auth/authenticate does. Its password may be a key of the
-// tenant, or its name `user@tenant`. Whether they are right is for the tenant's group to say; how often may be guessed is looked at
-// here, before any group is woken, and nothing of the answer tells whether the tenant, the user or the password is wrong.
+// Logging in without a header that names the tenant: the message of /v3/auth/authenticate does. Its password may be a
+// key of the tenant, or its name `user@tenant`. Whether they are right is for the tenant's group to say; how often may
+// be guessed is looked at here, before any group is woken, and nothing of the answer tells whether the tenant, the user
+// or the password is wrong.
 
 import { failureResponse } from '../api/errors/errors.ts';
 import { decodeCredential } from '../api/v3/auth.ts';

@@ -1,5 +1,6 @@
-// etcd's calls on the group itself, as the operator makes them: with the operator's token, on the tenant that `Quorate-Tenant` names. A
-// tenant's own credentials do not change its group, whoever its users are. Each call that may change something is in the audit first.
+// etcd's calls on the group itself, as the operator makes them: with the operator's token, on the tenant that
+// `Quorate-Tenant` names. A tenant's own credentials do not change its group, whoever its users are. Each call that may
+// change something is in the audit first.
 
 import { protocolOf } from '../api/call.ts';
 import { type Failure, failureResponse } from '../api/errors/errors.ts';

@@ -1,9 +1,9 @@
-// Making and unmaking a tenant: the directory's row first, so that nothing exists that the directory does not know; then
-// the replicas; then the first key. Every step can be repeated, and what broke off half-way is taken back.
+// Making and unmaking a tenant: the directory's row first, so that nothing exists that the directory does not know;
+// then the replicas; then the first key. Every step can be repeated, and what broke off half-way is taken back.
 //
-// Unmaking: the row says so first. Then every object that may be a replica stops being one, and says how many numbers its group had given,
-// until nobody names a number that was not asked: from here on no object is made any more, and the row says how many there may be. Only
-// then are they wiped: whoever goes on after an interruption finds the same ones.
+// Unmaking: the row says so first. Then every object that may be a replica stops being one, and says how many numbers
+// its group had given, until nobody names a number that was not asked: from here on no object is made any more, and the
+// row says how many there may be. Only then are they wiped: whoever goes on after an interruption finds the same ones.
 
 import type { LocationHint } from '../api/v1/tenants.ts';
 import { deletionCallsMax } from '../limits.ts';
@@ -65,7 +65,10 @@ export class Provisioning {
     }
   }
 
-  /** False: not every replica could be reached. The tenant stays as one that is being deleted; asked again, this goes on. */
+  /**
+   * False: not every replica could be reached. The tenant stays as one that is being deleted; asked again, this goes
+   * on.
+   */
   async remove(tenant: Tenant, nowMs: number): Promise<boolean> {
     try {
       await this.#delete(tenant);
@@ -123,7 +126,10 @@ export class Provisioning {
     await this.#directory.remove(id);
   }
 
-  /** Resolves with the lowest number that no object can have. Each may know of replicas that the directory was not told of. */
+  /**
+   * Resolves with the lowest number that no object can have. Each may know of replicas that the directory was not told
+   * of.
+   */
   async #retire(id: string, told: number): Promise<number> {
     let [asked, next] = [1, told];
     while (asked < next) {
@@ -147,7 +153,9 @@ export class Provisioning {
     return answers;
   }
 
-  /** Frees a name whose tenant was never finished, or not wholly removed. False: the name belongs to a living tenant. */
+  /**
+   * Frees a name whose tenant was never finished, or not wholly removed. False: the name belongs to a living tenant.
+   */
   async #takeBackUnfinished(name: string, nowMs: number): Promise<boolean> {
     const tenant = await this.#directory.byName(name);
     if (tenant === null) return true;

@@ -3,7 +3,9 @@
 import { isReadPath, isStreamPath, readHeader } from '../api/routing.ts';
 import { type Point, pointOf } from '../tenants/nearness.ts';
 
-/** Whoever is nearest to the reader; where that is not known (null), a follower: it is no further away than the leader. */
+/**
+ * Whoever is nearest to the reader; where that is not known (null), a follower: it is no further away than the leader.
+ */
 export type Reader = { readonly point: Point | null };
 
 export type ReadTarget = { readonly kind: 'leader' } | { readonly kind: 'nearest'; readonly reader: Reader };

@@ -1,5 +1,6 @@
-// A WebSocket that is refused, for a client that cannot read why. A browser tells its page nothing of the answer to an upgrade but that it
-// was no 101 (WHATWG WebSockets, "fail the connection"): such a client gets its socket, and a close frame that says what the answer said.
+// A WebSocket that is refused, for a client that cannot read why. A browser tells its page nothing of the answer to an
+// upgrade but that it was no 101 (WHATWG WebSockets, "fail the connection"): such a client gets its socket, and a close
+// frame that says what the answer said.
 
 import { closeFrameOfStatus } from '../api/close-frames.ts';
 import { isWebSocketUpgrade, offeredBearer } from '../api/upgrade.ts';
@@ -31,8 +32,8 @@ function firstOffered(headers: Headers): string | null {
 }
 
 /**
- * Browsers name the page's origin, and can send a key as a subprotocol alone; Node's own client says what it fetches as they do (Fetch
- * Metadata). Others read the status.
+ * Browsers name the page's origin, and can send a key as a subprotocol alone; Node's own client says what it fetches as
+ * they do (Fetch Metadata). Others read the status.
  */
 function readsNoAnswer(request: Request): boolean {
   const { method, headers } = request;

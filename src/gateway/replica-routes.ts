@@ -1,5 +1,5 @@
-// The operator's calls on a tenant's replicas: which there are, one more, one less, one in another's place. The group itself does it,
-// goes on doing it by itself, and tells the directory.
+// The operator's calls on a tenant's replicas: which there are, one more, one less, one in another's place. The group
+// itself does it, goes on doing it by itself, and tells the directory.
 
 import type { GroupReplicas } from '../api/v1/status.ts';
 import { parseReplicaCreation, parseReplicaRemoval } from '../api/v1/tenants.ts';

@@ -1,5 +1,5 @@
-// Reads a request's body into memory: up to a bound, in a bounded time, and counted. Nothing else does, so that no header of a client takes
-// a bound away.
+// Reads a request's body into memory: up to a bound, in a bounded time, and counted. Nothing else does, so that no
+// header of a client takes a bound away.
 
 import type { Failure } from '../api/errors/failures.ts';
 import { bodyReadMs, discardedBodyBytesMax } from '../limits.ts';
@@ -44,7 +44,10 @@ const bodyCut = failed({
   detail: 'the connection ended inside the body, or the body is not framed as its headers say; nothing was done',
 });
 
-/** The rest of one that is too large is thrown away: a client that is still sending when the connection ends does not see the answer. */
+/**
+ * The rest of one that is too large is thrown away: a client that is still sending when the connection ends does not
+ * see the answer.
+ */
 async function readParts(
   body: ReadableStream<Uint8Array>,
   { bytesMax, memory }: BodyBounds,

@@ -1,5 +1,5 @@
-// A call whose first replica did not answer, or not in time: asks others, one after the other or beside each other, until one
-// answers. The first answer counts; the attempts that are still under way then are given up.
+// A call whose first replica did not answer, or not in time: asks others, one after the other or beside each other,
+// until one answers. The first answer counts; the attempts that are still under way then are given up.
 
 import { attemptLongMs, attemptTimeoutMs, requestTimeoutMs } from '../limits.ts';
 import { type Attempted, type Call, type Routed, start, type Started, type Told, toLeader } from './attempts.ts';
@@ -43,7 +43,9 @@ export class Search<Value> {
   #lastAsked = 0;
   /** null: attempts under way may still answer. */
   #plan: Plan | null = null;
-  /** Since when, and for how long, the attempts under way are waited for before another replica is asked beside them. */
+  /**
+   * Since when, and for how long, the attempts under way are waited for before another replica is asked beside them.
+   */
   #waitingSinceMs = 0;
   #patienceMs: number;
   #deadlineMs: number;
@@ -229,8 +231,8 @@ export class Search<Value> {
   }
 
   /**
-   * Asks one more replica: the leader, once more if it is known to live, for the call may be lost; else one that makes sure whether
-   * the leader lives before it does anything about it.
+   * Asks one more replica: the leader, once more if it is known to live, for the call may be lost; else one that makes
+   * sure whether the leader lives before it does anything about it.
    */
   #hedge(nowMs: number): void {
     this.#waitingSinceMs = nowMs;
@@ -266,7 +268,10 @@ function expiryOf({ startedMs }: Started<unknown>): number {
   return startedMs + attemptTimeoutMs;
 }
 
-/** What a replica is told of a call that is for the leader, or for the nearest. A stream cannot come again after a redirect. */
+/**
+ * What a replica is told of a call that is for the leader, or for the nearest. A stream cannot come again after a
+ * redirect.
+ */
 export function toldOf<Value>(group: KnownGroup, { reader, patience }: Call<Value>, replica: number): Told {
   if (reader === null) return toLeader;
   if (patience !== 'waits' && group.nearestTo(reader, Date.now()) === null) return { ...toLeader, read: 'members' };

@@ -1,5 +1,5 @@
-// The settings that the service cannot be without, and what is wrong with those that it has. Whoever guesses the operator's token owns
-// every tenant; whoever guesses the service's secret makes keys of all of them.
+// The settings that the service cannot be without, and what is wrong with those that it has. Whoever guesses the
+// operator's token owns every tenant; whoever guesses the service's secret makes keys of all of them.
 
 import { secretCharactersMin, secretDifferentCharactersMin } from '../limits.ts';
 import type { Env } from './env.ts';

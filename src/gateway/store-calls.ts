@@ -1,6 +1,7 @@
-// A call on a tenant's store: find out who calls, find the replica, hand the request on. Neither the body nor the answer is
-// looked at here (but for a login that says in its message alone which tenant it is for). A call that is answered in one piece
-// is buffered, so that it can be sent again when its leader is gone; streams and upgrades are passed through.
+// A call on a tenant's store: find out who calls, find the replica, hand the request on. Neither the body nor the
+// answer is looked at here (but for a login that says in its message alone which tenant it is for). A call that is
+// answered in one piece is buffered, so that it can be sent again when its leader is gone; streams and upgrades are
+// passed through.
 
 import { protocolOf } from '../api/call.ts';
 import { type Failure, failureResponse, unlessRefusedAlone } from '../api/errors/errors.ts';

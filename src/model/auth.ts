@@ -1,5 +1,6 @@
-// etcd's users, roles and permissions: what can be asked of them and how they are told. Both the state machine (`mvcc/`) and
-// the wire (`api/`) speak it. Types and constants only. Names, numbers and meaning are etcd's (auth.proto, rpc.proto of v3.7).
+// etcd's users, roles and permissions: what can be asked of them and how they are told. Both the state machine
+// (`mvcc/`) and the wire (`api/`) speak it. Types and constants only. Names, numbers and meaning are etcd's
+// (auth.proto, rpc.proto of v3.7).
 
 import type { KeyRange } from './ranges.ts';
 
@@ -10,9 +11,9 @@ export const permissionType = { read: 0, write: 1, readWrite: 2 } as const;
 export type Permission = KeyRange & { readonly type: number };
 
 /**
- * What changes users and roles. None of it makes a revision of the store; each change adds one to the auth revision, enabling
- * aside (`authDisable` adds one). Only the root may, once auth is on. Passwords are hashed before they come here: a hash is
- * opaque to the store, "" is a hash that no password fits.
+ * What changes users and roles. None of it makes a revision of the store; each change adds one to the auth revision,
+ * enabling aside (`authDisable` adds one). Only the root may, once auth is on. Passwords are hashed before they come
+ * here: a hash is opaque to the store, "" is a hash that no password fits.
  */
 export type AuthOperation =
   | { readonly kind: 'authEnable' }

@@ -1,4 +1,5 @@
-// Numbers and strings that must not be mixed up. A brand exists for the compiler alone; at run time the values are plain.
+// Numbers and strings that must not be mixed up. A brand exists for the compiler alone; at run time the values are
+// plain.
 
 declare const brand: unique symbol;
 type Branded<Base, Name extends string> = Base & { readonly [brand]: Name };

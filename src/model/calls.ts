@@ -1,5 +1,5 @@
-// What clients ask of a store, as data, and what comes of it, as data: what crosses from where a call is parsed to the replica that
-// answers it, and back. Whoever parsed a call keeps the function that renders its answer. Types only.
+// What clients ask of a store, as data, and what comes of it, as data: what crosses from where a call is parsed to the
+// replica that answers it, and back. Whoever parsed a call keeps the function that renders its answer. Types only.
 
 import type { Revision } from './brands.ts';
 import type { AnswerTo, Query } from './queries.ts';

@@ -1,5 +1,6 @@
-// What can be read of the store beside its keys: leases, users and roles, alarms, hashes. Both the state machine (`mvcc/`) and
-// the wire (`api/`) speak it. Types only. Who may ask is looked at with the query: an answer tells only what the caller may see.
+// What can be read of the store beside its keys: leases, users and roles, alarms, hashes. Both the state machine
+// (`mvcc/`) and the wire (`api/`) speak it. Types only. Who may ask is looked at with the query: an answer tells only
+// what the caller may see.
 
 import type { Permission } from './auth.ts';
 import type { LeaseId, Revision } from './brands.ts';
@@ -17,7 +18,10 @@ export type Query =
   | { readonly kind: 'userList' }
   | { readonly kind: 'roleGet'; readonly role: string }
   | { readonly kind: 'roleList' }
-  /** For `authenticate`, by the service alone: fails with `authNotEnabled`, `authenticationFailed`, `userWithoutPassword`. */
+  /**
+   * For `authenticate`, by the service alone: fails with `authNotEnabled`, `authenticationFailed`,
+   * `userWithoutPassword`.
+   */
   | { readonly kind: 'credential'; readonly name: string }
   /** `alarm` 0: of every kind. */
   | { readonly kind: 'alarms'; readonly alarm: number }

@@ -1,5 +1,5 @@
-// The vocabulary of the store: what can be asked of it and what it answers. Both the state machine (`mvcc/`) and the wire
-// (`api/`) speak it. Types and constants only. Names, numbers and meaning are etcd's (rpc.proto of v3.7).
+// The vocabulary of the store: what can be asked of it and what it answers. Both the state machine (`mvcc/`) and the
+// wire (`api/`) speak it. Types and constants only. Names, numbers and meaning are etcd's (rpc.proto of v3.7).
 
 import type { AuthFailure, AuthOperation } from './auth.ts';
 import type { KeyRange } from './ranges.ts';
@@ -20,7 +20,10 @@ export type { KeyRange } from './ranges.ts';
 export const sortOrder = { none: 0, ascend: 1, descend: 2 } as const;
 export const sortTarget = { key: 0, version: 1, create: 2, mod: 3, value: 4 } as const;
 
-/** Numbers out of range stay as they came: the store refuses them (`invalidSortOption`). 0 or less means "none" or "newest". */
+/**
+ * Numbers out of range stay as they came: the store refuses them (`invalidSortOption`). 0 or less means "none" or
+ * "newest".
+ */
 export type RangeRequest = KeyRange & {
   readonly limit: number;
   readonly revision: number;
@@ -84,8 +87,8 @@ export type AccessKey = {
 };
 
 /**
- * Leases. A grant, and the revocation of a lease without keys, make no revision. Keeping a lease alive is no operation: its
- * leader extends it in memory, and a new leader extends every lease to its full time.
+ * Leases. A grant, and the revocation of a lease without keys, make no revision. Keeping a lease alive is no operation:
+ * its leader extends it in memory, and a new leader extends every lease to its full time.
  */
 export type LeaseOperation =
   /** `id` 0n: the store takes `candidate`, a number from 1 to 2^53 - 1, or the next one that is free. */
@@ -98,15 +101,16 @@ export type LeaseOperation =
     }
   | { readonly kind: 'leaseRevoke'; readonly id: LeaseId }
   /**
-   * Of the service: the leader found these past their deadlines. One revision for each that has keys; unknown ids count as done, and
-   * so do those that are not what the leader saw any more.
+   * Of the service: the leader found these past their deadlines. One revision for each that has keys; unknown ids count
+   * as done, and so do those that are not what the leader saw any more.
    */
   | { readonly kind: 'leaseExpire'; readonly leases: readonly OverdueLease[] }
   /**
-   * Of the service. Sets the stored deadlines of these leases (unknown ids are passed over), and whether the store is settled: if
-   * it is, no lease has a later deadline in its leader's memory, and a new leader takes the stored ones as they are; if not, it
-   * extends all. A store begins not settled, and each grant makes it so. Written before a group rests (`settled`), and, with no
-   * deadlines, before the first extension after a rest. `replica/lease/lease-lessor.ts` says why this is enough.
+   * Of the service. Sets the stored deadlines of these leases (unknown ids are passed over), and whether the store is
+   * settled: if it is, no lease has a later deadline in its leader's memory, and a new leader takes the stored ones as
+   * they are; if not, it extends all. A store begins not settled, and each grant makes it so. Written before a group
+   * rests (`settled`), and, with no deadlines, before the first extension after a rest. `replica/lease/lease-lessor.ts`
+   * says why this is enough.
    */
   | { readonly kind: 'leaseCheckpoint'; readonly deadlines: readonly LeaseDeadline[]; readonly settled: boolean };
 
@@ -114,8 +118,8 @@ export type LeaseOperation =
 export type LeaseDeadline = { readonly id: LeaseId; readonly deadlineMs: number };
 
 /**
- * `storedMs`: the deadline in the lease's row when its end was proposed. With another one it stays: its client may have revoked it
- * and granted the id again meanwhile. null: whatever the row says, as in all groups of level 1.
+ * `storedMs`: the deadline in the lease's row when its end was proposed. With another one it stays: its client may have
+ * revoked it and granted the id again meanwhile. null: whatever the row says, as in all groups of level 1.
  */
 export type OverdueLease = { readonly id: LeaseId; readonly storedMs: number | null };
 
@@ -130,14 +134,16 @@ export type AlarmOperation =
   | { readonly kind: 'alarmDeactivate'; readonly alarm: Alarm };
 
 /**
- * A downgrade of the group's level, as etcd has it: announced, and taken back. Enabling it twice is `downgradeInProgress`;
- * cancelling none is fine. Which versions may be targets is for the replica to say, before.
+ * A downgrade of the group's level, as etcd has it: announced, and taken back. Enabling it twice is
+ * `downgradeInProgress`; cancelling none is fine. Which versions may be targets is for the replica to say, before.
  */
 export type DowngradeOperation =
   /** `targetVersion` is major.minor. */
   { readonly kind: 'downgradeEnable'; readonly targetVersion: string } | { readonly kind: 'downgradeCancel' };
 
-/** A member that was announced and has not joined: no replica of the group. `id` is of 64 bits, unsigned, and not 0n. */
+/**
+ * A member that was announced and has not joined: no replica of the group. `id` is of 64 bits, unsigned, and not 0n.
+ */
 export type AnnouncedLearner = { readonly id: bigint; readonly peerUrls: readonly string[] };
 
 /** In place of the one whose id is `from` (0n: there is none); if it is another, nothing is done. */
@@ -175,25 +181,31 @@ export type Caller =
   /** A key that speaks for itself (it was sent as `Authorization`). An admin key is root, also while auth is on. */
   | { readonly kind: 'accessKey'; readonly id: string }
   /**
-   * The key named the tenant, and a token the user. `authRevision` is the store's when the password was checked: the token has
-   * ended if auth was disabled, or this user added or given another password, at a later one. `id` is empty for who logged in as
-   * user@tenant, without a key: the roles alone bound the call, and it may nothing while auth is off.
+   * The key named the tenant, and a token the user. `authRevision` is the store's when the password was checked: the
+   * token has ended if auth was disabled, or this user added or given another password, at a later one. `id` is empty
+   * for who logged in as user@tenant, without a key: the roles alone bound the call, and it may nothing while auth is
+   * off.
    */
   | { readonly kind: 'user'; readonly id: string; readonly name: string; readonly authRevision: number }
-  /** The key named the tenant, and there was no token, or one that this service never gave. `id` empty: who may log in. */
+  /**
+   * The key named the tenant, and there was no token, or one that this service never gave. `id` empty: who may log in.
+   */
   | { readonly kind: 'anonymous'; readonly id: string; readonly token: 'none' | 'invalid' };
 
 /** One write as the log holds it. */
 export type Command = {
-  /** Names the write over retries: 1 to 64 bytes of UTF-8. A second command with the same id and caller is not applied again. */
+  /**
+   * Names the write over retries: 1 to 64 bytes of UTF-8. A second command with the same id and caller is not applied
+   * again.
+   */
   readonly writeId: string;
   readonly caller: Caller;
   /** The leader's clock when it proposed, milliseconds since 1970. The only time the state machine knows. */
   readonly atMs: number;
   readonly operation: Operation;
   /**
-   * Of the request, where its client named it: 64 bits, in groups of level 3. A command with the id of one whose digest is another is
-   * answered `idempotencyKeyReused`. Absent: nothing is known of the request but what it is.
+   * Of the request, where its client named it: 64 bits, in groups of level 3. A command with the id of one whose digest
+   * is another is answered `idempotencyKeyReused`. Absent: nothing is known of the request but what it is.
    */
   readonly digest?: bigint;
 };
@@ -229,14 +241,20 @@ export type Outcome = { readonly revision: Revision } & (
   | { readonly kind: 'leaseGrant'; readonly id: LeaseId; readonly ttlSeconds: number }
   /** The alarm that was activated, was active already, or was ended; else none. */
   | { readonly kind: 'alarm'; readonly alarms: readonly Alarm[] }
-  /** Of an operation that answers nothing but that it was done: every other one of leases, users and roles, and of levels. */
+  /**
+   * Of an operation that answers nothing but that it was done: every other one of leases, users and roles, and of
+   * levels.
+   */
   | { readonly kind: 'done' }
   | { readonly kind: 'failed'; readonly failure: StoreFailure }
   /** A retry of a write that was applied at `revision`, whose answer was too large to be kept. */
   | { readonly kind: 'appliedBefore' }
 );
 
-/** What a client can do wrong, or the store's state can forbid. `api/errors/errors.ts` maps each arm to HTTP and to etcd's words. */
+/**
+ * What a client can do wrong, or the store's state can forbid. `api/errors/errors.ts` maps each arm to HTTP and to
+ * etcd's words.
+ */
 export type StoreFailure =
   | AuthFailure
   | { readonly kind: 'leaseExists' }
@@ -271,7 +289,9 @@ export type StoreFailure =
   | { readonly kind: 'compacted'; readonly compactedRevision: number }
   | { readonly kind: 'futureRevision'; readonly revision: number }
   | { readonly kind: 'answerTooLarge' }
-  /** It looks at more, or writes more, than one request may (`limits.commandRowsMax`, `limits.commandValueBytesMax`). */
+  /**
+   * It looks at more, or writes more, than one request may (`limits.commandRowsMax`, `limits.commandValueBytesMax`).
+   */
   | { readonly kind: 'tooMuchWork'; readonly what: 'rows' | 'value bytes'; readonly max: number }
   | { readonly kind: 'noSpace' }
   /** As many keys of the tenant may be used as there can be (`limits.accessKeysMax`). */

@@ -1,5 +1,5 @@
-// What a store holds beside keys: leases, users, alarms and the rest, and what of it each command and query has to do with. It
-// makes no revision: the end of a lease, which may, is the store's.
+// What a store holds beside keys: leases, users, alarms and the rest, and what of it each command and query has to do
+// with. It makes no revision: the end of a lease, which may, is the store's.
 
 import { unreachable } from '../base/assert.ts';
 import type { Revision } from '../model/brands.ts';
@@ -66,8 +66,8 @@ export class Administration {
   }
 
   /**
-   * What the caller may not do in a group of that level. etcd's order: the shape of a request, the token, alarms, what the user's roles permit; before all
-   * of them what the key of the tenant forbids. null: allowed.
+   * What the caller may not do in a group of that level. etcd's order: the shape of a request, the token, alarms, what
+   * the user's roles permit; before all of them what the key of the tenant forbids. null: allowed.
    */
   refusal({ caller, operation, atMs }: Command, level: number): StoreFailure | null {
     if (caller.kind === 'service') return null;
@@ -86,8 +86,9 @@ export class Administration {
   }
 
   /**
-   * What no attempt of a write gets past, whatever else changes, and whoever leads: what its key may never do, and what is wrong with its
-   * shape. null: nothing, or not for good. A txn of very many operations is refused at every level, by each leader that knows level 3.
+   * What no attempt of a write gets past, whatever else changes, and whoever leads: what its key may never do, and what
+   * is wrong with its shape. null: nothing, or not for good. A txn of very many operations is refused at every level,
+   * by each leader that knows level 3.
    */
   refusalForGood({ caller, operation, atMs }: Omit<Command, 'writeId'>): StoreFailure | null {
     const refusal = this.authority.keyRefusal(caller, accessOfOperation(operation), atMs);

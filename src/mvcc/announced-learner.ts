@@ -1,5 +1,5 @@
-// A learner that was announced by its peer URLs and never joined, as etcd lists a member before it has started. One at most, as
-// in etcd; nothing is replicated to it. The replicas of the group are not here.
+// A learner that was announced by its peer URLs and never joined, as etcd lists a member before it has started. One at
+// most, as in etcd; nothing is replicated to it. The replicas of the group are not here.
 
 import { BinaryReader, BinaryWriter } from '../base/binary.ts';
 import type { AnnouncedLearner, LearnerOperation } from '../model/store.ts';

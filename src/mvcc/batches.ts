@@ -1,5 +1,5 @@
-// What each log entry changed, one row an entry: the changed keys of each revision, for the history, and the writes' ids with
-// their outcomes, for retries. The newest row is also where the store stands, and what its running hash is.
+// What each log entry changed, one row an entry: the changed keys of each revision, for the history, and the writes'
+// ids with their outcomes, for retries. The newest row is also where the store stands, and what its running hash is.
 
 import { assert } from '../base/assert.ts';
 import { type LogIndex, logIndex, type Revision, revision } from '../model/brands.ts';
@@ -33,8 +33,8 @@ const selectNewestFirst = `SELECT log_index, body, last_revision, part FROM batc
 export type BatchPlace = { readonly lastRevision: Revision; readonly logIndex: LogIndex };
 
 /**
- * The running hash after an entry, and the last key that it scrubbed; null: the next scrub begins with the first one. `digests`: of the
- * entry's requests (`BatchRecord.digests`).
+ * The running hash after an entry, and the last key that it scrubbed; null: the next scrub begins with the first one.
+ * `digests`: of the entry's requests (`BatchRecord.digests`).
  */
 export type Hashed = {
   readonly hash: number;
@@ -45,7 +45,9 @@ export type Hashed = {
 export type BatchPart = { readonly writesTotal: number; readonly bytes: Uint8Array; readonly hashed: Hashed | null };
 
 export type ChangedKey = { readonly type: StoreEvent['type']; readonly key: Uint8Array };
-/** `keys` may be gone through again and again: of a revision that changed very many they are not in memory as a whole. */
+/**
+ * `keys` may be gone through again and again: of a revision that changed very many they are not in memory as a whole.
+ */
 export type ChangedKeys = { readonly revision: Revision; readonly count: number; readonly keys: Iterable<ChangedKey> };
 export type WrittenId = { readonly identity: string; readonly outcome: Uint8Array };
 

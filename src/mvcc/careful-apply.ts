@@ -1,8 +1,10 @@
-// The net below `apply`: a log entry of which a command throws. A committed entry cannot be taken back, so the command is undone as a
-// whole and answered as a failure, the same on every replica, and the group goes on: one bad entry must not be the end of a store. What
-// storage or the platform throws is not of this kind: that replica starts again from what is on its disk.
+// The net below `apply`: a log entry of which a command throws. A committed entry cannot be taken back, so the command
+// is undone as a whole and answered as a failure, the same on every replica, and the group goes on: one bad entry must
+// not be the end of a store. What storage or the platform throws is not of this kind: that replica starts again from
+// what is on its disk.
 //
-// Nothing is paid for this while no command throws: an entry is applied as it comes, and only if that throws is it applied again, here.
+// Nothing is paid for this while no command throws: an entry is applied as it comes, and only if that throws is it
+// applied again, here.
 
 import type { LogIndex } from '../model/brands.ts';
 import { commandsUndoneMax } from '../limits.ts';

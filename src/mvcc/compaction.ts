@@ -1,5 +1,6 @@
-// Forgets history. Compaction counts at once, as a number; the rows go later, in steps as small as the host likes. No answer
-// depends on how far that went, so replicas need not go together. Who reads the whole store in many steps holds what it needs.
+// Forgets history. Compaction counts at once, as a number; the rows go later, in steps as small as the host likes. No
+// answer depends on how far that went, so replicas need not go together. Who reads the whole store in many steps holds
+// what it needs.
 
 import { assert } from '../base/assert.ts';
 import type { Revision } from '../model/brands.ts';
@@ -10,9 +11,9 @@ import type { SqlPort, SqlRow } from '../base/sql-port.ts';
 import { bytesOf, numberOf } from './rows.ts';
 import { readMeta, writeMeta } from './schema.ts';
 
-// Of one part of the rows, between two places in the order of (key, mod). A version that began at the compacted revision
-// itself stays, even if it ended there too (a txn may put and delete a key): a watch may start at that revision.
-// What a reader needs stays, too: that began at its revision or before, and compaction had left it then.
+// Of one part of the rows, between two places in the order of (key, mod). A version that began at the compacted
+// revision itself stays, even if it ended there too (a txn may put and delete a key): a watch may start at that
+// revision. What a reader needs stays, too: that began at its revision or before, and compaction had left it then.
 const inPart = `(key, mod) > (?1, ?2) AND (key, mod) <= (?3, ?4) AND until <= ?5 AND mod < ?5
   AND (mod > ?6 OR (until <= ?7 AND mod < ?7))`;
 const deleteLargeBetween = `DELETE FROM large_values WHERE id IN
@@ -33,7 +34,9 @@ const selectBatchesPart = `SELECT last_revision, length(body) FROM batches ORDER
 const deleteBatches = 'DELETE FROM batches WHERE last_revision < ?1 AND last_revision <= ?2 AND writes_total <= ?3';
 
 type Cursor = { readonly key: Uint8Array; readonly mod: number };
-/** `through`: rows are gone as of this compacted revision. `target`, `after`: a pass over the rows that is under way. */
+/**
+ * `through`: rows are gone as of this compacted revision. `target`, `after`: a pass over the rows that is under way.
+ */
 type Sweep = { readonly through: number; readonly target: number; readonly after: Cursor | null };
 
 /** Of a moment of the store: its revision, up to where it was compacted, and how many writes there had been. */
@@ -89,8 +92,8 @@ export class Compaction {
   }
 
   /**
-   * Looks at about `rowsMax` rows, fewer where their values are large, and deletes those that are not needed. True: there is more to
-   * do, whatever is held.
+   * Looks at about `rowsMax` rows, fewer where their values are large, and deletes those that are not needed. True:
+   * there is more to do, whatever is held.
    */
   step(rowsMax: number, writesTotal: number): boolean {
     assert(Number.isSafeInteger(rowsMax) && rowsMax > 0, 'a step looks at one row or more');
@@ -116,8 +119,8 @@ export class Compaction {
   }
 
   /**
-   * A pass deletes what its target made superfluous and nothing more: snapshots must know which revisions are still whole. Who comes
-   * during a pass needs nothing that it takes.
+   * A pass deletes what its target made superfluous and nothing more: snapshots must know which revisions are still
+   * whole. Who comes during a pass needs nothing that it takes.
    */
   #stepVersions(rowsMax: number, needed: Needed): Sweep {
     const under = this.#sweep.after === null ? { target: this.#compacted, after: beginning } : this.#sweep;

@@ -10,8 +10,8 @@ import { scanPairs } from './range-scan.ts';
 import type { WorkBudget } from './work-budget.ts';
 
 /**
- * Of a range it must hold for every key. Over no key, VALUE is false, and the others compare with zero. null: that takes more than is left
- * of the work.
+ * Of a range it must hold for every key. Over no key, VALUE is false, and the others compare with zero. null: that
+ * takes more than is left of the work.
  */
 export function compareHolds(sql: SqlPort, compare: Compare, work: WorkBudget): boolean | null {
   const scan = { span: spanOf(compare), asOf: 'head', filter: null, descending: false, limit: null } as const;

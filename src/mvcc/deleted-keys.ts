@@ -1,5 +1,5 @@
-// Which keys the deletes of a txn cover, so that each put is held against all of them at once: a txn of a megabyte has tens of thousands of
-// both. Pure.
+// Which keys the deletes of a txn cover, so that each put is held against all of them at once: a txn of a megabyte has
+// tens of thousands of both. Pure.
 
 import { keyText } from '../base/bytes.ts';
 import type { KeySpan } from './key-range.ts';

@@ -1,5 +1,5 @@
-// What the level of its group decides of a store (`levels.ts`): the format of its tables, and whether entries are hashed. It changes by
-// a command, as everything of the store does, and is known by the format alone.
+// What the level of its group decides of a store (`levels.ts`): the format of its tables, and whether entries are
+// hashed. It changes by a command, as everything of the store does, and is known by the format alone.
 
 import { assert } from '../base/assert.ts';
 import { groupLevel, isKnownLevel } from '../model/levels.ts';

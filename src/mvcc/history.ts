@@ -1,5 +1,5 @@
-// What changed from a revision on, for watches that catch up: the changed keys from the batches, the pairs from the tables of
-// versions. Whole revisions only.
+// What changed from a revision on, for watches that catch up: the changed keys from the batches, the pairs from the
+// tables of versions. Whole revisions only.
 
 import { type Revision, revision as asRevision } from '../model/brands.ts';
 import { historyScanBytesMax, historySliceKeysMax, previousKeptBytesMax, watchEventsBytesMax } from '../limits.ts';

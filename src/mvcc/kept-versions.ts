@@ -1,5 +1,6 @@
-// The versions of keys that a store keeps as of a revision, row by row, while the store goes on. They are the same at all times and on
-// all replicas until a sweep goes further than `compacted`: a version never changes, only when it ended is written later.
+// The versions of keys that a store keeps as of a revision, row by row, while the store goes on. They are the same at
+// all times and on all replicas until a sweep goes further than `compacted`: a version never changes, only when it
+// ended is written later.
 
 import { emptyBytes } from '../base/bytes.ts';
 import type { SqlPort, SqlRow } from '../base/sql-port.ts';
@@ -25,8 +26,8 @@ export type ScannedVersion = { readonly place: VersionPlace; readonly version: K
 /** Before every row: no revision is 0. */
 export const firstPlace: VersionPlace = { key: Uint8Array.of(0), mod: 0 };
 
-// Both halves are read in the order of their tables, and merged row by row. What the view does not have is passed over outside of
-// SQL: so the reader knows how much was looked at.
+// Both halves are read in the order of their tables, and merged row by row. What the view does not have is passed over
+// outside of SQL: so the reader knows how much was looked at.
 export const selectVersions = `
   SELECT key, mod, NULL, created, version, lease, value, large FROM head WHERE key >= ?1 AND (key > ?1 OR mod > ?2)
   UNION ALL
@@ -38,8 +39,9 @@ const selectLarge = 'SELECT bytes FROM large_values WHERE id = ?';
 const sliceRows = 100;
 
 /**
- * All rows after a place, also those that are none of the view's. They are read in slices, each to its end: a statement that is left
- * before its last row holds its view of the database open for as long as the platform pleases. So the reader may also pause, and write.
+ * All rows after a place, also those that are none of the view's. They are read in slices, each to its end: a statement
+ * that is left before its last row holds its view of the database open for as long as the platform pleases. So the
+ * reader may also pause, and write.
  */
 export function* scanVersions(
   sql: SqlPort,

@@ -4,7 +4,10 @@ import { unreachable } from '../base/assert.ts';
 import { compareBytes, equalBytes, prefixEnd, startsWith } from '../base/bytes.ts';
 import type { KeyRange } from '../model/store.ts';
 
-/** `single`: the one key. `open`: every key from `from` on. `bounded`: from `from` up to, but without, `to`; may be empty. */
+/**
+ * `single`: the one key. `open`: every key from `from` on. `bounded`: from `from` up to, but without, `to`; may be
+ * empty.
+ */
 export type KeySpan =
   | { readonly kind: 'single'; readonly key: Uint8Array }
   | { readonly kind: 'open'; readonly from: Uint8Array }
@@ -30,7 +33,10 @@ export function spanHolds(span: KeySpan, key: Uint8Array): boolean {
   }
 }
 
-/** Whether every key that the range could ever hold begins with `prefix`. An empty range must lie inside it all the same. */
+/**
+ * Whether every key that the range could ever hold begins with `prefix`. An empty range must lie inside it all the
+ * same.
+ */
 export function prefixHolds(prefix: Uint8Array, range: KeyRange): boolean {
   if (prefix.byteLength === 0) return true;
   const span = spanOf(range);

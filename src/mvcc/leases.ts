@@ -1,5 +1,5 @@
-// Leases and the keys attached to them, as rows. Which leases have ended is not decided here: the leader finds that out, and a
-// command says so. Nothing of a lease is in memory but how many there are.
+// Leases and the keys attached to them, as rows. Which leases have ended is not decided here: the leader finds that
+// out, and a command says so. Nothing of a lease is in memory but how many there are.
 
 import { type LeaseId, leaseId, noLease } from '../model/brands.ts';
 import { assert } from '../base/assert.ts';

@@ -1,5 +1,5 @@
-// Whether an outcome can be that of an operation. A write id that was used for another request finds what became of that one, which
-// answers nothing that is asked now. Pure.
+// Whether an outcome can be that of an operation. A write id that was used for another request finds what became of
+// that one, which answers nothing that is asked now. Pure.
 
 import { unreachable } from '../base/assert.ts';
 import type { Operation, Outcome, TxnAnswer, TxnPart, TxnRequest } from '../model/store.ts';

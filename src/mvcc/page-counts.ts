@@ -1,5 +1,6 @@
 // A list in pages asks, with each page, how many keys are left from its first key on. That number follows from the page
-// before, so that reading n keys in pages does not count n keys for each page. A small memory that may be lost at any time.
+// before, so that reading n keys in pages does not count n keys for each page. A small memory that may be lost at any
+// time.
 
 import { equalBytes, keyText } from '../base/bytes.ts';
 import { pageCountsKeptMax } from '../limits.ts';

@@ -1,5 +1,5 @@
-// The SQL of range reads: one statement text for each combination of span, revision, filters, order and columns, made once
-// (the database caches statements by their text). It reads rows; what they mean to a request is range.ts's.
+// The SQL of range reads: one statement text for each combination of span, revision, filters, order and columns, made
+// once (the database caches statements by their text). It reads rows; what they mean to a request is range.ts's.
 
 import type { KeyValue, RangeRequest } from '../model/store.ts';
 import type { SqlPort, SqlValue } from '../base/sql-port.ts';
@@ -7,7 +7,9 @@ import type { KeySpan } from './key-range.ts';
 import { bytesOf, keyValueOf, numberOf, pairColumns, pairColumnsWithoutValue } from './rows.ts';
 import type { WorkBudget } from './work-budget.ts';
 
-/** `head`: as things stand now (in a txn: with what it did so far). A number: as of that revision, which must be older. */
+/**
+ * `head`: as things stand now (in a txn: with what it did so far). A number: as of that revision, which must be older.
+ */
 export type AsOf = 'head' | number;
 
 export type RevisionFilter = Pick<
@@ -37,7 +39,8 @@ type Shape = {
 const statements = new Map<number, string>();
 const countStatements = new Map<number, string>();
 
-// Parameters keep their numbers over all statements of a shape: ?1 from, ?2 limit, then to, revision, filters as they occur.
+// Parameters keep their numbers over all statements of a shape: ?1 from, ?2 limit, then to, revision, filters as they
+// occur.
 
 function statementOf(shape: Shape): string {
   const { bounded, old, filtered, descending, values } = shape;
@@ -174,8 +177,9 @@ export function countKeys(sql: SqlPort, span: KeySpan, asOf: AsOf): number {
 }
 
 /**
- * Draws the rows that a scan of the range goes through, whatever it hands over. False: they are more than is left, and were counted no
- * further. Of older versions those count that compaction must leave: the others are swept by each replica when it finds time.
+ * Draws the rows that a scan of the range goes through, whatever it hands over. False: they are more than is left, and
+ * were counted no further. Of older versions those count that compaction must leave: the others are swept by each
+ * replica when it finds time.
  */
 export function drawRows(
   sql: SqlPort,

@@ -1,5 +1,5 @@
-// Answers a range request, exactly as etcd does: order, limit, filters, count. It never holds more than the answer, and no
-// answer is larger than `rangeAnswerBytesMax`.
+// Answers a range request, exactly as etcd does: order, limit, filters, count. It never holds more than the answer, and
+// no answer is larger than `rangeAnswerBytesMax`.
 
 import { noLease, type Revision } from '../model/brands.ts';
 import { emptyBytes } from '../base/bytes.ts';

@@ -1,6 +1,7 @@
-// Cuts a read that goes through very many rows into slices, between which others get their turn. Each slice is a range of its own, which
-// begins where the one before ended and is read by the same statements: nothing of the database is held open between two. What it reads is
-// of one revision all the same: that is for `asOf` to say, and for the caller to hold (`Store.holdHistory`).
+// Cuts a read that goes through very many rows into slices, between which others get their turn. Each slice is a range
+// of its own, which begins where the one before ended and is read by the same statements: nothing of the database is
+// held open between two. What it reads is of one revision all the same: that is for `asOf` to say, and for the caller
+// to hold (`Store.holdHistory`).
 
 import { compareBytes, equalBytes } from '../base/bytes.ts';
 import type { KeyValue } from '../model/store.ts';
@@ -86,7 +87,10 @@ function beyond(span: Wide, key: Uint8Array, descending: boolean): Wide {
 
 type Cut = { readonly asOf: AsOf; readonly bounds: SliceBounds; readonly descending: boolean };
 
-/** The first part of the range that has no more rows than a slice passes by; of a key that has more versions than that, the key alone. */
+/**
+ * The first part of the range that has no more rows than a slice passes by; of a key that has more versions than that,
+ * the key alone.
+ */
 function cut(sql: SqlPort, span: Wide, { asOf, bounds, descending }: Cut): Slice {
   const edge = nearest(
     rowAfter(sql, 'head', span, { passed: bounds.passedRowsMax, descending }),

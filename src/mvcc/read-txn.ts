@@ -1,5 +1,5 @@
-// Runs a txn that only reads, in slices: compares and ranges of any size, all of one revision. What is chosen and refused is what it would
-// be in the log (`txn.ts`).
+// Runs a txn that only reads, in slices: compares and ranges of any size, all of one revision. What is chosen and
+// refused is what it would be in the log (`txn.ts`).
 
 import { assert } from '../base/assert.ts';
 import type { Compare, StoreFailure, TxnAnswer, TxnOperation, TxnPart, TxnRequest } from '../model/store.ts';

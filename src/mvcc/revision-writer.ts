@@ -1,5 +1,5 @@
-// Writes one revision: puts and deletes, with the rows they take and the events they make. What may be written was decided
-// before: nothing here fails.
+// Writes one revision: puts and deletes, with the rows they take and the events they make. What may be written was
+// decided before: nothing here fails.
 
 import { type LeaseId, noLease, type Revision, revision as asRevision } from '../model/brands.ts';
 import { bytesOfKeyText, emptyBytes, keyText } from '../base/bytes.ts';
@@ -76,7 +76,10 @@ export class RevisionWriter {
     this.revision = revision;
   }
 
-  /** Answers the pair as it was, as the revision so far left it; without its value where it is not `wanted` and much is kept already. */
+  /**
+   * Answers the pair as it was, as the revision so far left it; without its value where it is not `wanted` and much is
+   * kept already.
+   */
   put(pair: PutPair, wanted: boolean): KeyValue | null {
     const isLate = this.#replaced.isFull;
     const previous = this.#supersede(pair.key, isLate && !wanted ? supersedeUnread : supersedeOne);
@@ -161,8 +164,8 @@ export class RevisionWriter {
   }
 
   /**
-   * `pairs`: those to be deleted after a key, in order. Beyond some bytes, the pairs as they were are left in the database:
-   * deleting everything must not load everything.
+   * `pairs`: those to be deleted after a key, in order. Beyond some bytes, the pairs as they were are left in the
+   * database: deleting everything must not load everything.
    */
   *#eachDeleted(pairs: (after: Uint8Array, values: boolean) => Iterable<KeyValue>): Generator<StoreEvent, void, void> {
     let lastKey: Uint8Array | null = null;
@@ -189,8 +192,8 @@ export function moveKey(sql: SqlPort, key: Uint8Array, lease: { readonly from: L
 }
 
 /**
- * A delete whose earlier pair is read when it is looked at: while the event is handed out, so before any compaction. There may be
- * very many of them: a key as text takes a fifth of the memory of one as bytes.
+ * A delete whose earlier pair is read when it is looked at: while the event is handed out, so before any compaction.
+ * There may be very many of them: a key as text takes a fifth of the memory of one as bytes.
  */
 export class LateDeleteEvent {
   readonly #sql: SqlPort;
@@ -244,7 +247,9 @@ export function isLate(event: StoreEvent): event is LateDeleteEvent | LatePutEve
   return event instanceof LateDeleteEvent || event instanceof LatePutEvent;
 }
 
-/** The pair as it was before `revision`, which put or deleted the key; null where it did not exist (or is compacted). */
+/**
+ * The pair as it was before `revision`, which put or deleted the key; null where it did not exist (or is compacted).
+ */
 export function previousPair(sql: SqlPort, key: Uint8Array, revision: Revision): KeyValue | null {
   const row = sql.all(previousAt, key, revision)[0];
   return row === undefined ? null : keyValueOf(row);

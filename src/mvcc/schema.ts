@@ -1,7 +1,8 @@
-// The tables of a store. What is a row here is billed when it is written, and is a format that later versions must read.
+// The tables of a store. What is a row here is billed when it is written, and is a format that later versions must
+// read.
 //
-// Chosen by test/measure/row-formats.ts (100,000 keys, batches of 50, Node's SQLite; microseconds a put, milliseconds a list
-// of 1,000; rows billed for a create / an update):
+// Chosen by test/measure/row-formats.ts (100,000 keys, batches of 50, Node's SQLite; microseconds a put, milliseconds a
+// list of 1,000; rows billed for a create / an update):
 //
 //   100 B values                   rows   create  update  head  old page        1,024 B: create  update  head   MiB
 //   A  (key, mod)                  1 / 1   18      21     3.0   3.2                        71      93   18.7    536
@@ -9,9 +10,10 @@
 //   E  as B, values by rowid       2 / 3   18      29     4.6   3.6                        20      35    6.0    163
 //   C  by revision + key index     2 / 2   14      22     5.7   6.1                        14      19    5.0    162
 //
-// B lists at the speed of a scan and bills least beside A, whose lists seek twice a key and degrade with each version kept.
-// A row WITHOUT ROWID over about 1,000 bytes spills into 4 KiB overflow pages: so values over `inlineValueBytesMax` live in
-// `large_values` (as E). An update then copies no value either. Catch-up reads `batches`: no index by revision is paid for.
+// B lists at the speed of a scan and bills least beside A, whose lists seek twice a key and degrade with each version
+// kept. A row WITHOUT ROWID over about 1,000 bytes spills into 4 KiB overflow pages: so values over
+// `inlineValueBytesMax` live in `large_values` (as E). An update then copies no value either. Catch-up reads `batches`:
+// no index by revision is paid for.
 
 import { assert } from '../base/assert.ts';
 import { groupLevel } from '../model/levels.ts';
@@ -26,8 +28,8 @@ export class UnknownStoreFormat extends Error {
 export const schemaFormat = 4;
 
 /**
- * Which format a store has at each level of its group: replicas that go back to code of a lower level must be able to open it. A
- * fresh store is of the first level.
+ * Which format a store has at each level of its group: replicas that go back to code of a lower level must be able to
+ * open it. A fresh store is of the first level.
  */
 const formatOfLevel: Readonly<Record<number, number>> = {
   [groupLevel.first]: 2,
@@ -48,21 +50,21 @@ const firstTables = [
   // name: see MetaName.
   `CREATE TABLE mvcc_meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID`,
 
-  // The newest version of each key that exists. `lease` is NULL for none, else decimal text: 64 bits do not pass as numbers.
-  // The value is `value`, or the row `large` of large_values.
+  // The newest version of each key that exists. `lease` is NULL for none, else decimal text: 64 bits do not pass as
+  // numbers. The value is `value`, or the row `large` of large_values.
   `CREATE TABLE head (key BLOB NOT NULL PRIMARY KEY, mod INTEGER NOT NULL, created INTEGER NOT NULL, version INTEGER NOT NULL,
     lease TEXT, value BLOB, large INTEGER) WITHOUT ROWID`,
 
-  // Versions that were overwritten or deleted at revision `until`: visible from `mod` to `until` - 1. A delete is known by
-  // its `until` alone and needs no row of its own.
+  // Versions that were overwritten or deleted at revision `until`: visible from `mod` to `until` - 1. A delete is known
+  // by its `until` alone and needs no row of its own.
   `CREATE TABLE superseded (key BLOB NOT NULL, mod INTEGER NOT NULL, until INTEGER NOT NULL, created INTEGER NOT NULL,
     version INTEGER NOT NULL, lease TEXT, value BLOB, large INTEGER, PRIMARY KEY (key, mod)) WITHOUT ROWID`,
 
   `CREATE TABLE large_values (id INTEGER PRIMARY KEY, bytes BLOB NOT NULL)`,
 
   // One row (several parts where it is large) for each log entry with commands: the changed keys by revision, and the
-  // ids of the writes with what became of them. The newest row also says how far the store is: revision, applied index, and
-  // how many writes were remembered up to it.
+  // ids of the writes with what became of them. The newest row also says how far the store is: revision, applied index,
+  // and how many writes were remembered up to it.
   `CREATE TABLE batches (last_revision INTEGER NOT NULL, log_index INTEGER NOT NULL, part INTEGER NOT NULL,
     writes_total INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (last_revision, log_index, part)) WITHOUT ROWID`,
 
@@ -71,10 +73,10 @@ const firstTables = [
     created_at INTEGER NOT NULL, state INTEGER NOT NULL) WITHOUT ROWID`,
 ];
 
-// Since format 2. Which keys are attached to a lease is a table of its own: a key costs one row more when it is attached, one
-// when it is detached, and none when it is put again with the same lease, as those do that renew a value. A partial index of
-// `head` would bill one more for each put with a lease, also with the same one. Keys without leases pay nothing either way
-// (measured in a Durable Object: rows written, and time).
+// Since format 2. Which keys are attached to a lease is a table of its own: a key costs one row more when it is
+// attached, one when it is detached, and none when it is put again with the same lease, as those do that renew a value.
+// A partial index of `head` would bill one more for each put with a lease, also with the same one. Keys without leases
+// pay nothing either way (measured in a Durable Object: rows written, and time).
 const secondTables = [
   // Ids are decimal text: 64 bits do not pass as numbers. Deadlines in milliseconds since 1970.
   `CREATE TABLE leases (id TEXT PRIMARY KEY, ttl INTEGER NOT NULL, deadline INTEGER NOT NULL) WITHOUT ROWID`,
@@ -93,16 +95,17 @@ const secondTables = [
   `CREATE TABLE alarms (member TEXT NOT NULL, alarm INTEGER NOT NULL, PRIMARY KEY (member, alarm)) WITHOUT ROWID`,
 ];
 
-// Since format 3: in the last row of each batch the running hash after its entry, and the last key that it scrubbed (NULL: it
-// begins with the first one). Columns of a row that is written anyway: nothing more is billed. They stay when the format goes back
-// to 2, and are then NULL.
+// Since format 3: in the last row of each batch the running hash after its entry, and the last key that it scrubbed
+// (NULL: it begins with the first one). Columns of a row that is written anyway: nothing more is billed. They stay when
+// the format goes back to 2, and are then NULL.
 const thirdColumns = [
   ['hash', 'ALTER TABLE batches ADD COLUMN hash INTEGER'],
   ['scrubbed', 'ALTER TABLE batches ADD COLUMN scrubbed BLOB'],
 ] as const;
 
-// Since format 4: in the last row of each batch the digests of its requests (`BatchRecord`), where there are any. Those of before a
-// group last came to this level do not count (`digestsFrom`): a replica that was made from a snapshot in between has none of them.
+// Since format 4: in the last row of each batch the digests of its requests (`BatchRecord`), where there are any. Those
+// of before a group last came to this level do not count (`digestsFrom`): a replica that was made from a snapshot in
+// between has none of them.
 const fourthColumns = [['digests', 'ALTER TABLE batches ADD COLUMN digests BLOB']] as const;
 
 const batchColumns = 'PRAGMA table_info(batches)';
@@ -132,8 +135,8 @@ export type MetaName =
   | 'digestsFrom';
 
 /**
- * Creates the tables of a fresh store, adds those that an older one lacks. Answers the level of the store's group. Throws
- * UnknownStoreFormat for a newer one.
+ * Creates the tables of a fresh store, adds those that an older one lacks. Answers the level of the store's group.
+ * Throws UnknownStoreFormat for a newer one.
  */
 export function openSchema(sql: SqlPort): number {
   const format = formatOf(sql);

@@ -4,7 +4,10 @@
 import { compareBytes } from '../base/bytes.ts';
 import { type KeyValue, type RangeRequest, sortOrder, sortTarget } from '../model/store.ts';
 
-/** Below 0: `left` stands before `right`. Equal pairs keep the order of their keys, whichever the direction (as in etcd). */
+/**
+ * Below 0: `left` stands before `right`. Equal pairs keep the order of their keys, whichever the direction (as in
+ * etcd).
+ */
 export type PairOrder = (left: KeyValue, right: KeyValue) => number;
 
 export function pairOrderOf(request: Pick<RangeRequest, 'sortOrder' | 'sortTarget'>): PairOrder {
@@ -47,7 +50,10 @@ export class FirstPairs {
     return this.#offered;
   }
 
-  /** The pairs must come in the order of their keys. Answers the pair that is no longer kept: another, this one, or none. */
+  /**
+   * The pairs must come in the order of their keys. Answers the pair that is no longer kept: another, this one, or
+   * none.
+   */
   offer(pair: KeyValue): KeyValue | null {
     const placed = { pair, place: this.#offered++ };
     if (this.#heap.length < this.#limit) {

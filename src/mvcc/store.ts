@@ -1,6 +1,6 @@
-// The replicated state machine: committed commands in, outcomes and events out. Its state is a function of the log alone, the
-// same on every replica. It knows no clock, no network, no consensus; `apply` runs inside the caller's transaction, and if
-// that is rolled back, or `apply` throws, the store must be opened anew (`reopen`).
+// The replicated state machine: committed commands in, outcomes and events out. Its state is a function of the log
+// alone, the same on every replica. It knows no clock, no network, no consensus; `apply` runs inside the caller's
+// transaction, and if that is rolled back, or `apply` throws, the store must be opened anew (`reopen`).
 
 import { assert, unreachable } from '../base/assert.ts';
 import { type LeaseId, type LogIndex, logIndex, type Revision, revision as asRevision } from '../model/brands.ts';
@@ -119,7 +119,10 @@ export class Store {
   #keysWhenOpened!: number | null;
   #keysAddedSince!: number;
 
-  /** Creates the tables of a fresh store. Throws UnknownStoreFormat where a newer version wrote it. `work`: of one command; `slices`: of reads. */
+  /**
+   * Creates the tables of a fresh store. Throws UnknownStoreFormat where a newer version wrote it. `work`: of one
+   * command; `slices`: of reads.
+   */
   constructor(sql: SqlPort, work: WorkLimits = commandWork, slices: SliceBounds = sliceBounds) {
     this.#sql = sql;
     this.#commandWork = work;
@@ -128,7 +131,10 @@ export class Store {
     this.#compaction = new Compaction(sql);
   }
 
-  /** After `apply` threw or its transaction was rolled back: what is in memory is what the rows say. Whoever holds history still does. */
+  /**
+   * After `apply` threw or its transaction was rolled back: what is in memory is what the rows say. Whoever holds
+   * history still does.
+   */
   reopen(): void {
     this.#open();
     this.#compaction.reopen();
@@ -176,7 +182,10 @@ export class Store {
     return this.#underWay !== null;
   }
 
-  /** What `appliedIndex` would be after a restart: entries without commands leave no row. The log must keep what follows. */
+  /**
+   * What `appliedIndex` would be after a restart: entries without commands leave no row. The log must keep what
+   * follows.
+   */
   get persistedIndex(): LogIndex {
     return this.#persisted;
   }
@@ -186,7 +195,10 @@ export class Store {
     return this.#level.value;
   }
 
-  /** Over all that was applied up to `persistedIndex`, which is its `index`: equal on all replicas. null: at level 1 there is none. */
+  /**
+   * Over all that was applied up to `persistedIndex`, which is its `index`: equal on all replicas. null: at level 1
+   * there is none.
+   */
   get runningHash(): { readonly index: LogIndex; readonly hash: number } | null {
     const { hash } = this.#level;
     return hash === null ? null : { index: this.#persisted, hash };
@@ -198,8 +210,8 @@ export class Store {
   }
 
   /**
-   * Applies one log entry: its commands in order. A command that fails undoes only itself. If one throws, the entry is applied again,
-   * carefully (`careful-apply.ts`): that makes no difference but to commands that throw.
+   * Applies one log entry: its commands in order. A command that fails undoes only itself. If one throws, the entry is
+   * applied again, carefully (`careful-apply.ts`): that makes no difference but to commands that throw.
    */
   apply(index: LogIndex, commands: readonly Command[], careful: CarefulRun | null = null): AppliedAtOnce {
     this.#assertNext(index);
@@ -346,8 +358,8 @@ export class Store {
   }
 
   /**
-   * The same in steps, as of the first one. Between two of them anything may be applied; what compaction must leave until the last one the
-   * caller holds (`holdHistory`).
+   * The same in steps, as of the first one. Between two of them anything may be applied; what compaction must leave
+   * until the last one the caller holds (`holdHistory`).
    */
   rangeInSteps(request: RangeRequest): Generator<void, RangeOutcome, void> {
     return this.#range(request, this.#readView(this.#pace));
@@ -372,8 +384,8 @@ export class Store {
   }
 
   /**
-   * The pairs of a range as they stand now, in the order of their keys, with their leases and without their values: as far as they are
-   * asked for, which must be at once.
+   * The pairs of a range as they stand now, in the order of their keys, with their leases and without their values: as
+   * far as they are asked for, which must be at once.
    */
   heads(range: KeyRange): IterableIterator<KeyValue> {
     const span = spanOf(range);
@@ -388,8 +400,8 @@ export class Store {
   }
 
   /**
-   * Of the keys of a range those that were created before a revision, counted up to `max`, as they stand now. Neither this nor
-   * `firstCreated` hands the others over: a queue is looked at each time that somebody leaves it.
+   * Of the keys of a range those that were created before a revision, counted up to `max`, as they stand now. Neither
+   * this nor `firstCreated` hands the others over: a queue is looked at each time that somebody leaves it.
    */
   countCreatedBefore(range: KeyRange, createRevision: number, max: number): number {
     const asOf = this.#asOf(this.#revision);
@@ -402,8 +414,9 @@ export class Store {
   }
 
   /**
-   * A txn that only reads, in steps as `rangeInSteps`. It looks at what the caller may, in the order in which a write is refused; nobody
-   * else need refuse the same, so as many operations as the newest level allows are its bound at every level.
+   * A txn that only reads, in steps as `rangeInSteps`. It looks at what the caller may, in the order in which a write
+   * is refused; nobody else need refuse the same, so as many operations as the newest level allows are its bound at
+   * every level.
    */
   *readTxnInSteps(request: TxnRequest, caller: Caller, nowMs: number): Generator<void, Outcome, void> {
     assert(isReadOnly(request), 'a txn that writes is in the log');
@@ -447,7 +460,10 @@ export class Store {
     return this.#administration.authority.keyExpiresAtMs(caller);
   }
 
-  /** Of a write: why no attempt of it is ever done (`Administration.refusalForGood`). A key that is not known here may be a new one. */
+  /**
+   * Of a write: why no attempt of it is ever done (`Administration.refusalForGood`). A key that is not known here may
+   * be a new one.
+   */
   refusalForGood(write: Omit<Command, 'writeId'>): StoreFailure | null {
     return this.#administration.refusalForGood(write);
   }
@@ -462,8 +478,8 @@ export class Store {
   }
 
   /**
-   * The same in steps, as of the first one: a hash reads the whole store. Between two steps anything may be applied; what compaction
-   * must leave until the last one the caller holds (`holdHistory`).
+   * The same in steps, as of the first one: a hash reads the whole store. Between two steps anything may be applied;
+   * what compaction must leave until the last one the caller holds (`holdHistory`).
    */
   *queryInSteps<Kind extends Query['kind']>(
     query: Query & { readonly kind: Kind },
@@ -481,7 +497,10 @@ export class Store {
     return { kind: 'answer', revision, answer };
   }
 
-  /** All leases, with their stored deadlines, in no order that means anything. Nothing may be applied while they are read. */
+  /**
+   * All leases, with their stored deadlines, in no order that means anything. Nothing may be applied while they are
+   * read.
+   */
   leases(): IterableIterator<StoredLease> {
     return this.#administration.leases.list();
   }
@@ -530,7 +549,10 @@ export class Store {
     return this.#keysWhenOpened + this.#keysAddedSince;
   }
 
-  /** `compactStep` leaves what a reader of this moment needs, or of another one (`neededBy`), until what is answered here is called. */
+  /**
+   * `compactStep` leaves what a reader of this moment needs, or of another one (`neededBy`), until what is answered
+   * here is called.
+   */
   holdHistory(needed: Needed | null = null): () => void {
     const { revision, compactedRevision: compacted } = this;
     return this.#compaction.hold(needed ?? { revision, compacted, writesTotal: this.#writes.total });
@@ -541,14 +563,17 @@ export class Store {
   }
 
   /**
-   * Deletes some of the rows that compaction made superfluous: looks at about `rowsMax`. False: nothing is left to do until
-   * the next compaction, or until less is held. No answer depends on it.
+   * Deletes some of the rows that compaction made superfluous: looks at about `rowsMax`. False: nothing is left to do
+   * until the next compaction, or until less is held. No answer depends on it.
    */
   compactStep(rowsMax: number): boolean {
     return this.#compaction.step(rowsMax, this.#writes.total);
   }
 
-  /** How a revision is read by now: `head` is the newest one, but for the rows that a delete under way has taken from it. */
+  /**
+   * How a revision is read by now: `head` is the newest one, but for the rows that a delete under way has taken from
+   * it.
+   */
   #asOf(revision: Revision): AsOf {
     return this.#underWay === null && this.#revision === revision ? 'head' : revision;
   }
@@ -601,7 +626,8 @@ export class Store {
       return this.#failed({ kind: 'idempotencyKeyReused' }).outcome;
     }
     const { outcome } = this.#failed(failure);
-    // Another attempt may come when the caller may do it: what was refused is never done. A key that is no good stays so.
+    // Another attempt may come when the caller may do it: what was refused is never done. A key that is no good stays
+    // so.
     const mayBePermitted = failure.kind !== 'unauthenticated' && this.#writes.find(identity, record) === null;
     if (mayBePermitted && record !== null) this.#remember(command, outcome, record);
     return outcome;

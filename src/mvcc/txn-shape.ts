@@ -1,5 +1,5 @@
-// What can be said of a write, above all of a txn, without looking at the store: empty keys, counts, keys given twice. Pure. All branches count,
-// whichever would be taken.
+// What can be said of a write, above all of a txn, without looking at the store: empty keys, counts, keys given twice.
+// Pure. All branches count, whichever would be taken.
 
 import { unreachable } from '../base/assert.ts';
 import { groupLevel } from '../model/levels.ts';
@@ -26,8 +26,8 @@ export function isReadOnly(request: TxnRequest): boolean {
 }
 
 /**
- * As in etcd: all that it reads may be of an earlier state, and so may what it compares. But one that only compares says nothing of the kind,
- * and is not served from an earlier state, as etcd would.
+ * As in etcd: all that it reads may be of an earlier state, and so may what it compares. But one that only compares
+ * says nothing of the kind, and is not served from an earlier state, as etcd would.
  */
 export function isSerializable(request: TxnRequest): boolean {
   const { success, failure } = request;
@@ -91,9 +91,9 @@ function partShape(operation: TxnOperation, nestedMax: number): StoreFailure | n
 type Touched = { readonly puts: Set<string>; readonly deletes: DeletedKeys };
 
 /**
- * The keys put and the ranges deleted by a branch, or null where a key is given twice. The two gaps are etcd's: a delete up to
- * "\0" or over an empty range covers nothing here, and the puts of a nested txn are held against the deletes of this level
- * and of the nested txns before it only.
+ * The keys put and the ranges deleted by a branch, or null where a key is given twice. The two gaps are etcd's: a
+ * delete up to "\0" or over an empty range covers nothing here, and the puts of a nested txn are held against the
+ * deletes of this level and of the nested txns before it only.
  */
 function touchedBy(operations: readonly TxnOperation[]): Touched | null {
   const puts = new Set<string>();

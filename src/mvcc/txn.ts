@@ -44,7 +44,9 @@ type ChosenOperation =
   | Exclude<TxnOperation, { readonly kind: 'txn' | 'empty' }>
   | { readonly kind: 'txn'; readonly chosen: Chosen };
 
-/** Thrown by an operation that fails: where something was written before it, that is undone. It never leaves this file. */
+/**
+ * Thrown by an operation that fails: where something was written before it, that is undone. It never leaves this file.
+ */
 class Undo extends Error {
   readonly failure: StoreFailure;
 
@@ -88,7 +90,10 @@ function choose(sql: SqlPort, request: TxnRequest, work: WorkBudget): Chosen {
   return { succeeded, operations };
 }
 
-/** What an operation takes at least. One that writes a single key takes no more, and so cannot fail for it after another has written. */
+/**
+ * What an operation takes at least. One that writes a single key takes no more, and so cannot fail for it after another
+ * has written.
+ */
 function drawOperation(operation: FlatOperation, work: WorkBudget): boolean {
   return operation.kind === 'range' || isOfRange(operation) ? work.look() : work.write(1);
 }
@@ -121,7 +126,10 @@ function operationFailure(sql: SqlPort, operation: ChosenOperation, state: TxnSt
   }
 }
 
-/** Unlike a range of its own, a negative revision is compared like any other: below the compacted one (at first -1) it fails. */
+/**
+ * Unlike a range of its own, a negative revision is compared like any other: below the compacted one (at first -1) it
+ * fails.
+ */
 export function revisionFailure(
   request: RangeRequest,
   state: Pick<TxnState, 'current' | 'compacted'>,
@@ -140,8 +148,8 @@ function flat(chosen: Chosen): FlatOperation[] {
 }
 
 /**
- * Whether an operation that can still fail comes after a write, or is one: an answer too large, too much work, a key deleted before. The
- * delete of a range fails before it writes.
+ * Whether an operation that can still fail comes after a write, or is one: an answer too large, too much work, a key
+ * deleted before. The delete of a range fails before it writes.
  */
 function canFailHalfway(operations: readonly FlatOperation[]): boolean {
   const firstWrite = operations.findIndex((operation) => operation.kind !== 'range');
@@ -211,9 +219,9 @@ function answered<Answer>(done: Done<Answer>): Answer {
 }
 
 /**
- * Where a txn puts a key and deletes it, each delete shows the pair as it was before the txn, as etcd reads it for its watches; a put
- * after a delete creates the key, and shows none. Only keys that were put and deleted are looked at, so that a delete of very many keys
- * stays cheap.
+ * Where a txn puts a key and deletes it, each delete shows the pair as it was before the txn, as etcd reads it for its
+ * watches; a put after a delete creates the key, and shows none. Only keys that were put and deleted are looked at, so
+ * that a delete of very many keys stays cheap.
  */
 function seeTheStateBefore(events: StoreEvent[]): void {
   const put = new Set<string>();

@@ -1,6 +1,6 @@
-// How much one request may look at and write. Whatever it does draws on one budget, nested txns included, and beyond it the request as a
-// whole fails. Of a command of the log the sum belongs to level 3 of groups: it is a function of the request and the store alone, so that
-// all replicas refuse alike. Pure.
+// How much one request may look at and write. Whatever it does draws on one budget, nested txns included, and beyond it
+// the request as a whole fails. Of a command of the log the sum belongs to level 3 of groups: it is a function of the
+// request and the store alone, so that all replicas refuse alike. Pure.
 
 import { assert } from '../base/assert.ts';
 import { commandRowsMax, commandValueBytesMax, countedRowsOfRow, rowsOfWrittenRow } from '../limits.ts';
@@ -12,7 +12,10 @@ export const commandWork: WorkLimits = { rowsMax: commandRowsMax, valueBytesMax:
 /** Of commands below level 3. */
 export const unboundedWork: WorkLimits = { rowsMax: Infinity, valueBytesMax: Infinity };
 
-/** Each method but the getters answers false where that is more than is left; then, and from then on, `failure` says what was too much. */
+/**
+ * Each method but the getters answers false where that is more than is left; then, and from then on, `failure` says
+ * what was too much.
+ */
 export class WorkBudget {
   readonly #limits: WorkLimits;
   #rows = 0;

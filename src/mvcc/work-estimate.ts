@@ -1,5 +1,6 @@
-// What a command may take at most, seen from its request alone. Whoever fills a log entry looks at it: an entry is applied in one go, again at
-// every start where it was not, so the commands of one entry must not sum up to very much. Pure; no replica's state depends on it.
+// What a command may take at most, seen from its request alone. Whoever fills a log entry looks at it: an entry is
+// applied in one go, again at every start where it was not, so the commands of one entry must not sum up to very much.
+// Pure; no replica's state depends on it.
 
 import { unreachable } from '../base/assert.ts';
 import {
@@ -19,7 +20,9 @@ export type Work = { readonly rows: number; readonly valueBytes: number };
 const whole: Work = { rows: commandRowsMax, valueBytes: commandValueBytesMax };
 /** Some rows by their keys: of keys of the tenant, users, roles, alarms, leases. */
 const few: Work = { rows: 64, valueBytes: 0 };
-/** A range of one key: it is looked for, found, and counted as often as a filter and an older revision have it counted. */
+/**
+ * A range of one key: it is looked for, found, and counted as often as a filter and an older revision have it counted.
+ */
 const rowsOfOneKey = 5;
 
 export function workAtMost(operation: Operation): Work {

@@ -1,9 +1,9 @@
-// The last writes by their ids, so that a retry is answered with what became of it and not applied again. What is remembered
-// is the same on every replica and after every restart: the last `rememberedWritesMax` writes.
+// The last writes by their ids, so that a retry is answered with what became of it and not applied again. What is
+// remembered is the same on every replica and after every restart: the last `rememberedWritesMax` writes.
 //
-// A write that changed nothing (a failure, a delete of nothing, a txn whose branch wrote nothing) is remembered like any
-// other. A caller may have its answer from a retry while an earlier attempt is still on its way: were that one to run when it
-// comes, a write that was answered "nothing was changed" would change something afterwards.
+// A write that changed nothing (a failure, a delete of nothing, a txn whose branch wrote nothing) is remembered like
+// any other. A caller may have its answer from a retry while an earlier attempt is still on its way: were that one to
+// run when it comes, a write that was answered "nothing was changed" would change something afterwards.
 
 import type { BatchPlace, BatchRecord } from './batches.ts';
 import { type Batches, digestIn } from './batches.ts';
@@ -34,7 +34,10 @@ export class RememberedWrites {
   #total: number;
   /** Read from the rows when the first write comes: a store that is only read never needs it. */
   #places: Map<string, Place> | null = null;
-  /** The nth write's identity at n modulo the window: the one that leaves is found without walking through a map's holes. */
+  /**
+   * The nth write's identity at n modulo the window: the one that leaves is found without walking through a map's
+   * holes.
+   */
   readonly #window: string[] = [];
   #underWay: string[] = [];
   /** Of the entry that was looked into last: some hundred bytes for each of its writes, and no more than its row. */
@@ -63,8 +66,8 @@ export class RememberedWrites {
   }
 
   /**
-   * That of a write that is remembered, and came in an entry after `from`; null: it has none. Entries up to `from` had their digests at
-   * another time, and not on every replica.
+   * That of a write that is remembered, and came in an entry after `from`; null: it has none. Entries up to `from` had
+   * their digests at another time, and not on every replica.
    */
   digestOf(identity: string, record: BatchRecord | null, from: LogIndex): bigint | null {
     const place = this.#loaded().get(identity);

@@ -53,8 +53,8 @@ export function put(sql: SqlPort, writer: RevisionWriter, request: PutRequest, b
 }
 
 /**
- * Of a range, what is too much is found before anything is deleted: the rows are drawn (that one key is written was drawn before), and the pairs that are wanted back are read, which
- * may be too large to be answered.
+ * Of a range, what is too much is found before anything is deleted: the rows are drawn (that one key is written was
+ * drawn before), and the pairs that are wanted back are read, which may be too large to be answered.
  */
 export function deleteRange(
   sql: SqlPort,

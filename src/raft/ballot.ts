@@ -34,8 +34,8 @@ export class Ballot {
   }
 
   /**
-   * The leader of this term called. True: the campaign is over. One against a known leader is not, before that leader refuses, too:
-   * who hangs goes on calling, and heartbeats may come more often than an answer from far away.
+   * The leader of this term called. True: the campaign is over. One against a known leader is not, before that leader
+   * refuses, too: who hangs goes on calling, and heartbeats may come more often than an answer from far away.
    */
   isEndedBy(leader: ReplicaId): boolean {
     if (leader !== this.#doubted) return true;

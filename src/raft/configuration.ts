@@ -1,5 +1,6 @@
-// Who is in the group. A configuration is an entry of the log and counts from the moment in which it is appended (§4.1); it
-// changes by one voter at a time, so that every majority of one configuration meets every majority of the next.
+// Who is in the group. A configuration is an entry of the log and counts from the moment in which it is appended
+// (§4.1); it changes by one voter at a time, so that every majority of one configuration meets every majority of the
+// next.
 
 import { BinaryReader, BinaryWriter, MalformedBytesError } from '../base/binary.ts';
 import { replicaId, type ReplicaId } from '../model/brands.ts';
@@ -23,7 +24,10 @@ export type MemberPlan = {
 export type Configuration = Electorate & {
   /** In the order of their ids. */
   readonly members: readonly GroupMember[];
-  /** The id of the next replica that joins. Ids are never used twice: whoever has a lower one and is not a member was removed. */
+  /**
+   * The id of the next replica that joins. Ids are never used twice: whoever has a lower one and is not a member was
+   * removed.
+   */
   readonly nextId: ReplicaId;
 };
 

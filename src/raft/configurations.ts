@@ -1,5 +1,5 @@
-// The configurations along the log: the one that holds at its start, and those that entries brought. The newest counts, whether
-// or not it is committed (§4.1); one that a new leader replaces is taken back.
+// The configurations along the log: the one that holds at its start, and those that entries brought. The newest counts,
+// whether or not it is committed (§4.1); one that a new leader replaces is taken back.
 
 import { assert } from '../base/assert.ts';
 import type { LogIndex } from '../model/brands.ts';

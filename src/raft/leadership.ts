@@ -1,6 +1,6 @@
-// A leader's term, from election to step-down: replication to the followers and learners, the commit rule, confirmation rounds
-// for reads, check-quorum, transfer, changes of the group and rest. It exists only while this replica leads; votes and terms are
-// not its concern.
+// A leader's term, from election to step-down: replication to the followers and learners, the commit rule, confirmation
+// rounds for reads, check-quorum, transfer, changes of the group and rest. It exists only while this replica leads;
+// votes and terms are not its concern.
 
 import { assert } from '../base/assert.ts';
 import { logIndex, type LogIndex, type ReplicaId, type Term } from '../model/brands.ts';
@@ -47,7 +47,9 @@ export class Leadership {
   #transfer: { readonly to: ReplicaId; readonly sinceTick: number } | null = null;
   /** Something may be sent to followers: see `flush`. */
   #appendsDue = true;
-  /** What the last append carried: followers that are as far get the same array, so that the host can encode it once. */
+  /**
+   * What the last append carried: followers that are as far get the same array, so that the host can encode it once.
+   */
   #shared: readonly Entry[] = noEntries;
 
   readonly #matchOf = (id: ReplicaId): number => this.#peer(id)?.match ?? this.#log.persisted;
@@ -175,8 +177,9 @@ export class Leadership {
   }
 
   /**
-   * Shows that this leader lives to one who asks for pre-votes. Not where a quorum has missed two heartbeats: it may be that this
-   * leader can be called and can call nobody, and whoever campaigns would keep it in its place with every question.
+   * Shows that this leader lives to one who asks for pre-votes. Not where a quorum has missed two heartbeats: it may be
+   * that this leader can be called and can call nobody, and whoever campaigns would keep it in its place with every
+   * question.
    */
   showLife(to: ReplicaId): void {
     const peer = this.#peer(to);
@@ -249,7 +252,10 @@ export class Leadership {
     return this.#log.configurations.newest;
   }
 
-  /** Progress of those who are in the newest configuration; who is new to it is sent entries from `next` on, to begin with. */
+  /**
+   * Progress of those who are in the newest configuration; who is new to it is sent entries from `next` on, to begin
+   * with.
+   */
   #meetMembers(next: LogIndex): void {
     const known = new Map(this.#peers.map((peer) => [peer.id, peer]));
     this.#peers = this.#configuration.members
@@ -278,7 +284,9 @@ export class Leadership {
     return peer;
   }
 
-  /** Only entries of the own term are committed by counting (§3.6.2, figure 8); earlier ones are committed with them. */
+  /**
+   * Only entries of the own term are committed by counting (§3.6.2, figure 8); earlier ones are committed with them.
+   */
   #advanceCommit(): void {
     const index = quorumValue(this.#configuration, this.#matchOf);
     if (index >= this.#firstOfTerm) this.#log.commitTo(logIndex(index));

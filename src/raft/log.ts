@@ -1,6 +1,6 @@
-// The log: a tail in memory over what is on disk, the three marks that move along it (persisted, committed, handed out to be
-// applied), and the configurations in it. It knows nothing of roles or messages. What the hot path asks for is always in memory;
-// the disk is read only for followers far behind.
+// The log: a tail in memory over what is on disk, the three marks that move along it (persisted, committed, handed out
+// to be applied), and the configurations in it. It knows nothing of roles or messages. What the hot path asks for is
+// always in memory; the disk is read only for followers far behind.
 
 import { assert } from '../base/assert.ts';
 import { logIndex, type LogIndex, type Term } from '../model/brands.ts';
@@ -21,7 +21,9 @@ export type Position = { readonly index: LogIndex; readonly term: Term };
 export class RaftLog {
   readonly #reader: LogReader;
   readonly #configurations: Configurations;
-  /** The newest entries, without a gap up to the last one: all that are not persisted, and older ones as room allows. */
+  /**
+   * The newest entries, without a gap up to the last one: all that are not persisted, and older ones as room allows.
+   */
   #tail: Entry[] = [];
   #tailBytes = 0;
   /** The entry right before the tail, so that its term is known without a look at the disk. */
@@ -132,7 +134,10 @@ export class RaftLog {
     if (entry.kind === 'membership') this.#configurations.append(entry.index, entry.data);
   }
 
-  /** A leader's entries, whose predecessor matches: keeps what is there already, and replaces from the first conflict on. */
+  /**
+   * A leader's entries, whose predecessor matches: keeps what is there already, and replaces from the first conflict
+   * on.
+   */
   accept(entries: readonly Entry[]): void {
     for (const entry of entries) {
       if (entry.index <= this.#last.index) {
@@ -189,7 +194,10 @@ export class RaftLog {
     this.#configurations.discard(this.baseIndex);
   }
 
-  /** This log has the entry at `position`: what follows may have been counted, and stays when a snapshot takes its place (§5.1). */
+  /**
+   * This log has the entry at `position`: what follows may have been counted, and stays when a snapshot takes its place
+   * (§5.1).
+   */
   holds({ index, term }: Position): boolean {
     return index >= this.baseIndex && this.matches(index, term);
   }

@@ -34,8 +34,9 @@ export function isReply(message: Message): boolean {
 }
 
 /**
- * To a sender of an older term. What it learns is the envelope's term: an old leader or candidate gives up. The round is
- * not echoed: the sender may lead this very term by the time the answer comes, and would take it for one of its new rounds.
+ * To a sender of an older term. What it learns is the envelope's term: an old leader or candidate gives up. The round
+ * is not echoed: the sender may lead this very term by the time the answer comes, and would take it for one of its new
+ * rounds.
  */
 export function answerToStale(message: TermMessage, envelope: Envelope): Message | null {
   switch (message.kind) {

@@ -1,5 +1,5 @@
-// Messages on their way out until the host takes them. `early` ones may leave before this replica's own write, the others
-// promise what it persists (§10.2.1).
+// Messages on their way out until the host takes them. `early` ones may leave before this replica's own write, the
+// others promise what it persists (§10.2.1).
 
 import type { Message } from './types.ts';
 

@@ -58,8 +58,8 @@ export class Progress {
   }
 
   /**
-   * The follower has the leader's log up to `match`: whatever it was asked, it may be sent what follows. `round` is the leader's newest
-   * one when the answer comes.
+   * The follower has the leader's log up to `match`: whatever it was asked, it may be sent what follows. `round` is the
+   * leader's newest one when the answer comes.
    */
   accepted(match: LogIndex, round: number): void {
     if (match > this.match) {
@@ -82,9 +82,9 @@ export class Progress {
   }
 
   /**
-   * A message of `round`, which took it that the follower has the entry at `rejectedIndex`, did not fit; `fit` is where the leader's
-   * log could agree. False if the answer is old news: a late one, or one of several appends that were under way when the first was
-   * rejected.
+   * A message of `round`, which took it that the follower has the entry at `rejectedIndex`, did not fit; `fit` is where
+   * the leader's log could agree. False if the answer is old news: a late one, or one of several appends that were
+   * under way when the first was rejected.
    */
   rejected({ rejectedIndex, fit, round }: Rejection): boolean {
     if (rejectedIndex <= this.match) {
@@ -106,8 +106,8 @@ export class Progress {
   }
 
   /**
-   * The follower lost its disk: a message that left when `match` was known found the entry missing, or there was no object. Nothing
-   * that it answered before counts any more.
+   * The follower lost its disk: a message that left when `match` was known found the entry missing, or there was no
+   * object. Nothing that it answered before counts any more.
    */
   forget(): void {
     this.match = logIndex(0);
@@ -135,8 +135,8 @@ export class Progress {
   }
 
   /**
-   * An answer of `round` that is not a rejection: it answers that heartbeat, or a later message, and every later message
-   * carries at least that commit index.
+   * An answer of `round` that is not a rejection: it answers that heartbeat, or a later message, and every later
+   * message carries at least that commit index.
    */
   answered(round: number): void {
     if (round >= this.#heartbeatRound && this.#heartbeatCommit > this.commitTold)

@@ -113,7 +113,10 @@ export class Raft {
     return this.#log.term(index);
   }
 
-  /** Leader only: the highest entry that this replica is known to have; null on others, and for one that is not in the group. */
+  /**
+   * Leader only: the highest entry that this replica is known to have; null on others, and for one that is not in the
+   * group.
+   */
   matchOf(id: ReplicaId): LogIndex | null {
     return this.#state.role === 'leader' ? this.#state.leadership.matchOf(id) : null;
   }
@@ -171,10 +174,10 @@ export class Raft {
   }
 
   /**
-   * The group's next configuration, one step from `present`. null: that is not the present one any more, this replica is not the
-   * leader, hands its leadership over, would be no voter of it, has not committed an entry of its own term yet (without that two
-   * leaders' changes could miss each other), another change is not committed yet, or too few of those who would vote were heard
-   * lately to commit it: then the group would be stuck with it.
+   * The group's next configuration, one step from `present`. null: that is not the present one any more, this replica
+   * is not the leader, hands its leadership over, would be no voter of it, has not committed an entry of its own term
+   * yet (without that two leaders' changes could miss each other), another change is not committed yet, or too few of
+   * those who would vote were heard lately to commit it: then the group would be stuck with it.
    */
   proposeConfiguration(present: Configuration, next: Configuration): { index: LogIndex; term: Term } | null {
     if (present !== this.configuration) return null;
@@ -188,8 +191,8 @@ export class Raft {
   }
 
   /**
-   * The state machine holds what it must not: from here on nothing is handed out to be applied, and this replica does not lead.
-   * Its log and its votes count as before.
+   * The state machine holds what it must not: from here on nothing is handed out to be applied, and this replica does
+   * not lead. Its log and its votes count as before.
    */
   suspend(): void {
     if (this.#suspended) return;
@@ -211,8 +214,8 @@ export class Raft {
   }
 
   /**
-   * Linearizable read; `context`, unique per replica, comes back once, in `reads` or in `refusedReads`. On a follower it
-   * is asked of the leader; without a leader it is refused.
+   * Linearizable read; `context`, unique per replica, comes back once, in `reads` or in `refusedReads`. On a follower
+   * it is asked of the leader; without a leader it is refused.
    */
   requestRead(context: number): void {
     this.#wake();
@@ -226,14 +229,16 @@ export class Raft {
   }
 
   /**
-   * A caller waits and the leader does not answer: ask for pre-votes at once. Peers grant an urgent pre-vote although they
-   * heard from a leader lately. What keeps a replica that only lost its own link to the leader from disrupting the group:
+   * A caller waits and the leader does not answer: ask for pre-votes at once. Peers grant an urgent pre-vote although
+   * they heard from a leader lately. What keeps a replica that only lost its own link to the leader from disrupting the
+   * group:
    *
    * - the term does not rise, and nobody's state changes, unless a quorum grants;
-   * - the leader refuses for as long as it leads, and by check-quorum it leads only while a quorum answers it; its refusal
-   *   comes with a heartbeat, and both together end the campaign of whoever can hear it;
-   * - followers grant only to a log as complete as theirs. Every term opens with an entry, so from its first commit on a
-   *   quorum refuses every replica that the leader does not reach. At most one change of leader comes of one cut link.
+   * - the leader refuses for as long as it leads, and by check-quorum it leads only while a quorum answers it; its
+   *   refusal comes with a heartbeat, and both together end the campaign of whoever can hear it;
+   * - followers grant only to a log as complete as theirs. Every term opens with an entry, so from its first commit on
+   *   a quorum refuses every replica that the leader does not reach. At most one change of leader comes of one cut
+   *   link.
    */
   campaign(): void {
     this.#wake();
@@ -376,8 +381,8 @@ export class Raft {
   }
 
   /**
-   * Who does not vote and hears no leader may have been removed, with the word of it lost. It asks for a vote that nobody can
-   * give, for a log that holds nothing: whoever knows that it was removed says so, and all others refuse.
+   * Who does not vote and hears no leader may have been removed, with the word of it lost. It asks for a vote that
+   * nobody can give, for a log that holds nothing: whoever knows that it was removed says so, and all others refuse.
    */
   #askWhetherMember(): void {
     const asked = { kind: 'preVote', from: this.id, term: asTerm(this.#term + 1), urgent: false } as const;
@@ -440,9 +445,9 @@ export class Raft {
   }
 
   /**
-   * Two replicas woken by the same caller campaign at the same moment, and in a group that misses a third they would split
-   * the vote. So one gives way: to the better log, among equals to the lower id. Its timer runs on, so a rival that cannot
-   * win does not hold it up.
+   * Two replicas woken by the same caller campaign at the same moment, and in a group that misses a third they would
+   * split the vote. So one gives way: to the better log, among equals to the lower id. Its timer runs on, so a rival
+   * that cannot win does not hold it up.
    */
   #yieldTo(rival: MessageOf<'preVote'>): void {
     const equal = rival.lastLogIndex === this.#log.lastIndex && rival.lastLogTerm === this.#log.lastTerm;

@@ -1,6 +1,6 @@
 // Linearizable reads without the log (§6.4). `ReadRounds`: on a leader, reads wait for a round in which a quorum shows
-// that it still follows; all reads that wait share one round. `LocalReads`: what became of the reads that this replica's
-// host asked for. Each context comes out exactly once, served or refused.
+// that it still follows; all reads that wait share one round. `LocalReads`: what became of the reads that this
+// replica's host asked for. Each context comes out exactly once, served or refused.
 
 import { type LogIndex, type ReplicaId } from '../model/brands.ts';
 import { readsPendingMax } from '../limits.ts';
@@ -30,7 +30,9 @@ export class ReadRounds {
     return true;
   }
 
-  /** A new round goes out: all that wait share it. `index` is the commit index now, which no earlier reply can exceed. */
+  /**
+   * A new round goes out: all that wait share it. `index` is the commit index now, which no earlier reply can exceed.
+   */
   start(round: number, index: LogIndex): void {
     if (this.#waiting.length === 0) return;
     this.#underWay.push({ round, index, reads: this.#waiting });
@@ -74,8 +76,8 @@ export class LocalReads {
   #askedTick = 0;
 
   /**
-   * Questions are numbered from `firstQuestion` on. A replica that restarts must not take an answer to its former self for
-   * its own, so the first number is random.
+   * Questions are numbered from `firstQuestion` on. A replica that restarts must not take an answer to its former self
+   * for its own, so the first number is random.
    */
   constructor(firstQuestion: number) {
     this.#question = firstQuestion;
@@ -114,8 +116,8 @@ export class LocalReads {
   }
 
   /**
-   * A question or its answer may be lost. null: none has waited since `tick`; else the number of one more question, for all that
-   * were asked before.
+   * A question or its answer may be lost. null: none has waited since `tick`; else the number of one more question, for
+   * all that were asked before.
    */
   askAgain(tick: number, nowTick: number): number | null {
     if (this.#asked.size === 0 || this.#askedTick > tick) return null;
@@ -127,8 +129,8 @@ export class LocalReads {
   }
 
   /**
-   * The leader's answer; null is its refusal. Unknown questions were given up before, or asked by this replica's former self. An
-   * index that was confirmed after a question is good for those asked before it, too.
+   * The leader's answer; null is its refusal. Unknown questions were given up before, or asked by this replica's former
+   * self. An index that was confirmed after a question is good for those asked before it, too.
    */
   answer(question: number, index: LogIndex | null, tick: number): void {
     if (!this.#asked.has(question)) return;

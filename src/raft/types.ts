@@ -4,7 +4,10 @@
 import type { LogIndex, ReplicaId, Term } from '../model/brands.ts';
 import type { Configuration } from './configuration.ts';
 
-/** `noop` opens a leader's term (§6.4); `command` is opaque to the core; `membership` holds the group's configuration from here on. */
+/**
+ * `noop` opens a leader's term (§6.4); `command` is opaque to the core; `membership` holds the group's configuration
+ * from here on.
+ */
 export type EntryKind = 'noop' | 'command' | 'membership';
 export type Entry = {
   readonly index: LogIndex;
@@ -46,7 +49,10 @@ export type Message = Envelope &
         readonly accepted: false;
         /** The append's previousIndex, which did not fit. */
         readonly rejectedIndex: LogIndex;
-        /** Where the follower's log could fit: the highest index whose term is at most the append's previousTerm, and that term. */
+        /**
+         * Where the follower's log could fit: the highest index whose term is at most the append's previousTerm, and
+         * that term.
+         */
         readonly hintIndex: LogIndex;
         readonly hintTerm: Term;
       }
@@ -59,7 +65,10 @@ export type Message = Envelope &
     | { readonly kind: 'readIndexReply'; readonly context: number; readonly index: LogIndex | null }
     /** The leader has nothing to do: stop the clock until the next input. */
     | { readonly kind: 'rest'; readonly commit: LogIndex }
-    /** What the follower needs next was truncated from the leader's log, which begins after `base`: it must take a snapshot (§5). */
+    /**
+     * What the follower needs next was truncated from the leader's log, which begins after `base`: it must take a
+     * snapshot (§5).
+     */
     | { readonly kind: 'snapshot'; readonly base: LogIndex }
     /** To one that is not a member any more; `members` are. It is true for good: ids are never used twice. */
     | { readonly kind: 'removed'; readonly members: readonly ReplicaId[] }
@@ -75,8 +84,8 @@ export type Role = 'follower' | 'preCandidate' | 'candidate' | 'leader';
  *    `committed` in order;
  * 3. send `messages`, behind that write: they promise what was just persisted;
  * 4. answer `reads` whose index is applied, refuse `refusedReads`;
- * 5. get a snapshot from `snapshotFrom`, which takes time: once it is in place, with the log on disk beginning where it ends, the
- *    core is made anew; leave the group if `removed` says that this replica is no member of it;
+ * 5. get a snapshot from `snapshotFrom`, which takes time: once it is in place, with the log on disk beginning where it
+ *    ends, the core is made anew; leave the group if `removed` says that this replica is no member of it;
  * 6. call `persisted()`, and take effects again until they are empty.
  */
 export type Effects = {
@@ -107,7 +116,9 @@ export interface LogReader {
   configurations(): readonly StoredConfiguration[];
   /** Of an index from base to last. */
   term(index: LogIndex): Term;
-  /** Entries from `first` on, in order, at least one, no more than `bytesMax` of data unless the first alone is larger. */
+  /**
+   * Entries from `first` on, in order, at least one, no more than `bytesMax` of data unless the first alone is larger.
+   */
   entries(first: LogIndex, last: LogIndex, bytesMax: number): Entry[];
 }
 

@@ -1,5 +1,6 @@
-// Members whose object is none. A learner's is made: it was added to the log first, so that whoever deletes the tenant knows of it.
-// A voter's storage is gone, and with it what it promised: it cannot come back as itself, so a new replica takes its place.
+// Members whose object is none. A learner's is made: it was added to the log first, so that whoever deletes the tenant
+// knows of it. A voter's storage is gone, and with it what it promised: it cannot come back as itself, so a new replica
+// takes its place.
 
 import type { ReplicaId } from '../model/brands.ts';
 import { absentReplaceMs } from '../limits.ts';

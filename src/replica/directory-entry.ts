@@ -1,6 +1,7 @@
-// Keeps the directory's entry of this group as the group is: the leader tells it each committed configuration, again until it was heard,
-// so that a gateway which knows nothing finds the replicas, and whoever deletes the tenant finds all of them. What was heard is on disk. A
-// directory that is away holds nothing up: no call waits for it, the group may rest meanwhile, and an alarm wakes it to try again.
+// Keeps the directory's entry of this group as the group is: the leader tells it each committed configuration, again
+// until it was heard, so that a gateway which knows nothing finds the replicas, and whoever deletes the tenant finds
+// all of them. What was heard is on disk. A directory that is away holds nothing up: no call waits for it, the group
+// may rest meanwhile, and an alarm wakes it to try again.
 
 import { assert } from '../base/assert.ts';
 import { equalBytes } from '../base/bytes.ts';

@@ -1,5 +1,6 @@
-// Whether a leader that a caller suspects is gone. A follower is asked this about a leader that left a call without an answer; what
-// it says decides whether it stands for election, so a leader that is merely busy or far away must not seem gone.
+// Whether a leader that a caller suspects is gone. A follower is asked this about a leader that left a call without an
+// answer; what it says decides whether it stands for election, so a leader that is merely busy or far away must not
+// seem gone.
 
 import type { LogIndex, ReplicaId } from '../model/brands.ts';
 import {
@@ -26,7 +27,10 @@ export class LeaderDoubt {
   /** All who suspect the same leader at a time share one look at it. */
   #look: { readonly leader: ReplicaId; readonly isGone: Promise<boolean> } | null = null;
   #heardMs = 0;
-  /** A new leader is given a while, and so is one that kept its place: a busy group must not go from one leader to the next. */
+  /**
+   * A new leader is given a while, and so is one that kept its place: a busy group must not go from one leader to the
+   * next.
+   */
   #trusted: { readonly leader: ReplicaId; readonly untilMs: number } | null = null;
   /** What the last confirmation took: how far the leader and its quorum are. */
   #confirmedInMs = 0;
@@ -35,7 +39,9 @@ export class LeaderDoubt {
     this.#options = options;
   }
 
-  /** The leader called. Its answers to this replica's own calls do not count: they would hide that it can call nobody. */
+  /**
+   * The leader called. Its answers to this replica's own calls do not count: they would hide that it can call nobody.
+   */
   heard(leader: ReplicaId): void {
     this.#heardMs = this.#options.nowMs();
     if (this.#trusted?.leader !== leader) this.#trust(leader);
@@ -85,7 +91,8 @@ export class LeaderDoubt {
     });
     const answered = await within(answer, this.#patienceMs);
     if (raft().leader !== leader) return false;
-    // Refused: it says itself that it does not lead. Without an answer, whoever goes on committing is busy, and not gone.
+    // Refused: it says itself that it does not lead. Without an answer, whoever goes on committing is busy, and not
+    // gone.
     return answered === null ? raft().commit === commit : answered === 'refused';
   }
 

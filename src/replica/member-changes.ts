@@ -1,5 +1,6 @@
-// Changes of the group's members, as an operator or etcd's calls ask for them, on the leader: one entry of the log each. What follows
-// from an entry (a learner votes once it has caught up, what it replaces leaves) the leader does by itself.
+// Changes of the group's members, as an operator or etcd's calls ask for them, on the leader: one entry of the log
+// each. What follows from an entry (a learner votes once it has caught up, what it replaces leaves) the leader does by
+// itself.
 
 import type { Failure } from '../api/errors/errors.ts';
 import type { ReplicaId } from '../model/brands.ts';
@@ -31,7 +32,10 @@ export type NewReplica = {
 
 const what = 'A change of members';
 
-/** Done once the learner is in the group. It is a replica as soon as the leader has made its object, and votes as planned. */
+/**
+ * Done once the learner is in the group. It is a replica as soon as the leader has made its object, and votes as
+ * planned.
+ */
 export async function addReplica(member: Member, { number, location, plan }: NewReplica): Promise<Changed> {
   const { configuration } = member.driver.raft;
   const known = memberOf(configuration, number);

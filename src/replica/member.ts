@@ -1,5 +1,5 @@
-// A replica at work: one member of a tenant's group. It joins the driver to the platform: peers, clock, watchers, callers.
-// It exists once the object was provisioned; what it must know of itself is in the table `member`.
+// A replica at work: one member of a tenant's group. It joins the driver to the platform: peers, clock, watchers,
+// callers. It exists once the object was provisioned; what it must know of itself is in the table `member`.
 
 import { assert } from '../base/assert.ts';
 import { type ReplicaId, replicaId, type Revision } from '../model/brands.ts';
@@ -166,8 +166,8 @@ export class Member implements DriverPort {
   }
 
   /**
-   * The leader as far as this replica knows, after it has stood for election where none is known, where `failed` was it, or where
-   * `suspected` was it and nothing speaks for it.
+   * The leader as far as this replica knows, after it has stood for election where none is known, where `failed` was
+   * it, or where `suspected` was it and nothing speaks for it.
    */
   async leader(failed: ReplicaId | null, suspected: ReplicaId | null = null): Promise<ReplicaId | null> {
     const known = this.driver.raft.leader;
@@ -215,7 +215,10 @@ export class Member implements DriverPort {
     return proposed;
   }
 
-  /** Resolves when the clock has ticked, or another replica leads. A replica that was stopped has no clock: it takes as long. */
+  /**
+   * Resolves when the clock has ticked, or another replica leads. A replica that was stopped has no clock: it takes as
+   * long.
+   */
   nextTick(): Promise<void> {
     if (this.driver.halted !== null) return wait(tickMs);
     return new Promise((resolve) => {
@@ -259,8 +262,8 @@ export class Member implements DriverPort {
   }
 
   /**
-   * In the next turn of the event loop: calls that have arrived by then go to the driver together, which costs a lone call
-   * next to nothing and makes busy groups' log entries and confirmation rounds half again as large.
+   * In the next turn of the event loop: calls that have arrived by then go to the driver together, which costs a lone
+   * call next to nothing and makes busy groups' log entries and confirmation rounds half again as large.
    */
   #submitSoon(): void {
     if (this.#submitting) return;
@@ -286,8 +289,9 @@ export class Member implements DriverPort {
   }
 
   /**
-   * Objects in one process (all of them, locally) hand parts of a snapshot back and forth without ever leaving their thread idle, and what
-   * comes over the network is looked at only when it is: a whole snapshot would keep all callers waiting.
+   * Objects in one process (all of them, locally) hand parts of a snapshot back and forth without ever leaving their
+   * thread idle, and what comes over the network is looked at only when it is: a whole snapshot would keep all callers
+   * waiting.
    */
   #sendSoon(ask: PeerMessage): void {
     setTimeout(() => {

@@ -1,6 +1,6 @@
-// What clients hold open on one replica: sockets, streaming answers, calls that wait for their turn or read for long. This is the
-// one place that knows all of it by the key it came with: it bounds what one key holds, and ends it when the key ends.
-// No I/O: the clock, the timer and what is known of keys come with the options.
+// What clients hold open on one replica: sockets, streaming answers, calls that wait for their turn or read for long.
+// This is the one place that knows all of it by the key it came with: it bounds what one key holds, and ends it when
+// the key ends. No I/O: the clock, the timer and what is known of keys come with the options.
 
 import type { Failure, OpenKind } from '../api/errors/failures.ts';
 import { ownerText } from '../api/routing.ts';
@@ -102,8 +102,8 @@ export class OpenCalls {
   }
 
   /**
-   * The same, after those that hold the places were asked for a sign of life: a client that has left is noticed only when something is
-   * written to it.
+   * The same, after those that hold the places were asked for a sign of life: a client that has left is noticed only
+   * when something is written to it.
    */
   async refusalAfterProbe(kind: OpenKind, caller: Caller): Promise<Failure | null> {
     const refusal = this.refusal(kind, caller);
@@ -150,7 +150,10 @@ export class OpenCalls {
     }
   }
 
-  /** Ends what belongs to keys that have expired by now. Asked before anything is sent, so that nothing leaves after the expiry. */
+  /**
+   * Ends what belongs to keys that have expired by now. Asked before anything is sent, so that nothing leaves after the
+   * expiry.
+   */
   expire(): void {
     if (this.#options.nowMs() < this.#earliestMs) return;
     this.keysChanged();

@@ -1,6 +1,7 @@
-// Calls between the replicas of a group: one carries the messages of a turn to one peer and brings its replies back. They are calls of a
-// method of the object, which no URL can name; measured, they cost half of what a request does. The runtime does not retry them and each
-// has a time-out of its own: Raft repeats what got lost, and knows better what is still worth saying.
+// Calls between the replicas of a group: one carries the messages of a turn to one peer and brings its replies back.
+// They are calls of a method of the object, which no URL can name; measured, they cost half of what a request does. The
+// runtime does not retry them and each has a time-out of its own: Raft repeats what got lost, and knows better what is
+// still worth saying.
 
 import type { ReplicaId } from '../model/brands.ts';
 import { peerCallsInFlightMax, peerCallTimeoutMs } from '../limits.ts';
@@ -8,7 +9,10 @@ import { absentLeader, leaderHeader } from '../api/routing.ts';
 import { decodeEnvelope, encodeEnvelope, type Envelope, type PeerMessage } from '../driver/envelope.ts';
 import type { PeerReport } from '../driver/peer-report.ts';
 
-/** What a peer whose code is of the version before calls, and is called by. No client's request has this URL: the gateway builds them. */
+/**
+ * What a peer whose code is of the version before calls, and is called by. No client's request has this URL: the
+ * gateway builds them.
+ */
 export const formerPeerUrl = 'http://replica.internal/internal/raft';
 
 export type PeerAnswer =

@@ -1,6 +1,7 @@
-// What is left of a replica that is none any more, so that no call that was slow makes its object one again: of one that was removed from
-// its group, who the members are, for callers that come late; of one whose tenant is being deleted, or was, how many numbers the group had
-// given, so that whoever deletes the tenant finds all of its objects, also after it was interrupted. It stays for a while only.
+// What is left of a replica that is none any more, so that no call that was slow makes its object one again: of one
+// that was removed from its group, who the members are, for callers that come late; of one whose tenant is being
+// deleted, or was, how many numbers the group had given, so that whoever deletes the tenant finds all of its objects,
+// also after it was interrupted. It stays for a while only.
 
 import { assert } from '../base/assert.ts';
 import { replicaId, type ReplicaId } from '../model/brands.ts';
@@ -47,7 +48,10 @@ export class Remains {
     return this.#deletion === null ? this.#members : null;
   }
 
-  /** That of the group's next replica, as far as this one knew: each lower one may be that of an object. 0: it knew of no group. */
+  /**
+   * That of the group's next replica, as far as this one knew: each lower one may be that of an object. 0: it knew of
+   * no group.
+   */
   get nextNumber(): number {
     return Math.max(-1, ...(this.#members ?? []), (this.#deletion?.nextNumber ?? 0) - 1) + 1;
   }

@@ -1,5 +1,6 @@
 // The Durable Object: one replica of one tenant's group. This file joins the platform's events to the member that lives
-// here; an object that was never provisioned, or was wiped, has no member, answers that it is absent, and writes nothing.
+// here; an object that was never provisioned, or was wiped, has no member, answers that it is absent, and writes
+// nothing.
 
 import { DurableObject } from 'cloudflare:workers';
 import { type ApiRequest, protocolOf } from '../api/call.ts';
@@ -81,8 +82,8 @@ export type Administration = DoubtedLeaders & {
 export type FailedChange = { readonly kind: 'failed'; readonly failure: Failure };
 
 /**
- * A browser cannot send a ping frame. This text, on a socket of any kind, is answered by the platform while the object sleeps, and costs
- * nothing; by this file where the platform does not answer.
+ * A browser cannot send a ping frame. This text, on a socket of any kind, is answered by the platform while the object
+ * sleeps, and costs nothing; by this file where the platform does not answer.
  */
 const heartbeat = { request: 'ping', response: 'pong' } as const;
 
@@ -184,7 +185,8 @@ export class Replica extends DurableObject<ReplicaEnv> {
     try {
       return await serveCall(member, request, context);
     } catch (error) {
-      // The gateway takes a call that throws for an outage and asks elsewhere. A fault of this code would fail there, too.
+      // The gateway takes a call that throws for an outage and asks elsewhere. A fault of this code would fail there,
+      // too.
       if (error instanceof AssertionError) throw error;
       console.error(error);
       return failureResponse(protocolOf(request.path), { kind: 'internal' });
@@ -213,7 +215,9 @@ export class Replica extends DurableObject<ReplicaEnv> {
     return handled;
   }
 
-  /** A handshake that the client began ends with the close frame that is sent here: the platform sends none by itself. */
+  /**
+   * A handshake that the client began ends with the close frame that is sent here: the platform sends none by itself.
+   */
   override webSocketClose(socket: WebSocket, code: number, reason: string): void {
     if (code === noCloseCode) socket.close();
     else if (isCloseCode(code)) socket.close(code, reason);
@@ -232,8 +236,8 @@ export class Replica extends DurableObject<ReplicaEnv> {
   }
 
   /**
-   * A lease may have ended while all replicas slept, or a key with which a socket is open, or the directory is to be told; or what is left
-   * of a replica goes.
+   * A lease may have ended while all replicas slept, or a key with which a socket is open, or the directory is to be
+   * told; or what is left of a replica goes.
    */
   override async alarm(): Promise<void> {
     if (this.#remains.isAllThatIsLeft) return this.#clear();
@@ -285,9 +289,9 @@ export class Replica extends DurableObject<ReplicaEnv> {
   }
 
   /**
-   * The tenant is being deleted: this object serves no more, makes no other one a replica, and is made none again. Its data stay until it
-   * is wiped. Doing it again is fine. Answers the number that the group's next replica would have got, as far as this one knew: each lower
-   * one may be that of an object. 0: it knew of no group.
+   * The tenant is being deleted: this object serves no more, makes no other one a replica, and is made none again. Its
+   * data stay until it is wiped. Doing it again is fine. Answers the number that the group's next replica would have
+   * got, as far as this one knew: each lower one may be that of an object. 0: it knew of no group.
    */
   async retire(): Promise<number> {
     const living = this.#living;
@@ -337,7 +341,10 @@ export class Replica extends DurableObject<ReplicaEnv> {
     await this.ctx.storage.setAlarm(Date.now() + removalKeptMs);
   }
 
-  /** What is on disk is durable before this instance ends, and answers that are on their way have left. Nothing is served meanwhile. */
+  /**
+   * What is on disk is durable before this instance ends, and answers that are on their way have left. Nothing is
+   * served meanwhile.
+   */
   async #restart(reason: string): Promise<void> {
     await this.ctx.storage.sync();
     await scheduler.wait(tickMs);
@@ -641,7 +648,9 @@ export class Replica extends DurableObject<ReplicaEnv> {
     }
   }
 
-  /** An assertion failed: what is in memory cannot be trusted any more. Storage can: the object starts again from it. */
+  /**
+   * An assertion failed: what is in memory cannot be trusted any more. Storage can: the object starts again from it.
+   */
   #reset(error: unknown): void {
     console.error(error);
     this.ctx.abort(error instanceof AssertionError ? error.message : 'the replica failed');

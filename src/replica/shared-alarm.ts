@@ -1,5 +1,6 @@
-// An object has one alarm; leases and the directory's entry both want it. It is set for whoever wants it first, and whoever is called too
-// early asks for it again. What the directory's entry wants is on disk with it; what leases want, their service works out anew.
+// An object has one alarm; leases and the directory's entry both want it. It is set for whoever wants it first, and
+// whoever is called too early asks for it again. What the directory's entry wants is on disk with it; what leases want,
+// their service works out anew.
 
 import type { AlarmStorage } from './lease/lease-alarm.ts';
 

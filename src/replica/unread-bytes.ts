@@ -1,6 +1,6 @@
-// How far the client of a WebSocket may be behind, where the platform does not say: `send` takes every message and nothing tells what
-// of it has left. So a client is taken to read at a certain speed, and to have read everything once it says anything.
-// Pure: the clock comes as an argument.
+// How far the client of a WebSocket may be behind, where the platform does not say: `send` takes every message and
+// nothing tells what of it has left. So a client is taken to read at a certain speed, and to have read everything once
+// it says anything. Pure: the clock comes as an argument.
 
 export type UnreadBounds = {
   readonly bytesMax: number;

@@ -82,7 +82,8 @@ function parseWords(words: readonly string[]) {
       },
     }).values;
   } catch (error) {
-    // Node's text may go on with advice on positional arguments in further lines or sentences; the first says what is wrong.
+    // Node's text may go on with advice on positional arguments in further lines or sentences; the first says what is
+    // wrong.
     const [first] = errorMessage(error).split(/\n|\. /);
     throw usage(first ?? 'the command line could not be read');
   }

@@ -1,5 +1,5 @@
-// The folder that holds everything a server keeps: its lock, its format, its secrets, the first tenant, the stores. One server
-// at a time owns a folder; what is secret in it can be read by its owner alone.
+// The folder that holds everything a server keeps: its lock, its format, its secrets, the first tenant, the stores. One
+// server at a time owns a folder; what is secret in it can be read by its owner alone.
 
 import { randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -37,7 +37,10 @@ export class DataFolder {
     this.#lock = lock;
   }
 
-  /** @throws ServerFailure where the folder cannot be written, is of a newer format, or belongs to another running server. */
+  /**
+   * @throws ServerFailure where the folder cannot be written, is of a newer format, or belongs to another running
+   * server.
+   */
   static async open(folder: string): Promise<DataFolder> {
     const path = resolve(folder);
     let lock: DatabaseSync | null = null;
@@ -123,7 +126,10 @@ function processOf(path: string): string {
   return existsSync(file) ? `, process ${readFileSync(file, 'utf8')}` : '';
 }
 
-/** Node's own way to make a path of folders does not return where the system answers ENOENT for a parent that exists (/proc). */
+/**
+ * Node's own way to make a path of folders does not return where the system answers ENOENT for a parent that exists
+ * (/proc).
+ */
 function makeFolder(path: string): void {
   if (existsSync(path)) return;
   makeFolder(dirname(path));

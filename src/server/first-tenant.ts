@@ -1,4 +1,5 @@
-// Provisions the first tenant through the server's own HTTP API, as any operator would, and knows it again at the next start.
+// Provisions the first tenant through the server's own HTTP API, as any operator would, and knows it again at the next
+// start.
 
 import type { DataFolder, FirstTenant } from './data-folder.ts';
 import { ServerFailure } from './failure.ts';

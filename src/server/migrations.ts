@@ -12,7 +12,9 @@ const createTable = `CREATE TABLE IF NOT EXISTS d1_migrations(
   applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL
 )`;
 
-/** The names of the files that were applied now. @throws ServerFailure that names the file which could not be applied. */
+/**
+ * The names of the files that were applied now. @throws ServerFailure that names the file which could not be applied.
+ */
 export async function applyMigrations(database: D1Database, folder: string): Promise<string[]> {
   await database.prepare(createTable).run();
   const { results } = await database.prepare('SELECT name FROM d1_migrations').all<{ name: string }>();

@@ -1,5 +1,5 @@
-// The local runtime: Miniflare with one Worker on its direct socket. Owns workerd from start to end: it never outlives this
-// process (run-workerd.sh), and its death is reported, not papered over by a restart.
+// The local runtime: Miniflare with one Worker on its direct socket. Owns workerd from start to end: it never outlives
+// this process (run-workerd.sh), and its death is reported, not papered over by a restart.
 
 import { createServer } from 'node:net';
 import { createRequire } from 'node:module';
@@ -69,7 +69,8 @@ function miniflareOptions(options: RuntimeOptions, onDeath: () => void): Minifla
     },
     // Called when Miniflare has put a new workerd in the place of one that died.
     unsafeHandleRuntimeRestart: onDeath,
-    // The direct socket is the one that is used; Miniflare's own entry, a proxy, must not take a fixed port from anyone.
+    // The direct socket is the one that is used; Miniflare's own entry, a proxy, must not take a fixed port from
+    // anyone.
     host: '127.0.0.1',
     port: 0,
     // Without this Miniflare asks the network where it is.

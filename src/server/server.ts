@@ -1,4 +1,5 @@
-// A running Quorate server: the order in which its parts start and end. Prints nothing and ends no process; main.ts does.
+// A running Quorate server: the order in which its parts start and end. Prints nothing and ends no process; main.ts
+// does.
 
 import { randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';

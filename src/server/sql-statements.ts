@@ -1,9 +1,15 @@
 // Splits a migration into its statements. D1 takes one statement a call.
 
-/** Quoted text, quoted names, comments: a semicolon inside one of these ends nothing. A doubled quote begins the next one. */
+/**
+ * Quoted text, quoted names, comments: a semicolon inside one of these ends nothing. A doubled quote begins the next
+ * one.
+ */
 const token = /'[^']*'|"[^"]*"|`[^`]*`|\[[^\]]*\]|--[^\n]*|\/\*[\s\S]*?\*\/|;/g;
 
-/** Statements without comments outside of them, in order. Triggers, which hold semicolons of their own, are not for migrations. */
+/**
+ * Statements without comments outside of them, in order. Triggers, which hold semicolons of their own, are not for
+ * migrations.
+ */
 export function splitStatements(text: string): string[] {
   const statements: string[] = [];
   let current = '';

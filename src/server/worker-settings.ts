@@ -1,6 +1,6 @@
-// What the local runtime must know of wrangler.toml: the compatibility date and flags, so that `npm start` and a deployment run
-// the same platform. Wrangler's own reader takes more than a second to load, so these two lines are read here; a test
-// compares the result with Wrangler's.
+// What the local runtime must know of wrangler.toml: the compatibility date and flags, so that `npm start` and a
+// deployment run the same platform. Wrangler's own reader takes more than a second to load, so these two lines are read
+// here; a test compares the result with Wrangler's.
 
 import { readFileSync } from 'node:fs';
 import { ServerFailure } from './failure.ts';

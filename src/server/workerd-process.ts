@@ -3,7 +3,10 @@
 import { existsSync, readlinkSync } from 'node:fs';
 import { basename } from 'node:path';
 
-/** Whether a process is a workerd that runs: on Linux its program tells, which a dead one that nobody waited for has no more. */
+/**
+ * Whether a process is a workerd that runs: on Linux its program tells, which a dead one that nobody waited for has no
+ * more.
+ */
 export function isWorkerd(processId: number): boolean {
   try {
     process.kill(processId, 0);

@@ -1,5 +1,6 @@
-// What the client's end of a session is for whoever uses it (`session-client.ts` makes it): calls on one replica, over one WebSocket that is
-// opened anew when it breaks. It finds no leader and asks no other replica: what a replica says of that is handed up.
+// What the client's end of a session is for whoever uses it (`session-client.ts` makes it): calls on one replica, over
+// one WebSocket that is opened anew when it breaks. It finds no leader and asks no other replica: what a replica says
+// of that is handed up.
 
 import type { CallAnswer, Credentials, StoreCall } from '../model/calls.ts';
 
@@ -8,14 +9,17 @@ export type Handle = number;
 
 export type CallOptions = {
   /**
-   * Names the call, and a write over all attempts and all replicas: never used again within this process (`processId`). A write that is
-   * sent again under its id is applied once.
+   * Names the call, and a write over all attempts and all replicas: never used again within this process (`processId`).
+   * A write that is sent again under its id is applied once.
    */
   readonly id: number;
   readonly handle: Handle;
   /** How long the replica may take. A call that was not answered by then is `late`. */
   readonly deadlineMs: number;
-  /** Leaders that did not answer; 0: none. At once `failedLeader`, after a look at it `suspectedLeader` is stood against. */
+  /**
+   * Leaders that did not answer; 0: none. At once `failedLeader`, after a look at it `suspectedLeader` is stood
+   * against.
+   */
   readonly failedLeader: number;
   readonly suspectedLeader: number;
 };
@@ -23,7 +27,10 @@ export type CallOptions = {
 /** `settle` is called once. */
 export type SessionAnswer =
   | CallAnswer
-  /** The connection broke, or could not be made: a write may be applied or not. Ask again, here or elsewhere, under the same id. */
+  /**
+   * The connection broke, or could not be made: a write may be applied or not. Ask again, here or elsewhere, under the
+   * same id.
+   */
   | { readonly kind: 'lost' }
   /** No answer came within the deadline: the same is true of it. */
   | { readonly kind: 'late' };
@@ -33,7 +40,9 @@ export type ReplicaSession = {
   readonly declare: (credentials: Credentials) => Handle;
   /** Once for each `declare`. */
   readonly release: (handle: Handle) => void;
-  /** The function it returns cancels the call: `settle` is not called any more. Calls made in one turn share a message. */
+  /**
+   * The function it returns cancels the call: `settle` is not called any more. Calls made in one turn share a message.
+   */
   readonly call: (call: StoreCall, options: CallOptions, settle: (answer: SessionAnswer) => void) => () => void;
   /** For good. Calls under way are lost. */
   readonly close: () => void;

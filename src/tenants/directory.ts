@@ -1,5 +1,5 @@
-// The directory of tenants in D1: names, states, placement, audit. When D1 is down nothing can be provisioned; every store
-// goes on, because no call on a store's data comes here.
+// The directory of tenants in D1: names, states, placement, audit. When D1 is down nothing can be provisioned; every
+// store goes on, because no call on a store's data comes here.
 
 import type { LocationHint } from '../api/v1/tenants.ts';
 
@@ -137,7 +137,10 @@ export class Directory {
     );
   }
 
-  /** What the group told of itself, in place of what stood there, if that is older. Telling it again is fine, in any order. */
+  /**
+   * What the group told of itself, in place of what stood there, if that is older. Telling it again is fine, in any
+   * order.
+   */
   async configured(id: string, { replicas, configuredAt, nextNumber }: ToldConfiguration): Promise<void> {
     const isNewer = 'EXISTS (SELECT 1 FROM tenants WHERE id = ?1 AND configured_at < ?2)';
     const clear = this.#database

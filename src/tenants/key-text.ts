@@ -1,5 +1,5 @@
-// A tenant's key as text: `qrt_<tenant>_<key id>_<secret>`. The secret is a signature of the rest. What the key may do, and
-// whether it was revoked, is state of the tenant's group.
+// A tenant's key as text: `qrt_<tenant>_<key id>_<secret>`. The secret is a signature of the rest. What the key may do,
+// and whether it was revoked, is state of the tenant's group.
 
 import { verifiedKeysCachedMax } from '../limits.ts';
 import { base32, signatureForm, type Signatures } from './signatures.ts';
@@ -25,7 +25,9 @@ export class KeyRing {
     return `qrt_${key.tenant}_${key.keyId}_${this.#signatures.sign(messageOf(key))}`;
   }
 
-  /** null: not a key, or not one that this service signed. What was found good is remembered: the hot path has no MAC. */
+  /**
+   * null: not a key, or not one that this service signed. What was found good is remembered: the hot path has no MAC.
+   */
   verify(text: string): TenantKey | null {
     const verified = this.#verified.get(text);
     if (verified !== undefined) return verified;

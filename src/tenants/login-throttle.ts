@@ -1,6 +1,6 @@
-// How often passwords may be guessed. Each failed try counts for several names: its source, its tenant, its user. Once a name has more
-// failures than are free, the next try under it waits, twice as long after each failure; a try that comes earlier is not looked at, and
-// costs nothing. It knows no clock; whoever asks says what time it is.
+// How often passwords may be guessed. Each failed try counts for several names: its source, its tenant, its user. Once
+// a name has more failures than are free, the next try under it waits, twice as long after each failure; a try that
+// comes earlier is not looked at, and costs nothing. It knows no clock; whoever asks says what time it is.
 
 import { loginNamesMax, loginsForgottenMs } from '../limits.ts';
 

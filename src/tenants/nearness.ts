@@ -1,5 +1,5 @@
-// Which places are near to a reader, as the crow flies. Where the platform puts an object for a hint is its own choice, so a point
-// for each hint is as exact as this can be.
+// Which places are near to a reader, as the crow flies. Where the platform puts an object for a hint is its own choice,
+// so a point for each hint is as exact as this can be.
 
 import type { LocationHint } from '../api/v1/tenants.ts';
 

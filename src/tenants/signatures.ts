@@ -46,7 +46,9 @@ function sha256(text: string): Uint8Array {
   return createHash('sha256').update(text).digest();
 }
 
-/** HMAC-SHA-256 (RFC 2104), without a Promise: what an isolate shares between requests must not wait for one of them. */
+/**
+ * HMAC-SHA-256 (RFC 2104), without a Promise: what an isolate shares between requests must not wait for one of them.
+ */
 function signatureOf(secret: string, message: string): string {
   return base32(createHmac('sha256', secret).update(message).digest().subarray(0, signatureBytes));
 }

@@ -1,5 +1,6 @@
-// A token of one of etcd's users as text: `qru_<tenant>_<use>_<auth revision>_<user name>_<signature>`. It is a statement, not a
-// session: whether it has ended since is state of the tenant's group, which compares the auth revision.
+// A token of one of etcd's users as text: `qru_<tenant>_<use>_<auth revision>_<user name>_<signature>`. It is a
+// statement, not a session: whether it has ended since is state of the tenant's group, which compares the auth
+// revision.
 
 import { textOf, utf8 } from '../base/bytes.ts';
 import { verifiedTokensCachedMax } from '../limits.ts';
@@ -8,8 +9,8 @@ import { signatureForm, type Signatures } from './signatures.ts';
 export type UserToken = {
   readonly tenant: string;
   /**
-   * 'beside': good beside a key of the tenant, which bounds it; for who logged in with one. 'alone': names the tenant itself, for
-   * who logged in as user@tenant.
+   * 'beside': good beside a key of the tenant, which bounds it; for who logged in with one. 'alone': names the tenant
+   * itself, for who logged in as user@tenant.
    */
   readonly use: 'beside' | 'alone';
   /** The store's when the password was checked. */

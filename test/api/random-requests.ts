@@ -1,4 +1,5 @@
-// Requests as a client could send them, right, nearly right and wrong, small and as large as the wire takes: what the fuzz tests send.
+// Requests as a client could send them, right, nearly right and wrong, small and as large as the wire takes: what the
+// fuzz tests send.
 
 import { Buffer } from 'node:buffer';
 import { utf8 } from '../../src/base/bytes.ts';

@@ -1,5 +1,5 @@
-// `npm run bench`: Quorate and, where it is on PATH, etcd, under the same load in turn: A B A B. Prints every round, the medians
-// and their ratio. Ends with 1 where an answer was not 2xx: a fast wrong answer is not speed.
+// `npm run bench`: Quorate and, where it is on PATH, etcd, under the same load in turn: A B A B. Prints every round,
+// the medians and their ratio. Ends with 1 where an answer was not 2xx: a fast wrong answer is not speed.
 
 import { parseArgs } from 'node:util';
 import { chooseDriver, programOnPath, type Driver, type Load } from './load.ts';

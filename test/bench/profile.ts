@@ -1,5 +1,5 @@
-// A CPU profile of workerd under the benchmark's load, through its inspector (DevTools protocol). All objects of the Worker live
-// in one isolate locally, so one profile holds gateway and replicas.
+// A CPU profile of workerd under the benchmark's load, through its inspector (DevTools protocol). All objects of the
+// Worker live in one isolate locally, so one profile holds gateway and replicas.
 
 import { writeFileSync } from 'node:fs';
 import { freePorts } from '../support/free-ports.ts';

@@ -1,5 +1,5 @@
-// The two sides: Quorate as `npm start` runs it, three replicas in one process; and etcd, three members on loopback. Both keep
-// their data in fresh folders on the same disk.
+// The two sides: Quorate as `npm start` runs it, three replicas in one process; and etcd, three members on loopback.
+// Both keep their data in fresh folders on the same disk.
 
 import { startEtcd } from '../support/etcd-cluster.ts';
 import { startQuorate } from '../support/quorate-process.ts';

@@ -1,5 +1,6 @@
-// One client of a run: it writes, reads, compares and lists, one call after the other, and records what it asked and was told. Half of the
-// clients send a write whose answer was lost again, under the same Idempotency-Key, until they know: the group must do it once.
+// One client of a run: it writes, reads, compares and lists, one call after the other, and records what it asked and
+// was told. Half of the clients send a write whose answer was lost again, under the same Idempotency-Key, until they
+// know: the group must do it once.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Answer, Condition, Input, SeenPair, Write } from '../sim/checkers/history.ts';

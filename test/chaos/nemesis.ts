@@ -1,5 +1,6 @@
-// What goes wrong in a run, one thing after the other with quiet between: never more than the group can bear for good, and all of it is
-// healed. Which faults, when and for how long is drawn from the seed; whom they meet depends on who leads then.
+// What goes wrong in a run, one thing after the other with quiet between: never more than the group can bear for good,
+// and all of it is healed. Which faults, when and for how long is drawn from the seed; whom they meet depends on who
+// leads then.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Random } from '../sim/random.ts';

@@ -1,4 +1,5 @@
-// What a run has seen: the history of its clients, how often each thing happened, and how long no write was acknowledged.
+// What a run has seen: the history of its clients, how often each thing happened, and how long no write was
+// acknowledged.
 
 import type { Answer, Input, Operation } from '../sim/checkers/history.ts';
 import type { Called } from './store-calls.ts';

@@ -1,5 +1,5 @@
-// One run against a real server: seeded clients and watchers on one tenant while a nemesis is at work; then all is healed, and what
-// everybody was told is checked.
+// One run against a real server: seeded clients and watchers on one tenant while a nemesis is at work; then all is
+// healed, and what everybody was told is checked.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

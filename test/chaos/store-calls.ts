@@ -1,5 +1,5 @@
-// The store's calls as the clients of a run make them, and what each answer says about what was done. A 4xx is definite: nothing was
-// done, nor will be. A 5xx, a time-out and a connection that broke say nothing.
+// The store's calls as the clients of a run make them, and what each answer says about what was done. A 4xx is
+// definite: nothing was done, nor will be. A 5xx, a time-out and a connection that broke say nothing.
 
 import type { Answer, Input, SeenPair, Write } from '../sim/checkers/history.ts';
 import { isObject, listIn, numberIn, numberOrNull, type Members, membersOf, textIn, textOrEmpty } from './json.ts';

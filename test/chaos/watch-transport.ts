@@ -1,5 +1,5 @@
-// The three ways in which a watch is told to a client: server-sent events, lines of JSON, and a WebSocket. Each gives the frames' JSON, and
-// the place to go on after where the transport itself tells it (the id of a server-sent event).
+// The three ways in which a watch is told to a client: server-sent events, lines of JSON, and a WebSocket. Each gives
+// the frames' JSON, and the place to go on after where the transport itself tells it (the id of a server-sent event).
 
 import { openWebSocket } from '../support/websocket-client.ts';
 import type { StoreAddress } from './store-calls.ts';

@@ -1,6 +1,6 @@
-// One watcher of a run: it watches a range over one transport, is cut off or cuts itself off, and goes on after what it was told, as a
-// client would: after the last event or progress, or the last id of a server-sent event. Some list first and watch from there. Keeps
-// every frame of every connection for the checker.
+// One watcher of a run: it watches a range over one transport, is cut off or cuts itself off, and goes on after what it
+// was told, as a client would: after the last event or progress, or the last id of a server-sent event. Some list first
+// and watch from there. Keeps every frame of every connection for the checker.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pair } from '../sim/checkers/history.ts';

@@ -1,5 +1,5 @@
-// The only two ways in which an answer may differ from its recording beyond placeholders. Each takes what is allowed out of
-// the answer, so that the comparison after it is exact.
+// The only two ways in which an answer may differ from its recording beyond placeholders. Each takes what is allowed
+// out of the answer, so that the comparison after it is exact.
 
 import { isObject, type Json, type JsonObject } from './conversation.ts';
 import { isDecimal } from './placeholders.ts';
@@ -12,8 +12,8 @@ export type Allowed =
   | { readonly kind: 'refused'; readonly reason: string };
 
 /**
- * Which cluster, member and term answered differs from run to run, so recordings leave them out of `header`. They must be
- * there: clients read them. Only the header of the answer itself has them, not those of a txn's parts.
+ * Which cluster, member and term answered differs from run to run, so recordings leave them out of `header`. They must
+ * be there: clients read them. Only the header of the answer itself has them, not those of a txn's parts.
  */
 export function allowHeaderIdentity(value: Json): Allowed {
   if (!isObject(value) || !isObject(value['header'])) return { kind: 'allowed', value };
@@ -29,8 +29,9 @@ export function allowHeaderIdentity(value: Json): Allowed {
 }
 
 /**
- * Clients of etcd 3.5 read `error`, `grpc_code`, `http_code` and `http_status` of an error; 3.7.1 sends `code` and `message`
- * only. A server may serve both: the older members are allowed beside the newer, `error` and `grpc_code` if they say the same.
+ * Clients of etcd 3.5 read `error`, `grpc_code`, `http_code` and `http_status` of an error; 3.7.1 sends `code` and
+ * `message` only. A server may serve both: the older members are allowed beside the newer, `error` and `grpc_code` if
+ * they say the same.
  */
 export function allowOlderErrorMembers(recorded: Json, value: Json): Json {
   if (!isErrorBody(recorded) || !isObject(value)) return value;

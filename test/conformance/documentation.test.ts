@@ -1,5 +1,5 @@
-// The lines of etcd's own documentation (the gRPC gateway, and what people write beside it), run by a real curl as they are
-// printed: only the address is another, and the key of the tenant goes along.
+// The lines of etcd's own documentation (the gRPC gateway, and what people write beside it), run by a real curl as they
+// are printed: only the address is another, and the key of the tenant goes along.
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';

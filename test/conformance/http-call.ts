@@ -1,4 +1,5 @@
-// Sends one recorded request over HTTP. Node's own client, for it adds no headers of its own choice to what the recording says.
+// Sends one recorded request over HTTP. Node's own client, for it adds no headers of its own choice to what the
+// recording says.
 
 import { request as httpRequest, type Agent, type ClientRequest, type IncomingMessage } from 'node:http';
 import { unreachable } from '../../src/base/assert.ts';
@@ -29,7 +30,9 @@ export function bodyText(body: Body, captures: Captures): string | null {
   }
 }
 
-/** With a body, a Content-Type goes along unless the recording says otherwise; null means that there is no such header. */
+/**
+ * With a body, a Content-Type goes along unless the recording says otherwise; null means that there is no such header.
+ */
 export function callHeaders(store: Pick<Store, 'headers'>, call: Call, captures: Captures): Record<string, string> {
   const headers: Record<string, string> = {};
   if (call.body.kind !== 'none') headers['content-type'] = 'application/json';

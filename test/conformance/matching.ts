@@ -1,5 +1,5 @@
-// Compares a JSON value with its recording: exact, save for placeholders and the two allowances. Captures what the recording
-// names. Answers with the first difference, or null.
+// Compares a JSON value with its recording: exact, save for placeholders and the two allowances. Captures what the
+// recording names. Answers with the first difference, or null.
 
 import { unreachable } from '../../src/base/assert.ts';
 import { allowHeaderIdentity, allowOlderErrorMembers } from './allowances.ts';
@@ -107,7 +107,9 @@ function matchContains(recorded: Json, actual: Json, place: Place): string | nul
   return assign(recorded, actual, place) ? null : differs(place, recorded, actual);
 }
 
-/** Gives each recorded element an actual one of its own, going back where a choice leaves a later element without one. */
+/**
+ * Gives each recorded element an actual one of its own, going back where a choice leaves a later element without one.
+ */
 function assign(recorded: readonly Json[], actual: readonly Json[], place: Place): boolean {
   const [first, ...others] = recorded;
   if (first === undefined) return true;

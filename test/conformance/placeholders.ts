@@ -8,7 +8,10 @@ export type Captures = Map<string, Json>;
 const repeated = /\$\{([^}*:]+)\*(\d+)\}/g;
 const named = /\$\{([A-Za-z_][A-Za-z_0-9]*)\}/g;
 
-/** Every string of a value that is sent, filled in. @throws where a name was never captured: the replay has gone wrong before. */
+/**
+ * Every string of a value that is sent, filled in. @throws where a name was never captured: the replay has gone wrong
+ * before.
+ */
 export function fillIn(value: Json, captures: Captures): Json {
   if (typeof value === 'string') return fillInText(value, captures);
   if (isList(value)) return value.map((element) => fillIn(element, captures));

@@ -1,5 +1,5 @@
-// Falsifies one recorded value of a conversation, so that a right answer to that step differs: the replayer must find it.
-// Seeded: the same seed falsifies the same value.
+// Falsifies one recorded value of a conversation, so that a right answer to that step differs: the replayer must find
+// it. Seeded: the same seed falsifies the same value.
 
 import { isList, isObject, type Action, type Answer, type Conversation, type Json } from './conversation.ts';
 import { parsePlaceholder } from './placeholders.ts';
@@ -26,7 +26,10 @@ export function plant(conversation: Conversation, seed: number): Planted | null 
   };
 }
 
-/** What a step compares as JSON. Calls that are sent until the answer matches are left out: they would take their whole time. */
+/**
+ * What a step compares as JSON. Calls that are sent until the answer matches are left out: they would take their whole
+ * time.
+ */
 function recordedValues(action: Action): readonly Json[] {
   if (action.kind === 'call') return action.retryMs === 0 ? bodyOf(action.answer) : [];
   if (action.kind === 'finish') return bodyOf(action.answer);

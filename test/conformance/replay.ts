@@ -58,7 +58,8 @@ class Replayer {
     try {
       for (const reason of await this.#act(step.action)) this.#differ(step.line, reason);
     } catch (error) {
-      // A step that cannot even be sent, because an earlier answer did not bring what it needs, is a difference of its own.
+      // A step that cannot even be sent, because an earlier answer did not bring what it needs, is a difference of its
+      // own.
       if (!(error instanceof UnknownCapture)) throw error;
       this.#differ(step.line, error.message);
     }
@@ -140,7 +141,10 @@ class Replayer {
     }
   }
 
-  /** What is the operator's alone is refused to the owner of the store in etcd's words, and then answered to the operator. */
+  /**
+   * What is the operator's alone is refused to the owner of the store in etcd's words, and then answered to the
+   * operator.
+   */
   async #answerTo(call: Call, recorded: Answer): Promise<HttpAnswer | Error> {
     const answer = await settle(answerOf(this.#send(call, this.#agent), answerWaitMs));
     const headers = this.#store.operatorHeaders;

@@ -1,5 +1,5 @@
-// A stream of a conversation: a POST whose answer comes line by line, or a WebSocket. Keeps what came until a step asks for it;
-// judges nothing but whether it is JSON.
+// A stream of a conversation: a POST whose answer comes line by line, or a WebSocket. Keeps what came until a step asks
+// for it; judges nothing but whether it is JSON.
 
 import type { ClientRequest } from 'node:http';
 import type { Json } from './conversation.ts';
@@ -93,7 +93,8 @@ export class Stream {
   }
 
   #receive(text: string): void {
-    // A message that is not JSON is kept as the text it is: it matches no recorded one and shows itself in the difference.
+    // A message that is not JSON is kept as the text it is: it matches no recorded one and shows itself in the
+    // difference.
     const message = parseJson(text) ?? text;
     if (!this.onMessage(message)) this.messages.push(message);
     this.#wake();

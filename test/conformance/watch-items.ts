@@ -1,5 +1,6 @@
-// Streams opened `by_watch`: the order between different watches of one stream is free, and so is how many revisions a message
-// holds. Splits messages into items per watch, and holds each message with events against what etcd promises of it.
+// Streams opened `by_watch`: the order between different watches of one stream is free, and so is how many revisions a
+// message holds. Splits messages into items per watch, and holds each message with events against what etcd promises of
+// it.
 
 import { allowHeaderIdentity } from './allowances.ts';
 import { isList, isObject, type Json, type JsonObject } from './conversation.ts';

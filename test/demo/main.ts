@@ -1,5 +1,5 @@
-// `npm run demo`: provisions a tenant, watches it, puts every package of this repository's lock file, while the leader is aborted
-// and then the whole server is killed; says what it does and what it found. Ends with 1 on any violation.
+// `npm run demo`: provisions a tenant, watches it, puts every package of this repository's lock file, while the leader
+// is aborted and then the whole server is killed; says what it does and what it found. Ends with 1 on any violation.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

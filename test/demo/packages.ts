@@ -6,7 +6,10 @@ import { members } from './store-client.ts';
 
 export const prefix = 'packages/';
 
-/** `packages/<name>` and the package's JSON. A package that is nested in another one keeps its path, so that names differ. */
+/**
+ * `packages/<name>` and the package's JSON. A package that is nested in another one keeps its path, so that names
+ * differ.
+ */
 export function readPackages(): { readonly key: string; readonly value: string }[] {
   const file = fileURLToPath(import.meta.resolve('../../package-lock.json'));
   const lock = members(JSON.parse(readFileSync(file, 'utf8')));

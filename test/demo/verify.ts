@@ -27,7 +27,10 @@ export function checkState(acknowledged: readonly Acknowledged[], listed: readon
   return violations;
 }
 
-/** Each revision from the store's first to its last exactly once, in order, and each the put that was acknowledged with it. */
+/**
+ * Each revision from the store's first to its last exactly once, in order, and each the put that was acknowledged with
+ * it.
+ */
 export function checkWatch(acknowledged: readonly Acknowledged[], seen: readonly Seen[]): string[] {
   const violations: string[] = [];
   let expected = 2;

@@ -1,5 +1,5 @@
-// A WebSocket watch that outlives its connections: whenever one ends it opens another one, from the revision after the last
-// that it saw. Keeps everything it saw, for the verification.
+// A WebSocket watch that outlives its connections: whenever one ends it opens another one, from the revision after the
+// last that it saw. Keeps everything it saw, for the verification.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { members, number, parsePair, text, type Pair, type StoreAddress } from './store-client.ts';

@@ -1,5 +1,5 @@
-// Puts pairs, several at a time, through whatever happens to the server: a put that was not acknowledged is sent again under the
-// same id until it is. Remembers every acknowledgement.
+// Puts pairs, several at a time, through whatever happens to the server: a put that was not acknowledged is sent again
+// under the same id until it is. Remembers every acknowledgement.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { put, Refused, type PutAnswer, type StoreAddress } from './store-client.ts';

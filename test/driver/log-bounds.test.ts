@@ -283,7 +283,10 @@ describe('REBUILD-7: a snapshot that is held too long, or that nobody takes, is 
   });
 });
 
-/** A replica whose log holds these entries, all but the last of which it knows to be committed. `asked`: how often it has asked to go on. */
+/**
+ * A replica whose log holds these entries, all but the last of which it knows to be committed. `asked`: how often it
+ * has asked to go on.
+ */
 function replicaOf(
   operations: readonly Operation[],
   bounds: LogBounds = usualBounds,

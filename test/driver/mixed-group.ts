@@ -1,4 +1,5 @@
-// A group in which each replica runs the present code or that of an earlier level, on real SQLite, joined by the bytes of their envelopes.
+// A group in which each replica runs the present code or that of an earlier level, on real SQLite, joined by the bytes
+// of their envelopes.
 
 import type { UndoneCommand } from '../../src/mvcc/careful-apply.ts';
 import { replicaId, type ReplicaId } from '../../src/model/brands.ts';

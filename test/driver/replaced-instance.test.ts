@@ -1,4 +1,5 @@
-// The platform may briefly run two instances of one object: the old one does not know that it was replaced until it touches storage.
+// The platform may briefly run two instances of one object: the old one does not know that it was replaced until it
+// touches storage.
 
 import { expect, it } from 'vitest';
 import { replicaId, type ReplicaId } from '../../src/model/brands.ts';
@@ -112,7 +113,8 @@ it('GROUP-10: a leader’s instance that was replaced answers no read, although 
   expect(present.driver.raft.role).toBe('leader');
   expect(write(present, 'new', [second])?.kind).toBe('applied');
 
-  // The third replica has heard of none of it: with the former instance, which counts itself, it is a majority of the former term.
+  // The third replica has heard of none of it: with the former instance, which counts itself, it is a majority of the
+  // former term.
   let answer: ReadResult | null = null;
   expect(() => {
     former.driver.read((settled) => {

@@ -1,4 +1,5 @@
-// Three drivers of one group, of which the first leads: messages go when the test says so, and one replica may be cut off.
+// Three drivers of one group, of which the first leads: messages go when the test says so, and one replica may be cut
+// off.
 
 import { expect } from 'vitest';
 import type { ReplicaId } from '../../src/model/brands.ts';

@@ -21,7 +21,10 @@ does not serve afterwards, memory that stays, or another tenant's p99 beyond twi
 
 /** 501: what is not served. 503, 504: no leader, no answer in time. 507: the alarm NOSPACE, which clients may raise. */
 const documented5xx: ReadonlySet<number> = new Set([501, 503, 504, 507]);
-/** etcd answers what fails in its locks and elections, and a password that bcrypt does not take, with code 2, which is 500. */
+/**
+ * etcd answers what fails in its locks and elections, and a password that bcrypt does not take, with code 2, which is
+ * 500.
+ */
 const etcds500 = /"code":2,/;
 const etcdsPaths = /\/v3(?:beta)?\/(?:lock|election|auth\/user)\//;
 const inFlightMax = 24;

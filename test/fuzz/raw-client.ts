@@ -1,5 +1,5 @@
-// Sends bytes to a server and looks at no more of what comes back than the status: the fuzzer's requests are none that a client of Node's
-// would send. An upgraded connection gets frames, and is then closed or left, as clients do.
+// Sends bytes to a server and looks at no more of what comes back than the status: the fuzzer's requests are none that
+// a client of Node's would send. An upgraded connection gets frames, and is then closed or left, as clients do.
 
 import { connect } from 'node:net';
 

@@ -1,5 +1,6 @@
-// Requests for the fuzzer, as bytes: what clients send, from the recorded conversations and from templates for every route, and what may
-// become of it: other values, other headers, other paths, nested or huge bodies, and bytes that are no HTTP at all.
+// Requests for the fuzzer, as bytes: what clients send, from the recorded conversations and from templates for every
+// route, and what may become of it: other values, other headers, other paths, nested or huge bodies, and bytes that are
+// no HTTP at all.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,5 +1,5 @@
-// A leader that crashed, hangs, is partitioned or can call nobody: the next write succeeds without its help, and one election is all
-// that comes of it. A leader that is busy stays.
+// A leader that crashed, hangs, is partitioned or can call nobody: the next write succeeds without its help, and one
+// election is all that comes of it. A leader that is busy stays.
 
 import { describe, expect, it } from 'vitest';
 import { leaderHeader } from '../../src/api/routing.ts';

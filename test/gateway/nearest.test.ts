@@ -1,4 +1,5 @@
-// Which replica a reader is sent to: the choice of the caller, where everybody is, and what is done where the nearest does not answer.
+// Which replica a reader is sent to: the choice of the caller, where everybody is, and what is done where the nearest
+// does not answer.
 
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { isReadPath, membersText, parseMembers } from '../../src/api/routing.ts';

@@ -1,4 +1,5 @@
-// A put with a fault at every step of its way: the caller's one call is answered, and the put is applied once, on every replica.
+// A put with a fault at every step of its way: the caller's one call is answered, and the put is applied once, on every
+// replica.
 
 import { describe, expect, it } from 'vitest';
 import { type Fault, Machines, type Point } from '../support/machines.ts';

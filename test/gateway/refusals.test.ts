@@ -1,4 +1,5 @@
-// What the gateway may tell of a write that it sent more than once: that it was not done only where no attempt can have done it.
+// What the gateway may tell of a write that it sent more than once: that it was not done only where no attempt can have
+// done it.
 
 import { describe, expect, it } from 'vitest';
 import { failureResponse } from '../../src/api/errors/errors.ts';

@@ -1,5 +1,6 @@
 // How long a store is without a leader: `npm run failover`. Does a fault to the leader's object again and again, as
-// `npm start -- --fault-port` can, and measures from before the fault to the next acknowledged write, through the service's door.
+// `npm start -- --fault-port` can, and measures from before the fault to the next acknowledged write, through the
+// service's door.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -48,7 +49,10 @@ const faults: readonly Fault[] = [
   },
 ];
 
-/** Between two faults, for the group to settle: without it the next fault would be measured on a group that is still healing. */
+/**
+ * Between two faults, for the group to settle: without it the next fault would be measured on a group that is still
+ * healing.
+ */
 const settleMs = 1_500;
 
 async function main(): Promise<void> {

@@ -1,7 +1,7 @@
-// What a large store costs the thread and the memory of one isolate: `npm run large-store:steps`. Two replicas' production drivers on
-// SQLite files, joined by the bytes of their envelopes, in one process, whose heap npm's script limits. Every call into a driver
-// is timed: nothing else is served while it runs. Exits with 1 where the two stores differ, or hold more than an isolate's memory, or
-// the log is longer than its bound.
+// What a large store costs the thread and the memory of one isolate: `npm run large-store:steps`. Two replicas'
+// production drivers on SQLite files, joined by the bytes of their envelopes, in one process, whose heap npm's script
+// limits. Every call into a driver is timed: nothing else is served while it runs. Exits with 1 where the two stores
+// differ, or hold more than an isolate's memory, or the log is longer than its bound.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -385,7 +385,10 @@ function sendWithCrash(group: Group, stored: LargeValues): string {
   return `sent in ${seconds.toFixed(1)} s, ${mb(stored.bytes / seconds)} MB/s; crashed at ${before}, went on from ${next}`;
 }
 
-/** A row altered behind the store's back, where the next put looks. `meanwhile`: at every turn until there is a new store. */
+/**
+ * A row altered behind the store's back, where the next put looks. `meanwhile`: at every turn until there is a new
+ * store.
+ */
 function rebuild(group: Group, meanwhile: () => void = () => group.putOne()): void {
   const { learner } = group;
   const { restarts } = learner;
@@ -395,7 +398,9 @@ function rebuild(group: Group, meanwhile: () => void = () => group.putOne()): vo
   group.until(() => isCaughtUp(group));
 }
 
-/** Until the snapshot is given up others overwrite some keys, and compact, by sixteen megabytes for each that is sent. */
+/**
+ * Until the snapshot is given up others overwrite some keys, and compact, by sixteen megabytes for each that is sent.
+ */
 function outrun(group: Group): string {
   const { leader } = group;
   const values = new LargeValues();
@@ -466,7 +471,9 @@ function compare({ steps, leader, learner }: Group): void {
   if (keys[0] !== keys[1]) throw new Error(`the stores have ${keys.join(' and ')} keys`);
 }
 
-/** The key up to which the snapshot has come, and "~" behind all of them; null: none is under way, or it has not begun. */
+/**
+ * The key up to which the snapshot has come, and "~" behind all of them; null: none is under way, or it has not begun.
+ */
 function placeOf({ sql }: Replica): string | null {
   const cursor = new SnapshotSink(sql).progress?.cursor ?? null;
   if (cursor === null) return null;

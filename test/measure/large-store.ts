@@ -1,9 +1,10 @@
-// A store that is larger than an isolate's memory, on a server as `npm start` starts it: `npm run large-store`. Fills it, takes a
-// replica's storage away, crashes the replica that takes its place while that takes the snapshot, then alters a row of another one's
-// database while the server is down. Puts go on throughout. Exits with 1 where a replica differs in the end, or a put failed.
+// A store that is larger than an isolate's memory, on a server as `npm start` starts it: `npm run large-store`. Fills
+// it, takes a replica's storage away, crashes the replica that takes its place while that takes the snapshot, then
+// alters a row of another one's database while the server is down. Puts go on throughout. Exits with 1 where a replica
+// differs in the end, or a put failed.
 //
-// All replicas, the gateway and D1 are in one process here, of one thread, and the replicas in one isolate: its memory is that of all
-// together, and a put waits for whatever any of them does.
+// All replicas, the gateway and D1 are in one process here, of one thread, and the replicas in one isolate: its memory
+// is that of all together, and a put waits for whatever any of them does.
 
 import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -146,7 +147,10 @@ async function placeWhere(store: Store, replica: number, condition: (place: Plac
   throw new Error('the snapshot has come before its receiver could be crashed: --megabytes is too few');
 }
 
-/** One row, while the server is down: the next write to its key finds it, and a snapshot is taken beside the store that is there. */
+/**
+ * One row, while the server is down: the next write to its key finds it, and a snapshot is taken beside the store that
+ * is there.
+ */
 async function alter(server: Server, store: Store, memory: Memory): Promise<void> {
   const { leader, replicas } = await store.status();
   const altered = replicas.find(({ id }) => id !== leader)?.id ?? 0;
@@ -180,7 +184,10 @@ async function alter(server: Server, store: Store, memory: Memory): Promise<void
   console.log(`  puts until that store was cleared away: ${cleared}; memory ${memory.text()}`);
 }
 
-/** Every replica's rows, by the hash that `/v3/maintenance/hash` answers: of the leader as it answers it, of the others from their files. */
+/**
+ * Every replica's rows, by the hash that `/v3/maintenance/hash` answers: of the leader as it answers it, of the others
+ * from their files.
+ */
 async function compare(server: Server, store: Store): Promise<void> {
   const startMs = performance.now();
   const puts = await store.putsDuring(() => store.hash());
@@ -404,8 +411,8 @@ class Store {
 }
 
 /**
- * Of a database that the server may have open: without a lock, which would be in its way, and so without what is in its log alone, a few
- * megabytes. null: there is no such row or table, or it was being written.
+ * Of a database that the server may have open: without a lock, which would be in its way, and so without what is in its
+ * log alone, a few megabytes. null: there is no such row or table, or it was being written.
  */
 function askFile(file: string, statement: string): Record<string, unknown> | null {
   const url = pathToFileURL(file);

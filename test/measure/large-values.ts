@@ -1,5 +1,6 @@
-// The keys and values of a large store, always the same ones: mostly records of 1 KB, some documents, few files of up to a megabyte.
-// Of each size there is about as much in bytes, so that small values make the keys and large ones the bytes of a row.
+// The keys and values of a large store, always the same ones: mostly records of 1 KB, some documents, few files of up
+// to a megabyte. Of each size there is about as much in bytes, so that small values make the keys and large ones the
+// bytes of a row.
 
 import { seededRandom } from '../../src/raft/random.ts';
 

@@ -1,9 +1,10 @@
-// Measures how the rows of a store could be laid out, on Node's SQLite: put, list at the head, a page of an old revision,
-// catch-up. Run by `node test/measure/row-formats.ts`. What was chosen, and why, stands in src/mvcc/schema.ts.
+// Measures how the rows of a store could be laid out, on Node's SQLite: put, list at the head, a page of an old
+// revision, catch-up. Run by `node test/measure/row-formats.ts`. What was chosen, and why, stands in
+// src/mvcc/schema.ts.
 //
 // A  one table by (key, mod), newest first, a tombstone row for a delete
-// B  a head table by key, and superseded versions by (key, mod) with the revision that superseded them; values in the row
-// E  as B, but the values of both tables in a third one by rowid
+// B  a head table by key, and superseded versions by (key, mod) with the revision that superseded them; values in the
+// row E  as B, but the values of both tables in a third one by rowid
 // C  a table by revision (rowid), and an index by (key, revision)
 
 import { mkdtempSync, rmSync, statSync } from 'node:fs';

@@ -1,4 +1,5 @@
-// How long the first call takes on a group that rests: all objects in memory, one of them not, none. npm run waking -- [--rounds N]
+// How long the first call takes on a group that rests: all objects in memory, one of them not, none. npm run waking --
+// [--rounds N]
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';

@@ -1,6 +1,6 @@
-// Replays the unary calls of a recorded conversation against a store alone: the wire parses and answers, a log of one entry a
-// call applies. What takes more than a store (streams, locks, members) is passed over; where such a call changed something, the
-// replay ends.
+// Replays the unary calls of a recorded conversation against a store alone: the wire parses and answers, a log of one
+// entry a call applies. What takes more than a store (streams, locks, members) is passed over; where such a call
+// changed something, the replay ends.
 
 import { assert } from '../../src/base/assert.ts';
 import { leaseId } from '../../src/model/brands.ts';

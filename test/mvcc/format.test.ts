@@ -1,6 +1,6 @@
-// Stores that earlier versions wrote. The fixtures are dumps of them: keys, compacted history, access keys and remembered writes of
-// the version of format 1; leases, users, alarms and the rest too of the last one before groups had levels. That of format 3 is written
-// by the code of level 2 itself.
+// Stores that earlier versions wrote. The fixtures are dumps of them: keys, compacted history, access keys and
+// remembered writes of the version of format 1; leases, users, alarms and the rest too of the last one before groups
+// had levels. That of format 3 is written by the code of level 2 itself.
 
 import { Buffer } from 'node:buffer';
 import { expect, it } from 'vitest';

@@ -1,4 +1,5 @@
-// Work over a whole store goes in steps, so that a large one keeps nobody waiting: each step is bounded in rows and in bytes.
+// Work over a whole store goes in steps, so that a large one keeps nobody waiting: each step is bounded in rows and in
+// bytes.
 
 import { expect, it } from 'vitest';
 import { replicaId, term } from '../../src/model/brands.ts';

@@ -1,5 +1,5 @@
-// What entries mean at the levels that have been released: random ones, applied by the code of level 2 and by the present one, leave the
-// same rows and answers. The two may then be in one group.
+// What entries mean at the levels that have been released: random ones, applied by the code of level 2 and by the
+// present one, leave the same rows and answers. The two may then be in one group.
 
 import { describe, expect, it } from 'vitest';
 import { logIndex } from '../../src/model/brands.ts';

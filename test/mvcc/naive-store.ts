@@ -1,5 +1,5 @@
-// The store as plain as can be: a copy of all pairs for each revision, everything computed anew for each answer. What the real
-// one is checked against. Slow, and meant to be obviously right; it shares no code with it but the model.
+// The store as plain as can be: a copy of all pairs for each revision, everything computed anew for each answer. What
+// the real one is checked against. Slow, and meant to be obviously right; it shares no code with it but the model.
 
 import { Buffer } from 'node:buffer';
 import { type LeaseId, leaseId, revision } from '../../src/model/brands.ts';

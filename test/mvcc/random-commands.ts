@@ -1,4 +1,5 @@
-// Random commands of every kind, by every kind of caller, some of them sent again; and all that a store holds, to compare two.
+// Random commands of every kind, by every kind of caller, some of them sent again; and all that a store holds, to
+// compare two.
 
 import type { Caller, Command, Operation } from '../../src/model/store.ts';
 import { columnsOf } from '../../src/mvcc/snapshot/generic-rows.ts';
@@ -90,7 +91,10 @@ export const steadyKey: Operation = {
   accessKey: { id: 'steady', role: 'admin', prefix: new Uint8Array(0), expiresAtMs: null, createdAtMs: 0 },
 };
 
-/** Those of one entry. `sent`: those of the entries before, to which they are added. `fed`: a store that has applied them. */
+/**
+ * Those of one entry. `sent`: those of the entries before, to which they are added. `fed`: a store that has applied
+ * them.
+ */
 export function randomCommands(random: RandomOperations, sent: Command[], fed: Fed, round: number): Command[] {
   random.revision = fed.store.revision;
   const commands = Array.from({ length: 1 + random.below(4) }, (): Command => {

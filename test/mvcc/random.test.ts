@@ -1,4 +1,5 @@
-// The store against the naive one: random requests, each answer compared, with restarts, compactions and their steps between.
+// The store against the naive one: random requests, each answer compared, with restarts, compactions and their steps
+// between.
 
 import { describe, expect, it } from 'vitest';
 import { compareBytes } from '../../src/base/bytes.ts';

@@ -100,7 +100,8 @@ describe('a command that throws', () => {
       expect(carefully).toEqual({ applied, undone: [] });
       expect(careful.store.runningHash).toEqual(plain.store.runningHash);
     }
-    // Beyond some bytes an entry does not hold the pairs that it replaces: where that begins depends on how its puts are grouped.
+    // Beyond some bytes an entry does not hold the pairs that it replaces: where that begins depends on how its puts
+    // are grouped.
     const replacing = [
       ...Array.from({ length: 4 }, (_, n) => put(`large/${n}`, new Uint8Array(1_500_000).fill(round))),
       ...Array.from({ length: 40 }, (_, n) => put(`small/${n}`, `${round}`)),

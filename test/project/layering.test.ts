@@ -1,4 +1,5 @@
-// Imports point one way, and the pure core knows no platform. Read from the source text, so that nobody has to remember it.
+// Imports point one way, and the pure core knows no platform. Read from the source text, so that nobody has to remember
+// it.
 
 import { globSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
@@ -9,7 +10,10 @@ import { version } from '../../src/version.ts';
 const source = 'src';
 const files = globSync(`${source}/**/*.ts`).map((file) => normalize(file));
 
-/** What each room may import, beside itself, the leaves (files at the top of src) and packages. A new room is added here on purpose. */
+/**
+ * What each room may import, beside itself, the leaves (files at the top of src) and packages. A new room is added here
+ * on purpose.
+ */
 const allowed: Readonly<Record<string, readonly string[]>> = {
   leaf: [],
   base: [],
@@ -107,7 +111,8 @@ describe('PROJECT-3: every bound says its unit and its reason', () => {
 describe('PROJECT-4: rules and tests name each other', () => {
   const spec = readFileSync('test/SPEC.md', 'utf8');
   const ruled = new Set([...spec.matchAll(/^- ([A-Z][A-Z0-9-]*-\d+):/gm)].map(([, id]) => id));
-  // A test's name begins with the rule's ID. Contract suites and golden scripts name rules in other files than *.test.ts.
+  // A test's name begins with the rule's ID. Contract suites and golden scripts name rules in other files than
+  // *.test.ts.
   const texts = globSync('test/**/*.{ts,txt}').map((file) => readFileSync(file, 'utf8'));
   const tested = new Set(
     texts.flatMap((text) => [...text.matchAll(/['"`# ]([A-Z][A-Z0-9-]*-\d+):/g)].map(([, id]) => id)),

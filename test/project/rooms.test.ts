@@ -1,11 +1,15 @@
-// Where tests lie: a test of a room of src lies in the room of the same name, and no file of tests is left out by every project.
+// Where tests lie: a test of a room of src lies in the room of the same name, and no file of tests is left out by every
+// project.
 
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join, matchesGlob, normalize } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type TestFiles, testProjects } from '../projects.ts';
 
-/** Rooms of test/ that mirror no room of src. What stands in them goes over all of src, or is a program. A new one is added on purpose. */
+/**
+ * Rooms of test/ that mirror no room of src. What stands in them goes over all of src, or is a program. A new one is
+ * added on purpose.
+ */
 const ownRooms = new Set([
   'bench',
   'chaos',

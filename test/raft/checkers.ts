@@ -1,5 +1,5 @@
-// The five safety properties of Raft (§3.2, figure 3.2), and what reads promise, watched from outside while replicas run. The
-// checkers know the core's public face and its disks only.
+// The five safety properties of Raft (§3.2, figure 3.2), and what reads promise, watched from outside while replicas
+// run. The checkers know the core's public face and its disks only.
 
 import type { LogIndex, ReplicaId, Term } from '../../src/model/brands.ts';
 import { textOf } from '../../src/base/bytes.ts';

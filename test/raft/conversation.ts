@@ -1,5 +1,6 @@
 // Plays the scripts in `golden/`: a line that begins with `>` does something to a group of replicas, the indented lines
-// below it say what came of it. All is deterministic, so a script is compared with what is said when it is played again.
+// below it say what came of it. All is deterministic, so a script is compared with what is said when it is played
+// again.
 //
 //   > group 1 2 3                 a fresh group; `> group 1 2 3 timeout 10 heartbeat 3` sets the ticks
 //                                 `> group 1 2 learner 3`: the last one does not vote

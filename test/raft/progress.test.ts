@@ -83,7 +83,8 @@ describe('progress of a follower', () => {
     progress.accepted(logIndex(8), 3);
     progress.heartbeatSent(logIndex(8), 4);
     progress.answered(4);
-    // The append may have left before the answer came that raised `match`, and may have arrived before what that answered.
+    // The append may have left before the answer came that raised `match`, and may have arrived before what that
+    // answered.
     expect(progress.rejected({ rejectedIndex: logIndex(8), fit: logIndex(2), round: 3 })).toBe(false);
     expect([progress.match, progress.commitTold]).toEqual([8, 8]);
     expect(progress.rejected({ rejectedIndex: logIndex(8), fit: logIndex(2), round: 4 })).toBe(true);

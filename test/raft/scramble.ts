@@ -9,7 +9,9 @@ import type { Message, Role } from '../../src/raft/types.ts';
 import { Checkers } from './checkers.ts';
 import { Host, steps, type HostOptions } from './host.ts';
 
-/** Weights of what may happen next. Each seed turns some off: a run where all fails hides what shows when most works. */
+/**
+ * Weights of what may happen next. Each seed turns some off: a run where all fails hides what shows when most works.
+ */
 type Weights = Readonly<Record<Action, number>>;
 const usualWeights = {
   deliver: 60,

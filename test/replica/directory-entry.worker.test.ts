@@ -1,4 +1,5 @@
-// The directory and the groups in it: what it learns of their members, also late, and what is left of a tenant that is deleted.
+// The directory and the groups in it: what it learns of their members, also late, and what is left of a tenant that is
+// deleted.
 
 import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { beforeAll, describe, expect, it } from 'vitest';

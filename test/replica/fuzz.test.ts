@@ -1,5 +1,5 @@
-// Any request, down to the log and the store: what is taken is applied, what is not is a value, and nothing throws. QUORATE_FUZZ_SECONDS
-// makes it longer, with seeds that no run had before.
+// Any request, down to the log and the store: what is taken is applied, what is not is a value, and nothing throws.
+// QUORATE_FUZZ_SECONDS makes it longer, with seeds that no run had before.
 
 import { describe, expect, it } from 'vitest';
 import { parseCall } from '../../src/api/call.ts';

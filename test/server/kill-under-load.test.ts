@@ -29,7 +29,9 @@ async function start(): Promise<QuorateProcess> {
   return server;
 }
 
-/** Puts a key of its own each time, once, until the server is gone. The last write of each writer is not acknowledged. */
+/**
+ * Puts a key of its own each time, once, until the server is gone. The last write of each writer is not acknowledged.
+ */
 async function write(server: QuorateProcess, writer: number, writes: Write[]): Promise<void> {
   for (let count = 0; ; count++) {
     const key = `w${writer}/${count}`;

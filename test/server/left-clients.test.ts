@@ -1,4 +1,5 @@
-// Clients that leave by an ordinary close (FIN), as a terminal's Ctrl-C makes them: raw connections to a started server.
+// Clients that leave by an ordinary close (FIN), as a terminal's Ctrl-C makes them: raw connections to a started
+// server.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -96,8 +97,8 @@ describe('a lock', () => {
   }
 });
 
-// Workerd does not see the FIN of a client while nothing is written to it, and an answer that has not begun has nothing to write: its
-// status is not known yet. The Node process in front of it will see it.
+// Workerd does not see the FIN of a client while nothing is written to it, and an answer that has not begun has nothing
+// to write: its status is not known yet. The Node process in front of it will see it.
 describe('a client that waits', () => {
   it.skip('LOCK-32: that leaves by an ordinary close is out of the queue before its turn', async () => {
     const name = 'left-early';
@@ -159,8 +160,9 @@ describe('a stream', () => {
   });
 });
 
-// A raw client whose machine is gone: it answers no ping of the WebSocket protocol, which workerd gives no way to send, and workerd does
-// not tell an object of a half-closed connection while its answer goes on. The Node process in front can do both.
+// A raw client whose machine is gone: it answers no ping of the WebSocket protocol, which workerd gives no way to send,
+// and workerd does not tell an object of a half-closed connection while its answer goes on. The Node process in front
+// can do both.
 describe('a client of an open stream that falls silent', () => {
   const handshake = [
     'Upgrade: websocket',

@@ -1,5 +1,5 @@
-// Requests as no client library sends them, byte for byte on a socket of their own: paths with dot segments, hosts that are none, bodies
-// that are larger than they say, or that nobody asked for.
+// Requests as no client library sends them, byte for byte on a socket of their own: paths with dot segments, hosts that
+// are none, bodies that are larger than they say, or that nobody asked for.
 
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';

@@ -1,4 +1,5 @@
-// WebSockets as their clients have them, on a server that was started as users start it: what only a real connection shows.
+// WebSockets as their clients have them, on a server that was started as users start it: what only a real connection
+// shows.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -226,8 +227,9 @@ it('SOCKET-5: what etcd takes of frames is taken: large ones, several messages, 
 });
 
 /**
- * The runtime on this machine pumps what comes from a client by a pipe that goes on waiting where the first message of a socket is the
- * close frame (kj, `BlockedReceive::tryPumpFrom`): the connection ends when the object's sockets hibernate. A process in front sees it end.
+ * The runtime on this machine pumps what comes from a client by a pipe that goes on waiting where the first message of
+ * a socket is the close frame (kj, `BlockedReceive::tryPumpFrom`): the connection ends when the object's sockets
+ * hibernate. A process in front sees it end.
  */
 it.skip('SOCKET-1: a client that never spoke has its connection ended by the server, too', async () => {
   const { id } = server.ready.tenant;

@@ -1,11 +1,11 @@
-// Deployments of a run: an operator updates the replicas of a group one by one, now and then goes back, announces a downgrade and takes
-// it back. It is told what an operator can see, and does what an operator may:
+// Deployments of a run: an operator updates the replicas of a group one by one, now and then goes back, announces a
+// downgrade and takes it back. It is told what an operator can see, and does what an operator may:
 //
 // - back from an update: while a replica has not been updated yet. The level cannot have risen.
-// - back from a level that the former code does not know: after a downgrade was announced, the level has fallen, and every replica has applied what the leader's
-//   log held then. What follows is of level 1.
-// - careless runs go back also where all were updated: the former code halts at entries, and refuses stores, that it does not know,
-//   and nothing else is harmed.
+// - back from a level that the former code does not know: after a downgrade was announced, the level has fallen, and
+//   every replica has applied what the leader's log held then. What follows is of level 1.
+// - careless runs go back also where all were updated: the former code halts at entries, and refuses stores, that it
+//   does not know, and nothing else is harmed.
 
 import { unreachable } from '../../src/base/assert.ts';
 import type { LogIndex, ReplicaId } from '../../src/model/brands.ts';

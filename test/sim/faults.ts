@@ -1,5 +1,5 @@
-// What may go wrong in one run. Each seed turns some kinds of fault off (swarm testing): a run in which everything fails at
-// once hides what only shows when most things work.
+// What may go wrong in one run. Each seed turns some kinds of fault off (swarm testing): a run in which everything
+// fails at once hides what only shows when most things work.
 
 import { commandRowsMax } from '../../src/limits.ts';
 import type { Random } from './random.ts';
@@ -101,8 +101,8 @@ export function deploymentsOf(random: Random): Pick<FaultMix, keyof typeof noDep
 }
 
 /**
- * Drawn apart as well. A wrong store is found by a majority that is right: nobody else is lost or replaced meanwhile, and the group has
- * hashes all the time.
+ * Drawn apart as well. A wrong store is found by a majority that is right: nobody else is lost or replaced meanwhile,
+ * and the group has hashes all the time.
  */
 export function alterationsOf(random: Random, mix: FaultMix): Pick<FaultMix, 'alterEveryMs'> {
   const mayAlter = mix.replicas > 1 && mix.memberChangeEveryMs + mix.loseStorageEveryMs + mix.deployEveryMs === 0;

@@ -42,7 +42,8 @@ describe('found by the simulator', () => {
   });
 
   it('SIM-FOUND-2: a write that was answered "nothing changed" changes nothing when an earlier attempt comes late', () => {
-    // Seen as: a delete found nothing, its answer came by the second attempt; the first one, late, deleted a newer pair.
+    // Seen as: a delete found nothing, its answer came by the second attempt; the first one, late, deleted a newer
+    // pair.
     const store = new Store(new NodeSql());
     const key = utf8('k');
     const deletion: Operation = { kind: 'deleteRange', request: { key, rangeEnd: emptyBytes, previous: false } };
@@ -60,7 +61,8 @@ describe('found by the simulator', () => {
   });
 
   it('SIM-FOUND-3: a write that was refused for want of permission is never done, also when its caller may do it by now', () => {
-    // Seen as: a user's put was answered "permission denied"; the administrator granted the role; an earlier attempt, late, put it.
+    // Seen as: a user's put was answered "permission denied"; the administrator granted the role; an earlier attempt,
+    // late, put it.
     const store = new Store(new NodeSql());
     const administration: readonly Operation[] = [
       {
@@ -104,7 +106,8 @@ describe('found by the simulator', () => {
   });
 
   it('SIM-FOUND-5: a write that was proposed when its replica ended is not told that it was refused', () => {
-    // Seen as: a leader found its own store altered and ended; a put in its log was "halted", which is a refusal, and applied later.
+    // Seen as: a leader found its own store altered and ended; a put in its log was "halted", which is a refusal, and
+    // applied later.
     const { group, driver } = administered();
     const results: WriteResult[] = [];
     const service = { kind: 'service' } as const;
@@ -133,7 +136,8 @@ describe('found by the simulator', () => {
     });
 
     it('a group in which something is planned for a voter does not go back', () => {
-      // Seen as: a replica voted that was to replace the leader; at level 1 the leader handed over, and the next one removed it.
+      // Seen as: a replica voted that was to replace the leader; at level 1 the leader handed over, and the next one
+      // removed it.
       const { group, driver, change, announce } = administered();
       const replaces = driver.raft.id;
       expect(change((present) => withLearner(present, { location: '', plan: { replaces } }))).toBe(true);

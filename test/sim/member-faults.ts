@@ -1,5 +1,5 @@
-// Members that come, go, move and lose their storage during a run. The leader is told what an operator would tell it; the rest the
-// group does by itself.
+// Members that come, go, move and lose their storage during a run. The leader is told what an operator would tell it;
+// the rest the group does by itself.
 
 import { decodeConfiguration, withLearner, without } from '../../src/raft/configuration.ts';
 import type { Configuration } from '../../src/raft/configuration.ts';
@@ -84,12 +84,16 @@ export class MemberFaults {
     group.leave(replica.id);
   }
 
-  /** A learner's object is lost with its disk. The leader finds that out, makes it again, and sends it everything once more. */
+  /**
+   * A learner's object is lost with its disk. The leader finds that out, makes it again, and sends it everything once
+   * more.
+   */
   loseLearner(random: Random): void {
     const { group, raft, trace, network, state } = this.#options;
     const { members = [], voters = this.#founders } = raft.configuration ?? {};
     const learners = members.filter(({ id, voter }) => !voter && group.find(id) !== null);
-    // Nobody is about to have it vote; and where a voter is missing, the learner may be the one that the group needs next.
+    // Nobody is about to have it vote; and where a voter is missing, the learner may be the one that the group needs
+    // next.
     if (learners.length === 0 || this.#isMissing || !this.#agreeOn(voters)) return;
     const { id } = random.pick(learners);
     trace.add('learner lost', () => String(id));

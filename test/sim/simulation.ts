@@ -1,5 +1,5 @@
-// One run: a group of replicas, its clients and the faults of one seed. First everything may go wrong, and nothing that was
-// promised may break; then all faults are healed, and the group must come back within a bound.
+// One run: a group of replicas, its clients and the faults of one seed. First everything may go wrong, and nothing that
+// was promised may break; then all faults are healed, and the group must come back within a bound.
 
 import { replicaId, type ReplicaId } from '../../src/model/brands.ts';
 import { type Configuration, foundingConfiguration } from '../../src/raft/configuration.ts';
@@ -56,7 +56,10 @@ const linearizedEverySeeds = 4;
 export type SimulationOptions = {
   readonly seed: number;
   readonly bug: PlantedBug | null;
-  /** What clients are told is judged without looking at the log, by nothing else: shows that this checker finds bugs by itself. */
+  /**
+   * What clients are told is judged without looking at the log, by nothing else: shows that this checker finds bugs by
+   * itself.
+   */
   readonly blind?: boolean;
   /** Instead of what the seed would choose. */
   readonly mix?: Partial<FaultMix>;
@@ -376,8 +379,8 @@ class Simulation {
   }
 
   /**
-   * Leases are granted, and nobody asks for anything any more, or for nothing but a write now and then: all leases end, in a
-   * group that sleeps as in one that is awake.
+   * Leases are granted, and nobody asks for anything any more, or for nothing but a write now and then: all leases end,
+   * in a group that sleeps as in one that is awake.
    */
   async #endLeases(): Promise<void> {
     await this.#eachClient(1, (client, ended) => client.leaseOnce('grant', ended));

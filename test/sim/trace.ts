@@ -1,4 +1,5 @@
-// What happened in a run: the last events in words, and a fingerprint of all of them. Two runs of one seed must agree in it.
+// What happened in a run: the last events in words, and a fingerprint of all of them. Two runs of one seed must agree
+// in it.
 
 import type { PeerMessage } from '../../src/driver/envelope.ts';
 import { isSnapshotMessage } from '../../src/driver/snapshot-codec.ts';

@@ -1,8 +1,9 @@
-// Three replicas with a gateway before them, all production code, in one process and in virtual time: `Member` on simulated storage,
-// calls that take a millisecond each way, the platform's output gate, and faults at any point of a call's way.
+// Three replicas with a gateway before them, all production code, in one process and in virtual time: `Member` on
+// simulated storage, calls that take a millisecond each way, the platform's output gate, and faults at any point of a
+// call's way.
 //
-// Every moment at which something could go wrong is a `Point`, counted in the order in which they come. A run without a fault counts
-// them; the same run with a fault at the n-th one is otherwise the same.
+// Every moment at which something could go wrong is a `Point`, counted in the order in which they come. A run without a
+// fault counts them; the same run with a fault at the n-th one is otherwise the same.
 
 import { parseCall } from '../../src/api/call.ts';
 import { readOf } from '../../src/api/requests.ts';

@@ -1,5 +1,6 @@
-// Holds answers against the OpenAPI document: the status, the headers and the JSON of each must be in it. Knows the document and
-// nothing of what is served. It runs in workerd and in Node, so its validator interprets schemas and compiles none.
+// Holds answers against the OpenAPI document: the status, the headers and the JSON of each must be in it. Knows the
+// document and nothing of what is served. It runs in workerd and in Node, so its validator interprets schemas and
+// compiles none.
 
 import { Validator } from '@cfworker/json-schema';
 import { openapiDocument } from '../../src/api/openapi/openapi.ts';

@@ -1,5 +1,5 @@
-// A Quorate server as its users start it, in a process of its own: for tests, the benchmark and the demo. Knows the command line
-// and the line that the server prints when it is ready, and nothing of what is inside.
+// A Quorate server as its users start it, in a process of its own: for tests, the benchmark and the demo. Knows the
+// command line and the line that the server prints when it is ready, and nothing of what is inside.
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';

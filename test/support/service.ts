@@ -122,7 +122,10 @@ function lost(): Promise<never> {
 const cutOff = new WeakSet<Replica>();
 const cutClasses = new WeakSet<object>();
 
-/** The method of the class is what a peer's call reaches: an object with one of its own would pass for one of former code. */
+/**
+ * The method of the class is what a peer's call reaches: an object with one of its own would pass for one of former
+ * code.
+ */
 function cutReceive(instance: Replica): void {
   const ofClass: Pick<Replica, 'receive'> = Object.getPrototypeOf(instance);
   if (cutClasses.has(ofClass)) return;
@@ -134,8 +137,8 @@ function cutReceive(instance: Replica): void {
 }
 
 /**
- * Starts the object anew, and no call between it and its peers comes through until what this gives back is called. What the
- * object's class knows of its namespace and of requests is all that is touched.
+ * Starts the object anew, and no call between it and its peers comes through until what this gives back is called. What
+ * the object's class knows of its namespace and of requests is all that is touched.
  */
 export async function cutFromPeers(tenant: string, replica: number): Promise<() => void> {
   await crash(tenant, replica);

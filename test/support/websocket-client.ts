@@ -1,5 +1,5 @@
-// A WebSocket client (RFC 6455) for tests: unlike the platform's own it sends any header and shows a refused upgrade's answer.
-// Text frames only, whole messages of any length, no extensions.
+// A WebSocket client (RFC 6455) for tests: unlike the platform's own it sends any header and shows a refused upgrade's
+// answer. Text frames only, whole messages of any length, no extensions.
 
 import { randomBytes } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
@@ -59,7 +59,9 @@ export class WebSocketClient {
   onEnd: () => void = () => undefined;
   /** The server's close frame; null: none came. */
   closeFrame: { readonly code: number | null; readonly reason: string } | null = null;
-  /** Whether the connection is ended by this side once the server has closed. RFC 6455, 7.1.1 leaves that to the server. */
+  /**
+   * Whether the connection is ended by this side once the server has closed. RFC 6455, 7.1.1 leaves that to the server.
+   */
   endsConnection = true;
   /** Resolves when the server has ended the connection below the WebSocket. */
   readonly serverEnded: Promise<void>;

@@ -1,5 +1,6 @@
-// The one map to the wire: every failure, of the store or of the service around it, to HTTP, to gRPC's codes with etcd's
-// words, and to a problem of RFC 9457. Nothing else knows a status. Secrets and internals never appear in a text here.
+// The one map to the wire: every failure, of the store or of the service around it, to HTTP, to gRPC's codes with
+// etcd's words, and to a problem of RFC 9457. Nothing else knows a status. Secrets and internals never appear in a text
+// here.
 
 import { unreachable } from '../../base/assert.ts';
 import {
@@ -378,8 +379,8 @@ export function failureResponse(protocol: Protocol, failure: Failure): Response 
 }
 
 /**
- * Of several attempts to deliver a call, the answer that came: a refusal for want of room is that attempt's alone, and what another one
- * began may still be done. Nobody knows then, and the caller is told so.
+ * Of several attempts to deliver a call, the answer that came: a refusal for want of room is that attempt's alone, and
+ * what another one began may still be done. Nobody knows then, and the caller is told so.
  */
 export function unlessRefusedAlone(answer: Response, protocol: Protocol): Response {
   // Others of that status are the group's decision, which every attempt is told; none of them says when to come again.
@@ -387,7 +388,9 @@ export function unlessRefusedAlone(answer: Response, protocol: Protocol): Respon
   return isOverloaded ? failureResponse(protocol, { kind: 'timeout' }) : answer;
 }
 
-/** v1 says 401 of some that etcd answers 400: no challenge then. Where a token was refused, etcd's own words are one. */
+/**
+ * v1 says 401 of some that etcd answers 400: no challenge then. Where a token was refused, etcd's own words are one.
+ */
 function etcdHeaders({ headers, challenge, code }: WireError): Record<string, string> {
   const { 'www-authenticate': own, ...others } = { ...headers };
   const shown = code === grpc.unauthenticated ? (challenge ?? own) : undefined;

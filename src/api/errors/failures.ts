@@ -56,7 +56,9 @@ export type GroupFailure =
   | { readonly kind: 'tooFewReplicas'; readonly staying: number; readonly min: number }
   /** Nobody would vote any more. */
   | { readonly kind: 'lastReplica' }
-  /** One change of the members at a time: another one is not committed yet, or leadership is being handed over for it. */
+  /**
+   * One change of the members at a time: another one is not committed yet, or leadership is being handed over for it.
+   */
   | { readonly kind: 'membersChanging' }
   /** A replica still runs code that does not know this, or an operator has announced a downgrade. */
   | { readonly kind: 'groupLevelTooLow'; readonly what: string };

@@ -1,5 +1,5 @@
-// What an error looks like on the wire, in both protocols, and the forms that most errors have. What there is to say of each
-// failure stands in `store-errors.ts`, `auth-errors.ts` and `errors.ts`.
+// What an error looks like on the wire, in both protocols, and the forms that most errors have. What there is to say of
+// each failure stands in `store-errors.ts`, `auth-errors.ts` and `errors.ts`.
 
 import { base64, textOf } from '../../base/bytes.ts';
 import { retryAfterSeconds } from '../../limits.ts';

@@ -1,5 +1,6 @@
-// Base64 as Go's protojson takes it (encoding/protojson, unmarshalBytes): either alphabet but not both, padded or not, line
-// ends passed over. The input is a byte string (each character one byte), so that a body is decoded without a copy of it.
+// Base64 as Go's protojson takes it (encoding/protojson, unmarshalBytes): either alphabet but not both, padded or not,
+// line ends passed over. The input is a byte string (each character one byte), so that a body is decoded without a copy
+// of it.
 
 import { Buffer } from 'node:buffer';
 

@@ -1,5 +1,5 @@
-// Integers in JSON as Go's protojson reads them: the text of any JSON number whose value is whole, within 64 or 32 bits,
-// without loss. A leaf.
+// Integers in JSON as Go's protojson reads them: the text of any JSON number whose value is whole, within 64 or 32
+// bits, without loss. A leaf.
 
 const int64Max = 9_223_372_036_854_775_807n;
 const int64Min = -9_223_372_036_854_775_808n;
@@ -27,8 +27,8 @@ export function parseInt64(text: string): number | bigint | null {
 }
 
 /**
- * Go reads a quoted number as a JSON text of its own, of which only the first token counts: what follows it after a character that
- * can be in no number is passed over, as in `"9,5"` and `"9 5"`. Space at either end is an error.
+ * Go reads a quoted number as a JSON text of its own, of which only the first token counts: what follows it after a
+ * character that can be in no number is passed over, as in `"9,5"` and `"9 5"`. Space at either end is an error.
  */
 export function numberInQuotes(text: string): string {
   const token = /^[-+.\w]*/.exec(text)?.[0] ?? '';

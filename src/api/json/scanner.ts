@@ -1,6 +1,6 @@
-// Reads JSON token by token from a byte string (each character one byte of the UTF-8), in one pass and without recursion.
-// It is as strict as Go's two readers together: RFC 8259, valid UTF-8, no lone surrogates, at most 10,000 levels.
-// Nothing is thrown for bad input: a method that fails returns null or false and leaves the reason in `fault`.
+// Reads JSON token by token from a byte string (each character one byte of the UTF-8), in one pass and without
+// recursion. It is as strict as Go's two readers together: RFC 8259, valid UTF-8, no lone surrogates, at most 10,000
+// levels. Nothing is thrown for bad input: a method that fails returns null or false and leaves the reason in `fault`.
 
 import { Buffer } from 'node:buffer';
 import { jsonDepthMax } from '../../limits.ts';
@@ -11,7 +11,9 @@ const quote = 0x22;
 const backslash = 0x5c;
 const space = 0x20;
 
-/** Up to here the platform's UTF-8 decoder starts faster than Buffer; beyond, its checks cost more than a plain copy. */
+/**
+ * Up to here the platform's UTF-8 decoder starts faster than Buffer; beyond, its checks cost more than a plain copy.
+ */
 const decodedBytesMax = 16_384;
 
 /** Bytes as a string of their values, which V8 keeps at one byte a character. */

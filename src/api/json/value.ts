@@ -1,5 +1,5 @@
-// A whole JSON document as a tree, for v1: strict (a name twice is refused), numbers as their text so that 64-bit integers
-// lose nothing, and no deeper than the recursion that reads it may go.
+// A whole JSON document as a tree, for v1: strict (a name twice is refused), numbers as their text so that 64-bit
+// integers lose nothing, and no deeper than the recursion that reads it may go.
 
 import { jsonTreeDepthMax } from '../../limits.ts';
 import { byteString, Scanner, textOfByteString } from './scanner.ts';

@@ -1,5 +1,5 @@
-// The part of the OpenAPI document that is on leases, locks and semaphores. Their rules stand here and nowhere else: who builds
-// them and who uses them read the same text.
+// The part of the OpenAPI document that is on leases, locks and semaphores. Their rules stand here and nowhere else:
+// who builds them and who uses them read the same text.
 
 import { leaseSecondsMax, leaseSecondsMin, lockWaitSecondsMax, semaphoreLimitMax } from '../../limits.ts';
 import { count, encoded, type JsonObject, listOf, record, reference, revision, text } from './openapi-json.ts';

@@ -1,4 +1,5 @@
-// Building blocks of the OpenAPI document: parameters, headers, answers, and what every operation has in common. Data only.
+// Building blocks of the OpenAPI document: parameters, headers, answers, and what every operation has in common. Data
+// only.
 
 import { writeIdBytesMax } from '../../limits.ts';
 import { count, type Json, type JsonObject, leaseText, reference, revision, text } from './openapi-json.ts';

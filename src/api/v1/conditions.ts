@@ -1,5 +1,6 @@
-// Conditional requests, RFC 9110 §13, on entity tags that are mod_revisions. A write's conditions become the compares of a
-// transaction, so that they are decided where the write is, and nowhere else. The tag of a lock's place is its fencing token.
+// Conditional requests, RFC 9110 §13, on entity tags that are mod_revisions. A write's conditions become the compares
+// of a transaction, so that they are decided where the write is, and nowhere else. The tag of a lock's place is its
+// fencing token.
 
 import { entityTagsMax } from '../../limits.ts';
 import { emptyBytes } from '../../base/bytes.ts';
@@ -19,7 +20,9 @@ export function entityTag(modRevision: number): string {
   return `"${modRevision}"`;
 }
 
-/** `weak`: If-None-Match of a read compares weakly (RFC 9110 §13.1.2), a write compares strongly and refuses weak tags. */
+/**
+ * `weak`: If-None-Match of a read compares weakly (RFC 9110 §13.1.2), a write compares strongly and refuses weak tags.
+ */
 export function parseEntityTags(name: string, header: string, weak: 'taken' | 'refused'): Parsed<EntityTags> {
   if (header.trim() === '*') return parsed({ kind: 'any' });
   const revisions: number[] = [];

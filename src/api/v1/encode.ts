@@ -1,5 +1,5 @@
-// v1's JSON: revisions and counts as numbers (they stay below 2^53), leases as decimal strings (they need not), keys and
-// values as text where they are UTF-8 and as base64 under another name where they are not.
+// v1's JSON: revisions and counts as numbers (they stay below 2^53), leases as decimal strings (they need not), keys
+// and values as text where they are UTF-8 and as base64 under another name where they are not.
 
 import { unreachable } from '../../base/assert.ts';
 import { base64, textOf } from '../../base/bytes.ts';

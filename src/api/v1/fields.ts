@@ -1,5 +1,5 @@
-// Reads the members of a JSON object by name, strictly: a wrong type, a value out of bounds and every member that nobody
-// asked for is a fault that names the place. Faults are kept, not thrown; the first one counts.
+// Reads the members of a JSON object by name, strictly: a wrong type, a value out of bounds and every member that
+// nobody asked for is a fault that names the place. Faults are kept, not thrown; the first one counts.
 
 import { utf8 } from '../../base/bytes.ts';
 import { decodeBase64 } from '../json/base64.ts';

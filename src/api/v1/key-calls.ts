@@ -1,5 +1,5 @@
-// /v1/kv/{key}: one key, its value the body. A write here is a transaction wherever its answer or its conditions need more
-// than the bare operation gives: the log then holds one write, and a retry gets the same answer.
+// /v1/kv/{key}: one key, its value the body. A write here is a transaction wherever its answer or its conditions need
+// more than the bare operation gives: the log then holds one write, and a retry gets the same answer.
 
 import { assert } from '../../base/assert.ts';
 import { emptyBytes } from '../../base/bytes.ts';

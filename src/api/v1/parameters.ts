@@ -1,5 +1,5 @@
-// Percent-encoding and query parameters. Keys are bytes, so nothing here passes through text on its way. A parameter that a
-// call does not know, or one that stands twice, is refused by its name.
+// Percent-encoding and query parameters. Keys are bytes, so nothing here passes through text on its way. A parameter
+// that a call does not know, or one that stands twice, is refused by its name.
 
 import { emptyBytes, prefixEnd, textOf, utf8 } from '../../base/bytes.ts';
 import { keyBytesMax, rangeBoundBytesMax } from '../../limits.ts';

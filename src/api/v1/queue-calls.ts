@@ -1,5 +1,5 @@
-// /v1/locks/{name} and /v1/semaphores/{name}: take a place, give it up, look who holds. A lock is a semaphore of one. The
-// rules stand in the OpenAPI document; the places are those of etcd's locks (`queues.ts`), so both share a queue.
+// /v1/locks/{name} and /v1/semaphores/{name}: take a place, give it up, look who holds. A lock is a semaphore of one.
+// The rules stand in the OpenAPI document; the places are those of etcd's locks (`queues.ts`), so both share a queue.
 
 import { assert } from '../../base/assert.ts';
 import { leaseId, type LeaseId } from '../../model/brands.ts';

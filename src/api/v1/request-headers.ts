@@ -1,6 +1,6 @@
-// Which request headers each kind of v1 call honours, and which it refuses because passing over them would change what the
-// request means. The list is RFC 9110's of request fields, with those of other documents that name a condition, a part or another
-// method. v3 takes headers as etcd's gateway does, which looks at none of these.
+// Which request headers each kind of v1 call honours, and which it refuses because passing over them would change what
+// the request means. The list is RFC 9110's of request fields, with those of other documents that name a condition, a
+// part or another method. v3 takes headers as etcd's gateway does, which looks at none of these.
 
 import type { Failure } from '../errors/errors.ts';
 
@@ -40,12 +40,14 @@ const methodOverridden = refusedAs(
 );
 
 /**
- * What is refused. Honoured where it is not refused: If-Match, If-None-Match, Idempotency-Key, Accept and Last-Event-ID (watches).
+ * What is refused. Honoured where it is not refused: If-Match, If-None-Match, Idempotency-Key, Accept and Last-Event-ID
+ * (watches).
  *
- * Passed over on every call, as RFC 9110 has it: Range and If-Range (14.2: a server may answer the whole, which says so by its 200),
- * If-Modified-Since, and If-Unmodified-Since of a read (13.1: ignored where there are no dates), Accept elsewhere and Accept-Charset,
- * Accept-Encoding, Accept-Language (12.5: the answer says what it is), TE, Trailer, Via, Max-Forwards, From, Referer, User-Agent,
- * Content-Language and Content-Location (8.5, 8.7), and Prefer (RFC 7240, 2). Content-Length, Host and Connection are the runtime's.
+ * Passed over on every call, as RFC 9110 has it: Range and If-Range (14.2: a server may answer the whole, which says so
+ * by its 200), If-Modified-Since, and If-Unmodified-Since of a read (13.1: ignored where there are no dates), Accept
+ * elsewhere and Accept-Charset, Accept-Encoding, Accept-Language (12.5: the answer says what it is), TE, Trailer, Via,
+ * Max-Forwards, From, Referer, User-Agent, Content-Language and Content-Location (8.5, 8.7), and Prefer (RFC 7240, 2).
+ * Content-Length, Host and Connection are the runtime's.
  */
 const refusals: ReadonlyMap<string, Rule> = new Map<string, Rule>([
   [
@@ -102,8 +104,8 @@ const refusals: ReadonlyMap<string, Rule> = new Map<string, Rule>([
     'if-unmodified-since',
     {
       calls: writes,
-      // RFC 9110, 13.1.4, has it passed over beside If-Match, and where there are no dates. But a write whose guard nobody looks at
-      // is one that its sender did not ask for, and a server may refuse any request.
+      // RFC 9110, 13.1.4, has it passed over beside If-Match, and where there are no dates. But a write whose guard
+      // nobody looks at is one that its sender did not ask for, and a server may refuse any request.
       look: (_, _call, headers) =>
         headers.has('if-match')
           ? null
@@ -156,8 +158,8 @@ function isIdentity(codings: string): boolean {
 }
 
 /**
- * Any type may name a value, which is kept as bytes, and JSON is told by itself: curl's `-d` says that it sends a form. A form of
- * several parts is neither, and what is JSON in other letters than UTF-8 is not what it seems.
+ * Any type may name a value, which is kept as bytes, and JSON is told by itself: curl's `-d` says that it sends a form.
+ * A form of several parts is neither, and what is JSON in other letters than UTF-8 is not what it seems.
  */
 function lookAtType(contentType: string, call: HeaderCall): Failure | null {
   const [type = '', ...parameters] = contentType.split(';').map((part) => part.trim().toLowerCase());

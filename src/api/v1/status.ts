@@ -8,7 +8,10 @@ export type ReplicaReport = {
   readonly role: 'leader' | 'follower' | 'candidate' | 'learner';
   /** How far its log is known to agree; null where that is not known. */
   readonly match: number | null;
-  /** What it last said of itself. `rebuilding`: its store was found to differ, and is made anew; unknown: it said nothing yet. */
+  /**
+   * What it last said of itself. `rebuilding`: its store was found to differ, and is made anew; unknown: it said
+   * nothing yet.
+   */
   readonly state: 'serving' | 'rebuilding' | 'halted' | 'unknown';
   /** The entry after which its store was last found to differ from the others'; null: never. */
   readonly diverged_at: number | null;
@@ -24,7 +27,10 @@ export type GroupReplicas = {
   readonly nextNumber: number;
 };
 
-/** What an operator should look at. CORRUPT: a replica's store differs from the others', it does not serve and is being rebuilt. */
+/**
+ * What an operator should look at. CORRUPT: a replica's store differs from the others', it does not serve and is being
+ * rebuilt.
+ */
 export type GroupAlarm = { readonly alarm: 'NOSPACE' | 'CORRUPT'; readonly replica: number | null };
 
 export type StatusReport = {

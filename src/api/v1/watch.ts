@@ -1,5 +1,6 @@
-// GET /v1/watch: what is watched, and the frames that tell of it: the same JSON as WebSocket text frames, as server-sent events
-// (whose id is the revision to go on after) and as lines. The text of an event is made once, however many watch it.
+// GET /v1/watch: what is watched, and the frames that tell of it: the same JSON as WebSocket text frames, as
+// server-sent events (whose id is the revision to go on after) and as lines. The text of an event is made once, however
+// many watch it.
 
 import { textOf } from '../../base/bytes.ts';
 import type { StoreEvent } from '../../model/store.ts';
@@ -58,7 +59,10 @@ function parseLastEventId(header: string | null): Parsed<number | null> {
 /** Content types of the transports that are plain HTTP. */
 export const watchContentTypes = { sse: 'text/event-stream', ndjson: 'application/x-ndjson' } as const;
 
-/** One message. `resumeAfter` is the last revision of which nothing is outstanding once it was read; null: it says nothing on that. */
+/**
+ * One message. `resumeAfter` is the last revision of which nothing is outstanding once it was read; null: it says
+ * nothing on that.
+ */
 export type WatchFrame = {
   readonly type: 'created' | 'events' | 'progress' | 'canceled';
   readonly json: string;

@@ -29,7 +29,10 @@ const listRequest = message<{ linearizable: boolean }>(() => ({ linearizable: fa
 /** A peer is http://host:port without a path, or a socket's unix://path. */
 const peerForm = /^(?:https?:\/\/(?:[^/?#@]*@)?(?:\[[^\][]*\]|[^/?#@:[\]]*):[0-9]*(?:[?#].*)?|unixs?:.*)$/;
 
-/** Trimmed and in order, as etcd keeps them; null where one of them is no URL of a peer, there is none, or they are too long. */
+/**
+ * Trimmed and in order, as etcd keeps them; null where one of them is no URL of a peer, there is none, or they are too
+ * long.
+ */
 export function peerUrlsOf(urls: readonly string[]): readonly string[] | null {
   if (urls.reduce((bytes, url) => bytes + utf8(url).byteLength, 0) > peerUrlsBytesMax) return null;
   const trimmed = urls.map((url) => url.trim());

@@ -1,5 +1,5 @@
-// etcd's lock and election services: lock/*, election/*. Their errors are plain texts with code 2. What is one write or one
-// read is that; what has to wait is handed over to wait (`service-calls.ts`).
+// etcd's lock and election services: lock/*, election/*. Their errors are plain texts with code 2. What is one write or
+// one read is that; what has to wait is handed over to wait (`service-calls.ts`).
 
 import { leaseId, type LeaseId, noLease } from '../../model/brands.ts';
 import { base64, emptyBytes } from '../../base/bytes.ts';

@@ -1,5 +1,5 @@
-// etcd's answers as JSON text: fields by their names in the .proto files, 64-bit integers as strings, bytes as base64, and
-// defaults left out. By concatenation: an answer is mostly one object of a known shape.
+// etcd's answers as JSON text: fields by their names in the .proto files, 64-bit integers as strings, bytes as base64,
+// and defaults left out. By concatenation: an answer is mostly one object of a known shape.
 
 import { unreachable } from '../../base/assert.ts';
 import { base64 } from '../../base/bytes.ts';

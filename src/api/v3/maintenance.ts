@@ -124,7 +124,10 @@ function int64Field(name: string, value: number | string): string {
 
 const hashField = (hash: number): string => (hash === 0 ? '' : `,"hash":${hash}`);
 
-/** One message of a snapshot, without its newline. `remainingBytes` counts the parts, and not the last, which is their SHA-256. */
+/**
+ * One message of a snapshot, without its newline. `remainingBytes` counts the parts, and not the last, which is their
+ * SHA-256.
+ */
 export function snapshotMessage(remainingBytes: number, blob: Uint8Array): string {
   const remaining = remainingBytes === 0 ? '' : `"remaining_bytes":"${remainingBytes}",`;
   const part = blob.byteLength === 0 ? '' : `"blob":"${base64(blob)}",`;

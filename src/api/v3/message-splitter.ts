@@ -1,5 +1,5 @@
-// Cuts a stream of bytes into the JSON objects that stand in it one after the other, as they arrive. It looks only at braces,
-// brackets and strings; whether an object is right is the decoder's to say. It holds at most one message.
+// Cuts a stream of bytes into the JSON objects that stand in it one after the other, as they arrive. It looks only at
+// braces, brackets and strings; whether an object is right is the decoder's to say. It holds at most one message.
 
 import { joinBytes } from '../../base/bytes.ts';
 import { requestBodyBytesMax, watchMessageBytesMax } from '../../limits.ts';

@@ -1,5 +1,6 @@
-// Protobuf messages over JSON: descriptors as data, and the one reader that follows them. It takes what Go's protojson takes
-// with unknown fields discarded: either spelling of a name, null for absent, a field twice or two members of a one-of refused.
+// Protobuf messages over JSON: descriptors as data, and the one reader that follows them. It takes what Go's protojson
+// takes with unknown fields discarded: either spelling of a name, null for absent, a field twice or two members of a
+// one-of refused.
 
 import type { Scanner } from '../json/scanner.ts';
 import { numberInQuotes, parseInt32, parseInt64, parseUint64 } from '../json/integer.ts';
@@ -104,7 +105,10 @@ function readInteger(scanner: Scanner): number | bigint | null {
   return parseInt64(text) ?? scanner.fail('not an integer of 64 bits');
 }
 
-/** An int64 that is compared with revisions or counts: beyond 2^53 the nearest number, which lies beyond all of those too. */
+/**
+ * An int64 that is compared with revisions or counts: beyond 2^53 the nearest number, which lies beyond all of those
+ * too.
+ */
 export function int64<Message>(set: (into: Message, value: number) => void): Field<Message> {
   return plain((scanner, into) => {
     const value = readInteger(scanner);

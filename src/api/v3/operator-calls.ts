@@ -1,5 +1,5 @@
-// Which of etcd's calls are the operator's. They change the group and not the store: who its members are, which code may take part, and
-// the alarm of its quota. A tenant's root gets etcd's own refusal for them.
+// Which of etcd's calls are the operator's. They change the group and not the store: who its members are, which code
+// may take part, and the alarm of its quota. A tenant's root gets etcd's own refusal for them.
 
 import type { DowngradeCall, MemberChangeCall } from '../contract.ts';
 import { downgradeAction } from '../service-calls.ts';

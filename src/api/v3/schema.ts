@@ -188,8 +188,9 @@ type OperationDraft = { operation: TxnOperation };
 const depthPerLevel = 3;
 
 /**
- * Each level of a transaction takes at least one of the operations that the level above it left, so one that is nested deeper
- * is always refused for its operations, whatever it holds. Only its syntax is looked at: the recursion stays bounded.
+ * Each level of a transaction takes at least one of the operations that the level above it left, so one that is nested
+ * deeper is always refused for its operations, whatever it holds. Only its syntax is looked at: the recursion stays
+ * bounded.
  */
 const levelsMax = txnOperationsMax + 1;
 
@@ -249,7 +250,9 @@ export const txnRequest: Descriptor<TxnDraft> = message<TxnDraft>(() => ({ compa
   ),
 });
 
-/** A unary body: the first JSON value counts, what follows it is passed over, and nothing at all is an empty message. */
+/**
+ * A unary body: the first JSON value counts, what follows it is passed over, and nothing at all is an empty message.
+ */
 export function readBody<Message>(descriptor: Descriptor<Message>, scanner: Scanner): Message | null {
   return scanner.atEnd() ? descriptor.create() : readMessage(descriptor, scanner);
 }

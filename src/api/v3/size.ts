@@ -1,4 +1,5 @@
-// How many bytes a request has as protobuf, for etcd's limits are on that. Zero and empty fields are left out there too.
+// How many bytes a request has as protobuf, for etcd's limits are on that. Zero and empty fields are left out there
+// too.
 
 import { unreachable } from '../../base/assert.ts';
 import type { Compare, Operation, PutRequest, RangeRequest, TxnOperation, TxnRequest } from '../../model/store.ts';

@@ -1,5 +1,5 @@
-// etcd's watch stream: the messages of a client, decoded; the answers, encoded. An event's text is made once and shared by all
-// who watch it: only the envelope differs.
+// etcd's watch stream: the messages of a client, decoded; the answers, encoded. An event's text is made once and shared
+// by all who watch it: only the envelope differs.
 
 import { emptyBytes, utf8 } from '../../base/bytes.ts';
 import type { KeyRange, StoreEvent } from '../../model/store.ts';
@@ -9,7 +9,10 @@ import { eventJson, headerJson } from './encode.ts';
 import { bool, bytes, enumerations, int64, int64Exact, message, oneOf, submessage } from './message.ts';
 import { readBody } from './schema.ts';
 
-/** `startRevision` 0: what comes after the current revision; negative: to be refused as compacted. `watchId` 0: the store chooses. */
+/**
+ * `startRevision` 0: what comes after the current revision; negative: to be refused as compacted. `watchId` 0: the
+ * store chooses.
+ */
 export type WatchCreate = KeyRange & {
   readonly startRevision: number;
   readonly progressNotify: boolean;

@@ -1,5 +1,5 @@
-// The keys of the tenant: rows, all of them held in memory. What a key may do is the least that bounds a call; what etcd's users
-// may is looked at beside it (`authority.ts`).
+// The keys of the tenant: rows, all of them held in memory. What a key may do is the least that bounds a call; what
+// etcd's users may is looked at beside it (`authority.ts`).
 
 import { accessKeysMax } from '../../limits.ts';
 import type { AccessKey, AccessRole, StoreFailure } from '../../model/store.ts';
@@ -72,7 +72,10 @@ export class AccessKeys {
     return true;
   }
 
-  /** Dead keys are kept to say why they are refused, the oldest of too many not: those are then unknown, and refused too. */
+  /**
+   * Dead keys are kept to say why they are refused, the oldest of too many not: those are then unknown, and refused
+   * too.
+   */
   #forget(dead: readonly Held[]): void {
     const surplus = dead.length - accessKeysMax;
     if (surplus <= 0) return;

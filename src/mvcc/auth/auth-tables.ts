@@ -1,5 +1,5 @@
-// etcd's users, roles and permissions: what changes them, and what can be read of them. Who may is not decided here. The order of
-// the checks is etcd's.
+// etcd's users, roles and permissions: what changes them, and what can be read of them. Who may is not decided here.
+// The order of the checks is etcd's.
 
 import { unreachable } from '../../base/assert.ts';
 import type { AuthOperation, Permission } from '../../model/auth.ts';
@@ -16,7 +16,10 @@ import { readMeta, writeMeta } from '../schema.ts';
 /** The user, and the role, that may do everything. */
 export const rootName = 'root';
 
-/** `passwordHash` null: a user without a password. `since`: the auth revision that a token of this user must have at least. */
+/**
+ * `passwordHash` null: a user without a password. `since`: the auth revision that a token of this user must have at
+ * least.
+ */
 export type StoredUser = { readonly passwordHash: string | null; readonly since: number };
 
 const selectUser = 'SELECT password, since FROM auth_users WHERE name = ?';

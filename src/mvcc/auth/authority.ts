@@ -1,5 +1,6 @@
-// Who may do what. Two things bound a call: the key of the tenant that names it, always; and, while auth is on and the key does
-// not speak for itself, what etcd's roles permit the user. A user's permissions are rows, kept in memory once they were needed.
+// Who may do what. Two things bound a call: the key of the tenant that names it, always; and, while auth is on and the
+// key does not speak for itself, what etcd's roles permit the user. A user's permissions are rows, kept in memory once
+// they were needed.
 
 import { assert, unreachable } from '../../base/assert.ts';
 import type { AuthOperation } from '../../model/auth.ts';
@@ -36,7 +37,9 @@ type KnownUser = {
 
 const denied: StoreFailure = { kind: 'permissionDenied' };
 
-/** A refusal by the user's token or roles stands back behind what else is wrong with a request; one by the key does not. */
+/**
+ * A refusal by the user's token or roles stands back behind what else is wrong with a request; one by the key does not.
+ */
 export type Refusal = { readonly by: 'key' | 'token' | 'roles'; readonly failure: StoreFailure };
 
 export class Authority {
@@ -82,8 +85,8 @@ export class Authority {
   }
 
   /**
-   * What the key of the tenant alone forbids, and whether it does so for good: whose a key is, its role and its prefix were fixed when it
-   * was made, and a revoked one is not given back. null: nothing.
+   * What the key of the tenant alone forbids, and whether it does so for good: whose a key is, its role and its prefix
+   * were fixed when it was made, and a revoked one is not given back. null: nothing.
    */
   keyRefusal(
     caller: Caller,

@@ -1,5 +1,5 @@
-// Which keys a set of permissions opens, as intervals that do not touch each other, so that a request may span what several
-// permissions open together. Pure.
+// Which keys a set of permissions opens, as intervals that do not touch each other, so that a request may span what
+// several permissions open together. Pure.
 
 import { unreachable } from '../../base/assert.ts';
 import { compareBytes, emptyBytes } from '../../base/bytes.ts';
@@ -89,8 +89,8 @@ export function intervalsHoldOnce(intervals: Iterable<Interval>, request: KeyRan
 }
 
 /**
- * Whether each key of an ordered set lies in one of the intervals. `firstFrom`: the first key of the set from there on; null: there is
- * none. It is asked once for each interval that has one, however many keys lie there.
+ * Whether each key of an ordered set lies in one of the intervals. `firstFrom`: the first key of the set from there on;
+ * null: there is none. It is asked once for each interval that has one, however many keys lie there.
  */
 export function intervalsHoldKeys(
   intervals: Iterable<Interval>,

@@ -1,8 +1,9 @@
-// Decides, as etcd does, whether a user may ask for a range that holds nothing: one whose end is not above its key. etcd looks
-// such a range up in the tree of the user's permissions, whose search leaves branches out that lie beyond the range's end; so
-// what it finds depends on the tree's shape. The tree is the textbook's: red-black, by where intervals begin and then end, each node with the
-// latest end below it (Cormen, Leiserson, Rivest, Stein: Introduction to Algorithms, 3rd edition, chapters 13 and 14.3).
-// Nothing can be read or written by such a range, whatever is answered.
+// Decides, as etcd does, whether a user may ask for a range that holds nothing: one whose end is not above its key.
+// etcd looks such a range up in the tree of the user's permissions, whose search leaves branches out that lie beyond
+// the range's end; so what it finds depends on the tree's shape. The tree is the textbook's: red-black, by where
+// intervals begin and then end, each node with the latest end below it (Cormen, Leiserson, Rivest, Stein: Introduction
+// to Algorithms, 3rd edition, chapters 13 and 14.3). Nothing can be read or written by such a range, whatever is
+// answered.
 
 import { compareBytes } from '../../base/bytes.ts';
 import { type Interval, laterEnd } from './permission-ranges.ts';

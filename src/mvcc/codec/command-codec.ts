@@ -1,5 +1,5 @@
-// Commands as a log entry holds them. The first byte is the version: an entry of a version that this code does not know must
-// not be skipped, so decoding throws, and the replica halts.
+// Commands as a log entry holds them. The first byte is the version: an entry of a version that this code does not know
+// must not be skipped, so decoding throws, and the replica halts.
 
 import { unreachable } from '../../base/assert.ts';
 import { BinaryReader, BinaryWriter, MalformedBytesError } from '../../base/binary.ts';
@@ -22,8 +22,9 @@ export class UnknownCommandVersion extends Error {
 }
 
 /**
- * Since 2: leases, users and roles, alarms, and callers with tokens. Since 3: the group's level, and ends of leases that name
- * deadlines. Since 4, for groups of level 3: digests. An entry is written as the first version that has all of it.
+ * Since 2: leases, users and roles, alarms, and callers with tokens. Since 3: the group's level, and ends of leases
+ * that name deadlines. Since 4, for groups of level 3: digests. An entry is written as the first version that has all
+ * of it.
  */
 export const commandsVersion = 4;
 const thirdVersion = 3;
@@ -56,8 +57,8 @@ export function encodeCommands(commands: readonly Command[]): Uint8Array {
 }
 
 /**
- * Keys and values are views into `bytes`. Throws UnknownCommandVersion, or MalformedBytesError where the bytes are not what
- * `encodeCommands` makes.
+ * Keys and values are views into `bytes`. Throws UnknownCommandVersion, or MalformedBytesError where the bytes are not
+ * what `encodeCommands` makes.
  */
 export function decodeCommands(bytes: Uint8Array): Command[] {
   const reader = new BinaryReader(bytes);

@@ -32,7 +32,8 @@ const outcomeCode = {
   done: 12,
 } as const;
 
-// The place in this list is the number in the row. Complete: which of them come after a write is looked up is the store's to say.
+// The place in this list is the number in the row. Complete: which of them come after a write is looked up is the
+// store's to say.
 const authFailureKinds = [
   'authNotEnabled',
   'rootUserMissing',
@@ -195,8 +196,8 @@ function readOutcome(reader: BinaryReader): Outcome {
   }
 }
 
-// Code that does not know of commands that are undone, or take too much work, reads these rows, too: there it is an operation that is not
-// served. Those that are not served have no name that begins so.
+// Code that does not know of commands that are undone, or take too much work, reads these rows, too: there it is an
+// operation that is not served. Those that are not served have no name that begins so.
 const undoneMark = 'undone ';
 const tooMuchWorkMarks = { rows: 'more rows than ', 'value bytes': 'more value bytes than ' } as const;
 

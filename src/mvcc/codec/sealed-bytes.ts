@@ -1,5 +1,5 @@
-// Bytes that travel between replicas, or lie on a disk, with a checksum behind them: what was cut or changed on its way is found
-// before anything of it is used.
+// Bytes that travel between replicas, or lie on a disk, with a checksum behind them: what was cut or changed on its way
+// is found before anything of it is used.
 
 import { BinaryReader, type BinaryWriter, MalformedBytesError } from '../../base/binary.ts';
 import { crc32 } from '../hash/checksum.ts';

@@ -1,10 +1,13 @@
-// CRC-32 (IEEE 802.3), of bytes and of typed values one after the other: fast enough for whole tables and for every entry of the log,
-// and the same on every runtime.
+// CRC-32 (IEEE 802.3), of bytes and of typed values one after the other: fast enough for whole tables and for every
+// entry of the log, and the same on every runtime.
 
 import { utf8 } from '../../base/bytes.ts';
 import type { SqlValue } from '../../base/sql-port.ts';
 
-/** What a byte does to the rest when no, one, two and three bytes follow it: four bytes are then one step, of 0.7 ns a byte. */
+/**
+ * What a byte does to the rest when no, one, two and three bytes follow it: four bytes are then one step, of 0.7 ns a
+ * byte.
+ */
 const tables = [new Uint32Array(256), new Uint32Array(256), new Uint32Array(256), new Uint32Array(256)] as const;
 const [last, second, third, fourth] = tables;
 for (let byte = 0; byte < 256; byte++) {
@@ -15,7 +18,10 @@ for (let byte = 0; byte < 256; byte++) {
   }
 }
 
-/** From 0 to 2^32 - 1. `before`: that of what comes before the bytes. Of other bytes before, the result is another one, too. */
+/**
+ * From 0 to 2^32 - 1. `before`: that of what comes before the bytes. Of other bytes before, the result is another one,
+ * too.
+ */
 export function crc32(bytes: Uint8Array, before = 0): number {
   return (remainder(bytes, before ^ 0xffffffff) ^ 0xffffffff) >>> 0;
 }

@@ -1,5 +1,5 @@
-// Hashes by which replicas compare what they hold. They depend on the log alone: not on how far a sweep went, nor on which rows
-// large values lie in.
+// Hashes by which replicas compare what they hold. They depend on the log alone: not on how far a sweep went, nor on
+// which rows large values lie in.
 
 import { hashStepBytes } from '../../limits.ts';
 import type { StoreFailure } from '../../model/store.ts';
@@ -32,8 +32,8 @@ const otherTables = [
 ];
 
 /**
- * Every version that the store had at `revision` and that compaction left: as etcd's, 0 is the current one, and below is none. In steps:
- * between two of them anything may be written, and swept as far as `at.compacted`.
+ * Every version that the store had at `revision` and that compaction left: as etcd's, 0 is the current one, and below
+ * is none. In steps: between two of them anything may be written, and swept as far as `at.compacted`.
  */
 export function* hashKv(
   sql: SqlPort,
@@ -50,7 +50,10 @@ export function* hashKv(
   return { kind: 'answer', hash: checksum.value(), hashRevision, compactedRevision: at.compacted };
 }
 
-/** All that the store holds, the memory of writes aside, as it is now. In steps like the other; what changes in place is the first. */
+/**
+ * All that the store holds, the memory of writes aside, as it is now. In steps like the other; what changes in place is
+ * the first.
+ */
 export function* hashOf(sql: SqlPort, at: { current: number; compacted: number }): Generator<void, number, void> {
   const checksum = new Checksum();
   checksum.add(at.current);

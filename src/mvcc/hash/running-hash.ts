@@ -1,11 +1,13 @@
-// A hash over all that a replica has applied, by which replicas of one group find out that they do not hold the same. It goes from
-// entry to entry: over what the entry wrote, over what that took the place of, and over the next few rows of `head`, whatever
-// the entry wrote (a scrub, round and round). So what was altered behind the store's back is found where it is touched, and
-// everywhere else within as many entries as there are sixteens of keys. It is a function of the log alone: of no sweep, restart,
-// cache, or row that a large value lies in. What goes into it belongs to level 2 of groups and never changes.
+// A hash over all that a replica has applied, by which replicas of one group find out that they do not hold the same.
+// It goes from entry to entry: over what the entry wrote, over what that took the place of, and over the next few rows
+// of `head`, whatever the entry wrote (a scrub, round and round). So what was altered behind the store's back is found
+// where it is touched, and everywhere else within as many entries as there are sixteens of keys. It is a function of
+// the log alone: of no sweep, restart, cache, or row that a large value lies in. What goes into it belongs to level 2
+// of groups and never changes.
 //
-// Measured on Node's SQLite with 100,000 keys of 100 B: 15 microseconds an entry, of which the scrub takes 10 (its statement and
-// seek 2, the 16 rows 5, handing them over and their checksum 3), and 0.5 for each further put of the entry, of some 30.
+// Measured on Node's SQLite with 100,000 keys of 100 B: 15 microseconds an entry, of which the scrub takes 10 (its
+// statement and seek 2, the 16 rows 5, handing them over and their checksum 3), and 0.5 for each further put of the
+// entry, of some 30.
 
 import { BinaryWriter } from '../../base/binary.ts';
 import { type LeaseId, noLease, type Revision } from '../../model/brands.ts';
@@ -18,7 +20,10 @@ import { combinedCrc32, crc32 } from './checksum.ts';
 import { LateDeleteEvent } from '../revision-writer.ts';
 import { bytesOf, numberOf } from '../rows.ts';
 
-/** `body`: the record of the batch, which has the changed keys by their revisions, and the writes' ids with their outcomes. */
+/**
+ * `body`: the record of the batch, which has the changed keys by their revisions, and the writes' ids with their
+ * outcomes.
+ */
 export type HashedEntry = {
   readonly body: Uint8Array;
   readonly events: readonly RevisionEvents[];
@@ -29,9 +34,10 @@ export type HashedEntry = {
 /** Where the hash of a group begins that has just come to level 2. */
 const beginning: Hashed = { hash: 0, scrubbed: null };
 
-// One row of the answer for all that are scrubbed, their columns one after the other: handing them out one by one would take twice as
-// long as reading them. Whatever column of whatever row is another one, so is the whole: lengths, which take their time too,
-// would only tell what nobody must read back. No part of it is NULL, which would swallow the others.
+// One row of the answer for all that are scrubbed, their columns one after the other: handing them out one by one would
+// take twice as long as reading them. Whatever column of whatever row is another one, so is the whole: lengths, which
+// take their time too, would only tell what nobody must read back. No part of it is NULL, which would swallow the
+// others.
 const largeValue = `SELECT '=' || length(bytes) || ':' ||
   CASE WHEN length(bytes) <= ${scrubbedValueBytesMax} THEN substr(bytes, 1, ${foundValueBytesMax}) ELSE '' END
   FROM large_values WHERE id = large`;
@@ -87,7 +93,10 @@ export class RunningHash {
 
 type Scrubbed = { readonly count: number; readonly lastKey: Uint8Array; readonly hash: number };
 
-/** Where there were no more rows the next scrub begins with the first one: in a small store one statement is then enough. */
+/**
+ * Where there were no more rows the next scrub begins with the first one: in a small store one statement is then
+ * enough.
+ */
 function scrubbedTo({ hash, lastKey }: Scrubbed, count: number): Hashed {
   return { hash, scrubbed: count < scrubbedRowsMax ? null : lastKey };
 }

@@ -1,5 +1,5 @@
-// Rows of tables whose columns are not known here: named by the sender, and put into the columns of those names by the receiver.
-// A column that one of the two has and the other has not is of another format of the store.
+// Rows of tables whose columns are not known here: named by the sender, and put into the columns of those names by the
+// receiver. A column that one of the two has and the other has not is of another format of the store.
 
 import { type BinaryReader, type BinaryWriter, MalformedBytesError } from '../../base/binary.ts';
 import type { SqlPort, SqlRow, SqlValue } from '../../base/sql-port.ts';
@@ -8,8 +8,8 @@ import { textFrom } from '../rows.ts';
 const tag = { nothing: 0, whole: 1, float: 2, text: 3, bytes: 4 } as const;
 
 /**
- * The names of a table's columns. Select these, never `*`: a statement that was prepared before a column was added may answer the
- * first time as if it were not there.
+ * The names of a table's columns. Select these, never `*`: a statement that was prepared before a column was added may
+ * answer the first time as if it were not there.
  */
 export function columnsOf(sql: SqlPort, table: string): readonly string[] {
   return sql.all(`PRAGMA table_info(${table})`).map((row) => textFrom(row[1]));

@@ -1,5 +1,6 @@
-// The head of a snapshot: every table of the store that is small and changes in place, whole, as it was when the snapshot was
-// opened. Which tables those are is not said here: all that are not paged, so that a later one travels too.
+// The head of a snapshot: every table of the store that is small and changes in place, whole, as it was when the
+// snapshot was opened. Which tables those are is not said here: all that are not paged, so that a later one travels
+// too.
 
 import { assert } from '../../base/assert.ts';
 import { type BinaryReader, BinaryWriter, MalformedBytesError } from '../../base/binary.ts';

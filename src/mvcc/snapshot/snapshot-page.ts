@@ -1,5 +1,5 @@
-// The bytes of a snapshot's pages. A page says of which snapshot it is, where it begins and where it ends, so that the receiver
-// takes it for no other. Its rows are versions of keys, and after the last of them rows of `batches`.
+// The bytes of a snapshot's pages. A page says of which snapshot it is, where it begins and where it ends, so that the
+// receiver takes it for no other. Its rows are versions of keys, and after the last of them rows of `batches`.
 
 import { unreachable } from '../../base/assert.ts';
 import { BinaryReader, BinaryWriter, MalformedBytesError } from '../../base/binary.ts';
@@ -12,12 +12,16 @@ import { firstPlace, type KeptVersion, type VersionPlace } from '../kept-version
 import { seal, unseal } from '../codec/sealed-bytes.ts';
 
 /**
- * A snapshot is all that a store holds once `index` is applied: it is then at `revision` and was compacted at `compacted` (-1:
- * never). Every replica that applied the same log can hand out the same pages' rows, in the same order.
+ * A snapshot is all that a store holds once `index` is applied: it is then at `revision` and was compacted at
+ * `compacted` (-1: never). Every replica that applied the same log can hand out the same pages' rows, in the same
+ * order.
  */
 export type SnapshotName = { readonly index: LogIndex; readonly revision: Revision; readonly compacted: number };
 
-/** After which row a page begins. Versions are in the order of (key, mod), batches in that of their table; versions come first. */
+/**
+ * After which row a page begins. Versions are in the order of (key, mod), batches in that of their table; versions come
+ * first.
+ */
 export type SnapshotCursor =
   | ({ readonly kind: 'versions' } & VersionPlace)
   | { readonly kind: 'batches'; readonly lastRevision: number; readonly logIndex: number; readonly part: number };

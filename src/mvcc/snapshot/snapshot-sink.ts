@@ -1,5 +1,6 @@
-// Takes a snapshot in, page by page, beside the store that is there, and puts it in that one's place when all of it came. How far it
-// is lies in the same transaction as the rows: whoever opens the database after a crash goes on, with any sender, or abandons it.
+// Takes a snapshot in, page by page, beside the store that is there, and puts it in that one's place when all of it
+// came. How far it is lies in the same transaction as the rows: whoever opens the database after a crash goes on, with
+// any sender, or abandons it.
 
 import { assert, unreachable } from '../../base/assert.ts';
 import { MalformedBytesError } from '../../base/binary.ts';
@@ -63,8 +64,9 @@ export class SnapshotSink {
   }
 
   /**
-   * With all parts of the head. One that is under way is abandoned. Throws MalformedBytesError, or UnknownStoreFormat where the
-   * store it is of was written by a newer version; it is then as if nothing had been called, as of every call here that throws.
+   * With all parts of the head. One that is under way is abandoned. Throws MalformedBytesError, or UnknownStoreFormat
+   * where the store it is of was written by a newer version; it is then as if nothing had been called, as of every call
+   * here that throws.
    */
   begin(name: SnapshotName, head: readonly Uint8Array[]): void {
     this.#sql.transaction(() => {
@@ -99,8 +101,8 @@ export class SnapshotSink {
   }
 
   /**
-   * What came is the store from now on; the rows of the one before go by `clearStep`. All of it must have come. The store must be
-   * opened anew, and what was still reading the one before must not read on.
+   * What came is the store from now on; the rows of the one before go by `clearStep`. All of it must have come. The
+   * store must be opened anew, and what was still reading the one before must not read on.
    */
   finish(): void {
     const under = this.#under();
@@ -114,8 +116,9 @@ export class SnapshotSink {
   }
 
   /**
-   * Deletes some of what an abandoned snapshot, or the store that one took the place of, has left. False: nothing is left. Such rows
-   * are in nobody's way but that of the next snapshot, whose beginning deletes what is still there at once.
+   * Deletes some of what an abandoned snapshot, or the store that one took the place of, has left. False: nothing is
+   * left. Such rows are in nobody's way but that of the next snapshot, whose beginning deletes what is still there at
+   * once.
    */
   clearStep(): boolean {
     assert(this.#under() === null, 'a snapshot that is under way is not cleared away');

@@ -1,5 +1,6 @@
-// Hands out a snapshot, page by page, while the store goes on. No copy is held and nothing is locked: the versions that began at the
-// snapshot's revision or before, and that were seen at its compacted revision or after, stay (kept-versions.ts).
+// Hands out a snapshot, page by page, while the store goes on. No copy is held and nothing is locked: the versions that
+// began at the snapshot's revision or before, and that were seen at its compacted revision or after, stay
+// (kept-versions.ts).
 
 import { assert } from '../../base/assert.ts';
 import { rememberedWritesMax, snapshotRowsScannedMax } from '../../limits.ts';
@@ -41,8 +42,8 @@ function selectBatches(names: readonly string[]): string {
 export const pageStatements = { versions: selectVersions, batches: selectBatches(['body']) } as const;
 
 /**
- * The snapshot of now, in one turn. Its name has the index that the store would restart from: entries after it changed nothing.
- * `head`: in parts, to be kept for as long as somebody may ask for one.
+ * The snapshot of now, in one turn. Its name has the index that the store would restart from: entries after it changed
+ * nothing. `head`: in parts, to be kept for as long as somebody may ask for one.
  */
 export function openSnapshot(
   sql: SqlPort,
@@ -54,8 +55,9 @@ export function openSnapshot(
 }
 
 /**
- * The page after `cursor` (null: the first), of a snapshot whose rows are held (`Store.holdHistory`). It has at most `bytesMax` beside
- * its frame, or one row; fewer where many are small, or had to be passed over. Throws MalformedBytesError for a cursor that is none.
+ * The page after `cursor` (null: the first), of a snapshot whose rows are held (`Store.holdHistory`). It has at most
+ * `bytesMax` beside its frame, or one row; fewer where many are small, or had to be passed over. Throws
+ * MalformedBytesError for a cursor that is none.
  */
 export function snapshotPage(
   sql: SqlPort,
@@ -74,8 +76,8 @@ export function snapshotPage(
 }
 
 /**
- * What must be held for it, now that nothing is; null: this replica has not applied as much, or may have forgotten some of it. The row of
- * the index is also what says that it has applied it.
+ * What must be held for it, now that nothing is; null: this replica has not applied as much, or may have forgotten some
+ * of it. The row of the index is also what says that it has applied it.
  */
 export function neededBy(sql: SqlPort, { index, revision, compacted }: SnapshotName): Needed | null {
   if (sweptRevision(sql) > compacted) return null;

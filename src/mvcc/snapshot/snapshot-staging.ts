@@ -1,9 +1,10 @@
-// The tables that a snapshot is written into: those of a store of its format, under names of their own, beside the ones that serve.
-// Nothing but the store's tables is touched: the log and the vote of a replica outlive its store.
+// The tables that a snapshot is written into: those of a store of its format, under names of their own, beside the ones
+// that serve. Nothing but the store's tables is touched: the log and the vote of a replica outlive its store.
 //
-// No table is ever dropped. SQLite refuses that while any statement is still reading anything, and the platform has no way to end one
-// that was left before its last row. Tables can be emptied and renamed meanwhile: so what was the store becomes the empty
-// tables for the next snapshot, once its rows are gone: some at a time, for freeing a large store takes long.
+// No table is ever dropped. SQLite refuses that while any statement is still reading anything, and the platform has no
+// way to end one that was left before its last row. Tables can be emptied and renamed meanwhile: so what was the store
+// becomes the empty tables for the next snapshot, once its rows are gone: some at a time, for freeing a large store
+// takes long.
 
 import { assert } from '../../base/assert.ts';
 import { clearingStepBytes, clearingStepRows } from '../../limits.ts';
@@ -28,7 +29,9 @@ export function hasStaging(sql: SqlPort): boolean {
   return hasTable(sql, progressTable);
 }
 
-/** Empty tables, also where there were some. Their indexes come when they are swapped in: an index cannot be renamed. */
+/**
+ * Empty tables, also where there were some. Their indexes come when they are swapped in: an index cannot be renamed.
+ */
 export function prepareStaging(sql: SqlPort, format: number): void {
   if (!hasStaging(sql)) sql.run(createProgress);
   for (const { statement, table, column, index } of partsOf(format)) {

@@ -1,5 +1,5 @@
-// How rows of a snapshot become rows of the staging tables: versions of keys with their large values and their leases' keys, and rows
-// of tables that are known by the names of their columns alone.
+// How rows of a snapshot become rows of the staging tables: versions of keys with their large values and their leases'
+// keys, and rows of tables that are known by the names of their columns alone.
 
 import { MalformedBytesError } from '../../base/binary.ts';
 import { compareBytes } from '../../base/bytes.ts';
@@ -64,7 +64,10 @@ export class StagedRows {
   /** Of the columns that the table has. */
   readonly #places: readonly number[];
 
-  /** Columns that the snapshot's format has not are no part of it: its sender's store is of a later format by now, or was once. */
+  /**
+   * Columns that the snapshot's format has not are no part of it: its sender's store is of a later format by now, or
+   * was once.
+   */
   constructor(sql: SqlPort, table: string, names: readonly string[]) {
     const own = new Set(columnsOf(sql, stagingName(table)));
     const known = names.map((name, place) => ({ name, place })).filter(({ name }) => own.has(name));

@@ -1,5 +1,5 @@
-// What a watcher is handed: the events of whole revisions, cut to what it watches. One batch serves every watcher of the same
-// shape, and its text is made once for each format. It does not know who watches.
+// What a watcher is handed: the events of whole revisions, cut to what it watches. One batch serves every watcher of
+// the same shape, and its text is made once for each format. It does not know who watches.
 
 import type { Revision } from '../../model/brands.ts';
 import type { KeyRange, KeyValue, RevisionEvents, StoreEvent } from '../../model/store.ts';
@@ -17,9 +17,14 @@ export type WatchShape = {
 export type WatchBatch = {
   /** Ascending; none is empty, none is split. */
   readonly revisions: readonly RevisionEvents[];
-  /** What the answer's header shows: a live batch's own last revision, in catch-up the store's current one (as etcd does). */
+  /**
+   * What the answer's header shows: a live batch's own last revision, in catch-up the store's current one (as etcd
+   * does).
+   */
   readonly headerRevision: Revision;
-  /** Whether events are told with the pair before them. Where not, it must not even be looked at: that may be a read. */
+  /**
+   * Whether events are told with the pair before them. Where not, it must not even be looked at: that may be a read.
+   */
   readonly previous: boolean;
 };
 

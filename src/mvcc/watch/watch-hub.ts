@@ -1,6 +1,6 @@
-// Who watches what on one replica. The hub is told what was applied and hands each watcher its events: ordered, each once,
-// none left out, a revision never in parts. A watcher is live (it has all there is) or behind (it catches up from history, a
-// slice at a time). No I/O and no clock: the host calls, sinks receive, all in the same turn.
+// Who watches what on one replica. The hub is told what was applied and hands each watcher its events: ordered, each
+// once, none left out, a revision never in parts. A watcher is live (it has all there is) or behind (it catches up from
+// history, a slice at a time). No I/O and no clock: the host calls, sinks receive, all in the same turn.
 
 import { assert } from '../../base/assert.ts';
 import { revision as asRevision, type Revision } from '../../model/brands.ts';
@@ -164,8 +164,8 @@ export class WatchHub {
   }
 
   /**
-   * The revision up to which every one of these has all its events; null where one is still behind or before its start, and
-   * for none at all. So a progress answer never runs ahead of events.
+   * The revision up to which every one of these has all its events; null where one is still behind or before its start,
+   * and for none at all. So a progress answer never runs ahead of events.
    */
   progress(watchers: Iterable<Watcher>): Revision | null {
     let any = false;
@@ -206,8 +206,8 @@ export class WatchHub {
   }
 
   /**
-   * Hands one slice of history to the watcher whose turn it is and to all who need the same revisions. False: nobody who is
-   * behind can take more now.
+   * Hands one slice of history to the watcher whose turn it is and to all who need the same revisions. False: nobody
+   * who is behind can take more now.
    */
   catchUp(): boolean {
     const reading = this.#readingNow();

@@ -1,5 +1,6 @@
-// Finds the ranges that hold a key: a map for single keys, an interval tree (a treap, each node with the greatest end below
-// it) for all others. So an event costs what it matches, not how many watch. It knows nothing of watchers or revisions.
+// Finds the ranges that hold a key: a map for single keys, an interval tree (a treap, each node with the greatest end
+// below it) for all others. So an event costs what it matches, not how many watch. It knows nothing of watchers or
+// revisions.
 //
 // Keys are text here, one character a byte: such strings compare natively and in the order of the bytes.
 
@@ -52,7 +53,10 @@ export class WatchRanges<Member> {
     else this.#root = remove(this.#root, known);
   }
 
-  /** Calls `visit` with every member whose range holds the key, in no particular order. Answers how many ranges it looked at. */
+  /**
+   * Calls `visit` with every member whose range holds the key, in no particular order. Answers how many ranges it
+   * looked at.
+   */
   visit(key: string, visit: (member: Member) => void): number {
     const single = this.#singles.get(key);
     if (single !== undefined) for (const member of single.members) visit(member);

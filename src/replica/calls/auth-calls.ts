@@ -1,5 +1,5 @@
-// The calls with a password in them: etcd's users given one, and logging in. The password is hashed here, before a command is
-// proposed; a token is a signed statement, so that no later call needs the password, the hash or a lookup.
+// The calls with a password in them: etcd's users given one, and logging in. The password is hashed here, before a
+// command is proposed; a token is a signed statement, so that no later call needs the password, the hash or a lookup.
 
 import type { AuthenticateCall, PasswordCall } from '../../api/contract.ts';
 import type { Failure } from '../../api/errors/errors.ts';

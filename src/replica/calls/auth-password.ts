@@ -1,5 +1,6 @@
-// Passwords of etcd's users: PBKDF2 with HMAC-SHA-256 (RFC 8018), a salt for each. Only the text of a hash is ever stored, or
-// written to the log: `pbkdf2-sha256$<iterations>$<salt>$<key>`, both in base64. Slow by intent, and so never on the way of data.
+// Passwords of etcd's users: PBKDF2 with HMAC-SHA-256 (RFC 8018), a salt for each. Only the text of a hash is ever
+// stored, or written to the log: `pbkdf2-sha256$<iterations>$<salt>$<key>`, both in base64. Slow by intent, and so
+// never on the way of data.
 
 import { Buffer } from 'node:buffer';
 import { base64, utf8 } from '../../base/bytes.ts';

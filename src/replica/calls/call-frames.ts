@@ -1,5 +1,6 @@
-// Calls on a WebSocket: each message in a frame is the body of a POST to the socket's path, and its answer's body is the frame that
-// answers it, in order. The sockets hibernate; what a sleeping object must know of one is in its attachment.
+// Calls on a WebSocket: each message in a frame is the body of a POST to the socket's path, and its answer's body is
+// the frame that answers it, in order. The sockets hibernate; what a sleeping object must know of one is in its
+// attachment.
 
 import type { ApiRequest, FramesCall } from '../../api/contract.ts';
 import { type CloseFrame, closeFrameOf, closeFrameOfStatus, closeSocket } from '../../api/close-frames.ts';

@@ -1,5 +1,5 @@
-// A call that came to this replica on a socket, and that another one may have to serve: here first, then where the leader is.
-// What the gateway does for requests, done for frames, which no gateway sees.
+// A call that came to this replica on a socket, and that another one may have to serve: here first, then where the
+// leader is. What the gateway does for requests, done for frames, which no gateway sees.
 
 import type { ApiRequest } from '../../api/contract.ts';
 import { failureResponse, unlessRefusedAlone } from '../../api/errors/errors.ts';
@@ -84,8 +84,8 @@ async function findAnswer(call: RoutedCall, options: RouteOptions): Promise<Resp
 type Ask = { readonly leader: ReplicaId; readonly failedLeader: ReplicaId | null; readonly deadlineMs: number };
 
 /**
- * Asks the leader. Where it takes long, this replica makes sure now and then that it lives, and serves the call itself once it
- * leads instead.
+ * Asks the leader. Where it takes long, this replica makes sure now and then that it lives, and serves the call itself
+ * once it leads instead.
  */
 async function askLeader(call: RoutedCall, ask: Ask, options: RouteOptions): Promise<There> {
   const abort = new AbortController();

@@ -1,5 +1,5 @@
-// The steps that calls share: find the leader, catch up, look at what the caller may, propose, ask the store. Where another replica has to
-// answer, the answer is for the gateway alone (`redirectTo`), which then asks there.
+// The steps that calls share: find the leader, catch up, look at what the caller may, propose, ask the store. Where
+// another replica has to answer, the answer is for the gateway alone (`redirectTo`), which then asks there.
 
 import type { Protocol, ResponseHeader } from '../../api/contract.ts';
 import { type Failure, failureResponse } from '../../api/errors/errors.ts';
@@ -108,7 +108,9 @@ async function unlessBehind(
   return refusal();
 }
 
-/** Once this replica has caught up it may say something else: a revision that it does not know may be the present one. */
+/**
+ * Once this replica has caught up it may say something else: a revision that it does not know may be the present one.
+ */
 export function mayBeBehind(refused: StoreFailure, caller: Caller): boolean {
   if (refused.kind === 'futureRevision') return true;
   if (refused.kind === 'unauthenticated') return refused.reason === 'unknown';
@@ -125,8 +127,8 @@ export function queryStore<Kind extends Query['kind']>(
 }
 
 /**
- * The same of a query that may read the whole store: other work comes between its steps. `ended`: too many are under way, or the key
- * has ended meanwhile. null: this replica does not serve any more, or nobody waits for the answer.
+ * The same of a query that may read the whole store: other work comes between its steps. `ended`: too many are under
+ * way, or the key has ended meanwhile. null: this replica does not serve any more, or nobody waits for the answer.
  */
 export async function queryStoreInSteps<Kind extends Query['kind']>(
   member: Member,

@@ -1,4 +1,5 @@
-// A large answer is counted in the isolate's memory until it was read, and given up where its reader takes nothing for too long.
+// A large answer is counted in the isolate's memory until it was read, and given up where its reader takes nothing for
+// too long.
 
 import type { Failure } from '../../api/errors/failures.ts';
 import { largeAnswerOf } from '../../api/large-answer.ts';

@@ -1,5 +1,6 @@
-// The calls of etcd's maintenance that a replica answers itself: status, defragmentation, leadership, downgrade, health. What
-// the store answers (alarms, hashes) goes the way of queries and writes; the snapshot and the members stand beside this.
+// The calls of etcd's maintenance that a replica answers itself: status, defragmentation, leadership, downgrade,
+// health. What the store answers (alarms, hashes) goes the way of queries and writes; the snapshot and the members
+// stand beside this.
 
 import type {
   DefragmentCall,

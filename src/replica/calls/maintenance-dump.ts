@@ -1,8 +1,8 @@
 // What a snapshot's bytes are: everything of a store that a client put there, as it was at one revision.
 //
 //   "quorate-snapshot" in ASCII, one byte: the version of this layout (1), then records until the end.
-//   A record: one byte for its kind, a varint for the length of the rest, the rest. Numbers are varints (seven bits a byte,
-//   lowest first), texts and byte strings have their length before them, ids are 64 bits, highest byte first.
+//   A record: one byte for its kind, a varint for the length of the rest, the rest. Numbers are varints (seven bits a
+//   byte, lowest first), texts and byte strings have their length before them, ids are 64 bits, highest byte first.
 //
 //   1 head        revision, compacted revision + 1, whether auth is on (1 byte), auth revision
 //   2 lease       id, seconds
@@ -12,8 +12,8 @@
 //   6 pair        key, create revision, mod revision, version, lease, value
 //   7 end         how many pairs there were
 //
-// A reader passes over kinds that it does not know. Pairs come in the order of their keys. A lease that a pair names and that
-// has no record ended while the snapshot was written: the pair stands without it.
+// A reader passes over kinds that it does not know. Pairs come in the order of their keys. A lease that a pair names
+// and that has no record ended while the snapshot was written: the pair stands without it.
 
 import { BinaryWriter } from '../../base/binary.ts';
 import type { LeaseId, Revision } from '../../model/brands.ts';
@@ -43,8 +43,8 @@ export type DumpPage =
   | { readonly kind: 'end' };
 
 /**
- * All but the pairs, which is not kept by revision: leases in steps, between which they come and go; then users and roles, of which there
- * are fewer, at once.
+ * All but the pairs, which is not kept by revision: leases in steps, between which they come and go; then users and
+ * roles, of which there are fewer, at once.
  */
 export function* dumpHead(member: Member): Generator<void, Uint8Array, void> {
   // Of the moment at which the pairs begin to be read.

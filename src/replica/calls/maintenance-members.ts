@@ -1,6 +1,6 @@
-// The members of the group as etcd's calls tell them: one for each replica. Their client URL is where the tenant is called; their
-// peer URL is a name, for nobody can call a replica by it. A member that is added by a peer URL that names a place of the platform
-// (http://weur.quorate.internal:2380) becomes a replica there.
+// The members of the group as etcd's calls tell them: one for each replica. Their client URL is where the tenant is
+// called; their peer URL is a name, for nobody can call a replica by it. A member that is added by a peer URL that
+// names a place of the platform (http://weur.quorate.internal:2380) becomes a replica there.
 
 import type { ClusterMember, MemberChange, MemberChangeCall, MemberListCall } from '../../api/contract.ts';
 import type { Failure } from '../../api/errors/errors.ts';
@@ -24,8 +24,9 @@ export async function serveMemberList(member: Member, call: MemberListCall, cont
 }
 
 /**
- * A learner that is announced by other peer URLs is listed, as in etcd before it has started, and nothing more comes of it: nobody
- * can start it. A voter by such URLs is refused by its name, once everything that etcd looks at first is right.
+ * A learner that is announced by other peer URLs is listed, as in etcd before it has started, and nothing more comes of
+ * it: nobody can start it. A voter by such URLs is refused by its name, once everything that etcd looks at first is
+ * right.
  */
 export async function serveMemberChange(
   member: Member,

@@ -1,6 +1,7 @@
-// The quota on a store's size: once all but the log of the database passes it, the leader raises the alarm NOSPACE, by a command like
-// any other, and from then on every replica refuses what would make the store larger. When the store is well below its quota again,
-// after a compaction, the leader ends the alarm. A tenant does not: it would be over its quota at once.
+// The quota on a store's size: once all but the log of the database passes it, the leader raises the alarm NOSPACE, by
+// a command like any other, and from then on every replica refuses what would make the store larger. When the store is
+// well below its quota again, after a compaction, the leader ends the alarm. A tenant does not: it would be over its
+// quota at once.
 
 import { replicaId } from '../../model/brands.ts';
 import { alarmsMax, alarmsOfGroup, quotaBytesDefault, quotaEndsAtPart } from '../../limits.ts';
@@ -75,8 +76,8 @@ export function quotaOf(member: Member): Quota {
 }
 
 /**
- * Changing the alarms of the group's own members is the operator's; a tenant has all other numbers for itself, but leaves room for those.
- * null: nothing is in the way.
+ * Changing the alarms of the group's own members is the operator's; a tenant has all other numbers for itself, but
+ * leaves room for those. null: nothing is in the way.
  */
 export function alarmRefusal(member: Member, caller: Caller, operation: Operation): StoreFailure | null {
   if (operation.kind !== 'alarmActivate' && operation.kind !== 'alarmDeactivate') return null;

@@ -1,7 +1,9 @@
-// etcd's Snapshot: the bytes of a dump as a stream of messages, each with how many bytes follow it, then their SHA-256. The store
-// goes on meanwhile: its history keeps the revision, and if a compaction overtakes it the stream ends by that failure.
+// etcd's Snapshot: the bytes of a dump as a stream of messages, each with how many bytes follow it, then their SHA-256.
+// The store goes on meanwhile: its history keeps the revision, and if a compaction overtakes it the stream ends by that
+// failure.
 //
-// How many bytes there are is told first, so the dump is made twice: once to count, once to send. It is never in memory.
+// How many bytes there are is told first, so the dump is made twice: once to count, once to send. It is never in
+// memory.
 
 import { createHash } from 'node:crypto';
 import type { SnapshotCall } from '../../api/contract.ts';

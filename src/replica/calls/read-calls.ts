@@ -12,7 +12,9 @@ import type { CallContext } from './call-context.ts';
 import { followsAndCaughtUp, headerOf, leadsAndCaughtUp, mayBeBehind, redirectTo } from './call-steps.ts';
 import type { Member } from '../member.ts';
 
-/** Any replica answers that has caught up, or that need not; for the leader alone it is where the caller did not choose. */
+/**
+ * Any replica answers that has caught up, or that need not; for the leader alone it is where the caller did not choose.
+ */
 export async function serveRead(
   member: Member,
   call: ReadCall,
@@ -92,7 +94,8 @@ async function answerOf<Result extends Failed | { readonly kind: string }>(
   if (!('failure' in result) || !mayBeBehind(result.failure, context.caller)) return first;
   const elsewhere = await followsAndCaughtUp(member, asked, context);
   if (elsewhere === null) return answerOnce(member, asked, context);
-  // Another replica may know the revision. A caller whom this one does not know is refused here, as long as nobody can say better.
+  // Another replica may know the revision. A caller whom this one does not know is refused here, as long as nobody can
+  // say better.
   return result.failure.kind === 'futureRevision' ? { kind: 'response', response: elsewhere } : first;
 }
 

@@ -1,5 +1,5 @@
-// By what a write id knows its request again. Two attempts of one request have the same digest, whoever serves them and however the request
-// was written; another request has another one.
+// By what a write id knows its request again. Two attempts of one request have the same digest, whoever serves them and
+// however the request was written; another request has another one.
 
 import { createHash } from 'node:crypto';
 import { unreachable } from '../../base/assert.ts';
@@ -7,7 +7,9 @@ import { noLease } from '../../model/brands.ts';
 import type { Operation } from '../../model/store.ts';
 import { encodeCommands } from '../../mvcc/codec/command-codec.ts';
 
-/** 64 bits of SHA-256. What the replica chooses at each attempt is no part of it. Kept in stores: it must not change. */
+/**
+ * 64 bits of SHA-256. What the replica chooses at each attempt is no part of it. Kept in stores: it must not change.
+ */
 export function requestDigest(operation: Operation): bigint {
   const command = { writeId: '', caller: { kind: 'service' }, atMs: 0, operation: asAsked(operation) } as const;
   return createHash('sha256')

@@ -1,6 +1,6 @@
-// Reads that look at more than fits between two turns: they go on in steps, and other work comes between. A read that is done at its first
-// step, as nearly all are, is answered at once. Of the others few are under way at a time, for each holds what it has so far; the rest wait
-// with nothing in hand, and begin anew when it is their turn.
+// Reads that look at more than fits between two turns: they go on in steps, and other work comes between. A read that
+// is done at its first step, as nearly all are, is answered at once. Of the others few are under way at a time, for
+// each holds what it has so far; the rest wait with nothing in hand, and begin anew when it is their turn.
 
 import { requestTimeoutMs, steppedReadsMax, steppedReadsWaitingMax } from '../../limits.ts';
 
@@ -15,7 +15,10 @@ export type ReadHost = {
   readonly nowMs: () => number;
 };
 
-/** `gone`: this replica does not serve any more, or nobody waits for the answer. `timeout`: by now its caller has been told that. */
+/**
+ * `gone`: this replica does not serve any more, or nobody waits for the answer. `timeout`: by now its caller has been
+ * told that.
+ */
 export type Stepped<Result> =
   | { readonly kind: 'done'; readonly result: Result }
   | { readonly kind: 'gone' | 'timeout' | 'overloaded' };

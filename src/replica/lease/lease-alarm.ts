@@ -1,5 +1,5 @@
-// The object's alarm: it rings when a lease may have ended while nobody was awake. Setting it writes a row, so it is set only
-// where that changes something, and there is none where there are no leases.
+// The object's alarm: it rings when a lease may have ended while nobody was awake. Setting it writes a row, so it is
+// set only where that changes something, and there is none where there are no leases.
 
 /** What is used of the object's storage. */
 export type AlarmStorage = {

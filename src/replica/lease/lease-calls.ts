@@ -1,4 +1,5 @@
-// The calls on leases that only a leader can answer: how long one has still to live, and keepalives, one by one or as a stream.
+// The calls on leases that only a leader can answer: how long one has still to live, and keepalives, one by one or as a
+// stream.
 
 import type { ApiRequest, KeepAliveCall, KeepAliveStreamCall, TimeToLiveCall } from '../../api/contract.ts';
 import { failureResponse, streamFailure } from '../../api/errors/errors.ts';
@@ -39,8 +40,8 @@ export async function serveKeepAlive(member: Member, call: KeepAliveCall, contex
 }
 
 /**
- * A POST answers each message of its body and ends; one that does not say how long its body is answers each as it comes. A WebSocket's
- * frames are such bodies, each of them, and so find the leader wherever it is by then.
+ * A POST answers each message of its body and ends; one that does not say how long its body is answers each as it
+ * comes. A WebSocket's frames are such bodies, each of them, and so find the leader wherever it is by then.
  */
 export async function serveKeepAliveStream(
   member: Member,

@@ -1,5 +1,5 @@
-// Leases by when they end, the next one first: a binary heap whose items know their places, so that one can be put off or
-// taken out without a search. 500,000 leases need no timer, and a look at the first costs nothing.
+// Leases by when they end, the next one first: a binary heap whose items know their places, so that one can be put off
+// or taken out without a search. 500,000 leases need no timer, and a look at the first costs nothing.
 
 import { assert } from '../../base/assert.ts';
 

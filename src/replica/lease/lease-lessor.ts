@@ -1,28 +1,31 @@
-// The leases of a group as its leader holds them, for one term: when each of them ends. It has no clock and no timer; time
-// comes in as an argument. It proposes nothing itself: `lease-service.ts` asks what is due, and commits it.
+// The leases of a group as its leader holds them, for one term: when each of them ends. It has no clock and no timer;
+// time comes in as an argument. It proposes nothing itself: `lease-service.ts` asks what is due, and commits it.
 //
-// Keeping a lease alive is no entry of the log: the leader extends it here, in memory. What a change of leaders, or a group
-// that sleeps, may not do is end a lease early. The rows of the store hold a deadline for each lease (of its grant or of its last
-// checkpoint) and one bit for all, `settled`. What must hold, always:
+// Keeping a lease alive is no entry of the log: the leader extends it here, in memory. What a change of leaders, or a
+// group that sleeps, may not do is end a lease early. The rows of the store hold a deadline for each lease (of its
+// grant or of its last checkpoint) and one bit for all, `settled`. What must hold, always:
 //
 //   While a store is settled, no lease has a later deadline in any leader's memory than in its row.
 //
-// A new leader of a store that is not settled extends all leases to their full time, from when it leads (etcd's rule): that is
-// later than any keepalive that another leader answered, since a leader confirms that it leads after the keepalive came, and
-// counts from when it came. Of a settled store it takes the deadlines as they stand, and so a lease that ended while the group
-// slept is found ended by whoever wakes first. It holds because
+// A new leader of a store that is not settled extends all leases to their full time, from when it leads (etcd's rule):
+// that is later than any keepalive that another leader answered, since a leader confirms that it leads after the
+// keepalive came, and counts from when it came. Of a settled store it takes the deadlines as they stand, and so a lease
+// that ended while the group slept is found ended by whoever wakes first. It holds because
 //
 //   - a grant makes the store not settled, in the log;
-//   - before a group rests, its leader commits what differs here from the rows, and with the last of it that the store is settled.
-//     From the moment in which it proposes that, it extends nothing (`needsOpening`) until
-//   - the first extension after it has committed that the store is not settled any more: the log keeps the two in order;
+//   - before a group rests, its leader commits what differs here from the rows, and with the last of it that the store
+//     is settled. From the moment in which it proposes that, it extends nothing (`needsOpening`) until
+//   - the first extension after it has committed that the store is not settled any more: the log keeps the two in
+//     order;
 //   - a leader that is not one any more commits nothing, confirms no read, and so answers no keepalive.
 //
-// A deadline is a time of day of the leader that wrote it, and clocks differ. So what a new leader takes from the rows it ends
-// `leaseClocksDifferMs` after its deadline: late rather than early. It tells clients of the deadline, and extends by its own clock.
+// A deadline is a time of day of the leader that wrote it, and clocks differ. So what a new leader takes from the rows
+// it ends `leaseClocksDifferMs` after its deadline: late rather than early. It tells clients of the deadline, and
+// extends by its own clock.
 //
 // One exception: the lease of a caller who waits at this leader for its own turn is put off by the leader itself
-// (`extendKept`), before that is in the log. Nobody was told, and a new leader that ends it does what a later call would do.
+// (`extendKept`), before that is in the log. Nobody was told, and a new leader that ends it does what a later call
+// would do.
 
 import { assert } from '../../base/assert.ts';
 import type { LeaseId } from '../../model/brands.ts';
@@ -84,7 +87,10 @@ export class Lessor {
     return this.#ends.first?.endsMs ?? null;
   }
 
-  /** The store is settled, or is about to be: before a lease is extended, a checkpoint that says otherwise must be applied. */
+  /**
+   * The store is settled, or is about to be: before a lease is extended, a checkpoint that says otherwise must be
+   * applied.
+   */
   get needsOpening(): boolean {
     return this.#settling || this.#records.leasesSettled;
   }
@@ -129,7 +135,10 @@ export class Lessor {
     return extended;
   }
 
-  /** Leases past their deadlines, the longest overdue first. They are being ended from now on, until `applied` or `putBack`. */
+  /**
+   * Leases past their deadlines, the longest overdue first. They are being ended from now on, until `applied` or
+   * `putBack`.
+   */
   takeDue(nowMs: number, countMax: number): readonly LeaseId[] {
     const ids: LeaseId[] = [];
     while (ids.length < countMax) {

@@ -1,5 +1,6 @@
-// The leases of one replica at work. Where it leads, it holds the lessor of its term and commits what that finds: leases that have
-// ended, and their deadlines before the group rests. On every replica it keeps the alarm set for what may end while all sleep.
+// The leases of one replica at work. Where it leads, it holds the lessor of its term and commits what that finds:
+// leases that have ended, and their deadlines before the group rests. On every replica it keeps the alarm set for what
+// may end while all sleep.
 
 import { assert } from '../../base/assert.ts';
 import type { LeaseId, ReplicaId, Term } from '../../model/brands.ts';
@@ -89,7 +90,10 @@ export class LeaseService {
     }
   }
 
-  /** Null: this replica does not lead, or cannot make sure of it. `seconds` null: the lease is unknown or past its deadline. */
+  /**
+   * Null: this replica does not lead, or cannot make sure of it. `seconds` null: the lease is unknown or past its
+   * deadline.
+   */
   async remaining(id: LeaseId): Promise<{ readonly seconds: number | null } | null> {
     const lessor = await this.#confirmed();
     return lessor === null ? null : { seconds: lessor.remainingSeconds(id, this.#member.nowMs()) };
@@ -236,7 +240,8 @@ export class LeaseService {
       const ids = lessor.takeDue(this.#member.nowMs(), leaseExpiriesMax);
       if (ids.length === 0) return true;
       const committed = await this.#commit({ kind: 'leaseExpire', leases: this.#overdue(ids) });
-      // Also of those that were committed: the row of one may have been given another deadline meanwhile, by a checkpoint.
+      // Also of those that were committed: the row of one may have been given another deadline meanwhile, by a
+      // checkpoint.
       lessor.putBack(ids);
       if (!committed) return false;
       // Others get their turn, also in a group of one, where a commit waits for nobody.
@@ -246,8 +251,8 @@ export class LeaseService {
   }
 
   /**
-   * As the rows have them now. A client may revoke one of them and grant its id again before this is applied: then the row has
-   * another deadline, or one that has passed just the same. At level 1 that could not be said.
+   * As the rows have them now. A client may revoke one of them and grant its id again before this is applied: then the
+   * row has another deadline, or one that has passed just the same. At level 1 that could not be said.
    */
   #overdue(ids: readonly LeaseId[]): OverdueLease[] {
     const { store } = this.#member.driver;

@@ -1,5 +1,6 @@
-// Streams of keepalives by POST whose bodies go on: each message is answered when it comes, by whoever leads then, as a frame of a
-// WebSocket is. The answer begins with that to the first message, whose status it has, and ends with the body or with a message that fails.
+// Streams of keepalives by POST whose bodies go on: each message is answered when it comes, by whoever leads then, as a
+// frame of a WebSocket is. The answer begins with that to the first message, whose status it has, and ends with the
+// body or with a message that fails.
 
 import { failureResponse, streamErrorText } from '../../api/errors/errors.ts';
 import type { Failure } from '../../api/errors/failures.ts';

@@ -1,5 +1,6 @@
-// v1's locks and semaphores: a place in the queue of a name, held while fewer than `limit` were taken before it. The rules stand in
-// the OpenAPI document. A place that comes with a session has a lease of its own, which goes when the call ends without a place.
+// v1's locks and semaphores: a place in the queue of a name, held while fewer than `limit` were taken before it. The
+// rules stand in the OpenAPI document. A place that comes with a session has a lease of its own, which goes when the
+// call ends without a place.
 
 import type { AcquireCall, Acquired, Hold, ReleaseCall } from '../../api/contract.ts';
 import type { Failure } from '../../api/errors/failures.ts';
@@ -210,7 +211,10 @@ export async function serveRelease(member: Member, call: ReleaseCall, context: C
   return respond(queuing, await release(queuing, call), call);
 }
 
-/** The place goes by one write, so that a retry is answered as the first try was; then, where it was made for it, the lease. */
+/**
+ * The place goes by one write, so that a retry is answered as the first try was; then, where it was made for it, the
+ * lease.
+ */
 async function release(queuing: Queuing, call: ReleaseCall): Promise<Step<{ readonly revision: number }>> {
   const written = await writeStep(queuing, { kind: 'txn', request: releaseTxn(call) });
   if (written.kind !== 'value') return written;

@@ -1,5 +1,6 @@
-// etcd's locks and elections: a place is taken by one transaction, its turn is waited for, and the answer says so. A caller that goes
-// away loses its place, unless it named its call: then the same call, sent again, finds it, for as long as its lease lives.
+// etcd's locks and elections: a place is taken by one transaction, its turn is waited for, and the answer says so. A
+// caller that goes away loses its place, unless it named its call: then the same call, sent again, finds it, for as
+// long as its lease lives.
 
 import type { CampaignCall, Elected, LockCall, ResponseHeader, Result, SessionWriteCall } from '../../api/contract.ts';
 import type { Failure } from '../../api/errors/failures.ts';
@@ -73,8 +74,9 @@ export async function writeStep(queuing: Queuing, operation: Operation, purpose?
 }
 
 /**
- * The lease of a session that is made for a call. Its id follows from the caller and the call's own id, so that a call that is sent again,
- * to another leader, finds it however long it has waited; and from the service's secret, so that nobody else can take it first.
+ * The lease of a session that is made for a call. Its id follows from the caller and the call's own id, so that a call
+ * that is sent again, to another leader, finds it however long it has waited; and from the service's secret, so that
+ * nobody else can take it first.
  */
 export function sessionLease({ member, context, call }: Queuing): LeaseId {
   const { caller, services } = context;
@@ -100,7 +102,10 @@ export function placeTaken({ member }: Queuing, outcome: Outcome, key: Uint8Arra
   return taken === null ? failed({ kind: 'sessionExpired' }) : value(taken);
 }
 
-/** Waits as `lock` and `campaign` do: it is the turn of this place, and all that was acknowledged before is applied here. */
+/**
+ * Waits as `lock` and `campaign` do: it is the turn of this place, and all that was acknowledged before is applied
+ * here.
+ */
 async function waitForTurn(queuing: Queuing, place: Place, call: Waiting): Promise<Step<null>> {
   const { member } = queuing;
   const { timeoutMs, lease } = call;
@@ -163,8 +168,8 @@ export function tooManyWait({ context }: Queuing): Failure {
 }
 
 /**
- * A write that gives something back. What comes of it is told to nobody: the caller is gone, or hears something else. The caller may not
- * write any more, so the service does: it was this call that took what is given back.
+ * A write that gives something back. What comes of it is told to nobody: the caller is gone, or hears something else.
+ * The caller may not write any more, so the service does: it was this call that took what is given back.
  */
 export async function giveBack(
   { member, context, call }: Queuing,

@@ -1,6 +1,7 @@
-// Hands a place to a caller that has waited for it, and makes sure that the caller is still there. A client that left by an ordinary
-// close (FIN) is noticed only when something is written to it: so the first byte of the answer goes ahead, and the rest follows a moment
-// later. Who is gone by then never had the answer, and its place goes to the next one.
+// Hands a place to a caller that has waited for it, and makes sure that the caller is still there. A client that left
+// by an ordinary close (FIN) is noticed only when something is written to it: so the first byte of the answer goes
+// ahead, and the rest follows a moment later. Who is gone by then never had the answer, and its place goes to the next
+// one.
 
 import { handoverMsMax, handoverMsMin, handoverWaitShare } from '../../limits.ts';
 
@@ -24,8 +25,8 @@ export class Handover {
 }
 
 /**
- * How long the answer of one that waited is held back: a part of what it waited, so that a busy lock is not held up. Within it a
- * client's system has said that nobody listens any more, if it is near enough.
+ * How long the answer of one that waited is held back: a part of what it waited, so that a busy lock is not held up.
+ * Within it a client's system has said that nobody listens any more, if it is near enough.
  */
 export function handoverMs(waitedMs: number): number {
   return Math.min(handoverMsMax, Math.max(handoverMsMin, Math.round(waitedMs * handoverWaitShare)));

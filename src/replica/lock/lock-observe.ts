@@ -1,5 +1,6 @@
-// Streams that observe an election: the leader at once, then each value it proclaims, and whoever follows it. As etcd does it: the
-// leader's key is followed until it is deleted, then the oldest place is read. Any replica serves; nothing outlives the object.
+// Streams that observe an election: the leader at once, then each value it proclaims, and whoever follows it. As etcd
+// does it: the leader's key is followed until it is deleted, then the oldest place is read. Any replica serves; nothing
+// outlives the object.
 
 import type { ObserveCall, ResponseHeader } from '../../api/contract.ts';
 import type { Failure } from '../../api/errors/failures.ts';

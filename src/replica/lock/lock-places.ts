@@ -1,5 +1,5 @@
-// The places of a queue, as one replica's store has them. Whoever reads them here has seen to it that the store is far enough,
-// and that the caller may.
+// The places of a queue, as one replica's store has them. Whoever reads them here has seen to it that the store is far
+// enough, and that the caller may.
 
 import { assert } from '../../base/assert.ts';
 import { isPlace, oldestPlace, queueRange } from '../../api/queues.ts';
@@ -28,9 +28,9 @@ export function queueOf(store: Readable, name: Uint8Array): Queue {
 }
 
 /**
- * A key below `<name>/` that is no place and was there before a revision; null: there is none. It would count as a place that nobody
- * gives up. Before a place is taken, the first key that is none ends the look; behind one that has stood for long there may be any
- * number of younger keys, so that the look ends after as many keys as may be places.
+ * A key below `<name>/` that is no place and was there before a revision; null: there is none. It would count as a
+ * place that nobody gives up. Before a place is taken, the first key that is none ends the look; behind one that has
+ * stood for long there may be any number of younger keys, so that the look ends after as many keys as may be places.
  */
 export function keyInTheWay(
   store: Pick<Store, 'heads'>,

@@ -1,7 +1,7 @@
-// Who waits for a turn on one replica: locks, semaphores, elections. A queue is a prefix ending in "/"; a place in it is a key, and
-// the places' order is that of their create revisions. A turn comes when fewer than `limit` places are left before one's own.
-// Nothing is polled: a queue is looked at when a key below it was deleted, and then only until the first who must wait on.
-// No I/O, no clock: the replica tells what was applied.
+// Who waits for a turn on one replica: locks, semaphores, elections. A queue is a prefix ending in "/"; a place in it
+// is a key, and the places' order is that of their create revisions. A turn comes when fewer than `limit` places are
+// left before one's own. Nothing is polled: a queue is looked at when a key below it was deleted, and then only until
+// the first who must wait on. No I/O, no clock: the replica tells what was applied.
 
 import { assert } from '../../base/assert.ts';
 import { keyText } from '../../base/bytes.ts';
@@ -17,7 +17,10 @@ export type Place = {
   readonly limit: number;
 };
 
-/** `turn`: fewer than `limit` places are left before it; whether its own is still there was not looked at. `lost`: it is not. */
+/**
+ * `turn`: fewer than `limit` places are left before it; whether its own is still there was not looked at. `lost`: it is
+ * not.
+ */
 export type Call = 'turn' | 'lost';
 
 export type Waiter = {
@@ -29,7 +32,10 @@ export type Waiter = {
 };
 
 export type QueuesOptions = {
-  /** How many places of a name were taken before this revision, as far as the log was applied; no more than `limit` are counted. */
+  /**
+   * How many places of a name were taken before this revision, as far as the log was applied; no more than `limit` are
+   * counted.
+   */
   readonly placesBefore: (name: Uint8Array, createRevision: number, limit: number) => number;
   /** Whether a place is still there. */
   readonly holds: (place: Place) => boolean;

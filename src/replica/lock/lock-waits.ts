@@ -1,6 +1,6 @@
-// Calls that wait for their turn: what can end a wait, and whose leases live on meanwhile. A call waits at the leader alone, so
-// that the loss of a leader is noticed: it is then sent on to the next one, where the same write id finds the same place.
-// A wait holds memory and, where it is bounded, a timer; the group may rest meanwhile.
+// Calls that wait for their turn: what can end a wait, and whose leases live on meanwhile. A call waits at the leader
+// alone, so that the loss of a leader is noticed: it is then sent on to the next one, where the same write id finds the
+// same place. A wait holds memory and, where it is bounded, a timer; the group may rest meanwhile.
 
 import type { LeaseId } from '../../model/brands.ts';
 import type { Caller, RevisionEvents } from '../../model/store.ts';

@@ -1,5 +1,6 @@
-// The bytes of a WebSocket's attachment: what a stream watches and what each watch needs next. The platform keeps 16 KiB for
-// each socket while the object sleeps; of a stream that does not fit, the watches are in rows (`watch-rows.ts`).
+// The bytes of a WebSocket's attachment: what a stream watches and what each watch needs next. The platform keeps 16
+// KiB for each socket while the object sleeps; of a stream that does not fit, the watches are in rows
+// (`watch-rows.ts`).
 
 import { callerText, parseCaller } from '../../api/routing.ts';
 import { assert } from '../../base/assert.ts';

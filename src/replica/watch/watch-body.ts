@@ -1,5 +1,5 @@
-// The body of a streaming answer as a watch stream's channel: SSE, newline-delimited JSON, a v3 POST. Its backlog is known to
-// the byte, so a client that does not read is found out. The object stays awake while a body is open.
+// The body of a streaming answer as a watch stream's channel: SSE, newline-delimited JSON, a v3 POST. Its backlog is
+// known to the byte, so a client that does not read is found out. The object stays awake while a body is open.
 
 import { Buffer } from 'node:buffer';
 import type { Closing } from '../../api/close-frames.ts';
@@ -9,8 +9,9 @@ import type { Room, WatchChannel } from './watch-channel.ts';
 
 export type BodyOptions = {
   /**
-   * Resolves once all that is written to storage by now is durable; null: what is written is durable at once. What the platform holds back for messages of WebSockets
-   * and for answers, it does not for what follows of an answer that has begun: a message may tell of what was just written.
+   * Resolves once all that is written to storage by now is durable; null: what is written is durable at once. What the
+   * platform holds back for messages of WebSockets and for answers, it does not for what follows of an answer that has
+   * begun: a message may tell of what was just written.
    */
   readonly durable: (() => Promise<void>) | null;
   /** Follows each message. */
@@ -101,8 +102,8 @@ export class BodyChannel implements WatchChannel {
   }
 
   /**
-   * Writes something that means nothing: a client that has left by an ordinary close (FIN) is noticed only when something is written to
-   * it. Where bytes wait already, they do as well.
+   * Writes something that means nothing: a client that has left by an ordinary close (FIN) is noticed only when
+   * something is written to it. Where bytes wait already, they do as well.
    */
   probe(): void {
     if (!this.#isClosing && this.backlogBytes <= 0) this.#controller?.enqueue(bytesOf(this.#options.blank));

@@ -1,5 +1,5 @@
-// What a watch stream, v1 or v3, needs of its connection. A hibernating WebSocket and the body of a streaming answer are the
-// two kinds; tests have a third.
+// What a watch stream, v1 or v3, needs of its connection. A hibernating WebSocket and the body of a streaming answer
+// are the two kinds; tests have a third.
 
 import type { ResponseHeader } from '../../api/contract.ts';
 import type { Closing } from '../../api/close-frames.ts';

@@ -1,5 +1,5 @@
-// The messages of a POSTed watch: what stands in the request's body, one after the other, as it arrives. It never throws for
-// what a client does: a body that breaks off has ended.
+// The messages of a POSTed watch: what stands in the request's body, one after the other, as it arrives. It never
+// throws for what a client does: a body that breaks off has ended.
 
 import { MessageSplitter } from '../../api/v3/message-splitter.ts';
 

@@ -1,5 +1,6 @@
-// What streams watch where it does not fit the attachments of their sockets: a row for each watch, in a table of this object's own that
-// is no part of the replicated store. Rows live as long as their socket. A crash ends all sockets, so what it left is swept at the next start.
+// What streams watch where it does not fit the attachments of their sockets: a row for each watch, in a table of this
+// object's own that is no part of the replicated store. Rows live as long as their socket. A crash ends all sockets, so
+// what it left is swept at the next start.
 
 import { assert } from '../../base/assert.ts';
 import { watchRowsBytesMax } from '../../limits.ts';
@@ -74,8 +75,8 @@ export class StreamRows {
   }
 
   /**
-   * Writes what is not written yet: a row for a watch that came, went or fell behind, and nothing for those that are up to date. Answers
-   * what these need next, which the attachment keeps.
+   * Writes what is not written yet: a row for a watch that came, went or fell behind, and nothing for those that are up
+   * to date. Answers what these need next, which the attachment keeps.
    */
   save(watches: readonly SavedWatch[]): number {
     const next = Math.max(0, ...watches.filter(({ start }) => start === 0).map((watch) => watch.next));

@@ -46,7 +46,9 @@ export type WatchServiceOptions = {
   /** See `BodyOptions`. */
   readonly durable: BodyOptions['durable'];
   readonly nowMs: () => number;
-  /** Runs a task in a later turn, as the object's own turns are run: a throw resets the object. The answer calls it off. */
+  /**
+   * Runs a task in a later turn, as the object's own turns are run: a throw resets the object. The answer calls it off.
+   */
   readonly later: (task: () => void, delayMs: number) => () => void;
 };
 
@@ -171,7 +173,10 @@ export class WatchService {
     if (this.#resting) this.#saveStale();
   }
 
-  /** The replica's clock is about to stop, and from then on the object may be put to sleep: all that it must know is saved. */
+  /**
+   * The replica's clock is about to stop, and from then on the object may be put to sleep: all that it must know is
+   * saved.
+   */
   flush(): void {
     this.#resting = true;
     // The object forgets what it holds when it is put to sleep.

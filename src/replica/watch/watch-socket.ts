@@ -1,9 +1,9 @@
-// A hibernating WebSocket as a watch stream's channel. What the stream must not forget while the object sleeps is in the
-// socket's attachment, and in rows where it is more than that holds.
+// A hibernating WebSocket as a watch stream's channel. What the stream must not forget while the object sleeps is in
+// the socket's attachment, and in rows where it is more than that holds.
 //
-// What the platform gives, measured in workerd: `send` always takes the message and never waits; a hibernating socket has no
-// `bufferedAmount` (the property is read where a runtime has it); an object that is aborted takes its sockets with it, so a
-// socket never outlives what this file knows of it except through hibernation.
+// What the platform gives, measured in workerd: `send` always takes the message and never waits; a hibernating socket
+// has no `bufferedAmount` (the property is read where a runtime has it); an object that is aborted takes its sockets
+// with it, so a socket never outlives what this file knows of it except through hibernation.
 
 import { type Closing, closeSocket } from '../../api/close-frames.ts';
 import {
@@ -171,8 +171,8 @@ export class SocketChannel implements WatchChannel {
   }
 
   /**
-   * Before the first message after each save: what the attachment says is no longer true. Should the object come back without
-   * having saved, it must find that out; sending an event twice would be worse than ending the stream.
+   * Before the first message after each save: what the attachment says is no longer true. Should the object come back
+   * without having saved, it must find that out; sending an event twice would be worse than ending the stream.
    */
   #spoil(): void {
     if (this.#saved !== 'current') return;

@@ -1,5 +1,5 @@
-// One etcd watch stream: many watches, one connection. It answers etcd's messages as etcd 3.7 does (ids, order, words); the
-// hub knows the events, `api/v3/watch.ts` how they are written, the channel where they go.
+// One etcd watch stream: many watches, one connection. It answers etcd's messages as etcd 3.7 does (ids, order, words);
+// the hub knows the events, `api/v3/watch.ts` how they are written, the channel where they go.
 
 import { etcdWords, type Failure, streamErrorText } from '../../api/errors/errors.ts';
 import {
@@ -65,7 +65,10 @@ export class V3WatchStream implements WatchSink {
     return this.#context.caller;
   }
 
-  /** One message of the client. Answers why it could not be read: the stream should end, for what else came with it is not known. */
+  /**
+   * One message of the client. Answers why it could not be read: the stream should end, for what else came with it is
+   * not known.
+   */
   message(message: string | Uint8Array): string | null {
     const request = decodeWatchRequest(message);
     switch (request.kind) {
@@ -194,7 +197,10 @@ export class V3WatchStream implements WatchSink {
 
   // What the service says
 
-  /** After ten minutes without an event, a watch that asked for it is told how far it is; only while the object is awake. */
+  /**
+   * After ten minutes without an event, a watch that asked for it is told how far it is; only while the object is
+   * awake.
+   */
   tick(nowMs: number): void {
     if (this.#notifiedMs === null) this.#notifiedMs = nowMs;
     if (nowMs - this.#notifiedMs < watchProgressNotifyMs) return;
@@ -258,8 +264,8 @@ function shapeOf(request: WatchCreate): { readonly range: KeyRange; readonly sha
 }
 
 /**
- * The same of the keys that can be: beyond the longest one, and a byte more, a bound tells no two of them apart. etcd takes a key of any
- * length, and no event ever comes for one that cannot be written.
+ * The same of the keys that can be: beyond the longest one, and a byte more, a bound tells no two of them apart. etcd
+ * takes a key of any length, and no event ever comes for one that cannot be written.
  */
 function withinKeys({ key, rangeEnd }: KeyRange): KeyRange {
   const range = { key: key.slice(0, rangeBoundBytesMax), rangeEnd: rangeEnd.slice(0, rangeBoundBytesMax) };

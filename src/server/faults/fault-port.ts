@@ -1,5 +1,5 @@
-// The port through which tests do faults to the replicas of a running server: a crash, the loss of a disk, peers that cannot be
-// reached, an object that hangs. Off unless asked for, on loopback alone.
+// The port through which tests do faults to the replicas of a running server: a crash, the loss of a disk, peers that
+// cannot be reached, an object that hangs. Off unless asked for, on loopback alone.
 
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';

@@ -1,6 +1,6 @@
-// What can be asked of the fault port, and how the server's process passes it on to the Worker. Shared by both: fault-port on
-// Node's side, worker-with-faults in workerd. A fault has the same form on both ways; only on the first may it name the leader
-// or all.
+// What can be asked of the fault port, and how the server's process passes it on to the Worker. Shared by both:
+// fault-port on Node's side, worker-with-faults in workerd. A fault has the same form on both ways; only on the first
+// may it name the leader or all.
 
 /** One replica, or whoever leads, or every one. */
 export type FaultTarget = number | 'leader' | 'all';
@@ -13,7 +13,9 @@ export type Fault =
   | { readonly kind: 'abort' }
   /** The object crashes, and its storage is empty: it is one that was never provisioned. */
   | { readonly kind: 'wipe' }
-  /** `fail`: the chance that a call is lost on its way, and again that its answer is. `delayMs`: how late a call comes. */
+  /**
+   * `fail`: the chance that a call is lost on its way, and again that its answer is. `delayMs`: how late a call comes.
+   */
   | { readonly kind: 'peers'; readonly direction: PeerDirection; readonly fail: number; readonly delayMs: number }
   /** Every call that comes to the object, of clients and of peers, waits that long before the object takes it. */
   | { readonly kind: 'slow'; readonly delayMs: number };

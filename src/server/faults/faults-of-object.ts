@@ -48,7 +48,10 @@ export class FaultsOfObject {
 type Namespace = ReplicaEnv['REPLICA'];
 type Stub = ReturnType<Namespace['get']>;
 
-/** The namespace whose stubs make the object's own calls to its peers. Everything but these calls goes through untouched. */
+/**
+ * The namespace whose stubs make the object's own calls to its peers. Everything but these calls goes through
+ * untouched.
+ */
 export function withFaultyPeers(namespace: Namespace, faults: FaultsOfObject): Namespace {
   const get: Namespace['get'] = (id, options) => withFaultyCalls(namespace.get(id, options), faults);
   return new Proxy(namespace, {

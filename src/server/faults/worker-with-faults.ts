@@ -1,6 +1,7 @@
-// The Worker as it is deployed, and faults that are done to its objects from outside: a crash, the loss of a disk, peers that
-// cannot be reached, an object that hangs. Bundled only by `npm start -- --fault-port`; the deployed entry, src/index.ts, knows
-// nothing of it. The path is open to the server's process alone, by a token that it makes anew at each start.
+// The Worker as it is deployed, and faults that are done to its objects from outside: a crash, the loss of a disk,
+// peers that cannot be reached, an object that hangs. Bundled only by `npm start -- --fault-port`; the deployed entry,
+// src/index.ts, knows nothing of it. The path is open to the server's process alone, by a token that it makes anew at
+// each start.
 
 import { unreachable } from '../../base/assert.ts';
 import worker, { Replica as DeployedReplica } from '../../index.ts';

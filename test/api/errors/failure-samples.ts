@@ -1,4 +1,5 @@
-// One failure of each kind. The type makes the list complete: a new kind stands here, and has its text in errors.test.ts.
+// One failure of each kind. The type makes the list complete: a new kind stands here, and has its text in
+// errors.test.ts.
 
 import type { Failure } from '../../../src/api/errors/failures.ts';
 import { utf8 } from '../../../src/base/bytes.ts';

@@ -1,5 +1,5 @@
-// The calls beside kv, read and answered the slow, obvious way: what a recorded message asks for, and the result that a recorded
-// answer came from.
+// The calls beside kv, read and answered the slow, obvious way: what a recorded message asks for, and the result that a
+// recorded answer came from.
 
 import { Buffer } from 'node:buffer';
 import { leaseId, revision } from '../../../src/model/brands.ts';

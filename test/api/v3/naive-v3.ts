@@ -1,5 +1,5 @@
-// etcd's JSON written and read the slow, obvious way, to hold the codec against: from a JSON value to the model's request, and
-// from a recorded answer to the model's answer.
+// etcd's JSON written and read the slow, obvious way, to hold the codec against: from a JSON value to the model's
+// request, and from a recorded answer to the model's answer.
 
 import { Buffer } from 'node:buffer';
 import { leaseId, revision } from '../../../src/model/brands.ts';

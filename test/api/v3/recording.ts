@@ -1,5 +1,5 @@
-// The recorded answers of etcd, as far as a codec alone can be held to them: requests with their answers, and the messages of
-// watch streams. What the store decides is not looked at here; `test/conformance` replays that.
+// The recorded answers of etcd, as far as a codec alone can be held to them: requests with their answers, and the
+// messages of watch streams. What the store decides is not looked at here; `test/conformance` replays that.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

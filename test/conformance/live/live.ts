@@ -1,5 +1,5 @@
-// Random sessions at a real etcd and at Quorate: what etcd answered is written down, and Quorate is held against it. A session
-// that finds a difference is made shorter for as long as the difference stays.
+// Random sessions at a real etcd and at Quorate: what etcd answered is written down, and Quorate is held against it. A
+// session that finds a difference is made shorter for as long as the difference stays.
 
 import type { Step } from '../conversation.ts';
 import { replay, type Difference } from '../replay.ts';

@@ -1,5 +1,6 @@
-// What a random session is made of before anybody answered: steps in order, which may be left out one by one when a session that
-// failed is made shorter. Values that only a server can choose stand as `${name}` and are captured on each side.
+// What a random session is made of before anybody answered: steps in order, which may be left out one by one when a
+// session that failed is made shorter. Values that only a server can choose stand as `${name}` and are captured on each
+// side.
 
 import type { Body, Call, Json } from '../conversation.ts';
 
@@ -12,7 +13,9 @@ export type Capture =
 
 export type Planned =
   | { readonly kind: 'call'; readonly call: Call; readonly capture: Capture | null }
-  /** A call whose answer may stay away until a later step; `place` is the range that shows that it has begun to wait. */
+  /**
+   * A call whose answer may stay away until a later step; `place` is the range that shows that it has begun to wait.
+   */
   | { readonly kind: 'wait'; readonly call: Call; readonly capture: Capture | null; readonly place: Json }
   /** A stream that answers and ends. */
   | { readonly kind: 'brief'; readonly call: Call }

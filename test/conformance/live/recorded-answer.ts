@@ -1,5 +1,5 @@
-// An answer of etcd as a recording of it: what differs from server to server becomes a placeholder, by the rules below and no
-// others. The replayer then compares everything else exactly.
+// An answer of etcd as a recording of it: what differs from server to server becomes a placeholder, by the rules below
+// and no others. The replayer then compares everything else exactly.
 
 import { allowHeaderIdentity } from '../allowances.ts';
 import { isList, isObject, type Answer, type Json, type JsonObject } from '../conversation.ts';
@@ -69,7 +69,9 @@ const measured: JsonObject = {
   hash: '${:number}',
 };
 
-/** The body of an answer, or the `result` or `error` of a message. `own`: values that were captured from etcd itself. */
+/**
+ * The body of an answer, or the `result` or `error` of a message. `own`: values that were captured from etcd itself.
+ */
 export function recordedBody(body: Json, path: string, own: Captures): Json {
   if (!isObject(body)) return body;
   // An election's answer has a `leader` too, which is no measurement.

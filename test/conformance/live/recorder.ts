@@ -1,5 +1,5 @@
-// Does the steps of a random session at a real etcd and writes down its answers as a conversation, which the replayer then holds
-// Quorate against. Steps that need what never came (a token of a user who could not log in) are left out.
+// Does the steps of a random session at a real etcd and writes down its answers as a conversation, which the replayer
+// then holds Quorate against. Steps that need what never came (a token of a user who could not log in) are left out.
 
 import { Agent } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -23,7 +23,9 @@ import { post, type Capture, type Planned } from './plan.ts';
 import { recordedAnswer, recordedBody, recordedMessage } from './recorded-answer.ts';
 import type { Session } from './session.ts';
 
-/** etcd looks for watches that are behind every 100 ms; a stream on which nothing came for three times as long is quiet. */
+/**
+ * etcd looks for watches that are behind every 100 ms; a stream on which nothing came for three times as long is quiet.
+ */
 const quietMs = 320;
 /** A call without an answer after this long waits for its turn. */
 const waitingMs = 200;
@@ -137,14 +139,18 @@ class Recorder {
   }
 
   /**
-   * The one question that is not asked. etcd keeps the hash that it met while it compacted, under the revision compacted before,
-   * on that member alone and until its process ends; Quorate reckons each hash anew, the same on every replica.
+   * The one question that is not asked. etcd keeps the hash that it met while it compacted, under the revision
+   * compacted before, on that member alone and until its process ends; Quorate reckons each hash anew, the same on
+   * every replica.
    */
   #asksForKeptHash(call: Call): boolean {
     return call.path === '/v3/maintenance/hashkv' && this.#compacted.has(revisionIn(call));
   }
 
-  /** Where no answer comes, a look at its place in the queue makes sure that the replay's call waits too before it goes on. */
+  /**
+   * Where no answer comes, a look at its place in the queue makes sure that the replay's call waits too before it goes
+   * on.
+   */
   async #wait(planned: Extract<Planned, { kind: 'wait' }>): Promise<void> {
     const call = this.#resolve(planned.call);
     const id = `waiting${this.#started++}`;

@@ -87,7 +87,10 @@ function step(kind: SessionKind, making: Making): Planned {
   return making.random.weighted(weights[kind])(making);
 }
 
-/** In sessions about encodings most requests are spelled another way, and many are spoiled; elsewhere a few are respelled. */
+/**
+ * In sessions about encodings most requests are spelled another way, and many are spoiled; elsewhere a few are
+ * respelled.
+ */
 function reworded(kind: SessionKind, random: Random, made: Planned): Planned {
   const [respell, spoil] = kind === 'encodings' ? [0.4, 0.4] : [0.05, 0];
   const reword = (value: Json, spoilable: boolean): Body => {
@@ -101,7 +104,8 @@ function reworded(kind: SessionKind, random: Random, made: Planned): Planned {
 }
 
 const unspoiled = new Set([
-  // A grant that is spoiled may still be one, of two seconds: the lease would end during the session, sooner here than there.
+  // A grant that is spoiled may still be one, of two seconds: the lease would end during the session, sooner here than
+  // there.
   '/v3/lease/grant',
   // An action that is no action ends the process of etcd 3.7.1.
   '/v3/maintenance/alarm',

@@ -1,5 +1,5 @@
-// Keys, ranges, revisions and leases of random sessions: few, so that steps collide. At most twelve keys are ever there, for
-// beyond that etcd's order of ties is that of Go's sort.
+// Keys, ranges, revisions and leases of random sessions: few, so that steps collide. At most twelve keys are ever
+// there, for beyond that etcd's order of ties is that of Go's sort.
 
 import type { Json, JsonObject } from '../conversation.ts';
 import type { Random } from './random.ts';

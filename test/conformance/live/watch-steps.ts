@@ -1,4 +1,5 @@
-// Random watches on WebSockets and POST streams: starts, ranges, filters, previous values, fragments, ids, progress, cancelling.
+// Random watches on WebSockets and POST streams: starts, ranges, filters, previous values, fragments, ids, progress,
+// cancelling.
 
 import type { Json, JsonObject } from '../conversation.ts';
 import type { Making } from './key-value-steps.ts';

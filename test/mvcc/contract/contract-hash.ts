@@ -217,7 +217,8 @@ export const hashRules: readonly StoreRule[] = [
   ),
   rule('MVCC-LIMIT-13: an entry scrubs scrubbedRowsMax rows, the next one those that follow', (fed) => {
     fed.batch([...Array.from({ length: scrubbedRowsMax + 1 }, (_, n) => put(keyOf(n))), toLevel(2)]);
-    // The entry that came to the level has scrubbed all but the last. Then come that one, the new key, and the first ones.
+    // The entry that came to the level has scrubbed all but the last. Then come that one, the new key, and the first
+    // ones.
     const entries = [[put('!')], [put('!')]];
     const right = hashesIf(fed, [], entries);
     const foundBy = (n: number): number => {

@@ -1,4 +1,5 @@
-// Rules of the store: how much one command may look at and write, from level 3 on. Beyond it the command fails as a whole.
+// Rules of the store: how much one command may look at and write, from level 3 on. Beyond it the command fails as a
+// whole.
 
 import { expect } from 'vitest';
 import { utf8 } from '../../../src/base/bytes.ts';

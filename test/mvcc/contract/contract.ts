@@ -1,5 +1,5 @@
-// What every store must do, whatever database it stands on. A rule gets a fresh database and no more, so that the same list
-// runs on Node's SQLite and inside a Durable Object.
+// What every store must do, whatever database it stands on. A rule gets a fresh database and no more, so that the same
+// list runs on Node's SQLite and inside a Durable Object.
 
 import type { SqlPort } from '../../../src/base/sql-port.ts';
 import { Fed } from '../requests.ts';

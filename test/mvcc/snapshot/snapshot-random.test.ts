@@ -1,4 +1,5 @@
-// Snapshots of stores with random histories, taken while those go on, by receivers that lose their memory at every page.
+// Snapshots of stores with random histories, taken while those go on, by receivers that lose their memory at every
+// page.
 
 import { describe, expect, it } from 'vitest';
 import { logIndex } from '../../../src/model/brands.ts';

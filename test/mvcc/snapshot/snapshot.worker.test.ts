@@ -1,4 +1,5 @@
-// Snapshots from the SQLite of one object to that of another: what tables are dropped and renamed there, and that it is one step.
+// Snapshots from the SQLite of one object to that of another: what tables are dropped and renamed there, and that it is
+// one step.
 
 import { evictDurableObject, runInDurableObject } from 'cloudflare:test';
 import { describe, expect, it } from 'vitest';

@@ -1,5 +1,5 @@
-// Random writes, watchers, compactions and slow sinks against a model that knows only the plain history. A failure names its
-// seed; `WATCH_SEED=n npx vitest run test/mvcc/watch/watch-random.test.ts` runs it alone.
+// Random writes, watchers, compactions and slow sinks against a model that knows only the plain history. A failure
+// names its seed; `WATCH_SEED=n npx vitest run test/mvcc/watch/watch-random.test.ts` runs it alone.
 
 import { expect, test } from 'vitest';
 import type { StoreEvent } from '../../../src/model/store.ts';
@@ -91,7 +91,10 @@ class Run {
     this.hub.compacted(to);
   }
 
-  /** Ordered, unique, reliable, atomic: what came is exactly what the history has from `from` up to where it claims to be. */
+  /**
+   * Ordered, unique, reliable, atomic: what came is exactly what the history has from `from` up to where it claims to
+   * be.
+   */
   check(entry: Open): void {
     this.checked++;
     const ended = entry.sink.end;

@@ -1,4 +1,5 @@
-// What users see of a store: nothing that their roles do not show, whatever they ask. And the lines of etcd's documentation.
+// What users see of a store: nothing that their roles do not show, whatever they ask. And the lines of etcd's
+// documentation.
 
 import { Buffer } from 'node:buffer';
 import { beforeAll, expect, it } from 'vitest';

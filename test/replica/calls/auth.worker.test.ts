@@ -1,5 +1,5 @@
-// etcd's users, as the gateway and real objects tell them apart. What the store permits is held by its contract and by the
-// recorded conversations; here it is who a caller is taken for.
+// etcd's users, as the gateway and real objects tell them apart. What the store permits is held by its contract and by
+// the recorded conversations; here it is who a caller is taken for.
 
 import { evictDurableObject, runInDurableObject } from 'cloudflare:test';
 import { beforeAll, describe, expect, it } from 'vitest';

@@ -1,4 +1,5 @@
-// A frame's call on a replica that does not lead: what it asks of the leader, how long, and what it does itself, in virtual time.
+// A frame's call on a replica that does not lead: what it asks of the leader, how long, and what it does itself, in
+// virtual time.
 
 import { describe, expect, it } from 'vitest';
 import { failureResponse } from '../../../src/api/errors/errors.ts';

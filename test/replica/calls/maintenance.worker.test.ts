@@ -1,5 +1,5 @@
-// Maintenance, members, health and calls on a WebSocket, through the gateway and on real objects. The answers one by one are held
-// by the recorded conversations.
+// Maintenance, members, health and calls on a WebSocket, through the gateway and on real objects. The answers one by
+// one are held by the recorded conversations.
 
 import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';

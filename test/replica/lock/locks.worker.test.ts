@@ -1,4 +1,5 @@
-// Locks, semaphores and elections on a group of real objects: turns in order, each once, over crashes of holders and leaders.
+// Locks, semaphores and elections on a group of real objects: turns in order, each once, over crashes of holders and
+// leaders.
 
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { Store } from '../../../src/mvcc/store.ts';

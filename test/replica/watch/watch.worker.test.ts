@@ -1,4 +1,5 @@
-// Watches on real objects: what the platform does to sockets and streams, and that no event is lost or told twice over it.
+// Watches on real objects: what the platform does to sockets and streams, and that no event is lost or told twice over
+// it.
 
 import { evictDurableObject, runInDurableObject } from 'cloudflare:test';
 import { beforeAll, describe, expect, it } from 'vitest';

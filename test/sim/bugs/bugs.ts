@@ -1,5 +1,5 @@
-// Bugs that a run can be given from outside, to show that its checkers find them: by messages, SQL and ports that are not quite
-// what they seem. None of them is in the code that is tested.
+// Bugs that a run can be given from outside, to show that its checkers find them: by messages, SQL and ports that are
+// not quite what they seem. None of them is in the code that is tested.
 
 import { leaseClocksDifferMs } from '../../../src/limits.ts';
 import type { FaultMix } from '../faults.ts';

@@ -1,5 +1,5 @@
-// Commands at which the code under test throws, on every replica alike and whenever they are applied: puts of one key, alone and in the
-// midst of a transaction.
+// Commands at which the code under test throws, on every replica alike and whenever they are applied: puts of one key,
+// alone and in the midst of a transaction.
 
 import { equalBytes } from '../../../src/base/bytes.ts';
 import type { Operation, TxnOperation } from '../../../src/model/store.ts';

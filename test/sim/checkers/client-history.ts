@@ -45,7 +45,8 @@ function mayBeStale(action: ClientAction): boolean {
 function toldBy(answer: ClientAnswer): Told | null {
   if (answer.kind === 'write' && answer.result.kind === 'applied') {
     const { outcome } = answer.result;
-    // How much work may be done depends on the level of the group, which a client does not see. It was not done, as if it had not been asked.
+    // How much work may be done depends on the level of the group, which a client does not see. It was not done, as if
+    // it had not been asked.
     if (outcome.kind === 'failed' && outcome.failure.kind === 'tooMuchWork') return null;
     return { kind: 'write', outcome: { ...plainOutcome(outcome), revision: outcome.revision } };
   }

@@ -198,15 +198,18 @@ export class HistoryChecker {
     this.#finished({ revision: applied.outcome.revision, position: applied.position, index: applied.index });
   }
 
-  /** After a downgrade the former code reads what was remembered at the newest level, failures that it does not know as others. */
+  /**
+   * After a downgrade the former code reads what was remembered at the newest level, failures that it does not know as
+   * others.
+   */
   #isOfFormerCode(told: Outcome, applied: PlainOutcome): boolean {
     if (this.#isPresent || told.kind !== 'failed' || told.failure.kind !== 'operationNotServed') return false;
     return applied.kind === 'failed' && newFailures.includes(applied.failure) && told.revision === applied.revision;
   }
 
   /**
-   * By a leader, for good, without the log: all that is committed by now, and later, must refuse it, too. The reason may be another one
-   * by now: a key that was not known is known, or one whose role forbade it is revoked.
+   * By a leader, for good, without the log: all that is committed by now, and later, must refuse it, too. The reason
+   * may be another one by now: a key that was not known is known, or one whose role forbade it is revoked.
    */
   #writeRefused(operation: ClientOperation, writeId: string, { kind }: StoreFailure): void {
     const { name, action, caller } = operation;
@@ -344,7 +347,10 @@ export class HistoryChecker {
     this.deniedInLog++;
   }
 
-  /** Once refused it is never done, also when its caller may do it by now. Of a key that is no good nothing is remembered. */
+  /**
+   * Once refused it is never done, also when its caller may do it by now. Of a key that is no good nothing is
+   * remembered.
+   */
   #isRefused(writeId: string): boolean {
     return (
       this.#denied

@@ -1,5 +1,6 @@
-// What clients did and what they were told: the form in which every checker here, and the export, reads it. Knows nothing of the
-// system that was asked; every call of a client is a transaction: conditions, writes, reads of what is there then.
+// What clients did and what they were told: the form in which every checker here, and the export, reads it. Knows
+// nothing of the system that was asked; every call of a client is a transaction: conditions, writes, reads of what is
+// there then.
 
 export type Write =
   | { readonly kind: 'put'; readonly key: string; readonly value: string }

@@ -1,12 +1,15 @@
-// When leases may end, and when they must have. Times are the simulator's own; the log says which life of an id is meant.
+// When leases may end, and when they must have. Times are the simulator's own; the log says which life of an id is
+// meant.
 //
-// Not too early: a lease does not end before its ttl, counted from when the keepalive (or the grant) that was acknowledged came to
-// the leader. Deadlines are times of day of whoever leads, and a lease that nobody extends since a rest is ended by another
-// replica's clock: leaders allow for a difference of `leaseClocksDifferMs`. Where clocks differ by no more, and none jumps, nothing is
-// tolerated but their rounding to milliseconds; else a lease may end earlier by as much as clocks differed in the run.
+// Not too early: a lease does not end before its ttl, counted from when the keepalive (or the grant) that was
+// acknowledged came to the leader. Deadlines are times of day of whoever leads, and a lease that nobody extends since a
+// rest is ended by another replica's clock: leaders allow for a difference of `leaseClocksDifferMs`. Where clocks
+// differ by no more, and none jumps, nothing is tolerated but their rounding to milliseconds; else a lease may end
+// earlier by as much as clocks differed in the run.
 //
-// Not too late: after all faults, a lease that nobody keeps alive ends within `lateAwakeMs` or `lateAsleepMs` of the latest time that
-// anything could have put it off to (a keepalive, acknowledged or not; a new leader of a store that is not settled).
+// Not too late: after all faults, a lease that nobody keeps alive ends within `lateAwakeMs` or `lateAsleepMs` of the
+// latest time that anything could have put it off to (a keepalive, acknowledged or not; a new leader of a store that is
+// not settled).
 
 import type { LeaseId } from '../../../src/model/brands.ts';
 import { leaseClocksDifferMs } from '../../../src/limits.ts';

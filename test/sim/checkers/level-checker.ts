@@ -1,5 +1,5 @@
-// The level of the group: it rises only when all members have run code that knows the next one, and what belongs to a level is not done
-// below it.
+// The level of the group: it rises only when all members have run code that knows the next one, and what belongs to a
+// level is not done below it.
 
 import type { ReplicaId } from '../../../src/model/brands.ts';
 import { groupLevel, groupLevelMin } from '../../../src/model/levels.ts';

@@ -1,9 +1,9 @@
-// Whether what clients were told can have come from one store that does one thing after the other, each between its call and its
-// answer. It looks at nothing but calls and answers: not at the log, whose order the other checkers trust. The search is Wing and
-// Gong's with Lowe's memory ("Testing for linearizability", 2017), as in porcupine.
+// Whether what clients were told can have come from one store that does one thing after the other, each between its
+// call and its answer. It looks at nothing but calls and answers: not at the log, whose order the other checkers trust.
+// The search is Wing and Gong's with Lowe's memory ("Testing for linearizability", 2017), as in porcupine.
 //
-// What nobody was told of may have happened at any time after it was asked for, or never: writes that were given up, and ends of
-// leases. A step that changes nothing is not tried: it helps no other.
+// What nobody was told of may have happened at any time after it was asked for, or never: writes that were given up,
+// and ends of leases. A step that changes nothing is not tried: it helps no other.
 
 import type { ClientAction } from '../workloads/client-operation.ts';
 import type { PlainOutcome, PlainPair, PlainRange } from '../models/plain.ts';
@@ -106,8 +106,8 @@ class Search {
   }
 
   /**
-   * What changes nothing and may come now does so before all else: that forbids nothing. Every answer says at which revision it was
-   * given, so what makes the next revision and was told that cannot wait for another that makes one.
+   * What changes nothing and may come now does so before all else: that forbids nothing. Every answer says at which
+   * revision it was given, so what makes the next revision and was told that cannot wait for another that makes one.
    */
   #node(state: SequentialState, by: number | null): Node {
     const candidates = this.#candidates();

@@ -1,5 +1,5 @@
-// Whether a history of clients is linearizable. What shares no key is checked apart (linearizability is local); what was lost
-// counts as either; what was refused takes no part: if it did show up, nothing else explains it.
+// Whether a history of clients is linearizable. What shares no key is checked apart (linearizability is local); what
+// was lost counts as either; what was refused takes no part: if it did show up, nothing else explains it.
 
 import { type Answer, type Input, inWords, isAnswered, type Operation, short, type Violation } from './history.ts';
 import { type Certain, type Found, linearize, type Possible, type PossibleClass } from './order-search.ts';
@@ -103,8 +103,9 @@ const noInput: Input = { when: [], writes: [], reads: [], serializable: false };
 const unseenValue = '\0unseen';
 
 /**
- * What answers show of lost writes. A write whose value was read took place before that read ended, and the read shows its revision.
- * Values that nobody read are all one to the readers: writes that differ in these alone have the same effect.
+ * What answers show of lost writes. A write whose value was read took place before that read ended, and the read shows
+ * its revision. Values that nobody read are all one to the readers: writes that differ in these alone have the same
+ * effect.
  */
 class SeenWrites {
   /** The first answer that showed the value. */

@@ -1,8 +1,9 @@
-// Searches for an order of operations in which each took place between its call and its return and answered what it did: Wing and
-// Gong's algorithm with Lowe's memory of configurations, as porcupine has it. Two things are more than there. Answers may give
-// operations a rank: then only the lowest that is pending can be next. And operations may or may not have taken place, at any
-// time after their call: they are tried where nothing else goes on, first one in a row, then more; those of one class (equal in
-// effect) in the order of their calls, since an earlier one can always stand in for a later one.
+// Searches for an order of operations in which each took place between its call and its return and answered what it
+// did: Wing and Gong's algorithm with Lowe's memory of configurations, as porcupine has it. Two things are more than
+// there. Answers may give operations a rank: then only the lowest that is pending can be next. And operations may or
+// may not have taken place, at any time after their call: they are tried where nothing else goes on, first one in a
+// row, then more; those of one class (equal in effect) in the order of their calls, since an earlier one can always
+// stand in for a later one.
 
 export type Model<State, Op> = {
   readonly initial: State;
@@ -225,8 +226,8 @@ class Linearization<State, Op> {
   }
 
   /**
-   * Whether nobody was here before. A configuration is what has a place and the state it led to; what has a place is told by what
-   * has none, up to the last that has: these ran side by side, so they are few.
+   * Whether nobody was here before. A configuration is what has a place and the state it led to; what has a place is
+   * told by what has none, up to the last that has: these ran side by side, so they are few.
    */
   #isNew(state: State, last: number, row: number): boolean {
     const left: number[] = [];

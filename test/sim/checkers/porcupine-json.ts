@@ -2,17 +2,17 @@
 //
 //   type Operation struct { ClientId int; Input interface{}; Call int64; Output interface{}; Return int64 }
 //
-// as encoding/json prints it: {"ClientId":0,"Input":{…},"Call":1200,"Output":{…},"Return":3400}, times in whole nanoseconds. The
-// lines are in the order of their calls. A client's operations do not overlap, but for those whose answer was lost: their Return is
-// the end of the history, and who lost an answer goes on under another ClientId.
+// as encoding/json prints it: {"ClientId":0,"Input":{…},"Call":1200,"Output":{…},"Return":3400}, times in whole
+// nanoseconds. The lines are in the order of their calls. A client's operations do not overlap, but for those whose
+// answer was lost: their Return is the end of the history, and who lost an answer goes on under another ClientId.
 //
-//   Input   {"if":[{"key":"a","mod":5}], "do":[{"op":"put","key":"a","value":"v"},{"op":"delete","key":"b"}], "get":["a"],
-//            "serializable":false}
+//   Input   {"if":[{"key":"a","mod":5}], "do":[{"op":"put","key":"a","value":"v"},{"op":"delete","key":"b"}],
+//           "get":["a"], "serializable":false}
 //           If every key of "if" has that mod revision (0: is absent), then do "do"; read "get" in any case, after it.
 //           A serializable read may show any earlier state: leave it out where linearizability is asked for.
 //   Output  {"held":true, "revision":6, "deleted":1, "pairs":[{"mod":6,"create":2,"version":3,"value":"v"},null]}
-//           Whether "if" held; the store's revision (that of "do" where it changed something); how many keys it deleted; the
-//           pairs of "get", null where there is no such key. A member that is null was not told.
+//           Whether "if" held; the store's revision (that of "do" where it changed something); how many keys it
+//           deleted; the pairs of "get", null where there is no such key. A member that is null was not told.
 //           {"refused":"why"}: it was not done and never will be.   {"lost":"why"}: it was done, or will be, or never.
 
 import type { Answer, Condition, Input, Operation, Outcome, SeenPair, Write } from './history.ts';

@@ -1,8 +1,9 @@
-// The five safety properties of Raft (Ongaro's dissertation, figure 3.2), and two rules that imply much of them, observed
-// from outside: roles and terms after every input, the log of each replica as it is durable, and what leaves a replica.
+// The five safety properties of Raft (Ongaro's dissertation, figure 3.2), and two rules that imply much of them,
+// observed from outside: roles and terms after every input, the log of each replica as it is durable, and what leaves a
+// replica.
 //
-// What a replica believes before its disk has it is no fact yet: the output gate keeps it from everybody. So logs, votes and
-// commits are judged when they are durable or when a message that tells of them leaves.
+// What a replica believes before its disk has it is no fact yet: the output gate keeps it from everybody. So logs,
+// votes and commits are judged when they are durable or when a message that tells of them leaves.
 
 import type { ReplicaId } from '../../../src/model/brands.ts';
 import type { Message, Role } from '../../../src/raft/types.ts';
@@ -290,7 +291,10 @@ export class RaftChecker {
     }
   }
 
-  /** A leader counts by the newest configuration that it has appended, durable or not: majorities of neighbours always meet. */
+  /**
+   * A leader counts by the newest configuration that it has appended, durable or not: majorities of neighbours always
+   * meet.
+   */
   #noteElectorate(seen: Electorate): void {
     const isKnown = this.#electorates.some(
       ({ index, term, voters }) => index === seen.index && term === seen.term && voters.join() === seen.voters.join(),

@@ -1,5 +1,6 @@
-// Histories that are right by construction, for the checkers' own tests: clients of a store that does one thing at a time, with calls
-// that overlap, answers that get lost, writes that are done late or never, reads of what was, and watchers that reconnect.
+// Histories that are right by construction, for the checkers' own tests: clients of a store that does one thing at a
+// time, with calls that overlap, answers that get lost, writes that are done late or never, reads of what was, and
+// watchers that reconnect.
 
 import type { Random } from '../random.ts';
 import type { Answer, Input, Operation, Pair, SeenPair } from './history.ts';

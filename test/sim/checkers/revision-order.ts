@@ -1,6 +1,7 @@
-// Holds a history of clients against all that happened to the store, by the revisions that answers carry: stronger than the search
-// of an order, which may choose one. Every acknowledged write is there under its own revision, nothing is there that nobody may
-// have done, reads show the state at their revision and nothing else, and revisions go forward with time.
+// Holds a history of clients against all that happened to the store, by the revisions that answers carry: stronger than
+// the search of an order, which may choose one. Every acknowledged write is there under its own revision, nothing is
+// there that nobody may have done, reads show the state at their revision and nothing else, and revisions go forward
+// with time.
 
 import {
   type Answered,
@@ -19,8 +20,8 @@ export function checkRevisions(history: readonly Operation[], truth: Truth): Vio
 }
 
 /**
- * The history with what became of its lost writes: those that took place have their revision, and may have been answered at the end;
- * those that did not are left out. What is read of `truth` is all that there will ever be.
+ * The history with what became of its lost writes: those that took place have their revision, and may have been
+ * answered at the end; those that did not are left out. What is read of `truth` is all that there will ever be.
  */
 export function resolveLost(history: readonly Operation[], truth: Truth): Operation[] {
   const revisions = new RevisionOrder(history, truth).revisionsOfLost();
@@ -219,7 +220,9 @@ class Matching<Left, Right> {
 
 type Change = { readonly type: 'put' | 'delete'; readonly key: string; readonly value: string };
 
-/** What these writes change in the state before `revision`. A revision that is the transaction's own has nothing else. */
+/**
+ * What these writes change in the state before `revision`. A revision that is the transaction's own has nothing else.
+ */
 function changesOf({ writes }: Input, truth: Truth, revision: number): Change[] {
   const wrote = writes.some(({ kind }) => kind === 'put');
   // Deletes alone make a revision only where there is something to delete: then the key was there, and is not any more.

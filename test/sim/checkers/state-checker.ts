@@ -51,8 +51,8 @@ export class StateChecker {
   }
 
   /**
-   * A replica gives others parts of its store. One that is altered, and leads while nobody is there to say so, makes its hash that of a
-   * majority: from then on hashes are not judged. True: it is altered.
+   * A replica gives others parts of its store. One that is altered, and leads while nobody is there to say so, makes
+   * its hash that of a majority: from then on hashes are not judged. True: it is altered.
    */
   copied(id: ReplicaId): boolean {
     if (!this.#altered.has(id)) return false;

@@ -1,7 +1,7 @@
-// What a watcher was told over all its connections, against all that happened. The rules are etcd's words for a watch: ordered,
-// unique, atomic (a revision is never in parts, and whole), reliable (no gap), resumable (nor where a watch went on),
-// bookmarkable (progress has all events behind it); and previous values are right, and nothing comes from before the revision
-// that was asked for.
+// What a watcher was told over all its connections, against all that happened. The rules are etcd's words for a watch:
+// ordered, unique, atomic (a revision is never in parts, and whole), reliable (no gap), resumable (nor where a watch
+// went on), bookmarkable (progress has all events behind it); and previous values are right, and nothing comes from
+// before the revision that was asked for.
 
 import type { Pair, Violation } from './history.ts';
 import { isSamePair, pairInWords, type Truth, type TruthEvent } from '../models/truth.ts';

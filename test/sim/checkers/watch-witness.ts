@@ -1,6 +1,7 @@
-// What one watcher was told, against what was committed. Its rules: events are ordered, unique, atomic (a revision is never in
-// parts), reliable (none is left out), resumable (nor at a place where a watch went on), bookmarkable (progress has all events
-// behind it), with the right previous values, and none comes from before the revision that was asked for.
+// What one watcher was told, against what was committed. Its rules: events are ordered, unique, atomic (a revision is
+// never in parts), reliable (none is left out), resumable (nor at a place where a watch went on), bookmarkable
+// (progress has all events behind it), with the right previous values, and none comes from before the revision that was
+// asked for.
 
 import type { KeyRange } from '../../../src/model/store.ts';
 import type { HistoryChecker } from './history-checker.ts';

@@ -1,5 +1,5 @@
-// Answers, events and pairs as plain JSON text, so that what the system says and what the model expects can be compared and
-// printed.
+// Answers, events and pairs as plain JSON text, so that what the system says and what the model expects can be compared
+// and printed.
 
 import { Buffer } from 'node:buffer';
 import { unreachable } from '../../../src/base/assert.ts';

@@ -1,5 +1,5 @@
-// Who may do what, as the checkers see it: keys of the tenant, users and roles as plain values, one for each place in the log.
-// It shares no code with the real one.
+// Who may do what, as the checkers see it: keys of the tenant, users and roles as plain values, one for each place in
+// the log. It shares no code with the real one.
 
 import { unreachable } from '../../../src/base/assert.ts';
 import { type AuthOperation, permissionType } from '../../../src/model/auth.ts';

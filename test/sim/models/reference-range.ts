@@ -1,5 +1,5 @@
-// How a range is answered, as etcd does it: a filter, an order and a limit over the pairs of one revision. Of the model, with
-// nothing of the real store.
+// How a range is answered, as etcd does it: a filter, an order and a limit over the pairs of one revision. Of the
+// model, with nothing of the real store.
 
 import { type RangeRequest, sortOrder, sortTarget } from '../../../src/model/store.ts';
 import type { PlainPair, PlainRange } from './plain.ts';

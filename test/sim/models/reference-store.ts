@@ -1,5 +1,5 @@
-// The store as the checkers see it: a plain model in memory that is handed the committed writes in the order of the log. It
-// shares no code with the real one, and keeps every revision so that a read at any of them can be judged.
+// The store as the checkers see it: a plain model in memory that is handed the committed writes in the order of the
+// log. It shares no code with the real one, and keeps every revision so that a read at any of them can be judged.
 
 import { assert, unreachable } from '../../../src/base/assert.ts';
 import type { AuthOperation } from '../../../src/model/auth.ts';

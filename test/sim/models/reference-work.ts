@@ -1,5 +1,5 @@
-// What a txn of the simulator's clients takes of the work that one command may do, by the rules of MVCC-WORK-1 and 2, counted by the model:
-// nothing of the store's own counting is in it.
+// What a txn of the simulator's clients takes of the work that one command may do, by the rules of MVCC-WORK-1 and 2,
+// counted by the model: nothing of the store's own counting is in it.
 
 import { assert } from '../../../src/base/assert.ts';
 import type { KeyRange, TxnOperation } from '../../../src/model/store.ts';

@@ -1,5 +1,5 @@
-// All that ever happened to a store, revision by revision, as it was read from the store at the end. Says what was there at any
-// revision, and whether it is a history at all.
+// All that ever happened to a store, revision by revision, as it was read from the store at the end. Says what was
+// there at any revision, and whether it is a history at all.
 
 import { type Pair, short, type Violation } from '../checkers/history.ts';
 

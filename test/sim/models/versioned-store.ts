@@ -1,6 +1,6 @@
-// The model of a store whose keys have revisions, for the search of an order: what a transaction does, and whether it can have
-// answered what it did. A write whose answer was lost and whose value nobody read has no revision that is known: a name stands
-// for it, and the first answer that shows it says which one it was.
+// The model of a store whose keys have revisions, for the search of an order: what a transaction does, and whether it
+// can have answered what it did. A write whose answer was lost and whose value nobody read has no revision that is
+// known: a name stands for it, and the first answer that shows it says which one it was.
 
 import type { Answer, Input, SeenPair } from '../checkers/history.ts';
 import type { Model } from '../checkers/order-search.ts';
@@ -64,8 +64,9 @@ class VersionedStore {
   }
 
   /**
-   * It took place and changed something: else it may as well not have taken place. Nothing is asked of its revision but to be above
-   * those of its keys: so it can be placed where it first matters, whatever happened to other keys meanwhile.
+   * It took place and changed something: else it may as well not have taken place. Nothing is asked of its revision but
+   * to be above those of its keys: so it can be placed where it first matters, whatever happened to other keys
+   * meanwhile.
    */
   stepUnseen(before: StoreState, input: Input, name: number): StoreState | null {
     const state = this.#withConditions(before, input.when);
@@ -117,7 +118,10 @@ class VersionedStore {
     return create === seen.create ? known : this.#withName(known, create, seen.create);
   }
 
-  /** The name `held` is now known to stand for `revision`, which is not above the one of the answer; null: it is no name, or cannot. */
+  /**
+   * The name `held` is now known to stand for `revision`, which is not above the one of the answer; null: it is no
+   * name, or cannot.
+   */
   #withName(state: StoreState, held: number, revision: number): StoreState | null {
     const above = state.names.get(held);
     if (above === undefined || revision <= above || this.#taken.has(revision)) return null;

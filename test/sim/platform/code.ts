@@ -1,7 +1,8 @@
-// The code that a replica runs: the present one, or that of an earlier level of groups (`level-1.js` and `level-2.js` in
-// `test/support/levels`), which is the former code itself, not the present one told to know less: what it does with entries, envelopes
-// and stores that it does not know is its own. What the versions share, and so what may go wrong between them, is the log, the
-// messages and the store: all of the driver. The services around it are of one replica alone, and are the present ones on any.
+// The code that a replica runs: the present one, or that of an earlier level of groups (`level-1.js` and `level-2.js`
+// in `test/support/levels`), which is the former code itself, not the present one told to know less: what it does with
+// entries, envelopes and stores that it does not know is its own. What the versions share, and so what may go wrong
+// between them, is the log, the messages and the store: all of the driver. The services around it are of one replica
+// alone, and are the present ones on any.
 
 import { unreachable } from '../../../src/base/assert.ts';
 import type { ReplicaId } from '../../../src/model/brands.ts';

@@ -42,8 +42,9 @@ export function sameRow(left: LogRow, right: LogRow): boolean {
 }
 
 /**
- * Everything that the store wrote: all tables beside the log, each row as text. Left out is what does not follow from the
- * log alone: the alarm, rows that compaction has made superfluous go when the host finds time, and with them places of large values.
+ * Everything that the store wrote: all tables beside the log, each row as text. Left out is what does not follow from
+ * the log alone: the alarm, rows that compaction has made superfluous go when the host finds time, and with them places
+ * of large values.
  */
 export function storeDump(sql: SqlPort, batches: BatchesInDump): string {
   return tablesOf(sql)
@@ -55,8 +56,8 @@ export function storeDump(sql: SqlPort, batches: BatchesInDump): string {
 }
 
 /**
- * `from`: without the batches of entries before this one. `hashesFrom`: those of earlier entries without their hashes. A snapshot of a
- * group that has gone back to level 1 has none.
+ * `from`: without the batches of entries before this one. `hashesFrom`: those of earlier entries without their hashes.
+ * A snapshot of a group that has gone back to level 1 has none.
  */
 export type BatchesInDump = { readonly from: number; readonly hashesFrom: number };
 

@@ -1,6 +1,6 @@
-// The gateway that a client talks through: it finds the leader by what replicas say, and repeats a request whose answer does not
-// come, a write always under the same id. Requests and answers get lost, late and doubled on the way, too. What comes back is
-// checked before the client has it.
+// The gateway that a client talks through: it finds the leader by what replicas say, and repeats a request whose answer
+// does not come, a write always under the same id. Requests and answers get lost, late and doubled on the way, too.
+// What comes back is checked before the client has it.
 
 import { unreachable } from '../../../src/base/assert.ts';
 import type { ReplicaId } from '../../../src/model/brands.ts';

@@ -1,4 +1,5 @@
-// What an instance of a replica lends to the production services in it. All of it does nothing once the instance has ended.
+// What an instance of a replica lends to the production services in it. All of it does nothing once the instance has
+// ended.
 
 import type { ReplicaId } from '../../../src/model/brands.ts';
 import type { SqlPort } from '../../../src/base/sql-port.ts';

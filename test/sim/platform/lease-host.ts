@@ -1,5 +1,5 @@
-// The production lease service of one instance of a replica, with what the object has around it: promises that end with the
-// instance, calls that go to the driver together, an alarm that is a row of its storage.
+// The production lease service of one instance of a replica, with what the object has around it: promises that end with
+// the instance, calls that go to the driver together, an alarm that is a row of its storage.
 
 import type { LeaseId, ReplicaId } from '../../../src/model/brands.ts';
 import type { Caller, LeaseOperation } from '../../../src/model/store.ts';

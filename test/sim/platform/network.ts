@@ -1,5 +1,5 @@
-// The network between the replicas of a group. What travels is the production envelope in bytes; a link may delay, reorder,
-// lose, repeat or hold back what it carries, and a partition cuts links in one or in both directions.
+// The network between the replicas of a group. What travels is the production envelope in bytes; a link may delay,
+// reorder, lose, repeat or hold back what it carries, and a partition cuts links in one or in both directions.
 
 import type { ReplicaId } from '../../../src/model/brands.ts';
 import { decodeEnvelope, type Envelope, type PeerMessage } from '../../../src/driver/envelope.ts';

@@ -1,5 +1,5 @@
-// The alarm of an object: a row of its storage, rung by the platform whether or not an instance is in memory, and again if the
-// instance ended while it was handled.
+// The alarm of an object: a row of its storage, rung by the platform whether or not an instance is in memory, and again
+// if the instance ended while it was handled.
 
 import type { SimulatedSql } from './simulated-sql.ts';
 

@@ -1,5 +1,5 @@
-// Calls of clients to one instance of a replica, answered as the object answers them: who leads, what is applied here, what the
-// caller may. Answers wait for the output gate.
+// Calls of clients to one instance of a replica, answered as the object answers them: who leads, what is applied here,
+// what the caller may. Answers wait for the output gate.
 
 import { unreachable } from '../../../src/base/assert.ts';
 import type { ReplicaId } from '../../../src/model/brands.ts';
@@ -41,7 +41,9 @@ export type WatchOpening = {
 export class ReplicaCalls {
   readonly #options: CallsOptions;
   #waitingForLeader: (() => void)[] = [];
-  /** Messages of one socket are taken in their order: those that wait for the first of them, which waits for the leader. */
+  /**
+   * Messages of one socket are taken in their order: those that wait for the first of them, which waits for the leader.
+   */
   readonly #messages = new Map<SimulatedSocket, string[]>();
 
   constructor(options: CallsOptions) {

@@ -1,4 +1,5 @@
-// What the object of a replica keeps of its group beside the driver: who votes. Code that does not find that in its log is told it.
+// What the object of a replica keeps of its group beside the driver: who votes. Code that does not find that in its log
+// is told it.
 
 import { replicaId, type ReplicaId } from '../../../src/model/brands.ts';
 import type { SimulatedSql } from './simulated-sql.ts';

@@ -1,5 +1,6 @@
-// One replica in the simulator: the production driver on a database of its own, with what the platform adds around it. The
-// output gate, syncs, the clock, crashes between any two steps, pauses, rest, eviction from memory and waking up are here.
+// One replica in the simulator: the production driver on a database of its own, with what the platform adds around it.
+// The output gate, syncs, the clock, crashes between any two steps, pauses, rest, eviction from memory and waking up
+// are here.
 
 import { assert } from '../../../src/base/assert.ts';
 import { type ReplicaId, type Revision } from '../../../src/model/brands.ts';
@@ -241,7 +242,9 @@ export class SimulatedReplica implements DriverPort {
     this.#options.checkers.leases.clockSet(offsetMs, how);
   }
 
-  /** The instance ends; what it had not synced is lost, all or from some transaction on, with all that the gate held. */
+  /**
+   * The instance ends; what it had not synced is lost, all or from some transaction on, with all that the gate held.
+   */
   crash(): void {
     if (this.#isDown) return;
     const { random, schedule, trace } = this.#options;
@@ -268,7 +271,10 @@ export class SimulatedReplica implements DriverPort {
     return true;
   }
 
-  /** As the platform updates code: the instance ends, with all its connections, and the next input starts the other code. */
+  /**
+   * As the platform updates code: the instance ends, with all its connections, and the next input starts the other
+   * code.
+   */
   deploy(code: Code, random: Random): void {
     const { checkers, schedule, trace } = this.#options;
     trace.add('deployment', () => `of code: ${code}, on ${this.id}`);
@@ -292,7 +298,10 @@ export class SimulatedReplica implements DriverPort {
     this.#sockets.clear();
   }
 
-  /** From now on the next input finds it. The platform starts an object for an event only; a timer of its own may be one. */
+  /**
+   * From now on the next input finds it. The platform starts an object for an event only; a timer of its own may be
+   * one.
+   */
   comeBack(): void {
     if (!this.#isDown) return;
     this.#isDown = false;
@@ -329,7 +338,10 @@ export class SimulatedReplica implements DriverPort {
     this.#incarnation++;
   }
 
-  /** A replica that was removed is gone; one whose store was replaced starts again from what is on disk, which is durable first. */
+  /**
+   * A replica that was removed is gone; one whose store was replaced starts again from what is on disk, which is
+   * durable first.
+   */
   #endInstance(how: 'left' | 'restart'): boolean {
     this.#ending = null;
     if (how === 'left') {
@@ -507,7 +519,8 @@ export class SimulatedReplica implements DriverPort {
     });
     if (driver.store.isUnderWay === true) trace.count('starts between two steps');
     if (bug === 'appliedWithFirstStep') countAsApplied(driver.store);
-    // Of what the last instance wrote and did not learn to be durable, some may be. Beside it there are only fresh tables.
+    // Of what the last instance wrote and did not learn to be durable, some may be. Beside it there are only fresh
+    // tables.
     this.#noteDurable({ id: this.id, driver, database: this.sql.reader });
     checkers.state.started(this.id, driver.store);
     const instance = this.#instance(driver);

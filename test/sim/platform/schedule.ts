@@ -1,4 +1,5 @@
-// Simulated time: what is to happen, in order. Two things at the same moment happen in the order in which they were planned.
+// Simulated time: what is to happen, in order. Two things at the same moment happen in the order in which they were
+// planned.
 
 import { assert } from '../../../src/base/assert.ts';
 
@@ -44,8 +45,8 @@ export class Schedule {
   }
 
   /**
-   * Carries out all that is planned until then, and what it plans in turn. Stops early once `done` holds. After an action that
-   * made or settled promises all of them go on, in the order in which that happened, before the next one.
+   * Carries out all that is planned until then, and what it plans in turn. Stops early once `done` holds. After an
+   * action that made or settled promises all of them go on, in the order in which that happened, before the next one.
    */
   async runUntil(endMs: number, done: () => boolean = () => false): Promise<void> {
     while (!done()) {

@@ -1,6 +1,6 @@
-// One WebSocket between a watcher and a replica. The replica's end hibernates: it and its attachment stay while no instance is in
-// memory, and are gone after a crash. What is sent waits for the output gate, and arrives in order or, once the connection broke,
-// not at all.
+// One WebSocket between a watcher and a replica. The replica's end hibernates: it and its attachment stay while no
+// instance is in memory, and are gone after a crash. What is sent waits for the output gate, and arrives in order or,
+// once the connection broke, not at all.
 
 import type { HibernatingSocket } from '../../../src/replica/watch/watch-socket.ts';
 import { framesWithBug, isProgress } from '../bugs/buggy-frames.ts';

@@ -1,6 +1,6 @@
-// A replica's storage in the simulator: real SQLite, with the platform's idea of what is durable. All that was written since
-// the last sync is one open transaction; a crash keeps some first part of it and loses the rest, never half of a turn's
-// transaction.
+// A replica's storage in the simulator: real SQLite, with the platform's idea of what is durable. All that was written
+// since the last sync is one open transaction; a crash keeps some first part of it and loses the rest, never half of a
+// turn's transaction.
 
 import { assert } from '../../../src/base/assert.ts';
 import type { NotPromise, SqlPort, SqlRow, SqlValue } from '../../../src/base/sql-port.ts';

@@ -1,5 +1,5 @@
-// The production watch service of one instance of a replica, with what the object has around it: sockets that sleep and wake with
-// it, timers that end with it.
+// The production watch service of one instance of a replica, with what the object has around it: sockets that sleep and
+// wake with it, timers that end with it.
 
 import type { WatchCall } from '../../../src/api/contract.ts';
 import { type Caller, type Command, type RevisionEvents } from '../../../src/model/store.ts';

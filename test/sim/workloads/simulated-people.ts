@@ -1,5 +1,5 @@
-// Who asks, in runs with access control: keys of the tenant, users, and nobody; and the administrator, who sets them up and
-// changes what they may while they work.
+// Who asks, in runs with access control: keys of the tenant, users, and nobody; and the administrator, who sets them up
+// and changes what they may while they work.
 
 import { permissionType } from '../../../src/model/auth.ts';
 import { emptyBytes, utf8 } from '../../../src/base/bytes.ts';

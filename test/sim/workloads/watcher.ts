@@ -1,6 +1,6 @@
-// A watcher: it opens a watch at some replica, reads what comes, asks for progress, loses its connection, and goes on elsewhere from
-// what it has seen. Some are informers: they list in pages, watch from the list's revision and keep a copy, which must equal the
-// store in the end.
+// A watcher: it opens a watch at some replica, reads what comes, asks for progress, loses its connection, and goes on
+// elsewhere from what it has seen. Some are informers: they list in pages, watch from the list's revision and keep a
+// copy, which must equal the store in the end.
 
 import { unreachable } from '../../../src/base/assert.ts';
 import type { WatchCall } from '../../../src/api/contract.ts';

@@ -1,5 +1,5 @@
-// Batch jobs: many keys that live shortly, written by transactions of many operations under leases that are revoked or run out,
-// and deleted by prefix; and compactions, so that little is kept of them.
+// Batch jobs: many keys that live shortly, written by transactions of many operations under leases that are revoked or
+// run out, and deleted by prefix; and compactions, so that little is kept of them.
 
 import { unreachable } from '../../../src/base/assert.ts';
 import { type LeaseId, noLease } from '../../../src/model/brands.ts';

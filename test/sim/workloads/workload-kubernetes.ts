@@ -1,5 +1,6 @@
-// What controllers ask of an API server, and it of the store: objects are created if they are not there, changed and deleted if
-// they are as they were last seen, listed in pages of one revision; events have leases; one client compacts now and then.
+// What controllers ask of an API server, and it of the store: objects are created if they are not there, changed and
+// deleted if they are as they were last seen, listed in pages of one revision; events have leases; one client compacts
+// now and then.
 
 import { unreachable } from '../../../src/base/assert.ts';
 import { type LeaseId, noLease } from '../../../src/model/brands.ts';
