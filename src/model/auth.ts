@@ -32,29 +32,34 @@ export type AuthOperation =
   | { readonly kind: 'roleGrantPermission'; readonly role: string; readonly permission: Permission | null }
   | { readonly kind: 'roleRevokePermission'; readonly role: string; readonly range: KeyRange };
 
-/** What can go wrong with users and roles. */
-export type AuthFailure = {
-  readonly kind:
-    | 'authNotEnabled'
-    | 'rootUserMissing'
-    | 'rootRoleMissing'
-    /** A user to be added has no name; or auth is on and the caller names no user. */
-    | 'userNameEmpty'
-    | 'userExists'
-    | 'userNotFound'
-    | 'roleNameEmpty'
-    | 'roleExists'
-    | 'roleNotFound'
-    | 'roleNotGranted'
-    | 'permissionNotGiven'
-    | 'permissionNotGranted'
-    /** A permission of no key or of an empty range; the root or its role were to be removed while auth is on. */
-    | 'invalidAuthManagement'
-    /** Unknown user or wrong password: which of them is not told. */
-    | 'authenticationFailed'
-    | 'userWithoutPassword'
-    /** Not a token, or one that has ended. */
-    | 'invalidToken'
-    /** The user's roles do not permit this. What the key that named the tenant lacks is `forbidden`. */
-    | 'permissionDenied';
-};
+/**
+ * What can go wrong with users and roles. The place of a kind in this list is part of its number in remembered outcomes
+ * (`mvcc/codec/outcome-codec.ts`), so this list is closed: a new kind goes to `StoreFailure` and to the end of the
+ * codec's list.
+ */
+export const authFailureKinds = [
+  'authNotEnabled',
+  'rootUserMissing',
+  'rootRoleMissing',
+  /** A user to be added has no name; or auth is on and the caller names no user. */
+  'userNameEmpty',
+  'userExists',
+  'userNotFound',
+  'roleNameEmpty',
+  'roleExists',
+  'roleNotFound',
+  'roleNotGranted',
+  'permissionNotGiven',
+  'permissionNotGranted',
+  /** A permission of no key or of an empty range; the root or its role were to be removed while auth is on. */
+  'invalidAuthManagement',
+  /** Unknown user or wrong password: which of them is not told. */
+  'authenticationFailed',
+  'userWithoutPassword',
+  /** Not a token, or one that has ended. */
+  'invalidToken',
+  /** The user's roles do not permit this. What the key that named the tenant lacks is `forbidden`. */
+  'permissionDenied',
+] as const;
+
+export type AuthFailure = { readonly kind: (typeof authFailureKinds)[number] };

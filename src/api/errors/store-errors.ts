@@ -1,6 +1,5 @@
 // What the store refuses, in etcd's words and codes, and as problems of v1.
 
-import { unreachable } from '../../base/assert.ts';
 import {
   authNameBytesMax,
   keyBytesMax,
@@ -10,247 +9,209 @@ import {
   txnOperationsTotalMax,
   valueBytesMax,
 } from '../../limits.ts';
+import type { AuthFailure } from '../../model/auth.ts';
 import type { StoreFailure } from '../../model/store.ts';
-import { describeAuth } from './auth-errors.ts';
-import { conflict, forbidden, grpc, invalid, refusedFor, unauthenticated, type WireError } from './wire-error.ts';
+import { conflict, forbidden, grpc, invalid, refusedFor, unauthenticated, type WireErrors } from './wire-error.ts';
 
-export function describeStore(failure: StoreFailure): WireError {
-  switch (failure.kind) {
-    case 'keyNotProvided':
-      return invalid(
-        'key-not-provided',
-        'Key is not provided',
-        `A key has 1 to ${keyBytesMax} bytes, and this one none.`,
-        'key is not provided',
-      );
-    case 'keyTooLong':
-      return invalid(
-        'key-too-long',
-        'Key is too long',
-        `A key of ${failure.bytes} bytes; at most ${keyBytesMax}.`,
-        'request is too large',
-      );
-    case 'valueTooLarge':
-      return {
-        ...invalid(
-          'value-too-large',
-          'Value is too large',
-          `A value of ${failure.bytes} bytes; at most ${valueBytesMax}.`,
-          'request is too large',
-        ),
-        status: 413,
-      };
-    case 'valueProvided':
-      return invalid('value-provided', 'Value is provided', 'ignore_value goes without a value.', 'value is provided');
-    case 'leaseProvided':
-      return invalid('lease-provided', 'Lease is provided', 'ignore_lease goes without a lease.', 'lease is provided');
-    case 'keyNotFound':
-      return {
-        ...invalid(
-          'key-not-found',
-          'Key not found',
-          'ignore_value and ignore_lease keep what a key has, and this one does not exist.',
-          'key not found',
-        ),
-        status: 404,
-      };
-    case 'leaseNotFound':
-      return {
-        code: grpc.notFound,
-        words: 'etcdserver: requested lease not found',
-        status: 404,
-        slug: 'lease-not-found',
-        title: 'Lease not found',
-        detail:
-          'There is no lease with this id: it has ended, was revoked, or was never granted. POST /v1/leases grants one.',
-      };
-    case 'tooManyOperations':
-      return invalid(
-        'too-many-operations',
-        'Too many operations',
-        `A transaction holds at most ${txnOperationsMax} operations a level, the levels below counted in, and ${txnOperationsTotalMax} compares and operations in all.`,
-        'too many operations in txn request',
-      );
-    case 'duplicateKey':
-      return invalid(
-        'duplicate-key',
-        'Duplicate key',
-        'One branch writes a key twice, or puts a key that it also deletes: a key changes once in a transaction.',
-        'duplicate key given in txn request',
-      );
-    case 'invalidSortOption':
-      return invalid(
-        'invalid-sort',
-        'Invalid sort option',
-        'An order is NONE, ASCEND or DESCEND; a target is KEY, VERSION, CREATE, MOD or VALUE.',
-        'invalid sort option',
-      );
-    case 'compacted':
-      return {
-        code: grpc.outOfRange,
-        words: 'etcdserver: mvcc: required revision has been compacted',
-        status: 410,
-        slug: 'compacted',
-        title: 'Revision has been compacted',
-        detail: `History begins at revision ${failure.compactedRevision}: read at that one or later, or as of now.`,
-        members: { compacted_revision: failure.compactedRevision },
-      };
-    case 'futureRevision':
-      return {
-        code: grpc.outOfRange,
-        words: 'etcdserver: mvcc: required revision is a future revision',
-        status: 400,
-        slug: 'future-revision',
-        title: 'Revision is in the future',
-        detail: `The store is at revision ${failure.revision}, and a later one was asked for.`,
-        members: { revision: failure.revision },
-      };
-    case 'answerTooLarge':
-      return {
-        code: grpc.resourceExhausted,
-        words: 'quorate: the answer is too large, set a limit and read in pages',
-        status: 400,
-        slug: 'answer-too-large',
-        title: 'Answer is too large',
-        detail: `An answer has at most ${rangeAnswerBytesMax} bytes: set a smaller limit, or keys_only, and read in pages.`,
-      };
-    case 'tooMuchWork': {
-      const most = `${failure.max} ${failure.what}`;
-      return {
-        code: grpc.resourceExhausted,
-        words: `quorate: the request looks at or writes too much (more than ${most}), use smaller ranges`,
-        status: 400,
-        slug: 'too-much-work',
-        title: 'Too much work',
-        detail: `The request looks at or writes more than ${most}: use smaller ranges, or several requests.`,
-        members: { max: failure.max },
-      };
-    }
-    case 'noSpace':
-      return {
-        code: grpc.resourceExhausted,
-        words: 'etcdserver: mvcc: database space exceeded',
-        status: 507,
-        slug: 'no-space',
-        title: 'Database space exceeded',
-        detail:
-          'The store has reached its quota. Reads and deletes go on: delete keys and compact, then the operator ends the alarm NOSPACE.',
-      };
-    case 'tooManyAccessKeys':
-      return conflict(
-        'too-many-access-keys',
-        'Too many access keys',
-        `A tenant holds at most ${failure.max} of them that are neither revoked nor expired: revoke some.`,
-      );
-    case 'accessKeyExists':
-      return conflict(
-        'access-key-exists',
-        'Access key exists',
-        'There is an access key with this id already. Send the call again: it gets another one.',
-      );
-    case 'unauthenticated':
-      return {
-        ...unauthenticated('access-key-refused', 'Access key refused', `The access key is ${failure.reason}.`),
-        detail: `The access key is ${failure.reason}. An admin of the tenant, or the operator, makes another one.`,
-      };
-    case 'forbidden':
-      return forbidden(failure.need);
-    case 'leaseExists':
-      return refusedFor(
-        'lease-exists',
-        'There is a lease with this id already: leave the id out, and the store chooses one.',
-        'Lease exists',
-        'lease already exists',
-      );
-    case 'leaseTtlTooLarge':
-      return {
-        code: grpc.outOfRange,
-        words: 'etcdserver: too large lease TTL',
-        status: 400,
-        slug: 'lease-ttl-too-large',
-        title: 'TTL is too large',
-        detail: `A lease lives at most ${leaseSecondsMax} seconds without being kept alive.`,
-      };
-    case 'corruptAlarm':
-      return {
-        code: grpc.dataLoss,
-        words: 'etcdserver: corrupt cluster',
-        status: 503,
-        slug: 'corrupt-alarm',
-        title: 'The store has the alarm CORRUPT',
-        detail: 'Nothing is written until an operator has ended the alarm; reads go on.',
-      };
-    case 'downgradeInProgress':
-      return refusedFor(
-        'downgrade-in-progress',
-        'A downgrade is announced: end it first, by POST /v3/maintenance/downgrade with CANCEL.',
-        'A downgrade is in progress',
-        'cluster has a downgrade job in progress',
-      );
-    case 'tooMany':
-      return {
-        code: grpc.resourceExhausted,
-        words: `quorate: too many ${failure.what}, at most ${failure.max}: end or delete some`,
-        status: 409,
-        slug: `too-many-${failure.what}`,
-        title: `Too many ${failure.what}`,
-        detail: `A store holds at most ${failure.max} ${failure.what}: end or delete some.`,
-      };
-    case 'nameTooLong':
-      return invalid(
-        'name-too-long',
-        'Name is too long',
-        `A name of ${failure.bytes} bytes; at most ${authNameBytesMax}.`,
-        'request is too large',
-      );
-    case 'commandUndone':
-      return {
-        code: grpc.internal,
-        words: `quorate: the store failed at this ${failure.operation} and undid all of it`,
-        status: 500,
-        slug: 'command-undone',
-        title: 'The store failed at this command',
-        detail: `The store failed at this ${failure.operation} and undid all of it. The fault is the service's own; the store goes on.`,
-      };
-    case 'idempotencyKeyReused':
-      // draft-ietf-httpapi-idempotency-key-header, 2.7: another payload under a key that was used is 422.
-      return {
-        code: grpc.invalidArgument,
-        words: 'quorate: the Idempotency-Key was used for another request',
-        status: 422,
-        slug: 'idempotency-key-reused',
-        title: 'Idempotency-Key was used for another request',
-        detail:
-          'Nothing was done. A key names one request over all of its retries: send this one with a key of its own.',
-      };
-    case 'operationNotServed':
-      return {
-        code: grpc.unimplemented,
-        words: `quorate: ${failure.operation} is not served`,
-        status: 501,
-        slug: 'operation-not-served',
-        title: 'Not served',
-        detail: `${failure.operation} is known, and not served here.`,
-      };
-    case 'authNotEnabled':
-    case 'rootUserMissing':
-    case 'rootRoleMissing':
-    case 'userNameEmpty':
-    case 'userExists':
-    case 'userNotFound':
-    case 'roleNameEmpty':
-    case 'roleExists':
-    case 'roleNotFound':
-    case 'roleNotGranted':
-    case 'permissionNotGiven':
-    case 'permissionNotGranted':
-    case 'invalidAuthManagement':
-    case 'authenticationFailed':
-    case 'userWithoutPassword':
-    case 'invalidToken':
-    case 'permissionDenied':
-      return describeAuth(failure);
-    default:
-      return unreachable(failure);
-  }
-}
+export const storeErrors: WireErrors<Exclude<StoreFailure, AuthFailure>> = {
+  keyNotProvided: () =>
+    invalid(
+      'key-not-provided',
+      'Key is not provided',
+      `A key has 1 to ${keyBytesMax} bytes, and this one none.`,
+      'key is not provided',
+    ),
+  keyTooLong: (failure) =>
+    invalid(
+      'key-too-long',
+      'Key is too long',
+      `A key of ${failure.bytes} bytes; at most ${keyBytesMax}.`,
+      'request is too large',
+    ),
+  valueTooLarge: (failure) => ({
+    ...invalid(
+      'value-too-large',
+      'Value is too large',
+      `A value of ${failure.bytes} bytes; at most ${valueBytesMax}.`,
+      'request is too large',
+    ),
+    status: 413,
+  }),
+  valueProvided: () =>
+    invalid('value-provided', 'Value is provided', 'ignore_value goes without a value.', 'value is provided'),
+  leaseProvided: () =>
+    invalid('lease-provided', 'Lease is provided', 'ignore_lease goes without a lease.', 'lease is provided'),
+  keyNotFound: () => ({
+    ...invalid(
+      'key-not-found',
+      'Key not found',
+      'ignore_value and ignore_lease keep what a key has, and this one does not exist.',
+      'key not found',
+    ),
+    status: 404,
+  }),
+  leaseNotFound: () => ({
+    code: grpc.notFound,
+    words: 'etcdserver: requested lease not found',
+    status: 404,
+    slug: 'lease-not-found',
+    title: 'Lease not found',
+    detail:
+      'There is no lease with this id: it has ended, was revoked, or was never granted. POST /v1/leases grants one.',
+  }),
+  tooManyOperations: () =>
+    invalid(
+      'too-many-operations',
+      'Too many operations',
+      `A transaction holds at most ${txnOperationsMax} operations a level, the levels below counted in, and ${txnOperationsTotalMax} compares and operations in all.`,
+      'too many operations in txn request',
+    ),
+  duplicateKey: () =>
+    invalid(
+      'duplicate-key',
+      'Duplicate key',
+      'One branch writes a key twice, or puts a key that it also deletes: a key changes once in a transaction.',
+      'duplicate key given in txn request',
+    ),
+  invalidSortOption: () =>
+    invalid(
+      'invalid-sort',
+      'Invalid sort option',
+      'An order is NONE, ASCEND or DESCEND; a target is KEY, VERSION, CREATE, MOD or VALUE.',
+      'invalid sort option',
+    ),
+  compacted: (failure) => ({
+    code: grpc.outOfRange,
+    words: 'etcdserver: mvcc: required revision has been compacted',
+    status: 410,
+    slug: 'compacted',
+    title: 'Revision has been compacted',
+    detail: `History begins at revision ${failure.compactedRevision}: read at that one or later, or as of now.`,
+    members: { compacted_revision: failure.compactedRevision },
+  }),
+  futureRevision: (failure) => ({
+    code: grpc.outOfRange,
+    words: 'etcdserver: mvcc: required revision is a future revision',
+    status: 400,
+    slug: 'future-revision',
+    title: 'Revision is in the future',
+    detail: `The store is at revision ${failure.revision}, and a later one was asked for.`,
+    members: { revision: failure.revision },
+  }),
+  answerTooLarge: () => ({
+    code: grpc.resourceExhausted,
+    words: 'quorate: the answer is too large, set a limit and read in pages',
+    status: 400,
+    slug: 'answer-too-large',
+    title: 'Answer is too large',
+    detail: `An answer has at most ${rangeAnswerBytesMax} bytes: set a smaller limit, or keys_only, and read in pages.`,
+  }),
+  tooMuchWork: (failure) => {
+    const most = `${failure.max} ${failure.what}`;
+    return {
+      code: grpc.resourceExhausted,
+      words: `quorate: the request looks at or writes too much (more than ${most}), use smaller ranges`,
+      status: 400,
+      slug: 'too-much-work',
+      title: 'Too much work',
+      detail: `The request looks at or writes more than ${most}: use smaller ranges, or several requests.`,
+      members: { max: failure.max },
+    };
+  },
+  noSpace: () => ({
+    code: grpc.resourceExhausted,
+    words: 'etcdserver: mvcc: database space exceeded',
+    status: 507,
+    slug: 'no-space',
+    title: 'Database space exceeded',
+    detail:
+      'The store has reached its quota. Reads and deletes go on: delete keys and compact, then the operator ends the alarm NOSPACE.',
+  }),
+  tooManyAccessKeys: (failure) =>
+    conflict(
+      'too-many-access-keys',
+      'Too many access keys',
+      `A tenant holds at most ${failure.max} of them that are neither revoked nor expired: revoke some.`,
+    ),
+  accessKeyExists: () =>
+    conflict(
+      'access-key-exists',
+      'Access key exists',
+      'There is an access key with this id already. Send the call again: it gets another one.',
+    ),
+  unauthenticated: (failure) => ({
+    ...unauthenticated('access-key-refused', 'Access key refused', `The access key is ${failure.reason}.`),
+    detail: `The access key is ${failure.reason}. An admin of the tenant, or the operator, makes another one.`,
+  }),
+  forbidden: (failure) => forbidden(failure.need),
+  leaseExists: () =>
+    refusedFor(
+      'lease-exists',
+      'There is a lease with this id already: leave the id out, and the store chooses one.',
+      'Lease exists',
+      'lease already exists',
+    ),
+  leaseTtlTooLarge: () => ({
+    code: grpc.outOfRange,
+    words: 'etcdserver: too large lease TTL',
+    status: 400,
+    slug: 'lease-ttl-too-large',
+    title: 'TTL is too large',
+    detail: `A lease lives at most ${leaseSecondsMax} seconds without being kept alive.`,
+  }),
+  corruptAlarm: () => ({
+    code: grpc.dataLoss,
+    words: 'etcdserver: corrupt cluster',
+    status: 503,
+    slug: 'corrupt-alarm',
+    title: 'The store has the alarm CORRUPT',
+    detail: 'Nothing is written until an operator has ended the alarm; reads go on.',
+  }),
+  downgradeInProgress: () =>
+    refusedFor(
+      'downgrade-in-progress',
+      'A downgrade is announced: end it first, by POST /v3/maintenance/downgrade with CANCEL.',
+      'A downgrade is in progress',
+      'cluster has a downgrade job in progress',
+    ),
+  tooMany: (failure) => ({
+    code: grpc.resourceExhausted,
+    words: `quorate: too many ${failure.what}, at most ${failure.max}: end or delete some`,
+    status: 409,
+    slug: `too-many-${failure.what}`,
+    title: `Too many ${failure.what}`,
+    detail: `A store holds at most ${failure.max} ${failure.what}: end or delete some.`,
+  }),
+  nameTooLong: (failure) =>
+    invalid(
+      'name-too-long',
+      'Name is too long',
+      `A name of ${failure.bytes} bytes; at most ${authNameBytesMax}.`,
+      'request is too large',
+    ),
+  commandUndone: (failure) => ({
+    code: grpc.internal,
+    words: `quorate: the store failed at this ${failure.operation} and undid all of it`,
+    status: 500,
+    slug: 'command-undone',
+    title: 'The store failed at this command',
+    detail: `The store failed at this ${failure.operation} and undid all of it. The fault is the service's own; the store goes on.`,
+  }),
+  // draft-ietf-httpapi-idempotency-key-header, 2.7: another payload under a key that was used is 422.
+  idempotencyKeyReused: () => ({
+    code: grpc.invalidArgument,
+    words: 'quorate: the Idempotency-Key was used for another request',
+    status: 422,
+    slug: 'idempotency-key-reused',
+    title: 'Idempotency-Key was used for another request',
+    detail: 'Nothing was done. A key names one request over all of its retries: send this one with a key of its own.',
+  }),
+  operationNotServed: (failure) => ({
+    code: grpc.unimplemented,
+    words: `quorate: ${failure.operation} is not served`,
+    status: 501,
+    slug: 'operation-not-served',
+    title: 'Not served',
+    detail: `${failure.operation} is known, and not served here.`,
+  }),
+};

@@ -1,5 +1,5 @@
-// What an error looks like on the wire, in both protocols, and the forms that most errors have. What there is to say of
-// each failure stands in `store-errors.ts`, `auth-errors.ts` and `errors.ts`.
+// What an error looks like on the wire, in both protocols, and the forms that most errors have. The tables
+// beside this file say it of each failure, one table for each family.
 
 import { base64, textOf } from '../../base/bytes.ts';
 import { retryAfterSeconds } from '../../limits.ts';
@@ -55,6 +55,17 @@ export type WireError = {
   /** v3: another WWW-Authenticate than the one in `headers`. */
   readonly challenge?: string;
 };
+
+/** The failures of a family, each under its kind. */
+export type ByKind<Family extends { readonly kind: string }> = { readonly [Of in Family as Of['kind']]: Of };
+
+/** For each kind of the failures of a family, its form on the wire. The compiler finds a kind that is left out. */
+export type WireErrors<Family extends { readonly kind: string }> = {
+  readonly [Kind in keyof ByKind<Family>]: (failure: ByKind<Family>[Kind]) => WireError;
+};
+
+/** RFC 6585, section 4. grpc-gateway answers the same status for RESOURCE_EXHAUSTED. */
+export const overloadedStatus = 429;
 
 export const challenge = { 'www-authenticate': 'Bearer realm="quorate"' };
 export const later = { 'retry-after': String(retryAfterSeconds) };

@@ -2,7 +2,7 @@
 
 import { assert, unreachable } from '../../base/assert.ts';
 import { leaseId, noLease, revision } from '../../model/brands.ts';
-import type { AuthFailure } from '../../model/auth.ts';
+import { type AuthFailure, authFailureKinds } from '../../model/auth.ts';
 import { BinaryReader, BinaryWriter, MalformedBytesError } from '../../base/binary.ts';
 import { rememberedAnswerBytesMax } from '../../limits.ts';
 import { readAlarm, writeAlarm } from './administration-codec.ts';
@@ -31,28 +31,6 @@ const outcomeCode = {
   alarm: 11,
   done: 12,
 } as const;
-
-// The place in this list is the number in the row. Complete: which of them come after a write is looked up is the
-// store's to say.
-const authFailureKinds = [
-  'authNotEnabled',
-  'rootUserMissing',
-  'rootRoleMissing',
-  'userNameEmpty',
-  'userExists',
-  'userNotFound',
-  'roleNameEmpty',
-  'roleExists',
-  'roleNotFound',
-  'roleNotGranted',
-  'permissionNotGiven',
-  'permissionNotGranted',
-  'invalidAuthManagement',
-  'authenticationFailed',
-  'userWithoutPassword',
-  'invalidToken',
-  'permissionDenied',
-] as const satisfies readonly AuthFailure['kind'][];
 
 // The place in this list is the number in the row: only ever add at the end.
 const failureKinds = [

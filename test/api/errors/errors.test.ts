@@ -1,7 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { protocolOf } from '../../../src/api/call.ts';
+import { authErrors } from '../../../src/api/errors/auth-errors.ts';
 import { failureResponse, problemText, streamErrorText } from '../../../src/api/errors/errors.ts';
 import type { Failure } from '../../../src/api/errors/failures.ts';
+import { groupErrors } from '../../../src/api/errors/group-errors.ts';
+import { requestErrors } from '../../../src/api/errors/request-errors.ts';
+import { serviceErrors } from '../../../src/api/errors/service-errors.ts';
+import { storeErrors } from '../../../src/api/errors/store-errors.ts';
 import { v3Paths } from '../../../src/api/v3/paths.ts';
 import { parseGrpcTimeout } from '../../../src/api/v3/timeout.ts';
 import { parseTenantChange } from '../../../src/api/v1/tenants.ts';
@@ -43,6 +48,13 @@ describe('the map of failures', () => {
     }
     // An absent key is one problem, whichever call found it; so is a key that is not allowed to.
     expect(slugs.size).toBe(Object.keys(all).length - 2);
+    // No kind stands in two of the tables, where the second would hide the first.
+    const told = [storeErrors, authErrors, groupErrors, serviceErrors, requestErrors].flatMap(Object.keys);
+    expect(told.toSorted()).toEqual(
+      Object.values(all)
+        .map(({ kind }) => kind)
+        .toSorted(),
+    );
     expect(JSON.parse(problemText(all.compacted))).toMatchObject({ status: 410, compacted_revision: 5 });
   });
 

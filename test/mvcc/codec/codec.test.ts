@@ -187,6 +187,21 @@ it('MVCC-CODEC-5: outcomes come back as they were; a large one as "applied befor
   }
 });
 
+it('MVCC-CODEC-10: the number of a failure in a row is what it always was', () => {
+  const numbers: readonly [StoreFailure, number][] = [
+    [{ kind: 'keyNotProvided' }, 0],
+    [{ kind: 'operationNotServed', operation: '' }, 21],
+    [{ kind: 'authNotEnabled' }, 22],
+    [{ kind: 'permissionDenied' }, 38],
+    [{ kind: 'downgradeInProgress' }, 39],
+    [{ kind: 'forbidden', need: '' }, 40],
+  ];
+  for (const [failure, number] of numbers) {
+    const [, , written] = encodeOutcome({ kind: 'failed', revision: revision(1), failure });
+    expect(written, failure.kind).toBe(number);
+  }
+});
+
 it('BINARY-1: whole numbers up to 2^53 - 1, signed 64 bits, floats, text and bytes come back as they were', () => {
   const numbers = [0, 1, 127, 128, 16_383, 16_384, 2 ** 31, 2 ** 32, 2 ** 49, 2 ** 52 + 1, 2 ** 53 - 1];
   const writer = new BinaryWriter(0);

@@ -1,0 +1,202 @@
+// The failures of the service around the stores: of credentials, tenants, bounds, leaders and the directory.
+
+import type { MemoryShare } from '../../base/memory-budget.ts';
+import { memoryBytesMax, memoryOfKeyBytesMax, memoryOfTenantBytesMax, requestTimeoutMs } from '../../limits.ts';
+import type { OpenKind, ServiceFailure } from './failures.ts';
+import {
+  absent,
+  conflict,
+  forbidden,
+  grpc,
+  later,
+  overloadedStatus,
+  unauthenticated,
+  unavailable,
+  type WireError,
+  type WireErrors,
+} from './wire-error.ts';
+
+const mebibyte = 1_048_576;
+const memoryWords: Readonly<Record<MemoryShare, string>> = {
+  key: `What is under way with this access key takes ${memoryOfKeyBytesMax / mebibyte} MiB, as much as one key may have here: read the answers, or ask for less at a time.`,
+  tenant: `What is under way for this tenant takes ${memoryOfTenantBytesMax / mebibyte} MiB, as much as one tenant may have here: try again in a second, or ask for less at a time.`,
+  service: `What is under way takes ${memoryBytesMax / mebibyte} MiB, as much as there is here for all tenants: try again in a second.`,
+};
+
+const openWords: Readonly<Record<OpenKind, string>> = {
+  watchSocket: 'WebSockets that watch',
+  watchStream: 'streaming watches',
+  callSocket: 'WebSockets for calls',
+  observer: 'streams that observe elections',
+  keepAliveStream: 'streams of keepalives',
+  wait: 'calls that wait for a lock or an election',
+  snapshot: 'snapshots under way',
+  hash: 'hashes of the whole store under way',
+};
+
+const sendOperatorToken = "Send the operator's token: Authorization: Bearer <token>.";
+const operatorTokenDetails = {
+  nothing: sendOperatorToken,
+  accessKey: `This is an access key of a tenant, and this call is the operator's. ${sendOperatorToken}`,
+  other: `This is not the operator's token. ${sendOperatorToken}`,
+} as const;
+
+export const serviceErrors: WireErrors<ServiceFailure> = {
+  accessKeyMissing: () =>
+    unauthenticated(
+      'access-key-missing',
+      'Access key missing',
+      'Send an access key: Authorization: Bearer <key>, or Quorate-Key: <key>.',
+    ),
+  accessKeyInvalid: (failure) =>
+    unauthenticated(
+      'access-key-invalid',
+      'Access key invalid',
+      failure.given === 'operatorToken'
+        ? "This is the operator's token. A store takes an access key of its tenant: make one with POST /v1/tenants/{id}/keys."
+        : 'This is not an access key of this service. A key looks like qrt_<tenant>_<id>_<secret>, and opens no other service.',
+    ),
+  operatorTokenInvalid: (failure) =>
+    unauthenticated('operator-token-invalid', 'Operator token missing or invalid', operatorTokenDetails[failure.given]),
+  accessKeyForbidden: (failure) => forbidden(failure.need),
+  tenantNotFound: (failure) =>
+    absent(
+      'tenant-not-found',
+      'Tenant not found',
+      `There is no tenant with the id "${failure.tenant}". GET /v1/tenants lists them.`,
+    ),
+  tenantNameTaken: (failure) =>
+    conflict(
+      'tenant-name-taken',
+      'Tenant name is taken',
+      `There is a tenant named "${failure.name}" already. Take another name.`,
+    ),
+  accessKeyNotFound: (failure) =>
+    absent(
+      'access-key-not-found',
+      'Access key not found',
+      failure.id === null
+        ? 'What stands in the path is no id of an access key (a whole key is none, and is not repeated here). GET /v1/tenants/{id}/keys lists them.'
+        : `The tenant has no access key with the id "${failure.id}". GET /v1/tenants/{id}/keys lists them.`,
+    ),
+  noLeader: () =>
+    unavailable(
+      'no-leader',
+      'No leader',
+      'The replicas have no leader: they are electing one, or fewer than half of them answer. Try again in a second.',
+      'etcdserver: no leader',
+    ),
+  leaderChanged: () =>
+    unavailable(
+      'leader-changed',
+      'Leader changed',
+      'The leader changed while the request was under way; with the same Idempotency-Key it is safe to send again.',
+      'etcdserver: leader changed',
+    ),
+  timeout: () => ({
+    code: grpc.deadlineExceeded,
+    words: 'etcdserver: request timed out',
+    status: 504,
+    slug: 'timeout',
+    title: 'Request timed out',
+    detail:
+      `No replica answered within ${requestTimeoutMs / 1000} s. A write may still take effect; with the same Idempotency-Key it ` +
+      'is safe to send again.',
+  }),
+  overloaded: () => ({
+    code: grpc.resourceExhausted,
+    words: 'etcdserver: too many requests',
+    status: overloadedStatus,
+    slug: 'overloaded',
+    title: 'Too many requests',
+    detail: 'The store has as many requests under way as it takes. Try again after a second, then less often.',
+    headers: later,
+  }),
+  loginDelayed: (failure) => ({
+    code: grpc.resourceExhausted,
+    words: 'etcdserver: too many requests',
+    status: overloadedStatus,
+    slug: 'login-delayed',
+    title: 'Login delayed',
+    detail: `Too many logins have failed: the next one is looked at in ${failure.seconds} s.`,
+    headers: { 'retry-after': String(failure.seconds) },
+  }),
+  memoryFull: (failure) => {
+    const { of } = failure;
+    const detail = memoryWords[of];
+    return {
+      code: grpc.resourceExhausted,
+      words: `quorate: ${detail}`,
+      status: overloadedStatus,
+      slug: 'memory-full',
+      title: 'Memory is full',
+      detail,
+      headers: later,
+    };
+  },
+  tooManyOpen: (failure) => {
+    const { what, of, max } = failure;
+    const holder = of === 'key' ? 'This access key' : 'This replica';
+    const detail = `${holder} has ${max} ${openWords[what]}, as many as ${of === 'key' ? 'one key' : 'it'} may. Close some, or wait until others end.`;
+    return {
+      code: grpc.resourceExhausted,
+      words: `quorate: ${detail}`,
+      status: overloadedStatus,
+      slug: 'too-many-open',
+      title: 'Too many open',
+      detail,
+      members: { max, of },
+      headers: later,
+    };
+  },
+  tenantDeleted: () =>
+    absent('tenant-deleted', 'Tenant deleted', 'The tenant of this key was deleted, with all that its store held.'),
+  internal: () => ({
+    code: grpc.internal,
+    words: 'quorate: internal error',
+    status: 500,
+    slug: 'internal',
+    title: 'Internal error',
+    detail: 'The service failed at this request; its log says why. A write may have taken effect or not.',
+  }),
+  directoryUnavailable: () =>
+    unavailable(
+      'directory-unavailable',
+      'Directory unavailable',
+      'The directory (D1) does not answer: tenants can be neither made nor changed until it does. Every store goes on.',
+      'quorate: the directory of tenants is unavailable',
+    ),
+  deletionUnfinished: (failure) =>
+    unavailable(
+      'deletion-unfinished',
+      'Deletion is not finished',
+      `Not every replica of tenant ${failure.tenant} could be reached. It serves nobody any more; delete it again to finish.`,
+      'quorate: a tenant is not wholly deleted',
+    ),
+  directoryNotMigrated: () =>
+    setUp(
+      'directory-not-migrated',
+      'Directory has no tables',
+      'The directory (D1) has no tables: apply the migrations, "npx wrangler d1 migrations apply quorate-directory --remote".',
+    ),
+  notConfigured: (failure) =>
+    setUp(
+      'not-configured',
+      'Service is not set up',
+      `${failure.faults.join('; ')}. Make a secret with "openssl rand -base64 32" and set it with "npx wrangler secret put <name>".`,
+    ),
+  corrupt: () => ({
+    code: grpc.dataLoss,
+    words: 'etcdserver: corrupt cluster',
+    status: 500,
+    slug: 'corrupt',
+    title: 'Replica diverged',
+    detail:
+      'This replica differs from its leader, has stopped serving and is being rebuilt. Try again: another one answers.',
+  }),
+};
+
+/** What passes only when somebody has set the service up: nobody need try again before. */
+function setUp(slug: string, title: string, detail: string): WireError {
+  return { code: grpc.unavailable, words: `quorate: ${detail}`, status: 503, slug, title, detail };
+}
