@@ -1,41 +1,48 @@
 // `npm run bench`: Quorate and, where it is on PATH, etcd, under the same load in turn: A B A B. Prints every round,
-// the medians and their ratio. Ends with 1 where an answer was not 2xx: a fast wrong answer is not speed.
+// then a table of the medians and their ratios. Ends with 1 where a request failed: a fast wrong answer is not speed.
 
 import { parseArgs } from 'node:util';
-import { chooseDriver, programOnPath, type Driver, type Load } from './load.ts';
 import { profile } from './profile.ts';
+import { programOnPath } from '../support/programs.ts';
+import { figureText, lineOf, reportJson, tableText, thisMachine, type Line } from './report.ts';
+import { rowIds, works, type Context, type Work } from './rows.ts';
 import { etcdSubject, quorateSubject, type Subject } from './subjects.ts';
-import { connections, keyCount, preload, valueBytes, type Operation } from './workload.ts';
 
 const help = `Usage: npm run bench -- [options]
 
-Drives Quorate, started as npm start does, and three members of etcd, if etcd is on PATH, at ${connections} connections:
-POST /v3/kv/put and then POST /v3/kv/range (linearizable), ${valueBytes} B values, random keys among ${keyCount}.
+Drives Quorate, started as npm start does, and three members of etcd, if etcd is on PATH, in turn, over HTTP/1.1; and etcd alone by its
+own tool, if "benchmark" is on PATH. Prints the medians of all rounds, and the ratio of Quorate's to etcd's. Timings mean something on a
+machine that does nothing else.
 
-  --rounds N        (3)
-  --seconds N       of each side in each round (8)
-  --warm-up N       seconds of each side before the first round (4)
-  --only OPERATION  put or range
-  --alone           without etcd
-  --profile         no comparison: a CPU profile of the runtime under each load, as quorate-put.cpuprofile and so on
-  --help            print this
+  --rounds N         (3)
+  --seconds N        of each measurement (5)
+  --warm-up N        seconds of each side before the first round of each load (2)
+  --only ROW,ROW     these rows: ${rowIds.join(', ')}
+  --alone            without etcd
+  --against FOLDER   beside it Quorate as it is in another checkout, whose packages are installed
+  --json             one object on stdout, what goes on on stderr
+  --profile          no comparison: a CPU profile of the runtime under gets and puts, as quorate-range.cpuprofile and so on
+  --help             print this
 `;
 
 type Settings = {
   readonly rounds: number;
-  readonly seconds: number;
-  readonly warmUpSeconds: number;
-  readonly operations: readonly Operation[];
+  readonly context: Context;
+  readonly works: readonly Work[];
+  readonly etcd: string | null;
+  readonly against: string | null;
 };
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
       rounds: { type: 'string', default: '3' },
-      seconds: { type: 'string', default: '8' },
-      'warm-up': { type: 'string', default: '4' },
+      seconds: { type: 'string', default: '5' },
+      'warm-up': { type: 'string', default: '2' },
       only: { type: 'string' },
       alone: { type: 'boolean', default: false },
+      against: { type: 'string' },
+      json: { type: 'boolean', default: false },
       profile: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -44,79 +51,88 @@ async function main(): Promise<number> {
     process.stdout.write(help);
     return 0;
   }
+  const seconds = wholeNumber('--seconds', values.seconds);
+  const warmUpSeconds = wholeNumber('--warm-up', values['warm-up']);
+  if (values.profile) return await profile({ seconds, warmUpSeconds });
   const settings = {
     rounds: wholeNumber('--rounds', values.rounds),
-    seconds: wholeNumber('--seconds', values.seconds),
-    warmUpSeconds: wholeNumber('--warm-up', values['warm-up']),
-    operations: chooseOperations(values.only),
+    context: { seconds, warmUpSeconds, tool: null },
+    works: chooseWorks(values.only),
+    etcd: values.alone ? null : programOnPath('etcd'),
+    against: values.against ?? null,
   };
-  const driver = chooseDriver();
-  if (values.profile) return await profile(driver, settings);
-  return await compare(driver, settings, values.alone ? null : programOnPath('etcd'));
+  return await compare(settings, values.json);
 }
 
-async function compare(driver: Driver, settings: Settings, etcd: string | null): Promise<number> {
-  print(
-    `${driver.name}, ${connections} connections, ${valueBytes} B values, ${keyCount} keys, ${settings.seconds} s a round`,
-  );
-  if (etcd === null) print('etcd is not driven: Quorate alone');
+async function compare(settings: Settings, asJson: boolean): Promise<number> {
+  const machine = thisMachine();
   const subjects: Subject[] = [];
   try {
-    subjects.push(await quorateSubject([]));
-    if (etcd !== null) subjects.push(await etcdSubject(etcd));
-    for (const subject of subjects) await preload(subject.url, subject.headers);
+    subjects.push(await quorateSubject({ name: 'quorate', arguments: [], checkout: null }));
+    if (settings.against !== null) {
+      subjects.push(await quorateSubject({ name: 'other', arguments: [], checkout: settings.against }));
+    }
+    if (settings.etcd !== null) subjects.push(await etcdSubject(settings.etcd));
+    const names = subjects.map(({ name }) => name);
+    say(
+      `${machine.processor}, ${machine.processors} processors, ${machine.memoryGiB} GiB, Linux ${machine.kernel}, Node ${machine.node}`,
+    );
+    say(subjects.map(({ name, version }) => `${name} ${version}`).join(', '));
+    if (machine.loadBefore > 0.5) say(`the machine was not quiet before this: its load was ${machine.loadBefore}`);
+    const lines: Line[] = [];
     let failures = 0;
-    for (const operation of settings.operations)
-      failures += await compareOperation(driver, settings, subjects, operation);
-    if (failures > 0) print(`${failures} requests failed`);
+    for (const work of settings.works) {
+      const measured = await measureWork(work, subjects, settings);
+      lines.push(...measured.lines);
+      failures += measured.failures;
+    }
+    if (failures > 0) say(`${failures} requests failed`);
+    process.stdout.write(
+      asJson ? `${JSON.stringify(reportJson(lines, subjects, machine))}\n` : `\n${tableText(lines, names)}`,
+    );
     return failures === 0 ? 0 : 1;
   } finally {
     for (const subject of subjects) await subject.dispose();
   }
 }
 
-/** The number of requests that failed. */
-async function compareOperation(
-  driver: Driver,
-  settings: Settings,
+async function measureWork(
+  work: Work,
   subjects: readonly Subject[],
-  operation: Operation,
-): Promise<number> {
-  const loads = new Map<Subject, Load[]>(subjects.map((subject) => [subject, []]));
-  for (const subject of subjects) await driver.run(subject, operation, settings.warmUpSeconds);
+  settings: Settings,
+): Promise<{ readonly lines: readonly Line[]; readonly failures: number }> {
+  const names = subjects.map(({ name }) => name);
+  const rounds = new Map(work.rows.map(({ id }) => [id, new Map<string, number[]>()]));
+  let failures = 0;
+  for (const subject of subjects) await work.prepare(subject, contextOf(subject, settings));
   for (let round = 1; round <= settings.rounds; round++) {
-    for (const [subject, measured] of loads) {
-      const load = await driver.run(subject, operation, settings.seconds);
-      measured.push(load);
-      const failed = load.failures === 0 ? '' : `, ${load.failures} FAILED`;
-      const latency = `p50 ${load.p50Ms.toFixed(1)} ms, p99 ${load.p99Ms.toFixed(1)} ms`;
-      print(
-        `  ${operation} round ${round} ${subject.name.padEnd(8)} ${perSecond(load.perSecond)}  ${latency}${failed}`,
-      );
+    for (const subject of subjects) {
+      const measured = await work.measure(subject, contextOf(subject, settings));
+      if (measured === null) continue;
+      failures += measured.failures;
+      for (const { id, title, unit } of work.rows) {
+        const figure = measured.figures.get(id);
+        const ofRow = rounds.get(id);
+        if (figure === undefined || ofRow === undefined) continue;
+        ofRow.set(subject.name, [...(ofRow.get(subject.name) ?? []), figure]);
+        say(`  round ${round}  ${subject.name.padEnd(8)} ${figureText(figure, unit).padStart(10)}  ${title}`);
+      }
     }
   }
-  const medians = [...loads].map(([subject, measured]) => [subject.name, medianOf(measured)] as const);
-  const [first, second] = medians.map(([, median]) => median);
-  const ratio = first === undefined || second === undefined ? '' : `   ratio ${(first / second).toFixed(2)}`;
-  print(`${operation} medians: ${medians.map(([name, median]) => `${name} ${perSecond(median)}`).join(', ')}${ratio}`);
-  return [...loads.values()].flat().reduce((sum, { failures }) => sum + failures, 0);
+  return { lines: work.rows.map((row) => lineOf(row, rounds.get(row.id) ?? new Map(), names)), failures };
 }
 
-function medianOf(loads: readonly Load[]): number {
-  const sorted = loads.map((load) => load.perSecond).toSorted((left, right) => left - right);
-  const middle = sorted[Math.floor((sorted.length - 1) / 2)] ?? 0;
-  const next = sorted[Math.ceil((sorted.length - 1) / 2)] ?? 0;
-  return (middle + next) / 2;
+function contextOf(subject: Subject, { context }: Settings): Context {
+  const program = subject.kind === 'etcd' ? programOnPath('benchmark') : null;
+  return { ...context, tool: program === null ? null : { program, endpoint: subject.url } };
 }
 
-function perSecond(rate: number): string {
-  return `${Math.round(rate).toString().padStart(6)}/s`;
-}
-
-function chooseOperations(only: string | undefined): readonly Operation[] {
-  if (only === undefined) return ['put', 'range'];
-  if (only === 'put' || only === 'range') return [only];
-  throw new Error(`--only takes put or range, not "${only}"`);
+function chooseWorks(only: string | undefined): readonly Work[] {
+  if (only === undefined) return works;
+  const ids = only.split(',').map((id) => id.trim());
+  const unknown = ids.find((id) => !rowIds.includes(id));
+  if (unknown !== undefined) throw new Error(`--only knows the rows ${rowIds.join(', ')}, not "${unknown}"`);
+  return works.filter(({ rows }) => rows.some(({ id }) => ids.includes(id)));
 }
 
 function wholeNumber(option: string, text: string): number {
@@ -124,8 +140,8 @@ function wholeNumber(option: string, text: string): number {
   return Number(text);
 }
 
-function print(line: string): void {
-  process.stdout.write(`${line}\n`);
+function say(line: string): void {
+  process.stderr.write(`${line}\n`);
 }
 
 try {

@@ -5,28 +5,35 @@ import { writeFileSync } from 'node:fs';
 import { freePorts } from '../support/free-ports.ts';
 import { selfTimes, type CpuProfile } from './cpu-profile.ts';
 import { DevTools } from './dev-tools.ts';
-import type { Driver } from './load.ts';
+import { drive } from './load.ts';
 import { quorateSubject } from './subjects.ts';
-import { preload, type Operation } from './workload.ts';
+import { preload } from './workload.ts';
 
 const samplingMicroseconds = 500;
 const functionsShown = 40;
 
-type Settings = { readonly seconds: number; readonly warmUpSeconds: number; readonly operations: readonly Operation[] };
+/** As many as the busiest rows have. */
+const connections = 64;
 
-export async function profile(driver: Driver, settings: Settings): Promise<number> {
+type Settings = { readonly seconds: number; readonly warmUpSeconds: number };
+
+export async function profile({ seconds, warmUpSeconds }: Settings): Promise<number> {
   const [inspectorPort] = await freePorts(1);
-  const subject = await quorateSubject(['--inspector-port', String(inspectorPort)]);
+  const subject = await quorateSubject({
+    name: 'quorate',
+    arguments: ['--inspector-port', String(inspectorPort)],
+    checkout: null,
+  });
   try {
-    await preload(subject.url, subject.headers);
+    await preload(subject, 'few');
     const devTools = await DevTools.connect(`http://127.0.0.1:${inspectorPort}`);
     await devTools.call('Profiler.enable');
     await devTools.call('Profiler.setSamplingInterval', { interval: samplingMicroseconds });
     let failures = 0;
-    for (const operation of settings.operations) {
-      await driver.run(subject, operation, settings.warmUpSeconds);
+    for (const operation of ['range', 'put'] as const) {
+      await drive(subject, operation, { connections, seconds: warmUpSeconds });
       await devTools.call('Profiler.start');
-      const load = await driver.run(subject, operation, settings.seconds);
+      const load = await drive(subject, operation, { connections, seconds });
       const { profile: recorded } = await devTools.call('Profiler.stop');
       failures += load.failures;
       const file = `quorate-${operation}.cpuprofile`;

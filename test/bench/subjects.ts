@@ -1,18 +1,43 @@
-// The two sides: Quorate as `npm start` runs it, three replicas in one process; and etcd, three members on loopback.
-// Both keep their data in fresh folders on the same disk.
+// The sides: Quorate as `npm start` runs it, three replicas in one process; another checkout of it, to compare two
+// states of the code; and etcd, three members on loopback. All keep their data in fresh folders on the same disk.
 
+import { execFileSync } from 'node:child_process';
+import { join, resolve } from 'node:path';
 import { startEtcd } from '../support/etcd-cluster.ts';
 import { startQuorate } from '../support/quorate-process.ts';
 import type { Target } from './load.ts';
+import { post } from './workload.ts';
 
-export type Subject = Target & { readonly name: string; readonly dispose: () => Promise<void> };
+export type Subject = Target & {
+  readonly name: string;
+  readonly kind: 'quorate' | 'etcd';
+  readonly version: string;
+  /** How many watch it over HTTP/1.1. */
+  readonly watches: 'websocket' | 'stream';
+  /** Of all its processes. */
+  readonly processIds: () => readonly number[];
+  readonly dispose: () => Promise<void>;
+};
 
-export async function quorateSubject(words: readonly string[]): Promise<Subject> {
-  const server = await startQuorate({ arguments: words });
+export type QuorateOptions = {
+  readonly name: string;
+  /** Beside those that every server is started with. */
+  readonly arguments: readonly string[];
+  /** Another checkout, with its packages installed; null: this one. */
+  readonly checkout: string | null;
+};
+
+export async function quorateSubject({ name, arguments: words, checkout }: QuorateOptions): Promise<Subject> {
+  const folder = resolve(checkout ?? join(import.meta.dirname, '../..'));
+  const server = await startQuorate({ arguments: words, main: join(folder, 'src/server/main.ts') });
   return {
-    name: 'quorate',
+    name,
+    kind: 'quorate',
+    version: commitOf(folder),
     url: server.ready.url,
     headers: { 'Quorate-Key': server.ready.tenant.key },
+    watches: 'websocket',
+    processIds: () => [server.process.pid ?? 0, server.runtimeProcessId],
     dispose: () => server.dispose(),
   };
 }
@@ -20,7 +45,16 @@ export async function quorateSubject(words: readonly string[]): Promise<Subject>
 export async function etcdSubject(program: string): Promise<Subject> {
   const cluster = await startEtcd(program, 3);
   try {
-    return { name: 'etcd', url: await leaderOf(cluster.urls), headers: {}, dispose: cluster.dispose };
+    return {
+      name: 'etcd',
+      kind: 'etcd',
+      version: firstLineOf(program, ['--version'], '.').replace(/^etcd Version: */, ''),
+      url: await leaderOf(cluster.urls),
+      headers: {},
+      watches: 'stream',
+      processIds: () => cluster.processIds,
+      dispose: cluster.dispose,
+    };
   } catch (error) {
     await cluster.dispose();
     throw error;
@@ -30,11 +64,24 @@ export async function etcdSubject(program: string): Promise<Subject> {
 /** The leader answers fastest: a follower would hand each write on. */
 async function leaderOf(urls: readonly string[]): Promise<string> {
   for (const url of urls) {
-    const response = await fetch(`${url}/v3/maintenance/status`, { method: 'POST', body: '{}' });
-    const status: unknown = await response.json();
+    const status = await post({ url, headers: {} }, '/v3/maintenance/status', {});
     const members = new Map<string, unknown>(Object.entries(Object(status)));
     const header = new Map<string, unknown>(Object.entries(Object(members.get('header'))));
     if (members.get('leader') === header.get('member_id')) return url;
   }
   throw new Error('no member of etcd says that it leads');
+}
+
+function commitOf(folder: string): string {
+  return firstLineOf('git', ['describe', '--always', '--dirty'], folder);
+}
+
+/** "unknown" where the program is not there or fails. */
+function firstLineOf(program: string, words: readonly string[], folder: string): string {
+  try {
+    const text = execFileSync(program, words, { cwd: folder, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+    return text.split('\n')[0] ?? 'unknown';
+  } catch {
+    return 'unknown';
+  }
 }

@@ -1,38 +1,86 @@
-// What is asked of both sides: puts of 100 bytes, and linearizable reads, of random keys among 10,000.
+// What is asked of both sides: puts of 100 bytes and linearizable reads of random keys among 10,000; lists of 1,000
+// among 100,000.
 
-export const connections = 64;
+import { unreachable } from '../../src/base/assert.ts';
+import type { Target } from './load.ts';
+
 export const keyCount = 10_000;
+export const listedKeys = 100_000;
+export const listLimit = 1_000;
 export const valueBytes = 100;
 
-export type Operation = 'put' | 'range';
-export const paths: Readonly<Record<Operation, string>> = { put: '/v3/kv/put', range: '/v3/kv/range' };
+export type Operation = 'put' | 'range' | 'list';
+export const paths: Readonly<Record<Operation, string>> = {
+  put: '/v3/kv/put',
+  range: '/v3/kv/range',
+  list: '/v3/kv/range',
+};
+
+export function base64(text: string): string {
+  return Buffer.from(text, 'utf8').toString('base64');
+}
 
 /** All keys have one length, so that every request has. */
 export function keyOf(index: number): string {
-  return Buffer.from(`bench/${String(index).padStart(6, '0')}`, 'utf8').toString('base64');
+  return base64(`bench/${String(index).padStart(6, '0')}`);
+}
+
+function listedKeyOf(index: number): string {
+  return base64(`list/${String(index).padStart(6, '0')}`);
 }
 
 export const value = Buffer.alloc(valueBytes, 'v').toString('base64');
 
 export function bodyOf(operation: Operation, key: string): string {
-  return operation === 'put' ? JSON.stringify({ key, value }) : JSON.stringify({ key });
+  switch (operation) {
+    case 'put':
+      return JSON.stringify({ key, value });
+    case 'range':
+      return JSON.stringify({ key });
+    case 'list': {
+      const first = Math.floor(Math.random() * (listedKeys - listLimit));
+      return JSON.stringify({
+        key: listedKeyOf(first),
+        range_end: base64('list0'),
+        limit: String(listLimit),
+        serializable: true,
+      });
+    }
+    default:
+      return unreachable(operation);
+  }
 }
 
 /** Etcd's bound for the operations of one txn. */
 const preloadBatch = 128;
+/** Transactions under way at once while a store is filled. */
+const preloadsAtOnce = 4;
 
 /** Every key is there before anything is measured, on both sides: a read of nothing would be another read. */
-export async function preload(url: string, headers: Readonly<Record<string, string>>): Promise<void> {
-  for (let first = 0; first < keyCount; first += preloadBatch) {
-    const success = Array.from({ length: Math.min(preloadBatch, keyCount - first) }, (_, index) => ({
-      request_put: { key: keyOf(first + index), value },
-    }));
-    const response = await fetch(`${url}/v3/kv/txn`, {
-      method: 'POST',
-      headers: { 'Content-Type': 'application/json', ...headers },
-      body: JSON.stringify({ success }),
-    });
-    const text = await response.text();
-    if (!response.ok) throw new Error(`${url}/v3/kv/txn answered ${response.status}: ${text.slice(0, 200)}`);
-  }
+export async function preload(target: Target, keys: 'few' | 'listed'): Promise<void> {
+  const count = keys === 'few' ? keyCount : listedKeys;
+  const nameOf = keys === 'few' ? keyOf : listedKeyOf;
+  let next = 0;
+  const one = async (): Promise<void> => {
+    while (next < count) {
+      const first = next;
+      next += preloadBatch;
+      const success = Array.from({ length: Math.min(preloadBatch, count - first) }, (_, index) => ({
+        request_put: { key: nameOf(first + index), value },
+      }));
+      await post(target, '/v3/kv/txn', { success });
+    }
+  };
+  await Promise.all(Array.from({ length: preloadsAtOnce }, one));
+}
+
+export async function post({ url, headers }: Target, path: string, body: object): Promise<unknown> {
+  const response = await fetch(`${url}${path}`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json', ...headers },
+    body: JSON.stringify(body),
+  });
+  const text = await response.text();
+  if (!response.ok) throw new Error(`${url}${path} answered ${response.status}: ${text.slice(0, 200)}`);
+  return JSON.parse(text);
 }

@@ -3,7 +3,7 @@
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { programOnPath } from '../bench/load.ts';
+import { programOnPath } from '../support/programs.ts';
 import { startQuorate, type QuorateProcess } from '../support/quorate-process.ts';
 import type { Json } from './conversation.ts';
 import { parseJson } from './http-call.ts';

@@ -5,7 +5,7 @@ import { join, matchesGlob } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { readConversation } from './conversation.ts';
-import { programOnPath } from '../bench/load.ts';
+import { programOnPath } from '../support/programs.ts';
 import { etcdSource } from './etcd-store.ts';
 import { quorateSource, startedQuorateSource } from './quorate-store.ts';
 import { runLive } from './live/main.ts';

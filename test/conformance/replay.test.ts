@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
-import { programOnPath } from '../bench/load.ts';
+import { programOnPath } from '../support/programs.ts';
 import { isList, isObject, readConversation, type Answer, type Conversation, type Json } from './conversation.ts';
 import { etcdSource } from './etcd-store.ts';
 import { expandRepeats } from './placeholders.ts';

@@ -15,6 +15,7 @@ const startTriesMax = 3;
 export type EtcdCluster = {
   /** The client URL of each member. */
   readonly urls: readonly string[];
+  readonly processIds: readonly number[];
   readonly dispose: () => Promise<void>;
 };
 
@@ -51,7 +52,11 @@ async function tryToStart(program: string, memberCount: number): Promise<EtcdClu
     await dispose();
     throw error;
   }
-  return { urls: members.map(({ client }) => client), dispose };
+  return {
+    urls: members.map(({ client }) => client),
+    processIds: processes.flatMap(({ pid }) => pid ?? []),
+    dispose,
+  };
 }
 
 function startMember(program: string, member: MemberPlan, shared: { folder: string; cluster: string }): ChildProcess {

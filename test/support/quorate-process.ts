@@ -25,6 +25,8 @@ export type StartOptions = {
   /** Beside --data, --json and, unless it is among these, --port 0. */
   readonly arguments?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
+  /** The server's entry; without it that of this checkout. */
+  readonly main?: string;
 };
 
 export class QuorateProcess {
@@ -77,7 +79,8 @@ export class QuorateProcess {
 export async function startQuorate(options: StartOptions = {}): Promise<QuorateProcess> {
   const removed = options.dataFolder === undefined;
   const path = options.dataFolder ?? mkdtempSync(join(tmpdir(), 'quorate-data-'));
-  const child = spawnQuorate(['--data', path, '--json', ...withPort(options.arguments ?? [])], options.environment);
+  const words = ['--data', path, '--json', ...withPort(options.arguments ?? [])];
+  const child = spawnQuorate(words, options.environment, options.main);
   let stderr = '';
   child.stderr?.setEncoding('utf8').on('data', (part: string) => {
     stderr += part;
@@ -94,8 +97,8 @@ export async function startQuorate(options: StartOptions = {}): Promise<QuorateP
 export function spawnQuorate(
   words: readonly string[],
   environment: Readonly<Record<string, string>> = {},
+  main: string = fileURLToPath(import.meta.resolve('../../src/server/main.ts')),
 ): ChildProcess {
-  const main = fileURLToPath(import.meta.resolve('../../src/server/main.ts'));
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', main, ...words], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...environment },

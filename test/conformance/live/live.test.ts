@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { programOnPath } from '../../bench/load.ts';
+import { programOnPath } from '../../support/programs.ts';
 import { readConversation } from '../conversation.ts';
 import { conversationText } from '../conversation-text.ts';
 import { etcdSource } from '../etcd-store.ts';

@@ -1,0 +1,41 @@
+// etcd's own `benchmark` (its repository, tools/benchmark), over gRPC: what its users compare with.
+
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { keyCount, valueBytes } from './workload.ts';
+
+/** Where it is on PATH, and the endpoint. */
+export type EtcdBenchmark = { readonly program: string; readonly endpoint: string };
+
+export type GrpcWork = { readonly operation: 'put' | 'range'; readonly clients: number };
+
+/** Requests that take about so long, at the speed that etcd has on two cores. */
+const requestsPerSecond = { put: 6_000, range: 12_000 } as const;
+/** As its own documentation has it for so many clients ("Performance"). */
+const connectionsMax = 100;
+
+/** Requests each second. */
+export async function benchmark(
+  tool: EtcdBenchmark,
+  { operation, clients }: GrpcWork,
+  seconds: number,
+): Promise<number> {
+  const total = String(requestsPerSecond[operation] * seconds);
+  const work =
+    operation === 'put'
+      ? ['put', '--key-space-size', String(keyCount), '--val-size', String(valueBytes), '--total', total]
+      : ['range', 'bench/000000', '--consistency', 'l', '--total', total];
+  const words = [
+    ['--endpoints', tool.endpoint],
+    ['--conns', String(Math.min(clients, connectionsMax)), '--clients', String(clients)],
+  ];
+  const { stdout } = await promisify(execFile)(tool.program, [...words.flat(), ...work], { maxBuffer: 16 * 1_048_576 });
+  return requestsPerSecondIn(stdout);
+}
+
+/** In what the tool prints. */
+export function requestsPerSecondIn(text: string): number {
+  const found = /Requests\/sec:\s+([\d.]+)/.exec(text)?.[1];
+  if (found === undefined) throw new Error(`etcd's benchmark printed no "Requests/sec": ${text.slice(-300)}`);
+  return Number(found);
+}

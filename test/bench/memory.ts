@@ -1,0 +1,15 @@
+// What a side's processes hold of the machine's memory.
+
+import { readFileSync } from 'node:fs';
+
+/**
+ * Pages that several processes share count once (PSS of proc(5)). @throws where the system does not tell, which Linux
+ * does.
+ */
+export function memoryMiB(processIds: readonly number[]): number {
+  const kibibytes = processIds.map((id) => {
+    const text = readFileSync(`/proc/${id}/smaps_rollup`, 'utf8');
+    return Number(/^Pss: +(\d+) kB$/m.exec(text)?.[1] ?? Number.NaN);
+  });
+  return kibibytes.reduce((sum, each) => sum + each, 0) / 1_024;
+}

@@ -1,0 +1,169 @@
+// The rows of the table: what is measured, how, and what it should come to against etcd in the same run. A row that a
+// side has no way for (etcd's tool is not on PATH, the system tells no memory) is left out for it.
+
+import { benchmark, type EtcdBenchmark, type GrpcWork } from './etcd-benchmark.ts';
+import { drive, type Load } from './load.ts';
+import { memoryMiB } from './memory.ts';
+import type { Subject } from './subjects.ts';
+import { Watchers } from './watchers.ts';
+import { preload, type Operation } from './workload.ts';
+
+export type Unit = '/s' | 'ms' | 'MiB';
+
+/** Several figures may come of one measurement. */
+export type Row = {
+  readonly id: string;
+  readonly title: string;
+  readonly unit: Unit;
+  /** In words, as the issue that set it has it; empty: there is none. */
+  readonly target: string;
+};
+
+export type Context = {
+  readonly seconds: number;
+  readonly warmUpSeconds: number;
+  /** null: etcd's own tool is not on PATH. */
+  readonly tool: EtcdBenchmark | null;
+};
+
+export type Measured = {
+  /** By the id of the row. */
+  readonly figures: ReadonlyMap<string, number>;
+  /** Requests that failed: a fast wrong answer is not speed. */
+  readonly failures: number;
+};
+
+export type Work = {
+  readonly rows: readonly Row[];
+  /** Once for each side, before the first round. */
+  readonly prepare: (subject: Subject, context: Context) => Promise<void>;
+  /** null: this side has no way for it. */
+  readonly measure: (subject: Subject, context: Context) => Promise<Measured | null>;
+};
+
+const listConnections = 16;
+const watchersOfLatency = 1_000;
+const watchersOfMemory = 5_000;
+
+export const works: readonly Work[] = [
+  httpWork('range', 64, {
+    'get-64': { title: 'linearizable get, 64 connections', unit: '/s', target: 'at least 1.6×, goal 2.2×', of: rate },
+    'get-64-p99': { title: '… its p99', unit: 'ms', target: 'no worse, goal half', of: ({ p99Ms }) => p99Ms },
+  }),
+  httpWork('put', 64, {
+    'put-64': { title: 'put, 64 connections', unit: '/s', target: 'at least 0.6×', of: rate },
+    'put-64-p99': { title: '… its p99', unit: 'ms', target: '', of: ({ p99Ms }) => p99Ms },
+  }),
+  httpWork('list', listConnections, {
+    list: {
+      title: `serializable list of 1,000 of 100,000 keys, ${listConnections} connections`,
+      unit: '/s',
+      target: 'at least 1×, goal 2×',
+      of: rate,
+    },
+  }),
+  httpWork('range', 1, {
+    'get-1': { title: 'linearizable get, 1 connection, median', unit: 'ms', target: 'at most 1.3×', of: median },
+  }),
+  httpWork('put', 1, { 'put-1': { title: 'put, 1 connection, median', unit: 'ms', target: '', of: median } }),
+  {
+    rows: [
+      {
+        id: 'event-p50',
+        title: 'put to event, 1,000 watchers, 50 put/s, p50',
+        unit: 'ms',
+        target: '',
+      },
+      { id: 'event-p99', title: '… p99', unit: 'ms', target: 'at most 90 ms, goal 40' },
+    ],
+    prepare: async () => undefined,
+    measure: async (subject, { seconds, warmUpSeconds }) => {
+      const watchers = await Watchers.open(subject, watchersOfLatency);
+      try {
+        await watchers.measure(Math.min(1, warmUpSeconds));
+        const { p50Ms, p99Ms } = await watchers.measure(seconds);
+        return {
+          figures: new Map([
+            ['event-p50', p50Ms],
+            ['event-p99', p99Ms],
+          ]),
+          failures: 0,
+        };
+      } finally {
+        watchers.close();
+      }
+    },
+  },
+  {
+    rows: [
+      {
+        id: 'idle-watchers',
+        title: '5,000 watchers of one key that do nothing: memory of all processes',
+        unit: 'MiB',
+        target: 'at most 600, goal 350',
+      },
+    ],
+    prepare: async () => undefined,
+    measure: async (subject) => {
+      const watchers = await Watchers.open(subject, watchersOfMemory);
+      try {
+        return { figures: new Map([['idle-watchers', memoryMiB(subject.processIds())]]), failures: 0 };
+      } finally {
+        watchers.close();
+      }
+    },
+  },
+  grpcWork({ operation: 'range', clients: 256 }),
+  grpcWork({ operation: 'put', clients: 64 }),
+];
+
+export const rowIds: readonly string[] = works.flatMap(({ rows }) => rows.map(({ id }) => id));
+
+type HttpFigure = Omit<Row, 'id'> & { readonly of: (load: Load) => number };
+
+function httpWork(operation: Operation, connections: number, figures: Readonly<Record<string, HttpFigure>>): Work {
+  const each = Object.entries(figures);
+  return {
+    rows: each.map(([id, { title, unit, target }]) => ({
+      id,
+      title: title.startsWith('…') ? title : `HTTP ${title}`,
+      unit,
+      target,
+    })),
+    prepare: async (subject, { warmUpSeconds }) => {
+      await preload(subject, operation === 'list' ? 'listed' : 'few');
+      await drive(subject, operation, { connections, seconds: warmUpSeconds });
+    },
+    measure: async (subject, { seconds }) => {
+      const load = await drive(subject, operation, { connections, seconds });
+      return { figures: new Map(each.map(([id, { of }]) => [id, of(load)])), failures: load.failures };
+    },
+  };
+}
+
+function grpcWork(work: GrpcWork): Work {
+  const { operation, clients } = work;
+  return {
+    rows: [
+      {
+        id: `grpc-${operation}`,
+        title: `etcd's benchmark, gRPC ${operation}, ${clients} clients`,
+        unit: '/s',
+        target: '',
+      },
+    ],
+    prepare: async () => undefined,
+    measure: async ({ kind }, { tool, seconds }) => {
+      if (kind !== 'etcd' || tool === null) return null;
+      return { figures: new Map([[`grpc-${operation}`, await benchmark(tool, work, seconds)]]), failures: 0 };
+    },
+  };
+}
+
+function rate({ perSecond }: Load): number {
+  return perSecond;
+}
+
+function median({ p50Ms }: Load): number {
+  return p50Ms;
+}

@@ -1,0 +1,133 @@
+// Many connections that watch one key: WebSockets of Quorate's /v1/watch, streaming answers of etcd's /v3/watch, which
+// is what its JSON gateway has. Events are counted in the bytes as they come: to parse a million of them would measure
+// this client.
+
+import { randomBytes } from 'node:crypto';
+import { connect, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { percentileOf } from './figures.ts';
+import type { Subject } from './subjects.ts';
+import { base64, post, value } from './workload.ts';
+
+const key = 'bench-watched';
+/** Each event has it once, in both protocols. */
+const marker = Buffer.from('"mod_revision"');
+const openedAtOnce = 50;
+const openWaitMs = 60_000;
+const putsPerSecond = 50;
+
+export type EventLatency = { readonly p50Ms: number; readonly p99Ms: number };
+
+export class Watchers {
+  readonly #subject: Subject;
+  readonly #sockets: Socket[] = [];
+  /** When the put of each event was sent, in the order of the events. */
+  readonly #sentMs: number[] = [];
+  #latenciesMs: number[] = [];
+  #ended = 0;
+
+  private constructor(subject: Subject) {
+    this.#subject = subject;
+  }
+
+  static async open(subject: Subject, count: number): Promise<Watchers> {
+    const watchers = new Watchers(subject);
+    try {
+      for (let opened = 0; opened < count; opened += openedAtOnce) {
+        await Promise.all(Array.from({ length: Math.min(openedAtOnce, count - opened) }, () => watchers.#openOne()));
+      }
+    } catch (error) {
+      watchers.close();
+      throw error;
+    }
+    return watchers;
+  }
+
+  /** From when a put is sent to when each watcher has its event. */
+  async measure(seconds: number): Promise<EventLatency> {
+    const puts = seconds * putsPerSecond;
+    this.#latenciesMs = [];
+    const first = this.#sentMs.length;
+    const beganMs = performance.now();
+    const asked: Promise<unknown>[] = [];
+    for (let index = 0; index < puts; index++) {
+      await sleep(Math.max(0, beganMs + (index * 1_000) / putsPerSecond - performance.now()));
+      this.#sentMs.push(performance.now());
+      asked.push(post(this.#subject, '/v3/kv/put', { key: base64(key), value }));
+    }
+    await Promise.all(asked);
+    const expected = (this.#sentMs.length - first) * this.#sockets.length;
+    for (const deadline = performance.now() + openWaitMs; this.#latenciesMs.length < expected;) {
+      if (this.#ended > 0) throw new Error(`${this.#ended} watches of ${this.#subject.name} ended`);
+      if (performance.now() > deadline) {
+        throw new Error(`${this.#subject.name}: ${this.#latenciesMs.length} of ${expected} events came`);
+      }
+      await sleep(10);
+    }
+    const sorted = this.#latenciesMs.toSorted((left, right) => left - right);
+    return { p50Ms: percentileOf(sorted, 0.5), p99Ms: percentileOf(sorted, 0.99) };
+  }
+
+  close(): void {
+    for (const socket of this.#sockets.splice(0)) {
+      socket.removeAllListeners('close');
+      socket.destroy();
+    }
+  }
+
+  async #openOne(): Promise<void> {
+    const { hostname, port } = new URL(this.#subject.url);
+    const socket = connect({ host: hostname, port: Number(port) });
+    this.#sockets.push(socket);
+    socket.write(openingOf(this.#subject));
+    const begun = await begins(socket);
+    if (begun !== null) throw new Error(`no watch of ${this.#subject.name}: ${begun}`);
+    let seen = this.#sentMs.length;
+    let tail: Buffer = Buffer.alloc(0);
+    socket.on('close', () => this.#ended++);
+    socket.on('data', (part) => {
+      const bytes = tail.byteLength === 0 ? part : Buffer.concat([tail, part]);
+      const nowMs = performance.now();
+      let after = 0;
+      for (let at = bytes.indexOf(marker); at >= 0; at = bytes.indexOf(marker, after)) {
+        after = at + marker.byteLength;
+        const sentMs = this.#sentMs[seen++];
+        if (sentMs !== undefined) this.#latenciesMs.push(nowMs - sentMs);
+      }
+      // The beginning of a marker whose end has not come.
+      tail = Buffer.from(bytes.subarray(Math.max(after, bytes.byteLength - marker.byteLength + 1)));
+    });
+  }
+}
+
+function openingOf(subject: Subject): string {
+  const headers = Object.entries({ Host: new URL(subject.url).host, ...subject.headers });
+  const lines = headers.map(([name, text]) => `${name}: ${text}\r\n`).join('');
+  if (subject.watches === 'websocket') {
+    const upgrade = `Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${randomBytes(16).toString('base64')}\r\n`;
+    return `GET /v1/watch?key=${key} HTTP/1.1\r\n${lines}${upgrade}\r\n`;
+  }
+  const body = JSON.stringify({ create_request: { key: base64(key) } });
+  return `POST /v3/watch HTTP/1.1\r\n${lines}Content-Length: ${body.length}\r\n\r\n${body}`;
+}
+
+/** Resolves with null when the watch says that it was created, or with what was said instead. */
+function begins(socket: Socket): Promise<string | null> {
+  return new Promise((resolve) => {
+    let text = '';
+    const settle = (said: string | null): void => {
+      clearTimeout(timer);
+      socket.removeAllListeners('data').removeAllListeners('close').removeAllListeners('error');
+      socket.on('error', () => undefined);
+      resolve(said);
+    };
+    const timer = setTimeout(() => settle(`nothing within ${openWaitMs} ms`), openWaitMs);
+    socket.on('data', (part) => {
+      text += part.toString('latin1');
+      if (/"created"/.test(text)) settle(null);
+      else if (!/^HTTP\/1\.1 (101|200)/.test(text)) settle(text.slice(0, 200));
+    });
+    socket.on('error', (error) => settle(error.message));
+    socket.on('close', () => settle('the connection ended'));
+  });
+}
