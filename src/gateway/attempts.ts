@@ -1,6 +1,6 @@
 // One call on a group, as far as finding its replica goes: how a replica is asked, and what may come of asking it.
 
-import type { Attempt, DoubtedLeaders, Patience, ReadPlace } from '../api/routing.ts';
+import type { Attempt, Patience, ReadPlace } from '../api/routing.ts';
 import type { ReplicaStub } from './env.ts';
 import type { Reader } from './read-target.ts';
 
@@ -22,18 +22,6 @@ export type Call<Value> = {
   /** Aborts with the signal, where it can. A write names itself the same in each attempt. */
   readonly ask: (stub: ReplicaStub, told: Told, signal: AbortSignal | null) => Promise<Attempt<Value>>;
 };
-
-/** A call of the gateway's own, on the leader. */
-export function remoteCall<Value>(
-  patience: Patience,
-  ask: (stub: ReplicaStub, doubted: DoubtedLeaders) => Promise<Attempt<Value>>,
-): Call<Value> {
-  return {
-    patience,
-    reader: null,
-    ask: (stub, { failed, suspected }) => ask(stub, { failedLeader: failed, suspectedLeader: suspected }),
-  };
-}
 
 export type Attempted<Value> = Attempt<Value> | { readonly kind: 'failed' };
 

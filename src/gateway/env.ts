@@ -1,14 +1,19 @@
-// What the platform binds to the Worker. The one place of the gateway that names the object's class, for its types
-// alone.
+// What the platform binds to the Worker, as far as the gateway uses it.
 
-import type { Replica } from '../replica/replica.ts';
+import type { ReplicaAnswer, ReplicaRequest } from '../api/replica-request.ts';
+
+/** One replica's object. `ask` is a method of the object; its former versions have others (`ask-replica.ts`). */
+export type ReplicaStub = Pick<DurableObjectStub, 'fetch'> & {
+  ask(request: ReplicaRequest): Promise<ReplicaAnswer>;
+};
+
+export type ReplicaNamespace = Pick<DurableObjectNamespace, 'idFromName'> & {
+  get(id: DurableObjectId, options?: DurableObjectNamespaceGetDurableObjectOptions): ReplicaStub;
+};
 
 export type Env = {
-  readonly REPLICA: DurableObjectNamespace<Replica>;
+  readonly REPLICA: ReplicaNamespace;
   readonly DIRECTORY: D1Database;
   readonly OPERATOR_TOKEN?: string;
   readonly SERVICE_SECRET?: string;
 };
-
-export type ReplicaNamespace = Env['REPLICA'];
-export type ReplicaStub = DurableObjectStub<Replica>;

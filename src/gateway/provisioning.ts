@@ -10,7 +10,8 @@ import { deletionCallsMax } from '../limits.ts';
 import type { AccessKey, Caller, Operation, Outcome } from '../model/store.ts';
 import type { Directory, PlacedReplica, Tenant } from '../tenants/directory.ts';
 import { type KeyRing, newId } from '../tenants/key-text.ts';
-import { isOutage, remoteCall, type Routed } from './attempts.ts';
+import { askObject, groupCall } from './ask-replica.ts';
+import { isOutage, type Routed } from './attempts.ts';
 import type { ReplicaStub } from './env.ts';
 import type { GroupRouter } from './group-router.ts';
 
@@ -104,15 +105,17 @@ export class Provisioning {
 
   administer(tenant: string, caller: Caller, operation: Operation): Promise<Routed<Outcome>> {
     const writeId = `s:${newId()}`;
-    return this.#groups.route<Outcome>(
-      tenant,
-      remoteCall('hedged', (stub, doubted) => stub.administer({ writeId, caller, operation, ...doubted })),
-    );
+    return this.#groups.route(tenant, groupCall('hedged', { kind: 'administer', writeId, caller, operation }));
   }
 
   async #provisionReplica(tenant: Tenant, replica: PlacedReplica): Promise<void> {
     const stub = this.#groups.stub(tenant.id, replica.number, replica.location);
-    await stub.provision({ tenant: tenant.id, number: replica.number, members: tenant.replicas });
+    await askObject(stub, {
+      kind: 'provision',
+      tenant: tenant.id,
+      number: replica.number,
+      members: tenant.replicas,
+    });
   }
 
   async #delete(tenant: Tenant): Promise<void> {
@@ -121,7 +124,7 @@ export class Provisioning {
     const told = Math.max(await this.#directory.setDeleting(id), placed);
     const nextNumber = await this.#retire(id, told);
     await this.#directory.raiseNextNumber(id, nextNumber);
-    await this.#onEach(id, { from: 1, below: nextNumber }, (stub) => stub.wipe());
+    await this.#onEach(id, { from: 1, below: nextNumber }, (stub) => askObject(stub, { kind: 'wipe' }));
     this.#groups.forget(id);
     await this.#directory.remove(id);
   }
@@ -133,7 +136,7 @@ export class Provisioning {
   async #retire(id: string, told: number): Promise<number> {
     let [asked, next] = [1, told];
     while (asked < next) {
-      const named = await this.#onEach(id, { from: asked, below: next }, (stub) => stub.retire());
+      const named = await this.#onEach(id, { from: asked, below: next }, (stub) => askObject(stub, { kind: 'retire' }));
       [asked, next] = [next, Math.max(next, ...named)];
     }
     return next;

@@ -1,15 +1,14 @@
 // The operator's calls on a tenant's replicas: which there are, one more, one less, one in another's place. The group
 // itself does it, goes on doing it by itself, and tells the directory.
 
-import type { GroupReplicas } from '../api/v1/status.ts';
+import type { FailedChange } from '../api/replica-request.ts';
 import { parseReplicaCreation, parseReplicaRemoval } from '../api/v1/tenants.ts';
 import { failureResponse, type Failure } from '../api/errors/errors.ts';
-import type { Attempt, DoubtedLeaders, Patience } from '../api/routing.ts';
 import { tenantBodyBytesMax } from '../limits.ts';
 import type { Tenant } from '../tenants/directory.ts';
 import { placeForAnother } from '../tenants/placement.ts';
-import { remoteCall } from './attempts.ts';
-import type { ReplicaStub } from './env.ts';
+import { groupCall } from './ask-replica.ts';
+import type { Call } from './attempts.ts';
 import type { GroupRouter } from './group-router.ts';
 import { readBody } from './request-body.ts';
 
@@ -23,8 +22,6 @@ export type Removal = {
   readonly record: (detail: string) => Promise<void>;
 };
 
-type Answered = GroupReplicas | { readonly kind: 'failed'; readonly failure: Failure };
-
 const tenantBody = { bytesMax: tenantBodyBytesMax, memory: null };
 
 const numberForm = /^[1-9]\d{0,8}$/;
@@ -37,7 +34,7 @@ export class ReplicaRoutes {
   }
 
   async list(tenant: Tenant): Promise<Response> {
-    const answered = await this.#ask(tenant, 'hedged', (stub, doubted) => stub.replicas(doubted));
+    const answered = await this.#ask(tenant, groupCall('hedged', { kind: 'replicas' }));
     if (answered.kind === 'failed') return failureResponse('v1', answered.failure);
     return Response.json({ replicas: answered.replicas });
   }
@@ -49,15 +46,13 @@ export class ReplicaRoutes {
     const { body } = read;
     const parsed = parseReplicaCreation(new Uint8Array(body));
     if (parsed.kind === 'bad') return refused(parsed.failure);
-    const before = await this.#ask(tenant, 'hedged', (stub, doubted) => stub.replicas(doubted));
+    const before = await this.#ask(tenant, groupCall('hedged', { kind: 'replicas' }));
     if (before.kind === 'failed') return refused(before.failure);
     const taken = before.replicas.map((replica) => replica.location);
     const location = parsed.value.location ?? placeForAnother(taken, request.cf?.['continent']);
     const { replaces } = parsed.value;
     const number = before.nextNumber;
-    const answered = await this.#ask(tenant, 'bounded', (stub, doubted) =>
-      stub.addReplica({ number, location, replaces, ...doubted }),
-    );
+    const answered = await this.#ask(tenant, groupCall('bounded', { kind: 'addReplica', number, location, replaces }));
     if (answered.kind === 'failed') return refused(answered.failure);
     await record(`${number} at ${location}${replaces === null ? '' : ` for ${replaces}`}`);
     const added = answered.replicas.find(({ id }) => id === number);
@@ -71,23 +66,20 @@ export class ReplicaRoutes {
     if (!numberForm.test(text))
       return refused({ kind: 'badRequest', detail: `"${text}" is not the number of a replica` });
     const number = Number(text);
-    const before = await this.#ask(tenant, 'hedged', (stub, doubted) => stub.replicas(doubted));
+    const before = await this.#ask(tenant, groupCall('hedged', { kind: 'replicas' }));
     if (before.kind === 'failed') return refused(before.failure);
     if (!before.replicas.some(({ id }) => id === number)) return refused({ kind: 'replicaNotFound', replica: number });
-    const answered = await this.#ask(tenant, 'bounded', (stub, doubted) =>
-      stub.removeReplica({ number, force: force.value, ...doubted }),
+    const answered = await this.#ask(
+      tenant,
+      groupCall('bounded', { kind: 'removeReplica', number, force: force.value }),
     );
     if (answered.kind === 'failed') return refused(answered.failure);
     await record(force.value ? `${number} by force` : String(number));
     return new Response(null, { status: 204 });
   }
 
-  async #ask(
-    tenant: Tenant,
-    patience: Patience,
-    ask: (stub: ReplicaStub, doubted: DoubtedLeaders) => Promise<Attempt<Answered>>,
-  ): Promise<Answered> {
-    const routed = await this.#options.groups.route(tenant.id, remoteCall(patience, ask));
+  async #ask<Value>(tenant: Tenant, call: Call<Value>): Promise<Value | FailedChange> {
+    const routed = await this.#options.groups.route(tenant.id, call);
     if (routed.kind === 'absent') return { kind: 'failed', failure: { kind: 'tenantNotFound', tenant: tenant.id } };
     if (routed.kind === 'unavailable') return { kind: 'failed', failure: { kind: 'timeout' } };
     return routed.value;

@@ -17,7 +17,8 @@ import type { KeyRing } from '../tenants/key-text.ts';
 import { placementOf } from '../tenants/placement.ts';
 import { keyTextOf } from './credentials.ts';
 import type { Env } from './env.ts';
-import { remoteCall, type Routed } from './attempts.ts';
+import { groupCall } from './ask-replica.ts';
+import type { Routed } from './attempts.ts';
 import type { GroupRouter } from './group-router.ts';
 import { directoryFailure, isOperator, isOperatorToken, operatorRefusal } from './operator-calls.ts';
 import type { Provisioning } from './provisioning.ts';
@@ -187,10 +188,7 @@ class TenantRoutes {
 
   async listKeys(request: TenantRequest): Promise<Response> {
     return this.#withCaller(request, async (caller) => {
-      const routed = await this.#options.groups.route(
-        request.id,
-        remoteCall('hedged', (stub, doubted) => stub.accessKeys({ caller, ...doubted })),
-      );
+      const routed = await this.#options.groups.route(request.id, groupCall('hedged', { kind: 'accessKeys', caller }));
       if (routed.kind !== 'done') return unrouted(request.id, routed);
       const { value } = routed;
       if (value.kind === 'failed') return refused(value.failure);

@@ -5,6 +5,7 @@
 
 import type { ReplicaId } from '../model/brands.ts';
 import { peerCallsInFlightMax, peerCallTimeoutMs } from '../limits.ts';
+import { isUnknownMethod } from '../api/replica-request.ts';
 import { absentLeader, leaderHeader } from '../api/routing.ts';
 import { decodeEnvelope, encodeEnvelope, type Envelope, type PeerMessage } from '../driver/envelope.ts';
 import type { PeerReport } from '../driver/peer-report.ts';
@@ -127,9 +128,4 @@ async function askFormer(stub: PeerStub, body: Uint8Array): Promise<PeerAnswer> 
   const bytes = new Uint8Array(await response.arrayBuffer());
   if (response.headers.get(leaderHeader) === absentLeader) return { kind: 'absent' };
   return response.status === 200 ? { kind: 'envelope', bytes } : { kind: 'left' };
-}
-
-/** As the platform words it: the object runs code that has no such method. */
-function isUnknownMethod(error: unknown): boolean {
-  return error instanceof TypeError && error.message.includes('does not implement');
 }

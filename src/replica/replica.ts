@@ -2,15 +2,14 @@
 // here; an object that was never provisioned, or was wiped, has no member, answers that it is absent, and writes
 // nothing.
 
-import { DurableObject } from 'cloudflare:workers';
 import { type ApiRequest, protocolOf } from '../api/call.ts';
 import { closeSocket } from '../api/close-frames.ts';
 import { type Failure, failureResponse } from '../api/errors/errors.ts';
+import type { ObjectRequest, ReplicaAnswer, ReplicaRequest } from '../api/replica-request.ts';
 import {
   absentLeader,
   type Attempt,
   callerHeader,
-  type DoubtedLeaders,
   failedLeaderHeader,
   goesOnHeader,
   isStreamPath,
@@ -25,14 +24,13 @@ import {
   targetOf,
   writeIdHeader,
 } from '../api/routing.ts';
-import type { GroupReplicas } from '../api/v1/status.ts';
 import { locationHints } from '../api/v1/tenants.ts';
-import { AssertionError } from '../base/assert.ts';
+import { AssertionError, unreachable } from '../base/assert.ts';
 import { replicaId, type ReplicaId } from '../model/brands.ts';
 import { emptyBytes } from '../base/bytes.ts';
-import { deletionKeptMs, removalKeptMs, tickMs, votersKeptMin } from '../limits.ts';
+import { deletionKeptMs, removalKeptMs, tickMs } from '../limits.ts';
 import { isolateMemory, type Reservation } from '../base/memory-budget.ts';
-import type { AccessKey, Caller, Command, Operation, Outcome, StoreFailure } from '../model/store.ts';
+import type { Caller, Command } from '../model/store.ts';
 import { accessOfRange } from '../mvcc/auth/access.ts';
 import { decodeConfiguration, encodeConfiguration, foundingConfiguration } from '../raft/configuration.ts';
 import { Directory } from '../tenants/directory.ts';
@@ -42,26 +40,26 @@ import { TokenRing } from '../tenants/token-text.ts';
 import { AbsentPeers, type Joining } from './absent-peers.ts';
 import { Logins } from './calls/auth-calls.ts';
 import type { CallContext, Services } from './calls/call-context.ts';
-import { headerOf, holderOf, objectOf, placedMembers } from './calls/call-steps.ts';
+import { headerOf, holderOf, objectOf } from './calls/call-steps.ts';
 import { FrameSockets, type FrameSource, isFrameSocket } from './calls/call-frames.ts';
 import { routeCall, type RouteOptions } from './calls/call-route.ts';
 import { serveCall } from './calls/calls.ts';
 import { DirectoryEntry, saveHeard } from './directory-entry.ts';
 import { LeaseAlarm } from './lease/lease-alarm.ts';
 import { LeaseService } from './lease/lease-service.ts';
+import { FormerRequests } from './former-requests.ts';
+import { answerGroupRequest } from './group-requests.ts';
 import { KeepAliveStreams } from './lease/lease-stream.ts';
 import { countPlacesBefore, placeAt } from './lock/lock-places.ts';
 import { Observers } from './lock/lock-observe.ts';
 import { LockWaits } from './lock/lock-waits.ts';
 import { LogTable } from '../driver/log-table.ts';
-import { addReplica, type Changed, removeReplica } from './member-changes.ts';
 import { loadIdentity, Member, type MemberIdentity, saveIdentity } from './member.ts';
 import { quotaOf } from './calls/maintenance-quota.ts';
 import { ObjectSql } from './object-sql.ts';
 import { OpenCalls } from './open-calls.ts';
 import { formerPeerUrl, type PeerAnswer } from './peers.ts';
 import { SharedAlarm } from './shared-alarm.ts';
-import { replicaReports } from './status.ts';
 import { Remains } from './remains.ts';
 import { SteppedReads } from './calls/stepped-reads.ts';
 import { ObjectSockets } from './watch/watch-object-sockets.ts';
@@ -72,14 +70,6 @@ export type ReplicaEnv = {
   readonly DIRECTORY: D1Database;
   readonly SERVICE_SECRET?: string;
 };
-
-export type Administration = DoubtedLeaders & {
-  readonly writeId: string;
-  readonly caller: Caller;
-  readonly operation: Operation;
-};
-
-export type FailedChange = { readonly kind: 'failed'; readonly failure: Failure };
 
 /**
  * A browser cannot send a ping frame. This text, on a socket of any kind, is answered by the platform while the object
@@ -117,7 +107,7 @@ type Shared = {
   readonly leaseAlarm: LeaseAlarm;
 };
 
-export class Replica extends DurableObject<ReplicaEnv> {
+export class Replica extends FormerRequests<ReplicaEnv> {
   readonly #sql: ObjectSql;
   readonly #inOrder = new WeakMap<WebSocket, Promise<void>>();
   #living: Living | null;
@@ -252,15 +242,27 @@ export class Replica extends DurableObject<ReplicaEnv> {
     await living.alarm.wanted();
   }
 
-  // Calls of the gateway
+  override async ask(request: ReplicaRequest): Promise<ReplicaAnswer> {
+    switch (request.kind) {
+      case 'provision':
+        return this.#provision(request);
+      case 'retire':
+        return this.#retire();
+      case 'wipe':
+        return this.#wipe();
+      case 'administer':
+      case 'accessKeys':
+      case 'replicas':
+      case 'addReplica':
+      case 'removeReplica':
+        return this.#living === null ? this.#noMember() : answerGroupRequest(this.#living.member, request);
+      default:
+        return unreachable(request);
+    }
+  }
 
-  /** Makes this object a replica of a group that begins. Doing it again is fine. */
-  provision(identity: {
-    tenant: string;
-    number: number;
-    members: readonly { number: number; location: string }[];
-  }): void {
-    if (this.#living !== null || !this.#remains.isNone) return;
+  #provision(identity: ObjectRequest<'provision'>): null {
+    if (this.#living !== null || !this.#remains.isNone) return null;
     const own: MemberIdentity = {
       tenant: identity.tenant,
       number: replicaId(identity.number),
@@ -273,10 +275,11 @@ export class Replica extends DurableObject<ReplicaEnv> {
       saveHeard(this.#sql, encodeConfiguration(foundingConfiguration(founding)));
     });
     this.#living = this.#bringToLife(own);
+    return null;
   }
 
   /** Makes this object a learner of a group that is at work. `configuration` names it. Doing it again is fine. */
-  join(tenant: string, { number, configuration }: Joining): void {
+  join(tenant: string, { number, configuration }: Joining): void | Promise<void> {
     if (this.#living !== null || !this.#remains.isNone) return;
     const group = decodeConfiguration(configuration);
     const members = group.members.filter(({ voter }) => voter).map(({ id, location }) => ({ number: id, location }));
@@ -288,12 +291,7 @@ export class Replica extends DurableObject<ReplicaEnv> {
     this.#living = this.#bringToLife(own);
   }
 
-  /**
-   * The tenant is being deleted: this object serves no more, makes no other one a replica, and is made none again. Its
-   * data stay until it is wiped. Doing it again is fine. Answers the number that the group's next replica would have
-   * got, as far as this one knew: each lower one may be that of an object. 0: it knew of no group.
-   */
-  async retire(): Promise<number> {
+  async #retire(): Promise<number> {
     const living = this.#living;
     const nextNumber = living?.member.driver.raft.configuration.nextId ?? this.#remains.nextNumber;
     if (!this.#remains.isDeleted) this.#remains.setDeleted({ nextNumber, isWiped: false });
@@ -302,9 +300,8 @@ export class Replica extends DurableObject<ReplicaEnv> {
     return nextNumber;
   }
 
-  /** Leaves nothing behind but that, and that for a while only. */
-  async wipe(): Promise<number> {
-    const nextNumber = await this.retire();
+  async #wipe(): Promise<number> {
+    const nextNumber = await this.#retire();
     await this.ctx.storage.deleteAlarm();
     await this.ctx.storage.deleteAll();
     this.#remains.setDeleted({ nextNumber, isWiped: true });
@@ -349,89 +346,6 @@ export class Replica extends DurableObject<ReplicaEnv> {
     await this.ctx.storage.sync();
     await scheduler.wait(tickMs);
     this.ctx.abort(reason);
-  }
-
-  async administer(request: Administration): Promise<Attempt<Outcome>> {
-    const member = this.#living?.member;
-    if (member === undefined) return this.#noMember();
-    const leader = await leaderFor(member, request);
-    if (leader !== member.identity.number) return redirect(member, leader);
-    const { writeId, caller, operation } = request;
-    const result = await member.write({ writeId, caller, operation });
-    if (result.kind === 'applied') return { kind: 'done', value: result.outcome };
-    if (result.kind === 'refused') {
-      const { revision } = member.driver.store;
-      return { kind: 'done', value: { kind: 'failed', revision, failure: result.failure } };
-    }
-    return redirect(member, result.kind === 'notLeader' ? result.leader : null);
-  }
-
-  /** The tenant's keys, for whoever may administer them. */
-  async accessKeys(
-    request: DoubtedLeaders & { caller: Caller },
-  ): Promise<Attempt<{ kind: 'keys'; keys: readonly AccessKey[] } | { kind: 'failed'; failure: StoreFailure }>> {
-    const member = this.#living?.member;
-    if (member === undefined) return this.#noMember();
-    const leader = await leaderFor(member, request);
-    if (leader === null) return redirect(member, null);
-    const read = await member.read();
-    if (read.kind !== 'ready') return redirect(member, null);
-    const { store } = member.driver;
-    const failure = store.authorize(request.caller, { kind: 'admin' }, member.nowMs());
-    const value =
-      failure === null ? { kind: 'keys' as const, keys: store.accessKeys() } : { kind: 'failed' as const, failure };
-    return { kind: 'done', value };
-  }
-
-  /** The replicas of the group, as its leader knows them. */
-  async replicas(request: DoubtedLeaders): Promise<Attempt<GroupReplicas>> {
-    return this.#asLeader(request, (member) => Promise.resolve(this.#done(member)));
-  }
-
-  /** `number` is that of the next replica: the same call, made again, adds no second one. */
-  async addReplica(
-    request: DoubtedLeaders & { number: number; location: string; replaces: number | null },
-  ): Promise<Attempt<GroupReplicas | FailedChange>> {
-    const { number, location, replaces } = request;
-    const plan = { replaces: replaces === null ? null : replicaId(replaces) };
-    return this.#asLeader(request, async (member) =>
-      this.#changed(member, await addReplica(member, { number: replicaId(number), location, plan })),
-    );
-  }
-
-  /** `force`: also where few stay. A gateway of older code does not say it. */
-  async removeReplica(
-    request: DoubtedLeaders & { number: number; force?: boolean },
-  ): Promise<Attempt<GroupReplicas | FailedChange>> {
-    const { number, force = false } = request;
-    const votersMin = force ? 1 : votersKeptMin;
-    return this.#asLeader(request, async (member) =>
-      this.#changed(member, await removeReplica(member, replicaId(number), { votersMin })),
-    );
-  }
-
-  async #asLeader<Value>(
-    request: DoubtedLeaders,
-    answer: (member: Member) => Promise<Attempt<Value>>,
-  ): Promise<Attempt<Value>> {
-    const member = this.#living?.member;
-    if (member === undefined) return this.#noMember();
-    const leader = await leaderFor(member, request);
-    if (leader !== member.identity.number) return redirect(member, leader);
-    // What it says of the members is what was committed before it was asked.
-    if ((await member.read()).kind !== 'ready') return redirect(member, null);
-    return answer(member);
-  }
-
-  #changed(member: Member, changed: Changed): Attempt<GroupReplicas | FailedChange> {
-    if (changed.kind === 'elsewhere') return redirect(member, member.driver.raft.leader);
-    if (changed.kind === 'failed') return { kind: 'done', value: changed };
-    return this.#done(member);
-  }
-
-  #done(member: Member): Attempt<GroupReplicas> {
-    const { nextId: nextNumber } = member.driver.raft.configuration;
-    return { kind: 'done', value: { kind: 'replicas', replicas: replicaReports(member), nextNumber } };
   }
 
   #noMember(): Attempt<never> {
@@ -669,18 +583,6 @@ function absent(): Response {
 /** Whoever was removed knows who stayed, and not where they run. */
 function unplaced(members: readonly ReplicaId[]): readonly PlacedMember[] {
   return members.map((number) => ({ number, location: '' }));
-}
-
-function redirect(member: Member, leader: ReplicaId | null): Attempt<never> {
-  return { kind: 'redirect', leader: leader ?? 0, members: placedMembers(member) };
-}
-
-function leaderFor(member: Member, { failedLeader, suspectedLeader }: DoubtedLeaders): Promise<ReplicaId | null> {
-  return member.leader(replicaOrNone(failedLeader), replicaOrNone(suspectedLeader));
-}
-
-function replicaOrNone(number: number): ReplicaId | null {
-  return number === 0 ? null : replicaId(number);
 }
 
 /** What was applied may end streams that are open here. */

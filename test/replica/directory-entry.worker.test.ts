@@ -178,7 +178,9 @@ describe('deleting a tenant', () => {
     const survivor = leader === 4 ? 3 : 4;
     const stub = replicaStub(tenant.id, survivor);
     await runInDurableObject(stub, (instance) => {
-      instance.wipe = () => Promise.reject(new Error('the test breaks it off'));
+      const ask = instance.ask.bind(instance);
+      instance.ask = (request) =>
+        request.kind === 'wipe' ? Promise.reject(new Error('the test breaks it off')) : ask(request);
     });
     const brokenOff = await remove(tenant);
     expect([brokenOff.status, await brokenOff.json()]).toMatchObject([
@@ -187,7 +189,7 @@ describe('deleting a tenant', () => {
     ]);
     expect(await directory.byId(tenant.id)).toMatchObject({ state: 'deleting', nextNumber: 5 });
     expect((await withKey(tenant.key, '/v1/kv/k')).status).toBe(401);
-    await runInDurableObject(stub, (instance) => Reflect.deleteProperty(instance, 'wipe'));
+    await runInDurableObject(stub, (instance) => Reflect.deleteProperty(instance, 'ask'));
     // Those that were wiped then know nothing any more: as after an hour.
     for (const replica of [1, 2, 3, 4])
       if (replica !== survivor) await runDurableObjectAlarm(replicaStub(tenant.id, replica));
@@ -203,14 +205,14 @@ describe('deleting a tenant', () => {
     const founding = foundingConfiguration(placed.map(({ number, location }) => ({ id: replicaId(number), location })));
     const slowCalls = async (number: number): Promise<void> => {
       const stub = replicaStub(tenant.id, number);
-      await stub.provision({ tenant: tenant.id, number, members: placed });
+      await stub.ask({ kind: 'provision', tenant: tenant.id, number, members: placed });
       await stub.join(tenant.id, {
         number: replicaId(number),
         location: 'weur',
         configuration: encodeConfiguration(founding),
       });
     };
-    await replicaStub(tenant.id, 2).retire();
+    await replicaStub(tenant.id, 2).ask({ kind: 'retire' });
     await slowCalls(2);
     expect(await replicaStub(tenant.id, 2).receive(new Uint8Array(0))).toEqual({ kind: 'left' });
     expect((await remove(tenant)).status).toBe(204);

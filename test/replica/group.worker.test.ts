@@ -44,6 +44,29 @@ async function untilResting(): Promise<void> {
   await scheduler.wait(6_000);
 }
 
+describe('a gateway whose code is of the version before', () => {
+  it('GATEWAY-28: it calls a method for each kind of request', async () => {
+    const tenant = await newTenant({ name: 'former-gateway' });
+    const leader = replicaStub(tenant.id, await leaderOf(tenant.key));
+    const doubted = { failedLeader: 0, suspectedLeader: 0 };
+    expect(await leader.replicas(doubted)).toMatchObject({ kind: 'done', value: { kind: 'replicas', nextNumber: 4 } });
+    const caller = { kind: 'service' } as const;
+    expect(await leader.accessKeys({ caller, ...doubted })).toMatchObject({ kind: 'done', value: { kind: 'keys' } });
+    const accessKey = { id: 'k', role: 'read', prefix: new Uint8Array(0), createdAtMs: 0, expiresAtMs: null } as const;
+    const operation = { kind: 'createAccessKey', accessKey } as const;
+    const created = await leader.administer({ writeId: 's:1', caller, operation, ...doubted });
+    expect(created).toMatchObject({ kind: 'done', value: { kind: 'createAccessKey' } });
+    const added = await leader.addReplica({ number: 4, location: 'weur', replaces: null, ...doubted });
+    expect(added).toMatchObject({ kind: 'done', value: { kind: 'replicas', nextNumber: 5 } });
+    const unknown = await leader.removeReplica({ number: 9, ...doubted });
+    expect(unknown).toMatchObject({ kind: 'done', value: { kind: 'failed' } });
+    for (const number of [1, 2, 3, 4]) expect(await replicaStub(tenant.id, number).wipe()).toBeGreaterThanOrEqual(4);
+    const members = [{ number: 1, location: 'weur' }];
+    await replicaStub('formerly', 1).provision({ tenant: 'formerly', number: 1, members });
+    expect(await replicaStub('formerly', 1).retire()).toBe(2);
+  });
+});
+
 describe('a group of three', () => {
   it('GROUP-1: every replica comes to hold the same rows', async () => {
     const tenant = await newTenant({ name: 'same-rows' });

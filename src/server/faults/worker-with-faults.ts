@@ -3,6 +3,7 @@
 // src/index.ts, knows nothing of it. The path is open to the server's process alone, by a token that it makes anew at
 // each start.
 
+import type { ReplicaAnswer, ReplicaRequest } from '../../api/replica-request.ts';
 import { unreachable } from '../../base/assert.ts';
 import worker, { Replica as DeployedReplica } from '../../index.ts';
 import type { PeerAnswer } from '../../replica/peers.ts';
@@ -72,14 +73,14 @@ export class Replica extends DeployedReplica {
     return await super.webSocketMessage(socket, message);
   }
 
-  override async administer(...call: Parameters<DeployedReplica['administer']>) {
+  override async join(...call: Parameters<DeployedReplica['join']>): Promise<void> {
     await this.#faults.hang();
-    return await super.administer(...call);
+    await super.join(...call);
   }
 
-  override async accessKeys(...call: Parameters<DeployedReplica['accessKeys']>) {
+  override async ask(request: ReplicaRequest): Promise<ReplicaAnswer> {
     await this.#faults.hang();
-    return await super.accessKeys(...call);
+    return await super.ask(request);
   }
 }
 

@@ -169,8 +169,17 @@ describe('the fault port', () => {
     expect((await call('/v1/kv/f', { method: 'PUT', body: '2' })).body.get('version')).toBe(2);
   });
 
+  it('SERVER-FAULT-6: an object that hangs takes what the gateway itself asks only after that time', async () => {
+    const { id } = await provision({ name: 'hangs', replicas: 1 });
+    await fault('slow', { tenant: id, replica: 1, delay_ms: 300 });
+    const headers = { Authorization: `Bearer ${server.ready.operatorToken}` };
+    const replicas = () => checkedFetch(`${server.ready.url}/v1/tenants/${id}/replicas`, { headers });
+    expect(await msOf(replicas)).toBeGreaterThanOrEqual(299);
+    await fault('slow', { tenant: id, replica: 1, delay_ms: 0 });
+  });
+
   it('SERVER-FAULT-7: a wiped replica is one that was never provisioned, and the others go on', async () => {
-    const { id, key } = await provision();
+    const { id, key } = await provision({ name: 'wiped' });
     const headers = { 'Quorate-Key': key };
     const put = (body: string) => checkedFetch(`${server.ready.url}/v1/kv/g`, { method: 'PUT', headers, body });
     expect((await put('1')).status).toBe(200);
@@ -206,11 +215,11 @@ async function isCaughtUp(): Promise<boolean> {
   return replicas.every((replica) => Number(replica.get('match')) >= Number(body.get('commit_index')));
 }
 
-async function provision(): Promise<{ id: string; key: string }> {
+async function provision(body: object): Promise<{ id: string; key: string }> {
   const response = await checkedFetch(`${server.ready.url}/v1/tenants`, {
     method: 'POST',
     headers: { Authorization: `Bearer ${server.ready.operatorToken}` },
-    body: JSON.stringify({ name: 'wiped' }),
+    body: JSON.stringify(body),
   });
   const answer = new Map(Object.entries(Object(await response.json())));
   return { id: String(answer.get('id')), key: String(answer.get('key')) };

@@ -1,0 +1,58 @@
+// How the gateway asks a replica for what is no call of a client. An object whose code is of the version before this
+// one has no `ask`, but a method for each kind of request, which is called instead.
+
+import { assert } from '../base/assert.ts';
+import {
+  type GroupAnswer,
+  type GroupRequest,
+  type GroupRequestKind,
+  isUnknownMethod,
+  type ObjectAnswer,
+  type ObjectRequest,
+  type ObjectRequestKind,
+  type ReplicaAnswer,
+  type ReplicaRequest,
+} from '../api/replica-request.ts';
+import type { Attempt, Patience } from '../api/routing.ts';
+import type { Call } from './attempts.ts';
+import type { ReplicaStub } from './env.ts';
+
+/** Asks one object, whoever leads its group. */
+export function askObject<Kind extends ObjectRequestKind>(
+  stub: ReplicaStub,
+  request: ObjectRequest<Kind> & ObjectRequest,
+): Promise<ObjectAnswer<Kind>> {
+  // The replica answers as the kind of the request says (`Replica.ask`).
+  return ask(stub, request) as Promise<ObjectAnswer<Kind>>;
+}
+
+/** A call of the gateway's own, on the leader. */
+export function groupCall<Kind extends GroupRequestKind>(
+  patience: Patience,
+  request: GroupRequest<Kind> & GroupRequest,
+): Call<GroupAnswer<Kind>> {
+  return {
+    patience,
+    reader: null,
+    ask: (stub, { failed, suspected }) => {
+      const answer = ask(stub, { ...request, failedLeader: failed, suspectedLeader: suspected });
+      // The replica answers as the kind of the request says (`answerGroupRequest`).
+      return answer as Promise<Attempt<GroupAnswer<Kind>>>;
+    },
+  };
+}
+
+async function ask(stub: ReplicaStub, request: ReplicaRequest): Promise<ReplicaAnswer> {
+  try {
+    return await stub.ask(request);
+  } catch (error) {
+    if (isUnknownMethod(error)) return await askFormer(stub, request);
+    throw error;
+  }
+}
+
+async function askFormer(stub: ReplicaStub, request: ReplicaRequest): Promise<ReplicaAnswer> {
+  const method: unknown = Reflect.get(stub, request.kind);
+  assert(typeof method === 'function', 'a stub has a method of any name');
+  return Reflect.apply(method, stub, [request]) as Promise<ReplicaAnswer>;
+}

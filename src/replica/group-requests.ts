@@ -1,0 +1,104 @@
+// The gateway's requests on a group, answered by the replica that leads it: operations of administrators, the list of
+// keys, and the group's members. A replica that does not lead says who does.
+
+import type { FailedChange, GroupAnswer, GroupRequest, GroupRequestKind } from '../api/replica-request.ts';
+import type { Attempt, DoubtedLeaders } from '../api/routing.ts';
+import type { GroupReplicas } from '../api/v1/status.ts';
+import { votersKeptMin } from '../limits.ts';
+import { type ReplicaId, replicaId } from '../model/brands.ts';
+import { placedMembers } from './calls/call-steps.ts';
+import { addReplica, type Changed, removeReplica } from './member-changes.ts';
+import type { Member } from './member.ts';
+import { replicaReports } from './status.ts';
+
+type Asked<Kind extends GroupRequestKind> = GroupRequest<Kind> & DoubtedLeaders;
+type Answers = {
+  readonly [Kind in GroupRequestKind]: (member: Member, request: Asked<Kind>) => Promise<Attempt<GroupAnswer<Kind>>>;
+};
+
+const answers: Answers = {
+  administer: async (member, request) => {
+    const leader = await leaderFor(member, request);
+    if (leader !== member.identity.number) return redirect(member, leader);
+    const { writeId, caller, operation } = request;
+    const result = await member.write({ writeId, caller, operation });
+    if (result.kind === 'applied') return done(result.outcome);
+    if (result.kind === 'refused') {
+      return done({ kind: 'failed', revision: member.driver.store.revision, failure: result.failure });
+    }
+    return redirect(member, result.kind === 'notLeader' ? result.leader : null);
+  },
+
+  accessKeys: async (member, request) => {
+    const leader = await leaderFor(member, request);
+    if (leader === null) return redirect(member, null);
+    const read = await member.read();
+    if (read.kind !== 'ready') return redirect(member, null);
+    const { store } = member.driver;
+    const failure = store.authorize(request.caller, { kind: 'admin' }, member.nowMs());
+    return done(failure === null ? { kind: 'keys', keys: store.accessKeys() } : { kind: 'failed', failure });
+  },
+
+  replicas: (member, request) => asLeader(member, request, () => Promise.resolve(done(groupReplicas(member)))),
+
+  addReplica: (member, request) => {
+    const { location, replaces } = request;
+    const plan = { replaces: replaces === null ? null : replicaId(replaces) };
+    const number = replicaId(request.number);
+    return asLeader(member, request, async () => changed(member, await addReplica(member, { number, location, plan })));
+  },
+
+  removeReplica: (member, request) => {
+    const { number, force = false } = request;
+    const votersMin = force ? 1 : votersKeptMin;
+    return asLeader(member, request, async () =>
+      changed(member, await removeReplica(member, replicaId(number), { votersMin })),
+    );
+  },
+};
+
+export function answerGroupRequest<Kind extends GroupRequestKind>(
+  member: Member,
+  request: Asked<Kind>,
+): Promise<Attempt<GroupAnswer<Kind>>> {
+  const answer: Answers[Kind] = answers[request.kind];
+  return answer(member, request);
+}
+
+async function asLeader<Value>(
+  member: Member,
+  doubted: DoubtedLeaders,
+  answer: () => Promise<Attempt<Value>>,
+): Promise<Attempt<Value>> {
+  const leader = await leaderFor(member, doubted);
+  if (leader !== member.identity.number) return redirect(member, leader);
+  // What it says of the members is what was committed before it was asked.
+  if ((await member.read()).kind !== 'ready') return redirect(member, null);
+  return answer();
+}
+
+function changed(member: Member, change: Changed): Attempt<GroupReplicas | FailedChange> {
+  if (change.kind === 'elsewhere') return redirect(member, member.driver.raft.leader);
+  return done(change.kind === 'failed' ? change : groupReplicas(member));
+}
+
+function groupReplicas(member: Member): GroupReplicas {
+  const { nextId: nextNumber } = member.driver.raft.configuration;
+  return { kind: 'replicas', replicas: replicaReports(member), nextNumber };
+}
+
+function done<Value>(value: Value): Attempt<Value> {
+  return { kind: 'done', value };
+}
+
+function redirect(member: Member, leader: ReplicaId | null): Attempt<never> {
+  return { kind: 'redirect', leader: leader ?? 0, members: placedMembers(member) };
+}
+
+function leaderFor(member: Member, { failedLeader, suspectedLeader }: DoubtedLeaders): Promise<ReplicaId | null> {
+  return member.leader(replicaOrNone(failedLeader), replicaOrNone(suspectedLeader));
+}
+
+function replicaOrNone(number: number): ReplicaId | null {
+  return number === 0 ? null : replicaId(number);
+}
