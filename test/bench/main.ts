@@ -1,7 +1,7 @@
 // `npm run bench`: Quorate and, where it is on PATH, etcd, under the same load in turn: A B A B. Prints every round,
 // then a table of the medians and their ratios. Ends with 1 where a request failed: a fast wrong answer is not speed.
 
-import { parseArgs } from 'node:util';
+import { commandLine, refuse, wholeNumber } from '../support/command-line.ts';
 import { profile } from './profile.ts';
 import { programOnPath } from '../support/programs.ts';
 import { figureText, lineOf, reportJson, tableText, thisMachine, type Line } from './report.ts';
@@ -10,18 +10,19 @@ import { etcdSubject, quorateSubject, type Subject } from './subjects.ts';
 
 const help = `Usage: npm run bench -- [options]
 
-Drives Quorate, started as npm start does, and three members of etcd, if etcd is on PATH, in turn, over HTTP/1.1; and etcd alone by its
-own tool, if "benchmark" is on PATH. Prints the medians of all rounds, and the ratio of Quorate's to etcd's. Timings mean something on a
-machine that does nothing else.
+Puts the same load, in turn and over HTTP/1.1, on Quorate, started as npm start does, and on three members of etcd, if etcd is on PATH.
+Where etcd's own tool "benchmark" is on PATH, it measures etcd alone. Prints the medians of all rounds, and the ratio of Quorate's to
+etcd's. Timings mean something on a machine that does nothing else.
 
-  --rounds N         (3)
-  --seconds N        of each measurement (5)
-  --warm-up N        seconds of each side before the first round of each load (2)
-  --only ROW,ROW     these rows: ${rowIds.join(', ')}
+  --rounds N         how often each side is measured, in turn (3)
+  --seconds N        how long one measurement takes (5)
+  --warm-up N        how many seconds each side is loaded before its first round of each load (2)
+  --only ROW,ROW     measure only these rows:
+                     ${rowIds.join(', ')}
   --alone            without etcd
-  --against FOLDER   beside it Quorate as it is in another checkout, whose packages are installed
-  --json             one object on stdout, what goes on on stderr
-  --profile          no comparison: a CPU profile of the runtime under gets and puts, as quorate-range.cpuprofile and so on
+  --against FOLDER   measure beside it the Quorate of another checkout, whose packages are installed
+  --json             print the result as one object on stdout, and what happens meanwhile on stderr
+  --profile          do not compare: write a CPU profile of the runtime under gets and puts, as quorate-range.cpuprofile and so on
   --help             print this
 `;
 
@@ -34,23 +35,16 @@ type Settings = {
 };
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      rounds: { type: 'string', default: '3' },
-      seconds: { type: 'string', default: '5' },
-      'warm-up': { type: 'string', default: '2' },
-      only: { type: 'string' },
-      alone: { type: 'boolean', default: false },
-      against: { type: 'string' },
-      json: { type: 'boolean', default: false },
-      profile: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-    },
+  const values = commandLine(help, {
+    rounds: { type: 'string', default: '3' },
+    seconds: { type: 'string', default: '5' },
+    'warm-up': { type: 'string', default: '2' },
+    only: { type: 'string' },
+    alone: { type: 'boolean', default: false },
+    against: { type: 'string' },
+    json: { type: 'boolean', default: false },
+    profile: { type: 'boolean', default: false },
   });
-  if (values.help) {
-    process.stdout.write(help);
-    return 0;
-  }
   const seconds = wholeNumber('--seconds', values.seconds);
   const warmUpSeconds = wholeNumber('--warm-up', values['warm-up']);
   if (values.profile) return await profile({ seconds, warmUpSeconds });
@@ -131,13 +125,8 @@ function chooseWorks(only: string | undefined): readonly Work[] {
   if (only === undefined) return works;
   const ids = only.split(',').map((id) => id.trim());
   const unknown = ids.find((id) => !rowIds.includes(id));
-  if (unknown !== undefined) throw new Error(`--only knows the rows ${rowIds.join(', ')}, not "${unknown}"`);
+  if (unknown !== undefined) refuse(`--only knows the rows ${rowIds.join(', ')}, not "${unknown}"`);
   return works.filter(({ rows }) => rows.some(({ id }) => ids.includes(id)));
-}
-
-function wholeNumber(option: string, text: string): number {
-  if (!/^[1-9]\d{0,4}$/.test(text)) throw new Error(`${option} must be a whole number from 1 on, not "${text}"`);
-  return Number(text);
 }
 
 function say(line: string): void {

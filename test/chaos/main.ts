@@ -1,7 +1,7 @@
 // npm run chaos -- [--seconds N] [--seed N] [--history FILE]
 
 import { writeFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
+import { commandLine, wholeNumber } from '../support/command-line.ts';
 import { exportHistory } from '../sim/checkers/porcupine-json.ts';
 import { nanosecondsOfTime } from './recorder.ts';
 import { reportInWords } from './report.ts';
@@ -26,40 +26,17 @@ healed, and it is checked that
 Ends with 0 where nothing was found, with 1 where something was, with 2 where the command line is wrong.
 `;
 
-const options = {
-  seconds: { type: 'string', default: '60' },
-  seed: { type: 'string', default: '1' },
-  history: { type: 'string' },
-  help: { type: 'boolean', default: false },
-} as const;
-
 async function main(): Promise<void> {
-  const values = parsed();
-  if (values.help) return void process.stdout.write(help);
-  const run = { seconds: wholeNumber('seconds', values.seconds), seed: wholeNumber('seed', values.seed) };
+  const values = commandLine(help, {
+    seconds: { type: 'string', default: '60' },
+    seed: { type: 'string', default: '1' },
+    history: { type: 'string' },
+  });
+  const run = { seconds: wholeNumber('--seconds', values.seconds), seed: wholeNumber('--seed', values.seed) };
   const report = await chaos(run);
   if (values.history !== undefined) writeFileSync(values.history, exportHistory(report.history, nanosecondsOfTime));
   process.stdout.write(reportInWords(report, run));
   if (report.violations.length > 0) process.exitCode = 1;
-}
-
-function parsed() {
-  try {
-    return parseArgs({ options }).values;
-  } catch (error) {
-    return refuse(error instanceof Error ? error.message : String(error));
-  }
-}
-
-function wholeNumber(name: string, text: string): number {
-  const value = Number(text);
-  if (Number.isSafeInteger(value) && value >= 1) return value;
-  return refuse(`--${name} takes a whole number from 1 on, not "${text}"`);
-}
-
-function refuse(reason: string): never {
-  process.stderr.write(`${reason}\n`);
-  process.exit(2);
 }
 
 await main();

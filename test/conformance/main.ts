@@ -3,9 +3,9 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join, matchesGlob } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { readConversation } from './conversation.ts';
 import { programOnPath } from '../support/programs.ts';
+import { commandLine, refuse, wholeNumber } from '../support/command-line.ts';
 import { etcdSource } from './etcd-store.ts';
 import { quorateSource, startedQuorateSource } from './quorate-store.ts';
 import { runLive } from './live/main.ts';
@@ -18,21 +18,21 @@ const help = `Usage: npm run conformance -- [options]
 
 Replays the conversations of test/corpus, each against a fresh store, and shows every answer that differs from etcd's.
 
-  --files PATTERN          only files whose name matches, such as 'kv-*' (may be given more than once)
-  --etcd PROGRAM           against a real etcd, one process for each conversation
-  --url URL                against a Quorate that runs already; the operator's token is in QUORATE_OPERATOR_TOKEN
-  --plant SEED             falsify one recorded value of each conversation, and see that the replay finds every one
-  --concurrency N          conversations at a time (4)
-  --differences-shown N    of each conversation (10)
-  --verbose                all differences, and each conversation as it ends
+  --files PATTERN          replay only files whose name matches, such as 'kv-*'; may be given more than once
+  --etcd PROGRAM           replay against a real etcd, one process for each conversation
+  --url URL                replay against a Quorate that runs already; the operator's token is in QUORATE_OPERATOR_TOKEN
+  --plant SEED             falsify one recorded value of each conversation, and check that the replay finds every one
+  --concurrency N          how many conversations at a time (4)
+  --differences-shown N    how many differences of each conversation are shown (10)
+  --verbose                show all differences, and each conversation as it ends
   --help                   print this
 
-With --live, random sessions are made instead, done at a real etcd, and repeated at Quorate:
+With --live, makes random sessions instead, does them at a real etcd, and repeats them at Quorate:
 
-  --sessions N             how many (20)
-  --seed S                 of the first; each further one has the next (1)
+  --sessions N             how many sessions (20)
+  --seed S                 the seed of the first session; each further session has the next seed (1)
   --etcd PROGRAM           which etcd (the one on PATH)
-  --keep FOLDER            keep the conversations of sessions that found something
+  --keep FOLDER            write the conversations of sessions that found a difference into this folder
   --whole                  do not make those sessions shorter
   --concurrency N, --url, --verbose as above
 
@@ -42,27 +42,20 @@ Without --etcd or --url a Quorate server is started, with a data folder that is 
 const corpus = fileURLToPath(import.meta.resolve('../corpus'));
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      files: { type: 'string', multiple: true, default: ['*'] },
-      etcd: { type: 'string' },
-      url: { type: 'string' },
-      plant: { type: 'string' },
-      live: { type: 'boolean', default: false },
-      sessions: { type: 'string', default: '20' },
-      seed: { type: 'string', default: '1' },
-      keep: { type: 'string' },
-      whole: { type: 'boolean', default: false },
-      concurrency: { type: 'string', default: '4' },
-      'differences-shown': { type: 'string', default: '10' },
-      verbose: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-    },
+  const values = commandLine(help, {
+    files: { type: 'string', multiple: true, default: ['*'] },
+    etcd: { type: 'string' },
+    url: { type: 'string' },
+    plant: { type: 'string' },
+    live: { type: 'boolean', default: false },
+    sessions: { type: 'string', default: '20' },
+    seed: { type: 'string', default: '1' },
+    keep: { type: 'string' },
+    whole: { type: 'boolean', default: false },
+    concurrency: { type: 'string', default: '4' },
+    'differences-shown': { type: 'string', default: '10' },
+    verbose: { type: 'boolean', default: false },
   });
-  if (values.help) {
-    process.stdout.write(help);
-    return 0;
-  }
   if (values.live) {
     const etcd = etcdSource(chooseEtcd(values.etcd));
     return await withSource(await chooseSource(undefined, values.url), async (quorate) => {
@@ -85,7 +78,7 @@ async function main(): Promise<number> {
     .filter((name) => name.endsWith('.jsonl'))
     .filter((name) => values.files.some((pattern) => matches(name, pattern)))
     .toSorted();
-  if (files.length === 0) throw new Error(`no file of test/corpus matches ${values.files.join(', ')}`);
+  if (files.length === 0) refuse(`no file of test/corpus matches ${values.files.join(', ')}`);
   const shownMax = values.verbose
     ? Number.POSITIVE_INFINITY
     : wholeNumber('--differences-shown', values['differences-shown'], 0);
@@ -109,23 +102,23 @@ async function withSource(source: StoreSource, use: (source: StoreSource) => Pro
 
 function chooseEtcd(program: string | undefined): string {
   const found = program ?? programOnPath('etcd');
-  if (found === null) throw new Error('--live needs a real etcd: none is on PATH, and --etcd names none');
+  if (found === null) refuse('--live needs a real etcd: none is on PATH, and --etcd names none');
   return etcdProgram(found);
 }
 
 function etcdProgram(program: string): string {
-  if (program.includes('/') && !existsSync(program)) throw new Error(`there is no program ${program}`);
+  if (program.includes('/') && !existsSync(program)) refuse(`there is no program ${program}`);
   return program;
 }
 
 async function chooseSource(etcd: string | undefined, url: string | undefined): Promise<StoreSource> {
-  if (etcd !== undefined && url !== undefined) throw new Error('--etcd and --url exclude each other');
+  if (etcd !== undefined && url !== undefined) refuse('--etcd and --url exclude each other');
   if (etcd !== undefined) {
     return etcdSource(etcdProgram(etcd));
   }
   if (url === undefined) return await startedQuorateSource();
   const operatorToken = process.env['QUORATE_OPERATOR_TOKEN'];
-  if (operatorToken === undefined) throw new Error("--url needs the operator's token in QUORATE_OPERATOR_TOKEN");
+  if (operatorToken === undefined) refuse("--url needs the operator's token in QUORATE_OPERATOR_TOKEN");
   return quorateSource({ url: url.replace(/\/$/, ''), operatorToken });
 }
 
@@ -166,12 +159,6 @@ async function findPlanted(source: StoreSource, files: readonly string[], seed: 
 
 function matches(name: string, pattern: string): boolean {
   return matchesGlob(name, pattern) || matchesGlob(name, `${pattern}.jsonl`);
-}
-
-function wholeNumber(option: string, text: string, least: number): number {
-  if (!/^\d{1,6}$/.test(text) || Number(text) < least)
-    throw new Error(`${option} must be a whole number from ${least} on, not "${text}"`);
-  return Number(text);
 }
 
 function print(line: string): void {

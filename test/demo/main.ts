@@ -1,9 +1,9 @@
-// `npm run demo`: provisions a tenant, watches it, puts every package of this repository's lock file, while the leader
-// is aborted and then the whole server is killed; says what it does and what it found. Ends with 1 on any violation.
+// `npm run demo`: the main job through an abort and a kill. Says what it does and what it found; see `help`.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { commandLine } from '../support/command-line.ts';
 import { freePorts } from '../support/free-ports.ts';
 import { startQuorate, type QuorateProcess } from '../support/quorate-process.ts';
 import { prefix, readPackages } from './packages.ts';
@@ -16,7 +16,17 @@ const watchWaitMs = 30_000;
 /** Put a second time at the end, so that an old revision has something older to show. */
 const changedAgain = 20;
 
+const help = `Usage: npm run demo
+
+Starts a server, watches a tenant's store, and puts every package of package-lock.json into it. On the way it aborts the leader, kills the
+whole server with SIGKILL and starts it again. Then it checks that every acknowledged put is there once, that the watch saw each
+revision once and in order, and that an old revision still reads as it was. Ends with 1 where something is violated.
+
+  --help  print this
+`;
+
 async function main(): Promise<number> {
+  commandLine(help, {});
   const dataFolder = mkdtempSync(join(tmpdir(), 'quorate-demo-'));
   const [port] = await freePorts(1);
   const servers: QuorateProcess[] = [];

@@ -1,23 +1,24 @@
-// Drives random and mutated requests at a real server, and says what came of it. See `usage`.
+// Drives random and mutated requests at a real server, and says what came of it. See `help`.
 
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
+import { commandLine, wholeNumber } from '../support/command-line.ts';
 import { type QuorateProcess, startQuorate } from '../support/quorate-process.ts';
 import { type Latencies, Neighbour } from './neighbour.ts';
 import { send } from './raw-client.ts';
 import { Requests, type Secrets } from './requests.ts';
 
-const usage = `Sends random and mutated requests to a server that it starts, and checks that nothing breaks.
+const help = `Usage: npm run fuzz -- [options]
 
-npm run fuzz -- [options]
-  --seconds N   how long (600)
+Starts a server, sends random and mutated requests to it, and checks that nothing breaks. A violation is a 5xx answer that no document
+names, an assertion or an exception in the server's log, a leader that was reset, a store that does not serve afterwards, memory that is
+not given back, or a p99 of another tenant that is more than twice its p99 without the load.
+
+  --seconds N   how long requests are sent (600)
   --seed N      of the requests (1)
   --rate N      requests a second (100)
-  --help
-
-A violation is: a 5xx answer that no document names, an assertion or an exception in the server's log, a leader that was reset, a store that
-does not serve afterwards, memory that stays, or another tenant's p99 beyond twice its value without the load.`;
+  --help        print this
+`;
 
 /** 501: what is not served. 503, 504: no leader, no answer in time. 507: the alarm NOSPACE, which clients may raise. */
 const documented5xx: ReadonlySet<number> = new Set([501, 503, 504, 507]);
@@ -36,17 +37,20 @@ const grownBytesMax = 64 * 1_048_576;
 
 let victims = 1;
 
-const values = parsed();
-if (values.help) console.log(usage);
-else process.exitCode = (await run()) ? 0 : 1;
+const values = commandLine(help, {
+  seconds: { type: 'string', default: '600' },
+  seed: { type: 'string', default: '1' },
+  rate: { type: 'string', default: '100' },
+});
+process.exitCode = (await run()) ? 0 : 1;
 
 async function run(): Promise<boolean> {
-  const seconds = wholeNumber('seconds', values.seconds);
+  const seconds = wholeNumber('--seconds', values.seconds);
   const server = await startQuorate();
   const violations: string[] = [];
   try {
     const neighbour = new Neighbour(server.ready.url, (await provision(server, 'neighbour')).key);
-    const requests = new Requests(wholeNumber('seed', values.seed));
+    const requests = new Requests(wholeNumber('--seed', values.seed));
     await sleep(3_000);
     neighbour.take();
     await sleep(quietMs);
@@ -88,7 +92,7 @@ async function attack(
   requests: Requests,
   { seconds, counts, violations }: Attack,
 ): Promise<void> {
-  const spacingMs = 1_000 / wholeNumber('rate', values.rate);
+  const spacingMs = 1_000 / wholeNumber('--rate', values.rate);
   const count = (what: string): void => void counts.set(what, (counts.get(what) ?? 0) + 1);
   const inFlight = new Set<Promise<void>>();
   const port = Number(new URL(server.ready.url).port);
@@ -194,30 +198,4 @@ function residentBytes(server: QuorateProcess): number {
 
 function inWords({ count, medianMs, p99Ms, worstMs }: Latencies): string {
   return `${count} calls, median ${medianMs.toFixed(1)} ms, p99 ${p99Ms.toFixed(1)}, worst ${worstMs.toFixed(0)}`;
-}
-
-function parsed(): { seconds: string; seed: string; rate: string; help: boolean } {
-  const options = {
-    seconds: { type: 'string', default: '600' },
-    seed: { type: 'string', default: '1' },
-    rate: { type: 'string', default: '100' },
-    help: { type: 'boolean', default: false },
-  } as const;
-  try {
-    return parseArgs({ options, allowPositionals: false }).values;
-  } catch (error) {
-    return refuse(error instanceof Error ? error.message : String(error));
-  }
-}
-
-function wholeNumber(name: string, text: string): number {
-  const value = Number(text);
-  return Number.isSafeInteger(value) && value >= 1
-    ? value
-    : refuse(`--${name} takes a whole number from 1 on, not "${text}"`);
-}
-
-function refuse(reason: string): never {
-  console.error(`${reason}\nSee --help.`);
-  process.exit(2);
 }

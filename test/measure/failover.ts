@@ -3,15 +3,16 @@
 // service's door.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
+import { choice, commandLine, wholeNumber } from '../support/command-line.ts';
 import { type QuorateProcess, startQuorate } from '../support/quorate-process.ts';
 
 const help = `Usage: npm run failover -- [options]
 
-Milliseconds from a fault of the leader to the next acknowledged write, beside an undisturbed write and the one after the next.
+Does a fault to the leader of a store, sends one more write, and measures the milliseconds until that write is acknowledged. Prints the same
+for the write after it, and for a write without a fault.
 
-  --rounds N     of each fault (100)
-  --fault NAME   one of abort, partition, slow and failing; else all, in turn
+  --rounds N     how often each fault is done (100)
+  --fault NAME   only this fault: abort, partition, slow or failing
   --help         print this
 `;
 
@@ -56,18 +57,11 @@ const faults: readonly Fault[] = [
 const settleMs = 1_500;
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      rounds: { type: 'string', default: '100' },
-      fault: { type: 'string' },
-      help: { type: 'boolean', default: false },
-    },
-  });
-  if (values.help) return void process.stdout.write(help);
-  const rounds = Number(values.rounds);
-  if (!Number.isInteger(rounds) || rounds < 1) throw new Error('--rounds must be a whole number from 1 on');
-  const chosen = values.fault === undefined ? faults : faults.filter(({ name }) => name === values.fault);
-  if (chosen.length === 0) throw new Error(`--fault must be one of ${faults.map(({ name }) => name).join(', ')}`);
+  const values = commandLine(help, { rounds: { type: 'string', default: '100' }, fault: { type: 'string' } });
+  const rounds = wholeNumber('--rounds', values.rounds);
+  const names = faults.map(({ name }) => name);
+  const only = values.fault === undefined ? null : choice('--fault', values.fault, names);
+  const chosen = faults.filter(({ name }) => only === null || name === only);
   const server = await startQuorate({ arguments: ['--fault-port', '0'] });
   try {
     console.log(`${rounds} faults of each kind to the leader; milliseconds`);

@@ -6,7 +6,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { getHeapStatistics } from 'node:v8';
 import { replicaId, type ReplicaId } from '../../src/model/brands.ts';
 import { utf8 } from '../../src/base/bytes.ts';
@@ -21,18 +20,19 @@ import { decodeEnvelope, encodeEnvelope } from '../../src/driver/envelope.ts';
 import { LogTable } from '../../src/driver/log-table.ts';
 import { usualBounds } from '../../src/driver/log-truncation.ts';
 import { compact, everything, keyRange, put, range, service } from '../mvcc/requests.ts';
+import { commandLine, wholeNumber } from '../support/command-line.ts';
 import { heldBytes } from '../support/held-bytes.ts';
 import { NodeSql } from '../support/node-sql.ts';
 import { LargeValues, mb, megabyte } from './large-values.ts';
 
 const help = `Usage: npm run large-store:steps -- [options]
 
-Takes a store of that size through its life: filled, opened anew, sent to a new replica that crashes on the way, found altered and
-made anew beside the old one, overwritten, compacted, and found altered again while others write faster than a snapshot is taken, until
-that is given up. Prints the longest single step of each kind, and what both replicas together hold:
-on the heap and in buffers after a collection, and as memory of the process, which has what Node takes by itself and SQLite's pages, too.
+Takes a large store through its life: it is filled, opened anew, sent to a new replica that crashes on the way, found altered and rebuilt
+beside the altered one, overwritten, compacted, and found altered again while others write faster than a snapshot is taken, until the
+snapshot is given up. Prints the longest single step of each kind and the memory of both replicas together: the heap and the buffers after
+a collection, and the whole process, which includes SQLite's pages and what Node takes by itself.
 
-  --megabytes N  of live data (1024)
+  --megabytes N  how much live data the store has, from 64 on (1024)
   --help         print this
 `;
 
@@ -273,13 +273,9 @@ class Group {
 }
 
 function main(): void {
-  const { values } = parseArgs({
-    options: { megabytes: { type: 'string', default: '1024' }, help: { type: 'boolean', default: false } },
-  });
-  if (values.help) return void process.stdout.write(help);
-  const megabytes = Number(values.megabytes);
-  // Less than that the log holds.
-  if (!Number.isInteger(megabytes) || megabytes < 64) throw new Error('--megabytes must be a whole number from 64 on');
+  const values = commandLine(help, { megabytes: { type: 'string', default: '1024' } });
+  // The log alone would hold a smaller store.
+  const megabytes = wholeNumber('--megabytes', values.megabytes, 64);
   const directory = mkdtempSync(join(tmpdir(), 'large-store-'));
   try {
     run(new Group(directory), megabytes);

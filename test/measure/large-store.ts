@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
-import { parseArgs } from 'node:util';
+import { commandLine, wholeNumber } from '../support/command-line.ts';
 import { decodeCursor } from '../../src/mvcc/snapshot/snapshot-page.ts';
 import { hashOf } from '../../src/mvcc/hash/hash.ts';
 import { runSteps } from '../../src/mvcc/steps.ts';
@@ -22,10 +22,11 @@ import { LargeValues, mb, megabyte } from './large-values.ts';
 
 const help = `Usage: npm run large-store -- [options]
 
-How a replica of a large store is brought back: seconds, bytes a second, what it does to puts, and the memory of the server.
+Fills a store, takes the storage of one replica away, and alters the rows of another one, while puts go on. Prints how long it takes until
+each replica is back, in seconds and bytes a second, what that does to puts, and how much memory the server takes.
 
-  --megabytes N  of live data (1024)
-  --heap N       megabytes of V8's heap that each isolate may have (128: an isolate of the platform's)
+  --megabytes N  how much live data the store has, from 64 on (1024)
+  --heap N       megabytes of V8's heap that each isolate may have; the platform's has 128 (128)
   --help         print this
 `;
 
@@ -49,17 +50,12 @@ type Status = {
 };
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      megabytes: { type: 'string', default: '1024' },
-      heap: { type: 'string', default: '128' },
-      help: { type: 'boolean', default: false },
-    },
+  const values = commandLine(help, {
+    megabytes: { type: 'string', default: '1024' },
+    heap: { type: 'string', default: '128' },
   });
-  if (values.help) return void process.stdout.write(help);
-  const [megabytes, heap] = [Number(values.megabytes), Number(values.heap)];
-  if (!Number.isInteger(megabytes) || megabytes < 64) throw new Error('--megabytes must be a whole number from 64 on');
-  if (!Number.isInteger(heap) || heap < 1) throw new Error('--heap must be a whole number from 1 on');
+  const megabytes = wholeNumber('--megabytes', values.megabytes, 64);
+  const heap = wholeNumber('--heap', values.heap);
   const dataFolder = mkdtempSync(join(tmpdir(), 'large-store-'));
   const server = new Server(dataFolder, heap);
   try {
