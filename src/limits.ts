@@ -607,3 +607,13 @@ export const accessKeyLifeSecondsMax = 315_360_000;
 export const closeReasonBytesMax = 123;
 /** What a refused caller waits before it tries again. */
 export const retryAfterSeconds = 1;
+
+// Calls as frames, and sessions
+
+/** Levels of a transaction in a frame: a store takes no more than `txnOperationsMax`, and refuses those between. */
+export const callNestedMax = 2 * txnOperationsMax;
+/**
+ * Its compares and operations, all of them: a store takes `txnOperationsTotalMax`. Each takes a byte at least, and
+ * more in memory.
+ */
+export const callElementsMax = 65_536;

@@ -1,17 +1,15 @@
 // The Idempotency-Key of a request: the name under which the log keeps a write, so that a retry is not applied again.
 
 import { writeIdBytesMax } from '../limits.ts';
+import { isWriteId } from '../model/call-check.ts';
 
 export type ParsedWriteId =
   | { readonly kind: 'parsed'; readonly writeId: string | null }
   | { readonly kind: 'malformed'; readonly detail: string };
 
-/** Headers carry bytes of unclear encoding beyond ASCII, so an id is visible ASCII. */
-const form = /^[\x21-\x7e]+$/;
-
 export function parseWriteId(headers: Headers): ParsedWriteId {
   const writeId = headers.get('idempotency-key');
   if (writeId === null) return { kind: 'parsed', writeId };
-  if (writeId.length <= writeIdBytesMax && form.test(writeId)) return { kind: 'parsed', writeId };
+  if (isWriteId(writeId)) return { kind: 'parsed', writeId };
   return { kind: 'malformed', detail: `Idempotency-Key must be 1 to ${writeIdBytesMax} visible ASCII characters` };
 }

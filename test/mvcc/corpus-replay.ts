@@ -2,11 +2,23 @@
 // entry a call applies. What takes more than a store (streams, locks, members) is passed over; where such a call
 // changed something, the replay ends.
 
+import { expect } from 'vitest';
 import { assert } from '../../src/base/assert.ts';
 import { leaseId } from '../../src/model/brands.ts';
 import { utf8 } from '../../src/base/bytes.ts';
 import { type ApiCall, type ApiRequest, parseCall } from '../../src/api/call.ts';
+import {
+  type Framed,
+  framed,
+  outcomeOfQuery,
+  outcomeOfWrite,
+  refusedByStore,
+  respond,
+} from '../../src/api/store-call.ts';
+import type { CallOutcome, StoreCall } from '../../src/model/calls.ts';
 import type { Caller, Operation, Outcome } from '../../src/model/store.ts';
+import { decodeAnswer, encodeAnswer } from '../../src/session/answer-codec.ts';
+import { decodeCall, encodeCall, fitsFrame } from '../../src/session/call-codec.ts';
 import type { Call, Conversation } from '../conformance/conversation.ts';
 import { bodyText, type HttpAnswer, matchHttpAnswer } from '../conformance/http-call.ts';
 import { type Captures, fillInText } from '../conformance/placeholders.ts';
@@ -22,8 +34,12 @@ export type Replayed = { readonly compared: number; readonly differences: readon
 /** A token is its number; what it says is kept here. */
 type Token = { readonly name: string; readonly authRevision: number };
 
-export async function replayOnStore(conversation: Conversation): Promise<Replayed> {
-  const replay = new StoreReplay();
+/** `frames`: each call that can crosses to the store, and its outcome back, as a session or the gateway sends them. */
+export async function replayOnStore(
+  conversation: Conversation,
+  { frames = false }: { readonly frames?: boolean } = {},
+): Promise<Replayed & { readonly framed: number }> {
+  const replay = new StoreReplay(frames);
   const captures: Captures = new Map();
   const differences: string[] = [];
   let compared = 0;
@@ -36,7 +52,7 @@ export async function replayOnStore(conversation: Conversation): Promise<Replaye
     compared++;
     if (difference !== null) differences.push(`${conversation.file}:${line} ${action.call.path}: ${difference}`);
   }
-  return { compared, differences };
+  return { compared, differences, framed: replay.framed };
 }
 
 function changesSomething(call: Call): boolean {
@@ -56,7 +72,11 @@ class StoreReplay {
   #candidate = 1_000_000;
   readonly #tokens = new Map<string, Token>();
 
-  constructor() {
+  readonly #frames: boolean;
+  framed = 0;
+
+  constructor(frames: boolean) {
+    this.#frames = frames;
     const accessKey = { id: keyId, role: 'admin', prefix: utf8(''), expiresAtMs: null, createdAtMs: 0 } as const;
     this.#fed.do({ kind: 'createAccessKey', accessKey });
   }
@@ -77,6 +97,8 @@ class StoreReplay {
 
   #serve(call: ApiCall, caller: Caller): Response | null {
     if (call.kind === 'refused') return call.response;
+    const byFrame = this.#frames ? framed(call) : null;
+    if (byFrame !== null && fitsFrame(byFrame.asked)) return this.#serveFrame(byFrame, caller);
     if (call.kind === 'write') return call.respond(this.#write(call.operation, caller), this.#header());
     if (call.kind === 'password') {
       return call.respond(this.#write(call.operation(hashOf(call.password)), caller), this.#header());
@@ -85,6 +107,34 @@ class StoreReplay {
       return call.respond(this.#authenticate(call.name, call.password), this.#header());
     }
     return this.#read(call, caller);
+  }
+
+  #serveFrame({ call, asked }: Framed, caller: Caller): Response {
+    this.framed++;
+    const decoded = decodeCall(encodeCall(asked));
+    assert(decoded.kind === 'call', `${call.kind} came through as ${decoded.kind}`);
+    expect(decoded.call).toEqual(asked);
+    const outcome = this.#ask(decoded.call, caller);
+    const answer = decodeAnswer(encodeAnswer({ kind: 'answered', header: this.#header(), outcome }));
+    assert(answer?.kind === 'answered', 'an answer comes through');
+    expect(answer.outcome).toEqual(outcome);
+    return respond(call, answer.outcome, answer.header);
+  }
+
+  #ask(asked: StoreCall, caller: Caller): CallOutcome {
+    const { store } = this.#fed;
+    if (asked.kind === 'write') return outcomeOfWrite(this.#write(asked.operation, caller));
+    if (asked.kind === 'read') {
+      const failure = store.authorizeRange(caller, asked.request, nowMs);
+      if (failure !== null) return refusedByStore(failure);
+      const result = store.range(asked.request);
+      return result.kind === 'failed' ? refusedByStore(result.failure) : { kind: 'range', answer: result.answer };
+    }
+    if (asked.query.kind !== 'timeToLive') return outcomeOfQuery(store.query(asked.query, caller, nowMs));
+    const result = store.query(asked.query, caller, nowMs);
+    if (result.kind === 'failed') return refusedByStore(result.failure);
+    const remainingSeconds = result.answer.lease?.ttlSeconds ?? null;
+    return { kind: 'timeToLive', revision: result.revision, answer: result.answer, remainingSeconds };
   }
 
   #read(call: ApiCall, caller: Caller): Response | null {

@@ -25,14 +25,28 @@ const comparedAtLeast: ReadonlyMap<string, number> = new Map([
   ['random-auth-203', 300],
 ]);
 
+const stores = readdirSync(corpus)
+  .filter((file) => file.endsWith('.jsonl'))
+  .map((file) => ({ file, name: basename(file, '.jsonl') }))
+  .filter(({ name }) => !ofMoreThanAStore.has(name));
+
 describe('MVCC-CORPUS-1: answers as etcd gave them', () => {
-  for (const file of readdirSync(corpus)) {
-    const name = basename(file, '.jsonl');
-    if (name === file || ofMoreThanAStore.has(name)) continue;
-    it(name, async () => {
-      const { compared, differences } = await replayOnStore(readConversation(resolve(corpus, file)));
-      expect(differences).toEqual([]);
-      expect(compared).toBeGreaterThanOrEqual(comparedAtLeast.get(name) ?? 0);
-    });
-  }
+  it.each(stores)('$name', async ({ file, name }) => {
+    const { compared, differences } = await replayOnStore(readConversation(resolve(corpus, file)));
+    expect(differences).toEqual([]);
+    expect(compared).toBeGreaterThanOrEqual(comparedAtLeast.get(name) ?? 0);
+  });
+});
+
+describe('SESSION-CALL-1: calls and their outcomes as frames are answered as etcd answered them', () => {
+  let framed = 0;
+  it.each(stores)('$name', async ({ file }) => {
+    const replayed = await replayOnStore(readConversation(resolve(corpus, file)), { frames: true });
+    expect(replayed.differences).toEqual([]);
+    framed += replayed.framed;
+  });
+
+  it('are most of the corpus', () => {
+    expect(framed).toBeGreaterThan(5_000);
+  });
 });

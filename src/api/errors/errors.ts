@@ -2,6 +2,8 @@
 // etcd's words, and to a problem of RFC 9457. Nothing else knows a status. Secrets and internals never appear in a text
 // here.
 
+import type { FailureData } from '../../model/calls.ts';
+import type { StoreFailure } from '../../model/store.ts';
 import type { Protocol, StreamFailure } from '../contract.ts';
 import { authErrors } from './auth-errors.ts';
 import type { Failure } from './failures.ts';
@@ -20,6 +22,28 @@ const wireErrors: WireErrors<Failure> = {
   ...serviceErrors,
   ...requestErrors,
 };
+
+/**
+ * A failure as a replica told it. The replica may run newer code than this: what is not known here, or is not what it
+ * should be, is told as a fault of the service.
+ */
+export function knownFailure(data: FailureData): Failure {
+  return isKnown(data) ? data : { kind: 'internal' };
+}
+
+/** The same of what the store refused; null: it is nothing that a store refuses. */
+export function knownStoreFailure(data: FailureData): StoreFailure | null {
+  return isOfStore(data) ? data : null;
+}
+
+/** Only a replica makes such data, of a failure. */
+function isKnown(data: FailureData): data is FailureData & Failure {
+  return Object.hasOwn(wireErrors, data.kind);
+}
+
+function isOfStore(data: FailureData): data is FailureData & StoreFailure {
+  return Object.hasOwn(storeErrors, data.kind) || Object.hasOwn(authErrors, data.kind);
+}
 
 type FailureOf<Kind extends Failure['kind']> = { readonly kind: Kind } & ByKind<Failure>[Kind];
 

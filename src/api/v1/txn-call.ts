@@ -10,7 +10,7 @@ import { compareResult, sortOrder } from '../../model/store.ts';
 import type { ApiRequest, WriteCall } from '../contract.ts';
 import type { Failure } from '../errors/errors.ts';
 import { failureResponse } from '../errors/errors.ts';
-import { txnBytes } from '../v3/size.ts';
+import { txnBytes } from '../../model/request-size.ts';
 import { parseWriteId } from '../write-id.ts';
 import { jsonResponse, txnJson } from './encode.ts';
 import { Fields, parseObject } from './fields.ts';

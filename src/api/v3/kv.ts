@@ -1,20 +1,17 @@
 // etcd's kv: range, put, deleterange, txn, compaction, with the sizes that etcd measures them by.
 
 import { unreachable } from '../../base/assert.ts';
-import { messageBytesMax } from '../../limits.ts';
+import { readTooLarge } from '../../model/call-check.ts';
 import type { Outcome, RangeRequest } from '../../model/store.ts';
 import type { ApiCall } from '../contract.ts';
 import { deleteRangeFields, putFields, rangeFields, txnFields } from './encode.ts';
 import { compactionRequest, deleteRangeRequest, putRequest, rangeRequest, readBody, txnRequest } from './schema.ts';
-import { rangeBytes } from './size.ts';
 import type { Frame, ParseUnary } from './unary.ts';
-import { answer, failKept, protobufMarginBytes, refuse, sizedWrite } from './unary.ts';
+import { answer, failKept, refuse, sizedWrite } from './unary.ts';
 
 function rangeCall(request: RangeRequest, { bodyBytes, timeoutMs }: Frame): ApiCall {
-  if (bodyBytes > messageBytesMax - protobufMarginBytes) {
-    const bytes = rangeBytes(request);
-    if (bytes > messageBytesMax) return refuse({ kind: 'bodyTooLarge', bytes, bytesMax: messageBytesMax });
-  }
+  const refusal = readTooLarge(request, bodyBytes);
+  if (refusal !== null) return refuse(refusal);
   return {
     kind: 'read',
     protocol: 'v3',

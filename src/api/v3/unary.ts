@@ -1,6 +1,6 @@
 // What every call of etcd's with one message and one answer has in common: its path's parser, and how it answers.
 
-import { messageBytesMax, writeBytesMax } from '../../limits.ts';
+import { writeTooLarge } from '../../model/call-check.ts';
 import type { Operation, Outcome } from '../../model/store.ts';
 import type { AnswerTo, Query } from '../../model/queries.ts';
 import type { ApiCall, QueryCall, RefusedCall, ResponseHeader, WriteCall } from '../contract.ts';
@@ -10,7 +10,6 @@ import type { Scanner } from '../json/scanner.ts';
 import { answerWith } from '../large-answer.ts';
 import { answerOf } from '../query-answer.ts';
 import { headerJson } from './encode.ts';
-import { operationBytes } from './size.ts';
 
 /** What a request has beside its message. */
 export type Frame = {
@@ -68,22 +67,9 @@ export function writeCall(
   return { kind: 'write', protocol: 'v3', timeoutMs, writeId, operation, respond: respondTo(fail, fields) };
 }
 
-/** No request is more than this much larger as protobuf than as JSON: only a negative number can be larger at all. */
-export const protobufMarginBytes = 1_024;
-
-/** etcd looks at a put's shape before it looks at its size, and at a message's size before all else. */
+/** etcd's limits on what is written, after a decoder of JSON. */
 export function findTooLarge(operation: Operation, { bodyBytes }: Frame): Failure | null {
-  if (bodyBytes <= writeBytesMax - protobufMarginBytes) return null;
-  const bytes = operationBytes(operation);
-  if (bytes > messageBytesMax) return { kind: 'bodyTooLarge', bytes, bytesMax: messageBytesMax };
-  if (bytes <= writeBytesMax) return null;
-  if (operation.kind === 'put') {
-    const { key, value, lease, ignoreValue, ignoreLease } = operation.request;
-    if (key.byteLength === 0) return { kind: 'keyNotProvided' };
-    if (ignoreValue && value.byteLength > 0) return { kind: 'valueProvided' };
-    if (ignoreLease && lease !== 0n) return { kind: 'leaseProvided' };
-  }
-  return { kind: 'requestTooLarge', bytes, bytesMax: writeBytesMax };
+  return writeTooLarge(operation, bodyBytes);
 }
 
 /** Of a write that can be large: it is measured before it becomes one. */

@@ -4,6 +4,8 @@
 import { unreachable } from '../../base/assert.ts';
 import { BinaryReader, BinaryWriter, MalformedBytesError } from '../../base/binary.ts';
 import { groupLevelMax, groupLevelMin, isKnownLevel } from '../../model/levels.ts';
+import { readPut, writePut } from '../../model/codec/put-codec.ts';
+import { readDeleteRange, readTxn, txnBytes, writeDeleteRange, writeTxn } from '../../model/codec/txn-codec.ts';
 import type { AccessKey, AccessRole, Caller, Command, Operation } from '../../model/store.ts';
 import {
   administrationBytes,
@@ -13,8 +15,6 @@ import {
   readAdministration,
   writeAdministration,
 } from './administration-codec.ts';
-import { readPut, writePut } from './put-codec.ts';
-import { readDeleteRange, readTxn, txnBytes, writeDeleteRange, writeTxn } from './txn-codec.ts';
 
 /** A newer version wrote the entry: this replica cannot apply it and must not go on. */
 export class UnknownCommandVersion extends Error {

@@ -1,20 +1,20 @@
 // How a write's outcome is remembered: compact, and exactly what was answered. Read only by the format that wrote it.
 
 import { assert, unreachable } from '../../base/assert.ts';
-import { leaseId, noLease, revision } from '../../model/brands.ts';
+import { leaseId, revision } from '../../model/brands.ts';
 import { type AuthFailure, authFailureKinds } from '../../model/auth.ts';
 import { BinaryReader, BinaryWriter, MalformedBytesError } from '../../base/binary.ts';
 import { rememberedAnswerBytesMax } from '../../limits.ts';
 import { readAlarm, writeAlarm } from './administration-codec.ts';
-import type {
-  DeleteRangeAnswer,
-  KeyValue,
-  Outcome,
-  RangeAnswer,
-  StoreFailure,
-  TxnAnswer,
-  TxnPart,
-} from '../../model/store.ts';
+import {
+  readDeleted,
+  readPair,
+  readTxnAnswer,
+  writeDeleted,
+  writePair,
+  writeTxnAnswer,
+} from '../../model/codec/answer-codec.ts';
+import type { Outcome, StoreFailure } from '../../model/store.ts';
 
 const outcomeCode = {
   put: 0,
@@ -64,8 +64,6 @@ const failureKinds = [
 // As `failureKinds`.
 const countedKinds = ['leases', 'users', 'roles', 'permissions', 'alarms'] as const;
 
-const partCode = { range: 0, rangeKeysOnly: 1, put: 2, putWithPrevious: 3, deleteRange: 4, txn: 5 } as const;
-
 /** What was answered; of too large an answer only that there was one. */
 export function encodeOutcome(outcome: Outcome): Uint8Array {
   const writer = new BinaryWriter(64);
@@ -96,12 +94,12 @@ function writeOutcome(writer: BinaryWriter, outcome: Outcome): void {
     case 'deleteRange':
       writer.byte(outcomeCode.deleteRange);
       writer.varint(outcome.revision);
-      writeDeleted(writer, outcome.answer);
+      writeDeleted(writer, outcome.answer, rememberedAnswerBytesMax);
       return;
     case 'txn':
       writer.byte(outcomeCode.txn);
       writer.varint(outcome.revision);
-      writeTxn(writer, outcome.answer);
+      writeTxnAnswer(writer, outcome.answer, rememberedAnswerBytesMax);
       return;
     case 'revokeAccessKey':
       writer.byte(outcome.existed ? outcomeCode.revokeAccessKey : outcomeCode.revokeAccessKeyUnknown);
@@ -146,7 +144,7 @@ function readOutcome(reader: BinaryReader): Outcome {
     case outcomeCode.deleteRange:
       return { kind: 'deleteRange', revision: at, answer: readDeleted(reader) };
     case outcomeCode.txn:
-      return { kind: 'txn', revision: at, answer: readTxn(reader) };
+      return { kind: 'txn', revision: at, answer: readTxnAnswer(reader) };
     case outcomeCode.compact:
       return { kind: 'compact', revision: at };
     case outcomeCode.createAccessKey:
@@ -237,114 +235,4 @@ function readNotServed(operation: string): StoreFailure {
 
 function isAuthFailure(kind: StoreFailure['kind']): kind is AuthFailure['kind'] {
   return authFailureKinds.some((each) => each === kind);
-}
-
-function writeTxn(writer: BinaryWriter, answer: TxnAnswer): void {
-  writer.boolean(answer.succeeded);
-  writer.varint(answer.parts.length);
-  for (const part of answer.parts) {
-    // A large answer is not kept: no need to write it to its end.
-    if (writer.length > rememberedAnswerBytesMax) return;
-    writePart(writer, part);
-  }
-}
-
-function readTxn(reader: BinaryReader): TxnAnswer {
-  const succeeded = reader.boolean();
-  return { succeeded, parts: Array.from({ length: reader.count() }, () => readPart(reader)) };
-}
-
-function writePart(writer: BinaryWriter, part: TxnPart): void {
-  switch (part.kind) {
-    case 'range':
-      writer.byte(part.keysOnly ? partCode.rangeKeysOnly : partCode.range);
-      writer.varint(part.revision);
-      writer.boolean(part.answer.more);
-      writer.varint(part.answer.count);
-      writePairs(writer, part.answer.kvs);
-      return;
-    case 'put': {
-      const { previous } = part.answer;
-      writer.byte(previous === null ? partCode.put : partCode.putWithPrevious);
-      writer.varint(part.revision);
-      if (previous !== null) writePair(writer, previous);
-      return;
-    }
-    case 'deleteRange':
-      writer.byte(partCode.deleteRange);
-      writer.varint(part.revision);
-      writeDeleted(writer, part.answer);
-      return;
-    case 'txn':
-      writer.byte(partCode.txn);
-      writeTxn(writer, part.answer);
-  }
-}
-
-function readPart(reader: BinaryReader): TxnPart {
-  const code = reader.byte();
-  if (code === partCode.txn) return { kind: 'txn', answer: readTxn(reader) };
-  const at = revision(reader.varint());
-  switch (code) {
-    case partCode.range:
-    case partCode.rangeKeysOnly:
-      return { kind: 'range', revision: at, answer: readRange(reader), keysOnly: code === partCode.rangeKeysOnly };
-    case partCode.put:
-      return { kind: 'put', revision: at, answer: { previous: null } };
-    case partCode.putWithPrevious:
-      return { kind: 'put', revision: at, answer: { previous: readPair(reader) } };
-    case partCode.deleteRange:
-      return { kind: 'deleteRange', revision: at, answer: readDeleted(reader) };
-    default:
-      throw new MalformedBytesError(`a part of kind ${code}`);
-  }
-}
-
-function readRange(reader: BinaryReader): RangeAnswer {
-  const more = reader.boolean();
-  const count = reader.varint();
-  return { more, count, kvs: readPairs(reader) };
-}
-
-function writeDeleted(writer: BinaryWriter, answer: DeleteRangeAnswer): void {
-  writer.varint(answer.deleted);
-  writePairs(writer, answer.previous);
-}
-
-function readDeleted(reader: BinaryReader): DeleteRangeAnswer {
-  const deleted = reader.varint();
-  return { deleted, previous: readPairs(reader) };
-}
-
-function writePairs(writer: BinaryWriter, pairs: readonly KeyValue[]): void {
-  writer.varint(pairs.length);
-  for (const pair of pairs) {
-    if (writer.length > rememberedAnswerBytesMax) return;
-    writePair(writer, pair);
-  }
-}
-
-function readPairs(reader: BinaryReader): KeyValue[] {
-  return Array.from({ length: reader.count() }, () => readPair(reader));
-}
-
-function writePair(writer: BinaryWriter, pair: KeyValue): void {
-  writer.bytes(pair.key);
-  writer.bytes(pair.value);
-  writer.varint(pair.createRevision);
-  writer.varint(pair.modRevision);
-  writer.varint(pair.version);
-  writer.boolean(pair.lease !== noLease);
-  if (pair.lease !== noLease) writer.signed64(pair.lease);
-}
-
-function readPair(reader: BinaryReader): KeyValue {
-  return {
-    key: reader.bytes(),
-    value: reader.bytes(),
-    createRevision: revision(reader.varint()),
-    modRevision: revision(reader.varint()),
-    version: reader.varint(),
-    lease: reader.boolean() ? leaseId(reader.signed64()) : noLease,
-  };
 }

@@ -6,7 +6,7 @@ import { byteString, Scanner, textOfByteString } from '../../../src/api/json/sca
 import { parseJson } from '../../../src/api/json/value.ts';
 import { bytes, message, readMessage } from '../../../src/api/v3/message.ts';
 import { rangeRequest, readBody, txnRequest } from '../../../src/api/v3/schema.ts';
-import { txnBytes } from '../../../src/api/v3/size.ts';
+import { txnBytes } from '../../../src/model/request-size.ts';
 import { concatBytes, utf8 } from '../../../src/base/bytes.ts';
 import { jsonDepthMax, jsonTreeDepthMax } from '../../../src/limits.ts';
 import { Random } from '../random.ts';

@@ -1,8 +1,10 @@
-// A put as a log entry holds it, alone or within a txn.
+// A put in bytes, alone or within a txn. Log entries and calls on their way hold it in this form, which never
+// changes: code that needs another one adds it beside this one, and each reader says by its own version which it
+// reads.
 
-import { leaseId, noLease } from '../../model/brands.ts';
+import { leaseId, noLease } from '../brands.ts';
 import type { BinaryReader, BinaryWriter } from '../../base/binary.ts';
-import type { PutRequest } from '../../model/store.ts';
+import type { PutRequest } from '../store.ts';
 
 const putFlag = { previous: 1, ignoreValue: 2, ignoreLease: 4, lease: 8 } as const;
 

@@ -1,8 +1,8 @@
 // How many bytes a request has as protobuf, for etcd's limits are on that. Zero and empty fields are left out there
 // too.
 
-import { unreachable } from '../../base/assert.ts';
-import type { Compare, Operation, PutRequest, RangeRequest, TxnOperation, TxnRequest } from '../../model/store.ts';
+import { unreachable } from '../base/assert.ts';
+import type { Compare, Operation, PutRequest, RangeRequest, TxnOperation, TxnRequest } from './store.ts';
 
 /** A field's tag is one byte for field numbers up to 15, which is all there are here. */
 const tagBytes = 1;
@@ -114,7 +114,6 @@ export function txnBytes(request: TxnRequest): number {
   return bytes;
 }
 
-/** Of what a client can send; the other operations are the service's own and small. */
 /** Of what a client can make large; the other operations are small, or are measured before they become one. */
 export function operationBytes(operation: Operation): number {
   if (operation.kind === 'put') return putBytes(operation.request);

@@ -1,9 +1,10 @@
-// A txn as a log entry holds it, nested ones included.
+// A txn in bytes, nested ones included, and the ranges and deletes that it is made of. As for a put (`put-codec.ts`),
+// the form is that of log entries and of calls on their way, and never changes.
 
 import { unreachable } from '../../base/assert.ts';
-import { leaseId } from '../../model/brands.ts';
+import { leaseId } from '../brands.ts';
 import { type BinaryReader, type BinaryWriter, MalformedBytesError } from '../../base/binary.ts';
-import type { Compare, DeleteRangeRequest, RangeRequest, TxnOperation, TxnRequest } from '../../model/store.ts';
+import type { Compare, DeleteRangeRequest, RangeRequest, TxnOperation, TxnRequest } from '../store.ts';
 import { readPut, writePut } from './put-codec.ts';
 
 const operationCode = { range: 0, put: 1, deleteRange: 2, txn: 3, empty: 4 } as const;
@@ -47,12 +48,37 @@ export function writeTxn(writer: BinaryWriter, request: TxnRequest): void {
   }
 }
 
-export function readTxn(reader: BinaryReader): TxnRequest {
+/**
+ * What is left to a txn that comes from outside: levels that it nests, and elements of its lists, all of them
+ * together.
+ */
+export type TxnBounds = { readonly depth: number; elements: number };
+
+/** `bounds` null: of a log entry, which holds what was bounded before. Throws MalformedBytesError beyond them. */
+export function readTxn(reader: BinaryReader, bounds: TxnBounds | null = null): TxnRequest {
+  if (bounds?.depth === 0) throw new MalformedBytesError('transactions that are nested too deeply');
   return {
-    compare: Array.from({ length: reader.count() }, () => readCompare(reader)),
-    success: Array.from({ length: reader.count() }, () => readOperation(reader)),
-    failure: Array.from({ length: reader.count() }, () => readOperation(reader)),
+    compare: readList(reader, bounds, () => readCompare(reader)),
+    success: readList(reader, bounds, () => readOperation(reader, bounds)),
+    failure: readList(reader, bounds, () => readOperation(reader, bounds)),
   };
+}
+
+function readList<Element>(reader: BinaryReader, bounds: TxnBounds | null, read: () => Element): Element[] {
+  const length = reader.count();
+  if (bounds !== null) {
+    bounds.elements -= length;
+    if (bounds.elements < 0) throw new MalformedBytesError('too many compares and operations');
+  }
+  return Array.from({ length }, read);
+}
+
+function readNested(reader: BinaryReader, bounds: TxnBounds | null): TxnRequest {
+  if (bounds === null) return readTxn(reader);
+  const inner = { depth: bounds.depth - 1, elements: bounds.elements };
+  const request = readTxn(reader, inner);
+  bounds.elements = inner.elements;
+  return request;
 }
 
 function writeCompare(writer: BinaryWriter, compare: Compare): void {
@@ -126,7 +152,7 @@ function writeOperation(writer: BinaryWriter, operation: TxnOperation): void {
   }
 }
 
-function readOperation(reader: BinaryReader): TxnOperation {
+function readOperation(reader: BinaryReader, bounds: TxnBounds | null): TxnOperation {
   const code = reader.byte();
   switch (code) {
     case operationCode.range:
@@ -136,7 +162,7 @@ function readOperation(reader: BinaryReader): TxnOperation {
     case operationCode.deleteRange:
       return { kind: 'deleteRange', request: readDeleteRange(reader) };
     case operationCode.txn:
-      return { kind: 'txn', request: readTxn(reader) };
+      return { kind: 'txn', request: readNested(reader, bounds) };
     case operationCode.empty:
       return { kind: 'empty' };
     default:
@@ -157,7 +183,7 @@ const rangeNumbers = [
 ] as const;
 const rangeFlags = ['serializable', 'keysOnly', 'countOnly'] as const;
 
-function writeRange(writer: BinaryWriter, request: RangeRequest): void {
+export function writeRange(writer: BinaryWriter, request: RangeRequest): void {
   writer.bytes(request.key);
   writer.bytes(request.rangeEnd);
   let flags = 0;
@@ -169,7 +195,7 @@ function writeRange(writer: BinaryWriter, request: RangeRequest): void {
   for (const name of rangeNumbers) if (request[name] !== 0) writer.float(request[name]);
 }
 
-function readRange(reader: BinaryReader): RangeRequest {
+export function readRange(reader: BinaryReader): RangeRequest {
   const key = reader.bytes();
   const rangeEnd = reader.bytes();
   const flags = reader.byte();

@@ -1,0 +1,130 @@
+// Answers of the store in bytes: pairs, ranges, deletes and transactions. What a store remembers of a write, and
+// outcomes of calls on their way, hold them in this form, which never changes, as for a put (`put-codec.ts`). A
+// writer may be told to stop where nobody will want the rest.
+
+import { leaseId, noLease, revision } from '../brands.ts';
+import { type BinaryReader, type BinaryWriter, MalformedBytesError } from '../../base/binary.ts';
+import type { DeleteRangeAnswer, KeyValue, RangeAnswer, TxnAnswer, TxnPart } from '../store.ts';
+
+const partCode = { range: 0, rangeKeysOnly: 1, put: 2, putWithPrevious: 3, deleteRange: 4, txn: 5 } as const;
+
+export function writeTxnAnswer(writer: BinaryWriter, answer: TxnAnswer, bytesMax = Infinity): void {
+  writer.boolean(answer.succeeded);
+  writer.varint(answer.parts.length);
+  for (const part of answer.parts) {
+    // A large answer is not kept: no need to write it to its end.
+    if (writer.length > bytesMax) return;
+    writePart(writer, part, bytesMax);
+  }
+}
+
+/** `depthMax`: of nested answers. Throws MalformedBytesError beyond. */
+export function readTxnAnswer(reader: BinaryReader, depthMax = Infinity): TxnAnswer {
+  if (depthMax === 0) throw new MalformedBytesError('answers that are nested too deeply');
+  const succeeded = reader.boolean();
+  return { succeeded, parts: Array.from({ length: reader.count() }, () => readPart(reader, depthMax - 1)) };
+}
+
+function writePart(writer: BinaryWriter, part: TxnPart, bytesMax: number): void {
+  switch (part.kind) {
+    case 'range':
+      writer.byte(part.keysOnly ? partCode.rangeKeysOnly : partCode.range);
+      writer.varint(part.revision);
+      writeRangeAnswer(writer, part.answer, bytesMax);
+      return;
+    case 'put': {
+      const { previous } = part.answer;
+      writer.byte(previous === null ? partCode.put : partCode.putWithPrevious);
+      writer.varint(part.revision);
+      if (previous !== null) writePair(writer, previous);
+      return;
+    }
+    case 'deleteRange':
+      writer.byte(partCode.deleteRange);
+      writer.varint(part.revision);
+      writeDeleted(writer, part.answer, bytesMax);
+      return;
+    case 'txn':
+      writer.byte(partCode.txn);
+      writeTxnAnswer(writer, part.answer, bytesMax);
+  }
+}
+
+function readPart(reader: BinaryReader, depthMax: number): TxnPart {
+  const code = reader.byte();
+  if (code === partCode.txn) return { kind: 'txn', answer: readTxnAnswer(reader, depthMax) };
+  const at = revision(reader.varint());
+  switch (code) {
+    case partCode.range:
+    case partCode.rangeKeysOnly:
+      return {
+        kind: 'range',
+        revision: at,
+        answer: readRangeAnswer(reader),
+        keysOnly: code === partCode.rangeKeysOnly,
+      };
+    case partCode.put:
+      return { kind: 'put', revision: at, answer: { previous: null } };
+    case partCode.putWithPrevious:
+      return { kind: 'put', revision: at, answer: { previous: readPair(reader) } };
+    case partCode.deleteRange:
+      return { kind: 'deleteRange', revision: at, answer: readDeleted(reader) };
+    default:
+      throw new MalformedBytesError(`a part of kind ${code}`);
+  }
+}
+
+export function writeRangeAnswer(writer: BinaryWriter, answer: RangeAnswer, bytesMax = Infinity): void {
+  writer.boolean(answer.more);
+  writer.varint(answer.count);
+  writePairs(writer, answer.kvs, bytesMax);
+}
+
+export function readRangeAnswer(reader: BinaryReader): RangeAnswer {
+  const more = reader.boolean();
+  const count = reader.varint();
+  return { more, count, kvs: readPairs(reader) };
+}
+
+export function writeDeleted(writer: BinaryWriter, answer: DeleteRangeAnswer, bytesMax = Infinity): void {
+  writer.varint(answer.deleted);
+  writePairs(writer, answer.previous, bytesMax);
+}
+
+export function readDeleted(reader: BinaryReader): DeleteRangeAnswer {
+  const deleted = reader.varint();
+  return { deleted, previous: readPairs(reader) };
+}
+
+function writePairs(writer: BinaryWriter, pairs: readonly KeyValue[], bytesMax: number): void {
+  writer.varint(pairs.length);
+  for (const pair of pairs) {
+    if (writer.length > bytesMax) return;
+    writePair(writer, pair);
+  }
+}
+
+function readPairs(reader: BinaryReader): KeyValue[] {
+  return Array.from({ length: reader.count() }, () => readPair(reader));
+}
+
+export function writePair(writer: BinaryWriter, pair: KeyValue): void {
+  writer.bytes(pair.key);
+  writer.bytes(pair.value);
+  writer.varint(pair.createRevision);
+  writer.varint(pair.modRevision);
+  writer.varint(pair.version);
+  writer.boolean(pair.lease !== noLease);
+  if (pair.lease !== noLease) writer.signed64(pair.lease);
+}
+
+export function readPair(reader: BinaryReader): KeyValue {
+  return {
+    key: reader.bytes(),
+    value: reader.bytes(),
+    createRevision: revision(reader.varint()),
+    modRevision: revision(reader.varint()),
+    version: reader.varint(),
+    lease: reader.boolean() ? leaseId(reader.signed64()) : noLease,
+  };
+}
