@@ -1,15 +1,11 @@
 // The answer to a query, as the one that belongs to its kind.
 
 import { assert } from '../base/assert.ts';
-import type { AnswerTo, Query, QueryResult } from '../model/queries.ts';
+import { type AnswerTo, isAnswerTo, type Query, type QueryResult } from '../model/queries.ts';
 
 type Answered = Extract<QueryResult, { readonly kind: 'answer' }>;
 
 export function answerOf<Kind extends Query['kind']>(kind: Kind, { answer }: Answered): AnswerTo<Kind> {
-  assert(isOfKind(kind, answer), `the answer to a query of kind ${kind}`);
+  assert(isAnswerTo(kind, answer), `the answer to a query of kind ${kind}`);
   return answer;
-}
-
-function isOfKind<Kind extends Query['kind']>(kind: Kind, answer: Answered['answer']): answer is AnswerTo<Kind> {
-  return answer.kind === kind;
 }

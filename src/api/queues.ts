@@ -17,7 +17,7 @@ export function leaseHex(lease: LeaseId): string {
   return lease.toString(16);
 }
 
-export function queuePrefix(name: Uint8Array): Uint8Array {
+function queuePrefix(name: Uint8Array): Uint8Array {
   return concatBytes(name, utf8('/'));
 }
 

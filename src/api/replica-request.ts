@@ -56,7 +56,6 @@ type GroupRequests = {
 
 export type ObjectRequestKind = keyof ObjectRequests;
 export type GroupRequestKind = keyof GroupRequests;
-export type ReplicaRequestKind = ObjectRequestKind | GroupRequestKind;
 
 /** As the gateway makes it; each attempt says beside it which leaders it doubts. */
 export type GroupRequest<Kind extends GroupRequestKind = GroupRequestKind> = {

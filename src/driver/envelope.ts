@@ -24,11 +24,11 @@ export type Envelope = {
  * replicas alone that have said that they know them. The report stands behind the messages, where code of version 1
  * does not look.
  */
-export const envelopeVersion = 2;
+const envelopeVersion = 2;
 const firstVersion = 1;
 
 /** The sender runs code that is newer than this one. */
-export class UnknownEnvelopeError extends Error {
+class UnknownEnvelopeError extends Error {
   override readonly name = 'UnknownEnvelopeError';
 }
 

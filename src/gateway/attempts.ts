@@ -60,23 +60,6 @@ async function attempt<Value>(
   }
 }
 
-/** null: it is not there in time. */
-export function within<Value>(answer: Promise<Value>, timeoutMs: number): Promise<Value | null> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, timeoutMs, null);
-    answer.then(
-      (value) => {
-        clearTimeout(timer);
-        resolve(value);
-      },
-      (error: unknown) => {
-        clearTimeout(timer);
-        reject(error);
-      },
-    );
-  });
-}
-
 /**
  * What comes from the object or from the way to it is marked by the platform; anything else is a fault of this code.
  */

@@ -4,7 +4,8 @@
 import type { ReplicaNamespace, ReplicaStub } from './env.ts';
 import type { PlacedMember } from '../api/routing.ts';
 import { absentKnownMs, leadersCachedMax, replicasMax, requestTimeoutMs } from '../limits.ts';
-import { type Call, type Routed, start, toLeader, within } from './attempts.ts';
+import { within } from '../base/timers.ts';
+import { type Call, type Routed, start, toLeader } from './attempts.ts';
 import { KnownGroup } from './known-group.ts';
 import { noteAnswer, Search, toldOf, unavailable } from './search.ts';
 

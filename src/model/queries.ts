@@ -75,6 +75,10 @@ export type QueryAnswer =
 /** The answer to a query of one kind. */
 export type AnswerTo<Kind extends Query['kind']> = Extract<QueryAnswer, { readonly kind: Kind }>;
 
+export function isAnswerTo<Kind extends Query['kind']>(kind: Kind, answer: QueryAnswer): answer is AnswerTo<Kind> {
+  return answer.kind === kind;
+}
+
 /** `revision` is the store's when it answered. */
 export type QueryResult<Kind extends Query['kind'] = Query['kind']> =
   | { readonly kind: 'answer'; readonly revision: Revision; readonly answer: AnswerTo<Kind> }

@@ -111,7 +111,7 @@ export class BatchRecord {
 const keysReadAtOnceMax = 64;
 
 /** The changed keys of each revision of a batch, the oldest first. */
-export function* changesIn(body: Uint8Array): Generator<ChangedKeys, void, void> {
+function* changesIn(body: Uint8Array): Generator<ChangedKeys, void, void> {
   const changes = new BinaryReader(body).bytes();
   const reader = new BinaryReader(changes);
   while (reader.remaining > 0) {
@@ -154,7 +154,7 @@ function readChangedKey(reader: BinaryReader): ChangedKey {
 }
 
 /** The writes of a batch, in their order. */
-export function* writesIn(body: Uint8Array): Generator<WrittenId, void, void> {
+function* writesIn(body: Uint8Array): Generator<WrittenId, void, void> {
   const reader = new BinaryReader(body);
   reader.bytes();
   yield* writesOf(reader);

@@ -20,6 +20,12 @@ export function spanOf(range: KeyRange): KeySpan {
   return { kind: 'bounded', from: key, to: rangeEnd };
 }
 
+/** A range that holds no key, now or ever. One key, and every key from one on, are never empty. */
+export function isEmptyRange(range: KeyRange): boolean {
+  const span = spanOf(range);
+  return span.kind === 'bounded' && compareBytes(span.from, span.to) >= 0;
+}
+
 export function spanHolds(span: KeySpan, key: Uint8Array): boolean {
   switch (span.kind) {
     case 'single':

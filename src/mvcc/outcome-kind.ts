@@ -8,7 +8,7 @@ import { isAdministration } from './codec/administration-codec.ts';
 /** By its form alone: two requests of one form are told apart by their digests, where those are known. */
 export function canAnswer(operation: Operation, outcome: Outcome): boolean {
   if (outcome.kind === 'failed' || outcome.kind === 'appliedBefore') return true;
-  if (operation.kind === 'txn') return outcome.kind === 'txn' && isAnswerTo(operation.request, outcome.answer);
+  if (operation.kind === 'txn') return outcome.kind === 'txn' && answersTxn(operation.request, outcome.answer);
   return outcome.kind === outcomeKindOf(operation);
 }
 
@@ -19,7 +19,7 @@ function outcomeKindOf(operation: Exclude<Operation, { readonly kind: 'txn' }>):
   return kind === 'alarmActivate' || kind === 'alarmDeactivate' ? 'alarm' : 'done';
 }
 
-function isAnswerTo(request: TxnRequest, { succeeded, parts }: TxnAnswer): boolean {
+function answersTxn(request: TxnRequest, { succeeded, parts }: TxnAnswer): boolean {
   const branch = succeeded ? request.success : request.failure;
   return branch.length === parts.length && branch.every((operation, place) => isPartOf(operation, parts[place]));
 }
@@ -31,7 +31,7 @@ function isPartOf(operation: TxnRequest['success'][number], part: TxnPart | unde
     case 'deleteRange':
       return part?.kind === operation.kind;
     case 'txn':
-      return part?.kind === 'txn' && isAnswerTo(operation.request, part.answer);
+      return part?.kind === 'txn' && answersTxn(operation.request, part.answer);
     case 'empty':
       return false;
     default:

@@ -8,8 +8,7 @@ import type { KeyValue } from '../model/store.ts';
 import type { SqlRow, SqlValue } from '../base/sql-port.ts';
 
 /** The value wherever it lives; for a row of `head` or `superseded`. */
-export const valueColumn =
-  'CASE WHEN large IS NULL THEN value ELSE (SELECT bytes FROM large_values WHERE id = large) END';
+const valueColumn = 'CASE WHEN large IS NULL THEN value ELSE (SELECT bytes FROM large_values WHERE id = large) END';
 
 /** The columns that `keyValueOf` reads, in its order. */
 export const pairColumns = `key, mod, created, version, lease, ${valueColumn}`;

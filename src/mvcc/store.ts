@@ -21,7 +21,7 @@ import type {
   StoreFailure,
   TxnRequest,
 } from '../model/store.ts';
-import type { AnswerTo, Query, QueryAnswer, QueryResult } from '../model/queries.ts';
+import { isAnswerTo, type Query, type QueryResult } from '../model/queries.ts';
 import { groupLevel } from '../model/levels.ts';
 import { rowsOfWrittenRow } from '../limits.ts';
 import type { SqlPort } from '../base/sql-port.ts';
@@ -493,7 +493,7 @@ export class Store {
     const answered = yield* this.#administration.answer(query, at);
     if (answered.kind === 'failed') return answered;
     const { answer } = answered;
-    assert(isAnswerTo(answer, query.kind), 'a query has the answer of its kind');
+    assert(isAnswerTo(query.kind, answer), 'a query has the answer of its kind');
     return { kind: 'answer', revision, answer };
   }
 
@@ -806,8 +806,4 @@ function wideSpanOf(range: KeyRange): Exclude<KeySpan, { readonly kind: 'single'
   const span = spanOf(range);
   assert(span.kind !== 'single', 'a range, and not one key');
   return span;
-}
-
-function isAnswerTo<Kind extends Query['kind']>(answer: QueryAnswer, kind: Kind): answer is AnswerTo<Kind> {
-  return answer.kind === kind;
 }

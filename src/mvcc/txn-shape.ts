@@ -48,7 +48,7 @@ function txnShape(request: TxnRequest, level: number): StoreFailure | null {
 }
 
 /** All compares and operations, in whichever branch, on whichever level. */
-export function txnSize(request: TxnRequest): number {
+function txnSize(request: TxnRequest): number {
   let size = request.compare.length;
   for (const branch of [request.success, request.failure]) {
     size += branch.length;

@@ -28,10 +28,10 @@ const rowsOfOneKey = 5;
 export function workAtMost(operation: Operation): Work {
   switch (operation.kind) {
     case 'txn':
-      return within(workOfTxn(operation.request));
+      return atMostWhole(workOfTxn(operation.request));
     case 'put':
     case 'deleteRange':
-      return within(workOfPart(operation));
+      return atMostWhole(workOfPart(operation));
     // They take all keys, grants or permissions of something.
     case 'leaseRevoke':
     case 'leaseExpire':
@@ -69,7 +69,7 @@ export function workAtMost(operation: Operation): Work {
 }
 
 /** No command takes more than its budget. */
-function within({ rows, valueBytes }: Work): Work {
+function atMostWhole({ rows, valueBytes }: Work): Work {
   return { rows: Math.min(rows, whole.rows), valueBytes: Math.min(valueBytes, whole.valueBytes) };
 }
 
@@ -91,9 +91,11 @@ function workOfPart(operation: TxnOperation): Work {
       return { rows: rowsOfWrittenRow, valueBytes: values * valueBytesMax };
     }
     case 'range': {
-      const { keysOnly, countOnly, limit } = operation.request;
+      const { keysOnly, countOnly, limit, revision } = operation.request;
       const isOne = spanOf(operation.request).kind === 'single';
-      const values = keysOnly || countOnly ? 0 : isOne ? 1 : limit > 0 ? limit : Number.MAX_SAFE_INTEGER;
+      // An earlier pair of one key is read with its value, also where only the key is wanted.
+      const handsOver = !countOnly && (!keysOnly || (isOne && revision > 0));
+      const values = !handsOver ? 0 : isOne ? 1 : limit > 0 ? limit : Number.MAX_SAFE_INTEGER;
       return {
         rows: isOne ? rowsOfOneKey : whole.rows,
         valueBytes: Math.min(values * valueBytesMax, whole.valueBytes),

@@ -33,7 +33,7 @@ export type Configuration = Electorate & {
 
 const formatVersion = 1;
 
-export function configurationOf(members: readonly GroupMember[], nextId: ReplicaId): Configuration {
+function configurationOf(members: readonly GroupMember[], nextId: ReplicaId): Configuration {
   const ordered = members.toSorted((left, right) => left.id - right.id);
   return { members: ordered, nextId, voters: ordered.filter(({ voter }) => voter).map(({ id }) => id) };
 }

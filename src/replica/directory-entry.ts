@@ -11,7 +11,7 @@ import { hasTable, type SqlPort } from '../base/sql-port.ts';
 import type { ToldConfiguration } from '../tenants/directory.ts';
 import { locationHints } from '../api/v1/tenants.ts';
 import type { Driver } from '../driver/driver.ts';
-import { within } from './within.ts';
+import { within } from '../base/timers.ts';
 
 export type DirectoryEntryOptions = {
   readonly sql: SqlPort;

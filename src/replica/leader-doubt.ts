@@ -14,7 +14,7 @@ import {
   tickMs,
 } from '../limits.ts';
 import type { ReadResult } from '../driver/pending-reads.ts';
-import { wait, within } from './within.ts';
+import { wait, within } from '../base/timers.ts';
 
 export type LeaderDoubtOptions = {
   readonly raft: () => { readonly leader: ReplicaId | null; readonly commit: LogIndex; readonly resting: boolean };

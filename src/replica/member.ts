@@ -21,7 +21,7 @@ import { Driver, type DriverPort } from '../driver/driver.ts';
 import type { Read, ReadResult } from '../driver/pending-reads.ts';
 import type { Write, WriteRequest, WriteResult } from '../driver/proposals.ts';
 import { decodeEnvelope, encodeEnvelope, type PeerMessage } from '../driver/envelope.ts';
-import { wait } from './within.ts';
+import { wait } from '../base/timers.ts';
 import { LeaderDoubt } from './leader-doubt.ts';
 import { Peers, type PeerStub } from './peers.ts';
 

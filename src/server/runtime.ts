@@ -8,7 +8,7 @@ import { Log, LogLevel, Miniflare, type MiniflareOptions } from 'miniflare';
 import { errorCode, errorMessage, ServerFailure } from './failure.ts';
 import type { WorkerSettings } from './worker-settings.ts';
 
-export const workerName = 'quorate';
+const workerName = 'quorate';
 
 export type RuntimeOptions = {
   readonly script: string;

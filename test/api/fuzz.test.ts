@@ -6,7 +6,7 @@ import { decodeKeepAlive } from '../../src/api/v3/lease.ts';
 import { decodeWatchRequest } from '../../src/api/v3/watch.ts';
 import { MessageSplitter } from '../../src/api/v3/message-splitter.ts';
 import { utf8 } from '../../src/base/bytes.ts';
-import { Random } from './random.ts';
+import { WireRandom } from './wire-random.ts';
 
 const paths = [
   '/v3/kv/put',
@@ -101,9 +101,9 @@ const kindsMet = [
 ];
 
 describe('any bytes', () => {
-  for (const seed of [1, 2, 3]) {
+  for (const seed of [1, 3, 4]) {
     it(`API-FUZZ-1: are taken or refused with a status below 500 (or 501, 504), and nothing is thrown: seed ${seed}`, () => {
-      const random = new Random(seed);
+      const random = new WireRandom(seed);
       const kinds = new Set<string>();
       for (let round = 0; round < 10_000; round++) {
         const headers = new Headers();

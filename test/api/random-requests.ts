@@ -6,7 +6,7 @@ import { utf8 } from '../../src/base/bytes.ts';
 import { keyBytesMax, requestBodyBytesMax, txnOperationsMax } from '../../src/limits.ts';
 import type { ApiRequest } from '../../src/api/contract.ts';
 import { v3Paths } from '../../src/api/v3/paths.ts';
-import type { Random } from './random.ts';
+import type { WireRandom } from './wire-random.ts';
 
 const lengths: readonly number[] = [
   255,
@@ -29,23 +29,23 @@ const lengths: readonly number[] = [
 ];
 
 /** How long something is: mostly short, sometimes at a bound or one past it, seldom as long as a body. */
-function length(random: Random): number {
+function length(random: WireRandom): number {
   if (random.below(12) > 0) return random.below(6);
   return random.pick(lengths);
 }
 
 /** Few different short ones, so that requests meet. */
-function name(random: Random): string {
+function name(random: WireRandom): string {
   const characters = length(random);
   if (characters > 8) return 'n'.repeat(characters);
   return random.pick(['', 'a', 'b', 'a/b', 'root', 'alice', 'é\0', '🙂', random.text()]);
 }
 
-function key(random: Random): string {
+function key(random: WireRandom): string {
   return JSON.stringify(Buffer.from(name(random)).toString('base64'));
 }
 
-function integer(random: Random): string {
+function integer(random: WireRandom): string {
   return random.pick([
     '0',
     '1',
@@ -62,10 +62,10 @@ function integer(random: Random): string {
   ]);
 }
 
-const flag = (random: Random): string => random.pick(['true', 'false', 'null']);
-const text = (random: Random): string => JSON.stringify(name(random));
+const flag = (random: WireRandom): string => random.pick(['true', 'false', 'null']);
+const text = (random: WireRandom): string => JSON.stringify(name(random));
 
-type Make = (random: Random, depth: number) => string;
+type Make = (random: WireRandom, depth: number) => string;
 
 function object(fields: Readonly<Record<string, Make>>): Make {
   return objectOf(Object.entries(fields));
@@ -201,7 +201,7 @@ const headers: Readonly<Record<string, readonly string[]>> = {
   upgrade: ['websocket'],
 };
 
-function encoded(random: Random): string {
+function encoded(random: WireRandom): string {
   return encodeURIComponent(name(random).toWellFormed());
 }
 
@@ -210,7 +210,7 @@ const empty: Make = () => '';
 type Sample = { readonly method: string; readonly path: string; readonly body: Make };
 
 /** A method that the path takes, and what it takes there. */
-function v1Sample(random: Random): Sample {
+function v1Sample(random: WireRandom): Sample {
   const lease = random.pick(['5', '7', '-1', 'x', '9'.repeat(length(random))]);
   return random.pick<Sample>([
     { method: random.pick(['GET', 'DELETE']), path: `/v1/kv/${encoded(random)}`, body: empty },
@@ -240,7 +240,7 @@ const parameters = [
   'count_only',
 ] as const;
 
-function query(random: Random): string {
+function query(random: WireRandom): string {
   const pairs = Array.from(
     { length: random.below(3) },
     () => `${random.pick(parameters)}=${random.pick([encoded(random), '5', 'true'])}`,
@@ -249,7 +249,7 @@ function query(random: Random): string {
 }
 
 /** One request. Its body is no larger than the wire takes. */
-export function randomRequest(random: Random): ApiRequest {
+export function randomRequest(random: WireRandom): ApiRequest {
   const sent = new Headers();
   for (let count = random.below(3); count > 0; count--) {
     const [header, values] = random.pick(Object.entries(headers));

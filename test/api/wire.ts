@@ -13,7 +13,7 @@ export type Sent = {
   readonly body?: string | Uint8Array;
 };
 
-export function request(methodAndPath: string, { headers = {}, body = '' }: Sent = {}): ApiRequest {
+function request(methodAndPath: string, { headers = {}, body = '' }: Sent = {}): ApiRequest {
   const [method = '', target = ''] = methodAndPath.split(' ');
   const [path = '', query = ''] = target.split('?');
   return { method, path, query, headers: new Headers(headers), body: typeof body === 'string' ? utf8(body) : body };

@@ -5,8 +5,8 @@ import { unreachable } from '../../src/base/assert.ts';
 import type { Target } from './load.ts';
 
 export const keyCount = 10_000;
-export const listedKeys = 100_000;
-export const listLimit = 1_000;
+const listedKeys = 100_000;
+const listLimit = 1_000;
 export const valueBytes = 100;
 
 export type Operation = 'put' | 'range' | 'list';

@@ -4,7 +4,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Answer, Condition, Input, SeenPair, Write } from '../sim/checkers/history.ts';
-import type { Random } from '../sim/random.ts';
+import type { Random } from '../support/random.ts';
 import type { Recorder } from './recorder.ts';
 import {
   type Called,
@@ -20,10 +20,10 @@ import {
 } from './store-calls.ts';
 
 /** Keys that are written one by one, in pairs, and listed: each kind is checked apart from the others. */
-export const singleKeys = ['r/0', 'r/1', 'r/2', 'r/3'] as const;
-export const pairedKeys = ['p/0', 'p/1', 'p/2', 'p/3'] as const;
+const singleKeys = ['r/0', 'r/1', 'r/2', 'r/3'] as const;
+const pairedKeys = ['p/0', 'p/1', 'p/2', 'p/3'] as const;
 export const listedPrefix = 'l/';
-export const listedKeys = Array.from({ length: 12 }, (_, index) => `${listedPrefix}${String(index).padStart(2, '0')}`);
+const listedKeys = Array.from({ length: 12 }, (_, index) => `${listedPrefix}${String(index).padStart(2, '0')}`);
 
 /** Longer than the service waits: an answer that comes later is not waited for. */
 const answerWaitMs = 15_000;

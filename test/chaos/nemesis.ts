@@ -3,7 +3,7 @@
 // leads then.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Random } from '../sim/random.ts';
+import type { Random } from '../support/random.ts';
 import { listIn, membersOf, numberIn, textIn } from './json.ts';
 import type { Recorder } from './recorder.ts';
 import type { StoreAddress } from './store-calls.ts';

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Operation, Violation } from '../sim/checkers/history.ts';
-import { Random } from '../sim/random.ts';
+import { Random } from '../support/random.ts';
 import { type QuorateProcess, startQuorate } from '../support/quorate-process.ts';
 import { ChaosClient, listedPrefix } from './client.ts';
 import { allFaults, Nemesis, shortFaults } from './nemesis.ts';

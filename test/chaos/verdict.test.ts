@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { makeHistory, makeWatch } from '../sim/checkers/random-history.ts';
 import { Truth } from '../sim/models/truth.ts';
-import { Random } from '../sim/random.ts';
+import { Random } from '../support/random.ts';
 import { reportInWords } from './report.ts';
 import { type Evidence, judge, revisionsOf } from './verdict.ts';
 

@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pair } from '../sim/checkers/history.ts';
 import type { Watched, WatchConnection, WatchEvent, WatchFrame } from '../sim/checkers/watch-checker.ts';
-import type { Random } from '../sim/random.ts';
+import type { Random } from '../support/random.ts';
 import { isObject, listIn, type Members, membersOf, numberIn, textIn } from './json.ts';
 import type { Recorder } from './recorder.ts';
 import { listPage, pairOf, type StoreAddress } from './store-calls.ts';

@@ -80,7 +80,7 @@ export function answerOf(request: ClientRequest, waitMs: number): Promise<HttpAn
   });
 }
 
-export function headersOf(response: IncomingMessage): Record<string, string> {
+function headersOf(response: IncomingMessage): Record<string, string> {
   return Object.fromEntries(Object.entries(response.headers).map(([name, value]) => [name, String(value ?? '')]));
 }
 

@@ -3,12 +3,13 @@
 
 import { isList, isObject, type Action, type Answer, type Conversation, type Json } from './conversation.ts';
 import { parsePlaceholder } from './placeholders.ts';
+import { Random } from '../support/random.ts';
 
 export type Planted = { readonly conversation: Conversation; readonly line: number; readonly what: string };
 
 /** null where the conversation records nothing that can be falsified. */
 export function plant(conversation: Conversation, seed: number): Planted | null {
-  const random = generator(seed);
+  const random = new Random(seed);
   const candidates = conversation.steps.filter(({ action }) => recordedValues(action).length > 0);
   const chosen = pick(candidates, random);
   if (chosen === undefined) return null;
@@ -62,12 +63,12 @@ function replaced(action: Action, from: Json, to: Json): Action {
 type Falsified = { readonly falsified: Json; readonly what: string };
 
 /** Walks down to some place in the value and changes it there: another text, another number, a member more or less. */
-function falsify(value: Json, random: () => number): Falsified {
+function falsify(value: Json, random: Random): Falsified {
   if (isObject(value)) {
     const names = Object.keys(value).filter((name) => !isFree(value[name]));
     // The two markers of unordered arrays hold elements, no members.
     const marker = '$unordered' in value || '$contains' in value;
-    const choice = random();
+    const choice = random.next();
     if (!marker && choice < 0.15) return { falsified: { ...value, planted: true }, what: 'a member more' };
     const name = pick(names, random);
     if (name === undefined) return { falsified: { ...value, planted: true }, what: 'a member more' };
@@ -81,7 +82,7 @@ function falsify(value: Json, random: () => number): Falsified {
   if (isList(value)) {
     const places = [...value.keys()].filter((at) => !isFree(value[at]));
     const at = pick(places, random);
-    if (at === undefined || random() < 0.2) return { falsified: [...value, 'planted'], what: 'an element more' };
+    if (at === undefined || random.chance(0.2)) return { falsified: [...value, 'planted'], what: 'an element more' };
     const inner = falsify(value[at] ?? null, random);
     return { falsified: value.with(at, inner.falsified), what: `[${at}]: ${inner.what}` };
   }
@@ -95,19 +96,6 @@ function isFree(value: Json | undefined): boolean {
   return typeof value === 'string' && parsePlaceholder(value) !== null;
 }
 
-function pick<Element>(elements: readonly Element[], random: () => number): Element | undefined {
-  return elements[Math.floor(random() * elements.length)];
-}
-
-/** xorshift32, uniform in [0, 1). */
-function generator(seed: number): () => number {
-  let state = (seed * 2_654_435_761 + 1) >>> 0 || 1;
-  return () => {
-    state ^= state << 13;
-    state >>>= 0;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    state >>>= 0;
-    return state / 2 ** 32;
-  };
+function pick<Element>(elements: readonly Element[], random: Random): Element | undefined {
+  return elements[random.below(elements.length)];
 }

@@ -7,7 +7,7 @@ import { emptyBytes, utf8 } from '../../src/base/bytes.ts';
 import { noLease } from '../../src/model/brands.ts';
 import type { Operation, Outcome } from '../../src/model/store.ts';
 import { foundingConfiguration } from '../../src/raft/configuration.ts';
-import { seededRandom } from '../../src/raft/random.ts';
+import { seededRandom } from '../support/random.ts';
 import { Driver } from '../../src/driver/driver.ts';
 import { decodeEnvelope, encodeEnvelope } from '../../src/driver/envelope.ts';
 import { NodeSql } from '../support/node-sql.ts';
@@ -46,7 +46,7 @@ function sharedOptions(id: ReplicaId): {
 }
 
 /** One replica: a database that stays, and code that may change. */
-export class VersionedReplica {
+class VersionedReplica {
   readonly id: ReplicaId;
   readonly sql = new NodeSql();
   readonly #voters: readonly ReplicaId[];

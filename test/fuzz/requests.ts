@@ -5,7 +5,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { requestBodyBytesMax, valueBytesMax } from '../../src/limits.ts';
-import { Random } from '../api/random.ts';
+import { WireRandom } from '../api/wire-random.ts';
 
 export type Secrets = { readonly key: string; readonly tenant: string; readonly operatorToken: string };
 export type FuzzRequest = { readonly what: string; readonly bytes: Uint8Array; readonly isUpgrade: boolean };
@@ -128,14 +128,14 @@ function recorded(): readonly Template[] {
 }
 
 export class Requests {
-  readonly #random: Random;
+  readonly #random: WireRandom;
   readonly #recorded = recorded();
 
   constructor(seed: number) {
-    this.#random = new Random(seed);
+    this.#random = new WireRandom(seed);
   }
 
-  get random(): Random {
+  get random(): WireRandom {
     return this.#random;
   }
 
@@ -269,7 +269,7 @@ export class Requests {
 }
 
 /** One value of the JSON becomes another: of another type, longer, or out of its bounds. */
-function replacedValue(body: string, random: Random): string {
+function replacedValue(body: string, random: WireRandom): string {
   const values = [...body.matchAll(/"(?:[^"\\]|\\.)*"|-?\d+/g)];
   if (values.length === 0) return body;
   const value = random.pick(values);
@@ -287,7 +287,7 @@ function replacedValue(body: string, random: Random): string {
   return body.slice(0, value.index) + other + body.slice(value.index + value[0].length);
 }
 
-function huge(random: Random): string {
+function huge(random: WireRandom): string {
   const range = '{"request_range":{"key":"AA==","range_end":"AA==","sort_target":"VALUE"}}';
   const compare = '{"key":"AA==","range_end":"AA==","target":"VALUE","value":"AA=="}';
   return random.pick([

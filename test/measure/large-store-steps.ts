@@ -14,7 +14,7 @@ import type { Operation } from '../../src/model/store.ts';
 import { decodeCursor } from '../../src/mvcc/snapshot/snapshot-page.ts';
 import { SnapshotSink } from '../../src/mvcc/snapshot/snapshot-sink.ts';
 import { type Configuration, foundingConfiguration, withLearner } from '../../src/raft/configuration.ts';
-import { seededRandom } from '../../src/raft/random.ts';
+import { seededRandom } from '../support/random.ts';
 import { Driver } from '../../src/driver/driver.ts';
 import { decodeEnvelope, encodeEnvelope } from '../../src/driver/envelope.ts';
 import { LogTable } from '../../src/driver/log-table.ts';

@@ -2,7 +2,7 @@
 // to a megabyte. Of each size there is about as much in bytes, so that small values make the keys and large ones the
 // bytes of a row.
 
-import { seededRandom } from '../../src/raft/random.ts';
+import { Random } from '../support/random.ts';
 
 /** How many in a thousand are of that size. */
 const sizes = [
@@ -26,13 +26,13 @@ export class LargeValues {
   /** Of the values so far. */
   bytes = 0;
   count = 0;
-  readonly #random: () => number;
+  readonly #random: Random;
   readonly #noise: Uint8Array;
 
   constructor(seed = 1) {
-    this.#random = seededRandom(seed);
+    this.#random = new Random(seed);
     // No two values are equal, and none of them compresses.
-    this.#noise = Uint8Array.from({ length: 2 * megabyte }, () => Math.floor(this.#random() * 256));
+    this.#noise = this.#random.bytes(2 * megabyte);
   }
 
   /** Some that come to about so many bytes, at least one. */
@@ -54,10 +54,10 @@ export class LargeValues {
   }
 
   #value(): Uint8Array {
-    const drawn = this.#random() * 1_000;
+    const drawn = this.#random.next() * 1_000;
     let below = 0;
     const size = sizes.find(({ perMille }) => drawn < (below += perMille)) ?? sizes[0];
-    const start = Math.floor(this.#random() * (this.#noise.byteLength - size.bytes));
+    const start = this.#random.below(this.#noise.byteLength - size.bytes);
     return this.#noise.slice(start, start + size.bytes);
   }
 }

@@ -1,6 +1,7 @@
 // Random requests over few keys, so that they meet: a seed makes the same ones each time.
 
 import { type LeaseId, leaseId } from '../../src/model/brands.ts';
+import { Random } from '../support/random.ts';
 import { bytes, keyRange, putRequest, range } from './requests.ts';
 import type {
   Compare,
@@ -14,42 +15,12 @@ import type {
 
 const keys = ['a', 'ab', 'b', 'b\0', 'c', 'd/1', 'd/2', 'd/3', '\u00e9', 'z'];
 
-/** Mulberry32: numbers in [0, 1) from a seed. */
-export function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
-
-export class RandomOperations {
-  readonly #random: () => number;
+export class RandomOperations extends Random {
   /** The store's revision as far as the operations know: revisions asked for are around it. */
   revision = 1;
 
-  constructor(seed: number) {
-    this.#random = seeded(seed);
-  }
-
-  chance(probability: number): boolean {
-    return this.#random() < probability;
-  }
-
-  below(bound: number): number {
-    return Math.floor(this.#random() * bound);
-  }
-
-  pick<Item>(items: readonly Item[]): Item {
-    const item = items[this.below(items.length)];
-    if (item === undefined) throw new Error('nothing to pick from');
-    return item;
-  }
-
   operation(): Operation {
-    const kind = this.#random();
+    const kind = this.next();
     if (kind < 0.5) return { kind: 'put', request: this.put() };
     if (kind < 0.65) return { kind: 'deleteRange', request: { ...this.range(), previous: this.chance(0.5) } };
     if (kind < 0.87) return { kind: 'txn', request: this.txn(2) };
@@ -73,7 +44,7 @@ export class RandomOperations {
 
   /** Leases come more often than they go; alarms are ended soon. */
   #administration(): Operation {
-    const kind = this.#random();
+    const kind = this.next();
     if (kind < 0.5) {
       const id = this.chance(0.3) ? leaseId(0n) : this.lease();
       const ttlSeconds = this.chance(0.05) ? 9_000_000_001 : this.below(100) - 10;
@@ -98,7 +69,7 @@ export class RandomOperations {
   }
 
   range(): KeyRange {
-    const kind = this.#random();
+    const kind = this.next();
     if (kind < 0.4) return keyRange(this.key());
     if (kind < 0.5) return keyRange(this.key(), '\0');
     if (kind < 0.6) return keyRange('\0', '\0');
@@ -134,7 +105,7 @@ export class RandomOperations {
   }
 
   #txnOperation(depth: number): TxnOperation {
-    const kind = this.#random();
+    const kind = this.next();
     if (kind < 0.4) return { kind: 'put', request: this.put() };
     if (kind < 0.6) return { kind: 'deleteRange', request: { ...this.range(), previous: this.chance(0.5) } };
     if (kind < 0.85) return { kind: 'range', request: this.rangeRequest() };

@@ -70,7 +70,7 @@ export function putRequest(key: Bytes, value: Bytes = 'v', options: Partial<PutR
   };
 }
 
-export function deleteRequest(of: KeyRange | string, previous = false): DeleteRangeRequest {
+function deleteRequest(of: KeyRange | string, previous = false): DeleteRangeRequest {
   return { ...(typeof of === 'string' ? keyRange(of) : of), previous };
 }
 

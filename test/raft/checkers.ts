@@ -6,7 +6,7 @@ import { textOf } from '../../src/base/bytes.ts';
 import type { Effects, Entry } from '../../src/raft/types.ts';
 import type { Host } from './host.ts';
 
-export class Violation extends Error {
+class Violation extends Error {
   override readonly name = 'Violation';
 }
 

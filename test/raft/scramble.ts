@@ -4,7 +4,7 @@
 import { assert } from '../../src/base/assert.ts';
 import { replicaId } from '../../src/model/brands.ts';
 import { utf8 } from '../../src/base/bytes.ts';
-import { seededRandom } from '../../src/raft/random.ts';
+import { Random, seededRandom } from '../support/random.ts';
 import type { Message, Role } from '../../src/raft/types.ts';
 import { Checkers } from './checkers.ts';
 import { Host, steps, type HostOptions } from './host.ts';
@@ -62,7 +62,7 @@ export function scramble(options: ScrambleOptions): Counts {
 
 class Scramble {
   readonly counts: Counts = { commits: 0, leaders: 0, reads: 0, crashes: 0 };
-  readonly #random: () => number;
+  readonly #random: Random;
   readonly #checkers = new Checkers();
   readonly #hosts: Host[];
   readonly #weights: Weights;
@@ -74,19 +74,19 @@ class Scramble {
   #contexts = 0;
 
   constructor({ seed, bug }: ScrambleOptions) {
-    this.#random = seededRandom(seed);
+    this.#random = new Random(seed);
     this.#bug = bug;
-    const size = this.#pick([1, 3, 3, 3, 5]);
+    const size = this.#random.pick([1, 3, 3, 3, 5]);
     const voters = Array.from({ length: size }, (_, place) => replicaId(place + 1));
     const weights: Record<Action, number> = { ...usualWeights };
-    for (const fault of faults) if (this.#random() < 0.3) weights[fault] = 0;
+    for (const fault of faults) if (this.#random.next() < 0.3) weights[fault] = 0;
     if (bug !== undefined) Object.assign(weights, weightsForBugs);
     this.#weights = weights;
     this.#hosts = voters.map((id) => {
       const hostOptions: HostOptions = {
         id,
         voters,
-        random: seededRandom(Math.floor(this.#random() * 2 ** 32)),
+        random: seededRandom(this.#random.next() * 2 ** 32),
         electionTimeoutTicks,
         heartbeatTicks: 2,
         appendEntriesMax: 3,
@@ -102,17 +102,17 @@ class Scramble {
   }
 
   step(): void {
-    const host = this.#pick(this.#hosts);
+    const host = this.#random.pick(this.#hosts);
     switch (this.#choose()) {
       case 'deliver':
         return this.#deliver(0);
       case 'deliverLate':
-        return this.#deliver(Math.floor(this.#random() * this.#network.length));
+        return this.#deliver(this.#random.below(this.#network.length));
       case 'drop':
-        this.#network.splice(Math.floor(this.#random() * this.#network.length), 1);
+        this.#network.splice(this.#random.below(this.#network.length), 1);
         return;
       case 'repeat':
-        if (this.#network.length > 0) this.#network.push(this.#pick(this.#network));
+        if (this.#network.length > 0) this.#network.push(this.#random.pick(this.#network));
         return;
       case 'tick':
         return this.#input(host, () => host.raft.tick());
@@ -123,7 +123,7 @@ class Scramble {
       case 'campaign':
         return this.#input(host, () => host.raft.campaign());
       case 'transfer':
-        return this.#input(host, () => host.raft.transferLeadership(this.#pick(this.#hosts).id));
+        return this.#input(host, () => host.raft.transferLeadership(this.#random.pick(this.#hosts).id));
       case 'tellCommit':
         return this.#input(host, () => host.raft.tellCommit());
       case 'rest':
@@ -134,10 +134,10 @@ class Scramble {
         // Whatever happens next stops half-way.
         host.raft.tick();
         this.#propose(host);
-        host.turn(this.#pick(steps));
+        host.turn(this.#random.pick(steps));
         return this.#crash(host);
       case 'cut':
-        this.#sides = this.#hosts.map(() => Math.floor(this.#random() * 2));
+        this.#sides = this.#hosts.map(() => this.#random.below(2));
         return;
       case 'heal':
         this.#sides = [];
@@ -222,7 +222,7 @@ class Scramble {
   }
 
   #propose(host: Host): void {
-    for (let count = this.#random() * 3; count > 0; count--) host.raft.propose(utf8(`p${++this.#proposals}`));
+    for (let count = this.#random.next() * 3; count > 0; count--) host.raft.propose(utf8(`p${++this.#proposals}`));
   }
 
   #read(host: Host): void {
@@ -245,17 +245,6 @@ class Scramble {
 
   #choose(): Action {
     const weights = Object.entries(this.#weights) as [Action, number][];
-    let drawn = this.#random() * weights.reduce((sum, [, weight]) => sum + weight, 0);
-    for (const [action, weight] of weights) {
-      drawn -= weight;
-      if (drawn < 0) return action;
-    }
-    return 'tick';
-  }
-
-  #pick<Value>(values: readonly Value[]): Value {
-    const value = values[Math.floor(this.#random() * values.length)];
-    assert(value !== undefined, 'nothing to pick from');
-    return value;
+    return this.#random.weighted(weights.map(([action, weight]) => [weight, action] as const));
   }
 }

@@ -14,7 +14,7 @@ import type { Driver } from '../../src/driver/driver.ts';
 import { takenBy } from '../../src/replica/lock/lock-places.ts';
 import { requestDigest } from '../../src/replica/calls/request-digest.ts';
 import { encodeStream } from '../../src/replica/watch/watch-attachment.ts';
-import { Random } from '../api/random.ts';
+import { WireRandom } from '../api/wire-random.ts';
 import { randomRequest } from '../api/random-requests.ts';
 import { leaderAlone, nowMs, write } from '../driver/leader-alone.ts';
 
@@ -144,7 +144,7 @@ function checkStatus(response: Response | null, context: string): void {
 
 type Met = { readonly kinds: Set<string>; readonly results: Set<string> };
 
-function sendOne(driver: Driver, random: Random, met: Met, place: number): void {
+function sendOne(driver: Driver, random: WireRandom, met: Met, place: number): void {
   const request = randomRequest(random);
   const call = parseCall(request);
   met.kinds.add(call.kind);
@@ -171,7 +171,7 @@ describe('any request', () => {
       `API-FUZZ-2: of any request what is taken is applied, the rest is a value: seed ${seed}`,
       { timeout: (seconds + 60) * 1_000 },
       () => {
-        const random = new Random(seed);
+        const random = new WireRandom(seed);
         const driver = leaderAlone();
         const met: Met = { kinds: new Set(), results: new Set() };
         const endMs = Date.now() + seconds * 1_000;

@@ -17,7 +17,7 @@ import { decodeAnswer, encodeAnswer } from '../../src/session/answer-codec.ts';
 import { decodeCall, encodeCall, fitsFrame } from '../../src/session/call-codec.ts';
 import { readFailure, writeFailure } from '../../src/session/failure-codec.ts';
 import { all } from '../api/errors/failure-samples.ts';
-import { Random } from '../api/random.ts';
+import { Random } from '../support/random.ts';
 import { calls, requestOf } from '../api/v3/recording.ts';
 
 const recorded = calls(/\.jsonl$/).filter(({ path }) => /^\/v3(beta)?\/(kv|lease|auth)\//.test(path));

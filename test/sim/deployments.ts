@@ -15,7 +15,7 @@ import { type Code, type FormerCode, formerCodeOf } from './platform/code.ts';
 import type { FaultMix } from './faults.ts';
 import type { SimulatedGroup } from './platform/group.ts';
 import type { RaftChecker } from './checkers/raft-checker.ts';
-import type { Random } from './random.ts';
+import type { Random } from '../support/random.ts';
 import type { SimulatedReplica } from './platform/replica.ts';
 import type { Schedule } from './platform/schedule.ts';
 import type { Trace } from './trace.ts';

@@ -2,10 +2,10 @@
 // fails at once hides what only shows when most things work.
 
 import { commandRowsMax } from '../../src/limits.ts';
-import type { Random } from './random.ts';
+import type { Random } from '../support/random.ts';
 
 /** What clients ask for. */
-export const workloads = ['mixed', 'kubernetes', 'batch'] as const;
+const workloads = ['mixed', 'kubernetes', 'batch'] as const;
 export type WorkloadName = (typeof workloads)[number];
 
 /** Probabilities are per occasion, times in milliseconds. 0: this fault is off. */

@@ -9,7 +9,7 @@ import { votersOnDisk } from './platform/durable-log.ts';
 import type { SimulatedGroup } from './platform/group.ts';
 import type { Network } from './platform/network.ts';
 import type { RaftChecker } from './checkers/raft-checker.ts';
-import type { Random } from './random.ts';
+import type { Random } from '../support/random.ts';
 import type { SimulatedReplica } from './platform/replica.ts';
 import type { StateChecker } from './checkers/state-checker.ts';
 import type { Trace } from './trace.ts';

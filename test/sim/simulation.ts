@@ -28,7 +28,7 @@ import { entryInWords, linearize } from './checkers/linearizability.ts';
 import { MemberFaults } from './member-faults.ts';
 import { type Delivery, Network } from './platform/network.ts';
 import { RaftChecker } from './checkers/raft-checker.ts';
-import { Random } from './random.ts';
+import { Random } from '../support/random.ts';
 import { simulatedBounds, SimulatedReplica } from './platform/replica.ts';
 import { Schedule } from './platform/schedule.ts';
 import { StateChecker } from './checkers/state-checker.ts';

@@ -72,7 +72,7 @@ export function frameFaults(frame: unknown): string[] {
 
 export type Asked = { readonly method: string; readonly path: string };
 
-export function templateOf(path: string): string | null {
+function templateOf(path: string): string | null {
   return templates.find(({ form }) => form.test(path))?.template ?? null;
 }
 

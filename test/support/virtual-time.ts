@@ -2,7 +2,7 @@
 
 import { afterAll, afterEach, beforeAll, beforeEach, vi } from 'vitest';
 import { requestTimeoutMs } from '../../src/limits.ts';
-import { seededRandom } from '../../src/raft/random.ts';
+import { seededRandom } from './random.ts';
 import { leaveCrashesUnhandled, pass } from './virtual-crash.ts';
 
 export function inVirtualTime(): void {

@@ -13,7 +13,7 @@ import { serviceErrors } from './service-errors.ts';
 import { storeErrors } from './store-errors.ts';
 import { type ByKind, grpc, httpOfGrpc, overloadedStatus, type WireError, type WireErrors } from './wire-error.ts';
 
-export type { Failure, RequestFailure, ServiceFailure } from './failures.ts';
+export type { Failure } from './failures.ts';
 
 const wireErrors: WireErrors<Failure> = {
   ...storeErrors,
@@ -53,7 +53,7 @@ export function describe<Kind extends Failure['kind']>(failure: FailureOf<Kind>)
 }
 
 /** The `type` of every problem. A name, not an address: it never changes and need not be fetched. */
-export function problemType(slug: string): string {
+function problemType(slug: string): string {
   return `urn:quorate:problem:${slug}`;
 }
 

@@ -45,7 +45,6 @@ export type GroupFailure =
   | { readonly kind: 'learnerNotReady' }
   | { readonly kind: 'peerUrlsExist' }
   | { readonly kind: 'tooManyLearners' }
-  | { readonly kind: 'unhealthyCluster' }
   | { readonly kind: 'badTransferee' }
   | { readonly kind: 'downgradeTargetInvalid' }
   | { readonly kind: 'downgradeFormatWrong' }
@@ -105,8 +104,6 @@ export type ServiceFailure =
   | { readonly kind: 'notConfigured'; readonly faults: readonly string[] }
   /** A replica could not be reached: the tenant is not wholly deleted. */
   | { readonly kind: 'deletionUnfinished'; readonly tenant: string }
-  /** The replica found that its state differs from the leader's and serves no more. */
-  | { readonly kind: 'corrupt' }
   | { readonly kind: 'tenantDeleted' }
   /** A fault of the service: a bug. What it was is in the log and nowhere else. */
   | { readonly kind: 'internal' };

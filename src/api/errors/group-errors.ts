@@ -148,15 +148,6 @@ export const groupErrors: WireErrors<GroupFailure> = {
       'Too many learners',
       'too many learner members in cluster',
     ),
-  unhealthyCluster: () => ({
-    code: grpc.unavailable,
-    words: 'etcdserver: unhealthy cluster',
-    status: 503,
-    slug: 'unhealthy-cluster',
-    title: 'Unhealthy group',
-    detail: 'Too few members answer for a change of members. Try again when most of them do.',
-    headers: later,
-  }),
   badTransferee: () =>
     refusedFor(
       'bad-transferee',

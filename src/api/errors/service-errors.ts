@@ -185,15 +185,6 @@ export const serviceErrors: WireErrors<ServiceFailure> = {
       'Service is not set up',
       `${failure.faults.join('; ')}. Make a secret with "openssl rand -base64 32" and set it with "npx wrangler secret put <name>".`,
     ),
-  corrupt: () => ({
-    code: grpc.dataLoss,
-    words: 'etcdserver: corrupt cluster',
-    status: 500,
-    slug: 'corrupt',
-    title: 'Replica diverged',
-    detail:
-      'This replica differs from its leader, has stopped serving and is being rebuilt. Try again: another one answers.',
-  }),
 };
 
 /** What passes only when somebody has set the service up: nobody need try again before. */

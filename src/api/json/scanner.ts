@@ -27,7 +27,7 @@ export function byteString(bytes: Uint8Array): string {
 }
 
 /** The bytes of a byte string. */
-export function bytesOfByteString(text: string): Uint8Array {
+function bytesOfByteString(text: string): Uint8Array {
   return Buffer.from(text, 'latin1');
 }
 

@@ -13,7 +13,7 @@ export function bytesJson(name: 'key' | 'value' | 'name', bytes: Uint8Array): st
   return text === null ? `"${name}_base64":"${base64(bytes)}"` : `"${name}":${JSON.stringify(text)}`;
 }
 
-export function keyValueJson(kv: KeyValue, keysOnly: boolean): string {
+function keyValueJson(kv: KeyValue, keysOnly: boolean): string {
   const value = keysOnly ? '' : `,${bytesJson('value', kv.value)}`;
   const lease = kv.lease === noLease ? '' : `,"lease":"${kv.lease}"`;
   return (

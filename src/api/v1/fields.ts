@@ -9,7 +9,7 @@ import { parseJson } from '../json/value.ts';
 import { bad, parsed } from './parsed.ts';
 import type { Parsed } from './parsed.ts';
 
-export class Faults {
+class Faults {
   #wrong: string | null = null;
   #missing: string | null = null;
 

@@ -169,7 +169,7 @@ function boundFault(name: string, bound: Uint8Array | undefined, bytesMax: numbe
   return bytes > bytesMax ? `${name} has ${bytes} bytes; at most ${bytesMax}` : null;
 }
 
-export function prefixRange(prefix: Uint8Array): KeyRange {
+function prefixRange(prefix: Uint8Array): KeyRange {
   return prefix.byteLength === 0 ? everyKey : { key: prefix, rangeEnd: prefixEnd(prefix) ?? noEnd };
 }
 

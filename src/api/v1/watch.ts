@@ -79,10 +79,6 @@ export function encodeEvent(event: StoreEvent, withPrevious: boolean): string {
   return eventJson(event, withPrevious);
 }
 
-export function encodeEvents(events: readonly StoreEvent[], withPrevious: boolean): string {
-  return events.map((event) => eventJson(event, withPrevious)).join(',');
-}
-
 /** All events of one revision, or of several up to `revision`. A revision is never split. */
 export function eventsFrame(revision: number, eventsText: string): WatchFrame {
   return {

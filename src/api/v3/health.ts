@@ -55,7 +55,7 @@ export function parseHealthCall({ method, path, query }: ApiRequest): ApiCall | 
 }
 
 /** It says nothing of a tenant: anyone may be told. */
-export function versionResponse(): Response {
+function versionResponse(): Response {
   return Response.json({
     etcdserver: etcdServerVersion,
     etcdcluster: etcdClusterVersion,

@@ -133,11 +133,6 @@ export function encodeEvent(event: StoreEvent, withPrevious: boolean): string {
   return eventJson(event, withPrevious);
 }
 
-/** The texts of events, of one revision or of several that share a message. */
-export function encodeEvents(events: readonly StoreEvent[], withPrevious: boolean): string {
-  return events.map((event) => eventJson(event, withPrevious)).join(',');
-}
-
 export type WatchAnswer = {
   readonly watchId: bigint;
   readonly created?: boolean;
@@ -146,7 +141,7 @@ export type WatchAnswer = {
   readonly compactRevision?: number;
   readonly cancelReason?: string;
   readonly fragment?: boolean;
-  /** Joined by commas, as `encodeEvents` makes them. */
+  /** Texts of `encodeEvent`, joined by commas. */
   readonly eventsText?: string;
 };
 

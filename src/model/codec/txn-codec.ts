@@ -200,7 +200,8 @@ export function readRange(reader: BinaryReader): RangeRequest {
   const rangeEnd = reader.bytes();
   const flags = reader.byte();
   const present = reader.byte();
-  const number = (place: number): number => ((present & (1 << place)) === 0 ? 0 : reader.float());
+  // A client's frame may say -0, which nobody writes: it is 0.
+  const number = (place: number): number => ((present & (1 << place)) === 0 ? 0 : reader.float() + 0);
   // In the order of `rangeNumbers`: a literal is evaluated as it is written.
   return {
     key,

@@ -59,12 +59,6 @@ export function intervalBytes(interval: Interval): number {
   return intervalOverheadBytes + interval.from.byteLength + (interval.to ?? emptyBytes).byteLength;
 }
 
-/** No key lies in it, now or ever. */
-export function isEmptyRange(range: KeyRange): boolean {
-  const span = spanOf(range);
-  return span.kind === 'bounded' && compareBytes(span.to, span.from) <= 0;
-}
-
 /** Intervals that were joined, in their order: whether one of them holds all that the request names. */
 export function intervalsHold(intervals: readonly Interval[], request: KeyRange): boolean {
   const span = spanOf(request);

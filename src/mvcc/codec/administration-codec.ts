@@ -26,7 +26,7 @@ export type AdministrationOperation =
   | LearnerOperation;
 
 // The number is in the log: only ever add at the end.
-export const administrationCode = {
+const administrationCode = {
   leaseGrant: 6,
   leaseRevoke: 7,
   leaseExpire: 8,
@@ -51,7 +51,7 @@ export const administrationCode = {
 } as const satisfies Readonly<Record<AdministrationOperation['kind'], number>>;
 
 /** `leaseExpire` where it names deadlines. */
-export const leaseExpireStoredCode = 27;
+const leaseExpireStoredCode = 27;
 
 const leaseBytes = 8;
 const floatBytes = 8;

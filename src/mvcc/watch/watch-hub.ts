@@ -4,7 +4,7 @@
 
 import { assert } from '../../base/assert.ts';
 import { revision as asRevision, type Revision } from '../../model/brands.ts';
-import { compareBytes, keyText } from '../../base/bytes.ts';
+import { keyText } from '../../base/bytes.ts';
 import {
   watchBatchBytesMax,
   watchCatchUpWatchersMax,
@@ -13,7 +13,7 @@ import {
   watchHistorySliceBytesMax,
 } from '../../limits.ts';
 import type { KeyRange, RevisionEvents } from '../../model/store.ts';
-import { spanOf } from '../key-range.ts';
+import { isEmptyRange } from '../key-range.ts';
 import { batchesOf, EventCollector, lets, type WatchBatch, type WatchShape } from './watch-batch.ts';
 import { WatchRanges } from './watch-ranges.ts';
 
@@ -404,12 +404,6 @@ function startingAt(batch: WatchBatch, from: Revision): WatchBatch | null {
   if (first === undefined || first.revision >= from) return batch;
   const revisions = batch.revisions.filter((each) => each.revision >= from);
   return revisions.length === 0 ? null : { ...batch, revisions };
-}
-
-/** A range that holds no key. One key, and "from the key on", are never empty. */
-export function isEmptyRange(range: KeyRange): boolean {
-  const span = spanOf(range);
-  return span.kind === 'bounded' && compareBytes(span.from, span.to) >= 0;
 }
 
 function shapeKey(shape: WatchShape): string {

@@ -15,7 +15,7 @@ import { replicaId, type ReplicaId } from '../../model/brands.ts';
 import { attemptHedgeMs, attemptLongMs, attemptTimeoutMs, requestTimeoutMs, tickMs } from '../../limits.ts';
 import type { Caller } from '../../model/store.ts';
 import type { Doubts } from './call-steps.ts';
-import { wait, within } from '../within.ts';
+import { wait, within } from '../../base/timers.ts';
 
 export type RouteOptions = {
   readonly own: ReplicaId;

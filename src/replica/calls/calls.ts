@@ -74,9 +74,9 @@ async function serveParsed(
     case 'refused':
       return call.response;
     case 'write':
-      return within(call, serveWrite(member, call, context));
+      return withinItsTimeout(call, serveWrite(member, call, context));
     case 'read':
-      return within(call, serveRead(member, call, request, context));
+      return withinItsTimeout(call, serveRead(member, call, request, context));
     case 'status':
       return serveStatus(member, call, context);
     case 'watch':
@@ -84,37 +84,37 @@ async function serveParsed(
     case 'answered':
       return call.response;
     case 'query':
-      return within(call, serveQuery(member, call, context));
+      return withinItsTimeout(call, serveQuery(member, call, context));
     case 'password':
-      return within(call, context.services.logins.servePassword(member, call, context));
+      return withinItsTimeout(call, context.services.logins.servePassword(member, call, context));
     case 'authenticate':
-      return within(call, context.services.logins.serveAuthenticate(member, call, context));
+      return withinItsTimeout(call, context.services.logins.serveAuthenticate(member, call, context));
     case 'etcdStatus':
-      return within(call, serveEtcdStatus(member, call, context));
+      return withinItsTimeout(call, serveEtcdStatus(member, call, context));
     case 'defragment':
-      return within(call, serveDefragment(member, call, context));
+      return withinItsTimeout(call, serveDefragment(member, call, context));
     case 'snapshot':
       return serveSnapshot(member, call, context);
     case 'transferLeadership':
-      return within(call, serveTransferLeadership(member, call, context));
+      return withinItsTimeout(call, serveTransferLeadership(member, call, context));
     case 'downgrade':
-      return within(call, serveDowngrade(member, call, context));
+      return withinItsTimeout(call, serveDowngrade(member, call, context));
     case 'memberList':
-      return within(call, serveMemberList(member, call, context));
+      return withinItsTimeout(call, serveMemberList(member, call, context));
     case 'memberChange':
-      return within(call, serveMemberChange(member, call, context));
+      return withinItsTimeout(call, serveMemberChange(member, call, context));
     case 'health':
       return serveHealth(member, call, context);
     case 'frames':
       return serveFrames(member, call, context);
     case 'timeToLive':
-      return within(call, serveTimeToLive(member, call, context));
+      return withinItsTimeout(call, serveTimeToLive(member, call, context));
     case 'keepAlive':
-      return within(call, serveKeepAlive(member, call, context));
+      return withinItsTimeout(call, serveKeepAlive(member, call, context));
     case 'keepAliveStream':
       return serveKeepAliveStream(member, call, request, context);
     case 'sessionWrite':
-      return within(call, serveSessionWrite(member, call, context));
+      return withinItsTimeout(call, serveSessionWrite(member, call, context));
     case 'lock':
       return serveLock(member, call, context);
     case 'campaign':
@@ -124,7 +124,7 @@ async function serveParsed(
     case 'acquire':
       return serveAcquire(member, call, context);
     case 'release':
-      return within(call, serveRelease(member, call, context));
+      return withinItsTimeout(call, serveRelease(member, call, context));
     default:
       return unreachable(call);
   }
@@ -204,7 +204,7 @@ async function serveWatch(
 }
 
 /** Grpc-Timeout bounds the call: the caller is answered in time, whatever becomes of a write. */
-async function within(
+async function withinItsTimeout(
   call: { readonly protocol: 'v1' | 'v3'; readonly timeoutMs: number | null },
   answer: Promise<Response>,
 ): Promise<Response> {

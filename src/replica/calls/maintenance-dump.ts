@@ -25,7 +25,7 @@ import type { RangeOutcome } from '../../mvcc/store.ts';
 import { queryStore } from './call-steps.ts';
 import type { Member } from '../member.ts';
 
-export const dumpVersion = 1;
+const dumpVersion = 1;
 const service = { kind: 'service' } as const;
 const magic = utf8('quorate-snapshot');
 

@@ -47,7 +47,7 @@ export function* queuesOf(key: Uint8Array): Generator<string, void, void> {
   for (let end = key.indexOf(slash); end >= 0; end = key.indexOf(slash, end + 1)) yield text.slice(0, end + 1);
 }
 
-export function queueText(name: Uint8Array): string {
+function queueText(name: Uint8Array): string {
   return `${keyText(name)}/`;
 }
 

@@ -18,7 +18,8 @@ import {
 } from '../../limits.ts';
 import type { Reservation } from '../../base/memory-budget.ts';
 import type { Caller, KeyRange, RevisionEvents } from '../../model/store.ts';
-import { isEmptyRange, type WatchHistory, WatchHub } from '../../mvcc/watch/watch-hub.ts';
+import { isEmptyRange } from '../../mvcc/key-range.ts';
+import { type WatchHistory, WatchHub } from '../../mvcc/watch/watch-hub.ts';
 import type { SqlPort } from '../../base/sql-port.ts';
 import type { OpenCall, OpenCalls } from '../open-calls.ts';
 import { decodeAttachment } from './watch-attachment.ts';

@@ -17,7 +17,8 @@ import { emptyBytes } from '../../base/bytes.ts';
 import { rangeBoundBytesMax, watchesPerStreamMax, watchFragmentBytesMax, watchProgressNotifyMs } from '../../limits.ts';
 import type { Caller, KeyRange } from '../../model/store.ts';
 import { EncodedOnce, type WatchBatch, type WatchShape } from '../../mvcc/watch/watch-batch.ts';
-import { isEmptyRange, Watcher, type WatchEnd, type WatchRefusal, type WatchSink } from '../../mvcc/watch/watch-hub.ts';
+import { isEmptyRange } from '../../mvcc/key-range.ts';
+import { Watcher, type WatchEnd, type WatchRefusal, type WatchSink } from '../../mvcc/watch/watch-hub.ts';
 import {
   eventTexts,
   type Room,
@@ -43,7 +44,7 @@ const eventsText = new EncodedOnce((batch) => eventTexts(batch, encodeEvent)?.jo
 const fragmentTexts = new EncodedOnce((batch) => cutFragments(eventTexts(batch, encodeEvent)));
 
 /** Words of this service, where etcd has none: a stream holds what fits its bounds. */
-export const refusalWords = {
+const refusalWords = {
   tooManyWatchers: 'quorate: this replica serves as many watches as it can',
   streamFull: 'quorate: this stream holds as many watches as it can, open another stream',
 } as const;

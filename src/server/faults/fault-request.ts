@@ -6,7 +6,7 @@ import type { Fault, FaultRequest, FaultTarget, PeerDirection } from './fault-pr
 /** The number of a group's replicas only grows as replicas are replaced; this refuses nonsense. */
 const replicaNumberMax = 1_000_000;
 /** Longer than any time-out of the service: a call that takes this long is as good as lost. */
-export const delayMsMax = 60_000;
+const delayMsMax = 60_000;
 
 export type ParsedFault =
   | { readonly kind: 'fault'; readonly request: FaultRequest }

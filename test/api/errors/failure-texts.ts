@@ -48,7 +48,6 @@ export const failureTexts: Readonly<Record<Failure['kind'], string>> = {
   learnerNotReady: 'The learner has not caught up with its leader. Try again later.',
   peerUrlsExist: 'A member has one of these peer URLs already.',
   tooManyLearners: 'The group has as many learners as it may: promote or remove one first.',
-  unhealthyCluster: 'Too few members answer for a change of members. Try again when most of them do.',
   badTransferee: 'Leadership goes to a member that votes; targetID is its id.',
   downgradeTargetInvalid: 'A downgrade aims at one minor version below the present one.',
   downgradeFormatWrong: 'A version is written major.minor, for instance 3.6.',
@@ -112,8 +111,6 @@ export const failureTexts: Readonly<Record<Failure['kind'], string>> = {
     'OPERATOR_TOKEN is not set. Make a secret with "openssl rand -base64 32" and set it with "npx wrangler secret put <name>".',
   deletionUnfinished:
     'Not every replica of tenant a could be reached. It serves nobody any more; delete it again to finish.',
-  corrupt:
-    'This replica differs from its leader, has stopped serving and is being rebuilt. Try again: another one answers.',
   internal: 'The service failed at this request; its log says why. A write may have taken effect or not.',
   replicaNotFound: 'The group has no replica 9. GET /v1/tenants/{id}/replicas lists them.',
   tooManyReplicas: 'A group has at most 5 replicas: remove one first, or say which one the new one replaces.',

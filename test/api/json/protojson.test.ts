@@ -9,7 +9,7 @@ import { rangeRequest, readBody, txnRequest } from '../../../src/api/v3/schema.t
 import { txnBytes } from '../../../src/model/request-size.ts';
 import { concatBytes, utf8 } from '../../../src/base/bytes.ts';
 import { jsonDepthMax, jsonTreeDepthMax } from '../../../src/limits.ts';
-import { Random } from '../random.ts';
+import { WireRandom } from '../wire-random.ts';
 
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
 
@@ -26,7 +26,7 @@ function naiveBase64(text: string): Uint8Array | null {
 
 describe('base64', () => {
   it('API-B64-1: either alphabet, padded or not, line ends passed over: as Go, at every length and with any fault', () => {
-    const random = new Random(1);
+    const random = new WireRandom(1);
     for (let length = 0; length < 400; length++) {
       const bytesIn = random.bytes(length);
       for (const form of ['base64', 'base64url'] as const) {
@@ -43,7 +43,7 @@ describe('base64', () => {
   });
 
   it('API-B64-2: large values take the platform’s decoder with the same result', () => {
-    const random = new Random(2);
+    const random = new WireRandom(2);
     for (const length of [700, 1_022, 1_023, 1_024, 1_025, 1_026, 5_000, 100_001]) {
       const bytesIn = random.bytes(length);
       const text = Buffer.from(bytesIn).toString('base64');
@@ -247,7 +247,7 @@ describe('messages', () => {
 
 describe('strict JSON', () => {
   it('API-JSON-1: takes what JSON.parse takes, save names twice, half surrogates and depth', () => {
-    const random = new Random(3);
+    const random = new WireRandom(3);
     for (let round = 0; round < 20_000; round++) {
       const text = random.json(4);
       const mutated = round % 2 === 0 ? text : random.mutate(text);
@@ -272,7 +272,7 @@ describe('strict JSON', () => {
   });
 
   it('API-JSON-3: text comes out as it went in', () => {
-    const random = new Random(4);
+    const random = new WireRandom(4);
     for (let round = 0; round < 2_000; round++) {
       const text = random.text();
       const parsed = parseJson(utf8(JSON.stringify(text)));

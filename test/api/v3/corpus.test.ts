@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { parseCall } from '../../../src/api/call.ts';
 import type { ResponseHeader } from '../../../src/api/contract.ts';
-import { decodeWatchRequest, encodeEvents, watchResponse } from '../../../src/api/v3/watch.ts';
+import { decodeWatchRequest, encodeEvent, watchResponse } from '../../../src/api/v3/watch.ts';
 import type { Plain } from './naive-v3.ts';
 import { event, outcome, rangeAnswer, rangeRequest, snakeCased, writeOperation } from './naive-v3.ts';
 import { calls, corpusFiles, requestOf, spell, steps } from './recording.ts';
@@ -132,7 +132,7 @@ describe('watch streams', () => {
           compactRevision: Number(result['compact_revision'] ?? 0),
           cancelReason: textIn(result, 'cancel_reason') ?? '',
           fragment: result['fragment'] === true,
-          eventsText: encodeEvents(events.map(event), true),
+          eventsText: events.map((each) => encodeEvent(event(each), true)).join(','),
         });
         const expected = { result: { ...result, header: { ...(result['header'] as Plain), ...ids } } };
         expect(JSON.parse(text), place).toEqual(expected);

@@ -113,7 +113,7 @@ function operation(json: Plain): unknown {
   return txn ? { kind: 'txn', request: txnRequest(txn) } : { kind: 'empty' };
 }
 
-export function txnRequest(json: Plain): TxnRequest {
+function txnRequest(json: Plain): TxnRequest {
   return {
     compare: objects(json['compare']).map(compare),
     success: objects(json['success']).map(operation) as TxnOperation[],
@@ -134,7 +134,7 @@ export function writeOperation(path: string, json: Plain): unknown {
   }
 }
 
-export function keyValue(json: Plain): KeyValue {
+function keyValue(json: Plain): KeyValue {
   return {
     key: bytesOf(json['key']),
     value: bytesOf(json['value']),

@@ -3,7 +3,7 @@
 import type { Json } from '../conversation.ts';
 import { keyValueStep, leaseStep, maintenanceStep, type Making } from './key-value-steps.ts';
 import { planned, post, type Headers, type Planned } from './plan.ts';
-import type { Random } from './random.ts';
+import type { Random } from '../../support/random.ts';
 import { optional, randomRange } from './values.ts';
 
 const users = ['root', 'ann', 'bob'] as const;

@@ -2,7 +2,7 @@
 
 import type { Json, JsonObject } from '../conversation.ts';
 import { get, planned, post, type Headers, type Planned } from './plan.ts';
-import type { Random } from './random.ts';
+import type { Random } from '../../support/random.ts';
 import { optional, randomKey, randomLease, randomRange, randomRevision, randomValue } from './values.ts';
 
 export type Making = {
@@ -15,7 +15,7 @@ export type Making = {
 
 const nestedMax = 2;
 
-export function range(making: Making): JsonObject {
+function range(making: Making): JsonObject {
   const { random, made } = making;
   return {
     ...randomRange(random),
@@ -35,7 +35,7 @@ export function range(making: Making): JsonObject {
   };
 }
 
-export function put(making: Making): JsonObject {
+function put(making: Making): JsonObject {
   const { random } = making;
   return {
     key: randomKey(random),
@@ -49,7 +49,7 @@ export function put(making: Making): JsonObject {
   };
 }
 
-export function deleteRange(making: Making): JsonObject {
+function deleteRange(making: Making): JsonObject {
   return { ...randomRange(making.random), ...optional(making.random, { prev_kv: [0.4, () => true] }) };
 }
 
@@ -83,7 +83,7 @@ function operation(making: Making, depth: number): JsonObject {
   return making.random.weighted(choices)();
 }
 
-export function transaction(making: Making, depth = 0): JsonObject {
+function transaction(making: Making, depth = 0): JsonObject {
   const { random } = making;
   return optional(random, {
     compare: [0.8, () => random.several(random.below(3), () => compare(making))],

@@ -3,7 +3,7 @@
 import type { Json } from '../conversation.ts';
 import type { Making } from './key-value-steps.ts';
 import { planned, post, type Planned } from './plan.ts';
-import type { Random } from './random.ts';
+import type { Random } from '../../support/random.ts';
 import { bytes } from './values.ts';
 
 const names = ['l', 'l/m', 'e'] as const;

@@ -6,7 +6,7 @@ import { authBeginning, authChangeStep, authStep, randomCaller } from './auth-st
 import { keyValueStep, leaseStep, maintenanceStep, type Making } from './key-value-steps.ts';
 import { lockBeginning, lockEnd, lockStep } from './lock-steps.ts';
 import type { Planned } from './plan.ts';
-import { Random } from './random.ts';
+import { Random } from '../../support/random.ts';
 import { respelled, spoiled } from './spelling.ts';
 import { watchStep } from './watch-steps.ts';
 
@@ -94,7 +94,7 @@ function step(kind: SessionKind, making: Making): Planned {
 function reworded(kind: SessionKind, random: Random, made: Planned): Planned {
   const [respell, spoil] = kind === 'encodings' ? [0.4, 0.4] : [0.05, 0];
   const reword = (value: Json, spoilable: boolean): Body => {
-    const choice = random.fraction();
+    const choice = random.next();
     if (choice < spoil && spoilable) return spoiled(random, value);
     return { kind: 'json', value: choice < spoil + respell ? respelled(random, value) : value };
   };

@@ -1,7 +1,7 @@
 // The same request in another spelling, or spoiled: what a JSON gateway reads beside the canonical form.
 
 import { isList, isObject, type Body, type Json, type JsonObject } from '../conversation.ts';
-import type { Random } from './random.ts';
+import type { Random } from '../../support/random.ts';
 
 const byteMembers = new Set(['key', 'range_end', 'value']);
 

@@ -2,11 +2,11 @@
 // there, for beyond that etcd's order of ties is that of Go's sort.
 
 import type { Json, JsonObject } from '../conversation.ts';
-import type { Random } from './random.ts';
+import type { Random } from '../../support/random.ts';
 
 const keys = ['\0', 'a', 'a\0', 'a/1', 'a/2', 'a\xff', 'b', '\xff', '\xfb\xef?'] as const;
 const values = ['', '1', '2', '10', 'hello', '\0\x01\xfe\xff', 'zz?'] as const;
-export const leaseIds = ['7', '12', '255', '9007199254740995', '-3'] as const;
+const leaseIds = ['7', '12', '255', '9007199254740995', '-3'] as const;
 
 /** What bytes a text of characters below 256 stands for, as JSON carries them. */
 export function bytes(text: string): string {

@@ -4,7 +4,7 @@
 import type { Json, JsonObject } from '../conversation.ts';
 import type { Making } from './key-value-steps.ts';
 import { post, type Headers, type Planned } from './plan.ts';
-import type { Random } from './random.ts';
+import type { Random } from '../../support/random.ts';
 import { optional, randomRange, randomRevision } from './values.ts';
 
 const sockets = ['socket1', 'socket2'] as const;

@@ -3,13 +3,12 @@
 import { describe, expect, it } from 'vitest';
 import { compareBytes, utf8 } from '../../../src/base/bytes.ts';
 import type { KeyRange } from '../../../src/model/store.ts';
-import { spanHolds, spanOf } from '../../../src/mvcc/key-range.ts';
+import { isEmptyRange, spanHolds, spanOf } from '../../../src/mvcc/key-range.ts';
 import {
   intervalOf,
   intervalsHold,
   intervalsHoldKeys,
   intervalsHoldOnce,
-  isEmptyRange,
   joined,
 } from '../../../src/mvcc/auth/permission-ranges.ts';
 import { PermissionTree } from '../../../src/mvcc/auth/permission-tree.ts';

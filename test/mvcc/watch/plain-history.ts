@@ -15,18 +15,7 @@ import type {
   WatchSink,
 } from '../../../src/mvcc/watch/watch-hub.ts';
 
-/** Mulberry32: numbers in [0, 1) from a seed. */
-export function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
-
-export function pair(key: string | Uint8Array, at: number, value = 'v'): KeyValue {
+function pair(key: string | Uint8Array, at: number, value = 'v'): KeyValue {
   return {
     key: typeof key === 'string' ? utf8(key) : key,
     value: utf8(value),

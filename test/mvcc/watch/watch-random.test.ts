@@ -4,8 +4,10 @@
 import { expect, test } from 'vitest';
 import type { StoreEvent } from '../../../src/model/store.ts';
 import { lets } from '../../../src/mvcc/watch/watch-batch.ts';
-import { isEmptyRange, Watcher, WatchHub, type WatchRequest } from '../../../src/mvcc/watch/watch-hub.ts';
-import { holds, PlainHistory, put, RecordingSink, removal, seeded, shape } from './plain-history.ts';
+import { isEmptyRange } from '../../../src/mvcc/key-range.ts';
+import { Watcher, WatchHub, type WatchRequest } from '../../../src/mvcc/watch/watch-hub.ts';
+import { Random } from '../../support/random.ts';
+import { holds, PlainHistory, put, RecordingSink, removal, shape } from './plain-history.ts';
 
 const named = process.env['WATCH_SEED'];
 const seeds = named === undefined ? [1, 2, 3, 4, 5, 6, 7, 8] : [Number(named)];
@@ -46,16 +48,16 @@ function received(sink: RecordingSink): string[] {
 class Run {
   readonly history = new PlainHistory();
   readonly hub = new WatchHub(this.history);
-  readonly random: () => number;
+  readonly random: Random;
   open: Open[] = [];
   checked = 0;
 
   constructor(seed: number) {
-    this.random = seeded(seed);
+    this.random = new Random(seed);
   }
 
   below(bound: number): number {
-    return Math.floor(this.random() * bound);
+    return this.random.below(bound);
   }
   key(): string {
     return ['a', 'b', 'b/', 'b/1', 'b/2', 'c', 'c/x'][this.below(7)] ?? 'a';
@@ -65,17 +67,21 @@ class Run {
     const published = Array.from({ length: 1 + this.below(3) }, () => {
       const at = this.history.next;
       const events = Array.from({ length: 1 + this.below(4) }, () =>
-        this.random() < 0.6 ? put(this.key(), at, 'x'.repeat(this.below(40_000))) : removal(this.key(), at),
+        this.random.next() < 0.6 ? put(this.key(), at, 'x'.repeat(this.below(40_000))) : removal(this.key(), at),
       );
       return this.history.commit(events);
     });
     // Now and then the events are not at hand, as after a snapshot.
-    this.hub.publish(this.random() < 0.05 ? [] : published, this.history.revision);
+    this.hub.publish(this.random.next() < 0.05 ? [] : published, this.history.revision);
   }
 
   create(start: number, request: WatchRequest | null = null): void {
     const end = ['', '', '\0', this.key(), 'b0'][this.below(5)] ?? '';
-    const options = { noPut: this.random() < 0.2, noDelete: this.random() < 0.2, previous: this.random() < 0.5 };
+    const options = {
+      noPut: this.random.next() < 0.2,
+      noDelete: this.random.next() < 0.2,
+      previous: this.random.next() < 0.5,
+    };
     const wanted = request ?? { ...shape(this.key(), end, options), start };
     const sink = new RecordingSink();
     const watcher = this.hub.create(wanted, sink);
@@ -110,9 +116,9 @@ class Run {
   }
 
   step(): void {
-    const dice = this.random();
+    const dice = this.random.next();
     if (dice < 0.35) this.write();
-    else if (dice < 0.55) this.create(this.random() < 0.3 ? 0 : 1 + this.below(this.history.revision + 6));
+    else if (dice < 0.55) this.create(this.random.next() < 0.3 ? 0 : 1 + this.below(this.history.revision + 6));
     else if (dice < 0.8) this.hub.catchUp();
     else if (dice < 0.84) this.compact();
     else if (dice < 0.94) this.#turn();
@@ -126,7 +132,7 @@ class Run {
 
   #turn(): void {
     for (const { sink } of this.open) {
-      const dice = this.random();
+      const dice = this.random.next();
       sink.has = dice < 0.7 ? 'free' : dice < 0.95 ? 'full' : 'over';
     }
   }

@@ -1,9 +1,10 @@
 import { expect, test } from 'vitest';
 import { keyText, utf8 } from '../../../src/base/bytes.ts';
 import type { KeyRange } from '../../../src/model/store.ts';
-import { isEmptyRange } from '../../../src/mvcc/watch/watch-hub.ts';
+import { isEmptyRange } from '../../../src/mvcc/key-range.ts';
 import { WatchRanges } from '../../../src/mvcc/watch/watch-ranges.ts';
-import { holds, seeded, shape } from './plain-history.ts';
+import { Random } from '../../support/random.ts';
+import { holds, shape } from './plain-history.ts';
 
 function found<Member>(ranges: WatchRanges<Member>, key: Uint8Array): Member[] {
   const members: Member[] = [];
@@ -24,23 +25,26 @@ test('WATCH-INDEX-1: a key is found by exactly the ranges that hold it', () => {
 });
 
 test.each([1, 2, 3])('WATCH-INDEX-1: random ranges, added and removed, agree with a plain search (seed %i)', (seed) => {
-  const random = seeded(seed);
+  const random = new Random(seed);
   const key = (): Uint8Array =>
-    Uint8Array.from({ length: 1 + Math.floor(random() * 3) }, () => [0, 1, 97, 98, 255][Math.floor(random() * 5)] ?? 0);
+    Uint8Array.from(
+      { length: 1 + Math.floor(random.next() * 3) },
+      () => [0, 1, 97, 98, 255][Math.floor(random.next() * 5)] ?? 0,
+    );
   const ranges = new WatchRanges<number>();
   const known = new Map<number, KeyRange>();
   for (let step = 0; step < 2_000; step++) {
-    if (random() < 0.6 || known.size === 0) {
+    if (random.next() < 0.6 || known.size === 0) {
       const range = {
         key: key(),
-        rangeEnd: random() < 0.3 ? new Uint8Array(0) : random() < 0.2 ? Uint8Array.of(0) : key(),
+        rangeEnd: random.next() < 0.3 ? new Uint8Array(0) : random.next() < 0.2 ? Uint8Array.of(0) : key(),
       };
       if (isEmptyRange(range)) continue;
       known.set(step, range);
       ranges.add(range, step);
     } else {
       const members = [...known];
-      const [member, range] = members[Math.floor(random() * members.length)] ?? [0, shape('a').range];
+      const [member, range] = members[Math.floor(random.next() * members.length)] ?? [0, shape('a').range];
       known.delete(member);
       ranges.delete(range, member);
     }

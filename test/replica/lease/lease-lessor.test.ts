@@ -5,7 +5,7 @@ import type { LeaseId } from '../../../src/model/brands.ts';
 import { leaseClocksDifferMs, leaseRestMarginMs } from '../../../src/limits.ts';
 import type { StoredLease } from '../../../src/mvcc/leases.ts';
 import { type LeaseRecords, Lessor } from '../../../src/replica/lease/lease-lessor.ts';
-import { Random } from '../../sim/random.ts';
+import { Random } from '../../support/random.ts';
 import { lease } from './group-of-one.ts';
 
 /** The rows, as the log would leave them. */

@@ -2,7 +2,7 @@
 
 import type { PlantedBug } from './bugs.ts';
 import { type JsonObject, listOf, numberIn, objectOf, parseObject } from '../json.ts';
-import type { Random } from '../random.ts';
+import type { Random } from '../../support/random.ts';
 
 /** Frames of v1 name themselves; a message of v3 that says nothing else tells of progress. */
 export function isProgress(message: string): boolean {

@@ -207,7 +207,7 @@ const entries = {
 export type PlantedBug = keyof typeof entries;
 export const bugs: Readonly<Record<PlantedBug, BugEntry>> = entries;
 
-export function isPlantedBug(name: string): name is PlantedBug {
+function isPlantedBug(name: string): name is PlantedBug {
   return Object.hasOwn(bugs, name);
 }
 

@@ -4,7 +4,7 @@
 import { equalBytes } from '../../../src/base/bytes.ts';
 import type { Operation, TxnOperation } from '../../../src/model/store.ts';
 import { thrownAt, thrownAtKey } from '../../support/throwing-sql.ts';
-import type { Random } from '../random.ts';
+import type { Random } from '../../support/random.ts';
 import { deleteIn, everyKey, putIn, rangeIn } from '../workloads/requests.ts';
 
 /** What a client may ask for instead of something else. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Random } from '../random.ts';
+import { Random } from '../../support/random.ts';
 import { checkLinearizable } from './linearizable-history.ts';
 import { exportHistory, importHistory } from './porcupine-json.ts';
 import { makeHistory } from './random-history.ts';

@@ -2,7 +2,7 @@
 // time, with calls that overlap, answers that get lost, writes that are done late or never, reads of what was, and
 // watchers that reconnect.
 
-import type { Random } from '../random.ts';
+import type { Random } from '../../support/random.ts';
 import type { Answer, Input, Operation, Pair, SeenPair } from './history.ts';
 import type { TruthEvent, TruthRevision } from '../models/truth.ts';
 import type { WatchConnection, Watched, WatchFrame } from './watch-checker.ts';

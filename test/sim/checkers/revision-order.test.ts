@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Random } from '../random.ts';
+import { Random } from '../../support/random.ts';
 import type { Answer, Operation } from './history.ts';
 import { makeHistory, type MadeHistory, SequentialStore } from './random-history.ts';
 import { checkLinearizable } from './linearizable-history.ts';

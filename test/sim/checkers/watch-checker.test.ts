@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Random } from '../random.ts';
+import { Random } from '../../support/random.ts';
 import { makeHistory, makeWatch, SequentialStore } from './random-history.ts';
 import { input, put, remove } from './small-history.ts';
 import { Truth, type TruthEvent } from '../models/truth.ts';

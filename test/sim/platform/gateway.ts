@@ -13,7 +13,7 @@ import type { WriteResult } from '../../../src/driver/proposals.ts';
 import type { FaultMix } from '../faults.ts';
 import type { SimulatedGroup } from './group.ts';
 import type { HistoryChecker } from '../checkers/history-checker.ts';
-import type { Random } from '../random.ts';
+import type { Random } from '../../support/random.ts';
 import type { Schedule } from './schedule.ts';
 import type { Trace } from '../trace.ts';
 

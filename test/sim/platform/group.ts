@@ -1,7 +1,7 @@
 // The replicas of a run, by their ids. Their number is not constant: replicas may join, and leave for good.
 
 import type { ReplicaId } from '../../../src/model/brands.ts';
-import type { Random } from '../random.ts';
+import type { Random } from '../../support/random.ts';
 import type { SimulatedReplica } from './replica.ts';
 
 export class SimulatedGroup {

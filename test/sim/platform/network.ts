@@ -6,7 +6,7 @@ import { decodeEnvelope, type Envelope, type PeerMessage } from '../../../src/dr
 import type { PeerReport } from '../../../src/driver/peer-report.ts';
 import { type Code, pack } from './code.ts';
 import type { FaultMix } from '../faults.ts';
-import type { Random } from '../random.ts';
+import type { Random } from '../../support/random.ts';
 import type { Schedule } from './schedule.ts';
 import { inWords, type Trace } from '../trace.ts';
 

@@ -40,7 +40,7 @@ import { LeaseHost } from './lease-host.ts';
 import type { LevelChecker } from '../checkers/level-checker.ts';
 import type { Delivery, Network } from './network.ts';
 import type { Observed, RaftChecker } from '../checkers/raft-checker.ts';
-import type { Random } from '../random.ts';
+import type { Random } from '../../support/random.ts';
 import { ReplicaAlarm } from './replica-alarm.ts';
 import { ReplicaCalls, type WatchOpening } from './replica-calls.ts';
 import { ReplicaIdentity } from './replica-identity.ts';

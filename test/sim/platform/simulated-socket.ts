@@ -5,7 +5,7 @@
 import type { HibernatingSocket } from '../../../src/replica/watch/watch-socket.ts';
 import { framesWithBug, isProgress } from '../bugs/buggy-frames.ts';
 import type { PlantedBug } from '../bugs/bugs.ts';
-import type { Random } from '../random.ts';
+import type { Random } from '../../support/random.ts';
 import type { Schedule } from './schedule.ts';
 
 /** Of the client. */

@@ -5,7 +5,7 @@ import { noLease } from '../../../src/model/brands.ts';
 import type { Caller, StoreFailure } from '../../../src/model/store.ts';
 import type { ClientAction, ClientAnswer } from './client-operation.ts';
 import { Gateway, type GatewayOptions } from '../platform/gateway.ts';
-import type { Random } from '../random.ts';
+import type { Random } from '../../support/random.ts';
 import { grant, write } from './requests.ts';
 import { throwingOperation } from '../bugs/throwing.ts';
 import { administration, administrator, callerOf, preparation, reader, service } from './simulated-people.ts';

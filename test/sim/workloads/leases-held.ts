@@ -2,7 +2,7 @@
 
 import type { LeaseId } from '../../../src/model/brands.ts';
 import type { ClientAction, ClientAnswer } from './client-operation.ts';
-import type { Random } from '../random.ts';
+import type { Random } from '../../support/random.ts';
 import { chosenLeaseIds } from './requests.ts';
 
 const heldMax = 4;

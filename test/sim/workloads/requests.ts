@@ -13,7 +13,7 @@ import {
   type TxnOperation,
 } from '../../../src/model/store.ts';
 import type { ClientAction } from './client-operation.ts';
-import type { Random } from '../random.ts';
+import type { Random } from '../../support/random.ts';
 
 /** Ids that clients choose: they meet, and are granted again. */
 export const chosenLeaseIds = [leaseId(7n), leaseId(-8n)] as const;

@@ -4,7 +4,7 @@
 import { permissionType } from '../../../src/model/auth.ts';
 import { emptyBytes, utf8 } from '../../../src/base/bytes.ts';
 import type { AccessKey, AccessRole, Caller, KeyRange, Operation } from '../../../src/model/store.ts';
-import type { Random } from '../random.ts';
+import type { Random } from '../../support/random.ts';
 
 const users = ['alice', 'bob'] as const;
 const roles = ['letters', 'slashes'] as const;

@@ -6,7 +6,7 @@ import { type LeaseId, noLease } from '../../../src/model/brands.ts';
 import type { TxnOperation } from '../../../src/model/store.ts';
 import type { ClientAction, ClientAnswer } from './client-operation.ts';
 import { LeasesHeld } from './leases-held.ts';
-import type { Random } from '../random.ts';
+import type { Random } from '../../support/random.ts';
 import { deleteIn, grant, putIn, rangeIn, read, single, unchangedSince, withPrefix, write } from './requests.ts';
 import type { Workload, WorkloadOptions } from './workload.ts';
 

@@ -14,7 +14,7 @@ import {
 } from '../../../src/model/store.ts';
 import type { ClientAction, ClientAnswer } from './client-operation.ts';
 import { LeasesHeld } from './leases-held.ts';
-import type { Random } from '../random.ts';
+import type { Random } from '../../support/random.ts';
 import { deleteIn, everyKey, grant, putIn, rangeIn, read, single, unchangedSince, write } from './requests.ts';
 import type { Workload, WorkloadOptions } from './workload.ts';
 
@@ -129,7 +129,7 @@ export class MixedWorkload implements Workload {
 }
 
 /** Not an empty one. */
-export function someRange(random: Random): KeyRange {
+function someRange(random: Random): KeyRange {
   if (random.chance(0.6)) return single(random.pick(keys));
   const [key, end] = [random.pick(keys), random.pick(keys)];
   if (random.chance(0.3)) return { key: utf8(key), rangeEnd: Uint8Array.of(0) };

@@ -4,7 +4,7 @@ import { unreachable } from '../../../src/base/assert.ts';
 import type { LeaseId } from '../../../src/model/brands.ts';
 import type { ClientAction, ClientAnswer } from './client-operation.ts';
 import type { WorkloadName } from '../faults.ts';
-import type { Random } from '../random.ts';
+import type { Random } from '../../support/random.ts';
 import { BatchWorkload } from './workload-batch.ts';
 import { KubernetesWorkload } from './workload-kubernetes.ts';
 import { MixedWorkload } from './workload-mixed.ts';

@@ -1,4 +1,5 @@
-// The simulator's randomness: a seed decides everything.
+// The randomness of all tests: a seed decides everything. Pinned seeds count on its sequence, which therefore never
+// changes. Not for secrets.
 
 import { assert } from '../../src/base/assert.ts';
 
@@ -28,6 +29,11 @@ export class Random {
     return low + (high - low) * this.next();
   }
 
+  /** A whole number from 0 to `bound` - 1. */
+  below(bound: number): number {
+    return Math.floor(this.next() * bound);
+  }
+
   /** Both ends included. */
   integer(low: number, high: number): number {
     return low + Math.floor(this.next() * (high - low + 1));
@@ -39,13 +45,40 @@ export class Random {
   }
 
   pick<Value>(values: readonly Value[]): Value {
-    const value = values[this.integer(0, values.length - 1)];
+    const value = values[this.below(values.length)];
     assert(value !== undefined, 'nothing to pick from');
     return value;
+  }
+
+  /** One of the choices, each as often as its weight says. */
+  weighted<Choice>(choices: readonly (readonly [weight: number, choice: Choice])[]): Choice {
+    let left = this.next() * choices.reduce((sum, [weight]) => sum + weight, 0);
+    for (const [weight, choice] of choices) {
+      left -= weight;
+      if (left < 0) return choice;
+    }
+    const last = choices.at(-1);
+    assert(last !== undefined, 'nothing to choose from');
+    return last[1];
+  }
+
+  /** As many as the number says, each made anew. */
+  several<Element>(count: number, make: () => Element): Element[] {
+    return Array.from({ length: count }, make);
+  }
+
+  bytes(length: number): Uint8Array {
+    return Uint8Array.from({ length }, () => this.below(256));
   }
 
   /** A generator of its own, so that one part's draws do not shift another's. */
   fork(): Random {
     return new Random(Math.floor(this.next() * 4_294_967_296));
   }
+}
+
+/** The numbers alone, as the core takes them. */
+export function seededRandom(seed: number): () => number {
+  const random = new Random(seed);
+  return () => random.next();
 }

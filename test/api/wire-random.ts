@@ -1,35 +1,8 @@
-// Seeded randomness for the wire's tests: bytes, texts, JSON and what may have happened to it on the way.
+// Seeded randomness for the wire's tests: texts, JSON and what may have happened to it on the way.
 
-export class Random {
-  #state: number;
+import { Random } from '../support/random.ts';
 
-  constructor(seed: number) {
-    this.#state = seed;
-  }
-
-  /** mulberry32 */
-  next(): number {
-    this.#state = (this.#state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  }
-
-  /** 0 up to, not including, `bound`. */
-  below(bound: number): number {
-    return Math.floor(this.next() * bound);
-  }
-
-  pick<Item>(items: readonly Item[]): Item {
-    const item = items[this.below(items.length)];
-    if (item === undefined) throw new Error('nothing to pick from');
-    return item;
-  }
-
-  bytes(length: number): Uint8Array {
-    return Uint8Array.from({ length }, () => this.below(256));
-  }
-
+export class WireRandom extends Random {
   text(): string {
     const points = [0x20, 0x22, 0x5c, 0x0a, 0x00, 0x7f, 0xe9, 0x2028, 0x20ac, 0xfeff, 0x1f600, 0x61, 0x2f];
     return String.fromCodePoint(...Array.from({ length: this.below(12) }, () => this.pick(points)));

@@ -1,0 +1,25 @@
+// Waiting: each timer ends with what it waits for, so that none keeps an object awake. The one file of this room that
+// knows the platform: the pure rooms do not import it.
+
+/** null: `answer` did not come in time. */
+export function within<Value>(answer: Promise<Value>, timeoutMs: number): Promise<Value | null> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, timeoutMs, null);
+    answer.then(
+      (value) => {
+        clearTimeout(timer);
+        resolve(value);
+      },
+      (error: unknown) => {
+        clearTimeout(timer);
+        reject(error);
+      },
+    );
+  });
+}
+
+export function wait(delayMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, delayMs);
+  });
+}
