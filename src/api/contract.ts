@@ -4,7 +4,7 @@
 import type { Operation, Outcome, RangeAnswer, RangeRequest, StoreFailure, KeyRange } from '../model/store.ts';
 import type { Bounded, Protocol, ResponseHeader, Transport } from './call-parts.ts';
 import type { ServiceCall } from './service-calls.ts';
-import type { StatusReport } from './v1/status.ts';
+import type { StatusReport } from '../model/reports.ts';
 
 export type * from './call-parts.ts';
 export type * from './service-calls.ts';

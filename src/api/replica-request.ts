@@ -5,7 +5,7 @@
 import type { AccessKey, Caller, Operation, Outcome, StoreFailure } from '../model/store.ts';
 import type { Failure } from './errors/failures.ts';
 import type { Attempt, DoubtedLeaders, PlacedMember } from './routing.ts';
-import type { GroupReplicas } from './v1/status.ts';
+import type { GroupReplicas } from '../model/reports.ts';
 
 /** Why a group's members were not changed. */
 export type FailedChange = { readonly kind: 'failed'; readonly failure: Failure };

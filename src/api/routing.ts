@@ -20,7 +20,7 @@ export const failedLeaderHeader = 'quorate-failed-leader';
 export const suspectedLeaderHeader = 'quorate-suspected-leader';
 /** Who answers a read or a watch (`ReadPlace`). A client sends it, too, but for `members`. */
 export const readHeader = 'quorate-read';
-/** Set where the body is handed on as it comes (`goesOn`). */
+/** Set where the body is handed on as it comes (`Endpoint.body`). */
 export const goesOnHeader = 'quorate-goes-on';
 /** On the answer to a read or a watch: the number of the replica that gave it. */
 export const servedByHeader = 'quorate-served-by';
@@ -50,7 +50,7 @@ const ownHeaders = [
 export type CallFacts = {
   readonly caller: Caller;
   readonly writeId: string;
-  /** null: the answer will not name it (`namesItsOrigin`). */
+  /** null: the answer will not name it (`Endpoint.namesOrigin`). */
   readonly origin: string | null;
 };
 
@@ -135,82 +135,6 @@ function split(pathWithQuery: string): Target {
   const mark = pathWithQuery.indexOf('?');
   if (mark < 0) return { path: pathWithQuery, query: '' };
   return { path: pathWithQuery.slice(0, mark), query: pathWithQuery.slice(mark + 1) };
-}
-
-/** Behind these stands a name of the client's choice, whose bytes mean nothing here. */
-const namePaths = ['/v1/kv/', '/v1/locks/', '/v1/semaphores/'];
-/** RFC 3986, section 5.2.4, and what browsers take for one (URL standard, "double-dot URL path segment"). */
-const dotSegment = /[/\\](?:\.|%2e){1,2}(?=[/\\]|$)/i;
-
-/**
- * A path says something else to whoever resolves its dot segments than to whoever does not: such a path is served
- * nowhere, except where it is a name, which is taken as it is.
- */
-export function isAmbiguousPath(path: string): boolean {
-  return dotSegment.test(path) && !namePaths.some((start) => path.startsWith(start));
-}
-
-/** Calls whose answer goes on: they are passed through, not buffered, and any replica serves them. */
-export function isStreamPath(path: string): boolean {
-  return path === '/v1/watch' || path === '/v3/watch' || path === '/v3beta/watch';
-}
-
-/**
- * Calls whose messages are answered as they come, where the client does not say how long its body is: it goes on for as
- * long as the client wants. A body of a known length is read first, and can be sent again to another leader.
- */
-export function goesOn(path: string, headers: Headers): boolean {
-  return (path === '/v3/lease/keepalive' || path === '/v3beta/lease/keepalive') && !headers.has('content-length');
-}
-
-/**
- * Calls that wait on purpose: for their turn, for other replicas, for what comes next, or while they read the whole
- * store.
- */
-const waitingPaths: ReadonlySet<string> = new Set(
-  [
-    'lock/lock',
-    'election/campaign',
-    'election/observe',
-    'lease/keepalive',
-    'maintenance/hash',
-    'maintenance/hashkv',
-    'maintenance/snapshot',
-    'maintenance/transfer-leadership',
-    'cluster/member/add',
-    'cluster/member/remove',
-    'cluster/member/update',
-    'cluster/member/promote',
-  ].flatMap((name) => [`/v3/${name}`, `/v3beta/${name}`]),
-);
-
-/** What is done about an answer that does not come. */
-export type Patience =
-  /** Another replica is asked meanwhile; the first answer counts. */
-  | 'hedged'
-  /** The attempt is given up after a while, and another replica asked. */
-  | 'bounded'
-  /** Nothing: the call waits on purpose, or cannot be sent twice. */
-  | 'waits';
-
-export function patienceOf(method: string, path: string, upgrades: boolean): Patience {
-  if (upgrades) return 'bounded';
-  if (isStreamPath(path)) return method === 'GET' ? 'bounded' : 'waits';
-  if (waitingPaths.has(path)) return 'waits';
-  const mayWait = method === 'POST' && (path.startsWith('/v1/locks/') || path.startsWith('/v1/semaphores/'));
-  return mayWait ? 'waits' : 'hedged';
-}
-
-/** Calls that any replica can answer, if it has caught up or need not: reads of keys, and watches. */
-export function isReadPath(method: string, path: string): boolean {
-  if (method === 'POST') return path === '/v3/kv/range' || path === '/v3beta/kv/range' || isStreamPath(path);
-  if (method !== 'GET' && method !== 'HEAD') return false;
-  return path.startsWith('/v1/kv/') || path === '/v1/kv' || isStreamPath(path);
-}
-
-/** The members of a group are told with the address that the client came by; a WebSocket may ask for them later. */
-export function namesItsOrigin(path: string, upgrades: boolean): boolean {
-  return upgrades || path.includes('/cluster/');
 }
 
 /** Ids and words have no space; a name is percent-encoded: a header takes visible ASCII. */

@@ -2,7 +2,8 @@
 
 import { Hono } from 'hono';
 import { failureResponse, type Failure } from '../api/errors/errors.ts';
-import { isAmbiguousPath, pathAndQuery } from '../api/routing.ts';
+import { etcdPrefixes, isAmbiguousPath, knownPaths, type Route } from '../api/routes.ts';
+import { pathAndQuery } from '../api/routing.ts';
 import { openapiDocument } from '../api/openapi/openapi.ts';
 import { Directory } from '../tenants/directory.ts';
 import { KeyRing } from '../tenants/key-text.ts';
@@ -13,7 +14,7 @@ import { preflight, withCors } from './cross-origin.ts';
 import type { Env } from './env.ts';
 import { GroupRouter } from './group-router.ts';
 import { readableRefusal } from './refused-upgrade.ts';
-import { healthPaths, serviceHealth } from './health.ts';
+import { serviceHealth } from './health.ts';
 import { isOperatorToken, OperatorCalls, tenantHeader } from './operator-calls.ts';
 import { Provisioning } from './provisioning.ts';
 import { settingsFaults } from './settings.ts';
@@ -37,9 +38,9 @@ export function createApp(env: Env): Hono {
   if (all.length > 0) console.error(`not set up: ${all.join('; ')}`);
   // Before a key is looked at: without its settings the service takes every key for a forged one.
   if (faults.service.length > 0) {
-    app.use('/v1/*', async ({ req }) => refused(req.path, { kind: 'notConfigured', faults: all }));
-    app.use('/v3/*', async ({ req }) => refused(req.path, { kind: 'notConfigured', faults: all }));
-    app.use('/v3beta/*', async ({ req }) => refused(req.path, { kind: 'notConfigured', faults: all }));
+    for (const prefix of ['/v1/', ...etcdPrefixes]) {
+      app.use(`${prefix}*`, async ({ req }) => refused(req.path, { kind: 'notConfigured', faults: all }));
+    }
   }
 
   const operators = new OperatorCalls({ env, directory, stores });
@@ -48,23 +49,9 @@ export function createApp(env: Env): Hono {
     const tenant = req.raw.headers.get(tenantHeader);
     return tenant === null ? stores.serve(req.raw) : operators.serve(req.raw, tenant.trim());
   };
-  for (const path of [
-    '/v3/*',
-    '/v3beta/*',
-    '/v1/kv/*',
-    '/v1/kv',
-    '/v1/txn',
-    '/v1/watch',
-    '/v1/status',
-    '/v1/leases',
-    '/v1/leases/*',
-    '/v1/locks/*',
-    '/v1/semaphores/*',
-  ]) {
-    app.all(path, store);
-  }
+  for (const path of mountsOf((route) => !route.isProbe)) app.all(path, store);
 
-  for (const path of healthPaths) {
+  for (const path of mountsOf((route) => route.isProbe)) {
     app.all(path, ({ req }) =>
       credentialsOf(req.raw.headers).kind === 'none' ? serviceHealth(req.raw) : store({ req }),
     );
@@ -83,6 +70,12 @@ export function createApp(env: Env): Hono {
     return refused(context.req.path, { kind: 'internal' });
   });
   return app;
+}
+
+/** The table's paths as Hono takes them: behind the first parameter anything may stand, and the table knows what. */
+function mountsOf(isMeant: (route: Route) => boolean): readonly string[] {
+  const patterns = knownPaths.filter(({ route }) => isMeant(route)).map(({ route }) => route.pattern);
+  return [...new Set(patterns.map((pattern) => pattern.replace(/\{.*/, '*')))];
 }
 
 /** The whole of a request: the routes, and around them what browsers ask of every answer. */

@@ -13,7 +13,8 @@ import {
   type ReplicaAnswer,
   type ReplicaRequest,
 } from '../api/replica-request.ts';
-import type { Attempt, Patience } from '../api/routing.ts';
+import type { Patience } from '../api/endpoint.ts';
+import type { Attempt } from '../api/routing.ts';
 import type { Call } from './attempts.ts';
 import type { ReplicaStub } from './env.ts';
 

@@ -1,6 +1,7 @@
 // One call on a group, as far as finding its replica goes: how a replica is asked, and what may come of asking it.
 
-import type { Attempt, Patience, ReadPlace } from '../api/routing.ts';
+import type { Patience } from '../api/endpoint.ts';
+import type { Attempt, ReadPlace } from '../api/routing.ts';
 import type { ReplicaStub } from './env.ts';
 import type { Reader } from './read-target.ts';
 

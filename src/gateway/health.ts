@@ -6,8 +6,6 @@ import { failureResponse } from '../api/errors/errors.ts';
 import { pathAndQuery } from '../api/routing.ts';
 import { emptyBytes } from '../base/bytes.ts';
 
-export const healthPaths = ['/version', '/health', '/livez', '/livez/*', '/readyz', '/readyz/*'] as const;
-
 export function serviceHealth({ url, method, headers }: Request): Response {
   const { path, query } = pathAndQuery(url);
   const call = parseCall({ method, path, query, headers, body: emptyBytes });

@@ -16,16 +16,11 @@ import {
 } from '../tenants/login-throttle.ts';
 import type { Identified, Identities } from './credentials.ts';
 
-const loginPaths: ReadonlySet<string> = new Set(['/v3/auth/authenticate', '/v3beta/auth/authenticate']);
 /** Of `authenticationFailed`. */
 const refusedLoginStatus = 400;
 /** Set by Cloudflare's edge to the address of the client, whatever the client sends. Elsewhere there may be none. */
 const sourceHeader = 'CF-Connecting-IP';
 const userAtTenant = /@([a-z0-9]{1,32})$/;
-
-export function isLoginPath(path: string): boolean {
-  return loginPaths.has(path);
-}
 
 /** `user` null: a key was given as the password, which nobody guesses. */
 export type Login = Extract<Identified, { readonly kind: 'caller' }> & { readonly user: string | null };

@@ -2,10 +2,7 @@
 // `Quorate-Tenant` names. A tenant's own credentials do not change its group, whoever its users are. Each call that may
 // change something is in the audit first.
 
-import { protocolOf } from '../api/call.ts';
 import { type Failure, failureResponse } from '../api/errors/errors.ts';
-import { pathAndQuery } from '../api/routing.ts';
-import { isOperatorPath, readsOnly } from '../api/v3/operator-calls.ts';
 import { auditDetailCharactersMax, requestBodyBytesMax } from '../limits.ts';
 import { type Directory, DirectoryUnavailable } from '../tenants/directory.ts';
 import { equalSecrets } from '../tenants/signatures.ts';
@@ -13,7 +10,7 @@ import { bearerOf, keyTextOf } from './credentials.ts';
 import type { Env } from './env.ts';
 import { readBody } from './request-body.ts';
 import { secretFault, settingsFaults } from './settings.ts';
-import type { StoreCalls } from './store-calls.ts';
+import { incomingOf, type StoreCalls } from './store-calls.ts';
 
 export const tenantHeader = 'Quorate-Tenant';
 
@@ -56,11 +53,12 @@ export class OperatorCalls {
 
   async serve(request: Request, tenantId: string): Promise<Response> {
     const { env, directory, stores } = this.#options;
-    const { path } = pathAndQuery(request.url);
-    const refuse = (failure: Failure): Response => failureResponse(protocolOf(path), failure);
+    const incoming = incomingOf(request);
+    const { endpoint, target } = incoming;
+    const refuse = (failure: Failure): Response => failureResponse(endpoint.protocol, failure);
     const refusal = operatorRefusal(env, request.headers);
     if (refusal !== null) return refuse(refusal);
-    if (!isOperatorPath(path) || request.method !== 'POST') {
+    if (endpoint.operatorAccess === 'none' || request.method !== 'POST') {
       const need =
         "an access key of the tenant: with the operator's token only etcd's calls on members and maintenance are made";
       return refuse({ kind: 'accessKeyForbidden', need });
@@ -71,7 +69,8 @@ export class OperatorCalls {
     try {
       const tenant = await directory.byId(tenantId);
       if (tenant === null) return refuse({ kind: 'tenantNotFound', tenant: tenantId });
-      if (!readsOnly(path)) {
+      if (endpoint.operatorAccess === 'changes') {
+        const { path } = target;
         const detail = `${path.slice(path.indexOf('/', 1) + 1)} ${new TextDecoder().decode(body)}`;
         await directory.record({
           atMs: Date.now(),
@@ -86,6 +85,6 @@ export class OperatorCalls {
       console.error(error);
       return refuse(directoryFailure(error));
     }
-    return stores.ask({ tenant: tenantId, caller: { kind: 'service' } }, request, body);
+    return stores.ask({ tenant: tenantId, caller: { kind: 'service' } }, incoming, body);
   }
 }

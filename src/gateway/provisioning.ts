@@ -5,7 +5,7 @@
 // its group had given, until nobody names a number that was not asked: from here on no object is made any more, and the
 // row says how many there may be. Only then are they wiped: whoever goes on after an interruption finds the same ones.
 
-import type { LocationHint } from '../api/v1/tenants.ts';
+import type { LocationHint } from '../model/locations.ts';
 import { deletionCallsMax } from '../limits.ts';
 import type { AccessKey, Caller, Operation, Outcome } from '../model/store.ts';
 import type { Directory, PlacedReplica, Tenant } from '../tenants/directory.ts';

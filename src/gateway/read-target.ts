@@ -1,6 +1,7 @@
 // Which replica a read or a watch is meant for: the caller's choice (`Quorate-Read`), and where it is.
 
-import { isReadPath, isStreamPath, readHeader } from '../api/routing.ts';
+import type { Endpoint } from '../api/endpoint.ts';
+import { readHeader } from '../api/routing.ts';
 import { type Point, pointOf } from '../tenants/nearness.ts';
 
 /**
@@ -13,11 +14,12 @@ export type ReadTarget = { readonly kind: 'leader' } | { readonly kind: 'nearest
 const toLeader: ReadTarget = { kind: 'leader' };
 
 /** null: the header says something else than `leader` or `nearest`. */
-export function readTargetOf(request: Request, path: string, query: string): ReadTarget | null {
+export function readTargetOf(request: Request, query: string, endpoint: Endpoint): ReadTarget | null {
   const choice = request.headers.get(readHeader);
   if (choice !== null && choice !== 'leader' && choice !== 'nearest') return null;
-  if (choice === 'leader' || !isReadPath(request.method, path)) return toLeader;
-  if (choice === null && !isStreamPath(path) && !isSerializable(path, query)) return toLeader;
+  const { servedBy } = endpoint;
+  if (choice === 'leader' || servedBy === 'leader') return toLeader;
+  if (choice === null && servedBy === 'leaderOrNearest' && !isSerializable(endpoint, query)) return toLeader;
   const { cf } = request;
   const point = pointOf({ continent: cf?.['continent'], latitude: cf?.['latitude'], longitude: cf?.['longitude'] });
   // Nobody asked for another replica than the leader, and none is known to be nearer.
@@ -25,6 +27,6 @@ export function readTargetOf(request: Request, path: string, query: string): Rea
 }
 
 /** Of v1's reads it stands in the query; of v3's in the body, which is not looked at here. */
-function isSerializable(path: string, query: string): boolean {
-  return path.startsWith('/v1/') && query.includes('consistency=serializable');
+function isSerializable({ protocol }: Endpoint, query: string): boolean {
+  return protocol === 'v1' && query.includes('consistency=serializable');
 }

@@ -3,30 +3,26 @@
 // answered in one piece is buffered, so that it can be sent again when its leader is gone; streams and upgrades are
 // passed through.
 
-import { protocolOf } from '../api/call.ts';
+import type { Endpoint } from '../api/endpoint.ts';
 import { type Failure, failureResponse, unlessRefusedAlone } from '../api/errors/errors.ts';
+import { endpointOf } from '../api/routes.ts';
 import {
   absentLeader,
   type Attempt,
   callHeaders,
   callUrl,
   failedLeaderHeader,
-  goesOn,
   goesOnHeader,
-  isReadPath,
-  isStreamPath,
   leaderHeader,
   membersHeader,
-  namesItsOrigin,
   ownerText,
   parseMembers,
   pathAndQuery,
-  patienceOf,
   readHeader,
   redirectStatus,
   suspectedLeaderHeader,
+  type Target,
 } from '../api/routing.ts';
-import { isWebSocketUpgrade } from '../api/upgrade.ts';
 import { loginBodyBytesMax, requestBodyBytesMax } from '../limits.ts';
 import { isolateMemory } from '../base/memory-budget.ts';
 import { newId } from '../tenants/key-text.ts';
@@ -34,7 +30,7 @@ import { type Told, toLeader } from './attempts.ts';
 import { credentialsOf, type Identified, type Identities } from './credentials.ts';
 import type { ReplicaStub } from './env.ts';
 import type { GroupRouter } from './group-router.ts';
-import { GuardedLogins, identifyLogin, isLoginPath } from './login.ts';
+import { GuardedLogins, identifyLogin } from './login.ts';
 import { readTargetOf } from './read-target.ts';
 import { readBody } from './request-body.ts';
 
@@ -54,17 +50,18 @@ export class StoreCalls {
   }
 
   async serve(request: Request): Promise<Response> {
-    const { path } = pathAndQuery(request.url);
-    const refuse = (failure: Failure): Response => failureResponse(protocolOf(path), failure);
+    const incoming = incomingOf(request);
+    const { endpoint } = incoming;
+    const refuse = (failure: Failure): Response => failureResponse(endpoint.protocol, failure);
     const credentials = credentialsOf(request.headers);
     const identified = this.#identities.identify(credentials);
-    const byMessage = identified.kind === 'failed' && credentials.kind !== 'named' && isLoginPath(path);
+    const byMessage = identified.kind === 'failed' && credentials.kind !== 'named' && endpoint.isLogin;
     if (identified.kind === 'failed' && !byMessage) return refuse(identified.failure);
 
     // A GET has no body that means anything (RFC 9110, section 9.3.1), nor has an upgrade, which is one.
     const body: ReadableStream | null = hasNoBody(request.method) ? null : request.body;
-    if (body !== null && !isStreamPath(path) && !goesOn(path, request.headers)) {
-      if (identified.kind === 'caller') return this.#askWithBody(identified, request, refuse);
+    if (body !== null && isReadWhole(incoming)) {
+      if (identified.kind === 'caller') return this.#askWithBody(identified, incoming, refuse);
       const read = await readBody(request, { bytesMax: loginBodyBytesMax, memory: null });
       if (read.kind === 'failed') return refuse(read.failure);
       const { body: message } = read;
@@ -72,25 +69,25 @@ export class StoreCalls {
         const login = identifyLogin(this.#identities, message);
         if (login === null) return refuse(identified.failure);
         const { tenant, user } = login;
-        const asked = () => this.ask(login, request, message);
+        const asked = () => this.ask(login, incoming, message);
         return user === null ? asked() : this.#logins.guard(request, { tenant, user }, asked);
       }
     }
     if (identified.kind === 'failed') return refuse(identified.failure);
-    return this.ask(identified, request, body);
+    return this.ask(identified, incoming, body);
   }
 
   /** The body is in memory until the call is answered: it may have to be sent again. */
   async #askWithBody(
     identified: Extract<Identified, { readonly kind: 'caller' }>,
-    request: Request,
+    incoming: Incoming,
     refuse: (failure: Failure) => Response,
   ): Promise<Response> {
     const { tenant, caller } = identified;
     const memory = isolateMemory.reserve({ tenant, key: ownerText(caller) });
     try {
-      const read = await readBody(request, { bytesMax: requestBodyBytesMax, memory });
-      return read.kind === 'failed' ? refuse(read.failure) : await this.ask(identified, request, read.body);
+      const read = await readBody(incoming.request, { bytesMax: requestBodyBytesMax, memory });
+      return read.kind === 'failed' ? refuse(read.failure) : await this.ask(identified, incoming, read.body);
     } finally {
       memory.release();
     }
@@ -99,22 +96,21 @@ export class StoreCalls {
   /** For whom the gateway, or the operator's token, says that it is. */
   async ask(
     { tenant, caller }: Pick<Extract<Identified, { readonly kind: 'caller' }>, 'tenant' | 'caller'>,
-    request: Request,
+    { request, target, endpoint }: Incoming,
     body: ArrayBuffer | ReadableStream | null,
   ): Promise<Response> {
-    const { path, query } = pathAndQuery(request.url);
-    const target = readTargetOf(request, path, query);
-    if (target === null) return failureResponse(protocolOf(path), badReadHeader);
+    const { protocol, patience } = endpoint;
+    const readTarget = readTargetOf(request, target.query, endpoint);
+    if (readTarget === null) return failureResponse(protocol, badReadHeader);
     const { method } = request;
-    const url = callUrl({ path, query });
-    const upgrades = isWebSocketUpgrade(request);
-    const origin = namesItsOrigin(path, upgrades) ? originOf(request.url) : null;
+    const url = callUrl(target);
+    const origin = endpoint.namesOrigin ? originOf(request.url) : null;
     const headers = callHeaders(request.headers, { caller, writeId: this.#newWriteId(), origin });
-    if (body instanceof ReadableStream && goesOn(path, request.headers)) headers.set(goesOnHeader, '1');
-    const reader = target.kind === 'nearest' ? target.reader : null;
+    if (body instanceof ReadableStream && endpoint.body === 'wholeIfMeasured') headers.set(goesOnHeader, '1');
+    const reader = readTarget.kind === 'nearest' ? readTarget.reader : null;
     let attempts = 0;
     const routed = await this.#groups.route<Response>(tenant, {
-      patience: patienceOf(method, path, upgrades),
+      patience,
       reader,
       ask: (stub, told, signal) => {
         attempts++;
@@ -122,10 +118,9 @@ export class StoreCalls {
         return ask(stub, url, { method, headers, body, signal });
       },
     });
-    const protocol = protocolOf(path);
     if (routed.kind === 'done') {
       // A read that was refused has done nothing, wherever it was asked.
-      const mayHaveDone = attempts > 1 && !isReadPath(method, path);
+      const mayHaveDone = attempts > 1 && endpoint.servedBy === 'leader';
       return mayHaveDone ? unlessRefusedAlone(routed.value, protocol) : routed.value;
     }
     if (routed.kind === 'unavailable') return failureResponse(protocol, { kind: 'timeout' });
@@ -143,6 +138,19 @@ export class StoreCalls {
     this.#writes++;
     return `${this.#writeIdPrefix}.${this.#writes.toString(36)}`;
   }
+}
+
+/** A request, where it goes, and what the table of routes says of it. */
+export type Incoming = { readonly request: Request; readonly target: Target; readonly endpoint: Endpoint };
+
+export function incomingOf(request: Request): Incoming {
+  const target = pathAndQuery(request.url);
+  const { method, headers } = request;
+  return { request, target, endpoint: endpointOf({ method, path: target.path, headers }) };
+}
+
+function isReadWhole({ request, endpoint }: Incoming): boolean {
+  return endpoint.body === 'whole' || (endpoint.body === 'wholeIfMeasured' && request.headers.has('content-length'));
 }
 
 function hasNoBody(method: string): boolean {

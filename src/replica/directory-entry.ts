@@ -9,7 +9,7 @@ import { directoryAlarmMs, directoryRetryMs, directoryRetryMsMax, directoryTimeo
 import { type Configuration, encodeConfiguration } from '../raft/configuration.ts';
 import { hasTable, type SqlPort } from '../base/sql-port.ts';
 import type { ToldConfiguration } from '../tenants/directory.ts';
-import { locationHints } from '../api/v1/tenants.ts';
+import { locationHints } from '../model/locations.ts';
 import type { Driver } from '../driver/driver.ts';
 import { within } from '../base/timers.ts';
 

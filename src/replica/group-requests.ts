@@ -3,7 +3,7 @@
 
 import type { FailedChange, GroupAnswer, GroupRequest, GroupRequestKind } from '../api/replica-request.ts';
 import type { Attempt, DoubtedLeaders } from '../api/routing.ts';
-import type { GroupReplicas } from '../api/v1/status.ts';
+import type { GroupReplicas } from '../model/reports.ts';
 import { votersKeptMin } from '../limits.ts';
 import { type ReplicaId, replicaId } from '../model/brands.ts';
 import { placedMembers } from './calls/call-steps.ts';

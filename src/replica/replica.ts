@@ -3,6 +3,7 @@
 // nothing.
 
 import { type ApiRequest, protocolOf } from '../api/call.ts';
+import { endpointOf, etcdPath } from '../api/routes.ts';
 import { closeSocket } from '../api/close-frames.ts';
 import { type Failure, failureResponse } from '../api/errors/errors.ts';
 import type { ObjectRequest, ReplicaAnswer, ReplicaRequest } from '../api/replica-request.ts';
@@ -12,7 +13,6 @@ import {
   callerHeader,
   failedLeaderHeader,
   goesOnHeader,
-  isStreamPath,
   leaderHeader,
   originHeader,
   parseCaller,
@@ -24,7 +24,7 @@ import {
   targetOf,
   writeIdHeader,
 } from '../api/routing.ts';
-import { locationHints } from '../api/v1/tenants.ts';
+import { locationHints } from '../model/locations.ts';
 import { AssertionError, unreachable } from '../base/assert.ts';
 import { replicaId, type ReplicaId } from '../model/brands.ts';
 import { emptyBytes } from '../base/bytes.ts';
@@ -97,7 +97,7 @@ type Living = {
   readonly alarm: SharedAlarm;
 };
 
-const keepAlivePath = '/v3/lease/keepalive';
+const keepAlivePath = etcdPath('lease/keepalive');
 
 /** What the services of a replica have in common. */
 type Shared = {
@@ -139,7 +139,8 @@ export class Replica extends FormerRequests<ReplicaEnv> {
     const { path, query } = target ?? pathAndQuery(request.url);
     const { headers, method } = request;
     const posted = headers.has(goesOnHeader) ? request.body : null;
-    const buffered = request.body !== null && posted === null && !isStreamPath(path);
+    const isWhole = endpointOf({ method, path, headers }).body !== 'asItComes';
+    const buffered = request.body !== null && posted === null && isWhole;
     const body = buffered ? new Uint8Array(await request.arrayBuffer()) : emptyBytes;
     const caller: Caller = parseCaller(headers.get(callerHeader) ?? '') ?? { kind: 'accessKey', id: '' };
     const context: CallContext = {

@@ -1,6 +1,6 @@
 // What GET /v1/status tells, as this replica sees its group.
 
-import type { GroupAlarm, ReplicaReport, StatusReport } from '../api/v1/status.ts';
+import type { GroupAlarm, ReplicaReport, StatusReport } from '../model/reports.ts';
 import { unreachable } from '../base/assert.ts';
 import { alarmKind } from '../model/store.ts';
 import type { GroupMember } from '../raft/configuration.ts';

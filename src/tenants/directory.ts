@@ -1,7 +1,7 @@
 // The directory of tenants in D1: names, states, placement, audit. When D1 is down nothing can be provisioned; every
 // store goes on, because no call on a store's data comes here.
 
-import type { LocationHint } from '../api/v1/tenants.ts';
+import type { LocationHint } from '../model/locations.ts';
 
 export type TenantState = 'provisioning' | 'ready' | 'deleting';
 export type PlacedReplica = { readonly number: number; readonly location: LocationHint };

@@ -1,7 +1,7 @@
 // Which places are near to a reader, as the crow flies. Where the platform puts an object for a hint is its own choice,
 // so a point for each hint is as exact as this can be.
 
-import type { LocationHint } from '../api/v1/tenants.ts';
+import type { LocationHint } from '../model/locations.ts';
 
 /** In degrees. */
 export type Point = { readonly latitude: number; readonly longitude: number };

@@ -1,6 +1,6 @@
 // Where a new group's replicas go. A location hint is best effort and counts when an object is first touched.
 
-import { type LocationHint, locationHints } from '../api/v1/tenants.ts';
+import { type LocationHint, locationHints } from '../model/locations.ts';
 
 /** Nearest first, each list of five different places: the loss of one location costs at most one replica. */
 const near = {

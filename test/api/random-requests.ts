@@ -5,8 +5,8 @@ import { Buffer } from 'node:buffer';
 import { utf8 } from '../../src/base/bytes.ts';
 import { keyBytesMax, requestBodyBytesMax, txnOperationsMax } from '../../src/limits.ts';
 import type { ApiRequest } from '../../src/api/contract.ts';
-import { v3Paths } from '../../src/api/v3/paths.ts';
 import type { WireRandom } from './wire-random.ts';
+import { etcdPaths } from './wire.ts';
 
 const lengths: readonly number[] = [
   255,
@@ -189,7 +189,6 @@ const v1Txn: Make = (random, depth) =>
 const place: Make = (random) =>
   random.pick(['{"ttl":5}', '{"lease":"7","wait":1}', '{"ttl":5,"limit":2}', '{"ttl":0}']);
 
-const pathsOfV3 = v3Paths();
 const methods = ['GET', 'POST', 'PUT', 'DELETE', 'HEAD', 'PATCH'] as const;
 const headers: Readonly<Record<string, readonly string[]>> = {
   'if-match': ['"1"', '*', 'W/"2"', '"', '"1",'.repeat(64) + '"2"'],
@@ -255,7 +254,7 @@ export function randomRequest(random: WireRandom): ApiRequest {
     const [header, values] = random.pick(Object.entries(headers));
     if (header !== 'upgrade' || random.below(8) === 0) sent.set(header, random.pick(values).replaceAll('é', '\u00e9'));
   }
-  const v3Path = random.pick(pathsOfV3);
+  const v3Path = random.pick(etcdPaths);
   const v3: Sample = { method: 'POST', path: v3Path, body: messages[v3Path.slice('/v3/'.length)] ?? others };
   const isV3 = random.below(2) === 0;
   const { method, path, body: make } = isV3 ? v3 : v1Sample(random);

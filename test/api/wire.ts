@@ -4,9 +4,13 @@ import { leaseId, revision } from '../../src/model/brands.ts';
 import { utf8 } from '../../src/base/bytes.ts';
 import { parseCall } from '../../src/api/call.ts';
 import type { ApiCall, ApiRequest, ResponseHeader } from '../../src/api/contract.ts';
+import { knownPaths } from '../../src/api/routes.ts';
 import type { KeyValue, Outcome, TxnPart } from '../../src/model/store.ts';
 
 export const header: ResponseHeader = { clusterId: '11', memberId: '12', raftTerm: 3, revision: 40 };
+
+/** Every path of etcd's gateway, in the spelling of v3. */
+export const etcdPaths = knownPaths.map(({ path }) => path).filter((path) => path.startsWith('/v3/'));
 
 export type Sent = {
   readonly headers?: Record<string, string>;

@@ -2,7 +2,7 @@
 
 import { Agent, type ClientRequest } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isOperatorPath } from '../../src/api/v3/operator-calls.ts';
+import { endpointOf } from '../../src/api/routes.ts';
 import { unreachable } from '../../src/base/assert.ts';
 import type { Action, Answer, Call, Conversation, Step } from './conversation.ts';
 import { answerOf, answerWaitMs, bodyText, callHeaders, matchHead, matchHttpAnswer, sendCall } from './http-call.ts';
@@ -148,7 +148,7 @@ class Replayer {
   async #answerTo(call: Call, recorded: Answer): Promise<HttpAnswer | Error> {
     const answer = await settle(answerOf(this.#send(call, this.#agent), answerWaitMs));
     const headers = this.#store.operatorHeaders;
-    if (headers === null || !isOperatorPath(call.path) || !isDenied(answer) || recorded.status === 403) return answer;
+    if (headers === null || !isOperators(call.path) || !isDenied(answer) || recorded.status === 403) return answer;
     const asOperator = sendCall({ ...this.#store, headers }, call, this.#captures, this.#agent);
     return settle(answerOf(asOperator, answerWaitMs));
   }
@@ -217,4 +217,8 @@ function matchSettled(recorded: Answer, answer: HttpAnswer | Error, captures: Ca
 /** A request that failed is an answer too: it differs from every recorded one. */
 function settle<Value>(promise: Promise<Value>): Promise<Value | Error> {
   return promise.catch((error: unknown) => (error instanceof Error ? error : new Error(String(error))));
+}
+
+function isOperators(path: string): boolean {
+  return endpointOf({ method: 'POST', path, headers: new Headers() }).operatorAccess !== 'none';
 }

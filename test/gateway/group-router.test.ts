@@ -1,7 +1,8 @@
 // Who is asked, when, and what of it counts: the router of the gateway in virtual time.
 
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { patienceOf } from '../../src/api/routing.ts';
+import type { Patience } from '../../src/api/endpoint.ts';
+import { endpointOf } from '../../src/api/routes.ts';
 import {
   absentKnownMs,
   attemptHedgeFactor,
@@ -19,6 +20,10 @@ beforeEach(() => {
 afterEach(() => {
   vi.useRealTimers();
 });
+
+function patienceOf(method: string, path: string, upgrades: boolean): Patience {
+  return endpointOf({ method, path, headers: new Headers(upgrades ? { upgrade: 'websocket' } : {}) }).patience;
+}
 
 const answered = { kind: 'done', value: 'answered' };
 

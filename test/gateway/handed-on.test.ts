@@ -1,8 +1,8 @@
 // What of a client's request reaches a replica: where it goes, which headers, how much of the body.
 
 import { describe, expect, it } from 'vitest';
+import { isAmbiguousPath } from '../../src/api/routes.ts';
 import {
-  isAmbiguousPath,
   membersHeader,
   originHeader,
   pathAndQuery,

@@ -2,8 +2,9 @@
 // does not answer.
 
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { isReadPath, membersText, parseMembers } from '../../src/api/routing.ts';
-import { locationHints } from '../../src/api/v1/tenants.ts';
+import { endpointOf } from '../../src/api/routes.ts';
+import { membersText, parseMembers } from '../../src/api/routing.ts';
+import { locationHints } from '../../src/model/locations.ts';
 import { type ReadTarget, readTargetOf } from '../../src/gateway/read-target.ts';
 import { attemptHedgeMs, membersKnownMs, nearestAvoidedMs } from '../../src/limits.ts';
 import { distanceTo, type Point, pointOf } from '../../src/tenants/nearness.ts';
@@ -102,12 +103,12 @@ function target(path: string, init: RequestInit = {}, cf: Record<string, unknown
   const [pathname = '', query = ''] = path.split('?');
   const request = new Request(`http://quorate.test${path}`, init);
   if (cf !== null) Object.defineProperty(request, 'cf', { value: cf });
-  return readTargetOf(request, pathname, query);
+  return readTargetOf(request, query, endpointOf({ method: request.method, path: pathname, headers: request.headers }));
 }
 
 function isRead(call: string): boolean {
   const [method = '', path = ''] = call.split(' ');
-  return isReadPath(method, path);
+  return endpointOf({ method, path, headers: new Headers() }).servedBy !== 'leader';
 }
 
 describe('the caller’s choice', () => {

@@ -1,7 +1,8 @@
 // A group whose replicas answer as a test says, in virtual time: what the router asks, when, and of whom.
 
 import { vi } from 'vitest';
-import type { Attempt, Patience } from '../../src/api/routing.ts';
+import type { Patience } from '../../src/api/endpoint.ts';
+import type { Attempt } from '../../src/api/routing.ts';
 import type { Told } from '../../src/gateway/attempts.ts';
 import type { ReplicaNamespace } from '../../src/gateway/env.ts';
 import { GroupRouter } from '../../src/gateway/group-router.ts';

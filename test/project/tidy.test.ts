@@ -53,7 +53,7 @@ const entries = new Set(['src/index.ts', 'src/server/faults/worker-with-faults.t
 /** Rooms under construction: what they export is declared before its user is there. */
 const awaited = ['src/session/', 'src/front/', 'src/api/store-call.ts'];
 /** Exports of src that only tests use: they let a test look at all of something, or at how it is done. */
-const forTests = new Set(['src/mvcc/snapshot/snapshot-source.ts pageStatements', 'src/api/v3/paths.ts v3Paths']);
+const forTests = new Set(['src/mvcc/snapshot/snapshot-source.ts pageStatements']);
 
 /** By file: who imports which of its names. `*`: all of them. */
 function importersOf(sources: Sources): Map<string, { readonly name: string; readonly by: string }[]> {

@@ -20,7 +20,7 @@ import {
   text,
   time,
 } from './openapi-json.ts';
-import { jurisdictions, locationHints, replicaCounts } from '../v1/tenants.ts';
+import { jurisdictions, locationHints, replicaCounts } from '../../model/locations.ts';
 
 const rangeProperties = {
   key: text,

@@ -25,22 +25,16 @@ import { bad, parsed } from './parsed.ts';
 import { putOf, readOf } from '../requests.ts';
 import { parseWriteId } from '../write-id.ts';
 
-const pathPrefix = '/v1/kv/';
-
-export function isKeyPath(path: string): boolean {
-  return path.startsWith(pathPrefix);
-}
-
-function parseKey(path: string): Parsed<Uint8Array> {
-  const key = percentDecode(path.slice(pathPrefix.length), 'plus');
+function parseKey(text: string): Parsed<Uint8Array> {
+  const key = percentDecode(text, 'plus');
   if (key === null) return bad('bad percent-encoding in the key: "%" needs two digits of hex after it');
   const failure = keyFailure(key);
   return failure === null ? parsed(key) : { kind: 'bad', failure };
 }
 
 /** GET and HEAD. */
-export function parseGetKey(request: ApiRequest): Parsed<ReadCall> {
-  const key = parseKey(request.path);
+export function parseGetKey(request: ApiRequest, keyText: string): Parsed<ReadCall> {
+  const key = parseKey(keyText);
   if (key.kind === 'bad') return key;
   const query = parseQuery(request.query, ['revision', 'consistency']);
   if (query.kind === 'bad') return query;
@@ -85,8 +79,8 @@ function valueResponse(kv: KeyValue, { known, withBody, revision }: ValueOptions
   return bytesResponse(withBody ? kv.value : null, 200, headers);
 }
 
-export function parsePutKey(request: ApiRequest): Parsed<WriteCall> {
-  const key = parseKey(request.path);
+export function parsePutKey(request: ApiRequest, keyText: string): Parsed<WriteCall> {
+  const key = parseKey(keyText);
   if (key.kind === 'bad') return key;
   const query = parseQuery(request.query, ['lease']);
   if (query.kind === 'bad') return query;
@@ -113,8 +107,8 @@ export function parsePutKey(request: ApiRequest): Parsed<WriteCall> {
   });
 }
 
-export function parseDeleteKey(request: ApiRequest): Parsed<WriteCall> {
-  const key = parseKey(request.path);
+export function parseDeleteKey(request: ApiRequest, keyText: string): Parsed<WriteCall> {
+  const key = parseKey(keyText);
   if (key.kind === 'bad') return key;
   const query = parseQuery(request.query, []);
   if (query.kind === 'bad') return query;

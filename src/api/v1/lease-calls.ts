@@ -15,19 +15,8 @@ import { flagParameter, parseLease, parseQuery } from './parameters.ts';
 import type { Bad, Parsed } from './parsed.ts';
 import { bad, parsed } from './parsed.ts';
 
-const pathForm = /^\/v1\/leases\/([^/]*)(\/keepalive)?$/;
-
-export type LeasePath = 'lease' | 'keepAlive';
-
-/** null: neither `/v1/leases/{id}` nor its keepalive. */
-export function leasePathOf(path: string): LeasePath | null {
-  const [whole, , keepAlive] = pathForm.exec(path) ?? [];
-  if (whole === undefined) return null;
-  return keepAlive === undefined ? 'lease' : 'keepAlive';
-}
-
-function parseId(path: string): Parsed<LeaseId> {
-  const id = parseLease(pathForm.exec(path)?.[1] ?? '');
+function parseId(text: string): Parsed<LeaseId> {
+  const id = parseLease(text);
   return id === null ? bad('the id of a lease is a decimal integer of 64 bits') : parsed(leaseId(id));
 }
 
@@ -86,10 +75,10 @@ export function parseGrant(request: ApiRequest): Parsed<WriteCall> {
   });
 }
 
-export function parseRevoke(request: ApiRequest): Parsed<WriteCall> {
+export function parseRevoke(request: ApiRequest, idText: string): Parsed<WriteCall> {
   const refused = refuseQuery(request);
   if (refused !== null) return refused;
-  const id = parseId(request.path);
+  const id = parseId(idText);
   if (id.kind === 'bad') return id;
   return write(request, { kind: 'leaseRevoke', id: id.value }, ({ revision }) =>
     jsonResponse(`{"id":"${id.value}","revision":${revision}}`),
@@ -113,12 +102,12 @@ export function parseLeases(request: ApiRequest): Parsed<QueryCall> {
   });
 }
 
-export function parseLook(request: ApiRequest): Parsed<TimeToLiveCall> {
+export function parseLook(request: ApiRequest, idText: string): Parsed<TimeToLiveCall> {
   const query = parseQuery(request.query, ['keys']);
   if (query.kind === 'bad') return query;
   const keys = flagParameter(query.value, 'keys', true);
   if (keys.kind === 'bad') return keys;
-  const id = parseId(request.path);
+  const id = parseId(idText);
   if (id.kind === 'bad') return id;
   const withKeys = keys.value;
   return parsed({
@@ -138,10 +127,10 @@ export function parseLook(request: ApiRequest): Parsed<TimeToLiveCall> {
   });
 }
 
-export function parseKeepAlive(request: ApiRequest): Parsed<KeepAliveCall> {
+export function parseKeepAlive(request: ApiRequest, idText: string): Parsed<KeepAliveCall> {
   const refused = refuseQuery(request) ?? refuseBody(request);
   if (refused !== null) return refused;
-  const id = parseId(request.path);
+  const id = parseId(idText);
   if (id.kind === 'bad') return id;
   return parsed({
     kind: 'keepAlive',

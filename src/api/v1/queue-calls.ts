@@ -17,19 +17,8 @@ import { leaseParameter, parseQuery, percentDecode } from './parameters.ts';
 import type { Parsed } from './parsed.ts';
 import { bad, parsed } from './parsed.ts';
 
-const lockPrefix = '/v1/locks/';
-const semaphorePrefix = '/v1/semaphores/';
-
-export type QueuePath = 'lock' | 'semaphore';
-
-export function queuePathOf(path: string): QueuePath | null {
-  if (path.startsWith(lockPrefix)) return 'lock';
-  return path.startsWith(semaphorePrefix) ? 'semaphore' : null;
-}
-
-function parseName(path: string): Parsed<Uint8Array> {
-  const prefix = queuePathOf(path) === 'lock' ? lockPrefix : semaphorePrefix;
-  const name = percentDecode(path.slice(prefix.length), 'plus');
+function parseName(text: string): Parsed<Uint8Array> {
+  const name = percentDecode(text, 'plus');
   if (name === null) return bad('bad percent-encoding in the name: "%" needs two digits of hex after it');
   const bytes = name.byteLength;
   if (bytes >= 1 && bytes <= lockNameBytesMax) return parsed(name);
@@ -46,12 +35,20 @@ function readHold(fields: Fields): Hold {
   return id === undefined ? { kind: 'session', ttlSeconds: ttlSeconds ?? 1 } : { kind: 'lease', id: leaseId(id) };
 }
 
-export function parseAcquire(request: ApiRequest): Parsed<AcquireCall> {
-  const name = parseName(request.path);
+export function parseTakeLock(request: ApiRequest, nameText: string): Parsed<AcquireCall> {
+  return parseAcquire(request, nameText, 'lock');
+}
+
+export function parseTakePlace(request: ApiRequest, nameText: string): Parsed<AcquireCall> {
+  return parseAcquire(request, nameText, 'semaphore');
+}
+
+function parseAcquire(request: ApiRequest, nameText: string, what: 'lock' | 'semaphore'): Parsed<AcquireCall> {
+  const name = parseName(nameText);
   if (name.kind === 'bad') return name;
   const query = parseQuery(request.query, []);
   if (query.kind === 'bad') return query;
-  const isLock = queuePathOf(request.path) === 'lock';
+  const isLock = what === 'lock';
   const body = parseObject(request.body, (fields) => {
     const limit = isLock ? 1 : fields.integer('limit', { min: 1, max: semaphoreLimitMax });
     if (!isLock && !fields.has('limit')) fields.missing('limit');
@@ -81,8 +78,8 @@ export function parseAcquire(request: ApiRequest): Parsed<AcquireCall> {
   });
 }
 
-export function parseRelease(request: ApiRequest): Parsed<ReleaseCall> {
-  const name = parseName(request.path);
+export function parseRelease(request: ApiRequest, nameText: string): Parsed<ReleaseCall> {
+  const name = parseName(nameText);
   if (name.kind === 'bad') return name;
   const query = parseQuery(request.query, ['lease', 'key']);
   if (query.kind === 'bad') return query;
@@ -125,8 +122,8 @@ function releaseCall(
 }
 
 /** As many as can hold. Who waits is counted, not told. */
-export function parseHolders(request: ApiRequest): Parsed<ReadCall> {
-  const name = parseName(request.path);
+export function parseHolders(request: ApiRequest, nameText: string): Parsed<ReadCall> {
+  const name = parseName(nameText);
   if (name.kind === 'bad') return name;
   const query = parseQuery(request.query, []);
   if (query.kind === 'bad') return query;

@@ -2,40 +2,20 @@
 
 import { accessKeyLifeSecondsMax, keyBytesMax, tenantNameCharactersMax } from '../../limits.ts';
 import { emptyBytes } from '../../base/bytes.ts';
+import {
+  jurisdictions,
+  locationHints,
+  type LocationHint,
+  type Placement,
+  type ReplicaCount,
+  replicaCounts,
+} from '../../model/locations.ts';
 import type { AccessRole } from '../../model/store.ts';
 import type { Fields } from './fields.ts';
 import { parseObject } from './fields.ts';
 import { flagParameter, parseQuery } from './parameters.ts';
 import type { Parsed } from './parsed.ts';
 
-/** Where the platform can be asked to place an object. */
-export const locationHints = [
-  'wnam',
-  'enam',
-  'sam',
-  'weur',
-  'eeur',
-  'apac',
-  'apac-ne',
-  'apac-se',
-  'oc',
-  'afr',
-  'me',
-] as const;
-export type LocationHint = (typeof locationHints)[number];
-
-/** Where the platform can be told to keep an object. */
-export const jurisdictions = ['eu', 'us', 'fedramp', 'fedramp-high'] as const;
-export type Jurisdiction = (typeof jurisdictions)[number];
-
-export type Placement =
-  | { readonly kind: 'automatic' }
-  /** A hint for each replica in turn; no more hints than replicas. */
-  | { readonly kind: 'hints'; readonly hints: readonly LocationHint[] }
-  | { readonly kind: 'jurisdiction'; readonly jurisdiction: Jurisdiction };
-
-export const replicaCounts = [1, 3, 5] as const;
-export type ReplicaCount = (typeof replicaCounts)[number];
 const replicasDefault: ReplicaCount = 3;
 
 export type TenantCreation = { readonly name: string; readonly replicas: ReplicaCount; readonly placement: Placement };

@@ -121,7 +121,7 @@ function refuseRange({ key, rangeEnd }: KeyRange): ApiCall | null {
   return bytes > keyBytesMax ? refuse({ kind: 'keyTooLong', bytes }) : null;
 }
 
-const userAdd: ParseUnary = (scanner, frame) => {
+export const userAdd: ParseUnary = (scanner, frame) => {
   const request = readBody(userAddRequest, scanner);
   if (request === null) return null;
   const { name, password, noPassword } = request;
@@ -131,7 +131,7 @@ const userAdd: ParseUnary = (scanner, frame) => {
   return passwordCall(frame, password, (passwordHash) => ({ kind: 'userAdd', name, passwordHash }));
 };
 
-const changePassword: ParseUnary = (scanner, frame) => {
+export const changePassword: ParseUnary = (scanner, frame) => {
   const request = readBody(changePasswordRequest, scanner);
   if (request === null) return null;
   const { name, password } = request;
@@ -142,7 +142,7 @@ const changePassword: ParseUnary = (scanner, frame) => {
   return passwordCall(frame, password, (passwordHash) => ({ kind: 'userChangePassword', name, passwordHash }));
 };
 
-const authenticate: ParseUnary = (scanner, { timeoutMs }) => {
+export const authenticate: ParseUnary = (scanner, { timeoutMs }) => {
   const request = readBody(credential, scanner);
   if (request === null) return null;
   return {
@@ -180,71 +180,81 @@ function permissionJson({ type, key, rangeEnd }: Permission): string {
   return `{${members.join(',')}}`;
 }
 
-export const authPaths: Readonly<Record<string, ParseUnary>> = {
-  'auth/enable': (scanner, frame) => readBody(noFields, scanner) && writeCall(frame, { kind: 'authEnable' }),
-  'auth/disable': (scanner, frame) => readBody(noFields, scanner) && writeCall(frame, { kind: 'authDisable' }),
-  'auth/status': (scanner, frame) =>
-    readBody(noFields, scanner) &&
-    queryCall(
-      frame,
-      { kind: 'authStatus' },
-      ({ enabled, authRevision }) => `${enabled ? ',"enabled":true' : ''},"authRevision":"${authRevision}"`,
-    ),
-  'auth/authenticate': authenticate,
-  'auth/user/add': userAdd,
-  'auth/user/changepw': changePassword,
-  'auth/user/get': (scanner, frame) => {
-    const request = readBody(nameRequest, scanner);
-    if (request === null) return null;
-    return (
-      refuseNames(request.name) ??
-      queryCall(frame, { kind: 'userGet', ...request }, ({ roles }) => namesField('roles', roles))
-    );
-  },
-  'auth/user/list': (scanner, frame) =>
-    readBody(noFields, scanner) && queryCall(frame, { kind: 'userList' }, ({ users }) => namesField('users', users)),
-  'auth/user/delete': (scanner, frame) => {
-    const request = readBody(nameRequest, scanner);
-    return request && (refuseNames(request.name) ?? writeCall(frame, { kind: 'userDelete', ...request }));
-  },
-  'auth/user/grant': (scanner, frame) => {
-    const request = readBody(userGrantRequest, scanner);
-    if (request === null) return null;
-    return refuseNames(request.name, request.role) ?? writeCall(frame, { kind: 'userGrantRole', ...request });
-  },
-  'auth/user/revoke': (scanner, frame) => {
-    const request = readBody(userRevokeRequest, scanner);
-    if (request === null) return null;
-    return refuseNames(request.name, request.role) ?? writeCall(frame, { kind: 'userRevokeRole', ...request });
-  },
-  'auth/role/add': (scanner, frame) => {
-    const request = readBody(nameRequest, scanner);
-    return request && (refuseNames(request.name) ?? writeCall(frame, { kind: 'roleAdd', ...request }));
-  },
-  'auth/role/get': (scanner, frame) => {
-    const request = readBody(roleRequest, scanner);
-    if (request === null) return null;
-    return refuseNames(request.role) ?? queryCall(frame, { kind: 'roleGet', ...request }, permissionsField);
-  },
-  'auth/role/list': (scanner, frame) =>
-    readBody(noFields, scanner) && queryCall(frame, { kind: 'roleList' }, ({ roles }) => namesField('roles', roles)),
-  'auth/role/delete': (scanner, frame) => {
-    const request = readBody(roleRequest, scanner);
-    return request && (refuseNames(request.role) ?? writeCall(frame, { kind: 'roleDelete', name: request.role }));
-  },
-  'auth/role/grant': (scanner, frame) => {
-    const request = readBody(roleGrantRequest, scanner);
-    if (request === null) return null;
-    const { role, permission } = request;
-    const refused = refuseNames(role) ?? (permission === null ? null : refuseRange(permission));
-    return refused ?? writeCall(frame, { kind: 'roleGrantPermission', ...request });
-  },
-  'auth/role/revoke': (scanner, frame) => {
-    const request = readBody(roleRevokeRequest, scanner);
-    if (request === null) return null;
-    const { role, key, rangeEnd } = request;
-    const range = { key, rangeEnd };
-    const refused = refuseNames(role) ?? refuseRange(range);
-    return refused ?? writeCall(frame, { kind: 'roleRevokePermission', role, range });
-  },
+export const enable: ParseUnary = (scanner, frame) =>
+  readBody(noFields, scanner) && writeCall(frame, { kind: 'authEnable' });
+
+export const disable: ParseUnary = (scanner, frame) =>
+  readBody(noFields, scanner) && writeCall(frame, { kind: 'authDisable' });
+
+export const status: ParseUnary = (scanner, frame) =>
+  readBody(noFields, scanner) &&
+  queryCall(
+    frame,
+    { kind: 'authStatus' },
+    ({ enabled, authRevision }) => `${enabled ? ',"enabled":true' : ''},"authRevision":"${authRevision}"`,
+  );
+
+export const userGet: ParseUnary = (scanner, frame) => {
+  const request = readBody(nameRequest, scanner);
+  if (request === null) return null;
+  return (
+    refuseNames(request.name) ??
+    queryCall(frame, { kind: 'userGet', ...request }, ({ roles }) => namesField('roles', roles))
+  );
+};
+
+export const userList: ParseUnary = (scanner, frame) =>
+  readBody(noFields, scanner) && queryCall(frame, { kind: 'userList' }, ({ users }) => namesField('users', users));
+
+export const userDelete: ParseUnary = (scanner, frame) => {
+  const request = readBody(nameRequest, scanner);
+  return request && (refuseNames(request.name) ?? writeCall(frame, { kind: 'userDelete', ...request }));
+};
+
+export const userGrantRole: ParseUnary = (scanner, frame) => {
+  const request = readBody(userGrantRequest, scanner);
+  if (request === null) return null;
+  return refuseNames(request.name, request.role) ?? writeCall(frame, { kind: 'userGrantRole', ...request });
+};
+
+export const userRevokeRole: ParseUnary = (scanner, frame) => {
+  const request = readBody(userRevokeRequest, scanner);
+  if (request === null) return null;
+  return refuseNames(request.name, request.role) ?? writeCall(frame, { kind: 'userRevokeRole', ...request });
+};
+
+export const roleAdd: ParseUnary = (scanner, frame) => {
+  const request = readBody(nameRequest, scanner);
+  return request && (refuseNames(request.name) ?? writeCall(frame, { kind: 'roleAdd', ...request }));
+};
+
+export const roleGet: ParseUnary = (scanner, frame) => {
+  const request = readBody(roleRequest, scanner);
+  if (request === null) return null;
+  return refuseNames(request.role) ?? queryCall(frame, { kind: 'roleGet', ...request }, permissionsField);
+};
+
+export const roleList: ParseUnary = (scanner, frame) =>
+  readBody(noFields, scanner) && queryCall(frame, { kind: 'roleList' }, ({ roles }) => namesField('roles', roles));
+
+export const roleDelete: ParseUnary = (scanner, frame) => {
+  const request = readBody(roleRequest, scanner);
+  return request && (refuseNames(request.role) ?? writeCall(frame, { kind: 'roleDelete', name: request.role }));
+};
+
+export const roleGrantPermission: ParseUnary = (scanner, frame) => {
+  const request = readBody(roleGrantRequest, scanner);
+  if (request === null) return null;
+  const { role, permission } = request;
+  const refused = refuseNames(role) ?? (permission === null ? null : refuseRange(permission));
+  return refused ?? writeCall(frame, { kind: 'roleGrantPermission', ...request });
+};
+
+export const roleRevokePermission: ParseUnary = (scanner, frame) => {
+  const request = readBody(roleRevokeRequest, scanner);
+  if (request === null) return null;
+  const { role, key, rangeEnd } = request;
+  const range = { key, rangeEnd };
+  const refused = refuseNames(role) ?? refuseRange(range);
+  return refused ?? writeCall(frame, { kind: 'roleRevokePermission', role, range });
 };

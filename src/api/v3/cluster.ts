@@ -72,40 +72,42 @@ function changeCall({ timeoutMs }: Frame, change: MemberChange): ApiCall {
   };
 }
 
-export const clusterPaths: Readonly<Record<string, ParseUnary>> = {
-  'cluster/member/list': (scanner, { timeoutMs }) => {
-    const request = readBody(listRequest, scanner);
-    if (request === null) return null;
-    return {
-      kind: 'memberList',
-      protocol: 'v3',
-      timeoutMs,
-      ...request,
-      respond(result, header) {
-        if (result.kind === 'failed') return failKept(result.failure);
-        return answer(header, withoutRevision, membersField(result.answer));
-      },
-    };
-  },
-  // Of a member to be added, the URLs come before all else, also before who asks.
-  'cluster/member/add': (scanner, frame) => {
-    const request = readBody(addRequest, scanner);
-    if (request === null) return null;
-    const peerUrls = peerUrlsOf(request.peerUrls);
-    if (peerUrls === null) return refuse({ kind: 'memberUrlsInvalid' });
-    return changeCall(frame, { kind: 'add', peerUrls, isLearner: request.isLearner });
-  },
-  'cluster/member/update': (scanner, frame) => {
-    const request = readBody(updateRequest, scanner);
-    if (request === null) return null;
-    return changeCall(frame, { kind: 'update', id: request.id, peerUrls: peerUrlsOf(request.peerUrls) });
-  },
-  'cluster/member/remove': (scanner, frame) => {
-    const request = readBody(idRequest, scanner);
-    return request && changeCall(frame, { kind: 'remove', id: request.id });
-  },
-  'cluster/member/promote': (scanner, frame) => {
-    const request = readBody(idRequest, scanner);
-    return request && changeCall(frame, { kind: 'promote', id: request.id });
-  },
+export const memberList: ParseUnary = (scanner, { timeoutMs }) => {
+  const request = readBody(listRequest, scanner);
+  if (request === null) return null;
+  return {
+    kind: 'memberList',
+    protocol: 'v3',
+    timeoutMs,
+    ...request,
+    respond(result, header) {
+      if (result.kind === 'failed') return failKept(result.failure);
+      return answer(header, withoutRevision, membersField(result.answer));
+    },
+  };
+};
+
+// Of a member to be added, the URLs come before all else, also before who asks.
+export const memberAdd: ParseUnary = (scanner, frame) => {
+  const request = readBody(addRequest, scanner);
+  if (request === null) return null;
+  const peerUrls = peerUrlsOf(request.peerUrls);
+  if (peerUrls === null) return refuse({ kind: 'memberUrlsInvalid' });
+  return changeCall(frame, { kind: 'add', peerUrls, isLearner: request.isLearner });
+};
+
+export const memberUpdate: ParseUnary = (scanner, frame) => {
+  const request = readBody(updateRequest, scanner);
+  if (request === null) return null;
+  return changeCall(frame, { kind: 'update', id: request.id, peerUrls: peerUrlsOf(request.peerUrls) });
+};
+
+export const memberRemove: ParseUnary = (scanner, frame) => {
+  const request = readBody(idRequest, scanner);
+  return request && changeCall(frame, { kind: 'remove', id: request.id });
+};
+
+export const memberPromote: ParseUnary = (scanner, frame) => {
+  const request = readBody(idRequest, scanner);
+  return request && changeCall(frame, { kind: 'promote', id: request.id });
 };

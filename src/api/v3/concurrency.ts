@@ -88,7 +88,7 @@ function tooLong({ byteLength: bytes }: Uint8Array, bytesMax: number): Failure |
   return bytes > bytesMax ? { kind: 'requestTooLarge', bytes, bytesMax } : null;
 }
 
-const lock: ParseUnary = (scanner, { timeoutMs, writeId }) => {
+export const lock: ParseUnary = (scanner, { timeoutMs, writeId }) => {
   const request = readBody(lockRequest, scanner);
   if (request === null) return null;
   const failure = nameFailure(request.name);
@@ -107,7 +107,7 @@ const lock: ParseUnary = (scanner, { timeoutMs, writeId }) => {
   };
 };
 
-const unlock: ParseUnary = (scanner, frame) => {
+export const unlock: ParseUnary = (scanner, frame) => {
   const request = readBody(unlockRequest, scanner);
   if (request === null) return null;
   const { key } = request;
@@ -115,7 +115,7 @@ const unlock: ParseUnary = (scanner, frame) => {
   return sizedWrite(operation, frame, { fail });
 };
 
-const campaign: ParseUnary = (scanner, frame) => {
+export const campaign: ParseUnary = (scanner, frame) => {
   const request = readBody(campaignRequest, scanner);
   if (request === null) return null;
   const { timeoutMs, writeId } = frame;
@@ -139,7 +139,7 @@ const campaign: ParseUnary = (scanner, frame) => {
   };
 };
 
-const proclaim: ParseUnary = (scanner, frame) => {
+export const proclaim: ParseUnary = (scanner, frame) => {
   const request = readBody(proclaimRequest, scanner);
   if (request === null) return null;
   const { timeoutMs, writeId } = frame;
@@ -162,7 +162,7 @@ const proclaim: ParseUnary = (scanner, frame) => {
   };
 };
 
-const resign: ParseUnary = (scanner, frame) => {
+export const resign: ParseUnary = (scanner, frame) => {
   const request = readBody(resignRequest, scanner);
   if (request === null) return null;
   const { leader } = request;
@@ -172,7 +172,7 @@ const resign: ParseUnary = (scanner, frame) => {
   return writeCall(frame, { kind: 'txn', request: resignTxn(leader) }, { fail });
 };
 
-const leader: ParseUnary = (scanner, { timeoutMs }) => {
+export const leader: ParseUnary = (scanner, { timeoutMs }) => {
   const request = readBody(nameRequest, scanner);
   if (request === null) return null;
   const failure = nameFailure(request.name);
@@ -192,7 +192,7 @@ const leader: ParseUnary = (scanner, { timeoutMs }) => {
   };
 };
 
-const observe: ParseUnary = (scanner, { timeoutMs }) => {
+export const observe: ParseUnary = (scanner, { timeoutMs }) => {
   const request = readBody(nameRequest, scanner);
   if (request === null) return null;
   const failure = nameFailure(request.name);
@@ -210,13 +210,3 @@ const observe: ParseUnary = (scanner, { timeoutMs }) => {
 export function observeMessage(header: ResponseHeader, kv: KeyValue): string {
   return `{"result":{${headerJson(header, header.revision)},"kv":${keyValueJson(kv)}}}`;
 }
-
-export const concurrencyPaths: Readonly<Record<string, ParseUnary>> = {
-  'lock/lock': lock,
-  'lock/unlock': unlock,
-  'election/campaign': campaign,
-  'election/proclaim': proclaim,
-  'election/resign': resign,
-  'election/leader': leader,
-  'election/observe': observe,
-};

@@ -7,51 +7,38 @@ import { etcdClusterVersion, etcdServerVersion, etcdStorageVersion } from './ver
 
 type Check = 'data_corruption' | 'serializable_read' | 'linearizable_read' | 'non_learner';
 
-/** In the order in which they are told. */
-const checksOf: Readonly<Record<string, readonly Check[]>> = {
-  livez: ['serializable_read'],
-  readyz: ['data_corruption', 'serializable_read', 'linearizable_read', 'non_learner'],
-};
+/** The checks of each path, in the order in which they are told; a path of its own below asks for one of them alone. */
+export const healthChecks = {
+  '/livez': ['serializable_read'],
+  '/readyz': ['data_corruption', 'serializable_read', 'linearizable_read', 'non_learner'],
+} as const satisfies Readonly<Record<string, readonly Check[]>>;
 
 const alarmNames = [
   { alarm: alarmKind.noSpace, name: 'NOSPACE' },
   { alarm: alarmKind.corrupt, name: 'CORRUPT' },
 ] as const;
 
-const healthPath = /^\/(?:version|health|(livez|readyz)(?:\/([a-z_]+))?)$/;
-
-export function isHealthPath(path: string): boolean {
-  return checkOfPath(path) !== null;
+export function parseVersion(): ApiCall {
+  return { kind: 'answered', response: versionResponse() };
 }
 
-type HealthPath =
-  | { readonly kind: 'version' }
-  | { readonly kind: 'health' }
-  | { readonly kind: 'checks'; readonly checks: readonly Check[] };
-
-function checkOfPath(path: string): HealthPath | null {
-  const [whole, group, name] = healthPath.exec(path) ?? [];
-  if (whole === undefined) return null;
-  if (group === undefined) return { kind: whole === '/version' ? 'version' : 'health' };
-  const checks = checksOf[group] ?? [];
-  if (name === undefined) return { kind: 'checks', checks };
-  const check = checks.find((each) => each === name);
-  return check === undefined ? null : { kind: 'checks', checks: [check] };
-}
-
-/** null: none of these paths. */
-export function parseHealthCall({ method, path, query }: ApiRequest): ApiCall | null {
-  const found = checkOfPath(path);
-  if (found === null) return null;
-  if (method !== 'GET') {
-    return { kind: 'refused', response: textResponse('Method Not Allowed\n', 405, { allow: 'GET' }) };
-  }
-  if (found.kind === 'version') return { kind: 'answered', response: versionResponse() };
+export function parseHealth({ query }: ApiRequest): ApiCall {
   const parameters = new URLSearchParams(query);
-  const excluded = new Set(parameters.getAll('exclude'));
-  if (found.kind === 'health') return healthCall(excluded, parameters.get('serializable') === 'true');
-  const checks = found.checks.filter((check) => !excluded.has(check));
-  return checksCall(checks, parameters.has('verbose'));
+  return healthCall(new Set(parameters.getAll('exclude')), parameters.get('serializable') === 'true');
+}
+
+export function parseChecks(checks: readonly Check[]): (request: ApiRequest) => ApiCall {
+  return ({ query }) => {
+    const parameters = new URLSearchParams(query);
+    const excluded = new Set(parameters.getAll('exclude'));
+    const asked = checks.filter((check) => !excluded.has(check));
+    return checksCall(asked, parameters.has('verbose'));
+  };
+}
+
+/** Another method than those of `allow`, in etcd's words. */
+export function refuseMethod(allow: string): ApiCall {
+  return { kind: 'refused', response: textResponse('Method Not Allowed\n', 405, { allow }) };
 }
 
 /** It says nothing of a tenant: anyone may be told. */

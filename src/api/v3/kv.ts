@@ -45,25 +45,27 @@ function outcomeFields(outcome: Exclude<Outcome, { kind: 'failed' | 'appliedBefo
   }
 }
 
-export const kvPaths: Readonly<Record<string, ParseUnary>> = {
-  'kv/range': (scanner, frame) => {
-    const request = readBody(rangeRequest, scanner);
-    return request && rangeCall(request, frame);
-  },
-  'kv/put': (scanner, frame) => {
-    const request = readBody(putRequest, scanner);
-    return request && sizedWrite({ kind: 'put', request }, frame, { fields: outcomeFields });
-  },
-  'kv/deleterange': (scanner, frame) => {
-    const request = readBody(deleteRangeRequest, scanner);
-    return request && sizedWrite({ kind: 'deleteRange', request }, frame, { fields: outcomeFields });
-  },
-  'kv/txn': (scanner, frame) => {
-    const request = readBody(txnRequest, scanner);
-    return request && sizedWrite({ kind: 'txn', request }, frame, { fields: outcomeFields });
-  },
-  'kv/compaction': (scanner, frame) => {
-    const request = readBody(compactionRequest, scanner);
-    return request && sizedWrite({ kind: 'compact', request }, frame, { fields: outcomeFields });
-  },
+export const range: ParseUnary = (scanner, frame) => {
+  const request = readBody(rangeRequest, scanner);
+  return request && rangeCall(request, frame);
+};
+
+export const put: ParseUnary = (scanner, frame) => {
+  const request = readBody(putRequest, scanner);
+  return request && sizedWrite({ kind: 'put', request }, frame, { fields: outcomeFields });
+};
+
+export const deleteRange: ParseUnary = (scanner, frame) => {
+  const request = readBody(deleteRangeRequest, scanner);
+  return request && sizedWrite({ kind: 'deleteRange', request }, frame, { fields: outcomeFields });
+};
+
+export const txn: ParseUnary = (scanner, frame) => {
+  const request = readBody(txnRequest, scanner);
+  return request && sizedWrite({ kind: 'txn', request }, frame, { fields: outcomeFields });
+};
+
+export const compaction: ParseUnary = (scanner, frame) => {
+  const request = readBody(compactionRequest, scanner);
+  return request && sizedWrite({ kind: 'compact', request }, frame, { fields: outcomeFields });
 };

@@ -39,7 +39,7 @@ function secondsField(name: 'TTL' | 'grantedTTL', seconds: number): string {
 }
 
 /** The candidate is the replica's to fill in: nothing here is random. */
-const grant: ParseUnary = (scanner, frame) => {
+export const grant: ParseUnary = (scanner, frame) => {
   const request = readBody(grantRequest, scanner);
   if (request === null) return null;
   const { id, ttlSeconds } = request;
@@ -55,12 +55,12 @@ const grant: ParseUnary = (scanner, frame) => {
   );
 };
 
-const revoke: ParseUnary = (scanner, frame) => {
+export const revoke: ParseUnary = (scanner, frame) => {
   const request = readBody(idRequest, scanner);
   return request === null ? null : writeCall(frame, { kind: 'leaseRevoke', id: request.id });
 };
 
-const timeToLive: ParseUnary = (scanner, frame) => {
+export const timeToLive: ParseUnary = (scanner, frame) => {
   const request = readBody(timeToLiveRequest, scanner);
   if (request === null) return null;
   return {
@@ -81,21 +81,11 @@ const timeToLive: ParseUnary = (scanner, frame) => {
   };
 };
 
-const leases: ParseUnary = (scanner, frame) => {
+export const leases: ParseUnary = (scanner, frame) => {
   if (readBody(noFields, scanner) === null) return null;
   return queryCall(frame, { kind: 'leases' }, ({ ids }) =>
     ids.length === 0 ? '' : `,"leases":[${ids.map((id) => `{"ID":"${id}"}`).join(',')}]`,
   );
-};
-
-export const leasePaths: Readonly<Record<string, ParseUnary>> = {
-  'lease/grant': grant,
-  'lease/revoke': revoke,
-  'kv/lease/revoke': revoke,
-  'lease/timetolive': timeToLive,
-  'kv/lease/timetolive': timeToLive,
-  'lease/leases': leases,
-  'kv/lease/leases': leases,
 };
 
 export type KeepAliveRequest =

@@ -58,7 +58,7 @@ function alarmsField(alarms: readonly Alarm[]): string {
   return alarms.length === 0 ? '' : `,"alarms":[${alarms.map(alarmJson).join(',')}]`;
 }
 
-const alarm: ParseUnary = (scanner, frame) => {
+export const alarm: ParseUnary = (scanner, frame) => {
   const request = readBody(alarmRequest, scanner);
   if (request === null) return null;
   const { action, memberId, alarm } = request;
@@ -88,7 +88,7 @@ export function alarmError({ memberId, alarm }: Alarm): string {
   return `${memberId === 0n ? '' : `memberID:${memberId} `}alarm:${name} `;
 }
 
-const status: ParseUnary = (scanner, { timeoutMs }) => {
+export const status: ParseUnary = (scanner, { timeoutMs }) => {
   if (readBody(noFields, scanner) === null) return null;
   return {
     kind: 'etcdStatus',
@@ -134,7 +134,7 @@ export function snapshotMessage(remainingBytes: number, blob: Uint8Array): strin
   return `{"result":{${remaining}${part}"version":"${etcdStorageVersion}"}}`;
 }
 
-const snapshot: ParseUnary = (scanner, { timeoutMs }) => {
+export const snapshot: ParseUnary = (scanner, { timeoutMs }) => {
   if (readBody(noFields, scanner) === null) return null;
   return {
     kind: 'snapshot',
@@ -144,7 +144,7 @@ const snapshot: ParseUnary = (scanner, { timeoutMs }) => {
   };
 };
 
-const defragment: ParseUnary = (scanner, { timeoutMs }) => {
+export const defragment: ParseUnary = (scanner, { timeoutMs }) => {
   if (readBody(noFields, scanner) === null) return null;
   return {
     kind: 'defragment',
@@ -154,7 +154,7 @@ const defragment: ParseUnary = (scanner, { timeoutMs }) => {
   };
 };
 
-const transferLeadership: ParseUnary = (scanner, { timeoutMs }) => {
+export const transferLeadership: ParseUnary = (scanner, { timeoutMs }) => {
   const request = readBody(transferRequest, scanner);
   if (request === null) return null;
   return {
@@ -166,7 +166,7 @@ const transferLeadership: ParseUnary = (scanner, { timeoutMs }) => {
   };
 };
 
-const downgrade: ParseUnary = (scanner, { timeoutMs, writeId }) => {
+export const downgrade: ParseUnary = (scanner, { timeoutMs, writeId }) => {
   const request = readBody(downgradeRequest, scanner);
   if (request === null) return null;
   return {
@@ -182,27 +182,18 @@ const downgrade: ParseUnary = (scanner, { timeoutMs, writeId }) => {
   };
 };
 
-export const maintenancePaths: Readonly<Record<string, ParseUnary>> = {
-  'maintenance/alarm': alarm,
-  'maintenance/status': status,
-  'maintenance/hash': (scanner, frame) =>
-    readBody(noFields, scanner) && queryCall(frame, { kind: 'hash' }, ({ hash }) => hashField(hash)),
-  'maintenance/hashkv': (scanner, frame) => {
-    const request = readBody(hashKvRequest, scanner);
-    return (
-      request &&
-      queryCall(
-        frame,
-        { kind: 'hashKv', ...request },
-        ({ hash, compactedRevision, hashRevision }) =>
-          hashField(hash) +
-          int64Field('compact_revision', compactedRevision) +
-          int64Field('hash_revision', hashRevision),
-      )
-    );
-  },
-  'maintenance/snapshot': snapshot,
-  'maintenance/defragment': defragment,
-  'maintenance/transfer-leadership': transferLeadership,
-  'maintenance/downgrade': downgrade,
+export const hash: ParseUnary = (scanner, frame) =>
+  readBody(noFields, scanner) && queryCall(frame, { kind: 'hash' }, ({ hash }) => hashField(hash));
+
+export const hashKv: ParseUnary = (scanner, frame) => {
+  const request = readBody(hashKvRequest, scanner);
+  return (
+    request &&
+    queryCall(
+      frame,
+      { kind: 'hashKv', ...request },
+      ({ hash, compactedRevision, hashRevision }) =>
+        hashField(hash) + int64Field('compact_revision', compactedRevision) + int64Field('hash_revision', hashRevision),
+    )
+  );
 };

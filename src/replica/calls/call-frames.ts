@@ -5,6 +5,7 @@
 import type { ApiRequest, FramesCall } from '../../api/contract.ts';
 import { type CloseFrame, closeFrameOf, closeFrameOfStatus, closeSocket } from '../../api/close-frames.ts';
 import { type Failure, failureResponse, streamErrorText } from '../../api/errors/errors.ts';
+import { isEtcdCall } from '../../api/routes.ts';
 import { callerText, parseCaller } from '../../api/routing.ts';
 import { splitFrame } from '../../api/v3/message-splitter.ts';
 import { emptyBytes, keyText, utf8 } from '../../base/bytes.ts';
@@ -220,7 +221,9 @@ export class FrameSockets {
     if (response.body === null) return lines.end();
     const reader: ReadableStreamDefaultReader<Uint8Array> = response.body.getReader();
     connection.answering = reader;
-    const bytesMax = source.path.endsWith('/maintenance/snapshot') ? snapshotFramesBytesMax : Number.POSITIVE_INFINITY;
+    const bytesMax = isEtcdCall(source.path, 'maintenance/snapshot')
+      ? snapshotFramesBytesMax
+      : Number.POSITIVE_INFINITY;
     try {
       for (let bytes = 0; bytes <= bytesMax;) {
         const { done, value } = await reader.read();
@@ -245,7 +248,7 @@ export class FrameSockets {
 }
 
 function isKeepAlive({ path }: FrameSource): boolean {
-  return path.endsWith('/lease/keepalive');
+  return isEtcdCall(path, 'lease/keepalive');
 }
 
 /** Only a look: a string of JSON may have this in it, too. */

@@ -3,14 +3,8 @@
 
 import type { ApiRequest } from '../../api/contract.ts';
 import { failureResponse, unlessRefusedAlone } from '../../api/errors/errors.ts';
-import {
-  callHeaders,
-  callUrl,
-  failedLeaderHeader,
-  leaderHeader,
-  patienceOf,
-  redirectStatus,
-} from '../../api/routing.ts';
+import { endpointOf } from '../../api/routes.ts';
+import { callHeaders, callUrl, failedLeaderHeader, leaderHeader, redirectStatus } from '../../api/routing.ts';
 import { replicaId, type ReplicaId } from '../../model/brands.ts';
 import { attemptHedgeMs, attemptLongMs, attemptTimeoutMs, requestTimeoutMs, tickMs } from '../../limits.ts';
 import type { Caller } from '../../model/store.ts';
@@ -129,7 +123,7 @@ async function fetchFrom(
 }
 
 function waits({ request }: RoutedCall): boolean {
-  return patienceOf(request.method, request.path, false) === 'waits';
+  return endpointOf(request).patience === 'waits';
 }
 
 function leaderOf(redirect: Response): ReplicaId | null {

@@ -5,7 +5,7 @@
 import type { ClusterMember, MemberChange, MemberChangeCall, MemberListCall } from '../../api/contract.ts';
 import type { Failure } from '../../api/errors/errors.ts';
 import { isOperatorsAlone } from '../../api/v3/operator-calls.ts';
-import { locationHints } from '../../api/v1/tenants.ts';
+import { locationHints } from '../../model/locations.ts';
 import { assert, unreachable } from '../../base/assert.ts';
 import type { ReplicaId } from '../../model/brands.ts';
 import type { AnnouncedLearner } from '../../model/store.ts';

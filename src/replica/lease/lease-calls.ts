@@ -4,6 +4,7 @@
 import type { ApiRequest, KeepAliveCall, KeepAliveStreamCall, TimeToLiveCall } from '../../api/contract.ts';
 import { failureResponse, streamFailure } from '../../api/errors/errors.ts';
 import type { Failure } from '../../api/errors/failures.ts';
+import { etcdPath } from '../../api/routes.ts';
 import { decodeKeepAlive, keepAliveMessage } from '../../api/v3/lease.ts';
 import { MessageSplitter } from '../../api/v3/message-splitter.ts';
 import { leaseId, noLease } from '../../model/brands.ts';
@@ -53,7 +54,7 @@ export async function serveKeepAliveStream(
     const failure = await keyFailure(member, context.caller);
     if (failure !== null) return failureResponse('v3', failure);
     const { accepted, protocol, timeoutMs } = call;
-    const frames = { kind: 'frames', protocol, timeoutMs, path: '/v3/lease/keepalive', accepted } as const;
+    const frames = { kind: 'frames', protocol, timeoutMs, path: etcdPath('lease/keepalive'), accepted } as const;
     return context.services.frames.open(frames, context.caller, context.origin);
   }
   if (context.posted !== null) {

@@ -7,7 +7,7 @@ import { groupErrors } from '../../../src/api/errors/group-errors.ts';
 import { requestErrors } from '../../../src/api/errors/request-errors.ts';
 import { serviceErrors } from '../../../src/api/errors/service-errors.ts';
 import { storeErrors } from '../../../src/api/errors/store-errors.ts';
-import { v3Paths } from '../../../src/api/v3/paths.ts';
+import { etcdPaths } from '../wire.ts';
 import { parseGrpcTimeout } from '../../../src/api/v3/timeout.ts';
 import { parseTenantChange } from '../../../src/api/v1/tenants.ts';
 import { utf8 } from '../../../src/base/bytes.ts';
@@ -241,9 +241,9 @@ describe('paths and methods', () => {
   });
 
   it('API-PATH-2: v3 knows all of etcd’s paths, takes POST alone on them, and upgrades', async () => {
-    expect(v3Paths().length).toBe(51);
+    expect(etcdPaths.length).toBe(51);
     const body = '{"leader":{},"peerURLs":["http://192.0.2.1:2380"]}';
-    for (const path of v3Paths()) {
+    for (const path of etcdPaths) {
       expect(call(`POST ${path}`, { body }).kind, path).not.toBe('refused');
       expect(await callOf('refused', `GET ${path}`).response.json()).toMatchObject({ message: 'Method Not Allowed' });
       expect(callOf('refused', `PUT ${path}`).response.status).toBe(501);
