@@ -1,4 +1,4 @@
-// The command line of `npm start`: what can be asked for, and the words for what cannot.
+// The command line of `npm start`: its options, its help, and the sentence for each option that is wrong.
 
 import { parseArgs } from 'node:util';
 import { errorMessage, ServerFailure } from './failure.ts';
@@ -23,27 +23,27 @@ export const helpText = `Usage: npm start -- [options]
 
 Serves Quorate from this machine: every tenant's store is a Raft group of three replicas in one process.
 
-  --data DIR          where everything is kept                    (.quorate)
-  --port N            port of the HTTP API; 0 takes any free one  (8787)
-  --host ADDRESS      address to listen on                        (127.0.0.1)
+  --data DIR          the folder that keeps everything: stores, secrets, the first tenant  (.quorate)
+  --port N            the port of the HTTP API; 0 takes any free one                       (8787)
+  --host ADDRESS      the address to listen on                                             (127.0.0.1)
   --json              print one line of JSON when ready, for scripts:
                       {"url", "operator_token", "tenant": {"id", "name", "key"}}
   --fault-port N      for tests: do faults to the replicas of a tenant, by POST of JSON to 127.0.0.1:N. 0 takes any free port;
                       its URL is "fault_url" with --json. Every body names {"tenant": "<id>", "replica": 1, "leader" or
                       "all"}; "leader" and "all" need a key of that tenant in the header Quorate-Key.
-                        /abort   the object crashes: what was not yet durable is lost
-                        /wipe    it crashes and its storage is empty, as if its disk was lost
-                        /peers   {"fail": 0 to 1, "delay_ms": N, "direction": "in", "out" or "both"}: calls of its peers to
-                                 it, or its own to them, are late by N, and lost with that chance, there and back
-                        /slow    {"delay_ms": N}: it hangs; it takes every call of clients and peers only after N
-                      What /peers and /slow set is in the object's memory: 0 ends it, and so does a crash, a restart, or
-                      the sleep of an idle object. GET /faults lists it. The deployed Worker has nothing of this.
-  --inspector-port N  for tests: serve the Worker's inspector (DevTools protocol) on 127.0.0.1:N
+                        /abort   the replica crashes: what was not yet durable is lost
+                        /wipe    the replica crashes and its storage is empty, as if its disk was lost
+                        /peers   {"fail": 0 to 1, "delay_ms": N, "direction": "in", "out" or "both"}: calls from its peers
+                                 ("in"), or to them ("out"), are late by N ms, and lost with that chance, there and back
+                        /slow    {"delay_ms": N}: the replica hangs: it takes every call only after N ms
+                      What /peers and /slow set is kept in memory: 0 ends it, and so does a crash, a restart, or the sleep of
+                      an idle replica. GET /faults lists it. The Worker that is deployed has no fault port.
+  --inspector-port N  for tests: serve the inspector of the Worker (DevTools protocol) on 127.0.0.1:N
   --help              print this
   --version           print the version
 
 Environment:
-  QUORATE_OPERATOR_TOKEN  the token that opens the operator's calls; without it one is made and kept in the data folder
+  QUORATE_OPERATOR_TOKEN  the token that opens the operator's calls, for this run; without it, the one in the data folder
 `;
 
 /** @throws ServerFailure with exit code 2, naming the option that is wrong. */
@@ -82,8 +82,7 @@ function parseWords(words: readonly string[]) {
       },
     }).values;
   } catch (error) {
-    // Node's text may go on with advice on positional arguments in further lines or sentences; the first says what is
-    // wrong.
+    // Node's text may go on with advice on positional arguments. Its first sentence says what is wrong.
     const [first] = errorMessage(error).split(/\n|\. /);
     throw usage(first ?? 'the command line could not be read');
   }

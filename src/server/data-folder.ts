@@ -1,9 +1,9 @@
 // The folder that holds everything a server keeps: its lock, its format, its secrets, the first tenant, the stores. One
-// server at a time owns a folder; what is secret in it can be read by its owner alone.
+// server at a time owns a folder. The secret files in it can be read by their owner alone.
 
 import { randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { secretFault } from '../gateway/settings.ts';
@@ -54,11 +54,16 @@ export class DataFolder {
     } catch (error) {
       lock?.close();
       if (error instanceof ServerFailure) throw error;
-      throw new ServerFailure(`cannot write to the data folder ${path}: ${systemReason(error)}`);
+      throw new ServerFailure(
+        `cannot write to the data folder ${path}: ${systemReason(error)} (--data chooses another one)`,
+      );
     }
   }
 
-  /** Made at the first start and kept. A token given by the environment is not kept: it counts for this run. */
+  /**
+   * The secrets are made at the first start and kept. An operator's token from the environment counts for this run and
+   * is not kept.
+   */
   secrets(operatorTokenGiven: string | undefined): Secrets {
     const file = join(this.path, 'secrets.json');
     let kept = readStrings(file, ['operator_token', 'service_secret']);
@@ -91,7 +96,10 @@ export class DataFolder {
     return join(this.path, 'tenant.json');
   }
 
-  /** Two runtimes must not have the same databases open: that of a server which was killed may live a moment longer. */
+  /**
+   * Two runtimes must not have the same databases open, and the runtime of a killed server may live a moment longer
+   * than the server.
+   */
   async #formerRuntimeGone(): Promise<void> {
     const processId = existsSync(this.runtimePidFile) ? Number(readFileSync(this.runtimePidFile, 'utf8')) : 0;
     if (processId > 0) {
@@ -104,12 +112,14 @@ export class DataFolder {
   }
 }
 
-/** An exclusive transaction that is never ended: the system drops it with the process, however that ends. */
+/**
+ * Begins an exclusive transaction that is never ended: the system drops it with the process, however the process ends.
+ */
 function takeLock(path: string): DatabaseSync {
   const lock = new DatabaseSync(join(path, 'lock.sqlite'));
   try {
     lock.exec('BEGIN EXCLUSIVE');
-    // For who finds the folder taken. It may be that of a server which has ended: what counts is the lock.
+    // The file tells others which process has the folder. It may name a server that has ended; what counts is the lock.
     writeFileSync(join(path, serverPidFile), String(process.pid));
     return lock;
   } catch (error) {
@@ -127,8 +137,7 @@ function processOf(path: string): string {
 }
 
 /**
- * Node's own way to make a path of folders does not return where the system answers ENOENT for a parent that exists
- * (/proc).
+ * Node's `mkdirSync` with `recursive` does not return where the system answers ENOENT for a parent that exists (/proc).
  */
 function makeFolder(path: string): void {
   if (existsSync(path)) return;
@@ -147,12 +156,12 @@ function checkFormat(path: string): void {
   if (typeof format !== 'number') throw damaged(file);
   if (format > folderFormat) {
     throw new ServerFailure(
-      `the data folder ${path} has format ${format}, made by a newer version; this version reads up to ${folderFormat}`,
+      `the data folder ${path} has format ${format}, made by a newer version; this version reads up to ${folderFormat}: run the newer one, or choose another folder with --data`,
     );
   }
 }
 
-/** The named members of a JSON file, all of them texts; null where the file does not exist. */
+/** The named members of a JSON file, all of them strings. Null: the file does not exist. */
 function readStrings<Name extends string>(file: string, names: readonly Name[]): Record<Name, string> | null {
   if (!existsSync(file)) return null;
   const content = readJson(file);
@@ -176,11 +185,11 @@ function readJson(file: string): unknown {
   }
 }
 
-/** Whole or not at all: a crash must not leave half a secret, for the tenants' keys hang on it. */
+/** Writes the file whole or not at all: with half a secret, the keys of all tenants would be lost. */
 function writeSecretFile(file: string, content: object): void {
   const unfinished = `${file}.new`;
   writeFileSync(unfinished, `${JSON.stringify(content, null, 2)}\n`, { mode: 0o600, flush: true });
-  // An older file of that name would have kept its own mode.
+  // A file of that name from an earlier, unfinished write would have kept its own mode.
   chmodSync(unfinished, 0o600);
   renameSync(unfinished, file);
 }
@@ -189,8 +198,18 @@ function newSecret(): string {
   return randomBytes(secretBytes).toString('base64url');
 }
 
+const restoreIt = 'Restore it from a copy';
+
+/** What to do about a damaged file, where restoring the file is not the whole advice. */
+const restoring: ReadonlyMap<string, string> = new Map([
+  ['secrets.json', `${restoreIt}: without it no access key opens its store any more`],
+  ['tenant.json', `${restoreIt}, or remove it: the next start then makes another access key for the first tenant`],
+]);
+
 function damaged(file: string): ServerFailure {
-  return new ServerFailure(`${file} is damaged: it cannot be read as the JSON that the server wrote`);
+  return new ServerFailure(
+    `${file} is damaged: it is not the JSON that the server wrote. ${restoring.get(basename(file)) ?? restoreIt}`,
+  );
 }
 
 function systemReason(error: unknown): string {

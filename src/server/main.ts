@@ -1,6 +1,7 @@
 // `npm start`: reads the command line, serves until it is told to end, says what happened in one line each.
 
 import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { helpText, parseArguments, type ServeOptions } from './arguments.ts';
 import { ServerFailure } from './failure.ts';
@@ -21,19 +22,23 @@ async function main(): Promise<void> {
 }
 
 async function serve(options: ServeOptions): Promise<void> {
-  // Loaded here, so that help and a wrong command line do not wait for the runtime's code.
+  // The import stands here, so that the help and a wrong command line do not wait for the runtime's code.
   const { startServer } = await import('./server.ts');
-  const server = await startServer(options, () => fail(new ServerFailure('workerd, the runtime, ended unexpectedly')));
+  const server = await startServer(options, () =>
+    fail(
+      new ServerFailure('workerd, the runtime, ended unexpectedly; what was acknowledged is on disk, so start again'),
+    ),
+  );
   let ending = false;
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
-      // A second signal does not wait for what the first one began.
+      // A second signal does not wait for the ending that the first one began.
       if (ending) process.exit(1);
       ending = true;
       server.close().then(() => process.exit(0), fail);
     });
   }
-  process.stdout.write(options.json ? readyLine(server) : welcome(server));
+  process.stdout.write(options.json ? readyLine(server) : welcome(server, options.dataFolder));
 }
 
 function readyLine(server: RunningServer): string {
@@ -46,7 +51,7 @@ function readyLine(server: RunningServer): string {
   })}\n`;
 }
 
-function welcome(server: RunningServer): string {
+function welcome(server: RunningServer, dataFolder: string): string {
   const url = withoutSlash(server.url);
   const { key, name } = server.tenant;
   const fault = server.faultUrl === null ? '' : `\nFault port: ${withoutSlash(server.faultUrl)}\n`;
@@ -60,7 +65,7 @@ Try it:
   curl ${url}/v1/kv/hello -H 'Quorate-Key: ${key}'
   curl -N '${url}/v1/watch?prefix=hello&from=1' -H 'Quorate-Key: ${key}'
 
-Ctrl-C ends it; the data stays.
+Ctrl-C ends the server. Its data, the token and the key stay in ${resolve(dataFolder)}.
 `;
 }
 
@@ -75,7 +80,7 @@ function packageVersion(): string {
   return version;
 }
 
-/** What is not a ServerFailure is a bug: its stack is what its reader needs. */
+/** An error that is no ServerFailure is a bug, and its stack is what its reader needs. */
 function fail(error: unknown): never {
   if (error instanceof ServerFailure) {
     process.stderr.write(`quorate: ${error.message}\n`);

@@ -1,5 +1,5 @@
-// The local runtime: Miniflare with one Worker on its direct socket. Owns workerd from start to end: it never outlives
-// this process (run-workerd.sh), and its death is reported, not papered over by a restart.
+// The local runtime: Miniflare with one Worker on its direct socket. This file owns workerd from its start to its end:
+// workerd never outlives this process (run-workerd.sh), and its death is reported and not hidden by a restart.
 
 import { createServer } from 'node:net';
 import { createRequire } from 'node:module';
@@ -13,7 +13,7 @@ const workerName = 'quorate';
 export type RuntimeOptions = {
   readonly script: string;
   readonly settings: WorkerSettings;
-  /** Text bindings: secrets and variables. */
+  /** The text bindings of the Worker: secrets and variables. */
   readonly texts: Readonly<Record<string, string>>;
   readonly storePath: string;
   readonly runtimePidFile: string;
@@ -21,7 +21,7 @@ export type RuntimeOptions = {
   readonly host: string;
   readonly port: number;
   readonly inspectorPort: number | null;
-  /** Called at most once, when workerd ended without being told to. */
+  /** Called at most once, when workerd ends without having been told to. */
   readonly onDeath: () => void;
 };
 
@@ -67,10 +67,9 @@ function miniflareOptions(options: RuntimeOptions, onDeath: () => void): Minifla
     handleStructuredLogs: ({ level, message }) => {
       process.stderr.write(`${level}: ${message}\n`);
     },
-    // Called when Miniflare has put a new workerd in the place of one that died.
+    // Miniflare calls this when it has started a new workerd in place of one that died.
     unsafeHandleRuntimeRestart: onDeath,
-    // The direct socket is the one that is used; Miniflare's own entry, a proxy, must not take a fixed port from
-    // anyone.
+    // Clients reach the direct socket. Miniflare's own entry, a proxy, must not take a fixed port from anyone.
     host: '127.0.0.1',
     port: 0,
     // Without this Miniflare asks the network where it is.
@@ -109,7 +108,7 @@ function textBindings(texts: Readonly<Record<string, string>>): Record<string, {
   return Object.fromEntries(Object.entries(texts).map(([name, value]) => [name, { type: 'text', value }] as const));
 }
 
-/** Miniflare logs a restart that failed and then stays up without a runtime: that too is workerd's death. */
+/** Miniflare logs a restart that failed, and then stays up without a runtime. That counts as workerd's death, too. */
 class RuntimeLog extends Log {
   readonly #onDeath: () => void;
 
@@ -124,23 +123,27 @@ class RuntimeLog extends Log {
   }
 }
 
-/** What Miniflare takes from the environment alone: the program to start as workerd, and where temporary files go. */
+/**
+ * Sets what Miniflare reads from the environment alone: the program to start as workerd, and the folder of temporary
+ * files.
+ */
 function prepareLaunch(options: RuntimeOptions): void {
   const workerd: unknown = createRequire(createRequire(import.meta.url).resolve('miniflare'))('workerd');
   const program = typeof workerd === 'object' && workerd !== null && 'default' in workerd ? workerd.default : null;
-  if (typeof program !== 'string') throw new ServerFailure('the package workerd does not say where its program is');
+  if (typeof program !== 'string')
+    throw new ServerFailure('the package workerd does not say where its program is; run npm ci again');
   process.env['QUORATE_WORKERD'] = process.env['QUORATE_WORKERD'] ?? program;
   process.env['QUORATE_WORKERD_PID_FILE'] = options.runtimePidFile;
   process.env['TMPDIR'] = options.temporaryPath;
   process.env['MINIFLARE_WORKERD_PATH'] = fileURLToPath(import.meta.resolve('./run-workerd.sh'));
 }
 
-/** Miniflare ends the process at a signal, at once and with its own exit code. Ending is this server's work. */
+/** At a signal Miniflare would end the process at once and with its own exit code. The server ends itself instead. */
 function leaveSignalsToServer(): void {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.removeAllListeners(signal);
 }
 
-/** Asks the system before Miniflare does: its answer names the reason. */
+/** Tries the address before Miniflare does, because the system's error names the reason. */
 async function checkAddress(host: string, port: number): Promise<void> {
   const probe = createServer();
   try {
@@ -164,11 +167,13 @@ function addressFailure(error: unknown, host: string, port: number): ServerFailu
         `port ${port} on ${host} is in use; choose another one with --port (0 takes any free one)`,
       );
     case 'EACCES':
-      return new ServerFailure(`port ${port} on ${host} needs rights that this user does not have`);
+      return new ServerFailure(
+        `port ${port} on ${host} needs rights that this user does not have; choose one above 1023 with --port`,
+      );
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
-      return new ServerFailure(`${host} is not an address of this machine (--host)`);
+      return new ServerFailure(`${host} is not an address of this machine; choose another one with --host`);
     default:
       return new ServerFailure(`cannot listen on ${host}, port ${port}: ${errorMessage(error)}`);
   }
@@ -180,7 +185,7 @@ function startFailure(error: unknown, options: RuntimeOptions): ServerFailure {
   return new ServerFailure(`the runtime did not start: ${errorMessage(error)}`);
 }
 
-/** An address that stands for all of the machine's is not one to connect to. */
+/** An address that stands for all addresses of the machine is not one to connect to. */
 function reachable(url: URL): URL {
   if (url.hostname === '0.0.0.0') url.hostname = '127.0.0.1';
   if (url.hostname === '[::]') url.hostname = '[::1]';

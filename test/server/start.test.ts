@@ -158,6 +158,7 @@ describe('starting', () => {
     expect(stdout).toMatch(/serves at http:\/\/127\.0\.0\.1:\d+\n/);
     expect(stdout.match(/^ {2}curl .*\/v1\/(kv|watch)/gm)).toHaveLength(3);
     expect(stdout).toMatch(/key of "default" +qrt_\w+/);
+    expect(stdout).toContain(`stay in ${join(parent, 'person')}.`);
   });
 });
 
@@ -191,7 +192,7 @@ describe('ending', () => {
     process.kill(server.runtimeProcessId, 'SIGKILL');
     await ended;
     expect(server.process.exitCode).toBe(1);
-    expect(server.stderr).toBe('quorate: workerd, the runtime, ended unexpectedly\n');
+    expect(server.stderr).toMatch(/^quorate: workerd, the runtime, ended unexpectedly; [^\n]*start again\n$/);
     expect(await endsWithin(server.runtimeProcessId, orphanMsMax)).toBe(true);
   });
 });

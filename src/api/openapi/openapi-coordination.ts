@@ -22,16 +22,19 @@ const wait: JsonObject = {
   minimum: 0,
   maximum: lockWaitSecondsMax,
   default: 0,
-  description: 'Seconds to wait for a place; 0: not at all.',
+  description: 'How many seconds to wait until the place holds. 0: do not wait.',
 };
 const fencingToken: JsonObject = {
   ...revision,
   description:
-    'Higher than that of every holder before. Send it along with what the lock protects; refuse lower ones there.',
+    'Higher than the token of every earlier holder. Send it to what the lock protects, and refuse lower tokens there.',
 };
 const hold = {
-  ttl: { ...seconds, description: 'Seconds. A new lease holds the place.' },
-  lease: { type: ['string', 'integer'], description: 'A lease of the caller holds the place. One of ttl and lease.' },
+  ttl: { ...seconds, description: 'Make a lease of so many seconds for the place. Give one of ttl and lease.' },
+  lease: {
+    type: ['string', 'integer'],
+    description: 'Attach the place to this lease of yours. Give one of ttl and lease.',
+  },
   wait,
 };
 
@@ -44,7 +47,8 @@ export const coordinationSchemas = {
       'granted_ttl',
       'revision',
     ]),
-    description: 'ttl: the seconds it has left, rounded down. granted_ttl: what it has after each keepalive.',
+    description:
+      'ttl: the seconds that the lease has left, rounded down. granted_ttl: the seconds that it has after each keepalive.',
   },
   LeasedKey: record({ key: text, key_base64: encoded }),
   Leases: record({ leases: listOf(record({ id }, ['id'])), revision }, ['leases', 'revision']),
@@ -76,7 +80,7 @@ export const coordinationSchemas = {
       {
         name: text,
         name_base64: encoded,
-        limit: { type: ['integer', 'null'], description: 'null: nobody holds.' },
+        limit: { type: ['integer', 'null'], description: 'How many may hold at once. null: nobody holds.' },
         holders: listOf(
           record({ key: text, key_base64: encoded, lease: id, fencing_token: fencingToken }, [
             'lease',
@@ -88,38 +92,37 @@ export const coordinationSchemas = {
       },
       ['limit', 'holders', 'waiting', 'revision'],
     ),
-    description: 'holders: the longest first. waiting: how many are in the queue behind them.',
+    description: 'holders: those who hold, the longest holder first. waiting: how many wait behind them.',
   },
   Released: record({ released: { const: true }, revision }, ['released', 'revision']),
 } satisfies Record<string, JsonObject>;
 
 type PathItem = { readonly [method: string]: Operation };
 
-const leaseIdParameter = pathParameter('id', 'The id of a lease, in decimal.');
+const leaseIdParameter = pathParameter('id', 'The id of the lease, in decimal.');
 const nameParameter = pathParameter('name', 'Percent-encoded bytes; "/" needs no encoding.');
 
 const queueRules =
   'Each caller has a place in the queue of the name: the key <name>/<lease in hex>, attached to its lease. Places are ordered ' +
-  'by when they were taken, and the first ones hold. A place is given up by DELETE, by revoking its lease, by its lease ' +
-  'running out, or by deleting its key; the next in line then holds, and its caller is answered at once. Places are those ' +
-  "of etcd's lock service: both wait in one queue. A name below which another key lies is refused with 409 name-in-use: etcd's " +
-  'locks count any key below <name>/ as a place, and nobody would give that one up. Rights are those on these keys.\n\n' +
-  'With ttl, a lease is made for the place. It lives on while the call waits, and has all of its ttl when the call is ' +
-  'answered; from then on keep it alive with POST /v1/leases/{lease}/keepalive. A call that ends without a place (409, or a ' +
-  "caller without an Idempotency-Key that went away) revokes it. With lease, the lease is the caller's to keep alive, also " +
-  'while it waits, and lives on ' +
-  'afterwards; only its place goes. A lease that has a place already is answered with that place, the same fencing token, and ' +
-  'without a revision.\n\n' +
-  'Waiting goes on over a change of leader, in the same place. With an Idempotency-Key a call that broke off can be sent again ' +
+  'by when they were taken, and the first ones hold. A place ends by DELETE, when its lease is revoked or runs out, or when its key ' +
+  'is deleted. The next one in the queue then holds, and its caller is answered at once. The places are those of ' +
+  "etcd's lock service, so clients of both wait in one queue. A name below which another key lies is refused with 409 name-in-use: etcd's " +
+  'locks count any key below <name>/ as a place, and nobody would give that key up. A caller needs the rights on these keys.\n\n' +
+  'With ttl, a lease is made for the place. That lease lives on while the call waits, and has its full ttl when the call is ' +
+  'answered. From then on keep it alive with POST /v1/leases/{lease}/keepalive. It is revoked where the call ends without a place: by ' +
+  '409, or because a caller without an Idempotency-Key went away. With lease, you keep your lease alive yourself, also ' +
+  'while the call waits, and it lives on when its place ends. A lease that has a place already is answered with that place and the same ' +
+  'fencing token, and makes no revision.\n\n' +
+  'A wait goes on over a change of leader, in the same place. With an Idempotency-Key a call that broke off can be sent again ' +
   'and finds its place.\n\n' +
-  'Refusals: 404 lease-not-found; 409 lock-held (with fencing_token of the oldest holder, waiting and revision), limit-differs (with ' +
-  'limit), name-in-use (with key), session-expired (the place went while its caller waited).';
+  'Refusals: 404 lease-not-found; 409 lock-held (with the fencing_token of the oldest holder, waiting and revision), limit-differs (with ' +
+  'limit), name-in-use (with key), session-expired (the place ended while its caller waited).';
 
 function queuePath(kind: 'Lock' | 'Semaphore', request: string, summary: string, more: string): PathItem {
   return {
     get: operation(`get${kind}`, 'Says who holds and how many wait', {
       parameters: [nameParameter],
-      responses: { 200: jsonAnswer('The queue. Nobody in it is no error.', reference('Holders')) },
+      responses: { 200: jsonAnswer('Who holds and how many wait. An empty queue is no error.', reference('Holders')) },
     }),
     post: operation(`acquire${kind}`, summary, {
       description: `${queueRules}\n\n${more}`,
@@ -127,14 +130,14 @@ function queuePath(kind: 'Lock' | 'Semaphore', request: string, summary: string,
       parameters: [nameParameter, parameters.idempotencyKey],
       requestBody: { required: true, content: jsonContent(reference(request)) },
       responses: {
-        200: jsonAnswer('The place, which holds.', reference('Place'), headers.fencingToken),
+        200: jsonAnswer('The place. It holds.', reference('Place'), headers.fencingToken),
         ...problems(404),
       },
     }),
     delete: operation(`release${kind}`, 'Gives a place up, or leaves the queue', {
       description:
-        'A lease that was made for the place goes with it; a lease of the caller lives on. One of lease and key says which place; ' +
-        'If-Match says which holding of it, so that a late release does not end a newer one. 404 lock-not-held: there is none.',
+        'A lease that was made for the place ends with it; a lease of yours lives on. Give one of lease and key to say which place. ' +
+        'If-Match says which holding of the place, so that a late release does not end a newer one. 404 lock-not-held: there is no such place.',
       does: 'write',
       parameters: [
         nameParameter,
@@ -143,7 +146,7 @@ function queuePath(kind: 'Lock' | 'Semaphore', request: string, summary: string,
         parameters.ifMatchToken,
         parameters.idempotencyKey,
       ],
-      responses: { 200: jsonAnswer('It is free.', reference('Released')), ...problems(404, 412) },
+      responses: { 200: jsonAnswer('The place was given up.', reference('Released')), ...problems(404, 412) },
     }),
   };
 }
@@ -151,42 +154,45 @@ function queuePath(kind: 'Lock' | 'Semaphore', request: string, summary: string,
 export const coordinationPaths = {
   '/v1/leases': {
     get: operation('listLeases', 'Lists leases', {
-      description: 'A key of the tenant that may not read all attached keys is refused, once the store has users.',
-      responses: { 200: jsonAnswer('Their ids.', reference('Leases')) },
+      description: 'Once the store has users, an access key that may not read all attached keys is refused.',
+      responses: { 200: jsonAnswer('The ids of all leases.', reference('Leases')) },
     }),
     post: operation('grantLease', 'Makes a lease', {
       does: 'write',
       description:
         `A ttl below ${leaseSecondsMin} is raised to it. When the lease ends, all keys attached to it are deleted in one revision. A ` +
-        'new leader gives every lease its full ttl again. It ends late by at most 2 s, on a store that sleeps 5 s, and never early.',
+        'new leader gives every lease its full ttl again. A lease never ends early. It ends at most 2 s late, or 5 s on a store that sleeps.',
       parameters: [parameters.idempotencyKey],
       requestBody: { required: true, content: jsonContent(reference('LeaseGrant')) },
-      responses: { 201: jsonAnswer('Made. Location says where it is.', reference('Lease'), headers.location) },
+      responses: { 201: jsonAnswer('The lease was made. Location is its path.', reference('Lease'), headers.location) },
     }),
   },
   '/v1/leases/{id}': {
     get: operation('getLease', 'Shows a lease', {
-      parameters: [leaseIdParameter, queryParameter('keys', { type: 'boolean', default: true }, 'With its keys.')],
+      parameters: [
+        leaseIdParameter,
+        queryParameter('keys', { type: 'boolean', default: true }, 'Whether the answer has the keys of the lease.'),
+      ],
       responses: { 200: jsonAnswer('The lease.', reference('Lease')), ...problems(404) },
     }),
     delete: operation('revokeLease', 'Ends a lease, and deletes its keys in one revision', {
       does: 'write',
       parameters: [leaseIdParameter, parameters.idempotencyKey],
-      responses: { 200: jsonAnswer('It is gone.', reference('LeaseRevoked')), ...problems(404) },
+      responses: { 200: jsonAnswer('The lease has ended.', reference('LeaseRevoked')), ...problems(404) },
     }),
   },
   '/v1/leases/{id}/keepalive': {
     post: operation('keepLeaseAlive', 'Gives a lease its full ttl again', {
       parameters: [leaseIdParameter],
-      requestBody: { description: 'Nothing, or an empty object.', content: jsonContent(record({})) },
-      responses: { 200: jsonAnswer('It lives on.', reference('Lease')), ...problems(404) },
+      requestBody: { description: 'No body, or an empty object.', content: jsonContent(record({})) },
+      responses: { 200: jsonAnswer('The lease lives on.', reference('Lease')), ...problems(404) },
     }),
   },
   '/v1/locks/{name}': queuePath('Lock', 'LockRequest', 'Takes a lock', 'A lock is a semaphore of the limit 1.'),
   '/v1/semaphores/{name}': queuePath(
     'Semaphore',
     'SemaphoreRequest',
-    'Takes one of several places',
-    'All in a queue have the same limit: another one is 409 limit-differs. Once the queue is empty, any limit goes.',
+    'Takes one of several places of a semaphore',
+    'All places in a queue have the same limit; a call with another limit is 409 limit-differs. Once the queue is empty, any limit is taken.',
   ),
 } satisfies Record<string, PathItem>;

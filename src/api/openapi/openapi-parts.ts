@@ -21,34 +21,37 @@ export const parameters = {
     'key',
     'Percent-encoded bytes; "/" needs no encoding. A path is taken as it was sent, also where it has a segment "." or "..". Clients that follow the URL standard (browsers, fetch, curl without --path-as-is) resolve such segments before they send, and so may a zone of Cloudflare: write the slashes beside them as %2F (a%2F..%2Fb); for the keys "." and ".." use POST /v1/txn.',
   ),
-  prefix: queryParameter('prefix', text, 'Keys that begin so. Empty: every key.'),
+  prefix: queryParameter('prefix', text, 'All keys that begin with this. Empty: every key.'),
   start: queryParameter('start', text, 'The first key.'),
-  end: queryParameter('end', text, 'The first key that is no longer meant.'),
+  end: queryParameter('end', text, 'The first key after the range.'),
   lease: queryParameter('lease', leaseText, 'The lease that the key is attached to.'),
   revision: queryParameter('revision', revision, 'Read as of this revision.'),
   consistency: queryParameter(
     'consistency',
     { enum: ['linearizable', 'serializable'], default: 'linearizable' },
-    'serializable: what the nearest replica has, perhaps not the newest. Quorate-Revision says how new it is; what the caller may ' +
-      'is looked at as of then, too.',
+    'serializable: the answer is what the nearest replica has, which may be older. Quorate-Revision says how new it is. The rights of the ' +
+      'caller are looked at as of the same moment.',
   ),
   read: {
     name: 'Quorate-Read',
     in: 'header',
     schema: { enum: ['leader', 'nearest'] },
     description:
-      'Who answers: the leader, or the replica nearest to the caller. A linearizable read is one at either. Absent: the leader for ' +
-      'linearizable reads, the nearest for serializable ones and watches.',
+      'Which replica answers: the leader, or the one nearest to the caller. A linearizable read is linearizable at either. Absent: the ' +
+      'leader answers linearizable reads, and the nearest replica answers serializable ones and watches.',
   },
-  ifMatch: headerParameter('If-Match', 'Entity tags: "<mod_revision>", or * for any. Else 412.'),
+  ifMatch: headerParameter(
+    'If-Match',
+    'Entity tags ("<mod_revision>"), or * for any. A key that has none of them is 412.',
+  ),
   ifMatchToken: headerParameter(
     'If-Match',
-    'The fencing token that is to be released, in quotes. Another one stays: 412 fencing-token-differs.',
+    'The fencing token that is to be released, in quotes. If the place has another token, it stays: 412 fencing-token-differs.',
   ),
   ifNoneMatch: headerParameter('If-None-Match', 'Entity tags, or * for a key that must not exist.'),
   idempotencyKey: headerParameter(
     'Idempotency-Key',
-    `1 to ${writeIdBytesMax} visible ASCII characters. A second write with the same one is answered, not applied again; another request with it is 422, and not done.`,
+    `1 to ${writeIdBytesMax} visible ASCII characters. The same write under the same key is answered and not applied again. Another request under that key is 422 and not done.`,
   ),
 } satisfies Record<string, JsonObject>;
 
@@ -56,27 +59,29 @@ function header(description: string, schema: JsonObject = text): JsonObject {
   return { schema, description };
 }
 
-const storeHeaders = { 'Cache-Control': header('private, no-cache: asked for again before it is used again.') };
+const storeHeaders = {
+  'Cache-Control': header('private, no-cache: a cache asks again before it uses the answer again.'),
+};
 
 export const headers = {
   revision: { 'Quorate-Revision': header("The store's revision.", revision) },
   entityTag: { ETag: header("The key's mod_revision, in quotes.") },
   fencingToken: { ETag: header('The fencing token, in quotes, for If-Match of the release.') },
-  location: { Location: header('Where it is.') },
+  location: { Location: header('The path of what was made.') },
   version: {
-    'Quorate-Create-Revision': header('The revision that made the key.', revision),
-    'Quorate-Version': header('How often the key was written since.', revision),
-    'Quorate-Lease': header('The lease that the key is attached to; absent: none.', leaseText),
+    'Quorate-Create-Revision': header('The revision at which the key was made.', revision),
+    'Quorate-Version': header('How often the key was written since it was made.', revision),
+    'Quorate-Lease': header('The lease that the key is attached to. Absent: the key has no lease.', leaseText),
     'X-Content-Type-Options': header('nosniff.'),
   },
   stream: {
     'Cache-Control': header('no-store.'),
-    'X-Accel-Buffering': header('no: a proxy that knows this hands on each event as it comes.'),
+    'X-Accel-Buffering': header('no: a proxy that knows this header hands on each event as it comes.'),
   },
   /** Of reads and watches. */
   servedBy: {
     'Quorate-Served-By': header(
-      'The number of the replica that answered. On watches, and on reads for which Quorate-Read or serializable was asked.',
+      'The number of the replica that answered. It stands on watches, and on reads with Quorate-Read or serializable.',
       count,
     ),
   },
@@ -107,7 +112,7 @@ export const eventsContent: JsonObject = {
   'text/event-stream': { schema: reference('WatchFrame') },
 };
 
-const retryAfter = { 'Retry-After': header('Seconds.', count) };
+const retryAfter = { 'Retry-After': header('Seconds until the next try.', count) };
 const etcdError: JsonObject = {
   type: 'object',
   properties: { error: text, code: count, message: text },
@@ -117,23 +122,23 @@ const etcdError: JsonObject = {
 /** What a status means wherever it is answered; the problems of one status are told apart by their type. */
 const problemMeanings: Readonly<Record<number, readonly [description: string, headers: JsonObject]>> = {
   400: ['The request is wrong; detail says what, and what would be right.', {}],
-  401: ['Nobody is known by these credentials.', { 'WWW-Authenticate': header('How to come in.') }],
-  403: ['The caller may not.', {}],
-  404: ['It does not exist.', headers.revision],
+  401: ['The credentials are missing or not valid.', { 'WWW-Authenticate': header('The credentials that are taken.') }],
+  403: ['The caller has no permission for this.', {}],
+  404: ['What the request names does not exist.', headers.revision],
   405: ['This path does not take this method.', { Allow: header('The methods that it takes.') }],
   408: ['The body did not arrive in time. Nothing was done.', {}],
-  409: ['The state of things is against it; another call can change that.', retryAfter],
+  409: ['The present state does not allow it; another call can change that.', retryAfter],
   410: ['The revision has been compacted.', {}],
-  412: ['A condition in the headers does not hold.', { ETag: header('That of what is there.') }],
-  413: ['It is too large; detail says how large it may be.', {}],
+  412: ['A condition in the headers does not hold.', { ETag: header('The tag of what is there.') }],
+  413: ['The request is too large; detail says how large it may be.', {}],
   415: ['The body is encoded, or of a type that is not taken.', { 'Accept-Encoding': header('identity.') }],
-  417: ['An expectation other than 100-continue.', {}],
-  422: ['The Idempotency-Key was that of another request.', {}],
+  417: ['The header Expect asks for something else than 100-continue.', {}],
+  422: ['The Idempotency-Key has named another request before.', {}],
   429: ['Too much is under way.', retryAfter],
   500: ['The service failed at this request.', {}],
-  501: ['This is not served.', {}],
-  503: ['It cannot be served at the moment, or an operator has to act; detail says which.', retryAfter],
-  504: ['No answer in time. A write may still take effect: send it again with its Idempotency-Key.', {}],
+  501: ['This service does not do that.', {}],
+  503: ['The request cannot be served now, or an operator has to act; detail says which.', retryAfter],
+  504: ['There was no answer in time. A write may still take effect: send it again with its Idempotency-Key.', {}],
   507: ['The store is full. Delete keys and compact.', {}],
 };
 

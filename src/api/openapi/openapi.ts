@@ -24,7 +24,7 @@ import { schemas } from './openapi-schemas.ts';
 const operator: Json = [{ operator: [] }];
 const operatorOrAdmin: Json = [{ operator: [] }, { bearer: [] }, { accessKey: [] }];
 
-const id = pathParameter('id', "The tenant's id.");
+const id = pathParameter('id', 'The id of the tenant.');
 const range = [parameters.prefix, parameters.start, parameters.end];
 
 const keyHeaders = { ...headers.entityTag, ...headers.revision, ...headers.version, ...headers.servedBy };
@@ -38,19 +38,19 @@ const readKeyParameters = [
 
 const keyPath = {
   get: operation('getKey', 'Reads one key', {
-    description: 'A part of it (Range) is not served: the answer is the whole value.',
+    description: 'The header Range is ignored: the answer is the whole value.',
     parameters: readKeyParameters,
     responses: {
       200: storeAnswer('The value.', bytesContent, keyHeaders),
-      304: storeAnswer('If-None-Match names what is there.', null, keyHeaders),
+      304: storeAnswer('The key has a tag that If-None-Match names.', null, keyHeaders),
       ...problems(404, 410),
     },
   }),
-  head: operation('headKey', 'Reads what is known of one key, without its value', {
+  head: operation('headKey', 'Reads the headers of one key, without its value', {
     parameters: readKeyParameters,
     responses: {
-      200: storeAnswer('As GET, without a body.', null, keyHeaders),
-      304: storeAnswer('If-None-Match names what is there.', null, keyHeaders),
+      200: storeAnswer('The same as GET, without a body.', null, keyHeaders),
+      304: storeAnswer('The key has a tag that If-None-Match names.', null, keyHeaders),
       ...problems(404, 410),
     },
   }),
@@ -65,12 +65,12 @@ const keyPath = {
     ],
     requestBody: {
       description:
-        'The value: any bytes, of any Content-Type, which is not kept. Without a body the value is empty, and the key exists. A body ' +
-        'with a Content-Encoding is 415, and a part (Content-Range) is 400.',
+        'The value: any bytes. Content-Type may be anything and is not kept. Without a body the value is empty, and the key exists. ' +
+        'A body with a Content-Encoding is 415, and a body with Content-Range is 400.',
       content: bytesContent,
     },
     responses: {
-      200: jsonAnswer('Written.', reference('Put'), { ...headers.entityTag, ...headers.revision }),
+      200: jsonAnswer('The key was written.', reference('Put'), { ...headers.entityTag, ...headers.revision }),
       ...problems(404, 412),
     },
   }),
@@ -78,7 +78,7 @@ const keyPath = {
     does: 'write',
     parameters: [parameters.key, parameters.ifMatch, parameters.ifNoneMatch, parameters.idempotencyKey],
     responses: {
-      200: jsonAnswer('How many keys went: 0 or 1.', reference('Deleted'), headers.revision),
+      200: jsonAnswer('How many keys were deleted: 0 or 1.', reference('Deleted'), headers.revision),
       ...problems(412),
     },
   }),
@@ -91,52 +91,61 @@ const rangePath = {
       queryParameter(
         'limit',
         { type: 'integer', minimum: 1, maximum: listLimitMax, default: listLimitDefault },
-        'Keys of a page.',
+        'The most keys that a page has.',
       ),
-      queryParameter('cursor', { type: 'string' }, 'From the page before; range and order as there.'),
+      queryParameter(
+        'cursor',
+        { type: 'string' },
+        'The cursor of the page before. Range and order must be the same as there.',
+      ),
       parameters.revision,
-      queryParameter('order', { enum: ['asc', 'desc'], default: 'asc' }, 'By key.'),
-      queryParameter('keys_only', { type: 'boolean', default: false }, 'No values.'),
-      queryParameter('count_only', { type: 'boolean', default: false }, 'Only how many.'),
+      queryParameter('order', { enum: ['asc', 'desc'], default: 'asc' }, 'The order of the keys.'),
+      queryParameter('keys_only', { type: 'boolean', default: false }, 'Answer keys without values.'),
+      queryParameter('count_only', { type: 'boolean', default: false }, 'Answer only the number of keys.'),
       parameters.consistency,
       parameters.read,
     ],
     responses: {
-      200: jsonAnswer('A page.', reference('List'), { ...headers.revision, ...headers.servedBy }),
+      200: jsonAnswer('One page.', reference('List'), { ...headers.revision, ...headers.servedBy }),
       ...problems(410),
     },
   }),
   delete: operation('deleteKeys', 'Deletes all keys of a range in one revision', {
     does: 'write',
     parameters: [...range, parameters.idempotencyKey],
-    responses: { 200: jsonAnswer('How many keys went.', reference('Deleted'), headers.revision) },
+    responses: { 200: jsonAnswer('How many keys were deleted.', reference('Deleted'), headers.revision) },
   }),
 };
 
 const socketsText =
-  'On a WebSocket of any path the text frame ping is answered by the text frame pong, which costs a sleeping store nothing: a client ' +
-  'that hears neither has lost its connection. The service closes a WebSocket with 4000 and the HTTP status of what went wrong, and ' +
-  'says why in the reason: 4400, 4401 (the key ended, or is none), 4403, 4404 (no such path, or the tenant is gone), 4410 (compacted), ' +
-  '4429, 4500, 4503 and 4504 (try again); 4408: the client did not keep up, 4413: events do not fit a message, 1012: restarted, resume. ' +
-  'An upgrade that is refused to a request with an Origin, or with the subprotocol Bearer, is accepted and closed so, because a browser ' +
-  'shows no status of it; others get the status.';
+  'On a WebSocket of any path the text frame ping is answered by the text frame pong, which costs a sleeping store nothing. A client ' +
+  'that gets no pong has lost its connection. The service closes a WebSocket with 4000 plus the HTTP status of the failure, and the ' +
+  'reason says what was wrong: 4400, 4401 (the access key ended, or is not valid), 4403, 4404 (there is no such path, or the tenant was ' +
+  'deleted), 4410 (compacted), 4429, 4500, 4503 and 4504 (try again). 4408: the client did not keep up. 4413: the events of one ' +
+  'revision do not fit a message. 1012: the store was restarted, resume. An upgrade that is refused to a request with an Origin, or ' +
+  'with the subprotocol Bearer, is accepted and then closed with such a code, because a browser does not show the status. All other ' +
+  'clients get the status.';
 
 const watchPath = {
-  get: operation('watch', 'Tells of every change from a revision on, each once and in order', {
+  get: operation('watch', 'Streams every change from a revision on, each once and in order', {
     description:
-      'By WebSocket each text frame is one WatchFrame. With Accept: text/event-stream, server-sent events whose id is the ' +
-      'revision to go on after. Else one WatchFrame a line. A revision is never split. ' +
+      'On a WebSocket each text frame is one WatchFrame. With Accept: text/event-stream the answer is server-sent events, whose id is the ' +
+      'revision after which to resume. Otherwise each line of the answer is one WatchFrame. A revision is never split. ' +
       socketsText,
     parameters: [
-      queryParameter('key', { type: 'string' }, 'One key.'),
+      queryParameter('key', { type: 'string' }, 'Watch one key.'),
       ...range,
-      queryParameter('from', { type: 'integer', minimum: 1 }, 'The first revision; absent: what comes from now on.'),
-      queryParameter('prev', { type: 'boolean', default: false }, 'With each event, the pair as it was before.'),
-      headerParameter('Last-Event-ID', 'The last revision that was seen. It goes before `from`.'),
+      queryParameter(
+        'from',
+        { type: 'integer', minimum: 1 },
+        'The first revision to tell. Absent: everything that happens from now on.',
+      ),
+      queryParameter('prev', { type: 'boolean', default: false }, 'Tell with each event the pair before it.'),
+      headerParameter('Last-Event-ID', 'The last revision that the client has seen. It is taken before `from`.'),
       parameters.read,
     ],
     responses: {
-      101: { description: 'A WebSocket.', headers: headers.servedBy },
+      101: { description: 'The connection is a WebSocket now.', headers: headers.servedBy },
       200: {
         description: 'The stream.',
         headers: { ...headers.stream, ...headers.servedBy },
@@ -147,23 +156,27 @@ const watchPath = {
   }),
 };
 
-const number = pathParameter('number', "The replica's number.");
+const number = pathParameter('number', 'The number of the replica.');
 
 const tenantPaths = {
   '/v1/tenants': {
     get: operation('listTenants', 'Lists tenants', {
       security: operator,
       parameters: [
-        queryParameter('limit', { type: 'integer', minimum: 1, maximum: tenantsPageMax }, 'Tenants of a page.'),
-        queryParameter('cursor', { type: 'string' }, 'From the page before.'),
+        queryParameter(
+          'limit',
+          { type: 'integer', minimum: 1, maximum: tenantsPageMax },
+          'The most tenants that a page has.',
+        ),
+        queryParameter('cursor', { type: 'string' }, 'The cursor of the page before.'),
       ],
-      responses: { 200: plainAnswer('A page.', reference('Tenants')) },
+      responses: { 200: plainAnswer('One page.', reference('Tenants')) },
     }),
-    post: operation('createTenant', 'Makes a tenant, whose store is usable at once', {
+    post: operation('createTenant', 'Makes a tenant, whose store can be used at once', {
       does: 'manage',
       security: operator,
       requestBody: { required: true, content: jsonContent(reference('TenantCreation')) },
-      responses: { 201: plainAnswer('Made.', reference('Tenant'), headers.location), ...problems(409) },
+      responses: { 201: plainAnswer('The tenant was made.', reference('Tenant'), headers.location), ...problems(409) },
     }),
   },
   '/v1/tenants/{id}': {
@@ -184,7 +197,7 @@ const tenantPaths = {
       does: 'manage',
       security: operator,
       parameters: [id],
-      responses: { 204: { description: 'Gone.' } },
+      responses: { 204: { description: 'The tenant was deleted.' } },
     }),
   },
   '/v1/tenants/{id}/replicas': {
@@ -196,26 +209,29 @@ const tenantPaths = {
     }),
     post: operation('addReplica', 'Adds a replica, or moves one', {
       description:
-        'It joins as a learner, votes once it has caught up, and then what it replaces leaves: look at the list for how far it is. 409 ' +
-        'too-many-replicas, members-changing, or group-level-too-low says why it cannot be done now.',
+        'The new replica joins as a learner, votes once it has caught up, and then the replica that it replaces leaves; the list shows how ' +
+        'far it is. 409 too-many-replicas, members-changing or group-level-too-low says why it cannot be done now.',
       does: 'manage',
       security: operator,
       parameters: [id],
       requestBody: { content: jsonContent(reference('ReplicaCreation')) },
-      responses: { 202: plainAnswer('It is in the group.', reference('Replica'), headers.location), ...problems(409) },
+      responses: {
+        202: plainAnswer('The replica is in the group, and catches up.', reference('Replica'), headers.location),
+        ...problems(409),
+      },
     }),
   },
   '/v1/tenants/{id}/replicas/{number}': {
     delete: operation('removeReplica', 'Removes a replica, and its data', {
-      description: `409 too-few-replicas where fewer than ${votersKeptMin} that vote would be left and \`force\` is not sent.`,
+      description: `Without \`force\`, a removal that would leave fewer than ${votersKeptMin} voters is 409 too-few-replicas.`,
       does: 'manage',
       security: operator,
       parameters: [
         id,
         number,
-        queryParameter('force', flag, `Also where fewer than ${votersKeptMin} that vote would be left.`),
+        queryParameter('force', flag, `Remove it also where fewer than ${votersKeptMin} voters would be left.`),
       ],
-      responses: { 204: { description: 'Gone.' }, ...problems(409) },
+      responses: { 204: { description: 'The replica was removed.' }, ...problems(409) },
     }),
   },
   '/v1/tenants/{id}/keys': {
@@ -223,7 +239,7 @@ const tenantPaths = {
       does: 'manage',
       security: operatorOrAdmin,
       parameters: [id],
-      responses: { 200: plainAnswer('The keys, without their secrets.', reference('AccessKeys')) },
+      responses: { 200: plainAnswer('The access keys, without their secrets.', reference('AccessKeys')) },
     }),
     post: operation('createAccessKey', 'Makes an access key', {
       does: 'manage',
@@ -231,7 +247,7 @@ const tenantPaths = {
       parameters: [id],
       requestBody: { required: true, content: jsonContent(reference('AccessKeyCreation')) },
       responses: {
-        201: plainAnswer('Made; the key is shown once.', reference('AccessKey'), headers.location),
+        201: plainAnswer('The access key was made. It is shown this once.', reference('AccessKey'), headers.location),
         ...problems(409),
       },
     }),
@@ -240,8 +256,8 @@ const tenantPaths = {
     delete: operation('revokeAccessKey', 'Revokes an access key, from the next request on', {
       does: 'manage',
       security: operatorOrAdmin,
-      parameters: [id, pathParameter('key_id', "The key's id.")],
-      responses: { 204: { description: 'Revoked.' }, ...problems(409) },
+      parameters: [id, pathParameter('key_id', 'The id of the access key.')],
+      responses: { 204: { description: 'The access key was revoked.' }, ...problems(409) },
     }),
   },
 };
@@ -252,18 +268,21 @@ const content = (description: string, ...types: readonly string[]): JsonObject =
 });
 
 const etcdCall = operation('etcd', "A call of etcd's JSON gateway", {
-  description: "The messages are etcd's. As a stream, a WebSocket answers with text frames.",
+  description: "The messages are etcd's. On a WebSocket each message is a frame.",
   parameters: [
-    pathParameter('call', 'For instance kv/range.'),
+    pathParameter('call', 'The path of the call after /v3/, for instance kv/range.'),
     headerParameter(
       'Quorate-Tenant',
-      "With the operator's token: the tenant whose group etcd's calls on members and maintenance mean.",
+      "The tenant that a call on members or maintenance is about, where it is sent with the operator's token.",
     ),
   ],
   requestBody: { content: jsonContent({ type: 'object' }) },
   responses: {
-    101: { description: 'A WebSocket.', headers: headers.servedBy },
-    200: { ...content("etcd's answer.", 'application/json'), headers: { ...headers.stream, ...headers.servedBy } },
+    101: { description: 'The connection is a WebSocket now.', headers: headers.servedBy },
+    200: {
+      ...content('The answer, as etcd gives it.', 'application/json'),
+      headers: { ...headers.stream, ...headers.servedBy },
+    },
     ...problems(404, 405, 409),
   },
 });
@@ -283,9 +302,9 @@ function healthPath(operationId: string, summary: string, { json = false, ofOne 
       security: [{}, { bearer: [] }, { accessKey: [] }, { basic: [] }],
       ...(ofOne ? { parameters: [pathParameter('check', 'The name of one check.')] } : {}),
       responses: {
-        200: { ...content("As etcd's.", ...types), headers: own },
+        200: { ...content('The answer, as etcd gives it.', ...types), headers: own },
         404: { ...content('There is no such check.', 'application/problem+json'), headers: own },
-        503: { ...content('It is not well.', 'text/plain', 'application/json'), headers: own },
+        503: { ...content('The check failed; the answer says why.', 'text/plain', 'application/json'), headers: own },
       },
     }),
   };
@@ -298,10 +317,10 @@ export const openapiDocument = {
     version: '1',
     description:
       'A strongly consistent, versioned and watchable key-value store. Keys and values are bytes. Every change is a revision. ' +
-      'Beside what stands here, all paths of the JSON gateway of etcd 3.7 are served below /v3/, with an access key, and ' +
-      '/version, /health, /livez and /readyz. Of its paths that are no streams, a WebSocket takes messages in text or binary ' +
-      'frames and answers each in one: the body of the answer. The header Quorate-Read counts on /v3/kv/range and /v3/watch as on the ' +
-      'reads here; without it they go to the leader, serializable or not, but for watches.',
+      'All paths of the JSON gateway of etcd 3.7 are served below /v3/ with an access key, and so are /version, /health, /livez and ' +
+      '/readyz. A WebSocket on a path of /v3/ that is no stream takes messages in text or binary frames, and answers each message by ' +
+      'one frame with the body of the answer. The header Quorate-Read counts on /v3/kv/range and /v3/watch as on the reads below; ' +
+      'without it, reads of /v3/ go to the leader, serializable or not, and watches to the nearest replica.',
     license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
   },
   externalDocs: { description: "etcd's API over JSON", url: 'https://etcd.io/docs/latest/dev-guide/api_grpc_gateway/' },
@@ -314,7 +333,7 @@ export const openapiDocument = {
         parameters: [parameters.idempotencyKey],
         requestBody: { required: true, content: jsonContent(reference('Txn')) },
         responses: {
-          200: jsonAnswer('Which list ran, and its results.', reference('TxnResult'), headers.revision),
+          200: jsonAnswer('Which list of operations ran, and its results.', reference('TxnResult'), headers.revision),
           ...problems(404, 410),
         },
       }),
@@ -328,20 +347,22 @@ export const openapiDocument = {
     ...coordinationPaths,
     ...tenantPaths,
     '/v3/{call}': etcdPath('etcd', {}),
-    '/v3beta/{call}': etcdPath('etcdBeta', { summary: 'The same, under the name that it had before etcd 3.4' }),
+    '/v3beta/{call}': etcdPath('etcdBeta', {
+      summary: "A call of etcd's JSON gateway, under the path that it had before etcd 3.4",
+    }),
     '/version': healthPath('version', 'The versions of server and cluster', { json: true }),
-    '/health': healthPath('health', 'Whether writes and linearizable reads go on', { json: true }),
-    '/livez': healthPath('livez', 'Whether it serves'),
-    '/livez/{check}': healthPath('livezCheck', 'One check of it', { ofOne: true }),
-    '/readyz': healthPath('readyz', 'Whether it serves linearizable reads'),
-    '/readyz/{check}': healthPath('readyzCheck', 'One check of it', { ofOne: true }),
+    '/health': healthPath('health', 'Whether the store takes writes and linearizable reads', { json: true }),
+    '/livez': healthPath('livez', 'Whether the store serves at all'),
+    '/livez/{check}': healthPath('livezCheck', 'One check of /livez', { ofOne: true }),
+    '/readyz': healthPath('readyz', 'Whether the store serves linearizable reads'),
+    '/readyz/{check}': healthPath('readyzCheck', 'One check of /readyz', { ofOne: true }),
     '/healthz': {
       get: operation('healthz', 'Says that the gateway answers', {
         does: 'nothing',
         security: [],
         responses: {
-          200: content('It does.', 'text/plain'),
-          503: content('It is not set up; the text says what is missing.', 'text/plain'),
+          200: content('The gateway answers.', 'text/plain'),
+          503: content('The gateway is not set up; the text says what is missing.', 'text/plain'),
         },
       }),
     },
@@ -349,14 +370,14 @@ export const openapiDocument = {
       get: operation('openapi', 'This document', {
         does: 'nothing',
         security: [],
-        responses: { 200: content('It.', 'application/json') },
+        responses: { 200: content('The document.', 'application/json') },
       }),
     },
     '/': {
-      get: operation('root', 'Where what is', {
+      get: operation('root', 'Lists the paths to begin with', {
         does: 'nothing',
         security: [],
-        responses: { 200: content('Paths.', 'application/json') },
+        responses: { 200: content('The paths.', 'application/json') },
       }),
     },
   },
@@ -366,7 +387,7 @@ export const openapiDocument = {
     securitySchemes: {
       bearer: { type: 'http', scheme: 'bearer', description: 'An access key.' },
       accessKey: { type: 'apiKey', in: 'header', name: 'Quorate-Key', description: 'An access key.' },
-      basic: { type: 'http', scheme: 'basic', description: 'Any name, an access key as the password.' },
+      basic: { type: 'http', scheme: 'basic', description: 'An access key as the password, with any name.' },
       operator: { type: 'http', scheme: 'bearer', description: "The operator's token." },
     },
   },

@@ -1,5 +1,5 @@
 // The port through which tests do faults to the replicas of a running server: a crash, the loss of a disk, peers that
-// cannot be reached, an object that hangs. Off unless asked for, on loopback alone.
+// cannot be reached, an object that hangs. The port is off unless it is asked for, and listens on loopback alone.
 
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -10,7 +10,7 @@ import { faultKinds, parseFault } from './fault-request.ts';
 
 const requestBytesMax = 4_096;
 
-/** What the Worker does to one object. */
+/** The faults that the Worker can do to one object. */
 export type ObjectFaults = {
   readonly doFault: (request: FaultRequest & { readonly replica: number }) => Promise<void>;
   readonly faultsOf: (object: { readonly tenant: string; readonly replica: number }) => Promise<FaultsSet>;
@@ -22,7 +22,7 @@ export type FaultPort = { readonly url: URL; readonly close: () => Promise<void>
 
 type Answer = { readonly status: number; readonly body: object };
 
-/** @throws ServerFailure where the port is taken. */
+/** @throws ServerFailure where the port is in use. */
 export async function openFaultPort(options: FaultPortOptions): Promise<FaultPort> {
   const faults = new Faults(options);
   const server = createServer((request, response) => {
@@ -34,7 +34,10 @@ export async function openFaultPort(options: FaultPortOptions): Promise<FaultPor
       server.listen({ host: '127.0.0.1', port: options.port }, resolve);
     });
   } catch (error) {
-    const reason = errorCode(error) === 'EADDRINUSE' ? 'it is in use' : errorMessage(error);
+    const reason =
+      errorCode(error) === 'EADDRINUSE'
+        ? 'it is in use; choose another one with --fault-port (0 takes any free one)'
+        : errorMessage(error);
     throw new ServerFailure(`cannot open the fault port ${options.port}: ${reason}`);
   }
   // A server that listens on TCP has an address of this shape.
@@ -93,7 +96,7 @@ async function readBody(request: IncomingMessage): Promise<string> {
 
 class Faults {
   readonly #options: FaultPortOptions;
-  /** On which objects something was ever set. */
+  /** The objects on which a fault was ever set. */
   readonly #touched = new Map<string, { readonly tenant: string; readonly replica: number }>();
 
   constructor(options: FaultPortOptions) {
@@ -125,13 +128,13 @@ class Faults {
     return { status: 200, body: { faults } };
   }
 
-  /** The numbers of the replicas that are meant, or the answer that says why there are none. */
+  /** The numbers of the replicas that are meant, or the answer that says why none can be named. */
   async #find(tenant: string, target: FaultTarget, key: string): Promise<{ replicas: readonly number[] } | Answer> {
     if (typeof target === 'number') return { replicas: [target] };
     if (key === '') return refused(400, `"${target}" needs a key of the tenant in the header Quorate-Key`);
     if (!key.startsWith(`qrt_${tenant}_`)) return refused(400, `the key in Quorate-Key is not one of tenant ${tenant}`);
     const group = await findGroup(this.#options.workerUrl, key);
-    if (group === null) return refused(503, 'the group has no leader');
+    if (group === null) return refused(503, 'the group has no leader now; name a replica by its number, or try again');
     return { replicas: target === 'leader' ? [group.leader] : group.replicas };
   }
 }
