@@ -1,4 +1,5 @@
-// What a user of the server can cause or meet: each one is a line on stderr and an exit code, never a stack.
+// Failures that a user of the server can cause or meet. Each is told in one line on stderr and by an exit code, and
+// never by a stack.
 
 /** 1: the server could not start or go on. 2: the command line was wrong. */
 export type ExitCode = 1 | 2;

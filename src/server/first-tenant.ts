@@ -1,5 +1,5 @@
-// Provisions the first tenant through the server's own HTTP API, as any operator would, and knows it again at the next
-// start.
+// Provisions the first tenant through the server's own HTTP API, as any operator would, and finds the same tenant at
+// the next start.
 
 import type { DataFolder, FirstTenant } from './data-folder.ts';
 import { ServerFailure } from './failure.ts';
@@ -8,12 +8,13 @@ const name = 'default';
 
 type Api = { readonly url: URL; readonly operatorToken: string };
 
-/** @throws ServerFailure that quotes the API's answer where it refuses. */
+/** @throws ServerFailure that quotes the answer of the API where the API refuses. */
 export async function ensureFirstTenant(api: Api, folder: DataFolder): Promise<FirstTenant> {
   const kept = folder.firstTenant();
   if (kept !== null) return kept;
   const created = await call(api, 'POST', '/v1/tenants', { name });
-  // Taken: an earlier start provisioned it and ended before its key was kept. A key is shown once, so make another one.
+  // 409: an earlier start provisioned the tenant and ended before it kept the key. A key is shown once, so another key
+  // is made.
   const tenant = created.status === 409 ? await adopt(api) : { name, ...texts(created, 201, ['id', 'key']) };
   folder.keepFirstTenant(tenant);
   return tenant;

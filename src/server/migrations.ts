@@ -1,5 +1,5 @@
-// Brings the directory's schema up to date: every file of migrations/, in the order of their names, each once. What was
-// applied is kept the way Wrangler keeps it, so that either can go on where the other stopped.
+// Brings the directory's schema up to date: applies every file of migrations/ once, in the order of their names. The
+// names of applied files are kept as Wrangler keeps them, so that either program can go on where the other stopped.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,7 +13,8 @@ const createTable = `CREATE TABLE IF NOT EXISTS d1_migrations(
 )`;
 
 /**
- * The names of the files that were applied now. @throws ServerFailure that names the file which could not be applied.
+ * Returns the names of the files that were applied now. @throws ServerFailure that names the file which could not be
+ * applied.
  */
 export async function applyMigrations(database: D1Database, folder: string): Promise<string[]> {
   await database.prepare(createTable).run();

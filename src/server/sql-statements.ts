@@ -1,14 +1,14 @@
-// Splits a migration into its statements. D1 takes one statement a call.
+// Splits a migration into its statements, because D1 takes one statement a call.
 
 /**
- * Quoted text, quoted names, comments: a semicolon inside one of these ends nothing. A doubled quote begins the next
- * one.
+ * Quoted text, quoted names and comments: a semicolon inside them ends no statement. A doubled quote counts as the end
+ * of one quoted text and the beginning of the next.
  */
 const token = /'[^']*'|"[^"]*"|`[^`]*`|\[[^\]]*\]|--[^\n]*|\/\*[\s\S]*?\*\/|;/g;
 
 /**
- * Statements without comments outside of them, in order. Triggers, which hold semicolons of their own, are not for
- * migrations.
+ * The statements in order, without the comments between them. A migration must not have triggers, which hold semicolons
+ * of their own.
  */
 export function splitStatements(text: string): string[] {
   const statements: string[] = [];

@@ -1,4 +1,4 @@
-// The Worker as one ES module, bundled anew at every start: what runs is what stands in the source.
+// Bundles the Worker into one ES module, anew at every start, so that the present source runs.
 
 import { build, stop } from 'esbuild';
 import { errorMessage, ServerFailure } from './failure.ts';
@@ -24,7 +24,7 @@ export async function bundleWorker(entry: string): Promise<string> {
     if (error instanceof ServerFailure) throw error;
     throw new ServerFailure(`the Worker does not bundle: ${errorMessage(error).split('\n').slice(0, 2).join(' ')}`);
   } finally {
-    // esbuild keeps a process of its own, which has nothing more to do.
+    // esbuild keeps a process of its own, which is not needed any more.
     await stop();
   }
 }

@@ -4,8 +4,8 @@ import { existsSync, readlinkSync } from 'node:fs';
 import { basename } from 'node:path';
 
 /**
- * Whether a process is a workerd that runs: on Linux its program tells, which a dead one that nobody waited for has no
- * more.
+ * Whether the process with this id is a workerd that runs. On Linux a running process tells its program; a dead process
+ * that nobody waited for has no program any more.
  */
 export function isWorkerd(processId: number): boolean {
   try {

@@ -1,5 +1,5 @@
-// The directory of tenants in D1: names, states, placement, audit. When D1 is down nothing can be provisioned; every
-// store goes on, because no call on a store's data comes here.
+// The directory of tenants in D1: names, states, placement, audit. While D1 is down nothing can be provisioned, and
+// every store goes on, because no call on the data of a store comes here.
 
 import type { LocationHint } from '../model/locations.ts';
 
@@ -11,13 +11,13 @@ export type Tenant = {
   readonly state: TenantState;
   readonly createdAtMs: number;
   readonly replicas: readonly PlacedReplica[];
-  /** That of the next replica, as far as the group has told: each lower one may be that of an object. */
+  /** The number of the next replica, as far as the group has told. Every lower number may be that of an object. */
   readonly nextNumber: number;
 };
-/** What a group says of itself. */
+/** What a group tells of its members. */
 export type ToldConfiguration = {
   readonly replicas: readonly PlacedReplica[];
-  /** Where in its log it stands: an older one never takes the place of a newer one. */
+  /** The index of the configuration in the group's log. A lower index never replaces a higher one. */
   readonly configuredAt: number;
   readonly nextNumber: number;
 };
@@ -31,7 +31,7 @@ export type Audit = {
     | 'tenant.provisioning-failed'
     | 'replica.add'
     | 'replica.remove'
-    /** One of etcd's calls on the group: which, and with what. */
+    /** One of etcd's calls on the group: its path and its body. */
     | 'group.change'
     | 'key.create'
     | 'key.revoke';
@@ -39,11 +39,11 @@ export type Audit = {
   readonly detail: string;
 };
 
-/** The directory did not answer. Stores do not need it. */
+/** The directory did not answer. Stores go on without it. */
 export class DirectoryUnavailable extends Error {
   override readonly name = 'DirectoryUnavailable';
 
-  /** Its migrations were not applied: it will not answer before somebody does that. */
+  /** True: the migrations of the directory were not applied, so it does not answer before somebody applies them. */
   get hasNoTables(): boolean {
     return this.cause instanceof Error && this.cause.message.includes('no such table');
   }
@@ -70,7 +70,7 @@ export class Directory {
     this.#database = database.withSession('first-primary');
   }
 
-  /** False: the name is taken. */
+  /** False: another tenant has the name. */
   async add(tenant: Tenant): Promise<boolean> {
     const insertTenant = this.#database
       .prepare('INSERT INTO tenants (id, name, state, created_at_ms, next_number) VALUES (?, ?, ?, ?, ?)')
@@ -88,7 +88,10 @@ export class Directory {
     return tenantOf(await answered(statement.first<TenantRow>()));
   }
 
-  /** None where the directory does not know the tenant; null: it does not answer, which says nothing of the tenant. */
+  /**
+   * An empty list: the directory does not know the tenant. Null: the directory does not answer, so nothing is known of
+   * the tenant.
+   */
   async placedReplicas(id: string): Promise<readonly PlacedReplica[] | null> {
     try {
       return (await this.byId(id))?.replicas ?? [];
@@ -103,14 +106,14 @@ export class Directory {
     return tenantOf(await answered(statement.first<TenantRow>()));
   }
 
-  /** In order of their ids, after `after`. */
+  /** Tenants in the order of their ids, from after `after` on. */
   async list(after: string, limit: number): Promise<Tenant[]> {
     const statement = this.#database.prepare(`${selectTenants} WHERE id > ? ORDER BY id LIMIT ?`).bind(after, limit);
     const { results } = await answered(statement.all<TenantRow>());
     return results.map((row) => tenantOf(row)).filter((tenant) => tenant !== null);
   }
 
-  /** False: it is not being provisioned any more, for somebody deletes it. */
+  /** False: the tenant is not being provisioned any more, because somebody is deleting it. */
   async setReady(id: string): Promise<boolean> {
     const statement = this.#database.prepare(
       "UPDATE tenants SET state = 'ready' WHERE id = ? AND state = 'provisioning'",
@@ -118,7 +121,7 @@ export class Directory {
     return (await answered(statement.bind(id).run())).meta.changes > 0;
   }
 
-  /** Answers the next number from then on: what the group tells later may still raise it. */
+  /** Returns the next number from then on. What the group tells later may still raise it. */
   async setDeleting(id: string): Promise<number> {
     const statement = this.#database.prepare(
       "UPDATE tenants SET state = 'deleting' WHERE id = ? RETURNING next_number",
@@ -130,7 +133,7 @@ export class Directory {
     await answered(this.#raiseNextNumber(id, nextNumber).run());
   }
 
-  /** False: the name is taken. */
+  /** False: another tenant has the name. */
   async rename(id: string, name: string): Promise<boolean> {
     return this.#unlessNameTaken(() =>
       this.#database.prepare('UPDATE tenants SET name = ? WHERE id = ?').bind(name, id).run(),
@@ -138,7 +141,7 @@ export class Directory {
   }
 
   /**
-   * What the group told of itself, in place of what stood there, if that is older. Telling it again is fine, in any
+   * Stores what the group told of its members, if what is stored is older. The same may be told again, and in any
    * order.
    */
   async configured(id: string, { replicas, configuredAt, nextNumber }: ToldConfiguration): Promise<void> {

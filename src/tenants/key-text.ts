@@ -1,4 +1,4 @@
-// A tenant's key as text: `qrt_<tenant>_<key id>_<secret>`. The secret is a signature of the rest. What the key may do,
+// An access key as text: `qrt_<tenant>_<key id>_<secret>`. The secret is a signature of the rest. What the key may do,
 // and whether it was revoked, is state of the tenant's group.
 
 import { verifiedKeysCachedMax } from '../limits.ts';
@@ -8,7 +8,7 @@ export type TenantKey = { readonly tenant: string; readonly keyId: string };
 
 const keyPattern = new RegExp(`^qrt_([a-z0-9]{1,32})_([a-z0-9]{1,32})_(${signatureForm})$`);
 
-/** Of random bits: 12 characters of 5 bits each for tenants and keys alike. */
+/** The characters of a random id, of a tenant or of a key: 12 of 5 bits each. */
 export function newId(): string {
   return base32(crypto.getRandomValues(new Uint8Array(8))).slice(0, 12);
 }
@@ -26,7 +26,8 @@ export class KeyRing {
   }
 
   /**
-   * null: not a key, or not one that this service signed. What was found good is remembered: the hot path has no MAC.
+   * Null: the text is no key, or not one that this service signed. Good keys are remembered, so the hot path computes
+   * no MAC.
    */
   verify(text: string): TenantKey | null {
     const verified = this.#verified.get(text);

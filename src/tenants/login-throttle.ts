@@ -1,17 +1,17 @@
 // How often passwords may be guessed. Each failed try counts for several names: its source, its tenant, its user. Once
-// a name has more failures than are free, the next try under it waits, twice as long after each failure; a try that
-// comes earlier is not looked at, and costs nothing. It knows no clock; whoever asks says what time it is.
+// a name has more failures than are free, the next try under it must wait, twice as long after each failure. A try that
+// comes earlier is not looked at, and costs nothing. This file knows no clock: its caller passes the time.
 
 import { loginNamesMax, loginsForgottenMs } from '../limits.ts';
 
-/** What is counted, and how patient the service is with it. */
+/** One name under which failures are counted, and how many failures the service bears. */
 export type ThrottledName = {
   readonly name: string;
-  /** So many failures have no consequence. */
+  /** So many failures are free. */
   readonly free: number;
-  /** The longest that a further try waits, in milliseconds. */
+  /** The longest time that a further try waits, in milliseconds. */
   readonly delayMsMax: number;
-  /** Of one user: a success shows that the tries before it were no guesses. */
+  /** True: the name is that of one user, so a success shows that the tries before it were no guesses. */
   readonly isUser: boolean;
 };
 
@@ -20,7 +20,7 @@ type Failures = { readonly count: number; readonly lastMs: number; readonly notB
 const firstDelayMs = 1_000;
 
 export class LoginThrottle {
-  /** The least recently failed first. */
+  /** The name that failed longest ago comes first. */
   readonly #failures = new Map<string, Failures>();
 
   /** How long a try under these names must wait, in milliseconds; 0: it may be looked at now. */
@@ -40,7 +40,7 @@ export class LoginThrottle {
     this.#forgetOldest();
   }
 
-  /** Of others that share a source or a tenant it says nothing. */
+  /** The success of one user says nothing of others that share its source or its tenant. */
   succeeded(names: readonly ThrottledName[]): void {
     for (const { name, isUser } of names) if (isUser) this.#failures.delete(name);
   }
@@ -62,22 +62,22 @@ export class LoginThrottle {
   }
 }
 
-/** A source that guesses is slowed for all that it asks. */
+/** The source of the tries. A source that guesses is slowed for every user that it tries. */
 export function bySource(source: string): ThrottledName {
   return { name: `source ${source}`, free: 10, delayMsMax: 60_000, isUser: false };
 }
 
-/** Whoever guesses must not shut the tenant's people out for long. */
+/** The tenant. Its wait is short: whoever guesses must not shut the tenant's other users out for long. */
 export function byTenant(tenant: string): ThrottledName {
   return { name: `tenant ${tenant}`, free: 10, delayMsMax: 5_000, isUser: false };
 }
 
-/** The same of one of them. */
+/** The user, from any source. Its wait is short for the same reason. */
 export function byUser(tenant: string, user: string): ThrottledName {
   return { name: `user ${tenant} ${user}`, free: 5, delayMsMax: 10_000, isUser: true };
 }
 
-/** One user from one source: the likeliest guesser, or somebody who has forgotten a password. */
+/** One user from one source: most likely somebody who guesses, or somebody who has forgotten a password. */
 export function byUserAndSource(tenant: string, user: string, source: string): ThrottledName {
   return { name: `both ${source} ${tenant} ${user}`, free: 5, delayMsMax: 60_000, isUser: true };
 }

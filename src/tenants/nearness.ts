@@ -1,12 +1,12 @@
-// Which places are near to a reader, as the crow flies. Where the platform puts an object for a hint is its own choice,
-// so a point for each hint is as exact as this can be.
+// Which locations are near to a reader, as the crow flies. The platform chooses where an object with a hint runs, so
+// one point for each hint is as exact as this can be.
 
 import type { LocationHint } from '../model/locations.ts';
 
-/** In degrees. */
+/** Latitude and longitude, in degrees. */
 export type Point = { readonly latitude: number; readonly longitude: number };
 
-/** What the platform tells of where a request came from (`request.cf`); on a local server nothing. */
+/** What the platform tells of where a request came from (`request.cf`). A local server tells nothing. */
 export type Origin = { readonly continent?: unknown; readonly latitude?: unknown; readonly longitude?: unknown };
 
 const hintPoints: Readonly<Record<LocationHint, Point>> = {
@@ -23,7 +23,7 @@ const hintPoints: Readonly<Record<LocationHint, Point>> = {
   me: { latitude: 25.2, longitude: 55.3 },
 };
 
-/** Where most of a continent's readers are, for a request that says no more. */
+/** The location of most readers of a continent, for a request of which only the continent is known. */
 const continentPoints: Readonly<Record<string, Point>> = {
   NA: { latitude: 40, longitude: -88 },
   SA: { latitude: -20, longitude: -48 },
@@ -33,7 +33,7 @@ const continentPoints: Readonly<Record<string, Point>> = {
   OC: { latitude: -34, longitude: 149 },
 };
 
-/** null: the platform does not say where the reader is. */
+/** Null: the platform does not say where the reader is. */
 export function pointOf(origin: Origin): Point | null {
   const latitude = degrees(origin.latitude);
   const longitude = degrees(origin.longitude);
@@ -41,7 +41,7 @@ export function pointOf(origin: Origin): Point | null {
   return typeof origin.continent === 'string' ? (continentPoints[origin.continent] ?? null) : null;
 }
 
-/** In radians of the globe; infinite for a place that is no hint. */
+/** The distance in radians of the globe. It is infinite for a name that is no location hint. */
 export function distanceTo(location: string, reader: Point): number {
   const place = isHint(location) ? hintPoints[location] : null;
   return place === null ? Number.POSITIVE_INFINITY : centralAngle(place, reader);
@@ -61,7 +61,7 @@ function radians(angle: number): number {
   return (angle * Math.PI) / 180;
 }
 
-/** The platform gives them as text. */
+/** The platform gives latitude and longitude as text. */
 function degrees(value: unknown): number | null {
   const number = typeof value === 'string' && value !== '' ? Number(value) : value;
   return typeof number === 'number' && Number.isFinite(number) ? number : null;

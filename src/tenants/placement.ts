@@ -1,8 +1,12 @@
-// Where a new group's replicas go. A location hint is best effort and counts when an object is first touched.
+// In which locations the replicas of a new group are asked to run. A location hint is best effort, and counts only when
+// an object is first reached.
 
 import { type LocationHint, locationHints } from '../model/locations.ts';
 
-/** Nearest first, each list of five different places: the loss of one location costs at most one replica. */
+/**
+ * The nearest location comes first. Each list has five different locations, so the loss of one location costs at most
+ * one replica.
+ */
 const near = {
   NA: ['enam', 'wnam', 'weur', 'sam', 'eeur'],
   SA: ['sam', 'enam', 'wnam', 'weur', 'afr'],
@@ -14,18 +18,18 @@ const near = {
 
 export type PlacementRequest = {
   readonly replicas: number;
-  /** What the operator asked for, for the first replicas. */
+  /** The locations that the operator asked for, for the first replicas. */
   readonly hints: readonly LocationHint[];
-  /** Where the provisioning call came from: `request.cf.continent`, which a local server has not. */
+  /** The continent of the provisioning call (`request.cf.continent`), which a local server does not have. */
   readonly continent: unknown;
 };
 
-/** A place for each replica: the hints, then places near the caller that no hint names. */
+/** A location for each replica: first those that the operator asked for, then others near the caller. */
 export function placementOf({ replicas, hints, continent }: PlacementRequest): readonly LocationHint[] {
   return [...hints, ...placesNear(continent).filter((place) => !hints.includes(place))].slice(0, replicas);
 }
 
-/** A place for one replica more: where none of the group is, near the caller if it can be. */
+/** A location for one more replica: one in which the group has none, near the caller if possible. */
 export function placeForAnother(taken: readonly string[], continent: unknown): LocationHint {
   const all = [...placesNear(continent), ...locationHints];
   return all.find((place) => !taken.includes(place)) ?? 'weur';

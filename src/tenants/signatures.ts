@@ -1,18 +1,22 @@
-// What the service signs, it can tell from a forgery with its own secret alone: no lookup, nothing secret stored.
+// Signatures of the service. The service tells its own signature from a forgery with its secret alone: it looks nothing
+// up, and stores nothing secret.
 
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 
-/** 160 of the MAC's 256 bits: 32 characters. */
+/** 160 of the 256 bits of the MAC make 32 characters. */
 const signatureBytes = 20;
 const base32Alphabet = 'abcdefghijklmnopqrstuvwxyz234567';
 
-/** A signature's text, for the forms of what carries one. */
+/** The pattern of a signature as text, for the patterns of what carries one. */
 export const signatureForm = '[a-z2-7]{32}';
 
 export class Signatures {
   readonly #secrets: readonly string[];
 
-  /** `serviceSecret` may hold several, separated by commas: the first signs, all of them are accepted. */
+  /**
+   * `serviceSecret` may hold several secrets, separated by commas. The first one signs, and signatures by any of them
+   * are accepted.
+   */
   constructor(serviceSecret: string) {
     this.#secrets = serviceSecret.split(',').filter((secret) => secret !== '');
   }
@@ -37,7 +41,7 @@ export class Signatures {
   }
 }
 
-/** Compares digests, so that the time taken tells nothing of how much of a guess was right. */
+/** Compares digests, so that the time that it takes does not tell how much of a guess was right. */
 export function equalSecrets(left: string, right: string): boolean {
   return timingSafeEqual(sha256(left), sha256(right));
 }
@@ -47,7 +51,8 @@ function sha256(text: string): Uint8Array {
 }
 
 /**
- * HMAC-SHA-256 (RFC 2104), without a Promise: what an isolate shares between requests must not wait for one of them.
+ * HMAC-SHA-256 (RFC 2104) without a Promise: a value that requests of an isolate share must not wait for the I/O of one
+ * of them.
  */
 function signatureOf(secret: string, message: string): string {
   return base32(createHmac('sha256', secret).update(message).digest().subarray(0, signatureBytes));

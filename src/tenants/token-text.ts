@@ -1,6 +1,5 @@
-// A token of one of etcd's users as text: `qru_<tenant>_<use>_<auth revision>_<user name>_<signature>`. It is a
-// statement, not a session: whether it has ended since is state of the tenant's group, which compares the auth
-// revision.
+// A token of one of etcd's users as text: `qru_<tenant>_<use>_<auth revision>_<user name>_<signature>`. A token is a
+// statement and not a session: the tenant's group compares its auth revision, and so knows whether the token has ended.
 
 import { textOf, utf8 } from '../base/bytes.ts';
 import { verifiedTokensCachedMax } from '../limits.ts';
@@ -9,11 +8,11 @@ import { signatureForm, type Signatures } from './signatures.ts';
 export type UserToken = {
   readonly tenant: string;
   /**
-   * 'beside': good beside a key of the tenant, which bounds it; for who logged in with one. 'alone': names the tenant
-   * itself, for who logged in as user@tenant.
+   * 'beside': the token is good beside an access key, which bounds it; it was given to a user who logged in with that
+   * key. 'alone': the token names its tenant itself; it was given to a user who logged in as user@tenant.
    */
   readonly use: 'beside' | 'alone';
-  /** The store's when the password was checked. */
+  /** The auth revision of the store when the password was checked. */
   readonly authRevision: number;
   readonly name: string;
 };
@@ -34,7 +33,7 @@ export class TokenRing {
     return `qru_${statement}_${this.#signatures.sign(messageOf(statement))}`;
   }
 
-  /** null: not a token, or not one that this service gave. What was found good is remembered. */
+  /** Null: the text is no token, or not one that this service signed. Good tokens are remembered. */
   verify(text: string): UserToken | null {
     const verified = this.#verified.get(text);
     if (verified !== undefined) return verified;

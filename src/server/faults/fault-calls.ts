@@ -1,4 +1,4 @@
-// The calls of the server's process to its Worker that do faults to one object each.
+// The calls by which the server's process has its Worker do a fault to one object.
 
 import type { ObjectFaults } from './fault-port.ts';
 import { type FaultsSet, faultPath, faultTokenHeader } from './fault-protocol.ts';
@@ -19,7 +19,7 @@ export function objectFaults(workerUrl: URL, token: string): ObjectFaults {
       const response = await fetch(address('object', `${tenant}/${replica}`), { headers });
       const text = await response.text();
       if (!response.ok) throw new Error(`the faults of ${tenant}/${replica} are not known: ${text}`);
-      // The Worker is this server's own, bundled from the same source.
+      // The answer needs no check: the Worker is bundled from the same source as this file.
       return JSON.parse(text) as FaultsSet;
     },
   };

@@ -1,4 +1,4 @@
-// Asks a group who it is: for faults that are to meet the leader, or all.
+// Asks a group which replicas it has and which one leads, for faults that are to meet the leader, or all replicas.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseMembers } from './fault-request.ts';
@@ -8,7 +8,10 @@ const leaderWaitMs = 10_000;
 
 export type Group = { readonly leader: number; readonly replicas: readonly number[] };
 
-/** As the group itself tells it; null where it has no leader for a long time. @throws where the key opens no store. */
+/**
+ * The group as it describes itself. Null: the group has had no leader for `leaderWaitMs`. @throws where the access key
+ * opens no store.
+ */
 export async function findGroup(workerUrl: URL, key: string): Promise<Group | null> {
   const deadline = Date.now() + leaderWaitMs;
   for (;;) {

@@ -1,11 +1,11 @@
-// Reads what is asked of the fault port. Strict: a member that is missing, wrong or unknown is named.
+// Reads a request to the fault port. A member that is missing, wrong or unknown is refused by name.
 
 import { unreachable } from '../../base/assert.ts';
 import type { Fault, FaultRequest, FaultTarget, PeerDirection } from './fault-protocol.ts';
 
-/** The number of a group's replicas only grows as replicas are replaced; this refuses nonsense. */
+/** The numbers of a group grow each time that a replica is replaced. This bound refuses nonsense. */
 const replicaNumberMax = 1_000_000;
-/** Longer than any time-out of the service: a call that takes this long is as good as lost. */
+/** This is longer than any time-out of the service, so a call that takes it is as good as lost. */
 const delayMsMax = 60_000;
 
 export type ParsedFault =
@@ -57,7 +57,7 @@ export function faultBody({ tenant, replica, fault }: FaultRequest): string {
   }
 }
 
-/** A text says what is wrong. */
+/** A string is the sentence that says what is wrong. */
 function readFault(kind: Fault['kind'], members: ReadonlyMap<string, unknown>): Fault | string {
   const delayMs = members.get('delay_ms') ?? 0;
   if (!isFrom0To(delayMs, delayMsMax)) return `"delay_ms" must be a number from 0 to ${delayMsMax}`;
@@ -93,7 +93,7 @@ function isFrom0To(value: unknown, max: number): value is number {
   return typeof value === 'number' && value >= 0 && value <= max;
 }
 
-/** Empty where the text is not a JSON object. */
+/** The map is empty where the text is no JSON object. */
 export function parseMembers(body: string): Map<string, unknown> {
   try {
     const value: unknown = JSON.parse(body);

@@ -1,4 +1,5 @@
-// The faults set on one object, and how its calls meet them. In memory alone: a crash ends them.
+// The faults that are set on one object, and what they do to its calls. They are kept in memory alone, so a crash ends
+// them.
 
 import type { PeerAnswer } from '../../replica/peers.ts';
 import type { ReplicaEnv } from '../../replica/replica.ts';
@@ -22,7 +23,7 @@ export class FaultsOfObject {
     this.#set = { ...this.#set, slowMs: delayMs };
   }
 
-  /** What comes to an object that hangs waits. */
+  /** Waits as long as the object hangs. Every call that comes to the object passes here. */
   async hang(): Promise<void> {
     if (this.#set.slowMs > 0) await scheduler.wait(this.#set.slowMs);
   }
@@ -32,14 +33,14 @@ export class FaultsOfObject {
     return fail > 0 || delayMs > 0;
   }
 
-  /** A call between peers is under way: it is late, and it may be lost before it comes. */
+  /** A call between peers is under way. It is late, and may be lost before it arrives: then the result is true. */
   async losesCall(way: Way): Promise<boolean> {
     const { fail, delayMs } = this.#set[way];
     if (delayMs > 0) await scheduler.wait(delayMs);
     return Math.random() < fail;
   }
 
-  /** It was taken; its answer may be lost. */
+  /** The call was taken. Its answer may be lost: then the result is true. */
   losesAnswer(way: Way): boolean {
     return Math.random() < this.#set[way].fail;
   }
@@ -48,10 +49,7 @@ export class FaultsOfObject {
 type Namespace = ReplicaEnv['REPLICA'];
 type Stub = ReturnType<Namespace['get']>;
 
-/**
- * The namespace whose stubs make the object's own calls to its peers. Everything but these calls goes through
- * untouched.
- */
+/** The namespace whose stubs make the object's own calls to its peers. All other calls pass unchanged. */
 export function withFaultyPeers(namespace: Namespace, faults: FaultsOfObject): Namespace {
   const get: Namespace['get'] = (id, options) => withFaultyCalls(namespace.get(id, options), faults);
   return new Proxy(namespace, {
@@ -64,7 +62,7 @@ export function withFaultyPeers(namespace: Namespace, faults: FaultsOfObject): N
 }
 
 function withFaultyCalls(stub: Stub, faults: FaultsOfObject): Stub {
-  // At once where there is no fault: a call leaves in the turn in which it was made.
+  // Without a fault the call leaves at once: it must leave in the turn in which it was made.
   const receive = (messages: Uint8Array): Promise<PeerAnswer> =>
     faults.meets('out') ? faultyCall(() => stub.receive(messages), faults) : stub.receive(messages);
   return new Proxy(stub, {

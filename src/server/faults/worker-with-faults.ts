@@ -1,7 +1,7 @@
-// The Worker as it is deployed, and faults that are done to its objects from outside: a crash, the loss of a disk,
-// peers that cannot be reached, an object that hangs. Bundled only by `npm start -- --fault-port`; the deployed entry,
-// src/index.ts, knows nothing of it. The path is open to the server's process alone, by a token that it makes anew at
-// each start.
+// The Worker as it is deployed, with faults that can be done to its objects from outside: a crash, the loss of a disk,
+// peers that cannot be reached, an object that hangs. Only `npm start -- --fault-port` bundles this file; the deployed
+// entry, src/index.ts, knows nothing of it. The path to it is open to the server's process alone, by a token that the
+// process makes anew at each start.
 
 import type { ReplicaAnswer, ReplicaRequest } from '../../api/replica-request.ts';
 import { unreachable } from '../../base/assert.ts';
@@ -16,7 +16,7 @@ export * from '../../index.ts';
 
 const crashReason = 'crashed through the fault port';
 
-/** The faults set on it live as long as it is in memory: its next incarnation has none. */
+/** The faults of an object live as long as the object is in memory; its next instance has none. */
 export class Replica extends DeployedReplica {
   readonly #faults: FaultsOfObject;
   readonly #frames = new WeakMap<WebSocket, Promise<unknown>>();
@@ -34,10 +34,11 @@ export class Replica extends DeployedReplica {
   async doFault(fault: Fault): Promise<void> {
     switch (fault.kind) {
       case 'abort':
-        // As the platform might: what was not yet durable is lost, every caller's request fails.
+        // The platform may end an object in the same way: what was not yet durable is lost, and every request under way
+        // fails.
         return this.ctx.abort(crashReason);
       case 'wipe':
-        // Nothing else runs meanwhile, so nothing of the old life is written after it.
+        // No other event runs meanwhile, so the former instance writes nothing after the storage was emptied.
         return await this.ctx.blockConcurrencyWhile(async () => {
           await this.ctx.storage.deleteAlarm();
           await this.ctx.storage.deleteAll();
@@ -66,7 +67,7 @@ export class Replica extends DeployedReplica {
   }
 
   override async webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> {
-    // The frames of one socket come in their order, also when the object stops hanging between two.
+    // The frames of one socket are taken in their order, also when the object stops hanging between two frames.
     const turn = Promise.all([this.#frames.get(socket), this.#faults.hang()]);
     this.#frames.set(socket, turn);
     await turn;
@@ -84,7 +85,7 @@ export class Replica extends DeployedReplica {
   }
 }
 
-/** Nothing comes of it for a peer. A throw would be a call that failed, and fill the log. */
+/** The peer gets no answer. A throw would fail the call instead, and fill the log. */
 const lost: PeerAnswer = { kind: 'left' };
 
 type Environment = Parameters<typeof worker.fetch>[1];
@@ -118,7 +119,7 @@ async function doFault({ REPLICA }: FaultEnvironment, kindText: string, body: st
   try {
     await REPLICA.get(REPLICA.idFromName(`${tenant}/${replica}`)).doFault(fault);
   } catch (error) {
-    // The call breaks with the object: that is how a crash shows itself to a caller.
+    // The call breaks with its object, which is how a caller notices a crash.
     if (error instanceof Error && error.message.includes(crashReason)) return new Response(null, { status: 204 });
     throw error;
   }
