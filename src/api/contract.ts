@@ -22,6 +22,9 @@ export type ReadResult =
   | { readonly kind: 'answer'; readonly answer: RangeAnswer }
   | { readonly kind: 'failed'; readonly failure: StoreFailure };
 
+/** What a write did. It is no failure, and no retry of a write whose answer was not kept. */
+export type AppliedOutcome = Exclude<Outcome, { readonly kind: 'failed' | 'appliedBefore' }>;
+
 export type WriteCall = Bounded & {
   readonly kind: 'write';
   readonly operation: Operation;

@@ -4,7 +4,9 @@
 
 import type { AccessKey, Caller, Operation, Outcome, StoreFailure } from '../model/store.ts';
 import type { Failure } from './errors/failures.ts';
-import type { Attempt, DoubtedLeaders, PlacedMember } from './routing.ts';
+import type { AttemptAnswer } from './redirects.ts';
+import type { DoubtedLeaders } from './forwarded.ts';
+import type { PlacedMember } from '../model/calls.ts';
 import type { GroupReplicas } from '../model/reports.ts';
 
 /** Why a group's members were not changed. */
@@ -73,7 +75,7 @@ export type GroupAnswer<Kind extends GroupRequestKind> = GroupRequests[Kind]['an
 export type ObjectAnswer<Kind extends ObjectRequestKind> = ObjectRequests[Kind]['answer'];
 
 /** What a replica sends back. */
-export type ReplicaAnswer = ObjectAnswer<ObjectRequestKind> | Attempt<GroupAnswer<GroupRequestKind>>;
+export type ReplicaAnswer = ObjectAnswer<ObjectRequestKind> | AttemptAnswer<GroupAnswer<GroupRequestKind>>;
 
 /** As the platform words it: the object runs code that has no such method. */
 export function isUnknownMethod(error: unknown): boolean {

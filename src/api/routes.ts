@@ -12,7 +12,7 @@ import { parseDeleteKey, parseGetKey, parsePutKey } from './v1/key-calls.ts';
 import { parseGrant, parseKeepAlive, parseLeases, parseLook, parseRevoke } from './v1/lease-calls.ts';
 import { parseHolders, parseRelease, parseTakeLock, parseTakePlace } from './v1/queue-calls.ts';
 import { parseDeleteRange, parseList } from './v1/range-calls.ts';
-import type { HeaderCall } from './v1/request-headers.ts';
+import type { HeaderClass } from './v1/request-headers.ts';
 import { parseStatus } from './v1/status.ts';
 import { parseTxn } from './v1/txn-call.ts';
 import { parseWatch } from './v1/watch.ts';
@@ -39,13 +39,13 @@ const usual: Traits & PathTraits = {
 
 // v1
 
-type V1Call = Partial<Traits> & { readonly parse: ParseV1; readonly headers: HeaderCall };
+type V1Entry = Partial<Traits> & { readonly parse: ParseV1; readonly headers: HeaderClass };
 
 /**
  * `{id}` stands for one segment of a path, `{+name}` for all of its rest, slashes included (RFC 6570, section 3.2.3): a
  * name of the client's choice, in which dots mean nothing.
  */
-const v1Calls: Readonly<Record<string, Readonly<Record<string, V1Call>>>> = {
+const v1Calls: Readonly<Record<string, Readonly<Record<string, V1Entry>>>> = {
   '/v1/kv/{+key}': {
     GET: { parse: parseGetKey, headers: 'readKey', servedBy: 'leaderOrNearest' },
     HEAD: { parse: parseGetKey, headers: 'readKey', servedBy: 'leaderOrNearest' },
@@ -86,7 +86,7 @@ const v1Calls: Readonly<Record<string, Readonly<Record<string, V1Call>>>> = {
 export const etcdPrefixes = ['/v3/', '/v3beta/'] as const;
 
 /** All of them take POST, and an upgrade to a WebSocket. */
-type EtcdCall = Partial<Traits & PathTraits> &
+type EtcdEntry = Partial<Traits & PathTraits> &
   (
     | { readonly parse: ParseUnary }
     /** Messages go both ways, for as long as both want. */
@@ -156,7 +156,7 @@ const etcdCalls = {
     patience: 'waits',
   },
   'maintenance/downgrade': { parse: maintenance.downgrade, operatorAccess: 'changes' },
-} as const satisfies Readonly<Record<string, EtcdCall>>;
+} as const satisfies Readonly<Record<string, EtcdEntry>>;
 
 /** The path of a call of etcd's. */
 export function etcdPath(name: keyof typeof etcdCalls): string {
@@ -188,7 +188,7 @@ const notFound: Readonly<Record<Protocol, Endpoint>> = {
   v3: { ...usual, protocol: 'v3', parse: () => refuseV3({ kind: 'notFound' }) },
 };
 
-function v1Route(pattern: string, calls: Readonly<Record<string, V1Call>>): Route {
+function v1Route(pattern: string, calls: Readonly<Record<string, V1Entry>>): Route {
   const parameterOf = parameterReader(pattern);
   const endpoints = Object.entries(calls).map(([method, { parse, headers, ...traits }]): [string, Endpoint] => [
     method,
@@ -205,7 +205,7 @@ function v1Route(pattern: string, calls: Readonly<Record<string, V1Call>>): Rout
   };
 }
 
-function etcdRoute(prefix: string, call: EtcdCall): Route {
+function etcdRoute(prefix: string, call: EtcdEntry): Route {
   const { patience = 'hedged', servedBy = 'leader', body = 'whole', ...rest } = call;
   const { isLogin = false, operatorAccess = 'none', namesOrigin = false } = rest;
   const shared = { ...usual, protocol: 'v3', isLogin, operatorAccess, namesOrigin } as const;

@@ -3,7 +3,7 @@
 import { Hono } from 'hono';
 import { failureResponse, type Failure } from '../api/errors/errors.ts';
 import { etcdPrefixes, isAmbiguousPath, knownPaths, type Route } from '../api/routes.ts';
-import { pathAndQuery } from '../api/routing.ts';
+import { pathAndQuery } from '../api/request-target.ts';
 import { openapiDocument } from '../api/openapi/openapi.ts';
 import { Directory } from '../tenants/directory.ts';
 import { KeyRing } from '../tenants/key-text.ts';

@@ -14,8 +14,8 @@ import {
   type ReplicaRequest,
 } from '../api/replica-request.ts';
 import type { Patience } from '../api/endpoint.ts';
-import type { Attempt } from '../api/routing.ts';
-import type { Call } from './attempts.ts';
+import type { AttemptAnswer } from '../api/redirects.ts';
+import type { GroupCall } from './attempts.ts';
 import type { ReplicaStub } from './env.ts';
 
 /** Asks one object, whoever leads its group. */
@@ -31,14 +31,14 @@ export function askObject<Kind extends ObjectRequestKind>(
 export function groupCall<Kind extends GroupRequestKind>(
   patience: Patience,
   request: GroupRequest<Kind> & GroupRequest,
-): Call<GroupAnswer<Kind>> {
+): GroupCall<GroupAnswer<Kind>> {
   return {
     patience,
     reader: null,
     ask: (stub, { failed, suspected }) => {
       const answer = ask(stub, { ...request, failedLeader: failed, suspectedLeader: suspected });
       // The replica answers as the kind of the request says (`answerGroupRequest`).
-      return answer as Promise<Attempt<GroupAnswer<Kind>>>;
+      return answer as Promise<AttemptAnswer<GroupAnswer<Kind>>>;
     },
   };
 }

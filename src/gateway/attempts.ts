@@ -1,7 +1,8 @@
 // One call on a group, as far as finding its replica goes: how a replica is asked, and what may come of asking it.
 
 import type { Patience } from '../api/endpoint.ts';
-import type { Attempt, ReadPlace } from '../api/routing.ts';
+import type { AttemptAnswer } from '../api/redirects.ts';
+import type { AskedAs } from '../api/forwarded.ts';
 import type { ReplicaStub } from './env.ts';
 import type { Reader } from './read-target.ts';
 
@@ -11,20 +12,20 @@ export type Told = {
   readonly failed: number;
   /** This leader has not answered for a while: make sure, and then stand. 0: none. */
   readonly suspected: number;
-  readonly read: ReadPlace;
+  readonly read: AskedAs;
 };
 
 export const toLeader: Told = { failed: 0, suspected: 0, read: 'leader' };
 
-export type Call<Value> = {
+export type GroupCall<Value> = {
   readonly patience: Patience;
   /** Whom the call is for; null: the leader. */
   readonly reader: Reader | null;
   /** Aborts with the signal, where it can. A write names itself the same in each attempt. */
-  readonly ask: (stub: ReplicaStub, told: Told, signal: AbortSignal | null) => Promise<Attempt<Value>>;
+  readonly ask: (stub: ReplicaStub, told: Told, signal: AbortSignal | null) => Promise<AttemptAnswer<Value>>;
 };
 
-export type Attempted<Value> = Attempt<Value> | { readonly kind: 'failed' };
+export type Attempted<Value> = AttemptAnswer<Value> | { readonly kind: 'failed' };
 
 export type Routed<Value> =
   | { readonly kind: 'done'; readonly value: Value }
@@ -41,14 +42,14 @@ export type Started<Value> = {
 };
 
 export function start<Value>(
-  call: Call<Value>,
+  call: GroupCall<Value>,
   { stub, replica, told, abort }: { stub: ReplicaStub; replica: number; told: Told; abort: AbortController | null },
 ): Started<Value> {
   return { replica, told, startedMs: Date.now(), abort, answer: attempt(call, stub, told, abort?.signal ?? null) };
 }
 
 async function attempt<Value>(
-  call: Call<Value>,
+  call: GroupCall<Value>,
   stub: ReplicaStub,
   told: Told,
   signal: AbortSignal | null,

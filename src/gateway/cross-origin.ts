@@ -1,4 +1,5 @@
-// Cross-origin calls (Fetch standard, "CORS protocol"): any origin may call with a key, none with cookies.
+// Cross-origin calls (Fetch standard, "CORS protocol"): any origin may call with a key, and none with cookies. Hono's
+// middleware for this is not used, because it copies every answer, also where no browser of another origin asks.
 
 const methods = 'GET, PUT, POST, PATCH, DELETE, OPTIONS';
 const requestHeaders =

@@ -2,10 +2,10 @@
 // one (`Search`). A write may be sent more than once over a change of leader; its id makes the group apply it once.
 
 import type { ReplicaNamespace, ReplicaStub } from './env.ts';
-import type { PlacedMember } from '../api/routing.ts';
+import type { PlacedMember } from '../model/calls.ts';
 import { absentKnownMs, leadersCachedMax, replicasMax, requestTimeoutMs } from '../limits.ts';
 import { within } from '../base/timers.ts';
-import { type Call, type Routed, start, toLeader } from './attempts.ts';
+import { type GroupCall, type Routed, start, toLeader } from './attempts.ts';
 import { KnownGroup } from './known-group.ts';
 import { noteAnswer, Search, toldOf, unavailable } from './search.ts';
 
@@ -49,7 +49,7 @@ export class GroupRouter {
   }
 
   /** Asks replicas until one answers. Gives up after `requestTimeoutMs`, except on a call that waits on purpose. */
-  async route<Value>(tenant: string, call: Call<Value>): Promise<Routed<Value>> {
+  async route<Value>(tenant: string, call: GroupCall<Value>): Promise<Routed<Value>> {
     if (this.#isKnownAbsent(tenant)) return { kind: 'absent' };
     const group = this.#groups.get(tenant) ?? this.#meet(tenant);
     const stubOf = (replica: number): ReplicaStub => this.stub(tenant, replica);
@@ -70,7 +70,7 @@ export class GroupRouter {
   /** None of those that this isolate knew is there any more: the directory knows whom the group went on with. */
   async #routeAsPlaced<Value>(
     tenant: string,
-    { call, tried, deadlineMs }: { call: Call<Value>; tried: KnownGroup; deadlineMs: number },
+    { call, tried, deadlineMs }: { call: GroupCall<Value>; tried: KnownGroup; deadlineMs: number },
   ): Promise<Routed<Value>> {
     this.forget(tenant);
     const placed = await within(this.#placed(tenant), Math.max(0, deadlineMs - Date.now()));

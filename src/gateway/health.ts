@@ -3,7 +3,7 @@
 
 import { parseCall } from '../api/call.ts';
 import { failureResponse } from '../api/errors/errors.ts';
-import { pathAndQuery } from '../api/routing.ts';
+import { pathAndQuery } from '../api/request-target.ts';
 import { emptyBytes } from '../base/bytes.ts';
 
 export function serviceHealth({ url, method, headers }: Request): Response {

@@ -1,7 +1,7 @@
 // What an isolate knows of a group from the answers of its replicas: who leads, who the members are and where, how fast
 // the leader answers. Hints alone: whatever is wrong here costs time, and is set right by a later answer.
 
-import type { PlacedMember } from '../api/routing.ts';
+import type { PlacedMember } from '../model/calls.ts';
 import {
   attemptHedgeFactor,
   attemptHedgeLatestMs,

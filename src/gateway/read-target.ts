@@ -1,7 +1,7 @@
 // Which replica a read or a watch is meant for: the caller's choice (`Quorate-Read`), and where it is.
 
 import type { Endpoint } from '../api/endpoint.ts';
-import { readHeader } from '../api/routing.ts';
+import { readHeader } from '../api/forwarded.ts';
 import { type Point, pointOf } from '../tenants/nearness.ts';
 
 /**

@@ -8,7 +8,7 @@ import { tenantBodyBytesMax } from '../limits.ts';
 import type { Tenant } from '../tenants/directory.ts';
 import { placeForAnother } from '../tenants/placement.ts';
 import { groupCall } from './ask-replica.ts';
-import type { Call } from './attempts.ts';
+import type { GroupCall } from './attempts.ts';
 import type { GroupRouter } from './group-router.ts';
 import { readBody } from './request-body.ts';
 
@@ -78,7 +78,7 @@ export class ReplicaRoutes {
     return new Response(null, { status: 204 });
   }
 
-  async #ask<Value>(tenant: Tenant, call: Call<Value>): Promise<Value | FailedChange> {
+  async #ask<Value>(tenant: Tenant, call: GroupCall<Value>): Promise<Value | FailedChange> {
     const routed = await this.#options.groups.route(tenant.id, call);
     if (routed.kind === 'absent') return { kind: 'failed', failure: { kind: 'tenantNotFound', tenant: tenant.id } };
     if (routed.kind === 'unavailable') return { kind: 'failed', failure: { kind: 'timeout' } };

@@ -2,12 +2,12 @@
 // until one answers. The first answer counts; the attempts that are still under way then are given up.
 
 import { attemptLongMs, attemptTimeoutMs, requestTimeoutMs } from '../limits.ts';
-import { type Attempted, type Call, type Routed, start, type Started, type Told, toLeader } from './attempts.ts';
+import { type Attempted, type GroupCall, type Routed, start, type Started, type Told, toLeader } from './attempts.ts';
 import type { ReplicaStub } from './env.ts';
 import type { KnownGroup } from './known-group.ts';
 
 export type SearchOptions<Value> = {
-  readonly call: Call<Value>;
+  readonly call: GroupCall<Value>;
   readonly group: KnownGroup;
   readonly stubOf: (replica: number) => ReplicaStub;
   /** The call's, whoever searched for it before. */
@@ -25,7 +25,7 @@ const pauseMsMax = 250;
 const never = Number.POSITIVE_INFINITY;
 
 export class Search<Value> {
-  readonly #call: Call<Value>;
+  readonly #call: GroupCall<Value>;
   readonly #group: KnownGroup;
   readonly #stubOf: (replica: number) => ReplicaStub;
   readonly #pending = new Set<Started<Value>>();
@@ -272,7 +272,7 @@ function expiryOf({ startedMs }: Started<unknown>): number {
  * What a replica is told of a call that is for the leader, or for the nearest. A stream cannot come again after a
  * redirect.
  */
-export function toldOf<Value>(group: KnownGroup, { reader, patience }: Call<Value>, replica: number): Told {
+export function toldOf<Value>(group: KnownGroup, { reader, patience }: GroupCall<Value>, replica: number): Told {
   if (reader === null) return toLeader;
   if (patience !== 'waits' && group.nearestTo(reader, Date.now()) === null) return { ...toLeader, read: 'members' };
   return replica === group.leader ? toLeader : { ...toLeader, read: 'nearest' };
@@ -281,7 +281,7 @@ export function toldOf<Value>(group: KnownGroup, { reader, patience }: Call<Valu
 /** `started` brought the call's answer. */
 export function noteAnswer<Value>(
   group: KnownGroup,
-  call: Call<Value>,
+  call: GroupCall<Value>,
   { replica, told, startedMs }: Started<Value>,
 ): void {
   if (told.read !== 'leader') return;

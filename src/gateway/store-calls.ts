@@ -8,21 +8,21 @@ import { type Failure, failureResponse, unlessRefusedAlone } from '../api/errors
 import { endpointOf } from '../api/routes.ts';
 import {
   absentLeader,
-  type Attempt,
-  callHeaders,
-  callUrl,
-  failedLeaderHeader,
-  goesOnHeader,
+  type AttemptAnswer,
   leaderHeader,
   membersHeader,
-  ownerText,
   parseMembers,
-  pathAndQuery,
-  readHeader,
   redirectStatus,
+} from '../api/redirects.ts';
+import {
+  forwardedHeaders,
+  failedLeaderHeader,
+  goesOnHeader,
+  readHeader,
   suspectedLeaderHeader,
-  type Target,
-} from '../api/routing.ts';
+} from '../api/forwarded.ts';
+import { callUrl, pathAndQuery, type RequestTarget } from '../api/request-target.ts';
+import { ownerText } from '../api/caller-text.ts';
 import { loginBodyBytesMax, requestBodyBytesMax } from '../limits.ts';
 import { isolateMemory } from '../base/memory-budget.ts';
 import { newId } from '../tenants/key-text.ts';
@@ -105,7 +105,7 @@ export class StoreCalls {
     const { method } = request;
     const url = callUrl(target);
     const origin = endpoint.namesOrigin ? originOf(request.url) : null;
-    const headers = callHeaders(request.headers, { caller, writeId: this.#newWriteId(), origin });
+    const headers = forwardedHeaders(request.headers, { caller, writeId: this.#newWriteId(), origin });
     if (body instanceof ReadableStream && endpoint.body === 'wholeIfMeasured') headers.set(goesOnHeader, '1');
     const reader = readTarget.kind === 'nearest' ? readTarget.reader : null;
     let attempts = 0;
@@ -141,7 +141,7 @@ export class StoreCalls {
 }
 
 /** A request, where it goes, and what the table of routes says of it. */
-export type Incoming = { readonly request: Request; readonly target: Target; readonly endpoint: Endpoint };
+export type Incoming = { readonly request: Request; readonly target: RequestTarget; readonly endpoint: Endpoint };
 
 export function incomingOf(request: Request): Incoming {
   const target = pathAndQuery(request.url);
@@ -176,7 +176,7 @@ function tellReplica(headers: Headers, name: string, replica: number): void {
   else headers.set(name, String(replica));
 }
 
-async function ask(stub: ReplicaStub, url: string, init: RequestInit): Promise<Attempt<Response>> {
+async function ask(stub: ReplicaStub, url: string, init: RequestInit): Promise<AttemptAnswer<Response>> {
   const response = await stub.fetch(url, init);
   if (response.status !== redirectStatus) return { kind: 'done', value: response };
   const leader = response.headers.get(leaderHeader) ?? '0';

@@ -9,7 +9,7 @@ import type {
   ReplicaAnswer,
   ReplicaRequest,
 } from '../api/replica-request.ts';
-import type { DoubtedLeaders } from '../api/routing.ts';
+import type { DoubtedLeaders } from '../api/forwarded.ts';
 
 type Said<Kind extends GroupRequestKind> = Omit<GroupRequest<Kind>, 'kind'> & DoubtedLeaders;
 

@@ -2,7 +2,8 @@
 // keys, and the group's members. A replica that does not lead says who does.
 
 import type { FailedChange, GroupAnswer, GroupRequest, GroupRequestKind } from '../api/replica-request.ts';
-import type { Attempt, DoubtedLeaders } from '../api/routing.ts';
+import type { AttemptAnswer } from '../api/redirects.ts';
+import type { DoubtedLeaders } from '../api/forwarded.ts';
 import type { GroupReplicas } from '../model/reports.ts';
 import { votersKeptMin } from '../limits.ts';
 import { type ReplicaId, replicaId } from '../model/brands.ts';
@@ -13,7 +14,10 @@ import { replicaReports } from './status.ts';
 
 type Asked<Kind extends GroupRequestKind> = GroupRequest<Kind> & DoubtedLeaders;
 type Answers = {
-  readonly [Kind in GroupRequestKind]: (member: Member, request: Asked<Kind>) => Promise<Attempt<GroupAnswer<Kind>>>;
+  readonly [Kind in GroupRequestKind]: (
+    member: Member,
+    request: Asked<Kind>,
+  ) => Promise<AttemptAnswer<GroupAnswer<Kind>>>;
 };
 
 const answers: Answers = {
@@ -60,7 +64,7 @@ const answers: Answers = {
 export function answerGroupRequest<Kind extends GroupRequestKind>(
   member: Member,
   request: Asked<Kind>,
-): Promise<Attempt<GroupAnswer<Kind>>> {
+): Promise<AttemptAnswer<GroupAnswer<Kind>>> {
   const answer: Answers[Kind] = answers[request.kind];
   return answer(member, request);
 }
@@ -68,8 +72,8 @@ export function answerGroupRequest<Kind extends GroupRequestKind>(
 async function asLeader<Value>(
   member: Member,
   doubted: DoubtedLeaders,
-  answer: () => Promise<Attempt<Value>>,
-): Promise<Attempt<Value>> {
+  answer: () => Promise<AttemptAnswer<Value>>,
+): Promise<AttemptAnswer<Value>> {
   const leader = await leaderFor(member, doubted);
   if (leader !== member.identity.number) return redirect(member, leader);
   // What it says of the members is what was committed before it was asked.
@@ -77,7 +81,7 @@ async function asLeader<Value>(
   return answer();
 }
 
-function changed(member: Member, change: Changed): Attempt<GroupReplicas | FailedChange> {
+function changed(member: Member, change: Changed): AttemptAnswer<GroupReplicas | FailedChange> {
   if (change.kind === 'elsewhere') return redirect(member, member.driver.raft.leader);
   return done(change.kind === 'failed' ? change : groupReplicas(member));
 }
@@ -87,11 +91,11 @@ function groupReplicas(member: Member): GroupReplicas {
   return { kind: 'replicas', replicas: replicaReports(member), nextNumber };
 }
 
-function done<Value>(value: Value): Attempt<Value> {
+function done<Value>(value: Value): AttemptAnswer<Value> {
   return { kind: 'done', value };
 }
 
-function redirect(member: Member, leader: ReplicaId | null): Attempt<never> {
+function redirect(member: Member, leader: ReplicaId | null): AttemptAnswer<never> {
   return { kind: 'redirect', leader: leader ?? 0, members: placedMembers(member) };
 }
 

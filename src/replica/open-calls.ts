@@ -3,7 +3,7 @@
 // the key ends. No I/O: the clock, the timer and what is known of keys come with the options.
 
 import type { Failure, OpenKind } from '../api/errors/failures.ts';
-import { ownerText } from '../api/routing.ts';
+import { ownerText } from '../api/caller-text.ts';
 import {
   frameSocketsMax,
   hashesMax,

@@ -6,7 +6,7 @@
 import type { ReplicaId } from '../model/brands.ts';
 import { peerCallsInFlightMax, peerCallTimeoutMs } from '../limits.ts';
 import { isUnknownMethod } from '../api/replica-request.ts';
-import { absentLeader, leaderHeader } from '../api/routing.ts';
+import { absentLeader, leaderHeader } from '../api/redirects.ts';
 import { decodeEnvelope, encodeEnvelope, type Envelope, type PeerMessage } from '../driver/envelope.ts';
 import type { PeerReport } from '../driver/peer-report.ts';
 

@@ -7,23 +7,18 @@ import { endpointOf, etcdPath } from '../api/routes.ts';
 import { closeSocket } from '../api/close-frames.ts';
 import { type Failure, failureResponse } from '../api/errors/errors.ts';
 import type { ObjectRequest, ReplicaAnswer, ReplicaRequest } from '../api/replica-request.ts';
+import { absentLeader, type AttemptAnswer, leaderHeader, redirectResponse, redirectStatus } from '../api/redirects.ts';
 import {
-  absentLeader,
-  type Attempt,
   callerHeader,
   failedLeaderHeader,
   goesOnHeader,
-  leaderHeader,
   originHeader,
-  parseCaller,
-  pathAndQuery,
-  type PlacedMember,
-  redirectResponse,
-  redirectStatus,
   suspectedLeaderHeader,
-  targetOf,
   writeIdHeader,
-} from '../api/routing.ts';
+} from '../api/forwarded.ts';
+import { parseCaller } from '../api/caller-text.ts';
+import { pathAndQuery, targetOf } from '../api/request-target.ts';
+import type { PlacedMember } from '../model/calls.ts';
 import { locationHints } from '../model/locations.ts';
 import { AssertionError, unreachable } from '../base/assert.ts';
 import { replicaId, type ReplicaId } from '../model/brands.ts';
@@ -349,7 +344,7 @@ export class Replica extends FormerRequests<ReplicaEnv> {
     this.ctx.abort(reason);
   }
 
-  #noMember(): Attempt<never> {
+  #noMember(): AttemptAnswer<never> {
     const { members } = this.#remains;
     return members === null ? { kind: 'absent' } : { kind: 'redirect', leader: 0, members: unplaced(members) };
   }

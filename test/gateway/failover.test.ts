@@ -2,7 +2,7 @@
 // election is all that comes of it. A leader that is busy stays.
 
 import { describe, expect, it } from 'vitest';
-import { leaderHeader } from '../../src/api/routing.ts';
+import { leaderHeader } from '../../src/api/redirects.ts';
 import { electionTimeoutTicks, leaderDoubtPauseMs, tickMs } from '../../src/limits.ts';
 import { Machines } from '../support/machines.ts';
 import { pass } from '../support/virtual-crash.ts';

@@ -2,14 +2,9 @@
 
 import { describe, expect, it } from 'vitest';
 import { isAmbiguousPath } from '../../src/api/routes.ts';
-import {
-  membersHeader,
-  originHeader,
-  pathAndQuery,
-  readHeader,
-  servedByHeader,
-  targetOf,
-} from '../../src/api/routing.ts';
+import { membersHeader } from '../../src/api/redirects.ts';
+import { originHeader, readHeader, servedByHeader } from '../../src/api/forwarded.ts';
+import { pathAndQuery, targetOf } from '../../src/api/request-target.ts';
 import { Identities } from '../../src/gateway/credentials.ts';
 import type { ReplicaNamespace } from '../../src/gateway/env.ts';
 import { GroupRouter } from '../../src/gateway/group-router.ts';

@@ -3,7 +3,7 @@
 
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { endpointOf } from '../../src/api/routes.ts';
-import { membersText, parseMembers } from '../../src/api/routing.ts';
+import { membersText, parseMembers } from '../../src/api/redirects.ts';
 import { locationHints } from '../../src/model/locations.ts';
 import { type ReadTarget, readTargetOf } from '../../src/gateway/read-target.ts';
 import { attemptHedgeMs, membersKnownMs, nearestAvoidedMs } from '../../src/limits.ts';

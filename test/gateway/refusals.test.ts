@@ -3,7 +3,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { failureResponse } from '../../src/api/errors/errors.ts';
-import { leaderHeader, membersHeader, redirectStatus } from '../../src/api/routing.ts';
+import { leaderHeader, membersHeader, redirectStatus } from '../../src/api/redirects.ts';
 import { Identities } from '../../src/gateway/credentials.ts';
 import type { ReplicaNamespace } from '../../src/gateway/env.ts';
 import { GroupRouter } from '../../src/gateway/group-router.ts';

@@ -2,7 +2,7 @@
 
 import { vi } from 'vitest';
 import type { Patience } from '../../src/api/endpoint.ts';
-import type { Attempt } from '../../src/api/routing.ts';
+import type { AttemptAnswer } from '../../src/api/redirects.ts';
 import type { Told } from '../../src/gateway/attempts.ts';
 import type { ReplicaNamespace } from '../../src/gateway/env.ts';
 import { GroupRouter } from '../../src/gateway/group-router.ts';
@@ -10,7 +10,7 @@ import type { Routed } from '../../src/gateway/attempts.ts';
 import type { Reader } from '../../src/gateway/read-target.ts';
 
 export type Asked = { readonly atMs: number; readonly replica: number } & Told;
-export type Script = (told: Told) => Attempt<string> | 'fails' | 'hangs';
+export type Script = (told: Told) => AttemptAnswer<string> | 'fails' | 'hangs';
 /** After how many milliseconds it answers, and what. */
 export type Behaviour = { readonly afterMs: number; readonly answer: Script };
 
@@ -71,7 +71,7 @@ export class ScriptedGroup {
     return this.asked.map(({ replica, atMs }) => `${replica} at ${atMs}`);
   }
 
-  #answer(replica: number, told: Told, signal: AbortSignal | null): Promise<Attempt<string>> {
+  #answer(replica: number, told: Told, signal: AbortSignal | null): Promise<AttemptAnswer<string>> {
     this.asked.push({ atMs: Date.now() - this.#startMs, replica, ...told });
     const { afterMs, answer } = this.#behaviours.get(replica) ?? hangs;
     return new Promise((resolve, reject) => {

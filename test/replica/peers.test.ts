@@ -1,7 +1,7 @@
 // Calls between replicas, with stubs in the place of the platform's.
 
 import { describe, expect, it } from 'vitest';
-import { absentLeader, leaderHeader } from '../../src/api/routing.ts';
+import { absentLeader, leaderHeader } from '../../src/api/redirects.ts';
 import { replicaId, type ReplicaId, term } from '../../src/model/brands.ts';
 import { peerCallsInFlightMax, peerCallTimeoutMs } from '../../src/limits.ts';
 import type { PeerMessage } from '../../src/driver/envelope.ts';

@@ -7,14 +7,9 @@
 
 import { parseCall } from '../../src/api/call.ts';
 import { readOf } from '../../src/api/requests.ts';
-import {
-  callerHeader,
-  failedLeaderHeader,
-  parseCaller,
-  suspectedLeaderHeader,
-  targetOf,
-  writeIdHeader,
-} from '../../src/api/routing.ts';
+import { callerHeader, failedLeaderHeader, suspectedLeaderHeader, writeIdHeader } from '../../src/api/forwarded.ts';
+import { parseCaller } from '../../src/api/caller-text.ts';
+import { targetOf } from '../../src/api/request-target.ts';
 import { replicaId, type ReplicaId } from '../../src/model/brands.ts';
 import { emptyBytes, textOf, utf8 } from '../../src/base/bytes.ts';
 import { Identities } from '../../src/gateway/credentials.ts';

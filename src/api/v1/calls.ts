@@ -5,7 +5,7 @@ import type { Failure } from '../errors/errors.ts';
 import { failureResponse } from '../errors/errors.ts';
 import { requestBodyBytesMax } from '../../limits.ts';
 import type { Parsed } from './parsed.ts';
-import { type HeaderCall, refusedHeader } from './request-headers.ts';
+import { type HeaderClass, refusedHeader } from './request-headers.ts';
 
 /** `parameter` is what stands in the path for the route's parameter, not decoded; empty where the path has none. */
 export type ParseV1 = (request: ApiRequest, parameter: string) => Parsed<ApiCall>;
@@ -13,7 +13,7 @@ export type ParseV1 = (request: ApiRequest, parameter: string) => Parsed<ApiCall
 /** `headers`: which of the request's headers mean something. `parameterOf`: see `ParseV1`. */
 export function parseV1(
   parse: ParseV1,
-  headers: HeaderCall,
+  headers: HeaderClass,
   parameterOf: (path: string) => string,
 ): (request: ApiRequest) => ApiCall {
   return (request) => {

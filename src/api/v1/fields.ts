@@ -50,7 +50,7 @@ export class Fields {
     }
   }
 
-  place(name: string): string {
+  pathTo(name: string): string {
     return this.#at === '' ? name : `${this.#at}.${name}`;
   }
 
@@ -66,7 +66,7 @@ export class Fields {
   text(name: string): string | undefined {
     const value = this.take(name);
     if (value === undefined || typeof value === 'string') return value;
-    this.faults.add(`${this.place(name)} must be a string`);
+    this.faults.add(`${this.pathTo(name)} must be a string`);
     return undefined;
   }
 
@@ -75,17 +75,17 @@ export class Fields {
     const text = this.text(name);
     const encoded = this.text(`${name}_base64`);
     if (encoded === undefined) return text === undefined ? undefined : utf8(text);
-    if (text !== undefined) this.faults.add(`${this.place(name)} and ${name}_base64 exclude each other`);
+    if (text !== undefined) this.faults.add(`${this.pathTo(name)} and ${name}_base64 exclude each other`);
     const bytes = decodeBase64(encoded);
     if (bytes !== null) return bytes;
-    this.faults.add(`${this.place(`${name}_base64`)} must be base64`);
+    this.faults.add(`${this.pathTo(`${name}_base64`)} must be base64`);
     return undefined;
   }
 
   boolean(name: string): boolean {
     const value = this.take(name);
     if (value === undefined || typeof value === 'boolean') return value ?? false;
-    this.faults.add(`${this.place(name)} must be true or false`);
+    this.faults.add(`${this.pathTo(name)} must be true or false`);
     return false;
   }
 
@@ -95,7 +95,7 @@ export class Fields {
     const integer =
       value !== null && typeof value === 'object' && value.kind === 'number' ? parseInt64(value.text) : null;
     if (typeof integer === 'number' && integer >= min && integer <= max) return integer;
-    this.faults.add(`${this.place(name)} must be a whole number from ${min} to ${max}`);
+    this.faults.add(`${this.pathTo(name)} must be a whole number from ${min} to ${max}`);
     return undefined;
   }
 
@@ -106,7 +106,7 @@ export class Fields {
     const text = value !== null && typeof value === 'object' && value.kind === 'number' ? value.text : value;
     const integer = typeof text === 'string' ? parseInt64(text) : null;
     if (integer !== null) return BigInt(integer);
-    this.faults.add(`${this.place(name)} must be an integer of 64 bits, as a number or a string`);
+    this.faults.add(`${this.pathTo(name)} must be an integer of 64 bits, as a number or a string`);
     return undefined;
   }
 
@@ -114,7 +114,7 @@ export class Fields {
     const value = this.take(name);
     if (value === undefined) return undefined;
     if (value !== null && typeof value === 'object' && value.kind === 'array') return value.items;
-    this.faults.add(`${this.place(name)} must be a list`);
+    this.faults.add(`${this.pathTo(name)} must be a list`);
     return undefined;
   }
 
@@ -122,12 +122,12 @@ export class Fields {
     const text = this.text(name);
     if (text === undefined) return undefined;
     const choice = choices.find((known) => known === text);
-    if (choice === undefined) this.faults.add(`${this.place(name)} must be one of ${choices.join(', ')}`);
+    if (choice === undefined) this.faults.add(`${this.pathTo(name)} must be one of ${choices.join(', ')}`);
     return choice;
   }
 
   missing(name: string): void {
-    this.faults.addMissing(`${this.place(name)} is missing`);
+    this.faults.addMissing(`${this.pathTo(name)} is missing`);
   }
 
   /** These names are known, whether or not they are taken. */
@@ -144,7 +144,7 @@ export class Fields {
     for (const name of this.#members.keys()) {
       if (this.#known.has(name)) continue;
       const known = this.#known.size === 0 ? 'no field is taken here' : `known are ${this.known.join(', ')}`;
-      this.faults.add(`unknown field "${this.place(name).slice(0, unknownCharactersMax)}"; ${known}`);
+      this.faults.add(`unknown field "${this.pathTo(name).slice(0, unknownCharactersMax)}"; ${known}`);
     }
   }
 }

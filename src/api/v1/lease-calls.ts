@@ -3,8 +3,8 @@
 import { assert } from '../../base/assert.ts';
 import { leaseId, type LeaseId, noLease } from '../../model/brands.ts';
 import { leaseSecondsMax } from '../../limits.ts';
-import type { Operation, Outcome } from '../../model/store.ts';
-import type { ApiRequest, KeepAliveCall, QueryCall, TimeToLiveCall, WriteCall } from '../contract.ts';
+import type { Operation } from '../../model/store.ts';
+import type { ApiRequest, AppliedOutcome, KeepAliveCall, QueryCall, TimeToLiveCall, WriteCall } from '../contract.ts';
 import { failureResponse } from '../errors/errors.ts';
 import { answerOf } from '../query-answer.ts';
 import { parseWriteId } from '../write-id.ts';
@@ -32,9 +32,11 @@ function refuseBody(request: ApiRequest): Bad | null {
   return body.kind === 'bad' ? body : null;
 }
 
-type Done = Exclude<Outcome, { kind: 'failed' | 'appliedBefore' }>;
-
-function write(request: ApiRequest, operation: Operation, answer: (outcome: Done) => Response): Parsed<WriteCall> {
+function write(
+  request: ApiRequest,
+  operation: Operation,
+  answer: (outcome: AppliedOutcome) => Response,
+): Parsed<WriteCall> {
   const writeId = parseWriteId(request.headers);
   if (writeId.kind === 'malformed') return bad(writeId.detail);
   return parsed({

@@ -38,9 +38,9 @@ function hexDigit(code: number | undefined): number {
   return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : Number.NaN;
 }
 
-export type Query = ReadonlyMap<string, Uint8Array>;
+export type QueryParameters = ReadonlyMap<string, Uint8Array>;
 
-export function parseQuery(query: string, known: readonly string[]): Parsed<Query> {
+export function parseQuery(query: string, known: readonly string[]): Parsed<QueryParameters> {
   const values = new Map<string, Uint8Array>();
   for (const pair of query.split('&')) {
     if (pair === '') continue;
@@ -63,7 +63,7 @@ export function parseQuery(query: string, known: readonly string[]): Parsed<Quer
 
 /** A whole number from `min` to `max`; null where the parameter is absent. */
 export function integerParameter(
-  query: Query,
+  query: QueryParameters,
   name: string,
   { min, max }: { readonly min: number; readonly max: number },
 ): Parsed<number | null> {
@@ -75,12 +75,12 @@ export function integerParameter(
   return bad(`${name} must be a whole number from ${min} to ${max}`);
 }
 
-export function revisionParameter(query: Query, name: string): Parsed<number | null> {
+export function revisionParameter(query: QueryParameters, name: string): Parsed<number | null> {
   return integerParameter(query, name, { min: 1, max: Number.MAX_SAFE_INTEGER });
 }
 
 /** Any integer of 64 bits, in decimal; null where the parameter is absent. */
-export function leaseParameter(query: Query): Parsed<bigint | null> {
+export function leaseParameter(query: QueryParameters): Parsed<bigint | null> {
   const bytes = query.get('lease');
   if (bytes === undefined) return parsed(null);
   const lease = parseLease(textOf(bytes) ?? '');
@@ -94,7 +94,7 @@ export function parseLease(text: string): bigint | null {
 
 /** One of `choices`; the first where the parameter is absent. */
 export function choiceParameter<Choice extends string>(
-  query: Query,
+  query: QueryParameters,
   name: string,
   choices: readonly [Choice, ...Choice[]],
 ): Parsed<Choice> {
@@ -114,7 +114,7 @@ const flagTexts: ReadonlyMap<string, boolean> = new Map([
   ['0', false],
 ]);
 
-export function flagParameter(query: Query, name: string, absent = false): Parsed<boolean> {
+export function flagParameter(query: QueryParameters, name: string, absent = false): Parsed<boolean> {
   const bytes = query.get(name);
   if (bytes === undefined) return parsed(absent);
   const flag = flagTexts.get(textOf(bytes) ?? '?');
@@ -175,7 +175,7 @@ function prefixRange(prefix: Uint8Array): KeyRange {
 
 export const rangeParameterNames = ['prefix', 'start', 'end'] as const;
 
-export function rangeParameters(query: Query): Parsed<KeyRange | null> {
+export function rangeParameters(query: QueryParameters): Parsed<KeyRange | null> {
   return chooseRange({
     key: query.get('key'),
     prefix: query.get('prefix'),

@@ -12,7 +12,7 @@ import type { Cursor, Order } from './cursor.ts';
 import { decodeCursor, encodeCursor, rangeAfter } from './cursor.ts';
 import { jsonResponse, keyValuesJson } from './encode.ts';
 import { deletedResponse, failureOf } from './key-calls.ts';
-import type { Query } from './parameters.ts';
+import type { QueryParameters } from './parameters.ts';
 import {
   choiceParameter,
   everyKey,
@@ -53,7 +53,7 @@ export function parseList(request: ApiRequest): Parsed<ReadCall> {
   return list.kind === 'bad' ? list : parsed(listCall(list.value));
 }
 
-function parseListQuery(query: Query): Parsed<List> {
+function parseListQuery(query: QueryParameters): Parsed<List> {
   const range = rangeParameters(query);
   if (range.kind === 'bad') return range;
   const revision = revisionParameter(query, 'revision');
@@ -88,7 +88,7 @@ function parseListQuery(query: Query): Parsed<List> {
   });
 }
 
-function parseCursor(query: Query, list: KeyRange, order: Order): Parsed<Cursor | null> {
+function parseCursor(query: QueryParameters, list: KeyRange, order: Order): Parsed<Cursor | null> {
   const bytes = query.get('cursor');
   if (bytes === undefined) return parsed(null);
   const cursor = decodeCursor(textOf(bytes) ?? '', list, order);

@@ -5,7 +5,7 @@
 import type { Failure } from '../errors/errors.ts';
 
 /** Calls that the same headers mean something to. */
-export type HeaderCall =
+export type HeaderClass =
   | 'readKey'
   /** PUT: the body is the value. */
   | 'putKey'
@@ -19,11 +19,11 @@ export type HeaderCall =
   /** As `change`, and the call is not looked up by its Idempotency-Key. */
   | 'manage';
 
-type Look = (value: string, call: HeaderCall, headers: Headers) => Failure | null;
+type Look = (value: string, call: HeaderClass, headers: Headers) => Failure | null;
 
 type Rule = {
   /** The calls that the rule is for; the others honour the header, or it means nothing there. */
-  readonly calls: readonly HeaderCall[];
+  readonly calls: readonly HeaderClass[];
   /** null: with this value nothing is refused. */
   readonly look: Look;
 };
@@ -128,7 +128,7 @@ const refusals: ReadonlyMap<string, Rule> = new Map<string, Rule>([
   ],
 ]);
 
-const rulesOf: ReadonlyMap<HeaderCall, readonly (readonly [string, Look])[]> = new Map(
+const rulesOf: ReadonlyMap<HeaderClass, readonly (readonly [string, Look])[]> = new Map(
   (['readKey', 'read', ...writes] as const).map((call) => [
     call,
     [...refusals].filter(([, { calls }]) => calls.includes(call)).map(([name, { look }]) => [name, look] as const),
@@ -136,7 +136,7 @@ const rulesOf: ReadonlyMap<HeaderCall, readonly (readonly [string, Look])[]> = n
 );
 
 /** null: no header of the request says what this call would pass over. */
-export function refusedHeader(call: HeaderCall, headers: Headers): Failure | null {
+export function refusedHeader(call: HeaderClass, headers: Headers): Failure | null {
   for (const [name, look] of rulesOf.get(call) ?? []) {
     const value = headers.get(name);
     const failure = value === null ? null : look(value, call, headers);
@@ -145,7 +145,7 @@ export function refusedHeader(call: HeaderCall, headers: Headers): Failure | nul
   return null;
 }
 
-function conditionRefusal(name: string, call: HeaderCall): string {
+function conditionRefusal(name: string, call: HeaderClass): string {
   if (call === 'readKey') return `${name} is for writes; a read takes If-None-Match`;
   if (call === 'release') return `${name} means nothing here; If-Match takes the fencing token that is to be released`;
   const elsewhere = call === 'manage' ? '' : '; POST /v1/txn compares keys and ranges in its body';
@@ -161,7 +161,7 @@ function isIdentity(codings: string): boolean {
  * Any type may name a value, which is kept as bytes, and JSON is told by itself: curl's `-d` says that it sends a form.
  * A form of several parts is neither, and what is JSON in other letters than UTF-8 is not what it seems.
  */
-function lookAtType(contentType: string, call: HeaderCall): Failure | null {
+function lookAtType(contentType: string, call: HeaderClass): Failure | null {
   const [type = '', ...parameters] = contentType.split(';').map((part) => part.trim().toLowerCase());
   const isJson = call !== 'putKey';
   const takes = isJson

@@ -52,11 +52,11 @@ export function parseTxn(request: ApiRequest): Parsed<WriteCall> {
 function readTxn(fields: Fields): TxnRequest {
   const { faults } = fields;
   const compare = (fields.items('if') ?? []).map((item, index) =>
-    readCompare(new Fields(item, `${fields.place('if')}[${index}]`, faults)),
+    readCompare(new Fields(item, `${fields.pathTo('if')}[${index}]`, faults)),
   );
   const branch = (name: 'then' | 'else'): TxnOperation[] =>
     (fields.items(name) ?? []).map((item, index) =>
-      readOperation(new Fields(item, `${fields.place(name)}[${index}]`, faults)),
+      readOperation(new Fields(item, `${fields.pathTo(name)}[${index}]`, faults)),
     );
   const txn = { compare, success: branch('then'), failure: branch('else') };
   fields.finish();
@@ -117,15 +117,15 @@ const operationNames = ['put', 'get', 'delete', 'txn'] as const;
 function readOperation(fields: Fields): TxnOperation {
   fields.knows(operationNames);
   const [name, other] = operationNames.filter((known) => fields.has(known));
-  if (other !== undefined) fields.faults.add(`${fields.place(other)}: one operation each`);
+  if (other !== undefined) fields.faults.add(`${fields.pathTo(other)}: one operation each`);
   const operation = name === undefined ? undefined : readNamed(fields, name);
   fields.finish();
-  if (operation === undefined) fields.faults.addMissing(`${fields.place('put')}, get, delete or txn is missing`);
+  if (operation === undefined) fields.faults.addMissing(`${fields.pathTo('put')}, get, delete or txn is missing`);
   return operation ?? { kind: 'empty' };
 }
 
 function readNamed(fields: Fields, name: (typeof operationNames)[number]): TxnOperation {
-  const inner = new Fields(fields.take(name), fields.place(name), fields.faults);
+  const inner = new Fields(fields.take(name), fields.pathTo(name), fields.faults);
   switch (name) {
     case 'put':
       return { kind: 'put', request: readPut(inner) };
@@ -161,7 +161,7 @@ function readGet(fields: Fields): TxnOperation {
   const order = fields.choice('order', ['asc', 'desc']) ?? 'asc';
   const countOnly = fields.boolean('count_only');
   const limit = fields.integer('limit', { min: 1, max: listLimitMax });
-  if (countOnly && limit !== undefined) fields.faults.add(`${fields.place('count_only')} does not go with limit`);
+  if (countOnly && limit !== undefined) fields.faults.add(`${fields.pathTo('count_only')} does not go with limit`);
   const request = readOf(range, {
     revision: fields.integer('revision', { min: 1, max: Number.MAX_SAFE_INTEGER }) ?? 0,
     limit: countOnly ? 0 : (limit ?? listLimitDefault),
@@ -188,7 +188,7 @@ function readRange(fields: Fields): KeyRange {
   });
   if (range.kind === 'parsed' && range.value !== null) return range.value;
   const reason = range.kind === 'parsed' ? 'key, prefix, or start with end is missing' : reasonOf(range.failure);
-  fields.faults.add(`${fields.place('key')}: ${reason}`);
+  fields.faults.add(`${fields.pathTo('key')}: ${reason}`);
   return everyKey;
 }
 

@@ -10,7 +10,7 @@ import type { ApiCall, PasswordCall } from '../contract.ts';
 import { byteString, Scanner } from '../json/scanner.ts';
 import { bool, bytes, enumeration, message, submessage, text } from './message.ts';
 import { readBody } from './schema.ts';
-import type { Frame, ParseUnary } from './unary.ts';
+import type { RequestFacts, ParseUnary } from './unary.ts';
 import { answer, failKept, queryCall, refuse, respondTo, writeCall } from './unary.ts';
 
 const permissionNames = { READ: permissionType.read, WRITE: permissionType.write, READWRITE: permissionType.readWrite };
@@ -94,9 +94,9 @@ const roleRevokeRequest = message<{ role: string; key: Uint8Array; rangeEnd: Uin
   },
 );
 
-function passwordCall(frame: Frame, password: string, operation: (passwordHash: string) => Operation): ApiCall {
+function passwordCall(facts: RequestFacts, password: string, operation: (passwordHash: string) => Operation): ApiCall {
   if (utf8(password).byteLength > passwordBytesMax) return refuse({ kind: 'passwordTooLong' });
-  const { timeoutMs, writeId } = frame;
+  const { timeoutMs, writeId } = facts;
   const call: PasswordCall = {
     kind: 'password',
     protocol: 'v3',
@@ -121,25 +121,25 @@ function refuseRange({ key, rangeEnd }: KeyRange): ApiCall | null {
   return bytes > keyBytesMax ? refuse({ kind: 'keyTooLong', bytes }) : null;
 }
 
-export const userAdd: ParseUnary = (scanner, frame) => {
+export const userAdd: ParseUnary = (scanner, facts) => {
   const request = readBody(userAddRequest, scanner);
   if (request === null) return null;
   const { name, password, noPassword } = request;
   const refused = refuseNames(name);
   if (refused !== null) return refused;
-  if (noPassword) return writeCall(frame, { kind: 'userAdd', name, passwordHash: null });
-  return passwordCall(frame, password, (passwordHash) => ({ kind: 'userAdd', name, passwordHash }));
+  if (noPassword) return writeCall(facts, { kind: 'userAdd', name, passwordHash: null });
+  return passwordCall(facts, password, (passwordHash) => ({ kind: 'userAdd', name, passwordHash }));
 };
 
-export const changePassword: ParseUnary = (scanner, frame) => {
+export const changePassword: ParseUnary = (scanner, facts) => {
   const request = readBody(changePasswordRequest, scanner);
   if (request === null) return null;
   const { name, password } = request;
   const refused = refuseNames(name);
   if (refused !== null) return refused;
   // etcd hashes no empty password here: nobody can log in with it.
-  if (password === '') return writeCall(frame, { kind: 'userChangePassword', name, passwordHash: '' });
-  return passwordCall(frame, password, (passwordHash) => ({ kind: 'userChangePassword', name, passwordHash }));
+  if (password === '') return writeCall(facts, { kind: 'userChangePassword', name, passwordHash: '' });
+  return passwordCall(facts, password, (passwordHash) => ({ kind: 'userChangePassword', name, passwordHash }));
 };
 
 export const authenticate: ParseUnary = (scanner, { timeoutMs }) => {
@@ -180,81 +180,81 @@ function permissionJson({ type, key, rangeEnd }: Permission): string {
   return `{${members.join(',')}}`;
 }
 
-export const enable: ParseUnary = (scanner, frame) =>
-  readBody(noFields, scanner) && writeCall(frame, { kind: 'authEnable' });
+export const enable: ParseUnary = (scanner, facts) =>
+  readBody(noFields, scanner) && writeCall(facts, { kind: 'authEnable' });
 
-export const disable: ParseUnary = (scanner, frame) =>
-  readBody(noFields, scanner) && writeCall(frame, { kind: 'authDisable' });
+export const disable: ParseUnary = (scanner, facts) =>
+  readBody(noFields, scanner) && writeCall(facts, { kind: 'authDisable' });
 
-export const status: ParseUnary = (scanner, frame) =>
+export const status: ParseUnary = (scanner, facts) =>
   readBody(noFields, scanner) &&
   queryCall(
-    frame,
+    facts,
     { kind: 'authStatus' },
     ({ enabled, authRevision }) => `${enabled ? ',"enabled":true' : ''},"authRevision":"${authRevision}"`,
   );
 
-export const userGet: ParseUnary = (scanner, frame) => {
+export const userGet: ParseUnary = (scanner, facts) => {
   const request = readBody(nameRequest, scanner);
   if (request === null) return null;
   return (
     refuseNames(request.name) ??
-    queryCall(frame, { kind: 'userGet', ...request }, ({ roles }) => namesField('roles', roles))
+    queryCall(facts, { kind: 'userGet', ...request }, ({ roles }) => namesField('roles', roles))
   );
 };
 
-export const userList: ParseUnary = (scanner, frame) =>
-  readBody(noFields, scanner) && queryCall(frame, { kind: 'userList' }, ({ users }) => namesField('users', users));
+export const userList: ParseUnary = (scanner, facts) =>
+  readBody(noFields, scanner) && queryCall(facts, { kind: 'userList' }, ({ users }) => namesField('users', users));
 
-export const userDelete: ParseUnary = (scanner, frame) => {
+export const userDelete: ParseUnary = (scanner, facts) => {
   const request = readBody(nameRequest, scanner);
-  return request && (refuseNames(request.name) ?? writeCall(frame, { kind: 'userDelete', ...request }));
+  return request && (refuseNames(request.name) ?? writeCall(facts, { kind: 'userDelete', ...request }));
 };
 
-export const userGrantRole: ParseUnary = (scanner, frame) => {
+export const userGrantRole: ParseUnary = (scanner, facts) => {
   const request = readBody(userGrantRequest, scanner);
   if (request === null) return null;
-  return refuseNames(request.name, request.role) ?? writeCall(frame, { kind: 'userGrantRole', ...request });
+  return refuseNames(request.name, request.role) ?? writeCall(facts, { kind: 'userGrantRole', ...request });
 };
 
-export const userRevokeRole: ParseUnary = (scanner, frame) => {
+export const userRevokeRole: ParseUnary = (scanner, facts) => {
   const request = readBody(userRevokeRequest, scanner);
   if (request === null) return null;
-  return refuseNames(request.name, request.role) ?? writeCall(frame, { kind: 'userRevokeRole', ...request });
+  return refuseNames(request.name, request.role) ?? writeCall(facts, { kind: 'userRevokeRole', ...request });
 };
 
-export const roleAdd: ParseUnary = (scanner, frame) => {
+export const roleAdd: ParseUnary = (scanner, facts) => {
   const request = readBody(nameRequest, scanner);
-  return request && (refuseNames(request.name) ?? writeCall(frame, { kind: 'roleAdd', ...request }));
+  return request && (refuseNames(request.name) ?? writeCall(facts, { kind: 'roleAdd', ...request }));
 };
 
-export const roleGet: ParseUnary = (scanner, frame) => {
+export const roleGet: ParseUnary = (scanner, facts) => {
   const request = readBody(roleRequest, scanner);
   if (request === null) return null;
-  return refuseNames(request.role) ?? queryCall(frame, { kind: 'roleGet', ...request }, permissionsField);
+  return refuseNames(request.role) ?? queryCall(facts, { kind: 'roleGet', ...request }, permissionsField);
 };
 
-export const roleList: ParseUnary = (scanner, frame) =>
-  readBody(noFields, scanner) && queryCall(frame, { kind: 'roleList' }, ({ roles }) => namesField('roles', roles));
+export const roleList: ParseUnary = (scanner, facts) =>
+  readBody(noFields, scanner) && queryCall(facts, { kind: 'roleList' }, ({ roles }) => namesField('roles', roles));
 
-export const roleDelete: ParseUnary = (scanner, frame) => {
+export const roleDelete: ParseUnary = (scanner, facts) => {
   const request = readBody(roleRequest, scanner);
-  return request && (refuseNames(request.role) ?? writeCall(frame, { kind: 'roleDelete', name: request.role }));
+  return request && (refuseNames(request.role) ?? writeCall(facts, { kind: 'roleDelete', name: request.role }));
 };
 
-export const roleGrantPermission: ParseUnary = (scanner, frame) => {
+export const roleGrantPermission: ParseUnary = (scanner, facts) => {
   const request = readBody(roleGrantRequest, scanner);
   if (request === null) return null;
   const { role, permission } = request;
   const refused = refuseNames(role) ?? (permission === null ? null : refuseRange(permission));
-  return refused ?? writeCall(frame, { kind: 'roleGrantPermission', ...request });
+  return refused ?? writeCall(facts, { kind: 'roleGrantPermission', ...request });
 };
 
-export const roleRevokePermission: ParseUnary = (scanner, frame) => {
+export const roleRevokePermission: ParseUnary = (scanner, facts) => {
   const request = readBody(roleRevokeRequest, scanner);
   if (request === null) return null;
   const { role, key, rangeEnd } = request;
   const range = { key, rangeEnd };
   const refused = refuseNames(role) ?? refuseRange(range);
-  return refused ?? writeCall(frame, { kind: 'roleRevokePermission', role, range });
+  return refused ?? writeCall(facts, { kind: 'roleRevokePermission', role, range });
 };

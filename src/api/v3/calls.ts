@@ -29,8 +29,8 @@ export function parseMessage(parse: ParseUnary): ParseRequest {
       return refuse({ kind: 'bodyTooLarge', bytes: bodyBytes, bytesMax: requestBodyBytesMax });
     const writeId = parseWriteId(headers);
     const scanner = new Scanner(byteString(body));
-    const frame = { timeoutMs, writeId: writeId.kind === 'parsed' ? writeId.writeId : null, bodyBytes };
-    const call = parse(scanner, frame);
+    const facts = { timeoutMs, writeId: writeId.kind === 'parsed' ? writeId.writeId : null, bodyBytes };
+    const call = parse(scanner, facts);
     if (call === null) return refuse({ kind: 'badRequest', detail: scanner.fault ?? 'the body is not a message' });
     // Reads have no such id, and do not look at one.
     if (writeId.kind === 'malformed' && 'writeId' in call)

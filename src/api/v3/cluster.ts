@@ -5,7 +5,7 @@ import { peerUrlsBytesMax } from '../../limits.ts';
 import type { ApiCall, ClusterMember, MemberChange } from '../contract.ts';
 import { bool, message, texts, uint64Exact } from './message.ts';
 import { readBody } from './schema.ts';
-import type { Frame, ParseUnary } from './unary.ts';
+import type { RequestFacts, ParseUnary } from './unary.ts';
 import { answer, failKept, refuse } from './unary.ts';
 
 const addRequest = message<{ peerUrls: string[]; isLearner: boolean }>(() => ({ peerUrls: [], isLearner: false }), {
@@ -57,7 +57,7 @@ function membersField(members: readonly ClusterMember[]): string {
 
 const withoutRevision = 0;
 
-function changeCall({ timeoutMs }: Frame, change: MemberChange): ApiCall {
+function changeCall({ timeoutMs }: RequestFacts, change: MemberChange): ApiCall {
   return {
     kind: 'memberChange',
     protocol: 'v3',
@@ -88,26 +88,26 @@ export const memberList: ParseUnary = (scanner, { timeoutMs }) => {
 };
 
 // Of a member to be added, the URLs come before all else, also before who asks.
-export const memberAdd: ParseUnary = (scanner, frame) => {
+export const memberAdd: ParseUnary = (scanner, facts) => {
   const request = readBody(addRequest, scanner);
   if (request === null) return null;
   const peerUrls = peerUrlsOf(request.peerUrls);
   if (peerUrls === null) return refuse({ kind: 'memberUrlsInvalid' });
-  return changeCall(frame, { kind: 'add', peerUrls, isLearner: request.isLearner });
+  return changeCall(facts, { kind: 'add', peerUrls, isLearner: request.isLearner });
 };
 
-export const memberUpdate: ParseUnary = (scanner, frame) => {
+export const memberUpdate: ParseUnary = (scanner, facts) => {
   const request = readBody(updateRequest, scanner);
   if (request === null) return null;
-  return changeCall(frame, { kind: 'update', id: request.id, peerUrls: peerUrlsOf(request.peerUrls) });
+  return changeCall(facts, { kind: 'update', id: request.id, peerUrls: peerUrlsOf(request.peerUrls) });
 };
 
-export const memberRemove: ParseUnary = (scanner, frame) => {
+export const memberRemove: ParseUnary = (scanner, facts) => {
   const request = readBody(idRequest, scanner);
-  return request && changeCall(frame, { kind: 'remove', id: request.id });
+  return request && changeCall(facts, { kind: 'remove', id: request.id });
 };
 
-export const memberPromote: ParseUnary = (scanner, frame) => {
+export const memberPromote: ParseUnary = (scanner, facts) => {
   const request = readBody(idRequest, scanner);
-  return request && changeCall(frame, { kind: 'promote', id: request.id });
+  return request && changeCall(facts, { kind: 'promote', id: request.id });
 };

@@ -107,21 +107,21 @@ export const lock: ParseUnary = (scanner, { timeoutMs, writeId }) => {
   };
 };
 
-export const unlock: ParseUnary = (scanner, frame) => {
+export const unlock: ParseUnary = (scanner, facts) => {
   const request = readBody(unlockRequest, scanner);
   if (request === null) return null;
   const { key } = request;
   const operation = { kind: 'deleteRange', request: { key, rangeEnd: emptyBytes, previous: false } } as const;
-  return sizedWrite(operation, frame, { fail });
+  return sizedWrite(operation, facts, { fail });
 };
 
-export const campaign: ParseUnary = (scanner, frame) => {
+export const campaign: ParseUnary = (scanner, facts) => {
   const request = readBody(campaignRequest, scanner);
   if (request === null) return null;
-  const { timeoutMs, writeId } = frame;
+  const { timeoutMs, writeId } = facts;
   const { name, lease, value } = request;
   const taken: Operation = { kind: 'txn', request: campaignTxn(name, lease, value) };
-  const failure = nameFailure(name) ?? findTooLarge(taken, frame);
+  const failure = nameFailure(name) ?? findTooLarge(taken, facts);
   if (failure !== null) return refuse(failure);
   return {
     kind: 'campaign',
@@ -139,14 +139,14 @@ export const campaign: ParseUnary = (scanner, frame) => {
   };
 };
 
-export const proclaim: ParseUnary = (scanner, frame) => {
+export const proclaim: ParseUnary = (scanner, facts) => {
   const request = readBody(proclaimRequest, scanner);
   if (request === null) return null;
-  const { timeoutMs, writeId } = frame;
+  const { timeoutMs, writeId } = facts;
   const { leader, value } = request;
   if (leader === null) return refuse({ kind: 'leaderKeyMissing' });
   const said: Operation = { kind: 'txn', request: proclaimTxn(leader, leader.lease, value) };
-  const failure = keyFailure(leader.key) ?? findTooLarge(said, frame);
+  const failure = keyFailure(leader.key) ?? findTooLarge(said, facts);
   if (failure !== null) return refuse(failure);
   return {
     kind: 'sessionWrite',
@@ -162,14 +162,14 @@ export const proclaim: ParseUnary = (scanner, frame) => {
   };
 };
 
-export const resign: ParseUnary = (scanner, frame) => {
+export const resign: ParseUnary = (scanner, facts) => {
   const request = readBody(resignRequest, scanner);
   if (request === null) return null;
   const { leader } = request;
   if (leader === null) return refuse({ kind: 'leaderKeyMissing' });
   const failure = keyFailure(leader.key);
   if (failure !== null) return refuse(failure);
-  return writeCall(frame, { kind: 'txn', request: resignTxn(leader) }, { fail });
+  return writeCall(facts, { kind: 'txn', request: resignTxn(leader) }, { fail });
 };
 
 export const leader: ParseUnary = (scanner, { timeoutMs }) => {

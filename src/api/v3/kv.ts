@@ -2,14 +2,14 @@
 
 import { unreachable } from '../../base/assert.ts';
 import { readTooLarge } from '../../model/call-check.ts';
-import type { Outcome, RangeRequest } from '../../model/store.ts';
-import type { ApiCall } from '../contract.ts';
+import type { RangeRequest } from '../../model/store.ts';
+import type { ApiCall, AppliedOutcome } from '../contract.ts';
 import { deleteRangeFields, putFields, rangeFields, txnFields } from './encode.ts';
 import { compactionRequest, deleteRangeRequest, putRequest, rangeRequest, readBody, txnRequest } from './schema.ts';
-import type { Frame, ParseUnary } from './unary.ts';
+import type { RequestFacts, ParseUnary } from './unary.ts';
 import { answer, failKept, refuse, sizedWrite } from './unary.ts';
 
-function rangeCall(request: RangeRequest, { bodyBytes, timeoutMs }: Frame): ApiCall {
+function rangeCall(request: RangeRequest, { bodyBytes, timeoutMs }: RequestFacts): ApiCall {
   const refusal = readTooLarge(request, bodyBytes);
   if (refusal !== null) return refuse(refusal);
   return {
@@ -25,7 +25,7 @@ function rangeCall(request: RangeRequest, { bodyBytes, timeoutMs }: Frame): ApiC
   };
 }
 
-function outcomeFields(outcome: Exclude<Outcome, { kind: 'failed' | 'appliedBefore' }>): string {
+function outcomeFields(outcome: AppliedOutcome): string {
   switch (outcome.kind) {
     case 'put':
       return putFields(outcome.answer);
@@ -45,27 +45,27 @@ function outcomeFields(outcome: Exclude<Outcome, { kind: 'failed' | 'appliedBefo
   }
 }
 
-export const range: ParseUnary = (scanner, frame) => {
+export const range: ParseUnary = (scanner, facts) => {
   const request = readBody(rangeRequest, scanner);
-  return request && rangeCall(request, frame);
+  return request && rangeCall(request, facts);
 };
 
-export const put: ParseUnary = (scanner, frame) => {
+export const put: ParseUnary = (scanner, facts) => {
   const request = readBody(putRequest, scanner);
-  return request && sizedWrite({ kind: 'put', request }, frame, { fields: outcomeFields });
+  return request && sizedWrite({ kind: 'put', request }, facts, { fields: outcomeFields });
 };
 
-export const deleteRange: ParseUnary = (scanner, frame) => {
+export const deleteRange: ParseUnary = (scanner, facts) => {
   const request = readBody(deleteRangeRequest, scanner);
-  return request && sizedWrite({ kind: 'deleteRange', request }, frame, { fields: outcomeFields });
+  return request && sizedWrite({ kind: 'deleteRange', request }, facts, { fields: outcomeFields });
 };
 
-export const txn: ParseUnary = (scanner, frame) => {
+export const txn: ParseUnary = (scanner, facts) => {
   const request = readBody(txnRequest, scanner);
-  return request && sizedWrite({ kind: 'txn', request }, frame, { fields: outcomeFields });
+  return request && sizedWrite({ kind: 'txn', request }, facts, { fields: outcomeFields });
 };
 
-export const compaction: ParseUnary = (scanner, frame) => {
+export const compaction: ParseUnary = (scanner, facts) => {
   const request = readBody(compactionRequest, scanner);
-  return request && sizedWrite({ kind: 'compact', request }, frame, { fields: outcomeFields });
+  return request && sizedWrite({ kind: 'compact', request }, facts, { fields: outcomeFields });
 };

@@ -39,12 +39,12 @@ function secondsField(name: 'TTL' | 'grantedTTL', seconds: number): string {
 }
 
 /** The candidate is the replica's to fill in: nothing here is random. */
-export const grant: ParseUnary = (scanner, frame) => {
+export const grant: ParseUnary = (scanner, facts) => {
   const request = readBody(grantRequest, scanner);
   if (request === null) return null;
   const { id, ttlSeconds } = request;
   return writeCall(
-    frame,
+    facts,
     { kind: 'leaseGrant', id, ttlSeconds, candidate: noLease },
     {
       fields(outcome) {
@@ -55,18 +55,18 @@ export const grant: ParseUnary = (scanner, frame) => {
   );
 };
 
-export const revoke: ParseUnary = (scanner, frame) => {
+export const revoke: ParseUnary = (scanner, facts) => {
   const request = readBody(idRequest, scanner);
-  return request === null ? null : writeCall(frame, { kind: 'leaseRevoke', id: request.id });
+  return request === null ? null : writeCall(facts, { kind: 'leaseRevoke', id: request.id });
 };
 
-export const timeToLive: ParseUnary = (scanner, frame) => {
+export const timeToLive: ParseUnary = (scanner, facts) => {
   const request = readBody(timeToLiveRequest, scanner);
   if (request === null) return null;
   return {
     kind: 'timeToLive',
     protocol: 'v3',
-    timeoutMs: frame.timeoutMs,
+    timeoutMs: facts.timeoutMs,
     query: { kind: 'timeToLive', ...request },
     respond(result, remainingSeconds, header) {
       if (result.kind === 'failed') return failKept(result.failure);
@@ -81,9 +81,9 @@ export const timeToLive: ParseUnary = (scanner, frame) => {
   };
 };
 
-export const leases: ParseUnary = (scanner, frame) => {
+export const leases: ParseUnary = (scanner, facts) => {
   if (readBody(noFields, scanner) === null) return null;
-  return queryCall(frame, { kind: 'leases' }, ({ ids }) =>
+  return queryCall(facts, { kind: 'leases' }, ({ ids }) =>
     ids.length === 0 ? '' : `,"leases":[${ids.map((id) => `{"ID":"${id}"}`).join(',')}]`,
   );
 };

@@ -58,12 +58,12 @@ function alarmsField(alarms: readonly Alarm[]): string {
   return alarms.length === 0 ? '' : `,"alarms":[${alarms.map(alarmJson).join(',')}]`;
 }
 
-export const alarm: ParseUnary = (scanner, frame) => {
+export const alarm: ParseUnary = (scanner, facts) => {
   const request = readBody(alarmRequest, scanner);
   if (request === null) return null;
   const { action, memberId, alarm } = request;
   if (action === alarmActions.GET) {
-    return queryCall(frame, { kind: 'alarms', alarm }, ({ alarms }) => alarmsField(alarms));
+    return queryCall(facts, { kind: 'alarms', alarm }, ({ alarms }) => alarmsField(alarms));
   }
   // etcd itself does not survive another action.
   if (action !== alarmActions.ACTIVATE && action !== alarmActions.DEACTIVATE) {
@@ -71,7 +71,7 @@ export const alarm: ParseUnary = (scanner, frame) => {
   }
   const kind = action === alarmActions.ACTIVATE ? 'alarmActivate' : 'alarmDeactivate';
   return writeCall(
-    frame,
+    facts,
     { kind, alarm: { memberId, alarm } },
     {
       fields(outcome) {
@@ -182,15 +182,15 @@ export const downgrade: ParseUnary = (scanner, { timeoutMs, writeId }) => {
   };
 };
 
-export const hash: ParseUnary = (scanner, frame) =>
-  readBody(noFields, scanner) && queryCall(frame, { kind: 'hash' }, ({ hash }) => hashField(hash));
+export const hash: ParseUnary = (scanner, facts) =>
+  readBody(noFields, scanner) && queryCall(facts, { kind: 'hash' }, ({ hash }) => hashField(hash));
 
-export const hashKv: ParseUnary = (scanner, frame) => {
+export const hashKv: ParseUnary = (scanner, facts) => {
   const request = readBody(hashKvRequest, scanner);
   return (
     request &&
     queryCall(
-      frame,
+      facts,
       { kind: 'hashKv', ...request },
       ({ hash, compactedRevision, hashRevision }) =>
         hashField(hash) + int64Field('compact_revision', compactedRevision) + int64Field('hash_revision', hashRevision),

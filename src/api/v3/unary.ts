@@ -3,7 +3,7 @@
 import { writeTooLarge } from '../../model/call-check.ts';
 import type { Operation, Outcome } from '../../model/store.ts';
 import type { AnswerTo, Query } from '../../model/queries.ts';
-import type { ApiCall, QueryCall, RefusedCall, ResponseHeader, WriteCall } from '../contract.ts';
+import type { ApiCall, AppliedOutcome, QueryCall, RefusedCall, ResponseHeader, WriteCall } from '../contract.ts';
 import type { Failure } from '../errors/errors.ts';
 import { failureResponse } from '../errors/errors.ts';
 import type { Scanner } from '../json/scanner.ts';
@@ -12,14 +12,14 @@ import { answerOf } from '../query-answer.ts';
 import { headerJson } from './encode.ts';
 
 /** What a request has beside its message. */
-export type Frame = {
+export type RequestFacts = {
   readonly timeoutMs: number | null;
   readonly writeId: string | null;
   readonly bodyBytes: number;
 };
 
 /** null: the scanner holds the fault. */
-export type ParseUnary = (scanner: Scanner, frame: Frame) => ApiCall | null;
+export type ParseUnary = (scanner: Scanner, facts: RequestFacts) => ApiCall | null;
 
 /** How failures are told: by their own codes, or as lock and election tell them. */
 export type Fail = (failure: Failure) => Response;
@@ -42,10 +42,8 @@ export function refuse(failure: Failure): RefusedCall {
   return refuseWith(failKept, failure);
 }
 
-type Done = Exclude<Outcome, { kind: 'failed' | 'appliedBefore' }>;
-
 /** Answers an outcome that is not a failure with its fields. */
-export function respondTo(fail: Fail, fields: (outcome: Done) => string) {
+export function respondTo(fail: Fail, fields: (outcome: AppliedOutcome) => string) {
   return (outcome: Outcome, header: ResponseHeader): Response => {
     if (outcome.kind === 'failed') return fail(outcome.failure);
     const { revision } = outcome;
@@ -56,26 +54,26 @@ export function respondTo(fail: Fail, fields: (outcome: Done) => string) {
 
 const headerOnly = (): string => '';
 
-export type WriteOptions = { readonly fields?: (outcome: Done) => string; readonly fail?: Fail };
+export type WriteOptions = { readonly fields?: (outcome: AppliedOutcome) => string; readonly fail?: Fail };
 
 export function writeCall(
-  frame: Frame,
+  facts: RequestFacts,
   operation: Operation,
   { fields = headerOnly, fail = failKept }: WriteOptions = {},
 ): WriteCall {
-  const { timeoutMs, writeId } = frame;
+  const { timeoutMs, writeId } = facts;
   return { kind: 'write', protocol: 'v3', timeoutMs, writeId, operation, respond: respondTo(fail, fields) };
 }
 
 /** etcd's limits on what is written, after a decoder of JSON. */
-export function findTooLarge(operation: Operation, { bodyBytes }: Frame): Failure | null {
+export function findTooLarge(operation: Operation, { bodyBytes }: RequestFacts): Failure | null {
   return writeTooLarge(operation, bodyBytes);
 }
 
 /** Of a write that can be large: it is measured before it becomes one. */
-export function sizedWrite(operation: Operation, frame: Frame, options: WriteOptions): ApiCall {
-  const failure = findTooLarge(operation, frame);
-  return failure === null ? writeCall(frame, operation, options) : refuseWith(options.fail ?? failKept, failure);
+export function sizedWrite(operation: Operation, facts: RequestFacts, options: WriteOptions): ApiCall {
+  const failure = findTooLarge(operation, facts);
+  return failure === null ? writeCall(facts, operation, options) : refuseWith(options.fail ?? failKept, failure);
 }
 
 export function refuseWith(fail: Fail, failure: Failure): RefusedCall {
@@ -83,14 +81,14 @@ export function refuseWith(fail: Fail, failure: Failure): RefusedCall {
 }
 
 export function queryCall<Kind extends Query['kind']>(
-  frame: Frame,
+  facts: RequestFacts,
   query: Query & { readonly kind: Kind },
   fields: (answer: AnswerTo<Kind>) => string,
 ): QueryCall {
   return {
     kind: 'query',
     protocol: 'v3',
-    timeoutMs: frame.timeoutMs,
+    timeoutMs: facts.timeoutMs,
     query,
     respond(result, header) {
       if (result.kind === 'failed') return failKept(result.failure);

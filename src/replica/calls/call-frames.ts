@@ -6,7 +6,7 @@ import type { ApiRequest, FramesCall } from '../../api/contract.ts';
 import { type CloseFrame, closeFrameOf, closeFrameOfStatus, closeSocket } from '../../api/close-frames.ts';
 import { type Failure, failureResponse, streamErrorText } from '../../api/errors/errors.ts';
 import { isEtcdCall } from '../../api/routes.ts';
-import { callerText, parseCaller } from '../../api/routing.ts';
+import { callerText, parseCaller } from '../../api/caller-text.ts';
 import { splitFrame } from '../../api/v3/message-splitter.ts';
 import { emptyBytes, keyText, utf8 } from '../../base/bytes.ts';
 import {

@@ -4,7 +4,9 @@
 import type { ApiRequest } from '../../api/contract.ts';
 import { failureResponse, unlessRefusedAlone } from '../../api/errors/errors.ts';
 import { endpointOf } from '../../api/routes.ts';
-import { callHeaders, callUrl, failedLeaderHeader, leaderHeader, redirectStatus } from '../../api/routing.ts';
+import { forwardedHeaders, failedLeaderHeader } from '../../api/forwarded.ts';
+import { callUrl } from '../../api/request-target.ts';
+import { leaderHeader, redirectStatus } from '../../api/redirects.ts';
 import { replicaId, type ReplicaId } from '../../model/brands.ts';
 import { attemptHedgeMs, attemptLongMs, attemptTimeoutMs, requestTimeoutMs, tickMs } from '../../limits.ts';
 import type { Caller } from '../../model/store.ts';
@@ -111,7 +113,7 @@ async function fetchFrom(
   options: RouteOptions,
 ): Promise<There> {
   const { method, body } = request;
-  const headers = callHeaders(request.headers, { caller, origin, writeId });
+  const headers = forwardedHeaders(request.headers, { caller, origin, writeId });
   if (failedLeader !== null) headers.set(failedLeaderHeader, String(failedLeader));
   const signal = AbortSignal.any([gone, givenUp]);
   try {

@@ -3,7 +3,9 @@
 
 import type { Protocol, ResponseHeader } from '../../api/contract.ts';
 import { type Failure, failureResponse } from '../../api/errors/errors.ts';
-import { ownerText, type PlacedMember, redirectResponse } from '../../api/routing.ts';
+import { ownerText } from '../../api/caller-text.ts';
+import type { PlacedMember } from '../../model/calls.ts';
+import { redirectResponse } from '../../api/redirects.ts';
 import { unreachable } from '../../base/assert.ts';
 import type { ReplicaId } from '../../model/brands.ts';
 import { logEntryBytesMax } from '../../limits.ts';

@@ -13,7 +13,7 @@ import type {
   WriteCall,
 } from '../../api/contract.ts';
 import { failureResponse } from '../../api/errors/errors.ts';
-import { readHeader } from '../../api/routing.ts';
+import { readHeader } from '../../api/forwarded.ts';
 import { unreachable } from '../../base/assert.ts';
 import { requestTimeoutMs } from '../../limits.ts';
 import { isolateMemory } from '../../base/memory-budget.ts';

@@ -2,7 +2,7 @@
 
 import type { ApiRequest, Protocol, ReadCall, ResponseHeader, WriteCall } from '../../api/contract.ts';
 import { failureResponse } from '../../api/errors/errors.ts';
-import { readHeader, servedByHeader } from '../../api/routing.ts';
+import { readHeader, servedByHeader } from '../../api/forwarded.ts';
 import { unreachable } from '../../base/assert.ts';
 import type { Revision } from '../../model/brands.ts';
 import type { Caller, RangeRequest, StoreFailure, TxnRequest } from '../../model/store.ts';

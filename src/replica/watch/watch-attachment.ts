@@ -2,7 +2,7 @@
 // KiB for each socket while the object sleeps; of a stream that does not fit, the watches are in rows
 // (`watch-rows.ts`).
 
-import { callerText, parseCaller } from '../../api/routing.ts';
+import { callerText, parseCaller } from '../../api/caller-text.ts';
 import { assert } from '../../base/assert.ts';
 import { textOf, utf8 } from '../../base/bytes.ts';
 import { watchAttachmentBytesMax } from '../../limits.ts';

@@ -3,7 +3,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { failureResponse } from '../../../src/api/errors/errors.ts';
-import { leaderHeader, redirectStatus } from '../../../src/api/routing.ts';
+import { leaderHeader, redirectStatus } from '../../../src/api/redirects.ts';
 import { replicaId } from '../../../src/model/brands.ts';
 import { emptyBytes } from '../../../src/base/bytes.ts';
 import { attemptHedgeMs, attemptTimeoutMs, requestTimeoutMs, tickMs } from '../../../src/limits.ts';

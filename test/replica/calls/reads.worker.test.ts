@@ -3,7 +3,8 @@
 
 import { evictDurableObject, runInDurableObject } from 'cloudflare:test';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { callerHeader, callerText } from '../../../src/api/routing.ts';
+import { callerHeader } from '../../../src/api/forwarded.ts';
+import { callerText } from '../../../src/api/caller-text.ts';
 import { groupLevelMax } from '../../../src/model/levels.ts';
 import {
   crash,
