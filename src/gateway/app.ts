@@ -1,4 +1,5 @@
-// The gateway: a stateless Worker in front of every store. This file only composes; what a route does stands beside it.
+// The gateway is a stateless Worker in front of every store. This file only puts its parts together: what a route does
+// is in the file of that route.
 
 import { Hono } from 'hono';
 import { failureResponse, type Failure } from '../api/errors/errors.ts';
@@ -36,7 +37,7 @@ export function createApp(env: Env): Hono {
   const app = new Hono();
 
   if (all.length > 0) console.error(`not set up: ${all.join('; ')}`);
-  // Before a key is looked at: without its settings the service takes every key for a forged one.
+  // This comes before any key is looked at: without its settings the service would take every key for a forged one.
   if (faults.service.length > 0) {
     for (const prefix of ['/v1/', ...etcdPrefixes]) {
       app.use(`${prefix}*`, async ({ req }) => refused(req.path, { kind: 'notConfigured', faults: all }));
@@ -44,7 +45,7 @@ export function createApp(env: Env): Hono {
   }
 
   const operators = new OperatorCalls({ env, directory, stores });
-  // A store's own calls, first: they are the hot path.
+  // The calls on stores are the hot path, and so they come first.
   const store = ({ req }: { req: { raw: Request } }) => {
     const tenant = req.raw.headers.get(tenantHeader);
     return tenant === null ? stores.serve(req.raw) : operators.serve(req.raw, tenant.trim());
@@ -72,13 +73,16 @@ export function createApp(env: Env): Hono {
   return app;
 }
 
-/** The table's paths as Hono takes them: behind the first parameter anything may stand, and the table knows what. */
+/**
+ * The paths of the table in Hono's form. Behind the first parameter of a path Hono takes anything; the table then
+ * decides.
+ */
 function mountsOf(isMeant: (route: Route) => boolean): readonly string[] {
   const patterns = knownPaths.filter(({ route }) => isMeant(route)).map(({ route }) => route.pattern);
   return [...new Set(patterns.map((pattern) => pattern.replace(/\{.*/, '*')))];
 }
 
-/** The whole of a request: the routes, and around them what browsers ask of every answer. */
+/** Answers a request: by one of the routes, with the headers around it that browsers ask of every answer. */
 export async function handle(app: Hono, request: Request): Promise<Response> {
   if (request.method === 'OPTIONS') return preflight(request);
   const { path } = pathAndQuery(request.url);
@@ -90,7 +94,7 @@ export async function handle(app: Hono, request: Request): Promise<Response> {
 const ambiguousPath: Failure = {
   kind: 'badRequest',
   detail:
-    'the path has a segment "." or "..", which has a meaning in the name of a key, a lock or a semaphore alone (/v1/kv/a/../b is the key "a/../b")',
+    'the path has a segment "." or "..", which is taken only in the name of a key, a lock or a semaphore (/v1/kv/a/../b is the key "a/../b")',
 };
 
 function refused(path: string, failure: Failure): Response {

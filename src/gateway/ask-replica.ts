@@ -1,5 +1,5 @@
-// How the gateway asks a replica for what is no call of a client. An object whose code is of the version before this
-// one has no `ask`, but a method for each kind of request, which is called instead.
+// How the gateway asks a replica for what no client called. An object that runs the version of the code before this one
+// has no method `ask`, but a method for each kind of request; that method is then called instead.
 
 import { assert } from '../base/assert.ts';
 import {
@@ -27,7 +27,7 @@ export function askObject<Kind extends ObjectRequestKind>(
   return ask(stub, request) as Promise<ObjectAnswer<Kind>>;
 }
 
-/** A call of the gateway's own, on the leader. */
+/** A call that the gateway itself makes, for the leader to answer. */
 export function groupCall<Kind extends GroupRequestKind>(
   patience: Patience,
   request: GroupRequest<Kind> & GroupRequest,

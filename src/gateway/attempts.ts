@@ -1,4 +1,5 @@
-// One call on a group, as far as finding its replica goes: how a replica is asked, and what may come of asking it.
+// One call on a group, as the search for the replica that answers it sees the call: how a replica is asked, and how an
+// attempt may end.
 
 import type { Patience } from '../api/endpoint.ts';
 import type { AttemptAnswer } from '../api/redirects.ts';
@@ -8,9 +9,12 @@ import type { Reader } from './read-target.ts';
 
 /** What a replica is told with a call. */
 export type Told = {
-  /** A call to this leader failed: stand for election at once. 0: none. */
+  /** A call to this leader failed, so the replica is to stand for election at once. 0: no call failed. */
   readonly failed: number;
-  /** This leader has not answered for a while: make sure, and then stand. 0: none. */
+  /**
+   * This leader has not answered for a while, so the replica is to find out whether it lives, and to stand for election
+   * if it does not. 0: no leader is suspected.
+   */
   readonly suspected: number;
   readonly read: AskedAs;
 };
@@ -19,9 +23,12 @@ export const toLeader: Told = { failed: 0, suspected: 0, read: 'leader' };
 
 export type GroupCall<Value> = {
   readonly patience: Patience;
-  /** Whom the call is for; null: the leader. */
+  /** The reader, where any replica may answer; null: the leader answers. */
   readonly reader: Reader | null;
-  /** Aborts with the signal, where it can. A write names itself the same in each attempt. */
+  /**
+   * Makes one attempt. It ends early when the signal aborts, where it can. A write has the same write id in each
+   * attempt.
+   */
   readonly ask: (stub: ReplicaStub, told: Told, signal: AbortSignal | null) => Promise<AttemptAnswer<Value>>;
 };
 
@@ -36,7 +43,7 @@ export type Started<Value> = {
   readonly replica: number;
   readonly told: Told;
   readonly startedMs: number;
-  /** null: of a first attempt, for which none is made. It ends with its request. */
+  /** null for a first attempt, which ends only with its request: making a controller for every call costs too much. */
   readonly abort: AbortController | null;
   readonly answer: Promise<Attempted<Value>>;
 };
@@ -63,7 +70,8 @@ async function attempt<Value>(
 }
 
 /**
- * What comes from the object or from the way to it is marked by the platform; anything else is a fault of this code.
+ * The platform marks errors that come from the object or from the connection to it. Any other error is a fault of this
+ * code.
  */
 export function isOutage(error: unknown): boolean {
   if (!(error instanceof Error)) return false;

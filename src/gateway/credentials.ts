@@ -1,5 +1,5 @@
-// What a caller sends to say who it is: in headers only, never in a URL. Knows the forms that browsers, curl and etcd's
-// clients can send, and turns them into a caller that the replicas need not check again.
+// What a caller sends to say who it is: in headers only, never in a URL. This file knows the forms that browsers, curl
+// and etcd's clients can send, and makes of them a caller whose signatures the replicas need not check again.
 
 import type { Failure } from '../api/errors/errors.ts';
 import { unreachable } from '../base/assert.ts';
@@ -20,14 +20,14 @@ export function credentialsOf(headers: Headers): Credentials {
   return text === null ? { kind: 'none' } : { kind: 'alone', text };
 }
 
-/** The text of the key for calls that know keys only: as it was sent, or null where none was. */
+/** The text of the access key, for calls that take nothing else. It is as the caller sent it; null: no key was sent. */
 export function keyTextOf(headers: Headers): string | null {
   const credentials = credentialsOf(headers);
   if (credentials.kind === 'none') return null;
   return credentials.kind === 'named' ? credentials.key : credentials.text;
 }
 
-/** The operator's token, sent as a bearer. */
+/** The text that was sent as a bearer token, which may be the operator's token. */
 export function bearerOf(headers: Headers): string | null {
   const [, token] = /^Bearer +(\S+)$/i.exec(headers.get('Authorization')?.trim() ?? '') ?? [];
   return token ?? null;
@@ -38,14 +38,14 @@ export class Identities {
   readonly #tokens: TokenRing;
   readonly #isOperatorToken: (text: string) => boolean;
 
-  /** `isOperatorToken` serves to tell who sends the operator's token as a key what it is. */
+  /** `isOperatorToken` is there for the error: whoever sends the operator's token in place of a key is told so. */
   constructor(keys: KeyRing, tokens: TokenRing, isOperatorToken: (text: string) => boolean = () => false) {
     this.#keys = keys;
     this.#tokens = tokens;
     this.#isOperatorToken = isOperatorToken;
   }
 
-  /** What these credentials say, with each signature looked at. */
+  /** Who calls, by these credentials. Every signature is checked. */
   identify(credentials: Credentials): Identified {
     switch (credentials.kind) {
       case 'none':
@@ -59,7 +59,7 @@ export class Identities {
     }
   }
 
-  /** A key that was given as the password of a login. */
+  /** The key that was given as the password of a login; null: the password is not a key of this service. */
   keyOf(password: string): TenantKey | null {
     return this.#keys.verify(password);
   }
@@ -103,9 +103,9 @@ function userBeside(key: TenantKey, { tenant, name, authRevision }: UserToken): 
 }
 
 /**
- * etcd's token: its own metadata before `Authorization`, from which exactly "Bearer " is taken off. On a WebSocket, as
- * grpc-websocket-proxy has it, the cookie before the subprotocol. Cookies count only beside a key, so that no site can
- * use them.
+ * The token of a user of etcd's. The header that etcd's gateway passes on as metadata goes before `Authorization`, and
+ * exactly "Bearer " is taken off. On a WebSocket the cookie goes before the subprotocol, as in grpc-websocket-proxy. A
+ * cookie counts only beside a key, so that no other site can use it.
  */
 function tokenOf(headers: Headers): string | null {
   const upgrades = headers.get('Upgrade')?.toLowerCase() === 'websocket';
@@ -120,7 +120,7 @@ function authorizationOf(headers: Headers): string | null {
   );
 }
 
-/** RFC 6750 (Bearer), RFC 7617 (Basic: the key is the password). */
+/** RFC 6750 (Bearer) and RFC 7617 (Basic, where the key is the password). */
 function secretOf(authorization: string): string {
   if (/^bearer /i.test(authorization)) return authorization.slice(7).trim();
   if (!/^basic /i.test(authorization)) return authorization;
@@ -132,7 +132,7 @@ function secretOf(authorization: string): string {
   }
 }
 
-/** Browsers cannot set headers on a WebSocket: the key, or the token, follows the protocol named Bearer. */
+/** Browsers cannot set headers on a WebSocket, so the key or the token follows the subprotocol named Bearer. */
 function subprotocolOf(headers: Headers): string | null {
   const protocols = headers.get('Sec-WebSocket-Protocol')?.split(',');
   if (protocols?.[0]?.trim().toLowerCase() !== 'bearer') return null;

@@ -1,5 +1,6 @@
-// Cross-origin calls (Fetch standard, "CORS protocol"): any origin may call with a key, and none with cookies. Hono's
-// middleware for this is not used, because it copies every answer, also where no browser of another origin asks.
+// Calls from pages of other origins (Fetch standard, "CORS protocol"): any origin may call with a key, and none with
+// cookies. Hono's middleware for this is not used, because it copies every answer, even where no page of another origin
+// asks.
 
 const methods = 'GET, PUT, POST, PATCH, DELETE, OPTIONS';
 const requestHeaders =
@@ -20,7 +21,10 @@ export function preflight(request: Request): Response {
   });
 }
 
-/** An upgrade is left as it is: a WebSocket is not held to CORS, and its response must not be copied. */
+/**
+ * The answer to an upgrade stays as it is: CORS does not apply to a WebSocket, and the response that holds one must not
+ * be copied.
+ */
 export function withCors(response: Response): Response {
   if (response.status === 101) return response;
   const copy = new Response(response.body, response);

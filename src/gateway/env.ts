@@ -2,7 +2,7 @@
 
 import type { ReplicaAnswer, ReplicaRequest } from '../api/replica-request.ts';
 
-/** One replica's object. `ask` is a method of the object; its former versions have others (`ask-replica.ts`). */
+/** The object of one replica. `ask` is its one method; the version before has other methods (`ask-replica.ts`). */
 export type ReplicaStub = Pick<DurableObjectStub, 'fetch'> & {
   ask(request: ReplicaRequest): Promise<ReplicaAnswer>;
 };

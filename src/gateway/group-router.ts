@@ -1,5 +1,6 @@
-// Finds the replica that can answer: the leader this isolate last saw, then whoever the replicas name, then the next
-// one (`Search`). A write may be sent more than once over a change of leader; its id makes the group apply it once.
+// Finds the replica that can answer a call. It asks the leader that this isolate last saw, then the replica that others
+// name, then the next one (`Search`). A write may be sent more than once while the leader changes, and its id makes the
+// group apply it once.
 
 import type { ReplicaNamespace, ReplicaStub } from './env.ts';
 import type { PlacedMember } from '../model/calls.ts';
@@ -10,8 +11,8 @@ import { KnownGroup } from './known-group.ts';
 import { noteAnswer, Search, toldOf, unavailable } from './search.ts';
 
 /**
- * Where the directory says that a tenant's replicas are; none, where it knows no such tenant; null: it does not answer.
- * Asked only when all else failed, and once for a call.
+ * Where the replicas of a tenant are, as the directory says. The list is empty where the directory knows no such
+ * tenant, and null where it does not answer. The directory is asked only when all else failed, and once for a call.
  */
 export type PlacedReplicas = (tenant: string) => Promise<readonly PlacedMember[] | null>;
 
@@ -20,7 +21,9 @@ export class GroupRouter {
   readonly #groups = new Map<string, KnownGroup>();
   readonly #ids = new Map<string, DurableObjectId>();
   readonly #placed: PlacedReplicas;
-  /** Tenants of which nothing was found, neither a replica nor a place, and until when that counts. */
+  /**
+   * Tenants of which neither a replica nor a row in the directory was found, and until when this isolate believes it.
+   */
   readonly #absentUntilMs = new Map<string, number>();
 
   constructor(namespace: ReplicaNamespace, placed: PlacedReplicas) {
@@ -29,8 +32,8 @@ export class GroupRouter {
   }
 
   /**
-   * A stub belongs to the request that made it, so only ids are remembered. The runtime must not retry: `route` does,
-   * and knows which replica is next.
+   * A stub belongs to the request that made it, so only ids are remembered. The runtime must not retry, because `route`
+   * does it and knows which replica is next.
    */
   stub(tenant: string, replica: number, locationHint?: DurableObjectLocationHint): ReplicaStub {
     const name = `${tenant}/${replica}`;
@@ -48,7 +51,7 @@ export class GroupRouter {
     this.#groups.delete(tenant);
   }
 
-  /** Asks replicas until one answers. Gives up after `requestTimeoutMs`, except on a call that waits on purpose. */
+  /** Asks replicas until one answers. Gives up after `requestTimeoutMs`, unless the call waits on purpose. */
   async route<Value>(tenant: string, call: GroupCall<Value>): Promise<Routed<Value>> {
     if (this.#isKnownAbsent(tenant)) return { kind: 'absent' };
     const group = this.#groups.get(tenant) ?? this.#meet(tenant);
@@ -56,7 +59,7 @@ export class GroupRouter {
     const replica = (call.reader === null ? null : group.nearestTo(call.reader, Date.now())) ?? group.leader;
     const told = call.reader === null ? toLeader : toldOf(group, call, replica);
     const first = start(call, { stub: stubOf(replica), replica, told, abort: null });
-    // Nearly every call ends here, so nothing is made for it beyond this.
+    // Nearly every call ends here, so nothing more is made for it.
     const answer = await (call.patience === 'waits' ? first.answer : within(first.answer, group.hedgeMs));
     if (answer?.kind === 'done') {
       noteAnswer(group, call, first);
@@ -67,7 +70,7 @@ export class GroupRouter {
     return routed.kind === 'absent' ? this.#routeAsPlaced(tenant, { call, tried: group, deadlineMs }) : routed;
   }
 
-  /** None of those that this isolate knew is there any more: the directory knows whom the group went on with. */
+  /** No replica that this isolate knew exists any more. The directory knows which replicas the group went on with. */
   async #routeAsPlaced<Value>(
     tenant: string,
     { call, tried, deadlineMs }: { call: GroupCall<Value>; tried: KnownGroup; deadlineMs: number },
@@ -83,7 +86,8 @@ export class GroupRouter {
     group.leader = first.number;
     const stubOf = (replica: number): ReplicaStub => this.stub(tenant, replica);
     const [replica, told] = [first.number, toldOf(group, call, first.number)];
-    // Whatever they say, nobody is asked again who was not asked now: replicas that left may name each other for ever.
+    // Whatever the replicas answer, only those that the directory named are asked: replicas that left a group may name
+    // each other for ever.
     const started = start(call, { stub: stubOf(replica), replica, told, abort: new AbortController() });
     const routed = await new Search({ call, group, stubOf, deadlineMs }).run(started);
     if (routed.kind !== 'done') this.forget(tenant);
@@ -91,8 +95,8 @@ export class GroupRouter {
   }
 
   /**
-   * Whoever goes on with a key of a deleted tenant, or with names that are none, costs the directory nothing. Ids are
-   * never used twice.
+   * A client that goes on with a key of a deleted tenant, or with names of tenants that do not exist, costs the
+   * directory nothing. An id is never given to a second tenant.
    */
   #isKnownAbsent(tenant: string): boolean {
     if (this.#absentUntilMs.size === 0) return false;

@@ -1,5 +1,5 @@
-// GET /version, /health, /livez and /readyz as etcd has them. With a key it is the tenant's group that answers; without
-// one, the service itself, which is well as long as it can say so: a probe need not hold a key.
+// GET /version, /health, /livez and /readyz as etcd has them. With a key, the tenant's group answers. Without a key,
+// the service answers for itself, so that a probe need not hold a key: the service is well as long as it can say so.
 
 import { parseCall } from '../api/call.ts';
 import { failureResponse } from '../api/errors/errors.ts';

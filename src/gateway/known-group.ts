@@ -1,5 +1,5 @@
 // What an isolate knows of a group from the answers of its replicas: who leads, who the members are and where, how fast
-// the leader answers. Hints alone: whatever is wrong here costs time, and is set right by a later answer.
+// the leader answers. All of it is a hint: a wrong hint costs time, and a later answer corrects it.
 
 import type { PlacedMember } from '../model/calls.ts';
 import {
@@ -12,9 +12,9 @@ import {
 import { distanceTo } from '../tenants/nearness.ts';
 import type { Reader } from './read-target.ts';
 
-/** What one answer counts in what is usual. */
+/** The weight of the newest answer in the moving average of how long the leader takes. */
 const newestPart = 1 / 8;
-/** Every new group but one of a single replica has these. */
+/** The numbers in every new group of three or five replicas, tried until the members are known. */
 const firstMembers = [1, 2, 3];
 
 export class KnownGroup {
@@ -24,12 +24,12 @@ export class KnownGroup {
   #membersMs = 0;
   #answeredMs = 0;
   #usualMs = 0;
-  /** Replicas that did not answer a reader, and until when readers go elsewhere. */
+  /** Replicas that did not answer a reader, each with the time until which readers go elsewhere. */
   readonly #avoided = new Map<number, number>();
 
   // Who leads, and how fast it answers
 
-  /** The leader answered a call, and not by sending it on. `tookMs` null: longer than it usually does. */
+  /** The replica answered a call as the leader. `tookMs` is null where the answer took longer than it usually does. */
   answered(replica: number, tookMs: number | null, nowMs: number): void {
     if (replica !== this.leader) this.#usualMs = 0;
     this.leader = replica;
@@ -38,14 +38,15 @@ export class KnownGroup {
     this.#usualMs = this.#usualMs === 0 ? tookMs : this.#usualMs + (tookMs - this.#usualMs) * newestPart;
   }
 
-  /** How long an answer may take before another replica is asked, too. */
+  /** How long an answer may take before a second replica is asked beside the first. */
   get hedgeMs(): number {
     return Math.min(Math.max(attemptHedgeMs, attemptHedgeFactor * this.#usualMs), attemptHedgeLatestMs);
   }
 
   /**
-   * When those who have waited since then may suspect the leader: once it has answered nothing for so long. A busy one
-   * answers other calls meanwhile; but that puts it off no further than `attemptHedgeLatestMs`.
+   * When a call that has waited since `sinceMs` may suspect the leader: once the leader has answered no call for
+   * `patienceMs`. A busy leader answers other calls meanwhile, which delays the suspicion, but no longer than
+   * `attemptHedgeLatestMs`.
    */
   suspectAtMs(sinceMs: number, patienceMs: number): number {
     const silentMs = Math.max(sinceMs, this.#answeredMs) + patienceMs;
@@ -54,7 +55,7 @@ export class KnownGroup {
 
   // Who the members are, and where
 
-  /** In the order in which they are tried; a guess before they were told. */
+  /** The members in the order in which they are tried. It is a guess until a replica has told them. */
   get candidates(): readonly number[] {
     return this.#numbers;
   }
@@ -66,14 +67,16 @@ export class KnownGroup {
 
   told(members: readonly PlacedMember[], nowMs: number): void {
     if (members.length === 0) return;
-    // A replica that was removed knows who stayed, and not where they run.
+    // A replica that was removed knows which members stayed, but not where they run.
     this.#members = members.every(({ location }) => location !== '') ? members : [];
     this.#numbers = members.map(({ number }) => number);
     this.#membersMs = nowMs;
     for (const replica of this.#avoided.keys()) if (!this.#numbers.includes(replica)) this.#avoided.delete(replica);
   }
 
-  /** null: ask who the members are. They may have changed since they were told. */
+  /**
+   * null where the members must be asked for: they are not known, or were told so long ago that they may have changed.
+   */
   nearestTo({ point }: Reader, nowMs: number): number | null {
     if (this.#members.length === 0 || nowMs - this.#membersMs >= membersKnownMs) return null;
     const able = this.#members.filter(({ number }) => (this.#avoided.get(number) ?? 0) <= nowMs);
@@ -82,7 +85,7 @@ export class KnownGroup {
     return far.toSorted((left, right) => left.distance - right.distance)[0]?.number ?? this.leader;
   }
 
-  /** It did not answer a reader, or another replica did sooner. */
+  /** The replica did not answer a reader, or another replica answered sooner. */
   avoid(replica: number, nowMs: number): void {
     this.#avoided.set(replica, nowMs + nearestAvoidedMs);
   }

@@ -1,7 +1,7 @@
-// Logging in without a header that names the tenant: the message of /v3/auth/authenticate does. Its password may be a
-// key of the tenant, or its name `user@tenant`. Whether they are right is for the tenant's group to say; how often may
-// be guessed is looked at here, before any group is woken, and nothing of the answer tells whether the tenant, the user
-// or the password is wrong.
+// A login without a header that names the tenant. The message of /v3/auth/authenticate names it: its password is an
+// access key of the tenant, or its name is `user@tenant`. The tenant's group says whether name and password are right.
+// How often they may be guessed is limited here, before any group is woken. No answer tells whether the tenant, the
+// user or the password is wrong.
 
 import { failureResponse } from '../api/errors/errors.ts';
 import { decodeCredential } from '../api/v3/auth.ts';
@@ -16,16 +16,19 @@ import {
 } from '../tenants/login-throttle.ts';
 import type { Identified, Identities } from './credentials.ts';
 
-/** Of `authenticationFailed`. */
+/** The HTTP status that v3 gives the failure `authenticationFailed`. */
 const refusedLoginStatus = 400;
-/** Set by Cloudflare's edge to the address of the client, whatever the client sends. Elsewhere there may be none. */
+/**
+ * Cloudflare's edge sets this header to the address of the client, whatever the client sends. Elsewhere it may be
+ * absent.
+ */
 const sourceHeader = 'CF-Connecting-IP';
 const userAtTenant = /@([a-z0-9]{1,32})$/;
 
-/** `user` null: a key was given as the password, which nobody guesses. */
+/** `user` is null where the password is an access key, which nobody guesses. */
 export type Login = Extract<Identified, { readonly kind: 'caller' }> & { readonly user: string | null };
 
-/** Whom the message names; null: nobody that could be found. */
+/** The tenant and the caller that the message names; null where it names no tenant. */
 export function identifyLogin(identities: Identities, body: ArrayBuffer): Login | null {
   const credential = decodeCredential(new Uint8Array(body));
   if (credential === null) return null;
@@ -39,7 +42,7 @@ export function identifyLogin(identities: Identities, body: ArrayBuffer): Login 
   return { kind: 'caller', tenant, caller: { kind: 'anonymous', id: '', token: 'none' }, user };
 }
 
-/** The logins by name and password that came to this isolate. */
+/** Delays logins by name and password, of those that came to this isolate. */
 export class GuardedLogins {
   readonly #throttle = new LoginThrottle();
   readonly #nowMs: () => number;
@@ -50,7 +53,7 @@ export class GuardedLogins {
     this.#wait = wait;
   }
 
-  /** `ask`: what the group of the tenant answers, if there is one. */
+  /** `ask` asks the group of the tenant, if there is one. */
   async guard(
     request: Request,
     { tenant, user }: { readonly tenant: string; readonly user: string },

@@ -1,6 +1,6 @@
-// etcd's calls on the group itself, as the operator makes them: with the operator's token, on the tenant that
-// `Quorate-Tenant` names. A tenant's own credentials do not change its group, whoever its users are. Each call that may
-// change something is in the audit first.
+// etcd's calls on the group itself, as the operator makes them: with the operator's token, on the tenant that the
+// header `Quorate-Tenant` names. No credential of the tenant changes its group. A call that may change something is
+// recorded in the audit before it is made.
 
 import { type Failure, failureResponse } from '../api/errors/errors.ts';
 import { auditDetailCharactersMax, requestBodyBytesMax } from '../limits.ts';
@@ -24,13 +24,13 @@ export function isOperator(env: Env, headers: Headers): boolean {
   return isOperatorToken(env, bearerOf(headers));
 }
 
-/** A token that can be guessed opens nothing. */
+/** False for a token that can be guessed, even where it is the one that was set. */
 export function isOperatorToken(env: Env, token: string | null): boolean {
   const expected = env.OPERATOR_TOKEN ?? '';
   return token !== null && secretFault(expected) === null && equalSecrets(token, expected);
 }
 
-/** null: the operator calls. */
+/** Why the caller is not taken for the operator; null: it is the operator. */
 export function operatorRefusal(env: Env, headers: Headers): Failure | null {
   if (isOperator(env, headers)) return null;
   const { operator } = settingsFaults(env);

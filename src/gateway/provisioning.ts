@@ -1,9 +1,11 @@
-// Making and unmaking a tenant: the directory's row first, so that nothing exists that the directory does not know;
-// then the replicas; then the first key. Every step can be repeated, and what broke off half-way is taken back.
+// Makes and deletes tenants. To make one, its row in the directory comes first, so that nothing exists that the
+// directory does not know; then the replicas; then the first access key. Every step can be repeated, and a tenant that
+// was left half-made is deleted.
 //
-// Unmaking: the row says so first. Then every object that may be a replica stops being one, and says how many numbers
-// its group had given, until nobody names a number that was not asked: from here on no object is made any more, and the
-// row says how many there may be. Only then are they wiped: whoever goes on after an interruption finds the same ones.
+// To delete one, its row first says so. Then every object that may be a replica stops being one, and says how many
+// numbers its group had given, until no object names a number that was not asked. From here on no object of the tenant
+// is made, and the row says how many numbers there are. Only then are the objects wiped, so that whoever goes on after
+// an interruption finds the same objects.
 
 import type { LocationHint } from '../model/locations.ts';
 import { deletionCallsMax } from '../limits.ts';
@@ -31,7 +33,9 @@ export class Provisioning {
     this.#keys = keys;
   }
 
-  /** 'nameTaken': another tenant has the name. Throws where a replica or the directory cannot be reached. */
+  /**
+   * Answers 'nameTaken' where another tenant has the name. Throws where a replica or the directory cannot be reached.
+   */
   async create(request: NewTenant, nowMs: number): Promise<Provisioned | 'nameTaken'> {
     const replicas = request.placement.map((location, place): PlacedReplica => ({ number: place + 1, location }));
     const tenant: Tenant = {
@@ -67,8 +71,8 @@ export class Provisioning {
   }
 
   /**
-   * False: not every replica could be reached. The tenant stays as one that is being deleted; asked again, this goes
-   * on.
+   * Answers false where not every replica could be reached. The tenant then stays one that is being deleted, and the
+   * next call goes on with it.
    */
   async remove(tenant: Tenant, nowMs: number): Promise<boolean> {
     try {
@@ -88,7 +92,7 @@ export class Provisioning {
     return true;
   }
 
-  /** The key's text is in the answer and nowhere else. */
+  /** Makes an access key. Its text is in the answer and is kept nowhere. */
   async issueKey(request: {
     readonly tenant: string;
     readonly caller: Caller;
@@ -130,8 +134,8 @@ export class Provisioning {
   }
 
   /**
-   * Resolves with the lowest number that no object can have. Each may know of replicas that the directory was not told
-   * of.
+   * Resolves with the lowest number that no object of the tenant can have. An object may know of replicas that the
+   * directory was not told of.
    */
   async #retire(id: string, told: number): Promise<number> {
     let [asked, next] = [1, told];
@@ -157,7 +161,8 @@ export class Provisioning {
   }
 
   /**
-   * Frees a name whose tenant was never finished, or not wholly removed. False: the name belongs to a living tenant.
+   * Frees a name whose tenant was never finished or not wholly deleted. Answers false where the name belongs to a
+   * living tenant.
    */
   async #takeBackUnfinished(name: string, nowMs: number): Promise<boolean> {
     const tenant = await this.#directory.byName(name);

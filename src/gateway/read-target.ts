@@ -1,11 +1,12 @@
-// Which replica a read or a watch is meant for: the caller's choice (`Quorate-Read`), and where it is.
+// Which replica a read or a watch goes to, by the caller's choice (`Quorate-Read`) and by where the caller is.
 
 import type { Endpoint } from '../api/endpoint.ts';
 import { readHeader } from '../api/forwarded.ts';
 import { type Point, pointOf } from '../tenants/nearness.ts';
 
 /**
- * Whoever is nearest to the reader; where that is not known (null), a follower: it is no further away than the leader.
+ * The nearest replica answers. Where the reader is not known (null), a follower does: it is no further away than the
+ * leader.
  */
 export type Reader = { readonly point: Point | null };
 
@@ -13,7 +14,7 @@ export type ReadTarget = { readonly kind: 'leader' } | { readonly kind: 'nearest
 
 const toLeader: ReadTarget = { kind: 'leader' };
 
-/** null: the header says something else than `leader` or `nearest`. */
+/** null where the header says neither `leader` nor `nearest`. */
 export function readTargetOf(request: Request, query: string, endpoint: Endpoint): ReadTarget | null {
   const choice = request.headers.get(readHeader);
   if (choice !== null && choice !== 'leader' && choice !== 'nearest') return null;
@@ -22,11 +23,11 @@ export function readTargetOf(request: Request, query: string, endpoint: Endpoint
   if (choice === null && servedBy === 'leaderOrNearest' && !isSerializable(endpoint, query)) return toLeader;
   const { cf } = request;
   const point = pointOf({ continent: cf?.['continent'], latitude: cf?.['latitude'], longitude: cf?.['longitude'] });
-  // Nobody asked for another replica than the leader, and none is known to be nearer.
+  // The caller did not ask for another replica than the leader, and no replica is known to be nearer.
   return choice === null && point === null ? toLeader : { kind: 'nearest', reader: { point } };
 }
 
-/** Of v1's reads it stands in the query; of v3's in the body, which is not looked at here. */
+/** A read of v1 says so in the query. A read of v3 says so in its body, which the gateway does not look at. */
 function isSerializable({ protocol }: Endpoint, query: string): boolean {
   return protocol === 'v1' && query.includes('consistency=serializable');
 }

@@ -1,11 +1,11 @@
-// A WebSocket that is refused, for a client that cannot read why. A browser tells its page nothing of the answer to an
-// upgrade but that it was no 101 (WHATWG WebSockets, "fail the connection"): such a client gets its socket, and a close
-// frame that says what the answer said.
+// A WebSocket that is refused to a client that cannot read why. Of the answer to an upgrade a browser tells its page
+// only that it was not 101 (WHATWG WebSockets, "fail the connection"). Such a client gets its socket, and a close frame
+// that says what the answer said.
 
 import { closeFrameOfStatus } from '../api/close-frames.ts';
 import { isWebSocketUpgrade, offeredBearer } from '../api/upgrade.ts';
 
-/** The answer as it is, or in its place a socket that is closed at once with 4000 and the answer's status. */
+/** The answer as it is, or a socket in its place, which is closed at once with 4000 and the status of the answer. */
 export async function readableRefusal(request: Request, answer: Response): Promise<Response> {
   if (answer.status === 101 || !readsNoAnswer(request)) return answer;
   const { 0: client, 1: server } = new WebSocketPair();
@@ -22,18 +22,20 @@ export async function readableRefusal(request: Request, answer: Response): Promi
   return new Response(null, { status: 101, webSocket: client, headers });
 }
 
-/** A request that was answered, and asked for a socket. */
+/** The status that is told where the path answered the request, but takes no WebSocket. */
 const noSocketStatus = 400;
 
-/** A client that offers subprotocols fails where none of them is taken, and then does not hear why it was refused. */
+/**
+ * A client that offers subprotocols fails where the service takes none of them, and would not hear why it was refused.
+ */
 function firstOffered(headers: Headers): string | null {
   const [first = ''] = headers.get('sec-websocket-protocol')?.split(',') ?? [];
   return first.trim() === '' ? null : first.trim();
 }
 
 /**
- * Browsers name the page's origin, and can send a key as a subprotocol alone; Node's own client says what it fetches as
- * they do (Fetch Metadata). Others read the status.
+ * A browser names the origin of its page, or sends a key as a subprotocol, as it can send it in no other way. Node's
+ * own client sends the header Sec-Fetch-Mode, as browsers do. Other clients can read the status.
  */
 function readsNoAnswer(request: Request): boolean {
   const { method, headers } = request;
@@ -41,7 +43,7 @@ function readsNoAnswer(request: Request): boolean {
   return headers.has('Origin') || headers.get('Sec-Fetch-Mode') === 'websocket' || offeredBearer(headers) !== null;
 }
 
-/** What a problem (v1) or etcd's error body (v3) says. */
+/** The sentence in a problem of v1 or in an error body of v3. */
 function detailIn(body: string): string {
   try {
     const parsed: unknown = JSON.parse(body);

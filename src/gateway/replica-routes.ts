@@ -1,5 +1,5 @@
-// The operator's calls on a tenant's replicas: which there are, one more, one less, one in another's place. The group
-// itself does it, goes on doing it by itself, and tells the directory.
+// The operator's calls on the replicas of a tenant: list them, add one, remove one, replace one. The group makes the
+// change, finishes it by itself, and tells the directory.
 
 import type { FailedChange } from '../api/replica-request.ts';
 import { parseReplicaCreation, parseReplicaRemoval } from '../api/v1/tenants.ts';
@@ -14,7 +14,7 @@ import { readBody } from './request-body.ts';
 
 export type ReplicaRoutesOptions = { readonly groups: GroupRouter };
 
-/** `text` stands in the path for a replica's number. `record` is called once it is gone. */
+/** `text` is what the path has in place of a replica's number. `record` is called once the replica is gone. */
 export type Removal = {
   readonly text: string;
   readonly query: string;
@@ -39,7 +39,9 @@ export class ReplicaRoutes {
     return Response.json({ replicas: answered.replicas });
   }
 
-  /** 202: it is in the group, and catches up. `record` is called once that is so. */
+  /**
+   * Answers 202 once the replica is in the group, where it catches up with the others. `record` is called at that time.
+   */
   async add(request: Request, tenant: Tenant, record: (detail: string) => Promise<void>): Promise<Response> {
     const read = await readBody(request, tenantBody);
     if (read.kind === 'failed') return refused(read.failure);

@@ -1,16 +1,19 @@
-// Reads a request's body into memory: up to a bound, in a bounded time, and counted. Nothing else does, so that no
-// header of a client takes a bound away.
+// Reads the body of a request into memory: up to a bound, within a bounded time, and counted. No other code reads a
+// body, so no header of a client can take a bound away.
 
 import type { Failure } from '../api/errors/failures.ts';
 import { bodyReadMs, discardedBodyBytesMax } from '../limits.ts';
 import type { MemoryShare, Reservation } from '../base/memory-budget.ts';
 
-/** What is used of a request. */
+/** The part of a request that is used here. */
 export type BodySource = Pick<Request, 'body' | 'headers' | 'arrayBuffer'>;
 
 export type BodyBounds = {
   readonly bytesMax: number;
-  /** What the body is counted in, from before it is read until the caller releases it; null: it is small. */
+  /**
+   * The body is counted here from before it is read until the caller of `readBody` releases it; null: it is too small
+   * to be counted.
+   */
   readonly memory: Reservation | null;
 };
 
@@ -18,7 +21,7 @@ export type BodyRead =
   | { readonly kind: 'body'; readonly body: ArrayBuffer }
   | { readonly kind: 'failed'; readonly failure: Failure };
 
-/** Of a body that is too large no more than the bound was kept. */
+/** Never keeps more of a body than the bound, even where the body is larger. */
 export async function readBody(request: BodySource, bounds: BodyBounds): Promise<BodyRead> {
   if (request.body === null) return { kind: 'body', body: new ArrayBuffer(0) };
   const bytes = declaredBytes(request.headers);
@@ -38,15 +41,15 @@ async function readDeclared(request: BodySource): Promise<BodyRead> {
   }
 }
 
-/** Its sender has gone, or framed it wrongly; perhaps it reads on. */
+/** The sender has gone or has framed the body wrongly, and may still read the answer. */
 const bodyCut = failed({
   kind: 'badRequest',
   detail: 'the connection ended inside the body, or the body is not framed as its headers say; nothing was done',
 });
 
 /**
- * The rest of one that is too large is thrown away: a client that is still sending when the connection ends does not
- * see the answer.
+ * The rest of a body that is too large is read and thrown away, because a client that is still sending when the
+ * connection ends does not see the answer.
  */
 async function readParts(
   body: ReadableStream<Uint8Array>,
@@ -80,7 +83,10 @@ async function readWhole(
   return failure === null ? { kind: 'body', body: await new Blob(parts).arrayBuffer() } : failed(failure);
 }
 
-/** Whoever does not send what it began to would hold its connection, and what was read, for good. */
+/**
+ * Without this a client that stops sending in the middle would hold its connection, and the memory of what was read,
+ * for good.
+ */
 async function tooLate(inTime: Promise<BodyRead>, late: AbortController): Promise<BodyRead> {
   await new Promise<void>((resolve) => {
     const timer = setTimeout(resolve, bodyReadMs);
@@ -98,7 +104,10 @@ function failed(failure: Failure): BodyRead {
   return { kind: 'failed', failure };
 }
 
-/** A length counts only where nothing else says how long the body is (RFC 9112, section 6.3). */
+/**
+ * The length that Content-Length says, unless the request says in another way how long its body is (RFC 9112, section
+ * 6.3).
+ */
 function declaredBytes(headers: Headers): number | null {
   const declared = headers.get('Content-Length') ?? '';
   return /^\d{1,15}$/.test(declared) && !headers.has('Transfer-Encoding') ? Number(declared) : null;

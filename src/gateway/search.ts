@@ -1,5 +1,6 @@
-// A call whose first replica did not answer, or not in time: asks others, one after the other or beside each other,
-// until one answers. The first answer counts; the attempts that are still under way then are given up.
+// A call whose first replica did not answer, or not in time. The search asks other replicas, one after the other or
+// beside each other, until one answers. The first answer counts, and the attempts that are still under way are then
+// given up.
 
 import { attemptLongMs, attemptTimeoutMs, requestTimeoutMs } from '../limits.ts';
 import { type Attempted, type GroupCall, type Routed, start, type Started, type Told, toLeader } from './attempts.ts';
@@ -10,15 +11,17 @@ export type SearchOptions<Value> = {
   readonly call: GroupCall<Value>;
   readonly group: KnownGroup;
   readonly stubOf: (replica: number) => ReplicaStub;
-  /** The call's, whoever searched for it before. */
+  /** When the call as a whole is given up, however many searches were made for it. */
   readonly deadlineMs: number;
 };
 
 type Ended<Value> = { readonly started: Started<Value>; readonly attempted: Attempted<Value> };
-/** Whom to ask next, from when on, and whom it shall suspect (0: nobody). */
+/** Which replica to ask next, from when on, and which leader that replica is to suspect (0: none). */
 type Plan = { readonly replica: number; readonly atMs: number; readonly suspected: number };
 
-/** So many go from replica to replica at once; after them a group that stays without a leader is not hammered. */
+/**
+ * So many attempts follow each other without a pause. From then on pauses protect a group that stays without a leader.
+ */
 const attemptsAtOnce = 4;
 const pauseMs = 20;
 const pauseMsMax = 250;
@@ -33,18 +36,19 @@ export class Search<Value> {
   #broken: { readonly error: unknown } | null = null;
   #wake: () => void = () => {};
 
-  /** Who leads, as far as this call has been told. */
+  /** The leader, as far as this call has been told. */
   #leader: number;
   #failed = 0;
-  /** Since the last time that another one was asked beside it. */
+  /** Whether a replica has said, since the last hedge, that the leader lives. */
   #leaderLives = false;
   readonly #absent = new Set<number>();
   #attempts = 0;
   #lastAsked = 0;
-  /** null: attempts under way may still answer. */
+  /** The next attempt; null while attempts under way may still answer. */
   #plan: Plan | null = null;
   /**
-   * Since when, and for how long, the attempts under way are waited for before another replica is asked beside them.
+   * Since when, and for how long, the search waits for the attempts under way before it asks another replica beside
+   * them.
    */
   #waitingSinceMs = 0;
   #patienceMs: number;
@@ -59,7 +63,7 @@ export class Search<Value> {
     this.#leader = group.leader;
   }
 
-  /** Goes on from the call's first attempt. */
+  /** Runs until the call is answered or given up. `first` is the first attempt of the call. */
   async run(first: Started<Value>): Promise<Routed<Value>> {
     this.#follow(first);
     try {
@@ -104,7 +108,7 @@ export class Search<Value> {
     if (started.told.read === 'nearest') this.#group.avoid(started.replica, Date.now());
   }
 
-  /** Ends when an attempt does, or at the next moment at which there is something to do. */
+  /** Waits until an attempt ends, or until the next moment at which there is something to do. */
   async #pause(): Promise<void> {
     if (this.#ended.length > 0 || this.#broken !== null) return;
     const untilMs = this.#nextMomentMs;
@@ -130,13 +134,13 @@ export class Search<Value> {
     return this.#group.suspectAtMs(this.#waitingSinceMs, this.#patienceMs);
   }
 
-  // What came of them
+  // Attempts that have ended
 
   #takeEnded(): Routed<Value> | null {
     const ended = this.#ended;
     this.#ended = [];
     for (const { started, attempted } of ended) {
-      // One that was given up counts no more.
+      // The answer of an attempt that was given up does not count.
       if (!this.#pending.delete(started)) continue;
       const routed = this.#take(started, attempted, Date.now());
       if (routed !== null) return routed;
@@ -146,7 +150,7 @@ export class Search<Value> {
 
   #take(started: Started<Value>, attempted: Attempted<Value>, nowMs: number): Routed<Value> | null {
     const { replica, startedMs, told } = started;
-    // Whoever kept a call that long was at it. The time for finding another one begins anew.
+    // A replica that kept the call that long was serving it. The time for finding another replica begins anew.
     if (this.#call.patience === 'waits' && nowMs - startedMs >= attemptLongMs)
       this.#deadlineMs = nowMs + requestTimeoutMs;
     switch (attempted.kind) {
@@ -189,7 +193,7 @@ export class Search<Value> {
     return null;
   }
 
-  /** A replica knows who leads, and that this one lives. */
+  /** A replica said who leads, and that the leader lives. */
   #goTo(leader: number, nowMs: number): void {
     this.#leader = leader;
     if (this.#underWayAt(leader) === 0) return this.#planFor(leader, nowMs);
@@ -231,8 +235,8 @@ export class Search<Value> {
   }
 
   /**
-   * Asks one more replica: the leader, once more if it is known to live, for the call may be lost; else one that makes
-   * sure whether the leader lives before it does anything about it.
+   * Asks one more replica. Where the leader is known to live, its call may be lost, and the leader is asked a second
+   * time. Otherwise another replica is asked, which finds out whether the leader lives before it stands for election.
    */
   #hedge(nowMs: number): void {
     this.#waitingSinceMs = nowMs;
@@ -269,8 +273,8 @@ function expiryOf({ startedMs }: Started<unknown>): number {
 }
 
 /**
- * What a replica is told of a call that is for the leader, or for the nearest. A stream cannot come again after a
- * redirect.
+ * What a replica is told with a call that is for the leader or for the nearest replica. The body of a stream cannot be
+ * sent a second time after a redirect.
  */
 export function toldOf<Value>(group: KnownGroup, { reader, patience }: GroupCall<Value>, replica: number): Told {
   if (reader === null) return toLeader;
@@ -278,7 +282,7 @@ export function toldOf<Value>(group: KnownGroup, { reader, patience }: GroupCall
   return replica === group.leader ? toLeader : { ...toLeader, read: 'nearest' };
 }
 
-/** `started` brought the call's answer. */
+/** Remembers what the answer of `started` says of the group. */
 export function noteAnswer<Value>(
   group: KnownGroup,
   call: GroupCall<Value>,

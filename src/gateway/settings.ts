@@ -1,18 +1,18 @@
-// The settings that the service cannot be without, and what is wrong with those that it has. Whoever guesses the
-// operator's token owns every tenant; whoever guesses the service's secret makes keys of all of them.
+// The settings that the service needs, and what is wrong with the values that it has. Whoever guesses the operator's
+// token owns every tenant, and whoever guesses the service's secret can make keys of all of them.
 
 import { secretCharactersMin, secretDifferentCharactersMin } from '../limits.ts';
 import type { Env } from './env.ts';
 
 export type SettingsFaults = {
-  /** Without it no access key can be told from a forged one. */
+  /** Faults of the service's secret, without which no access key can be told from a forged one. */
   readonly service: readonly string[];
-  /** Without it the operator's calls are closed. */
+  /** Faults of the operator's token, without which the calls of the operator are closed. */
   readonly operator: readonly string[];
 };
 
 export function settingsFaults({ SERVICE_SECRET = '', OPERATOR_TOKEN = '' }: Env): SettingsFaults {
-  // One that is replaced stands behind the new one until its keys are gone.
+  // A secret that is being replaced stands behind the new one until no key of it is in use.
   const secrets = SERVICE_SECRET.split(',').filter((secret) => secret !== '');
   return {
     service:
@@ -26,7 +26,7 @@ function faultsOf(name: string, secret: string): readonly string[] {
   return fault === null ? [] : [`${name} ${fault}`];
 }
 
-/** What is wrong with it, to stand after its name; null: nothing. */
+/** What is wrong with a secret, as a text that follows its name; null: nothing. */
 export function secretFault(secret: string): string | null {
   if (secret.length < secretCharactersMin) {
     return `has ${secret.length} characters, and must have at least ${secretCharactersMin} random ones`;

@@ -1,7 +1,6 @@
-// A call on a tenant's store: find out who calls, find the replica, hand the request on. Neither the body nor the
-// answer is looked at here (but for a login that says in its message alone which tenant it is for). A call that is
-// answered in one piece is buffered, so that it can be sent again when its leader is gone; streams and upgrades are
-// passed through.
+// A call on a tenant's store: find out who calls, find the replica, hand the request on. The gateway looks neither at
+// the body nor at the answer, except for a login whose message alone names its tenant. A body is read whole, so that it
+// can be sent again when its leader is gone; streams and upgrades are passed on as they come.
 
 import type { Endpoint } from '../api/endpoint.ts';
 import { type Failure, failureResponse, unlessRefusedAlone } from '../api/errors/errors.ts';
@@ -58,7 +57,7 @@ export class StoreCalls {
     const byMessage = identified.kind === 'failed' && credentials.kind !== 'named' && endpoint.isLogin;
     if (identified.kind === 'failed' && !byMessage) return refuse(identified.failure);
 
-    // A GET has no body that means anything (RFC 9110, section 9.3.1), nor has an upgrade, which is one.
+    // The body of a GET means nothing (RFC 9110, section 9.3.1). An upgrade is a GET.
     const body: ReadableStream | null = hasNoBody(request.method) ? null : request.body;
     if (body !== null && isReadWhole(incoming)) {
       if (identified.kind === 'caller') return this.#askWithBody(identified, incoming, refuse);
@@ -77,7 +76,7 @@ export class StoreCalls {
     return this.ask(identified, incoming, body);
   }
 
-  /** The body is in memory until the call is answered: it may have to be sent again. */
+  /** The body stays in memory until the call is answered, because it may have to be sent again. */
   async #askWithBody(
     identified: Extract<Identified, { readonly kind: 'caller' }>,
     incoming: Incoming,
@@ -93,7 +92,7 @@ export class StoreCalls {
     }
   }
 
-  /** For whom the gateway, or the operator's token, says that it is. */
+  /** Asks the group in the name of `caller`, who has been checked by the gateway or has the operator's token. */
   async ask(
     { tenant, caller }: Pick<Extract<Identified, { readonly kind: 'caller' }>, 'tenant' | 'caller'>,
     { request, target, endpoint }: Incoming,
@@ -119,12 +118,12 @@ export class StoreCalls {
       },
     });
     if (routed.kind === 'done') {
-      // A read that was refused has done nothing, wherever it was asked.
+      // A read that was refused has changed nothing, wherever it was asked.
       const mayHaveDone = attempts > 1 && endpoint.servedBy === 'leader';
       return mayHaveDone ? unlessRefusedAlone(routed.value, protocol) : routed.value;
     }
     if (routed.kind === 'unavailable') return failureResponse(protocol, { kind: 'timeout' });
-    // Which tenants there are is not told to who has no key of one.
+    // A caller without a key of a tenant is not told whether the tenant exists.
     const hasKey = caller.kind !== 'service' && caller.id !== '';
     return failureResponse(
       protocol,
@@ -132,7 +131,7 @@ export class StoreCalls {
     );
   }
 
-  /** Random for this isolate, then counted: made without a call for randomness on each request. */
+  /** The prefix is random and made once for this isolate; a counter follows it. So no call asks for randomness. */
   #newWriteId(): string {
     if (this.#writeIdPrefix === '') this.#writeIdPrefix = `${newId()}${newId()}`;
     this.#writes++;
@@ -140,7 +139,7 @@ export class StoreCalls {
   }
 }
 
-/** A request, where it goes, and what the table of routes says of it. */
+/** A request with its path and query, and with what the table of routes says of it. */
 export type Incoming = { readonly request: Request; readonly target: RequestTarget; readonly endpoint: Endpoint };
 
 export function incomingOf(request: Request): Incoming {
@@ -157,14 +156,14 @@ function hasNoBody(method: string): boolean {
   return method === 'GET' || method === 'HEAD';
 }
 
-/** Empty where the client called a host that is none. */
+/** The scheme, host and port that the client called; empty where its host is not a valid one. */
 function originOf(url: string): string {
   return URL.parse(url)?.origin ?? '';
 }
 
 const badReadHeader: Failure = { kind: 'badRequest', detail: 'Quorate-Read must be leader or nearest' };
 
-/** Each attempt takes the headers as they stand when it begins. */
+/** Sets the headers for the next attempt. Each attempt sends the headers as they are when it begins. */
 function tell(headers: Headers, { failed, suspected, read }: Told): void {
   tellReplica(headers, failedLeaderHeader, failed);
   tellReplica(headers, suspectedLeaderHeader, suspected);

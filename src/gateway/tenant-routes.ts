@@ -1,4 +1,5 @@
-// The operator's calls: tenants and their keys. An admin key of a tenant may manage that tenant's keys, too.
+// The operator's calls on tenants and their access keys. An admin key of a tenant may also manage the keys of that
+// tenant.
 
 import { type Context, Hono } from 'hono';
 import { type Failure, failureResponse } from '../api/errors/errors.ts';
@@ -220,7 +221,7 @@ class TenantRoutes {
   async revokeKey(request: TenantRequest): Promise<Response> {
     return this.#withCaller(request, async (caller) => {
       const { id, keyId } = request;
-      // What is no id of a key is not written to the log of the group.
+      // A text that cannot be the id of a key is not written to the log of the group.
       if (!idForm.test(keyId)) return refused({ kind: 'accessKeyNotFound', id: null });
       const routed = await this.#options.provisioning.administer(id, caller, { kind: 'revokeAccessKey', id: keyId });
       if (routed.kind !== 'done') return unrouted(id, routed);
@@ -265,7 +266,7 @@ class TenantRoutes {
     return placementOf({ replicas, hints, continent: request.cf?.['continent'] });
   }
 
-  /** What was done stays done when the directory cannot be told. */
+  /** Records in the audit what was done. It stays done where the directory cannot record it. */
   async #record(actor: string, action: Audit['action'], tenantId: string, detail: string): Promise<void> {
     try {
       await this.#directory.record({ atMs: Date.now(), actor, action, tenantId, detail });
