@@ -110,7 +110,7 @@ describe('API-BOUND-2: names of users and roles, and the ranges of permissions, 
         'refused',
       );
       expect(await etcdRefusal(path, body(nameOf(authNameBytesMax + 1)))).toBe(tooLarge);
-      // Of UTF-8, not of characters.
+      // The bound counts bytes of UTF-8, not characters.
       expect(await etcdRefusal(path, body('é'.repeat(authNameBytesMax / 2 + 1)))).toBe(tooLarge);
     });
   }
@@ -142,7 +142,7 @@ describe('API-BOUND-3: lists have bounds', () => {
     const body = (bytes: number): { body: string } => ({ body: JSON.stringify(urls(bytes)) });
     expect(call('POST /v3/cluster/member/add', body(peerUrlsBytesMax)).kind).toBe('memberChange');
     expect(await etcdRefusal('cluster/member/add', urls(peerUrlsBytesMax + 1))).toContain('400 3');
-    // Whether the caller may, and whether there is the member, comes first.
+    // Whether the caller may do this, and whether the member exists, is checked first.
     const { change } = callOf('memberChange', 'POST /v3/cluster/member/update', body(peerUrlsBytesMax + 1));
     expect(change).toMatchObject({ kind: 'update', peerUrls: null });
   });

@@ -117,7 +117,7 @@ describe('any bytes', () => {
         kinds.add(call.kind);
         if (call.kind === 'refused') {
           const { status } = call.response;
-          // etcd answers these so: the leader of an election missing, a password too long.
+          // etcd answers these failures with code 2: the leader of an election does not exist, a password is too long.
           const isEtcds = /election|auth\/user/.test(path);
           expect(
             status >= 400 && (status < 500 || status === 501 || status === 504 || (status === 500 && isEtcds)),

@@ -1,4 +1,4 @@
-// Answers whose bodies are made as they are read.
+// Answers whose bodies are made while they are read.
 
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { utf8 } from '../../src/base/bytes.ts';
@@ -21,7 +21,7 @@ function budgetOf(bytes: number): MemoryBudget {
 }
 
 function largeText(): string {
-  // Pieces of it would cut some of the pairs of surrogates.
+  // Cutting this text into pieces would cut some of its pairs of surrogates.
   return `x${'😀é'.repeat(answerPieceBytes)}`;
 }
 

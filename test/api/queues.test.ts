@@ -179,7 +179,7 @@ describe('POST /v1/locks/{name}', () => {
       waiting: 1,
       revision: 40,
     });
-    // A key that is no place was put below the name: it neither holds nor waits.
+    // A key that is no place was put below the name. It neither holds nor waits.
     const other = pair('s/size', { createRevision: revision(9) });
     const beside = read.respond({ kind: 'answer', answer: { kvs: [other, ...kvs], more: true, count: 9 } }, header);
     expect(await beside.json()).toMatchObject({ limit: 2, holders: [{ key: 's/3' }, { key: 's/4' }], waiting: 1 });

@@ -1,5 +1,5 @@
-// Requests as a client could send them, right, nearly right and wrong, small and as large as the wire takes: what the
-// fuzz tests send.
+// Requests that a client could send: right, nearly right and wrong, small and as large as the wire takes. The fuzz
+// tests send them.
 
 import { Buffer } from 'node:buffer';
 import { utf8 } from '../../src/base/bytes.ts';
@@ -28,13 +28,13 @@ const lengths: readonly number[] = [
   1_900_000,
 ];
 
-/** How long something is: mostly short, sometimes at a bound or one past it, seldom as long as a body. */
+/** A length: mostly short, sometimes at a bound or one past it, seldom as long as a body. */
 function length(random: WireRandom): number {
   if (random.below(12) > 0) return random.below(6);
   return random.pick(lengths);
 }
 
-/** Few different short ones, so that requests meet. */
+/** There are few different short names, so that requests meet. */
 function name(random: WireRandom): string {
   const characters = length(random);
   if (characters > 8) return 'n'.repeat(characters);
@@ -208,7 +208,7 @@ const empty: Make = () => '';
 
 type Sample = { readonly method: string; readonly path: string; readonly body: Make };
 
-/** A method that the path takes, and what it takes there. */
+/** A method that the path takes, and the parameters that this method takes there. */
 function v1Sample(random: WireRandom): Sample {
   const lease = random.pick(['5', '7', '-1', 'x', '9'.repeat(length(random))]);
   return random.pick<Sample>([
@@ -247,7 +247,7 @@ function query(random: WireRandom): string {
   return pairs.join('&');
 }
 
-/** One request. Its body is no larger than the wire takes. */
+/** One request, whose body is no larger than the wire takes. */
 export function randomRequest(random: WireRandom): ApiRequest {
   const sent = new Headers();
   for (let count = random.below(3); count > 0; count--) {

@@ -1,5 +1,4 @@
-// The table of routes: each of its paths is found, whatever else begins alike, and says the same under both names of
-// v3.
+// The table of routes: each path is found, whatever other path begins alike, and means the same under both names of v3.
 
 import { describe, expect, it } from 'vitest';
 import type { Endpoint } from '../../src/api/endpoint.ts';

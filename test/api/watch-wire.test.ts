@@ -17,7 +17,7 @@ import { requestBodyBytesMax, watchMessageBytesMax } from '../../src/limits.ts';
 import type { StoreEvent } from '../../src/model/store.ts';
 import { call, callOf, pair, refusal } from './wire.ts';
 
-/** A message of so many bytes that asks for nothing. */
+/** A message of this many bytes that asks for nothing. */
 function message(bytes: number): string {
   return `{"x":"${'x'.repeat(bytes - 8)}"}`;
 }
@@ -80,7 +80,7 @@ describe('v3 watch messages', () => {
     endless.push(utf8('{"x":"'));
     while (endless.push(utf8('y'.repeat(1_000))).fault === null) pushed += 1_000;
     expect(pushed).toBeLessThanOrEqual(watchMessageBytesMax);
-    // Byte by byte: as the arguments of one call they would not fit the stack.
+    // The bytes are copied one by one: as the arguments of one call they would not fit the stack.
     const slow = new MessageSplitter(requestBodyBytesMax);
     for (const byte of utf8(message(300_000)).subarray(0, -1)) slow.push(Uint8Array.of(byte));
     expect(slow.push(utf8('}')).messages).toEqual([utf8(message(300_000))]);

@@ -1,4 +1,4 @@
-// Seeded randomness for the wire's tests: texts, JSON and what may have happened to it on the way.
+// Seeded randomness for the tests of the wire: texts, JSON, and JSON that was damaged on its way.
 
 import { Random } from '../support/random.ts';
 

@@ -1,4 +1,4 @@
-// Requests and answers for the wire's tests.
+// Requests and answers for the tests of the wire.
 
 import { leaseId, revision } from '../../src/model/brands.ts';
 import { utf8 } from '../../src/base/bytes.ts';
@@ -49,7 +49,7 @@ export async function problemOf(response: Response): Promise<Problem> {
   return { status, slug: type.replace('urn:quorate:problem:', ''), detail, headers: response.headers };
 }
 
-/** What a request that is refused at once is told. */
+/** The answer to a request that is refused at once. */
 export async function refusal(methodAndPath: string, sent: Sent = {}): Promise<Problem> {
   return problemOf(callOf('refused', methodAndPath, sent).response);
 }

@@ -1,4 +1,4 @@
-// What an isolate may hold for clients, and whose share it is.
+// How much an isolate may hold for clients, and whose share that counts to.
 
 import { expect, test } from 'vitest';
 import {
@@ -17,7 +17,7 @@ test('MEMORY-1: each key, each tenant and the isolate have a bound; what is at i
   const own = budget.reserve({ tenant: 't', key: 'a' });
   expect(own.hold(40_000)).toBeNull();
   expect(own.hold(40_001)).toBe('key');
-  // What is refused changes nothing.
+  // A refusal changes nothing.
   expect([own.bytes, budget.bytes]).toEqual([40_000, 40_000]);
   expect(budget.reserve({ tenant: 't', key: 'a' }).hold(5_000)).toBe('key');
   const other = budget.reserve({ tenant: 't', key: 'b' });
@@ -59,7 +59,7 @@ test('MEMORY-7: what an object held that ended without giving it back is held no
   expect(other.hold(10_000)).toBeNull();
   budget.begins('t/1');
   expect(budget.bytes).toBe(10_000);
-  // It may still be told to give it back, or to hold more.
+  // The holder of the former instance may still be called: neither call counts any more.
   expect(lost.hold(40_000)).toBeNull();
   lost.release();
   expect(budget.bytes).toBe(10_000);

@@ -1,18 +1,18 @@
-// Reads a CPU profile of V8: how long each function itself was on top of the stack.
+// Reads a CPU profile of V8: how long each function was itself on top of the stack.
 
 export type CpuProfile = {
   readonly nodes: readonly {
     readonly id: number;
     readonly callFrame: { readonly functionName: string; readonly url: string; readonly lineNumber: number };
   }[];
-  /** The node that was on top at each sample, and the time before it. */
+  /** The node that was on top of the stack at each sample, and the time before that sample. */
   readonly samples: readonly number[];
   readonly timeDeltas: readonly number[];
 };
 
 export type SelfTimes = {
   readonly totalMicroseconds: number;
-  /** Most time first. */
+  /** The functions that took most time come first. */
   readonly functions: readonly { readonly name: string; readonly microseconds: number }[];
 };
 

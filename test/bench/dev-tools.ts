@@ -1,4 +1,4 @@
-// A client of the DevTools protocol: calls and their answers over one WebSocket. Events are passed over.
+// A client of the DevTools protocol: calls and their answers over one WebSocket. Events are ignored.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openWebSocket, type WebSocketClient } from '../support/websocket-client.ts';

@@ -1,17 +1,17 @@
-// etcd's own `benchmark` (its repository, tools/benchmark), over gRPC: what its users compare with.
+// etcd's own `benchmark` (tools/benchmark of its repository), over gRPC: the figures that its users compare with.
 
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { keyCount, valueBytes } from './workload.ts';
 
-/** Where it is on PATH, and the endpoint. */
+/** The program on PATH, and the endpoint that it loads. */
 export type EtcdBenchmark = { readonly program: string; readonly endpoint: string };
 
 export type GrpcWork = { readonly operation: 'put' | 'range'; readonly clients: number };
 
-/** Requests that take about so long, at the speed that etcd has on two cores. */
+/** So many requests take about this long, at the speed that etcd has on two cores. */
 const requestsPerSecond = { put: 6_000, range: 12_000 } as const;
-/** As its own documentation has it for so many clients ("Performance"). */
+/** The connections that etcd's own documentation ("Performance") uses for so many clients. */
 const connectionsMax = 100;
 
 /** Requests each second. */
@@ -33,7 +33,7 @@ export async function benchmark(
   return requestsPerSecondIn(stdout);
 }
 
-/** In what the tool prints. */
+/** The figure in the text that the tool prints. */
 export function requestsPerSecondIn(text: string): number {
   const found = /Requests\/sec:\s+([\d.]+)/.exec(text)?.[1];
   if (found === undefined) throw new Error(`etcd's benchmark printed no "Requests/sec": ${text.slice(-300)}`);

@@ -1,11 +1,11 @@
-// What is said of many measurements.
+// Figures that sum up many measurements.
 
-/** Of numbers in their order; NaN of none. */
+/** `sorted` is in ascending order. NaN: it is empty. */
 export function percentileOf(sorted: readonly number[], share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
 }
 
-/** In any order. */
+/** The numbers may be in any order. */
 export function medianOf(values: readonly number[]): number {
   const sorted = values.toSorted((left, right) => left - right);
   const middle = sorted[Math.floor((sorted.length - 1) / 2)] ?? Number.NaN;

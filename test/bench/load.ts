@@ -8,13 +8,13 @@ export type Load = {
   readonly perSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
-  /** Answers other than 2xx, and broken connections. */
+  /** Answers other than 2xx, and broken connections, are failures. */
   readonly failures: number;
 };
 
 export type Target = { readonly url: string; readonly headers: Readonly<Record<string, string>> };
 
-/** Random keys are asked for in the order of their requests, of which there are this many. */
+/** Random keys are asked for in the order of these requests, of which there are this many. */
 const requestsMade = 4_096;
 
 export async function drive(

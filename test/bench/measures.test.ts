@@ -1,4 +1,5 @@
-// What the benchmark reads out of bytes and figures: a mistake here would be a wrong speed, not a failure.
+// Tests of what the benchmark reads out of bytes and figures, where a mistake would show as a wrong speed and not as a
+// failure.
 
 import { describe, expect, it } from 'vitest';
 import { requestsPerSecondIn } from './etcd-benchmark.ts';

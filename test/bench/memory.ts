@@ -1,10 +1,10 @@
-// What a side's processes hold of the machine's memory.
+// How much of the machine's memory the processes of a side take.
 
 import { readFileSync } from 'node:fs';
 
 /**
- * Pages that several processes share count once (PSS of proc(5)). @throws where the system does not tell, which Linux
- * does.
+ * Pages that several processes share count once (PSS of proc(5)). @throws where the system does not tell, as systems
+ * other than Linux do not.
  */
 export function memoryMiB(processIds: readonly number[]): number {
   const kibibytes = processIds.map((id) => {

@@ -12,7 +12,7 @@ import { preload } from './workload.ts';
 const samplingMicroseconds = 500;
 const functionsShown = 40;
 
-/** As many as the busiest rows have. */
+/** The number of connections that the busiest rows have. */
 const connections = 64;
 
 type Settings = { readonly seconds: number; readonly warmUpSeconds: number };
@@ -39,7 +39,7 @@ export async function profile({ seconds, warmUpSeconds }: Settings): Promise<num
       const file = `quorate-${operation}.cpuprofile`;
       writeFileSync(file, JSON.stringify(recorded));
       process.stdout.write(`${operation}: ${Math.round(load.perSecond)}/s while profiled; ${file}\n`);
-      // The protocol's own shape, which its version 1.3 fixes.
+      // The shape that version 1.3 of the protocol fixes.
       printSelfTimes(recorded as CpuProfile);
     }
     devTools.close();

@@ -1,6 +1,6 @@
-// One keep-alive connection that sends requests made beforehand and reads whole answers: as little work for the client
-// as can be, since it shares the machine with what it measures. Knows both framings of an answer (RFC 9112, section 6),
-// and nothing else.
+// One keep-alive connection that sends requests which were made beforehand, and reads whole answers. It does as little
+// work as possible, because the client shares the machine with what it measures. It knows both framings of an answer
+// (RFC 9112, section 6), and nothing else.
 
 import { connect, type Socket } from 'node:net';
 
@@ -32,7 +32,7 @@ export class RawConnection {
     return new RawConnection(socket);
   }
 
-  /** One at a time. */
+  /** One request is under way at a time. */
   ask(request: Buffer): Promise<Answer> {
     return new Promise((resolve, reject) => {
       this.#settle = (answer) => (answer instanceof Error ? reject(answer) : resolve(answer));
@@ -60,7 +60,7 @@ export class RawConnection {
   }
 }
 
-/** The first answer of what came, and where it ends; null while it is not whole. */
+/** The first answer in these bytes, and where it ends. Null: it is not whole yet. */
 export function parseAnswer(bytes: Buffer): { readonly answer: Answer; readonly endsAt: number } | null {
   const head = bytes.indexOf(headEnd);
   if (head < 0) return null;

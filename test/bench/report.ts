@@ -1,12 +1,12 @@
-// What a run is told as: a table for people, one object for programs. Where it ran and with which versions is part of
-// it.
+// The report of a run: a table for people, one object for programs. It says where the run was made and with which
+// versions.
 
 import { loadavg, cpus, release, totalmem } from 'node:os';
 import { medianOf } from './figures.ts';
 import type { Row, Unit } from './rows.ts';
 import type { Subject } from './subjects.ts';
 
-/** Of one row: a side's name, and its figure in each round. */
+/** The figures of one row: the name of each side, and its figure in each round. */
 export type Rounds = ReadonlyMap<string, readonly number[]>;
 
 export type Machine = {
@@ -15,7 +15,7 @@ export type Machine = {
   readonly memoryGiB: number;
   readonly kernel: string;
   readonly node: string;
-  /** Processes that wanted to run in the minute before it began: on a quiet machine well below 1. */
+  /** How many processes wanted to run in the minute before the run began. On a quiet machine it is well below 1. */
   readonly loadBefore: number;
 };
 
@@ -35,11 +35,11 @@ export type Line = {
   readonly row: Row;
   readonly rounds: Rounds;
   readonly medians: ReadonlyMap<string, number>;
-  /** Of the first side to each other one. */
+  /** The ratio of the first side to each other side. */
   readonly ratios: ReadonlyMap<string, number>;
 };
 
-/** `names`: the sides in their order. */
+/** `names`: the names of the sides, in their order. */
 export function lineOf(row: Row, rounds: Rounds, names: readonly string[]): Line {
   const medians = new Map([...rounds].map(([name, values]) => [name, medianOf(values)] as const));
   const [first = '', ...others] = names;

@@ -1,5 +1,5 @@
-// The rows of the table: what is measured, how, and what it should come to against etcd in the same run. A row that a
-// side has no way for (etcd's tool is not on PATH, the system tells no memory) is left out for it.
+// The rows of the table: what is measured, how, and the ratio to etcd that is aimed at, in the same run. A row is left
+// out for a side that cannot be measured so (etcd's tool is not on PATH, the system does not tell memory).
 
 import { benchmark, type EtcdBenchmark, type GrpcWork } from './etcd-benchmark.ts';
 import { drive, type Load } from './load.ts';
@@ -10,34 +10,34 @@ import { preload, type Operation } from './workload.ts';
 
 export type Unit = '/s' | 'ms' | 'MiB';
 
-/** Several figures may come of one measurement. */
+/** One measurement may give several figures. */
 export type Row = {
   readonly id: string;
   readonly title: string;
   readonly unit: Unit;
-  /** In words, as the issue that set it has it; empty: there is none. */
+  /** The target in words, as the issue that set it has it. Empty: there is no target. */
   readonly target: string;
 };
 
 export type Context = {
   readonly seconds: number;
   readonly warmUpSeconds: number;
-  /** null: etcd's own tool is not on PATH. */
+  /** Null: etcd's own tool is not on PATH. */
   readonly tool: EtcdBenchmark | null;
 };
 
 export type Measured = {
-  /** By the id of the row. */
+  /** The figures by the id of their row. */
   readonly figures: ReadonlyMap<string, number>;
-  /** Requests that failed: a fast wrong answer is not speed. */
+  /** How many requests failed. A fast wrong answer is not speed. */
   readonly failures: number;
 };
 
 export type Work = {
   readonly rows: readonly Row[];
-  /** Once for each side, before the first round. */
+  /** Called once for each side, before the first round. */
   readonly prepare: (subject: Subject, context: Context) => Promise<void>;
-  /** null: this side has no way for it. */
+  /** Null: this side cannot be measured so. */
   readonly measure: (subject: Subject, context: Context) => Promise<Measured | null>;
 };
 

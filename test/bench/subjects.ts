@@ -1,5 +1,5 @@
-// The sides: Quorate as `npm start` runs it, three replicas in one process; another checkout of it, to compare two
-// states of the code; and etcd, three members on loopback. All keep their data in fresh folders on the same disk.
+// The sides: Quorate as `npm start` runs it, with three replicas in one process; another checkout of it, to compare two
+// states of the code; and etcd, with three members on loopback. All keep their data in fresh folders on the same disk.
 
 import { execFileSync } from 'node:child_process';
 import { join, resolve } from 'node:path';
@@ -12,18 +12,18 @@ export type Subject = Target & {
   readonly name: string;
   readonly kind: 'quorate' | 'etcd';
   readonly version: string;
-  /** How many watch it over HTTP/1.1. */
+  /** How many clients watch it over HTTP/1.1. */
   readonly watches: 'websocket' | 'stream';
-  /** Of all its processes. */
+  /** The memory of all its processes. */
   readonly processIds: () => readonly number[];
   readonly dispose: () => Promise<void>;
 };
 
 export type QuorateOptions = {
   readonly name: string;
-  /** Beside those that every server is started with. */
+  /** Arguments beside those that every server is started with. */
   readonly arguments: readonly string[];
-  /** Another checkout, with its packages installed; null: this one. */
+  /** Another checkout, with its packages installed. Null: this checkout. */
   readonly checkout: string | null;
 };
 
@@ -61,7 +61,7 @@ export async function etcdSubject(program: string): Promise<Subject> {
   }
 }
 
-/** The leader answers fastest: a follower would hand each write on. */
+/** The leader is asked, because it answers fastest: a follower would hand each write on. */
 async function leaderOf(urls: readonly string[]): Promise<string> {
   for (const url of urls) {
     const status = await post({ url, headers: {} }, '/v3/maintenance/status', {});
@@ -76,7 +76,7 @@ function commitOf(folder: string): string {
   return firstLineOf('git', ['describe', '--always', '--dirty'], folder);
 }
 
-/** "unknown" where the program is not there or fails. */
+/** "unknown": the program is not there, or fails. */
 function firstLineOf(program: string, words: readonly string[], folder: string): string {
   try {
     const text = execFileSync(program, words, { cwd: folder, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });

@@ -1,6 +1,6 @@
-// Many connections that watch one key: WebSockets of Quorate's /v1/watch, streaming answers of etcd's /v3/watch, which
-// is what its JSON gateway has. Events are counted in the bytes as they come: to parse a million of them would measure
-// this client.
+// Many connections that watch one key: WebSockets of Quorate's /v1/watch, and streaming answers of etcd's /v3/watch,
+// which is what its JSON gateway has. Events are counted in the bytes as they come, because parsing a million of them
+// would measure this client.
 
 import { randomBytes } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
@@ -10,7 +10,7 @@ import type { Subject } from './subjects.ts';
 import { base64, post, value } from './workload.ts';
 
 const key = 'bench-watched';
-/** Each event has it once, in both protocols. */
+/** Each event has this text once, in both protocols. */
 const marker = Buffer.from('"mod_revision"');
 const openedAtOnce = 50;
 const openWaitMs = 60_000;
@@ -21,7 +21,7 @@ export type EventLatency = { readonly p50Ms: number; readonly p99Ms: number };
 export class Watchers {
   readonly #subject: Subject;
   readonly #sockets: Socket[] = [];
-  /** When the put of each event was sent, in the order of the events. */
+  /** The times at which the put of each event was sent, in the order of the events. */
   readonly #sentMs: number[] = [];
   #latenciesMs: number[] = [];
   #ended = 0;
@@ -43,7 +43,7 @@ export class Watchers {
     return watchers;
   }
 
-  /** From when a put is sent to when each watcher has its event. */
+  /** The time from the sending of a put to the arrival of its event, at each watcher. */
   async measure(seconds: number): Promise<EventLatency> {
     const puts = seconds * putsPerSecond;
     this.#latenciesMs = [];
@@ -94,7 +94,7 @@ export class Watchers {
         const sentMs = this.#sentMs[seen++];
         if (sentMs !== undefined) this.#latenciesMs.push(nowMs - sentMs);
       }
-      // The beginning of a marker whose end has not come.
+      // The beginning of a marker whose end has not come yet.
       tail = Buffer.from(bytes.subarray(Math.max(after, bytes.byteLength - marker.byteLength + 1)));
     });
   }
@@ -111,7 +111,7 @@ function openingOf(subject: Subject): string {
   return `POST /v3/watch HTTP/1.1\r\n${lines}Content-Length: ${body.length}\r\n\r\n${body}`;
 }
 
-/** Resolves with null when the watch says that it was created, or with what was said instead. */
+/** Resolves when the watch says that it was created, with null, or when it says something else, with that text. */
 function begins(socket: Socket): Promise<string | null> {
   return new Promise((resolve) => {
     let text = '';

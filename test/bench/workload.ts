@@ -1,4 +1,4 @@
-// What is asked of both sides: puts of 100 bytes and linearizable reads of random keys among 10,000; lists of 1,000
+// The load on both sides: puts of 100 bytes and linearizable reads of random keys among 10,000, and lists of 1,000 keys
 // among 100,000.
 
 import { unreachable } from '../../src/base/assert.ts';
@@ -20,7 +20,7 @@ export function base64(text: string): string {
   return Buffer.from(text, 'utf8').toString('base64');
 }
 
-/** All keys have one length, so that every request has. */
+/** All keys have the same length, so that all requests have. */
 export function keyOf(index: number): string {
   return base64(`bench/${String(index).padStart(6, '0')}`);
 }
@@ -51,12 +51,14 @@ export function bodyOf(operation: Operation, key: string): string {
   }
 }
 
-/** Etcd's bound for the operations of one txn. */
+/** etcd's bound for the operations of one transaction. */
 const preloadBatch = 128;
-/** Transactions under way at once while a store is filled. */
+/** How many transactions are under way at once while a store is filled. */
 const preloadsAtOnce = 4;
 
-/** Every key is there before anything is measured, on both sides: a read of nothing would be another read. */
+/**
+ * Puts every key before anything is measured, on both sides: a read of a key that does not exist would be another read.
+ */
 export async function preload(target: Target, keys: 'few' | 'listed'): Promise<void> {
   const count = keys === 'few' ? keyCount : listedKeys;
   const nameOf = keys === 'few' ? keyOf : listedKeyOf;

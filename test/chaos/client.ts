@@ -1,6 +1,6 @@
-// One client of a run: it writes, reads, compares and lists, one call after the other, and records what it asked and
-// was told. Half of the clients send a write whose answer was lost again, under the same Idempotency-Key, until they
-// know: the group must do it once.
+// One client of a run. It writes, reads, compares and lists, one call after the other, and records what it asked and
+// was told. Half of the clients repeat a write whose answer was lost, under the same Idempotency-Key, until they get an
+// answer: the group must do that write once.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Answer, Condition, Input, SeenPair, Write } from '../sim/checkers/history.ts';
@@ -19,27 +19,30 @@ import {
   writeKey,
 } from './store-calls.ts';
 
-/** Keys that are written one by one, in pairs, and listed: each kind is checked apart from the others. */
+/**
+ * Keys that are written one by one, keys that are written in pairs, and keys that are listed. Each kind is checked
+ * apart from the others.
+ */
 const singleKeys = ['r/0', 'r/1', 'r/2', 'r/3'] as const;
 const pairedKeys = ['p/0', 'p/1', 'p/2', 'p/3'] as const;
 export const listedPrefix = 'l/';
 const listedKeys = Array.from({ length: 12 }, (_, index) => `${listedPrefix}${String(index).padStart(2, '0')}`);
 
-/** Longer than the service waits: an answer that comes later is not waited for. */
+/** This is longer than the service waits, so no answer can come later. */
 const answerWaitMs = 15_000;
 const pauseMeanMs = 12;
 const largeValueCharacters = 8_000;
 const attemptsMax = 50;
-/** A server that is not there is not asked at once again. */
+/** After a failed connection the server is not asked again at once. */
 const unsentPauseMs = 100;
 
 export type ClientOptions = {
   readonly recorder: Recorder;
   readonly random: Random;
   readonly store: () => StoreAddress;
-  /** Whether it sends lost writes again. */
+  /** Whether the client repeats writes whose answers were lost. */
   readonly repeats: boolean;
-  /** While this holds the client does nothing, so that the group may rest. */
+  /** While this is true the client does nothing, so that the group may rest. */
   readonly isPaused: () => boolean;
 };
 
@@ -51,9 +54,9 @@ export class ChaosClient {
   readonly #options: ClientOptions;
   #number: number;
   #calls = 0;
-  /** Of the present call: the value that it writes, which no other one does. */
+  /** The value that the present call writes, which no other call writes. */
   #name = '';
-  /** What it last saw of keys: their mod revisions, 0 where there was none. */
+  /** The mod revision that the client last saw of each key; 0: there was no key. */
   readonly #seen = new Map<string, number>();
 
   constructor(options: ClientOptions) {
@@ -117,7 +120,7 @@ export class ChaosClient {
   // Single keys
 
   async #write(write: Write, mod: number | null, isOver: () => boolean): Promise<void> {
-    // A delete has no condition that says "is absent".
+    // A delete has no condition that says that the key does not exist.
     const isAbsent = write.kind === 'delete' && mod === 0;
     const condition = isAbsent ? null : mod;
     const when: Condition[] = condition === null ? [] : [{ key: write.key, mod: condition }];
@@ -128,7 +131,7 @@ export class ChaosClient {
   async #writeListed(value: string, isOver: () => boolean): Promise<void> {
     const { random } = this.#options;
     const key = random.pick(listedKeys);
-    // Large ones make history more than what one message or one read of it holds.
+    // Large values make history more than one message, or one read of history, holds.
     const padded = random.chance(0.3) ? value.padEnd(largeValueCharacters, '-') : value;
     const write: Write = random.chance(0.25) ? { kind: 'delete', key } : { kind: 'put', key, value: padded };
     await this.#write(write, null, isOver);
@@ -141,7 +144,7 @@ export class ChaosClient {
 
   // Pairs
 
-  /** Both of two keys, where one of them, or both, are as this client saw them. */
+  /** Writes both of two keys, if one of them, or both, are as this client last saw them. */
   async #pair(value: string, isOver: () => boolean): Promise<void> {
     const { random } = this.#options;
     const [first, second] = this.#twoKeys();
@@ -158,7 +161,7 @@ export class ChaosClient {
     await this.#record(input, (options) => send(input, options), isOver);
   }
 
-  /** A transaction that writes nothing: both keys at one moment. */
+  /** A transaction that writes nothing reads both keys at one moment. */
   async #lookAtPair(): Promise<void> {
     const input = { ...noInput, reads: this.#twoKeys() };
     await this.#record(input, (options) => transact(input, options), null);
@@ -172,7 +175,7 @@ export class ChaosClient {
 
   // Lists
 
-  /** In pages of one snapshot: the newest, one that any replica has, or an old one. The first page says which. */
+  /** Lists in pages of one revision: the newest, one that any replica has, or an old one. The first page says which. */
   async #list(): Promise<void> {
     const { random, recorder } = this.#options;
     const kind = random.pick(['newest', 'newest', 'serializable', 'old'] as const);
@@ -231,7 +234,7 @@ export class ChaosClient {
       await sleep(random.exponential(150));
       if (isOver?.() === true) break;
       recorder.count('writes sent again');
-      // What another attempt is refused says nothing of the one before.
+      // The refusal of a later attempt says nothing of an earlier attempt.
       const again = await ask(this.#callOptions(writeId));
       if (again.kind === 'answered') called = again;
     }
@@ -245,7 +248,7 @@ export class ChaosClient {
     if (held && deleted !== null) for (const { kind, key } of writes) if (kind === 'delete') this.#seen.set(key, 0);
   }
 
-  /** Now and then a client does not wait long, so that its write is under way without it. */
+  /** Now and then a client stops waiting early, so that its write is under way without it. */
   #callOptions(writeId: string | null): CallOptions {
     const { random, store } = this.#options;
     const waitMs = random.chance(0.02) ? random.pick([5, 20, 100, 500]) : answerWaitMs;

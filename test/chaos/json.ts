@@ -1,4 +1,4 @@
-// Members of JSON objects in answers, each read as what it must be.
+// Reads members of JSON objects in answers, each as the type that it must be.
 
 export type Members = ReadonlyMap<string, unknown>;
 
@@ -6,7 +6,7 @@ export function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null;
 }
 
-/** Of an object, or of the text of one. */
+/** The argument is an object, or the text of one. */
 export function membersOf(value: unknown): Members {
   const object: unknown = typeof value === 'string' ? JSON.parse(value) : value;
   if (!isObject(object)) throw new Error(`an object was expected, not ${JSON.stringify(value)}`);

@@ -1,4 +1,4 @@
-// npm run chaos -- [--seconds N] [--seed N] [--history FILE]
+// `npm run chaos`: clients and watchers on a real server while a nemesis is at work; see `help`.
 
 import { writeFileSync } from 'node:fs';
 import { commandLine, wholeNumber } from '../support/command-line.ts';

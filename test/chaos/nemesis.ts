@@ -1,6 +1,6 @@
-// What goes wrong in a run, one thing after the other with quiet between: never more than the group can bear for good,
-// and all of it is healed. Which faults, when and for how long is drawn from the seed; whom they meet depends on who
-// leads then.
+// The faults of a run, one after the other with quiet between them. There is never more than the group can bear for
+// good, and every fault is healed. The seed decides which faults come, when and for how long; which replica they meet
+// depends on who leads then.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Random } from '../support/random.ts';
@@ -14,9 +14,9 @@ export type NemesisOptions = {
   readonly store: () => StoreAddress;
   readonly faultUrl: () => string;
   readonly tenant: { readonly id: string; readonly key: string };
-  /** SIGKILL of all processes, and a start on the same data. */
+  /** Kills all processes with SIGKILL, and starts them on the same data. */
   readonly restart: () => Promise<void>;
-  /** Clients do nothing from now on, or go on. */
+  /** True: clients do nothing from now on. False: they go on. */
   readonly pause: (isPaused: boolean) => void;
   readonly kinds: readonly FaultKind[];
 };
@@ -36,7 +36,7 @@ const always = [
   'kill',
   'kill beside losses',
 ] as const;
-/** They take so long that a short run would have nothing else. */
+/** These faults take so long that a short run would have nothing else. */
 const long = ['rest', 'wipe'] as const;
 
 export type FaultKind = (typeof always)[number] | (typeof long)[number];
@@ -58,9 +58,9 @@ const callWaitMs = 20_000;
 
 export class Nemesis {
   readonly #options: NemesisOptions;
-  /** On which something may be set. */
+  /** The replicas on which a fault may still be set. */
   readonly #touched = new Set<number>();
-  /** Kinds that this round has not had yet: each comes once before any comes again. */
+  /** The kinds that this round has not had yet. Each kind comes once before any comes again. */
   #left: FaultKind[] = [];
 
   constructor(options: NemesisOptions) {
@@ -168,7 +168,7 @@ export class Nemesis {
     await this.#post('slow', { replica, delay_ms: this.#options.random.integer(300, 5_000) });
   }
 
-  /** A lost disk is a fault that stays until another replica has taken the place. */
+  /** A lost disk is a fault that stays until another replica has replaced the one that lost it. */
   async #replaced(wiped: number, isOver: () => boolean): Promise<void> {
     const { recorder } = this.#options;
     for (const deadline = Date.now() + replacedWaitMs; Date.now() < deadline;) {
@@ -183,7 +183,7 @@ export class Nemesis {
     );
   }
 
-  /** As the group tells it. @throws where nobody does for long. */
+  /** The leader that the group tells. @throws where nobody leads for a long time. */
   async group(): Promise<Group> {
     const { store } = this.#options;
     for (const deadline = Date.now() + statusWaitMs; ; await sleep(100)) {
@@ -200,7 +200,7 @@ export class Nemesis {
     }
   }
 
-  /** A fault that cannot be done is not passed over: the run would claim what it did not try. */
+  /** A fault that cannot be done ends the run, which would otherwise claim what it did not try. */
   async #post(path: string, body: Readonly<Record<string, unknown>>): Promise<void> {
     const { faultUrl, tenant } = this.#options;
     const response = await fetch(`${faultUrl()}/${path}`, {

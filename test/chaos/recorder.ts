@@ -1,4 +1,4 @@
-// What a run has seen: the history of its clients, how often each thing happened, and how long no write was
+// What a run has seen: the history of its clients, how often each thing happened, and for how long no write was
 // acknowledged.
 
 import type { Answer, Input, Operation } from '../sim/checkers/history.ts';
@@ -10,7 +10,7 @@ export const nanosecondsOfTime = 1_000_000;
 export class Recorder {
   readonly history: Operation[] = [];
   readonly counts = new Map<string, number>();
-  /** What no answer may be: each ends the run's claim that all is well. */
+  /** Answers that must not be. Each of them is a violation of the run. */
   readonly unexpected: string[] = [];
   /** The highest revision that any answer told. */
   revision = 1;
@@ -38,7 +38,7 @@ export class Recorder {
     this.counts.set(what, (this.counts.get(what) ?? 0) + 1);
   }
 
-  /** Nobody writes for a while, on purpose. */
+  /** Nobody writes for a while, on purpose, so the time does not count. */
   rests(): void {
     this.#noteGap();
     this.#restedMs = Number.POSITIVE_INFINITY;
@@ -48,13 +48,13 @@ export class Recorder {
     if (!this.#isOver) this.#restedMs = this.nowMs;
   }
 
-  /** Nobody writes any more. */
+  /** Nobody writes any more, so no further time counts. */
   ends(): void {
     this.rests();
     this.#isOver = true;
   }
 
-  /** The number under which the client goes on. */
+  /** The number that the client has in the history from now on. */
   ended(client: number, call: number, input: Input, called: Called<Answer>, returned = this.nowMs): number {
     const isWrite = input.writes.length > 0;
     this.count(`${isWrite ? 'writes' : 'reads'} ${called.kind}`);

@@ -1,4 +1,4 @@
-// What a run says at its end.
+// The text that a run prints at its end.
 
 import { inWords, type Violation } from '../sim/checkers/history.ts';
 import type { ChaosOptions, ChaosReport } from './run.ts';
@@ -31,7 +31,7 @@ export function reportInWords(report: ChaosReport, { seconds, seed }: ChaosOptio
 }
 
 function violationInWords({ rule, what, operations }: Violation): string {
-  // Some say it in their own words already.
+  // Some violations are sentences already.
   const others = operations.map(inWords).filter((words) => !what.includes(words));
   const shown = others.slice(-operationsShown).map((words) => `    ${words}`);
   return [`VIOLATION of "${rule}": ${what}`, ...shown].join('\n');

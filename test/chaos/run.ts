@@ -1,5 +1,5 @@
-// One run against a real server: seeded clients and watchers on one tenant while a nemesis is at work; then all is
-// healed, and what everybody was told is checked.
+// One run against a real server: seeded clients and watchers work on one tenant while a nemesis is at work. Then
+// everything is healed, and what the clients and watchers were told is checked.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -24,7 +24,7 @@ export type ChaosReport = {
   readonly revisions: number;
   readonly events: number;
   readonly longestGap: { readonly fromMs: number; readonly ms: number };
-  /** What the server printed, apart from what it was told to. */
+  /** The lines that the server printed, apart from those that it should print. */
   readonly stderr: string;
 };
 
@@ -109,7 +109,7 @@ class Run {
       recorder.unexpected.push(`a watch from revision 1 does not reach ${last}`);
     for (const watcher of this.#watchers) {
       const { prefix } = watcher;
-      // The last write under each prefix came at its place among the last.
+      // The last write under each prefix was delivered in its order among the last events.
       const own = prefix === '' ? last : last - (prefixes.length - 1 - prefixes.findIndex((each) => each === prefix));
       if (!(await watcher.reaches(own, catchUpMs))) recorder.count('watchers that did not catch up');
       recorder.counts.set('watch connections', (recorder.counts.get('watch connections') ?? 0) + watcher.connections);
@@ -125,7 +125,7 @@ class Run {
     };
   }
 
-  /** What each of several leaders in turn has: the first one, and whoever takes over when it crashes. */
+  /** The lists of several leaders in turn: of the first one, and of each one that takes over when it crashes. */
   async #lists(): Promise<Evidence['lists']> {
     const lists: Evidence['lists'][number][] = [];
     for (let round = 0; round < 3; round++) {
@@ -149,7 +149,7 @@ class Run {
     });
   }
 
-  /** Each transport with each way to begin; all keys, and parts of them. */
+  /** Each transport is combined with each way to begin, for all keys and for parts of them. */
   #someWatchers(): ChaosWatcher[] {
     const starts = [2, 'next', 'list'] as const;
     return transports.flatMap((transport, row) =>

@@ -1,5 +1,5 @@
-// The store's calls as the clients of a run make them, and what each answer says about what was done. A 4xx is
-// definite: nothing was done, nor will be. A 5xx, a time-out and a connection that broke say nothing.
+// The calls on the store, as the clients of a run make them, and what each answer says about what was done. A 4xx is
+// definite: nothing was done, or will be. A 5xx, a time-out and a broken connection say nothing.
 
 import type { Answer, Input, SeenPair, Write } from '../sim/checkers/history.ts';
 import { isObject, listIn, numberIn, numberOrNull, type Members, membersOf, textIn, textOrEmpty } from './json.ts';
@@ -8,11 +8,11 @@ export type StoreAddress = { readonly url: string; readonly key: string };
 
 export type CallOptions = {
   readonly store: StoreAddress;
-  /** Of the client, for a write that it will send again; null: it will not. */
+  /** The id of a write that the client will repeat. Null: the client will not repeat it. */
   readonly writeId: string | null;
-  /** After that the client cuts the connection. */
+  /** After this time the client cuts the connection. */
   readonly waitMs: number;
-  /** Asks for an answer of the nearest replica, or of a follower. */
+  /** Asks that the nearest replica answers, or a follower. */
   readonly nearest: boolean;
 };
 
@@ -20,7 +20,7 @@ export type Called<Value> =
   | { readonly kind: 'answered'; readonly value: Value }
   | { readonly kind: 'refused'; readonly why: string }
   | { readonly kind: 'lost'; readonly why: string }
-  /** Nobody listened: nothing left the client. */
+  /** Nobody listened, so nothing left the client. */
   | { readonly kind: 'unsent' };
 
 type Asked = {
@@ -31,7 +31,7 @@ type Asked = {
 };
 type Response = { readonly status: number; readonly headers: Headers; readonly text: string };
 
-/** An answer that the API does not have for such a call: the run is at fault, or the service. */
+/** An answer that the API does not have for such a call: either the run or the service is at fault. */
 export class UnexpectedAnswer extends Error {
   override readonly name = 'UnexpectedAnswer';
 }
@@ -52,7 +52,7 @@ export async function getKey(
   });
 }
 
-/** A put or a delete of one key, on one condition at most. Its reads tell of the key, where the answer does. */
+/** A put or a delete of one key, with one condition at most. Its reads tell what the answer says of the key. */
 export async function writeKey(write: Write, mod: number | null, options: CallOptions): Promise<Called<Answer>> {
   const headers: Record<string, string> = {};
   if (mod === 0) headers['If-None-Match'] = '*';
@@ -85,7 +85,10 @@ function answerOfWrite(write: Write, body: Members): Answer {
 
 // Transactions
 
-/** Of `input`'s shape: conditions, writes and then reads; where the conditions do not hold, the reads alone. */
+/**
+ * A transaction of the shape of `input`: conditions, then writes and reads. Where the conditions do not hold, only the
+ * reads are done.
+ */
 export async function transact(input: Input, options: CallOptions): Promise<Called<Answer>> {
   const gets = input.reads.map((key) => ({ get: { key } }));
   const writes = input.writes.map((write) =>
@@ -114,7 +117,7 @@ export async function transact(input: Input, options: CallOptions): Promise<Call
   });
 }
 
-/** The same in etcd's words. */
+/** The same transaction in etcd's words. */
 export async function transactV3(input: Input, options: CallOptions): Promise<Called<Answer>> {
   const ranges = input.reads.map((key) => ({ request_range: { key: base64(key) } }));
   const writes = input.writes.map((write) =>
@@ -154,7 +157,7 @@ export type Page = {
 export type ListOptions = {
   readonly prefix: string;
   readonly limit: number;
-  /** null: the newest. */
+  /** Null: the newest revision. */
   readonly revision: number | null;
   readonly serializable: boolean;
   readonly cursor: string | null;
@@ -178,7 +181,7 @@ export async function listPage(list: ListOptions, options: CallOptions): Promise
   });
 }
 
-// What answers have in common
+// What all answers have in common
 
 export function pairOf(
   kv: Members,
@@ -208,7 +211,7 @@ function firstPairV3(kvs: readonly unknown[]): SeenPair | null {
   };
 }
 
-/** protojson leaves empty lists out. */
+/** The JSON of protobuf leaves empty lists out. */
 function listOrNone(members: Members, name: string): readonly unknown[] {
   return members.has(name) ? listIn(members, name) : [];
 }
@@ -238,7 +241,7 @@ async function call<Value>(
   const sent = await send(asked, options);
   if (sent.kind !== 'answered') return sent;
   const { status, text } = sent.value;
-  // 499: etcd's gateway says it where a caller went away; only the caller could have seen to that.
+  // etcd's gateway answers 499 where a caller went away, which only that caller could have read.
   if (status >= 500) return { kind: 'lost', why: `${status} ${problemWords(text)}` };
   if (status === 429) return { kind: 'refused', why: '429' };
   const value = read(sent.value);

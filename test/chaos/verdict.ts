@@ -1,4 +1,5 @@
-// After a run: reads all that ever happened to the store, and holds what clients and watchers were told against it.
+// The verdict after a run: reads all that ever happened to the store, and compares what clients and watchers were told
+// with it.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Input, Operation, Pair, Violation, Write } from '../sim/checkers/history.ts';
@@ -13,7 +14,7 @@ import type { ChaosWatcher } from './watcher.ts';
 
 const waitMs = 60_000;
 
-/** A last write under each prefix, so that every watcher has one to wait for. Answers the last revision. */
+/** Makes a last write under each prefix, so that every watcher has one to wait for. Returns the last revision. */
 export async function writeLast(
   recorder: Recorder,
   store: () => StoreAddress,
@@ -37,7 +38,7 @@ export async function writeLast(
   return recorder.revision;
 }
 
-/** The revisions of a watch from the first one on. */
+/** The revisions that a watch from the first revision tells. */
 export function revisionsOf({ connections }: Watched): TruthRevision[] {
   const revisions = new Map<number, TruthRevision['events']>();
   for (const { frames } of connections) {
@@ -51,7 +52,7 @@ export function revisionsOf({ connections }: Watched): TruthRevision[] {
   return [...revisions].map(([revision, events]) => ({ revision, events }));
 }
 
-/** Everything that is there, as whoever leads now has it. */
+/** The list of all keys, as the present leader has it. */
 export async function listAll(
   store: StoreAddress,
 ): Promise<{ readonly revision: number; readonly pairs: readonly Pair[] }> {
@@ -79,19 +80,19 @@ export type Evidence = {
   readonly history: readonly Operation[];
   readonly revisions: readonly TruthRevision[];
   readonly watched: readonly Watched[];
-  /** Of watchers that listed first: what they made of it. */
+  /** The copies of watchers that listed first: the list and all events after it. */
   readonly copies: readonly {
     readonly name: string;
     readonly prefix: string;
     readonly copy: NonNullable<ChaosWatcher['copy']>;
   }[];
-  /** Of each replica that led in the end. */
+  /** The list of each replica that led in the end. */
   readonly lists: readonly { readonly leader: number; readonly revision: number; readonly pairs: readonly Pair[] }[];
 };
 
 export function judge({ history, revisions, watched, copies, lists }: Evidence): Violation[] {
   const faults = checkTruth(revisions);
-  // Against what is no history nothing can be checked.
+  // If the history of the store is not one history, nothing can be compared with it.
   if (faults.length > 0) return faults;
   const truth = new Truth(revisions);
   return [

@@ -1,5 +1,5 @@
-// The three ways in which a watch is told to a client: server-sent events, lines of JSON, and a WebSocket. Each gives
-// the frames' JSON, and the place to go on after where the transport itself tells it (the id of a server-sent event).
+// The three transports of a watch: server-sent events, lines of JSON, and a WebSocket. Each gives the JSON of the
+// frames, and the revision to go on after where the transport itself tells it (the id of a server-sent event).
 
 import { openWebSocket } from '../support/websocket-client.ts';
 import type { StoreAddress } from './store-calls.ts';
@@ -11,15 +11,15 @@ export type WatchOptions = {
   readonly store: StoreAddress;
   readonly query: URLSearchParams;
   readonly nearest: boolean;
-  /** Of server-sent events: the id of the last one that was seen, as a browser sends it. */
+  /** The id of the last server-sent event that was seen, as a browser sends it. */
   readonly lastEventId: string | null;
   readonly signal: AbortSignal;
-  /** While this holds no progress is asked for. */
+  /** While this is true no progress is asked for. */
   readonly isPaused: () => boolean;
   readonly frame: (json: string, id: string | null) => void;
 };
 
-/** Longer than a group needs to choose a leader. */
+/** This is longer than a group needs to choose a leader. */
 const upgradeWaitMs = 15_000;
 const progressEveryMs = 700;
 
@@ -44,12 +44,12 @@ export async function openWatch(transport: Transport, options: WatchOptions): Pr
       else takeEvent(part, frame);
     }
   } catch (error) {
-    // A connection that breaks is what this is about; what the reader makes of a frame is not.
+    // Errors of the connection are expected and end the watch; errors of the reader of frames are not.
     if (error instanceof FrameFault) throw error;
   }
 }
 
-/** What a frame says cannot be: unlike a broken connection it is a fault. */
+/** A frame says what cannot be. Unlike a broken connection, that is a violation. */
 export class FrameFault extends Error {
   override readonly name = 'FrameFault';
 }
@@ -87,7 +87,7 @@ async function watchSocket({ store, query, nearest, signal, frame, isPaused }: W
     if (!isPaused()) socket.send('{"type":"progress"}');
   }, progressEveryMs);
   const cut = (): void => {
-    // As a client that goes away: it says nothing.
+    // Ends the connection as a client that goes away does: without a word.
     socket.close();
     resolve();
   };
@@ -102,7 +102,7 @@ async function watchSocket({ store, query, nearest, signal, frame, isPaused }: W
   };
   socket.start();
   if (signal.aborted) cut();
-  // At once, too: what is not told yet must not be called told.
+  // The reader stops at once as well: what it is not told yet must not count as told.
   if (!isPaused()) socket.send('{"type":"progress"}');
   try {
     await promise;

@@ -1,6 +1,6 @@
-// One watcher of a run: it watches a range over one transport, is cut off or cuts itself off, and goes on after what it
-// was told, as a client would: after the last event or progress, or the last id of a server-sent event. Some list first
-// and watch from there. Keeps every frame of every connection for the checker.
+// One watcher of a run. It watches a range over one transport, is cut off or cuts itself off, and goes on after what it
+// was told, as a client would: after the last event or progress, or after the last id of a server-sent event. Some
+// watchers list first and watch from there. A watcher keeps every frame of every connection for the checker.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pair } from '../sim/checkers/history.ts';
@@ -16,7 +16,7 @@ export type WatchShape = {
   readonly transport: Transport;
   readonly prefix: string;
   readonly previous: boolean;
-  /** Where it begins: at a revision, at what comes next, or after a list of what is there. */
+  /** Where the watch begins: at a revision, at what comes next, or after a list of all keys. */
   readonly start: number | 'next' | 'list';
 };
 
@@ -24,14 +24,14 @@ export type WatcherOptions = WatchShape & {
   readonly recorder: Recorder;
   readonly random: Random;
   readonly store: () => StoreAddress;
-  /** While this holds it asks for nothing, so that the group may rest. */
+  /** While this is true the watcher asks for nothing, so that the group may rest. */
   readonly isPaused: () => boolean;
 };
 
 const listWaitMs = 15_000;
 const reconnectPauseMs = 100;
 const connectionMeanMs = 4_000;
-/** Some who began at a revision go back to it now and then, and have all that came since before them. */
+/** Some watchers that began at a revision go back to it now and then, and get everything since then once more. */
 const beginsAgain = 0.3;
 
 type Connection = { -readonly [Name in keyof WatchConnection]: WatchConnection[Name] } & { frames: WatchFrame[] };
@@ -39,11 +39,11 @@ type Connection = { -readonly [Name in keyof WatchConnection]: WatchConnection[N
 export class ChaosWatcher {
   readonly #options: WatcherOptions;
   readonly #connections: Connection[] = [];
-  /** The first revision to ask for; null: what comes next. */
+  /** The first revision to ask for. Null: what comes next. */
   #next: number | null = null;
   #lastEventId: string | null = null;
   #hasBegun: boolean;
-  /** Of one that listed: what is there, by its key. */
+  /** The copy of a watcher that listed first: each pair by its key. */
   readonly #copy: Map<string, { readonly mod: number; readonly value: string }> | null;
 
   constructor(options: WatcherOptions) {
@@ -73,7 +73,7 @@ export class ChaosWatcher {
     }
   }
 
-  /** Until it was told all up to `revision`; false where it takes longer than `waitMs`. */
+  /** Waits until the watcher was told everything up to `revision`. False: that takes longer than `waitMs`. */
   async reaches(revision: number, waitMs: number): Promise<boolean> {
     const isThere = (): boolean => (this.#next ?? 0) > revision;
     for (const deadline = Date.now() + waitMs; !isThere() && Date.now() < deadline;) {
@@ -95,7 +95,7 @@ export class ChaosWatcher {
     };
   }
 
-  /** What a list and the events after it make of the store; null: it did not list. */
+  /** The store as the list and the events after it make it. Null: this watcher did not list. */
   get copy(): ReadonlyMap<string, { readonly mod: number; readonly value: string }> | null {
     return this.#copy;
   }
@@ -112,7 +112,7 @@ export class ChaosWatcher {
     const looking = setInterval(() => {
       if (isOver()) cut.abort();
     }, 50);
-    // A browser asks for the first address again, and says what it saw last.
+    // A browser asks for the first address again, and sends the id that it saw last.
     const from = transport === 'sse' && this.#lastEventId !== null ? this.#firstAsked : asked;
     const query = new URLSearchParams({
       prefix,
@@ -139,7 +139,7 @@ export class ChaosWatcher {
     return this.#connections[0]?.asked ?? null;
   }
 
-  /** In pages; the watch begins after their revision. */
+  /** Lists in pages. The watch begins after their revision. */
   async #list(): Promise<boolean> {
     const { prefix, store, recorder } = this.#options;
     const options = { store: store(), writeId: null, waitMs: listWaitMs, nearest: false };
@@ -162,7 +162,7 @@ export class ChaosWatcher {
   #take(connection: Connection, json: string, id: string | null): void {
     try {
       const frames = framesOf(membersOf(json));
-      // The id of a server-sent event promises what progress does.
+      // The id of a server-sent event promises what a progress frame promises.
       if (id !== null) frames.push({ kind: 'progress', revision: Number(id) });
       if (id !== null) this.#lastEventId = id;
       connection.frames.push(...frames);
@@ -184,14 +184,14 @@ export class ChaosWatcher {
   }
 }
 
-/** One frame, and what else it promises. */
+/** One frame, and the progress that its id promises. */
 function framesOf(frame: Members): WatchFrame[] {
   const revision = numberIn(frame, 'revision');
   switch (frame.get('type')) {
     case 'created':
       return [{ kind: 'created', revision, from: numberIn(frame, 'from') }];
     case 'events':
-      // Its revision is that of its last events: all up to it was told.
+      // The revision of the frame is that of its last events: everything up to it was told.
       return [
         { kind: 'events', events: listIn(frame, 'events').map((event) => eventOf(membersOf(event))) },
         { kind: 'progress', revision },

@@ -1,19 +1,20 @@
-// The only two ways in which an answer may differ from its recording beyond placeholders. Each takes what is allowed
-// out of the answer, so that the comparison after it is exact.
+// The only two ways in which an answer may differ from its recording beyond placeholders. Each takes the allowed
+// difference out of the answer, so that the comparison after it is exact.
 
 import { isObject, type Json, type JsonObject } from './conversation.ts';
 import { isDecimal } from './placeholders.ts';
 
 const identityMembers = ['cluster_id', 'member_id', 'raft_term'] as const;
 
-/** An answer ready to be compared, or why it cannot be. */
+/** An answer that is ready to be compared, or why it cannot be compared. */
 export type Allowed =
   | { readonly kind: 'allowed'; readonly value: Json }
   | { readonly kind: 'refused'; readonly reason: string };
 
 /**
- * Which cluster, member and term answered differs from run to run, so recordings leave them out of `header`. They must
- * be there: clients read them. Only the header of the answer itself has them, not those of a txn's parts.
+ * The ids of the cluster and the member, and the term, differ from run to run, so recordings leave them out of
+ * `header`. They must be in the answer, because clients read them. Only the header of the answer itself has them, and
+ * not the headers of a transaction's parts.
  */
 export function allowHeaderIdentity(value: Json): Allowed {
   if (!isObject(value) || !isObject(value['header'])) return { kind: 'allowed', value };

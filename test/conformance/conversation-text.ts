@@ -1,4 +1,4 @@
-// Writes a conversation as the lines that conversation.ts reads, so that a session that found something can be kept.
+// Writes a conversation as the lines that conversation.ts reads, so that a session that found a difference can be kept.
 
 import { unreachable } from '../../src/base/assert.ts';
 import type { Action, Answer, Body, Call, Conversation, Json, JsonObject } from './conversation.ts';

@@ -9,7 +9,7 @@ export type JsonObject = { readonly [name: string]: Json };
 export type Call = {
   readonly method: string;
   readonly path: string;
-  /** null: this header is not sent at all. */
+  /** Null: this header is not sent at all. */
   readonly headers: Readonly<Record<string, string | null>>;
   readonly body: Body;
 };
@@ -80,7 +80,9 @@ export function readConversation(path: string): Conversation {
   return { file: basename(path), about: text(head, 'about'), steps };
 }
 
-/** Which members a step has says what it is; one that no rule knows is refused, so that nothing is passed over. */
+/**
+ * The members of a step say what kind of step it is. A step that no rule knows is refused, so that nothing is skipped.
+ */
 function parseAction(step: JsonObject, where: string): Action {
   refuseUnknown(step, where);
   if ('start' in step) return { kind: 'start', id: text(step, 'start'), call: parseCall(member(step, 'call')) };

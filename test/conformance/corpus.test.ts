@@ -9,7 +9,7 @@ import { startedQuorateSource } from './quorate-store.ts';
 import { replayAll } from './replay-all.ts';
 
 const corpus = fileURLToPath(import.meta.resolve('../corpus'));
-/** Some conversations wait for leases to end, so that more run than there are processors. */
+/** Some conversations wait for leases to end, so more conversations run at a time than there are processors. */
 const concurrency = 4;
 const shownMax = 20;
 

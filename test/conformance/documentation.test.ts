@@ -1,5 +1,5 @@
 // The lines of etcd's own documentation (the gRPC gateway, and what people write beside it), run by a real curl as they
-// are printed: only the address is another, and the key of the tenant goes along.
+// are printed. Only the address is another, and the access key of the tenant is added.
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -184,7 +184,7 @@ describe.runIf(programOnPath('curl') !== null)("the lines of etcd's documentatio
   });
 });
 
-/** What a shell makes of a line that has single quotes and continued lines, and nothing else. */
+/** Splits a line as a shell does, as far as single quotes and continued lines go. */
 function wordsOf(line: string): string[] {
   const words = line.replaceAll('\\\n', ' ').matchAll(/'([^']*)'|(\S+)/g);
   return [...words].map(([, quoted, plain]) => quoted ?? plain ?? '');

@@ -1,5 +1,5 @@
-// Sends one recorded request over HTTP. Node's own client, for it adds no headers of its own choice to what the
-// recording says.
+// Sends one recorded request over HTTP, with Node's own client, because that client adds no headers of its own choice
+// to those of the recording.
 
 import { request as httpRequest, type Agent, type ClientRequest, type IncomingMessage } from 'node:http';
 import { unreachable } from '../../src/base/assert.ts';
@@ -16,7 +16,7 @@ export type HttpAnswer = {
   readonly body: string;
 };
 
-/** The bytes of a body, filled in; null where there is none. */
+/** The bytes of a body, with placeholders filled in. Null: there is no body. */
 export function bodyText(body: Body, captures: Captures): string | null {
   switch (body.kind) {
     case 'none':
@@ -31,7 +31,8 @@ export function bodyText(body: Body, captures: Captures): string | null {
 }
 
 /**
- * With a body, a Content-Type goes along unless the recording says otherwise; null means that there is no such header.
+ * A request with a body has a Content-Type unless the recording says otherwise; null in a recording means that the
+ * header is not sent.
  */
 export function callHeaders(store: Pick<Store, 'headers'>, call: Call, captures: Captures): Record<string, string> {
   const headers: Record<string, string> = {};
@@ -43,7 +44,7 @@ export function callHeaders(store: Pick<Store, 'headers'>, call: Call, captures:
   return { ...headers, ...store.headers };
 }
 
-/** Sends the request; the whole body at once. The caller listens for the response. */
+/** Sends the request, the whole body at once. The caller listens for the response. */
 export function sendCall(store: Store, call: Call, captures: Captures, agent: Agent | false): ClientRequest {
   const body = bodyText(call.body, captures);
   const headers = callHeaders(store, call, captures);
@@ -54,7 +55,7 @@ export function sendCall(store: Store, call: Call, captures: Captures, agent: Ag
   return request;
 }
 
-/** The whole answer. Rejects after `waitMs`, or where the connection breaks. */
+/** The whole answer. Rejects after `waitMs`, or if the connection breaks. */
 export function answerOf(request: ClientRequest, waitMs: number): Promise<HttpAnswer> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {

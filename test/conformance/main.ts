@@ -143,7 +143,7 @@ async function report(source: StoreSource, files: readonly string[], options: Re
   return total.differences.length === 0 ? 0 : 1;
 }
 
-/** The replayer's own test: a planted difference that is not found makes all of its findings worthless. */
+/** The test of the replayer itself: if it missed a planted difference, all of its findings would be worthless. */
 async function findPlanted(source: StoreSource, files: readonly string[], seed: number): Promise<number> {
   const planted = files.flatMap((file) => plant(readConversation(join(corpus, file)), seed) ?? []);
   let found = 0;

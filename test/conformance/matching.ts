@@ -1,5 +1,5 @@
-// Compares a JSON value with its recording: exact, save for placeholders and the two allowances. Captures what the
-// recording names. Answers with the first difference, or null.
+// Compares a JSON value with its recording, exactly but for placeholders and the two allowances. Captures the values
+// that the recording names. Returns the first difference, or null.
 
 import { unreachable } from '../../src/base/assert.ts';
 import { allowHeaderIdentity, allowOlderErrorMembers } from './allowances.ts';
@@ -15,7 +15,7 @@ export function matchAnswerBody(recorded: Json, actual: Json, captures: Captures
   return matchValue(recorded, allowed.value, { path: '', beside: null, captures });
 }
 
-/** One message of a stream: `{"result": …}` or `{"error": …}`; the allowances hold one level further in. */
+/** One message of a stream: `{"result": …}` or `{"error": …}`. The allowances hold one level deeper. */
 export function matchMessage(recorded: Json, actual: Json, captures: Captures): string | null {
   if (!isObject(recorded) || !isObject(actual)) {
     return matchValue(recorded, actual, { path: '', beside: null, captures });
@@ -75,7 +75,7 @@ function matchObject(recorded: JsonObject, actual: Json, place: Place): string |
     const difference = matchValue(value, actual[name], { ...place, path: `${place.path}.${name}`, beside: actual });
     if (difference !== null) return difference;
   }
-  // etcd leaves defaults out, and its clients may rely on that: a member more is a difference.
+  // etcd leaves defaults out, and its clients may rely on that, so an extra member is a difference.
   const extra = Object.keys(actual).find((name) => !(name in recorded));
   return extra === undefined
     ? null
@@ -94,21 +94,25 @@ function matchInOrder(recorded: readonly Json[], actual: readonly Json[], place:
   return null;
 }
 
-/** Leases, keys of a lease and alarms come from a Go map: exactly these elements, in any order. */
+/** Leases, keys of a lease and alarms come from a Go map: the answer has exactly these elements, in any order. */
 function matchUnordered(recorded: Json, actual: Json, place: Place): string | null {
   if (!isList(recorded) || !isList(actual)) return differs(place, recorded, actual);
   if (recorded.length !== actual.length) return differs(place, recorded, actual);
   return assign(recorded, actual, place) ? null : differs(place, recorded, actual);
 }
 
-/** How many members a cluster has is not part of a recording: an element for each of these, and maybe others. */
+/**
+ * The number of members of a cluster is not part of a recording: the answer has an element for each of these, and may
+ * have others.
+ */
 function matchContains(recorded: Json, actual: Json, place: Place): string | null {
   if (!isList(recorded) || !isList(actual)) return differs(place, recorded, actual);
   return assign(recorded, actual, place) ? null : differs(place, recorded, actual);
 }
 
 /**
- * Gives each recorded element an actual one of its own, going back where a choice leaves a later element without one.
+ * Gives each recorded element an actual element of its own, and goes back where a choice leaves a later element without
+ * one.
  */
 function assign(recorded: readonly Json[], actual: readonly Json[], place: Place): boolean {
   const [first, ...others] = recorded;

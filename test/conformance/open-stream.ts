@@ -1,4 +1,5 @@
-// What steps ask of an open stream: the next messages in order, items by watch, progress, silence.
+// What the steps of a conversation can ask of an open stream: the next messages in order, the items of a watch,
+// progress, silence.
 
 import { unreachable } from '../../src/base/assert.ts';
 import type { Action, Json } from './conversation.ts';
@@ -9,14 +10,16 @@ import type { Captures } from './placeholders.ts';
 import type { Stream } from './stream.ts';
 import { asksForFragments, asksForProgress, isProgress, revisionOf, WatchItems } from './watch-items.ts';
 
-/** Between two progress requests: etcd answers one only while all watches of the stream are up to date. */
+/**
+ * The pause between two requests for progress: etcd answers one only while all watches of the stream are up to date.
+ */
 const progressPauseMs = 250;
-/** A stream from which something did not come is not waited for at length again: its difference is reported already. */
+/** If something did not come from a stream, the next wait for it is short: its difference is reported already. */
 const brokenStreamWaitMs = 200;
 
 export class OpenStream {
   readonly stream: Stream;
-  /** null: messages are expected one by one, in their order. */
+  /** Null: messages are expected one by one, in their order. */
   readonly #items: WatchItems | null;
   #broken = false;
   #progressSent = 0;
@@ -82,7 +85,7 @@ export class OpenStream {
     return [...differences, ...items.violations.splice(0)];
   }
 
-  /** Asks until a progress message comes. Late answers to requests of earlier steps are passed over. */
+  /** Asks until a progress message comes. Late answers to requests of earlier steps are ignored. */
   async progress(revision: string): Promise<string[]> {
     let late = this.#progressSent - this.#progressSeen;
     const deadline = Date.now() + this.#waitMs();
@@ -102,7 +105,7 @@ export class OpenStream {
     return [this.#missing(`a progress message at revision ${revision}`)];
   }
 
-  /** What came and no step asked for; each is a difference. */
+  /** Messages that came and that no step asked for. Each of them is a difference. */
   unasked(): string[] {
     const left = this.stream.messages.splice(0).map((message) => `nobody asked for ${shown(message)}`);
     if (this.#items === null) return left;
@@ -128,7 +131,7 @@ export class OpenStream {
     return this.#items === null ? this.stream.messages.length > 0 : this.#items.progress.length > 0;
   }
 
-  /** In a stream that is not split by watch the next message must be the progress message. */
+  /** In a stream that is not split by watch, the next message must be the progress message. */
   #takeProgress():
     | { readonly kind: 'progress'; readonly revision: string }
     | { readonly kind: 'other'; readonly reason: string } {

@@ -1,16 +1,16 @@
-// The placeholders of a recording: what stands for a value that differs from run to run, or for a long text.
+// The placeholders of a recording. A placeholder stands for a value that differs from run to run, or for a long text.
 
 import { isList, isObject, type Json } from './conversation.ts';
 
-/** Values captured so far, by name. */
+/** The values captured so far, by name. */
 export type Captures = Map<string, Json>;
 
 const repeated = /\$\{([^}*:]+)\*(\d+)\}/g;
 const named = /\$\{([A-Za-z_][A-Za-z_0-9]*)\}/g;
 
 /**
- * Every string of a value that is sent, filled in. @throws where a name was never captured: the replay has gone wrong
- * before.
+ * Fills in every string of a value that is sent. @throws where a name was never captured, because the replay has gone
+ * wrong before.
  */
 export function fillIn(value: Json, captures: Captures): Json {
   if (typeof value === 'string') return fillInText(value, captures);
@@ -35,7 +35,7 @@ export class UnknownCapture extends Error {
   }
 }
 
-/** `${unit*n}` is `unit` repeated n times in that place. */
+/** Writes `${unit*n}` out as `unit` repeated n times. */
 export function expandRepeats(text: string): string {
   return text.replaceAll(repeated, (_whole, unit: string, times: string) => unit.repeat(Number(times)));
 }
@@ -44,7 +44,7 @@ export type Placeholder =
   | { readonly kind: 'typed'; readonly name: string | null; readonly type: string }
   | { readonly kind: 'captured'; readonly name: string };
 
-/** What a recorded string stands for where the whole of it is a placeholder; null for plain text. */
+/** What a recorded string stands for if the whole of it is a placeholder. Null: it is plain text. */
 export function parsePlaceholder(text: string): Placeholder | null {
   const found = /^\$\{([A-Za-z_][A-Za-z_0-9]*)?(?::([a-z0-9]+))?\}$/.exec(text);
   if (found === null) return null;
@@ -53,7 +53,7 @@ export function parsePlaceholder(text: string): Placeholder | null {
   return name === undefined ? null : { kind: 'captured', name };
 }
 
-/** Whether a value is of a placeholder's type. `beside` is the object that holds it. */
+/** Whether a value has the type of a placeholder. `beside` is the object that holds the value. */
 export function isOfType(type: string, value: Json, beside: Json): boolean {
   switch (type) {
     case 'int64':

@@ -1,5 +1,5 @@
-// Falsifies one recorded value of a conversation, so that a right answer to that step differs: the replayer must find
-// it. Seeded: the same seed falsifies the same value.
+// Falsifies one recorded value of a conversation, so that a right answer to that step differs, and the replayer must
+// find it. The same seed falsifies the same value.
 
 import { isList, isObject, type Action, type Answer, type Conversation, type Json } from './conversation.ts';
 import { parsePlaceholder } from './placeholders.ts';
@@ -7,7 +7,7 @@ import { Random } from '../support/random.ts';
 
 export type Planted = { readonly conversation: Conversation; readonly line: number; readonly what: string };
 
-/** null where the conversation records nothing that can be falsified. */
+/** Null: the conversation records nothing that can be falsified. */
 export function plant(conversation: Conversation, seed: number): Planted | null {
   const random = new Random(seed);
   const candidates = conversation.steps.filter(({ action }) => recordedValues(action).length > 0);
@@ -28,8 +28,8 @@ export function plant(conversation: Conversation, seed: number): Planted | null 
 }
 
 /**
- * What a step compares as JSON. Calls that are sent until the answer matches are left out: they would take their whole
- * time.
+ * The JSON that a step compares. Calls that are repeated until the answer matches are left out, because they would take
+ * their whole time.
  */
 function recordedValues(action: Action): readonly Json[] {
   if (action.kind === 'call') return action.retryMs === 0 ? bodyOf(action.answer) : [];
@@ -62,11 +62,13 @@ function replaced(action: Action, from: Json, to: Json): Action {
 
 type Falsified = { readonly falsified: Json; readonly what: string };
 
-/** Walks down to some place in the value and changes it there: another text, another number, a member more or less. */
+/**
+ * Walks down to some position in the value and changes it there: another text, another number, one member more or less.
+ */
 function falsify(value: Json, random: Random): Falsified {
   if (isObject(value)) {
     const names = Object.keys(value).filter((name) => !isFree(value[name]));
-    // The two markers of unordered arrays hold elements, no members.
+    // The two markers of unordered arrays hold elements, and no members.
     const marker = '$unordered' in value || '$contains' in value;
     const choice = random.next();
     if (!marker && choice < 0.15) return { falsified: { ...value, planted: true }, what: 'a member more' };
@@ -91,7 +93,7 @@ function falsify(value: Json, random: Random): Falsified {
   return { falsified: value !== true, what: 'the contrary' };
 }
 
-/** A placeholder matches many values; changing it may change nothing. */
+/** A placeholder matches many values, so a change of it might change nothing. */
 function isFree(value: Json | undefined): boolean {
   return typeof value === 'string' && parsePlaceholder(value) !== null;
 }

@@ -6,7 +6,7 @@ import type { Store, StoreSource } from './store.ts';
 
 export type QuorateAddress = { readonly url: string; readonly operatorToken: string };
 
-/** Tenants on a server that runs already. */
+/** Makes tenants on a server that runs already. */
 export function quorateSource(address: QuorateAddress): StoreSource {
   return {
     name: `Quorate at ${address.url}`,
@@ -15,7 +15,7 @@ export function quorateSource(address: QuorateAddress): StoreSource {
   };
 }
 
-/** Tenants on a server that is started for this, with a data folder that is removed at the end. */
+/** Makes tenants on a server that is started for this, with a data folder that is removed at the end. */
 export async function startedQuorateSource(): Promise<StoreSource> {
   const server = await startQuorate();
   return {

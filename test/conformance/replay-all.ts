@@ -27,7 +27,7 @@ export async function replayAll(
   };
 }
 
-/** A store that cannot be had or given back is a difference of its conversation (line 0); the others go on. */
+/** If a store cannot be had or given back, that is a difference of its conversation (line 0), and the others go on. */
 async function replayOne(conversation: Conversation, source: StoreSource): Promise<Replay> {
   const outside = (error: unknown): Difference => ({
     file: conversation.file,

@@ -16,7 +16,7 @@ import type { Store } from './store.ts';
 
 const corpus = fileURLToPath(import.meta.resolve('../corpus'));
 const files = readdirSync(corpus).filter((name) => name.endsWith('.jsonl'));
-/** Conversations of calls only, without captures: their answers can be said as they were recorded. */
+/** Conversations that have calls only and no captures: their answers can be given as they were recorded. */
 const recited = [
   'kv-basics',
   'kv-delete',
@@ -37,7 +37,7 @@ function read(name: string): Conversation {
   return readConversation(join(corpus, name));
 }
 
-/** A server that answers what was recorded, in its order, whatever it is asked. */
+/** A server that answers what was recorded, in that order, whatever it is asked. */
 async function parrot(conversation: Conversation, seen: IncomingMessage[] = []): Promise<Store> {
   const answers = conversation.steps.map(({ action }) => {
     if (action.kind !== 'call') throw new Error('a parrot knows calls only');
@@ -65,7 +65,7 @@ function recite(answer: Answer | undefined, response: ServerResponse): void {
   response.end(JSON.stringify(spoken(answer.content.value, 0)));
 }
 
-/** A recorded value as an answer: what the allowances and placeholders left out is put in. */
+/** Makes an answer of a recorded value: puts in what the allowances and placeholders left out. */
 function spoken(value: Json, depth: number): Json {
   if (value === '${:string}') return 'words of a parser';
   if (typeof value === 'string') return expandRepeats(value);

@@ -18,12 +18,12 @@ export type Difference = {
   readonly file: string;
   readonly line: number;
   readonly reason: string;
-  /** The whole answer where one came over HTTP, with its status. */
+  /** The whole answer with its status, if one came over HTTP. */
   readonly answer: string | null;
 };
 export type Replay = { readonly compared: number; readonly differences: readonly Difference[] };
 
-/** Between two tries of a call with `retry_ms`. */
+/** The pause between two tries of a call with `retry_ms`. */
 const retryPauseMs = 50;
 
 export async function replay(conversation: Conversation, store: Store): Promise<Replay> {
@@ -44,7 +44,7 @@ class Replayer {
   readonly #captures: Captures = new Map();
   readonly #started = new Map<string, Promise<HttpAnswer | Error>>();
   readonly #streams = new Map<string, OpenStream>();
-  /** Calls go one after the other over one connection; whatever waits has its own. */
+  /** Calls go one after the other over one connection. A call that waits has a connection of its own. */
   #lastAnswer: string | null = null;
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 });
 
@@ -58,8 +58,7 @@ class Replayer {
     try {
       for (const reason of await this.#act(step.action)) this.#differ(step.line, reason);
     } catch (error) {
-      // A step that cannot even be sent, because an earlier answer did not bring what it needs, is a difference of its
-      // own.
+      // A step that cannot be sent, because an earlier answer did not bring what it needs, is a difference of its own.
       if (!(error instanceof UnknownCapture)) throw error;
       this.#differ(step.line, error.message);
     }
@@ -142,7 +141,7 @@ class Replayer {
   }
 
   /**
-   * What is the operator's alone is refused to the owner of the store in etcd's words, and then answered to the
+   * A call that is the operator's alone is refused to the owner of the store in etcd's words, and is then sent as the
    * operator.
    */
   async #answerTo(call: Call, recorded: Answer): Promise<HttpAnswer | Error> {
@@ -203,7 +202,7 @@ function isDenied(answer: HttpAnswer | Error): boolean {
   return !(answer instanceof Error) && answer.status === 403 && answer.body.includes('etcdserver: permission denied');
 }
 
-/** A started request stays away until a later step lets it come; `finish` bounds how long it is then waited for. */
+/** The answer to a started request may come late. `finish` bounds how long it is waited for. */
 const startedWaitMs = 120_000;
 
 function answerText(answer: HttpAnswer | Error): string | null {
@@ -214,7 +213,7 @@ function matchSettled(recorded: Answer, answer: HttpAnswer | Error, captures: Ca
   return answer instanceof Error ? answer.message : matchHttpAnswer(recorded, answer, captures);
 }
 
-/** A request that failed is an answer too: it differs from every recorded one. */
+/** A failed request counts as an answer that differs from every recorded one. */
 function settle<Value>(promise: Promise<Value>): Promise<Value | Error> {
   return promise.catch((error: unknown) => (error instanceof Error ? error : new Error(String(error))));
 }

@@ -1,4 +1,4 @@
-// Checks a snapshot's stream: its parts count down to nothing, and its last part is the SHA-256 of those before it.
+// Checks the stream of a dump: its parts count down to nothing, and its last part is the SHA-256 of those before it.
 
 import { createHash } from 'node:crypto';
 import { isObject, type Json } from './conversation.ts';
@@ -10,7 +10,7 @@ const membersKnown = ['version', 'blob', 'remaining_bytes'];
 
 type Part = { readonly blob: Buffer; readonly remainingBytes: string | null };
 
-/** Differences from what a snapshot must be; none for a right one. */
+/** The differences from what a dump must be. A right dump has none. */
 export function matchSnapshot(answer: HttpAnswer | Error, messagesAtLeast: number): string[] {
   if (answer instanceof Error) return [answer.message];
   if (answer.status !== 200)
@@ -39,7 +39,9 @@ function parsePart(message: Json): Part | string {
   return { blob: Buffer.from(blob, 'base64'), remainingBytes: typeof remaining === 'string' ? remaining : null };
 }
 
-/** remaining_bytes is the number of blob bytes that follow, the last blob not counted; absent when 0. */
+/**
+ * remaining_bytes is the number of blob bytes that follow, without those of the last blob. It is absent when it is 0.
+ */
 function checkCountdown(parts: readonly Part[]): string[] {
   const data = parts.slice(0, -1);
   let follow = data.reduce((sum, { blob }) => sum + blob.byteLength, 0);

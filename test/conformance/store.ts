@@ -1,10 +1,10 @@
-// Where a conversation is replayed: a store that nobody used before.
+// The store in which a conversation is replayed. Nobody has used it before.
 
 export type Store = {
   readonly url: URL;
-  /** Sent with every request, on upgrades too. */
+  /** These headers are sent with every request, also with upgrades. */
   readonly headers: Readonly<Record<string, string>>;
-  /** With which the operator of the store sends what is refused to its owner; null: the owner is the operator. */
+  /** The headers with which the operator sends what is refused to the owner. Null: the owner is the operator. */
   readonly operatorHeaders: Readonly<Record<string, string>> | null;
   readonly dispose: () => Promise<void>;
 };

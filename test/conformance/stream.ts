@@ -1,5 +1,5 @@
-// A stream of a conversation: a POST whose answer comes line by line, or a WebSocket. Keeps what came until a step asks
-// for it; judges nothing but whether it is JSON.
+// A stream of a conversation: a POST whose answer comes line by line, or a WebSocket. It keeps what came until a step
+// asks for it, and judges nothing but whether it is JSON.
 
 import type { ClientRequest } from 'node:http';
 import type { Json } from './conversation.ts';
@@ -7,12 +7,12 @@ import { parseJson } from './http-call.ts';
 import type { WebSocketClient } from '../support/websocket-client.ts';
 
 export class Stream {
-  /** Messages in the order in which they came. Steps take from the front. */
+  /** The messages in the order in which they came. Steps take them from the front. */
   readonly messages: Json[] = [];
-  /** The HTTP status, null until it is known. */
+  /** The HTTP status. Null: it is not known yet. */
   status: number | null = null;
   ended = false;
-  /** Sees each message before it is queued; true: it was taken and is not queued. */
+  /** Called with each message before it is queued. True: the message was taken, and is not queued. */
   onMessage: (message: Json) => boolean = () => false;
   readonly #wakers = new Set<() => void>();
   #close: () => void = () => undefined;
@@ -51,14 +51,14 @@ export class Stream {
     return stream;
   }
 
-  /** A stream that could not be opened: it has ended. */
+  /** The stream could not be opened, so it has ended. */
   static failed(): Stream {
     const stream = new Stream();
     stream.ended = true;
     return stream;
   }
 
-  /** False where the stream takes nothing more. */
+  /** False: the stream takes nothing more. */
   send(text: string): boolean {
     return this.#send(text);
   }
@@ -67,7 +67,10 @@ export class Stream {
     this.#close();
   }
 
-  /** Waits until `condition` holds or the stream ended or `waitMs` went by without a message. Says whether it holds. */
+  /**
+   * Waits until `condition` holds, the stream ends, or no message came for `waitMs`. Returns whether the condition
+   * holds.
+   */
   async until(condition: () => boolean, waitMs: number): Promise<boolean> {
     while (!condition()) {
       if (this.ended) return false;
@@ -93,8 +96,7 @@ export class Stream {
   }
 
   #receive(text: string): void {
-    // A message that is not JSON is kept as the text it is: it matches no recorded one and shows itself in the
-    // difference.
+    // A message that is not JSON is kept as text. It matches no recorded message, and shows in the difference.
     const message = parseJson(text) ?? text;
     if (!this.onMessage(message)) this.messages.push(message);
     this.#wake();

@@ -1,25 +1,25 @@
-// Streams opened `by_watch`: the order between different watches of one stream is free, and so is how many revisions a
-// message holds. Splits messages into items per watch, and holds each message with events against what etcd promises of
-// it.
+// Streams opened `by_watch`: the order between different watches of one stream is free, and so is the number of
+// revisions in a message. This file splits messages into items for each watch, and checks each message with events
+// against what etcd promises.
 
 import { allowHeaderIdentity } from './allowances.ts';
 import { isList, isObject, type Json, type JsonObject } from './conversation.ts';
 
 export type WatchItem =
   | { readonly kind: 'event'; readonly event: Json }
-  /** A message without events: its result. */
+  /** The result of a message without events. */
   | { readonly kind: 'message'; readonly result: Json };
 
 export class WatchItems {
-  /** What came and was not asked for yet. */
+  /** The items that came and were not asked for yet. */
   readonly queues = new Map<string, WatchItem[]>();
-  /** Revisions of progress messages, which do not queue. */
+  /** The revisions of progress messages, which are not queued. */
   readonly progress: string[] = [];
-  /** Watches that had a message in parts since they were last asked for. */
+  /** The watches that had a message in fragments since they were last asked for. */
   readonly fragmented = new Set<string>();
-  /** Broken promises, for the next step to report. */
+  /** Broken promises, which the next step reports. */
   readonly violations: string[] = [];
-  /** Set by the first request that asks for fragments. */
+  /** True from the first request on that asks for fragments. */
   fragmentsWanted = false;
   readonly #lastMessage = new Map<string, { readonly revision: string; readonly isFragment: boolean }>();
 
@@ -84,7 +84,7 @@ export class WatchItems {
   }
 }
 
-/** watch_id −1, neither created nor canceled, no events: the answer to a progress request. */
+/** Whether a message answers a request for progress: watch_id −1, neither created nor canceled, no events. */
 export function isProgress(result: JsonObject): boolean {
   return (
     result['watch_id'] === '-1' &&
@@ -105,7 +105,7 @@ export function asksForProgress(request: Json): boolean {
   return isObject(request) && ('progress_request' in request || 'progressRequest' in request);
 }
 
-/** An empty text where there is none, which no recorded revision equals. */
+/** An empty text stands for a missing revision; no recorded revision equals it. */
 export function revisionOf(result: JsonObject): string {
   const header = result['header'];
   const revision = isObject(header) ? header['revision'] : undefined;
@@ -124,7 +124,7 @@ function headerTooOld(result: JsonObject, revisions: readonly string[]): string 
   return Number(header) >= Number(last) ? null : `header.revision ${header} is before the last event's, ${last}`;
 }
 
-/** A message with events is taken apart, so a member that no event's matching would see is looked for here. */
+/** A message with events is taken apart, so a member that matching an event would not see is looked for here. */
 function unknownMember(result: JsonObject): string | null {
   if (result['watch_id'] === '0' || result['fragment'] === false) return 'a default is not left out';
   const known = ['header', 'watch_id', 'events', 'fragment'];

@@ -13,7 +13,7 @@ import { Watcher } from './watcher.ts';
 import { Writer, type Write } from './writer.ts';
 
 const watchWaitMs = 30_000;
-/** Put a second time at the end, so that an old revision has something older to show. */
+/** So many packages are put a second time at the end, so that an old revision differs from the newest. */
 const changedAgain = 20;
 
 const help = `Usage: npm run demo
@@ -92,7 +92,7 @@ async function run(start: () => Promise<QuorateProcess>): Promise<number> {
   }
 }
 
-/** Puts all, and lets a fault happen once a third of them is acknowledged. */
+/** Puts all pairs, and does a fault once a third of them is acknowledged. */
 async function putThrough<Result>(
   writer: Writer,
   writes: readonly Write[],

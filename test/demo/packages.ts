@@ -1,4 +1,4 @@
-// The real input: what this repository's lock file says of each of its packages.
+// The input of the demo: what this repository's lock file says of each of its packages.
 
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -7,8 +7,8 @@ import { members } from './store-client.ts';
 export const prefix = 'packages/';
 
 /**
- * `packages/<name>` and the package's JSON. A package that is nested in another one keeps its path, so that names
- * differ.
+ * The key is `packages/<name>`, and the value is the package's JSON. A package that is nested in another one keeps its
+ * path, so that keys differ.
  */
 export function readPackages(): { readonly key: string; readonly value: string }[] {
   const file = fileURLToPath(import.meta.resolve('../../package-lock.json'));

@@ -11,7 +11,7 @@ export type Pair = {
   readonly version: number;
 };
 
-/** POST /v1/tenants with the operator's token: a store of three replicas, at once usable. */
+/** POST /v1/tenants with the operator's token: makes a store of three replicas that can be used at once. */
 export async function provision(server: { readonly url: string; readonly operatorToken: string }, name: string) {
   const answer = await callJson(`${server.url}/v1/tenants`, {
     method: 'POST',
@@ -35,7 +35,7 @@ export async function put(
   return { modRevision: number(answer, 'mod_revision'), version: number(answer, 'version') };
 }
 
-/** GET /v1/kv?prefix=…, page by page; at `revision`, or at the newest where it is null. */
+/** GET /v1/kv?prefix=…, page by page, at `revision`. Null: at the newest revision. */
 export async function list(store: StoreAddress, prefix: string, revision: number | null): Promise<Pair[]> {
   const pairs: Pair[] = [];
   let cursor: string | null = null;

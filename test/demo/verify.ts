@@ -1,10 +1,10 @@
-// Holds what the store and the watch say against what was acknowledged. Answers with violations, each a sentence.
+// Compares what the store and the watch say with what was acknowledged. Returns violations, each a sentence.
 
 import type { Pair } from './store-client.ts';
 import type { Seen } from './watcher.ts';
 import type { Acknowledged } from './writer.ts';
 
-/** Every acknowledged put is there as its last version, nothing else is, and no put was applied twice. */
+/** Every acknowledged put is the last version of its key, there is no other key, and no put was applied twice. */
 export function checkState(acknowledged: readonly Acknowledged[], listed: readonly Pair[]): string[] {
   const puts = new Map<string, Acknowledged[]>();
   for (const write of acknowledged) puts.set(write.key, [...(puts.get(write.key) ?? []), write]);
@@ -28,8 +28,8 @@ export function checkState(acknowledged: readonly Acknowledged[], listed: readon
 }
 
 /**
- * Each revision from the store's first to its last exactly once, in order, and each the put that was acknowledged with
- * it.
+ * Each revision from the store's first to its last came exactly once, in order, and is the put that was acknowledged
+ * with it.
  */
 export function checkWatch(acknowledged: readonly Acknowledged[], seen: readonly Seen[]): string[] {
   const violations: string[] = [];
@@ -53,7 +53,7 @@ export function checkWatch(acknowledged: readonly Acknowledged[], seen: readonly
   return violations;
 }
 
-/** The pairs at an old revision: of each key the last put up to it. */
+/** The pairs at an old revision: the last put up to it of each key. */
 export function stateAt(acknowledged: readonly Acknowledged[], revision: number): readonly Acknowledged[] {
   return acknowledged.filter(({ modRevision }) => modRevision <= revision);
 }

@@ -1,5 +1,5 @@
-// A WebSocket watch that outlives its connections: whenever one ends it opens another one, from the revision after the
-// last that it saw. Keeps everything it saw, for the verification.
+// A WebSocket watch that survives its connections: whenever one ends it opens another one, from the revision after the
+// last that it saw. It keeps everything it saw, for the verification.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { members, number, parsePair, text, type Pair, type StoreAddress } from './store-client.ts';
@@ -11,7 +11,7 @@ export type Seen = { readonly revision: number; readonly pairs: readonly Pair[] 
 export class Watcher {
   readonly seen: Seen[] = [];
   readonly violations: string[] = [];
-  /** Connections after the first. */
+  /** The number of connections after the first. */
   resumed = 0;
   readonly #prefix: string;
   readonly #key: string;
@@ -30,7 +30,7 @@ export class Watcher {
     return this.seen.at(-1)?.revision ?? 0;
   }
 
-  /** Resolves when the revision was seen; false where that takes too long. */
+  /** Resolves when the revision was seen. False: that takes too long. */
   async reaches(revision: number, waitMs: number): Promise<boolean> {
     const deadline = Date.now() + waitMs;
     while (this.lastRevision < revision && Date.now() < deadline) await sleep(20);
@@ -45,13 +45,13 @@ export class Watcher {
   #connect(): void {
     const query = new URLSearchParams({ prefix: this.#prefix, from: String(this.lastRevision + 1) });
     const address = `${this.#url.replace(/^http/, 'ws')}/v1/watch?${query.toString()}`;
-    // As a browser sends its key: it cannot set headers on an upgrade.
+    // The key is sent as a browser sends it, which cannot set headers on an upgrade.
     const socket = new WebSocket(address, ['Bearer', this.#key]);
     this.#socket = socket;
     socket.addEventListener('message', ({ data }) => {
       if (typeof data === 'string') this.#receive(data);
     });
-    // A connection that could not be made ends with "error" alone, one that broke with "close", or with both.
+    // A connection that could not be made ends with "error" alone; one that broke ends with "close", or with both.
     let isOver = false;
     const onOver = (): void => {
       if (isOver || this.#stopped) return;
@@ -85,7 +85,7 @@ export class Watcher {
     }
   }
 
-  /** A frame may hold several revisions, each whole. */
+  /** A frame may hold several revisions, each of them whole. */
   #take(events: unknown): void {
     if (!Array.isArray(events)) throw new Error('a frame of type "events" has none');
     const byRevision = new Map<number, Pair[]>();

@@ -1,5 +1,5 @@
-// Puts pairs, several at a time, through whatever happens to the server: a put that was not acknowledged is sent again
-// under the same id until it is. Remembers every acknowledgement.
+// Puts pairs, several at a time, whatever happens to the server: a put that was not acknowledged is sent again under
+// the same id until it is. Remembers every acknowledgement.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { put, Refused, type PutAnswer, type StoreAddress } from './store-client.ts';
@@ -13,7 +13,7 @@ export type Acknowledged = Write & PutAnswer;
 
 export class Writer {
   readonly acknowledged: Acknowledged[] = [];
-  /** Tries that brought no acknowledgement. */
+  /** The number of tries that brought no acknowledgement. */
   retried = 0;
   readonly #store: StoreAddress;
 
@@ -21,7 +21,7 @@ export class Writer {
     this.#store = store;
   }
 
-  /** Resolves when every write is acknowledged. `onAcknowledged` is told how many of these are. */
+  /** Resolves when every write is acknowledged. `onAcknowledged` is told how many are. */
   async putAll(writes: readonly Write[], onAcknowledged: (count: number) => void = () => undefined): Promise<void> {
     const waiting = [...writes];
     let count = 0;
@@ -42,7 +42,7 @@ export class Writer {
       try {
         return await put(this.#store, write);
       } catch (error) {
-        // A refusal that is the request's fault stays one; everything else may pass.
+        // A refusal for which the request is at fault will not change; every other failure may pass.
         if (error instanceof Refused && error.status < 500 && error.status !== 429) throw error;
         if (Date.now() > deadline) throw error;
         this.retried++;

@@ -1,4 +1,4 @@
-// A large delete in the driver: a step each turn, and nobody sees, or is answered, what is not done.
+// A large delete in the driver takes one step each turn, and nobody sees, or is answered, what is not done yet.
 
 import { expect, it } from 'vitest';
 import { replicaId } from '../../src/model/brands.ts';
@@ -16,7 +16,7 @@ import { quietPort } from '../support/quiet-port.ts';
 const keys = 5;
 const stepRows = 2;
 
-/** The one replica of a group. */
+/** The only replica of a group. */
 class Alone {
   readonly told: (readonly RevisionEvents[] | null)[] = [];
   readonly answers: string[] = [];
@@ -119,7 +119,8 @@ it('GROUP-DELETE-4: a group does not rest while a delete is under way', () => {
   const alone = filled();
   alone.write(remove(everything));
   while (!alone.driver.store.isUnderWay) alone.driver.goOn();
-  // A tick is a turn, too, and so a step: the clock runs on until all is done, and then the group rests.
+  // A tick is a turn as well, and so takes a step. The clock runs on until everything is done, and then the group
+  // rests.
   for (let tick = 0; tick < 2 * restAfterQuietTicks && alone.rests === 0; tick++) alone.driver.tick();
   expect([alone.rests > 0, alone.driver.store.isUnderWay, alone.count]).toEqual([true, false, 0]);
 });

@@ -1,4 +1,4 @@
-// A driver that leads a group of one, for tests of what becomes of writes.
+// A driver that leads a group of one, for tests of the outcomes of writes.
 
 import { expect } from 'vitest';
 import { replicaId } from '../../src/model/brands.ts';
@@ -15,7 +15,7 @@ export const nowMs = 1_000;
 
 type Options = {
   readonly id: number;
-  /** Of the group: 1 to so many. */
+  /** The level of the group, from 1 to this one. */
   readonly members: number;
   readonly sql?: SqlPort;
   readonly send?: (messages: readonly PeerMessage[]) => void;
@@ -49,7 +49,7 @@ export function driverOf({ id, members, sql = new NodeSql(), send = () => undefi
   });
 }
 
-/** A group of one. It has three keys for what begins with "a"; `revoked` is one no more. */
+/** A group of one replica. It has three access keys for the prefix "a"; the key `revoked` has been revoked. */
 export function leaderAlone(sql: SqlPort = new NodeSql()): Driver {
   const driver = driverOf({ id: 1, members: 1, sql });
   for (let tick = 0; tick < 30; tick++) driver.tick();
@@ -63,7 +63,7 @@ export function leaderAlone(sql: SqlPort = new NodeSql()): Driver {
   return driver;
 }
 
-/** What became of it: a group of one knows at once. */
+/** The outcome of the write, which a group of one knows at once. */
 export function write(
   driver: Driver,
   caller: Caller,

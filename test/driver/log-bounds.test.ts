@@ -1,4 +1,4 @@
-// How long a log gets, for whom it is held and how long, and how much of it is applied at once.
+// How long a log gets, for which receivers it is held and for how long, and how much of it is applied at once.
 
 import { describe, expect, it } from 'vitest';
 import { logIndex, type LogIndex, replicaId, term } from '../../src/model/brands.ts';
@@ -32,7 +32,7 @@ import { quietPort } from '../support/quiet-port.ts';
 
 const megabyte = 1_048_576;
 
-/** Appends entries of that many bytes. */
+/** Appends entries of this many bytes. */
 function grow(log: LogTable, count: number, bytes = 1): void {
   const first = log.lastIndex() + 1;
   const data = new Uint8Array(bytes);
@@ -54,7 +54,10 @@ function logOf(count: number, bytes = 1): LogTable {
 
 type Needs = Partial<Parameters<typeof truncationPoint>[1]>;
 
-/** Truncates as a replica does at its ticks, until nothing is left to do: how many entries went at each. */
+/**
+ * Truncates as a replica does at its ticks, until nothing is left to do. Returns how many entries were cut at each
+ * tick.
+ */
 function truncated(log: LogTable, needs: Needs = {}): readonly number[] {
   const steps: number[] = [];
   for (;;) {
@@ -104,7 +107,7 @@ const one = replicaId(1);
 const receiver = replicaId(2);
 const other = replicaId(3);
 
-/** A replica that sends snapshots: each entry is a put. */
+/** A replica that sends snapshots. Each of its entries is a put. */
 class Source {
   readonly fed = new Fed(new NodeSql());
   readonly log = new LogTable(this.fed.sql);
@@ -121,7 +124,7 @@ class Source {
     storeBytes: () => this.storeBytes,
   });
   storeBytes = 0;
-  /** How far others are known to be. */
+  /** The indexes up to which other replicas are known to agree. */
   readonly matches = new Map<number, LogIndex>();
 
   put(count: number): void {
@@ -135,7 +138,7 @@ class Source {
     for (; count > 0; count--) this.sender.tick((replica) => this.matches.get(replica) ?? null);
   }
 
-  /** Asks for the part after that one; null: for a snapshot. */
+  /** Asks for the part after this cursor. Null: asks for a snapshot. */
   ask(after: SnapshotMessage | null, from = receiver): SnapshotMessage {
     const sides = { kind: 'snapshotAsk', from, to: one } as const;
     if (after?.kind !== 'snapshotPart' || after.next === null) {
@@ -144,7 +147,7 @@ class Source {
     return this.sender.answer({ ...sides, name: after.name, place: after.next });
   }
 
-  /** To the last part. */
+  /** Asks until the last part. */
   transfer(): void {
     let part = this.ask(null);
     while (part.kind === 'snapshotPart' && part.next !== null) part = this.ask(part);
@@ -162,7 +165,7 @@ describe('REBUILD-6: the log is held for who takes a snapshot', () => {
     expect(source.fed.store.holdsHistory).toBe(true);
     source.matches.set(receiver, logIndex(10));
     source.tick();
-    // The rows are not needed any more, the log is.
+    // The rows are not needed any more, but the log is.
     expect([source.sender.heldIndex, source.fed.store.holdsHistory]).toEqual([10, false]);
     source.matches.set(receiver, logIndex(19));
     source.tick();
@@ -272,7 +275,7 @@ describe('REBUILD-7: a snapshot that is held too long, or that nobody takes, is 
     source.put(5);
     source.fed.do(compact(source.fed.store.revision));
     source.fed.sweep();
-    // Twenty that the snapshot has, and none that is newer.
+    // Twenty entries are in the snapshot, and none is newer than it.
     expect(source.fed.sql.all('SELECT count(*), max(mod) FROM superseded')).toEqual([[25, 26]]);
     expect(source.ask(part).kind).toBe('snapshotPart');
     source.sender.giveUp(source.log.lastIndex());
@@ -284,8 +287,8 @@ describe('REBUILD-7: a snapshot that is held too long, or that nobody takes, is 
 });
 
 /**
- * A replica whose log holds these entries, all but the last of which it knows to be committed. `asked`: how often it
- * has asked to go on.
+ * A replica whose log holds these entries, and which knows that all but the last are committed. `asked`: how often it
+ * has asked for another turn.
  */
 function replicaOf(
   operations: readonly Operation[],
@@ -331,7 +334,7 @@ it('REBUILD-8: a turn applies at most appendEntriesMax entries, and the others c
   expect(read.kind === 'answer' && shown(read.answer.kvs)).toEqual([`k=${count - 2}@${count}`]);
 });
 
-// A command is one row more, a key that is written four, and what a txn draws comes to it.
+// A command counts one row, a key that is written counts four, and the reads of the transaction come to these.
 const rowsOfPut = 5;
 
 it('GROUP-WORK-3: a turn applies entries until they took more than turnRowsMax, and the others come with the next ones', () => {
@@ -364,7 +367,7 @@ it('GROUP-WORK-3: who waits for an entry that is left to be applied is answered 
     port: {
       ...quietPort,
       applySoon: () => void goesOn++,
-      // Each entry is proposed as soon as it may be: they are committed together.
+      // Each entry is proposed as soon as it may be, so they are committed together.
       nowMs: () => (clockMs += proposalSpacingMs),
     },
   });

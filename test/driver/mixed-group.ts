@@ -45,7 +45,7 @@ function sharedOptions(id: ReplicaId): {
   return { id, random: seededRandom(id), electionTimeoutTicks: 10, heartbeatTicks: 1 };
 }
 
-/** One replica: a database that stays, and code that may change. */
+/** One replica: a database that stays, and code that may be exchanged. */
 class VersionedReplica {
   readonly id: ReplicaId;
   readonly sql = new NodeSql();
@@ -116,7 +116,7 @@ class VersionedReplica {
     return this.#running?.driver ?? null;
   }
 
-  /** null: it is stopped. */
+  /** Null: the replica is stopped. */
   get level(): number | null {
     return this.#running?.level() ?? null;
   }
@@ -125,7 +125,7 @@ class VersionedReplica {
     this.#running?.receive(bytes);
   }
 
-  /** What is replicated, as rows. */
+  /** The replicated state, as rows. */
   rows(): string {
     return JSON.stringify(this.sql.all('SELECT * FROM head ORDER BY key'));
   }
@@ -149,7 +149,7 @@ export class MixedGroup {
     return found;
   }
 
-  /** Time passes; every message arrives. */
+  /** Lets time pass, and every message arrives. */
   run(ticks = 30): void {
     for (let tick = 0; tick < ticks; tick++) {
       for (const { driver } of this.replicas) driver?.tick();
@@ -157,7 +157,7 @@ export class MixedGroup {
     }
   }
 
-  /** That replica leads from now on. */
+  /** Makes this replica the leader. */
   lead(number: number): void {
     const { driver, id } = this.leader();
     if (id !== number) driver?.transferLeadership(replicaId(number));
@@ -171,7 +171,7 @@ export class MixedGroup {
     return found;
   }
 
-  /** What became of it; throws where it was not applied. */
+  /** The outcome of the write. @throws where it was not applied. */
   write(operation: Operation, writeId = `w${this.#writes++}`): Outcome {
     const { driver } = this.leader();
     let outcome: Outcome | null = null;
@@ -196,7 +196,7 @@ export class MixedGroup {
     return this.write({ kind: 'deleteRange', request: { key: utf8(key), rangeEnd: emptyBytes, previous: true } });
   }
 
-  /** Every message arrives, and what is said to it; no time passes. */
+  /** Every message arrives, and so do the answers to it. No time passes. */
   deliver(): void {
     for (let hops = 0; this.#network.length > 0 && hops < 1_000; hops++) {
       const batch = this.#network;

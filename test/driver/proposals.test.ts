@@ -17,7 +17,7 @@ import { prefix, put, remove, service, txn, versionIs } from '../mvcc/requests.t
 
 const ofRange: Operation = txn({ compare: [versionIs(prefix('k'), 1)] });
 
-/** How many writes each entry has. */
+/** The number of writes in each entry. */
 function entriesOf(operations: readonly Operation[]): readonly number[] {
   const proposals = new Proposals();
   for (const [place, operation] of operations.entries()) {
@@ -75,7 +75,7 @@ describe('the writes of one log entry', () => {
     proposals.worked(rows, 1_000);
     expect(proposals.mayPropose(1_000 + rows * heavyRowPauseMs - 1)).toBe(false);
     expect(proposals.mayPropose(1_000 + rows * heavyRowPauseMs)).toBe(true);
-    // A clock that was set back does not make it wait longer than the whole pause.
+    // A clock that was set back does not prolong the pause beyond its length.
     expect(proposals.mayPropose(500)).toBe(true);
   });
 });

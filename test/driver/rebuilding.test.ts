@@ -1,4 +1,4 @@
-// A replica whose store was found to be wrong: what it takes, what it keeps, and what it puts in its place.
+// A replica whose store was found to be wrong: what it takes and keeps, and how its store is replaced.
 
 import { expect, it } from 'vitest';
 import { type LogIndex, logIndex, replicaId, term } from '../../src/model/brands.ts';
@@ -22,7 +22,7 @@ const founding = foundingConfiguration([leader, own, other].map((id) => ({ id, l
 const serving: PeerReport = { supports: 2, state: 'serving', hash: null, divergedAt: logIndex(0) };
 const first = term(1);
 
-/** The log of the group: each entry a put. */
+/** The log of the group. Each entry is a put. */
 function commandAt(index: number): Command {
   const operation = index === 1 ? ({ kind: 'groupLevel', level: 2 } as const) : put('k', String(index));
   return { writeId: String(index), caller: service, operation, atMs: 1 };
@@ -32,7 +32,7 @@ function entryAt(index: number): Entry {
   return { index: logIndex(index), term: first, kind: 'command', data: encodeCommands([commandAt(index)]) };
 }
 
-/** Who applied the log up to there. */
+/** A store that applied the log up to this index. */
 function appliedTo(last: number): Fed {
   const fed = new Fed(new NodeSql());
   for (let index = 1; index <= last; index++) fed.store.apply(logIndex(index), [commandAt(index)]);
@@ -46,7 +46,7 @@ class Rebuilding {
   driver: Driver;
   readonly #logHeldBytesMax: number;
 
-  /** It has applied the log up to there, and is known to be wrong. */
+  /** The replica has applied the log up to this index, and its store is known to be wrong. */
   constructor(applied: number, logHeldBytesMax: number) {
     this.#logHeldBytesMax = logHeldBytesMax;
     const { sql } = appliedTo(applied);
@@ -78,7 +78,7 @@ class Rebuilding {
     });
   }
 
-  /** The leader sends that entry. */
+  /** The leader sends the entry at this index. */
   append(index: number): void {
     const sides = { from: leader, to: own, term: first } as const;
     const previous = logIndex(index - 1);
@@ -102,7 +102,10 @@ class Rebuilding {
     return this.driver.raft.lastIndex;
   }
 
-  /** All that a snapshot of who applied the log up to there is, part by part, as long as it is taken. */
+  /**
+   * Sends the whole snapshot of a store that applied the log up to this index, part by part, for as long as the parts
+   * are taken.
+   */
   takeSnapshot(last: number): void {
     const source = appliedTo(last);
     const { name, head } = openSnapshot(source.sql, source.store);
@@ -124,7 +127,8 @@ class Rebuilding {
 }
 
 it('SIM-FOUND-6: a wrong store is not replaced by a snapshot that is older than what it had applied', () => {
-  // Seen as: a replica had told its watchers of revision 17, was found to be wrong, and started again at revision 16.
+  // This was seen in a run: a replica had told its watchers of revision 17, was found to be wrong, and started again at
+  // revision 16.
   const replica = new Rebuilding(5, 1_000);
   replica.append(6);
   replica.driver.tick();
@@ -142,7 +146,7 @@ it('REBUILD-9: while a store is made anew its log takes entries up to a bound, k
   const { bytes } = new Rebuilding(6, 0).driver.logSize;
   const bounded = new Rebuilding(5, bytes);
   for (const index of [6, 7, 8]) bounded.append(index);
-  // The seventh comes while there is as much as may be, and not more.
+  // The seventh entry comes while the log has as much as it may have, and no more.
   expect(bounded.lastIndex).toBe(7);
   expect(bounded.driver.logSize.entries).toBe(7);
   for (let tick = 0; tick < 5; tick++) bounded.driver.tick();

@@ -16,7 +16,7 @@ import { quietPort } from '../support/quiet-port.ts';
 const ids = [1, 2, 3].map(replicaId);
 const founding = foundingConfiguration(ids.map((id) => ({ id, location: '' })));
 
-/** Storage as one instance has it: once another one owns it, each access throws. */
+/** Storage as one instance has it. Once another instance owns it, each access throws. */
 class OwnedSql implements SqlPort {
   readonly #sql: SqlPort;
   isReplaced = false;
@@ -75,7 +75,7 @@ class Instance {
   }
 }
 
-/** Hands on all that these say to each other, until they are silent. What is for others is lost. */
+/** Hands on all messages between these replicas until they are silent. Messages to other replicas are lost. */
 function talk(...instances: readonly Instance[]): void {
   for (;;) {
     const messages = instances.flatMap(({ sent }) => sent.splice(0));
@@ -105,7 +105,8 @@ it('GROUP-10: a leader’s instance that was replaced answers no read, although 
   talk(former, second, third);
   expect(write(former, 'old', [second, third])?.kind).toBe('applied');
 
-  // Another instance of the first replica's object begins on its storage, and with the second replica it is a majority.
+  // Another instance of the first replica's object begins on its storage. Together with the second replica it is a
+  // majority.
   former.sql.isReplaced = true;
   const present = new Instance(former.id, storages[0] ?? new NodeSql());
   present.driver.campaign();
@@ -113,8 +114,8 @@ it('GROUP-10: a leader’s instance that was replaced answers no read, although 
   expect(present.driver.raft.role).toBe('leader');
   expect(write(present, 'new', [second])?.kind).toBe('applied');
 
-  // The third replica has heard of none of it: with the former instance, which counts itself, it is a majority of the
-  // former term.
+  // The third replica has heard nothing of this. Together with the former instance, which counts itself, it is a
+  // majority of the former term.
   let answer: ReadResult | null = null;
   expect(() => {
     former.driver.read((settled) => {

@@ -1,4 +1,4 @@
-// Who gets a snapshot of a replica's store.
+// Which replicas get a snapshot of a replica's store.
 
 import { expect, it } from 'vitest';
 import { logIndex, replicaId } from '../../src/model/brands.ts';
@@ -27,7 +27,7 @@ it('VERSION-8: a replica whose code does not know the level of the store gets no
   expect(driver.store.level).toBe(groupLevelMax);
   const kindsFor = (supports: number): readonly string[] => {
     sent.length = 0;
-    // Of what a replica says of itself with a message, the next one is judged by.
+    // The report that comes with a message counts for the next message.
     for (let time = 0; time < 2; time++) driver.receive([ask], reportOf(supports));
     return sent.map(({ kind }) => kind);
   };

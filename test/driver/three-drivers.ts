@@ -1,4 +1,4 @@
-// Three drivers of one group, of which the first leads: messages go when the test says so, and one replica may be cut
+// Three drivers of one group, of which the first leads. Messages go when the test says so, and one replica may be cut
 // off.
 
 import { expect } from 'vitest';
@@ -10,7 +10,7 @@ import type { WriteResult } from '../../src/driver/proposals.ts';
 import { driverOf } from './leader-alone.ts';
 
 export class Three {
-  /** Messages from and to it are lost. */
+  /** Messages from this replica and to it are lost. */
   alone: number | null = null;
   readonly #drivers: readonly Driver[];
   #network: PeerMessage[] = [];
@@ -41,14 +41,14 @@ export class Three {
     this.deliver();
   }
 
-  /** It wins an election; the entry that opens its term has reached nobody. */
+  /** The replica wins an election, and the entry that opens its term has reached no other replica. */
   electWithoutEntry(number: number): void {
     this.driver(number).campaign();
     this.#deliverUntil(() => this.driver(number).raft.role === 'leader');
     expect(this.driver(number).raft.role).toBe('leader');
   }
 
-  /** All that is under way, and what is said to it; no time passes. */
+  /** All messages under way arrive, and so do the answers to them. No time passes. */
   deliver(): void {
     this.#deliverUntil(() => false);
   }

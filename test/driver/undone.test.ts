@@ -46,7 +46,7 @@ class Alone {
     });
   }
 
-  /** In one log entry, but for the first. */
+  /** All commands but the first are in one log entry. */
   write(...operations: readonly Operation[]): readonly Outcome[] {
     this.#outcomes.length = 0;
     const writes = operations.map((operation) => ({
@@ -60,7 +60,9 @@ class Alone {
   }
 }
 
-/** As code from before the net left it: all is committed, and nothing of it could be applied. */
+/**
+ * The log as older code left it, which could not undo a command: all entries are committed, and none could be applied.
+ */
 function withLog(sql: SqlPort, entries: readonly Uint8Array[]): Alone {
   const log = new LogTable(sql);
   log.write(entries.map((data, place) => ({ index: logIndex(place + 1), term: term(1), kind: 'command', data })));

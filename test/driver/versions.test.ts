@@ -70,7 +70,7 @@ describe.each(formers)('code of $former in one group with the present one', ({ f
       const late = new MixedGroup(['new', 'new', former]);
       late.lead(1);
       late.put('k', 'v');
-      // The level is raised over its head, as no leader does by itself.
+      // The level is raised although this replica does not know it, which no leader does by itself.
       expect(late.leader().driver).toBeInstanceOf(Driver);
       late.write({ kind: 'groupLevel', level: later });
       late.put('k', 'later');
@@ -95,7 +95,8 @@ describe.each(formers)('code of $former in one group with the present one', ({ f
     for (const replica of group.replicas) replica.start('new');
     expect(group.put('k/3', 'still level 1')).toMatchObject({ kind: 'put' });
     expect(levelsOf(group)).toEqual(three(1));
-    // Taken back, it rises as far as all know: to their level while one is of the former code.
+    // Once the downgrade is taken back, the level rises as far as all replicas know: to the level of the former code
+    // while one replica runs it.
     group.replica(2).start(former);
     group.write({ kind: 'downgradeCancel' });
     group.run();
@@ -118,7 +119,7 @@ describe.each(formers)('what is remembered at the newest level', ({ former }) =>
     group.run();
     for (const replica of group.replicas) replica.start(former);
     expect(group.write(tooMuch, 'refused')).toMatchObject({ kind: 'failed', failure: { kind: 'operationNotServed' } });
-    // Below level 3 it is not too much.
+    // Below level 3 this command is not too much work.
     expect(group.write(tooMuch, 'another')).toMatchObject({ kind: 'txn' });
     for (const replica of group.replicas) replica.start('new');
     expect(group.write(tooMuch, 'refused')).toMatchObject(refused);

@@ -1,4 +1,4 @@
-// Writes on their way: which never come into the log.
+// Which writes never come into the log.
 
 import { describe, expect, it } from 'vitest';
 import { permissionType } from '../../src/model/auth.ts';
@@ -21,7 +21,7 @@ function compareOf(length: number): Operation {
   return txn({ compare: [compare], success: [put('k', 'v')] });
 }
 
-/** A transaction whose command has that many bytes, as they are counted. */
+/** A transaction whose command has this many bytes, as commands are measured. */
 function commandOf(bytes: number, writeId: string): Operation {
   return compareOf(bytes - commandBytes({ writeId, caller: service, atMs: 0, operation: compareOf(0) }));
 }
@@ -34,7 +34,7 @@ const by = (id: string): Caller => ({ kind: 'accessKey', id });
 
 const unauthenticated = (reason: string): unknown => ({ failure: { kind: 'unauthenticated', reason } });
 
-/** What is on disk of writes: the log, and what is remembered. */
+/** What writes left on disk: the log, and the remembered ids. */
 function traces(driver: Driver, sql: SqlPort): unknown {
   const [remembered] = sql.all('SELECT MAX(writes_total) FROM batches');
   return [driver.raft.lastIndex, driver.logSize.bytes, remembered];
@@ -81,7 +81,7 @@ describe('writes on their way', () => {
       expect(result, String(place)).toMatchObject({ kind: 'refused', ...(expected as object) });
     }
     expect(traces(driver, sql)).toEqual(before);
-    // The store itself says the same of a command that came into the log all the same.
+    // The store itself gives the same answer to such a command if it is in the log.
     const place = logIndex(driver.store.appliedIndex + 1);
     const commands = refused.map(([caller, operation], nth) => ({
       caller,
@@ -112,7 +112,7 @@ describe('writes on their way', () => {
     write(driver, service, 'grant', { kind: 'userGrantRole', name: 'alice', role: 'writers' });
     expect(write(driver, alice, 'w', put('a', 'v'))).toMatchObject(denied);
     expect(write(driver, alice, 'w2', put('a', 'v'))).toMatchObject({ kind: 'applied', outcome: { kind: 'put' } });
-    // Which keys a lease has may change as well.
+    // The keys of a lease may change as well before the command is applied.
     write(driver, service, 'lease', { kind: 'leaseGrant', id: leaseId(5n), candidate: leaseId(5n), ttlSeconds: 60 });
     write(driver, service, 'attach', put('b', 'v', { lease: leaseId(5n) }));
     expect(write(driver, by('writer'), 'revoke', { kind: 'leaseRevoke', id: leaseId(5n) })).toMatchObject({
@@ -133,7 +133,7 @@ describe('writes on their way', () => {
       group.lead(1);
       const { driver, sql } = group.replica(1);
       let count = 0;
-      /** Of the entry that comes of it. */
+      /** The digest in the entry that this write becomes. */
       const versionOfNext = (): unknown => {
         const digest = BigInt(count);
         driver?.write({ writeId: `d${count++}`, caller: service, operation: put('k'), digest }, () => undefined);
@@ -147,7 +147,7 @@ describe('writes on their way', () => {
       const operation: Operation = { kind: 'downgradeEnable', targetVersion: '3.6' };
       driver?.write({ writeId: 'operator', caller: service, operation }, () => undefined);
       group.deliver();
-      // It proposes the lower level, which is not committed yet.
+      // The leader proposes the lower level, which is not committed yet.
       driver?.tick();
       expect(group.replica(1).level).toBe(isNew ? 3 : 2);
       expect(versionOfNext()).toBe(1);
@@ -161,7 +161,7 @@ describe('writes on their way', () => {
       three.write(1, service, key('new', 'write'), results);
       three.deliver();
       expect(results).toMatchObject([{ kind: 'applied' }]);
-      // Nobody told the others that it is committed.
+      // The other replicas do not know yet that the entry is committed.
       expect(three.driver(2).store.accessKeys()).toEqual([]);
       three.alone = 1;
       three.electWithoutEntry(2);

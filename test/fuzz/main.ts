@@ -1,4 +1,4 @@
-// Drives random and mutated requests at a real server, and says what came of it. See `help`.
+// Sends random and mutated requests to a real server, and says what happened. See `help`.
 
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -20,11 +20,14 @@ not given back, or a p99 of another tenant that is more than twice its p99 witho
   --help        print this
 `;
 
-/** 501: what is not served. 503, 504: no leader, no answer in time. 507: the alarm NOSPACE, which clients may raise. */
+/**
+ * 501 is for what the service does not do, 503 and 504 for no leader or no answer in time, 507 for the alarm NOSPACE,
+ * which clients may raise.
+ */
 const documented5xx: ReadonlySet<number> = new Set([501, 503, 504, 507]);
 /**
- * etcd answers what fails in its locks and elections, and a password that bcrypt does not take, with code 2, which is
- * 500.
+ * etcd answers failures of its locks and elections, and a password that bcrypt does not take, with code 2, which is
+ * status 500.
  */
 const etcds500 = /"code":2,/;
 const etcdsPaths = /\/v3(?:beta)?\/(?:lock|election|auth\/user)\//;
@@ -32,7 +35,7 @@ const inFlightMax = 24;
 const tenantLifeMs = 20_000;
 const quietMs = 15_000;
 const restMs = 30_000;
-/** Heaps come back to no exact size. */
+/** A heap does not come back to an exact size. */
 const grownBytesMax = 64 * 1_048_576;
 
 let victims = 1;
@@ -59,7 +62,7 @@ async function run(): Promise<boolean> {
     const half = { seconds: seconds / 2, counts, violations };
     await attack(server, requests, half);
     const loaded = neighbour.take();
-    // What a process takes for its own when it has seen everything once is no growth: its heap, and what it compiles.
+    // Memory that a process takes once, for its heap and for compiled code, is no growth.
     await sleep(restMs);
     const before = residentBytes(server);
     neighbour.take();
@@ -98,7 +101,7 @@ async function attack(
   const port = Number(new URL(server.ready.url).port);
   const endMs = performance.now() + 1_000 * seconds;
   let victim = await provision(server, `victim-${victims++}`);
-  /** The operator's token is among the credentials: a request may delete the victim, rightly. */
+  /** The operator's token is among the credentials, so a request may rightly delete the victim. */
   const deleted = new Set<string>();
   let victimSinceMs = performance.now();
   let nextMs = performance.now();
@@ -127,14 +130,14 @@ async function attack(
     nextMs += spacingMs;
     if (inFlight.size >= inFlightMax) await Promise.race(inFlight);
     await sleep(Math.max(0, nextMs - performance.now()));
-    // Whoever fell behind does not catch up in a burst.
+    // If the sender fell behind, it does not catch up in a burst.
     nextMs = Math.max(nextMs, performance.now() - 100);
   }
   await Promise.all(inFlight);
   if (!deleted.has(victim.tenant)) await checkTenant(server, victim, violations);
 }
 
-/** A leader that an assertion has reset is followed by another term. Then the tenant goes, as tenants do. */
+/** If an assertion has reset the leader, the term is higher. Afterwards the tenant is deleted. */
 async function checkTenant(server: QuorateProcess, { tenant }: Secrets, violations: string[]): Promise<void> {
   const headers = { Authorization: `Bearer ${server.ready.operatorToken}` };
   const key = await newKey(server, tenant);

@@ -1,4 +1,5 @@
-// Another tenant of the same server: a put and a get, again and again at a steady pace, and how long each took.
+// Another tenant of the same server. It puts and gets again and again at a steady pace, and measures how long each call
+// takes.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -25,7 +26,7 @@ export class Neighbour {
     this.#running = this.#run();
   }
 
-  /** Of what was measured since the last time. */
+  /** Sums up what was measured since the last call. */
   take(): Latencies {
     const sorted = this.#latenciesMs.toSorted((left, right) => left - right);
     this.#latenciesMs = [];

@@ -1,20 +1,20 @@
-// Sends bytes to a server and looks at no more of what comes back than the status: the fuzzer's requests are none that
-// a client of Node's would send. An upgraded connection gets frames, and is then closed or left, as clients do.
+// Sends bytes to a server and reads no more of the answer than the status, because no client of Node's would send the
+// fuzzer's requests. An upgraded connection gets frames, and is then closed or left, as clients do.
 
 import { connect } from 'node:net';
 
 export type RawAnswer =
   | { readonly kind: 'status'; readonly status: number; readonly text: string }
-  /** The server ended the connection, or the client left, before a status came. */
+  /** The server ended the connection, or the client left, before there was a status. */
   | { readonly kind: 'none' };
 
 export type RawOptions = {
   readonly port: number;
-  /** The client leaves after this, whatever has come. */
+  /** The client leaves after this time, whatever has come. */
   readonly patienceMs: number;
-  /** What is sent once the connection is upgraded. */
+  /** The frames that are sent once the connection is upgraded. */
   readonly frames: readonly string[];
-  /** It does not read what comes after the head. */
+  /** The client does not read what comes after the head. */
   readonly isDeaf: boolean;
 };
 
@@ -45,7 +45,7 @@ export function send(bytes: Uint8Array, { port, patienceMs, frames, isDeaf }: Ra
   });
 }
 
-/** A text frame of RFC 6455, masked as a client's must be. */
+/** A text frame of RFC 6455, masked as the frames of a client must be. */
 function masked(text: string): Uint8Array {
   const payload = Buffer.from(text);
   const { byteLength } = payload;

@@ -1,6 +1,5 @@
-// Requests for the fuzzer, as bytes: what clients send, from the recorded conversations and from templates for every
-// route, and what may become of it: other values, other headers, other paths, nested or huge bodies, and bytes that are
-// no HTTP at all.
+// Requests for the fuzzer, as bytes: what clients send (from the recorded conversations and from a template for every
+// route), and mutations of it: other values, headers and paths, nested or huge bodies, and bytes that are no HTTP.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -113,7 +112,7 @@ const ranges = [
   '99999999999999999999',
 ];
 
-/** Calls of the recorded conversations, which etcd's clients send. */
+/** The calls of the recorded conversations, which are those of etcd's clients. */
 function recorded(): readonly Template[] {
   const folder = join(import.meta.dirname, '../corpus');
   return readdirSync(folder)
@@ -156,7 +155,7 @@ export class Requests {
     };
   }
 
-  /** A frame's text for an open socket. */
+  /** The text of a frame for an open socket. */
   frame(): string {
     return this.#text(this.#random.pick(this.#recorded).body);
   }
@@ -199,7 +198,7 @@ export class Requests {
     ];
     const content = isChunked ? chunked(body) : body;
     const bytes = Buffer.concat([Buffer.from(head.join('\r\n'), 'latin1'), content]);
-    // Cut off in the middle now and then: the client says no more.
+    // Now and then the request is cut off in the middle, and the client sends nothing more.
     return random.below(30) === 0 ? bytes.subarray(0, random.below(bytes.byteLength)) : bytes;
   }
 
@@ -268,7 +267,7 @@ export class Requests {
   }
 }
 
-/** One value of the JSON becomes another: of another type, longer, or out of its bounds. */
+/** Replaces one value of the JSON by one of another type, a longer one, or one out of its bounds. */
 function replacedValue(body: string, random: WireRandom): string {
   const values = [...body.matchAll(/"(?:[^"\\]|\\.)*"|-?\d+/g)];
   if (values.length === 0) return body;

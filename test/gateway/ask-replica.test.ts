@@ -8,7 +8,7 @@ import type { ReplicaStub } from '../../src/gateway/env.ts';
 
 const nothingElse = { fetch: () => Promise.reject(new Error('a request is no call of a client')) };
 
-/** It knows these methods, and notes how they are called. */
+/** A stub that knows these methods, and notes how they are called. */
 function stubWith(...known: readonly string[]): { readonly stub: ReplicaStub; readonly called: unknown[] } {
   const called: unknown[] = [];
   const stub = new Proxy(nothingElse, {
@@ -20,7 +20,7 @@ function stubWith(...known: readonly string[]): { readonly stub: ReplicaStub; re
       return Promise.resolve(`answer of ${String(name)}`);
     },
   });
-  // A platform's stub has a method of any name.
+  // A stub of the platform has a method of any name.
   return { stub: stub as unknown as ReplicaStub, called };
 }
 

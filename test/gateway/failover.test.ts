@@ -44,7 +44,7 @@ describe('a leader of which', () => {
     const answers: Promise<Response>[] = [];
     for (let write = 0; write < 200; write++) {
       machines.replica(1).takesMs = Math.min(5 * write, 450);
-      // Each comes by an isolate that has seen no other answer of the leader.
+      // Each call comes by an isolate that has seen no other answer of the leader.
       machines.forgetAll();
       answers.push(machines.put(`${write}`, null));
       await pass(20);
@@ -73,7 +73,7 @@ describe('a leader without a quorum', () => {
       await pass(electionTimeoutTicks * tickMs - 200);
       expect(answer).toBeNull();
       await pass(400);
-      // It steps down and sends the caller on: nobody here knows what became of the write.
+      // The leader steps down and sends the caller on. No replica here knows what became of the write.
       expect(answer).toMatchObject({ status: 421 });
       expect(answer === null ? null : (answer as Response).headers.get(leaderHeader)).toBe('0');
       machines.heal();

@@ -1,4 +1,4 @@
-// Who is asked, when, and what of it counts: the router of the gateway in virtual time.
+// The gateway's router in virtual time: which replicas are asked, when, and which answer counts.
 
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Patience } from '../../src/api/endpoint.ts';
@@ -55,7 +55,7 @@ describe('one attempt', () => {
     const call = lost.call();
     expect(await after(requestTimeoutMs - 1, call)).toBeNull();
     expect(await after(1, call)).toMatchObject({ kind: 'unavailable' });
-    // Four at once, then pauses that double up to 250 ms.
+    // Four attempts at once, then pauses that double up to 250 ms.
     expect(lost.asked.length).toBeLessThan(4 + 5 + requestTimeoutMs / 250);
     expect(vi.getTimerCount()).toBe(0);
   });
@@ -72,7 +72,7 @@ describe('hedging', () => {
       { replica: 1, failed: 0, suspected: 0 },
       { replica: 2, failed: 0, suspected: 1 },
     ]);
-    // It leads now, as far as anybody knows.
+    // As far as anybody knows, this replica leads now.
     group.asked.length = 0;
     await after(50, group.call());
     expect(group.order).toEqual([`2 at ${attemptHedgeMs + 30}`]);

@@ -1,4 +1,4 @@
-// What of a client's request reaches a replica: where it goes, which headers, how much of the body.
+// What of a client's request reaches a replica: the path, the headers, and how much of the body.
 
 import { describe, expect, it } from 'vitest';
 import { isAmbiguousPath } from '../../src/api/routes.ts';
@@ -35,7 +35,7 @@ async function serve(request: Request): Promise<{ status: number; handedOn: read
   return { status: (await calls.serve(request)).status, handedOn };
 }
 
-/** A request of which the runtime says this URL: `Request` itself would resolve its dot segments. */
+/** A request whose URL is this text, as the runtime gives it. `Request` itself would resolve its dot segments. */
 function requestTo(url: string, init: RequestInit = {}): Request {
   const request = new Request('http://quorate.test/', { headers: { 'Quorate-Key': key }, ...init });
   return new Proxy(request, {
@@ -43,7 +43,7 @@ function requestTo(url: string, init: RequestInit = {}): Request {
   });
 }
 
-/** A body of this size, and how much of it was asked for. */
+/** A body of this size, and how many of its bytes were asked for. */
 function bodyOf(bytes: number): { readonly stream: ReadableStream; readonly taken: () => number } {
   const part = new Uint8Array(65_536);
   let taken = 0;
@@ -60,7 +60,7 @@ function bodyOf(bytes: number): { readonly stream: ReadableStream; readonly take
   return { stream, taken: () => taken };
 }
 
-/** Node asks for `duplex` where a body is a stream. */
+/** Node requires `duplex` where a body is a stream. */
 function posted(body: ReadableStream): RequestInit {
   return Object.assign({ method: 'POST', body }, { duplex: 'half' });
 }
@@ -80,7 +80,7 @@ describe('where a call goes', () => {
         const sent = `http://${host}${target}`;
         const { handedOn } = await serve(requestTo(sent));
         const url = handedOn[0]?.url ?? '';
-        // As the runtime resolves it on the way.
+        // The path as the runtime would resolve it on the way.
         const { origin, pathname } = new URL(url);
         expect([sent, origin, pathname]).toEqual([sent, 'http://replica.internal', '/call']);
         expect(targetOf(new URL(url).href)).toEqual(pathAndQuery(sent));

@@ -1,5 +1,5 @@
-// Which replica a reader is sent to: the choice of the caller, where everybody is, and what is done where the nearest
-// does not answer.
+// Which replica a reader is sent to: by the choice of the caller, by the locations of all replicas, and where the
+// nearest one does not answer.
 
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { endpointOf } from '../../src/api/routes.ts';
@@ -73,7 +73,7 @@ describe('the nearest replica', () => {
       ]);
       const [first, second] = group.asked;
       expect((second?.atMs ?? 0) - (first?.atMs ?? 0)).toBe(atMs);
-      // The next nearest meanwhile; then it has another chance.
+      // The next nearest replica is asked meanwhile; later the nearest has another chance.
       await after(10, call());
       expect(group.asked.at(-1)).toMatchObject({ replica: 3, read: 'nearest' });
       group.set(2, answers());
@@ -126,7 +126,7 @@ describe('the caller’s choice', () => {
     expect(target('/v1/kv/a?consistency=serializable', leader, europe)).toEqual(toLeader);
     expect(target('/v3/kv/range', { method: 'POST', ...nearest }, europe)).toMatchObject({ kind: 'nearest' });
     expect(target('/v3/kv/range?consistency=serializable', { method: 'POST' }, europe)).toEqual(toLeader);
-    // What is no read is not concerned.
+    // A call that is no read is not concerned.
     expect(target('/v1/kv/a', { method: 'PUT', body: '', ...nearest }, europe)).toEqual(toLeader);
     expect(target('/v3/kv/put', { method: 'POST', ...nearest }, europe)).toEqual(toLeader);
   });
@@ -151,7 +151,7 @@ describe('the caller’s choice', () => {
   });
 });
 
-/** The two nearest places. */
+/** The two nearest locations. */
 function order(point: Point | null): readonly string[] {
   if (point === null) return [];
   return locationHints.toSorted((left, right) => distanceTo(left, point) - distanceTo(right, point)).slice(0, 2);

@@ -1,4 +1,4 @@
-// A put with a fault at every step of its way: the caller's one call is answered, and the put is applied once, on every
+// A put with a fault at every step of its way: the caller's one call is answered, and the put is applied once on every
 // replica.
 
 import { describe, expect, it } from 'vitest';
@@ -17,7 +17,7 @@ function faultsAt({ name }: Point): readonly Fault[] {
   return namesOfCalls.includes(name) ? ofCalls : ofSteps;
 }
 
-/** One put on a new group, with a fault at that point of its way; null: without one. */
+/** One put on a new group, with a fault at this step of its way. Null: without a fault. */
 async function run(fault: { readonly at: number; readonly fault: Fault } | null, writeId: string | null) {
   const machines = await Machines.start();
   machines.count(fault);
@@ -47,7 +47,7 @@ describe.each([
         expect(first, where).toMatchObject({ status: 200, body: { revision: 2, mod_revision: 2, version: 1 } });
         expect(again?.body, where).toEqual(first?.body);
         expect(state, where).toEqual(state.map(() => ({ revision: 2, version: 1, value: 'once' })));
-        // In virtual time: hedging, a look at the leader, an election.
+        // The bound in virtual time: a hedge, a look at the leader, an election.
         expect(first?.tookMs, where).toBeLessThan(1_000);
       }
     }

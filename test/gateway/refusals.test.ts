@@ -1,5 +1,5 @@
-// What the gateway may tell of a write that it sent more than once: that it was not done only where no attempt can have
-// done it.
+// What the gateway may tell of a write that it sent more than once: it may call the write refused only where no attempt
+// can have done it.
 
 import { describe, expect, it } from 'vitest';
 import { failureResponse } from '../../src/api/errors/errors.ts';
@@ -17,7 +17,7 @@ type Behaviour = () => Promise<Response>;
 const overloaded: Behaviour = () => Promise.resolve(failureResponse('v1', { kind: 'overloaded' }));
 const noSpace: Behaviour = () => Promise.resolve(failureResponse('v3', { kind: 'noSpace' }));
 const breaks: Behaviour = () => Promise.reject(Object.assign(new Error('gone'), { durableObjectReset: true }));
-/** It led, proposed the write, and does not know what became of it. */
+/** The replica led, proposed the write, and does not know what became of it. */
 const knowsNoLeader: Behaviour = () =>
   Promise.resolve(
     new Response(null, { status: redirectStatus, headers: { [leaderHeader]: '0', [membersHeader]: '1,2,3' } }),

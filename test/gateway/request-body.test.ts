@@ -1,4 +1,4 @@
-// A body that is read: how much, how long, and what it counts for.
+// Reading a body: how much is read, for how long, and which memory it counts to.
 
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { readBody } from '../../src/gateway/request-body.ts';
@@ -19,7 +19,7 @@ function memoryOf(keyBytesMax: number): { readonly memory: Reservation; readonly
   return { budget, memory: budget.reserve({ tenant: 't', key: 'k' }) };
 }
 
-/** A body that comes in parts, and ends or does not. */
+/** A body that comes in parts, and may end or not. */
 function posted(parts: readonly number[], ends: boolean, headers: Record<string, string> = {}): Request {
   const body = new ReadableStream<Uint8Array>({
     start(controller) {

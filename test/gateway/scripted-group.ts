@@ -1,4 +1,5 @@
-// A group whose replicas answer as a test says, in virtual time: what the router asks, when, and of whom.
+// A group whose replicas answer as a test says, in virtual time: it shows what the router asks, when, and which
+// replica.
 
 import { vi } from 'vitest';
 import type { Patience } from '../../src/api/endpoint.ts';
@@ -11,7 +12,7 @@ import type { Reader } from '../../src/gateway/read-target.ts';
 
 export type Asked = { readonly atMs: number; readonly replica: number } & Told;
 export type Script = (told: Told) => AttemptAnswer<string> | 'fails' | 'hangs';
-/** After how many milliseconds it answers, and what. */
+/** The replica answers this, after so many milliseconds. */
 export type Behaviour = { readonly afterMs: number; readonly answer: Script };
 
 const members = [1, 2, 3].map((number) => ({ number, location: ['weur', 'enam', 'apac-ne'][number - 1] ?? '' }));
@@ -27,7 +28,7 @@ export function sendsTo(leader: number, afterMs = 1): Behaviour {
   return { afterMs, answer: () => ({ kind: 'redirect', leader, members }) };
 }
 
-/** It was removed, and names who went on. */
+/** The replica was removed, and names the replicas that went on. */
 export function wentOnWith(...numbers: readonly number[]): Behaviour {
   const others = numbers.map((number) => ({ number, location: '' }));
   return { afterMs: 1, answer: () => ({ kind: 'redirect', leader: 0, members: others }) };
@@ -43,7 +44,7 @@ export class ScriptedGroup {
   readonly #router: GroupRouter;
   readonly #startMs = Date.now();
 
-  /** `placed`: where the directory says that the replicas are; null: it does not answer. */
+  /** `placed`: the locations that the directory tells. Null: the directory does not answer. */
   constructor(behaviours: Readonly<Record<number, Behaviour>>, placed: readonly number[] | null = []) {
     for (const [replica, behaviour] of Object.entries(behaviours)) this.set(Number(replica), behaviour);
     const namespace = { idFromName: (name: string) => name, get: (id: string) => Number(id.split('/')[1]) };
@@ -66,7 +67,7 @@ export class ScriptedGroup {
     });
   }
 
-  /** Who was asked, and when. */
+  /** The replicas that were asked, and when. */
   get order(): readonly string[] {
     return this.asked.map(({ replica, atMs }) => `${replica} at ${atMs}`);
   }
@@ -89,7 +90,7 @@ export class ScriptedGroup {
   }
 }
 
-/** What became of a call by then; null: nothing yet. */
+/** The outcome of a call so far. Null: there is none yet. */
 export async function after<Value>(delayMs: number, call: Promise<Value>): Promise<Value | null> {
   let settled: Value | null = null;
   call.then(

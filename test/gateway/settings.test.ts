@@ -1,4 +1,4 @@
-// What the service says where it was not set up: by name, with what to do.
+// What the service says if it was not set up: it names what is missing and what to do.
 
 import { describe, expect, it } from 'vitest';
 import { createApp } from '../../src/gateway/app.ts';
@@ -15,7 +15,7 @@ const key = new KeyRing(new Signatures(secret)).issue({ tenant: 'a', keyId: 'b' 
 type Settings = { readonly OPERATOR_TOKEN?: string; readonly SERVICE_SECRET?: string };
 type Answer = { readonly status: number; readonly text: string };
 
-/** A directory whose tables were never made, as D1 says it. */
+/** A directory whose tables were never made, with the error that D1 gives. */
 const statement = {
   bind: () => statement,
   all: () => Promise.reject(new Error('D1_ERROR: no such table: tenants: SQLITE_ERROR')),

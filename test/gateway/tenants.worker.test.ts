@@ -1,4 +1,4 @@
-// Tenants, keys and isolation, through the gateway, with the real directory and real objects.
+// Tenants, access keys and isolation, through the gateway, with the real directory and real objects.
 
 import { listDurableObjectIds, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -67,7 +67,7 @@ describe('tenants', () => {
       );
     for (const replica of [1, 2, 3]) {
       expect(await tablesOf(replica)).toEqual([{ name: 'deletion' }]);
-      // As after an hour.
+      // The state as it is after an hour.
       expect(await runDurableObjectAlarm(replicaStub(tenant.id, replica))).toBe(true);
       expect(await tablesOf(replica)).toEqual([]);
     }

@@ -1,6 +1,6 @@
-// How long a store is without a leader: `npm run failover`. Does a fault to the leader's object again and again, as
-// `npm start -- --fault-port` can, and measures from before the fault to the next acknowledged write, through the
-// service's door.
+// `npm run failover`: how long a store is without a leader. Does a fault to the leader's object again and again, as
+// `npm start -- --fault-port` can, and measures from before the fault to the next acknowledged write, as a client sees
+// it.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { choice, commandLine, wholeNumber } from '../support/command-line.ts';
@@ -16,7 +16,7 @@ for the write after it, and for a write without a fault.
   --help         print this
 `;
 
-/** What is done to the leader, and how it is undone. */
+/** A fault of the leader, and how it is undone. */
 type Fault = {
   readonly name: string;
   readonly words: string;
@@ -51,7 +51,7 @@ const faults: readonly Fault[] = [
 ];
 
 /**
- * Between two faults, for the group to settle: without it the next fault would be measured on a group that is still
+ * The pause between two faults, in which the group settles. Without it the next fault would meet a group that is still
  * healing.
  */
 const settleMs = 1_500;

@@ -1,5 +1,5 @@
-// How long the steps of a large delete take on Node's SQLite, and what they hold in memory:
-//   node --expose-gc test/measure/large-deletes.ts [keys] [bytes of a value]
+// How long the steps of a large delete take on Node's SQLite, and how much memory they hold: node --expose-gc
+// test/measure/large-deletes.ts [keys] [bytes of a value]
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

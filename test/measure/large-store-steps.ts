@@ -1,7 +1,7 @@
-// What a large store costs the thread and the memory of one isolate: `npm run large-store:steps`. Two replicas'
-// production drivers on SQLite files, joined by the bytes of their envelopes, in one process, whose heap npm's script
-// limits. Every call into a driver is timed: nothing else is served while it runs. Exits with 1 where the two stores
-// differ, or hold more than an isolate's memory, or the log is longer than its bound.
+// `npm run large-store:steps`: what a large store costs the thread and the memory of one isolate. The production
+// drivers of two replicas run on SQLite files in one process, whose heap npm's script limits, and are joined by the
+// bytes of their envelopes. Every call into a driver is timed, because nothing else is served while it runs. Exits with
+// 1 if the two stores differ, hold more than an isolate's memory, or have a log that is longer than its bound.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -36,16 +36,16 @@ a collection, and the whole process, which includes SQLite's pages and what Node
   --help         print this
 `;
 
-/** Between two looks at what is held: each is a collection. */
+/** The time between two looks at the memory that is held; each look is a garbage collection. */
 const lookMs = 500;
-/** The log is cut at ticks, and the store may be a little larger once the snapshot is opened. */
+/** The log is cut only at ticks, and the store may be a little larger once the snapshot is opened. */
 const writtenBetweenTicksMax = 32 * megabyte;
 const isolateBytes = 128 * megabyte;
 const sender = replicaId(1);
 const receiver = replicaId(2);
 const group = 'large';
 
-/** How long single calls took, by their kind. */
+/** How long single calls took, by kind. */
 class Steps {
   readonly #longest = new Map<string, { ms: number; count: number; total: number }>();
 
@@ -76,7 +76,7 @@ class Replica {
   readonly id: ReplicaId;
   readonly sql: NodeSql;
   restarts = 0;
-  /** More is to be applied, once others had their turn. */
+  /** True: there is more to apply, once other work had its turn. */
   isBehind = false;
   #driver: Driver;
   #mustRestart = false;
@@ -105,7 +105,7 @@ class Replica {
     return this.#driver;
   }
 
-  /** As after a crash: nothing but the database is left. */
+  /** Starts the replica as after a crash: nothing but the database is left. */
   open(): void {
     this.restarts++;
     this.#mustRestart = false;
@@ -162,10 +162,10 @@ class Replica {
 class Group {
   readonly steps = new Steps();
   readonly leader: Replica;
-  /** Of writes that were answered. */
+  /** The latencies of writes that were answered. */
   readonly latenciesMs: number[] = [];
   heldMost = 0;
-  /** Snapshots that their sender gave up. */
+  /** The number of snapshots that their sender gave up. */
   givenUp = 0;
   /** Asks for parts of snapshots wait until they are let through. */
   isSlow = false;
@@ -196,7 +196,7 @@ class Group {
     this.#learner = this.#replica(receiver, next);
   }
 
-  /** What is under way arrives, and clocks tick as time passes. */
+  /** Messages under way arrive, and clocks tick as time passes. */
   turn(): void {
     const now = performance.now();
     if (now >= this.#nextTickMs) {
@@ -230,7 +230,7 @@ class Group {
     this.isSlow = isSlow;
   }
 
-  /** Answers once all are applied. */
+  /** Returns once all entries are applied. */
   write(kind: string, operations: readonly Operation[]): void {
     const unanswered = new Set(operations);
     const sentMs = performance.now();
@@ -259,7 +259,7 @@ class Group {
     }
   }
 
-  /** Not inside of what is timed. */
+  /** This work must not be inside of what is timed. */
   look(): void {
     if (performance.now() < this.#nextLookMs) return;
     this.heldMost = Math.max(this.heldMost, heldBytes());
@@ -339,7 +339,7 @@ function begin(group: Group, megabytes: number): LargeValues {
   return overwrite(group, megabytes);
 }
 
-/** The first values of all, so that what is filled again is overwritten. */
+/** The keys of the first values, so that filling the store again overwrites them. */
 function overwrite(group: Group, megabytes: number): LargeValues {
   const stored = new LargeValues();
   while (stored.bytes < megabytes * megabyte) {
@@ -358,7 +358,7 @@ function openAnew(group: Group): void {
   steps.time('sizes', () => leader.driver.store.sizes());
 }
 
-/** To a learner that crashes half-way. */
+/** Sends the store to a learner that crashes half-way. */
 function sendWithCrash(group: Group, stored: LargeValues): string {
   const startMs = performance.now();
   const putOne = (): void => group.putOne();
@@ -382,7 +382,7 @@ function sendWithCrash(group: Group, stored: LargeValues): string {
 }
 
 /**
- * A row altered behind the store's back, where the next put looks. `meanwhile`: at every turn until there is a new
+ * Alters a row behind the store's back, where the next put looks. `meanwhile` runs at every turn until there is a new
  * store.
  */
 function rebuild(group: Group, meanwhile: () => void = () => group.putOne()): void {
@@ -395,7 +395,7 @@ function rebuild(group: Group, meanwhile: () => void = () => group.putOne()): vo
 }
 
 /**
- * Until the snapshot is given up others overwrite some keys, and compact, by sixteen megabytes for each that is sent.
+ * Until the snapshot is given up, others overwrite some keys and compact, by sixteen megabytes for each that is sent.
  */
 function outrun(group: Group): string {
   const { leader } = group;
@@ -468,7 +468,8 @@ function compare({ steps, leader, learner }: Group): void {
 }
 
 /**
- * The key up to which the snapshot has come, and "~" behind all of them; null: none is under way, or it has not begun.
+ * The key up to which the snapshot has come; "~" is behind all keys. Null: no snapshot is under way, or it has not
+ * begun.
  */
 function placeOf({ sql }: Replica): string | null {
   const cursor = new SnapshotSink(sql).progress?.cursor ?? null;

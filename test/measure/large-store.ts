@@ -1,10 +1,10 @@
-// A store that is larger than an isolate's memory, on a server as `npm start` starts it: `npm run large-store`. Fills
-// it, takes a replica's storage away, crashes the replica that takes its place while that takes the snapshot, then
-// alters a row of another one's database while the server is down. Puts go on throughout. Exits with 1 where a replica
-// differs in the end, or a put failed.
+// `npm run large-store`: a store that is larger than an isolate's memory, on a server as `npm start` starts it. Fills
+// the store, takes a replica's storage away, crashes the replica that replaces it while it takes the snapshot, then
+// alters a row in the database of another replica while the server is down. Puts go on throughout. Exits with 1 if a
+// replica differs in the end, or a put failed.
 //
-// All replicas, the gateway and D1 are in one process here, of one thread, and the replicas in one isolate: its memory
-// is that of all together, and a put waits for whatever any of them does.
+// All replicas, the gateway and D1 are in one process with one thread here, and the replicas are in one isolate. So its
+// memory is that of all together, and a put waits for whatever any of them does.
 
 import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -96,7 +96,7 @@ async function fill(store: Store, megabytes: number, memory: Memory): Promise<vo
   );
 }
 
-/** Its object is empty, as if it had been lost: the group replaces it by another one. */
+/** The object of the replica is empty, as if it had been lost, and the group replaces it. */
 async function loseStorage(store: Store, memory: Memory): Promise<void> {
   const { leader, replicas } = await store.status();
   const lost = replicas.find(({ id }) => id !== leader)?.id ?? 0;
@@ -121,7 +121,7 @@ async function loseStorage(store: Store, memory: Memory): Promise<void> {
   console.log(`  puts meanwhile: ${puts}; memory ${memory.text()}`);
 }
 
-/** Shows that the transfer goes on from where it was: of the same snapshot, whose place never goes back. */
+/** Shows that the transfer goes on where it was: it is of the same snapshot, and never goes back. */
 async function crashAt(store: Store, replica: number, part: number): Promise<string> {
   await placeWhere(store, replica, (place) => place.part >= part);
   await store.fault('/abort', replica);
@@ -133,7 +133,7 @@ async function crashAt(store: Store, replica: number, part: number): Promise<str
   return `  crashed at ${before.key} (${(100 * before.part).toFixed(0)} %), seen next at ${after.key}, of the same snapshot\n`;
 }
 
-/** The place is not known at every moment: its database is read while it is written. */
+/** How far the transfer is cannot be known at every moment, because its database is read while it is written. */
 async function placeWhere(store: Store, replica: number, condition: (place: Place) => boolean): Promise<Place> {
   for (let misses = 0; misses < missesMax; await sleep(sampleMs)) {
     const place = store.placeOf(replica);
@@ -144,8 +144,8 @@ async function placeWhere(store: Store, replica: number, condition: (place: Plac
 }
 
 /**
- * One row, while the server is down: the next write to its key finds it, and a snapshot is taken beside the store that
- * is there.
+ * Alters one row while the server is down. The next write to its key finds it, and a snapshot is taken beside the
+ * altered store.
  */
 async function alter(server: Server, store: Store, memory: Memory): Promise<void> {
   const { leader, replicas } = await store.status();
@@ -181,8 +181,8 @@ async function alter(server: Server, store: Store, memory: Memory): Promise<void
 }
 
 /**
- * Every replica's rows, by the hash that `/v3/maintenance/hash` answers: of the leader as it answers it, of the others
- * from their files.
+ * Compares the rows of every replica by the hash that `/v3/maintenance/hash` answers: the leader answers its own, and
+ * those of the others are computed from their files.
  */
 async function compare(server: Server, store: Store): Promise<void> {
   const startMs = performance.now();
@@ -190,7 +190,7 @@ async function compare(server: Server, store: Store): Promise<void> {
   console.log(
     `/v3/maintenance/hash took ${((performance.now() - startMs) / 1_000).toFixed(1)} s; puts meanwhile: ${puts}`,
   );
-  // Nothing is written from here on.
+  // From here on nothing is written.
   const { hash } = await store.hash();
   const { keys, replicas } = await caughtUp(store);
   await server.stop();
@@ -206,7 +206,7 @@ async function compare(server: Server, store: Store): Promise<void> {
   }
 }
 
-/** Answers once every replica has all that is committed. */
+/** Returns once every replica has everything that is committed. */
 async function caughtUp(store: Store): Promise<Status> {
   for (;;) {
     const status = await store.status();
@@ -217,7 +217,7 @@ async function caughtUp(store: Store): Promise<Status> {
 
 function isWhole({ replicas, commit_index: commit, alarms }: Status, wanted: readonly number[]): boolean {
   const isUp = replicas.every(({ state, role }) => state === 'serving' && (role === 'leader' || role === 'follower'));
-  // Puts go on: what was committed a moment ago is not there yet.
+  // Puts go on, so a replica may lack what was committed a moment ago.
   const isClose = replicas.every(({ match }) => match !== null && match >= commit - 100);
   return (
     isUp &&
@@ -228,7 +228,7 @@ function isWhole({ replicas, commit_index: commit, alarms }: Status, wanted: rea
   );
 }
 
-/** Answers when it was so. */
+/** Returns the time at which it was so. */
 async function until(condition: () => boolean | Promise<boolean>): Promise<number> {
   while (!(await condition())) await sleep(sampleMs);
   return performance.now();
@@ -271,7 +271,7 @@ class Server {
   }
 }
 
-/** How far a snapshot is: the last key that came, and what part of all keys that is. */
+/** How far a snapshot is: the last key that came, and the part of all keys that have come. */
 type Place = { readonly name: string; readonly key: string; readonly part: number };
 
 class Store {
@@ -300,7 +300,7 @@ class Store {
     this.#keys += values.length;
   }
 
-  /** What puts of 1 KB, as many at a time as there are writers, took while that was done. */
+  /** How long puts of 1 KB took while that was done, with as many at a time as there are writers. */
   async putsDuring(work: () => Promise<unknown>): Promise<string> {
     const over = new AbortController();
     let failed = 0;
@@ -316,7 +316,7 @@ class Store {
       }
     };
     const writing = Promise.all(Array.from({ length: writers }, write));
-    // A put that failed ends the work, too: `writing` does not end before that by itself.
+    // A failed put ends the work as well: `writing` does not end before that by itself.
     await Promise.race([work(), writing]);
     over.abort();
     await writing;
@@ -328,7 +328,7 @@ class Store {
     return failed === 0 ? words : `${words}, ${failed} not acknowledged`;
   }
 
-  /** False: it was answered that it may not have been done, or not yet. */
+  /** False: the answer was that the put may not have been done, or not yet. */
   async #tryPut(key: string, value: Uint8Array): Promise<boolean> {
     const headers = { 'Quorate-Key': this.#tenant.key };
     const url = `${this.#server.process.ready.url}/v1/kv/${key}`;
@@ -352,7 +352,7 @@ class Store {
     if (!response.ok) throw new Error(`${path} answered ${response.status}: ${await response.text()}`);
   }
 
-  /** Read from its database: nobody is told how far a snapshot is. null: none is under way. */
+  /** The progress is read from the replica's database, because no call tells it. Null: no snapshot is under way. */
   placeOf(replica: number): Place | null {
     const row = this.#ask(replica, 'SELECT log_index, revision, place FROM incoming_snapshot');
     const place = row?.['place'];
@@ -407,8 +407,8 @@ class Store {
 }
 
 /**
- * Of a database that the server may have open: without a lock, which would be in its way, and so without what is in its
- * log alone, a few megabytes. null: there is no such row or table, or it was being written.
+ * Reads a database that the server may have open, without a lock, which would be in its way, and so without the few
+ * megabytes that are only in its write-ahead log. Null: there is no such row or table, or it was being written.
  */
 function askFile(file: string, statement: string): Record<string, unknown> | null {
   const url = pathToFileURL(file);
@@ -424,7 +424,7 @@ function askFile(file: string, statement: string): Record<string, unknown> | nul
   }
 }
 
-/** Of workerd, as Linux tells it. */
+/** The memory of workerd, as Linux tells it. */
 class Memory {
   readonly #server: Server;
   readonly #first: number;

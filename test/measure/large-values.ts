@@ -1,10 +1,10 @@
-// The keys and values of a large store, always the same ones: mostly records of 1 KB, some documents, few files of up
-// to a megabyte. Of each size there is about as much in bytes, so that small values make the keys and large ones the
-// bytes of a row.
+// The keys and values of a large store, always the same ones: mostly records of 1 KB, some documents, and few files of
+// up to a megabyte. Each size has about the same share of the bytes, so small values make most keys, and large ones
+// most bytes of a row.
 
 import { Random } from '../support/random.ts';
 
-/** How many in a thousand are of that size. */
+/** How many values of a thousand have this size. */
 const sizes = [
   { bytes: 1_024, perMille: 800 },
   { bytes: 4_096, perMille: 150 },
@@ -15,7 +15,7 @@ const sizes = [
 
 export const megabyte = 1_048_576;
 
-/** In megabytes. */
+/** The size in megabytes. */
 export function mb(bytes: number): string {
   return (bytes / megabyte).toFixed(0);
 }
@@ -23,7 +23,7 @@ export function mb(bytes: number): string {
 export type LargeValue = { readonly key: string; readonly value: Uint8Array };
 
 export class LargeValues {
-  /** Of the values so far. */
+  /** The bytes of all values so far. */
   bytes = 0;
   count = 0;
   readonly #random: Random;
@@ -31,11 +31,11 @@ export class LargeValues {
 
   constructor(seed = 1) {
     this.#random = new Random(seed);
-    // No two values are equal, and none of them compresses.
+    // No two values are equal, and no value compresses.
     this.#noise = this.#random.bytes(2 * megabyte);
   }
 
-  /** Some that come to about so many bytes, at least one. */
+  /** Values that together have about this many bytes; at least one value. */
   next(bytesMax: number): readonly LargeValue[] {
     const values: LargeValue[] = [];
     for (let bytes = 0; bytes < bytesMax;) {
@@ -48,7 +48,7 @@ export class LargeValues {
     return values;
   }
 
-  /** In the order in which they are made, which is that of the store. */
+  /** The values in the order in which they are made, which is that of the store. */
   keyAt(place: number): string {
     return `large/${String(place).padStart(9, '0')}`;
   }

@@ -18,13 +18,13 @@ const batch = 50;
 
 type Format = {
   readonly name: string;
-  /** Rows written by a create and by an update, as they are billed. */
+  /** The rows that a create and an update write, as they are billed. */
   readonly rowsBilled: string;
   readonly schema: string;
   put(database: DatabaseSync): (key: Buffer, revision: number, value: Buffer) => void;
   readonly head: string;
   readonly old: string;
-  /** Reads the pair that a revision wrote, and the one before, by its key. */
+  /** Reads the pair that a revision wrote, and the pair before it, by its key. */
   catchUp(database: DatabaseSync): (key: Buffer, revision: number) => void;
 };
 
@@ -149,7 +149,7 @@ function keyOf(number: number): Buffer {
   return Buffer.from(`packages/section-${number % 100}/${String(number).padStart(8, '0')}`);
 }
 
-/** Microseconds for each of `count` runs, `batch` of them in a transaction. */
+/** The microseconds of each of `count` runs, with `batch` runs in a transaction. */
 function perPut(database: DatabaseSync, count: number, put: (number: number) => void): number {
   const start = performance.now();
   for (let first = 0; first < count; first += batch) {
@@ -160,7 +160,7 @@ function perPut(database: DatabaseSync, count: number, put: (number: number) => 
   return ((performance.now() - start) * 1000) / count;
 }
 
-/** Milliseconds, the median of nine. */
+/** Milliseconds: the median of nine. */
 function median(run: (round: number) => void): number {
   const times: number[] = [];
   for (let round = 0; round < 9; round++) {
@@ -175,7 +175,7 @@ function measure(format: Format, valueBytes: number): void {
   const folder = mkdtempSync(join(tmpdir(), 'row-formats-'));
   const file = join(folder, 'store.sqlite');
   const database = new DatabaseSync(file);
-  // Only the layout is measured, so nothing waits for the disk.
+  // Only the layout is measured, so no write waits for the disk.
   database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA cache_size = -16000');
   database.exec(format.schema);
   const put = format.put(database);

@@ -1,5 +1,5 @@
 // Measures snapshots between two databases in files, on Node's SQLite: pages read and written a second, and the swap at
-// the end in the place of a store that is as large. Run by `node --disable-warning=ExperimentalWarning
+// the end, which replaces a store as large. Run by `node --disable-warning=ExperimentalWarning
 // test/measure/snapshots.ts`.
 
 import { mkdtempSync, rmSync } from 'node:fs';

@@ -46,9 +46,10 @@ describe('the map of failures', () => {
       expect(problem.detail.length).toBeGreaterThan(0);
       slugs.add(problem.slug);
     }
-    // An absent key is one problem, whichever call found it; so is a key that is not allowed to.
+    // A key that does not exist is one problem, whichever call found it. So is an access key that is not allowed to do
+    // something.
     expect(slugs.size).toBe(Object.keys(all).length - 2);
-    // No kind stands in two of the tables, where the second would hide the first.
+    // No kind stands in two of the tables, where the second one would hide the first.
     const told = [storeErrors, authErrors, groupErrors, serviceErrors, requestErrors].flatMap(Object.keys);
     expect(told.toSorted()).toEqual(
       Object.values(all)
@@ -92,7 +93,7 @@ describe('the map of failures', () => {
       const failure = Object.values(all).find((one) => one.kind === kind);
       expect(failureTexts[failure?.kind ?? 'internal'], kind).toMatch(new RegExp(`\\b${limit}\\b`));
     }
-    // These carry their limit with them.
+    // These failures carry their limit with them.
     for (const failure of Object.values(all)) {
       const carried = 'max' in failure ? failure.max : 'bytesMax' in failure ? failure.bytesMax : null;
       if (carried !== null) expect(failureTexts[failure.kind], failure.kind).toContain(String(carried));

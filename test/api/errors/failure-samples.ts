@@ -1,10 +1,10 @@
-// One failure of each kind. The type makes the list complete: a new kind stands here, and has its text in
+// One failure of each kind. The type makes the list complete: a new kind must be added here, and its text in
 // errors.test.ts.
 
 import type { Failure } from '../../../src/api/errors/failures.ts';
 import { utf8 } from '../../../src/base/bytes.ts';
 
-/** One of each kind; the type makes the list complete. */
+/** One failure of each kind; the type makes the list complete. */
 export const all: { readonly [Kind in Failure['kind']]: Failure & { readonly kind: Kind } } = {
   leaseExists: { kind: 'leaseExists' },
   leaseTtlTooLarge: { kind: 'leaseTtlTooLarge' },

@@ -1,6 +1,6 @@
-// The sentence that v1 says for each kind of failure: a new kind must have one, and who changes one reads it here once
-// more. It says what is wrong, the limit or what is known, and what to do, to somebody who was woken at three in the
-// morning.
+// The sentence that v1 says for each kind of failure. A new kind must have one, and a change of one is read here once
+// more. A sentence says what is wrong, the limit or what is known, and what to do, to somebody who was woken at three
+// in the morning.
 
 import type { Failure } from '../../../src/api/errors/failures.ts';
 

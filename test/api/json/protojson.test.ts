@@ -13,7 +13,7 @@ import { WireRandom } from '../wire-random.ts';
 
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
 
-/** Go's rules in their plainest form. */
+/** The rules of Go in their plainest form. */
 function naiveBase64(text: string): Uint8Array | null {
   const url = /[-_]/.test(text);
   const padded = text.length % 4 === 0;
@@ -133,7 +133,7 @@ function txn(text: string) {
   return readBody(txnRequest, new Scanner(text));
 }
 
-/** An unknown field with this as its string. */
+/** A request with an unknown field that has this as its string. */
 function around(inside: Uint8Array): Uint8Array {
   return concatBytes(utf8('{"x":"'), inside, utf8('"}'));
 }
@@ -146,7 +146,7 @@ function nestedTxn(levels: number, inside: string): string {
   return `${'{"success":[{"request_txn":'.repeat(levels)}${inside}${'}]}'.repeat(levels)}`;
 }
 
-/** How many transactions lie in one another. */
+/** How many levels of transactions are nested. */
 function txnLevels(text: string): number | null {
   let current = txn(text);
   let levels = 0;
@@ -188,7 +188,7 @@ describe('messages', () => {
     for (const half of ['\\ud83d', '\\ude00', '\\ud83dx', '\\ude00\\ud83d', '\\u12', '\\x', '\t']) {
       expect(read(`{"x":"${half}"}`), half).toBeNull();
     }
-    // What follows the first value is passed over, whatever it is.
+    // Whatever follows the first value is ignored.
     expect(readBytes(concatBytes(utf8('{}'), new Uint8Array([0xff])))).not.toBeNull();
   });
 
@@ -240,7 +240,8 @@ describe('messages', () => {
   it('API-V3-18: a request is measured as protobuf', () => {
     const measured = txn('{"success":[{"request_put":{"key":"Zm9v","value":"YmFy","lease":"-1"}}]}');
     if (measured === null) throw new Error('not read');
-    // key and value 2 + 3 each, the lease 1 + 10, the put 1 + 1 around, the operation 1 + 1 around.
+    // Key and value take 2 + 3 bytes each, the lease 1 + 10, the put 1 + 1 around them, and the operation 1 + 1 around
+    // that.
     expect(txnBytes(measured)).toBe(25);
   });
 });

@@ -1,4 +1,4 @@
-// The checker that every answer of the tests in workerd passes: it must find what is not in the document.
+// Tests of the checker that every answer of the tests in workerd must pass: it must find what is not in the document.
 
 import { describe, expect, it } from 'vitest';
 import { answerFaults, frameFaults } from '../../support/openapi-checker.ts';

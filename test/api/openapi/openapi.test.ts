@@ -16,14 +16,14 @@ const operations = Object.entries(openapiDocument.paths).flatMap(([path, item]) 
   Object.entries(item).map(([method, operation]) => ({ path, method, operation: operation as unknown as Operation })),
 );
 
-/** Everything below a value, itself included. */
+/** The value and everything below it. */
 function* within(value: unknown): Generator<Record<string, unknown>> {
   if (typeof value !== 'object' || value === null) return;
   if (!Array.isArray(value)) yield value as Record<string, unknown>;
   for (const member of Object.values(value)) yield* within(member);
 }
 
-/** What stands before any binding is asked for. */
+/** The checks that stand before any binding is asked for. */
 const app = createApp({
   OPERATOR_TOKEN: 'operator-token-of-the-tests',
   SERVICE_SECRET: 'service-secret-of-the-tests',
@@ -39,7 +39,7 @@ const samplePaths: Readonly<Record<string, string>> = { key: 'a', id: '5', name:
 const storePaths = Object.keys(openapiDocument.paths).filter(
   (path) => path.startsWith('/v1/') && !path.includes('tenants'),
 );
-/** Of what a call cannot be without. */
+/** The parameters and members without which a call is refused. */
 const needed: Readonly<Record<string, string>> = {
   'DELETE /v1/locks/{name}': 'lease=1',
   'DELETE /v1/semaphores/{name}': 'lease=1',
@@ -179,12 +179,12 @@ describe('the OpenAPI document', () => {
         path,
       ).toBe(true);
     }
-    // Whatever a store answers is held by API-DOC-2; here is what the gateway answers by itself.
+    // API-DOC-2 holds the answers of a store; here are the answers that the gateway gives by itself.
     for (const path of documented.filter((each) => !each.startsWith('/v3') && !storePaths.includes(each))) {
       for (const method of methods) {
         const { status } = await app.request(sampleOf(path), { method: method.toUpperCase() });
         const isNamed = operations.some((each) => each.path === path && each.method === method);
-        // HEAD is what GET is, without its body.
+        // HEAD is GET without its body.
         if (method !== 'head') expect(status !== 404 && status !== 405, `${method} ${path}`).toBe(isNamed);
       }
     }
@@ -195,7 +195,7 @@ describe('the OpenAPI document', () => {
     const shown = await handle(app, new Request('http://quorate.test/healthz', { headers: origin }));
     const readable = listOf(shown.headers.get('access-control-expose-headers'));
     const answered = [...within(openapiDocument)].flatMap(({ headers }) => Object.keys(headers ?? {}));
-    // Of those that every script may read, one is answered.
+    // Of the headers that every script may read, one is answered.
     const names = answered.map((name) => name.toLowerCase()).filter((name) => name !== 'cache-control');
     expect(readable).toEqual(expect.arrayContaining(names));
     const preflight = await handle(

@@ -16,7 +16,7 @@ function txnOf(methodAndPath: string, headers: Record<string, string> = {}) {
   return operation.request;
 }
 
-/** In which branch the write stands, and what is compared with what. */
+/** Which branch the write stands in, and what the compares of the transaction are. */
 function comparesOf(headers: Record<string, string>, method = 'PUT') {
   const { compare, success, failure } = txnOf(`${method} /v1/kv/a`, headers);
   const writes = success.some(({ kind }) => kind !== 'range') ? 'then' : 'else';

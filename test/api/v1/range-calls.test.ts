@@ -9,7 +9,7 @@ import { callOf, header, pair, refusal } from '../wire.ts';
 
 const none = new Uint8Array(1);
 
-/** A store of fixed content that answers ranges as etcd would, as far as lists ask. */
+/** A store of fixed content that answers ranges as etcd would, as far as lists need it. */
 function answerOf(read: ReadCall, content: readonly KeyValue[]): Response {
   const { key, rangeEnd, limit, sortOrder } = read.request;
   const found = content.filter((kv) => {

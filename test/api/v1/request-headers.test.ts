@@ -1,4 +1,4 @@
-// Headers that change what a request means: honoured or refused by name, on each kind of call of v1.
+// Headers that change what a request means are honoured or refused by name, on each kind of call of v1.
 
 import { describe, expect, it } from 'vitest';
 import { compareResult } from '../../../src/model/store.ts';
@@ -6,7 +6,7 @@ import { createApp } from '../../../src/gateway/app.ts';
 import type { Env } from '../../../src/gateway/env.ts';
 import { call, callOf, header, problemOf, refusal, type Sent } from '../wire.ts';
 
-/** A call of each kind, with the body that it takes. */
+/** One call of each kind, with the body that it takes. */
 const calls: Readonly<Record<string, string>> = {
   'GET /v1/kv/a': '',
   'HEAD /v1/kv/a': '',
@@ -40,7 +40,9 @@ function sent(target: string, headers: Record<string, string>): Sent {
   return { headers, body: calls[target] ?? '' };
 }
 
-/** The calls that are refused with these headers, each by the same status, with the header's name in the detail. */
+/**
+ * The calls that are refused with these headers, each with the same status and with the header's name in the detail.
+ */
 async function refusedBy(headers: Record<string, string>, status: number): Promise<string[]> {
   const refused: string[] = [];
   const [name = ''] = Object.keys(headers);
@@ -87,7 +89,7 @@ describe('headers of v1', () => {
     for (const type of ['application/json', 'application/json; charset="utf-8"', 'text/plain', 'image/png']) {
       expect(await refusedBy({ 'Content-Type': type }, 415)).toEqual([]);
     }
-    // What curl's -d says of whatever it sends.
+    // The Content-Type that `curl -d` sends whatever the data are.
     expect(await refusedBy({ 'Content-Type': 'application/x-www-form-urlencoded' }, 415)).toEqual([]);
   });
 
@@ -172,7 +174,7 @@ describe('headers of v1', () => {
 
 describe('headers of the operator’s calls', () => {
   const token = 'operator-token-of-the-tests';
-  // What is refused by its headers never reaches a binding.
+  // A request that is refused by its headers never reaches a binding.
   const app = createApp({
     OPERATOR_TOKEN: token,
     SERVICE_SECRET: 'service-secret-of-the-tests',

@@ -19,7 +19,7 @@ async function fault(body: unknown): Promise<string> {
   return problem.detail;
 }
 
-/** A transaction whose value has so many bytes. */
+/** A transaction whose value has this many bytes. */
 function bodyOf(bytes: number): { readonly body: string } {
   return { body: JSON.stringify({ then: [{ put: { key: 'a', value_base64: base64(new Uint8Array(bytes)) } }] }) };
 }
@@ -146,7 +146,8 @@ describe('POST /v1/txn', () => {
   });
 
   it('API-V1-34: a transaction may be as large as a write and no larger', async () => {
-    // Beside the value: the key 3; tag and length 4 each of value, put and operation.
+    // Beside the value there are the key with 3 bytes, and a tag and a length, 4 bytes each, of value, put and
+    // operation.
     const overhead = 3 + 4 + 4 + 4;
     callOf('write', 'POST /v1/txn', bodyOf(writeBytesMax - overhead));
     const large = await refusal('POST /v1/txn', bodyOf(writeBytesMax - overhead + 1));

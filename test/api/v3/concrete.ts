@@ -1,5 +1,5 @@
-// Recorded values with their placeholders filled in, so that a codec can be asked for exactly these: what may be any
-// value of a type becomes one of that type, the same wherever the recording names it.
+// Recorded values with their placeholders filled in, so that a codec can be asked for exactly these values. Where any
+// value of a type would match, one value of that type stands, the same wherever the recording names it.
 
 import { expect } from 'vitest';
 import { spell } from './recording.ts';

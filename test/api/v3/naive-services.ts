@@ -1,5 +1,5 @@
-// The calls beside kv, read and answered the slow, obvious way: what a recorded message asks for, and the result that a
-// recorded answer came from.
+// The calls other than kv, read and answered in the slow, obvious way: what a recorded message asks for, and the result
+// that a recorded answer came from.
 
 import { Buffer } from 'node:buffer';
 import { leaseId, revision } from '../../../src/model/brands.ts';
@@ -40,7 +40,7 @@ const write = (operation: object) => ({ kind: 'write', operation });
 
 const query = (of: object) => ({ kind: 'query', query: of });
 
-/** What the call must have been decoded to, as far as it is data. */
+/** The data that the decoded call must have. */
 export function expectedCall(path: string, json: Plain): object {
   const id = lease(json['ID']);
   const name = text(json['name']);
@@ -219,7 +219,7 @@ function writeOutcome(path: string, at: number, json: Plain): Outcome {
 
 const done = <Answer>(answer: Answer): Result<Answer> => ({ kind: 'answer', answer });
 
-/** The call's answer to the result that the recorded answer came from. */
+/** The answer of the call to the result that the recorded answer came from. */
 export function answerLike(call: ApiCall, path: string, json: Plain): Response {
   const at = number((json['header'] as Plain | undefined)?.['revision']);
   const shown = { ...header, revision: at };

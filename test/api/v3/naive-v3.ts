@@ -1,4 +1,4 @@
-// etcd's JSON written and read the slow, obvious way, to hold the codec against: from a JSON value to the model's
+// etcd's JSON, written and read in the slow, obvious way, to compare the codec with: from a JSON value to the model's
 // request, and from a recorded answer to the model's answer.
 
 import { Buffer } from 'node:buffer';

@@ -1,5 +1,5 @@
-// The recorded answers of etcd, as far as a codec alone can be held to them: requests with their answers, and the
-// messages of watch streams. What the store decides is not looked at here; `test/conformance` replays that.
+// The recorded answers of etcd, as far as a codec alone can be compared with them: requests with their answers, and the
+// messages of watch streams. What the store decides is not looked at here; `test/conformance` replays it.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -44,7 +44,7 @@ export function steps(file: string): { readonly place: string; readonly step: St
   return lines.map((line, index) => ({ place: `${file}:${index + 2}`, step: JSON.parse(line) as Step }));
 }
 
-/** `${unit*n}` written out. Captured values do not occur in what is read here. */
+/** Writes `${unit*n}` out. Captured values do not occur in the recordings that are read here. */
 export function spell(text: string): string {
   return text.replaceAll(/\$\{([^*}]+)\*(\d+)\}/g, (_, unit: string, times: string) => unit.repeat(Number(times)));
 }

@@ -29,12 +29,15 @@ type Recorded = {
   readonly headers: Readonly<Record<string, string>>;
 };
 
-/** Numbers that JSON.parse would round, as strings. */
+/** Numbers that JSON.parse would round stand as strings. */
 function quoted(text: string): string {
   return text === '' ? '{}' : text.replaceAll(/:(\d{16,})/g, ':"$1"');
 }
 
-/** Every recorded call beside kv and watch that has an answer of its own, with what was captured before filled in. */
+/**
+ * Every recorded call other than kv and watch that has an answer of its own, with the values captured before it filled
+ * in.
+ */
 function recordedCalls(): Recorded[] {
   return files.flatMap((file) => {
     const concrete = new Concrete();

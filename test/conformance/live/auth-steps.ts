@@ -1,4 +1,5 @@
-// Random users, roles and permissions, and calls as this user or that one, with a token that may have ended, or none.
+// Random users, roles and permissions, and calls in the name of one user or another, with a token that may have ended,
+// or without one.
 
 import type { Json } from '../conversation.ts';
 import { keyValueStep, leaseStep, maintenanceStep, type Making } from './key-value-steps.ts';
@@ -45,7 +46,10 @@ function authenticate(name: string, password: string): Planned {
   });
 }
 
-/** Who does a step: one of the users, in either form of the header; sometimes nobody, or somebody with a bad token. */
+/**
+ * In whose name a step is done: one of the users, in either form of the header, sometimes nobody, or somebody with a
+ * wrong token.
+ */
 export function randomCaller(random: Random): Headers {
   const name = random.weighted<(typeof users)[number]>([
     [3, 'root'],
@@ -61,7 +65,7 @@ export function randomCaller(random: Random): Headers {
   ]);
 }
 
-/** What changes users and roles is mostly done by root, so that it is mostly done. */
+/** Changes of users and roles are mostly done by root, so that they mostly succeed. */
 export function authChangeStep(making: Making): Planned {
   const { random } = making;
   const headers = random.chance(0.8) ? { authorization: '${token_root}' } : making.headers;

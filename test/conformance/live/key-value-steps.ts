@@ -7,9 +7,9 @@ import { optional, randomKey, randomLease, randomRange, randomRevision, randomVa
 
 export type Making = {
   readonly random: Random;
-  /** Steps made before this one. */
+  /** The steps before this one. */
   readonly made: number;
-  /** As whom the step is done. */
+  /** In whose name the step is done. */
   readonly headers: Headers;
 };
 
@@ -112,7 +112,7 @@ export function keyValueStep(making: Making): Planned {
   ])();
 }
 
-/** Leases are long, so that none ends during a session; those that do are in the recorded conversations. */
+/** Leases are long, so that none ends during a session. The recorded conversations have leases that end. */
 export function leaseStep(making: Making): Planned {
   const { random, headers } = making;
   const id = random.chance(0.15) ? '${own_lease}' : randomLease(random);

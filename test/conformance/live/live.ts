@@ -1,5 +1,5 @@
-// Random sessions at a real etcd and at Quorate: what etcd answered is written down, and Quorate is held against it. A
-// session that finds a difference is made shorter for as long as the difference stays.
+// Random sessions at a real etcd and at Quorate: the answers of etcd are written down, and those of Quorate are
+// compared with them. A session that finds a difference is made shorter for as long as the difference stays.
 
 import type { Step } from '../conversation.ts';
 import { replay, type Difference } from '../replay.ts';
@@ -7,20 +7,20 @@ import type { StoreSource } from '../store.ts';
 import { record, type Recording } from './recorder.ts';
 import { makeSession, type Session } from './session.ts';
 
-/** Each try is a whole session at both. */
+/** Each try is a whole session at both servers. */
 const shorteningTriesMax = 40;
 
 export type Outcome = { readonly session: Session; readonly answers: number } & (
   | { readonly kind: 'same' }
   | { readonly kind: 'different'; readonly finding: Finding }
-  /** etcd itself did not bear it: what it was last asked tells more. */
+  /** etcd itself failed; its last request tells more than the difference. */
   | { readonly kind: 'broken'; readonly error: Error }
 );
 
 export type Finding = {
   readonly recording: Recording;
   readonly difference: Difference;
-  /** null where the difference is not one line's. */
+  /** Null: the difference does not belong to one line. */
   readonly step: Step | null;
   readonly steps: number;
 };
@@ -65,7 +65,7 @@ async function withStore<Result>(
   }
 }
 
-/** Cuts off what came after the difference, then leaves out ever smaller parts. */
+/** Cuts off the steps after the difference, then leaves out ever smaller parts. */
 async function shorten(session: Session, finding: Finding, sides: Sides): Promise<Finding> {
   let best = finding;
   let steps = session.steps;

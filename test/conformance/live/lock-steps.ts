@@ -1,4 +1,4 @@
-// Random locks and elections: few names and leases, so that most wait, and those who wait get their turn in many ways.
+// Random locks and elections with few names and leases, so that most calls wait and get their turn in many ways.
 
 import type { Json } from '../conversation.ts';
 import type { Making } from './key-value-steps.ts';
@@ -10,12 +10,12 @@ const names = ['l', 'l/m', 'e'] as const;
 const leases = ['7', '12', '255', '-3'] as const;
 const values = ['v1', 'v2', ''] as const;
 
-/** All leases there are, but for one. */
+/** All leases of the session but this one. */
 export function lockBeginning(): Planned[] {
   return leases.slice(0, 3).map((ID) => planned(post('/v3/lease/grant', { ID, TTL: '600' })));
 }
 
-/** Who still waits is let go: their keys end with their leases. */
+/** Ends the waits that are left: their keys end with their leases. */
 export function lockEnd(): Planned[] {
   return leases.map((ID) => planned(post('/v3/lease/revoke', { ID })));
 }

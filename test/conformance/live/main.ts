@@ -1,4 +1,4 @@
-// `npm run conformance -- --live`: as many random sessions as asked for, and what they found.
+// `npm run conformance -- --live`: makes as many random sessions as asked for, and says what they found.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,12 +11,12 @@ export type LiveOptions = {
   readonly seed: number;
   readonly concurrency: number;
   readonly shortens: boolean;
-  /** Where conversations of sessions that found something are kept; null: nowhere. */
+  /** The folder in which the conversations of sessions that found something are kept. Null: they are not kept. */
   readonly keepIn: string | null;
   readonly verbose: boolean;
 };
 
-/** Answers with how many sessions found a difference. */
+/** Returns how many sessions found a difference. */
 export async function runLive(sides: Sides, options: LiveOptions, print: (line: string) => void): Promise<number> {
   const startedAt = Date.now();
   const seeds = Array.from({ length: options.sessions }, (_, index) => options.seed + index);

@@ -1,21 +1,19 @@
-// What a random session is made of before anybody answered: steps in order, which may be left out one by one when a
-// session that failed is made shorter. Values that only a server can choose stand as `${name}` and are captured on each
-// side.
+// What a random session is made of before any server answered: steps in order, which may be left out one by one when a
+// session that failed is made shorter. A value that only a server can choose stands as `${name}` and is captured on
+// each side.
 
 import type { Body, Call, Json } from '../conversation.ts';
 
-/** Which value of an answer later steps send again. */
+/** A value of an answer that later steps send again. */
 export type Capture =
-  /** Differs from server to server: etcd's own token or lease ID. */
+  /** The value differs from server to server: a token, or the id of a lease that the server chose. */
   | { readonly kind: 'own'; readonly name: string; readonly member: 'token' | 'ID' }
-  /** The same on every server, but not known beforehand: the revision of a candidate. */
+  /** The value is the same on every server, but is not known beforehand: the revision of a candidate. */
   | { readonly kind: 'shared'; readonly name: string; readonly path: readonly string[] };
 
 export type Planned =
   | { readonly kind: 'call'; readonly call: Call; readonly capture: Capture | null }
-  /**
-   * A call whose answer may stay away until a later step; `place` is the range that shows that it has begun to wait.
-   */
+  /** A call whose answer may not come before a later step. A read of `place` shows that the call has begun to wait. */
   | { readonly kind: 'wait'; readonly call: Call; readonly capture: Capture | null; readonly place: Json }
   /** A stream that answers and ends. */
   | { readonly kind: 'brief'; readonly call: Call }

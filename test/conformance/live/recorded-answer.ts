@@ -1,5 +1,5 @@
-// An answer of etcd as a recording of it: what differs from server to server becomes a placeholder, by the rules below
-// and no others. The replayer then compares everything else exactly.
+// Turns an answer of etcd into a recording of it: what differs from server to server becomes a placeholder, by the
+// rules below and no others. The replayer then compares everything else exactly.
 
 import { allowHeaderIdentity } from '../allowances.ts';
 import { isList, isObject, type Answer, type Json, type JsonObject } from '../conversation.ts';
@@ -70,11 +70,12 @@ const measured: JsonObject = {
 };
 
 /**
- * The body of an answer, or the `result` or `error` of a message. `own`: values that were captured from etcd itself.
+ * The body of an answer, or the `result` or `error` of a message. `own`: the values that were captured from etcd
+ * itself.
  */
 export function recordedBody(body: Json, path: string, own: Captures): Json {
   if (!isObject(body)) return body;
-  // An election's answer has a `leader` too, which is no measurement.
+  // The answer of an election has a `leader` as well, which is no measurement.
   const applied = rules
     .filter(({ name }) => name !== 'measurements' || path.startsWith('/v3/maintenance/'))
     .reduce((changed, rule) => rule.apply(changed, path), body);
@@ -101,7 +102,7 @@ export function recordedAnswer(answer: HttpAnswer, path: string, own: Captures):
   };
 }
 
-/** etcd's own errors of this code begin with its name. */
+/** Errors of etcd itself with this code begin with its name. */
 function isParserText(message: string): boolean {
   return !message.startsWith('etcdserver: ');
 }

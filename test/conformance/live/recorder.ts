@@ -1,5 +1,6 @@
-// Does the steps of a random session at a real etcd and writes down its answers as a conversation, which the replayer
-// then holds Quorate against. Steps that need what never came (a token of a user who could not log in) are left out.
+// Does the steps of a random session at a real etcd and writes its answers down as a conversation, with which the
+// replayer then compares Quorate. A step that needs what never came (the token of a user who could not log in) is left
+// out.
 
 import { Agent } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -27,7 +28,7 @@ import type { Session } from './session.ts';
  * etcd looks for watches that are behind every 100 ms; a stream on which nothing came for three times as long is quiet.
  */
 const quietMs = 320;
-/** A call without an answer after this long waits for its turn. */
+/** A call that has no answer after this time waits for its turn. */
 const waitingMs = 200;
 const pollMs = 20;
 const placeWaitMs = 5_000;
@@ -35,7 +36,7 @@ const progressWaitMs = 600;
 
 export type Recording = {
   readonly conversation: Conversation;
-  /** Of each line, which step of the session brought it. */
+  /** The step of the session that made each line. */
   readonly plannedOf: ReadonlyMap<number, number>;
 };
 
@@ -64,7 +65,7 @@ class Recorder {
   readonly steps: Step[] = [];
   readonly plannedOf = new Map<number, number>();
   readonly #store: Store;
-  /** Differs from server to server: stands as a placeholder in what is written down. */
+  /** Values that differ from server to server, which stand as placeholders in what is written down. */
   readonly #own: Captures = new Map();
   readonly #shared: Captures = new Map();
   readonly #streams = new Map<string, Opened>();
@@ -139,17 +140,17 @@ class Recorder {
   }
 
   /**
-   * The one question that is not asked. etcd keeps the hash that it met while it compacted, under the revision
-   * compacted before, on that member alone and until its process ends; Quorate reckons each hash anew, the same on
-   * every replica.
+   * The one question that is not asked. etcd keeps the hash that it computed while it compacted, under the revision of
+   * the compaction before, on that member alone and until its process ends. Quorate computes each hash anew, the same
+   * on every replica.
    */
   #asksForKeptHash(call: Call): boolean {
     return call.path === '/v3/maintenance/hashkv' && this.#compacted.has(revisionIn(call));
   }
 
   /**
-   * Where no answer comes, a look at its place in the queue makes sure that the replay's call waits too before it goes
-   * on.
+   * Where no answer comes, a read of the call's place in the queue makes sure that the replayed call waits, too, before
+   * the replay goes on.
    */
   async #wait(planned: Extract<Planned, { kind: 'wait' }>): Promise<void> {
     const call = this.#resolve(planned.call);
@@ -172,7 +173,7 @@ class Recorder {
     await this.#call(post('/v3/kv/range', planned.place), null, placeWaitMs);
   }
 
-  /** After each step, calls whose turn it now is are finished, so that no later step meets them in between. */
+  /** After each step, calls whose turn has come are finished, so that no later step meets them half-way. */
   async #finishWhatCame(): Promise<void> {
     if (this.#pending.length === 0) return;
     await sleep(waitingMs);
@@ -208,7 +209,7 @@ class Recorder {
     this.#streams.set(id, { path: call.path, stream, items });
     if (as === 'post') this.#write({ kind: 'openPost', id, call, byWatch });
     await this.#gather([...this.#streams].filter(([other]) => other === id));
-    // Nothing says that an observer has begun: the replay gives it as long as etcd had.
+    // Nothing tells that an observer has begun, so the replay gives it as long as etcd had.
     if (!byWatch) this.#write({ kind: 'sleep', ms: quietMs });
   }
 
@@ -242,7 +243,7 @@ class Recorder {
     await this.#gather([[id, opened]]);
   }
 
-  /** Whatever came on these streams, once they are quiet. */
+  /** All messages that came on these streams, once the streams are quiet. */
   async #gather(streams: readonly (readonly [string, Opened])[]): Promise<void> {
     if (streams.length === 0) return;
     let waited = 0;
@@ -290,7 +291,9 @@ class Recorder {
     }
   }
 
-  /** etcd answers only while every watch of the stream is up to date: where it does not, nothing is written down. */
+  /**
+   * etcd answers only while every watch of the stream is up to date. Where it does not answer, nothing is written down.
+   */
   async #progress(id: string): Promise<void> {
     const opened = this.#streams.get(id);
     if (opened === undefined || opened.items === null || opened.stream.ended) return;
@@ -312,7 +315,7 @@ class Recorder {
     this.#write({ kind: 'close', id });
   }
 
-  /** Puts in what is the same everywhere, so that the conversation has the value itself. */
+  /** Fills in values that are the same on every server, so that the conversation has the value itself. */
   #resolve(call: Call): Call {
     const { body } = call;
     if (body.kind !== 'json') return call;
@@ -344,7 +347,7 @@ class Recorder {
   }
 }
 
-/** However it is spelled. */
+/** Finds the member in any spelling. */
 function revisionIn({ body }: Call): number {
   return body.kind === 'json' && isObject(body.value) ? Number(body.value['revision'] ?? 0) : 0;
 }

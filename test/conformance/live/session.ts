@@ -1,4 +1,4 @@
-// A random session of one kind: what is done, by weights. The seed says which kind and every choice in it.
+// A random session of one kind: its steps are drawn by weights. The seed decides the kind and every choice.
 
 import { unreachable } from '../../../src/base/assert.ts';
 import type { Body, Json } from '../conversation.ts';
@@ -88,8 +88,7 @@ function step(kind: SessionKind, making: Making): Planned {
 }
 
 /**
- * In sessions about encodings most requests are spelled another way, and many are spoiled; elsewhere a few are
- * respelled.
+ * In sessions about encodings most requests are respelled, and many are spoiled. In other sessions a few are respelled.
  */
 function reworded(kind: SessionKind, random: Random, made: Planned): Planned {
   const [respell, spoil] = kind === 'encodings' ? [0.4, 0.4] : [0.05, 0];
@@ -104,8 +103,8 @@ function reworded(kind: SessionKind, random: Random, made: Planned): Planned {
 }
 
 const unspoiled = new Set([
-  // A grant that is spoiled may still be one, of two seconds: the lease would end during the session, sooner here than
-  // there.
+  // A grant is not spoiled: it might still be a grant, of two seconds, and its lease would end during the session at
+  // different moments.
   '/v3/lease/grant',
   // An action that is no action ends the process of etcd 3.7.1.
   '/v3/maintenance/alarm',

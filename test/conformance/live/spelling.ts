@@ -1,11 +1,14 @@
-// The same request in another spelling, or spoiled: what a JSON gateway reads beside the canonical form.
+// Respells or spoils a request: what a JSON gateway reads beside the canonical form.
 
 import { isList, isObject, type Body, type Json, type JsonObject } from '../conversation.ts';
 import type { Random } from '../../support/random.ts';
 
 const byteMembers = new Set(['key', 'range_end', 'value']);
 
-/** camelCase, integers as numbers, base64 of the URL-safe alphabet or without padding, defaults written out. */
+/**
+ * Respells with camelCase, integers as numbers, base64 of the URL-safe alphabet or without padding, and defaults
+ * written out.
+ */
 export function respelled(random: Random, value: Json): Json {
   if (isList(value)) return value.map((element) => respelled(random, element));
   if (!isObject(value)) return value;
@@ -38,7 +41,9 @@ function camelCase(name: string): string {
   return name.replaceAll(/_([a-z])/g, (_whole, letter: string) => letter.toUpperCase());
 }
 
-/** One member somewhere is of another type, missing, unknown or twice; or the text itself is broken. */
+/**
+ * Spoils one member somewhere: it has another type, is missing, unknown, or stands twice; or the text itself is broken.
+ */
 export function spoiled(random: Random, value: Json): Body {
   const text = JSON.stringify(value);
   return random.weighted<() => Body>([
