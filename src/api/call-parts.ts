@@ -1,15 +1,15 @@
-// What all calls have in common: which API it is, how long it may take, how it is answered and by whom.
+// What all calls have in common: the protocol that answers them, and how long they may take.
 
-/** v1 answers problem+json, v3 etcd's error bodies. */
+/** v1 tells failures as application/problem+json, and v3 as etcd's error bodies. */
 export type Protocol = 'v1' | 'v3';
 
 export type { ResponseHeader } from '../model/calls.ts';
 
 export type Bounded = {
   readonly protocol: Protocol;
-  /** What the client allows, from Grpc-Timeout; null: the service's own time-out. */
+  /** How long the client waits, from the header Grpc-Timeout; null: the time-out of the service. */
   readonly timeoutMs: number | null;
 };
 
-/** How etcd's streams come: messages in a body, or text frames. */
+/** How a stream of etcd's comes: as messages in the body of a POST, or as text frames of a WebSocket. */
 export type Transport = 'websocket' | 'post';

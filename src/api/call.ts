@@ -1,5 +1,5 @@
-// The edge: a request becomes one call that the types vouch for, or the answer that refuses it. Every byte that a
-// client sends is looked at here and nowhere behind. It is pure, and so runs wherever a request arrives.
+// The edge: a request becomes a call whose types can be trusted, or the answer that refuses it. No code behind this one
+// looks at what a client sent. Parsing is pure, so it runs wherever a request arrives.
 
 import type { ApiCall, ApiRequest } from './contract.ts';
 import { endpointOf } from './routes.ts';

@@ -1,10 +1,12 @@
-// A caller as text: for a header, for what a sleeping object remembers of a socket, and for whoever counts what callers
-// hold.
+// A caller as text: for a header, for the attachment of a socket, and for whoever counts what a caller holds.
 
 import { unreachable } from '../base/assert.ts';
 import type { Caller } from '../model/store.ts';
 
-/** Ids and words have no space; a name is percent-encoded: a header takes visible ASCII. */
+/**
+ * A caller as words between spaces. An id has no space, and a name is percent-encoded, because a header takes only
+ * visible ASCII.
+ */
 export function callerText(caller: Caller): string {
   switch (caller.kind) {
     case 'service':
@@ -20,14 +22,14 @@ export function callerText(caller: Caller): string {
   }
 }
 
-/** Who shares places, and memory: the callers of one access key, or, where a user came without one, of that user. */
+/** Who shares slots and memory: all callers with one access key, or all calls of one user where no key was sent. */
 export function ownerText(caller: Caller): string {
   if (caller.kind === 'service') return 'service';
   if (caller.id !== '') return `key ${caller.id}`;
   return caller.kind === 'user' ? `user ${caller.name}` : 'nobody';
 }
 
-/** null: nothing that `callerText` wrote. */
+/** null where the text is not one that `callerText` made. */
 export function parseCaller(text: string): Caller | null {
   const [kind = '', id = '', second = '', third = ''] = text.split(' ');
   switch (kind) {

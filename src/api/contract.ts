@@ -1,5 +1,5 @@
-// What the wire hands to the replica, and what the replica hands back: one parsed call, with the function that answers
-// it. Types only. `call.ts` makes them.
+// A parsed call, with the function that makes its answer: what the parsers hand to the replica, and what the replica
+// hands back to that function. Types only; `call.ts` parses.
 
 import type { Operation, Outcome, RangeAnswer, RangeRequest, StoreFailure, KeyRange } from '../model/store.ts';
 import type { Bounded, Protocol, ResponseHeader, Transport } from './call-parts.ts';
@@ -9,7 +9,7 @@ import type { StatusReport } from '../model/reports.ts';
 export type * from './call-parts.ts';
 export type * from './service-calls.ts';
 
-/** A request as it came. `path` and `query` are not decoded; `query` has no "?". */
+/** A request as it came. `path` and `query` are not decoded, and `query` does not begin with "?". */
 export type ApiRequest = {
   readonly method: string;
   readonly path: string;
@@ -22,15 +22,18 @@ export type ReadResult =
   | { readonly kind: 'answer'; readonly answer: RangeAnswer }
   | { readonly kind: 'failed'; readonly failure: StoreFailure };
 
-/** What a write did. It is no failure, and no retry of a write whose answer was not kept. */
+/** What a write did, where it neither failed nor is a retry whose answer was not kept. */
 export type AppliedOutcome = Exclude<Outcome, { readonly kind: 'failed' | 'appliedBefore' }>;
 
 export type WriteCall = Bounded & {
   readonly kind: 'write';
   readonly operation: Operation;
-  /** The client's Idempotency-Key; null: the gateway's own id names the write. */
+  /** The client's Idempotency-Key; null: an id of the gateway's own names the write. */
   readonly writeId: string | null;
-  /** The answer shows the outcome's revision, not the header's: a retry may be answered long after the write. */
+  /**
+   * The answer shows the revision of the outcome and not that of the header, because a retry may be answered long after
+   * the write.
+   */
   respond(outcome: Outcome, header: ResponseHeader): Response;
 };
 
@@ -47,7 +50,7 @@ export type StatusCall = {
   respond(report: StatusReport): Response;
 };
 
-/** `from` null: what comes after the store's current revision. */
+/** `from` is the first revision; null: the watch tells what comes after the store's current revision. */
 export type WatchParameters = {
   readonly range: KeyRange;
   readonly from: number | null;
@@ -55,7 +58,8 @@ export type WatchParameters = {
 };
 
 /**
- * v1 says all in the request; v3 in the messages of its stream (`v3/watch.ts`). `accepted` is the subprotocol to echo.
+ * A watch of v1 says all in its request, and one of v3 in the messages of its stream (`v3/watch.ts`). `accepted` is the
+ * subprotocol that the answer repeats.
  */
 export type WatchCall =
   | {

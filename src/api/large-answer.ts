@@ -1,29 +1,29 @@
-// Answers that are more than a few packets: their bodies are made piece by piece as their readers take them, so that
-// one which nobody reads is in memory once, and whoever sends it can count it and give it up.
+// Answers that are larger than a few packets. Their bodies are made piece by piece as a reader takes them, so that an
+// answer that nobody reads is in memory only once, and the code that sends it can count it and give it up.
 
 import { Buffer } from 'node:buffer';
 import { answerPieceBytes } from '../limits.ts';
 
-/** What whoever sends a large answer is told of it. */
+/** What the code that sends a large answer must know of it. */
 export type LargeAnswer = {
-  /** What it holds until it is read. */
+  /** The bytes that the answer holds in memory until it is read. */
   readonly bytes: number;
-  /** Nothing is held any more: it was read to its end, or nobody reads it. */
+  /** Called when the answer holds nothing any more: it was read to its end, or its reader went away. */
   onEnd: () => void;
-  /** A piece was taken. */
+  /** Called when the reader has taken a piece. */
   onTaken: () => void;
-  /** Ends the answer for a reader that takes nothing. */
+  /** Ends the answer where its reader takes nothing. */
   readonly giveUp: () => void;
 };
 
 const largeAnswers = new WeakMap<Response, LargeAnswer>();
 
-/** null: it is an answer like others. */
+/** null: the answer is small. */
 export function largeAnswerOf(response: Response): LargeAnswer | null {
   return largeAnswers.get(response) ?? null;
 }
 
-/** An answer with this body. */
+/** An answer with this body, made in pieces where it is large. */
 export function answerWith(body: string | Uint8Array, init: ResponseInit): Response {
   if (body.length <= answerPieceBytes) return new Response(body, init);
   const { stream, large } = inPieces(body);
@@ -32,7 +32,7 @@ export function answerWith(body: string | Uint8Array, init: ResponseInit): Respo
   return response;
 }
 
-/** Workerd takes the length of a stream from its source; the answer then says how long it is. */
+/** Workerd reads the length of a stream from its source, and then sends a Content-Length. */
 type SizedSource = UnderlyingSource<Uint8Array> & { readonly expectedLength: number };
 
 function inPieces(body: string | Uint8Array): {
@@ -77,7 +77,7 @@ function inPieces(body: string | Uint8Array): {
   return { stream: new ReadableStream(source, { highWaterMark: 0 }), large };
 }
 
-/** A pair of surrogates is not cut. */
+/** Never cuts between the two surrogates of one character. */
 function pieceEnd(body: string | Uint8Array, offset: number): number {
   const until = Math.min(body.length, offset + answerPieceBytes);
   const isCut = typeof body === 'string' && until < body.length && (body.charCodeAt(until - 1) & 0xfc00) === 0xd800;

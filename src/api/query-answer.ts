@@ -1,4 +1,4 @@
-// The answer to a query, as the one that belongs to its kind.
+// The answer to a query, with the type that belongs to the kind of the query.
 
 import { assert } from '../base/assert.ts';
 import { type AnswerTo, isAnswerTo, type Query, type QueryResult } from '../model/queries.ts';

@@ -1,6 +1,6 @@
-// Locks and elections as etcd's clients build them: a queue is a prefix, a place in it is a key named by its lease, and
-// the order of places is that of their create revisions. The transactions and reads here are etcd's; who runs them, and
-// who waits, is the replica's. Pure.
+// Locks and elections as etcd's clients build them. A queue is a prefix, a place in it is a key that is named by its
+// lease, and places are ordered by their create revisions. The transactions and reads in this file are etcd's. The
+// replica runs them and keeps the callers that wait. Pure.
 
 import { type LeaseId, noLease } from '../model/brands.ts';
 import { concatBytes, emptyBytes, prefixEnd, textOf, utf8 } from '../base/bytes.ts';
@@ -11,9 +11,9 @@ import { readOf } from './requests.ts';
 
 const slash = '/'.charCodeAt(0);
 
-/** As Go prints it: a negative id keeps its sign. */
+/** A lease in hex as Go prints it: a negative id keeps its sign. */
 export function leaseHex(lease: LeaseId): string {
-  // BigInt does as Go does.
+  // BigInt prints a negative number as Go does.
   return lease.toString(16);
 }
 
@@ -31,12 +31,12 @@ export function placeKey(name: Uint8Array, lease: LeaseId): Uint8Array {
   return concatBytes(name, utf8(`/${leaseHex(lease)}`));
 }
 
-/** Who holds or leads: the place that was taken first. */
+/** Reads the place that was taken first: its owner holds the lock, or leads. */
 export function oldestPlace(name: Uint8Array): RangeRequest {
   return readOf(queueRange(name), { limit: 1, sortTarget: sortTarget.create, sortOrder: sortOrder.ascend });
 }
 
-/** A whole queue, the oldest place first. */
+/** Reads a whole queue, the oldest place first. */
 export function allPlaces(name: Uint8Array, limit: number): RangeRequest {
   return readOf(queueRange(name), { limit, sortTarget: sortTarget.create, sortOrder: sortOrder.ascend });
 }
@@ -53,7 +53,10 @@ function putIn(key: Uint8Array, value: Uint8Array, lease: LeaseId): TxnOperation
   return { kind: 'put', request: { key, value, lease, previous: false, ignoreValue: false, ignoreLease: false } };
 }
 
-/** Takes a place unless this lease has one. The parts: the put, or the place as it is; then the oldest place. */
+/**
+ * Takes a place unless this lease has one. The parts of the answer are the put, or the place as it is, and then the
+ * oldest place.
+ */
 export function lockTxn(name: Uint8Array, lease: LeaseId, value: Uint8Array = emptyBytes): TxnRequest {
   const key = placeKey(name, lease);
   const oldest: TxnOperation = { kind: 'range', request: oldestPlace(name) };
@@ -64,7 +67,10 @@ export function lockTxn(name: Uint8Array, lease: LeaseId, value: Uint8Array = em
   };
 }
 
-/** As `lockTxn`, without a look at the oldest. A place that is there keeps its value: proclaim the other one then. */
+/**
+ * As `lockTxn`, but without reading the oldest place. A place that exists keeps its value, and the caller then
+ * proclaims the new one.
+ */
 export function campaignTxn(name: Uint8Array, lease: LeaseId, value: Uint8Array): TxnRequest {
   const key = placeKey(name, lease);
   return { compare: [isCreatedAt(key, 0)], success: [putIn(key, value, lease)], failure: [getOf(key)] };
@@ -77,7 +83,7 @@ export type LeaderKey = {
   readonly lease: LeaseId;
 };
 
-/** Not succeeded: not the leader, nor a candidate, any more. */
+/** The transaction does not succeed where the caller neither leads nor is a candidate any more. */
 export function proclaimTxn(leader: LeaderKey, lease: LeaseId, value: Uint8Array): TxnRequest {
   const { key, createRevision } = leader;
   return { compare: [isCreatedAt(key, createRevision)], success: [putIn(key, value, lease)], failure: [] };
@@ -94,7 +100,7 @@ export function resignTxn({ key, createRevision }: LeaderKey): TxnRequest {
 
 // What v1 writes into its places
 
-/** `session`: the lease was made for this place, and goes with it. */
+/** `session` is true where the lease was made for this place and ends with it. */
 export type Holder = { readonly limit: number; readonly session: boolean };
 
 export function holderValue({ limit, session }: Holder): Uint8Array {
@@ -103,7 +109,10 @@ export function holderValue({ limit, session }: Holder): Uint8Array {
 
 const holderForm = /^\{"limit":([1-9][0-9]{0,3})(,"session":true)?\}$/;
 
-/** A place that says nothing of the kind, as etcd's, is one of a lock, and its lease is its client's. */
+/**
+ * What the value of a place says. A value of another form, as etcd's clients write it, is that of a lock, whose lease
+ * is its client's own.
+ */
 export function holderOf(value: Uint8Array): Holder {
   const [, digits, session] = holderForm.exec(textOf(value) ?? '') ?? [];
   const limit = Number(digits ?? 1);
@@ -111,14 +120,15 @@ export function holderOf(value: Uint8Array): Holder {
 }
 
 /**
- * Whether a key below `<name>/` is a place, of this queue or of one below it: what is attached to the lease that it is
- * named by. Any other key counts for etcd's lock as one that was there before, for as long as it exists.
+ * Whether a key below `<name>/` is a place, of this queue or of a queue below it: the key is attached to the lease that
+ * it is named by. etcd's lock waits for any other key as for a place that was taken before, for as long as the key
+ * exists.
  */
 export function isPlace({ key, lease }: Pick<KeyValue, 'key' | 'lease'>): boolean {
   return lease !== noLease && leaseOfPlace(key.subarray(0, Math.max(0, key.lastIndexOf(slash))), key) === lease;
 }
 
-/** The lease that a key below `<name>/` is named by; null: it is none of `placeKey`. */
+/** The lease that a key below `<name>/` is named by; null: `placeKey` makes no such key. */
 export function leaseOfPlace(name: Uint8Array, key: Uint8Array): bigint | null {
   const text = textOf(key.subarray(name.byteLength + 1)) ?? '';
   const [, sign, digits] = /^(-?)([0-9a-f]{1,16})$/.exec(text) ?? [];

@@ -1,29 +1,29 @@
-// How a replica says that another one must answer: a response that the gateway follows, and that no client sees.
+// How a replica says that another one must answer: by a response that the gateway follows, and that no client sees.
 
 import type { PlacedMember } from '../model/calls.ts';
 
-/** RFC 9110, 15.5.20, "Misdirected Request": this is not the replica to ask. */
+/** RFC 9110, section 15.5.20, "Misdirected Request": another replica must be asked. */
 export const redirectStatus = 421;
-/** On a redirect: the leader's number, 0 where it is not known, "absent" where there is no such replica. */
+/** On a redirect: the number of the leader, 0 where it is not known, or "absent" where the object is not a replica. */
 export const leaderHeader = 'quorate-leader';
-/** On a redirect: the group's members (`membersText`). */
+/** On a redirect: the members of the group (`membersText`). */
 export const membersHeader = 'quorate-members';
 export const absentLeader = 'absent';
 
-/** What one replica answered to a call that another may have to answer. */
+/** What a replica answers to one attempt at a call. */
 export type AttemptAnswer<Value> =
   | { readonly kind: 'done'; readonly value: Value }
   /** Another replica leads (0: nobody knows). `members` are the replicas of the group. */
   | { readonly kind: 'redirect'; readonly leader: number; readonly members: readonly PlacedMember[] }
-  /** There is no such replica. */
+  /** The object that was asked is not a replica. */
   | { readonly kind: 'absent' };
 
-/** Where a member's place is not known, its number alone. */
+/** Each member as `number:location`, or as its number alone where its location is not known. */
 export function membersText(members: readonly PlacedMember[]): string {
   return members.map(({ number, location }) => (location === '' ? `${number}` : `${number}:${location}`)).join(',');
 }
 
-/** `leader` 0: it is not known. */
+/** `leader` is 0 where the leader is not known. */
 export function redirectResponse(leader: number, members: readonly PlacedMember[]): Response {
   const headers = { [leaderHeader]: String(leader), [membersHeader]: membersText(members) };
   return new Response(null, { status: redirectStatus, headers });

@@ -1,6 +1,6 @@
-// What the gateway asks of a replica beside the calls of clients: each kind of request with what it says and its
-// answer, as data. All of them come by one method of the object (`ask`), so whoever delays or refuses requests does it
-// to all alike. A new kind is added here.
+// What the gateway asks of a replica beside the calls of clients: for each kind of request, what it says and its
+// answer, as data. All of them go through one method of the object (`ask`), so that code which delays or refuses
+// requests treats them all alike. A new kind of request is added in this file.
 
 import type { AccessKey, Caller, Operation, Outcome, StoreFailure } from '../model/store.ts';
 import type { Failure } from './errors/failures.ts';
@@ -16,7 +16,7 @@ export type AccessKeys =
   | { readonly kind: 'keys'; readonly keys: readonly AccessKey[] }
   | { readonly kind: 'failed'; readonly failure: StoreFailure };
 
-/** What one replica does with its own object, whoever leads. Each of these may be asked again. */
+/** What one replica does with its own object, whichever replica leads. Each of these requests may be repeated. */
 type ObjectRequests = {
   /** Makes the object a replica of a group that begins. */
   provision: {
@@ -24,32 +24,33 @@ type ObjectRequests = {
     readonly answer: null;
   };
   /**
-   * The tenant is being deleted: this object serves no more, makes no other one a replica, and is made none again. Its
-   * data stay until it is wiped. The answer is the number that the group's next replica would have got, as far as this
-   * one knew: each lower one may be that of an object. 0: it knew of no group.
+   * The tenant is being deleted. The object stops being a replica, makes no other object a replica, and never becomes
+   * one again. Its data stay until it is wiped. The answer is the number that the group's next replica would have got,
+   * as far as this replica knew, so that any object with a lower number may be a replica. The answer is 0 where it knew
+   * of no group.
    */
   retire: { readonly says: object; readonly answer: number };
-  /** The same, and nothing but that answer stays, for a while. */
+  /** As `retire`, and the data go: only the answer is kept, for a while. */
   wipe: { readonly says: object; readonly answer: number };
 };
 
-/** What the leader of the group answers, or a replica that finds it. */
+/** What the leader of the group answers. Another replica names the leader. */
 type GroupRequests = {
   /** Applies an operation of the tenant's administrators. `writeId` names it over all attempts. */
   administer: {
     readonly says: { readonly writeId: string; readonly caller: Caller; readonly operation: Operation };
     readonly answer: Outcome;
   };
-  /** The tenant's keys, for whoever may administer them. */
+  /** The access keys of the tenant, for a caller who may manage them. */
   accessKeys: { readonly says: { readonly caller: Caller }; readonly answer: AccessKeys };
   /** The replicas of the group, as its leader knows them. */
   replicas: { readonly says: object; readonly answer: GroupReplicas };
-  /** `number` is that of the next replica: the same request, made again, adds no second one. */
+  /** `number` is that of the next replica, so that a repeated request adds no second one. */
   addReplica: {
     readonly says: { readonly number: number; readonly location: string; readonly replaces: number | null };
     readonly answer: GroupReplicas | FailedChange;
   };
-  /** `force`: also where few stay. A gateway of older code does not say it. */
+  /** `force`: remove the replica even where few voters stay. A gateway of older code does not send it. */
   removeReplica: {
     readonly says: { readonly number: number; readonly force?: boolean };
     readonly answer: GroupReplicas | FailedChange;
@@ -59,7 +60,7 @@ type GroupRequests = {
 export type ObjectRequestKind = keyof ObjectRequests;
 export type GroupRequestKind = keyof GroupRequests;
 
-/** As the gateway makes it; each attempt says beside it which leaders it doubts. */
+/** A request as the gateway makes it. Each attempt adds which leaders are in doubt. */
 export type GroupRequest<Kind extends GroupRequestKind = GroupRequestKind> = {
   readonly [Each in Kind]: { readonly kind: Each } & GroupRequests[Each]['says'];
 }[Kind];
@@ -77,7 +78,7 @@ export type ObjectAnswer<Kind extends ObjectRequestKind> = ObjectRequests[Kind][
 /** What a replica sends back. */
 export type ReplicaAnswer = ObjectAnswer<ObjectRequestKind> | AttemptAnswer<GroupAnswer<GroupRequestKind>>;
 
-/** As the platform words it: the object runs code that has no such method. */
+/** Whether the platform's error says that the object's code has no such method. */
 export function isUnknownMethod(error: unknown): boolean {
   return error instanceof TypeError && error.message.includes('does not implement');
 }

@@ -1,18 +1,18 @@
-// The path and the query that a client called, as it sent them, and the URL by which they reach a replica.
+// The path and the query that a client called, as the client sent them, and the URL by which they reach a replica.
 
-/** Neither of them decoded. */
+/** Path and query, neither of them decoded. */
 export type RequestTarget = { readonly path: string; readonly query: string };
 
-/** Path and query of the URL that a client sent, as it sent them: the runtime hands them on untouched. */
+/** The path and the query of the URL that a client sent. The runtime leaves them as they were sent. */
 export function pathAndQuery(url: string): RequestTarget {
   const start = url.indexOf('/', url.indexOf('//') + 2);
   return start < 0 ? { path: '/', query: '' } : split(url.slice(start));
 }
 
 /**
- * Every call of a client goes to a replica by this URL, and what the client called stands behind it: in a query, where
- * the URL standard resolves no dot segments and takes no backslash for a slash. So nothing that a client sends chooses
- * where a request goes.
+ * Every call of a client goes to a replica by a URL that begins so, and the path and query that the client called
+ * follow as the query of this URL. The URL standard resolves no dot segments in a query, and takes no backslash in it
+ * for a slash. So nothing that a client sends chooses where a request goes.
  */
 const callUrlStart = 'http://replica.internal/call?';
 
@@ -20,7 +20,10 @@ export function callUrl({ path, query }: RequestTarget): string {
   return query === '' ? `${callUrlStart}${path}` : `${callUrlStart}${path}?${query}`;
 }
 
-/** What `callUrl` was given, but for what the URL standard percent-encodes in a query; null: it is not such a URL. */
+/**
+ * The path and query that `callUrl` was given, apart from what the URL standard percent-encodes in a query; null:
+ * `callUrl` made no such URL.
+ */
 export function targetOf(url: string): RequestTarget | null {
   return url.startsWith(callUrlStart) ? split(url.slice(callUrlStart.length)) : null;
 }

@@ -1,4 +1,4 @@
-// Requests to the store with everything at its default, for whoever makes one to set what it means.
+// Requests to the store with a default for every field, so that a caller says only what it means.
 
 import { leaseId } from '../model/brands.ts';
 import type { KeyRange, PutRequest, RangeRequest } from '../model/store.ts';

@@ -82,20 +82,20 @@ const v1Calls: Readonly<Record<string, Readonly<Record<string, V1Entry>>>> = {
 
 // v3
 
-/** Both serve the same calls: the second one is what etcd had before 3.4. */
+/** Both prefixes serve the same calls. The second one is older than etcd 3.4. */
 export const etcdPrefixes = ['/v3/', '/v3beta/'] as const;
 
-/** All of them take POST, and an upgrade to a WebSocket. */
+/** Every call of etcd's takes POST, and an upgrade to a WebSocket. */
 type EtcdEntry = Partial<Traits & PathTraits> &
   (
     | { readonly parse: ParseUnary }
-    /** Messages go both ways, for as long as both want. */
+    /** The call is a stream of messages in both directions. */
     | { readonly stream: 'watch' | 'keepAliveStream' }
   );
 
-/** What calls on the members of a group have in common: they name the address that the client came by. */
+/** What all calls on the members of a group share: their answers name the address that the client called. */
 const ofCluster = (operatorAccess: OperatorAccess) => ({ operatorAccess, namesOrigin: true });
-/** A change of the members waits for replicas to catch up. */
+/** A change of the members waits until replicas have caught up. */
 const memberChange = { ...ofCluster('changes'), patience: 'waits' } as const;
 
 const etcdCalls = {
@@ -110,7 +110,7 @@ const etcdCalls = {
   'lease/timetolive': { parse: lease.timeToLive },
   'lease/leases': { parse: lease.leases },
   'lease/keepalive': { stream: 'keepAliveStream', patience: 'waits', body: 'wholeIfMeasured' },
-  // etcd serves these three under both names.
+  // etcd serves the next three calls under both of their names.
   'kv/lease/revoke': { parse: lease.revoke },
   'kv/lease/timetolive': { parse: lease.timeToLive },
   'kv/lease/leases': { parse: lease.leases },
@@ -146,7 +146,7 @@ const etcdCalls = {
   'maintenance/alarm': { parse: maintenance.alarm, operatorAccess: 'changes' },
   'maintenance/status': { parse: maintenance.status, operatorAccess: 'reads' },
   'maintenance/defragment': { parse: maintenance.defragment, operatorAccess: 'reads' },
-  // These three read the whole store.
+  // The next three calls read the whole store.
   'maintenance/hash': { parse: maintenance.hash, patience: 'waits' },
   'maintenance/hashkv': { parse: maintenance.hashKv, patience: 'waits' },
   'maintenance/snapshot': { parse: maintenance.snapshot, patience: 'waits' },
@@ -171,13 +171,13 @@ export function isEtcdCall(path: string, name: keyof typeof etcdCalls): boolean 
 // What the table says of a path
 
 export type Route = {
-  /** As the OpenAPI document and the gateway know it, in the form of `v1Calls`. */
+  /** The path as the OpenAPI document and the gateway have it, in the form of the keys of `v1Calls`. */
   readonly pattern: string;
-  /** Anyone may ask: without a key the service answers for itself. */
+  /** Anyone may make the call: where no key is sent, the service answers for itself. */
   readonly isProbe: boolean;
   /** By method, in the order in which 405 names them. */
   readonly endpoints: ReadonlyMap<string, Endpoint>;
-  /** What an upgrade to a WebSocket begins; null: it is a GET like another. */
+  /** What takes an upgrade to a WebSocket; null: such a request is a GET as any other. */
   readonly socket: Endpoint | null;
   readonly notAllowed: Endpoint;
 };
@@ -220,7 +220,7 @@ function etcdRoute(prefix: string, call: EtcdEntry): Route {
     socket: {
       ...shared,
       patience: 'bounded',
-      // Each frame that is a call is sent on to the leader by whoever holds the socket.
+      // The replica that holds the socket sends each call in its frames on to the leader.
       servedBy: 'stream' in rest ? servedBy : 'leader',
       namesOrigin: true,
       parse: opened,
@@ -229,7 +229,7 @@ function etcdRoute(prefix: string, call: EtcdEntry): Route {
   };
 }
 
-/** What monitors ask of an etcd: GET alone. */
+/** A path that monitors of etcd read. */
 function probeRoute(pattern: string, parse: Endpoint['parse']): Route {
   const shared = { ...usual, protocol: 'v3' } as const;
   return {
@@ -241,12 +241,12 @@ function probeRoute(pattern: string, parse: Endpoint['parse']): Route {
   };
 }
 
-// From a path to its route: one or two look-ups, however many routes there are
+// From a path to its route, by one or two look-ups in a Map, however many routes there are
 
-/** The routes whose paths have no parameter, and probes of one check, whose names are known. */
+/** The routes by path: those that have no parameter, and those of single checks, of which each name is known. */
 const routeOfPath = new Map<string, Route>();
 
-/** The others: what stands before the parameter, for instance `/v1/leases/`, and the routes that begin so. */
+/** The routes that have a parameter, by what stands before it, for instance `/v1/leases/`. */
 const routesOfPrefix = new Map<string, { readonly fits: (rest: string) => boolean; readonly route: Route }[]>();
 
 for (const prefix of etcdPrefixes) {
@@ -283,7 +283,7 @@ function parameterReader(pattern: string): (path: string) => string {
   return (path) => path.slice(prefix.length, path.length - suffix.length);
 }
 
-/** Up to the third slash; empty where there are fewer. */
+/** The path up to its third slash; empty where it has fewer slashes. */
 function prefixOf(path: string): string {
   return path.slice(0, path.indexOf('/', path.indexOf('/', 1) + 1) + 1);
 }
@@ -296,7 +296,7 @@ function routeOf(path: string): Route | null {
   return routesOfPrefix.get(prefix)?.find(({ fits }) => fits(rest))?.route ?? null;
 }
 
-/** What is done with a request; of one that no route takes, how it is refused. */
+/** What is done with a request. A request that no route takes has an endpoint that refuses it. */
 export function endpointOf({ method, path, headers }: Pick<ApiRequest, 'method' | 'path' | 'headers'>): Endpoint {
   const route = routeOf(path);
   if (route === null) return notFound[protocolOf(path)];
@@ -315,8 +315,8 @@ export function protocolOf(path: string): Protocol {
 const dotSegment = /[/\\](?:\.|%2e){1,2}(?=[/\\]|$)/i;
 
 /**
- * A path says something else to whoever resolves its dot segments than to whoever does not. So a path that has any is
- * served nowhere, except where the segment is in a name, which is taken as it is.
+ * Software that resolves the dot segments of a path sees another path than software that does not. So a path that has
+ * any is refused, unless they are in a name, which is taken as it is.
  */
 export function isAmbiguousPath(path: string): boolean {
   if (!dotSegment.test(path)) return false;
@@ -324,7 +324,7 @@ export function isAmbiguousPath(path: string): boolean {
   return route === null || !partsOf(route.pattern).takesSlashes;
 }
 
-/** Every path in the table, each once; for a parameter its pattern stands. */
+/** Every path of the table once, with its pattern in place of a path that has a parameter. */
 export const knownPaths: readonly { readonly path: string; readonly route: Route }[] = [
   ...[...routeOfPath].map(([path, route]) => ({ path, route })),
   ...[...routesOfPrefix.values()].flat().map(({ route }) => ({ path: route.pattern, route })),

@@ -1,4 +1,4 @@
-// WebSocket upgrades, RFC 6455 §4.2: whether a request asks for one, and which of its subprotocols is taken.
+// WebSocket upgrades (RFC 6455, section 4.2): whether a request asks for one, and which of its subprotocols is taken.
 
 import type { ApiRequest } from './contract.ts';
 
@@ -6,12 +6,15 @@ export function isWebSocketUpgrade({ method, headers }: Pick<ApiRequest, 'method
   return method === 'GET' && headers.get('upgrade')?.toLowerCase() === 'websocket';
 }
 
-/** Browsers send a key as `Bearer, <key>`; a client that offers subprotocols must be answered with one of them. */
+/**
+ * The subprotocol that the answer repeats. Browsers send a key as the subprotocols `Bearer, <key>`, and a client that
+ * offers subprotocols must be answered with one of them.
+ */
 export function acceptedSubprotocol(headers: Headers): string | null {
   return offeredBearer(headers);
 }
 
-/** `Bearer` among the subprotocols of the request, as it is spelled there. */
+/** `Bearer` among the subprotocols of the request, in the spelling of the request. */
 export function offeredBearer(headers: Headers): string | null {
   const offered = headers.get('sec-websocket-protocol')?.split(',') ?? [];
   const names = offered.map((protocol) => protocol.trim());

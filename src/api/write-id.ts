@@ -1,4 +1,5 @@
-// The Idempotency-Key of a request: the name under which the log keeps a write, so that a retry is not applied again.
+// The Idempotency-Key of a request. The log keeps a write under this name, so that a retry is not applied a second
+// time.
 
 import { writeIdBytesMax } from '../limits.ts';
 import { isWriteId } from '../model/call-check.ts';

@@ -20,10 +20,10 @@ sextets['_'.charCodeAt(0)] = 63 | urlSafe;
 
 const padding = '='.charCodeAt(0);
 
-/** Where the platform's decoder, which is checked by the length of what it gives, becomes faster than a loop. */
+/** From this length on the platform's decoder is faster than a loop. Its result is checked by its length. */
 const nativeFrom = 1_024;
 
-/** The bytes that `text[start, end)` stands for, or null. Line ends are not taken here: `decodeBase64` does. */
+/** The bytes that `text[start, end)` stands for, or null. Line ends are refused; `decodeBase64` passes over them. */
 export function decodeBase64Range(text: string, start: number, end: number): Uint8Array | null {
   const length = end - start;
   let last = end;
@@ -62,7 +62,7 @@ export function decodeBase64Range(text: string, start: number, end: number): Uin
   return flags >= invalid || (flags & (standard | urlSafe)) === (standard | urlSafe) ? null : bytes;
 }
 
-/** As Go's decoder: line ends anywhere are passed over, but count for whether the text must be padded. */
+/** Decodes as Go does: line ends are passed over anywhere, but count for whether the text must be padded. */
 export function decodeBase64(text: string): Uint8Array | null {
   if (!text.includes('\n') && !text.includes('\r')) return decodeBase64Range(text, 0, text.length);
   const joined = text.replaceAll(/[\r\n]/g, '');

@@ -1,5 +1,5 @@
 // Integers in JSON as Go's protojson reads them: the text of any JSON number whose value is whole, within 64 or 32
-// bits, without loss. A leaf.
+// bits, without loss.
 
 const int64Max = 9_223_372_036_854_775_807n;
 const int64Min = -9_223_372_036_854_775_808n;
@@ -11,10 +11,12 @@ const digitsMax = 20;
 
 const numberParts = /^(-?)(0|[1-9][0-9]*)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?$/;
 
-/** Up to fifteen digits are safe as a JS number, however they are added up. */
+/** A number of up to fifteen digits is exact as a JS number, however its digits are added up. */
 const plainDigitsMax = 15;
 
-/** A number where it is safe, else a bigint; null where `text` is no number, not whole, or past 64 bits. */
+/**
+ * A number where it is exact, else a bigint; null where `text` is not a number, not whole, or needs more than 64 bits.
+ */
 export function parseInt64(text: string): number | bigint | null {
   const plain = parsePlain(text);
   if (plain !== null) return plain;
@@ -49,7 +51,7 @@ export function parseInt32(text: string): number | null {
   return typeof value === 'number' && value <= int32Max && value >= int32Min ? value : null;
 }
 
-/** `-1`, `0`, `17`: what nearly every request has. */
+/** The fast way for what nearly every request has: `-1`, `0`, `17`. */
 function parsePlain(text: string): number | null {
   const negative = text.charCodeAt(0) === 0x2d;
   const start = negative ? 1 : 0;

@@ -12,14 +12,15 @@ const backslash = 0x5c;
 const space = 0x20;
 
 /**
- * Up to here the platform's UTF-8 decoder starts faster than Buffer; beyond, its checks cost more than a plain copy.
+ * Up to this length the platform's UTF-8 decoder starts faster than Buffer; beyond it, its checks cost more than a
+ * plain copy.
  */
 const decodedBytesMax = 16_384;
 
-/** Bytes as a string of their values, which V8 keeps at one byte a character. */
+/** A string with one character for each byte. V8 keeps such a string at one byte a character. */
 export function byteString(bytes: Uint8Array): string {
   if (bytes.byteLength <= decodedBytesMax) {
-    // ASCII is its own byte string, and only in ASCII is every character one byte.
+    // A text that is ASCII is its own byte string, and only in ASCII is every character one byte.
     const text = textOf(bytes);
     if (text !== null && text.length === bytes.byteLength) return text;
   }
@@ -78,7 +79,10 @@ export class Scanner {
     return true;
   }
 
-  /** After an element: true on "," (one more follows), false on `close`, null on anything else. */
+  /**
+   * What follows an element: true where it is "," and one more element follows, false where it is `close`, null
+   * otherwise.
+   */
   more(close: string): boolean | null {
     const code = this.peek();
     if (code === 0x2c) {
@@ -96,14 +100,14 @@ export class Scanner {
     return true;
   }
 
-  /** A name and its colon. */
+  /** Takes a name and its colon. */
   readName(): string | null {
     const name = this.readString();
     if (name === null || !this.take(':')) return null;
     return name;
   }
 
-  /** A string as a byte string, its escapes resolved to UTF-8. */
+  /** Takes a string, and answers it as a byte string whose escapes are resolved to UTF-8. */
   readString(): string | null {
     if (this.peek() !== quote) return this.fail('expected a string');
     const text = this.text;
@@ -112,7 +116,7 @@ export class Scanner {
     let seen = 0;
     let code = text.charCodeAt(position);
     while (code !== quote && code !== backslash) {
-      // The end gives NaN, for which no comparison holds.
+      // The end of the input gives NaN, for which no comparison holds.
       if (!(code >= space)) return this.failAt(position, 'a control character or the end inside a string');
       seen |= code;
       code = text.charCodeAt(++position);
@@ -124,17 +128,18 @@ export class Scanner {
     return raw;
   }
 
-  /** A string's text. */
+  /** Takes a string, and answers its text. */
   readText(): string | null {
     const raw = this.readString();
     return raw === null ? null : textOfByteString(raw);
   }
 
-  /** A string of base64. */
+  /** Takes a string of base64, and answers its bytes. */
   readBase64(): Uint8Array | null {
     if (this.peek() !== quote) return this.fail('expected a string of base64');
     const start = this.position + 1;
-    // Base64 has no escapes and no quotes: what lies up to the next quote either is right or needs the slow way.
+    // Base64 has no escapes and no quotes, so the characters up to the next quote either are right or need the slow
+    // way.
     const end = this.text.indexOf('"', start);
     if (end >= 0) {
       const bytes = decodeBase64Range(this.text, start, end);
@@ -148,7 +153,7 @@ export class Scanner {
     return decodeBase64(text) ?? this.failAt(start, 'a string is not base64');
   }
 
-  /** The text of a number, by the grammar of RFC 8259. */
+  /** Takes a number (RFC 8259), and answers its text. */
   readNumber(): string | null {
     this.peek();
     number.lastIndex = this.position;
@@ -159,7 +164,7 @@ export class Scanner {
     return match[0];
   }
 
-  /** `true` or `false`; null where neither is next. */
+  /** Takes `true` or `false`; null where neither is next. */
   readBoolean(): boolean | null {
     if (this.takeWord('true')) return true;
     if (this.takeWord('false')) return false;
@@ -171,7 +176,7 @@ export class Scanner {
     return this.takeWord('null');
   }
 
-  /** Passes over one value of any kind; it must be valid. */
+  /** Passes over one value of any kind, which must be valid. */
   skipValue(): boolean {
     const outside = this.depth;
     const closes: string[] = [];
@@ -193,7 +198,10 @@ export class Scanner {
     }
   }
 
-  /** One scalar, or the opening of a container that is not empty (true; then its first name is read too). */
+  /**
+   * Takes one scalar, or the beginning of a container that is not empty. The answer is then true, and its first name is
+   * read, too.
+   */
   private skipToken(closes: string[]): boolean | null {
     const code = this.peek();
     if (code === 0x7b || code === 0x5b) {
@@ -222,7 +230,7 @@ export class Scanner {
     return this.fail(reason);
   }
 
-  /** A string with escapes, from `start`. Its grammar is checked here; JSON.parse resolves what has passed. */
+  /** Takes a string with escapes, from `start`. Its grammar is checked here, and JSON.parse resolves the escapes. */
   private readEscaped(start: number): string | null {
     const text = this.text;
     let position = start;

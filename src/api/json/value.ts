@@ -1,5 +1,5 @@
-// A whole JSON document as a tree, for v1: strict (a name twice is refused), numbers as their text so that 64-bit
-// integers lose nothing, and no deeper than the recursion that reads it may go.
+// A whole JSON document as a tree, for v1. A name that comes twice is refused. Numbers stay text, so that integers of
+// 64 bits lose nothing, and the depth is bounded, because the code that reads the tree is recursive.
 
 import { jsonTreeDepthMax } from '../../limits.ts';
 import { byteString, Scanner, textOfByteString } from './scanner.ts';
@@ -23,7 +23,7 @@ export function parseJson(bytes: Uint8Array): ParsedJson {
   return { kind: 'parsed', value };
 }
 
-/** undefined: the scanner holds the fault. */
+/** undefined where the document is not valid; the scanner then has the fault. */
 function readValue(scanner: Scanner): JsonValue | undefined {
   switch (scanner.peek()) {
     case 0x7b:
