@@ -1,6 +1,6 @@
-// The calls beside keys and watches that the wire hands to the replica: leases, users, locks, elections, maintenance,
-// members, health. Types, and one constant. What a replica has to do for each stands with it; the functions of a call
-// encode what came of it.
+// The calls that are neither on keys nor watches: leases, users, locks, elections, maintenance, members, health. Types,
+// and one constant. Each type says what a replica has to do for its call, and `respond` makes the answer of what came
+// of it.
 
 import type { LeaseId } from '../model/brands.ts';
 import type { Operation, Outcome, RangeRequest } from '../model/store.ts';
@@ -9,14 +9,14 @@ import type { Bounded, ResponseHeader, Transport } from './call-parts.ts';
 import type { Failure } from './errors/failures.ts';
 import type { WriteCondition } from './v1/conditions.ts';
 
-/** What became of a call that the replica does itself. */
+/** What came of a call that the replica does itself. */
 export type Result<Answer> =
   | { readonly kind: 'answer'; readonly answer: Answer }
   | { readonly kind: 'failed'; readonly failure: Failure };
 
 // Leases and what else is read
 
-/** A linearizable read: the store answers the query, and looks at whether the caller may ask it. */
+/** A linearizable read: the store checks whether the caller may ask the query, and answers it. */
 export type QueryCall = Bounded & {
   readonly kind: 'query';
   readonly query: Query;
@@ -24,8 +24,8 @@ export type QueryCall = Bounded & {
 };
 
 /**
- * The leader answers: it alone knows how long a lease has still to live. `remainingSeconds` is rounded down, and null
- * where the lease is past its deadline, even before it is gone.
+ * The leader answers, because only the leader knows how long a lease has still to live. `remainingSeconds` is rounded
+ * down; null where the lease is past its deadline, even before it is gone.
  */
 export type TimeToLiveCall = Bounded & {
   readonly kind: 'timeToLive';
@@ -33,7 +33,7 @@ export type TimeToLiveCall = Bounded & {
   respond(result: QueryResult, remainingSeconds: number | null, header: ResponseHeader): Response;
 };
 
-/** The leader answers, once it has made sure that it still is the leader, and has then extended the lease. */
+/** The leader answers, once it has found out that it still leads and has then extended the lease. */
 export type KeepAliveCall = Bounded & {
   readonly kind: 'keepAlive';
   readonly query: Extract<Query, { readonly kind: 'keepAlive' }>;
@@ -41,8 +41,8 @@ export type KeepAliveCall = Bounded & {
 };
 
 /**
- * etcd's stream of keepalives: its messages are those of `v3/lease.ts`. A POSTed one answers each message of its body,
- * as it comes, and ends with it; a WebSocket goes on. A message that fails ends the stream.
+ * etcd's stream of keepalives, whose messages are in `v3/lease.ts`. A POST answers each message of its body as it
+ * comes, and ends with its body; a WebSocket goes on. A message that fails ends the stream.
  */
 export type KeepAliveStreamCall = Bounded & {
   readonly kind: 'keepAliveStream';
@@ -52,7 +52,10 @@ export type KeepAliveStreamCall = Bounded & {
 
 // Users
 
-/** A write that needs a password's hash: hash it, then it is the write of `operation`. The password is kept nowhere. */
+/**
+ * A write that needs the hash of a password. The replica makes the hash, and then does the write of `operation`. The
+ * password is not kept.
+ */
 export type PasswordCall = Bounded & {
   readonly kind: 'password';
   readonly password: string;
@@ -61,7 +64,10 @@ export type PasswordCall = Bounded & {
   respond(outcome: Outcome, header: ResponseHeader): Response;
 };
 
-/** The query `credential`, the password held against its hash, and a token that carries the query's auth revision. */
+/**
+ * The replica asks the query `credential`, checks the password against its hash, and makes a token with the auth
+ * revision of the query.
+ */
 export type AuthenticateCall = Bounded & {
   readonly kind: 'authenticate';
   readonly name: string;
@@ -71,7 +77,7 @@ export type AuthenticateCall = Bounded & {
 
 // Locks and elections. `v3/concurrency.ts` has their transactions and ranges.
 
-/** A write in a session: where `lease` is 0n, one of `sessionSeconds` is granted first. */
+/** A write in a session of etcd's. Where `lease` is 0n, a lease of `sessionSeconds` is granted first. */
 export type SessionWriteCall = Bounded & {
   readonly kind: 'sessionWrite';
   readonly lease: LeaseId;
@@ -81,17 +87,17 @@ export type SessionWriteCall = Bounded & {
 };
 
 /**
- * etcd's Lock: one transaction (`lockTxn`); if the oldest key below the prefix is not this lease's, wait until all that
- * were created before it are gone, then read the own key: without it the session has expired. `lease` 0n as in a
- * session write. A caller that goes away while it waits loses its key. Asked again under the same `writeId`, it waits
- * on in the same place.
+ * etcd's Lock: one transaction (`lockTxn`). Where the oldest key below the prefix is not that of this lease, the call
+ * waits until all keys that were created before its own are gone. It then reads its own key: where the key is gone, the
+ * session has expired. A `lease` of 0n is as in a session write. A caller that goes away while it waits loses its key.
+ * A call that comes again with the same `writeId` waits on in the same place.
  */
 export type LockCall = Bounded & {
   readonly kind: 'lock';
   readonly name: Uint8Array;
   readonly lease: LeaseId;
   readonly writeId: string | null;
-  /** `revision` is that of the last read, or of the transaction where there was nothing to wait for. */
+  /** `revision` is that of the last read, or that of the transaction where the call did not wait. */
   respond(result: Result<{ readonly key: Uint8Array; readonly revision: number }>, header: ResponseHeader): Response;
 };
 
@@ -99,12 +105,13 @@ export type Elected = {
   readonly key: Uint8Array;
   readonly createRevision: number;
   readonly lease: LeaseId;
-  /** That of the first transaction, however long it waited. */
+  /** The revision of the first transaction, however long the call waited. */
   readonly revision: number;
 };
 
 /**
- * etcd's Campaign: as a lock (`campaignTxn`), with a value, which is proclaimed where the key was there with another.
+ * etcd's Campaign: as a lock (`campaignTxn`), with a value. Where the key exists with another value, the new value is
+ * proclaimed.
  */
 export type CampaignCall = Bounded & {
   readonly kind: 'campaign';
@@ -116,22 +123,23 @@ export type CampaignCall = Bounded & {
 };
 
 /**
- * etcd's Observe: the leader (the first answer to `request`) at once if there is one, and again with each change of
- * leader or of its value; the messages are those of `v3/concurrency.ts`. It ends with the caller.
+ * etcd's Observe tells the leader of an election (the first answer to `request`) at once if there is one, and again
+ * with each change of the leader or of its value. The messages are in `v3/concurrency.ts`. The stream ends when its
+ * caller goes.
  */
 export type ObserveCall = Bounded & {
   readonly kind: 'observe';
   readonly request: RangeRequest;
-  /** Of a stream that cannot begin, or ends by a failure: its last message. */
+  /** The last message of a stream that cannot begin, or that ends by a failure. */
   failed(failure: Failure): StreamFailure;
 };
 
-/** `text` is a message; the status is that of an answer which begins with it. */
+/** `text` is a message. The status is that of an answer which begins with this message. */
 export type StreamFailure = { readonly status: number; readonly text: string };
 
 // v1's locks and semaphores
 
-/** Whose lease holds a place: a new one, which lives on while its caller waits, or one that the caller keeps alive. */
+/** Which lease holds a place: a new one, which lives on while its caller waits, or one that the caller keeps alive. */
 export type Hold =
   | { readonly kind: 'session'; readonly ttlSeconds: number }
   | { readonly kind: 'lease'; readonly id: LeaseId };
@@ -140,40 +148,41 @@ export type Acquired = {
   readonly key: Uint8Array;
   readonly lease: LeaseId;
   readonly ttlSeconds: number;
-  /** The create revision of the key: higher than that of every holder before. */
+  /** The create revision of the key, which is higher than that of every holder before. */
   readonly fencingToken: number;
   readonly revision: number;
 };
 
 /**
- * A place in the queue of a name: the key `<name>/<lease in hex>` with `holderValue(...)` as its value, made if it does
- * not exist (`acquireTxn`). It holds while fewer than `limit` keys below `<name>/` were created before it. All keys of
- * a queue have the same limit; a key whose value says none (etcd's own locks) has 1. The rest of the rules stands in
- * the OpenAPI document.
+ * Takes a place in the queue of a name: the key `<name>/<lease in hex>` with the value `holderValue(...)`, made where
+ * it does not exist (`acquireTxn`). A place holds while fewer than `limit` keys below `<name>/` were created before it.
+ * All keys of a queue have the same limit, and a key whose value says none (of etcd's own locks) has the limit 1. The
+ * OpenAPI document has the other rules.
  */
 export type AcquireCall = Bounded & {
   readonly kind: 'acquire';
   readonly name: Uint8Array;
   readonly limit: number;
   readonly hold: Hold;
-  /** 0: not at all. */
+  /** 0: the call does not wait. */
   readonly waitSeconds: number;
   readonly writeId: string | null;
-  /** Failures of its own: `lockHeld`, `limitDiffers`, `sessionExpired`. */
+  /** The failures of this call alone are `lockHeld`, `limitDiffers` and `sessionExpired`. */
   respond(result: Result<Acquired>, header: ResponseHeader): Response;
 };
 
 /**
- * Gives a place up, or leaves the queue: deletes the key; where its value says "session", revokes the lease instead.
+ * Gives a place up, or leaves the queue: deletes the key, or revokes its lease where the value of the key says
+ * "session".
  */
 export type ReleaseCall = Bounded & {
   readonly kind: 'release';
   readonly key: Uint8Array;
   readonly lease: LeaseId;
-  /** Without If-Match: the place exists. */
+  /** The condition on the place. Without If-Match it is that the place exists. */
   readonly condition: WriteCondition;
   readonly writeId: string | null;
-  /** Failures of its own: `lockNotHeld`, `fencingTokenDiffers`. */
+  /** The failures of this call alone are `lockNotHeld` and `fencingTokenDiffers`. */
   respond(result: Result<{ readonly revision: number }>, header: ResponseHeader): Response;
 };
 
@@ -183,11 +192,11 @@ export type EtcdStatus = {
   readonly databaseBytes: number;
   readonly databaseBytesInUse: number;
   readonly quotaBytes: number;
-  /** The leader's member id in decimal; "0": none is known. */
+  /** The member id of the leader in decimal; "0" where no leader is known. */
   readonly leader: string;
   readonly raftIndex: number;
   readonly raftAppliedIndex: number;
-  /** One text each: alarms as etcd writes them, and "etcdserver: no leader". */
+  /** One text for each alarm, as etcd writes it, and "etcdserver: no leader". */
   readonly errors: readonly string[];
   readonly isLearner: boolean;
   readonly downgradeTarget: string | null;
@@ -199,19 +208,25 @@ export type EtcdStatusCall = Bounded & {
   respond(result: Result<EtcdStatus>, header: ResponseHeader): Response;
 };
 
-/** Root only, answered at once: space is given back all the time. */
+/** Only root may ask. The answer comes at once, because space is given back all the time. */
 export type DefragmentCall = Bounded & {
   readonly kind: 'defragment';
   respond(result: Result<null>): Response;
 };
 
-/** Root only. Parts of `snapshotPartBytes`, then one with the SHA-256 of them all: `snapshotMessage`. */
+/**
+ * Only root may ask. The answer is a dump in parts of `snapshotPartBytes`, and then one part with the SHA-256 of them
+ * all (`snapshotMessage`).
+ */
 export type SnapshotCall = Bounded & {
   readonly kind: 'snapshot';
   failed(failure: Failure): StreamFailure;
 };
 
-/** Root only. `target` is a member id; one that is not a voter of the group, or leads already, is `badTransferee`. */
+/**
+ * Only root may ask. `target` is a member id. Where that member does not vote, or already leads, the failure is
+ * `badTransferee`.
+ */
 export type TransferLeadershipCall = Bounded & {
   readonly kind: 'transferLeadership';
   readonly target: bigint;
@@ -219,8 +234,8 @@ export type TransferLeadershipCall = Bounded & {
 };
 
 /**
- * Root only. `action` as it came: others than these are `unknownMethod`; `version` is looked at with
- * `parseDowngradeTarget`.
+ * Only root may ask. `action` is as it came: an action that is not in `downgradeAction` is the failure `unknownMethod`.
+ * `parseDowngradeTarget` looks at `version`.
  */
 export const downgradeAction = { validate: 0, enable: 1, cancel: 2 } as const;
 export type DowngradeCall = Bounded & {
@@ -228,7 +243,7 @@ export type DowngradeCall = Bounded & {
   readonly action: number;
   readonly version: string;
   readonly writeId: string | null;
-  /** `version` is that of the cluster, major.minor. */
+  /** `version` is the version of the cluster, as major.minor. */
   respond(result: Result<{ readonly version: string; readonly revision: number }>, header: ResponseHeader): Response;
 };
 
@@ -251,14 +266,17 @@ export type MemberChange =
   | { readonly kind: 'add'; readonly peerUrls: readonly string[]; readonly isLearner: boolean }
   | { readonly kind: 'remove'; readonly id: bigint }
   | { readonly kind: 'promote'; readonly id: bigint }
-  /** `peerUrls` null: they are no URLs of peers, which counts once the caller may and the member exists. */
+  /**
+   * `peerUrls` is null where they are not URLs of peers. That failure is told once the caller may ask and the member
+   * exists.
+   */
   | { readonly kind: 'update'; readonly id: bigint; readonly peerUrls: readonly string[] | null };
 
-/** Root only. */
+/** Only the operator may change the members. */
 export type MemberChangeCall = Bounded & {
   readonly kind: 'memberChange';
   readonly change: MemberChange;
-  /** `member` is the one that was added. */
+  /** `member` is the member that was added. */
   respond(
     result: Result<{ readonly members: readonly ClusterMember[]; readonly member: ClusterMember | null }>,
     header: ResponseHeader,
@@ -268,7 +286,8 @@ export type MemberChangeCall = Bounded & {
 // Health
 
 /**
- * Null: that read succeeded; else why it did not. A read that the call does not need may count as succeeded unasked.
+ * For each read null where it succeeded, else why it did not. A read that the call does not need may be null without
+ * being made.
  */
 export type HealthFacts = {
   readonly alarms: readonly number[];
@@ -278,7 +297,7 @@ export type HealthFacts = {
   readonly linearizableRead: string | null;
 };
 
-/** GET /health, /livez, /readyz: anyone who can name the tenant may ask, auth or not. */
+/** GET /health, /livez, /readyz. Whoever can name the tenant may ask, whether or not auth is on. */
 export type HealthCall = Bounded & {
   readonly kind: 'health';
   readonly needs: { readonly serializableRead: boolean; readonly linearizableRead: boolean };
@@ -288,9 +307,9 @@ export type HealthCall = Bounded & {
 // Frames
 
 /**
- * A WebSocket on a call that etcd has no stream for. Each text frame is the body of a POST to `path`, parsed as such a
- * request; the answer's body, whatever its status, is the text frame that answers it. Of a call whose answer is a
- * stream (observe, snapshot) each line is a frame. Frames are answered in their order.
+ * A WebSocket on a call that is not a stream in etcd. Each text frame is the body of a POST to `path` and is parsed as
+ * such a request. The body of the answer, whatever its status, is the text frame that answers it. Where the answer is a
+ * stream (observe, snapshot), each of its lines is a frame. Frames are answered in their order.
  */
 export type FramesCall = Bounded & {
   readonly kind: 'frames';
@@ -298,7 +317,7 @@ export type FramesCall = Bounded & {
   readonly accepted: string | null;
 };
 
-/** Nobody else has to be asked. */
+/** A call that is answered by its parser. */
 export type AnsweredCall = { readonly kind: 'answered'; readonly response: Response };
 
 export type ServiceCall =

@@ -1,6 +1,6 @@
-// The one map to the wire: every failure, of the store or of the service around it, to HTTP, to gRPC's codes with
-// etcd's words, and to a problem of RFC 9457. Nothing else knows a status. Secrets and internals never appear in a text
-// here.
+// The one map to the wire: it takes every failure, of the store or of the service around it, to HTTP, to gRPC's codes
+// with etcd's words, and to a problem of RFC 9457. No other code knows a status. No text here shows a secret or an
+// internal.
 
 import type { FailureData } from '../../model/calls.ts';
 import type { StoreFailure } from '../../model/store.ts';
@@ -24,19 +24,19 @@ const wireErrors: WireErrors<Failure> = {
 };
 
 /**
- * A failure as a replica told it. The replica may run newer code than this: what is not known here, or is not what it
- * should be, is told as a fault of the service.
+ * A failure as a replica told it. The replica may run newer code than this, and a failure of a kind that is not known
+ * here is told as a fault of the service.
  */
 export function knownFailure(data: FailureData): Failure {
   return isKnown(data) ? data : { kind: 'internal' };
 }
 
-/** The same of what the store refused; null: it is nothing that a store refuses. */
+/** As `knownFailure`, for what a store refused; null where no store refuses so. */
 export function knownStoreFailure(data: FailureData): StoreFailure | null {
   return isOfStore(data) ? data : null;
 }
 
-/** Only a replica makes such data, of a failure. */
+/** Only a replica makes such data, and only of a failure, so a known kind has the fields of that kind. */
 function isKnown(data: FailureData): data is FailureData & Failure {
   return Object.hasOwn(wireErrors, data.kind);
 }
@@ -47,12 +47,12 @@ function isOfStore(data: FailureData): data is FailureData & StoreFailure {
 
 type FailureOf<Kind extends Failure['kind']> = { readonly kind: Kind } & ByKind<Failure>[Kind];
 
-/** For the tables of this folder: others have the answers below. */
+/** The form of a failure on the wire. Code outside of this folder uses the answers below. */
 export function describe<Kind extends Failure['kind']>(failure: FailureOf<Kind>): WireError {
   return wireErrors[failure.kind](failure);
 }
 
-/** The `type` of every problem. A name, not an address: it never changes and need not be fetched. */
+/** The `type` of a problem. It is a name and not an address: it never changes, and nobody need fetch it. */
 function problemType(slug: string): string {
   return `urn:quorate:problem:${slug}`;
 }
@@ -69,17 +69,19 @@ export function failureResponse(protocol: Protocol, failure: Failure): Response 
 }
 
 /**
- * Of several attempts to deliver a call, the answer that came: a refusal for want of room is that attempt's alone, and
- * what another one began may still be done. Nobody knows then, and the caller is told so.
+ * The answer to a call that was sent in several attempts. A refusal for want of room speaks of one attempt alone, while
+ * what another attempt has begun may still be done. So the caller is told that the outcome is not known.
  */
 export function unlessRefusedAlone(answer: Response, protocol: Protocol): Response {
-  // Others of that status are the group's decision, which every attempt is told; none of them says when to come again.
+  // Any other answer of that status is a decision of the group, which each attempt would get. None of those has
+  // Retry-After.
   const isOverloaded = answer.status === overloadedStatus && answer.headers.has('retry-after');
   return isOverloaded ? failureResponse(protocol, { kind: 'timeout' }) : answer;
 }
 
 /**
- * v1 says 401 of some that etcd answers 400: no challenge then. Where a token was refused, etcd's own words are one.
+ * Some failures are 401 on v1 and 400 in etcd, and then have no challenge on v3. Where etcd refuses a token, its words
+ * are the challenge.
  */
 function etcdHeaders({ headers, challenge, code }: WireError): Record<string, string> {
   const { 'www-authenticate': own, ...others } = { ...headers };
@@ -91,7 +93,9 @@ function etcdHeaders({ headers, challenge, code }: WireError): Record<string, st
   };
 }
 
-/** The kinds that lock and election pass on as they are: not theirs, but of the service around them. */
+/**
+ * The kinds that lock and election pass on with their own codes, because they are failures of the service around them.
+ */
 const passedOn: ReadonlySet<Failure['kind']> = new Set<Failure['kind']>([
   'timeout',
   'overloaded',
@@ -110,7 +114,7 @@ const passedOn: ReadonlySet<Failure['kind']> = new Set<Failure['kind']>([
   'idempotencyKeyReused',
 ]);
 
-/** etcd's lock and election lose the code of what failed: 2, whatever it was. */
+/** A failure as etcd's lock and election tell it: with code 2, whatever code it had. */
 function withoutCode(failure: Failure): WireError {
   const error = describe(failure);
   return passedOn.has(failure.kind) ? error : { ...error, code: grpc.unknown };
@@ -122,7 +126,7 @@ export function bareFailureResponse(failure: Failure): Response {
   return new Response(statusJson(error), { status: httpOfGrpc[error.code].status, headers: etcdHeaders(error) });
 }
 
-/** A failure as a message of a v3 stream; the status is that of an answer which begins with it. */
+/** A failure as a message of a v3 stream. Its status is that of an answer which begins with this message. */
 export function streamFailure(failure: Failure, codes: 'kept' | 'lost'): StreamFailure {
   const error = codes === 'kept' ? describe(failure) : withoutCode(failure);
   return { status: httpOfGrpc[error.code].status, text: streamErrorJson(error) };
@@ -133,7 +137,10 @@ export function problemText(failure: Failure): string {
   return problemJson(describe(failure));
 }
 
-/** One message of a v3 stream, without its newline. Clients of etcd 3.5 read the names with "grpc" and "http". */
+/**
+ * One message of a v3 stream, without its newline. Clients of etcd 3.5 read the names that begin with "grpc" and
+ * "http".
+ */
 export function streamErrorText(failure: Failure): string {
   return streamErrorJson(describe(failure));
 }
@@ -145,7 +152,7 @@ function streamErrorJson({ code, words }: WireError): string {
   });
 }
 
-/** etcd's words for a failure, as a watch's cancel_reason shows them. */
+/** etcd's words for a failure, which a watch shows as its cancel_reason. */
 export function etcdWords(failure: Failure): string {
   return describe(failure).words;
 }

@@ -224,7 +224,7 @@ export const groupErrors: WireErrors<GroupFailure> = {
   }),
 };
 
-/** What etcd's services return as plain errors: code 2, and the text alone. */
+/** What etcd's services return as a plain error: code 2 and a text. */
 function bare(slug: string, detail: string, title: string, words: string, status: number): WireError {
   return { code: grpc.unknown, words, status, slug, title, detail };
 }

@@ -1,4 +1,4 @@
-// The failures of one request: what is wrong with it, or what it asked for and is not so.
+// The failures of one request: what is wrong with it, or with what it asks for.
 
 import { messageBytesMax } from '../../limits.ts';
 import type { RequestFailure } from './failures.ts';
@@ -59,7 +59,7 @@ export const requestErrors: WireErrors<RequestFailure> = {
     ...invalid('content-coding-not-taken', 'Content coding is not taken', '', 'request is encoded'),
     status: 415,
     detail: `Content-Encoding: ${shown(failure.coding)} is not taken. Send the body as it is, without this header.`,
-    // RFC 9110, 15.5.16.
+    // RFC 9110, section 15.5.16, has this header in the answer.
     headers: { 'accept-encoding': 'identity' },
   }),
   contentTypeNotTaken: (failure) => ({
@@ -104,7 +104,7 @@ export const requestErrors: WireErrors<RequestFailure> = {
   }),
 };
 
-/** What a client sent, short enough to stand in an answer. */
+/** A text that a client sent, short enough for an answer. */
 function shown(text: string): string {
   const charactersMax = 64;
   return text.length > charactersMax ? `${text.slice(0, charactersMax)}…` : text;

@@ -187,7 +187,7 @@ export const serviceErrors: WireErrors<ServiceFailure> = {
     ),
 };
 
-/** What passes only when somebody has set the service up: nobody need try again before. */
+/** A failure that lasts until somebody has set the service up, so there is no Retry-After. */
 function setUp(slug: string, title: string, detail: string): WireError {
   return { code: grpc.unavailable, words: `quorate: ${detail}`, status: 503, slug, title, detail };
 }

@@ -197,7 +197,7 @@ export const storeErrors: WireErrors<Exclude<StoreFailure, AuthFailure>> = {
     title: 'The store failed at this command',
     detail: `The store failed at this ${failure.operation} and undid all of it. The fault is the service's own; the store goes on.`,
   }),
-  // draft-ietf-httpapi-idempotency-key-header, 2.7: another payload under a key that was used is 422.
+  // draft-ietf-httpapi-idempotency-key-header, section 2.7: another payload with a key that was used is answered 422.
   idempotencyKeyReused: () => ({
     code: grpc.invalidArgument,
     words: 'quorate: the Idempotency-Key was used for another request',

@@ -1,10 +1,10 @@
-// What an error looks like on the wire, in both protocols, and the forms that most errors have. The tables
-// beside this file say it of each failure, one table for each family.
+// The form of an error on the wire, in both protocols, and the forms that most errors have. For each family of failures
+// a table beside this file has the form of every kind.
 
 import { base64, textOf } from '../../base/bytes.ts';
 import { retryAfterSeconds } from '../../limits.ts';
 
-/** gRPC's status codes, as far as they are used. */
+/** The status codes of gRPC that are used. */
 export const grpc = {
   unknown: 2,
   invalidArgument: 3,
@@ -23,7 +23,7 @@ export const grpc = {
 } as const;
 export type GrpcCode = (typeof grpc)[keyof typeof grpc];
 
-/** grpc-gateway's map of codes to HTTP, with the words that its 3.5 streams had beside. */
+/** grpc-gateway's map of codes to HTTP, with the phrases that streams of its version in etcd 3.5 had. */
 export const httpOfGrpc: Readonly<Record<GrpcCode, { readonly status: number; readonly phrase: string }>> = {
   [grpc.unknown]: { status: 500, phrase: 'Internal Server Error' },
   [grpc.invalidArgument]: { status: 400, phrase: 'Bad Request' },
@@ -42,7 +42,7 @@ export const httpOfGrpc: Readonly<Record<GrpcCode, { readonly status: number; re
 };
 
 export type WireError = {
-  /** v3: the code, from which its HTTP status follows, and the message. */
+  /** v3: the code, from which the HTTP status follows. */
   readonly code: GrpcCode;
   readonly words: string;
   /** v1. */
@@ -52,7 +52,7 @@ export type WireError = {
   readonly detail: string;
   readonly members?: Readonly<Record<string, number | string | null>>;
   readonly headers?: Readonly<Record<string, string>>;
-  /** v3: another WWW-Authenticate than the one in `headers`. */
+  /** v3: a WWW-Authenticate that differs from the one in `headers`. */
   readonly challenge?: string;
 };
 
@@ -70,7 +70,7 @@ export const overloadedStatus = 429;
 export const challenge = { 'www-authenticate': 'Bearer realm="quorate"' };
 export const later = { 'retry-after': String(retryAfterSeconds) };
 
-/** A key as text where it is UTF-8, short enough for a sentence. */
+/** A key as text where it is UTF-8 and as base64 where it is not, cut to what a sentence can hold. */
 export function shownKey(key: Uint8Array): string {
   const charactersMax = 256;
   const text = textOf(key);
@@ -94,7 +94,7 @@ export function unauthenticated(slug: string, title: string, detail: string): Wi
   };
 }
 
-/** A token that etcd refuses: on v3 the challenge is etcd's own words, which `failureResponse` puts there. */
+/** A token that etcd refuses. On v3 etcd's own words are the challenge, which `failureResponse` sets. */
 export function challenged(slug: string, title: string, detail: string): WireError {
   const words = 'etcdserver: invalid auth token';
   return { code: grpc.unauthenticated, words, status: 401, slug, title, detail, headers: challenge, challenge: words };
@@ -123,7 +123,7 @@ export function unavailable(slug: string, title: string, detail: string, words: 
   return { code: grpc.unavailable, words, status: 503, slug, title, detail, headers: later };
 }
 
-/** What etcd refuses because of a state that another call can change. `status` is that of v1. */
+/** A refusal of etcd's because of a state that another call can change. `status` is that of v1. */
 export function refusedFor(slug: string, detail: string, title: string, words: string, status = 409): WireError {
   return { code: grpc.failedPrecondition, words: `etcdserver: ${words}`, status, slug, title, detail };
 }

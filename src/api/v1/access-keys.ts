@@ -1,4 +1,4 @@
-// How a tenant's key is shown: all but its secret, which is shown once, by whoever made it.
+// An access key as JSON, without its secret. Whoever makes a key shows its secret once, in another field.
 
 import { base64, textOf } from '../../base/bytes.ts';
 import type { AccessKey } from '../../model/store.ts';

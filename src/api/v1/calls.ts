@@ -7,10 +7,16 @@ import { requestBodyBytesMax } from '../../limits.ts';
 import type { Parsed } from './parsed.ts';
 import { type HeaderClass, refusedHeader } from './request-headers.ts';
 
-/** `parameter` is what stands in the path for the route's parameter, not decoded; empty where the path has none. */
+/**
+ * `parameter` is the text in the path for the parameter of the route, not decoded; empty where the path has no
+ * parameter.
+ */
 export type ParseV1 = (request: ApiRequest, parameter: string) => Parsed<ApiCall>;
 
-/** `headers`: which of the request's headers mean something. `parameterOf`: see `ParseV1`. */
+/**
+ * Parses a request of v1. `headers` is its class of headers (`request-headers.ts`), and `parameterOf` finds the
+ * parameter in a path.
+ */
 export function parseV1(
   parse: ParseV1,
   headers: HeaderClass,

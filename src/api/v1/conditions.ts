@@ -1,5 +1,5 @@
-// Conditional requests, RFC 9110 §13, on entity tags that are mod_revisions. A write's conditions become the compares
-// of a transaction, so that they are decided where the write is, and nowhere else. The tag of a lock's place is its
+// Conditional requests (RFC 9110, section 13), on entity tags that are mod_revisions. The conditions of a write become
+// compares of a transaction, so that they are decided together with the write. The tag of a place in a queue is its
 // fencing token.
 
 import { entityTagsMax } from '../../limits.ts';
@@ -11,7 +11,7 @@ import { bad, parsed } from './parsed.ts';
 
 export type EntityTags = { readonly kind: 'any' } | { readonly kind: 'tags'; readonly revisions: readonly number[] };
 
-/** A tag that this service did not make. No key is at this revision. */
+/** The revision of a tag that this service did not make. No key is at this revision. */
 const foreign = -1;
 
 const tagForm = /\s*(W\/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*(,|$)/y;
@@ -21,7 +21,8 @@ export function entityTag(modRevision: number): string {
 }
 
 /**
- * `weak`: If-None-Match of a read compares weakly (RFC 9110 §13.1.2), a write compares strongly and refuses weak tags.
+ * `weak`: a read's If-None-Match compares weakly (RFC 9110, section 13.1.2). A write compares strongly, and refuses
+ * weak tags.
  */
 export function parseEntityTags(name: string, header: string, weak: 'taken' | 'refused'): Parsed<EntityTags> {
   if (header.trim() === '*') return parsed({ kind: 'any' });
@@ -39,10 +40,10 @@ export function parseEntityTags(name: string, header: string, weak: 'taken' | 'r
   return parsed({ kind: 'tags', revisions });
 }
 
-/** The condition holds if the transaction's compares come out as `holdsWhen`. */
+/** Invariant: the condition holds exactly where the transaction's compares come out as `holdsWhen`. */
 export type WriteCondition = { readonly compare: readonly Compare[]; readonly holdsWhen: boolean };
 
-/** What a tag stands for: a key's revision, or, of the place of a lock, its fencing token. */
+/** What a tag stands for: the revision of a key, or the fencing token of a place. */
 type Tagged = 'mod' | 'create';
 
 export function parseWriteCondition(headers: Headers, key: Uint8Array): Parsed<WriteCondition | null> {
@@ -63,7 +64,7 @@ function negate({ compare, holdsWhen }: WriteCondition): WriteCondition {
   return { compare, holdsWhen: !holdsWhen };
 }
 
-/** If-Match of the release of a place: it must exist, with one of these fencing tokens. */
+/** The condition on the release of a place: the place must exist, with one of the fencing tokens of If-Match. */
 export function parsePlaceCondition(headers: Headers, place: Uint8Array): Parsed<WriteCondition> {
   const match = headers.get('if-match');
   if (match === null) return parsed(matches(place, { kind: 'any' }, 'create'));
@@ -71,7 +72,7 @@ export function parsePlaceCondition(headers: Headers, place: Uint8Array): Parsed
   return tags.kind === 'bad' ? tags : parsed(matches(place, tags.value, 'create'));
 }
 
-/** Compares are joined by "and": that one tag of many matches is said as "not all of them differ". */
+/** Compares are joined by "and", so "one of the tags matches" is written as "not all of the tags differ". */
 function matches(key: Uint8Array, tags: EntityTags, target: Tagged): WriteCondition {
   const compare = (result: number, operand: number): Compare => ({
     key,
@@ -84,7 +85,7 @@ function matches(key: Uint8Array, tags: EntityTags, target: Tagged): WriteCondit
   return { compare: tags.revisions.map((each) => compare(compareResult.notEqual, each)), holdsWhen: false };
 }
 
-/** Whether a read's If-None-Match names what the reader already has. */
+/** Whether the If-None-Match of a read names the revision that the reader already has. */
 export function isUnchanged(tags: EntityTags, modRevision: number): boolean {
   return tags.kind === 'any' || tags.revisions.includes(modRevision);
 }

@@ -1,6 +1,6 @@
-// The cursor of a list: where its next page begins and at which revision, so that all pages show one snapshot. Opaque
-// to clients. It gives no rights: the store checks the caller's key on every page. The sum in it finds a cursor that
-// was cut short, changed, or taken from another list.
+// The cursor of a list: where its next page begins and at which revision, so that all pages show one snapshot. It is
+// opaque to clients and gives no rights, because the store checks the caller's key on every page. The sum in it finds a
+// cursor that was cut short, changed, or taken from another list.
 
 import { Buffer } from 'node:buffer';
 import { compareBytes, concatBytes, equalBytes } from '../../base/bytes.ts';
@@ -11,13 +11,13 @@ export type Order = 'asc' | 'desc';
 
 export type Cursor = {
   readonly revision: number;
-  /** Keys on the pages before. */
+  /** How many keys were on the pages before. */
   readonly served: number;
   /** The last key of the page before. */
   readonly after: Uint8Array;
 };
 
-/** Format, revision, served, sum. */
+/** The head of a cursor: its format, its revision, `served`, and the sum. */
 const headBytes = 1 + 8 + 8 + 4;
 const format = 1;
 
@@ -30,7 +30,7 @@ export function encodeCursor(cursor: Cursor, list: KeyRange, order: Order): stri
   return Buffer.from(concatBytes(head, cursor.after)).toString('base64url');
 }
 
-/** Null: not a cursor that this list gave. */
+/** null where the list gave no such cursor. */
 export function decodeCursor(text: string, list: KeyRange, order: Order): Cursor | null {
   if (text.length > cursorCharactersMax || !/^[A-Za-z0-9_-]+$/.test(text)) return null;
   const bytes = Buffer.from(text, 'base64url');
@@ -45,7 +45,7 @@ export function decodeCursor(text: string, list: KeyRange, order: Order): Cursor
   return { revision, served, after };
 }
 
-/** What is left of the list after the cursor's key. */
+/** The part of the list that follows the cursor's key. */
 export function rangeAfter(cursor: Cursor, list: KeyRange, order: Order): KeyRange {
   return order === 'asc'
     ? { key: concatBytes(cursor.after, new Uint8Array(1)), rangeEnd: list.rangeEnd }

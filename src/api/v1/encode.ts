@@ -1,5 +1,5 @@
-// v1's JSON: revisions and counts as numbers (they stay below 2^53), leases as decimal strings (they need not), keys
-// and values as text where they are UTF-8 and as base64 under another name where they are not.
+// v1's JSON. Revisions and counts are numbers, because they stay below 2^53; leases need not, and are decimal strings.
+// Keys and values are text where they are UTF-8, and base64 under another name where they are not.
 
 import { unreachable } from '../../base/assert.ts';
 import { base64, textOf } from '../../base/bytes.ts';
@@ -60,7 +60,9 @@ function partJson(part: TxnPart): string {
   }
 }
 
-/** Answers are the tenant's own and change with every write: kept by nobody but the reader, and asked for again. */
+/**
+ * Answers belong to the tenant and change with every write, so only the reader may keep one, and must then ask again.
+ */
 const cacheControl = 'private, no-cache';
 
 export function jsonResponse(text: string, headers: Readonly<Record<string, string>> = {}): Response {
@@ -70,7 +72,7 @@ export function jsonResponse(text: string, headers: Readonly<Record<string, stri
   });
 }
 
-/** 201, and where it is. */
+/** 201 Created, with the location of what was created. */
 export function createdResponse(text: string, location: string): Response {
   const headers = { 'content-type': 'application/json', 'cache-control': cacheControl, location };
   return new Response(text, { status: 201, headers });

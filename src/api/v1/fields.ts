@@ -1,5 +1,5 @@
-// Reads the members of a JSON object by name, strictly: a wrong type, a value out of bounds and every member that
-// nobody asked for is a fault that names the place. Faults are kept, not thrown; the first one counts.
+// Reads the members of a JSON object by name, strictly. A wrong type, a value out of bounds and a member that no call
+// reads are faults, which name the path of the member. Faults are kept and not thrown, and the first one is told.
 
 import { utf8 } from '../../base/bytes.ts';
 import { decodeBase64 } from '../json/base64.ts';
@@ -13,7 +13,7 @@ class Faults {
   #wrong: string | null = null;
   #missing: string | null = null;
 
-  /** What is wrong goes before what is missing: of a name that was misspelt both are true, and the first says more. */
+  /** A wrong field goes before a missing one: where a name is misspelt there are both, and the wrong one says more. */
   get first(): string | null {
     return this.#wrong ?? this.#missing;
   }
@@ -27,7 +27,7 @@ class Faults {
   }
 }
 
-/** Of a name that is not known. */
+/** How much is told of a name that is not known. */
 const unknownCharactersMax = 128;
 
 const noMembers: ReadonlyMap<string, JsonValue> = new Map();
@@ -38,7 +38,7 @@ export class Fields {
   readonly #known = new Set<string>();
   readonly faults: Faults;
 
-  /** `at` is the place of the object for messages; empty for the body itself. */
+  /** `at` is the path of the object, for messages; empty for the body itself. */
   constructor(value: JsonValue | undefined, at: string, faults: Faults) {
     this.#at = at;
     this.faults = faults;
@@ -70,7 +70,7 @@ export class Fields {
     return undefined;
   }
 
-  /** A string as UTF-8, or its bytes under `<name>_base64`. */
+  /** Reads a string as UTF-8, or bytes under `<name>_base64`. */
   bytes(name: string): Uint8Array | undefined {
     const text = this.text(name);
     const encoded = this.text(`${name}_base64`);
@@ -99,7 +99,9 @@ export class Fields {
     return undefined;
   }
 
-  /** An integer of 64 bits, as a number or, since JSON's readers lose the low bits of large ones, as a string. */
+  /**
+   * Reads an integer of 64 bits. It may be a string, because many readers of JSON lose the low bits of a large number.
+   */
   int64(name: string): bigint | undefined {
     const value = this.take(name);
     if (value === undefined) return undefined;
@@ -130,7 +132,7 @@ export class Fields {
     this.faults.addMissing(`${this.pathTo(name)} is missing`);
   }
 
-  /** These names are known, whether or not they are taken. */
+  /** Says that the call knows these names, whether or not it reads them. */
   knows(names: readonly string[]): void {
     for (const name of names) this.#known.add(name);
   }
@@ -139,7 +141,7 @@ export class Fields {
     return [...this.#known];
   }
 
-  /** To be called last: whatever nobody knows is unknown. */
+  /** Makes a fault of each member that the call does not know. It is called last. */
   finish(): void {
     for (const name of this.#members.keys()) {
       if (this.#known.has(name)) continue;
@@ -149,7 +151,7 @@ export class Fields {
   }
 }
 
-/** Parses a body that must be one object. `read` may use its result only where no fault was found. */
+/** Parses a body that must be one object. The result of `read` counts only where no fault was found. */
 export function parseObject<Value>(body: Uint8Array, read: (fields: Fields) => Value): Parsed<Value> {
   if (isBlank(body)) return bad(emptyBodyDetail(read));
   const json = parseJson(body);

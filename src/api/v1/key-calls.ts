@@ -1,5 +1,5 @@
-// /v1/kv/{key}: one key, its value the body. A write here is a transaction wherever its answer or its conditions need
-// more than the bare operation gives: the log then holds one write, and a retry gets the same answer.
+// /v1/kv/{key}: one key, whose value is the body. A write is a transaction wherever its answer or its conditions need
+// more than the plain operation gives. The log then holds one write, and a retry gets the same answer.
 
 import { assert } from '../../base/assert.ts';
 import { emptyBytes } from '../../base/bytes.ts';
@@ -96,7 +96,7 @@ export function parsePutKey(request: ApiRequest, keyText: string): Parsed<WriteC
     condition: condition.value,
     answer(parts, revision) {
       const kv = keyReadBack(parts[1]);
-      // Below level 3 of groups: the id was that of a transaction of the same form, which read another key.
+      // In a group below level 3, the write id may be that of a transaction of the same form which read another key.
       if (kv === null) return failureResponse('v1', { kind: 'idempotencyKeyReused' });
       const { createRevision, modRevision, version } = kv;
       return jsonResponse(
@@ -142,7 +142,7 @@ function keyReadBack(part: TxnAnswer['parts'][number] | undefined): KeyValue | n
   return part.answer.kvs[0] ?? null;
 }
 
-/** Where the condition does not hold, the key is read instead, for the 412. */
+/** Where the condition does not hold, the transaction reads the key instead, for the answer 412. */
 function conditionalTxn(
   key: Uint8Array,
   condition: WriteCondition | null,
@@ -183,7 +183,7 @@ function conditionalWrite(request: ApiRequest, { txn, condition, answer }: Condi
   });
 }
 
-/** What every write may end in, whatever it was. */
+/** The failure that any write may end in; null: the write was done. */
 export function failureOf(outcome: Outcome): Failure | null {
   if (outcome.kind === 'failed') return outcome.failure;
   if (outcome.kind === 'appliedBefore') return { kind: 'appliedBefore', revision: outcome.revision };

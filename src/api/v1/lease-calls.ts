@@ -1,4 +1,4 @@
-// /v1/leases: grant, list, look, keep alive, revoke. Ids are decimal strings: they may have 64 bits.
+// /v1/leases: grant, list, look at, keep alive, revoke. An id is a decimal string, because it may have 64 bits.
 
 import { assert } from '../../base/assert.ts';
 import { leaseId, type LeaseId, noLease } from '../../model/brands.ts';
@@ -25,7 +25,7 @@ function refuseQuery(request: ApiRequest): Bad | null {
   return query.kind === 'bad' ? query : null;
 }
 
-/** What takes nothing may still be sent an empty object. */
+/** A call that takes no fields may still be sent an empty object. */
 function refuseBody(request: ApiRequest): Bad | null {
   if (request.body.byteLength === 0) return null;
   const body = parseObject(request.body, () => null);
@@ -56,7 +56,7 @@ function write(
   });
 }
 
-/** The candidate is the replica's to fill in: nothing here is random. */
+/** The replica fills in `candidate`, because nothing in a parser is random. */
 export function parseGrant(request: ApiRequest): Parsed<WriteCall> {
   const refused = refuseQuery(request);
   if (refused !== null) return refused;

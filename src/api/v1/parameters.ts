@@ -1,5 +1,5 @@
-// Percent-encoding and query parameters. Keys are bytes, so nothing here passes through text on its way. A parameter
-// that a call does not know, or one that stands twice, is refused by its name.
+// Percent-encoding and query parameters. Keys are bytes, so no value becomes text on its way. A parameter that a call
+// does not know, or that comes twice, is refused by its name.
 
 import { emptyBytes, prefixEnd, textOf, utf8 } from '../../base/bytes.ts';
 import { keyBytesMax, rangeBoundBytesMax } from '../../limits.ts';
@@ -12,7 +12,7 @@ const percent = 0x25;
 const plus = 0x2b;
 const space = 0x20;
 
-/** The bytes that `text` stands for; null where a "%" has no two digits of hex after it. */
+/** The bytes that `text` stands for; null where a "%" is not followed by two hex digits. */
 export function percentDecode(text: string, plusIs: 'plus' | 'space'): Uint8Array | null {
   const encoded = utf8(text);
   if (!text.includes('%') && (plusIs === 'plus' || !text.includes('+'))) return encoded;
@@ -61,7 +61,7 @@ export function parseQuery(query: string, known: readonly string[]): Parsed<Quer
   return parsed(values);
 }
 
-/** A whole number from `min` to `max`; null where the parameter is absent. */
+/** Reads a whole number from `min` to `max`; null where the parameter is absent. */
 export function integerParameter(
   query: QueryParameters,
   name: string,
@@ -79,7 +79,7 @@ export function revisionParameter(query: QueryParameters, name: string): Parsed<
   return integerParameter(query, name, { min: 1, max: Number.MAX_SAFE_INTEGER });
 }
 
-/** Any integer of 64 bits, in decimal; null where the parameter is absent. */
+/** Reads any integer of 64 bits, in decimal; null where the parameter is absent. */
 export function leaseParameter(query: QueryParameters): Parsed<bigint | null> {
   const bytes = query.get('lease');
   if (bytes === undefined) return parsed(null);
@@ -92,7 +92,7 @@ export function parseLease(text: string): bigint | null {
   return value === null ? null : BigInt(value);
 }
 
-/** One of `choices`; the first where the parameter is absent. */
+/** Reads one of `choices`; the first of them where the parameter is absent. */
 export function choiceParameter<Choice extends string>(
   query: QueryParameters,
   name: string,
@@ -105,7 +105,7 @@ export function choiceParameter<Choice extends string>(
   return choice === undefined ? bad(`${name} must be ${choices.join(' or ')}`) : parsed(choice);
 }
 
-/** What a flag may be given as; without a value, as in `?count_only`, it is meant. */
+/** The values of a flag. A flag without a value, as in `?count_only`, is true. */
 const flagTexts: ReadonlyMap<string, boolean> = new Map([
   ['true', true],
   ['1', true],
@@ -122,12 +122,12 @@ export function flagParameter(query: QueryParameters, name: string, absent = fal
 }
 
 const lowestKey = new Uint8Array([0]);
-/** As a range's end: there is none (etcd). */
+/** As the end of a range: the range has no end (as in etcd). */
 const noEnd = lowestKey;
 
 export const everyKey: KeyRange = { key: lowestKey, rangeEnd: noEnd };
 
-/** What a range may be given as, in a query or a JSON object. */
+/** How a range is given in a query or in a JSON object. */
 export type RangeChoice = {
   readonly key?: Uint8Array | undefined;
   readonly prefix?: Uint8Array | undefined;
@@ -135,7 +135,9 @@ export type RangeChoice = {
   readonly end?: Uint8Array | undefined;
 };
 
-/** Null: none of them was given. An empty `start` is the first key, an empty `end` means none. */
+/**
+ * null where no range was given. An empty `start` is the first key, and an empty `end` means that the range has no end.
+ */
 export function chooseRange({ key, prefix, start, end }: RangeChoice): Parsed<KeyRange | null> {
   const given = [key, prefix, start ?? end].filter((choice) => choice !== undefined).length;
   if (given > 1) return bad('give one of key, prefix, and start with end');
@@ -157,7 +159,7 @@ export function chooseRange({ key, prefix, start, end }: RangeChoice): Parsed<Ke
   });
 }
 
-/** Of a key that is named: what no key can be. */
+/** Why no key can have this name; null: a key can. */
 export function keyFailure(key: Uint8Array): StoreFailure | null {
   const bytes = key.byteLength;
   if (bytes === 0) return { kind: 'keyNotProvided' };

@@ -1,5 +1,5 @@
-// /v1/locks/{name} and /v1/semaphores/{name}: take a place, give it up, look who holds. A lock is a semaphore of one.
-// The rules stand in the OpenAPI document; the places are those of etcd's locks (`queues.ts`), so both share a queue.
+// /v1/locks/{name} and /v1/semaphores/{name}: take a place, give it up, look at who holds. A lock is a semaphore of
+// one. The OpenAPI document has the rules. The places are those of etcd's locks (`queues.ts`), so both share a queue.
 
 import { assert } from '../../base/assert.ts';
 import { leaseId, type LeaseId } from '../../model/brands.ts';
@@ -25,7 +25,7 @@ function parseName(text: string): Parsed<Uint8Array> {
   return bad(`a name has 1 to ${lockNameBytesMax} bytes, and this one ${bytes}`);
 }
 
-/** A lease that was made for the place, or one of the caller's. */
+/** The lease of the place: one that is made for it, or one of the caller's. */
 function readHold(fields: Fields): Hold {
   const ttlSeconds = fields.integer('ttl', { min: 1, max: leaseSecondsMax });
   const id = fields.int64('lease');
@@ -121,7 +121,7 @@ function releaseCall(
   });
 }
 
-/** As many as can hold. Who waits is counted, not told. */
+/** Lists the places that hold. Those that wait are counted, not listed. */
 export function parseHolders(request: ApiRequest, nameText: string): Parsed<ReadCall> {
   const name = parseName(nameText);
   if (name.kind === 'bad') return name;
@@ -141,7 +141,7 @@ export function parseHolders(request: ApiRequest, nameText: string): Parsed<Read
       const oldest = places[0];
       const limit = oldest === undefined ? null : holderOf(oldest.value).limit;
       const holders = places.slice(0, limit ?? 0);
-      // Where other keys lie below the name, what was not read may be more of them.
+      // Where other keys lie below the name, the keys that were not read may be more of those.
       const queued = places.length === kvs.length ? count : places.length;
       const list = holders.map(
         ({ key, lease, createRevision }) =>

@@ -1,4 +1,4 @@
-// /v1/kv: lists in pages of one snapshot, and the deletion of a range.
+// /v1/kv: lists keys in pages of one snapshot, and deletes a range.
 
 import { listLimitDefault, listLimitMax } from '../../limits.ts';
 import { textOf } from '../../base/bytes.ts';
@@ -120,7 +120,7 @@ function listCall(list: List): ReadCall {
   };
 }
 
-/** `count` is that of the whole list: pages before this one are no longer in the range that was read. */
+/** `count` counts the whole list: the range that was read no longer has the pages before this one. */
 function listResponse(list: List, answer: RangeAnswer, storeRevision: number): Response {
   const revision = list.revision === 0 ? storeRevision : list.revision;
   const headers = { 'quorate-revision': String(storeRevision) };

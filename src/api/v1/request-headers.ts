@@ -1,30 +1,30 @@
-// Which request headers each kind of v1 call honours, and which it refuses because passing over them would change what
-// the request means. The list is RFC 9110's of request fields, with those of other documents that name a condition, a
-// part or another method. v3 takes headers as etcd's gateway does, which looks at none of these.
+// Which request headers each class of v1 calls honours, and which it refuses because passing over them would change
+// what the request means. The headers are the request fields of RFC 9110, and those of other documents that name a
+// condition, a part or another method. v3 looks at none of these, as etcd's gateway does not.
 
 import type { Failure } from '../errors/errors.ts';
 
-/** Calls that the same headers mean something to. */
+/** A class of calls to which the same headers mean something. */
 export type HeaderClass =
   | 'readKey'
-  /** PUT: the body is the value. */
+  /** A PUT of a key, whose body is the value. */
   | 'putKey'
   | 'deleteKey'
   /** The release of a lock or of a place of a semaphore. */
   | 'release'
-  /** What else only reads. */
+  /** Any other call that only reads. */
   | 'read'
-  /** What else changes something; a body is JSON. */
+  /** Any other call that changes something. Its body is JSON. */
   | 'change'
-  /** As `change`, and the call is not looked up by its Idempotency-Key. */
+  /** As `change`, but an Idempotency-Key does not find the call again. */
   | 'manage';
 
 type Look = (value: string, call: HeaderClass, headers: Headers) => Failure | null;
 
 type Rule = {
-  /** The calls that the rule is for; the others honour the header, or it means nothing there. */
+  /** The classes that refuse the header. In the other classes it is honoured or means nothing. */
   readonly calls: readonly HeaderClass[];
-  /** null: with this value nothing is refused. */
+  /** null where the value is not refused. */
   readonly look: Look;
 };
 
@@ -40,21 +40,21 @@ const methodOverridden = refusedAs(
 );
 
 /**
- * What is refused. Honoured where it is not refused: If-Match, If-None-Match, Idempotency-Key, Accept and Last-Event-ID
- * (watches).
+ * The headers that are refused. Honoured where they are not refused: If-Match, If-None-Match, Idempotency-Key, Accept
+ * and Last-Event-ID (watches).
  *
- * Passed over on every call, as RFC 9110 has it: Range and If-Range (14.2: a server may answer the whole, which says so
- * by its 200), If-Modified-Since, and If-Unmodified-Since of a read (13.1: ignored where there are no dates), Accept
- * elsewhere and Accept-Charset, Accept-Encoding, Accept-Language (12.5: the answer says what it is), TE, Trailer, Via,
- * Max-Forwards, From, Referer, User-Agent, Content-Language and Content-Location (8.5, 8.7), and Prefer (RFC 7240, 2).
- * Content-Length, Host and Connection are the runtime's.
+ * Passed over on every call, as RFC 9110 has it: Range and If-Range (14.2: a server may answer the whole, which its
+ * status 200 says), If-Modified-Since, and If-Unmodified-Since of a read (13.1: ignored where there are no dates),
+ * Accept on other calls and Accept-Charset, Accept-Encoding, Accept-Language (12.5: the answer says what it is), TE,
+ * Trailer, Via, Max-Forwards, From, Referer, User-Agent, Content-Language and Content-Location (8.5, 8.7), and Prefer
+ * (RFC 7240, 2). Content-Length, Host and Connection are the runtime's.
  */
 const refusals: ReadonlyMap<string, Rule> = new Map<string, Rule>([
   [
     'content-encoding',
     {
       calls: withBodies,
-      // The value would be stored as it was packed, and unpacking it would take the replica's one thread.
+      // The value would be stored in its coding, and to decode it would take the time of the replica's one thread.
       look: (coding) => (isIdentity(coding) ? null : { kind: 'contentCodingNotTaken', coding }),
     },
   ],
@@ -62,7 +62,7 @@ const refusals: ReadonlyMap<string, Rule> = new Map<string, Rule>([
     'content-range',
     {
       calls: withBodies,
-      // RFC 9110, 14.5: a server that writes no parts answers 400.
+      // RFC 9110, section 14.5: a server that does not write parts answers 400.
       look: refusedAs('Content-Range: a part of a value is not taken; send the whole value without this header'),
     },
   ],
@@ -70,7 +70,7 @@ const refusals: ReadonlyMap<string, Rule> = new Map<string, Rule>([
     'transfer-encoding',
     {
       calls: withBodies,
-      // RFC 9112, 6.1. Some runtimes take the chunks apart and pass over what else the body is wrapped in.
+      // RFC 9112, section 6.1. Some runtimes decode the chunks, and pass over any other coding of the body.
       look: (codings) =>
         codings.trim().toLowerCase() === 'chunked'
           ? null
@@ -104,8 +104,9 @@ const refusals: ReadonlyMap<string, Rule> = new Map<string, Rule>([
     'if-unmodified-since',
     {
       calls: writes,
-      // RFC 9110, 13.1.4, has it passed over beside If-Match, and where there are no dates. But a write whose guard
-      // nobody looks at is one that its sender did not ask for, and a server may refuse any request.
+      // RFC 9110, section 13.1.4, lets a server pass over this header beside If-Match, and where resources have no
+      // dates. But a write without the guard that its sender asked for is another write, and a server may refuse any
+      // request.
       look: (_, _call, headers) =>
         headers.has('if-match')
           ? null
@@ -135,7 +136,7 @@ const rulesOf: ReadonlyMap<HeaderClass, readonly (readonly [string, Look])[]> = 
   ]),
 );
 
-/** null: no header of the request says what this call would pass over. */
+/** The failure of a request with a header that its class refuses; null: it has none. */
 export function refusedHeader(call: HeaderClass, headers: Headers): Failure | null {
   for (const [name, look] of rulesOf.get(call) ?? []) {
     const value = headers.get(name);
@@ -152,14 +153,15 @@ function conditionRefusal(name: string, call: HeaderClass): string {
   return `${name} is for one key, and for the release of a lock${elsewhere}`;
 }
 
-/** RFC 9110, 8.4: codings in the order in which they were applied. */
+/** RFC 9110, section 8.4: the codings in the order in which they were applied. */
 function isIdentity(codings: string): boolean {
   return codings.split(',').every((coding) => ['', 'identity'].includes(coding.trim().toLowerCase()));
 }
 
 /**
- * Any type may name a value, which is kept as bytes, and JSON is told by itself: curl's `-d` says that it sends a form.
- * A form of several parts is neither, and what is JSON in other letters than UTF-8 is not what it seems.
+ * A value may have any type, because it is kept as bytes. Where JSON is taken, the type need not say so, because curl's
+ * `-d` says that it sends a form. But a form of several parts is neither a value nor JSON, and JSON in another charset
+ * than UTF-8 would be misread.
  */
 function lookAtType(contentType: string, call: HeaderClass): Failure | null {
   const [type = '', ...parameters] = contentType.split(';').map((part) => part.trim().toLowerCase());

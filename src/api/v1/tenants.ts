@@ -1,4 +1,4 @@
-// The bodies of the calls that make tenants and keys. The gateway answers these calls; here they are only read.
+// The bodies of the operator's calls on tenants and keys. This file only parses them; the gateway answers the calls.
 
 import { accessKeyLifeSecondsMax, keyBytesMax, tenantNameCharactersMax } from '../../limits.ts';
 import { emptyBytes } from '../../base/bytes.ts';
@@ -20,16 +20,16 @@ const replicasDefault: ReplicaCount = 3;
 
 export type TenantCreation = { readonly name: string; readonly replicas: ReplicaCount; readonly placement: Placement };
 
-/** What of a tenant can change by itself; its replicas are changed one by one. */
+/** What one call may change of a tenant. Its replicas are changed by calls of their own. */
 export type TenantChange = { readonly name: string };
 
-/** `replaces`: the number of the replica that leaves once the new one votes; null: none. */
+/** `replaces` is the number of the replica that leaves once the new one votes; null: no replica leaves. */
 export type ReplicaCreation = { readonly location: LocationHint | null; readonly replaces: number | null };
 
 export type AccessKeyCreation = {
   readonly role: AccessRole;
   readonly prefix: Uint8Array;
-  /** null: it does not expire. */
+  /** null where the key does not expire. */
   readonly expiresInSeconds: number | null;
 };
 
@@ -44,7 +44,7 @@ export function parseTenantChange(body: Uint8Array): Parsed<TenantChange> {
   return parseObject(body, (fields) => ({ name: readName(fields) }));
 }
 
-/** Without a body: a replica more, wherever there is none yet. */
+/** A request without a body adds a replica, in a location where the group has none. */
 export function parseReplicaCreation(body: Uint8Array): Parsed<ReplicaCreation> {
   if (body.byteLength === 0) return { kind: 'parsed', value: { location: null, replaces: null } };
   return parseObject(body, (fields) => ({
@@ -53,7 +53,7 @@ export function parseReplicaCreation(body: Uint8Array): Parsed<ReplicaCreation> 
   }));
 }
 
-/** Whether a replica shall leave also where few stay. */
+/** Whether the replica is to leave even where few voters stay. */
 export function parseReplicaRemoval(query: string): Parsed<boolean> {
   const parameters = parseQuery(query, ['force']);
   return parameters.kind === 'bad' ? parameters : flagParameter(parameters.value, 'force');
@@ -76,7 +76,7 @@ export function parseAccessKeyCreation(body: Uint8Array): Parsed<AccessKeyCreati
   });
 }
 
-/** Numbers only grow as replicas come and go; this refuses nonsense. */
+/** The numbers of replicas only grow, so this bound refuses nothing but nonsense. */
 const replicaNumberMax = 1_000_000_000;
 const nameForm = /^[a-z0-9-]+$/;
 

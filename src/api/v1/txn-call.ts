@@ -1,5 +1,5 @@
-// POST /v1/txn {if, then, else}: etcd's transaction in plain JSON. Compares and operations name their keys as
-// everywhere in v1: key, prefix, or start with end.
+// POST /v1/txn {if, then, else}: etcd's transaction in plain JSON. Compares and operations name their keys as all of v1
+// does: by key, by prefix, or by start and end.
 
 import { assert, unreachable } from '../../base/assert.ts';
 import { emptyBytes } from '../../base/bytes.ts';

@@ -1,6 +1,6 @@
-// GET /v1/watch: what is watched, and the frames that tell of it: the same JSON as WebSocket text frames, as
+// GET /v1/watch: what is watched, and the frames of a watch. They are the same JSON as text frames of a WebSocket, as
 // server-sent events (whose id is the revision to go on after) and as lines. The text of an event is made once, however
-// many watch it.
+// many clients watch it.
 
 import { textOf } from '../../base/bytes.ts';
 import type { StoreEvent } from '../../model/store.ts';
@@ -30,7 +30,7 @@ export function parseWatch(request: ApiRequest): Parsed<WatchCall> {
     protocol: 'v1',
     transport: chooseTransport(request),
     accepted: acceptedSubprotocol(request.headers),
-    // A browser that reconnects asks for the same address again, so what it saw last counts.
+    // A browser that reconnects asks for the same address again, so the last event that it saw goes before `from`.
     parameters: { range: range.value, from: resumed.value ?? from.value, previous: previous.value },
   });
 }
@@ -41,13 +41,13 @@ function chooseTransport(request: ApiRequest): 'websocket' | 'sse' | 'ndjson' {
   return accepted.some(isEventStream) ? 'sse' : 'ndjson';
 }
 
-/** RFC 9110, 12.5.1: what has the weight 0 is not accepted. */
+/** RFC 9110, section 12.5.1: a type of the weight 0 is not accepted. */
 function isEventStream(range: string): boolean {
   const [type, ...parameters] = range.split(';').map((part) => part.trim().toLowerCase());
   return type === 'text/event-stream' && !parameters.some((parameter) => /^q=0(\.0*)?$/.test(parameter));
 }
 
-/** The revision after the last one that was seen. */
+/** The revision after the last one that the client saw. */
 function parseLastEventId(header: string | null): Parsed<number | null> {
   if (header === null || header === '') return parsed(null);
   const last = /^[0-9]{1,15}$/.test(header) ? Number(header) : null;
@@ -60,8 +60,8 @@ function parseLastEventId(header: string | null): Parsed<number | null> {
 export const watchContentTypes = { sse: 'text/event-stream', ndjson: 'application/x-ndjson' } as const;
 
 /**
- * One message. `resumeAfter` is the last revision of which nothing is outstanding once it was read; null: it says
- * nothing on that.
+ * One message. A reader of it has seen all events up to the revision `resumeAfter`; null: the message says nothing of
+ * that.
  */
 export type WatchFrame = {
   readonly type: 'created' | 'events' | 'progress' | 'canceled';
@@ -69,17 +69,17 @@ export type WatchFrame = {
   readonly resumeAfter: number | null;
 };
 
-/** `revision` is the store's, `from` the first that will be told of. */
+/** The first frame. `revision` is the store's, and `from` is the first revision that the watch will tell. */
 export function createdFrame({ revision, from }: { readonly revision: number; readonly from: number }): WatchFrame {
   return { type: 'created', json: `{"type":"created","revision":${revision},"from":${from}}`, resumeAfter: from - 1 };
 }
 
-/** The text of one event, to be joined by commas. */
+/** The text of one event. Several are joined by commas. */
 export function encodeEvent(event: StoreEvent, withPrevious: boolean): string {
   return eventJson(event, withPrevious);
 }
 
-/** All events of one revision, or of several up to `revision`. A revision is never split. */
+/** All events of one revision, or of several revisions up to `revision`. The events of a revision are never split. */
 export function eventsFrame(revision: number, eventsText: string): WatchFrame {
   return {
     type: 'events',
@@ -88,12 +88,12 @@ export function eventsFrame(revision: number, eventsText: string): WatchFrame {
   };
 }
 
-/** Nothing up to `revision` is outstanding. */
+/** Says that the watch has told all events up to `revision`. */
 export function progressFrame(revision: number): WatchFrame {
   return { type: 'progress', json: `{"type":"progress","revision":${revision}}`, resumeAfter: revision };
 }
 
-/** Why the service ends a watch. A slow one is to be resumed. */
+/** Why the service ends a watch. A client that did not keep up may go on from a revision. */
 export type WatchEnd =
   | { readonly reason: 'slow'; readonly resumeFrom: number }
   | { readonly reason: 'failed'; readonly failure: Failure };
@@ -107,7 +107,7 @@ export function canceledFrame(revision: number, end: WatchEnd): WatchFrame {
   return { type: 'canceled', json: `{"type":"canceled","revision":${revision},${why}}`, resumeAfter: null };
 }
 
-/** As a server-sent event (HTML §9.2). The JSON has no line breaks. */
+/** As a server-sent event (HTML, section 9.2). The JSON has no line breaks. */
 export function sseText({ type, json, resumeAfter }: WatchFrame): string {
   const id = resumeAfter === null ? '' : `id: ${resumeAfter}\n`;
   return `${id}event: ${type}\ndata: ${json}\n\n`;

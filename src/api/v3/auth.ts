@@ -1,4 +1,4 @@
-// etcd's users and roles: auth/*. A password goes no further than the call that asks for its hash.
+// etcd's users and roles: auth/*. A password stays in the call that asks for its hash.
 
 import type { Permission } from '../../model/auth.ts';
 import { permissionType } from '../../model/auth.ts';
@@ -38,7 +38,7 @@ const credential = message<Credential>(() => ({ name: '', password: '' }), {
   password: text((into, value) => (into.password = value)),
 });
 
-/** etcd makes the hash itself, whatever the client sent as one. */
+/** The field `hashedPassword` is passed over: etcd makes the hash itself. */
 const userAddRequest = message<Credential & { noPassword: boolean }>(
   () => ({ name: '', password: '', noPassword: false }),
   {
@@ -109,13 +109,13 @@ function passwordCall(facts: RequestFacts, password: string, operation: (passwor
   return call;
 }
 
-/** The store has no such user or role, and makes none. null: each of the names can be one. */
+/** A refusal where a name is too long, because no user or role has such a name; null where each name can be one. */
 function refuseNames(...names: readonly string[]): ApiCall | null {
   const bytes = Math.max(...names.map((name) => utf8(name).byteLength));
   return bytes > authNameBytesMax ? refuse({ kind: 'nameTooLong', bytes }) : null;
 }
 
-/** The range of a permission. */
+/** A refusal where a bound of a permission's range is too long; null where it is not. */
 function refuseRange({ key, rangeEnd }: KeyRange): ApiCall | null {
   const bytes = Math.max(key.byteLength, rangeEnd.byteLength);
   return bytes > keyBytesMax ? refuse({ kind: 'keyTooLong', bytes }) : null;
@@ -137,7 +137,7 @@ export const changePassword: ParseUnary = (scanner, facts) => {
   const { name, password } = request;
   const refused = refuseNames(name);
   if (refused !== null) return refused;
-  // etcd hashes no empty password here: nobody can log in with it.
+  // etcd does not hash an empty password here, and nobody can log in with one.
   if (password === '') return writeCall(facts, { kind: 'userChangePassword', name, passwordHash: '' });
   return passwordCall(facts, password, (passwordHash) => ({ kind: 'userChangePassword', name, passwordHash }));
 };
@@ -157,7 +157,10 @@ export const authenticate: ParseUnary = (scanner, { timeoutMs }) => {
   };
 };
 
-/** For the gateway, where the password is an access key or the name names the tenant. null: not such a message. */
+/**
+ * The name and the password of a login, for the gateway: the password may be an access key, or the name may name the
+ * tenant. null where the body is no such message.
+ */
 export function decodeCredential(body: Uint8Array): { readonly name: string; readonly password: string } | null {
   return readBody(credential, new Scanner(byteString(body)));
 }

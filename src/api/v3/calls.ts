@@ -21,7 +21,7 @@ function withTimeout(parse: (request: ApiRequest, timeoutMs: number | null) => A
   };
 }
 
-/** One message in the body. */
+/** Parses a request whose body is one message. */
 export function parseMessage(parse: ParseUnary): ParseRequest {
   return withTimeout(({ body, headers }, timeoutMs) => {
     const bodyBytes = body.byteLength;
@@ -32,14 +32,14 @@ export function parseMessage(parse: ParseUnary): ParseRequest {
     const facts = { timeoutMs, writeId: writeId.kind === 'parsed' ? writeId.writeId : null, bodyBytes };
     const call = parse(scanner, facts);
     if (call === null) return refuse({ kind: 'badRequest', detail: scanner.fault ?? 'the body is not a message' });
-    // Reads have no such id, and do not look at one.
+    // A read has no write id, and so passes over the header.
     if (writeId.kind === 'malformed' && 'writeId' in call)
       return refuse({ kind: 'badRequest', detail: writeId.detail });
     return call;
   });
 }
 
-/** A WebSocket whose frames hold what a POST to its path has in its body. */
+/** Parses the upgrade to a WebSocket whose frames hold what a POST to the same path has in its body. */
 export const parseFrames: ParseRequest = withTimeout(({ path, headers }, timeoutMs) => ({
   kind: 'frames',
   protocol: 'v3',
@@ -48,7 +48,7 @@ export const parseFrames: ParseRequest = withTimeout(({ path, headers }, timeout
   timeoutMs,
 }));
 
-/** A stream of messages both ways. */
+/** Parses the beginning of a stream of messages in both directions. */
 export function parseStream(kind: 'watch' | 'keepAliveStream', transport: Transport): ParseRequest {
   return withTimeout(({ headers }, timeoutMs) => ({
     kind,

@@ -1,4 +1,4 @@
-// etcd's calls on the members of a group: cluster/member/*. Their headers have no revision.
+// etcd's calls on the members of a group: cluster/member/*. The headers of their answers have no revision.
 
 import { utf8 } from '../../base/bytes.ts';
 import { peerUrlsBytesMax } from '../../limits.ts';
@@ -26,12 +26,12 @@ const listRequest = message<{ linearizable: boolean }>(() => ({ linearizable: fa
   linearizable: bool((into, value) => (into.linearizable = value)),
 });
 
-/** A peer is http://host:port without a path, or a socket's unix://path. */
+/** The URL of a peer: http://host:port without a path, or unix://path of a socket. */
 const peerForm = /^(?:https?:\/\/(?:[^/?#@]*@)?(?:\[[^\][]*\]|[^/?#@:[\]]*):[0-9]*(?:[?#].*)?|unixs?:.*)$/;
 
 /**
- * Trimmed and in order, as etcd keeps them; null where one of them is no URL of a peer, there is none, or they are too
- * long.
+ * The URLs trimmed and in order, as etcd keeps them; null where the list is empty, is too long, or has a text that is
+ * not the URL of a peer.
  */
 export function peerUrlsOf(urls: readonly string[]): readonly string[] | null {
   if (urls.reduce((bytes, url) => bytes + utf8(url).byteLength, 0) > peerUrlsBytesMax) return null;
@@ -87,7 +87,7 @@ export const memberList: ParseUnary = (scanner, { timeoutMs }) => {
   };
 };
 
-// Of a member to be added, the URLs come before all else, also before who asks.
+// The URLs of a member that is to be added are checked before all else, even before the caller is.
 export const memberAdd: ParseUnary = (scanner, facts) => {
   const request = readBody(addRequest, scanner);
   if (request === null) return null;

@@ -1,5 +1,5 @@
-// etcd's lock and election services: lock/*, election/*. Their errors are plain texts with code 2. What is one write or
-// one read is that; what has to wait is handed over to wait (`service-calls.ts`).
+// etcd's lock and election services: lock/*, election/*. Their errors are plain texts with code 2. A call that is one
+// write or one read is parsed to that. A call that has to wait is a call of its own kind (`service-calls.ts`).
 
 import { leaseId, type LeaseId, noLease } from '../../model/brands.ts';
 import { base64, emptyBytes } from '../../base/bytes.ts';
@@ -74,12 +74,12 @@ function refuse(failure: Failure): ApiCall {
   return refuseWith(fail, failure);
 }
 
-/** Of a name, the keys of its places must be keys. null: it is short enough. */
+/** The failure of a name that is too long: the keys of its places must be valid keys. null: it is short enough. */
 function nameFailure(name: Uint8Array): Failure | null {
   return tooLong(name, lockNameBytesMax);
 }
 
-/** Of a key that somebody got from here. */
+/** The failure of a key that is too long, which no call here has answered; null: it is short enough. */
 function keyFailure(key: Uint8Array): Failure | null {
   return tooLong(key, keyBytesMax);
 }

@@ -1,5 +1,6 @@
-// etcd's answers as JSON text: fields by their names in the .proto files, 64-bit integers as strings, bytes as base64,
-// and defaults left out. By concatenation: an answer is mostly one object of a known shape.
+// etcd's answers as JSON text: fields have their names in the .proto files, 64-bit integers are strings, bytes are
+// base64, and defaults are left out. The texts are joined by hand, because nearly every answer is one object of a known
+// shape.
 
 import { unreachable } from '../../base/assert.ts';
 import { base64 } from '../../base/bytes.ts';
@@ -15,14 +16,14 @@ import type {
 import { noLease } from '../../model/brands.ts';
 import type { ResponseHeader } from '../contract.ts';
 
-/** `revision` 0 is left out, as in a watch that is refused for its start. */
+/** A `revision` of 0 is left out, as in the answer to a watch that is refused for its start. */
 export function headerJson(header: ResponseHeader, revision: number): string {
   const { clusterId, memberId, raftTerm } = header;
   const shown = revision === 0 ? '' : `,"revision":"${revision}"`;
   return `"header":{"cluster_id":"${clusterId}","member_id":"${memberId}"${shown},"raft_term":"${raftTerm}"}`;
 }
 
-/** A header within a transaction's answer has the revision alone. */
+/** The header inside the answer of a transaction, which has the revision alone. */
 function partHeaderJson(revision: number): string {
   return `"header":{"revision":"${revision}"}`;
 }
@@ -43,7 +44,7 @@ function keyValuesJson(kvs: readonly KeyValue[]): string {
   return text;
 }
 
-/** What follows the header of each kind of answer; begins with a comma where it is not empty. */
+/** The fields after the header, for each kind of answer. The text begins with a comma where it is not empty. */
 export function rangeFields(answer: RangeAnswer): string {
   let text = '';
   if (answer.kvs.length > 0) text += `,"kvs":[${keyValuesJson(answer.kvs)}]`;

@@ -1,4 +1,4 @@
-// What monitors ask of an etcd beside its gateway: GET /version, /health, /livez and /readyz.
+// What monitors ask of an etcd beside its JSON gateway: GET /version, /health, /livez and /readyz.
 
 import { unreachable } from '../../base/assert.ts';
 import { alarmKind } from '../../model/store.ts';
@@ -7,7 +7,10 @@ import { etcdClusterVersion, etcdServerVersion, etcdStorageVersion } from './ver
 
 type Check = 'data_corruption' | 'serializable_read' | 'linearizable_read' | 'non_learner';
 
-/** The checks of each path, in the order in which they are told; a path of its own below asks for one of them alone. */
+/**
+ * The checks of each path, in the order in which an answer lists them. A path of its own below asks for one check
+ * alone.
+ */
 export const healthChecks = {
   '/livez': ['serializable_read'],
   '/readyz': ['data_corruption', 'serializable_read', 'linearizable_read', 'non_learner'],
@@ -36,12 +39,12 @@ export function parseChecks(checks: readonly Check[]): (request: ApiRequest) => 
   };
 }
 
-/** Another method than those of `allow`, in etcd's words. */
+/** Refuses a method that is not in `allow`, in etcd's words. */
 export function refuseMethod(allow: string): ApiCall {
   return { kind: 'refused', response: textResponse('Method Not Allowed\n', 405, { allow }) };
 }
 
-/** It says nothing of a tenant: anyone may be told. */
+/** The answer says nothing of a tenant, so anyone may ask. */
 function versionResponse(): Response {
   return Response.json({
     etcdserver: etcdServerVersion,
@@ -59,13 +62,13 @@ function healthCall(excluded: ReadonlySet<string>, serializable: boolean): ApiCa
     respond(facts) {
       const reason = unhealthyReason(facts, excluded, serializable);
       const body = JSON.stringify({ health: String(reason === ''), reason });
-      // etcd's errors end their line, its answers do not.
+      // etcd ends the line of an error, and not of an answer.
       return reason === '' ? textResponse(body, 200) : textResponse(`${body}\n`, 503);
     },
   };
 }
 
-/** The first that etcd would find: alarms, then the leader, then the read. */
+/** The reason that etcd would find first: it looks at alarms, then for a leader, then reads. */
 function unhealthyReason(facts: HealthFacts, excluded: ReadonlySet<string>, serializable: boolean): string {
   const alarm = alarmNames.find(({ alarm, name }) => facts.alarms.includes(alarm) && !excluded.has(name));
   if (alarm !== undefined) return `ALARM ${alarm.name}`;
@@ -88,7 +91,7 @@ function checksCall(checks: readonly Check[], verbose: boolean): ApiCall {
       const lines = faults.map(({ check, fault }) =>
         fault === null ? `[+]${check} ok\n` : `[-]${check} failed: ${fault}\n`,
       );
-      // What failed is always told in full.
+      // A failed check is told in full, whether or not the request says `verbose`.
       if (faults.some(({ fault }) => fault !== null)) return textResponse(`${lines.join('')}\n`, 503);
       return textResponse(`${verbose ? lines.join('') : ''}ok\n`, 200);
     },

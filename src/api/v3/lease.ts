@@ -38,7 +38,7 @@ function secondsField(name: 'TTL' | 'grantedTTL', seconds: number): string {
   return seconds === 0 ? '' : `,"${name}":"${seconds}"`;
 }
 
-/** The candidate is the replica's to fill in: nothing here is random. */
+/** The replica fills in `candidate`, because nothing in a parser is random. */
 export const grant: ParseUnary = (scanner, facts) => {
   const request = readBody(grantRequest, scanner);
   if (request === null) return null;
@@ -92,7 +92,10 @@ export type KeepAliveRequest =
   | { readonly kind: 'keepAlive'; readonly id: LeaseId }
   | { readonly kind: 'malformed'; readonly detail: string };
 
-/** One message of a keepalive stream: a WebSocket frame as it came, or what `MessageSplitter` cut out of a body. */
+/**
+ * Decodes one message of a keepalive stream: a whole frame of a WebSocket, or what `MessageSplitter` cuts out of a
+ * body.
+ */
 export function decodeKeepAlive(frame: Uint8Array | string): KeepAliveRequest {
   const bytes = typeof frame === 'string' ? Buffer.from(frame, 'utf8') : frame;
   if (bytes.byteLength > requestBodyBytesMax) {
@@ -105,7 +108,10 @@ export function decodeKeepAlive(frame: Uint8Array | string): KeepAliveRequest {
     : { kind: 'keepAlive', id: request.id };
 }
 
-/** The answer to one, without its newline. `ttlSeconds` null: there is no such lease, which is no error. */
+/**
+ * The answer to one keepalive, without its newline. `ttlSeconds` is null where there is no such lease, which is not an
+ * error.
+ */
 export function keepAliveMessage(header: ResponseHeader, id: LeaseId, ttlSeconds: number | null): string {
   const fields = idField(id) + secondsField('TTL', ttlSeconds ?? 0);
   return `{"result":{${headerJson(header, header.revision)}${fields}}}`;

@@ -65,7 +65,7 @@ export const alarm: ParseUnary = (scanner, facts) => {
   if (action === alarmActions.GET) {
     return queryCall(facts, { kind: 'alarms', alarm }, ({ alarms }) => alarmsField(alarms));
   }
-  // etcd itself does not survive another action.
+  // Any other action crashes etcd itself.
   if (action !== alarmActions.ACTIVATE && action !== alarmActions.DEACTIVATE) {
     return refuse({ kind: 'unknownAlarmAction' });
   }
@@ -125,7 +125,7 @@ function int64Field(name: string, value: number | string): string {
 const hashField = (hash: number): string => (hash === 0 ? '' : `,"hash":${hash}`);
 
 /**
- * One message of a snapshot, without its newline. `remainingBytes` counts the parts, and not the last, which is their
+ * One message of a dump, without its newline. `remainingBytes` counts all parts but the last one, which is their
  * SHA-256.
  */
 export function snapshotMessage(remainingBytes: number, blob: Uint8Array): string {

@@ -1,12 +1,12 @@
-// Cuts a stream of bytes into the JSON objects that stand in it one after the other, as they arrive. It looks only at
-// braces, brackets and strings; whether an object is right is the decoder's to say. It holds at most one message.
+// Cuts a stream of bytes into the JSON objects that follow each other in it, as they arrive. It looks only at braces,
+// brackets and strings, and leaves the rest to the decoder of an object. It holds at most one message.
 
 import { joinBytes } from '../../base/bytes.ts';
 import { requestBodyBytesMax, watchMessageBytesMax } from '../../limits.ts';
 
 export type Split = {
   readonly messages: readonly Uint8Array[];
-  /** Why nothing after these messages can be read. The splitter takes no more. */
+  /** Why nothing after these messages can be read. The splitter then takes no more bytes. */
   readonly fault: string | null;
 };
 
@@ -53,13 +53,13 @@ export class MessageSplitter {
     return { messages, fault: this.#fault };
   }
 
-  /** The stream has ended: null, or what is wrong with its end. */
+  /** Ends the stream. Answers what is wrong with its end; null: nothing. */
   end(): string | null {
     if (this.#fault === null && this.#depth > 0) this.#fault = 'the body ends inside a message';
     return this.#fault;
   }
 
-  /** Follows one byte inside a message; true where it ends it. */
+  /** Follows one byte inside of a message. Answers true where the byte ends the message. */
   #closes(code: number): boolean {
     if (this.#inString) {
       if (this.#escaped) this.#escaped = false;
@@ -86,7 +86,7 @@ export class MessageSplitter {
   }
 }
 
-/** The messages of a frame that came whole: as in a body, several may stand in it, or none. */
+/** The messages of one whole frame, which may hold several or none, as a body may. */
 export function splitFrame(frame: Uint8Array): Split {
   const bytes = frame.byteLength;
   if (bytes > requestBodyBytesMax) {

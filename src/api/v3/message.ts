@@ -1,11 +1,11 @@
-// Protobuf messages over JSON: descriptors as data, and the one reader that follows them. It takes what Go's protojson
-// takes with unknown fields discarded: either spelling of a name, null for absent, a field twice or two members of a
-// one-of refused.
+// Protobuf messages over JSON: descriptors as data, and the one reader that follows them. It reads as Go's protojson
+// does with unknown fields discarded: a field has either of its two names, null counts as absent, and a field that
+// comes twice or two members of a one-of are refused.
 
 import type { Scanner } from '../json/scanner.ts';
 import { numberInQuotes, parseInt32, parseInt64, parseUint64 } from '../json/integer.ts';
 
-/** Reads one value into the message. False: the scanner holds the fault. */
+/** Reads one value into the message. Answers false where it is not valid; the scanner then has the fault. */
 type Read<Message> = (scanner: Scanner, message: Message) => boolean;
 
 export type Field<Message> = { readonly read: Read<Message>; readonly oneOf: string | null };
@@ -17,7 +17,7 @@ export type Descriptor<Message> = {
   readonly fields: ReadonlyMap<string, NumberedField<Message>>;
 };
 
-/** `fields` by their names in the .proto file. */
+/** `fields` have their names in the .proto file. */
 export function message<Message>(
   create: () => Message,
   fields: Readonly<Record<string, Field<Message>>>,
@@ -33,7 +33,7 @@ export function message<Message>(
   return { create, fields: byName };
 }
 
-/** `range_end` as `rangeEnd`, `ID` as it is. */
+/** The second name of a field: `rangeEnd` for `range_end`, and `ID` for `ID`. */
 function jsonName(name: string): string {
   return name.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }
@@ -65,7 +65,7 @@ export function readMessage<Message>(descriptor: Descriptor<Message>, scanner: S
   }
 }
 
-/** Puts a field into a one-of. */
+/** Makes a field a member of a one-of. */
 export function oneOf<Message>(group: string, { read }: Field<Message>): Field<Message> {
   return { read, oneOf: group };
 }
@@ -92,7 +92,7 @@ export function bool<Message>(set: (into: Message, value: boolean) => void): Fie
   });
 }
 
-/** The text of a number, or what stands in quotes for one. */
+/** The text of a number, which may be in quotes. */
 function readNumberText(scanner: Scanner): string | null {
   if (scanner.peek() !== 0x22) return scanner.readNumber();
   const quoted = scanner.readString();
@@ -106,8 +106,8 @@ function readInteger(scanner: Scanner): number | bigint | null {
 }
 
 /**
- * An int64 that is compared with revisions or counts: beyond 2^53 the nearest number, which lies beyond all of those
- * too.
+ * An int64 that is compared with revisions or counts. Beyond 2^53 it is the nearest number, which is also beyond all of
+ * those.
  */
 export function int64<Message>(set: (into: Message, value: number) => void): Field<Message> {
   return plain((scanner, into) => {
@@ -118,7 +118,7 @@ export function int64<Message>(set: (into: Message, value: number) => void): Fie
   });
 }
 
-/** An int64 that is a name, so that every bit counts. */
+/** An int64 that is a name, of which every bit counts. */
 export function int64Exact<Message>(set: (into: Message, value: bigint) => void): Field<Message> {
   return plain((scanner, into) => {
     const value = readInteger(scanner);
@@ -128,7 +128,7 @@ export function int64Exact<Message>(set: (into: Message, value: bigint) => void)
   });
 }
 
-/** A uint64 that is a name: the number of a member. */
+/** A uint64 that is a name: the id of a member. */
 export function uint64Exact<Message>(set: (into: Message, value: bigint) => void): Field<Message> {
   return plain((scanner, into) => {
     const text = readNumberText(scanner);
@@ -161,7 +161,7 @@ export function texts<Message>(add: (into: Message, value: string) => void): Fie
   });
 }
 
-/** The number of an enum, `undefined` for a name that it does not have, null for a fault. */
+/** The number of an enum; `undefined` for a name that the enum does not have, and null for a fault. */
 function readEnum(scanner: Scanner, names: Readonly<Record<string, number>>): number | undefined | null {
   if (scanner.peek() === 0x22) {
     const name = scanner.readString();
@@ -173,7 +173,7 @@ function readEnum(scanner: Scanner, names: Readonly<Record<string, number>>): nu
   return parseInt32(text) ?? scanner.fail('not an integer of 32 bits');
 }
 
-/** An unknown name leaves the field as it was, an unknown number is kept. */
+/** An unknown name leaves the field as it was. An unknown number is kept. */
 export function enumeration<Message>(
   names: Readonly<Record<string, number>>,
   set: (into: Message, value: number) => void,
@@ -186,7 +186,7 @@ export function enumeration<Message>(
   });
 }
 
-/** A list of enums; unknown names are left out. */
+/** A list of enums, without the names that are not known. */
 export function enumerations<Message>(
   names: Readonly<Record<string, number>>,
   add: (into: Message, value: number) => void,
@@ -199,7 +199,7 @@ export function enumerations<Message>(
   });
 }
 
-/** `descriptor` is a function because messages hold one another. */
+/** `descriptor` is a function, because the descriptors of messages refer to each other. */
 export function submessage<Message, Sub>(
   descriptor: () => Descriptor<Sub>,
   set: (into: Message, value: Sub) => void,

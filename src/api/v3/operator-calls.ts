@@ -1,10 +1,10 @@
-// Which of etcd's calls a tenant's own credentials do not open, whoever its users are: they change the group and not
-// the store. They are the operator's, and a tenant's root gets etcd's refusal for them.
+// The calls of etcd's that no credential of a tenant opens, because they change the group and not the store. They are
+// the operator's, and the root user of a store gets etcd's refusal for them.
 
 import type { DowngradeCall, MemberChangeCall } from '../contract.ts';
 import { downgradeAction } from '../service-calls.ts';
 
-/** Every change of the members, and what announces a downgrade or takes it back. */
+/** True for every change of the members, and for the announcement of a downgrade or its end. */
 export function isOperatorsAlone(call: MemberChangeCall | DowngradeCall): boolean {
   return call.kind === 'memberChange' || call.action !== downgradeAction.validate;
 }

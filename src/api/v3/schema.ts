@@ -1,4 +1,4 @@
-// The messages of etcd's rpc.proto that are served, as descriptors. A new call is a new descriptor here.
+// The messages of etcd's rpc.proto that are served, as descriptors. The message of a new call is added in this file.
 
 import { leaseId, noLease } from '../../model/brands.ts';
 import { emptyBytes } from '../../base/bytes.ts';
@@ -99,7 +99,7 @@ export const deleteRangeRequest = message<Draft<DeleteRangeRequest>>(
   },
 );
 
-/** `physical` asks etcd to wait until the space is free again; here an answered compaction always is one. */
+/** `physical` asks etcd to wait until the space is free again. Here an answered compaction has always freed it. */
 export const compactionRequest = message<Draft<CompactRequest>>(() => ({ revision: 0 }), {
   revision: int64((into, value) => (into.revision = value)),
   physical: bool(() => undefined),
@@ -108,7 +108,7 @@ export const compactionRequest = message<Draft<CompactRequest>>(() => ({ revisio
 const compareResultNames = { EQUAL: 0, GREATER: 1, LESS: 2, NOT_EQUAL: 3 };
 const compareTargetNames = { VERSION: 0, CREATE: 1, MOD: 2, VALUE: 3, LEASE: 4 };
 
-/** Each operand apart: which one counts is the target's to say, and it may come later. */
+/** Every operand has a field of its own: `target` says which one counts, and may come later in the message. */
 type CompareDraft = {
   key: Uint8Array;
   rangeEnd: Uint8Array;
@@ -161,7 +161,7 @@ const compare = message<CompareDraft>(
   },
 );
 
-/** An operand of another target than the one asked for counts as absent, and an absent one as zero or empty. */
+/** An operand for another target than the one in the message counts as absent, and an absent one as zero or empty. */
 function finishCompare(draft: CompareDraft): Compare {
   const { key, rangeEnd, result, target } = draft;
   switch (target) {
@@ -184,13 +184,13 @@ type TxnDraft = { compare: Compare[]; success: TxnOperation[]; failure: TxnOpera
 
 type OperationDraft = { operation: TxnOperation };
 
-/** Objects and lists of one level of a transaction: the txn, its list, the operation. */
+/** The depth of JSON in one level of a transaction: the transaction, its list, the operation. */
 const depthPerLevel = 3;
 
 /**
- * Each level of a transaction takes at least one of the operations that the level above it left, so one that is nested
- * deeper is always refused for its operations, whatever it holds. Only its syntax is looked at: the recursion stays
- * bounded.
+ * Each level of a transaction uses at least one of the operations that the level above has left. So a transaction that
+ * is nested more deeply is always refused for its operations, whatever it holds. The reader only checks its syntax,
+ * which bounds the recursion.
  */
 const levelsMax = txnOperationsMax + 1;
 
@@ -230,7 +230,7 @@ const requestOperation = message<OperationDraft>(() => ({ operation: { kind: 'em
   request_txn: oneOf('request', { read: readNestedTxn, oneOf: null }),
 });
 
-/** One more than there may be is as good as all of them: the store refuses the transaction for it. */
+/** One operation more than a transaction may have is enough for the store to refuse it, so no more are kept. */
 function keep<Item>(items: Item[], item: Item): void {
   if (items.length <= txnOperationsMax) items.push(item);
 }
@@ -251,7 +251,8 @@ export const txnRequest: Descriptor<TxnDraft> = message<TxnDraft>(() => ({ compa
 });
 
 /**
- * A unary body: the first JSON value counts, what follows it is passed over, and nothing at all is an empty message.
+ * Reads the body of a call with one message: the first JSON value counts, what follows it is passed over, and an empty
+ * body is an empty message.
  */
 export function readBody<Message>(descriptor: Descriptor<Message>, scanner: Scanner): Message | null {
   return scanner.atEnd() ? descriptor.create() : readMessage(descriptor, scanner);

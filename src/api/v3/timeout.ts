@@ -16,9 +16,9 @@ const int64Max = 9_223_372_036_854_775_807n;
 
 export type GrpcTimeout =
   | { readonly kind: 'none' }
-  /** At least 1. */
+  /** `timeoutMs` is at least 1. */
   | { readonly kind: 'after'; readonly timeoutMs: number }
-  /** A negative one: the call is over before it began. */
+  /** A negative time-out, whose call is over before it begins. */
   | { readonly kind: 'passed' }
   | { readonly kind: 'malformed'; readonly detail: string };
 

@@ -1,4 +1,5 @@
-// What every call of etcd's with one message and one answer has in common: its path's parser, and how it answers.
+// What all calls of etcd's with one message and one answer have in common: how a message is parsed, and how it is
+// answered.
 
 import { writeTooLarge } from '../../model/call-check.ts';
 import type { Operation, Outcome } from '../../model/store.ts';
@@ -11,22 +12,22 @@ import { answerWith } from '../large-answer.ts';
 import { answerOf } from '../query-answer.ts';
 import { headerJson } from './encode.ts';
 
-/** What a request has beside its message. */
+/** What a parser knows of a request beside its message. */
 export type RequestFacts = {
   readonly timeoutMs: number | null;
   readonly writeId: string | null;
   readonly bodyBytes: number;
 };
 
-/** null: the scanner holds the fault. */
+/** Parses one message; null where it is not valid, and the scanner then has the fault. */
 export type ParseUnary = (scanner: Scanner, facts: RequestFacts) => ApiCall | null;
 
-/** How failures are told: by their own codes, or as lock and election tell them. */
+/** How a call tells its failures: by their own codes, or as lock and election do. */
 export type Fail = (failure: Failure) => Response;
 
 export const failKept: Fail = (failure) => failureResponse('v3', failure);
 
-/** A Headers object is copied faster than a record is read. */
+/** A Headers object is copied faster than a record of headers. */
 const jsonHeaders = new Headers({ 'content-type': 'application/json' });
 
 export function jsonAnswer(text: string): Response {
@@ -42,7 +43,7 @@ export function refuse(failure: Failure): RefusedCall {
   return refuseWith(failKept, failure);
 }
 
-/** Answers an outcome that is not a failure with its fields. */
+/** Answers the fields of an outcome that is not a failure. */
 export function respondTo(fail: Fail, fields: (outcome: AppliedOutcome) => string) {
   return (outcome: Outcome, header: ResponseHeader): Response => {
     if (outcome.kind === 'failed') return fail(outcome.failure);
@@ -70,7 +71,7 @@ export function findTooLarge(operation: Operation, { bodyBytes }: RequestFacts):
   return writeTooLarge(operation, bodyBytes);
 }
 
-/** Of a write that can be large: it is measured before it becomes one. */
+/** A write that can be large is measured before it becomes a call. */
 export function sizedWrite(operation: Operation, facts: RequestFacts, options: WriteOptions): ApiCall {
   const failure = findTooLarge(operation, facts);
   return failure === null ? writeCall(facts, operation, options) : refuseWith(options.fail ?? failKept, failure);

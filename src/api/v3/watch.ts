@@ -1,5 +1,5 @@
-// etcd's watch stream: the messages of a client, decoded; the answers, encoded. An event's text is made once and shared
-// by all who watch it: only the envelope differs.
+// etcd's watch stream: the messages of a client are decoded, and the answers are encoded. The text of an event is made
+// once for all clients that watch it, and only what is around it differs.
 
 import { emptyBytes, utf8 } from '../../base/bytes.ts';
 import type { KeyRange, StoreEvent } from '../../model/store.ts';
@@ -10,8 +10,8 @@ import { bool, bytes, enumerations, int64, int64Exact, message, oneOf, submessag
 import { readBody } from './schema.ts';
 
 /**
- * `startRevision` 0: what comes after the current revision; negative: to be refused as compacted. `watchId` 0: the
- * store chooses.
+ * `startRevision` is 0 for what comes after the current revision; a negative one is refused as compacted. `watchId` is
+ * 0 where the store is to choose an id.
  */
 export type WatchCreate = KeyRange & {
   readonly startRevision: number;
@@ -27,7 +27,7 @@ export type WatchRequest =
   | { readonly kind: 'create'; readonly request: WatchCreate }
   | { readonly kind: 'cancel'; readonly watchId: bigint }
   | { readonly kind: 'progress' }
-  /** None of the three: passed over. */
+  /** The message is none of the three, and is passed over. */
   | { readonly kind: 'none' }
   | { readonly kind: 'malformed'; readonly detail: string };
 
@@ -106,29 +106,31 @@ const watchRequest = message<WatchDraft>(() => ({ request: { kind: 'none' } }), 
 
 const lowestKey = new Uint8Array([0]);
 
-/** etcd watches the key "\0" where none is given. */
+/** etcd watches the key "\0" where a message names no key. */
 function withKey(request: WatchCreate): WatchCreate {
   return request.key.byteLength > 0 ? request : { ...request, key: lowestKey };
 }
 
-/** One message, as `MessageSplitter` cuts it out of a body or a frame. */
+/** Decodes one message that `MessageSplitter` has cut out of a body or a frame. */
 export function decodeWatchRequest(message: Uint8Array | string): WatchRequest {
   const scanner = new Scanner(byteString(typeof message === 'string' ? utf8(message) : message));
   const draft = readBody(watchRequest, scanner);
   return draft?.request ?? { kind: 'malformed', detail: scanner.fault ?? 'not a message' };
 }
 
-/** etcd's words for a watch that it does not keep. */
+/** etcd's words for a watch that it ends. */
 export const cancelReasons = {
   compacted: 'etcdserver: mvcc: required revision has been compacted',
   emptyRange: 'mvcc: watcher range is empty',
   duplicateWatchId: 'mvcc: duplicate watch ID provided on the WatchStream',
 } as const;
 
-/** The watch id of answers that belong to no watch: a refused one, and progress of the whole stream. */
+/** The watch id of an answer that belongs to no watch: to a refused one, or to the progress of the whole stream. */
 export const noWatchId = -1n;
 
-/** The text of one event. The same for all watches of a stream that want, or do not want, the pair before it. */
+/**
+ * The text of one event. It is the same for all watches that want the pair before the event, and for all that do not.
+ */
 export function encodeEvent(event: StoreEvent, withPrevious: boolean): string {
   return eventJson(event, withPrevious);
 }
@@ -137,15 +139,15 @@ export type WatchAnswer = {
   readonly watchId: bigint;
   readonly created?: boolean;
   readonly canceled?: boolean;
-  /** 0: none. */
+  /** 0 where nothing was compacted. */
   readonly compactRevision?: number;
   readonly cancelReason?: string;
   readonly fragment?: boolean;
-  /** Texts of `encodeEvent`, joined by commas. */
+  /** The texts of `encodeEvent`, joined by commas. */
   readonly eventsText?: string;
 };
 
-/** One message without its newline. The header's revision is left out where it is 0. */
+/** One message, without its newline. A revision of 0 in the header is left out. */
 export function watchResponse(header: ResponseHeader, answer: WatchAnswer): string {
   let text = `{"result":{${headerJson(header, header.revision)}`;
   if (answer.watchId !== 0n) text += `,"watch_id":"${answer.watchId}"`;
