@@ -1,6 +1,6 @@
-// Replays the unary calls of a recorded conversation against a store alone: the wire parses and answers, a log of one
-// entry a call applies. What takes more than a store (streams, locks, members) is passed over; where such a call
-// changed something, the replay ends.
+// Replays the unary calls of a recorded conversation against a store alone: the wire parses and answers, and each call
+// is applied as a log entry of its own. Calls that need more than a store (streams, locks, members) are left out; where
+// such a call changed something, the replay ends.
 
 import { expect } from 'vitest';
 import { assert } from '../../src/base/assert.ts';
@@ -31,10 +31,13 @@ const tokenHeaders = ['authorization', 'grpc-metadata-token', 'grpc-metadata-aut
 
 export type Replayed = { readonly compared: number; readonly differences: readonly string[] };
 
-/** A token is its number; what it says is kept here. */
+/** A token is a number here, and this list has what each token says. */
 type Token = { readonly name: string; readonly authRevision: number };
 
-/** `frames`: each call that can crosses to the store, and its outcome back, as a session or the gateway sends them. */
+/**
+ * `frames`: true: each call that can be a frame crosses to the store as one, and so does its outcome, as a session or
+ * the gateway sends them.
+ */
 export async function replayOnStore(
   conversation: Conversation,
   { frames = false }: { readonly frames?: boolean } = {},
@@ -81,7 +84,7 @@ class StoreReplay {
     this.#fed.do({ kind: 'createAccessKey', accessKey });
   }
 
-  /** null: a store alone cannot say. */
+  /** Null: a store alone cannot answer this call. */
   answer(call: Call, captures: Captures): Response | null {
     const request = requestOf(call, captures);
     return this.#serve(parseCall(request), this.#callerOf(request.headers));

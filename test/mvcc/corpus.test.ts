@@ -1,4 +1,4 @@
-// What a real etcd answered, step by step, against the store alone.
+// The answers of a real etcd, step by step, compared with those of the store alone.
 
 import { readdirSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
@@ -7,9 +7,11 @@ import { readConversation } from '../conformance/conversation.ts';
 import { replayOnStore } from './corpus-replay.ts';
 
 const corpus = resolve(import.meta.dirname, '../corpus');
-/** Time passes in these, or a group is what they are about. */
+/** In these conversations time passes, or they are about a group. */
 const ofMoreThanAStore: ReadonlySet<string> = new Set(['lease-expiry', 'lease-keepalive', 'lock-expiry', 'members']);
-/** How many answers of some are compared: fewer would mean that calls are passed over unnoticed. */
+/**
+ * The number of answers that are compared, of some conversations. Fewer would mean that calls are left out unnoticed.
+ */
 const comparedAtLeast: ReadonlyMap<string, number> = new Map([
   ['alarms', 75],
   ['auth-kv', 370],

@@ -1,4 +1,4 @@
-// What a write id knows of its request, in groups of level 3.
+// How a write id is remembered with the digest of its request, in groups of level 3.
 
 import { describe, expect, it } from 'vitest';
 import { logIndex } from '../../src/model/brands.ts';
@@ -20,7 +20,7 @@ function sent(fed: Fed, ...command: Parameters<typeof of>): Outcome {
   return outcome;
 }
 
-/** Of level 3, with an entry after it. */
+/** The group is of level 3, and one entry came after that. */
 function third(): Fed {
   const fed = new Fed(new NodeSql());
   fed.do(toLevel(3));

@@ -1,4 +1,4 @@
-// A whole database as statements, one a line: how the stores of earlier versions are kept in `fixtures`.
+// Writes a whole database as statements, one a line. `fixtures` keeps the stores of earlier versions in this form.
 
 import { Buffer } from 'node:buffer';
 import type { SqlPort, SqlValue } from '../../src/base/sql-port.ts';

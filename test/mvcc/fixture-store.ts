@@ -1,4 +1,4 @@
-// What earlier versions wrote, from `fixtures`.
+// Opens the stores that earlier versions wrote, from `fixtures`.
 
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';

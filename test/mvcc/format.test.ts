@@ -1,6 +1,6 @@
-// Stores that earlier versions wrote. The fixtures are dumps of them: keys, compacted history, access keys and
-// remembered writes of the version of format 1; leases, users, alarms and the rest too of the last one before groups
-// had levels. That of format 3 is written by the code of level 2 itself.
+// Stores that earlier versions wrote. The fixture of format 1 has keys, compacted history, access keys and remembered
+// writes. The fixture of format 2, by the last version before groups had levels, also has leases, users, alarms and the
+// rest. The store of format 3 is written by the code of level 2 itself.
 
 import { Buffer } from 'node:buffer';
 import { expect, it } from 'vitest';
@@ -53,7 +53,7 @@ it('MVCC-FORMAT-2: a store of format 1 is taken over as it was, and holds leases
     '11: put app/2=kept@11',
   ]);
   expect(fed.store.accessKeys().map((key) => key.id)).toEqual(['k1']);
-  // A retry of a write that the earlier version remembered: put a=4, the previous pair with it.
+  // Retries a write that the earlier version remembered: put a=4, with its previous pair.
   const retried = { writeId: 'w6', caller: service, atMs: 1, operation: put('a', '4', { previous: true }) };
   expect(fed.commands([retried])).toMatchObject([
     { kind: 'put', revision: 5, answer: { previous: { modRevision: 2 } } },

@@ -1,5 +1,5 @@
-// Deletes of very many keys go in steps. What they leave is what deleting all at once leaves, and before the last step
-// all is as before.
+// Deletes of very many keys go in steps. They leave what a delete at once leaves, and before the last step everything
+// is as before.
 
 import { describe, expect, it } from 'vitest';
 import { leaseId, logIndex, revision } from '../../src/model/brands.ts';
@@ -37,7 +37,7 @@ import {
 
 type Twins = { readonly atOnce: Fed; readonly inSteps: Fed };
 
-/** Two stores with the same in them. */
+/** Two stores that hold the same. */
 function twins(operations: readonly Operation[]): Twins {
   const made = [new Fed(new NodeSql()), new Fed(new NodeSql())] as const;
   for (const fed of made) {
@@ -47,7 +47,10 @@ function twins(operations: readonly Operation[]): Twins {
   return { atOnce: made[0], inSteps: made[1] };
 }
 
-/** Runs one operation on both. `between`: after each step, before the last one; answers the store to go on with. */
+/**
+ * Runs one operation on both stores. `between` is called after each step before the last, and returns the store to go
+ * on with.
+ */
 function applyToBoth(
   { atOnce, inSteps }: Twins,
   operation: Operation,
@@ -70,14 +73,12 @@ function applyToBoth(
   }
 }
 
-/**
- * The store is closed after each step that wrote something. What a crash undoes is a whole step; counting begins again.
- */
+/** The store is closed after each step that wrote something. A crash undoes a whole step, and counting begins again. */
 function reopening({ inSteps }: Twins): (store: Store) => Store {
   return (store) => (store.isUnderWay ? new Store(inSteps.sql) : store);
 }
 
-/** All that a store holds, the parts of a batch put together. */
+/** All that a store holds, with the parts of a batch put together. */
 function contents({ sql }: Pick<Fed, 'sql'>): readonly unknown[] {
   const batches =
     sql.all(`SELECT last_revision, log_index, MAX(writes_total), group_concat(hex(body), ''), MAX(hash), hex(MAX(scrubbed))
@@ -251,7 +252,7 @@ describe('a large delete', () => {
     expect(steps).toBe(Math.floor(pairs / deleteMeasureFactor));
     expect(both.inSteps.range(everything, { countOnly: true }).count).toBe(pairs);
     expect(both.inSteps.store.runningHash).toEqual(both.atOnce.store.runningHash);
-    // One less is answered.
+    // One key less is answered.
     const less = applyToBoth(both, remove(keyRange(name(0), name(pairs - 1)), true), { rowsMax: 1 });
     for (const { outcomes } of [less.applied, less.expected]) {
       expect(outcomes).toMatchObject([{ kind: 'deleteRange', answer: { deleted: pairs - 1 } }]);
@@ -369,7 +370,7 @@ describe('the history of a large delete, in slices', () => {
     const { revision: last } = more.store;
     const some = [keyRange('k/000007', 'k/000010')];
     expect(sliced(more, some)).toEqual({ kind: 'busy' });
-    // Another query gives the first one up.
+    // A second query ends the first one.
     expect(sliced(more, null)).toEqual({ kind: 'busy' });
     expect(sliced(more, some)).toEqual({ kind: 'busy' });
     expect(sliced(more, some)).toMatchObject({ kind: 'events', through: last, revisions: [{ events: { length: 3 } }] });
@@ -380,7 +381,7 @@ describe('the history of a large delete, in slices', () => {
     if (piece.kind !== 'events' || atOnce.kind !== 'events') return;
     expect(piece.revisions.map(keysIn)).toEqual(atOnce.revisions.map(keysIn));
     expect(piece.revisions[0]?.events.at(-1)?.previous).toMatchObject({ version: 1 });
-    // What comes before it is told first.
+    // The events before it are told first.
     const before = more.store.history({ from: revision(last - 1), bytesMax: 1e9, ranges: null, inSlices: true });
     expect(before).toMatchObject({ kind: 'events', through: last - 1 });
   });

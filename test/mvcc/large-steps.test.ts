@@ -1,5 +1,5 @@
-// Work over a whole store goes in steps, so that a large one keeps nobody waiting: each step is bounded in rows and in
-// bytes.
+// Work over a whole store goes in steps that are bounded in rows and in bytes, so that a large store keeps nobody
+// waiting.
 
 import { expect, it } from 'vitest';
 import { replicaId, term } from '../../src/model/brands.ts';
@@ -58,7 +58,7 @@ it.each<Query & { readonly kind: 'hash' | 'hashKv' }>([{ kind: 'hash' }, { kind:
       fed.do(compact(fed.store.revision));
       fed.sweep();
     }
-    // A value or two each.
+    // Each step frees one value or two.
     expect(count).toBeGreaterThanOrEqual(10);
     expect(fed.store.query(query, service, 0)).not.toEqual(expected);
   },

@@ -1,4 +1,4 @@
-// Very many leases: what they take, and that they leave nothing.
+// Very many leases: the memory that they take, and that they leave nothing.
 
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -62,7 +62,7 @@ it(
       apply(`expire ${first}`, [{ kind: 'leaseExpire', leases }]);
       if (first % 20_000 === 1) most = Math.max(most, heldBytes() - before);
     }
-    // The ids of the last writes are all that grows, and they are bounded.
+    // Only the ids of the last writes grow, and they are bounded.
     expect(most).toBeLessThan(24 * 1_048_576);
     expect(fed.store.leaseCount).toBe(entrySize);
     expect(fed.range(everything).kvs).toEqual([]);

@@ -1,5 +1,5 @@
-// What entries mean at the levels that have been released: random ones, applied by the code of level 2 and by the
-// present one, leave the same rows and answers. The two may then be in one group.
+// What entries mean at the levels that have been released. The code of level 2 and the present code apply random
+// entries, and leave the same rows and answers, so replicas of both may be in one group.
 
 import { describe, expect, it } from 'vitest';
 import { logIndex } from '../../src/model/brands.ts';
@@ -17,7 +17,7 @@ import * as level2 from '../support/levels/level-2.js';
 const seeds = Number(process.env['SEEDS'] ?? 6);
 const rounds = 200;
 
-/** `stepping`: the level changes now and then. */
+/** `stepping`: true: the level changes now and then. */
 function compare(seed: number, levelOf: (random: RandomOperations) => number | null, first: number): void {
   const random = new RandomOperations(seed);
   const [formerSql, sql] = [new NodeSql(), new NodeSql()];
@@ -29,7 +29,7 @@ function compare(seed: number, levelOf: (random: RandomOperations) => number | n
     expect(level2.encodeCommands(commands)).toEqual(entry);
     const index = logIndex(++fed.index);
     const by = former.apply(index, level2.decodeCommands(entry));
-    // How much work it took is told by the present code alone.
+    // Only the present code tells how much work a command took.
     expect(present.apply(index, decodeCommands(entry))).toMatchObject(by);
     expect(present.runningHash).toEqual(former.runningHash);
   };

@@ -1,4 +1,4 @@
-// What a large store takes in memory, and what its format promises.
+// The memory that a large store takes, and what its format promises.
 
 import { beforeAll, describe, expect, it } from 'vitest';
 import { logIndex } from '../../src/model/brands.ts';
@@ -14,7 +14,7 @@ const keyCount = 200_000;
 const pageSize = 1_000;
 const boundBytes = 32 * 1_048_576;
 
-/** Measures while rows pass by. */
+/** Measures the memory while rows pass by. */
 class MeasuredSql implements SqlPort {
   most = 0;
   samples = 0;
@@ -98,7 +98,7 @@ describe('a store of 200,000 keys of 1 KB', () => {
     expect(result.kind === 'answer' && result.answer.kvs).toHaveLength(10);
     expect(sql.samples).toBeGreaterThan(10);
     expect(sql.most - before).toBeLessThan(boundBytes);
-    // All of them are too much for one answer: the read stops there.
+    // All pairs together are too much for one answer, so the read stops there.
     expect(store.range(range(everything, { sortTarget: sortTarget.mod })).kind).toBe('failed');
     expect(sql.most - before).toBeLessThan(2 * boundBytes);
   });
@@ -110,7 +110,7 @@ describe('a store of 200,000 keys of 1 KB', () => {
     const outcome = fed.do(remove(everything));
     expect(outcome).toMatchObject({ kind: 'deleteRange', answer: { deleted: keyCount } });
     const held = heldBytes() - before;
-    // 200,000 events; their values would be 200 MB.
+    // There are 200,000 events; their values would take 200 MB.
     expect(held).toBeLessThan(40 * 1_048_576);
     const events = fed.events.at(-1)?.events ?? [];
     expect(events).toHaveLength(keyCount);

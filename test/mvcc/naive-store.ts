@@ -1,5 +1,6 @@
-// The store as plain as can be: a copy of all pairs for each revision, everything computed anew for each answer. What
-// the real one is checked against. Slow, and meant to be obviously right; it shares no code with it but the model.
+// The store as plain as can be: a copy of all pairs for each revision, and everything computed anew for each answer.
+// The real store is compared with it. It is slow and meant to be obviously right, and shares no code with the real
+// store but the model.
 
 import { Buffer } from 'node:buffer';
 import { type LeaseId, leaseId, revision } from '../../src/model/brands.ts';
@@ -20,7 +21,7 @@ import type {
   TxnRequest,
 } from '../../src/model/store.ts';
 
-/** Pairs by their keys as hex, which sorts as the bytes do. */
+/** The pairs by their keys as hex, which sorts as the bytes do. */
 type Pairs = Map<string, KeyValue>;
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
@@ -37,15 +38,15 @@ export class NaiveFailure extends Error {
 export class NaiveStore {
   revision = 1;
   compacted = -1;
-  /** As of each revision. */
+  /** The pairs at each revision. */
   readonly #states: Pairs[] = [new Map(), new Map()];
   readonly events = new Map<number, StoreEvent[]>();
-  /** The time to live of each. Which keys are attached stands in the pairs. */
+  /** The time to live of each lease. The pairs say which keys are attached. */
   readonly leases = new Map<LeaseId, number>();
-  /** member/kind */
+  /** Each alarm as member/kind. */
   readonly alarms = new Set<string>();
 
-  /** Throws NaiveFailure, and has then done nothing. */
+  /** @throws NaiveFailure, and then nothing was done. */
   do(operation: Operation): unknown {
     this.#check(operation);
     if (operation.kind === 'put') return this.#changing((making) => making.put(operation.request));
@@ -126,7 +127,7 @@ export class NaiveStore {
     return state;
   }
 
-  /** The event with the pair before it, as a watch that starts below sees it. */
+  /** The event with the pair before it, as a watch from an earlier revision sees it. */
   eventsFrom(from: number): { readonly revision: number; readonly events: StoreEvent[] }[] {
     const all: { readonly revision: number; readonly events: StoreEvent[] }[] = [];
     for (const [at, events] of this.events) {
@@ -180,7 +181,7 @@ class Making {
       lease: request.ignoreLease && previous !== null ? previous.lease : request.lease,
     };
     this.pairs.set(key, kv);
-    // etcd shows none before a pair that the revision created.
+    // etcd shows no previous pair where the revision itself created the pair.
     const before = kv.version === 1 ? null : (this.#before.get(key) ?? null);
     this.events.push({ type: 'put', kv, previous: before });
     return { previous: request.previous ? previous : null };
@@ -211,7 +212,7 @@ class Making {
     }
   }
 
-  /** Which branches run, decided and checked before anything does. */
+  /** Decides which branches run, and checks them, before anything is done. */
   choices(request: TxnRequest): Map<TxnRequest, boolean> {
     const chosen = new Map<TxnRequest, boolean>();
     const choose = (txn: TxnRequest): void => {
@@ -317,7 +318,7 @@ function answer(request: RangeRequest, pairs: Pairs): RangeAnswer {
   const more = request.limit > 0 && kvs.length > request.limit;
   if (more) kvs = kvs.slice(0, request.limit);
   if (request.keysOnly) {
-    // The lease goes with the value, save where values had to be read.
+    // The lease is left out with the value, unless values had to be read.
     const byValue = request.sortTarget === 4;
     kvs = kvs.map((kv) => ({ ...kv, value: new Uint8Array(0), lease: byValue ? kv.lease : leaseId(0n) }));
   }
@@ -393,7 +394,10 @@ function checkTxn(request: TxnRequest, most: number): void {
   }
 }
 
-/** etcd's checkIntervals, with its gaps: deletes of this level, then nested txns in turn, then puts of this level. */
+/**
+ * The rule of etcd's checkIntervals, with its gaps: the deletes of this level, then the nested transactions in turn,
+ * then the puts of this level.
+ */
 function checkDuplicates(operations: readonly TxnOperation[]): { puts: Set<string>; deletes: KeyRange[] } {
   const deletes = operations.flatMap((each) => (each.kind === 'deleteRange' ? [each.request] : []));
   const puts = new Set<string>();

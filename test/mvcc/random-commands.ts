@@ -1,5 +1,5 @@
-// Random commands of every kind, by every kind of caller, some of them sent again; and all that a store holds, to
-// compare two.
+// Random commands of every kind, by every kind of caller, some of them repeated; and all that a store holds, to compare
+// two stores.
 
 import type { Caller, Command, Operation } from '../../src/model/store.ts';
 import { columnsOf } from '../../src/mvcc/snapshot/generic-rows.ts';
@@ -7,7 +7,10 @@ import type { SqlPort, SqlRow } from '../../src/base/sql-port.ts';
 import type { RandomOperations } from './random-operations.ts';
 import { type Fed, service } from './requests.ts';
 
-/** All rows that an answer may depend on. Which superfluous ones are swept, and the ids of large values, may differ. */
+/**
+ * All rows that an answer may depend on. The superfluous rows that are swept already, and the ids of large values, may
+ * differ.
+ */
 export function dump(sql: SqlPort, compacted: number): Record<string, SqlRow[]> {
   const value = 'CASE WHEN large IS NULL THEN value ELSE (SELECT bytes FROM large_values WHERE id = large) END';
   return {
@@ -85,15 +88,15 @@ function someCaller(random: RandomOperations, authRevision: number): Caller {
   return { kind: 'user', id: 'steady', name, authRevision: Math.max(0, authRevision - revisionsAgo) };
 }
 
-/** The key of the tenant that random callers come with. */
+/** The access key that random callers come with. */
 export const steadyKey: Operation = {
   kind: 'createAccessKey',
   accessKey: { id: 'steady', role: 'admin', prefix: new Uint8Array(0), expiresAtMs: null, createdAtMs: 0 },
 };
 
 /**
- * Those of one entry. `sent`: those of the entries before, to which they are added. `fed`: a store that has applied
- * them.
+ * The commands of one entry. `sent`: the commands of earlier entries, to which these are added. `fed`: a store that has
+ * applied the earlier entries.
  */
 export function randomCommands(random: RandomOperations, sent: Command[], fed: Fed, round: number): Command[] {
   random.revision = fed.store.revision;

@@ -16,7 +16,7 @@ import type {
 const keys = ['a', 'ab', 'b', 'b\0', 'c', 'd/1', 'd/2', 'd/3', '\u00e9', 'z'];
 
 export class RandomOperations extends Random {
-  /** The store's revision as far as the operations know: revisions asked for are around it. */
+  /** The revision of the store as far as the operations know it. Revisions that are asked for are near it. */
   revision = 1;
 
   operation(): Operation {
@@ -42,7 +42,7 @@ export class RandomOperations extends Random {
     return leaseId(BigInt(1 + this.below(4)));
   }
 
-  /** Leases come more often than they go; alarms are ended soon. */
+  /** Leases are granted more often than revoked, and alarms end soon. */
   #administration(): Operation {
     const kind = this.next();
     if (kind < 0.5) {

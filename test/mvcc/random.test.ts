@@ -1,5 +1,5 @@
-// The store against the naive one: random requests, each answer compared, with restarts, compactions and their steps
-// between.
+// The store compared with the naive one: random requests, each answer compared, with restarts, compactions and their
+// steps between.
 
 import { describe, expect, it } from 'vitest';
 import { compareBytes } from '../../src/base/bytes.ts';
@@ -52,7 +52,7 @@ class Compared {
     if (this.#random.chance(0.1)) this.#history(this.#naive.revision - this.#random.below(20));
   }
 
-  /** Everything that can be read. */
+  /** Compares everything that can be read. */
   end(): void {
     for (let at = Math.max(1, this.#naive.compacted); at <= this.#naive.revision; at++) {
       this.#read(range(keyRange('\0', '\0'), { revision: at }));
@@ -62,7 +62,7 @@ class Compared {
     expect(this.#fed.store.sizes().keys).toBe(this.#naive.state(this.#naive.revision).size);
   }
 
-  /** As a follower gets them: decoded from an entry. */
+  /** The commands are decoded from an entry, as a follower gets them. */
   #write(operations: readonly Operation[]): void {
     const expected = operations.map((operation) => naively(() => this.#naive.do(operation)));
     const commands = operations.map((operation) => ({
@@ -88,7 +88,7 @@ class Compared {
     expect(shown).toEqual(naively(() => this.#naive.range(request)));
   }
 
-  /** Which there are, and the keys of each. */
+  /** The leases, and the keys of each lease. */
   #leases(): void {
     const ids = [...this.#fed.ask<'leases'>({ kind: 'leases' }).ids];
     expect(new Set(ids)).toEqual(new Set(this.#naive.leases.keys()));

@@ -1,4 +1,4 @@
-// Reads that go on in slices: what they answer, and how much of the store each slice looks at.
+// Reads in slices: their answers, and how much of the store each slice looks at.
 
 import { describe, expect, it } from 'vitest';
 import { leaseId, logIndex } from '../../src/model/brands.ts';
@@ -42,7 +42,7 @@ function countSteps<Result>(steps: Generator<void, Result, void>): { result: Res
   }
 }
 
-/** Shapes that go through the store in every way there is. */
+/** Reads that go through the store in every way there is. */
 function someRange(random: RandomOperations, fed: Fed): RangeRequest {
   const { revision } = fed.store;
   const oldest = Math.max(1, fed.store.compactedRevision);
@@ -122,7 +122,7 @@ describe('a read in slices', () => {
     requests.push(range(everything, { revision: fed.store.revision - 1 }));
     fed.remove('k/0');
     fed.put('k/0');
-    // The slice that is full tells nothing of whether it is the last.
+    // A full slice does not know whether it is the last.
     const limited = range(everything, { limit: readSliceRows - 1 });
     expect(countSteps(fed.store.rangeInSteps(limited)).count).toBe(1);
     fed.remove('k/0');

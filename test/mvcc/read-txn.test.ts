@@ -1,4 +1,4 @@
-// Transactions that only read: answered as if they were in the log, and not in it.
+// Transactions that only read are answered as if they were in the log, although they are not.
 
 import { describe, expect, it } from 'vitest';
 import { logIndex } from '../../src/model/brands.ts';
@@ -10,7 +10,7 @@ import { randomCommands, steadyKey } from './random-commands.ts';
 import { RandomOperations } from './random-operations.ts';
 import { Fed, put, read, remove, txn, txnRequest, versionIs } from './requests.ts';
 
-/** The same without its puts and deletes. */
+/** The same transaction without its puts and deletes. */
 function readsOf({ compare, success, failure }: TxnRequest): TxnRequest {
   return { compare, success: success.flatMap(readIn), failure: failure.flatMap(readIn) };
 }

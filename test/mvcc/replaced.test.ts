@@ -1,4 +1,4 @@
-// What the puts of an entry take the place of, where that is more than memory holds.
+// The pairs that the puts of an entry overwrite, where these are more than memory holds.
 
 import { describe, expect, it } from 'vitest';
 import { logIndex, revision } from '../../src/model/brands.ts';
@@ -33,7 +33,7 @@ describe('an entry that replaces large values', () => {
     const fed = filled(count);
     fed.batch(Array.from({ length: count }, (__, n) => of(n)));
     const events = fed.events.flatMap((made) => made.events);
-    // A group of sixteen is read at once.
+    // The puts are read in groups of sixteen.
     expect(events.filter((event) => !isLate(event)).length).toBeLessThanOrEqual(Math.max(kept, 16));
     for (const [n, { kv, previous }] of events.entries()) {
       expect([kv.version, previous?.modRevision, previous?.value[0], previous?.value.byteLength]).toEqual([
@@ -43,7 +43,7 @@ describe('an entry that replaces large values', () => {
         valueBytes,
       ]);
     }
-    // As they are read from history.
+    // The events as they are read from history.
     const piece = fed.history(count + 2);
     expect(piece.kind === 'events' && piece.revisions[0]?.events[0]?.previous?.value.byteLength).toBe(valueBytes);
   });

@@ -26,7 +26,7 @@ describe('MVCC-REPLICA-1: stores that apply the same log are equal, whenever the
         for (const replica of replicas) {
           if (random.chance(0.15)) replica.reopen();
           if (random.chance(0.3)) replica.store.compactStep(1 + random.below(10));
-          // An entry that changed nothing is applied again after a restart, as the log does.
+          // After a restart an entry that changed nothing is applied again, as the log does.
           const { appliedIndex } = replica.store;
           if (appliedIndex < round) replica.store.skip(logIndex(round));
         }

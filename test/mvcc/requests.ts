@@ -1,4 +1,4 @@
-// Requests, commands and a store that is fed them, as short as tests want them.
+// Requests, commands, and a store that is fed them, in short form for tests.
 
 import { leaseId, type LogIndex, logIndex, revision } from '../../src/model/brands.ts';
 import { emptyBytes, prefixEnd, textOf, utf8 } from '../../src/base/bytes.ts';
@@ -109,7 +109,7 @@ export const txn = (parts: Partial<TxnRequest>): TxnOperation & Operation => ({
   request: txnRequest(parts),
 });
 
-/** key, target, result, operand. `equal` when nothing else is said. */
+/** A compare: key, target, result, operand. The result is `equal` if none is given. */
 export function versionIs(of: KeyRange | string, operand: number, result = 0): Compare {
   return { ...(typeof of === 'string' ? keyRange(of) : of), target: 'version', operand, result };
 }
@@ -119,14 +119,14 @@ export class Fed {
   readonly sql: SqlPort;
   store: Store;
   index = 0;
-  /** All events since it was opened first. */
+  /** All events since the store was first opened. */
   readonly events: RevisionEvents[] = [];
   readonly leaseChanges: LeaseChange[] = [];
   #written: number;
-  /** Keys that a step of a large delete moves; null: everything is applied at once. */
+  /** The keys that a step of a large delete moves. Null: everything is applied at once. */
   readonly stepRows: number | null;
 
-  /** `written`: the number that the next write's id has. */
+  /** `written`: the number in the id of the next write. */
   constructor(sql: SqlPort, written = 0, stepRows: number | null = null) {
     this.sql = sql;
     this.store = new Store(sql);
@@ -134,13 +134,13 @@ export class Fed {
     this.stepRows = stepRows;
   }
 
-  /** As after a crash or an eviction: nothing but the database is left. */
+  /** Opens the store anew as after a crash or an eviction: nothing but the database is left. */
   reopen(): void {
     this.store = new Store(this.sql);
     this.index = Math.max(this.index, this.store.appliedIndex);
   }
 
-  /** One entry with these operations. */
+  /** Applies one entry with these operations. */
   batch(operations: readonly Operation[], caller: Caller = service, atMs = 1): readonly Outcome[] {
     const commands = operations.map((operation) => ({ writeId: `w${this.#written++}`, caller, atMs, operation }));
     return this.commands(commands);
@@ -172,7 +172,7 @@ export class Fed {
     return outcome;
   }
 
-  /** The failure, or null. */
+  /** The failure of this operation. Null: it did not fail. */
   fails(operation: Operation, caller: Caller = service, atMs = 1): StoreFailure | null {
     const outcome = this.do(operation, caller, atMs);
     return outcome.kind === 'failed' ? outcome.failure : null;
@@ -216,7 +216,7 @@ export class Fed {
     return this.store.history({ from: revision(from), bytesMax, ranges });
   }
 
-  /** All that is left of superseded rows goes. */
+  /** Sweeps all superseded rows that a compaction has left. */
   sweep(rowsMax = 1_000): void {
     while (this.store.compactStep(rowsMax));
   }
@@ -227,7 +227,7 @@ function eventsOf(piece: HistoryPiece): readonly RevisionEvents[] {
   return piece.revisions;
 }
 
-/** `key=value@mod` of each pair, so that a test reads like a list. */
+/** Each pair as `key=value@mod`, so that a test reads like a list. */
 export function shown(pairs: readonly KeyValue[]): string[] {
   return pairs.map((pair) => `${textOf(pair.key)}=${textOf(pair.value)}@${pair.modRevision}`);
 }
@@ -236,7 +236,7 @@ export function keysOf(pairs: readonly KeyValue[]): string[] {
   return pairs.map((pair) => textOf(pair.key) ?? 'not text');
 }
 
-/** `put k=v@mod was k=v@mod` of each event of one revision. */
+/** Each event of one revision as `put k=v@mod was k=v@mod`. */
 export function shownEvents(revisions: readonly RevisionEvents[]): string[] {
   return revisions.map(({ revision: at, events }) => {
     const each = events.map((event) => {

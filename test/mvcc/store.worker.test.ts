@@ -1,4 +1,4 @@
-// The store's contract on the object's own SQLite: what holds on Node must hold here.
+// The contract of the store on the object's own SQLite: the rules that hold on Node must hold here.
 
 import { runInDurableObject } from 'cloudflare:test';
 import { describe, it } from 'vitest';
@@ -12,7 +12,7 @@ describe('the contract of the store, in an object', () => {
     await runInDurableObject(stub, (_instance, state) => run(new ObjectSql(state.storage)));
   });
 
-  /** Of those that delete, each whole delete in steps of one key. */
+  /** In the rules about deletes, each whole delete goes in steps of one key. */
   const deleting = storeContract.filter(({ name }) => /MVCC-(DELETE|LEASE|HISTORY|HASH|TXN)-/.test(name));
   it.each(deleting)('MVCC-DELETE-2, in steps: $name', async ({ name, run }) => {
     const stub = replicaStub(`contract in steps of ${name}`, 1);

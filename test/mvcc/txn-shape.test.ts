@@ -1,4 +1,5 @@
-// Txns of as many compares and operations as a request may have: what is said of them before the store is looked at.
+// Transactions with as many compares and operations as a request may have: what is decided of them before the store is
+// looked at.
 
 import { describe, expect, it } from 'vitest';
 import { keyText } from '../../src/base/bytes.ts';
@@ -20,7 +21,7 @@ const level = (of: () => TxnOperation): TxnOperation => txn({ success: Array.fro
 const half = (of: () => TxnOperation): TxnOperation[] =>
   Array.from({ length: children / 2 }, () => level(() => level(of)));
 
-/** Three levels of 42 each: a key each for the puts and the deletes. */
+/** There are three levels of 42 each, with a key of its own for every put and delete. */
 function nested(): TxnOperation {
   let keys = 0;
   const putOne = (): TxnOperation => put(`k${(keys++).toString(36)}`, '');
@@ -62,7 +63,7 @@ it('MVCC-TXN-14: the deletes of a txn cover what each of them does, but for thos
     const spans = Array.from({ length: random.below(8) }, () => spanOf(random.range()));
     for (const [place, span] of spans.entries()) {
       (place % 2 === 0 ? deleted : others).add(span);
-      // Now and then it is asked in between.
+      // Now and then the check lets others have their turn.
       if (random.chance(0.3)) deleted.holds('a');
     }
     deleted.addAll(others);

@@ -1,4 +1,4 @@
-// Commands that throw: what is left of them, what is answered, and what of all others.
+// Commands that throw: what they leave, what is answered, and what becomes of all other commands.
 
 import { describe, expect, it } from 'vitest';
 import { logIndex } from '../../src/model/brands.ts';
@@ -32,12 +32,12 @@ const undone = { kind: 'commandUndone', operation: 'put' };
 
 let written = 0;
 
-/** Each with an id of its own. */
+/** Each command has an id of its own. */
 function commandsOf(...operations: readonly Operation[]): Command[] {
   return operations.map((operation) => ({ writeId: `w${written++}`, caller: service, atMs: 1, operation }));
 }
 
-/** A store that throws at puts of one key, and one of everything that is written. */
+/** A store that throws at puts of one key, and a record of everything that is written. */
 function openThrowing(): { readonly sql: ThrowingSql; readonly store: Store } {
   const sql = new ThrowingSql(new NodeSql());
   return { sql, store: new Store(sql) };
@@ -86,8 +86,9 @@ describe('a command that throws', () => {
   });
 
   it('MVCC-UNDO-2: an entry in which no command throws is the same, applied carefully or not', () => {
-    // Not with any seed: a plain put that is refused while others wait to be written is recorded before them, and
-    // carefully after them (seed 11). What an entry means may only change with a new level.
+    // This does not hold with every seed: a plain put that is refused while other puts wait to be written is recorded
+    // before them, and after them where entries are applied carefully (seed 11). The meaning of an entry may only
+    // change with a new level.
     const random = new RandomOperations(12);
     const plain = new Fed(new NodeSql());
     const careful = new Fed(new NodeSql());
@@ -102,8 +103,8 @@ describe('a command that throws', () => {
       expect(carefully).toEqual({ applied, undone: [] });
       expect(careful.store.runningHash).toEqual(plain.store.runningHash);
     }
-    // Beyond some bytes an entry does not hold the pairs that it replaces: where that begins depends on how its puts
-    // are grouped.
+    // Beyond some bytes an entry does not keep the pairs that it overwrites, and where that begins depends on how its
+    // puts are grouped.
     const replacing = [
       ...Array.from({ length: 4 }, (_, n) => put(`large/${n}`, new Uint8Array(1_500_000).fill(round))),
       ...Array.from({ length: 40 }, (_, n) => put(`small/${n}`, `${round}`)),

@@ -1,4 +1,4 @@
-// What a command may take, seen from its request, against what it draws.
+// The work that a command may take, as estimated from its request, compared with the work that it takes.
 
 import { describe, expect, it } from 'vitest';
 import { revision } from '../../src/model/brands.ts';

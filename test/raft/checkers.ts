@@ -1,5 +1,5 @@
-// The five safety properties of Raft (§3.2, figure 3.2), and what reads promise, watched from outside while replicas
-// run. The checkers know the core's public face and its disks only.
+// The five safety properties of Raft (§3.2, figure 3.2), and the promise of reads, checked from outside while replicas
+// run. The checkers know only the public interface of the core, and the disks.
 
 import type { LogIndex, ReplicaId, Term } from '../../src/model/brands.ts';
 import { textOf } from '../../src/base/bytes.ts';
@@ -14,27 +14,29 @@ function check(condition: boolean, property: string, detail: string): asserts co
   if (!condition) throw new Violation(`${property}: ${detail}`);
 }
 
-/** A log up to an entry, as one number: two logs are the same up to there if and only if their numbers are. */
+/**
+ * A log up to an entry as one number. Two logs are the same up to that entry if and only if their numbers are equal.
+ */
 type History = number;
 
-/** What a leader had when it was last looked at. */
+/** The log of a leader when it was last looked at. */
 type Led = { readonly term: Term; readonly last: LogIndex; readonly history: History };
 type Committed = { readonly history: History; readonly term: Term };
 
 export class Checkers {
   readonly #histories = new Map<string, History>();
-  /** By index and term. */
+  /** Entries by index and term. */
   readonly #entries = new Map<string, History>();
   readonly #leaders = new Map<Term, ReplicaId>();
   readonly #led = new Map<ReplicaId, Led>();
-  /** By index, with the term in which a leader was first seen to have it committed. */
+  /** Committed entries by index, with the term in which a leader was first seen to have committed the entry. */
   readonly #committed = new Map<number, Committed>();
   readonly #applied = new Map<number, History>();
   readonly #logs = new Map<ReplicaId, History[]>();
   readonly #readsFrom = new Map<string, LogIndex>();
   #highestCommit = 0;
 
-  /** After each write. */
+  /** Called after each write. */
   wrote(host: Host, effects: Effects): void {
     const log = this.#logOf(host);
     const first = effects.entries[0];
@@ -45,7 +47,7 @@ export class Checkers {
     for (const context of effects.refusedReads) this.#settle(host, context);
   }
 
-  /** After each turn. */
+  /** Called after each turn. */
   looked(host: Host): void {
     const { raft } = host;
     if (raft.role !== 'leader') {
@@ -74,7 +76,7 @@ export class Checkers {
     this.#readsFrom.set(`${host.id}/${context}`, this.#highestCommit as LogIndex);
   }
 
-  /** What was asked of memory that is gone is never answered. */
+  /** A question that a crashed instance asked is never answered. */
   crashed(host: Host): void {
     this.#led.delete(host.id);
     for (const key of this.#readsFrom.keys()) if (key.startsWith(`${host.id}/`)) this.#readsFrom.delete(key);

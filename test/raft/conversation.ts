@@ -24,7 +24,7 @@ import { textOf, utf8 } from '../../src/base/bytes.ts';
 import type { Effects, Entry, Message, Role } from '../../src/raft/types.ts';
 import { Disk, Host } from './host.ts';
 
-/** The script as it should read: the same commands, each followed by what came of it. */
+/** The script as it should read: the same commands, each followed by what happened. */
 export function play(script: string): string {
   const conversation = new Conversation();
   const told: string[] = [];
@@ -87,7 +87,7 @@ class Conversation {
     }
   }
 
-  /** What is joined by `&` happens in one turn. */
+  /** Commands that are joined by `&` happen in one turn. */
   #act(id: ReplicaId, words: readonly string[]): void {
     const host = this.#hosts.get(id);
     assert(host !== undefined, `no replica ${id}`);
@@ -156,7 +156,7 @@ class Conversation {
     const learner = numberAfter('learner', 0);
     const learners = learner === 0 ? [] : [replicaId(learner)];
     for (const id of [...voters, ...learners]) {
-      // The first draw numbers questions, the others are time-outs: replica n waits 10 + n of 10 to 20 ticks.
+      // The first number drawn numbers questions, the others are time-outs: replica n waits 10 + n of 10 to 20 ticks.
       let isFirst = true;
       const random = (): number => {
         const drawn = isFirst ? 0 : id / 10;

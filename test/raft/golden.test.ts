@@ -1,4 +1,4 @@
-// Golden conversations: what replicas say to each other, as text to be read. To accept what is said now, run
+// Golden conversations: what replicas say to each other, as text to be read. To accept the present text, run
 // `RAFT_GOLDEN=write vitest run test/raft/golden.test.ts` and read the difference.
 
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';

@@ -55,7 +55,7 @@ export class Disk implements LogReader {
     return found;
   }
 
-  /** All in one transaction, as the effects ask. */
+  /** Everything is written in one transaction, as the effects ask. */
   write(effects: Pick<Effects, 'hardState' | 'entries' | 'committed'>): void {
     const { hardState, entries, committed } = effects;
     if (hardState !== null) this.hardState = hardState;
@@ -72,7 +72,7 @@ export class Disk implements LogReader {
     }
   }
 
-  /** A log from its terms alone, for tests that begin in the middle of a story. */
+  /** Makes a log from its terms alone, for tests that begin in the middle of a story. */
   preset(terms: readonly number[], state: { readonly term: number; readonly commit?: number }): void {
     for (const [place, entryTerm] of terms.entries()) {
       this.log.push({ index: logIndex(place + 1), term: term(entryTerm), kind: 'command', data: emptyBytes });
@@ -102,7 +102,7 @@ export type HostOptions = {
   readonly heartbeatTicks: number;
   readonly appendEntriesMax?: number;
   readonly send: (message: Message) => void;
-  /** After each write; what is in the effects is then on disk. */
+  /** Called after each write, when what the effects hold is on disk. */
   readonly onEffects?: (host: Host, effects: Effects) => void;
 };
 
@@ -127,7 +127,7 @@ export class Host {
     return this.#disk;
   }
 
-  /** Runs effects until none are left, or until a crash before `stopAt`: false. */
+  /** Runs effects until none are left. False: a crash before `stopAt` ended it. */
   turn(stopAt?: Step): boolean {
     while (this.#raft.hasEffects) {
       const effects = this.#raft.takeEffects();
@@ -144,12 +144,12 @@ export class Host {
     return true;
   }
 
-  /** Memory is lost, the disk is not. */
+  /** The replica crashes: its memory is lost, and its disk is not. */
   restart(): void {
     this.#raft = new Raft(this.#raftOptions());
   }
 
-  /** Memory and disk are lost: it comes back as it was when it joined. */
+  /** Memory and disk are lost: the replica comes back as it was when it joined. */
   loseDisk(): void {
     this.#disk = new Disk();
     this.restart();

@@ -20,7 +20,7 @@ function logOf(terms: readonly number[], commit = 0): { log: RaftLog; disk: Disk
   return { log: new RaftLog(disk, founding, disk.hardState, disk.applied), disk };
 }
 
-/** Writes what is new, as a host does. */
+/** Writes the new entries, as a host does. */
 function save(log: RaftLog, disk: Disk): void {
   disk.write({ hardState: null, entries: log.takeUnpersisted(), committed: log.takeCommitted(upTo(Infinity)) });
   log.markPersisted();

@@ -9,7 +9,7 @@ function replicatingFrom(match: number): Progress {
   return progress;
 }
 
-/** Of an append that left before any round began. */
+/** The answer is to an append that left before any round began. */
 function rejection(rejectedIndex: number, fit: number): Rejection {
   return { rejectedIndex: logIndex(rejectedIndex), fit: logIndex(fit), round: 0 };
 }
@@ -33,7 +33,7 @@ describe('progress of a follower', () => {
     expect(progress.next).toBe(5);
     expect(progress.rejected(rejection(10, 2))).toBe(false);
     expect(progress.next).toBe(5);
-    // Always at least one further back, or the same append would be sent for ever.
+    // The leader always goes back at least by one, because the same append would be sent for ever otherwise.
     expect(progress.rejected(rejection(4, 9))).toBe(true);
     expect(progress.next).toBe(4);
   });
@@ -49,7 +49,7 @@ describe('progress of a follower', () => {
     expect(progress.maySend).toBe(true);
     progress.sent(logIndex(appendsInFlightMax + 1));
     expect(progress.maySend).toBe(false);
-    // One answer stands for all before it.
+    // One answer stands for all appends before it.
     progress.accepted(logIndex(appendsInFlightMax), 0);
     for (let index = 2; index <= appendsInFlightMax; index++) {
       expect(progress.maySend).toBe(true);
@@ -72,7 +72,7 @@ describe('progress of a follower', () => {
     progress.sent(logIndex(8));
     expect(progress.rejected(rejection(6, 5))).toBe(false);
     expect(progress.maySend).toBe(false);
-    // What is known to match cannot be rejected by news.
+    // A rejection that is news cannot be about entries that are known to match.
     expect(progress.rejected(rejection(3, 2))).toBe(false);
     progress.accepted(logIndex(8), 0);
     expect([progress.match, progress.next]).toEqual([8, 9]);
@@ -83,8 +83,8 @@ describe('progress of a follower', () => {
     progress.accepted(logIndex(8), 3);
     progress.heartbeatSent(logIndex(8), 4);
     progress.answered(4);
-    // The append may have left before the answer came that raised `match`, and may have arrived before what that
-    // answered.
+    // The append may have left before the answer that raised `match` came, and may have arrived before the append that
+    // this answered.
     expect(progress.rejected({ rejectedIndex: logIndex(8), fit: logIndex(2), round: 3 })).toBe(false);
     expect([progress.match, progress.commitTold]).toEqual([8, 8]);
     expect(progress.rejected({ rejectedIndex: logIndex(8), fit: logIndex(2), round: 4 })).toBe(true);

@@ -18,7 +18,7 @@ describe('quorum', () => {
   ])('RAFT-34: $value is what a majority of $values has reached', ({ values, value }) => {
     const valueOf = (id: ReplicaId): number => values[id - 1] ?? 0;
     expect(quorumValue(groupOf(values.length), valueOf)).toBe(value);
-    // Whoever has it: the order does not matter.
+    // The order of the voters does not matter.
     const reversed = values.toReversed();
     expect(quorumValue(groupOf(values.length), (id) => reversed[id - 1] ?? 0)).toBe(value);
   });

@@ -22,7 +22,7 @@ const three = replicaId(3);
 
 type Replica = { readonly host: Host; readonly sent: Message[]; readonly effects: Effects[] };
 
-/** A disk whose log begins after an entry: what is before it is gone. */
+/** A disk whose log begins after an entry: the entries before it were cut. */
 class TruncatedDisk extends Disk {
   readonly #start: LogIndex;
 
@@ -60,7 +60,7 @@ function replicaOf(voters: readonly ReplicaId[] = [one, two, three], disk = new 
   return { host, sent, effects };
 }
 
-/** Receives as if from another replica of the same term, unless the message says otherwise. */
+/** The replica receives this as if another replica of the same term had sent it, unless the message says otherwise. */
 function receive({ host }: Replica, ...messages: readonly Message[]): void {
   for (const message of messages) host.raft.receive(message);
   host.turn();
@@ -308,7 +308,7 @@ describe('a replica', () => {
   it('RAFT-1: who grants a vote gives the candidate a whole time-out', () => {
     const replica = replicaOf();
     const { raft } = replica.host;
-    // Times out after 15 ticks. The vote is of the term that a heartbeat brought.
+    // The replica times out after 15 ticks. The vote is for the term that a heartbeat brought.
     receive(replica, { from: three, to: one, term: term(1), kind: 'voteReply', granted: false });
     for (let count = 0; count < 14; count++) raft.tick();
     receive(replica, { from: three, to: one, term: term(1), kind: 'vote', ...asksFor });
@@ -464,7 +464,7 @@ describe('a replica', () => {
     replica.host.raft.campaign();
     receive(replica, { from: two, to: one, term: term(0), kind: 'timeoutNow' });
     expect([replica.host.raft.role, replica.host.raft.term]).toEqual(['follower', 0]);
-    // It asks whether it is a member at all, for a log that is behind every other.
+    // The replica asks whether it is a member at all, and sends a log that is behind every other.
     expect(replica.sent.length).toBeGreaterThan(0);
     for (const message of replica.sent)
       expect(message).toMatchObject({ kind: 'preVote', lastLogIndex: 0, lastLogTerm: 0 });

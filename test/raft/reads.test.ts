@@ -53,7 +53,7 @@ describe('reads of a host', () => {
     expect([reads.hasSettled(logIndex(4)), reads.takeServed(logIndex(4))]).toEqual([false, []]);
     expect(reads.hasSettled(logIndex(5))).toBe(true);
     expect(reads.takeServed(logIndex(6))).toEqual([{ context: 1, index: 5 }]);
-    // A repeated answer finds nothing.
+    // A repeated answer finds no question.
     reads.answer(question, logIndex(5), 0);
     expect(reads.takeServed(logIndex(9))).toEqual([]);
   });
@@ -71,12 +71,12 @@ describe('reads of a host', () => {
     expect(reads.askAgain(12, 14)).toBeNull();
     reads.ask(3);
     const later = reads.takeQuestion(14);
-    // A refusal settles its own question alone.
+    // A refusal settles its own question and no other.
     reads.answer(later, null, 14);
     expect(reads.takeRefused()).toEqual([3]);
     reads.answer(again ?? 0, logIndex(5), 14);
     expect(reads.takeServed(logIndex(5)).map(({ context }) => context)).toEqual([1, 2]);
-    // Of a former self, whose numbers were others.
+    // The answer is to a former instance, whose questions had other numbers.
     reads.ask(4);
     const last = reads.takeQuestion(15);
     reads.answer(last + 1_000, logIndex(4), 15);
@@ -85,7 +85,7 @@ describe('reads of a host', () => {
     expect(reads.takeServed(logIndex(9))).toEqual([{ context: 4, index: 4 }]);
     reads.answer(first, logIndex(4), 16);
     expect([reads.isEmpty, reads.takeServed(logIndex(9)), reads.askAgain(20, 20)]).toEqual([true, [], null]);
-    // For a question that nobody waits for any more, none is asked.
+    // A question that nobody waits for any more is not asked again.
     reads.ask(5);
     const fifth = reads.takeQuestion(20);
     expect(reads.askAgain(22, 22)).toBe(fifth + 1);
@@ -105,7 +105,7 @@ describe('reads of a host', () => {
     reads.ask(4);
     reads.leaderLost();
     expect(reads.takeRefused()).toEqual([4]);
-    // What a leader has answered stays good when it goes, but not for ever.
+    // The answer of a leader stays good when the leader changes, but not for ever.
     expect(reads.isEmpty).toBe(false);
     reads.expire(3);
     expect(reads.takeRefused()).toEqual([3]);

@@ -1,5 +1,5 @@
-// One random run of a group at the level of messages: loss, repetition, reordering, partitions, crashes between any two
-// steps of a turn; then everything heals, and the group must come to life. A seed decides everything.
+// One random run of a group at the level of messages: loss, repetition, reordering, partitions, and crashes between any
+// two steps of a turn. Then everything heals, and the group must make progress. A seed decides everything.
 
 import { assert } from '../../src/base/assert.ts';
 import { replicaId } from '../../src/model/brands.ts';
@@ -10,7 +10,8 @@ import { Checkers } from './checkers.ts';
 import { Host, steps, type HostOptions } from './host.ts';
 
 /**
- * Weights of what may happen next. Each seed turns some off: a run where all fails hides what shows when most works.
+ * The weights of what may happen next. Each seed turns some off, because a run in which everything fails hides what
+ * shows when most things work.
  */
 type Weights = Readonly<Record<Action, number>>;
 const usualWeights = {
@@ -31,7 +32,7 @@ const usualWeights = {
   heal: 2,
 };
 type Action = keyof typeof usualWeights;
-/** Votes are split and voters crash more often than usual. */
+/** In these runs votes are split and voters crash more often than usual. */
 const weightsForBugs = { campaign: 12, crash: 4, cut: 3, deliverLate: 30 };
 const faults: readonly Action[] = [
   'deliverLate',
@@ -47,7 +48,7 @@ const faults: readonly Action[] = [
 
 const electionTimeoutTicks = 6;
 
-/** A bug in the host, planted to see that the checkers find it. */
+/** A bug in the host, planted to show that the checkers find it. */
 export type PlantedBug = 'forgetsVotes' | 'forgetsEntries';
 
 export type ScrambleOptions = { readonly seed: number; readonly stepsMax: number; readonly bug?: PlantedBug };
@@ -68,7 +69,7 @@ class Scramble {
   readonly #weights: Weights;
   readonly #bug: PlantedBug | undefined;
   #network: Message[] = [];
-  /** The side on which each replica is. */
+  /** The side of the partition on which each replica is. */
   #sides: readonly number[] = [];
   #proposals = 0;
   #contexts = 0;
@@ -131,7 +132,7 @@ class Scramble {
       case 'crash':
         return this.#crash(host);
       case 'crashAtStep':
-        // Whatever happens next stops half-way.
+        // True: what happens next stops half-way.
         host.raft.tick();
         this.#propose(host);
         host.turn(this.#random.pick(steps));
@@ -145,7 +146,10 @@ class Scramble {
     }
   }
 
-  /** No more faults: a leader is elected, a proposal is committed everywhere, no read stays open, all may rest. */
+  /**
+   * Ends all faults. A leader must be elected, a proposal must be committed everywhere, no read may stay open, and all
+   * replicas may rest.
+   */
   healAndSettle(): void {
     this.#sides = [];
     const leaderOfAll = (): Host | undefined => {
@@ -153,7 +157,7 @@ class Scramble {
       const isKnown = this.#hosts.every(({ raft }) => raft.leader === leader?.id && !raft.resting);
       return isKnown ? leader : undefined;
     };
-    // A vote that was on its way when the faults ended may still change the leader; after that, nothing does.
+    // A vote that was on its way when the faults ended may still change the leader. After that nothing changes it.
     for (let round = 0; round < 5 * electionTimeoutTicks; round++) this.#round();
     this.#runUntil('a leader is known to all', () => leaderOfAll() !== undefined);
     const leader = leaderOfAll();
@@ -174,7 +178,7 @@ class Scramble {
     this.#winAtOnce(leader);
   }
 
-  /** The leader of a resting group is gone: whoever is asked leads without a tick of the clock. */
+  /** The leader of a resting group is gone. The replica that is asked leads without a tick of the clock. */
   #winAtOnce(gone: Host): void {
     const next = this.#hosts.find((host) => host !== gone);
     if (next === undefined) return;

@@ -1,4 +1,4 @@
-// How long a voter's object must be absent before another replica takes its place.
+// For how long the object of a voter must not exist before another replica takes the voter's place.
 
 import { expect, it } from 'vitest';
 import { replicaId } from '../../src/model/brands.ts';
@@ -36,7 +36,7 @@ class Leader {
     });
   }
 
-  /** Each of its calls finds no object, until then. */
+  /** Until then, each call finds no object. */
   absentUntil(untilMs: number, peer = gone): void {
     for (; this.nowMs < untilMs; this.nowMs += 100) this.peers.absent(peer);
     this.peers.absent(peer);

@@ -1,4 +1,4 @@
-// What a leader tells the directory, and when, with its clock and the directory in the hands of the test.
+// What a leader tells the directory, and when. The test holds the clock and the directory.
 
 import { describe, expect, it } from 'vitest';
 import { replicaId } from '../../src/model/brands.ts';

@@ -1,5 +1,4 @@
-// The directory and the groups in it: what it learns of their members, also late, and what is left of a tenant that is
-// deleted.
+// The directory and the groups in it: what it learns of their members, also late, and what is left of a deleted tenant.
 
 import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -31,7 +30,7 @@ function tablesOf(tenant: NewTenant, replica: number): Promise<string[]> {
   );
 }
 
-/** By etcd's calls: the operator's route has no part in it. */
+/** The change is made by etcd's calls; the operator's route has no part in it. */
 async function members(tenant: NewTenant, path: string, body: object): Promise<{ ID: string; name: string }[]> {
   for (;;) {
     const response = await asOperator(`/v3/cluster/member/${path}`, {
@@ -53,7 +52,7 @@ async function untilVoters(tenant: NewTenant, names: readonly string[]): Promise
   }
 }
 
-/** Every replica of the first ones gives its place to another. */
+/** Each of the first replicas gives its place to another one. */
 async function replaceAll(tenant: NewTenant): Promise<void> {
   for (const number of [1, 2, 3]) {
     await members(tenant, 'add', { peerURLs: ['http://sam.quorate.internal:2380'] });
@@ -71,7 +70,7 @@ async function replaceAll(tenant: NewTenant): Promise<void> {
   }
 }
 
-/** What the objects of a tenant reach the directory by. */
+/** The binding by which the objects of a tenant reach the directory. */
 async function setDirectory(tenant: NewTenant, replicas: readonly number[], isAway: boolean): Promise<void> {
   const away = {
     withSession: () => {
@@ -106,7 +105,7 @@ function remove(tenant: NewTenant): Promise<Response> {
 
 async function expectNothingLeft(tenant: NewTenant, replicas: readonly number[]): Promise<void> {
   for (const replica of replicas) expect([replica, await tablesOf(tenant, replica)]).toEqual([replica, ['deletion']]);
-  // As after an hour.
+  // The objects are as they would be after an hour.
   for (const replica of replicas) expect(await runDurableObjectAlarm(replicaStub(tenant.id, replica))).toBe(true);
   for (const replica of replicas) expect([replica, await tablesOf(tenant, replica)]).toEqual([replica, []]);
 }
@@ -117,7 +116,7 @@ describe('what the directory knows', () => {
     await put(tenant.key, 'k', 'v');
     await replaceAll(tenant);
     await untilDirectoryHas(tenant, [4, 5, 6]);
-    // As after an hour.
+    // The objects are as they would be after an hour.
     for (const replica of [1, 2, 3]) expect(await runDurableObjectAlarm(replicaStub(tenant.id, replica))).toBe(true);
     expect(await readOfFreshGateway(tenant)).toEqual([200, 'v']);
   }, 60_000);
@@ -190,7 +189,7 @@ describe('deleting a tenant', () => {
     expect(await directory.byId(tenant.id)).toMatchObject({ state: 'deleting', nextNumber: 5 });
     expect((await withKey(tenant.key, '/v1/kv/k')).status).toBe(401);
     await runInDurableObject(stub, (instance) => Reflect.deleteProperty(instance, 'ask'));
-    // Those that were wiped then know nothing any more: as after an hour.
+    // The objects that were wiped know nothing any more, as after an hour.
     for (const replica of [1, 2, 3, 4])
       if (replica !== survivor) await runDurableObjectAlarm(replicaStub(tenant.id, replica));
     expect((await remove(tenant)).status).toBe(204);

@@ -1,5 +1,5 @@
-// Any request, down to the log and the store: what is taken is applied, what is not is a value, and nothing throws.
-// QUORATE_FUZZ_SECONDS makes it longer, with seeds that no run had before.
+// Any request, down to the log and the store: a request that is taken is applied, any other is refused by a value, and
+// nothing throws. QUORATE_FUZZ_SECONDS prolongs the run, with seeds that no run had before.
 
 import { describe, expect, it } from 'vitest';
 import { parseCall } from '../../src/api/call.ts';
@@ -34,9 +34,9 @@ const held = leaseId(9n);
 const leaseOr = (lease: LeaseId): LeaseId => (lease === noLease ? held : lease);
 
 type Asked =
-  /** The first write of a call, and what answers it. */
+  /** The first write of a call, and what it was answered. */
   | { readonly kind: 'write'; readonly operation: Operation; readonly respond: (outcome: Outcome) => Response | null }
-  /** What it was answered; null: it is not asked here. */
+  /** The answer. Null: this call is not asked here. */
   | { readonly kind: 'answered'; readonly response: Response | null };
 
 function taken(operation: Operation, respond: (outcome: Outcome) => Response | null = () => null): Asked {
@@ -118,7 +118,7 @@ function asked(driver: Driver, call: ApiCall, caller: Caller): Asked {
   }
 }
 
-/** What the replica makes of the outcome. */
+/** The answer that the replica makes of the outcome. */
 function placeOf(name: Uint8Array, lease: LeaseId): (outcome: Outcome) => null {
   return (outcome) => {
     if (outcome.kind !== 'failed') takenBy(outcome, placeKey(name, lease));
@@ -126,14 +126,14 @@ function placeOf(name: Uint8Array, lease: LeaseId): (outcome: Outcome) => null {
   };
 }
 
-/** As its object sleeps with it. */
+/** The watch sleeps with its object, and comes back. */
 function saveWatch({ range, previous }: WatchParameters, caller: Caller): void {
   const shape = { range, previous, noPut: false, noDelete: false };
   const watch = { id: 1n, shape, start: 1, next: 1, progressNotify: false, fragment: false };
   encodeStream({ protocol: 'v1', caller, nextId: 2n, watches: [watch] });
 }
 
-/** The alarm CORRUPT, and the password of no bound, as etcd answers them. */
+/** etcd answers so to the alarm CORRUPT, and to a password that is too long. */
 const documented = [500, 501, 503, 504, 507];
 
 function checkStatus(response: Response | null, context: string): void {
@@ -156,7 +156,7 @@ function sendOne(driver: Driver, random: WireRandom, met: Met, place: number): v
   const candidate =
     operation.kind === 'leaseGrant' ? { ...operation, candidate: leaseId(BigInt(place + 100)) } : operation;
   const writeId = 'writeId' in call && call.writeId !== null ? `c:${call.writeId}` : `g:${place}`;
-  // As in a group of level 3, and as in one below.
+  // The request is applied as in a group of level 3, and as in one below it.
   const named = random.below(2) === 0 ? {} : { digest: requestDigest(operation) };
   const result = write(driver, caller, writeId, candidate, named);
   met.results.add(result.kind);

@@ -1,4 +1,4 @@
-// A group of real objects: replication, crashes by abort, evictions, and watches that live through them.
+// A group of real objects: replication, crashes by abort, evictions, and watches that survive them.
 
 import { evictDurableObject, runInDurableObject } from 'cloudflare:test';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -17,7 +17,7 @@ beforeAll(prepareDirectory);
 
 const members = [1, 2, 3] as const;
 
-/** Crashes one object: what was not durable is lost, and all that was in memory. */
+/** Crashes one object: what was not durable is lost, and so is everything in memory. */
 async function crash(tenant: NewTenant, replica: number): Promise<void> {
   await expect(
     runInDurableObject(replicaStub(tenant.id, replica), (_, state) => state.abort('crashed by the test')),
@@ -132,7 +132,7 @@ describe('a group of three', () => {
 
   it('GROUP-9: an Idempotency-Key that named another request is 422 at once, and that request is not done', async () => {
     const tenant = await newTenant({ name: 'reused' });
-    // The group comes to level 3 with its first ticks.
+    // The group rises to level 3 with its first ticks.
     await expect.poll(() => levelOf(tenant.key), { timeout: 10_000 }).toBe(3);
     const first: unknown = await (await withKey(tenant.key, '/v1/kv/i1', named('PUT', 'v'))).json();
     const others = [
@@ -161,7 +161,7 @@ function named(method: string, body?: string): RequestInit {
   return { method, headers: { 'Idempotency-Key': 'one' }, ...(body === undefined ? {} : { body }) };
 }
 
-/** Of the group, as its leader has it. */
+/** The level of the group, as its leader has it. */
 async function levelOf(key: string): Promise<number> {
   const { level } = await (await withKey(key, '/v1/status')).json<{ level: number }>();
   return level;

@@ -25,13 +25,13 @@ afterEach(() => {
 
 const leader = replicaId(1);
 
-/** A follower as its doubts see it. */
+/** A follower as `LeaderDoubt` sees it. */
 class Follower {
   leader: ReplicaId | null = leader;
   resting = false;
   commit = logIndex(7);
   reads = 0;
-  /** What becomes of a read, and when; null: nothing. */
+  /** The outcome of a read, and when it comes. Null: it never comes. */
   read: { readonly afterMs: number; readonly kind: ReadResult['kind'] } | null = null;
   readonly doubt = new LeaderDoubt({ raft: () => this, read: () => this.#read(), nowMs: () => Date.now() });
 
@@ -51,7 +51,7 @@ class Follower {
     });
   }
 
-  /** After how many milliseconds it is decided, and how. */
+  /** The verdict, and the milliseconds that it took. */
   async look(): Promise<{ readonly isGone: boolean; readonly tookMs: number }> {
     const startMs = Date.now();
     const looked = this.doubt.isGone(leader).then((isGone) => ({ isGone, tookMs: Date.now() - startMs }));
@@ -117,7 +117,7 @@ describe('a leader that is heard', () => {
     const farMs = 2 * leaderProbeMs;
     const follower = new Follower();
     follower.read = { afterMs: farMs, kind: 'ready' };
-    // Nothing is known of it yet.
+    // Nothing is known of the leader yet.
     expect(await follower.look()).toMatchObject({ isGone: true });
     await vi.advanceTimersByTimeAsync(leaderDoubtPauseMs);
     follower.doubt.heard(leader);
@@ -141,7 +141,7 @@ describe('a leader that is heard', () => {
     await vi.advanceTimersByTimeAsync(leaderProbeMs);
     expect(await Promise.all(looks)).toEqual([true, true]);
     expect(follower.reads).toBe(1);
-    // The group heard it after all, and it leads on.
+    // The group heard the leader after all, and it leads on.
     await vi.advanceTimersByTimeAsync(leaderDoubtPauseMs - 1);
     follower.doubt.heard(leader);
     expect(await follower.doubt.isGone(leader)).toBe(false);

@@ -1,4 +1,4 @@
-// Members that come, go, move and are lost, on real objects, while the group serves.
+// Members that join, leave, move and are lost, on real objects, while the group serves.
 
 import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -191,7 +191,7 @@ describe('replicas of a group', () => {
     expect((await asOperator(`/v1/tenants/${tenant.id}`, { method: 'DELETE' })).status).toBe(204);
     for (const replica of [1, 2, 3, 4]) {
       expect(await tablesOf(tenant, replica), String(replica)).toEqual(['deletion']);
-      // As after an hour.
+      // The object is as it would be after an hour.
       expect(await runDurableObjectAlarm(replicaStub(tenant.id, replica))).toBe(true);
       expect(await tablesOf(tenant, replica), String(replica)).toEqual([]);
     }
@@ -206,7 +206,7 @@ describe('replicas of a group', () => {
     await untilVoters(tenant, [3]);
     await add(tenant, { replaces: 3 });
     await untilVoters(tenant, [4]);
-    // As after an hour.
+    // The object is as it would be after an hour.
     for (const replica of [1, 2, 3]) expect(await runDurableObjectAlarm(replicaStub(tenant.id, replica))).toBe(true);
     for (const replica of [1, 2, 3]) expect(await tablesOf(tenant, replica)).toEqual([]);
     const fresh = createApp(bindings);
@@ -229,7 +229,7 @@ describe('replicas of a group', () => {
     expect(await remove(2, '?force=maybe')).toMatchObject({ status: 400, detail: expect.stringContaining('force') });
     expect(await remove(2, '?faster')).toMatchObject({ status: 400, detail: expect.stringContaining('faster') });
 
-    // The one that takes another's place does not count twice: with it there are four for a moment.
+    // The replica that takes another's place does not count twice: with it there are four for a moment.
     const moved = await asOperator(path, { method: 'POST', body: '{"location":"oc","replaces":1}' });
     expect(moved.status).toBe(202);
     expect(await remove(3)).toMatchObject({ status: 409, type });

@@ -1,4 +1,4 @@
-// What is open with which key: how much of it there may be, and what ends it.
+// What clients hold open with each access key: how much that may be, and what ends it.
 
 import { expect, test } from 'vitest';
 import type { OpenKind } from '../../src/api/errors/failures.ts';
@@ -130,7 +130,7 @@ test('OPEN-4: before a place is refused, those that hold one are asked for a sig
   for (let count = 0; count < openOfKeyMax('observer'); count++) {
     const probe = (): void => {
       probes++;
-      // One client has left; the platform says so when something was written to it.
+      // One client has left. The platform tells so when something is written to it.
       const [left] = calls;
       if (left !== undefined && probes === 1) bench.keys.open.delete(left);
     };
@@ -141,7 +141,7 @@ test('OPEN-4: before a place is refused, those that hold one are asked for a sig
   expect(await Promise.all(answers)).toEqual([null, null]);
   expect(probes).toBe(openOfKeyMax('observer'));
   bench.add('observer', keyOf('a'), () => probes++);
-  // Soon after nobody is asked again.
+  // Soon after that nobody is asked again.
   const soon = bench.keys.open.refusalAfterProbe('observer', keyOf('a'));
   expect((await soon)?.kind).toBe('tooManyOpen');
   expect(probes).toBe(openOfKeyMax('observer'));

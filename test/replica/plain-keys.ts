@@ -1,4 +1,4 @@
-// The access keys of a tenant as a test wants them, and what is open with each.
+// The access keys of a tenant in the form that tests want, and what is open with each of them.
 
 import type { Failure } from '../../src/api/errors/failures.ts';
 import type { Caller } from '../../src/model/store.ts';

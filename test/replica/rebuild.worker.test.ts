@@ -1,4 +1,4 @@
-// Replicas that lack what was truncated, and replicas whose store was altered behind their back, on real objects.
+// Replicas that lack truncated entries, and replicas whose store was altered behind their back, on real objects.
 
 import { runInDurableObject } from 'cloudflare:test';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -40,7 +40,7 @@ async function until(condition: () => Promise<boolean>): Promise<void> {
   while (!(await condition())) await scheduler.wait(50);
 }
 
-/** Puts one after the other, an entry of the log each. */
+/** Puts keys one after the other, each as a log entry of its own. */
 async function fill(tenant: NewTenant, count: number): Promise<void> {
   for (let value = 0; value < count; value++) await put(tenant.key, `fill/${value % 50}`, String(value));
 }
@@ -66,7 +66,7 @@ describe('a log that is bounded', () => {
     for (const table of ['head', 'superseded', 'access_keys']) {
       expect(await rowsOf(tenant, 2, table)).toBe(await rowsOf(tenant, 1, table));
     }
-    // The new one serves alone what it was given: its history, too.
+    // The new replica alone serves what it was given, with its history.
     await crash(tenant.id, 1);
     const old = await withKey(tenant.key, '/v1/kv/fill/1?revision=3');
     expect([old.status, await old.text()]).toEqual([200, '1']);
@@ -108,7 +108,7 @@ describe('a store that was altered', () => {
     await until(async () => {
       const status = await statusOf(tenant.key);
       const replica = status.replicas.find(({ id }) => id === altered);
-      // It may lead again by now.
+      // The replica may lead again by now.
       return replica?.state === 'serving' && replica.diverged_at !== null;
     });
     const value = await withKey(tenant.key, '/v1/kv/k/1');

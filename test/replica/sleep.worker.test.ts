@@ -1,4 +1,4 @@
-// A group that nobody uses: it costs nothing, and the next call finds it.
+// A group that nobody uses costs nothing, and the next call finds it.
 
 import { evictDurableObject, runInDurableObject } from 'cloudflare:test';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -27,7 +27,10 @@ function rowsOf(tenant: string, replica: number): Promise<{ readonly content: st
   });
 }
 
-/** Every call of any object from now on: of the class, so that objects that are made anew are counted, too. */
+/**
+ * Counts every call of any object from now on. It counts calls of the class, so objects that are made anew count as
+ * well.
+ */
 async function countCalls(tenant: string): Promise<{ calls: number }> {
   const counted = { calls: 0 };
   await runInDurableObject(replicaStub(tenant, 1), (instance) => {
@@ -61,11 +64,11 @@ describe('a group that sleeps', () => {
     const answeredBy = await runInDurableObject(replicaStub(tenant.id, 1), (_, state) =>
       state.getWebSockets().map((socket) => state.getWebSocketAutoResponseTimestamp(socket)),
     );
-    // The platform has answered, so nothing of this code ran.
+    // The platform itself has answered, so none of this code ran.
     expect(answeredBy.filter((date) => date !== null)).toHaveLength(sockets.length);
     expect(await rowsOf(tenant.id, 1)).toEqual({ content: before.content, written: 0 });
 
-    // Where it does not answer, this code does.
+    // Where the platform does not answer, this code does.
     await runInDurableObject(replicaStub(tenant.id, 1), (_, state) => state.setWebSocketAutoResponse());
     for (const socket of sockets) {
       socket.send('ping');
@@ -88,10 +91,10 @@ describe('a group that sleeps', () => {
     const after = await Promise.all(members.map((replica) => rowsOf(tenant.id, replica)));
     expect(counted.calls).toBe(0);
     expect(after.map(({ content }) => content)).toEqual(before.map(({ content }) => content));
-    // The platform may have dropped an object meanwhile: its next instance has written nothing.
+    // The platform may have dropped an object meanwhile; its next instance has written nothing.
     for (const [place, { written }] of after.entries()) expect([0, before[place]?.written]).toContain(written);
 
-    // It counts what it should: a call and its rows are seen.
+    // The counters count: a call and its rows are seen.
     await put(tenant.key, 'k', '2');
     expect(counted.calls).toBeGreaterThan(0);
     expect((await rowsOf(tenant.id, 1)).content).not.toBe(after[0]?.content);

@@ -1,4 +1,4 @@
-// What no log may hold, sent through the API: the store answers, and goes on.
+// Requests that no log may hold, sent through the API: the store answers them and goes on.
 
 import { beforeAll, describe, expect, it } from 'vitest';
 import { b64, EtcdClient } from '../support/etcd-client.ts';

@@ -1,4 +1,4 @@
-// The migrations of the directory, one after the other, over what an earlier version had written.
+// The migrations of the directory, applied one after the other to what an earlier version had written.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';

@@ -29,9 +29,7 @@ async function start(): Promise<QuorateProcess> {
   return server;
 }
 
-/**
- * Puts a key of its own each time, once, until the server is gone. The last write of each writer is not acknowledged.
- */
+/** Puts a new key each time, once, until the server is gone. The last write of each writer is not acknowledged. */
 async function write(server: QuorateProcess, writer: number, writes: Write[]): Promise<void> {
   for (let count = 0; ; count++) {
     const key = `w${writer}/${count}`;
@@ -85,7 +83,7 @@ describe('a crash of everything', () => {
       if (modRevision !== null) expect(found.modRevision).toBe(modRevision);
       applied++;
     }
-    // Each write that is there made one revision after the store's first, and nothing else made one.
+    // Each write that is there made one revision after the store's first, and nothing else made a revision.
     expect((await find(second, writes[0]?.key ?? '')).revision).toBe(applied + 1);
   });
 });

@@ -45,7 +45,7 @@ function client(method: string, path: string, body: string): Client {
   socket.on('error', () => undefined);
   const first = new Promise<string>((resolve) => {
     socket.once('data', (bytes) => {
-      // It reads no further.
+      // The client reads no further.
       socket.pause();
       resolve(String(bytes));
     });
@@ -89,7 +89,7 @@ describe('a lock', () => {
       await waiting(name, 4);
       for (const each of left) await each.leave();
       expect((await post('/v3/lock/unlock', { key: held.key })).status).toBe(200);
-      // Before, the first of those that had left held it for as long as its lease lived: a minute.
+      // Formerly the first client that had left held the lock for as long as its lease lived: a minute.
       const [status, text] = await Promise.race([stayed, sleep(5_000, [0, 'still waiting'])]);
       expect([status, text]).toEqual([200, expect.stringContaining('"key"')]);
       expect(() => JSON.parse(String(text))).not.toThrow();
@@ -121,7 +121,7 @@ describe('an answer', () => {
     expect(heads.map((head) => head.slice(9, 12)).toSorted()).toEqual(['200', ...Array<string>(7).fill('429')]);
     expect(heads.find((head) => head.includes(' 429 '))).toContain('44 MiB');
     await Promise.all(clients.map(({ leave }) => leave()));
-    // What they held is free once they have left.
+    // The memory that they held is free once they have left.
     await expect.poll(async () => (await post('/v3/kv/range', JSON.parse(body))).status).toBe(200);
   });
 });

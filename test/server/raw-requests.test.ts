@@ -1,5 +1,5 @@
-// Requests as no client library sends them, byte for byte on a socket of their own: paths with dot segments, hosts that
-// are none, bodies that are larger than they say, or that nobody asked for.
+// Requests that no client library sends, byte for byte on a socket of their own: paths with dot segments, hosts that
+// are no hosts, and bodies that are larger than they say or that nobody asked for.
 
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
@@ -26,7 +26,7 @@ afterAll(async () => {
 
 type Answer = { readonly status: number; readonly body: string };
 
-/** Whether a body that nobody reads is still taken is told by whether the socket takes it. */
+/** Whether the server still takes a body that nobody reads shows in whether the socket takes it. */
 class RawRequest {
   readonly #socket: Socket;
   readonly answer: Promise<Answer>;
@@ -39,7 +39,7 @@ class RawRequest {
     this.#write(Buffer.from(`${head.join('\r\n')}\r\n\r\n${body}`, 'latin1'));
   }
 
-  /** Ends early where nobody takes any more. */
+  /** Ends early if the server takes nothing more. */
   async send(bytes: number, chunked = false): Promise<void> {
     const part = Buffer.alloc(65_536, 'x');
     for (let left = bytes; left > 0 && this.#socket.writable; left -= part.byteLength) {
@@ -142,7 +142,7 @@ describe('what a path says', () => {
       expect([target, read.status, read.body.includes('x')]).toEqual([target, 200, true]);
       expect(await keysWith('d/')).toContain(key);
     }
-    // A client that resolves dot segments itself.
+    // A client resolves dot segments itself before it sends.
     const { key } = server.ready.tenant;
     const init = { method: 'PUT', headers: { 'Quorate-Key': key }, body: 'y' };
     expect((await fetch(`${server.ready.url}/v1/kv/d%2Fa%2F..%2Fb`, init)).status).toBe(200);
@@ -233,7 +233,7 @@ describe('what a body may be', () => {
           const over = await answerTo(head, bytesMax + 1, chunked);
           expect([...told, over.status]).toEqual([...told, expected]);
           expect(over.body).toContain(String(path === '/v3/kv/put' ? messageBytesMax : bytesMax));
-          // It is read, and then it is no such call.
+          // The body is read, and then there is no such call.
           const within = await answerTo(head, bytesMax, chunked);
           expect([...told, within.body.includes(`${bytesMax + 1}`)]).toEqual([...told, false]);
         }

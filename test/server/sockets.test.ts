@@ -1,4 +1,4 @@
-// WebSockets as their clients have them, on a server that was started as users start it: what only a real connection
+// WebSockets as their clients see them, on a server that was started as users start it: what only a real connection
 // shows.
 
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -20,7 +20,7 @@ afterAll(async () => {
 
 type Kind = { readonly name: string; readonly path: string; readonly message: string };
 
-/** Every kind of socket, and a message of which nothing but an answer comes. */
+/** Every kind of socket, with a message that has no effect but its answer. */
 const kinds: readonly Kind[] = [
   { name: 'watch of v1', path: '/v1/watch?prefix=', message: '{"type":"progress"}' },
   { name: 'watch of v3', path: '/v3/watch', message: '{"create_request":{"key":"YQ=="}}' },
@@ -128,7 +128,7 @@ it("SOCKET-1: Node's WebSocket, which waits for the server to end the connection
     const opened = new Promise((resolve) => socket.addEventListener('open', resolve));
     const closed = new Promise<CloseEvent>((resolve) => socket.addEventListener('close', resolve));
     await inTime(opened, `the upgrade of ${name}`);
-    // What arrives while it closes makes this client forget that it was asked to.
+    // A message that arrives while it closes makes this client forget that it was asked to close.
     await sleep(50);
     socket.close(1000, 'done');
     await inTime(closed, `onclose of ${name}`);
@@ -173,7 +173,7 @@ it('SOCKET-4: a client that cannot read the answer to its upgrade is told by a c
   ];
   for (const [path, secret, code, words] of refusals) {
     const url = new URL(path, server.ready.url);
-    // A page's request names its origin, and the key, if it has one, as a subprotocol.
+    // The request of a page names its origin, and has the access key, if there is one, as a subprotocol.
     const offered = secret === null ? {} : { 'Sec-WebSocket-Protocol': `Bearer, ${secret}` };
     const upgrade = await openWebSocket(url, { Origin: 'https://page.example', ...offered }, waitMs);
     if (upgrade.socket === null) throw new Error(`${path} was answered ${upgrade.status}`);
@@ -199,7 +199,7 @@ function create(name: string): string {
   return JSON.stringify({ create_request: { key: btoa(name) } });
 }
 
-/** The watch of this id: an answer does not name the first one. */
+/** The message for the watch with this id. An answer does not name the first watch, whose id is 0. */
 function ofWatch(id: number): unknown {
   return expect.objectContaining(id === 0 ? {} : { watch_id: String(id) });
 }

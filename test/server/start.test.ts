@@ -10,7 +10,7 @@ import { isWorkerd } from '../../src/server/workerd-process.ts';
 import { checkedFetch } from '../support/checked-fetch.ts';
 import { spawnQuorate, startQuorate, type QuorateProcess } from '../support/quorate-process.ts';
 
-/** The rule says a second; a loaded machine is given a little more. */
+/** The bound is a second; a loaded machine is given a little more. */
 const orphanMsMax = 2_000;
 
 let parent: string;
@@ -105,7 +105,7 @@ describe('starting', () => {
       expect(stderr).toMatch(reason);
       expect(stderr).toMatch(/^quorate: [^\n]*\n$/);
     }
-    // The one that was there first goes on.
+    // The server that was there first goes on.
     expect((await put(server, '/v1/kv/still', 'here')).status).toBe(200);
     taken.close();
   });

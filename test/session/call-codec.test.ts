@@ -22,7 +22,7 @@ import { calls, requestOf } from '../api/v3/recording.ts';
 
 const recorded = calls(/\.jsonl$/).filter(({ path }) => /^\/v3(beta)?\/(kv|lease|auth)\//.test(path));
 
-/** What the corpus asks, as frames. */
+/** The calls of the corpus, as frames. */
 function corpusFrames(): Uint8Array[] {
   return recorded.flatMap((call) => {
     if (call.text.length > 20_000) return [];

@@ -1,4 +1,4 @@
-// `fetch` for tests of a server that was started: every answer of the service is held against the OpenAPI document.
+// `fetch` for tests of a started server: every answer of the service is checked against the OpenAPI document.
 
 import { answerFaults } from './openapi-checker.ts';
 

@@ -1,4 +1,4 @@
-// etcd's JSON API as the tests in workerd call it: by Quorate-Key and a user's token, over HTTP and over WebSockets.
+// etcd's JSON API as the tests in workerd call it, with Quorate-Key and a user's token, over HTTP and over WebSockets.
 
 import { Buffer } from 'node:buffer';
 import { expect } from 'vitest';
@@ -15,7 +15,7 @@ export async function post(path: string, body: unknown, headers: Record<string, 
   return { status: response.status, body: await response.json() };
 }
 
-/** A tenant's etcd, for one who has its key and perhaps a token. */
+/** The etcd of a tenant, for a caller who has its access key and perhaps a token. */
 export class EtcdClient {
   readonly #key: string;
   readonly #token: string | null;
@@ -63,7 +63,7 @@ export async function tokenOf(client: EtcdClient, name: string, password: string
   return String(token);
 }
 
-/** Turns auth on; answers the root. */
+/** Turns auth on. Returns the root's client. */
 export async function enableAuth(key: string): Promise<EtcdClient> {
   const anybody = new EtcdClient(key);
   await anybody.done('/v3/auth/user/add', { name: 'root', password: 'root-password' });
@@ -75,7 +75,7 @@ export async function enableAuth(key: string): Promise<EtcdClient> {
 
 export type Granted = { readonly permType: string; readonly key: string; readonly rangeEnd?: string };
 
-/** A user with a role of its own. The password is the name, twice. */
+/** Makes a user with a role of its own. The password is the name, twice. */
 export async function addUser(root: EtcdClient, name: string, permissions: readonly Granted[]): Promise<EtcdClient> {
   await root.done('/v3/auth/user/add', { name, password: name + name });
   await root.done('/v3/auth/role/add', { name: `role-of-${name}` });
@@ -120,7 +120,7 @@ export class FrameSocket {
     this.socket.send(typeof body === 'string' ? body : JSON.stringify(body));
   }
 
-  /** The frames that came and were not asked for. */
+  /** The frames that came and that nobody awaited. */
   get rest(): readonly string[] {
     return this.#frames;
   }

@@ -1,4 +1,4 @@
-// A real etcd on loopback, default settings, of one or three members, each a process with an empty folder of its own.
+// A real etcd on loopback with default settings: one or three members, each a process with an empty folder of its own.
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';

@@ -3,7 +3,9 @@
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 
-/** All are held until all are known, so that they differ. Another process may still take one before it is used. */
+/**
+ * All ports are held until all are known, so that they differ. Another process may still take one before it is used.
+ */
 export async function freePorts(count: number): Promise<number[]> {
   const servers = Array.from({ length: count }, () => createServer());
   const ports: number[] = [];

@@ -1,4 +1,4 @@
-// What a test holds in memory at a moment.
+// How much memory a test holds at a moment.
 
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -6,7 +6,7 @@ import { runInNewContext } from 'node:vm';
 setFlagsFromString('--expose-gc');
 const collect: unknown = runInNewContext('gc');
 
-/** What the program holds, on the heap and in buffers beside it. SQLite's own cache is bounded elsewhere. */
+/** The bytes that the program holds, on the heap and in buffers beside it. SQLite's own cache is bounded elsewhere. */
 export function heldBytes(): number {
   if (typeof collect !== 'function') throw new TypeError('no garbage collector to call');
   collect();

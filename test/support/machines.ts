@@ -27,16 +27,16 @@ import { SimulatedSql } from '../sim/platform/simulated-sql.ts';
 import { Crash, pass } from './virtual-crash.ts';
 
 export type Point = { readonly replica: number; readonly name: Step | 'asked' | 'arrived' | 'answered' | 'told' };
-/** What happens to the replica of the point at which it is set. */
+/** The fault that is done to the replica at the point for which it is set. */
 export type Fault =
-  /** Its object crashes; what was not durable is lost, or all of it survives. */
+  /** The object crashes. What was not durable is lost, or all of it survives. */
   | 'crashLosing'
   | 'crashKeeping'
-  /** Nothing reaches it and nothing leaves it, and every call under way hangs. */
+  /** Nothing reaches the replica and nothing leaves it, and every call under way hangs. */
   | 'cutOff'
   /** The call of the gateway that is at this point hangs for good. */
   | 'callHangs'
-  /** It fails. */
+  /** The call of the gateway that is at this point fails. */
   | 'callFails';
 
 const tenant = 'tenant';
@@ -61,12 +61,12 @@ class Machine {
   readonly #group: Machines;
   #member: SteppedMember | null = null;
   #synced: Promise<void> | null = null;
-  /** Calls that were taken: they break with the object. */
+  /** Calls that the object has taken. They break with the object. */
   #calls = new Set<(error: Error) => void>();
   isCutOff = false;
-  /** Calls between it and its peers are lost: its own, theirs to it, or the answers to its own. */
+  /** Calls between the replica and its peers are lost: its own, theirs to it, or the answers to its own. */
   lost: 'none' | 'all' | 'own' | 'answers' = 'none';
-  /** How long it lets everything wait that comes to it. */
+  /** How long everything that comes to the replica must wait. */
   takesMs = 0;
 
   constructor(group: Machines, number: ReplicaId) {
@@ -103,7 +103,7 @@ class Machine {
     member?.stop('crashed');
   }
 
-  /** The answer, once it may leave; the object may crash before. */
+  /** The answer, once it may leave. The object may crash before that. */
   take<Value>(answer: () => Promise<Value>): Promise<Value> {
     return new Promise((resolve, reject) => {
       this.#calls.add(reject);
@@ -182,7 +182,7 @@ export class Machines {
     );
   }
 
-  /** From now on calls go through an isolate that knows nothing. */
+  /** From now on calls go through an isolate that knows nothing of the group. */
   forgetAll(): void {
     this.#gateway = this.#newGateway();
   }
@@ -211,14 +211,14 @@ export class Machines {
     return machines;
   }
 
-  /** By the gateway; null: under the gateway's own id. */
+  /** A put by the gateway. Null: under an id that the gateway makes. */
   put(value: string, writeId: string | null): Promise<Response> {
     const headers = new Headers({ 'Quorate-Key': this.key });
     if (writeId !== null) headers.set('Idempotency-Key', writeId);
     return this.#gateway.serve(new Request('http://quorate.test/v1/kv/k', { method: 'PUT', body: value, headers }));
   }
 
-  /** From now on points are counted, and at one of them the fault is done. */
+  /** From now on points are counted, and the fault is done at one of them. */
   count(fault: { readonly at: number; readonly fault: Fault } | null = null): void {
     this.#fault = fault;
     this.#counts = true;
@@ -232,19 +232,19 @@ export class Machines {
     for (const machine of this.#machines) Object.assign(machine, { isCutOff: false, lost: 'none', takesMs: 0 });
   }
 
-  /** To have something done to it. */
+  /** The replica with this number, so that a test can do something to it. */
   replica(number: number): Pick<Machine, 'lost' | 'takesMs' | 'isCutOff' | 'crash' | 'member'> {
     return this.#machine(number);
   }
 
-  /** Past the gateway. */
+  /** Calls the replica directly, past the gateway. */
   putAt(replica: number, value: string, writeId: string): Promise<Response> {
     const headers = { [callerHeader]: 'accessKey key', 'Idempotency-Key': writeId };
     const body = utf8(value).slice().buffer;
     return serveWrite(this.#machine(replica).member, 'http://quorate.test/v1/kv/k', { method: 'PUT', headers, body });
   }
 
-  /** How often the key was written, and the store's revision, as each replica has it. */
+  /** How often the key was written, and the revision of the store, on each replica. */
   state(): readonly { readonly revision: number; readonly version: number; readonly value: string }[] {
     return this.#machines.map(({ member }) => {
       const { store } = member.driver;
@@ -260,7 +260,7 @@ export class Machines {
     }
   }
 
-  /** Something that could go wrong is about to happen. */
+  /** A point: something that could go wrong is about to happen. */
   reached(point: Point): void {
     if (!this.#counts) return;
     this.points.push(point);
@@ -312,7 +312,7 @@ export class Machines {
     return response;
   }
 
-  /** A point of a call of the gateway: a crash of the replica shows itself to the call. */
+  /** A point of a call of the gateway. A crash of the replica ends the call. */
   async #at(machine: Machine, name: Point['name']): Promise<void> {
     try {
       this.reached({ replica: machine.number, name });
@@ -336,7 +336,7 @@ export class Machines {
   }
 }
 
-/** As `Replica.fetch` and `serveCall` do with a write. */
+/** Serves a write as `Replica.fetch` and `serveCall` do. */
 async function serveWrite(member: Member, url: string, init: RequestInit): Promise<Response> {
   const headers = new Headers(init.headers);
   const body = init.body instanceof ArrayBuffer ? new Uint8Array(init.body) : new Uint8Array(0);
@@ -373,7 +373,7 @@ function numberOf(header: string | null): ReplicaId | null {
   return header === null ? null : replicaId(Number(header));
 }
 
-/** As the platform marks what comes from an object that is gone. */
+/** The error is marked as the platform marks errors of an object that is gone. */
 function outage(message: string): Error {
   return Object.assign(new Error(message), { durableObjectReset: true });
 }

@@ -6,7 +6,10 @@ import { type NotPromise, type SqlPort, type SqlRow, type SqlValue, StorageFault
 export class NodeSql implements SqlPort {
   readonly database: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
-  /** Statements for iterations that are not under way: two of the same text may run at once, each on its own. */
+  /**
+   * Statements for iterations that are not under way: two of the same text may run at once, each with a statement of
+   * its own.
+   */
   readonly #iterators = new Map<string, StatementSync[]>();
   #depth = 0;
 
@@ -84,7 +87,7 @@ export class NodeSql implements SqlPort {
 
   #prepare(statement: string): StatementSync {
     const prepared = this.database.prepare(statement);
-    // Arrays, as the port promises: objects would lose columns of the same name.
+    // Rows are arrays, as the port promises: objects would lose columns of the same name.
     prepared.setReturnArrays(true);
     return prepared;
   }

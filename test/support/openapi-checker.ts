@@ -1,4 +1,4 @@
-// Holds answers against the OpenAPI document: the status, the headers and the JSON of each must be in it. Knows the
+// Checks answers against the OpenAPI document: the status, the headers and the JSON of each must be in it. It knows the
 // document and nothing of what is served. It runs in workerd and in Node, so its validator interprets schemas and
 // compiles none.
 
@@ -14,7 +14,7 @@ type Answer = {
 };
 type Operation = { readonly operationId: string; readonly responses: Readonly<Record<string, Answer>> };
 
-// The document's own type says each path by its name; here all of them are alike.
+// The type of the document names each path; here all paths are alike.
 const { paths, components } = JSON.parse(JSON.stringify(openapiDocument)) as {
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
   readonly components: {
@@ -23,7 +23,7 @@ const { paths, components } = JSON.parse(JSON.stringify(openapiDocument)) as {
   };
 };
 
-/** A template that ends in a name of bytes takes slashes, too: `/v1/kv/{key}`. The longer template counts. */
+/** A template that ends in the name of a key takes slashes as well: `/v1/kv/{key}`. The longer template counts. */
 const templates = Object.keys(paths)
   .toSorted((left, right) => right.length - left.length)
   .map((template) => ({ template, form: formOf(template) }));
@@ -36,7 +36,7 @@ function formOf(template: string): RegExp {
   return new RegExp(`^${text}$`, 's');
 }
 
-/** What goes with every message, or belongs to the connection or to the Fetch standard. */
+/** Headers that go with every message, or belong to the connection or to the Fetch standard. */
 const headersOfAll: ReadonlySet<string> = new Set([
   'content-type',
   'content-length',
@@ -65,7 +65,7 @@ function schemaFaults(schema: Schema, value: unknown): string[] {
   return valid ? [] : errors.map(({ instanceLocation, error }) => `${instanceLocation}: ${error}`);
 }
 
-/** The faults of a frame of a v1 watch. */
+/** The faults of one frame of a v1 watch. */
 export function frameFaults(frame: unknown): string[] {
   return schemaFaults({ $ref: '#/components/schemas/WatchFrame' }, frame);
 }
@@ -76,9 +76,9 @@ function templateOf(path: string): string | null {
   return templates.find(({ form }) => form.test(path))?.template ?? null;
 }
 
-/** What of an answer is not in the document. Reads a copy of its body where that is JSON that ends. */
+/** What an answer has that the document does not. Reads a copy of its body if that is JSON that ends. */
 export async function answerFaults({ method, path }: Asked, answer: Response): Promise<string[]> {
-  // A preflight is the Fetch standard's.
+  // A preflight belongs to the Fetch standard.
   if (method === 'OPTIONS') return [];
   const template = templateOf(path);
   if (template === null)
@@ -93,16 +93,16 @@ export async function answerFaults({ method, path }: Asked, answer: Response): P
   return faults.map((fault) => `${method} ${template}, ${answer.status}: ${fault}`);
 }
 
-/** The same of a problem by itself, wherever it may be answered. */
+/** The same check for a problem by itself, wherever it may be answered. */
 export async function problemFaults(answer: Response): Promise<string[]> {
   const described = components.responses[answer.status];
   if (described === undefined) return [`no call answers ${answer.status}`];
   return [...headerFaults(described, answer.headers), ...(await bodyFaults('', described, answer))];
 }
 
-/** A method that a path does not take. */
+/** The answer to a method that the path does not take. */
 function elsewhere(status: number, template: string): Answer | undefined {
-  // As etcd says it on the paths of health.
+  // The text that etcd answers on the paths of health.
   const etcdText = { headers: { Allow: {}, 'X-Content-Type-Options': {} }, content: { 'text/plain': { schema: {} } } };
   if (status === 405 && /^\/(health|livez|readyz|version)/.test(template)) return etcdText;
   const known = template.startsWith('/v3') ? [405, 501] : [404, 405, 501];
@@ -125,7 +125,7 @@ async function bodyFaults(template: string, { content = {} }: Answer, answer: Re
   const [type = ''] = (answer.headers.get('content-type') ?? '').split(';');
   const media = content[type];
   if (media === undefined) return [`the content type "${type}" is not in the document`];
-  // Of etcd's paths, some answer for as long as somebody listens; their JSON is etcd's, and held by the corpus.
+  // Some of etcd's paths answer for as long as somebody listens. Their JSON is etcd's, and the corpus holds it.
   if (!/^application\/(problem\+)?json$/.test(type) || template.startsWith('/v3')) return [];
   const text = await answer.clone().text();
   try {

@@ -1,6 +1,6 @@
 import type { DriverPort } from '../../src/driver/driver.ts';
 
-/** Nobody hears what the driver says, and its clock stands still. A command that throws is a fault of the test's. */
+/** A port of a driver to which nobody listens, and whose clock stands still. A command that throws fails the test. */
 export const quietPort: DriverPort = {
   send: () => undefined,
   published: () => undefined,

@@ -1,5 +1,5 @@
-// A Quorate server as its users start it, in a process of its own: for tests, the benchmark and the demo. Knows the
-// command line and the line that the server prints when it is ready, and nothing of what is inside.
+// A Quorate server as its users start it, in a process of its own, for tests, the benchmark and the demo. This file
+// knows the command line and the line that a ready server prints, and nothing of what is inside.
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -15,17 +15,17 @@ export type Ready = {
   readonly url: string;
   readonly operatorToken: string;
   readonly tenant: { readonly id: string; readonly name: string; readonly key: string };
-  /** Where the server was started with --fault-port. */
+  /** The URL of the fault port. Null: the server was started without --fault-port. */
   readonly faultUrl: string | null;
 };
 
 export type StartOptions = {
-  /** Kept by `dispose`; without it a temporary folder is made, and removed by `dispose`. */
+  /** The data folder, which `dispose` keeps. Absent: a temporary folder is made, and `dispose` removes it. */
   readonly dataFolder?: string;
-  /** Beside --data, --json and, unless it is among these, --port 0. */
+  /** Further arguments beside --data, --json and, unless it is among these, --port 0. */
   readonly arguments?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
-  /** The server's entry; without it that of this checkout. */
+  /** The entry of the server. Absent: that of this checkout. */
   readonly main?: string;
 };
 
@@ -63,7 +63,7 @@ export class QuorateProcess {
     return { code: this.process.exitCode, signal: this.process.signalCode };
   }
 
-  /** Both processes at once, as a crash of the machine would end them. */
+  /** Kills both processes at once, as a crash of the machine would. */
   async killEverything(): Promise<void> {
     process.kill(this.runtimeProcessId, 'SIGKILL');
     await this.end('SIGKILL');
@@ -75,7 +75,7 @@ export class QuorateProcess {
   }
 }
 
-/** Resolves when the server is ready. @throws with what the server printed where it ends before that. */
+/** Resolves when the server is ready. @throws with what the server printed if it ends before that. */
 export async function startQuorate(options: StartOptions = {}): Promise<QuorateProcess> {
   const removed = options.dataFolder === undefined;
   const path = options.dataFolder ?? mkdtempSync(join(tmpdir(), 'quorate-data-'));
@@ -93,7 +93,7 @@ export async function startQuorate(options: StartOptions = {}): Promise<QuorateP
   return new QuorateProcess(parseReady(line), child, { path, removed }, () => stderr);
 }
 
-/** The server's command with these arguments and no others. */
+/** Runs the server's command with these arguments and no others. */
 export function spawnQuorate(
   words: readonly string[],
   environment: Readonly<Record<string, string>> = {},
@@ -103,7 +103,7 @@ export function spawnQuorate(
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...environment },
   });
-  // Whoever started a server and fails does not leave it behind.
+  // A test that started a server and fails does not leave it behind.
   const kill = (): void => {
     child.kill('SIGKILL');
   };
@@ -121,7 +121,7 @@ async function firstLine(child: ChildProcess): Promise<string | null> {
   const timer = setTimeout(() => child.kill('SIGKILL'), startWaitMs);
   try {
     for await (const line of createInterface({ input: child.stdout })) {
-      // What is printed later is read and dropped, so that the server never waits for its reader.
+      // Later output is read and dropped, so that the server never waits for its reader.
       child.stdout.resume();
       return line;
     }

@@ -20,7 +20,7 @@ describe('the randomness of tests', () => {
       const bucket = Math.floor(drawn * 16);
       buckets[bucket] = (buckets[bucket] ?? 0) + 1;
     }
-    // Six standard deviations around 1,000.
+    // The bound is six standard deviations around 1,000.
     for (const count of buckets) expect(Math.abs(count - 1_000)).toBeLessThan(190);
   });
 });

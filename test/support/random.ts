@@ -1,5 +1,5 @@
-// The randomness of all tests: a seed decides everything. Pinned seeds count on its sequence, which therefore never
-// changes. Not for secrets.
+// The randomness of all tests: a seed decides everything. Pinned seeds rely on its sequence, which therefore never
+// changes. It is not for secrets.
 
 import { assert } from '../../src/base/assert.ts';
 
@@ -21,7 +21,7 @@ export class Random {
   }
 
   chance(probability: number): boolean {
-    // Nothing is drawn for what is switched off, so that a fault that is off leaves the rest of a run as it was.
+    // Nothing is drawn for a chance of 0, so that a fault that is off leaves the rest of a run as it was.
     return probability > 0 && this.next() < probability;
   }
 
@@ -34,12 +34,12 @@ export class Random {
     return Math.floor(this.next() * bound);
   }
 
-  /** Both ends included. */
+  /** A whole number between two ends, both included. */
   integer(low: number, high: number): number {
     return low + Math.floor(this.next() * (high - low + 1));
   }
 
-  /** Mostly small, now and then several times the mean. */
+  /** A number that is mostly small, and now and then several times the mean. */
   exponential(mean: number): number {
     return -mean * Math.log(1 - this.next());
   }
@@ -62,7 +62,7 @@ export class Random {
     return last[1];
   }
 
-  /** As many as the number says, each made anew. */
+  /** So many values, each made anew. */
   several<Element>(count: number, make: () => Element): Element[] {
     return Array.from({ length: count }, make);
   }
@@ -71,13 +71,13 @@ export class Random {
     return Uint8Array.from({ length }, () => this.below(256));
   }
 
-  /** A generator of its own, so that one part's draws do not shift another's. */
+  /** A generator of its own, so that the draws of one part do not shift those of another. */
   fork(): Random {
     return new Random(Math.floor(this.next() * 4_294_967_296));
   }
 }
 
-/** The numbers alone, as the core takes them. */
+/** A function that gives the numbers alone, as the core takes them. */
 export function seededRandom(seed: number): () => number {
   const random = new Random(seed);
   return () => random.next();

@@ -12,7 +12,7 @@ export type TestEnv = {
   readonly OPERATOR_TOKEN: string;
 };
 
-/** The bindings of wrangler.toml and of the test configuration; the compiler cannot see either. */
+/** The bindings of wrangler.toml and of the test configuration, which the compiler cannot see. */
 export const bindings = env as unknown as TestEnv;
 
 const service = exports as unknown as { readonly default: { fetch(request: Request): Promise<Response> } };
@@ -23,7 +23,7 @@ export async function prepareDirectory(): Promise<void> {
   await applyD1Migrations(bindings.DIRECTORY, bindings.DIRECTORY_MIGRATIONS);
 }
 
-/** API-DOC-6: whatever the service answers, to any test, is in the OpenAPI document. */
+/** API-DOC-6: every answer of the service, to any test, must be in the OpenAPI document. */
 export async function call(path: string, init: RequestInit = {}): Promise<Response> {
   const request = new Request(`${origin}${path}`, init);
   const response = await service.default.fetch(request);
@@ -55,7 +55,7 @@ export function replicaStub(tenant: string, replica: number): DurableObjectStub<
   return bindings.REPLICA.get(bindings.REPLICA.idFromName(`${tenant}/${replica}`));
 }
 
-/** Crashes one object: what was not durable is lost, and all that was in memory. */
+/** Crashes one object: what was not durable is lost, and so is everything in memory. */
 export async function crash(tenant: string, replica: number): Promise<void> {
   const crashed = runInDurableObject(replicaStub(tenant, replica), (_, state) => state.abort('crashed by the test'));
   await crashed.then(
@@ -86,7 +86,7 @@ export class WatchSocket {
   readonly #faults: string[] = [];
   readonly closed: Promise<{ code: number; reason: string }>;
 
-  /** Frames of v1 are in the document. */
+  /** The frames of v1 must be in the document. */
   constructor(socket: WebSocket, protocol: 'v1' | 'v3' = 'v3') {
     this.socket = socket;
     socket.accept();
@@ -123,8 +123,7 @@ const cutOff = new WeakSet<Replica>();
 const cutClasses = new WeakSet<object>();
 
 /**
- * The method of the class is what a peer's call reaches: an object with one of its own would pass for one of former
- * code.
+ * A peer's call reaches the method of the class: an object with a method of its own would pass for one of former code.
  */
 function cutReceive(instance: Replica): void {
   const ofClass: Pick<Replica, 'receive'> = Object.getPrototypeOf(instance);
@@ -137,8 +136,8 @@ function cutReceive(instance: Replica): void {
 }
 
 /**
- * Starts the object anew, and no call between it and its peers comes through until what this gives back is called. What
- * the object's class knows of its namespace and of requests is all that is touched.
+ * Starts the object anew, and lets no call between it and its peers through until the returned function is called. Only
+ * what the object's class knows of its namespace and of requests is touched.
  */
 export async function cutFromPeers(tenant: string, replica: number): Promise<() => void> {
   await crash(tenant, replica);

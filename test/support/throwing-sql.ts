@@ -1,5 +1,5 @@
-// A database at which the code above it throws: after it has written the pair of one key. Storage is not at fault: what
-// is thrown stands for a bug of the store's own code, the same on every replica and at every start.
+// A database at which the code above it throws after it has written the pair of one key. The storage is not at fault:
+// the throw stands for a bug of the store's own code, the same on every replica and at every start.
 
 import { equalBytes, utf8 } from '../../src/base/bytes.ts';
 import type { NotPromise, SqlPort, SqlRow, SqlValue } from '../../src/base/sql-port.ts';

@@ -1,4 +1,4 @@
-// A crash of a replica in virtual time: it ends whatever runs in the object, and nobody handles that.
+// A crash of a replica in virtual time: it ends whatever runs in the object, and nobody handles it.
 
 import { vi } from 'vitest';
 
@@ -11,7 +11,7 @@ function unlessCrash(error: unknown): void {
   if (!(error instanceof Crash)) throw error;
 }
 
-/** Lets virtual time pass. What a crash ended in a timer's turn nobody handles, as in an object that is gone. */
+/** Lets virtual time pass. Nobody handles what a crash ended in the turn of a timer, as in an object that is gone. */
 export async function pass(delayMs: number): Promise<void> {
   try {
     await vi.advanceTimersByTimeAsync(delayMs);
@@ -20,7 +20,7 @@ export async function pass(delayMs: number): Promise<void> {
   }
 }
 
-/** The same for a promise. Gives back what ends it. */
+/** The same for a promise. Returns the function that ends it. */
 export function leaveCrashesUnhandled(): () => void {
   const others = process.listeners('unhandledRejection');
   process.removeAllListeners('unhandledRejection');

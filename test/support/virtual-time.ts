@@ -23,7 +23,7 @@ export function inVirtualTime(): void {
 
 export type Answer = { readonly status: number; readonly body: unknown; readonly tookMs: number };
 
-/** Of a call that just began; null: there is none within the time of a request. */
+/** The outcome of a call that just began. Null: there is none within the time of a request. */
 export async function answerTo(call: Promise<Response>): Promise<Answer | null> {
   const startMs = Date.now();
   let answer: Answer | null = null;

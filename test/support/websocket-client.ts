@@ -1,5 +1,5 @@
-// A WebSocket client (RFC 6455) for tests: unlike the platform's own it sends any header and shows a refused upgrade's
-// answer. Text frames only, whole messages of any length, no extensions.
+// A WebSocket client (RFC 6455) for tests. Unlike the platform's own it sends any header, and shows the answer of a
+// refused upgrade. It has text frames only, whole messages of any length, and no extensions.
 
 import { randomBytes } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
@@ -12,7 +12,7 @@ export type Upgrade = { readonly status: number; readonly headers: Readonly<Reco
   | { readonly socket: null; readonly body: string }
 );
 
-/** Answers with the server's status and headers; the socket is there where the status is 101. */
+/** Returns the server's status and headers, and the socket if the status is 101. */
 export function openWebSocket(url: URL, headers: Readonly<Record<string, string>>, waitMs: number): Promise<Upgrade> {
   return new Promise((resolve, reject) => {
     const request = httpRequest(url.href, {
@@ -53,15 +53,13 @@ function flatten(headers: Readonly<Record<string, string | string[] | undefined>
 }
 
 export class WebSocketClient {
-  /** Each whole text message, in order. */
+  /** Called with each whole text message, in order. */
   onMessage: (text: string) => void = () => undefined;
-  /** Called once, whoever closed. */
+  /** Called once, whichever side closed. */
   onEnd: () => void = () => undefined;
-  /** The server's close frame; null: none came. */
+  /** The close frame of the server. Null: none came. */
   closeFrame: { readonly code: number | null; readonly reason: string } | null = null;
-  /**
-   * Whether the connection is ended by this side once the server has closed. RFC 6455, 7.1.1 leaves that to the server.
-   */
+  /** Whether this side ends the connection once the server has closed. RFC 6455, 7.1.1 leaves that to the server. */
   endsConnection = true;
   /** Resolves when the server has ended the connection below the WebSocket. */
   readonly serverEnded: Promise<void>;
@@ -87,14 +85,14 @@ export class WebSocketClient {
     duplex.on('end', () => this.#end());
   }
 
-  /** Begins to hand out messages: what came before was kept. */
+  /** Begins to hand out messages. Those that came before were kept. */
   start(): void {
     this.#started = true;
     this.#readFrames();
     if (this.#ended) this.onEnd();
   }
 
-  /** False where the socket is closed. */
+  /** False: the socket is closed. */
   send(text: string): boolean {
     return this.#sendFrame(opcodes.text, Buffer.from(text, 'utf8'));
   }
@@ -111,13 +109,13 @@ export class WebSocketClient {
     this.#sendFrame(opcodes.binary, Buffer.from(bytes));
   }
 
-  /** `code` null: a close frame without one. */
+  /** `code` null: the close frame has no code. */
   close(code: number | null = 1_000): void {
     this.#sendClose(code === null ? Buffer.alloc(0) : Buffer.from([code >> 8, code & 0xff]));
     if (this.endsConnection) this.#duplex.end();
   }
 
-  /** Once, whoever began (RFC 6455, 5.5.1). */
+  /** A close frame is sent once, whichever side began (RFC 6455, 5.5.1). */
   #sendClose(code: Buffer): void {
     if (!this.#closed) this.#sendFrame(opcodes.close, code);
     this.#closed = true;
@@ -193,7 +191,7 @@ function frameHead(opcode: number, length: number, final: boolean): Buffer {
   return head;
 }
 
-/** The first frame of what came, or null while it is not whole. A server's frames are not masked. */
+/** The first frame in these bytes. Null: it is not whole yet. The frames of a server are not masked. */
 function parseFrame(bytes: Buffer): Frame | null {
   if (bytes.byteLength < 2) return null;
   const short = bytes.readUInt8(1) & 0x7f;

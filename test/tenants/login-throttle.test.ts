@@ -1,4 +1,4 @@
-// How long whoever has failed to log in waits for the next try.
+// How long a login that failed makes the next try wait.
 
 import { describe, expect, it } from 'vitest';
 import { loginNamesMax, loginsForgottenMs } from '../../src/limits.ts';

@@ -1,4 +1,4 @@
-// Which keys a set of permissions opens, against a look at every key there is.
+// Which keys a set of permissions opens, compared with a look at every key.
 
 import { describe, expect, it } from 'vitest';
 import { compareBytes, utf8 } from '../../../src/base/bytes.ts';
@@ -52,7 +52,8 @@ describe('MVCC-AUTH-13: intervals hold what some permission of theirs holds at e
         const isOpen = inside.every((key) => permissions.some((permission) => spanHolds(spanOf(permission), key)));
         const held = intervalsHold(intervals, request);
         expect(intervalsHoldOnce(intervals, request)).toBe(held);
-        // Beyond the longest keys that are looked at there are others: a request may hold some, but never the reverse.
+        // There are keys longer than those that are looked at, so a set may hold a request that these keys do not show,
+        // and never the reverse.
         if (held) expect(isOpen).toBe(true);
         const last = inside.at(-1);
         const isClosed = spanOf(request).kind === 'single' || (last?.byteLength ?? 3) < 3;
@@ -64,7 +65,8 @@ describe('MVCC-AUTH-13: intervals hold what some permission of theirs holds at e
 });
 
 it('MVCC-AUTH-13: an empty range is looked up in etcd’s tree, as etcd 3.7.1 was seen to answer', () => {
-  // The permissions of a user of a recorded conversation, in the order of its roles, and what it was answered.
+  // The permissions of a user of a recorded conversation, in the order of its roles, and the answers that this user
+  // got.
   const permissions = [
     point(0x62, 0xff),
     open(0x7e, 0x78, 0x31, 0x30),
@@ -96,7 +98,7 @@ describe('MVCC-AUTH-14: the keys of a lease are held against intervals in as man
         const inOrder = permissions.map(intervalOf).toSorted((left, right) => compareBytes(left.from, right.from));
         const intervals = [...joined(inOrder)];
         const held = keys.filter((key) => intervalsHold(intervals, { key, rangeEnd: utf8('') }));
-        // Few of all keys, or of those that are held: else hardly ever all are.
+        // Few keys are drawn, from all keys or from those that are held: of many, hardly ever all would be held.
         const attached = (random.chance(0.5) ? held : keys).filter(() => random.chance(0.3));
         let looks = 0;
         const firstFrom = (from: Uint8Array): Uint8Array | null => {

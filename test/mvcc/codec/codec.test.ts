@@ -1,4 +1,4 @@
-// What is written to log entries and rows comes back as it was, and what is cut or changed is refused.
+// Log entries and rows are read as they were written, and bytes that were cut or changed are refused.
 
 import { describe, expect, it } from 'vitest';
 import { BinaryReader, BinaryWriter, MalformedBytesError } from '../../../src/base/binary.ts';
@@ -236,7 +236,7 @@ it('BINARY-2: what is no number, no boolean, no text, or too short is malformed;
   }
 });
 
-/** All that a write can fail with once its caller may write. */
+/** All failures that a write can have once its caller may write. */
 const failures: readonly StoreFailure[] = [
   { kind: 'keyNotProvided' },
   { kind: 'keyTooLong', bytes: 2_049 },

@@ -1,4 +1,4 @@
-// Rules of the store: who may do what, and the keys of the tenant.
+// Rules of the store: callers and what they may do, and the access keys of the tenant.
 
 import { expect } from 'vitest';
 import { utf8 } from '../../../src/base/bytes.ts';

@@ -84,7 +84,7 @@ export const administrationRules: readonly StoreRule[] = [
       txn({ success: [txn({ failure: [put('k')] })] }),
     ];
     for (const operation of refused) expect(fed.fails(operation)).toEqual({ kind: 'noSpace' });
-    // Also in one entry with others.
+    // The alarm counts also for the other commands of its entry.
     expect(fed.batch([put('a'), remove('none'), put('b')]).map((outcome) => outcome.kind)).toEqual([
       'failed',
       'deleteRange',

@@ -1,4 +1,4 @@
-// Rules of the store: users, roles, permissions, and who may what while auth is on.
+// Rules of the store: users, roles, permissions, and what each caller may do while auth is on.
 
 import { expect } from 'vitest';
 import type { AuthOperation } from '../../../src/model/auth.ts';
@@ -66,7 +66,7 @@ function user(fed: Fed, name: string, id = keyId): Caller {
   return { kind: 'user', id, name, authRevision: fed.ask<'authStatus'>({ kind: 'authStatus' }).authRevision };
 }
 
-/** Root, and users u and v with a role each, named after them; auth is on. */
+/** The users are root, and u and v with a role each, named after them. Auth is on. */
 function withAuth(fed: Fed): void {
   fed.batch([accessKey(keyId, 'admin'), addUser('root'), addRole('root'), grantRole('root', 'root')]);
   for (const name of ['u', 'v']) fed.batch([addUser(name), addRole(name), grantRole(name, name)]);
@@ -87,7 +87,7 @@ function mayRead(fed: Fed, name: string, of: KeyRange): boolean {
 
 const credential = (name: string) => ({ kind: 'credential', name }) as const;
 
-/** A key as long as one may be. */
+/** A key of the greatest length. */
 const long = (n: number, last: string): Uint8Array =>
   utf8(`${String(n).padStart(6, '0')}${'x'.repeat(keyBytesMax - 7)}${last}`);
 
@@ -378,7 +378,7 @@ export const authRules: readonly StoreRule[] = [
       fed.do({ kind: 'authEnable' });
       fed.do({ kind: 'revokeAccessKey', id: keyId });
       expect(fed.fails(put('k'), user(fed, 'u'))).toEqual({ kind: 'unauthenticated', reason: 'revoked' });
-      // Beyond its prefix a key neither attaches to a lease, nor ends it.
+      // An access key neither attaches keys beyond its prefix to a lease, nor ends a lease that has such keys.
       fed.batch([accessKey('app', 'write', 'app/'), grant(1), putLeased('other', 1), grant(2)]);
       const app: Caller = { kind: 'accessKey', id: 'app' };
       for (const operation of [putLeased('app/1', 1), revokeLease(1)]) {

@@ -1,4 +1,4 @@
-// Rules of the store: the running hash over what it applied, by which replicas find out that they differ.
+// Rules of the store: the running hash over everything that it applied, by which replicas notice that they differ.
 
 import { expect } from 'vitest';
 import { logIndex } from '../../../src/model/brands.ts';
@@ -18,7 +18,7 @@ import { everything, type Fed, grant, keyRange, put, putLeased, remove, service,
 
 const undone = new Error('undone');
 
-/** The hashes after each of these entries if the database is altered before them. Nothing of it stays. */
+/** The hashes after each of these entries if the database is altered before them. Nothing of this stays. */
 function hashesIf(fed: Fed, edits: readonly string[], entries: readonly (readonly Operation[])[]): number[] {
   const hashes: number[] = [];
   try {
@@ -40,7 +40,7 @@ function hashesIf(fed: Fed, edits: readonly string[], entries: readonly (readonl
   return hashes;
 }
 
-/** Whether the hash of one entry tells. */
+/** Whether the hash of one entry shows the alteration. */
 function isFound(fed: Fed, edit: string, operation: Operation): boolean {
   return hashesIf(fed, [edit], [[operation]])[0] !== hashesIf(fed, [], [[operation]])[0];
 }
@@ -56,7 +56,7 @@ function newestRow(fed: Fed): SqlRow | undefined {
   return fed.sql.all('SELECT log_index, hash FROM batches ORDER BY last_revision DESC, log_index DESC, part DESC')[0];
 }
 
-/** Of each kind of row: with a lease, with a value of its own row, without one. */
+/** There is a row of each kind: with a lease, with a value in a row of its own, and with neither. */
 const sixteen: readonly Operation[] = Array.from({ length: 16 }, (_, n) => {
   if (n % 4 === 1) return putLeased(keyOf(n), 1);
   if (n % 4 === 2) return put(keyOf(n), String(n).repeat(700));
@@ -89,7 +89,7 @@ export const hashRules: readonly StoreRule[] = [
       expect(fed.store.runningHash).toEqual(running);
     }
     expect(seen.size).toBe(entries.length);
-    // Entries that leave no row: none, and one whose caller is unknown.
+    // These entries leave no row: one without commands, and one whose caller is unknown.
     const before = fed.store.runningHash;
     fed.store.skip(logIndex(++fed.index));
     fed.do(put('k'), { kind: 'accessKey', id: 'nobody' });
@@ -120,7 +120,8 @@ export const hashRules: readonly StoreRule[] = [
       const others = [put(key === keyOf(0) ? keyOf(1) : keyOf(0), 'new'), txn({}), grant(9)];
       const own = [put(key, 'new'), remove(key)];
       for (const edit of [...edits.map((one) => `UPDATE head SET ${one}`), 'DELETE FROM head']) {
-        // Nothing ever reads a value beside a large one: with its row it becomes history, and cannot be told from none.
+        // Nothing ever reads a value beside a large value, so the hash does not see it: it becomes history with its
+        // row.
         const operations = n % 4 === 2 && edit.includes('SET value') ? others : [...others, ...own];
         for (const operation of operations) {
           expect(isFound(fed, `${edit} ${ofKey(key)}`, operation), `${edit} ${key}, ${operation.kind}`).toBe(true);
@@ -147,7 +148,7 @@ export const hashRules: readonly StoreRule[] = [
         const [right, wrong] = [hashesIf(fed, [], entries), hashesIf(fed, [edit], entries)];
         const at = right.findIndex((hash, nth) => hash !== wrong[nth]);
         expect(at).toBeGreaterThanOrEqual(0);
-        // It is told from then on.
+        // From then on the hash sees it.
         expect(right.every((hash, nth) => nth < at || hash !== wrong[nth])).toBe(true);
         latest.add(at);
       }
@@ -157,7 +158,7 @@ export const hashRules: readonly StoreRule[] = [
   rule('MVCC-HASH-6: what an entry writes counts at once, and so does what it takes the place of', (fed) => {
     const keys = Array.from({ length: 60 }, (_, n) => put(keyOf(n)));
     fed.batch([...keys, grant(1), putLeased('z', 1), put('z/large', 'l'.repeat(2_000)), toLevel(2)]);
-    // The scrub is at the first rows: what is altered at the end is found because it is touched.
+    // The scrub is at the first rows. An alteration of the last rows is found because they are written.
     const edits = [`value = x'2d'`, 'created = created - 1', 'version = version + 1', 'mod = mod - 1', `lease = '5'`];
     for (const edit of edits) {
       const statement = `UPDATE head SET ${edit} ${ofKey('z')}`;
@@ -207,7 +208,7 @@ export const hashRules: readonly StoreRule[] = [
       const scrubbed = (at: number): boolean =>
         isFound(fed, otherLarge('short', altered(at, scrubbedValueBytesMax)), put('z'));
       expect([scrubbed(foundValueBytesMax - 1), scrubbed(foundValueBytesMax)]).toEqual([true, false]);
-      // A longer one by its length alone, until it is overwritten.
+      // Of a longer value a scrub sees the length alone, until the value is overwritten.
       const longOne = otherLarge('long', altered(0));
       expect([isFound(fed, longOne, put('z')), isFound(fed, longOne, put('long'))]).toEqual([false, true]);
       expect(isFound(fed, otherLarge('long', 'v'.repeat(length + 1)), put('z'))).toBe(true);
@@ -217,8 +218,8 @@ export const hashRules: readonly StoreRule[] = [
   ),
   rule('MVCC-LIMIT-13: an entry scrubs scrubbedRowsMax rows, the next one those that follow', (fed) => {
     fed.batch([...Array.from({ length: scrubbedRowsMax + 1 }, (_, n) => put(keyOf(n))), toLevel(2)]);
-    // The entry that came to the level has scrubbed all but the last. Then come that one, the new key, and the first
-    // ones.
+    // The entry that raised the level has scrubbed all rows but the last. The next entry scrubs that row, the new key,
+    // and the first rows.
     const entries = [[put('!')], [put('!')]];
     const right = hashesIf(fed, [], entries);
     const foundBy = (n: number): number => {

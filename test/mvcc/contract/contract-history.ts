@@ -106,7 +106,7 @@ export const historyRules: readonly StoreRule[] = [
     let steps = 0;
     for (; fed.store.compactStep(4); steps++) fed.reopen();
     expect(steps).toBeGreaterThan(6);
-    // At the compacted revision, c still has the value before its last.
+    // At the compacted revision, c still has its last value but one.
     expect([rowsOf(fed, 'superseded'), rowsOf(fed, 'large_values')]).toEqual([1, 4]);
     fed.do(compact(fed.store.revision));
     fed.sweep();
@@ -133,7 +133,7 @@ export const historyRules: readonly StoreRule[] = [
     for (let round = 0; round < 10; round++) fed.put('k', String(round));
     fed.do(compact(21));
     fed.sweep(2);
-    // The versions of revisions 4 to 11 stay, those before and after are gone.
+    // The versions of revisions 4 to 11 stay. Those before and after are deleted.
     expect(fed.sql.all('SELECT count(*), min(mod), max(mod) FROM superseded')).toEqual([[8, 4, 11]]);
     later();
     fed.sweep();
@@ -193,7 +193,7 @@ export const historyRules: readonly StoreRule[] = [
     fed.do(compact(2));
     fed.sweep(1);
     expect(shownHistory(fed, 2)).toEqual(live);
-    // Also where its row is the last that is looked at.
+    // The same holds if its row is the last that is looked at.
     fed.do(txn({ success: [put('z', 'short'), remove(keyRange('y', '\0'))] }));
     const last = fed.store.revision;
     fed.do(compact(last));
@@ -249,7 +249,7 @@ export const historyRules: readonly StoreRule[] = [
     const outcomes = fed.commands([command, command]);
     expect(outcomes[1]).toEqual(outcomes[0]);
     expect(fed.store.revision).toBe(2);
-    // Two keys by one id: the second was never written.
+    // Two puts have one id, so the second key was never written.
     const otherKey = { ...command, writeId: 'twice' };
     const twice = fed.commands([
       { ...otherKey, operation: put('x') },
@@ -260,7 +260,8 @@ export const historyRules: readonly StoreRule[] = [
     const mixed = [put('l'), put('m'), compact(9), put('n'), put('l')].map((operation, n): Command => {
       return { writeId: `m${n % 4}`, caller: service, atMs: 1, operation };
     });
-    // The fifth has the id of the first. The failure between shows the revision that the puts before it made.
+    // The fifth write has the id of the first. The failure between them shows the revision that the puts before it
+    // made.
     expect(fed.commands(mixed)).toMatchObject([
       { revision: 4 },
       { revision: 5 },
@@ -300,7 +301,7 @@ export const historyRules: readonly StoreRule[] = [
     expect(fed.store.revision).toBe(4);
   }),
   rule('MVCC-RETRY-4: an answer of rememberedAnswerBytesMax is kept, of a larger one only that it was given', (fed) => {
-    // Beside the value: kind, revision, the pair's key and numbers.
+    // Beside the value the answer holds its kind, its revision, the key and the numbers of the pair.
     const fitting = rememberedAnswerBytesMax - 10;
     for (const [size, kind] of [
       [fitting, 'put'],
@@ -360,10 +361,10 @@ export const historyRules: readonly StoreRule[] = [
       expect(again(fed, 'oldest', put('k', 'first'))).toMatchObject({ kind: 'put', revision: 2 });
       fed.do(compact(revision));
       fed.sweep();
-      // The compaction is a write as well: the oldest is now beyond, and its row is gone.
+      // The compaction is a write as well, so the oldest write is not remembered any more, and its row is deleted.
       expect(again(fed, 'a0', put('k', 'v'))).toMatchObject({ revision: 3 });
       expect(again(fed, 'oldest', put('k', 'first'))).toMatchObject({ revision: revision + 1 });
-      // Its entry is remembered in part, and no more of it after a restart.
+      // Only a part of its entry is remembered, and no more of it after a restart.
       fed.reopen();
       expect(again(fed, 'a5', put('k', 'v'))).toMatchObject({ revision: 8 });
       expect(again(fed, 'a0', put('k', 'v'))).toMatchObject({ revision: revision + 2 });
@@ -387,14 +388,14 @@ export const historyRules: readonly StoreRule[] = [
         return { writeId: `large${n}`, caller: service, atMs: 1, operation: put(key, String(n)) };
       });
       expect(600 * keyBytesMax).toBeGreaterThan(batchPartBytesMax);
-      // Twice, of other ids: rows are read from the newest to the oldest, and both are whole.
+      // This is done twice, with other ids: rows are read from the newest to the oldest, and both are whole.
       const earlier = commands.map((command) => ({ ...command, writeId: `earlier ${command.writeId}` }));
       const earlierOutcomes = fed.commands(earlier);
       const outcomes = fed.commands(commands);
       expect(rowsOf(fed, 'batches')).toBe(4);
       fed.reopen();
       expect(fed.store).toMatchObject({ revision: 1_201, appliedIndex: 2 });
-      // One read looks through historyScanBytesMax, which this entry passes.
+      // One read of history looks through historyScanBytesMax, and this entry is larger.
       const first = fed.history(602);
       const through = first.kind === 'events' ? first.through : 0;
       expect(through).toBe(Math.ceil(historyScanBytesMax / (keyBytesMax + 2)) + 601);

@@ -13,7 +13,7 @@ import { everything, type Fed, fromKeyOn, keyRange, keysOf, prefix, put, remove,
 
 const { ascend, descend } = sortOrder;
 
-/** b, a, c, then a and b again: versions, creations and changes in different orders. */
+/** The keys b, a and c are put, then a and b again, so that versions, creations and changes have different orders. */
 function some(fed: Fed): void {
   for (const [key, value] of ['b3', 'a9', 'c1', 'a2', 'b5', 'a4']) fed.put(key ?? '', value);
 }
@@ -190,7 +190,7 @@ export const kvRules: readonly StoreRule[] = [
       from = `${seen.at(-1)}\0`;
     }
     expect(seen).toEqual(keysOf(fed.range(prefix('p/'), { revision }).kvs));
-    // The same key again with another end is another list.
+    // A list of the same first key with another end is another list.
     fed.range(keyRange('p/', 'p0'), { limit: 4, revision });
     expect(fed.range(keyRange('p/03\0', 'p/06'), { revision, limit: 1 }).count).toBe(2);
   }),
@@ -204,7 +204,7 @@ export const kvRules: readonly StoreRule[] = [
     expect(sorted(sortTarget.mod, descend)).toEqual(['a', 'b', 'c']);
     expect(sorted(sortTarget.value, ascend)).toEqual(['c', 'a', 'b']);
     expect(sorted(sortTarget.value, descend, 1)).toEqual(['b']);
-    // No order with a limit: the lowest three keys, sorted, without the last.
+    // Without an order but with a limit, etcd sorts the lowest three keys and leaves the last out.
     expect(sorted(sortTarget.create, 0, 2)).toEqual(['b', 'a']);
     expect(sorted(sortTarget.version, 0, 1)).toEqual(['b']);
     fed.put('c', '1');

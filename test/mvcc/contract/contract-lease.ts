@@ -82,7 +82,7 @@ export const leaseRules: readonly StoreRule[] = [
     fed.do(putLeased('a', 2));
     fed.do(put('b', 'w', { ignoreLease: true }));
     expect([keysOfLease(fed, 1), keysOfLease(fed, 2)]).toEqual([['b', 'c', 'd', 'e'], ['a']]);
-    // In a group, beside puts that never had one.
+    // The put stands in one group with puts that never had a lease.
     fed.batch([put('x'), put('b'), put('y')]);
     fed.do(remove('c'));
     expect(keysOfLease(fed, 1)).toEqual(['d', 'e']);

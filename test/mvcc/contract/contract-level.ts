@@ -70,7 +70,7 @@ export const levelRules: readonly StoreRule[] = [
     expect(hashesOf(fed)).toEqual([[0], [1], [1]]);
     const before = dump(fed.sql, -1);
     fed.do(toLevel(1));
-    // What was written stays as it is: there is another format, and the row of the entry.
+    // The rows that were written stay. Only the format differs, and the row of the entry is new.
     const { meta, batches, ...rest } = dump(fed.sql, -1);
     expect({ ...before, ...rest }).toEqual(before);
     expect(meta).toEqual([['format', 2]]);

@@ -132,7 +132,8 @@ export const txnRules: readonly StoreRule[] = [
       expect(shown(fed.range(everything).kvs)).toEqual(['a=1@2']);
       expect(fed.store.revision).toBe(2);
       expect(fed.store.sizes().keys).toBe(1);
-      // What only shows halfway is undone too: the key is deleted by the txn itself, in the gap of the duplicate rule.
+      // A failure that shows only half-way is undone as well: the transaction deletes the key itself, in a gap of the
+      // duplicate rule.
       const halfway = [remove(keyRange('a', fromKeyOn)), put('c', '1'), put('a', '', { ignoreValue: true })];
       expect(fed.fails(txn({ success: halfway }))).toEqual({ kind: 'keyNotFound' });
       expect(shown(fed.range(everything).kvs)).toEqual(['a=1@2']);

@@ -1,4 +1,4 @@
-// Rules of the store: how much one command may look at and write, from level 3 on. Beyond it the command fails as a
+// Rules of the store: how much one command may look at and write, from level 3 on. A command that needs more fails as a
 // whole.
 
 import { expect } from 'vitest';
@@ -28,7 +28,7 @@ const read = (options: Parameters<typeof range>[1] = {}, of = keys): TxnOperatio
   request: range(of, options),
 });
 
-/** Ten keys, each of two versions, in a group of level 3. */
+/** The store has ten keys of two versions each, in a group of level 3. */
 function filled(fed: Fed): void {
   fed.do(toLevel(3));
   for (const value of ['a', 'b']) fed.batch(Array.from({ length: 10 }, (_, n) => put(`k${n}`, value)));
@@ -38,7 +38,7 @@ function withLimits(fed: Fed, limits: { readonly rowsMax?: number; readonly valu
   fed.store = new Store(fed.sql, { rowsMax: 1_000, valueBytesMax: 1_000, ...limits });
 }
 
-/** The least limit with which it is done. Below that nothing is. */
+/** The lowest limit with which the command is done. Below it nothing is done. */
 function rowsOf(fed: Fed, request: Partial<TxnRequest>): number {
   for (let rowsMax = 0; ; rowsMax++) {
     withLimits(fed, { rowsMax });
@@ -54,7 +54,7 @@ function rowsOf(fed: Fed, request: Partial<TxnRequest>): number {
 
 const nested = (request: Partial<TxnRequest>): TxnOperation => ({ kind: 'txn', request: txnRequest(request) });
 
-/** An operation that is, with those that it nests, so many. */
+/** An operation that is this many operations together with those that it nests. */
 const nestedOf = (count: number): TxnOperation =>
   nested({ success: Array.from({ length: count - 1 }, () => read({ limit: 1 })) });
 
@@ -64,10 +64,10 @@ export const workRules: readonly StoreRule[] = [
     const all = versionIs(keys, 2);
     const half = { minModRevision: 17 };
     const reads: readonly [Partial<TxnRequest>, number][] = [
-      // A key that is looked for is one, a row that is found another.
+      // A key that is looked for counts one, and a row that is found counts another one.
       [{ compare: [versionIs('none', 0)] }, 1],
       [{ compare: [versionIs('k1', 2)] }, 2],
-      // A compare goes no further than to the first key for which it fails.
+      // A compare stops at the first key for which it fails.
       [{ compare: [all] }, 11],
       [{ compare: [versionIs(keys, 7)] }, 2],
       [{ compare: [all, all, all] }, 33],
@@ -75,10 +75,11 @@ export const workRules: readonly StoreRule[] = [
       [{ success: [read()] }, 11],
       [{ success: [read(), nested({ success: [read()] })] }, 22],
       [{ success: [read({ sortTarget: sortTarget.mod, sortOrder: sortOrder.descend, limit: 1 })] }, 12],
-      // What is counted and not handed over takes a sixteenth, rounded up.
+      // Rows that are counted and not handed over take a sixteenth, rounded up.
       [{ success: [read({ countOnly: true })] }, 2],
       [{ success: [read({ limit: 3 })] }, 5],
-      // A filter, and an older revision, pass rows by: they are counted before, and once more for the answer's count.
+      // A filter and an older revision pass rows by. These rows count once in advance, and once more for the count of
+      // the answer.
       [{ success: [read(half)] }, 1 + 1 + 5 + 1],
       [{ success: [read({ revision: 11 })] }, 1 + 2 + 10],
       [{ success: [read({ revision: 11, countOnly: true })] }, 1 + 2 + 2],
@@ -137,7 +138,7 @@ export const workRules: readonly StoreRule[] = [
       const all = versionIs(keys, 1);
       const tooMuch = { kind: 'tooMuchWork', what: 'rows', max: commandRowsMax };
       const but = versionIs({ key: utf8('k000002'), rangeEnd: keys.rangeEnd }, 1);
-      // Two compares: a key that is looked for each, and the rows.
+      // Each of the two compares counts a key that is looked for, and its rows.
       expect(fed.fails(txn({ compare: [all, but] }))).toBeNull();
       expect(fed.fails(txn({ compare: [all, all] }))).toEqual(tooMuch);
       expect(fed.fails(txn({ compare: [all], success: [txn({ compare: [all] })] }))).toEqual(tooMuch);
@@ -160,7 +161,7 @@ export const workRules: readonly StoreRule[] = [
     expect(fed.commands([command])).toMatchObject(refused);
     fed.reopen();
     expect(fed.commands([command])).toMatchObject(refused);
-    // A page whose count is remembered, and rows that compaction has made superfluous.
+    // The store has a page whose count is remembered, and rows that a compaction made superfluous.
     const next = { key: utf8('k3\0'), rangeEnd: keys.rangeEnd };
     const rows = (): number => rowsOf(fed, { success: [read({ limit: 2 }, next), read({ revision: 21 })] });
     const before = rows();

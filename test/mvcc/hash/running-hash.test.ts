@@ -1,4 +1,4 @@
-// The running hash over random logs: a function of the log alone.
+// The running hash over random logs depends on the log alone.
 
 import { Buffer } from 'node:buffer';
 import { crc32 as crc32OfZlib } from 'node:zlib';
@@ -45,7 +45,7 @@ describe('MVCC-HASH-9: stores that apply the same log have the same hash after e
           if (random.chance(0.3)) replica.store.compactStep(1 + random.below(10));
           const { appliedIndex, runningHash, level } = replica.store;
           expect([level, runningHash]).toEqual(one);
-          // An entry that left no row is applied again after a restart, as the log does.
+          // After a restart an entry that left no row is applied again, as the log does.
           if (appliedIndex < round) replica.store.skip(logIndex(round));
         }
       }

@@ -21,7 +21,7 @@ describe('MVCC-SNAP-7: a snapshot takes some pages of memory on both sides, howe
     const value = new Uint8Array(1_024).fill(0x76);
     for (let first = 0; first < keyCount; first += 2_000) {
       const commands = Array.from({ length: 2_000 }, (_, n): Command => {
-        // Every third is a version that was overwritten.
+        // Every third row is a version that was overwritten.
         const key = `k/${String((first + n) % ((keyCount * 2) / 3)).padStart(9, '0')}`;
         return { writeId: `${first + n}`, caller: service, atMs: 1, operation: put(key, value) };
       });
@@ -72,7 +72,7 @@ describe('MVCC-SNAP-7: a snapshot takes some pages of memory on both sides, howe
   });
 });
 
-/** Measures while rows are written. */
+/** Measures the memory while rows are written. */
 class MeasuredRuns extends NodeSql {
   most = 0;
   samples = 0;

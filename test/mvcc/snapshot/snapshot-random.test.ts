@@ -1,4 +1,4 @@
-// Snapshots of stores with random histories, taken while those go on, by receivers that lose their memory at every
+// Snapshots of stores with random histories. The stores go on meanwhile, and the receivers lose their memory at every
 // page.
 
 import { describe, expect, it } from 'vitest';
@@ -18,12 +18,12 @@ const seeds = Number(process.env['SEEDS'] ?? 12);
 
 type LoggedEntry = { readonly commands: readonly Command[]; readonly outcomes: readonly Outcome[] };
 
-/** Two replicas of a log, and a third that stops where the snapshot is taken and is never swept. */
+/** Two replicas of a log, and a third that stops where the snapshot is taken and never sweeps. */
 class Group {
   readonly random: RandomOperations;
   readonly senders = [new Fed(new NodeSql()), new Fed(new NodeSql())] as const;
   readonly reference = new Fed(new NodeSql());
-  /** Entry n at n - 1. */
+  /** Entry n stands at position n - 1. */
   readonly log: LoggedEntry[] = [];
   readonly #sent: Command[] = [];
   #isTaken = false;
@@ -86,11 +86,11 @@ function transfer(group: Group, sql: NodeSql): SnapshotName {
     if (progress === null) throw new Error('a snapshot is under way');
     expect(progress.name).toEqual(name);
     if (progress.isComplete && random.chance(0.5)) break;
-    // Also at the end: whoever forgot that it was the last page asks once more.
+    // This holds at the end as well: a receiver that forgot that a page was the last asks once more.
     const { page, next } = snapshotPage(random.pick(senders).sql, name, progress.cursor, bytesMax);
     sink.write(page, next);
     for (let entries = random.below(3); entries > 0; entries--) group.entry();
-    // Sweeps leave what the snapshot needs, whatever was compacted since.
+    // Sweeps leave the rows that the snapshot needs, whatever was compacted since.
     const swept = random.pick(senders);
     const release = swept.store.holdHistory(needed);
     swept.store.compactStep(1 + random.below(10));
@@ -124,7 +124,7 @@ describe('MVCC-SNAP-1: a store made from a snapshot is its source as of the snap
       expectSame(copy, source);
       for (const fed of [copy, source]) fed.sweep(7);
       expectSame(copy, source);
-      // What was made from a snapshot can be copied itself.
+      // A store that was made from a snapshot can itself be copied.
       expectSame(copied(copy, new NodeSql()), source);
     });
   }

@@ -1,4 +1,4 @@
-// What a receiver of snapshots takes and refuses, what it leaves behind, and what it never touches.
+// What a receiver of snapshots takes and refuses, what it leaves behind, and which tables it never touches.
 
 import { beforeEach, describe, expect, it } from 'vitest';
 import { AssertionError } from '../../../src/base/assert.ts';
@@ -16,7 +16,7 @@ import { NodeSql } from '../../support/node-sql.ts';
 import { compact, everything, Fed, grant, put, putLeased } from '../requests.ts';
 import { clear, copied, expectSame, incomingRows, openedAt, pagesOf, schemaOf } from './snapshot-transfer.ts';
 
-/** A little of everything. */
+/** A store that holds a little of everything. */
 function filled(): Fed {
   const fed = new Fed(new NodeSql());
   fed.do(grant(7));

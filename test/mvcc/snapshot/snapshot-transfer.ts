@@ -1,4 +1,4 @@
-// Carries snapshots from one database to another, as replicas do, and compares what came with what was sent.
+// Carries snapshots from one database to another, as replicas do, and compares what was received with what was sent.
 
 import { expect } from 'vitest';
 import { logIndex } from '../../../src/model/brands.ts';
@@ -16,14 +16,14 @@ import type { SqlPort } from '../../../src/base/sql-port.ts';
 import { dump } from '../random-commands.ts';
 import { everything, Fed } from '../requests.ts';
 
-/** No sweep takes what the snapshot needs, until what is answered is called. */
+/** Keeps the rows that the snapshot needs from the sweep, until the returned function is called. */
 export function heldFor({ sql, store }: Fed, name: SnapshotName): () => void {
   const needed = neededBy(sql, name);
   if (needed === null) throw new Error('the snapshot is gone');
   return store.holdHistory(needed);
 }
 
-/** All pages, none of them with more rows than fit. */
+/** All pages of the snapshot, each with as many rows as fit. */
 export function* pagesOf(sql: SqlPort, name: SnapshotName, bytesMax: number): Generator<SnapshotPage, void, void> {
   let cursor: Uint8Array | null = null;
   do {
@@ -33,7 +33,7 @@ export function* pagesOf(sql: SqlPort, name: SnapshotName, bytesMax: number): Ge
   } while (cursor !== null);
 }
 
-/** The store of `from` as of now, in another database. */
+/** Copies the present store of `from` into another database. */
 export function copied(from: Fed, to: SqlPort, bytesMax = 10_000): Fed {
   const { name, head } = openSnapshot(from.sql, from.store);
   const sink = new SnapshotSink(to);
@@ -43,7 +43,7 @@ export function copied(from: Fed, to: SqlPort, bytesMax = 10_000): Fed {
   return openedAt(to, name);
 }
 
-/** The store that a snapshot made. Its log goes on behind the snapshot's index. */
+/** The store that a snapshot made. Its log goes on after the snapshot's index. */
 export function openedAt(sql: SqlPort, name: SnapshotName): Fed {
   const fed = new Fed(sql, 1_000_000);
   fed.index = fed.store.appliedIndex;
@@ -56,7 +56,7 @@ export function openedAt(sql: SqlPort, name: SnapshotName): Fed {
   return fed;
 }
 
-/** Whatever can be read of the one can be read of the other, now and at every revision that is kept. */
+/** Compares everything that can be read of the two stores, now and at every revision that is kept. */
 export function expectSame(one: Fed, other: Fed): void {
   expect(one.store.compactedRevision).toBe(other.store.compactedRevision);
   const compacted = one.store.compactedRevision;
@@ -95,7 +95,7 @@ export function clear(sql: SqlPort): void {
   while (sink.clearStep());
 }
 
-/** How many rows there are of snapshots that did not become the store; null: there are no tables for them. */
+/** The number of rows of snapshots that did not become the store. Null: there are no tables for such rows. */
 export function incomingRows(sql: SqlPort): number | null {
   const tables = sql.all("SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'incoming%'");
   if (tables.length === 0) return null;

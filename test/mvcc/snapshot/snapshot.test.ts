@@ -1,4 +1,4 @@
-// What snapshots hold, when they are gone, and how much of a store is looked at for one page.
+// What snapshots hold, when they end, and how much of a store one page looks at.
 
 import { describe, expect, it } from 'vitest';
 import { MalformedBytesError } from '../../../src/base/binary.ts';
@@ -62,10 +62,10 @@ describe('MVCC-SNAP-2: a snapshot has what compaction keeps and nothing else', (
     source.do(compact(9));
     if (swept) source.sweep();
     const copy = copied(source, new NodeSql());
-    // a at 8, which the compacted revision sees, and b at 9, until 11; the newest of each.
+    // The versions that stay: a at 8, which the compacted revision sees; b at 9, until 11; and the newest of each key.
     expect([rowsOf(copy, 'superseded'), rowsOf(copy, 'head'), rowsOf(copy, 'large_values')]).toEqual([2, 2, 4]);
     expectSame(copy, source);
-    // Nothing is left to be looked at by a sweep.
+    // Nothing is left for a sweep to look at.
     expect(copy.store.compactStep(100)).toBe(false);
     for (const fed of [copy, source]) {
       fed.do(compact(11));
@@ -129,7 +129,7 @@ describe('MVCC-SNAP-4: a snapshot is gone where its rows may be, and only there'
     expect(source.store.compactStep(2)).toBe(true);
     const { name, head } = openSnapshot(source.sql, source.store);
     const kept = shownHistory(source, 4);
-    // The pass under way stays with what it began for, so that a compaction alone takes nothing away.
+    // The sweep under way stays with the revision for which it began, so the compaction alone deletes nothing.
     source.do(compact(8));
     source.reopen();
     expect(source.store.compactStep(2)).toBe(true);
@@ -173,7 +173,7 @@ describe('MVCC-SNAP-4: a snapshot is gone where its rows may be, and only there'
     for (let left = rememberedWritesMax - remembered; left > 0; left -= 2_048) nothing(Math.min(left, 2_048));
     source.sweep();
     expect(isGone(source, name)).toBe(false);
-    // That of the first entry makes room for one.
+    // The row of the first entry is deleted to make room for another.
     nothing(1);
     const release = heldFor(source, name);
     source.sweep();
@@ -183,7 +183,7 @@ describe('MVCC-SNAP-4: a snapshot is gone where its rows may be, and only there'
     expect(isGone(source, name)).toBe(true);
     const now = openSnapshot(source.sql, source.store);
     expect(isGone(source, now.name)).toBe(false);
-    // The oldest row that is left is the first that the snapshot needs: more writes alone forget nothing.
+    // The oldest row that is left is the first one that the snapshot needs, so more writes alone delete nothing.
     nothing(500);
     expect(isGone(source, now.name)).toBe(false);
     const copy = copied(source, new NodeSql(), 100_000);

@@ -1,5 +1,4 @@
-// Snapshots from the SQLite of one object to that of another: what tables are dropped and renamed there, and that it is
-// one step.
+// Snapshots from the SQLite of one object to that of another: tables are dropped and renamed there, in one step.
 
 import { evictDurableObject, runInDurableObject } from 'cloudflare:test';
 import { describe, expect, it } from 'vitest';
@@ -48,7 +47,10 @@ function shown(fed: Fed): unknown {
   };
 }
 
-/** The next page of whatever is under way in an object, from another one. Answers whether it was the last. */
+/**
+ * Takes the next page of the snapshot under way in one object from another object. Returns whether it was the last
+ * page.
+ */
 async function carry(from: number, to: number): Promise<boolean> {
   const progress = await inObject(to, (sql) => new SnapshotSink(sql).progress);
   if (progress === null) throw new Error('a snapshot is under way');

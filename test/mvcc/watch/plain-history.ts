@@ -1,4 +1,4 @@
-// A store's history kept in memory, as plain as can be, and what the watch tests share.
+// The history of a store, kept in memory as plainly as possible, and what the watch tests share.
 
 import { noLease, type Revision, revision } from '../../../src/model/brands.ts';
 import { compareBytes, emptyBytes, utf8 } from '../../../src/base/bytes.ts';

@@ -55,7 +55,7 @@ test('WATCH-HUB-2: a start in the past is caught up from history, then live, eac
   for (let at = 2; at < 6; at++) history.commit([put('k', at)]);
   const hub = new WatchHub(history);
   const { sink, watcher } = open(hub, { ...shape('k'), start: 3 });
-  // Published before the watcher had its turn: it comes by history, and not twice.
+  // The events were published before the watcher had its turn, so they come from history, and only once.
   commit(hub, history, put('k', 6));
   expect(sink.revisions).toEqual([]);
   catchUp(hub);
@@ -320,7 +320,7 @@ test('WATCH-LIMIT-2: revisions share a batch up to watchBatchBytesMax; one past 
   expect(sink.batches.at(-1)?.revisions[0]?.events.length).toBe(2);
 });
 
-/** Of revision 3 it takes some reads; `tooLarge`: or it does not fit a message. */
+/** Reading revision 3 takes several reads. `tooLarge`: true: it does not fit a message. */
 class SlicedHistory extends PlainHistory {
   slices = 2;
   tooLarge = (_ranges: WatchHistoryQuery['ranges']): boolean => false;
@@ -353,7 +353,7 @@ test('WATCH-HUB-16: a revision that is read in slices is told whole to those for
   expect([first, other, late].map((sink) => sink?.revisions)).toEqual([[], [], []]);
   expect(hub.catchUp()).toBe(true);
   expect([first, other, late].map((sink) => sink?.revisions)).toEqual([[3], [3], []]);
-  // The query is the very same until then.
+  // Until then the query is the very same.
   expect(history.asked[0]?.length).toBe(2);
   expect(history.asked.slice(1)).toEqual([history.asked[0], history.asked[0]]);
   expect(history.asked[2]).toBe(history.asked[0]);
@@ -367,7 +367,7 @@ test('WATCH-HUB-16: a revision that is read in slices is told whole to those for
 
 test('WATCH-HUB-17: where what a watch wants of a revision does not fit a message, it ends, and others go on', () => {
   const { history, hub } = slicedHub();
-  // What both shapes want together is too large, and what one of them wants.
+  // The events that both shapes want together are too large, and so are those that one of them wants.
   history.tooLarge = (ranges) => ranges?.length !== 1 || compareBytes(ranges[0]?.key ?? emptyBytes, utf8('k')) === 0;
   const [first, same, later, other] = [
     ['k', 3],

@@ -16,11 +16,11 @@ type Open = {
   readonly watcher: Watcher;
   readonly sink: RecordingSink;
   readonly request: WatchRequest;
-  /** The first revision that it must see. */
+  /** The first revision that the watcher must see. */
   from: number;
 };
 
-/** What a watch must have received of the revisions `from` … `through`, as text. */
+/** The events that a watch must have received of the revisions `from` … `through`, as text. */
 function expected(history: PlainHistory, request: WatchRequest, from: number, through: number): string[] {
   const lines: string[] = [];
   for (const { revision, events } of history.revisions) {
@@ -71,7 +71,7 @@ class Run {
       );
       return this.history.commit(events);
     });
-    // Now and then the events are not at hand, as after a snapshot.
+    // Now and then the events of an entry are not in memory, as after a snapshot.
     this.hub.publish(this.random.next() < 0.05 ? [] : published, this.history.revision);
   }
 
@@ -98,8 +98,8 @@ class Run {
   }
 
   /**
-   * Ordered, unique, reliable, atomic: what came is exactly what the history has from `from` up to where it claims to
-   * be.
+   * Ordered, unique, reliable, atomic: the events received are exactly those of the history from `from` up to where the
+   * watcher claims to be.
    */
   check(entry: Open): void {
     this.checked++;
@@ -137,7 +137,7 @@ class Run {
     }
   }
 
-  /** Resumable: another watcher goes on exactly where one was left. */
+  /** Resumable: another watcher goes on exactly where one ended. */
   #resume(): void {
     const [entry] = this.open.splice(this.below(this.open.length), 1);
     if (entry === undefined) return;

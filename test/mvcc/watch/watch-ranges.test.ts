@@ -65,6 +65,6 @@ test('WATCH-INDEX-2: what watches other keys costs an event nothing', () => {
   const members: number[] = [];
   const looked = ranges.visit('prefix/010000/x', (member) => members.push(member));
   expect(members).toEqual([10_000]);
-  // The depth of a random tree of 20,000 nodes, not its size.
+  // The bound is the depth of a random tree of 20,000 nodes, and not its size.
   expect(looked).toBeLessThan(100);
 });

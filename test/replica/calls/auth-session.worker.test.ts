@@ -1,5 +1,5 @@
-// What users see of a store: nothing that their roles do not show, whatever they ask. And the lines of etcd's
-// documentation.
+// What users see of a store: nothing that their roles do not show, whatever they ask. The lines of etcd's documentation
+// are here as well.
 
 import { Buffer } from 'node:buffer';
 import { beforeAll, expect, it } from 'vitest';
@@ -13,7 +13,7 @@ const keyCount = 24;
 const keyOf = (place: number): string => `key/${String(place).padStart(2, '0')}`;
 const secretOf = (place: number): string => `<secret of ${keyOf(place)}>`;
 
-/** All that an answer shows: its text, and each of its strings as base64 would have it. */
+/** All that an answer shows: its text, and each of its strings decoded as base64. */
 function shownBy(answer: string): string {
   const decoded = [...answer.matchAll(/"([A-Za-z0-9+/=]{4,})"/g)].map(([, text = '']) =>
     Buffer.from(text, 'base64').toString('latin1'),
@@ -145,7 +145,7 @@ it.each([13, 15, 16])('AUTH-14: a random session shows no byte outside of its us
     for (let place = 0; place < keyCount; place++) {
       if (!readable.has(place)) expect(shown, `seed ${seed}, user ${user}`).not.toContain(secretOf(place));
     }
-    // The session was refused something, and not everything.
+    // The session was refused something, and not refused everything.
     expect(allowed).toBeGreaterThan(0);
     expect(allowed).toBeLessThan(120);
     seen ||= [...readable].some((place) => shown.includes(secretOf(place)));
@@ -156,7 +156,7 @@ it.each([13, 15, 16])('AUTH-14: a random session shows no byte outside of its us
 
 it('AUTH-15: the lines of etcd’s documentation work as printed, with the key that names the tenant', async () => {
   const tenant = await newTenant({ name: 'documentation', replicas: 1 });
-  // What `curl -L … -X POST -d` sends.
+  // The request that `curl -L … -X POST -d` sends.
   const curl = async (path: string, data: string, headers: Record<string, string> = {}): Promise<unknown> => {
     const form = { 'Content-Type': 'application/x-www-form-urlencoded', 'Quorate-Key': tenant.key };
     const response = await call(path, { method: 'POST', body: data, headers: { ...form, ...headers } });

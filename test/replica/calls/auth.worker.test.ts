@@ -1,5 +1,5 @@
-// etcd's users, as the gateway and real objects tell them apart. What the store permits is held by its contract and by
-// the recorded conversations; here it is who a caller is taken for.
+// How the gateway and real objects tell callers apart while etcd's users are on. The contract of the store and the
+// recorded conversations hold what callers may do; here it is which caller a call is done for.
 
 import { evictDurableObject, runInDurableObject } from 'cloudflare:test';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -282,7 +282,7 @@ describe('passwords', () => {
     const socket = await FrameSocket.open('/v3/auth/authenticate', headers);
     socket.send(JSON.stringify({ name: 'root', password: 'root-password' }));
     expect(await socket.next()).toMatchObject({ code: 8 });
-    // Others are not held up.
+    // Other users are not held up.
     await addUser(root, 'alice', []);
     await scheduler.wait(1_100);
     expect((await login('root-password')).status).toBe(200);

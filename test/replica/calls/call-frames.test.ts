@@ -1,4 +1,4 @@
-// Sockets for calls on Node: what a client that sends and does not read, may make a replica hold.
+// Sockets for calls, on Node: how much a client that sends and does not read may make a replica hold.
 
 import { expect, test } from 'vitest';
 import { answerWith } from '../../../src/api/large-answer.ts';
@@ -28,7 +28,7 @@ class FakeSocket {
 
 function bench(answer: string, keyBytesMax = Number.POSITIVE_INFINITY) {
   const fake = new FakeSocket();
-  // No more of a WebSocket is used here.
+  // The code uses no more of a WebSocket than this.
   const socket = fake as unknown as WebSocket;
   const budget = new MemoryBudget({ bytesMax: keyBytesMax, tenantBytesMax: keyBytesMax, keyBytesMax });
   const clock = { nowMs: 1_000 };

@@ -1,5 +1,5 @@
-// A frame's call on a replica that does not lead: what it asks of the leader, how long, and what it does itself, in
-// virtual time.
+// The call of a frame on a replica that does not lead: what it asks the leader, for how long, and what it does itself,
+// in virtual time.
 
 import { describe, expect, it } from 'vitest';
 import { failureResponse } from '../../../src/api/errors/errors.ts';
@@ -16,9 +16,9 @@ inVirtualTime();
 type Here = 'serves' | 'leaderLives' | 'servesInstead' | 'refusesInstead' | 'refuses';
 
 class Frame {
-  /** What was asked here, and when: the leaders it was told about. */
+  /** The calls that this replica was asked to serve itself, when, and the leaders it was told to suspect. */
   readonly here: string[] = [];
-  /** Of the calls to the leader: when each began, and when it was given up. */
+  /** The times at which each call to the leader began and was given up. */
   readonly there: string[] = [];
   readonly #startMs = Date.now();
   readonly gone = new AbortController();

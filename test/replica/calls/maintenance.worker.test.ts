@@ -1,5 +1,5 @@
-// Maintenance, members, health and calls on a WebSocket, through the gateway and on real objects. The answers one by
-// one are held by the recorded conversations.
+// Maintenance, members, health and calls on a WebSocket, through the gateway and on real objects. The recorded
+// conversations hold each single answer.
 
 import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
@@ -40,11 +40,11 @@ beforeAll(prepareDirectory);
 
 const members = [1, 2, 3] as const;
 
-// A snapshot's bytes
+// The bytes of a dump
 
 type Dump = { readonly records: ReadonlyMap<number, readonly BinaryReader[]>; readonly kinds: readonly number[] };
 
-/** Checks the stream, and takes its bytes apart as `maintenance-dump.ts` has it. */
+/** Checks the stream of a dump, and takes its bytes apart as `maintenance-dump.ts` describes them. */
 function readSnapshot(lines: readonly string[]): Dump {
   const parts = lines.map((line): { blob: Buffer; remaining: number } => {
     const { result }: { result: { blob: string; remaining_bytes?: string } } = JSON.parse(line);
@@ -273,7 +273,7 @@ describe('the group', () => {
     bytes = 101;
     expect(await ticked()).toEqual([{ kind: 'alarmActivate', alarm: own }]);
     expect(await ticked()).toEqual([]);
-    // An operator has ended it.
+    // An operator has ended the alarm.
     active = [];
     expect(await ticked()).toEqual([{ kind: 'alarmActivate', alarm: own }]);
     bytes = 100 * quotaEndsAtPart + 1;
@@ -281,7 +281,7 @@ describe('the group', () => {
     bytes = 100 * quotaEndsAtPart;
     expect(await ticked()).toEqual([{ kind: 'alarmDeactivate', alarm: own }]);
     expect(await ticked()).toEqual([]);
-    // One that a tenant has raised is the tenant's; and who does not lead raises and ends nothing.
+    // An alarm that a tenant has raised is the tenant's. A replica that does not lead raises and ends no alarm.
     active = [{ memberId: 77n, alarm: alarmKind.noSpace }];
     expect(await ticked()).toEqual([]);
     active = null;
@@ -323,7 +323,7 @@ describe('the group', () => {
       const answer = await client.post(`/v3/${path}`, body);
       expect([path, answer.status, answer.body['message']]).toEqual([path, 403, 'etcdserver: permission denied']);
     }
-    // What changes nothing, and alarms of numbers that are no replica's, stay the tenant's.
+    // Calls that change nothing, and alarms of numbers that no replica has, stay the tenant's.
     await client.done('/v3/maintenance/downgrade', { action: 'VALIDATE', version: '3.6' });
     await client.done('/v3/maintenance/alarm', { action: 'ACTIVATE', alarm: 'NOSPACE', memberID: '77' });
     await client.done('/v3/maintenance/alarm', { action: 'DEACTIVATE', alarm: 'NOSPACE', memberID: '77' });
@@ -525,7 +525,7 @@ describe('calls on a WebSocket', () => {
     const before = ((await client.done('/v3/auth/user/list', {})) as { users?: string[] }).users ?? [];
     await scheduler.wait(2_000);
     const { users = [] } = (await client.done('/v3/auth/user/list', {})) as { users?: string[] };
-    // At most the one that was under way.
+    // At most the frame that was under way is answered.
     expect(users.length).toBeLessThanOrEqual(before.length + 1);
   });
 
@@ -560,7 +560,7 @@ describe('calls on a WebSocket', () => {
   it('FRAME-8: a snapshot in frames ends at snapshotFramesBytesMax, and says so', async () => {
     const tenant = await newTenant({ name: 'frames-snapshot', replicas: 1 });
     const valueBytes = 1_500_000;
-    // As base64, a third more.
+    // As base64 the value is a third longer.
     const fitting = Math.floor((snapshotFramesBytesMax * 0.74) / valueBytes);
     const last = async (): Promise<Record<string, unknown>> => {
       const socket = await FrameSocket.open('/v3/maintenance/snapshot', { 'Quorate-Key': tenant.key });

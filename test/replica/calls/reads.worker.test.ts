@@ -1,5 +1,6 @@
 /* oxlint-disable unicorn/no-thenable -- `then` is a member of a transaction here */
-// Reads and watches at replicas that do not lead: what was acknowledged is seen, wherever the reader is sent.
+// Reads and watches at replicas that do not lead: a reader sees all that was acknowledged, whichever replica it is sent
+// to.
 
 import { evictDurableObject, runInDurableObject } from 'cloudflare:test';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -43,7 +44,7 @@ async function followerOf(tenant: NewTenant): Promise<number> {
   return servedBy;
 }
 
-/** What the replica has applied, without asking it to catch up. */
+/** The revision that the replica has applied, without asking it to catch up. */
 function revisionAt(tenant: NewTenant, replica: number): Promise<unknown> {
   return runInDurableObject(
     replicaStub(tenant.id, replica),
@@ -66,7 +67,7 @@ describe('a follower', () => {
     const range = await withKey(tenant.key, '/v3/kv/range', { method: 'POST', body, headers: nearest });
     expect(range.headers.get('Quorate-Served-By')).toBe(String(follower));
     expect(await range.json()).toMatchObject({ header: { revision: '12' }, kvs: [{ value: btoa('value 9') }] });
-    // Who does not choose is sent to the leader, and pays for no header.
+    // A reader that does not choose is sent to the leader, and gets no header more.
     const plain = await withKey(tenant.key, '/v1/kv/k');
     expect(plain.headers.get('Quorate-Served-By')).toBeNull();
     expect(await get(tenant, 'k', { 'Quorate-Read': 'leader' })).toMatchObject({
@@ -84,7 +85,7 @@ describe('a follower', () => {
     expect(await get(tenant, 'k')).toEqual({ value: 'while it was away', servedBy: follower, revision });
     await put(tenant.key, 'k', 'crashed');
     await crash(tenant.id, follower);
-    // By whom depends on how soon the leader notices that its way to the follower broke.
+    // Which replica refuses depends on how soon the leader notices that its way to the follower broke.
     expect(await get(tenant, 'k')).toMatchObject({ value: 'crashed' });
     await scheduler.wait(6_000);
     await evictDurableObject(replicaStub(tenant.id, follower));
@@ -104,7 +105,7 @@ describe('a follower', () => {
     const fresh = await get(tenant, 'k');
     expect(fresh).toMatchObject({ value: 'new', revision });
     expect(fresh.servedBy).not.toBe(follower);
-    // A revision that it does not know yet is nothing that it may refuse.
+    // A replica must not refuse a revision that it does not know yet.
     const later = await get(tenant, `k?consistency=serializable&revision=${revision}`);
     expect(later).toMatchObject({ value: 'new' });
   });
@@ -174,7 +175,7 @@ describe('a transaction that only reads', () => {
     const status = async (): Promise<{ commit_index: number; level: number }> =>
       (await withKey(tenant.key, '/v1/status')).json();
     const committed = async (): Promise<number> => (await status()).commit_index;
-    // A young group writes of itself until it is at its level.
+    // A young group writes entries of its own until it is at its level.
     while ((await status()).level < groupLevelMax) await scheduler.wait(50);
     for (let round = 0; round < 5; round++) {
       const revision = await put(tenant.key, 'k', `value ${round}`);
@@ -240,7 +241,7 @@ describe('a read of very many keys', () => {
     while (!running.isCounted) await put(tenant.key, `many/${answered++}`, 'v');
     expect(answered).toBeGreaterThan(3);
     const answer = (await count) as { header: { revision: string }; count: string };
-    // As many as were put at its revision.
+    // The count is that of the keys at its revision.
     expect(Number(answer.count) - many).toBe(Number(answer.header.revision) - before);
     const status: { keys: number } = await (await withKey(tenant.key, '/v1/status')).json();
     expect(status.keys).toBe(many + answered + 1);

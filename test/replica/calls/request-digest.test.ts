@@ -1,4 +1,4 @@
-// By what a write id knows its request again.
+// The digest by which a write id recognises its request.
 
 import { expect, it } from 'vitest';
 import { leaseId } from '../../../src/model/brands.ts';

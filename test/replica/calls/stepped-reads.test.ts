@@ -1,4 +1,4 @@
-// Reads that go on in steps, among others.
+// Reads in slices, beside other reads.
 
 import { describe, expect, it } from 'vitest';
 import { requestTimeoutMs, steppedReadsMax, steppedReadsWaitingMax } from '../../../src/limits.ts';
@@ -27,7 +27,7 @@ class Host {
     return this.#pauses.length;
   }
 
-  /** Everybody else has had a turn. */
+  /** Everything else has had a turn. */
   async goOn(): Promise<void> {
     const pauses = this.#pauses;
     this.#pauses = [];
@@ -36,7 +36,7 @@ class Host {
   }
 }
 
-/** Of so many steps; `begun` counts how often it began. */
+/** A read of so many slices; `begun` counts how often it began. */
 function read(steps: number, begun: { count: number } = { count: 0 }): () => Generator<void, number, void> {
   return function* () {
     begun.count++;

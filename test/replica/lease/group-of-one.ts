@@ -1,4 +1,5 @@
-// A group of one on Node: the production driver and store, a clock that the test moves, and the lease service on top.
+// A group of one replica on Node: the production driver and store, a clock that the test moves, and the lease service
+// on top.
 
 import { leaseId, type LeaseId, replicaId } from '../../../src/model/brands.ts';
 import { groupLevelMax } from '../../../src/model/levels.ts';
@@ -55,7 +56,7 @@ export class GroupOfOne {
   #writes = 0;
   #held: Write[] | null = null;
 
-  /** `supports`: the highest level that it takes part in. It comes to it with its ticks. */
+  /** `supports`: the highest level that the replica takes part in. It rises to that level with its ticks. */
   constructor({ supports = groupLevelMax }: { readonly supports?: number } = {}) {
     this.driver = new Driver({
       id: replicaId(1),
@@ -101,12 +102,12 @@ export class GroupOfOne {
     else this.#held.push(write);
   }
 
-  /** What the leases' service writes is under way from here on, as among many calls or over a slow network. */
+  /** From here on the writes of the lease service stay under way, as among many calls or over a slow network. */
   hold(): void {
     this.#held = [];
   }
 
-  /** It arrives, in its order. */
+  /** These writes arrive, in their order. */
   async release(): Promise<void> {
     const held = this.#held ?? [];
     this.#held = null;
@@ -119,7 +120,7 @@ export class GroupOfOne {
     await this.settled();
   }
 
-  /** All that was started has been done. */
+  /** Waits until everything that was started is done. */
   async settled(): Promise<void> {
     for (let round = 0; round < 5; round++) await new Promise((resolve) => setImmediate(resolve));
   }
@@ -150,7 +151,7 @@ export class GroupOfOne {
     return this.write({ kind: 'leaseGrant', id: lease(id), candidate: lease(1), ttlSeconds });
   }
 
-  /** Rows of all tables of leases. */
+  /** The rows of all tables of leases. */
   rows(): number {
     return ['leases', 'lease_keys', 'head'].reduce(
       (sum, table) => sum + Number(this.sql.all(`SELECT COUNT(*) FROM ${table}`)[0]?.[0] ?? 0),

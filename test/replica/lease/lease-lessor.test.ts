@@ -8,7 +8,7 @@ import { type LeaseRecords, Lessor } from '../../../src/replica/lease/lease-less
 import { Random } from '../../support/random.ts';
 import { lease } from './group-of-one.ts';
 
-/** The rows, as the log would leave them. */
+/** The rows of leases, as the log would leave them. */
 class Rows implements LeaseRecords {
   readonly rows = new Map<LeaseId, StoredLease>();
   leasesSettled = false;
@@ -40,7 +40,7 @@ class Rows implements LeaseRecords {
   }
 }
 
-/** One that granted these leases itself. */
+/** A lessor that granted these leases itself. */
 function lessorOf(rows: Rows, nowMs: number): Lessor {
   const granted = [...rows.rows.values()];
   rows.rows.clear();
@@ -133,7 +133,7 @@ test('LEASE-4: before a rest what differs from the rows is written down, in part
     ],
     settled: false,
   });
-  // Not settled yet: a keepalive between two parts is taken up by a later one.
+  // The store is not settled yet: a keepalive between two parts is written by a later part.
   expect(lessor.needsOpening).toBe(false);
   lessor.extend(lease(1), 10_000);
   rows.apply(part);
@@ -180,7 +180,7 @@ test('LEASE-7: over grants, keepalives, rests and changes of leaders, no lease e
     const rows = new Rows();
     let nowMs = 0;
     let lessor = new Lessor(rows, nowMs);
-    /** Until when each lease was promised to live. */
+    /** The time until which each lease was promised to live. */
     const promised = new Map<LeaseId, number>();
     let nextId = 1;
     for (let step = 0; step < 400; step++) {
@@ -203,7 +203,7 @@ test('LEASE-7: over grants, keepalives, rests and changes of leaders, no lease e
       } else if (draw < 0.75) {
         if (lessor.restObstacle(nowMs) !== 'settle') continue;
         const checkpoint = lessor.takeCheckpoint(random.integer(1, 4));
-        // The leader may be gone before it hears of it, or it was never committed.
+        // The leader may be gone before it hears of the entry, or the entry was never committed.
         const isCommitted = random.chance(0.7);
         if (isCommitted) rows.apply(checkpoint);
         if (random.chance(0.2)) lessor = new Lessor(rows, nowMs);

@@ -9,7 +9,7 @@ import type { Operation } from '../../../src/model/store.ts';
 import { put } from '../../mvcc/requests.ts';
 import { fail, GroupOfOne, lease, MemoryAlarm, service } from './group-of-one.ts';
 
-/** Storage was asked what is set. */
+/** The storage was asked which alarm is set. */
 function looked(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
@@ -42,7 +42,7 @@ test('LEASE-8: 100,000 leases end within 2 s of their deadline by the clock of t
   }
   expect(group.driver.store.leaseCount).toBe(count);
   expect(group.alarm.at).not.toBeNull();
-  // Setting it for the first of them was enough.
+  // Setting the alarm for the first lease was enough.
   expect(group.alarm.writes).toBe(1);
   group.clockMs += 59_000;
   await group.tick();
@@ -138,7 +138,8 @@ test('LEASE-13: the alarm is written only where that changes something', async (
   expect(storage.writes).toBe(2);
   alarm.want(9_000, 0);
   expect([storage.at, storage.writes]).toEqual([9_000, 3]);
-  // 285 years: rings before, once a month, and is not written each time somebody looks.
+  // The lease has 285 years. The alarm rings once a month before that, and is not written each time that somebody
+  // looks.
   const farMs = 9e12;
   alarm.want(farMs, 10_000);
   expect(storage.at).toBeLessThan(farMs);
@@ -150,7 +151,7 @@ test('LEASE-13: the alarm is written only where that changes something', async (
   alarm.rang();
   alarm.want(20_000, 13_000);
   expect([storage.at, storage.writes]).toEqual([20_000, 6]);
-  // One that woke finds what is set.
+  // An instance that woke finds which alarm is set.
   const woken = new LeaseAlarm(storage, fail);
   woken.want(20_000, 14_000);
   await looked();

@@ -17,7 +17,7 @@ import {
 beforeAll(prepareDirectory);
 
 const members = [1, 2, 3] as const;
-/** Above the time that a group takes to rest, its checkpoint included. */
+/** This is more than the time that a group takes to rest, with its checkpoint. */
 const restMs = 8_000;
 
 type Lease = { readonly id: string; readonly ttl: number; readonly granted_ttl: number };
@@ -42,7 +42,7 @@ async function remaining(tenant: NewTenant, id: string): Promise<number | null> 
 
 async function attached(tenant: NewTenant, key: string, lease: Lease): Promise<void> {
   const response = await withKey(tenant.key, `/v1/kv/${key}?lease=${lease.id}`, { method: 'PUT', body: 'x' });
-  // What is not read of an answer keeps its object.
+  // An answer that is not read to its end keeps its object in memory.
   await response.arrayBuffer();
   expect(response.status).toBe(200);
 }
@@ -53,7 +53,7 @@ async function exists(tenant: NewTenant, key: string): Promise<boolean> {
   return response.status === 200;
 }
 
-/** Milliseconds until the key is gone. It asks one replica's rows, so that nobody is woken. */
+/** The milliseconds until the key is gone. It reads the rows of one replica, so that no object is woken. */
 async function goneAfter(tenant: NewTenant, replica: number, sinceMs: number): Promise<number> {
   const stub = replicaStub(tenant.id, replica);
   for (;;) {
@@ -138,7 +138,8 @@ describe('awake', () => {
       return JSON.parse(text);
     };
     expect(await next()).toMatchObject({ result: { ID: lease.id, TTL: '2' } });
-    // Longer than its time to live: before, all of them were read when the body ended, and the lease was gone.
+    // The POST goes on longer than the time to live. Formerly all keepalives were read when the body ended, and the
+    // lease had ended by then.
     for (let count = 0; count < 4; count++) {
       await scheduler.wait(1_000);
       if (count === 1) await transferTo(tenant, (await leaderOf(tenant.key)) === 1 ? 2 : 1);
@@ -186,7 +187,7 @@ describe('awake', () => {
       return JSON.parse(await answered);
     };
     expect(await ask()).toMatchObject({ result: { ID: lease.id, TTL: '60' } });
-    // The socket's own replica keeps it and leads no more.
+    // The replica keeps the socket and does not lead any more.
     const other = (await leaderOf(tenant.key)) === 1 ? 2 : 1;
     await transferTo(tenant, other);
     expect(await ask()).toMatchObject({ result: { ID: lease.id, TTL: '60' } });
@@ -222,13 +223,13 @@ describe('asleep', () => {
     const alarms: (number | null)[] = [];
     for (const replica of members) alarms.push(await alarmOf(tenant, replica));
     await evictAll(tenant);
-    // Staggered, the first of them at the deadline.
+    // The alarms are staggered, and the first one rings at the deadline.
     const [first, second, third] = alarms.map((alarm) => (alarm ?? 0) - grantedMs - 13_000);
     expect(Math.abs(first ?? Number.NaN)).toBeLessThan(500);
     expect((second ?? 0) - (first ?? 0)).toBe(leaseAlarmStaggerMs);
     expect((third ?? 0) - (first ?? 0)).toBe(leaseAlarmStaggerMsMax);
     await scheduler.wait(Math.max(0, grantedMs + 13_000 - Date.now() + 100));
-    // Where the platform of the tests does not ring by itself.
+    // The test rings the alarm where the platform of the tests does not ring by itself.
     for (const replica of members) await runDurableObjectAlarm(replicaStub(tenant.id, replica));
     const afterMs = await goneAfter(tenant, 3, grantedMs);
     expect(afterMs).toBeGreaterThanOrEqual(13_000);

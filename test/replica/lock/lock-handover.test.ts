@@ -1,4 +1,4 @@
-// What becomes of a place whose turn has come when nobody is there to take it.
+// What happens to a place whose turn has come when its client has left.
 
 import { expect, test } from 'vitest';
 import { handoverMsMax, handoverMsMin } from '../../../src/limits.ts';

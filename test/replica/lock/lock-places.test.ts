@@ -1,4 +1,4 @@
-// The look for a key that stands in the way of a lock.
+// The search for a key that stands in the way of a lock.
 
 import { describe, expect, it } from 'vitest';
 import { leaseId, revision } from '../../../src/model/brands.ts';
@@ -12,7 +12,7 @@ function place(id: number): KeyValue {
   return pair(`l/${id.toString(16)}`, { lease: leaseId(BigInt(id)), createRevision: revision(id + 1) });
 }
 
-/** Where so many places stand before a key that is none. */
+/** A queue in which so many places stand before a key that is no place. */
 function keyAfter(places: number, createdBefore?: number): string | null {
   const pairs = Array.from({ length: places }, (_, index) => place(index + 1));
   const key = pair('l/size', { createRevision: revision(5) });

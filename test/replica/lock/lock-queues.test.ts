@@ -1,4 +1,4 @@
-// Who waits, on one replica: whose turn it is, what ends a wait.
+// The waits on one replica: whose turn it is, and what ends a wait.
 
 import { expect, test } from 'vitest';
 import { utf8 } from '../../../src/base/bytes.ts';
@@ -82,7 +82,7 @@ test('LOCK-1: a turn comes when fewer places than the limit are left before it, 
   group.place('s', 'a', 2);
   group.place('s', 'b', 2);
   const [c, d, e] = [group.place('s', 'c', 2), group.place('s', 'd', 2), group.place('s', 'e', 2)];
-  // Not in order: a wait may come later than its place, over a change of leader.
+  // The waits do not come in order: over a change of leader a wait may come later than its place.
   for (const place of [e, c, d]) group.wait(place);
   await group.delete('s/b');
   expect(group.ends).toEqual(['s/c turn']);
@@ -171,7 +171,7 @@ test('LOCK-29: a wait ends when the key of its caller does, and the others go on
 test('LOCK-7: lockWaitersMax wait on a replica, half as many of one key, and one more is turned away', async () => {
   const group = new Group();
   group.place('a', 'holder');
-  // Each in a queue of its own: how long one queue takes is not what is looked at here.
+  // Each wait is in a queue of its own, because this test is not about how long one queue takes.
   const fill = (count: number, id: string): void => {
     for (let caller = 0; caller < count; caller++) {
       group.places.created.clear();

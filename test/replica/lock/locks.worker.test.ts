@@ -1,5 +1,5 @@
-// Locks, semaphores and elections on a group of real objects: turns in order, each once, over crashes of holders and
-// leaders.
+// Locks, semaphores and elections on a group of real objects: turns come in order, each once, over crashes of holders
+// and leaders.
 
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { Store } from '../../../src/mvcc/store.ts';
@@ -126,7 +126,7 @@ describe('v1', () => {
     expect(await leases(tenant)).toBe(1);
     expect(await queue(tenant, '/v1/locks/config')).toMatchObject({ holders: [], waiting: 0 });
 
-    // Who holds or waits already is not hurt by a key that comes later.
+    // Those who hold or wait already are not affected by a key that comes later.
     const path = '/v1/locks/deploy';
     const holder = await acquired(tenant, path, { ttl: 30 });
     const waiting = acquired(tenant, path, { ttl: 30, wait: 30 });
@@ -137,7 +137,7 @@ describe('v1', () => {
     expect(await release(tenant, path, holder)).toBe(200);
     const next = await waiting;
     expect(await release(tenant, path, next)).toBe(200);
-    // Places of names below count as they do for etcd, and pass.
+    // Places of longer names count as they do for etcd, and are no obstacle.
     const below = await acquired(tenant, '/v1/locks/up/low', { ttl: 30 });
     expect(await post<object>(tenant, '/v1/locks/up', { ttl: 30 })).toMatchObject({
       status: 409,
@@ -151,7 +151,7 @@ describe('v1', () => {
     const tenant = await newTenant({ name: 'lock-race' });
     const path = '/v1/locks/race';
     await put(tenant.key, 'race/key', 'x');
-    // The look before anything is written comes before the key.
+    // The check before the write runs before the key is put.
     const look = vi.spyOn(Store.prototype, 'heads').mockReturnValueOnce([].values());
     expect(await post<object>(tenant, path, { ttl: 30, wait: 30 })).toMatchObject({
       status: 409,
@@ -191,7 +191,7 @@ describe('v1', () => {
   it('LOCK-23: the crash of a holder frees the lock after its ttl, also when the leader crashes meanwhile; the next gets it, once', async () => {
     const tenant = await newTenant({ name: 'lock-crash' });
     const path = '/v1/locks/a';
-    // It never says a word again.
+    // The client never says a word again.
     const holder = await acquired(tenant, path, { ttl: 3 });
     const got: Place[] = [];
     const waits = [1, 2].map(async () => {
@@ -203,7 +203,7 @@ describe('v1', () => {
     await crash(tenant.id, await leaderOf(tenant.key));
     const crashedMs = Date.now();
     const next = await Promise.race(waits);
-    // A new leader gave the holder its full time again.
+    // The new leader gave the holder its full time again.
     expect(Date.now() - crashedMs).toBeGreaterThanOrEqual(2_500);
     expect(Date.now() - crashedMs).toBeLessThan(8_000);
     expect(next.fencing_token).toBeGreaterThan(holder.fencing_token);

@@ -1,4 +1,4 @@
-// The lease that a call for a lock makes for itself: which id it has, and who can know it.
+// The lease that a call for a lock makes for itself: its id, and who can know that id.
 
 import { expect, it } from 'vitest';
 import type { Caller } from '../../../src/model/store.ts';

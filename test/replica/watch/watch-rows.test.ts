@@ -1,4 +1,4 @@
-// Streams that watch more than their sockets' attachments hold, on real SQL: they sleep all the same.
+// Streams that watch more than the attachments of their sockets hold, on real SQL. They sleep all the same.
 
 import { expect, test } from 'vitest';
 import type { WatchCall } from '../../../src/api/contract.ts';
@@ -39,7 +39,7 @@ class FakeSocket {
   }
 }
 
-/** One object: its storage stays, its instances come and go. */
+/** One object: its storage stays, and its instances come and go. */
 class Object1 {
   readonly history = new PlainHistory();
   readonly sql = new NodeSql();
@@ -103,19 +103,19 @@ class Object1 {
     this.service.published([this.history.commit(events)], this.history.revision);
   }
 
-  /** To sleep, and awake. */
+  /** Puts the object to sleep and wakes it. */
   sleep(): void {
     this.service.flush();
     this.service = this.#start();
   }
 
-  /** All sockets go with the instance. */
+  /** The instance crashes, and all sockets end with it. */
   crash(): void {
     this.sockets = [];
     this.service = this.#start();
   }
 
-  /** How many rows are kept, and how many were written since this was asked before. */
+  /** How many rows are kept, and how many were written since the last call of this. */
   rows(): { readonly kept: number; readonly written: number } {
     const hasTable = this.sql.all("SELECT 1 FROM sqlite_master WHERE name = 'watches_of_streams'").length > 0;
     const kept = hasTable ? Number(this.sql.all('SELECT COUNT(*) FROM watches_of_streams')[0]?.[0]) : 0;

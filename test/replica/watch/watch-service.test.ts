@@ -136,7 +136,7 @@ class Bench {
     return { socket, answer: new Response('switched') };
   }
 
-  /** Runs what is due, and what that makes due at once. */
+  /** Runs the tasks that are due, and the tasks that they make due at once. */
   run(afterMs = 0): void {
     this.nowMs += afterMs;
     for (;;) {
@@ -157,7 +157,7 @@ class Bench {
     return this.service.open(call, new Request('http://replica/v1/watch'), by);
   }
 
-  /** Where no place is left, those that hold one are asked first. */
+  /** Where no slot is left, the streams that hold one are asked first. */
   async linesAfterProbe(by: Caller = caller): Promise<Response> {
     const answer = this.lines(null, by);
     this.run(openProbeMs);
@@ -316,7 +316,7 @@ test('WATCH-SOCKET-1: a runtime that tells what a socket has not sent is listene
 
 function silentSocket(): { socket: FakeSocket; bench: Bench } {
   const socket = new FakeSocket(encodeStream(savedStream(2)));
-  // As the platform has it.
+  // The socket behaves as the platform's.
   socket.bufferedAmount = undefined;
   return { socket, bench: new Bench({ sockets: [socket] }) };
 }
@@ -483,7 +483,7 @@ test('WATCH-BODY-9: what is said on an answer that has begun leaves once all tha
   await turn();
   expect([read, channel.backlogBytes, syncs.length]).toEqual(['', 2, 1]);
   syncs.shift()?.();
-  // Said while the first sync was under way, and written perhaps after that began.
+  // This was said while the first sync was under way, and may have been written after that sync began.
   channel.send('c');
   channel.finish();
   await turn();

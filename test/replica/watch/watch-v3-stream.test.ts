@@ -51,7 +51,7 @@ class Bench {
     while (this.hub.catchUp());
   }
 
-  /** The messages since the last call, without what every header has. */
+  /** The messages since the last call, without the members that every header has. */
   heard(): unknown[] {
     const { messages } = this.channel;
     this.channel.messages = [];

@@ -1,5 +1,4 @@
-// Watches on real objects: what the platform does to sockets and streams, and that no event is lost or told twice over
-// it.
+// Watches on real objects: whatever the platform does to sockets and streams, no event is lost or told twice.
 
 import { evictDurableObject, runInDurableObject } from 'cloudflare:test';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -27,7 +26,7 @@ async function frames(socket: WatchSocket, count: number): Promise<Frame[]> {
   return taken;
 }
 
-/** Puts every replica of a group to sleep, its sockets kept. */
+/** Puts every replica of a group to sleep. Its sockets stay open. */
 async function sleep(tenant: string, replicas: number): Promise<void> {
   for (let replica = 1; replica <= replicas; replica++) {
     await evictDurableObject(replicaStub(tenant, replica), { webSockets: 'hibernate' });
@@ -44,7 +43,7 @@ class Lines {
     this.#reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   }
 
-  /** null: the answer has ended. */
+  /** Null: the answer has ended. */
   async next(separator = '\n'): Promise<string | null> {
     for (;;) {
       const end = this.#text.indexOf(separator);

@@ -26,7 +26,7 @@ function fault(kind: Kind, body: object | string, headers: Record<string, string
   });
 }
 
-/** Of the first tenant, with its key. */
+/** The status of the first tenant's group, with the tenant's access key. */
 async function faultOnGroup(kind: Kind, body: object): Promise<unknown> {
   const { id, key } = server.ready.tenant;
   const response = await fault(kind, { tenant: id, ...body }, { 'Quorate-Key': key });
@@ -153,7 +153,7 @@ describe('the fault port', () => {
   it('SERVER-FAULT-5: a call to a peer is late by what was asked, and a crash ends that', async () => {
     await call('/v1/kv/e', { method: 'PUT', body: '1' });
     await faultOnGroup('peers', { replica: 'all', delay_ms: 300, direction: 'in' });
-    // The one thing that a clock can say without doubt: that something was not earlier.
+    // A clock can show only one thing without doubt: that something did not happen earlier.
     expect(await msOf(() => call('/v1/kv/e', { method: 'PUT', body: '2' }))).toBeGreaterThanOrEqual(299);
     await faultOnGroup('abort', { replica: 'all' });
     expect(await faultsSet()).toEqual({ faults: [] });
@@ -186,7 +186,7 @@ describe('the fault port', () => {
     const response = await fault('wipe', { tenant: id, replica: 2 });
     expect([response.status, await response.json()]).toEqual([200, { tenant: id, wiped: 2 }]);
     expect((await put('2')).status).toBe(200);
-    // A runtime that goes on keeps its files locked: this is the last test.
+    // A running runtime keeps its files locked, so this is the last test.
     await server.end('SIGTERM');
     expect(replicasOnDisk(server.ready.tenant.id)).toEqual([1, 2, 3]);
     expect(replicasOnDisk(id)).toEqual([1, 3]);
@@ -225,7 +225,7 @@ async function provision(body: object): Promise<{ id: string; key: string }> {
   return { id: String(answer.get('id')), key: String(answer.get('key')) };
 }
 
-/** The numbers of a tenant's replicas that have a store, as the disk shows it. */
+/** The numbers of a tenant's replicas that have a store, as the disk shows them. */
 function replicasOnDisk(tenant: string): number[] {
   const numbers: number[] = [];
   for (const file of globSync(join(server.dataFolder, '**/*.sqlite'))) {

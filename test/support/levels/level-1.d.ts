@@ -1,4 +1,4 @@
-// What is used of level-1.js. Its types are those of today where they have not changed.
+// The part of level-1.js that tests use. Its types are those of today where they have not changed.
 
 import type { Command, Operation, RevisionEvents } from '../../../src/model/store.ts';
 import type { LeaseId, ReplicaId, Revision } from '../../../src/model/brands.ts';
@@ -23,7 +23,7 @@ export type PortOfLevel1 = {
   before?(step: Step): void;
 };
 
-/** Of an id that ends it could not be said which grant of it is meant. */
+/** An expiry of a mere id did not say which grant of that id it meant. */
 export type OperationOfLevel1 = Operation | { readonly kind: 'leaseExpire'; readonly ids: readonly LeaseId[] };
 
 export type WriteOfLevel1 = Omit<Write, 'request'> & {

@@ -1,4 +1,4 @@
-// What is used of level-2.js. Its types are those of today where they have not changed.
+// The part of level-2.js that tests use. Its types are those of today where they have not changed.
 
 import type { ReplicaId } from '../../../src/model/brands.ts';
 import type { Command } from '../../../src/model/store.ts';
