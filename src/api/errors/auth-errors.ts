@@ -114,7 +114,7 @@ export const authErrors: WireErrors<AuthFailure> = {
     challenged(
       'invalid-token',
       'Invalid token',
-      'The token has expired, was made before users or roles changed, or never was one. Log in again: POST /v3/auth/authenticate.',
+      'The token has expired, is older than a change of users or roles, or is not a token. Log in again: POST /v3/auth/authenticate.',
     ),
   permissionDenied: () => ({
     code: grpc.permissionDenied,

@@ -12,7 +12,7 @@ export const groupErrors: WireErrors<GroupFailure> = {
       ...conflict(
         'lock-held',
         'Held by others',
-        'Nobody gave up a place in the time that was to be waited: send a longer wait (seconds), or try again later.',
+        'No place became free in the time that this call waits: send a longer wait (in seconds), or try again later.',
       ),
       members: { fencing_token: fencingToken, waiting, revision },
     };
@@ -21,7 +21,7 @@ export const groupErrors: WireErrors<GroupFailure> = {
     ...conflict(
       'limit-differs',
       'Limit differs',
-      `Others hold or wait with the limit ${failure.limit}: ask for that one, or wait until they are gone.`,
+      `Others hold or wait with the limit ${failure.limit}: ask with that limit, or wait until they are gone.`,
     ),
     members: { limit: failure.limit },
   }),
@@ -31,7 +31,7 @@ export const groupErrors: WireErrors<GroupFailure> = {
       ...conflict(
         'name-in-use',
         'Name is in use',
-        `The key ${shownKey(failure.key)} lies below this name and is no place in its queue, so nobody would ever get the lock. ` +
+        `The key ${shownKey(failure.key)} lies below this name and is not a place in its queue, so nobody would ever get the lock. ` +
           'Take a name below which there are no keys.',
       ),
       members: text === null ? { key_base64: base64(failure.key) } : { key: text },
@@ -52,7 +52,7 @@ export const groupErrors: WireErrors<GroupFailure> = {
     status: 412,
     slug: 'fencing-token-differs',
     title: 'Fencing token differs',
-    detail: `The place has the fencing token ${failure.current}: it was taken anew, and stays.`,
+    detail: `The place has the fencing token ${failure.current}, because it was taken anew. It was not released.`,
     members: { fencing_token: failure.current, revision: failure.revision },
     headers: { etag: `"${failure.current}"` },
   }),
@@ -69,7 +69,7 @@ export const groupErrors: WireErrors<GroupFailure> = {
   leaderKeyMissing: () =>
     bare(
       'leader-key-missing',
-      'The message lacks leader, as the campaign answered it.',
+      'The message lacks the field leader: send it as the answer to the campaign has it.',
       'Leader missing',
       '"leader" field must be provided',
       400,
@@ -77,7 +77,7 @@ export const groupErrors: WireErrors<GroupFailure> = {
   sessionExpired: () =>
     bare(
       'session-expired',
-      'The place that this call had is gone, and a retry does not take another: ask again with another Idempotency-Key.',
+      'The place of this call is gone, and a retry takes no other place: send the call again with another Idempotency-Key.',
       'The lease ended while its owner waited',
       'mutex: session is expired',
       409,
@@ -109,7 +109,7 @@ export const groupErrors: WireErrors<GroupFailure> = {
     invalid(
       'member-urls-invalid',
       'Invalid URLs',
-      `A URL is http://host:port without a path, and all of them have at most ${peerUrlsBytesMax} bytes.`,
+      `A URL is http://host:port without a path, and all URLs together have at most ${peerUrlsBytesMax} bytes.`,
       'given member URLs are invalid',
     ),
   memberNotFound: () => ({
@@ -181,7 +181,7 @@ export const groupErrors: WireErrors<GroupFailure> = {
     ...conflict(
       'too-many-replicas',
       'Too many replicas',
-      `A group has at most ${failure.max} replicas: remove one first, or say which one the new one replaces.`,
+      `A group has at most ${failure.max} replicas: remove one first, or say which replica the new one replaces.`,
     ),
     words: `etcdserver: a group has at most ${failure.max} members`,
     code: grpc.failedPrecondition,
@@ -192,7 +192,7 @@ export const groupErrors: WireErrors<GroupFailure> = {
       ...conflict(
         'too-few-replicas',
         'Too few replicas',
-        `${staying === 1 ? '1 replica' : `${staying} replicas`} would be left that vote, and a group of fewer than ${min} ` +
+        `${staying === 1 ? '1 voting replica' : `${staying} voting replicas`} would be left, and a group of fewer than ${min} ` +
           'does not survive the loss of one. Add a replica first, or send ?force=true.',
       ),
       members: { staying, min },
@@ -201,7 +201,11 @@ export const groupErrors: WireErrors<GroupFailure> = {
     };
   },
   lastReplica: () => ({
-    ...conflict('last-replica', 'Last replica', 'A group keeps one replica that votes. Delete the tenant to end it.'),
+    ...conflict(
+      'last-replica',
+      'Last replica',
+      'A group keeps at least one voting replica. Delete the tenant to end it.',
+    ),
     words: 'etcdserver: re-configuration failed due to not enough started members',
     code: grpc.failedPrecondition,
   }),

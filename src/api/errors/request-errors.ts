@@ -11,7 +11,7 @@ export const requestErrors: WireErrors<RequestFailure> = {
     status: 413,
     slug: 'body-too-large',
     title: 'Body is too large',
-    detail: `A body of ${failure.bytes} bytes or more; this call takes at most ${failure.bytesMax}.`,
+    detail: `The body has ${failure.bytes} bytes or more; this call takes at most ${failure.bytesMax}.`,
   }),
   bodyLate: (failure) => ({
     code: grpc.deadlineExceeded,
@@ -24,7 +24,7 @@ export const requestErrors: WireErrors<RequestFailure> = {
   requestTooLarge: (failure) => ({
     ...invalid('request-too-large', 'Request is too large', `${failure.bytes} bytes.`, 'request is too large'),
     status: 413,
-    detail: `A request of ${failure.bytes} bytes, as protobuf; at most ${failure.bytesMax}. Send it in parts.`,
+    detail: `As protobuf the request has ${failure.bytes} bytes; at most ${failure.bytesMax} are taken. Send it in parts.`,
   }),
   notFound: () => ({
     ...absent('not-found', 'Not found', 'There is nothing at this path. GET /openapi.json says what there is.'),
@@ -76,7 +76,7 @@ export const requestErrors: WireErrors<RequestFailure> = {
     ...absent(
       'key-not-found',
       'Key not found',
-      `The key ${shownKey(failure.key)} does not exist at the revision that was asked for; the store is at ${failure.revision}.`,
+      `The key ${shownKey(failure.key)} does not exist at the revision that was asked for; the store is at revision ${failure.revision}.`,
     ),
     members: { revision: failure.revision },
     headers: { 'quorate-revision': String(failure.revision) },

@@ -18,9 +18,9 @@ import {
 
 const mebibyte = 1_048_576;
 const memoryWords: Readonly<Record<MemoryShare, string>> = {
-  key: `What is under way with this access key takes ${memoryOfKeyBytesMax / mebibyte} MiB, as much as one key may have here: read the answers, or ask for less at a time.`,
-  tenant: `What is under way for this tenant takes ${memoryOfTenantBytesMax / mebibyte} MiB, as much as one tenant may have here: try again in a second, or ask for less at a time.`,
-  service: `What is under way takes ${memoryBytesMax / mebibyte} MiB, as much as there is here for all tenants: try again in a second.`,
+  key: `The calls under way with this access key take ${memoryOfKeyBytesMax / mebibyte} MiB, which is as much as one key may take here: read the answers, or ask for less at a time.`,
+  tenant: `The calls under way for this tenant take ${memoryOfTenantBytesMax / mebibyte} MiB, which is as much as one tenant may take here: try again in a second, or ask for less at a time.`,
+  service: `The calls under way take ${memoryBytesMax / mebibyte} MiB, which is as much as all tenants may take here: try again in a second.`,
 };
 
 const openWords: Readonly<Record<OpenKind, string>> = {
@@ -76,7 +76,7 @@ export const serviceErrors: WireErrors<ServiceFailure> = {
       'access-key-not-found',
       'Access key not found',
       failure.id === null
-        ? 'What stands in the path is no id of an access key (a whole key is none, and is not repeated here). GET /v1/tenants/{id}/keys lists them.'
+        ? 'The path does not have the id of an access key (a whole key is not an id, and is not repeated here). GET /v1/tenants/{id}/keys lists the ids.'
         : `The tenant has no access key with the id "${failure.id}". GET /v1/tenants/{id}/keys lists them.`,
     ),
   noLeader: () =>
@@ -118,7 +118,7 @@ export const serviceErrors: WireErrors<ServiceFailure> = {
     status: overloadedStatus,
     slug: 'login-delayed',
     title: 'Login delayed',
-    detail: `Too many logins have failed: the next one is looked at in ${failure.seconds} s.`,
+    detail: `Too many logins have failed: the next login is looked at in ${failure.seconds} s.`,
     headers: { 'retry-after': String(failure.seconds) },
   }),
   memoryFull: (failure) => {
@@ -137,7 +137,7 @@ export const serviceErrors: WireErrors<ServiceFailure> = {
   tooManyOpen: (failure) => {
     const { what, of, max } = failure;
     const holder = of === 'key' ? 'This access key' : 'This replica';
-    const detail = `${holder} has ${max} ${openWords[what]}, as many as ${of === 'key' ? 'one key' : 'it'} may. Close some, or wait until others end.`;
+    const detail = `${holder} has ${max} ${openWords[what]}, as many as ${of === 'key' ? 'one key' : 'it'} may have. Close some, or wait until others end.`;
     return {
       code: grpc.resourceExhausted,
       words: `quorate: ${detail}`,
@@ -170,7 +170,7 @@ export const serviceErrors: WireErrors<ServiceFailure> = {
     unavailable(
       'deletion-unfinished',
       'Deletion is not finished',
-      `Not every replica of tenant ${failure.tenant} could be reached. It serves nobody any more; delete it again to finish.`,
+      `Not every replica of tenant ${failure.tenant} could be reached. The tenant is not served any more; delete it again to finish.`,
       'quorate: a tenant is not wholly deleted',
     ),
   directoryNotMigrated: () =>

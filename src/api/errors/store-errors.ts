@@ -18,34 +18,44 @@ export const storeErrors: WireErrors<Exclude<StoreFailure, AuthFailure>> = {
     invalid(
       'key-not-provided',
       'Key is not provided',
-      `A key has 1 to ${keyBytesMax} bytes, and this one none.`,
+      `A key has 1 to ${keyBytesMax} bytes, and this one has none.`,
       'key is not provided',
     ),
   keyTooLong: (failure) =>
     invalid(
       'key-too-long',
       'Key is too long',
-      `A key of ${failure.bytes} bytes; at most ${keyBytesMax}.`,
+      `The key has ${failure.bytes} bytes; a key has at most ${keyBytesMax}.`,
       'request is too large',
     ),
   valueTooLarge: (failure) => ({
     ...invalid(
       'value-too-large',
       'Value is too large',
-      `A value of ${failure.bytes} bytes; at most ${valueBytesMax}.`,
+      `The value has ${failure.bytes} bytes; a value has at most ${valueBytesMax}.`,
       'request is too large',
     ),
     status: 413,
   }),
   valueProvided: () =>
-    invalid('value-provided', 'Value is provided', 'ignore_value goes without a value.', 'value is provided'),
+    invalid(
+      'value-provided',
+      'Value is provided',
+      'ignore_value keeps the value that the key has: send no value with it.',
+      'value is provided',
+    ),
   leaseProvided: () =>
-    invalid('lease-provided', 'Lease is provided', 'ignore_lease goes without a lease.', 'lease is provided'),
+    invalid(
+      'lease-provided',
+      'Lease is provided',
+      'ignore_lease keeps the lease that the key has: send no lease with it.',
+      'lease is provided',
+    ),
   keyNotFound: () => ({
     ...invalid(
       'key-not-found',
       'Key not found',
-      'ignore_value and ignore_lease keep what a key has, and this one does not exist.',
+      'ignore_value and ignore_lease keep what a key has, and this key does not exist.',
       'key not found',
     ),
     status: 404,
@@ -63,7 +73,7 @@ export const storeErrors: WireErrors<Exclude<StoreFailure, AuthFailure>> = {
     invalid(
       'too-many-operations',
       'Too many operations',
-      `A transaction holds at most ${txnOperationsMax} operations a level, the levels below counted in, and ${txnOperationsTotalMax} compares and operations in all.`,
+      `A transaction holds at most ${txnOperationsMax} operations in each level, with the levels below counted in, and ${txnOperationsTotalMax} compares and operations in all.`,
       'too many operations in txn request',
     ),
   duplicateKey: () =>
@@ -86,7 +96,7 @@ export const storeErrors: WireErrors<Exclude<StoreFailure, AuthFailure>> = {
     status: 410,
     slug: 'compacted',
     title: 'Revision has been compacted',
-    detail: `History begins at revision ${failure.compactedRevision}: read at that one or later, or as of now.`,
+    detail: `History begins at revision ${failure.compactedRevision}: read at that revision or a later one, or without a revision.`,
     members: { compacted_revision: failure.compactedRevision },
   }),
   futureRevision: (failure) => ({
@@ -95,7 +105,7 @@ export const storeErrors: WireErrors<Exclude<StoreFailure, AuthFailure>> = {
     status: 400,
     slug: 'future-revision',
     title: 'Revision is in the future',
-    detail: `The store is at revision ${failure.revision}, and a later one was asked for.`,
+    detail: `The store is at revision ${failure.revision}, and a later revision was asked for.`,
     members: { revision: failure.revision },
   }),
   answerTooLarge: () => ({
@@ -131,7 +141,7 @@ export const storeErrors: WireErrors<Exclude<StoreFailure, AuthFailure>> = {
     conflict(
       'too-many-access-keys',
       'Too many access keys',
-      `A tenant holds at most ${failure.max} of them that are neither revoked nor expired: revoke some.`,
+      `A tenant holds at most ${failure.max} access keys that are neither revoked nor expired: revoke some.`,
     ),
   accessKeyExists: () =>
     conflict(
@@ -186,7 +196,7 @@ export const storeErrors: WireErrors<Exclude<StoreFailure, AuthFailure>> = {
     invalid(
       'name-too-long',
       'Name is too long',
-      `A name of ${failure.bytes} bytes; at most ${authNameBytesMax}.`,
+      `The name has ${failure.bytes} bytes; a name has at most ${authNameBytesMax}.`,
       'request is too large',
     ),
   commandUndone: (failure) => ({
@@ -212,6 +222,6 @@ export const storeErrors: WireErrors<Exclude<StoreFailure, AuthFailure>> = {
     status: 501,
     slug: 'operation-not-served',
     title: 'Not served',
-    detail: `${failure.operation} is known, and not served here.`,
+    detail: `${failure.operation} is known, but is not served here.`,
   }),
 };

@@ -531,7 +531,9 @@ test('WATCH-LIMIT-7: watchBodiesMax streaming answers are open at a time, half o
   for (let count = 0; count < ofKey; count++) open.push(await bench.lines());
   const refused = await bench.linesAfterProbe();
   expect(refused.status).toBe(429);
-  expect(await refused.text()).toContain(`This access key has ${ofKey} streaming watches, as many as one key may.`);
+  expect(await refused.text()).toContain(
+    `This access key has ${ofKey} streaming watches, as many as one key may have.`,
+  );
   for (let count = ofKey; count < watchBodiesMax; count++) open.push(await bench.lines(null, keyOf('key-2')));
   expect(new Set(open.map(({ status }) => status))).toEqual(new Set([200]));
   const full = await bench.linesAfterProbe(keyOf('key-3'));
