@@ -38,11 +38,11 @@ export class Deployments {
   readonly #options: DeploymentsOptions;
   readonly #formerCode: FormerCode;
   #phase: Phase = 'updating';
-  /** Those that the present update has not come to. */
+  /** The replicas that the present update has not reached yet. */
   #waiting: Set<ReplicaId>;
   #writes = 0;
   #isAnnounced = false;
-  /** What the leader's log held at level 1. */
+  /** The last index of the leader's log at level 1. */
   #fallen: LogIndex | null = null;
 
   constructor(options: DeploymentsOptions) {
@@ -106,7 +106,7 @@ export class Deployments {
         this.#isAnnounced = true;
       });
     }
-    // Whatever it waits for, an operator may think better of it.
+    // Whatever the operator waits for, it may change its mind.
     if (random.chance(0.05)) this.#phase = 'withdrawing';
     else if (this.#mayRunFormer) {
       trace.add('downgraded');
@@ -175,7 +175,7 @@ export class Deployments {
     for (const id of this.#waiting) if (this.#options.group.find(id) === null) this.#waiting.delete(id);
   }
 
-  /** An answer may never come: it is asked again, under another id. */
+  /** An answer may never come, so the operator asks again, under another id. */
   #ask(operation: DowngradeOperation, done: () => void): void {
     const request = { writeId: `operator-${this.#writes++}`, caller: { kind: 'service' }, operation } as const;
     this.#leader?.administer(request, (result) => {
@@ -183,7 +183,7 @@ export class Deployments {
     });
   }
 
-  /** As far as an operator finds one. */
+  /** The leader, as far as an operator finds one. */
   get #leader(): SimulatedReplica | null {
     let found: SimulatedReplica | null = null;
     for (const replica of this.#options.group.all) {

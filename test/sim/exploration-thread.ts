@@ -1,4 +1,4 @@
-// A thread that runs the seeds it is told to, until it is told null.
+// A thread that runs the seeds that it is told, until it is told null.
 
 import { parentPort } from 'node:worker_threads';
 import { assert } from '../../src/base/assert.ts';

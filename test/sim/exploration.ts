@@ -58,7 +58,7 @@ export async function explore(exploration: Exploration, tally: Tally): Promise<r
   return failures.sort((left, right) => left.seed - right.seed);
 }
 
-/** Tells of every run. */
+/** Called after every run. */
 export async function runPiece({ first, seeds, bug, mix, stops }: Piece, ran: (report: Report) => void): Promise<void> {
   for (let seed = first; seed < first + seeds; seed++) {
     const report = await simulate({ seed, bug, mix });

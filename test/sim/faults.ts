@@ -1,14 +1,14 @@
-// What may go wrong in one run. Each seed turns some kinds of fault off (swarm testing): a run in which everything
+// The faults of one run. Each seed turns some kinds of fault off (swarm testing), because a run in which everything
 // fails at once hides what only shows when most things work.
 
 import { commandRowsMax } from '../../src/limits.ts';
 import type { Random } from '../support/random.ts';
 
-/** What clients ask for. */
+/** The workload of the clients. */
 const workloads = ['mixed', 'kubernetes', 'batch'] as const;
 export type WorkloadName = (typeof workloads)[number];
 
-/** Probabilities are per occasion, times in milliseconds. 0: this fault is off. */
+/** Probabilities are for each occasion, times are in milliseconds. 0: this fault is off. */
 export type FaultMix = {
   readonly workload: WorkloadName;
   readonly replicas: 1 | 3 | 5;
@@ -29,7 +29,7 @@ export type FaultMix = {
   // Replicas
   readonly crashEveryMs: number;
   readonly crashAtStep: number;
-  /** Just after writes became durable and what waited for them has left. */
+  /** A crash just after writes became durable and what waited for them has left. */
   readonly crashAfterSync: number;
   readonly crashAllEveryMs: number;
   /** The leader crashes and callers wake several others at once: terms with more than one candidate. */
@@ -38,15 +38,15 @@ export type FaultMix = {
   readonly evict: number;
   readonly clockSkew: number;
   readonly clockJumpEveryMs: number;
-  /** Clocks of replicas differ from the start, by up to twice this. */
+  /** The clocks of replicas differ from the start, by up to twice this. */
   readonly clockDifferenceMs: number;
   readonly transferEveryMs: number;
   readonly memberChangeEveryMs: number;
-  /** A replica's disk is empty for good. */
+  /** The disk of a replica is lost for good. */
   readonly loseStorageEveryMs: number;
-  /** A learner's disk is empty, and its object is made again. */
+  /** The disk of a learner is lost, and its object is made again. */
   readonly loseLearnerEveryMs: number;
-  /** What a replica holds on disk is altered while it is down. */
+  /** The store of a replica is altered on disk while the replica is down. */
   readonly alterEveryMs: number;
   // Deployments
   readonly deployEveryMs: number;
@@ -60,32 +60,35 @@ export type FaultMix = {
   readonly carelessRollBack: number;
   /** A downgrade is announced once all are updated. */
   readonly downgrade: number;
-  /** A write at which the code throws. */
+  /** The chance of a write at which the code throws. */
   readonly throwing: number;
-  /** What a txn may look at and write. */
+  /** How much a transaction may look at and write. */
   readonly commandRowsMax: number;
   // Clients
-  /** 1: callers are keys, users and nobody, and an administrator changes what they may. */
+  /** 1: callers are access keys, users and nobody, and an administrator changes their permissions. */
   readonly auth: number;
-  /** 1: leases outlive rests, and leaders fail after them. */
+  /** 1: leases survive rests, and leaders fail after rests. */
   readonly longLeases: number;
   readonly thinkMs: number;
   readonly quietEveryMs: number;
   readonly requestLost: number;
   readonly requestDuplicated: number;
-  /** Clients that lose patience too soon have the others stand for election while the leader is about to answer. */
+  /** Clients that lose patience too soon make other replicas stand for election while the leader is about to answer. */
   readonly impatient: number;
   // Watches
   readonly watchers: number;
   /** A connection of a watcher breaks. */
   readonly cutEveryMs: number;
-  /** Connections that are read slowly. */
+  /** Some connections are read slowly. */
   readonly slowReader: number;
 };
 
 const noDeployments = { deployEveryMs: 0, startsFormer: 0, rollBack: 0, carelessRollBack: 0, downgrade: 0 } as const;
 
-/** Drawn apart from all else: runs without deployments are what they were before there were any. */
+/**
+ * This is drawn apart from everything else, so runs without deployments are what they were before there were
+ * deployments.
+ */
 export function deploymentsOf(random: Random): Pick<FaultMix, keyof typeof noDeployments | 'formerLevel'> {
   const formerLevel = random.pick([1, 2] as const);
   if (!random.chance(0.35)) return { ...noDeployments, formerLevel };
@@ -101,27 +104,27 @@ export function deploymentsOf(random: Random): Pick<FaultMix, keyof typeof noDep
 }
 
 /**
- * Drawn apart as well. A wrong store is found by a majority that is right: nobody else is lost or replaced meanwhile,
- * and the group has hashes all the time.
+ * This is drawn apart as well. A wrong store is found by a majority that is right, so no other replica is lost or
+ * replaced meanwhile, and the group has hashes all the time.
  */
 export function alterationsOf(random: Random, mix: FaultMix): Pick<FaultMix, 'alterEveryMs'> {
   const mayAlter = mix.replicas > 1 && mix.memberChangeEveryMs + mix.loseStorageEveryMs + mix.deployEveryMs === 0;
   return { alterEveryMs: mayAlter && random.chance(0.5) ? random.between(1_000, 5_000) : 0 };
 }
 
-/** Drawn apart, too. Members come often enough for a learner to be there. */
+/** This is drawn apart, too. Members come often enough that there is a learner. */
 export function learnerLossOf(random: Random, mix: FaultMix): Pick<FaultMix, 'loseLearnerEveryMs'> {
   const hasLearners = mix.memberChangeEveryMs > 0 || mix.loseStorageEveryMs > 0;
   return { loseLearnerEveryMs: hasLearners && random.chance(0.4) ? random.between(300, 2_000) : 0 };
 }
 
-/** Drawn apart as well. The former code has no net below such a command. */
+/** This is drawn apart as well. The former code cannot undo such a command. */
 export function throwingOf(random: Random, mix: FaultMix): Pick<FaultMix, 'throwing'> {
   const hasNet = mix.deployEveryMs === 0 && mix.startsFormer === 0;
   return { throwing: hasNet && random.chance(0.3) ? random.pick([0.02, 0.2]) : 0 };
 }
 
-/** Drawn apart as well. Whether a txn with a command that throws comes so far is not for the model to say. */
+/** This is drawn apart as well. The model cannot say whether a transaction with a command that throws comes so far. */
 export function workOf(random: Random, { throwing = 0 }: Partial<FaultMix>): Pick<FaultMix, 'commandRowsMax'> {
   const isSmall = throwing === 0 && random.chance(0.6);
   return { commandRowsMax: isSmall ? random.pick([12, 30, 70]) : commandRowsMax };
@@ -184,12 +187,12 @@ export function faultMixOf(random: Random): FaultMix {
     faultyMs: random.between(20_000, 40_000),
     quietEveryMs: random.between(2_000, 5_000),
     thinkMs: random.pick([30, 120]),
-    // Crashes between two steps would keep the group from its rest.
+    // Crashes between two steps would keep the group from resting.
     crashAtStep: 0,
   };
 }
 
-/** After this nothing goes wrong any more: messages arrive, disks write, clocks run alike. */
+/** After this time there are no faults: messages arrive, disks write, and clocks run alike. */
 export function healed(mix: FaultMix): FaultMix {
   return {
     ...mix,

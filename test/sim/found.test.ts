@@ -1,4 +1,4 @@
-// What the simulator found, each as the smallest run that shows it.
+// Bugs that the simulator found, each as the smallest run that shows it.
 
 import { describe, expect, it } from 'vitest';
 import { leaseId, logIndex, noLease, replicaId, term } from '../../src/model/brands.ts';
@@ -16,8 +16,8 @@ import { MixedGroup } from '../driver/mixed-group.ts';
 
 describe('found by the simulator', () => {
   it('SIM-FOUND-1: the answer to an old leader does not pass for an answer to its next term', () => {
-    // Seen as: replica 3 led term 3, then term 4; a late heartbeat of term 3 was answered in term 4 with the old round,
-    // and would have confirmed reads of rounds that replica 2 never heard of.
+    // Seen in a run: replica 3 led term 3, then term 4. A late heartbeat of term 3 was answered in term 4 with the old
+    // round, and would have confirmed reads of rounds that replica 2 never heard of.
     const [self, old] = [replicaId(2), replicaId(3)];
     const raft = new Raft({
       id: self,
@@ -42,8 +42,8 @@ describe('found by the simulator', () => {
   });
 
   it('SIM-FOUND-2: a write that was answered "nothing changed" changes nothing when an earlier attempt comes late', () => {
-    // Seen as: a delete found nothing, its answer came by the second attempt; the first one, late, deleted a newer
-    // pair.
+    // Seen in a run: a delete found nothing, and the second attempt answered it. The first attempt came late and
+    // deleted a newer pair.
     const store = new Store(new NodeSql());
     const key = utf8('k');
     const deletion: Operation = { kind: 'deleteRange', request: { key, rangeEnd: emptyBytes, previous: false } };
@@ -61,8 +61,8 @@ describe('found by the simulator', () => {
   });
 
   it('SIM-FOUND-3: a write that was refused for want of permission is never done, also when its caller may do it by now', () => {
-    // Seen as: a user's put was answered "permission denied"; the administrator granted the role; an earlier attempt,
-    // late, put it.
+    // Seen in a run: the put of a user was answered "permission denied", the administrator granted the role, and an
+    // earlier attempt came late and put the key.
     const store = new Store(new NodeSql());
     const administration: readonly Operation[] = [
       {
@@ -106,8 +106,8 @@ describe('found by the simulator', () => {
   });
 
   it('SIM-FOUND-5: a write that was proposed when its replica ended is not told that it was refused', () => {
-    // Seen as: a leader found its own store altered and ended; a put in its log was "halted", which is a refusal, and
-    // applied later.
+    // Seen in a run: a leader found its own store altered and ended. A put in its log was answered "halted", which is a
+    // refusal, and was applied later.
     const { group, driver } = administered();
     const results: WriteResult[] = [];
     const service = { kind: 'service' } as const;
@@ -117,7 +117,7 @@ describe('found by the simulator', () => {
     }
     expect(results).toEqual([]);
     driver.stop('it ends');
-    // The second one waited for the first one's entry.
+    // The second put waited for the entry of the first.
     expect(results.map(({ kind }) => kind)).toEqual(['unknown', 'halted']);
     group.run();
     expect(group.leader().driver?.store.query({ kind: 'leases' }, service, 0)).toMatchObject({ answer: { ids: [7n] } });
@@ -125,7 +125,7 @@ describe('found by the simulator', () => {
 
   describe('SIM-FOUND-4: no change of members comes after a group went back to level 1, whose code would not count by it', () => {
     it('a change is refused from when the leader proposes level 1', () => {
-      // Seen as: a learner was added while the leader's proposal of level 1 was not committed yet.
+      // Seen in a run: a learner was added while the leader's proposal of level 1 was not committed yet.
       const { group, driver, change, announce } = administered();
       announce();
       driver.tick();
@@ -136,8 +136,8 @@ describe('found by the simulator', () => {
     });
 
     it('a group in which something is planned for a voter does not go back', () => {
-      // Seen as: a replica voted that was to replace the leader; at level 1 the leader handed over, and the next one
-      // removed it.
+      // Seen in a run: a replica that was to replace the leader already voted. At level 1 the leader handed over, and
+      // the next leader removed it.
       const { group, driver, change, announce } = administered();
       const replaces = driver.raft.id;
       expect(change((present) => withLearner(present, { location: '', plan: { replaces } }))).toBe(true);

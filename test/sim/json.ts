@@ -1,4 +1,4 @@
-// Reads parsed JSON without trusting it: what is not there, or of another type, is the neutral value.
+// Reads parsed JSON without trusting it: a member that is missing, or of another type, is read as the neutral value.
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 

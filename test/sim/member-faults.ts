@@ -1,5 +1,5 @@
-// Members that come, go, move and lose their storage during a run. The leader is told what an operator would tell it;
-// the rest the group does by itself.
+// Members that join, leave, move and lose their storage during a run. The leader is told what an operator would tell
+// it, and the group does the rest by itself.
 
 import { decodeConfiguration, withLearner, without } from '../../src/raft/configuration.ts';
 import type { Configuration } from '../../src/raft/configuration.ts';
@@ -21,7 +21,7 @@ export type MemberFaultsOptions = {
   readonly trace: Trace;
   readonly network: Network;
   readonly state: StateChecker;
-  /** A replica with an empty disk, which knows of the group what it is given. */
+  /** Makes a replica with an empty disk, which knows of the group what it is given. */
   readonly make: (id: ReplicaId, founding: Configuration) => SimulatedReplica;
 };
 
@@ -29,7 +29,7 @@ const membersMax = 6;
 
 export class MemberFaults {
   readonly #options: MemberFaultsOptions;
-  /** Every id that was ever made: none is made twice, but for a learner whose object was lost. */
+  /** Every id that was ever given. No id is given twice, except to a learner whose object was lost. */
   readonly #made: Set<ReplicaId>;
   readonly #founders: readonly ReplicaId[];
 
@@ -68,13 +68,13 @@ export class MemberFaults {
     if (leader.proposeConfiguration(configuration, next.configuration)) trace.add(next.what);
   }
 
-  /** At most one at a time, and only of a group that can bear it. */
+  /** At most one replica is lost at a time, and only of a group that can bear it. */
   loseStorage(): void {
     const { group, random, raft, trace } = this.#options;
     if (this.#isMissing) return;
     const voters = raft.configuration?.voters ?? this.#founders;
     if (voters.length < 3 || !voters.every((id) => group.find(id) !== null)) return;
-    // A change that is under way, or that the leader is about to make, may leave no majority without it.
+    // With a change under way, or about to be made by the leader, there might be no majority without this replica.
     if (raft.configuration?.members.some(({ plan }) => plan !== null) === true) return;
     if (!this.#agreeOn(voters)) return;
     const replica = group.find(random.pick(voters));
@@ -85,15 +85,15 @@ export class MemberFaults {
   }
 
   /**
-   * A learner's object is lost with its disk. The leader finds that out, makes it again, and sends it everything once
-   * more.
+   * The object of a learner is lost with its disk. The leader notices that, makes the object again, and sends it
+   * everything once more.
    */
   loseLearner(random: Random): void {
     const { group, raft, trace, network, state } = this.#options;
     const { members = [], voters = this.#founders } = raft.configuration ?? {};
     const learners = members.filter(({ id, voter }) => !voter && group.find(id) !== null);
-    // Nobody is about to have it vote; and where a voter is missing, the learner may be the one that the group needs
-    // next.
+    // The learner is not about to be promoted. Where a voter is missing, the learner may be the replica that the group
+    // needs next.
     if (learners.length === 0 || this.#isMissing || !this.#agreeOn(voters)) return;
     const { id } = random.pick(learners);
     trace.add('learner lost', () => String(id));
@@ -111,7 +111,7 @@ export class MemberFaults {
     });
   }
 
-  /** A voter's object is gone, and the group has not replaced it yet: one more could be one too many. */
+  /** The object of a voter is lost, and the group has not replaced it yet: one more loss could be one too many. */
   get #isMissing(): boolean {
     const { group, raft } = this.#options;
     return (raft.configuration?.voters ?? this.#founders).some((id) => group.find(id) === null);
@@ -130,7 +130,7 @@ export class MemberFaults {
       return { what, configuration: withLearner(configuration, { location: 'weur', plan }) };
     }
     const removed = random.pick(members);
-    // A majority that needs the replica that is gone would be stuck for good.
+    // A majority that needs the lost replica would be stuck for good.
     if (removed.id === leader || (removed.voter && (voters.length < 3 || this.#isMissing))) return null;
     return { what: 'replica removed', configuration: without(configuration, removed.id) };
   }

@@ -3,9 +3,12 @@ import { bugs, clocksDiffer, deploying, outrun, type PlantedBug } from './bugs/b
 import type { FaultMix } from './faults.ts';
 import { failureInWords, simulate } from './simulation.ts';
 
-// Few and fixed. To explore: node test/sim/main.ts --seeds 1000 --first 1
+// The seeds are few and fixed. To explore more: node test/sim/main.ts --seeds 1000 --first 1
 const seeds = 160;
-/** At most: a search ends with the first seed that finds its bug. The rarest one shows in one run of 30. */
+/**
+ * At most so many seeds are tried for a bug: a search ends with the first seed that finds it. The rarest bug shows in
+ * one run of 30.
+ */
 const canarySeeds = 120;
 const deploymentSeeds = 24;
 const clockSeeds = 10;
@@ -14,7 +17,7 @@ const outrunSeeds = 16;
 describe('simulator', () => {
   it('SIM-RUN-1: under the faults of each seed no promise breaks, and after them the group comes back', async () => {
     const counts = await countsOf(seeds, {});
-    // The seeds are worth something only if the faults happened, and work got done under them.
+    // The seeds show something only if the faults happened, and work got done under them.
     for (const what of faultsThatMustHappen) expect(counts.get(what) ?? 0, what).toBeGreaterThan(0);
     expect(counts.get('write answered') ?? 0).toBeGreaterThan(40 * seeds);
   }, 180_000);
@@ -54,7 +57,7 @@ describe('simulator', () => {
   });
 });
 
-/** What is planted, and the rule that it breaks. `npm run sim:bugs` has all of them. */
+/** Planted bugs, and the rule that each breaks. `npm run sim:bugs` has all of them. */
 const canaries: readonly (readonly [string, PlantedBug, string])[] = [
   ['SIM-CANARY-1: messages that leave too early are found', 'replyBeforePersist', 'commit by a durable quorum'],
   ['SIM-CANARY-2: a retry under a new id is found', 'retryWithNewId', 'a write is applied once'],
@@ -168,7 +171,7 @@ const faultsThatMustHappen = [
   'commands undone',
 ] as const;
 
-/** What happened in that many runs, all of which pass. */
+/** The counts of what happened in that many runs, all of which pass. */
 async function countsOf(runs: number, mix: Partial<FaultMix>): Promise<ReadonlyMap<string, number>> {
   const counts = new Map<string, number>();
   for (let seed = 1; seed <= runs; seed++) {
@@ -179,7 +182,7 @@ async function countsOf(runs: number, mix: Partial<FaultMix>): Promise<ReadonlyM
   return counts;
 }
 
-/** Of as many seeds as it takes, in order. */
+/** Tries as many seeds as it takes, in order. */
 async function rulesBroken(
   bug: PlantedBug,
   rule: string,

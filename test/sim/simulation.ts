@@ -1,5 +1,5 @@
-// One run: a group of replicas, its clients and the faults of one seed. First everything may go wrong, and nothing that
-// was promised may break; then all faults are healed, and the group must come back within a bound.
+// One run: a group of replicas, its clients and the faults of one seed. First everything may go wrong, and no promise
+// may break. Then all faults are healed, and the group must recover within a bound.
 
 import { replicaId, type ReplicaId } from '../../src/model/brands.ts';
 import { type Configuration, foundingConfiguration } from '../../src/raft/configuration.ts';
@@ -35,14 +35,14 @@ import { StateChecker } from './checkers/state-checker.ts';
 import { check, Trace, Violation } from './trace.ts';
 import { SimulatedWatcher } from './workloads/watcher.ts';
 
-/** After the last fault, all clients' next writes are done within this. */
+/** After the last fault, the next write of every client is done within this time. */
 const recoveryMs = 20_000;
-/** Then all replicas hold the same within this. */
+/** After that, all replicas hold the same within this time. */
 const convergenceMs = 40_000;
 const writesAfterHealing = 3;
-/** Who was sending a snapshot holds its log for another 30 s of its clock. */
+/** A replica that was sending a snapshot holds its log for another 30 s of its clock. */
 const logsCutMs = 60_000;
-/** At the end of a run, between two ticks. */
+/** The pause between two ticks at the end of a run. */
 const writesSinceTickMax = 16;
 /** Deployments draw from a generator of their own. */
 const deploymentsSeed = 0x3c6ef372;
@@ -57,11 +57,11 @@ export type SimulationOptions = {
   readonly seed: number;
   readonly bug: PlantedBug | null;
   /**
-   * What clients are told is judged without looking at the log, by nothing else: shows that this checker finds bugs by
+   * Answers to clients are judged without the log, and by nothing else: this shows that this checker finds bugs by
    * itself.
    */
   readonly blind?: boolean;
-  /** Instead of what the seed would choose. */
+  /** The mix of faults instead of the one that the seed would choose. */
   readonly mix?: Partial<FaultMix>;
 };
 
@@ -101,7 +101,7 @@ export function failureInWords(report: Report, failure: Failure, bug: PlantedBug
   ].join('\n');
 }
 
-/** The seed and the rule, in a line. */
+/** The seed and the rule, in one line. */
 export function inShort({ seed, failure }: Report): string {
   // Long values are padded with dots.
   const message = (failure?.message ?? 'no failure').replaceAll(/\.{9,}/g, '...').replaceAll('\n', ' ');
@@ -128,9 +128,9 @@ class Simulation {
   readonly #isSampled: boolean;
   #faults: FaultMix;
   readonly #forLearners: Random;
-  /** Nothing is done to replicas before that. */
+  /** No fault is done to replicas before that. */
   #quietUntilMs = 0;
-  /** What went wrong in a promise, before the next step. */
+  /** Reports what went wrong in a promise, before the next step. */
   #failed: { readonly error: unknown } | null = null;
 
   constructor({ seed, bug, mix, blind = false }: SimulationOptions) {
@@ -279,12 +279,12 @@ class Simulation {
     const from = delivery.envelope.messages[0]?.from;
     const sender = from === undefined ? null : this.#group.find(from);
     if (receiver === null) return sender?.absent(to);
-    // As the answer to a call shows, whatever it says.
+    // The replica answers a call, whatever the answer says.
     sender?.present(to);
     receiver.receive(delivery);
   }
 
-  /** One at a time: the others know what is right. */
+  /** One store is altered at a time, because the others tell what is right. */
   #alter(): void {
     if (!this.#state.mayAlter) return;
     const replica = this.#group.pick(this.#random);
@@ -296,7 +296,7 @@ class Simulation {
     this.trace.add('quiet', () => `for ${Math.round(forMs)} ms`);
     for (const client of this.#clients) client.quiet(forMs);
     if (this.mix.longLeases === 0) return;
-    // The group comes to rest, is woken, and soon after that its leader fails.
+    // The group comes to rest and is woken, and soon after that its leader fails.
     this.#quietUntilMs = this.#schedule.nowMs + forMs;
     this.#schedule.after(forMs + this.#random.exponential(1_000), () => {
       if (this.#faults !== this.mix) return;
@@ -337,12 +337,15 @@ class Simulation {
     this.#deployments.finish();
   }
 
-  /** Every client's writes succeed again. An operation may end without an answer; the next one has to do better. */
+  /**
+   * The writes of every client succeed again. An operation may end without an answer, and then the next one must
+   * succeed.
+   */
   async #recover(): Promise<void> {
     await this.#eachClient(writesAfterHealing, (client, ended) => client.writeOnce(ended));
   }
 
-  /** All clients do it so many times, at once. */
+  /** All clients do this so many times, at once. */
   async #eachClient(times: number, act: (client: SimulatedClient, ended: HowEnded) => void): Promise<void> {
     const open = new Set(this.#clients.map((client) => ({ client, left: times })));
     const proceed = (): void => {
@@ -362,7 +365,7 @@ class Simulation {
     check(open.size === 0, 'liveness', () => `${open.size} clients cannot write ${recoveryMs} ms after all faults`);
   }
 
-  /** All replicas hold the same, every watcher has all events, and informers have what the store holds. */
+  /** All replicas hold the same, every watcher has all events, and the copy of every informer equals the store. */
   async #converge(): Promise<void> {
     const endMs = this.#schedule.nowMs + convergenceMs;
     const areCaughtUp = (): boolean => this.#watchers.every((watcher) => watcher.isCaughtUp);
@@ -379,8 +382,8 @@ class Simulation {
   }
 
   /**
-   * Leases are granted, and nobody asks for anything any more, or for nothing but a write now and then: all leases end,
-   * in a group that sleeps as in one that is awake.
+   * Leases are granted, and then nobody asks for anything any more, or only for a write now and then. All leases end,
+   * in a group that sleeps and in one that is awake.
    */
   async #endLeases(): Promise<void> {
     await this.#eachClient(1, (client, ended) => client.leaseOnce('grant', ended));
@@ -395,12 +398,12 @@ class Simulation {
     }
     await this.#runUntil(this.#schedule.nowMs + 1);
     this.#leases.checkAllEnded();
-    // Whoever sleeps is woken.
+    // Replicas that sleep are woken.
     await this.#eachClient(1, (client, ended) => client.writeOnce(ended));
     await this.#converge();
   }
 
-  /** Nobody is behind any more, and nobody writes but now and then: logs are cut to their bound. */
+  /** No replica is behind any more, and clients write only now and then, so logs are cut to their bound. */
   async #cutLogs(): Promise<void> {
     const tooLong = (): readonly string[] =>
       this.#group.all
@@ -414,7 +417,7 @@ class Simulation {
     check(tooLong().length === 0, 'log bound', () => `the log is too long of ${tooLong().join(' and of ')}`);
   }
 
-  /** Once more, without the log. Who may what is not known there, nor when that changed. */
+  /** The history is judged once more, without the log. Permissions, and when they changed, are not known there. */
   #linearize(): void {
     if (this.mix.auth > 0 || !this.#isSampled) return;
     const verdict = linearize(this.#told.entries());

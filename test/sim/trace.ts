@@ -47,7 +47,7 @@ export class Trace {
     this.counts.set(what, (this.counts.get(what) ?? 0) + by);
   }
 
-  /** FNV-1a over times and names of all events. */
+  /** FNV-1a over the times and names of all events. */
   get fingerprint(): number {
     return this.#fingerprint >>> 0;
   }
@@ -63,7 +63,7 @@ export class Trace {
   }
 }
 
-/** A message as a reader of a trace wants to see it. */
+/** A message as the reader of a trace wants to see it. */
 export function inWords(message: PeerMessage): string {
   if (isSnapshotMessage(message)) return `${message.from}→${message.to} ${message.kind}`;
   const head = `${message.from}→${message.to} ${message.kind} t${message.term}`;

@@ -1,10 +1,10 @@
-// Planted bugs of watches: what a replica sends is not quite what its code says.
+// Planted bugs of watches: a replica sends something else than its code says.
 
 import type { PlantedBug } from './bugs.ts';
 import { type JsonObject, listOf, numberIn, objectOf, parseObject } from '../json.ts';
 import type { Random } from '../../support/random.ts';
 
-/** Frames of v1 name themselves; a message of v3 that says nothing else tells of progress. */
+/** Frames of v1 name their kind. A message of v3 that says nothing else tells of progress. */
 export function isProgress(message: string): boolean {
   if (message.startsWith('{"type":')) return message.startsWith('{"type":"progress"');
   return !message.includes('"events":') && !message.includes('"created":') && !message.includes('"canceled":');
@@ -12,7 +12,7 @@ export function isProgress(message: string): boolean {
 
 type Twist = (message: string, random: Random) => readonly string[];
 
-/** Of messages that tell of events. */
+/** The revisions of messages that tell events. */
 const twists: { readonly [Bug in PlantedBug]?: Twist } = {
   watchEventLost: (message, random) => (random.chance(0.03) ? [] : [message]),
   watchEventsSwapped: (message) => [withEvents(message, (events) => events.toSorted(laterFirst))],
@@ -20,7 +20,7 @@ const twists: { readonly [Bug in PlantedBug]?: Twist } = {
   watchPreviousWrong: (message) => [withEvents(message, (events) => events.map(withWrongPrevious))],
 };
 
-/** What is sent in place of the message. */
+/** The messages that are sent in place of this one. */
 export function framesWithBug(bug: PlantedBug | null, message: string, random: Random): readonly string[] {
   const twist = bug === null ? undefined : twists[bug];
   return twist === undefined || !message.includes('"events":[') ? [message] : twist(message, random);

@@ -1,4 +1,4 @@
-// Planted bugs of the group: what a replica says to others is not quite what its code says.
+// Planted bugs of the group: a replica says something else to other replicas than its code says.
 
 import { logIndex, type ReplicaId } from '../../../src/model/brands.ts';
 import { emptyBytes } from '../../../src/base/bytes.ts';
@@ -10,7 +10,7 @@ import type { Envelope, PeerMessage } from '../../../src/driver/envelope.ts';
 import type { PlantedBug } from './bugs.ts';
 import { type Code, type FormerCode, levelKnownTo } from '../platform/code.ts';
 
-/** What a twist knows of the replica that speaks. */
+/** What a bug knows of the replica that speaks. */
 export type Speaker = {
   readonly id: ReplicaId;
   readonly voters: readonly ReplicaId[];
@@ -25,7 +25,7 @@ const twists: { readonly [Bug in PlantedBug]?: (message: PeerMessage, speaker: S
   },
   learnerCounted: (message, { id, voters }) => {
     if (message.kind !== 'appendReply' || voters.includes(id)) return [message];
-    // And once more, as if it were a voter other than the leader.
+    // The message goes out once more, as if a voter other than the leader had sent it.
     const other = voters.find((voter) => voter !== message.to);
     return other === undefined ? [message] : [message, { ...message, from: other }];
   },
@@ -45,7 +45,7 @@ export function messagesWithBug(
   return twist === undefined ? messages : messages.flatMap((message) => twist(message, speaker()));
 }
 
-/** What is heard in place of what was said. */
+/** The messages that are heard in place of this one. */
 export function envelopeWithBug(bug: PlantedBug | null, envelope: Envelope, receiver: Code): Envelope {
   const { report } = envelope;
   if (bug === 'hashNotTold') return { ...envelope, report: report === null ? null : { ...report, hash: null } };

@@ -1,15 +1,15 @@
-// Planted bugs of the store: a database that does not quite do what it is told, on any replica.
+// Planted bugs of the store: a database that does something else than it is told, on any replica.
 
 import { keyAfter } from '../../../src/mvcc/revision-writer.ts';
 import type { NotPromise, SqlPort, SqlRow, SqlValue } from '../../../src/base/sql-port.ts';
 import type { PlantedBug } from './bugs.ts';
 
-/** null: as it was told. */
+/** Null: the statement runs as it was given. */
 type Told = { readonly bindings: readonly SqlValue[] } | null;
 type Twist = (statement: string, bindings: readonly SqlValue[]) => Told | 'nothing';
 
 const twists: { readonly [Bug in PlantedBug]?: Twist } = {
-  /** One key is never attached to a lease, and so outlives it. */
+  /** One key is never attached to a lease, and so survives it. */
   attachedKeyKept: (statement, bindings) => {
     const attaches = /^\s*insert\b.*\blease_keys\b/is.test(statement);
     return attaches && bindings.some((value) => value instanceof Uint8Array && textOf(value) === 'c')
@@ -37,7 +37,7 @@ const twists: { readonly [Bug in PlantedBug]?: Twist } = {
     if (!statement.startsWith('UPDATE hard_state SET base_index') || index === undefined) return null;
     return { bindings: [index, 0] };
   },
-  /** The first entry that should be kept goes with the others. */
+  /** The first entry that should be kept is cut with the others. */
   truncatedTooFar: (statement, [base]) => {
     return statement === 'DELETE FROM log WHERE log_index <= ?' ? { bindings: [Number(base) + 1] } : null;
   },
@@ -83,7 +83,7 @@ class BuggySql implements SqlPort {
   }
 }
 
-/** What throws within a transaction that is within another one leaves what it has written. */
+/** A transaction within another one that throws leaves what it has written. */
 class SqlWithoutInnerTransactions extends BuggySql {
   #depth = 0;
 
@@ -98,7 +98,7 @@ class SqlWithoutInnerTransactions extends BuggySql {
   }
 }
 
-/** The first step of an instance that goes on with a large delete passes over the first of its keys. */
+/** The first step of an instance that goes on with a large delete leaves out the first of its keys. */
 class SqlThatResumesLate extends BuggySql {
   #hasBegun = false;
 

@@ -1,12 +1,12 @@
-// Bugs that a run can be given from outside, to show that its checkers find them: by messages, SQL and ports that are
-// not quite what they seem. None of them is in the code that is tested.
+// Bugs that can be planted into a run from outside, to show that its checkers find them: by messages, SQL and ports
+// that do something else than they seem to. None of them is in the code under test.
 
 import { leaseClocksDifferMs } from '../../../src/limits.ts';
 import type { FaultMix } from '../faults.ts';
 
 type BugEntry = {
   readonly what: string;
-  /** Faults without which it hardly ever shows. */
+  /** Faults without which the bug hardly ever shows. */
   readonly mix?: Partial<FaultMix>;
 };
 
@@ -23,7 +23,7 @@ const rested: Partial<FaultMix> = {
   auth: 0,
 };
 
-/** The same, with clocks that differ by as much as leaders allow for. */
+/** The same faults, with clocks that differ by as much as leaders allow for. */
 export const clocksDiffer: Partial<FaultMix> = {
   ...rested,
   clockJumpEveryMs: 0,
@@ -41,7 +41,7 @@ const moving: Partial<FaultMix> = {
   transferEveryMs: 2_500,
 };
 
-/** The same, and others write faster than snapshots are taken. */
+/** The same faults, and clients write faster than snapshots are taken. */
 export const outrun: Partial<FaultMix> = {
   ...moving,
   workload: 'batch',
@@ -73,7 +73,7 @@ const deposed: Partial<FaultMix> = {
   startsFormer: 0,
 };
 
-/** Stores are altered, and nothing else is in the way of finding it. */
+/** Stores are altered, and no other fault hinders that this is found. */
 const altered: Partial<FaultMix> = {
   replicas: 3,
   alterEveryMs: 1_500,
@@ -83,7 +83,7 @@ const altered: Partial<FaultMix> = {
   startsFormer: 0,
 };
 
-/** Replicas are updated, go back where they should not, too, and fall behind. */
+/** Replicas are updated, go back, also where they should not, and fall behind. */
 export const deploying: Partial<FaultMix> = {
   replicas: 3,
   longLeases: 0,
@@ -181,7 +181,7 @@ const entries = {
   },
   checkpointRepeated: { what: 'what was written before a rest is written again after a later keepalive', mix: rested },
   alarmNotSet: { what: 'nobody rings for leases of a group that rests' },
-  // Who may what
+  // Permissions
   permissionCheckedEarly: {
     what: 'what a caller may read is looked at when the request comes, before the replica has caught up',
     mix: { workload: 'mixed', auth: 1, longLeases: 0, thinkMs: 5, replicas: 3 },
@@ -211,5 +211,5 @@ function isPlantedBug(name: string): name is PlantedBug {
   return Object.hasOwn(bugs, name);
 }
 
-/** In the order in which they stand above. */
+/** The bugs in the order in which they stand above. */
 export const plantedBugs: readonly PlantedBug[] = Object.keys(bugs).filter(isPlantedBug);

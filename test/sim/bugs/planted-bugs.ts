@@ -4,7 +4,7 @@ import { bugs, type PlantedBug } from './bugs.ts';
 import { explore, Tally } from '../exploration.ts';
 import { inShort } from '../simulation.ts';
 
-/** Prints for each bug the seed and the rule that caught it. False: one was not caught. */
+/** Prints for each bug the seed and the rule that caught it. False: a bug was not caught. */
 export async function showBugs(
   planted: readonly PlantedBug[],
   seeds: { readonly first: number; readonly seeds: number; readonly jobs: number },

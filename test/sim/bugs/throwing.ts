@@ -1,5 +1,5 @@
 // Commands at which the code under test throws, on every replica alike and whenever they are applied: puts of one key,
-// alone and in the midst of a transaction.
+// alone and within a transaction.
 
 import { equalBytes } from '../../../src/base/bytes.ts';
 import type { Operation, TxnOperation } from '../../../src/model/store.ts';
@@ -7,7 +7,7 @@ import { thrownAt, thrownAtKey } from '../../support/throwing-sql.ts';
 import type { Random } from '../../support/random.ts';
 import { deleteIn, everyKey, putIn, rangeIn } from '../workloads/requests.ts';
 
-/** What a client may ask for instead of something else. */
+/** The operation that a client may ask for instead of another one. */
 export function throwingOperation(name: string, random: Random): Operation {
   const put = putIn(thrownAt, name, random);
   if (random.chance(0.5)) return put;

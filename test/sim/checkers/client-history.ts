@@ -1,4 +1,4 @@
-// What clients asked and were told, and when: all that a checker gets which does not look at the log.
+// What clients asked and were told, and when. A checker that does not look at the log gets nothing else.
 
 import type { ClientAction, ClientAnswer } from '../workloads/client-operation.ts';
 import type { HistoryEntry, Told } from './linearizability.ts';
@@ -22,14 +22,14 @@ export class ClientHistory {
   }
 
   answered(call: Call, answer: ClientAnswer): void {
-    // An earlier attempt may be done: the caller was refused for what it is now.
+    // An earlier attempt may have been done: the caller was refused by its present rights.
     if (answer.kind === 'write' && answer.result.kind === 'refused') return;
     this.#open.delete(call);
     const told = toldBy(answer);
     if (told !== null) this.#answered.push({ ...call, answeredMs: this.#nowMs(), told });
   }
 
-  /** Serializable reads may be of an earlier state; what was read and not answered says nothing. */
+  /** Serializable reads may show an earlier state, and a read without an answer says nothing. */
   entries(): readonly HistoryEntry[] {
     const unanswered = [...this.#open]
       .filter(({ action }) => action.kind === 'write')
@@ -45,8 +45,8 @@ function mayBeStale(action: ClientAction): boolean {
 function toldBy(answer: ClientAnswer): Told | null {
   if (answer.kind === 'write' && answer.result.kind === 'applied') {
     const { outcome } = answer.result;
-    // How much work may be done depends on the level of the group, which a client does not see. It was not done, as if
-    // it had not been asked.
+    // How much work a command may do depends on the level of the group, which a client does not see. The command was
+    // not done, as if it had not been asked for.
     if (outcome.kind === 'failed' && outcome.failure.kind === 'tooMuchWork') return null;
     return { kind: 'write', outcome: { ...plainOutcome(outcome), revision: outcome.revision } };
   }

@@ -1,10 +1,10 @@
-// Whether a small history is linearizable, found by trying everything: what the search must agree with.
+// Decides whether a small history is linearizable by trying everything. The search must agree with it.
 
 import type { Operation } from './history.ts';
 
 type Plain = Map<string, { value: string; mod: number; create: number; version: number }>;
 
-/** Every order, every choice of lost writes, every revision that they may have had. */
+/** Tries every order, every choice of lost writes, and every revision that they may have had. */
 export function isPossible(part: readonly Operation[]): boolean {
   const go = (left: readonly Operation[], pairs: Plain, revision: number): boolean => {
     if (left.every(({ outcome }) => outcome.kind !== 'answered')) return true;
@@ -24,7 +24,7 @@ export function isPossible(part: readonly Operation[]): boolean {
   );
 }
 
-/** The states after an operation that took place here and answered what it did. */
+/** The states after an operation that took place here and gave this answer. */
 function after({ input, outcome }: Operation, before: Plain, revision: number): { pairs: Plain; revision: number }[] {
   const held = input.when.every(({ key, mod }) => (before.get(key)?.mod ?? 0) === mod);
   const deletes = input.writes.filter(({ kind, key }) => kind === 'delete' && before.has(key)).length;

@@ -1,6 +1,6 @@
-// What clients may see. The committed log gives the order of all writes; the reference store says what each must have
-// answered. Strict serializability follows from: every answer is the reference's at its place in that order, and no
-// operation comes before one that had ended when it began.
+// Checks what clients see. The committed log gives the order of all writes, and the reference store says what each must
+// have answered. Strict serializability follows from two facts: every answer is that of the reference store at its
+// position in that order, and no operation comes before one that had ended when it began.
 
 import { isDeepStrictEqual } from 'node:util';
 import type { LeaseId, ReplicaId } from '../../../src/model/brands.ts';
@@ -39,7 +39,7 @@ import { reader } from '../workloads/simulated-people.ts';
 
 const everything = rangeRequest(everyKey, { serializable: true });
 
-/** Where a write stands in the order of all: the count of commands before it. */
+/** The position of a write in the order of all: the number of commands before it. */
 type Applied = {
   readonly position: number;
   readonly index: number;
@@ -51,7 +51,7 @@ export type HistoryCheckerOptions = {
   readonly leases: LeaseChecker;
   readonly levels: LevelChecker;
   readonly commandRowsMax: number;
-  /** Every replica runs the present code all the time. */
+  /** True: every replica runs the present code all the time. */
   readonly isPresent: boolean;
 };
 
@@ -63,14 +63,14 @@ export class HistoryChecker {
   readonly #reference: ReferenceStore;
   readonly #operationOf = new Map<string, ClientOperation>();
   readonly #appliedId = new Map<string, Applied>();
-  /** Attempts whose caller was not permitted to do it, at their place in the log. */
+  /** The attempts whose caller had no permission, at their position in the log. */
   readonly #denied = new Map<string, Applied[]>();
   readonly #appliedOperation = new Map<ClientOperation, string>();
   #position = 0;
   /** The log entry that made a revision, by the revision. */
   readonly #indexOf: number[] = [];
   #done: Floor = { revision: 1, position: 0, index: 0 };
-  /** Writes that were in the log twice and had to be applied once. */
+  /** The number of writes that were in the log twice and had to be applied once. */
   retriesInLog = 0;
   deniedInLog = 0;
 
@@ -90,7 +90,7 @@ export class HistoryChecker {
     return this.#reference.compacted;
   }
 
-  /** What was over by now: whatever begins now comes after it. */
+  /** The position of what was over by now: an operation that begins now comes after it. */
   get floor(): Floor {
     return this.#done;
   }
@@ -107,7 +107,7 @@ export class HistoryChecker {
     return { name, action, caller, beganMs: this.#nowMs(), floor: this.#done, possible: 0 };
   }
 
-  /** A replica's own write: nobody repeats it. */
+  /** A replica's own write, which nobody repeats. */
   proposed({ writeId, caller, operation }: WriteRequest): void {
     const own = this.begin(writeId, { kind: 'write', operation }, caller);
     own.possible = 1;
@@ -150,12 +150,12 @@ export class HistoryChecker {
     }
   }
 
-  /** The former code proposed all of it. */
+  /** True: the former code proposed all of the entry. */
   #isNeverProposed({ caller, operation }: Command): boolean {
     return this.#isPresent && operation.kind === 'put' && isDeepStrictEqual(caller, reader);
   }
 
-  /** What a client was told. */
+  /** Checks what a client was told. */
   answered(operation: ClientOperation, answer: ClientAnswer): void {
     const { action } = operation;
     if (answer.kind === 'write' && answer.result.kind === 'applied') {
@@ -174,7 +174,7 @@ export class HistoryChecker {
   #writeAnswered(operation: ClientOperation, writeId: string, outcome: Outcome): void {
     const { name, floor } = operation;
     const answered = text(plainOutcome(outcome));
-    // Who may not do it any more is refused, whatever became of an earlier attempt.
+    // A caller that has lost the permission is refused, whatever became of an earlier attempt.
     const denied = this.#denied.get(writeId)?.find((one) => text(one.outcome) === answered);
     const applied = denied ?? this.#appliedId.get(writeId);
     check(applied !== undefined, 'an acknowledged write is committed', () => `${name} was answered ${text(outcome)}`);
@@ -199,8 +199,8 @@ export class HistoryChecker {
   }
 
   /**
-   * After a downgrade the former code reads what was remembered at the newest level, failures that it does not know as
-   * others.
+   * After a downgrade the former code reads what was remembered at the newest level, and reads failures that it does
+   * not know as others.
    */
   #isOfFormerCode(told: Outcome, applied: PlainOutcome): boolean {
     if (this.#isPresent || told.kind !== 'failed' || told.failure.kind !== 'operationNotServed') return false;
@@ -208,8 +208,9 @@ export class HistoryChecker {
   }
 
   /**
-   * By a leader, for good, without the log: all that is committed by now, and later, must refuse it, too. The reason
-   * may be another one by now: a key that was not known is known, or one whose role forbade it is revoked.
+   * A leader refused the write for good, without the log. So everything that is committed by now, and later, must
+   * refuse it, too. The reason may be another one by now: an unknown access key is known, or a key whose role forbade
+   * the write is revoked.
    */
   #writeRefused(operation: ClientOperation, writeId: string, { kind }: StoreFailure): void {
     const { name, action, caller } = operation;
@@ -282,7 +283,7 @@ export class HistoryChecker {
     check(isCompacted || isFuture, 'an answer is right', () => `${name} failed with ${text(failure)} at ${revision}`);
   }
 
-  /** What a replica tells its watchers, or reads from its history for them. */
+  /** Checks the events that a replica tells its watchers, or reads from its history for them. */
   checkEvents(who: string, whole: RevisionEvents, options: { readonly previous: boolean }): void {
     check(
       whole.revision <= this.#reference.revision,
@@ -298,7 +299,7 @@ export class HistoryChecker {
     });
   }
 
-  /** At the end: the whole store of a replica that has applied all. */
+  /** Checks, at the end, the whole store of a replica that has applied everything. */
   checkWhole(id: ReplicaId, store: RunningStore): void {
     const { revision } = this.#reference;
     check(store.revision === revision, 'equal states', () => `replica ${id} is at ${store.revision}, not ${revision}`);
@@ -323,7 +324,7 @@ export class HistoryChecker {
     return this.#operationOf.get(writeId);
   }
 
-  /** False: it was refused, and that is right. */
+  /** False: the write was refused, rightly. */
   #checkPermitted(
     { name, caller }: ClientOperation,
     need: ReferenceNeed,
@@ -348,8 +349,8 @@ export class HistoryChecker {
   }
 
   /**
-   * Once refused it is never done, also when its caller may do it by now. Of a key that is no good nothing is
-   * remembered.
+   * A refused write is never done, also if its caller gets the permission later. Nothing is remembered of a write whose
+   * access key is not valid.
    */
   #isRefused(writeId: string): boolean {
     return (
@@ -391,7 +392,7 @@ export class HistoryChecker {
   }
 }
 
-/** Of level 3. */
+/** The group is of level 3. */
 const newFailures: readonly string[] = ['tooMuchWork', 'commandUndone', 'idempotencyKeyReused'];
 const keyFailures: readonly string[] = ['unauthenticated', 'forbidden'];
 const shapeFailures: readonly string[] = ['keyNotProvided', 'keyTooLong', 'valueTooLarge', 'duplicateKey'];

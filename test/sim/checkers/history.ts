@@ -1,25 +1,25 @@
-// What clients did and what they were told: the form in which every checker here, and the export, reads it. Knows
-// nothing of the system that was asked; every call of a client is a transaction: conditions, writes, reads of what is
-// there then.
+// What clients did and were told, in the form in which every checker here, and the export, reads it. It knows nothing
+// of the system that was asked. Every call of a client is a transaction: conditions, writes, and reads of what is there
+// then.
 
 export type Write =
   | { readonly kind: 'put'; readonly key: string; readonly value: string }
   | { readonly kind: 'delete'; readonly key: string };
 
-/** The key's mod revision is this one; 0: there is no such key. */
+/** The condition holds if the key has this mod revision; 0: if there is no such key. */
 export type Condition = { readonly key: string; readonly mod: number };
 
 export type Input = {
-  /** Where all of them hold, the writes are done. */
+  /** If all conditions hold, the writes are done. */
   readonly when: readonly Condition[];
   readonly writes: readonly Write[];
-  /** What is read, after the writes; also where these are not done. */
+  /** The keys that are read after the writes, also if the writes are not done. */
   readonly reads: readonly string[];
-  /** A read that may show any state that once was the newest. It has no writes and no conditions. */
+  /** True: a read that may show any state that once was the newest. It has no writes and no conditions. */
   readonly serializable: boolean;
 };
 
-/** A key's newest version at some revision. */
+/** The newest version of a key at some revision. */
 export type Pair = {
   readonly key: string;
   readonly value: string;
@@ -28,7 +28,7 @@ export type Pair = {
   readonly version: number;
 };
 
-/** As much of a pair as an answer told: null is what it did not. */
+/** As much of a pair as an answer told. Null: the answer did not tell this. */
 export type SeenPair = {
   readonly mod: number;
   readonly value: string | null;
@@ -37,25 +37,27 @@ export type SeenPair = {
 };
 
 export type Answer = {
-  /** All conditions held. */
+  /** Whether all conditions held. */
   readonly held: boolean;
-  /** The store's: that of the writes where they changed something, else the one at which the call was answered. */
+  /**
+   * The revision that the writes made if they changed something, else the store's revision when the call was answered.
+   */
   readonly revision: number;
-  /** How many keys the deletes ended; null: the answer does not tell. */
+  /** How many keys the deletes deleted. Null: the answer does not tell. */
   readonly deleted: number | null;
-  /** One for each of the reads, null where there is no such key. Empty: the answer tells of no pair. */
+  /** One pair for each of the reads. Null: there is no such key. An empty list: the answer tells no pair. */
   readonly pairs: readonly (SeenPair | null)[];
 };
 
 export type Outcome =
   | { readonly kind: 'answered'; readonly return: number; readonly answer: Answer }
-  /** Answered, and the answer says that nothing was done, nor will be. */
+  /** The call was answered, and the answer says that nothing was done, or will be. */
   | { readonly kind: 'refused'; readonly return: number; readonly why: string }
-  /** Nobody knows: it was done, or will be at any later time, or never. */
+  /** The outcome is unknown: the call was done, or will be at any later time, or never. */
   | { readonly kind: 'lost'; readonly why: string };
 
 export type Operation = {
-  /** Its operations come one after the other. Who lost an answer goes on under another number. */
+  /** The operations of a client come one after the other. A client that lost an answer goes on under another number. */
   readonly client: number;
   /** Times are of one clock that never goes back, in any unit. */
   readonly call: number;
@@ -69,12 +71,12 @@ export function isAnswered(operation: Operation): operation is Answered {
   return operation.outcome.kind === 'answered';
 }
 
-/** What a checker found: the rule that was broken, how, and the operations that show it. */
+/** A violation that a checker found: the rule that was broken, how, and the operations that show it. */
 export type Violation = { readonly rule: string; readonly what: string; readonly operations: readonly Operation[] };
 
 const shownCharacters = 40;
 
-/** In one line, for whoever reads a failure. */
+/** An operation in one line, for the reader of a failure. */
 export function inWords({ client, call, input, outcome }: Operation): string {
   const conditions = input.when.map(({ key, mod }) => (mod === 0 ? `${key} is absent` : `${key} is at ${mod}`));
   const writes = input.writes.map((write) =>
@@ -106,7 +108,7 @@ function seenInWords({ value, mod, version }: SeenPair): string {
   return [`at ${mod}`, version === null ? '' : ` v${version}`, value === null ? '' : `=${short(value)}`].join('');
 }
 
-/** A value as it is shown. */
+/** A value as a failure shows it. */
 export function short(value: string): string {
   return value.length <= shownCharacters ? value : `${value.slice(0, shownCharacters)}…`;
 }

@@ -1,15 +1,15 @@
-// When leases may end, and when they must have. Times are the simulator's own; the log says which life of an id is
-// meant.
+// When leases may end, and when they must have ended. Times are the simulator's own; the log says which grant of an id
+// is meant.
 //
-// Not too early: a lease does not end before its ttl, counted from when the keepalive (or the grant) that was
-// acknowledged came to the leader. Deadlines are times of day of whoever leads, and a lease that nobody extends since a
-// rest is ended by another replica's clock: leaders allow for a difference of `leaseClocksDifferMs`. Where clocks
-// differ by no more, and none jumps, nothing is tolerated but their rounding to milliseconds; else a lease may end
-// earlier by as much as clocks differed in the run.
+// Not too early: a lease does not end before its ttl has passed since the acknowledged keepalive (or the grant) came to
+// the leader. Deadlines are times of day of the leader's clock, and a lease that nobody extends after a rest is ended
+// by another replica's clock, so leaders allow for a difference of `leaseClocksDifferMs`. Where clocks differ by no
+// more, and no clock jumps, nothing is tolerated but the rounding to milliseconds. Otherwise a lease may end earlier by
+// as much as clocks differed in the run.
 //
 // Not too late: after all faults, a lease that nobody keeps alive ends within `lateAwakeMs` or `lateAsleepMs` of the
-// latest time that anything could have put it off to (a keepalive, acknowledged or not; a new leader of a store that is
-// not settled).
+// latest time that anything could have put it off to: a keepalive, acknowledged or not, or a new leader of a store that
+// is not settled.
 
 import type { LeaseId } from '../../../src/model/brands.ts';
 import { leaseClocksDifferMs } from '../../../src/limits.ts';
@@ -26,7 +26,7 @@ type Life = {
   readonly ttlMs: number;
   readonly grantedIndex: number;
   endedIndex: number;
-  /** When its expiry was proposed; null: it was not, or somebody revoked it. */
+  /** The time at which its expiry was proposed. Null: it was not proposed, or somebody revoked the lease. */
   expiredMs: number | null;
   promisedUntilMs: number;
   promisedBy: string;
@@ -39,10 +39,10 @@ export class LeaseChecker {
   readonly #nowMs: () => number;
   readonly #trace: Trace;
   readonly #lives = new Map<LeaseId, Life[]>();
-  /** Expiries that were proposed, by what they commit. */
+  /** The expiries that were proposed, by the entry that they become. */
   readonly #proposedMs = new Map<LeaseOperation, number>();
   #clocks = { earliestMs: 0, latestMs: 0 };
-  /** A leader's own clock has jumped: what it gave by it ends as much earlier or later. */
+  /** The clock of a leader has jumped, so a lease that it granted ends as much earlier or later. */
   #hasJumped = false;
   #deadlines: { readonly sinceMs: number; readonly lateMs: number } | null = null;
 
@@ -51,7 +51,7 @@ export class LeaseChecker {
     this.#trace = trace;
   }
 
-  /** A clock is off by so much from now on; it was another one before, where it `jumped`. */
+  /** A clock is wrong by so much from now on. `jumped`: it was wrong by another amount before. */
   clockSet(offsetMs: number, { jumped }: { readonly jumped: boolean }): void {
     this.#hasJumped ||= jumped;
     const { earliestMs, latestMs } = this.#clocks;
@@ -99,12 +99,12 @@ export class LeaseChecker {
     this.#proposedMs.set(operation, this.#nowMs());
   }
 
-  /** Whoever leads now may have extended all leases. */
+  /** The new leader may have extended all leases. */
   lessorBegan(): void {
     for (const life of this.#alive()) life.latestMs = Math.max(life.latestMs, this.#nowMs() + life.ttlMs);
   }
 
-  /** It may extend the lease, whether or not it is answered. */
+  /** The keepalive may extend the lease, whether or not it is answered. */
   keepAliveCame(id: LeaseId): void {
     const life = this.#lives.get(id)?.at(-1);
     if (life !== undefined) life.latestMs = Math.max(life.latestMs, this.#nowMs() + life.ttlMs);
@@ -141,7 +141,7 @@ export class LeaseChecker {
     this.#deadlines = { sinceMs: this.#nowMs(), lateMs: asleep ? lateAsleepMs : lateAwakeMs };
   }
 
-  /** When the last one must have ended. */
+  /** The time at which the last lease must have ended. */
   get lastEndMs(): number {
     return Math.max(this.#nowMs(), ...this.#alive().map((life) => this.#latestEndMs(life)));
   }
@@ -181,7 +181,7 @@ export class LeaseChecker {
     });
   }
 
-  /** A clock that is behind ends a lease later, by as much. */
+  /** A clock that is behind ends a lease later by as much. */
   #latestEndMs(life: Life): number {
     const { sinceMs = 0, lateMs = 0 } = this.#deadlines ?? {};
     return Math.max(life.latestMs, sinceMs) + this.#spreadMs + lateMs;

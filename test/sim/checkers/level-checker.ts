@@ -1,5 +1,5 @@
-// The level of the group: it rises only when all members have run code that knows the next one, and what belongs to a
-// level is not done below it.
+// The level of the group rises only when all members have run code that knows the next level, and nothing that belongs
+// to a level is done below it.
 
 import type { ReplicaId } from '../../../src/model/brands.ts';
 import { groupLevel, groupLevelMin } from '../../../src/model/levels.ts';
@@ -8,33 +8,33 @@ import { check, type Trace } from '../trace.ts';
 
 export type LevelCheckerOptions = {
   readonly trace: Trace;
-  /** Of the members those that exist: whose storage is gone holds nobody back. */
+  /** The members that exist. A member whose storage is lost holds nobody back. */
   readonly members: () => readonly ReplicaId[];
 };
 
 export class LevelChecker {
   readonly #options: LevelCheckerOptions;
-  /** The highest level that code which the replica has run knows. */
+  /** The highest level that any code which the replica has run knows. */
   readonly #known = new Map<ReplicaId, number>();
   #level = groupLevelMin;
-  /** Entries with which the group went back to the first level, whose stores have no hashes. */
+  /** The entries with which the group went back to the first level, whose stores have no hashes. */
   readonly #falls: number[] = [];
 
   constructor(options: LevelCheckerOptions) {
     this.#options = options;
   }
 
-  /** From now on the replica runs that code. */
+  /** From now on the replica runs this code. */
   deployed(id: ReplicaId, code: Code): void {
     this.#known.set(id, Math.max(this.#known.get(id) ?? 0, levelKnownTo(code)));
   }
 
-  /** The last fall up to that entry; 0: none. */
+  /** The last fall of the level up to that entry; 0: there was none. */
   fellAt(index: number): number {
     return this.#falls.findLast((fall) => fall <= index) ?? 0;
   }
 
-  /** The log says so, in its order. */
+  /** The log has this, in its order. */
   became(level: number, index: number): void {
     const { trace, members } = this.#options;
     this.#level = level;
@@ -48,7 +48,7 @@ export class LevelChecker {
     }
   }
 
-  /** Code of the first level does not count by it. */
+  /** Code of the first level does not count by this configuration. */
   membersChanged(index: number): void {
     check(this.#level >= groupLevel.second, 'members change at level 2', () => {
       return `entry ${index} changes the members of a group of level ${this.#level}`;

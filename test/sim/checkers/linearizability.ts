@@ -1,15 +1,15 @@
-// Whether what clients were told can have come from one store that does one thing after the other, each between its
-// call and its answer. It looks at nothing but calls and answers: not at the log, whose order the other checkers trust.
-// The search is Wing and Gong's with Lowe's memory ("Testing for linearizability", 2017), as in porcupine.
+// Decides whether the answers to clients can have come from one store that does one thing after the other, each between
+// its call and its answer. It looks at calls and answers alone, and not at the log, whose order the other checkers
+// trust. The search is Wing and Gong's with Lowe's memory ("Testing for linearizability", 2017), as in porcupine.
 //
-// What nobody was told of may have happened at any time after it was asked for, or never: writes that were given up,
-// and ends of leases. A step that changes nothing is not tried: it helps no other.
+// Things that no client was told may have happened at any time after they were asked for, or never: writes that were
+// given up, and ends of leases. A step that changes nothing is not tried, because it helps no other.
 
 import type { ClientAction } from '../workloads/client-operation.ts';
 import type { PlainOutcome, PlainPair, PlainRange } from '../models/plain.ts';
 import { emptyState, endLease, read, type SequentialState, step } from '../models/sequential-store.ts';
 
-/** What a client was told, as text is compared. null: nothing. */
+/** The answer that a client got, as text is compared. Null: there was no answer. */
 export type Told =
   | { readonly kind: 'write'; readonly outcome: PlainOutcome | { readonly kind: string; readonly revision: number } }
   | { readonly kind: 'read'; readonly revision: number; readonly answer: PlainRange | string }
@@ -19,19 +19,19 @@ export type HistoryEntry = {
   readonly name: string;
   readonly action: ClientAction;
   readonly calledMs: number;
-  /** Infinity: never. */
+  /** Infinity: the call was never answered. */
   readonly answeredMs: number;
   readonly told: Told | null;
 };
 
 export type Verdict =
   | { readonly kind: 'linearizable' }
-  /** `stuck`: what could not come next in the longest order that was found. */
+  /** `stuck`: the operations that could not come next in the longest order that was found. */
   | { readonly kind: 'not'; readonly ordered: number; readonly stuck: readonly HistoryEntry[] }
   /** The search was given up. */
   | { readonly kind: 'undecided' };
 
-/** Steps tried; a history that is right takes little more than one for each operation. */
+/** The number of steps that were tried. A right history takes little more than one for each operation. */
 const usualTriesMax = 20_000;
 
 export function linearize(history: readonly HistoryEntry[], triesMax = usualTriesMax): Verdict {
@@ -43,9 +43,9 @@ export function linearize(history: readonly HistoryEntry[], triesMax = usualTrie
 
 type Node = {
   readonly state: SequentialState;
-  /** What may come next and was not tried yet, the last one first. */
+  /** The operations that may come next and were not tried yet, the last one first. */
   readonly options: Option[];
-  /** The operation that led here; null: the start, or the end of a lease. */
+  /** The operation that led here. Null: this is the start, or a lease ended. */
   readonly by: number | null;
 };
 type Option = { readonly state: SequentialState; readonly by: number | null };
@@ -53,15 +53,15 @@ type Option = { readonly state: SequentialState; readonly by: number | null };
 class Search {
   readonly #history: readonly HistoryEntry[];
   readonly #isDone: boolean[];
-  /** All before this one are done. */
+  /** All operations before this one are done. */
   #first = 0;
   #open: number;
   #tries = 0;
   readonly #triesMax: number;
   readonly #seen = new Set<string>();
-  /** By pair: how many answers of operations that are not done show it. Until then it must not go. */
+  /** By pair: how many answers of operations that are not done show it. Until there are none the pair must not end. */
   readonly #awaited = new Map<string, number>();
-  /** By lease: how many of those need it. One whose id may be granted again is not here. */
+  /** By lease: how many such answers need it. A lease whose id may be granted again is not here. */
   readonly #needed = new Map<string, number>();
   readonly #shows: readonly (readonly string[])[];
   readonly #needs: readonly (string | null)[];
@@ -106,8 +106,9 @@ class Search {
   }
 
   /**
-   * What changes nothing and may come now does so before all else: that forbids nothing. Every answer says at which
-   * revision it was given, so what makes the next revision and was told that cannot wait for another that makes one.
+   * An operation that changes nothing and may come now comes before all others, which forbids nothing. Every answer
+   * says at which revision it was given, so an operation whose answer tells that it makes the next revision cannot wait
+   * for another that makes one.
    */
   #node(state: SequentialState, by: number | null): Node {
     const candidates = this.#candidates();
@@ -143,7 +144,7 @@ class Search {
     this.#best = { ordered, stuck };
   }
 
-  /** Those that were called before any other one that is open was answered. */
+  /** The operations that were called before any other open operation was answered. */
   #candidates(): number[] {
     const candidates: number[] = [];
     let answeredMs = Number.POSITIVE_INFINITY;
@@ -179,7 +180,7 @@ class Search {
     if (lease !== null) this.#needed.set(lease, (this.#needed.get(lease) ?? 0) + by);
   }
 
-  /** A pair goes that an answer still has to show. */
+  /** A pair ends that an answer still has to show. */
   #losesAwaited({ pairs: before }: SequentialState, { pairs: after }: SequentialState): boolean {
     if (before === after) return false;
     for (const [key, pair] of before) {
@@ -188,7 +189,7 @@ class Search {
     return false;
   }
 
-  /** What is done, and what the store holds after it. */
+  /** The operations that are done, and what the store holds after them. */
   #placeOf(state: SequentialState): string {
     const done = this.#isDone.slice(this.#first).map(Number).join('');
     const { words, past } = contentsOf(state);
@@ -196,7 +197,7 @@ class Search {
   }
 }
 
-/** The pairs in words, and all those of earlier revisions, which may be read, in a number. */
+/** The pairs as text, and those of all earlier revisions, which may be read, as a number. */
 type Contents = { readonly words: string; readonly past: number };
 const known = new WeakMap<SequentialState['pairs'], Contents>();
 
@@ -217,7 +218,7 @@ function mixed(hash: number, text: string): number {
   return mix >>> 0;
 }
 
-/** null: its client was told something else. */
+/** Null: the client was told something else. */
 function stateAfter(state: SequentialState, { action, told }: HistoryEntry): SequentialState | null {
   if (action.kind === 'write') {
     const after = step(state, action.operation);
@@ -247,12 +248,12 @@ export function entryInWords({ name, action, told }: HistoryEntry): string {
   return `${name} ${action.kind === 'write' ? action.operation.kind : action.kind} told ${text(told)}`;
 }
 
-/** Pairs that were current when the operation was done. Of a transaction that wrote, its own are not. */
+/** The pairs that were current when the operation was done. The pairs that a transaction wrote itself are left out. */
 function pairsShown({ action, told }: HistoryEntry): readonly string[] {
   if (told === null) return [];
   if (action.kind === 'read') {
     const isOfThePast = action.request.revision > 0 || told.kind !== 'read' || typeof told.answer === 'string';
-    // Without values and leases it may still be told from other pairs by its revision.
+    // Without values and leases a pair may still be told from others by its revision.
     return isOfThePast ? [] : told.answer.kvs.map(nameOf);
   }
   if (told.kind !== 'write' || !('previous' in told.outcome)) return [];
@@ -268,7 +269,7 @@ function nameOf({ key, mod }: PlainPair): string {
   return `${mod} ${key}`;
 }
 
-/** The lease that must have been there. */
+/** The lease that must have existed. */
 function leaseNeeded({ action, told }: HistoryEntry): string | null {
   if (action.kind === 'keepAlive')
     return told?.kind === 'keepAlive' && told.ttlSeconds !== null ? String(action.id) : null;
@@ -279,7 +280,7 @@ function leaseNeeded({ action, told }: HistoryEntry): string | null {
   return null;
 }
 
-/** By id. What was not answered may have been granted any id. */
+/** Leases by id. A grant without an answer may have had any id. */
 function timesGranted(history: readonly HistoryEntry[]): ReadonlyMap<string, number> {
   const times = new Map<string, number>();
   const isUnknown = history.some(({ action, told }) => {

@@ -132,7 +132,7 @@ describe('several keys', () => {
     expect(isLinearizable(txn, seesBoth(null, null))).toBe(true);
     expect(isLinearizable(txn, seesBoth(pair(2, 'x'), pair(2, 'x')))).toBe(true);
     expect(isLinearizable(txn, seesBoth(pair(2, 'x'), null))).toBe(false);
-    // Each key alone would be fine: that b was read as it was before a was written.
+    // Each key alone would be right: b was read as it was before a was written.
     const apart = [puts([0, 1], 'a', 'x', 2), puts([2, 3], 'b', 'x', 3)];
     expect(
       isLinearizable(...apart, answered([4, 5], { reads: ['a', 'b'] }, { revision: 3, pairs: [pair(2, 'x'), null] })),
@@ -165,7 +165,7 @@ describe('at random', () => {
       const history = random.chance(0.3) ? made.history : damaged(made.history, random);
       const found = partition(history.filter(({ input }) => !input.serializable)).every((part) => isPossible(part));
       const said = isLinearizable(...history);
-      // A condition on a revision that nobody saw is the one thing that the search takes on trust.
+      // A condition on a revision that nobody saw is the only thing that the search does not check.
       if (seed % 2 === 0) expect(said).toBe(found);
       else expect(said || !found).toBe(true);
     }
@@ -212,7 +212,7 @@ describe('at random', () => {
 
 type Planted = (history: readonly Operation[], place: number) => Operation | null;
 
-/** Answered from the store's first state. */
+/** The read is answered from the first state of the store. */
 const staleRead: Planted = (history, place) => {
   const operation = history[place];
   if (operation?.outcome.kind !== 'answered' || operation.call < 100) return null;
@@ -222,7 +222,7 @@ const staleRead: Planted = (history, place) => {
   return { ...operation, outcome: { ...operation.outcome, answer } };
 };
 
-/** Acknowledged; what was read later knows nothing of it. */
+/** The write is acknowledged, and later reads do not show it. */
 const lostUpdate: Planted = (history, place) => {
   const operation = history[place];
   if (operation?.outcome.kind !== 'answered' || !operation.outcome.answer.held) return null;
@@ -231,7 +231,7 @@ const lostUpdate: Planted = (history, place) => {
   return { ...operation, input: { ...operation.input, writes: [put(key, 'another')] } };
 };
 
-/** Answered as failed, and there. */
+/** The write is answered as failed, and is there. */
 const refusedAndSeen: Planted = (history, place) => {
   const operation = history[place];
   if (operation === undefined || lostUpdate(history, place) === null || operation.outcome.kind !== 'answered')
@@ -250,7 +250,7 @@ function wasRead(history: readonly Operation[], key: string, { outcome }: Operat
   );
 }
 
-/** One answer is another than the store gave. */
+/** One answer differs from the one that the store gave. */
 function damaged(history: readonly Operation[], random: Random): Operation[] {
   const place = random.integer(0, history.length - 1);
   const operation = history[place];

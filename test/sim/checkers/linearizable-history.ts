@@ -1,13 +1,14 @@
-// Whether a history of clients is linearizable. What shares no key is checked apart (linearizability is local); what
-// was lost counts as either; what was refused takes no part: if it did show up, nothing else explains it.
+// Decides whether a history of clients is linearizable. Operations that share no key are checked apart, because
+// linearizability is local. A lost operation may have been done or not. A refused operation takes no part: if it was
+// done, nothing else explains what it left.
 
 import { type Answer, type Input, inWords, isAnswered, type Operation, short, type Violation } from './history.ts';
 import { type Certain, type Found, linearize, type Possible, type PossibleClass } from './order-search.ts';
 import { type Step, type StoreState, surelyChanges, versionedStore } from '../models/versioned-store.ts';
 
-/** Far above what a history of 10,000 operations takes. */
+/** This is far more than a history of 10,000 operations takes. */
 const stepsMaxDefault = 5_000_000;
-/** Operations before the place where the search ended that are shown. */
+/** How many operations before the position where the search ended are shown. */
 const shownBefore = 8;
 
 export function checkLinearizable(history: readonly Operation[], stepsMax = stepsMaxDefault): Violation[] {
@@ -87,7 +88,7 @@ function searchOf(part: readonly Operation[]): PartSearch {
   return { certain, possible: classesOf([...unseen.values()]), operationOf };
 }
 
-/** What may have taken place matters to what shares its keys, directly or through others that may have taken place. */
+/** A lost operation matters to operations that share its keys, directly or through others that may have taken place. */
 function classesOf(classes: readonly (readonly Possible<Step>[])[]): PossibleClass<Step>[] {
   const groups = new Groups();
   for (const [first] of classes) if (first !== undefined) groups.join(keysOf(first.operation));
@@ -104,7 +105,7 @@ const unseenValue = '\0unseen';
 
 /**
  * What answers show of lost writes. A write whose value was read took place before that read ended, and the read shows
- * its revision. Values that nobody read are all one to the readers: writes that differ in these alone have the same
+ * its revision. Readers cannot tell values that nobody read apart, so writes that differ in these alone have the same
  * effect.
  */
 class SeenWrites {
@@ -126,7 +127,7 @@ class SeenWrites {
     }
   }
 
-  /** What is known of a lost write; null: nobody can say whether it took place. */
+  /** What is known of a lost write. Null: it is unknown whether the write took place. */
   outcomeOf({ call, input }: Operation): { readonly return: number; readonly answer: Answer } | null {
     const [first] = input.writes
       .flatMap((write) => {

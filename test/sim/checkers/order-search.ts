@@ -1,29 +1,32 @@
-// Searches for an order of operations in which each took place between its call and its return and answered what it
-// did: Wing and Gong's algorithm with Lowe's memory of configurations, as porcupine has it. Two things are more than
-// there. Answers may give operations a rank: then only the lowest that is pending can be next. And operations may or
-// may not have taken place, at any time after their call: they are tried where nothing else goes on, first one in a
-// row, then more; those of one class (equal in effect) in the order of their calls, since an earlier one can always
-// stand in for a later one.
+// Searches for an order of operations in which each took place between its call and its return and gave the answer that
+// it gave: Wing and Gong's algorithm with Lowe's memory of configurations, as porcupine has it. This search adds two
+// things. Answers may give operations a rank: then only the lowest pending one can be next. And operations may or may
+// not have taken place, at any time after their call: these are tried where nothing else goes on, first one in a row,
+// then more; those of one class (equal in effect) in the order of their calls, because an earlier one can always stand
+// in for a later one.
 
 export type Model<State, Op> = {
   readonly initial: State;
-  /** The state after the operation; null: in this state it cannot have answered what it did. */
+  /** The state after the operation. Null: in this state the operation cannot have given its answer. */
   readonly step: (state: State, operation: Op) => State | null;
-  /** Equal texts, equal states. */
+  /** States with equal texts are equal. */
   readonly keyOf: (state: State) => string;
   /** `step` never takes a lower one after a higher one. A constant where answers say nothing about their order. */
   readonly rankOf: (operation: Op) => number;
-  /** False: in no state that follows can an operation that may have taken place do so. */
+  /** False: in no state that follows can an operation that may have taken place still take place. */
   readonly canFollow: (state: State, operation: Op) => boolean;
 };
 
 export type Certain<Op> = { readonly operation: Op; readonly call: number; readonly return: number };
 export type Possible<Op> = { readonly operation: Op; readonly call: number };
 
-/** Operations that have the same effect in every state. */
+/** Operations with the same class have the same effect in every state. */
 export type PossibleClass<Op> = {
   readonly members: readonly Possible<Op>[];
-  /** Whether having taken place can matter to that operation, directly or through others that may have. */
+  /**
+   * Whether the first operation, if it took place, can matter to the second, directly or through others that may have
+   * taken place.
+   */
   readonly concerns: (operation: Op) => boolean;
 };
 
@@ -31,36 +34,42 @@ export type Search<State, Op> = {
   readonly model: Model<State, Op>;
   readonly certain: readonly Certain<Op>[];
   readonly possible: readonly PossibleClass<Op>[];
-  /** Steps of the model after which the search is given up. */
+  /** The number of steps of the model after which the search is given up. */
   readonly stepsMax: number;
 };
 
 export type Found<State, Op> =
   | { readonly kind: 'linearizable'; readonly order: readonly Op[] }
-  /** There is no order. `order` is the longest that was found, `pending` what could come next and does not fit. */
+  /**
+   * There is no order. `order` is the longest that was found, and `pending` are the operations that could come next and
+   * do not fit.
+   */
   | {
       readonly kind: 'impossible';
       readonly order: readonly Op[];
       readonly state: State;
       readonly pending: readonly Op[];
     }
-  /** The search was given up: there is none with fewer than `row` in a row of those that may have taken place. */
+  /**
+   * The search was given up: there is no order with fewer than `row` operations in a row of those that may have taken
+   * place.
+   */
   | (Omit<Impossible<State, Op>, 'kind'> & { readonly kind: 'undecided'; readonly row: number });
 
 export type Impossible<State, Op> = {
   readonly kind: 'impossible';
-  /** The longest that was found. */
+  /** The longest order that was found. */
   readonly order: readonly Op[];
   readonly state: State;
-  /** What could come next, and does not fit. */
+  /** The operations that could come next and do not fit. */
   readonly pending: readonly Op[];
 };
 
-/** A call or a return in the list of what has no place yet. */
+/** A call or a return in the list of operations that have no position yet. */
 type Entry<Op> = {
   readonly kind: 'call' | 'return' | 'head';
   readonly time: number;
-  /** Of the operation, in the order of calls. */
+  /** The index of the operation in the order of calls. */
   readonly index: number;
   readonly operation: Op | null;
   before: Entry<Op> | null;
@@ -71,12 +80,12 @@ type Option<Op> =
   | { readonly kind: 'certain'; readonly entry: Entry<Op>; readonly operation: Op }
   | { readonly kind: 'possible'; readonly place: number; readonly operation: Op };
 
-/** Where the search stands, what can be next there, and what was tried of that. */
+/** One position of the search: what can be next there, and what was tried. */
 type Frame<State, Op> = {
   readonly state: State;
-  /** The highest index that has a place. */
+  /** The highest index of an operation that has a position. */
   readonly last: number;
-  /** How many that may have taken place were placed just before, in a row. */
+  /** How many operations that may have taken place were placed just before, in a row. */
   readonly row: number;
   readonly options: readonly Option<Op>[];
   tried: number;
@@ -95,7 +104,7 @@ export function linearize<State, Op>(search: Search<State, Op>): Found<State, Op
 class Linearization<State, Op> {
   readonly #search: Search<State, Op>;
   readonly #classes: readonly PossibleClass<Op>[];
-  /** How many of each class have a place. */
+  /** How many operations of each class have a position. */
   readonly #used: number[];
   readonly #head: Entry<Op> = { kind: 'head', time: 0, index: -1, operation: null, before: null, after: null };
   readonly #returns: Entry<Op>[] = [];
@@ -103,9 +112,9 @@ class Linearization<State, Op> {
   readonly #stack: Frame<State, Op>[] = [];
   #longest: { readonly depth: number; readonly order: readonly Op[]; readonly frame: Frame<State, Op> } | null = null;
 
-  /** Steps of the model so far. */
+  /** The number of steps of the model so far. */
   steps = 0;
-  /** More in a row might have gone on. */
+  /** True: more operations in a row might have gone on. */
   wasHeldBack = false;
   readonly #rowMax: number;
   readonly #stepsMax: number;
@@ -154,7 +163,7 @@ class Linearization<State, Op> {
     return frame;
   }
 
-  /** Who was called before anybody that has no place returned. */
+  /** The operations that were called before any other without a position returned. */
   #options(row: number): Option<Op>[] {
     let lowest: Option<Op>[] = [];
     let lowestRank = Number.POSITIVE_INFINITY;
@@ -191,7 +200,7 @@ class Linearization<State, Op> {
 
   // The list of calls and returns
 
-  /** At one time, calls come before returns: operations that touch are concurrent. */
+  /** At equal times calls come before returns: operations that touch are concurrent. */
   #link(certain: readonly Certain<Op>[]): void {
     const entries = certain.flatMap(({ call, return: end, operation }, index): Entry<Op>[] => [
       { kind: 'call', time: call, index, operation, before: null, after: null },
@@ -216,7 +225,7 @@ class Linearization<State, Op> {
     }
   }
 
-  /** In the opposite order of `#lift`: each still knows its neighbours. */
+  /** Puts them back in the opposite order of `#lift`, because each still knows its neighbours. */
   #unlift(call: Entry<Op>): void {
     for (const entry of [this.#returns[call.index], call]) {
       if (entry === undefined) continue;
@@ -226,8 +235,9 @@ class Linearization<State, Op> {
   }
 
   /**
-   * Whether nobody was here before. A configuration is what has a place and the state it led to; what has a place is
-   * told by what has none, up to the last that has: these ran side by side, so they are few.
+   * Whether the search is here for the first time. A configuration is the operations that have a position and the state
+   * that they led to. The operations without a position, up to the last one that has one, tell which have one: these
+   * ran side by side, so they are few.
    */
   #isNew(state: State, last: number, row: number): boolean {
     const left: number[] = [];
@@ -235,7 +245,7 @@ class Linearization<State, Op> {
       if (entry.kind === 'call') left.push(entry.index);
     }
     const { keyOf, canFollow } = this.#search.model;
-    // Whether what can no more take place did so is all one.
+    // Whether it makes no difference if operations that can take place no more did so.
     const used = this.#classes.flatMap(({ members }, place) => {
       const count = this.#used[place] ?? 0;
       const first = members[0]?.operation;
@@ -247,7 +257,7 @@ class Linearization<State, Op> {
     return true;
   }
 
-  // What is said at the end
+  // The result
 
   #order(): Op[] {
     return this.#stack.flatMap(({ options, tried }, depth) => {

@@ -61,7 +61,7 @@ describe("porcupine's JSON", () => {
 
 type Operation = ReturnType<typeof makeHistory>['history'][number];
 
-/** Times that a whole number of nanoseconds says exactly. */
+/** Times that are a whole number of nanoseconds. */
 function rounded(operation: Operation): Operation {
   const { outcome } = operation;
   const call = Math.round(operation.call);

@@ -13,7 +13,7 @@ import type { RunningDriver } from '../platform/code.ts';
 import { logBase, type LogRow, logRows, sameRow } from '../platform/durable-log.ts';
 import { check } from '../trace.ts';
 
-/** What the checkers see of a replica that runs. */
+/** What the checkers see of a running replica. */
 export type Observed = { readonly id: ReplicaId; readonly driver: RunningDriver; readonly database: SqlPort };
 
 type View = {
@@ -24,7 +24,7 @@ type View = {
   readonly lastTerm: number;
 };
 type Disk = {
-  /** Term by index; index 0 is before the log. */
+  /** The term at each index; index 0 is before the log. */
   readonly terms: number[];
   applied: number;
   term: number;
@@ -33,9 +33,9 @@ type Electorate = { readonly index: number; readonly term: number; readonly vote
 type Leader = { readonly replica: ReplicaId; readonly terms: readonly number[] };
 
 export class RaftChecker {
-  /** Who votes, from an index on, of each configuration that was ever appended. */
+  /** The voters, from an index on, of each configuration that was ever appended. */
   readonly #electorates: Electorate[];
-  /** Rows that a replica has written since they were last judged: a truncation may take them before that. */
+  /** The rows that a replica has written since they were last judged. A truncation may delete them before that. */
   readonly #written = new Map<ReplicaId, Map<number, LogRow>>();
   readonly #views = new Map<ReplicaId, View>();
   readonly #disks = new Map<ReplicaId, Disk>();
@@ -43,14 +43,14 @@ export class RaftChecker {
   readonly #votes = new Map<string, ReplicaId>();
   /** Each entry that was ever durable, and the term of the entry before it. */
   readonly #entries = new Map<string, { readonly row: LogRow; readonly previousTerm: number }>();
-  /** The log that the group has agreed on; place 0 is index 1. */
+  /** The log that the group has agreed on; position 0 is index 1. */
   readonly committed: LogRow[] = [];
-  /** Commit indexes that leaders came to in the term of the entry there. */
+  /** The commit indexes that leaders reached in the term of the entry there. */
   readonly #committedByLeaders = new Set<string>();
   /** By index: a term in which, or before which, the entry was committed. */
   readonly #committedIn: number[] = [];
   #spokeBy: Configuration | null = null;
-  /** The newest one that is committed; null: the founders' own. */
+  /** The newest committed configuration. Null: that of the founders. */
   configuration: Configuration | null = null;
 
   constructor(founders: readonly ReplicaId[]) {
@@ -58,12 +58,12 @@ export class RaftChecker {
     for (const id of founders) this.joined(id);
   }
 
-  /** Another replica, with an empty disk. */
+  /** Adds a replica with an empty disk. */
   joined(id: ReplicaId): void {
     this.#disks.set(id, { terms: [0], applied: 0, term: 0 });
   }
 
-  /** After every input. */
+  /** Called after every input. */
   observe({ id, driver, database }: Observed): void {
     const { role, term, commit, lastIndex: last } = driver.raft;
     const before = this.#views.get(id);
@@ -78,7 +78,7 @@ export class RaftChecker {
       return;
     const lastTerm = termAt(database, last);
     this.#views.set(id, { role, term, commit, last, lastTerm });
-    // What it has committed as of its own term it may tell in a later one, before it is applied anywhere.
+    // A leader may tell in a later term what it committed in its own, before it is applied anywhere.
     if (role === 'leader' && commit > this.committed.length && termAt(database, commit) === term) {
       this.#committedByLeaders.add(`${commit}/${term}`);
     }
@@ -91,13 +91,15 @@ export class RaftChecker {
     else this.#stillLeads(id, before, { last, term, commit }, database);
   }
 
-  /** The replica's instance is gone: the next one starts from the disk. */
+  /** The instance of the replica has ended; the next one starts from the disk. */
   stopped(id: ReplicaId): void {
     this.#views.delete(id);
     this.#written.delete(id);
   }
 
-  /** All that the replica's database holds is durable. Gives the entries that were not known to be committed before. */
+  /**
+   * Everything in the replica's database is durable. Returns the entries that were not known to be committed before.
+   */
   durable({ id, driver, database }: Observed): LogRow[] {
     const disk = this.#diskOf(id);
     const { term } = driver.raft;
@@ -127,7 +129,7 @@ export class RaftChecker {
     return fresh;
   }
 
-  /** A leader speaks: by which configuration it counts shows on no disk yet. */
+  /** A leader speaks. No disk shows yet by which configuration it counts. */
   speaks({ role, configuration, lastIndex, term }: RunningDriver['raft']): void {
     if (role === 'leader' && configuration !== this.#spokeBy) {
       this.#spokeBy = configuration;
@@ -135,7 +137,7 @@ export class RaftChecker {
     }
   }
 
-  /** Messages leave a replica: what they say must be true from now on. */
+  /** Messages leave a replica. What they say must be true from now on. */
   released(messages: readonly Message[]): void {
     for (const message of messages) this.#released(message);
   }
@@ -146,7 +148,7 @@ export class RaftChecker {
     if (message.kind === 'append' || message.kind === 'heartbeat') this.#tellsCommit(message);
   }
 
-  /** As far as its disk says, also while it is not in memory. */
+  /** The commit index as the disk says it, also while the replica is not in memory. */
   appliedOf(id: ReplicaId): number {
     return this.#diskOf(id).applied;
   }
@@ -161,7 +163,7 @@ export class RaftChecker {
     return 0;
   }
 
-  /** At the end: the logs whole, not only their new parts. */
+  /** Checks, at the end, the whole logs and not only their new parts. */
   compareLogs(id: ReplicaId, database: SqlPort, applied: number): void {
     const rows = logRows(database, 0);
     for (const row of rows.filter(({ index }) => index <= applied)) {
@@ -176,7 +178,7 @@ export class RaftChecker {
 
   #elected(id: ReplicaId, term: number, database: SqlPort): void {
     const other = this.#leaders.get(term);
-    // A group of one may lead the same term again: all that it did before its disk wrote never happened.
+    // A group of one may lead the same term again: everything that it did before its disk wrote never happened.
     const isAlone = this.#settledAt(this.committed.length).voters.length === 1;
     check(other === undefined || (isAlone && other.replica === id), 'election safety', () => {
       return `replicas ${other?.replica} and ${id} both lead term ${term}`;
@@ -207,7 +209,9 @@ export class RaftChecker {
     });
   }
 
-  /** Log matching: by induction, it is enough that equal index and term mean equal entry and equal term before it. */
+  /**
+   * Log matching: by induction it is enough that equal index and term mean an equal entry and an equal term before it.
+   */
   #matches(id: ReplicaId, disk: Disk, row: LogRow): void {
     check(row.index === disk.terms.length, 'log', () => `replica ${id} has a gap before entry ${row.index}`);
     const previousTerm = disk.terms[row.index - 1] ?? 0;
@@ -268,7 +272,7 @@ export class RaftChecker {
     });
   }
 
-  /** A majority of those who vote at the index, or by a configuration that came after it, has the entry on disk. */
+  /** A majority of the voters at the index, or by a configuration that came after it, has the entry on disk. */
   #isHeld(index: number, term: number): boolean {
     const isHeldBy = (voters: readonly ReplicaId[]): boolean => {
       const holders = voters.filter((id) => this.#disks.get(id)?.terms[index] === term);
@@ -292,8 +296,8 @@ export class RaftChecker {
   }
 
   /**
-   * A leader counts by the newest configuration that it has appended, durable or not: majorities of neighbours always
-   * meet.
+   * A leader counts by the newest configuration that it has appended, durable or not: majorities of neighbouring
+   * configurations always meet.
    */
   #noteElectorate(seen: Electorate): void {
     const isKnown = this.#electorates.some(
@@ -304,13 +308,16 @@ export class RaftChecker {
     this.#electorates.sort((left, right) => left.index - right.index);
   }
 
-  /** From the first entry that this replica's disk had not applied. What a snapshot brought was committed elsewhere. */
+  /**
+   * Begins at the first entry that this replica's disk had not applied. What a snapshot brought was committed
+   * elsewhere.
+   */
   #rowsSince(id: ReplicaId, disk: Disk, database: SqlPort): readonly LogRow[] {
     const base = logBase(database);
     const written = this.#written.get(id);
     const truncated: LogRow[] = [];
     for (let index = disk.applied + 1; index <= base.index; index++) {
-      // One that was durable before, and was applied and cut since.
+      // An entry that was durable before, and was applied and cut since.
       const earlier = this.#entries.get(`${index}/${disk.terms[index]}`)?.row;
       const row = this.committed[index - 1] ?? written?.get(index) ?? earlier;
       check(row !== undefined, 'log', () => `replica ${id} begins its log after ${base.index}; ${index} is nowhere`);
@@ -327,7 +334,7 @@ export class RaftChecker {
     return [...this.#disks].filter(([, disk]) => disk.terms[index] === term).map(([id]) => id);
   }
 
-  /** The newest configuration up to there that is committed: others may be taken back. */
+  /** The newest configuration up to there that is committed; others may be taken back. */
   #settledAt(index: number): Electorate {
     const isCommitted = (one: Electorate): boolean =>
       one.index === 0 || this.committed[one.index - 1]?.term === one.term;

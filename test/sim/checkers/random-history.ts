@@ -1,6 +1,6 @@
-// Histories that are right by construction, for the checkers' own tests: clients of a store that does one thing at a
-// time, with calls that overlap, answers that get lost, writes that are done late or never, reads of what was, and
-// watchers that reconnect.
+// Histories that are right by construction, for the tests of the checkers: clients of a store that does one thing at a
+// time, with calls that overlap, answers that get lost, writes that are done late or never, reads of earlier states,
+// and watchers that reconnect.
 
 import type { Random } from '../../support/random.ts';
 import type { Answer, Input, Operation, Pair, SeenPair } from './history.ts';
@@ -10,7 +10,7 @@ import type { WatchConnection, Watched, WatchFrame } from './watch-checker.ts';
 export class SequentialStore {
   readonly revisions: TruthRevision[] = [];
   readonly #pairs = new Map<string, Pair>();
-  /** What each key was, and until which revision. */
+  /** The versions of each key, and the revision until which each was current. */
   readonly #states: ReadonlyMap<string, Pair>[] = [new Map(), new Map()];
 
   get revision(): number {
@@ -62,7 +62,7 @@ export type HistoryOptions = {
   readonly operations: number;
   readonly clients: number;
   readonly keys: readonly string[];
-  /** The chance that an answer gets lost, and that a write is refused. */
+  /** The chances that an answer gets lost, and that a write is refused. */
   readonly lost: number;
   readonly refused: number;
 };
@@ -127,7 +127,7 @@ class Maker {
         this.#begin(client);
       });
     } else if (random.chance(lost)) {
-      // Done soon, late or never.
+      // The write is done soon, late or never.
       const late = random.integer(0, 2);
       if (late < 2) this.#after(late === 0 ? 5 : 300, () => void this.#store.take(input));
       this.#history.push({ ...base, outcome: { kind: 'lost', why: 'cut' } });
@@ -207,7 +207,7 @@ export function makeWatch({ random, revisions, matches, previous, asked }: Watch
       events = [];
     }
     connections.push({ asked: from, floor: 0, frames });
-    // What was told without events is not known to the watcher unless progress said so: it asks from after what it saw.
+    // The watcher does not know of revisions without events unless progress told it: it asks from after what it saw.
     const told = frames.map((frame) => {
       if (frame.kind === 'events') return frame.events.at(-1)?.pair.mod ?? 0;
       return frame.kind === 'progress' ? frame.revision : from - 1;

@@ -1,7 +1,7 @@
-// Holds a history of clients against all that happened to the store, by the revisions that answers carry: stronger than
-// the search of an order, which may choose one. Every acknowledged write is there under its own revision, nothing is
-// there that nobody may have done, reads show the state at their revision and nothing else, and revisions go forward
-// with time.
+// Compares a history of clients with everything that happened to the store, by the revisions that answers carry. This
+// is stronger than the search for an order, which may choose one. Every acknowledged write is there under its own
+// revision, nothing is there that nobody may have done, reads show exactly the state at their revision, and revisions
+// go forward with time.
 
 import {
   type Answered,
@@ -20,7 +20,7 @@ export function checkRevisions(history: readonly Operation[], truth: Truth): Vio
 }
 
 /**
- * The history with what became of its lost writes: those that took place have their revision, and may have been
+ * The history with the outcomes of its lost writes: those that took place have their revision, and may have been
  * answered at the end; those that did not are left out. What is read of `truth` is all that there will ever be.
  */
 export function resolveLost(history: readonly Operation[], truth: Truth): Operation[] {
@@ -40,7 +40,7 @@ class RevisionOrder {
   readonly #history: readonly Operation[];
   readonly #truth: Truth;
   readonly #violations: Violation[] = [];
-  /** Whose each revision is. */
+  /** The operation that made each revision. */
   readonly #owners = new Map<number, Operation>();
   readonly #lost = new Matching<number, Operation>();
   readonly #floors: Floors;
@@ -79,7 +79,10 @@ class RevisionOrder {
     for (const [place, seen] of answer.pairs.entries()) this.#checkPair(operation, input.reads[place] ?? '', seen);
   }
 
-  /** An answer that nothing was deleted is of an operation that made no revision: the one it names is another's. */
+  /**
+   * The answer that nothing was deleted is of an operation that made no revision: the revision that it names is another
+   * operation's.
+   */
   #changesOf({ input, outcome: { answer } }: Answered): Change[] {
     const isBare = answer.deleted === 0 && input.writes.every(({ kind }) => kind === 'delete');
     return isBare ? [] : changesOf(input, this.#truth, answer.revision);
@@ -93,7 +96,7 @@ class RevisionOrder {
     this.#fail('answer', `at revision ${before} ${there} of these keys were there to be deleted`, operation);
   }
 
-  /** What was over before the call began comes before it. */
+  /** An operation that was over before the call began comes before it. */
   #checkTime(operation: Answered, changes: boolean): void {
     const { revision } = operation.outcome.answer;
     const floor = this.#floors.at(operation.call);
@@ -111,7 +114,7 @@ class RevisionOrder {
     this.#fail('conditions', `at revision ${before} the keys are at ${mods.join(', ')}`, operation);
   }
 
-  /** The revision is what the operation wrote, and no other operation's. */
+  /** The revision is exactly what the operation wrote, and no other operation's. */
   #own(operation: Answered, changes: readonly Change[]): void {
     const { revision } = operation.outcome.answer;
     const events = this.#truth.eventsOf(revision);
@@ -136,7 +139,10 @@ class RevisionOrder {
     if (!isRight) this.#fail('read of one revision', `at ${revision} ${key} is ${pairInWords(pair)}`, operation);
   }
 
-  /** What nobody was told of must be a lost write, each applied at most once, after it was asked for. */
+  /**
+   * A revision that nobody was told must be a lost write's. Each lost write is applied at most once, after it was asked
+   * for.
+   */
   #checkOwners(): void {
     const lost = this.#history.filter(({ input, outcome }) => outcome.kind === 'lost' && input.writes.length > 0);
     for (let revision = this.#truth.first + 1; revision <= this.#truth.last; revision++) {
@@ -146,7 +152,7 @@ class RevisionOrder {
     }
   }
 
-  /** A revision that was told before the operation was asked for is not the operation's. */
+  /** A revision that was told before an operation was asked for is not that operation's. */
   #mayHaveMade({ call, input }: Operation, revision: number): boolean {
     return revision > (this.#floors.at(call)?.revision ?? 0) && canMake(input, this.#truth, revision);
   }
@@ -169,7 +175,7 @@ class RevisionOrder {
   }
 }
 
-/** The highest revision that anybody was told of, over time. */
+/** The highest revision that anybody was told, over time. */
 class Floors {
   readonly #floors: { readonly at: number; readonly revision: number; readonly operation: Answered }[] = [];
 
@@ -182,7 +188,7 @@ class Floors {
     }
   }
 
-  /** What was told before that time; null: nothing. */
+  /** The revision that was told before that time. Null: none was. */
   at(time: number): { readonly revision: number; readonly operation: Answered } | null {
     let [low, high] = [0, this.#floors.length];
     while (low < high) {
@@ -194,12 +200,12 @@ class Floors {
   }
 }
 
-/** Each left one has one right one of its own, as far as that is possible (augmenting paths). */
+/** Matches each left element with a right one of its own, as far as possible (augmenting paths). */
 class Matching<Left, Right> {
   readonly #rightsOf = new Map<Left, readonly Right[]>();
   readonly leftOf = new Map<Right, Left>();
 
-  /** False: there is none for it, whatever the others take. */
+  /** False: there is no right element for it, whatever the others take. */
   add(left: Left, rights: readonly Right[]): boolean {
     this.#rightsOf.set(left, rights);
     return this.#match(left, new Set());
@@ -225,7 +231,7 @@ type Change = { readonly type: 'put' | 'delete'; readonly key: string; readonly 
  */
 function changesOf({ writes }: Input, truth: Truth, revision: number): Change[] {
   const wrote = writes.some(({ kind }) => kind === 'put');
-  // Deletes alone make a revision only where there is something to delete: then the key was there, and is not any more.
+  // Deletes alone make a revision only if there is something to delete: the key existed, and exists no more.
   const before = (key: string) => truth.pairAt(key, revision - 1) !== null && truth.pairAt(key, revision) === null;
   return writes.flatMap((write): Change[] => {
     if (write.kind === 'put') return [{ type: 'put', key: write.key, value: write.value }];

@@ -1,4 +1,4 @@
-// Words for small histories in tests of the checkers.
+// Short forms for small histories in tests of the checkers.
 
 import type { Answer, Input, Operation, SeenPair, Write } from './history.ts';
 
@@ -11,7 +11,7 @@ export function input(asked: Asked): Input {
   return { when: [], writes: [], reads: [], serializable: false, ...asked };
 }
 
-/** [call, return] of a client that was answered. */
+/** The [call, return] of a client that was answered. */
 export function answered(times: readonly [number, number], asked: Asked, answer: Partial<Answer>): Operation {
   const [call, end] = times;
   const whole: Answer = { held: true, revision: 1, deleted: null, pairs: [], ...answer };
@@ -30,7 +30,7 @@ export function pair(mod: number, value: string | null, version: number | null =
   return { mod, value, version, create: null };
 }
 
-/** A put and its revision, a read and what it saw: the most of what the tests say. */
+/** A put and its revision, and a read and what it saw: most of what the tests need. */
 export function puts(times: readonly [number, number], key: string, value: string, revision: number): Operation {
   return answered(times, { writes: [put(key, value)] }, { revision });
 }

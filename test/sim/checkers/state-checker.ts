@@ -1,4 +1,4 @@
-// What replicas hold and tell: equal stores at equal applied indexes, and to watchers every event once, in order.
+// What replicas hold and tell: equal stores at equal applied indexes, and every event once and in order to watchers.
 
 import { type ReplicaId, revision } from '../../../src/model/brands.ts';
 import type { RevisionEvents } from '../../../src/model/store.ts';
@@ -9,9 +9,9 @@ import type { LevelChecker } from './level-checker.ts';
 import type { Observed } from './raft-checker.ts';
 import { check } from '../trace.ts';
 
-/** Between restarts and the end only so many states are compared: a dump reads the whole store. */
+/** Between restarts and the end only so many states are compared, because a dump reads the whole store. */
 const dumpEveryEntries = 16;
-/** And of the batches no more than the last ones: they do not change. */
+/** Only the last batches are compared, because batches do not change. */
 const batchesInDump = 24;
 const historySliceBytes = 2_000;
 
@@ -20,11 +20,11 @@ type Dump = { readonly id: ReplicaId; readonly dump: string };
 export class StateChecker {
   readonly #history: HistoryChecker;
   readonly #levels: LevelChecker;
-  /** By applied index. */
+  /** The dumps by applied index. */
   readonly #dumps = new Map<number, Dump>();
   readonly #wholeDumps = new Map<number, Dump>();
   readonly #dumpedAt = new Map<ReplicaId, number>();
-  /** Whose store was altered. */
+  /** The replicas whose store was altered. */
   readonly #altered = new Set<ReplicaId>();
   #hashesAreJudged = true;
   /** The last revision that a watcher of the replica was told. */
@@ -35,12 +35,12 @@ export class StateChecker {
     this.#levels = levels;
   }
 
-  /** Its hash is wrong, until a snapshot has taken the place of its store. */
+  /** The hash of the replica is wrong until a snapshot has replaced its store. */
   altered(id: ReplicaId): void {
     this.#altered.add(id);
   }
 
-  /** Its object is no more: under its id another one may begin, with an empty disk. */
+  /** The object of the replica is lost. Under its id another one may begin, with an empty disk. */
   lost(id: ReplicaId): void {
     this.#told.delete(id);
     this.#dumpedAt.delete(id);
@@ -51,8 +51,9 @@ export class StateChecker {
   }
 
   /**
-   * A replica gives others parts of its store. One that is altered, and leads while nobody is there to say so, makes
-   * its hash that of a majority: from then on hashes are not judged. True: it is altered.
+   * A replica gives others parts of its store. If that store is altered, and the replica leads while no other can
+   * contradict it, its hash becomes that of a majority, and hashes are not judged from then on. True: the store is
+   * altered.
    */
   copied(id: ReplicaId): boolean {
     if (!this.#altered.has(id)) return false;
@@ -69,9 +70,9 @@ export class StateChecker {
     return this.#altered.size > 0;
   }
 
-  /** All that the replica's database holds is durable. */
+  /** Everything in the replica's database is durable. */
   durable(replica: Observed): void {
-    // Of an entry that is under way some rows are those before it, and others those after it.
+    // While an entry is under way, some rows are those before it, and others those after it.
     if (replica.driver.store.isUnderWay === true) return;
     const applied: number = replica.driver.store.appliedIndex;
     if (applied % dumpEveryEntries !== 0 || this.#dumpedAt.get(replica.id) === applied) return;
@@ -79,7 +80,7 @@ export class StateChecker {
     this.#compare(replica, this.#dumps, applied - batchesInDump);
   }
 
-  /** At the end, all of it. */
+  /** Checks everything, at the end. */
   compare(replica: Observed): void {
     this.#compare(replica, this.#wholeDumps, 0);
   }
@@ -110,13 +111,13 @@ export class StateChecker {
     }
   }
 
-  /** Watchers of the replica are told by its history what came up to a revision. */
+  /** History tells the watchers of the replica what came up to this revision. */
   told(id: ReplicaId, store: RunningStore, through: number): void {
     this.#readHistory(id, store, through);
     this.#told.set(id, through);
   }
 
-  /** A new instance: its watchers resume from its history, and what it publishes goes on from there. */
+  /** A new instance begins: its watchers resume from its history, and what it publishes goes on from there. */
   started(id: ReplicaId, store: RunningStore): void {
     const told = this.#told.get(id) ?? 1;
     check(store.revision >= told, 'what left is durable', () => {

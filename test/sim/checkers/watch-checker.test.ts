@@ -161,7 +161,7 @@ describe('at random', () => {
   );
 });
 
-/** What a frame becomes; null: nothing of this kind can be done to it. */
+/** The frame after the damage. Null: this kind of damage cannot be done to it. */
 const anomalies: Readonly<Record<string, (frame: WatchFrame) => WatchFrame[] | null>> = {
   unique: (frame) => (frame.kind === 'events' ? [frame, frame] : null),
   reliable: (frame) => {

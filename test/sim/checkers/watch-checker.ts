@@ -1,7 +1,7 @@
-// What a watcher was told over all its connections, against all that happened. The rules are etcd's words for a watch:
-// ordered, unique, atomic (a revision is never in parts, and whole), reliable (no gap), resumable (nor where a watch
-// went on), bookmarkable (progress has all events behind it); and previous values are right, and nothing comes from
-// before the revision that was asked for.
+// Compares what a watcher was told over all its connections with everything that happened. The rules are etcd's words
+// for a watch: ordered, unique, atomic (a revision comes whole, never in parts), reliable (no gap), resumable (no gap
+// where a watch went on), bookmarkable (all events up to a progress message come before it). Previous values are right,
+// and nothing comes from before the revision that was asked for.
 
 import type { Pair, Violation } from './history.ts';
 import { isSamePair, pairInWords, type Truth, type TruthEvent } from '../models/truth.ts';
@@ -9,16 +9,16 @@ import { isSamePair, pairInWords, type Truth, type TruthEvent } from '../models/
 export type WatchEvent = TruthEvent;
 
 export type WatchFrame =
-  /** `from`: the first revision of which the watch will tell; null: it does not say. */
+  /** `from`: the first revision that the watch will tell. Null: it does not say. */
   | { readonly kind: 'created'; readonly revision: number; readonly from: number | null }
   | { readonly kind: 'events'; readonly events: readonly WatchEvent[] }
-  /** All events up to the revision were told. Also what a connection gave as the place to go on after. */
+  /** All events up to this revision were told. A connection gives such a revision, too, as the one to go on after. */
   | { readonly kind: 'progress'; readonly revision: number };
 
 export type WatchConnection = {
-  /** The revision that was asked for; null: what comes next. */
+  /** The revision that was asked for. Null: what comes next. */
   readonly asked: number | null;
-  /** The highest revision that anybody had been told of when it was asked for. */
+  /** The highest revision that anybody had been told when the watch was asked for. */
   readonly floor: number;
   readonly frames: readonly WatchFrame[];
 };
@@ -28,9 +28,9 @@ export type Watched = {
   readonly matches: (key: string) => boolean;
   /** Whether previous values were asked for. */
   readonly previous: boolean;
-  /** In their order. Each after the first goes on where the one before it ended. */
+  /** The connections in their order. Each after the first goes on where the one before it ended. */
   readonly connections: readonly WatchConnection[];
-  /** It was waited for until it had all up to here. */
+  /** The run waited until the watch had everything up to this revision. */
   readonly through: number;
 };
 
@@ -42,12 +42,12 @@ class WatchWitness {
   readonly #watched: Watched;
   readonly #truth: Truth;
   readonly #violations: Violation[] = [];
-  /** All matching events were told up to here; null: the watch has not said where it begins. */
+  /** All matching events were told up to this revision. Null: the watch has not said where it begins. */
   #through: number | null = null;
-  /** What this connection told, by revision: the keys. */
+  /** The keys that this connection told, by revision. */
   readonly #told = new Map<number, Set<string>>();
   #asked = 0;
-  /** Since the connection began, or its watcher resumed, no events came. */
+  /** No events came since the connection began, or since its watcher resumed. */
   #isFresh = true;
 
   constructor(watched: Watched, truth: Truth) {
@@ -70,7 +70,7 @@ class WatchWitness {
     if (asked !== null && this.#through !== null && asked > this.#through + 1) {
       this.#fail('resumable', `it went on from ${asked}, and had been told up to ${this.#through}`);
     }
-    // Who asks for an earlier revision than it needs is told again: that is no fault of the watch.
+    // A watcher that asks for an earlier revision than it needs is told again, which is no fault of the watch.
     if (asked !== null) this.#through = asked - 1;
     this.#told.clear();
     for (const frame of frames) {
@@ -117,7 +117,7 @@ class WatchWitness {
     }
   }
 
-  /** What one frame has of a revision. */
+  /** The events of one revision in one frame. */
   #revision(revision: number, events: readonly WatchEvent[]): void {
     const through = this.#through ?? 0;
     for (const event of events) this.#compare(event);
@@ -140,7 +140,7 @@ class WatchWitness {
     } else this.#checkOrderWithin(revision, events);
   }
 
-  /** A revision behind the last one: told already, in part, or left out before. */
+  /** A revision below the last one: it was told already, in part, or was left out before. */
   #again(revision: number, events: readonly WatchEvent[]): void {
     const told = this.#told.get(revision);
     if (told === undefined) return this.#fail('ordered', `revision ${revision} came after ${this.#through}`);
@@ -195,7 +195,7 @@ class WatchWitness {
     return this.#truth.eventsOf(revision).filter(({ pair }) => this.#watched.matches(pair.key));
   }
 
-  /** Revisions after one and up to another that have an event for this watch. */
+  /** The revisions after one and up to another that have an event for this watch. */
   #matching(after: number, through: number): number[] {
     const matching: number[] = [];
     for (let revision = after + 1; revision <= Math.min(through, this.#truth.last); revision++) {

@@ -1,7 +1,7 @@
-// What one watcher was told, against what was committed. Its rules: events are ordered, unique, atomic (a revision is
-// never in parts), reliable (none is left out), resumable (nor at a place where a watch went on), bookmarkable
-// (progress has all events behind it), with the right previous values, and none comes from before the revision that was
-// asked for.
+// Compares what one watcher was told with what was committed. Its rules: events are ordered, unique, atomic (a revision
+// is never in parts), reliable (none is left out), resumable (none is left out where a watch went on), bookmarkable
+// (all events up to a progress message come before it), with right previous values, and none comes from before the
+// revision that was asked for.
 
 import type { KeyRange } from '../../../src/model/store.ts';
 import type { HistoryChecker } from './history-checker.ts';
@@ -9,7 +9,7 @@ import { type PlainEvent, textOfBytes } from '../models/plain.ts';
 import { check } from '../trace.ts';
 import type { SeenEvent, WatchFrame } from '../workloads/watch-frames.ts';
 
-/** What is watched. */
+/** The range that is watched. */
 export type WatchedShape = {
   readonly range: KeyRange;
   readonly noPut: boolean;
@@ -23,11 +23,11 @@ export class WatchWitness {
   readonly #shape: WatchedShape;
   readonly #from: string;
   readonly #to: string;
-  /** The first revision that was asked for; null: what comes next. */
+  /** The first revision that was asked for. Null: what comes next. */
   readonly #start: number | null;
-  /** All events that match were told up to here; null: the watch has not said where it begins. */
+  /** All events that match were told up to this revision. Null: the watch has not said where it begins. */
   #through: number | null;
-  /** What was over when the connection was asked for. */
+  /** The revision of what was over when the connection was asked for. */
   #floor = 0;
   #isConnected = false;
 
@@ -41,7 +41,7 @@ export class WatchWitness {
     this.#through = start === null ? null : start - 1;
   }
 
-  /** Where another connection goes on; null: at what comes next. */
+  /** The revision at which another connection goes on. Null: at what comes next. */
   get resume(): number | null {
     return this.#through === null ? null : this.#through + 1;
   }
@@ -50,7 +50,7 @@ export class WatchWitness {
     return this.#through !== null && this.#lacking === null;
   }
 
-  /** The first revision that it has not been told and should have been. */
+  /** The first revision that the watcher should have been told and was not. */
   get #lacking(): number | null {
     return this.#matching(this.#through ?? 0, this.#history.revision)[0]?.revision ?? null;
   }
@@ -83,7 +83,7 @@ export class WatchWitness {
     this.#through ??= first - 1;
   }
 
-  /** `isFirst`: since the connection began, or its replica woke. */
+  /** `isFirst`: this is the first message since the connection began, or since its replica woke. */
   events(events: readonly SeenEvent[], isFirst: boolean): void {
     const last = events.at(-1)?.revision;
     check(this.#isConnected && last !== undefined, 'watch: created once', () => this.#who);
@@ -120,7 +120,7 @@ export class WatchWitness {
     this.#through = revision;
   }
 
-  /** What it still needed is gone. */
+  /** The revisions that the watch still needed are compacted. */
   compacted(compacted: number): void {
     const known = this.#history.compacted;
     check(compacted <= known && (this.resume ?? 0) < compacted, 'watch: compacted', () => {
@@ -128,7 +128,7 @@ export class WatchWitness {
     });
   }
 
-  /** It did not keep up, and is to go on here. */
+  /** The watch did not keep up, and is to go on here. */
   slow(resume: number): void {
     const through = this.#told;
     const lacking = this.#matching(through, resume - 1)[0];
@@ -169,7 +169,7 @@ export class WatchWitness {
       if (seen.previous !== null) this.#fails('watch: previous values', 'asked for none', events);
       return;
     }
-    // At the compacted revision what was before it is gone.
+    // At the compacted revision the previous pairs are gone.
     const mayBeGone = seen.revision - 1 < this.#history.compacted;
     const isRight =
       seen.previous === null

@@ -1,5 +1,5 @@
-// Answers, events and pairs as plain JSON text, so that what the system says and what the model expects can be compared
-// and printed.
+// Answers, events and pairs as plain JSON text, so that what the system says can be compared with what the model
+// expects, and printed.
 
 import { Buffer } from 'node:buffer';
 import { unreachable } from '../../../src/base/assert.ts';
@@ -66,7 +66,7 @@ export function plainRange(answer: RangeAnswer): PlainRange {
   return { kvs: answer.kvs.map(plainPair), count: answer.count, more: answer.more };
 }
 
-/** Answers that no client of the simulator can get come out as text that no model expects. */
+/** Answers that no client of the simulator can get become text that no model expects. */
 export function plainOutcome(outcome: Outcome): PlainOutcome | { readonly kind: string } {
   const { revision } = outcome;
   switch (outcome.kind) {

@@ -1,4 +1,4 @@
-// Who may do what, as the checkers see it: keys of the tenant, users and roles as plain values, one for each place in
+// Permissions as the checkers see them: access keys, users and roles as plain values, with one state for each index of
 // the log. It shares no code with the real one.
 
 import { unreachable } from '../../../src/base/assert.ts';
@@ -9,7 +9,7 @@ import { textOfBytes } from './plain.ts';
 type User = { readonly since: number; readonly roles: ReadonlySet<string> };
 type Permission = { readonly key: string; readonly end: string; readonly type: number };
 
-/** Never changed: each change makes a new one. */
+/** A state is never changed: each change makes a new one. */
 export type AuthState = {
   readonly enabled: boolean;
   readonly revision: number;
@@ -29,7 +29,7 @@ export const nobody: AuthState = {
 
 type Change = { readonly state: AuthState; readonly failure: string | null };
 
-/** What a request needs. `attached`: the keys of the leases that it writes to. */
+/** The permissions that a request needs. `attached`: the keys of the leases that it writes to. */
 export type ReferenceNeed =
   | { readonly kind: 'admin' }
   | { readonly kind: 'anyUser' }
@@ -76,7 +76,7 @@ export function needOf(operation: Operation): ReferenceNeed {
     case 'downgradeCancel':
     case 'learnerChange':
     case 'groupLevel':
-      // Of the service, which may anything, or asked for by nobody here.
+      // The request is the service's own, which may do everything, or nobody makes it here.
       return { kind: 'admin' };
     default:
       return unreachable(operation);
@@ -98,7 +98,7 @@ function needOfParts(parts: readonly TxnOperation[], compares: readonly KeyRange
   return { kind: 'keys', reads, writes, leases };
 }
 
-/** null: the caller may. Else the kind of failure. */
+/** Null: the caller has the permission. Otherwise the kind of failure. */
 export function refusalOf(
   state: AuthState,
   caller: Caller,
@@ -156,7 +156,7 @@ function userMay(
   );
 }
 
-/** null: no end. Clients of the simulator that are bounded ask for no empty range. */
+/** Null: the range has no end. Clients of the simulator that are bounded ask for no empty range. */
 type Span = { readonly from: string; readonly to: string | null };
 
 function spanOf(range: KeyRange): Span {
@@ -168,7 +168,7 @@ function spanFrom(key: string, end: string): Span {
   return { from: key, to: end === '\0' ? null : end };
 }
 
-/** Every key of the span is in one of the others. */
+/** True: every key of the span is in one of the others. */
 function isWithin(span: Span, others: readonly Span[]): boolean {
   let { from } = span;
   for (;;) {
@@ -185,7 +185,7 @@ export function createKey(state: AuthState, accessKey: AccessKey): Change {
   return done({ ...state, keys: new Map(state.keys).set(accessKey.id, { accessKey, revoked: false }) });
 }
 
-/** A key that is unknown, or revoked already, is no failure. */
+/** Revoking an access key that is unknown, or revoked already, is no failure. */
 export function revokeKey(state: AuthState, id: string): AuthState {
   const held = state.keys.get(id);
   return held === undefined ? state : { ...state, keys: new Map(state.keys).set(id, { ...held, revoked: true }) };
@@ -245,7 +245,7 @@ export function changeAuth(state: AuthState, operation: AuthOperation): Change {
   }
 }
 
-/** As in etcd, of several permissions of one key only the first is replaced. */
+/** As in etcd, of several permissions for one key only the first is replaced. */
 function grantPermission(
   state: AuthState,
   next: AuthState,

@@ -1,10 +1,10 @@
-// How a range is answered, as etcd does it: a filter, an order and a limit over the pairs of one revision. Of the
-// model, with nothing of the real store.
+// How etcd answers a range: a filter, an order and a limit over the pairs of one revision. This belongs to the model,
+// and has nothing of the real store.
 
 import { type RangeRequest, sortOrder, sortTarget } from '../../../src/model/store.ts';
 import type { PlainPair, PlainRange } from './plain.ts';
 
-/** `pairs`: all of the range, in the order of their keys. */
+/** `pairs`: all pairs of the range, in the order of their keys. */
 export function answerOf(request: RangeRequest, pairs: readonly PlainPair[]): PlainRange {
   const count = pairs.length;
   if (request.countOnly) return { kvs: [], count, more: false };
@@ -14,7 +14,7 @@ export function answerOf(request: RangeRequest, pairs: readonly PlainPair[]): Pl
     request.maxModRevision > 0 ||
     request.minCreateRevision > 0 ||
     request.maxCreateRevision > 0;
-  // With a limit alone, etcd reads the lowest keys and one more, and orders those.
+  // With a limit and no order, etcd reads the lowest keys and one more, and orders those.
   const readsAll = limit === 0 || isFiltered || request.sortOrder !== sortOrder.none;
   const taken = readsAll ? pairs : pairs.slice(0, limit + 1);
   const ordered = inOrder(

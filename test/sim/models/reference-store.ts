@@ -1,5 +1,5 @@
-// The store as the checkers see it: a plain model in memory that is handed the committed writes in the order of the
-// log. It shares no code with the real one, and keeps every revision so that a read at any of them can be judged.
+// The store as the checkers see it: a plain model in memory that gets the committed writes in the order of the log. It
+// shares no code with the real store, and keeps every revision, so that a read at any of them can be judged.
 
 import { assert, unreachable } from '../../../src/base/assert.ts';
 import type { AuthOperation } from '../../../src/model/auth.ts';
@@ -43,13 +43,13 @@ import {
 
 type PlainWrite = Extract<PlainPart, { kind: 'put' | 'deleteRange' }>;
 type Version = { readonly at: number; readonly pair: PlainPair | null };
-/** One transaction under way: what it has changed is seen by its own later parts. */
+/** One transaction under way, whose changes its own later parts see. */
 type Change = { readonly events: PlainEvent[]; readonly work: ReferenceWork };
 
-/** Of a command in the log: its entry, and its leader's clock. */
+/** The entry of a command in the log, and its leader's clock. */
 type Place = { readonly index: number; readonly atMs: number };
 
-/** What becomes of leases, in the order of the log. */
+/** Called with what happens to leases, in the order of the log. */
 export type LeaseListener = {
   readonly granted: (id: LeaseId, ttlSeconds: number, index: number) => void;
   readonly ended: (id: LeaseId, operation: LeaseOperation, index: number) => void;
@@ -61,10 +61,10 @@ export class ReferenceStore {
   #isDowngradeAnnounced = false;
   readonly #listener: LeaseListener;
   readonly #versions = new Map<string, Version[]>();
-  /** All that ever were, in order; null: to be sorted anew. */
+  /** All keys that ever were, in order. Null: they are to be sorted anew. */
   #keys: readonly string[] | null = null;
   readonly #events = new Map<number, readonly PlainEvent[]>();
-  /** Each with its deadline as the log tells it. */
+  /** Each lease with its deadline as the log tells it. */
   readonly #leases = new Map<LeaseId, number>();
   readonly #commandRowsMax: number;
   #level: number = groupLevelMin;
@@ -75,7 +75,7 @@ export class ReferenceStore {
     this.#commandRowsMax = commandRowsMax;
   }
 
-  /** What is done, or why not, as of its place in the log. */
+  /** The outcome of a write, or why it fails, at its position in the log. */
   apply({ operation, atMs }: Pick<Command, 'operation' | 'atMs'>, index: number): PlainOutcome {
     if (throws(operation)) return this.#failed('commandUndone');
     const change: Change = { events: [], work: new ReferenceWork(Number.POSITIVE_INFINITY) };
@@ -84,12 +84,12 @@ export class ReferenceStore {
     return { ...outcome, revision: this.revision };
   }
 
-  /** null: the caller may, as far as the log goes. */
+  /** Null: the caller has the permission, as far as the log goes. */
   refusal({ caller, operation }: Pick<Command, 'caller' | 'operation'>): string | null {
     return refusalOf(this.#authState, caller, needOf(operation), (id) => this.#keysOf(id, this.revision));
   }
 
-  /** The same for what is no write, of a replica that had applied the log up to `index`. */
+  /** The same for a read, at a replica that had applied the log up to `index`. */
   refusalAt(
     caller: Caller,
     need: ReferenceNeed,
@@ -102,7 +102,7 @@ export class ReferenceStore {
     return this.#auth.findLast((one) => one.index <= index)?.state ?? nobody;
   }
 
-  /** What happened in that revision. */
+  /** The events of that revision. */
   eventsOf(revision: number): readonly PlainEvent[] {
     return this.#events.get(revision) ?? [];
   }
@@ -191,7 +191,7 @@ export class ReferenceStore {
     }
   }
 
-  /** Of a txn that takes too much work nothing is done. */
+  /** Nothing is done of a transaction that takes too much work. */
   #runWithin(request: TxnRequest, change: Change): PlainOutcome {
     const isBounded = this.#level >= groupLevel.third;
     try {
@@ -207,7 +207,7 @@ export class ReferenceStore {
     const succeeded = compare.every((one) => this.#compares(one, change));
     const chosen = succeeded ? success : failure;
     for (const one of chosen) change.work.chosen(one);
-    // Nothing of a txn is done if a lease is missing.
+    // Nothing is done of a transaction of which a lease does not exist.
     if (chosen.some((one) => one.kind === 'put' && this.#lacksLease(one.request))) return this.#failed('leaseNotFound');
     const parts = chosen.map((one) => this.#runPart(one, change));
     return { kind: 'txn', revision: this.#revisionWithin(change), succeeded, parts };
@@ -246,7 +246,7 @@ export class ReferenceStore {
     return { kind: 'done', revision: this.revision };
   }
 
-  /** All its keys in one revision. */
+  /** All keys of the lease are deleted in one revision. */
   #endLease(id: LeaseId, operation: LeaseOperation, index: number): void {
     const change: Change = { events: [], work: new ReferenceWork(Number.POSITIVE_INFINITY) };
     for (const key of this.#keysOf(id, this.revision)) this.#remove(key, change);

@@ -1,13 +1,13 @@
-// What a txn of the simulator's clients takes of the work that one command may do, by the rules of MVCC-WORK-1 and 2,
-// counted by the model: nothing of the store's own counting is in it.
+// How much work a transaction of the simulator's clients takes, by the rules of MVCC-WORK-1 and 2, as the model counts
+// it: it has nothing of the store's own counting.
 
 import { assert } from '../../../src/base/assert.ts';
 import type { KeyRange, TxnOperation } from '../../../src/model/store.ts';
 
-/** A key that is written takes as much as four that are read. */
+/** A key that is written counts as much as four that are read. */
 const writtenRow = 4;
 
-/** Thrown where it is too much: nothing of the txn is done. */
+/** Thrown where the work is too much: nothing of the transaction is done. */
 export class TooMuchWork extends Error {
   override readonly name = 'TooMuchWork';
 }
@@ -25,7 +25,7 @@ export class ReferenceWork {
     this.#draw(isFound ? 2 : 1);
   }
 
-  /** Of those that will run, before any of them does. */
+  /** Counts the operations that will run, before any of them does. */
   chosen(operation: TxnOperation): void {
     if (operation.kind === 'range') return this.#draw(1);
     assert(operation.kind === 'put' || operation.kind === 'deleteRange', 'clients nest no txns');
@@ -36,7 +36,7 @@ export class ReferenceWork {
     this.#draw(rows);
   }
 
-  /** `rows`: what the range holds. */
+  /** `rows`: the pairs that the range holds. */
   deleted({ previous, ...range }: KeyRange & { readonly previous: boolean }, rows: number): void {
     if (!isOneKey(range)) this.#draw(rows * writtenRow);
     if (previous) this.#draw(rows);

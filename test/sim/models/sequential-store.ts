@@ -1,5 +1,6 @@
-// The store as one caller after the other would see it: a state that is never changed, and what each operation makes of
-// it. Made for the search for an order in which all answers are right. Of callers' rights it knows nothing.
+// The store as one caller after the other would see it: a state that is never changed, and the state that each
+// operation makes of it. The search for an order in which all answers are right uses it. It knows nothing of
+// permissions.
 
 import { assert, unreachable } from '../../../src/base/assert.ts';
 import { leaseSecondsMin } from '../../../src/limits.ts';

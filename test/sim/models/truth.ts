@@ -1,13 +1,13 @@
-// All that ever happened to a store, revision by revision, as it was read from the store at the end. Says what was
-// there at any revision, and whether it is a history at all.
+// Everything that ever happened to a store, revision by revision, as it was read from the store at the end. Tells the
+// state at any revision, and whether this is a history at all.
 
 import { type Pair, short, type Violation } from '../checkers/history.ts';
 
 export type TruthEvent = {
   readonly type: 'put' | 'delete';
-  /** Of a delete: the key, and the revision as `mod`; the rest is empty or 0. */
+  /** The pair of a delete has the key, and the revision as `mod`; the rest is empty or 0. */
   readonly pair: Pair;
-  /** What was there before; null: nothing. */
+  /** The pair before the event. Null: there was none. */
   readonly previous: Pair | null;
 };
 
@@ -15,9 +15,9 @@ export type TruthRevision = { readonly revision: number; readonly events: readon
 
 export class Truth {
   readonly #events: ReadonlyMap<number, readonly TruthEvent[]>;
-  /** Of each key, in the order of revisions; null: from there on there is none. */
+  /** The versions of each key, in the order of revisions. Null: from there on there is none. */
   readonly #versions = new Map<string, { readonly mod: number; readonly pair: Pair | null }[]>();
-  /** The store's revision before the first of these, and after the last. */
+  /** The store's revision before the first of these revisions, and after the last. */
   readonly first: number;
   readonly last: number;
 
@@ -35,7 +35,7 @@ export class Truth {
     }
   }
 
-  /** In the order in which they happened; none where the revision is not one of these. */
+  /** The events in their order. None: the revision is not one of these. */
   eventsOf(revision: number): readonly TruthEvent[] {
     return this.#events.get(revision) ?? [];
   }
@@ -58,7 +58,7 @@ export class Truth {
   }
 }
 
-/** Each revision once and in order, each event what follows from those before. */
+/** Checks that each revision stands once and in order, and that each event follows from those before. */
 export function checkTruth(revisions: readonly TruthRevision[], first = 1): Violation[] {
   const violations: string[] = [];
   const pairs = new Map<string, Pair>();

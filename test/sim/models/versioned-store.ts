@@ -1,11 +1,11 @@
-// The model of a store whose keys have revisions, for the search of an order: what a transaction does, and whether it
-// can have answered what it did. A write whose answer was lost and whose value nobody read has no revision that is
-// known: a name stands for it, and the first answer that shows it says which one it was.
+// The model of a store whose keys have revisions, for the search for an order: what a transaction does, and whether it
+// can have given its answer. A write whose answer was lost and whose value nobody read has no known revision: a name
+// stands for it, and the first answer that shows it tells the revision.
 
 import type { Answer, Input, SeenPair } from '../checkers/history.ts';
 import type { Model } from '../checkers/order-search.ts';
 
-/** Without an answer it took place unseen. `name` is its own. */
+/** The write took place without an answer, unseen. `name` is its own. */
 export type Step = { readonly input: Input; readonly answer: Answer | null; readonly name: number };
 
 /** `mod` and `create` below 0 are names of revisions that nobody has seen. */
@@ -13,13 +13,13 @@ type Version = { readonly value: string; readonly mod: number; readonly create: 
 
 export type StoreState = {
   readonly pairs: ReadonlyMap<string, Version>;
-  /** The highest that an answer has shown. */
+  /** The highest revision that an answer has shown. */
   readonly revision: number;
-  /** What the revision is above that the name stands for. */
+  /** The revision that the named revision is above. */
   readonly names: ReadonlyMap<number, number>;
 };
 
-/** `taken`: revisions of which the history shows who made them. No other write can have made them. */
+/** `taken`: revisions of which the history shows which operation made them. No other write can have made them. */
 export function versionedStore(taken: ReadonlySet<number>): Model<StoreState, Step> {
   const store = new VersionedStore(taken);
   return {
@@ -27,7 +27,7 @@ export function versionedStore(taken: ReadonlySet<number>): Model<StoreState, St
     step: (state, { input, answer, name }) =>
       answer === null ? store.stepUnseen(state, input, name) : store.stepAnswered(state, input, answer),
     keyOf,
-    // A write comes before all who saw its revision and did not make it.
+    // A write comes before all operations that saw its revision and did not make it.
     rankOf: ({ input, answer }) => (answer === null ? 0 : 2 * answer.revision + (surelyChanges(input, answer) ? 0 : 1)),
     canFollow: (state, { input }) => store.canFollow(state, input),
   };
@@ -64,9 +64,9 @@ class VersionedStore {
   }
 
   /**
-   * It took place and changed something: else it may as well not have taken place. Nothing is asked of its revision but
-   * to be above those of its keys: so it can be placed where it first matters, whatever happened to other keys
-   * meanwhile.
+   * The write took place and changed something; otherwise it might as well not have taken place. Nothing is required of
+   * its revision but to be above those of its keys, so it can be placed where it first matters, whatever happened to
+   * other keys meanwhile.
    */
   stepUnseen(before: StoreState, input: Input, name: number): StoreState | null {
     const state = this.#withConditions(before, input.when);
@@ -79,7 +79,7 @@ class VersionedStore {
     return writeAt({ ...state, names }, input.writes, name);
   }
 
-  /** Whether its conditions may hold in a state that follows. */
+  /** Whether the conditions of the operation may hold in a state that follows. */
   canFollow(state: StoreState, { when }: Input): boolean {
     return when.every(({ key, mod }) => {
       const isPast = mod !== 0 && mod <= state.revision && this.#taken.has(mod);
@@ -87,7 +87,7 @@ class VersionedStore {
     });
   }
 
-  /** The state in which all conditions hold; null: they cannot. */
+  /** The state in which all conditions hold. Null: they cannot hold. */
   #withConditions(before: StoreState, when: Input['when']): StoreState | null {
     let state: StoreState | null = before;
     for (const { key, mod } of when) {
@@ -119,8 +119,8 @@ class VersionedStore {
   }
 
   /**
-   * The name `held` is now known to stand for `revision`, which is not above the one of the answer; null: it is no
-   * name, or cannot.
+   * The name `held` is now known to stand for `revision`, which is not above that of the answer. Null: `held` is no
+   * name, or cannot stand for it.
    */
   #withName(state: StoreState, held: number, revision: number): StoreState | null {
     const above = state.names.get(held);
@@ -162,7 +162,9 @@ function stillUsed(names: StoreState['names'], pairs: StoreState['pairs']): Stor
   return new Map([...names].filter(([name]) => used.has(name)));
 }
 
-/** The state in which not all conditions hold; null: they do. A revision that nobody has seen may be another one. */
+/**
+ * The state in which not all conditions hold. Null: they all hold. A revision that nobody has seen may be another one.
+ */
 function maybeWithout(state: StoreState, when: Input['when']): StoreState | null {
   return when.every(({ key, mod }) => (state.pairs.get(key)?.mod ?? 0) === mod) ? null : state;
 }

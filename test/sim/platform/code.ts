@@ -1,8 +1,8 @@
-// The code that a replica runs: the present one, or that of an earlier level of groups (`level-1.js` and `level-2.js`
-// in `test/support/levels`), which is the former code itself, not the present one told to know less: what it does with
-// entries, envelopes and stores that it does not know is its own. What the versions share, and so what may go wrong
-// between them, is the log, the messages and the store: all of the driver. The services around it are of one replica
-// alone, and are the present ones on any.
+// The code that a replica runs: the present code, or that of an earlier level of groups (`level-1.js` and `level-2.js`
+// in `test/support/levels`). These are the former code itself, and not the present code told to know less, so they
+// treat entries, envelopes and stores that they do not know in their own way. The versions share the log, the messages
+// and the store, which is all of the driver, and there things may go wrong between them. The services around the driver
+// concern one replica alone, and are the present ones with any code.
 
 import { unreachable } from '../../../src/base/assert.ts';
 import type { ReplicaId } from '../../../src/model/brands.ts';
@@ -19,7 +19,7 @@ import { DriverOfLevel1 } from './driver-of-level-1.ts';
 export type FormerCode = 'level 1' | 'level 2';
 export type Code = 'present' | FormerCode;
 
-/** Of a run there is one. */
+/** There is one of these for a run. */
 export function formerCodeOf(level: number): FormerCode {
   return level === groupLevel.first ? 'level 1' : 'level 2';
 }
@@ -29,7 +29,7 @@ export type RunningStore = Omit<level1.StoreOfLevel1, 'compactStep'> &
   Pick<Store, 'level' | 'storedLeaseDeadlineMs'> &
   Partial<Pick<Store, 'isUnderWay'>>;
 
-/** And of a driver. `report`: null where the code knows none. */
+/** What the simulator uses of a driver. `report`: null where the code knows no reports. */
 export type RunningDriver = Pick<
   Driver,
   | 'raft'
@@ -48,7 +48,7 @@ export type RunningDriver = Pick<
   | 'proposeConfiguration'
 > & { readonly store: RunningStore; readonly report: PeerReport | null };
 
-/** `voters`: as the host of the replica has kept them, for the code that does not find them in the log. */
+/** `voters`: the voters as the host of the replica has kept them, for code that does not find them in the log. */
 export type StartOptions = DriverOptions & { readonly voters: readonly ReplicaId[] };
 
 export function startDriver(code: Code, options: StartOptions): RunningDriver {
@@ -70,12 +70,12 @@ const knownLevels: Readonly<Record<Code, number>> = {
   present: groupLevelMax,
 };
 
-/** The highest level of a group that it can apply. */
+/** The highest level of a group that this code can apply. */
 export function levelKnownTo(code: Code): number {
   return knownLevels[code];
 }
 
-/** A newer version wrote the store: the former code does not start on it. */
+/** A newer version wrote the store, and the former code does not start on it. */
 export function isUnknownStore(error: unknown): boolean {
   return error instanceof Error && error.name === 'UnknownStoreFormat';
 }
@@ -87,7 +87,7 @@ export function pack(code: Code, envelope: Envelope): Uint8Array {
   return level1.encodeEnvelope({ group, messages: messages.filter(isKnownMessage) });
 }
 
-/** null: the sender's version is newer than the receiver. */
+/** Null: the version of the sender is newer than the receiver. */
 export function unpack(code: Code, bytes: Uint8Array): Envelope | null {
   if (code === 'present') return decodeEnvelope(bytes);
   try {

@@ -1,4 +1,4 @@
-// The driver of the code from before groups had levels, with what the simulator asks of drivers today.
+// The driver of the code from before groups had levels, with the interface that the simulator asks of drivers today.
 
 import { assert } from '../../../src/base/assert.ts';
 import type { ReplicaId } from '../../../src/model/brands.ts';
@@ -40,12 +40,12 @@ export class DriverOfLevel1 implements RunningDriver {
     this.#driver.tick();
   }
 
-  /** It never cuts its log. */
+  /** This driver never cuts its log. */
   get logSize(): { readonly entries: number; readonly bytes: number } {
     return { entries: 0, bytes: 0 };
   }
 
-  /** It applies all at once. */
+  /** This driver applies everything at once. */
   goOn(): void {}
 
   campaign(): void {
@@ -75,7 +75,7 @@ export class DriverOfLevel1 implements RunningDriver {
     if (this.halted === null) this.#sql.transaction(() => this.#driver.store.compactStep(rowsMax));
   }
 
-  /** It knows of no members that come and go. */
+  /** This driver knows of no changes of members. */
   absent(): void {}
 
   proposeConfiguration(): boolean {

@@ -1,4 +1,4 @@
-// A replica's log as it is in its database, read by the checkers past the driver.
+// The log of a replica as it is in its database. The checkers read it past the driver.
 
 import { decodeConfiguration } from '../../../src/raft/configuration.ts';
 import type { SqlPort } from '../../../src/base/sql-port.ts';
@@ -12,7 +12,7 @@ export type LogRow = {
 
 const kinds = ['noop', 'command', 'membership'] as const;
 
-/** Rows after `after`, in order. */
+/** The rows after `after`, in order. */
 export function logRows(sql: SqlPort, after: number): LogRow[] {
   return sql
     .all('SELECT log_index, term, kind, data FROM log WHERE log_index > ? ORDER BY log_index', after)
@@ -24,13 +24,13 @@ export function logRows(sql: SqlPort, after: number): LogRow[] {
     }));
 }
 
-/** Where the log begins: the entry before the first one that is kept. */
+/** The beginning of the log: the entry before the first one that is kept. */
 export function logBase(sql: SqlPort): { readonly index: number; readonly term: number } {
   const [index, term] = sql.all('SELECT base_index, base_term FROM hard_state')[0] ?? [0, 0];
   return { index: Number(index), term: Number(term) };
 }
 
-/** Who votes by the newest configuration on disk; null: by the founding one. */
+/** The voters by the newest configuration on disk. Null: by the founding one. */
 export function votersOnDisk(sql: SqlPort): readonly number[] | null {
   const exists = sql.all("SELECT 1 FROM sqlite_master WHERE name = 'configurations'").length > 0;
   const body = exists ? sql.all('SELECT body FROM configurations ORDER BY log_index DESC LIMIT 1')[0]?.[0] : null;
@@ -42,9 +42,9 @@ export function sameRow(left: LogRow, right: LogRow): boolean {
 }
 
 /**
- * Everything that the store wrote: all tables beside the log, each row as text. Left out is what does not follow from
- * the log alone: the alarm, rows that compaction has made superfluous go when the host finds time, and with them places
- * of large values.
+ * Everything that the store wrote: all tables beside the log, each row as text. What does not follow from the log alone
+ * is left out: the alarm, and superfluous rows, which are swept when the host finds time, and with them the ids of
+ * large values.
  */
 export function storeDump(sql: SqlPort, batches: BatchesInDump): string {
   return tablesOf(sql)
@@ -56,8 +56,8 @@ export function storeDump(sql: SqlPort, batches: BatchesInDump): string {
 }
 
 /**
- * `from`: without the batches of entries before this one. `hashesFrom`: those of earlier entries without their hashes.
- * A snapshot of a group that has gone back to level 1 has none.
+ * `from`: the batches of entries before this one are left out. `hashesFrom`: the hashes of entries before this one are
+ * left out, because a snapshot of a group that has gone back to level 1 has none.
  */
 export type BatchesInDump = { readonly from: number; readonly hashesFrom: number };
 
@@ -72,7 +72,10 @@ const notOfTheStore = [
   'simulated_alarm',
   'simulated_identity',
 ];
-/** Columns by name: a statement that was prepared before a table got more of them would go on without those. */
+/**
+ * The columns are read by name: a statement that was prepared before a table got more columns would go on without
+ * those.
+ */
 const selectTables = `SELECT name, (SELECT group_concat(name) FROM pragma_table_info(tables.name))
   FROM sqlite_master AS tables WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name`;
 const hashColumns: readonly string[] = ['hash', 'scrubbed'];
@@ -109,8 +112,9 @@ function selectionOf(table: string, columns: string): string {
 }
 
 /**
- * Each whole: code from before large deletes went in steps makes fewer parts of one. Stores that never were of level 2
- * lack the columns of hashes, and others those of digests, which count from an entry on; only the last part has any.
+ * Each batch is put together, because code from before large deletes went in steps makes fewer parts of one. Stores
+ * that never were of level 2 lack the columns of hashes. Others lack those of digests, which count from an entry on;
+ * only the last part of a batch has any.
  */
 function selectBatches(columns: string): string {
   const names = columns.split(',');

@@ -1,6 +1,6 @@
-// The gateway that a client talks through: it finds the leader by what replicas say, and repeats a request whose answer
-// does not come, a write always under the same id. Requests and answers get lost, late and doubled on the way, too.
-// What comes back is checked before the client has it.
+// The gateway that a client talks through. It finds the leader by what replicas say, and repeats a request whose answer
+// does not come, a write always under the same id. Requests and answers get lost, late and doubled on the way, too. An
+// answer is checked before the client has it.
 
 import { unreachable } from '../../../src/base/assert.ts';
 import type { ReplicaId } from '../../../src/model/brands.ts';
@@ -23,18 +23,18 @@ export type GatewayOptions = {
   readonly trace: Trace;
   readonly group: SimulatedGroup;
   readonly history: HistoryChecker;
-  /** For the checker that does not look at the log. */
+  /** The history for the checker that does not look at the log. */
   readonly told: ClientHistory;
-  /** Answers are judged by that one alone. */
+  /** True: answers are judged by that checker alone. */
   readonly blind: boolean;
   readonly faults: () => FaultMix;
   readonly bug: PlantedBug | null;
 };
 
-/** null: it gave up. A write may be applied or not. */
+/** Null: the gateway gave up. A write may be applied or not. */
 export type Ended = (answer: ClientAnswer | null) => void;
 
-/** One operation under way. Answers to requests that were given up on are not for it any more. */
+/** One operation under way. Late answers to attempts that were given up do not count for it. */
 type Running = {
   readonly operation: ClientOperation;
   readonly deadlineMs: number;
@@ -70,7 +70,7 @@ export class Gateway {
     this.#ask(running, goesAnywhere ? group.pick(random).id : this.#leader);
   }
 
-  /** Asks that replica, and looks for the leader if the answer does not come. */
+  /** Asks that replica, and looks for the leader if no answer comes. */
   #ask(running: Running, to: ReplicaId): void {
     const { random, bug, trace, faults } = this.#options;
     const { operation } = running;
@@ -117,7 +117,7 @@ export class Gateway {
     const { random, trace, schedule } = this.#options;
     trace.count(answer.kind === 'write' ? `answers ${answer.result.kind}` : 'requests refused');
     const hint = leaderIn(answer);
-    // Now and then a caller takes "not the leader" for the end of it: then the write must never show up.
+    // Now and then a caller takes "not the leader" for the end of the operation: then the write must never be done.
     if (random.chance(0.05)) return this.#end(running, null);
     const attempt = running.attempt;
     schedule.after(random.exponential(5), () => {
@@ -136,7 +136,7 @@ export class Gateway {
       running.attempt++;
       const next = running.attempt;
       schedule.after(random.exponential(50), () => {
-        // Whoever did not answer may be well again, and lead.
+        // The replica that did not answer may be well again, and lead.
         if (running.attempt === next) this.#locate(running, null);
       });
     };
@@ -173,7 +173,7 @@ export class Gateway {
         continue;
       }
       if (request.kind === 'write') request.operation.possible++;
-      // The second copy may come when all has changed.
+      // The second copy may arrive when everything has changed.
       const delayMs = random.exponential(2) + (copy > 1 ? random.exponential(random.pick([10, 3_000])) : 0);
       schedule.after(delayMs, () => {
         const isThere = group.find(to)?.handle(request, (answer) => {
@@ -197,7 +197,7 @@ export class Gateway {
   }
 }
 
-/** What the group decided; else the request has to be sent again. */
+/** The answer that the group decided. Otherwise the request has to be sent again. */
 function isTold({ kind }: WriteResult): boolean {
   return kind === 'applied' || kind === 'refused';
 }

@@ -8,7 +8,7 @@ export class SimulatedGroup {
   readonly #replicas = new Map<ReplicaId, SimulatedReplica>();
   #all: readonly SimulatedReplica[] = [];
 
-  /** In the order of their ids. */
+  /** The replicas in the order of their ids. */
   get all(): readonly SimulatedReplica[] {
     return this.#all;
   }
@@ -26,7 +26,7 @@ export class SimulatedGroup {
     this.#all = [...this.#replicas.values()].sort((left, right) => left.id - right.id);
   }
 
-  /** For good: it was removed, or its storage is gone. */
+  /** The replica leaves for good: it was removed, or its storage is lost. */
   leave(id: ReplicaId): void {
     this.#replicas.delete(id);
     this.#all = this.#all.filter((replica) => replica.id !== id);
@@ -36,7 +36,7 @@ export class SimulatedGroup {
     return random.pick(this.#all);
   }
 
-  /** Another than this one, where there is one. */
+  /** A replica other than this one, if there is one. */
   pickOther(random: Random, id: ReplicaId | null): SimulatedReplica {
     const others = this.#all.filter((replica) => replica.id !== id);
     return random.pick(others.length > 0 ? others : this.#all);

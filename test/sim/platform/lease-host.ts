@@ -1,5 +1,5 @@
-// The production lease service of one instance of a replica, with what the object has around it: promises that end with
-// the instance, calls that go to the driver together, an alarm that is a row of its storage.
+// The production lease service of one instance of a replica, with what an object has around it: promises that end with
+// the instance, calls that go to the driver together, and an alarm that is a row of its storage.
 
 import type { LeaseId, ReplicaId } from '../../../src/model/brands.ts';
 import type { Caller, LeaseOperation } from '../../../src/model/store.ts';
@@ -15,7 +15,7 @@ import type { HistoryChecker } from '../checkers/history-checker.ts';
 import type { Instance } from './instance.ts';
 import type { LeaseChecker } from '../checkers/lease-checker.ts';
 
-/** What the object has beside the instance. */
+/** What the object has beside its instance. */
 export type LeaseHostOptions = {
   readonly instance: Instance;
   readonly leader: (failed: ReplicaId | null, found: (leader: ReplicaId | null) => void) => void;
@@ -36,7 +36,7 @@ export class LeaseHost implements LeaseMember {
   #writes: Write[] = [];
   #reads: Read[] = [];
   #count = 0;
-  /** For planted bugs. */
+  /** For planted bugs alone. */
   #opening: OpeningBug = 'real';
   #hasBegun = false;
   #lastCheckpoint: LeaseOperation | null = null;
@@ -64,7 +64,7 @@ export class LeaseHost implements LeaseMember {
     });
   }
 
-  // As the replica calls it
+  // Calls of the replica
 
   keepAlive(caller: Caller, id: LeaseId): Promise<QueryResult<'keepAlive'> | null> {
     this.#options.leases.keepAliveCame(id);
@@ -98,7 +98,7 @@ export class LeaseHost implements LeaseMember {
     return this.#service.alarm();
   }
 
-  // As the member does it
+  // What a member does
 
   write(request: WriteRequest, { quiet = false }: { readonly quiet?: boolean } = {}): Promise<WriteResult> {
     const { operation } = request;
@@ -129,7 +129,7 @@ export class LeaseHost implements LeaseMember {
     return this.#options.instance.nowMs();
   }
 
-  /** All that the service waits for comes through here, so that it goes on before the next step of the run. */
+  /** Everything that the service waits for comes through here, so that it goes on before the next step of the run. */
   #promise<Value>(begin: (settle: (value: Value) => void) => void): Promise<Value> {
     const { schedule } = this.#options.instance;
     schedule.promised();
@@ -164,7 +164,7 @@ export class LeaseHost implements LeaseMember {
     this.#options.alarm.set(atMs);
   }
 
-  /** What a lessor reads of the store, which tells when one begins. */
+  /** What a lessor reads of the store. The reading tells when a lessor begins. */
   #records(store: RunningStore): LeaseMember['driver']['store'] {
     const { bug, leases } = this.#options;
     const settled = (): boolean => {
@@ -195,7 +195,10 @@ export class LeaseHost implements LeaseMember {
     return records;
   }
 
-  /** The bug: what a checkpoint said before a rest is written once more whenever leases are kept alive again. */
+  /**
+   * The planted bug: the deadlines that a checkpoint wrote before a rest are written once more whenever leases are kept
+   * alive again.
+   */
   #repeatCheckpoint(operation: Extract<LeaseOperation, { kind: 'leaseCheckpoint' }>): void {
     if (this.#options.bug !== 'checkpointRepeated') return;
     if (operation.settled) this.#lastCheckpoint = operation;

@@ -12,7 +12,7 @@ import { inWords, type Trace } from '../trace.ts';
 
 const group = 'simulated';
 
-/** `envelope`: as the present code reads the bytes. */
+/** `envelope`: the bytes as the present code reads them. */
 export type Delivery = { readonly bytes: Uint8Array; readonly envelope: Envelope };
 
 export type NetworkOptions = {
@@ -33,18 +33,18 @@ type Parcel = {
 
 export class Network {
   readonly #options: NetworkOptions;
-  /** Links that carry nothing, as "from→to". */
+  /** The links that carry nothing, as "from→to". */
   #cut = new Set<string>();
-  /** What a link adds to every delay. */
+  /** The time that a link adds to every delay. */
   #slow = new Map<string, number>();
-  /** How often each replica's object was lost: what a former one said ended with it. */
+  /** How often the object of each replica was lost. Messages of a lost object end with it. */
   readonly #losses = new Map<ReplicaId, number>();
 
   constructor(options: NetworkOptions) {
     this.#options = options;
   }
 
-  /** As that code writes it. */
+  /** The message as that code writes it. */
   send(code: Code, messages: readonly PeerMessage[], report: PeerReport | null): void {
     for (const [to, toPeer] of Map.groupBy(messages, (message) => message.to)) {
       const from = toPeer[0]?.from;
@@ -53,7 +53,10 @@ export class Network {
     }
   }
 
-  /** Splits the replicas in two. One-way: those on one side hear nothing from the other, and are heard. */
+  /**
+   * Splits the replicas in two. One-way: the replicas on one side hear nothing from the other side, and are heard
+   * there.
+   */
   partition(): void {
     const { random, trace } = this.#options;
     const ids = this.#options.ids();
@@ -87,7 +90,7 @@ export class Network {
     trace.add('slow link', () => link);
   }
 
-  /** That replica's object is no more. */
+  /** The object of that replica is lost. */
   lost(id: ReplicaId): void {
     this.#losses.set(id, this.#lossesOf(id) + 1);
   }

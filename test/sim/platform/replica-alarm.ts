@@ -27,7 +27,7 @@ export class ReplicaAlarm {
     });
   }
 
-  /** Its handler ended with the instance. */
+  /** The handler ended with its instance. */
   retry(nowMs: number): void {
     this.set(nowMs + alarmRetryMs);
     this.#sql.sync();

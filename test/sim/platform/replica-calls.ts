@@ -1,5 +1,5 @@
-// Calls of clients to one instance of a replica, answered as the object answers them: who leads, what is applied here,
-// what the caller may. Answers wait for the output gate.
+// The calls of clients to one instance of a replica, answered as the object answers them: who leads, what is applied
+// here, what the caller may do. Answers wait for the output gate.
 
 import { unreachable } from '../../../src/base/assert.ts';
 import type { ReplicaId } from '../../../src/model/brands.ts';
@@ -30,7 +30,7 @@ export type CallsOptions = {
 
 type Reply = (answer: ClientAnswer) => void;
 
-/** A watch that a client asks for. `refused` is told why it is not served here. */
+/** A watch that a client asks for. `refused` is called with the reason if it is not served here. */
 export type WatchOpening = {
   readonly call: WatchCall;
   readonly caller: Caller;
@@ -42,7 +42,8 @@ export class ReplicaCalls {
   readonly #options: CallsOptions;
   #waitingForLeader: (() => void)[] = [];
   /**
-   * Messages of one socket are taken in their order: those that wait for the first of them, which waits for the leader.
+   * The messages of each socket that wait for the first of them, which waits for the leader. They are taken in their
+   * order.
    */
   readonly #messages = new Map<SimulatedSocket, string[]>();
 
@@ -78,7 +79,7 @@ export class ReplicaCalls {
     for (const proceed of waiting) proceed();
   }
 
-  /** As the replica's front does it: who is known to lead, else stand for election and wait a while. */
+  /** As the object does it: names the known leader, or else stands for election and waits a while. */
   findLeader(failed: ReplicaId | null, found: (leader: ReplicaId | null) => void): void {
     const { driver, after } = this.#options.instance;
     const known = (): ReplicaId | null => (driver.raft.leader === failed ? null : driver.raft.leader);
@@ -221,7 +222,7 @@ export class ReplicaCalls {
       .catch(failed);
   }
 
-  /** As the service looks up a password's hash for whoever logs in. */
+  /** As the service does it: looks up the hash of the password of the user who logs in. */
   #login(name: string, answer: Reply): void {
     const { driver, nowMs } = this.#options.instance;
     const service: Caller = { kind: 'service' };
@@ -248,12 +249,12 @@ export class ReplicaCalls {
   }
 }
 
-/** Every other request was named by its client. */
+/** The client named every other request itself. */
 function digestOf({ name }: ClientOperation): { readonly digest?: bigint } {
   const bytes = Buffer.from(name.slice(-8).padStart(8));
   const digest = bytes.readBigUInt64BE(0);
   return digest % 2n === 0n ? {} : { digest };
 }
 
-/** RFC 6455's registry of close codes. */
+/** The codes of RFC 6455's registry. */
 const tryAgainLater = 1_013;

@@ -1,5 +1,5 @@
-// What the object of a replica keeps of its group beside the driver: who votes. Code that does not find that in its log
-// is told it.
+// What the object of a replica keeps of its group beside the driver: the voters. Code that does not find them in its
+// log is told them.
 
 import { replicaId, type ReplicaId } from '../../../src/model/brands.ts';
 import type { SimulatedSql } from './simulated-sql.ts';
@@ -18,7 +18,7 @@ export class ReplicaIdentity {
     return this.#sql.reader.all('SELECT voter FROM simulated_identity').map(([voter]) => replicaId(Number(voter)));
   }
 
-  /** With the transaction that is under way. */
+  /** This is written with the transaction that is under way. */
   save(voters: readonly ReplicaId[]): void {
     this.#sql.transaction(() => {
       this.#sql.run('DELETE FROM simulated_identity');

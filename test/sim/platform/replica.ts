@@ -50,7 +50,7 @@ import type { StateChecker } from '../checkers/state-checker.ts';
 import { check, type Trace } from '../trace.ts';
 import { type HeldSockets, WatchHost } from './watch-host.ts';
 
-/** Thrown between two steps of the driver: the instance ends here. */
+/** Thrown between two steps of the driver, to end the instance there. */
 class Crash extends Error {
   override readonly name = 'Crash';
 }
@@ -58,12 +58,12 @@ class Crash extends Error {
 export type ReplicaOptions = {
   readonly id: ReplicaId;
   readonly founders: readonly ReplicaId[];
-  /** The group as this replica found it. */
+  /** The group as this replica found it at its beginning. */
   readonly founding: Configuration;
   readonly code: Code;
   /** The leader makes the object of a learner. */
   readonly provision: (joining: Joining) => void;
-  /** It was told that it is no member any more. */
+  /** Called when the replica was told that it is no member any more. */
   readonly left: (id: ReplicaId) => void;
   readonly random: Random;
   readonly schedule: Schedule;
@@ -71,7 +71,7 @@ export type ReplicaOptions = {
   readonly network: Network;
   readonly faults: () => FaultMix;
   readonly bug: PlantedBug | null;
-  /** A promise of an instance came to what cannot happen. */
+  /** Called when a promise of an instance was rejected by what cannot happen. */
   readonly failed: (error: unknown) => void;
   readonly checkers: {
     readonly raft: RaftChecker;
@@ -82,7 +82,7 @@ export type ReplicaOptions = {
   };
 };
 
-/** Runs are short: of all this a thousandth. */
+/** Runs are short, so each bound is a thousandth of the real one. */
 export const simulatedBounds: LogBounds = {
   logEntriesMax: 24,
   logEntriesKept: 8,
@@ -94,12 +94,12 @@ export const simulatedBounds: LogBounds = {
   snapshotRowsBytes: 2_000,
 };
 
-/** Neither a member that is behind nor one that takes a snapshot is a reason for it. */
+/** The log stays no longer for a member that is behind, or that takes a snapshot. */
 function isTooLong({ entries, bytes }: { readonly entries: number; readonly bytes: number }): boolean {
   return entries > logPatience * simulatedBounds.logEntriesMax && bytes > simulatedBounds.logHeldBytesMax(0);
 }
 
-/** What is in memory. */
+/** The part of a replica that is in memory. */
 type Living = {
   readonly driver: RunningDriver;
   readonly absentPeers: AbsentPeers;
@@ -115,19 +115,19 @@ export class SimulatedReplica implements DriverPort {
   readonly #alarm: ReplicaAlarm;
   readonly #identity: ReplicaIdentity;
   #code: Code;
-  /** null: down, or not in memory. */
+  /** Null: the replica is down, or not in memory. */
   #living: Living | null = null;
-  /** They stay while the replica sleeps. */
+  /** The sockets stay open while the replica sleeps. */
   readonly #sockets: HeldSockets = new Set();
-  /** The handler of an alarm runs: the platform calls it again if the instance ends meanwhile. */
+  /** True: the handler of an alarm runs. The platform calls it again if the instance ends meanwhile. */
   #isAlarmed = false;
   #isDown = false;
-  /** The trace says that this instance has halted. */
+  /** True: the trace has recorded that this instance has halted. */
   #isHalted = false;
-  /** Tells the events of an instance from those of the one before it. */
+  /** Tells the events of this instance from those of the one before it. */
   #incarnation = 0;
   #isTicking = false;
-  /** Of a clock that was stopped and started again only the last one ticks. */
+  /** If a clock was stopped and started again, only the last start ticks. */
   #clock = 0;
   #wasResting = false;
   #syncIsPlanned = false;
@@ -136,12 +136,12 @@ export class SimulatedReplica implements DriverPort {
   #backlog: (() => void)[] = [];
   /** What the output gate holds back until the next sync. */
   #held: (() => void)[] = [];
-  /** What keeps an instance in memory: calls that wait for their answer, timers. */
+  /** The number of things that keep the instance in memory: calls that wait for their answer, timers. */
   #reasonsToStay = 0;
   #clockOffsetMs = 0;
-  /** What becomes of the instance after the event that it is in. */
+  /** What happens to the instance after the event that it is in. */
   #ending: 'left' | 'restart' | null = null;
-  /** The log may have no more than this at the next tick; null: no matter. */
+  /** The bound of the log at the next tick. Null: there is none. */
   #entriesMax: number | null = null;
 
   constructor(options: ReplicaOptions) {
@@ -164,7 +164,7 @@ export class SimulatedReplica implements DriverPort {
     return this.#code;
   }
 
-  /** Of its store. */
+  /** The hash of its store. */
   get level(): number {
     return this.driver?.store.level ?? openSchema(this.sql.reader);
   }
@@ -176,14 +176,14 @@ export class SimulatedReplica implements DriverPort {
   // What happens to it
 
   receive({ bytes, envelope }: Delivery): void {
-    // What the former code makes of the bytes is its own affair.
+    // How the former code reads the bytes is its own affair.
     const read = this.#code === 'present' ? envelope : unpack(this.#code, bytes);
     if (read === null) return this.#options.trace.count('envelopes that the former code refused');
     const { messages, report } = envelopeWithBug(this.#options.bug, read, this.#code);
     this.#input(({ driver }) => driver.receive(messages, report));
   }
 
-  /** An operator's write. `settle` may never be called. */
+  /** A write of the operator. `settle` may never be called. */
   administer(request: WriteRequest, settle: (result: WriteResult) => void): void {
     this.#input(({ driver }) => {
       this.#options.checkers.history.proposed(request);
@@ -191,12 +191,12 @@ export class SimulatedReplica implements DriverPort {
     });
   }
 
-  /** False: nobody is there. */
+  /** False: the replica is down. */
   handle(request: ClientRequest, reply: (answer: ClientAnswer) => void): boolean {
     return this.#input(({ calls }) => calls.handle(request, reply));
   }
 
-  /** False: nobody is there. */
+  /** False: the replica is down. */
   openWatch(opening: WatchOpening): boolean {
     return this.#input(({ calls }) => calls.openWatch(opening));
   }
@@ -207,7 +207,7 @@ export class SimulatedReplica implements DriverPort {
     this.#input(({ driver }) => driver.transferLeadership(to));
   }
 
-  /** A caller found no leader and came here. */
+  /** A caller that found no leader came here. */
   campaign(): void {
     this.#input(({ driver }) => driver.campaign());
   }
@@ -243,7 +243,8 @@ export class SimulatedReplica implements DriverPort {
   }
 
   /**
-   * The instance ends; what it had not synced is lost, all or from some transaction on, with all that the gate held.
+   * The instance ends. What it had not synced is lost, all of it or from some transaction on, with everything that the
+   * output gate held.
    */
   crash(): void {
     if (this.#isDown) return;
@@ -260,7 +261,7 @@ export class SimulatedReplica implements DriverPort {
     );
   }
 
-  /** While it is down: what it believes to be the hash of its store is another one. False: it has none. */
+  /** Called while the replica is down: alters what it believes to be the hash of its store. False: it has no hash. */
   alter(): boolean {
     if (!this.#isDown || this.level === groupLevelMin) return false;
     const altered = this.sql.reader.all(`UPDATE batches SET hash = (hash + 1) % 4294967296
@@ -272,8 +273,8 @@ export class SimulatedReplica implements DriverPort {
   }
 
   /**
-   * As the platform updates code: the instance ends, with all its connections, and the next input starts the other
-   * code.
+   * Updates the code as the platform does: the instance ends, with all its connections, and the next input starts the
+   * other code.
    */
   deploy(code: Code, random: Random): void {
     const { checkers, schedule, trace } = this.#options;
@@ -289,7 +290,7 @@ export class SimulatedReplica implements DriverPort {
     );
   }
 
-  /** Of the transactions since the last sync the first ones are kept. */
+  /** The first transactions since the last sync are kept. */
   #lose(kept: number): void {
     this.sql.crash(kept);
     if (this.#isAlarmed) this.#alarm.retry(this.nowMs());
@@ -299,8 +300,8 @@ export class SimulatedReplica implements DriverPort {
   }
 
   /**
-   * From now on the next input finds it. The platform starts an object for an event only; a timer of its own may be
-   * one.
+   * From now on the next input finds the replica. The platform starts an object for an event only, which may be a timer
+   * of its own.
    */
   comeBack(): void {
     if (!this.#isDown) return;
@@ -310,7 +311,7 @@ export class SimulatedReplica implements DriverPort {
     if (this.#options.random.chance(0.7)) this.#input(() => {});
   }
 
-  /** False: not now, or not here. */
+  /** False: this cannot be done now, or not here. */
   proposeConfiguration(present: Configuration, next: Configuration): boolean {
     let isProposed = false;
     this.#input(({ driver }) => {
@@ -329,7 +330,7 @@ export class SimulatedReplica implements DriverPort {
     this.#living?.absentPeers.present(peer);
   }
 
-  /** For good, with what is on its disk. */
+  /** The replica leaves for good, with its disk. */
   end(): void {
     this.#forget();
     for (const socket of this.#sockets) socket.dropped();
@@ -339,8 +340,8 @@ export class SimulatedReplica implements DriverPort {
   }
 
   /**
-   * A replica that was removed is gone; one whose store was replaced starts again from what is on disk, which is
-   * durable first.
+   * A replica that was removed is gone. A replica whose store was replaced starts again from its disk, which is synced
+   * first.
    */
   #endInstance(how: 'left' | 'restart'): boolean {
     this.#ending = null;
@@ -455,7 +456,7 @@ export class SimulatedReplica implements DriverPort {
 
   before(step: Step): void {
     const { random, trace } = this.#options;
-    // Between two steps of a large delete, which are few, more often than elsewhere.
+    // The chance of a crash between two steps of a large delete, which are few, is higher than elsewhere.
     const factor = this.driver?.store.isUnderWay === true ? 40 : 1;
     if (!random.chance(factor * this.#options.faults().crashAtStep)) return;
     trace.count(`crashes before ${step}`);
@@ -470,7 +471,7 @@ export class SimulatedReplica implements DriverPort {
     return { id: this.id, driver, database: this.sql.reader };
   }
 
-  /** Something comes that the replica acts on: its clock ticks from now on. */
+  /** Something comes on which the replica acts, and its clock ticks from now on. */
   #input(body: (living: Living) => void): boolean {
     return this.#run((living) => {
       this.#startClock();
@@ -478,7 +479,7 @@ export class SimulatedReplica implements DriverPort {
     });
   }
 
-  /** An event of the object. False: nobody is there. */
+  /** An event of the object. False: the replica is down. */
   #run(body: (living: Living) => void): boolean {
     if (this.#isDown) return false;
     if (this.#isPaused) {
@@ -519,7 +520,7 @@ export class SimulatedReplica implements DriverPort {
     });
     if (driver.store.isUnderWay === true) trace.count('starts between two steps');
     if (bug === 'appliedWithFirstStep') countAsApplied(driver.store);
-    // Of what the last instance wrote and did not learn to be durable, some may be. Beside it there are only fresh
+    // Some of what the last instance wrote may be durable although it did not learn so. Beside it there are only fresh
     // tables.
     this.#noteDurable({ id: this.id, driver, database: this.sql.reader });
     checkers.state.started(this.id, driver.store);
@@ -547,7 +548,7 @@ export class SimulatedReplica implements DriverPort {
     return { rowsMax: isOff ? commandRowsMax + 1 : commandRowsMax, valueBytesMax: commandValueBytesMax };
   }
 
-  /** The code does not know what the store has become: nobody is there until another one is deployed. */
+  /** The code does not know the store as it has become, so the replica is down until another code is deployed. */
   #refuseStore(): boolean {
     this.#options.trace.add('store refused', () => `by ${this.id}`);
     this.#forget();
@@ -607,7 +608,7 @@ export class SimulatedReplica implements DriverPort {
     this.#planAlarm();
   }
 
-  /** The platform drops an object that has nothing to do; how soon is its own affair. */
+  /** The platform drops an object that has nothing to do, and decides itself how soon. */
   #planEviction(): void {
     const { schedule, random } = this.#options;
     if (this.#isTicking || this.#evictionIsPlanned || !random.chance(this.#options.faults().evict)) return;
@@ -641,7 +642,7 @@ export class SimulatedReplica implements DriverPort {
     this.#options.checkers.raft.stopped(this.id);
   }
 
-  /** Nothing once the instance that is here now, or that nobody is here, has ended. */
+  /** Does nothing once the present instance, or the present state without one, has ended. */
   #whileHere<Given extends readonly unknown[]>(body: (...given: Given) => void): (...given: Given) => void {
     const incarnation = this.#incarnation;
     return (...given) => {
@@ -677,11 +678,11 @@ export class SimulatedReplica implements DriverPort {
     this.#tickDriver(driver);
     watches.tick();
     leases.tick();
-    // No answer may depend on how far a sweep went.
+    // No answer may depend on how far a sweep has come.
     if (random.chance(0.1)) driver.sweep(random.integer(1, 20));
   }
 
-  /** Where the log is too long it is cut; one of a store that is made anew cannot be, and does not grow. */
+  /** A log that is too long is cut. The log of a store that is being rebuilt cannot be cut, and does not grow. */
   #tickDriver(driver: RunningDriver): void {
     const { entries: before } = driver.logSize;
     const mustCut = driver.store.level > groupLevelMin && isTooLong(driver.logSize);
@@ -749,7 +750,7 @@ export class SimulatedReplica implements DriverPort {
     if (exists) this.sql.reader.run('UPDATE hard_state SET voted_for = NULL');
   }
 
-  // Sockets and alarms: the platform keeps them while nobody is in memory
+  // Sockets and alarms, which the platform keeps while no instance is in memory
 
   #accept(socket: SimulatedSocket): void {
     this.#sockets.add(socket);
@@ -767,7 +768,7 @@ export class SimulatedReplica implements DriverPort {
     socket.accepted(end);
   }
 
-  /** The platform rings when its clock says so, whether or not the instance is in memory. */
+  /** The platform rings by its own clock, whether or not the instance is in memory. */
   #planAlarm(): void {
     const { atMs } = this.#alarm;
     if (atMs === null) return;
@@ -789,13 +790,13 @@ export class SimulatedReplica implements DriverPort {
     const ended = this.#whileHere(() => {
       this.#isAlarmed = false;
       this.#reasonsToStay--;
-      // One that was set meanwhile may be due by now.
+      // An alarm that was set meanwhile may be due by now.
       this.#planAlarm();
     });
     leases.alarm().then(ended).catch(this.#options.failed);
   }
 
-  /** Of this instance; not while it is paused. */
+  /** A timer of this instance, which does not fire while the replica is paused. */
   #after(delayMs: number, body: () => void): void {
     const run = this.#whileHere(() => {
       if (this.#isPaused) this.#backlog.push(run);
@@ -804,7 +805,7 @@ export class SimulatedReplica implements DriverPort {
     this.#options.schedule.after(delayMs, run);
   }
 
-  /** For the trace of a failed run. */
+  /** A description for the trace of a failed run. */
   inWords(): string {
     const { driver } = this;
     if (driver === null) return `${this.id}: ${this.#isDown ? 'down' : 'not in memory'}`;
@@ -816,7 +817,7 @@ export class SimulatedReplica implements DriverPort {
   }
 }
 
-/** The planted bug of that name: what is read of a store tells it as if the entry under way were applied. */
+/** The planted bug of that name: reads of a store show it as if the entry under way were applied. */
 function countAsApplied(store: RunningStore): void {
   const own = Object.getPrototypeOf(store) as object;
   const real = (key: 'appliedIndex' | 'isUnderWay'): unknown => Reflect.get(own, key, store);

@@ -1,4 +1,4 @@
-// Simulated time: what is to happen, in order. Two things at the same moment happen in the order in which they were
+// Simulated time: what is to happen, in order. Two actions at the same moment run in the order in which they were
 // planned.
 
 import { assert } from '../../../src/base/assert.ts';
@@ -9,19 +9,22 @@ export class Schedule {
   #nowMs = 0;
   #sequence = 0;
   #hasPromises = false;
-  /** A binary heap, the next one first. */
+  /** A binary heap with the next action first. */
   readonly #planned: Planned[] = [];
 
   get nowMs(): number {
     return this.#nowMs;
   }
 
-  /** Somebody waits for a promise that was just made or settled. Most actions know none, and need not wait for any. */
+  /**
+   * A promise that somebody waits for was just made or settled. Most actions have no promises, and need not wait for
+   * any.
+   */
   promised(): void {
     this.#hasPromises = true;
   }
 
-  /** The next turn of the event loop: whatever waits for a promise has gone on by then. */
+  /** The next turn of the event loop, by which everything that waits for a promise has gone on. */
   async #settled(): Promise<void> {
     this.#hasPromises = false;
     await new Promise((resolve) => {
@@ -29,7 +32,7 @@ export class Schedule {
     });
   }
 
-  /** Actions carried out so far. */
+  /** The number of actions carried out so far. */
   steps = 0;
 
   after(delayMs: number, action: () => void): void {
@@ -45,8 +48,9 @@ export class Schedule {
   }
 
   /**
-   * Carries out all that is planned until then, and what it plans in turn. Stops early once `done` holds. After an
-   * action that made or settled promises all of them go on, in the order in which that happened, before the next one.
+   * Carries out everything that is planned until then, and what it plans in turn. Stops early once `done` holds. After
+   * an action that made or settled promises, everything that waits for them goes on, in the order in which that
+   * happened, before the next action.
    */
   async runUntil(endMs: number, done: () => boolean = () => false): Promise<void> {
     while (!done()) {

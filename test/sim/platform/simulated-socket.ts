@@ -1,6 +1,6 @@
-// One WebSocket between a watcher and a replica. The replica's end hibernates: it and its attachment stay while no
-// instance is in memory, and are gone after a crash. What is sent waits for the output gate, and arrives in order or,
-// once the connection broke, not at all.
+// One WebSocket between a watcher and a replica. The replica's end hibernates: the socket and its attachment stay while
+// no instance is in memory, and are gone after a crash. What is sent waits for the output gate, and arrives in order
+// or, once the connection broke, not at all.
 
 import type { HibernatingSocket } from '../../../src/replica/watch/watch-socket.ts';
 import { framesWithBug, isProgress } from '../bugs/buggy-frames.ts';
@@ -8,16 +8,16 @@ import type { PlantedBug } from '../bugs/bugs.ts';
 import type { Random } from '../../support/random.ts';
 import type { Schedule } from './schedule.ts';
 
-/** Of the client. */
+/** The client's handlers. */
 export type ClientEnd = {
   readonly opened: () => void;
-  /** `isFirst`: since the connection began, or its replica woke. */
+  /** `isFirst`: this is the first message since the connection began, or since its replica woke. */
   readonly message: (text: string, isFirst: boolean) => void;
   /** Nothing comes any more. */
   readonly closed: (code: number) => void;
 };
 
-/** Of the replica that accepted it. */
+/** The handlers of the replica that accepted the socket. */
 export type ServerEnd = {
   readonly gate: (action: () => void) => void;
   readonly message: (text: string) => void;
@@ -31,7 +31,7 @@ export type SocketOptions = {
   readonly random: Random;
   readonly schedule: Schedule;
   readonly bug: PlantedBug | null;
-  /** What the client takes for each message; 0: it keeps up. */
+  /** The time that the client takes for each message; 0: it keeps up. */
   readonly readMs: number;
   readonly client: ClientEnd;
 };
@@ -39,7 +39,10 @@ export type SocketOptions = {
 /** RFC 6455, 7.1.5: the connection ended without a word. */
 const abnormalClosure = 1_006;
 const delayMs = 2;
-/** What a slow reader has not read counts for so much, so that a few messages fill what a replica keeps for it. */
+/**
+ * The bytes that a slow reader has not read count this many times, so that a few messages fill what a replica keeps for
+ * it.
+ */
 const backlogScale = 4_096;
 
 export class SimulatedSocket implements HibernatingSocket {
@@ -48,7 +51,7 @@ export class SimulatedSocket implements HibernatingSocket {
   #attachment: Uint8Array | null = null;
   /** Nothing passes any more, in either direction. */
   #isBroken = false;
-  /** The client has gone on without it. */
+  /** The client has gone on without this connection. */
   #isLeft = false;
   #arrivesMs = 0;
   #unreadBytes = 0;
@@ -65,7 +68,7 @@ export class SimulatedSocket implements HibernatingSocket {
     this.#carry(() => this.#options.client.opened());
   }
 
-  /** An instance takes it up that an earlier one has left. */
+  /** An instance takes up a socket that an earlier instance has left. */
   woken(): void {
     this.#isFirst = true;
   }
@@ -83,7 +86,7 @@ export class SimulatedSocket implements HibernatingSocket {
   }
 
   close(code: number): void {
-    // Until that has left, a crash ends the connection in its own way.
+    // Until the close frame has left, a crash ends the connection in its own way.
     this.#server?.gate(() => this.#server?.ended());
     this.#carry(() => this.#options.client.closed(code));
   }
@@ -123,7 +126,7 @@ export class SimulatedSocket implements HibernatingSocket {
     this.#tellServer();
   }
 
-  /** The network fails. Both ends find out, each in its time. */
+  /** The network fails. Both ends notice, each in its own time. */
   cut(): void {
     if (this.#isBroken) return;
     this.#isBroken = true;

@@ -1,6 +1,6 @@
-// A replica's storage in the simulator: real SQLite, with the platform's idea of what is durable. All that was written
-// since the last sync is one open transaction; a crash keeps some first part of it and loses the rest, never half of a
-// turn's transaction.
+// The storage of a replica in the simulator: real SQLite, with the platform's rules of durability. Everything since the
+// last sync is one open transaction. A crash keeps some first part of it and loses the rest, and never half of a turn's
+// transaction.
 
 import { assert } from '../../../src/base/assert.ts';
 import type { NotPromise, SqlPort, SqlRow, SqlValue } from '../../../src/base/sql-port.ts';
@@ -11,7 +11,7 @@ export class SimulatedSql implements SqlPort {
   readonly reader = new NodeSql();
   #depth = 0;
   #open = false;
-  /** Transactions since the last sync. After each a savepoint marks the place to which a crash may go back. */
+  /** The transactions since the last sync. After each, a savepoint marks a position to which a crash may go back. */
   #unsynced = 0;
 
   run(statement: string, ...bindings: readonly SqlValue[]): void {

@@ -1,5 +1,5 @@
-// The production watch service of one instance of a replica, with what the object has around it: sockets that sleep and
-// wake with it, timers that end with it.
+// The production watch service of one instance of a replica, with what an object has around it: sockets that sleep and
+// wake with it, and timers that end with it.
 
 import type { WatchCall } from '../../../src/api/contract.ts';
 import { type Caller, type Command, type RevisionEvents } from '../../../src/model/store.ts';
@@ -25,7 +25,7 @@ export type WatchHostOptions = {
   readonly bug: PlantedBug | null;
 };
 
-/** What an isolate holds is no matter here. */
+/** The memory of an isolate does not matter here. */
 const boundless = {
   bytesMax: Number.POSITIVE_INFINITY,
   tenantBytesMax: Number.POSITIVE_INFINITY,
@@ -46,7 +46,7 @@ export class WatchHost {
     for (const socket of sockets) wake(socket, bug);
     this.#open = new OpenCalls({
       keyFailure: (caller) => store.authorizeKey(caller, { kind: 'anyone' }, nowMs()),
-      // Keys of the simulator never expire.
+      // Access keys of the simulator never expire.
       expiresAtMs: () => null,
       nowMs,
       later: (task, delayMs) => this.#later(task, delayMs),
@@ -66,7 +66,7 @@ export class WatchHost {
     });
   }
 
-  /** Answers why not; null: the socket is open. */
+  /** Returns why the socket was refused. Null: it is open. */
   open(call: WatchCall, socket: SimulatedSocket, caller: Caller): Promise<string> | null {
     this.#accepting = socket;
     const answer = this.#service.open(call, request, caller);
@@ -87,7 +87,7 @@ export class WatchHost {
     this.#service.published(events, revision);
   }
 
-  /** As the object tells its watches. */
+  /** Tells the watches, as the object does. */
   applied(commands: readonly Command[]): void {
     for (const { operation } of commands) {
       if (operation.kind === 'compact') this.#service.compacted();
@@ -128,9 +128,9 @@ export class WatchHost {
   }
 }
 
-/** Nothing of it is looked at where a socket is opened. */
+/** Nothing looks at the request where a socket is opened. */
 const request = new Request('http://replica/v1/watch');
-/** Node knows no answer with status 101. */
+/** Node allows no answer with status 101. */
 const switched = new Response(null, { status: 204 });
 
 function wake(socket: SimulatedSocket, bug: PlantedBug | null): void {
@@ -143,7 +143,7 @@ function wake(socket: SimulatedSocket, bug: PlantedBug | null): void {
   socket.serializeAttachment(encodeStream({ ...stream, watches }));
 }
 
-/** Of a v3 watch, whose answer does not say where it begins. */
+/** The start of a v3 watch, whose answer does not say where it begins. */
 function requestWithBug(text: string, bug: PlantedBug | null): string {
   if (bug !== 'watchStartsEarly') return text;
   return text.replace(/"start_revision":"(\d+)"/, (_, start) => `"start_revision":"${Math.max(1, Number(start) - 1)}"`);

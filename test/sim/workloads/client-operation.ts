@@ -10,22 +10,25 @@ export type ClientAction =
   | { readonly kind: 'write'; readonly operation: Operation }
   | { readonly kind: 'read'; readonly request: RangeRequest }
   | { readonly kind: 'keepAlive'; readonly id: LeaseId }
-  /** The service looks up what a token for this user would carry. */
+  /** The service looks up what a token for this user would contain. */
   | { readonly kind: 'login'; readonly name: string };
 
 export type ClientOperation = {
-  /** Unique in a run, and the value that its puts write. */
+  /** The name is unique in a run, and is the value that the operation's puts write. */
   readonly name: string;
   readonly action: ClientAction;
   readonly caller: Caller;
   readonly beganMs: number;
-  /** What was known to be done when the operation began: it must not come before that. */
+  /** The position of what was known to be done when the operation began: it must not come before that. */
   readonly floor: Floor;
-  /** Requests under way that could still be applied, or were. 0 and no answer: the write must never show up. */
+  /**
+   * The number of requests under way that could still be applied, or were. 0 and no answer: the write must never be
+   * done.
+   */
   possible: number;
 };
 
-/** `position`: of a command among all. `index`: of its log entry. */
+/** `position`: the position of a command among all commands. `index`: the index of its log entry. */
 export type Floor = { readonly revision: number; readonly position: number; readonly index: number };
 
 export type ClientRequest =
@@ -33,17 +36,17 @@ export type ClientRequest =
   | { readonly kind: 'read'; readonly caller: Caller; readonly request: RangeRequest }
   | { readonly kind: 'keepAlive'; readonly caller: Caller; readonly id: LeaseId }
   | { readonly kind: 'login'; readonly name: string }
-  /** Who leads? `failed` led, and does not answer. */
+  /** Asks which replica leads. `failed` led, and does not answer. */
   | { readonly kind: 'leader'; readonly failed: ReplicaId | null };
 
-/** Where in the log the replica was when it answered. */
+/** The index that the replica had applied when it answered. */
 export type Place = { readonly revision: Revision; readonly index: number };
 
 export type ClientAnswer =
-  /** `writeId`: as it is in the log. */
+  /** `writeId`: the id as it is in the log. */
   | ({ readonly kind: 'write'; readonly writeId: string; readonly result: WriteResult } & Place)
   | ({ readonly kind: 'read'; readonly result: RangeOutcome } & Place)
-  /** `cameMs`: when the request came to the replica, in the simulator's time. */
+  /** `cameMs`: the time at which the request came to the replica, in the simulator's time. */
   | ({ readonly kind: 'keepAlive'; readonly cameMs: number; readonly result: QueryResult<'keepAlive'> } & Place)
   | ({ readonly kind: 'login'; readonly result: QueryResult<'credential'> } & Place)
   | { readonly kind: 'refused'; readonly leader: ReplicaId | null }

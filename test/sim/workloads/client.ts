@@ -1,4 +1,5 @@
-// A client: it thinks, asks its workload what to do next, and does it through its gateway. One of them administers.
+// A client. It thinks, asks its workload what to do next, and does it through its gateway. One of the clients
+// administers.
 
 import type { LeaseId } from '../../../src/model/brands.ts';
 import { noLease } from '../../../src/model/brands.ts';
@@ -13,13 +14,13 @@ import { type Workload, workloadOf } from './workload.ts';
 
 export type ClientOptions = GatewayOptions & {
   readonly number: number;
-  /** Set by who administers: before that nobody else has a key. */
+  /** The administrator sets this. Before that nobody else has an access key. */
   readonly people: { areReady: boolean };
 };
 
-/** How it went, for the bound on liveness. */
+/** The outcome of the last operations, for the bound on recovery. */
 export type HowEnded = (isAnswered: boolean) => void;
-/** What is to be done, and for whom. */
+/** The operation that is to be done, and in whose name. */
 type Task = { readonly action: ClientAction; readonly caller: Caller };
 
 export class SimulatedClient {
@@ -28,7 +29,7 @@ export class SimulatedClient {
   readonly #gateway: Gateway;
   readonly #workload: Workload;
   #caller: Caller;
-  /** The token is not one, or not any more. */
+  /** The token is not valid, or not any more. */
   #mustLogIn = false;
   #prepared = 0;
   #count = 0;
@@ -53,7 +54,7 @@ export class SimulatedClient {
     this.#hasStopped = true;
   }
 
-  /** A stop for a while: the group may come to rest. */
+  /** The client stops for a while, so that the group may rest. */
   quiet(forMs: number): void {
     this.#isQuiet = true;
     this.#options.schedule.after(forMs, () => {
@@ -66,7 +67,7 @@ export class SimulatedClient {
     this.#begin((name) => ({ action: this.#workload.plainPut(name, noLease), caller: this.#caller }), ended);
   }
 
-  /** A grant, or a key for the lease that was granted last. */
+  /** A grant, or a put of a key with the lease that was granted last. */
   leaseOnce(step: 'grant' | 'attach', ended: HowEnded): void {
     const action = (name: string): ClientAction =>
       step === 'grant'
@@ -107,7 +108,7 @@ export class SimulatedClient {
     if (throwing > 0 && this.#random.chance(throwing)) {
       return { action: write(throwingOperation(name, this.#random)), caller };
     }
-    // Writes that nobody ever does, in number: the log must not grow by them.
+    // Many writes that are always refused: the log must not grow by them.
     if (caller.kind !== 'service' && this.#random.chance(0.1)) {
       return { action: this.#workload.plainPut(name, noLease), caller: reader };
     }

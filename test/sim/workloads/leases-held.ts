@@ -14,7 +14,7 @@ export class LeasesHeld {
     return this.#ids.at(-1) ?? null;
   }
 
-  /** Mostly one that the client was granted. */
+  /** The id of a lease, mostly of one that the client was granted. */
   some(random: Random): LeaseId {
     return random.chance(0.2) || this.#ids.length === 0 ? random.pick(chosenLeaseIds) : random.pick(this.#ids);
   }

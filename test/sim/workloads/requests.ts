@@ -1,4 +1,4 @@
-// Requests of clients, spelled out.
+// Short forms of the requests of clients.
 
 import { leaseId, type LeaseId, noLease } from '../../../src/model/brands.ts';
 import { emptyBytes, prefixEnd, utf8 } from '../../../src/base/bytes.ts';
@@ -15,7 +15,7 @@ import {
 import type { ClientAction } from './client-operation.ts';
 import type { Random } from '../../support/random.ts';
 
-/** Ids that clients choose: they meet, and are granted again. */
+/** Ids that clients choose. They collide, and are granted again. */
 export const chosenLeaseIds = [leaseId(7n), leaseId(-8n)] as const;
 
 export const everyKey: KeyRange = { key: Uint8Array.of(0), rangeEnd: Uint8Array.of(0) };
@@ -58,7 +58,7 @@ export function rangeIn(range: KeyRange): TxnOperation {
   return { kind: 'range', request: rangeRequest(range) };
 }
 
-/** The value names the operation that wrote it, so that a write that was applied twice shows. */
+/** The value names the operation that wrote it, so a write that was applied twice shows. */
 export function putIn(
   key: string,
   name: string,
@@ -82,7 +82,7 @@ export function deleteIn(range: KeyRange, previous: boolean): Extract<TxnOperati
   return { kind: 'deleteRange', request: { ...range, previous } };
 }
 
-/** Nobody has written the key since it was last seen; 0: it does not exist. */
+/** The condition that nobody has written the key since it was last seen; 0: it does not exist. */
 export function unchangedSince(key: string, modRevision: number): Compare {
   return { ...single(key), result: compareResult.equal, target: 'mod', operand: modRevision };
 }

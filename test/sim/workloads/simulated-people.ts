@@ -1,5 +1,5 @@
-// Who asks, in runs with access control: keys of the tenant, users, and nobody; and the administrator, who sets them up
-// and changes what they may while they work.
+// The callers in runs with access control: access keys, users, and nobody; and the administrator, who sets them up and
+// changes their permissions while they work.
 
 import { permissionType } from '../../../src/model/auth.ts';
 import { emptyBytes, utf8 } from '../../../src/base/bytes.ts';
@@ -18,10 +18,10 @@ const ranges: readonly KeyRange[] = [
 
 export const service: Caller = { kind: 'service' };
 export const administrator: Caller = { kind: 'accessKey', id: 'admin' };
-/** Its key may write nothing, ever. */
+/** The access key of this caller may never write anything. */
 export const reader: Caller = { kind: 'accessKey', id: 'reader' };
 
-/** Of a client's number; the first one administers. */
+/** The caller of the client with this number. The first client administers. */
 export function callerOf(number: number, random: Random): Caller {
   if (number === 1) return administrator;
   const name = random.pick(users);
@@ -35,7 +35,7 @@ export function callerOf(number: number, random: Random): Caller {
   ]);
 }
 
-/** What provisioning and an administrator do first, in this order. */
+/** The first operations, of provisioning and of the administrator, in this order. */
 export const preparation: readonly { readonly caller: Caller; readonly operation: Operation }[] = [
   { caller: service, operation: { kind: 'createAccessKey', accessKey: key('admin', 'admin', '') } },
   { caller: administrator, operation: { kind: 'createAccessKey', accessKey: key('writer', 'write', '') } },

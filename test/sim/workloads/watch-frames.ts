@@ -6,11 +6,11 @@ import type { PlainEvent, PlainPair } from '../models/plain.ts';
 export type SeenEvent = PlainEvent & { readonly revision: number };
 
 export type WatchFrame =
-  /** `from`: the first revision that will be told of; null: it does not say. */
+  /** `from`: the first revision that will be told. Null: the frame does not say. */
   | { readonly kind: 'created'; readonly revision: number; readonly from: number | null }
   | { readonly kind: 'events'; readonly events: readonly SeenEvent[] }
   | { readonly kind: 'progress'; readonly revision: number }
-  /** `compacted` 0 and `resume` 0: it does not say. */
+  /** `compacted` 0 and `resume` 0: the frame does not say. */
   | { readonly kind: 'canceled'; readonly compacted: number; readonly resume: number; readonly why: string };
 
 export type WatchProtocol = 'v1' | 'v3';
@@ -88,7 +88,7 @@ function pairOf(kv: JsonObject, bytesNamed: (name: 'key' | 'value') => string): 
   };
 }
 
-/** Bytes as the checkers hold them. */
+/** Bytes in the form in which the checkers hold them. */
 function latin1(text: string, encoding: 'utf8' | 'base64'): string {
   return Buffer.from(text, encoding).toString('latin1');
 }

@@ -1,6 +1,6 @@
-// A watcher: it opens a watch at some replica, reads what comes, asks for progress, loses its connection, and goes on
-// elsewhere from what it has seen. Some are informers: they list in pages, watch from the list's revision and keep a
-// copy, which must equal the store in the end.
+// A watcher. It opens a watch at some replica, reads what comes, asks for progress, loses its connection, and goes on
+// elsewhere from what it has seen. Some watchers are informers: they list in pages, watch from the list's revision and
+// keep a copy, which must equal the store in the end.
 
 import { unreachable } from '../../../src/base/assert.ts';
 import type { WatchCall } from '../../../src/api/contract.ts';
@@ -18,11 +18,11 @@ import { kubernetesPrefixes, type Listing, listingAfter } from './workload-kuber
 
 export type WatcherOptions = GatewayOptions & {
   readonly number: number;
-  /** Before that the administrator has no key. */
+  /** Before this time the administrator has no access key. */
   readonly people: { readonly areReady: boolean };
 };
 
-/** A watch over all its connections. `copy`: of an informer. */
+/** A watch over all its connections. `copy`: the copy of an informer. */
 type Following = {
   readonly protocol: WatchProtocol;
   readonly shape: WatchedShape;
@@ -31,7 +31,7 @@ type Following = {
 };
 type Connection = { readonly socket: SimulatedSocket; isOpen: boolean };
 
-/** Without an answer by then, the client asks another replica. */
+/** If there is no answer by then, the client asks another replica. */
 const openingMs = 3_000;
 
 export class SimulatedWatcher {
@@ -52,7 +52,7 @@ export class SimulatedWatcher {
     this.#fidget();
   }
 
-  /** From now on it only follows. */
+  /** From now on the watcher only follows its watch. */
   settle(): void {
     this.#isSettled = true;
   }
@@ -61,7 +61,7 @@ export class SimulatedWatcher {
     return this.#connection?.isOpen === true && this.#following?.witness.isCaughtUp === true;
   }
 
-  /** At the end, when it is caught up. */
+  /** Called at the end, when the watcher has caught up. */
   checkCopy(): void {
     const { history } = this.#options;
     const { copy, shape } = this.#following ?? {};
@@ -88,7 +88,7 @@ export class SimulatedWatcher {
 
   // Beginning
 
-  /** Something new to watch. */
+  /** Begins a new watch. */
   #begin(): void {
     this.#connection?.socket.leave();
     this.#connection = null;
@@ -98,7 +98,7 @@ export class SimulatedWatcher {
     else this.#follow(shape, { start: this.#someStart(), copy: null });
   }
 
-  /** A page, and the next ones after it. */
+  /** Lists a page, and the next pages after it. */
   #list(page: Listing, into: { readonly shape: WatchedShape; readonly copy: Map<string, PlainPair> }): void {
     const { random, trace } = this.#options;
     const action = read(page.range, { limit: random.integer(1, 5), revision: page.revision });
@@ -148,7 +148,7 @@ export class SimulatedWatcher {
     }
   }
 
-  /** Now, at a revision that was, or at one that is still to come. */
+  /** The watch begins now, at a revision that was, or at one that is still to come. */
   #someStart(): number | null {
     const { random, history } = this.#options;
     const { revision } = history;
@@ -223,7 +223,7 @@ export class SimulatedWatcher {
     );
   }
 
-  /** Elsewhere, or at the same replica. */
+  /** Goes on at another replica, or at the same one. */
   #goOn(): void {
     const connection = this.#connection;
     this.#connection = null;

@@ -10,7 +10,7 @@ import type { Random } from '../../support/random.ts';
 import { deleteIn, grant, putIn, rangeIn, read, single, unchangedSince, withPrefix, write } from './requests.ts';
 import type { Workload, WorkloadOptions } from './workload.ts';
 
-/** As often as they stand here. */
+/** Each choice comes as often as it stands here. */
 const actions = [
   ...(['submit', 'submit', 'submit', 'finish', 'finish', 'finish', 'sweep', 'list', 'grant', 'grant'] as const),
   ...(['keepAlive', 'revoke', 'compact'] as const),
@@ -65,7 +65,9 @@ export class BatchWorkload implements Workload {
     this.#revision = Math.max(this.#revision, answer.result.outcome.revision);
   }
 
-  /** A job and its tasks, if it is new; now and then the tasks of the one before go in the same revision. */
+  /**
+   * A job and its tasks, if the job is new. Now and then the tasks of the job before are deleted in the same revision.
+   */
   #submit(name: string): ClientAction {
     const random = this.#random;
     const job = `job/${this.#number}/${++this.#jobs}`;

@@ -1,6 +1,6 @@
-// What controllers ask of an API server, and it of the store: objects are created if they are not there, changed and
-// deleted if they are as they were last seen, listed in pages of one revision; events have leases; one client compacts
-// now and then.
+// What controllers ask of an API server, and the API server of the store: objects are created if they do not exist,
+// changed and deleted if they are as they were last seen, and listed in pages of one revision. Events have leases, and
+// one client compacts now and then.
 
 import { unreachable } from '../../../src/base/assert.ts';
 import { type LeaseId, noLease } from '../../../src/model/brands.ts';
@@ -12,7 +12,7 @@ import type { Random } from '../../support/random.ts';
 import { deleteIn, grant, putIn, rangeIn, read, single, unchangedSince, withPrefix, write } from './requests.ts';
 import type { Workload, WorkloadOptions } from './workload.ts';
 
-/** As often as they stand here. */
+/** Each choice comes as often as it stands here. */
 const actions = [
   ...(['create', 'create', 'create', 'update', 'update', 'update', 'update', 'delete', 'delete'] as const),
   ...(['list', 'list', 'get', 'event', 'grant', 'keepAlive', 'keepAlive'] as const),
@@ -21,10 +21,10 @@ export const kubernetesPrefixes = ['/registry/', '/registry/pods/', '/registry/n
 const objectsOfKind = 5;
 const ttlsSeconds = [2, 5, 15] as const;
 
-/** A list under way. `revision` 0: the first page will say. */
+/** A list under way. `revision` 0: the first page will tell it. */
 export type Listing = { readonly range: KeyRange; readonly revision: number };
 
-/** What is left of a list after this page; null: it is whole, or its revision was compacted. */
+/** The rest of a list after this page. Null: the list is whole, or its revision was compacted. */
 export function listingAfter(
   { request }: Extract<ClientAction, { kind: 'read' }>,
   { result, revision }: Extract<ClientAnswer, { kind: 'read' }>,
@@ -43,7 +43,7 @@ export class KubernetesWorkload implements Workload {
   readonly #random: Random;
   readonly #compacts: boolean;
   readonly #leases = new LeasesHeld();
-  /** By key: the revision at which the object was last seen. */
+  /** The revision at which each object was last seen, by key. */
   readonly #seen = new Map<string, number>();
   #revision = 1;
   #listing: Listing | null = null;
@@ -121,7 +121,7 @@ export class KubernetesWorkload implements Workload {
   }
 }
 
-/** Done if the object is as it was seen; else it is read. */
+/** The write is done if the object is as it was seen; otherwise the object is read. */
 function guarded(key: string, modRevision: number, change: TxnOperation): ClientAction {
   const compare = [unchangedSince(key, modRevision)];
   return write({ kind: 'txn', request: { compare, success: [change], failure: [rangeIn(single(key))] } });

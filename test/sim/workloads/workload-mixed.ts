@@ -20,7 +20,7 @@ import type { Workload, WorkloadOptions } from './workload.ts';
 
 const keys = ['a', 'a/b', 'a/c', 'b', 'b\u00ff', 'c'] as const;
 
-/** As often as they stand here. */
+/** Each choice comes as often as it stands here. */
 const actions = [
   ...(['put', 'put', 'put', 'guarded', 'guarded', 'delete', 'read', 'read', 'shaped', 'other'] as const),
   ...(['grant', 'keepAlive', 'keepAlive', 'keepAlive', 'revoke'] as const),
@@ -32,7 +32,7 @@ export class MixedWorkload implements Workload {
   readonly #random: Random;
   readonly #ttlsSeconds: readonly number[];
   readonly #leases = new LeasesHeld();
-  /** The newest revision that was seen, and of each key the revision that was last seen there. */
+  /** The newest revision that was seen, and the revision of each key that was last seen. */
   #revision = 1;
   readonly #modRevisions = new Map<string, number>();
 
@@ -113,7 +113,7 @@ export class MixedWorkload implements Workload {
     };
   }
 
-  /** Put if nobody has written the key since it was last seen, else read it. */
+  /** Puts the key if nobody has written it since it was last seen, and otherwise reads it. */
   #guarded(name: string): Operation {
     const random = this.#random;
     const key = random.pick(keys);
@@ -128,7 +128,7 @@ export class MixedWorkload implements Workload {
   }
 }
 
-/** Not an empty one. */
+/** The range is not empty. */
 function someRange(random: Random): KeyRange {
   if (random.chance(0.6)) return single(random.pick(keys));
   const [key, end] = [random.pick(keys), random.pick(keys)];

@@ -1,4 +1,4 @@
-// What clients ask for. Each client has a workload of its own, which remembers what it was told.
+// What clients ask for. Each client has a workload of its own, which remembers what the client was told.
 
 import { unreachable } from '../../../src/base/assert.ts';
 import type { LeaseId } from '../../../src/model/brands.ts';
@@ -10,7 +10,7 @@ import { KubernetesWorkload } from './workload-kubernetes.ts';
 import { MixedWorkload } from './workload-mixed.ts';
 
 export interface Workload {
-  /** `name`: of the operation, unique in a run. */
+  /** `name`: the name of the operation, unique in a run. */
   next(name: string): ClientAction;
   learned(action: ClientAction, answer: ClientAnswer): void;
   /** A write that always changes the store. */
@@ -18,7 +18,7 @@ export interface Workload {
 }
 
 export type WorkloadOptions = {
-  /** Of the client. */
+  /** The number of the client. */
   readonly number: number;
   readonly random: Random;
   readonly longLeases: boolean;
