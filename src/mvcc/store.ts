@@ -50,7 +50,7 @@ import { runTxn } from './txn.ts';
 import { isReadOnly, operationShape } from './txn-shape.ts';
 import { commandWork, unboundedWork, WorkBudget, type WorkLimits } from './work-budget.ts';
 import type { Work } from './work-estimate.ts';
-import { type Budgets, deleteRange, put, putFailure } from './write-operations.ts';
+import { type Budgets, deleteRange, put, putFailure } from './put-and-delete.ts';
 import { identityOf, RememberedWrites } from './write-ids.ts';
 
 /**

@@ -22,7 +22,7 @@ import type { PageCounts } from './page-counts.ts';
 import { AnswerBudget, readRange } from './range.ts';
 import { type ReplacedPairs, RevisionWriter } from './revision-writer.ts';
 import type { WorkBudget } from './work-budget.ts';
-import { type Budgets, type Done, deleteRange, put, putFailure } from './write-operations.ts';
+import { type Budgets, type Done, deleteRange, put, putFailure } from './put-and-delete.ts';
 
 export type TxnState = {
   readonly current: Revision;

@@ -1,4 +1,5 @@
-// A put and a delete as requests: what must hold in the store for them, and their answers. Used alone and within a txn.
+// A put and a delete as requests: what must hold in the store before they are done, and their answers (`prev_kv`, too).
+// A request that is a command by itself and one within a transaction are done by the same functions.
 
 import { noLease } from '../model/brands.ts';
 import { assert } from '../base/assert.ts';
