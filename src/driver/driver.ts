@@ -60,22 +60,12 @@ export type RaftView = Pick<
 
 export type Step = 'sendEarly' | 'write' | 'written' | 'send' | 'answer';
 
+/** What a driver needs of its host. */
 export interface DriverPort {
   /** Hands messages to the network. What was written before the call must be durable before they leave. */
   send(messages: readonly PeerMessage[]): void;
-  /**
-   * Revisions that were just applied, for the watchers here. `events`: null where very many keys were deleted, more
-   * than memory may hold: history tells what came up to `revision`.
-   */
-  published(events: readonly RevisionEvents[] | null, revision: Revision): void;
-  /** Commands that were just applied, whatever became of them: some end watches. */
-  applied(commands: readonly Command[]): void;
-  /** What was just applied granted or ended leases, in this order. */
-  leasesChanged?(changes: readonly LeaseChange[]): void;
   /** This command threw and was undone, as on every replica. That is a fault of this code: tell whoever can mend it. */
   undone(command: UndoneCommand): void;
-  /** Another replica leads now, or nobody is known to. */
-  leaderChanged(leader: ReplicaId | null): void;
   /**
    * This configuration is committed. Inside the transaction that applies it: what the host keeps of it is written with
    * it.
@@ -95,11 +85,28 @@ export interface DriverPort {
    * nothing.
    */
   rest(): void;
-  /** Asked of a leader whose group has nothing else to do; absent: it may. */
-  mayRest?(): boolean;
   nowMs(): number;
   /** Comes before each step of a turn. A simulator may crash the replica here. */
   before?(step: Step): void;
+}
+
+/** Whoever hears what a driver did, as far as it has a method for it. */
+export interface DriverListener {
+  /**
+   * Revisions that were just applied, for the watchers here. `events`: null where very many keys were deleted, more
+   * than memory may hold: history tells what came up to `revision`.
+   */
+  published?(events: readonly RevisionEvents[] | null, revision: Revision): void;
+  /** Commands that were just applied, whatever became of them: some end watches. */
+  applied?(commands: readonly Command[]): void;
+  /** What was just applied granted or ended leases, in this order. */
+  leasesChanged?(changes: readonly LeaseChange[]): void;
+  /** Another replica leads now, or nobody is known to. */
+  leaderChanged?(leader: ReplicaId | null): void;
+  /** A leader whose group has nothing else to do asks: it rests if every listener that answers says true. */
+  mayRest?(): boolean;
+  /** The group is about to rest (`DriverPort.rest`, which comes next). */
+  resting?(): void;
 }
 
 export type DriverOptions = {
@@ -160,6 +167,7 @@ export class Driver {
   readonly #log: LogTable;
   readonly #sql: SqlPort;
   readonly #port: DriverPort;
+  readonly #listeners: DriverListener[] = [];
   readonly #proposals = new Proposals();
   readonly #reads = new PendingReads();
   readonly #bounds: LogBounds;
@@ -213,6 +221,11 @@ export class Driver {
       proposeLevel: (level) => this.#proposeLevel(level),
       restart: (reason, configuration) => this.#restart(reason, configuration),
     });
+  }
+
+  /** From here on it hears what this driver does, after those that came before it. */
+  listen(listener: DriverListener): void {
+    this.#listeners.push(listener);
   }
 
   get raft(): RaftView {
@@ -379,7 +392,7 @@ export class Driver {
     this.#upkeep.tick();
     const isBusy = this.#sweeping || this.#upkeep.isBusy || this.#committed.length > 0;
     if (this.#quietTicks >= restAfterQuietTicks && !isBusy && this.#raft.mayRest) {
-      if (this.#port.mayRest?.() ?? true) this.#raft.rest();
+      if (this.#listeners.every((listener) => listener.mayRest?.() ?? true)) this.#raft.rest();
     }
     this.#turn();
     this.sweep(compactionStepRows);
@@ -445,10 +458,15 @@ export class Driver {
     for (const answer of answers) answer();
     if (this.#leader !== this.#raft.leader) {
       this.#leader = this.#raft.leader;
-      this.#port.leaderChanged(this.#leader);
+      for (const listener of this.#listeners) listener.leaderChanged?.(this.#leader);
     }
     if (isBehind && this.#hasEffects && this.#halted === null) this.#port.applySoon();
-    else if (this.#raft.resting) this.#port.rest();
+    else if (this.#raft.resting) this.#rest();
+  }
+
+  #rest(): void {
+    for (const listener of this.#listeners) listener.resting?.();
+    this.#port.rest();
   }
 
   /** Of what one turn applies: others wait for theirs. */
@@ -498,7 +516,9 @@ export class Driver {
     this.#sendOthers();
     const { removed } = effects;
     if (removed !== null) answers.push(() => this.#port.removed(removed));
-    if (events === null || events.length > 0) this.#port.published(events, this.store.revision);
+    if (events === null || events.length > 0) {
+      for (const listener of this.#listeners) listener.published?.(events, this.store.revision);
+    }
     this.#answerReads(effects, answers, this.store.appliedIndex > before);
   }
 
@@ -631,8 +651,14 @@ export class Driver {
     else for (const revision of events) written.events?.push(revision);
     this.#upkeep.applied();
     this.#sweeping ||= commands.some((command) => command.operation.kind === 'compact');
-    answers.push(() => this.#port.applied(commands));
-    if (leases.length > 0) answers.push(() => this.#port.leasesChanged?.(leases));
+    answers.push(() => {
+      for (const listener of this.#listeners) listener.applied?.(commands);
+    });
+    if (leases.length > 0) {
+      answers.push(() => {
+        for (const listener of this.#listeners) listener.leasesChanged?.(leases);
+      });
+    }
     if (proposal === null) return;
     this.#proposals.worked(work.rows, this.#port.nowMs());
     answers.push(() => settleApplied(proposal, outcomes));

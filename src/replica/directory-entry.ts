@@ -21,8 +21,6 @@ export type DirectoryEntryOptions = {
   };
   /** Resolves when the directory has it. */
   readonly tell: (told: ToldConfiguration) => Promise<void>;
-  /** The object is called at this time (`alarm`). */
-  readonly wakeAt: (atMs: number) => void;
   /** Resolves with whether there is a leader: it tells, if this replica does not lead itself. */
   readonly wake: () => Promise<boolean>;
   readonly nowMs: () => number;
@@ -57,7 +55,7 @@ export class DirectoryEntry {
     this.#wakeAtMs = Number(wakeAtMs);
   }
 
-  /** When the object must be awake; null: it need not. */
+  /** When the object's alarm must ring; null: it need not. It may change in `resting` and in `alarm`. */
   get wakeAtMs(): number | null {
     return this.#wakeAtMs === 0 ? null : this.#wakeAtMs;
   }
@@ -75,7 +73,7 @@ export class DirectoryEntry {
   }
 
   resting(): void {
-    if (this.#hasNews) this.#wakeAt(this.#options.nowMs() + directoryAlarmMs);
+    if (this.#hasNews) this.#write(this.#heard, this.#options.nowMs() + directoryAlarmMs);
   }
 
   /** The object's alarm, whatever it rang for. */
@@ -83,7 +81,7 @@ export class DirectoryEntry {
     const { nowMs, wake } = this.#options;
     if (this.#wakeAtMs === 0 || nowMs() < this.#wakeAtMs) return;
     this.#write(this.#heard, 0);
-    if (!(await wake()) && !this.#isStopped) this.#wakeAt(nowMs() + directoryAlarmMs);
+    if (!(await wake()) && !this.#isStopped) this.#write(this.#heard, nowMs() + directoryAlarmMs);
   }
 
   /** For good: nothing is written from here on. */
@@ -113,11 +111,6 @@ export class DirectoryEntry {
       this.#nextMs = nowMs() + this.#retryMs;
       this.#retryMs = Math.min(2 * this.#retryMs, directoryRetryMsMax);
     }
-  }
-
-  #wakeAt(atMs: number): void {
-    this.#write(this.#heard, atMs);
-    this.#options.wakeAt(atMs);
   }
 
   #write(heard: Uint8Array | null, wakeAtMs: number): void {

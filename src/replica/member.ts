@@ -1,8 +1,9 @@
-// A replica at work: one member of a tenant's group. It joins the driver to the platform: peers, clock, watchers,
-// callers. It exists once the object was provisioned; what it must know of itself is in the table `member`.
+// A replica at work: one member of a tenant's group. It joins the driver to the platform, which has peers, a clock and
+// callers. Whatever else the replica does, it hears of from the driver, as a listener.
 
 import { assert } from '../base/assert.ts';
-import { type ReplicaId, replicaId, type Revision } from '../model/brands.ts';
+import type { SqlPort } from '../base/sql-port.ts';
+import type { ReplicaId } from '../model/brands.ts';
 import { utf8 } from '../base/bytes.ts';
 import {
   electionTimeoutTicks,
@@ -12,83 +13,36 @@ import {
   snapshotAskSpacingMs,
   tickMs,
 } from '../limits.ts';
-import type { Command, RevisionEvents } from '../model/store.ts';
 import type { UndoneCommand } from '../mvcc/careful-apply.ts';
-import type { LeaseChange } from '../mvcc/leases.ts';
 import { type Configuration, foundingConfiguration, type GroupMember } from '../raft/configuration.ts';
-import { hasTable, type SqlPort } from '../base/sql-port.ts';
-import { Driver, type DriverPort } from '../driver/driver.ts';
+import { Driver, type DriverListener, type DriverPort } from '../driver/driver.ts';
 import type { Read, ReadResult } from '../driver/pending-reads.ts';
 import type { Write, WriteRequest, WriteResult } from '../driver/proposals.ts';
 import { decodeEnvelope, encodeEnvelope, type PeerMessage } from '../driver/envelope.ts';
 import { wait } from '../base/timers.ts';
+import { AbsentPeers, type Joining } from './absent-peers.ts';
+import { type MemberIdentity, saveVoters } from './member-identity.ts';
 import { LeaderDoubt } from './leader-doubt.ts';
 import { Peers, type PeerStub } from './peers.ts';
-
-export type MemberIdentity = {
-  readonly tenant: string;
-  readonly number: ReplicaId;
-  /** Who votes, as of the last configuration that was committed here. The log knows more. */
-  readonly members: readonly { readonly number: ReplicaId; readonly location: string }[];
-};
-
-const memberFormat = 1;
-
-/** null: the object was never provisioned, or was wiped. Writes nothing. */
-export function loadIdentity(sql: SqlPort): MemberIdentity | null {
-  const row = hasTable(sql, 'member') ? sql.all('SELECT format, tenant, number FROM member')[0] : undefined;
-  if (row === undefined) return null;
-  const [format, tenant, number] = row;
-  assert(
-    Number(format) <= memberFormat,
-    `the replica has format ${String(format)}; this code reads up to ${memberFormat}`,
-  );
-  const members = sql
-    .all('SELECT number, location FROM members ORDER BY number')
-    .map(([memberNumber, location]) => ({ number: replicaId(Number(memberNumber)), location: String(location) }));
-  return { tenant: String(tenant), number: replicaId(Number(number)), members };
-}
-
-export function saveIdentity(sql: SqlPort, identity: MemberIdentity): void {
-  sql.transaction(() => {
-    sql.run('CREATE TABLE member (format INTEGER NOT NULL, tenant TEXT NOT NULL, number INTEGER NOT NULL)');
-    sql.run('CREATE TABLE members (number INTEGER PRIMARY KEY, location TEXT NOT NULL)');
-    sql.run('INSERT INTO member VALUES (?, ?, ?)', memberFormat, identity.tenant, identity.number);
-    for (const member of identity.members) sql.run('INSERT INTO members VALUES (?, ?)', member.number, member.location);
-  });
-}
-
-/** The only members that code of level 1 knows: those who vote. */
-function saveVoters(sql: SqlPort, { members }: Configuration): void {
-  sql.run('DELETE FROM members');
-  for (const { id, location, voter } of members) if (voter) sql.run('INSERT INTO members VALUES (?, ?)', id, location);
-}
 
 export type MemberOptions = {
   readonly identity: MemberIdentity;
   readonly sql: SqlPort;
   readonly stubOf: (peer: ReplicaId) => PeerStub;
-  readonly published: (events: readonly RevisionEvents[] | null, revision: Revision) => void;
-  readonly applied: (commands: readonly Command[]) => void;
-  readonly leasesChanged: (changes: readonly LeaseChange[]) => void;
-  /** A peer's object is none. */
-  readonly absent: (peer: ReplicaId) => void;
-  /** A peer answered a call. */
-  readonly present: (peer: ReplicaId) => void;
+  /** Makes the object of a learner. Doing it again is fine. */
+  readonly provision: (joining: Joining) => Promise<void>;
   /** This replica is not in the group any more; `members` are. */
   readonly removed: (members: readonly ReplicaId[]) => void;
   /** The object must start again from its storage. */
   readonly restart: (reason: string) => void;
-  readonly ticked: () => void;
-  /** Another replica leads now, or nobody is known to. */
-  readonly leaderChanged: () => void;
-  /** Asked while this replica leads and its group has nothing else to do. */
-  readonly mayRest: () => boolean;
-  /** Before the clock stops: from here on the object may be put to sleep. */
-  readonly resting: () => void;
   /** An assertion failed: the object must reset. */
   readonly broken: (error: unknown) => void;
 };
+
+/** Whoever hears what the driver did, and the clock. */
+export interface MemberListener extends DriverListener {
+  ticked?(): void;
+}
 
 export class Member implements DriverPort {
   readonly identity: MemberIdentity;
@@ -97,12 +51,15 @@ export class Member implements DriverPort {
   readonly memberId: string;
   readonly driver: Driver;
   readonly #options: MemberOptions;
+  readonly #listeners: MemberListener[] = [];
   readonly #peers: Peers;
+  readonly #absentPeers: AbsentPeers;
   #clock: ReturnType<typeof setInterval> | null = null;
   /** While messages of a peer are handled: what is said to that peer goes into the answer to its call. */
   #answering: { readonly peer: ReplicaId; readonly replies: PeerMessage[] } | null = null;
   readonly #doubt: LeaderDoubt;
-  readonly #waitingForLeader = new Set<() => void>();
+  /** They wait for the next tick, or for another leader (`nextTick`). */
+  readonly #waiters = new Set<() => void>();
   #writes: Write[] = [];
   #reads: Read[] = [];
   #submitting = false;
@@ -118,8 +75,8 @@ export class Member implements DriverPort {
       stubOf: options.stubOf,
       received: ({ messages, report }) => this.#run(() => this.driver.receive(messages, report)),
       report: () => this.driver.report,
-      absent: options.absent,
-      present: options.present,
+      absent: (peer) => this.#absent(peer),
+      present: (peer) => this.#absentPeers.present(peer),
       nowMs: () => this.nowMs(),
     });
     this.#doubt = new LeaderDoubt({
@@ -138,6 +95,18 @@ export class Member implements DriverPort {
       electionTimeoutTicks,
       heartbeatTicks,
     });
+    this.#absentPeers = new AbsentPeers({
+      driver: this.driver,
+      provision: options.provision,
+      nowMs: () => this.nowMs(),
+    });
+    this.driver.listen({ leaderChanged: () => this.#wakeWaiters() });
+  }
+
+  /** From here on it hears what the driver does, after those that came before it, and the clock. */
+  listen(listener: MemberListener): void {
+    this.#listeners.push(listener);
+    this.driver.listen(listener);
   }
 
   /** Voters and learners, as the newest entry of the log has them. */
@@ -222,7 +191,7 @@ export class Member implements DriverPort {
   nextTick(): Promise<void> {
     if (this.driver.halted !== null) return wait(tickMs);
     return new Promise((resolve) => {
-      this.#waitingForLeader.add(resolve);
+      this.#waiters.add(resolve);
     });
   }
 
@@ -258,7 +227,12 @@ export class Member implements DriverPort {
   stop(reason: string): void {
     this.driver.stop(reason);
     this.#stopClock();
-    this.#lookForLeader();
+    this.#wakeWaiters();
+  }
+
+  /** Resolves when no object of a learner is being made any more. */
+  async settled(): Promise<void> {
+    await this.#absentPeers.settled();
   }
 
   /**
@@ -299,25 +273,8 @@ export class Member implements DriverPort {
     }, snapshotAskSpacingMs);
   }
 
-  published(events: readonly RevisionEvents[] | null, revision: Revision): void {
-    this.#options.published(events, revision);
-  }
-
-  applied(commands: readonly Command[]): void {
-    this.#options.applied(commands);
-  }
-
-  leasesChanged(changes: readonly LeaseChange[]): void {
-    this.#options.leasesChanged(changes);
-  }
-
   undone({ index, operation, error }: UndoneCommand): void {
     console.error(`log entry ${index}: a command (${operation}) threw and was undone on every replica`, error);
-  }
-
-  leaderChanged(): void {
-    this.#lookForLeader();
-    this.#options.leaderChanged();
   }
 
   configured(configuration: Configuration): void {
@@ -332,13 +289,8 @@ export class Member implements DriverPort {
     this.#options.restart(reason);
   }
 
-  mayRest(): boolean {
-    return this.#options.mayRest();
-  }
-
-  #lookForLeader(): void {
-    for (const proceed of this.#waitingForLeader) proceed();
-    this.#waitingForLeader.clear();
+  #absent(peer: ReplicaId): void {
+    if (this.driver.halted === null) this.#absentPeers.absent(peer);
   }
 
   applySoon(): void {
@@ -351,7 +303,6 @@ export class Member implements DriverPort {
   }
 
   rest(): void {
-    this.#options.resting();
     this.#stopClock();
   }
 
@@ -376,11 +327,15 @@ export class Member implements DriverPort {
       this.#run(() => {
         this.#peers.expire();
         this.driver.tick();
-        this.#options.ticked();
+        for (const listener of this.#listeners) listener.ticked?.();
       });
-      // Those who wait for a leader look at the time, too.
-      this.#lookForLeader();
+      this.#wakeWaiters();
     }, tickMs);
+  }
+
+  #wakeWaiters(): void {
+    for (const proceed of this.#waiters) proceed();
+    this.#waiters.clear();
   }
 
   #stopClock(): void {

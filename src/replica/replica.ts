@@ -2,63 +2,35 @@
 // here; an object that was never provisioned, or was wiped, has no member, answers that it is absent, and writes
 // nothing.
 
-import { type ApiRequest, protocolOf } from '../api/call.ts';
-import { endpointOf, etcdPath } from '../api/routes.ts';
+import { protocolOf } from '../api/call.ts';
 import { closeSocket } from '../api/close-frames.ts';
 import { type Failure, failureResponse } from '../api/errors/errors.ts';
 import type { ObjectRequest, ReplicaAnswer, ReplicaRequest } from '../api/replica-request.ts';
 import { absentLeader, type AttemptAnswer, leaderHeader, redirectResponse, redirectStatus } from '../api/redirects.ts';
-import {
-  callerHeader,
-  failedLeaderHeader,
-  goesOnHeader,
-  originHeader,
-  suspectedLeaderHeader,
-  writeIdHeader,
-} from '../api/forwarded.ts';
-import { parseCaller } from '../api/caller-text.ts';
-import { pathAndQuery, targetOf } from '../api/request-target.ts';
+import { AssertionError, unreachable } from '../base/assert.ts';
+import { isolateMemory } from '../base/memory-budget.ts';
+import { LogTable } from '../driver/log-table.ts';
+import { deletionKeptMs, removalKeptMs, tickMs } from '../limits.ts';
+import { replicaId, type ReplicaId } from '../model/brands.ts';
 import type { PlacedMember } from '../model/calls.ts';
 import { locationHints } from '../model/locations.ts';
-import { AssertionError, unreachable } from '../base/assert.ts';
-import { replicaId, type ReplicaId } from '../model/brands.ts';
-import { emptyBytes } from '../base/bytes.ts';
-import { deletionKeptMs, removalKeptMs, tickMs } from '../limits.ts';
-import { isolateMemory, type Reservation } from '../base/memory-budget.ts';
-import type { Caller, Command } from '../model/store.ts';
-import { accessOfRange } from '../mvcc/auth/access.ts';
 import { decodeConfiguration, encodeConfiguration, foundingConfiguration } from '../raft/configuration.ts';
 import { Directory } from '../tenants/directory.ts';
-import { KeyRing, newId } from '../tenants/key-text.ts';
-import { Signatures } from '../tenants/signatures.ts';
-import { TokenRing } from '../tenants/token-text.ts';
-import { AbsentPeers, type Joining } from './absent-peers.ts';
-import { Logins } from './calls/auth-calls.ts';
-import type { CallContext, Services } from './calls/call-context.ts';
-import { headerOf, holderOf, objectOf } from './calls/call-steps.ts';
-import { FrameSockets, type FrameSource, isFrameSocket } from './calls/call-frames.ts';
-import { routeCall, type RouteOptions } from './calls/call-route.ts';
-import { serveCall } from './calls/calls.ts';
-import { DirectoryEntry, saveHeard } from './directory-entry.ts';
-import { LeaseAlarm } from './lease/lease-alarm.ts';
-import { LeaseService } from './lease/lease-service.ts';
+import type { Joining } from './absent-peers.ts';
+import type { Openings } from './calls/call-context.ts';
+import { isFrameSocket } from './calls/call-frames.ts';
+import { holderOf } from './calls/call-steps.ts';
+import { answerCall } from './calls/calls.ts';
+import { readClientCall } from './calls/client-call.ts';
+import { bringToLife } from './composition.ts';
+import { saveHeard } from './directory-entry.ts';
 import { FormerRequests } from './former-requests.ts';
 import { answerGroupRequest } from './group-requests.ts';
-import { KeepAliveStreams } from './lease/lease-stream.ts';
-import { countPlacesBefore, placeAt } from './lock/lock-places.ts';
-import { Observers } from './lock/lock-observe.ts';
-import { LockWaits } from './lock/lock-waits.ts';
-import { LogTable } from '../driver/log-table.ts';
-import { loadIdentity, Member, type MemberIdentity, saveIdentity } from './member.ts';
-import { quotaOf } from './calls/maintenance-quota.ts';
+import type { LivingReplica } from './living-replica.ts';
+import { loadIdentity, type MemberIdentity, saveIdentity } from './member-identity.ts';
 import { ObjectSql } from './object-sql.ts';
-import { OpenCalls } from './open-calls.ts';
 import { formerPeerUrl, type PeerAnswer } from './peers.ts';
-import { SharedAlarm } from './shared-alarm.ts';
 import { Remains } from './remains.ts';
-import { SteppedReads } from './calls/stepped-reads.ts';
-import { ObjectSockets } from './watch/watch-object-sockets.ts';
-import { WatchService } from './watch/watch-service.ts';
 
 export type ReplicaEnv = {
   readonly REPLICA: DurableObjectNamespace<Replica>;
@@ -82,30 +54,9 @@ function isCloseCode(code: number): boolean {
   return code >= 1_000 && code < 5_000 && ![1_004, noCloseCode, 1_006, 1_015].includes(code);
 }
 
-type Living = {
-  readonly member: Member;
-  readonly watches: WatchService;
-  readonly services: Services;
-  readonly absentPeers: AbsentPeers;
-  readonly leaseAlarm: LeaseAlarm;
-  readonly entry: DirectoryEntry;
-  readonly alarm: SharedAlarm;
-};
-
-const keepAlivePath = etcdPath('lease/keepalive');
-
-/** What the services of a replica have in common. */
-type Shared = {
-  readonly open: OpenCalls;
-  readonly memory: (caller: Caller) => Reservation;
-  readonly durable: () => Promise<void>;
-  readonly leaseAlarm: LeaseAlarm;
-};
-
 export class Replica extends FormerRequests<ReplicaEnv> {
   readonly #sql: ObjectSql;
-  readonly #inOrder = new WeakMap<WebSocket, Promise<void>>();
-  #living: Living | null;
+  #living: LivingReplica | null;
   readonly #remains: Remains;
 
   constructor(context: DurableObjectState, env: ReplicaEnv) {
@@ -126,35 +77,21 @@ export class Replica extends FormerRequests<ReplicaEnv> {
       const { members } = this.#remains;
       return members === null ? absent() : redirectResponse(0, unplaced(members));
     }
+    const { member, services } = living;
     if (request.url === formerPeerUrl) {
-      return new Response(living.member.receive(new Uint8Array(await request.arrayBuffer())));
+      return new Response(member.receive(new Uint8Array(await request.arrayBuffer())));
     }
-    const target = targetOf(request.url);
-    // The gateway that calls is of the version before this one.
-    const { path, query } = target ?? pathAndQuery(request.url);
-    const { headers, method } = request;
-    const posted = headers.has(goesOnHeader) ? request.body : null;
-    const isWhole = endpointOf({ method, path, headers }).body !== 'asItComes';
-    const buffered = request.body !== null && posted === null && isWhole;
-    const body = buffered ? new Uint8Array(await request.arrayBuffer()) : emptyBytes;
-    const caller: Caller = parseCaller(headers.get(callerHeader) ?? '') ?? { kind: 'accessKey', id: '' };
-    const context: CallContext = {
-      caller,
-      writeId: headers.get(writeIdHeader) ?? '',
-      failedLeader: numberOf(headers.get(failedLeaderHeader)),
-      suspectedLeader: numberOf(headers.get(suspectedLeaderHeader)),
-      origin: headers.get(originHeader) ?? '',
-      services: living.services,
-      gone: request.signal,
-      posted,
-      openWatch: (call) => living.watches.open(call, request, caller),
+    const { request: call, facts, posted } = await readClientCall(request);
+    const memory = isolateMemory.reserve(holderOf(member, facts.caller));
+    const lacking = memory.hold(call.body.byteLength);
+    if (lacking !== null) return failureResponse(protocolOf(call.path), { kind: 'memoryFull', of: lacking });
+    const openings: Openings = {
+      openWatch: (watch) => living.watches.open(watch, request, facts.caller),
+      openFrames: (frames) => living.frames.open(frames, facts.caller, facts.origin),
+      openKeepAlives: posted === null ? null : (timeoutMs) => living.keepAlives.open(posted, facts, timeoutMs),
     };
-    const { member } = living;
-    const memory = isolateMemory.reserve(holderOf(member, caller));
-    const lacking = memory.hold(body.byteLength);
-    if (lacking !== null) return failureResponse(protocolOf(path), { kind: 'memoryFull', of: lacking });
     try {
-      return await this.#serve(member, { method, path, query, headers, body }, context);
+      return await answerCall(member, call, { ...facts, services, openings });
     } finally {
       memory.release();
     }
@@ -167,19 +104,6 @@ export class Replica extends FormerRequests<ReplicaEnv> {
     return { kind: this.#remains.isNone ? 'absent' : 'left' };
   }
 
-  async #serve(member: Member, request: ApiRequest, context: CallContext): Promise<Response> {
-    try {
-      return await serveCall(member, request, context);
-    } catch (error) {
-      // The gateway takes a call that throws for an outage and asks elsewhere. A fault of this code would fail there,
-      // too.
-      if (error instanceof AssertionError) throw error;
-      console.error(error);
-      return failureResponse(protocolOf(request.path), { kind: 'internal' });
-    }
-  }
-
-  /** A watch begins after all that was acknowledged before it was asked for: so this replica first catches up. */
   override webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> {
     const living = this.#living;
     if (living === null) {
@@ -190,15 +114,9 @@ export class Replica extends FormerRequests<ReplicaEnv> {
       socket.send(heartbeat.response);
       return Promise.resolve();
     }
-    if (isFrameSocket(this.ctx, socket)) return living.services.frames.message(socket, message);
-    const before = this.#inOrder.get(socket) ?? Promise.resolve();
-    const handled = before.then(async () => {
-      if (this.#living === null) return;
-      if (await living.member.caughtUp()) this.#guard(() => living.watches.webSocketMessage(socket, message));
-      else closeSocket(socket, { kind: 'noLeader' });
-    });
-    this.#inOrder.set(socket, handled);
-    return handled;
+    return isFrameSocket(this.ctx, socket)
+      ? living.frames.message(socket, message)
+      : living.watchMessage(socket, message);
   }
 
   /**
@@ -217,25 +135,14 @@ export class Replica extends FormerRequests<ReplicaEnv> {
   }
 
   #forget(socket: WebSocket): void {
-    if (isFrameSocket(this.ctx, socket)) this.#living?.services.frames.closed(socket);
+    if (isFrameSocket(this.ctx, socket)) this.#living?.frames.closed(socket);
     else this.#living?.watches.webSocketClose(socket);
   }
 
-  /**
-   * A lease may have ended while all replicas slept, or a key with which a socket is open, or the directory is to be
-   * told; or what is left of a replica goes.
-   */
+  /** What a replica wants it for (`LivingReplica.alarm`); or what is left of one goes. */
   override async alarm(): Promise<void> {
-    if (this.#remains.isAllThatIsLeft) return this.#clear();
-    const living = this.#living;
-    if (living === null) return;
-    const { leases, open } = living.services;
-    await living.entry.alarm();
-    open.expire();
-    await leases.alarm();
-    if (this.#living !== living) return;
-    this.#wakeAtExpiry(open, living.leaseAlarm);
-    await living.alarm.wanted();
+    if (this.#remains.isAllThatIsLeft) await this.#clear();
+    else await this.#living?.alarm();
   }
 
   override async ask(request: ReplicaRequest): Promise<ReplicaAnswer> {
@@ -292,7 +199,7 @@ export class Replica extends FormerRequests<ReplicaEnv> {
     const nextNumber = living?.member.driver.raft.configuration.nextId ?? this.#remains.nextNumber;
     if (!this.#remains.isDeleted) this.#remains.setDeleted({ nextNumber, isWiped: false });
     this.#end({ kind: 'tenantDeleted' });
-    await living?.absentPeers.settled();
+    await living?.member.settled();
     return nextNumber;
   }
 
@@ -316,12 +223,7 @@ export class Replica extends FormerRequests<ReplicaEnv> {
   #end(failure: Extract<Failure, { kind: 'tenantDeleted' | 'leaderChanged' }>): void {
     const living = this.#living;
     this.#living = null;
-    living?.member.stop(failure.kind);
-    living?.entry.stop();
-    living?.watches.end(failure);
-    living?.services.frames.end(failure);
-    living?.services.observers.stop(failure);
-    living?.services.waits.moved();
+    living?.end(failure);
   }
 
   /** The group goes on without this replica. Its data go at once; where the group is, it tells for a while. */
@@ -349,213 +251,30 @@ export class Replica extends FormerRequests<ReplicaEnv> {
     return members === null ? { kind: 'absent' } : { kind: 'redirect', leader: 0, members: unplaced(members) };
   }
 
-  #bringToLife(identity: MemberIdentity): Living {
-    const stubOf = (peer: ReplicaId) => {
-      const id = this.env.REPLICA.idFromName(`${identity.tenant}/${peer}`);
-      return this.env.REPLICA.get(id, { retry: { maxRetries: 0 } });
-    };
-    const member: Member = new Member({
+  #bringToLife(identity: MemberIdentity): LivingReplica {
+    const { tenant } = identity;
+    const idOf = (replica: number) => this.env.REPLICA.idFromName(`${tenant}/${replica}`);
+    return bringToLife({
       identity,
+      state: this.ctx,
       sql: this.#sql,
-      stubOf,
-      published: (events, revision) => {
-        watches.published(events, revision);
-        services.waits.published(events);
-        services.observers.published(events);
+      serviceSecret: this.env.SERVICE_SECRET ?? '',
+      stubOf: (peer) => this.env.REPLICA.get(idOf(peer), { retry: { maxRetries: 0 } }),
+      provision: async (joining) => {
+        // The location counts when the object is first touched.
+        const locationHint = locationHints.find((hint) => hint === joining.location);
+        const stub = this.env.REPLICA.get(idOf(joining.number), locationHint === undefined ? {} : { locationHint });
+        await stub.join(tenant, joining);
       },
-      applied: (commands) => endStreams(watches, open, commands),
-      leasesChanged: (changes) => services.leases.applied(changes),
-      absent: (peer) => {
-        if (member.driver.halted === null) absentPeers.absent(peer);
-      },
-      present: (peer) => absentPeers.present(peer),
+      tellDirectory: (told) => new Directory(this.env.DIRECTORY).configured(tenant, told),
       removed: (members) => {
         if (this.#remains.isNone) this.#leave(members).catch((error) => this.#reset(error));
       },
       restart: (reason) => {
         this.#restart(reason).catch((error) => this.#reset(error));
       },
-      ticked: () => {
-        watches.tick(member.nowMs());
-        services.leases.tick();
-        open.tick();
-        entry.tick();
-        quota.tick();
-      },
-      leaderChanged: () => {
-        services.leases.leaderChanged();
-        if (member.driver.raft.role !== 'leader') services.waits.moved();
-      },
-      mayRest: () => services.leases.mayRest() && entry.mayRest,
-      resting: () => {
-        watches.flush();
-        services.frames.resting();
-        services.leases.resting();
-        this.#wakeAtExpiry(open, leaseAlarm);
-        entry.resting();
-      },
       broken: (error) => this.#reset(error),
     });
-    const { store } = member.driver;
-    const alarm: SharedAlarm = new SharedAlarm(this.ctx.storage, () => entry.wakeAtMs);
-    const entry: DirectoryEntry = this.#directoryEntry(member, alarm);
-    const leaseAlarm = new LeaseAlarm(alarm, (error) => this.#reset(error));
-    const later = (task: () => void, delayMs: number): (() => void) => {
-      const timer = setTimeout(() => this.#guard(task), delayMs);
-      return () => clearTimeout(timer);
-    };
-    const open = new OpenCalls({
-      keyFailure: (caller) => store.authorizeKey(caller, { kind: 'anyone' }, member.nowMs()),
-      expiresAtMs: (caller) => store.keyExpiresAtMs(caller),
-      nowMs: () => member.nowMs(),
-      later,
-    });
-    const memory = (caller: Caller): Reservation => isolateMemory.reserve(holderOf(member, caller));
-    isolateMemory.begins(objectOf(identity));
-    const durable = (): Promise<void> => this.ctx.storage.sync();
-    const watches = new WatchService({
-      sockets: new ObjectSockets(this.ctx),
-      history: store,
-      sql: this.#sql,
-      open,
-      memory,
-      durable,
-      header: (revision) => ({ ...headerOf(member), revision }),
-      authorize: (caller, range) => store.authorize(caller, accessOfRange(range), member.nowMs()),
-      mayGoOn: (caller, range) => store.authorizeKey(caller, accessOfRange(range), member.nowMs()),
-      nowMs: () => member.nowMs(),
-      later,
-    });
-    const services = this.#services(member, stubOf, { open, memory, durable, leaseAlarm });
-    const quota = quotaOf(member);
-    const absentPeers = new AbsentPeers({
-      driver: member.driver,
-      provision: (joining) => this.#provisionPeer(identity.tenant, joining),
-      nowMs: () => member.nowMs(),
-    });
-    return { member, watches, services, absentPeers, leaseAlarm, entry, alarm };
-  }
-
-  /** The location counts when the object is first touched. */
-  async #provisionPeer(tenant: string, joining: Joining): Promise<void> {
-    const id = this.env.REPLICA.idFromName(`${tenant}/${joining.number}`);
-    const locationHint = locationHints.find((hint) => hint === joining.location);
-    const stub = this.env.REPLICA.get(id, locationHint === undefined ? {} : { locationHint });
-    await stub.join(tenant, joining);
-  }
-
-  /** Sockets sleep with the object: it wakes for the first of their keys that expires, and ends them. */
-  #wakeAtExpiry(open: OpenCalls, alarm: LeaseAlarm): void {
-    const atMs = open.earliestExpiryMs;
-    if (atMs !== null) alarm.wantBy(atMs, Date.now());
-  }
-
-  #directoryEntry(member: Member, alarm: SharedAlarm): DirectoryEntry {
-    const { tenant } = member.identity;
-    return new DirectoryEntry({
-      sql: this.#sql,
-      driver: member.driver,
-      tell: (told) => new Directory(this.env.DIRECTORY).configured(tenant, told),
-      wakeAt: () => {
-        alarm.wanted().catch((error: unknown) => this.#reset(error));
-      },
-      wake: async () => (await member.leader(null)) !== null,
-      nowMs: () => member.nowMs(),
-      broken: (error) => this.#reset(error),
-    });
-  }
-
-  #services(member: Member, stubOf: RouteOptions['stubOf'], { open, memory, durable, leaseAlarm }: Shared): Services {
-    const signatures = new Signatures(this.env.SERVICE_SECRET ?? '');
-    const writeIdPrefix = `${newId()}${newId()}`;
-    let frames = 0;
-    const waits = new LockWaits({
-      open,
-      placesBefore: (name, createRevision, limit) =>
-        countPlacesBefore(member.driver.store, name, createRevision, limit),
-      holds: ({ key, createRevision }) => placeAt(member.driver.store, key)?.createRevision === createRevision,
-    });
-    const serveFrame = (request: ApiRequest, { caller, origin }: FrameSource, gone: AbortSignal): Promise<Response> => {
-      const writeId = `${writeIdPrefix}.${(frames++).toString(36)}`;
-      return routeCall(
-        { request, caller, origin, writeId, gone },
-        {
-          own: member.identity.number,
-          serve: (call, { failedLeader, suspectedLeader }) =>
-            this.#serve(member, call, {
-              caller,
-              writeId,
-              failedLeader,
-              suspectedLeader,
-              origin,
-              services,
-              gone,
-              posted: null,
-              openWatch: noWatch,
-            }),
-          stubOf,
-          nowMs: () => member.nowMs(),
-        },
-      );
-    };
-    const services: Services = {
-      reads: new SteppedReads({
-        holdHistory: () => member.driver.store.holdHistory(),
-        serves: () => member.driver.serves,
-        pause: () => scheduler.wait(0),
-        nowMs: () => member.nowMs(),
-      }),
-      signatures,
-      open,
-      logins: new Logins(new KeyRing(signatures), new TokenRing(signatures)),
-      frames: new FrameSockets({ host: this.ctx, open, memory, nowMs: () => member.nowMs(), serve: serveFrame }),
-      leases: this.#leases(member, waits, leaseAlarm),
-      keepAlives: new KeepAliveStreams({
-        open,
-        memory,
-        durable,
-        serve: (body, { caller, origin }, gone) => {
-          const request = { method: 'POST', path: keepAlivePath, query: '', headers: new Headers(), body };
-          return serveFrame(request, { path: keepAlivePath, caller, origin, timeoutMs: null }, gone);
-        },
-      }),
-      waits,
-      observers: new Observers({
-        store: member.driver.store,
-        header: (revision) => ({ ...headerOf(member), revision }),
-        open,
-        memory,
-        durable,
-      }),
-    };
-    return services;
-  }
-
-  #leases(member: Member, waits: LockWaits, alarm: LeaseAlarm): LeaseService {
-    const broken = (error: unknown): void => this.#reset(error);
-    const writeIdPrefix = `l:${newId()}${newId()}`;
-    let writes = 0;
-    return new LeaseService({
-      member,
-      alarm,
-      place: Math.max(
-        0,
-        member.members.findIndex(({ id }) => id === member.identity.number),
-      ),
-      kept: () => waits.kept,
-      newWriteId: () => `${writeIdPrefix}.${(writes++).toString(36)}`,
-      wait: (delayMs) => scheduler.wait(delayMs),
-      broken,
-    });
-  }
-
-  #guard(task: () => void): void {
-    try {
-      task();
-    } catch (error) {
-      this.#reset(error);
-      throw error;
-    }
   }
 
   /**
@@ -567,11 +286,6 @@ export class Replica extends FormerRequests<ReplicaEnv> {
   }
 }
 
-/** A frame is a call with one answer: watches have sockets of their own. */
-function noWatch(): Response {
-  return failureResponse('v3', { kind: 'notFound' });
-}
-
 function absent(): Response {
   return new Response(null, { status: redirectStatus, headers: { [leaderHeader]: absentLeader } });
 }
@@ -579,16 +293,4 @@ function absent(): Response {
 /** Whoever was removed knows who stayed, and not where they run. */
 function unplaced(members: readonly ReplicaId[]): readonly PlacedMember[] {
   return members.map((number) => ({ number, location: '' }));
-}
-
-/** What was applied may end streams that are open here. */
-function endStreams(watches: WatchService, open: OpenCalls, commands: readonly Command[]): void {
-  for (const { operation } of commands) {
-    if (operation.kind === 'compact') watches.compacted();
-    if (operation.kind === 'revokeAccessKey' || operation.kind === 'authDisable') open.keysChanged();
-  }
-}
-
-function numberOf(header: string | null): ReplicaId | null {
-  return header === null ? null : replicaId(Number(header));
 }

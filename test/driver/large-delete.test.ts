@@ -38,10 +38,10 @@ class Alone {
       heartbeatTicks: 1,
       port: {
         ...quietPort,
-        published: (events) => void this.told.push(events),
         rest: () => void this.rests++,
       },
     });
+    this.driver.listen({ published: (events) => void this.told.push(events) });
     this.driver.campaign();
   }
 

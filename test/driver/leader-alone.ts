@@ -23,7 +23,7 @@ type Options = {
 
 export function driverOf({ id, members, sql = new NodeSql(), send = () => undefined }: Options): Driver {
   const founders = Array.from({ length: members }, (_, place) => ({ id: replicaId(place + 1), location: '' }));
-  return new Driver({
+  const driver = new Driver({
     id: replicaId(id),
     founding: foundingConfiguration(founders),
     sql,
@@ -32,9 +32,6 @@ export function driverOf({ id, members, sql = new NodeSql(), send = () => undefi
     heartbeatTicks: 1,
     port: {
       send,
-      published: () => undefined,
-      applied: () => undefined,
-      leaderChanged: () => undefined,
       configured: () => undefined,
       removed: () => undefined,
       restart: () => undefined,
@@ -43,10 +40,11 @@ export function driverOf({ id, members, sql = new NodeSql(), send = () => undefi
       },
       applySoon: () => undefined,
       rest: () => undefined,
-      mayRest: () => false,
       nowMs: () => nowMs,
     },
   });
+  driver.listen({ mayRest: () => false });
+  return driver;
 }
 
 /** A group of one replica. It has three access keys for the prefix "a"; the key `revoked` has been revoked. */

@@ -101,6 +101,7 @@ class VersionedReplica {
         },
       },
     });
+    if (driver instanceof Driver) driver.listen({ mayRest: () => false });
     const receive = (bytes: Uint8Array): void => {
       const { messages, report } = code.decodeEnvelope(bytes);
       driver.receive(messages, report);

@@ -32,10 +32,7 @@ class Alone {
       heartbeatTicks: 1,
       port: {
         send: () => undefined,
-        published: () => undefined,
-        applied: () => undefined,
         undone: (command) => void this.undone.push(command),
-        leaderChanged: () => undefined,
         configured: () => undefined,
         removed: () => undefined,
         rest: () => undefined,

@@ -129,19 +129,15 @@ class Replica {
         electionTimeoutTicks,
         heartbeatTicks,
         port: {
-          published: () => undefined,
-          applied: () => undefined,
           undone: ({ error }) => {
             throw error;
           },
-          leaderChanged: () => undefined,
           configured: () => undefined,
           removed: () => undefined,
           applySoon: () => {
             this.isBehind = true;
           },
           rest: () => undefined,
-          mayRest: () => false,
           nowMs: () => Date.now(),
           restart: () => {
             this.#mustRestart = true;
@@ -154,6 +150,7 @@ class Replica {
           },
         },
       });
+      driver.listen({ mayRest: () => false });
       return driver;
     });
   }

@@ -32,7 +32,6 @@ class Group {
   readonly driver = { raft: this.raft, configurationIndex: 0 };
   wakes = 0;
   wakesLeader = true;
-  alarmMs: number | null = null;
   entry = this.start();
 
   start(): DirectoryEntry {
@@ -45,7 +44,6 @@ class Group {
         if (this.hears === 'throws') throw new Error('there is no directory');
         return this.hears === 'hears' ? Promise.resolve() : Promise.reject(new Error('the directory is away'));
       },
-      wakeAt: (atMs) => (this.alarmMs = atMs),
       wake: () => {
         this.wakes++;
         return Promise.resolve(this.wakesLeader);
@@ -132,11 +130,12 @@ describe('what the directory is told', () => {
     await pass(1);
     expect(group.entry.mayRest).toBe(true);
     group.entry.resting();
-    expect(group.alarmMs).toBe(Date.now() + directoryAlarmMs);
+    const alarmMs = Date.now() + directoryAlarmMs;
+    expect(group.entry.wakeAtMs).toBe(alarmMs);
     // The object was put to sleep and made anew by its alarm.
     group.start();
     await group.entry.alarm();
-    expect([group.wakes, group.entry.wakeAtMs]).toEqual([0, group.alarmMs]);
+    expect([group.wakes, group.entry.wakeAtMs]).toEqual([0, alarmMs]);
     await pass(directoryAlarmMs);
     group.wakesLeader = false;
     await group.entry.alarm();
@@ -158,7 +157,7 @@ describe('what the directory is told', () => {
     group.raft.role = 'leader';
     await group.ticks(1);
     group.entry.resting();
-    expect(group.alarmMs).toBeNull();
+    expect(group.entry.wakeAtMs).toBeNull();
   });
 
   it('TENANT-16: a replica whose tenant is deleted writes nothing once the directory has heard', async () => {

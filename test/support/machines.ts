@@ -18,7 +18,8 @@ import { GroupRouter } from '../../src/gateway/group-router.ts';
 import { StoreCalls } from '../../src/gateway/store-calls.ts';
 import { headerOf, propose } from '../../src/replica/calls/call-steps.ts';
 import type { Step } from '../../src/driver/driver.ts';
-import { Member, type MemberIdentity } from '../../src/replica/member.ts';
+import { Member } from '../../src/replica/member.ts';
+import type { MemberIdentity } from '../../src/replica/member-identity.ts';
 import type { PeerAnswer } from '../../src/replica/peers.ts';
 import { KeyRing } from '../../src/tenants/key-text.ts';
 import { Signatures } from '../../src/tenants/signatures.ts';
@@ -133,19 +134,12 @@ class Machine {
         receive: (messages) => this.#group.peerCall(this, peer, messages),
         fetch: () => Promise.reject(new Error('peers are called by their method')),
       }),
-      published: nothing,
-      applied: nothing,
-      leasesChanged: nothing,
-      absent: nothing,
-      present: nothing,
+      provision: () => Promise.resolve(),
       removed: nothing,
       restart: nothing,
-      ticked: nothing,
-      leaderChanged: nothing,
-      mayRest: () => false,
-      resting: nothing,
       broken: nothing,
     });
+    member.listen({ mayRest: () => false });
     member.stepped = (step) => {
       if (this.#member === member) this.#group.reached({ replica: this.number, name: step });
     };

@@ -4,23 +4,13 @@
 import type { AuthenticateCall, PasswordCall } from '../../api/contract.ts';
 import type { Failure } from '../../api/errors/errors.ts';
 import { failureResponse } from '../../api/errors/errors.ts';
-import { loginsBurstMax, loginsPerSecondMax, passwordsHashedMax } from '../../limits.ts';
 import type { Caller } from '../../model/store.ts';
 import { accessOfOperation } from '../../mvcc/auth/access.ts';
-import type { KeyRing } from '../../tenants/key-text.ts';
-import { byUser, LoginThrottle } from '../../tenants/login-throttle.ts';
-import type { TokenRing } from '../../tenants/token-text.ts';
+import { byUser } from '../../tenants/login-throttle.ts';
 import { hashPassword, passwordFits } from './auth-password.ts';
-import {
-  type CallFacts,
-  authorize,
-  caughtUp,
-  headerOf,
-  leadsAndCaughtUp,
-  propose,
-  queryStore,
-  redirectTo,
-} from './call-steps.ts';
+import type { CallContext } from './call-context.ts';
+import { authorize, caughtUp, headerOf, leadsAndCaughtUp, propose, queryStore, redirectTo } from './call-steps.ts';
+import type { Logins } from './logins.ts';
 import type { Member } from '../member.ts';
 
 type Checked =
@@ -30,105 +20,76 @@ type Checked =
 /** `isAlone`: by name and password, without a key of the tenant. */
 type Login = { readonly name: string; readonly password: string; readonly isAlone: boolean };
 
-export class Logins {
-  readonly #keys: KeyRing;
-  readonly #tokens: TokenRing;
-  readonly #throttle = new LoginThrottle();
-  #hashing = 0;
-  /** Logins that may be looked at now, and when that was so. */
-  #mayLogin = { logins: loginsBurstMax, atMs: 0 };
-
-  constructor(keys: KeyRing, tokens: TokenRing) {
-    this.#keys = keys;
-    this.#tokens = tokens;
-  }
-
-  /** A write that needs a password's hash. Who may not make it is refused before the work is done. */
-  async servePassword(member: Member, call: PasswordCall, context: CallFacts): Promise<Response> {
-    const elsewhere = await leadsAndCaughtUp(member, call, context);
-    if (elsewhere !== null) return elsewhere;
-    const failure = await authorize(member, context.caller, accessOfOperation(call.operation('')));
-    if (failure !== null) {
-      const { revision } = member.driver.store;
-      return call.respond({ kind: 'failed', revision, failure }, headerOf(member));
-    }
-    const hash = await this.#withinBound(() => hashPassword(call.password));
-    if (hash === 'overloaded') return failureResponse(call.protocol, { kind: 'overloaded' });
-    const { protocol, writeId } = call;
-    const proposed = await propose(member, context, { protocol, writeId, operation: call.operation(hash) });
-    return proposed.kind === 'outcome' ? call.respond(proposed.outcome, headerOf(member)) : proposed.response;
-  }
-
-  /** Any replica that has caught up can say what the password is. */
-  async serveAuthenticate(member: Member, call: AuthenticateCall, context: CallFacts): Promise<Response> {
-    if ((await member.leader(context.failedLeader)) === null) return redirectTo(member, null);
-    const elsewhere = await caughtUp(member, call);
-    if (elsewhere !== null) return elsewhere;
-    const checked = (await this.#checkKey(member, call.password)) ?? (await this.#checkUser(member, call, context));
-    if (checked.kind === 'failed') return call.respond(checked, headerOf(member));
+/** A write that needs a password's hash. Who may not make it is refused before the work is done. */
+export async function servePassword(member: Member, call: PasswordCall, context: CallContext): Promise<Response> {
+  const elsewhere = await leadsAndCaughtUp(member, call, context);
+  if (elsewhere !== null) return elsewhere;
+  const failure = await authorize(member, context.caller, accessOfOperation(call.operation('')));
+  if (failure !== null) {
     const { revision } = member.driver.store;
-    return call.respond({ kind: 'answer', answer: { token: checked.token, revision } }, headerOf(member));
+    return call.respond({ kind: 'failed', revision, failure }, headerOf(member));
   }
+  const hash = await context.services.logins.withinBound(() => hashPassword(call.password));
+  if (hash === 'overloaded') return failureResponse(call.protocol, { kind: 'overloaded' });
+  const { protocol, writeId } = call;
+  const proposed = await propose(member, context, { protocol, writeId, operation: call.operation(hash) });
+  return proposed.kind === 'outcome' ? call.respond(proposed.outcome, headerOf(member)) : proposed.response;
+}
 
-  /** A key of the tenant given as the password is its own token, whatever the name. null: it is no such key. */
-  async #checkKey(member: Member, password: string): Promise<Checked | null> {
-    const key = this.#keys.verify(password);
-    if (key?.tenant !== member.identity.tenant) return null;
-    const failure = await authorize(member, { kind: 'accessKey', id: key.keyId }, { kind: 'anyone' });
-    return failure === null ? { kind: 'token', token: password } : { kind: 'failed', failure };
-  }
+/** Any replica that has caught up can say what the password is. */
+export async function serveAuthenticate(
+  member: Member,
+  call: AuthenticateCall,
+  context: CallContext,
+): Promise<Response> {
+  if ((await member.leader(context.failedLeader)) === null) return redirectTo(member, null);
+  const elsewhere = await caughtUp(member, call);
+  if (elsewhere !== null) return elsewhere;
+  const checked = (await checkKey(member, call.password, context)) ?? (await checkUser(member, call, context));
+  if (checked.kind === 'failed') return call.respond(checked, headerOf(member));
+  const { revision } = member.driver.store;
+  return call.respond({ kind: 'answer', answer: { token: checked.token, revision } }, headerOf(member));
+}
 
-  async #checkUser(member: Member, call: AuthenticateCall, { caller }: CallFacts): Promise<Checked> {
-    const refused = await keyFailure(member, caller);
-    if (refused !== null) return { kind: 'failed', failure: refused };
-    const { tenant } = member.identity;
-    const isAlone = caller.kind !== 'service' && caller.id === '';
-    const name = isAlone && call.name.endsWith(`@${tenant}`) ? call.name.slice(0, -tenant.length - 1) : call.name;
-    const names = [byUser(tenant, name)];
-    const delayMs = this.#throttle.delayMs(names, member.nowMs());
-    if (delayMs > 0) return { kind: 'failed', failure: { kind: 'loginDelayed', seconds: Math.ceil(delayMs / 1_000) } };
-    if (!this.#takeLogin(member.nowMs())) return { kind: 'failed', failure: { kind: 'overloaded' } };
-    const checked = await this.#checkPassword(member, { name, password: call.password, isAlone });
-    if (checked.kind === 'token') this.#throttle.succeeded(names);
-    else if (checked.failure.kind === 'authenticationFailed') this.#throttle.failed(names, member.nowMs());
-    return checked;
-  }
+/** A key of the tenant given as the password is its own token, whatever the name. null: it is no such key. */
+async function checkKey(member: Member, password: string, { services }: CallContext): Promise<Checked | null> {
+  const key = services.logins.keys.verify(password);
+  if (key?.tenant !== member.identity.tenant) return null;
+  const failure = await authorize(member, { kind: 'accessKey', id: key.keyId }, { kind: 'anyone' });
+  return failure === null ? { kind: 'token', token: password } : { kind: 'failed', failure };
+}
 
-  async #checkPassword(member: Member, { name, password, isAlone }: Login): Promise<Checked> {
-    const result = queryStore(member, { kind: 'service' }, { kind: 'credential', name });
-    const failure = result.kind === 'failed' ? result.failure : null;
-    // Who has no key is not told what is known of a tenant, or that there is one.
-    if (failure !== null && failure.kind !== 'authenticationFailed' && !isAlone) return { kind: 'failed', failure };
-    // Also where there is no such user: how long it takes must not tell.
-    const hash = result.kind === 'answer' ? result.answer.passwordHash : '';
-    const fits = await this.#withinBound(() => passwordFits(password, hash));
-    if (fits === 'overloaded') return { kind: 'failed', failure: { kind: 'overloaded' } };
-    if (result.kind === 'failed' || !fits) return { kind: 'failed', failure: { kind: 'authenticationFailed' } };
-    const { tenant } = member.identity;
-    const { authRevision } = result.answer;
-    const use = isAlone ? 'alone' : 'beside';
-    return { kind: 'token', token: this.#tokens.issue({ tenant, use, authRevision, name }) };
-  }
+async function checkUser(member: Member, call: AuthenticateCall, { caller, services }: CallContext): Promise<Checked> {
+  const refused = await keyFailure(member, caller);
+  if (refused !== null) return { kind: 'failed', failure: refused };
+  const { tenant } = member.identity;
+  const isAlone = caller.kind !== 'service' && caller.id === '';
+  const name = isAlone && call.name.endsWith(`@${tenant}`) ? call.name.slice(0, -tenant.length - 1) : call.name;
+  const names = [byUser(tenant, name)];
+  const { logins } = services;
+  const delayMs = logins.throttle.delayMs(names, member.nowMs());
+  if (delayMs > 0) return { kind: 'failed', failure: { kind: 'loginDelayed', seconds: Math.ceil(delayMs / 1_000) } };
+  if (!logins.takeLogin(member.nowMs())) return { kind: 'failed', failure: { kind: 'overloaded' } };
+  const checked = await checkPassword(member, { name, password: call.password, isAlone }, logins);
+  if (checked.kind === 'token') logins.throttle.succeeded(names);
+  else if (checked.failure.kind === 'authenticationFailed') logins.throttle.failed(names, member.nowMs());
+  return checked;
+}
 
-  /** False: this replica has looked at as many passwords as it may by now. */
-  #takeLogin(nowMs: number): boolean {
-    const { logins, atMs } = this.#mayLogin;
-    const sinceMs = Math.max(0, nowMs - atMs);
-    const left = Math.min(loginsBurstMax, logins + (sinceMs * loginsPerSecondMax) / 1_000);
-    this.#mayLogin = { logins: left < 1 ? left : left - 1, atMs: nowMs };
-    return left >= 1;
-  }
-
-  /** Each of them keeps the thread for some 20 ms. */
-  async #withinBound<Value>(work: () => Promise<Value>): Promise<Value | 'overloaded'> {
-    if (this.#hashing >= passwordsHashedMax) return 'overloaded';
-    this.#hashing++;
-    try {
-      return await work();
-    } finally {
-      this.#hashing--;
-    }
-  }
+async function checkPassword(member: Member, { name, password, isAlone }: Login, logins: Logins): Promise<Checked> {
+  const result = queryStore(member, { kind: 'service' }, { kind: 'credential', name });
+  const failure = result.kind === 'failed' ? result.failure : null;
+  // Who has no key is not told what is known of a tenant, or that there is one.
+  if (failure !== null && failure.kind !== 'authenticationFailed' && !isAlone) return { kind: 'failed', failure };
+  // Also where there is no such user: how long it takes must not tell.
+  const hash = result.kind === 'answer' ? result.answer.passwordHash : '';
+  const fits = await logins.withinBound(() => passwordFits(password, hash));
+  if (fits === 'overloaded') return { kind: 'failed', failure: { kind: 'overloaded' } };
+  if (result.kind === 'failed' || !fits) return { kind: 'failed', failure: { kind: 'authenticationFailed' } };
+  const { tenant } = member.identity;
+  const { authRevision } = result.answer;
+  const use = isAlone ? 'alone' : 'beside';
+  return { kind: 'token', token: logins.tokens.issue({ tenant, use, authRevision, name }) };
 }
 
 /** Whether the key that named the tenant is any good; what it may, or who its user is, does not count. */

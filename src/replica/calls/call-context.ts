@@ -1,34 +1,37 @@
-// Whom a call of a client is served with: what lives as long as the replica, and what is known of the call itself.
+// What is known of a call beside its message, and what it is served with. A call came as a request of the gateway or as
+// a message of a socket (`framed-calls.ts`).
 
-import type { WatchCall } from '../../api/contract.ts';
+import type { FramesCall, WatchCall } from '../../api/contract.ts';
+import type { ReplicaId } from '../../model/brands.ts';
 import type { Caller } from '../../model/store.ts';
-import type { Signatures } from '../../tenants/signatures.ts';
-import type { Logins } from './auth-calls.ts';
-import type { FrameSockets } from './call-frames.ts';
-import type { LeaseService } from '../lease/lease-service.ts';
-import type { KeepAliveStreams } from '../lease/lease-stream.ts';
-import type { Observers } from '../lock/lock-observe.ts';
-import type { LockWaits } from '../lock/lock-waits.ts';
-import type { SteppedReads } from './stepped-reads.ts';
-import type { OpenCalls } from '../open-calls.ts';
-import type { CallFacts } from './call-steps.ts';
+import type { Services } from '../services.ts';
 
-/** What lives as long as the replica does, and outlives a call. */
-export type Services = {
-  readonly reads: SteppedReads;
-  readonly signatures: Signatures;
-  readonly open: OpenCalls;
-  readonly logins: Logins;
-  readonly frames: FrameSockets;
-  readonly leases: LeaseService;
-  readonly keepAlives: KeepAliveStreams;
-  readonly waits: LockWaits;
-  readonly observers: Observers;
+/** What the gateway says of leaders that did not answer. */
+export type Doubts = {
+  /** The leader that the gateway could not reach. */
+  readonly failedLeader: ReplicaId | null;
+  /** The leader that has not answered the gateway for a while. */
+  readonly suspectedLeader: ReplicaId | null;
 };
 
-export type CallContext = CallFacts & {
-  readonly services: Services;
-  /** The body of a call whose messages are answered as they come. */
-  readonly posted: ReadableStream<Uint8Array> | null;
-  readonly openWatch: (call: WatchCall, caller: Caller) => Response | Promise<Response>;
+export type CallFacts = Doubts & {
+  readonly caller: Caller;
+  /** The gateway's id for the write, where the client gave none. */
+  readonly writeId: string;
+  /** Scheme, host and port that the client called. */
+  readonly origin: string;
+  /** Aborts when the client goes away, where that is known; null: it is not. */
+  readonly gone: AbortSignal | null;
 };
+
+/**
+ * Opens what a call may go on as once it is answered. A call that is itself a message of a socket goes on as nothing.
+ */
+export type Openings = {
+  readonly openWatch: (call: WatchCall) => Response | Promise<Response>;
+  readonly openFrames: (call: FramesCall) => Response;
+  /** null: the body of the call has ended, and is all that there is to answer. */
+  readonly openKeepAlives: ((timeoutMs: number | null) => Promise<Response>) | null;
+};
+
+export type CallContext = CallFacts & { readonly services: Services; readonly openings: Openings };

@@ -10,7 +10,7 @@ import { leaderHeader, redirectStatus } from '../../api/redirects.ts';
 import { replicaId, type ReplicaId } from '../../model/brands.ts';
 import { attemptHedgeMs, attemptLongMs, attemptTimeoutMs, requestTimeoutMs, tickMs } from '../../limits.ts';
 import type { Caller } from '../../model/store.ts';
-import type { Doubts } from './call-steps.ts';
+import type { Doubts } from './call-context.ts';
 import { wait, within } from '../../base/timers.ts';
 
 export type RouteOptions = {

@@ -13,31 +13,12 @@ import type { MemoryHolder } from '../../base/memory-budget.ts';
 import type { Caller, Operation, Outcome, StoreFailure } from '../../model/store.ts';
 import type { AccessNeed } from '../../mvcc/auth/access.ts';
 import type { Query, QueryResult } from '../../model/queries.ts';
-import type { Member, MemberIdentity } from '../member.ts';
+import type { MemberIdentity } from '../member-identity.ts';
+import type { Member } from '../member.ts';
 import { requestDigest } from './request-digest.ts';
+import type { OpenCall } from '../open-calls.ts';
+import type { CallContext, CallFacts, Doubts } from './call-context.ts';
 import type { SteppedReads } from './stepped-reads.ts';
-import type { OpenCall, OpenCalls } from '../open-calls.ts';
-
-/** What is known of a call beside its message. */
-export type CallFacts = {
-  readonly caller: Caller;
-  /** The gateway's id for the write, where the client gave none. */
-  readonly writeId: string;
-  /** The leader that the gateway could not reach. */
-  readonly failedLeader: ReplicaId | null;
-  /** The leader that has not answered the gateway for a while. */
-  readonly suspectedLeader: ReplicaId | null;
-  /** Scheme, host and port that the client called. */
-  readonly origin: string;
-  /** Aborts when the client goes away, where that is known; null: it is not. */
-  readonly gone: AbortSignal | null;
-};
-
-/** What long queries take. */
-type QueryServices = { readonly reads: SteppedReads; readonly open: OpenCalls };
-
-/** What the gateway says of leaders that did not answer. */
-export type Doubts = Pick<CallFacts, 'failedLeader' | 'suspectedLeader'>;
 
 type Asked = { readonly protocol: Protocol };
 
@@ -134,7 +115,7 @@ export function queryStore<Kind extends Query['kind']>(
  */
 export async function queryStoreInSteps<Kind extends Query['kind']>(
   member: Member,
-  { caller, gone, services }: Pick<CallFacts, 'caller' | 'gone'> & { readonly services: QueryServices },
+  { caller, gone, services }: Pick<CallContext, 'caller' | 'gone' | 'services'>,
   query: Query & { readonly kind: Kind },
 ): Promise<QueryResult<Kind> | { readonly kind: 'ended'; readonly failure: Failure } | null> {
   const { driver } = member;

@@ -14,11 +14,11 @@ import type {
 } from '../../api/contract.ts';
 import { failureResponse } from '../../api/errors/errors.ts';
 import { readHeader } from '../../api/forwarded.ts';
-import { unreachable } from '../../base/assert.ts';
+import { AssertionError, unreachable } from '../../base/assert.ts';
 import { requestTimeoutMs } from '../../limits.ts';
 import { isolateMemory } from '../../base/memory-budget.ts';
 import { accessOfOperation } from '../../mvcc/auth/access.ts';
-import { keyFailure } from './auth-calls.ts';
+import { keyFailure, serveAuthenticate, servePassword } from './auth-calls.ts';
 import type { CallContext } from './call-context.ts';
 import {
   anyValidKey,
@@ -34,8 +34,7 @@ import {
 import { holdAnswer } from './held-answer.ts';
 import { serveKeepAlive, serveKeepAliveStream, serveTimeToLive, withCandidate } from '../lease/lease-calls.ts';
 import { serveAcquire, serveRelease } from '../lock/lock-acquire.ts';
-import { serveCampaign, serveLock, serveSessionWrite } from '../lock/lock-calls.ts';
-import { serveObserve } from '../lock/lock-observe.ts';
+import { serveCampaign, serveLock, serveObserve, serveSessionWrite } from '../lock/lock-calls.ts';
 import {
   serveDefragment,
   serveDowngrade,
@@ -51,7 +50,20 @@ import type { Member } from '../member.ts';
 import { servedBy, serveRead, serveReadTxn } from './read-calls.ts';
 import { statusReport } from '../status.ts';
 
-export async function serveCall(member: Member, request: ApiRequest, context: CallContext): Promise<Response> {
+/** A fault of this code is an answer, too, unless it is an assertion's, which is the end of this instance. */
+export async function answerCall(member: Member, request: ApiRequest, context: CallContext): Promise<Response> {
+  try {
+    return await serveCall(member, request, context);
+  } catch (error) {
+    // The gateway takes a call that throws for an outage and asks elsewhere. A fault of this code would fail there,
+    // too.
+    if (error instanceof AssertionError) throw error;
+    console.error(error);
+    return failureResponse(protocolOf(request.path), { kind: 'internal' });
+  }
+}
+
+async function serveCall(member: Member, request: ApiRequest, context: CallContext): Promise<Response> {
   const call = parseCall(request);
   const answer = await serveParsed(member, call, request, context);
   const failure = holdAnswer(answer, holderOf(member, context.caller), isolateMemory);
@@ -86,9 +98,9 @@ async function serveParsed(
     case 'query':
       return withinItsTimeout(call, serveQuery(member, call, context));
     case 'password':
-      return withinItsTimeout(call, context.services.logins.servePassword(member, call, context));
+      return withinItsTimeout(call, servePassword(member, call, context));
     case 'authenticate':
-      return withinItsTimeout(call, context.services.logins.serveAuthenticate(member, call, context));
+      return withinItsTimeout(call, serveAuthenticate(member, call, context));
     case 'etcdStatus':
       return withinItsTimeout(call, serveEtcdStatus(member, call, context));
     case 'defragment':
@@ -120,7 +132,7 @@ async function serveParsed(
     case 'campaign':
       return serveCampaign(member, call, context);
     case 'observe':
-      return serveObserve(member, call, context, context.services.observers);
+      return serveObserve(member, call, context);
     case 'acquire':
       return serveAcquire(member, call, context);
     case 'release':
@@ -170,9 +182,7 @@ async function serveQuery(member: Member, call: QueryCall, context: CallContext)
 /** Whose key is no good gets no socket; what its frames may is looked at with each. */
 async function serveFrames(member: Member, call: FramesCall, context: CallContext): Promise<Response> {
   const failure = await keyFailure(member, context.caller);
-  return failure === null
-    ? context.services.frames.open(call, context.caller, context.origin)
-    : failureResponse(call.protocol, failure);
+  return failure === null ? context.openings.openFrames(call) : failureResponse(call.protocol, failure);
 }
 
 async function serveStatus(member: Member, call: StatusCall, context: CallContext): Promise<Response> {
@@ -200,7 +210,7 @@ async function serveWatch(
 ): Promise<Response> {
   if (headers.get(readHeader) === 'members') return redirectTo(member, member.driver.raft.leader);
   const elsewhere = await followsAndCaughtUp(member, call, context);
-  return elsewhere ?? servedBy(member, await context.openWatch(call, context.caller));
+  return elsewhere ?? servedBy(member, await context.openings.openWatch(call));
 }
 
 /** Grpc-Timeout bounds the call: the caller is answered in time, whatever becomes of a write. */

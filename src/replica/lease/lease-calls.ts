@@ -55,12 +55,12 @@ export async function serveKeepAliveStream(
     if (failure !== null) return failureResponse('v3', failure);
     const { accepted, protocol, timeoutMs } = call;
     const frames = { kind: 'frames', protocol, timeoutMs, path: etcdPath('lease/keepalive'), accepted } as const;
-    return context.services.frames.open(frames, context.caller, context.origin);
+    return context.openings.openFrames(frames);
   }
-  if (context.posted !== null) {
+  const { openKeepAlives } = context.openings;
+  if (openKeepAlives !== null) {
     const failure = await keyFailure(member, context.caller);
-    if (failure !== null) return failureResponse('v3', failure);
-    return context.services.keepAlives.open(context.posted, context, call.timeoutMs);
+    return failure === null ? openKeepAlives(call.timeoutMs) : failureResponse('v3', failure);
   }
   const elsewhere = await leaderElsewhere(member, context);
   return elsewhere ?? answerMessages(member, request.body, context);

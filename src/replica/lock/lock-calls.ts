@@ -2,7 +2,15 @@
 // caller that goes away loses its place, unless it named its call: then the same call, sent again, finds it, for as
 // long as its lease lives.
 
-import type { CampaignCall, Elected, LockCall, ResponseHeader, Result, SessionWriteCall } from '../../api/contract.ts';
+import type {
+  CampaignCall,
+  Elected,
+  LockCall,
+  ObserveCall,
+  ResponseHeader,
+  Result,
+  SessionWriteCall,
+} from '../../api/contract.ts';
 import type { Failure } from '../../api/errors/failures.ts';
 import { campaignTxn, lockTxn, placeKey, proclaimTxn, resignTxn } from '../../api/queues.ts';
 import { unreachable } from '../../base/assert.ts';
@@ -15,6 +23,7 @@ import type { CallContext } from '../calls/call-context.ts';
 import { caughtUp, headerOf, propose, type Proposed, redirectTo } from '../calls/call-steps.ts';
 import { placeAt, takenAlready, takenBy, type Taken } from './lock-places.ts';
 import { Handover } from './lock-handover.ts';
+import { refused } from './lock-observe.ts';
 import type { Place } from './lock-queues.ts';
 import type { WaitEnd, WaitOptions } from './lock-waits.ts';
 import type { Member } from '../member.ts';
@@ -278,4 +287,14 @@ async function campaign(queuing: Queuing, call: CampaignCall): Promise<Step<Elec
   const waited = await waitForTurn(queuing, place, { timeoutMs, lease, made: call.lease === noLease });
   if (waited.kind !== 'value') return waited;
   return value({ key, createRevision, lease, revision: written.value.revision });
+}
+
+/** Any replica that has caught up tells who leads an election. */
+export async function serveObserve(member: Member, call: ObserveCall, context: CallContext): Promise<Response> {
+  const { caller, failedLeader, services } = context;
+  if ((await member.leader(failedLeader)) === null) return redirectTo(member, null);
+  const elsewhere = await caughtUp(member, call);
+  if (elsewhere !== null) return elsewhere;
+  const failure = member.driver.store.authorizeRange(caller, call.request, member.nowMs());
+  return failure === null ? services.observers.open(call, caller) : refused(call, failure);
 }

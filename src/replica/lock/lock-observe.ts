@@ -10,10 +10,8 @@ import { observerBacklogBytesMax, streamProbeMs, watchBodyDrainMs } from '../../
 import type { Reservation } from '../../base/memory-budget.ts';
 import type { Caller, KeyValue, RevisionEvents, StoreEvent } from '../../model/store.ts';
 import type { Store } from '../../mvcc/store.ts';
-import { type CallFacts, caughtUp, redirectTo } from '../calls/call-steps.ts';
 import { placeAt } from './lock-places.ts';
 import { queuesOf } from './lock-queues.ts';
-import type { Member } from '../member.ts';
 import type { OpenCall, OpenCalls } from '../open-calls.ts';
 import { blankSpace, BodyChannel, type BodyOptions } from '../watch/watch-body.ts';
 
@@ -177,20 +175,8 @@ function queueOf({ call }: Observer): string {
   return keyText(call.request.key);
 }
 
-function refused(call: ObserveCall, failure: Failure): Response {
+/** As the first message of a stream that does not come to be. */
+export function refused(call: ObserveCall, failure: Failure): Response {
   const { status, text } = call.failed(failure);
   return new Response(`${text}\n`, { status, headers: { 'content-type': 'application/json' } });
-}
-
-export async function serveObserve(
-  member: Member,
-  call: ObserveCall,
-  { caller, failedLeader }: Pick<CallFacts, 'caller' | 'failedLeader'>,
-  observers: Observers,
-): Promise<Response> {
-  if ((await member.leader(failedLeader)) === null) return redirectTo(member, null);
-  const elsewhere = await caughtUp(member, call);
-  if (elsewhere !== null) return elsewhere;
-  const failure = member.driver.store.authorizeRange(caller, call.request, member.nowMs());
-  return failure === null ? observers.open(call, caller) : refused(call, failure);
 }

@@ -65,13 +65,9 @@ export class GroupOfOne {
       sql: this.sql,
       port: {
         ...quietPort,
-        leasesChanged: (changes) => this.leases.applied(changes),
-        leaderChanged: () => this.leases.leaderChanged(),
         applySoon: () => this.driver.goOn(),
-        mayRest: () => this.leases.mayRest(),
         rest: () => {
           this.rested = true;
-          this.leases.resting();
         },
         nowMs: () => this.clockMs,
       },
@@ -94,6 +90,12 @@ export class GroupOfOne {
       newWriteId: () => `l:${this.#writes++}`,
       wait: () => new Promise((resolve) => setImmediate(resolve)),
       broken: fail,
+    });
+    this.driver.listen({
+      leasesChanged: (changes) => this.leases.applied(changes),
+      leaderChanged: () => this.leases.leaderChanged(),
+      mayRest: () => this.leases.mayRest(),
+      resting: () => this.leases.resting(),
     });
   }
 

@@ -8,7 +8,7 @@ import { unreachable } from '../../../src/base/assert.ts';
 import type { ReplicaId } from '../../../src/model/brands.ts';
 import { groupLevel, groupLevelMax } from '../../../src/model/levels.ts';
 import type { Store } from '../../../src/mvcc/store.ts';
-import { Driver, type DriverOptions } from '../../../src/driver/driver.ts';
+import { Driver, type DriverListener, type DriverOptions, type DriverPort } from '../../../src/driver/driver.ts';
 import { decodeEnvelope, encodeEnvelope, type Envelope, type PeerMessage } from '../../../src/driver/envelope.ts';
 import type { PeerReport } from '../../../src/driver/peer-report.ts';
 import { isSnapshotMessage } from '../../../src/driver/snapshot-codec.ts';
@@ -48,13 +48,22 @@ export type RunningDriver = Pick<
   | 'proposeConfiguration'
 > & { readonly store: RunningStore; readonly report: PeerReport | null };
 
+/** What the former code tells its port, and the present one its listeners. */
+export type HeardEvents = Required<Omit<DriverListener, 'resting'>>;
+
 /** `voters`: the voters as the host of the replica has kept them, for code that does not find them in the log. */
-export type StartOptions = DriverOptions & { readonly voters: readonly ReplicaId[] };
+export type StartOptions = DriverOptions & {
+  readonly voters: readonly ReplicaId[];
+  readonly port: DriverPort & HeardEvents;
+};
 
 export function startDriver(code: Code, options: StartOptions): RunningDriver {
   switch (code) {
-    case 'present':
-      return new Driver(options);
+    case 'present': {
+      const driver = new Driver(options);
+      driver.listen(options.port);
+      return driver;
+    }
     case 'level 2':
       return new level2.Driver(options);
     case 'level 1':

@@ -1,0 +1,43 @@
+// Calls that come as messages of a socket, or of a stream, and not as requests of the gateway: each is served here or
+// where the leader is, with the replica's services, and answered in one piece.
+
+import type { ApiRequest } from '../../api/contract.ts';
+import { failureResponse } from '../../api/errors/errors.ts';
+import { newId } from '../../tenants/key-text.ts';
+import type { Member } from '../member.ts';
+import type { Services } from '../services.ts';
+import type { CallFacts, Openings } from './call-context.ts';
+import { routeCall, type RouteOptions } from './call-route.ts';
+import { answerCall } from './calls.ts';
+
+/** Serves one of them. Never fails. */
+export type ServeFramed = (
+  request: ApiRequest,
+  source: Pick<CallFacts, 'caller' | 'origin'>,
+  gone: AbortSignal,
+) => Promise<Response>;
+
+export function framedCalls(member: Member, services: Services, stubOf: RouteOptions['stubOf']): ServeFramed {
+  const writeIdPrefix = `${newId()}${newId()}`;
+  let writes = 0;
+  return (request, { caller, origin }, gone) => {
+    const writeId = `${writeIdPrefix}.${(writes++).toString(36)}`;
+    const facts = { caller, origin, writeId, gone, services, openings: noOpenings };
+    return routeCall(
+      { request, caller, origin, writeId, gone },
+      {
+        own: member.identity.number,
+        serve: (call, doubts) => answerCall(member, call, { ...facts, ...doubts }),
+        stubOf,
+        nowMs: () => member.nowMs(),
+      },
+    );
+  };
+}
+
+/** A frame is a call with one answer: watches have sockets of their own. */
+const noOpenings: Openings = {
+  openWatch: () => failureResponse('v3', { kind: 'notFound' }),
+  openFrames: () => failureResponse('v3', { kind: 'notFound' }),
+  openKeepAlives: null,
+};

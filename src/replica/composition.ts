@@ -1,0 +1,212 @@
+// How a replica is put together when its object starts: each part is made of those above it. What the parts then hear
+// of each other is the living replica's, who listens to the driver last.
+
+import { etcdPath } from '../api/routes.ts';
+import { isolateMemory, type Reservation } from '../base/memory-budget.ts';
+import type { Caller } from '../model/store.ts';
+import { accessOfRange } from '../mvcc/auth/access.ts';
+import type { ToldConfiguration } from '../tenants/directory.ts';
+import { KeyRing, newId } from '../tenants/key-text.ts';
+import { Signatures } from '../tenants/signatures.ts';
+import { TokenRing } from '../tenants/token-text.ts';
+import { FrameSockets } from './calls/call-frames.ts';
+import { headerOf, holderOf, objectOf } from './calls/call-steps.ts';
+import { framedCalls, type ServeFramed } from './calls/framed-calls.ts';
+import { Logins } from './calls/logins.ts';
+import { quotaOf } from './calls/maintenance-quota.ts';
+import { SteppedReads } from './calls/stepped-reads.ts';
+import { DirectoryEntry } from './directory-entry.ts';
+import { LeaseAlarm } from './lease/lease-alarm.ts';
+import { LeaseService } from './lease/lease-service.ts';
+import { KeepAliveStreams } from './lease/lease-stream.ts';
+import { LivingReplica } from './living-replica.ts';
+import { Observers } from './lock/lock-observe.ts';
+import { countPlacesBefore, placeAt } from './lock/lock-places.ts';
+import { LockWaits } from './lock/lock-waits.ts';
+import { Member, type MemberOptions } from './member.ts';
+import type { ObjectSql } from './object-sql.ts';
+import { OpenCalls } from './open-calls.ts';
+import type { Services } from './services.ts';
+import { SharedAlarm } from './shared-alarm.ts';
+import { ObjectSockets } from './watch/watch-object-sockets.ts';
+import { WatchService } from './watch/watch-service.ts';
+
+/** The object, as far as the parts of a replica use it. */
+export type ReplicaHost = MemberOptions & {
+  readonly state: DurableObjectState;
+  readonly sql: ObjectSql;
+  /** What signs keys and tokens. */
+  readonly serviceSecret: string;
+  /** Resolves when the directory has it. */
+  readonly tellDirectory: (told: ToldConfiguration) => Promise<void>;
+};
+
+/** What several parts have in common. */
+type Shared = {
+  readonly open: OpenCalls;
+  readonly memory: (caller: Caller) => Reservation;
+  readonly durable: () => Promise<void>;
+  readonly leaseAlarm: LeaseAlarm;
+};
+
+export function bringToLife(host: ReplicaHost): LivingReplica {
+  const { state, broken } = host;
+  const member = new Member(host);
+  isolateMemory.begins(objectOf(member.identity));
+  const entry = directoryEntry(host, member);
+  const alarm = new SharedAlarm(state.storage, () => entry.wakeAtMs);
+  const leaseAlarm = new LeaseAlarm(alarm, broken);
+  const shared: Shared = {
+    open: openCalls(host, member),
+    memory: (caller) => isolateMemory.reserve(holderOf(member, caller)),
+    durable: () => state.storage.sync(),
+    leaseAlarm,
+  };
+  const services = replicaServices(host, member, shared);
+  const watches = watchService(host, member, shared);
+  const serveFramed = framedCalls(member, services, host.stubOf);
+  const frames = frameSockets(host, member, shared, serveFramed);
+  const keepAlives = keepAliveStreams(shared, serveFramed);
+  const quota = quotaOf(member);
+  const living = new LivingReplica({
+    member,
+    services,
+    watches,
+    frames,
+    keepAlives,
+    quota,
+    entry,
+    alarm,
+    leaseAlarm,
+    broken,
+  });
+  member.listen(living);
+  return living;
+}
+
+function directoryEntry({ sql, tellDirectory, broken }: ReplicaHost, member: Member): DirectoryEntry {
+  return new DirectoryEntry({
+    sql,
+    driver: member.driver,
+    tell: tellDirectory,
+    wake: async () => (await member.leader(null)) !== null,
+    nowMs: () => member.nowMs(),
+    broken,
+  });
+}
+
+function openCalls(host: ReplicaHost, member: Member): OpenCalls {
+  const { store } = member.driver;
+  return new OpenCalls({
+    keyFailure: (caller) => store.authorizeKey(caller, { kind: 'anyone' }, member.nowMs()),
+    expiresAtMs: (caller) => store.keyExpiresAtMs(caller),
+    nowMs: () => member.nowMs(),
+    later: laterOn(host),
+  });
+}
+
+function replicaServices(host: ReplicaHost, member: Member, shared: Shared): Services {
+  const { driver } = member;
+  const { store } = driver;
+  const { open, memory, durable } = shared;
+  const signatures = new Signatures(host.serviceSecret);
+  const waits = new LockWaits({
+    open,
+    placesBefore: (name, createRevision, limit) => countPlacesBefore(store, name, createRevision, limit),
+    holds: ({ key, createRevision }) => placeAt(store, key)?.createRevision === createRevision,
+  });
+  return {
+    reads: new SteppedReads({
+      holdHistory: () => store.holdHistory(),
+      serves: () => driver.serves,
+      pause: () => scheduler.wait(0),
+      nowMs: () => member.nowMs(),
+    }),
+    signatures,
+    open,
+    logins: new Logins(new KeyRing(signatures), new TokenRing(signatures)),
+    leases: leaseService(host, member, { waits, alarm: shared.leaseAlarm }),
+    waits,
+    observers: new Observers({
+      store,
+      header: (revision) => ({ ...headerOf(member), revision }),
+      open,
+      memory,
+      durable,
+    }),
+  };
+}
+
+function leaseService(
+  { broken }: ReplicaHost,
+  member: Member,
+  { waits, alarm }: { readonly waits: LockWaits; readonly alarm: LeaseAlarm },
+): LeaseService {
+  const writeIdPrefix = `l:${newId()}${newId()}`;
+  let writes = 0;
+  return new LeaseService({
+    member,
+    alarm,
+    place: Math.max(
+      0,
+      member.members.findIndex(({ id }) => id === member.identity.number),
+    ),
+    kept: () => waits.kept,
+    newWriteId: () => `${writeIdPrefix}.${(writes++).toString(36)}`,
+    wait: (delayMs) => scheduler.wait(delayMs),
+    broken,
+  });
+}
+
+function watchService(host: ReplicaHost, member: Member, { open, memory, durable }: Shared): WatchService {
+  const { store } = member.driver;
+  return new WatchService({
+    sockets: new ObjectSockets(host.state),
+    history: store,
+    sql: host.sql,
+    open,
+    memory,
+    durable,
+    header: (revision) => ({ ...headerOf(member), revision }),
+    authorize: (caller, range) => store.authorize(caller, accessOfRange(range), member.nowMs()),
+    mayGoOn: (caller, range) => store.authorizeKey(caller, accessOfRange(range), member.nowMs()),
+    nowMs: () => member.nowMs(),
+    later: laterOn(host),
+  });
+}
+
+function frameSockets(
+  { state }: ReplicaHost,
+  member: Member,
+  { open, memory }: Shared,
+  serve: ServeFramed,
+): FrameSockets {
+  return new FrameSockets({ host: state, open, memory, nowMs: () => member.nowMs(), serve });
+}
+
+const keepAlivePath = etcdPath('lease/keepalive');
+
+function keepAliveStreams({ open, memory, durable }: Shared, serve: ServeFramed): KeepAliveStreams {
+  return new KeepAliveStreams({
+    open,
+    memory,
+    durable,
+    serve: (body, source, gone) =>
+      serve({ method: 'POST', path: keepAlivePath, query: '', headers: new Headers(), body }, source, gone),
+  });
+}
+
+/** Runs a task once, as the object's own turns are run: a throw resets the object. What is answered calls it off. */
+function laterOn({ broken }: ReplicaHost): (task: () => void, delayMs: number) => () => void {
+  return (task, delayMs) => {
+    const timer = setTimeout(() => {
+      try {
+        task();
+      } catch (error) {
+        broken(error);
+        throw error;
+      }
+    }, delayMs);
+    return () => clearTimeout(timer);
+  };
+}

@@ -1,0 +1,154 @@
+// A replica that is in memory, with all its parts: which part hears what of the driver and the clock, and in which
+// order; what the object's alarm and its sockets mean to them; and how all of them end.
+
+import { closeSocket } from '../api/close-frames.ts';
+import type { Failure } from '../api/errors/errors.ts';
+import type { Revision } from '../model/brands.ts';
+import type { Command, RevisionEvents } from '../model/store.ts';
+import type { LeaseChange } from '../mvcc/leases.ts';
+import type { FrameSockets } from './calls/call-frames.ts';
+import type { Quota } from './calls/maintenance-quota.ts';
+import type { DirectoryEntry } from './directory-entry.ts';
+import type { LeaseAlarm } from './lease/lease-alarm.ts';
+import type { KeepAliveStreams } from './lease/lease-stream.ts';
+import type { Member, MemberListener } from './member.ts';
+import type { Services } from './services.ts';
+import type { SharedAlarm } from './shared-alarm.ts';
+import type { WatchService } from './watch/watch-service.ts';
+
+export type ReplicaParts = {
+  readonly member: Member;
+  readonly services: Services;
+  readonly watches: WatchService;
+  readonly frames: FrameSockets;
+  readonly keepAlives: KeepAliveStreams;
+  readonly quota: Quota;
+  readonly entry: DirectoryEntry;
+  readonly alarm: SharedAlarm;
+  readonly leaseAlarm: LeaseAlarm;
+  /** What is in memory cannot be trusted any more: the object must reset. */
+  readonly broken: (error: unknown) => void;
+};
+
+export class LivingReplica implements MemberListener {
+  readonly member: Member;
+  readonly services: Services;
+  readonly watches: WatchService;
+  readonly frames: FrameSockets;
+  readonly keepAlives: KeepAliveStreams;
+  readonly #parts: ReplicaParts;
+  readonly #inOrder = new WeakMap<WebSocket, Promise<void>>();
+  #hasEnded = false;
+
+  constructor(parts: ReplicaParts) {
+    this.#parts = parts;
+    this.member = parts.member;
+    this.services = parts.services;
+    this.watches = parts.watches;
+    this.frames = parts.frames;
+    this.keepAlives = parts.keepAlives;
+  }
+
+  // What the driver and the clock tell
+
+  published(events: readonly RevisionEvents[] | null, revision: Revision): void {
+    this.watches.published(events, revision);
+    this.services.waits.published(events);
+    this.services.observers.published(events);
+  }
+
+  /** What was applied may end streams that are open here. */
+  applied(commands: readonly Command[]): void {
+    for (const { operation } of commands) {
+      if (operation.kind === 'compact') this.watches.compacted();
+      if (operation.kind === 'revokeAccessKey' || operation.kind === 'authDisable') this.services.open.keysChanged();
+    }
+  }
+
+  leasesChanged(changes: readonly LeaseChange[]): void {
+    this.services.leases.applied(changes);
+  }
+
+  leaderChanged(): void {
+    this.services.leases.leaderChanged();
+    if (this.member.driver.raft.role !== 'leader') this.services.waits.moved();
+  }
+
+  ticked(): void {
+    const { services, entry, quota } = this.#parts;
+    this.watches.tick(this.member.nowMs());
+    services.leases.tick();
+    services.open.tick();
+    entry.tick();
+    quota.tick();
+  }
+
+  mayRest(): boolean {
+    return this.services.leases.mayRest() && this.#parts.entry.mayRest;
+  }
+
+  /** From here on the object may be put to sleep. */
+  resting(): void {
+    const { entry, alarm, broken } = this.#parts;
+    this.watches.flush();
+    this.frames.resting();
+    this.services.leases.resting();
+    this.#wakeAtExpiry();
+    entry.resting();
+    alarm.wanted().catch(broken);
+  }
+
+  // What the platform tells
+
+  /**
+   * A lease may have ended while all replicas slept, or a key with which a socket is open, or the directory is to be
+   * told of the group.
+   */
+  async alarm(): Promise<void> {
+    const { services, entry, alarm } = this.#parts;
+    await entry.alarm();
+    services.open.expire();
+    await services.leases.alarm();
+    if (this.#hasEnded) return;
+    this.#wakeAtExpiry();
+    await alarm.wanted();
+  }
+
+  /** A watch begins after all that was acknowledged before it was asked for: so this replica first catches up. */
+  watchMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> {
+    const before = this.#inOrder.get(socket) ?? Promise.resolve();
+    const handled = before.then(async () => {
+      if (this.#hasEnded) return;
+      if (await this.member.caughtUp()) this.#tellWatches(socket, message);
+      else closeSocket(socket, { kind: 'noLeader' });
+    });
+    this.#inOrder.set(socket, handled);
+    return handled;
+  }
+
+  /** The replica serves no more, and whoever waits for it is told. */
+  end(failure: Extract<Failure, { kind: 'tenantDeleted' | 'leaderChanged' }>): void {
+    this.#hasEnded = true;
+    this.member.stop(failure.kind);
+    this.#parts.entry.stop();
+    this.watches.end(failure);
+    this.frames.end(failure);
+    this.services.observers.stop(failure);
+    this.services.waits.moved();
+  }
+
+  #tellWatches(socket: WebSocket, message: string | ArrayBuffer): void {
+    try {
+      this.watches.webSocketMessage(socket, message);
+    } catch (error) {
+      this.#parts.broken(error);
+      throw error;
+    }
+  }
+
+  /** Sockets sleep with the object: it wakes for the first of their keys that expires, and ends them. */
+  #wakeAtExpiry(): void {
+    const atMs = this.services.open.earliestExpiryMs;
+    if (atMs !== null) this.#parts.leaseAlarm.wantBy(atMs, this.member.nowMs());
+  }
+}

@@ -1,0 +1,19 @@
+// What lives as long as a replica does and outlives each call: calls are served with it, and none of it serves calls.
+
+import type { Signatures } from '../tenants/signatures.ts';
+import type { Logins } from './calls/logins.ts';
+import type { SteppedReads } from './calls/stepped-reads.ts';
+import type { LeaseService } from './lease/lease-service.ts';
+import type { Observers } from './lock/lock-observe.ts';
+import type { LockWaits } from './lock/lock-waits.ts';
+import type { OpenCalls } from './open-calls.ts';
+
+export type Services = {
+  readonly reads: SteppedReads;
+  readonly signatures: Signatures;
+  readonly open: OpenCalls;
+  readonly logins: Logins;
+  readonly leases: LeaseService;
+  readonly waits: LockWaits;
+  readonly observers: Observers;
+};
