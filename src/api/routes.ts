@@ -205,14 +205,13 @@ function v1Route(pattern: string, calls: Readonly<Record<string, V1Entry>>): Rou
   };
 }
 
-function etcdRoute(prefix: string, call: EtcdEntry): Route {
-  const { patience = 'hedged', servedBy = 'leader', body = 'whole', ...rest } = call;
-  const { isLogin = false, operatorAccess = 'none', namesOrigin = false } = rest;
+function etcdRoute(prefix: string, entry: EtcdEntry): Route {
+  const { patience, servedBy, body, isLogin, operatorAccess, namesOrigin } = { ...usual, ...entry };
   const shared = { ...usual, protocol: 'v3', isLogin, operatorAccess, namesOrigin } as const;
   const [posted, opened] =
-    'stream' in rest
-      ? [parseStream(rest.stream, 'post'), parseStream(rest.stream, 'websocket')]
-      : [parseMessage(rest.parse), parseFrames];
+    'stream' in entry
+      ? [parseStream(entry.stream, 'post'), parseStream(entry.stream, 'websocket')]
+      : [parseMessage(entry.parse), parseFrames];
   return {
     pattern: `${prefix}{+call}`,
     isProbe: false,
@@ -221,7 +220,7 @@ function etcdRoute(prefix: string, call: EtcdEntry): Route {
       ...shared,
       patience: 'bounded',
       // The replica that holds the socket sends each call in its frames on to the leader.
-      servedBy: 'stream' in rest ? servedBy : 'leader',
+      servedBy: 'stream' in entry ? servedBy : 'leader',
       namesOrigin: true,
       parse: opened,
     },

@@ -97,6 +97,7 @@ const ambiguousPath: Failure = {
     'the path has a segment "." or "..", which is taken only in the name of a key, a lock or a semaphore (/v1/kv/a/../b is the key "a/../b")',
 };
 
+/** A path that begins as etcd's do is refused in etcd's form, even where etcd has no such path. */
 function refused(path: string, failure: Failure): Response {
   return failureResponse(path.startsWith('/v3') ? 'v3' : 'v1', failure);
 }
