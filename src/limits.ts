@@ -545,9 +545,9 @@ export const frameSocketUnreadBytesMax = 48 * 1_048_576;
  */
 export const frameSocketReadBytesPerSecond = 32 * 1_048_576;
 /**
- * A snapshot in frames: the platform does not say how far a client is behind, and keeps what was not sent in memory.
+ * A dump in frames: the platform does not say how far a client is behind, and keeps what was not sent in memory.
  */
-export const snapshotFramesBytesMax = 32 * 1_048_576;
+export const dumpFramesBytesMax = 32 * 1_048_576;
 
 // The wire
 
@@ -582,23 +582,23 @@ export const lockWaitSecondsMax = 3_600;
 export const semaphoreLimitMax = 1_000;
 /** The name of a lock: its keys have a slash and up to 17 characters more. */
 export const lockNameBytesMax = 2_030;
-/** Snapshots that one replica sends at a time: each reads the whole store, twice. */
-export const snapshotsMax = 2;
+/** Dumps that one replica sends at a time: each reads the whole store, twice. */
+export const dumpsMax = 2;
 /** Hashes over the whole store that one replica has under way: each reads all of it. */
 export const hashesMax = 8;
 /**
- * Pairs that a snapshot reads at a time: about this many bytes, and never more than these pairs, of which few are 1.5
+ * Pairs that a dump reads at a time: about this many bytes, and never more than these pairs, of which few are 1.5
  * MiB each.
  */
-export const snapshotPageBytes = 1_048_576;
-export const snapshotPagePairsMin = 16;
-export const snapshotPagePairsMax = 4_096;
-/** Leases of a snapshot's head between two turns, each with a query of its own: some 5 ms. */
-export const snapshotStepLeases = 200;
+export const dumpPageBytes = 1_048_576;
+export const dumpPagePairsMin = 16;
+export const dumpPagePairsMax = 4_096;
+/** Leases of a dump's head between two turns, each with a query of its own: some 5 ms. */
+export const dumpStepLeases = 200;
 /** Peer URLs of a learner that is announced, all of them together. */
 export const peerUrlsBytesMax = 8_192;
-/** One part of a snapshot: etcd's. */
-export const snapshotPartBytes = 32_768;
+/** One part of a dump: etcd's. */
+export const dumpPartBytes = 32_768;
 /** A tenant's name: one label of DNS. */
 export const tenantNameCharactersMax = 63;
 /** Ten years. A key that lives longer has no expiry. */

@@ -215,11 +215,11 @@ export type DefragmentCall = Bounded & {
 };
 
 /**
- * Only root may ask. The answer is a dump in parts of `snapshotPartBytes`, and then one part with the SHA-256 of them
- * all (`snapshotMessage`).
+ * Only root may ask. The answer is a dump in parts of `dumpPartBytes`, and then one part with the SHA-256 of them
+ * all (`dumpMessage`).
  */
-export type SnapshotCall = Bounded & {
-  readonly kind: 'snapshot';
+export type DumpCall = Bounded & {
+  readonly kind: 'dump';
   failed(failure: Failure): StreamFailure;
 };
 
@@ -335,7 +335,7 @@ export type ServiceCall =
   | ReleaseCall
   | EtcdStatusCall
   | DefragmentCall
-  | SnapshotCall
+  | DumpCall
   | TransferLeadershipCall
   | DowngradeCall
   | MemberListCall

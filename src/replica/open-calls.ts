@@ -13,7 +13,7 @@ import {
   openKeyShare,
   openProbeMs,
   openProbeSpacingMs,
-  snapshotsMax,
+  dumpsMax,
   watchAuthorizeMs,
   watchBodiesMax,
   watchSocketsMax,
@@ -47,7 +47,7 @@ export const openMax: Readonly<Record<OpenKind, number>> = {
   observer: observersMax,
   keepAliveStream: keepAliveStreamsMax,
   wait: lockWaitersMax,
-  snapshot: snapshotsMax,
+  dump: dumpsMax,
   hash: hashesMax,
 };
 

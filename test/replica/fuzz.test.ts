@@ -109,7 +109,7 @@ function asked(driver: Driver, call: ApiCall, caller: Caller): Asked {
     case 'health':
     case 'keepAliveStream':
     case 'memberList':
-    case 'snapshot':
+    case 'dump':
     case 'status':
     case 'transferLeadership':
       return answered(null);

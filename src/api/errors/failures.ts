@@ -70,7 +70,8 @@ export type OpenKind =
   | 'keepAliveStream'
   /** A call that waits for a lock, for a place of a semaphore or to be elected. */
   | 'wait'
-  | 'snapshot'
+  /** The call `maintenance/snapshot`, whose answer is a dump of the store. */
+  | 'dump'
   /** A hash of the whole store. */
   | 'hash';
 

@@ -30,7 +30,7 @@ const openWords: Readonly<Record<OpenKind, string>> = {
   observer: 'streams that observe elections',
   keepAliveStream: 'streams of keepalives',
   wait: 'calls that wait for a lock or an election',
-  snapshot: 'snapshots under way',
+  dump: 'snapshots under way',
   hash: 'hashes of the whole store under way',
 };
 

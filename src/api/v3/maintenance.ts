@@ -128,7 +128,7 @@ const hashField = (hash: number): string => (hash === 0 ? '' : `,"hash":${hash}`
  * One message of a dump, without its newline. `remainingBytes` counts all parts but the last one, which is their
  * SHA-256.
  */
-export function snapshotMessage(remainingBytes: number, blob: Uint8Array): string {
+export function dumpMessage(remainingBytes: number, blob: Uint8Array): string {
   const remaining = remainingBytes === 0 ? '' : `"remaining_bytes":"${remainingBytes}",`;
   const part = blob.byteLength === 0 ? '' : `"blob":"${base64(blob)}",`;
   return `{"result":{${remaining}${part}"version":"${etcdStorageVersion}"}}`;
@@ -137,7 +137,7 @@ export function snapshotMessage(remainingBytes: number, blob: Uint8Array): strin
 export const snapshot: ParseUnary = (scanner, { timeoutMs }) => {
   if (readBody(noFields, scanner) === null) return null;
   return {
-    kind: 'snapshot',
+    kind: 'dump',
     protocol: 'v3',
     timeoutMs,
     failed: (failure) => streamFailure(failure, 'kept'),

@@ -13,7 +13,7 @@ import {
   frameSocketUnreadBytesMax,
   framesQueuedBytesMax,
   framesQueuedMax,
-  snapshotFramesBytesMax,
+  dumpFramesBytesMax,
   frameSocketReadBytesPerSecond,
 } from '../../limits.ts';
 import type { Reservation } from '../../base/memory-budget.ts';
@@ -221,9 +221,7 @@ export class FrameSockets {
     if (response.body === null) return lines.end();
     const reader: ReadableStreamDefaultReader<Uint8Array> = response.body.getReader();
     connection.answering = reader;
-    const bytesMax = isEtcdCall(source.path, 'maintenance/snapshot')
-      ? snapshotFramesBytesMax
-      : Number.POSITIVE_INFINITY;
+    const bytesMax = isEtcdCall(source.path, 'maintenance/snapshot') ? dumpFramesBytesMax : Number.POSITIVE_INFINITY;
     try {
       for (let bytes = 0; bytes <= bytesMax;) {
         const { done, value } = await reader.read();

@@ -44,7 +44,7 @@ import {
 } from './maintenance-calls.ts';
 import { alarmRefusal } from './maintenance-quota.ts';
 import { serveMemberChange, serveMemberList } from './maintenance-members.ts';
-import { serveSnapshot } from './maintenance-snapshot.ts';
+import { serveDump } from './maintenance-snapshot.ts';
 import { isReadOnly } from '../../mvcc/txn-shape.ts';
 import type { Member } from '../member.ts';
 import { servedBy, serveRead, serveReadTxn } from './read-calls.ts';
@@ -105,8 +105,8 @@ async function serveParsed(
       return withinItsTimeout(call, serveEtcdStatus(member, call, context));
     case 'defragment':
       return withinItsTimeout(call, serveDefragment(member, call, context));
-    case 'snapshot':
-      return serveSnapshot(member, call, context);
+    case 'dump':
+      return serveDump(member, call, context);
     case 'transferLeadership':
       return withinItsTimeout(call, serveTransferLeadership(member, call, context));
     case 'downgrade':

@@ -1,4 +1,4 @@
-// What a snapshot's bytes are: everything of a store that a client put there, as it was at one revision.
+// What the bytes of a dump are: everything of a store that a client put there, as it was at one revision.
 //
 //   "quorate-snapshot" in ASCII, one byte: the version of this layout (1), then records until the end.
 //   A record: one byte for its kind, a varint for the length of the rest, the rest. Numbers are varints (seven bits a
@@ -13,12 +13,12 @@
 //   7 end         how many pairs there were
 //
 // A reader passes over kinds that it does not know. Pairs come in the order of their keys. A lease that a pair names
-// and that has no record ended while the snapshot was written: the pair stands without it.
+// and that has no record ended while the dump was written: the pair stands without it.
 
 import { BinaryWriter } from '../../base/binary.ts';
 import type { LeaseId, Revision } from '../../model/brands.ts';
 import { concatBytes, joinBytes, utf8 } from '../../base/bytes.ts';
-import { snapshotPageBytes, snapshotPagePairsMax, snapshotPagePairsMin, snapshotStepLeases } from '../../limits.ts';
+import { dumpPageBytes, dumpPagePairsMax, dumpPagePairsMin, dumpStepLeases } from '../../limits.ts';
 import type { Alarm, KeyValue, RangeRequest, StoreFailure } from '../../model/store.ts';
 import type { AnswerTo, Query, QueryResult } from '../../model/queries.ts';
 import type { RangeOutcome } from '../../mvcc/store.ts';
@@ -51,7 +51,7 @@ export function* dumpHead(member: Member): Generator<void, Uint8Array, void> {
   const { revision, compactedRevision } = member.driver.store;
   const leases: Uint8Array[] = [];
   for (const [nth, id] of (yield* askInSteps(member, { kind: 'leases' })).ids.entries()) {
-    if (nth % snapshotStepLeases === 0) yield;
+    if (nth % dumpStepLeases === 0) yield;
     const { lease } = ask(member, { kind: 'timeToLive', id, keys: false });
     if (lease !== null) leases.push(leaseRecord(id, lease.ttlSeconds));
   }
@@ -74,7 +74,7 @@ export class DumpPairs {
   readonly #source: PairSource;
   #next: Uint8Array | null = Uint8Array.of(0);
   #pairs = 0;
-  #pagePairs = snapshotPagePairsMin;
+  #pagePairs = dumpPagePairsMin;
 
   constructor(source: PairSource) {
     this.#source = source;
@@ -85,12 +85,12 @@ export class DumpPairs {
     const outcome = yield* this.#source.range(pageRequest(this.#next, this.#source.revision, this.#pagePairs));
     if (outcome.kind === 'failed') {
       // Pairs were larger than those before them. A page of the fewest always fits an answer.
-      if (outcome.failure.kind !== 'answerTooLarge' || this.#pagePairs === snapshotPagePairsMin) return outcome;
-      this.#pagePairs = snapshotPagePairsMin;
+      if (outcome.failure.kind !== 'answerTooLarge' || this.#pagePairs === dumpPagePairsMin) return outcome;
+      this.#pagePairs = dumpPagePairsMin;
       return yield* this.next();
     }
     const { kvs, more } = outcome.answer;
-    const writer = new BinaryWriter(snapshotPageBytes);
+    const writer = new BinaryWriter(dumpPageBytes);
     for (const kv of kvs) writer.raw(pairRecord(kv));
     this.#pairs += kvs.length;
     const last = kvs.at(-1);
@@ -103,8 +103,8 @@ export class DumpPairs {
 }
 
 function pairsOfNextPage(bytes: number, pairs: number): number {
-  const fitting = Math.floor((snapshotPageBytes * pairs) / Math.max(1, bytes));
-  return Math.min(snapshotPagePairsMax, Math.max(snapshotPagePairsMin, fitting));
+  const fitting = Math.floor((dumpPageBytes * pairs) / Math.max(1, bytes));
+  return Math.min(dumpPagePairsMax, Math.max(dumpPagePairsMin, fitting));
 }
 
 function pageRequest(key: Uint8Array, revision: Revision, limit: number): RangeRequest {

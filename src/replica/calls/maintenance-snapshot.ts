@@ -6,12 +6,12 @@
 // memory.
 
 import { createHash } from 'node:crypto';
-import type { SnapshotCall } from '../../api/contract.ts';
-import { snapshotMessage } from '../../api/v3/maintenance.ts';
+import type { DumpCall } from '../../api/contract.ts';
+import { dumpMessage } from '../../api/v3/maintenance.ts';
 import type { Failure } from '../../api/errors/errors.ts';
 import { assert } from '../../base/assert.ts';
 import { concatBytes, utf8 } from '../../base/bytes.ts';
-import { answerReadMs, snapshotPartBytes } from '../../limits.ts';
+import { answerReadMs, dumpPartBytes } from '../../limits.ts';
 import type { CallContext } from './call-context.ts';
 import { authorize, leadsAndCaughtUp } from './call-steps.ts';
 import { rootOnly } from './maintenance-calls.ts';
@@ -23,17 +23,17 @@ type Counted =
   | { readonly kind: 'bytes'; readonly bytes: number }
   | { readonly kind: 'failed'; readonly failure: Failure };
 
-export async function serveSnapshot(member: Member, call: SnapshotCall, context: CallContext): Promise<Response> {
+export async function serveDump(member: Member, call: DumpCall, context: CallContext): Promise<Response> {
   const elsewhere = await leadsAndCaughtUp(member, call, context);
   if (elsewhere !== null) return elsewhere;
   const { caller, services } = context;
   const refused = await authorize(member, caller, rootOnly);
   if (refused !== null) return failed(call, refused);
-  const full = services.open.refusal('snapshot', caller);
+  const full = services.open.refusal('dump', caller);
   if (full !== null) return failed(call, full);
   let ended: Failure | null = null;
   const place: OpenCall = {
-    kind: 'snapshot',
+    kind: 'dump',
     caller,
     end: (failure) => {
       ended = failure;
@@ -65,7 +65,7 @@ export async function serveSnapshot(member: Member, call: SnapshotCall, context:
       if (next.kind === 'messages') {
         unread = setTimeout(() => {
           services.open.delete(place);
-          controller.error(new Error('the client did not read the snapshot'));
+          controller.error(new Error('the client did not read the dump'));
         }, answerReadMs);
         return;
       }
@@ -80,7 +80,7 @@ export async function serveSnapshot(member: Member, call: SnapshotCall, context:
   return new Response(body, { headers: { 'content-type': 'application/json' } });
 }
 
-function failed(call: SnapshotCall, failure: Failure): Response {
+function failed(call: DumpCall, failure: Failure): Response {
   const { status, text } = call.failed(failure);
   return new Response(`${text}\n`, { status, headers: { 'content-type': 'application/json' } });
 }
@@ -139,7 +139,7 @@ class SnapshotParts {
 
   /** At least one message. */
   *next(): Generator<void, Messages, void> {
-    while (this.#pending.byteLength < snapshotPartBytes) {
+    while (this.#pending.byteLength < dumpPartBytes) {
       const page = yield* this.#pairs.next();
       if (page.kind === 'failed') return page;
       if (page.kind === 'end') {
@@ -149,24 +149,24 @@ class SnapshotParts {
       }
       this.#pending = concatBytes(this.#pending, page.bytes);
     }
-    return { kind: 'messages', text: this.#cut(snapshotPartBytes) };
+    return { kind: 'messages', text: this.#cut(dumpPartBytes) };
   }
 
   /** What is pending as messages, but for a rest of fewer bytes than `partBytesMin`. */
   #cut(partBytesMin: number): string {
     const messages: string[] = [];
     let offset = 0;
-    for (; this.#pending.byteLength - offset >= partBytesMin; offset += snapshotPartBytes) {
-      const part = this.#pending.subarray(offset, offset + snapshotPartBytes);
+    for (; this.#pending.byteLength - offset >= partBytesMin; offset += dumpPartBytes) {
+      const part = this.#pending.subarray(offset, offset + dumpPartBytes);
       this.#digest.update(part);
       this.#remaining -= part.byteLength;
-      messages.push(`${snapshotMessage(this.#remaining, part)}\n`);
+      messages.push(`${dumpMessage(this.#remaining, part)}\n`);
     }
     this.#pending = this.#pending.slice(offset);
     return messages.join('');
   }
 
   #digestMessage(): string {
-    return `${snapshotMessage(0, this.#digest.digest())}\n`;
+    return `${dumpMessage(0, this.#digest.digest())}\n`;
   }
 }

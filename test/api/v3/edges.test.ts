@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { ApiCall, HealthFacts } from '../../../src/api/contract.ts';
 import { decodeCredential } from '../../../src/api/v3/auth.ts';
 import { peerUrlsOf } from '../../../src/api/v3/cluster.ts';
-import { alarmError, snapshotMessage } from '../../../src/api/v3/maintenance.ts';
+import { alarmError, dumpMessage } from '../../../src/api/v3/maintenance.ts';
 import { parseDowngradeTarget } from '../../../src/api/v3/versions.ts';
 import { revision } from '../../../src/model/brands.ts';
 import { emptyBytes, utf8 } from '../../../src/base/bytes.ts';
@@ -143,10 +143,10 @@ describe('members and versions', () => {
   });
 
   it('API-V3-48: a snapshot’s message has its part, what remains, and the version', () => {
-    expect(JSON.parse(snapshotMessage(32_768, utf8('ab')))).toEqual({
+    expect(JSON.parse(dumpMessage(32_768, utf8('ab')))).toEqual({
       result: { remaining_bytes: '32768', blob: 'YWI=', version: '3.7.0' },
     });
-    expect(JSON.parse(snapshotMessage(0, utf8('b')))).toEqual({ result: { blob: 'Yg==', version: '3.7.0' } });
+    expect(JSON.parse(dumpMessage(0, utf8('b')))).toEqual({ result: { blob: 'Yg==', version: '3.7.0' } });
   });
 
   it('API-V3-49: upgrades of what is no stream take frames, each the body of a POST', () => {

@@ -118,7 +118,7 @@ function expectedOfGroup(path: string, json: Plain): object {
     case 'maintenance/defragment':
       return { kind: 'defragment' };
     case 'maintenance/snapshot':
-      return { kind: 'snapshot' };
+      return { kind: 'dump' };
     case 'maintenance/transfer-leadership':
       return { kind: 'transferLeadership', target: big(json['targetID']) };
     case 'maintenance/downgrade': {
@@ -294,7 +294,7 @@ export function answerLike(call: ApiCall, path: string, json: Plain): Response {
     case 'observe':
     case 'refused':
     case 'release':
-    case 'snapshot':
+    case 'dump':
     case 'status':
     case 'watch':
     default:

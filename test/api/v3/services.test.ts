@@ -169,7 +169,7 @@ function failed(call: ApiCall, failure: Failure): Response {
     case 'keepAliveStream':
     case 'observe':
     case 'release':
-    case 'snapshot':
+    case 'dump':
     case 'status':
     case 'watch':
     default:
@@ -251,7 +251,7 @@ describe('streams of leases and elections', () => {
       headers: new Headers(),
       body: new Uint8Array(),
     });
-    if (snapshot.kind !== 'snapshot') throw new Error(snapshot.kind);
+    if (snapshot.kind !== 'dump') throw new Error(snapshot.kind);
     const { status, text } = snapshot.failed({ kind: 'invalidToken' });
     expect([status, JSON.parse(text)]).toMatchObject([
       401,

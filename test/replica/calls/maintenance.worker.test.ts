@@ -14,10 +14,10 @@ import {
   frameSocketsMax,
   peerUrlsBytesMax,
   quotaEndsAtPart,
-  snapshotFramesBytesMax,
-  snapshotPagePairsMin,
-  snapshotPartBytes,
-  snapshotsMax,
+  dumpFramesBytesMax,
+  dumpPagePairsMin,
+  dumpPartBytes,
+  dumpsMax,
 } from '../../../src/limits.ts';
 import { Quota } from '../../../src/replica/calls/maintenance-quota.ts';
 import { type Alarm, alarmKind } from '../../../src/model/store.ts';
@@ -57,7 +57,7 @@ function readSnapshot(lines: readonly string[]): Dump {
   for (const [place, { blob, remaining }] of parts.entries()) {
     follow -= blob.byteLength;
     expect(remaining).toBe(follow);
-    if (place < parts.length - 1) expect(blob.byteLength).toBe(snapshotPartBytes);
+    if (place < parts.length - 1) expect(blob.byteLength).toBe(dumpPartBytes);
   }
   const reader = new BinaryReader(bytes);
   expect(Buffer.from(reader.raw(16)).toString()).toBe('quorate-snapshot');
@@ -88,7 +88,7 @@ describe('snapshots', () => {
     const client = new EtcdClient(tenant.key);
     await client.done('/v3/lease/grant', { ID: 7, TTL: 600 });
     const value = 'v'.repeat(3_000);
-    for (let place = 0; place < 3 * snapshotPagePairsMin; place++) {
+    for (let place = 0; place < 3 * dumpPagePairsMin; place++) {
       await client.done('/v3/kv/put', { key: b64(`k/${100 + place}`), value: b64(value), lease: place === 0 ? 7 : 0 });
     }
     const root = await enableAuth(tenant.key);
@@ -131,7 +131,7 @@ describe('snapshots', () => {
     expect(records.get(7)?.[0]?.varint()).toBe(48);
   });
 
-  it('MAINT-2: a snapshot of pairs of every size is cut into parts of snapshotPartBytes', async () => {
+  it('MAINT-2: a dump of pairs of every size is cut into parts of dumpPartBytes', async () => {
     const tenant = await newTenant({ name: 'snapshot-sizes', replicas: 1 });
     const sizes = [0, 1, 32_700, 32_768, 40_000, 1_500_000, 5, 1_000_000];
     for (const [place, size] of sizes.entries()) await put(tenant.key, `k/${place}`, 'x'.repeat(size));
@@ -145,12 +145,12 @@ describe('snapshots', () => {
     expect(values).toEqual(sizes);
   });
 
-  it('MAINT-3: a replica sends snapshotsMax snapshots at a time, half of them with one key; one more is answered 429, until one ends', async () => {
+  it('MAINT-3: a replica sends dumpsMax dumps at a time, half of them with one key; one more is answered 429, until one ends', async () => {
     const tenant = await newTenant({ name: 'many-snapshots', replicas: 1 });
     const keys = [tenant.key, (await newKey(tenant, 'admin')).key, (await newKey(tenant, 'admin')).key];
-    for (let place = 0; place < 3 * snapshotPagePairsMin; place++)
+    for (let place = 0; place < 3 * dumpPagePairsMin; place++)
       await put(tenant.key, `k/${place}`, 'x'.repeat(1_000_000));
-    expect(snapshotsMax).toBe(2);
+    expect(dumpsMax).toBe(2);
     const open = [await snapshotOf(tenant.key)];
     const refused = await snapshotOf(tenant.key);
     expect([refused.status, await refused.json()]).toMatchObject([429, { error: { code: 8 } }]);
@@ -557,11 +557,11 @@ describe('calls on a WebSocket', () => {
     expect((await socket.closed).code).toBe(4429);
   });
 
-  it('FRAME-8: a snapshot in frames ends at snapshotFramesBytesMax, and says so', async () => {
+  it('FRAME-8: a dump in frames ends at dumpFramesBytesMax, and says so', async () => {
     const tenant = await newTenant({ name: 'frames-snapshot', replicas: 1 });
     const valueBytes = 1_500_000;
     // As base64 the value is a third longer.
-    const fitting = Math.floor((snapshotFramesBytesMax * 0.74) / valueBytes);
+    const fitting = Math.floor((dumpFramesBytesMax * 0.74) / valueBytes);
     const last = async (): Promise<Record<string, unknown>> => {
       const socket = await FrameSocket.open('/v3/maintenance/snapshot', { 'Quorate-Key': tenant.key });
       socket.send({});
