@@ -99,12 +99,12 @@ export const deploying: Partial<FaultMix> = {
 const entries = {
   // Consensus and storage
   voteForgotten: {
-    what: 'a crash loses whom the replica voted for',
+    what: 'a crash loses the vote of the replica',
     // A vote counts twice only where several stand in one term and a voter crashes.
     mix: { replicas: 3, longLeases: 0, crashAfterSync: 0.05, rivalsEveryMs: 1_000, impatient: 0.5 },
   },
-  replyBeforePersist: { what: 'messages leave before what they promise is durable' },
-  answerBeforeDurable: { what: 'answers to clients leave before what they promise is durable' },
+  replyBeforePersist: { what: 'messages leave before the writes that they promise are durable' },
+  answerBeforeDurable: { what: 'answers to clients leave before the writes that they acknowledge are durable' },
   olderTermCommitted: {
     what: "a leader counts copies of an entry of an older term (figure 3.7 of Ongaro's dissertation), and tells that it is committed",
   },
@@ -119,17 +119,17 @@ const entries = {
   configurationForgotten: { what: 'a replica that starts again counts by an older configuration', mix: moving },
   snapshotRowLost: { what: 'a snapshot lacks some rows', mix: moving },
   lossNotTold: {
-    what: 'a learner that lacks what its leader takes it to have says that it has it',
+    what: 'a learner that lost entries says that it has what its leader believes it to have',
     mix: { ...moving, loseLearnerEveryMs: 400 },
   },
   hashNotTold: { what: 'replicas do not hear which hash others hold', mix: altered },
   // Deployments
   levelAssumed: {
-    what: 'a leader takes it that all members know the next level',
+    what: 'a leader assumes that all members know the next level',
     mix: { startsFormer: 1, deployEveryMs: 2_000, replicas: 3 },
   },
   unknownEntrySkipped: {
-    what: 'the former code takes an entry that it does not know for an empty one',
+    what: 'the former code skips an entry that it does not know as if it were empty',
     mix: deploying,
   },
   // Reads and writes
@@ -152,12 +152,12 @@ const entries = {
     mix: { throwing: 0.1, startsFormer: 0, deployEveryMs: 0 },
   },
   workCountedOtherwise: {
-    what: 'some replicas take one row more for too much work than others',
+    what: 'some replicas refuse a transaction as too much work one row later than others',
     mix: { workload: 'batch', commandRowsMax: 30, throwing: 0, startsFormer: 0, deployEveryMs: 0 },
   },
   // Large deletes
   deletedTooEarly: {
-    what: 'what a step of a large delete has taken is gone at the revision before, too',
+    what: 'the keys that a step of a large delete has taken are missing at the revision before, too',
     mix: { workload: 'mixed' },
   },
   deleteResumedLate: {
@@ -179,20 +179,23 @@ const entries = {
     what: 'a replica that believes it leads answers keepalives without asking the others',
     mix: { workload: 'mixed', longLeases: 0, replicas: 3, partitionEveryMs: 2_000 },
   },
-  checkpointRepeated: { what: 'what was written before a rest is written again after a later keepalive', mix: rested },
-  alarmNotSet: { what: 'nobody rings for leases of a group that rests' },
+  checkpointRepeated: {
+    what: 'deadlines that were written before a rest are written again after a later keepalive',
+    mix: rested,
+  },
+  alarmNotSet: { what: 'no alarm is set for the leases of a group that rests' },
   // Permissions
   permissionCheckedEarly: {
-    what: 'what a caller may read is looked at when the request comes, before the replica has caught up',
+    what: 'the permissions of a caller are looked at when the request comes, before the replica has caught up',
     mix: { workload: 'mixed', auth: 1, longLeases: 0, thinkMs: 5, replicas: 3 },
   },
   refusedTooEarly: {
-    what: 'a leader refuses a write by rights that it has not caught up to',
+    what: 'a leader refuses a write by permissions before it has caught up',
     mix: { workload: 'mixed', auth: 1, longLeases: 0, thinkMs: 5, replicas: 3, startsFormer: 0, deployEveryMs: 0 },
   },
   // Watches
   eventsSkipped: { what: 'now and then a revision is not published' },
-  eventsBeforeDurable: { what: 'events leave before what they tell is durable', mix: watched },
+  eventsBeforeDurable: { what: 'events leave before the writes that they tell are durable', mix: watched },
   watchRestoredLate: { what: 'a watch that slept goes on one revision too late', mix: { ...watched, evict: 1 } },
   watchRestoredEarly: { what: 'a watch that slept goes on one revision too early', mix: { ...watched, evict: 1 } },
   watchStartsEarly: { what: 'a watch begins one revision before the one that was asked for', mix: watched },
@@ -201,7 +204,10 @@ const entries = {
   watchRevisionSplit: { what: 'a revision is told in two messages', mix: watched },
   watchPreviousWrong: { what: 'the pair before an event is told as the pair after it', mix: watched },
   progressAhead: { what: 'progress overtakes the events that it speaks of', mix: watched },
-  watchNotCaughtUp: { what: 'a watch begins at what the replica knows, without asking the leader', mix: watched },
+  watchNotCaughtUp: {
+    what: 'a watch begins at the revision that the replica knows, without asking the leader',
+    mix: watched,
+  },
 } as const satisfies Readonly<Record<string, BugEntry>>;
 
 export type PlantedBug = keyof typeof entries;
