@@ -37,7 +37,7 @@ export class Provisioning {
    * Answers 'nameTaken' where another tenant has the name. Throws where a replica or the directory cannot be reached.
    */
   async create(request: NewTenant, nowMs: number): Promise<Provisioned | 'nameTaken'> {
-    const replicas = request.placement.map((location, place): PlacedReplica => ({ number: place + 1, location }));
+    const replicas = request.placement.map((location, index): PlacedReplica => ({ number: index + 1, location }));
     const tenant: Tenant = {
       id: newId(),
       name: request.name,
@@ -154,7 +154,7 @@ export class Provisioning {
     const answers: number[] = [];
     for (let first = from; first < below; first += deletionCallsMax) {
       const count = Math.min(deletionCallsMax, below - first);
-      const stubs = Array.from({ length: count }, (_, place) => this.#groups.stub(id, first + place));
+      const stubs = Array.from({ length: count }, (_, index) => this.#groups.stub(id, first + index));
       answers.push(...(await Promise.all(stubs.map(ask))));
     }
     return answers;

@@ -1,6 +1,6 @@
-// The cursor of a list: where its next page begins and at which revision, so that all pages show one snapshot. It is
-// opaque to clients and gives no rights, because the store checks the caller's key on every page. The sum in it finds a
-// cursor that was cut short, changed, or taken from another list.
+// The cursor of a list: where its next page begins and at which revision, so that all pages show the same revision. It
+// is opaque to clients and gives no rights, because the store checks the caller's key on every page. The sum in it
+// finds a cursor that was cut short, changed, or taken from another list.
 
 import { Buffer } from 'node:buffer';
 import { compareBytes, concatBytes, equalBytes } from '../../base/bytes.ts';

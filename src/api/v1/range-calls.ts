@@ -1,4 +1,4 @@
-// /v1/kv: lists keys in pages of one snapshot, and deletes a range.
+// /v1/kv: lists keys in pages of one revision, and deletes a range.
 
 import { listLimitDefault, listLimitMax } from '../../limits.ts';
 import { textOf } from '../../base/bytes.ts';

@@ -13,7 +13,6 @@ import type {
 import { failureResponse, type Failure } from '../../api/errors/errors.ts';
 import { downgradeAction } from '../../api/service-calls.ts';
 import { alarmError } from '../../api/v3/maintenance.ts';
-import { isOperatorsAlone } from '../../api/v3/operator-calls.ts';
 import { etcdClusterLevel, parseDowngradeTarget } from '../../api/v3/versions.ts';
 import { unreachable } from '../../base/assert.ts';
 import type { AccessNeed } from '../../mvcc/auth/access.ts';
@@ -93,7 +92,9 @@ export async function serveDowngrade(member: Member, call: DowngradeCall, contex
   const failed = (failure: Failure): Response => call.respond({ kind: 'failed', failure }, headerOf(member));
   const refused = await authorize(member, context.caller, rootOnly);
   if (refused !== null) return failed(refused);
-  if (context.caller.kind !== 'service' && isOperatorsAlone(call)) return failed({ kind: 'permissionDenied' });
+  // To announce a downgrade, or to end it, changes the group and not the store: that is the operator's alone.
+  const changesGroup = call.action !== downgradeAction.validate;
+  if (context.caller.kind !== 'service' && changesGroup) return failed({ kind: 'permissionDenied' });
   const planned = planDowngrade(call);
   switch (planned.kind) {
     case 'failed':
