@@ -4,7 +4,8 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pair } from '../sim/checkers/history.ts';
-import type { Watched, WatchConnection, WatchEvent, WatchFrame } from '../sim/checkers/watch-checker.ts';
+import type { Watched, WatchConnection, WatchFrame } from '../sim/checkers/watch-checker.ts';
+import type { WatchEvent } from '../sim/checkers/watch-witness.ts';
 import type { Random } from '../support/random.ts';
 import { isObject, listIn, type Members, membersOf, numberIn, textIn } from './json.ts';
 import type { Recorder } from './recorder.ts';

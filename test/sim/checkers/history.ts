@@ -26,6 +26,8 @@ export type Pair = {
   readonly create: number;
   readonly mod: number;
   readonly version: number;
+  /** Not every history knows of leases. */
+  readonly lease?: string;
 };
 
 /** As much of a pair as an answer told. Null: the answer did not tell this. */

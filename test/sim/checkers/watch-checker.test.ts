@@ -4,6 +4,7 @@ import { makeHistory, makeWatch, SequentialStore } from './random-history.ts';
 import { input, put, remove } from './small-history.ts';
 import { Truth, type TruthEvent } from '../models/truth.ts';
 import { checkWatch, type WatchConnection, type Watched, type WatchFrame } from './watch-checker.ts';
+import { WatchWitness } from './watch-witness.ts';
 
 const store = new SequentialStore();
 const transactions = [
@@ -103,24 +104,24 @@ describe('a watch', () => {
 
   it('CHECK-WATCH-8: previous values are right, and come where they were asked for', () => {
     const whole = connection(2, created(7, 2), events(2, 3, 4, 6, 7));
-    expect(rulesOf([whole], { previous: false })).toEqual(['previous']);
+    expect(rulesOf([whole], { previous: false })).toEqual(['previous values']);
     const [last] = of(7);
     if (last?.previous === undefined || last.previous === null) throw new Error('the last event has no previous value');
     const wrong = { ...last, previous: { ...last.previous, value: '1' } };
-    expect(rulesOfFrames(events(2, 3, 4, 6), these(wrong))).toEqual(['previous']);
-    expect(rulesOfFrames(events(2, 3, 4, 6), these({ ...last, previous: null }))).toEqual(['previous']);
+    expect(rulesOfFrames(events(2, 3, 4, 6), these(wrong))).toEqual(['previous values']);
+    expect(rulesOfFrames(events(2, 3, 4, 6), these({ ...last, previous: null }))).toEqual(['previous values']);
   });
 
   it('CHECK-WATCH-9: no event from before the asked revision', () => {
-    expect(rulesOf([connection(4, created(7, 4), events(3), events(4, 6, 7))])).toEqual(['not before']);
-    expect(rulesOf([connection(4, created(7, 4), events(3, 4, 6, 7))])).toEqual(['not before']);
+    expect(rulesOf([connection(4, created(7, 4), events(3), events(4, 6, 7))])).toEqual(['nothing from before']);
+    expect(rulesOf([connection(4, created(7, 4), events(3, 4, 6, 7))])).toEqual(['nothing from before']);
   });
 
   it('CHECK-WATCH-10: it begins where asked, after what was over, and tells what is and was asked for', () => {
-    expect(rulesOf([connection(4, created(7, 3), events(4, 6, 7))])).toEqual(['begins']);
-    expect(rulesOf([connection(null, created(4, 3), events(6, 7))])).toContain('begins');
-    expect(rulesOf([{ ...connection(null, created(4, 5), events(6, 7)), floor: 5 }])).toEqual(['begins']);
-    expect(rulesOf([connection(null, events(6, 7))])).toContain('begins');
+    expect(rulesOf([connection(4, created(7, 3), events(4, 6, 7))])).toEqual(['begins where asked']);
+    expect(rulesOf([connection(null, created(4, 3), events(6, 7))])).toContain('begins where asked');
+    expect(rulesOf([{ ...connection(null, created(4, 5), events(6, 7)), floor: 5 }])).toEqual(['real-time order']);
+    expect(rulesOf([connection(null, events(6, 7))])).toContain('created once');
     expect(rulesOfFrames(events(2, 3, 4, 6, 7), progress(8))).toEqual(['committed']);
     expect(rulesOfFrames(events(2, 3, 4), these(...truth.eventsOf(5)), events(6, 7))).toContain('events are right');
     const [two] = of(2);
@@ -128,6 +129,45 @@ describe('a watch', () => {
     const other = { ...two, pair: { ...two.pair, value: '9' } };
     expect(rulesOfFrames(these(other), events(3, 4, 6, 7))).toEqual(['events are right']);
     expect(rulesOfFrames(these({ ...two, type: 'delete' }), events(3, 4, 6, 7))).toEqual(['events are right']);
+  });
+
+  it('CHECK-WATCH-12: it is created once; it ends by a compaction that was, and goes on behind what it told', () => {
+    expect(rulesOfFrames(created(7, 2), events(2, 3, 4, 6, 7))).toEqual(['created once']);
+    const rules: string[] = [];
+    const witness = new WatchWitness({
+      happened: { revision: 7, compacted: 5, eventsOf: (revision) => truth.eventsOf(revision) },
+      matches: isWatched,
+      previous: true,
+      start: 2,
+      fail: (rule) => rules.push(rule),
+    });
+    witness.connects({ asked: 2, floor: 0 });
+    witness.created({ revision: 7, from: 2 });
+    witness.events(of(2, 3), true);
+    witness.compacted(5);
+    witness.slow(4);
+    expect(rules).toEqual([]);
+    witness.compacted(6);
+    witness.compacted(4);
+    expect(rules.splice(0)).toEqual(['compacted', 'compacted']);
+    witness.slow(3);
+    witness.slow(5);
+    expect(rules).toEqual(['resumable', 'resumable']);
+    // At the compacted revision what was before it is gone.
+    witness.connects({ asked: 5, floor: 0 });
+    witness.created({ revision: 7, from: 5 });
+    witness.events(
+      of(6).map((event) => ({ ...event, previous: null })),
+      true,
+    );
+    expect(rules.splice(2)).toEqual(['previous values']);
+    witness.connects({ asked: 4, floor: 0 });
+    witness.created({ revision: 7, from: 4 });
+    witness.events(
+      of(4).map((event) => ({ ...event, previous: null })),
+      true,
+    );
+    expect(rules.splice(2)).toEqual([]);
   });
 });
 
@@ -187,7 +227,7 @@ const anomalies: Readonly<Record<string, (frame: WatchFrame) => WatchFrame[] | n
   },
   bookmarkable: (frame) =>
     frame.kind === 'events' ? [{ kind: 'progress', revision: frame.events.at(0)?.pair.mod ?? 0 }, frame] : null,
-  previous: (frame) => {
+  'previous values': (frame) => {
     if (frame.kind !== 'events') return null;
     const [first, ...others] = frame.events;
     return first === undefined || first.previous === null

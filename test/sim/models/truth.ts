@@ -99,7 +99,8 @@ export function isSamePair(left: Pair | null, right: Pair | null): boolean {
     left.value === right.value &&
     left.create === right.create &&
     left.mod === right.mod &&
-    left.version === right.version
+    left.version === right.version &&
+    left.lease === right.lease
   );
 }
 

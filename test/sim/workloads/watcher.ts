@@ -8,12 +8,13 @@ import type { Caller, KeyRange } from '../../../src/model/store.ts';
 import { administrator, service } from './simulated-people.ts';
 import { Gateway, type GatewayOptions } from '../platform/gateway.ts';
 import type { PlainPair } from '../models/plain.ts';
-import { plainPair } from '../models/plain.ts';
+import { plainPair, textOfBytes } from '../models/plain.ts';
 import { everyKey, read, single, withPrefix } from './requests.ts';
 import { SimulatedSocket } from '../platform/simulated-socket.ts';
-import { check } from '../trace.ts';
+import { check, Violation } from '../trace.ts';
 import { parseFrame, type SeenEvent, type WatchFrame, type WatchProtocol } from './watch-frames.ts';
-import { type WatchedShape, WatchWitness } from '../checkers/watch-witness.ts';
+import { WatchWitness } from '../checkers/watch-witness.ts';
+import { matcherOf, type WatchedShape } from './watched-shape.ts';
 import { kubernetesPrefixes, type Listing, listingAfter } from './workload-kubernetes.ts';
 
 export type WatcherOptions = GatewayOptions & {
@@ -120,7 +121,16 @@ export class SimulatedWatcher {
   ): void {
     const { history, random } = this.#options;
     const protocol = shape.noPut || shape.noDelete ? 'v3' : random.pick(['v1', 'v3'] as const);
-    const witness = new WatchWitness(history, this.#name, { shape, start });
+    const witness = new WatchWitness({
+      happened: history,
+      matches: matcherOf(shape),
+      previous: shape.previous,
+      start,
+      fail: (rule, what) => {
+        const range = `${textOfBytes(shape.range.key)} to ${textOfBytes(shape.range.rangeEnd)}`;
+        throw new Violation(`watch: ${rule}`, `${this.#name}, ${JSON.stringify(range)} ${witness.inWords()}: ${what}`);
+      },
+    });
     this.#following = { protocol, shape, witness, copy };
     this.#connect();
   }
@@ -161,7 +171,7 @@ export class SimulatedWatcher {
     const { random, schedule, trace, group, faults, bug } = this.#options;
     const following = this.#following;
     if (following === null) return;
-    following.witness.connects();
+    following.witness.connects({ asked: following.witness.resume, floor: this.#options.history.floor.revision });
     const connection: Connection = {
       isOpen: false,
       socket: new SimulatedSocket({
