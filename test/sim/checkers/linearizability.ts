@@ -5,6 +5,7 @@
 // Things that no client was told may have happened at any time after they were asked for, or never: writes that were
 // given up, and ends of leases. A step that changes nothing is not tried, because it helps no other.
 
+import { linearize as search, type Model } from './order-search.ts';
 import type { ClientAction } from '../workloads/client-operation.ts';
 import type { PlainOutcome, PlainPair, PlainRange } from '../models/plain.ts';
 import { emptyState, endLease, read, type SequentialState, step } from '../models/sequential-store.ts';
@@ -32,169 +33,91 @@ export type Verdict =
   | { readonly kind: 'undecided' };
 
 /** The number of steps that were tried. A right history takes little more than one for each operation. */
-const usualTriesMax = 20_000;
+const usualStepsMax = 100_000;
 
-export function linearize(history: readonly HistoryEntry[], triesMax = usualTriesMax): Verdict {
-  return new Search(
-    history.toSorted((left, right) => left.calledMs - right.calledMs),
-    triesMax,
-  ).run();
+/** An operation that a client asked for, or the end of a lease, for which nobody asks. */
+type Change =
+  | { readonly kind: 'asked'; readonly entry: HistoryEntry }
+  | { readonly kind: 'ended'; readonly lease: string };
+
+export function linearize(history: readonly HistoryEntry[], stepsMax = usualStepsMax): Verdict {
+  const entries = history.map((entry) => ({ kind: 'asked', entry }) as const);
+  const found = search({
+    model: modelOf(history),
+    certain: entries
+      .filter(({ entry }) => entry.told !== null)
+      .map((operation) => ({ operation, call: operation.entry.calledMs, return: operation.entry.answeredMs })),
+    possible: entries
+      .filter(({ entry }) => entry.told === null)
+      .map((operation) => ({ members: [{ operation, call: operation.entry.calledMs }], concerns: () => true })),
+    rowMin: Number.POSITIVE_INFINITY,
+    stepsMax,
+  });
+  if (found.kind !== 'impossible') return { kind: found.kind };
+  const stuck = found.pending.flatMap((change) => (change.kind === 'asked' ? change.entry : []));
+  return { kind: 'not', ordered: found.order.length, stuck };
 }
 
-type Node = {
-  readonly state: SequentialState;
-  /** The operations that may come next and were not tried yet, the last one first. */
-  readonly options: Option[];
-  /** The operation that led here. Null: this is the start, or a lease ended. */
-  readonly by: number | null;
-};
-type Option = { readonly state: SequentialState; readonly by: number | null };
+function modelOf(history: readonly HistoryEntry[]): Model<SequentialState, Change> {
+  const granted = timesGranted(history);
+  return {
+    initial: emptyState,
+    step: (state, change) =>
+      change.kind === 'asked' ? stateAfter(state, change.entry) : endLease(state, change.lease),
+    keyOf,
+    rankOf: (change) => (change.kind === 'asked' ? revisionTold(change.entry) : null),
+    canFollow: () => true,
+    unasked: ({ leases }) => [...leases].map((lease) => ({ kind: 'ended', lease })),
+    shows: (change) => {
+      if (change.kind === 'ended') return [];
+      const lease = leaseNeeded(change.entry);
+      // A lease whose id is granted again may end and be there once more.
+      const leases = lease !== null && granted.get(lease) === 1 ? [nameOfLease(lease)] : [];
+      return [...placesShown(change.entry), ...pairsShown(change.entry), ...leases];
+    },
+    ended: endedBy,
+  };
+}
 
-class Search {
-  readonly #history: readonly HistoryEntry[];
-  readonly #isDone: boolean[];
-  /** All operations before this one are done. */
-  #first = 0;
-  #open: number;
-  #tries = 0;
-  readonly #triesMax: number;
-  readonly #seen = new Set<string>();
-  /** By pair: how many answers of operations that are not done show it. Until there are none the pair must not end. */
-  readonly #awaited = new Map<string, number>();
-  /** By lease: how many such answers need it. A lease whose id may be granted again is not here. */
-  readonly #needed = new Map<string, number>();
-  readonly #shows: readonly (readonly string[])[];
-  readonly #needs: readonly (string | null)[];
-  #best: { readonly ordered: number; readonly stuck: readonly HistoryEntry[] } = { ordered: -1, stuck: [] };
+/** Every answer says at which revision it was given, but for that of a keepalive. */
+function revisionTold({ told }: HistoryEntry): number | null {
+  if (told === null || told.kind === 'keepAlive') return null;
+  return told.kind === 'read' ? told.revision : told.outcome.revision;
+}
 
-  constructor(history: readonly HistoryEntry[], triesMax: number) {
-    this.#history = history;
-    this.#triesMax = triesMax;
-    this.#isDone = history.map(() => false);
-    this.#open = history.filter(({ told }) => told !== null).length;
-    const granted = timesGranted(history);
-    this.#shows = history.map(pairsShown);
-    this.#needs = history.map((entry) => {
-      const id = leaseNeeded(entry);
-      return id !== null && granted.get(id) === 1 ? id : null;
-    });
-    for (const place of history.keys()) this.#awaitAnswer(place, 1);
+/**
+ * Where among the revisions the operation has its place, as far as its answer tells: at one, or as the one that makes
+ * it.
+ */
+function placesShown({ told }: HistoryEntry): readonly string[] {
+  if (told?.kind === 'read') return [`at ${told.revision}`];
+  if (told?.kind !== 'write') return [];
+  const { outcome } = told;
+  const makes = makesRevision(outcome);
+  return makes === null ? [] : [makes ? `makes ${outcome.revision}` : `at ${outcome.revision}`];
+}
+
+/** Null: the answer does not tell. */
+function makesRevision(outcome: PlainOutcome | { readonly kind: string }): boolean | null {
+  if (outcome.kind === 'put') return true;
+  if ('deleted' in outcome) return outcome.deleted > 0;
+  if ('parts' in outcome) return outcome.parts.some((part) => part.kind !== 'range' && makesRevision(part) === true);
+  return outcome.kind === 'failed' || outcome.kind === 'compact' || outcome.kind === 'leaseGrant' ? false : null;
+}
+
+function* endedBy(before: SequentialState, after: SequentialState): Generator<string, void, void> {
+  if (after.revision > before.revision) yield* [`at ${before.revision}`, `makes ${after.revision}`];
+  if (before.pairs !== after.pairs) {
+    for (const [key, pair] of before.pairs) if (after.pairs.get(key) !== pair) yield nameOf(pair);
   }
+  if (before.leases === after.leases) return;
+  for (const lease of before.leases) if (!after.leases.has(lease)) yield nameOfLease(lease);
+}
 
-  run(): Verdict {
-    const path: Node[] = [this.#node(emptyState, null)];
-    for (;;) {
-      if (this.#open === 0) return { kind: 'linearizable' };
-      if (this.#tries > this.#triesMax) return { kind: 'undecided' };
-      const node = path.at(-1);
-      if (node === undefined) return { kind: 'not', ...this.#best };
-      const option = node.options.pop();
-      if (option === undefined) {
-        path.pop();
-        this.#undo(node.by);
-        continue;
-      }
-      this.#do(option.by);
-      const place = this.#placeOf(option.state);
-      if (this.#seen.has(place)) {
-        this.#undo(option.by);
-        continue;
-      }
-      this.#seen.add(place);
-      path.push(this.#node(option.state, option.by));
-    }
-  }
-
-  /**
-   * An operation that changes nothing and may come now comes before all others, which forbids nothing. Every answer
-   * says at which revision it was given, so an operation whose answer tells that it makes the next revision cannot wait
-   * for another that makes one.
-   */
-  #node(state: SequentialState, by: number | null): Node {
-    const candidates = this.#candidates();
-    const told: Option[] = [];
-    const untold: Option[] = [];
-    for (const place of candidates) {
-      const entry = this.#history[place];
-      if (entry === undefined) continue;
-      this.#tries++;
-      const after = stateAfter(state, entry);
-      if (after === null) continue;
-      if (entry.told === null) {
-        if (after !== state && !this.#losesAwaited(state, after)) untold.push({ state: after, by: place });
-      } else if (after === state) return { state, by, options: [{ state, by: place }] };
-      else told.push({ state: after, by: place });
-    }
-    for (const id of state.leases) {
-      if ((this.#needed.get(id) ?? 0) > 0) continue;
-      const after = endLease(state, id);
-      if (!this.#losesAwaited(state, after)) untold.push({ state: after, by: null });
-    }
-    if (told.length === 0) this.#noteStuck(candidates);
-    const makesRevision = (option: Option): boolean => option.state.revision > state.revision;
-    const [makers, others] = [told.filter(makesRevision), told.filter((option) => !makesRevision(option))];
-    const unseen = makers.length === 0 ? untold : untold.filter((option) => !makesRevision(option));
-    return { state, by, options: [...unseen, ...others, ...makers] };
-  }
-
-  #noteStuck(candidates: readonly number[]): void {
-    const ordered = this.#isDone.filter(Boolean).length;
-    if (ordered <= this.#best.ordered) return;
-    const stuck = candidates.flatMap((place) => this.#history[place] ?? []).filter((entry) => entry.told !== null);
-    this.#best = { ordered, stuck };
-  }
-
-  /** The operations that were called before any other open operation was answered. */
-  #candidates(): number[] {
-    const candidates: number[] = [];
-    let answeredMs = Number.POSITIVE_INFINITY;
-    for (let place = this.#first; place < this.#history.length; place++) {
-      const entry = this.#history[place];
-      if (entry === undefined || this.#isDone[place] === true) continue;
-      if (entry.calledMs > answeredMs) break;
-      answeredMs = Math.min(answeredMs, entry.answeredMs);
-      candidates.push(place);
-    }
-    return candidates;
-  }
-
-  #do(place: number | null): void {
-    if (place === null) return;
-    this.#isDone[place] = true;
-    this.#awaitAnswer(place, -1);
-    if (this.#history[place]?.told !== null) this.#open--;
-    while (this.#isDone[this.#first] === true) this.#first++;
-  }
-
-  #undo(place: number | null): void {
-    if (place === null) return;
-    this.#isDone[place] = false;
-    this.#awaitAnswer(place, 1);
-    if (this.#history[place]?.told !== null) this.#open++;
-    this.#first = Math.min(this.#first, place);
-  }
-
-  #awaitAnswer(place: number, by: 1 | -1): void {
-    for (const pair of this.#shows[place] ?? []) this.#awaited.set(pair, (this.#awaited.get(pair) ?? 0) + by);
-    const lease = this.#needs[place] ?? null;
-    if (lease !== null) this.#needed.set(lease, (this.#needed.get(lease) ?? 0) + by);
-  }
-
-  /** A pair ends that an answer still has to show. */
-  #losesAwaited({ pairs: before }: SequentialState, { pairs: after }: SequentialState): boolean {
-    if (before === after) return false;
-    for (const [key, pair] of before) {
-      if (after.get(key) !== pair && (this.#awaited.get(nameOf(pair)) ?? 0) > 0) return true;
-    }
-    return false;
-  }
-
-  /** The operations that are done, and what the store holds after them. */
-  #placeOf(state: SequentialState): string {
-    const done = this.#isDone.slice(this.#first).map(Number).join('');
-    const { words, past } = contentsOf(state);
-    return `${this.#first} ${done} ${state.compacted} ${[...state.leases].sort().join(' ')} ${past} ${words}`;
-  }
+/** The contents of the store as text. */
+function keyOf(state: SequentialState): string {
+  const { words, past } = contentsOf(state);
+  return `${state.compacted} ${[...state.leases].sort().join(' ')} ${past} ${words}`;
 }
 
 /** The pairs as text, and those of all earlier revisions, which may be read, as a number. */
@@ -267,6 +190,10 @@ function isPair(value: unknown): value is PlainPair {
 
 function nameOf({ key, mod }: PlainPair): string {
   return `${mod} ${key}`;
+}
+
+function nameOfLease(id: string): string {
+  return `lease ${id}`;
 }
 
 /** The lease that must have existed. */

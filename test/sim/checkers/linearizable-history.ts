@@ -57,7 +57,7 @@ function checkPart(part: readonly Operation[], stepsMax: number): Violation[] {
   const taken = search.certain.flatMap(({ operation: { input, answer } }) =>
     answer !== null && surelyChanges(input, answer) ? [answer.revision] : [],
   );
-  const found = linearize({ model: versionedStore(new Set(taken)), stepsMax, ...search });
+  const found = linearize({ model: versionedStore(new Set(taken)), rowMin: 0, stepsMax, ...search });
   return found.kind === 'linearizable' ? [] : [violation(found, search.operationOf)];
 }
 

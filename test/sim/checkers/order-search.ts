@@ -1,9 +1,10 @@
 // Searches for an order of operations in which each took place between its call and its return and gave the answer that
-// it gave: Wing and Gong's algorithm with Lowe's memory of configurations, as porcupine has it. This search adds two
-// things. Answers may give operations a rank: then only the lowest pending one can be next. And operations may or may
-// not have taken place, at any time after their call: these are tried where nothing else goes on, first one in a row,
-// then more; those of one class (equal in effect) in the order of their calls, because an earlier one can always stand
-// in for a later one.
+// it gave: Wing and Gong's algorithm with Lowe's memory of configurations ("Testing for linearizability", 2017), as
+// porcupine has it. This search adds three things. Answers may give operations a rank: then only the lowest pending one
+// can be next. Operations may or may not have taken place, at any time after their call, and some nobody asked for:
+// these are tried where nothing else goes on, first one in a row, then more; those of one class (equal in effect) in
+// the order of their calls, because an earlier one can always stand in for a later one. And what an answer still has to
+// show must not end before.
 
 export type Model<State, Op> = {
   readonly initial: State;
@@ -11,10 +12,18 @@ export type Model<State, Op> = {
   readonly step: (state: State, operation: Op) => State | null;
   /** States with equal texts are equal. */
   readonly keyOf: (state: State) => string;
-  /** `step` never takes a lower one after a higher one. A constant where answers say nothing about their order. */
-  readonly rankOf: (operation: Op) => number;
+  /**
+   * `step` never takes a lower one after a higher one. Null: the answer says nothing about the operation's position.
+   */
+  readonly rankOf: (operation: Op) => number | null;
   /** False: in no state that follows can an operation that may have taken place still take place. */
   readonly canFollow: (state: State, operation: Op) => boolean;
+  /** The operations that may happen in a state though nobody asked for them. */
+  readonly unasked: (state: State) => readonly Op[];
+  /** The names of what was there just before the operation, as its answer shows. */
+  readonly shows: (operation: Op) => readonly string[];
+  /** The names of what a step ends for ever. */
+  readonly ended: (before: State, after: State) => Iterable<string>;
 };
 
 export type Certain<Op> = { readonly operation: Op; readonly call: number; readonly return: number };
@@ -34,6 +43,11 @@ export type Search<State, Op> = {
   readonly model: Model<State, Op>;
   readonly certain: readonly Certain<Op>[];
   readonly possible: readonly PossibleClass<Op>[];
+  /**
+   * How many operations in a row of those that may have taken place are tried at first. Few where there are many and
+   * they rarely matter; Infinity where the model's names keep them from being placed in vain.
+   */
+  readonly rowMin: number;
   /** The number of steps of the model after which the search is given up. */
   readonly stepsMax: number;
 };
@@ -76,9 +90,12 @@ type Entry<Op> = {
   after: Entry<Op> | null;
 };
 
-type Option<Op> =
-  | { readonly kind: 'certain'; readonly entry: Entry<Op>; readonly operation: Op }
-  | { readonly kind: 'possible'; readonly place: number; readonly operation: Op };
+/** `after`: the state that it leads to. */
+type Option<State, Op> = { readonly operation: Op; readonly after: State } & (
+  | { readonly kind: 'certain'; readonly entry: Entry<Op> }
+  | { readonly kind: 'possible'; readonly place: number }
+  | { readonly kind: 'unasked' }
+);
 
 /** One position of the search: what can be next there, and what was tried. */
 type Frame<State, Op> = {
@@ -87,13 +104,17 @@ type Frame<State, Op> = {
   readonly last: number;
   /** How many operations that may have taken place were placed just before, in a row. */
   readonly row: number;
-  readonly options: readonly Option<Op>[];
+  readonly options: Option<State, Op>[];
+  /** The certain operations that could come next, whether or not they fit. */
+  readonly pending: readonly Op[];
   tried: number;
+  /** True: the options are only the certain ones so far. */
+  isOnlyCertain: boolean;
 };
 
 export function linearize<State, Op>(search: Search<State, Op>): Found<State, Op> {
   let steps = 0;
-  for (let row = 0; ; row++) {
+  for (let row = search.rowMin; ; row++) {
     const linearization = new Linearization(search, row, search.stepsMax - steps);
     const found = linearization.run();
     steps += linearization.steps;
@@ -110,6 +131,8 @@ class Linearization<State, Op> {
   readonly #returns: Entry<Op>[] = [];
   readonly #seen = new Set<string>();
   readonly #stack: Frame<State, Op>[] = [];
+  /** By name: how many answers of operations without a position show it. */
+  readonly #awaited = new Map<string, number>();
   #longest: { readonly depth: number; readonly order: readonly Op[]; readonly frame: Frame<State, Op> } | null = null;
 
   /** The number of steps of the model so far. */
@@ -129,13 +152,15 @@ class Linearization<State, Op> {
     }));
     this.#used = this.#classes.map(() => 0);
     this.#link(search.certain.toSorted((left, right) => left.call - right.call));
+    for (const { operation } of search.certain) this.#await(operation, 1);
   }
 
   run(): Found<State, Op> {
     const { model } = this.#search;
     let frame = this.#push(model.initial, -1, 0);
-    for (; this.#head.after !== null; this.steps++) {
+    while (this.#head.after !== null) {
       if (this.steps > this.#stepsMax) return { ...this.#impossible(frame), kind: 'undecided', row: this.#rowMax };
+      if (frame.tried === frame.options.length && frame.isOnlyCertain) this.#addUncertain(frame);
       const option = frame.options[frame.tried++];
       if (option === undefined) {
         this.#remember(frame);
@@ -146,56 +171,105 @@ class Linearization<State, Op> {
         this.#takeBack(frame.options[frame.tried - 1]);
         continue;
       }
-      const state = model.step(frame.state, option.operation);
-      if (state === null) continue;
       const last = option.kind === 'certain' ? Math.max(frame.last, option.entry.index) : frame.last;
-      const row = option.kind === 'certain' ? 0 : frame.row + 1;
+      const row = option.kind === 'certain' || this.#rowMax === Infinity ? 0 : frame.row + 1;
       this.#place(option);
-      if (this.#isNew(state, last, row)) frame = this.#push(state, last, row);
-      else this.#takeBack(option);
+      if (!this.#endsAwaited(frame.state, option.after) && this.#isNew(option.after, last, row)) {
+        frame = this.#push(option.after, last, row);
+      } else this.#takeBack(option);
     }
     return { kind: 'linearizable', order: this.#order() };
   }
 
   #push(state: State, last: number, row: number): Frame<State, Op> {
-    const frame = { state, last, row, options: this.#options(row), tried: 0 };
+    const lowest = this.#lowest();
+    const pending = lowest.map(({ operation }) => operation);
+    const frame: Frame<State, Op> = { state, last, row, options: [], pending, tried: 0, isOnlyCertain: true };
+    for (const { entry, operation } of lowest) {
+      const after = this.#step(state, operation);
+      if (after === null) continue;
+      const option = { kind: 'certain', entry, operation, after } as const;
+      // An operation that fits here and changes nothing comes before all others, which forbids nothing.
+      frame.isOnlyCertain = after !== state;
+      if (after === state) frame.options.length = 0;
+      frame.options.push(option);
+      if (after === state) break;
+    }
     this.#stack.push(frame);
     return frame;
   }
 
-  /** The operations that were called before any other without a position returned. */
-  #options(row: number): Option<Op>[] {
-    let lowest: Option<Op>[] = [];
+  #step(state: State, operation: Op): State | null {
+    this.steps++;
+    return this.#search.model.step(state, operation);
+  }
+
+  /**
+   * Of the operations that were called before any other without a position returned: those that can be next by rank.
+   */
+  #lowest(): { readonly entry: Entry<Op>; readonly operation: Op }[] {
+    const called: { readonly entry: Entry<Op>; readonly operation: Op; readonly rank: number | null }[] = [];
     let lowestRank = Number.POSITIVE_INFINITY;
-    let entry = this.#head.after;
-    for (; entry?.kind === 'call'; entry = entry.after) {
+    for (let entry = this.#head.after; entry?.kind === 'call'; entry = entry.after) {
       if (entry.operation === null) continue;
       const rank = this.#search.model.rankOf(entry.operation);
-      if (rank > lowestRank) continue;
-      if (rank < lowestRank) lowest = [];
-      lowestRank = rank;
-      lowest.push({ kind: 'certain', entry, operation: entry.operation });
+      lowestRank = Math.min(lowestRank, rank ?? lowestRank);
+      called.push({ entry, operation: entry.operation, rank });
     }
+    return called.filter(({ rank }) => rank === null || rank === lowestRank);
+  }
+
+  /** Adds the uncertain operations, where nothing else goes on. */
+  #addUncertain(frame: Frame<State, Op>): void {
+    const { state, row, options, pending } = frame;
+    frame.isOnlyCertain = false;
+    const unasked = this.#search.model.unasked(state).map((operation) => ({ kind: 'unasked', operation }) as const);
+    for (const option of [...this.#possible(pending), ...unasked]) {
+      const after = this.#step(state, option.operation);
+      if (after === null || after === state || this.#endsAwaited(state, after)) continue;
+      if (row < this.#rowMax) options.push({ ...option, after });
+      else this.wasHeldBack = true;
+    }
+  }
+
+  /** The operations that may have taken place by now, and can matter to what comes next. */
+  #possible(pending: readonly Op[]) {
+    let entry = this.#head.after;
+    while (entry?.kind === 'call') entry = entry.after;
     const before = entry?.time ?? Number.POSITIVE_INFINITY;
-    const possible = this.#classes.flatMap(({ members, concerns }, place): Option<Op>[] => {
+    return this.#classes.flatMap(({ members, concerns }, place) => {
       const member = members[this.#used[place] ?? 0];
       if (member === undefined || member.call > before) return [];
-      if (!lowest.some(({ operation }) => concerns(operation))) return [];
-      return [{ kind: 'possible', place, operation: member.operation }];
+      if (!pending.some((operation) => concerns(operation))) return [];
+      return [{ kind: 'possible', place, operation: member.operation } as const];
     });
-    if (row < this.#rowMax) return [...lowest, ...possible];
-    if (possible.length > 0) this.wasHeldBack = true;
-    return lowest;
   }
 
-  #place(option: Option<Op>): void {
+  #await(operation: Op, by: 1 | -1): void {
+    for (const name of this.#search.model.shows(operation)) {
+      this.#awaited.set(name, (this.#awaited.get(name) ?? 0) + by);
+    }
+  }
+
+  /** Whether a step ends something that an answer still has to show. */
+  #endsAwaited(before: State, after: State): boolean {
+    if (before === after) return false;
+    for (const name of this.#search.model.ended(before, after)) if ((this.#awaited.get(name) ?? 0) > 0) return true;
+    return false;
+  }
+
+  #place(option: Option<State, Op>): void {
     if (option.kind === 'possible') this.#used[option.place] = (this.#used[option.place] ?? 0) + 1;
-    else this.#lift(option.entry);
+    if (option.kind !== 'certain') return;
+    this.#lift(option.entry);
+    this.#await(option.operation, -1);
   }
 
-  #takeBack(option: Option<Op> | undefined): void {
+  #takeBack(option: Option<State, Op> | undefined): void {
     if (option?.kind === 'possible') this.#used[option.place] = (this.#used[option.place] ?? 0) - 1;
-    else if (option !== undefined) this.#unlift(option.entry);
+    if (option?.kind !== 'certain') return;
+    this.#unlift(option.entry);
+    this.#await(option.operation, 1);
   }
 
   // The list of calls and returns
@@ -273,7 +347,6 @@ class Linearization<State, Op> {
 
   #impossible(first: Frame<State, Op>): Impossible<State, Op> {
     const { order, frame } = this.#longest ?? { order: [], frame: first };
-    const pending = frame.options.flatMap(({ kind, operation }) => (kind === 'certain' ? operation : []));
-    return { kind: 'impossible', order, state: frame.state, pending };
+    return { kind: 'impossible', order, state: frame.state, pending: frame.pending };
   }
 }

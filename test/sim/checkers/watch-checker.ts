@@ -1,4 +1,5 @@
-// Compares what a watcher was told over all its connections with everything that happened: `WatchWitness` has the rules.
+// Compares what a watcher was told over all its connections with everything that happened: `WatchWitness` has the
+// rules.
 
 import type { Truth } from '../models/truth.ts';
 import type { Violation } from './history.ts';

@@ -1,7 +1,7 @@
-// Compares what one watcher was told with what happened. The rules are etcd's words for a watch: ordered, unique, atomic
-// (a revision comes whole, never in parts), reliable (no gap), resumable (no gap where a watch went on), bookmarkable
-// (all events up to a progress message come before it). Previous values are right, and nothing comes from before the
-// revision that was asked for. The simulator asks while a watch goes on, and ends at the first broken rule;
+// Compares what one watcher was told with what happened. The rules are etcd's words for a watch: ordered, unique,
+// atomic (a revision comes whole, never in parts), reliable (no gap), resumable (no gap where a watch went on),
+// bookmarkable (all events up to a progress message come before it). Previous values are right, and nothing comes from
+// before the revision that was asked for. The simulator asks while a watch goes on, and ends at the first broken rule;
 // `checkWatch` asks at the end, and collects the broken rules.
 
 import { isSamePair, pairInWords, type TruthEvent } from '../models/truth.ts';

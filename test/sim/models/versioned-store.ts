@@ -30,6 +30,9 @@ export function versionedStore(taken: ReadonlySet<number>): Model<StoreState, St
     // A write comes before all operations that saw its revision and did not make it.
     rankOf: ({ input, answer }) => (answer === null ? 0 : 2 * answer.revision + (surelyChanges(input, answer) ? 0 : 1)),
     canFollow: (state, { input }) => store.canFollow(state, input),
+    unasked: () => [],
+    shows: () => [],
+    ended: () => [],
   };
 }
 
