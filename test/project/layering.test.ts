@@ -152,6 +152,20 @@ describe('PROJECT-7: SPEC.md stands in the order of the tree', () => {
   });
 });
 
+describe('PROJECT-14: a rule names bounds that there are', () => {
+  it('has each name in camelCase from limits.ts', () => {
+    const rules =
+      readFileSync('test/SPEC.md', 'utf8')
+        .match(/^- .*$/gm)
+        ?.join('\n') ?? '';
+    const names = new Set(rules.match(/\b[a-z]+(?:[A-Z][a-z0-9]+)+\b/g));
+    names.delete('camelCase');
+    const bounds = readFileSync('src/limits.ts', 'utf8');
+    expect(names.size).toBeGreaterThan(80);
+    expect([...names].filter((name) => !bounds.includes(`export const ${name} `))).toEqual([]);
+  });
+});
+
 describe('PROJECT-5: the version is told in one place', () => {
   it('is that of package.json', () => {
     expect(version).toBe(packageJson.version);
