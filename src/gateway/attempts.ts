@@ -37,7 +37,8 @@ export type Attempted<Value> = AttemptAnswer<Value> | { readonly kind: 'failed' 
 export type Routed<Value> =
   | { readonly kind: 'done'; readonly value: Value }
   | { readonly kind: 'absent' }
-  | { readonly kind: 'unavailable'; readonly detail: string };
+  /** No replica answered in time. */
+  | { readonly kind: 'unavailable' };
 
 export type Started<Value> = {
   readonly replica: number;

@@ -263,10 +263,7 @@ export class Search<Value> {
   }
 }
 
-export const unavailable: Routed<never> = {
-  kind: 'unavailable',
-  detail: `no replica of the store could answer within ${requestTimeoutMs} ms`,
-};
+export const unavailable: Routed<never> = { kind: 'unavailable' };
 
 function expiryOf({ startedMs }: Started<unknown>): number {
   return startedMs + attemptTimeoutMs;

@@ -64,7 +64,7 @@ function readObject(scanner: Scanner): JsonObject | undefined {
     const value = readValue(scanner);
     if (value === undefined) return undefined;
     if (members.has(name)) {
-      scanner.fail(`"${name}" stands twice in one object`);
+      scanner.fail(`"${name}" comes twice in one object`);
       return undefined;
     }
     members.set(name, value);

@@ -55,7 +55,7 @@ export function parseQuery(query: string, known: readonly string[]): Parsed<Quer
       const taken = known.length === 0 ? 'this call takes none' : `this call takes ${known.join(', ')}`;
       return bad(`unknown query parameter "${name.slice(0, 64)}"; ${taken}`);
     }
-    if (values.has(name)) return bad(`the query parameter "${name}" stands twice`);
+    if (values.has(name)) return bad(`the query parameter "${name}" comes twice`);
     values.set(name, value);
   }
   return parsed(values);

@@ -22,7 +22,7 @@ function parseName(text: string): Parsed<Uint8Array> {
   if (name === null) return bad('bad percent-encoding in the name: "%" needs two digits of hex after it');
   const bytes = name.byteLength;
   if (bytes >= 1 && bytes <= lockNameBytesMax) return parsed(name);
-  return bad(`a name has 1 to ${lockNameBytesMax} bytes, and this one ${bytes}`);
+  return bad(`a name has 1 to ${lockNameBytesMax} bytes, and this one has ${bytes}`);
 }
 
 /** The lease of the place: one that is made for it, or one of the caller's. */
@@ -90,7 +90,7 @@ export function parseRelease(request: ApiRequest, nameText: string): Parsed<Rele
     return bad('give one of the query parameters lease and key: which place is to be given up');
   const lease = key === undefined ? given.value : leaseOfPlace(name.value, key);
   if (lease === null || lease === 0n)
-    return bad('lease or key must be those of a place in this queue, as the call that took it answered them');
+    return bad('lease or key must be the one in the answer to the call that took a place in this queue');
   return releaseCall(request, name.value, { lease: leaseId(lease), key });
 }
 
@@ -101,7 +101,7 @@ function releaseCall(
 ): Parsed<ReleaseCall> {
   const place = placeKey(name, lease);
   if (key !== undefined && !equalBytes(key, place))
-    return bad('key must be that of a place in this queue, as the call that took it answered it');
+    return bad('key must be the one in the answer to the call that took a place in this queue');
   const condition = parsePlaceCondition(request.headers, place);
   if (condition.kind === 'bad') return condition;
   const writeId = parseWriteId(request.headers);

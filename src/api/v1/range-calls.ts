@@ -74,7 +74,7 @@ function parseListQuery(query: QueryParameters): Parsed<List> {
   const cursor = parseCursor(query, list, order.value);
   if (cursor.kind === 'bad') return cursor;
   if (cursor.value !== null && revision.value !== null && revision.value !== cursor.value.revision) {
-    return bad(`the cursor is of revision ${cursor.value.revision}: leave revision out, or send that one`);
+    return bad(`the cursor is of revision ${cursor.value.revision}: leave revision out, or send that revision`);
   }
   return parsed({
     range: list,

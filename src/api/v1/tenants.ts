@@ -71,7 +71,7 @@ export function parseAccessKeyCreation(body: Uint8Array): Parsed<AccessKeyCreati
     }
     const expiresInSeconds = fields.integer('expires_in', { min: 1, max: accessKeyLifeSecondsMax }) ?? null;
     const bytes = prefix.byteLength;
-    if (bytes > keyBytesMax) fields.faults.add(`prefix has ${bytes} bytes; at most ${keyBytesMax}`);
+    if (bytes > keyBytesMax) fields.faults.add(`prefix has ${bytes} bytes; a prefix has at most ${keyBytesMax}`);
     return { role: role ?? 'read', prefix, expiresInSeconds };
   });
 }
@@ -84,7 +84,7 @@ function readName(fields: Fields): string {
   const name = fields.text('name');
   if (!fields.has('name')) fields.missing('name');
   if (name === undefined || (name.length <= tenantNameCharactersMax && nameForm.test(name))) return name ?? '';
-  fields.faults.add(`name must be 1 to ${tenantNameCharactersMax} of a to z, 0 to 9 and "-"`);
+  fields.faults.add(`name must have 1 to ${tenantNameCharactersMax} characters, each of a to z, 0 to 9 or "-"`);
   return '';
 }
 
@@ -102,13 +102,13 @@ function readPlacement(fields: Fields, replicas: ReplicaCount): Placement {
   if (typeof value === 'string') {
     const jurisdiction = jurisdictions.find((known) => known === value);
     if (jurisdiction !== undefined) return { kind: 'jurisdiction', jurisdiction };
-    fields.faults.add(`placement must be a list of places or one of ${jurisdictions.join(', ')}`);
+    fields.faults.add(`placement must be a list of locations or one of ${jurisdictions.join(', ')}`);
     return { kind: 'automatic' };
   }
   const hints = (fields.items('placement') ?? []).map((item) => locationHints.find((known) => known === item));
   const known = hints.filter((hint) => hint !== undefined);
-  if (known.length < hints.length) fields.faults.add(`placement: places are ${locationHints.join(', ')}`);
+  if (known.length < hints.length) fields.faults.add(`placement: locations are ${locationHints.join(', ')}`);
   if (hints.length < 1 || hints.length > replicas)
-    fields.faults.add(`placement must hold 1 to ${replicas} places, for as many replicas`);
+    fields.faults.add(`placement must hold 1 to ${replicas} locations, for as many replicas`);
   return { kind: 'hints', hints: known };
 }

@@ -117,7 +117,7 @@ const operationNames = ['put', 'get', 'delete', 'txn'] as const;
 function readOperation(fields: Fields): TxnOperation {
   fields.knows(operationNames);
   const [name, other] = operationNames.filter((known) => fields.has(known));
-  if (other !== undefined) fields.faults.add(`${fields.pathTo(other)}: one operation each`);
+  if (other !== undefined) fields.faults.add(`${fields.pathTo(other)}: each object has one operation`);
   const operation = name === undefined ? undefined : readNamed(fields, name);
   fields.finish();
   if (operation === undefined) fields.faults.addMissing(`${fields.pathTo('put')}, get, delete or txn is missing`);

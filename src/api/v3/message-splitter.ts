@@ -90,7 +90,7 @@ export class MessageSplitter {
 export function splitFrame(frame: Uint8Array): Split {
   const bytes = frame.byteLength;
   if (bytes > requestBodyBytesMax) {
-    return { messages: [], fault: `a frame has at most ${requestBodyBytesMax} bytes, and this one ${bytes}` };
+    return { messages: [], fault: `a frame has at most ${requestBodyBytesMax} bytes, and this one has ${bytes}` };
   }
   const splitter = new MessageSplitter(requestBodyBytesMax);
   const { messages, fault } = splitter.push(frame);

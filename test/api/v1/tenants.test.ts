@@ -38,7 +38,7 @@ describe('bodies of tenants and keys', () => {
       [{ name: 'a', replicas: '3' }, 'replicas must'],
       [{ name: 'a', replicas: null }, 'replicas must'],
       [{ name: 'a', placement: 'weur' }, 'placement must'],
-      [{ name: 'a', placement: ['mars'] }, 'placement: places are'],
+      [{ name: 'a', placement: ['mars'] }, 'placement: locations are'],
       [{ name: 'a', placement: [] }, 'placement must'],
       [{ name: 'a', replicas: 1, placement: ['weur', 'eeur'] }, 'placement must'],
       [{ name: 'a', placement: {} }, 'placement must'],

@@ -98,7 +98,7 @@ describe('POST /v1/txn', () => {
       [{ then: [{ put: { key_base64: '!', value: '' } }] }, 'then[0].put.key_base64'],
       [{ then: [{ put: { key: 'a', value: '', ttl: 3 } }] }, '"then[0].put.ttl"'],
       [{ then: [{ put: { key: 'a', value: '', prev: 'true' } }] }, 'then[0].put.prev'],
-      [{ then: [{ get: { key: 'a' }, put: { key: 'a', value: '' } }] }, 'one operation each'],
+      [{ then: [{ get: { key: 'a' }, put: { key: 'a', value: '' } }] }, 'each object has one operation'],
       [{ then: [{ get: { key: '' } }] }, 'at least one byte'],
       [{ then: [{ get: { prefix: 'a', limit: 0 } }] }, 'then[0].get.limit'],
       [{ then: [{ get: { prefix: 'a', count_only: true, limit: 1 } }] }, 'count_only'],
