@@ -5,9 +5,8 @@
 import type { LeaseId } from '../model/brands.ts';
 import type { Operation, Outcome, RangeRequest } from '../model/store.ts';
 import type { Query, QueryResult } from '../model/queries.ts';
-import type { Bounded, ResponseHeader, Transport } from './call-parts.ts';
+import type { Bounded, ResponseHeader, Transport, WriteCondition } from './call-parts.ts';
 import type { Failure } from './errors/failures.ts';
-import type { WriteCondition } from './v1/conditions.ts';
 
 /** What came of a call that the replica does itself. */
 export type Result<Answer> =

@@ -23,7 +23,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   driver: ['base', 'model', 'raft', 'mvcc'],
   api: ['base', 'model'],
   session: ['base', 'model'],
-  tenants: ['base', 'model', 'api'],
+  tenants: ['base', 'model'],
   gateway: ['base', 'model', 'api', 'tenants'],
   replica: ['base', 'model', 'raft', 'mvcc', 'driver', 'api', 'tenants'],
   index: ['gateway', 'replica'],

@@ -6,6 +6,7 @@ import { entityTagsMax } from '../../limits.ts';
 import { emptyBytes } from '../../base/bytes.ts';
 import type { Compare } from '../../model/store.ts';
 import { compareResult } from '../../model/store.ts';
+import type { WriteCondition } from '../contract.ts';
 import type { Parsed } from './parsed.ts';
 import { bad, parsed } from './parsed.ts';
 
@@ -39,9 +40,6 @@ export function parseEntityTags(name: string, header: string, weak: 'taken' | 'r
   }
   return parsed({ kind: 'tags', revisions });
 }
-
-/** Invariant: the condition holds exactly where the transaction's compares come out as `holdsWhen`. */
-export type WriteCondition = { readonly compare: readonly Compare[]; readonly holdsWhen: boolean };
 
 /** What a tag stands for: the revision of a key, or the fencing token of a place. */
 type Tagged = 'mod' | 'create';

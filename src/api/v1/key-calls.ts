@@ -6,10 +6,10 @@ import { emptyBytes } from '../../base/bytes.ts';
 import { noLease } from '../../model/brands.ts';
 import { valueBytesMax } from '../../limits.ts';
 import type { KeyValue, Outcome, TxnAnswer, TxnOperation, TxnRequest } from '../../model/store.ts';
-import type { ApiRequest, ReadCall, WriteCall } from '../contract.ts';
+import type { ApiRequest, ReadCall, WriteCall, WriteCondition } from '../contract.ts';
 import type { Failure } from '../errors/errors.ts';
 import { failureResponse } from '../errors/errors.ts';
-import type { EntityTags, WriteCondition } from './conditions.ts';
+import type { EntityTags } from './conditions.ts';
 import { entityTag, isUnchanged, parseEntityTags, parseWriteCondition } from './conditions.ts';
 import { bytesResponse, jsonResponse } from './encode.ts';
 import {
