@@ -1,5 +1,5 @@
-// What a store holds beside keys: leases, users, alarms and the rest, and what of it each command and query has to do
-// with. It makes no revision: the end of a lease, which may, is the store's.
+// What a store holds beside keys: leases, users, alarms and the rest, and how each command and each query concerns
+// them. None of this makes a revision. The end of a lease may make one, and is the store's.
 
 import { unreachable } from '../base/assert.ts';
 import type { Revision } from '../model/brands.ts';
@@ -21,7 +21,7 @@ import { rangeShape } from './request-shape.ts';
 import { operationShape } from './txn-shape.ts';
 
 type AccessKeyOperation = Extract<Operation, { readonly kind: 'createAccessKey' | 'revokeAccessKey' }>;
-/** All of them but those that end leases, or change how the store is written. */
+/** All such operations except those that end leases, or that change how the store is written. */
 export type QuietOperation =
   | Exclude<AdministrationOperation, { readonly kind: 'leaseRevoke' | 'leaseExpire' | 'groupLevel' }>
   | AccessKeyOperation;
@@ -32,7 +32,7 @@ export function isQuiet(operation: Operation): operation is QuietOperation {
   return isAdministration(operation) && kind !== 'leaseRevoke' && kind !== 'leaseExpire' && kind !== 'groupLevel';
 }
 
-/** `leases`: those that are granted are added. */
+/** `leases`: the list to which granted leases are added. */
 type Moment = {
   readonly atMs: number;
   readonly revision: Revision;
@@ -66,8 +66,9 @@ export class Administration {
   }
 
   /**
-   * What the caller may not do in a group of that level. etcd's order: the shape of a request, the token, alarms, what
-   * the user's roles permit; before all of them what the key of the tenant forbids. null: allowed.
+   * Why the caller may not do this in a group of that level. The order is etcd's: the shape of a request, the token,
+   * alarms, the permissions of the user's roles. What the access key forbids comes before all of them. Null: the caller
+   * may do it.
    */
   refusal({ caller, operation, atMs }: Command, level: number): StoreFailure | null {
     if (caller.kind === 'service') return null;
@@ -77,27 +78,27 @@ export class Administration {
     if (by === 'key') return failure;
     const shape = operationShape(operation, level);
     if (shape !== null || by === 'token') return shape ?? failure;
-    // A compaction's permission is looked at before it is proposed, and so before the alarms.
+    // The permission for a compaction is checked before the compaction is proposed, and so before the alarms.
     if (operation.kind === 'compact') return failure;
-    // Of leases etcd asks first that there be a user at all.
+    // For leases etcd first requires that there is a user at all.
     const isOfLease = operation.kind === 'leaseGrant' || operation.kind === 'leaseRevoke';
     if (isOfLease && failure.kind === 'userNameEmpty') return failure;
     return this.alarms.refusal(operation) ?? failure;
   }
 
   /**
-   * What no attempt of a write gets past, whatever else changes, and whoever leads: what its key may never do, and what
-   * is wrong with its shape. null: nothing, or not for good. A txn of very many operations is refused at every level,
-   * by each leader that knows level 3.
+   * Why every attempt of a write fails, whatever else changes and whichever replica leads: its access key may never do
+   * it, or its shape is wrong. Null: there is no such reason. A transaction of very many operations is refused at every
+   * level, by each leader that knows level 3.
    */
   refusalForGood({ caller, operation, atMs }: Omit<Command, 'writeId'>): StoreFailure | null {
     const refusal = this.authority.keyRefusal(caller, accessOfOperation(operation), atMs);
-    // Of a key that may not do it now the store says so before it looks at the shape.
+    // The store tells what an access key may not do before it looks at the shape.
     if (refusal !== null) return refusal.isForGood ? refusal.failure : null;
     return operationShape(operation, groupLevel.third);
   }
 
-  /** The same of a range request. */
+  /** The same for a range request. */
   rangeRefusal(caller: Caller, request: RangeRequest, nowMs: number): StoreFailure | null {
     const refusal = this.authority.refusal(caller, accessOfRange(request), nowMs);
     if (refusal === null) return null;

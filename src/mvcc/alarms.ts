@@ -1,4 +1,4 @@
-// Alarms, pairs of a member's number and a kind, and what they forbid. Few: all of them are in memory.
+// Alarms, which are pairs of a member's number and a kind, and what they forbid. They are few, and all are in memory.
 
 import { unreachable } from '../base/assert.ts';
 import { alarmsMax } from '../limits.ts';
@@ -38,7 +38,7 @@ export class Alarms {
     return this.#active.length > 0;
   }
 
-  /** Of every kind where `alarm` is 0. By members, then by kinds. */
+  /** The alarms of every kind if `alarm` is 0. They are ordered by members, then by kinds. */
   list(alarm: number): readonly Alarm[] {
     return alarm === alarmKind.none ? this.#active : this.#active.filter((each) => each.alarm === alarm);
   }
@@ -66,7 +66,7 @@ export class Alarms {
     return { kind: 'done', alarms: [alarm] };
   }
 
-  /** null: no alarm forbids it. */
+  /** Null: no alarm forbids it. */
   refusal(operation: Operation): StoreFailure | null {
     if (!this.active) return null;
     if (this.#isActive(alarmKind.corrupt) && writesKeysOrLeases(operation)) return { kind: 'corruptAlarm' };
@@ -88,7 +88,7 @@ function inOrder(left: Alarm, right: Alarm): number {
   return left.alarm - right.alarm;
 }
 
-/** By its shape: a txn that has anything but ranges counts, whatever it would do. */
+/** This goes by the shape of a transaction: one that has anything but ranges counts, whatever it would do. */
 function writesKeysOrLeases(operation: Operation): boolean {
   if (isAdministration(operation)) {
     return operation.kind === 'leaseGrant' || operation.kind === 'leaseRevoke' || operation.kind === 'leaseExpire';
@@ -113,7 +113,7 @@ function takesSpace(operation: Operation): boolean {
   return operation.kind === 'txn' && puts(operation.request);
 }
 
-/** In any branch, taken or not. */
+/** In any branch, whether or not it runs. */
 function puts(request: TxnRequest): boolean {
   return [...request.success, ...request.failure].some(
     (part) => part.kind === 'put' || (part.kind === 'txn' && puts(part.request)),

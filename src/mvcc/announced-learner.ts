@@ -1,5 +1,5 @@
-// A learner that was announced by its peer URLs and never joined, as etcd lists a member before it has started. One at
-// most, as in etcd; nothing is replicated to it. The replicas of the group are not here.
+// A learner that was announced by its peer URLs and never joined, as etcd lists a member before it has started. There
+// is at most one, as in etcd, and nothing is replicated to it. The replicas of the group are not kept here.
 
 import { BinaryReader, BinaryWriter } from '../base/binary.ts';
 import type { AnnouncedLearner, LearnerOperation } from '../model/store.ts';
@@ -20,7 +20,7 @@ export class LearnerSlot {
     return this.#learner;
   }
 
-  /** Where another change came first, nothing is done: who asked looks at what is there. */
+  /** If another change came first, nothing is done: the caller looks at what is there. */
   change({ from, to }: LearnerOperation): void {
     if ((this.#learner?.id ?? 0n) !== from) return;
     const writer = new BinaryWriter();

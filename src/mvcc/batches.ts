@@ -1,5 +1,6 @@
-// What each log entry changed, one row an entry: the changed keys of each revision, for the history, and the writes'
-// ids with their outcomes, for retries. The newest row is also where the store stands, and what its running hash is.
+// What each log entry changed, in one row for each entry: the changed keys of each revision, for the history, and the
+// ids of the writes with their outcomes, for retries. The newest row also tells the revision and the applied index of
+// the store, and its running hash.
 
 import { assert } from '../base/assert.ts';
 import { type LogIndex, logIndex, type Revision, revision } from '../model/brands.ts';
@@ -29,12 +30,15 @@ const selectOldest = `SELECT last_revision, log_index, writes_total FROM batches
 const selectNewestFirst = `SELECT log_index, body, last_revision, part FROM batches WHERE last_revision <= ?
   ORDER BY last_revision DESC, log_index DESC, part DESC`;
 
-/** Which row holds a batch. `lastRevision` is the store's after it; entries without a revision share the one before. */
+/**
+ * The key of a batch's row. `lastRevision` is the store's revision after the batch; entries without a revision share
+ * that of the entry before.
+ */
 export type BatchPlace = { readonly lastRevision: Revision; readonly logIndex: LogIndex };
 
 /**
- * The running hash after an entry, and the last key that it scrubbed; null: the next scrub begins with the first one.
- * `digests`: of the entry's requests (`BatchRecord.digests`).
+ * The running hash after an entry, and the last key that was scrubbed. Null: the next scrub begins with the first key.
+ * `digests`: those of the entry's requests (`BatchRecord.digests`).
  */
 export type Hashed = {
   readonly hash: number;
@@ -45,9 +49,7 @@ export type Hashed = {
 export type BatchPart = { readonly writesTotal: number; readonly bytes: Uint8Array; readonly hashed: Hashed | null };
 
 export type ChangedKey = { readonly type: StoreEvent['type']; readonly key: Uint8Array };
-/**
- * `keys` may be gone through again and again: of a revision that changed very many they are not in memory as a whole.
- */
+/** `keys` may be iterated again and again. The keys of a revision that changed very many are not all in memory. */
 export type ChangedKeys = { readonly revision: Revision; readonly count: number; readonly keys: Iterable<ChangedKey> };
 export type WrittenId = { readonly identity: string; readonly outcome: Uint8Array };
 
@@ -79,7 +81,7 @@ export class BatchRecord {
     return this.#digests.get(identity)?.digest ?? null;
   }
 
-  /** Of the writes that have one, each behind its place among the writes. null: no write has. */
+  /** The digests, each with the position of its write. Null: no write has one. */
   digests(): Uint8Array | null {
     if (this.#digests.size === 0) return null;
     const writer = new BinaryWriter(this.#digests.size * 12);
@@ -107,7 +109,7 @@ export class BatchRecord {
   }
 }
 
-/** More keys of one revision than this are read from the bytes as they are asked for. */
+/** If one revision has more keys, they are read from the bytes as they are asked for. */
 const keysReadAtOnceMax = 64;
 
 /** The changed keys of each revision of a batch, the oldest first. */
@@ -164,7 +166,7 @@ function* writesOf(reader: BinaryReader): Generator<WrittenId, void, void> {
   while (reader.remaining > 0) yield { identity: reader.text(), outcome: reader.bytes() };
 }
 
-/** `nth`: of the batch's writes, from 0. null: that one had none. */
+/** `nth`: the position among the batch's writes, from 0. Null: that write had no digest. */
 export function digestIn(digests: Uint8Array, nth: number): bigint | null {
   const reader = new BinaryReader(digests);
   while (reader.remaining > 0) {
@@ -178,7 +180,7 @@ export function digestIn(digests: Uint8Array, nth: number): bigint | null {
 export class Batches {
   readonly #sql: SqlPort;
 
-  /** Rows of later revisions are those of an entry that is under way. */
+  /** Rows of later revisions belong to an entry that is under way. */
   #through = Number.MAX_SAFE_INTEGER;
 
   constructor(sql: SqlPort) {
@@ -193,7 +195,7 @@ export class Batches {
     this.#through = Number.MAX_SAFE_INTEGER;
   }
 
-  /** `hashed`: null in a group of level 1, whose rows have no place for it. */
+  /** `hashed`: null in a group of level 1, whose rows have no column for it. */
   append(place: BatchPlace, writesTotal: number, body: Uint8Array, hashed: Hashed | null): void {
     for (let part = 0, offset = 0; offset < body.byteLength; part++, offset += batchPartBytesMax) {
       const bytes = body.subarray(offset, offset + batchPartBytesMax);
@@ -202,7 +204,7 @@ export class Batches {
     }
   }
 
-  /** Parts come in their order. Of the last one there is the hash. */
+  /** The parts come in their order, and the last one has the hash. */
   appendPart(place: BatchPlace, part: number, { writesTotal, bytes, hashed }: BatchPart): void {
     const row = [place.lastRevision, place.logIndex, part, writesTotal, bytes] as const;
     if (hashed === null) this.#sql.run(insertPart, ...row);
@@ -210,13 +212,13 @@ export class Batches {
     else this.#sql.run(insertDigestedPart, ...row, hashed.hash, hashed.scrubbed, hashed.digests ?? null);
   }
 
-  /** As `BatchRecord.digests` made them. Only in a store of format 4. */
+  /** The bytes that `BatchRecord.digests` made. Only a store of format 4 has them. */
   digests(place: BatchPlace): Uint8Array | null {
     const value = this.#sql.all(selectDigests, place.lastRevision, place.logIndex)[0]?.[0] ?? null;
     return value === null ? null : bytesOf(value);
   }
 
-  /** That of the newest row, of a group of level 2. */
+  /** The hash in the newest row, in a group of level 2 or above. */
   newestHash(): Hashed {
     const row = this.#sql.all(selectNewestHash, this.#through)[0];
     const [hash, scrubbed = null] = row ?? [];
@@ -246,7 +248,7 @@ export class Batches {
     }
   }
 
-  /** Of a batch whose changes are in several parts, which are never in memory together. */
+  /** The changes of a batch of several parts, which are never in memory together. */
   *#changesInParts(
     { lastRevision, logIndex: index }: BatchPlace,
     { begin, changesBytes }: { readonly begin: number; readonly changesBytes: number },
@@ -281,7 +283,7 @@ export class Batches {
     return count;
   }
 
-  /** In their order. The changes before them, which may be very many, are not kept in memory. */
+  /** The writes in their order. The changes before them, which may be very many, are not kept in memory. */
   *writesAt(place: BatchPlace): Generator<WrittenId, void, void> {
     const parts: Uint8Array[] = [];
     let changesLeft: number | null = null;
@@ -314,14 +316,17 @@ export class Batches {
   }
 }
 
-/** Where a reader of parts stands: within which part, and where that begins in the whole. */
+/** The position of a reader of parts: within which part, and where that part begins in the whole. */
 type PartsPlace = { readonly part: number; readonly begin: number; readonly offset: number };
 type PartAt = (part: number) => Uint8Array | null;
 
-/** Reads what lies in parts, one part after the other: a number or a key may begin in one and end in the next. */
+/**
+ * Reads a record that lies in parts, one part after the other. A number or a key may begin in one part and end in the
+ * next.
+ */
 class PartsReader {
   readonly #partAt: PartAt;
-  /** Of the part that is read, and of those after it into which what is read next may reach. */
+  /** The bytes of the present part, and of the parts after it into which the next read may reach. */
   #bytes: Uint8Array;
   readonly #lengths: number[];
   #offset: number;
@@ -341,7 +346,7 @@ class PartsReader {
     return { part: this.#part, begin: this.#begin, offset: this.#offset };
   }
 
-  /** In the whole. */
+  /** The position in the whole record. */
   get at(): number {
     return this.#begin + this.#offset;
   }
@@ -357,7 +362,7 @@ class PartsReader {
     return this.#take(this.#reader(1 + numberBytesMax + keyBytes), readChangedKey);
   }
 
-  /** Of so many bytes, or all that are left. */
+  /** A reader of so many bytes, or of all that are left. */
   #reader(bytes: number): BinaryReader {
     while (this.#bytes.byteLength - this.#offset < bytes) {
       const next = this.#partAt(this.#part + this.#lengths.length);
@@ -387,10 +392,10 @@ class PartsReader {
   }
 }
 
-/** What a varint takes at most. */
+/** The most bytes of a varint. */
 const numberBytesMax = 8;
 
-/** May be gone through again and again. */
+/** The result may be iterated again and again. */
 class ChangedKeysInParts {
   readonly #partAt: PartAt;
   readonly #begin: PartsPlace;
@@ -409,7 +414,7 @@ class ChangedKeysInParts {
     this.#end = reader.place;
   }
 
-  /** What follows the last one. */
+  /** What follows the last change. */
   get end(): PartsPlace {
     if (this.#end === null) for (const _ of this);
     assert(this.#end !== null, 'all keys were read');

@@ -1,10 +1,9 @@
-// The net below `apply`: a log entry of which a command throws. A committed entry cannot be taken back, so the command
-// is undone as a whole and answered as a failure, the same on every replica, and the group goes on: one bad entry must
-// not be the end of a store. What storage or the platform throws is not of this kind: that replica starts again from
-// what is on its disk.
+// What happens if a command of a log entry throws. A committed entry cannot be taken back, so the command is undone
+// whole and answered as a failure, the same on every replica, and the group goes on: one bad entry must not be the end
+// of a store. If storage or the platform throws, no command is undone: that replica starts again from its disk.
 //
-// Nothing is paid for this while no command throws: an entry is applied as it comes, and only if that throws is it
-// applied again, here.
+// While no command throws this costs nothing: an entry is applied as it comes, and only if that throws is it applied
+// again, here.
 
 import type { LogIndex } from '../model/brands.ts';
 import { commandsUndoneMax } from '../limits.ts';
@@ -13,20 +12,20 @@ import { type SqlPort, StorageFault } from '../base/sql-port.ts';
 import { CarefulRun } from './careful-run.ts';
 import type { Applied, Store } from './store.ts';
 
-/** A command that threw, or came after too many that did. `error` is what was thrown. */
+/** A command that threw, or that came after too many that threw. `error` is what was thrown. */
 export type UndoneCommand = {
   readonly index: LogIndex;
   readonly operation: Operation['kind'];
   readonly error: unknown;
 };
 
-/** Whatever threw is of this replica, at this moment: another one, or the same one again, may have no such trouble. */
+/** The throw concerns this replica at this moment: another replica, or the same one later, may have no such trouble. */
 export function isOfThePlatform(error: unknown): boolean {
-  // How deep the stack may be and how much memory is free differs from replica to replica.
+  // The depth of the stack and the free memory differ from replica to replica.
   return error instanceof StorageFault || (error instanceof RangeError && /call stack|allocation/i.test(error.message));
 }
 
-/** Within the turn's transaction. The store is as it was before the entry, in its rows and in memory. */
+/** Runs within the turn's transaction. The store is as it was before the entry, in its rows and in memory. */
 export function applyCarefully(
   sql: SqlPort,
   store: Store,
@@ -46,7 +45,7 @@ export function applyCarefully(
   }
 }
 
-/** Which command threw is known but for the entry's own row, which is of them all. */
+/** The command that threw is known, unless the row of the whole entry threw. */
 function undo(run: CarefulRun, count: number, error: unknown): void {
   const first = run.place ?? 0;
   const isTooMuch = run.place === null || run.undone.size >= commandsUndoneMax;

@@ -1,9 +1,9 @@
-// What is known of a log entry that has thrown and is applied again, command by command (`careful-apply.ts`).
+// What is known of a log entry that threw and is applied again, command by command (`careful-apply.ts`).
 
-/** What `Store.apply` is told of an entry that has thrown before, and tells while it runs. */
+/** What `Store.apply` is told of an entry that threw before, and what it tells while it runs. */
 export class CarefulRun {
-  /** The command that runs; null: what follows the last one. */
+  /** The command that runs. Null: the work after the last command runs. */
   place: number | null = null;
-  /** They are answered as undone, without being tried. */
+  /** These commands are answered as undone, and are not tried. */
   readonly undone = new Map<number, unknown>();
 }

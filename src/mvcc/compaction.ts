@@ -1,6 +1,6 @@
-// Forgets history. Compaction counts at once, as a number; the rows go later, in steps as small as the host likes. No
-// answer depends on how far that went, so replicas need not go together. Who reads the whole store in many steps holds
-// what it needs.
+// Forgets history. A compaction counts at once, as a number. Its rows are deleted later, in steps as small as the host
+// likes. No answer depends on how far that is, so replicas need not be equally far. A reader of the whole store, which
+// takes many steps, holds the rows that it needs.
 
 import { assert } from '../base/assert.ts';
 import type { Revision } from '../model/brands.ts';
@@ -11,9 +11,10 @@ import type { SqlPort, SqlRow } from '../base/sql-port.ts';
 import { bytesOf, numberOf } from './rows.ts';
 import { readMeta, writeMeta } from './schema.ts';
 
-// Of one part of the rows, between two places in the order of (key, mod). A version that began at the compacted
-// revision itself stays, even if it ended there too (a txn may put and delete a key): a watch may start at that
-// revision. What a reader needs stays, too: that began at its revision or before, and compaction had left it then.
+// The superfluous rows between two positions in the order of (key, mod). A version that began at the compacted revision
+// itself stays, even if it ended there, too (a transaction may put and delete a key), because a watch may start at that
+// revision. The versions that a reader needs stay as well: those that began at its revision or before and that
+// compaction had left then.
 const inPart = `(key, mod) > (?1, ?2) AND (key, mod) <= (?3, ?4) AND until <= ?5 AND mod < ?5
   AND (mod > ?6 OR (until <= ?7 AND mod < ?7))`;
 const deleteLargeBetween = `DELETE FROM large_values WHERE id IN
@@ -24,7 +25,7 @@ const inRest = `(key, mod) > (?1, ?2) AND until <= ?3 AND mod < ?3
 const deleteLargeFrom = `DELETE FROM large_values WHERE id IN
   (SELECT large FROM superseded WHERE ${inRest} AND large IS NOT NULL)`;
 const deleteFrom = `DELETE FROM superseded WHERE ${inRest}`;
-/** Of a BLOB the length is read without its bytes. */
+/** SQLite reads the length of a BLOB without its bytes. */
 const selectPart = `SELECT key, mod,
   CASE WHEN until <= ?3 AND mod < ?3 THEN ifnull((SELECT length(bytes) FROM large_values WHERE id = large), 0) ELSE 0 END
   FROM superseded WHERE (key, mod) > (?1, ?2) ORDER BY key, mod LIMIT ?4`;
@@ -34,12 +35,10 @@ const selectBatchesPart = `SELECT last_revision, length(body) FROM batches ORDER
 const deleteBatches = 'DELETE FROM batches WHERE last_revision < ?1 AND last_revision <= ?2 AND writes_total <= ?3';
 
 type Cursor = { readonly key: Uint8Array; readonly mod: number };
-/**
- * `through`: rows are gone as of this compacted revision. `target`, `after`: a pass over the rows that is under way.
- */
+/** `through`: rows are deleted as of this compacted revision. `target`, `after`: the sweep that is under way. */
 type Sweep = { readonly through: number; readonly target: number; readonly after: Cursor | null };
 
-/** Of a moment of the store: its revision, up to where it was compacted, and how many writes there had been. */
+/** A moment of the store: its revision, its compacted revision, and how many writes there had been. */
 export type Needed = { readonly revision: number; readonly compacted: number; readonly writesTotal: number };
 const nothingNeeded: Needed = { revision: -1, compacted: Infinity, writesTotal: Infinity };
 
@@ -51,7 +50,10 @@ export class Compaction {
   #compacted: number;
   #sweep: Sweep;
   readonly #needed = new Set<Needed>();
-  /** A pass left rows that were needed. After a restart that is not known, and they go with the next compaction. */
+  /**
+   * True: a sweep left rows that were needed. A restart forgets this, and the rows are deleted after the next
+   * compaction.
+   */
   #left = false;
 
   constructor(sql: SqlPort) {
@@ -60,18 +62,18 @@ export class Compaction {
     this.#sweep = readSweep(sql);
   }
 
-  /** What was written is undone. What is held stays so. */
+  /** Called when writes were rolled back. What is held stays held. */
   reopen(): void {
     this.#compacted = readCompacted(this.#sql);
     this.#sweep = readSweep(this.#sql);
   }
 
-  /** -1 before the first compaction. Reading at it is allowed. */
+  /** -1: there was no compaction yet. Reading at the compacted revision is allowed. */
   get compactedRevision(): number {
     return this.#compacted;
   }
 
-  /** null: done. */
+  /** Null: the compaction was done. */
   compact(revision: number, current: Revision): StoreFailure | null {
     if (revision <= this.#compacted) return { kind: 'compacted', compactedRevision: this.#compacted };
     if (revision > current) return { kind: 'futureRevision', revision: current };
@@ -80,7 +82,7 @@ export class Compaction {
     return null;
   }
 
-  /** What is needed stays until what is answered here is called. It must be there: see `sweptRevision`. */
+  /** The needed rows stay until the returned function is called. They must be there: see `sweptRevision`. */
   hold(needed: Needed): () => void {
     const held = { ...needed };
     this.#needed.add(held);
@@ -92,7 +94,7 @@ export class Compaction {
   }
 
   /**
-   * Looks at about `rowsMax` rows, fewer where their values are large, and deletes those that are not needed. True:
+   * Looks at about `rowsMax` rows, or fewer if their values are large, and deletes those that are not needed. True:
    * there is more to do, whatever is held.
    */
   step(rowsMax: number, writesTotal: number): boolean {
@@ -119,8 +121,8 @@ export class Compaction {
   }
 
   /**
-   * A pass deletes what its target made superfluous and nothing more: snapshots must know which revisions are still
-   * whole. Who comes during a pass needs nothing that it takes.
+   * A sweep deletes only what its target made superfluous, because snapshots must know which revisions are still whole.
+   * A reader that comes during a sweep needs nothing that it deletes.
    */
   #stepVersions(rowsMax: number, needed: Needed): Sweep {
     const under = this.#sweep.after === null ? { target: this.#compacted, after: beginning } : this.#sweep;
@@ -145,7 +147,10 @@ export class Compaction {
     return sweep;
   }
 
-  /** A batch goes once its revisions are compacted and its writes are no longer remembered. The newest always stays. */
+  /**
+   * A batch is deleted once its revisions are compacted and its writes are no longer remembered. The newest always
+   * stays.
+   */
   #stepBatches(rowsMax: number, writesTotal: number, needed: Needed): boolean {
     const compacted = Math.min(this.#compacted, needed.compacted);
     const writesMax = Math.min(writesTotal, needed.writesTotal) - rememberedWritesMax;
@@ -158,7 +163,10 @@ export class Compaction {
   }
 }
 
-/** The row at which enough bytes, told in that column, or rows have come together. None: what is left is less. */
+/**
+ * The row at which enough bytes, counted in that column, or enough rows have come together. None: less than that is
+ * left.
+ */
 function partEnd(rows: readonly SqlRow[], bytesColumn: number, rowsMax: number): SqlRow | undefined {
   let bytes = 0;
   return rows.find((row, place) => {
@@ -167,13 +175,15 @@ function partEnd(rows: readonly SqlRow[], bytesColumn: number, rowsMax: number):
   });
 }
 
-/** Rows that only revisions below this one need may be gone, but for those that are held. -1: none is. */
+/** Rows that only revisions below this one need may be deleted, except those that are held. -1: none is deleted. */
 export function sweptRevision(sql: SqlPort): number {
   const { through, target, after } = readSweep(sql);
   return after === null ? through : target;
 }
 
-/** The value of `sweep` in a store that was written without what compaction at that revision makes superfluous. */
+/**
+ * The value of `sweep` in a store that was written without the rows that compaction at that revision makes superfluous.
+ */
 export function sweepDone(compacted: number): Uint8Array {
   return encodeSweep({ through: compacted, target: compacted, after: null });
 }

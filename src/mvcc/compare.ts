@@ -1,4 +1,4 @@
-// Whether a txn's compare holds. Numbers and rules are etcd's.
+// Whether a compare of a transaction holds. Its numbers and rules are etcd's.
 
 import { unreachable } from '../base/assert.ts';
 import { compareBytes } from '../base/bytes.ts';
@@ -10,8 +10,8 @@ import { scanPairs } from './range-scan.ts';
 import type { WorkBudget } from './work-budget.ts';
 
 /**
- * Of a range it must hold for every key. Over no key, VALUE is false, and the others compare with zero. null: that
- * takes more than is left of the work.
+ * A compare over a range must hold for every key. Over no key, a compare of VALUE is false, and the others compare with
+ * zero. Null: the compare takes more work than is left.
  */
 export function compareHolds(sql: SqlPort, compare: Compare, work: WorkBudget): boolean | null {
   const scan = { span: spanOf(compare), asOf: 'head', filter: null, descending: false, limit: null } as const;
@@ -25,7 +25,7 @@ export function compareHolds(sql: SqlPort, compare: Compare, work: WorkBudget): 
   return some || (compare.target !== 'value' && pairHolds(compare, null));
 }
 
-/** null: there is no pair. */
+/** Null: there is no pair. */
 export function pairHolds(compare: Compare, pair: KeyValue | null): boolean {
   const order = orderOf(compare, pair);
   switch (compare.result) {
@@ -42,7 +42,7 @@ export function pairHolds(compare: Compare, pair: KeyValue | null): boolean {
   }
 }
 
-/** Below 0: the pair's side is the smaller one. */
+/** Below 0: the value of the pair is the smaller one. */
 function orderOf(compare: Compare, pair: KeyValue | null): number {
   switch (compare.target) {
     case 'version':

@@ -1,20 +1,20 @@
-// Which keys the deletes of a txn cover, so that each put is held against all of them at once: a txn of a megabyte has
-// tens of thousands of both. Pure.
+// The keys that the deletes of a transaction cover, so that each put is compared with all of them at once: a
+// transaction of a megabyte has tens of thousands of both. Pure.
 
 import { keyText } from '../base/bytes.ts';
 import type { KeySpan } from './key-range.ts';
 
-/** As `keyText` has them: in the order of the bytes. */
+/** Keys as `keyText` makes them, which are in the order of the bytes. */
 type Range = { readonly from: string; readonly to: string };
 
 export class DeletedKeys {
   readonly #keys = new Set<string>();
-  /** In their order; no two of them meet. */
+  /** The ranges in their order. No two of them meet. */
   #ranges: readonly Range[] = [];
-  /** Not among those yet. */
+  /** The ranges that are not joined with those yet. */
   #added: Range[] = [];
 
-  /** One up to "\0" covers nothing here, nor does an empty range: that is etcd's gap. */
+  /** A range up to "\0" covers nothing here, and neither does an empty range: that is etcd's gap. */
   add(span: KeySpan): void {
     if (span.kind === 'single') this.#keys.add(keyText(span.key));
     else if (span.kind === 'bounded') this.#addRange({ from: keyText(span.from), to: keyText(span.to) });
@@ -26,7 +26,7 @@ export class DeletedKeys {
     for (const range of other.#added) this.#added.push(range);
   }
 
-  /** `key`: as `keyText` has it. */
+  /** `key`: as `keyText` makes it. */
   holds(key: string): boolean {
     if (this.#keys.has(key)) return true;
     this.#settle();

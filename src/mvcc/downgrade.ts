@@ -1,4 +1,4 @@
-// A downgrade that was announced: the version it goes to, until it is taken back.
+// A downgrade that was announced: the version that it goes to, until it is taken back.
 
 import { textOf, utf8 } from '../base/bytes.ts';
 import { assert } from '../base/assert.ts';
@@ -16,12 +16,12 @@ export class Downgrade {
     this.#target = stored instanceof Uint8Array ? textOf(stored) : null;
   }
 
-  /** major.minor; null: none was announced. */
+  /** The version as major.minor. Null: none was announced. */
   get target(): string | null {
     return this.#target;
   }
 
-  /** null: done. */
+  /** Null: the change was made. */
   change(operation: DowngradeOperation): StoreFailure | null {
     if (operation.kind === 'downgradeCancel') {
       if (this.#target === null) return null;

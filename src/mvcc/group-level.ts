@@ -1,5 +1,5 @@
-// What the level of its group decides of a store (`levels.ts`): the format of its tables, and whether entries are
-// hashed. It changes by a command, as everything of the store does, and is known by the format alone.
+// What the level of its group decides for a store (`levels.ts`): the format of its tables, and whether entries are
+// hashed. A command changes the level, as it changes everything of the store, and the format alone tells the level.
 
 import { assert } from '../base/assert.ts';
 import { groupLevel, isKnownLevel } from '../model/levels.ts';
@@ -13,7 +13,7 @@ export class GroupLevel {
   #value: number;
   #running: RunningHash | null;
 
-  /** `value`: as the store was opened. */
+  /** `value`: the level as the store was opened. */
   constructor(sql: SqlPort, value: number, batches: Batches) {
     this.#sql = sql;
     this.#value = value;
@@ -24,7 +24,7 @@ export class GroupLevel {
     return this.#value;
   }
 
-  /** After the newest entry that has a row; null: the level knows none. */
+  /** The hash after the newest entry that has a row. Null: the level has no hashes. */
   get hash(): number | null {
     return this.#running?.hash ?? null;
   }
@@ -38,12 +38,12 @@ export class GroupLevel {
     else this.#running ??= new RunningHash(this.#sql, null);
   }
 
-  /** Of an entry that was just applied; null: the level knows no hashes. */
+  /** The hash of an entry that was just applied. Null: the level has no hashes. */
   hashed(entry: HashedEntry): Hashed | null {
     return this.#running?.next(entry) ?? null;
   }
 
-  /** The same of one that was hashed in parts. */
+  /** The same for an entry that was hashed in parts. */
   hashedAfter(written: number): Hashed | null {
     return this.#running?.after(written) ?? null;
   }

@@ -1,5 +1,5 @@
-// What changed from a revision on, for watches that catch up: the changed keys from the batches, the pairs from the
-// tables of versions. Whole revisions only.
+// What changed from a revision on, for watches that catch up: the changed keys come from the batches, and the pairs
+// from the tables of versions. Revisions are whole.
 
 import { type Revision, revision as asRevision } from '../model/brands.ts';
 import { historyScanBytesMax, historySliceKeysMax, previousKeptBytesMax, watchEventsBytesMax } from '../limits.ts';
@@ -20,21 +20,24 @@ export type HistorySlice =
   | HistoryPiece
   /** The first revision has very many keys, and the next call with this query goes on with it. */
   | { readonly kind: 'busy' }
-  /** And this: its events are more than one message holds. */
+  /** The events of the first revision are more than one message holds. */
   | { readonly kind: 'tooLarge'; readonly revision: Revision };
 
 export type HistoryQuery = {
   readonly from: Revision;
   /** Revisions are added until this is reached; the last may pass it. */
   readonly bytesMax: number;
-  /** null: every key. */
+  /** Null: every key. */
   readonly ranges: readonly KeyRange[] | null;
 };
 
-/** A revision of very many keys is not read at once. One such query is under way at a time: another one gives it up. */
+/** A revision of very many keys is not read at once. One such query is under way at a time, and another one ends it. */
 export type SlicedQuery = HistoryQuery & { readonly inSlices: true };
 
-/** A revision that is read in slices. `late`: so much of earlier pairs is held, see `previousKeptBytesMax`. */
+/**
+ * A revision that is read in slices. `late`: true: so many bytes of earlier pairs are held that no more are, see
+ * `previousKeptBytesMax`.
+ */
 type Reading = {
   readonly revision: Revision;
   readonly ranges: readonly KeyRange[] | null;
@@ -47,7 +50,7 @@ type Reading = {
 const pairAt = `SELECT ${pairColumns} FROM head WHERE key = ?1 AND mod = ?2 UNION ALL
   SELECT ${pairColumns} FROM superseded WHERE key = ?1 AND mod = ?2`;
 
-/** What a pair takes beside key and value. */
+/** The bytes that a pair takes beside key and value. */
 const pairOverheadBytes = 64;
 
 export class History {
@@ -89,7 +92,7 @@ export class History {
   }
 
   /**
-   * The next keys of a revision. No more of it is held than its events, of which a watch is told no more than one
+   * Reads the next keys of a revision. Nothing but its events is held, and a watch is told no more of them than one
    * message holds.
    */
   #slice(
@@ -126,7 +129,7 @@ export class History {
   }
 
   #events(changed: ChangedKeys, spans: readonly KeySpan[] | null, compacted: number): StoreEvent[] {
-    // As in etcd, the pair before is read at the revision before: at the compacted revision it is gone.
+    // As in etcd, the previous pair is read at the revision before, so at the compacted revision there is none.
     const hasPrevious = changed.revision - 1 >= compacted;
     const events: StoreEvent[] = [];
     let kept = 0;
@@ -152,7 +155,7 @@ export class History {
       return { type: 'delete', kv: deletedPair(key, at), previous: previousPair(this.#sql, key, at) };
     }
     const kv = this.#pairAt(key, at);
-    // A pair created by the revision has none before it, even where the same revision deleted one of its key first.
+    // A pair that the revision created has no previous pair, even if the same revision first deleted one of its key.
     const isThere = options.hasPrevious && kv.version > 1;
     if (isThere && options.late) return new LatePutEvent(this.#sql, kv);
     return { type: 'put', kv, previous: isThere ? previousPair(this.#sql, key, at) : null };

@@ -1,12 +1,12 @@
 // The versions of keys that a store keeps as of a revision, row by row, while the store goes on. They are the same at
-// all times and on all replicas until a sweep goes further than `compacted`: a version never changes, only when it
-// ended is written later.
+// all times and on all replicas, until a sweep goes further than `compacted`: a version never changes, and only its end
+// is written later.
 
 import { emptyBytes } from '../base/bytes.ts';
 import type { SqlPort, SqlRow } from '../base/sql-port.ts';
 import { bytesOf, numberOf, textFrom } from './rows.ts';
 
-/** `until` null: it is the newest of its key at the revision. `lease` as in the tables. */
+/** `until` null: the version is the newest of its key at the revision. `lease`: as in the tables. */
 export type KeptVersion = {
   readonly key: Uint8Array;
   readonly mod: number;
@@ -17,17 +17,17 @@ export type KeptVersion = {
   readonly value: Uint8Array;
 };
 
-/** `compacted`: -1 for never. */
+/** `compacted`: -1: there was no compaction. */
 export type KeptView = { readonly revision: number; readonly compacted: number };
 export type VersionPlace = { readonly key: Uint8Array; readonly mod: number };
-/** `version` null: the row is none of the view's. */
+/** `version` null: the view does not have the row. */
 export type ScannedVersion = { readonly place: VersionPlace; readonly version: KeptVersion | null };
 
 /** Before every row: no revision is 0. */
 export const firstPlace: VersionPlace = { key: Uint8Array.of(0), mod: 0 };
 
-// Both halves are read in the order of their tables, and merged row by row. What the view does not have is passed over
-// outside of SQL: so the reader knows how much was looked at.
+// Both halves are read in the order of their tables, and merged row by row. Rows that the view does not have are left
+// out here and not in SQL, so that the reader knows how much was looked at.
 export const selectVersions = `
   SELECT key, mod, NULL, created, version, lease, value, large FROM head WHERE key >= ?1 AND (key > ?1 OR mod > ?2)
   UNION ALL
@@ -39,9 +39,9 @@ const selectLarge = 'SELECT bytes FROM large_values WHERE id = ?';
 const sliceRows = 100;
 
 /**
- * All rows after a place, also those that are none of the view's. They are read in slices, each to its end: a statement
- * that is left before its last row holds its view of the database open for as long as the platform pleases. So the
- * reader may also pause, and write.
+ * All rows after a position, also those that the view does not have. They are read in slices, each to its end, because
+ * a statement that is left before its last row holds its view of the database open for as long as the platform pleases.
+ * So the reader may also pause, and write.
  */
 export function* scanVersions(
   sql: SqlPort,
@@ -58,12 +58,12 @@ export function* scanVersions(
   }
 }
 
-/** What ended after the view's revision had not ended then. */
+/** A version that ended after the view's revision had not ended then. */
 function versionOf(sql: SqlPort, row: SqlRow, { revision, compacted }: KeptView): KeptVersion | null {
   const mod = numberOf(row[1]);
   const ended = row[2] ?? null;
   const until = ended === null || numberOf(ended) > revision ? null : numberOf(ended);
-  // As compaction keeps it: see there.
+  // This is the rule by which compaction keeps versions: see there.
   const isSeen = until === null || until > compacted || mod >= compacted;
   if (mod > revision || !isSeen) return null;
   const [, , , created, version, lease, value, large] = row;

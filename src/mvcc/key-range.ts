@@ -20,7 +20,9 @@ export function spanOf(range: KeyRange): KeySpan {
   return { kind: 'bounded', from: key, to: rangeEnd };
 }
 
-/** A range that holds no key, now or ever. One key, and every key from one on, are never empty. */
+/**
+ * Whether a range holds no key, now or ever. A range of one key, and one of every key from a key on, are never empty.
+ */
 export function isEmptyRange(range: KeyRange): boolean {
   const span = spanOf(range);
   return span.kind === 'bounded' && compareBytes(span.from, span.to) >= 0;
@@ -40,8 +42,8 @@ export function spanHolds(span: KeySpan, key: Uint8Array): boolean {
 }
 
 /**
- * Whether every key that the range could ever hold begins with `prefix`. An empty range must lie inside it all the
- * same.
+ * Whether every key that the range could ever hold begins with `prefix`. An empty range must lie inside the prefix all
+ * the same.
  */
 export function prefixHolds(prefix: Uint8Array, range: KeyRange): boolean {
   if (prefix.byteLength === 0) return true;
@@ -49,7 +51,7 @@ export function prefixHolds(prefix: Uint8Array, range: KeyRange): boolean {
   if (span.kind === 'single') return startsWith(span.key, prefix);
   if (!startsWith(span.from, prefix)) return false;
   const end = prefixEnd(prefix);
-  // A prefix of 0xff alone has no end: all keys from it on begin with it.
+  // The prefix 0xff has no end: all keys from it on begin with it.
   if (end === null) return true;
   return span.kind === 'bounded' && compareBytes(span.to, end) <= 0;
 }

@@ -1,8 +1,8 @@
-// Deletes very many keys, those of a range or of leases, in steps that are bounded. All of it is one entry of the log,
-// and nothing of it is seen before the last step: what moved is still the present version at the revision before, where
-// readers look meanwhile. How far it is lies in the same transaction as the rows, so after a crash it goes on. What it
-// leaves is, row by row and in its hash, what deleting all of them at once leaves; only the record of the batch has
-// more, and smaller, parts.
+// Deletes very many keys, those of a range or of leases, in bounded steps. All of them belong to one entry of the log,
+// and nothing of it is seen before the last step: the versions that were moved are still present at the revision
+// before, where readers look meanwhile. The progress is written in the same transaction as the rows, so the delete goes
+// on after a crash. It leaves, row by row and in its hash, what deleting all keys at once leaves; only the record of
+// the batch has more and smaller parts.
 
 import { assert } from '../base/assert.ts';
 import { BinaryReader, BinaryWriter } from '../base/binary.ts';
@@ -32,7 +32,8 @@ export type DeletedKeys =
   | { readonly kind: 'lease'; readonly id: LeaseId };
 
 /**
- * An operation that is one of these: others delete as many keys as they name. (A txn's ranges are bounded by refusal.)
+ * An operation that may delete very many keys. Other operations delete as many keys as they name. (The ranges of a
+ * transaction are bounded by a refusal.)
  */
 export function mayDeleteMany(operation: Operation): operation is LargeDeletion {
   if (operation.kind === 'deleteRange') return spanOf(operation.request).kind !== 'single';
@@ -41,20 +42,23 @@ export function mayDeleteMany(operation: Operation): operation is LargeDeletion 
 
 export type LargeDeletion = Extract<Operation, { readonly kind: 'deleteRange' | 'leaseRevoke' | 'leaseExpire' }>;
 
-/** `keys`: how many. `recordBytes`: what they take in the record of the batch. */
+/** `keys`: the number of keys. `recordBytes`: the bytes that they take in the record of the batch. */
 type Deletion = { readonly deleted: DeletedKeys; readonly keys: number; readonly recordBytes: number };
 
-/** `moved`, `previousBytes`: of the deletion that is under way, the `nth`; the latter as RevisionWriter counts it. */
+/**
+ * `moved`, `previousBytes`: the keys moved by the `nth` deletion, which is under way, and the bytes of previous pairs,
+ * as RevisionWriter counts them.
+ */
 type Progress = {
   readonly index: LogIndex;
-  /** The store's before the entry: nothing of a later one is seen. */
+  /** The revision of the store before the entry. Nothing of a later revision is seen. */
   readonly before: Revision;
   readonly deletions: readonly Deletion[];
   nth: number;
   moved: number;
   previousBytes: number;
   parts: number;
-  /** Of what the running hash looks at: the record so far, and what the record does not say of the events. */
+  /** What the running hash takes: the record so far, and what the record does not say of the events. */
   recordCrc: number;
   eventsCrc: number;
   eventsBytes: number;
@@ -76,13 +80,13 @@ const supersedeOfLease = `${supersede} key IN (SELECT key FROM lease_keys WHERE 
 const deleteOfLease = 'DELETE FROM head WHERE key IN (SELECT key FROM lease_keys WHERE lease = ? AND key <= ?)';
 const detachOfLease = 'DELETE FROM lease_keys WHERE lease = ? AND key <= ?';
 
-// In the record a key has a byte for its kind before it, and its length: one byte up to 127, else two.
+// In the record a key has a byte for its kind before it, and its length: one byte up to 127, and two above.
 const measureColumns =
   'COUNT(*), MAX(key), ifnull(SUM(length(key) + CASE WHEN length(key) < 128 THEN 2 ELSE 3 END), 0)';
 const pairsColumn = `, ifnull(SUM(length(key) + ${valueLength} + ${pairOverheadBytes}), 0)`;
 
 /**
- * `lastKey`: the last of those that were looked at, where there may be more. `answerBytes`: of the pairs, where that is
+ * `lastKey`: the last key that was looked at, if there may be more. `answerBytes`: the bytes of the pairs, if they are
  * asked for.
  */
 type Measured = {
@@ -92,7 +96,7 @@ type Measured = {
   readonly answerBytes: number;
 };
 
-/** The first keys after a key (null: of all). No value is read for it. */
+/** The first keys after a key (null: of all keys). No value is read for this. */
 function measureSome(
   sql: SqlPort,
   deleted: DeletedKeys,
@@ -125,7 +129,7 @@ function measuredRow(sql: SqlPort, deleted: DeletedKeys, options: Parameters<typ
   return sql.all(`SELECT ${measureColumns}${pairs ? pairsColumn : ''} FROM (${rows})`, ...bindings)[0] ?? [];
 }
 
-/** Whether there are more keys than that, of all together. */
+/** Whether there are more keys than that, of all deletions together. */
 export function holdsMoreKeys(sql: SqlPort, all: readonly DeletedKeys[], keysMax: number): boolean {
   let left = keysMax;
   for (const deleted of all) {
@@ -135,7 +139,7 @@ export function holdsMoreKeys(sql: SqlPort, all: readonly DeletedKeys[], keysMax
   return false;
 }
 
-/** In steps. null: the pairs are more than an answer holds, and were asked for. */
+/** Goes in steps. Null: the pairs were asked for, and are more than an answer holds. */
 export function* measureDeletions(
   sql: SqlPort,
   all: readonly DeletedKeys[],
@@ -169,9 +173,9 @@ export class LargeDelete {
   readonly #sql: SqlPort;
   readonly #batches: Batches;
   readonly #progress: Progress;
-  /** The store's after each of the deletions: one that has keys makes a revision. */
+  /** The revision of the store after each of the deletions: one that has keys makes a revision. */
   readonly #revisions: readonly Revision[];
-  /** Of all changes in the record. */
+  /** The number of all changes in the record. */
   readonly #changesBytes: number;
 
   private constructor(sql: SqlPort, batches: Batches, progress: Progress) {
@@ -192,13 +196,13 @@ export class LargeDelete {
     batches.hideAfter(progress.before);
   }
 
-  /** The one that was under way when the store was closed; null: none was. */
+  /** The delete that was under way when the store was closed. Null: none was. */
   static resume(sql: SqlPort, batches: Batches): LargeDelete | null {
     const progress = readMeta(sql, 'underWay');
     return progress === null ? null : new LargeDelete(sql, batches, decodeProgress(bytesOf(progress)));
   }
 
-  /** `hash`: the running hash before the entry; 0 where the group's level knows none. */
+  /** `hash`: the running hash before the entry. 0: the level of the group has none. */
   static begin(
     sql: SqlPort,
     batches: Batches,
@@ -214,32 +218,32 @@ export class LargeDelete {
     return this.#progress.index;
   }
 
-  /** The store's once it is done. */
+  /** The revision of the store once the delete is done. */
   get lastRevision(): Revision {
     return this.#revisions.at(-1) ?? this.#progress.before;
   }
 
-  /** How many there were. */
+  /** The number of keys that there were. */
   get keys(): number {
     return this.#progress.deletions.reduce((sum, { keys }) => sum + keys, 0);
   }
 
-  /** The revision before it, as of which the pairs that it deletes can still be read. */
+  /** The revision before the delete, at which the deleted pairs can still be read. */
   get before(): Revision {
     return this.#progress.before;
   }
 
-  /** Those whose keys it deletes. */
+  /** The leases whose keys it deletes. */
   get leases(): readonly LeaseId[] {
     return this.#progress.deletions.flatMap(({ deleted }) => (deleted.kind === 'lease' ? [deleted.id] : []));
   }
 
-  /** No key is left that it deletes: what comes is the last step. */
+  /** True: no key is left to delete, and the last step comes next. */
   get hasMoved(): boolean {
     return this.#progress.nth === this.#progress.deletions.length;
   }
 
-  /** Moves so many keys at most. `writesTotal`: once the entry is applied. */
+  /** Moves at most so many keys. `writesTotal`: the number of remembered writes once the entry is applied. */
   step(rowsMax: number, writesTotal: number): void {
     const progress = this.#progress;
     const made: Made = { record: new BinaryWriter(4_096), details: new BinaryWriter(4_096) };
@@ -257,8 +261,8 @@ export class LargeDelete {
   }
 
   /**
-   * The last step: all that was written is seen from here on. `writes`: the ids of the entry's writes with their
-   * outcomes, as they stand in the record. `hashed`: what the last row has of a hash over what the entry wrote.
+   * The last step, from which on everything that was written is seen. `writes`: the ids of the entry's writes with
+   * their outcomes, as they stand in the record. `hashed`: the hash that the last row has.
    */
   finish(writes: Uint8Array, writesTotal: number, hashed: (written: number) => Hashed | null): BatchPlace {
     const progress = this.#progress;
@@ -274,7 +278,7 @@ export class LargeDelete {
     return { lastRevision: revision, logIndex: progress.index };
   }
 
-  /** Answers how many it moved. */
+  /** Returns how many keys it moved. */
   #move(deletion: Deletion, rowsMax: number, made: Made): number {
     const progress = this.#progress;
     const { deleted } = deletion;
@@ -297,7 +301,7 @@ export class LargeDelete {
     return keys.length;
   }
 
-  /** The first ones of a revision: what they were counts in the hash. */
+  /** The first keys of a revision, whose previous pairs count in the hash. */
   #moveSeen(deleted: DeletedKeys, rowsMax: number, { details }: Made): readonly Uint8Array[] {
     const progress = this.#progress;
     let [count, bytes] = [0, progress.previousBytes];
@@ -325,7 +329,7 @@ export class LargeDelete {
     return keys;
   }
 
-  /** The keys that come first among those that are left, and these columns of theirs. */
+  /** The first keys of those that are left, with these columns. */
   #next(deleted: DeletedKeys, columns: string, rowsMax: number): readonly SqlRow[] {
     if (deleted.kind === 'lease') {
       const keys = 'SELECT key FROM lease_keys WHERE lease = ? ORDER BY key LIMIT ?';
@@ -370,7 +374,7 @@ export class LargeDelete {
     progress.previousBytes = 0;
   }
 
-  /** What is empty is not appended: a step over leases without keys, say. */
+  /** An empty part is not appended, such as that of a step over leases without keys. */
   #append(bytes: Uint8Array, writesTotal: number, hashed: Hashed | null): void {
     const progress = this.#progress;
     if (bytes.byteLength === 0) return;
@@ -380,7 +384,7 @@ export class LargeDelete {
   }
 }
 
-/** In one step. */
+/** Done in one step. */
 type Made = { readonly record: BinaryWriter; readonly details: BinaryWriter };
 
 function varintBytes(value: number): number {

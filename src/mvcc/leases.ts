@@ -1,5 +1,5 @@
-// Leases and the keys attached to them, as rows. Which leases have ended is not decided here: the leader finds that
-// out, and a command says so. Nothing of a lease is in memory but how many there are.
+// Leases and the keys attached to them, as rows. Whether a lease has ended is not decided here: the leader notices
+// that, and a command says so. Only the number of leases is in memory.
 
 import { type LeaseId, leaseId, noLease } from '../model/brands.ts';
 import { assert } from '../base/assert.ts';
@@ -10,7 +10,10 @@ import type { SqlPort } from '../base/sql-port.ts';
 import { bytesOf, numberOf, textFrom } from './rows.ts';
 import { readMeta, writeMeta } from './schema.ts';
 
-/** `deadlineMs`: when it was granted, or last checkpointed, as far as the log tells. Milliseconds since 1970. */
+/**
+ * `deadlineMs`: the deadline at the grant, or at the last checkpoint, as far as the log tells, in milliseconds since
+ * 1970.
+ */
 export type StoredLease = { readonly id: LeaseId; readonly ttlSeconds: number; readonly deadlineMs: number };
 
 export type LeaseChange =
@@ -39,7 +42,7 @@ const selectIdsWithKeys = 'SELECT DISTINCT lease FROM lease_keys';
 export class Leases {
   readonly #sql: SqlPort;
   #settled: boolean;
-  /** Counted when first asked for, and kept up from then on. */
+  /** The number is counted when it is first asked for, and kept up to date from then on. */
   #count: number | null = null;
 
   constructor(sql: SqlPort) {
@@ -47,7 +50,7 @@ export class Leases {
     this.#settled = readMeta(sql, 'leasesSettled') === 1;
   }
 
-  /** No lease has a later deadline in its leader's memory than its row says. */
+  /** True: no lease has a later deadline in its leader's memory than in its row. */
   get settled(): boolean {
     return this.#settled;
   }
@@ -63,14 +66,14 @@ export class Leases {
     return row === undefined ? null : { id, ttlSeconds: numberOf(row[0]), deadlineMs: numberOf(row[1]) };
   }
 
-  /** In no order that means anything. Nothing may be written while they are read. */
+  /** The leases come in no particular order. Nothing may be written while they are read. */
   *list(): Generator<StoredLease, void, void> {
     for (const [id, ttl, deadline] of this.#sql.iterate(selectLeases)) {
       yield { id: leaseId(BigInt(textFrom(id))), ttlSeconds: numberOf(ttl), deadlineMs: numberOf(deadline) };
     }
   }
 
-  /** In steps, between which leases come and go: each that is there all the while is told once. */
+  /** Goes in steps, between which leases come and go. A lease that exists all the while is told once. */
   *idsInSteps(): Generator<void, readonly LeaseId[], void> {
     const ids: LeaseId[] = [];
     for (let after = ''; ;) {
@@ -84,19 +87,19 @@ export class Leases {
     }
   }
 
-  /** null: there is none. */
+  /** Null: there is no such lease. */
   earliestDeadlineMs(): number | null {
     const earliest = this.#sql.all(selectEarliest)[0]?.[0] ?? null;
     return earliest === null ? null : numberOf(earliest);
   }
 
-  /** The first of its keys from there on; null: there is none. */
+  /** The first key of the lease from a key on. Null: there is none. */
   firstKeyFrom(id: LeaseId, from: Uint8Array): Uint8Array | null {
     const key = this.#sql.all(selectFirstKey, String(id), from)[0]?.[0];
     return key === undefined ? null : bytesOf(key);
   }
 
-  /** The same in steps, as `idsInSteps`, as long as `take` wants more. */
+  /** The same in steps, like `idsInSteps`, for as long as `take` wants more. */
   *eachKeyOf(id: LeaseId, take: (key: Uint8Array) => boolean): Generator<void, void, void> {
     for (let after: Uint8Array = emptyBytes; ;) {
       const rows = this.#sql.all(selectKeysAfter, String(id), after, readSliceRows);
@@ -109,7 +112,7 @@ export class Leases {
     }
   }
 
-  /** Those that have keys, in no order that means anything. Nothing may be written while they are read. */
+  /** The leases that have keys, in no particular order. Nothing may be written while they are read. */
   *idsWithKeys(): Generator<LeaseId, void, void> {
     for (const [id] of this.#sql.iterate(selectIdsWithKeys)) yield leaseId(BigInt(textFrom(id)));
   }
@@ -129,7 +132,7 @@ export class Leases {
     return { kind: 'granted', id, ttlSeconds, deadlineMs };
   }
 
-  /** Its keys were deleted before. */
+  /** The keys of the lease were deleted before. */
   remove(id: LeaseId): void {
     this.#count = this.count - 1;
     this.#sql.run(deleteLease, String(id));

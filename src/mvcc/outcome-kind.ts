@@ -1,11 +1,11 @@
-// Whether an outcome can be that of an operation. A write id that was used for another request finds what became of
-// that one, which answers nothing that is asked now. Pure.
+// Whether an outcome can be that of an operation. A write id that was used for another request finds the outcome of
+// that request, which does not answer this one. Pure.
 
 import { unreachable } from '../base/assert.ts';
 import type { Operation, Outcome, TxnAnswer, TxnPart, TxnRequest } from '../model/store.ts';
 import { isAdministration } from './codec/administration-codec.ts';
 
-/** By its form alone: two requests of one form are told apart by their digests, where those are known. */
+/** This goes by the form alone: two requests of one form are told apart by their digests, if these are known. */
 export function canAnswer(operation: Operation, outcome: Outcome): boolean {
   if (outcome.kind === 'failed' || outcome.kind === 'appliedBefore') return true;
   if (operation.kind === 'txn') return outcome.kind === 'txn' && answersTxn(operation.request, outcome.answer);

@@ -1,5 +1,5 @@
 // A list in pages asks, with each page, how many keys are left from its first key on. That number follows from the page
-// before, so that reading n keys in pages does not count n keys for each page. A small memory that may be lost at any
+// before, so reading n keys in pages does not count n keys for each page. It is a small memory that may be lost at any
 // time.
 
 import { equalBytes, keyText } from '../base/bytes.ts';
@@ -28,7 +28,7 @@ export class PageCounts {
     }
   }
 
-  /** The keys of `span` at `revision`, where it continues a page that is remembered; else null. */
+  /** The number of keys of `span` at `revision`, if it continues a page that is remembered. Null: it does not. */
   find(span: KeySpan, revision: number): number | null {
     if (span.kind === 'single') return null;
     const end = span.from.byteLength - 1;

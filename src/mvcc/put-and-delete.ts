@@ -19,7 +19,7 @@ import { drawWrittenRows, pairOf, scanPairs } from './range-scan.ts';
 import type { RevisionWriter } from './revision-writer.ts';
 import type { WorkBudget } from './work-budget.ts';
 
-/** What a request may still answer, and look at and write. */
+/** The budgets of a request: what it may still answer, and look at and write. */
 export type Budgets = { readonly answer: AnswerBudget; readonly work: WorkBudget };
 
 export type Done<Answer> =
@@ -28,19 +28,19 @@ export type Done<Answer> =
 
 const tooLarge = { kind: 'failed', failure: { kind: 'answerTooLarge' } } as const;
 
-/** What can be said before anything is written. */
+/** The failure that is known before anything is written. */
 export function putFailure(sql: SqlPort, leases: Leases, request: PutRequest): StoreFailure | null {
   if (request.lease !== noLease && leases.find(request.lease) === null) return { kind: 'leaseNotFound' };
   if (!request.ignoreValue && !request.ignoreLease) return null;
   return pairOf(sql, request.key, 'head', false) === null ? { kind: 'keyNotFound' } : null;
 }
 
-/** Writes unless it fails. `putFailure` came before, and that a key is written was drawn. */
+/** Writes the pair unless that fails. `putFailure` was called before, and the work of writing one key was drawn. */
 export function put(sql: SqlPort, writer: RevisionWriter, request: PutRequest, budgets: Budgets): Done<PutAnswer> {
   let { value, lease } = request;
   if (request.ignoreValue || request.ignoreLease) {
     const kept = pairOf(sql, request.key, 'head', request.ignoreValue);
-    // Within a txn, an earlier operation may have deleted it.
+    // Within a transaction, an earlier operation may have deleted the key.
     if (kept === null) return { kind: 'failed', failure: { kind: 'keyNotFound' } };
     if (request.ignoreValue) {
       if (!budgets.work.copy(kept.value.byteLength)) return { kind: 'failed', failure: budgets.work.failure };
@@ -54,8 +54,8 @@ export function put(sql: SqlPort, writer: RevisionWriter, request: PutRequest, b
 }
 
 /**
- * Of a range, what is too much is found before anything is deleted: the rows are drawn (that one key is written was
- * drawn before), and the pairs that are wanted back are read, which may be too large to be answered.
+ * Too large a range is found before anything is deleted. Its rows are drawn from the budget (that one key is written
+ * was drawn before), and the pairs that are asked for are read, which may be too large to be answered.
  */
 export function deleteRange(
   sql: SqlPort,

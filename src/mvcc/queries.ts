@@ -1,4 +1,4 @@
-// Answers what can be read beside keys. Whether the caller may ask was looked at before.
+// Answers what can be read beside keys. The permission of the caller was checked before.
 
 import { unreachable } from '../base/assert.ts';
 import type { LeaseId } from '../model/brands.ts';
@@ -29,7 +29,10 @@ export type Answered =
   | { readonly kind: 'answer'; readonly answer: QueryAnswer }
   | { readonly kind: 'failed'; readonly failure: StoreFailure };
 
-/** In steps where it reads very much; between two of them anything may be written, and swept what is not held. */
+/**
+ * Goes in steps if it reads very much. Between two steps anything may be written, and rows that are not held may be
+ * swept.
+ */
 export function* answerQuery(query: Query, view: QueryView): Generator<void, Answered, void> {
   switch (query.kind) {
     case 'timeToLive':
@@ -104,7 +107,7 @@ function credential(name: string, auth: AuthTables): Answered {
   return answered({ kind: 'credential', passwordHash: user.passwordHash, authRevision: auth.revision });
 }
 
-/** The database gives free pages out again before it grows: what it takes is in use, as far as anyone can tell. */
+/** The database uses free pages before it grows, so what it takes is in use as far as anyone can tell. */
 function storeStatus({ sql, alarms, downgrade }: QueryView): AnswerTo<'storeStatus'> {
   const databaseBytes = sql.databaseBytes();
   return {

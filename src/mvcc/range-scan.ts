@@ -1,5 +1,6 @@
 // The SQL of range reads: one statement text for each combination of span, revision, filters, order and columns, made
-// once (the database caches statements by their text). It reads rows; what they mean to a request is range.ts's.
+// once, because the database caches statements by their text. This file reads rows; range.ts knows what they mean to a
+// request.
 
 import type { KeyValue, RangeRequest } from '../model/store.ts';
 import type { SqlPort, SqlValue } from '../base/sql-port.ts';
@@ -8,7 +9,8 @@ import { bytesOf, keyValueOf, numberOf, pairColumns, pairColumnsWithoutValue } f
 import type { WorkBudget } from './work-budget.ts';
 
 /**
- * `head`: as things stand now (in a txn: with what it did so far). A number: as of that revision, which must be older.
+ * `head`: the present state (in a transaction: with its changes so far). A number: the state at that revision, which
+ * must be an earlier one.
  */
 export type AsOf = 'head' | number;
 
@@ -20,11 +22,11 @@ export type RevisionFilter = Pick<
 export type Scan = {
   readonly span: KeySpan;
   readonly asOf: AsOf;
-  /** null: all. */
+  /** Null: all. */
   readonly filter: RevisionFilter | null;
   readonly descending: boolean;
   readonly values: boolean;
-  /** null: all. */
+  /** Null: all. */
   readonly limit: number | null;
 };
 
@@ -39,8 +41,8 @@ type Shape = {
 const statements = new Map<number, string>();
 const countStatements = new Map<number, string>();
 
-// Parameters keep their numbers over all statements of a shape: ?1 from, ?2 limit, then to, revision, filters as they
-// occur.
+// Parameters have the same numbers in all statements of a shape: ?1 from, ?2 limit, then to, revision and filters if
+// they occur.
 
 function statementOf(shape: Shape): string {
   const { bounded, old, filtered, descending, values } = shape;
@@ -81,7 +83,7 @@ function countStatementOf(bounded: boolean, old: boolean): string {
 
 const rowStatements = new Map<number, string>();
 
-/** ?1 from, ?2 limit, then to, compacted as they occur. */
+/** ?1 from, ?2 limit, then to and compacted if they occur. */
 function rowStatementOf(bounded: boolean, old: boolean): string {
   const code = Number(bounded) | (Number(old) << 1);
   const known = rowStatements.get(code);
@@ -95,7 +97,7 @@ function rowStatementOf(bounded: boolean, old: boolean): string {
 
 const headPair = `SELECT ${pairColumns} FROM head WHERE key = ?`;
 const headPairWithoutValue = `SELECT ${pairColumnsWithoutValue} FROM head WHERE key = ?`;
-/** The version before or at a revision; that it is still seen there is for the caller to check (the last column). */
+/** The version before or at a revision. The caller checks by the last column whether it is still seen there. */
 const supersededPair = `SELECT ${pairColumns}, until FROM superseded WHERE key = ? AND mod <= ? ORDER BY mod DESC LIMIT 1`;
 
 /** The pairs one by one, in the order of their keys. */
@@ -132,7 +134,7 @@ const firstCreatedStatements = {
 
 type WideSpan = Exclude<KeySpan, { readonly kind: 'single' }>;
 
-/** The rows of a range as of a revision (?1), from ?2 up to ?3, which is NULL for all that follow. */
+/** The rows of a range as of a revision (?1), from ?2 up to ?3. NULL as ?3: there is no end. */
 const oldRows = ['head WHERE mod <= ?1', 'superseded WHERE mod <= ?1 AND until > ?1']
   .map((rows) => `SELECT key, created FROM ${rows} AND key >= ?2 AND (?3 IS NULL OR key < ?3)`)
   .join(' UNION ALL ');
@@ -157,7 +159,7 @@ export function countCreatedBefore(
   return numberOf(sql.all(createdBeforeStatements[span.kind], ...bindings)[0]?.[0]);
 }
 
-/** The pair of the range that was created first, of several the one with the lowest key. null: there is none. */
+/** The pair of the range that was created first; of several, the one with the lowest key. Null: there is none. */
 export function firstCreated(sql: SqlPort, span: WideSpan, asOf: AsOf): KeyValue | null {
   const bindings = span.kind === 'bounded' ? [span.from, span.to] : [span.from];
   const row =
@@ -178,8 +180,8 @@ export function countKeys(sql: SqlPort, span: KeySpan, asOf: AsOf): number {
 
 /**
  * Draws the rows that a scan of the range goes through, whatever it hands over. False: they are more than is left, and
- * were counted no further. Of older versions those count that compaction must leave: the others are swept by each
- * replica when it finds time.
+ * were not counted further. Of older versions, those count that compaction must leave, because each replica sweeps the
+ * others when it finds time.
  */
 export function drawRows(
   sql: SqlPort,
@@ -190,7 +192,7 @@ export function drawRows(
   return work.count(rowsOf(sql, span, { asOf, compacted, max: work.countableRows + 1 }));
 }
 
-/** The same of keys that will be deleted. */
+/** The same for keys that will be deleted. */
 export function drawWrittenRows(sql: SqlPort, span: KeySpan, work: WorkBudget): boolean {
   if (!work.isBounded) return true;
   return work.write(rowsOf(sql, span, { asOf: 'head', compacted: 0, max: work.writableRows + 1 }));
@@ -201,7 +203,7 @@ export function countHead(sql: SqlPort, span: KeySpan, max: number): number {
   return rowsOf(sql, span, { asOf: 'head', compacted: 0, max });
 }
 
-/** Counted up to `max`. */
+/** The number is counted up to `max`. */
 function rowsOf(
   sql: SqlPort,
   span: KeySpan,

@@ -22,10 +22,10 @@ import { rangeShape } from './request-shape.ts';
 import { FirstPairs, pairOrderOf } from './sorted-pairs.ts';
 import type { WorkBudget } from './work-budget.ts';
 
-/** What a pair takes in an answer beside key and value. */
+/** The bytes that a pair takes in an answer beside key and value. */
 export const pairOverheadBytes = 64;
 
-/** Counts down what an answer may still hold. A txn has one for all its parts. */
+/** Counts down what an answer may still hold. A transaction has one budget for all its parts. */
 export class AnswerBudget {
   #left = rangeAnswerBytesMax;
 
@@ -35,7 +35,7 @@ export class AnswerBudget {
     return this.#left >= 0;
   }
 
-  /** For one that the answer will hold instead of another. */
+  /** Called for a pair that the answer holds in place of another one. */
   exchange(taken: KeyValue, dropped: KeyValue): boolean {
     this.#left += pairBytes(dropped) - pairBytes(taken);
     return this.#left >= 0;
@@ -46,22 +46,22 @@ function pairBytes(pair: KeyValue): number {
   return pair.key.byteLength + pair.value.byteLength + pairOverheadBytes;
 }
 
-/** Where a read stands: what is current for it, and what is gone. */
+/** What a read sees: the present revision, and the compacted one. */
 export type ReadView = {
-  /** In a txn that has changed something: the revision that it makes. */
+  /** In a transaction that has changed something, the revision that it makes. */
   readonly current: Revision;
-  /** How `current` is read by now. */
+  /** How `current` is read at this moment. */
   readonly asOf: (current: Revision) => AsOf;
   readonly compacted: number;
   readonly budget: AnswerBudget;
   readonly work: WorkBudget;
-  /** null in a txn that has changed something: its state is nobody else's yet. */
+  /** Null in a transaction that has changed something, because nobody else has its state yet. */
   readonly pages: PageCounts | null;
-  /** null: the read is made at once, as in a command. */
+  /** Null: the read is made at once, as in a command. */
   readonly pace: Pace | null;
 };
 
-/** Of a read in slices: between two of them others may write. */
+/** The pace of a read in slices, between which others may write. */
 export type Pace = { readonly bounds: SliceBounds };
 
 export type RangeResult =
@@ -70,7 +70,7 @@ export type RangeResult =
 
 const tooLarge: RangeResult = { kind: 'failed', failure: { kind: 'answerTooLarge' } };
 
-/** At once. `view.pace` is null. */
+/** Reads at once. `view.pace` is null. */
 export function readRange(sql: SqlPort, request: RangeRequest, view: ReadView): RangeResult {
   return runSteps(readRangeInSteps(sql, request, view));
 }
@@ -125,13 +125,13 @@ class Read {
     this.#values = !request.keysOnly || request.sortTarget === sortTarget.value;
   }
 
-  /** Draws what the database goes through without handing it over. False: it is too much. */
+  /** Draws the rows that the database passes by. False: they are too many. */
   passesBy(): boolean {
     const isWhole = this.filter === null && this.#asOf === 'head';
     return isWhole || this.#drawRows();
   }
 
-  /** null: it is too much work. */
+  /** Null: it is too much work. */
   *count(): Generator<void, number | null, void> {
     const revision = this.#asOf === 'head' ? this.#view.current : this.#asOf;
     const known = this.#view.pages?.find(this.#span, revision) ?? null;
@@ -144,7 +144,7 @@ class Read {
     return { kind: 'failed', failure: this.#view.work.failure };
   }
 
-  /** Of the rows of the range, which the database goes through once more. False: they are too many. */
+  /** Draws the rows of the range, which the database goes through once more. False: they are too many. */
   #drawRows(): boolean {
     const { work, compacted } = this.#view;
     return drawRows(this.#sql, this.#span, { asOf: this.#asOf, compacted, work });
@@ -165,7 +165,7 @@ class Read {
     return failure ?? (yield* this.#answer(kvs, more));
   }
 
-  /** etcd's way with a limit and no order: the lowest n + 1 keys, sorted, and of them the first n. */
+  /** With a limit and no order, etcd sorts the lowest n + 1 keys, and answers the first n of them. */
   *lowestKeysSorted(): Generator<void, RangeResult, void> {
     const lowest: KeyValue[] = [];
     const { work, budget } = this.#view;
@@ -220,7 +220,7 @@ class Read {
     return this.#view.pace?.bounds ?? null;
   }
 
-  /** What was the head when the read began is an earlier revision once others have written. */
+  /** The head at the beginning of the read is an earlier revision once others have written. */
   readonly #asOfNow = (): AsOf => {
     const { asOf, current } = this.#view;
     return this.#asOf === 'head' ? asOf(current) : this.#asOf;
@@ -246,7 +246,7 @@ class Read {
     this.#view.pages?.remember({ span: this.#span, revision, lastKey: last.key, left: count - kvs.length });
   }
 
-  /** From etcd 3.7 on, the lease goes too, save where values had to be read. */
+  /** From etcd 3.7 on, the lease is left out, too, unless values had to be read. */
   #keyOnly(pair: KeyValue): KeyValue {
     const byValue = this.#request.sortTarget === sortTarget.value;
     return { ...pair, value: emptyBytes, lease: byValue ? pair.lease : noLease };

@@ -1,7 +1,7 @@
 // Cuts a read that goes through very many rows into slices, between which others get their turn. Each slice is a range
-// of its own, which begins where the one before ended and is read by the same statements: nothing of the database is
-// held open between two. What it reads is of one revision all the same: that is for `asOf` to say, and for the caller
-// to hold (`Store.holdHistory`).
+// of its own, which begins where the one before ended and is read by the same statements, so nothing of the database is
+// held open between two slices. All slices are of one revision: `asOf` says which, and the caller holds it
+// (`Store.holdHistory`).
 
 import { compareBytes, equalBytes } from '../base/bytes.ts';
 import type { KeyValue } from '../model/store.ts';
@@ -11,14 +11,14 @@ import { type AsOf, countHead, countKeys, type Scan, scanPairs } from './range-s
 import { keyAfter } from './revision-writer.ts';
 import { bytesOf } from './rows.ts';
 
-/** What one slice takes at most: rows that are handed over, rows that the database passes by, and bytes of values. */
+/** The most that one slice takes: rows that are handed over, rows that the database passes by, and bytes of values. */
 export type SliceBounds = { readonly rowsMax: number; readonly passedRowsMax: number; readonly valueBytesMax: number };
 
 type Wide = Exclude<KeySpan, { readonly kind: 'single' }>;
-/** `rest` null: the slice is all that was left. */
+/** `rest` null: the slice is everything that was left. */
 type Slice = { readonly span: KeySpan; readonly rest: Wide | null };
 
-/** `bounds` null: all in one slice. `asOf` is asked before each. */
+/** `bounds` null: everything is one slice. `asOf` is called before each slice. */
 export type SlicedScan = Omit<Scan, 'asOf'> & { readonly asOf: () => AsOf; readonly bounds: SliceBounds | null };
 
 /** Hands over the pairs in the order of their keys, until one is enough: `take` says whether it wants another. */
@@ -80,7 +80,7 @@ export function* countInSlices(
   }
 }
 
-/** What is left of a range once that key has been looked at. */
+/** The rest of a range after that key. */
 function beyond(span: Wide, key: Uint8Array, descending: boolean): Wide {
   return descending ? { kind: 'bounded', from: span.from, to: key } : { ...span, from: keyAfter(key) };
 }
@@ -88,8 +88,8 @@ function beyond(span: Wide, key: Uint8Array, descending: boolean): Wide {
 type Cut = { readonly asOf: AsOf; readonly bounds: SliceBounds; readonly descending: boolean };
 
 /**
- * The first part of the range that has no more rows than a slice passes by; of a key that has more versions than that,
- * the key alone.
+ * The first part of the range that has no more rows than a slice passes by. If one key has more versions than that, the
+ * part is that key alone.
  */
 function cut(sql: SqlPort, span: Wide, { asOf, bounds, descending }: Cut): Slice {
   const edge = nearest(
@@ -116,7 +116,7 @@ function nearest(one: Uint8Array | null, other: Uint8Array | null, descending: b
 
 const edgeStatements = new Map<number, string>();
 
-/** The key of the row after so many; null: there are no more than that. */
+/** The key of the row after so many rows. Null: there are no more than that. */
 function rowAfter(
   sql: SqlPort,
   table: 'head' | 'superseded',

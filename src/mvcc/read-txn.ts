@@ -1,5 +1,5 @@
-// Runs a txn that only reads, in slices: compares and ranges of any size, all of one revision. What is chosen and
-// refused is what it would be in the log (`txn.ts`).
+// Runs a transaction that only reads, in slices: compares and ranges of any size, all at one revision. The same branch
+// is chosen, and the same is refused, as in the log (`txn.ts`).
 
 import { assert } from '../base/assert.ts';
 import type { Compare, StoreFailure, TxnAnswer, TxnOperation, TxnPart, TxnRequest } from '../model/store.ts';
@@ -13,7 +13,7 @@ import { revisionFailure } from './txn.ts';
 type ReadOperation =
   | Extract<TxnOperation, { readonly kind: 'range' }>
   | { readonly kind: 'txn'; readonly chosen: Chosen };
-/** With its compares decided: only the branch that runs is left. */
+/** The transaction with its compares decided: only the branch that runs is left. */
 type Chosen = { readonly succeeded: boolean; readonly operations: readonly ReadOperation[] };
 
 export type ReadTxnResult =
@@ -47,7 +47,7 @@ function* choose(sql: SqlPort, request: TxnRequest, view: ReadView): Generator<v
   return { succeeded, operations };
 }
 
-/** As `compareHolds`. */
+/** Decides as `compareHolds` does. */
 function* holds(sql: SqlPort, compare: Compare, { pace, asOf, current }: ReadView): Generator<void, boolean, void> {
   let some = false;
   let all = true;

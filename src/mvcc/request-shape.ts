@@ -1,4 +1,4 @@
-// What can be said of a put, a range or a delete without looking at the store. Pure; order of the checks is etcd's.
+// What is known of a put, a range or a delete without looking at the store. Pure. The order of the checks is etcd's.
 
 import { keyBytesMax, valueBytesMax } from '../limits.ts';
 import {

@@ -1,5 +1,5 @@
-// Writes one revision: puts and deletes, with the rows they take and the events they make. What may be written was
-// decided before: nothing here fails.
+// Writes one revision: puts and deletes, with their rows and their events. Whether they may be written was decided
+// before, so nothing here fails.
 
 import { type LeaseId, noLease, type Revision, revision as asRevision } from '../model/brands.ts';
 import { bytesOfKeyText, emptyBytes, keyText } from '../base/bytes.ts';
@@ -13,7 +13,7 @@ import { inlineValueBytesMax } from './schema.ts';
 
 const supersedeColumns = 'INSERT INTO superseded (key, mod, until, created, version, lease, value, large)';
 const supersedeSelect = 'SELECT key, mod, ?1, created, version, lease, value, large FROM head WHERE';
-/** Moves the newest version aside and hands it over, in one statement; no row where the key does not exist. */
+/** Moves the newest version aside and hands it over, in one statement. There is no row if the key does not exist. */
 const supersedeOne = `${supersedeColumns} ${supersedeSelect} key = ?2 RETURNING ${pairColumns}`;
 const supersedeUnread = `${supersedeColumns} ${supersedeSelect} key = ?2 RETURNING ${pairColumnsWithoutValue}`;
 const supersedeFrom = `${supersedeColumns} ${supersedeSelect} key >= ?2`;
@@ -44,7 +44,7 @@ const previousAt = `SELECT ${pairColumns} FROM
 
 export type PutPair = { readonly key: Uint8Array; readonly value: Uint8Array; readonly lease: LeaseId };
 
-/** What the events of an entry keep of the pairs that its puts took the place of. */
+/** What the events of an entry keep of the pairs that its puts overwrote. */
 export class ReplacedPairs {
   #bytes = 0;
 
@@ -64,7 +64,7 @@ export class ReplacedPairs {
 export class RevisionWriter {
   readonly revision: Revision;
   readonly events: StoreEvent[] = [];
-  /** How many keys there are more than before (or fewer). */
+  /** How many more keys there are than before (or fewer). */
   keysAdded = 0;
   readonly #sql: SqlPort;
   readonly #replaced: ReplacedPairs;
@@ -77,7 +77,7 @@ export class RevisionWriter {
   }
 
   /**
-   * Answers the pair as it was, as the revision so far left it; without its value where it is not `wanted` and much is
+   * Returns the previous pair, as the revision so far left it. The pair has no value if it is not `wanted` and much is
    * kept already.
    */
   put(pair: PutPair, wanted: boolean): KeyValue | null {
@@ -105,7 +105,7 @@ export class RevisionWriter {
     return previous;
   }
 
-  /** Answers how many keys were deleted. */
+  /** Returns how many keys were deleted. */
   deleteRange(range: KeyRange): number {
     const span = spanOf(range);
     const deleted = span.kind === 'single' ? this.#deleteOne(span.key) : this.#deleteSpan(span);
@@ -164,8 +164,8 @@ export class RevisionWriter {
   }
 
   /**
-   * `pairs`: those to be deleted after a key, in order. Beyond some bytes, the pairs as they were are left in the
-   * database: deleting everything must not load everything.
+   * `pairs`: the pairs to be deleted after a key, in order. Beyond some bytes, the previous pairs stay in the database,
+   * because deleting everything must not load everything.
    */
   *#eachDeleted(pairs: (after: Uint8Array, values: boolean) => Iterable<KeyValue>): Generator<StoreEvent, void, void> {
     let lastKey: Uint8Array | null = null;
@@ -184,7 +184,7 @@ function* pairsOf(rows: Iterable<SqlRow>): Generator<KeyValue, void, void> {
   for (const row of rows) yield keyValueOf(row);
 }
 
-/** Where a key is attached, before and after; noLease: nowhere. */
+/** The lease that a key is attached to, before and after. noLease: none. */
 export function moveKey(sql: SqlPort, key: Uint8Array, lease: { readonly from: LeaseId; readonly to: LeaseId }): void {
   if (lease.from === lease.to) return;
   if (lease.from !== noLease) sql.run(detachKey, String(lease.from), key);
@@ -192,8 +192,8 @@ export function moveKey(sql: SqlPort, key: Uint8Array, lease: { readonly from: L
 }
 
 /**
- * A delete whose earlier pair is read when it is looked at: while the event is handed out, so before any compaction.
- * There may be very many of them: a key as text takes a fifth of the memory of one as bytes.
+ * A delete whose previous pair is read when it is looked at: while the event is handed out, and so before any
+ * compaction. There may be very many of them, and a key as text takes a fifth of the memory of one as bytes.
  */
 export class LateDeleteEvent {
   readonly #sql: SqlPort;
@@ -223,7 +223,7 @@ export class LateDeleteEvent {
   }
 }
 
-/** The same of a put that took the place of an earlier pair. */
+/** The same for a put that overwrote a pair. */
 export class LatePutEvent {
   readonly #sql: SqlPort;
   readonly kv: KeyValue;
@@ -242,14 +242,12 @@ export class LatePutEvent {
   }
 }
 
-/** Looking at its earlier pair is a read. */
+/** Looking at the previous pair is a read. */
 export function isLate(event: StoreEvent): event is LateDeleteEvent | LatePutEvent {
   return event instanceof LateDeleteEvent || event instanceof LatePutEvent;
 }
 
-/**
- * The pair as it was before `revision`, which put or deleted the key; null where it did not exist (or is compacted).
- */
+/** The pair before `revision`, which put or deleted the key. Null: it did not exist, or is compacted. */
 export function previousPair(sql: SqlPort, key: Uint8Array, revision: Revision): KeyValue | null {
   const row = sql.all(previousAt, key, revision)[0];
   return row === undefined ? null : keyValueOf(row);
@@ -257,7 +255,7 @@ export function previousPair(sql: SqlPort, key: Uint8Array, revision: Revision):
 
 const revisionZero = asRevision(0);
 
-/** What a delete event shows. */
+/** The pair that a delete event shows. */
 export function deletedPair(key: Uint8Array, revision: Revision): KeyValue {
   return { key, value: emptyBytes, createRevision: revisionZero, modRevision: revision, version: 0, lease: noLease };
 }

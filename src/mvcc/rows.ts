@@ -1,5 +1,5 @@
-// How a version of a key is read from and written to a row. The only place that knows the columns of `head` and
-// `superseded`, apart from the range scans.
+// How a version of a key is read from a row and written to one. Only this file and the range scans know the columns of
+// `head` and `superseded`.
 
 import { assert } from '../base/assert.ts';
 import { type LeaseId, leaseId, noLease, revision } from '../model/brands.ts';

@@ -24,12 +24,12 @@ export class UnknownStoreFormat extends Error {
   override readonly name = 'UnknownStoreFormat';
 }
 
-/** The newest that is known. A store written by a newer version is not opened. */
+/** The newest format that this code knows. A store written by a newer version is not opened. */
 export const schemaFormat = 4;
 
 /**
- * Which format a store has at each level of its group: replicas that go back to code of a lower level must be able to
- * open it. A fresh store is of the first level.
+ * The format of a store at each level of its group: replicas that go back to code of a lower level must be able to open
+ * it. A fresh store is of the first level.
  */
 const formatOfLevel: Readonly<Record<number, number>> = {
   [groupLevel.first]: 2,
@@ -41,8 +41,8 @@ const formatOfLevel: Readonly<Record<number, number>> = {
 export const inlineValueBytesMax = 512;
 
 /**
- * What is added to the format while an entry is applied in steps (large-delete.ts): code that does not know them must
- * not open the store between two.
+ * This is added to the format while an entry is applied in steps (large-delete.ts): code that does not know such steps
+ * must not open the store between two.
  */
 const underWayMark = 1_000;
 
@@ -87,7 +87,7 @@ const secondTables = [
   `CREATE TABLE auth_roles (name TEXT PRIMARY KEY) WITHOUT ROWID`,
   `CREATE TABLE auth_grants (user TEXT NOT NULL, role TEXT NOT NULL, PRIMARY KEY (user, role)) WITHOUT ROWID`,
   `CREATE INDEX auth_grants_by_role ON auth_grants (role)`,
-  // place: among those of one key, in the order in which they came.
+  // place: the position among the permissions of one key, in the order in which they came.
   `CREATE TABLE auth_permissions (role TEXT NOT NULL, key BLOB NOT NULL, place INTEGER NOT NULL, range_end BLOB NOT NULL,
     type INTEGER NOT NULL, PRIMARY KEY (role, key, place)) WITHOUT ROWID`,
 
@@ -135,8 +135,8 @@ export type MetaName =
   | 'digestsFrom';
 
 /**
- * Creates the tables of a fresh store, adds those that an older one lacks. Answers the level of the store's group.
- * Throws UnknownStoreFormat for a newer one.
+ * Creates the tables of a fresh store, and adds those that an older one lacks. Returns the level of the store's group.
+ * @throws UnknownStoreFormat for a newer store.
  */
 export function openSchema(sql: SqlPort): number {
   const format = formatOf(sql);
@@ -154,7 +154,7 @@ export function openSchema(sql: SqlPort): number {
   return groupLevel.first;
 }
 
-/** The store becomes one of a group of that level, which may be several above or below the one before. */
+/** The store becomes one of a group of that level, which may be several levels above or below the one before. */
 export function changeFormat(sql: SqlPort, level: number): void {
   const format = formatOfLevel[level];
   assert(format !== undefined, `level ${level} has a format`);
@@ -167,7 +167,7 @@ function columnsOfFormat(format: number): readonly (readonly [column: string, st
   return [...(format >= 3 ? thirdColumns : []), ...(format >= 4 ? fourthColumns : [])];
 }
 
-/** What makes the tables of a store of that format on an empty database, in order. */
+/** The statements that make the tables of a store of that format in an empty database, in order. */
 export function schemaStatements(format: number): readonly string[] {
   assert(format >= 1 && format <= schemaFormat, `format ${format} is known`);
   if (format < 2) return firstTables;
@@ -180,13 +180,13 @@ export function markUnderWay(sql: SqlPort): void {
   writeMeta(sql, 'format', formatOf(sql) + underWayMark);
 }
 
-/** All of it is applied. */
+/** The whole entry is applied. */
 export function unmarkUnderWay(sql: SqlPort): void {
   writeMeta(sql, 'format', formatOf(sql));
   sql.run(deleteMeta, 'underWay' satisfies MetaName);
 }
 
-/** 0: a fresh database. */
+/** 0: the database is fresh. */
 function formatOf(sql: SqlPort): number {
   if (!hasTable(sql, 'mvcc_meta')) return 0;
   const format = readMeta(sql, 'format');

@@ -1,4 +1,4 @@
-// The first pairs of an order other than by key, kept while all pairs of a range pass by: no more than asked for are in
+// The first pairs in an order other than by key, kept while all pairs of a range pass by: no more than asked for are in
 // memory. Pure.
 
 import { compareBytes } from '../base/bytes.ts';
@@ -45,14 +45,14 @@ export class FirstPairs {
     this.#limit = limit;
   }
 
-  /** How many pairs passed by. */
+  /** The number of pairs that passed by. */
   get offered(): number {
     return this.#offered;
   }
 
   /**
-   * The pairs must come in the order of their keys. Answers the pair that is no longer kept: another, this one, or
-   * none.
+   * Takes a pair. The pairs must come in the order of their keys. Returns the pair that is no longer kept: another one,
+   * this one, or none.
    */
   offer(pair: KeyValue): KeyValue | null {
     const placed = { pair, place: this.#offered++ };
@@ -76,7 +76,7 @@ export class FirstPairs {
     return this.#order(left.pair, right.pair) || left.place - right.place;
   }
 
-  /** Whether what is at `upper` must stand below what is at `lower`. */
+  /** Whether the pair at `upper` must stand below the pair at `lower`. */
   #isBefore(upper: number, lower: number): boolean {
     const above = this.#heap[upper];
     const below = this.#heap[lower];

@@ -1,6 +1,6 @@
-// Work that goes in steps, between which its caller may do other work.
+// Work in steps, between which its caller may do other work.
 
-/** All steps at once. */
+/** Runs all steps at once. */
 export function runSteps<Result>(steps: Generator<void, Result, void>): Result {
   for (;;) {
     const step = steps.next();

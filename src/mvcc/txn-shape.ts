@@ -1,5 +1,5 @@
-// What can be said of a write, above all of a txn, without looking at the store: empty keys, counts, keys given twice.
-// Pure. All branches count, whichever would be taken.
+// What is known of a write, above all of a transaction, without looking at the store: empty keys, counts, keys given
+// twice. Pure. All branches count, whichever would run.
 
 import { unreachable } from '../base/assert.ts';
 import { groupLevel } from '../model/levels.ts';
@@ -10,14 +10,14 @@ import { DeletedKeys } from './deleted-keys.ts';
 import { spanOf } from './key-range.ts';
 import { deleteRangeShape, putShape, rangeShape } from './request-shape.ts';
 
-/** `level`: of the group. null: nothing can be said against it before the store is looked at. */
+/** `level`: the level of the group. Null: nothing is wrong as far as can be known without the store. */
 export function operationShape(operation: Operation, level: number): StoreFailure | null {
   if (operation.kind === 'put') return putShape(operation.request);
   if (operation.kind === 'deleteRange') return deleteRangeShape(operation.request);
   return operation.kind === 'txn' ? txnShape(operation.request, level) : null;
 }
 
-/** No branch of it, nested ones included, has a put or a delete: it need not be in the log. */
+/** Whether no branch, nested ones included, has a put or a delete: such a transaction need not be in the log. */
 export function isReadOnly(request: TxnRequest): boolean {
   return everyPart(
     request,
@@ -26,8 +26,8 @@ export function isReadOnly(request: TxnRequest): boolean {
 }
 
 /**
- * As in etcd: all that it reads may be of an earlier state, and so may what it compares. But one that only compares
- * says nothing of the kind, and is not served from an earlier state, as etcd would.
+ * As in etcd, everything that the transaction reads may be of an earlier state, and so may what it compares. A
+ * transaction that only compares does not say so, and is not served from an earlier state, although etcd would.
  */
 export function isSerializable(request: TxnRequest): boolean {
   const { success, failure } = request;
@@ -47,7 +47,7 @@ function txnShape(request: TxnRequest, level: number): StoreFailure | null {
   return duplicate ? { kind: 'duplicateKey' } : null;
 }
 
-/** All compares and operations, in whichever branch, on whichever level. */
+/** The number of all compares and operations, in every branch and on every level. */
 function txnSize(request: TxnRequest): number {
   let size = request.compare.length;
   for (const branch of [request.success, request.failure]) {
@@ -57,7 +57,7 @@ function txnSize(request: TxnRequest): number {
   return size;
 }
 
-/** A level may hold `operationsMax`, what it nests the rest. */
+/** A level may hold `operationsMax`, and the transactions that it nests the rest. */
 function levelShape(request: TxnRequest, operationsMax: number): StoreFailure | null {
   const longest = Math.max(request.compare.length, request.success.length, request.failure.length);
   if (longest > operationsMax) return { kind: 'tooManyOperations' };
@@ -91,9 +91,9 @@ function partShape(operation: TxnOperation, nestedMax: number): StoreFailure | n
 type Touched = { readonly puts: Set<string>; readonly deletes: DeletedKeys };
 
 /**
- * The keys put and the ranges deleted by a branch, or null where a key is given twice. The two gaps are etcd's: a
- * delete up to "\0" or over an empty range covers nothing here, and the puts of a nested txn are held against the
- * deletes of this level and of the nested txns before it only.
+ * The keys that a branch puts and the ranges that it deletes. Null: a key is given twice. The two gaps are etcd's: a
+ * delete up to "\0" or over an empty range covers nothing here, and the puts of a nested transaction are compared only
+ * with the deletes of this level and of the nested transactions before it.
  */
 function touchedBy(operations: readonly TxnOperation[]): Touched | null {
   const puts = new Set<string>();
@@ -113,7 +113,7 @@ function touchedBy(operations: readonly TxnOperation[]): Touched | null {
   return { puts, deletes };
 }
 
-/** Only one branch of a nested txn runs, so both may put the same key. False: a key is given twice. */
+/** Only one branch of a nested transaction runs, so both branches may put the same key. False: a key is given twice. */
 function addNested(request: TxnRequest, puts: Set<string>, deletes: DeletedKeys): boolean {
   const success = touchedBy(request.success);
   if (success === null) return false;

@@ -1,5 +1,6 @@
-// Runs a txn whose shape is sound. First all compares, nested ones too, choose what runs; then what can fail is checked
-// against the state before; then the chosen operations run in order and make one revision, or, if one fails, none.
+// Runs a transaction whose shape is right. First all compares, nested ones too, choose the branches that run. Then
+// everything that can fail is checked against the state before. Then the chosen operations run in order and make one
+// revision, or none if one of them fails.
 
 import { type Revision, revision as asRevision } from '../model/brands.ts';
 import type {
@@ -27,7 +28,7 @@ import { type Budgets, type Done, deleteRange, put, putFailure } from './put-and
 export type TxnState = {
   readonly current: Revision;
   readonly compacted: number;
-  /** null: what is drawn from `work` must not depend on it. */
+  /** Null: the work that is drawn must not depend on it. */
   readonly pages: PageCounts | null;
   readonly leases: Leases;
   readonly work: WorkBudget;
@@ -38,14 +39,15 @@ export type TxnResult =
   | { readonly kind: 'answer'; readonly answer: TxnAnswer; readonly writer: RevisionWriter }
   | { readonly kind: 'failed'; readonly failure: StoreFailure };
 
-/** A txn with its compares decided: only the branch that runs is left. */
+/** A transaction with its compares decided: only the branch that runs is left. */
 type Chosen = { readonly succeeded: boolean; readonly operations: readonly ChosenOperation[] };
 type ChosenOperation =
   | Exclude<TxnOperation, { readonly kind: 'txn' | 'empty' }>
   | { readonly kind: 'txn'; readonly chosen: Chosen };
 
 /**
- * Thrown by an operation that fails: where something was written before it, that is undone. It never leaves this file.
+ * Thrown by an operation that fails. If something was written before it, that is undone. The throw never leaves this
+ * file.
  */
 class Undo extends Error {
   readonly failure: StoreFailure;
@@ -91,14 +93,14 @@ function choose(sql: SqlPort, request: TxnRequest, work: WorkBudget): Chosen {
 }
 
 /**
- * What an operation takes at least. One that writes a single key takes no more, and so cannot fail for it after another
- * has written.
+ * The least work of an operation. An operation that writes a single key takes no more, and so cannot fail by it after
+ * another one has written.
  */
 function drawOperation(operation: FlatOperation, work: WorkBudget): boolean {
   return operation.kind === 'range' || isOfRange(operation) ? work.look() : work.write(1);
 }
 
-/** It deletes a range. */
+/** The operation deletes a range. */
 function isOfRange(operation: FlatOperation): boolean {
   return operation.kind === 'deleteRange' && spanOf(operation.request).kind !== 'single';
 }
@@ -127,7 +129,7 @@ function operationFailure(sql: SqlPort, operation: ChosenOperation, state: TxnSt
 }
 
 /**
- * Unlike a range of its own, a negative revision is compared like any other: below the compacted one (at first -1) it
+ * Unlike in a range by itself, a negative revision is compared like any other: below the compacted one (-1 at first) it
  * fails.
  */
 export function revisionFailure(
@@ -148,8 +150,8 @@ function flat(chosen: Chosen): FlatOperation[] {
 }
 
 /**
- * Whether an operation that can still fail comes after a write, or is one: an answer too large, too much work, a key
- * deleted before. The delete of a range fails before it writes.
+ * Whether an operation that can still fail comes after a write, or is one: by too large an answer, by too much work, or
+ * because its key was deleted before. A delete of a range fails before it writes.
  */
 function canFailHalfway(operations: readonly FlatOperation[]): boolean {
   const firstWrite = operations.findIndex((operation) => operation.kind !== 'range');
@@ -200,7 +202,7 @@ class RunningTxn {
     }
   }
 
-  /** The store's, as far as the txn has come. */
+  /** The state of the store, as far as the transaction has come. */
   #revision(): Revision {
     return this.writer.events.length > 0 ? this.writer.revision : this.#state.current;
   }
@@ -219,9 +221,9 @@ function answered<Answer>(done: Done<Answer>): Answer {
 }
 
 /**
- * Where a txn puts a key and deletes it, each delete shows the pair as it was before the txn, as etcd reads it for its
- * watches; a put after a delete creates the key, and shows none. Only keys that were put and deleted are looked at, so
- * that a delete of very many keys stays cheap.
+ * If a transaction puts a key and deletes it, each delete shows the pair before the transaction, as etcd reads it for
+ * its watches. A put after a delete creates the key, and shows no previous pair. Only keys that were put and deleted
+ * are looked at, so that a delete of very many keys stays cheap.
  */
 function seeTheStateBefore(events: StoreEvent[]): void {
   const put = new Set<string>();

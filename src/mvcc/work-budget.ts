@@ -1,6 +1,6 @@
-// How much one request may look at and write. Whatever it does draws on one budget, nested txns included, and beyond it
-// the request as a whole fails. Of a command of the log the sum belongs to level 3 of groups: it is a function of the
-// request and the store alone, so that all replicas refuse alike. Pure.
+// How much one request may look at and write. Everything that it does, nested transactions included, draws on one
+// budget, and beyond it the whole request fails. For a command of the log the budget belongs to level 3 of groups: what
+// is drawn is a function of the request and the store alone, so all replicas refuse alike. Pure.
 
 import { assert } from '../base/assert.ts';
 import { commandRowsMax, commandValueBytesMax, countedRowsOfRow, rowsOfWrittenRow } from '../limits.ts';
@@ -9,12 +9,12 @@ import type { StoreFailure } from '../model/store.ts';
 export type WorkLimits = { readonly rowsMax: number; readonly valueBytesMax: number };
 
 export const commandWork: WorkLimits = { rowsMax: commandRowsMax, valueBytesMax: commandValueBytesMax };
-/** Of commands below level 3. */
+/** The budget of commands below level 3. */
 export const unboundedWork: WorkLimits = { rowsMax: Infinity, valueBytesMax: Infinity };
 
 /**
- * Each method but the getters answers false where that is more than is left; then, and from then on, `failure` says
- * what was too much.
+ * Each method but the getters returns false if it would draw more than is left. From then on `failure` says what was
+ * too much.
  */
 export class WorkBudget {
   readonly #limits: WorkLimits;
@@ -45,36 +45,39 @@ export class WorkBudget {
     return { kind: 'tooMuchWork', what: 'value bytes', max: valueBytesMax };
   }
 
-  /** How many rows may be counted at most: a statement that counts stops there. */
+  /** How many rows may still be counted: a statement that counts stops there. */
   get countableRows(): number {
     return Math.max(0, (this.#limits.rowsMax - this.#rows) * countedRowsOfRow);
   }
 
-  /** And how many may be written. */
+  /** How many rows may still be written. */
   get writableRows(): number {
     return Math.max(0, Math.floor((this.#limits.rowsMax - this.#rows) / rowsOfWrittenRow));
   }
 
-  /** A row that was handed over, or a key that was looked for. `valueBytes`: of its value, where that was read. */
+  /**
+   * Draws a row that was handed over, or a key that was looked for. `valueBytes`: the bytes of its value, if that was
+   * read.
+   */
   look(valueBytes = 0): boolean {
     this.#rows++;
     this.#valueBytes += valueBytes;
     return this.#holds();
   }
 
-  /** Rows that the database passed by without handing them over. */
+  /** Draws rows that the database passed by without handing them over. */
   count(rows: number): boolean {
     this.#rows += Math.ceil(rows / countedRowsOfRow);
     return this.#holds();
   }
 
-  /** Rows of keys that are put or deleted. */
+  /** Draws rows of keys that are put or deleted. */
   write(rows: number): boolean {
     this.#rows += rows * rowsOfWrittenRow;
     return this.#holds();
   }
 
-  /** A value that is written, and held until its event has been told, though the request does not have it. */
+  /** Draws a value that is written, and held until its event has been told, although the request does not have it. */
   copy(valueBytes: number): boolean {
     this.#valueBytes += valueBytes * rowsOfWrittenRow;
     return this.#holds();

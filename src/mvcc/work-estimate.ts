@@ -1,5 +1,5 @@
-// What a command may take at most, seen from its request alone. Whoever fills a log entry looks at it: an entry is
-// applied in one go, again at every start where it was not, so the commands of one entry must not sum up to very much.
+// The most work that a command may take, as estimated from its request alone. Log entries are filled by it: an entry is
+// applied in one go, and again at a start where it was not, so the commands of one entry must not add up to very much.
 // Pure; no replica's state depends on it.
 
 import { unreachable } from '../base/assert.ts';
@@ -14,14 +14,15 @@ import {
 import type { Compare, Operation, TxnOperation, TxnRequest } from '../model/store.ts';
 import { spanOf } from './key-range.ts';
 
-/** `valueBytes`: of values that are read, for an answer or to be written again. */
+/** `valueBytes`: the bytes of values that are read, for an answer or to be written again. */
 export type Work = { readonly rows: number; readonly valueBytes: number };
 
 const whole: Work = { rows: commandRowsMax, valueBytes: commandValueBytesMax };
-/** Some rows by their keys: of keys of the tenant, users, roles, alarms, leases. */
+/** Some rows by their keys: of access keys, users, roles, alarms, leases. */
 const few: Work = { rows: 64, valueBytes: 0 };
 /**
- * A range of one key: it is looked for, found, and counted as often as a filter and an older revision have it counted.
+ * A range of one key: the key is looked for, found, and counted as often as a filter and an older revision have it
+ * counted.
  */
 const rowsOfOneKey = 5;
 
@@ -32,7 +33,7 @@ export function workAtMost(operation: Operation): Work {
     case 'put':
     case 'deleteRange':
       return atMostWhole(workOfPart(operation));
-    // They take all keys, grants or permissions of something.
+    // These commands take all keys, grants or permissions of something.
     case 'leaseRevoke':
     case 'leaseExpire':
     case 'userDelete':
@@ -73,7 +74,7 @@ function atMostWhole({ rows, valueBytes }: Work): Work {
   return { rows: Math.min(rows, whole.rows), valueBytes: Math.min(valueBytes, whole.valueBytes) };
 }
 
-/** Both branches: which one runs is not known before. */
+/** Both branches count, because it is not known before which one runs. */
 function workOfTxn({ compare, success, failure }: TxnRequest): Work {
   return sumOf([...compare.map(workOfCompare), ...success.map(workOfPart), ...failure.map(workOfPart)]);
 }
@@ -93,7 +94,7 @@ function workOfPart(operation: TxnOperation): Work {
     case 'range': {
       const { keysOnly, countOnly, limit, revision } = operation.request;
       const isOne = spanOf(operation.request).kind === 'single';
-      // An earlier pair of one key is read with its value, also where only the key is wanted.
+      // The previous pair of one key is read with its value, also if only the key is wanted.
       const handsOver = !countOnly && (!keysOnly || (isOne && revision > 0));
       const values = !handsOver ? 0 : isOne ? 1 : limit > 0 ? limit : Number.MAX_SAFE_INTEGER;
       return {

@@ -21,26 +21,26 @@ export function identityOf(command: Pick<Command, 'caller' | 'writeId'>): string
   return caller.kind === 'user' ? `u${key}${caller.name.length}:${caller.name}${writeId}` : `k${key}${writeId}`;
 }
 
-/** null: in the batch that is being applied. */
+/** Null: the write is in the batch that is being applied. */
 type Place = BatchPlace | null;
 
-/** `nth`: among those of its entry. */
+/** `nth`: the position among the writes of its entry. */
 type EntryWrite = { readonly outcome: Uint8Array; readonly nth: number };
 type EntryWrites = ReadonlyMap<string, EntryWrite>;
 
 export class RememberedWrites {
   readonly #batches: Batches;
-  /** How many were ever remembered. */
+  /** How many writes were ever remembered. */
   #total: number;
-  /** Read from the rows when the first write comes: a store that is only read never needs it. */
+  /** The ids are read from the rows when the first write comes: a store that is only read never needs them. */
   #places: Map<string, Place> | null = null;
   /**
-   * The nth write's identity at n modulo the window: the one that leaves is found without walking through a map's
-   * holes.
+   * The identity of the nth write stands at n modulo the window, so the one that is forgotten is found without walking
+   * through the holes of a map.
    */
   readonly #window: string[] = [];
   #underWay: string[] = [];
-  /** Of the entry that was looked into last: some hundred bytes for each of its writes, and no more than its row. */
+  /** The writes of the entry that was looked into last: some hundred bytes for each, and no more than its row has. */
   #latest: { readonly place: BatchPlace; readonly writes: EntryWrites } | null = null;
 
   constructor(batches: Batches, total: number) {
@@ -66,7 +66,7 @@ export class RememberedWrites {
   }
 
   /**
-   * That of a write that is remembered, and came in an entry after `from`; null: it has none. Entries up to `from` had
+   * The digest of a remembered write that came in an entry after `from`. Null: it has none. Entries up to `from` had
    * their digests at another time, and not on every replica.
    */
   digestOf(identity: string, record: BatchRecord | null, from: LogIndex): bigint | null {
@@ -89,14 +89,14 @@ export class RememberedWrites {
     this.#total++;
   }
 
-  /** The batch under way is in its row. */
+  /** The batch that was under way is in its row now. */
   settle(place: BatchPlace): void {
     const places = this.#loaded();
     for (const identity of this.#underWay) if (places.has(identity)) places.set(identity, place);
     this.#underWay = [];
   }
 
-  /** Retries come together, as the first attempts did: the writes of an entry are gone through once for all of them. */
+  /** Retries come together, as the first attempts did, so the writes of an entry are read once for all of them. */
   #writesAt(place: BatchPlace): EntryWrites {
     if (this.#latest?.place === place) return this.#latest.writes;
     const writes = new Map<string, EntryWrite>();

@@ -1,4 +1,4 @@
-// What a request needs to be allowed, as a pure function of it.
+// The permissions that a request needs, as a pure function of the request.
 
 import { unreachable } from '../../base/assert.ts';
 import { emptyBytes } from '../../base/bytes.ts';
@@ -14,27 +14,27 @@ import type {
 import type { Query } from '../../model/queries.ts';
 import { type AdministrationOperation, isAdministration } from '../codec/administration-codec.ts';
 
-/** A right that writes reads too where a key of the tenant is meant; a user's permission says each by itself. */
+/** For an access key, the right to write includes the right to read. The permissions of a user name each by itself. */
 export type AccessNeed =
-  /** Who can name the tenant: tokens are not looked at. */
+  /** Anybody who can name the tenant; tokens are not looked at. */
   | { readonly kind: 'anyone' }
-  /** While auth is on, any user. `role`: what the key must be at least. */
+  /** While auth is on, any user. `role`: the least role that the access key must have. */
   | { readonly kind: 'anyUser'; readonly role: 'read' | 'write' }
-  /** Every one of the ranges, to read or to write. With none, any caller may whose token is not a bad one. */
+  /** Every one of the ranges, to read or to write. If there is none, every caller may whose token is not wrong. */
   | { readonly kind: 'keys'; readonly reads: readonly KeyRange[]; readonly writes: readonly KeyRange[] }
-  /** All keys that are attached to these leases. While auth is on, a user. */
+  /** All keys that are attached to these leases. While auth is on, the caller must be a user. */
   | { readonly kind: 'leases'; readonly ids: readonly LeaseId[] | 'all'; readonly right: 'read' | 'write' }
-  /** The user, or one who has the role; else the root. */
+  /** The user itself, a user who has the role, or the root. */
   | { readonly kind: 'ownUser'; readonly name: string }
   | { readonly kind: 'ownRole'; readonly role: string }
-  /** An admin key; while auth is on, the root. */
+  /** An admin key. While auth is on, the root. */
   | { readonly kind: 'admin' }
-  /** No client: the service itself. */
+  /** The service itself, and no client. */
   | { readonly kind: 'service' }
-  /** All of them, the first that is missing is told. */
+  /** All of these needs. The first one that is missing is told. */
   | { readonly kind: 'every'; readonly needs: readonly AccessNeed[] };
 
-/** Of a range request or a watch. */
+/** The need of a range request or a watch. */
 export function accessOfRange(range: KeyRange): AccessNeed {
   return { kind: 'keys', reads: [range], writes: [] };
 }
@@ -57,7 +57,7 @@ export function accessOfOperation(operation: Operation): AccessNeed {
   }
 }
 
-/** Whoever attaches a key to a lease may let it end, and its other keys with it. */
+/** Whoever attaches a key to a lease may let the lease end, and its other keys with it. */
 function accessOfPut(request: PutRequest): AccessNeed {
   const range = [{ key: request.key, rangeEnd: emptyBytes }];
   const keys: AccessNeed = { kind: 'keys', reads: request.previous ? range : [], writes: range };
@@ -118,9 +118,9 @@ function accessOfTxn(request: TxnRequest): AccessNeed {
   return { kind: 'every', needs: [keys, { kind: 'leases', ids: [...gathered.leases], right: 'write' }] };
 }
 
-/** Both branches count, whichever would be taken: else an answer would tell of keys that may not be read. */
+/** Both branches count, whichever would run: otherwise an answer would tell of keys that the caller may not read. */
 function gatherTxn(request: TxnRequest, gathered: Gathered): void {
-  // One by one: as the arguments of one call, a hundred thousand do not fit the stack.
+  // They are added one by one: as the arguments of one call, a hundred thousand do not fit the stack.
   for (const compare of request.compare) gathered.reads.push(compare);
   for (const branch of [request.success, request.failure]) {
     for (const operation of branch) gatherPart(operation, gathered);

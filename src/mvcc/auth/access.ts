@@ -1,5 +1,5 @@
-// The keys of the tenant: rows, all of them held in memory. What a key may do is the least that bounds a call; what
-// etcd's users may is looked at beside it (`authority.ts`).
+// The access keys of the tenant: rows, all of which are in memory. The rights of its access key bound a call; the
+// permissions of etcd's users are checked beside them (`authority.ts`).
 
 import { accessKeysMax } from '../../limits.ts';
 import type { AccessKey, AccessRole, StoreFailure } from '../../model/store.ts';
@@ -30,14 +30,14 @@ export class AccessKeys {
     this.#held = new Map(sql.all(selectKeys).map((row) => [textFrom(row[0]), heldOf(row)]));
   }
 
-  /** Those that are not revoked, also expired ones, the oldest first. */
+  /** The keys that are not revoked, expired ones included, the oldest first. */
   list(): AccessKey[] {
     const keys: AccessKey[] = [];
     for (const { accessKey, revoked } of this.#held.values()) if (!revoked) keys.push(accessKey);
     return keys.toSorted(byAge);
   }
 
-  /** The key, if it is good. */
+  /** The key, if it is valid. */
   find(id: string, nowMs: number): FoundKey {
     const held = this.#held.get(id);
     if (held === undefined) return refusedKey('unknown');
@@ -46,12 +46,12 @@ export class AccessKeys {
     return { kind: 'good', accessKey: held.accessKey };
   }
 
-  /** null: never, or there is no such key. */
+  /** Null: the key never expires, or there is no such key. */
   expiresAtMs(id: string): number | null {
     return this.#held.get(id)?.accessKey.expiresAtMs ?? null;
   }
 
-  /** null: created. */
+  /** Null: the key was created. */
   create(accessKey: AccessKey, nowMs: number): StoreFailure | null {
     if (this.#held.has(accessKey.id)) return { kind: 'accessKeyExists' };
     const dead = [...this.#held.values()].filter((held) => isDead(held, nowMs));
@@ -73,8 +73,8 @@ export class AccessKeys {
   }
 
   /**
-   * Dead keys are kept to say why they are refused, the oldest of too many not: those are then unknown, and refused
-   * too.
+   * Ended keys are kept to tell why they are refused. If there are too many, the oldest are not kept: they are then
+   * unknown, and refused as well.
    */
   #forget(dead: readonly Held[]): void {
     const surplus = dead.length - accessKeysMax;

@@ -1,5 +1,5 @@
-// etcd's users, roles and permissions: what changes them, and what can be read of them. Who may is not decided here.
-// The order of the checks is etcd's.
+// etcd's users, roles and permissions: their changes, and what can be read of them. Whether a caller may is not decided
+// here. The order of the checks is etcd's.
 
 import { unreachable } from '../../base/assert.ts';
 import type { AuthOperation, Permission } from '../../model/auth.ts';
@@ -13,11 +13,11 @@ import { spanOf } from '../key-range.ts';
 import { bytesOf, numberOf, textFrom } from '../rows.ts';
 import { readMeta, writeMeta } from '../schema.ts';
 
-/** The user, and the role, that may do everything. */
+/** The name of the user, and of the role, that may do everything. */
 export const rootName = 'root';
 
 /**
- * `passwordHash` null: a user without a password. `since`: the auth revision that a token of this user must have at
+ * `passwordHash` null: the user has no password. `since`: the auth revision that a token of this user must have at
  * least.
  */
 export type StoredUser = { readonly passwordHash: string | null; readonly since: number };
@@ -57,7 +57,7 @@ const selectRanges = {
   byRole: `${selectRangesOfUser} ORDER BY role, key, place`,
 } as const;
 
-/** What the role `root` is shown with, whatever it was granted. */
+/** The permission with which the role `root` is shown, whatever it was granted. */
 const rootPermission: Permission = {
   key: emptyBytes,
   rangeEnd: Uint8Array.of(0),
@@ -81,12 +81,12 @@ export class AuthTables {
     return this.#enabled;
   }
 
-  /** Begins at 1. */
+  /** The auth revision begins at 1. */
   get revision(): number {
     return this.#revision;
   }
 
-  /** The auth revision that every token must have at least: disabling ends them all. */
+  /** The auth revision that every token must have at least. Disabling auth ends all tokens. */
   get since(): number {
     return this.#since;
   }
@@ -125,14 +125,16 @@ export class AuthTables {
       .map(([key, rangeEnd, type]) => ({ key: bytesOf(key), rangeEnd: bytesOf(rangeEnd), type: numberOf(type) }));
   }
 
-  /** What the roles of a user open, read as it is asked for: by its keys, or role by role. */
+  /**
+   * The permissions of the roles of a user, read as they are asked for: in the order of their keys, or role by role.
+   */
   *rangesOf(user: string, right: 'read' | 'write', order: keyof typeof selectRanges): Generator<KeyRange, void, void> {
     for (const [key, rangeEnd] of this.#sql.iterate(selectRanges[order], user, permissionType[right])) {
       yield { key: bytesOf(key), rangeEnd: bytesOf(rangeEnd) };
     }
   }
 
-  /** `level`: of the group. null: done. */
+  /** `level`: the level of the group. Null: the change was made. */
   change(operation: AuthOperation, level: number): StoreFailure | null {
     switch (operation.kind) {
       case 'authEnable':
@@ -262,7 +264,7 @@ export class AuthTables {
     if (shape !== null) return shape;
     if (!this.roleExists(role)) return { kind: 'roleNotFound' };
     const [first] = this.#sql.all(selectFirstOfKey, role, key);
-    // As in etcd, of several permissions of one key only the first is replaced: beside it, one may be there twice.
+    // As in etcd, of several permissions for one key only the first is replaced, so the new one may stand twice.
     if (first !== undefined && equalBytes(bytesOf(first[1]), rangeEnd)) {
       this.#sql.run(updatePermission, type, role, key, numberOf(first[0]));
     } else {
@@ -294,7 +296,7 @@ function nameFailure(name: string): StoreFailure | null {
   return byteLength > authNameBytesMax ? { kind: 'nameTooLong', bytes: byteLength } : null;
 }
 
-/** One of no key, or of a range that holds nothing, is refused. */
+/** A permission for no key, or for a range that holds nothing, is refused. */
 function permissionFailure(range: KeyRange): StoreFailure | null {
   if (range.key.byteLength === 0) return { kind: 'invalidAuthManagement' };
   const span = spanOf(range);

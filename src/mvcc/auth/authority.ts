@@ -1,6 +1,6 @@
-// Who may do what. Two things bound a call: the key of the tenant that names it, always; and, while auth is on and the
-// key does not speak for itself, what etcd's roles permit the user. A user's permissions are rows, kept in memory once
-// they were needed.
+// Decides whether a caller may do something. Two things bound a call. The access key that names the tenant bounds it
+// always. While auth is on and the key does not speak for itself, the permissions of the user's roles bound it as well.
+// A user's permissions are rows, which are kept in memory once they were needed.
 
 import { assert, unreachable } from '../../base/assert.ts';
 import type { AuthOperation } from '../../model/auth.ts';
@@ -25,19 +25,20 @@ import {
 import { PermissionTree } from './permission-tree.ts';
 
 type Right = 'read' | 'write';
-/** Intervals null: too many to be kept. */
+/** Intervals null: they are too many to be kept. */
 type KnownUser = {
   readonly since: number;
   readonly isRoot: boolean;
   readonly intervals: Readonly<Record<Right, readonly Interval[] | null>>;
-  /** Made when they are needed. */
+  /** They are made when they are needed. */
   readonly trees: Partial<Record<Right, PermissionTree | null>>;
 };
 
 const denied: StoreFailure = { kind: 'permissionDenied' };
 
 /**
- * A refusal by the user's token or roles stands back behind what else is wrong with a request; one by the key does not.
+ * A refusal by the user's token or roles is told only if nothing else is wrong with the request. A refusal by the
+ * access key comes first.
  */
 export type Refusal = { readonly by: 'key' | 'token' | 'roles'; readonly failure: StoreFailure };
 
@@ -54,7 +55,7 @@ export class Authority {
     this.#leases = leases;
   }
 
-  /** null: allowed. */
+  /** Null: the caller may. */
   refusal(caller: Caller, need: AccessNeed, nowMs: number): Refusal | null {
     if (caller.kind === 'service') return null;
     const failure = this.keyFailure(caller, need, nowMs);
@@ -66,10 +67,10 @@ export class Authority {
     return lacking === null ? null : { by: 'roles', failure: lacking };
   }
 
-  /** What the key of the tenant alone forbids. null: nothing. */
+  /** What the access key alone forbids. Null: nothing. */
   keyFailure(caller: Caller, need: AccessNeed, nowMs: number): StoreFailure | null {
     if (caller.kind === 'service') return null;
-    // Logged in as user@tenant: there is no key that could speak for anything once auth is off.
+    // The user logged in as user@tenant, so there is no access key that could speak for it once auth is off.
     if (caller.kind === 'user' && caller.id === '') return this.#auth.enabled ? null : { kind: 'invalidToken' };
     const found = this.#accessKeys.find(caller.id, nowMs);
     if (found.kind === 'refused') return found.failure;
@@ -78,14 +79,14 @@ export class Authority {
     return missing === null ? null : { kind: 'forbidden', need: missing };
   }
 
-  /** When the caller's key ends by itself; null: never. */
+  /** The time at which the caller's access key ends by itself. Null: never. */
   keyExpiresAtMs(caller: Caller): number | null {
     return caller.kind === 'service' ? null : this.#accessKeys.expiresAtMs(caller.id);
   }
 
   /**
-   * What the key of the tenant alone forbids, and whether it does so for good: whose a key is, its role and its prefix
-   * were fixed when it was made, and a revoked one is not given back. null: nothing.
+   * What the access key alone forbids, and whether it forbids that for good: the tenant, the role and the prefix of a
+   * key were fixed when it was made, and a revoked key stays revoked. Null: nothing.
    */
   keyRefusal(
     caller: Caller,
@@ -99,14 +100,14 @@ export class Authority {
     return { failure, isForGood: found.kind === 'good' && lacksForGood(found.accessKey, need) };
   }
 
-  /** After users or roles changed. null: done. */
+  /** Called after users or roles changed. Null: the change was made. */
   change(operation: AuthOperation, level: number): StoreFailure | null {
     const failure = this.#auth.change(operation, level);
     if (failure === null) this.#forget();
     return failure;
   }
 
-  /** The first right that the key lacks, in words; null where it lacks none. */
+  /** The first right that the access key lacks, in words. Null: it lacks none. */
   #missingRight(accessKey: AccessKey, need: AccessNeed, speaksForItself: boolean): string | null {
     const { role, prefix } = accessKey;
     if (need.kind === 'service') return 'the service';
@@ -138,7 +139,7 @@ export class Authority {
     }
   }
 
-  /** `name` null: no user. */
+  /** `name` null: there is no user. */
   #userFailure(name: string | null, need: AccessNeed): StoreFailure | null {
     if (need.kind === 'anyone') return null;
     if (need.kind === 'every') return firstOf(need.needs, (each) => this.#userFailure(name, each));
@@ -169,7 +170,10 @@ export class Authority {
     }
   }
 
-  /** A lease may have very many keys: they are not gone through. `intervals`: what the caller may, in order. */
+  /**
+   * A lease may have very many keys, so they are not gone through one by one. `intervals`: what the caller may use, in
+   * order.
+   */
   #holdsKeysOf(ids: readonly LeaseId[] | 'all', intervals: () => Iterable<Interval>): boolean {
     for (const id of ids === 'all' ? this.#leases.idsWithKeys() : ids) {
       if (!intervalsHoldKeys(intervals(), (from) => this.#leases.firstKeyFrom(id, from))) return false;
@@ -192,7 +196,10 @@ export class Authority {
     return intervalsHoldOnce(this.#intervalsOf(name, right), range);
   }
 
-  /** Rarely needed: made when it is. Of too many permissions there is none, and an empty range is then refused. */
+  /**
+   * The tree is rarely needed, and made when it is. If there are too many permissions there is no tree, and an empty
+   * range is refused.
+   */
   #holdsEmpty(name: string, user: KnownUser, right: Right, range: KeyRange): boolean {
     let tree = user.trees[right];
     if (tree === undefined) {
@@ -223,7 +230,7 @@ export class Authority {
     return user;
   }
 
-  /** Those that may be kept in memory; null where they are too many. */
+  /** The intervals if they may be kept in memory. Null: they are too many. */
   #within(intervals: Iterable<Interval>): readonly Interval[] | null {
     const kept: Interval[] = [];
     let bytes = 0;
@@ -261,7 +268,7 @@ function firstOf<Value>(needs: readonly AccessNeed[], find: (need: AccessNeed) =
   return null;
 }
 
-/** Which keys are attached to a lease may change, and so may whether a key speaks for itself. */
+/** The keys that are attached to a lease may change, and so may whether an access key speaks for itself. */
 function lacksForGood({ role, prefix }: Pick<AccessKey, 'role' | 'prefix'>, need: AccessNeed): boolean {
   if (need.kind === 'service') return true;
   if (role === 'admin') return false;

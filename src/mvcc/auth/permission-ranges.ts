@@ -1,4 +1,4 @@
-// Which keys a set of permissions opens, as intervals that do not touch each other, so that a request may span what
+// The keys that a set of permissions opens, as intervals that do not touch each other, so that a request may span what
 // several permissions open together. Pure.
 
 import { unreachable } from '../../base/assert.ts';
@@ -6,13 +6,13 @@ import { compareBytes, emptyBytes } from '../../base/bytes.ts';
 import type { KeyRange } from '../../model/store.ts';
 import { type KeySpan, spanOf } from '../key-range.ts';
 
-/** From `from` up to, but without, `to`; null: no end. */
+/** The keys from `from` on, and before `to`. Null: there is no end. */
 export type Interval = { readonly from: Uint8Array; readonly to: Uint8Array | null };
 
-/** What an interval takes in memory beside its keys. */
+/** The bytes that an interval takes in memory beside its keys. */
 const intervalOverheadBytes = 256;
 
-/** A permission for one key opens the keys up to the next possible one, and no other. */
+/** A permission for one key opens the keys from it up to the next possible key, which is only itself. */
 export function intervalOf(range: KeyRange): Interval {
   const span = spanOf(range);
   switch (span.kind) {
@@ -33,7 +33,7 @@ function nextKey(key: Uint8Array): Uint8Array {
   return next;
 }
 
-/** Joins what overlaps or touches. The intervals come in the order in which they begin. */
+/** Joins intervals that overlap or touch. They come in the order in which they begin. */
 export function* joined(intervals: Iterable<Interval>): Generator<Interval, void, void> {
   let current: Interval | null = null;
   for (const interval of intervals) {
@@ -49,7 +49,7 @@ export function* joined(intervals: Iterable<Interval>): Generator<Interval, void
   if (current !== null) yield current;
 }
 
-/** null: no end. */
+/** Null: there is no end. */
 export function laterEnd(one: Uint8Array | null, other: Uint8Array | null): Uint8Array | null {
   if (one === null || other === null) return null;
   return compareBytes(one, other) >= 0 ? one : other;
@@ -59,7 +59,7 @@ export function intervalBytes(interval: Interval): number {
   return intervalOverheadBytes + interval.from.byteLength + (interval.to ?? emptyBytes).byteLength;
 }
 
-/** Intervals that were joined, in their order: whether one of them holds all that the request names. */
+/** Decides whether one of these joined intervals, in their order, holds everything that the request names. */
 export function intervalsHold(intervals: readonly Interval[], request: KeyRange): boolean {
   const span = spanOf(request);
   const from = span.kind === 'single' ? span.key : span.from;
@@ -75,7 +75,7 @@ export function intervalsHold(intervals: readonly Interval[], request: KeyRange)
   return nearest !== undefined && intervalHolds(nearest, span);
 }
 
-/** The same, of intervals that are too many to be kept. */
+/** Decides the same for intervals that are too many to be kept. */
 export function intervalsHoldOnce(intervals: Iterable<Interval>, request: KeyRange): boolean {
   const span = spanOf(request);
   for (const interval of intervals) if (intervalHolds(interval, span)) return true;
@@ -83,8 +83,8 @@ export function intervalsHoldOnce(intervals: Iterable<Interval>, request: KeyRan
 }
 
 /**
- * Whether each key of an ordered set lies in one of the intervals. `firstFrom`: the first key of the set from there on;
- * null: there is none. It is asked once for each interval that has one, however many keys lie there.
+ * Whether each key of an ordered set lies in one of the intervals. `firstFrom` returns the first key of the set from a
+ * key on; null: there is none. It is called once for each interval that has such a key, however many keys lie there.
  */
 export function intervalsHoldKeys(
   intervals: Iterable<Interval>,
@@ -101,7 +101,7 @@ export function intervalsHoldKeys(
   return false;
 }
 
-/** Ranges that hold nothing are not asked here: see `isEmptyRange`. */
+/** Ranges that hold nothing are not decided here: see `isEmptyRange`. */
 function intervalHolds(interval: Interval, span: KeySpan): boolean {
   const from = span.kind === 'single' ? span.key : span.from;
   if (compareBytes(interval.from, from) > 0) return false;

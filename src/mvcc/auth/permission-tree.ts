@@ -21,7 +21,7 @@ type Side = 'left' | 'right';
 export class PermissionTree {
   #root: Node | null = null;
 
-  /** In the order in which etcd does: by roles, then by keys. */
+  /** The permissions in etcd's order: by roles, then by keys. */
   constructor(intervals: Iterable<Interval>) {
     for (const interval of intervals) this.#insert(interval);
     setLatestEnds(this.#root);
@@ -108,7 +108,7 @@ function setLatestEnds(node: Node | null): void {
   node.latestEnd = latest;
 }
 
-/** No deeper than a balanced tree is. */
+/** The tree is no deeper than a balanced tree. */
 function finds(node: Node | null, key: Uint8Array, rangeEnd: Uint8Array): boolean {
   if (node === null) return false;
   const { from, to } = node.interval;

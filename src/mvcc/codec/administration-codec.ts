@@ -25,7 +25,7 @@ export type AdministrationOperation =
   | GroupLevelOperation
   | LearnerOperation;
 
-// The number is in the log: only ever add at the end.
+// The position in this list is the number in the log: only ever add at the end.
 const administrationCode = {
   leaseGrant: 6,
   leaseRevoke: 7,
@@ -50,7 +50,7 @@ const administrationCode = {
   groupLevel: 26,
 } as const satisfies Readonly<Record<AdministrationOperation['kind'], number>>;
 
-/** `leaseExpire` where it names deadlines. */
+/** The number of a `leaseExpire` that names deadlines. */
 const leaseExpireStoredCode = 27;
 
 const leaseBytes = 8;
@@ -61,7 +61,7 @@ export function isAdministration(operation: Operation): operation is Administrat
   return Object.hasOwn(administrationCode, operation.kind);
 }
 
-/** The number by which an entry says what follows. */
+/** The number by which an entry names the operation that follows. */
 export function administrationCodeOf(operation: AdministrationOperation): number {
   return namesDeadlines(operation) ? leaseExpireStoredCode : administrationCode[operation.kind];
 }
@@ -75,12 +75,12 @@ function namesDeadlines(operation: AdministrationOperation): boolean {
   return operation.kind === 'leaseExpire' && operation.leases.some((lease) => lease.storedMs !== null);
 }
 
-/** A JS character is at most three bytes of UTF-8. */
+/** A character of JavaScript is at most three bytes of UTF-8. */
 function textBytesMax(text: string): number {
   return 8 + text.length * 3;
 }
 
-/** What an operation takes at most, its number aside. */
+/** The most bytes that an operation takes, without its number. */
 export function administrationBytes(operation: AdministrationOperation): number {
   switch (operation.kind) {
     case 'leaseGrant':

@@ -1,5 +1,5 @@
-// Commands as a log entry holds them. The first byte is the version: an entry of a version that this code does not know
-// must not be skipped, so decoding throws, and the replica halts.
+// Commands as a log entry holds them. The first byte is the version. An entry of an unknown version must not be
+// skipped, so decoding throws, and the replica halts.
 
 import { unreachable } from '../../base/assert.ts';
 import { BinaryReader, BinaryWriter, MalformedBytesError } from '../../base/binary.ts';
@@ -22,9 +22,9 @@ export class UnknownCommandVersion extends Error {
 }
 
 /**
- * Since 2: leases, users and roles, alarms, and callers with tokens. Since 3: the group's level, and ends of leases
- * that name deadlines. Since 4, for groups of level 3: digests. An entry is written as the first version that has all
- * of it.
+ * Version 2 added leases, users and roles, alarms, and callers with tokens. Version 3 added the group's level, and ends
+ * of leases that name deadlines. Version 4, for groups of level 3, added digests. An entry is written in the first
+ * version that has everything it needs.
  */
 export const commandsVersion = 4;
 const thirdVersion = 3;
@@ -57,8 +57,8 @@ export function encodeCommands(commands: readonly Command[]): Uint8Array {
 }
 
 /**
- * Keys and values are views into `bytes`. Throws UnknownCommandVersion, or MalformedBytesError where the bytes are not
- * what `encodeCommands` makes.
+ * Keys and values are views into `bytes`. @throws UnknownCommandVersion, or MalformedBytesError where the bytes are not
+ * those of `encodeCommands`.
  */
 export function decodeCommands(bytes: Uint8Array): Command[] {
   const reader = new BinaryReader(bytes);
@@ -85,7 +85,7 @@ function versionOf({ caller, operation, digest }: Command): number {
   return caller.kind === 'service' || caller.kind === 'accessKey' ? firstVersion : secondVersion;
 }
 
-/** A level that this code does not know is as bad as a version: what follows in the log means something else. */
+/** An unknown level is as bad as an unknown version: the log after it means something else. */
 function checkThirdVersion(operation: Operation, version: number): void {
   if (!isAdministration(operation) || !isOfThirdVersion(operation)) return;
   if (version < thirdVersion) throw new MalformedBytesError(`${operation.kind} in an entry of version ${version}`);
@@ -97,7 +97,7 @@ function checkThirdVersion(operation: Operation, version: number): void {
 
 const digestBytesMax = 9;
 
-/** What a command takes in an entry at most, for filling batches. An entry itself takes 8 more. */
+/** The most bytes that a command takes in an entry, for filling entries. An entry itself takes 8 more. */
 export function commandBytes(command: Command): number {
   return (
     16 +
@@ -113,7 +113,7 @@ function callerBytes(caller: Caller): number {
   return textBytesMax(caller.id) + (caller.kind === 'user' ? 8 + textBytesMax(caller.name) : 0);
 }
 
-/** A JS character is at most three bytes of UTF-8. */
+/** A character of JavaScript is at most three bytes of UTF-8. */
 function textBytesMax(text: string): number {
   return 8 + text.length * 3;
 }

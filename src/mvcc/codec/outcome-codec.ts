@@ -1,4 +1,5 @@
-// How a write's outcome is remembered: compact, and exactly what was answered. Read only by the format that wrote it.
+// How the outcome of a write is remembered: compactly, and exactly as it was answered. Only the format that wrote it
+// reads it.
 
 import { assert, unreachable } from '../../base/assert.ts';
 import { leaseId, revision } from '../../model/brands.ts';
@@ -32,7 +33,7 @@ const outcomeCode = {
   done: 12,
 } as const;
 
-// The place in this list is the number in the row: only ever add at the end.
+// The position in this list is the number in the row: only ever add at the end.
 const failureKinds = [
   'keyNotProvided',
   'keyTooLong',
@@ -64,7 +65,7 @@ const failureKinds = [
 // As `failureKinds`.
 const countedKinds = ['leases', 'users', 'roles', 'permissions', 'alarms'] as const;
 
-/** What was answered; of too large an answer only that there was one. */
+/** The answer. Of too large an answer, only the fact that there was one. */
 export function encodeOutcome(outcome: Outcome): Uint8Array {
   const writer = new BinaryWriter(64);
   writeOutcome(writer, outcome);
@@ -172,8 +173,8 @@ function readOutcome(reader: BinaryReader): Outcome {
   }
 }
 
-// Code that does not know of commands that are undone, or take too much work, reads these rows, too: there it is an
-// operation that is not served. Those that are not served have no name that begins so.
+// Code that knows no commands that are undone, or that take too much work, reads these rows, too, as operations that
+// are not served. No operation that is not served has a name that begins so.
 const undoneMark = 'undone ';
 const tooMuchWorkMarks = { rows: 'more rows than ', 'value bytes': 'more value bytes than ' } as const;
 

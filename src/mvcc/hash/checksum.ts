@@ -5,8 +5,7 @@ import { utf8 } from '../../base/bytes.ts';
 import type { SqlValue } from '../../base/sql-port.ts';
 
 /**
- * What a byte does to the rest when no, one, two and three bytes follow it: four bytes are then one step, of 0.7 ns a
- * byte.
+ * The effect of a byte if no, one, two or three bytes follow it, so that four bytes take one step, of 0.7 ns a byte.
  */
 const tables = [new Uint32Array(256), new Uint32Array(256), new Uint32Array(256), new Uint32Array(256)] as const;
 const [last, second, third, fourth] = tables;
@@ -19,17 +18,16 @@ for (let byte = 0; byte < 256; byte++) {
 }
 
 /**
- * From 0 to 2^32 - 1. `before`: that of what comes before the bytes. Of other bytes before, the result is another one,
- * too.
+ * A checksum is from 0 to 2^32 - 1. `before`: the checksum of the bytes before these. Other bytes before these make
+ * another result.
  */
 export function crc32(bytes: Uint8Array, before = 0): number {
   return (remainder(bytes, before ^ 0xffffffff) ^ 0xffffffff) >>> 0;
 }
 
 /**
- * The checksum of some bytes and of others after them, of the checksums of both: of the latter's length is all that
- * must be known of them. As zlib's crc32_combine does it: a byte more is the first one's remainder times x^8, modulo
- * the polynomial.
+ * The checksum of some bytes and of others after them, from both checksums and the length of the latter. It is computed
+ * as zlib's crc32_combine does: one byte more is the remainder of the first times x^8, modulo the polynomial.
  */
 export function combinedCrc32(first: number, second: number, secondBytes: number): number {
   let factor = 0x8000_0000;
@@ -41,7 +39,7 @@ export function combinedCrc32(first: number, second: number, secondBytes: number
   return (product(factor, first) ^ second) >>> 0;
 }
 
-/** Of two polynomials, modulo that of CRC-32; the highest bit is x^0. */
+/** The product of two polynomials, modulo that of CRC-32. The highest bit is x^0. */
 function product(left: number, right: number): number {
   let sum = 0;
   let shifted = right;
@@ -55,7 +53,7 @@ function product(left: number, right: number): number {
 function remainder(bytes: Uint8Array, before: number): number {
   let rest = before;
   let place = 0;
-  // No byte and no entry of a table is missing: `?? 0` is for the compiler, and costs nothing.
+  // No byte and no entry of a table is ever missing: `?? 0` is for the compiler, and costs nothing.
   for (const end = bytes.byteLength - 3; place < end; place += 4) {
     rest ^=
       (bytes[place] ?? 0) |
@@ -78,7 +76,7 @@ export class Checksum {
   #rest = 0xffffffff;
   readonly #number = new DataView(new ArrayBuffer(8));
 
-  /** Values of different types, and values that follow each other, cannot be taken for one another. */
+  /** Values of different types, and values that follow each other, have different bytes. */
   add(value: SqlValue): void {
     if (value === null) return this.#byte(tag.nothing);
     if (typeof value === 'number') {

@@ -1,5 +1,5 @@
-// Hashes by which replicas compare what they hold. They depend on the log alone: not on how far a sweep went, nor on
-// which rows large values lie in.
+// Hashes by which replicas compare what they hold. They depend on the log alone, and not on how far a sweep is, or on
+// the rows that large values lie in.
 
 import { hashStepBytes } from '../../limits.ts';
 import type { StoreFailure } from '../../model/store.ts';
@@ -7,7 +7,7 @@ import type { SqlPort } from '../../base/sql-port.ts';
 import { Checksum } from './checksum.ts';
 import { firstPlace, type KeptView, scanVersions } from '../kept-versions.ts';
 
-/** What a row takes beside its bytes: about as long as so many of them. */
+/** What a row takes beside its bytes: as long as so many more bytes. */
 const rowBytes = 256;
 
 export type HashKv =
@@ -32,8 +32,9 @@ const otherTables = [
 ];
 
 /**
- * Every version that the store had at `revision` and that compaction left: as etcd's, 0 is the current one, and below
- * is none. In steps: between two of them anything may be written, and swept as far as `at.compacted`.
+ * Hashes every version that the store had at `revision` and that compaction left. As in etcd, 0 is the present
+ * revision, and negative ones are below it. It goes in steps, between which anything may be written, and swept as far
+ * as `at.compacted`.
  */
 export function* hashKv(
   sql: SqlPort,
@@ -51,8 +52,8 @@ export function* hashKv(
 }
 
 /**
- * All that the store holds, the memory of writes aside, as it is now. In steps like the other; what changes in place is
- * the first.
+ * Hashes everything that the store now holds, except the remembered writes. It goes in steps like the other hash; the
+ * first step takes the tables that change in place.
  */
 export function* hashOf(sql: SqlPort, at: { current: number; compacted: number }): Generator<void, number, void> {
   const checksum = new Checksum();

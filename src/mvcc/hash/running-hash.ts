@@ -21,7 +21,7 @@ import { LateDeleteEvent } from '../revision-writer.ts';
 import { bytesOf, numberOf } from '../rows.ts';
 
 /**
- * `body`: the record of the batch, which has the changed keys by their revisions, and the writes' ids with their
+ * `body`: the record of the batch, which has the changed keys by revision, and the ids of the writes with their
  * outcomes.
  */
 export type HashedEntry = {
@@ -31,13 +31,13 @@ export type HashedEntry = {
   readonly writesTotal: number;
 };
 
-/** Where the hash of a group begins that has just come to level 2. */
+/** The hash with which a group begins that has just come to level 2. */
 const beginning: Hashed = { hash: 0, scrubbed: null };
 
-// One row of the answer for all that are scrubbed, their columns one after the other: handing them out one by one would
-// take twice as long as reading them. Whatever column of whatever row is another one, so is the whole: lengths, which
-// take their time too, would only tell what nobody must read back. No part of it is NULL, which would swallow the
-// others.
+// The answer is one row for all scrubbed rows, with their columns one after the other, because handing them out one by
+// one would take twice as long as reading them. If any column of any row differs, the whole differs: lengths, which
+// take time as well, would only tell the columns apart, and nobody has to. No part of it is NULL, which would make the
+// whole NULL.
 const largeValue = `SELECT '=' || length(bytes) || ':' ||
   CASE WHEN length(bytes) <= ${scrubbedValueBytesMax} THEN substr(bytes, 1, ${foundValueBytesMax}) ELSE '' END
   FROM large_values WHERE id = large`;
@@ -54,7 +54,7 @@ export class RunningHash {
   readonly #sql: SqlPort;
   #last: Hashed;
 
-  /** `last`: as the newest row has it; null: the group has just come to this level. */
+  /** `last`: as the newest row has it. Null: the group has just come to this level. */
   constructor(sql: SqlPort, last: Hashed | null) {
     this.#sql = sql;
     this.#last = last ?? beginning;
@@ -64,12 +64,12 @@ export class RunningHash {
     return this.#last.hash;
   }
 
-  /** After an entry, all of whose writes are in their rows. */
+  /** Called after an entry, when all its writes are in their rows. */
   next(entry: HashedEntry): Hashed {
     return this.after(crc32(detailsOf(entry), crc32(entry.body, this.#last.hash)));
   }
 
-  /** The same of an entry that was hashed in parts. */
+  /** The same for an entry that was hashed in parts. */
   after(written: number): Hashed {
     this.#last = this.#scrub(written);
     return this.#last;
@@ -94,8 +94,7 @@ export class RunningHash {
 type Scrubbed = { readonly count: number; readonly lastKey: Uint8Array; readonly hash: number };
 
 /**
- * Where there were no more rows the next scrub begins with the first one: in a small store one statement is then
- * enough.
+ * If there were no more rows, the next scrub begins with the first one. In a small store one statement is then enough.
  */
 function scrubbedTo({ hash, lastKey }: Scrubbed, count: number): Hashed {
   return { hash, scrubbed: count < scrubbedRowsMax ? null : lastKey };
@@ -103,7 +102,7 @@ function scrubbedTo({ hash, lastKey }: Scrubbed, count: number): Hashed {
 
 const kindOf = { delete: 0, lateDelete: 1, create: 2, update: 3 } as const;
 
-/** What the body does not say. */
+/** Adds what the body does not say. */
 function detailsOf({ body, events, revision, writesTotal }: HashedEntry): Uint8Array {
   const writer = new BinaryWriter(512);
   writer.varint(body.byteLength);
@@ -113,7 +112,10 @@ function detailsOf({ body, events, revision, writesTotal }: HashedEntry): Uint8A
   return writer.finish();
 }
 
-/** `recordCrc`: of the body, after the hash before the entry. `eventsCrc`: of what `addEvent` wrote, by itself. */
+/**
+ * `recordCrc`: the checksum of the body, after the hash before the entry. `eventsCrc`: the checksum of what `addEvent`
+ * wrote, by itself.
+ */
 export type HashedParts = {
   readonly recordCrc: number;
   readonly recordBytes: number;
@@ -123,7 +125,7 @@ export type HashedParts = {
   readonly writesTotal: number;
 };
 
-/** Of an entry that was written in parts, what `next` makes of one that is there as a whole. */
+/** The hash of an entry that was written in parts. It is what `next` makes of an entry that is there as a whole. */
 export function hashOfParts({ recordCrc, recordBytes, eventsCrc, eventsBytes, ...end }: HashedParts): number {
   const [before, after] = [new BinaryWriter(16), new BinaryWriter(16)];
   before.varint(recordBytes);
@@ -140,7 +142,8 @@ export function addEvent(writer: BinaryWriter, event: StoreEvent): void {
     if (previous !== null) addPair(writer, previous, foundValueBytesMax);
     return;
   }
-  // Of very many that are deleted at once the later pairs are not in memory, and reading each would take too long.
+  // If very many keys are deleted at once, the later pairs are not in memory, and reading each of them would take too
+  // long.
   if (event instanceof LateDeleteEvent || event.previous === null) return addLateDelete(writer);
   writer.byte(kindOf.delete);
   addPair(writer, event.previous, foundValueBytesMax);

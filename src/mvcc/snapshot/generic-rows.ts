@@ -1,5 +1,5 @@
-// Rows of tables whose columns are not known here: named by the sender, and put into the columns of those names by the
-// receiver. A column that one of the two has and the other has not is of another format of the store.
+// Rows of tables whose columns are not known here: the sender names the columns, and the receiver writes the values
+// into the columns of those names. A column that only one of the two has belongs to another format of the store.
 
 import { type BinaryReader, type BinaryWriter, MalformedBytesError } from '../../base/binary.ts';
 import type { SqlPort, SqlRow, SqlValue } from '../../base/sql-port.ts';
@@ -33,7 +33,7 @@ export function readRow(reader: BinaryReader, columns: number): SqlRow {
   return Array.from({ length: columns }, () => readValue(reader));
 }
 
-/** No less than `writeRow` takes. */
+/** An upper bound of the bytes that `writeRow` takes. */
 export function rowBytesMax(row: SqlRow): number {
   let bytes = 0;
   for (const value of row) {

@@ -1,6 +1,5 @@
 // The head of a snapshot: every table of the store that is small and changes in place, whole, as it was when the
-// snapshot was opened. Which tables those are is not said here: all that are not paged, so that a later one travels
-// too.
+// snapshot was opened. These are all tables that are not paged, so a table that is added later travels, too.
 
 import { assert } from '../../base/assert.ts';
 import { type BinaryReader, BinaryWriter, MalformedBytesError } from '../../base/binary.ts';
@@ -12,16 +11,19 @@ import { readMeta, schemaStatements } from '../schema.ts';
 import { seal, unseal } from '../codec/sealed-bytes.ts';
 import { isSameName, readName, type SnapshotName, writeName } from './snapshot-page.ts';
 
-/** These go page by page; `lease_keys` says no more than the versions' leases do. */
+/** These tables go page by page. `lease_keys` says no more than the leases of the versions do. */
 const pagedTables: ReadonlySet<string> = new Set(['head', 'superseded', 'large_values', 'batches', 'lease_keys']);
-/** How far the sweep of this very replica is. */
+/** The progress of the sweep, which concerns this replica alone. */
 const localMeta = 'sweep';
 
 export type HeadRecord =
-  /** Of the rows that follow. */
+  /** The table of the rows that follow. */
   | { readonly kind: 'table'; readonly table: string; readonly names: readonly string[] }
   | { readonly kind: 'row'; readonly row: SqlRow };
-/** `format`: of the store. The records are read as they are asked for, once, and that throws MalformedBytesError. */
+/**
+ * `format`: that of the store. The records are read as they are asked for, once, and reading them throws
+ * MalformedBytesError.
+ */
 export type ReadHead = { readonly format: number; readonly records: Generator<HeadRecord, void, void> };
 
 const headVersion = 1;
@@ -33,7 +35,7 @@ export function tablesOf(format: number): readonly string[] {
   return names.filter((name) => name !== undefined);
 }
 
-/** Those of them that the head holds. */
+/** The tables that the head holds. */
 export function headTables(format: number): readonly string[] {
   return tablesOf(format).filter((table) => !pagedTables.has(table));
 }
@@ -94,7 +96,7 @@ class HeadWriter {
     return writer;
   }
 
-  /** In every part anew: each can be read by itself. */
+  /** Every part begins with this, so that it can be read by itself. */
   #writeTable(): void {
     assert(this.#table !== null, 'rows belong to a table');
     this.#writer.byte(record.table);
@@ -109,7 +111,7 @@ class HeadWriter {
   }
 }
 
-/** Throws MalformedBytesError where the parts are not the head of that snapshot. */
+/** @throws MalformedBytesError where the parts are not the head of that snapshot. */
 export function readHead(parts: readonly Uint8Array[], name: SnapshotName): ReadHead {
   const [first] = parts;
   if (first === undefined) throw new MalformedBytesError('a head of no parts');
@@ -141,7 +143,7 @@ function* recordsOf(parts: readonly Uint8Array[], name: SnapshotName): Generator
   }
 }
 
-/** Answers whether it is the last part. */
+/** Returns whether this is the last part. */
 function* recordsOfPart(reader: BinaryReader): Generator<HeadRecord, boolean, void> {
   let columns: number | null = null;
   for (;;) {

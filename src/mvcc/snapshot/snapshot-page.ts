@@ -1,5 +1,6 @@
-// The bytes of a snapshot's pages. A page says of which snapshot it is, where it begins and where it ends, so that the
-// receiver takes it for no other. Its rows are versions of keys, and after the last of them rows of `batches`.
+// The bytes of the pages of a snapshot. A page says which snapshot it belongs to, where it begins and where it ends, so
+// that the receiver mistakes it for no other. Its rows are versions of keys, and after the last of them rows of
+// `batches`.
 
 import { unreachable } from '../../base/assert.ts';
 import { BinaryReader, BinaryWriter, MalformedBytesError } from '../../base/binary.ts';
@@ -12,15 +13,15 @@ import { firstPlace, type KeptVersion, type VersionPlace } from '../kept-version
 import { seal, unseal } from '../codec/sealed-bytes.ts';
 
 /**
- * A snapshot is all that a store holds once `index` is applied: it is then at `revision` and was compacted at
- * `compacted` (-1: never). Every replica that applied the same log can hand out the same pages' rows, in the same
+ * A snapshot is everything that a store holds once `index` is applied: it is then at `revision`, and was compacted at
+ * `compacted` (-1: never). Every replica that applied the same log can hand out the rows of the same pages, in the same
  * order.
  */
 export type SnapshotName = { readonly index: LogIndex; readonly revision: Revision; readonly compacted: number };
 
 /**
- * After which row a page begins. Versions are in the order of (key, mod), batches in that of their table; versions come
- * first.
+ * The row after which a page begins. Versions come first, in the order of (key, mod), and then batches, in the order of
+ * their table.
  */
 export type SnapshotCursor =
   | ({ readonly kind: 'versions' } & VersionPlace)
@@ -36,7 +37,7 @@ export const beforeBatches: SnapshotCursor & { readonly kind: 'batches' } = {
 
 export type PageRecord =
   | { readonly kind: 'version'; readonly version: KeptVersion }
-  /** Of the batches that follow in this page. */
+  /** The columns of the batches that follow in this page. */
   | { readonly kind: 'columns'; readonly names: readonly string[] }
   | { readonly kind: 'batch'; readonly row: SqlRow }
   /** Nothing follows. */
@@ -44,12 +45,14 @@ export type PageRecord =
 
 const pageVersion = 1;
 const recordKinds: readonly PageRecord['kind'][] = ['version', 'columns', 'batch', 'end'];
-/** The numbers of a version, with room for their lengths. */
+/** The bytes of the numbers of a version, with room for their lengths. */
 const versionNumbersBytes = 64;
-/** What a page has beside its rows: the key where it begins and the one where it ends, and the names of columns. */
+/**
+ * The bytes that a page has beside its rows: the key where it begins, the key where it ends, and the names of columns.
+ */
 export const pageFrameBytesMax = 2 * keyBytesMax + 512;
 
-/** Takes rows up to `bytesMax`, its frame aside, or a single one that is larger. */
+/** Takes rows up to `bytesMax`, without the frame of the page, or a single larger row. */
 export class PageWriter {
   readonly #writer: BinaryWriter;
   readonly #bytesMax: number;
@@ -66,7 +69,7 @@ export class PageWriter {
     if (from !== null) this.#writer.bytes(from);
   }
 
-  /** False: it did not fit any more. */
+  /** False: the row did not fit any more. */
   addVersion(version: KeptVersion): boolean {
     const { key, value } = version;
     if (!this.#takes(key.byteLength + value.byteLength + versionNumbersBytes)) return false;
@@ -75,7 +78,7 @@ export class PageWriter {
     return true;
   }
 
-  /** The names are those of the row's columns, the same for the whole page. */
+  /** The names of the row's columns, the same for the whole page. */
   addBatch(names: readonly string[], row: SqlRow): boolean {
     if (!this.#takes(rowBytesMax(row) + 1)) return false;
     if (this.#names === null) {
@@ -110,11 +113,11 @@ export class PageWriter {
 export type ReadPage = {
   readonly name: SnapshotName;
   readonly from: Uint8Array | null;
-  /** Once. The last one is the end. */
+  /** The records can be read once. The last one is the end. */
   readonly records: Generator<PageRecord, void, void>;
 };
 
-/** Throws MalformedBytesError, also while the records are read. */
+/** @throws MalformedBytesError, also while the records are read. */
 export function readPage(bytes: Uint8Array): ReadPage {
   const reader = unseal(bytes);
   const version = reader.byte();
@@ -171,7 +174,7 @@ export function isSameName(left: SnapshotName, right: SnapshotName): boolean {
   return left.index === right.index && left.revision === right.revision && left.compacted === right.compacted;
 }
 
-/** null is the beginning. */
+/** Null: the beginning. */
 export function isSamePlace(left: Uint8Array | null, right: Uint8Array | null): boolean {
   return left === null || right === null ? left === right : equalBytes(left, right);
 }
@@ -199,7 +202,7 @@ export function decodeCursor(bytes: Uint8Array): SnapshotCursor {
   return cursor;
 }
 
-/** 0 stands for no end: no revision is 0. */
+/** 0 stands for a version without an end, because no revision is 0. */
 function writeVersion(writer: BinaryWriter, version: KeptVersion): void {
   writer.bytes(version.key);
   writer.varint(version.mod);

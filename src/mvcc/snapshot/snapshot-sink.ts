@@ -1,6 +1,6 @@
-// Takes a snapshot in, page by page, beside the store that is there, and puts it in that one's place when all of it
-// came. How far it is lies in the same transaction as the rows: whoever opens the database after a crash goes on, with
-// any sender, or abandons it.
+// Takes a snapshot in, page by page, beside the present store, and puts it in the store's place when all of it has
+// come. The progress is written in the same transaction as the rows: whoever opens the database after a crash goes on,
+// with any sender, or abandons the snapshot.
 
 import { assert, unreachable } from '../../base/assert.ts';
 import { MalformedBytesError } from '../../base/binary.ts';
@@ -29,7 +29,10 @@ import {
 } from './snapshot-staging.ts';
 import { StagedRows, StagedVersions } from './staged-rows.ts';
 
-/** `cursor`: after which row the next page must begin; null: the first. `isComplete`: the last page was written. */
+/**
+ * `cursor`: the row after which the next page must begin. Null: the next page is the first. `isComplete`: the last page
+ * was written.
+ */
 export type SnapshotProgress = {
   readonly name: SnapshotName;
   readonly cursor: Uint8Array | null;
@@ -38,7 +41,7 @@ export type SnapshotProgress = {
 
 type Under = SnapshotProgress & { readonly format: number };
 
-/** A store of an older format is taken over as soon as it is opened: nobody sends one. */
+/** A store of an older format is upgraded as soon as it is opened, so no replica sends one. */
 const schemaFormatMin = 2;
 
 const selectProgress = `SELECT log_index, revision, compacted, format, place, complete FROM ${progressTable}`;
@@ -57,16 +60,15 @@ export class SnapshotSink {
     this.#sql = sql;
   }
 
-  /** null: no snapshot is under way. */
+  /** Null: no snapshot is under way. */
   get progress(): SnapshotProgress | null {
     const under = this.#under();
     return under === null ? null : { name: under.name, cursor: under.cursor, isComplete: under.isComplete };
   }
 
   /**
-   * With all parts of the head. One that is under way is abandoned. Throws MalformedBytesError, or UnknownStoreFormat
-   * where the store it is of was written by a newer version; it is then as if nothing had been called, as of every call
-   * here that throws.
+   * Begins a snapshot, with all parts of its head. One that is under way is abandoned. @throws MalformedBytesError, or
+   * UnknownStoreFormat where a newer version wrote the store. A call here that throws changes nothing.
    */
   begin(name: SnapshotName, head: readonly Uint8Array[]): void {
     this.#sql.transaction(() => {
@@ -80,12 +82,12 @@ export class SnapshotSink {
       writeHead(this.#sql, format, records);
       const isWhole = this.#stagedMeta('format') === format && (this.#stagedMeta('compacted') ?? -1) === name.compacted;
       if (!isWhole) throw new MalformedBytesError('the head is not of the snapshot that it names');
-      // No page has what compaction made superfluous.
+      // No page has rows that compaction made superfluous.
       if (name.compacted >= 0) this.#sql.run(insertSweep, sweepDone(name.compacted));
     });
   }
 
-  /** The next page, with the `next` that its sender told. Throws MalformedBytesError for any other. */
+  /** Takes the next page, with the `next` that its sender told. @throws MalformedBytesError for any other page. */
   write(page: Uint8Array, next: Uint8Array | null): void {
     const under = this.#under();
     assert(under !== null, 'pages belong to a snapshot that was begun');
@@ -101,8 +103,8 @@ export class SnapshotSink {
   }
 
   /**
-   * What came is the store from now on; the rows of the one before go by `clearStep`. All of it must have come. The
-   * store must be opened anew, and what was still reading the one before must not read on.
+   * The snapshot, all of which must have come, is the store from now on; `clearStep` deletes the rows of the former
+   * store. The store must be opened anew, and readers of the former store must not read on.
    */
   finish(): void {
     const under = this.#under();
@@ -110,15 +112,14 @@ export class SnapshotSink {
     this.#sql.transaction(() => swapStaging(this.#sql, under.format));
   }
 
-  /** Of a snapshot that is under way; the store is as it was. What came of it goes by `clearStep`. */
+  /** Abandons the snapshot that is under way. The store is as it was, and `clearStep` deletes what has come. */
   abandon(): void {
     if (hasStaging(this.#sql)) this.#sql.run(`DELETE FROM ${progressTable}`);
   }
 
   /**
-   * Deletes some of what an abandoned snapshot, or the store that one took the place of, has left. False: nothing is
-   * left. Such rows are in nobody's way but that of the next snapshot, whose beginning deletes what is still there at
-   * once.
+   * Deletes some rows that an abandoned snapshot, or a replaced store, has left. False: nothing is left. Such rows
+   * hinder only the beginning of the next snapshot, which deletes those that are still there at once.
    */
   clearStep(): boolean {
     assert(this.#under() === null, 'a snapshot that is under way is not cleared away');
@@ -146,7 +147,7 @@ export class SnapshotSink {
     return this.#sql.all(selectStagedMeta, name)[0]?.[0] ?? null;
   }
 
-  /** Where a store stands is said by its newest batch. */
+  /** The newest batch of a store tells its revision and its applied index. */
   #checkNewest(name: SnapshotName): void {
     const [last, index] = this.#sql.all(selectNewestBatch)[0] ?? [1, 0];
     if (last !== name.revision || index !== name.index) throw new MalformedBytesError('a snapshot without its end');
@@ -170,7 +171,7 @@ function writeHead(sql: SqlPort, format: number, records: Iterable<HeadRecord>):
   rows?.flush();
 }
 
-/** Answers where the page ended. */
+/** Returns where the page ended. */
 function writeRecords(
   sql: SqlPort,
   under: Under,

@@ -1,5 +1,5 @@
-// Hands out a snapshot, page by page, while the store goes on. No copy is held and nothing is locked: the versions that
-// began at the snapshot's revision or before, and that were seen at its compacted revision or after, stay
+// Hands out a snapshot, page by page, while the store goes on. No copy is made and nothing is locked: the versions stay
+// that began at the snapshot's revision or before, and were visible at its compacted revision or after
 // (kept-versions.ts).
 
 import { assert } from '../../base/assert.ts';
@@ -24,7 +24,7 @@ import type { Store } from '../store.ts';
 
 export type { SnapshotName } from './snapshot-page.ts';
 
-/** `next`: where the next page begins; null: this was the last one. */
+/** `next`: where the next page begins. Null: this was the last page. */
 export type SnapshotPage = { readonly page: Uint8Array; readonly next: Uint8Array | null };
 
 type VersionsCursor = Extract<SnapshotCursor, { readonly kind: 'versions' }>;
@@ -38,12 +38,12 @@ function selectBatches(names: readonly string[]): string {
     ORDER BY last_revision, log_index, part LIMIT 1`;
 }
 
-/** The statements that a page is read with, for the test that looks at how they are run. */
+/** The statements that read a page, for the test that looks at how they run. */
 export const pageStatements = { versions: selectVersions, batches: selectBatches(['body']) } as const;
 
 /**
- * The snapshot of now, in one turn. Its name has the index that the store would restart from: entries after it changed
- * nothing. `head`: in parts, to be kept for as long as somebody may ask for one.
+ * Makes the snapshot of the present store, in one turn. Its name has the index from which the store would restart,
+ * because entries after it changed nothing. `head`: in parts, to be kept for as long as somebody may ask for one.
  */
 export function openSnapshot(
   sql: SqlPort,
@@ -55,9 +55,9 @@ export function openSnapshot(
 }
 
 /**
- * The page after `cursor` (null: the first), of a snapshot whose rows are held (`Store.holdHistory`). It has at most
- * `bytesMax` beside its frame, or one row; fewer where many are small, or had to be passed over. Throws
- * MalformedBytesError for a cursor that is none.
+ * The page after `cursor` (null: the first page) of a snapshot whose rows are held (`Store.holdHistory`). It has at
+ * most `bytesMax` beside its frame, or one row; it has less if many rows are small, or had to be passed by. @throws
+ * MalformedBytesError for a wrong cursor.
  */
 export function snapshotPage(
   sql: SqlPort,
@@ -76,8 +76,8 @@ export function snapshotPage(
 }
 
 /**
- * What must be held for it, now that nothing is; null: this replica has not applied as much, or may have forgotten some
- * of it. The row of the index is also what says that it has applied it.
+ * What must be held for the snapshot, if nothing is held yet. Null: this replica has not applied as much, or may have
+ * swept some of it. The row of the index also tells that it has applied it.
  */
 export function neededBy(sql: SqlPort, { index, revision, compacted }: SnapshotName): Needed | null {
   if (sweptRevision(sql) > compacted) return null;
@@ -90,7 +90,7 @@ export function neededBy(sql: SqlPort, { index, revision, compacted }: SnapshotN
     : null;
 }
 
-/** Answers where it stopped. */
+/** Returns where it stopped. */
 function addVersions(sql: SqlPort, name: SnapshotName, after: VersionsCursor, page: PageWriter): SnapshotCursor {
   let reached = after;
   let scanned = 0;

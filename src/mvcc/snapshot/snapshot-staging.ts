@@ -15,7 +15,7 @@ import { schemaFormat, schemaStatements } from '../schema.ts';
 import { tablesOf } from './snapshot-head.ts';
 
 const prefix = 'incoming_';
-/** The snapshot that is under way, and how far it is: one row, or none. */
+/** The snapshot that is under way and its progress, in one row or none. */
 export const progressTable = `${prefix}snapshot`;
 
 const createProgress = `CREATE TABLE ${progressTable} (one INTEGER PRIMARY KEY CHECK (one = 1), log_index INTEGER NOT NULL,
@@ -30,7 +30,8 @@ export function hasStaging(sql: SqlPort): boolean {
 }
 
 /**
- * Empty tables, also where there were some. Their indexes come when they are swapped in: an index cannot be renamed.
+ * Makes empty tables, also if there were some. Their indexes are made when they are swapped in, because an index cannot
+ * be renamed.
  */
 export function prepareStaging(sql: SqlPort, format: number): void {
   if (!hasStaging(sql)) sql.run(createProgress);
@@ -52,7 +53,7 @@ export function clearStagingStep(sql: SqlPort): boolean {
 
 function deleteSome(sql: SqlPort, table: string): boolean {
   const keys = keysOf(sql, table);
-  // Of a BLOB the length is read without its bytes.
+  // SQLite reads the length of a BLOB without its bytes.
   const length = columnsOf(sql, table).map((column) => `ifnull(length(${column}), 0)`);
   const select = `SELECT ${length.join(' + ')}, ${keys} FROM ${table} ORDER BY ${keys} LIMIT ${clearingStepRows}`;
   let last: SqlRow = [];
@@ -67,7 +68,7 @@ function deleteSome(sql: SqlPort, table: string): boolean {
   return true;
 }
 
-/** The columns of its primary key, in their order there. */
+/** The columns of the primary key, in their order there. */
 function keysOf(sql: SqlPort, table: string): string {
   const columns = sql.all(`SELECT name FROM pragma_table_info('${table}') WHERE pk > 0 ORDER BY pk`);
   assert(columns.length > 0, 'every table of a store has a primary key');
@@ -82,7 +83,7 @@ function clearStaging(sql: SqlPort, format: number): void {
   }
 }
 
-/** What came takes the place of what was. */
+/** The tables of the snapshot take the place of the former ones. */
 export function swapStaging(sql: SqlPort, format: number): void {
   const indexes = partsOf(format).filter(({ index }) => index !== null);
   for (const name of tablesOf(format)) {
@@ -100,7 +101,7 @@ function swapNames(sql: SqlPort, table: string): void {
   rename(sql, `outgoing_${table}`, stagingName(table));
 }
 
-/** Of a table with an index, which stays with it: few rows. */
+/** A table with an index is copied, because the index stays with it. It has few rows. */
 function replaceRows(sql: SqlPort, table: string): void {
   const columns = columnsOf(sql, stagingName(table)).join(', ');
   sql.run(`DELETE FROM ${table}`);
@@ -115,7 +116,7 @@ function hasIndex(sql: SqlPort, name: string): boolean {
   return sql.all("SELECT 1 FROM sqlite_master WHERE type = 'index' AND name = ?", name).length > 0;
 }
 
-/** What a statement makes: a table, or a column or an index of one. */
+/** What a statement makes: a table, or a column or an index of a table. */
 type Part = {
   readonly statement: string;
   readonly table: string;

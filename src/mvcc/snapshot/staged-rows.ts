@@ -1,5 +1,5 @@
-// How rows of a snapshot become rows of the staging tables: versions of keys with their large values and their leases'
-// keys, and rows of tables that are known by the names of their columns alone.
+// How the rows of a snapshot become rows of the staging tables: versions of keys with their large values and the keys
+// of their leases, and rows of tables that are known by the names of their columns alone.
 
 import { MalformedBytesError } from '../../base/binary.ts';
 import { compareBytes } from '../../base/bytes.ts';
@@ -23,7 +23,7 @@ export class StagedVersions {
   readonly #revision: number;
   #last: SnapshotCursor;
 
-  /** `after`: what was written before. `revision`: the snapshot's. */
+  /** `after`: the row that was written before. `revision`: that of the snapshot. */
   constructor(sql: SqlPort, { after, revision }: { readonly after: SnapshotCursor; readonly revision: number }) {
     this.#sql = sql;
     this.#head = new RowInserts(sql, stagingName('head'), ['key', 'mod', ...versionColumns]);
@@ -37,7 +37,7 @@ export class StagedVersions {
     const { key, mod, until, lease, value } = added;
     this.#checkOrder(added);
     this.#last = { kind: 'versions', key, mod };
-    // As RevisionWriter does.
+    // Keys are attached as RevisionWriter does it.
     const isLarge = value.byteLength > inlineValueBytesMax;
     const large = isLarge ? numberOf(this.#sql.all(insertLarge, value)[0]?.[0]) : null;
     const columns = [added.created, added.version, lease, isLarge ? null : value, large];
@@ -61,12 +61,12 @@ export class StagedVersions {
 
 export class StagedRows {
   readonly #inserts: RowInserts;
-  /** Of the columns that the table has. */
+  /** The columns that the table has. */
   readonly #places: readonly number[];
 
   /**
-   * Columns that the snapshot's format has not are no part of it: its sender's store is of a later format by now, or
-   * was once.
+   * Columns that the format of the snapshot does not have are left out: the store of the sender is of a later format by
+   * now, or was once.
    */
   constructor(sql: SqlPort, table: string, names: readonly string[]) {
     const own = new Set(columnsOf(sql, stagingName(table)));

@@ -1,5 +1,5 @@
-// What a watcher is handed: the events of whole revisions, cut to what it watches. One batch serves every watcher of
-// the same shape, and its text is made once for each format. It does not know who watches.
+// What a watcher is handed: the events of whole revisions, cut to the ranges that it watches. One batch serves every
+// watcher of the same shape, and its text is made once for each format. This file does not know who watches.
 
 import type { Revision } from '../../model/brands.ts';
 import type { KeyRange, KeyValue, RevisionEvents, StoreEvent } from '../../model/store.ts';
@@ -10,25 +10,28 @@ export type WatchShape = {
   readonly range: KeyRange;
   readonly noPut: boolean;
   readonly noDelete: boolean;
-  /** Events carry the pair as it was before. */
+  /** True: events carry the previous pair. */
   readonly previous: boolean;
 };
 
 export type WatchBatch = {
-  /** Ascending; none is empty, none is split. */
+  /** The revisions ascend; none is empty, and none is split. */
   readonly revisions: readonly RevisionEvents[];
   /**
-   * What the answer's header shows: a live batch's own last revision, in catch-up the store's current one (as etcd
-   * does).
+   * The revision in the header of the message: the last revision of a live batch, or the store's present one for a
+   * watch that catches up (as in etcd).
    */
   readonly headerRevision: Revision;
   /**
-   * Whether events are told with the pair before them. Where not, it must not even be looked at: that may be a read.
+   * Whether events are told with their previous pairs. If not, these must not even be looked at, because that may be a
+   * read.
    */
   readonly previous: boolean;
 };
 
-/** What a format makes of a batch, made once however many watchers receive it, and gone with the batch. */
+/**
+ * The text of the batch in a format. It is made once, however many watchers receive it, and forgotten with the batch.
+ */
 export class EncodedOnce<Encoded> {
   readonly #encode: (batch: WatchBatch) => Encoded;
   readonly #made = new WeakMap<WatchBatch, { readonly encoded: Encoded }>();
@@ -51,7 +54,7 @@ const eventOverheadBytes = 128;
 
 export function eventBytes(event: StoreEvent, withPrevious: boolean): number {
   const bytes = eventOverheadBytes + pairBytes(event.kv);
-  // A late event's earlier pair is read when it is encoded, and not to measure it.
+  // The previous pair of a late event is read when the event is encoded, and not to measure it.
   if (!withPrevious || isLate(event) || event.previous === null) return bytes;
   return bytes + pairBytes(event.previous);
 }
@@ -60,7 +63,7 @@ function pairBytes(pair: KeyValue): number {
   return pair.key.byteLength + pair.value.byteLength;
 }
 
-/** Whether a watch of this shape wants such an event, the range aside. */
+/** Whether a watch of this shape wants such an event, whatever its range. */
 export function lets(shape: WatchShape, event: StoreEvent): boolean {
   return event.type === 'put' ? !shape.noPut : !shape.noDelete;
 }

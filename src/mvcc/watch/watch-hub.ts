@@ -1,6 +1,6 @@
-// Who watches what on one replica. The hub is told what was applied and hands each watcher its events: ordered, each
-// once, none left out, a revision never in parts. A watcher is live (it has all there is) or behind (it catches up from
-// history, a slice at a time). No I/O and no clock: the host calls, sinks receive, all in the same turn.
+// The watches of one replica. The hub is told what was applied and hands each watcher its events: ordered, each once,
+// none left out, a revision never in parts. A watcher is live (it has everything) or behind (it catches up from
+// history, a slice at a time). No I/O and no clock: the host calls, and sinks receive in the same turn.
 
 import { assert } from '../../base/assert.ts';
 import { revision as asRevision, type Revision } from '../../model/brands.ts';
@@ -20,7 +20,7 @@ import { WatchRanges } from './watch-ranges.ts';
 /** The revisions that a store still keeps. */
 export interface WatchHistory {
   readonly revision: Revision;
-  /** History before it is gone; -1: all is there. */
+  /** History before this revision is compacted. -1: all of it is there. */
   readonly compactedRevision: number;
   /**
    * Whole revisions from `from` on, in order, with the events of these ranges (null: all), until `bytesMax` is reached.
@@ -44,7 +44,7 @@ export type WatchHistoryPiece =
   | { readonly kind: 'tooLarge'; readonly revision: Revision };
 
 export type WatchRequest = WatchShape & {
-  /** The first revision wanted; 0: what comes after the current one. */
+  /** The first revision that is wanted. 0: what comes after the present one. */
   readonly start: number;
 };
 
@@ -52,30 +52,36 @@ export type WatchRequest = WatchShape & {
 export type WatchEnd =
   | { readonly kind: 'compacted'; readonly compactedRevision: number }
   | { readonly kind: 'slow'; readonly resume: Revision }
-  /** The events of that revision, which it needs next, do not fit a message. */
+  /** The events of the revision that the watcher needs next do not fit a message. */
   | { readonly kind: 'tooLarge'; readonly revision: Revision };
 
-/** `free`: hand over anything. `full`: no catch-up now, live events still. `over`: the client does not keep up. */
+/**
+ * `free`: hand over anything. `full`: do not catch up now, but hand over live events. `over`: the client does not keep
+ * up.
+ */
 export type Room = 'free' | 'full' | 'over';
 
-/** Where a watcher's events go. While it is called it may delete watchers, and not create any. */
+/** The sink of a watcher's events. While it is called it may delete watchers, and must not create any. */
 export interface WatchSink {
   receive(watcher: Watcher, batch: WatchBatch): void;
-  /** The watcher is gone already. */
+  /** The watcher has ended already. */
   ended(watcher: Watcher, end: WatchEnd): void;
   room(): Room;
 }
 
-/** Refused before there is a watcher. */
+/** The watch is refused before there is a watcher. */
 export type WatchRefusal = 'negativeStart' | 'emptyRange' | 'tooManyWatchers';
 
-/** A handle. What it holds is the hub's. */
+/** A handle, whose content is the hub's. */
 export class Watcher {
   readonly shape: WatchShape;
   readonly sink: WatchSink;
-  /** A start that the client named. Progress is not told before it is reached. */
+  /** The start that the client named. Progress is not told before it is reached. */
   readonly start: number;
-  /** Of one that is behind: the first revision that it was not handed. Of a live one: no event before this. */
+  /**
+   * If the watcher is behind: the first revision that it was not handed. If it is live: it gets no event before this
+   * revision.
+   */
   next: Revision;
 
   constructor(request: WatchRequest, sink: WatchSink, next: Revision) {
@@ -90,8 +96,8 @@ export class Watcher {
 type Group = { readonly key: string; readonly shape: WatchShape; readonly live: Set<Watcher>; behindCount: number };
 
 /**
- * For whom history is read. A revision of very many keys takes several reads: the query stays the very same for as
- * long. Of `ranges` and `groups` null is all.
+ * The watchers for whom history is read. A revision of very many keys takes several reads, and the query stays the very
+ * same for as long. Null `ranges` or `groups`: all.
  */
 type Reading = {
   readonly first: Watcher;
@@ -104,12 +110,12 @@ export class WatchHub {
   readonly #ranges = new WatchRanges<Group>();
   readonly #groups = new Map<string, Group>();
   readonly #groupOf = new Map<Watcher, Group>();
-  /** In the order of their turns: who was served goes to the end. */
+  /** The watchers that are behind, in the order of their turns: one that was served goes to the end. */
   readonly #behind = new Set<Watcher>();
-  /** All live watchers have what happened up to here. */
+  /** All live watchers have everything up to this revision. */
   #revision: Revision;
   #delivering = false;
-  /** One that goes on: a revision of very many keys is not yet read. */
+  /** The query that goes on, because a revision of very many keys is not read yet. */
   #reading: Reading | null = null;
 
   constructor(history: WatchHistory) {
@@ -121,7 +127,7 @@ export class WatchHub {
     return this.#groupOf.size;
   }
 
-  /** Whether anyone waits for history. */
+  /** Whether a watcher waits for history. */
   get catchingUp(): boolean {
     return this.#behind.size > 0;
   }
@@ -157,15 +163,15 @@ export class WatchHub {
     this.#ranges.delete(group.shape.range, group);
   }
 
-  /** The first revision that the watcher still needs: where another watcher would go on without a gap. */
+  /** The first revision that the watcher still needs, where another watcher would go on without a gap. */
   nextRevision(watcher: Watcher): Revision {
     if (this.#behind.has(watcher)) return watcher.next;
     return asRevision(Math.max(watcher.next, this.#revision + 1));
   }
 
   /**
-   * The revision up to which every one of these has all its events; null where one is still behind or before its start,
-   * and for none at all. So a progress answer never runs ahead of events.
+   * The revision up to which every one of these watchers has all its events. Null: one of them is behind or before its
+   * start, or there is none. So an answer on progress never runs ahead of events.
    */
   progress(watchers: Iterable<Watcher>): Revision | null {
     let any = false;
@@ -176,7 +182,7 @@ export class WatchHub {
     return any ? this.#revision : null;
   }
 
-  /** What was just applied, in order. `storeRevision` is the store's after it. */
+  /** Called with what was just applied, in order. `storeRevision` is the store's revision after it. */
   publish(applied: readonly RevisionEvents[], storeRevision: Revision): void {
     const fresh = applied.filter((each) => each.revision > this.#revision);
     if (storeRevision - this.#revision > fresh.length) return this.#jump(storeRevision);
@@ -198,7 +204,7 @@ export class WatchHub {
     this.#revision = asRevision(Math.max(this.#revision, storeRevision));
   }
 
-  /** History before `compactedRevision` is gone: who still needed it is told. */
+  /** History before `compactedRevision` is compacted. Watchers that still need it are told. */
   compacted(compactedRevision: number): void {
     for (const watcher of this.#behind) {
       if (watcher.next < compactedRevision) this.#end(watcher, { kind: 'compacted', compactedRevision });
@@ -206,8 +212,8 @@ export class WatchHub {
   }
 
   /**
-   * Hands one slice of history to the watcher whose turn it is and to all who need the same revisions. False: nobody
-   * who is behind can take more now.
+   * Hands one slice of history to the watcher whose turn it is and to all that need the same revisions. False: no
+   * watcher that is behind can take more now.
    */
   catchUp(): boolean {
     const reading = this.#readingNow();
@@ -226,7 +232,7 @@ export class WatchHub {
       assert(!this.#groupOf.has(first), 'history before its compaction was refused');
       return true;
     }
-    // What is applied and not yet published comes with its publication.
+    // Events that are applied and not yet published come when they are published.
     const through = asRevision(Math.min(piece.through, this.#revision));
     assert(through >= first.next, 'a piece of history begins where it was asked to');
     const members = this.#takeTurns(first, through, groups);
@@ -237,7 +243,7 @@ export class WatchHub {
     const shared = new Map<EventCollector, Map<Revision, readonly WatchBatch[]>>();
     for (const watcher of members) {
       const group = this.#groupOf.get(watcher);
-      // A sink that was called before may have ended this one.
+      // A sink that was called before may have ended this watcher.
       if (group === undefined) continue;
       const collector = collected.get(group);
       const batches = collector === undefined ? [] : this.#slices(shared, collector, watcher);
@@ -262,7 +268,7 @@ export class WatchHub {
     }
   }
 
-  /** The events between are not at hand (a snapshot was installed): everyone reads them from history. */
+  /** The events between are not in memory (a snapshot was installed), so all watchers read them from history. */
   #jump(storeRevision: Revision): void {
     const from = asRevision(this.#revision + 1);
     this.#revision = storeRevision;
@@ -287,7 +293,7 @@ export class WatchHub {
     group.live.add(watcher);
   }
 
-  /** null: nobody who is behind can take more. */
+  /** Null: no watcher that is behind can take more. */
   #readingNow(): Reading | null {
     const reading = this.#reading;
     const goesOn = reading !== null && this.#behind.has(reading.first) && reading.first.sink.room() === 'free';
@@ -296,7 +302,10 @@ export class WatchHub {
     return first === null ? null : { first, ...this.#wanted() };
   }
 
-  /** All that those who need the revision want of it may be too large where what each of them wants is not. */
+  /**
+   * The events of the revision that all these watchers want together may be too large although those that each wants
+   * are not.
+   */
   #tooLarge({ first, groups }: Reading, end: WatchEnd & { readonly kind: 'tooLarge' }): void {
     const group = this.#groupOf.get(first);
     assert(group !== undefined, 'who is behind has a group');
@@ -313,7 +322,7 @@ export class WatchHub {
     return null;
   }
 
-  /** All who could be served by one read, and their ranges; null where there are too many to look at each. */
+  /** All watchers that one read could serve, and their ranges. Null: they are too many to look at each. */
   #wanted(): Pick<Reading, 'ranges' | 'groups'> {
     const groups = new Set<Group>();
     for (const watcher of this.#behind) {
@@ -326,8 +335,8 @@ export class WatchHub {
   }
 
   /**
-   * Who is served by a piece from `first.next` through `through`, of these groups (null: of all). They go to the end of
-   * the queue.
+   * The watchers, of these groups (null: of all), that a piece from `first.next` through `through` serves. They go to
+   * the end of the queue.
    */
   #takeTurns(first: Watcher, through: Revision, groups: ReadonlySet<Group> | null): readonly Watcher[] {
     const members = [first];
@@ -352,7 +361,7 @@ export class WatchHub {
   ): readonly WatchBatch[] {
     let byStart = shared.get(collector);
     if (byStart === undefined) shared.set(collector, (byStart = new Map()));
-    // Whoever starts before the first event of the slice gets the same batches.
+    // Watchers that start before the first event of the slice get the same batches.
     const wanted = collector.revisions.filter((each) => each.revision >= from);
     const begin = wanted[0]?.revision ?? from;
     const known = byStart.get(begin);
@@ -398,7 +407,7 @@ export class WatchHub {
   }
 }
 
-/** The part of a batch from `from` on; the batch itself where that is all of it. */
+/** The part of a batch from `from` on, which is the batch itself if it has nothing earlier. */
 function startingAt(batch: WatchBatch, from: Revision): WatchBatch | null {
   const first = batch.revisions[0];
   if (first === undefined || first.revision >= from) return batch;

@@ -1,8 +1,8 @@
-// Finds the ranges that hold a key: a map for single keys, an interval tree (a treap, each node with the greatest end
-// below it) for all others. So an event costs what it matches, not how many watch. It knows nothing of watchers or
-// revisions.
+// Finds the ranges that hold a key: a map for single keys, and an interval tree (a treap whose nodes have the greatest
+// end below them) for all others. So an event costs time by its matches, and not by the number of watches. This file
+// knows nothing of watchers or revisions.
 //
-// Keys are text here, one character a byte: such strings compare natively and in the order of the bytes.
+// Keys are text here, one character for each byte: such strings compare natively and in the order of the bytes.
 
 import { assert } from '../../base/assert.ts';
 import { keyText } from '../../base/bytes.ts';
@@ -19,7 +19,7 @@ export type IndexedRange<Member> = {
 type Node<Member> = {
   readonly range: IndexedRange<Member>;
   readonly priority: number;
-  /** The greatest end in this subtree; null: without end. */
+  /** The greatest end in this subtree. Null: some range has no end. */
   greatestEnd: string | null;
   left: Node<Member> | null;
   right: Node<Member> | null;
@@ -54,7 +54,7 @@ export class WatchRanges<Member> {
   }
 
   /**
-   * Calls `visit` with every member whose range holds the key, in no particular order. Answers how many ranges it
+   * Calls `visit` with every member whose range holds the key, in no particular order. Returns how many ranges it
    * looked at.
    */
   visit(key: string, visit: (member: Member) => void): number {
@@ -74,7 +74,7 @@ export class WatchRanges<Member> {
     return null;
   }
 
-  /** Xorshift: the tree's balance needs numbers without a pattern, not secrecy. */
+  /** Xorshift: the balance of the tree needs numbers without a pattern, and no secrecy. */
   #priority(): number {
     this.#seed ^= this.#seed << 13;
     this.#seed ^= this.#seed >>> 17;
