@@ -1,5 +1,5 @@
-// Assertions that stay on in production. A failed one is a bug: it throws, and the object that hosts the code resets
-// and starts again from storage. Nobody catches it, but for the net below the commands of the log
+// Assertions that stay on in production. A failed assertion is a bug: it throws, and the object that hosts the code
+// resets and starts again from storage. Only the code that undoes a whole command of the log catches it
 // (mvcc/careful-apply.ts).
 
 export class AssertionError extends Error {
@@ -10,7 +10,7 @@ export function assert(condition: unknown, message: string): asserts condition {
   if (!condition) throw new AssertionError(message);
 }
 
-/** Marks a place that the types say cannot be reached. */
+/** Marks a branch that cannot be reached according to the types. */
 export function unreachable(value: never): never {
   throw new AssertionError(`unreachable: ${JSON.stringify(value)}`);
 }

@@ -1,5 +1,5 @@
-// Compact binary: what log entries, rows and messages between replicas are written in. Bounds-checked both ways; it
-// knows nothing of what it carries.
+// Compact binary: the form in which log entries, rows and messages between replicas are written. It checks bounds both
+// ways, and knows nothing of what it carries.
 
 import { assert } from './assert.ts';
 
@@ -35,7 +35,7 @@ export class BinaryWriter {
     this.byte(value ? 1 : 0);
   }
 
-  /** A whole number from 0 to 2^53 - 1, in seven bits a byte, lowest first. */
+  /** A whole number from 0 to 2^53 - 1, in seven bits for each byte, the lowest first. */
   varint(value: number): void {
     assert(Number.isSafeInteger(value) && value >= 0, 'a varint is a whole number from 0 to 2^53 - 1');
     this.#reserve(8);
@@ -47,7 +47,7 @@ export class BinaryWriter {
     this.#bytes[this.#length++] = rest;
   }
 
-  /** Any JS number, as it is: also those that lost digits on their way in. */
+  /** Any number of JavaScript as it is, also one that lost digits on its way in. */
   float(value: number): void {
     this.#reserve(8);
     this.#view.setFloat64(this.#length, value);
@@ -61,13 +61,13 @@ export class BinaryWriter {
     this.#length += 8;
   }
 
-  /** Length and bytes. */
+  /** Writes the length, and then the bytes. */
   bytes(value: Uint8Array): void {
     this.varint(value.byteLength);
     this.raw(value);
   }
 
-  /** The bytes alone: the reader must know how many. */
+  /** Writes the bytes alone: the reader must know how many there are. */
   raw(value: Uint8Array): void {
     this.#reserve(value.byteLength);
     this.#bytes.set(value, this.#length);
@@ -78,7 +78,7 @@ export class BinaryWriter {
     this.bytes(encoder.encode(value));
   }
 
-  /** What was written, as a view: write nothing more. */
+  /** The bytes that were written, as a view. Nothing more may be written. */
   finish(): Uint8Array {
     return this.#bytes.subarray(0, this.#length);
   }
@@ -93,7 +93,7 @@ export class BinaryWriter {
   }
 }
 
-/** Throws MalformedBytesError where the bytes end or are not what is asked for. */
+/** @throws MalformedBytesError where the bytes end, or are not what is asked for. */
 export class BinaryReader {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
@@ -139,7 +139,7 @@ export class BinaryReader {
     return this.#view.getBigInt64(this.#take(8));
   }
 
-  /** A view into what is read, not a copy. */
+  /** The result is a view into the bytes that are read, and not a copy. */
   bytes(): Uint8Array {
     return this.raw(this.varint());
   }
@@ -158,14 +158,17 @@ export class BinaryReader {
     }
   }
 
-  /** How many elements follow: never more than there are bytes left, so that a bad length allocates nothing. */
+  /**
+   * The number of elements that follow. It is never more than there are bytes left, so a wrong length allocates
+   * nothing.
+   */
   count(): number {
     const count = this.varint();
     if (count > this.remaining) throw new MalformedBytesError(`${count} elements in ${this.remaining} bytes`);
     return count;
   }
 
-  /** Everything must have been read. */
+  /** @throws MalformedBytesError if bytes are left. */
   end(): void {
     if (this.remaining !== 0) throw new MalformedBytesError(`${this.remaining} bytes too many`);
   }

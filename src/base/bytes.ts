@@ -11,7 +11,7 @@ export function utf8(text: string): Uint8Array {
   return encoder.encode(text);
 }
 
-/** The text of the bytes, or null where they are not UTF-8. */
+/** The text of the bytes. Null: they are not UTF-8. */
 export function textOf(bytes: Uint8Array): string | null {
   try {
     return strictDecoder.decode(bytes);
@@ -20,7 +20,10 @@ export function textOf(bytes: Uint8Array): string | null {
   }
 }
 
-/** Order of unsigned bytes, a prefix before what it begins: the order of etcd's keys and of SQLite's BLOBs. */
+/**
+ * The order of unsigned bytes, with a prefix before the keys that it begins: the order of etcd's keys and of SQLite's
+ * BLOBs.
+ */
 export function compareBytes(left: Uint8Array, right: Uint8Array): number {
   return Buffer.compare(left, right);
 }
@@ -33,7 +36,9 @@ export function startsWith(bytes: Uint8Array, prefix: Uint8Array): boolean {
   return bytes.byteLength >= prefix.byteLength && equalBytes(bytes.subarray(0, prefix.byteLength), prefix);
 }
 
-/** The first key after all keys that begin with `prefix`; null where there is none (an empty prefix, or all 0xff). */
+/**
+ * The first key after all keys that begin with `prefix`. Null: there is none, because the prefix is empty or all 0xff.
+ */
 export function prefixEnd(prefix: Uint8Array): Uint8Array | null {
   for (let last = prefix.byteLength - 1; last >= 0; last--) {
     const byte = prefix[last];
@@ -50,7 +55,7 @@ export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array {
   return joinBytes(parts);
 }
 
-/** The same of very many: as the arguments of one call, a hundred thousand do not fit the stack. */
+/** Appends very many elements: as the arguments of one call, a hundred thousand do not fit the stack. */
 export function joinBytes(parts: readonly Uint8Array[]): Uint8Array {
   let length = 0;
   for (const part of parts) length += part.byteLength;
@@ -67,7 +72,7 @@ export function base64(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
 }
 
-/** One character for each byte (Latin-1): something that a Map or a Set can hold, and that compares as the bytes do. */
+/** One character for each byte (Latin-1): a form that a Map or a Set can hold, and that compares as the bytes do. */
 export function keyText(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
 }

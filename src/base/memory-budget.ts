@@ -1,17 +1,16 @@
 // The memory of one isolate, as far as clients can fill it: answers that are not read yet, bodies, frames that wait,
-// events that were not taken. Many objects of many tenants share an isolate, so what one of them may hold is not for it
-// alone to say. Each tenant and each key has a share. It only counts: whoever holds the bytes gives them up where it
-// gets no more.
+// events that were not taken. Many objects of many tenants share an isolate, so each tenant and each access key has a
+// share. The budget only counts: a holder that gets no more gives up what it holds.
 
 import { memoryBytesMax, memoryCountedBytesMin, memoryOfKeyBytesMax, memoryOfTenantBytesMax } from '../limits.ts';
 
 /**
- * For whom memory is held. `key` is unique within the tenant. `object`: the object that holds it, which may end without
- * giving it back; empty: what holds it does not end before it does.
+ * The owner of the memory. `key` is unique within the tenant. `object`: the object that holds it, which may end without
+ * giving it back. Empty: the holder gives it back before it ends.
  */
 export type MemoryHolder = { readonly tenant: string; readonly key: string; readonly object?: string };
 
-/** Whose share is used up. */
+/** The share that is used up. */
 export type MemoryShare = 'key' | 'tenant' | 'service';
 
 export type MemoryBounds = {
@@ -35,12 +34,12 @@ export class MemoryBudget {
     return this.#bytes;
   }
 
-  /** Holds nothing yet. */
+  /** A reservation that holds nothing yet. */
   reserve(holder: MemoryHolder): Reservation {
     return new Reservation(this, holder);
   }
 
-  /** Whose share does not allow this many more bytes; null: they may be held. */
+  /** The share that does not allow so many more bytes. Null: they may be held. */
   lacking(holder: MemoryHolder, moreBytes: number): MemoryShare | null {
     const { bytesMax, tenantBytesMax, keyBytesMax } = this.#bounds;
     if ((this.#keys.get(keyText(holder)) ?? 0) + moreBytes > keyBytesMax) return 'key';
@@ -48,14 +47,14 @@ export class MemoryBudget {
     return this.#bytes + moreBytes > bytesMax ? 'service' : null;
   }
 
-  /** An object begins anew: what an instance before it held (it crashed, or was put to sleep) is held no more. */
+  /** An object begins anew: what its earlier instance held, which crashed or was put to sleep, no longer counts. */
   begins(object: string): void {
     const held = this.#ofObjects.get(object) ?? [];
     for (const reservation of held) reservation.lose();
     this.#ofObjects.delete(object);
   }
 
-  /** Of a reservation: counts what it holds more, or less. */
+  /** A reservation holds more, or less. */
   add(reservation: Reservation, holder: MemoryHolder, bytes: number): void {
     this.#note(reservation, holder.object ?? '', reservation.bytes + bytes);
     addTo(this.#keys, keyText(holder), bytes);
@@ -73,7 +72,7 @@ export class MemoryBudget {
   }
 }
 
-/** What one answer, body, socket or stream holds. */
+/** The bytes that one answer, body, socket or stream holds. */
 export class Reservation {
   readonly #budget: MemoryBudget;
   readonly #holder: MemoryHolder;
@@ -90,8 +89,8 @@ export class Reservation {
   }
 
   /**
-   * Holds so many bytes from now on; a few are not counted. Fewer than before can always be held. Where more cannot, it
-   * holds what it did before, and the answer is whose share lacks.
+   * Holds so many bytes from now on; a few are not counted. Fewer than before can always be held. If more cannot, it
+   * holds what it did before, and returns the share that is used up.
    */
   hold(bytes: number): MemoryShare | null {
     const counted = bytes < memoryCountedBytesMin ? 0 : bytes;
@@ -104,19 +103,19 @@ export class Reservation {
     return null;
   }
 
-  /** Whoever held it has ended: it holds nothing, for good. */
+  /** The holder has ended, and holds nothing any more. */
   lose(): void {
     this.hold(0);
     this.#isLost = true;
   }
 
-  /** Doing it again is fine. */
+  /** It may be called again. */
   release(): void {
     this.hold(0);
   }
 }
 
-/** One for all that runs in this isolate. */
+/** The budget of everything that runs in this isolate. */
 export const isolateMemory = new MemoryBudget({
   bytesMax: memoryBytesMax,
   tenantBytesMax: memoryOfTenantBytesMax,

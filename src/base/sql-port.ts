@@ -6,8 +6,8 @@ export type SqlValue = string | number | Uint8Array | null;
 export type SqlRow = readonly SqlValue[];
 
 /**
- * The database, or what it lies on, did not do what it was told: of this replica alone, and no reason to judge what was
- * asked. `cause` has what was thrown.
+ * The database, or what it lies on, did not do what it was told. This concerns this replica alone, and does not mean
+ * that a request was wrong. `cause` is what was thrown.
  */
 export class StorageFault extends Error {
   override readonly name = 'StorageFault';
@@ -18,8 +18,8 @@ export class StorageFault extends Error {
 }
 
 /**
- * All that an adapter's database throws comes out as a StorageFault; what a transaction's body throws comes out as it
- * is.
+ * Everything that the database of an adapter throws comes out as a StorageFault. What the body of a transaction throws
+ * comes out unchanged.
  */
 export interface SqlPort {
   /** Runs one statement for its effect. */
@@ -30,7 +30,10 @@ export interface SqlPort {
   iterate(statement: string, ...bindings: readonly SqlValue[]): IterableIterator<SqlRow>;
   /** Bytes of the database. */
   databaseBytes(): number;
-  /** Runs `body`; rolls back what it wrote and throws again if it throws. Nests. The body cannot be async. */
+  /**
+   * Runs `body`. If it throws, its writes are rolled back, and the throw goes on. Transactions nest. The body cannot be
+   * async.
+   */
   transaction<Result>(body: () => NotPromise<Result>): Result;
 }
 

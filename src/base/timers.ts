@@ -1,7 +1,7 @@
-// Waiting: each timer ends with what it waits for, so that none keeps an object awake. The one file of this room that
-// knows the platform: the pure rooms do not import it.
+// Waiting. Each timer ends with what it waits for, so that none keeps an object awake. This is the only file of its
+// room that knows the platform, so the pure rooms do not import it.
 
-/** null: `answer` did not come in time. */
+/** Null: `answer` did not come in time. */
 export function within<Value>(answer: Promise<Value>, timeoutMs: number): Promise<Value | null> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(resolve, timeoutMs, null);

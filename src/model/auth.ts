@@ -1,27 +1,29 @@
-// etcd's users, roles and permissions: what can be asked of them and how they are told. Both the state machine
-// (`mvcc/`) and the wire (`api/`) speak it. Types and constants only. Names, numbers and meaning are etcd's
-// (auth.proto, rpc.proto of v3.7).
+// etcd's users, roles and permissions: what can be asked of them and how they are told, for the state machine (`mvcc/`)
+// and the wire (`api/`) alike. Types and constants only. Names, numbers and meaning are etcd's (auth.proto, rpc.proto
+// of v3.7).
 
 import type { KeyRange } from './ranges.ts';
 
-/** Other numbers are kept as they came and permit nothing: so does etcd. */
+/** Other numbers are kept as they came and permit nothing, as in etcd. */
 export const permissionType = { read: 0, write: 1, readWrite: 2 } as const;
 
-/** A role's permission for a range. Of those of one key, the first is replaced by one of the same range end. */
+/**
+ * A role's permission for a range. Of the permissions for one key, the first one with the same range end is replaced.
+ */
 export type Permission = KeyRange & { readonly type: number };
 
 /**
- * What changes users and roles. None of it makes a revision of the store; each change adds one to the auth revision,
- * enabling aside (`authDisable` adds one). Only the root may, once auth is on. Passwords are hashed before they come
- * here: a hash is opaque to the store, "" is a hash that no password fits.
+ * The operations that change users and roles. None makes a revision of the store. Each adds one to the auth revision,
+ * except for enabling (`authDisable` adds one). Only the root may do them once auth is on. Passwords are hashed before
+ * they come here: the store does not look into a hash, and "" is a hash that no password fits.
  */
 export type AuthOperation =
   | { readonly kind: 'authEnable' }
   | { readonly kind: 'authDisable' }
-  /** `passwordHash` null: a user without a password, for good. */
+  /** `passwordHash` null: the user has no password, and never gets one. */
   | { readonly kind: 'userAdd'; readonly name: string; readonly passwordHash: string | null }
   | { readonly kind: 'userDelete'; readonly name: string }
-  /** A user without a password stays one. */
+  /** A user without a password stays without one. */
   | { readonly kind: 'userChangePassword'; readonly name: string; readonly passwordHash: string }
   /** The role `root` may be granted before it exists. */
   | { readonly kind: 'userGrantRole'; readonly name: string; readonly role: string }
@@ -33,7 +35,7 @@ export type AuthOperation =
   | { readonly kind: 'roleRevokePermission'; readonly role: string; readonly range: KeyRange };
 
 /**
- * What can go wrong with users and roles. The place of a kind in this list is part of its number in remembered outcomes
+ * The failures of users and roles. The position of a kind in this list is part of its number in remembered outcomes
  * (`mvcc/codec/outcome-codec.ts`), so this list is closed: a new kind goes to `StoreFailure` and to the end of the
  * codec's list.
  */
@@ -41,7 +43,7 @@ export const authFailureKinds = [
   'authNotEnabled',
   'rootUserMissing',
   'rootRoleMissing',
-  /** A user to be added has no name; or auth is on and the caller names no user. */
+  /** The user to be added has no name; or auth is on and the caller names no user. */
   'userNameEmpty',
   'userExists',
   'userNotFound',
@@ -51,14 +53,16 @@ export const authFailureKinds = [
   'roleNotGranted',
   'permissionNotGiven',
   'permissionNotGranted',
-  /** A permission of no key or of an empty range; the root or its role were to be removed while auth is on. */
+  /**
+   * The permission is for no key or for an empty range; or the root or its role were to be removed while auth is on.
+   */
   'invalidAuthManagement',
-  /** Unknown user or wrong password: which of them is not told. */
+  /** The user is unknown, or the password is wrong. The failure does not tell which. */
   'authenticationFailed',
   'userWithoutPassword',
-  /** Not a token, or one that has ended. */
+  /** The text is no token, or its token has ended. */
   'invalidToken',
-  /** The user's roles do not permit this. What the key that named the tenant lacks is `forbidden`. */
+  /** The roles of the user do not permit this. If the access key lacks a right, the failure is `forbidden`. */
   'permissionDenied',
 ] as const;
 

@@ -6,13 +6,16 @@ type Branded<Base, Name extends string> = Base & { readonly [brand]: Name };
 
 /** Raft's logical clock. 0 before the first election. */
 export type Term = Branded<number, 'Term'>;
-/** The place of an entry in the Raft log. The first entry is at 1; 0 is "before the log". */
+/** The index of an entry in the Raft log. The first entry is at 1; 0 is before the log. */
 export type LogIndex = Branded<number, 'LogIndex'>;
-/** A replica of a group: 1, 2, 3 … in the order in which replicas joined. Never used again after a replica left. */
+/**
+ * The number of a replica of a group: 1, 2, 3 … in the order in which replicas joined. It is never given again after a
+ * replica left.
+ */
 export type ReplicaId = Branded<number, 'ReplicaId'>;
 /** The store's clock, as in etcd: a fresh store is at 1, each changing transaction adds one. */
 export type Revision = Branded<number, 'Revision'>;
-/** A lease, any 64-bit integer that a client may choose; 0n is "no lease". */
+/** The id of a lease: any 64-bit integer that a client may choose. 0n means that there is no lease. */
 export type LeaseId = Branded<bigint, 'LeaseId'>;
 
 export const term = (value: number): Term => value as Term;

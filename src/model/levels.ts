@@ -1,20 +1,20 @@
-// The levels of a group. What a log entry means, and what a store writes, must be the same on every replica, also while
-// some of them run older code: so what newer code does differently begins with a command in the log (`groupLevel`),
-// which is proposed once all members know the level. Code that does not know a level halts at its command. What belongs
-// to a level that has been released never changes: whoever has to change it adds a level.
+// The levels of a group. The meaning of a log entry, and what a store writes, must be the same on every replica, also
+// while some of them run older code. So whatever newer code does differently begins with a command in the log
+// (`groupLevel`), which is proposed once all members know the level. Code that does not know a level halts at its
+// command. What belongs to a released level never changes: a change of it is a new level.
 
 export const groupLevel = {
-  /** Puts, transactions, compaction, keys of the tenant, leases, users and roles, alarms. The store is of format 2. */
+  /** Puts, transactions, compaction, access keys, leases, users and roles, alarms. The store has format 2. */
   first: 1,
   /**
-   * Members come and go, the log is cut and replicas are rebuilt from snapshots, entries are hashed
-   * (`mvcc/hash/running-hash.ts`), and a lease that is past its deadline ends only if it is still the one that its
-   * leader saw. The store is of format 3.
+   * Members join and leave, the log is cut and replicas are rebuilt from snapshots, entries are hashed
+   * (`mvcc/hash/running-hash.ts`), and a lease past its deadline ends only if it is still the one that its leader saw.
+   * The store has format 3.
    */
   second: 2,
   /**
-   * One command does bounded work (`mvcc/work-budget.ts`), a user has a bounded number of roles, and a remembered write
-   * knows a digest of its request. The store is of format 4.
+   * One command does bounded work (`mvcc/work-budget.ts`), a user has a bounded number of roles, and a write is
+   * remembered with a digest of its request. The store has format 4.
    */
   third: 3,
 } as const;

@@ -1,6 +1,7 @@
-// Where the replicas of a group may be, and how many a group begins with. The names of the places are the platform's.
+// The locations in which the replicas of a group may be, and how many replicas a group begins with. The names of the
+// locations are the platform's.
 
-/** Where the platform can be asked to place an object. */
+/** The locations in which the platform can be asked to run an object. */
 export const locationHints = [
   'wnam',
   'enam',
@@ -16,13 +17,13 @@ export const locationHints = [
 ] as const;
 export type LocationHint = (typeof locationHints)[number];
 
-/** Where the platform can be told to keep an object. */
+/** The jurisdictions in which the platform can be told to keep an object. */
 export const jurisdictions = ['eu', 'us', 'fedramp', 'fedramp-high'] as const;
 export type Jurisdiction = (typeof jurisdictions)[number];
 
 export type Placement =
   | { readonly kind: 'automatic' }
-  /** A hint for each replica in turn; no more hints than replicas. */
+  /** A location hint for each replica in turn. There are no more hints than replicas. */
   | { readonly kind: 'hints'; readonly hints: readonly LocationHint[] }
   | { readonly kind: 'jurisdiction'; readonly jurisdiction: Jurisdiction };
 

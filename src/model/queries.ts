@@ -1,39 +1,39 @@
-// What can be read of the store beside its keys: leases, users and roles, alarms, hashes. Both the state machine
-// (`mvcc/`) and the wire (`api/`) speak it. Types only. Who may ask is looked at with the query: an answer tells only
-// what the caller may see.
+// What can be read of the store beside its keys: leases, users and roles, alarms, hashes, for the state machine
+// (`mvcc/`) and the wire (`api/`) alike. Types only. The permission of the caller is checked with the query, and an
+// answer tells only what the caller may see.
 
 import type { Permission } from './auth.ts';
 import type { LeaseId, Revision } from './brands.ts';
 import type { Alarm, AnnouncedLearner, StoreFailure } from './store.ts';
 
 export type Query =
-  /** `keys`: the keys attached to it, too. */
+  /** `keys`: true: the answer has the keys that are attached to the lease. */
   | { readonly kind: 'timeToLive'; readonly id: LeaseId; readonly keys: boolean }
   | { readonly kind: 'leases' }
-  /** May the caller extend this lease, and by how much? Extending it is the leader's, in memory. */
+  /** Asks whether the caller may extend this lease, and by how much. The leader extends it, in memory. */
   | { readonly kind: 'keepAlive'; readonly id: LeaseId }
-  /** Anyone may, unless the token is a bad one. */
+  /** Anyone may ask, unless its token is wrong. */
   | { readonly kind: 'authStatus' }
   | { readonly kind: 'userGet'; readonly name: string }
   | { readonly kind: 'userList' }
   | { readonly kind: 'roleGet'; readonly role: string }
   | { readonly kind: 'roleList' }
   /**
-   * For `authenticate`, by the service alone: fails with `authNotEnabled`, `authenticationFailed`,
+   * For `authenticate`, asked by the service alone. Fails with `authNotEnabled`, `authenticationFailed` or
    * `userWithoutPassword`.
    */
   | { readonly kind: 'credential'; readonly name: string }
-  /** `alarm` 0: of every kind. */
+  /** `alarm` 0: the alarms of every kind. */
   | { readonly kind: 'alarms'; readonly alarm: number }
   | { readonly kind: 'hash' }
-  /** `revision` 0 or less: the current one. */
+  /** `revision` 0 or less: the present one. */
   | { readonly kind: 'hashKv'; readonly revision: number }
-  /** The store's part of etcd's Status. */
+  /** The part of etcd's Status that the store knows. */
   | { readonly kind: 'storeStatus' }
   | { readonly kind: 'announcedLearner' };
 
 export type QueryAnswer =
-  /** `lease` null: there is no such lease. `keys` is empty unless it was asked for. */
+  /** `lease` null: there is no such lease. `keys` is empty unless the keys were asked for. */
   | {
       readonly kind: 'timeToLive';
       readonly id: LeaseId;
@@ -43,18 +43,18 @@ export type QueryAnswer =
   /** `ttlSeconds` null: there is no such lease. */
   | { readonly kind: 'keepAlive'; readonly id: LeaseId; readonly ttlSeconds: number | null }
   | { readonly kind: 'authStatus'; readonly enabled: boolean; readonly authRevision: number }
-  /** Names in order. */
+  /** The names, in order. */
   | { readonly kind: 'userGet'; readonly roles: readonly string[] }
   | { readonly kind: 'userList'; readonly users: readonly string[] }
-  /** In the order of keys; those of one key in the order in which they came. */
+  /** The permissions in the order of their keys; those for one key in the order in which they came. */
   | { readonly kind: 'roleGet'; readonly permissions: readonly Permission[] }
   | { readonly kind: 'roleList'; readonly roles: readonly string[] }
-  /** A token given for this password carries this auth revision. */
+  /** The auth revision that a token for this password carries. */
   | { readonly kind: 'credential'; readonly passwordHash: string; readonly authRevision: number }
   | { readonly kind: 'alarms'; readonly alarms: readonly Alarm[] }
-  /** Of 32 bits. Equal on replicas that applied the same log. */
+  /** A hash of 32 bits, which is equal on replicas that applied the same log. */
   | { readonly kind: 'hash'; readonly hash: number }
-  /** `compactedRevision` -1 before the first compaction. */
+  /** `compactedRevision` -1: there was no compaction. */
   | {
       readonly kind: 'hashKv';
       readonly hash: number;
@@ -67,7 +67,7 @@ export type QueryAnswer =
       readonly databaseBytesInUse: number;
       readonly quotaBytes: number;
       readonly alarms: readonly Alarm[];
-      /** Of a downgrade that was announced, major.minor; null: none. */
+      /** The version of an announced downgrade, as major.minor. Null: none is announced. */
       readonly downgradeTarget: string | null;
     }
   | { readonly kind: 'announcedLearner'; readonly learner: AnnouncedLearner | null };
@@ -79,7 +79,7 @@ export function isAnswerTo<Kind extends Query['kind']>(kind: Kind, answer: Query
   return answer.kind === kind;
 }
 
-/** `revision` is the store's when it answered. */
+/** `revision` is the store's revision when it answered. */
 export type QueryResult<Kind extends Query['kind'] = Query['kind']> =
   | { readonly kind: 'answer'; readonly revision: Revision; readonly answer: AnswerTo<Kind> }
   | { readonly kind: 'failed'; readonly failure: StoreFailure };

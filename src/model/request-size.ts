@@ -1,10 +1,10 @@
-// How many bytes a request has as protobuf, for etcd's limits are on that. Zero and empty fields are left out there
-// too.
+// The size of a request as protobuf, because etcd's limits are on that size. Zero and empty fields are left out in
+// protobuf as well.
 
 import { unreachable } from '../base/assert.ts';
 import type { Compare, Operation, PutRequest, RangeRequest, TxnOperation, TxnRequest } from './store.ts';
 
-/** A field's tag is one byte for field numbers up to 15, which is all there are here. */
+/** The tag of a field takes one byte for field numbers up to 15, which are all that there are here. */
 const tagBytes = 1;
 const negativeBytes = 10;
 
@@ -114,7 +114,10 @@ export function txnBytes(request: TxnRequest): number {
   return bytes;
 }
 
-/** Of what a client can make large; the other operations are small, or are measured before they become one. */
+/**
+ * The size of operations that a client can make large. The others are small, or are measured before they become an
+ * operation.
+ */
 export function operationBytes(operation: Operation): number {
   if (operation.kind === 'put') return putBytes(operation.request);
   if (operation.kind === 'deleteRange') return deleteRangeBytes(operation.request);

@@ -4,9 +4,12 @@ import type { ReplicaId } from '../model/brands.ts';
 import { tally, type Electorate, type Tally } from './quorum.ts';
 
 export type BallotOptions = {
-  /** Asked for on demand or by the leader itself: peers do not wait until they miss the leader. */
+  /**
+   * The campaign was asked for by a caller or by the leader itself: peers grant it although they do not miss the leader
+   * yet.
+   */
   readonly urgent: boolean;
-  /** The leader of this term that the campaign is against. null: none is known. */
+  /** The leader of this term that the campaign is against. Null: none is known. */
   readonly doubted: ReplicaId | null;
 };
 
@@ -34,8 +37,9 @@ export class Ballot {
   }
 
   /**
-   * The leader of this term called. True: the campaign is over. One against a known leader is not, before that leader
-   * refuses, too: who hangs goes on calling, and heartbeats may come more often than an answer from far away.
+   * The leader of this term called. True: the campaign is over. A campaign against a known leader is not over before
+   * that leader refuses it as well, because a leader that hangs goes on calling, and heartbeats may come more often
+   * than an answer from far away.
    */
   isEndedBy(leader: ReplicaId): boolean {
     if (leader !== this.#doubted) return true;

@@ -1,6 +1,5 @@
-// Who is in the group. A configuration is an entry of the log and counts from the moment in which it is appended
-// (§4.1); it changes by one voter at a time, so that every majority of one configuration meets every majority of the
-// next.
+// The members of the group. A configuration is an entry of the log and counts from the moment in which it is appended
+// (§4.1). It changes by one voter at a time, so every majority of one configuration meets every majority of the next.
 
 import { BinaryReader, BinaryWriter, MalformedBytesError } from '../base/binary.ts';
 import { replicaId, type ReplicaId } from '../model/brands.ts';
@@ -8,24 +7,24 @@ import type { Electorate } from './quorum.ts';
 
 export type GroupMember = {
   readonly id: ReplicaId;
-  /** false: a learner. It gets the log, and counts for nothing (§4.2.1). */
+  /** False: a learner. It gets the log, and counts for nothing (§4.2.1). */
   readonly voter: boolean;
-  /** Where it was placed. The core does not look at it, nor at the plan. */
+  /** The location that it was asked to run in. The core looks neither at this nor at the plan. */
   readonly location: string;
   readonly plan: MemberPlan | null;
 };
 
-/** What shall become of a learner once it has caught up. It is in the log, so that any leader goes on with it. */
+/** What happens to a learner once it has caught up. It is in the log, so that any leader goes on with it. */
 export type MemberPlan = {
-  /** The voter that leaves once this learner votes; null: none. */
+  /** The voter that leaves once this learner votes. Null: none leaves. */
   readonly replaces: ReplicaId | null;
 };
 
 export type Configuration = Electorate & {
-  /** In the order of their ids. */
+  /** The members in the order of their ids. */
   readonly members: readonly GroupMember[];
   /**
-   * The id of the next replica that joins. Ids are never used twice: whoever has a lower one and is not a member was
+   * The id of the next replica that joins. Ids are never given twice: a replica with a lower id that is no member was
    * removed.
    */
   readonly nextId: ReplicaId;
@@ -38,7 +37,7 @@ function configurationOf(members: readonly GroupMember[], nextId: ReplicaId): Co
   return { members: ordered, nextId, voters: ordered.filter(({ voter }) => voter).map(({ id }) => id) };
 }
 
-/** A group that begins: all vote. */
+/** The configuration of a new group, in which all members vote. */
 export function foundingConfiguration(
   members: readonly { readonly id: ReplicaId; readonly location: string }[],
 ): Configuration {
@@ -53,12 +52,12 @@ export function memberOf(configuration: Configuration, id: ReplicaId): GroupMemb
   return configuration.members.find((member) => member.id === id) ?? null;
 }
 
-/** It was a member once, and will never be again. */
+/** Whether this replica was a member once, and so will never be one again. */
 export function wasRemoved(configuration: Configuration, id: ReplicaId): boolean {
   return id < configuration.nextId && memberOf(configuration, id) === null;
 }
 
-/** With a learner that has a new id. */
+/** Adds a learner with a new id. */
 export function withLearner(
   configuration: Configuration,
   learner: { readonly location: string; readonly plan: MemberPlan | null },
@@ -67,7 +66,7 @@ export function withLearner(
   return configurationOf([...members, { id: nextId, voter: false, ...learner }], replicaId(nextId + 1));
 }
 
-/** The learner votes. Its plan stays only while it says what the learner replaces, until that has left. */
+/** The learner becomes a voter. Its plan stays while the replica that it replaces has not left yet. */
 export function withVoter(configuration: Configuration, id: ReplicaId): Configuration {
   const members = configuration.members.map((member) => {
     if (member.id !== id) return member;
@@ -76,7 +75,7 @@ export function withVoter(configuration: Configuration, id: ReplicaId): Configur
   return configurationOf(members, configuration.nextId);
 }
 
-/** A learner that was to replace it shall vote all the same. */
+/** A learner that was to replace the removed member is to vote all the same. */
 export function without(configuration: Configuration, id: ReplicaId): Configuration {
   const members = configuration.members
     .filter((member) => member.id !== id)
@@ -87,7 +86,7 @@ export function without(configuration: Configuration, id: ReplicaId): Configurat
   return configurationOf(members, configuration.nextId);
 }
 
-/** At most one voter comes or goes, and somebody votes. */
+/** Whether at most one voter joins or leaves, and a voter is left. */
 export function isOneStep(from: Configuration, to: Configuration): boolean {
   const joined = to.voters.filter((id) => !from.voters.includes(id)).length;
   const left = from.voters.filter((id) => !to.voters.includes(id)).length;
@@ -109,7 +108,7 @@ export function encodeConfiguration({ members, nextId }: Configuration): Uint8Ar
   return writer.finish();
 }
 
-/** Throws MalformedBytesError, also for a version that this code does not know: levels keep such entries away. */
+/** @throws MalformedBytesError, also for an unknown version: levels keep such entries away. */
 export function decodeConfiguration(bytes: Uint8Array): Configuration {
   const reader = new BinaryReader(bytes);
   const version = reader.byte();

@@ -1,5 +1,5 @@
-// The configurations along the log: the one that holds at its start, and those that entries brought. The newest counts,
-// whether or not it is committed (§4.1); one that a new leader replaces is taken back.
+// The configurations along the log: the one that holds at its start, and those that entries brought. The newest one
+// counts, whether or not it is committed (§4.1). If a new leader replaces its entry, it is taken back.
 
 import { assert } from '../base/assert.ts';
 import type { LogIndex } from '../model/brands.ts';
@@ -9,10 +9,10 @@ import type { StoredConfiguration } from './types.ts';
 type Placed = { readonly index: LogIndex; readonly configuration: Configuration };
 
 export class Configurations {
-  /** In the order of their indexes; never empty. */
+  /** The configurations in the order of their indexes. Invariant: there is at least one. */
   readonly #placed: Placed[];
 
-  /** `founding` holds from index 0, where nothing else is stored. */
+  /** `founding` holds from index 0 on, if nothing else is stored. */
   constructor(founding: Configuration, stored: readonly StoredConfiguration[], base: LogIndex) {
     this.#placed = stored.map(({ index, data }) => ({ index, configuration: decodeConfiguration(data) }));
     const first = this.#placed[0];
@@ -23,12 +23,12 @@ export class Configurations {
     return this.#last.configuration;
   }
 
-  /** The entry that brought the newest one. */
+  /** The index of the entry that brought the newest configuration. */
   get newestIndex(): LogIndex {
     return this.#last.index;
   }
 
-  /** The one that held once the entry at `index` was appended. */
+  /** The configuration that held once the entry at `index` was appended. */
   at(index: LogIndex): Configuration {
     const placed = this.#placed.findLast((one) => one.index <= index);
     assert(placed !== undefined, 'a configuration before the start of the log');
@@ -40,7 +40,7 @@ export class Configurations {
     this.#placed.push({ index, configuration: decodeConfiguration(data) });
   }
 
-  /** Entries from `first` on are gone. */
+  /** Called when entries from `first` on are taken back. */
   truncate(first: LogIndex): void {
     while (this.#placed.length > 1 && this.#last.index >= first) this.#placed.pop();
     assert(this.#last.index < first, 'the configuration at the start of the log cannot be taken back');

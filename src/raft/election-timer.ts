@@ -1,4 +1,4 @@
-// When a replica gives up on its leader. Counts ticks; knows neither roles nor terms.
+// Decides when a replica gives up on its leader. It counts ticks, and knows neither roles nor terms.
 
 const unheard = Number.POSITIVE_INFINITY;
 
@@ -7,7 +7,7 @@ export type ElectionTimerOptions = { readonly electionTimeoutTicks: number; read
 export class ElectionTimer {
   readonly #options: ElectionTimerOptions;
   #elapsedTicks = 0;
-  /** Drawn anew for each role, so that candidates that split a vote once do not do so again (§3.4). */
+  /** The time-out is drawn anew for each role, so that candidates that split a vote once do not do so again (§3.4). */
   #timeoutTicks = 0;
   #leaderSilentTicks = unheard;
 
@@ -24,7 +24,7 @@ export class ElectionTimer {
     return this.#elapsedTicks >= this.#timeoutTicks;
   }
 
-  /** A leader was heard within the shortest time-out (§4.2.3). */
+  /** Whether a leader was heard within the shortest time-out (§4.2.3). */
   get leaderLives(): boolean {
     return this.#leaderSilentTicks < this.#options.electionTimeoutTicks;
   }
@@ -40,7 +40,7 @@ export class ElectionTimer {
     this.#timeoutTicks = electionTimeoutTicks + Math.floor(random() * electionTimeoutTicks);
   }
 
-  /** From now on again, for as long as before. */
+  /** Begins the time-out anew, with the same length. */
   postpone(): void {
     this.#elapsedTicks = 0;
   }
@@ -50,7 +50,7 @@ export class ElectionTimer {
     this.#leaderSilentTicks = 0;
   }
 
-  /** There is no leader, or its silence means nothing. */
+  /** Called when there is no leader, or its silence means nothing. */
   leaderForgotten(): void {
     this.#leaderSilentTicks = unheard;
   }

@@ -23,7 +23,7 @@ export type LeadershipOptions = {
   readonly electionTimeoutTicks: number;
   readonly heartbeatTicks: number;
   readonly appendEntriesMax: number;
-  /** Reads that a quorum has confirmed, at the index at which they may be served. */
+  /** The reads that a quorum has confirmed, with the index at which they may be served. */
   readonly onReadsConfirmed: (reads: readonly Read[], index: LogIndex) => void;
 };
 
@@ -33,23 +33,21 @@ export class Leadership {
   readonly #options: LeadershipOptions;
   readonly #log: RaftLog;
   readonly #outbox: Outbox;
-  /** Of every other member of the newest configuration. */
+  /** The progress of every other member of the newest configuration. */
   #peers: Progress[] = [];
-  /** Who is not in it any more, until that is committed: then they are told. */
+  /** Members that have left the newest configuration, until it is committed: then they are told. */
   #leaving: readonly ReplicaId[] = [];
-  /** The noop that opened the term. Every entry from here on is of this term. */
+  /** The index of the noop that opened the term. Every entry from here on is of this term. */
   readonly #firstOfTerm: LogIndex;
   readonly #reads = new ReadRounds();
   #tick = 0;
   #ticksSinceHeartbeat = 0;
-  /** Number of the newest confirmation round; appends and heartbeats carry it, replies echo it. */
+  /** The number of the newest confirmation round. Appends and heartbeats carry it, and replies echo it. */
   #round = 0;
   #transfer: { readonly to: ReplicaId; readonly sinceTick: number } | null = null;
-  /** Something may be sent to followers: see `flush`. */
+  /** True: something may be sent to followers; see `flush`. */
   #appendsDue = true;
-  /**
-   * What the last append carried: followers that are as far get the same array, so that the host can encode it once.
-   */
+  /** The entries of the last append. Followers that are as far get the same array, so the host can encode it once. */
   #shared: readonly Entry[] = noEntries;
 
   readonly #matchOf = (id: ReplicaId): number => this.#peer(id)?.match ?? this.#log.persisted;
@@ -79,12 +77,12 @@ export class Leadership {
     return id === this.#options.id ? this.#log.persisted : (this.#peer(id)?.match ?? null);
   }
 
-  /** `flush` would do something. */
+  /** Whether `flush` would do something. */
   get hasWork(): boolean {
     return this.#appendsDue || this.#mayStartReads;
   }
 
-  /** Nothing is left to do for anyone: all is committed, every voter has it and knows that it is committed. */
+  /** Whether nothing is left to do: everything is committed, and every voter has it and knows that it is committed. */
   get isSettled(): boolean {
     const { lastIndex, commit } = this.#log;
     return (
@@ -114,7 +112,7 @@ export class Leadership {
     return this.#append('command', data);
   }
 
-  /** A majority of those voters answered within the last election time-out. */
+  /** Whether a majority of these voters answered within the last election time-out. */
   hears(electorate: Electorate): boolean {
     const { electionTimeoutTicks } = this.#options;
     const activeTick = (id: ReplicaId): number =>
@@ -122,20 +120,20 @@ export class Leadership {
     return quorumValue(electorate, activeTick) + electionTimeoutTicks > this.#tick;
   }
 
-  /** It counts from now on, and no other one is under way. */
+  /** A new configuration was appended. It counts from now on, and no other change is under way. */
   proposeConfiguration(data: Uint8Array): LogIndex | null {
     if (this.#transfer !== null) return null;
     const index = this.#append('membership', data);
     const before = this.#peers;
     this.#meetMembers(index);
     this.#leaving = before.map(({ id }) => id).filter((id) => this.#peer(id) === null);
-    // Without whom it was held up, the rest may be a majority.
+    // The remaining voters may be a majority that has committed entries which the one that left held up.
     this.#advanceCommit();
     this.#confirmReads();
     return index;
   }
 
-  /** That replica's object does not exist: what it had is gone. */
+  /** The object of that replica does not exist, so nothing counts any more of what it said to have. */
   absent(id: ReplicaId): void {
     this.#peer(id)?.forget();
   }
@@ -145,7 +143,7 @@ export class Leadership {
     return this.#reads.add(read);
   }
 
-  /** What the host took last is on disk: the leader counts itself. */
+  /** The effects that the host took last are on disk, so the leader counts itself. */
   persisted(): void {
     this.#advanceCommit();
   }
@@ -172,14 +170,15 @@ export class Leadership {
     if (peer === null) return;
     peer.answered(message.round);
     peer.resumeProbe();
-    // A lost append must not stall: one that follows all that was sent is rejected if anything before it is missing.
+    // A lost append must not stall replication: an append that follows everything that was sent is rejected if anything
+    // before it is missing.
     if (peer.match < this.#log.lastIndex) this.#sendAppend(peer, { empty: true });
   }
 
   /**
-   * Shows that this leader lives to one who asks for pre-votes. Not where a quorum has missed two heartbeats: it may be
-   * that this leader can be called and can call nobody, and whoever campaigns would keep it in its place with every
-   * question.
+   * Shows a candidate that asks for pre-votes that this leader lives. It does not if a quorum has missed two
+   * heartbeats: this leader may then be reachable without reaching anybody, and each question of a candidate would keep
+   * it in its place.
    */
   showLife(to: ReplicaId): void {
     const peer = this.#peer(to);
@@ -200,7 +199,7 @@ export class Leadership {
     }
   }
 
-  /** Hands leadership to `to` once its log is complete (§3.10); given up after an election time-out. */
+  /** Hands leadership to `to` once its log is complete (§3.10). This is given up after an election time-out. */
   transfer(to: ReplicaId): boolean {
     const peer = this.#peer(to);
     if (peer === null || memberOf(this.#configuration, to)?.voter !== true) return false;
@@ -215,13 +214,16 @@ export class Leadership {
     }
   }
 
-  /** Nobody was heard during the rest: followers get a full time-out to answer, and the next tick is a heartbeat. */
+  /** Nobody was heard during the rest, so followers get a full time-out to answer, and the next tick is a heartbeat. */
   wake(): void {
     for (const peer of this.#peers) peer.activeTick = this.#tick;
     this.#ticksSinceHeartbeat = this.#options.heartbeatTicks;
   }
 
-  /** Before effects are taken: one append per follower for all that was proposed, and one round for all reads. */
+  /**
+   * Called before effects are taken: one append to each follower for everything that was proposed, and one round for
+   * all reads.
+   */
   flush(): void {
     const round = this.#round;
     if (this.#mayStartReads) {
@@ -235,11 +237,11 @@ export class Leadership {
     }
     this.#appendsDue = false;
     this.#shared = noEntries;
-    // A group of one needs nobody's answer.
+    // A group of one needs no answer.
     if (this.#round > round) this.#confirmReads();
   }
 
-  /** The term is over: gives back the reads that nobody will answer. */
+  /** Called when the term is over. Returns the reads that nobody will answer. */
   stepDown(): readonly Read[] {
     return this.#reads.drain();
   }
@@ -253,7 +255,7 @@ export class Leadership {
   }
 
   /**
-   * Progress of those who are in the newest configuration; who is new to it is sent entries from `next` on, to begin
+   * The progress of the members of the newest configuration. A new member is sent entries from `next` on, to begin
    * with.
    */
   #meetMembers(next: LogIndex): void {
@@ -271,7 +273,7 @@ export class Leadership {
     return index;
   }
 
-  /** Whoever answers in this term follows this leader: what counts for check-quorum and for reads. */
+  /** A replica that answers in this term follows this leader, which counts for check-quorum and for reads. */
   #hearFrom(message: MessageOf<'appendReply' | 'heartbeatReply'>): Progress | null {
     const peer = this.#peer(message.from);
     if (peer === null) return null;
@@ -293,7 +295,7 @@ export class Leadership {
     if (this.#leaving.length > 0 && this.#log.configurations.newestIndex <= this.#log.commit) this.#tellLeaving();
   }
 
-  /** If it gets lost, who was removed hears it from whomever it asks next. */
+  /** If this message is lost, the removed replica hears of its removal from the next replica that it asks. */
   #tellLeaving(): void {
     const members = this.#configuration.members.map(({ id }) => id);
     for (const to of this.#leaving) this.#outbox.send({ ...this.#envelope(to), kind: 'removed', members });
@@ -322,18 +324,18 @@ export class Leadership {
   }
 
   #sendHeartbeat(peer: Progress): void {
-    // Beyond `match` the follower's log may differ.
+    // Beyond `match` the log of the follower may differ.
     const commit = logIndex(Math.min(peer.match, this.#log.commit));
     this.#outbox.sendEarly({ ...this.#envelope(peer.id), kind: 'heartbeat', commit, round: this.#round });
     peer.heartbeatSent(commit, this.#round);
   }
 
-  /** False if nothing was sent. With `empty`, an append leaves even if there is nothing, or no room, to send. */
+  /** False: nothing was sent. With `empty`, an append leaves even if there is nothing to send, or no room. */
   #sendAppend(peer: Progress, options: { readonly empty: boolean }): boolean {
     const log = this.#log;
     const previousIndex = logIndex(peer.next - 1);
     if (previousIndex < log.baseIndex) {
-      // Told again with each answer to a heartbeat, until the follower has it: getting a snapshot takes long.
+      // This is told again with each answer to a heartbeat, until the follower has the snapshot: getting it takes long.
       if (options.empty) this.#outbox.send({ ...this.#envelope(peer.id), kind: 'snapshot', base: log.baseIndex });
       return false;
     }
@@ -362,7 +364,7 @@ export class Leadership {
     return { from: this.#options.id, to, term: this.#options.term };
   }
 
-  /** null for this replica itself, and for one that is not in the group. */
+  /** Null: this is the replica itself, or one that is not in the group. */
   #peer(id: ReplicaId): Progress | null {
     for (const peer of this.#peers) if (peer.id === id) return peer;
     return null;

@@ -1,6 +1,6 @@
-// The log: a tail in memory over what is on disk, the three marks that move along it (persisted, committed, handed out
-// to be applied), and the configurations in it. It knows nothing of roles or messages. What the hot path asks for is
-// always in memory; the disk is read only for followers far behind.
+// The log: a tail in memory over the entries on disk, the three marks that move along it (persisted, committed, handed
+// out to be applied), and the configurations in it. It knows nothing of roles or messages. Everything that the hot path
+// asks for is in memory; the disk is read only for followers far behind.
 
 import { assert } from '../base/assert.ts';
 import { logIndex, type LogIndex, type Term } from '../model/brands.ts';
@@ -9,11 +9,11 @@ import type { Configuration } from './configuration.ts';
 import { Configurations } from './configurations.ts';
 import type { Entry, HardState, LogReader } from './types.ts';
 
-/** What an entry costs in memory beside its data; bounds a tail of empty entries. */
+/** The bytes that an entry takes in memory beside its data, which bound a tail of empty entries. */
 const entryOverheadBytes = 64;
 const noEntries: readonly Entry[] = [];
 
-/** `bytes`: of data; a first entry that is larger comes alone. */
+/** `bytes`: of data. A first entry that is larger comes alone. */
 export type PartBounds = { readonly bytes: number; readonly entries: number };
 type Range = { readonly first: LogIndex; readonly last: LogIndex; readonly bytesMax: number };
 export type Position = { readonly index: LogIndex; readonly term: Term };
@@ -30,12 +30,12 @@ export class RaftLog {
   #beforeTail: Position;
   #last: Position;
   #persisted: LogIndex;
-  /** Up to here entries were handed out to be persisted. */
+  /** The index up to which entries were handed out to be persisted. */
   #taken: LogIndex;
   #commit: LogIndex;
-  /** Up to here committed entries were handed out to be applied. */
+  /** The index up to which committed entries were handed out to be applied. */
   #applied: LogIndex;
-  /** The state machine cannot take entries: none are handed out. */
+  /** True: the state machine cannot take entries, and none are handed out. */
   #holdsCommitted = false;
 
   constructor(reader: LogReader, founding: Configuration, hardState: HardState, applied: LogIndex) {
@@ -91,7 +91,7 @@ export class RaftLog {
     return this.#reader.base().index;
   }
 
-  /** Of an index from the base to the last. */
+  /** The term of an index from the base to the last one. */
   term(index: LogIndex): Term {
     assert(index <= this.#last.index, 'term of an entry beyond the log');
     if (index === this.#last.index) return this.#last.term;
@@ -105,13 +105,13 @@ export class RaftLog {
     return index <= this.#last.index && this.term(index) === term;
   }
 
-  /** Whether a log that ends so may lead us: the election restriction (§3.6.1). */
+  /** Whether a replica whose log ends so may lead this one: the election restriction (§3.6.1). */
   isUpToDate(lastIndex: LogIndex, lastTerm: Term): boolean {
     return lastTerm > this.#last.term || (lastTerm === this.#last.term && lastIndex >= this.#last.index);
   }
 
   /**
-   * The highest entry up to `index` whose term is at most `term`: where this log could agree with another one that has
+   * The highest entry up to `index` whose term is at most `term`: there this log could agree with another one that has
    * (index, term). Terms never fall along a log, so this is a binary search.
    */
   fit(index: LogIndex, term: Term): Position {
@@ -135,13 +135,13 @@ export class RaftLog {
   }
 
   /**
-   * A leader's entries, whose predecessor matches: keeps what is there already, and replaces from the first conflict
-   * on.
+   * Appends entries of a leader, whose predecessor matches. It keeps the entries that are there already, and replaces
+   * the log from the first conflict on.
    */
   accept(entries: readonly Entry[]): void {
     for (const entry of entries) {
       if (entry.index <= this.#last.index) {
-        // What lies below the tail and is committed is not looked up on disk: leaders never differ there.
+        // Committed entries below the tail are not looked up on disk, because leaders never differ there.
         if (entry.index <= this.#commit && entry.index <= this.#beforeTail.index) continue;
         if (this.term(entry.index) === entry.term) continue;
         this.#truncate(entry.index);
@@ -150,7 +150,7 @@ export class RaftLog {
     }
   }
 
-  /** Entries from `first` on, at least one if there is one. */
+  /** The entries from `first` on, at least one if there is one. */
   slice(first: LogIndex, bounds: PartBounds): readonly Entry[] {
     return this.#range(partOf(first, this.#last.index, bounds));
   }
@@ -161,7 +161,7 @@ export class RaftLog {
     this.#commit = index;
   }
 
-  /** What is new since the last call, to be persisted. */
+  /** The entries that are new since the last call, to be persisted. */
   takeUnpersisted(): readonly Entry[] {
     if (!this.hasUntaken) return noEntries;
     const entries = this.#tail.slice(this.#taken - this.#beforeTail.index);
@@ -169,13 +169,13 @@ export class RaftLog {
     return entries;
   }
 
-  /** What was taken is on disk. */
+  /** The entries that were taken are on disk. */
   markPersisted(): void {
     this.#persisted = this.#taken;
     if (this.#tailBytes > logCacheBytesMax) this.#evict();
   }
 
-  /** Committed entries not yet handed out, a part at a time. */
+  /** The committed entries that are not handed out yet, a part at a time. */
   takeCommitted(bounds: PartBounds): readonly Entry[] {
     if (!this.hasUnapplied) return noEntries;
     const entries = this.#range(partOf(logIndex(this.#applied + 1), this.#commit, bounds));
@@ -189,14 +189,14 @@ export class RaftLog {
     this.#holdsCommitted = true;
   }
 
-  /** What lies up to the base is gone from the disk. It may stay in memory. */
+  /** The entries up to the base are deleted from the disk. They may stay in memory. */
   discarded(): void {
     this.#configurations.discard(this.baseIndex);
   }
 
   /**
-   * This log has the entry at `position`: what follows may have been counted, and stays when a snapshot takes its place
-   * (§5.1).
+   * Whether this log has the entry at `position`. If so, the entries after it may have been counted, and stay when a
+   * snapshot takes the place of those before (§5.1).
    */
   holds({ index, term }: Position): boolean {
     return index >= this.baseIndex && this.matches(index, term);
@@ -219,7 +219,7 @@ export class RaftLog {
     this.#taken = logIndex(Math.min(this.#taken, previous));
   }
 
-  /** Down to three quarters at once, so that moving the rest up costs little per entry. */
+  /** The tail is cut down to three quarters at once, so that moving the rest up costs little for each entry. */
   #evict(): void {
     const goal = (logCacheBytesMax * 3) / 4;
     let count = 0;

@@ -1,15 +1,15 @@
-// What the kinds of messages have in common, and what anyone may say of one without knowing a replica's state.
+// What the kinds of messages have in common, and what is known of a message without the state of a replica.
 
 import { unreachable } from '../base/assert.ts';
 import type { ReplicaId, Term } from '../model/brands.ts';
 import type { Message } from './types.ts';
 
 export type MessageOf<Kind extends Message['kind']> = Message & { readonly kind: Kind };
-/** Kinds whose term is the sender's and that a replica of another term does not act upon. */
+/** The kinds whose term is the sender's, and on which a replica of another term does not act. */
 export type TermMessage = Exclude<Message, { readonly kind: 'preVote' | 'preVoteReply' | 'removed' }>;
 export type Envelope = { readonly from: ReplicaId; readonly to: ReplicaId; readonly term: Term };
 
-/** Answers a question that was asked before, so it starts nothing. */
+/** Whether the message answers a question that was asked before, and so starts nothing. */
 export function isReply(message: Message): boolean {
   switch (message.kind) {
     case 'appendReply':
@@ -34,9 +34,9 @@ export function isReply(message: Message): boolean {
 }
 
 /**
- * To a sender of an older term. What it learns is the envelope's term: an old leader or candidate gives up. The round
- * is not echoed: the sender may lead this very term by the time the answer comes, and would take it for one of its new
- * rounds.
+ * The answer to a sender of an older term, which learns the term of the envelope: an old leader or candidate gives up.
+ * The round is not echoed, because the sender may lead this very term when the answer comes, and would take it for an
+ * answer to one of its new rounds.
  */
 export function answerToStale(message: TermMessage, envelope: Envelope): Message | null {
   switch (message.kind) {

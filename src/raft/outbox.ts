@@ -1,4 +1,4 @@
-// Messages on their way out until the host takes them. `early` ones may leave before this replica's own write, the
+// Messages on their way out until the host takes them. The `early` ones may leave before this replica's own write; the
 // others promise what it persists (§10.2.1).
 
 import type { Message } from './types.ts';
@@ -13,7 +13,7 @@ export class Outbox {
     return this.#early.length === 0 && this.#messages.length === 0;
   }
 
-  /** A leader's appends and heartbeats only: they promise nothing about the leader's own log. */
+  /** Only appends and heartbeats of a leader: they promise nothing about the leader's own log. */
   sendEarly(message: Message & { readonly kind: 'append' | 'heartbeat' }): void {
     this.#early.push(message);
   }

@@ -1,5 +1,6 @@
-// What a leader knows about one follower, and how much it may send it. Probing: where the logs part is not known, one
-// append at a time. Replicating: it is known, appends follow each other without waiting for answers, up to a window.
+// What a leader knows about one follower, and how much it may send to it. Probing: the leader does not know where the
+// logs part, and sends one append at a time. Replicating: it knows, and appends follow each other without waiting for
+// answers, up to a window. Invariant: 0 <= match < next.
 
 import { logIndex, type LogIndex, type ReplicaId } from '../model/brands.ts';
 import { appendsInFlightMax } from '../limits.ts';
@@ -8,25 +9,25 @@ export type Rejection = { readonly rejectedIndex: LogIndex; readonly fit: LogInd
 
 export class Progress {
   readonly id: ReplicaId;
-  /** The highest entry known to be the same on both sides. */
+  /** The highest entry that is known to be the same on both sides. */
   match: LogIndex = logIndex(0);
   /** The next entry to send. While replicating it runs ahead of the answers. */
   next: LogIndex;
   /** The leader's tick at which this follower last answered. */
   activeTick: number;
-  /** The newest confirmation round that it answered. */
+  /** The newest confirmation round that the follower answered. */
   ackedRound = 0;
-  /** The highest commit index that any message to it carried. */
+  /** The highest commit index that any message to the follower carried. */
   commitSent: LogIndex = logIndex(0);
-  /** The highest commit index that it is known to have. */
+  /** The highest commit index that the follower is known to have. */
   commitTold: LogIndex = logIndex(0);
 
   #replicating = false;
-  /** Probing: an append is under way. */
+  /** True while probing: an append is under way. */
   #probeSent = false;
-  /** The leader's round when `match` last rose: every message of a later round left after that was known. */
+  /** The leader's round when `match` last rose. Every message of a later round left after that was known. */
   #matchRound = 0;
-  /** The last indexes of the appends under way, oldest first. */
+  /** The last indexes of the appends under way, the oldest first. */
   readonly #inFlight: LogIndex[] = [];
   /** The first heartbeat that carried the newest commit index sent by heartbeat. */
   #heartbeatCommit: LogIndex = logIndex(0);
@@ -58,8 +59,8 @@ export class Progress {
   }
 
   /**
-   * The follower has the leader's log up to `match`: whatever it was asked, it may be sent what follows. `round` is the
-   * leader's newest one when the answer comes.
+   * The follower has the leader's log up to `match`, whatever question it answered, and may be sent the entries after
+   * it. `round` is the leader's newest round when the answer comes.
    */
   accepted(match: LogIndex, round: number): void {
     if (match > this.match) {
@@ -82,9 +83,9 @@ export class Progress {
   }
 
   /**
-   * A message of `round`, which took it that the follower has the entry at `rejectedIndex`, did not fit; `fit` is where
-   * the leader's log could agree. False if the answer is old news: a late one, or one of several appends that were
-   * under way when the first was rejected.
+   * A message of `round`, which assumed that the follower has the entry at `rejectedIndex`, did not fit. `fit` is where
+   * the leader's log could agree. False: the answer is old news: a late one, or one of several appends that were under
+   * way when the first was rejected.
    */
   rejected({ rejectedIndex, fit, round }: Rejection): boolean {
     if (rejectedIndex <= this.match) {
@@ -135,8 +136,8 @@ export class Progress {
   }
 
   /**
-   * An answer of `round` that is not a rejection: it answers that heartbeat, or a later message, and every later
-   * message carries at least that commit index.
+   * An answer of `round` that is no rejection. It answers that heartbeat, or a later message, and every later message
+   * carries at least that commit index.
    */
   answered(round: number): void {
     if (round >= this.#heartbeatRound && this.#heartbeatCommit > this.commitTold)

@@ -1,4 +1,4 @@
-// What "a majority" of the voters means. Every question about a quorum is answered here.
+// The meaning of "a majority" of the voters. Every question about a quorum is answered here.
 
 import type { ReplicaId } from '../model/brands.ts';
 
@@ -9,8 +9,8 @@ export function isVoter({ voters }: Electorate, id: ReplicaId): boolean {
 }
 
 /**
- * The largest value that a majority has reached, where `valueOf` says how far each voter is: of match indexes, what is
- * committed (§3.5). Runs for every reply, so it allocates nothing: groups are small.
+ * The largest value that a majority has reached, where `valueOf` returns how far each voter is. Of match indexes, this
+ * is what is committed (§3.5). It runs for every reply, so it allocates nothing: groups are small.
  */
 export function quorumValue(electorate: Electorate, valueOf: (id: ReplicaId) => number): number {
   const { voters } = electorate;
@@ -28,7 +28,7 @@ export function quorumValue(electorate: Electorate, valueOf: (id: ReplicaId) => 
 
 export type Tally = 'won' | 'lost' | 'open';
 
-/** What the votes so far decide: true for granted, false for refused, absent for not heard. */
+/** The decision by the votes so far: true for granted, false for refused, absent for not heard. */
 export function tally(electorate: Electorate, votes: ReadonlyMap<ReplicaId, boolean>): Tally {
   let granted = 0;
   let refused = 0;

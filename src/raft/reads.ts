@@ -1,6 +1,6 @@
 // Linearizable reads without the log (§6.4). `ReadRounds`: on a leader, reads wait for a round in which a quorum shows
-// that it still follows; all reads that wait share one round. `LocalReads`: what became of the reads that this
-// replica's host asked for. Each context comes out exactly once, served or refused.
+// that it still follows; all reads that wait share one round. `LocalReads`: the reads that this replica's host asked
+// for, and their outcomes. Each context comes out exactly once, served or refused.
 
 import { type LogIndex, type ReplicaId } from '../model/brands.ts';
 import { readsPendingMax } from '../limits.ts';
@@ -17,7 +17,10 @@ export class ReadRounds {
     return this.#count === 0;
   }
 
-  /** Reads wait and no round is under way that they must let pass: its messages left before they came. */
+  /**
+   * Whether reads wait, and no round is under way that they must let pass because its messages left before the reads
+   * came.
+   */
   get wantsRound(): boolean {
     return this.#waiting.length > 0 && this.#underWay.length === 0;
   }
@@ -31,7 +34,8 @@ export class ReadRounds {
   }
 
   /**
-   * A new round goes out: all that wait share it. `index` is the commit index now, which no earlier reply can exceed.
+   * A new round goes out, which all reads that wait share. `index` is the present commit index, which no earlier reply
+   * can exceed.
    */
   start(round: number, index: LogIndex): void {
     if (this.#waiting.length === 0) return;
@@ -39,7 +43,7 @@ export class ReadRounds {
     this.#waiting = [];
   }
 
-  /** A quorum answered `round`: takes out the rounds up to it. */
+  /** A quorum answered `round`. Takes out the rounds up to it. */
   confirm(round: number): Round[] {
     const confirmed: Round[] = [];
     for (let first = this.#underWay[0]; first !== undefined && first.round <= round; first = this.#underWay[0]) {
@@ -50,7 +54,7 @@ export class ReadRounds {
     return confirmed;
   }
 
-  /** Leadership ends: takes out all. */
+  /** The leadership ends. Takes out all reads. */
   drain(): Read[] {
     const reads = [...this.#underWay.flatMap((round) => round.reads), ...this.#waiting];
     this.#underWay.length = 0;
@@ -65,10 +69,10 @@ const noContexts: readonly number[] = [];
 type Confirmed = { readonly context: number; readonly index: LogIndex; readonly sinceTick: number };
 
 export class LocalReads {
-  /** To be asked of the leader with the next effects, all by one message. */
+  /** The reads that are to be asked of the leader with the next effects, all by one message. */
   #unasked: number[] = [];
   readonly #asked = new Map<number, Asked>();
-  /** The index is known; it may not be applied here yet. */
+  /** The reads whose index is known; it may not be applied here yet. */
   #confirmed: Confirmed[] = [];
   #refused: number[] = [];
   #count = 0;
@@ -76,8 +80,8 @@ export class LocalReads {
   #askedTick = 0;
 
   /**
-   * Questions are numbered from `firstQuestion` on. A replica that restarts must not take an answer to its former self
-   * for its own, so the first number is random.
+   * Questions are numbered from `firstQuestion` on. A replica that restarts must not take an answer to its former
+   * instance for an answer to itself, so the first number is random.
    */
   constructor(firstQuestion: number) {
     this.#question = firstQuestion;
@@ -87,12 +91,12 @@ export class LocalReads {
     return this.#unasked.length > 0;
   }
 
-  /** Reads that the leader has not answered, or whose index is not applied here. */
+  /** The number of reads that the leader has not answered, or whose index is not applied here. */
   get isEmpty(): boolean {
     return this.#count === 0;
   }
 
-  /** True if `take` would hand out something. */
+  /** Whether `take` would hand out something. */
   hasSettled(applied: LogIndex): boolean {
     return this.#refused.length > 0 || this.#confirmed.some((read) => read.index <= applied);
   }
@@ -116,8 +120,8 @@ export class LocalReads {
   }
 
   /**
-   * A question or its answer may be lost. null: none has waited since `tick`; else the number of one more question, for
-   * all that were asked before.
+   * A question or its answer may be lost. Null: none has waited since `tick`. Otherwise the number of one more
+   * question, for all reads that were asked before.
    */
   askAgain(tick: number, nowTick: number): number | null {
     if (this.#asked.size === 0 || this.#askedTick > tick) return null;
@@ -129,8 +133,8 @@ export class LocalReads {
   }
 
   /**
-   * The leader's answer; null is its refusal. Unknown questions were given up before, or asked by this replica's former
-   * self. An index that was confirmed after a question is good for those asked before it, too.
+   * The leader's answer. Null: it refuses. Unknown questions were given up before, or were asked by the former instance
+   * of this replica. An index that was confirmed after a question is good for the questions before it, too.
    */
   answer(question: number, index: LogIndex | null, tick: number): void {
     if (!this.#asked.has(question)) return;
@@ -155,7 +159,7 @@ export class LocalReads {
     this.#refused.push(context);
   }
 
-  /** The leader changed: what it was asked, or was to be asked, is lost. */
+  /** The leader changed, so the questions to the former leader, and those not asked yet, are lost. */
   leaderLost(): void {
     for (const context of this.#unasked) this.#giveUp(context);
     this.#unasked = [];
@@ -163,7 +167,7 @@ export class LocalReads {
     this.#asked.clear();
   }
 
-  /** Gives up what has waited since `tick` or longer. */
+  /** Gives up the reads that have waited since `tick` or longer. */
   expire(tick: number): void {
     if (this.#count === 0) return;
     for (const [question, asked] of this.#asked) {
@@ -177,7 +181,7 @@ export class LocalReads {
     this.#confirmed = this.#confirmed.filter((read) => read.sinceTick > tick);
   }
 
-  /** Reads whose index is applied. */
+  /** The reads whose index is applied. */
   takeServed(applied: LogIndex): readonly { readonly context: number; readonly index: LogIndex }[] {
     if (this.#confirmed.length === 0) return [];
     const served: Confirmed[] = [];

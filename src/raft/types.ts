@@ -5,8 +5,8 @@ import type { LogIndex, ReplicaId, Term } from '../model/brands.ts';
 import type { Configuration } from './configuration.ts';
 
 /**
- * `noop` opens a leader's term (§6.4); `command` is opaque to the core; `membership` holds the group's configuration
- * from here on.
+ * `noop` opens a leader's term (§6.4). `command` is opaque to the core. `membership` holds the configuration of the
+ * group from here on.
  */
 export type EntryKind = 'noop' | 'command' | 'membership';
 export type Entry = {
@@ -21,7 +21,7 @@ export type HardState = { readonly term: Term; readonly votedFor: ReplicaId | nu
 
 type Envelope = { readonly from: ReplicaId; readonly to: ReplicaId; readonly term: Term };
 
-/** `term` is the sender's, save in `preVote`, which carries the term that the candidate would open. */
+/** `term` is the sender's, except in `preVote`, which carries the term that the candidate would open. */
 export type Message = Envelope &
   (
     | {
@@ -39,7 +39,7 @@ export type Message = Envelope &
         readonly previousTerm: Term;
         readonly entries: readonly Entry[];
         readonly commit: LogIndex;
-        /** The leader's newest confirmation round (§6.4); echoed by the reply. */
+        /** The leader's newest confirmation round (§6.4), which the reply echoes. */
         readonly round: number;
       }
     | { readonly kind: 'appendReply'; readonly round: number; readonly accepted: true; readonly matchIndex: LogIndex }
@@ -47,7 +47,7 @@ export type Message = Envelope &
         readonly kind: 'appendReply';
         readonly round: number;
         readonly accepted: false;
-        /** The append's previousIndex, which did not fit. */
+        /** The previousIndex of the append, which did not fit. */
         readonly rejectedIndex: LogIndex;
         /**
          * Where the follower's log could fit: the highest index whose term is at most the append's previousTerm, and
@@ -66,11 +66,14 @@ export type Message = Envelope &
     /** The leader has nothing to do: stop the clock until the next input. */
     | { readonly kind: 'rest'; readonly commit: LogIndex }
     /**
-     * What the follower needs next was truncated from the leader's log, which begins after `base`: it must take a
-     * snapshot (§5).
+     * The entries that the follower needs next were truncated from the leader's log, which begins after `base`: the
+     * follower must take a snapshot (§5).
      */
     | { readonly kind: 'snapshot'; readonly base: LogIndex }
-    /** To one that is not a member any more; `members` are. It is true for good: ids are never used twice. */
+    /**
+     * Sent to a replica that is no member any more; `members` are the members. It is true for good, because ids are
+     * never given twice.
+     */
     | { readonly kind: 'removed'; readonly members: readonly ReplicaId[] }
   );
 
@@ -93,12 +96,15 @@ export type Effects = {
   readonly hardState: HardState | null;
   readonly entries: readonly Entry[];
   readonly committed: readonly Entry[];
-  /** More were committed: the host may take all other effects first, and do other work, before it takes these. */
+  /**
+   * True: more entries were committed. The host may take all other effects first, and do other work, before it takes
+   * these.
+   */
   readonly hasMoreCommitted: boolean;
   readonly messages: readonly Message[];
   readonly reads: readonly { readonly context: number; readonly index: LogIndex }[];
   readonly refusedReads: readonly number[];
-  /** A leader has truncated what this replica lacks. */
+  /** A leader that has truncated what this replica lacks. */
   readonly snapshotFrom: ReplicaId | null;
   /** The members, if this replica was told that it is none of them. */
   readonly removed: readonly ReplicaId[] | null;
@@ -112,9 +118,12 @@ export interface LogReader {
   /** The entry before the first one that is kept: 0, or where the log was truncated. */
   base(): { readonly index: LogIndex; readonly term: Term };
   lastIndex(): LogIndex;
-  /** Those of entries that are kept, and the newest one before them; in order. None: the founding one holds. */
+  /**
+   * The configurations of entries that are kept, and the newest one before them, in order. Empty: the founding one
+   * holds.
+   */
   configurations(): readonly StoredConfiguration[];
-  /** Of an index from base to last. */
+  /** The term of an index from base to last. */
   term(index: LogIndex): Term;
   /**
    * Entries from `first` on, in order, at least one, no more than `bytesMax` of data unless the first alone is larger.
@@ -124,17 +133,17 @@ export interface LogReader {
 
 export type RaftOptions = {
   readonly id: ReplicaId;
-  /** The group as it was made: it holds until the log says otherwise. */
+  /** The group as it was made, which holds until the log says otherwise. */
   readonly founding: Configuration;
   readonly hardState: HardState;
   readonly log: LogReader;
-  /** How far the state machine is: entries up to here are not handed out as committed again. */
+  /** The applied index of the state machine: entries up to here are not handed out as committed again. */
   readonly applied: LogIndex;
   /** A seeded generator, uniform in [0, 1): the core's only randomness. */
   readonly random: () => number;
   /** A follower campaigns after this many ticks without a leader, and up to twice as many (§3.4). */
   readonly electionTimeoutTicks: number;
   readonly heartbeatTicks: number;
-  /** Entries of one message, and of one `committed`. */
+  /** The most entries of one message, and of one `committed`. */
   readonly appendEntriesMax: number;
 };

@@ -1,6 +1,6 @@
-// Answers of the store in bytes: pairs, ranges, deletes and transactions. What a store remembers of a write, and
-// outcomes of calls on their way, hold them in this form, which never changes, as for a put (`put-codec.ts`). A
-// writer may be told to stop where nobody will want the rest.
+// Answers of the store in bytes: pairs, ranges, deletes and transactions. Remembered writes, and outcomes of calls on
+// their way, hold them in this form, which never changes, like that of a put (`put-codec.ts`). A writer may be told to
+// stop where nobody will want the rest.
 
 import { leaseId, noLease, revision } from '../brands.ts';
 import { type BinaryReader, type BinaryWriter, MalformedBytesError } from '../../base/binary.ts';
@@ -12,13 +12,13 @@ export function writeTxnAnswer(writer: BinaryWriter, answer: TxnAnswer, bytesMax
   writer.boolean(answer.succeeded);
   writer.varint(answer.parts.length);
   for (const part of answer.parts) {
-    // A large answer is not kept: no need to write it to its end.
+    // A large answer is not kept, so it need not be written to its end.
     if (writer.length > bytesMax) return;
     writePart(writer, part, bytesMax);
   }
 }
 
-/** `depthMax`: of nested answers. Throws MalformedBytesError beyond. */
+/** `depthMax`: the levels of nested answers. @throws MalformedBytesError beyond it. */
 export function readTxnAnswer(reader: BinaryReader, depthMax = Infinity): TxnAnswer {
   if (depthMax === 0) throw new MalformedBytesError('answers that are nested too deeply');
   const succeeded = reader.boolean();

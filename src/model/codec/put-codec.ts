@@ -1,5 +1,5 @@
-// A put in bytes, alone or within a txn. Log entries and calls on their way hold it in this form, which never
-// changes: code that needs another one adds it beside this one, and each reader says by its own version which it
+// A put in bytes, alone or within a transaction. Log entries, and calls on their way, hold it in this form, which never
+// changes: code that needs another form adds it beside this one, and each reader says by its own version which form it
 // reads.
 
 import { leaseId, noLease } from '../brands.ts';

@@ -1,5 +1,5 @@
-// A txn in bytes, nested ones included, and the ranges and deletes that it is made of. As for a put (`put-codec.ts`),
-// the form is that of log entries and of calls on their way, and never changes.
+// A transaction in bytes, with its nested ones, and the ranges and deletes that it is made of. As for a put
+// (`put-codec.ts`), log entries and calls on their way have this form, and it never changes.
 
 import { unreachable } from '../../base/assert.ts';
 import { leaseId } from '../brands.ts';
@@ -10,7 +10,7 @@ import { readPut, writePut } from './put-codec.ts';
 const operationCode = { range: 0, put: 1, deleteRange: 2, txn: 3, empty: 4 } as const;
 const targetCode = { version: 0, create: 1, mod: 2, value: 3, lease: 4, unknown: 5 } as const;
 
-/** The most that `writeTxn` makes of it. */
+/** The most bytes that `writeTxn` makes of it. */
 export function txnBytes(request: TxnRequest): number {
   let bytes = 24;
   for (const compare of request.compare) {
@@ -49,12 +49,15 @@ export function writeTxn(writer: BinaryWriter, request: TxnRequest): void {
 }
 
 /**
- * What is left to a txn that comes from outside: levels that it nests, and elements of its lists, all of them
+ * What a transaction from outside may still have: levels that it nests, and elements of its lists, all of them
  * together.
  */
 export type TxnBounds = { readonly depth: number; elements: number };
 
-/** `bounds` null: of a log entry, which holds what was bounded before. Throws MalformedBytesError beyond them. */
+/**
+ * `bounds` null: the transaction comes from a log entry, which was bounded before. @throws MalformedBytesError beyond
+ * the bounds.
+ */
 export function readTxn(reader: BinaryReader, bounds: TxnBounds | null = null): TxnRequest {
   if (bounds?.depth === 0) throw new MalformedBytesError('transactions that are nested too deeply');
   return {
@@ -170,7 +173,7 @@ function readOperation(reader: BinaryReader, bounds: TxnBounds | null): TxnOpera
   }
 }
 
-/** Numbers as they came, also those over 2^53; only those that are not 0 are written. */
+/** Numbers are written as they came, also those over 2^53. Only those that are not 0 are written. */
 const rangeNumbers = [
   'limit',
   'revision',
@@ -200,9 +203,9 @@ export function readRange(reader: BinaryReader): RangeRequest {
   const rangeEnd = reader.bytes();
   const flags = reader.byte();
   const present = reader.byte();
-  // A client's frame may say -0, which nobody writes: it is 0.
+  // The frame of a client may have -0, which no writer writes: it is read as 0.
   const number = (place: number): number => ((present & (1 << place)) === 0 ? 0 : reader.float() + 0);
-  // In the order of `rangeNumbers`: a literal is evaluated as it is written.
+  // The numbers are read in the order of `rangeNumbers`: a literal is evaluated as it is written.
   return {
     key,
     rangeEnd,
