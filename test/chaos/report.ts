@@ -26,7 +26,7 @@ export function reportInWords(report: ChaosReport, { seconds, seed }: ChaosOptio
   );
   for (const violation of violations.slice(0, violationsShown)) lines.push(violationInWords(violation));
   if (report.stderr !== '') lines.push('The server said last:', report.stderr.slice(-stderrShown));
-  lines.push(`Again: npm run chaos -- --seconds ${seconds} --seed ${seed}`);
+  lines.push(`Run it again: npm run chaos -- --seconds ${seconds} --seed ${seed}`);
   return `${lines.join('\n')}\n`;
 }
 

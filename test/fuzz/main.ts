@@ -70,12 +70,14 @@ async function run(): Promise<boolean> {
     const loadedAgain = neighbour.take();
     const busy = residentBytes(server);
     await neighbour.stop();
-    violations.push(...neighbour.failures.map((failure) => `the neighbour's ${failure}`));
-    console.log(`the neighbour: quiet ${inWords(quiet)}`);
+    violations.push(...neighbour.failures.map((failure) => `the other tenant's ${failure}`));
+    console.log(`the other tenant without the load: ${inWords(quiet)}`);
     for (const latencies of [loaded, loadedAgain]) {
-      console.log(`beside the load ${inWords(latencies)}`);
+      console.log(`the other tenant beside the load: ${inWords(latencies)}`);
       if (latencies.p99Ms <= 2 * quiet.p99Ms) continue;
-      violations.push(`the neighbour's p99 went from ${quiet.p99Ms.toFixed(1)} to ${latencies.p99Ms.toFixed(1)} ms`);
+      violations.push(
+        `the p99 of the other tenant went from ${quiet.p99Ms.toFixed(1)} to ${latencies.p99Ms.toFixed(1)} ms`,
+      );
     }
     for (const [what, count] of [...counts].toSorted(([left], [right]) => left.localeCompare(right)))
       console.log(`${what.padEnd(30)} ${count}`);
@@ -159,14 +161,14 @@ async function checkAfterwards(
   const first = await provision(server, 'afterwards');
   const headers = { Authorization: `Bearer ${first.key}` };
   const put = await fetch(`${server.ready.url}/v1/kv/k`, { method: 'PUT', body: 'v', headers });
-  if (put.status !== 200) violations.push(`a put afterwards answered ${put.status}`);
+  if (put.status !== 200) violations.push(`a put after the load answered ${put.status}`);
   await sleep(2 * restMs);
   const after = residentBytes(server);
   console.log(
     `memory: ${megabytes(before)} MiB after half of the load, ${megabytes(busy)} at the end of the load, ${megabytes(after)} a minute later`,
   );
   if (after > before + grownBytesMax)
-    violations.push(`memory grew from ${megabytes(before)} to ${megabytes(after)} MiB`);
+    violations.push(`the memory grew from ${megabytes(before)} to ${megabytes(after)} MiB`);
   const suspicious = server.stderr
     .split('\n')
     .filter((line) => /assert|TypeError|RangeError|ReferenceError|unreachable|internal error/i.test(line));

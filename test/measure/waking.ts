@@ -41,10 +41,10 @@ try {
     return status.leader;
   };
   const cases: readonly [string, (leader: number) => readonly number[]][] = [
-    ['all in memory, at rest', () => []],
-    ['the leader is not', (leader) => [leader]],
-    ['a follower is not', (leader) => [(leader % 3) + 1]],
-    ['none is', () => [1, 2, 3]],
+    ['all objects in memory', () => []],
+    ['all but the leader', (leader) => [leader]],
+    ['all but a follower', (leader) => [(leader % 3) + 1]],
+    ['no object in memory', () => [1, 2, 3]],
   ];
   await call('PUT');
   console.log(`${rounds} rounds; milliseconds of the first call, median (worst)`);

@@ -3,7 +3,7 @@ import { bugs, clocksDiffer, deploying, outrun, type PlantedBug } from './bugs/b
 import type { FaultMix } from './faults.ts';
 import { failureInWords, simulate } from './simulation.ts';
 
-// The seeds are few and fixed. To explore more: node test/sim/main.ts --seeds 1000 --first 1
+// The seeds are few and fixed. To explore more: npm run sim -- --seeds 1000 --first 1
 const seeds = 160;
 /**
  * At most so many seeds are tried for a bug: a search ends with the first seed that finds it. The rarest bug shows in

@@ -90,14 +90,14 @@ export async function simulate(options: SimulationOptions): Promise<Report> {
 
 /** What a reader needs to look into a failure. */
 export function failureInWords(report: Report, failure: Failure, bug: PlantedBug | null): string {
-  const again = `node test/sim/main.ts --seeds 1 --first ${report.seed}${bug === null ? '' : ` --bug ${bug}`}`;
+  const again = `npm run sim -- --seeds 1 --first ${report.seed}${bug === null ? '' : ` --bug ${bug}`}`;
   return [
     ...failure.trace,
     '',
     // Long values are padded with dots.
     `seed ${report.seed}: ${failure.message.replaceAll(/\.{9,}/g, '...')}`,
     `faults: ${mixInWords(report.mix)}`,
-    `again: ${again}`,
+    `run it again: ${again}`,
   ].join('\n');
 }
 
