@@ -260,6 +260,11 @@ export const writesQueuedMax = 10_000;
 export const writesQueuedBytesMax = 32 * 1_048_576;
 /** The work that waiting writes may take, as estimated from their requests: half of the time that a caller waits. */
 export const writesQueuedRowsMax = 2_000_000;
+/**
+ * Writes that wait until it is sure that they are refused, or were answered before: those of `readsPendingMax` could be
+ * large.
+ */
+export const writesUnsureBytesMax = 32 * 1_048_576;
 /** Log entries that are proposed and not yet committed. */
 export const proposalsInFlightMax = 8;
 /**

@@ -14,6 +14,8 @@ export const originHeader = 'quorate-origin';
 export const writeIdHeader = 'quorate-write-id';
 /** The number of a leader to which a call failed. The replica stands for election at once. */
 export const failedLeaderHeader = 'quorate-failed-leader';
+/** Set on an attempt to write that may be refused alone (`SentAttempts`). A gateway of older code does not set it. */
+export const mayBeAloneHeader = 'quorate-may-be-alone';
 /**
  * The number of a leader that has not answered for a while. The replica finds out whether the leader lives, and stands
  * for election if it does not.
@@ -37,6 +39,7 @@ const ownHeaders = [
   callerHeader,
   originHeader,
   writeIdHeader,
+  mayBeAloneHeader,
   failedLeaderHeader,
   suspectedLeaderHeader,
   servedByHeader,

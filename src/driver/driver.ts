@@ -13,13 +13,20 @@
 import { assert, unreachable } from '../base/assert.ts';
 import { MalformedBytesError } from '../base/binary.ts';
 import type { LogIndex, ReplicaId, Revision, Term } from '../model/brands.ts';
-import { compactionStepRows, proposalsInFlightMax, restAfterQuietTicks, turnValueBytesMax } from '../limits.ts';
+import {
+  compactionStepRows,
+  logEntryBytesMax,
+  proposalsInFlightMax,
+  restAfterQuietTicks,
+  turnValueBytesMax,
+  writesUnsureBytesMax,
+} from '../limits.ts';
 import type { Command, Operation, RevisionEvents, StoreFailure } from '../model/store.ts';
 import { applyCarefully, isOfThePlatform, type UndoneCommand } from '../mvcc/careful-apply.ts';
-import { decodeCommands, encodeCommands, UnknownCommandVersion } from '../mvcc/codec/command-codec.ts';
+import { commandBytes, decodeCommands, encodeCommands, UnknownCommandVersion } from '../mvcc/codec/command-codec.ts';
 import { mayDeleteMany } from '../mvcc/large-delete.ts';
 import type { LeaseChange } from '../mvcc/leases.ts';
-import { type Applied, Store } from '../mvcc/store.ts';
+import { type AnswerWithoutLog, type Applied, Store } from '../mvcc/store.ts';
 import type { WorkLimits } from '../mvcc/work-budget.ts';
 import type { Work } from '../mvcc/work-estimate.ts';
 import { type Configuration, decodeConfiguration } from '../raft/configuration.ts';
@@ -33,6 +40,7 @@ import { type LogBounds, usualBounds } from './log-truncation.ts';
 import type { PeerReport } from './peer-report.ts';
 import { PendingReads, type Read, type ReadResult } from './pending-reads.ts';
 import {
+  isAmong,
   type Proposal,
   Proposals,
   settleApplied,
@@ -186,6 +194,8 @@ export class Driver {
   #toSend: PeerMessage[] = [];
   #levelProposals = 0;
   #levelUnderWay = false;
+  /** Of writes that wait to be answered without the log. */
+  #unsureBytes = 0;
   /**
    * The end of the log when this replica first took a write as the leader of that term: no earlier leader's entry comes
    * after it.
@@ -314,15 +324,19 @@ export class Driver {
   }
 
   #enqueueWrite(write: Write): void {
-    const { settle, quiet = false } = write;
+    const { settle } = write;
     if (this.#halted !== null) return settle({ kind: 'halted', reason: this.#halted });
     if (this.#raft.role !== 'leader') return settle({ kind: 'notLeader', leader: this.#raft.leader });
-    const failure = this.#refusalForGood(write);
-    if (failure !== null)
-      return isOfUnknownKey(failure) ? this.#refuseOnceSure(write) : settle({ kind: 'refused', failure });
+    const answer = this.#answerWithoutLog(write);
+    if (answer === null) this.#enqueue(write);
+    else if (answer.kind === 'refused' && !isOfUnknownKey(answer.failure)) settle(answer);
+    else this.#answerOnceSure(write);
+  }
+
+  #enqueue(write: Write): void {
     const untaken = this.#proposals.enqueue(this.#knowsDigests ? write : withoutDigest(write));
-    if (untaken !== null) return settle(untaken);
-    if (!quiet) this.#quietTicks = 0;
+    if (untaken !== null) return write.settle(untaken);
+    if (write.quiet !== true) this.#quietTicks = 0;
   }
 
   /**
@@ -336,35 +350,68 @@ export class Driver {
     return isKnown && this.store.level >= groupLevel.third;
   }
 
-  #refusalForGood({ request }: Write): StoreFailure | null {
-    return this.store.refusalForGood({ ...request, atMs: this.#port.nowMs() });
+  /** What need not be in the log; null: the log decides. */
+  #answerWithoutLog({ request, mayBeAlone = false }: Write): AnswerWithoutLog | null {
+    const answer = this.store.answerWithoutLog({ ...request, atMs: this.#port.nowMs() });
+    return answer?.kind === 'refusedAlone' && !mayBeAlone ? null : answer;
   }
 
   /**
-   * A key that is not known here may have been made by another leader, or by an entry that is not applied yet: this
-   * replica first makes sure that it leads, and has applied all that was acknowledged before. A key that is known never
-   * gets other rights, and a revoked one none: of those there is nothing to make sure.
+   * What a write is refused for, or was answered before, may be otherwise by now: another leader, or an entry that is
+   * not applied yet, may have made its key, granted the right, ended the alarm, or taken any of it away. So this
+   * replica first makes sure that it leads, and has applied all that was acknowledged before, and looks again. What it
+   * says then holds at that moment, as a read does. (A key that is known never gets other rights, and a revoked one
+   * none: of those there is nothing to make sure.)
+   *
+   * All that earlier leaders proposed is applied by then. What this one has proposed may not be, and may hold another
+   * attempt of the write: behind that the log decides, as it does between the two.
    */
-  #refuseOnceSure(write: Write): void {
-    const { settle } = write;
-    this.#enqueueRead({
-      settle: (result) => {
-        if (result.kind === 'refused') return settle({ kind: 'notLeader', leader: result.leader });
-        if (result.kind !== 'ready') return settle(result);
-        const failure = this.#refusalForGood(write);
-        if (failure === null) this.submit([write], []);
-        else settle({ kind: 'refused', failure });
-      },
-    });
+  #answerOnceSure(write: Write): void {
+    const { settle, request, quiet = false } = write;
+    const { term } = this.#raft;
+    const bytes = commandBytes({ ...request, atMs: 0 });
+    if (bytes > logEntryBytesMax) return settle({ kind: 'tooLarge', bytes });
+    if (this.#unsureBytes + bytes > writesUnsureBytesMax) return settle({ kind: 'overloaded' });
+    this.#unsureBytes += bytes;
+    const sure = (result: ReadResult): void => {
+      this.#unsureBytes -= bytes;
+      if (result.kind === 'refused') return settle({ kind: 'notLeader', leader: result.leader });
+      if (result.kind !== 'ready') return settle(result);
+      const { role, leader } = this.#raft;
+      // What it proposed in an earlier term is not known any more, and may still be committed.
+      if (role !== 'leader' || this.#raft.term !== term) return settle({ kind: 'notLeader', leader });
+      const answer = this.#answerWithoutLog(write);
+      const isBehind = answer?.kind === 'refusedAlone' && this.#isOnItsWay(request);
+      if (answer !== null && !isBehind) return settle(this.#resultOf(answer));
+      this.#enqueue(write);
+      if (this.#mayPropose()) this.#turn();
+    };
+    this.#enqueueRead({ settle: sure }, quiet);
   }
 
-  #enqueueRead(read: Read): void {
+  #resultOf(answer: AnswerWithoutLog): WriteResult {
+    if (answer.kind !== 'remembered') return answer;
+    return { kind: 'applied', outcome: answer.outcome, term: this.#raft.term };
+  }
+
+  /**
+   * Ids that the service makes come once where a write may be refused alone: there are no others of theirs to look for.
+   */
+  #isOnItsWay(request: WriteRequest): boolean {
+    if (request.digest === undefined) return false;
+    const isCommitted = this.#committed.some(
+      (each) => each.kind === 'command' && isAmong(each.proposal?.writes ?? [], request),
+    );
+    return isCommitted || this.#proposals.has(request);
+  }
+
+  #enqueueRead(read: Read, quiet = false): void {
     const { settle } = read;
     if (this.#halted !== null) return settle({ kind: 'halted', reason: this.#halted });
     if (!this.serves) return settle({ kind: 'refused', leader: this.#raft.leader });
     const context = this.#reads.add(read);
     if (context === null) return settle({ kind: 'overloaded' });
-    this.#quietTicks = 0;
+    if (!quiet) this.#quietTicks = 0;
     this.#raft.requestRead(context);
   }
 

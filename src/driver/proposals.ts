@@ -18,6 +18,7 @@ import {
 import type { Caller, Command, Operation, Outcome, StoreFailure } from '../model/store.ts';
 import { commandBytes } from '../mvcc/codec/command-codec.ts';
 import { type Work, workAtMost } from '../mvcc/work-estimate.ts';
+import { identityOf } from '../mvcc/write-ids.ts';
 import type { Entry } from '../raft/types.ts';
 
 /**
@@ -40,22 +41,27 @@ export type WriteResult =
    */
   | { readonly kind: 'unknown' }
   | { readonly kind: 'overloaded' }
-  /**
-   * No attempt of it is ever done, here or anywhere, and nothing of this one is in the log (`Store.refusalForGood`).
-   */
+  /** No attempt of it is ever done, here or anywhere, and nothing of this one is in the log. */
   | { readonly kind: 'refused'; readonly failure: StoreFailure }
+  /**
+   * By the state as it was once this attempt had come: it is never done, and nothing of it is in the log or remembered.
+   * Another attempt may be done.
+   */
+  | { readonly kind: 'refusedAlone'; readonly failure: StoreFailure }
   /** It does not fit a log entry, and never will: `bytes` is what it takes at most. */
   | { readonly kind: 'tooLarge'; readonly bytes: number }
   | { readonly kind: 'halted'; readonly reason: string };
 
 /**
  * `settle` is called once, with what became of it. A `quiet` write, of the service itself, does not put off the group's
- * rest.
+ * rest. `mayBeAlone`: whoever sent it knows what becomes of each attempt, so that this one may be refused alone. Of
+ * others a refusal is in the log and remembered: an earlier attempt may be on its way, and must not be done later.
  */
 export type Write = {
   readonly request: WriteRequest;
   readonly settle: (result: WriteResult) => void;
   readonly quiet?: boolean;
+  readonly mayBeAlone?: boolean;
 };
 
 type QueuedWrite = Write & { readonly bytes: number; readonly work: Work };
@@ -94,6 +100,11 @@ export class Proposals {
 
   get isEmpty(): boolean {
     return this.#queued.length === 0 && this.#inFlight.length === 0;
+  }
+
+  /** Some write of this id and this caller waits for its entry, or for its entry's commit. */
+  has(request: WriteRequest): boolean {
+    return isAmong(this.#queued, request) || this.#inFlight.some(({ writes }) => isAmong(writes, request));
   }
 
   /** With an entry under way, later writes wait for its commit, or for the next one to come after a short while. */
@@ -169,6 +180,12 @@ export class Proposals {
     }
     return this.#queued.splice(0, count);
   }
+}
+
+export function isAmong(writes: readonly Write[], { writeId, caller }: WriteRequest): boolean {
+  return writes.some(
+    ({ request }) => request.writeId === writeId && identityOf(request) === identityOf({ writeId, caller }),
+  );
 }
 
 export function settleApplied({ term, writes }: Proposal, outcomes: readonly Outcome[]): void {

@@ -17,11 +17,13 @@ import {
   forwardedHeaders,
   failedLeaderHeader,
   goesOnHeader,
+  mayBeAloneHeader,
   readHeader,
   suspectedLeaderHeader,
 } from '../api/forwarded.ts';
 import { callUrl, pathAndQuery, type RequestTarget } from '../api/request-target.ts';
 import { ownerText } from '../api/caller-text.ts';
+import { SentAttempts } from '../api/sent-attempts.ts';
 import { loginBodyBytesMax, requestBodyBytesMax } from '../limits.ts';
 import { isolateMemory } from '../base/memory-budget.ts';
 import { newId } from '../tenants/key-text.ts';
@@ -107,20 +109,20 @@ export class StoreCalls {
     const headers = forwardedHeaders(request.headers, { caller, writeId: this.#newWriteId(), origin });
     if (body instanceof ReadableStream && endpoint.body === 'wholeIfMeasured') headers.set(goesOnHeader, '1');
     const reader = readTarget.kind === 'nearest' ? readTarget.reader : null;
-    let attempts = 0;
+    // A read that was refused has changed nothing, wherever it was asked.
+    const sent = endpoint.servedBy === 'leader' ? new SentAttempts() : null;
     const routed = await this.#groups.route<Response>(tenant, {
       patience,
       reader,
       ask: (stub, told, signal) => {
-        attempts++;
         if (told !== toLeader || reader !== null) tell(headers, told);
-        return ask(stub, url, { method, headers, body, signal });
+        const init = { method, headers, body, signal };
+        if (sent === null) return ask(stub, url, init);
+        return askOnce(sent, headers, () => ask(stub, url, init));
       },
     });
     if (routed.kind === 'done') {
-      // A read that was refused has changed nothing, wherever it was asked.
-      const mayHaveDone = attempts > 1 && endpoint.servedBy === 'leader';
-      return mayHaveDone ? unlessRefusedAlone(routed.value, protocol) : routed.value;
+      return sent?.mayHaveBegun === true ? unlessRefusedAlone(routed.value, protocol) : routed.value;
     }
     if (routed.kind === 'unavailable') return failureResponse(protocol, { kind: 'timeout' });
     // A caller without a key of a tenant is not told whether the tenant exists.
@@ -173,6 +175,22 @@ function tell(headers: Headers, { failed, suspected, read }: Told): void {
 function tellReplica(headers: Headers, name: string, replica: number): void {
   if (replica === 0) headers.delete(name);
   else headers.set(name, String(replica));
+}
+
+async function askOnce(
+  sent: SentAttempts,
+  headers: Headers,
+  asked: () => Promise<AttemptAnswer<Response>>,
+): Promise<AttemptAnswer<Response>> {
+  const attempt = sent.begin();
+  if (attempt.mayBeAlone) headers.set(mayBeAloneHeader, '1');
+  else headers.delete(mayBeAloneHeader);
+  try {
+    return sent.answered(attempt, await asked());
+  } catch (error) {
+    sent.ended(attempt, 'unknown');
+    throw error;
+  }
 }
 
 async function ask(stub: ReplicaStub, url: string, init: RequestInit): Promise<AttemptAnswer<Response>> {

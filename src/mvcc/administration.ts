@@ -32,6 +32,9 @@ export function isQuiet(operation: Operation): operation is QuietOperation {
   return isAdministration(operation) && kind !== 'leaseRevoke' && kind !== 'leaseExpire' && kind !== 'groupLevel';
 }
 
+/** `isForGood`: no attempt of the write is ever done. */
+export type WriteRefusal = { readonly failure: StoreFailure; readonly isForGood: boolean };
+
 /** `leases`: the list to which granted leases are added. */
 type Moment = {
   readonly atMs: number;
@@ -87,15 +90,21 @@ export class Administration {
   }
 
   /**
-   * Why every attempt of a write fails, whatever else changes and whichever replica leads: its access key may never do
-   * it, or its shape is wrong. Null: there is no such reason. A transaction of very many operations is refused at every
-   * level, by each leader that knows level 3.
+   * Of a write that is refused, whether no attempt of it gets past that, whatever else changes, and whoever leads: what
+   * its key may never do, and what is wrong with its shape. A txn of very many operations is refused at every level, by
+   * each leader that knows level 3.
    */
-  refusalForGood({ caller, operation, atMs }: Omit<Command, 'writeId'>): StoreFailure | null {
-    const refusal = this.authority.keyRefusal(caller, accessOfOperation(operation), atMs);
-    // The store tells what an access key may not do before it looks at the shape.
-    if (refusal !== null) return refusal.isForGood ? refusal.failure : null;
-    return operationShape(operation, groupLevel.third);
+  refusalOfWrite(command: Command, level: number): WriteRefusal | null {
+    const { caller, operation, atMs } = command;
+    const failure = this.refusal(command, level);
+    if (failure !== null) {
+      const byKey = this.authority.keyRefusal(caller, accessOfOperation(operation), atMs);
+      // The store tells what an access key may not do before it looks at the shape.
+      if (byKey !== null) return byKey;
+    }
+    const shape = operationShape(operation, groupLevel.third);
+    if (shape !== null) return { failure: shape, isForGood: true };
+    return failure === null ? null : { failure, isForGood: false };
   }
 
   /** The same for a range request. */

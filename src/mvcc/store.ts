@@ -26,7 +26,7 @@ import { groupLevel } from '../model/levels.ts';
 import { rowsOfWrittenRow } from '../limits.ts';
 import type { SqlPort } from '../base/sql-port.ts';
 import { type AccessNeed, accessOfQuery } from './auth/access-need.ts';
-import { Administration, isQuiet } from './administration.ts';
+import { Administration, isQuiet, type WriteRefusal } from './administration.ts';
 import { BatchRecord, Batches, type Hashed } from './batches.ts';
 import type { CarefulRun } from './careful-run.ts';
 import { Compaction, type Needed } from './compaction.ts';
@@ -71,6 +71,15 @@ export type RangeOutcome =
   | { readonly kind: 'failed'; readonly failure: StoreFailure };
 
 export type StoreSizes = { readonly databaseBytes: number; readonly keys: number };
+
+/** Why a write need not be in the log, and what it is answered. */
+export type AnswerWithoutLog =
+  /** No attempt of it is ever done. */
+  | { readonly kind: 'refused'; readonly failure: StoreFailure }
+  /** As things stand: another attempt may be done once they have changed. */
+  | { readonly kind: 'refusedAlone'; readonly failure: StoreFailure }
+  /** Its id is remembered: of an earlier attempt, or of another request. */
+  | { readonly kind: 'remembered'; readonly outcome: Outcome };
 
 /** An entry while it is applied. `group`: puts that are written with those that follow. */
 type Batch = {
@@ -461,11 +470,18 @@ export class Store {
   }
 
   /**
-   * Of a write: why no attempt of it is ever done (`Administration.refusalForGood`). A key that is not known here may
-   * be a new one.
+   * What a write would be answered without being done, if it were applied now; null: it would be done, or fail at that.
+   * Nothing is remembered of it.
    */
-  refusalForGood(write: Omit<Command, 'writeId'>): StoreFailure | null {
-    return this.#administration.refusalForGood(write);
+  answerWithoutLog(command: Command): AnswerWithoutLog | null {
+    const { operation } = command;
+    const refusal = this.#administration.refusalOfWrite(command, this.level);
+    if (refusal !== null) return refusedAs(refusal);
+    // A retry comes before the alarms: its first attempt was done before them.
+    const before = this.#rememberedAnswer(command, identityOf(command), null);
+    if (before !== null) return { kind: 'remembered', outcome: before };
+    const failure = this.#administration.alarms.refusal(operation);
+    return failure === null ? null : { kind: 'refusedAlone', failure };
   }
 
   /** What can be read beside keys. It looks at whether the caller may ask. */
@@ -619,18 +635,21 @@ export class Store {
   #answerBefore(command: Command, identity: string, record: BatchRecord | null): Outcome | null {
     // First of all, also for a retry: who may not do this any more learns nothing more.
     const failure = this.#administration.refusal(command, this.level);
-    if (failure === null) {
-      const before = this.#writes.find(identity, record);
-      if (before === null) return null;
-      if (canAnswer(command.operation, before) && !this.#isOfAnother(command, identity, record)) return before;
-      return this.#failed({ kind: 'idempotencyKeyReused' }).outcome;
-    }
+    if (failure === null) return this.#rememberedAnswer(command, identity, record);
     const { outcome } = this.#failed(failure);
     // Another attempt may come when the caller may do it: what was refused is never done. A key that is no good stays
     // so.
     const mayBePermitted = failure.kind !== 'unauthenticated' && this.#writes.find(identity, record) === null;
     if (mayBePermitted && record !== null) this.#remember(command, outcome, record);
     return outcome;
+  }
+
+  /** Of an attempt whose caller may do it. null: nothing is remembered under its id. */
+  #rememberedAnswer(command: Command, identity: string, record: BatchRecord | null): Outcome | null {
+    const before = this.#writes.find(identity, record);
+    if (before === null) return null;
+    if (canAnswer(command.operation, before) && !this.#isOfAnother(command, identity, record)) return before;
+    return this.#failed({ kind: 'idempotencyKeyReused' }).outcome;
   }
 
   /** The id named a request before whose digest is known, and is another one. */
@@ -795,6 +814,10 @@ export class Store {
   #failed(failure: StoreFailure): Performed {
     return { outcome: { kind: 'failed', revision: this.#revision, failure }, made: [] };
   }
+}
+
+function refusedAs({ failure, isForGood }: WriteRefusal): AnswerWithoutLog {
+  return { kind: isForGood ? 'refused' : 'refusedAlone', failure };
 }
 
 /** Of what is bounded by itself: one key. */

@@ -27,7 +27,7 @@ const answers: Answers = {
     const { writeId, caller, operation } = request;
     const result = await member.write({ writeId, caller, operation });
     if (result.kind === 'applied') return done(result.outcome);
-    if (result.kind === 'refused') {
+    if (result.kind === 'refused' || result.kind === 'refusedAlone') {
       return done({ kind: 'failed', revision: member.driver.store.revision, failure: result.failure });
     }
     return redirect(member, result.kind === 'notLeader' ? result.leader : null);

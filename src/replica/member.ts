@@ -120,9 +120,9 @@ export class Member implements DriverPort {
 
   // What callers need
 
-  write(request: WriteRequest, { quiet = false }: { readonly quiet?: boolean } = {}): Promise<WriteResult> {
+  write(request: WriteRequest, options: Pick<Write, 'quiet' | 'mayBeAlone'> = {}): Promise<WriteResult> {
     return new Promise((settle) => {
-      this.#writes.push({ request, settle, quiet });
+      this.#writes.push({ request, settle, ...options });
       this.#submitSoon();
     });
   }

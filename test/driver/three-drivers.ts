@@ -44,16 +44,16 @@ export class Three {
   /** The replica wins an election, and the entry that opens its term has reached no other replica. */
   electWithoutEntry(number: number): void {
     this.driver(number).campaign();
-    this.#deliverUntil(() => this.driver(number).raft.role === 'leader');
+    this.deliverUntil(() => this.driver(number).raft.role === 'leader');
     expect(this.driver(number).raft.role).toBe('leader');
   }
 
   /** All messages under way arrive, and so do the answers to them. No time passes. */
   deliver(): void {
-    this.#deliverUntil(() => false);
+    this.deliverUntil(() => false);
   }
 
-  #deliverUntil(isEnough: () => boolean): void {
+  deliverUntil(isEnough: () => boolean): void {
     for (let hops = 0; this.#network.length > 0 && !isEnough() && hops < 1_000; hops++) {
       const message = this.#network.shift();
       if (message !== undefined) this.#take(message);

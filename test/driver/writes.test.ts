@@ -1,9 +1,8 @@
 // Which writes never come into the log.
 
 import { describe, expect, it } from 'vitest';
-import { permissionType } from '../../src/model/auth.ts';
 import { leaseId, logIndex } from '../../src/model/brands.ts';
-import { emptyBytes, utf8 } from '../../src/base/bytes.ts';
+import { utf8 } from '../../src/base/bytes.ts';
 import { keyBytesMax, logEntryBytesMax } from '../../src/limits.ts';
 import type { AccessRole, Caller, Operation } from '../../src/model/store.ts';
 import { commandBytes } from '../../src/mvcc/codec/command-codec.ts';
@@ -91,34 +90,6 @@ describe('writes on their way', () => {
     }));
     const { outcomes } = driver.store.apply(place, commands);
     expect(outcomes).toMatchObject(refused.map(([, , expected]) => expected));
-  });
-
-  it('WRITE-3: what its caller may do one day is decided in the log, and never done after it was refused', () => {
-    const driver = leaderAlone();
-    const alice: Caller = { kind: 'user', id: 'writer', name: 'alice', authRevision: 100 };
-    const permission = { key: utf8('a'), rangeEnd: emptyBytes, type: permissionType.readWrite };
-    const administration: readonly Operation[] = [
-      { kind: 'userAdd', name: 'root', passwordHash: null },
-      { kind: 'userGrantRole', name: 'root', role: 'root' },
-      { kind: 'userAdd', name: 'alice', passwordHash: null },
-      { kind: 'roleAdd', name: 'writers' },
-      { kind: 'roleGrantPermission', role: 'writers', permission },
-      { kind: 'authEnable' },
-    ];
-    for (const operation of administration)
-      write(driver, service, `${operation.kind}${driver.raft.lastIndex}`, operation);
-    const denied = { kind: 'applied', outcome: { failure: { kind: 'permissionDenied' } } };
-    expect(write(driver, alice, 'w', put('a', 'v'))).toMatchObject(denied);
-    write(driver, service, 'grant', { kind: 'userGrantRole', name: 'alice', role: 'writers' });
-    expect(write(driver, alice, 'w', put('a', 'v'))).toMatchObject(denied);
-    expect(write(driver, alice, 'w2', put('a', 'v'))).toMatchObject({ kind: 'applied', outcome: { kind: 'put' } });
-    // The keys of a lease may change as well before the command is applied.
-    write(driver, service, 'lease', { kind: 'leaseGrant', id: leaseId(5n), candidate: leaseId(5n), ttlSeconds: 60 });
-    write(driver, service, 'attach', put('b', 'v', { lease: leaseId(5n) }));
-    expect(write(driver, by('writer'), 'revoke', { kind: 'leaseRevoke', id: leaseId(5n) })).toMatchObject({
-      kind: 'applied',
-      outcome: { failure: { kind: 'forbidden' } },
-    });
   });
 
   it('WRITE-8: digests are in the log where the group knows them, and not once it has proposed a lower level', () => {

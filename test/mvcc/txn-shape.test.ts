@@ -49,8 +49,9 @@ describe('a txn as large as a log entry', () => {
     fed.do({ kind: 'createAccessKey', accessKey: { id: 'k', ...accessKey } });
     const compare = Array.from({ length: 150_000 }, () => versionIs('k', 0));
     const caller = { kind: 'accessKey', id: 'k' } as const;
-    expect(fed.store.refusalForGood({ caller, atMs: 1, operation: txn({ compare }) })).toEqual({
-      kind: 'tooManyOperations',
+    expect(fed.store.answerWithoutLog({ writeId: 'w', caller, atMs: 1, operation: txn({ compare }) })).toEqual({
+      kind: 'refused',
+      failure: { kind: 'tooManyOperations' },
     });
     expect(fed.fails(txn({ compare }), caller)).toEqual({ kind: 'tooManyOperations' });
   });

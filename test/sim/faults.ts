@@ -67,6 +67,8 @@ export type FaultMix = {
   // Clients
   /** 1: callers are access keys, users and nobody, and an administrator changes their permissions. */
   readonly auth: number;
+  /** How often an administrator raises the alarm NOSPACE. */
+  readonly alarms: number;
   /** 1: leases survive rests, and leaders fail after rests. */
   readonly longLeases: number;
   readonly thinkMs: number;
@@ -124,6 +126,11 @@ export function throwingOf(random: Random, mix: FaultMix): Pick<FaultMix, 'throw
   return { throwing: hasNet && random.chance(0.3) ? random.pick([0.02, 0.2]) : 0 };
 }
 
+/** Drawn apart as well. It is an administrator's, and of runs with access control. */
+export function alarmsOf(random: Random, mix: FaultMix): Pick<FaultMix, 'alarms'> {
+  return { alarms: mix.auth > 0 && random.chance(0.5) ? random.pick([0.02, 0.1]) : 0 };
+}
+
 /** This is drawn apart as well. The model cannot say whether a transaction with a command that throws comes so far. */
 export function workOf(random: Random, { throwing = 0 }: Partial<FaultMix>): Pick<FaultMix, 'commandRowsMax'> {
   const isSmall = throwing === 0 && random.chance(0.6);
@@ -166,6 +173,7 @@ export function faultMixOf(random: Random): FaultMix {
     loseLearnerEveryMs: 0,
     alterEveryMs: 0,
     throwing: 0,
+    alarms: 0,
     commandRowsMax,
     transferEveryMs: on(0.3, () => random.between(1_500, 5_000)),
     auth: workload === 'mixed' ? on(0.5, () => 1) : 0,
@@ -215,6 +223,7 @@ export function healed(mix: FaultMix): FaultMix {
     loseLearnerEveryMs: 0,
     alterEveryMs: 0,
     throwing: 0,
+    alarms: 0,
     ...noDeployments,
     transferEveryMs: 0,
     quietEveryMs: 0,

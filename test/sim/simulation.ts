@@ -10,6 +10,7 @@ import { type HowEnded, SimulatedClient } from './workloads/client.ts';
 import { type Code, formerCodeOf } from './platform/code.ts';
 import { Deployments } from './deployments.ts';
 import {
+  alarmsOf,
   alterationsOf,
   deploymentsOf,
   type FaultMix,
@@ -50,6 +51,7 @@ const alterationsSeed = 0x1f83d9ab;
 const learnersSeed = 0x5be0cd19;
 const throwingSeed = 0x9b05688c;
 const workSeed = 0x510e527f;
+const alarmsSeed = 0x3c6ef372;
 /** The search for an order takes a quarter of a run's time. */
 const linearizedEverySeeds = 4;
 
@@ -146,6 +148,7 @@ class Simulation {
       ...alterationsOf(forAlterations, withoutAlterations),
       ...learnerLossOf(forLearners, withoutAlterations),
       ...throwing,
+      ...alarmsOf(new Random(seed ^ alarmsSeed), withoutAlterations),
       ...workOf(new Random(seed ^ workSeed), { ...throwing, ...mix }),
       ...mix,
     };

@@ -7,7 +7,13 @@
 
 import { parseCall } from '../../src/api/call.ts';
 import { readOf } from '../../src/api/requests.ts';
-import { callerHeader, failedLeaderHeader, suspectedLeaderHeader, writeIdHeader } from '../../src/api/forwarded.ts';
+import {
+  callerHeader,
+  failedLeaderHeader,
+  mayBeAloneHeader,
+  suspectedLeaderHeader,
+  writeIdHeader,
+} from '../../src/api/forwarded.ts';
 import { parseCaller } from '../../src/api/caller-text.ts';
 import { targetOf } from '../../src/api/request-target.ts';
 import { replicaId, type ReplicaId } from '../../src/model/brands.ts';
@@ -349,6 +355,7 @@ async function serveWrite(member: Member, url: string, init: RequestInit): Promi
     {
       caller,
       writeId: headers.get(writeIdHeader) ?? '',
+      mayBeAlone: headers.has(mayBeAloneHeader),
       failedLeader: numberOf(headers.get(failedLeaderHeader)),
       suspectedLeader: numberOf(headers.get(suspectedLeaderHeader)),
     },

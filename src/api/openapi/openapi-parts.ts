@@ -51,7 +51,7 @@ export const parameters = {
   ifNoneMatch: headerParameter('If-None-Match', 'Entity tags, or * for a key that must not exist.'),
   idempotencyKey: headerParameter(
     'Idempotency-Key',
-    `1 to ${writeIdBytesMax} visible ASCII characters. The same write under the same key is answered and not applied again. Another request under that key is 422 and not done.`,
+    `1 to ${writeIdBytesMax} visible ASCII characters. The same write under the same key is answered and not applied again. Another request under that key is 422 and not done. What was refused for want of a right or of room (401, 403, 507) may be sent again under its key once that has changed.`,
   ),
 } satisfies Record<string, JsonObject>;
 

@@ -18,6 +18,8 @@ export type CallFacts = Doubts & {
   readonly caller: Caller;
   /** The gateway's id for the write, where the client gave none. */
   readonly writeId: string;
+  /** Whoever sent this attempt knows what becomes of each: a write may be refused for this one alone (`Write`). */
+  readonly mayBeAlone: boolean;
   /** Scheme, host and port that the client called. */
   readonly origin: string;
   /** Aborts when the client goes away, where that is known; null: it is not. */

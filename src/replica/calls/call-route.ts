@@ -4,18 +4,19 @@
 import type { ApiRequest } from '../../api/contract.ts';
 import { failureResponse, unlessRefusedAlone } from '../../api/errors/errors.ts';
 import { endpointOf } from '../../api/routes.ts';
-import { forwardedHeaders, failedLeaderHeader } from '../../api/forwarded.ts';
+import { failedLeaderHeader, forwardedHeaders, mayBeAloneHeader } from '../../api/forwarded.ts';
 import { callUrl } from '../../api/request-target.ts';
-import { leaderHeader, redirectStatus } from '../../api/redirects.ts';
+import { absentLeader, type AttemptAnswer, leaderHeader, redirectStatus } from '../../api/redirects.ts';
+import { SentAttempts } from '../../api/sent-attempts.ts';
 import { replicaId, type ReplicaId } from '../../model/brands.ts';
 import { attemptHedgeMs, attemptLongMs, attemptTimeoutMs, requestTimeoutMs, tickMs } from '../../limits.ts';
 import type { Caller } from '../../model/store.ts';
-import type { Doubts } from './call-context.ts';
+import type { CallFacts, Doubts } from './call-context.ts';
 import { wait, within } from '../../base/timers.ts';
 
 export type RouteOptions = {
   readonly own: ReplicaId;
-  readonly serve: (request: ApiRequest, doubts: Doubts) => Promise<Response>;
+  readonly serve: (request: ApiRequest, told: Doubts & Pick<CallFacts, 'mayBeAlone'>) => Promise<Response>;
   readonly stubOf: (replica: ReplicaId) => { fetch(input: string, init: RequestInit): Promise<Response> };
   readonly nowMs: () => number;
 };
@@ -29,44 +30,31 @@ export type RoutedCall = {
   readonly gone: AbortSignal;
 };
 
-/** What came of asking the leader. */
-type There =
-  | { readonly kind: 'answer'; readonly response: Response }
-  /** It does not lead any more, or another one is known to. */
-  | { readonly kind: 'redirect' }
-  | { readonly kind: 'failed' };
+/** What came of asking the leader. Of a redirect: it does not lead any more, or another one is known to. */
+type There = AttemptAnswer<Response> | { readonly kind: 'failed' };
+
+/** A call on its way, and what is known of its attempts. */
+type Route = { readonly call: RoutedCall; readonly options: RouteOptions; readonly sent: SentAttempts };
 
 /** Gives up after `requestTimeoutMs`. A write may be sent more than once; its id makes the group apply it once. */
 export async function routeCall(call: RoutedCall, options: RouteOptions): Promise<Response> {
-  let attempts = 0;
-  const answer = await findAnswer(call, {
-    ...options,
-    serve: async (request, doubts) => {
-      attempts++;
-      const here = await options.serve(request, doubts);
-      // Who names another leader has begun nothing.
-      if (here.status === redirectStatus && leaderOf(here) !== null) attempts--;
-      return here;
-    },
-    stubOf: (leader) => {
-      attempts++;
-      return options.stubOf(leader);
-    },
-  });
-  return attempts > 1 ? unlessRefusedAlone(answer, 'v3') : answer;
+  const sent = new SentAttempts();
+  const answer = await findAnswer({ call, options, sent });
+  return sent.mayHaveBegun ? unlessRefusedAlone(answer, 'v3') : answer;
 }
 
-async function findAnswer(call: RoutedCall, options: RouteOptions): Promise<Response> {
+async function findAnswer(route: Route): Promise<Response> {
+  const { call, options } = route;
   let deadlineMs = options.nowMs() + requestTimeoutMs;
   let failedLeader: ReplicaId | null = null;
   while (!call.gone.aborted) {
     const startedMs = options.nowMs();
-    const here = await options.serve(call.request, { failedLeader, suspectedLeader: null });
-    if (here.status !== redirectStatus) return here;
+    const here = await serveHere(route, { failedLeader, suspectedLeader: null });
+    if (here.kind === 'done') return here.value;
     const leader = leaderOf(here);
     if (leader !== null && leader !== options.own) {
-      const there = await askLeader(call, { leader, failedLeader, deadlineMs }, options);
-      if (there.kind === 'answer') return there.response;
+      const there = await askLeader(route, { leader, failedLeader, deadlineMs });
+      if (there.kind === 'done') return there.value;
       if (there.kind === 'failed') failedLeader = leader;
     }
     const nowMs = options.nowMs();
@@ -77,15 +65,21 @@ async function findAnswer(call: RoutedCall, options: RouteOptions): Promise<Resp
   return failureResponse('v3', { kind: 'timeout' });
 }
 
+async function serveHere({ call, options, sent }: Route, doubts: Doubts): Promise<AttemptAnswer<Response>> {
+  const attempt = sent.begin();
+  return sent.answered(attempt, attemptOf(await options.serve(call.request, { ...doubts, ...attempt })));
+}
+
 type Ask = { readonly leader: ReplicaId; readonly failedLeader: ReplicaId | null; readonly deadlineMs: number };
 
 /**
  * Asks the leader. Where it takes long, this replica makes sure now and then that it lives, and serves the call itself
  * once it leads instead.
  */
-async function askLeader(call: RoutedCall, ask: Ask, options: RouteOptions): Promise<There> {
+async function askLeader(route: Route, ask: Ask): Promise<There> {
+  const { call, options } = route;
   const abort = new AbortController();
-  const there = fetchFrom(call, ask, abort.signal, options);
+  const there = fetchFrom(route, ask, abort.signal);
   if (waits(call)) return there;
   const { leader, failedLeader, deadlineMs } = ask;
   const endMs = Math.min(options.nowMs() + attemptTimeoutMs, deadlineMs);
@@ -97,29 +91,30 @@ async function askLeader(call: RoutedCall, ask: Ask, options: RouteOptions): Pro
       abort.abort();
       return { kind: 'failed' };
     }
-    const here = options.serve(call.request, { failedLeader, suspectedLeader: leader });
-    const first = await Promise.race([there, here]);
-    if (!(first instanceof Response)) return first;
-    if (first.status === redirectStatus && leaderOf(first) === leader) continue;
+    const here = serveHere(route, { failedLeader, suspectedLeader: leader });
+    const isThere = there.then((came) => ({ came, livesOn: false }));
+    const isHere = here.then((came) => ({ came, livesOn: leaderOf(came) === leader }));
+    const first = await Promise.race([isThere, isHere]);
+    if (first.livesOn) continue;
     abort.abort();
-    return first.status === redirectStatus ? { kind: 'redirect' } : { kind: 'answer', response: first };
+    return first.came;
   }
 }
 
-async function fetchFrom(
-  { request, caller, origin, writeId, gone }: RoutedCall,
-  { leader, failedLeader }: Ask,
-  givenUp: AbortSignal,
-  options: RouteOptions,
-): Promise<There> {
+async function fetchFrom({ call, options, sent }: Route, ask: Ask, givenUp: AbortSignal): Promise<There> {
+  const { request, caller, origin, writeId, gone } = call;
+  const { leader, failedLeader } = ask;
   const { method, body } = request;
   const headers = forwardedHeaders(request.headers, { caller, origin, writeId });
   if (failedLeader !== null) headers.set(failedLeaderHeader, String(failedLeader));
   const signal = AbortSignal.any([gone, givenUp]);
+  const attempt = sent.begin();
+  if (attempt.mayBeAlone) headers.set(mayBeAloneHeader, '1');
   try {
     const response = await options.stubOf(leader).fetch(callUrl(request), { method, headers, body, signal });
-    return response.status === redirectStatus ? { kind: 'redirect' } : { kind: 'answer', response };
+    return sent.answered(attempt, attemptOf(response));
   } catch {
+    sent.ended(attempt, 'unknown');
     return { kind: 'failed' };
   }
 }
@@ -128,7 +123,12 @@ function waits({ request }: RoutedCall): boolean {
   return endpointOf(request).patience === 'waits';
 }
 
-function leaderOf(redirect: Response): ReplicaId | null {
-  const leader = Number(redirect.headers.get(leaderHeader) ?? '0');
-  return leader === 0 ? null : replicaId(leader);
+function attemptOf(response: Response): AttemptAnswer<Response> {
+  if (response.status !== redirectStatus) return { kind: 'done', value: response };
+  const leader = response.headers.get(leaderHeader) ?? '0';
+  return leader === absentLeader ? { kind: 'absent' } : { kind: 'redirect', leader: Number(leader), members: [] };
+}
+
+function leaderOf(came: AttemptAnswer<Response>): ReplicaId | null {
+  return came.kind === 'redirect' && came.leader !== 0 ? replicaId(came.leader) : null;
 }

@@ -171,17 +171,17 @@ export type Proposed =
 /** `writeId` is the client's own, where it gave one. `purpose` tells the writes of one call apart. */
 export async function propose(
   member: Member,
-  context: Doubts & Pick<CallFacts, 'caller' | 'writeId'>,
+  context: Doubts & Pick<CallFacts, 'caller' | 'writeId' | 'mayBeAlone'>,
   write: Asked & { readonly writeId: string | null; readonly operation: Operation; readonly purpose?: string },
 ): Promise<Proposed> {
   const elsewhere = await leaderElsewhere(member, context);
   if (elsewhere !== null) return { kind: 'response', response: elsewhere };
   const callId = write.writeId === null ? `g:${context.writeId}` : `c:${write.writeId}`;
   const writeId = write.purpose === undefined ? callId : `${write.purpose}|${callId}`;
-  const { caller } = context;
+  const { caller, mayBeAlone } = context;
   const { operation } = write;
   const named = write.writeId === null ? {} : { digest: requestDigest(operation) };
-  const result = await member.write({ writeId, caller, operation, ...named });
+  const result = await member.write({ writeId, caller, operation, ...named }, { mayBeAlone });
   switch (result.kind) {
     case 'applied':
       return { kind: 'outcome', outcome: result.outcome };
@@ -192,7 +192,8 @@ export async function propose(
       return { kind: 'response', response: redirectTo(member, null) };
     case 'overloaded':
       return { kind: 'response', response: failureResponse(write.protocol, { kind: 'overloaded' }) };
-    case 'refused': {
+    case 'refused':
+    case 'refusedAlone': {
       const { revision } = member.driver.store;
       return { kind: 'outcome', outcome: { kind: 'failed', revision, failure: result.failure } };
     }

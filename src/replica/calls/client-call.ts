@@ -6,6 +6,7 @@ import {
   callerHeader,
   failedLeaderHeader,
   goesOnHeader,
+  mayBeAloneHeader,
   originHeader,
   suspectedLeaderHeader,
   writeIdHeader,
@@ -35,6 +36,7 @@ export async function readClientCall(from: Request): Promise<ClientCall> {
     facts: {
       caller: parseCaller(headers.get(callerHeader) ?? '') ?? { kind: 'accessKey', id: '' },
       writeId: headers.get(writeIdHeader) ?? '',
+      mayBeAlone: headers.has(mayBeAloneHeader),
       failedLeader: numberOf(headers.get(failedLeaderHeader)),
       suspectedLeader: numberOf(headers.get(suspectedLeaderHeader)),
       origin: headers.get(originHeader) ?? '',

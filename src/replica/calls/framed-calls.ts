@@ -27,7 +27,7 @@ export function framedCalls(member: Member, services: Services, stubOf: RouteOpt
       { request, caller, origin, writeId, gone },
       {
         own: member.identity.number,
-        serve: (call, doubts) => answerCall(member, call, { ...facts, ...doubts }),
+        serve: (call, told) => answerCall(member, call, { ...facts, ...told }),
         stubOf,
         nowMs: () => member.nowMs(),
       },

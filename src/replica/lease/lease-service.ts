@@ -281,7 +281,8 @@ export class LeaseService {
   /** In the order of the calls. It does not keep the group awake. */
   async #commit(operation: LeaseOperation): Promise<boolean> {
     const request = { writeId: this.#options.newWriteId(), caller: { kind: 'service' }, operation } as const;
-    const result = await this.#member.write(request, { quiet: true });
+    // Sent once: where the alarm CORRUPT refuses it, nothing of it need be in the log at each tick.
+    const result = await this.#member.write(request, { quiet: true, mayBeAlone: true });
     return result.kind === 'applied' && result.outcome.kind !== 'failed';
   }
 }

@@ -305,6 +305,42 @@ describe('passwords', () => {
   });
 });
 
+it('AUTH-22: large writes that roles, tokens, alarms and used ids refuse grow no log, as clients send them', async () => {
+  const tenant = await newTenant({ name: 'refused-writes', replicas: 3 });
+  const nobody = new EtcdClient(tenant.key);
+  const root = await enableAuth(tenant.key);
+  const alice = await addUser(root, 'alice', []);
+  const asRoot = { Authorization: `Bearer ${tenant.key}` };
+  const value = b64('v'.repeat(1_000_000));
+  const body = 'v'.repeat(1_000_000);
+  const named = { ...asRoot, 'Idempotency-Key': 'used' };
+  expect((await call('/v1/kv/a', { method: 'PUT', headers: named, body: 'first' })).status).toBe(200);
+  const progress = async (): Promise<unknown> => {
+    const status = await withKey(tenant.key, '/v1/status');
+    const { applied_index, log_entries, log_bytes }: Record<string, number> = await status.json();
+    return { applied_index, log_entries, log_bytes };
+  };
+  const tenTimes = async (refused: () => Promise<{ readonly status: number }>, status: number): Promise<void> => {
+    const before = await progress();
+    for (let count = 0; count < 10; count++) expect((await refused()).status).toBe(status);
+    expect(await progress()).toEqual(before);
+  };
+  const key = b64('a');
+  await tenTimes(() => alice.post('/v3/kv/put', { key, value }), 403);
+  await tenTimes(() => nobody.post('/v3/kv/put', { key, value }), 400);
+  await tenTimes(() => call('/v1/kv/a', { method: 'PUT', headers: named, body }), 422);
+  // Another password ends the tokens that were given for the former one.
+  expect((await post('/v3/auth/user/changepw', { name: 'alice', password: 'other' }, asRoot)).status).toBe(200);
+  await tenTimes(() => alice.post('/v3/kv/put', { key, value }), 401);
+  const alarm = { action: 'ACTIVATE', memberID: '7', alarm: 'NOSPACE' };
+  expect((await post('/v3/maintenance/alarm', alarm, asRoot)).status).toBe(200);
+  await tenTimes(() => post('/v3/kv/put', { key, value }, asRoot), 429);
+  await tenTimes(() => call('/v1/kv/b', { method: 'PUT', headers: asRoot, body }), 507);
+  // A retry of what was applied before the alarm.
+  const again = await call('/v1/kv/a', { method: 'PUT', headers: named, body: 'first' });
+  expect(again.status).toBe(200);
+});
+
 class CountedSignatures extends Signatures {
   checked = 0;
 

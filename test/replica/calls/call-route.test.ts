@@ -3,6 +3,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { failureResponse } from '../../../src/api/errors/errors.ts';
+import { mayBeAloneHeader } from '../../../src/api/forwarded.ts';
 import { leaderHeader, redirectStatus } from '../../../src/api/redirects.ts';
 import { replicaId } from '../../../src/model/brands.ts';
 import { emptyBytes } from '../../../src/base/bytes.ts';
@@ -20,6 +21,8 @@ class Frame {
   readonly here: string[] = [];
   /** The times at which each call to the leader began and was given up. */
   readonly there: string[] = [];
+  /** Of each attempt, here or there, whether it may be refused alone. */
+  readonly alone: boolean[] = [];
   readonly #startMs = Date.now();
   readonly gone = new AbortController();
 
@@ -35,7 +38,8 @@ class Frame {
       {
         own: replicaId(2),
         nowMs: () => Date.now(),
-        serve: (_, { failedLeader, suspectedLeader }) => {
+        serve: (_, { failedLeader, suspectedLeader, mayBeAlone }) => {
+          this.alone.push(mayBeAlone);
           this.here.push(`failed ${failedLeader ?? 0}, suspected ${suspectedLeader ?? 0} at ${this.#nowMs}`);
           const isFirst = failedLeader === null && suspectedLeader === null;
           if (serves === 'refuses' || (serves === 'refusesInstead' && !isFirst)) {
@@ -49,7 +53,8 @@ class Frame {
           );
         },
         stubOf: (replica) => ({
-          fetch: (_, { signal }) => {
+          fetch: (_, { signal, headers }) => {
+            this.alone.push(headers instanceof Headers && headers.has(mayBeAloneHeader));
             this.there.push(`asks ${replica} at ${this.#nowMs}`);
             return new Promise((resolve, reject) => {
               signal?.addEventListener('abort', () => {
@@ -110,6 +115,21 @@ describe('a frame’s call', () => {
   it('FAILOVER-34: is not called refused here where the leader may have begun it', async () => {
     expect(await answerTo(new Frame().call(put, 'refusesInstead', null))).toMatchObject({ status: 504 });
     expect(await answerTo(new Frame().call(put, 'refuses', null))).toMatchObject({ status: 429 });
+  });
+
+  it('FAILOVER-35: may be refused alone at each attempt until nobody knows what became of another one', async () => {
+    const other = new Frame();
+    await answerTo(other.call(put, 'leaderLives', attemptHedgeMs - 1));
+    expect(other.alone).toEqual([true, true]);
+    const hung = new Frame();
+    await answerTo(hung.call(put, 'leaderLives', null));
+    const first = hung.alone.indexOf(false);
+    expect(hung.alone.slice(0, first).length).toBeGreaterThan(2);
+    expect(hung.alone.slice(first)).not.toContain(true);
+    const refused = new Frame();
+    await answerTo(refused.call(put, 'refusesInstead', null));
+    // Here, at the leader, and here again meanwhile: that one was refused, and is not the last word.
+    expect(refused.alone.slice(0, 4)).toEqual([true, true, true, false]);
   });
 
   it('FAILOVER-33: that waits on purpose is neither hedged nor given up before its client goes', async () => {

@@ -73,6 +73,39 @@ const deposed: Partial<FaultMix> = {
   startsFormer: 0,
 };
 
+/** Callers whose rights change all the time. */
+const refusing: Partial<FaultMix> = {
+  workload: 'mixed',
+  auth: 1,
+  alarms: 0,
+  longLeases: 0,
+  thinkMs: 5,
+  replicas: 3,
+  startsFormer: 0,
+  deployEveryMs: 0,
+};
+
+/** The same, in a group that answers many of them. */
+const asked: Partial<FaultMix> = {
+  ...refusing,
+  clients: 6,
+  faultyMs: 16_000,
+  delayMs: 1,
+  drop: 0,
+  late: 0,
+  syncMs: 0.1,
+  slowSync: 0,
+  crashEveryMs: 0,
+  crashAtStep: 0,
+  crashAllEveryMs: 0,
+  pauseEveryMs: 0,
+  quietEveryMs: 0,
+  watchers: 0,
+  throwing: 0,
+  memberChangeEveryMs: 0,
+  loseStorageEveryMs: 0,
+};
+
 /** Stores are altered, and no other fault hinders that this is found. */
 const altered: Partial<FaultMix> = {
   replicas: 3,
@@ -191,7 +224,19 @@ const entries = {
   },
   refusedTooEarly: {
     what: 'a leader refuses a write by permissions before it has caught up',
-    mix: { workload: 'mixed', auth: 1, longLeases: 0, thinkMs: 5, replicas: 3, startsFormer: 0, deployEveryMs: 0 },
+    mix: refusing,
+  },
+  refusalUnconfirmed: {
+    what: 'a replica that believes it leads refuses a write alone without asking the others',
+    mix: { ...asked, partitionEveryMs: 1_500, impatient: 0.5 },
+  },
+  refusalTakenForAll: {
+    what: 'a gateway takes the refusal of one attempt for the last word while another one is under way',
+    mix: { ...asked, partitionEveryMs: 0, requestDuplicated: 0.9, requestLost: 0.1 },
+  },
+  retryRefused: {
+    what: 'a retry of a write that was applied is refused by an alarm',
+    mix: { ...asked, alarms: 0.2, partitionEveryMs: 0, requestDuplicated: 0.9, requestLost: 0.1 },
   },
   // Watches
   eventsSkipped: { what: 'now and then a revision is not published' },

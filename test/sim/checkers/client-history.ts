@@ -25,6 +25,8 @@ export class ClientHistory {
     // An earlier attempt may have been done: the caller was refused by its present rights.
     if (answer.kind === 'write' && answer.result.kind === 'refused') return;
     this.#open.delete(call);
+    // Nothing was done, and nothing is: as if it had not been asked.
+    if (answer.kind === 'write' && answer.result.kind === 'refusedAlone') return;
     const told = toldBy(answer);
     if (told !== null) this.#answered.push({ ...call, answeredMs: this.#nowMs(), told });
   }

@@ -164,6 +164,9 @@ export class HistoryChecker {
     if (answer.kind === 'write' && answer.result.kind === 'refused') {
       this.#writeRefused(operation, answer.writeId, answer.result.failure);
     }
+    if (answer.kind === 'write' && answer.result.kind === 'refusedAlone') {
+      this.#writeRefusedAlone(operation, answer.result.failure, answer);
+    }
     if (answer.kind === 'read' && action.kind === 'read') this.#readAnswered(operation, action.request, answer);
     if (answer.kind === 'keepAlive' && action.kind === 'keepAlive') {
       this.#keepAliveAnswered(operation, action.id, answer);
@@ -221,6 +224,20 @@ export class HistoryChecker {
       return `${name} of ${text(caller)} was refused: ${kind}, not ${refusal ?? 'done'}`;
     });
     if (!this.#appliedId.has(writeId)) operation.possible = Number.NEGATIVE_INFINITY;
+  }
+
+  /** By a leader that was sure of it, without the log: nothing was done, and nothing is done later. */
+  #writeRefusedAlone(operation: ClientOperation, { kind }: StoreFailure, place: Place): void {
+    const { name, action, caller } = operation;
+    check(action.kind === 'write', 'an answer is right', () => `${name} is no write and was refused`);
+    this.#checkPlace(operation, place);
+    const refusal = this.#reference.writeRefusalAt({ caller, operation: action.operation }, place);
+    check(refusal === kind, 'an answer is right', () => {
+      return `${name} of ${text(caller)} at entry ${place.index} was refused: ${kind}, not ${refusal ?? 'done'}`;
+    });
+    const applied = this.#appliedOperation.get(operation);
+    check(applied === undefined, 'a refused write never shows up', () => `${name} was applied, and then refused`);
+    operation.possible = Number.NEGATIVE_INFINITY;
   }
 
   #keepAliveAnswered(

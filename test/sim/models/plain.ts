@@ -43,7 +43,7 @@ export type PlainOutcome =
       readonly parts: readonly PlainPart[];
     }
   | { readonly kind: 'leaseGrant'; readonly revision: number; readonly id: string; readonly ttlSeconds: number }
-  | { readonly kind: 'compact' | 'done' | 'createAccessKey'; readonly revision: number }
+  | { readonly kind: 'alarm' | 'compact' | 'done' | 'createAccessKey'; readonly revision: number }
   | { readonly kind: 'revokeAccessKey'; readonly revision: number; readonly existed: boolean }
   | { readonly kind: 'failed'; readonly revision: number; readonly failure: string };
 
@@ -80,6 +80,7 @@ export function plainOutcome(outcome: Outcome): PlainOutcome | { readonly kind: 
       return { kind: 'txn', revision, ...plainTxn(outcome.answer) };
     case 'leaseGrant':
       return { kind: 'leaseGrant', revision, id: String(outcome.id), ttlSeconds: outcome.ttlSeconds };
+    case 'alarm':
     case 'compact':
     case 'done':
     case 'createAccessKey':
@@ -88,7 +89,6 @@ export function plainOutcome(outcome: Outcome): PlainOutcome | { readonly kind: 
       return { kind: 'revokeAccessKey', revision, existed: outcome.existed };
     case 'failed':
       return { kind: 'failed', revision, failure: outcome.failure.kind };
-    case 'alarm':
     case 'appliedBefore':
       return { kind: outcome.kind };
     default:

@@ -49,6 +49,8 @@ type Change = { readonly events: PlainEvent[]; readonly work: ReferenceWork };
 /** The entry of a command in the log, and its leader's clock. */
 type Place = { readonly index: number; readonly atMs: number };
 
+type Asked = Pick<Command, 'caller' | 'operation'>;
+
 /** Called with what happens to leases, in the order of the log. */
 export type LeaseListener = {
   readonly granted: (id: LeaseId, ttlSeconds: number, index: number) => void;
@@ -69,6 +71,8 @@ export class ReferenceStore {
   readonly #commandRowsMax: number;
   #level: number = groupLevelMin;
   readonly #auth: { readonly index: number; readonly state: AuthState }[] = [];
+  /** The alarm NOSPACE, raised or not, from each entry on. */
+  readonly #noSpace: { readonly index: number; readonly raised: boolean }[] = [];
 
   constructor(listener: LeaseListener, commandRowsMax: number) {
     this.#listener = listener;
@@ -77,6 +81,8 @@ export class ReferenceStore {
 
   /** The outcome of a write, or why it fails, at its position in the log. */
   apply({ operation, atMs }: Pick<Command, 'operation' | 'atMs'>, index: number): PlainOutcome {
+    const alarm = this.#alarmRefusal(operation, index);
+    if (alarm !== null) return this.#failed(alarm);
     if (throws(operation)) return this.#failed('commandUndone');
     const change: Change = { events: [], work: new ReferenceWork(Number.POSITIVE_INFINITY) };
     const outcome = this.#run(operation, change, { index, atMs });
@@ -85,8 +91,32 @@ export class ReferenceStore {
   }
 
   /** Null: the caller has the permission, as far as the log goes. */
-  refusal({ caller, operation }: Pick<Command, 'caller' | 'operation'>): string | null {
-    return refusalOf(this.#authState, caller, needOf(operation), (id) => this.#keysOf(id, this.revision));
+  refusal({ caller, operation }: Asked): string | null {
+    const refusal = refusalOf(this.#authState, caller, needOf(operation), (id) => this.#keysOf(id, this.revision));
+    return this.#withAlarm(operation, refusal, Number.POSITIVE_INFINITY);
+  }
+
+  /** Why a replica that had applied the log up to `index` would not do it, an alarm among it; null: it would. */
+  writeRefusalAt(
+    { caller, operation }: Asked,
+    at: { readonly index: number; readonly revision: number },
+  ): string | null {
+    const refusal = this.refusalAt(caller, needOf(operation), at);
+    if (refusal === null) return this.#alarmRefusal(operation, at.index);
+    return this.#withAlarm(operation, refusal, at.index);
+  }
+
+  /** As etcd has it, an alarm comes before what a user's roles lack; of leases, not before that there is no user. */
+  #withAlarm(operation: Operation, refusal: string | null, index: number): string | null {
+    const isOfLease = operation.kind === 'leaseGrant' || operation.kind === 'leaseRevoke';
+    const isOfRoles = refusal === 'permissionDenied' || (refusal === 'userNameEmpty' && !isOfLease);
+    if (!isOfRoles || operation.kind === 'compact') return refusal;
+    return this.#alarmRefusal(operation, index) ?? refusal;
+  }
+
+  #alarmRefusal(operation: Operation, index: number): string | null {
+    const isRaised = this.#noSpace.findLast((one) => one.index <= index)?.raised === true;
+    return isRaised && takesSpace(operation) ? 'noSpace' : null;
   }
 
   /** The same for a read, at a replica that had applied the log up to `index`. */
@@ -167,6 +197,8 @@ export class ReferenceStore {
         return { kind: 'done', revision: this.revision };
       case 'alarmActivate':
       case 'alarmDeactivate':
+        this.#noSpace.push({ index: at.index, raised: operation.kind === 'alarmActivate' });
+        return { kind: 'alarm', revision: this.revision };
       case 'learnerChange':
         return nobodyAsksFor(operation.kind);
       case 'groupLevel':
@@ -359,6 +391,12 @@ export class ReferenceStore {
   #revisionWithin(change: Change): number {
     return change.events.length > 0 ? this.revision + 1 : this.revision;
   }
+}
+
+function takesSpace(operation: Operation): boolean {
+  if (operation.kind !== 'txn') return operation.kind === 'put' || operation.kind === 'leaseGrant';
+  const { success, failure } = operation.request;
+  return [...success, ...failure].some((part) => part.kind === 'put');
 }
 
 function nobodyAsksFor(what: string): never {

@@ -2,6 +2,7 @@
 // does not come, a write always under the same id. Requests and answers get lost, late and doubled on the way, too. An
 // answer is checked before the client has it.
 
+import { type AttemptEnd, SentAttempts } from '../../../src/api/sent-attempts.ts';
 import { unreachable } from '../../../src/base/assert.ts';
 import type { ReplicaId } from '../../../src/model/brands.ts';
 import { requestTimeoutMs } from '../../../src/limits.ts';
@@ -39,8 +40,14 @@ type Running = {
   readonly operation: ClientOperation;
   readonly deadlineMs: number;
   readonly ended: Ended;
+  readonly sent: SentAttempts;
   attempt: number;
 };
+
+/**
+ * `isLastWord`: to be called once with its answer. False: it was refused, and another attempt may be done all the same.
+ */
+type Asked = { readonly request: ClientRequest; readonly isLastWord: (answer: ClientAnswer) => boolean };
 
 export class Gateway {
   readonly #options: GatewayOptions;
@@ -65,7 +72,8 @@ export class Gateway {
       ended(answer);
     };
     trace.add('operation', () => `${name} ${action.kind === 'write' ? action.operation.kind : action.kind}`);
-    const running = { operation, deadlineMs: schedule.nowMs + requestTimeoutMs, ended: endedAs, attempt: 0 };
+    const deadlineMs = schedule.nowMs + requestTimeoutMs;
+    const running = { operation, deadlineMs, ended: endedAs, sent: new SentAttempts(), attempt: 0 };
     const goesAnywhere = action.kind === 'read' && (action.request.serializable || random.chance(0.3));
     this.#ask(running, goesAnywhere ? group.pick(random).id : this.#leader);
   }
@@ -77,7 +85,7 @@ export class Gateway {
     const attempt = ++running.attempt;
     if (attempt > 1) trace.count('attempts repeated');
     const writeId = bug === 'retryWithNewId' ? `${operation.name}/${attempt}` : operation.name;
-    const request = this.#requestOf(operation, writeId, bug === 'laterPageAtHead');
+    const request = (): Asked => this.#requestOf(running, writeId);
     this.#exchange(request, to, {
       isWanted: () => running.attempt === attempt,
       answered: (answer) => this.#answered(running, answer),
@@ -87,17 +95,27 @@ export class Gateway {
     });
   }
 
-  #requestOf(operation: ClientOperation, writeId: string, atHead: boolean): ClientRequest {
+  /** One for each copy that is sent. */
+  #requestOf({ operation, sent }: Running, writeId: string): Asked {
+    const { bug } = this.#options;
     const { action, caller } = operation;
     switch (action.kind) {
-      case 'read':
-        return { kind: 'read', caller, request: atHead ? { ...action.request, revision: 0 } : action.request };
+      case 'read': {
+        const atHead = bug === 'laterPageAtHead';
+        const request = atHead ? { ...action.request, revision: 0 } : action.request;
+        return { request: { kind: 'read', caller, request }, isLastWord: () => true };
+      }
       case 'keepAlive':
-        return { kind: 'keepAlive', caller, id: action.id };
+        return { request: { kind: 'keepAlive', caller, id: action.id }, isLastWord: () => true };
       case 'login':
-        return { kind: 'login', name: action.name };
-      case 'write':
-        return { kind: 'write', operation, request: { writeId, caller, operation: action.operation } };
+        return { request: { kind: 'login', name: action.name }, isLastWord: () => true };
+      case 'write': {
+        const attempt = sent.begin();
+        return {
+          request: { kind: 'write', operation, request: { writeId, caller, operation: action.operation }, ...attempt },
+          isLastWord: (answer) => sent.ended(attempt, endOf(answer)) || bug === 'refusalTakenForAll',
+        };
+      }
       default:
         return unreachable(action);
     }
@@ -140,7 +158,8 @@ export class Gateway {
         if (running.attempt === next) this.#locate(running, null);
       });
     };
-    this.#exchange({ kind: 'leader', failed }, group.pickOther(random, failed).id, {
+    const request = (): Asked => ({ request: { kind: 'leader', failed }, isLastWord: () => true });
+    this.#exchange(request, group.pickOther(random, failed).id, {
       isWanted: () => running.attempt === attempt,
       answered: (answer) => {
         const leader = leaderIn(answer);
@@ -154,7 +173,7 @@ export class Gateway {
   }
 
   #exchange(
-    request: ClientRequest,
+    asked: () => Asked,
     to: ReplicaId,
     then: {
       readonly isWanted: () => boolean;
@@ -168,6 +187,7 @@ export class Gateway {
     const copies = random.chance(faults.requestDuplicated) ? 2 : 1;
     for (let copy = 1; copy <= copies; copy++) {
       if (copy > 1) trace.count('requests duplicated');
+      const { request, isLastWord } = asked();
       if (random.chance(faults.requestLost)) {
         trace.count('requests lost');
         continue;
@@ -179,7 +199,9 @@ export class Gateway {
         const isThere = group.find(to)?.handle(request, (answer) => {
           if (random.chance(this.#options.faults().requestLost)) return trace.count('answers lost');
           schedule.after(random.exponential(2), () => {
-            if (then.isWanted()) then.answered(answer);
+            const isLast = isLastWord(answer);
+            if (!isLast) trace.count('refusals that were not the last word');
+            if (then.isWanted()) then.answered(isLast ? answer : { kind: 'refused', leader: null });
           });
         });
         if (isThere !== true && request.kind === 'write') request.operation.possible--;
@@ -199,7 +221,30 @@ export class Gateway {
 
 /** The answer that the group decided. Otherwise the request has to be sent again. */
 function isTold({ kind }: WriteResult): boolean {
-  return kind === 'applied' || kind === 'refused';
+  return kind === 'applied' || kind === 'refused' || kind === 'refusedAlone';
+}
+
+/** As far as the gateway knows. */
+function endOf(answer: ClientAnswer): AttemptEnd {
+  if (answer.kind !== 'write') return 'unknown';
+  const { result } = answer;
+  switch (result.kind) {
+    case 'applied':
+      return 'done';
+    case 'refused':
+    case 'refusedAlone':
+      return 'refused';
+    case 'notLeader':
+      return result.leader === null ? 'unknown' : 'nothing';
+    case 'overloaded':
+    case 'tooLarge':
+      return 'nothing';
+    case 'unknown':
+    case 'halted':
+      return 'unknown';
+    default:
+      return unreachable(result);
+  }
 }
 
 function leaderIn(answer: ClientAnswer): ReplicaId | null {

@@ -100,7 +100,7 @@ export class LeaseHost implements LeaseMember {
 
   // What a member does
 
-  write(request: WriteRequest, { quiet = false }: { readonly quiet?: boolean } = {}): Promise<WriteResult> {
+  write(request: WriteRequest, options: Pick<Write, 'quiet' | 'mayBeAlone'> = {}): Promise<WriteResult> {
     const { operation } = request;
     if (this.#options.bug === 'openingNotWritten' && operation.kind === 'leaseCheckpoint') {
       this.#opening = operation.settled ? 'real' : 'pretended';
@@ -110,7 +110,7 @@ export class LeaseHost implements LeaseMember {
       }
     }
     if (operation.kind === 'leaseCheckpoint') this.#repeatCheckpoint(operation);
-    return this.#promise((settle) => this.#propose({ request, settle, quiet }));
+    return this.#promise((settle) => this.#propose({ request, settle, ...options }));
   }
 
   read(): Promise<ReadResult> {

@@ -4,11 +4,11 @@
 import { unreachable } from '../../../src/base/assert.ts';
 import type { ReplicaId } from '../../../src/model/brands.ts';
 import { leaderWaitMs, requestTimeoutMs, tickMs } from '../../../src/limits.ts';
-import type { Caller, StoreFailure } from '../../../src/model/store.ts';
+import { alarmKind, type Caller, type StoreFailure } from '../../../src/model/store.ts';
 import { accessOfOperation } from '../../../src/mvcc/auth/access.ts';
 import type { RangeOutcome } from '../../../src/mvcc/store.ts';
 import type { ReadResult } from '../../../src/driver/pending-reads.ts';
-import type { WriteResult } from '../../../src/driver/proposals.ts';
+import type { WriteRequest, WriteResult } from '../../../src/driver/proposals.ts';
 import type { WatchCall } from '../../../src/api/contract.ts';
 import type { PlantedBug } from '../bugs/bugs.ts';
 import type { ClientAnswer, ClientOperation, ClientRequest, Place } from '../workloads/client-operation.ts';
@@ -170,22 +170,32 @@ export class ReplicaCalls {
 
   // Reads and writes
 
-  #write({ operation, request }: Extract<ClientRequest, { kind: 'write' }>, answer: Reply): void {
+  #write({ operation, request, mayBeAlone }: Extract<ClientRequest, { kind: 'write' }>, answer: Reply): void {
     const { driver } = this.#options.instance;
     const { bug, history } = this.#options;
     const writeId = bug === 'idsForgottenOnFailover' ? `${request.writeId}@${driver.raft.term}` : request.writeId;
     history.asked(operation, writeId);
-    if (bug === 'refusedTooEarly' && driver.raft.role === 'leader') {
-      const { caller, operation: asked } = request;
-      const failure = driver.store.authorize(caller, accessOfOperation(asked), this.#options.instance.nowMs());
-      if (failure !== null)
-        return answer({ kind: 'write', writeId, result: { kind: 'refused', failure }, ...this.#place });
-    }
-    driver.write({ ...request, writeId, ...digestOf(operation) }, (result: WriteResult) => {
-      const isNotTaken = result.kind === 'notLeader' || result.kind === 'overloaded' || result.kind === 'halted';
-      if (isNotTaken || result.kind === 'refused') operation.possible--;
+    const settle = (result: WriteResult): void => {
+      if (isNotTaken.includes(result.kind)) operation.possible--;
       answer({ kind: 'write', writeId, result, ...this.#place });
-    });
+    };
+    const wrong = this.#refusalByBug(request);
+    if (wrong !== null && driver.raft.role === 'leader') return settle(wrong);
+    driver.submit([{ request: { ...request, writeId, ...digestOf(operation) }, settle, mayBeAlone }], []);
+  }
+
+  /** null: no bug is planted that refuses it. */
+  #refusalByBug({ caller, operation }: WriteRequest): WriteResult | null {
+    const { bug, instance } = this.#options;
+    if (bug !== 'refusedTooEarly' && bug !== 'refusalUnconfirmed' && bug !== 'retryRefused') return null;
+    const { store } = instance.driver;
+    const failure = store.authorize(caller, accessOfOperation(operation), instance.nowMs());
+    if (bug === 'refusedTooEarly') return failure === null ? null : { kind: 'refused', failure };
+    if (bug === 'refusalUnconfirmed') return failure === null ? null : { kind: 'refusedAlone', failure };
+    if (failure !== null || operation.kind !== 'put') return null;
+    const raised = store.query<'alarms'>({ kind: 'alarms', alarm: alarmKind.noSpace }, service, instance.nowMs());
+    const isRaised = raised.kind === 'answer' && raised.answer.alarms.length > 0;
+    return isRaised ? { kind: 'refusedAlone', failure: { kind: 'noSpace' } } : null;
   }
 
   #read({ request, caller }: Extract<ClientRequest, { kind: 'read' }>, answer: Reply): void {
@@ -225,7 +235,6 @@ export class ReplicaCalls {
   /** As the service does it: looks up the hash of the password of the user who logs in. */
   #login(name: string, answer: Reply): void {
     const { driver, nowMs } = this.#options.instance;
-    const service: Caller = { kind: 'service' };
     driver.read((result: ReadResult) => {
       if (result.kind !== 'ready') return answer({ kind: 'refused', leader: null });
       const found = driver.store.query<'credential'>({ kind: 'credential', name }, service, nowMs());
@@ -248,6 +257,10 @@ export class ReplicaCalls {
     };
   }
 }
+
+const service: Caller = { kind: 'service' };
+/** Of these attempts nothing is done. */
+const isNotTaken: readonly WriteResult['kind'][] = ['notLeader', 'overloaded', 'halted', 'refused', 'refusedAlone'];
 
 /** The client named every other request itself. */
 function digestOf({ name }: ClientOperation): { readonly digest?: bigint } {

@@ -32,7 +32,12 @@ export type ClientOperation = {
 export type Floor = { readonly revision: number; readonly position: number; readonly index: number };
 
 export type ClientRequest =
-  | { readonly kind: 'write'; readonly operation: ClientOperation; readonly request: WriteRequest }
+  | {
+      readonly kind: 'write';
+      readonly operation: ClientOperation;
+      readonly request: WriteRequest;
+      readonly mayBeAlone: boolean;
+    }
   | { readonly kind: 'read'; readonly caller: Caller; readonly request: RangeRequest }
   | { readonly kind: 'keepAlive'; readonly caller: Caller; readonly id: LeaseId }
   | { readonly kind: 'login'; readonly name: string }

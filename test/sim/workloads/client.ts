@@ -3,7 +3,7 @@
 
 import type { LeaseId } from '../../../src/model/brands.ts';
 import { noLease } from '../../../src/model/brands.ts';
-import type { Caller, StoreFailure } from '../../../src/model/store.ts';
+import { alarmKind, type Caller, type StoreFailure } from '../../../src/model/store.ts';
 import type { ClientAction, ClientAnswer } from './client-operation.ts';
 import { Gateway, type GatewayOptions } from '../platform/gateway.ts';
 import type { Random } from '../../support/random.ts';
@@ -17,6 +17,9 @@ export type ClientOptions = GatewayOptions & {
   /** The administrator sets this. Before that nobody else has an access key. */
   readonly people: { areReady: boolean };
 };
+
+/** Of a number that no replica has. */
+const noSpace = { memberId: 7n, alarm: alarmKind.noSpace };
 
 /** The outcome of the last operations, for the bound on recovery. */
 export type HowEnded = (isAnswered: boolean) => void;
@@ -36,6 +39,8 @@ export class SimulatedClient {
   #hasStopped = false;
   #isQuiet = false;
   #lastLease: LeaseId = noLease;
+  /** It has raised the alarm NOSPACE, and not been told that it ended. */
+  #isAlarmed = false;
   isBusy = false;
 
   constructor(options: ClientOptions) {
@@ -64,7 +69,10 @@ export class SimulatedClient {
 
   /** One write that changes the store. */
   writeOnce(ended: HowEnded): void {
-    this.#begin((name) => ({ action: this.#workload.plainPut(name, noLease), caller: this.#caller }), ended);
+    this.#begin(
+      (name) => this.#alarmTask() ?? { action: this.#workload.plainPut(name, noLease), caller: this.#caller },
+      ended,
+    );
   }
 
   /** A grant, or a put of a key with the lease that was granted last. */
@@ -98,6 +106,8 @@ export class SimulatedClient {
       const next = preparation[this.#prepared];
       if (next !== undefined) return { action: write(next.operation), caller: next.caller };
       people.areReady = true;
+      const alarm = this.#alarmTask();
+      if (alarm !== null) return alarm;
       if (this.#random.chance(0.2)) return { action: write(administration(this.#random)), caller: administrator };
     }
     if (caller.kind === 'user' && (this.#mustLogIn || this.#random.chance(0.02))) {
@@ -113,6 +123,17 @@ export class SimulatedClient {
       return { action: this.#workload.plainPut(name, noLease), caller: reader };
     }
     return { action: this.#workload.next(name), caller };
+  }
+
+  /** Of the administrator, whose alarm is not for long. */
+  #alarmTask(): Task | null {
+    const { alarms } = this.#options.faults();
+    if (this.#isAlarmed && (alarms === 0 || this.#random.chance(0.2))) {
+      return { action: write({ kind: 'alarmDeactivate', alarm: noSpace }), caller: administrator };
+    }
+    if (this.#isAlarmed || alarms === 0 || this.#options.number !== 1 || !this.#random.chance(alarms)) return null;
+    this.#isAlarmed = true;
+    return { action: write({ kind: 'alarmActivate', alarm: noSpace }), caller: administrator };
   }
 
   #begin(taskOf: (name: string) => Task, ended: HowEnded): void {
@@ -131,11 +152,14 @@ export class SimulatedClient {
     if (answer.kind === 'write' && answer.result.kind === 'applied' && action.kind === 'write') {
       const { outcome } = answer.result;
       if (action.operation === preparation[this.#prepared]?.operation) this.#prepared++;
+      if (action.operation.kind === 'alarmDeactivate') this.#isAlarmed = false;
       if (outcome.kind === 'leaseGrant') this.#lastLease = outcome.id;
       this.#noteFailure(outcome);
     } else if ('result' in answer) {
       if (answer.kind === 'write' && answer.result.kind === 'refused')
         this.#options.trace.count('writes refused for good');
+      if (answer.kind === 'write' && answer.result.kind === 'refusedAlone')
+        this.#options.trace.count('writes refused alone');
       this.#noteFailure(answer.result);
     }
     if (answer.kind !== 'login' || answer.result.kind !== 'answer' || this.#caller.kind !== 'user') return;
