@@ -200,6 +200,11 @@ export const logCacheBytesMax = 8 * 1_048_576;
 /** Appends that are under way to one follower before the leader waits for an answer. */
 export const appendsInFlightMax = 8;
 /**
+ * What a replica's log may have lost when its instance ended: all appends under way to it. So many entries beyond its
+ * log an instance that has just started applies within savepoints, because the last one may have ended at one of them.
+ */
+export const carefulEntries = appendsInFlightMax * appendEntriesMax;
+/**
  * The entries and bytes of the log on disk. Beyond either, its older part is cut, down to what is kept. A row is billed
  * when it is deleted, too.
  */

@@ -4,7 +4,7 @@
 //
 // The order of a turn:
 //   1. send    a leader's appends and heartbeats, which may leave before its own write (Ongaro's dissertation, §10.2.1)
-//   2. write   in one transaction: hard state, log entries, and the committed commands applied to the store
+//   2. write   all or nothing: hard state, log entries, and the committed commands applied to the store
 //   3. send    all other messages; they promise what was written, and the host holds them until the write is durable
 //   4. answer  writes that were applied and reads that may be served; the host holds answers back in the same way
 // and again from 1 until the core asks for nothing more. Where very many entries wait to be applied, most of them wait
@@ -12,7 +12,7 @@
 
 import { assert, unreachable } from '../base/assert.ts';
 import { MalformedBytesError } from '../base/binary.ts';
-import type { LogIndex, ReplicaId, Revision, Term } from '../model/brands.ts';
+import { type LogIndex, logIndex, type ReplicaId, type Revision, type Term } from '../model/brands.ts';
 import {
   compactionStepRows,
   logEntryBytesMax,
@@ -22,7 +22,7 @@ import {
   writesUnsureBytesMax,
 } from '../limits.ts';
 import type { Command, Operation, RevisionEvents, StoreFailure } from '../model/store.ts';
-import { applyCarefully, isOfThePlatform, type UndoneCommand } from '../mvcc/careful-apply.ts';
+import { applyOrUndo, isBare, type UndoneCommand } from '../mvcc/careful-apply.ts';
 import { commandBytes, decodeCommands, encodeCommands, UnknownCommandVersion } from '../mvcc/codec/command-codec.ts';
 import { mayDeleteMany } from '../mvcc/large-delete.ts';
 import type { LeaseChange } from '../mvcc/leases.ts';
@@ -32,7 +32,7 @@ import type { Work } from '../mvcc/work-estimate.ts';
 import { type Configuration, decodeConfiguration } from '../raft/configuration.ts';
 import { Raft } from '../raft/raft.ts';
 import type { Effects, Entry } from '../raft/types.ts';
-import type { SqlPort } from '../base/sql-port.ts';
+import type { NotPromise, SqlPort } from '../base/sql-port.ts';
 import { groupLevel, groupLevelMax } from '../model/levels.ts';
 import { needsSecondLevel, type PeerMessage } from './envelope.ts';
 import { LogTable } from './log-table.ts';
@@ -75,7 +75,7 @@ export interface DriverPort {
   /** This command threw and was undone, as on every replica. That is a fault of this code: tell whoever can mend it. */
   undone(command: UndoneCommand): void;
   /**
-   * This configuration is committed. Inside the transaction that applies it: what the host keeps of it is written with
+   * This configuration is committed. Inside the turn that applies it: what the host keeps of it is written with
    * it.
    */
   configured(configuration: Configuration): void;
@@ -139,20 +139,18 @@ export type DriverOptions = {
 
 type Answer = () => void;
 
-/** A committed entry, its commands decoded. `proposal`: what waits here for it; null: nothing does, or it has none. */
-type Applicable =
-  | {
-      readonly kind: 'command';
-      readonly entry: Entry;
-      readonly commands: readonly Command[];
-      readonly proposal: Proposal | null;
-    }
-  | { readonly kind: 'noop' | 'membership'; readonly entry: Entry };
+/** A committed entry with its commands. `proposal`: what waits here for it; null: nothing does. */
+type ApplicableCommands = {
+  readonly kind: 'command';
+  readonly entry: Entry;
+  readonly commands: readonly Command[];
+  readonly proposal: Proposal | null;
+};
+type Applicable = ApplicableCommands | { readonly kind: 'noop' | 'membership'; readonly entry: Entry };
 
 /** What is applied in steps, of which each has a turn to itself. */
 type Steps = Generator<void, Applied, void>;
-
-type Apply = (index: LogIndex, commands: readonly Command[], answers: Answer[]) => Applied;
+type StepTaken = IteratorResult<void, Applied>;
 
 /** What a turn wrote, beside rows. */
 type Written = {
@@ -167,6 +165,10 @@ type Written = {
   steps: Steps | null;
 };
 
+function lastStep(value: Applied): StepTaken {
+  return { done: true, value };
+}
+
 const noWork: Work = { rows: 0, valueBytes: 0 };
 
 export class Driver {
@@ -179,6 +181,8 @@ export class Driver {
   readonly #proposals = new Proposals();
   readonly #reads = new PendingReads();
   readonly #bounds: LogBounds;
+  /** Up to here an entry may be the one that ended the instance before this one. */
+  readonly #carefulThrough: LogIndex;
   /** What the last turn left to be applied. */
   #committed: readonly Applicable[] = [];
   #steps: Steps | null = null;
@@ -208,6 +212,7 @@ export class Driver {
     this.#sql = options.sql;
     this.#port = options.port;
     this.#log = new LogTable(options.sql);
+    this.#carefulThrough = logIndex(this.#log.lastIndex() + bounds.carefulEntries);
     this.store = new Store(options.sql, options.commandWork);
     this.#raft = new Raft({
       id: options.id,
@@ -466,7 +471,7 @@ export class Driver {
   /** What compaction made superfluous goes in small steps, a tick each. No answer depends on how far they are. */
   sweep(rowsMax: number): void {
     if (!this.#sweeping || this.#halted !== null) return;
-    this.#sweeping = this.#sql.transaction(() => this.store.compactStep(rowsMax)) || this.store.holdsHistory;
+    this.#sweeping = this.#sql.turn(() => this.store.compactStep(rowsMax)) || this.store.holdsHistory;
   }
 
   /** For good: nothing is written, read or sent from here on, and whoever waits is told. The tenant was deleted. */
@@ -481,26 +486,24 @@ export class Driver {
   // One turn
 
   #turn(): void {
-    assert(!this.#inTurn, 'a turn began inside another');
+    assert(!this.#inTurn, 'a turn began inside another one, or after one that threw');
     this.#inTurn = true;
     const answers: Answer[] = [];
     this.#turnWork = noWork;
     let isBehind = false;
-    try {
+    this.#propose(answers);
+    this.#sendOthers();
+    while (this.#halted === null && (isBehind ? this.#raft.hasOtherEffects : this.#hasEffects)) {
+      const waits = isBehind || this.#committed.length > 0;
+      const effects = this.#raft.takeEffects({ withCommitted: !waits });
+      this.#runEffects(effects, answers, isBehind);
+      this.#raft.persisted();
       this.#propose(answers);
-      this.#sendOthers();
-      while (this.#halted === null && (isBehind ? this.#raft.hasOtherEffects : this.#hasEffects)) {
-        const waits = isBehind || this.#committed.length > 0;
-        const effects = this.#raft.takeEffects({ withCommitted: !waits });
-        this.#runEffects(effects, answers, isBehind);
-        this.#raft.persisted();
-        this.#propose(answers);
-        isBehind ||= effects.hasMoreCommitted || this.#committed.length > 0 || this.#isEnough(this.#turnWork);
-      }
-      this.#giveUpLostWrites(answers);
-    } finally {
-      this.#inTurn = false;
+      isBehind ||= effects.hasMoreCommitted || this.#committed.length > 0 || this.#isEnough(this.#turnWork);
     }
+    this.#giveUpLostWrites(answers);
+    // A turn that threw has no end: this instance takes no other input.
+    this.#inTurn = false;
     this.#port.before?.('answer');
     for (const answer of answers) answer();
     if (this.#leader !== this.#raft.leader) {
@@ -576,7 +579,7 @@ export class Driver {
       if (messages.length > 0) this.#log.touch();
       return [];
     }
-    const { events, answers: added, applied, work, steps } = this.#writeOnce(effects, applicable);
+    const { events, answers: added, applied, work, steps } = this.#writeAll(effects, applicable);
     if (!isBehind) {
       this.#committed = applicable.slice(applied);
       this.#steps = steps;
@@ -603,48 +606,21 @@ export class Driver {
     return applicable;
   }
 
-  /**
-   * If a command throws, the turn's writes are undone and made again, its commands one by one. Steps that earlier turns
-   * have written cannot be undone; what was to be applied in steps, and has written nothing yet, is then applied at
-   * once.
-   */
-  #writeOnce(effects: Effects, applicable: readonly Applicable[]): Written {
-    const { isUnderWay } = this.store;
-    try {
-      return this.#writeAll(effects, applicable, {
-        apply: (index, commands) => this.store.apply(index, commands),
-        inSteps: true,
-      });
-    } catch (error) {
-      if (isOfThePlatform(error) || isUnderWay) throw error;
-      this.store.reopen();
-      const apply: Apply = (index, commands, answers) => {
-        const { applied, undone } = applyCarefully(this.#sql, this.store, index, commands);
-        for (const command of undone) answers.push(() => this.#port.undone(command));
-        return applied;
-      };
-      return this.#writeAll(effects, applicable, { apply, inSteps: false });
-    }
-  }
-
-  #writeAll(
-    { hardState, entries }: Effects,
-    applicable: readonly Applicable[],
-    { apply, inSteps }: { readonly apply: Apply; readonly inSteps: boolean },
-  ): Written {
-    return this.#sql.transaction(() => {
+  /** What throws here ends the instance: see `SqlPort.turn`. */
+  #writeAll({ hardState, entries }: Effects, applicable: readonly Applicable[]): Written {
+    return this.#sql.turn(() => {
       if (hardState !== null) this.#log.writeHardState(hardState);
       this.#log.write(entries);
       const written: Written = { events: [], answers: [], applied: 0, work: this.#turnWork, steps: null };
       for (const each of applicable) {
         if (this.#isEnough(written.work)) break;
         const isFirst = written.applied === 0;
-        const steps = isFirst && !inSteps ? null : this.#stepsOf(each, isFirst);
+        const steps = this.#stepsOf(each, isFirst);
         if (steps !== null) {
           if (isFirst) this.#step(each, steps, written);
           break;
         }
-        const more = this.#apply(each, apply, written);
+        const more = this.#apply(each, written);
         const { rows, valueBytes } = written.work;
         written.work = { rows: rows + more.rows, valueBytes: valueBytes + more.valueBytes };
         written.applied++;
@@ -661,16 +637,22 @@ export class Driver {
     return this.store.applyInSteps(entry.index, commands, this.#bounds.deleteStepRows);
   }
 
+  /**
+   * Steps that earlier turns have written cannot be undone. What was to be applied in steps, and has written nothing
+   * yet, is applied at once where it throws.
+   */
   #step(applicable: Applicable, steps: Steps, written: Written): void {
-    const step = steps.next();
+    assert(applicable.kind === 'command', 'commands are applied in steps');
     written.work = { rows: Infinity, valueBytes: Infinity };
+    const go = (): StepTaken => steps.next();
+    const step = this.store.isUnderWay ? go() : this.#orUndone(applicable, written.answers, go, lastStep);
     if (step.done === true) {
       this.#applied(applicable, step.value, written);
       written.applied++;
     } else written.steps = steps;
   }
 
-  #apply(applicable: Applicable, apply: Apply, written: Written): Work {
+  #apply(applicable: Applicable, written: Written): Work {
     const { entry } = applicable;
     switch (applicable.kind) {
       case 'noop':
@@ -681,13 +663,32 @@ export class Driver {
         this.#configured(decodeConfiguration(entry.data), written.answers);
         return noWork;
       case 'command': {
-        const applied = apply(entry.index, applicable.commands, written.answers);
+        const applied = this.#applyCommands(applicable, written.answers);
         this.#applied(applicable, applied, written);
         return applied.work;
       }
       default:
         return unreachable(applicable);
     }
+  }
+
+  #applyCommands(applicable: ApplicableCommands, answers: Answer[]): Applied {
+    const { entry, commands } = applicable;
+    const apply = (): Applied => this.store.apply(entry.index, commands);
+    if (entry.index > this.#carefulThrough && isBare(commands)) return apply();
+    return this.#orUndone(applicable, answers, apply, (applied) => applied);
+  }
+
+  #orUndone<Result>(
+    { entry, commands }: ApplicableCommands,
+    answers: Answer[],
+    apply: () => NotPromise<Result>,
+    resultOf: (applied: Applied) => Result,
+  ): Result {
+    const done = applyOrUndo({ sql: this.#sql, store: this.store }, { index: entry.index, commands }, apply);
+    if ('result' in done) return done.result;
+    for (const command of done.undone) answers.push(() => this.#port.undone(command));
+    return resultOf(done.applied);
   }
 
   #applied(applicable: Applicable, { events, leases, outcomes, work }: Applied, written: Written): void {

@@ -1,6 +1,6 @@
 // The Raft log and the hard state in SQLite: one row for each entry, one row for term, vote, commit and where the log
 // begins, and one for each configuration in it. It owns the tables `log`, `hard_state` and `configurations`. It must be
-// called inside the turn's transaction when it writes.
+// called inside a turn (`SqlPort.turn`) when it writes.
 
 import { assert } from '../base/assert.ts';
 import { type LogIndex, logIndex, replicaId, type Term, term } from '../model/brands.ts';

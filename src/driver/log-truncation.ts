@@ -4,6 +4,7 @@
 import { type LogIndex, logIndex } from '../model/brands.ts';
 import {
   appendEntriesMax,
+  carefulEntries,
   deleteStepRows,
   logBytesKept,
   logBytesMax,
@@ -27,6 +28,7 @@ export type LogBounds = {
   /** Of a log that is held for a snapshot, by the bytes of the store when that was opened. */
   readonly logHeldBytesMax: (storeBytes: number) => number;
   readonly appendEntriesMax: number;
+  readonly carefulEntries: number;
   readonly turnRowsMax: number;
   /** Keys that one step of a large delete moves. */
   readonly deleteStepRows: number;
@@ -38,6 +40,7 @@ export const usualBounds: LogBounds = {
   truncatedEntriesMax,
   logHeldBytesMax: (storeBytes) => Math.max(logHeldBytesMin, Math.min(storeBytes, quotaBytesDefault - storeBytes)),
   appendEntriesMax,
+  carefulEntries,
   turnRowsMax,
   deleteStepRows,
   snapshotRowsBytes,

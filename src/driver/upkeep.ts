@@ -255,7 +255,7 @@ export class Upkeep {
     const needs = { persisted: store.persistedIndex, held: sender.heldIndex, leastMatch: this.#leastMatch() };
     const point = truncationPoint(log, needs, bounds);
     if (point === null) return;
-    sql.transaction(() => log.truncate(point));
+    sql.turn(() => log.truncate(point));
     raft.truncated();
   }
 

@@ -2,14 +2,17 @@
 // whole and answered as a failure, the same on every replica, and the group goes on: one bad entry must not be the end
 // of a store. If storage or the platform throws, no command is undone: that replica starts again from its disk.
 //
-// While no command throws this costs nothing: an entry is applied as it comes, and only if that throws is it applied
-// again, here.
+// An entry is applied as it comes, and only if that throws is it applied again, here. What it wrote must be undone for
+// that, and a savepoint makes SQLite copy each page that is touched. Entries that write single keys and nothing else go
+// without one (`isBare`): if one of these throws all the same, the instance ends with its turn, and the next one
+// applies the same entry within a savepoint.
 
 import type { LogIndex } from '../model/brands.ts';
 import { commandsUndoneMax } from '../limits.ts';
 import type { Command, Operation } from '../model/store.ts';
-import { type SqlPort, StorageFault } from '../base/sql-port.ts';
+import { type NotPromise, type SqlPort, StorageFault } from '../base/sql-port.ts';
 import { CarefulRun } from './careful-run.ts';
+import { spanOf } from './key-range.ts';
 import type { Applied, Store } from './store.ts';
 
 /** A command that threw, or that came after too many that threw. `error` is what was thrown. */
@@ -20,18 +23,46 @@ export type UndoneCommand = {
 };
 
 /** The throw concerns this replica at this moment: another replica, or the same one later, may have no such trouble. */
-export function isOfThePlatform(error: unknown): boolean {
+function isOfThePlatform(error: unknown): boolean {
   // The depth of the stack and the free memory differ from replica to replica.
   return error instanceof StorageFault || (error instanceof RangeError && /call stack|allocation/i.test(error.message));
 }
 
-/** Runs within the turn's transaction. The store is as it was before the entry, in its rows and in memory. */
+export type AppliedCarefully = { readonly applied: Applied; readonly undone: readonly UndoneCommand[] };
+
+/** The commands put or delete single keys, and each looks at whatever it needs before it writes. */
+export function isBare(commands: readonly Command[]): boolean {
+  return commands.every(({ operation }) => {
+    if (operation.kind === 'put') return true;
+    return operation.kind === 'deleteRange' && spanOf(operation.request).kind === 'single';
+  });
+}
+
+/**
+ * `apply` applies the entry, or a step of it, and what it answers is the result. If it throws, what it wrote is undone,
+ * and the entry is applied carefully. Call it within a turn.
+ */
+export function applyOrUndo<Result>(
+  { sql, store }: { readonly sql: SqlPort; readonly store: Store },
+  { index, commands }: { readonly index: LogIndex; readonly commands: readonly Command[] },
+  apply: () => NotPromise<Result>,
+): { readonly result: Result } | AppliedCarefully {
+  try {
+    return { result: sql.transaction(apply) };
+  } catch (error) {
+    if (isOfThePlatform(error)) throw error;
+    store.reopen();
+    return applyCarefully(sql, store, index, commands);
+  }
+}
+
+/** Call it within a turn. The store is as it was before the entry, in its rows and in memory. */
 export function applyCarefully(
   sql: SqlPort,
   store: Store,
   index: LogIndex,
   commands: readonly Command[],
-): { readonly applied: Applied; readonly undone: readonly UndoneCommand[] } {
+): AppliedCarefully {
   const run = new CarefulRun();
   for (;;) {
     try {

@@ -104,7 +104,7 @@ export class Compaction {
     const mayTakeLeft = this.#left && needed.compacted >= this.#compacted;
     if (isDone && !mayTakeLeft) return this.#stepBatches(rowsMax, writesTotal, needed);
     if (this.#sweep.after === null) this.#left = false;
-    const sweep = this.#sql.transaction(() => this.#stepVersions(rowsMax, needed));
+    const sweep = this.#sql.turn(() => this.#stepVersions(rowsMax, needed));
     this.#sweep = sweep;
     if (needed.compacted < sweep.target) this.#left = true;
     return true;

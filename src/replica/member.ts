@@ -290,7 +290,7 @@ export class Member implements DriverPort {
   }
 
   #absent(peer: ReplicaId): void {
-    if (this.driver.halted === null) this.#absentPeers.absent(peer);
+    if (this.driver.halted === null) this.#run(() => this.#absentPeers.absent(peer));
   }
 
   applySoon(): void {

@@ -42,6 +42,14 @@ export class ObjectSql implements SqlPort {
     return this.#storage.sql.databaseSize;
   }
 
+  /**
+   * What an object writes between two awaits is one transaction of the platform. The platform rolls it back if the
+   * object is aborted before it gives way; an error that nobody catches does not roll it back.
+   */
+  turn<Result>(body: () => NotPromise<Result>): Result {
+    return body();
+  }
+
   transaction<Result>(body: () => NotPromise<Result>): Result {
     let thrown: unknown = null;
     try {

@@ -46,6 +46,10 @@ class OwnedSql implements SqlPort {
     return this.#owned.databaseBytes();
   }
 
+  turn<Result>(body: () => NotPromise<Result>): Result {
+    return this.#owned.turn(body);
+  }
+
   transaction<Result>(body: () => NotPromise<Result>): Result {
     return this.#owned.transaction(body);
   }

@@ -46,6 +46,10 @@ class MeasuredSql implements SqlPort {
     return this.#sql.databaseBytes();
   }
 
+  turn<Result>(body: () => NotPromise<Result>): Result {
+    return this.#sql.turn(body);
+  }
+
   transaction<Result>(body: () => NotPromise<Result>): Result {
     return this.#sql.transaction(body);
   }

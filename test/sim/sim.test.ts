@@ -96,6 +96,8 @@ const canaries: readonly (readonly [string, PlantedBug, string])[] = [
     'a refused write never shows up',
   ],
   ['SIM-CANARY-25: a retry that an alarm refuses is found', 'retryRefused', 'a refused write never shows up'],
+  ['SIM-CANARY-26: half a turn that stays is found', 'halfTurnKept', 'equal states'],
+  ['SIM-CANARY-27: an instance that is careful for too short is found', 'carefulTooShort', 'liveness'],
   ['SIM-WATCH-1: swapped revisions are found', 'watchEventsSwapped', 'watch: ordered'],
   ['SIM-WATCH-2: an event that is told twice is found', 'watchRestoredEarly', 'watch: unique'],
   ['SIM-WATCH-3: a revision in two messages is found', 'watchRevisionSplit', 'watch: atomic'],
@@ -179,6 +181,7 @@ const faultsThatMustHappen = [
   'failed: commandUndone',
   'failed: tooMuchWork',
   'commands undone',
+  'a turn threw',
 ] as const;
 
 /** The counts of what happened in that many runs, all of which pass. */

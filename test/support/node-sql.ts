@@ -56,6 +56,10 @@ export class NodeSql implements SqlPort {
     return (Number(pages) - Number(freePages)) * Number(pageBytes);
   }
 
+  turn<Result>(body: () => NotPromise<Result>): Result {
+    return this.transaction(body);
+  }
+
   transaction<Result>(body: () => NotPromise<Result>): Result {
     const savepoint = `nested${this.#depth}`;
     this.database.exec(`SAVEPOINT ${savepoint}`);

@@ -36,6 +36,10 @@ export class ThrowingSql implements SqlPort {
     return this.#sql.iterate(statement, ...bindings);
   }
 
+  turn<Result>(body: () => NotPromise<Result>): Result {
+    return this.#sql.turn(body);
+  }
+
   transaction<Result>(body: () => NotPromise<Result>): Result {
     return this.#sql.transaction(body);
   }

@@ -47,6 +47,7 @@ const twists: { readonly [Bug in PlantedBug]?: Twist } = {
 
 export function sqlWithBug(sql: SqlPort, bug: PlantedBug | null): SqlPort {
   if (bug === 'undoneInPart') return new SqlWithoutInnerTransactions(sql, () => null);
+  if (bug === 'halfTurnKept') return new SqlThatKeepsHalfTurns(sql, () => null);
   if (bug === 'deleteResumedLate') return new SqlThatResumesLate(sql, () => null);
   const twist = bug === null ? undefined : twists[bug];
   return twist === undefined ? sql : new BuggySql(sql, twist);
@@ -74,6 +75,10 @@ class BuggySql implements SqlPort {
     return this.#sql.iterate(statement, ...bindings);
   }
 
+  turn<Result>(body: () => NotPromise<Result>): Result {
+    return this.#sql.turn(body);
+  }
+
   transaction<Result>(body: () => NotPromise<Result>): Result {
     return this.#sql.transaction(body);
   }
@@ -83,18 +88,36 @@ class BuggySql implements SqlPort {
   }
 }
 
-/** A transaction within another one that throws leaves what it has written. */
+/** A transaction within a turn that throws leaves what it has written. */
 class SqlWithoutInnerTransactions extends BuggySql {
-  #depth = 0;
+  #inTurn = false;
+
+  override turn<Result>(body: () => NotPromise<Result>): Result {
+    this.#inTurn = true;
+    try {
+      return super.turn(body);
+    } finally {
+      this.#inTurn = false;
+    }
+  }
 
   override transaction<Result>(body: () => NotPromise<Result>): Result {
-    if (this.#depth > 0) return body();
-    this.#depth++;
-    try {
-      return super.transaction(body);
-    } finally {
-      this.#depth--;
-    }
+    return this.#inTurn ? body() : super.transaction(body);
+  }
+}
+
+/** As where an object's turn throws and the object is not aborted before it gives way. */
+class SqlThatKeepsHalfTurns extends BuggySql {
+  override turn<Result>(body: () => NotPromise<Result>): Result {
+    const written = super.turn<{ readonly result: Result } | { readonly error: unknown }>(() => {
+      try {
+        return { result: body() };
+      } catch (error) {
+        return { error };
+      }
+    });
+    if ('error' in written) throw written.error;
+    return written.result;
   }
 }
 

@@ -106,6 +106,9 @@ const asked: Partial<FaultMix> = {
   loseStorageEveryMs: 0,
 };
 
+/** Commands throw: the former code has no net below them. */
+const throwing: Partial<FaultMix> = { throwing: 0.1, startsFormer: 0, deployEveryMs: 0 };
+
 /** Stores are altered, and no other fault hinders that this is found. */
 const altered: Partial<FaultMix> = {
   replicas: 3,
@@ -182,7 +185,15 @@ const entries = {
   },
   undoneInPart: {
     what: 'a command that throws is answered as undone and leaves some of its rows',
-    mix: { throwing: 0.1, startsFormer: 0, deployEveryMs: 0 },
+    mix: throwing,
+  },
+  halfTurnKept: {
+    what: 'what a turn has written stays although it threw',
+    mix: throwing,
+  },
+  carefulTooShort: {
+    what: 'an instance that has just started is careful with what its log holds, and not with what that may have lost',
+    mix: throwing,
   },
   workCountedOtherwise: {
     what: 'some replicas refuse a transaction as too much work one row later than others',

@@ -6,6 +6,7 @@ import { assert } from '../../../src/base/assert.ts';
 import { type ReplicaId, type Revision } from '../../../src/model/brands.ts';
 import { groupLevelMin } from '../../../src/model/levels.ts';
 import {
+  appendsInFlightMax,
   commandValueBytesMax,
   electionTimeoutTicks,
   heartbeatTicks,
@@ -89,10 +90,16 @@ export const simulatedBounds: LogBounds = {
   truncatedEntriesMax: 60,
   logHeldBytesMax: () => 10_000,
   appendEntriesMax: 4,
+  carefulEntries: 4 * appendsInFlightMax,
   turnRowsMax: 6,
   deleteStepRows: 1,
   snapshotRowsBytes: 2_000,
 };
+
+function boundsWithBug(bug: PlantedBug | null): LogBounds {
+  if (bug === 'logHeldForever') return { ...simulatedBounds, logHeldBytesMax: () => Infinity };
+  return bug === 'carefulTooShort' ? { ...simulatedBounds, carefulEntries: 0 } : simulatedBounds;
+}
 
 /** The log stays no longer for a member that is behind, or that takes a snapshot. */
 function isTooLong({ entries, bytes }: { readonly entries: number; readonly bytes: number }): boolean {
@@ -258,6 +265,19 @@ export class SimulatedReplica implements DriverPort {
     schedule.after(
       random.exponential(random.pick([20, 500, 3_000])),
       this.#whileHere(() => this.comeBack()),
+    );
+  }
+
+  /** A turn threw: the object is aborted, and what that turn wrote goes with it. The next event starts it anew. */
+  #abort(): void {
+    const { random, schedule, trace } = this.#options;
+    const { unsynced } = this.sql;
+    const kept = random.chance(0.5) ? unsynced : random.integer(0, unsynced);
+    trace.add('a turn threw', () => `${this.id}, ${kept} of ${unsynced} transactions before it survive`);
+    this.#lose(kept);
+    schedule.after(
+      1,
+      this.#whileHere(() => void this.#input(() => {})),
     );
   }
 
@@ -494,8 +514,9 @@ export class SimulatedReplica implements DriverPort {
       this.#options.checkers.raft.observe(this.#observed);
     } catch (error) {
       if (isUnknownStore(error)) return this.#refuseStore();
-      if (!(error instanceof Crash)) throw error;
-      this.crash();
+      if (isPlanted(error)) this.#abort();
+      else if (error instanceof Crash) this.crash();
+      else throw error;
       return true;
     }
     this.#planSync();
@@ -511,7 +532,7 @@ export class SimulatedReplica implements DriverPort {
       founding,
       voters: this.#identity.voters,
       commandWork: this.#commandWork,
-      bounds: bug === 'logHeldForever' ? { ...simulatedBounds, logHeldBytesMax: () => Infinity } : simulatedBounds,
+      bounds: boundsWithBug(bug),
       sql: new ThrowingSql(sqlWithBug(this.sql, bug)),
       port: this,
       random: () => random.next(),

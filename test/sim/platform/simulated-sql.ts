@@ -11,6 +11,8 @@ export class SimulatedSql implements SqlPort {
   readonly reader = new NodeSql();
   #depth = 0;
   #open = false;
+  /** A turn threw: this instance has nothing more to write. */
+  #isOver = false;
   /** The transactions since the last sync. After each, a savepoint marks a position to which a crash may go back. */
   #unsynced = 0;
 
@@ -33,7 +35,18 @@ export class SimulatedSql implements SqlPort {
     return this.reader.databaseBytes();
   }
 
+  /** Where it throws, the instance must end: it may not write any more. */
+  turn<Result>(body: () => NotPromise<Result>): Result {
+    try {
+      return this.transaction(body);
+    } catch (error) {
+      this.#isOver = true;
+      throw error;
+    }
+  }
+
   transaction<Result>(body: () => NotPromise<Result>): Result {
+    assert(!this.#isOver, 'an instance whose turn threw writes no more');
     if (!this.#open) this.reader.run('BEGIN');
     this.#open = true;
     this.#depth++;
@@ -69,6 +82,7 @@ export class SimulatedSql implements SqlPort {
     this.#open = false;
     this.#unsynced = 0;
     this.#depth = 0;
+    this.#isOver = false;
   }
 
   close(): void {
