@@ -1,6 +1,6 @@
-// Members whose object is none. A learner's is made: it was added to the log first, so that whoever deletes the tenant
-// knows of it. A voter's storage is gone, and with it what it promised: it cannot come back as itself, so a new replica
-// takes its place.
+// Members whose Durable Object does not exist. The object of a learner is made: the learner was added to the log first,
+// so that whoever deletes the tenant knows of it. The storage of a voter is lost, and with it what the voter promised:
+// it cannot come back as itself, so a new replica takes its place.
 
 import type { ReplicaId } from '../model/brands.ts';
 import { absentReplaceMs } from '../limits.ts';
@@ -11,7 +11,7 @@ export type Joining = { readonly number: ReplicaId; readonly location: string; r
 
 export type AbsentPeersOptions = {
   readonly driver: Pick<Driver, 'raft' | 'absent' | 'proposeConfiguration'>;
-  /** Makes the object of a learner. Doing it again is fine. */
+  /** Makes the object of a learner. It may be called again. */
   readonly provision: (joining: Joining) => Promise<void>;
   readonly nowMs: () => number;
 };
@@ -19,14 +19,14 @@ export type AbsentPeersOptions = {
 export class AbsentPeers {
   readonly #options: AbsentPeersOptions;
   readonly #provisioning = new Map<ReplicaId, Promise<void>>();
-  /** Since when each voter's object was always absent, and when it was last. */
+  /** The time since which the object of each voter was always absent, and the last time at which it was. */
   readonly #since = new Map<ReplicaId, { readonly sinceMs: number; lastMs: number }>();
 
   constructor(options: AbsentPeersOptions) {
     this.#options = options;
   }
 
-  /** A call found no object there. */
+  /** A call found no object of this replica. */
   absent(peer: ReplicaId): void {
     const { driver } = this.#options;
     const { raft } = driver;
@@ -37,7 +37,7 @@ export class AbsentPeers {
     else this.#provision(peer, member.location, raft.configuration);
   }
 
-  /** It answered: an absence that comes later is another one. */
+  /** The replica answered, so a later absence is a new one. */
   present(peer: ReplicaId): void {
     this.#since.delete(peer);
   }
@@ -50,7 +50,7 @@ export class AbsentPeers {
   #provision(number: ReplicaId, location: string, configuration: Configuration): void {
     if (this.#provisioning.has(number)) return;
     const joining = { number, location, configuration: encodeConfiguration(configuration) };
-    // If it fails, the next call finds no object again.
+    // If this fails, the next call finds no object again.
     const made = this.#options.provision(joining).catch(() => undefined);
     this.#provisioning.set(number, made);
     void made.then(() => this.#provisioning.delete(number));
@@ -60,7 +60,8 @@ export class AbsentPeers {
     const { driver, nowMs } = this.#options;
     const now = nowMs();
     const known = this.#since.get(peer);
-    // What was long ago says nothing of the time between, nor does what a clock that was set back took for later.
+    // An absence long ago says nothing of the time between, and neither does a time that a clock which was set back
+    // took for later.
     if (known === undefined || now < known.lastMs || now - known.lastMs > absentReplaceMs) {
       this.#since.set(peer, { sinceMs: now, lastMs: now });
       return;
@@ -69,7 +70,7 @@ export class AbsentPeers {
     if (now - known.sinceMs < absentReplaceMs) return;
     const { configuration } = driver.raft;
     const plan = memberOf(configuration, peer)?.plan ?? null;
-    // It was lost before it could take the place that it was made for: another one is made for that place.
+    // The replica was lost before it could take the place that it was made for, so another one is made for that place.
     if (plan !== null) {
       driver.proposeConfiguration(configuration, withLearner(without(configuration, peer), { location, plan }));
     } else if (configuration.members.every((member) => member.plan === null)) {

@@ -1,7 +1,7 @@
-// Keeps the directory's entry of this group as the group is: the leader tells it each committed configuration, again
-// until it was heard, so that a gateway which knows nothing finds the replicas, and whoever deletes the tenant finds
-// all of them. What was heard is on disk. A directory that is away holds nothing up: no call waits for it, the group
-// may rest meanwhile, and an alarm wakes it to try again.
+// Keeps the directory's entry of this group up to date: the leader tells it each committed configuration, again until
+// it was heard, so that a gateway which knows nothing finds the replicas, and whoever deletes the tenant finds all of
+// them. What was heard is on disk. A directory that is away holds nothing up: no call waits for it, the group may rest
+// meanwhile, and an alarm wakes the group to try again.
 
 import { assert } from '../base/assert.ts';
 import { equalBytes } from '../base/bytes.ts';
@@ -21,10 +21,10 @@ export type DirectoryEntryOptions = {
   };
   /** Resolves when the directory has it. */
   readonly tell: (told: ToldConfiguration) => Promise<void>;
-  /** Resolves with whether there is a leader: it tells, if this replica does not lead itself. */
+  /** Resolves with whether there is a leader, which tells the directory if this replica does not lead itself. */
   readonly wake: () => Promise<boolean>;
   readonly nowMs: () => number;
-  /** Storage did not do what it was asked to: the object must start again. */
+  /** The storage did not do what it was told, so the object must start again. */
   readonly broken: (error: unknown) => void;
 };
 
@@ -32,7 +32,7 @@ const entryFormat = 1;
 
 export class DirectoryEntry {
   readonly #options: DirectoryEntryOptions;
-  /** As it was encoded; null: nothing that this replica knows of. */
+  /** The configuration that was heard, as it was encoded. Null: this replica knows of none. */
   #heard: Uint8Array | null = null;
   /** The same, as the configuration that it was found equal to. */
   #heardAs: Configuration | null = null;
@@ -55,7 +55,7 @@ export class DirectoryEntry {
     this.#wakeAtMs = Number(wakeAtMs);
   }
 
-  /** When the object's alarm must ring; null: it need not. It may change in `resting` and in `alarm`. */
+  /** The time at which the object's alarm must ring. Null: it need not. It may change in `resting` and in `alarm`. */
   get wakeAtMs(): number | null {
     return this.#wakeAtMs === 0 ? null : this.#wakeAtMs;
   }
@@ -67,7 +67,7 @@ export class DirectoryEntry {
     this.#tell().catch(this.#options.broken);
   }
 
-  /** While it is told the group stays awake, for no longer than `directoryTimeoutMs`. */
+  /** While the directory is told, the group stays awake, for no longer than `directoryTimeoutMs`. */
   get mayRest(): boolean {
     return !this.#isTelling;
   }
@@ -76,7 +76,7 @@ export class DirectoryEntry {
     if (this.#hasNews) this.#write(this.#heard, this.#options.nowMs() + directoryAlarmMs);
   }
 
-  /** The object's alarm, whatever it rang for. */
+  /** Called when the object's alarm rings, for whatever reason. */
   async alarm(): Promise<void> {
     const { nowMs, wake } = this.#options;
     if (this.#wakeAtMs === 0 || nowMs() < this.#wakeAtMs) return;
@@ -84,7 +84,7 @@ export class DirectoryEntry {
     if (!(await wake()) && !this.#isStopped) this.#write(this.#heard, nowMs() + directoryAlarmMs);
   }
 
-  /** For good: nothing is written from here on. */
+  /** Ends it for good: nothing is written from here on. */
   stop(): void {
     this.#isStopped = true;
   }
@@ -141,7 +141,9 @@ function toldOf({ members, nextId }: Configuration, configuredAt: number): ToldC
   return { replicas, configuredAt, nextNumber: nextId };
 }
 
-/** Also for a group that is made: its configuration stands in the directory before there is a replica. */
+/**
+ * This holds also for a group that is being made: its configuration stands in the directory before there is a replica.
+ */
 export function saveHeard(sql: SqlPort, heard: Uint8Array | null, wakeAtMs = 0): void {
   sql.transaction(() => {
     sql.run(`CREATE TABLE IF NOT EXISTS directory_entry

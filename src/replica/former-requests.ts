@@ -1,5 +1,5 @@
-// What a gateway whose code is of the version before this one calls a replica by: a method for each kind of request.
-// Each is that request.
+// The methods by which a gateway that runs the code of the version before calls a replica: one for each kind of
+// request. Each makes that request.
 
 import { DurableObject } from 'cloudflare:workers';
 import type {

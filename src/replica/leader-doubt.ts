@@ -1,6 +1,6 @@
 // Whether a leader that a caller suspects is gone. A follower is asked this about a leader that left a call without an
-// answer; what it says decides whether it stands for election, so a leader that is merely busy or far away must not
-// seem gone.
+// answer, and stands for election by the verdict, so a leader that is merely busy or far away must not be taken for
+// gone.
 
 import type { LogIndex, ReplicaId } from '../model/brands.ts';
 import {
@@ -24,7 +24,7 @@ export type LeaderDoubtOptions = {
 
 export class LeaderDoubt {
   readonly #options: LeaderDoubtOptions;
-  /** All who suspect the same leader at a time share one look at it. */
+  /** All calls that suspect the same leader at one time share one look at it. */
   #look: { readonly leader: ReplicaId; readonly isGone: Promise<boolean> } | null = null;
   #heardMs = 0;
   /**
@@ -32,7 +32,7 @@ export class LeaderDoubt {
    * next.
    */
   #trusted: { readonly leader: ReplicaId; readonly untilMs: number } | null = null;
-  /** What the last confirmation took: how far the leader and its quorum are. */
+  /** The time that the last confirmation took: how far the leader and its quorum are. */
   #confirmedInMs = 0;
 
   constructor(options: LeaderDoubtOptions) {
@@ -40,7 +40,8 @@ export class LeaderDoubt {
   }
 
   /**
-   * The leader called. Its answers to this replica's own calls do not count: they would hide that it can call nobody.
+   * Called when the leader calls. Its answers to this replica's own calls do not count, because they would hide that it
+   * can call nobody.
    */
   heard(leader: ReplicaId): void {
     this.#heardMs = this.#options.nowMs();
@@ -51,7 +52,7 @@ export class LeaderDoubt {
     this.#trusted = { leader, untilMs: this.#options.nowMs() + leaderDoubtPauseMs };
   }
 
-  /** True: nothing speaks for it, so stand for election. `leader` is known to lead here. */
+  /** True: nothing speaks for the leader, so stand for election. `leader` is known to lead here. */
   async isGone(leader: ReplicaId): Promise<boolean> {
     if (this.#look?.leader !== leader) {
       const look = { leader, isGone: this.#lookAt(leader) };
@@ -75,12 +76,12 @@ export class LeaderDoubt {
     const { nowMs } = this.#options;
     if (this.#trusted?.leader === leader && nowMs() < this.#trusted.untilMs) return false;
     const isGone = await this.#confirmsNothing(leader);
-    // Should it lead on, it was heard after the election that it should have lost.
+    // If the old leader answers, it was re-elected or never lost the election, so it still leads.
     if (isGone) this.#trust(leader);
     return isGone;
   }
 
-  /** It is heard, or its group rests: so it is asked. */
+  /** The leader is heard, or its group rests, so it is asked. */
   async #confirmsNothing(leader: ReplicaId): Promise<boolean> {
     const { raft, read, nowMs } = this.#options;
     const askedMs = nowMs();
@@ -91,8 +92,7 @@ export class LeaderDoubt {
     });
     const answered = await within(answer, this.#patienceMs);
     if (raft().leader !== leader) return false;
-    // Refused: it says itself that it does not lead. Without an answer, whoever goes on committing is busy, and not
-    // gone.
+    // If the leader refuses, it does not lead. If it does not answer but goes on committing, it is busy, and not gone.
     return answered === null ? raft().commit === commit : answered === 'refused';
   }
 

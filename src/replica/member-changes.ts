@@ -1,6 +1,6 @@
-// Changes of the group's members, as an operator or etcd's calls ask for them, on the leader: one entry of the log
-// each. What follows from an entry (a learner votes once it has caught up, what it replaces leaves) the leader does by
-// itself.
+// Changes of the group's members, as an operator or etcd's calls ask for them, on the leader: each is one entry of the
+// log. What follows from an entry (a learner votes once it has caught up, the replica that it replaces leaves) the
+// leader does by itself.
 
 import type { Failure } from '../api/errors/errors.ts';
 import type { ReplicaId } from '../model/brands.ts';
@@ -23,18 +23,18 @@ export type Changed =
   | { readonly kind: 'elsewhere' };
 
 export type NewReplica = {
-  /** As the caller expects it: the same call, made again, adds no second one. */
+  /** The number that the caller expects: the same call, made again, adds no second replica. */
   readonly number: ReplicaId;
   readonly location: string;
-  /** null: somebody has to promote it. */
+  /** Null: somebody has to promote it. */
   readonly plan: MemberPlan | null;
 };
 
 const what = 'A change of members';
 
 /**
- * Done once the learner is in the group. It is a replica as soon as the leader has made its object, and votes as
- * planned.
+ * The call is done once the learner is in the group. It is a replica as soon as the leader has made its object, and
+ * votes as planned.
  */
 export async function addReplica(member: Member, { number, location, plan }: NewReplica): Promise<Changed> {
   const { configuration } = member.driver.raft;
@@ -55,7 +55,10 @@ export async function addReplica(member: Member, { number, location, plan }: New
   return change(member, configuration, withLearner(configuration, { location, plan }));
 }
 
-/** Done once the group goes on without it. With fewer than `votersMin` that vote it would not. */
+/**
+ * The call is done once the group goes on without the replica. It is refused if fewer than `votersMin` voters would be
+ * left.
+ */
 export async function removeReplica(
   member: Member,
   number: ReplicaId,
@@ -74,7 +77,7 @@ export async function removeReplica(
   return change(member, configuration, next);
 }
 
-/** Those that vote, without any whose place another one has taken already. */
+/** The voters, without any whose place another one has taken already. */
 function votersStaying({ members, voters }: Configuration): number {
   const leaving = members.filter(({ voter, plan }) => voter && plan !== null && plan.replaces !== null);
   return voters.length - leaving.length;
@@ -105,7 +108,7 @@ async function change(member: Member, present: Configuration, next: Configuratio
     if (member.nowMs() >= deadlineMs) return failed({ kind: 'timeout' });
     await member.nextTick();
   }
-  // It may be committed or not: whoever leads now knows.
+  // The change may be committed or not: the present leader knows.
   return { kind: 'elsewhere' };
 }
 
@@ -120,7 +123,7 @@ async function hasLevel(member: Member): Promise<boolean> {
   return false;
 }
 
-/** To the voter that is furthest. */
+/** Leadership goes to the voter that is furthest. */
 async function handOver(member: Member): Promise<Changed> {
   const { raft } = member.driver;
   const others = raft.configuration.voters.filter((voter) => voter !== raft.id);

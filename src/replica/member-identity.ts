@@ -1,5 +1,5 @@
-// What an object must know of itself to be a replica at all: its tenant, its number, and who voted when it last heard.
-// It stands in two tables beside the log's and the store's, from when the object is provisioned.
+// What an object must know of itself to be a replica at all: its tenant, its number, and the voters when it last heard.
+// It stands in two tables beside those of the log and the store, from the provisioning of the object on.
 
 import { assert } from '../base/assert.ts';
 import { hasTable, type SqlPort } from '../base/sql-port.ts';
@@ -9,13 +9,13 @@ import type { Configuration } from '../raft/configuration.ts';
 export type MemberIdentity = {
   readonly tenant: string;
   readonly number: ReplicaId;
-  /** Who votes, as of the last configuration that was committed here. The log knows more. */
+  /** The voters by the last configuration that was committed here. The log knows more. */
   readonly members: readonly { readonly number: ReplicaId; readonly location: string }[];
 };
 
 const memberFormat = 1;
 
-/** null: the object was never provisioned, or was wiped. Writes nothing. */
+/** Null: the object was never provisioned, or was wiped. This writes nothing. */
 export function loadIdentity(sql: SqlPort): MemberIdentity | null {
   const row = hasTable(sql, 'member') ? sql.all('SELECT format, tenant, number FROM member')[0] : undefined;
   if (row === undefined) return null;
@@ -39,7 +39,7 @@ export function saveIdentity(sql: SqlPort, identity: MemberIdentity): void {
   });
 }
 
-/** The only members that code of level 1 knows: those who vote. */
+/** The voters, which are the only members that code of level 1 knows. */
 export function saveVoters(sql: SqlPort, { members }: Configuration): void {
   sql.run('DELETE FROM members');
   for (const { id, location, voter } of members) if (voter) sql.run('INSERT INTO members VALUES (?, ?)', id, location);

@@ -1,4 +1,4 @@
-// The SQL port over a Durable Object's storage. BLOBs come out as ArrayBuffer there, and as Uint8Array here.
+// The SQL port over the storage of a Durable Object. There BLOBs come out as ArrayBuffer, and here as Uint8Array.
 
 import { type NotPromise, type SqlPort, type SqlRow, type SqlValue, StorageFault } from '../base/sql-port.ts';
 

@@ -1,6 +1,6 @@
 // What clients hold open on one replica: sockets, streaming answers, calls that wait for their turn or read for long.
-// This is the one place that knows all of it by the key it came with: it bounds what one key holds, and ends it when
-// the key ends. No I/O: the clock, the timer and what is known of keys come with the options.
+// Only this file knows all of it by access key: it bounds what one key holds, and ends it when the key ends. No I/O:
+// the clock, the timer and what is known of keys come with the options.
 
 import type { Failure, OpenKind } from '../api/errors/failures.ts';
 import { ownerText } from '../api/caller-text.ts';
@@ -23,23 +23,25 @@ import type { Caller } from '../model/store.ts';
 export type OpenCall = {
   readonly kind: OpenKind;
   readonly caller: Caller;
-  /** Its key has ended, and with it the call: `failure` says why. The call is no longer known here. */
+  /**
+   * Called when the access key has ended, and with it the call: `failure` says why. The call is no longer known here.
+   */
   readonly end: (failure: Failure) => void;
-  /** Has something small written, so that a client that has left is noticed; null: nothing can be written. */
+  /** Writes something small, so that a client that has left is noticed. Null: nothing can be written. */
   readonly probe: (() => void) | null;
 };
 
 export type OpenCallsOptions = {
-  /** What is wrong with the caller's key by now; null: nothing. */
+  /** What is wrong with the caller's access key by now. Null: nothing. */
   readonly keyFailure: (caller: Caller) => Failure | null;
-  /** When the caller's key expires; null: never. */
+  /** The time at which the caller's access key expires. Null: never. */
   readonly expiresAtMs: (caller: Caller) => number | null;
   readonly nowMs: () => number;
-  /** Runs a task once, unless the answer is called before. */
+  /** Runs a task once, unless the returned function is called before. */
   readonly later: (task: () => void, delayMs: number) => () => void;
 };
 
-/** How many of each kind a replica holds. */
+/** The number of slots of each kind on a replica. */
 export const openMax: Readonly<Record<OpenKind, number>> = {
   watchSocket: watchSocketsMax,
   watchStream: watchBodiesMax,
@@ -51,7 +53,7 @@ export const openMax: Readonly<Record<OpenKind, number>> = {
   hash: hashesMax,
 };
 
-/** How many of each kind one key holds. */
+/** The number of slots of each kind that one access key may hold. */
 export function openOfKeyMax(kind: OpenKind): number {
   return Math.floor(openMax[kind] * openKeyShare);
 }
@@ -59,7 +61,7 @@ export function openOfKeyMax(kind: OpenKind): number {
 /** A socket hibernates, and must not be kept from it by a timer. */
 const hibernates: ReadonlySet<OpenKind> = new Set<OpenKind>(['watchSocket', 'callSocket']);
 
-/** What a timer can hold: 24 days. */
+/** The longest time of a timer: 24 days. */
 const timerMsMax = 2_147_483_647;
 
 type Owner = {
@@ -82,7 +84,7 @@ export class OpenCalls {
     this.#options = options;
   }
 
-  /** When the first of the keys expires with which anything is open; null: none ever does. */
+  /** The time at which the first access key expires with which anything is open. Null: none ever does. */
   get earliestExpiryMs(): number | null {
     return this.#earliestMs === Number.POSITIVE_INFINITY ? null : this.#earliestMs;
   }
@@ -91,7 +93,7 @@ export class OpenCalls {
     return this.#counts.get(kind) ?? 0;
   }
 
-  /** Why this caller may not open one more; null: it may. */
+  /** Why this caller may not open one more. Null: it may. */
   refusal(kind: OpenKind, caller: Caller): Failure | null {
     const owner = this.#owners.get(ownerText(caller));
     if ((owner?.counts.get(kind) ?? 0) >= openOfKeyMax(kind)) {
@@ -102,8 +104,8 @@ export class OpenCalls {
   }
 
   /**
-   * The same, after those that hold the places were asked for a sign of life: a client that has left is noticed only
-   * when something is written to it.
+   * The same, after the clients that hold the slots were asked for a sign of life: a client that has left is noticed
+   * only when something is written to it.
    */
   async refusalAfterProbe(kind: OpenKind, caller: Caller): Promise<Failure | null> {
     const refusal = this.refusal(kind, caller);
@@ -128,7 +130,7 @@ export class OpenCalls {
     if (!hibernates.has(kind)) this.#arm();
   }
 
-  /** It has ended. Doing it again is fine. */
+  /** The call has ended. This may be called again. */
   delete(call: OpenCall): void {
     const text = ownerText(call.caller);
     const owner = this.#owners.get(text);
@@ -142,7 +144,7 @@ export class OpenCalls {
     if (!hibernates.has(call.kind)) this.#arm();
   }
 
-  /** An access key was revoked, or who may log in has changed: what its callers hold open ends. */
+  /** An access key was revoked, or the logins without a key have changed: what the callers concerned hold open ends. */
   keysChanged(): void {
     for (const owner of this.#owners.values()) {
       const failure = this.#options.keyFailure(owner.caller);
@@ -151,8 +153,8 @@ export class OpenCalls {
   }
 
   /**
-   * Ends what belongs to keys that have expired by now. Asked before anything is sent, so that nothing leaves after the
-   * expiry.
+   * Ends what belongs to access keys that have expired by now. It is called before anything is sent, so that nothing
+   * leaves after the expiry.
    */
   expire(): void {
     if (this.#options.nowMs() < this.#earliestMs) return;
@@ -161,7 +163,10 @@ export class OpenCalls {
     this.#arm();
   }
 
-  /** The replica's clock. A snapshot of the store may have brought other keys: now and then all are looked at. */
+  /**
+   * Called by the replica's clock. A snapshot of the store may have brought other access keys, so now and then all are
+   * looked at.
+   */
   tick(): void {
     const nowMs = this.#options.nowMs();
     if (nowMs - this.#lookedMs < watchAuthorizeMs) return this.expire();
@@ -176,7 +181,7 @@ export class OpenCalls {
     }
   }
 
-  /** `caller` null: all of the kind. Those who ask at the same time, or soon after, share one probe. */
+  /** `caller` null: all of the kind. Callers that ask at the same time, or soon after, share one probe. */
   #probe(kind: OpenKind, caller: Caller | null): Promise<void> {
     const text = `${kind} ${caller === null ? '' : ownerText(caller)}`;
     const nowMs = this.#options.nowMs();
@@ -199,7 +204,7 @@ export class OpenCalls {
     for (const { expiresAtMs } of this.#owners.values()) this.#earliestMs = Math.min(this.#earliestMs, expiresAtMs);
   }
 
-  /** A streaming answer and a call that waits keep the object awake, so a timer of theirs costs nothing. */
+  /** A streaming answer and a waiting call keep the object awake anyway, so a timer of theirs costs nothing. */
   #arm(): void {
     const isAwake = [...this.#counts].some(([kind, count]) => count > 0 && !hibernates.has(kind));
     const atMs = isAwake ? this.#earliestMs : Number.POSITIVE_INFINITY;

@@ -1,7 +1,7 @@
-// What is left of a replica that is none any more, so that no call that was slow makes its object one again: of one
-// that was removed from its group, who the members are, for callers that come late; of one whose tenant is being
-// deleted, or was, how many numbers the group had given, so that whoever deletes the tenant finds all of its objects,
-// also after it was interrupted. It stays for a while only.
+// What remains of a former replica, so that no late call makes its object a replica again. For one that was removed
+// from its group: who the members are, for callers that come late. For one whose tenant is being deleted, or was: how
+// many numbers the group had given, so that whoever deletes the tenant finds all of its objects, also after an
+// interruption. The remains stay for a while only.
 
 import { assert } from '../base/assert.ts';
 import { replicaId, type ReplicaId } from '../model/brands.ts';
@@ -9,7 +9,7 @@ import { hasTable, type SqlPort } from '../base/sql-port.ts';
 
 type Deletion = {
   readonly nextNumber: number;
-  /** Nothing else is left here. */
+  /** True: nothing else is left here. */
   readonly isWiped: boolean;
 };
 
@@ -21,19 +21,19 @@ export class Remains {
   #members: readonly ReplicaId[] | null;
   #deletion: Deletion | null;
 
-  /** Writes nothing. */
+  /** This writes nothing. */
   constructor(sql: SqlPort) {
     this.#sql = sql;
     this.#members = loadMembers(sql);
     this.#deletion = loadDeletion(sql);
   }
 
-  /** It was no replica, or is one. */
+  /** The object was no replica, or is one. */
   get isNone(): boolean {
     return this.#members === null && this.#deletion === null;
   }
 
-  /** The tenant is being deleted, or was: whatever else is on disk is nobody's. */
+  /** The tenant is being deleted, or was: everything else on disk is nobody's. */
   get isDeleted(): boolean {
     return this.#deletion !== null;
   }
@@ -43,20 +43,23 @@ export class Remains {
     return this.#deletion === null ? this.#members !== null : this.#deletion.isWiped;
   }
 
-  /** Who went on, as far as the replica knew when it was removed; null: nobody did, or it was not removed. */
+  /**
+   * The replicas that went on, as far as this replica knew when it was removed. Null: there were none, or it was not
+   * removed.
+   */
   get members(): readonly ReplicaId[] | null {
     return this.#deletion === null ? this.#members : null;
   }
 
   /**
-   * That of the group's next replica, as far as this one knew: each lower one may be that of an object. 0: it knew of
-   * no group.
+   * The number of the group's next replica, as far as this one knew: each lower number may be that of an object. 0: it
+   * knew of no group.
    */
   get nextNumber(): number {
     return Math.max(-1, ...(this.#members ?? []), (this.#deletion?.nextNumber ?? 0) - 1) + 1;
   }
 
-  /** From here on this is a replica that was removed; on disk once the rest has gone (`write`). */
+  /** From here on this is a removed replica. That is on disk once everything else is deleted (`write`). */
   setRemoved(members: readonly ReplicaId[]): void {
     this.#members = members;
   }
@@ -74,7 +77,7 @@ export class Remains {
     });
   }
 
-  /** They have been deleted from the disk: this object is as if it had never been one. */
+  /** The remains have been deleted from the disk: this object is as if it had never been a replica. */
   gone(): void {
     [this.#members, this.#deletion] = [null, null];
   }

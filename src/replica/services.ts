@@ -1,4 +1,5 @@
-// What lives as long as a replica does and outlives each call: calls are served with it, and none of it serves calls.
+// The services of a replica, which live as long as it does and survive each call: calls are served with them, and none
+// of them serves calls.
 
 import type { Signatures } from '../tenants/signatures.ts';
 import type { Logins } from './calls/logins.ts';

@@ -1,6 +1,6 @@
-// An object has one alarm; leases and the directory's entry both want it. It is set for whoever wants it first, and
-// whoever is called too early asks for it again. What the directory's entry wants is on disk with it; what leases want,
-// their service works out anew.
+// An object has one alarm, and both leases and the directory's entry want it. It is set for whichever wants it first,
+// and one that is called too early asks for it again. The directory's entry has its time on disk, and the lease service
+// works its time out anew.
 
 import type { AlarmStorage } from './lease/lease-alarm.ts';
 
@@ -8,7 +8,7 @@ export class SharedAlarm implements AlarmStorage {
   readonly #storage: AlarmStorage;
   readonly #otherMs: () => number | null;
 
-  /** `otherMs`: when the alarm must ring at the latest for what is no lease; null: never. */
+  /** `otherMs`: the latest time at which the alarm must ring for what is no lease. Null: it need not. */
   constructor(storage: AlarmStorage, otherMs: () => number | null) {
     this.#storage = storage;
     this.#otherMs = otherMs;
@@ -27,7 +27,7 @@ export class SharedAlarm implements AlarmStorage {
     return otherMs === null ? this.#storage.deleteAlarm() : this.#storage.setAlarm(otherMs);
   }
 
-  /** What is no lease wants it now, or wants it still, after it rang. */
+  /** Called when what is no lease wants the alarm now, or still wants it after it rang. */
   async wanted(): Promise<void> {
     const otherMs = this.#otherMs();
     if (otherMs === null) return;

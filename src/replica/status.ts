@@ -1,4 +1,4 @@
-// What GET /v1/status tells, as this replica sees its group.
+// The report that GET /v1/status answers, as this replica sees its group.
 
 import type { GroupAlarm, ReplicaReport, StatusReport } from '../model/reports.ts';
 import { unreachable } from '../base/assert.ts';

@@ -1,6 +1,6 @@
-// How far the client of a WebSocket may be behind, where the platform does not say: `send` takes every message and
-// nothing tells what of it has left. So a client is taken to read at a certain speed, and to have read everything once
-// it says anything. Pure: the clock comes as an argument.
+// How far the client of a WebSocket may be behind, where the platform does not tell: `send` takes every message, and
+// nothing tells which have left. So a client is taken to read at a certain speed, and to have read everything once it
+// says anything. Pure: the clock comes as an argument.
 
 export type UnreadBounds = {
   readonly bytesMax: number;
@@ -26,7 +26,7 @@ export class UnreadBytes {
     this.#bytes = 0;
   }
 
-  /** What is taken to be unread. */
+  /** The bytes that are taken to be unread. */
   at(nowMs: number): number {
     const read = (Math.max(0, nowMs - this.#atMs) * this.#bounds.bytesPerSecond) / 1_000;
     return Math.max(0, this.#bytes - read);

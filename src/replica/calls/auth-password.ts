@@ -1,6 +1,6 @@
-// Passwords of etcd's users: PBKDF2 with HMAC-SHA-256 (RFC 8018), a salt for each. Only the text of a hash is ever
-// stored, or written to the log: `pbkdf2-sha256$<iterations>$<salt>$<key>`, both in base64. Slow by intent, and so
-// never on the way of data.
+// Passwords of etcd's users: PBKDF2 with HMAC-SHA-256 (RFC 8018), with a salt for each. Only the text of a hash is ever
+// stored or written to the log: `pbkdf2-sha256$<iterations>$<salt>$<key>`, salt and key in base64. It is slow on
+// purpose, and so never on the way of data.
 
 import { Buffer } from 'node:buffer';
 import { base64, utf8 } from '../../base/bytes.ts';
@@ -16,7 +16,7 @@ export async function hashPassword(password: string): Promise<string> {
   return [algorithm, passwordIterations, base64(salt), base64(key)].join('$');
 }
 
-/** False, too, for the hash "", which no password fits. Takes as long for it as for any other. */
+/** It is false, too, for the hash "", which no password fits, and takes as long for it as for any other. */
 export async function passwordFits(password: string, hash: string): Promise<boolean> {
   const [name, iterationsText, saltText = '', keyText = ''] = hash.split('$');
   const iterations = Number(iterationsText);
@@ -24,12 +24,12 @@ export async function passwordFits(password: string, hash: string): Promise<bool
   const expected = Buffer.from(isKnown ? keyText : '', 'base64');
   const salt = isKnown ? Buffer.from(saltText, 'base64') : new Uint8Array(saltBytes);
   const key = await derive(password, salt, isKnown ? iterations : passwordIterations);
-  // bcrypt, which etcd has, takes no longer one: no hash is of one.
+  // bcrypt, which etcd uses, takes no longer password, so no hash is that of one.
   if (utf8(password).byteLength > passwordBytesMax) return false;
   return expected.byteLength === key.byteLength && differenceOf(expected, key) === 0;
 }
 
-/** In a time that tells nothing of where the two differ. */
+/** Compares in a time that does not tell where the two differ. */
 function differenceOf(left: Uint8Array, right: Uint8Array): number {
   let difference = 0;
   for (const [place, byte] of left.entries()) difference |= byte ^ (right[place] ?? 0);

@@ -1,5 +1,5 @@
-// A call that came to this replica on a socket, and that another one may have to serve: here first, then where the
-// leader is. What the gateway does for requests, done for frames, which no gateway sees.
+// A call that came to this replica on a socket, and that another replica may have to serve: it is tried here first,
+// then at the leader. This does for frames, which no gateway sees, what the gateway does for requests.
 
 import type { ApiRequest } from '../../api/contract.ts';
 import { failureResponse, unlessRefusedAlone } from '../../api/errors/errors.ts';
@@ -30,7 +30,7 @@ export type RoutedCall = {
   readonly gone: AbortSignal;
 };
 
-/** What came of asking the leader. Of a redirect: it does not lead any more, or another one is known to. */
+/** The outcome of asking the leader. */
 type There = AttemptAnswer<Response> | { readonly kind: 'failed' };
 
 /** A call on its way, and what is known of its attempts. */
@@ -73,8 +73,8 @@ async function serveHere({ call, options, sent }: Route, doubts: Doubts): Promis
 type Ask = { readonly leader: ReplicaId; readonly failedLeader: ReplicaId | null; readonly deadlineMs: number };
 
 /**
- * Asks the leader. Where it takes long, this replica makes sure now and then that it lives, and serves the call itself
- * once it leads instead.
+ * Asks the leader. If that takes long, this replica makes sure now and then that the leader lives, and serves the call
+ * itself once it leads instead.
  */
 async function askLeader(route: Route, ask: Ask): Promise<There> {
   const { call, options } = route;

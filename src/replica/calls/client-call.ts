@@ -20,7 +20,7 @@ import type { CallFacts } from './call-context.ts';
 export type ClientCall = {
   readonly request: ApiRequest;
   readonly facts: CallFacts;
-  /** The body of a call whose messages are answered as they come; null: it was read, or there is none. */
+  /** The body of a call whose messages are answered as they come. Null: it was read, or there is none. */
   readonly posted: ReadableStream<Uint8Array> | null;
 };
 

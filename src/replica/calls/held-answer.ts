@@ -1,12 +1,12 @@
-// A large answer is counted in the isolate's memory until it was read, and given up where its reader takes nothing for
-// too long.
+// A large answer counts in the isolate's memory until it was read, and is given up if its reader takes nothing for too
+// long.
 
 import type { Failure } from '../../api/errors/failures.ts';
 import { largeAnswerOf } from '../../api/large-answer.ts';
 import { answerReadMs } from '../../limits.ts';
 import type { MemoryBudget, MemoryHolder } from '../../base/memory-budget.ts';
 
-/** What the answer is replaced with where it may not be held; null: it may. */
+/** The refusal that replaces the answer if it may not be held. Null: it may be held. */
 export function holdAnswer(answer: Response, holder: MemoryHolder, budget: MemoryBudget): Failure | null {
   const large = largeAnswerOf(answer);
   if (large === null) return null;

@@ -1,5 +1,5 @@
-// What one replica knows of logins from call to call: the keys that passwords and tokens are checked with, who failed
-// of late, and how much of its thread logins may still take.
+// What one replica knows of logins from call to call: the keys that passwords and tokens are checked with, the recent
+// failures, and how much of its thread logins may still take.
 
 import { loginsBurstMax, loginsPerSecondMax, passwordsHashedMax } from '../../limits.ts';
 import type { KeyRing } from '../../tenants/key-text.ts';
@@ -11,7 +11,7 @@ export class Logins {
   readonly tokens: TokenRing;
   readonly throttle = new LoginThrottle();
   #hashing = 0;
-  /** Logins that may be looked at now, and when that was so. */
+  /** The number of logins that may be looked at now, and the time at which that was so. */
   #mayLogin = { logins: loginsBurstMax, atMs: 0 };
 
   constructor(keys: KeyRing, tokens: TokenRing) {
@@ -19,7 +19,7 @@ export class Logins {
     this.tokens = tokens;
   }
 
-  /** False: this replica has looked at as many passwords as it may by now. */
+  /** False: this replica has looked at as many passwords as it may for now. */
   takeLogin(nowMs: number): boolean {
     const { logins, atMs } = this.#mayLogin;
     const sinceMs = Math.max(0, nowMs - atMs);
@@ -28,7 +28,7 @@ export class Logins {
     return left >= 1;
   }
 
-  /** Each of them keeps the thread for some 20 ms. */
+  /** Each hash keeps the thread for some 20 ms. */
   async withinBound<Value>(work: () => Promise<Value>): Promise<Value | 'overloaded'> {
     if (this.#hashing >= passwordsHashedMax) return 'overloaded';
     this.#hashing++;

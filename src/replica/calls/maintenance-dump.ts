@@ -31,7 +31,7 @@ const magic = utf8('quorate-snapshot');
 
 const kinds = { head: 1, lease: 2, role: 3, user: 4, alarm: 5, pair: 6, end: 7 } as const;
 
-/** Where the pairs come from. */
+/** The source of the pairs. */
 export type PairSource = {
   readonly revision: Revision;
   readonly range: (request: RangeRequest) => Generator<void, RangeOutcome, void>;
@@ -43,11 +43,11 @@ export type DumpPage =
   | { readonly kind: 'end' };
 
 /**
- * All but the pairs, which is not kept by revision: leases in steps, between which they come and go; then users and
- * roles, of which there are fewer, at once.
+ * Everything but the pairs, which is not kept by revision: first leases in steps, between which they come and go; then
+ * users and roles, of which there are fewer, at once.
  */
 export function* dumpHead(member: Member): Generator<void, Uint8Array, void> {
-  // Of the moment at which the pairs begin to be read.
+  // The head, as of the moment at which the pairs begin to be read.
   const { revision, compactedRevision } = member.driver.store;
   const leases: Uint8Array[] = [];
   for (const [nth, id] of (yield* askInSteps(member, { kind: 'leases' })).ids.entries()) {
@@ -84,7 +84,7 @@ export class DumpPairs {
     if (this.#next === null) return { kind: 'end' };
     const outcome = yield* this.#source.range(pageRequest(this.#next, this.#source.revision, this.#pagePairs));
     if (outcome.kind === 'failed') {
-      // Pairs were larger than those before them. A page of the fewest always fits an answer.
+      // The pairs are larger than those before them. A page of the fewest pairs always fits an answer.
       if (outcome.failure.kind !== 'answerTooLarge' || this.#pagePairs === dumpPagePairsMin) return outcome;
       this.#pagePairs = dumpPagePairsMin;
       return yield* this.next();
@@ -184,7 +184,7 @@ function record(kind: number, write: (writer: BinaryWriter) => void): Uint8Array
   return whole.finish();
 }
 
-/** The service may ask for everything, and asks for what it was just told of. */
+/** The service may ask for everything, and asks only for what it was just told. */
 function ask<Kind extends Query['kind']>(member: Member, query: Query & { readonly kind: Kind }): AnswerTo<Kind> {
   return answerOf(queryStore<Kind>(member, service, query));
 }

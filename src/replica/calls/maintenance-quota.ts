@@ -12,11 +12,11 @@ import type { Member } from '../member.ts';
 export type QuotaOptions = {
   readonly quotaBytes: number;
   readonly storeBytes: () => number;
-  /** The alarms NOSPACE that are raised; null: this replica does not lead, or cannot say what its store takes. */
+  /** The alarms NOSPACE that are active. Null: this replica does not lead, or cannot tell the size of its store. */
   readonly alarms: () => readonly Alarm[] | null;
-  /** Of an alarm of the group's own, not of one that a tenant has raised for another number. */
+  /** Whether the alarm is the group's own, and not one that a tenant has raised for another number. */
   readonly isOwn: (alarm: Alarm) => boolean;
-  /** Resolves when it is known what became of the command; never fails. */
+  /** Resolves when the outcome of the command is known. It never fails. */
   readonly propose: (operation: Operation) => Promise<unknown>;
   readonly memberId: bigint;
 };
@@ -29,7 +29,7 @@ export class Quota {
     this.#options = options;
   }
 
-  /** The replica's clock: what was written since the last tick is the most that a store can be over its quota. */
+  /** Called by the replica's clock: a store can be over its quota by what was written since the last tick. */
   tick(): void {
     const operation = this.#proposing ? null : this.#due();
     if (operation !== null) void this.#propose(operation);
@@ -76,8 +76,8 @@ export function quotaOf(member: Member): Quota {
 }
 
 /**
- * Changing the alarms of the group's own members is the operator's; a tenant has all other numbers for itself, but
- * leaves room for those. null: nothing is in the way.
+ * Only the operator may change the alarms of the group's own members. A tenant has all other numbers for itself, but
+ * leaves room for those. Null: nothing is in the way.
  */
 export function alarmRefusal(member: Member, caller: Caller, operation: Operation): StoreFailure | null {
   if (operation.kind !== 'alarmActivate' && operation.kind !== 'alarmDeactivate') return null;
@@ -90,7 +90,7 @@ export function alarmRefusal(member: Member, caller: Caller, operation: Operatio
   return isFull ? { kind: 'tooMany', what: 'alarms', max } : null;
 }
 
-/** Of a replica that is, or ever was, one of the group. */
+/** Whether the number is that of a replica that is, or ever was, in the group. */
 function wasMember(member: Member, memberId: bigint): boolean {
   const { nextId } = member.driver.raft.configuration;
   for (let number = 1; number < nextId; number++) {

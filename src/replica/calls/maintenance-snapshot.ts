@@ -50,7 +50,7 @@ export async function serveDump(member: Member, call: DumpCall, context: CallCon
   }
   const untilMs = call.timeoutMs === null ? null : member.nowMs() + call.timeoutMs;
   const parts = new SnapshotParts(source, head, head.byteLength + pairs.bytes);
-  // Each part that was read asks for the next one: a client that reads no more would keep its place for good.
+  // Each part that was read asks for the next one, because a client that reads no more would keep its slot for good.
   let unread: ReturnType<typeof setTimeout> | null = null;
   const body = new ReadableStream<Uint8Array>({
     pull: async (controller) => {
@@ -85,7 +85,7 @@ function failed(call: DumpCall, failure: Failure): Response {
   return new Response(`${text}\n`, { status, headers: { 'content-type': 'application/json' } });
 }
 
-/** At the revision of now. */
+/** The dump is of the present revision. */
 function sourceOf(member: Member): PairSource {
   const { store } = member.driver;
   return {
@@ -94,7 +94,7 @@ function sourceOf(member: Member): PairSource {
   };
 }
 
-/** Others have their turn between two steps; what a step needs of history stays until the last one. */
+/** Others have their turn between two steps. The history that a step needs stays until the last step. */
 async function inSteps<Result>(member: Member, steps: Generator<void, Result, void>): Promise<Result> {
   const release = member.driver.store.holdHistory();
   try {
@@ -124,7 +124,7 @@ type Messages =
   | { readonly kind: 'messages' | 'last'; readonly text: string }
   | { readonly kind: 'failed'; readonly failure: Failure };
 
-/** Pages of a dump as messages. */
+/** Makes messages of the pages of a dump. */
 class SnapshotParts {
   readonly #pairs: DumpPairs;
   readonly #digest = createHash('sha256');
@@ -152,7 +152,7 @@ class SnapshotParts {
     return { kind: 'messages', text: this.#cut(dumpPartBytes) };
   }
 
-  /** What is pending as messages, but for a rest of fewer bytes than `partBytesMin`. */
+  /** The pending bytes as messages, without a rest of fewer bytes than `partBytesMin`. */
   #cut(partBytesMin: number): string {
     const messages: string[] = [];
     let offset = 0;

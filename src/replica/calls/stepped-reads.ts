@@ -1,14 +1,14 @@
-// Reads that look at more than fits between two turns: they go on in steps, and other work comes between. A read that
-// is done at its first step, as nearly all are, is answered at once. Of the others few are under way at a time, for
-// each holds what it has so far; the rest wait with nothing in hand, and begin anew when it is their turn.
+// Reads that look at more than fits between two turns go on in slices, with other work between them. A read that is
+// done in its first slice, as nearly all are, is answered at once. Of the others few are under way at a time, because
+// each holds what it has so far. The rest wait with nothing in memory, and begin anew when it is their turn.
 
 import { requestTimeoutMs, steppedReadsMax, steppedReadsWaitingMax } from '../../limits.ts';
 
 /** What a read needs of its replica. */
 export type ReadHost = {
-  /** What a reader of now needs stays until what is answered is called. */
+  /** The rows that a reader of this moment needs stay until the returned function is called. */
   readonly holdHistory: () => () => void;
-  /** The store may be shown. */
+  /** Whether the store may be shown. */
   readonly serves: () => boolean;
   /** Lets others have their turn. */
   readonly pause: () => Promise<void>;
@@ -16,8 +16,8 @@ export type ReadHost = {
 };
 
 /**
- * `gone`: this replica does not serve any more, or nobody waits for the answer. `timeout`: by now its caller has been
- * told that.
+ * `gone`: this replica does not serve any more, or nobody waits for the answer. `timeout`: the caller has been told
+ * that it takes too long.
  */
 export type Stepped<Result> =
   | { readonly kind: 'done'; readonly result: Result }
@@ -34,7 +34,7 @@ export class SteppedReads {
     this.#host = host;
   }
 
-  /** `begin` may be called twice: what it looks at is what the store is by then. */
+  /** `begin` may be called twice: it reads the store as it is by then. */
   async run<Result>(begin: () => Steps<Result>, gone: AbortSignal | null): Promise<Stepped<Result>> {
     const steps = begin();
     const first = steps.next();
@@ -75,7 +75,7 @@ export class SteppedReads {
     }
   }
 
-  /** The place goes to whoever waits longest. */
+  /** The slot goes to the read that has waited longest. */
   #leave(): void {
     const next = this.#waiting.shift();
     if (next === undefined) this.#underWay--;

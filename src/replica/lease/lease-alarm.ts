@@ -1,7 +1,7 @@
-// The object's alarm: it rings when a lease may have ended while nobody was awake. Setting it writes a row, so it is
-// set only where that changes something, and there is none where there are no leases.
+// The object's alarm, which rings when a lease may have ended while no instance was awake. Setting it writes a row, so
+// it is set only if that changes it, and there is no alarm if there are no leases.
 
-/** What is used of the object's storage. */
+/** The part of the object's storage that is used here. */
 export type AlarmStorage = {
   getAlarm(): Promise<number | null>;
   setAlarm(scheduledTime: number): Promise<void>;
@@ -14,18 +14,18 @@ const aheadMsMax = 30 * 86_400_000;
 export class LeaseAlarm {
   readonly #storage: AlarmStorage;
   readonly #failed: (error: unknown) => void;
-  /** What storage holds; undefined before that was looked up. */
+  /** The alarm in storage. Undefined: it was not looked up yet. */
   #set: number | null | undefined;
-  /** What was wanted since that is looked up; null: it is not. */
+  /** The alarm that was wanted while that is looked up. Null: it is not being looked up. */
   #waiting: (() => void)[] | null = null;
 
-  /** `failed`: storage did not do what it was asked to; the object must start again. */
+  /** `failed`: called when the storage did not do what it was told, so the object must start again. */
   constructor(storage: AlarmStorage, failed: (error: unknown) => void) {
     this.#storage = storage;
     this.#failed = failed;
   }
 
-  /** Rings at this time, or soon after; null: never. */
+  /** The alarm rings at this time, or soon after. Null: it never rings. */
   want(atMs: number | null, nowMs: number): void {
     this.#whenKnown(() => {
       if (atMs === null) {
@@ -39,19 +39,19 @@ export class LeaseAlarm {
     });
   }
 
-  /** Rings at this time at the latest. */
+  /** The alarm rings at this time at the latest. */
   wantBy(atMs: number, nowMs: number): void {
     this.#whenKnown(() => {
       if (!this.#ringsBetween(nowMs, atMs)) this.#put(Math.min(atMs, nowMs + aheadMsMax));
     });
   }
 
-  /** It has rung, and with that is set no more. */
+  /** The alarm has rung, and so is not set any more. */
   rang(): void {
     this.#set = null;
   }
 
-  /** One that is past rings at any moment, or has been lost: it does not count. */
+  /** An alarm in the past rings at any moment, or has been lost, so it does not count. */
   #ringsBetween(nowMs: number, atMs: number): boolean {
     return typeof this.#set === 'number' && this.#set > nowMs && this.#set <= atMs;
   }

@@ -1,9 +1,9 @@
-// Leases by when they end, the next one first: a binary heap whose items know their places, so that one can be put off
-// or taken out without a search. 500,000 leases need no timer, and a look at the first costs nothing.
+// Leases by the time at which they end, the next one first: a binary heap whose items know their positions, so that an
+// item can be moved or taken out without a search. 500,000 leases need no timer, and a look at the first costs nothing.
 
 import { assert } from '../../base/assert.ts';
 
-/** What the heap holds. `place` is the heap's alone; -1 while the item is in none. */
+/** An item of the heap. `place` is the heap's alone, and -1 while the item is in no heap. */
 export type HeapItem = { endsMs: number; place: number };
 
 export class LeaseHeap<Item extends HeapItem> {
@@ -34,7 +34,7 @@ export class LeaseHeap<Item extends HeapItem> {
     item.place = -1;
   }
 
-  /** After the end of an item here was changed. */
+  /** Called after the end of an item was changed. */
   moved(item: Item): void {
     this.#rise(item);
     this.#sink(item);

@@ -35,21 +35,21 @@ import type { LeaseChange, StoredLease } from '../../mvcc/leases.ts';
 import type { Store } from '../../mvcc/store.ts';
 import { type HeapItem, LeaseHeap } from './lease-heap.ts';
 
-/** What the store knows of leases, as far as the log was applied. */
+/** The leases as the store has them, as far as the log was applied. */
 export type LeaseRecords = Pick<Store, 'leasesSettled' | 'leaseCount' | 'leases' | 'earliestLeaseDeadlineMs'>;
 
 /** Invariant: deadlineMs <= endsMs; they differ only where the deadline is by another leader's clock. */
 type Lease = HeapItem & {
   readonly id: LeaseId;
   readonly ttlMs: number;
-  /** What clients are told, and what is written down. */
+  /** The deadline that clients are told, and that is written down. */
   deadlineMs: number;
-  /** As the rows have it. */
+  /** The deadline as the rows have it. */
   storedMs: number;
   ending: boolean;
 };
 
-/** What stands between a group that has nothing else to do and its rest. */
+/** What keeps a group that has nothing else to do from its rest. */
 export type RestObstacle =
   | 'none'
   /** Leases end soon, or are being ended: ask again. */
@@ -63,12 +63,12 @@ export class Lessor {
   readonly #records: LeaseRecords;
   readonly #leases = new Map<LeaseId, Lease>();
   readonly #ends = new LeaseHeap<Lease>();
-  /** Those whose deadlines differ from their rows. */
+  /** The leases whose deadlines differ from their rows. */
   readonly #unsaved = new Set<Lease>();
   #ending = 0;
   #settling = false;
 
-  /** Of a leader that has applied all that was committed before its term. */
+  /** The lessor of a leader that has applied everything that was committed before its term. */
   constructor(records: LeaseRecords, nowMs: number) {
     this.#records = records;
     const extended = !records.leasesSettled;
@@ -82,40 +82,40 @@ export class Lessor {
     return this.#leases.size;
   }
 
-  /** When the next lease ends. null: there is none, or none that is not being ended already. */
+  /** The time at which the next lease ends. Null: there is no lease, or every lease is being ended already. */
   get earliestMs(): number | null {
     return this.#ends.first?.endsMs ?? null;
   }
 
   /**
-   * The store is settled, or is about to be: before a lease is extended, a checkpoint that says otherwise must be
-   * applied.
+   * Whether the store is settled, or is about to be: then, before a lease is extended, a checkpoint that says otherwise
+   * must be applied.
    */
   get needsOpening(): boolean {
     return this.#settling || this.#records.leasesSettled;
   }
 
-  /** What the log did to leases, in its order. */
+  /** Called with what the log did to leases, in its order. */
   applied(change: LeaseChange): void {
     const lease = this.#leases.get(change.id);
     if (lease !== undefined) this.#remove(lease);
     if (change.kind === 'granted') this.#add(change, 0);
   }
 
-  /** null: it is unknown, or past its deadline, even if it is still there. Rounded down. */
+  /** Null: the lease is unknown, or past its deadline, even if it is still there. The time is rounded down. */
   remainingSeconds(id: LeaseId, nowMs: number): number | null {
     const lease = this.#leases.get(id);
     if (lease === undefined || this.#hasEnded(lease, nowMs)) return null;
     return Math.floor(Math.max(0, lease.deadlineMs - nowMs) / 1_000);
   }
 
-  /** It is past its deadline and still there: what is asked of it is answered when it is gone. */
+  /** Whether the lease is past its deadline and still there. Calls on it are answered when it is gone. */
   isEnding(id: LeaseId, nowMs: number): boolean {
     const lease = this.#leases.get(id);
     return lease !== undefined && this.#hasEnded(lease, nowMs);
   }
 
-  /** Full time from `fromMs`, when the keepalive came. Unknown ids are passed over. */
+  /** Gives these leases their full time from `fromMs`, when the keepalive came. Unknown ids are ignored. */
   extend(id: LeaseId, fromMs: number): void {
     assert(!this.needsOpening, 'a lease is extended in memory only while its store is not settled');
     const lease = this.#leases.get(id);
@@ -123,7 +123,10 @@ export class Lessor {
     if (fromMs + lease.ttlMs > lease.deadlineMs) this.#putOff(lease, fromMs + lease.ttlMs);
   }
 
-  /** Those of callers who wait here, once less than half of their time is left. True: one was extended. */
+  /**
+   * Extends the leases of callers that wait here, once less than half of their time is left. True: a lease was
+   * extended.
+   */
   extendKept(ids: Iterable<LeaseId>, nowMs: number): boolean {
     let extended = false;
     for (const id of ids) {
@@ -136,7 +139,7 @@ export class Lessor {
   }
 
   /**
-   * Leases past their deadlines, the longest overdue first. They are being ended from now on, until `applied` or
+   * The leases past their deadlines, the longest overdue first. They are being ended from now on, until `applied` or
    * `putBack`.
    */
   takeDue(nowMs: number, countMax: number): readonly LeaseId[] {
@@ -152,7 +155,7 @@ export class Lessor {
     return ids;
   }
 
-  /** Those that were not ended are due as before. */
+  /** Leases that were not ended are due as before. */
   putBack(ids: readonly LeaseId[]): void {
     for (const id of ids) {
       const lease = this.#leases.get(id);
@@ -171,7 +174,10 @@ export class Lessor {
     return this.#unsaved.size === 0 && this.#records.leasesSettled ? 'none' : 'settle';
   }
 
-  /** What is to be written down next; with the last of it the store is settled. `saved` or `notSaved` follows. */
+  /**
+   * The deadlines that are to be written down next. With the last of them the store is settled. `saved` or `notSaved`
+   * follows.
+   */
   takeCheckpoint(countMax: number): Checkpoint {
     assert(!this.#settling, 'one checkpoint after the other');
     const deadlines: LeaseDeadline[] = [];

@@ -9,7 +9,7 @@ export class Handover {
   #waitedMs = 0;
   #giveUp: (() => Promise<void>) | null = null;
 
-  /** The caller waited this long before its turn came. `giveUp`: what is done where nobody takes the place. */
+  /** The caller waited this long before its turn came. `giveUp`: what is done if nobody takes the place. */
   afterWait(waitedMs: number, giveUp: () => Promise<void>): void {
     this.#waitedMs = waitedMs;
     this.#giveUp = giveUp;
@@ -25,8 +25,8 @@ export class Handover {
 }
 
 /**
- * How long the answer of one that waited is held back: a part of what it waited, so that a busy lock is not held up.
- * Within it a client's system has said that nobody listens any more, if it is near enough.
+ * How long the answer of a caller that waited is held back: a part of its wait, so that a busy lock is not held up.
+ * Within this time the client's system has told that nobody listens any more, if it is near enough.
  */
 export function handoverMs(waitedMs: number): number {
   return Math.min(handoverMsMax, Math.max(handoverMsMin, Math.round(waitedMs * handoverWaitShare)));
@@ -47,7 +47,7 @@ function inTwoSteps(answer: Response, delayMs: number, giveUp: () => Promise<voi
       }, delayMs);
     },
     async cancel() {
-      // Of one that was told nobody knows whether it heard: its lease decides.
+      // It is unknown whether a caller that was told has heard it: its lease decides.
       if (step !== 'begun') return;
       step = 'gone';
       if (timer !== null) clearTimeout(timer);

@@ -1,5 +1,5 @@
-// The places of a queue, as one replica's store has them. Whoever reads them here has seen to it that the store is far
-// enough, and that the caller may.
+// The places of a queue, as one replica's store has them. The callers here have made sure that the store is far enough,
+// and that they may read.
 
 import { assert } from '../../base/assert.ts';
 import { isPlace, oldestPlace, queueRange } from '../../api/queues.ts';
@@ -10,7 +10,7 @@ import type { Store } from '../../mvcc/store.ts';
 
 type Readable = Pick<Store, 'range' | 'firstCreated' | 'countCreatedBefore'>;
 
-/** Places taken before a revision; no more than `limit` are counted. */
+/** The number of places taken before a revision, counted up to `limit`. */
 export function countPlacesBefore(store: Readable, name: Uint8Array, createRevision: number, limit: number): number {
   return store.countCreatedBefore(queueRange(name), createRevision, limit);
 }
@@ -58,25 +58,28 @@ function read(
 /** What a transaction that takes a place did. */
 export type Taken = {
   readonly createRevision: number;
-  /** null: the place was taken just now. */
+  /** Null: the place was taken just now. */
   readonly before: KeyValue | null;
-  /** Whether it was the oldest then; null: not asked. */
+  /** Whether it was the oldest place then. Null: this was not asked. */
   readonly isOldest: boolean | null;
 };
 
-/** Of `lockTxn` and `campaignTxn`. null: a retry whose answer is not kept; the store tells what there is now. */
+/**
+ * The result of `lockTxn` and `campaignTxn`. Null: this is a retry whose answer is not remembered, and the store tells
+ * the present state.
+ */
 export function takenBy(outcome: Outcome, key: Uint8Array): Taken | null {
   if (outcome.kind !== 'txn') return null;
   const [own, oldest] = outcome.answer.parts;
   const before = outcome.answer.succeeded ? null : (firstOf(own) ?? null);
   const createRevision = outcome.answer.succeeded ? revisionOf(own) : before?.createRevision;
-  // Below level 3 of groups: the id was that of a transaction of the same form, which took no place.
+  // Below level 3 of groups, the id may have named a transaction of the same form that took no place.
   if (createRevision === undefined) return null;
   const isOldest = oldest === undefined ? null : equalBytes(firstOf(oldest)?.key ?? emptyBytes, key);
   return { createRevision, before, isOldest };
 }
 
-/** The same, of a place that is there. */
+/** The same for a place that is there. */
 export function takenAlready(place: KeyValue | null): Taken | null {
   return place === null ? null : { createRevision: place.createRevision, before: place, isOldest: null };
 }

@@ -1,6 +1,5 @@
 // The bytes of a WebSocket's attachment: what a stream watches and what each watch needs next. The platform keeps 16
-// KiB for each socket while the object sleeps; of a stream that does not fit, the watches are in rows
-// (`watch-rows.ts`).
+// KiB for each socket while the object sleeps. If a stream does not fit, its watches are in rows (`watch-rows.ts`).
 
 import { callerText, parseCaller } from '../../api/caller-text.ts';
 import { assert } from '../../base/assert.ts';
@@ -9,13 +8,13 @@ import { watchAttachmentBytesMax } from '../../limits.ts';
 import type { Caller } from '../../model/store.ts';
 import type { SavedStream, SavedWatch } from './watch-channel.ts';
 
-/** Read by other versions of the code: a new layout gets a new number, and an unknown one ends the stream. */
+/** Other versions of the code read this: a new layout gets a new number, and an unknown number ends the stream. */
 const layout = 2;
 /** The watches are in rows. */
 const layoutOfRows = 3;
 const headBytes = 16;
 const watchHeadBytes = 29;
-/** After the caller: the number of the stream, and what its watches need next that are up to date. */
+/** After the caller come the number of the stream, and what those of its watches need next that are up to date. */
 const rowsBytes = 16;
 
 const flagV3 = 1;
@@ -29,12 +28,12 @@ export type Attachment =
   | { readonly kind: 'saved'; readonly stream: SavedStream }
   /** `count` watches are in rows. `next`: what those need that are up to date. */
   | ({ readonly kind: 'inRows'; readonly stream: number; readonly next: number; readonly count: number } & SavedHead)
-  /** Messages were sent since the stream was last saved: what the client has is not known here. */
+  /** Messages were sent since the stream was last saved, so what the client has is not known here. */
   | { readonly kind: 'stale' };
 
 type SavedHead = { readonly head: Omit<SavedStream, 'watches'> };
 
-/** Stands in the place of a stream while its object is awake and sends. */
+/** This stands in place of a stream while its object is awake and sends. */
 export const staleAttachment: Uint8Array = Uint8Array.of(0);
 
 export function streamBytes(caller: Caller, watches: Iterable<Pick<SavedWatch, 'shape'>>): number {
@@ -56,7 +55,7 @@ export function encodeStream(stream: SavedStream): Uint8Array {
   return bytes;
 }
 
-/** Of a stream whose watches are in rows, with what `StreamRows.save` answered. */
+/** The attachment of a stream whose watches are in rows, with the result of `StreamRows.save`. */
 export function encodeStreamOfRows(saved: SavedStream, { stream, next }: { stream: number; next: number }): Uint8Array {
   const bytes = new Uint8Array(streamBytes(saved.caller, []) + rowsBytes);
   const view = new DataView(bytes.buffer);
@@ -110,7 +109,7 @@ function flagsOf({ shape, progressNotify, fragment }: SavedWatch): number {
   );
 }
 
-/** null: not of this layout, or not an attachment of a watch stream. */
+/** Null: the bytes do not have this layout, or are not the attachment of a watch stream. */
 export function decodeAttachment(attachment: unknown): Attachment | null {
   if (!(attachment instanceof Uint8Array)) return null;
   if (attachment[0] === staleAttachment[0]) return { kind: 'stale' };

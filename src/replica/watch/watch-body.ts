@@ -1,5 +1,5 @@
-// The body of a streaming answer as a watch stream's channel: SSE, newline-delimited JSON, a v3 POST. Its backlog is
-// known to the byte, so a client that does not read is found out. The object stays awake while a body is open.
+// The body of a streaming answer as the channel of a watch stream: SSE, newline-delimited JSON, a v3 POST. Its backlog
+// is known to the byte, so a client that does not read is noticed. The object stays awake while a body is open.
 
 import { Buffer } from 'node:buffer';
 import type { Closing } from '../../api/close-frames.ts';
@@ -9,20 +9,20 @@ import type { Room, WatchChannel } from './watch-channel.ts';
 
 export type BodyOptions = {
   /**
-   * Resolves once all that is written to storage by now is durable; null: what is written is durable at once. What the
-   * platform holds back for messages of WebSockets and for answers, it does not for what follows of an answer that has
-   * begun: a message may tell of what was just written.
+   * Resolves once everything that is written to storage by now is durable. Null: what is written is durable at once.
+   * The platform holds back messages of WebSockets and answers until then, but not the rest of an answer that has
+   * begun, and a message may tell what was just written.
    */
   readonly durable: (() => Promise<void>) | null;
-  /** Follows each message. */
+  /** The text that follows each message. */
   readonly terminator: string;
-  /** What means nothing between two messages. */
+  /** The text that means nothing between two messages. */
   readonly blank: string;
-  /** What the client may be behind now. It shrinks as more bodies are open. */
+  /** How far the client may be behind now. It shrinks as more bodies are open. */
   readonly backlogBytesMax: () => number;
-  /** What it holds of the isolate's memory. */
+  /** The memory of the isolate that the body holds. */
   readonly memory: Reservation;
-  /** The client has read: there may be room again. */
+  /** Called when the client has read: there may be room again. */
   readonly drained: () => void;
   /** The client went away. */
   readonly gone: () => void;
@@ -32,12 +32,12 @@ export type BodyOptions = {
 
 const highWaterBytes = 65_536;
 
-/** Between the lines of server-sent events: a comment. */
+/** Between server-sent events this is a comment. */
 export const blankComment = ':\n';
-/** Before a line that is JSON: white space of it. A line of its own would be a text that is no JSON. */
+/** Before a line of JSON this is white space of the line. A line of its own would be a text that is no JSON. */
 export const blankSpace = ' ';
 
-/** What each of `open` bodies may be behind: its share of what all may be together, within bounds. */
+/** How far each of `open` bodies may be behind: its share of what all may be together, within bounds. */
 export function bodyBacklogBytesMax(open: number): number {
   const share = watchBodiesBacklogBytesMax / Math.max(1, open);
   return Math.max(watchBodyBacklogBytesMin, Math.min(watchBodyBacklogBytesMax, share));
@@ -58,7 +58,7 @@ export class BodyChannel implements WatchChannel {
   #controller: ReadableStreamDefaultController<Uint8Array> | null = null;
   #isClosing = false;
   #spoke = false;
-  /** What waits for storage, in its order. */
+  /** The messages that wait for storage, in their order. */
   #held: Uint8Array[] = [];
   #heldBytes = 0;
 
@@ -102,14 +102,14 @@ export class BodyChannel implements WatchChannel {
   }
 
   /**
-   * Writes something that means nothing: a client that has left by an ordinary close (FIN) is noticed only when
-   * something is written to it. Where bytes wait already, they do as well.
+   * Writes something without meaning, because a client that has left by an ordinary close (FIN) is noticed only by a
+   * write. If bytes wait already, they do as well.
    */
   probe(): void {
     if (!this.#isClosing && this.backlogBytes <= 0) this.#controller?.enqueue(bytesOf(this.#options.blank));
   }
 
-  /** The same, unless something was sent since this was called before. */
+  /** The same, unless something was sent since the last call of this. */
   probeIfQuiet(): void {
     if (!this.#spoke) this.probe();
     this.#spoke = false;
@@ -127,15 +127,15 @@ export class BodyChannel implements WatchChannel {
   }
 
   changed(): void {
-    // Nothing outlives the answer.
+    // Nothing survives the answer.
   }
 
-  /** No further message; what was sent may still be read. */
+  /** No further message comes. Those that were sent may still be read. */
   close(_closing: Closing): void {
     this.finish();
   }
 
-  /** The same, where nothing ended it but itself. */
+  /** The same, if nothing but the stream itself ended it. */
   finish(): void {
     if (this.#isClosing) return;
     this.#isClosing = true;
@@ -143,7 +143,7 @@ export class BodyChannel implements WatchChannel {
     this.#options.closed();
   }
 
-  /** Drops what the client has not read. */
+  /** Drops the bytes that the client has not read. */
   abandon(): void {
     this.#controller?.error(new Error('the client did not read the end of the stream'));
     this.#controller = null;
@@ -151,7 +151,7 @@ export class BodyChannel implements WatchChannel {
     this.#options.memory.release();
   }
 
-  /** In a moment, so that all that is said in this turn waits for the same. */
+  /** Waits a moment, so that everything that is said in this turn waits for the same sync. */
   #releaseWhen(durable: () => Promise<void>): void {
     let count = 0;
     Promise.resolve()
@@ -161,12 +161,12 @@ export class BodyChannel implements WatchChannel {
       })
       .then(
         () => this.#release(count, durable),
-        // Storage failed: the object ends, and its streams with it.
+        // The storage failed, so the object ends, and its streams with it.
         () => this.abandon(),
       );
   }
 
-  /** What was said later may tell of what was written later. */
+  /** Messages that were said later may tell of later writes. */
   #release(count: number, durable: () => Promise<void>): void {
     for (const bytes of this.#held.splice(0, count)) {
       this.#heldBytes -= bytes.byteLength;

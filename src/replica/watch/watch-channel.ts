@@ -1,5 +1,5 @@
-// What a watch stream, v1 or v3, needs of its connection. A hibernating WebSocket and the body of a streaming answer
-// are the two kinds; tests have a third.
+// What a watch stream, v1 or v3, needs of its connection. There are two kinds, a hibernating WebSocket and the body of
+// a streaming answer; tests have a third.
 
 import type { ResponseHeader } from '../../api/contract.ts';
 import type { Closing } from '../../api/close-frames.ts';
@@ -10,13 +10,13 @@ import type { Caller, KeyRange, StoreEvent } from '../../model/store.ts';
 import type { WatchBatch, WatchShape } from '../../mvcc/watch/watch-batch.ts';
 import type { Room, WatchHub } from '../../mvcc/watch/watch-hub.ts';
 
-/** What a watch stream knows of its replica and of who opened it. */
+/** What a watch stream knows of its replica and of the caller that opened it. */
 export type WatchStreamContext = {
   readonly hub: WatchHub;
   readonly caller: Caller;
-  /** Whether the caller may read this range now; null: it may. */
+  /** Why the caller may not read this range now. Null: it may. */
   readonly authorize: (range: KeyRange) => Failure | null;
-  /** The same of a watch that is open: the roles of its user do not count any more. */
+  /** The same for an open watch: the roles of its user do not count any more. */
   readonly mayGoOn: (range: KeyRange) => Failure | null;
   readonly header: (revision: Revision) => ResponseHeader;
 };
@@ -30,20 +30,20 @@ export type StreamEnd = {
 export type { Room } from '../../mvcc/watch/watch-hub.ts';
 
 export interface WatchChannel {
-  /** Hands one message to the client. A connection that is gone takes it in silence. */
+  /** Hands one message to the client. A connection that is gone takes the message in silence. */
   send(message: string): void;
   room(): Room;
-  /** After the last message. */
+  /** Called after the last message. */
   close(closing: Closing): void;
   /** Whether a stream that watches all these can be kept as long as its connection. */
   holds(watches: readonly Pick<SavedWatch, 'shape'>[]): boolean;
-  /** The stream's watches are others than before: what a sleeping object must know has changed. */
+  /** The watches of the stream have changed, and so has what a sleeping object must know. */
   changed(): void;
-  /** Without a message now and then, something between takes the connection for dead. */
+  /** Without a message now and then, proxies take the connection for dead. */
   readonly needsSigns: boolean;
 }
 
-/** The texts of a batch's events; null where they are more than one message may hold. */
+/** The texts of the events of a batch. Null: they are more than one message may hold. */
 export function eventTexts(
   batch: WatchBatch,
   encode: (event: StoreEvent, withPrevious: boolean) => string,
@@ -63,10 +63,10 @@ export function eventTexts(
 
 /** One watch as it is kept while the object sleeps. */
 export type SavedWatch = {
-  /** v3's watch_id; 0 on v1. */
+  /** The watch_id of v3; 0 on v1. */
   readonly id: bigint;
   readonly shape: WatchShape;
-  /** The start that the client named while it is still ahead, else 0. */
+  /** The start that the client named, while it is still ahead; otherwise 0. */
   readonly start: number;
   /** The first revision that the client was not sent. */
   readonly next: number;
@@ -74,11 +74,11 @@ export type SavedWatch = {
   readonly fragment: boolean;
 };
 
-/** All that a sleeping object must know of a stream. */
+/** Everything that a sleeping object must know of a stream. */
 export type SavedStream = {
   readonly protocol: 'v1' | 'v3';
   readonly caller: Caller;
-  /** v3: the lowest watch_id that counting has not handed out yet. */
+  /** v3: the lowest watch_id that counting has not given out yet. */
   readonly nextId: bigint;
   readonly watches: readonly SavedWatch[];
 };

@@ -1,4 +1,4 @@
-// The messages of a POSTed watch: what stands in the request's body, one after the other, as it arrives. It never
+// The messages of a POSTed watch: what stands in the body of the request, one after the other, as it arrives. It never
 // throws for what a client does: a body that breaks off has ended.
 
 import { MessageSplitter } from '../../api/v3/message-splitter.ts';
@@ -18,7 +18,7 @@ export class PostedMessages {
     this.#reader = body === null ? null : body.getReader();
   }
 
-  /** The first message or messages, or what came in their place. */
+  /** The first message or messages, or why there are none. */
   async first(): Promise<Posted> {
     for (;;) {
       const next = await this.next();
@@ -32,7 +32,7 @@ export class PostedMessages {
     return { ...this.#splitter.push(chunk), ended: false };
   }
 
-  /** Nobody waits for more: what is being read ends. */
+  /** Nobody waits for more, so the read that is under way ends. */
   cancel(): void {
     this.#reader?.cancel().catch(() => undefined);
   }

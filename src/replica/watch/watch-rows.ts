@@ -1,6 +1,6 @@
-// What streams watch where it does not fit the attachments of their sockets: a row for each watch, in a table of this
+// The watches of streams that do not fit the attachments of their sockets: a row for each watch, in a table of this
 // object's own that is no part of the replicated store. Rows live as long as their socket. A crash ends all sockets, so
-// what it left is swept at the next start.
+// the rows that it left are deleted at the next start.
 
 import { assert } from '../../base/assert.ts';
 import { watchRowsBytesMax } from '../../limits.ts';
@@ -11,7 +11,7 @@ import type { SavedWatch } from './watch-channel.ts';
 /** A row of another form gets a table of another name. */
 const table = 'watches_of_streams';
 
-/** As a row has it. `next` 0: what all watches of the stream need that are up to date, which the attachment says. */
+/** A watch as a row has it. `next` 0: the watch is up to date, and the attachment says what all such watches need. */
 type Kept = { readonly place: number; readonly start: number; readonly next: number; readonly bytes: number };
 
 export class WatchRows {
@@ -20,7 +20,7 @@ export class WatchRows {
   #nextStream = 1;
   #bytes = 0;
 
-  /** Writes nothing. */
+  /** This writes nothing. */
   constructor(sql: SqlPort) {
     this.#sql = sql;
     this.#hasTable = hasTable(sql, table);
@@ -30,7 +30,7 @@ export class WatchRows {
     this.#bytes = Number(row?.[1]);
   }
 
-  /** Whether so many bytes more are held: they are in memory, too. */
+  /** Whether so many bytes more may be held: they are in memory, too. */
   hasRoom(bytes: number): boolean {
     return this.#bytes + bytes <= watchRowsBytesMax;
   }
@@ -46,13 +46,13 @@ export class WatchRows {
     return new StreamRows(this.#sql, this.#nextStream++, (bytes) => (this.#bytes += bytes));
   }
 
-  /** Those of a stream that slept, and what it watches. `next` is what `StreamRows.save` answered. */
+  /** The rows of a stream that slept, and what it watches. `next` is the result of `StreamRows.save`. */
   resume(stream: number, next: number): { readonly rows: StreamRows; readonly watches: readonly SavedWatch[] } {
     const rows = new StreamRows(this.#sql, stream, (bytes) => (this.#bytes += bytes));
     return { rows, watches: this.#hasTable ? rows.load(next) : [] };
   }
 
-  /** Removes the rows of every other stream: their sockets are gone. */
+  /** Deletes the rows of every other stream: their sockets are gone. */
   sweep(streams: ReadonlySet<number>): void {
     if (!this.#hasTable) return;
     for (const [stream] of this.#sql.all(`SELECT DISTINCT stream FROM ${table}`)) {
@@ -76,7 +76,7 @@ export class StreamRows {
 
   /**
    * Writes what is not written yet: a row for a watch that came, went or fell behind, and nothing for those that are up
-   * to date. Answers what these need next, which the attachment keeps.
+   * to date. Returns what these need next, which the attachment keeps.
    */
   save(watches: readonly SavedWatch[]): number {
     const next = Math.max(0, ...watches.filter(({ start }) => start === 0).map((watch) => watch.next));
@@ -85,7 +85,7 @@ export class StreamRows {
     return next;
   }
 
-  /** In the order in which they were created. */
+  /** The watches in the order in which they were created. */
   load(next: number): readonly SavedWatch[] {
     const watches: SavedWatch[] = [];
     for (const [place, bytes] of this.#sql.all(

@@ -1,9 +1,9 @@
-// A hibernating WebSocket as a watch stream's channel. What the stream must not forget while the object sleeps is in
-// the socket's attachment, and in rows where it is more than that holds.
+// A hibernating WebSocket as the channel of a watch stream. What the stream must not forget while the object sleeps is
+// in the socket's attachment, and in rows if it does not fit.
 //
 // What the platform gives, measured in workerd: `send` always takes the message and never waits; a hibernating socket
-// has no `bufferedAmount` (the property is read where a runtime has it); an object that is aborted takes its sockets
-// with it, so a socket never outlives what this file knows of it except through hibernation.
+// has no `bufferedAmount` (the property is read where a runtime has it); an aborted object takes its sockets with it,
+// so only a hibernating socket survives what this file knows of it.
 
 import { type Closing, closeSocket } from '../../api/close-frames.ts';
 import {
@@ -19,7 +19,7 @@ import { encodeStream, encodeStreamOfRows, staleAttachment, streamBytes, watchBy
 import type { SavedStream, SavedWatch, Room, WatchChannel } from './watch-channel.ts';
 import type { StreamRows, WatchRows } from './watch-rows.ts';
 
-/** What is used of the platform's WebSocket. */
+/** The part of the platform's WebSocket that is used here. */
 export type HibernatingSocket = {
   send(message: string): void;
   close(code: number, reason: string): void;
@@ -30,22 +30,22 @@ export type HibernatingSocket = {
 
 /** The sockets of an object that belong to watches. */
 export interface WatchSockets {
-  /** One that hibernates, and the answer that gives its other end to the client. */
+  /** A socket that hibernates, and the answer that gives its other end to the client. */
   accept(subprotocol: string | null): { readonly socket: HibernatingSocket; readonly answer: Response };
-  /** All that are open, also those that an instance before this one accepted. */
+  /** All open sockets, also those that an earlier instance accepted. */
   open(): readonly HibernatingSocket[];
-  /** When the client last sent what the platform answers without the object (a heartbeat); null: never. */
+  /** The time at which the client last sent what the platform answers without the object (a heartbeat). Null: never. */
   heardMs(socket: HibernatingSocket): number | null;
 }
 
 export type SocketOptions = {
   readonly caller: Caller;
   readonly rows: WatchRows;
-  /** Those of a stream that slept with some. */
+  /** The rows of a stream that slept with some. */
   readonly ownRows: StreamRows | null;
   /** What would have to be saved now. */
   readonly saved: () => SavedStream;
-  /** What it holds of the isolate's memory. */
+  /** The memory of the isolate that the socket holds. */
   readonly memory: Reservation;
   readonly nowMs: () => number;
   /** `WatchSockets.heardMs` of this socket. */
@@ -83,7 +83,7 @@ export class SocketChannel implements WatchChannel {
     try {
       this.#socket.send(message);
     } catch {
-      // The client has closed it; the platform's close event, which follows, disposes of the stream.
+      // The client has closed the socket. The platform's close event, which follows, disposes of the stream.
       this.#saved = 'gone';
     }
   }
@@ -129,7 +129,7 @@ export class SocketChannel implements WatchChannel {
     this.save();
   }
 
-  /** The object may be put to sleep, and forgets then what it holds. */
+  /** The object may be put to sleep, and then forgets what it holds. */
   resting(): void {
     this.#options.memory.release();
   }
@@ -171,8 +171,9 @@ export class SocketChannel implements WatchChannel {
   }
 
   /**
-   * Before the first message after each save: what the attachment says is no longer true. Should the object come back
-   * without having saved, it must find that out; sending an event twice would be worse than ending the stream.
+   * Called before the first message after each save: what the attachment says is no longer true. If the object comes
+   * back without having saved, it must notice that, because sending an event twice would be worse than ending the
+   * stream.
    */
   #spoil(): void {
     if (this.#saved !== 'current') return;

@@ -1,5 +1,5 @@
-// One v1 watch: one range, one connection. `created` comes first, then events, in between how far it is when nothing
-// happens, and at most one `canceled`, which is the last.
+// One v1 watch: one range, one connection. `created` comes first, then events, and progress while nothing happens.
+// There is at most one `canceled`, which is the last message.
 
 import type { WatchParameters } from '../../api/contract.ts';
 import type { Failure } from '../../api/errors/errors.ts';
@@ -83,7 +83,7 @@ export class V1WatchStream implements WatchSink {
     this.#channel.changed();
   }
 
-  /** A frame of the client. Answers why the stream does not take it. */
+  /** Takes a frame of the client. Returns why the stream does not take it. */
   message(message: string | Uint8Array): Failure | null {
     if (parseWatchFrame(message) === 'unknown') {
       return { kind: 'badRequest', detail: 'a client of a watch may send {"type":"progress"} and nothing else' };

@@ -1,5 +1,5 @@
-// One etcd watch stream: many watches, one connection. It answers etcd's messages as etcd 3.7 does (ids, order, words);
-// the hub knows the events, `api/v3/watch.ts` how they are written, the channel where they go.
+// One watch stream of etcd's: many watches, one connection. It answers etcd's messages as etcd 3.7 does (ids, order,
+// words). The hub knows the events, `api/v3/watch.ts` how they are written, and the channel where they go.
 
 import { etcdWords, type Failure, streamErrorText } from '../../api/errors/errors.ts';
 import {
@@ -35,15 +35,15 @@ type Watch = {
   readonly watcher: Watcher;
   readonly progressNotify: boolean;
   readonly fragment: boolean;
-  /** No event since the last interval of `progress_notify` began. */
+  /** True: no event has come since the last interval of `progress_notify` began. */
   quiet: boolean;
 };
 
-/** null: more than one message may hold. */
+/** Null: it is more than one message may hold. */
 const eventsText = new EncodedOnce((batch) => eventTexts(batch, encodeEvent)?.join(',') ?? null);
 const fragmentTexts = new EncodedOnce((batch) => cutFragments(eventTexts(batch, encodeEvent)));
 
-/** Words of this service, where etcd has none: a stream holds what fits its bounds. */
+/** These are words of this service, because etcd has none: a stream holds what fits its bounds. */
 const refusalWords = {
   tooManyWatchers: 'quorate: this replica serves as many watches as it can',
   streamFull: 'quorate: this stream holds as many watches as it can, open another stream',
@@ -67,8 +67,8 @@ export class V3WatchStream implements WatchSink {
   }
 
   /**
-   * One message of the client. Answers why it could not be read: the stream should end, for what else came with it is
-   * not known.
+   * Takes one message of the client. Returns why it could not be read: the stream should then end, because it is not
+   * known what else came with it.
    */
   message(message: string | Uint8Array): string | null {
     const request = decodeWatchRequest(message);
@@ -91,7 +91,7 @@ export class V3WatchStream implements WatchSink {
     }
   }
 
-  /** etcd's order of checks: start, permission, range, id. */
+  /** The checks are in etcd's order: start, permission, range, id. */
   #create(request: WatchCreate): void {
     const { range, shape } = shapeOf(request);
     if (request.startRevision < 0) return this.#refuse(cancelReasons.compacted);
@@ -143,7 +143,7 @@ export class V3WatchStream implements WatchSink {
     this.#send({ watchId: noWatchId, created: true, canceled: true, cancelReason });
   }
 
-  /** Answered only where every watch is up to date: the client asks again. */
+  /** This is answered only if every watch is up to date; otherwise the client asks again. */
   #answerProgress(): void {
     const revision = this.#context.hub.progress(this.#byWatcher.keys());
     if (revision !== null) this.#send({ watchId: noWatchId }, revision);
@@ -198,10 +198,7 @@ export class V3WatchStream implements WatchSink {
 
   // What the service says
 
-  /**
-   * After ten minutes without an event, a watch that asked for it is told how far it is; only while the object is
-   * awake.
-   */
+  /** After ten minutes without an event, a watch that asked for it is told how far it is, if the object is awake. */
   tick(nowMs: number): void {
     if (this.#notifiedMs === null) this.#notifiedMs = nowMs;
     if (nowMs - this.#notifiedMs < watchProgressNotifyMs) return;
@@ -213,7 +210,7 @@ export class V3WatchStream implements WatchSink {
     }
   }
 
-  /** What the caller may no longer read. */
+  /** Ends the watches that the caller may no longer read. */
   lost(): Failure | null {
     for (const { shape } of this.#watches.values()) {
       const failure = this.#context.mayGoOn(shape.range);
