@@ -1,11 +1,31 @@
+import { statSync } from 'node:fs';
 import { cloudflareTest, readD1Migrations } from '@cloudflare/vitest-plugin';
 import { defineConfig } from 'vitest/config';
-import { testProjects } from './test/projects.ts';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
+import { startingOrder, testProjects } from './test/projects.ts';
+
+class Sequencer extends BaseSequencer {
+  override sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    return Promise.resolve(
+      startingOrder(files, ({ project, moduleId }) => ({
+        project: project.name,
+        path: moduleId,
+        bytes: statSync(moduleId).size,
+      })),
+    );
+  }
+}
 
 export default defineConfig({
   test: {
+    // Most tests in workerd and of processes wait: four files at a time keep two cores busy.
+    maxWorkers: 4,
+    sequence: { sequencer: Sequencer },
     projects: [
-      { test: { name: 'node', ...testProjects.node, testTimeout: 120_000 } },
+      // Pure tests share the modules of their worker.
+      { test: { name: 'node', ...testProjects.node, testTimeout: 120_000, isolate: false } },
+      { test: { name: 'sim', ...testProjects.sim, testTimeout: 120_000 } },
+      { test: { name: 'process', ...testProjects.process, testTimeout: 120_000 } },
       {
         plugins: [
           cloudflareTest({
@@ -21,6 +41,7 @@ export default defineConfig({
         ],
         test: { name: 'worker', ...testProjects.worker, testTimeout: 60_000 },
       },
+      { test: { name: 'long', ...testProjects.long, testTimeout: 120_000 } },
     ],
   },
 });

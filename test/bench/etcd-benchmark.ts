@@ -2,6 +2,7 @@
 
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
+import { requestsPerSecondIn } from './figures.ts';
 import { keyCount, valueBytes } from './workload.ts';
 
 /** The program on PATH, and the endpoint that it loads. */
@@ -31,11 +32,4 @@ export async function benchmark(
   ];
   const { stdout } = await promisify(execFile)(tool.program, [...words.flat(), ...work], { maxBuffer: 16 * 1_048_576 });
   return requestsPerSecondIn(stdout);
-}
-
-/** The figure in the text that the tool prints. */
-export function requestsPerSecondIn(text: string): number {
-  const found = /Requests\/sec:\s+([\d.]+)/.exec(text)?.[1];
-  if (found === undefined) throw new Error(`etcd's benchmark printed no "Requests/sec": ${text.slice(-300)}`);
-  return Number(found);
 }

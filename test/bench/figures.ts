@@ -12,3 +12,10 @@ export function medianOf(values: readonly number[]): number {
   const next = sorted[Math.ceil((sorted.length - 1) / 2)] ?? Number.NaN;
   return (middle + next) / 2;
 }
+
+/** The figure in the text that etcd's benchmark prints. */
+export function requestsPerSecondIn(text: string): number {
+  const found = /Requests\/sec:\s+([\d.]+)/.exec(text)?.[1];
+  if (found === undefined) throw new Error(`etcd's benchmark printed no "Requests/sec": ${text.slice(-300)}`);
+  return Number(found);
+}

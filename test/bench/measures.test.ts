@@ -2,8 +2,7 @@
 // failure.
 
 import { describe, expect, it } from 'vitest';
-import { requestsPerSecondIn } from './etcd-benchmark.ts';
-import { medianOf, percentileOf } from './figures.ts';
+import { medianOf, percentileOf, requestsPerSecondIn } from './figures.ts';
 import { parseAnswer } from './raw-http.ts';
 import { figureText, lineOf, tableText } from './report.ts';
 

@@ -4,7 +4,7 @@
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join, matchesGlob, normalize } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { type TestFiles, testProjects } from '../projects.ts';
+import { startingOrder, type TestFiles, testProjects } from '../projects.ts';
 
 /**
  * Rooms of test/ that mirror no room of src. What stands in them goes over all of src, or is a program. A new one is
@@ -97,5 +97,43 @@ describe('PROJECT-9: each test runs in exactly one project', () => {
     ]);
     const stray = strayTests([...planted.keys()], (file) => planted.get(file) ?? '');
     expect(stray).toEqual(['test/mvcc/b.spec.ts', 'test/mvcc/forgotten.ts']);
+  });
+});
+
+/** Files of the project `node` that start a process or a thread, or import a file that does. */
+function startingProcesses(paths: readonly string[], textOf: (file: string) => string): string[] {
+  const withoutTypes = (file: string): string => textOf(file).replaceAll(/^import type [^;]*;/gm, '');
+  const starts = (file: string): boolean =>
+    /^import .* from 'node:(?:child_process|worker_threads)'/m.test(textOf(file));
+  const pure = paths.filter((file) => isNamedTest(file) && projectsOf(file).includes('node'));
+  return pure.filter((file) => [...reachedFrom([file], withoutTypes)].some((reached) => starts(reached)));
+}
+
+describe('PROJECT-15: pure tests start no process', () => {
+  it('holds for all of them', () => {
+    expect(startingProcesses(files, readText)).toEqual([]);
+  });
+  it('finds one that does, by way of another file', () => {
+    const planted = new Map([
+      ['test/server/start.test.ts', "import { startQuorate } from '../support/quorate-process.ts';"],
+      ['test/server/start.process.test.ts', "import { startQuorate } from '../support/quorate-process.ts';"],
+      ['test/support/quorate-process.ts', "import { spawn } from 'node:child_process';"],
+    ]);
+    const found = startingProcesses([...planted.keys()], (file) => planted.get(file) ?? '');
+    expect(found).toEqual(['test/server/start.test.ts']);
+  });
+});
+
+describe('PROJECT-16: tests that wait start beside tests that compute, and those that take longest start first', () => {
+  it('orders them', () => {
+    const files = [
+      { project: 'node', path: 'test/raft/a.test.ts', bytes: 900 },
+      { project: 'sim', path: 'test/sim/b.test.ts', bytes: 500 },
+      { project: 'node', path: 'test/raft/c.test.ts', bytes: 100 },
+      { project: 'worker', path: 'test/replica/d.worker.test.ts', bytes: 800 },
+      { project: 'worker', path: 'test/replica/sleep.worker.test.ts', bytes: 50 },
+    ];
+    const order = startingOrder(files, (file) => file).map(({ path }) => /(\w+)\.(?:worker\.)?test/.exec(path)?.[1]);
+    expect(order).toEqual(['sleep', 'b', 'd', 'a', 'c']);
   });
 });
