@@ -24,6 +24,7 @@ export default defineConfig({
     projects: [
       // Pure tests share the modules of their worker.
       { test: { name: 'node', ...testProjects.node, testTimeout: 120_000, isolate: false } },
+      { test: { name: 'slow', ...testProjects.slow, testTimeout: 120_000 } },
       { test: { name: 'sim', ...testProjects.sim, testTimeout: 120_000 } },
       { test: { name: 'process', ...testProjects.process, testTimeout: 120_000 } },
       {

@@ -10,11 +10,14 @@ const everywhere = 'test/**/*';
 const runsOfSimulator = 'test/sim/*.test.ts';
 const ofProcesses = `${everywhere}.process.test.ts`;
 const inWorkerd = `${everywhere}.worker.test.ts`;
+const slow = `${everywhere}.slow.test.ts`;
 const long = `${everywhere}.long.test.ts`;
 
 export const testProjects = {
-  /** Pure code on Node. These tests start no process, so they are fast: `npm run check:fast` runs them alone. */
-  node: { include: [`${everywhere}.test.ts`], exclude: [runsOfSimulator, ofProcesses, inWorkerd, long] },
+  /** Pure code on Node. These tests start no process, and are fast: `npm run check:fast` runs them alone. */
+  node: { include: [`${everywhere}.test.ts`], exclude: [runsOfSimulator, ofProcesses, inWorkerd, slow, long] },
+  /** The same of what takes seconds: large stores, and very many cases. */
+  slow: { include: [slow], exclude: [] },
   /** Runs of the simulator. */
   sim: { include: [runsOfSimulator], exclude: [long] },
   /** Programs that are started as a user starts them. */
