@@ -1,5 +1,5 @@
-// Whether this replica's store was found to differ from the others', and is being made anew. It is on disk, so that a
-// restart does not serve what is known to be wrong.
+// Whether this replica's store was found to differ from the others', and is being made anew. This is on disk, so that
+// after a restart the replica does not serve what is known to be wrong.
 
 import { assert } from '../base/assert.ts';
 import { type LogIndex, logIndex } from '../model/brands.ts';
@@ -27,7 +27,7 @@ export class DivergenceRecord {
     this.#rebuilding = rebuilding === 1;
   }
 
-  /** The entry after which it was last found; 0: never. */
+  /** The entry after which the store was last found to differ. 0: it never was. */
   get at(): LogIndex {
     return this.#at;
   }
@@ -40,7 +40,7 @@ export class DivergenceRecord {
     this.#write(at, true);
   }
 
-  /** Inside the transaction that puts the snapshot in place. */
+  /** Called inside the transaction that puts the snapshot in place. */
   rebuilt(): void {
     if (this.#rebuilding) this.#write(this.#at, false);
   }

@@ -1,6 +1,6 @@
-// What replicas send each other: a version, the group's name, the messages of one turn, all from one replica to one
-// other, and what the sender says of itself. An envelope of a version that this code does not know is refused, never
-// guessed at.
+// What replicas send each other: a version, the group's name, the messages of one turn, which all go from one replica
+// to one other, and what the sender says of itself. An envelope of a version that this code does not know is refused,
+// and never guessed at.
 
 import { unreachable } from '../base/assert.ts';
 import { BinaryReader, BinaryWriter } from '../base/binary.ts';
@@ -15,14 +15,14 @@ export type { PeerMessage } from './snapshot-messages.ts';
 export type Envelope = {
   readonly group: string;
   readonly messages: readonly PeerMessage[];
-  /** null: the sender's code is of level 1. */
+  /** Null: the sender's code is of level 1. */
   readonly report: PeerReport | null;
 };
 
 /**
- * Since 2: snapshots, and replicas that were removed. What has none of them is still written as 1: such messages go to
- * replicas alone that have said that they know them. The report stands behind the messages, where code of version 1
- * does not look.
+ * Version 2 added snapshots, and replicas that were removed. An envelope that has none of them is still written as
+ * version 1. Those messages go only to replicas that have said that they know them. The report stands behind the
+ * messages, where code of version 1 does not look.
  */
 const envelopeVersion = 2;
 const firstVersion = 1;
@@ -32,7 +32,7 @@ class UnknownEnvelopeError extends Error {
   override readonly name = 'UnknownEnvelopeError';
 }
 
-// The place in these lists is the number on the wire: only ever add at the end.
+// The position in these lists is the number on the wire, so a kind is only ever added at the end.
 const messageKinds = [
   'preVote',
   'preVoteReply',
@@ -73,7 +73,7 @@ export function needsSecondLevel({ kind }: PeerMessage): boolean {
 }
 
 /**
- * Throws UnknownEnvelopeError where the sender's version or a kind of message is newer, MalformedBytesError on other
+ * Throws UnknownEnvelopeError if the sender's version or a kind of message is newer, and MalformedBytesError on other
  * bytes.
  */
 export function decodeEnvelope(bytes: Uint8Array): Envelope {
@@ -134,7 +134,7 @@ function writeMessage(writer: BinaryWriter, message: Message): void {
       return writer.varint(message.context);
     case 'readIndexReply':
       writer.varint(message.context);
-      // 0: refused. An index that a read waits for is at least that of the leader's first entry.
+      // 0: the read is refused. No read waits for index 0, since it waits at least for the first entry of the leader.
       return writer.varint(message.index ?? 0);
     case 'rest':
       return writer.varint(message.commit);

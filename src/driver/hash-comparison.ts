@@ -1,6 +1,6 @@
-// Finds replicas that have diverged: each tells the running hash over what it applied, and the leader compares it with
-// its own after the same entry. What a majority of the voters holds is right; as long as none is known to, nobody is
-// judged.
+// Finds replicas that have diverged. Each tells the running hash over what it applied, and the leader compares it with
+// its own after the same entry. What a majority of the voters holds is right. As long as no majority is known to agree,
+// nobody is judged.
 
 import type { LogIndex, ReplicaId } from '../model/brands.ts';
 import { hashesRemembered } from '../limits.ts';
@@ -12,7 +12,7 @@ export type Verdict =
   | { readonly kind: 'selfDiverged' };
 
 export class HashComparison {
-  /** By index, the oldest first. A hash covers all entries before its own, too. */
+  /** This replica's own hashes by index, the oldest first. A hash covers all entries before its own, too. */
   readonly #own = new Map<LogIndex, number>();
   readonly #agrees = new Map<ReplicaId, LogIndex>();
   readonly #differs = new Map<ReplicaId, AppliedHash>();
@@ -28,7 +28,9 @@ export class HashComparison {
     }
   }
 
-  /** This replica did hold that hash after that entry: it told so, and not its former self. */
+  /**
+   * Whether this replica held that hash after that entry. If not, it was a former instance of it that told the hash.
+   */
   held({ index, hash }: AppliedHash): boolean {
     return this.#own.get(index) === hash;
   }
@@ -45,7 +47,7 @@ export class HashComparison {
     }
   }
 
-  /** What it held is not what it holds. */
+  /** The peer holds another store now. */
   forget(peer: ReplicaId): void {
     this.#agrees.delete(peer);
     this.#differs.delete(peer);

@@ -1,6 +1,6 @@
 // The Raft log and the hard state in SQLite: one row for each entry, one row for term, vote, commit and where the log
-// begins, and one for each configuration in it. It owns the tables `log`, `hard_state` and `configurations`. It must be
-// called inside a turn (`SqlPort.turn`) when it writes.
+// begins, and one for each configuration in the log. It owns the tables `log`, `hard_state` and `configurations`.
+// Whoever writes here must be inside a turn (`SqlPort.turn`).
 
 import { assert } from '../base/assert.ts';
 import { type LogIndex, logIndex, replicaId, type Term, term } from '../model/brands.ts';
@@ -10,8 +10,8 @@ import type { Entry, EntryKind, HardState, LogReader, StoredConfiguration } from
 import type { SqlPort, SqlRow } from '../base/sql-port.ts';
 
 /**
- * Written with the hard state. A newer format than this is refused; every older one is read and brought up to date
- * here.
+ * The format is written with the hard state. A newer format than this is refused. Every older one is read, and brought
+ * up to date here.
  */
 const logFormat = 1;
 
@@ -23,9 +23,9 @@ export class LogTable implements LogReader {
   #base: Position;
   #last: LogIndex;
   #hardState: HardState;
-  /** Those in the table, in order. */
+  /** The configurations of the table, in order. */
   #configurations: StoredConfiguration[];
-  /** Of the entries that are kept; null: not counted yet. */
+  /** The bytes of the entries that are kept. Null: they were not counted yet. */
   #bytes: number | null = null;
 
   constructor(sql: SqlPort) {
@@ -107,7 +107,7 @@ export class LogTable implements LogReader {
     this.#hardState = state;
   }
 
-  /** Puts the entries at their indexes; whatever the log held from the first of them on is gone. */
+  /** Puts the entries at their indexes. What the log held from the first of them on is gone. */
   write(entries: readonly Entry[]): void {
     const first = entries[0];
     if (first === undefined) return;
@@ -128,13 +128,13 @@ export class LogTable implements LogReader {
     }
   }
 
-  /** What the group was when this replica joined it, before any entry. */
+  /** Writes what the group was when this replica joined it, before any entry. */
   found(configuration: Configuration): void {
     assert(this.#last === 0 && this.#configurations.length === 0, 'a group is founded once, before its log begins');
     this.#addConfiguration({ index: logIndex(0), data: encodeConfiguration(configuration) });
   }
 
-  /** The log begins after `base`, an entry of it, from now on. */
+  /** From now on the log begins after `base`, which is one of its entries. */
   truncate(base: LogIndex): void {
     assert(base >= this.#base.index && base <= this.#last, 'a log is truncated at one of its entries');
     this.#setBase({ index: base, term: this.term(base) });
@@ -146,12 +146,15 @@ export class LogTable implements LogReader {
     this.#configurations = this.#configurations.filter(({ index }) => index >= newestBefore.index);
   }
 
-  /** The log begins after `base`, up to which a snapshot went; what followed it is kept or not (`Raft.holds`). */
+  /**
+   * From now on the log begins after `base`, the last entry that a snapshot covers. `keep`: the entries after it stay
+   * (`Raft.holds`).
+   */
   restore(base: Position, configuration: Configuration, { keep }: { readonly keep: boolean }): void {
     if (keep) this.#sql.run('DELETE FROM log WHERE log_index <= ?', base.index);
     else this.#sql.run('DELETE FROM log');
     this.#setBase(base);
-    // The snapshot may be all that this replica has heard of that term: nobody got its vote there.
+    // The snapshot may be all that this replica has heard of that term, in which it gave nobody its vote.
     const { term: own, commit } = this.#hardState;
     if (own < base.term) this.writeHardState({ term: base.term, votedFor: null, commit });
     this.#bytes = null;
@@ -163,7 +166,10 @@ export class LogTable implements LogReader {
       this.#addConfiguration(stored);
   }
 
-  /** The entry up to which the oldest ones come to so many bytes, or are so many; the base for none. */
+  /**
+   * The entry up to which the oldest entries come to so many bytes, or are so many. It is the base if none are asked
+   * for.
+   */
   indexAfter({ bytes, entries }: { readonly bytes: number; readonly entries: number }): LogIndex {
     let left = bytes;
     let index = this.#base.index;
@@ -198,7 +204,7 @@ export class LogTable implements LogReader {
     this.#base = base;
   }
 
-  /** Reads one row. A replaced instance of the object learns here that it no longer owns the storage. */
+  /** Reads one row. An instance of the object that was replaced learns here that the storage is no longer its own. */
   touch(): void {
     this.#sql.all('SELECT term FROM hard_state');
   }

@@ -1,5 +1,5 @@
-// How much of the log goes. It is bounded by entries and bytes; what a follower still lacks stays for a while longer,
-// and what one lacks that takes a snapshot for longer still.
+// Decides how much of the log goes. The log is bounded by entries and bytes. Entries that a follower still lacks stay
+// for a while longer, and those that a follower lacks while it takes a snapshot stay longer still.
 
 import { type LogIndex, logIndex } from '../model/brands.ts';
 import {
@@ -20,17 +20,20 @@ import {
 } from '../limits.ts';
 import type { LogTable } from './log-table.ts';
 
-/** Of the log, and of what is done with it at once. Others than these are for the simulator, whose runs are short. */
+/**
+ * The bounds of the log, and of what is done with it at once. The simulator has others than these, because its runs are
+ * short.
+ */
 export type LogBounds = {
   readonly logEntriesMax: number;
   readonly logEntriesKept: number;
   readonly truncatedEntriesMax: number;
-  /** Of a log that is held for a snapshot, by the bytes of the store when that was opened. */
+  /** The bound of a log that is held for a snapshot, by the bytes that the store had when the snapshot was opened. */
   readonly logHeldBytesMax: (storeBytes: number) => number;
   readonly appendEntriesMax: number;
   readonly carefulEntries: number;
   readonly turnRowsMax: number;
-  /** Keys that one step of a large delete moves. */
+  /** The number of keys that one step of a large delete moves. */
   readonly deleteStepRows: number;
   readonly snapshotRowsBytes: number;
 };
@@ -47,15 +50,18 @@ export const usualBounds: LogBounds = {
 };
 
 export type TruncationBounds = {
-  /** The store would start again from here: what follows must stay. */
+  /** After a restart the store goes on from this entry, so those that follow must stay. */
   readonly persisted: LogIndex;
-  /** Who takes a snapshot goes on from here (`firstHeld`); null: nobody does. */
+  /** The replica that takes a snapshot goes on from this entry (`firstHeld`). Null: none takes one. */
   readonly held: LogIndex | null;
-  /** On a leader, how far the member is that is least far; null: not known. */
+  /** On a leader, the highest entry that the member which is furthest behind has. Null: it is not known. */
   readonly leastMatch: LogIndex | null;
 };
 
-/** Where the log shall begin by now; null: it stays as it is. A log that is much too long gets there in steps. */
+/**
+ * The entry after which the log is to begin by now. Null: it stays as it is. A log that is much too long gets there in
+ * steps.
+ */
 export function truncationPoint(
   log: LogTable,
   { persisted, held, leastMatch }: TruncationBounds,
@@ -77,7 +83,7 @@ export function truncationPoint(
   return point > base ? logIndex(point) : null;
 }
 
-/** What comes before is not held for anybody: the log has more bytes than it may have. null: it has not. */
+/** Entries up to this one are held for nobody, because the log has more than `bytesMax`. Null: it has not. */
 export function firstHeld(log: LogTable, bytesMax: number, bounds: LogBounds): LogIndex | null {
   const tooMany = log.size.bytes - bytesMax;
   return tooMany <= 0 ? null : log.indexAfter({ bytes: tooMany, entries: bounds.truncatedEntriesMax });

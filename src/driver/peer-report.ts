@@ -10,9 +10,9 @@ export type PeerReport = {
   /** The highest level of a group that its code can apply. */
   readonly supports: number;
   readonly state: PeerState;
-  /** null: its group is of level 1. */
+  /** Null: its group is of level 1. */
   readonly hash: AppliedHash | null;
-  /** The entry after which it was last found to have diverged; 0: never. */
+  /** The entry after which the sender was last found to have diverged. 0: it never was. */
   readonly divergedAt: LogIndex;
 };
 
@@ -20,7 +20,7 @@ export type PeerReport = {
 export type AppliedHash = { readonly index: LogIndex; readonly hash: number };
 
 const reportVersion = 1;
-// The place in this list is the number on the wire: only ever add at the end.
+// The position in this list is the number on the wire, so a name is only ever added at the end.
 const states: readonly PeerState[] = ['serving', 'rebuilding', 'halted'];
 
 export function writeReport(writer: BinaryWriter, { supports, state, hash, divergedAt }: PeerReport): void {

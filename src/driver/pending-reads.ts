@@ -1,11 +1,11 @@
-// Reads that wait: for the leader to confirm that it leads, and then for the store to have applied as much as was
+// Reads that wait, first for the leader to confirm that it leads, and then for the store to have applied what was
 // committed by then.
 
 import type { LogIndex, ReplicaId } from '../model/brands.ts';
 import { readsPendingMax } from '../limits.ts';
 
 export type ReadResult =
-  /** All that was acknowledged before the read began is applied here. */
+  /** Every write that was acknowledged before the read began is applied here. */
   | { readonly kind: 'ready' }
   | { readonly kind: 'refused'; readonly leader: ReplicaId | null }
   | { readonly kind: 'overloaded' }
@@ -14,7 +14,7 @@ export type ReadResult =
 /** `settle` is called once. */
 export type Read = { readonly settle: (result: ReadResult) => void };
 
-/** `index`: what must be applied; null: not known yet. */
+/** `index`: the entry that must be applied first. Null: it is not known yet. */
 type PendingRead = Read & { readonly index: LogIndex | null };
 
 export class PendingReads {
@@ -25,7 +25,7 @@ export class PendingReads {
     return this.#reads.size;
   }
 
-  /** By what the core knows it; null: there is no room. */
+  /** Answers the number by which the core knows the read. Null: there is no room. */
   add({ settle }: Read): number | null {
     if (this.#reads.size >= readsPendingMax) return null;
     const context = this.#next++;
@@ -38,14 +38,14 @@ export class PendingReads {
     if (read !== undefined) this.#reads.set(context, { settle: read.settle, index });
   }
 
-  /** null: it was answered before. */
+  /** Null: the read was answered before. */
   take(context: number): Read | null {
     const read = this.#reads.get(context) ?? null;
     this.#reads.delete(context);
     return read;
   }
 
-  /** Those that may be answered now. */
+  /** The reads that may be answered now. */
   takeReady(applied: LogIndex): readonly Read[] {
     const ready: Read[] = [];
     for (const [context, read] of this.#reads) {

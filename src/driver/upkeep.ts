@@ -1,6 +1,6 @@
-// What keeps a group well beside the log itself: its level, changes of its members that are planned, the length of the
-// log, snapshots for those who lack what was truncated, and replicas that have diverged. The driver calls it in its
-// turns; what it has to say to other replicas it hands back as messages.
+// What keeps a group well beside the log itself: its level, planned changes of its members, the length of the log,
+// snapshots for replicas that lack what was truncated, and replicas that have diverged. The driver calls it in its
+// turns. What it has to say to other replicas it hands back as messages.
 
 import { unreachable } from '../base/assert.ts';
 import type { LogIndex, ReplicaId } from '../model/brands.ts';
@@ -34,14 +34,14 @@ export type UpkeepOptions = {
   readonly send: (message: PeerMessage) => void;
   readonly proposeLevel: (level: number) => void;
   /**
-   * The store on disk is another one now, or is known to be wrong: this instance must end, and the next one begins with
-   * what is on disk. `configuration`: what the group was after the last entry that a snapshot covers; null: the log
-   * says it.
+   * The store on disk is another one now, or is known to be wrong, so this instance must end, and the next one begins
+   * with what is on disk. `configuration`: what the group was after the last entry that a snapshot covers. Null: the
+   * log says it.
    */
   readonly restart: (reason: RestartReason, configuration: Configuration | null) => void;
 };
 
-/** Three times as long as a transfer is tried. */
+/** The time between two tries to hand the leadership over: three times as long as each of them may take. */
 const transferSpacingTicks = 3 * electionTimeoutTicks;
 
 type Part = Extract<SnapshotMessage, { readonly kind: 'snapshotPart' }>;
@@ -53,7 +53,7 @@ export class Upkeep {
   readonly #comparison = new HashComparison();
   readonly #divergence: DivergenceRecord;
   readonly #reports = new Map<ReplicaId, PeerReport>();
-  /** Their storage is gone: they will never apply anything in this group. */
+  /** Replicas whose storage is gone. They will never apply anything in this group. */
   readonly #absent = new Set<ReplicaId>();
   #ticks = 0;
   #nextTransferTick = 0;
@@ -80,21 +80,22 @@ export class Upkeep {
     this.applied();
   }
 
-  /** Nothing of the store may be shown. */
+  /** True: nothing of the store may be shown. */
   get isRebuilding(): boolean {
     return this.#divergence.isRebuilding;
   }
 
   /**
-   * The log takes no more entries: while the store is made anew none can be applied, so none can go. What it has it
-   * keeps, for it has promised to; the leader goes on with the others, or waits until the snapshot is here.
+   * True: the log takes no more entries. While the store is made anew no entry can be applied, so none can be
+   * truncated. The log keeps those that it has, because this replica has acknowledged them. The leader goes on with the
+   * others, or waits until the snapshot is here.
    */
   get isLogFull(): boolean {
     const { log, bounds } = this.#options;
     return this.isRebuilding && log.size.bytes > bounds.logHeldBytesMax(0);
   }
 
-  /** Something is planned for the members, or a replica is being rebuilt: the clock is needed. */
+  /** True: the clock is needed, because a change of the members is planned, or a replica is being rebuilt. */
   get isBusy(): boolean {
     const { raft } = this.#options;
     return (
@@ -105,12 +106,12 @@ export class Upkeep {
     );
   }
 
-  /** A snapshot comes, or what is left of one, or of the store before it, has not gone yet. */
+  /** True: a snapshot is being received, or the rest of one, or of the store before it, is not deleted yet. */
   get holdsOtherStore(): boolean {
     return this.#receiver.isActive || this.#receiver.isClearing;
   }
 
-  /** Of the database without the log. */
+  /** The bytes of the database without the log. */
   get storeBytes(): number {
     const { sql, log } = this.#options;
     return sql.databaseBytes() - log.size.bytes;
@@ -122,12 +123,12 @@ export class Upkeep {
     return { supports, state, hash: store.runningHash, divergedAt: this.#divergence.at };
   }
 
-  /** null: it has not said anything yet, or its code is of level 1. */
+  /** Null: the replica has not said anything yet, or its code is of level 1. */
   reportOf(peer: ReplicaId): PeerReport | null {
     return this.#reports.get(peer) ?? null;
   }
 
-  /** Another replica has sent something. null: its code is of level 1. */
+  /** Another replica has sent something. Null: its code is of level 1. */
   heard(peer: ReplicaId, report: PeerReport | null): void {
     this.#absent.delete(peer);
     if (report === null) return void this.#reports.delete(peer);
@@ -139,7 +140,7 @@ export class Upkeep {
     this.#judge();
   }
 
-  /** There is no object where that replica should be. */
+  /** The object of that replica does not exist. */
   absent(peer: ReplicaId): void {
     this.#absent.add(peer);
   }
@@ -173,8 +174,9 @@ export class Upkeep {
   }
 
   /**
-   * Of a store that is wrong nobody shall have a copy, nor one whose code does not know its level: it could not open
-   * it. Of one with an entry under way a snapshot goes on, and none begins.
+   * Nobody is to have a copy of a store that is wrong. Nor is a replica whose code does not know the store's level,
+   * because it could not open the copy. While an entry is being applied in steps, a snapshot under way goes on, and
+   * none begins.
    */
   #maySend({ from, name }: Extract<SnapshotMessage, { readonly kind: 'snapshotAsk' }>): boolean {
     const { store } = this.#options;
@@ -197,8 +199,8 @@ export class Upkeep {
   // Levels
 
   /**
-   * Up to the newest level that all members know; down to the first one, which all code knows, when an operator has
-   * announced a downgrade, and no change of members is under way or planned.
+   * The level rises to the newest one that all members know. It falls to the first one, which all code knows, when an
+   * operator has announced a downgrade and no change of members is under way or planned.
    */
   #settleLevel(): void {
     const { raft, store, proposeLevel, supports } = this.#options;
@@ -208,7 +210,7 @@ export class Upkeep {
       if (store.level > groupLevelMin && isPlain) proposeLevel(groupLevelMin);
       return;
     }
-    // Whoever is absent holds nobody back: it could never be replaced at level 1.
+    // A replica that is absent holds nobody back: otherwise it could never be replaced while the group is at level 1.
     const present = members.filter(({ id }) => !this.#absent.has(id));
     const known = present.map(({ id }) =>
       id === raft.id ? supports : (this.#reports.get(id)?.supports ?? groupLevelMin),
@@ -229,13 +231,13 @@ export class Upkeep {
     });
     if (step === null) return;
     if (step.kind === 'change') return void raft.proposeConfiguration(raft.configuration, step.configuration);
-    // While leadership is handed over nothing is proposed: not again at once if it was not taken.
+    // While leadership is handed over nothing is proposed, so the handover is not tried again at once if it failed.
     if (this.#ticks < this.#nextTransferTick) return;
     this.#nextTransferTick = this.#ticks + transferSpacingTicks;
     raft.transferLeadership(step.to);
   }
 
-  /** It has all that is committed, and can be told all that a member must understand. */
+  /** Whether the learner has all that is committed, serves, and understands the level of the group. */
   isReady(learner: ReplicaId): boolean {
     const { raft, store } = this.#options;
     const report = this.#reports.get(learner);
@@ -278,7 +280,7 @@ export class Upkeep {
 
   #receivePart(part: Part): void {
     const { raft, sql, log, store, restart } = this.#options;
-    // Also a wrong store is not replaced by an older one: watchers here were told of what it had applied.
+    // Even a wrong store is not replaced by an older one, because watchers here were told of what it had applied.
     const { index } = part.name;
     const isUseful = this.isRebuilding ? index >= store.persistedIndex : index > store.appliedIndex;
     if (!isUseful) return this.#receiver.abandon();

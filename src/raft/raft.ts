@@ -1,6 +1,7 @@
-// The consensus core of one replica: terms, roles, votes, and what a follower does. A function of its inputs: it has no
-// clock, disk, network or randomness of its own. Sections are of Ongaro's dissertation. The leader's half is in
-// `leadership.ts`; the order in which a host must act on the effects is with `Effects` in `types.ts`.
+// The consensus core of one replica: terms, roles, votes, and what a follower does. It is a function of its inputs,
+// with no clock, disk, network or randomness of its own. The sections named here are those of Ongaro's dissertation.
+// The leader's half is in `leadership.ts`. The order in which a host must act on the effects is with `Effects` in
+// `types.ts`.
 
 import { assert, unreachable } from '../base/assert.ts';
 import { logIndex, term as asTerm, type LogIndex, type ReplicaId, type Term } from '../model/brands.ts';
@@ -35,9 +36,9 @@ export class Raft {
   #term: Term;
   #votedFor: ReplicaId | null;
   #state: State = follower;
-  /** Whom reads are asked of: null while this replica doubts that the leader lives. */
+  /** The replica that reads are asked of. Null: this replica knows no leader, or doubts that it lives. */
   #leader: ReplicaId | null = null;
-  /** Who was seen to lead this term, for the assertion that there is only one. */
+  /** The replica that was seen to lead this term, for the assertion that there is only one. */
   #leaderOfTerm: ReplicaId | null = null;
   #resting = false;
   /** The state machine cannot take entries, so this replica must not lead. It votes and keeps the log. */
@@ -59,7 +60,7 @@ export class Raft {
     this.id = id;
     this.#options = options;
     this.#log = new RaftLog(log, founding, hardState, applied);
-    // A session of 2^20 questions, drawn at random: see LocalReads.
+    // The reads of this instance have 2^20 numbers to themselves, which begin at random: see `LocalReads`.
     this.#reads = new LocalReads(Math.floor(random() * 2 ** 32) * 2 ** 20);
     this.#term = hardState.term;
     this.#votedFor = hardState.votedFor;
@@ -88,50 +89,50 @@ export class Raft {
     return this.#log.lastIndex;
   }
 
-  /** The newest one in the log: it counts before it is committed. */
+  /** The newest configuration in the log, which counts before it is committed. */
   get configuration(): Configuration {
     return this.#log.configurations.newest;
   }
 
-  /** Where the newest one is in the log; 0: the group was made with it. */
+  /** The index of the newest configuration. 0: the group was made with it. */
   get configurationIndex(): LogIndex {
     return this.#log.configurations.newestIndex;
   }
 
-  /** The one that held after the entry at `index`, from the start of the log on. */
+  /** The configuration that held after the entry at `index`, which the log still has or begins after. */
   configurationAt(index: LogIndex): Configuration {
     return this.#log.configurations.at(index);
   }
 
-  /** The newest configuration is committed: no change is under way. */
+  /** Whether the newest configuration is committed, so that no change is under way. */
   get isConfigurationCommitted(): boolean {
     return this.#log.configurations.newestIndex <= this.#log.commit;
   }
 
-  /** From the start of the log to its end. */
+  /** `index` lies between the start of the log and its end. */
   termAt(index: LogIndex): Term {
     return this.#log.term(index);
   }
 
   /**
-   * Leader only: the highest entry that this replica is known to have; null on others, and for one that is not in the
-   * group.
+   * Leader only: the index of the highest entry that the replica `id` is known to have. Null: `id` is not in the group,
+   * or this replica does not lead.
    */
   matchOf(id: ReplicaId): LogIndex | null {
     return this.#state.role === 'leader' ? this.#state.leadership.matchOf(id) : null;
   }
 
-  /** Leader only: that replica's object does not exist, so nothing counts any more of what it said to have. */
+  /** Leader only: the object of the replica `id` does not exist, so what that replica said it has counts no more. */
   absent(id: ReplicaId): void {
     if (this.#state.role === 'leader') this.#state.leadership.absent(id);
   }
 
-  /** True from `rest` until the next input: the host needs no clock. */
+  /** True from `rest` until the next input. Until then the host needs no clock. */
   get resting(): boolean {
     return this.#resting;
   }
 
-  /** The clock moved. Does nothing while resting. */
+  /** The clock moved. A resting replica does nothing then. */
   tick(): void {
     if (this.#resting) return;
     this.#tick += 1;
@@ -165,7 +166,7 @@ export class Raft {
     this.#step(message);
   }
 
-  /** One entry. null: this replica is not the leader, or hands its leadership over. */
+  /** Appends one entry. Null: this replica is not the leader, or hands its leadership over. */
   propose(data: Uint8Array): { index: LogIndex; term: Term } | null {
     if (this.#state.role !== 'leader') return null;
     this.#wake();
@@ -174,10 +175,11 @@ export class Raft {
   }
 
   /**
-   * The group's next configuration, one step from `present`. null: that is not the present one any more, this replica
-   * is not the leader, hands its leadership over, would be no voter of it, has not committed an entry of its own term
-   * yet (without that two leaders' changes could miss each other), another change is not committed yet, or too few of
-   * those who would vote were heard lately to commit it: then the group would be stuck with it.
+   * Appends the group's next configuration, one step from `present`. Null: `present` is not the present one any more;
+   * or this replica is not the leader, hands its leadership over, would be no voter of the next one, or has not
+   * committed an entry of its own term yet (without that, the changes of two leaders could miss each other); or another
+   * change is not committed yet; or too few of those who would vote were heard lately to commit it, so that the group
+   * would be stuck with it.
    */
   proposeConfiguration(present: Configuration, next: Configuration): { index: LogIndex; term: Term } | null {
     if (present !== this.configuration) return null;
@@ -191,7 +193,7 @@ export class Raft {
   }
 
   /**
-   * The state machine holds what it must not: from here on nothing is handed out to be applied, and this replica does
+   * The state machine holds what it must not. From here on nothing is handed out to be applied, and this replica does
    * not lead. Its log and its votes count as before.
    */
   suspend(): void {
@@ -202,20 +204,20 @@ export class Raft {
     else if (this.#state.role !== 'follower') this.#state = follower;
   }
 
-  /** Whether the log has the entry up to which a snapshot goes: what follows it then stays. */
+  /** Whether the log has the last entry that a snapshot covers. If so, the entries that follow it stay. */
   holds(position: Position): boolean {
     return this.#log.holds(position);
   }
 
-  /** The disk's log begins later now, at an entry that is applied. */
+  /** The log on disk begins later now, after an entry that is applied. */
   truncated(): void {
     assert(this.#log.baseIndex <= this.#log.applied, 'the log was truncated beyond what is applied');
     this.#log.discarded();
   }
 
   /**
-   * Linearizable read; `context`, unique per replica, comes back once, in `reads` or in `refusedReads`. On a follower
-   * it is asked of the leader; without a leader it is refused.
+   * A linearizable read. `context`, unique per replica, comes back once, in `reads` or in `refusedReads`. A follower
+   * asks the leader, and refuses the read if it knows none.
    */
   requestRead(context: number): void {
     this.#wake();
@@ -229,16 +231,17 @@ export class Raft {
   }
 
   /**
-   * A caller waits and the leader does not answer: ask for pre-votes at once. Peers grant an urgent pre-vote although
-   * they heard from a leader lately. What keeps a replica that only lost its own link to the leader from disrupting the
-   * group:
+   * A caller waits and the leader does not answer, so pre-votes are asked for at once. Peers grant an urgent pre-vote
+   * although they heard from a leader lately. Three things keep a replica that only lost its own link to the leader
+   * from disrupting the group:
    *
    * - the term does not rise, and nobody's state changes, unless a quorum grants;
    * - the leader refuses for as long as it leads, and by check-quorum it leads only while a quorum answers it; its
    *   refusal comes with a heartbeat, and both together end the campaign of whoever can hear it;
    * - followers grant only to a log as complete as theirs. Every term opens with an entry, so from its first commit on
-   *   a quorum refuses every replica that the leader does not reach. At most one change of leader comes of one cut
-   *   link.
+   *   a quorum refuses every replica that the leader does not reach.
+   *
+   * One cut link changes the leader at most once.
    */
   campaign(): void {
     this.#wake();
@@ -248,14 +251,17 @@ export class Raft {
     this.#askForPreVotes({ urgent: true });
   }
 
-  /** False if this replica does not lead, or `to` is not another voter. While it is under way proposals are refused. */
+  /**
+   * Hands the leadership to `to`. False: this replica does not lead, or `to` is not another voter. While the handover
+   * is under way, proposals are refused.
+   */
   transferLeadership(to: ReplicaId): boolean {
     if (this.#state.role !== 'leader') return false;
     this.#wake();
     return this.#state.leadership.transfer(to);
   }
 
-  /** Leader only: nothing is under way and every voter has, and knows as committed, all there is. */
+  /** Leader only: nothing is under way, and every voter has all entries and knows that they are committed. */
   get mayRest(): boolean {
     return this.#state.role === 'leader' && this.#state.leadership.isSettled && this.#reads.isEmpty;
   }
@@ -268,7 +274,10 @@ export class Raft {
     this.#resting = true;
   }
 
-  /** Leader: tells followers at once of a commit that no message told them yet; else they learn it within a tick. */
+  /**
+   * The leader tells its followers at once of a commit that no message told them yet. Without this they learn it within
+   * a tick.
+   */
   tellCommit(): void {
     if (this.#state.role === 'leader' && !this.#resting) this.#state.leadership.tellCommit();
   }
@@ -277,7 +286,7 @@ export class Raft {
     return this.#log.hasUnapplied || this.hasOtherEffects;
   }
 
-  /** Beside committed entries, which may wait for a later turn. */
+  /** Whether there are effects other than committed entries, which may wait for a later turn. */
   get hasOtherEffects(): boolean {
     const log = this.#log;
     return (
@@ -319,7 +328,7 @@ export class Raft {
     };
   }
 
-  /** What the last takeEffects handed out is on disk: the leader counts itself. */
+  /** What the last `takeEffects` handed out is on disk, so a leader counts itself. */
   persisted(): void {
     this.#awaitsPersisted = false;
     this.#log.markPersisted();
@@ -335,7 +344,10 @@ export class Raft {
     if (this.#state.role === 'leader') this.#state.leadership.wake();
   }
 
-  /** Stickiness (§4.2.3): who heard from a leader within the shortest time-out, or leads, helps nobody depose it. */
+  /**
+   * Stickiness (§4.2.3): a replica that leads, or heard from a leader within the shortest time-out, helps nobody depose
+   * it.
+   */
   get #leaderLives(): boolean {
     if (this.#state.role === 'leader') return true;
     return this.#leader !== null && this.#timer.leaderLives;
@@ -370,7 +382,8 @@ export class Raft {
     this.#timer.restart();
     if (!isVoter(this.configuration, this.id)) return this.#askWhetherMember();
     if (this.#suspended) return;
-    // A leader that was silent for a time-out is not doubted further: its next heartbeat shows that it is back.
+    // Only an urgent campaign is against the leader. One that was silent for a time-out may end the campaign: its next
+    // heartbeat shows that it is back.
     const doubted = how.urgent ? this.#leader : null;
     const ballot = new Ballot(this.configuration, this.id, { ...how, doubted });
     this.#state = { role: 'preCandidate', ballot };
@@ -381,8 +394,9 @@ export class Raft {
   }
 
   /**
-   * Who does not vote and hears no leader may have been removed, with the word of it lost. It asks for a vote that
-   * nobody can give, for a log that holds nothing: whoever knows that it was removed says so, and all others refuse.
+   * A replica that does not vote and hears no leader may have been removed, and the message that said so was lost. It
+   * asks for a vote that nobody can give, for a log that holds nothing. Whoever knows that it was removed tells it, and
+   * all others refuse.
    */
   #askWhetherMember(): void {
     const asked = { kind: 'preVote', from: this.id, term: asTerm(this.#term + 1), urgent: false } as const;
@@ -422,7 +436,7 @@ export class Raft {
 
   // Votes
 
-  /** To all who have not answered: a candidate's messages may be lost (§3.3). */
+  /** Asks all who have not answered, because a candidate's messages may be lost (§3.3). */
   #askForVotesAgain(): void {
     const state = this.#state;
     if (state.role !== 'preCandidate' && state.role !== 'candidate') return;
@@ -445,9 +459,9 @@ export class Raft {
   }
 
   /**
-   * Two replicas woken by the same caller campaign at the same moment, and in a group that misses a third they would
-   * split the vote. So one gives way: to the better log, among equals to the lower id. Its timer runs on, so a rival
-   * that cannot win does not hold it up.
+   * Two replicas that the same caller woke campaign at the same moment, and in a group that misses a third they would
+   * split the vote. So one gives way: to the better log, and among equals to the lower id. Its timer runs on, so that a
+   * rival that cannot win does not hold it up.
    */
   #yieldTo(rival: MessageOf<'preVote'>): void {
     const equal = rival.lastLogIndex === this.#log.lastIndex && rival.lastLogTerm === this.#log.lastTerm;
@@ -459,7 +473,7 @@ export class Raft {
     const urgent = state.role === 'preCandidate' && state.ballot.urgent;
     if (message.term > this.#term) {
       this.#becomeFollower(message.term, null);
-      // Refused for its old term alone, perhaps: the caller still waits. Terms only rise, so this ends.
+      // The refusal may be for the old term alone, and the caller still waits. Terms only rise, so this ends.
       if (urgent) this.#askForPreVotes({ urgent });
       return;
     }
@@ -509,12 +523,12 @@ export class Raft {
         return;
       case 'rest':
         this.#follow(message);
-        // Its clock runs on: in time it asks about itself, and the leader hears what is wrong.
+        // The clock of this replica runs on: in time it asks about itself, and the leader hears what is wrong.
         if (this.#lacks(message.commit)) return;
         this.#log.commitTo(message.commit);
-        // No time-out runs now, so silence means nothing: whoever campaigns next shall win at once.
+        // No time-out runs now, so silence means nothing. Whoever campaigns next is to win at once.
         this.#timer.leaderForgotten();
-        // A read under way keeps the clock: its answer may be lost. So does a campaign.
+        // A read under way needs the clock, because its answer may be lost. So does a campaign.
         this.#resting = this.#state.role === 'follower' && this.#reads.isEmpty;
         return;
       case 'snapshot':
@@ -564,7 +578,7 @@ export class Raft {
     const log = this.#log;
     const { previousIndex, previousTerm, entries, round } = message;
     const reply = { ...this.#envelope(message.from), kind: 'appendReply', round } as const;
-    // What is committed here is in every leader's log: it fits, and need not be looked up.
+    // An entry that is committed here is in every leader's log, so it fits and need not be looked up.
     if (previousIndex >= log.commit && !log.matches(previousIndex, previousTerm)) {
       const { index: hintIndex, term: hintTerm } = log.fit(previousIndex, previousTerm);
       this.#outbox.send({ ...reply, accepted: false, rejectedIndex: previousIndex, hintIndex, hintTerm });
@@ -576,7 +590,9 @@ export class Raft {
     this.#outbox.send({ ...reply, accepted: true, matchIndex });
   }
 
-  /** A leader names no commit index that a follower has not told it to have: this replica has lost its disk since. */
+  /**
+   * A leader names no commit index beyond what a follower has told it to have, so this replica has lost its disk since.
+   */
   #lacks(commit: LogIndex): boolean {
     return commit > this.#log.lastIndex;
   }
@@ -589,7 +605,7 @@ export class Raft {
 
   // Members that come and go
 
-  /** Whoever has what the leader's log begins with, or more, needs its entries, and not its state. */
+  /** A replica that has the entry after which the leader's log begins, or more, needs entries and no snapshot. */
   #needSnapshot(message: MessageOf<'snapshot'>): void {
     if (this.#log.commit < message.base) {
       this.#snapshotFrom = message.from;
