@@ -24,8 +24,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-function shellLines(): string {
-  const [, text = ''] = /^## Five minutes\n(.*?)^## /ms.exec(readFileSync('README.md', 'utf8')) ?? [];
+function shellLines(text: string): string {
   return [...text.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, lines]) => lines).join('');
 }
 
@@ -40,7 +39,8 @@ function tellingCurl(): string {
 
 describe('the README', () => {
   it('SERVER-README-1: its lines work as they are printed, and work when they are pasted again', async () => {
-    const lines = shellLines().replaceAll(printedUrl, server.ready.url);
+    const [, text = ''] = /^## Five minutes\n(.*?)^## /ms.exec(readFileSync('README.md', 'utf8')) ?? [];
+    const lines = shellLines(text).replaceAll(printedUrl, server.ready.url);
     const shell = spawn('sh', ['-s'], { cwd: folder, env: { ...process.env, PATH: tellingCurl() } });
     let told = '';
     shell.stdout.resume();
@@ -54,5 +54,12 @@ describe('the README', () => {
     // The one put whose condition no longer holds.
     expect(first?.filter((status) => !/^20\d$/.test(status))).toEqual(['412']);
     expect(second).toEqual(first);
+  });
+
+  it('SERVER-README-2: its lines have no comment, which the zsh of a terminal would take for words', () => {
+    for (const path of ['README.md', 'test/README.md']) {
+      const lines = shellLines(readFileSync(path, 'utf8')).split('\n');
+      expect(lines.filter((line) => /(?:^|\s)#/.test(line))).toEqual([]);
+    }
   });
 });
