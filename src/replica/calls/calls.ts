@@ -44,7 +44,7 @@ import {
 } from './maintenance-calls.ts';
 import { alarmRefusal } from './maintenance-quota.ts';
 import { serveMemberChange, serveMemberList } from './maintenance-members.ts';
-import { serveDump } from './maintenance-snapshot.ts';
+import { serveDump } from './maintenance-dump-stream.ts';
 import { isReadOnly } from '../../mvcc/txn-shape.ts';
 import type { Member } from '../member.ts';
 import { servedBy, serveRead, serveReadTxn } from './read-calls.ts';
