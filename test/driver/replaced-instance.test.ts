@@ -1,6 +1,7 @@
 // The platform may briefly run two instances of one object: the old one does not know that it was replaced until it
 // touches storage.
 
+import { PassingSql } from '../support/passing-sql.ts';
 import { expect, it } from 'vitest';
 import { replicaId, type ReplicaId } from '../../src/model/brands.ts';
 import { foundingConfiguration } from '../../src/raft/configuration.ts';
@@ -8,7 +9,7 @@ import { Driver } from '../../src/driver/driver.ts';
 import type { PeerMessage } from '../../src/driver/envelope.ts';
 import type { ReadResult } from '../../src/driver/pending-reads.ts';
 import type { WriteResult } from '../../src/driver/proposals.ts';
-import type { NotPromise, SqlPort, SqlValue } from '../../src/base/sql-port.ts';
+import type { SqlPort } from '../../src/base/sql-port.ts';
 import { put, service } from '../mvcc/requests.ts';
 import { NodeSql } from '../support/node-sql.ts';
 import { quietPort } from '../support/quiet-port.ts';
@@ -17,41 +18,12 @@ const ids = [1, 2, 3].map(replicaId);
 const founding = foundingConfiguration(ids.map((id) => ({ id, location: '' })));
 
 /** Storage as one instance has it. Once another instance owns it, each access throws. */
-class OwnedSql implements SqlPort {
-  readonly #sql: SqlPort;
+class OwnedSql extends PassingSql {
   isReplaced = false;
 
-  constructor(sql: SqlPort) {
-    this.#sql = sql;
-  }
-
-  get #owned(): SqlPort {
+  protected override get sql(): SqlPort {
     if (this.isReplaced) throw new Error('the instance was replaced');
-    return this.#sql;
-  }
-
-  run(statement: string, ...bindings: readonly SqlValue[]): void {
-    this.#owned.run(statement, ...bindings);
-  }
-
-  all(statement: string, ...bindings: readonly SqlValue[]): ReturnType<SqlPort['all']> {
-    return this.#owned.all(statement, ...bindings);
-  }
-
-  iterate(statement: string, ...bindings: readonly SqlValue[]): ReturnType<SqlPort['iterate']> {
-    return this.#owned.iterate(statement, ...bindings);
-  }
-
-  databaseBytes(): number {
-    return this.#owned.databaseBytes();
-  }
-
-  turn<Result>(body: () => NotPromise<Result>): Result {
-    return this.#owned.turn(body);
-  }
-
-  transaction<Result>(body: () => NotPromise<Result>): Result {
-    return this.#owned.transaction(body);
+    return super.sql;
   }
 }
 

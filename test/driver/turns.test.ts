@@ -1,5 +1,6 @@
 // What a turn costs while nothing throws, and what becomes of an instance whose turn threw.
 
+import { PassingSql } from '../support/passing-sql.ts';
 import { describe, expect, it } from 'vitest';
 import { replicaId } from '../../src/model/brands.ts';
 import { carefulEntries } from '../../src/limits.ts';
@@ -7,7 +8,7 @@ import type { Operation, Outcome } from '../../src/model/store.ts';
 import { foundingConfiguration } from '../../src/raft/configuration.ts';
 import { Driver } from '../../src/driver/driver.ts';
 import { usualBounds } from '../../src/driver/log-truncation.ts';
-import type { NotPromise, SqlPort, SqlRow, SqlValue } from '../../src/base/sql-port.ts';
+import type { NotPromise } from '../../src/base/sql-port.ts';
 import { dump } from '../mvcc/random-commands.ts';
 import { grant, prefix, put, putLeased, remove, service, txn } from '../mvcc/requests.ts';
 import { NodeSql } from '../support/node-sql.ts';
@@ -17,37 +18,16 @@ import { thrownAt, ThrowingSql } from '../support/throwing-sql.ts';
 const own = replicaId(1);
 
 /** A database that knows how many savepoints were made, and as an object's: what a turn that threw wrote stays. */
-class ObjectLike implements SqlPort {
+class ObjectLike extends PassingSql {
   savepoints = 0;
-  readonly #sql: SqlPort;
 
-  constructor(sql: SqlPort) {
-    this.#sql = sql;
-  }
-
-  run(statement: string, ...bindings: readonly SqlValue[]): void {
-    this.#sql.run(statement, ...bindings);
-  }
-
-  all(statement: string, ...bindings: readonly SqlValue[]): SqlRow[] {
-    return this.#sql.all(statement, ...bindings);
-  }
-
-  iterate(statement: string, ...bindings: readonly SqlValue[]): IterableIterator<SqlRow> {
-    return this.#sql.iterate(statement, ...bindings);
-  }
-
-  databaseBytes(): number {
-    return this.#sql.databaseBytes();
-  }
-
-  turn<Result>(body: () => NotPromise<Result>): Result {
+  override turn<Result>(body: () => NotPromise<Result>): Result {
     return body();
   }
 
-  transaction<Result>(body: () => NotPromise<Result>): Result {
+  override transaction<Result>(body: () => NotPromise<Result>): Result {
     this.savepoints++;
-    return this.#sql.transaction(body);
+    return super.transaction(body);
   }
 }
 

@@ -1,10 +1,11 @@
 // What `npm run flush` measures, over the SQL port, on Node and in an object alike: puts as the store applies them, and
 // the effects of many revisions written at once, sorted, as a store that keeps them in memory first would write them.
 
+import { PassingSql } from '../support/passing-sql.ts';
 import { assert } from '../../src/base/assert.ts';
 import { keyText, utf8 } from '../../src/base/bytes.ts';
 import { BinaryWriter } from '../../src/base/binary.ts';
-import type { NotPromise, SqlPort, SqlRow, SqlValue } from '../../src/base/sql-port.ts';
+import type { SqlPort, SqlRow, SqlValue } from '../../src/base/sql-port.ts';
 import { logIndex } from '../../src/model/brands.ts';
 import type { Command } from '../../src/model/store.ts';
 import { Store } from '../../src/mvcc/store.ts';
@@ -184,39 +185,22 @@ class Rows {
 }
 
 /** Counts statements, whatever the port below is. */
-export class CountingSql implements SqlPort {
+export class CountingSql extends PassingSql {
   readonly counted: Counted = { statements: 0, rowsWritten: 0 };
-  readonly #sql: SqlPort;
 
-  constructor(sql: SqlPort) {
-    this.#sql = sql;
-  }
-
-  run(statement: string, ...bindings: readonly SqlValue[]): void {
+  override run(statement: string, ...bindings: readonly SqlValue[]): void {
     this.counted.statements++;
-    this.#sql.run(statement, ...bindings);
+    super.run(statement, ...bindings);
   }
 
-  all(statement: string, ...bindings: readonly SqlValue[]): SqlRow[] {
+  override all(statement: string, ...bindings: readonly SqlValue[]): SqlRow[] {
     this.counted.statements++;
-    return this.#sql.all(statement, ...bindings);
+    return super.all(statement, ...bindings);
   }
 
-  iterate(statement: string, ...bindings: readonly SqlValue[]): IterableIterator<SqlRow> {
+  override iterate(statement: string, ...bindings: readonly SqlValue[]): IterableIterator<SqlRow> {
     this.counted.statements++;
-    return this.#sql.iterate(statement, ...bindings);
-  }
-
-  databaseBytes(): number {
-    return this.#sql.databaseBytes();
-  }
-
-  turn<Result>(body: () => NotPromise<Result>): Result {
-    return this.#sql.turn(body);
-  }
-
-  transaction<Result>(body: () => NotPromise<Result>): Result {
-    return this.#sql.transaction(body);
+    return super.iterate(statement, ...bindings);
   }
 }
 

@@ -1,9 +1,10 @@
 // The memory that a large store takes, and what its format promises.
 
+import { PassingSql } from '../support/passing-sql.ts';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { logIndex } from '../../src/model/brands.ts';
 import { type Command, sortOrder, sortTarget } from '../../src/model/store.ts';
-import type { NotPromise, SqlPort, SqlRow } from '../../src/base/sql-port.ts';
+import type { SqlPort, SqlRow } from '../../src/base/sql-port.ts';
 import { schemaFormat, UnknownStoreFormat } from '../../src/mvcc/schema.ts';
 import { Store } from '../../src/mvcc/store.ts';
 import { heldBytes } from '../support/held-bytes.ts';
@@ -15,43 +16,18 @@ const pageSize = 1_000;
 const boundBytes = 32 * 1_048_576;
 
 /** Measures the memory while rows pass by. */
-class MeasuredSql implements SqlPort {
+class MeasuredSql extends PassingSql {
   most = 0;
   samples = 0;
-  readonly #sql: SqlPort;
 
-  constructor(sql: SqlPort) {
-    this.#sql = sql;
-  }
-
-  run(...call: Parameters<SqlPort['run']>): void {
-    this.#sql.run(...call);
-  }
-
-  all(...call: Parameters<SqlPort['all']>): SqlRow[] {
-    return this.#sql.all(...call);
-  }
-
-  *iterate(...call: Parameters<SqlPort['iterate']>): IterableIterator<SqlRow> {
+  override *iterate(...call: Parameters<SqlPort['iterate']>): IterableIterator<SqlRow> {
     let passed = 0;
-    for (const row of this.#sql.iterate(...call)) {
+    for (const row of super.iterate(...call)) {
       yield row;
       if (++passed % 10_000 !== 0) continue;
       this.most = Math.max(this.most, heldBytes());
       this.samples++;
     }
-  }
-
-  databaseBytes(): number {
-    return this.#sql.databaseBytes();
-  }
-
-  turn<Result>(body: () => NotPromise<Result>): Result {
-    return this.#sql.turn(body);
-  }
-
-  transaction<Result>(body: () => NotPromise<Result>): Result {
-    return this.#sql.transaction(body);
   }
 }
 

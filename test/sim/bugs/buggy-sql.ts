@@ -1,7 +1,8 @@
 // Planted bugs of the store: a database that does something else than it is told, on any replica.
 
+import { PassingSql } from '../../support/passing-sql.ts';
 import { keyAfter } from '../../../src/mvcc/revision-writer.ts';
-import type { NotPromise, SqlPort, SqlRow, SqlValue } from '../../../src/base/sql-port.ts';
+import type { NotPromise, SqlPort, SqlValue } from '../../../src/base/sql-port.ts';
 import type { PlantedBug } from './bugs.ts';
 
 /** Null: the statement runs as it was given. */
@@ -53,38 +54,17 @@ export function sqlWithBug(sql: SqlPort, bug: PlantedBug | null): SqlPort {
   return twist === undefined ? sql : new BuggySql(sql, twist);
 }
 
-class BuggySql implements SqlPort {
-  readonly #sql: SqlPort;
+class BuggySql extends PassingSql {
   readonly #twist: Twist;
 
   constructor(sql: SqlPort, twist: Twist) {
-    this.#sql = sql;
+    super(sql);
     this.#twist = twist;
   }
 
-  run(statement: string, ...bindings: readonly SqlValue[]): void {
+  override run(statement: string, ...bindings: readonly SqlValue[]): void {
     const told = this.#twist(statement, bindings);
-    if (told !== 'nothing') this.#sql.run(statement, ...(told?.bindings ?? bindings));
-  }
-
-  all(statement: string, ...bindings: readonly SqlValue[]): SqlRow[] {
-    return this.#sql.all(statement, ...bindings);
-  }
-
-  iterate(statement: string, ...bindings: readonly SqlValue[]): IterableIterator<SqlRow> {
-    return this.#sql.iterate(statement, ...bindings);
-  }
-
-  turn<Result>(body: () => NotPromise<Result>): Result {
-    return this.#sql.turn(body);
-  }
-
-  transaction<Result>(body: () => NotPromise<Result>): Result {
-    return this.#sql.transaction(body);
-  }
-
-  databaseBytes(): number {
-    return this.#sql.databaseBytes();
+    if (told !== 'nothing') super.run(statement, ...(told?.bindings ?? bindings));
   }
 }
 
