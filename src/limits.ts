@@ -346,6 +346,8 @@ export const peerCallTimeoutMs = 2_000;
  * Leases that one log entry ends. Further leases that are due follow entry after entry, with other work between them.
  */
 export const leaseExpiriesMax = 500;
+/** Leases that a new leader reads at a time, with other work between: some 10 ms. */
+export const leasesReadMax = 2_000;
 /** Deadlines that one log entry writes down before a group rests. */
 export const leaseCheckpointMax = 2_000;
 /** A group does not rest if a lease ends this soon: waking would cost more. */

@@ -28,7 +28,7 @@ export type GrantResult =
 const candidateMax = BigInt(Number.MAX_SAFE_INTEGER);
 
 const selectLease = 'SELECT ttl, deadline FROM leases WHERE id = ?';
-const selectLeases = 'SELECT id, ttl, deadline FROM leases ORDER BY id';
+const selectAfter = 'SELECT id, ttl, deadline FROM leases WHERE id > ? ORDER BY id LIMIT ?';
 const countLeases = 'SELECT COUNT(*) FROM leases';
 const selectEarliest = 'SELECT MIN(deadline) FROM leases';
 const insertLease = 'INSERT INTO leases (id, ttl, deadline) VALUES (?, ?, ?)';
@@ -66,11 +66,13 @@ export class Leases {
     return row === undefined ? null : { id, ttlSeconds: numberOf(row[0]), deadlineMs: numberOf(row[1]) };
   }
 
-  /** The leases come in no particular order. Nothing may be written while they are read. */
-  *list(): Generator<StoredLease, void, void> {
-    for (const [id, ttl, deadline] of this.#sql.iterate(selectLeases)) {
-      yield { id: leaseId(BigInt(textFrom(id))), ttlSeconds: numberOf(ttl), deadlineMs: numberOf(deadline) };
-    }
+  /** The next leases after that one, in the order of their ids as text. Null: from the first one on. */
+  after(id: LeaseId | null, max: number): readonly StoredLease[] {
+    return this.#sql.all(selectAfter, id === null ? '' : String(id), max).map(([next, ttl, deadline]) => ({
+      id: leaseId(BigInt(textFrom(next))),
+      ttlSeconds: numberOf(ttl),
+      deadlineMs: numberOf(deadline),
+    }));
   }
 
   /** Goes in steps, between which leases come and go. A lease that exists all the while is told once. */

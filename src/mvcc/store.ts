@@ -514,11 +514,11 @@ export class Store {
   }
 
   /**
-   * All leases, with their stored deadlines, in no order that means anything. Nothing may be applied while they are
-   * read.
+   * The next leases after that one, at most `max` of them, with their stored deadlines, in an order of their own. Null:
+   * from the first one on.
    */
-  leases(): IterableIterator<StoredLease> {
-    return this.#administration.leases.list();
+  leasesAfter(id: LeaseId | null, max: number): readonly StoredLease[] {
+    return this.#administration.leases.after(id, max);
   }
 
   /** No lease has a later deadline in its leader's memory than the stored one: see `leaseCheckpoint` in the model. */

@@ -36,7 +36,7 @@ import type { Store } from '../../mvcc/store.ts';
 import { type HeapItem, LeaseHeap } from './lease-heap.ts';
 
 /** The leases as the store has them, as far as the log was applied. */
-export type LeaseRecords = Pick<Store, 'leasesSettled' | 'leaseCount' | 'leases' | 'earliestLeaseDeadlineMs'>;
+export type LeaseRecords = Pick<Store, 'leasesSettled' | 'leaseCount' | 'leasesAfter' | 'earliestLeaseDeadlineMs'>;
 
 /** Invariant: deadlineMs <= endsMs; they differ only where the deadline is by another leader's clock. */
 type Lease = HeapItem & {
@@ -67,15 +67,33 @@ export class Lessor {
   readonly #unsaved = new Set<Lease>();
   #ending = 0;
   #settling = false;
+  /** The time at which this replica began to lead, where it extends the leases of the store. Null: it extends none. */
+  readonly #extendedFromMs: number | null;
+  /** The last lease that was read. Null: none was. */
+  #readTo: LeaseId | null = null;
 
-  /** The lessor of a leader that has applied everything that was committed before its term. */
+  /**
+   * The lessor of a leader that has applied everything that was committed before its term. It knows all leases once
+   * `read` has answered so.
+   */
   constructor(records: LeaseRecords, nowMs: number) {
     this.#records = records;
-    const extended = !records.leasesSettled;
-    for (const record of records.leases()) {
+    this.#extendedFromMs = records.leasesSettled ? null : nowMs;
+  }
+
+  /**
+   * Reads the next leases of the store. False: there are more. What is applied between two calls comes by `applied`: a
+   * lease that was granted meanwhile is this leader's own, and its row tells nothing new.
+   */
+  read(leasesMax: number): boolean {
+    const records = this.#records.leasesAfter(this.#readTo, leasesMax);
+    for (const record of records) {
+      this.#readTo = record.id;
+      if (this.#leases.has(record.id)) continue;
       const lease = this.#add(record, leaseClocksDifferMs);
-      if (extended) this.#putOff(lease, nowMs + lease.ttlMs);
+      if (this.#extendedFromMs !== null) this.#putOff(lease, this.#extendedFromMs + lease.ttlMs);
     }
+    return records.length < leasesMax;
   }
 
   get count(): number {

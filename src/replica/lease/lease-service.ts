@@ -9,6 +9,7 @@ import {
   leaseAlarmStaggerMsMax,
   leaseCheckpointMax,
   leaseExpiriesMax,
+  leasesReadMax,
   leaseWatchMs,
   requestTimeoutMs,
   tickMs,
@@ -55,6 +56,8 @@ export class LeaseService {
   readonly #member: LeaseMember;
   readonly #staggerMs: number;
   #leading: Leading | null = null;
+  /** The lessor that still reads the leases of the store. */
+  #reading: Lessor | null = null;
   #promotion: Promise<Lessor | null> | null = null;
   #expiry: Promise<boolean> | null = null;
   #opening: Promise<boolean> | null = null;
@@ -108,6 +111,7 @@ export class LeaseService {
     let earliestMs = Number.POSITIVE_INFINITY;
     for (const change of changes) {
       this.#leading?.lessor.applied(change);
+      this.#reading?.applied(change);
       if (change.kind === 'granted') earliestMs = Math.min(earliestMs, change.deadlineMs);
     }
     this.#changed = true;
@@ -223,6 +227,16 @@ export class LeaseService {
     const read = await this.#member.read();
     if (read.kind !== 'ready' || !this.#leads || raft.term !== term) return null;
     const lessor = new Lessor(store, this.#member.nowMs());
+    this.#reading = lessor;
+    try {
+      while (!lessor.read(leasesReadMax)) {
+        // Others get their turn: 500,000 leases are read in some seconds.
+        await this.#options.wait(0);
+        if (!this.#leads || raft.term !== term) return null;
+      }
+    } finally {
+      this.#reading = null;
+    }
     this.#leading = { term, lessor };
     return lessor;
   }

@@ -17,8 +17,10 @@ class Rows implements LeaseRecords {
     return this.rows.size;
   }
 
-  leases(): IterableIterator<StoredLease> {
-    return this.rows.values();
+  leasesAfter(id: LeaseId | null, max: number): readonly StoredLease[] {
+    const after = id === null ? '' : String(id);
+    const rows = [...this.rows.values()].filter((row) => String(row.id) > after);
+    return rows.toSorted((left, right) => (String(left.id) < String(right.id) ? -1 : 1)).slice(0, max);
   }
 
   get earliestLeaseDeadlineMs(): number | null {
@@ -40,11 +42,18 @@ class Rows implements LeaseRecords {
   }
 }
 
+/** A lessor that has read them all. */
+function newLessor(rows: Rows, nowMs: number): Lessor {
+  const lessor = new Lessor(rows, nowMs);
+  expect(lessor.read(Number.POSITIVE_INFINITY)).toBe(true);
+  return lessor;
+}
+
 /** A lessor that granted these leases itself. */
 function lessorOf(rows: Rows, nowMs: number): Lessor {
   const granted = [...rows.rows.values()];
   rows.rows.clear();
-  const lessor = new Lessor(rows, nowMs);
+  const lessor = newLessor(rows, nowMs);
   for (const row of granted) {
     rows.rows.set(row.id, row);
     lessor.applied({ kind: 'granted', ...row });
@@ -91,27 +100,49 @@ test('LEASE-3: a new leader extends all leases to their full time; of a settled 
   const rows = new Rows();
   rows.add(1, 10, 10_000);
   rows.add(2, 60, 2_000);
-  const extended = new Lessor(rows, 50_000);
+  const extended = newLessor(rows, 50_000);
   expect(extended.remainingSeconds(lease(1), 50_000)).toBe(10);
   expect(extended.remainingSeconds(lease(2), 50_000)).toBe(60);
   rows.leasesSettled = true;
-  const settled = new Lessor(rows, 5_000);
+  const settled = newLessor(rows, 5_000);
   expect(settled.takeDue(5_000, 10)).toEqual([lease(2)]);
   expect(settled.remainingSeconds(lease(1), 5_000)).toBe(5);
+});
+
+test('LEASE-31: leases are read a few at a time, and what is granted and ended meanwhile is told', () => {
+  const rows = new Rows();
+  for (let id = 1; id <= 9; id++) rows.add(id, 10, 10_000);
+  const lessor = new Lessor(rows, 50_000);
+  expect(lessor.read(4)).toBe(false);
+  expect(lessor.count).toBe(4);
+  const grant = (id: number): void => lessor.applied({ kind: 'granted', ...rows.add(id, 30, 81_000) });
+  const end = (id: number): void => {
+    rows.rows.delete(lease(id));
+    lessor.applied({ kind: 'ended', id: lease(id) });
+  };
+  // One that was read, and two that were not, go; one comes before those that were read, one after, one again.
+  for (const id of [2, 8, 6]) end(id);
+  for (const id of [10, 95, 6]) grant(id);
+  expect(lessor.read(4)).toBe(false);
+  expect(lessor.read(4)).toBe(true);
+  expect(lessor.count).toBe(9);
+  const seconds = (id: number): number | null => lessor.remainingSeconds(lease(id), 51_000);
+  expect([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 95].map(seconds)).toEqual([9, null, 9, 9, 9, 30, 9, null, 9, 30, 30]);
+  expect(lessor.takeDue(60_000, 20)).toHaveLength(6);
 });
 
 test('LEASE-16: a deadline by another leader’s clock ends its lease leaseClocksDifferMs later, and not before; one that this leader gave, at once', () => {
   const rows = new Rows();
   rows.add(1, 10, 10_000);
   rows.leasesSettled = true;
-  const lessor = new Lessor(rows, 0);
+  const lessor = newLessor(rows, 0);
   const endMs = 10_000 + leaseClocksDifferMs;
   expect(lessor.takeDue(endMs - 1, 1)).toEqual([]);
   expect(lessor.remainingSeconds(lease(1), endMs - 1)).toBe(0);
   expect(lessor.takeDue(endMs, 1)).toEqual([lease(1)]);
   lessor.putBack([lease(1)]);
   rows.leasesSettled = false;
-  const own = new Lessor(rows, 5_000);
+  const own = newLessor(rows, 5_000);
   own.extend(lease(1), 6_000);
   expect(own.takeDue(15_999, 1)).toEqual([]);
   expect(own.takeDue(16_000, 1)).toEqual([lease(1)]);
@@ -179,7 +210,7 @@ test('LEASE-7: over grants, keepalives, rests and changes of leaders, no lease e
     const random = new Random(seed);
     const rows = new Rows();
     let nowMs = 0;
-    let lessor = new Lessor(rows, nowMs);
+    let lessor = newLessor(rows, nowMs);
     /** The time until which each lease was promised to live. */
     const promised = new Map<LeaseId, number>();
     let nextId = 1;
@@ -206,12 +237,12 @@ test('LEASE-7: over grants, keepalives, rests and changes of leaders, no lease e
         // The leader may be gone before it hears of the entry, or the entry was never committed.
         const isCommitted = random.chance(0.7);
         if (isCommitted) rows.apply(checkpoint);
-        if (random.chance(0.2)) lessor = new Lessor(rows, nowMs);
+        if (random.chance(0.2)) lessor = newLessor(rows, nowMs);
         else if (isCommitted) lessor.saved(checkpoint);
         else lessor.notSaved();
       } else if (draw < 0.8) {
         const wasSettled = rows.leasesSettled;
-        lessor = new Lessor(rows, nowMs);
+        lessor = newLessor(rows, nowMs);
         for (const row of rows.rows.values()) {
           if (wasSettled && row.deadlineMs > nowMs) {
             expect(lessor.remainingSeconds(row.id, nowMs)).toBe(Math.floor((row.deadlineMs - nowMs) / 1_000));

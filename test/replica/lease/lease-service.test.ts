@@ -1,8 +1,8 @@
 // The lease service with the store, on a group of one: expiry in bulk, rests, the alarm.
 
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { groupLevelMax } from '../../../src/model/levels.ts';
-import { leaseWatchMs } from '../../../src/limits.ts';
+import { leasesReadMax, leaseWatchMs } from '../../../src/limits.ts';
 import { LeaseAlarm } from '../../../src/replica/lease/lease-alarm.ts';
 import type { Operation } from '../../../src/model/store.ts';
 import { put } from '../../mvcc/requests.ts';
@@ -31,6 +31,21 @@ test('LEASE-9: before a rest deadlines are written down; the alarm rings at the 
   expect(group.driver.store.leasesSettled).toBe(false);
   await group.leases.keepAlive(service, lease(1));
   expect(group.driver.raft.lastIndex).toBe(before + 1);
+});
+
+test('LEASE-31: a new leader reads leasesReadMax leases at a time, and others get their turn before it reads more', async () => {
+  const group = new GroupOfOne();
+  const insert = (id: number): void =>
+    group.sql.run('INSERT INTO leases (id, ttl, deadline) VALUES (?, 60, ?)', String(id), group.clockMs + 60_000);
+  group.sql.transaction(() => {
+    for (let id = 1; id <= leasesReadMax + 1; id++) insert(id);
+  });
+  const read = vi.spyOn(group.driver.store, 'leasesAfter');
+  group.driver.campaign();
+  await group.settled();
+  expect(read.mock.results.map(({ value }) => (value as unknown[]).length)).toEqual([leasesReadMax, 1]);
+  expect(read.mock.calls.map(([, max]) => max)).toEqual([leasesReadMax, leasesReadMax]);
+  expect(await group.leases.remaining(lease(leasesReadMax + 1))).toEqual({ seconds: 60 });
 });
 
 test('LEASE-10: an alarm before the deadline is set again, one after it ends the lease, and while nobody rests it rings now and then', async () => {

@@ -25,9 +25,9 @@ export function formerCodeOf(level: number): FormerCode {
 }
 
 /** What the simulator uses of a store. Former code knows of no entry that is under way. */
-export type RunningStore = Omit<level1.StoreOfLevel1, 'compactStep'> &
+export type RunningStore = Omit<level1.StoreOfLevel1, 'compactStep' | 'leases'> &
   Pick<Store, 'level' | 'storedLeaseDeadlineMs'> &
-  Partial<Pick<Store, 'isUnderWay'>>;
+  Partial<Pick<Store, 'isUnderWay' | 'leasesAfter'> & Pick<level1.StoreOfLevel1, 'leases'>>;
 
 /** What the simulator uses of a driver. `report`: null where the code knows no reports. */
 export type RunningDriver = Pick<

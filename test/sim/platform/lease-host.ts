@@ -184,10 +184,12 @@ export class LeaseHost implements LeaseMember {
       get earliestLeaseDeadlineMs() {
         return store.earliestLeaseDeadlineMs;
       },
-      leases: () => {
+      leasesAfter: (after, max) => {
         this.#hasBegun = true;
-        leases.lessorBegan();
-        return store.leases();
+        if (after === null) leases.lessorBegan();
+        // The former code tells all of them at once, and there are few.
+        const all = after === null ? (store.leases?.() ?? []) : [];
+        return store.leasesAfter?.(after, max) ?? [...all];
       },
       storedLeaseDeadlineMs: (id) => store.storedLeaseDeadlineMs(id),
       query: (query, caller, nowMs) => store.query(query, caller, nowMs),

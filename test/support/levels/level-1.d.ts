@@ -2,7 +2,7 @@
 
 import type { Command, Operation, RevisionEvents } from '../../../src/model/store.ts';
 import type { LeaseId, ReplicaId, Revision } from '../../../src/model/brands.ts';
-import type { LeaseChange } from '../../../src/mvcc/leases.ts';
+import type { LeaseChange, StoredLease } from '../../../src/mvcc/leases.ts';
 import type { Store } from '../../../src/mvcc/store.ts';
 import type { Raft } from '../../../src/raft/raft.ts';
 import type { Message } from '../../../src/raft/types.ts';
@@ -41,12 +41,11 @@ export type StoreOfLevel1 = Pick<
   | 'authorizeRange'
   | 'authorizeKey'
   | 'query'
-  | 'leases'
   | 'leasesSettled'
   | 'leaseCount'
   | 'earliestLeaseDeadlineMs'
   | 'compactStep'
->;
+> & { leases(): IterableIterator<StoredLease> };
 
 export class Driver {
   constructor(options: {
