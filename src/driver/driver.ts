@@ -22,7 +22,7 @@ import {
   writesUnsureBytesMax,
 } from '../limits.ts';
 import type { Command, Operation, RevisionEvents, StoreFailure } from '../model/store.ts';
-import { applyOrUndo, isBare, type UndoneCommand } from '../mvcc/careful-apply.ts';
+import { applyOrUndo, isPointOperation, type UndoneCommand } from '../mvcc/careful-apply.ts';
 import { commandBytes, decodeCommands, encodeCommands, UnknownCommandVersion } from '../mvcc/codec/command-codec.ts';
 import { mayDeleteMany } from '../mvcc/large-delete.ts';
 import type { LeaseChange } from '../mvcc/leases.ts';
@@ -675,7 +675,8 @@ export class Driver {
   #applyCommands(applicable: ApplicableCommands, answers: Answer[]): Applied {
     const { entry, commands } = applicable;
     const apply = (): Applied => this.store.apply(entry.index, commands);
-    if (entry.index > this.#carefulThrough && isBare(commands)) return apply();
+    const isPlain = commands.every(({ operation }) => isPointOperation(operation));
+    if (isPlain && entry.index > this.#carefulThrough) return apply();
     return this.#orUndone(applicable, answers, apply, (applied) => applied);
   }
 

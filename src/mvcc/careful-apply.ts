@@ -3,13 +3,13 @@
 // of a store. If storage or the platform throws, no command is undone: that replica starts again from its disk.
 //
 // An entry is applied as it comes, and only if that throws is it applied again, here. What it wrote must be undone for
-// that, and a savepoint makes SQLite copy each page that is touched. Entries that write single keys and nothing else go
-// without one (`isBare`): if one of these throws all the same, the instance ends with its turn, and the next one
-// applies the same entry within a savepoint.
+// that, and a savepoint makes SQLite copy each page that is touched. Entries whose commands are point operations go
+// without one: if one of these throws all the same, the instance ends with its turn, and the next one applies the same
+// entry within a savepoint.
 
 import type { LogIndex } from '../model/brands.ts';
 import { commandsUndoneMax } from '../limits.ts';
-import type { Command, Operation } from '../model/store.ts';
+import type { Command, KeyRange, Operation, TxnOperation } from '../model/store.ts';
 import { type NotPromise, type SqlPort, StorageFault } from '../base/sql-port.ts';
 import { CarefulRun } from './careful-run.ts';
 import { spanOf } from './key-range.ts';
@@ -30,12 +30,18 @@ function isOfThePlatform(error: unknown): boolean {
 
 export type AppliedCarefully = { readonly applied: Applied; readonly undone: readonly UndoneCommand[] };
 
-/** The commands put or delete single keys, and each looks at whatever it needs before it writes. */
-export function isBare(commands: readonly Command[]): boolean {
-  return commands.every(({ operation }) => {
-    if (operation.kind === 'put') return true;
-    return operation.kind === 'deleteRange' && spanOf(operation.request).kind === 'single';
-  });
+/** All that the operation looks at, and writes, is single keys that its request names. */
+export function isPointOperation(operation: Operation | TxnOperation): boolean {
+  const { kind } = operation;
+  if (kind === 'put' || kind === 'empty') return true;
+  if (kind === 'range' || kind === 'deleteRange') return namesOneKey(operation.request);
+  if (kind !== 'txn') return false;
+  const { compare, success, failure } = operation.request;
+  return compare.every(namesOneKey) && success.every(isPointOperation) && failure.every(isPointOperation);
+}
+
+function namesOneKey(range: KeyRange): boolean {
+  return spanOf(range).kind === 'single';
 }
 
 /**

@@ -10,7 +10,7 @@ import { Driver } from '../../src/driver/driver.ts';
 import { usualBounds } from '../../src/driver/log-truncation.ts';
 import type { NotPromise } from '../../src/base/sql-port.ts';
 import { dump } from '../mvcc/random-commands.ts';
-import { grant, prefix, put, putLeased, remove, service, txn } from '../mvcc/requests.ts';
+import { grant, prefix, put, putLeased, read, remove, service, txn } from '../mvcc/requests.ts';
 import { NodeSql } from '../support/node-sql.ts';
 import { quietPort } from '../support/quiet-port.ts';
 import { thrownAt, ThrowingSql } from '../support/throwing-sql.ts';
@@ -74,12 +74,16 @@ class Alone {
 }
 
 describe('a turn', () => {
-  it('GROUP-TURN-1: it makes no savepoint for entries that put or delete single keys, and one for each other entry', () => {
+  it('GROUP-TURN-1: it makes no savepoint for entries of point operations, and one for each other entry', () => {
     const alone = new Alone(new NodeSql(), 0);
     expect(alone.savepointsOf(put('a'), put('b', new Uint8Array(2_000)), remove('a'), remove('none'))).toBe(0);
     expect(alone.savepointsOf(grant(7))).toBe(1);
     expect(alone.savepointsOf(putLeased('leased', 7), put('leased', '', { ignoreValue: true }))).toBe(0);
-    expect(alone.savepointsOf(put('a'), txn({ success: [put('c')] }))).toBe(1);
+    const point = txn({ success: [read('e'), put('c'), remove('d'), txn({ success: [put('e')] })] });
+    expect(alone.savepointsOf(put('a'), point)).toBe(0);
+    for (const wide of [remove(prefix('c')), read(prefix('c')), txn({ failure: [remove(prefix('c'))] })]) {
+      expect(alone.savepointsOf(put('a'), txn({ success: [wide] }))).toBe(1);
+    }
     expect(alone.savepointsOf(put('a'), remove(prefix('c')))).toBe(1);
   });
 });
