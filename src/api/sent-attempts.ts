@@ -18,6 +18,7 @@ export type AttemptEnd =
 
 export class SentAttempts {
   #underWay = 0;
+  /** One was done, or nobody knows whether it was. */
   #isLost = false;
   /** One was refused while others were under way: the next one is decided in the log, whatever becomes of those. */
   #isUnclear = false;
@@ -35,7 +36,8 @@ export class SentAttempts {
   /** False: it was refused, another attempt may be done all the same, and one more has to be made. */
   ended({ mayBeAlone }: SentAttempt, end: AttemptEnd): boolean {
     this.#underWay--;
-    if (end === 'unknown') this.#isLost = true;
+    // The answer to one that was done may come after its sender has turned to another attempt.
+    if (end === 'unknown' || end === 'done') this.#isLost = true;
     if (end !== 'refused' || !mayBeAlone || !this.mayHaveBegun) return true;
     this.#isUnclear = true;
     return false;
