@@ -479,6 +479,8 @@ export const nearestAvoidedMs = 5_000;
  * directory.
  */
 export const absentKnownMs = 5_000;
+/** The number of a replica. A group that changes a replica each second does not get there in thirty years. */
+export const replicasNumberMax = 999_999_999;
 /**
  * Replicas of a group. A replica that is to be replaced stays until the new one votes, and is not counted meanwhile.
  */
@@ -690,3 +692,27 @@ export const callNestedMax = 2 * txnOperationsMax;
  * more in memory.
  */
 export const callElementsMax = 65_536;
+/** Calls of one session that are not answered: those that are refused beyond are the client's own fault. */
+export const sessionCallsMax = 10_000;
+/** Sessions of a replica: with the sockets that watch or carry calls they stay within the platform's 32,768. */
+export const sessionsMax = 256;
+/** Credentials that all sessions of a replica have declared. Each is some hundred bytes. */
+export const sessionHandlesOfReplicaMax = 100_000;
+/** Credentials of one session: each client of a front has one, and most of them the same. */
+export const sessionHandlesMax = 10_000;
+/** What a client may be sent before it says that it has read it: the share of a key is far above. */
+export const sessionCreditBytesMax = 16 * 1_048_576;
+/** What this client grants: some milliseconds of a fast line, and several times what small answers have in flight. */
+export const sessionCreditBytes = 4 * 1_048_576;
+/** Frames share a message up to this size; one that is larger has a message to itself. */
+export const sessionMessageBytes = 262_144;
+/** A client whose session broke waits so long before it opens another, twice as long each time, less a random part. */
+export const sessionReconnectMs = 50;
+export const sessionReconnectMsMax = 5_000;
+/**
+ * A client that waits for answers and hears nothing for so long asks whether the replica is there, and then gives it
+ * up.
+ */
+export const sessionSilentMs = 3_000;
+/** How often a client looks for calls that are late. */
+export const sessionSweepMs = 100;

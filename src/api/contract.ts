@@ -77,6 +77,9 @@ export type WatchCall =
       readonly timeoutMs: number | null;
     };
 
+/** Calls as frames on a WebSocket, by `src/session`. `accepted` is the subprotocol that the answer repeats. */
+export type SessionCall = { readonly kind: 'session'; readonly protocol: Protocol; readonly accepted: string };
+
 export type RefusedCall = { readonly kind: 'refused'; readonly response: Response };
 
-export type ApiCall = WriteCall | ReadCall | StatusCall | WatchCall | RefusedCall | ServiceCall;
+export type ApiCall = WriteCall | ReadCall | StatusCall | WatchCall | SessionCall | RefusedCall | ServiceCall;

@@ -72,6 +72,12 @@ export type AskedAs =
   /** No replica answers yet: the gateway asks who the members are and where they run, and gets a redirect. */
   | 'members';
 
+/** null: the request does not say. */
+export function askedAsOf(headers: Headers): AskedAs | null {
+  const said = headers.get(readHeader);
+  return said === 'leader' || said === 'nearest' || said === 'members' ? said : null;
+}
+
 /**
  * Leaders that did not answer the gateway; 0: none. The replica stands for election against `failedLeader` at once, and
  * against `suspectedLeader` once it has found out that this leader does not live.

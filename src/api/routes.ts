@@ -13,6 +13,7 @@ import { parseGrant, parseKeepAlive, parseLeases, parseLook, parseRevoke } from 
 import { parseHolders, parseRelease, parseTakeLock, parseTakePlace } from './v1/queue-calls.ts';
 import { parseDeleteRange, parseList } from './v1/range-calls.ts';
 import type { HeaderClass } from './v1/request-headers.ts';
+import { parseSession, refuseNoSession, sessionPath } from './v1/session.ts';
 import { parseStatus } from './v1/status.ts';
 import { parseTxn } from './v1/txn-call.ts';
 import { parseWatch } from './v1/watch.ts';
@@ -228,6 +229,18 @@ function etcdRoute(prefix: string, entry: EtcdEntry): Route {
   };
 }
 
+/** An upgrade alone. */
+function sessionRoute(pattern: string): Route {
+  const shared = { ...usual, protocol: 'v1' } as const;
+  return {
+    pattern,
+    isProbe: false,
+    endpoints: new Map(),
+    socket: { ...shared, patience: 'bounded', parse: parseSession },
+    notAllowed: { ...shared, parse: refuseNoSession },
+  };
+}
+
 /** A path that monitors of etcd read. */
 function probeRoute(pattern: string, parse: Endpoint['parse']): Route {
   const shared = { ...usual, protocol: 'v3' } as const;
@@ -252,6 +265,7 @@ for (const prefix of etcdPrefixes) {
   for (const [name, call] of Object.entries(etcdCalls)) routeOfPath.set(prefix + name, etcdRoute(prefix, call));
 }
 for (const [pattern, calls] of Object.entries(v1Calls)) addV1(v1Route(pattern, calls));
+routeOfPath.set(sessionPath, sessionRoute(sessionPath));
 routeOfPath.set('/version', probeRoute('/version', parseVersion));
 routeOfPath.set('/health', probeRoute('/health', parseHealth));
 for (const [path, checks] of Object.entries(healthChecks)) {

@@ -47,6 +47,12 @@ export class GroupRouter {
     return this.#namespace.get(id, locationHint === undefined ? options : { ...options, locationHint });
   }
 
+  /** Whether a replica of the tenant may have this number, as far as this isolate knows: no object is made in vain. */
+  mayHave(tenant: string, replica: number): boolean {
+    const known = this.#groups.get(tenant)?.candidates ?? [];
+    return replica <= Math.max(replicasMax, ...known) + replicasMax;
+  }
+
   forget(tenant: string): void {
     this.#groups.delete(tenant);
   }

@@ -14,7 +14,7 @@ import {
   LoginThrottle,
   type ThrottledName,
 } from '../tenants/login-throttle.ts';
-import type { Identified, Identities } from './credentials.ts';
+import type { Identified, Identities } from '../tenants/identities.ts';
 
 /** The HTTP status that v3 gives the failure `authenticationFailed`. */
 const refusedLoginStatus = 400;

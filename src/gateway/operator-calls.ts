@@ -6,7 +6,7 @@ import { type Failure, failureResponse } from '../api/errors/errors.ts';
 import { auditDetailCharactersMax, requestBodyBytesMax } from '../limits.ts';
 import { type Directory, DirectoryUnavailable } from '../tenants/directory.ts';
 import { equalSecrets } from '../tenants/signatures.ts';
-import { bearerOf, keyTextOf } from './credentials.ts';
+import { bearerOf, keyTextOf } from '../api/credentials.ts';
 import type { Env } from './env.ts';
 import { readBody } from './request-body.ts';
 import { secretFault, settingsFaults } from './settings.ts';

@@ -5,6 +5,7 @@
 import type { Endpoint } from '../api/endpoint.ts';
 import { type Failure, failureResponse, unlessRefusedAlone } from '../api/errors/errors.ts';
 import { endpointOf } from '../api/routes.ts';
+import { sessionPath, sessionReplica } from '../api/v1/session.ts';
 import {
   absentLeader,
   type AttemptAnswer,
@@ -27,8 +28,9 @@ import { SentAttempts } from '../api/sent-attempts.ts';
 import { loginBodyBytesMax, requestBodyBytesMax } from '../limits.ts';
 import { isolateMemory } from '../base/memory-budget.ts';
 import { newId } from '../tenants/key-text.ts';
-import { type Told, toLeader } from './attempts.ts';
-import { credentialsOf, type Identified, type Identities } from './credentials.ts';
+import { isOutage, type Told, toLeader } from './attempts.ts';
+import { credentialsOf } from '../api/credentials.ts';
+import type { Identified, Identities } from '../tenants/identities.ts';
 import type { ReplicaStub } from './env.ts';
 import type { GroupRouter } from './group-router.ts';
 import { GuardedLogins, identifyLogin } from './login.ts';
@@ -108,6 +110,8 @@ export class StoreCalls {
     const origin = endpoint.namesOrigin ? originOf(request.url) : null;
     const headers = forwardedHeaders(request.headers, { caller, writeId: this.#newWriteId(), origin });
     if (body instanceof ReadableStream && endpoint.body === 'wholeIfMeasured') headers.set(goesOnHeader, '1');
+    const named = sessionReplicaOf(target);
+    if (named !== null) return this.#askNamed({ tenant, replica: named }, url, { method, headers });
     const reader = readTarget.kind === 'nearest' ? readTarget.reader : null;
     // A read that was refused has changed nothing, wherever it was asked.
     const sent = endpoint.servedBy === 'leader' ? new SentAttempts() : null;
@@ -133,6 +137,23 @@ export class StoreCalls {
     );
   }
 
+  /** A session is with the replica that its client names: no other one is asked. */
+  async #askNamed(
+    { tenant, replica }: { readonly tenant: string; readonly replica: number },
+    url: string,
+    init: RequestInit,
+  ): Promise<Response> {
+    const absent: Failure = { kind: 'replicaNotFound', replica };
+    if (!this.#groups.mayHave(tenant, replica)) return failureResponse('v1', absent);
+    try {
+      const answer = await ask(this.#groups.stub(tenant, replica), url, init);
+      return answer.kind === 'done' ? answer.value : failureResponse('v1', absent);
+    } catch (error) {
+      if (!isOutage(error)) throw error;
+      return failureResponse('v1', { kind: 'timeout' });
+    }
+  }
+
   /** The prefix is random and made once for this isolate; a counter follows it. So no call asks for randomness. */
   #newWriteId(): string {
     if (this.#writeIdPrefix === '') this.#writeIdPrefix = `${newId()}${newId()}`;
@@ -148,6 +169,12 @@ export function incomingOf(request: Request): Incoming {
   const target = pathAndQuery(request.url);
   const { method, headers } = request;
   return { request, target, endpoint: endpointOf({ method, path: target.path, headers }) };
+}
+
+/** null: the request is for no session, or names no replica. */
+function sessionReplicaOf({ path, query }: RequestTarget): number | null {
+  const replica = path === sessionPath ? sessionReplica(query) : null;
+  return replica?.kind === 'parsed' ? replica.value : null;
 }
 
 function isReadWhole({ request, endpoint }: Incoming): boolean {

@@ -16,7 +16,7 @@ import type { Caller } from '../model/store.ts';
 import { type Audit, type Directory, DirectoryUnavailable, type Tenant } from '../tenants/directory.ts';
 import type { KeyRing } from '../tenants/key-text.ts';
 import { placementOf } from '../tenants/placement.ts';
-import { keyTextOf } from './credentials.ts';
+import { keyTextOf } from '../api/credentials.ts';
 import type { Env } from './env.ts';
 import { groupCall } from './ask-replica.ts';
 import type { Routed } from './attempts.ts';

@@ -6,15 +6,18 @@ import { isolateMemory, type Reservation } from '../base/memory-budget.ts';
 import type { Caller } from '../model/store.ts';
 import { accessOfRange } from '../mvcc/auth/access.ts';
 import type { ToldConfiguration } from '../tenants/directory.ts';
+import { Identities } from '../tenants/identities.ts';
 import { KeyRing, newId } from '../tenants/key-text.ts';
 import { Signatures } from '../tenants/signatures.ts';
 import { TokenRing } from '../tenants/token-text.ts';
 import { FrameSockets } from './calls/call-frames.ts';
-import { headerOf, holderOf, objectOf } from './calls/call-steps.ts';
+import { holderOf, objectOf } from './calls/call-steps.ts';
+import { headerOf } from './calls/leader-steps.ts';
 import { framedCalls, type ServeFramed } from './calls/framed-calls.ts';
 import { Logins } from './calls/logins.ts';
 import { quotaOf } from './calls/maintenance-quota.ts';
 import { SteppedReads } from './calls/stepped-reads.ts';
+import { answerStoreCall } from './calls/store-answers.ts';
 import { DirectoryEntry } from './directory-entry.ts';
 import { LeaseAlarm } from './lease/lease-alarm.ts';
 import { LeaseService } from './lease/lease-service.ts';
@@ -27,6 +30,7 @@ import { Member, type MemberOptions } from './member.ts';
 import type { ObjectSql } from './object-sql.ts';
 import { OpenCalls } from './open-calls.ts';
 import type { Services } from './services.ts';
+import { SessionSockets } from './session/session-sockets.ts';
 import { SharedAlarm } from './shared-alarm.ts';
 import { ObjectSockets } from './watch/watch-object-sockets.ts';
 import { WatchService } from './watch/watch-service.ts';
@@ -73,6 +77,7 @@ export function bringToLife(host: ReplicaHost): LivingReplica {
     services,
     watches,
     frames,
+    sessions: sessionSockets(host, member, services, shared),
     keepAlives,
     quota,
     entry,
@@ -182,6 +187,33 @@ function frameSockets(
   serve: ServeFramed,
 ): FrameSockets {
   return new FrameSockets({ host: state, open, memory, nowMs: () => member.nowMs(), serve });
+}
+
+function sessionSockets(
+  { state, serviceSecret, broken }: ReplicaHost,
+  member: Member,
+  services: Services,
+  { open, memory }: Shared,
+): SessionSockets {
+  const signatures = new Signatures(serviceSecret);
+  const identities = new Identities(new KeyRing(signatures), new TokenRing(signatures));
+  return new SessionSockets({
+    host: state,
+    replica: member.identity.number,
+    open,
+    memory,
+    identify: (credentials) => {
+      const identified = identities.identify(credentials);
+      if (identified.kind === 'failed' || identified.tenant === member.identity.tenant) return identified;
+      return { kind: 'failed', failure: { kind: 'accessKeyForbidden', need: "a key of the session's own tenant" } };
+    },
+    answer: (call, facts) => answerStoreCall(member, call, { ...facts, services, askedAs: null }),
+
+    submit: () => member.submit(),
+    nowMs: () => member.nowMs(),
+    header: () => headerOf(member),
+    broken,
+  });
 }
 
 const keepAlivePath = etcdPath('lease/keepalive');

@@ -7,7 +7,7 @@ import type { DoubtedLeaders } from '../api/forwarded.ts';
 import type { GroupReplicas } from '../model/reports.ts';
 import { votersKeptMin } from '../limits.ts';
 import { type ReplicaId, replicaId } from '../model/brands.ts';
-import { placedMembers } from './calls/call-steps.ts';
+import { placedMembers } from './calls/leader-steps.ts';
 import { addReplica, type Changed, removeReplica } from './member-changes.ts';
 import type { Member } from './member.ts';
 import { replicaReports } from './status.ts';

@@ -13,6 +13,7 @@ import type { LeaseAlarm } from './lease/lease-alarm.ts';
 import type { KeepAliveStreams } from './lease/lease-stream.ts';
 import type { Member, MemberListener } from './member.ts';
 import type { Services } from './services.ts';
+import type { SessionSockets } from './session/session-sockets.ts';
 import type { SharedAlarm } from './shared-alarm.ts';
 import type { WatchService } from './watch/watch-service.ts';
 
@@ -21,6 +22,7 @@ export type ReplicaParts = {
   readonly services: Services;
   readonly watches: WatchService;
   readonly frames: FrameSockets;
+  readonly sessions: SessionSockets;
   readonly keepAlives: KeepAliveStreams;
   readonly quota: Quota;
   readonly entry: DirectoryEntry;
@@ -35,6 +37,7 @@ export class LivingReplica implements MemberListener {
   readonly services: Services;
   readonly watches: WatchService;
   readonly frames: FrameSockets;
+  readonly sessions: SessionSockets;
   readonly keepAlives: KeepAliveStreams;
   readonly #parts: ReplicaParts;
   readonly #inOrder = new WeakMap<WebSocket, Promise<void>>();
@@ -46,6 +49,7 @@ export class LivingReplica implements MemberListener {
     this.services = parts.services;
     this.watches = parts.watches;
     this.frames = parts.frames;
+    this.sessions = parts.sessions;
     this.keepAlives = parts.keepAlives;
   }
 
@@ -78,6 +82,7 @@ export class LivingReplica implements MemberListener {
     const { services, entry, quota } = this.#parts;
     this.watches.tick(this.member.nowMs());
     services.leases.tick();
+    this.sessions.tick();
     services.open.tick();
     entry.tick();
     quota.tick();
@@ -133,6 +138,7 @@ export class LivingReplica implements MemberListener {
     this.#parts.entry.stop();
     this.watches.end(failure);
     this.frames.end(failure);
+    this.sessions.end(failure);
     this.services.observers.stop(failure);
     this.services.waits.moved();
   }

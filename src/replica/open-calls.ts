@@ -14,6 +14,8 @@ import {
   openProbeMs,
   openProbeSpacingMs,
   dumpsMax,
+  sessionHandlesOfReplicaMax,
+  sessionsMax,
   watchAuthorizeMs,
   watchBodiesMax,
   watchSocketsMax,
@@ -46,6 +48,8 @@ export const openMax: Readonly<Record<OpenKind, number>> = {
   watchSocket: watchSocketsMax,
   watchStream: watchBodiesMax,
   callSocket: frameSocketsMax,
+  session: sessionsMax,
+  sessionHandle: sessionHandlesOfReplicaMax,
   observer: observersMax,
   keepAliveStream: keepAliveStreamsMax,
   wait: lockWaitersMax,
@@ -59,7 +63,7 @@ export function openOfKeyMax(kind: OpenKind): number {
 }
 
 /** A socket hibernates, and must not be kept from it by a timer. */
-const hibernates: ReadonlySet<OpenKind> = new Set<OpenKind>(['watchSocket', 'callSocket']);
+const hibernates: ReadonlySet<OpenKind> = new Set<OpenKind>(['watchSocket', 'callSocket', 'session', 'sessionHandle']);
 
 /** The longest time of a timer: 24 days. */
 const timerMsMax = 2_147_483_647;

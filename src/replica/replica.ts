@@ -19,6 +19,7 @@ import { Directory } from '../tenants/directory.ts';
 import type { Joining } from './absent-peers.ts';
 import type { Openings } from './calls/call-context.ts';
 import { isFrameSocket } from './calls/call-frames.ts';
+import { isSessionSocket } from './session/session-sockets.ts';
 import { holderOf } from './calls/call-steps.ts';
 import { answerCall } from './calls/calls.ts';
 import { readClientCall } from './calls/client-call.ts';
@@ -88,6 +89,7 @@ export class Replica extends FormerRequests<ReplicaEnv> {
     const openings: Openings = {
       openWatch: (watch) => living.watches.open(watch, request, facts.caller),
       openFrames: (frames) => living.frames.open(frames, facts.caller, facts.origin),
+      openSession: (session) => living.sessions.open(session, facts.caller),
       openKeepAlives: posted === null ? null : (timeoutMs) => living.keepAlives.open(posted, facts, timeoutMs),
     };
     try {
@@ -114,6 +116,10 @@ export class Replica extends FormerRequests<ReplicaEnv> {
       socket.send(heartbeat.response);
       return Promise.resolve();
     }
+    if (isSessionSocket(this.ctx, socket)) {
+      living.sessions.message(socket, message);
+      return Promise.resolve();
+    }
     return isFrameSocket(this.ctx, socket)
       ? living.frames.message(socket, message)
       : living.watchMessage(socket, message);
@@ -135,6 +141,7 @@ export class Replica extends FormerRequests<ReplicaEnv> {
   }
 
   #forget(socket: WebSocket): void {
+    if (this.#living?.sessions.closed(socket) === true) return;
     if (isFrameSocket(this.ctx, socket)) this.#living?.frames.closed(socket);
     else this.#living?.watches.webSocketClose(socket);
   }

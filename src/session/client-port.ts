@@ -22,6 +22,8 @@ export type CallOptions = {
    */
   readonly failedLeader: number;
   readonly suspectedLeader: number;
+  /** No attempt before this one may have begun the write (`api/sent-attempts.ts`). False is always right. */
+  readonly mayBeAlone: boolean;
 };
 
 /** `settle` is called once. */
@@ -63,7 +65,7 @@ export type ConnectionEvents = {
 
 /** What the client's end needs. */
 export type SessionClientPort = {
-  /** A WebSocket to `GET /v1/session?replica=<n>` with `sessionSubprotocol`, without compression. */
+  /** A WebSocket to `GET /v1/session?replica=<n>` with the subprotocol of `api/v1/session.ts`, without compression. */
   readonly connect: (events: ConnectionEvents) => SessionConnection;
   /** 16 random bytes, made once for each start of the process. */
   readonly processId: Uint8Array;
@@ -75,5 +77,3 @@ export type SessionClientPort = {
   /** From 0 to 1. */
   readonly random: () => number;
 };
-
-export const sessionSubprotocol = 'quorate.session.1';

@@ -5,7 +5,7 @@ import { isAmbiguousPath } from '../../src/api/routes.ts';
 import { membersHeader } from '../../src/api/redirects.ts';
 import { originHeader, readHeader, servedByHeader } from '../../src/api/forwarded.ts';
 import { pathAndQuery, targetOf } from '../../src/api/request-target.ts';
-import { Identities } from '../../src/gateway/credentials.ts';
+import { Identities } from '../../src/tenants/identities.ts';
 import type { ReplicaNamespace } from '../../src/gateway/env.ts';
 import { GroupRouter } from '../../src/gateway/group-router.ts';
 import { StoreCalls } from '../../src/gateway/store-calls.ts';

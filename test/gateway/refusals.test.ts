@@ -6,7 +6,7 @@ import { failureResponse } from '../../src/api/errors/errors.ts';
 import { mayBeAloneHeader } from '../../src/api/forwarded.ts';
 import { leaderHeader, membersHeader, redirectStatus } from '../../src/api/redirects.ts';
 import { requestTimeoutMs } from '../../src/limits.ts';
-import { Identities } from '../../src/gateway/credentials.ts';
+import { Identities } from '../../src/tenants/identities.ts';
 import type { ReplicaNamespace } from '../../src/gateway/env.ts';
 import { GroupRouter } from '../../src/gateway/group-router.ts';
 import { StoreCalls } from '../../src/gateway/store-calls.ts';

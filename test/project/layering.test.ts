@@ -25,7 +25,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   session: ['base', 'model'],
   tenants: ['base', 'model'],
   gateway: ['base', 'model', 'api', 'tenants'],
-  replica: ['base', 'model', 'raft', 'mvcc', 'driver', 'api', 'tenants'],
+  replica: ['base', 'model', 'raft', 'mvcc', 'driver', 'api', 'tenants', 'session'],
   index: ['gateway', 'replica'],
   server: ['base', 'index', 'gateway', 'replica', 'api'],
 };

@@ -110,6 +110,7 @@ function asked(driver: Driver, call: ApiCall, caller: Caller): Asked {
     case 'keepAliveStream':
     case 'memberList':
     case 'dump':
+    case 'session':
     case 'status':
     case 'transferLeadership':
       return answered(null);

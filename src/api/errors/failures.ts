@@ -66,6 +66,9 @@ export type OpenKind =
   | 'watchSocket'
   | 'watchStream'
   | 'callSocket'
+  | 'session'
+  /** Credentials that a session has declared. */
+  | 'sessionHandle'
   | 'observer'
   | 'keepAliveStream'
   /** A call that waits for a lock, for a place of a semaphore or to be elected. */

@@ -27,6 +27,8 @@ const openWords: Readonly<Record<OpenKind, string>> = {
   watchSocket: 'WebSockets that watch',
   watchStream: 'streaming watches',
   callSocket: 'WebSockets for calls',
+  session: 'sessions',
+  sessionHandle: 'credentials declared on sessions',
   observer: 'streams that observe elections',
   keepAliveStream: 'streams of keepalives',
   wait: 'calls that wait for a lock or an election',

@@ -156,6 +156,23 @@ const watchPath = {
   }),
 };
 
+const sessionPath = {
+  get: operation('session', 'Carries many calls at a time, as binary frames on one WebSocket', {
+    description:
+      'The subprotocol quorate.session.1 names the form of the frames, which test/SPEC.md of the source describes. Each binary ' +
+      'message is a batch of frames. A call names the credentials that it is made with, and is answered by its id, in any order. ' +
+      'A replica that does not lead the group says which one does.',
+    parameters: [
+      queryParameter(
+        'replica',
+        { type: 'integer', minimum: 1 },
+        'The number of the replica that the session is with. Absent: the one that leads now.',
+      ),
+    ],
+    responses: { 101: { description: 'The connection is a WebSocket now.' }, ...problems(404) },
+  }),
+};
+
 const number = pathParameter('number', 'The number of the replica.');
 
 const tenantPaths = {
@@ -339,6 +356,7 @@ export const openapiDocument = {
       }),
     },
     '/v1/watch': watchPath,
+    '/v1/session': sessionPath,
     '/v1/status': {
       get: operation('status', 'Leader, replicas, revision and sizes of the store', {
         responses: { 200: plainAnswer('The status.', reference('Status')) },

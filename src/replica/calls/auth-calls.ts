@@ -9,7 +9,8 @@ import { accessOfOperation } from '../../mvcc/auth/access.ts';
 import { byUser } from '../../tenants/login-throttle.ts';
 import { hashPassword, passwordFits } from './auth-password.ts';
 import type { CallContext } from './call-context.ts';
-import { authorize, caughtUp, headerOf, leadsAndCaughtUp, propose, queryStore, redirectTo } from './call-steps.ts';
+import { authorize, caughtUp, leadsAndCaughtUp, propose, queryStore, redirectTo } from './call-steps.ts';
+import { headerOf } from './leader-steps.ts';
 import type { Logins } from './logins.ts';
 import type { Member } from '../member.ts';
 

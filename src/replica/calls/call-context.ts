@@ -1,7 +1,7 @@
 // What is known of a call beside its message, and what it is served with. A call came as a request of the gateway or as
 // a message of a socket (`framed-calls.ts`).
 
-import type { FramesCall, WatchCall } from '../../api/contract.ts';
+import type { FramesCall, SessionCall, WatchCall } from '../../api/contract.ts';
 import type { ReplicaId } from '../../model/brands.ts';
 import type { Caller } from '../../model/store.ts';
 import type { Services } from '../services.ts';
@@ -32,6 +32,7 @@ export type CallFacts = Doubts & {
 export type Openings = {
   readonly openWatch: (call: WatchCall) => Response | Promise<Response>;
   readonly openFrames: (call: FramesCall) => Response;
+  readonly openSession: (call: SessionCall) => Response;
   /** null: the body of the call has ended, and is all that there is to answer. */
   readonly openKeepAlives: ((timeoutMs: number | null) => Promise<Response>) | null;
 };

@@ -19,6 +19,7 @@ import {
 import type { Reservation } from '../../base/memory-budget.ts';
 import type { Caller } from '../../model/store.ts';
 import type { OpenCall, OpenCalls } from '../open-calls.ts';
+import { hasTag } from '../socket-tags.ts';
 import { UnreadBytes } from '../unread-bytes.ts';
 
 /** What is used of the object. */
@@ -60,7 +61,7 @@ type Connection = {
 const frameSocketTag = 'frames';
 
 export function isFrameSocket(host: Pick<DurableObjectState, 'getTags'>, socket: WebSocket): boolean {
-  return host.getTags(socket).includes(frameSocketTag);
+  return hasTag(host, socket, frameSocketTag);
 }
 
 export class FrameSockets {

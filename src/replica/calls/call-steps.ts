@@ -1,21 +1,28 @@
 // The steps that calls share: find the leader, catch up, look at what the caller may, propose, ask the store. Where
 // another replica has to answer, the answer is for the gateway alone (`redirectTo`), which then asks there.
 
-import type { Protocol, ResponseHeader } from '../../api/contract.ts';
-import { type Failure, failureResponse } from '../../api/errors/errors.ts';
+import type { Protocol } from '../../api/contract.ts';
+import { type Failure, failureResponse, knownFailure } from '../../api/errors/errors.ts';
 import { ownerText } from '../../api/caller-text.ts';
-import type { PlacedMember } from '../../model/calls.ts';
+import type { CallAnswer } from '../../model/calls.ts';
 import { redirectResponse } from '../../api/redirects.ts';
-import { unreachable } from '../../base/assert.ts';
+import { assert } from '../../base/assert.ts';
 import type { ReplicaId } from '../../model/brands.ts';
-import { logEntryBytesMax } from '../../limits.ts';
 import type { MemoryHolder } from '../../base/memory-budget.ts';
-import type { Caller, Operation, Outcome, StoreFailure } from '../../model/store.ts';
+import type { Caller, Outcome, StoreFailure } from '../../model/store.ts';
 import type { AccessNeed } from '../../mvcc/auth/access.ts';
 import type { Query, QueryResult } from '../../model/queries.ts';
 import type { MemberIdentity } from '../member-identity.ts';
 import type { Member } from '../member.ts';
-import { requestDigest } from './request-digest.ts';
+import {
+  placedMembers,
+  proposeWrite,
+  unlessCaughtUp,
+  unlessFollowing,
+  unlessLeading,
+  whereLeaderIs,
+  type Write,
+} from './leader-steps.ts';
 import type { OpenCall } from '../open-calls.ts';
 import type { CallContext, CallFacts, Doubts } from './call-context.ts';
 import type { SteppedReads } from './stepped-reads.ts';
@@ -29,49 +36,37 @@ export function redirectTo(member: Member, leader: ReplicaId | null): Response {
   return redirectResponse(leader ?? 0, placedMembers(member));
 }
 
-/** As the gateway is told of them. */
-export function placedMembers(member: Member): readonly PlacedMember[] {
-  return member.members.filter(({ voter }) => voter).map(({ id, location }) => ({ number: id, location }));
-}
-
-export function headerOf(member: Member): ResponseHeader {
-  const { clusterId, memberId, driver } = member;
-  return { clusterId, memberId, raftTerm: driver.raft.term, revision: driver.store.revision };
-}
+// The first steps of calls that are answered by a response (`leader-steps.ts`).
 
 /** null: this replica leads. */
 export async function leaderElsewhere(member: Member, context: Doubts): Promise<Response | null> {
-  if (member.driver.raft.role === 'leader') return null;
-  const leader = await member.leader(context.failedLeader, context.suspectedLeader);
-  return leader === member.identity.number ? null : redirectTo(member, leader);
+  const answer = await whereLeaderIs(member, context);
+  return answer === null ? null : answerResponse('v3', answer);
 }
 
 /** null: all that was acknowledged before is applied here. */
 export async function caughtUp(member: Member, call: Asked): Promise<Response | null> {
-  const result = await member.read();
-  switch (result.kind) {
-    case 'ready':
-      return null;
-    case 'refused':
-      return redirectTo(member, result.leader === member.identity.number ? null : result.leader);
-    case 'halted':
-      return redirectTo(member, null);
-    case 'overloaded':
-      return failureResponse(call.protocol, { kind: 'overloaded' });
-    default:
-      return unreachable(result);
-  }
+  const answer = await unlessCaughtUp(member);
+  return answer === null ? null : answerResponse(call.protocol, answer);
 }
 
 /** null: all that was acknowledged before is applied here, whoever leads. */
 export async function followsAndCaughtUp(member: Member, call: Asked, context: Doubts): Promise<Response | null> {
-  const leader = await member.leader(context.failedLeader, context.suspectedLeader);
-  return leader === null ? redirectTo(member, null) : caughtUp(member, call);
+  const answer = await unlessFollowing(member, context);
+  return answer === null ? null : answerResponse(call.protocol, answer);
 }
 
 /** null: this replica leads, and all that was acknowledged before is applied here. */
 export async function leadsAndCaughtUp(member: Member, call: Asked, context: Doubts): Promise<Response | null> {
-  return (await leaderElsewhere(member, context)) ?? (await caughtUp(member, call));
+  const answer = await unlessLeading(member, context);
+  return answer === null ? null : answerResponse(call.protocol, answer);
+}
+
+/** For the gateway where another replica has to answer, and for the client where the service refuses the call. */
+function answerResponse(protocol: Protocol, answer: CallAnswer): Response {
+  if (answer.kind === 'notLeader') return redirectResponse(answer.leader, answer.members);
+  assert(answer.kind === 'answered' && answer.outcome.kind === 'failed', 'the answer is elsewhere, or a refusal');
+  return failureResponse(protocol, knownFailure(answer.outcome.failure));
 }
 
 /** null: the caller may. */
@@ -168,42 +163,15 @@ export type Proposed =
   /** Not known to be applied: this is the answer, for the gateway or for the client. */
   | { readonly kind: 'response'; readonly response: Response };
 
-/** `writeId` is the client's own, where it gave one. `purpose` tells the writes of one call apart. */
+/** As `proposeWrite`. */
 export async function propose(
   member: Member,
   context: Doubts & Pick<CallFacts, 'caller' | 'writeId' | 'mayBeAlone'>,
-  write: Asked & { readonly writeId: string | null; readonly operation: Operation; readonly purpose?: string },
+  write: Asked & Write,
 ): Promise<Proposed> {
-  const elsewhere = await leaderElsewhere(member, context);
-  if (elsewhere !== null) return { kind: 'response', response: elsewhere };
-  const callId = write.writeId === null ? `g:${context.writeId}` : `c:${write.writeId}`;
-  const writeId = write.purpose === undefined ? callId : `${write.purpose}|${callId}`;
-  const { caller, mayBeAlone } = context;
-  const { operation } = write;
-  const named = write.writeId === null ? {} : { digest: requestDigest(operation) };
-  const result = await member.write({ writeId, caller, operation, ...named }, { mayBeAlone });
-  switch (result.kind) {
-    case 'applied':
-      return { kind: 'outcome', outcome: result.outcome };
-    case 'notLeader':
-      return { kind: 'response', response: redirectTo(member, result.leader) };
-    case 'unknown':
-    case 'halted':
-      return { kind: 'response', response: redirectTo(member, null) };
-    case 'overloaded':
-      return { kind: 'response', response: failureResponse(write.protocol, { kind: 'overloaded' }) };
-    case 'refused':
-    case 'refusedAlone': {
-      const { revision } = member.driver.store;
-      return { kind: 'outcome', outcome: { kind: 'failed', revision, failure: result.failure } };
-    }
-    case 'tooLarge': {
-      const failure = { kind: 'requestTooLarge', bytes: result.bytes, bytesMax: logEntryBytesMax } as const;
-      return { kind: 'response', response: failureResponse(write.protocol, failure) };
-    }
-    default:
-      return unreachable(result);
-  }
+  const proposed = await proposeWrite(member, context, write);
+  if (proposed.kind === 'outcome') return proposed;
+  return { kind: 'response', response: answerResponse(write.protocol, proposed.answer) };
 }
 
 /** For whom what a call takes of the isolate's memory is held. */

@@ -1,38 +1,37 @@
 // Serves one call of a client on one replica: parse, make sure that this is the place for it, propose or read, answer.
 // A call that belongs to another replica is answered for the gateway alone (`redirectTo`), which then asks there.
 
-import type { StoreFailure } from '../../model/store.ts';
 import { parseCall, protocolOf } from '../../api/call.ts';
 import type {
   ApiCall,
   ApiRequest,
   FramesCall,
   QueryCall,
+  SessionCall,
   StatusCall,
   WatchCall,
-  WriteCall,
 } from '../../api/contract.ts';
 import { failureResponse } from '../../api/errors/errors.ts';
-import { readHeader } from '../../api/forwarded.ts';
-import { AssertionError, unreachable } from '../../base/assert.ts';
+import { askedAsOf, readHeader, servedByHeader } from '../../api/forwarded.ts';
+import { redirectResponse } from '../../api/redirects.ts';
+import { type FramedCall, framed, respond } from '../../api/store-call.ts';
+import { assert, AssertionError, unreachable } from '../../base/assert.ts';
 import { requestTimeoutMs } from '../../limits.ts';
 import { isolateMemory } from '../../base/memory-budget.ts';
-import { accessOfOperation } from '../../mvcc/auth/access.ts';
+import type { CallAnswer } from '../../model/calls.ts';
 import { keyFailure, serveAuthenticate, servePassword } from './auth-calls.ts';
 import type { CallContext } from './call-context.ts';
 import {
   anyValidKey,
   authorize,
   followsAndCaughtUp,
-  headerOf,
   holderOf,
   leadsAndCaughtUp,
-  propose,
   queryStoreInSteps,
   redirectTo,
 } from './call-steps.ts';
 import { holdAnswer } from './held-answer.ts';
-import { serveKeepAlive, serveKeepAliveStream, serveTimeToLive, withCandidate } from '../lease/lease-calls.ts';
+import { serveKeepAliveStream } from '../lease/lease-calls.ts';
 import { serveAcquire, serveRelease } from '../lock/lock-acquire.ts';
 import { serveCampaign, serveLock, serveObserve, serveSessionWrite } from '../lock/lock-calls.ts';
 import {
@@ -42,12 +41,12 @@ import {
   serveHealth,
   serveTransferLeadership,
 } from './maintenance-calls.ts';
-import { alarmRefusal } from './maintenance-quota.ts';
+import { headerOf } from './leader-steps.ts';
 import { serveMemberChange, serveMemberList } from './maintenance-members.ts';
 import { serveDump } from './maintenance-dump-stream.ts';
 import { isReadOnly } from '../../mvcc/txn-shape.ts';
 import type { Member } from '../member.ts';
-import { servedBy, serveRead, serveReadTxn } from './read-calls.ts';
+import { answerStoreCall, answerWrite } from './store-answers.ts';
 import { statusReport } from '../status.ts';
 
 /** A fault of this code is an answer, too, unless it is an assertion's, which is the end of this instance. */
@@ -85,18 +84,22 @@ async function serveParsed(
   switch (call.kind) {
     case 'refused':
       return call.response;
-    case 'write':
-      return withinItsTimeout(call, serveWrite(member, call, context));
+    case 'query':
+      if (isHash(call)) return withinItsTimeout(call, serveHash(member, call, context));
+      return withinItsTimeout(call, serveStoreCall(member, call, request, context));
     case 'read':
-      return withinItsTimeout(call, serveRead(member, call, request, context));
+    case 'write':
+    case 'timeToLive':
+    case 'keepAlive':
+      return withinItsTimeout(call, serveStoreCall(member, call, request, context));
+    case 'session':
+      return serveSession(member, call, context);
     case 'status':
       return serveStatus(member, call, context);
     case 'watch':
       return serveWatch(member, call, request, context);
     case 'answered':
       return call.response;
-    case 'query':
-      return withinItsTimeout(call, serveQuery(member, call, context));
     case 'password':
       return withinItsTimeout(call, servePassword(member, call, context));
     case 'authenticate':
@@ -119,10 +122,6 @@ async function serveParsed(
       return serveHealth(member, call, context);
     case 'frames':
       return serveFrames(member, call, context);
-    case 'timeToLive':
-      return withinItsTimeout(call, serveTimeToLive(member, call, context));
-    case 'keepAlive':
-      return withinItsTimeout(call, serveKeepAlive(member, call, context));
     case 'keepAliveStream':
       return serveKeepAliveStream(member, call, request, context);
     case 'sessionWrite':
@@ -144,32 +143,41 @@ async function serveParsed(
 
 const tellsOfReplica: readonly ApiCall['kind'][] = ['refused', 'answered', 'status', 'etcdStatus', 'health'];
 
-async function serveWrite(member: Member, call: WriteCall, context: CallContext): Promise<Response> {
-  const refusal = alarmRefusal(member, context.caller, call.operation);
-  if (refusal !== null) return refuseAlarm(member, call, context, refusal);
-  const { operation } = call;
-  if (operation.kind === 'txn' && isReadOnly(operation.request)) {
-    return serveReadTxn(member, call, operation.request, context);
-  }
-  const proposed = await propose(member, context, { ...call, operation: withCandidate(call.operation) });
-  return proposed.kind === 'outcome' ? call.respond(proposed.outcome, headerOf(member)) : proposed.response;
-}
-
-/** Who could not change any alarm is told that, as etcd does. */
-async function refuseAlarm(
+/** Asks the store, and answers in the form of the request. */
+async function serveStoreCall(
   member: Member,
-  call: WriteCall,
+  call: FramedCall,
+  { headers }: ApiRequest,
   context: CallContext,
-  refusal: StoreFailure,
 ): Promise<Response> {
-  const elsewhere = await leadsAndCaughtUp(member, call, context);
-  if (elsewhere !== null) return elsewhere;
-  const refused = await authorize(member, context.caller, accessOfOperation(call.operation));
-  const failure = refused ?? refusal;
-  return call.respond({ kind: 'failed', revision: member.driver.store.revision, failure }, headerOf(member));
+  const askedAs = askedAsOf(headers);
+  const asked = framed(call)?.asked;
+  const answer = await (asked === undefined
+    ? answerRareWrite(member, call, context)
+    : answerStoreCall(member, asked, { ...context, askedAs }));
+  if (answer.kind !== 'answered') return redirectOf(answer);
+  const response = respond(call, answer.outcome, answer.header);
+  const isByService = answer.outcome.kind === 'failed' && answer.outcome.by === 'service';
+  return call.kind === 'read' && askedAs !== null && !isByService ? servedBy(member, response) : response;
 }
 
-async function serveQuery(member: Member, call: QueryCall, context: CallContext): Promise<Response> {
+/** One that no client asks for by a frame, of users and roles for instance. */
+function answerRareWrite(member: Member, call: FramedCall, context: CallContext): Promise<CallAnswer> {
+  assert(call.kind === 'write', 'reads, and queries but for hashes, are asked for by frames, too');
+  return answerWrite(member, call, { ...context, askedAs: null });
+}
+
+function redirectOf(answer: CallAnswer): Response {
+  assert(answer.kind === 'notLeader', 'this replica exists');
+  return redirectResponse(answer.leader, answer.members);
+}
+
+function isHash({ query }: QueryCall): boolean {
+  return query.kind === 'hash' || query.kind === 'hashKv';
+}
+
+/** A query that reads the whole store. */
+async function serveHash(member: Member, call: QueryCall, context: CallContext): Promise<Response> {
   const elsewhere = await leadsAndCaughtUp(member, call, context);
   if (elsewhere !== null) return elsewhere;
   // A hash is that of the revision in its header, however long it takes.
@@ -179,10 +187,22 @@ async function serveQuery(member: Member, call: QueryCall, context: CallContext)
   return result.kind === 'ended' ? failureResponse(call.protocol, result.failure) : call.respond(result, header);
 }
 
+/** A replica that answered a read or a watch says which it is. */
+function servedBy(member: Member, response: Response): Response {
+  response.headers.set(servedByHeader, String(member.identity.number));
+  return response;
+}
+
 /** Whose key is no good gets no socket; what its frames may is looked at with each. */
 async function serveFrames(member: Member, call: FramesCall, context: CallContext): Promise<Response> {
   const failure = await keyFailure(member, context.caller);
   return failure === null ? context.openings.openFrames(call) : failureResponse(call.protocol, failure);
+}
+
+/** The same of a session, whose calls come with credentials of their own. */
+async function serveSession(member: Member, call: SessionCall, context: CallContext): Promise<Response> {
+  const failure = await keyFailure(member, context.caller);
+  return failure === null ? context.openings.openSession(call) : failureResponse(call.protocol, failure);
 }
 
 async function serveStatus(member: Member, call: StatusCall, context: CallContext): Promise<Response> {

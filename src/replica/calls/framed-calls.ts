@@ -39,5 +39,6 @@ export function framedCalls(member: Member, services: Services, stubOf: RouteOpt
 const noOpenings: Openings = {
   openWatch: () => failureResponse('v3', { kind: 'notFound' }),
   openFrames: () => failureResponse('v3', { kind: 'notFound' }),
+  openSession: () => failureResponse('v3', { kind: 'notFound' }),
   openKeepAlives: null,
 };

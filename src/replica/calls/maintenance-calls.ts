@@ -20,7 +20,8 @@ import type { Operation } from '../../model/store.ts';
 import type { AnswerTo } from '../../model/queries.ts';
 import { keyFailure } from './auth-calls.ts';
 import type { CallContext } from './call-context.ts';
-import { authorize, headerOf, leadsAndCaughtUp, propose, queryStore } from './call-steps.ts';
+import { authorize, leadsAndCaughtUp, propose, queryStore } from './call-steps.ts';
+import { headerOf } from './leader-steps.ts';
 import type { Member } from '../member.ts';
 
 export const rootOnly: AccessNeed = { kind: 'admin' };

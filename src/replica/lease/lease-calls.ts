@@ -1,44 +1,17 @@
 // The calls on leases that only a leader can answer: how long one has still to live, and keepalives, one by one or as a
 // stream.
 
-import type { ApiRequest, KeepAliveCall, KeepAliveStreamCall, TimeToLiveCall } from '../../api/contract.ts';
+import type { ApiRequest, KeepAliveStreamCall } from '../../api/contract.ts';
 import { failureResponse, streamFailure } from '../../api/errors/errors.ts';
 import type { Failure } from '../../api/errors/failures.ts';
 import { etcdPath } from '../../api/routes.ts';
 import { decodeKeepAlive, keepAliveMessage } from '../../api/v3/lease.ts';
 import { MessageSplitter } from '../../api/v3/message-splitter.ts';
-import { leaseId, noLease } from '../../model/brands.ts';
-import type { Operation } from '../../model/store.ts';
 import { keyFailure } from '../calls/auth-calls.ts';
 import type { CallContext } from '../calls/call-context.ts';
-import { headerOf, leaderElsewhere, leadsAndCaughtUp, queryStoreInSteps, redirectTo } from '../calls/call-steps.ts';
+import { leaderElsewhere, redirectTo } from '../calls/call-steps.ts';
+import { headerOf } from '../calls/leader-steps.ts';
 import type { Member } from '../member.ts';
-
-/** A grant that names no id gets a number to begin with: the log holds it, so all replicas agree. */
-export function withCandidate(operation: Operation): Operation {
-  if (operation.kind !== 'leaseGrant' || operation.id !== noLease) return operation;
-  const [random = 0n] = crypto.getRandomValues(new BigUint64Array(1));
-  return { ...operation, candidate: leaseId(BigInt.asUintN(52, random) + 1n) };
-}
-
-export async function serveTimeToLive(member: Member, call: TimeToLiveCall, context: CallContext): Promise<Response> {
-  const elsewhere = await leadsAndCaughtUp(member, call, context);
-  if (elsewhere !== null) return elsewhere;
-  const remaining = await context.services.leases.remaining(call.query.id);
-  if (remaining === null) return redirectTo(member, null);
-  const header = headerOf(member);
-  const result = await queryStoreInSteps(member, context, call.query);
-  if (result === null) return redirectTo(member, null);
-  if (result.kind === 'ended') return failureResponse(call.protocol, result.failure);
-  return call.respond(result, remaining.seconds, header);
-}
-
-export async function serveKeepAlive(member: Member, call: KeepAliveCall, context: CallContext): Promise<Response> {
-  const elsewhere = await leaderElsewhere(member, context);
-  if (elsewhere !== null) return elsewhere;
-  const result = await context.services.leases.keepAlive(context.caller, call.query.id);
-  return result === null ? redirectTo(member, null) : call.respond(result, headerOf(member));
-}
 
 /**
  * A POST answers each message of its body and ends; one that does not say how long its body is answers each as it

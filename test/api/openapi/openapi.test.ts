@@ -3,6 +3,7 @@ import { openapiDocument } from '../../../src/api/openapi/openapi.ts';
 import { createApp, handle } from '../../../src/gateway/app.ts';
 import type { Env } from '../../../src/gateway/env.ts';
 import { endpointOf, knownPaths } from '../../../src/api/routes.ts';
+import { sessionSubprotocol } from '../../../src/api/v1/session.ts';
 import { call } from '../wire.ts';
 
 type Operation = {
@@ -50,6 +51,11 @@ const bodies: Readonly<Record<string, string>> = {
   '/v1/leases': '{"ttl":5}',
   '/v1/locks/{name}': '{"ttl":5}',
   '/v1/semaphores/{name}': '{"ttl":5,"limit":2}',
+};
+
+/** A WebSocket and nothing else. */
+const upgrades: Readonly<Record<string, Record<string, string>>> = {
+  '/v1/session': { upgrade: 'websocket', 'sec-websocket-protocol': sessionSubprotocol },
 };
 
 function targetOf(method: string, path: string): string {
@@ -107,7 +113,8 @@ describe('the OpenAPI document', () => {
         const target = targetOf(method, path);
         const query = needed[`${method.toUpperCase()} ${path}`] ?? '';
         const body = bodies[path] ?? '{}';
-        const isTaken = call(`${target}?${query}`, { body }).kind !== 'refused';
+        const headers = upgrades[path] ?? {};
+        const isTaken = call(`${target}?${query}`, { body, headers }).kind !== 'refused';
         const isNamed = operations.some((each) => each.path === path && each.method === method);
         expect(isNamed, target).toBe(isTaken);
       }
@@ -130,6 +137,7 @@ describe('the OpenAPI document', () => {
       keys: 'true',
       from: '3',
       prev: 'true',
+      replica: '2',
     };
     for (const { path, method, operation } of operations.filter(({ path: each }) => storePaths.includes(each))) {
       for (const { name } of (operation.parameters ?? []).filter((parameter) => parameter.in === 'query')) {
@@ -139,7 +147,8 @@ describe('the OpenAPI document', () => {
         const sample = path.includes('{name}') && name === 'key' ? 'n/5' : samples[name];
         const query = `${name}=${sample}${needs === undefined ? '' : `&${needs}`}`;
         const target = `${targetOf(method, path)}?${query}`;
-        expect(call(target, { body: '{}' }).kind, target).not.toBe('refused');
+        const headers = upgrades[path] ?? {};
+        expect(call(target, { body: '{}', headers }).kind, target).not.toBe('refused');
       }
     }
   });

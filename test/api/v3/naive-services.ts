@@ -296,6 +296,7 @@ export function answerLike(call: ApiCall, path: string, json: Plain): Response {
     case 'release':
     case 'dump':
     case 'status':
+    case 'session':
     case 'watch':
     default:
       throw new Error(`${path}: ${call.kind}`);

@@ -170,6 +170,7 @@ function failed(call: ApiCall, failure: Failure): Response {
     case 'observe':
     case 'release':
     case 'dump':
+    case 'session':
     case 'status':
     case 'watch':
     default:

@@ -1,0 +1,135 @@
+// The steps that all calls begin with, as data: find the leader, catch up, propose a write. Where another replica has
+// to answer, that is what they say.
+
+import type { Failure } from '../../api/errors/failures.ts';
+import { unreachable } from '../../base/assert.ts';
+import { logEntryBytesMax } from '../../limits.ts';
+import type { ReplicaId, Revision } from '../../model/brands.ts';
+import type { CallAnswer, CallOutcome, PlacedMember, ResponseHeader } from '../../model/calls.ts';
+import type { Operation, Outcome } from '../../model/store.ts';
+import type { Member } from '../member.ts';
+import type { CallFacts, Doubts } from './call-context.ts';
+import { requestDigest } from './request-digest.ts';
+
+/** As the gateway is told of them. */
+export function placedMembers(member: Member): readonly PlacedMember[] {
+  return member.members.filter(({ voter }) => voter).map(({ id, location }) => ({ number: id, location }));
+}
+
+export function headerOf(member: Member): ResponseHeader {
+  const { clusterId, memberId, driver } = member;
+  return { clusterId, memberId, raftTerm: driver.raft.term, revision: driver.store.revision };
+}
+
+/** Another replica has to answer. */
+export function notLeader(member: Member, leader: ReplicaId | null): CallAnswer {
+  return { kind: 'notLeader', leader: leader ?? 0, members: placedMembers(member) };
+}
+
+/** Not done: the caller is told why. */
+export function refusedByService(member: Member, failure: Failure): CallAnswer {
+  return answered(member, { kind: 'failed', by: 'service', failure });
+}
+
+export function answered(member: Member, outcome: CallOutcome, revision?: Revision): CallAnswer {
+  const header = headerOf(member);
+  return { kind: 'answered', header: revision === undefined ? header : { ...header, revision }, outcome };
+}
+
+function leads(member: Member): boolean {
+  return member.driver.raft.role === 'leader';
+}
+
+/** null: this replica leads. */
+export async function whereLeaderIs(
+  member: Member,
+  { failedLeader, suspectedLeader }: Doubts,
+): Promise<CallAnswer | null> {
+  if (leads(member)) return null;
+  const leader = await member.leader(failedLeader, suspectedLeader);
+  return leader === member.identity.number ? null : notLeader(member, leader);
+}
+
+/** null: all that was acknowledged before is applied here. */
+export async function unlessCaughtUp(member: Member): Promise<CallAnswer | null> {
+  const result = await member.read();
+  switch (result.kind) {
+    case 'ready':
+      return null;
+    case 'refused':
+      return notLeader(member, result.leader === member.identity.number ? null : result.leader);
+    case 'halted':
+      return notLeader(member, null);
+    case 'overloaded':
+      return refusedByService(member, { kind: 'overloaded' });
+    default:
+      return unreachable(result);
+  }
+}
+
+/** null: all that was acknowledged before is applied here, whoever leads. */
+export async function unlessFollowing(member: Member, doubts: Doubts): Promise<CallAnswer | null> {
+  const leader = await member.leader(doubts.failedLeader, doubts.suspectedLeader);
+  return leader === null ? notLeader(member, null) : unlessCaughtUp(member);
+}
+
+/**
+ * null: this replica leads, and all that was acknowledged before is applied here. Of a leader the store is asked in
+ * this turn, so that the calls of one message share a confirmation.
+ */
+export async function unlessLeading(member: Member, doubts: Doubts): Promise<CallAnswer | null> {
+  if (leads(member)) return unlessCaughtUp(member);
+  return (await whereLeaderIs(member, doubts)) ?? unlessCaughtUp(member);
+}
+
+// Writes
+
+/** A write of any kind. `purpose` tells the writes of one call apart. */
+export type Write = {
+  /** The client's own id, where it gave one. */
+  readonly writeId: string | null;
+  readonly operation: Operation;
+  readonly purpose?: string;
+};
+
+export type ProposedWrite =
+  | { readonly kind: 'outcome'; readonly outcome: Outcome }
+  /** Not known to be applied. */
+  | { readonly kind: 'answer'; readonly answer: CallAnswer };
+
+export async function proposeWrite(
+  member: Member,
+  context: Doubts & Pick<CallFacts, 'caller' | 'writeId' | 'mayBeAlone'>,
+  write: Write,
+): Promise<ProposedWrite> {
+  const elsewhere = leads(member) ? null : await whereLeaderIs(member, context);
+  if (elsewhere !== null) return { kind: 'answer', answer: elsewhere };
+  const callId = write.writeId === null ? `g:${context.writeId}` : `c:${write.writeId}`;
+  const writeId = write.purpose === undefined ? callId : `${write.purpose}|${callId}`;
+  const { caller, mayBeAlone } = context;
+  const { operation } = write;
+  const named = write.writeId === null ? {} : { digest: requestDigest(operation) };
+  const result = await member.write({ writeId, caller, operation, ...named }, { mayBeAlone });
+  switch (result.kind) {
+    case 'applied':
+      return { kind: 'outcome', outcome: result.outcome };
+    case 'notLeader':
+      return { kind: 'answer', answer: notLeader(member, result.leader) };
+    case 'unknown':
+    case 'halted':
+      return { kind: 'answer', answer: notLeader(member, null) };
+    case 'overloaded':
+      return { kind: 'answer', answer: refusedByService(member, { kind: 'overloaded' }) };
+    case 'refused':
+    case 'refusedAlone': {
+      const { revision } = member.driver.store;
+      return { kind: 'outcome', outcome: { kind: 'failed', revision, failure: result.failure } };
+    }
+    case 'tooLarge': {
+      const failure = { kind: 'requestTooLarge', bytes: result.bytes, bytesMax: logEntryBytesMax } as const;
+      return { kind: 'answer', answer: refusedByService(member, failure) };
+    }
+    default:
+      return unreachable(result);
+  }
+}

@@ -1,0 +1,203 @@
+// Answers calls on the store, as data: whoever parsed a call keeps what renders its answer (`api/store-call.ts`). A
+// call comes as a request, as the gateway's frame, or on a session, and is the same here.
+
+import type { AskedAs } from '../../api/forwarded.ts';
+import { outcomeOfQuery, outcomeOfWrite, refusedByStore } from '../../api/store-call.ts';
+import { unreachable } from '../../base/assert.ts';
+import type { CallAnswer, ClientQuery, StoreCall } from '../../model/calls.ts';
+import type { Caller, Operation, RangeRequest, StoreFailure, TxnRequest } from '../../model/store.ts';
+import { accessOfOperation } from '../../mvcc/auth/access.ts';
+import type { RangeOutcome } from '../../mvcc/store.ts';
+import { isReadOnly, isSerializable } from '../../mvcc/txn-shape.ts';
+import { withCandidate } from '../lease/lease-candidate.ts';
+import type { Member } from '../member.ts';
+import type { Services } from '../services.ts';
+import type { CallFacts, Doubts } from './call-context.ts';
+import { authorize, mayBeBehind, queryStoreInSteps } from './call-steps.ts';
+import {
+  answered,
+  headerOf,
+  notLeader,
+  proposeWrite,
+  refusedByService,
+  unlessFollowing,
+  unlessLeading,
+  whereLeaderIs,
+  type Write,
+} from './leader-steps.ts';
+import { alarmRefusal } from './maintenance-quota.ts';
+
+export type AnswerContext = Doubts &
+  Pick<CallFacts, 'caller' | 'writeId' | 'mayBeAlone' | 'gone'> & {
+    readonly services: Services;
+    /** Who is to answer a read; null: the caller did not choose. */
+    readonly askedAs: AskedAs | null;
+  };
+
+export async function answerStoreCall(member: Member, call: StoreCall, context: AnswerContext): Promise<CallAnswer> {
+  // Of a store that is wrong nothing is told.
+  if (!member.driver.serves) return notLeader(member, member.driver.raft.leader);
+  switch (call.kind) {
+    case 'read':
+      return answerRead(member, call.request, context);
+    case 'write':
+      return answerWrite(member, call, context);
+    case 'query':
+      return answerQuery(member, call.query, context);
+    default:
+      return unreachable(call);
+  }
+}
+
+// Writes
+
+export async function answerWrite(member: Member, write: Write, context: AnswerContext): Promise<CallAnswer> {
+  const { operation } = write;
+  const refusal = alarmRefusal(member, context.caller, operation);
+  if (refusal !== null) return refuseAlarm(member, operation, context, refusal);
+  if (operation.kind === 'txn' && isReadOnly(operation.request)) {
+    return answerReadTxn(member, operation.request, context);
+  }
+  const proposed = await proposeWrite(member, context, { ...write, operation: withCandidate(operation) });
+  return proposed.kind === 'outcome' ? answered(member, outcomeOfWrite(proposed.outcome)) : proposed.answer;
+}
+
+/** Who could not change any alarm is told that, as etcd does. */
+async function refuseAlarm(
+  member: Member,
+  operation: Operation,
+  context: AnswerContext,
+  refusal: StoreFailure,
+): Promise<CallAnswer> {
+  const elsewhere = await unlessLeading(member, context);
+  if (elsewhere !== null) return elsewhere;
+  const refused = await authorize(member, context.caller, accessOfOperation(operation));
+  return answered(member, refusedByStore(refused ?? refusal));
+}
+
+// Reads
+
+/**
+ * Any replica answers that has caught up, or that need not; for the leader alone it is where the caller did not
+ * choose.
+ */
+async function answerRead(member: Member, request: RangeRequest, context: AnswerContext): Promise<CallAnswer> {
+  if (context.askedAs === 'members') return notLeader(member, member.driver.raft.leader);
+  const { serializable } = request;
+  if (!serializable) {
+    const elsewhere = await (context.askedAs === 'nearest' ? unlessFollowing : unlessLeading)(member, context);
+    if (elsewhere !== null) return elsewhere;
+  }
+  const begin = (): Steps<RangeOutcome> => permittedRange(member, context.caller, request);
+  const read = await resultOf(member, { begin, serializable }, context);
+  if (read.kind === 'answer') return read.answer;
+  const { result } = read;
+  if (result.kind === 'failed') return answered(member, refusedByStore(result.failure));
+  return answered(member, { kind: 'range', answer: result.answer }, result.revision);
+}
+
+function* permittedRange(member: Member, caller: Caller, request: RangeRequest): Steps<RangeOutcome> {
+  const { store } = member.driver;
+  const failure = store.authorizeRange(caller, request, member.nowMs());
+  return failure === null ? yield* store.rangeInSteps(request) : { kind: 'failed', failure };
+}
+
+/** A txn without a write is a read: nothing of it is in the log, and an id that it came with names nothing. */
+async function answerReadTxn(member: Member, request: TxnRequest, context: AnswerContext): Promise<CallAnswer> {
+  const serializable = isSerializable(request);
+  if (!serializable) {
+    const elsewhere = await unlessLeading(member, context);
+    if (elsewhere !== null) return elsewhere;
+  }
+  const { store } = member.driver;
+  const begin = () => store.readTxnInSteps(request, context.caller, member.nowMs());
+  const read = await resultOf(member, { begin, serializable }, context);
+  if (read.kind === 'answer') return read.answer;
+  return answered(member, outcomeOfWrite(read.result), read.result.revision);
+}
+
+type Steps<Result> = Generator<void, Result, void>;
+type Failed = { readonly kind: 'failed'; readonly failure: StoreFailure };
+type Asked<Result> = { readonly begin: () => Steps<Result>; readonly serializable: boolean };
+type ReadResult<Result> =
+  | { readonly kind: 'result'; readonly result: Result }
+  /** The store was not asked to the end. */
+  | { readonly kind: 'answer'; readonly answer: CallAnswer };
+
+/** A replica that did not have to catch up may be behind what it refuses for: then it does, and is asked again. */
+async function resultOf<Result extends Failed | { readonly kind: string }>(
+  member: Member,
+  asked: Asked<Result>,
+  context: AnswerContext,
+): Promise<ReadResult<Result>> {
+  const first = await resultOnce(member, asked, context);
+  if (!asked.serializable || first.kind === 'answer') return first;
+  const { result } = first;
+  if (!('failure' in result) || !mayBeBehind(result.failure, context.caller)) return first;
+  const elsewhere = await unlessFollowing(member, context);
+  if (elsewhere === null) return resultOnce(member, asked, context);
+  // Another replica may know the revision. A caller whom this one does not know is refused here, as long as nobody can
+  // say better.
+  return result.failure.kind === 'futureRevision' ? { kind: 'answer', answer: elsewhere } : first;
+}
+
+async function resultOnce<Result>(
+  member: Member,
+  { begin }: Asked<Result>,
+  { services, gone }: AnswerContext,
+): Promise<ReadResult<Result>> {
+  const stepped = await services.reads.run(begin, gone);
+  switch (stepped.kind) {
+    case 'done':
+      return { kind: 'result', result: stepped.result };
+    case 'gone':
+      return { kind: 'answer', answer: notLeader(member, member.driver.raft.leader) };
+    case 'timeout':
+    case 'overloaded':
+      return { kind: 'answer', answer: refusedByService(member, { kind: stepped.kind }) };
+    default:
+      return unreachable(stepped);
+  }
+}
+
+// Queries
+
+async function answerQuery(member: Member, query: ClientQuery, context: AnswerContext): Promise<CallAnswer> {
+  if (query.kind === 'keepAlive') return answerKeepAlive(member, query.id, context);
+  const elsewhere = await unlessLeading(member, context);
+  if (elsewhere !== null) return elsewhere;
+  if (query.kind === 'timeToLive') return answerTimeToLive(member, query, context);
+  const header = headerOf(member);
+  const result = await queryStoreInSteps(member, context, query);
+  if (result === null) return notLeader(member, member.driver.raft.leader);
+  if (result.kind === 'ended') return refusedByService(member, result.failure);
+  return { kind: 'answered', header, outcome: outcomeOfQuery(result) };
+}
+
+async function answerTimeToLive(
+  member: Member,
+  query: Extract<ClientQuery, { readonly kind: 'timeToLive' }>,
+  context: AnswerContext,
+): Promise<CallAnswer> {
+  const remaining = await context.services.leases.remaining(query.id);
+  if (remaining === null) return notLeader(member, null);
+  const header = headerOf(member);
+  const result = await queryStoreInSteps(member, context, query);
+  if (result === null) return notLeader(member, null);
+  if (result.kind === 'ended') return refusedByService(member, result.failure);
+  if (result.kind === 'failed') return { kind: 'answered', header, outcome: refusedByStore(result.failure) };
+  const { revision, answer } = result;
+  const outcome = { kind: 'timeToLive', revision, answer, remainingSeconds: remaining.seconds } as const;
+  return { kind: 'answered', header, outcome };
+}
+
+async function answerKeepAlive(
+  member: Member,
+  id: Extract<ClientQuery, { readonly kind: 'keepAlive' }>['id'],
+  context: AnswerContext,
+): Promise<CallAnswer> {
+  const elsewhere = await whereLeaderIs(member, context);
+  if (elsewhere !== null) return elsewhere;
+  const result = await context.services.leases.keepAlive(context.caller, id);
+  return result === null ? notLeader(member, null) : answered(member, outcomeOfQuery(result));
+}

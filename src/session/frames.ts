@@ -1,0 +1,247 @@
+// The messages of a session: each is a batch of frames, and each frame says how long it is, so that one of a kind
+// that is not known is passed over. `test/SPEC.md` has the form for whoever writes a client. Decoding never throws.
+
+import { unreachable } from '../base/assert.ts';
+import { BinaryReader, BinaryWriter, MalformedBytesError } from '../base/binary.ts';
+import type { Credentials, FailureData } from '../model/calls.ts';
+import { readFailure, writeFailure } from './failure-codec.ts';
+
+/** What the client says. */
+export type ClientFrame =
+  /**
+   * The first on a connection, and again after each welcome. `credit`: what may be sent to the client before it says
+   * more.
+   */
+  | { readonly kind: 'hello'; readonly processId: Uint8Array; readonly credit: number }
+  | { readonly kind: 'declare'; readonly handle: number; readonly credentials: Credentials }
+  | { readonly kind: 'release'; readonly handle: number }
+  /** `call`: by `call-codec.ts`. Leaders that did not answer; 0: none. */
+  | {
+      readonly kind: 'call';
+      readonly id: number;
+      readonly handle: number;
+      readonly deadlineMs: number;
+      readonly failedLeader: number;
+      readonly suspectedLeader: number;
+      /** No attempt before this one may have begun the write: what its caller may do decides it here and now. */
+      readonly mayBeAlone: boolean;
+      readonly call: Uint8Array;
+    }
+  | { readonly kind: 'cancel'; readonly id: number }
+  | { readonly kind: 'credit'; readonly bytes: number }
+  | { readonly kind: 'ping'; readonly number: number };
+
+/** What the replica says. */
+export type ServerFrame =
+  /** It knows nothing of this session: the client says hello, and declares anew what it holds. */
+  | { readonly kind: 'welcome'; readonly replica: number }
+  /** `answer`: by `answer-codec.ts`, or the last part of it. */
+  | { readonly kind: 'answer'; readonly id: number; readonly answer: Uint8Array }
+  /** A part of an answer, before others and the last. */
+  | { readonly kind: 'piece'; readonly id: number; readonly bytes: Uint8Array }
+  /** These credentials are no good, or not any more. Calls with this handle are refused. */
+  | { readonly kind: 'ended'; readonly handle: number; readonly failure: FailureData }
+  /** The replica leaves the group, or stops: calls belong elsewhere. The connection ends next. */
+  | { readonly kind: 'goAway'; readonly failure: FailureData }
+  | { readonly kind: 'pong'; readonly number: number };
+
+const clientCode = { hello: 1, declare: 2, release: 3, call: 4, cancel: 5, credit: 6, ping: 7 } as const;
+const serverCode = { welcome: 1, answer: 2, piece: 3, ended: 4, goAway: 5, pong: 6 } as const;
+const credentialsCode = { none: 0, alone: 1, named: 2, namedWithToken: 3 } as const;
+
+export const processIdBytes = 16;
+
+/** null: the bytes are no message. Bytes within frames are views. */
+export function decodeClientMessage(bytes: Uint8Array): readonly ClientFrame[] | null {
+  return decodeFrames(bytes, readClientFrame);
+}
+
+export function decodeServerMessage(bytes: Uint8Array): readonly ServerFrame[] | null {
+  return decodeFrames(bytes, readServerFrame);
+}
+
+export function encodeMessage(frames: readonly Uint8Array[]): Uint8Array {
+  let length = 0;
+  for (const frame of frames) length += frame.byteLength + 8;
+  const writer = new BinaryWriter(length);
+  for (const frame of frames) writer.bytes(frame);
+  return writer.finish();
+}
+
+function decodeFrames<Frame>(
+  bytes: Uint8Array,
+  read: (reader: BinaryReader, code: number) => Frame | null,
+): readonly Frame[] | null {
+  const frames: Frame[] = [];
+  const message = new BinaryReader(bytes);
+  try {
+    while (message.remaining > 0) {
+      const reader = new BinaryReader(message.bytes());
+      const frame = read(reader, reader.byte());
+      if (frame !== null) frames.push(frame);
+    }
+    return frames;
+  } catch (error) {
+    if (error instanceof MalformedBytesError) return null;
+    throw error;
+  }
+}
+
+export function encodeClientFrame(frame: ClientFrame): Uint8Array {
+  const writer = new BinaryWriter(frame.kind === 'call' ? 48 + frame.call.byteLength : 64);
+  writer.byte(clientCode[frame.kind]);
+  switch (frame.kind) {
+    case 'hello':
+      writer.bytes(frame.processId);
+      writer.varint(frame.credit);
+      break;
+    case 'declare':
+      writer.varint(frame.handle);
+      writeCredentials(writer, frame.credentials);
+      break;
+    case 'release':
+      writer.varint(frame.handle);
+      break;
+    case 'call':
+      writer.varint(frame.id);
+      writer.varint(frame.handle);
+      writer.varint(frame.deadlineMs);
+      writer.varint(frame.failedLeader);
+      writer.varint(frame.suspectedLeader);
+      writer.boolean(frame.mayBeAlone);
+      writer.raw(frame.call);
+      break;
+    case 'cancel':
+      writer.varint(frame.id);
+      break;
+    case 'credit':
+      writer.varint(frame.bytes);
+      break;
+    case 'ping':
+      writer.varint(frame.number);
+      break;
+    default:
+      unreachable(frame);
+  }
+  return writer.finish();
+}
+
+/** null: of a kind that is not known. */
+function readClientFrame(reader: BinaryReader, code: number): ClientFrame | null {
+  switch (code) {
+    case clientCode.hello:
+      return { kind: 'hello', processId: reader.bytes(), credit: reader.varint() };
+    case clientCode.declare:
+      return { kind: 'declare', handle: reader.varint(), credentials: readCredentials(reader) };
+    case clientCode.release:
+      return { kind: 'release', handle: reader.varint() };
+    case clientCode.call:
+      return {
+        kind: 'call',
+        id: reader.varint(),
+        handle: reader.varint(),
+        deadlineMs: reader.varint(),
+        failedLeader: reader.varint(),
+        suspectedLeader: reader.varint(),
+        mayBeAlone: reader.boolean(),
+        call: reader.raw(reader.remaining),
+      };
+    case clientCode.cancel:
+      return { kind: 'cancel', id: reader.varint() };
+    case clientCode.credit:
+      return { kind: 'credit', bytes: reader.varint() };
+    case clientCode.ping:
+      return { kind: 'ping', number: reader.varint() };
+    default:
+      return null;
+  }
+}
+
+export function encodeServerFrame(frame: ServerFrame): Uint8Array {
+  const writer = new BinaryWriter(expectedBytes(frame));
+  writer.byte(serverCode[frame.kind]);
+  switch (frame.kind) {
+    case 'welcome':
+      writer.varint(frame.replica);
+      break;
+    case 'answer':
+      writer.varint(frame.id);
+      writer.raw(frame.answer);
+      break;
+    case 'piece':
+      writer.varint(frame.id);
+      writer.raw(frame.bytes);
+      break;
+    case 'ended':
+      writer.varint(frame.handle);
+      writeFailure(writer, frame.failure);
+      break;
+    case 'goAway':
+      writeFailure(writer, frame.failure);
+      break;
+    case 'pong':
+      writer.varint(frame.number);
+      break;
+    default:
+      unreachable(frame);
+  }
+  return writer.finish();
+}
+
+function expectedBytes(frame: ServerFrame): number {
+  if (frame.kind === 'answer') return 16 + frame.answer.byteLength;
+  return frame.kind === 'piece' ? 16 + frame.bytes.byteLength : 64;
+}
+
+/** null: of a kind that is not known. */
+function readServerFrame(reader: BinaryReader, code: number): ServerFrame | null {
+  switch (code) {
+    case serverCode.welcome:
+      return { kind: 'welcome', replica: reader.varint() };
+    case serverCode.answer:
+      return { kind: 'answer', id: reader.varint(), answer: reader.raw(reader.remaining) };
+    case serverCode.piece:
+      return { kind: 'piece', id: reader.varint(), bytes: reader.raw(reader.remaining) };
+    case serverCode.ended:
+      return { kind: 'ended', handle: reader.varint(), failure: readFailure(reader) };
+    case serverCode.goAway:
+      return { kind: 'goAway', failure: readFailure(reader) };
+    case serverCode.pong:
+      return { kind: 'pong', number: reader.varint() };
+    default:
+      return null;
+  }
+}
+
+function writeCredentials(writer: BinaryWriter, credentials: Credentials): void {
+  switch (credentials.kind) {
+    case 'none':
+      return writer.byte(credentialsCode.none);
+    case 'alone':
+      writer.byte(credentialsCode.alone);
+      return writer.text(credentials.text);
+    case 'named':
+      writer.byte(credentials.token === null ? credentialsCode.named : credentialsCode.namedWithToken);
+      writer.text(credentials.key);
+      if (credentials.token !== null) writer.text(credentials.token);
+      return;
+    default:
+      unreachable(credentials);
+  }
+}
+
+function readCredentials(reader: BinaryReader): Credentials {
+  const code = reader.byte();
+  switch (code) {
+    case credentialsCode.none:
+      return { kind: 'none' };
+    case credentialsCode.alone:
+      return { kind: 'alone', text: reader.text() };
+    case credentialsCode.named:
+      return { kind: 'named', key: reader.text(), token: null };
+    case credentialsCode.namedWithToken:
+      return { kind: 'named', key: reader.text(), token: reader.text() };
+    default:
+      throw new MalformedBytesError(`credentials of kind ${code}`);
+  }
+}

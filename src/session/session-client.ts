@@ -1,0 +1,288 @@
+// The client's end of a session with one replica: one connection, opened when there is a call and anew when it broke;
+// calls by their ids; credentials as handles. Pure: `SessionClientPort` has what it needs of the world.
+
+import { assert } from '../base/assert.ts';
+import { joinBytes } from '../base/bytes.ts';
+import {
+  sessionCreditBytes,
+  sessionMessageBytes,
+  sessionReconnectMs,
+  sessionReconnectMsMax,
+  sessionSilentMs,
+  sessionSweepMs,
+} from '../limits.ts';
+import type { Credentials, StoreCall } from '../model/calls.ts';
+import { decodeAnswer } from './answer-codec.ts';
+import { encodeCall } from './call-codec.ts';
+import type {
+  CallOptions,
+  Handle,
+  ReplicaSession,
+  SessionAnswer,
+  SessionClientPort,
+  SessionConnection,
+} from './client-port.ts';
+import { decodeServerMessage, encodeClientFrame, encodeMessage, type ServerFrame } from './frames.ts';
+
+type Pending = {
+  readonly frame: Uint8Array;
+  readonly lateAtMs: number;
+  readonly settle: (answer: SessionAnswer) => void;
+  /** Of an answer that comes in parts. */
+  readonly pieces: Uint8Array[];
+};
+
+type Declared = { readonly key: string; readonly credentials: Credentials; count: number };
+
+export class SessionClient implements ReplicaSession {
+  readonly #port: SessionClientPort;
+  #connection: SessionConnection | null = null;
+  #isOpen = false;
+  /** It counts attempts, so that what an earlier connection says is passed over. */
+  #attempt = 0;
+  #failures = 0;
+  #notBeforeMs = 0;
+  readonly #pending = new Map<number, Pending>();
+  readonly #declared = new Map<Handle, Declared>();
+  readonly #handles = new Map<string, Handle>();
+  #lastHandle = 0;
+  #outbox: Uint8Array[] = [];
+  #flushing = false;
+  /** Bytes of messages that were read, and whose credit was not given back. */
+  #read = 0;
+  #heardMs = 0;
+  #pings = 0;
+  /** It is to be looked whether calls are late. */
+  #sweeping = false;
+  #isClosed = false;
+
+  constructor(port: SessionClientPort) {
+    this.#port = port;
+  }
+
+  readonly declare = (credentials: Credentials): Handle => {
+    const key = JSON.stringify(credentials);
+    const known = this.#handles.get(key);
+    const declared = known === undefined ? undefined : this.#declared.get(known);
+    if (known !== undefined && declared !== undefined) {
+      declared.count++;
+      return known;
+    }
+    const handle = ++this.#lastHandle;
+    this.#handles.set(key, handle);
+    this.#declared.set(handle, { key, credentials, count: 1 });
+    if (this.#isOpen) this.#say(encodeClientFrame({ kind: 'declare', handle, credentials }));
+    return handle;
+  };
+
+  readonly release = (handle: Handle): void => {
+    const declared = this.#declared.get(handle);
+    assert(declared !== undefined, 'a handle is released as often as it was declared');
+    if (--declared.count > 0) return;
+    this.#declared.delete(handle);
+    this.#handles.delete(declared.key);
+    if (this.#isOpen) this.#say(encodeClientFrame({ kind: 'release', handle }));
+  };
+
+  readonly call = (
+    call: StoreCall,
+    { id, handle, deadlineMs, failedLeader, suspectedLeader, mayBeAlone }: CallOptions,
+    settle: (answer: SessionAnswer) => void,
+  ): (() => void) => {
+    assert(!this.#pending.has(id), 'an id is under way once on a session');
+    const nowMs = this.#port.nowMs();
+    if (!this.#connects(nowMs)) {
+      settle({ kind: 'lost' });
+      return () => undefined;
+    }
+    const frame = encodeClientFrame({
+      kind: 'call',
+      id,
+      handle,
+      deadlineMs: Math.max(0, Math.ceil(deadlineMs)),
+      failedLeader,
+      suspectedLeader,
+      mayBeAlone,
+      call: encodeCall(call),
+    });
+    this.#pending.set(id, { frame, lateAtMs: nowMs + deadlineMs, settle, pieces: [] });
+    if (this.#pending.size === 1) this.#heardMs = nowMs;
+    if (this.#isOpen) this.#say(frame);
+    this.#sweepLater();
+    return () => this.#cancel(id);
+  };
+
+  readonly close = (): void => {
+    this.#isClosed = true;
+    this.#disconnect();
+  };
+
+  #cancel(id: number): void {
+    if (!this.#pending.delete(id)) return;
+    if (this.#isOpen) this.#say(encodeClientFrame({ kind: 'cancel', id }));
+  }
+
+  // The connection
+
+  /** False: it broke, and is not to be tried again yet. */
+  #connects(nowMs: number): boolean {
+    if (this.#connection !== null) return true;
+    if (this.#isClosed || nowMs < this.#notBeforeMs) return false;
+    const attempt = ++this.#attempt;
+    const isThis = (): boolean => attempt === this.#attempt;
+    this.#connection = this.#port.connect({
+      opened: () => {
+        if (isThis()) this.#opened();
+      },
+      message: (message) => {
+        if (isThis()) this.#message(message);
+      },
+      closed: () => {
+        if (isThis()) this.#closed();
+      },
+    });
+    return true;
+  }
+
+  #opened(): void {
+    this.#isOpen = true;
+    this.#heardMs = this.#port.nowMs();
+    this.#introduce();
+  }
+
+  /** Says hello, and declares all that this end holds: who calls, and the calls that were not answered. */
+  #introduce(): void {
+    const { processId } = this.#port;
+    this.#read = 0;
+    this.#outbox = [encodeClientFrame({ kind: 'hello', processId, credit: sessionCreditBytes })];
+    for (const [handle, { credentials }] of this.#declared) {
+      this.#outbox.push(encodeClientFrame({ kind: 'declare', handle, credentials }));
+    }
+    for (const { frame, pieces } of this.#pending.values()) {
+      pieces.length = 0;
+      this.#outbox.push(frame);
+    }
+    this.#flushSoon();
+  }
+
+  /** Others that lost theirs at the same moment come at another one. */
+  #closed(): void {
+    const wait = Math.min(sessionReconnectMs * 2 ** this.#failures, sessionReconnectMsMax);
+    if (this.#failures < 16) this.#failures++;
+    this.#notBeforeMs = this.#port.nowMs() + wait * (0.5 + this.#port.random() / 2);
+    this.#lose();
+  }
+
+  #disconnect(): void {
+    this.#connection?.close();
+    this.#lose();
+  }
+
+  #lose(): void {
+    this.#attempt++;
+    this.#connection = null;
+    this.#isOpen = false;
+    this.#outbox = [];
+    const lost = [...this.#pending.values()];
+    this.#pending.clear();
+    for (const { settle } of lost) settle({ kind: 'lost' });
+  }
+
+  #say(frame: Uint8Array): void {
+    this.#outbox.push(frame);
+    this.#flushSoon();
+  }
+
+  /** What is said in one turn shares a message. */
+  #flushSoon(): void {
+    if (this.#flushing) return;
+    this.#flushing = true;
+    this.#port.soon(() => {
+      this.#flushing = false;
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    if (!this.#isOpen) return;
+    let frames: Uint8Array[] = [];
+    let bytes = 0;
+    const all = this.#outbox;
+    this.#outbox = [];
+    for (const frame of all) {
+      if (bytes > 0 && bytes + frame.byteLength > sessionMessageBytes) {
+        this.#connection?.send(encodeMessage(frames));
+        frames = [];
+        bytes = 0;
+      }
+      frames.push(frame);
+      bytes += frame.byteLength;
+    }
+    if (frames.length > 0) this.#connection?.send(encodeMessage(frames));
+  }
+
+  // What the replica says
+
+  #message(message: Uint8Array): void {
+    this.#heardMs = this.#port.nowMs();
+    const frames = decodeServerMessage(message);
+    if (frames === null) return this.#disconnect();
+    this.#failures = 0;
+    this.#read += message.byteLength;
+    for (const frame of frames) this.#take(frame);
+    if (this.#read < sessionCreditBytes / 4 || !this.#isOpen) return;
+    this.#say(encodeClientFrame({ kind: 'credit', bytes: this.#read }));
+    this.#read = 0;
+  }
+
+  #take(frame: ServerFrame): void {
+    if (frame.kind === 'answer') return this.#answered(frame.id, frame.answer);
+    if (frame.kind === 'piece') {
+      this.#pending.get(frame.id)?.pieces.push(frame.bytes);
+      return;
+    }
+    if (frame.kind === 'welcome') return this.#introduce();
+    // The replica says it once: calls with that handle are answered by the same failure.
+    if (frame.kind === 'goAway') return this.#disconnect();
+  }
+
+  #answered(id: number, bytes: Uint8Array): void {
+    const pending = this.#pending.get(id);
+    if (pending === undefined) return;
+    this.#pending.delete(id);
+    const { pieces } = pending;
+    const answer = decodeAnswer(pieces.length === 0 ? bytes : joinBytes([...pieces, bytes]));
+    // Newer code says what this does not understand.
+    pending.settle(answer ?? { kind: 'lost' });
+  }
+
+  // What does not come
+
+  #sweepLater(): void {
+    if (this.#sweeping) return;
+    this.#sweeping = true;
+    this.#port.later(sessionSweepMs, () => {
+      this.#sweeping = false;
+      this.#lookForLate();
+    });
+  }
+
+  #lookForLate(): void {
+    const nowMs = this.#port.nowMs();
+    for (const [id, { lateAtMs, settle }] of this.#pending) {
+      if (lateAtMs > nowMs) continue;
+      this.#cancel(id);
+      settle({ kind: 'late' });
+    }
+    if (this.#pending.size === 0) return;
+    this.#sweepLater();
+    const silentMs = nowMs - this.#heardMs;
+    if (silentMs >= 2 * sessionSilentMs) {
+      // The platform may hold a connection whose object is gone.
+      this.#connection?.close();
+      this.#closed();
+    } else if (silentMs >= sessionSilentMs && this.#isOpen) {
+      this.#say(encodeClientFrame({ kind: 'ping', number: ++this.#pings }));
+    }
+  }
+}

@@ -1,0 +1,368 @@
+// The replica's end of one session: which handles it knows, which calls are under way, what may be sent to its
+// client, and what waits. Pure: whoever holds the WebSocket feeds it messages, and serves the calls that it begins.
+
+import { unreachable } from '../base/assert.ts';
+import {
+  answerPieceBytes,
+  requestTimeoutMs,
+  sessionCallsMax,
+  sessionCreditBytesMax,
+  sessionHandlesMax,
+  sessionMessageBytes,
+} from '../limits.ts';
+import type { CallAnswer, Credentials, FailureData, ResponseHeader, StoreCall } from '../model/calls.ts';
+import type { Caller } from '../model/store.ts';
+import { encodeAnswer } from './answer-codec.ts';
+import { decodeCall } from './call-codec.ts';
+import {
+  type ClientFrame,
+  decodeClientMessage,
+  encodeMessage,
+  encodeServerFrame,
+  processIdBytes,
+  type ServerFrame,
+} from './frames.ts';
+
+export type SessionIdentity =
+  | { readonly kind: 'caller'; readonly caller: Caller }
+  | { readonly kind: 'failed'; readonly failure: FailureData };
+
+/** What is known of a call beside the call. */
+export type SessionCallFacts = {
+  readonly caller: Caller;
+  /** Names a write over all attempts, on whichever replica. */
+  readonly writeId: string;
+  readonly failedLeader: number;
+  readonly suspectedLeader: number;
+  readonly mayBeAlone: boolean;
+};
+
+export type SessionServerPort = {
+  readonly replica: number;
+  readonly send: (message: Uint8Array) => void;
+  /** For good, after what was sent. */
+  readonly close: (failure: FailureData) => void;
+  /** Who calls with these. A caller of another tenant is refused. */
+  readonly identify: (credentials: Credentials) => SessionIdentity;
+  /** `settle` is called once, unless the function it returns was called before: then nobody waits any more. */
+  readonly begin: (call: StoreCall, facts: SessionCallFacts, settle: (answer: CallAnswer) => void) => () => void;
+  /** All calls of a message have begun: what they ask of the store goes to it together. */
+  readonly begun: () => void;
+  /** Runs the task once everything that ends in this turn has ended. */
+  readonly soon: (task: () => void) => void;
+  readonly header: () => ResponseHeader;
+  readonly nowMs: () => number;
+  /** Holds so much of the isolate's memory in all. null: it may. */
+  readonly hold: (bytes: number) => FailureData | null;
+  /** Told when a caller comes with a handle, and when it goes. */
+  readonly declared: (handle: number, caller: Caller) => void;
+  readonly released: (handle: number) => void;
+};
+
+type Handle = SessionIdentity;
+type CallFrame = Extract<ClientFrame, { readonly kind: 'call' }>;
+/** `cancel` null: it has not begun, for want of credit. */
+type UnderWay = { readonly frame: CallFrame; readonly lateAtMs: number; cancel: (() => void) | null };
+/** An answer that is sent in parts. */
+type LargeAnswer = { readonly id: number; readonly bytes: Uint8Array; offset: number };
+
+export class SessionServer {
+  readonly #port: SessionServerPort;
+  /** As hex; null: nobody has said hello. */
+  #processId: string | null = null;
+  readonly #handles = new Map<number, Handle>();
+  readonly #calls = new Map<number, UnderWay>();
+  /** Calls that have not begun, in their order. */
+  readonly #waiting = new Set<number>();
+  #frames: Uint8Array[] = [];
+  #large: LargeAnswer[] = [];
+  /** What may be sent. Small answers of calls that have begun may take it below 0. */
+  #credit = 0;
+  /** What was sent, and what may be sent for it was not given back. */
+  #unread = 0;
+  #largeBytes = 0;
+  #flushing = false;
+  #ended = false;
+
+  constructor(port: SessionServerPort) {
+    this.#port = port;
+  }
+
+  get callsUnderWay(): number {
+    return this.#calls.size;
+  }
+
+  message(bytes: Uint8Array): void {
+    if (this.#ended) return;
+    const frames = decodeClientMessage(bytes);
+    if (frames === null) return this.#refuse('a message is frames, each behind its length');
+    if (this.#processId === null && frames[0]?.kind !== 'hello') return this.welcome();
+    for (const frame of frames) this.#take(frame);
+    this.#port.begun();
+  }
+
+  /** Calls past their time are answered so; a write among them may still be done. */
+  tick(): void {
+    const nowMs = this.#port.nowMs();
+    for (const [id, { lateAtMs, cancel }] of this.#calls) {
+      if (lateAtMs > nowMs) continue;
+      cancel?.();
+      this.#waiting.delete(id);
+      this.#fail(id, { kind: 'timeout' });
+    }
+  }
+
+  /** The client declares what it holds anew. */
+  welcome(): void {
+    this.#port.send(encodeMessage([encodeServerFrame({ kind: 'welcome', replica: this.#port.replica })]));
+  }
+
+  /** The connection has ended: nobody waits. */
+  closed(): void {
+    this.#ended = true;
+    for (const { cancel } of this.#calls.values()) cancel?.();
+    for (const handle of this.#handles.keys()) this.#release(handle);
+    this.#calls.clear();
+    this.#waiting.clear();
+    this.#frames = [];
+    this.#large = [];
+    this.#port.hold(0);
+  }
+
+  /** The key behind it is no good any more, or its caller may not hold a session. */
+  endHandle(handle: number, failure: FailureData): void {
+    if (!this.#handles.has(handle)) return;
+    this.#handles.set(handle, { kind: 'failed', failure });
+    this.#send({ kind: 'ended', handle, failure });
+  }
+
+  goAway(failure: FailureData): void {
+    if (this.#ended) return;
+    this.#send({ kind: 'goAway', failure });
+    this.#flush();
+    this.#port.close(failure);
+    this.closed();
+  }
+
+  #take(frame: ClientFrame): void {
+    if (this.#ended) return;
+    switch (frame.kind) {
+      case 'hello':
+        return this.#hello(frame.processId, frame.credit);
+      case 'declare':
+        return this.#declare(frame.handle, frame.credentials);
+      case 'release':
+        return this.#release(frame.handle);
+      case 'call':
+        return this.#call(frame);
+      case 'cancel':
+        return this.#cancel(frame.id);
+      case 'credit':
+        return this.#grant(frame.bytes);
+      case 'ping':
+        return this.#send({ kind: 'pong', number: frame.number });
+      default:
+        return unreachable(frame);
+    }
+  }
+
+  #hello(processId: Uint8Array, credit: number): void {
+    if (processId.byteLength !== processIdBytes) return this.#refuse(`a process id has ${processIdBytes} bytes`);
+    if (credit > sessionCreditBytesMax) return this.#refuse(`credit is at most ${sessionCreditBytesMax} bytes`);
+    const text = hexOf(processId);
+    if (this.#processId !== null && this.#processId !== text) return this.#refuse('a session is of one process');
+    this.#processId = text;
+    this.#credit = credit - this.#unread;
+  }
+
+  #declare(handle: number, credentials: Credentials): void {
+    if (!this.#handles.has(handle) && this.#handles.size >= sessionHandlesMax) {
+      return this.#refuse(`a session has at most ${sessionHandlesMax} handles`);
+    }
+    this.#release(handle);
+    const identity = this.#port.identify(credentials);
+    this.#handles.set(handle, identity);
+    if (identity.kind === 'failed') return this.#send({ kind: 'ended', handle, failure: identity.failure });
+    this.#port.declared(handle, identity.caller);
+  }
+
+  #release(handle: number): void {
+    if (this.#handles.delete(handle)) this.#port.released(handle);
+  }
+
+  // Calls
+
+  #call(frame: CallFrame): void {
+    // The client asks again for what is under way: it is answered once.
+    if (this.#calls.has(frame.id)) return;
+    if (this.#calls.size >= sessionCallsMax) return this.#fail(frame.id, { kind: 'overloaded' });
+    const lateAtMs = this.#port.nowMs() + Math.min(frame.deadlineMs, requestTimeoutMs);
+    const call: UnderWay = { frame, lateAtMs, cancel: null };
+    this.#calls.set(frame.id, call);
+    if (this.#mayBegin) this.#begin(call);
+    else this.#waiting.add(frame.id);
+  }
+
+  /** What a client does not read is made for it no more. */
+  get #mayBegin(): boolean {
+    return this.#credit > 0 && this.#large.length === 0;
+  }
+
+  #begin(call: UnderWay): void {
+    const { id, handle, failedLeader, suspectedLeader, mayBeAlone } = call.frame;
+    const identity = this.#handles.get(handle);
+    if (identity === undefined) return this.#fail(id, { kind: 'accessKeyMissing' });
+    if (identity.kind === 'failed') return this.#fail(id, identity.failure);
+    const decoded = decodeCall(call.frame.call);
+    switch (decoded.kind) {
+      case 'malformed':
+        return this.#fail(id, { kind: 'badRequest', detail: decoded.detail });
+      case 'refused':
+        return this.#fail(id, decoded.refusal);
+      case 'unknown':
+        return this.#fail(id, { kind: 'notServed', what: `A call of kind ${decoded.code}` });
+      case 'call':
+        break;
+      default:
+        return unreachable(decoded);
+    }
+    const facts: SessionCallFacts = {
+      caller: identity.caller,
+      writeId: `${this.#processId ?? ''}.${id.toString(36)}`,
+      failedLeader,
+      suspectedLeader,
+      mayBeAlone,
+    };
+    let settled = false;
+    const cancel = this.#port.begin(decoded.call, facts, (answer) => {
+      settled = true;
+      this.#settle(id, decoded.call, answer);
+    });
+    if (!settled) call.cancel = cancel;
+  }
+
+  #settle(id: number, call: StoreCall, answer: CallAnswer): void {
+    if (!this.#calls.has(id) || this.#ended) return;
+    const bytes = encodeAnswer(answer);
+    if (bytes.byteLength <= answerPieceBytes) return this.#answer(id, bytes);
+    const lacking = this.#port.hold(this.#held + bytes.byteLength);
+    if (lacking !== null) return this.#fail(id, unheld(call, lacking));
+    this.#calls.delete(id);
+    this.#largeBytes += bytes.byteLength;
+    this.#large.push({ id, bytes, offset: 0 });
+    this.#flushSoon();
+  }
+
+  #fail(id: number, failure: FailureData): void {
+    const outcome = { kind: 'failed', by: 'service', failure } as const;
+    this.#answer(id, encodeAnswer({ kind: 'answered', header: this.#port.header(), outcome }));
+  }
+
+  #answer(id: number, answer: Uint8Array): void {
+    this.#calls.delete(id);
+    this.#send({ kind: 'answer', id, answer });
+  }
+
+  /** Its place in a queue is left at once. A write that is on its way may still be done. */
+  #cancel(id: number): void {
+    const call = this.#calls.get(id);
+    this.#calls.delete(id);
+    this.#waiting.delete(id);
+    call?.cancel?.();
+    const unsent = this.#large.findIndex((large) => large.id === id && large.offset === 0);
+    if (unsent < 0) return;
+    for (const { bytes } of this.#large.splice(unsent, 1)) this.#largeBytes -= bytes.byteLength;
+    this.#port.hold(this.#held);
+  }
+
+  // What is sent
+
+  #send(frame: ServerFrame): void {
+    this.#frames.push(encodeServerFrame(frame));
+    this.#flushSoon();
+  }
+
+  /** One message for all that ends in a turn. */
+  #flushSoon(): void {
+    if (this.#flushing) return;
+    this.#flushing = true;
+    this.#port.soon(() => {
+      this.#flushing = false;
+      if (!this.#ended) this.#flush();
+    });
+  }
+
+  #flush(): void {
+    for (;;) {
+      const frames = this.#takeFrames();
+      if (frames.length === 0) break;
+      const message = encodeMessage(frames);
+      this.#credit -= message.byteLength;
+      this.#unread += message.byteLength;
+      this.#port.send(message);
+    }
+    this.#port.hold(this.#held);
+  }
+
+  /** Small frames first, then one part of a large answer where there is credit for it. */
+  #takeFrames(): Uint8Array[] {
+    const frames: Uint8Array[] = [];
+    let bytes = 0;
+    let count = 0;
+    for (const frame of this.#frames) {
+      if (bytes > sessionMessageBytes) break;
+      frames.push(frame);
+      bytes += frame.byteLength;
+      count++;
+    }
+    this.#frames.splice(0, count);
+    const large = this.#large[0];
+    if (large !== undefined && this.#credit - bytes > 0) frames.push(this.#nextPart(large));
+    return frames;
+  }
+
+  #nextPart(large: LargeAnswer): Uint8Array {
+    const part = large.bytes.subarray(large.offset, large.offset + answerPieceBytes);
+    large.offset += part.byteLength;
+    if (large.offset < large.bytes.byteLength) {
+      return encodeServerFrame({ kind: 'piece', id: large.id, bytes: part });
+    }
+    this.#large.shift();
+    this.#largeBytes -= large.bytes.byteLength;
+    return encodeServerFrame({ kind: 'answer', id: large.id, answer: part });
+  }
+
+  #grant(bytes: number): void {
+    const given = Math.min(bytes, this.#unread);
+    this.#unread -= given;
+    this.#credit += given;
+    this.#flush();
+    for (const id of this.#waiting) {
+      if (!this.#mayBegin) return;
+      this.#waiting.delete(id);
+      const call = this.#calls.get(id);
+      if (call !== undefined) this.#begin(call);
+    }
+  }
+
+  get #held(): number {
+    return this.#unread + this.#largeBytes;
+  }
+
+  #refuse(detail: string): void {
+    const failure = { kind: 'badRequest', detail };
+    this.#port.close(failure);
+    this.closed();
+  }
+}
+
+/** A write was done, whatever becomes of its answer. */
+function unheld(call: StoreCall, failure: FailureData): FailureData {
+  return call.kind === 'write' ? { kind: 'timeout' } : failure;
+}
+
+function hexOf(bytes: Uint8Array): string {
+  let text = '';
+  for (const byte of bytes) text += byte.toString(16).padStart(2, '0');
+  return text;
+}

@@ -1,0 +1,194 @@
+// Both ends of a session on a network and a clock of the test's own. Whatever is due runs in the order of time.
+
+import { assert } from '../../src/base/assert.ts';
+import { utf8 } from '../../src/base/bytes.ts';
+import type { CallAnswer, Credentials, FailureData, StoreCall } from '../../src/model/calls.ts';
+import type { Caller } from '../../src/model/store.ts';
+import type { CallOptions, ConnectionEvents, SessionAnswer } from '../../src/session/client-port.ts';
+import { SessionClient } from '../../src/session/session-client.ts';
+import { type SessionCallFacts, SessionServer } from '../../src/session/session-server.ts';
+
+export const header = { clusterId: '11', memberId: '12', raftTerm: 3, revision: 9 };
+export const latencyMs = 5;
+
+export type Begun = {
+  readonly call: StoreCall;
+  readonly facts: SessionCallFacts;
+  readonly answer: (answer: CallAnswer) => void;
+  cancelled: boolean;
+};
+
+type Task = { readonly atMs: number; readonly run: () => void; dead: boolean };
+
+function callerOf(credentials: Credentials): Caller | null {
+  return credentials.kind === 'alone' && credentials.text.startsWith('good')
+    ? { kind: 'accessKey', id: credentials.text }
+    : null;
+}
+
+export class SessionPair {
+  nowMs = 1_000;
+  readonly client: SessionClient;
+  server: SessionServer | null = null;
+  readonly begun: Begun[] = [];
+  /** How many times the calls of a message had all begun. */
+  turns = 0;
+  held = 0;
+  heldMax = Infinity;
+  connections = 0;
+  /** Messages that arrived, each way. */
+  readonly toServer: Uint8Array[] = [];
+  readonly toClient: Uint8Array[] = [];
+  readonly closedWith: FailureData[] = [];
+  /** The network takes nothing, and says nothing. */
+  silent = false;
+  refuses = false;
+  random = 0.5;
+  readonly declared: number[] = [];
+  #events: ConnectionEvents | null = null;
+  #tasks: Task[] = [];
+  #soon: (() => void)[] = [];
+
+  constructor() {
+    this.client = new SessionClient({
+      connect: (events) => this.#connect(events),
+      processId: utf8('0123456789abcdef'),
+      nowMs: () => this.nowMs,
+      later: (delayMs, task) => this.#at(this.nowMs + delayMs, task),
+      soon: (task) => void this.#soon.push(task),
+      random: () => this.random,
+    });
+  }
+
+  /** What a call gets, once it gets it. */
+  ask(
+    call: StoreCall,
+    options: Partial<CallOptions> & { id: number; handle: number },
+  ): { answer: SessionAnswer | null } {
+    const asked: { answer: SessionAnswer | null } = { answer: null };
+    this.client.call(
+      call,
+      { deadlineMs: 5_000, failedLeader: 0, suspectedLeader: 0, mayBeAlone: false, ...options },
+      (answer) => {
+        assert(asked.answer === null, 'a call settles once');
+        asked.answer = answer;
+      },
+    );
+    return asked;
+  }
+
+  run(forMs: number): void {
+    const untilMs = this.nowMs + forMs;
+    for (;;) {
+      this.#runSoon();
+      const next = this.#tasks.filter(({ dead }) => !dead).toSorted((left, right) => left.atMs - right.atMs)[0];
+      if (next === undefined || next.atMs > untilMs) break;
+      this.nowMs = next.atMs;
+      next.dead = true;
+      next.run();
+    }
+    this.#tasks = this.#tasks.filter(({ dead }) => !dead);
+    this.nowMs = untilMs;
+  }
+
+  /** The connection breaks. */
+  cut(): void {
+    const events = this.#events;
+    this.#events = null;
+    this.server?.closed();
+    this.server = null;
+    events?.closed();
+  }
+
+  /** The object forgets what it held, and its socket stays. */
+  sleep(): void {
+    assert(this.server !== null, 'there is a session');
+    this.server = this.#newServer();
+  }
+
+  #connect(events: ConnectionEvents): { send: (message: Uint8Array) => void; close: () => void } {
+    this.connections++;
+    this.#events = events;
+    const isThis = (): boolean => this.#events === events;
+    this.#at(this.nowMs + latencyMs, () => {
+      if (this.refuses) return events.closed();
+      this.server = this.#newServer();
+      events.opened();
+    });
+    return {
+      send: (message) => {
+        const copy = message.slice();
+        this.#at(this.nowMs + latencyMs, () => {
+          if (!isThis() || this.silent) return;
+          this.toServer.push(copy);
+          this.server?.message(copy);
+        });
+      },
+      close: () => {
+        if (!isThis()) return;
+        this.#events = null;
+        this.server?.closed();
+        this.server = null;
+      },
+    };
+  }
+
+  #newServer(): SessionServer {
+    const events = this.#events;
+    return new SessionServer({
+      replica: 1,
+      send: (message) => {
+        const copy = message.slice();
+        this.#at(this.nowMs + latencyMs, () => {
+          if (this.#events !== events || this.silent) return;
+          this.toClient.push(copy);
+          events?.message(copy);
+        });
+      },
+      close: (failure) => {
+        this.closedWith.push(failure);
+        this.#at(this.nowMs + latencyMs, () => {
+          if (this.#events === events) this.cut();
+        });
+      },
+      identify: (credentials) => {
+        const caller = callerOf(credentials);
+        return caller === null
+          ? { kind: 'failed', failure: { kind: 'accessKeyInvalid', given: 'other' } }
+          : { kind: 'caller', caller };
+      },
+      begin: (call, facts, answer) => {
+        const begun: Begun = { call, facts, answer, cancelled: false };
+        this.begun.push(begun);
+        return () => {
+          begun.cancelled = true;
+        };
+      },
+      begun: () => {
+        this.turns++;
+      },
+      soon: (task) => void this.#soon.push(task),
+      header: () => header,
+      nowMs: () => this.nowMs,
+      hold: (bytes) => {
+        if (bytes > this.heldMax) return { kind: 'memoryFull', of: 'key' };
+        this.held = bytes;
+        return null;
+      },
+      declared: (handle) => void this.declared.push(handle),
+      released: (handle) => void this.declared.splice(this.declared.indexOf(handle), 1),
+    });
+  }
+
+  #at(atMs: number, run: () => void): () => void {
+    const task: Task = { atMs, run, dead: false };
+    this.#tasks.push(task);
+    return () => {
+      task.dead = true;
+    };
+  }
+
+  #runSoon(): void {
+    while (this.#soon.length > 0) for (const task of this.#soon.splice(0)) task();
+  }
+}

@@ -1,0 +1,388 @@
+import { describe, expect, it } from 'vitest';
+import { readOf } from '../../src/api/requests.ts';
+import { assert } from '../../src/base/assert.ts';
+import { emptyBytes, utf8 } from '../../src/base/bytes.ts';
+import {
+  answerPieceBytes,
+  sessionCallsMax,
+  sessionCreditBytes,
+  sessionCreditBytesMax,
+  sessionHandlesMax,
+  sessionMessageBytes,
+  sessionReconnectMs,
+  sessionSilentMs,
+} from '../../src/limits.ts';
+import { noLease, revision } from '../../src/model/brands.ts';
+import type { CallAnswer, StoreCall } from '../../src/model/calls.ts';
+import { encodeCall } from '../../src/session/call-codec.ts';
+import { type ClientFrame, decodeServerMessage, encodeClientFrame, encodeMessage } from '../../src/session/frames.ts';
+import { Random } from '../support/random.ts';
+import { header, latencyMs, SessionPair } from './session-pair.ts';
+
+const good = { kind: 'alone', text: 'good' } as const;
+const roundTripMs = 2 * latencyMs + 1;
+
+function read(key: string): StoreCall {
+  return { kind: 'read', request: readOf({ key: utf8(key), rangeEnd: emptyBytes }) };
+}
+
+function answerOf(value: string | number): CallAnswer {
+  const bytes = typeof value === 'string' ? utf8(value) : new Uint8Array(value);
+  const at = revision(2);
+  const kv = { key: utf8('k'), value: bytes, createRevision: at, modRevision: at, version: 1, lease: noLease };
+  return { kind: 'answered', header, outcome: { kind: 'range', answer: { kvs: [kv], more: false, count: 1 } } };
+}
+
+/** A pair whose session is open. */
+function open(): { readonly pair: SessionPair; readonly handle: number } {
+  const pair = new SessionPair();
+  const handle = pair.client.declare(good);
+  const asked = pair.ask(read('first'), { id: 0, handle });
+  pair.run(100);
+  pair.begun.shift()?.answer(answerOf('first'));
+  pair.run(100);
+  expect(asked.answer).toEqual(answerOf('first'));
+  pair.toServer.length = 0;
+  pair.toClient.length = 0;
+  return { pair, handle };
+}
+
+function framesTo(pair: SessionPair): (string | undefined)[] {
+  return pair.toClient.flatMap((message) => decodeServerMessage(message)?.map(({ kind }) => kind) ?? [undefined]);
+}
+
+/** What a client that this project did not write may say. */
+function say(pair: SessionPair, ...frames: readonly ClientFrame[]): void {
+  pair.server?.message(encodeMessage(frames.map(encodeClientFrame)));
+  pair.run(roundTripMs);
+}
+
+function callFrame(id: number, handle: number, call: StoreCall = read('a')): ClientFrame {
+  return {
+    kind: 'call',
+    id,
+    handle,
+    deadlineMs: 100,
+    failedLeader: 0,
+    suspectedLeader: 0,
+    mayBeAlone: false,
+    call: encodeCall(call),
+  };
+}
+
+function declareFrame(handle: number): ClientFrame {
+  return { kind: 'declare', handle, credentials: good };
+}
+
+function helloFrame(credit: number): ClientFrame {
+  return { kind: 'hello', processId: utf8('0123456789abcdef'), credit };
+}
+
+describe('SESSION-1: calls that are made in one turn share a message, and so do answers; a lone call goes out at once', () => {
+  it('together', () => {
+    const { pair, handle } = open();
+    const asked = [1, 2, 3].map((id) => pair.ask(read(`k${id}`), { id, handle }));
+    pair.run(roundTripMs);
+    expect(pair.toServer.length).toBe(1);
+    expect(pair.turns).toBe(2);
+    for (const { answer, facts } of pair.begun) answer(answerOf(facts.writeId));
+    pair.run(roundTripMs);
+    expect(pair.toClient.length).toBe(1);
+    expect(asked.map(({ answer }) => answer?.kind)).toEqual(['answered', 'answered', 'answered']);
+  });
+
+  it('alone', () => {
+    const { pair, handle } = open();
+    pair.ask(read('a'), { id: 1, handle });
+    pair.run(latencyMs);
+    expect(pair.begun.length).toBe(1);
+  });
+});
+
+describe('SESSION-2: answers come in any order, each to its call, and none to a call that was cancelled', () => {
+  it('in the other order', () => {
+    const { pair, handle } = open();
+    const asked = [1, 2, 3].map((id) => pair.ask(read(`k${id}`), { id, handle }));
+    pair.run(roundTripMs);
+    for (const { answer, call } of pair.begun.toReversed()) {
+      assert(call.kind === 'read', 'it was a read');
+      answer(answerOf(String.fromCodePoint(...call.request.key)));
+      pair.run(3);
+    }
+    pair.run(roundTripMs);
+    expect(asked.map(({ answer }) => answer)).toEqual(['k1', 'k2', 'k3'].map(answerOf));
+  });
+
+  it('cancelled', () => {
+    const { pair, handle } = open();
+    let answers = 0;
+    const options = { id: 1, handle, deadlineMs: 5_000, failedLeader: 0, suspectedLeader: 0, mayBeAlone: false };
+    const cancel = pair.client.call(read('a'), options, () => answers++);
+    pair.run(latencyMs);
+    cancel();
+    pair.run(roundTripMs);
+    expect(pair.begun[0]?.cancelled).toBe(true);
+    pair.begun[0]?.answer(answerOf('late'));
+    pair.run(roundTripMs);
+    expect(answers).toBe(0);
+  });
+});
+
+describe('SESSION-3: where the connection breaks, calls are lost, and a new one declares what its client holds', () => {
+  it('is lost, and opened anew by the next call after a while', () => {
+    const { pair, handle } = open();
+    const lost = pair.ask(read('a'), { id: 1, handle });
+    pair.run(roundTripMs);
+    pair.cut();
+    expect(lost.answer).toEqual({ kind: 'lost' });
+    expect(pair.ask(read('a'), { id: 2, handle }).answer).toEqual({ kind: 'lost' });
+    pair.run(sessionReconnectMs);
+    const again = pair.ask(read('a'), { id: 1, handle });
+    pair.run(roundTripMs);
+    expect(pair.connections).toBe(2);
+    expect(pair.begun.at(-1)?.facts).toMatchObject({ caller: { id: 'good' }, writeId: pair.begun[0]?.facts.writeId });
+    pair.begun.at(-1)?.answer(answerOf('again'));
+    pair.run(roundTripMs);
+    expect(again.answer).toEqual(answerOf('again'));
+  });
+
+  it('waits longer each time, and not all clients equally long', () => {
+    const waits = [0, 1].map((random) => {
+      const pair = new SessionPair();
+      Object.assign(pair, { refuses: true, random });
+      const handle = pair.client.declare(good);
+      const opened: number[] = [];
+      for (let id = 1; pair.nowMs < 3_000; id++) {
+        const before = pair.connections;
+        pair.ask(read('a'), { id, handle });
+        if (pair.connections > before) opened.push(pair.nowMs);
+        pair.run(10);
+      }
+      const gaps = opened.slice(1).map((atMs, place) => atMs - (opened[place] ?? 0));
+      expect(gaps).toEqual(gaps.toSorted((left, right) => left - right));
+      return gaps[3] ?? 0;
+    });
+    expect(waits[0]).toBeLessThan(waits[1] ?? 0);
+  });
+});
+
+describe('SESSION-4: an object that woke says so, and its client declares what it holds, unanswered calls too', () => {
+  it('welcomes', () => {
+    const { pair, handle } = open();
+    const asked = pair.ask(read('a'), { id: 1, handle });
+    pair.run(latencyMs);
+    pair.sleep();
+    const next = pair.ask(read('b'), { id: 2, handle });
+    pair.run(3 * roundTripMs);
+    expect(framesTo(pair)).toEqual(['welcome']);
+    expect(pair.begun.map(({ facts }) => facts.writeId.split('.')[1])).toEqual(['1', '1', '2']);
+    for (const { answer } of pair.begun.slice(1)) answer(answerOf('awake'));
+    pair.run(roundTripMs);
+    expect([asked.answer, next.answer]).toEqual([answerOf('awake'), answerOf('awake')]);
+  });
+});
+
+describe('SESSION-5: each call is made with its handle, and what another one may is not its concern', () => {
+  it('has the caller of its handle', () => {
+    const { pair } = open();
+    const handles = ['good 1', 'good 2'].map((text) => pair.client.declare({ kind: 'alone', text }));
+    for (const [place, handle] of handles.entries()) pair.ask(read('a'), { id: place + 1, handle });
+    pair.run(roundTripMs);
+    expect(pair.begun.map(({ facts }) => facts.caller)).toEqual([
+      { kind: 'accessKey', id: 'good 1' },
+      { kind: 'accessKey', id: 'good 2' },
+    ]);
+  });
+
+  it('is refused where its credentials are no good, are no good any more, or were never declared', () => {
+    const { pair, handle } = open();
+    const bad = pair.ask(read('a'), { id: 1, handle: pair.client.declare({ kind: 'alone', text: 'bad' }) });
+    const unknown = pair.ask(read('a'), { id: 2, handle: 99 });
+    pair.run(roundTripMs);
+    pair.server?.endHandle(handle, { kind: 'unauthenticated', reason: 'revoked' });
+    const revoked = pair.ask(read('a'), { id: 3, handle });
+    pair.run(roundTripMs);
+    expect(pair.begun).toEqual([]);
+    for (const [asked, kind] of [
+      [bad, 'accessKeyInvalid'],
+      [unknown, 'accessKeyMissing'],
+      [revoked, 'unauthenticated'],
+    ] as const) {
+      expect(asked.answer).toMatchObject({ outcome: { kind: 'failed', by: 'service', failure: { kind } } });
+    }
+  });
+
+  it('is one for the same credentials, until it was released as often', () => {
+    const { pair, handle } = open();
+    expect(pair.client.declare(good)).toBe(handle);
+    pair.client.release(handle);
+    pair.run(roundTripMs);
+    expect(pair.declared).toEqual([handle]);
+    pair.client.release(handle);
+    pair.run(roundTripMs);
+    expect(pair.declared).toEqual([]);
+    expect(pair.client.declare(good)).not.toBe(handle);
+  });
+});
+
+describe('SESSION-6: nothing is sent, and no call begun, beyond the credit that the client gave', () => {
+  const large = 20 * answerPieceBytes;
+
+  it('of a client that reads nothing', () => {
+    const { pair } = open();
+    say(pair, helloFrame(4 * answerPieceBytes));
+    say(pair, callFrame(1, 1), callFrame(2, 1));
+    pair.begun[0]?.answer(answerOf(large));
+    pair.run(roundTripMs);
+    say(pair, callFrame(3, 1));
+    const sent = pair.toClient.reduce((bytes, message) => bytes + message.byteLength, 0);
+    expect(sent).toBeGreaterThan(3 * answerPieceBytes);
+    expect(sent).toBeLessThan(6 * answerPieceBytes);
+    expect(pair.begun.length).toBe(2);
+    expect(pair.held).toBeGreaterThan(large);
+
+    // A small answer overtakes the large one.
+    pair.begun[1]?.answer(answerOf('small'));
+    pair.run(roundTripMs);
+    expect(framesTo(pair).at(-1)).toBe('answer');
+
+    for (let credits = 0; credits < 20; credits++) say(pair, { kind: 'credit', bytes: 4 * answerPieceBytes });
+    expect(framesTo(pair).filter((kind) => kind === 'answer').length).toBe(2);
+    expect(pair.begun.length).toBe(3);
+    say(pair, { kind: 'credit', bytes: 4 * answerPieceBytes });
+    expect(pair.held).toBe(0);
+  });
+
+  it('and a client of this project gives it back as it reads', () => {
+    const { pair, handle } = open();
+    for (let id = 1; id <= 12; id++) {
+      const asked = pair.ask(read('a'), { id, handle });
+      pair.run(roundTripMs);
+      pair.begun.at(-1)?.answer(answerOf(sessionCreditBytes / 3));
+      pair.run(10 * roundTripMs);
+      expect(asked.answer?.kind).toBe('answered');
+    }
+    expect(pair.held).toBeLessThan(sessionCreditBytes);
+  });
+
+  it('an answer for which there is no memory is refused; what a write did is not told', () => {
+    const { pair, handle } = open();
+    pair.heldMax = large / 2;
+    const asked = pair.ask(read('a'), { id: 1, handle });
+    pair.run(roundTripMs);
+    pair.begun[0]?.answer(answerOf(large));
+    pair.run(roundTripMs);
+    expect(asked.answer).toMatchObject({ outcome: { by: 'service', failure: { kind: 'memoryFull', of: 'key' } } });
+  });
+});
+
+describe('SESSION-7: a session has sessionCallsMax calls and sessionHandlesMax handles', () => {
+  it('calls', () => {
+    const { pair, handle } = open();
+    for (let id = 1; id <= sessionCallsMax; id++) pair.ask(read('a'), { id, handle });
+    pair.run(roundTripMs);
+    expect(pair.begun.length).toBe(sessionCallsMax);
+    const beyond = pair.ask(read('a'), { id: sessionCallsMax + 1, handle });
+    pair.run(roundTripMs);
+    expect(beyond.answer).toMatchObject({ outcome: { by: 'service', failure: { kind: 'overloaded' } } });
+    expect(pair.toServer.every((message) => message.byteLength < 2 * sessionMessageBytes)).toBe(true);
+  });
+
+  it('handles', () => {
+    const { pair } = open();
+    const frames = Array.from({ length: sessionHandlesMax }, (_, place) => declareFrame(place + 1));
+    say(pair, ...frames);
+    expect(pair.closedWith).toEqual([]);
+    say(pair, declareFrame(sessionHandlesMax + 1));
+    expect(pair.closedWith.map(({ kind }) => kind)).toEqual(['badRequest']);
+  });
+
+  it('credit', () => {
+    const { pair } = open();
+    say(pair, helloFrame(sessionCreditBytesMax));
+    expect(pair.closedWith).toEqual([]);
+    say(pair, helloFrame(sessionCreditBytesMax + 1));
+    expect(pair.closedWith.length).toBe(1);
+  });
+});
+
+describe('SESSION-8: a call that is not answered in time is late, and one whose replica is silent is lost', () => {
+  it('late', () => {
+    const { pair, handle } = open();
+    const asked = pair.ask(read('a'), { id: 1, handle, deadlineMs: 300 });
+    pair.run(250);
+    expect(asked.answer).toBeNull();
+    pair.run(200);
+    expect(asked.answer).toEqual({ kind: 'late' });
+    expect(pair.begun[0]?.cancelled).toBe(true);
+  });
+
+  it('late at the replica, which answers so', () => {
+    const { pair, handle } = open();
+    say(pair, callFrame(1, handle));
+    pair.run(50);
+    pair.server?.tick();
+    expect(pair.server?.callsUnderWay).toBe(1);
+    pair.run(100);
+    pair.server?.tick();
+    pair.run(roundTripMs);
+    expect(pair.begun[0]?.cancelled).toBe(true);
+    expect(framesTo(pair)).toEqual(['answer']);
+  });
+
+  it('silent', () => {
+    const { pair, handle } = open();
+    const asked = pair.ask(read('a'), { id: 1, handle, deadlineMs: 60_000 });
+    pair.run(2 * sessionSilentMs + 1_000);
+    // It answers pings.
+    expect(asked.answer).toBeNull();
+    pair.silent = true;
+    pair.run(2 * sessionSilentMs + 1_000);
+    expect(asked.answer).toEqual({ kind: 'lost' });
+  });
+});
+
+describe('SESSION-9: whatever a client sends, its session goes on or ends, and says why', () => {
+  it('random bytes', () => {
+    const random = new Random(3);
+    for (let round = 0; round < 2_000; round++) {
+      const { pair, handle } = open();
+      const frames = [callFrame(1, handle), { kind: 'cancel', id: 1 }, { kind: 'credit', bytes: 9 }] as const;
+      const message = encodeMessage(frames.map(encodeClientFrame));
+      for (let changes = random.below(4); changes > 0; changes--) {
+        message[random.below(message.byteLength)] = random.below(256);
+      }
+      pair.server?.message(random.below(3) === 0 ? random.bytes(random.below(60)) : message);
+      pair.run(roundTripMs);
+      expect(pair.server !== null || pair.closedWith.length === 1).toBe(true);
+    }
+  });
+
+  it('a frame of a kind that is not known is passed over, and a call of such a kind is answered', () => {
+    const { pair, handle } = open();
+    pair.server?.message(encodeMessage([new Uint8Array([77, 1, 2, 3]), encodeClientFrame(callFrame(1, handle))]));
+    pair.run(roundTripMs);
+    expect(pair.begun.length).toBe(1);
+    say(pair, {
+      kind: 'call',
+      id: 2,
+      handle,
+      deadlineMs: 100,
+      failedLeader: 0,
+      suspectedLeader: 0,
+      mayBeAlone: false,
+      call: new Uint8Array([250]),
+    });
+    expect(framesTo(pair)).toEqual(['answer']);
+  });
+
+  it('a replica that goes away says so', () => {
+    const { pair, handle } = open();
+    const asked = pair.ask(read('a'), { id: 1, handle });
+    pair.run(latencyMs);
+    pair.server?.goAway({ kind: 'leaderChanged' });
+    pair.run(roundTripMs);
+    expect(asked.answer).toEqual({ kind: 'lost' });
+    expect(framesTo(pair)).toEqual(['goAway']);
+  });
+});
