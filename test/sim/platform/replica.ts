@@ -194,7 +194,8 @@ export class SimulatedReplica implements DriverPort {
   administer(request: WriteRequest, settle: (result: WriteResult) => void): void {
     this.#input(({ driver }) => {
       this.#options.checkers.history.proposed(request);
-      driver.write(request, settle);
+      // Its caller hears of it as every caller does: once it is durable.
+      driver.write(request, (result) => this.#gate(() => settle(result)));
     });
   }
 
