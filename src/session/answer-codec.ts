@@ -1,5 +1,5 @@
-// What a replica says to a call, in bytes: the outcome with the header of who answered, or who can answer instead.
-// Its version is that of the calls (`call-codec.ts`).
+// What a replica answers to a call, in bytes: the outcome with the header of the replica that answered, or which
+// replica can answer instead. Its version is that of the calls (`call-codec.ts`).
 
 import { assert, unreachable } from '../base/assert.ts';
 import { BinaryReader, BinaryWriter, MalformedBytesError } from '../base/binary.ts';
@@ -23,7 +23,7 @@ import { readQueryAnswer, writeQueryAnswer } from './query-codec.ts';
 /** The first byte of an answer. */
 const answerCode = { notLeader: 1, absent: 2, answered: 3 } as const;
 
-/** After the header of one that was answered. */
+/** The byte after the header of a call that was answered. */
 export const outcomeCode = {
   range: 1,
   put: 2,
@@ -31,7 +31,7 @@ export const outcomeCode = {
   deleteRange: 4,
   txn: 5,
   leaseGrant: 6,
-  /** Whatever has no more to say than that it was done. */
+  /** Outcomes that say no more than that the call was done. */
   compact: 7,
   done: 8,
   appliedBefore: 9,
@@ -66,7 +66,7 @@ export function encodeAnswer(answer: CallAnswer): Uint8Array {
   return writer.finish();
 }
 
-/** Bytes of keys and values are views of `bytes`. null: they are no answer. */
+/** The bytes of keys and values are views of `bytes`. Null: the bytes are no answer. */
 export function decodeAnswer(bytes: Uint8Array): CallAnswer | null {
   const reader = new BinaryReader(bytes);
   try {

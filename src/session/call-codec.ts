@@ -1,6 +1,5 @@
-// A call on a store in bytes: what a frame of a session holds, and what the gateway sends to a replica. Its version
-// is the session's (`sessionSubprotocol`). Decoding never throws, whatever the bytes are, and each call is checked
-// before it is one.
+// A call on a store in bytes, as a frame of a session holds it. Its version is that of the session (`api/v1/session.ts`
+// names the subprotocol). Decoding never throws, whatever the bytes are, and each call is checked before it is one.
 
 import { unreachable } from '../base/assert.ts';
 import { BinaryReader, BinaryWriter, MalformedBytesError } from '../base/binary.ts';
@@ -42,14 +41,14 @@ export const callCode = {
 
 export type DecodedCall =
   | { readonly kind: 'call'; readonly call: StoreCall }
-  /** It is a call, and breaks a bound. */
+  /** The bytes are a call, which breaks a bound. */
   | { readonly kind: 'refused'; readonly refusal: CallRefusal }
-  /** Newer code knows such calls. */
+  /** Newer code may know such calls. */
   | { readonly kind: 'unknown'; readonly code: number }
-  /** It is not a call. */
+  /** The bytes are no call. */
   | { readonly kind: 'malformed'; readonly detail: string };
 
-/** A transaction with more in it than a frame may hold goes to the store by another way, and is refused there. */
+/** A transaction with more in it than a frame may hold goes to the store in another way, and is refused there. */
 export function fitsFrame(call: StoreCall): boolean {
   if (call.kind !== 'write' || call.operation.kind !== 'txn') return true;
   return elementsOf(call.operation.request, callNestedMax) <= callElementsMax;
@@ -70,7 +69,7 @@ export function encodeCall(call: StoreCall): Uint8Array {
   return writer.finish();
 }
 
-/** Bytes of keys and values are views of `bytes`. */
+/** The bytes of keys and values are views of `bytes`. */
 export function decodeCall(bytes: Uint8Array): DecodedCall {
   const reader = new BinaryReader(bytes);
   try {
@@ -113,7 +112,7 @@ function writeCall(writer: BinaryWriter, call: StoreCall): void {
   }
 }
 
-/** null: of a kind that is not known. */
+/** Null: the call is of a kind that is not known. */
 function readCall(reader: BinaryReader, code: number): StoreCall | null {
   if (code === callCode.range) return { kind: 'read', request: readRange(reader) };
   if (code >= callCode.put && code <= callCode.leaseRevoke) {
@@ -158,7 +157,7 @@ function readOperation(reader: BinaryReader, code: number): ClientWrite {
       return { kind: 'compact', request: { revision: reader.float() } };
     case callCode.leaseGrant: {
       const id = leaseId(reader.signed64());
-      // The candidate is the replica's to fill in.
+      // The replica fills in the candidate.
       return { kind: 'leaseGrant', id, candidate: noLease, ttlSeconds: reader.float() };
     }
     case callCode.leaseRevoke:

@@ -1,10 +1,10 @@
-// Failures in bytes: the kind and each field by its name, so that a client reads those of newer code, too.
+// Failures in bytes: the kind, and each field with its name, so that a client can read those of newer code, too.
 
 import { assert } from '../base/assert.ts';
 import { type BinaryReader, type BinaryWriter, MalformedBytesError } from '../base/binary.ts';
 import type { FailureData, FailureValue } from '../model/calls.ts';
 
-/** What follows a field's name. */
+/** The byte after a field's name, which says what follows. */
 const valueCode = { nothing: 0, number: 1, text: 2, bytes: 3, no: 4, yes: 5, texts: 6 } as const;
 
 export function writeFailure(writer: BinaryWriter, failure: FailureData): void {

@@ -1,5 +1,5 @@
-// The messages of a session: each is a batch of frames, and each frame says how long it is, so that one of a kind
-// that is not known is passed over. `test/SPEC.md` has the form for whoever writes a client. Decoding never throws.
+// The messages of a session. Each is a batch of frames, and each frame says how long it is, so that a frame of an
+// unknown kind is passed over. `test/SPEC.md` describes the form for whoever writes a client. Decoding never throws.
 
 import { unreachable } from '../base/assert.ts';
 import { BinaryReader, BinaryWriter, MalformedBytesError } from '../base/binary.ts';
@@ -9,13 +9,13 @@ import { readFailure, writeFailure } from './failure-codec.ts';
 /** What the client says. */
 export type ClientFrame =
   /**
-   * The first on a connection, and again after each welcome. `credit`: what may be sent to the client before it says
-   * more.
+   * The first frame on a connection, and again after each welcome. `credit`: the bytes that may be sent to the client
+   * before it says more.
    */
   | { readonly kind: 'hello'; readonly processId: Uint8Array; readonly credit: number }
   | { readonly kind: 'declare'; readonly handle: number; readonly credentials: Credentials }
   | { readonly kind: 'release'; readonly handle: number }
-  /** `call`: by `call-codec.ts`. Leaders that did not answer; 0: none. */
+  /** `call`: the bytes of `call-codec.ts`. Leaders are those that did not answer; 0: none. */
   | {
       readonly kind: 'call';
       readonly id: number;
@@ -23,7 +23,7 @@ export type ClientFrame =
       readonly deadlineMs: number;
       readonly failedLeader: number;
       readonly suspectedLeader: number;
-      /** No attempt before this one may have begun the write: what its caller may do decides it here and now. */
+      /** True: no attempt before this one may have begun the write, so the leader may refuse it without the log. */
       readonly mayBeAlone: boolean;
       readonly call: Uint8Array;
     }
@@ -33,15 +33,15 @@ export type ClientFrame =
 
 /** What the replica says. */
 export type ServerFrame =
-  /** It knows nothing of this session: the client says hello, and declares anew what it holds. */
+  /** The replica knows nothing of this session, so the client says hello and declares anew what it holds. */
   | { readonly kind: 'welcome'; readonly replica: number }
-  /** `answer`: by `answer-codec.ts`, or the last part of it. */
+  /** `answer`: the bytes of `answer-codec.ts`, or the last part of them. */
   | { readonly kind: 'answer'; readonly id: number; readonly answer: Uint8Array }
-  /** A part of an answer, before others and the last. */
+  /** A part of an answer that others follow. */
   | { readonly kind: 'piece'; readonly id: number; readonly bytes: Uint8Array }
-  /** These credentials are no good, or not any more. Calls with this handle are refused. */
+  /** The credentials of this handle are no good, or no good any more. Calls with it are refused. */
   | { readonly kind: 'ended'; readonly handle: number; readonly failure: FailureData }
-  /** The replica leaves the group, or stops: calls belong elsewhere. The connection ends next. */
+  /** The replica leaves the group or stops, so calls must go elsewhere. The connection ends next. */
   | { readonly kind: 'goAway'; readonly failure: FailureData }
   | { readonly kind: 'pong'; readonly number: number };
 
@@ -51,7 +51,7 @@ const credentialsCode = { none: 0, alone: 1, named: 2, namedWithToken: 3 } as co
 
 export const processIdBytes = 16;
 
-/** null: the bytes are no message. Bytes within frames are views. */
+/** Null: the bytes are no message. Bytes within frames are views. */
 export function decodeClientMessage(bytes: Uint8Array): readonly ClientFrame[] | null {
   return decodeFrames(bytes, readClientFrame);
 }
@@ -126,7 +126,7 @@ export function encodeClientFrame(frame: ClientFrame): Uint8Array {
   return writer.finish();
 }
 
-/** null: of a kind that is not known. */
+/** Null: the frame is of a kind that is not known. */
 function readClientFrame(reader: BinaryReader, code: number): ClientFrame | null {
   switch (code) {
     case clientCode.hello:
@@ -193,7 +193,7 @@ function expectedBytes(frame: ServerFrame): number {
   return frame.kind === 'piece' ? 16 + frame.bytes.byteLength : 64;
 }
 
-/** null: of a kind that is not known. */
+/** Null: the frame is of a kind that is not known. */
 function readServerFrame(reader: BinaryReader, code: number): ServerFrame | null {
   switch (code) {
     case serverCode.welcome:

@@ -1,5 +1,5 @@
-// The client's end of a session with one replica: one connection, opened when there is a call and anew when it broke;
-// calls by their ids; credentials as handles. Pure: `SessionClientPort` has what it needs of the world.
+// The client's end of a session with one replica: one connection, which is opened when there is a call, and anew after
+// it broke; calls by their ids; credentials as handles. It is pure: `SessionClientPort` has what it needs of the world.
 
 import { assert } from '../base/assert.ts';
 import { joinBytes } from '../base/bytes.ts';
@@ -28,7 +28,7 @@ type Pending = {
   readonly frame: Uint8Array;
   readonly lateAtMs: number;
   readonly settle: (answer: SessionAnswer) => void;
-  /** Of an answer that comes in parts. */
+  /** The parts so far of an answer that comes in parts. */
   readonly pieces: Uint8Array[];
 };
 
@@ -38,7 +38,7 @@ export class SessionClient implements ReplicaSession {
   readonly #port: SessionClientPort;
   #connection: SessionConnection | null = null;
   #isOpen = false;
-  /** It counts attempts, so that what an earlier connection says is passed over. */
+  /** The number of attempts to connect, by which what an earlier connection says is passed over. */
   #attempt = 0;
   #failures = 0;
   #notBeforeMs = 0;
@@ -48,11 +48,11 @@ export class SessionClient implements ReplicaSession {
   #lastHandle = 0;
   #outbox: Uint8Array[] = [];
   #flushing = false;
-  /** Bytes of messages that were read, and whose credit was not given back. */
+  /** The bytes of messages that were read, and for which no new credit was given. */
   #read = 0;
   #heardMs = 0;
   #pings = 0;
-  /** It is to be looked whether calls are late. */
+  /** A task that looks for late calls is set. */
   #sweeping = false;
   #isClosed = false;
 
@@ -124,7 +124,7 @@ export class SessionClient implements ReplicaSession {
 
   // The connection
 
-  /** False: it broke, and is not to be tried again yet. */
+  /** False: the connection broke, and is not to be tried again yet. */
   #connects(nowMs: number): boolean {
     if (this.#connection !== null) return true;
     if (this.#isClosed || nowMs < this.#notBeforeMs) return false;
@@ -165,7 +165,10 @@ export class SessionClient implements ReplicaSession {
     this.#flushSoon();
   }
 
-  /** Others that lost theirs at the same moment come at another one. */
+  /**
+   * The wait has a random part, so that clients that lost their connections at the same moment come back at different
+   * ones.
+   */
   #closed(): void {
     const wait = Math.min(sessionReconnectMs * 2 ** this.#failures, sessionReconnectMsMax);
     if (this.#failures < 16) this.#failures++;
@@ -242,7 +245,7 @@ export class SessionClient implements ReplicaSession {
       return;
     }
     if (frame.kind === 'welcome') return this.#introduce();
-    // The replica says it once: calls with that handle are answered by the same failure.
+    // The replica says this once. Calls with that handle are answered by the same failure.
     if (frame.kind === 'goAway') return this.#disconnect();
   }
 
@@ -252,7 +255,7 @@ export class SessionClient implements ReplicaSession {
     this.#pending.delete(id);
     const { pieces } = pending;
     const answer = decodeAnswer(pieces.length === 0 ? bytes : joinBytes([...pieces, bytes]));
-    // Newer code says what this does not understand.
+    // Newer code may send what this code does not understand.
     pending.settle(answer ?? { kind: 'lost' });
   }
 
@@ -278,7 +281,7 @@ export class SessionClient implements ReplicaSession {
     this.#sweepLater();
     const silentMs = nowMs - this.#heardMs;
     if (silentMs >= 2 * sessionSilentMs) {
-      // The platform may hold a connection whose object is gone.
+      // The platform may keep a connection open whose object is gone.
       this.#connection?.close();
       this.#closed();
     } else if (silentMs >= sessionSilentMs && this.#isOpen) {

@@ -1,5 +1,5 @@
-// The replica's end of one session: which handles it knows, which calls are under way, what may be sent to its
-// client, and what waits. Pure: whoever holds the WebSocket feeds it messages, and serves the calls that it begins.
+// The replica's end of one session: which handles it knows, which calls are under way, what may be sent to its client,
+// and what waits. It is pure: whoever holds the WebSocket feeds it messages, and serves the calls that it begins.
 
 import { unreachable } from '../base/assert.ts';
 import {
@@ -27,10 +27,10 @@ export type SessionIdentity =
   | { readonly kind: 'caller'; readonly caller: Caller }
   | { readonly kind: 'failed'; readonly failure: FailureData };
 
-/** What is known of a call beside the call. */
+/** What a replica knows of a call beside the call itself. */
 export type SessionCallFacts = {
   readonly caller: Caller;
-  /** Names a write over all attempts, on whichever replica. */
+  /** The name of a write over all its attempts, on whichever replica. */
   readonly writeId: string;
   readonly failedLeader: number;
   readonly suspectedLeader: number;
@@ -40,35 +40,35 @@ export type SessionCallFacts = {
 export type SessionServerPort = {
   readonly replica: number;
   readonly send: (message: Uint8Array) => void;
-  /** For good, after what was sent. */
+  /** Ends the session for good, after what was sent. */
   readonly close: (failure: FailureData) => void;
-  /** Who calls with these. A caller of another tenant is refused. */
+  /** The caller that these credentials are of. A caller of another tenant is refused. */
   readonly identify: (credentials: Credentials) => SessionIdentity;
-  /** `settle` is called once, unless the function it returns was called before: then nobody waits any more. */
+  /** `settle` is called once, unless the function that this returns was called before: then nobody waits any more. */
   readonly begin: (call: StoreCall, facts: SessionCallFacts, settle: (answer: CallAnswer) => void) => () => void;
-  /** All calls of a message have begun: what they ask of the store goes to it together. */
+  /** All calls of a message have begun, so what they ask of the store goes to it together. */
   readonly begun: () => void;
   /** Runs the task once everything that ends in this turn has ended. */
   readonly soon: (task: () => void) => void;
   readonly header: () => ResponseHeader;
   readonly nowMs: () => number;
-  /** Holds so much of the isolate's memory in all. null: it may. */
+  /** Holds so much of the isolate's memory, this session's whole share. Null: it may be held. */
   readonly hold: (bytes: number) => FailureData | null;
-  /** Told when a caller comes with a handle, and when it goes. */
+  /** `declared` is called when a caller comes with a handle, and `released` when the handle goes. */
   readonly declared: (handle: number, caller: Caller) => void;
   readonly released: (handle: number) => void;
 };
 
 type Handle = SessionIdentity;
 type CallFrame = Extract<ClientFrame, { readonly kind: 'call' }>;
-/** `cancel` null: it has not begun, for want of credit. */
+/** `cancel` null: the call has not begun, for want of credit. */
 type UnderWay = { readonly frame: CallFrame; readonly lateAtMs: number; cancel: (() => void) | null };
 /** An answer that is sent in parts. */
 type LargeAnswer = { readonly id: number; readonly bytes: Uint8Array; offset: number };
 
 export class SessionServer {
   readonly #port: SessionServerPort;
-  /** As hex; null: nobody has said hello. */
+  /** The process id of the client, in hex. Null: the client has not said hello. */
   #processId: string | null = null;
   readonly #handles = new Map<number, Handle>();
   readonly #calls = new Map<number, UnderWay>();
@@ -76,9 +76,9 @@ export class SessionServer {
   readonly #waiting = new Set<number>();
   #frames: Uint8Array[] = [];
   #large: LargeAnswer[] = [];
-  /** What may be sent. Small answers of calls that have begun may take it below 0. */
+  /** The bytes that may be sent. Small answers of calls that have begun may take it below 0. */
   #credit = 0;
-  /** What was sent, and what may be sent for it was not given back. */
+  /** The bytes that were sent, and for which the client has given no new credit. */
   #unread = 0;
   #largeBytes = 0;
   #flushing = false;
@@ -101,7 +101,7 @@ export class SessionServer {
     this.#port.begun();
   }
 
-  /** Calls past their time are answered so; a write among them may still be done. */
+  /** Calls that are past their time are answered so. A write among them may still be done. */
   tick(): void {
     const nowMs = this.#port.nowMs();
     for (const [id, { lateAtMs, cancel }] of this.#calls) {
@@ -112,12 +112,12 @@ export class SessionServer {
     }
   }
 
-  /** The client declares what it holds anew. */
+  /** Asks the client to declare anew what it holds. */
   welcome(): void {
     this.#port.send(encodeMessage([encodeServerFrame({ kind: 'welcome', replica: this.#port.replica })]));
   }
 
-  /** The connection has ended: nobody waits. */
+  /** The connection has ended, and nobody waits. */
   closed(): void {
     this.#ended = true;
     for (const { cancel } of this.#calls.values()) cancel?.();
@@ -129,7 +129,7 @@ export class SessionServer {
     this.#port.hold(0);
   }
 
-  /** The key behind it is no good any more, or its caller may not hold a session. */
+  /** The access key behind the handle is no good any more, or its caller may not hold a session. */
   endHandle(handle: number, failure: FailureData): void {
     if (!this.#handles.has(handle)) return;
     this.#handles.set(handle, { kind: 'failed', failure });
@@ -193,7 +193,7 @@ export class SessionServer {
   // Calls
 
   #call(frame: CallFrame): void {
-    // The client asks again for what is under way: it is answered once.
+    // The client asks again for a call that is under way, which is answered once.
     if (this.#calls.has(frame.id)) return;
     if (this.#calls.size >= sessionCallsMax) return this.#fail(frame.id, { kind: 'overloaded' });
     const lateAtMs = this.#port.nowMs() + Math.min(frame.deadlineMs, requestTimeoutMs);
@@ -203,7 +203,7 @@ export class SessionServer {
     else this.#waiting.add(frame.id);
   }
 
-  /** What a client does not read is made for it no more. */
+  /** A client that does not read gets no further answers made. */
   get #mayBegin(): boolean {
     return this.#credit > 0 && this.#large.length === 0;
   }
@@ -263,7 +263,7 @@ export class SessionServer {
     this.#send({ kind: 'answer', id, answer });
   }
 
-  /** Its place in a queue is left at once. A write that is on its way may still be done. */
+  /** The call leaves its queue at once. A write that is on its way may still be done. */
   #cancel(id: number): void {
     const call = this.#calls.get(id);
     this.#calls.delete(id);
@@ -282,7 +282,7 @@ export class SessionServer {
     this.#flushSoon();
   }
 
-  /** One message for all that ends in a turn. */
+  /** Sends one message for all that ends in a turn. */
   #flushSoon(): void {
     if (this.#flushing) return;
     this.#flushing = true;
@@ -304,7 +304,7 @@ export class SessionServer {
     this.#port.hold(this.#held);
   }
 
-  /** Small frames first, then one part of a large answer where there is credit for it. */
+  /** Small frames go first, then one part of a large answer if there is credit for it. */
   #takeFrames(): Uint8Array[] {
     const frames: Uint8Array[] = [];
     let bytes = 0;
@@ -356,7 +356,7 @@ export class SessionServer {
   }
 }
 
-/** A write was done, whatever becomes of its answer. */
+/** A write was done, even if its answer may not be held. */
 function unheld(call: StoreCall, failure: FailureData): FailureData {
   return call.kind === 'write' ? { kind: 'timeout' } : failure;
 }

@@ -1,6 +1,6 @@
-// Sessions at a replica: the WebSockets behind them, and what each of their calls is served with. The protocol is the
-// business of `session/session-server.ts`. The sockets hibernate; an object that wakes says so, and each client
-// declares anew what it holds.
+// Sessions at a replica: the WebSockets behind them, and what each of their calls is served with. The protocol itself
+// is in `session/session-server.ts`. The sockets hibernate. An object that wakes says so, and each client declares anew
+// what it holds.
 
 import { parseCaller, callerText } from '../../api/caller-text.ts';
 import { closeSocket } from '../../api/close-frames.ts';
@@ -15,7 +15,7 @@ import type { Doubts } from '../calls/call-context.ts';
 import type { OpenCall, OpenCalls } from '../open-calls.ts';
 import { hasTag } from '../socket-tags.ts';
 
-/** What is used of the object. */
+/** The part of the object's state that is used here. */
 export type SessionHost = Pick<DurableObjectState, 'acceptWebSocket' | 'getWebSockets'>;
 
 export type SessionFacts = Doubts & {
@@ -30,11 +30,11 @@ export type SessionSocketsOptions = {
   readonly host: SessionHost;
   readonly replica: number;
   readonly open: OpenCalls;
-  /** What the session of this caller holds of the isolate's memory. */
+  /** The share of the isolate's memory that a session of this caller holds. */
   readonly memory: (caller: Caller) => Reservation;
   readonly identify: (credentials: Credentials) => SessionIdentity;
   readonly answer: (call: StoreCall, facts: SessionFacts) => Promise<CallAnswer>;
-  /** What the calls of a message have asked of the store goes to it now. */
+  /** Hands what the calls of a message ask of the store to the store now. */
   readonly submit: () => void;
   readonly header: () => ResponseHeader;
   readonly nowMs: () => number;
@@ -47,7 +47,7 @@ type Session = {
   readonly handles: Map<number, OpenCall>;
 };
 
-/** Tells these sockets from others that the object holds. */
+/** The tag that tells these sockets from others of the object. */
 const sessionTag = 'session';
 
 export function isSessionSocket(host: Pick<DurableObjectState, 'getTags'>, socket: WebSocket): boolean {
@@ -61,7 +61,7 @@ export class SessionSockets {
 
   constructor(options: SessionSocketsOptions) {
     this.#options = options;
-    // Those that an instance before this one accepted.
+    // The sockets that an instance before this one accepted.
     for (const socket of options.host.getWebSockets(sessionTag)) {
       const caller = callerOf(socket.deserializeAttachment());
       if (caller !== null) this.#begin(socket, caller).server.welcome();
@@ -89,7 +89,7 @@ export class SessionSockets {
     session.server.message(new Uint8Array(message));
   }
 
-  /** False: it is not that of a session, or of one that has ended. */
+  /** False: the socket is not that of a session, or its session has ended. */
   closed(socket: WebSocket): boolean {
     const session = this.#sessions.get(socket);
     session?.server.closed();
@@ -97,12 +97,12 @@ export class SessionSockets {
     return session !== undefined;
   }
 
-  /** The replica's clock: calls past their time are answered so. */
+  /** Called by the replica's clock: calls that are past their time are answered so. */
   tick(): void {
     for (const { server } of this.#sessions.values()) server.tick();
   }
 
-  /** The replica serves no more. */
+  /** Called when the replica serves no more. */
   end(failure: Failure): void {
     for (const { server } of this.#sessions.values()) server.goAway(failure);
   }
@@ -157,7 +157,7 @@ export class SessionSockets {
   }
 
   /**
-   * All answers of a turn settle in one run of microtasks, one after the other: a task that waits for a few of them
+   * All answers of a turn settle in one run of microtasks, one after the other. A task that waits for a few microtasks
    * comes after them all.
    */
   #soon(task: () => void): void {
@@ -175,7 +175,7 @@ export class SessionSockets {
   }
 
   #end(socket: WebSocket, failure: Failure): void {
-    // Until its client has closed, too, the socket is there, and more may come on it: of that nothing is done.
+    // Until its client has closed it, too, the socket is there, and more may come on it. All of that is ignored.
     socket.serializeAttachment(null);
     closeSocket(socket, failure);
     this.#forget(socket);
@@ -192,19 +192,19 @@ export class SessionSockets {
 }
 
 /**
- * To compress small frames costs more than it saves. The platform agrees to compress whatever its client offers it for,
- * unless the answer has this header; a name that the platform does not know is not sent.
+ * Compression of small frames costs more than it saves. The platform agrees to compress whenever the client offers it,
+ * unless the answer has this header. A name that the platform does not know is not sent.
  */
 const noExtension = 'none';
 
-/** Longer than the ways of the calls differ from where the store answers to where the session does. */
+/** More microtasks than the ways of two calls from the store's answer to the session's differ by. */
 const microtasksOfTurn = 8;
 
 function replicaOrNone(number: number): ReturnType<typeof replicaId> | null {
   return number === 0 ? null : replicaId(number);
 }
 
-/** null: the session has ended, or its attachment is of another form. */
+/** Null: the session has ended, or its attachment is of another form. */
 function callerOf(attachment: unknown): Caller | null {
   return typeof attachment === 'string' ? parseCaller(attachment) : null;
 }
@@ -213,6 +213,6 @@ function send(socket: WebSocket, message: Uint8Array): void {
   try {
     socket.send(message);
   } catch {
-    // The client has gone; the platform says so with its own event.
+    // The client has gone, and the platform says so with an event of its own.
   }
 }
