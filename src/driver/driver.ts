@@ -10,30 +10,27 @@
 // and again from 1 until the core asks for nothing more. Where very many entries wait to be applied, most of them wait
 // for later turns.
 
-import { assert, unreachable } from '../base/assert.ts';
-import { MalformedBytesError } from '../base/binary.ts';
-import { type LogIndex, logIndex, type ReplicaId, type Revision, type Term } from '../model/brands.ts';
+import { assert } from '../base/assert.ts';
+import { type LogIndex, logIndex, type ReplicaId, type Term } from '../model/brands.ts';
 import {
   compactionStepRows,
   logEntryBytesMax,
   proposalsInFlightMax,
   restAfterQuietTicks,
-  turnValueBytesMax,
   writesUnsureBytesMax,
 } from '../limits.ts';
 import type { Command, Operation, RevisionEvents, StoreFailure } from '../model/store.ts';
-import { applyOrUndo, isPointOperation, type UndoneCommand } from '../mvcc/careful-apply.ts';
-import { commandBytes, decodeCommands, encodeCommands, UnknownCommandVersion } from '../mvcc/codec/command-codec.ts';
+import { commandBytes, encodeCommands } from '../mvcc/codec/command-codec.ts';
 import { mayDeleteMany } from '../mvcc/large-delete.ts';
-import type { LeaseChange } from '../mvcc/leases.ts';
 import { type AnswerWithoutLog, type Applied, Store } from '../mvcc/store.ts';
 import type { WorkLimits } from '../mvcc/work-budget.ts';
-import type { Work } from '../mvcc/work-estimate.ts';
-import { type Configuration, decodeConfiguration } from '../raft/configuration.ts';
+import type { Configuration } from '../raft/configuration.ts';
 import { Raft } from '../raft/raft.ts';
-import type { Effects, Entry } from '../raft/types.ts';
-import type { NotPromise, SqlPort } from '../base/sql-port.ts';
+import type { Effects } from '../raft/types.ts';
+import type { SqlPort } from '../base/sql-port.ts';
 import { groupLevel, groupLevelMax } from '../model/levels.ts';
+import { type Answer, CommittedEntries } from './committed-entries.ts';
+import type { DriverListener, DriverPort } from './driver-port.ts';
 import { needsSecondLevel, type PeerMessage } from './envelope.ts';
 import { LogTable } from './log-table.ts';
 import { type LogBounds, usualBounds } from './log-truncation.ts';
@@ -66,57 +63,6 @@ export type RaftView = Pick<
   | 'isConfigurationCommitted'
 >;
 
-export type Step = 'sendEarly' | 'write' | 'written' | 'send' | 'answer';
-
-/** What a driver needs of its host. */
-export interface DriverPort {
-  /** Hands messages to the network. What was written before the call must be durable before they leave. */
-  send(messages: readonly PeerMessage[]): void;
-  /** This command threw and was undone, as on every replica. That is a fault of this code: tell whoever can mend it. */
-  undone(command: UndoneCommand): void;
-  /**
-   * This configuration is committed. Inside the turn that applies it: what the host keeps of it is written with
-   * it.
-   */
-  configured(configuration: Configuration): void;
-  /** This replica is not a member any more; `members` are. Comes again until the host has stopped it. */
-  removed(members: readonly ReplicaId[]): void;
-  /**
-   * The store on disk is another one, or known to be wrong. The driver is halted; the host makes a new one of what is
-   * on disk.
-   */
-  restart(reason: RestartReason): void;
-  /** More is committed than one turn applies: call `goOn` soon, after others. May come again before that. */
-  applySoon(): void;
-  /**
-   * The group has nothing to do: stop the clock until the next input. May come again after an input that changes
-   * nothing.
-   */
-  rest(): void;
-  nowMs(): number;
-  /** Comes before each step of a turn. A simulator may crash the replica here. */
-  before?(step: Step): void;
-}
-
-/** Whoever hears what a driver did, as far as it has a method for it. */
-export interface DriverListener {
-  /**
-   * Revisions that were just applied, for the watchers here. `events`: null where very many keys were deleted, more
-   * than memory may hold: history tells what came up to `revision`.
-   */
-  published?(events: readonly RevisionEvents[] | null, revision: Revision): void;
-  /** Commands that were just applied, whatever became of them: some end watches. */
-  applied?(commands: readonly Command[]): void;
-  /** What was just applied granted or ended leases, in this order. */
-  leasesChanged?(changes: readonly LeaseChange[]): void;
-  /** Another replica leads now, or nobody is known to. */
-  leaderChanged?(leader: ReplicaId | null): void;
-  /** A leader whose group has nothing else to do asks: it rests if every listener that answers says true. */
-  mayRest?(): boolean;
-  /** The group is about to rest (`DriverPort.rest`, which comes next). */
-  resting?(): void;
-}
-
 export type DriverOptions = {
   readonly id: ReplicaId;
   /** The group as it was made, or as it was when this replica joined: the log knows better once it says something. */
@@ -137,39 +83,12 @@ export type DriverOptions = {
   readonly heartbeatTicks: number;
 };
 
-type Answer = () => void;
-
-/** A committed entry with its commands. `proposal`: what waits here for it; null: nothing does. */
-type ApplicableCommands = {
-  readonly kind: 'command';
-  readonly entry: Entry;
+type AppliedEntry = {
   readonly commands: readonly Command[];
+  /** The writes that wait here for the entry; null: no writes wait. */
   readonly proposal: Proposal | null;
+  readonly applied: Applied;
 };
-type Applicable = ApplicableCommands | { readonly kind: 'noop' | 'membership'; readonly entry: Entry };
-
-/** What is applied in steps, of which each has a turn to itself. */
-type Steps = Generator<void, Applied, void>;
-type StepTaken = IteratorResult<void, Applied>;
-
-/** What a turn wrote, beside rows. */
-type Written = {
-  /** null: those of an entry that was applied in steps. */
-  events: RevisionEvents[] | null;
-  readonly answers: Answer[];
-  /** How many of the entries. */
-  applied: number;
-  /** Of the turn so far. */
-  work: Work;
-  /** The first of the entries that are left is under way. */
-  steps: Steps | null;
-};
-
-function lastStep(value: Applied): StepTaken {
-  return { done: true, value };
-}
-
-const noWork: Work = { rows: 0, valueBytes: 0 };
 
 export class Driver {
   readonly store: Store;
@@ -181,12 +100,7 @@ export class Driver {
   readonly #proposals = new Proposals();
   readonly #reads = new PendingReads();
   readonly #bounds: LogBounds;
-  /** Up to here an entry may be the one that ended the instance before this one. */
-  readonly #carefulThrough: LogIndex;
-  /** What the last turn left to be applied. */
-  #committed: readonly Applicable[] = [];
-  #steps: Steps | null = null;
-  #turnWork = noWork;
+  readonly #committed: CommittedEntries;
   #quietTicks = 0;
   #halted: string | null = null;
   #inTurn = false;
@@ -212,7 +126,6 @@ export class Driver {
     this.#sql = options.sql;
     this.#port = options.port;
     this.#log = new LogTable(options.sql);
-    this.#carefulThrough = logIndex(this.#log.lastIndex() + bounds.carefulEntries);
     this.store = new Store(options.sql, options.commandWork);
     this.#raft = new Raft({
       id: options.id,
@@ -224,6 +137,16 @@ export class Driver {
       electionTimeoutTicks: options.electionTimeoutTicks,
       heartbeatTicks: options.heartbeatTicks,
       appendEntriesMax: bounds.appendEntriesMax,
+    });
+    this.#committed = new CommittedEntries({
+      sql: options.sql,
+      store: this.store,
+      bounds,
+      carefulThrough: logIndex(this.#log.lastIndex() + bounds.carefulEntries),
+      takeProposal: (entry) => this.#proposals.take(entry),
+      applied: ({ commands, proposal }, applied, answers) => this.#applied({ commands, proposal, applied }, answers),
+      configured: (configuration, answers) => this.#configured(configuration, answers),
+      undone: (command) => options.port.undone(command),
     });
     this.#upkeep = new Upkeep({
       raft: this.#raft,
@@ -404,10 +327,7 @@ export class Driver {
    */
   #isOnItsWay(request: WriteRequest): boolean {
     if (request.digest === undefined) return false;
-    const isCommitted = this.#committed.some(
-      (each) => each.kind === 'command' && isAmong(each.proposal?.writes ?? [], request),
-    );
-    return isCommitted || this.#proposals.has(request);
+    return isAmong(this.#committed.writes, request) || this.#proposals.has(request);
   }
 
   #enqueueRead(read: Read, quiet = false): void {
@@ -442,7 +362,7 @@ export class Driver {
     this.#raft.tick();
     this.#quietTicks++;
     this.#upkeep.tick();
-    const isBusy = this.#sweeping || this.#upkeep.isBusy || this.#committed.length > 0;
+    const isBusy = this.#sweeping || this.#upkeep.isBusy || !this.#committed.isEmpty;
     if (this.#quietTicks >= restAfterQuietTicks && !isBusy && this.#raft.mayRest) {
       if (this.#listeners.every((listener) => listener.mayRest?.() ?? true)) this.#raft.rest();
     }
@@ -478,7 +398,7 @@ export class Driver {
   stop(reason: string): void {
     this.#halted = reason;
     const { unknown, refused } = this.#proposals.giveUp();
-    for (const { settle } of [...this.#takeCommitted(), ...unknown]) settle({ kind: 'unknown' });
+    for (const { settle } of [...this.#committed.takeWrites(), ...unknown]) settle({ kind: 'unknown' });
     for (const { settle } of refused) settle({ kind: 'halted', reason });
     for (const { settle } of this.#reads.takeAll()) settle({ kind: 'halted', reason });
   }
@@ -489,17 +409,17 @@ export class Driver {
     assert(!this.#inTurn, 'a turn began inside another one, or after one that threw');
     this.#inTurn = true;
     const answers: Answer[] = [];
-    this.#turnWork = noWork;
+    this.#committed.beginTurn();
     let isBehind = false;
     this.#propose(answers);
     this.#sendOthers();
     while (this.#halted === null && (isBehind ? this.#raft.hasOtherEffects : this.#hasEffects)) {
-      const waits = isBehind || this.#committed.length > 0;
+      const waits = isBehind || !this.#committed.isEmpty;
       const effects = this.#raft.takeEffects({ withCommitted: !waits });
       this.#runEffects(effects, answers, isBehind);
       this.#raft.persisted();
       this.#propose(answers);
-      isBehind ||= effects.hasMoreCommitted || this.#committed.length > 0 || this.#isEnough(this.#turnWork);
+      isBehind ||= effects.hasMoreCommitted || !this.#committed.isEmpty || this.#committed.turnIsFull;
     }
     this.#giveUpLostWrites(answers);
     // A turn that threw has no end: this instance takes no other input.
@@ -519,13 +439,8 @@ export class Driver {
     this.#port.rest();
   }
 
-  /** Of what one turn applies: others wait for theirs. */
-  #isEnough({ rows, valueBytes }: Work): boolean {
-    return rows > this.#bounds.turnRowsMax || valueBytes > turnValueBytesMax;
-  }
-
   get #hasEffects(): boolean {
-    return this.#committed.length > 0 || this.#raft.hasEffects;
+    return !this.#committed.isEmpty || this.#raft.hasEffects;
   }
 
   /** To whom has said that it knows such messages. Answers promise what was written before. */
@@ -574,130 +489,27 @@ export class Driver {
 
   #write(effects: Effects, answers: Answer[], isBehind: boolean): readonly RevisionEvents[] | null {
     const { hardState, entries, committed, messages } = effects;
-    const applicable = isBehind ? [] : [...this.#committed, ...this.#applicable(committed)];
-    if (hardState === null && entries.length === 0 && applicable.length === 0) {
+    this.#halted = this.#committed.add(committed) ?? this.#halted;
+    const mayApply = !isBehind && !this.#committed.isEmpty;
+    if (hardState === null && entries.length === 0 && !mayApply) {
       if (messages.length > 0) this.#log.touch();
       return [];
     }
-    const { events, answers: added, applied, work, steps } = this.#writeAll(effects, applicable);
-    if (!isBehind) {
-      this.#committed = applicable.slice(applied);
-      this.#steps = steps;
-    }
-    this.#turnWork = work;
-    answers.push(...added);
-    return events;
-  }
-
-  /** What cannot be decoded halts the replica before it. */
-  #applicable(committed: readonly Entry[]): readonly Applicable[] {
-    const applicable: Applicable[] = [];
-    for (const entry of committed) {
-      const { kind } = entry;
-      if (kind !== 'command') {
-        applicable.push({ kind, entry });
-        continue;
-      }
-      const proposal = this.#proposals.take(entry);
-      const commands = proposal?.commands ?? this.#decode(entry);
-      if (commands === null) break;
-      applicable.push({ kind, entry, commands, proposal });
-    }
-    return applicable;
-  }
-
-  /** What throws here ends the instance: see `SqlPort.turn`. */
-  #writeAll({ hardState, entries }: Effects, applicable: readonly Applicable[]): Written {
-    return this.#sql.turn(() => {
+    const persist = (): void => {
       if (hardState !== null) this.#log.writeHardState(hardState);
       this.#log.write(entries);
-      const written: Written = { events: [], answers: [], applied: 0, work: this.#turnWork, steps: null };
-      for (const each of applicable) {
-        if (this.#isEnough(written.work)) break;
-        const isFirst = written.applied === 0;
-        const steps = this.#stepsOf(each, isFirst);
-        if (steps !== null) {
-          if (isFirst) this.#step(each, steps, written);
-          break;
-        }
-        const more = this.#apply(each, written);
-        const { rows, valueBytes } = written.work;
-        written.work = { rows: rows + more.rows, valueBytes: valueBytes + more.valueBytes };
-        written.applied++;
-      }
-      return written;
-    });
-  }
-
-  /** null: it is applied at once. */
-  #stepsOf(applicable: Applicable, isFirst: boolean): Steps | null {
-    if (applicable.kind !== 'command') return null;
-    if (isFirst && this.#steps !== null) return this.#steps;
-    const { entry, commands } = applicable;
-    return this.store.applyInSteps(entry.index, commands, this.#bounds.deleteStepRows);
-  }
-
-  /**
-   * Steps that earlier turns have written cannot be undone. What was to be applied in steps, and has written nothing
-   * yet, is applied at once where it throws.
-   */
-  #step(applicable: Applicable, steps: Steps, written: Written): void {
-    assert(applicable.kind === 'command', 'commands are applied in steps');
-    written.work = { rows: Infinity, valueBytes: Infinity };
-    const go = (): StepTaken => steps.next();
-    const step = this.store.isUnderWay ? go() : this.#orUndone(applicable, written.answers, go, lastStep);
-    if (step.done === true) {
-      this.#applied(applicable, step.value, written);
-      written.applied++;
-    } else written.steps = steps;
-  }
-
-  #apply(applicable: Applicable, written: Written): Work {
-    const { entry } = applicable;
-    switch (applicable.kind) {
-      case 'noop':
-        this.store.skip(entry.index);
-        return noWork;
-      case 'membership':
-        this.store.skip(entry.index);
-        this.#configured(decodeConfiguration(entry.data), written.answers);
-        return noWork;
-      case 'command': {
-        const applied = this.#applyCommands(applicable, written.answers);
-        this.#applied(applicable, applied, written);
-        return applied.work;
-      }
-      default:
-        return unreachable(applicable);
+    };
+    if (!mayApply) {
+      this.#sql.turn(persist);
+      return [];
     }
+    const turn = this.#committed.apply(persist);
+    answers.push(...turn.answers);
+    return turn.events;
   }
 
-  #applyCommands(applicable: ApplicableCommands, answers: Answer[]): Applied {
-    const { entry, commands } = applicable;
-    const apply = (): Applied => this.store.apply(entry.index, commands);
-    const isPlain = commands.every(({ operation }) => isPointOperation(operation));
-    if (isPlain && entry.index > this.#carefulThrough) return apply();
-    return this.#orUndone(applicable, answers, apply, (applied) => applied);
-  }
-
-  #orUndone<Result>(
-    { entry, commands }: ApplicableCommands,
-    answers: Answer[],
-    apply: () => NotPromise<Result>,
-    resultOf: (applied: Applied) => Result,
-  ): Result {
-    const done = applyOrUndo({ sql: this.#sql, store: this.store }, { index: entry.index, commands }, apply);
-    if ('result' in done) return done.result;
-    for (const command of done.undone) answers.push(() => this.#port.undone(command));
-    return resultOf(done.applied);
-  }
-
-  #applied(applicable: Applicable, { events, leases, outcomes, work }: Applied, written: Written): void {
-    assert(applicable.kind === 'command', 'an entry with commands was applied');
-    const { commands, proposal } = applicable;
-    const { answers } = written;
-    if (events === null) written.events = null;
-    else for (const revision of events) written.events?.push(revision);
+  #applied({ commands, proposal, applied }: AppliedEntry, answers: Answer[]): void {
+    const { leases, outcomes, work } = applied;
     this.#upkeep.applied();
     this.#sweeping ||= commands.some((command) => command.operation.kind === 'compact');
     answers.push(() => {
@@ -739,18 +551,6 @@ export class Driver {
         this.#levelUnderWay = false;
       },
     });
-  }
-
-  #decode(entry: Entry): readonly Command[] | null {
-    try {
-      return decodeCommands(entry.data);
-    } catch (error) {
-      // Of what is malformed nobody knows what it was to do: to pass over it would leave the group's state.
-      if (!(error instanceof UnknownCommandVersion || error instanceof MalformedBytesError)) throw error;
-      const cannot = error instanceof MalformedBytesError ? 'is malformed' : 'cannot be applied by this version';
-      this.#halted = `log entry ${entry.index} ${cannot}: ${error.message}`;
-      return null;
-    }
   }
 
   #answerReads(effects: Effects, answers: Answer[], hasApplied: boolean): void {
@@ -798,7 +598,7 @@ export class Driver {
   }
 
   #giveUpLostWrites(answers: Answer[]): void {
-    const committed = this.#halted === null ? [] : this.#takeCommitted();
+    const committed = this.#halted === null ? [] : this.#committed.takeWrites();
     const isNothing = this.#proposals.isEmpty && committed.length === 0;
     if (isNothing || (this.#raft.role === 'leader' && this.#halted === null)) return;
     const { unknown, refused } = this.#proposals.giveUp();
@@ -806,13 +606,6 @@ export class Driver {
       for (const { settle } of [...committed, ...unknown]) settle({ kind: 'unknown' });
       for (const { settle } of refused) settle({ kind: 'notLeader', leader: this.#raft.leader });
     });
-  }
-
-  /** The writes in entries that are committed and will not be applied by this instance. */
-  #takeCommitted(): readonly Write[] {
-    const writes = this.#committed.flatMap((each) => (each.kind === 'command' ? (each.proposal?.writes ?? []) : []));
-    this.#committed = [];
-    return writes;
   }
 }
 

@@ -15,7 +15,8 @@ import {
 } from '../limits.ts';
 import type { UndoneCommand } from '../mvcc/careful-apply.ts';
 import { type Configuration, foundingConfiguration, type GroupMember } from '../raft/configuration.ts';
-import { Driver, type DriverListener, type DriverPort } from '../driver/driver.ts';
+import { Driver } from '../driver/driver.ts';
+import type { DriverListener, DriverPort } from '../driver/driver-port.ts';
 import type { Read, ReadResult } from '../driver/pending-reads.ts';
 import type { Write, WriteRequest, WriteResult } from '../driver/proposals.ts';
 import { decodeEnvelope, encodeEnvelope, type PeerMessage } from '../driver/envelope.ts';

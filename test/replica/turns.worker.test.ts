@@ -3,7 +3,8 @@
 import { runInDurableObject } from 'cloudflare:test';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { replicaId } from '../../src/model/brands.ts';
-import { Driver, type Step } from '../../src/driver/driver.ts';
+import { Driver } from '../../src/driver/driver.ts';
+import type { TurnStep } from '../../src/driver/driver-port.ts';
 import { LogTable } from '../../src/driver/log-table.ts';
 import { usualBounds } from '../../src/driver/log-truncation.ts';
 import { Store } from '../../src/mvcc/store.ts';
@@ -61,7 +62,7 @@ async function around(
 const own = replicaId(1);
 
 /** A group of one, which makes no savepoint for a put from the first entry on. */
-function driverOf(storage: DurableObjectStorage, before: (step: Step) => void): Driver {
+function driverOf(storage: DurableObjectStorage, before: (step: TurnStep) => void): Driver {
   return new Driver({
     id: own,
     founding: foundingConfiguration([{ id: own, location: '' }]),
@@ -100,9 +101,9 @@ describe('a turn that throws in an object', () => {
   });
 
   it('GROUP-TURN-5: the same of entries without a savepoint, at each statement and between the steps', async () => {
-    const steps: readonly Step[] = ['sendEarly', 'write', 'written', 'send', 'answer'];
+    const steps: readonly TurnStep[] = ['sendEarly', 'write', 'written', 'send', 'answer'];
     const name = ['turns without savepoints', 1] as const;
-    const run = (throws: number | Step): Promise<{ before: string; ended: Ended; after: string }> =>
+    const run = (throws: number | TurnStep): Promise<{ before: string; ended: Ended; after: string }> =>
       around(name, async (state) => {
         let isArmed = false;
         const driver = driverOf(state.storage, (step) => {
@@ -132,7 +133,7 @@ describe('a turn that throws in an object', () => {
       if (ended === 'ended') await expectSettled(name, done.after);
     }
     expect(nth).toBe(6);
-    const met: Step[] = [];
+    const met: TurnStep[] = [];
     for (const step of steps) {
       const done = await run(step);
       if (done.ended !== 'ended') continue;

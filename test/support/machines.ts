@@ -24,7 +24,7 @@ import { GroupRouter } from '../../src/gateway/group-router.ts';
 import { StoreCalls } from '../../src/gateway/store-calls.ts';
 import { propose } from '../../src/replica/calls/call-steps.ts';
 import { headerOf } from '../../src/replica/calls/leader-steps.ts';
-import type { Step } from '../../src/driver/driver.ts';
+import type { TurnStep } from '../../src/driver/driver-port.ts';
 import { Member } from '../../src/replica/member.ts';
 import type { MemberIdentity } from '../../src/replica/member-identity.ts';
 import type { PeerAnswer } from '../../src/replica/peers.ts';
@@ -34,7 +34,7 @@ import { TokenRing } from '../../src/tenants/token-text.ts';
 import { SimulatedSql } from '../sim/platform/simulated-sql.ts';
 import { Crash, pass } from './virtual-crash.ts';
 
-export type Point = { readonly replica: number; readonly name: Step | 'asked' | 'arrived' | 'answered' | 'told' };
+export type Point = { readonly replica: number; readonly name: TurnStep | 'asked' | 'arrived' | 'answered' | 'told' };
 /** The fault that is done to the replica at the point for which it is set. */
 export type Fault =
   /** The object crashes. What was not durable is lost, or all of it survives. */
@@ -56,9 +56,9 @@ const syncMs = 1;
 function nothing(): void {}
 
 class SteppedMember extends Member {
-  stepped: (step: Step) => void = () => {};
+  stepped: (step: TurnStep) => void = () => {};
 
-  before(step: Step): void {
+  before(step: TurnStep): void {
     this.stepped(step);
   }
 }

@@ -1,4 +1,4 @@
-import type { DriverPort } from '../../src/driver/driver.ts';
+import type { DriverPort } from '../../src/driver/driver-port.ts';
 
 /** A port of a driver that sends to nobody, and whose clock stands still. A command that throws fails the test. */
 export const quietPort: DriverPort = {

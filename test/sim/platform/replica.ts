@@ -20,7 +20,7 @@ import { openSchema } from '../../../src/mvcc/schema.ts';
 import type { WorkLimits } from '../../../src/mvcc/work-budget.ts';
 import type { Configuration } from '../../../src/raft/configuration.ts';
 import { AbsentPeers, type Joining } from '../../../src/replica/absent-peers.ts';
-import type { DriverPort, Step } from '../../../src/driver/driver.ts';
+import type { DriverPort, TurnStep } from '../../../src/driver/driver-port.ts';
 import type { WriteRequest, WriteResult } from '../../../src/driver/proposals.ts';
 import type { PeerMessage } from '../../../src/driver/envelope.ts';
 import type { LogBounds } from '../../../src/driver/log-truncation.ts';
@@ -475,7 +475,7 @@ export class SimulatedReplica implements DriverPort {
     this.#ending = 'restart';
   }
 
-  before(step: Step): void {
+  before(step: TurnStep): void {
     const { random, trace } = this.#options;
     // The chance of a crash between two steps of a large delete, which are few, is higher than elsewhere.
     const factor = this.driver?.store.isUnderWay === true ? 40 : 1;

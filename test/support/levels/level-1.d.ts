@@ -6,7 +6,7 @@ import type { LeaseChange, StoredLease } from '../../../src/mvcc/leases.ts';
 import type { Store } from '../../../src/mvcc/store.ts';
 import type { Raft } from '../../../src/raft/raft.ts';
 import type { Message } from '../../../src/raft/types.ts';
-import type { Step } from '../../../src/driver/driver.ts';
+import type { TurnStep } from '../../../src/driver/driver-port.ts';
 import type { Read, ReadResult } from '../../../src/driver/pending-reads.ts';
 import type { Write, WriteRequest, WriteResult } from '../../../src/driver/proposals.ts';
 import type { SqlPort } from '../../../src/base/sql-port.ts';
@@ -20,7 +20,7 @@ export type PortOfLevel1 = {
   rest(): void;
   mayRest?(): boolean;
   nowMs(): number;
-  before?(step: Step): void;
+  before?(step: TurnStep): void;
 };
 
 /** An expiry of a mere id did not say which grant of that id it meant. */
