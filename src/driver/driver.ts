@@ -579,11 +579,11 @@ export class Driver {
   #propose(answers: Answer[]): void {
     while (this.#mayPropose()) {
       const atMs = this.#port.nowMs();
-      const batch = this.#proposals.takeBatch(atMs, (operation) => this.#standsAlone(operation));
-      const proposed = this.#raft.propose(encodeCommands(batch.commands));
-      if (proposed !== null) this.#proposals.proposed(batch, proposed, atMs);
+      const taken = this.#proposals.takeForEntry(atMs, (operation) => this.#standsAlone(operation));
+      const proposed = this.#raft.propose(encodeCommands(taken.commands));
+      if (proposed !== null) this.#proposals.proposed(taken, proposed, atMs);
       // Leadership is being handed over: the callers find the new leader.
-      else for (const { settle } of batch.writes) answers.push(() => settle({ kind: 'notLeader', leader: null }));
+      else for (const { settle } of taken.writes) answers.push(() => settle({ kind: 'notLeader', leader: null }));
     }
   }
 

@@ -2,7 +2,7 @@
 // under way later writes wait, so that they share the next one.
 
 import { assert } from '../base/assert.ts';
-import type { LogIndex, ReplicaId, Term } from '../model/brands.ts';
+import type { ReplicaId, Term } from '../model/brands.ts';
 import {
   entryRowsMax,
   entryValueBytesMax,
@@ -19,6 +19,7 @@ import type { Caller, Command, Operation, Outcome, StoreFailure } from '../model
 import { commandBytes } from '../mvcc/codec/command-codec.ts';
 import { type Work, workAtMost } from '../mvcc/work-estimate.ts';
 import { identityOf } from '../mvcc/write-ids.ts';
+import type { Position } from '../raft/log.ts';
 import type { Entry } from '../raft/types.ts';
 
 /**
@@ -65,13 +66,12 @@ export type Write = {
 };
 
 type QueuedWrite = Write & { readonly bytes: number; readonly work: Work };
-type Place = { readonly index: LogIndex; readonly term: Term };
 /** What goes into one entry. */
-export type Batch = {
+export type EntryToPropose = {
   readonly commands: readonly Command[];
   readonly writes: readonly Write[];
 };
-export type Proposal = Place & Batch;
+export type Proposal = Position & EntryToPropose;
 
 export class Proposals {
   #queued: QueuedWrite[] = [];
@@ -118,13 +118,13 @@ export class Proposals {
   }
 
   /** Those that have waited longest, as many as one entry holds, or one that has it to itself. */
-  takeBatch(nowMs: number, standsAlone: (operation: Operation) => boolean = () => false): Batch {
+  takeForEntry(nowMs: number, standsAlone: (operation: Operation) => boolean = () => false): EntryToPropose {
     const writes = this.#takeWrites(standsAlone);
     return { writes, commands: writes.map((write) => ({ ...write.request, atMs: nowMs })) };
   }
 
-  proposed(batch: Batch, { index, term }: Place, nowMs: number): void {
-    this.#inFlight.push({ ...batch, index, term });
+  proposed(taken: EntryToPropose, { index, term }: Position, nowMs: number): void {
+    this.#inFlight.push({ ...taken, index, term });
     this.#lastMs = nowMs;
   }
 

@@ -4,7 +4,7 @@ import { unreachable } from '../base/assert.ts';
 import { type BinaryReader, type BinaryWriter, MalformedBytesError } from '../base/binary.ts';
 import { logIndex, type ReplicaId, term } from '../model/brands.ts';
 import { readName, writeName } from '../mvcc/snapshot/snapshot-page.ts';
-import type { PeerMessage, SnapshotMessage, SnapshotPlace } from './snapshot-messages.ts';
+import type { PeerMessage, SnapshotMessage, TransferPoint } from './snapshot-messages.ts';
 
 const kinds: readonly string[] = [
   'snapshotAsk',
@@ -28,15 +28,15 @@ export function writeSnapshotMessage(writer: BinaryWriter, message: SnapshotMess
     case 'snapshotAsk':
       writer.boolean(message.name !== null);
       if (message.name !== null) writeName(writer, message.name);
-      return writePlace(writer, message.place);
+      return writePoint(writer, message.point);
     case 'snapshotPart':
       writeName(writer, message.name);
       writer.varint(message.term);
       writer.bytes(message.configuration);
-      writePlace(writer, message.place);
+      writePoint(writer, message.point);
       writer.bytes(message.bytes);
       writer.boolean(message.next !== null);
-      if (message.next !== null) writePlace(writer, message.next);
+      if (message.next !== null) writePoint(writer, message.next);
       return;
     case 'snapshotGone':
       return writeName(writer, message.name);
@@ -56,16 +56,16 @@ export function readSnapshotMessage(
   switch (kind) {
     case 'snapshotAsk': {
       const name = reader.boolean() ? readName(reader) : null;
-      return { ...sides, kind, name, place: readPlace(reader) };
+      return { ...sides, kind, name, point: readPoint(reader) };
     }
     case 'snapshotPart': {
       const name = readName(reader);
       const entryTerm = term(reader.varint());
       const configuration = reader.bytes();
-      const place = readPlace(reader);
+      const point = readPoint(reader);
       const bytes = reader.bytes();
-      const next = reader.boolean() ? readPlace(reader) : null;
-      return { ...sides, kind, name, term: entryTerm, configuration, place, bytes, next };
+      const next = reader.boolean() ? readPoint(reader) : null;
+      return { ...sides, kind, name, term: entryTerm, configuration, point, bytes, next };
     }
     case 'snapshotGone':
       return { ...sides, kind, name: readName(reader) };
@@ -76,16 +76,16 @@ export function readSnapshotMessage(
   }
 }
 
-function writePlace(writer: BinaryWriter, place: SnapshotPlace): void {
-  if (place.kind === 'head') {
+function writePoint(writer: BinaryWriter, point: TransferPoint): void {
+  if (point.kind === 'head') {
     writer.byte(0);
-    return writer.varint(place.part);
+    return writer.varint(point.part);
   }
-  writer.byte(place.after === null ? 1 : 2);
-  if (place.after !== null) writer.bytes(place.after);
+  writer.byte(point.after === null ? 1 : 2);
+  if (point.after !== null) writer.bytes(point.after);
 }
 
-function readPlace(reader: BinaryReader): SnapshotPlace {
+function readPoint(reader: BinaryReader): TransferPoint {
   const code = reader.byte();
   if (code === 0) return { kind: 'head', part: reader.varint() };
   if (code > 2) throw new MalformedBytesError(`a place of kind ${code}`);

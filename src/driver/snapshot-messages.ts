@@ -7,7 +7,7 @@ import type { Message } from '../raft/types.ts';
 import type { SnapshotName } from '../mvcc/snapshot/snapshot-source.ts';
 
 /** A part of the head, by its number; or what follows a cursor of the rows (null: their beginning). */
-export type SnapshotPlace =
+export type TransferPoint =
   | { readonly kind: 'head'; readonly part: number }
   | { readonly kind: 'rows'; readonly after: Uint8Array | null };
 
@@ -19,7 +19,7 @@ export type SnapshotMessage = { readonly from: ReplicaId; readonly to: ReplicaId
       readonly kind: 'snapshotAsk';
       /** null: any, the newest there is. */
       readonly name: SnapshotName | null;
-      readonly place: SnapshotPlace;
+      readonly point: TransferPoint;
     }
   | {
       readonly kind: 'snapshotPart';
@@ -28,10 +28,10 @@ export type SnapshotMessage = { readonly from: ReplicaId; readonly to: ReplicaId
       readonly term: Term;
       /** The group as of that entry (`encodeConfiguration`). */
       readonly configuration: Uint8Array;
-      readonly place: SnapshotPlace;
+      readonly point: TransferPoint;
       readonly bytes: Uint8Array;
       /** null: this was the last part. */
-      readonly next: SnapshotPlace | null;
+      readonly next: TransferPoint | null;
     }
   /** The sender cannot go on with it: it has compacted beyond it, or is not as far. */
   | { readonly kind: 'snapshotGone'; readonly name: SnapshotName }

@@ -6,10 +6,10 @@ import { assert } from '../base/assert.ts';
 import { MalformedBytesError } from '../base/binary.ts';
 import type { ReplicaId } from '../model/brands.ts';
 import { snapshotAskAgainTicks } from '../limits.ts';
-import { isSameName, isSamePlace, type SnapshotName } from '../mvcc/snapshot/snapshot-page.ts';
+import { isSameName, isSameCursor, type SnapshotName } from '../mvcc/snapshot/snapshot-page.ts';
 import { SnapshotSink } from '../mvcc/snapshot/snapshot-sink.ts';
 import type { SqlPort } from '../base/sql-port.ts';
-import type { SnapshotMessage, SnapshotPlace } from './snapshot-messages.ts';
+import type { SnapshotMessage, TransferPoint } from './snapshot-messages.ts';
 
 type Ask = Extract<SnapshotMessage, { readonly kind: 'snapshotAsk' }>;
 type Part = Extract<SnapshotMessage, { readonly kind: 'snapshotPart' }>;
@@ -22,7 +22,7 @@ export type Received =
   /** All is here, and `finish` puts it in place. `last` says where the log goes on. */
   | { readonly kind: 'complete'; readonly last: Part };
 
-const beginning: SnapshotPlace = { kind: 'head', part: 0 };
+const beginning: TransferPoint = { kind: 'head', part: 0 };
 
 export class SnapshotReceiver {
   readonly #own: ReplicaId;
@@ -32,7 +32,7 @@ export class SnapshotReceiver {
   #from: ReplicaId | null = null;
   /** null: whichever the sender opens. */
   #name: SnapshotName | null = null;
-  #place: SnapshotPlace = beginning;
+  #next: TransferPoint = beginning;
   #head: Uint8Array[] = [];
   #ticks = 0;
   /** There may be rows of a snapshot that nobody wants any more, or of the store that one took the place of. */
@@ -59,7 +59,7 @@ export class SnapshotReceiver {
     if (this.#from === null) {
       const progress = this.#sink.progress?.isComplete === false ? this.#sink.progress : null;
       this.#name = progress?.name ?? null;
-      this.#place = progress === null ? beginning : { kind: 'rows', after: progress.cursor };
+      this.#next = progress === null ? beginning : { kind: 'rows', after: progress.cursor };
       this.#head = [];
     }
     this.#from = from;
@@ -97,7 +97,7 @@ export class SnapshotReceiver {
       return { kind: 'nothing' };
     }
     if (part.next === null) return { kind: 'complete', last: part };
-    this.#place = part.next;
+    this.#next = part.next;
     const ask = this.#ask(part.from);
     return ask === null ? { kind: 'nothing' } : { kind: 'ask', ask };
   }
@@ -114,9 +114,9 @@ export class SnapshotReceiver {
     this.#from = null;
   }
 
-  #take({ name, place, bytes, next }: Part): void {
+  #take({ name, point, bytes, next }: Part): void {
     this.#name = name;
-    if (place.kind === 'rows') {
+    if (point.kind === 'rows') {
       this.#sql.transaction(() => this.#sink.write(bytes, next?.kind === 'rows' ? next.after : null));
       return;
     }
@@ -127,15 +127,15 @@ export class SnapshotReceiver {
     this.#head = [];
   }
 
-  #isExpected({ name, place }: Part): boolean {
+  #isExpected({ name, point }: Part): boolean {
     if (this.#name !== null && !isSameName(this.#name, name)) return false;
-    if (place.kind === 'head') return this.#place.kind === 'head' && this.#place.part === place.part;
-    return this.#place.kind === 'rows' && isSamePlace(this.#place.after, place.after);
+    if (point.kind === 'head') return this.#next.kind === 'head' && this.#next.part === point.part;
+    return this.#next.kind === 'rows' && isSameCursor(this.#next.after, point.after);
   }
 
   #startOver(): void {
     this.#name = null;
-    this.#place = beginning;
+    this.#next = beginning;
     this.#head = [];
     if (this.#sink.progress === null) return;
     this.#sql.transaction(() => this.#sink.abandon());
@@ -151,6 +151,6 @@ export class SnapshotReceiver {
     this.#ticks = 0;
     if (this.#clearing) this.#clearStep();
     if (this.#clearing) return null;
-    return { kind: 'snapshotAsk', from: this.#own, to, name: this.#name, place: this.#place };
+    return { kind: 'snapshotAsk', from: this.#own, to, name: this.#name, point: this.#next };
   }
 }

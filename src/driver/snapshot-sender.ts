@@ -19,7 +19,7 @@ import type { Store } from '../mvcc/store.ts';
 import { type Configuration, encodeConfiguration } from '../raft/configuration.ts';
 import type { SqlPort } from '../base/sql-port.ts';
 import type { LogBounds } from './log-truncation.ts';
-import type { SnapshotMessage, SnapshotPlace } from './snapshot-messages.ts';
+import type { SnapshotMessage, TransferPoint } from './snapshot-messages.ts';
 
 type Ask = Extract<SnapshotMessage, { readonly kind: 'snapshotAsk' }>;
 
@@ -109,10 +109,10 @@ export class SnapshotSender {
     for (const [receiver, { match }] of this.#catchUps) if (match < first) this.#catchUps.delete(receiver);
   }
 
-  answer({ from: receiver, to, name, place }: Ask): SnapshotMessage {
+  answer({ from: receiver, to, name, point }: Ask): SnapshotMessage {
     const sides = { from: to, to: receiver };
     const transfer = name === null ? this.#open(receiver) : this.#continue(receiver, name);
-    const read = transfer === null ? null : this.#read(transfer, name === null ? firstPlace : place);
+    const read = transfer === null ? null : this.#read(transfer, name === null ? firstPoint : point);
     if (transfer === null || read === null) {
       assert(name !== null, 'a snapshot that was just opened can be read');
       this.#end(receiver);
@@ -163,16 +163,16 @@ export class SnapshotSender {
     this.#catchUps.delete(receiver);
   }
 
-  #read({ name, head }: Transfer, place: SnapshotPlace): Read | null {
-    if (place.kind === 'head') {
-      const bytes = head[place.part];
+  #read({ name, head }: Transfer, point: TransferPoint): Read | null {
+    if (point.kind === 'head') {
+      const bytes = head[point.part];
       if (bytes === undefined) return null;
-      const isLast = place.part === head.length - 1;
-      return { place, bytes, next: isLast ? { kind: 'rows', after: null } : { kind: 'head', part: place.part + 1 } };
+      const isLast = point.part === head.length - 1;
+      return { point, bytes, next: isLast ? { kind: 'rows', after: null } : { kind: 'head', part: point.part + 1 } };
     }
-    const page = this.#page(name, place.after);
+    const page = this.#page(name, point.after);
     if (page === null) return null;
-    return { place, bytes: page.page, next: page.next === null ? null : { kind: 'rows', after: page.next } };
+    return { point, bytes: page.page, next: page.next === null ? null : { kind: 'rows', after: page.next } };
   }
 
   /** A cursor that is none, as another version's may be, cannot be gone on from. */
@@ -186,6 +186,6 @@ export class SnapshotSender {
   }
 }
 
-type Read = { readonly place: SnapshotPlace; readonly bytes: Uint8Array; readonly next: SnapshotPlace | null };
+type Read = { readonly point: TransferPoint; readonly bytes: Uint8Array; readonly next: TransferPoint | null };
 
-const firstPlace: SnapshotPlace = { kind: 'head', part: 0 };
+const firstPoint: TransferPoint = { kind: 'head', part: 0 };

@@ -34,7 +34,7 @@ const selectNewestFirst = `SELECT log_index, body, last_revision, part FROM batc
  * The key of a batch's row. `lastRevision` is the store's revision after the batch; entries without a revision share
  * that of the entry before.
  */
-export type BatchPlace = { readonly lastRevision: Revision; readonly logIndex: LogIndex };
+export type BatchId = { readonly lastRevision: Revision; readonly logIndex: LogIndex };
 
 /**
  * The running hash after an entry, and the last key that was scrubbed. Null: the next scrub begins with the first key.
@@ -196,25 +196,25 @@ export class Batches {
   }
 
   /** `hashed`: null in a group of level 1, whose rows have no column for it. */
-  append(place: BatchPlace, writesTotal: number, body: Uint8Array, hashed: Hashed | null): void {
+  append(batch: BatchId, writesTotal: number, body: Uint8Array, hashed: Hashed | null): void {
     for (let part = 0, offset = 0; offset < body.byteLength; part++, offset += batchPartBytesMax) {
       const bytes = body.subarray(offset, offset + batchPartBytesMax);
       const isLast = offset + batchPartBytesMax >= body.byteLength;
-      this.appendPart(place, part, { writesTotal, bytes, hashed: isLast ? hashed : null });
+      this.appendPart(batch, part, { writesTotal, bytes, hashed: isLast ? hashed : null });
     }
   }
 
   /** The parts come in their order, and the last one has the hash. */
-  appendPart(place: BatchPlace, part: number, { writesTotal, bytes, hashed }: BatchPart): void {
-    const row = [place.lastRevision, place.logIndex, part, writesTotal, bytes] as const;
+  appendPart(batch: BatchId, part: number, { writesTotal, bytes, hashed }: BatchPart): void {
+    const row = [batch.lastRevision, batch.logIndex, part, writesTotal, bytes] as const;
     if (hashed === null) this.#sql.run(insertPart, ...row);
     else if ((hashed.digests ?? null) === null) this.#sql.run(insertHashedPart, ...row, hashed.hash, hashed.scrubbed);
     else this.#sql.run(insertDigestedPart, ...row, hashed.hash, hashed.scrubbed, hashed.digests ?? null);
   }
 
   /** The bytes that `BatchRecord.digests` made. Only a store of format 4 has them. */
-  digests(place: BatchPlace): Uint8Array | null {
-    const value = this.#sql.all(selectDigests, place.lastRevision, place.logIndex)[0]?.[0] ?? null;
+  digests(batch: BatchId): Uint8Array | null {
+    const value = this.#sql.all(selectDigests, batch.lastRevision, batch.logIndex)[0]?.[0] ?? null;
     return value === null ? null : bytesOf(value);
   }
 
@@ -225,7 +225,7 @@ export class Batches {
     return { hash: numberOf(hash), scrubbed: scrubbed === null ? null : bytesOf(scrubbed) };
   }
 
-  newest(): (BatchPlace & { readonly writesTotal: number }) | null {
+  newest(): (BatchId & { readonly writesTotal: number }) | null {
     const row = this.#sql.all(selectNewest, this.#through)[0];
     if (row === undefined) return null;
     const [last, index, writesTotal] = row;
@@ -240,17 +240,17 @@ export class Batches {
   *changesFrom(from: Revision): Generator<ChangedKeys, void, void> {
     for (const [last, index, body] of this.#sql.iterate(selectFrom, from, this.#through)) {
       const first = bytesOf(body);
-      const place = { lastRevision: revision(numberOf(last)), logIndex: logIndex(numberOf(index)) };
+      const batch = { lastRevision: revision(numberOf(last)), logIndex: logIndex(numberOf(index)) };
       const reader = new BinaryReader(first);
       const changesBytes = reader.varint();
       if (changesBytes <= reader.remaining) yield* changesIn(first);
-      else yield* this.#changesInParts(place, { begin: first.byteLength - reader.remaining, changesBytes });
+      else yield* this.#changesInParts(batch, { begin: first.byteLength - reader.remaining, changesBytes });
     }
   }
 
   /** The changes of a batch of several parts, which are never in memory together. */
   *#changesInParts(
-    { lastRevision, logIndex: index }: BatchPlace,
+    { lastRevision, logIndex: index }: BatchId,
     { begin, changesBytes }: { readonly begin: number; readonly changesBytes: number },
   ): Generator<ChangedKeys, void, void> {
     const partAt = (part: number): Uint8Array | null => {
@@ -261,7 +261,7 @@ export class Batches {
     for (let reader = new PartsReader(partAt, { part: 0, begin: 0, offset: begin }); reader.at < end;) {
       const changed = revision(reader.varint());
       const count = reader.varint();
-      const keys = new ChangedKeysInParts(partAt, reader.place, count);
+      const keys = new ChangedKeysInParts(partAt, reader.offset, count);
       yield { revision: changed, count, keys };
       reader = new PartsReader(partAt, keys.end);
     }
@@ -273,21 +273,21 @@ export class Batches {
     if (row === undefined) return true;
     const [last, index, writesTotal] = row;
     if (numberOf(writesTotal) <= forgotten) return true;
-    const place = { lastRevision: revision(numberOf(last)), logIndex: logIndex(numberOf(index)) };
-    return numberOf(writesTotal) - this.#countWrites(place) <= Math.max(0, forgotten);
+    const batch = { lastRevision: revision(numberOf(last)), logIndex: logIndex(numberOf(index)) };
+    return numberOf(writesTotal) - this.#countWrites(batch) <= Math.max(0, forgotten);
   }
 
-  #countWrites(place: BatchPlace): number {
+  #countWrites(batch: BatchId): number {
     let count = 0;
-    for (const _ of this.writesAt(place)) count++;
+    for (const _ of this.writesAt(batch)) count++;
     return count;
   }
 
   /** The writes in their order. The changes before them, which may be very many, are not kept in memory. */
-  *writesAt(place: BatchPlace): Generator<WrittenId, void, void> {
+  *writesAt(batch: BatchId): Generator<WrittenId, void, void> {
     const parts: Uint8Array[] = [];
     let changesLeft: number | null = null;
-    for (const [value] of this.#sql.iterate(selectOne, place.lastRevision, place.logIndex)) {
+    for (const [value] of this.#sql.iterate(selectOne, batch.lastRevision, batch.logIndex)) {
       const part = bytesOf(value);
       if (changesLeft === null) {
         const reader = new BinaryReader(part);
@@ -302,22 +302,22 @@ export class Batches {
   }
 
   /** The writes of each batch. */
-  *newestFirst(): Generator<{ readonly place: BatchPlace; readonly writes: Iterable<WrittenId> }, void, void> {
+  *newestFirst(): Generator<{ readonly batch: BatchId; readonly writes: Iterable<WrittenId> }, void, void> {
     let hasParts = false;
     for (const [index, body, last, part] of this.#sql.iterate(selectNewestFirst, this.#through)) {
       if (part !== 0) {
         hasParts = true;
         continue;
       }
-      const place = { lastRevision: revision(numberOf(last)), logIndex: logIndex(numberOf(index)) };
-      yield { place, writes: hasParts ? this.writesAt(place) : writesIn(bytesOf(body)) };
+      const batch = { lastRevision: revision(numberOf(last)), logIndex: logIndex(numberOf(index)) };
+      yield { batch, writes: hasParts ? this.writesAt(batch) : writesIn(bytesOf(body)) };
       hasParts = false;
     }
   }
 }
 
 /** The position of a reader of parts: within which part, and where that part begins in the whole. */
-type PartsPlace = { readonly part: number; readonly begin: number; readonly offset: number };
+type PartsOffset = { readonly part: number; readonly begin: number; readonly offset: number };
 type PartAt = (part: number) => Uint8Array | null;
 
 /**
@@ -333,7 +333,7 @@ class PartsReader {
   #part: number;
   #begin: number;
 
-  constructor(partAt: PartAt, { part, begin, offset }: PartsPlace) {
+  constructor(partAt: PartAt, { part, begin, offset }: PartsOffset) {
     this.#partAt = partAt;
     this.#bytes = partAt(part) ?? emptyBytes;
     this.#lengths = [this.#bytes.byteLength];
@@ -342,7 +342,7 @@ class PartsReader {
     this.#offset = offset;
   }
 
-  get place(): PartsPlace {
+  get offset(): PartsOffset {
     return { part: this.#part, begin: this.#begin, offset: this.#offset };
   }
 
@@ -398,11 +398,11 @@ const numberBytesMax = 8;
 /** The result may be iterated again and again. */
 class ChangedKeysInParts {
   readonly #partAt: PartAt;
-  readonly #begin: PartsPlace;
+  readonly #begin: PartsOffset;
   readonly #count: number;
-  #end: PartsPlace | null = null;
+  #end: PartsOffset | null = null;
 
-  constructor(partAt: PartAt, begin: PartsPlace, count: number) {
+  constructor(partAt: PartAt, begin: PartsOffset, count: number) {
     this.#partAt = partAt;
     this.#begin = begin;
     this.#count = count;
@@ -411,11 +411,11 @@ class ChangedKeysInParts {
   *[Symbol.iterator](): Generator<ChangedKey, void, void> {
     const reader = new PartsReader(this.#partAt, this.#begin);
     for (let read = 0; read < this.#count; read++) yield reader.changedKey();
-    this.#end = reader.place;
+    this.#end = reader.offset;
   }
 
   /** What follows the last change. */
-  get end(): PartsPlace {
+  get end(): PartsOffset {
     if (this.#end === null) for (const _ of this);
     assert(this.#end !== null, 'all keys were read');
     return this.#end;

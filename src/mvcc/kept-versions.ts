@@ -19,12 +19,12 @@ export type KeptVersion = {
 
 /** `compacted`: -1: there was no compaction. */
 export type KeptView = { readonly revision: number; readonly compacted: number };
-export type VersionPlace = { readonly key: Uint8Array; readonly mod: number };
+export type VersionCursor = { readonly key: Uint8Array; readonly mod: number };
 /** `version` null: the view does not have the row. */
-export type ScannedVersion = { readonly place: VersionPlace; readonly version: KeptVersion | null };
+export type ScannedVersion = { readonly at: VersionCursor; readonly version: KeptVersion | null };
 
 /** Before every row: no revision is 0. */
-export const firstPlace: VersionPlace = { key: Uint8Array.of(0), mod: 0 };
+export const beforeAllVersions: VersionCursor = { key: Uint8Array.of(0), mod: 0 };
 
 // Both halves are read in the order of their tables, and merged row by row. Rows that the view does not have are left
 // out here and not in SQL, so that the reader knows how much was looked at.
@@ -46,13 +46,13 @@ const sliceRows = 100;
 export function* scanVersions(
   sql: SqlPort,
   view: KeptView,
-  after: VersionPlace,
+  after: VersionCursor,
 ): Generator<ScannedVersion, void, void> {
   for (let reached = after; ;) {
     const rows = sql.all(selectVersions, reached.key, reached.mod, sliceRows);
     for (const row of rows) {
       reached = { key: bytesOf(row[0]), mod: numberOf(row[1]) };
-      yield { place: reached, version: versionOf(sql, row, view) };
+      yield { at: reached, version: versionOf(sql, row, view) };
     }
     if (rows.length < sliceRows) return;
   }

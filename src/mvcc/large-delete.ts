@@ -18,7 +18,7 @@ import { emptyBytes } from '../base/bytes.ts';
 import { deleteMeasureFactor, deleteStepKeyBytes, previousKeptBytesMax, rangeAnswerBytesMax } from '../limits.ts';
 import type { Operation } from '../model/store.ts';
 import type { SqlPort, SqlRow, SqlValue } from '../base/sql-port.ts';
-import { type Batches, type BatchPlace, type Hashed, writeChangedKey } from './batches.ts';
+import { type Batches, type BatchId, type Hashed, writeChangedKey } from './batches.ts';
 import { crc32 } from './hash/checksum.ts';
 import { type KeySpan, spanOf } from './key-range.ts';
 import { pairOverheadBytes } from './range.ts';
@@ -264,7 +264,7 @@ export class LargeDelete {
    * The last step, from which on everything that was written is seen. `writes`: the ids of the entry's writes with
    * their outcomes, as they stand in the record. `hashed`: the hash that the last row has.
    */
-  finish(writes: Uint8Array, writesTotal: number, hashed: (written: number) => Hashed | null): BatchPlace {
+  finish(writes: Uint8Array, writesTotal: number, hashed: (written: number) => Hashed | null): BatchId {
     const progress = this.#progress;
     assert(this.hasMoved, 'all keys have moved');
     const { lastRevision: revision } = this;

@@ -5,7 +5,7 @@
 // any other. A caller may have its answer from a retry while an earlier attempt is still on its way: were that one to
 // run when it comes, a write that was answered "nothing was changed" would change something afterwards.
 
-import type { BatchPlace, BatchRecord } from './batches.ts';
+import type { BatchId, BatchRecord } from './batches.ts';
 import { type Batches, digestIn } from './batches.ts';
 import { assert } from '../base/assert.ts';
 import type { LogIndex } from '../model/brands.ts';
@@ -22,7 +22,7 @@ export function identityOf(command: Pick<Command, 'caller' | 'writeId'>): string
 }
 
 /** Null: the write is in the batch that is being applied. */
-type Place = BatchPlace | null;
+type BatchOfWrite = BatchId | null;
 
 /** `nth`: the position among the writes of its entry. */
 type EntryWrite = { readonly outcome: Uint8Array; readonly nth: number };
@@ -33,7 +33,7 @@ export class RememberedWrites {
   /** How many writes were ever remembered. */
   #total: number;
   /** The ids are read from the rows when the first write comes: a store that is only read never needs them. */
-  #places: Map<string, Place> | null = null;
+  #batchOf: Map<string, BatchOfWrite> | null = null;
   /**
    * The identity of the nth write stands at n modulo the window, so the one that is forgotten is found without walking
    * through the holes of a map.
@@ -41,7 +41,7 @@ export class RememberedWrites {
   readonly #window: string[] = [];
   #underWay: string[] = [];
   /** The writes of the entry that was looked into last: some hundred bytes for each, and no more than its row has. */
-  #latest: { readonly place: BatchPlace; readonly writes: EntryWrites } | null = null;
+  #latest: { readonly batch: BatchId; readonly writes: EntryWrites } | null = null;
 
   constructor(batches: Batches, total: number) {
     this.#batches = batches;
@@ -57,10 +57,10 @@ export class RememberedWrites {
   }
 
   find(identity: string, record: BatchRecord | null): Outcome | null {
-    const place = this.#loaded().get(identity);
-    if (place === undefined) return null;
+    const batch = this.#loaded().get(identity);
+    if (batch === undefined) return null;
     const outcome =
-      place === null ? (record?.outcomeOf(identity) ?? null) : (this.#writesAt(place).get(identity)?.outcome ?? null);
+      batch === null ? (record?.outcomeOf(identity) ?? null) : (this.#writesAt(batch).get(identity)?.outcome ?? null);
     assert(outcome !== null, 'a remembered write has its outcome');
     return decodeOutcome(outcome);
   }
@@ -70,54 +70,54 @@ export class RememberedWrites {
    * their digests at another time, and not on every replica.
    */
   digestOf(identity: string, record: BatchRecord | null, from: LogIndex): bigint | null {
-    const place = this.#loaded().get(identity);
-    if (place === undefined) return null;
-    if (place === null) return record?.digestOf(identity) ?? null;
-    const digests = place.logIndex > from ? this.#batches.digests(place) : null;
-    return digests === null ? null : digestIn(digests, this.#writesAt(place).get(identity)?.nth ?? Infinity);
+    const batch = this.#loaded().get(identity);
+    if (batch === undefined) return null;
+    if (batch === null) return record?.digestOf(identity) ?? null;
+    const digests = batch.logIndex > from ? this.#batches.digests(batch) : null;
+    return digests === null ? null : digestIn(digests, this.#writesAt(batch).get(identity)?.nth ?? Infinity);
   }
 
   remember(identity: string, outcome: Outcome, record: BatchRecord, digest: bigint | null): void {
-    const places = this.#loaded();
+    const batchOf = this.#loaded();
     record.addWrite(identity, encodeOutcome(outcome), digest);
-    places.set(identity, null);
+    batchOf.set(identity, null);
     this.#underWay.push(identity);
     const slot = this.#total % rememberedWritesMax;
     const leaving = this.#window[slot];
-    if (leaving !== undefined) places.delete(leaving);
+    if (leaving !== undefined) batchOf.delete(leaving);
     this.#window[slot] = identity;
     this.#total++;
   }
 
   /** The batch that was under way is in its row now. */
-  settle(place: BatchPlace): void {
-    const places = this.#loaded();
-    for (const identity of this.#underWay) if (places.has(identity)) places.set(identity, place);
+  settle(batch: BatchId): void {
+    const batchOf = this.#loaded();
+    for (const identity of this.#underWay) if (batchOf.has(identity)) batchOf.set(identity, batch);
     this.#underWay = [];
   }
 
   /** Retries come together, as the first attempts did, so the writes of an entry are read once for all of them. */
-  #writesAt(place: BatchPlace): EntryWrites {
-    if (this.#latest?.place === place) return this.#latest.writes;
+  #writesAt(batch: BatchId): EntryWrites {
+    if (this.#latest?.batch === batch) return this.#latest.writes;
     const writes = new Map<string, EntryWrite>();
-    for (const { identity, outcome } of this.#batches.writesAt(place)) {
+    for (const { identity, outcome } of this.#batches.writesAt(batch)) {
       writes.set(identity, { outcome: outcome.slice(), nth: writes.size });
     }
-    this.#latest = { place, writes };
+    this.#latest = { batch, writes };
     return writes;
   }
 
-  #loaded(): Map<string, Place> {
-    if (this.#places !== null) return this.#places;
-    this.#places = new Map();
+  #loaded(): Map<string, BatchOfWrite> {
+    if (this.#batchOf !== null) return this.#batchOf;
+    this.#batchOf = new Map();
     let nth = this.#total - 1;
-    for (const { place, writes } of this.#batches.newestFirst()) {
+    for (const { batch, writes } of this.#batches.newestFirst()) {
       for (const { identity } of [...writes].toReversed()) {
-        if (this.#places.size === rememberedWritesMax) return this.#places;
-        this.#places.set(identity, place);
+        if (this.#batchOf.size === rememberedWritesMax) return this.#batchOf;
+        this.#batchOf.set(identity, batch);
         this.#window[nth-- % rememberedWritesMax] = identity;
       }
     }
-    return this.#places;
+    return this.#batchOf;
   }
 }

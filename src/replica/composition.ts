@@ -152,7 +152,7 @@ function leaseService(
   return new LeaseService({
     member,
     alarm,
-    place: Math.max(
+    rank: Math.max(
       0,
       member.members.findIndex(({ id }) => id === member.identity.number),
     ),

@@ -27,7 +27,7 @@ export type PeerStub = {
   receive(messages: Uint8Array): Promise<PeerAnswer>;
   fetch(input: string, init: RequestInit): Promise<Response>;
 };
-type Call = { readonly startedMs: number; readonly giveUp: () => void };
+type PeerCall = { readonly startedMs: number; readonly giveUp: () => void };
 
 export type PeersOptions = {
   readonly group: string;
@@ -47,7 +47,7 @@ export class Peers {
   readonly #stubs = new Map<ReplicaId, PeerStub>();
   /** Their code does not know `receive`. */
   readonly #former = new Set<ReplicaId>();
-  readonly #calls = new Map<ReplicaId, Set<Call>>();
+  readonly #calls = new Map<ReplicaId, Set<PeerCall>>();
 
   constructor(options: PeersOptions) {
     this.#options = options;
@@ -83,7 +83,7 @@ export class Peers {
     if (calls.size >= peerCallsInFlightMax) return;
     const { promise: givenUp, reject } = Promise.withResolvers<never>();
     const giveUp = (): void => reject(new Error(`peer ${peer} did not answer in time`));
-    const call: Call = { startedMs: this.#options.nowMs(), giveUp };
+    const call: PeerCall = { startedMs: this.#options.nowMs(), giveUp };
     calls.add(call);
     Promise.race([this.#exchange(peer, messages), givenUp]).then(
       (answer) => {

@@ -142,9 +142,9 @@ class Source {
   ask(after: SnapshotMessage | null, from = receiver): SnapshotMessage {
     const sides = { kind: 'snapshotAsk', from, to: one } as const;
     if (after?.kind !== 'snapshotPart' || after.next === null) {
-      return this.sender.answer({ ...sides, name: null, place: { kind: 'head', part: 0 } });
+      return this.sender.answer({ ...sides, name: null, point: { kind: 'head', part: 0 } });
     }
-    return this.sender.answer({ ...sides, name: after.name, place: after.next });
+    return this.sender.answer({ ...sides, name: after.name, point: after.next });
   }
 
   /** Asks until the last part. */

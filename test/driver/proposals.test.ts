@@ -26,7 +26,7 @@ function entriesOf(operations: readonly Operation[]): readonly number[] {
     ).toBeNull();
   }
   const sizes: number[] = [];
-  while (!proposals.isEmpty) sizes.push(proposals.takeBatch(1).commands.length);
+  while (!proposals.isEmpty) sizes.push(proposals.takeForEntry(1).commands.length);
   return sizes;
 }
 
@@ -58,7 +58,7 @@ describe('the writes of one log entry', () => {
       proposals.enqueue({ request: { writeId: 'w', caller: service, operation }, settle: () => undefined }) === null;
     for (let count = 0; count < writesQueuedRowsMax / commandRowsMax; count++) expect(enqueue(ofRange)).toBe(true);
     expect(enqueue(put('k'))).toBe(false);
-    proposals.takeBatch(1);
+    proposals.takeForEntry(1);
     expect(enqueue(ofRange)).toBe(true);
     proposals.giveUp();
     expect(enqueue(ofRange)).toBe(true);

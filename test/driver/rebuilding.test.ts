@@ -114,13 +114,13 @@ class Rebuilding {
     for (const [part, bytes] of head.entries()) {
       const isLast = part + 1 === head.length;
       const next = isLast ? ({ kind: 'rows', after: null } as const) : ({ kind: 'head', part: part + 1 } as const);
-      this.driver.receive([{ ...sides, place: { kind: 'head', part }, bytes, next }], serving);
+      this.driver.receive([{ ...sides, point: { kind: 'head', part }, bytes, next }], serving);
     }
     let after: Uint8Array | null = null;
     for (const { page, next } of pagesOf(source.sql, name, 1_000_000)) {
-      const place = { kind: 'rows', after } as const;
+      const point = { kind: 'rows', after } as const;
       const nextPlace = next === null ? null : ({ kind: 'rows', after: next } as const);
-      this.driver.receive([{ ...sides, place, bytes: page, next: nextPlace }], serving);
+      this.driver.receive([{ ...sides, point, bytes: page, next: nextPlace }], serving);
       after = next;
     }
   }

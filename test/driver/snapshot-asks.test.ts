@@ -12,7 +12,7 @@ const ask: PeerMessage = {
   from: replicaId(2),
   to: replicaId(1),
   name: null,
-  place: { kind: 'head', part: 0 },
+  point: { kind: 'head', part: 0 },
 };
 
 function reportOf(supports: number): PeerReport {

@@ -110,7 +110,7 @@ it('MVCC-SNAP-10: a receiver asks for the next snapshot once what is left of the
     name,
     term: term(1),
     configuration: encodeConfiguration(foundingConfiguration([{ id: leader, location: '' }])),
-    place: { kind: 'head', part: 0 },
+    point: { kind: 'head', part: 0 },
     bytes: head[0] ?? new Uint8Array(),
     next: { kind: 'rows', after: null },
   } as const;
@@ -119,6 +119,6 @@ it('MVCC-SNAP-10: a receiver asks for the next snapshot once what is left of the
   let ask = receiver.tick(leader);
   for (; ask === null; ask = receiver.tick(leader)) ticks++;
   expect(ticks).toBeGreaterThan(2);
-  expect([ask.place, incomingRows(sql)]).toEqual([{ kind: 'head', part: 0 }, 0]);
-  expect(receiver.receive(part)).toMatchObject({ kind: 'ask', ask: { name, place: { kind: 'rows', after: null } } });
+  expect([ask.point, incomingRows(sql)]).toEqual([{ kind: 'head', part: 0 }, 0]);
+  expect(receiver.receive(part)).toMatchObject({ kind: 'ask', ask: { name, point: { kind: 'rows', after: null } } });
 });

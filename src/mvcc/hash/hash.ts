@@ -5,7 +5,7 @@ import { hashStepBytes } from '../../limits.ts';
 import type { StoreFailure } from '../../model/store.ts';
 import type { SqlPort } from '../../base/sql-port.ts';
 import { Checksum } from './checksum.ts';
-import { firstPlace, type KeptView, scanVersions } from '../kept-versions.ts';
+import { beforeAllVersions, type KeptView, scanVersions } from '../kept-versions.ts';
 
 /** What a row takes beside its bytes: as long as so many more bytes. */
 const rowBytes = 256;
@@ -69,7 +69,7 @@ export function* hashOf(sql: SqlPort, at: { current: number; compacted: number }
 
 function* addVersions(checksum: Checksum, sql: SqlPort, view: KeptView): Generator<void, void, void> {
   let bytes = 0;
-  for (const { version } of scanVersions(sql, view, firstPlace)) {
+  for (const { version } of scanVersions(sql, view, beforeAllVersions)) {
     bytes += rowBytes;
     if (version !== null) {
       const { key, mod, created, lease, value, until } = version;

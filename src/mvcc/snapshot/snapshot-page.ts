@@ -9,7 +9,7 @@ import { equalBytes } from '../../base/bytes.ts';
 import { keyBytesMax, snapshotPartRowsMax } from '../../limits.ts';
 import type { SqlRow } from '../../base/sql-port.ts';
 import { readNames, readRow, rowBytesMax, writeNames, writeRow } from './generic-rows.ts';
-import { firstPlace, type KeptVersion, type VersionPlace } from '../kept-versions.ts';
+import { beforeAllVersions, type KeptVersion, type VersionCursor } from '../kept-versions.ts';
 import { seal, unseal } from '../codec/sealed-bytes.ts';
 
 /**
@@ -24,10 +24,13 @@ export type SnapshotName = { readonly index: LogIndex; readonly revision: Revisi
  * their table.
  */
 export type SnapshotCursor =
-  | ({ readonly kind: 'versions' } & VersionPlace)
+  | ({ readonly kind: 'versions' } & VersionCursor)
   | { readonly kind: 'batches'; readonly lastRevision: number; readonly logIndex: number; readonly part: number };
 
-export const beforeVersions: SnapshotCursor & { readonly kind: 'versions' } = { kind: 'versions', ...firstPlace };
+export const beforeVersions: SnapshotCursor & { readonly kind: 'versions' } = {
+  kind: 'versions',
+  ...beforeAllVersions,
+};
 export const beforeBatches: SnapshotCursor & { readonly kind: 'batches' } = {
   kind: 'batches',
   lastRevision: 0,
@@ -175,7 +178,7 @@ export function isSameName(left: SnapshotName, right: SnapshotName): boolean {
 }
 
 /** Null: the beginning. */
-export function isSamePlace(left: Uint8Array | null, right: Uint8Array | null): boolean {
+export function isSameCursor(left: Uint8Array | null, right: Uint8Array | null): boolean {
   return left === null || right === null ? left === right : equalBytes(left, right);
 }
 

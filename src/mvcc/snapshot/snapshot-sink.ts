@@ -14,7 +14,7 @@ import {
   beforeVersions,
   decodeCursor,
   isSameName,
-  isSamePlace,
+  isSameCursor,
   type PageRecord,
   readPage,
   type SnapshotName,
@@ -93,10 +93,10 @@ export class SnapshotSink {
     assert(under !== null, 'pages belong to a snapshot that was begun');
     const { name, from, records } = readPage(page);
     if (!isSameName(name, under.name)) throw new MalformedBytesError('a page of another snapshot');
-    if (!isSamePlace(from, under.cursor)) throw new MalformedBytesError('a page out of order');
+    if (!isSameCursor(from, under.cursor)) throw new MalformedBytesError('a page out of order');
     this.#sql.transaction(() => {
       const { to, isLast } = writeRecords(this.#sql, under, records);
-      if (!isSamePlace(next, isLast ? null : to)) throw new MalformedBytesError('a page that goes on elsewhere');
+      if (!isSameCursor(next, isLast ? null : to)) throw new MalformedBytesError('a page that goes on elsewhere');
       if (isLast) this.#checkNewest(name);
       this.#sql.run(updateProgress, to, isLast ? 1 : 0);
     });

@@ -94,9 +94,9 @@ export function neededBy(sql: SqlPort, { index, revision, compacted }: SnapshotN
 function addVersions(sql: SqlPort, name: SnapshotName, after: VersionsCursor, page: PageWriter): SnapshotCursor {
   let reached = after;
   let scanned = 0;
-  for (const { place, version } of scanVersions(sql, name, after)) {
+  for (const { at, version } of scanVersions(sql, name, after)) {
     if (version !== null && !page.addVersion(version)) return reached;
-    reached = { kind: 'versions', ...place };
+    reached = { kind: 'versions', ...at };
     if (++scanned === snapshotRowsScannedMax) return reached;
   }
   return beforeBatches;

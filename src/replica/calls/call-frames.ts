@@ -67,14 +67,14 @@ export function isFrameSocket(host: Pick<DurableObjectState, 'getTags'>, socket:
 export class FrameSockets {
   readonly #options: FramesOptions;
   readonly #connections = new Map<WebSocket, Connection>();
-  readonly #places = new Map<WebSocket, OpenCall>();
+  readonly #openCalls = new Map<WebSocket, OpenCall>();
 
   constructor(options: FramesOptions) {
     this.#options = options;
     // Those that an instance before this one accepted.
     for (const socket of options.host.getWebSockets(frameSocketTag)) {
       const source = sourceOf(socket.deserializeAttachment());
-      if (source !== null) this.#place(socket, source.caller);
+      if (source !== null) this.#add(socket, source.caller);
     }
   }
 
@@ -86,7 +86,7 @@ export class FrameSockets {
     const source: FrameSource = { path: call.path, caller, origin, timeoutMs: call.timeoutMs };
     host.acceptWebSocket(server, [frameSocketTag]);
     server.serializeAttachment(attachmentOf(source));
-    this.#place(server, caller);
+    this.#add(server, caller);
     const headers = new Headers();
     if (call.accepted !== null) headers.set('sec-websocket-protocol', call.accepted);
     return new Response(null, { status: 101, webSocket: client, headers });
@@ -146,11 +146,11 @@ export class FrameSockets {
     this.#forget(socket);
   }
 
-  #place(socket: WebSocket, caller: Caller): void {
+  #add(socket: WebSocket, caller: Caller): void {
     const end = (failure: Failure): void => this.#end(socket, failure);
-    const place: OpenCall = { kind: 'callSocket', caller, end, probe: null };
-    this.#places.set(socket, place);
-    this.#options.open.add(place);
+    const openCall: OpenCall = { kind: 'callSocket', caller, end, probe: null };
+    this.#openCalls.set(socket, openCall);
+    this.#options.open.add(openCall);
   }
 
   #connection(socket: WebSocket): Connection | null {
@@ -173,9 +173,9 @@ export class FrameSockets {
   }
 
   #forget(socket: WebSocket): void {
-    const place = this.#places.get(socket);
-    this.#places.delete(socket);
-    if (place !== undefined) this.#options.open.delete(place);
+    const openCall = this.#openCalls.get(socket);
+    this.#openCalls.delete(socket);
+    if (openCall !== undefined) this.#options.open.delete(openCall);
     const connection = this.#connections.get(socket);
     this.#connections.delete(socket);
     connection?.gone.abort();

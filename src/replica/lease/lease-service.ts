@@ -35,7 +35,7 @@ export type LeaseServiceOptions = {
   readonly member: LeaseMember;
   readonly alarm: LeaseAlarm;
   /** How many replicas of the group come before this one. */
-  readonly place: number;
+  readonly rank: number;
   /** The leases of callers who wait here for their turn: they live on meanwhile. */
   readonly kept: () => Iterable<LeaseId>;
   /** Unique in the group, for good. */
@@ -68,7 +68,7 @@ export class LeaseService {
   constructor(options: LeaseServiceOptions) {
     this.#options = options;
     this.#member = options.member;
-    this.#staggerMs = Math.min(options.place * leaseAlarmStaggerMs, leaseAlarmStaggerMsMax);
+    this.#staggerMs = Math.min(options.rank * leaseAlarmStaggerMs, leaseAlarmStaggerMsMax);
   }
 
   // What clients ask

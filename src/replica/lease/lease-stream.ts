@@ -44,7 +44,7 @@ class KeepAliveStream {
   readonly #options: KeepAliveStreamsOptions;
   readonly #source: KeepAliveSource;
   readonly #posted: PostedMessages;
-  readonly #place: OpenCall;
+  readonly #openCall: OpenCall;
   readonly #channel: BodyChannel;
   readonly #gone = new AbortController();
   #ended: Failure | 'closed' | null = null;
@@ -67,8 +67,8 @@ class KeepAliveStream {
     });
     const { caller } = source;
     const end = (failure: Failure): void => this.end(failure);
-    this.#place = { kind: 'keepAliveStream', caller, end, probe: () => this.#channel.probe() };
-    options.open.add(this.#place);
+    this.#openCall = { kind: 'keepAliveStream', caller, end, probe: () => this.#channel.probe() };
+    options.open.add(this.#openCall);
   }
 
   /** The answer, with the status of that to the first message. `closed`: nothing of the stream is left. */
@@ -135,7 +135,7 @@ class KeepAliveStream {
     this.#ended ??= 'closed';
     this.#posted.cancel();
     this.#gone.abort();
-    this.#options.open.delete(this.#place);
+    this.#options.open.delete(this.#openCall);
     if (this.#probe !== null) clearInterval(this.#probe);
     if (this.#channel.backlogBytes > 0) setTimeout(() => this.#channel.abandon(), watchBodyDrainMs);
     this.#closed();

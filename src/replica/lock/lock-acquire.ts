@@ -25,12 +25,12 @@ import {
   type Queuing,
   respond,
   sessionLease,
-  type Step,
+  type Interim,
   tooManyWait,
   value,
   waitHere,
   write,
-  writeStep,
+  writeFor,
 } from './lock-calls.ts';
 import { Handover } from './lock-handover.ts';
 import { keyInTheWay, placeAt, queueOf } from './lock-places.ts';
@@ -53,7 +53,7 @@ export async function serveAcquire(member: Member, call: AcquireCall, context: C
   return respond(queuing, await acquire({ queuing, call, lease, key: placeKey(call.name, lease) }), call);
 }
 
-async function acquire(seat: Seat): Promise<Step<Acquired>> {
+async function acquire(seat: Seat): Promise<Interim<Acquired>> {
   const { queuing, call, lease, key } = seat;
   const value = holderValue({ limit: call.limit, session: call.hold.kind === 'session' });
   const operation: Operation = { kind: 'txn', request: lockTxn(call.name, lease, value) };
@@ -63,7 +63,7 @@ async function acquire(seat: Seat): Promise<Step<Acquired>> {
     const granted = await grantSession(queuing, lease, call.hold.ttlSeconds);
     if (granted.kind !== 'value') return granted;
   }
-  const written = await writeStep(queuing, operation);
+  const written = await writeFor(queuing, operation);
   if (written.kind !== 'value') {
     // The lease of a call whose id was used before may be that call's.
     const isOwn = written.kind === 'failed' && written.failure.kind !== 'idempotencyKeyReused';
@@ -116,7 +116,7 @@ function otherLimit({ queuing, call, key }: Seat): number | null {
 }
 
 /** `given`: what goes when the call ends without it. */
-async function waitForPlace(seat: Seat, place: Place, given: Place | null): Promise<Step<Acquired>> {
+async function waitForPlace(seat: Seat, place: Place, given: Place | null): Promise<Interim<Acquired>> {
   const { queuing, call, lease } = seat;
   const { member } = queuing;
   const sinceMs = member.nowMs();
@@ -162,7 +162,7 @@ async function waitForPlace(seat: Seat, place: Place, given: Place | null): Prom
 }
 
 /** Its turn has come: if it is still there, it holds, and a session has all of its time from now on. */
-async function hold(seat: Seat, place: Place): Promise<Step<Acquired>> {
+async function hold(seat: Seat, place: Place): Promise<Interim<Acquired>> {
   const { queuing, call, lease, key } = seat;
   const { member } = queuing;
   const elsewhere = await caughtUp(member, call);
@@ -180,7 +180,7 @@ async function hold(seat: Seat, place: Place): Promise<Step<Acquired>> {
 }
 
 /** null: the lease is gone. */
-async function ttlOf({ member, context }: Queuing, id: LeaseId, { kind }: Hold): Promise<Step<number | null>> {
+async function ttlOf({ member, context }: Queuing, id: LeaseId, { kind }: Hold): Promise<Interim<number | null>> {
   if (kind === 'lease') {
     const query = { kind: 'timeToLive', id, keys: false } as const;
     const result = member.driver.store.query(query, { kind: 'service' }, member.nowMs());
@@ -215,8 +215,8 @@ export async function serveRelease(member: Member, call: ReleaseCall, context: C
  * The place goes by one write, so that a retry is answered as the first try was; then, where it was made for it, the
  * lease.
  */
-async function release(queuing: Queuing, call: ReleaseCall): Promise<Step<{ readonly revision: number }>> {
-  const written = await writeStep(queuing, { kind: 'txn', request: releaseTxn(call) });
+async function release(queuing: Queuing, call: ReleaseCall): Promise<Interim<{ readonly revision: number }>> {
+  const written = await writeFor(queuing, { kind: 'txn', request: releaseTxn(call) });
   if (written.kind !== 'value') return written;
   const outcome = written.value;
   const { revision } = outcome;

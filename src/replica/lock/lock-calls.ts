@@ -38,35 +38,35 @@ export type Queuing = {
   readonly handover: Handover;
 };
 
-/** What became of a step: its value, or what the whole call is answered with. */
-export type Step<Value> =
+/** A result on the way to an answer: a value to go on with, or what the whole call is answered with. */
+export type Interim<Value> =
   | { readonly kind: 'value'; readonly value: Value }
   | { readonly kind: 'failed'; readonly failure: Failure }
   | { readonly kind: 'response'; readonly response: Response };
 
-export function value<Value>(of: Value): Step<Value> {
+export function value<Value>(of: Value): Interim<Value> {
   return { kind: 'value', value: of };
 }
 
-export function failed(failure: Failure): Step<never> {
+export function failed(failure: Failure): Interim<never> {
   return { kind: 'failed', failure };
 }
 
 /** What etcd's calls of this kind are answered with. */
 export function respond<Answer>(
   { member, handover }: Queuing,
-  step: Step<Answer>,
+  interim: Interim<Answer>,
   call: { respond(result: Result<Answer>, header: ResponseHeader): Response },
 ): Response {
-  switch (step.kind) {
+  switch (interim.kind) {
     case 'value':
-      return handover.of(call.respond({ kind: 'answer', answer: step.value }, headerOf(member)));
+      return handover.of(call.respond({ kind: 'answer', answer: interim.value }, headerOf(member)));
     case 'failed':
-      return call.respond(step, headerOf(member));
+      return call.respond(interim, headerOf(member));
     case 'response':
-      return step.response;
+      return interim.response;
     default:
-      return unreachable(step);
+      return unreachable(interim);
   }
 }
 
@@ -76,7 +76,7 @@ export function write({ member, context, call }: Queuing, operation: Operation, 
   return propose(member, context, { protocol, writeId, operation, ...(purpose === undefined ? {} : { purpose }) });
 }
 
-export async function writeStep(queuing: Queuing, operation: Operation, purpose?: string): Promise<Step<Outcome>> {
+export async function writeFor(queuing: Queuing, operation: Operation, purpose?: string): Promise<Interim<Outcome>> {
   const proposed = await write(queuing, operation, purpose);
   if (proposed.kind === 'response') return proposed;
   const { outcome } = proposed;
@@ -96,18 +96,18 @@ export function sessionLease({ member, context, call }: Queuing): LeaseId {
   return leaseId(BigInt.asUintN(52, number) + 1n);
 }
 
-export async function grantSession(queuing: Queuing, id: LeaseId, ttlSeconds: number): Promise<Step<LeaseId>> {
-  const granted = await writeStep(queuing, { kind: 'leaseGrant', id, candidate: id, ttlSeconds }, 'session');
+export async function grantSession(queuing: Queuing, id: LeaseId, ttlSeconds: number): Promise<Interim<LeaseId>> {
+  const granted = await writeFor(queuing, { kind: 'leaseGrant', id, candidate: id, ttlSeconds }, 'session');
   const isThere = granted.kind === 'failed' && granted.failure.kind === 'leaseExists';
   return granted.kind === 'value' || isThere ? value(id) : granted;
 }
 
-async function leaseOf(queuing: Queuing, lease: LeaseId): Promise<Step<LeaseId>> {
+async function leaseOf(queuing: Queuing, lease: LeaseId): Promise<Interim<LeaseId>> {
   return lease === noLease ? grantSession(queuing, sessionLease(queuing), sessionSeconds) : value(lease);
 }
 
 /** What a transaction that takes a place found, or left; a retry may have to look. */
-export function placeTaken({ member }: Queuing, outcome: Outcome, key: Uint8Array): Step<Taken> {
+export function placeTaken({ member }: Queuing, outcome: Outcome, key: Uint8Array): Interim<Taken> {
   const taken = takenBy(outcome, key) ?? takenAlready(placeAt(member.driver.store, key));
   return taken === null ? failed({ kind: 'sessionExpired' }) : value(taken);
 }
@@ -116,7 +116,7 @@ export function placeTaken({ member }: Queuing, outcome: Outcome, key: Uint8Arra
  * Waits as `lock` and `campaign` do: it is the turn of this place, and all that was acknowledged before is applied
  * here.
  */
-async function waitForTurn(queuing: Queuing, place: Place, call: Waiting): Promise<Step<null>> {
+async function waitForTurn(queuing: Queuing, place: Place, call: Waiting): Promise<Interim<null>> {
   const { member } = queuing;
   const { timeoutMs, lease } = call;
   const leave = (): Promise<unknown> => leavePlace(queuing, place, lease);
@@ -239,13 +239,13 @@ export async function serveLock(member: Member, call: LockCall, context: CallCon
   return respond(queuing, await lock(queuing, call), call);
 }
 
-async function lock(queuing: Queuing, call: LockCall): Promise<Step<{ key: Uint8Array; revision: number }>> {
+async function lock(queuing: Queuing, call: LockCall): Promise<Interim<{ key: Uint8Array; revision: number }>> {
   const { store } = queuing.member.driver;
   const { name, timeoutMs } = call;
   const lease = await leaseOf(queuing, call.lease);
   if (lease.kind !== 'value') return lease;
   const key = placeKey(name, lease.value);
-  const written = await writeStep(queuing, { kind: 'txn', request: lockTxn(name, lease.value) });
+  const written = await writeFor(queuing, { kind: 'txn', request: lockTxn(name, lease.value) });
   if (written.kind !== 'value') return written;
   const taken = placeTaken(queuing, written.value, key);
   if (taken.kind !== 'value') return taken;
@@ -263,13 +263,13 @@ export async function serveCampaign(member: Member, call: CampaignCall, context:
 }
 
 /** As etcd's, it does not look whether its own place is still there when its turn has come. */
-async function campaign(queuing: Queuing, call: CampaignCall): Promise<Step<Elected>> {
+async function campaign(queuing: Queuing, call: CampaignCall): Promise<Interim<Elected>> {
   const { name, timeoutMs } = call;
   const granted = await leaseOf(queuing, call.lease);
   if (granted.kind !== 'value') return granted;
   const lease = granted.value;
   const key = placeKey(name, lease);
-  const written = await writeStep(queuing, { kind: 'txn', request: campaignTxn(name, lease, call.value) });
+  const written = await writeFor(queuing, { kind: 'txn', request: campaignTxn(name, lease, call.value) });
   if (written.kind !== 'value') return written;
   const taken = placeTaken(queuing, written.value, key);
   if (taken.kind !== 'value') return taken;
@@ -278,7 +278,7 @@ async function campaign(queuing: Queuing, call: CampaignCall): Promise<Step<Elec
   if (before !== null && !equalBytes(before.value, call.value)) {
     const leader = { name, key, createRevision, lease };
     const operation = { kind: 'txn', request: proclaimTxn(leader, lease, call.value) } as const;
-    const proclaimed = await writeStep(queuing, operation, 'proclaim');
+    const proclaimed = await writeFor(queuing, operation, 'proclaim');
     // As etcd's, a candidate that cannot say its value resigns: a key that was put without this lease goes.
     if (proclaimed.kind === 'failed') await leavePlace(queuing, place, lease);
     if (proclaimed.kind !== 'value') return proclaimed;

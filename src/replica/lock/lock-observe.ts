@@ -26,7 +26,7 @@ export type ObserversOptions = {
 
 type Observer = {
   readonly call: ObserveCall;
-  readonly place: OpenCall;
+  readonly openCall: OpenCall;
   readonly channel: BodyChannel;
   timer: ReturnType<typeof setTimeout> | null;
   /** The key of the leader; null: there is none. */
@@ -64,14 +64,14 @@ export class Observers {
       gone: () => this.#forget(observer),
       closed: () => this.#forget(observer),
     });
-    const place: OpenCall = {
+    const openCall: OpenCall = {
       kind: 'observer',
       caller,
       end: (failure) => this.#end(observer, failure),
       probe: () => channel.probe(),
     };
-    const observer: Observer = { call, place, channel, timer: null, leader: null, seen: 0 };
-    this.#options.open.add(place);
+    const observer: Observer = { call, openCall, channel, timer: null, leader: null, seen: 0 };
+    this.#options.open.add(openCall);
     const queue = queueOf(observer);
     this.#observers.set(queue, (this.#observers.get(queue) ?? new Set()).add(observer));
     this.#count++;
@@ -162,7 +162,7 @@ export class Observers {
     if (observers === undefined || !observers.delete(observer)) return;
     if (observers.size === 0) this.#observers.delete(queue);
     if (observer.timer !== null) clearTimeout(observer.timer);
-    this.#options.open.delete(observer.place);
+    this.#options.open.delete(observer.openCall);
     this.#count--;
   }
 

@@ -21,14 +21,14 @@ export type Place = {
  * `turn`: fewer than `limit` places are left before it; whether its own is still there was not looked at. `lost`: it is
  * not.
  */
-export type Call = 'turn' | 'lost';
+export type News = 'turn' | 'lost';
 
 export type Waiter = {
   readonly place: Place;
   /** Told that its own place went, too, and not only when its turn comes. */
   readonly untilLost: boolean;
-  /** Once at most, and not after `leave`. Who is called has left. */
-  readonly called: (call: Call) => void;
+  /** Once at most, and not after `leave`. A waiter that is told has left. */
+  readonly told: (news: News) => void;
 };
 
 export type QueuesOptions = {
@@ -118,14 +118,14 @@ export class LockQueues {
       const { place, untilLost } = waiter;
       const { limit } = place;
       if (!waiting.has(limit) && this.#mustWait(place)) waiting.add(limit);
-      if (!waiting.has(limit)) this.#call(waiter, 'turn');
-      else if (untilLost && isLost(place)) this.#call(waiter, 'lost');
+      if (!waiting.has(limit)) this.#tell(waiter, 'turn');
+      else if (untilLost && isLost(place)) this.#tell(waiter, 'lost');
     }
   }
 
-  #call(waiter: Waiter, call: Call): void {
+  #tell(waiter: Waiter, news: News): void {
     this.leave(waiter);
-    waiter.called(call);
+    waiter.told(news);
   }
 
   #mustWait({ name, createRevision, limit }: Place): boolean {

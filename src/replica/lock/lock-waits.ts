@@ -4,7 +4,7 @@
 
 import type { LeaseId } from '../../model/brands.ts';
 import type { Caller, RevisionEvents } from '../../model/store.ts';
-import { type Call, LockQueues, type Place, type QueuesOptions } from './lock-queues.ts';
+import { LockQueues, type News, type Place, type QueuesOptions } from './lock-queues.ts';
 import type { OpenCall, OpenCalls } from '../open-calls.ts';
 
 export type WaitsOptions = QueuesOptions & { readonly open: Pick<OpenCalls, 'refusal' | 'add' | 'delete'> };
@@ -23,7 +23,7 @@ export type WaitOptions = {
 };
 
 export type WaitEnd =
-  | Call
+  | News
   | 'timeout'
   | 'gone'
   /** This replica leads no more. */
@@ -72,7 +72,7 @@ export class LockWaits {
       };
       const leave = (): void => end('gone');
       const open: OpenCall = { kind: 'wait', caller, end: () => end('keyEnded'), probe: null };
-      const waiter = { place, untilLost, called: end };
+      const waiter = { place, untilLost, told: end };
       if (!this.#queues.join(waiter)) return resolve('turn');
       this.#ends.add(end);
       this.#open.add(open);

@@ -54,7 +54,7 @@ export type WatchServiceOptions = {
 };
 
 type Stream = V1WatchStream | V3WatchStream;
-type SocketConnection = { readonly stream: Stream; readonly channel: SocketChannel; readonly place: OpenCall };
+type SocketConnection = { readonly stream: Stream; readonly channel: SocketChannel; readonly openCall: OpenCall };
 type BodyConnection = { readonly stream: Stream; readonly channel: BodyChannel };
 
 /** A tick does little; a replica's clock ticks more often than anything here needs. */
@@ -249,7 +249,7 @@ export class WatchService {
     return streaming(channel, 'application/json');
   }
 
-  /** Whoever sends no message has a place all the same, until its key ends or it has been silent for too long. */
+  /** Whoever sends no message counts as open all the same, until its key ends or it has been silent for too long. */
   async #firstPosted(posted: PostedMessages, caller: Caller): Promise<Posted | Failure> {
     const { open, later } = this.#options;
     let ended: Failure | null = null;
@@ -257,12 +257,12 @@ export class WatchService {
       ended ??= failure;
       posted.cancel();
     };
-    const place: OpenCall = { kind: 'watchStream', caller, end, probe: null };
-    open.add(place);
+    const openCall: OpenCall = { kind: 'watchStream', caller, end, probe: null };
+    open.add(openCall);
     const cancelTimer = later(() => end({ kind: 'timeout' }), postedMessageWaitMs);
     const first = await posted.first();
     cancelTimer();
-    open.delete(place);
+    open.delete(openCall);
     return ended ?? first;
   }
 
@@ -312,24 +312,24 @@ export class WatchService {
       closed: () => this.#forget(socket),
     });
     const stream = make(channel);
-    const place = this.#place('watchSocket', stream, null);
-    this.#sockets.set(socket, { stream, channel, place });
+    const openCall = this.#add('watchSocket', stream, null);
+    this.#sockets.set(socket, { stream, channel, openCall });
     return { stream, channel };
   }
 
   #forget(socket: HibernatingSocket): void {
     const connection = this.#sockets.get(socket);
     if (connection === undefined) return;
-    this.#options.open.delete(connection.place);
+    this.#options.open.delete(connection.openCall);
     this.#sockets.delete(socket);
     connection.channel.forget();
   }
 
-  #place(kind: OpenCall['kind'], stream: Stream, probe: OpenCall['probe']): OpenCall {
+  #add(kind: OpenCall['kind'], stream: Stream, probe: OpenCall['probe']): OpenCall {
     const end = (failure: Failure): void => stream.end({ reason: 'accessEnded', failure });
-    const place: OpenCall = { kind, caller: stream.caller, end, probe };
-    this.#options.open.add(place);
-    return place;
+    const openCall: OpenCall = { kind, caller: stream.caller, end, probe };
+    this.#options.open.add(openCall);
+    return openCall;
   }
 
   #stream<Made extends Stream>(
@@ -345,17 +345,17 @@ export class WatchService {
       gone: () => {
         stream.dispose();
         this.#bodies.delete(connection);
-        this.#options.open.delete(place);
+        this.#options.open.delete(openCall);
         this.#draining.delete(channel);
       },
       closed: () => {
         this.#bodies.delete(connection);
-        this.#options.open.delete(place);
+        this.#options.open.delete(openCall);
         if (channel.backlogBytes > 0) this.#draining.set(channel, this.#options.nowMs() + watchBodyDrainMs);
       },
     });
     const stream = make(channel);
-    const place = this.#place('watchStream', stream, () => channel.probe());
+    const openCall = this.#add('watchStream', stream, () => channel.probe());
     const connection: BodyConnection = { stream, channel };
     this.#bodies.add(connection);
     this.#tickBodies();

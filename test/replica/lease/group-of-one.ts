@@ -85,7 +85,7 @@ export class GroupOfOne {
         leader: () => Promise.resolve(this.driver.raft.leader),
       },
       alarm: new LeaseAlarm(this.alarm, fail),
-      place: 0,
+      rank: 0,
       kept: () => this.kept,
       newWriteId: () => `l:${this.#writes++}`,
       wait: () => new Promise((resolve) => setImmediate(resolve)),

@@ -20,7 +20,7 @@ export type LeaseHostOptions = {
   readonly instance: Instance;
   readonly leader: (failed: ReplicaId | null, found: (leader: ReplicaId | null) => void) => void;
   readonly alarm: { readonly get: () => number | null; readonly set: (atMs: number | null) => void };
-  readonly place: number;
+  readonly rank: number;
   readonly writeIdPrefix: string;
   readonly history: HistoryChecker;
   readonly leases: LeaseChecker;
@@ -56,7 +56,7 @@ export class LeaseHost implements LeaseMember {
     this.#service = new LeaseService({
       member: this,
       alarm,
-      place: options.place,
+      rank: options.rank,
       kept: () => [],
       newWriteId: () => `${options.writeIdPrefix}.${this.#count++}`,
       wait: (delayMs) => this.#promise((resolve) => after(delayMs, () => resolve(undefined))),

@@ -613,7 +613,7 @@ export class SimulatedReplica implements DriverPort {
     const setAlarm = this.#whileHere((atMs: number | null) => this.#setAlarm(atMs));
     return new LeaseHost({
       instance,
-      place: Math.max(0, founders.indexOf(this.id)),
+      rank: Math.max(0, founders.indexOf(this.id)),
       writeIdPrefix: `l:${this.id}/${this.#incarnation}`,
       history: checkers.history,
       leases: checkers.leases,
