@@ -1,5 +1,5 @@
-// A replica at work: one member of a tenant's group. It joins the driver to the platform, which has peers, a clock and
-// callers. Whatever else the replica does, it hears of from the driver, as a listener.
+// One member of a tenant's group at work. A member joins the driver to what the platform has: peers, a clock and
+// callers. The other parts of a replica listen to the driver (`listen`).
 
 import { assert } from '../base/assert.ts';
 import type { SqlPort } from '../base/sql-port.ts';
@@ -30,9 +30,9 @@ export type MemberOptions = {
   readonly identity: MemberIdentity;
   readonly sql: SqlPort;
   readonly stubOf: (peer: ReplicaId) => PeerStub;
-  /** Makes the object of a learner. Doing it again is fine. */
+  /** Makes the object of a learner. This may be called again for the same learner. */
   readonly provision: (joining: Joining) => Promise<void>;
-  /** This replica is not in the group any more; `members` are. */
+  /** This replica is no longer in the group; `members` are in it. */
   readonly removed: (members: readonly ReplicaId[]) => void;
   /** The object must start again from its storage. */
   readonly restart: (reason: string) => void;
@@ -40,14 +40,14 @@ export type MemberOptions = {
   readonly broken: (error: unknown) => void;
 };
 
-/** Whoever hears what the driver did, and the clock. */
+/** A part of the replica that hears what the driver did, and each tick of the clock. */
 export interface MemberListener extends DriverListener {
   ticked?(): void;
 }
 
 export class Member implements DriverPort {
   readonly identity: MemberIdentity;
-  /** What etcd's headers show: 64 bits each, never 0. */
+  /** The ids in the headers of etcd's answers: numbers of 64 bits in decimal, never 0. */
   readonly clusterId: string;
   readonly memberId: string;
   readonly driver: Driver;
@@ -56,10 +56,10 @@ export class Member implements DriverPort {
   readonly #peers: Peers;
   readonly #absentPeers: AbsentPeers;
   #clock: ReturnType<typeof setInterval> | null = null;
-  /** While messages of a peer are handled: what is said to that peer goes into the answer to its call. */
+  /** Set while messages of a peer are handled: messages to that peer then go into the answer to its call. */
   #answering: { readonly peer: ReplicaId; readonly replies: PeerMessage[] } | null = null;
   readonly #doubt: LeaderDoubt;
-  /** They wait for the next tick, or for another leader (`nextTick`). */
+  /** The callers that wait for the next tick, or for a change of leader (`nextTick`). */
   readonly #waiters = new Set<() => void>();
   #writes: Write[] = [];
   #reads: Read[] = [];
@@ -104,13 +104,13 @@ export class Member implements DriverPort {
     this.driver.listen({ leaderChanged: () => this.#wakeWaiters() });
   }
 
-  /** From here on it hears what the driver does, after those that came before it, and the clock. */
+  /** Adds a listener. Listeners are told in the order in which they were added. */
   listen(listener: MemberListener): void {
     this.#listeners.push(listener);
     this.driver.listen(listener);
   }
 
-  /** Voters and learners, as the newest entry of the log has them. */
+  /** The voters and learners of the newest configuration in the log. */
   get members(): readonly GroupMember[] {
     return this.driver.raft.configuration.members;
   }
@@ -136,8 +136,8 @@ export class Member implements DriverPort {
   }
 
   /**
-   * The leader as far as this replica knows, after it has stood for election where none is known, where `failed` was
-   * it, or where `suspected` was it and nothing speaks for it.
+   * The leader that this replica knows. First it stands for election if it knows no leader, if it knows `failed`, or if
+   * it knows `suspected` and finds no sign that this leader lives.
    */
   async leader(failed: ReplicaId | null, suspected: ReplicaId | null = null): Promise<ReplicaId | null> {
     const known = this.driver.raft.leader;
@@ -148,7 +148,7 @@ export class Member implements DriverPort {
     this.#run(() => this.driver.campaign());
     const deadlineMs = this.nowMs() + leaderWaitMs;
     while (this.nowMs() < deadlineMs && this.driver.halted === null) {
-      // The campaign forgot whom it doubted: a leader that is known now was heard since.
+      // The campaign made this replica forget its leader: if it knows a leader now, it has heard it since.
       const leader = this.driver.raft.leader;
       if (leader !== null) return leader;
       await this.nextTick();
@@ -156,17 +156,17 @@ export class Member implements DriverPort {
     return null;
   }
 
-  /** What etcd's calls know a replica by, in decimal. */
+  /** The id of a replica in etcd's calls, in decimal. */
   memberIdOf(replica: ReplicaId): string {
     return this.idOf(String(replica));
   }
 
-  /** The same for something else of this group. */
+  /** The id of something else of this group, in decimal. */
   idOf(name: string): string {
     return idOf(`${this.identity.tenant}/${name}`);
   }
 
-  /** True once `to` leads; false if it does not within two election time-outs: it was too far behind, or away. */
+  /** True once `to` leads. False if it does not lead within two election time-outs: it is too far behind, or away. */
   async transferLeadership(to: ReplicaId): Promise<boolean> {
     this.#run(() => this.driver.transferLeadership(to));
     const deadlineMs = this.nowMs() + 2 * electionTimeoutTicks * tickMs;
@@ -176,7 +176,7 @@ export class Member implements DriverPort {
     return this.driver.raft.leader === to;
   }
 
-  /** False: not now, or not here (`Driver.proposeConfiguration`). */
+  /** False if the change cannot be proposed now, or not by this replica (`Driver.proposeConfiguration`). */
   changeMembers(present: Configuration, next: Configuration): boolean {
     let proposed = false;
     this.#run(() => {
@@ -186,8 +186,8 @@ export class Member implements DriverPort {
   }
 
   /**
-   * Resolves when the clock has ticked, or another replica leads. A replica that was stopped has no clock: it takes as
-   * long.
+   * Resolves when the clock has ticked, or the leader has changed. A replica that was stopped has no clock: there it
+   * resolves after the time of a tick.
    */
   nextTick(): Promise<void> {
     if (this.driver.halted !== null) return wait(tickMs);
@@ -196,7 +196,10 @@ export class Member implements DriverPort {
     });
   }
 
-  /** True once all that was acknowledged before this call is applied here; false if no leader confirms it in time. */
+  /**
+   * True once every write that was acknowledged before this call is applied here. False if no leader confirms it in
+   * time.
+   */
   async caughtUp(): Promise<boolean> {
     const deadlineMs = this.nowMs() + requestTimeoutMs;
     for (;;) {
@@ -206,7 +209,7 @@ export class Member implements DriverPort {
     }
   }
 
-  /** Messages of a peer, as its call carried them; the answer carries what is said back in the same turn. */
+  /** Takes the messages that a peer's call carried. The answer carries the messages to that peer of the same turn. */
   receive(bytes: Uint8Array): Uint8Array {
     const { group, messages, report } = decodeEnvelope(bytes);
     assert(group === this.identity.tenant, `a message for group ${group} came to ${this.identity.tenant}`);
@@ -224,14 +227,17 @@ export class Member implements DriverPort {
     return encodeEnvelope({ group, messages: replies, report: this.driver.report });
   }
 
-  /** For good: the storage is about to be emptied. Whoever waits is told, and nothing keeps the object awake. */
+  /**
+   * Stops this member for good, before its storage is emptied. Waiting callers are told, and nothing keeps the object
+   * awake.
+   */
   stop(reason: string): void {
     this.driver.stop(reason);
     this.#stopClock();
     this.#wakeWaiters();
   }
 
-  /** Resolves when no object of a learner is being made any more. */
+  /** Resolves when no object of a learner is being made. */
   async settled(): Promise<void> {
     await this.#absentPeers.settled();
   }
@@ -245,8 +251,8 @@ export class Member implements DriverPort {
   }
 
   /**
-   * In the next turn of the event loop: calls that have arrived by then go to the driver together, which costs a lone
-   * call next to nothing and makes busy groups' log entries and confirmation rounds half again as large.
+   * Hands calls to the driver in the next turn of the event loop, together with those that arrive by then. This costs a
+   * lone call next to nothing, and makes the log entries and confirmation rounds of a busy group half again as large.
    */
   #submitSoon(): void {
     if (this.#submitting) return;
@@ -271,9 +277,9 @@ export class Member implements DriverPort {
   }
 
   /**
-   * Objects in one process (all of them, locally) hand parts of a snapshot back and forth without ever leaving their
-   * thread idle, and what comes over the network is looked at only when it is: a whole snapshot would keep all callers
-   * waiting.
+   * Asks for the next part of a snapshot after a pause. Objects in one process (locally: all of them) would exchange
+   * the parts without leaving their thread idle, and the process looks at its network only when the thread is idle: all
+   * callers would wait for the whole snapshot.
    */
   #sendSoon(ask: PeerMessage): void {
     setTimeout(() => {

@@ -1,7 +1,7 @@
-// Calls between the replicas of a group: one carries the messages of a turn to one peer and brings its replies back.
-// They are calls of a method of the object, which no URL can name; measured, they cost half of what a request does. The
-// runtime does not retry them and each has a time-out of its own: Raft repeats what got lost, and knows better what is
-// still worth saying.
+// Calls between the replicas of a group. One call carries the messages of a turn to one peer, and brings its replies
+// back. It calls a method of the object, which no URL can name, and which costs half of what a request costs
+// (measured). The runtime does not retry these calls, and each has a time-out of its own: Raft repeats lost messages,
+// and knows best which are still worth sending.
 
 import type { ReplicaId } from '../model/brands.ts';
 import { peerCallsInFlightMax, peerCallTimeoutMs } from '../limits.ts';
@@ -11,16 +11,16 @@ import { decodeEnvelope, encodeEnvelope, type Envelope, type PeerMessage } from 
 import type { PeerReport } from '../driver/peer-report.ts';
 
 /**
- * What a peer whose code is of the version before calls, and is called by. No client's request has this URL: the
- * gateway builds them.
+ * The URL by which peers whose code is of the version before call, and are called. No request of a client has this URL,
+ * because the gateway makes the URLs of all requests.
  */
 export const formerPeerUrl = 'http://replica.internal/internal/raft';
 
 export type PeerAnswer =
   | { readonly kind: 'envelope'; readonly bytes: Uint8Array }
-  /** There is no such replica: it was never made, or its storage is gone. */
+  /** The object is not a replica: it was never made one, or its storage is gone. */
   | { readonly kind: 'absent' }
-  /** It was a replica, and is none any more. */
+  /** The object was a replica, and has left the group. */
   | { readonly kind: 'left' };
 
 export type PeerStub = {
@@ -33,11 +33,11 @@ export type PeersOptions = {
   readonly group: string;
   readonly stubOf: (peer: ReplicaId) => PeerStub;
   readonly received: (envelope: Envelope) => void;
-  /** What goes with every envelope. */
+  /** The report that goes with every envelope. */
   readonly report: () => PeerReport;
-  /** There is no such replica: it was never made, or its storage is gone. */
+  /** The object is not a replica: it was never made one, or its storage is gone. */
   readonly absent: (peer: ReplicaId) => void;
-  /** There is: it answered. */
+  /** The peer answered a call. */
   readonly present: (peer: ReplicaId) => void;
   readonly nowMs: () => number;
 };
@@ -45,7 +45,7 @@ export type PeersOptions = {
 export class Peers {
   readonly #options: PeersOptions;
   readonly #stubs = new Map<ReplicaId, PeerStub>();
-  /** Their code does not know `receive`. */
+  /** The peers whose code does not know `receive`. */
   readonly #former = new Set<ReplicaId>();
   readonly #calls = new Map<ReplicaId, Set<PeerCall>>();
 
@@ -53,7 +53,7 @@ export class Peers {
     this.#options = options;
   }
 
-  /** Starts the calls at once: what was written to storage before this moment is durable before they leave. */
+  /** Starts the calls at once. What was written to storage before is durable before they leave. */
   send(messages: readonly PeerMessage[]): void {
     const first = messages[0];
     if (first === undefined) return;
@@ -109,7 +109,7 @@ export class Peers {
     const envelope = encodeEnvelope({ group, messages, report: report() });
     const stub = this.#stub(peer);
     if (this.#former.has(peer)) return askFormer(stub, envelope);
-    // Of a view the platform would send all that it is a view of.
+    // For a view of a buffer the platform would send the whole buffer.
     return stub.receive(envelope.byteLength === envelope.buffer.byteLength ? envelope : envelope.slice());
   }
 

@@ -1,6 +1,6 @@
-// Calls on a WebSocket: each message in a frame is the body of a POST to the socket's path, and its answer's body is
-// the frame that answers it, in order. The sockets hibernate; what a sleeping object must know of one is in its
-// attachment.
+// Calls on a WebSocket: each message in a frame is the body of a POST to the path of the socket, and the body of the
+// answer is the next frame to the client. The sockets hibernate; the attachment of a socket holds what an object that
+// wakes must know of it.
 
 import type { ApiRequest, FramesCall } from '../../api/contract.ts';
 import { type CloseFrame, closeFrameOf, closeFrameOfStatus, closeSocket } from '../../api/close-frames.ts';
@@ -22,10 +22,10 @@ import type { OpenCall, OpenCalls } from '../open-calls.ts';
 import { hasTag } from '../socket-tags.ts';
 import { UnreadBytes } from '../unread-bytes.ts';
 
-/** What is used of the object. */
+/** The part of the object that is used here. */
 export type FramesHost = Pick<DurableObjectState, 'acceptWebSocket' | 'getWebSockets'>;
 
-/** Who opened a socket, and what for. */
+/** The caller that opened a socket, and the path to which its frames are calls. */
 export type FrameSource = {
   readonly path: string;
   readonly caller: Caller;
@@ -36,19 +36,19 @@ export type FrameSource = {
 export type FramesOptions = {
   readonly host: FramesHost;
   readonly open: OpenCalls;
-  /** What the socket of this caller holds of the isolate's memory. */
+  /** Counts the memory of the isolate that a socket of this caller holds. */
   readonly memory: (caller: Caller) => Reservation;
   readonly nowMs: () => number;
-  /** Serves one call here, or where it must be. Never fails. */
+  /** Serves one call, by this replica or by the leader. Never fails. */
   readonly serve: (request: ApiRequest, source: FrameSource, gone: AbortSignal) => Promise<Response>;
 };
 
 type Connection = {
   readonly source: FrameSource;
-  /** Frames that wait, and the one that is being answered. */
+  /** The number of frames that wait, with the one that is being answered. */
   frames: number;
   bytes: number;
-  /** Frames that wait, and answers that are taken to be unread. */
+  /** Memory for frames that wait, and for answers that are taken to be unread. */
   readonly memory: Reservation;
   readonly unread: UnreadBytes;
   last: Promise<void>;
@@ -57,7 +57,7 @@ type Connection = {
   readonly gone: AbortController;
 };
 
-/** Tells these sockets from others that the object holds. */
+/** The tag of these sockets. The object holds other sockets, too. */
 const frameSocketTag = 'frames';
 
 export function isFrameSocket(host: Pick<DurableObjectState, 'getTags'>, socket: WebSocket): boolean {
@@ -71,7 +71,7 @@ export class FrameSockets {
 
   constructor(options: FramesOptions) {
     this.#options = options;
-    // Those that an instance before this one accepted.
+    // An earlier instance accepted these sockets.
     for (const socket of options.host.getWebSockets(frameSocketTag)) {
       const source = sourceOf(socket.deserializeAttachment());
       if (source !== null) this.#add(socket, source.caller);
@@ -112,7 +112,10 @@ export class FrameSockets {
     return connection.last;
   }
 
-  /** Mostly a frame is one message. A stream of keepalives cuts its frames itself. */
+  /**
+   * Nearly every frame is one message. The frames of a stream of keepalives are cut into messages where they are
+   * served.
+   */
   async #answerEach(socket: WebSocket, connection: Connection, frame: Uint8Array): Promise<void> {
     const several = isKeepAlive(connection.source) || !mayHoldSeveral(frame) ? null : splitFrame(frame);
     if (several === null) return this.#answer(socket, connection, frame);
@@ -121,7 +124,7 @@ export class FrameSockets {
     send(socket, await failureResponse('v3', { kind: 'badRequest', detail: several.fault }).text());
   }
 
-  /** The object may be put to sleep, and forgets then what it holds. */
+  /** The object may be put to sleep, and then forgets the memory that its sockets hold. */
   resting(): void {
     for (const { memory, frames } of this.#connections.values()) if (frames === 0) memory.release();
   }
@@ -130,7 +133,7 @@ export class FrameSockets {
     this.#forget(socket);
   }
 
-  /** The replica serves no more. */
+  /** The replica no longer serves: all sockets are closed. */
   end(failure: Failure): void {
     for (const socket of this.#options.host.getWebSockets(frameSocketTag)) this.#end(socket, failure);
   }
@@ -139,7 +142,7 @@ export class FrameSockets {
     this.#close(socket, closeFrameOf(failure));
   }
 
-  /** Until its client has closed, too, the socket is there, and more may come on it: of that nothing is done. */
+  /** Messages may still come on a socket until its client has closed it, too. They are ignored. */
   #close(socket: WebSocket, { code, reason }: CloseFrame): void {
     socket.serializeAttachment(null);
     socket.close(code, reason);
@@ -180,7 +183,7 @@ export class FrameSockets {
     this.#connections.delete(socket);
     connection?.gone.abort();
     connection?.memory.release();
-    // An answer that goes on (observe) ends with its reader.
+    // An answer that goes on, as that of observe does, ends when its reader goes away.
     connection?.answering?.cancel().catch(() => undefined);
   }
 
@@ -197,7 +200,7 @@ export class FrameSockets {
     if (this.#connections.get(socket) === connection) this.#memoryFailure(connection);
   }
 
-  /** null: what waits, and what is taken to be unread, may be held. */
+  /** null: the memory for frames that wait, and for unread answers, was granted. */
   #memoryFailure({ memory, bytes, unread }: Connection): Failure | null {
     const nowMs = this.#options.nowMs();
     const lacking = unread.isOver(nowMs) ? 'key' : memory.hold(bytes + unread.at(nowMs));
@@ -228,7 +231,7 @@ export class FrameSockets {
         const { done, value } = await reader.read();
         if (done) {
           lines.end();
-          // etcd's own stream ends with the first message that fails; on other sockets each frame is a call by itself.
+          // A stream of etcd ends with the first message that fails. On other sockets each frame is a call by itself.
           if (response.status === 200 || !isKeepAlive(source)) return;
           return this.#close(socket, closeFrameOfStatus(response.status, 'A message failed: its answer says why.'));
         }
@@ -250,12 +253,12 @@ function isKeepAlive({ path }: FrameSource): boolean {
   return isEtcdCall(path, 'lease/keepalive');
 }
 
-/** Only a look: a string of JSON may have this in it, too. */
+/** False: the frame holds one message at most. True: it may hold several, or a string of JSON that looks so. */
 function mayHoldSeveral(frame: Uint8Array): boolean {
   return /\}\s*\{/.test(keyText(frame));
 }
 
-/** Cuts a body into its lines. The last one has none to end it. */
+/** Cuts a body into its lines. No line feed ends the last line. */
 class Lines {
   readonly #take: (line: string) => void;
   readonly #decoder = new TextDecoder();
@@ -276,7 +279,7 @@ class Lines {
     this.#tell(this.#decoder.decode(emptyBytes));
   }
 
-  /** White space before a message was a sign of life for a stream (`BodyChannel`). */
+  /** White space before a message is a sign of life in a stream (`BodyChannel`), and no part of the message. */
   #tell(end: string): void {
     const line = (this.#pending.join('') + end).trimStart();
     this.#pending = [];
@@ -288,7 +291,7 @@ function send(socket: WebSocket, text: string): void {
   try {
     socket.send(text);
   } catch {
-    // The client has gone; the platform says so with its own event.
+    // The client has gone. The platform tells of that by an event of its own.
   }
 }
 
@@ -296,7 +299,7 @@ function attachmentOf({ path, caller, origin, timeoutMs }: FrameSource): readonl
   return [path, callerText(caller), origin, String(timeoutMs ?? '')];
 }
 
-/** null: not of this form. */
+/** null: the attachment does not have this form. */
 function sourceOf(attachment: unknown): FrameSource | null {
   if (!Array.isArray(attachment)) return null;
   const [path, text, origin, timeout]: unknown[] = attachment;

@@ -1,5 +1,5 @@
-// Calls that come as messages of a socket, or of a stream, and not as requests of the gateway: each is served here or
-// where the leader is, with the replica's services, and answered in one piece.
+// Serves calls that come as messages of a socket or of a stream, and not as requests of the gateway. Each call is
+// served by this replica or by the leader, and has one answer.
 
 import type { ApiRequest } from '../../api/contract.ts';
 import { failureResponse } from '../../api/errors/errors.ts';
@@ -10,7 +10,7 @@ import type { CallFacts, Openings } from './call-context.ts';
 import { routeCall, type RouteOptions } from './call-route.ts';
 import { answerCall } from './calls.ts';
 
-/** Serves one of them. Never fails. */
+/** Serves one call. Never fails. */
 export type ServeFramed = (
   request: ApiRequest,
   source: Pick<CallFacts, 'caller' | 'origin'>,

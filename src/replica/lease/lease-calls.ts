@@ -1,5 +1,5 @@
-// The calls on leases that only a leader can answer: how long one has still to live, and keepalives, one by one or as a
-// stream.
+// The calls on leases that only the leader can answer: how long a lease has still to live, and keepalives, one by one
+// or as a stream.
 
 import type { ApiRequest, KeepAliveStreamCall } from '../../api/contract.ts';
 import { failureResponse, streamFailure } from '../../api/errors/errors.ts';
@@ -14,8 +14,9 @@ import { headerOf } from '../calls/leader-steps.ts';
 import type { Member } from '../member.ts';
 
 /**
- * A POST answers each message of its body and ends; one that does not say how long its body is answers each as it
- * comes. A WebSocket's frames are such bodies, each of them, and so find the leader wherever it is by then.
+ * A POST with a length is answered message by message, and the response ends with the last one. A POST without a length
+ * has each message answered when it comes. Each frame of a WebSocket is served as a POST of its own, and so finds the
+ * replica that leads by then.
  */
 export async function serveKeepAliveStream(
   member: Member,
@@ -47,7 +48,7 @@ async function answerMessages(member: Member, body: Uint8Array, context: CallCon
     const request = decodeKeepAlive(message);
     if (request.kind === 'malformed') return ended(lines, { kind: 'badRequest', detail: request.detail });
     const result = await context.services.leases.keepAlive(context.caller, request.id);
-    // Extending a lease twice is fine: all of the body is asked of the next leader.
+    // The next leader is asked for the whole body: extending a lease twice does no harm.
     if (result === null) return redirectTo(member, null);
     if (result.kind === 'failed') return ended(lines, result.failure);
     lines.push(`${keepAliveMessage(headerOf(member), request.id, result.answer.ttlSeconds)}\n`);
@@ -56,7 +57,7 @@ async function answerMessages(member: Member, body: Uint8Array, context: CallCon
   return detail === null ? streamed(200, lines) : ended(lines, { kind: 'badRequest', detail });
 }
 
-/** The status goes out with the first message. */
+/** The response has the status of the failure only if no message was answered before. */
 function ended(lines: readonly string[], failure: Failure): Response {
   const { status, text } = streamFailure(failure, 'kept');
   return streamed(lines.length === 0 ? status : 200, [...lines, `${text}\n`]);

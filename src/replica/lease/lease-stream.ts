@@ -1,6 +1,6 @@
-// Streams of keepalives by POST whose bodies go on: each message is answered when it comes, by whoever leads then, as a
-// frame of a WebSocket is. The answer begins with that to the first message, whose status it has, and ends with the
-// body or with a message that fails.
+// Streams of keepalives by POST whose bodies go on. Each message is answered when it comes, by the replica that leads
+// then, like a frame of a WebSocket. The response has the status of the answer to the first message. It ends when the
+// body ends, or with a message that fails.
 
 import { failureResponse, streamErrorText } from '../../api/errors/errors.ts';
 import type { Failure } from '../../api/errors/failures.ts';
@@ -15,7 +15,7 @@ export type KeepAliveStreamsOptions = {
   readonly open: OpenCalls;
   readonly memory: (caller: Caller) => Reservation;
   readonly durable: BodyOptions['durable'];
-  /** Answers one message, here or where the leader is. Never fails. */
+  /** Answers one message, by this replica or by the leader. Never fails. */
   readonly serve: (message: Uint8Array, source: KeepAliveSource, gone: AbortSignal) => Promise<Response>;
 };
 
@@ -71,7 +71,7 @@ class KeepAliveStream {
     options.open.add(this.#openCall);
   }
 
-  /** The answer, with the status of that to the first message. `closed`: nothing of the stream is left. */
+  /** The response, with the status of the answer to the first message. `closed` is called when the stream has ended. */
   async begin(closed: () => void): Promise<Response> {
     this.#closed = closed;
     const timer = setTimeout(() => this.end({ kind: 'timeout' }), postedMessageWaitMs);
@@ -90,7 +90,7 @@ class KeepAliveStream {
     return new Response(this.#channel.stream, { headers });
   }
 
-  /** With a last message that says why. */
+  /** Ends the stream with a message that says why. */
   end(failure: Failure): void {
     if (this.#ended !== null) return;
     this.#ended = failure;

@@ -1,6 +1,6 @@
-// v1's locks and semaphores: a place in the queue of a name, held while fewer than `limit` were taken before it. The
-// rules stand in the OpenAPI document. A place that comes with a session has a lease of its own, which goes when the
-// call ends without a place.
+// The locks and semaphores of v1. A call takes a place in the queue of a name, and holds while fewer than `limit`
+// places were taken before it. The OpenAPI document has the rules. A place with a session has a lease of its own, which
+// is revoked when the call ends without a place.
 
 import type { AcquireCall, Acquired, Hold, ReleaseCall } from '../../api/contract.ts';
 import type { Failure } from '../../api/errors/failures.ts';
@@ -89,7 +89,9 @@ async function acquire(seat: Seat): Promise<Interim<Acquired>> {
   return waitForPlace(seat, place, given);
 }
 
-/** What can be told without a place: nothing is written, and no lease made, where that would be for nothing. */
+/**
+ * The answer to a call that would take its place in vain; null: it may take one. Nothing is written to find this out.
+ */
 async function refusedBefore({ queuing, call, key }: Seat, operation: Operation): Promise<Failure | null> {
   const { member, context } = queuing;
   const refused = await authorize(member, context.caller, accessOfOperation(operation));
@@ -106,7 +108,7 @@ async function refusedBefore({ queuing, call, key }: Seat, operation: Operation)
   return isFull && call.waitSeconds === 0 ? heldBy(queuing, call) : null;
 }
 
-/** The oldest place says what limit the queue has. null: this call's. */
+/** The limit of the queue, which its oldest place says; null: it is the limit of this call. */
 function otherLimit({ queuing, call, key }: Seat): number | null {
   const { store } = queuing.member.driver;
   const { oldest } = queueOf(store, call.name);
@@ -115,7 +117,7 @@ function otherLimit({ queuing, call, key }: Seat): number | null {
   return limit === call.limit ? null : limit;
 }
 
-/** `given`: what goes when the call ends without it. */
+/** `given`: the place that goes when the call ends without it. */
 async function waitForPlace(seat: Seat, place: Place, given: Place | null): Promise<Interim<Acquired>> {
   const { queuing, call, lease } = seat;
   const { member } = queuing;
@@ -161,7 +163,7 @@ async function waitForPlace(seat: Seat, place: Place, given: Place | null): Prom
   }
 }
 
-/** Its turn has come: if it is still there, it holds, and a session has all of its time from now on. */
+/** The turn of the place has come. If the place is still there, it holds, and the time of its session begins now. */
 async function hold(seat: Seat, place: Place): Promise<Interim<Acquired>> {
   const { queuing, call, lease, key } = seat;
   const { member } = queuing;
@@ -179,7 +181,7 @@ async function hold(seat: Seat, place: Place): Promise<Interim<Acquired>> {
   return value({ key, lease, ttlSeconds: ttl.value, fencingToken, revision: store.revision });
 }
 
-/** null: the lease is gone. */
+/** null: the lease has ended. */
 async function ttlOf({ member, context }: Queuing, id: LeaseId, { kind }: Hold): Promise<Interim<number | null>> {
   if (kind === 'lease') {
     const query = { kind: 'timeToLive', id, keys: false } as const;
@@ -191,7 +193,7 @@ async function ttlOf({ member, context }: Queuing, id: LeaseId, { kind }: Hold):
   return value(result.kind === 'answer' ? result.answer.ttlSeconds : null);
 }
 
-/** Who holds, for one who was there in vain. Someone does: `limit` places were taken before. */
+/** The holders, for a call that took no place. There are some: `limit` places were taken before. */
 function heldBy({ member }: Queuing, { name, limit }: AcquireCall): Failure {
   const { store } = member.driver;
   const { oldest, count } = queueOf(store, name);
@@ -200,7 +202,7 @@ function heldBy({ member }: Queuing, { name, limit }: AcquireCall): Failure {
   return { kind: 'lockHeld', fencingToken: oldest.createRevision, waiting, revision: store.revision };
 }
 
-/** A call ends without a place. `place` null: it has none, and what there may be is its lease. */
+/** A call ends without a place. `place` null: it took no place, and has at most its lease to give up. */
 async function leave({ queuing, call, lease }: Seat, place: Place | null): Promise<void> {
   if (call.hold.kind === 'session') await giveBack(queuing, { kind: 'leaseRevoke', id: lease });
   else if (place !== null) await leavePlace(queuing, place, lease);
@@ -234,7 +236,7 @@ async function release(queuing: Queuing, call: ReleaseCall): Promise<Interim<{ r
   return value({ revision });
 }
 
-/** Where the condition does not hold, the place is read instead. */
+/** If the condition of the transaction does not hold, its failure branch reads the place. */
 function releaseTxn({ key, condition }: ReleaseCall): TxnRequest {
   const own = { key, rangeEnd: emptyBytes };
   const released: TxnOperation[] = [{ kind: 'deleteRange', request: { ...own, previous: true } }];

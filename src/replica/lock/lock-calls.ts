@@ -1,6 +1,6 @@
-// etcd's locks and elections: a place is taken by one transaction, its turn is waited for, and the answer says so. A
-// caller that goes away loses its place, unless it named its call: then the same call, sent again, finds it, for as
-// long as its lease lives.
+// etcd's locks and elections: a call takes a place by one transaction, waits for the turn of that place, and is then
+// answered. A caller that goes away loses its place, unless it named its call: the same call, sent again, then finds
+// the place for as long as its lease lives.
 
 import type {
   CampaignCall,
@@ -29,7 +29,7 @@ import type { Place } from './lock-queues.ts';
 import type { WaitEnd, WaitOptions } from './lock-waits.ts';
 import type { Member } from '../member.ts';
 
-/** A call that takes a place, and where it is served. */
+/** A call that takes a place, and the replica that serves it. */
 export type Queuing = {
   readonly member: Member;
   readonly context: CallContext;
@@ -52,7 +52,7 @@ export function failed(failure: Failure): Interim<never> {
   return { kind: 'failed', failure };
 }
 
-/** What etcd's calls of this kind are answered with. */
+/** The answer to a call of etcd's. */
 export function respond<Answer>(
   { member, handover }: Queuing,
   interim: Interim<Answer>,
@@ -70,7 +70,7 @@ export function respond<Answer>(
   }
 }
 
-/** One of the writes of a call. */
+/** Makes one of the writes of a call. `purpose` tells it from the other writes of the same call. */
 export function write({ member, context, call }: Queuing, operation: Operation, purpose?: string): Promise<Proposed> {
   const { protocol, writeId } = call;
   return propose(member, context, { protocol, writeId, operation, ...(purpose === undefined ? {} : { purpose }) });
@@ -106,7 +106,7 @@ async function leaseOf(queuing: Queuing, lease: LeaseId): Promise<Interim<LeaseI
   return lease === noLease ? grantSession(queuing, sessionLease(queuing), sessionSeconds) : value(lease);
 }
 
-/** What a transaction that takes a place found, or left; a retry may have to look. */
+/** The place that a transaction took, or found taken by this call. After a retry the store is read to find it. */
 export function placeTaken({ member }: Queuing, outcome: Outcome, key: Uint8Array): Interim<Taken> {
   const taken = takenBy(outcome, key) ?? takenAlready(placeAt(member.driver.store, key));
   return taken === null ? failed({ kind: 'sessionExpired' }) : value(taken);
@@ -155,10 +155,10 @@ async function waitForTurn(queuing: Queuing, place: Place, call: Waiting): Promi
   }
 }
 
-/** `made`: the lease came with the call. */
+/** `made`: the call made the lease. */
 type Waiting = { readonly timeoutMs: number | null; readonly lease: LeaseId; readonly made: boolean };
 
-/** Only a leader notices that it is none any more. */
+/** Only a leader can notice that it no longer leads. */
 export function waitHere(
   { member, context }: Queuing,
   options: Omit<WaitOptions, 'caller' | 'gone'>,
@@ -168,7 +168,7 @@ export function waitHere(
   return context.services.waits.wait({ ...options, caller, gone });
 }
 
-/** What became of the caller's key while it waited; null: it is as good as before. */
+/** Why the caller's key was refused after it had waited; null: the key is as good as before. */
 export function keyEnded({ member, context }: Queuing): Failure | null {
   return member.driver.store.authorizeKey(context.caller, { kind: 'anyone' }, member.nowMs());
 }
@@ -197,18 +197,18 @@ export async function leavePlace(queuing: Queuing, place: Place, lease: LeaseId)
   await giveBack(queuing, { kind: 'txn', request: resignTxn({ key, name, createRevision, lease }) });
 }
 
-/** Gives the place up, and the lease where it was made for the call: nobody can keep it alive. */
+/** Gives up the place, and the lease if the call made it: nobody could keep that lease alive. */
 async function leaveForGood(queuing: Queuing, place: Place, { lease, made }: Waiting): Promise<void> {
   await leavePlace(queuing, place, lease);
   if (made) await giveBack(queuing, { kind: 'leaseRevoke', id: lease }, 'leaseLeave');
 }
 
-/** Whoever named its call may send it again, and finds its place. */
+/** A caller that named its call may send it again, and then finds its place. */
 export function afterWait({ call, handover }: Queuing, waitedMs: number, giveUp: () => Promise<void>): void {
   if (call.writeId === null) handover.afterWait(waitedMs, giveUp);
 }
 
-/** Nobody reads it. */
+/** The answer to a caller that has gone. */
 export function answerToNobody(): Response {
   return new Response(null, { status: 499 });
 }
@@ -262,7 +262,7 @@ export async function serveCampaign(member: Member, call: CampaignCall, context:
   return respond(queuing, await campaign(queuing, call), call);
 }
 
-/** As etcd's, it does not look whether its own place is still there when its turn has come. */
+/** Like etcd's, it does not check that its own place is still there when its turn has come. */
 async function campaign(queuing: Queuing, call: CampaignCall): Promise<Interim<Elected>> {
   const { name, timeoutMs } = call;
   const granted = await leaseOf(queuing, call.lease);

@@ -1,6 +1,6 @@
-// Streams that observe an election: the leader at once, then each value it proclaims, and whoever follows it. As etcd
-// does it: the leader's key is followed until it is deleted, then the oldest place is read. Any replica serves; nothing
-// outlives the object.
+// Streams that observe an election: a stream tells the leader at once, then each value that the leader proclaims, then
+// the next leader. It works as in etcd: the key of the leader is followed until it is deleted, and then the oldest
+// place is read. Any replica serves these streams, and they end with the object.
 
 import type { ObserveCall, ResponseHeader } from '../../api/contract.ts';
 import type { Failure } from '../../api/errors/failures.ts';
@@ -19,7 +19,7 @@ export type ObserversOptions = {
   readonly store: Pick<Store, 'range' | 'firstCreated' | 'revision'>;
   readonly header: (revision: number) => ResponseHeader;
   readonly open: OpenCalls;
-  /** What a stream of this caller holds of the isolate's memory. */
+  /** Counts the memory of the isolate that a stream of this caller holds. */
   readonly memory: (caller: Caller) => Reservation;
   readonly durable: BodyOptions['durable'];
 };
@@ -29,15 +29,15 @@ type Observer = {
   readonly openCall: OpenCall;
   readonly channel: BodyChannel;
   timer: ReturnType<typeof setTimeout> | null;
-  /** The key of the leader; null: there is none. */
+  /** The key of the leader; null: there is no leader. */
   leader: string | null;
-  /** What happened up to here it has been told, or need not know. */
+  /** The observer was told of all changes up to this revision, or need not know of them. */
   seen: number;
 };
 
 export class Observers {
   readonly #options: ObserversOptions;
-  /** By the prefix of their elections. */
+  /** The observers of each election, by its prefix. */
   readonly #observers = new Map<string, Set<Observer>>();
   #count = 0;
   #probing = false;
@@ -50,7 +50,7 @@ export class Observers {
     return this.#count;
   }
 
-  /** For a caller who may, on a replica that has caught up. */
+  /** The caller may read the election, and the replica has caught up. */
   async open(call: ObserveCall, caller: Caller): Promise<Response> {
     const refusal = await this.#options.open.refusalAfterProbe('observer', caller);
     if (refusal !== null) return refused(call, refusal);
@@ -111,7 +111,7 @@ export class Observers {
     }, streamProbeMs);
   }
 
-  /** The replica serves no more. */
+  /** The replica no longer serves: all streams end, and `failure` says why. */
   stop(failure: Failure): void {
     for (const observer of this.#all()) this.#end(observer, failure);
   }
@@ -132,7 +132,7 @@ export class Observers {
     return leader !== null && placeAt(this.#options.store, bytesOfKeyText(leader)) === null;
   }
 
-  /** Who leads now; what led to this is no news any more. */
+  /** Tells who leads now. Earlier changes are not told any more. */
   #tellOldest(observer: Observer): void {
     const { store } = this.#options;
     const { revision } = store;
@@ -152,7 +152,7 @@ export class Observers {
     const { channel, call } = observer;
     channel.send(call.failed(failure).text);
     channel.close(failure);
-    // What is not read by then is dropped.
+    // What the client has not read by then is dropped.
     setTimeout(() => channel.abandon(), watchBodyDrainMs);
   }
 
@@ -175,7 +175,7 @@ function queueOf({ call }: Observer): string {
   return keyText(call.request.key);
 }
 
-/** As the first message of a stream that does not come to be. */
+/** A refusal, as the only message of a stream. */
 export function refused(call: ObserveCall, failure: Failure): Response {
   const { status, text } = call.failed(failure);
   return new Response(`${text}\n`, { status, headers: { 'content-type': 'application/json' } });

@@ -1,7 +1,7 @@
-// Who waits for a turn on one replica: locks, semaphores, elections. A queue is a prefix ending in "/"; a place in it
-// is a key, and the places' order is that of their create revisions. A turn comes when fewer than `limit` places are
-// left before one's own. Nothing is polled: a queue is looked at when a key below it was deleted, and then only until
-// the first who must wait on. No I/O, no clock: the replica tells what was applied.
+// The callers that wait for a turn on one replica: for locks, semaphores and elections. A queue is a prefix that ends
+// in "/". A place is a key below it, and the places of a queue are in the order of their create revisions. The turn of
+// a place comes when fewer than `limit` places are left before it. Nothing is polled: a queue is looked at when a key
+// below it is deleted, up to the first waiter that must wait on. There is no I/O and no clock here.
 
 import { assert } from '../../base/assert.ts';
 import { keyText } from '../../base/bytes.ts';
@@ -13,21 +13,21 @@ export type Place = {
   readonly name: Uint8Array;
   readonly key: Uint8Array;
   readonly createRevision: number;
-  /** How many may hold at once. */
+  /** How many places may hold at a time. */
   readonly limit: number;
 };
 
 /**
- * `turn`: fewer than `limit` places are left before it; whether its own is still there was not looked at. `lost`: it is
- * not.
+ * `turn`: fewer than `limit` places are left before the waiter's own, which may have gone. `lost`: the waiter's own
+ * place has gone.
  */
 export type News = 'turn' | 'lost';
 
 export type Waiter = {
   readonly place: Place;
-  /** Told that its own place went, too, and not only when its turn comes. */
+  /** The waiter is also told when its own place goes. */
   readonly untilLost: boolean;
-  /** Once at most, and not after `leave`. A waiter that is told has left. */
+  /** Called once at most, and not after `leave`. A waiter that was told has left the queue. */
   readonly told: (news: News) => void;
 };
 
@@ -65,7 +65,7 @@ export class LockQueues {
     return this.#count;
   }
 
-  /** False: it is its turn already, and it does not wait. */
+  /** False: it is the turn of this place already, and the waiter does not join. */
   join(waiter: Waiter): boolean {
     const { place } = waiter;
     if (!this.#mustWait(place)) return false;

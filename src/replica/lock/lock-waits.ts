@@ -1,6 +1,6 @@
-// Calls that wait for their turn: what can end a wait, and whose leases live on meanwhile. A call waits at the leader
-// alone, so that the loss of a leader is noticed: it is then sent on to the next one, where the same write id finds the
-// same place. A wait holds memory and, where it is bounded, a timer; the group may rest meanwhile.
+// Calls that wait for their turn: what can end a wait, and which leases live on meanwhile. A call waits only at the
+// leader, so that the loss of the leader is noticed. The call is then sent to the next leader, where the same write id
+// finds the same place. A wait holds memory and, if it is bounded, a timer. The group may rest meanwhile.
 
 import type { LeaseId } from '../../model/brands.ts';
 import type { Caller, RevisionEvents } from '../../model/store.ts';
@@ -12,13 +12,13 @@ export type WaitsOptions = QueuesOptions & { readonly open: Pick<OpenCalls, 'ref
 export type WaitOptions = {
   readonly place: Place;
   readonly caller: Caller;
-  /** null: as long as it takes. */
+  /** null: the wait is not bounded. */
   readonly timeoutMs: number | null;
-  /** The caller went away. */
+  /** Aborts when the caller goes away. */
   readonly gone: AbortSignal | null;
   /** A lease that lives on while its caller waits. */
   readonly kept: LeaseId | null;
-  /** Told when its own place goes, and not only at its turn. */
+  /** The wait also ends when its own place goes. */
   readonly untilLost: boolean;
 };
 
@@ -26,21 +26,21 @@ export type WaitEnd =
   | News
   | 'timeout'
   | 'gone'
-  /** This replica leads no more. */
+  /** This replica no longer leads. */
   | 'moved'
-  /** As many wait here as can, or as many of this key as may. */
+  /** No more calls may wait here, or no more calls of this key. */
   | 'full'
   /** The caller's key was revoked or has expired. */
   | 'keyEnded';
 
-/** What a timer can hold: 24 days. */
+/** The longest time that a timer can hold: 24 days. */
 const timerMsMax = 2_147_483_647;
 
 export class LockWaits {
   readonly #queues: LockQueues;
   readonly #open: WaitsOptions['open'];
   readonly #ends = new Set<(end: WaitEnd) => void>();
-  /** How many callers wait with each lease. */
+  /** The number of callers that wait with each lease. */
   readonly #kept = new Map<LeaseId, number>();
 
   constructor(options: WaitsOptions) {
@@ -87,7 +87,7 @@ export class LockWaits {
     this.#queues.published(events);
   }
 
-  /** Another replica leads, or none: all waits go on elsewhere. */
+  /** This replica does not lead: all waits end here, and their calls go to the next leader. */
   moved(): void {
     for (const end of this.#ends) end('moved');
   }

@@ -2,7 +2,7 @@
 
 import type { HibernatingSocket, WatchSockets } from './watch-socket.ts';
 
-/** Tells these sockets from others that the object may hold. */
+/** The tag of these sockets. The object may hold other sockets, too. */
 const socketTag = 'watch';
 
 export class ObjectSockets implements WatchSockets {

@@ -1,5 +1,6 @@
-// All watch connections of one replica: opens them, hands them what the hub and the platform say, puts their state away
-// before the object sleeps and takes it up again when it wakes. It decides nothing about events: that is the hub's.
+// All watch connections of one replica. The service opens them, hands on to them what the hub and the platform tell,
+// saves their state before the object sleeps, and restores it when the object wakes. The hub decides which events a
+// watch gets.
 
 import type { ResponseHeader, WatchCall } from '../../api/contract.ts';
 import { closeSocket } from '../../api/close-frames.ts';
@@ -34,10 +35,10 @@ import { V3WatchStream } from './watch-v3-stream.ts';
 export type WatchServiceOptions = {
   readonly sockets: WatchSockets;
   readonly history: WatchHistory;
-  /** The object's own, for what streams watch beyond their sockets' attachments. */
+  /** The database of the object, for watches of a stream that do not fit into the attachment of its socket. */
   readonly sql: SqlPort;
   readonly open: OpenCalls;
-  /** What a stream of this caller holds of the isolate's memory. */
+  /** Counts the memory of the isolate that a stream of this caller holds. */
   readonly memory: (caller: Caller) => Reservation;
   readonly header: (revision: Revision) => ResponseHeader;
   /** Whether this caller may read this range now; null: it may. */
@@ -57,7 +58,7 @@ type Stream = V1WatchStream | V3WatchStream;
 type SocketConnection = { readonly stream: Stream; readonly channel: SocketChannel; readonly openCall: OpenCall };
 type BodyConnection = { readonly stream: Stream; readonly channel: BodyChannel };
 
-/** A tick does little; a replica's clock ticks more often than anything here needs. */
+/** The clock of a replica ticks more often than the work here needs. */
 const tickSpacingMs = 1_000;
 /** The clock of streaming answers, which keep the object awake when its replica rests. */
 const bodyTickMs = 5_000;
@@ -68,13 +69,13 @@ export class WatchService {
   readonly #rows: WatchRows;
   readonly #sockets = new Map<HibernatingSocket, SocketConnection>();
   readonly #bodies = new Set<BodyConnection>();
-  /** Bodies that have ended and are still being read, and until when they may be. */
+  /** Bodies that have ended and are still being read, each with the time at which it is dropped. */
   readonly #draining = new Map<BodyChannel, number>();
   #pumping = false;
   #ticking = false;
-  /** The replica's clock stands still: nobody else will save what changes now before the object sleeps. */
+  /** The replica's clock stands still: each change must be saved at once, because the object may sleep at any time. */
   #resting = true;
-  /** Every attachment that is not stale says what comes after at least this revision. */
+  /** Invariant: an attachment that is not stale continues after this revision or a later one. */
   #flushedRevision: Revision | null = null;
   #tickedMs = 0;
   #authorizedMs = 0;
@@ -123,7 +124,7 @@ export class WatchService {
     this.#pump();
   }
 
-  /** Also for a socket that failed. */
+  /** The socket was closed, or failed. */
   webSocketClose(socket: HibernatingSocket): void {
     this.#sockets.get(socket)?.stream.dispose();
     this.#forget(socket);
@@ -131,7 +132,9 @@ export class WatchService {
 
   // What the replica does
 
-  /** What was just applied, in order; null: history tells it. `revision` is the store's after it. */
+  /**
+   * The events that were just applied, in order; null: history tells them. `revision` is that of the store after them.
+   */
   published(events: readonly RevisionEvents[] | null, revision: Revision): void {
     this.#resting = false;
     // No event leaves after its key has expired.
@@ -140,7 +143,7 @@ export class WatchService {
     this.#pump();
   }
 
-  /** A compaction was applied: who still needed what is gone is told. */
+  /** A compaction was applied: watches that still needed the compacted revisions are told. */
   compacted(): void {
     this.#hub.compacted(this.#options.history.compactedRevision);
     if (this.#resting) this.#saveStale();
@@ -188,7 +191,7 @@ export class WatchService {
     this.#flushedRevision = revision;
   }
 
-  /** The replica serves no more: every stream ends, and `failure` says why. */
+  /** The replica no longer serves: every stream ends, and `failure` says why. */
   end(failure: Failure): void {
     for (const { stream } of this.#connections()) stream.end({ reason: 'stopped', failure });
   }
@@ -210,7 +213,7 @@ export class WatchService {
       this.#pump();
       return answer;
     }
-    // A status is all that an EventSource understands: it stops asking.
+    // By this status an EventSource stops asking. It understands nothing else of an answer.
     const { compactedRevision } = this.#options.history;
     if (parameters.from !== null && parameters.from < compactedRevision) {
       return failureResponse('v1', { kind: 'compacted', compactedRevision });
@@ -249,7 +252,7 @@ export class WatchService {
     return streaming(channel, 'application/json');
   }
 
-  /** Whoever sends no message counts as open all the same, until its key ends or it has been silent for too long. */
+  /** A client that sends no message counts as open, too, until its key ends or it has been silent for too long. */
   async #firstPosted(posted: PostedMessages, caller: Caller): Promise<Posted | Failure> {
     const { open, later } = this.#options;
     let ended: Failure | null = null;
@@ -369,7 +372,7 @@ export class WatchService {
 
   // Waking, and work that goes on
 
-  /** Answers the number of the stream's rows; 0: it has none. */
+  /** The number under which the stream has rows; 0: it has no rows. */
   #restore(socket: HibernatingSocket): number {
     const slept = this.#slept(socket);
     if (slept === null) {
@@ -388,7 +391,7 @@ export class WatchService {
     return ownRows?.stream ?? 0;
   }
 
-  /** null: what the client has is not known, or not all that its stream was. */
+  /** null: it is not known what the client has, or not all of the stream's state is known. */
   #slept(socket: HibernatingSocket): { readonly saved: SavedStream; readonly ownRows: StreamRows | null } | null {
     const attachment = decodeAttachment(socket.deserializeAttachment());
     if (attachment === null || attachment.kind === 'stale') return null;
@@ -397,7 +400,7 @@ export class WatchService {
     return watches.length === attachment.count ? { saved: { ...attachment.head, watches }, ownRows: rows } : null;
   }
 
-  /** Catches up who is behind, one slice of history a turn, so that other work comes between. */
+  /** Lets watches that are behind catch up, one slice of history a turn, so that other work comes between. */
   #pump(): void {
     if (this.#pumping || !this.#hub.catchingUp) return;
     this.#pumping = true;
@@ -409,7 +412,7 @@ export class WatchService {
       }
       this.#pumping = false;
       if (this.#resting) this.#saveStale();
-      // A body says when it was read; of a socket it is a matter of time.
+      // A body tells when it was read. A socket does not: its room grows with time.
       if (this.#hub.catchingUp && this.#socketsAreFull()) this.#options.later(() => this.#pump(), watchRoomMs);
     };
     this.#options.later(slice, 0);
@@ -447,14 +450,14 @@ function takeFrame(stream: V3WatchStream, frame: Uint8Array): Failure | null {
   return detail === null ? null : { kind: 'badRequest', detail };
 }
 
-/** Answers whether more may come. */
+/** True: more messages may come. */
 function takePosted(stream: V3WatchStream, { messages, fault, ended }: Posted): boolean {
   const detail = take(stream, messages) ?? fault;
   if (detail !== null) stream.end({ reason: 'badMessage', failure: { kind: 'badRequest', detail } });
   return detail === null && !ended;
 }
 
-/** Answers why a message could not be read. */
+/** The failure says why a message could not be read; null: all messages were read. */
 function take(stream: V3WatchStream, messages: readonly Uint8Array[]): string | null {
   for (const message of messages) {
     const fault = stream.message(message);
