@@ -76,7 +76,7 @@ async function asLeader<Value>(
 ): Promise<AttemptAnswer<Value>> {
   const leader = await leaderFor(member, doubted);
   if (leader !== member.identity.number) return redirect(member, leader);
-  // What it says of the members is what was committed before it was asked.
+  // The answer must include every change of the members that was committed before the request.
   if ((await member.read()).kind !== 'ready') return redirect(member, null);
   return answer();
 }

@@ -1,5 +1,5 @@
-// A replica that is in memory, with all its parts: which part hears what of the driver and the clock, and in which
-// order; what the object's alarm and its sockets mean to them; and how all of them end.
+// A replica in memory, with all its parts. This is the one place that says which part hears what from the driver and
+// the clock, and in which order, what the object's alarm is for, and how the parts end.
 
 import { closeSocket } from '../api/close-frames.ts';
 import type { Failure } from '../api/errors/errors.ts';
@@ -28,7 +28,7 @@ export type ReplicaParts = {
   readonly entry: DirectoryEntry;
   readonly alarm: SharedAlarm;
   readonly leaseAlarm: LeaseAlarm;
-  /** What is in memory cannot be trusted any more: the object must reset. */
+  /** The memory of this instance can no longer be trusted: the object must reset. */
   readonly broken: (error: unknown) => void;
 };
 
@@ -61,7 +61,7 @@ export class LivingReplica implements MemberListener {
     this.services.observers.published(events);
   }
 
-  /** What was applied may end streams that are open here. */
+  /** Commands that were applied may end streams that are open here. */
   applied(commands: readonly Command[]): void {
     for (const { operation } of commands) {
       if (operation.kind === 'compact') this.watches.compacted();
@@ -92,7 +92,7 @@ export class LivingReplica implements MemberListener {
     return this.services.leases.mayRest() && this.#parts.entry.mayRest;
   }
 
-  /** From here on the object may be put to sleep. */
+  /** After this the object may be put to sleep. */
   resting(): void {
     const { entry, alarm, broken } = this.#parts;
     this.watches.flush();
@@ -106,8 +106,8 @@ export class LivingReplica implements MemberListener {
   // What the platform tells
 
   /**
-   * A lease may have ended while all replicas slept, or a key with which a socket is open, or the directory is to be
-   * told of the group.
+   * The alarm rings because a lease, or the key of an open socket, may have ended while all replicas slept, or because
+   * the directory must be told of the group.
    */
   async alarm(): Promise<void> {
     const { services, entry, alarm } = this.#parts;
@@ -119,7 +119,9 @@ export class LivingReplica implements MemberListener {
     await alarm.wanted();
   }
 
-  /** A watch begins after all that was acknowledged before it was asked for: so this replica first catches up. */
+  /**
+   * A watch begins after every write that was acknowledged before it was asked for, so the replica first catches up.
+   */
   watchMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> {
     const before = this.#inOrder.get(socket) ?? Promise.resolve();
     const handled = before.then(async () => {
@@ -131,7 +133,7 @@ export class LivingReplica implements MemberListener {
     return handled;
   }
 
-  /** The replica serves no more, and whoever waits for it is told. */
+  /** The replica no longer serves, and waiting callers are told. */
   end(failure: Extract<Failure, { kind: 'tenantDeleted' | 'leaderChanged' }>): void {
     this.#hasEnded = true;
     this.member.stop(failure.kind);
@@ -152,7 +154,7 @@ export class LivingReplica implements MemberListener {
     }
   }
 
-  /** Sockets sleep with the object: it wakes for the first of their keys that expires, and ends them. */
+  /** Sockets sleep with the object. It wakes when the first of their keys expires, and ends the sockets of that key. */
   #wakeAtExpiry(): void {
     const atMs = this.services.open.earliestExpiryMs;
     if (atMs !== null) this.#parts.leaseAlarm.wantBy(atMs, this.member.nowMs());

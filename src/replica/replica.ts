@@ -1,6 +1,6 @@
-// The Durable Object: one replica of one tenant's group. This file joins the platform's events to the member that lives
-// here; an object that was never provisioned, or was wiped, has no member, answers that it is absent, and writes
-// nothing.
+// The Durable Object: one replica of one tenant's group. This file hands the platform's events to the living replica,
+// and decides when one begins and ends. An object that was never provisioned, or was wiped, has no living replica: it
+// answers that it is absent, and writes nothing.
 
 import { protocolOf } from '../api/call.ts';
 import { closeSocket } from '../api/close-frames.ts';
@@ -40,17 +40,17 @@ export type ReplicaEnv = {
 };
 
 /**
- * A browser cannot send a ping frame. This text, on a socket of any kind, is answered by the platform while the object
- * sleeps, and costs nothing; by this file where the platform does not answer.
+ * A browser cannot send a ping frame, but it can send this text, on a socket of any kind. The platform answers it while
+ * the object sleeps, and that costs nothing. Where the platform does not answer, this file does.
  */
 const heartbeat = { request: 'ping', response: 'pong' } as const;
 
 /** RFC 6455, 7.4, and its registry of close codes. */
 const protocolError = 1_002;
-/** The platform says this of a close frame without a code. */
+/** The code that the platform gives for a close frame without a code. */
 const noCloseCode = 1_005;
 
-/** Others, a client's fault or the platform's word for a connection that broke, cannot be sent. */
+/** No other code can be sent: it is a client's fault, or the platform's word for a connection that broke. */
 function isCloseCode(code: number): boolean {
   return code >= 1_000 && code < 5_000 && ![1_004, noCloseCode, 1_006, 1_015].includes(code);
 }
@@ -63,7 +63,7 @@ export class Replica extends FormerRequests<ReplicaEnv> {
   constructor(context: DurableObjectState, env: ReplicaEnv) {
     super(context, env);
     this.#sql = new ObjectSql(context.storage);
-    // It is the platform's own memory, not storage: what an instance before this one set is still there after a sleep.
+    // The platform keeps this in its own memory, and not in storage. After a sleep an earlier instance has set it.
     if (context.getWebSocketAutoResponse() === null) {
       context.setWebSocketAutoResponse(new WebSocketRequestResponsePair(heartbeat.request, heartbeat.response));
     }
@@ -99,7 +99,7 @@ export class Replica extends FormerRequests<ReplicaEnv> {
     }
   }
 
-  /** Messages of a peer, and the answer to them. No request of a client can name this: it is no path. */
+  /** Takes the messages of a peer, and answers them. No request of a client can reach this, because it has no path. */
   receive(messages: Uint8Array): PeerAnswer | Promise<PeerAnswer> {
     const living = this.#living;
     if (living !== null) return { kind: 'envelope', bytes: living.member.receive(messages) };
@@ -126,7 +126,8 @@ export class Replica extends FormerRequests<ReplicaEnv> {
   }
 
   /**
-   * A handshake that the client began ends with the close frame that is sent here: the platform sends none by itself.
+   * If the client begins the closing handshake, the close frame that is sent here ends it: the platform does not send
+   * one by itself.
    */
   override webSocketClose(socket: WebSocket, code: number, reason: string): void {
     if (code === noCloseCode) socket.close();
@@ -135,7 +136,7 @@ export class Replica extends FormerRequests<ReplicaEnv> {
     this.#forget(socket);
   }
 
-  /** The connection broke. */
+  /** The connection of the socket broke. */
   override webSocketError(socket: WebSocket): void {
     this.#forget(socket);
   }
@@ -146,7 +147,7 @@ export class Replica extends FormerRequests<ReplicaEnv> {
     else this.#living?.watches.webSocketClose(socket);
   }
 
-  /** What a replica wants it for (`LivingReplica.alarm`); or what is left of one goes. */
+  /** The alarm rings for a living replica (`LivingReplica.alarm`), or to clear what is left of one. */
   override async alarm(): Promise<void> {
     if (this.#remains.isAllThatIsLeft) await this.#clear();
     else await this.#living?.alarm();
@@ -181,14 +182,14 @@ export class Replica extends FormerRequests<ReplicaEnv> {
     const founding = own.members.map(({ number, location }) => ({ id: number, location }));
     this.#sql.transaction(() => {
       saveIdentity(this.#sql, own);
-      // Whoever provisions a tenant has written it there before.
+      // The directory has this configuration: it is written before the tenant is provisioned.
       saveHeard(this.#sql, encodeConfiguration(foundingConfiguration(founding)));
     });
     this.#living = this.#bringToLife(own);
     return null;
   }
 
-  /** Makes this object a learner of a group that is at work. `configuration` names it. Doing it again is fine. */
+  /** Makes this object a learner of a group at work, which `configuration` names. This may be called again. */
   join(tenant: string, { number, configuration }: Joining): void | Promise<void> {
     if (this.#living !== null || !this.#remains.isNone) return;
     const group = decodeConfiguration(configuration);
@@ -219,21 +220,24 @@ export class Replica extends FormerRequests<ReplicaEnv> {
     return nextNumber;
   }
 
-  /** This object is none any more, and nothing of what it was is left. */
+  /** Clears the object: it is then as if it had never been a replica. */
   async #clear(): Promise<void> {
     await this.ctx.storage.deleteAlarm();
     await this.ctx.storage.deleteAll();
     this.#remains.gone();
   }
 
-  /** The replica serves no more, and whoever waits for it is told. */
+  /** The replica no longer serves, and waiting callers are told. */
   #end(failure: Extract<Failure, { kind: 'tenantDeleted' | 'leaderChanged' }>): void {
     const living = this.#living;
     this.#living = null;
     living?.end(failure);
   }
 
-  /** The group goes on without this replica. Its data go at once; where the group is, it tells for a while. */
+  /**
+   * The group goes on without this replica. Its data are deleted at once. For a while it still tells who the members
+   * are.
+   */
   async #leave(members: readonly ReplicaId[]): Promise<void> {
     this.#remains.setRemoved(members);
     this.#end({ kind: 'leaderChanged' });
@@ -244,8 +248,8 @@ export class Replica extends FormerRequests<ReplicaEnv> {
   }
 
   /**
-   * What is on disk is durable before this instance ends, and answers that are on their way have left. Nothing is
-   * served meanwhile.
+   * Ends this instance once its writes are durable, and once answers that are on their way have left. It serves nothing
+   * meanwhile.
    */
   async #restart(reason: string): Promise<void> {
     await this.ctx.storage.sync();
@@ -268,7 +272,7 @@ export class Replica extends FormerRequests<ReplicaEnv> {
       serviceSecret: this.env.SERVICE_SECRET ?? '',
       stubOf: (peer) => this.env.REPLICA.get(idOf(peer), { retry: { maxRetries: 0 } }),
       provision: async (joining) => {
-        // The location counts when the object is first touched.
+        // The platform looks at the location when the object is first called.
         const locationHint = locationHints.find((hint) => hint === joining.location);
         const stub = this.env.REPLICA.get(idOf(joining.number), locationHint === undefined ? {} : { locationHint });
         await stub.join(tenant, joining);
@@ -285,7 +289,8 @@ export class Replica extends FormerRequests<ReplicaEnv> {
   }
 
   /**
-   * An assertion failed: what is in memory cannot be trusted any more. Storage can: the object starts again from it.
+   * An assertion failed: the memory of this instance can no longer be trusted. Storage can, and the object starts again
+   * from it.
    */
   #reset(error: unknown): void {
     console.error(error);
@@ -297,7 +302,7 @@ function absent(): Response {
   return new Response(null, { status: redirectStatus, headers: { [leaderHeader]: absentLeader } });
 }
 
-/** Whoever was removed knows who stayed, and not where they run. */
+/** A replica that was removed knows the members that stayed, but not where they run. */
 function unplaced(members: readonly ReplicaId[]): readonly PlacedMember[] {
   return members.map((number) => ({ number, location: '' }));
 }

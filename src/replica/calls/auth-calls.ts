@@ -1,5 +1,6 @@
-// The calls with a password in them: etcd's users given one, and logging in. The password is hashed here, before a
-// command is proposed; a token is a signed statement, so that no later call needs the password, the hash or a lookup.
+// The calls that carry a password: those that set the password of a user of etcd, and the login. The password is hashed
+// here, before a command is proposed. A token is a signed statement, so no later call needs the password, the hash or a
+// lookup.
 
 import type { AuthenticateCall, PasswordCall } from '../../api/contract.ts';
 import type { Failure } from '../../api/errors/errors.ts';
@@ -18,15 +19,15 @@ type Checked =
   | { readonly kind: 'token'; readonly token: string }
   | { readonly kind: 'failed'; readonly failure: Failure };
 
-/** `isAlone`: by name and password, without a key of the tenant. */
+/** `isAlone`: the login is by name and password, without a key of the tenant. */
 type Login = { readonly name: string; readonly password: string; readonly isAlone: boolean };
 
-/** A write that needs a password's hash. Who may not make it is refused before the work is done. */
+/** A write that holds the hash of a password. A caller without access is refused before the hash is computed. */
 export async function servePassword(member: Member, call: PasswordCall, context: CallContext): Promise<Response> {
   const elsewhere = await leadsAndCaughtUp(member, call, context);
   if (elsewhere !== null) return elsewhere;
   const failure = await authorize(member, context.caller, accessOfOperation(call.operation('')));
-  // Where an earlier attempt may be on its way the log decides.
+  // If an earlier attempt may be on its way, the log decides.
   if (failure !== null && context.mayBeAlone) {
     const { revision } = member.driver.store;
     return call.respond({ kind: 'failed', revision, failure }, headerOf(member));
@@ -53,7 +54,7 @@ export async function serveAuthenticate(
   return call.respond({ kind: 'answer', answer: { token: checked.token, revision } }, headerOf(member));
 }
 
-/** A key of the tenant given as the password is its own token, whatever the name. null: it is no such key. */
+/** A key of the tenant, given as the password, is its own token, whatever the name. null: the password is not a key. */
 async function checkKey(member: Member, password: string, { services }: CallContext): Promise<Checked | null> {
   const key = services.logins.keys.verify(password);
   if (key?.tenant !== member.identity.tenant) return null;
@@ -81,9 +82,9 @@ async function checkUser(member: Member, call: AuthenticateCall, { caller, servi
 async function checkPassword(member: Member, { name, password, isAlone }: Login, logins: Logins): Promise<Checked> {
   const result = queryStore(member, { kind: 'service' }, { kind: 'credential', name });
   const failure = result.kind === 'failed' ? result.failure : null;
-  // Who has no key is not told what is known of a tenant, or that there is one.
+  // A caller without a key is told nothing of a tenant, and not whether the tenant exists.
   if (failure !== null && failure.kind !== 'authenticationFailed' && !isAlone) return { kind: 'failed', failure };
-  // Also where there is no such user: how long it takes must not tell.
+  // The hash is computed even if the user does not exist, so that the time of the answer does not tell.
   const hash = result.kind === 'answer' ? result.answer.passwordHash : '';
   const fits = await logins.withinBound(() => passwordFits(password, hash));
   if (fits === 'overloaded') return { kind: 'failed', failure: { kind: 'overloaded' } };
@@ -94,7 +95,7 @@ async function checkPassword(member: Member, { name, password, isAlone }: Login,
   return { kind: 'token', token: logins.tokens.issue({ tenant, use, authRevision, name }) };
 }
 
-/** Whether the key that named the tenant is any good; what it may, or who its user is, does not count. */
+/** Why the key that named the tenant is refused; null: the key is good. Its access, and its user, do not count. */
 export async function keyFailure(member: Member, caller: Caller): Promise<Failure | null> {
   if (caller.kind === 'service' || caller.id === '') return null;
   return authorize(member, caller, { kind: 'anyone' });

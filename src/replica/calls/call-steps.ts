@@ -1,5 +1,6 @@
-// The steps that calls share: find the leader, catch up, look at what the caller may, propose, ask the store. Where
-// another replica has to answer, the answer is for the gateway alone (`redirectTo`), which then asks there.
+// The steps that calls share: find the leader, catch up, check what the caller may do, propose a write, query the
+// store. If another replica must answer, the answer is for the gateway alone (`redirectTo`), which then asks that
+// replica.
 
 import type { Protocol } from '../../api/contract.ts';
 import { type Failure, failureResponse, knownFailure } from '../../api/errors/errors.ts';
@@ -29,7 +30,7 @@ import type { SteppedReads } from './stepped-reads.ts';
 
 type Asked = { readonly protocol: Protocol };
 
-/** What every key of the tenant may; a token must not be a bad one. */
+/** Every key of the tenant, and every good token, has this access. */
 export const anyValidKey: AccessNeed = { kind: 'keys', reads: [], writes: [] };
 
 export function redirectTo(member: Member, leader: ReplicaId | null): Response {
@@ -44,37 +45,37 @@ export async function leaderElsewhere(member: Member, context: Doubts): Promise<
   return answer === null ? null : answerResponse('v3', answer);
 }
 
-/** null: all that was acknowledged before is applied here. */
+/** null: every write that was acknowledged before is applied here. */
 export async function caughtUp(member: Member, call: Asked): Promise<Response | null> {
   const answer = await unlessCaughtUp(member);
   return answer === null ? null : answerResponse(call.protocol, answer);
 }
 
-/** null: all that was acknowledged before is applied here, whoever leads. */
+/** null: every write that was acknowledged before is applied here, whoever leads. */
 export async function followsAndCaughtUp(member: Member, call: Asked, context: Doubts): Promise<Response | null> {
   const answer = await unlessFollowing(member, context);
   return answer === null ? null : answerResponse(call.protocol, answer);
 }
 
-/** null: this replica leads, and all that was acknowledged before is applied here. */
+/** null: this replica leads, and every write that was acknowledged before is applied here. */
 export async function leadsAndCaughtUp(member: Member, call: Asked, context: Doubts): Promise<Response | null> {
   const answer = await unlessLeading(member, context);
   return answer === null ? null : answerResponse(call.protocol, answer);
 }
 
-/** For the gateway where another replica has to answer, and for the client where the service refuses the call. */
+/** A response for the gateway if another replica must answer, and for the client if the service refuses the call. */
 function answerResponse(protocol: Protocol, answer: CallAnswer): Response {
   if (answer.kind === 'notLeader') return redirectResponse(answer.leader, answer.members);
   assert(answer.kind === 'answered' && answer.outcome.kind === 'failed', 'the answer is elsewhere, or a refusal');
   return failureResponse(protocol, knownFailure(answer.outcome.failure));
 }
 
-/** null: the caller may. */
+/** null: the caller has the access that the call needs. */
 export function authorize(member: Member, caller: Caller, need: AccessNeed): Promise<StoreFailure | null> {
   return unlessBehind(member, caller, () => member.driver.store.authorize(caller, need, member.nowMs()));
 }
 
-/** A replica that is behind may not know a new key or user yet: it catches up before it says so. */
+/** A replica that is behind may not know a new key or user yet: it catches up before it refuses. */
 async function unlessBehind(
   member: Member,
   caller: Caller,
@@ -87,7 +88,8 @@ async function unlessBehind(
 }
 
 /**
- * Once this replica has caught up it may say something else: a revision that it does not know may be the present one.
+ * True if the refusal may not hold once this replica has caught up: a revision that it does not know may be the present
+ * one.
  */
 export function mayBeBehind(refused: StoreFailure, caller: Caller): boolean {
   if (refused.kind === 'futureRevision') return true;
@@ -95,7 +97,7 @@ export function mayBeBehind(refused: StoreFailure, caller: Caller): boolean {
   return refused.kind === 'invalidToken' && caller.kind === 'user';
 }
 
-/** The store answers, and looks at whether this caller may ask. The replica must have caught up before. */
+/** The store checks the access of the caller, and answers. The replica must have caught up before. */
 export function queryStore<Kind extends Query['kind']>(
   member: Member,
   caller: Caller,
@@ -105,8 +107,9 @@ export function queryStore<Kind extends Query['kind']>(
 }
 
 /**
- * The same of a query that may read the whole store: other work comes between its steps. `ended`: too many are under
- * way, or the key has ended meanwhile. null: this replica does not serve any more, or nobody waits for the answer.
+ * Like `queryStore`, for a query that may read the whole store: other work comes between its steps. `ended`: too many
+ * queries are under way, or the caller's key has ended meanwhile. null: this replica no longer serves, or no caller
+ * waits for the answer.
  */
 export async function queryStoreInSteps<Kind extends Query['kind']>(
   member: Member,
@@ -147,7 +150,7 @@ export async function queryStoreInSteps<Kind extends Query['kind']>(
   }
 }
 
-/** Of a query whose answer is bounded, however much it reads: as reads of keys. */
+/** Runs a query whose answer is bounded, however much it reads, as reads of keys are run. */
 async function queryInTurns<Result>(
   reads: SteppedReads,
   begin: () => Generator<void, Result, void>,
@@ -160,10 +163,10 @@ async function queryInTurns<Result>(
 
 export type Proposed =
   | { readonly kind: 'outcome'; readonly outcome: Outcome }
-  /** Not known to be applied: this is the answer, for the gateway or for the client. */
+  /** The write is not known to be applied, and this is the answer, for the gateway or for the client. */
   | { readonly kind: 'response'; readonly response: Response };
 
-/** As `proposeWrite`. */
+/** Like `proposeWrite`, with the answer as a response. */
 export async function propose(
   member: Member,
   context: Doubts & Pick<CallFacts, 'caller' | 'writeId' | 'mayBeAlone'>,
@@ -174,7 +177,7 @@ export async function propose(
   return { kind: 'response', response: answerResponse(write.protocol, proposed.answer) };
 }
 
-/** For whom what a call takes of the isolate's memory is held. */
+/** The holder of the isolate's memory that a call takes. */
 export function holderOf({ identity }: Member, caller: Caller): MemoryHolder {
   return { tenant: identity.tenant, key: ownerText(caller), object: objectOf(identity) };
 }

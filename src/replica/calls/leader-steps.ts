@@ -1,5 +1,5 @@
-// The steps that all calls begin with, as data: find the leader, catch up, propose a write. Where another replica has
-// to answer, that is what they say.
+// The first steps of all calls, as data: find the leader, catch up, propose a write. If another replica must answer,
+// the result of a step says so.
 
 import type { Failure } from '../../api/errors/failures.ts';
 import { unreachable } from '../../base/assert.ts';
@@ -11,7 +11,7 @@ import type { Member } from '../member.ts';
 import type { CallFacts, Doubts } from './call-context.ts';
 import { requestDigest } from './request-digest.ts';
 
-/** As the gateway is told of them. */
+/** The members of the group, as the gateway is told of them. */
 export function placedMembers(member: Member): readonly PlacedMember[] {
   return member.members.filter(({ voter }) => voter).map(({ id, location }) => ({ number: id, location }));
 }
@@ -21,12 +21,12 @@ export function headerOf(member: Member): ResponseHeader {
   return { clusterId, memberId, raftTerm: driver.raft.term, revision: driver.store.revision };
 }
 
-/** Another replica has to answer. */
+/** Another replica must answer. */
 export function notLeader(member: Member, leader: ReplicaId | null): CallAnswer {
   return { kind: 'notLeader', leader: leader ?? 0, members: placedMembers(member) };
 }
 
-/** Not done: the caller is told why. */
+/** The call is not done, and the caller is told why. */
 export function refusedByService(member: Member, failure: Failure): CallAnswer {
   return answered(member, { kind: 'failed', by: 'service', failure });
 }
@@ -50,7 +50,7 @@ export async function whereLeaderIs(
   return leader === member.identity.number ? null : notLeader(member, leader);
 }
 
-/** null: all that was acknowledged before is applied here. */
+/** null: every write that was acknowledged before is applied here. */
 export async function unlessCaughtUp(member: Member): Promise<CallAnswer | null> {
   const result = await member.read();
   switch (result.kind) {
@@ -67,15 +67,15 @@ export async function unlessCaughtUp(member: Member): Promise<CallAnswer | null>
   }
 }
 
-/** null: all that was acknowledged before is applied here, whoever leads. */
+/** null: every write that was acknowledged before is applied here, whoever leads. */
 export async function unlessFollowing(member: Member, doubts: Doubts): Promise<CallAnswer | null> {
   const leader = await member.leader(doubts.failedLeader, doubts.suspectedLeader);
   return leader === null ? notLeader(member, null) : unlessCaughtUp(member);
 }
 
 /**
- * null: this replica leads, and all that was acknowledged before is applied here. Of a leader the store is asked in
- * this turn, so that the calls of one message share a confirmation.
+ * null: this replica leads, and every write that was acknowledged before is applied here. A leader asks for its
+ * confirmation in this turn, so that the calls of one message share it.
  */
 export async function unlessLeading(member: Member, doubts: Doubts): Promise<CallAnswer | null> {
   if (leads(member)) return unlessCaughtUp(member);
@@ -86,7 +86,7 @@ export async function unlessLeading(member: Member, doubts: Doubts): Promise<Cal
 
 /** A write of any kind. `purpose` tells the writes of one call apart. */
 export type Write = {
-  /** The client's own id, where it gave one. */
+  /** The client's own id for the write; null: the client gave no id. */
   readonly writeId: string | null;
   readonly operation: Operation;
   readonly purpose?: string;
@@ -94,7 +94,7 @@ export type Write = {
 
 export type ProposedWrite =
   | { readonly kind: 'outcome'; readonly outcome: Outcome }
-  /** Not known to be applied. */
+  /** The write is not known to be applied. */
   | { readonly kind: 'answer'; readonly answer: CallAnswer };
 
 export async function proposeWrite(

@@ -28,7 +28,7 @@ export const rootOnly: AccessNeed = { kind: 'admin' };
 export const anyUser: AccessNeed = { kind: 'anyUser', role: 'read' };
 const service = { kind: 'service' } as const;
 
-/** As this replica sees its group, with or without a leader. */
+/** The status as this replica sees its group, with or without a leader. */
 export async function serveEtcdStatus(member: Member, call: EtcdStatusCall, context: CallContext): Promise<Response> {
   await member.leader(context.failedLeader);
   const refused = await authorize(member, context.caller, anyUser);
@@ -61,7 +61,7 @@ function storeStatus(member: Member): Omit<AnswerTo<'storeStatus'>, 'kind'> {
   return result.answer;
 }
 
-/** Space is given back all the time: there is nothing to stop the world for. */
+/** Nothing needs to be done: space is given back all the time. */
 export async function serveDefragment(member: Member, call: DefragmentCall, context: CallContext): Promise<Response> {
   const elsewhere = await leadsAndCaughtUp(member, call, context);
   if (elsewhere !== null) return elsewhere;
@@ -86,7 +86,10 @@ export async function serveTransferLeadership(
   return call.respond(leads ? { kind: 'answer', answer: null } : { kind: 'failed', failure: { kind: 'timeout' } });
 }
 
-/** etcd's order: who asks, the action, the target's form, whether it can be one, whether another is under way. */
+/**
+ * The checks are in etcd's order: the caller, the action, the form of the target, whether the group can have this
+ * target, and whether another downgrade is under way.
+ */
 export async function serveDowngrade(member: Member, call: DowngradeCall, context: CallContext): Promise<Response> {
   const elsewhere = await leadsAndCaughtUp(member, call, context);
   if (elsewhere !== null) return elsewhere;
@@ -144,7 +147,7 @@ function planDowngrade({ action, version }: DowngradeCall): PlannedDowngrade {
   }
 }
 
-/** Only what the call needs is tried. A key must be good; who its user is does not count. */
+/** Only what the call needs is checked. The key must be good; its user does not count. */
 export async function serveHealth(member: Member, call: HealthCall, context: CallContext): Promise<Response> {
   const hasLeader = (await member.leader(context.failedLeader)) !== null;
   const refused = await keyFailure(member, context.caller);

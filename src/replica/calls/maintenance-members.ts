@@ -1,6 +1,6 @@
-// The members of the group as etcd's calls tell them: one for each replica. Their client URL is where the tenant is
-// called; their peer URL is a name, for nobody can call a replica by it. A member that is added by a peer URL that
-// names a place of the platform (http://weur.quorate.internal:2380) becomes a replica there.
+// The members of the group in etcd's calls: one for each replica. Their client URL is the one by which the tenant is
+// called. Their peer URL is only a name: no replica can be called by it. A member that is added by a peer URL with a
+// location of the platform in its name (http://weur.quorate.internal:2380) becomes a replica at that location.
 
 import type { ClusterMember, MemberChange, MemberChangeCall, MemberListCall } from '../../api/contract.ts';
 import type { Failure } from '../../api/errors/errors.ts';
@@ -24,9 +24,8 @@ export async function serveMemberList(member: Member, call: MemberListCall, cont
 }
 
 /**
- * A learner that is announced by other peer URLs is listed, as in etcd before it has started, and nothing more comes of
- * it: nobody can start it. A voter by such URLs is refused by its name, once everything that etcd looks at first is
- * right.
+ * A learner with other peer URLs is listed, like a learner of etcd that has not started. It never starts, because no
+ * replica can be started there. A voter with such URLs is refused by its name, after all checks that etcd makes first.
  */
 export async function serveMemberChange(
   member: Member,
@@ -63,7 +62,7 @@ export async function serveMemberChange(
     const proposed = await propose(member, context, { protocol: call.protocol, writeId: null, operation });
     if (proposed.kind === 'response') return proposed.response;
     if (proposed.outcome.kind === 'failed') return failed(proposed.outcome.failure);
-    // Another change came first.
+    // Another change of the members came first.
     if (learnerOf(member)?.id !== to?.id) return failed(to === null ? notFound : { kind: 'tooManyLearners' });
   }
   const members = membersOf(member, context.origin);
@@ -71,13 +70,13 @@ export async function serveMemberChange(
   return call.respond({ kind: 'answer', answer: { members, member: added } }, headerOf(member));
 }
 
-/** `number`: that of a replica that is added. */
+/** `number`: the number of the replica that is added. */
 function changeReplicas(member: Member, change: ReplicaChange, number: ReplicaId): Promise<Changed> {
   switch (change.kind) {
     case 'add':
       return addReplica(member, { number, location: change.location, plan: change.votes ? { replaces: null } : null });
     case 'remove':
-      // etcd's call is not asked for how many shall stay: its clients have no way to insist.
+      // Clients of etcd have no way to insist, so their call may go below the usual number of voters.
       return removeReplica(member, numberOf(member, change.id), { votersMin: 1 });
     case 'promote':
       return promoteReplica(member, numberOf(member, change.id));
@@ -93,7 +92,7 @@ function numberOf(member: Member, id: bigint): ReplicaId {
 }
 
 type Present = {
-  /** That of a learner which this call adds: the same when the call comes again. */
+  /** The number of the learner that this call adds: the same when the call comes again. */
   readonly learnerId: bigint;
   readonly learner: AnnouncedLearner | null;
   readonly members: readonly ClusterMember[];
@@ -109,7 +108,7 @@ type ReplicaChange =
 
 const notFound: Failure = { kind: 'memberNotFound' };
 
-/** etcd's order of checks. */
+/** The checks are in etcd's order. */
 function plan(change: MemberChange, present: Present): Planned {
   const { learner, members, learnerId } = present;
   if (change.kind === 'add') {
@@ -173,7 +172,7 @@ function membersOf(member: Member, origin: string): readonly ClusterMember[] {
   return learner === null ? replicas : [...replicas, { ...learner, name: '', clientUrls: [], isLearner: true }];
 }
 
-/** The place that a single peer URL names; null: none does. */
+/** The location that the only peer URL names; null: no location is named. */
 function placeOf(peerUrls: readonly string[]): string | null {
   const [only = ''] = peerUrls;
   const name = /^https?:\/\/([a-z-]+)\.quorate\.internal:2380$/.exec(only)?.[1];
