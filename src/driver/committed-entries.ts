@@ -1,6 +1,7 @@
-// The entries that are committed and not applied yet. Each turn applies as many of them as it may. An entry that deletes
-// very many keys is applied in steps, of which each has a turn to itself, and an entry with a command that throws is
-// applied without that command (`careful-apply.ts`). The driver decides what an entry means to its waiting callers.
+// The entries that are committed and not applied yet. Each turn applies as many of them as it may. An entry that
+// deletes very many keys is applied in steps, of which each has a turn to itself, and an entry with a command that
+// throws is applied without that command (`careful-apply.ts`). The driver decides what an entry means to its waiting
+// callers.
 
 import { unreachable } from '../base/assert.ts';
 import { MalformedBytesError } from '../base/binary.ts';
