@@ -16,6 +16,7 @@ import { headerOf } from './calls/leader-steps.ts';
 import { framedCalls, type ServeFramed } from './calls/framed-calls.ts';
 import { Logins } from './calls/logins.ts';
 import { quotaOf } from './calls/maintenance-quota.ts';
+import { TenantAlarms } from './calls/tenant-alarms.ts';
 import { SteppedReads } from './calls/stepped-reads.ts';
 import { answerStoreCall } from './calls/store-answers.ts';
 import { DirectoryEntry } from './directory-entry.ts';
@@ -139,6 +140,7 @@ function replicaServices(host: ReplicaHost, member: Member, shared: Shared): Ser
       memory,
       durable,
     }),
+    alarms: new TenantAlarms(),
   };
 }
 

@@ -3,6 +3,7 @@
 
 import type { Signatures } from '../tenants/signatures.ts';
 import type { Logins } from './calls/logins.ts';
+import type { TenantAlarms } from './calls/tenant-alarms.ts';
 import type { SteppedReads } from './calls/stepped-reads.ts';
 import type { LeaseService } from './lease/lease-service.ts';
 import type { Observers } from './lock/lock-observe.ts';
@@ -17,4 +18,5 @@ export type Services = {
   readonly leases: LeaseService;
   readonly waits: LockWaits;
   readonly observers: Observers;
+  readonly alarms: TenantAlarms;
 };

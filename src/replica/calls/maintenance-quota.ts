@@ -4,7 +4,7 @@
 // quota at once.
 
 import { replicaId } from '../../model/brands.ts';
-import { alarmsMax, alarmsOfGroup, quotaBytesDefault, quotaEndsAtPart } from '../../limits.ts';
+import { quotaBytesDefault, quotaEndsAtPart } from '../../limits.ts';
 import { type Alarm, alarmKind, type Caller, type Operation, type StoreFailure } from '../../model/store.ts';
 import { queryStore } from './call-steps.ts';
 import type { Member } from '../member.ts';
@@ -76,18 +76,19 @@ export function quotaOf(member: Member): Quota {
 }
 
 /**
- * Only the operator may change the alarms of the group's own members. A tenant has all other numbers for itself, but
- * leaves room for those. Null: nothing is in the way.
+ * Only the operator may change the alarms of the group's own members. A tenant has all other numbers for itself. Null:
+ * nothing is in the way.
  */
 export function alarmRefusal(member: Member, caller: Caller, operation: Operation): StoreFailure | null {
   if (operation.kind !== 'alarmActivate' && operation.kind !== 'alarmDeactivate') return null;
   if (caller.kind === 'service') return null;
-  if (wasMember(member, operation.alarm.memberId)) return { kind: 'permissionDenied' };
-  if (operation.kind === 'alarmDeactivate') return null;
+  return wasMember(member, operation.alarm.memberId) ? { kind: 'permissionDenied' } : null;
+}
+
+/** How many alarms are active, of the group and of tenants. */
+export function activeAlarms(member: Member): number {
   const active = queryStore(member, service, { kind: 'alarms', alarm: alarmKind.none });
-  const max = alarmsMax - alarmsOfGroup;
-  const isFull = active.kind === 'answer' && active.answer.alarms.length >= max;
-  return isFull ? { kind: 'tooMany', what: 'alarms', max } : null;
+  return active.kind === 'answer' ? active.answer.alarms.length : 0;
 }
 
 /** Whether the number is that of a replica that is, or ever was, in the group. */

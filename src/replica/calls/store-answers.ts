@@ -25,7 +25,7 @@ import {
   whereLeaderIs,
   type Write,
 } from './leader-steps.ts';
-import { alarmRefusal } from './maintenance-quota.ts';
+import { activeAlarms, alarmRefusal } from './maintenance-quota.ts';
 
 export type AnswerContext = Doubts &
   Pick<CallFacts, 'caller' | 'writeId' | 'mayBeAlone' | 'gone'> & {
@@ -58,8 +58,24 @@ export async function answerWrite(member: Member, write: Write, context: AnswerC
   if (operation.kind === 'txn' && isReadOnly(operation.request)) {
     return answerReadTxn(member, operation.request, context);
   }
-  const proposed = await proposeWrite(member, context, { ...write, operation: withCandidate(operation) });
-  return proposed.kind === 'outcome' ? answered(member, outcomeOfWrite(proposed.outcome)) : proposed.answer;
+  const propose = async (): Promise<CallAnswer> => {
+    const proposed = await proposeWrite(member, context, { ...write, operation: withCandidate(operation) });
+    return proposed.kind === 'outcome' ? answered(member, outcomeOfWrite(proposed.outcome)) : proposed.answer;
+  };
+  const isOfTenant = operation.kind === 'alarmActivate' && context.caller.kind !== 'service';
+  return isOfTenant ? answerTenantAlarm(member, operation, context, propose) : propose();
+}
+
+async function answerTenantAlarm(
+  member: Member,
+  operation: Operation,
+  context: AnswerContext,
+  propose: () => Promise<CallAnswer>,
+): Promise<CallAnswer> {
+  const elsewhere = await unlessLeading(member, context);
+  if (elsewhere !== null) return elsewhere;
+  const tried = await context.services.alarms.activate(activeAlarms(member), propose);
+  return tried.kind === 'noRoom' ? refuseAlarm(member, operation, context, tried.failure) : tried.value;
 }
 
 /** Who could not change any alarm is told that, as etcd does. */
