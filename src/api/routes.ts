@@ -183,10 +183,17 @@ export type Route = {
   readonly notAllowed: Endpoint;
 };
 
+/** The paths of v1 that begin with that one, or that it would be without its last slash. */
+export function pathsNear(path: string): readonly string[] {
+  const start = path.endsWith('/') ? path.slice(0, -1) : path;
+  const shown = Object.keys(v1Calls).map((pattern) => pattern.replace('{+', '{'));
+  return shown.filter((pattern) => pattern === start || pattern.startsWith(`${start}/{`));
+}
+
 /** The API has no such path. */
 const notFound: Readonly<Record<Protocol, Endpoint>> = {
-  v1: { ...usual, protocol: 'v1', parse: () => refuseV1({ kind: 'notFound' }) },
-  v3: { ...usual, protocol: 'v3', parse: () => refuseV3({ kind: 'notFound' }) },
+  v1: { ...usual, protocol: 'v1', parse: ({ path }) => refuseV1({ kind: 'notFound', near: pathsNear(path) }) },
+  v3: { ...usual, protocol: 'v3', parse: () => refuseV3({ kind: 'notFound', near: [] }) },
 };
 
 function v1Route(pattern: string, calls: Readonly<Record<string, V1Entry>>): Route {

@@ -3,7 +3,7 @@
 
 import { Hono } from 'hono';
 import { failureResponse, type Failure } from '../api/errors/errors.ts';
-import { etcdPrefixes, isAmbiguousPath, knownPaths, type Route } from '../api/routes.ts';
+import { etcdPrefixes, isAmbiguousPath, knownPaths, pathsNear, type Route } from '../api/routes.ts';
 import { pathAndQuery } from '../api/request-target.ts';
 import { openapiDocument } from '../api/openapi/openapi.ts';
 import { Directory } from '../tenants/directory.ts';
@@ -66,7 +66,7 @@ export function createApp(env: Env): Hono {
   app.get('/openapi.json', (context) => context.json(openapiDocument));
   app.get('/', (context) => context.json({ name: 'quorate', api: '/openapi.json', health: '/healthz' }));
 
-  app.notFound((context) => refused(context.req.path, { kind: 'notFound' }));
+  app.notFound(({ req }) => refused(req.path, { kind: 'notFound', near: pathsNear(req.path) }));
   app.onError((error, context) => {
     console.error(error);
     return refused(context.req.path, { kind: 'internal' });

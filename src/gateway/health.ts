@@ -10,7 +10,7 @@ export function serviceHealth({ url, method, headers }: Request): Response {
   const { path, query } = pathAndQuery(url);
   const call = parseCall({ method, path, query, headers, body: emptyBytes });
   if (call.kind === 'answered' || call.kind === 'refused') return call.response;
-  if (call.kind !== 'health') return failureResponse('v3', { kind: 'notFound' });
+  if (call.kind !== 'health') return failureResponse('v3', { kind: 'notFound', near: [] });
   return call.respond({
     alarms: [],
     hasLeader: true,

@@ -17,6 +17,7 @@ import { type Audit, type Directory, DirectoryUnavailable, type Tenant } from '.
 import type { KeyRing } from '../tenants/key-text.ts';
 import { placementOf } from '../tenants/placement.ts';
 import { keyTextOf } from '../api/credentials.ts';
+import { invalidKey } from '../tenants/identities.ts';
 import type { Env } from './env.ts';
 import { groupCall } from './ask-replica.ts';
 import type { Routed } from './attempts.ts';
@@ -252,11 +253,7 @@ class TenantRoutes {
     const text = keyTextOf(raw.headers);
     if (text === null) return refused({ kind: 'accessKeyMissing' });
     const key = this.#options.keys.verify(text);
-    if (key === null)
-      return refused({
-        kind: 'accessKeyInvalid',
-        given: isOperatorToken(this.#options.env, text) ? 'operatorToken' : 'other',
-      });
+    if (key === null) return refused(invalidKey(text, (given) => isOperatorToken(this.#options.env, given)));
     if (key.tenant !== id) return refused({ kind: 'accessKeyForbidden', need: 'a key of this tenant' });
     return answer({ kind: 'accessKey', id: key.keyId });
   }

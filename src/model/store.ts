@@ -318,8 +318,11 @@ export type StoreFailure =
   | { readonly kind: 'accessKeyExists' }
   /** The access key of the caller is unknown, revoked or past its expiry. */
   | { readonly kind: 'unauthenticated'; readonly reason: 'unknown' | 'revoked' | 'expired' }
-  /** The access key of the caller may not do this. `need` names the right that it lacks. */
-  | { readonly kind: 'forbidden'; readonly need: string };
+  /**
+   * The access key of the caller may not do this. `need` names the right that it lacks. `prefix`: the key's own, where
+   * the call is outside of it. Null: it is not, or the prefix is not remembered with the refusal.
+   */
+  | { readonly kind: 'forbidden'; readonly need: string; readonly prefix: Uint8Array | null };
 
 /** One change. The `kv` of a delete has only its key and modRevision; the rest is zero or empty. */
 export type StoreEvent = {

@@ -4,7 +4,7 @@
 import { unreachable } from '../base/assert.ts';
 import type { Credentials } from '../model/calls.ts';
 import type { Caller } from '../model/store.ts';
-import type { KeyRing, TenantKey } from './key-text.ts';
+import { type KeyRing, looksCut, type TenantKey } from './key-text.ts';
 import type { TokenRing, UserToken } from './token-text.ts';
 
 export type Identified =
@@ -15,7 +15,7 @@ export type Identified =
 export type IdentityFailure =
   | { readonly kind: 'accessKeyMissing' }
   /** Not of the form of a key, or not one that this service made. */
-  | { readonly kind: 'accessKeyInvalid'; readonly given: 'operatorToken' | 'other' };
+  | { readonly kind: 'accessKeyInvalid'; readonly given: 'operatorToken' | 'cutKey' | 'otherScheme' | 'other' };
 
 export class Identities {
   readonly #keys: KeyRing;
@@ -49,8 +49,7 @@ export class Identities {
   }
 
   #invalid(text: string): Identified {
-    const given = this.#isOperatorToken(text) ? 'operatorToken' : 'other';
-    return { kind: 'failed', failure: { kind: 'accessKeyInvalid', given } };
+    return { kind: 'failed', failure: invalidKey(text, this.#isOperatorToken) };
   }
 
   #alone(text: string): Identified {
@@ -71,6 +70,14 @@ export class Identities {
     const second = this.#keys.verify(tokenText);
     return second?.tenant === key.tenant ? speaksForItself(second) : anonymous(key, 'invalid');
   }
+}
+
+/** Why that text is no key, as far as its form tells. No signature is looked at, so nothing is told of any tenant. */
+export function invalidKey(text: string, isOperatorToken: (text: string) => boolean): IdentityFailure {
+  if (isOperatorToken(text)) return { kind: 'accessKeyInvalid', given: 'operatorToken' };
+  const hasOtherScheme = /^\S+ +\S/.test(text);
+  if (hasOtherScheme) return { kind: 'accessKeyInvalid', given: 'otherScheme' };
+  return { kind: 'accessKeyInvalid', given: looksCut(text) ? 'cutKey' : 'other' };
 }
 
 function speaksForItself({ tenant, keyId }: TenantKey): Identified {

@@ -8,6 +8,11 @@ export type TenantKey = { readonly tenant: string; readonly keyId: string };
 
 const keyPattern = new RegExp(`^qrt_([a-z0-9]{1,32})_([a-z0-9]{1,32})_(${signatureForm})$`);
 
+/** The text begins as a key does, and has not the form of a whole one. */
+export function looksCut(text: string): boolean {
+  return text.startsWith('qrt_') && !keyPattern.test(text);
+}
+
 /** The characters of a random id, of a tenant or of a key: 12 of 5 bits each. */
 export function newId(): string {
   return base32(crypto.getRandomValues(new Uint8Array(8))).slice(0, 12);

@@ -10,14 +10,16 @@ export type RequestFailure =
   /** The body did not arrive in time. */
   | { readonly kind: 'bodyLate'; readonly seconds: number }
   | { readonly kind: 'requestTooLarge'; readonly bytes: number; readonly bytesMax: number }
-  | { readonly kind: 'notFound' }
+  /** `near`: paths of the API of which this one is the beginning, or that it would be without its last slash. */
+  | { readonly kind: 'notFound'; readonly near: readonly string[] }
   | { readonly kind: 'methodNotAllowed'; readonly allow: readonly string[] }
   | { readonly kind: 'notServed'; readonly what: string }
   | { readonly kind: 'badRequest'; readonly detail: string }
   | { readonly kind: 'contentCodingNotTaken'; readonly coding: string }
   | { readonly kind: 'contentTypeNotTaken'; readonly contentType: string; readonly takes: string }
   | { readonly kind: 'expectationFailed'; readonly expectation: string }
-  | { readonly kind: 'keyAbsent'; readonly key: Uint8Array; readonly revision: number }
+  /** `asked`: the revision at which it was read; 0: the newest. */
+  | { readonly kind: 'keyAbsent'; readonly key: Uint8Array; readonly asked: number; readonly revision: number }
   /** `current` is the mod_revision of the key, null where it does not exist. */
   | { readonly kind: 'preconditionFailed'; readonly current: number | null; readonly revision: number }
   | { readonly kind: 'appliedBefore'; readonly revision: number };
@@ -82,7 +84,7 @@ export type OpenKind =
 export type ServiceFailure =
   | { readonly kind: 'accessKeyMissing' }
   /** The text does not have the form of an access key, or this service did not make it. */
-  | { readonly kind: 'accessKeyInvalid'; readonly given: 'operatorToken' | 'other' }
+  | { readonly kind: 'accessKeyInvalid'; readonly given: 'operatorToken' | 'cutKey' | 'otherScheme' | 'other' }
   | { readonly kind: 'operatorTokenInvalid'; readonly given: 'accessKey' | 'other' | 'nothing' }
   /** The key is valid, but not for this tenant or this call. */
   | { readonly kind: 'accessKeyForbidden'; readonly need: string }

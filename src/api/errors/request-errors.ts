@@ -26,8 +26,12 @@ export const requestErrors: WireErrors<RequestFailure> = {
     status: 413,
     detail: `As protobuf the request has ${failure.bytes} bytes; at most ${failure.bytesMax} are taken. Send it in parts.`,
   }),
-  notFound: () => ({
-    ...absent('not-found', 'Not found', 'There is nothing at this path. GET /openapi.json says what there is.'),
+  notFound: ({ near }) => ({
+    ...absent(
+      'not-found',
+      'Not found',
+      `There is nothing at this path${near.length === 0 ? '' : `; near it there is ${near.join(', ')}`}. GET /openapi.json says what there is.`,
+    ),
     words: 'Not Found',
   }),
   methodNotAllowed: (failure) => ({
@@ -76,7 +80,9 @@ export const requestErrors: WireErrors<RequestFailure> = {
     ...absent(
       'key-not-found',
       'Key not found',
-      `The key ${shownKey(failure.key)} does not exist at the revision that was asked for; the store is at revision ${failure.revision}.`,
+      failure.asked > 0
+        ? `The key ${shownKey(failure.key)} did not exist at revision ${failure.asked}; the store is at revision ${failure.revision}.`
+        : `The key ${shownKey(failure.key)} does not exist; the store is at revision ${failure.revision}.`,
     ),
     members: { revision: failure.revision },
     headers: { 'quorate-revision': String(failure.revision) },

@@ -37,6 +37,16 @@ const openWords: Readonly<Record<OpenKind, string>> = {
 };
 
 const sendOperatorToken = "Send the operator's token: Authorization: Bearer <token>.";
+const keyForm = 'A key looks like qrt_<tenant>_<id>_<secret>';
+const accessKeyDetails = {
+  operatorToken:
+    "This is the operator's token. A store takes an access key of its tenant: make one with POST /v1/tenants/{id}/keys.",
+  cutKey: `This begins as an access key does, and is not a whole one: it looks cut. ${keyForm}; send all of it.`,
+  otherScheme:
+    'The header has a scheme that is not taken. Send Authorization: Bearer <key>, or Basic with the key as the password.',
+  other: `This is not an access key of this service. ${keyForm}, and opens no other service.`,
+} as const;
+
 const operatorTokenDetails = {
   nothing: sendOperatorToken,
   accessKey: `This is an access key of a tenant, and this call is the operator's. ${sendOperatorToken}`,
@@ -51,13 +61,7 @@ export const serviceErrors: WireErrors<ServiceFailure> = {
       'Send an access key: Authorization: Bearer <key>, or Quorate-Key: <key>.',
     ),
   accessKeyInvalid: (failure) =>
-    unauthenticated(
-      'access-key-invalid',
-      'Access key invalid',
-      failure.given === 'operatorToken'
-        ? "This is the operator's token. A store takes an access key of its tenant: make one with POST /v1/tenants/{id}/keys."
-        : 'This is not an access key of this service. A key looks like qrt_<tenant>_<id>_<secret>, and opens no other service.',
-    ),
+    unauthenticated('access-key-invalid', 'Access key invalid', accessKeyDetails[failure.given]),
   operatorTokenInvalid: (failure) =>
     unauthenticated('operator-token-invalid', 'Operator token missing or invalid', operatorTokenDetails[failure.given]),
   accessKeyForbidden: (failure) => forbidden(failure.need),

@@ -11,7 +11,16 @@ import {
 } from '../../limits.ts';
 import type { AuthFailure } from '../../model/auth.ts';
 import type { StoreFailure } from '../../model/store.ts';
-import { conflict, forbidden, grpc, invalid, refusedFor, unauthenticated, type WireErrors } from './wire-error.ts';
+import {
+  conflict,
+  forbidden,
+  grpc,
+  invalid,
+  refusedFor,
+  unauthenticated,
+  type WireErrors,
+  shownKey,
+} from './wire-error.ts';
 
 export const storeErrors: WireErrors<Exclude<StoreFailure, AuthFailure>> = {
   keyNotProvided: () =>
@@ -153,7 +162,7 @@ export const storeErrors: WireErrors<Exclude<StoreFailure, AuthFailure>> = {
     ...unauthenticated('access-key-refused', 'Access key refused', `The access key is ${failure.reason}.`),
     detail: `The access key is ${failure.reason}. An admin of the tenant, or the operator, makes another one.`,
   }),
-  forbidden: (failure) => forbidden(failure.need),
+  forbidden: ({ need, prefix }) => forbidden(prefix === null ? need : `${need} ${shownKey(prefix)}`),
   leaseExists: () =>
     refusedFor(
       'lease-exists',

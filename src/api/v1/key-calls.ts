@@ -57,7 +57,12 @@ export function parseGetKey(request: ApiRequest, keyText: string): Parsed<ReadCa
       if (result.kind === 'failed') return failureResponse('v1', result.failure);
       const kv = result.answer.kvs[0];
       if (kv === undefined)
-        return failureResponse('v1', { kind: 'keyAbsent', key: key.value, revision: header.revision });
+        return failureResponse('v1', {
+          kind: 'keyAbsent',
+          key: key.value,
+          asked: at.value ?? 0,
+          revision: header.revision,
+        });
       return valueResponse(kv, { known: known.value, withBody, revision: header.revision });
     },
   });

@@ -75,8 +75,10 @@ export class Authority {
     const found = this.#accessKeys.find(caller.id, nowMs);
     if (found.kind === 'refused') return found.failure;
     const speaksForItself = caller.kind === 'accessKey' || !this.#auth.enabled;
-    const missing = this.#missingRight(found.accessKey, need, speaksForItself);
-    return missing === null ? null : { kind: 'forbidden', need: missing };
+    const { accessKey } = found;
+    const missing = this.#missingRight(accessKey, need, speaksForItself);
+    if (missing === null) return null;
+    return { kind: 'forbidden', need: missing, prefix: missing.endsWith(outside) ? accessKey.prefix : null };
   }
 
   /** The time at which the caller's access key ends by itself. Null: never. */
@@ -119,14 +121,14 @@ export class Authority {
         return need.role === 'write' && role === 'read' ? 'write' : null;
       case 'keys':
         if (role === 'read' && need.writes.length > 0) return 'write';
-        if (!need.reads.every((range) => prefixHolds(prefix, range))) return 'read outside of its prefix';
-        return need.writes.every((range) => prefixHolds(prefix, range)) ? null : 'write outside of its prefix';
+        if (!need.reads.every((range) => prefixHolds(prefix, range))) return `read${outside}`;
+        return need.writes.every((range) => prefixHolds(prefix, range)) ? null : `write${outside}`;
       case 'leases':
         if (role === 'read' && need.right === 'write') return 'write';
         if (prefix.byteLength === 0) return null;
         return this.#holdsKeysOf(need.ids, () => [{ from: prefix, to: prefixEnd(prefix) }])
           ? null
-          : `${need.right} outside of its prefix`;
+          : `${need.right}${outside}`;
       case 'ownUser':
       case 'ownRole':
         return speaksForItself ? 'admin' : null;
@@ -253,6 +255,7 @@ export class Authority {
   }
 }
 
+const outside = ' outside of its prefix';
 const knownUserBytes = 1_024;
 const invalidToken: Refusal = { by: 'token', failure: { kind: 'invalidToken' } };
 

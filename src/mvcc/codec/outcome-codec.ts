@@ -216,7 +216,7 @@ function readFailure(reader: BinaryReader): StoreFailure {
   if (kind === 'futureRevision') return { kind, revision: reader.varint() };
   if (kind === 'tooManyAccessKeys') return { kind, max: reader.varint() };
   if (kind === 'operationNotServed') return readNotServed(reader.text());
-  if (kind === 'forbidden') return { kind, need: reader.text() };
+  if (kind === 'forbidden') return { kind, need: reader.text(), prefix: null };
   if (kind === 'tooMany') {
     const what = countedKinds[reader.byte()];
     if (what === undefined) throw new MalformedBytesError('a bound of something unknown');

@@ -37,8 +37,8 @@ export function framedCalls(member: Member, services: Services, stubOf: RouteOpt
 
 /** A frame is a call with one answer: watches have sockets of their own. */
 const noOpenings: Openings = {
-  openWatch: () => failureResponse('v3', { kind: 'notFound' }),
-  openFrames: () => failureResponse('v3', { kind: 'notFound' }),
-  openSession: () => failureResponse('v3', { kind: 'notFound' }),
+  openWatch: () => failureResponse('v3', { kind: 'notFound', near: [] }),
+  openFrames: () => failureResponse('v3', { kind: 'notFound', near: [] }),
+  openSession: () => failureResponse('v3', { kind: 'notFound', near: [] }),
   openKeepAlives: null,
 };

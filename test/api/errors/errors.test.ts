@@ -7,6 +7,10 @@ import { groupErrors } from '../../../src/api/errors/group-errors.ts';
 import { requestErrors } from '../../../src/api/errors/request-errors.ts';
 import { serviceErrors } from '../../../src/api/errors/service-errors.ts';
 import { storeErrors } from '../../../src/api/errors/store-errors.ts';
+import { pathsNear } from '../../../src/api/routes.ts';
+import { invalidKey } from '../../../src/tenants/identities.ts';
+import { KeyRing } from '../../../src/tenants/key-text.ts';
+import { Signatures } from '../../../src/tenants/signatures.ts';
 import { etcdPaths } from '../wire.ts';
 import { parseGrpcTimeout } from '../../../src/api/v3/timeout.ts';
 import { parseTenantChange } from '../../../src/api/v1/tenants.ts';
@@ -35,6 +39,8 @@ async function detailOf(failure: Failure): Promise<string> {
 async function refusedWith(target: string, body: string): Promise<string> {
   return (await refusal(target, { body })).detail;
 }
+
+const formOf = (text: string): unknown => invalidKey(text, (other) => other === 'operator');
 
 describe('the map of failures', () => {
   it('API-ERR-1: in v1 every failure is a problem with its status, a name of its own and a detail', async () => {
@@ -104,6 +110,42 @@ describe('the map of failures', () => {
     expect(await detailOf({ kind: 'accessKeyInvalid', given: 'operatorToken' })).toContain("is the operator's token");
     expect(await detailOf({ kind: 'operatorTokenInvalid', given: 'accessKey' })).toContain('is an access key');
     expect(await detailOf({ kind: 'operatorTokenInvalid', given: 'nothing' })).toContain('Authorization: Bearer');
+  });
+
+  it('API-ERR-11: a part of a key, and another scheme, are told so; nothing is told of any tenant', async () => {
+    expect(await detailOf({ kind: 'accessKeyInvalid', given: 'cutKey' })).toContain('it looks cut');
+    expect(await detailOf({ kind: 'accessKeyInvalid', given: 'otherScheme' })).toContain('Authorization: Bearer <key>');
+    const keys = new KeyRing(new Signatures('a secret of the tests'));
+    const key = keys.issue({ tenant: 'tenant', keyId: 'id' });
+    expect(formOf('operator')).toEqual({ kind: 'accessKeyInvalid', given: 'operatorToken' });
+    for (const cut of [key.slice(0, -1), key.slice(0, 20), 'qrt_', `${key}x`]) {
+      expect(formOf(cut)).toEqual({ kind: 'accessKeyInvalid', given: 'cutKey' });
+    }
+    expect(formOf(`Token ${key}`)).toEqual({ kind: 'accessKeyInvalid', given: 'otherScheme' });
+    // A key of another service has the form of one: whose it is, or was, is not told.
+    const other = new KeyRing(new Signatures('another secret of the tests')).issue({ tenant: 'tenant', keyId: 'id' });
+    expect(formOf(other)).toEqual({ kind: 'accessKeyInvalid', given: 'other' });
+  });
+
+  it('API-ERR-12: a 404 names the key and the revision that was read, and the paths near one that is none', async () => {
+    const absent = { kind: 'keyAbsent', key: utf8('config/size'), revision: 9 } as const;
+    expect(await detailOf({ ...absent, asked: 0 })).toBe(
+      'The key "config/size" does not exist; the store is at revision 9.',
+    );
+    expect(await detailOf({ ...absent, asked: 7 })).toContain('"config/size" did not exist at revision 7');
+    expect(pathsNear('/v1/locks')).toEqual(['/v1/locks/{name}']);
+    expect(pathsNear('/v1/locks/')).toEqual(['/v1/locks/{name}']);
+    expect(pathsNear('/v1/status/')).toEqual(['/v1/status']);
+    expect(pathsNear('/v1/nothing')).toEqual([]);
+    const near = pathsNear('/v1/locks');
+    expect(await detailOf({ kind: 'notFound', near })).toContain('near it there is /v1/locks/{name}.');
+  });
+
+  it('API-ERR-13: a 403 outside of the prefix of a key names the prefix of that key', async () => {
+    const need = 'write outside of its prefix';
+    expect(await detailOf({ kind: 'forbidden', need, prefix: utf8('app/') })).toBe(
+      'The caller lacks: write outside of its prefix "app/".',
+    );
   });
 
   it('API-ERR-9: an empty body is told the fields, an unknown field the known ones, and what is wrong goes before what is missing', async () => {

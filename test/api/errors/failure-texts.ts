@@ -129,7 +129,7 @@ export const failureTexts: Readonly<Record<Failure['kind'], string>> = {
   contentCodingNotTaken: 'Content-Encoding: gzip is not taken. Send the body as it is, without this header.',
   contentTypeNotTaken: 'Content-Type: multipart/form-data is not taken. Send the value itself.',
   expectationFailed: 'Expect: a-miracle cannot be met. Send 100-continue or no Expect.',
-  keyAbsent: 'The key "config/size" does not exist at the revision that was asked for; the store is at revision 9.',
+  keyAbsent: 'The key "config/size" did not exist at revision 7; the store is at revision 9.',
   preconditionFailed: 'The key does not exist. Nothing was written.',
   appliedBefore:
     'A write with this Idempotency-Key was applied at revision 9; its answer was not kept. Read what is there.',

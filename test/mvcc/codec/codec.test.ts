@@ -194,7 +194,7 @@ it('MVCC-CODEC-10: the number of a failure in a row is what it always was', () =
     [{ kind: 'authNotEnabled' }, 22],
     [{ kind: 'permissionDenied' }, 38],
     [{ kind: 'downgradeInProgress' }, 39],
-    [{ kind: 'forbidden', need: '' }, 40],
+    [{ kind: 'forbidden', need: '', prefix: null }, 40],
   ];
   for (const [failure, number] of numbers) {
     const [, , written] = encodeOutcome({ kind: 'failed', revision: revision(1), failure });

@@ -73,8 +73,8 @@ export const accessRules: readonly StoreRule[] = [
       expect(may3(operation)).toEqual([false, false, true]);
     }
     expect(may3(txn({ compare: [versionIs('k', 0)], success: [read('k')] }))).toEqual([true, true, true]);
-    expect(fed.fails(put('k'), caller('read'))).toEqual({ kind: 'forbidden', need: 'write' });
-    expect(fed.fails(compact(1), caller('write'))).toEqual({ kind: 'forbidden', need: 'admin' });
+    expect(fed.fails(put('k'), caller('read'))).toEqual({ kind: 'forbidden', need: 'write', prefix: null });
+    expect(fed.fails(compact(1), caller('write'))).toEqual({ kind: 'forbidden', need: 'admin', prefix: null });
     expect(fed.fails(put('k'), caller('write'))).toBeNull();
     expect(fed.store.revision).toBe(2);
   }),
@@ -110,7 +110,11 @@ export const accessRules: readonly StoreRule[] = [
     expect(
       may(fed, 'app', txn({ compare: [versionIs('app/k', 0)], success: [put('app/k')], failure: [read('app/k')] })),
     ).toBe(true);
-    expect(fed.fails(put('other'), caller('app'))).toEqual({ kind: 'forbidden', need: 'write outside of its prefix' });
+    expect(fed.fails(put('other'), caller('app'))).toEqual({
+      kind: 'forbidden',
+      need: 'write outside of its prefix',
+      prefix: utf8('app/'),
+    });
   }),
   rule('MVCC-ACCESS-4: a prefix of 0xff alone holds every key from it on', (fed) => {
     fed.do(create('high', 'read', { prefix: Uint8Array.of(0xff) }));

@@ -367,12 +367,20 @@ export const authRules: readonly StoreRule[] = [
       const small = user(fed, 'u', 'small');
       expect(fed.store.authorize(small, accessOfRange(prefix('a/')), 1)).toBeNull();
       expect(fed.store.authorize(small, accessOfRange(prefix('b/')), 1)).toMatchObject({ kind: 'forbidden' });
-      expect(fed.fails(put('a/1'), small)).toEqual({ kind: 'forbidden', need: 'write' });
-      expect(fed.fails(addUser('x'), user(fed, 'root', 'writer'))).toEqual({ kind: 'forbidden', need: 'admin' });
+      expect(fed.fails(put('a/1'), small)).toEqual({ kind: 'forbidden', need: 'write', prefix: null });
+      expect(fed.fails(addUser('x'), user(fed, 'root', 'writer'))).toEqual({
+        kind: 'forbidden',
+        need: 'admin',
+        prefix: null,
+      });
       expect(fed.askFails({ kind: 'userGet', name: 'u' }, small)).toBeNull();
       const alone: Caller = { kind: 'accessKey', id: 'small' };
       expect(fed.store.authorize(alone, accessOfRange(prefix('a/')), 1)).toBeNull();
-      expect(fed.askFails({ kind: 'userGet', name: 'u' }, alone)).toEqual({ kind: 'forbidden', need: 'admin' });
+      expect(fed.askFails({ kind: 'userGet', name: 'u' }, alone)).toEqual({
+        kind: 'forbidden',
+        need: 'admin',
+        prefix: null,
+      });
       expect(fed.fails(addUser('x'), bearer)).toBeNull();
       expect(fed.fails({ kind: 'authDisable' }, bearer)).toBeNull();
       fed.do({ kind: 'authEnable' });
@@ -382,10 +390,18 @@ export const authRules: readonly StoreRule[] = [
       fed.batch([accessKey('app', 'write', 'app/'), grant(1), putLeased('other', 1), grant(2)]);
       const app: Caller = { kind: 'accessKey', id: 'app' };
       for (const operation of [putLeased('app/1', 1), revokeLease(1)]) {
-        expect(fed.fails(operation, app)).toEqual({ kind: 'forbidden', need: 'write outside of its prefix' });
+        expect(fed.fails(operation, app)).toEqual({
+          kind: 'forbidden',
+          need: 'write outside of its prefix',
+          prefix: utf8('app/'),
+        });
       }
       expect(fed.fails(putLeased('app/1', 2), app)).toBeNull();
-      expect(fed.askFails({ kind: 'keepAlive', id: leaseId(2n) }, alone)).toEqual({ kind: 'forbidden', need: 'write' });
+      expect(fed.askFails({ kind: 'keepAlive', id: leaseId(2n) }, alone)).toEqual({
+        kind: 'forbidden',
+        need: 'write',
+        prefix: null,
+      });
     },
   ),
   rule('MVCC-AUTH-10: shape, token, alarm, permission, revision and lease, in this order', (fed) => {
@@ -429,8 +445,12 @@ export const authRules: readonly StoreRule[] = [
     expect(fed.askFails(credential('bare'))).toEqual({ kind: 'userWithoutPassword' });
     fed.do({ kind: 'userChangePassword', name: 'bare', passwordHash: 'x' });
     expect(fed.askFails(credential('bare'))).toEqual({ kind: 'userWithoutPassword' });
-    expect(fed.askFails(credential('u'), bearer)).toEqual({ kind: 'forbidden', need: 'the service' });
-    expect(fed.askFails(credential('u'), user(fed, 'root'))).toEqual({ kind: 'forbidden', need: 'the service' });
+    expect(fed.askFails(credential('u'), bearer)).toEqual({ kind: 'forbidden', need: 'the service', prefix: null });
+    expect(fed.askFails(credential('u'), user(fed, 'root'))).toEqual({
+      kind: 'forbidden',
+      need: 'the service',
+      prefix: null,
+    });
   }),
   rule('MVCC-LIMIT-9: users, roles, permissions and names up to their bounds, and not beyond', (fed) => {
     const fill = (table: string, count: number, columns: string): void => {

@@ -207,7 +207,7 @@ export const leaseRules: readonly StoreRule[] = [
       fed.do({ kind: 'createAccessKey', accessKey: role });
       const admin = { kind: 'accessKey', id: 'admin' } as const;
       for (const operation of [expire(1), checkpoint([], true)]) {
-        expect(fed.fails(operation, admin)).toEqual({ kind: 'forbidden', need: 'the service' });
+        expect(fed.fails(operation, admin)).toEqual({ kind: 'forbidden', need: 'the service', prefix: null });
       }
     },
   ),

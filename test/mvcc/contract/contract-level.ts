@@ -51,7 +51,7 @@ export const levelRules: readonly StoreRule[] = [
     const { authRevision } = fed.ask<'authStatus'>({ kind: 'authStatus' });
     const root = { kind: 'user', id: 'admin', name: 'root', authRevision } as const;
     for (const caller of [{ kind: 'accessKey', id: 'admin' }, root] as const) {
-      expect(fed.fails(toLevel(2), caller)).toMatchObject({ kind: 'forbidden', need: 'the service' });
+      expect(fed.fails(toLevel(2), caller)).toMatchObject({ kind: 'forbidden', need: 'the service', prefix: null });
     }
     expect(fed.fails(toLevel(2), { kind: 'anonymous', id: 'admin', token: 'none' })).not.toBeNull();
     expect(fed.store.level).toBe(1);

@@ -620,7 +620,7 @@ test('WATCH-LIMIT-10: with watchSocketsMax sockets one more is asked to come lat
 });
 
 test('WATCH-ACCESS-2: what may not be read is refused before anything is opened', async () => {
-  const bench = new Bench({ failure: { kind: 'forbidden', need: 'read' } });
+  const bench = new Bench({ failure: { kind: 'forbidden', need: 'read', prefix: null } });
   expect((await bench.lines()).status).toBe(403);
   expect(bench.service.watcherCount).toBe(0);
 });

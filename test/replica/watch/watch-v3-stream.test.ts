@@ -120,7 +120,7 @@ test('WATCH-V3-3: ids are counted, may be chosen, and may be used again after a 
 
 test('WATCH-V3-4: refusals have id -1 and the first reason in the order start, permission, range, id', () => {
   const bench = new Bench();
-  bench.failure = ({ key: asked }) => (asked[0] === 0x7a ? { kind: 'forbidden', need: 'read' } : null);
+  bench.failure = ({ key: asked }) => (asked[0] === 0x7a ? { kind: 'forbidden', need: 'read', prefix: null } : null);
   bench.create({ key: key('a'), watch_id: '5' });
   bench.create({ key: key('z'), range_end: key('b'), start_revision: '-1', watch_id: '5' });
   bench.create({ key: key('z'), range_end: key('b'), watch_id: '5' });
