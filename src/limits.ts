@@ -692,6 +692,11 @@ export const callNestedMax = 2 * txnOperationsMax;
  * more in memory.
  */
 export const callElementsMax = 65_536;
+/**
+ * A call of the gateway that takes longer than this is answered by a stream, whose end tells that its client has
+ * gone.
+ */
+export const frameAnswerSoonMs = 50;
 /** Calls of one session that are not answered: those that are refused beyond are the client's own fault. */
 export const sessionCallsMax = 10_000;
 /** Sessions of a replica: with the sockets that watch or carry calls they stay within the platform's 32,768. */

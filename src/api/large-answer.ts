@@ -10,8 +10,8 @@ export type LargeAnswer = {
   readonly bytes: number;
   /** Called when the answer holds nothing any more: it was read to its end, or its reader went away. */
   onEnd: () => void;
-  /** Called when the reader has taken a piece. */
-  onTaken: () => void;
+  /** Called when the reader has taken a piece, with what is left. */
+  onTaken: (left: number) => void;
   /** Ends the answer where its reader takes nothing. */
   readonly giveUp: () => void;
 };
@@ -67,7 +67,7 @@ function inPieces(body: string | Uint8Array): {
       const until = pieceEnd(rest, offset);
       own.enqueue(typeof rest === 'string' ? Buffer.from(rest.slice(offset, until)) : rest.subarray(offset, until));
       offset = until;
-      large.onTaken();
+      large.onTaken(rest.length - offset);
       if (offset < rest.length) return;
       own.close();
       end();

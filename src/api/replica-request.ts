@@ -5,7 +5,7 @@
 import type { AccessKey, Caller, Operation, Outcome, StoreFailure } from '../model/store.ts';
 import type { Failure } from './errors/failures.ts';
 import type { AttemptAnswer } from './redirects.ts';
-import type { DoubtedLeaders } from './forwarded.ts';
+import type { AskedAs, DoubtedLeaders } from './forwarded.ts';
 import type { PlacedMember } from '../model/calls.ts';
 import type { GroupReplicas } from '../model/reports.ts';
 
@@ -69,14 +69,34 @@ export type ObjectRequest<Kind extends ObjectRequestKind = ObjectRequestKind> = 
   readonly [Each in Kind]: { readonly kind: Each } & ObjectRequests[Each]['says'];
 }[Kind];
 
+/** A call of a client that the gateway has parsed, as a frame (`session/call-codec.ts`). */
+export type FrameCall = DoubtedLeaders & {
+  readonly kind: 'call';
+  readonly call: Uint8Array;
+  readonly caller: Caller;
+  /** Names a write that its client did not name, over all attempts. */
+  readonly writeId: string;
+  readonly mayBeAlone: boolean;
+  /** null: the caller did not choose who answers. */
+  readonly askedAs: AskedAs | null;
+  /** null: the time-out of the service. */
+  readonly timeoutMs: number | null;
+};
+
+/** The answer as a frame (`session/answer-codec.ts`), or in the body of a response, where it is large or late. */
+export type FrameAnswer = { readonly replica: number; readonly answer: Uint8Array | Response };
+
 /** What a replica is sent. */
-export type ReplicaRequest = ObjectRequest | (GroupRequest & DoubtedLeaders);
+export type ReplicaRequest = ObjectRequest | (GroupRequest & DoubtedLeaders) | FrameCall;
 
 export type GroupAnswer<Kind extends GroupRequestKind> = GroupRequests[Kind]['answer'];
 export type ObjectAnswer<Kind extends ObjectRequestKind> = ObjectRequests[Kind]['answer'];
 
 /** What a replica sends back. */
-export type ReplicaAnswer = ObjectAnswer<ObjectRequestKind> | AttemptAnswer<GroupAnswer<GroupRequestKind>>;
+export type ReplicaAnswer =
+  | ObjectAnswer<ObjectRequestKind>
+  | AttemptAnswer<GroupAnswer<GroupRequestKind>>
+  | FrameAnswer;
 
 /** Whether the platform's error says that the object's code has no such method. */
 export function isUnknownMethod(error: unknown): boolean {

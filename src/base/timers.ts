@@ -23,3 +23,9 @@ export function wait(delayMs: number): Promise<void> {
     setTimeout(resolve, delayMs);
   });
 }
+
+/** Runs a task once, unless the function that it returns is called before. */
+export function later(task: () => void, delayMs: number): () => void {
+  const timer = setTimeout(task, delayMs);
+  return () => clearTimeout(timer);
+}

@@ -3,6 +3,8 @@
 
 import { assert } from '../base/assert.ts';
 import {
+  type FrameAnswer,
+  type FrameCall,
   type GroupAnswer,
   type GroupRequest,
   type GroupRequestKind,
@@ -41,6 +43,12 @@ export function groupCall<Kind extends GroupRequestKind>(
       return answer as Promise<AttemptAnswer<GroupAnswer<Kind>>>;
     },
   };
+}
+
+/** A call of a client, of one replica. A replica whose code knows no such request throws (`isUnknownMethod`). */
+export function askFrameCall(stub: ReplicaStub, call: FrameCall): Promise<FrameAnswer | AttemptAnswer<never>> {
+  // The replica answers as the kind of the request says (`answerFrameCall`).
+  return stub.ask(call) as Promise<FrameAnswer | AttemptAnswer<never>>;
 }
 
 async function ask(stub: ReplicaStub, request: ReplicaRequest): Promise<ReplicaAnswer> {

@@ -14,7 +14,9 @@ import {
   parseMembers,
   redirectStatus,
 } from '../api/redirects.ts';
+import { isUnknownMethod } from '../api/replica-request.ts';
 import {
+  askedAsOf,
   forwardedHeaders,
   failedLeaderHeader,
   goesOnHeader,
@@ -26,12 +28,14 @@ import { callUrl, pathAndQuery, type RequestTarget } from '../api/request-target
 import { ownerText } from '../api/caller-text.ts';
 import { SentAttempts } from '../api/sent-attempts.ts';
 import { loginBodyBytesMax, requestBodyBytesMax } from '../limits.ts';
+import { emptyBytes } from '../base/bytes.ts';
 import { isolateMemory } from '../base/memory-budget.ts';
 import { newId } from '../tenants/key-text.ts';
 import { isOutage, type Told, toLeader } from './attempts.ts';
 import { credentialsOf } from '../api/credentials.ts';
 import type { Identified, Identities } from '../tenants/identities.ts';
 import type { ReplicaStub } from './env.ts';
+import { askFrame, type CallFrame, frameOf } from './framed-call.ts';
 import type { GroupRouter } from './group-router.ts';
 import { GuardedLogins, identifyLogin } from './login.ts';
 import { readTargetOf } from './read-target.ts';
@@ -108,21 +112,34 @@ export class StoreCalls {
     const { method } = request;
     const url = callUrl(target);
     const origin = endpoint.namesOrigin ? originOf(request.url) : null;
-    const headers = forwardedHeaders(request.headers, { caller, writeId: this.#newWriteId(), origin });
+    const writeId = this.#newWriteId();
+    const headers = forwardedHeaders(request.headers, { caller, writeId, origin });
     if (body instanceof ReadableStream && endpoint.body === 'wholeIfMeasured') headers.set(goesOnHeader, '1');
     const named = sessionReplicaOf(target);
     if (named !== null) return this.#askNamed({ tenant, replica: named }, url, { method, headers });
     const reader = readTarget.kind === 'nearest' ? readTarget.reader : null;
     // A read that was refused has changed nothing, wherever it was asked.
     const sent = endpoint.servedBy === 'leader' ? new SentAttempts() : null;
+    const frame = body instanceof ReadableStream ? null : frameOfRequest({ request, target, endpoint }, body);
+    const holder = { tenant, key: ownerText(caller) };
     const routed = await this.#groups.route<Response>(tenant, {
       patience,
       reader,
       ask: (stub, told, signal) => {
-        if (told !== toLeader || reader !== null) tell(headers, told);
-        const init = { method, headers, body, signal };
-        if (sent === null) return ask(stub, url, init);
-        return askOnce(sent, headers, () => ask(stub, url, init));
+        const isTold = told !== toLeader || reader !== null;
+        if (isTold) tell(headers, told);
+        const byRequest = () => ask(stub, url, { method, headers, body, signal });
+        const once = (mayBeAlone: boolean): Promise<AttemptAnswer<Response>> => {
+          if (frame === null) return byRequest();
+          const askedAs = isTold ? told.read : askedAsOf(request.headers);
+          const doubted = { failedLeader: told.failed, suspectedLeader: told.suspected };
+          const facts = { caller, writeId, mayBeAlone, askedAs, ...doubted };
+          return askFrame(stub, frame, facts, { holder, signal }).catch((error: unknown) => {
+            if (isUnknownMethod(error)) return byRequest();
+            throw error;
+          });
+        };
+        return sent === null ? once(false) : askOnce(sent, headers, once);
       },
     });
     if (routed.kind === 'done') {
@@ -177,6 +194,14 @@ function sessionReplicaOf({ path, query }: RequestTarget): number | null {
   return replica?.kind === 'parsed' ? replica.value : null;
 }
 
+/** null: it crosses as it came. An upgrade and a call that waits are no frames. */
+function frameOfRequest({ request, target, endpoint }: Incoming, body: ArrayBuffer | null): CallFrame | null {
+  if (endpoint.patience !== 'hedged') return null;
+  const { method, headers } = request;
+  const bytes = body === null ? emptyBytes : new Uint8Array(body);
+  return frameOf(endpoint.parse({ method, ...target, headers, body: bytes }));
+}
+
 function isReadWhole({ request, endpoint }: Incoming): boolean {
   return endpoint.body === 'whole' || (endpoint.body === 'wholeIfMeasured' && request.headers.has('content-length'));
 }
@@ -207,13 +232,13 @@ function tellReplica(headers: Headers, name: string, replica: number): void {
 async function askOnce(
   sent: SentAttempts,
   headers: Headers,
-  asked: () => Promise<AttemptAnswer<Response>>,
+  asked: (mayBeAlone: boolean) => Promise<AttemptAnswer<Response>>,
 ): Promise<AttemptAnswer<Response>> {
   const attempt = sent.begin();
   if (attempt.mayBeAlone) headers.set(mayBeAloneHeader, '1');
   else headers.delete(mayBeAloneHeader);
   try {
-    return sent.answered(attempt, await asked());
+    return sent.answered(attempt, await asked(attempt.mayBeAlone));
   } catch (error) {
     sent.ended(attempt, 'unknown');
     throw error;

@@ -17,28 +17,6 @@ export function operationShape(operation: Operation, level: number): StoreFailur
   return operation.kind === 'txn' ? txnShape(operation.request, level) : null;
 }
 
-/** Whether no branch, nested ones included, has a put or a delete: such a transaction need not be in the log. */
-export function isReadOnly(request: TxnRequest): boolean {
-  return everyPart(
-    request,
-    (part) => part.kind === 'range' || part.kind === 'empty' || (part.kind === 'txn' && isReadOnly(part.request)),
-  );
-}
-
-/**
- * As in etcd, everything that the transaction reads may be of an earlier state, and so may what it compares. A
- * transaction that only compares does not say so, and is not served from an earlier state, although etcd would.
- */
-export function isSerializable(request: TxnRequest): boolean {
-  const { success, failure } = request;
-  if (success.length + failure.length === 0) return false;
-  return everyPart(request, (part) => part.kind === 'range' && part.request.serializable);
-}
-
-function everyPart({ success, failure }: TxnRequest, holds: (part: TxnOperation) => boolean): boolean {
-  return success.every(holds) && failure.every(holds);
-}
-
 function txnShape(request: TxnRequest, level: number): StoreFailure | null {
   if (level >= groupLevel.third && txnSize(request) > txnOperationsTotalMax) return { kind: 'tooManyOperations' };
   const failure = levelShape(request, txnOperationsMax);

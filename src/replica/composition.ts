@@ -84,6 +84,7 @@ export function bringToLife(host: ReplicaHost): LivingReplica {
     entry,
     alarm,
     leaseAlarm,
+    durable: shared.durable,
     broken,
   });
   member.listen(living);

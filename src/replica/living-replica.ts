@@ -3,10 +3,12 @@
 
 import { closeSocket } from '../api/close-frames.ts';
 import type { Failure } from '../api/errors/errors.ts';
+import type { FrameAnswer, FrameCall } from '../api/replica-request.ts';
 import type { Revision } from '../model/brands.ts';
 import type { Command, RevisionEvents } from '../model/store.ts';
 import type { LeaseChange } from '../mvcc/leases.ts';
 import type { FrameSockets } from './calls/call-frames.ts';
+import { answerFrameCall } from './calls/frame-call.ts';
 import type { Quota } from './calls/maintenance-quota.ts';
 import type { DirectoryEntry } from './directory-entry.ts';
 import type { LeaseAlarm } from './lease/lease-alarm.ts';
@@ -27,6 +29,8 @@ export type ReplicaParts = {
   readonly quota: Quota;
   readonly entry: DirectoryEntry;
   readonly alarm: SharedAlarm;
+  /** Resolves once what was written is durable. */
+  readonly durable: () => Promise<void>;
   readonly leaseAlarm: LeaseAlarm;
   /** The memory of this instance can no longer be trusted: the object must reset. */
   readonly broken: (error: unknown) => void;
@@ -51,6 +55,11 @@ export class LivingReplica implements MemberListener {
     this.frames = parts.frames;
     this.sessions = parts.sessions;
     this.keepAlives = parts.keepAlives;
+  }
+
+  /** A call that the gateway has parsed. */
+  answerFrame(call: FrameCall): Promise<FrameAnswer> {
+    return answerFrameCall({ ...this.#parts, services: this.services }, call);
   }
 
   // What the driver and the clock tell

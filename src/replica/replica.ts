@@ -161,6 +161,8 @@ export class Replica extends FormerRequests<ReplicaEnv> {
         return this.#retire();
       case 'wipe':
         return this.#wipe();
+      case 'call':
+        return this.#living === null ? this.#noMember() : this.#living.answerFrame(request);
       case 'administer':
       case 'accessKeys':
       case 'replicas':

@@ -24,6 +24,8 @@ async function serve(request: Request): Promise<{ status: number; handedOn: read
   const namespace = {
     idFromName: (name: string) => name,
     get: () => ({
+      // Its code is of the version before this one.
+      ask: () => Promise.reject(new TypeError('The RPC receiver does not implement the method "ask".')),
       fetch: (url: string, init: RequestInit) => {
         handedOn.push({ url, init });
         return Promise.resolve(Response.json({}));

@@ -33,6 +33,8 @@ async function statusOfPut(path: string, ...replicas: readonly Behaviour[]): Pro
   const namespace = {
     idFromName: (name: string) => name,
     get: (id: string) => ({
+      // Its code is of the version before this one.
+      ask: () => Promise.reject(new TypeError('The RPC receiver does not implement the method "ask".')),
       fetch: (_: string, { headers }: { headers: Headers }) =>
         (replicas[Number(id.split('/')[1]) - 1] ?? breaks)(headers.has(mayBeAloneHeader)),
     }),

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { logIndex } from '../../src/model/brands.ts';
 import { alarmKind, type Command, type TxnOperation, type TxnRequest } from '../../src/model/store.ts';
 import { runSteps } from '../../src/mvcc/steps.ts';
-import { isReadOnly, isSerializable } from '../../src/mvcc/txn-shape.ts';
+import { isReadOnly, isSerializable } from '../../src/model/read-only.ts';
 import { NodeSql } from '../support/node-sql.ts';
 import { randomCommands, steadyKey } from './random-commands.ts';
 import { RandomOperations } from './random-operations.ts';

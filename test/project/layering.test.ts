@@ -24,7 +24,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   api: ['base', 'model'],
   session: ['base', 'model'],
   tenants: ['base', 'model'],
-  gateway: ['base', 'model', 'api', 'tenants'],
+  gateway: ['base', 'model', 'api', 'tenants', 'session'],
   replica: ['base', 'model', 'raft', 'mvcc', 'driver', 'api', 'tenants', 'session'],
   index: ['gateway', 'replica'],
   server: ['base', 'index', 'gateway', 'replica', 'api'],

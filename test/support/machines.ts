@@ -7,23 +7,19 @@
 
 import { parseCall } from '../../src/api/call.ts';
 import { readOf } from '../../src/api/requests.ts';
-import {
-  callerHeader,
-  failedLeaderHeader,
-  mayBeAloneHeader,
-  suspectedLeaderHeader,
-  writeIdHeader,
-} from '../../src/api/forwarded.ts';
-import { parseCaller } from '../../src/api/caller-text.ts';
-import { targetOf } from '../../src/api/request-target.ts';
+import type { FrameAnswer, FrameCall } from '../../src/api/replica-request.ts';
+import { outcomeOfWrite } from '../../src/api/store-call.ts';
 import { replicaId, type ReplicaId } from '../../src/model/brands.ts';
 import { emptyBytes, textOf, utf8 } from '../../src/base/bytes.ts';
 import { Identities } from '../../src/tenants/identities.ts';
 import type { ReplicaNamespace } from '../../src/gateway/env.ts';
+import { frameOf } from '../../src/gateway/framed-call.ts';
 import { GroupRouter } from '../../src/gateway/group-router.ts';
 import { StoreCalls } from '../../src/gateway/store-calls.ts';
-import { propose } from '../../src/replica/calls/call-steps.ts';
-import { headerOf } from '../../src/replica/calls/leader-steps.ts';
+import { headerOf, proposeWrite } from '../../src/replica/calls/leader-steps.ts';
+import type { CallAnswer } from '../../src/model/calls.ts';
+import { decodeAnswer, encodeAnswer } from '../../src/session/answer-codec.ts';
+import { decodeCall } from '../../src/session/call-codec.ts';
 import type { TurnStep } from '../../src/driver/driver-port.ts';
 import { Member } from '../../src/replica/member.ts';
 import type { MemberIdentity } from '../../src/replica/member-identity.ts';
@@ -173,8 +169,7 @@ export class Machines {
     const namespace = {
       idFromName: (name: string) => Number(name.split('/')[1]),
       get: (number: number) => ({
-        fetch: (url: string, init: RequestInit) =>
-          untilAborted(init.signal, this.#gatewayCall(this.#machine(number), url, init)),
+        ask: (request: FrameCall) => this.#gatewayCall(this.#machine(number), request),
       }),
     };
     return new StoreCalls(
@@ -239,10 +234,22 @@ export class Machines {
   }
 
   /** Calls the replica directly, past the gateway. */
-  putAt(replica: number, value: string, writeId: string): Promise<Response> {
-    const headers = { [callerHeader]: 'accessKey key', 'Idempotency-Key': writeId };
-    const body = utf8(value).slice().buffer;
-    return serveWrite(this.#machine(replica).member, 'http://quorate.test/v1/kv/k', { method: 'PUT', headers, body });
+  async putAt(replica: number, value: string, writeId: string): Promise<CallAnswer | null> {
+    const headers = new Headers({ 'Idempotency-Key': writeId });
+    const frame = frameOf(parseCall({ method: 'PUT', path: '/v1/kv/k', query: '', headers, body: utf8(value) }));
+    if (frame === null) throw new Error('a put is a frame');
+    const { answer } = await serveWrite(this.#machine(replica).member, {
+      kind: 'call',
+      call: frame.bytes,
+      caller: { kind: 'accessKey', id: 'key' },
+      writeId: '',
+      mayBeAlone: false,
+      askedAs: null,
+      timeoutMs: null,
+      failedLeader: 0,
+      suspectedLeader: 0,
+    });
+    return answer instanceof Uint8Array ? decodeAnswer(answer) : null;
   }
 
   /** How often the key was written, and the revision of the store, on each replica. */
@@ -299,13 +306,13 @@ export class Machines {
     return { kind: 'envelope', bytes: answer };
   }
 
-  async #gatewayCall(to: Machine, url: string, init: RequestInit): Promise<Response> {
+  async #gatewayCall(to: Machine, request: FrameCall): Promise<FrameAnswer> {
     await this.#at(to, 'asked');
     await way();
     await this.#through(to);
     await pause(to.takesMs);
     await this.#at(to, 'arrived');
-    const response = await to.take(() => serveWrite(to.member, url, init));
+    const response = await to.take(() => serveWrite(to.member, request));
     await this.#at(to, 'answered');
     await way();
     await this.#through(to);
@@ -337,32 +344,18 @@ export class Machines {
   }
 }
 
-/** Serves a write as `Replica.fetch` and `serveCall` do. */
-async function serveWrite(member: Member, url: string, init: RequestInit): Promise<Response> {
-  const headers = new Headers(init.headers);
-  const body = init.body instanceof ArrayBuffer ? new Uint8Array(init.body) : new Uint8Array(0);
-  const call = parseCall({
-    method: init.method ?? '',
-    path: targetOf(url)?.path ?? new URL(url).pathname,
-    query: '',
-    headers,
-    body,
-  });
-  if (call.kind !== 'write') throw new Error(`a ${call.kind} is not served here`);
-  const caller = parseCaller(headers.get(callerHeader) ?? '');
-  if (caller === null) throw new Error('the gateway says who calls');
-  const proposed = await propose(
-    member,
-    {
-      caller,
-      writeId: headers.get(writeIdHeader) ?? '',
-      mayBeAlone: headers.has(mayBeAloneHeader),
-      failedLeader: numberOf(headers.get(failedLeaderHeader)),
-      suspectedLeader: numberOf(headers.get(suspectedLeaderHeader)),
-    },
-    call,
-  );
-  return proposed.kind === 'outcome' ? call.respond(proposed.outcome, headerOf(member)) : proposed.response;
+/** Serves a write as a replica does (`answerFrameCall`). */
+async function serveWrite(member: Member, request: FrameCall): Promise<FrameAnswer> {
+  const decoded = decodeCall(request.call);
+  if (decoded.kind !== 'call' || decoded.call.kind !== 'write') throw new Error('only writes are served here');
+  const { caller, writeId, mayBeAlone } = request;
+  const doubts = { failedLeader: numberOf(request.failedLeader), suspectedLeader: numberOf(request.suspectedLeader) };
+  const proposed = await proposeWrite(member, { caller, writeId, mayBeAlone, ...doubts }, decoded.call);
+  const answer: CallAnswer =
+    proposed.kind === 'answer'
+      ? proposed.answer
+      : { kind: 'answered', header: headerOf(member), outcome: outcomeOfWrite(proposed.outcome) };
+  return { replica: member.identity.number, answer: encodeAnswer(answer) };
 }
 
 function rowsOf(store: Member['driver']['store']): readonly { readonly version: number; readonly value: string }[] {
@@ -371,20 +364,13 @@ function rowsOf(store: Member['driver']['store']): readonly { readonly version: 
   return range.answer.kvs.map(({ version, value }) => ({ version, value: textOf(value) ?? '' }));
 }
 
-function numberOf(header: string | null): ReplicaId | null {
-  return header === null ? null : replicaId(Number(header));
+function numberOf(replica: number): ReplicaId | null {
+  return replica === 0 ? null : replicaId(replica);
 }
 
 /** The error is marked as the platform marks errors of an object that is gone. */
 function outage(message: string): Error {
   return Object.assign(new Error(message), { durableObjectReset: true });
-}
-
-function untilAborted<Value>(signal: AbortSignal | null | undefined, answer: Promise<Value>): Promise<Value> {
-  return new Promise((resolve, reject) => {
-    signal?.addEventListener('abort', () => reject(new Error('aborted')));
-    answer.then(resolve, reject);
-  });
 }
 
 function way(): Promise<void> {

@@ -17,7 +17,9 @@ import { redirectResponse } from '../../api/redirects.ts';
 import { type FramedCall, framed, respond } from '../../api/store-call.ts';
 import { assert, AssertionError, unreachable } from '../../base/assert.ts';
 import { requestTimeoutMs } from '../../limits.ts';
+import { holdAnswer } from '../../api/held-answer.ts';
 import { isolateMemory } from '../../base/memory-budget.ts';
+import { later } from '../../base/timers.ts';
 import type { CallAnswer } from '../../model/calls.ts';
 import { keyFailure, serveAuthenticate, servePassword } from './auth-calls.ts';
 import type { CallContext } from './call-context.ts';
@@ -30,7 +32,6 @@ import {
   queryStoreInSteps,
   redirectTo,
 } from './call-steps.ts';
-import { holdAnswer } from './held-answer.ts';
 import { serveKeepAliveStream } from '../lease/lease-calls.ts';
 import { serveAcquire, serveRelease } from '../lock/lock-acquire.ts';
 import { serveCampaign, serveLock, serveObserve, serveSessionWrite } from '../lock/lock-calls.ts';
@@ -44,7 +45,7 @@ import {
 import { headerOf } from './leader-steps.ts';
 import { serveMemberChange, serveMemberList } from './maintenance-members.ts';
 import { serveDump } from './maintenance-dump-stream.ts';
-import { isReadOnly } from '../../mvcc/txn-shape.ts';
+import { isReadOnly } from '../../model/read-only.ts';
 import type { Member } from '../member.ts';
 import { answerStoreCall, answerWrite } from './store-answers.ts';
 import { statusReport } from '../status.ts';
@@ -65,7 +66,7 @@ export async function answerCall(member: Member, request: ApiRequest, context: C
 async function serveCall(member: Member, request: ApiRequest, context: CallContext): Promise<Response> {
   const call = parseCall(request);
   const answer = await serveParsed(member, call, request, context);
-  const failure = holdAnswer(answer, holderOf(member, context.caller), isolateMemory);
+  const failure = holdAnswer(answer, holderOf(member, context.caller), { budget: isolateMemory, later });
   if (failure === null) return answer;
   // A write was done, whatever becomes of its answer.
   const isWrite = call.kind === 'write' && !(call.operation.kind === 'txn' && isReadOnly(call.operation.request));

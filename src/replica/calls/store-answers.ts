@@ -3,12 +3,12 @@
 
 import type { AskedAs } from '../../api/forwarded.ts';
 import { outcomeOfQuery, outcomeOfWrite, refusedByStore } from '../../api/store-call.ts';
-import { unreachable } from '../../base/assert.ts';
+import { AssertionError, unreachable } from '../../base/assert.ts';
 import type { CallAnswer, ClientQuery, StoreCall } from '../../model/calls.ts';
 import type { Caller, Operation, RangeRequest, StoreFailure, TxnRequest } from '../../model/store.ts';
 import { accessOfOperation } from '../../mvcc/auth/access.ts';
 import type { RangeOutcome } from '../../mvcc/store.ts';
-import { isReadOnly, isSerializable } from '../../mvcc/txn-shape.ts';
+import { isReadOnly, isSerializable } from '../../model/read-only.ts';
 import { withCandidate } from '../lease/lease-candidate.ts';
 import type { Member } from '../member.ts';
 import type { Services } from '../services.ts';
@@ -34,7 +34,18 @@ export type AnswerContext = Doubts &
     readonly askedAs: AskedAs | null;
   };
 
+/** A fault of this code is an answer, too, unless it is an assertion's, which is the end of this instance. */
 export async function answerStoreCall(member: Member, call: StoreCall, context: AnswerContext): Promise<CallAnswer> {
+  try {
+    return await answerCallOf(member, call, context);
+  } catch (error) {
+    if (error instanceof AssertionError) throw error;
+    console.error(error);
+    return refusedByService(member, { kind: 'internal' });
+  }
+}
+
+async function answerCallOf(member: Member, call: StoreCall, context: AnswerContext): Promise<CallAnswer> {
   // Of a store that is wrong nothing is told.
   if (!member.driver.serves) return notLeader(member, member.driver.raft.leader);
   switch (call.kind) {

@@ -1,0 +1,102 @@
+// A client's call that the gateway has parsed and sends as a frame. The answer is a frame, too. It goes at once where
+// it is small and soon there; else it is the body of a response, which comes when it is made, and whose reader may
+// leave.
+
+import type { Failure } from '../../api/errors/failures.ts';
+import { holdAnswer } from '../../api/held-answer.ts';
+import { answerWith } from '../../api/large-answer.ts';
+import type { FrameAnswer, FrameCall } from '../../api/replica-request.ts';
+import { unreachable } from '../../base/assert.ts';
+import { isolateMemory } from '../../base/memory-budget.ts';
+import { later, within } from '../../base/timers.ts';
+import { answerPieceBytes, frameAnswerSoonMs, requestTimeoutMs } from '../../limits.ts';
+import { replicaId, type ReplicaId } from '../../model/brands.ts';
+import type { CallAnswer } from '../../model/calls.ts';
+import { isReadOnly } from '../../model/read-only.ts';
+import { encodeAnswer } from '../../session/answer-codec.ts';
+import { decodeCall, type DecodedCall } from '../../session/call-codec.ts';
+import type { Member } from '../member.ts';
+import type { Services } from '../services.ts';
+import { holderOf } from './call-steps.ts';
+import { refusedByService } from './leader-steps.ts';
+import { answerStoreCall } from './store-answers.ts';
+
+export type Answering = {
+  readonly member: Member;
+  readonly services: Services;
+  /** Resolves once what was written is durable. */
+  readonly durable: () => Promise<void>;
+};
+
+export async function answerFrameCall(answering: Answering, request: FrameCall): Promise<FrameAnswer> {
+  const { member } = answering;
+  const replica = member.identity.number;
+  const holder = holderOf(member, request.caller);
+  const refused = (failure: Failure): Uint8Array => encodeAnswer(refusedByService(member, failure));
+  const memory = isolateMemory.reserve(holder);
+  const lacking = memory.hold(request.call.byteLength);
+  if (lacking !== null) return { replica, answer: refused({ kind: 'memoryFull', of: lacking }) };
+  const decoded = decodeCall(request.call);
+  const gone = new AbortController();
+  const answer = answerInTime(answering, request, decoded, gone.signal).finally(() => memory.release());
+  const encoded = answer.then(encodeAnswer);
+  const soon = await within(encoded, frameAnswerSoonMs);
+  if (soon === null) return { replica, answer: lateResponse(encoded, answering.durable, gone) };
+  if (soon.byteLength <= answerPieceBytes) return { replica, answer: soon };
+  const response = answerWith(soon, {});
+  const unheld = holdAnswer(response, holder, { budget: isolateMemory, later });
+  if (unheld === null) return { replica, answer: response };
+  // A write was done, whatever becomes of its answer.
+  return { replica, answer: refused(writes(decoded) ? { kind: 'timeout' } : unheld) };
+}
+
+async function answerInTime(
+  { member, services }: Answering,
+  request: FrameCall,
+  decoded: DecodedCall,
+  gone: AbortSignal,
+): Promise<CallAnswer> {
+  switch (decoded.kind) {
+    case 'refused':
+      return refusedByService(member, decoded.refusal);
+    case 'malformed':
+      return refusedByService(member, { kind: 'badRequest', detail: decoded.detail });
+    case 'unknown':
+      return refusedByService(member, { kind: 'notServed', what: `A call of kind ${decoded.code}` });
+    case 'call':
+      break;
+    default:
+      return unreachable(decoded);
+  }
+  const { caller, writeId, mayBeAlone, askedAs, timeoutMs } = request;
+  const failedLeader = replicaOrNone(request.failedLeader);
+  const suspectedLeader = replicaOrNone(request.suspectedLeader);
+  const context = { caller, writeId, mayBeAlone, askedAs, failedLeader, suspectedLeader, gone, services };
+  const answer = answerStoreCall(member, decoded.call, context);
+  if (timeoutMs === null || timeoutMs >= requestTimeoutMs) return answer;
+  return (await within(answer, timeoutMs)) ?? refusedByService(member, { kind: 'timeout' });
+}
+
+/** What it says may be on its way to the disk: no gate of the platform holds back a body that has begun. */
+function lateResponse(encoded: Promise<Uint8Array>, durable: () => Promise<void>, gone: AbortController): Response {
+  const body = new ReadableStream<Uint8Array>({
+    pull: async (controller) => {
+      const bytes = await encoded;
+      await durable();
+      controller.enqueue(bytes);
+      controller.close();
+    },
+    cancel: () => gone.abort(),
+  });
+  return new Response(body);
+}
+
+function writes(decoded: DecodedCall): boolean {
+  if (decoded.kind !== 'call' || decoded.call.kind !== 'write') return false;
+  const { operation } = decoded.call;
+  return !(operation.kind === 'txn' && isReadOnly(operation.request));
+}
+
+function replicaOrNone(number: number): ReplicaId | null {
+  return number === 0 ? null : replicaId(number);
+}
