@@ -1,6 +1,6 @@
-// The driver: it joins the consensus core, the log and the store of one replica, and runs what the core asks for in one
-// order, written here once and run by the object and by the simulator alike. It does no I/O of its own: SQL goes
-// through the port, messages and answers through `DriverPort`.
+// The driver joins the consensus core, the log and the store of one replica, and runs what the core asks for in one
+// order, which is written here once and run by the object and by the simulator alike. It does no I/O of its own: it
+// writes through the SQL port, sends through `DriverPort`, and tells its listeners what it did (`DriverListener`).
 //
 // The order of a turn:
 //   1. send    a leader's appends and heartbeats, which may leave before its own write (Ongaro's dissertation, §10.2.1)
@@ -48,7 +48,7 @@ import {
 import { isSnapshotMessage } from './snapshot-codec.ts';
 import { type RestartReason, Upkeep } from './upkeep.ts';
 
-/** What others may see of the core. */
+/** The part of the core that other files may see. */
 export type RaftView = Pick<
   Raft,
   | 'id'
@@ -65,16 +65,13 @@ export type RaftView = Pick<
 
 export type DriverOptions = {
   readonly id: ReplicaId;
-  /** The group as it was made, or as it was when this replica joined: the log knows better once it says something. */
+  /** The group as it was made, or as it was when this replica joined. A configuration in the log comes before it. */
   readonly founding: Configuration;
-  /**
-   * The highest level that this replica takes part in, where it is not the code's own: for groups of mixed versions in
-   * tests.
-   */
+  /** The highest level that this replica takes part in. Absent: that of this code. Tests of mixed versions set it. */
   readonly supports?: number;
-  /** Absent: those of `limits.ts`. */
+  /** Absent: the bounds of `limits.ts`. */
   readonly bounds?: LogBounds;
-  /** Of one command. Absent: that of `limits.ts`. All replicas of a group must have the same. */
+  /** The bounds of one command, the same on all replicas of a group. Absent: those of `limits.ts`. */
   readonly commandWork?: WorkLimits;
   readonly sql: SqlPort;
   readonly port: DriverPort;
@@ -104,19 +101,21 @@ export class Driver {
   #quietTicks = 0;
   #halted: string | null = null;
   #inTurn = false;
-  /** A compaction may have left rows to delete. True at first: one may have been under way when the replica stopped. */
+  /**
+   * A compaction may have left rows to delete. True at the start, because one may have been under way at the last stop.
+   */
   #sweeping = true;
   #leader: ReplicaId | null = null;
   readonly #upkeep: Upkeep;
-  /** Said by the upkeep in this turn. */
+  /** The messages of the upkeep in this turn. */
   #toSend: PeerMessage[] = [];
   #levelProposals = 0;
   #levelUnderWay = false;
-  /** Of writes that wait to be answered without the log. */
+  /** The bytes of the writes that wait to be answered without the log. */
   #unsureBytes = 0;
   /**
-   * The end of the log when this replica first took a write as the leader of that term: no earlier leader's entry comes
-   * after it.
+   * The end of the log when this replica first took a write as the leader of that term. No entry of an earlier leader
+   * comes after it.
    */
   #leadsSince: { readonly term: Term; readonly index: LogIndex } | null = null;
 
@@ -161,7 +160,7 @@ export class Driver {
     });
   }
 
-  /** From here on it hears what this driver does, after those that came before it. */
+  /** Adds a listener. Listeners are told in the order in which they were added. */
   listen(listener: DriverListener): void {
     this.#listeners.push(listener);
   }
@@ -170,18 +169,18 @@ export class Driver {
     return this.#raft;
   }
 
-  /** Where the newest configuration is in the log; 0: the group was made with it. */
+  /** The index of the newest configuration in the log; 0: the group was made with that configuration. */
   get configurationIndex(): LogIndex {
     return this.#raft.configurationIndex;
   }
 
-  /** What goes with every envelope that this replica sends. */
+  /** The report that goes with every envelope of this replica. */
   get report(): PeerReport {
     const { report } = this.#upkeep;
     return this.#halted === null ? report : { ...report, state: 'halted' };
   }
 
-  /** What another member last said of itself; null: nothing, or its code is of level 1. */
+  /** The last report of another member; null: it sent no report, or its code is of level 1. */
   reportOf(peer: ReplicaId): PeerReport | null {
     return this.#upkeep.reportOf(peer);
   }
@@ -190,35 +189,38 @@ export class Driver {
     return this.#log.size;
   }
 
-  /** Leader only: that learner has what is committed here, and may vote. */
+  /** Leader only: that learner has all entries that are committed here, and may become a voter. */
   isReady(learner: ReplicaId): boolean {
     return this.#upkeep.isReady(learner);
   }
 
-  /** There is no object where that replica should be. */
+  /** The object of that replica does not exist. */
   absent(peer: ReplicaId): void {
     this.#raft.absent(peer);
     this.#upkeep.absent(peer);
   }
 
-  /** What the store takes on disk, its history included: all but the log. */
+  /** The bytes of the store on disk with its history, which is everything but the log. */
   get storeBytes(): number {
     return this.#upkeep.storeBytes;
   }
 
-  /** The database holds another store beside the one that serves, or parts of one: its size is not that store's. */
+  /**
+   * The database holds another store, or parts of one, beside the store that serves. Its size then says little of that
+   * store.
+   */
   get holdsOtherStore(): boolean {
     return this.#upkeep.holdsOtherStore;
   }
 
-  /** The store may be shown. */
+  /** Reads may be answered from the store. */
   get serves(): boolean {
     return this.#halted === null && !this.#upkeep.isRebuilding;
   }
 
   /**
-   * False: not now (`Raft.proposeConfiguration`), or the group's level does not know it, or will not where this is in
-   * the log. One step from `present`.
+   * Proposes a configuration, one step from `present`. False: it cannot be proposed now (`Raft.proposeConfiguration`),
+   * or the level of the group does not allow it, or may not where its entry would be in the log.
    */
   proposeConfiguration(present: Configuration, next: Configuration): boolean {
     if (this.#halted !== null || this.store.level < groupLevel.second || this.#levelUnderWay) return false;
@@ -233,7 +235,7 @@ export class Driver {
   }
 
   /**
-   * Calls that came together: one turn for all of them. Writes under way share a log entry, reads a confirmation round.
+   * Takes calls that came together in one turn. The writes share a log entry, and the reads share a confirmation round.
    */
   submit(writes: readonly Write[], reads: readonly Read[]): void {
     const before = this.#reads.size;
@@ -246,7 +248,7 @@ export class Driver {
     this.submit([{ request, settle }], []);
   }
 
-  /** Settles once all that was acknowledged before this call is applied here. */
+  /** Settles once every write that was acknowledged before this call is applied here. */
   read(settle: (result: ReadResult) => void): void {
     this.submit([], [{ settle }]);
   }
@@ -268,8 +270,8 @@ export class Driver {
   }
 
   /**
-   * What the log says of the group's level when an entry that is proposed now is applied: the present level, once all
-   * that earlier leaders proposed is applied, and while this one proposes no other.
+   * True: the group is surely at level 3 when an entry that is proposed now is applied. That is known once all entries
+   * of earlier leaders are applied, and while this leader proposes no other level.
    */
   get #knowsDigests(): boolean {
     const { term, lastIndex } = this.#raft;
@@ -278,7 +280,7 @@ export class Driver {
     return isKnown && this.store.level >= groupLevel.third;
   }
 
-  /** What need not be in the log; null: the log decides. */
+  /** The answer to a write that need not be in the log; null: the log decides. */
   #answerWithoutLog({ request, mayBeAlone = false }: Write): AnswerWithoutLog | null {
     const answer = this.store.answerWithoutLog({ ...request, atMs: this.#port.nowMs() });
     return answer?.kind === 'refusedAlone' && !mayBeAlone ? null : answer;
@@ -306,7 +308,7 @@ export class Driver {
       if (result.kind === 'refused') return settle({ kind: 'notLeader', leader: result.leader });
       if (result.kind !== 'ready') return settle(result);
       const { role, leader } = this.#raft;
-      // What it proposed in an earlier term is not known any more, and may still be committed.
+      // The proposals of an earlier term are not known any more, and may still be committed.
       if (role !== 'leader' || this.#raft.term !== term) return settle({ kind: 'notLeader', leader });
       const answer = this.#answerWithoutLog(write);
       const isBehind = answer?.kind === 'refusedAlone' && this.#isOnItsWay(request);
@@ -340,7 +342,7 @@ export class Driver {
     this.#raft.requestRead(context);
   }
 
-  /** All of one sender, with what it says of itself. */
+  /** Takes messages of one sender, with its report. */
   receive(messages: readonly PeerMessage[], report: PeerReport | null): void {
     const sender = messages[0]?.from;
     if (this.#halted !== null || sender === undefined) return;
@@ -370,12 +372,12 @@ export class Driver {
     this.sweep(compactionStepRows);
   }
 
-  /** What waits to be applied goes on. */
+  /** Applies more of the entries that wait to be applied. */
   goOn(): void {
     if (this.#halted === null) this.#turn();
   }
 
-  /** A caller waits and the leader, if one is known, does not answer: stand for election now. */
+  /** Stands for election now: a caller waits, and the leader, if one is known, does not answer. */
   campaign(): void {
     if (this.#halted !== null) return;
     this.#quietTicks = 0;
@@ -388,13 +390,13 @@ export class Driver {
     this.#turn();
   }
 
-  /** What compaction made superfluous goes in small steps, a tick each. No answer depends on how far they are. */
+  /** Deletes rows that compaction made superfluous, in one small step a tick. No answer depends on how far this is. */
   sweep(rowsMax: number): void {
     if (!this.#sweeping || this.#halted !== null) return;
     this.#sweeping = this.#sql.turn(() => this.store.compactStep(rowsMax)) || this.store.holdsHistory;
   }
 
-  /** For good: nothing is written, read or sent from here on, and whoever waits is told. The tenant was deleted. */
+  /** Stops for good: nothing is written, read or sent from here on, and all waiting callers are told `reason`. */
   stop(reason: string): void {
     this.#halted = reason;
     const { unknown, refused } = this.#proposals.giveUp();
@@ -422,7 +424,7 @@ export class Driver {
       isBehind ||= effects.hasMoreCommitted || !this.#committed.isEmpty || this.#committed.turnIsFull;
     }
     this.#giveUpLostWrites(answers);
-    // A turn that threw has no end: this instance takes no other input.
+    // A turn that throws does not come to this line: its instance takes no other input.
     this.#inTurn = false;
     this.#port.before?.('answer');
     for (const answer of answers) answer();
@@ -443,7 +445,7 @@ export class Driver {
     return !this.#committed.isEmpty || this.#raft.hasEffects;
   }
 
-  /** To whom has said that it knows such messages. Answers promise what was written before. */
+  /** Sends the messages of the upkeep. Those that answer promise what was written before. */
   #sendOthers(): void {
     const messages = this.#toSend;
     if (messages.length === 0) return;
@@ -452,8 +454,8 @@ export class Driver {
   }
 
   /**
-   * What a replica of level 1 does not know is not sent to it; it is repeated, and the receiver may have said more by
-   * then.
+   * Leaves out messages that a replica of level 1 does not know. They are repeated, and the receiver may have told of a
+   * higher level by then.
    */
   #send(messages: readonly PeerMessage[]): void {
     const known = messages.filter((each) => !needsSecondLevel(each) || this.#supportsOf(each.to) >= groupLevel.second);
@@ -528,7 +530,8 @@ export class Driver {
   #configured(configuration: Configuration, answers: Answer[]): void {
     this.#port.configured(configuration);
     const members = configuration.members.map(({ id }) => id);
-    // Learners' founding configurations name them; a log that is replayed may be older than that.
+    // A learner's founding configuration names the learner. A log that is replayed may have older configurations, which
+    // do not.
     const wasMember = this.#raft.id < configuration.nextId;
     if (wasMember && !members.includes(this.#raft.id)) answers.push(() => this.#port.removed(members));
   }
@@ -560,9 +563,8 @@ export class Driver {
     }
     for (const { context, index } of effects.reads) this.#reads.confirmed(context, index);
     if (effects.reads.length === 0 && !hasApplied) return;
-    // A leader counts itself in a confirmation round. Whether it still is the one that owns its storage only storage
-    // can say: a replaced instance of the object ends here, before it answers by a state that its successor has left
-    // behind.
+    // A leader counts itself in a confirmation round, but only storage can say whether this instance still owns it. A
+    // replaced instance of the object ends here, before it answers from a state that its successor has left behind.
     if (effects.reads.length > 0) this.#log.touch();
     // While an entry is under way, reads wait for its end: beside keys and their history not all is as it was before
     // it.

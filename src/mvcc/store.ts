@@ -1,6 +1,7 @@
-// The replicated state machine: committed commands in, outcomes and events out. Its state is a function of the log
-// alone, the same on every replica. It knows no clock, no network, no consensus; `apply` runs inside the caller's
-// transaction, and if that is rolled back, or `apply` throws, the store must be opened anew (`reopen`).
+// The replicated state machine: it takes committed commands, and gives outcomes and events. Its state is a function of
+// the log alone, and so the same on every replica. It knows no clock, no network and no consensus. `apply` runs inside
+// a turn or transaction of the caller. If that is rolled back, or if `apply` throws, the store must be opened anew
+// (`reopen`).
 
 import { assert, unreachable } from '../base/assert.ts';
 import { type LeaseId, type LogIndex, logIndex, type Revision, revision as asRevision } from '../model/brands.ts';
@@ -55,9 +56,9 @@ import { type Budgets, deleteRange, put, putFailure } from './put-and-delete.ts'
 import { identityOf, RememberedWrites } from './write-ids.ts';
 
 /**
- * `leases`: which were granted and which are gone, in the order in which that happened. `work`: what it took, about;
- * another replica may say another number. `events`: null for an entry that was applied in steps, which may have more of
- * them than memory holds: history tells them.
+ * `leases`: the leases that were granted and that ended, in that order. `work`: an estimate, which may differ from
+ * replica to replica. `events`: null for an entry that was applied in steps. It may have more events than memory holds,
+ * and history tells them.
  */
 export type Applied = {
   readonly work: Work;
@@ -73,27 +74,29 @@ export type RangeOutcome =
 
 export type StoreSizes = { readonly databaseBytes: number; readonly keys: number };
 
-/** Why a write need not be in the log, and what it is answered. */
+/** Why a write need not be in the log, and its answer. */
 export type AnswerWithoutLog =
-  /** No attempt of it is ever done. */
+  /** No attempt of the write is ever done. */
   | { readonly kind: 'refused'; readonly failure: StoreFailure }
-  /** As things stand: another attempt may be done once they have changed. */
+  /** The present state refuses the write: another attempt may be done once the state has changed. */
   | { readonly kind: 'refusedAlone'; readonly failure: StoreFailure }
-  /** Its id is remembered: of an earlier attempt, or of another request. */
+  /** The id of the write is remembered: of an earlier attempt, or of another request. */
   | { readonly kind: 'remembered'; readonly outcome: Outcome };
 
-/** An entry while it is applied. `group`: puts that are written with those that follow. */
+/**
+ * An entry while it is applied. `group`: puts that are not written yet, so that they can be written with the next ones.
+ */
 type Batch = {
   readonly record: BatchRecord;
   readonly outcomes: Outcome[];
   readonly events: RevisionEvents[];
   readonly leases: LeaseChange[];
   readonly group: PutGroup;
-  /** null: none of its commands is known to throw. */
+  /** null: no command of the entry is known to throw. */
   readonly careful: CarefulRun | null;
 };
 
-/** What a command did. `made`: its revisions, in their order. */
+/** The result of a command. `made`: the revisions that it made, in their order. */
 type Performed = { readonly outcome: Outcome; readonly made: readonly RevisionEvents[] };
 
 const sliceBounds: SliceBounds = {
@@ -108,7 +111,7 @@ export class Store {
   readonly #commandWork: WorkLimits;
   readonly #pace: Pace;
   readonly #compaction: Compaction;
-  // Of all these the rows know better. The constructor has `#open` set them, as `reopen` does.
+  // These fields are read from the rows: `#open` sets them, for the constructor and for `reopen`.
   #batches!: Batches;
   #level!: GroupLevel;
   #history!: History;
@@ -120,18 +123,18 @@ export class Store {
   #applied!: LogIndex;
   #persisted!: LogIndex;
   #commandsUndone!: number;
-  /** Of the entry that is being applied. */
+  /** The pairs that the entry under way has replaced. */
   #replaced = new ReplacedPairs();
-  /** The entry by which the group last came to level 3; null: it is of a lower one. */
+  /** The entry by which the group last came to level 3; null: the group has a lower level. */
   #digestsFrom!: LogIndex | null;
   #drawn: Work = { rows: 0, valueBytes: 0 };
-  /** Counted when first asked for. */
+  /** null: the keys were not counted yet, because nothing has asked for their number. */
   #keysWhenOpened!: number | null;
   #keysAddedSince!: number;
 
   /**
-   * Creates the tables of a fresh store. Throws UnknownStoreFormat where a newer version wrote it. `work`: of one
-   * command; `slices`: of reads.
+   * Creates the tables of a fresh store. Throws UnknownStoreFormat if a newer version of this code wrote the store.
+   * `work` bounds one command, `slices` bound a step of a read.
    */
   constructor(sql: SqlPort, work: WorkLimits = commandWork, slices: SliceBounds = sliceBounds) {
     this.#sql = sql;
@@ -142,8 +145,8 @@ export class Store {
   }
 
   /**
-   * After `apply` threw or its transaction was rolled back: what is in memory is what the rows say. Whoever holds
-   * history still does.
+   * Reads the memory of the store anew from its rows, after `apply` threw or its writes were rolled back. Holds on
+   * history stay.
    */
   reopen(): void {
     this.#open();
@@ -159,7 +162,7 @@ export class Store {
     const newest = this.#batches.newest();
     this.#revision = newest?.lastRevision ?? asRevision(1);
     this.#persisted = newest?.logIndex ?? logIndex(0);
-    // Entries before it that left no row were applied, too.
+    // Earlier entries that left no row were applied, too.
     this.#applied = this.#underWay === null ? this.#persisted : logIndex(this.#underWay.index - 1);
     this.#history = new History(sql, this.#batches);
     this.#administration = new Administration(sql);
@@ -185,43 +188,45 @@ export class Store {
   }
 
   /**
-   * The entry after `appliedIndex` is applied in steps, and is not yet. All that is read is as it was before it, but
-   * for what `query` looks at: keys of leases, say. Nothing else may be applied, and no snapshot begun.
+   * The entry after `appliedIndex` is being applied in steps. Reads of keys and history show the store as it was before
+   * that entry; `query` may show parts of it, for example in the keys of a lease. Until the entry is applied no other
+   * one may be, and no snapshot may begin.
    */
   get isUnderWay(): boolean {
     return this.#underWay !== null;
   }
 
   /**
-   * What `appliedIndex` would be after a restart: entries without commands leave no row. The log must keep what
-   * follows.
+   * The `appliedIndex` that a restart would find, since entries without commands leave no row. The log must keep all
+   * entries after it.
    */
   get persistedIndex(): LogIndex {
     return this.#persisted;
   }
 
-  /** The level of the group (`levels.ts`), as far as the log was applied. */
+  /** The level of the group (`levels.ts`) after the entries that were applied. */
   get level(): number {
     return this.#level.value;
   }
 
   /**
-   * Over all that was applied up to `persistedIndex`, which is its `index`: equal on all replicas. null: at level 1
-   * there is none.
+   * The hash over all entries up to `persistedIndex`, which is its `index`. It is equal on all replicas. null: a group
+   * of level 1 has no hash.
    */
   get runningHash(): { readonly index: LogIndex; readonly hash: number } | null {
     const { hash } = this.#level;
     return hash === null ? null : { index: this.#persisted, hash };
   }
 
-  /** How many commands threw and were undone, since the store was made. */
+  /** The number of commands that threw and were undone since the store was made. */
   get commandsUndone(): number {
     return this.#commandsUndone;
   }
 
   /**
-   * Applies one log entry: its commands in order. A command that fails undoes only itself. If one throws, the entry is
-   * applied again, carefully (`careful-apply.ts`): that makes no difference but to commands that throw.
+   * Applies the commands of one log entry in order. A command that fails undoes only itself. If a command throws, the
+   * caller applies the entry again with `careful` (`careful-apply.ts`), which changes the result only for commands that
+   * throw.
    */
   apply(index: LogIndex, commands: readonly Command[], careful: CarefulRun | null = null): AppliedAtOnce {
     this.#assertNext(index);
@@ -254,15 +259,15 @@ export class Store {
     return { rows, valueBytes };
   }
 
-  /** An entry without commands. Leaves no row. */
+  /** Applies an entry without commands. It leaves no row. */
   skip(index: LogIndex): void {
     this.#assertNext(index);
     this.#applied = index;
   }
 
   /**
-   * Whether applying it takes more than a step of so many rows, as things stand: such an operation stands alone in its
-   * entry, so that it can be applied in steps.
+   * True if the operation would now take more than one step of `rowsMax` rows. Such an operation has an entry to
+   * itself, so that it can be applied in steps.
    */
   takesSteps(operation: Operation, rowsMax: number): boolean {
     const deleted = this.#deletedBy(operation);
@@ -270,10 +275,10 @@ export class Store {
   }
 
   /**
-   * The same as `apply`, in steps that write no more than about `rowsMax` rows each; null: it takes no steps, and
-   * `apply` does it at once. The caller makes each step a transaction, and between two of them applies nothing. After
-   * the first step the store may be closed, and opened anew: the same entry then goes on. What it leaves is what
-   * `apply` leaves.
+   * Like `apply`, in steps that write about `rowsMax` rows each. null: the entry needs no steps, and `apply` applies it
+   * at once. The caller writes each step all or nothing, and applies nothing between two steps. After the first step
+   * the store may be closed and opened anew: the same entry then goes on. The rows are in the end those that `apply`
+   * would leave.
    */
   applyInSteps(index: LogIndex, commands: readonly Command[], rowsMax: number): Generator<void, Applied, void> | null {
     const [command] = commands;
@@ -282,7 +287,7 @@ export class Store {
       return this.#moveInSteps(this.#underWay, command, rowsMax);
     }
     if (commands.length !== 1 || command === undefined || !this.takesSteps(command.operation, rowsMax)) return null;
-    // What fails, or was done before, is answered at once.
+    // A command that fails, or was done before, is answered at once.
     const { operation } = command;
     if (this.#answerBefore(command, identityOf(command), null) !== null) return null;
     const shape = operationShape(operation, this.level);
@@ -295,7 +300,7 @@ export class Store {
     const answersPairs = operation.kind === 'deleteRange' && operation.request.previous;
     const deleted = this.#deletedBy(operation) ?? [];
     const deletions = yield* measureDeletions(this.#sql, deleted, { rowsMax, answersPairs });
-    // The pairs are too much for an answer: that is found out again before anything is written.
+    // The pairs are too large for an answer. `apply` finds that out again before it writes anything.
     if (deletions === null) return this.apply(index, [command]);
     const entry = { index, before: this.#revision, deletions, hash: this.#level.hash ?? 0 };
     this.#underWay = LargeDelete.begin(this.#sql, this.#batches, entry);
@@ -338,7 +343,7 @@ export class Store {
     return { kind: 'deleteRange', revision, answer: { deleted, previous } };
   }
 
-  /** What an operation deletes that may be very many keys; null: it is none of those, or fails. */
+  /** The keys that an operation deletes, if they may be very many; null: they cannot be, or the operation fails. */
   #deletedBy(operation: Operation): readonly DeletedKeys[] | null {
     if (!mayDeleteMany(operation)) return null;
     if (operation.kind !== 'deleteRange') return this.#endedBy(operation).map((id) => ({ kind: 'lease', id }));
@@ -346,7 +351,7 @@ export class Store {
     return span.kind === 'single' ? null : [{ kind: 'span', span }];
   }
 
-  /** The leases that end. */
+  /** The leases that the operation ends. */
   #endedBy(operation: Extract<Operation, { readonly kind: 'leaseRevoke' | 'leaseExpire' }>): readonly LeaseId[] {
     const overdue = operation.kind === 'leaseExpire' ? operation.leases : [{ id: operation.id, storedMs: null }];
     const ended = new Set<LeaseId>();
@@ -362,14 +367,14 @@ export class Store {
     assert(this.#underWay === null, 'an entry that is under way comes to its end before the next one');
   }
 
-  /** At once, however much that looks at. */
+  /** Reads the range at once, however many rows that looks at. */
   range(request: RangeRequest): RangeOutcome {
     return runSteps(this.#range(request, this.#readView(null)));
   }
 
   /**
-   * The same in steps, as of the first one. Between two of them anything may be applied; what compaction must leave
-   * until the last one the caller holds (`holdHistory`).
+   * Like `range`, in steps, at the revision of the first step. Entries may be applied between two steps. The caller
+   * keeps compaction from the history that it still needs (`holdHistory`).
    */
   rangeInSteps(request: RangeRequest): Generator<void, RangeOutcome, void> {
     return this.#range(request, this.#readView(this.#pace));
@@ -380,7 +385,7 @@ export class Store {
     return result.kind === 'failed' ? result : { kind: 'answer', revision: view.current, answer: result.answer };
   }
 
-  /** As of now. */
+  /** A view of the present revision. */
   #readView(pace: Pace | null): ReadView {
     return {
       current: this.#revision,
@@ -394,8 +399,8 @@ export class Store {
   }
 
   /**
-   * The pairs of a range as they stand now, in the order of their keys, with their leases and without their values: as
-   * far as they are asked for, which must be at once.
+   * The present pairs of a range, in the order of their keys, with their leases and without their values. They are read
+   * as they are asked for, and must all be asked for in one go.
    */
   heads(range: KeyRange): IterableIterator<KeyValue> {
     const span = spanOf(range);
@@ -410,23 +415,24 @@ export class Store {
   }
 
   /**
-   * Of the keys of a range those that were created before a revision, counted up to `max`, as they stand now. Neither
-   * this nor `firstCreated` hands the others over: a queue is looked at each time that somebody leaves it.
+   * The number of present keys of a range that were created before a revision, counted up to `max`. This and
+   * `firstCreated` are cheap, because the database hands over no other keys: a queue is looked at each time that a
+   * caller leaves it.
    */
   countCreatedBefore(range: KeyRange, createRevision: number, max: number): number {
     const asOf = this.#asOf(this.#revision);
     return countCreatedBefore(this.#sql, wideSpanOf(range), { asOf, createRevision, max });
   }
 
-  /** The pair that was created first, as things stand now. null: the range holds no key. */
+  /** The present pair that was created first; null: the range holds no key. */
   firstCreated(range: KeyRange): KeyValue | null {
     return firstCreated(this.#sql, wideSpanOf(range), this.#asOf(this.#revision));
   }
 
   /**
-   * A txn that only reads, in steps as `rangeInSteps`. It looks at what the caller may, in the order in which a write
-   * is refused; nobody else need refuse the same, so as many operations as the newest level allows are its bound at
-   * every level.
+   * A transaction that only reads, in steps like `rangeInSteps`. It checks the access of the caller in the order in
+   * which a write is refused. Other replicas need not refuse the same, so the bounds of the newest level count at every
+   * level.
    */
   *readTxnInSteps(request: TxnRequest, caller: Caller, nowMs: number): Generator<void, Outcome, void> {
     assert(isReadOnly(request), 'a txn that writes is in the log');
@@ -443,49 +449,53 @@ export class Store {
     return { kind: 'txn', revision, answer: result.answer };
   }
 
-  /** What changed from a revision on. A start above the current revision answers nothing. */
+  /** The changes from a revision on. There are none from a revision above the current one on. */
   history(query: HistoryQuery): HistoryPiece;
   history(query: SlicedQuery): HistorySlice;
   history(query: HistoryQuery | SlicedQuery): HistorySlice {
     return this.#history.read(query, this.#revision, this.compactedRevision);
   }
 
-  /** null: allowed. */
+  /** Why the caller is refused; null: it has the access. */
   authorize(caller: Caller, need: AccessNeed, nowMs: number): StoreFailure | null {
     return this.#administration.authority.refusal(caller, need, nowMs)?.failure ?? null;
   }
 
-  /** Of a range request: what is wrong with its shape comes before what the caller's roles forbid. null: allowed. */
+  /** Why a range request is refused; null: it is not. A fault in its shape comes before the roles of the caller. */
   authorizeRange(caller: Caller, request: RangeRequest, nowMs: number): StoreFailure | null {
     return this.#administration.rangeRefusal(caller, request, nowMs);
   }
 
-  /** What the key of the tenant alone forbids: a watch goes on after its user's roles changed. null: allowed. */
+  /**
+   * Why the key of the tenant alone refuses the access; null: it does not. A watch goes on after the roles of its user
+   * changed.
+   */
   authorizeKey(caller: Caller, need: AccessNeed, nowMs: number): StoreFailure | null {
     return this.#administration.authority.keyFailure(caller, need, nowMs);
   }
 
-  /** When the caller's key ends by itself; null: never. */
+  /** The time at which the caller's key ends by itself; null: it never does. */
   keyExpiresAtMs(caller: Caller): number | null {
     return this.#administration.authority.keyExpiresAtMs(caller);
   }
 
   /**
-   * What a write would be answered without being done, if it were applied now; null: it would be done, or fail at that.
-   * Nothing is remembered of it.
+   * The answer to a write that would not be done if it were applied now; null: it would be done, or would fail while it
+   * is done. Nothing of the write is remembered.
    */
   answerWithoutLog(command: Command): AnswerWithoutLog | null {
     const { operation } = command;
     const refusal = this.#administration.refusalOfWrite(command, this.level);
     if (refusal !== null) return refusedAs(refusal);
-    // A retry comes before the alarms: its first attempt was done before them.
+    // A remembered answer comes before the alarms, because the first attempt may have been done before they were
+    // raised.
     const before = this.#rememberedAnswer(command, identityOf(command), null);
     if (before !== null) return { kind: 'remembered', outcome: before };
     const failure = this.#administration.alarms.refusal(operation);
     return failure === null ? null : { kind: 'refusedAlone', failure };
   }
 
-  /** What can be read beside keys. It looks at whether the caller may ask. */
+  /** Answers a query about anything but keys, after a check of the caller's access. */
   query<Kind extends Query['kind']>(
     query: Query & { readonly kind: Kind },
     caller: Caller,
@@ -495,8 +505,8 @@ export class Store {
   }
 
   /**
-   * The same in steps, as of the first one: a hash reads the whole store. Between two steps anything may be applied;
-   * what compaction must leave until the last one the caller holds (`holdHistory`).
+   * Like `query`, in steps, at the revision of the first step: a hash reads the whole store. Entries may be applied
+   * between two steps. The caller keeps compaction from the history that it still needs (`holdHistory`).
    */
   *queryInSteps<Kind extends Query['kind']>(
     query: Query & { readonly kind: Kind },
@@ -515,14 +525,17 @@ export class Store {
   }
 
   /**
-   * The next leases after that one, at most `max` of them, with their stored deadlines, in an order of their own. Null:
-   * from the first one on.
+   * The next leases after that one, at most `max`, with their stored deadlines, in the order in which they are stored.
+   * Null: from the first lease on.
    */
   leasesAfter(id: LeaseId | null, max: number): readonly StoredLease[] {
     return this.#administration.leases.after(id, max);
   }
 
-  /** No lease has a later deadline in its leader's memory than the stored one: see `leaseCheckpoint` in the model. */
+  /**
+   * True: no lease has a later deadline in the memory of the leader than in its row (see `leaseCheckpoint` in the
+   * model).
+   */
   get leasesSettled(): boolean {
     return this.#administration.leases.settled;
   }
@@ -531,22 +544,22 @@ export class Store {
     return this.#administration.leases.count;
   }
 
-  /** The deadline in the lease's row; null: it has none. */
+  /** The deadline in the row of the lease; null: the lease has no row. */
   storedLeaseDeadlineMs(id: LeaseId): number | null {
     return this.#administration.leases.find(id)?.deadlineMs ?? null;
   }
 
-  /** The first of the stored deadlines; null: there are no leases. */
+  /** The earliest stored deadline; null: there are no leases. */
   get earliestLeaseDeadlineMs(): number | null {
     return this.#administration.leases.earliestDeadlineMs();
   }
 
-  /** An operator wants code of an earlier level to be able to take part. */
+  /** True: an operator has announced a downgrade, so that code of an earlier level can take part. */
   get downgradeAnnounced(): boolean {
     return this.#administration.downgradeAnnounced;
   }
 
-  /** Those that are not revoked, the oldest first. */
+  /** The keys that are not revoked, the oldest first. */
   accessKeys(): readonly AccessKey[] {
     return this.#administration.accessKeys.list();
   }
@@ -555,7 +568,7 @@ export class Store {
     return { databaseBytes: this.#sql.databaseBytes(), keys: runSteps(this.countKeysInSteps()) };
   }
 
-  /** How many keys there are, by now. They are counted in steps, as `rangeInSteps` reads, when that is first asked. */
+  /** The present number of keys. The first call counts them, in steps like `rangeInSteps`. */
   *countKeysInSteps(): Generator<void, number, void> {
     while (this.#keysWhenOpened === null) {
       const [opened, added, revision] = [this.#batches, this.#keysAddedSince, this.#revision];
@@ -567,8 +580,8 @@ export class Store {
   }
 
   /**
-   * `compactStep` leaves what a reader of this moment needs, or of another one (`neededBy`), until what is answered
-   * here is called.
+   * Holds the history that a reader of this moment needs, or that `needed` names: `compactStep` leaves it until the
+   * function that is returned here is called.
    */
   holdHistory(needed: Needed | null = null): () => void {
     const { revision, compactedRevision: compacted } = this;
@@ -580,15 +593,15 @@ export class Store {
   }
 
   /**
-   * Deletes some of the rows that compaction made superfluous: looks at about `rowsMax`. False: nothing is left to do
-   * until the next compaction, or until less is held. No answer depends on it.
+   * Looks at about `rowsMax` rows, and deletes those that compaction made superfluous. False: nothing is left to delete
+   * until the next compaction, or until less history is held. No answer of the store depends on this.
    */
   compactStep(rowsMax: number): boolean {
     return this.#compaction.step(rowsMax, this.#writes.total);
   }
 
   /**
-   * How a revision is read by now: `head` is the newest one, but for the rows that a delete under way has taken from
+   * How a revision is read: the newest one is read from the head, unless a delete under way has already taken rows from
    * it.
    */
   #asOf(revision: Revision): AsOf {
@@ -630,22 +643,23 @@ export class Store {
   }
 
   /**
-   * What is answered without the operation being done: it may not be, or was done before. `record`: null where it is
-   * only asked.
+   * The answer to a command that is not done, because it may not be done or was done before; null: it is done. `record`
+   * null: nothing is recorded of the answer.
    */
   #answerBefore(command: Command, identity: string, record: BatchRecord | null): Outcome | null {
-    // First of all, also for a retry: who may not do this any more learns nothing more.
+    // Access is checked first, also for a retry: a caller that has lost its access learns nothing of the earlier
+    // answer.
     const failure = this.#administration.refusal(command, this.level);
     if (failure === null) return this.#rememberedAnswer(command, identity, record);
     const { outcome } = this.#failed(failure);
-    // Another attempt may come when the caller may do it: what was refused is never done. A key that is no good stays
-    // so.
+    // The refusal is remembered, because another attempt may come when the caller has access, and what was refused is
+    // never done. A key that is not valid never becomes valid again, and needs no such memory.
     const mayBePermitted = failure.kind !== 'unauthenticated' && this.#writes.find(identity, record) === null;
     if (mayBePermitted && record !== null) this.#remember(command, outcome, record);
     return outcome;
   }
 
-  /** Of an attempt whose caller may do it. null: nothing is remembered under its id. */
+  /** The remembered answer to a command whose caller has access; null: nothing is remembered under its id. */
   #rememberedAnswer(command: Command, identity: string, record: BatchRecord | null): Outcome | null {
     const before = this.#writes.find(identity, record);
     if (before === null) return null;
@@ -653,7 +667,7 @@ export class Store {
     return this.#failed({ kind: 'idempotencyKeyReused' }).outcome;
   }
 
-  /** The id named a request before whose digest is known, and is another one. */
+  /** True: the digest of the request that first had this id is known, and is another one. */
   #isOfAnother({ digest }: Command, identity: string, record: BatchRecord | null): boolean {
     if (digest === undefined || this.#digestsFrom === null) return false;
     const remembered = this.#writes.digestOf(identity, record, this.#digestsFrom);
@@ -670,7 +684,7 @@ export class Store {
     this.#writes.remember(identityOf(command), outcome, record, digest);
   }
 
-  /** From the entry after this one on, if the group has just come to level 3. */
+  /** Digests count from the entry after this one on, if the group has just come to level 3. */
   #countDigests(index: LogIndex): void {
     if (this.level < groupLevel.third) this.#digestsFrom = null;
     else if (this.#digestsFrom === null) {
@@ -702,7 +716,7 @@ export class Store {
       this.#publish({ revision, events: [event] }, batch);
       const answer = { previous: request.previous ? event.previous : null };
       const outcome: Outcome = { kind: 'put', revision, answer };
-      // Of a request with a digest the put does not come here.
+      // A put with a digest is never in a group.
       this.#writes.remember(identity, outcome, batch.record, null);
       batch.outcomes[place] = outcome;
     }
@@ -742,7 +756,7 @@ export class Store {
     }
   }
 
-  /** One revision for each lease that has keys. */
+  /** Ends leases. Each lease that has keys makes one revision. */
   #endLeases(ended: readonly LeaseId[], leases: LeaseChange[]): Performed {
     const made: RevisionEvents[] = [];
     for (const id of ended) {
@@ -782,7 +796,7 @@ export class Store {
     const state = {
       current: this.#revision,
       compacted: this.compactedRevision,
-      // How much of the list a replica has counted before is its own affair.
+      // The counts of pages differ from replica to replica, and must not decide what is refused.
       pages: isBounded ? null : this.#pages,
       leases: this.#administration.leases,
       work: new WorkBudget(isBounded ? this.#commandWork : unboundedWork),
@@ -804,7 +818,7 @@ export class Store {
     return { outcome: outcome(this.#revision), made };
   }
 
-  /** A revision is made by what changed something, and by nothing else. */
+  /** A command that changed nothing makes no revision. */
   #taken(writer: RevisionWriter): readonly RevisionEvents[] {
     if (writer.events.length === 0) return [];
     this.#revision = writer.revision;
@@ -821,7 +835,7 @@ function refusedAs({ failure, isForGood }: WriteRefusal): AnswerWithoutLog {
   return { kind: isForGood ? 'refused' : 'refusedAlone', failure };
 }
 
-/** Of what is bounded by itself: one key. */
+/** Budgets for an operation that one key bounds by itself. */
 function unboundedBudgets(): Budgets {
   return { answer: new AnswerBudget(), work: new WorkBudget(unboundedWork) };
 }

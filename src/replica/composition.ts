@@ -1,5 +1,5 @@
-// How a replica is put together when its object starts: each part is made of those above it. What the parts then hear
-// of each other is the living replica's, who listens to the driver last.
+// Puts a replica together when its object starts: each part is made of parts that stand above it. The living replica is
+// made last. It listens to the driver, and tells the parts what they must hear.
 
 import { etcdPath } from '../api/routes.ts';
 import { isolateMemory, type Reservation } from '../base/memory-budget.ts';
@@ -36,17 +36,17 @@ import { SharedAlarm } from './shared-alarm.ts';
 import { ObjectSockets } from './watch/watch-object-sockets.ts';
 import { WatchService } from './watch/watch-service.ts';
 
-/** The object, as far as the parts of a replica use it. */
+/** The part of the object that a replica uses. */
 export type ReplicaHost = MemberOptions & {
   readonly state: DurableObjectState;
   readonly sql: ObjectSql;
-  /** What signs keys and tokens. */
+  /** The secret that signs keys and tokens. */
   readonly serviceSecret: string;
-  /** Resolves when the directory has it. */
+  /** Tells the directory of a configuration. Resolves when the directory has stored it. */
   readonly tellDirectory: (told: ToldConfiguration) => Promise<void>;
 };
 
-/** What several parts have in common. */
+/** The things that several parts share. */
 type Shared = {
   readonly open: OpenCalls;
   readonly memory: (caller: Caller) => Reservation;
@@ -231,7 +231,10 @@ function keepAliveStreams({ open, memory, durable }: Shared, serve: ServeFramed)
   });
 }
 
-/** Runs a task once, as the object's own turns are run: a throw resets the object. What is answered calls it off. */
+/**
+ * Runs a task once after a delay. If the task throws, the object resets. The function that is returned calls the task
+ * off.
+ */
 function laterOn({ broken }: ReplicaHost): (task: () => void, delayMs: number) => () => void {
   return (task, delayMs) => {
     const timer = setTimeout(() => {

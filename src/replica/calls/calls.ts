@@ -1,5 +1,6 @@
-// Serves one call of a client on one replica: parse, make sure that this is the place for it, propose or read, answer.
-// A call that belongs to another replica is answered for the gateway alone (`redirectTo`), which then asks there.
+// Serves one call of a client on one replica: it parses the call, makes sure that this replica may serve it, proposes
+// or reads, and answers. If another replica must serve the call, the answer is for the gateway alone (`redirectTo`),
+// which then asks that replica.
 
 import { parseCall, protocolOf } from '../../api/call.ts';
 import type {
@@ -50,13 +51,13 @@ import type { Member } from '../member.ts';
 import { answerStoreCall, answerWrite } from './store-answers.ts';
 import { statusReport } from '../status.ts';
 
-/** A fault of this code is an answer, too, unless it is an assertion's, which is the end of this instance. */
+/** Answers every call, also after a fault of this code. Only a failed assertion is thrown on: it ends this instance. */
 export async function answerCall(member: Member, request: ApiRequest, context: CallContext): Promise<Response> {
   try {
     return await serveCall(member, request, context);
   } catch (error) {
-    // The gateway takes a call that throws for an outage and asks elsewhere. A fault of this code would fail there,
-    // too.
+    // The gateway takes a call that throws for an outage, and asks another replica. There a fault of this code would
+    // fail, too.
     if (error instanceof AssertionError) throw error;
     console.error(error);
     return failureResponse(protocolOf(request.path), { kind: 'internal' });
@@ -68,7 +69,7 @@ async function serveCall(member: Member, request: ApiRequest, context: CallConte
   const answer = await serveParsed(member, call, request, context);
   const failure = holdAnswer(answer, holderOf(member, context.caller), { budget: isolateMemory, later });
   if (failure === null) return answer;
-  // A write was done, whatever becomes of its answer.
+  // A write may have been done, whatever becomes of its answer.
   const isWrite = call.kind === 'write' && !(call.operation.kind === 'txn' && isReadOnly(call.operation.request));
   return failureResponse(protocolOf(request.path), isWrite ? { kind: 'timeout' } : failure);
 }
@@ -79,7 +80,7 @@ async function serveParsed(
   request: ApiRequest,
   context: CallContext,
 ): Promise<Response> {
-  // Of a store that is wrong nothing is told but that it is.
+  // Of a store that was found to be wrong nothing is told, except that it is wrong.
   if (!member.driver.serves && !tellsOfReplica.includes(call.kind))
     return redirectTo(member, member.driver.raft.leader);
   switch (call.kind) {
@@ -181,20 +182,20 @@ function isHash({ query }: QueryCall): boolean {
 async function serveHash(member: Member, call: QueryCall, context: CallContext): Promise<Response> {
   const elsewhere = await leadsAndCaughtUp(member, call, context);
   if (elsewhere !== null) return elsewhere;
-  // A hash is that of the revision in its header, however long it takes.
+  // The hash is that of the revision in this header, however long it takes.
   const header = headerOf(member);
   const result = await queryStoreInSteps(member, context, call.query);
   if (result === null) return redirectTo(member, member.driver.raft.leader);
   return result.kind === 'ended' ? failureResponse(call.protocol, result.failure) : call.respond(result, header);
 }
 
-/** A replica that answered a read or a watch says which it is. */
+/** Adds the number of this replica to its answer to a read or a watch. */
 function servedBy(member: Member, response: Response): Response {
   response.headers.set(servedByHeader, String(member.identity.number));
   return response;
 }
 
-/** Whose key is no good gets no socket; what its frames may is looked at with each. */
+/** A caller whose key is not valid gets no socket. The access of each frame is checked when it comes. */
 async function serveFrames(member: Member, call: FramesCall, context: CallContext): Promise<Response> {
   const failure = await keyFailure(member, context.caller);
   return failure === null ? context.openings.openFrames(call) : failureResponse(call.protocol, failure);
@@ -211,10 +212,11 @@ async function serveStatus(member: Member, call: StatusCall, context: CallContex
   if (refused !== null) return failureResponse(call.protocol, refused);
   const { failedLeader, suspectedLeader } = context;
   const leader = await member.leader(failedLeader, suspectedLeader);
-  // The leader alone knows how the others are. Whoever is told that it does not answer tells what it knows itself.
+  // Only the leader knows the state of the other replicas. If it does not answer the gateway, this replica tells what
+  // it knows.
   const isDoubted = failedLeader !== null || suspectedLeader !== null;
   if (leader !== null && leader !== member.identity.number && !isDoubted) return redirectTo(member, leader);
-  // The keys are counted at the first of these calls.
+  // The first call of this kind counts the keys.
   const { store } = member.driver;
   const counted = await context.services.reads.run(() => store.countKeysInSteps(), context.gone);
   if (counted.kind === 'gone') return redirectTo(member, null);
@@ -222,7 +224,10 @@ async function serveStatus(member: Member, call: StatusCall, context: CallContex
   return call.respond(statusReport(member));
 }
 
-/** Any replica serves a watch; it must first know all that was acknowledged before the watch was asked for. */
+/**
+ * Any replica serves a watch. It must first have applied every write that was acknowledged before the watch was asked
+ * for.
+ */
 async function serveWatch(
   member: Member,
   call: WatchCall,
@@ -234,7 +239,7 @@ async function serveWatch(
   return elsewhere ?? servedBy(member, await context.openings.openWatch(call));
 }
 
-/** Grpc-Timeout bounds the call: the caller is answered in time, whatever becomes of a write. */
+/** Grpc-Timeout bounds the call: the caller is answered in time, and a write may still be done later. */
 async function withinItsTimeout(
   call: { readonly protocol: 'v1' | 'v3'; readonly timeoutMs: number | null },
   answer: Promise<Response>,
