@@ -24,7 +24,7 @@ import { readQueryAnswer, writeQueryAnswer } from './query-codec.ts';
 const answerCode = { notLeader: 1, absent: 2, answered: 3 } as const;
 
 /** The byte after the header of a call that was answered. */
-export const outcomeCode = {
+const outcomeCode = {
   range: 1,
   put: 2,
   putWithPrevious: 3,
