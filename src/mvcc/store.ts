@@ -86,7 +86,7 @@ export type AnswerWithoutLog =
 /**
  * An entry while it is applied. `group`: puts that are not written yet, so that they can be written with the next ones.
  */
-type Batch = {
+type Applying = {
   readonly record: BatchRecord;
   readonly outcomes: Outcome[];
   readonly events: RevisionEvents[];
@@ -233,25 +233,30 @@ export class Store {
     this.#replaced = new ReplacedPairs();
     this.#drawn = { rows: 0, valueBytes: 0 };
     const group = new PutGroup();
-    const batch: Batch = { record: new BatchRecord(), outcomes: [], events: [], leases: [], group, careful };
-    for (const [place, command] of commands.entries()) this.#applyCommand(command, place, batch);
-    this.#applyGroup(batch);
+    const applying: Applying = { record: new BatchRecord(), outcomes: [], events: [], leases: [], group, careful };
+    for (const [place, command] of commands.entries()) this.#applyCommand(command, place, applying);
+    this.#applyGroup(applying);
     if (careful !== null) this.#countUndone(careful);
     this.#countDigests(index);
-    if (!batch.record.isEmpty) {
-      const place = { lastRevision: this.#revision, logIndex: index };
-      const body = batch.record.body();
+    if (!applying.record.isEmpty) {
+      const batch = { lastRevision: this.#revision, logIndex: index };
+      const body = applying.record.body();
       const writesTotal = this.#writes.total;
-      const hashed = this.#level.hashed({ body, events: batch.events, revision: this.#revision, writesTotal });
-      this.#batches.append(place, writesTotal, body, this.#withDigests(hashed, batch.record));
-      this.#writes.settle(place);
+      const hashed = this.#level.hashed({ body, events: applying.events, revision: this.#revision, writesTotal });
+      this.#batches.append(batch, writesTotal, body, this.#withDigests(hashed, applying.record));
+      this.#writes.settle(batch);
       this.#persisted = index;
     }
     this.#applied = index;
-    return { work: this.#workOf(batch), outcomes: batch.outcomes, events: batch.events, leases: batch.leases };
+    return {
+      work: this.#workOf(applying),
+      outcomes: applying.outcomes,
+      events: applying.events,
+      leases: applying.leases,
+    };
   }
 
-  #workOf({ events, outcomes }: Batch): Work {
+  #workOf({ events, outcomes }: Applying): Work {
     let { rows, valueBytes } = this.#drawn;
     rows += outcomes.length;
     valueBytes += this.#replaced.bytes;
@@ -322,15 +327,15 @@ export class Store {
     }
     const record = new BatchRecord();
     this.#remember(command, outcome, record);
-    const place = under.finish(record.writes(), this.#writes.total, (written) =>
+    const batch = under.finish(record.writes(), this.#writes.total, (written) =>
       this.#withDigests(this.#level.hashedAfter(written), record),
     );
-    this.#writes.settle(place);
+    this.#writes.settle(batch);
     this.#keysAddedSince -= under.keys;
     this.#underWay = null;
-    this.#revision = place.lastRevision;
-    this.#persisted = place.logIndex;
-    this.#applied = place.logIndex;
+    this.#revision = batch.lastRevision;
+    this.#persisted = batch.logIndex;
+    this.#applied = batch.logIndex;
     return { work: { rows: under.keys * rowsOfWrittenRow, valueBytes: 0 }, outcomes: [outcome], events: null, leases };
   }
 
@@ -608,31 +613,31 @@ export class Store {
     return this.#underWay === null && this.#revision === revision ? 'head' : revision;
   }
 
-  #applyCommand(command: Command, place: number, batch: Batch): void {
-    const { careful } = batch;
+  #applyCommand(command: Command, place: number, applying: Applying): void {
+    const { careful } = applying;
     if (careful !== null) careful.place = place;
-    if (careful?.undone.has(place) === true) return this.#answerUndone(command, place, batch);
+    if (careful?.undone.has(place) === true) return this.#answerUndone(command, place, applying);
     const identity = identityOf(command);
     const { operation } = command;
     if (!this.#administration.alarms.active && command.digest === undefined && isPlainPut(operation)) {
       const { request } = operation;
-      if (!batch.group.fits(request, identity)) this.#applyGroup(batch);
-      if (this.#answerBefore(command, identity, batch.record) === null) {
-        batch.group.add({ request, identity, place });
-        if (careful !== null) this.#applyGroup(batch);
+      if (!applying.group.fits(request, identity)) this.#applyGroup(applying);
+      if (this.#answerBefore(command, identity, applying.record) === null) {
+        applying.group.add({ request, identity, place });
+        if (careful !== null) this.#applyGroup(applying);
         return;
       }
     }
-    this.#applyGroup(batch);
-    const before = this.#answerBefore(command, identity, batch.record);
-    batch.outcomes[place] = before ?? this.#applyAlone(command, batch);
+    this.#applyGroup(applying);
+    const before = this.#answerBefore(command, identity, applying.record);
+    applying.outcomes[place] = before ?? this.#applyAlone(command, applying);
   }
 
-  #answerUndone(command: Command, place: number, batch: Batch): void {
+  #answerUndone(command: Command, place: number, applying: Applying): void {
     const { outcome } = this.#failed({ kind: 'commandUndone', operation: command.operation.kind });
     const identity = identityOf(command);
-    if (!this.#writes.knows(identity)) this.#remember(command, outcome, batch.record);
-    batch.outcomes[place] = outcome;
+    if (!this.#writes.knows(identity)) this.#remember(command, outcome, applying.record);
+    applying.outcomes[place] = outcome;
   }
 
   #countUndone(careful: CarefulRun): void {
@@ -693,15 +698,15 @@ export class Store {
     }
   }
 
-  #applyAlone(command: Command, batch: Batch): Outcome {
-    const { outcome, made } = this.#perform(command, batch.leases);
-    for (const revision of made) this.#publish(revision, batch);
-    this.#remember(command, outcome, batch.record);
+  #applyAlone(command: Command, applying: Applying): Outcome {
+    const { outcome, made } = this.#perform(command, applying.leases);
+    for (const revision of made) this.#publish(revision, applying);
+    this.#remember(command, outcome, applying.record);
     return outcome;
   }
 
-  #applyGroup(batch: Batch): void {
-    const puts = batch.group.take();
+  #applyGroup(applying: Applying): void {
+    const puts = applying.group.take();
     if (puts.length === 0) return;
     const events = writePuts(this.#sql, puts, {
       first: asRevision(this.#revision + 1),
@@ -713,18 +718,18 @@ export class Store {
       const revision = asRevision(this.#revision + 1);
       this.#revision = revision;
       if (event.kv.version === 1) this.#keysAddedSince++;
-      this.#publish({ revision, events: [event] }, batch);
+      this.#publish({ revision, events: [event] }, applying);
       const answer = { previous: request.previous ? event.previous : null };
       const outcome: Outcome = { kind: 'put', revision, answer };
       // A put with a digest is never in a group.
-      this.#writes.remember(identity, outcome, batch.record, null);
-      batch.outcomes[place] = outcome;
+      this.#writes.remember(identity, outcome, applying.record, null);
+      applying.outcomes[place] = outcome;
     }
   }
 
-  #publish(made: RevisionEvents, batch: Batch): void {
-    batch.events.push(made);
-    batch.record.addRevision(made);
+  #publish(made: RevisionEvents, applying: Applying): void {
+    applying.events.push(made);
+    applying.record.addRevision(made);
   }
 
   #perform({ operation, atMs }: Command, leases: LeaseChange[]): Performed {
