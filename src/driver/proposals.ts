@@ -1,5 +1,5 @@
-// Writes on their way: those that wait for a log entry, and those in entries that are not committed yet. With an entry
-// under way later writes wait, so that they share the next one.
+// Writes on their way: those that wait for a log entry, and those in entries that are not committed yet. While an entry
+// is under way later writes wait, so that they share the next one.
 
 import { assert } from '../base/assert.ts';
 import type { ReplicaId, Term } from '../model/brands.ts';
@@ -23,8 +23,8 @@ import type { Position } from '../raft/log.ts';
 import type { Entry } from '../raft/types.ts';
 
 /**
- * `digest`: of a request that its client named; absent for those that the service named. A group below level 3 does
- * without.
+ * `digest`: the digest of a request that its client named. It is absent if the service named the request, and in a
+ * group below level 3.
  */
 export type WriteRequest = {
   readonly writeId: string;
@@ -37,26 +37,27 @@ export type WriteResult =
   | { readonly kind: 'applied'; readonly outcome: Outcome; readonly term: Term }
   | { readonly kind: 'notLeader'; readonly leader: ReplicaId | null }
   /**
-   * The replica ceased to lead, or ended, before the write was known to be committed: it may be applied or not. Ask
+   * The replica ceased to lead, or ended, before the write was known to be committed, so it may be applied or not. Ask
    * again with the same id.
    */
   | { readonly kind: 'unknown' }
   | { readonly kind: 'overloaded' }
-  /** No attempt of it is ever done, here or anywhere, and nothing of this one is in the log. */
+  /** No attempt of the write is ever done, here or anywhere, and nothing of this one is in the log. */
   | { readonly kind: 'refused'; readonly failure: StoreFailure }
   /**
-   * By the state as it was once this attempt had come: it is never done, and nothing of it is in the log or remembered.
-   * Another attempt may be done.
+   * The state once this attempt had come refused the write: this attempt is never done, and nothing of it is in the log
+   * or remembered. Another attempt may be done.
    */
   | { readonly kind: 'refusedAlone'; readonly failure: StoreFailure }
-  /** It does not fit a log entry, and never will: `bytes` is what it takes at most. */
+  /** The write does not fit a log entry, and never will. `bytes` is what a log entry takes at most. */
   | { readonly kind: 'tooLarge'; readonly bytes: number }
   | { readonly kind: 'halted'; readonly reason: string };
 
 /**
- * `settle` is called once, with what became of it. A `quiet` write, of the service itself, does not put off the group's
- * rest. `mayBeAlone`: whoever sent it knows what becomes of each attempt, so that this one may be refused alone. Of
- * others a refusal is in the log and remembered: an earlier attempt may be on its way, and must not be done later.
+ * `settle` is called once, with what became of the write. A `quiet` write, which is the service's own, does not put off
+ * the group's rest. `mayBeAlone`: the sender knows what becomes of each attempt, so this one may be refused alone. The
+ * refusal of any other write is in the log and remembered, because an earlier attempt may be on its way, and must not
+ * be done later.
  */
 export type Write = {
   readonly request: WriteRequest;
@@ -79,10 +80,10 @@ export class Proposals {
   #queuedRows = 0;
   #inFlight: Proposal[] = [];
   #lastMs = 0;
-  /** After heavy work others come first. */
+  /** After heavy work other work comes first. */
   #pause = { untilMs: 0, ms: 0 };
 
-  /** null: it waits for an entry. Else it was not taken, and this is why. */
+  /** Null: the write waits for an entry. Otherwise it was not taken, and this is why. */
   enqueue(write: Write): WriteResult | null {
     const bytes = commandBytes({ ...write.request, atMs: 0 });
     if (bytes > logEntryBytesMax) return { kind: 'tooLarge', bytes };
@@ -102,22 +103,25 @@ export class Proposals {
     return this.#queued.length === 0 && this.#inFlight.length === 0;
   }
 
-  /** Some write of this id and this caller waits for its entry, or for its entry's commit. */
+  /** Whether a write of this id and this caller waits for its entry, or for its entry's commit. */
   has(request: WriteRequest): boolean {
     return isAmong(this.#queued, request) || this.#inFlight.some(({ writes }) => isAmong(writes, request));
   }
 
-  /** With an entry under way, later writes wait for its commit, or for the next one to come after a short while. */
+  /**
+   * While an entry is under way, later writes wait for its commit, or for the next one, which comes after a short
+   * while.
+   */
   mayPropose(nowMs: number): boolean {
     if (this.#queued.length === 0) return false;
     const { untilMs, ms } = this.#pause;
-    // More than the whole pause is left only where the clock was set back.
+    // More than the whole pause is left only if the clock was set back.
     if (nowMs < untilMs && untilMs - nowMs <= ms) return false;
     if (this.#inFlight.length === 0) return true;
     return this.#inFlight.length < proposalsInFlightMax && nowMs - this.#lastMs >= proposalSpacingMs;
   }
 
-  /** Those that have waited longest, as many as one entry holds, or one that has it to itself. */
+  /** The writes that have waited longest: as many as one entry holds, or one that has an entry to itself. */
   takeForEntry(nowMs: number, standsAlone: (operation: Operation) => boolean = () => false): EntryToPropose {
     const writes = this.#takeWrites(standsAlone);
     return { writes, commands: writes.map((write) => ({ ...write.request, atMs: nowMs })) };
@@ -135,17 +139,17 @@ export class Proposals {
     this.#pause = { untilMs: nowMs + ms, ms };
   }
 
-  /** What this replica proposed as this entry, which is committed; null: it is another one's. */
+  /** What this replica proposed as this entry, which is committed. Null: the entry is another replica's. */
   take(entry: Entry): Proposal | null {
     const first = this.#inFlight[0];
     if (first === undefined || first.index !== entry.index) return null;
-    // Another leader's entry at this index: this replica's own was never committed, and will be given up.
+    // The entry at this index is another leader's, so this replica's own was never committed and is given up.
     if (first.term !== entry.term) return null;
     this.#inFlight.shift();
     return first;
   }
 
-  /** All of them: those of which nobody knows what becomes, and those that were not proposed. */
+  /** Takes all writes: those of which nobody knows what becomes, and those that were not proposed. */
   giveUp(): { readonly unknown: readonly Write[]; readonly refused: readonly Write[] } {
     const unknown = this.#inFlight.flatMap(({ writes }) => writes);
     const refused = this.#queued;

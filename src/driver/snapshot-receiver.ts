@@ -1,6 +1,6 @@
-// Takes a snapshot, part by part, into tables beside those that serve. What came is on disk with the place where to go
-// on, so that a receiver that slept or crashed, or whose sender is gone, continues. Nothing else changes before all is
-// there.
+// Takes a snapshot, part by part, into tables beside those that serve. What came is on disk together with the position
+// to go on from, so that a receiver that slept or crashed, or whose sender is gone, continues. Nothing else changes
+// until everything is there.
 
 import { assert } from '../base/assert.ts';
 import { MalformedBytesError } from '../base/binary.ts';
@@ -17,9 +17,9 @@ type Part = Extract<SnapshotMessage, { readonly kind: 'snapshotPart' }>;
 /** What a part led to. */
 export type Received =
   | { readonly kind: 'ask'; readonly ask: Ask }
-  /** It was not the one that is waited for. */
+  /** The part was not the one that is waited for. */
   | { readonly kind: 'nothing' }
-  /** All is here, and `finish` puts it in place. `last` says where the log goes on. */
+  /** Everything is here, and `finish` puts it in place. `last` says where the log goes on. */
   | { readonly kind: 'complete'; readonly last: Part };
 
 const beginning: TransferPoint = { kind: 'head', part: 0 };
@@ -28,14 +28,14 @@ export class SnapshotReceiver {
   readonly #own: ReplicaId;
   readonly #sql: SqlPort;
   readonly #sink: SnapshotSink;
-  /** null: none is wanted. */
+  /** Null: none is wanted. */
   #from: ReplicaId | null = null;
-  /** null: whichever the sender opens. */
+  /** Null: whichever the sender opens. */
   #name: SnapshotName | null = null;
   #next: TransferPoint = beginning;
   #head: Uint8Array[] = [];
   #ticks = 0;
-  /** There may be rows of a snapshot that nobody wants any more, or of the store that one took the place of. */
+  /** There may be rows of a snapshot that nobody wants any more, or of the store that a snapshot has replaced. */
   #clearing: boolean;
 
   constructor(own: ReplicaId, sql: SqlPort) {
@@ -53,7 +53,7 @@ export class SnapshotReceiver {
     return this.#clearing;
   }
 
-  /** Asks that replica, unless it is being asked, or as soon as there is room. */
+  /** Asks that replica, as soon as there is room, unless it is being asked already. */
   begin(from: ReplicaId): Ask | null {
     if (this.#from === from) return null;
     if (this.#from === null) {
@@ -66,7 +66,7 @@ export class SnapshotReceiver {
     return this.#ask(from);
   }
 
-  /** The answer is late, or somebody else leads now. */
+  /** Asks again, because the answer is late or another replica leads now. */
   tick(leader: ReplicaId | null): Ask | null {
     if (this.#clearing) {
       this.#clearStep();
@@ -78,7 +78,7 @@ export class SnapshotReceiver {
     return this.#ticks < snapshotAskAgainTicks ? null : this.#ask(this.#from);
   }
 
-  /** The sender cannot go on: from the beginning, with a newer one. */
+  /** The sender cannot go on, so the receiver begins anew with a newer snapshot. */
   gone({ from, name }: Extract<SnapshotMessage, { readonly kind: 'snapshotGone' }>): Ask | null {
     if (from !== this.#from || name.index !== this.#name?.index) return null;
     this.#startOver();
@@ -86,7 +86,7 @@ export class SnapshotReceiver {
   }
 
   receive(part: Part): Received {
-    // What is being cleared away was asked for before: it is late.
+    // The snapshot that is being cleared away was asked for before, so this part is late.
     if (part.from !== this.#from || this.#clearing || !this.#isExpected(part)) return { kind: 'nothing' };
     try {
       this.#take(part);
@@ -102,13 +102,13 @@ export class SnapshotReceiver {
     return ask === null ? { kind: 'nothing' } : { kind: 'ask', ask };
   }
 
-  /** Inside the caller's transaction. The store must be opened anew. */
+  /** Called inside the caller's transaction. The store must be opened anew after it. */
   finish(): void {
     this.#sink.finish();
     this.#from = null;
   }
 
-  /** It is not needed any more. */
+  /** The snapshot is not needed any more. */
   abandon(): void {
     this.#startOver();
     this.#from = null;
@@ -146,7 +146,7 @@ export class SnapshotReceiver {
     this.#clearing = this.#sink.clearStep();
   }
 
-  /** null: what is there must go first. */
+  /** Null: what is there must be deleted first. */
   #ask(to: ReplicaId): Ask | null {
     this.#ticks = 0;
     if (this.#clearing) this.#clearStep();

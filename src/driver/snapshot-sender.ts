@@ -1,8 +1,8 @@
 // Hands out snapshots, a part at a time, to replicas that ask. It keeps no copy of the store: rows are read when their
 // part is asked for, and the state machine sees to it that they are those of the moment in which the snapshot was
-// opened. For that it holds what compaction would take, and for the log to go on from there it holds the log, until the
-// receiver has caught up with what was written meanwhile. Where that becomes too much for the log, it gives the
-// snapshot up: the receiver is told so when it asks, and begins anew.
+// opened. For that the sender holds the history that compaction would take, and it holds the log, from which the
+// receiver goes on, until the receiver has caught up with what was written meanwhile. If the log becomes too long, the
+// sender gives the snapshot up: the receiver is told so when it asks, and begins anew.
 
 import { assert } from '../base/assert.ts';
 import { MalformedBytesError } from '../base/binary.ts';
@@ -23,7 +23,7 @@ import type { SnapshotMessage, TransferPoint } from './snapshot-messages.ts';
 
 type Ask = Extract<SnapshotMessage, { readonly kind: 'snapshotAsk' }>;
 
-/** What is asked of the log. */
+/** What the sender asks of the log. */
 export type LogPlaces = {
   readonly base: () => { readonly index: LogIndex };
   readonly lastIndex: () => LogIndex;
@@ -36,22 +36,25 @@ export type SnapshotSenderOptions = {
   readonly store: Store;
   readonly log: LogPlaces;
   readonly bounds: Pick<LogBounds, 'logEntriesKept' | 'logHeldBytesMax' | 'snapshotRowsBytes'>;
-  /** Of the store as it is. */
+  /** The bytes of the store as it is. */
   readonly storeBytes: () => number;
 };
 
 type Transfer = {
   readonly name: SnapshotName;
-  /** Of the moment in which it was opened. Only here: a receiver that lacks some of it begins anew. */
+  /**
+   * The head as of the moment in which the snapshot was opened. It is only here, so a receiver that lacks some of it
+   * begins anew.
+   */
   readonly head: readonly Uint8Array[];
-  /** Compaction may take what the snapshot needed. */
+  /** Lets compaction take what the snapshot needed. */
   readonly release: () => void;
-  /** Of the log. */
+  /** The bytes that the log may have on account of this receiver. */
   readonly heldBytesMax: number;
   idleTicks: number;
 };
 
-/** Its receiver has what the snapshot was for, and takes from the log what was written meanwhile. */
+/** The receiver has all that the snapshot was for, and takes from the log what was written meanwhile. */
 type CatchUp = { readonly heldBytesMax: number; match: LogIndex; idleTicks: number };
 
 export class SnapshotSender {
@@ -63,12 +66,12 @@ export class SnapshotSender {
     this.#options = options;
   }
 
-  /** Somebody is at it. */
+  /** Whether somebody is taking a snapshot. */
   get isActive(): boolean {
     return this.#transfers.size > 0 || this.#catchUps.size > 0;
   }
 
-  /** The log must be kept from here on; null: as far as snapshots go it need not. */
+  /** The log must be kept from this entry on. Null: no snapshot needs it. */
   get heldIndex(): LogIndex | null {
     let held: LogIndex | null = null;
     for (const { name } of this.#transfers.values()) if (held === null || name.index < held) held = name.index;
@@ -76,7 +79,7 @@ export class SnapshotSender {
     return held;
   }
 
-  /** So long the log may be on their account. */
+  /** The bytes that the log may have on account of the receivers. */
   get heldBytesMax(): number {
     let most = 0;
     for (const held of [...this.#transfers.values(), ...this.#catchUps.values()])
@@ -84,7 +87,10 @@ export class SnapshotSender {
     return most;
   }
 
-  /** Who makes no progress any more, or has caught up, holds nothing back. `matchOf`: null where it is not known. */
+  /**
+   * A receiver that makes no progress any more, or has caught up, holds nothing back. `matchOf`: null if it is not
+   * known.
+   */
   tick(matchOf: (receiver: ReplicaId) => LogIndex | null): void {
     for (const [receiver, transfer] of this.#transfers) {
       const match = matchOf(receiver);
@@ -103,7 +109,7 @@ export class SnapshotSender {
     }
   }
 
-  /** The log is not held for whoever needs it from before there. */
+  /** The log is not held for a receiver that needs it from before this entry. */
   giveUp(first: LogIndex): void {
     for (const [receiver, { name }] of this.#transfers) if (name.index < first) this.#end(receiver);
     for (const [receiver, { match }] of this.#catchUps) if (match < first) this.#catchUps.delete(receiver);
@@ -136,7 +142,10 @@ export class SnapshotSender {
     return this.#begin(receiver, opened, store.holdHistory());
   }
 
-  /** Also one that another sender began: its rows are the same here. null: the log does not go on from there. */
+  /**
+   * Opens also a snapshot that another sender began, since its rows are the same here. Null: the log does not go on
+   * from it.
+   */
   #continue(receiver: ReplicaId, name: SnapshotName): Transfer | null {
     const { sql, store, log } = this.#options;
     if (name.index < log.base().index || name.index > store.appliedIndex) return null;
@@ -175,7 +184,7 @@ export class SnapshotSender {
     return { point, bytes: page.page, next: page.next === null ? null : { kind: 'rows', after: page.next } };
   }
 
-  /** A cursor that is none, as another version's may be, cannot be gone on from. */
+  /** Nothing goes on from a malformed cursor, which another version may have sent. */
   #page(name: SnapshotName, after: Uint8Array | null): SnapshotPage | null {
     try {
       return snapshotPage(this.#options.sql, name, after, this.#options.bounds.snapshotRowsBytes);

@@ -1,6 +1,6 @@
-// The leases of one replica at work. Where it leads, it holds the lessor of its term and commits what that finds:
-// leases that have ended, and their deadlines before the group rests. On every replica it keeps the alarm set for what
-// may end while all sleep.
+// The leases of one replica at work. If it leads, it holds the lessor of its term and commits what the lessor finds:
+// leases that have ended, and their deadlines before the group rests. On every replica it keeps the alarm set for
+// leases that may end while all replicas sleep.
 
 import { assert } from '../../base/assert.ts';
 import type { LeaseId, ReplicaId, Term } from '../../model/brands.ts';
@@ -23,7 +23,7 @@ import type { LeaseAlarm } from './lease-alarm.ts';
 import { type LeaseRecords, Lessor } from './lease-lessor.ts';
 import type { Member } from '../member.ts';
 
-/** What is used of the replica. */
+/** The part of the replica that is used here. */
 export type LeaseMember = Pick<Member, 'write' | 'read' | 'leader' | 'nowMs'> & {
   readonly driver: {
     readonly raft: { readonly role: string; readonly term: Term };
@@ -36,11 +36,11 @@ export type LeaseServiceOptions = {
   readonly alarm: LeaseAlarm;
   /** How many replicas of the group come before this one. */
   readonly rank: number;
-  /** The leases of callers who wait here for their turn: they live on meanwhile. */
+  /** The leases of callers that wait here for their turn: these live on meanwhile. */
   readonly kept: () => Iterable<LeaseId>;
   /** Unique in the group, for good. */
   readonly newWriteId: () => string;
-  /** Others get their turn meanwhile, also where it is 0 ms. */
+  /** Others get their turn meanwhile, also if the time is 0 ms. */
   readonly wait: (delayMs: number) => Promise<void>;
   /** An assertion failed: the object must reset. */
   readonly broken: (error: unknown) => void;
@@ -48,7 +48,7 @@ export type LeaseServiceOptions = {
 
 type Leading = { readonly term: Term; readonly lessor: Lessor };
 
-/** Those who wait are looked at this often. */
+/** How often the leases of callers that wait are looked at. */
 const keptSpacingMs = 1_000;
 
 export class LeaseService {
@@ -62,7 +62,7 @@ export class LeaseService {
   #expiry: Promise<boolean> | null = null;
   #opening: Promise<boolean> | null = null;
   #keptMs = 0;
-  /** Leases changed since the alarm was set for the earliest of them. */
+  /** True: leases changed since the alarm was set for the earliest of them. */
   #changed = true;
 
   constructor(options: LeaseServiceOptions) {
@@ -104,7 +104,7 @@ export class LeaseService {
 
   // What the replica does
 
-  /** What was just applied did this to leases, in its order. */
+  /** Called with what was just applied did to leases, in its order. */
   applied(changes: readonly LeaseChange[]): void {
     if (changes.length === 0) return;
     const nowMs = this.#member.nowMs();
@@ -138,7 +138,7 @@ export class LeaseService {
     if ((lessor.earliestMs ?? nowMs + 1) <= nowMs) this.#expire(lessor).catch(this.#options.broken);
   }
 
-  /** Asked of the leader of a group that has nothing else to do. Not yet: it does what stands in the way. */
+  /** Asked of the leader of a group that has nothing else to do. False: not yet; it then does what is in the way. */
   mayRest(): boolean {
     if (this.#records.leaseCount === 0) return true;
     const lessor = this.#lessor;
@@ -150,14 +150,14 @@ export class LeaseService {
     return obstacle === 'none';
   }
 
-  /** From here on the object may be put to sleep. The deadlines in the rows are those that count. */
+  /** From here on the object may be put to sleep, and the deadlines in the rows count. */
   resting(): void {
     if (!this.#changed) return;
     this.#changed = false;
     this.#setAlarm();
   }
 
-  /** The object's alarm. A lease may have ended: somebody who leads must look. */
+  /** Called when the object's alarm rings. A lease may have ended, so a replica that leads must look. */
   async alarm(): Promise<void> {
     const { alarm } = this.#options;
     alarm.rang();
@@ -165,7 +165,8 @@ export class LeaseService {
     if (earliestMs === null) return;
     const nowMs = this.#member.nowMs();
     if (earliestMs > nowMs) return this.#setAlarm();
-    // The rows may be behind a leader's memory, and whoever ends the lease may fail: this replica looks again.
+    // The rows may be behind a leader's memory, and the replica that ends the lease may fail, so this replica looks
+    // again.
     this.#changed = true;
     alarm.want(nowMs + leaseWatchMs, nowMs);
     await this.#wakeLeader();
@@ -179,7 +180,7 @@ export class LeaseService {
     return this.#member.driver.store;
   }
 
-  /** Of this term, if this replica leads it. */
+  /** The lessor of this term, if this replica leads it. */
   get #lessor(): Lessor | null {
     const leading = this.#leading;
     return leading !== null && this.#leads && leading.term === this.#member.driver.raft.term ? leading.lessor : null;
@@ -212,7 +213,7 @@ export class LeaseService {
     return this.#lessor ?? this.#promote();
   }
 
-  /** A read that is confirmed: all that was committed before this term is applied here. */
+  /** A confirmed read means that everything that was committed before this term is applied here. */
   #promote(): Promise<Lessor | null> {
     this.#promotion ??= this.#becomeLessor().finally(() => {
       this.#promotion = null;
@@ -230,7 +231,7 @@ export class LeaseService {
     this.#reading = lessor;
     try {
       while (!lessor.read(leasesReadMax)) {
-        // Others get their turn: 500,000 leases are read in some seconds.
+        // Others get their turn meanwhile, also if the time is 0 ms.
         await this.#options.wait(0);
         if (!this.#leads || raft.term !== term) return null;
       }
@@ -241,7 +242,7 @@ export class LeaseService {
     return lessor;
   }
 
-  /** False: not all that is due was ended, and the next tick tries again. */
+  /** False: not all due leases were ended, and the next tick tries again. */
   #expire(lessor: Lessor): Promise<boolean> {
     this.#expiry ??= this.#expireDue(lessor).finally(() => {
       this.#expiry = null;
@@ -254,19 +255,19 @@ export class LeaseService {
       const ids = lessor.takeDue(this.#member.nowMs(), leaseExpiriesMax);
       if (ids.length === 0) return true;
       const committed = await this.#commit({ kind: 'leaseExpire', leases: this.#overdue(ids) });
-      // Also of those that were committed: the row of one may have been given another deadline meanwhile, by a
-      // checkpoint.
+      // This holds also for leases whose end was committed: a checkpoint may have given the row of one another deadline
+      // meanwhile.
       lessor.putBack(ids);
       if (!committed) return false;
-      // Others get their turn, also in a group of one, where a commit waits for nobody.
+      // Others get their turn meanwhile, also if the time is 0 ms.
       await this.#options.wait(0);
     }
     return false;
   }
 
   /**
-   * As the rows have them now. A client may revoke one of them and grant its id again before this is applied: then the
-   * row has another deadline, or one that has passed just the same. At level 1 that could not be said.
+   * The deadlines are those that the rows have now. A client may revoke a lease and grant its id again before this is
+   * applied: then the row has another deadline, or one that has passed just the same. Level 1 has no way to tell that.
    */
   #overdue(ids: readonly LeaseId[]): OverdueLease[] {
     const { store } = this.#member.driver;
@@ -285,14 +286,14 @@ export class LeaseService {
     return this.#opening;
   }
 
-  /** One part of it. The next one follows when the group asks again whether it may rest. */
+  /** Writes one part. The next one follows when the group asks again whether it may rest. */
   async #checkpoint(lessor: Lessor): Promise<void> {
     const checkpoint = lessor.takeCheckpoint(leaseCheckpointMax);
     if (await this.#commit({ kind: 'leaseCheckpoint', ...checkpoint })) lessor.saved(checkpoint);
     else lessor.notSaved();
   }
 
-  /** In the order of the calls. It does not keep the group awake. */
+  /** Runs in the order of the calls. It does not keep the group awake. */
   async #commit(operation: LeaseOperation): Promise<boolean> {
     const request = { writeId: this.#options.newWriteId(), caller: { kind: 'service' }, operation } as const;
     // Sent once: where the alarm CORRUPT refuses it, nothing of it need be in the log at each tick.

@@ -1,6 +1,5 @@
-// All watch connections of one replica. The service opens them, hands on to them what the hub and the platform tell,
-// saves their state before the object sleeps, and restores it when the object wakes. The hub decides which events a
-// watch gets.
+// All watch connections of one replica: opens them, hands them what the hub and the platform say, saves their state
+// before the object sleeps and takes it up again when it wakes. It decides nothing about events: that is the hub's.
 
 import type { ResponseHeader, WatchCall } from '../../api/contract.ts';
 import { closeSocket } from '../../api/close-frames.ts';
@@ -41,15 +40,16 @@ export type WatchServiceOptions = {
   /** Counts the memory of the isolate that a stream of this caller holds. */
   readonly memory: (caller: Caller) => Reservation;
   readonly header: (revision: Revision) => ResponseHeader;
-  /** Whether this caller may read this range now; null: it may. */
+  /** Why this caller may not read this range now. Null: it may. */
   readonly authorize: (caller: Caller, range: KeyRange) => Failure | null;
-  /** Whether a watch that is open may go on: as its access key says, whatever the roles of its user have become. */
+  /** Whether an open watch may go on, as its access key says, whatever the roles of its user have become. */
   readonly mayGoOn: (caller: Caller, range: KeyRange) => Failure | null;
   /** See `BodyOptions`. */
   readonly durable: BodyOptions['durable'];
   readonly nowMs: () => number;
   /**
-   * Runs a task in a later turn, as the object's own turns are run: a throw resets the object. The answer calls it off.
+   * Runs a task in a later turn, like the object's own turns: a throw resets the object. The returned function calls it
+   * off.
    */
   readonly later: (task: () => void, delayMs: number) => () => void;
 };
@@ -69,11 +69,11 @@ export class WatchService {
   readonly #rows: WatchRows;
   readonly #sockets = new Map<HibernatingSocket, SocketConnection>();
   readonly #bodies = new Set<BodyConnection>();
-  /** Bodies that have ended and are still being read, each with the time at which it is dropped. */
+  /** The bodies that have ended and are still being read, and until when they may be. */
   readonly #draining = new Map<BodyChannel, number>();
   #pumping = false;
   #ticking = false;
-  /** The replica's clock stands still: each change must be saved at once, because the object may sleep at any time. */
+  /** True: the replica's clock stands still, and nothing else will save a change before the object sleeps. */
   #resting = true;
   /** Invariant: an attachment that is not stale continues after this revision or a later one. */
   #flushedRevision: Revision | null = null;
@@ -96,7 +96,7 @@ export class WatchService {
 
   // What clients do
 
-  /** Opens a watch for a caller whose key is good. */
+  /** Opens a watch for a caller whose access key is valid. */
   open(call: WatchCall, request: Request, caller: Caller): Response | Promise<Response> {
     const kind = call.transport === 'websocket' ? 'watchSocket' : 'watchStream';
     if (this.#options.open.refusal(kind, caller) === null) return this.#open(call, request, caller);
@@ -137,19 +137,19 @@ export class WatchService {
    */
   published(events: readonly RevisionEvents[] | null, revision: Revision): void {
     this.#resting = false;
-    // No event leaves after its key has expired.
+    // No event leaves after its access key has expired.
     this.#options.open.expire();
     this.#hub.publish(events ?? [], revision);
     this.#pump();
   }
 
-  /** A compaction was applied: watches that still needed the compacted revisions are told. */
+  /** A compaction was applied. Watches that still need compacted revisions are told. */
   compacted(): void {
     this.#hub.compacted(this.#options.history.compactedRevision);
     if (this.#resting) this.#saveStale();
   }
 
-  /** Ends the watches whose keys may no longer read what they watch. */
+  /** Ends the watches whose access keys may no longer read what they watch. */
   expire(nowMs: number): void {
     this.#authorizedMs = nowMs;
     for (const connection of this.#connections()) {
@@ -158,7 +158,7 @@ export class WatchService {
     }
   }
 
-  /** The replica's clock, and this service's own while answers stream. */
+  /** Called by the replica's clock, and by this service's own while answers stream. */
   tick(nowMs: number): void {
     if (nowMs - this.#tickedMs < tickSpacingMs) return;
     this.#tickedMs = nowMs;
@@ -178,8 +178,8 @@ export class WatchService {
   }
 
   /**
-   * The replica's clock is about to stop, and from then on the object may be put to sleep: all that it must know is
-   * saved.
+   * The replica's clock is about to stop, and from then on the object may be put to sleep: everything that it must know
+   * is saved.
    */
   flush(): void {
     this.#resting = true;
@@ -233,7 +233,7 @@ export class WatchService {
     return answer;
   }
 
-  /** The answer's status goes out with the first message that could be read. */
+  /** The status of the answer goes out with the first message that could be read. */
   async #openV3Body(call: WatchCall & { protocol: 'v3' }, request: Request, caller: Caller): Promise<Response> {
     const posted = new PostedMessages(request.body);
     const first = await this.#firstPosted(posted, caller);
@@ -443,7 +443,7 @@ export class WatchService {
   }
 }
 
-/** One message or several. Those before one that cannot be read are taken, and nothing is passed over in silence. */
+/** Takes one message or several. Those before one that cannot be read are taken, and none is ignored in silence. */
 function takeFrame(stream: V3WatchStream, frame: Uint8Array): Failure | null {
   const { messages, fault } = splitFrame(frame);
   const detail = take(stream, messages) ?? fault;
