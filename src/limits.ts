@@ -721,3 +721,41 @@ export const sessionReconnectMsMax = 5_000;
 export const sessionSilentMs = 3_000;
 /** How often a client looks for calls that are late. */
 export const sessionSweepMs = 100;
+
+// The process in front (`npm start`)
+
+/** Connections of clients at once: each holds two of the process's files, of which systems give 32,768 and more. */
+export const frontConnectionsMax = 16_384;
+/** The head of a request: the longest target, a key of 2 KB percent-encoded, is a twentieth of it. */
+export const frontHeadBytesMax = 131_072;
+/** A head has this long to arrive, as at the runtime behind. */
+export const frontHeadReadMs = 15_000;
+/** A connection that was answered may ask again this much later: clients keep theirs for about as long. */
+export const frontIdleMs = 60_000;
+/**
+ * Requests that came before the ones before them were answered: beyond, no more is read of the connection meanwhile.
+ */
+export const frontPipelinedMax = 64;
+/** A body of which nothing comes for this long has no sender: a lease of ten minutes is kept alive every 200 s. */
+export const frontBodySilentMs = 300_000;
+/** What a client still sends after its answer was written is thrown away for this long, so that it reads the answer. */
+export const frontDiscardMs = 5_000;
+/** A WebSocket on which its client said nothing for this long is asked whether it lives (RFC 6455, 5.5.2). */
+export const frontSocketPingMs = 60_000;
+/**
+ * And is taken for gone where it said nothing for this long: two round trips around the world and a half-minute's
+ * stall.
+ */
+export const frontSocketSilentMs = 120_000;
+/** A closing handshake has this long; then the connection ends. */
+export const frontSocketClosingMs = 10_000;
+/** What a client may send on a WebSocket before it was accepted. */
+export const frontFirstBytesMax = 65_536;
+/** All that clients have not read, together. Beyond, those that have not read for the longest are ended. */
+export const frontUnsentBytesMax = 64 * 1_048_576;
+/** A connection to the runtime that was not used for this long is not used again: the runtime ends it after 15 s. */
+export const frontUpstreamIdleMs = 5_000;
+/** How often all this is looked at. */
+export const frontLookMs = 1_000;
+/** At the end of the server calls under way have this long to be answered, and sockets to answer a goodbye. */
+export const frontEndMs = 3_000;

@@ -27,7 +27,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   gateway: ['base', 'model', 'api', 'tenants', 'session'],
   replica: ['base', 'model', 'raft', 'mvcc', 'driver', 'api', 'tenants', 'session'],
   index: ['gateway', 'replica'],
-  server: ['base', 'index', 'gateway', 'replica', 'api'],
+  front: ['base', 'model', 'api'],
+  server: ['base', 'index', 'gateway', 'replica', 'api', 'front'],
 };
 
 const pureParts = ['leaf', 'base', 'model', 'raft', 'mvcc', 'driver', 'api', 'session'];

@@ -1,0 +1,41 @@
+// What a client may hold of the front, and for how long. The tests of the front have shorter ones.
+
+import * as limits from '../limits.ts';
+
+export type FrontBounds = {
+  readonly connectionsMax: number;
+  readonly headBytesMax: number;
+  readonly headReadMs: number;
+  readonly idleMs: number;
+  readonly pipelinedMax: number;
+  readonly bodySilentMs: number;
+  readonly discardMs: number;
+  readonly answerReadMs: number;
+  readonly socketPingMs: number;
+  readonly socketSilentMs: number;
+  readonly socketClosingMs: number;
+  readonly firstBytesMax: number;
+  readonly unsentBytesMax: number;
+  readonly upstreamIdleMs: number;
+  readonly lookMs: number;
+  readonly endMs: number;
+};
+
+export const frontBounds: FrontBounds = {
+  connectionsMax: limits.frontConnectionsMax,
+  headBytesMax: limits.frontHeadBytesMax,
+  headReadMs: limits.frontHeadReadMs,
+  idleMs: limits.frontIdleMs,
+  pipelinedMax: limits.frontPipelinedMax,
+  bodySilentMs: limits.frontBodySilentMs,
+  discardMs: limits.frontDiscardMs,
+  answerReadMs: limits.answerReadMs,
+  socketPingMs: limits.frontSocketPingMs,
+  socketSilentMs: limits.frontSocketSilentMs,
+  socketClosingMs: limits.frontSocketClosingMs,
+  firstBytesMax: limits.frontFirstBytesMax,
+  unsentBytesMax: limits.frontUnsentBytesMax,
+  upstreamIdleMs: limits.frontUpstreamIdleMs,
+  lookMs: limits.frontLookMs,
+  endMs: limits.frontEndMs,
+};

@@ -1,0 +1,193 @@
+// One request of a client and its answer, passed through to the Worker's runtime and back. Both directions stop where
+// their reader does, so that neither is ever kept here beyond a piece; a client that has gone ends the call upstream.
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { pathAndQuery } from '../api/request-target.ts';
+import { endpointOf } from '../api/routes.ts';
+import { headerOf, type AnswerHead } from './answer-reader.ts';
+import { answerHeaders, framingOf, requestLines, type BodyFraming } from './headers.ts';
+import type { CallReceiver, Upstream, UpstreamCall } from './upstream.ts';
+
+export class Exchange {
+  readonly #request: IncomingMessage;
+  readonly #response: ServerResponse;
+  readonly #done: () => void;
+  readonly #framing: BodyFraming;
+  /** null: it has not begun, is over, or was given up. */
+  #call: UpstreamCall | null = null;
+  #isOver = false;
+  #hasWritten = false;
+  #answeredMs: number | null = null;
+  /** The connection ends with this answer. */
+  isLast = false;
+
+  /** `done`: the next request of the connection may begin. */
+  constructor(request: IncomingMessage, response: ServerResponse, done: () => void) {
+    this.#request = request;
+    this.#response = response;
+    this.#done = done;
+    this.#framing = framingOf(request.rawHeaders);
+    response.on('close', () => this.#over());
+    // Its connection ended: that is told by the connection.
+    request.on('error', () => undefined);
+    response.on('error', () => undefined);
+  }
+
+  /** Whether it goes on until somebody ends it, or waits on purpose: nobody waits for it once its client has gone. */
+  get isStream(): boolean {
+    const { method = '', url = '' } = this.#request;
+    return endpointOf({ method, path: pathOf(url), headers: noHeaders }).patience !== 'hedged';
+  }
+
+  get hasBegun(): boolean {
+    return this.#response.headersSent;
+  }
+
+  /** The client is to send more of its body. */
+  get awaitsBody(): boolean {
+    return !this.#request.complete;
+  }
+
+  /** Since when the answer is written and the rest of the body means nothing; null: that is not so. */
+  get discardsSinceMs(): number | null {
+    return this.#request.complete ? null : this.#answeredMs;
+  }
+
+  begin(upstream: Upstream): void {
+    if (this.#isOver) return;
+    const { method = '', url = '', rawHeaders } = this.#request;
+    const head = `${method} ${url} HTTP/1.1\r\n${requestLines(rawHeaders)}\r\n`;
+    this.#call = upstream.call(method, head, this.#receiver());
+    if (this.#framing === 'none') {
+      this.#call.sent();
+      return;
+    }
+    this.#request.on('data', (part: Buffer) => this.#sendPart(part));
+    this.#request.on('end', () => this.#sendEnd());
+  }
+
+  /** The client sends nothing more. It may still read: what is answered at once is answered, nothing else. */
+  halfClosed(): void {
+    if (this.isStream || !this.#request.complete) this.left();
+  }
+
+  /** The client has gone. */
+  left(): void {
+    this.giveUp();
+    this.#request.socket.destroy();
+  }
+
+  /** Nothing is asked any more, and nothing answered. */
+  giveUp(): void {
+    const call = this.#call;
+    this.#call = null;
+    this.#isOver = true;
+    call?.abort();
+  }
+
+  #sendPart(part: Buffer): void {
+    // The answer came before the body was read: the rest is taken for a while, so that the client reads the answer.
+    if (this.#call === null) return;
+    if (this.#framing === 'chunked') this.#call.write(`${part.byteLength.toString(16)}\r\n`);
+    const isTaken = this.#call.write(part);
+    if (this.#framing === 'chunked') this.#call.write('\r\n');
+    if (!isTaken) this.#request.pause();
+  }
+
+  #sendEnd(): void {
+    if (this.#framing === 'chunked') this.#call?.write('0\r\n\r\n');
+    this.#call?.sent();
+  }
+
+  #receiver(): CallReceiver {
+    return {
+      continues: () => {
+        if (!this.#request.complete) this.#response.writeContinue();
+      },
+      answers: (head) => this.#answer(head),
+      receives: (parts, isWhole) => this.#pass(parts, isWhole),
+      upgrades: (_, socket) => {
+        socket.destroy();
+        this.#fail();
+      },
+      drained: () => this.#request.resume(),
+      failed: () => this.#fail(),
+    };
+  }
+
+  #answer({ status, reason, rawHeaders }: AnswerHead): void {
+    const headers = answerHeaders(rawHeaders);
+    if (this.isLast) headers.push('Connection', 'close');
+    this.#response.writeHead(status, reason, headers);
+    // An answer in parts begins before its first part is there.
+    if (headerOf(rawHeaders, 'content-length') === null) setImmediate(() => this.#flushHead());
+  }
+
+  #flushHead(): void {
+    if (!this.#hasWritten && !this.#isOver) this.#response.flushHeaders();
+  }
+
+  #pass(parts: readonly Buffer[], isWhole: boolean): void {
+    if (isWhole) this.#call = null;
+    this.#hasWritten = true;
+    const response = this.#response;
+    if (isWhole && parts.length <= 1) {
+      this.#finish(parts[0]);
+      return;
+    }
+    response.cork();
+    let isTaken = true;
+    for (const part of parts) isTaken = response.write(part);
+    response.uncork();
+    if (isWhole) this.#finish();
+    else if (!isTaken) this.#waitForReader();
+  }
+
+  #waitForReader(): void {
+    this.#call?.pause();
+    this.#response.once('drain', () => this.#call?.resume());
+  }
+
+  #finish(last?: Buffer): void {
+    this.#answeredMs = performance.now();
+    this.#request.resume();
+    this.#response.end(last);
+  }
+
+  /**
+   * The runtime has gone, or said what is no answer. An answer that has begun is cut, so that nobody takes it for
+   * whole.
+   */
+  #fail(): void {
+    this.#call = null;
+    if (this.hasBegun) {
+      this.#request.socket.destroy();
+      return;
+    }
+    this.#answeredMs = performance.now();
+    const text = 'the runtime behind this server did not answer; what was asked may have been done\n';
+    this.#response.writeHead(502, { 'Content-Type': 'text/plain', 'Content-Length': text.length, Connection: 'close' });
+    this.#response.end(text);
+  }
+
+  /** Answered whole, or the connection has ended. */
+  #over(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    const call = this.#call;
+    this.#call = null;
+    call?.abort();
+    if (this.#request.complete) this.#done();
+    else this.#request.once('end', this.#done);
+  }
+}
+
+/** No header makes a plain request another call. */
+const noHeaders = new Headers();
+
+/** Without its query, and in the absolute form (RFC 9112, section 3.2.2) without what stands before it. */
+function pathOf(target: string): string {
+  if (!target.startsWith('/')) return pathAndQuery(target).path;
+  const mark = target.indexOf('?');
+  return mark < 0 ? target : target.slice(0, mark);
+}

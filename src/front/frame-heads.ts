@@ -1,0 +1,62 @@
+// Follows the frames of a WebSocket (RFC 6455, section 5.2) in bytes that pass by: where one ends, and whether the
+// close frame has passed. Their payload is not looked at.
+
+const closeOpcode = 0x8;
+
+export class FrameHeads {
+  /** Of a head that is not whole: it has at most 14 bytes. */
+  readonly #head: number[] = [];
+  /** Of a frame's payload. */
+  #left = 0;
+  #closes = false;
+  #isClosed = false;
+
+  /** The whole close frame has passed. What follows means nothing. */
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** Between two frames: another one may be put in. */
+  get isBetween(): boolean {
+    return this.#head.length === 0 && this.#left === 0;
+  }
+
+  /** How many of these bytes count: all of them, or those up to the end of the close frame. */
+  pass(bytes: Uint8Array): number {
+    let at = 0;
+    while (at < bytes.byteLength && !this.#isClosed) {
+      if (this.#left > 0) {
+        const skipped = Math.min(this.#left, bytes.byteLength - at);
+        this.#left -= skipped;
+        at += skipped;
+      } else {
+        this.#head.push(bytes[at] ?? 0);
+        at++;
+        this.#readHead();
+      }
+      if (this.#closes && this.isBetween) this.#isClosed = true;
+    }
+    return at;
+  }
+
+  #readHead(): void {
+    const [first, second] = this.#head;
+    if (first === undefined || second === undefined) return;
+    const short = second & 0x7f;
+    const lengthBytes = short === 126 ? 2 : short === 127 ? 8 : 0;
+    const maskBytes = (second & 0x80) === 0 ? 0 : 4;
+    if (this.#head.length < 2 + lengthBytes + maskBytes) return;
+    const long = this.#head.slice(2, 2 + lengthBytes).reduce((length, byte) => length * 256 + byte, 0);
+    this.#left = lengthBytes === 0 ? short : long;
+    this.#closes = (first & 0x0f) === closeOpcode;
+    this.#head.length = 0;
+  }
+}
+
+/** A ping without a payload, as a server sends it: not masked. */
+export const pingFrame: Buffer = Buffer.from([0x89, 0x00]);
+
+/** A server's close frame. `reason` is short and ASCII. */
+export function closeFrame(code: number, reason: string): Buffer {
+  return Buffer.from([0x88, reason.length + 2, code >> 8, code & 0xff, ...Buffer.from(reason, 'latin1')]);
+}

@@ -1,0 +1,191 @@
+// The process in front of the Worker's runtime: owns the public port, and passes everything through. It takes the port
+// before there is a runtime, and answers once it knows one. What a client may do it leaves to the Worker; that no
+// client holds this process, or the runtime behind it, by being slow, silent or gone is its own work.
+
+import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { frontBounds, type FrontBounds } from './bounds.ts';
+import { type Behind, ClientConnection } from './client-connection.ts';
+import { refusalOf, type ParserError } from './refusals.ts';
+import { SocketRelay } from './socket-relay.ts';
+import { Upstream, type UpstreamAddress } from './upstream.ts';
+
+export type ListenAddress = { readonly host: string; readonly port: number };
+
+/** What holds bytes, and is looked at once a second. */
+type Held = ClientConnection | SocketRelay;
+
+export class Front {
+  readonly #server: Server;
+  readonly #connections = new Map<Socket, ClientConnection>();
+  readonly #relays = new Set<SocketRelay>();
+  readonly #bounds: FrontBounds;
+  readonly #behind: Behind;
+  #upstream: Upstream | null = null;
+  #setUpstream: (upstream: Upstream) => void = () => undefined;
+  #isEnding = false;
+  readonly #timer: NodeJS.Timeout;
+
+  private constructor(bounds: FrontBounds) {
+    this.#bounds = bounds;
+    const upstream = new Promise<Upstream>((resolve) => {
+      this.#setUpstream = resolve;
+    });
+    this.#behind = { upstream, bounds };
+    this.#server = createServer(serverOptions(bounds));
+    // Every header is handed on, however many there are: their bytes are bounded.
+    this.#server.maxHeadersCount = 0;
+    this.#server.maxConnections = bounds.connectionsMax;
+    // A client that has closed its half may still read: `ClientConnection` tells which answers it gets.
+    Object.assign(this.#server, { httpAllowHalfOpen: true });
+    this.#server.on('connection', (socket: Socket) => this.#connect(socket));
+    const serve = (request: IncomingMessage, response: ServerResponse): void => this.#serve(request, response);
+    this.#server.on('request', serve);
+    // Whether a body is wanted, or another expectation can be met, is for the Worker to say.
+    this.#server.on('checkContinue', serve);
+    this.#server.on('checkExpectation', serve);
+    this.#server.on('upgrade', (request: IncomingMessage, socket: Socket, first: Buffer) => {
+      this.#upgrade(request, socket, first);
+    });
+    this.#server.on('connect', (_: IncomingMessage, socket: Socket) => {
+      this.#connections.get(socket)?.refuse(refusalOf({ code: 'CONNECT' }));
+    });
+    this.#server.on('clientError', (error: Error & ParserError, socket: Socket) => this.#refuse(error, socket));
+    this.#timer = setInterval(() => this.#look(performance.now()), bounds.lookMs);
+    this.#timer.unref();
+  }
+
+  /** @throws where the address cannot be listened on, as node:net does. */
+  static async listen(address: ListenAddress, bounds: FrontBounds = frontBounds): Promise<Front> {
+    const front = new Front(bounds);
+    await new Promise<void>((resolve, reject) => {
+      front.#server.once('error', reject);
+      front.#server.listen({ ...address, backlog: 1_024 }, () => {
+        front.#server.off('error', reject);
+        resolve();
+      });
+    }).catch((error: unknown) => {
+      clearInterval(front.#timer);
+      throw error;
+    });
+    return front;
+  }
+
+  get port(): number {
+    // A server that listens on TCP has an address of this shape.
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** From now on requests are answered. */
+  open(address: UpstreamAddress): void {
+    this.#upstream = new Upstream(address, this.#bounds.upstreamIdleMs);
+    this.#setUpstream(this.#upstream);
+  }
+
+  /** No new calls; those under way have a moment to be answered, sockets to say goodbye; then all connections end. */
+  async close(): Promise<void> {
+    this.#isEnding = true;
+    clearInterval(this.#timer);
+    const ended = new Promise<void>((resolve) => {
+      this.#server.close(() => resolve());
+    });
+    for (const connection of this.#connections.values()) connection.finish();
+    for (const relay of this.#relays) relay.finish(performance.now());
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, this.#bounds.endMs);
+    });
+    await Promise.race([Promise.all([ended, this.#relaysEnded()]), late]);
+    clearTimeout(timer);
+    for (const each of this.#held()) each.end();
+    this.#server.closeAllConnections();
+    this.#upstream?.close();
+  }
+
+  #relaysEnded(): Promise<void> {
+    return new Promise((resolve) => {
+      const look = (): void => {
+        if (this.#relays.size === 0) resolve();
+        else setTimeout(look, 10).unref();
+      };
+      look();
+    });
+  }
+
+  *#held(): Iterable<Held> {
+    yield* this.#connections.values();
+    yield* this.#relays;
+  }
+
+  #connect(socket: Socket): void {
+    this.#connections.set(socket, new ClientConnection(socket, this.#behind));
+    socket.once('close', () => this.#connections.delete(socket));
+  }
+
+  #serve(request: IncomingMessage, response: ServerResponse): void {
+    const connection = this.#connections.get(request.socket);
+    if (this.#isEnding) request.socket.destroy();
+    else if (request.httpVersionMajor < 1) connection?.refuse(refusalOf({}));
+    else if (request.httpVersionMajor > 1) connection?.refuse(refusalOf({ code: 'VERSION' }));
+    else connection?.serve(request, response);
+  }
+
+  #upgrade(request: IncomingMessage, socket: Socket, first: Buffer): void {
+    this.#connections.delete(socket);
+    if (this.#isEnding) {
+      socket.destroy();
+      return;
+    }
+    const relay = new SocketRelay({ request, client: socket, first }, this.#behind);
+    this.#relays.add(relay);
+    socket.once('close', () => this.#relays.delete(relay));
+  }
+
+  /** What cannot be read as HTTP. Inside an answer nothing can be said. */
+  #refuse(error: Error & ParserError, socket: Socket): void {
+    const connection = this.#connections.get(socket);
+    if (!socket.writable || connection === undefined || connection.isAnswering) socket.destroy();
+    else connection.refuse(refusalOf(error));
+  }
+
+  #look(nowMs: number): void {
+    let unsentBytes = 0;
+    for (const each of this.#held()) {
+      each.look(nowMs);
+      unsentBytes += each.unsentBytes;
+    }
+    if (unsentBytes > this.#bounds.unsentBytesMax) this.#endSlowest(unsentBytes);
+  }
+
+  /** Those go first that have not read for the longest. */
+  #endSlowest(unsentBytes: number): void {
+    const slow = [...this.#held()].flatMap((each) => {
+      const sinceMs = each.unreadSinceMs;
+      return sinceMs === null ? [] : [{ each, sinceMs }];
+    });
+    let left = unsentBytes;
+    for (const { each } of slow.toSorted((first, second) => first.sinceMs - second.sinceMs)) {
+      if (left <= this.#bounds.unsentBytesMax) return;
+      left -= each.unsentBytes;
+      each.end();
+    }
+  }
+}
+
+/** `shouldUpgradeCallback` is younger than the types: an upgrade to anything but a WebSocket is a plain request. */
+type WholeServerOptions = ServerOptions & { shouldUpgradeCallback: (request: IncomingMessage) => boolean };
+
+function serverOptions(bounds: FrontBounds): WholeServerOptions {
+  return {
+    keepAliveTimeout: bounds.idleMs,
+    headersTimeout: bounds.headReadMs,
+    // A body may go on for as long as its client speaks: `ClientConnection` looks at that.
+    requestTimeout: 0,
+    connectionsCheckingInterval: bounds.lookMs,
+    maxHeaderSize: bounds.headBytesMax,
+    // A request without a Host is refused by the Worker, in its words.
+    requireHostHeader: false,
+    noDelay: true,
+    shouldUpgradeCallback: ({ method, headers }) => method === 'GET' && headers.upgrade?.toLowerCase() === 'websocket',
+  };
+}

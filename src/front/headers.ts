@@ -1,0 +1,51 @@
+// Which headers are handed on between a client and the Worker's runtime. The framing of each connection is its own (RFC
+// 9110, section 7.6.1); all else goes on as it came, in its order, with its duplicates, since the Worker judges it.
+
+import { headerOf } from './answer-reader.ts';
+
+/**
+ * Fields of one connection. Those that `Connection` names besides are handed on: the Worker is no further recipient but
+ * the end of this one, and no client should take away a condition of its own request by naming `If-Match` there.
+ */
+const ofConnection: ReadonlySet<string> = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'upgrade',
+  'http2-settings',
+  'trailer',
+  'te',
+]);
+
+/** How a request's body is framed towards the runtime: as it came. */
+export type BodyFraming = 'none' | 'length' | 'chunked';
+
+export function framingOf(rawHeaders: readonly string[]): BodyFraming {
+  if (headerOf(rawHeaders, 'transfer-encoding') !== null) return 'chunked';
+  return headerOf(rawHeaders, 'content-length') === null ? 'none' : 'length';
+}
+
+/** @returns lines, each with its end. `Transfer-Encoding` is told as it came, since the Worker refuses some. */
+export function requestLines(rawHeaders: readonly string[]): string {
+  let lines = '';
+  const isChunked = framingOf(rawHeaders) === 'chunked';
+  for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at] ?? '';
+    const lower = name.toLowerCase();
+    // Where both are sent, the chunks say how long the body is (RFC 9112, section 6.3).
+    if (ofConnection.has(lower) || (isChunked && lower === 'content-length')) continue;
+    lines += `${name}: ${rawHeaders[at + 1]}\r\n`;
+  }
+  return lines;
+}
+
+/** Names and values in turn, as `writeHead` of node:http takes them. */
+export function answerHeaders(rawHeaders: readonly string[]): string[] {
+  const kept: string[] = [];
+  for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at] ?? '';
+    const lower = name.toLowerCase();
+    if (!ofConnection.has(lower) && lower !== 'transfer-encoding') kept.push(name, rawHeaders[at + 1] ?? '');
+  }
+  return kept;
+}

@@ -1,0 +1,50 @@
+// The answers to what is no request: the front's own, since there is nothing to hand on. The runtime says the same of
+// most; where a message could be read in two ways (a length beside chunks, a field that is folded), the front is
+// strict.
+
+/** What node:http says of an error: its code, and the bytes that could not be read. */
+export type ParserError = { readonly code?: unknown; readonly rawPacket?: unknown };
+
+type Refusal = { readonly status: string; readonly text: string };
+
+const badRequest = { status: '400 Bad Request', text: 'this cannot be read as a request of HTTP/1.1 (RFC 9112)' };
+
+/** By the code of the parser's error, as node:http gives it. */
+const refusals: ReadonlyMap<string, Refusal> = new Map<string, Refusal>([
+  ['CONNECT', { status: '501 Not Implemented', text: 'CONNECT is not served: this is no proxy' }],
+  ['ERR_HTTP_REQUEST_TIMEOUT', { status: '408 Request Timeout', text: 'the head of the request did not come in time' }],
+  [
+    'HPE_INVALID_URL',
+    {
+      status: '400 Bad Request',
+      text: 'the target of the request has a byte that no URL has: percent-encode it (%C3%A9 for é in UTF-8)',
+    },
+  ],
+  ['VERSION', { status: '505 HTTP Version Not Supported', text: 'this port speaks HTTP/1.1 and HTTP/1.0' }],
+  [
+    'HPE_HEADER_OVERFLOW',
+    { status: '431 Request Header Fields Too Large', text: 'the head of the request is too large' },
+  ],
+]);
+
+/** A whole answer, as bytes of a last one on its connection. */
+export function refusalOf(error: ParserError): string {
+  const { status, text } = known(error) ?? badRequest;
+  const body = `${text}\n`;
+  return `HTTP/1.1 ${status}\r\nContent-Type: text/plain\r\nConnection: close\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
+}
+
+function known({ code, rawPacket }: ParserError): Refusal | undefined {
+  if (code === 'HPE_INVALID_METHOD' && beginsWithToken(rawPacket)) {
+    return { status: '501 Not Implemented', text: 'no such method is known' };
+  }
+  return typeof code === 'string' ? refusals.get(code) : undefined;
+}
+
+/** RFC 9110, 5.6.2: what a method may look like, and the space behind it. */
+function beginsWithToken(packet: unknown): boolean {
+  return (
+    packet instanceof Uint8Array &&
+    /^[\w!#$%&'*+.^`|~-]+ \S/.test(Buffer.from(packet.subarray(0, 64)).toString('latin1'))
+  );
+}
