@@ -9,6 +9,8 @@ export type ServeOptions = {
   /** 0: any free port. */
   readonly port: number;
   readonly json: boolean;
+  /** The runtime itself has the port, as on Cloudflare: no process in front. */
+  readonly direct: boolean;
   /** Null: no fault port, and no code for faults in the Worker. */
   readonly faultPort: number | null;
   readonly inspectorPort: number | null;
@@ -28,6 +30,8 @@ Serves Quorate from this machine: every tenant's store is a Raft group of three 
   --host ADDRESS      the address to listen on                                             (127.0.0.1)
   --json              print one line of JSON when ready, for scripts:
                       {"url", "operator_token", "tenant": {"id", "name", "key"}}
+  --direct            for tests: the Worker's runtime listens itself, without the process in front of it that bounds slow
+                      and silent clients, as on Cloudflare
   --fault-port N      for tests: do faults to the replicas of a tenant, by POST of JSON to 127.0.0.1:N. 0 takes any free port;
                       its URL is "fault_url" with --json. Every body names {"tenant": "<id>", "replica": 1, "leader" or
                       "all"}; "leader" and "all" need a key of that tenant in the header Quorate-Key.
@@ -58,6 +62,7 @@ export function parseArguments(words: readonly string[]): Request {
       host: present('--host', values.host ?? '127.0.0.1'),
       port: portNumber('--port', values.port ?? '8787'),
       json: values.json ?? false,
+      direct: values.direct ?? false,
       faultPort: optionalPort('--fault-port', values['fault-port']),
       inspectorPort: optionalPort('--inspector-port', values['inspector-port']),
     },
@@ -75,6 +80,7 @@ function parseWords(words: readonly string[]) {
         port: { type: 'string' },
         host: { type: 'string' },
         json: { type: 'boolean' },
+        direct: { type: 'boolean' },
         'fault-port': { type: 'string' },
         'inspector-port': { type: 'string' },
         help: { type: 'boolean' },

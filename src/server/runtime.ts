@@ -159,7 +159,8 @@ async function checkAddress(host: string, port: number): Promise<void> {
   }
 }
 
-function addressFailure(error: unknown, host: string, port: number): ServerFailure {
+/** Why an address cannot be listened on, in a person's words. */
+export function addressFailure(error: unknown, host: string, port: number): ServerFailure {
   switch (errorCode(error) ?? 'none') {
     case 'EADDRINUSE':
     case 'ERR_ADDRESS_IN_USE':

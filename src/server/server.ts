@@ -8,8 +8,9 @@ import { DataFolder, type FirstTenant } from './data-folder.ts';
 import { openFaultPort, type FaultPort } from './faults/fault-port.ts';
 import { objectFaults } from './faults/fault-calls.ts';
 import { ensureFirstTenant } from './first-tenant.ts';
+import { Front } from '../front/front.ts';
 import { applyMigrations } from './migrations.ts';
-import { startRuntime } from './runtime.ts';
+import { addressFailure, startRuntime, type Runtime } from './runtime.ts';
 import { bundleWorker } from './worker-bundle.ts';
 import { readWorkerSettings } from './worker-settings.ts';
 
@@ -32,6 +33,11 @@ export async function startServer(options: ServeOptions, onDeath: () => void): P
     closers.push(() => folder.close());
     const secrets = folder.secrets(process.env['QUORATE_OPERATOR_TOKEN'] || undefined);
     const faultToken = options.faultPort === null ? null : randomBytes(32).toString('base64url');
+    // Begun last and ended after its clients were let go: the port is taken before.
+    let started: Runtime | null = null;
+    closers.push(() => started?.close());
+    const front = options.direct ? null : await listen(options);
+    if (front !== null) closers.push(() => front.close());
     const runtime = await startRuntime({
       script: await bundleWorker(sourcePath(faultToken === null ? '../index.ts' : './faults/worker-with-faults.ts')),
       settings: readWorkerSettings(sourcePath('../../wrangler.toml')),
@@ -43,18 +49,18 @@ export async function startServer(options: ServeOptions, onDeath: () => void): P
       storePath: folder.storePath,
       runtimePidFile: folder.runtimePidFile,
       temporaryPath: folder.temporaryPath,
-      host: options.host,
-      port: options.port,
+      ...(front === null ? { host: options.host, port: options.port } : loopback),
       inspectorPort: options.inspectorPort,
       onDeath,
     });
-    closers.push(runtime.close);
+    started = runtime;
     await applyMigrations(runtime.directory, sourcePath('../../migrations'));
     const tenant = await ensureFirstTenant({ url: runtime.url, operatorToken: secrets.operatorToken }, folder);
     const faultPort = await maybeOpenFaultPort(options.faultPort, faultToken, runtime.url);
     if (faultPort !== null) closers.push(faultPort.close);
+    front?.open({ host: runtime.url.hostname, port: Number(runtime.url.port) });
     return {
-      url: runtime.url,
+      url: front === null ? runtime.url : urlOf(options.host, front.port),
       operatorToken: secrets.operatorToken,
       tenant,
       faultUrl: faultPort?.url ?? null,
@@ -64,6 +70,25 @@ export async function startServer(options: ServeOptions, onDeath: () => void): P
     await closeAll();
     throw error;
   }
+}
+
+/**
+ * The runtime's own port, behind the front: any free one of this machine's own. What it grants, the front grants too.
+ */
+const loopback = { host: '127.0.0.1', port: 0 } as const;
+
+async function listen({ host, port }: ServeOptions): Promise<Front> {
+  try {
+    return await Front.listen({ host, port });
+  } catch (error) {
+    throw addressFailure(error, host, port);
+  }
+}
+
+/** An address that stands for all of the machine's is not one to connect to. */
+function urlOf(host: string, port: number): URL {
+  const reachable = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
+  return new URL(`http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`);
 }
 
 async function maybeOpenFaultPort(

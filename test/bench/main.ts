@@ -21,6 +21,7 @@ etcd's. Timings mean something on a machine that does nothing else.
                      ${rowIds.join(', ')}
   --alone            without etcd
   --against FOLDER   measure beside it the Quorate of another checkout, whose packages are installed
+  --direct           beside it Quorate without the process in front of the Worker's runtime
   --json             print the result as one object on stdout, and what happens meanwhile on stderr
   --profile          do not compare: write a CPU profile of the runtime under gets and puts, as quorate-range.cpuprofile and so on
   --help             print this
@@ -32,6 +33,7 @@ type Settings = {
   readonly works: readonly Work[];
   readonly etcd: string | null;
   readonly against: string | null;
+  readonly direct: boolean;
 };
 
 async function main(): Promise<number> {
@@ -42,6 +44,7 @@ async function main(): Promise<number> {
     only: { type: 'string' },
     alone: { type: 'boolean', default: false },
     against: { type: 'string' },
+    direct: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     profile: { type: 'boolean', default: false },
   });
@@ -54,6 +57,7 @@ async function main(): Promise<number> {
     works: chooseWorks(values.only),
     etcd: values.alone ? null : programOnPath('etcd'),
     against: values.against ?? null,
+    direct: values.direct,
   };
   return await compare(settings, values.json);
 }
@@ -65,6 +69,9 @@ async function compare(settings: Settings, asJson: boolean): Promise<number> {
     subjects.push(await quorateSubject({ name: 'quorate', arguments: [], checkout: null }));
     if (settings.against !== null) {
       subjects.push(await quorateSubject({ name: 'other', arguments: [], checkout: settings.against }));
+    }
+    if (settings.direct) {
+      subjects.push(await quorateSubject({ name: 'direct', arguments: ['--direct'], checkout: null }));
     }
     if (settings.etcd !== null) subjects.push(await etcdSubject(settings.etcd));
     const names = subjects.map(({ name }) => name);

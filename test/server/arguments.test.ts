@@ -7,6 +7,7 @@ const defaults = {
   host: '127.0.0.1',
   port: 8787,
   json: false,
+  direct: false,
   faultPort: null,
   inspectorPort: null,
 };
@@ -17,17 +18,17 @@ describe('the command line', () => {
   });
 
   it('SERVER-ARGUMENTS-1: every option is read', () => {
-    const words = '--data d --host ::1 --port 0 --json --fault-port 1 --inspector-port 65535'.split(' ');
+    const words = '--data d --host ::1 --port 0 --json --direct --fault-port 1 --inspector-port 65535'.split(' ');
     expect(parseArguments(words)).toEqual({
       kind: 'serve',
-      options: { dataFolder: 'd', host: '::1', port: 0, json: true, faultPort: 1, inspectorPort: 65_535 },
+      options: { dataFolder: 'd', host: '::1', port: 0, json: true, direct: true, faultPort: 1, inspectorPort: 65_535 },
     });
     expect(parseArguments(['--help'])).toEqual({ kind: 'help' });
     expect(parseArguments(['--version'])).toEqual({ kind: 'version' });
   });
 
   it('SERVER-ARGUMENTS-2: the help names every option', () => {
-    for (const name of ['data', 'port', 'host', 'json', 'fault-port', 'inspector-port', 'help', 'version']) {
+    for (const name of ['data', 'port', 'host', 'json', 'direct', 'fault-port', 'inspector-port', 'help', 'version']) {
       expect(helpText).toContain(`--${name} `);
     }
   });
