@@ -135,17 +135,18 @@ export class Exchange {
       this.#finish(parts[0]);
       return;
     }
-    response.cork();
-    let isTaken = true;
-    for (const part of parts) isTaken = response.write(part);
-    response.uncork();
+    for (const part of parts) response.write(part);
     if (isWhole) this.#finish();
-    else if (!isTaken) this.#waitForReader();
+    else if (this.#request.socket.writableNeedDrain) this.#waitForReader();
   }
 
+  /** The socket says for certain when it has room again. A response may have been full, and may never say so. */
   #waitForReader(): void {
-    this.#call?.pause();
-    this.#response.once('drain', () => this.#call?.resume());
+    const call = this.#call;
+    call?.pause();
+    this.#request.socket.once('drain', () => {
+      if (call === this.#call) call?.resume();
+    });
   }
 
   #finish(last?: Buffer): void {

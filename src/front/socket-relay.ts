@@ -118,7 +118,7 @@ export class SocketRelay {
       receives: (parts, isWhole) => {
         for (const part of parts) response?.write(part);
         if (isWhole) response?.end();
-        else if (response?.writableNeedDrain === true) this.#call?.pause();
+        else if (this.#client.writableNeedDrain) this.#call?.pause();
       },
       upgrades: (answer, socket, first) => this.#open(answer, socket, first),
       drained: () => undefined,
@@ -134,7 +134,7 @@ export class SocketRelay {
     const response = new ServerResponse(this.#request);
     response.shouldKeepAlive = false;
     response.assignSocket(this.#client);
-    response.on('drain', () => this.#call?.resume());
+    this.#client.on('drain', () => this.#call?.resume());
     response.on('finish', () => {
       this.#call = null;
       this.#client.destroySoon();

@@ -307,6 +307,18 @@ describe('a client that owes something for too long', () => {
     expect(await Promise.race([one.ended, sleep(50, 'lives')])).toBe('lives');
   });
 
+  it('FRONT-9: an answer in large chunks, of which each read has a part, arrives whole', async () => {
+    const { runtime, client } = await stage();
+    const one = client();
+    one.send(get);
+    const behind = await runtime.connection(0);
+    await behind.request();
+    behind.say('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n');
+    behind.say(`100000\r\n${'x'.repeat(1_048_576)}\r\n`.repeat(8));
+    behind.say('0\r\n\r\n');
+    await one.until((text) => text.endsWith('0\r\n\r\n'));
+  });
+
   it('FRONT-9: that sends on behind its answer is read for a while, so that it has the answer, and then ended', async () => {
     const { runtime, client } = await stage({ discardMs: 200 });
     const one = client();
