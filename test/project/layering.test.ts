@@ -153,6 +153,18 @@ describe('PROJECT-7: SPEC.md stands in the order of the tree', () => {
   });
 });
 
+describe('PROJECT-17: the table of folders in README.md', () => {
+  const rows = [...readFileSync('README.md', 'utf8').matchAll(/^\| `src\/([a-z]+)\//gm)].map(([, room = '']) => room);
+  it('has each folder of src', () => {
+    const folders = globSync(`${source}/*/`).map((folder) => folder.split('/').at(1) ?? '');
+    expect(rows.toSorted()).toEqual(folders.toSorted());
+  });
+  it.each(rows)('has %s below what it may import', (room) => {
+    const above = rows.slice(0, rows.indexOf(room));
+    expect((allowed[room] ?? []).filter((other) => rows.includes(other) && !above.includes(other))).toEqual([]);
+  });
+});
+
 describe('PROJECT-14: a rule names bounds that there are', () => {
   it('has each name in camelCase from limits.ts', () => {
     const rules =
