@@ -15,6 +15,7 @@ import { answerToStale, isReply, type Envelope, type MessageOf, type TermMessage
 import { Outbox } from './outbox.ts';
 import { isVoter } from './quorum.ts';
 import { LocalReads, type Read } from './reads.ts';
+import { TermAndVote } from './term-and-vote.ts';
 import type { Effects, Entry, HardState, Message, RaftOptions, Role } from './types.ts';
 
 type LeaderMessage = MessageOf<'append' | 'heartbeat' | 'rest' | 'snapshot' | 'timeoutNow'>;
@@ -33,13 +34,10 @@ export class Raft {
   readonly #outbox = new Outbox();
   readonly #reads: LocalReads;
 
-  #term: Term;
-  #votedFor: ReplicaId | null;
+  readonly #vote: TermAndVote;
   #state: State = follower;
   /** The replica that reads are asked of. Null: this replica knows no leader, or doubts that it lives. */
   #leader: ReplicaId | null = null;
-  /** The replica that was seen to lead this term, for the assertion that there is only one. */
-  #leaderOfTerm: ReplicaId | null = null;
   #resting = false;
   /** The state machine cannot take entries, so this replica must not lead. It votes and keeps the log. */
   #suspended = false;
@@ -49,8 +47,6 @@ export class Raft {
   readonly #timer: ElectionTimer;
   #tick = 0;
 
-  /** The term and vote that the host was last told to persist. */
-  #saved: { readonly term: Term; readonly votedFor: ReplicaId | null };
   #awaitsPersisted = false;
 
   constructor(options: RaftOptions) {
@@ -62,10 +58,8 @@ export class Raft {
     this.#log = new RaftLog(log, founding, hardState, applied);
     // The reads of this instance have 2^20 numbers to themselves, which begin at random: see `LocalReads`.
     this.#reads = new LocalReads(Math.floor(random() * 2 ** 32) * 2 ** 20);
-    this.#term = hardState.term;
-    this.#votedFor = hardState.votedFor;
-    this.#saved = { term: hardState.term, votedFor: hardState.votedFor };
-    assert(this.#log.lastTerm <= this.#term, 'the log has an entry of a term that this replica never saw');
+    this.#vote = new TermAndVote(hardState);
+    assert(this.#log.lastTerm <= this.term, 'the log has an entry of a term that this replica never saw');
     this.#timer = new ElectionTimer(options);
   }
 
@@ -78,7 +72,7 @@ export class Raft {
   }
 
   get term(): Term {
-    return this.#term;
+    return this.#vote.term;
   }
 
   get commit(): LogIndex {
@@ -139,7 +133,7 @@ export class Raft {
     this.#reads.expire(this.#tick - this.#options.electionTimeoutTicks);
     this.#askAgain();
     if (this.#state.role === 'leader') {
-      if (!this.#state.leadership.tick()) this.#becomeFollower(this.#term, null);
+      if (!this.#state.leadership.tick()) this.#becomeFollower(this.term, null);
       return;
     }
     this.#timer.tick();
@@ -150,19 +144,19 @@ export class Raft {
   receive(message: Message): void {
     assert(message.to === this.id && message.from !== this.id, 'a message came to the wrong replica');
     // An answer to what was sent before the rest is no reason to wake.
-    if (this.#resting && (message.term > this.#term || !isReply(message))) this.#wake();
+    if (this.#resting && (message.term > this.term || !isReply(message))) this.#wake();
     if (message.kind === 'removed') return this.#noteRemoval(message.members);
     const isStranger = this.isConfigurationCommitted && wasRemoved(this.configuration, message.from);
     if (isStranger && !isReply(message)) return this.#tellRemoved(message.from);
     if (message.kind === 'preVote') return this.#answerPreVote(message);
     if (message.kind === 'preVoteReply') return this.#countPreVote(message);
-    if (message.kind === 'vote' && message.term > this.#term && !message.urgent && this.#leaderLives) return;
-    if (message.term < this.#term) {
+    if (message.kind === 'vote' && message.term > this.term && !message.urgent && this.#leaderLives) return;
+    if (message.term < this.term) {
       const answer = answerToStale(message, this.#envelope(message.from));
       if (answer !== null) this.#outbox.send(answer);
       return;
     }
-    if (message.term > this.#term) this.#becomeFollower(message.term, null);
+    if (message.term > this.term) this.#becomeFollower(message.term, null);
     this.#step(message);
   }
 
@@ -171,7 +165,7 @@ export class Raft {
     if (this.#state.role !== 'leader') return null;
     this.#wake();
     const index = this.#state.leadership.propose(data);
-    return index === null ? null : { index, term: this.#term };
+    return index === null ? null : { index, term: this.term };
   }
 
   /**
@@ -189,7 +183,7 @@ export class Raft {
     assert(isOneStep(present, next), 'a configuration changes by one voter at a time');
     this.#wake();
     const index = this.#state.leadership.proposeConfiguration(encodeConfiguration(next));
-    return index === null ? null : { index, term: this.#term };
+    return index === null ? null : { index, term: this.term };
   }
 
   /**
@@ -200,7 +194,7 @@ export class Raft {
     if (this.#suspended) return;
     this.#suspended = true;
     this.#log.holdCommitted();
-    if (this.#state.role === 'leader') this.#becomeFollower(this.#term, null);
+    if (this.#state.role === 'leader') this.#becomeFollower(this.term, null);
     else if (this.#state.role !== 'follower') this.#state = follower;
   }
 
@@ -297,7 +291,7 @@ export class Raft {
       this.#snapshotFrom !== null ||
       this.#removed !== null ||
       (this.#state.role === 'leader' && this.#state.leadership.hasWork) ||
-      this.#hardStateChanged
+      this.#vote.isUnsaved
     );
   }
 
@@ -356,8 +350,7 @@ export class Raft {
   // Roles
 
   #becomeFollower(term: Term, leader: ReplicaId | null): void {
-    assert(term >= this.#term, 'terms never fall');
-    if (term > this.#term) this.#enterTerm(term, null);
+    if (term !== this.term) this.#vote.enter(term, null);
     const lost = this.#state.role === 'leader' ? this.#state.leadership.stepDown() : null;
     this.#state = follower;
     this.#resting = false;
@@ -365,12 +358,6 @@ export class Raft {
     this.#setLeader(leader);
     this.#timer.restart();
     if (lost !== null) for (const read of lost) this.#refuseRead(read);
-  }
-
-  #enterTerm(term: Term, votedFor: ReplicaId | null): void {
-    this.#term = term;
-    this.#votedFor = votedFor;
-    this.#leaderOfTerm = null;
   }
 
   #setLeader(leader: ReplicaId | null): void {
@@ -399,14 +386,14 @@ export class Raft {
    * all others refuse.
    */
   #askWhetherMember(): void {
-    const asked = { kind: 'preVote', from: this.id, term: asTerm(this.#term + 1), urgent: false } as const;
+    const asked = { kind: 'preVote', from: this.id, term: asTerm(this.term + 1), urgent: false } as const;
     for (const to of this.configuration.voters) {
       this.#outbox.send({ ...asked, to, lastLogIndex: logIndex(0), lastLogTerm: asTerm(0) });
     }
   }
 
   #becomeCandidate(how: { readonly urgent: boolean }): void {
-    this.#enterTerm(asTerm(this.#term + 1), this.id);
+    this.#vote.enter(asTerm(this.term + 1), this.id);
     const ballot = new Ballot(this.configuration, this.id, { ...how, doubted: null });
     this.#state = { role: 'candidate', ballot };
     this.#timer.leaderForgotten();
@@ -418,12 +405,11 @@ export class Raft {
 
   #becomeLeader(): void {
     const { electionTimeoutTicks, heartbeatTicks, appendEntriesMax } = this.#options;
-    assert(this.#leaderOfTerm === null, 'a term has one leader');
-    this.#leaderOfTerm = this.id;
+    this.#vote.seeLeader(this.id);
     this.#setLeader(this.id);
     const leadership = new Leadership({
       id: this.id,
-      term: this.#term,
+      term: this.term,
       log: this.#log,
       outbox: this.#outbox,
       electionTimeoutTicks,
@@ -444,15 +430,15 @@ export class Raft {
     const { unheard, urgent } = state.ballot;
     for (const to of unheard) {
       const asked = { from: this.id, to, lastLogIndex, lastLogTerm, urgent };
-      if (state.role === 'candidate') this.#outbox.send({ ...asked, kind: 'vote', term: this.#term });
-      else this.#outbox.send({ ...asked, kind: 'preVote', term: asTerm(this.#term + 1) });
+      if (state.role === 'candidate') this.#outbox.send({ ...asked, kind: 'vote', term: this.term });
+      else this.#outbox.send({ ...asked, kind: 'preVote', term: asTerm(this.term + 1) });
     }
   }
 
   #answerPreVote(message: MessageOf<'preVote'>): void {
     const complete = this.#log.isUpToDate(message.lastLogIndex, message.lastLogTerm);
     const leads = this.#state.role === 'leader';
-    const granted = complete && message.term > this.#term && !leads && (message.urgent || !this.#leaderLives);
+    const granted = complete && message.term > this.term && !leads && (message.urgent || !this.#leaderLives);
     this.#outbox.send({ ...this.#envelope(message.from), kind: 'preVoteReply', granted });
     if (this.#state.role === 'leader') this.#state.leadership.showLife(message.from);
     else if (granted && this.#state.role === 'preCandidate') this.#yieldTo(message);
@@ -471,7 +457,7 @@ export class Raft {
   #countPreVote(message: MessageOf<'preVoteReply'>): void {
     const state = this.#state;
     const urgent = state.role === 'preCandidate' && state.ballot.urgent;
-    if (message.term > this.#term) {
+    if (message.term > this.term) {
       this.#becomeFollower(message.term, null);
       // The refusal may be for the old term alone, and the caller still waits. Terms only rise, so this ends.
       if (urgent) this.#askForPreVotes({ urgent });
@@ -486,10 +472,10 @@ export class Raft {
   }
 
   #answerVote(message: MessageOf<'vote'>): void {
-    const free = this.#votedFor === message.from || (this.#votedFor === null && this.#leaderOfTerm === null);
-    const granted = free && this.#log.isUpToDate(message.lastLogIndex, message.lastLogTerm);
+    const granted =
+      this.#vote.mayVoteFor(message.from) && this.#log.isUpToDate(message.lastLogIndex, message.lastLogTerm);
     if (granted) {
-      this.#votedFor = message.from;
+      this.#vote.voteFor(message.from);
       this.#timer.postpone();
     }
     this.#outbox.send({ ...this.#envelope(message.from), kind: 'voteReply', granted });
@@ -501,7 +487,7 @@ export class Raft {
     state.ballot.record(message.from, message.granted);
     const { result } = state.ballot;
     if (result === 'won') this.#becomeLeader();
-    else if (result === 'lost') this.#becomeFollower(this.#term, null);
+    else if (result === 'lost') this.#becomeFollower(this.term, null);
   }
 
   // Messages of this term
@@ -560,9 +546,8 @@ export class Raft {
   }
 
   #follow(message: LeaderMessage): void {
-    const known = this.#leaderOfTerm;
-    assert(this.#state.role !== 'leader' && (known === null || known === message.from), 'a term has one leader');
-    this.#leaderOfTerm = message.from;
+    assert(this.#state.role !== 'leader', 'a term has one leader');
+    this.#vote.seeLeader(message.from);
     if (this.#state.role === 'preCandidate' && !this.#state.ballot.isEndedBy(message.from)) return;
     this.#obey(message.from);
   }
@@ -622,7 +607,7 @@ export class Raft {
 
   #noteRemoval(members: readonly ReplicaId[]): void {
     this.#removed = members;
-    if (this.#state.role !== 'follower') this.#becomeFollower(this.#term, null);
+    if (this.#state.role !== 'follower') this.#becomeFollower(this.term, null);
   }
 
   // Reads and effects
@@ -656,18 +641,13 @@ export class Raft {
     if (context !== null) this.#outbox.send({ ...this.#envelope(this.#leader), kind: 'readIndex', context });
   }
 
-  get #hardStateChanged(): boolean {
-    return this.#saved.term !== this.#term || this.#saved.votedFor !== this.#votedFor;
-  }
-
   /** Only a new term or vote must be on disk; the commit index goes along, since a leader tells it again. */
   #takeHardState(): HardState | null {
-    if (!this.#hardStateChanged) return null;
-    this.#saved = { term: this.#term, votedFor: this.#votedFor };
-    return { ...this.#saved, commit: this.#log.commit };
+    const unsaved = this.#vote.takeUnsaved();
+    return unsaved === null ? null : { ...unsaved, commit: this.#log.commit };
   }
 
   #envelope(to: ReplicaId): Envelope {
-    return { from: this.#options.id, to, term: this.#term };
+    return { from: this.#options.id, to, term: this.term };
   }
 }
