@@ -40,6 +40,12 @@ export const readSliceRows = 2_000;
 export const readSlicePassedRows = 16_000;
 export const readSliceValueBytes = 4 * 1_048_576;
 /**
+ * What all compares of a transaction that only reads may look at: some 3 s, in slices. More would end in the timeout of
+ * the request (`requestTimeoutMs`), after all the work.
+ */
+export const comparedRowsMax = 1_000_000;
+export const comparedValueBytesMax = 1_024 * 1_048_576;
+/**
  * Reads of more than one slice that are under way at a replica. Each holds what it has so far, up to a whole answer.
  */
 export const steppedReadsMax = 2;

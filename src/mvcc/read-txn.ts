@@ -2,6 +2,7 @@
 // is chosen, and the same is refused, as in the log (`txn.ts`).
 
 import { assert } from '../base/assert.ts';
+import { comparedRowsMax, comparedValueBytesMax } from '../limits.ts';
 import type { Compare, StoreFailure, TxnAnswer, TxnOperation, TxnPart, TxnRequest } from '../model/store.ts';
 import type { SqlPort } from '../base/sql-port.ts';
 import { pairHolds } from './compare.ts';
@@ -9,6 +10,9 @@ import { spanOf } from './key-range.ts';
 import { type ReadView, readRangeInSteps } from './range.ts';
 import { eachPair } from './read-slices.ts';
 import { revisionFailure } from './txn.ts';
+import { WorkBudget, type WorkLimits } from './work-budget.ts';
+
+const comparedWork: WorkLimits = { rowsMax: comparedRowsMax, valueBytesMax: comparedValueBytesMax };
 
 type ReadOperation =
   | Extract<TxnOperation, { readonly kind: 'range' }>
@@ -25,15 +29,23 @@ export function* readTxnInSteps(
   request: TxnRequest,
   view: ReadView,
 ): Generator<void, ReadTxnResult, void> {
-  const chosen = yield* choose(sql, request, view);
+  const compared = new WorkBudget(comparedWork);
+  const chosen = yield* choose(sql, request, { view, compared });
+  if (chosen === null) return { kind: 'failed', failure: compared.failure };
   const failure = failureBefore(chosen, view);
   return failure === null ? yield* run(sql, chosen, view) : { kind: 'failed', failure };
 }
 
-function* choose(sql: SqlPort, request: TxnRequest, view: ReadView): Generator<void, Chosen, void> {
+/** `compared`: what all compares of the transaction may look at. */
+type Comparing = { readonly view: ReadView; readonly compared: WorkBudget };
+
+/** Null: the compares look at too much. */
+function* choose(sql: SqlPort, request: TxnRequest, comparing: Comparing): Generator<void, Chosen | null, void> {
   let succeeded = true;
   for (const compare of request.compare) {
-    succeeded = yield* holds(sql, compare, view);
+    const held = yield* holds(sql, compare, comparing);
+    if (held === null) return null;
+    succeeded = held;
     if (!succeeded) break;
   }
   const operations: ReadOperation[] = [];
@@ -41,14 +53,21 @@ function* choose(sql: SqlPort, request: TxnRequest, view: ReadView): Generator<v
     if (operation.kind === 'range') operations.push(operation);
     else {
       assert(operation.kind === 'txn', 'a txn that only reads has ranges and others of its kind');
-      operations.push({ kind: 'txn', chosen: yield* choose(sql, operation.request, view) });
+      const chosen = yield* choose(sql, operation.request, comparing);
+      if (chosen === null) return null;
+      operations.push({ kind: 'txn', chosen });
     }
   }
   return { succeeded, operations };
 }
 
-/** Decides as `compareHolds` does. */
-function* holds(sql: SqlPort, compare: Compare, { pace, asOf, current }: ReadView): Generator<void, boolean, void> {
+/** Decides as `compareHolds` does. Null: that looks at too much. */
+function* holds(
+  sql: SqlPort,
+  compare: Compare,
+  { view: { pace, asOf, current }, compared }: Comparing,
+): Generator<void, boolean | null, void> {
+  let isTooMuch = false;
   let some = false;
   let all = true;
   const scan = {
@@ -63,8 +82,10 @@ function* holds(sql: SqlPort, compare: Compare, { pace, asOf, current }: ReadVie
   yield* eachPair(sql, scan, (pair) => {
     some = true;
     all = pairHolds(compare, pair);
-    return all;
+    isTooMuch = !compared.look(pair.value.byteLength);
+    return all && !isTooMuch;
   });
+  if (isTooMuch) return null;
   return some ? all : compare.target !== 'value' && pairHolds(compare, null);
 }
 
