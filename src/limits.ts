@@ -703,6 +703,14 @@ export const callElementsMax = 65_536;
  * gone.
  */
 export const frameAnswerSoonMs = 50;
+/** One message of a session: the largest call fits, with others beside it. */
+export const sessionMessageBytesMax = 8 * 1_048_576;
+/**
+ * Frames of one message: as many calls as a session has, and credentials beside them. Each takes more than its bytes.
+ */
+export const sessionFramesMax = 20_000;
+/** Calls of one session that are under way, in bytes: what clients send is in memory until it was done. */
+export const sessionCallBytesMax = 16 * 1_048_576;
 /** Calls of one session that are not answered: those that are refused beyond are the client's own fault. */
 export const sessionCallsMax = 10_000;
 /** Sessions of a replica: with the sockets that watch or carry calls they stay within the platform's 32,768. */

@@ -3,6 +3,7 @@
 
 import { unreachable } from '../base/assert.ts';
 import { BinaryReader, BinaryWriter, MalformedBytesError } from '../base/binary.ts';
+import { sessionFramesMax } from '../limits.ts';
 import type { Credentials, FailureData } from '../model/calls.ts';
 import { readFailure, writeFailure } from './failure-codec.ts';
 
@@ -74,8 +75,10 @@ function decodeFrames<Frame>(
 ): readonly Frame[] | null {
   const frames: Frame[] = [];
   const message = new BinaryReader(bytes);
+  let count = 0;
   try {
     while (message.remaining > 0) {
+      if (++count > sessionFramesMax) return null;
       const reader = new BinaryReader(message.bytes());
       const frame = read(reader, reader.byte());
       if (frame !== null) frames.push(frame);

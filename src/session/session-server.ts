@@ -5,10 +5,13 @@ import { unreachable } from '../base/assert.ts';
 import {
   answerPieceBytes,
   requestTimeoutMs,
+  sessionCallBytesMax,
   sessionCallsMax,
   sessionCreditBytesMax,
   sessionHandlesMax,
+  sessionFramesMax,
   sessionMessageBytes,
+  sessionMessageBytesMax,
 } from '../limits.ts';
 import type { CallAnswer, Credentials, FailureData, ResponseHeader, StoreCall } from '../model/calls.ts';
 import type { Caller } from '../model/store.ts';
@@ -59,6 +62,9 @@ export type SessionServerPort = {
   readonly released: (handle: number) => void;
 };
 
+/** An answer up to this goes without credit: that a write was done, or why it was not. */
+const uncreditedBytesMax = 512;
+
 type Handle = SessionIdentity;
 type CallFrame = Extract<ClientFrame, { readonly kind: 'call' }>;
 /** `cancel` null: the call has not begun, for want of credit. */
@@ -81,6 +87,9 @@ export class SessionServer {
   /** The bytes that were sent, and for which the client has given no new credit. */
   #unread = 0;
   #largeBytes = 0;
+  #frameBytes = 0;
+  /** Of calls that are under way. */
+  #callBytes = 0;
   #flushing = false;
   #ended = false;
 
@@ -94,10 +103,13 @@ export class SessionServer {
 
   message(bytes: Uint8Array): void {
     if (this.#ended) return;
+    if (bytes.byteLength > sessionMessageBytesMax) {
+      return this.#refuse(`a message has at most ${sessionMessageBytesMax} bytes`);
+    }
     const frames = decodeClientMessage(bytes);
-    if (frames === null) return this.#refuse('a message is frames, each behind its length');
+    if (frames === null) return this.#refuse(`a message is at most ${sessionFramesMax} frames, each behind its length`);
     if (this.#processId === null && frames[0]?.kind !== 'hello') return this.welcome();
-    for (const frame of frames) this.#take(frame);
+    for (const frame of frames) this.#take(ownBytes(frame, bytes));
     this.#port.begun();
   }
 
@@ -126,6 +138,7 @@ export class SessionServer {
     this.#waiting.clear();
     this.#frames = [];
     this.#large = [];
+    this.#callBytes = 0;
     this.#port.hold(0);
   }
 
@@ -140,8 +153,7 @@ export class SessionServer {
     if (this.#ended) return;
     this.#send({ kind: 'goAway', failure });
     this.#flush();
-    this.#port.close(failure);
-    this.closed();
+    if (!this.#ended) this.#end(failure);
   }
 
   #take(frame: ClientFrame): void {
@@ -196,8 +208,13 @@ export class SessionServer {
     // The client asks again for a call that is under way, which is answered once.
     if (this.#calls.has(frame.id)) return;
     if (this.#calls.size >= sessionCallsMax) return this.#fail(frame.id, { kind: 'overloaded' });
+    const callBytes = frame.call.byteLength;
+    if (this.#callBytes + callBytes > sessionCallBytesMax) return this.#fail(frame.id, { kind: 'overloaded' });
+    const lacking = this.#port.hold(this.#held + callBytes);
+    if (lacking !== null) return this.#fail(frame.id, lacking);
     const lateAtMs = this.#port.nowMs() + Math.min(frame.deadlineMs, requestTimeoutMs);
     const call: UnderWay = { frame, lateAtMs, cancel: null };
+    this.#callBytes += callBytes;
     this.#calls.set(frame.id, call);
     if (this.#mayBegin) this.#begin(call);
     else this.#waiting.add(frame.id);
@@ -228,7 +245,7 @@ export class SessionServer {
     }
     const facts: SessionCallFacts = {
       caller: identity.caller,
-      writeId: `${this.#processId ?? ''}.${id.toString(36)}`,
+      writeId: `s.${this.#processId ?? ''}.${id.toString(36)}`,
       failedLeader,
       suspectedLeader,
       mayBeAlone,
@@ -244,10 +261,11 @@ export class SessionServer {
   #settle(id: number, call: StoreCall, answer: CallAnswer): void {
     if (!this.#calls.has(id) || this.#ended) return;
     const bytes = encodeAnswer(answer);
-    if (bytes.byteLength <= answerPieceBytes) return this.#answer(id, bytes);
+    const isSmall = bytes.byteLength <= (this.#credit > this.#frameBytes ? answerPieceBytes : uncreditedBytesMax);
+    if (isSmall) return this.#answer(id, bytes);
     const lacking = this.#port.hold(this.#held + bytes.byteLength);
     if (lacking !== null) return this.#fail(id, unheld(call, lacking));
-    this.#calls.delete(id);
+    this.#takeCall(id);
     this.#largeBytes += bytes.byteLength;
     this.#large.push({ id, bytes, offset: 0 });
     this.#flushSoon();
@@ -259,14 +277,20 @@ export class SessionServer {
   }
 
   #answer(id: number, answer: Uint8Array): void {
-    this.#calls.delete(id);
+    this.#takeCall(id);
     this.#send({ kind: 'answer', id, answer });
+  }
+
+  /** The call is under way no more. undefined: it was not. */
+  #takeCall(id: number): UnderWay | undefined {
+    const call = this.#calls.get(id);
+    if (this.#calls.delete(id)) this.#callBytes -= call?.frame.call.byteLength ?? 0;
+    return call;
   }
 
   /** The call leaves its queue at once. A write that is on its way may still be done. */
   #cancel(id: number): void {
-    const call = this.#calls.get(id);
-    this.#calls.delete(id);
+    const call = this.#takeCall(id);
     this.#waiting.delete(id);
     call?.cancel?.();
     const unsent = this.#large.findIndex((large) => large.id === id && large.offset === 0);
@@ -278,7 +302,9 @@ export class SessionServer {
   // What is sent
 
   #send(frame: ServerFrame): void {
-    this.#frames.push(encodeServerFrame(frame));
+    const bytes = encodeServerFrame(frame);
+    this.#frames.push(bytes);
+    this.#frameBytes += bytes.byteLength;
     this.#flushSoon();
   }
 
@@ -302,6 +328,8 @@ export class SessionServer {
       this.#port.send(message);
     }
     this.#port.hold(this.#held);
+    // Frames that need no credit are short, but a client may go on asking for them and read none.
+    if (this.#credit < -sessionCreditBytesMax) this.#end({ kind: 'memoryFull', of: 'key' });
   }
 
   /** Small frames go first, then one part of a large answer if there is credit for it. */
@@ -316,6 +344,7 @@ export class SessionServer {
       count++;
     }
     this.#frames.splice(0, count);
+    this.#frameBytes -= bytes;
     const large = this.#large[0];
     if (large !== undefined && this.#credit - bytes > 0) frames.push(this.#nextPart(large));
     return frames;
@@ -346,14 +375,23 @@ export class SessionServer {
   }
 
   get #held(): number {
-    return this.#unread + this.#largeBytes;
+    return this.#unread + this.#largeBytes + this.#callBytes;
   }
 
   #refuse(detail: string): void {
-    const failure = { kind: 'badRequest', detail };
+    this.#end({ kind: 'badRequest', detail });
+  }
+
+  #end(failure: FailureData): void {
     this.#port.close(failure);
     this.closed();
   }
+}
+
+/** A short call in a long message is copied, so that it does not keep the message in memory. */
+function ownBytes(frame: ClientFrame, message: Uint8Array): ClientFrame {
+  if (frame.kind !== 'call' || frame.call.byteLength * 4 >= message.byteLength) return frame;
+  return { ...frame, call: frame.call.slice() };
 }
 
 /** A write was done, even if its answer may not be held. */

@@ -4,11 +4,14 @@ import { assert } from '../../src/base/assert.ts';
 import { emptyBytes, utf8 } from '../../src/base/bytes.ts';
 import {
   answerPieceBytes,
+  sessionCallBytesMax,
   sessionCallsMax,
   sessionCreditBytes,
   sessionCreditBytesMax,
+  sessionFramesMax,
   sessionHandlesMax,
   sessionMessageBytes,
+  sessionMessageBytesMax,
   sessionReconnectMs,
   sessionSilentMs,
 } from '../../src/limits.ts';
@@ -72,6 +75,19 @@ function callFrame(id: number, handle: number, call: StoreCall = read('a')): Cli
 
 function declareFrame(handle: number): ClientFrame {
   return { kind: 'declare', handle, credentials: good };
+}
+
+/** How often a session was closed that got this message. */
+function timesClosed(message: Uint8Array): number {
+  const { pair } = open();
+  pair.server?.message(message);
+  pair.run(roundTripMs);
+  return pair.closedWith.length;
+}
+
+/** One frame of an unknown kind. */
+function longMessage(bytes: number): Uint8Array {
+  return encodeMessage([new Uint8Array(bytes - 4).fill(99)]);
 }
 
 function helloFrame(credit: number): ClientFrame {
@@ -175,7 +191,7 @@ describe('SESSION-4: an object that woke says so, and its client declares what i
     const next = pair.ask(read('b'), { id: 2, handle });
     pair.run(3 * roundTripMs);
     expect(framesTo(pair)).toEqual(['welcome']);
-    expect(pair.begun.map(({ facts }) => facts.writeId.split('.')[1])).toEqual(['1', '1', '2']);
+    expect(pair.begun.map(({ facts }) => facts.writeId.split('.').at(-1))).toEqual(['1', '1', '2']);
     for (const { answer } of pair.begun.slice(1)) answer(answerOf('awake'));
     pair.run(roundTripMs);
     expect([asked.answer, next.answer]).toEqual([answerOf('awake'), answerOf('awake')]);
@@ -249,6 +265,8 @@ describe('SESSION-6: nothing is sent, and no call begun, beyond the credit that 
     for (let credits = 0; credits < 20; credits++) say(pair, { kind: 'credit', bytes: 4 * answerPieceBytes });
     expect(framesTo(pair).filter((kind) => kind === 'answer').length).toBe(2);
     expect(pair.begun.length).toBe(3);
+    pair.begun[2]?.answer(answerOf('last'));
+    pair.run(roundTripMs);
     say(pair, { kind: 'credit', bytes: 4 * answerPieceBytes });
     expect(pair.held).toBe(0);
   });
@@ -263,6 +281,32 @@ describe('SESSION-6: nothing is sent, and no call begun, beyond the credit that 
       expect(asked.answer?.kind).toBe('answered');
     }
     expect(pair.held).toBeLessThan(sessionCreditBytes);
+  });
+
+  it('nor are answers that are not large, however many calls had begun', () => {
+    const { pair } = open();
+    say(pair, helloFrame(answerPieceBytes));
+    say(pair, ...Array.from({ length: 100 }, (_, place) => callFrame(place + 1, 1)));
+    for (const { answer } of pair.begun) answer(answerOf(answerPieceBytes / 2));
+    pair.run(roundTripMs);
+    const sent = pair.toClient.reduce((bytes, message) => bytes + message.byteLength, 0);
+    expect(sent).toBeLessThan(3 * answerPieceBytes);
+    expect(pair.held).toBeGreaterThan(45 * answerPieceBytes);
+    for (let credits = 0; credits < 100; credits++) say(pair, { kind: 'credit', bytes: answerPieceBytes });
+    expect(framesTo(pair).length).toBe(100);
+  });
+
+  it('and a client that asks on, and reads none of what needs no credit, is left', () => {
+    const { pair } = open();
+    say(pair, helloFrame(0));
+    pair.silent = true;
+    const pings = Array.from({ length: sessionFramesMax }, (): ClientFrame => ({ kind: 'ping', number: 2 ** 50 }));
+    const message = encodeMessage(pings.map(encodeClientFrame));
+    for (let asked = 0; asked < 1_000 && pair.closedWith.length === 0; asked++) {
+      pair.server?.message(message);
+      pair.run(1);
+    }
+    expect(pair.closedWith).toEqual([{ kind: 'memoryFull', of: 'key' }]);
   });
 
   it('an answer for which there is no memory is refused; what a write did is not told', () => {
@@ -295,6 +339,30 @@ describe('SESSION-7: a session has sessionCallsMax calls and sessionHandlesMax h
     expect(pair.closedWith).toEqual([]);
     say(pair, declareFrame(sessionHandlesMax + 1));
     expect(pair.closedWith.map(({ kind }) => kind)).toEqual(['badRequest']);
+  });
+
+  it('bytes of calls', () => {
+    const { pair } = open();
+    const value = new Uint8Array(sessionCallBytesMax / 16);
+    const request = { key: utf8('k'), value, lease: noLease, previous: false, ignoreValue: false, ignoreLease: false };
+    const put: StoreCall = { kind: 'write', writeId: null, operation: { kind: 'put', request } };
+    for (let id = 1; id <= 16; id++) say(pair, callFrame(id, 1, put));
+    expect(pair.begun.length).toBe(15);
+    expect(framesTo(pair)).toEqual(['answer']);
+    expect(pair.held).toBeGreaterThan(15 * value.byteLength);
+    for (const { answer } of pair.begun) answer(answerOf('done'));
+    pair.run(roundTripMs);
+    say(pair, callFrame(17, 1, put));
+    expect(pair.begun.length).toBe(16);
+  });
+
+  it('bytes and frames of a message', () => {
+    const ping = encodeClientFrame({ kind: 'ping', number: 1 });
+    expect(timesClosed(encodeMessage(Array.from({ length: sessionFramesMax }, () => ping)))).toBe(0);
+    expect(timesClosed(encodeMessage(Array.from({ length: sessionFramesMax + 1 }, () => ping)))).toBe(1);
+    expect(longMessage(sessionMessageBytesMax).byteLength).toBe(sessionMessageBytesMax);
+    expect(timesClosed(longMessage(sessionMessageBytesMax))).toBe(0);
+    expect(timesClosed(longMessage(sessionMessageBytesMax + 1))).toBe(1);
   });
 
   it('credit', () => {
