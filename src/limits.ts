@@ -682,6 +682,10 @@ export const peerUrlsBytesMax = 8_192;
 export const dumpPartBytes = 32_768;
 /** The characters of a tenant's name: one label of DNS. */
 export const tenantNameCharactersMax = 63;
+/** The characters of an access key's name, which its owner chooses for people to read. */
+export const accessKeyNameCharactersMax = 63;
+/** 30 days. Whoever needs longer to bring a rotated key to every client makes a second key instead. */
+export const accessKeyOverlapSecondsMax = 2_592_000;
 /** Ten years. An access key that is to live longer has no expiry. */
 export const accessKeyLifeSecondsMax = 315_360_000;
 /** RFC 6455, 5.5: a control frame holds 125 bytes, two of which are the close code. */

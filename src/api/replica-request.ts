@@ -16,6 +16,9 @@ export type AccessKeys =
   | { readonly kind: 'keys'; readonly keys: readonly AccessKey[] }
   | { readonly kind: 'failed'; readonly failure: StoreFailure };
 
+/** What a key is told of itself. */
+export type OwnAccess = { readonly kind: 'key'; readonly accessKey: AccessKey; readonly isSuspended: boolean };
+
 /** What one replica does with its own object, whichever replica leads. Each of these requests may be repeated. */
 type ObjectRequests = {
   /** Makes the object a replica of a group that begins. */
@@ -39,10 +42,15 @@ type GroupRequests = {
   /** Applies an operation of the tenant's administrators. `writeId` names it over all attempts. */
   administer: {
     readonly says: { readonly writeId: string; readonly caller: Caller; readonly operation: Operation };
-    readonly answer: Outcome;
+    readonly answer: Outcome | FailedChange;
   };
   /** The access keys of the tenant, for a caller who may manage them. */
   accessKeys: { readonly says: { readonly caller: Caller }; readonly answer: AccessKeys };
+  /** The access key of this id, for whoever has it. */
+  whoami: {
+    readonly says: { readonly id: string };
+    readonly answer: OwnAccess | { readonly kind: 'failed'; readonly failure: StoreFailure };
+  };
   /** The replicas of the group, as its leader knows them. */
   replicas: { readonly says: object; readonly answer: GroupReplicas };
   /** `number` is that of the next replica, so that a repeated request adds no second one. */

@@ -20,7 +20,7 @@ import {
   writesUnsureBytesMax,
 } from '../limits.ts';
 import type { Command, Operation, RevisionEvents, StoreFailure } from '../model/store.ts';
-import { commandBytes, encodeCommands } from '../mvcc/codec/command-codec.ts';
+import { commandBytes, encodeCommands, levelNeeded } from '../mvcc/codec/command-codec.ts';
 import { mayDeleteMany } from '../mvcc/large-delete.ts';
 import { type AnswerWithoutLog, type Applied, Store } from '../mvcc/store.ts';
 import type { WorkLimits } from '../mvcc/work-budget.ts';
@@ -28,7 +28,7 @@ import type { Configuration } from '../raft/configuration.ts';
 import { Raft } from '../raft/raft.ts';
 import type { Effects } from '../raft/types.ts';
 import type { SqlPort } from '../base/sql-port.ts';
-import { groupLevel, groupLevelMax } from '../model/levels.ts';
+import { groupLevel, groupLevelMax, groupLevelMin } from '../model/levels.ts';
 import { type Answer, CommittedEntries } from './committed-entries.ts';
 import type { DriverListener, DriverPort } from './driver-port.ts';
 import { needsSecondLevel, type PeerMessage } from './envelope.ts';
@@ -257,6 +257,10 @@ export class Driver {
     const { settle } = write;
     if (this.#halted !== null) return settle({ kind: 'halted', reason: this.#halted });
     if (this.#raft.role !== 'leader') return settle({ kind: 'notLeader', leader: this.#raft.leader });
+    const { operation } = write.request;
+    if (!this.knowsOperation(operation)) {
+      return settle({ kind: 'refused', failure: { kind: 'operationNotServed', operation: operation.kind } });
+    }
     const answer = this.#answerWithoutLog(write);
     if (answer === null) this.#enqueue(write);
     else if (answer.kind === 'refused' && !isOfUnknownKey(answer.failure)) settle(answer);
@@ -264,20 +268,26 @@ export class Driver {
   }
 
   #enqueue(write: Write): void {
-    const untaken = this.#proposals.enqueue(this.#knowsDigests ? write : withoutDigest(write));
+    const untaken = this.#proposals.enqueue(this.#knows(groupLevel.third) ? write : withoutDigest(write));
     if (untaken !== null) return write.settle(untaken);
     if (write.quiet !== true) this.#quietTicks = 0;
   }
 
   /**
-   * True: the group is surely at level 3 when an entry that is proposed now is applied. That is known once all entries
+   * True: the group is surely at this level when an entry that is proposed now is applied. That is known once all entries
    * of earlier leaders are applied, and while this leader proposes no other level.
    */
-  get #knowsDigests(): boolean {
+  #knows(level: number): boolean {
     const { term, lastIndex } = this.#raft;
     if (this.#leadsSince?.term !== term) this.#leadsSince = { term, index: lastIndex };
     const isKnown = this.store.appliedIndex >= this.#leadsSince.index && !this.#levelUnderWay;
-    return isKnown && this.store.level >= groupLevel.third;
+    return isKnown && this.store.level >= level;
+  }
+
+  /** Whether the group is of the level that the operation needs. */
+  knowsOperation(operation: Operation): boolean {
+    const level = levelNeeded(operation);
+    return level === groupLevelMin || this.#knows(level);
   }
 
   /** The answer to a write that need not be in the log; null: the log decides. */

@@ -22,6 +22,7 @@ import { Provisioning } from './provisioning.ts';
 import { settingsFaults } from './settings.ts';
 import { StoreCalls } from './store-calls.ts';
 import { tenantRoutes } from './tenant-routes.ts';
+import { whoami } from './whoami.ts';
 
 export function createApp(env: Env): Hono {
   const signatures = new Signatures(env.SERVICE_SECRET ?? '');
@@ -59,6 +60,8 @@ export function createApp(env: Env): Hono {
     );
   }
 
+  const isOperator = (text: string): boolean => isOperatorToken(env, text);
+  app.all('/v1/whoami', ({ req }) => whoami(req.raw, { keys, groups, isOperatorToken: isOperator }));
   app.route('/v1/tenants', tenantRoutes({ env, directory, keys, groups, provisioning }));
   app.get('/healthz', (context) =>
     all.length === 0 ? context.text('ok\n') : context.text(`not set up: ${all.join('; ')}\n`, 503),

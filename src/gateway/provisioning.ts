@@ -9,7 +9,8 @@
 
 import type { LocationHint } from '../model/locations.ts';
 import { deletionCallsMax } from '../limits.ts';
-import type { AccessKey, Caller, Operation, Outcome } from '../model/store.ts';
+import type { GroupAnswer } from '../api/replica-request.ts';
+import type { AccessKey, Caller, Operation } from '../model/store.ts';
 import type { Directory, PlacedReplica, Tenant } from '../tenants/directory.ts';
 import { type KeyRing, newId } from '../tenants/key-text.ts';
 import { askObject, groupCall } from './ask-replica.ts';
@@ -18,9 +19,10 @@ import type { ReplicaStub } from './env.ts';
 import type { GroupRouter } from './group-router.ts';
 
 export type Provisioned = { readonly tenant: Tenant; readonly key: string };
+export type Administered = GroupAnswer<'administer'>;
 export type NewTenant = { readonly name: string; readonly placement: readonly LocationHint[] };
-export type NewAccessKey = Pick<AccessKey, 'role' | 'prefix' | 'expiresAtMs'>;
-export type IssuedKey = { readonly accessKey: AccessKey; readonly key: string; readonly outcome: Outcome };
+export type NewAccessKey = Pick<AccessKey, 'name' | 'role' | 'prefix' | 'expiresAtMs'>;
+export type IssuedKey = { readonly accessKey: AccessKey; readonly key: string; readonly outcome: Administered };
 
 export class Provisioning {
   readonly #directory: Directory;
@@ -52,7 +54,7 @@ export class Provisioning {
     }
     try {
       await Promise.all(replicas.map((replica) => this.#provisionReplica(tenant, replica)));
-      const access = { role: 'admin', prefix: new Uint8Array(0), expiresAtMs: null } as const;
+      const access = { name: '', role: 'admin', prefix: new Uint8Array(0), expiresAtMs: null } as const;
       const key = await this.issueKey({ tenant: tenant.id, caller: { kind: 'service' }, access, nowMs });
       if (key.kind !== 'done' || key.value.outcome.kind === 'failed') throw new Error('the first key was not stored');
       if (!(await this.#directory.setReady(tenant.id))) throw new Error('the tenant was deleted while it was made');
@@ -107,7 +109,35 @@ export class Provisioning {
     return { kind: 'done', value: { accessKey, key, outcome: routed.value } };
   }
 
-  administer(tenant: string, caller: Caller, operation: Operation): Promise<Routed<Outcome>> {
+  /** Makes a key with the rights of `former`, which ends after the overlap. */
+  async rotateKey(request: {
+    readonly tenant: string;
+    readonly caller: Caller;
+    readonly former: AccessKey;
+    readonly overlapMs: number;
+    readonly nowMs: number;
+  }): Promise<Routed<IssuedKey>> {
+    const { tenant, caller, former, nowMs } = request;
+    const lifeMs = former.expiresAtMs === null ? null : former.expiresAtMs - former.createdAtMs;
+    const accessKey: AccessKey = {
+      ...former,
+      id: newId(),
+      createdAtMs: nowMs,
+      expiresAtMs: lifeMs === null ? null : nowMs + lifeMs,
+    };
+    const operation = {
+      kind: 'rotateAccessKey',
+      id: former.id,
+      endsAtMs: nowMs + request.overlapMs,
+      accessKey,
+    } as const;
+    const routed = await this.administer(tenant, caller, operation);
+    if (routed.kind !== 'done') return routed;
+    const key = this.#keys.issue({ tenant, keyId: accessKey.id });
+    return { kind: 'done', value: { accessKey, key, outcome: routed.value } };
+  }
+
+  administer(tenant: string, caller: Caller, operation: Operation): Promise<Routed<Administered>> {
     const writeId = `s:${newId()}`;
     return this.#groups.route(tenant, groupCall('hedged', { kind: 'administer', writeId, caller, operation }));
   }

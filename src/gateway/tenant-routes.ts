@@ -5,6 +5,7 @@ import { type Context, Hono } from 'hono';
 import { type Failure, failureResponse } from '../api/errors/errors.ts';
 import {
   parseAccessKeyCreation,
+  parseAccessKeyRotation,
   parseTenantChange,
   parseTenantCreation,
   type TenantCreation,
@@ -65,6 +66,7 @@ export function tenantRoutes(options: TenantRoutesOptions): Hono {
   });
   on('/:id/replicas/:number', { DELETE: (request) => routes.removeReplica(request) });
   on('/:id/keys', { GET: (request) => routes.listKeys(request), POST: (request) => routes.createKey(request) });
+  on('/:id/keys/:keyId/rotate', { POST: (request) => routes.rotateKey(request) });
   on('/:id/keys/:keyId', { DELETE: (request) => routes.revokeKey(request) });
   return app;
 }
@@ -205,16 +207,40 @@ class TenantRoutes {
       const { body } = read;
       const parsed = parseAccessKeyCreation(new Uint8Array(body));
       if (parsed.kind === 'bad') return refused(parsed.failure);
-      const { role, prefix, expiresInSeconds } = parsed.value;
+      const { name, role, prefix, expiresInSeconds } = parsed.value;
       const nowMs = Date.now();
       const expiresAtMs = expiresInSeconds === null ? null : nowMs + expiresInSeconds * 1000;
-      const access = { role, prefix, expiresAtMs };
+      const access = { name, role, prefix, expiresAtMs };
       const routed = await this.#options.provisioning.issueKey({ tenant: request.id, caller, access, nowMs });
       if (routed.kind !== 'done') return unrouted(request.id, routed);
       const { accessKey, key, outcome } = routed.value;
       if (outcome.kind === 'failed') return refused(outcome.failure);
       await this.#record(actorOf(caller), 'key.create', request.id, `${accessKey.id} ${role}`);
       const headers = { location: `/v1/tenants/${request.id}/keys/${accessKey.id}` };
+      return Response.json({ ...accessKeyJson(accessKey), key }, { status: 201, headers });
+    });
+  }
+
+  async rotateKey(request: TenantRequest): Promise<Response> {
+    return this.#withCaller(request, async (caller) => {
+      const { id, keyId } = request;
+      const read = await readBody(request.raw, tenantBody);
+      if (read.kind === 'failed') return refused(read.failure);
+      const parsed = parseAccessKeyRotation(new Uint8Array(read.body));
+      if (parsed.kind === 'bad') return refused(parsed.failure);
+      const listed = await this.#options.groups.route(id, groupCall('hedged', { kind: 'accessKeys', caller }));
+      if (listed.kind !== 'done') return unrouted(id, listed);
+      if (listed.value.kind === 'failed') return refused(listed.value.failure);
+      const former = listed.value.keys.find((key) => key.id === keyId);
+      if (former === undefined) return refused({ kind: 'accessKeyNotFound', id: idForm.test(keyId) ? keyId : null });
+      const [overlapMs, nowMs] = [parsed.value * 1000, Date.now()];
+      const rotation = { tenant: id, caller, former, overlapMs, nowMs };
+      const routed = await this.#options.provisioning.rotateKey(rotation);
+      if (routed.kind !== 'done') return unrouted(id, routed);
+      const { accessKey, key, outcome } = routed.value;
+      if (outcome.kind === 'failed') return refused(outcome.failure);
+      await this.#record(actorOf(caller), 'key.rotate', id, `${keyId} to ${accessKey.id}`);
+      const headers = { location: `/v1/tenants/${id}/keys/${accessKey.id}` };
       return Response.json({ ...accessKeyJson(accessKey), key }, { status: 201, headers });
     });
   }

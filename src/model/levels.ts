@@ -17,10 +17,15 @@ export const groupLevel = {
    * remembered with a digest of its request. The store has format 4.
    */
   third: 3,
+  /**
+   * An access key has a name, is rotated (`rotateAccessKey`), and a tenant is suspended (`suspension`). The store is of
+   * format 5.
+   */
+  fourth: 4,
 } as const;
 
 export const groupLevelMin: number = groupLevel.first;
-export const groupLevelMax: number = groupLevel.third;
+export const groupLevelMax: number = groupLevel.fourth;
 
 export function isKnownLevel(level: number): boolean {
   return Number.isInteger(level) && level >= groupLevelMin && level <= groupLevelMax;

@@ -79,6 +79,8 @@ export type CompactRequest = { readonly revision: number };
 export type AccessRole = 'admin' | 'write' | 'read';
 export type AccessKey = {
   readonly id: string;
+  /** What its owner calls it; empty: nothing. */
+  readonly name: string;
   readonly role: AccessRole;
   readonly prefix: Uint8Array;
   /** Milliseconds since 1970. Null: never. */
@@ -170,9 +172,25 @@ export type LearnerOperation = {
  */
 export type GroupLevelOperation = { readonly kind: 'groupLevel'; readonly level: number };
 
+/** What groups know since level 4. */
+export type TenantOperation =
+  /**
+   * Makes `accessKey`, which has the rights of the key `id`, and ends that key at `endsAtMs`, or sooner if it was to
+   * end sooner. A key is rotated once.
+   */
+  | {
+      readonly kind: 'rotateAccessKey';
+      readonly id: string;
+      readonly endsAtMs: number;
+      readonly accessKey: AccessKey;
+    }
+  /** Proposed by the service: while a tenant is suspended, the service alone may do anything. */
+  | { readonly kind: 'suspension'; readonly isSuspended: boolean };
+
 /** The operations that change the store. Reads are not among them: they never enter the log. */
 export type Operation =
   | LeaseOperation
+  | TenantOperation
   | LearnerOperation
   | AuthOperation
   | AlarmOperation
@@ -316,6 +334,10 @@ export type StoreFailure =
   | { readonly kind: 'tooManyAccessKeys'; readonly max: number }
   /** The id was given to another access key before. */
   | { readonly kind: 'accessKeyExists' }
+  /** The key cannot be rotated: it was rotated before, was revoked or has expired, or there is no such key. */
+  | { readonly kind: 'accessKeyEnding' }
+  /** The operator has suspended the tenant. */
+  | { readonly kind: 'tenantSuspended' }
   /** The access key of the caller is unknown, revoked or past its expiry. */
   | { readonly kind: 'unauthenticated'; readonly reason: 'unknown' | 'revoked' | 'expired' }
   /**

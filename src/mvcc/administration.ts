@@ -18,6 +18,7 @@ import { Downgrade } from './downgrade.ts';
 import { type LeaseChange, Leases } from './leases.ts';
 import { type Answered, answerQuery } from './queries.ts';
 import { rangeShape } from './request-shape.ts';
+import { Suspension } from './suspension.ts';
 import { operationShape } from './txn-shape.ts';
 
 type AccessKeyOperation = Extract<Operation, { readonly kind: 'createAccessKey' | 'revokeAccessKey' }>;
@@ -48,20 +49,27 @@ export class Administration {
   readonly leases: Leases;
   readonly alarms: Alarms;
   readonly authority: Authority;
+  readonly suspension: Suspension;
   readonly #sql: SqlPort;
   readonly #auth: AuthTables;
   readonly #downgrade: Downgrade;
   readonly #learnerSlot: LearnerSlot;
 
-  constructor(sql: SqlPort) {
+  constructor(sql: SqlPort, level: number) {
     this.#sql = sql;
-    this.accessKeys = new AccessKeys(sql);
+    this.accessKeys = new AccessKeys(sql, level);
+    this.suspension = new Suspension(sql, level);
     this.leases = new Leases(sql);
     this.alarms = new Alarms(sql);
     this.#auth = new AuthTables(sql);
-    this.authority = new Authority(this.accessKeys, this.#auth, this.leases);
+    this.authority = new Authority(this.accessKeys, this.#auth, this.leases, this.suspension);
     this.#downgrade = new Downgrade(sql);
     this.#learnerSlot = new LearnerSlot(sql);
+  }
+
+  levelChanged(level: number): void {
+    this.accessKeys.levelChanged(level);
+    this.suspension.levelChanged(level);
   }
 
   get downgradeAnnounced(): boolean {
@@ -142,6 +150,11 @@ export class Administration {
         return outcomeOf(this.accessKeys.create(operation.accessKey, atMs), 'createAccessKey', revision);
       case 'revokeAccessKey':
         return { kind: 'revokeAccessKey', revision, existed: this.accessKeys.revoke(operation.id) };
+      case 'rotateAccessKey':
+        return outcomeOf(this.accessKeys.rotate(operation, atMs), 'done', revision);
+      case 'suspension':
+        this.suspension.change(operation.isSuspended);
+        return { kind: 'done', revision };
       case 'authEnable':
       case 'authDisable':
       case 'userAdd':

@@ -25,7 +25,7 @@ export class UnknownStoreFormat extends Error {
 }
 
 /** The newest format that this code knows. A store written by a newer version is not opened. */
-export const schemaFormat = 4;
+export const schemaFormat = 5;
 
 /**
  * The format of a store at each level of its group: replicas that go back to code of a lower level must be able to open
@@ -35,6 +35,7 @@ const formatOfLevel: Readonly<Record<number, number>> = {
   [groupLevel.first]: 2,
   [groupLevel.second]: 3,
   [groupLevel.third]: 4,
+  [groupLevel.fourth]: 5,
 };
 
 /** Rows of `head` and `superseded` stay well under a quarter of a page, so that trees stay flat. */
@@ -68,7 +69,8 @@ const firstTables = [
   `CREATE TABLE batches (last_revision INTEGER NOT NULL, log_index INTEGER NOT NULL, part INTEGER NOT NULL,
     writes_total INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (last_revision, log_index, part)) WITHOUT ROWID`,
 
-  // state: 0 may be used, 1 revoked. Times in milliseconds since 1970.
+  // state: 0 may be used, 1 revoked, 2 (since format 5) rotated: it may be used until it expires. Times in milliseconds
+  // since 1970.
   `CREATE TABLE access_keys (id TEXT PRIMARY KEY, role TEXT NOT NULL, prefix BLOB, expires_at INTEGER,
     created_at INTEGER NOT NULL, state INTEGER NOT NULL) WITHOUT ROWID`,
 ];
@@ -108,6 +110,10 @@ const thirdColumns = [
 // between has none of them.
 const fourthColumns = [['digests', 'ALTER TABLE batches ADD COLUMN digests BLOB']] as const;
 
+// Since format 5: the names of access keys that have one. A store whose format falls loses them: replicas of older code
+// forget keys without them.
+const fifthTables = [`CREATE TABLE access_key_names (id TEXT PRIMARY KEY, name TEXT NOT NULL) WITHOUT ROWID`];
+
 const batchColumns = 'PRAGMA table_info(batches)';
 const selectMeta = 'SELECT value FROM mvcc_meta WHERE name = ?';
 const deleteMeta = 'DELETE FROM mvcc_meta WHERE name = ?';
@@ -118,7 +124,7 @@ const replaceMeta = 'INSERT OR REPLACE INTO mvcc_meta VALUES (?, ?)';
  * users and roles. authSince: the auth revision that every token must have at least. downgrade: the version, as UTF-8;
  * 0: none. learner: the one that was announced; 0: none. commandsUndone: how many threw and were undone. underWay: of
  * an entry that is applied in steps; there is no such row where none is.
- * digestsFrom: the log entry by which the group last came to level 3.
+ * digestsFrom: the log entry by which the group last came to level 3. suspended: 1 or 0, since format 5.
  */
 export type MetaName =
   | 'format'
@@ -132,7 +138,8 @@ export type MetaName =
   | 'learner'
   | 'commandsUndone'
   | 'underWay'
-  | 'digestsFrom';
+  | 'digestsFrom'
+  | 'suspended';
 
 /**
  * Creates the tables of a fresh store, and adds those that an older one lacks. Returns the level of the store's group.
@@ -158,6 +165,12 @@ export function openSchema(sql: SqlPort): number {
 export function changeFormat(sql: SqlPort, level: number): void {
   const format = formatOfLevel[level];
   assert(format !== undefined, `level ${level} has a format`);
+  const former = readMeta(sql, 'format') === null ? 0 : formatOf(sql);
+  if (format >= 5 !== former >= 5) {
+    // A snapshot of a lower format may have left the table there, with its rows.
+    sql.run('DROP TABLE IF EXISTS access_key_names');
+    if (format >= 5) for (const table of fifthTables) sql.run(table);
+  }
   const there = sql.all(batchColumns).map((row) => row[1]);
   for (const [column, statement] of columnsOfFormat(format)) if (!there.includes(column)) sql.run(statement);
   writeMeta(sql, 'format', format);
@@ -172,7 +185,7 @@ export function schemaStatements(format: number): readonly string[] {
   assert(format >= 1 && format <= schemaFormat, `format ${format} is known`);
   if (format < 2) return firstTables;
   const columns = columnsOfFormat(format).map(([, statement]) => statement);
-  return [...firstTables, ...secondTables, ...columns];
+  return [...firstTables, ...secondTables, ...columns, ...(format >= 5 ? fifthTables : [])];
 }
 
 /** An entry is applied in steps from here on. */

@@ -26,6 +26,7 @@ import { isAnswerTo, type Query, type QueryResult } from '../model/queries.ts';
 import { groupLevel } from '../model/levels.ts';
 import { rowsOfWrittenRow } from '../limits.ts';
 import type { SqlPort } from '../base/sql-port.ts';
+import type { FoundKey } from './auth/access.ts';
 import { type AccessNeed, accessOfQuery } from './auth/access-need.ts';
 import { Administration, isQuiet, type WriteRefusal } from './administration.ts';
 import { BatchRecord, Batches, type Hashed } from './batches.ts';
@@ -165,7 +166,7 @@ export class Store {
     // Earlier entries that left no row were applied, too.
     this.#applied = this.#underWay === null ? this.#persisted : logIndex(this.#underWay.index - 1);
     this.#history = new History(sql, this.#batches);
-    this.#administration = new Administration(sql);
+    this.#administration = new Administration(sql, level);
     this.#writes = new RememberedWrites(this.#batches, newest?.writesTotal ?? 0);
     this.#pages = new PageCounts();
     this.#commandsUndone = numberOf(readMeta(sql, 'commandsUndone') ?? 0);
@@ -564,6 +565,15 @@ export class Store {
     return this.#administration.downgradeAnnounced;
   }
 
+  findAccessKey(id: string, nowMs: number): FoundKey {
+    return this.#administration.accessKeys.find(id, nowMs);
+  }
+
+  /** While it is, the service alone may do anything. */
+  get isSuspended(): boolean {
+    return this.#administration.suspension.isSuspended;
+  }
+
   /** The keys that are not revoked, the oldest first. */
   accessKeys(): readonly AccessKey[] {
     return this.#administration.accessKeys.list();
@@ -755,6 +765,7 @@ export class Store {
         return this.#endLeases(this.#endedBy(operation), leases);
       case 'groupLevel':
         this.#level.change(operation.level);
+        this.#administration.levelChanged(operation.level);
         return { outcome: { kind: 'done', revision: this.#revision }, made: [] };
       default:
         return unreachable(operation);

@@ -62,6 +62,8 @@ export function workAtMost(operation: Operation): Work {
     case 'downgradeEnable':
     case 'downgradeCancel':
     case 'learnerChange':
+    case 'rotateAccessKey':
+    case 'suspension':
     case 'groupLevel':
       return few;
     default:

@@ -5,8 +5,9 @@ import type { FailedChange, GroupAnswer, GroupRequest, GroupRequestKind } from '
 import type { AttemptAnswer } from '../api/redirects.ts';
 import type { DoubtedLeaders } from '../api/forwarded.ts';
 import type { GroupReplicas } from '../model/reports.ts';
-import { votersKeptMin } from '../limits.ts';
+import { electionTimeoutTicks, votersKeptMin } from '../limits.ts';
 import { type ReplicaId, replicaId } from '../model/brands.ts';
+import type { Operation } from '../model/store.ts';
 import { placedMembers } from './calls/leader-steps.ts';
 import { addReplica, type Changed, removeReplica } from './member-changes.ts';
 import type { Member } from './member.ts';
@@ -24,7 +25,11 @@ const answers: Answers = {
   administer: async (member, request) => {
     const leader = await leaderFor(member, request);
     if (leader !== member.identity.number) return redirect(member, leader);
-    const { writeId, caller, operation } = request;
+    const { writeId, caller } = request;
+    const operation = withName(request.operation);
+    if (!(await knowsOperation(member, operation))) {
+      return done({ kind: 'failed', failure: { kind: 'groupLevelTooLow', what: operationWords(operation) } });
+    }
     const result = await member.write({ writeId, caller, operation });
     if (result.kind === 'applied') return done(result.outcome);
     if (result.kind === 'refused' || result.kind === 'refusedAlone') {
@@ -41,6 +46,16 @@ const answers: Answers = {
     const { store } = member.driver;
     const failure = store.authorize(request.caller, { kind: 'admin' }, member.nowMs());
     return done(failure === null ? { kind: 'keys', keys: store.accessKeys() } : { kind: 'failed', failure });
+  },
+
+  whoami: async (member, request) => {
+    const leader = await leaderFor(member, request);
+    if (leader === null) return redirect(member, null);
+    if ((await member.read()).kind !== 'ready') return redirect(member, null);
+    const { store } = member.driver;
+    const found = store.findAccessKey(request.id, member.nowMs());
+    if (found.kind === 'refused') return done({ kind: 'failed', failure: found.failure });
+    return done({ kind: 'key', accessKey: found.accessKey, isSuspended: store.isSuspended });
   },
 
   replicas: (member, request) => asLeader(member, request, () => Promise.resolve(done(groupReplicas(member)))),
@@ -67,6 +82,29 @@ export function answerGroupRequest<Kind extends GroupRequestKind>(
 ): Promise<AttemptAnswer<GroupAnswer<Kind>>> {
   const answer: Answers[Kind] = answers[request.kind];
   return answer(member, request);
+}
+
+/** A gateway whose code is of the version before sends no name. */
+function withName(operation: Operation): Operation {
+  if (operation.kind !== 'createAccessKey' || typeof operation.accessKey.name === 'string') return operation;
+  const { accessKey } = operation;
+  return { kind: 'createAccessKey', accessKey: { ...accessKey, name: '' } };
+}
+
+/** A group that has just begun, or was just updated, raises its level within a few ticks. */
+async function knowsOperation(member: Member, operation: Operation): Promise<boolean> {
+  const { driver } = member;
+  for (let ticks = 0; ticks < 2 * electionTimeoutTicks; ticks++) {
+    if (driver.knowsOperation(operation)) return true;
+    if (driver.store.downgradeAnnounced || driver.raft.role !== 'leader') return false;
+    await member.nextTick();
+  }
+  return false;
+}
+
+function operationWords({ kind }: Operation): string {
+  if (kind === 'rotateAccessKey') return 'the rotation of an access key';
+  return kind === 'suspension' ? 'the suspension of a tenant' : 'an access key with a name';
 }
 
 async function asLeader<Value>(

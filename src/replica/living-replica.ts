@@ -5,7 +5,7 @@ import { closeSocket } from '../api/close-frames.ts';
 import type { Failure } from '../api/errors/errors.ts';
 import type { FrameAnswer, FrameCall } from '../api/replica-request.ts';
 import type { Revision } from '../model/brands.ts';
-import type { Command, RevisionEvents } from '../model/store.ts';
+import type { Command, Operation, RevisionEvents } from '../model/store.ts';
 import type { LeaseChange } from '../mvcc/leases.ts';
 import type { FrameSockets } from './calls/call-frames.ts';
 import { answerFrameCall } from './calls/frame-call.ts';
@@ -35,6 +35,14 @@ export type ReplicaParts = {
   /** The memory of this instance can no longer be trusted: the object must reset. */
   readonly broken: (error: unknown) => void;
 };
+
+/** What may end what a caller holds open. */
+const changesKeys: ReadonlySet<Operation['kind']> = new Set<Operation['kind']>([
+  'revokeAccessKey',
+  'rotateAccessKey',
+  'suspension',
+  'authDisable',
+]);
 
 export class LivingReplica implements MemberListener {
   readonly member: Member;
@@ -74,7 +82,7 @@ export class LivingReplica implements MemberListener {
   applied(commands: readonly Command[]): void {
     for (const { operation } of commands) {
       if (operation.kind === 'compact') this.watches.compacted();
-      if (operation.kind === 'revokeAccessKey' || operation.kind === 'authDisable') this.services.open.keysChanged();
+      if (changesKeys.has(operation.kind)) this.services.open.keysChanged();
     }
   }
 

@@ -70,7 +70,7 @@ const timerMsMax = 2_147_483_647;
 
 type Owner = {
   readonly caller: Caller;
-  readonly expiresAtMs: number;
+  expiresAtMs: number;
   readonly calls: Set<OpenCall>;
   readonly counts: Map<OpenKind, number>;
 };
@@ -148,12 +148,18 @@ export class OpenCalls {
     if (!hibernates.has(call.kind)) this.#arm();
   }
 
-  /** An access key was revoked, or the logins without a key have changed: what the callers concerned hold open ends. */
+  /**
+   * An access key was revoked or rotated, the tenant was suspended, or the logins without a key have changed: what the
+   * callers concerned hold open ends.
+   */
   keysChanged(): void {
     for (const owner of this.#owners.values()) {
       const failure = this.#options.keyFailure(owner.caller);
-      if (failure !== null) this.#end(owner, failure);
+      if (failure === null) owner.expiresAtMs = this.#options.expiresAtMs(owner.caller) ?? Number.POSITIVE_INFINITY;
+      else this.#end(owner, failure);
     }
+    this.#findEarliest();
+    this.#arm();
   }
 
   /**
@@ -163,8 +169,6 @@ export class OpenCalls {
   expire(): void {
     if (this.#options.nowMs() < this.#earliestMs) return;
     this.keysChanged();
-    this.#findEarliest();
-    this.#arm();
   }
 
   /**

@@ -165,6 +165,7 @@ export class Replica extends FormerRequests<ReplicaEnv> {
         return this.#living === null ? this.#noMember() : this.#living.answerFrame(request);
       case 'administer':
       case 'accessKeys':
+      case 'whoami':
       case 'replicas':
       case 'addReplica':
       case 'removeReplica':

@@ -34,6 +34,7 @@ export type Audit = {
     /** One of etcd's calls on the group: its path and its body. */
     | 'group.change'
     | 'key.create'
+    | 'key.rotate'
     | 'key.revoke';
   readonly tenantId: string;
   readonly detail: string;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parseCall } from '../../src/api/call.ts';
-import { parseAccessKeyCreation, parseTenantCreation } from '../../src/api/v1/tenants.ts';
+import { parseAccessKeyCreation, parseAccessKeyRotation, parseTenantCreation } from '../../src/api/v1/tenants.ts';
 import { decodeCredential } from '../../src/api/v3/auth.ts';
 import { decodeKeepAlive } from '../../src/api/v3/lease.ts';
 import { decodeWatchRequest } from '../../src/api/v3/watch.ts';
@@ -129,6 +129,7 @@ describe('any bytes', () => {
         decodeCredential(body);
         parseTenantCreation(body);
         parseAccessKeyCreation(body);
+        parseAccessKeyRotation(body);
         new MessageSplitter().push(body);
       }
       expect([...kinds]).toEqual(expect.arrayContaining([...kindsMet]));

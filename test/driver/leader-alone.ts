@@ -54,7 +54,7 @@ export function leaderAlone(sql: SqlPort = new NodeSql()): Driver {
   expect(driver.raft.role).toBe('leader');
   for (const id of ['reader', 'writer', 'revoked']) {
     const role = id === 'reader' ? 'read' : 'write';
-    const accessKey = { id, role, prefix: utf8('a'), createdAtMs: 0, expiresAtMs: null } as const;
+    const accessKey = { id, role, prefix: utf8('a'), createdAtMs: 0, expiresAtMs: null, name: '' } as const;
     write(driver, { kind: 'service' }, `make ${id}`, { kind: 'createAccessKey', accessKey });
   }
   write(driver, { kind: 'service' }, 'revoke', { kind: 'revokeAccessKey', id: 'revoked' });

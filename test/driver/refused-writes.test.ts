@@ -32,7 +32,7 @@ const users: readonly Operation[] = [
 ];
 const writerKey: Operation = {
   kind: 'createAccessKey',
-  accessKey: { id: 'writer', role: 'write', prefix: utf8('a'), createdAtMs: 0, expiresAtMs: null },
+  accessKey: { id: 'writer', role: 'write', prefix: utf8('a'), createdAtMs: 0, expiresAtMs: null, name: '' },
 };
 
 function withUsers(driver: Driver): Driver {

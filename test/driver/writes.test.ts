@@ -4,7 +4,8 @@ import { describe, expect, it } from 'vitest';
 import { leaseId, logIndex } from '../../src/model/brands.ts';
 import { utf8 } from '../../src/base/bytes.ts';
 import { keyBytesMax, logEntryBytesMax } from '../../src/limits.ts';
-import type { AccessRole, Caller, Operation } from '../../src/model/store.ts';
+import { groupLevelMax } from '../../src/model/levels.ts';
+import type { AccessKey, AccessRole, Caller, Operation } from '../../src/model/store.ts';
 import { commandBytes } from '../../src/mvcc/codec/command-codec.ts';
 import type { Driver } from '../../src/driver/driver.ts';
 import type { WriteResult } from '../../src/driver/proposals.ts';
@@ -27,7 +28,10 @@ function commandOf(bytes: number, writeId: string): Operation {
 
 const big = new Uint8Array(1_000_000);
 const key = (id: string, role: AccessRole, expiresAtMs: number | null = null): Operation => {
-  return { kind: 'createAccessKey', accessKey: { id, role, prefix: utf8('a'), createdAtMs: 0, expiresAtMs } };
+  return { kind: 'createAccessKey', accessKey: { ...accessKeyOf(id, role), expiresAtMs } };
+};
+const accessKeyOf = (id: string, role: AccessRole): AccessKey => {
+  return { id, name: '', role, prefix: utf8('a'), createdAtMs: 0, expiresAtMs: null };
 };
 const by = (id: string): Caller => ({ kind: 'accessKey', id });
 
@@ -113,15 +117,44 @@ describe('writes on their way', () => {
         return data instanceof Uint8Array ? data[0] : data;
       };
       versionOfNext();
-      expect(group.replica(1).level).toBe(isNew ? 3 : 2);
+      expect(group.replica(1).level).toBe(isNew ? groupLevelMax : 2);
       expect(versionOfNext()).toBe(isNew ? 4 : 1);
       const operation: Operation = { kind: 'downgradeEnable', targetVersion: '3.6' };
       driver?.write({ writeId: 'operator', caller: service, operation }, () => undefined);
       group.deliver();
       // The leader proposes the lower level, which is not committed yet.
       driver?.tick();
-      expect(group.replica(1).level).toBe(isNew ? 3 : 2);
+      expect(group.replica(1).level).toBe(isNew ? groupLevelMax : 2);
       expect(versionOfNext()).toBe(1);
+    }
+  });
+
+  it('WRITE-15: a leader proposes nothing that the group, at its level, does not know', () => {
+    const named: Operation[] = [
+      { kind: 'suspension', isSuspended: true },
+      { kind: 'createAccessKey', accessKey: { ...accessKeyOf('n', 'read'), name: 'n' } },
+      { kind: 'rotateAccessKey', id: 'a', endsAtMs: 1, accessKey: accessKeyOf('b', 'read') },
+    ];
+    for (const versions of [
+      ['new', 'new', 'new'],
+      ['new', 'new', 'level 2'],
+    ] as const) {
+      const isNew = !versions.some((version) => version === 'level 2');
+      const group = new MixedGroup(versions);
+      group.run();
+      group.lead(1);
+      const { driver } = group.replica(1);
+      const results: WriteResult[] = [];
+      const write = (operation: Operation): void => {
+        const writeId = `n${results.length}`;
+        driver?.write({ writeId, caller: service, operation }, (result) => results.push(result));
+        group.deliver();
+      };
+      write({ kind: 'createAccessKey', accessKey: accessKeyOf('a', 'read') });
+      for (const operation of named) write(operation);
+      expect(results.map(({ kind }) => kind)).toEqual(['applied', ...named.map(() => (isNew ? 'applied' : 'refused'))]);
+      if (isNew) continue;
+      expect(results[1]).toMatchObject({ failure: { kind: 'operationNotServed', operation: 'suspension' } });
     }
   });
 

@@ -209,6 +209,72 @@ describe('keys', () => {
     }
   });
 
+  it('TENANT-22: whoami says what a key is, and nothing to one that cannot be used', async () => {
+    const tenant = await newTenant({ name: 'whoami', replicas: 1 });
+    const body = JSON.stringify({ name: 'ci runner', role: 'write', prefix: 'app/', expires_in: 60 });
+    const made: { id: string; key: string } = await (
+      await asOperator(`/v1/tenants/${tenant.id}/keys`, { method: 'POST', body })
+    ).json();
+    const shown = await (await withKey(made.key, '/v1/whoami')).json();
+    expect(shown).toEqual({
+      tenant: tenant.id,
+      state: 'ready',
+      id: made.id,
+      name: 'ci runner',
+      role: 'write',
+      prefix: 'app/',
+      created_at: expect.stringMatching(/^\d{4}-/),
+      expires_at: expect.stringMatching(/^\d{4}-/),
+    });
+    expect(await (await withKey(tenant.key, '/v1/whoami')).json()).toMatchObject({ role: 'admin', tenant: tenant.id });
+    expect((await call('/v1/whoami')).status).toBe(401);
+    expect((await asOperator('/v1/whoami')).status).toBe(401);
+    expect((await withKey(made.key, '/v1/whoami', { method: 'POST' })).status).toBe(405);
+    await asOperator(`/v1/tenants/${tenant.id}/keys/${made.id}`, { method: 'DELETE' });
+    expect((await withKey(made.key, '/v1/whoami')).status).toBe(401);
+  });
+
+  it('TENANT-23: a rotated key is good during the overlap, and another one has its rights', async () => {
+    const tenant = await newTenant({ name: 'rotated' });
+    const path = `/v1/tenants/${tenant.id}/keys`;
+    const make = async (body: object): Promise<{ id: string; key: string; expires_at?: string }> => {
+      const response = await withKey(tenant.key, path, { method: 'POST', body: JSON.stringify(body) });
+      expect(response.status).toBe(201);
+      return response.json();
+    };
+    const rotate = (id: string, overlap: number): Promise<Response> =>
+      withKey(tenant.key, `${path}/${id}/rotate`, { method: 'POST', body: JSON.stringify({ overlap }) });
+    const former = await make({ name: 'app', role: 'read', prefix: 'a', expires_in: 1_000 });
+    const watch = await WatchSocket.open(former.key, 'prefix=a');
+    expect(await watch.next()).toMatchObject({ type: 'created' });
+    const rotated = await rotate(former.id, 1);
+    expect(rotated.status).toBe(201);
+    const successor: { id: string; key: string } = await rotated.json();
+    expect(successor).toMatchObject({ name: 'app', role: 'read', prefix: 'a' });
+    expect(rotated.headers.get('location')).toBe(`${path}/${successor.id}`);
+    expect((await withKey(successor.key, '/v1/kv?prefix=a')).status).toBe(200);
+    expect(await (await rotate(former.id, 1)).json()).toMatchObject({ type: 'urn:quorate:problem:access-key-ending' });
+    expect(await watch.next()).toMatchObject({ type: 'canceled' });
+    expect((await watch.closed).code).toBe(4401);
+    expect((await withKey(former.key, '/v1/kv?prefix=a')).status).toBe(401);
+    expect((await rotate('nosuchkey', 1)).status).toBe(404);
+    expect(
+      (await withKey(successor.key, `${path}/${successor.id}/rotate`, { method: 'POST', body: '{"overlap":1}' }))
+        .status,
+    ).toBe(403);
+    // Within the overlap both are good, until one is revoked.
+    const again: { key: string } = await (await rotate(successor.id, 1_000)).json();
+    for (const { key } of [successor, again]) expect((await withKey(key, '/v1/kv?prefix=a')).status).toBe(200);
+    expect((await withKey(tenant.key, `${path}/${successor.id}`, { method: 'DELETE' })).status).toBe(204);
+    expect((await withKey(successor.key, '/v1/kv?prefix=a')).status).toBe(401);
+    const { results } = await bindings.DIRECTORY.prepare(
+      "SELECT detail FROM audit WHERE tenant_id = ? AND action = 'key.rotate' ORDER BY id",
+    )
+      .bind(tenant.id)
+      .all<{ detail: string }>();
+    expect(results[0]?.detail).toBe(`${former.id} to ${successor.id}`);
+  });
+
   it('TENANT-12: a key past its expiry is refused', async () => {
     const tenant = await newTenant({ name: 'expiring', replicas: 1 });
     const made: { key: string; expires_at: string } = await (

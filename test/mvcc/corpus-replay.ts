@@ -80,7 +80,14 @@ class StoreReplay {
 
   constructor(frames: boolean) {
     this.#frames = frames;
-    const accessKey = { id: keyId, role: 'admin', prefix: utf8(''), expiresAtMs: null, createdAtMs: 0 } as const;
+    const accessKey = {
+      id: keyId,
+      role: 'admin',
+      prefix: utf8(''),
+      expiresAtMs: null,
+      createdAtMs: 0,
+      name: '',
+    } as const;
     this.#fed.do({ kind: 'createAccessKey', accessKey });
   }
 

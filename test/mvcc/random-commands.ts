@@ -41,7 +41,7 @@ function accessOperation(random: RandomOperations): Operation {
   const expiresAtMs = random.chance(0.3) ? random.below(300) : null;
   return {
     kind: 'createAccessKey',
-    accessKey: { id, role, prefix: new Uint8Array(0), expiresAtMs, createdAtMs: random.below(300) },
+    accessKey: { id, role, prefix: new Uint8Array(0), expiresAtMs, createdAtMs: random.below(300), name: '' },
   };
 }
 
@@ -91,7 +91,7 @@ function someCaller(random: RandomOperations, authRevision: number): Caller {
 /** The access key that random callers come with. */
 export const steadyKey: Operation = {
   kind: 'createAccessKey',
-  accessKey: { id: 'steady', role: 'admin', prefix: new Uint8Array(0), expiresAtMs: null, createdAtMs: 0 },
+  accessKey: { id: 'steady', role: 'admin', prefix: new Uint8Array(0), expiresAtMs: null, createdAtMs: 0, name: '' },
 };
 
 /**

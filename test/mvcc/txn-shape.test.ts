@@ -45,7 +45,13 @@ describe('a txn as large as a log entry', () => {
 
   it('MVCC-TXN-14: of 150,000 compares is refused, and throws nothing', () => {
     const fed = new Fed(new NodeSql());
-    const accessKey = { role: 'write', prefix: new Uint8Array(0), expiresAtMs: null, createdAtMs: 1 } as const;
+    const accessKey = {
+      role: 'write',
+      prefix: new Uint8Array(0),
+      expiresAtMs: null,
+      createdAtMs: 1,
+      name: '',
+    } as const;
     fed.do({ kind: 'createAccessKey', accessKey: { id: 'k', ...accessKey } });
     const compare = Array.from({ length: 150_000 }, () => versionIs('k', 0));
     const caller = { kind: 'accessKey', id: 'k' } as const;

@@ -52,7 +52,14 @@ describe('a gateway whose code is of the version before', () => {
     expect(await leader.replicas(doubted)).toMatchObject({ kind: 'done', value: { kind: 'replicas', nextNumber: 4 } });
     const caller = { kind: 'service' } as const;
     expect(await leader.accessKeys({ caller, ...doubted })).toMatchObject({ kind: 'done', value: { kind: 'keys' } });
-    const accessKey = { id: 'k', role: 'read', prefix: new Uint8Array(0), createdAtMs: 0, expiresAtMs: null } as const;
+    const accessKey = {
+      id: 'k',
+      role: 'read',
+      prefix: new Uint8Array(0),
+      createdAtMs: 0,
+      expiresAtMs: null,
+      name: '',
+    } as const;
     const operation = { kind: 'createAccessKey', accessKey } as const;
     const created = await leader.administer({ writeId: 's:1', caller, operation, ...doubted });
     expect(created).toMatchObject({ kind: 'done', value: { kind: 'createAccessKey' } });

@@ -67,7 +67,7 @@ describe('found by the simulator', () => {
     const administration: readonly Operation[] = [
       {
         kind: 'createAccessKey',
-        accessKey: { id: 'me', role: 'write', prefix: emptyBytes, expiresAtMs: null, createdAtMs: 0 },
+        accessKey: { id: 'me', role: 'write', prefix: emptyBytes, expiresAtMs: null, createdAtMs: 0, name: '' },
       },
       { kind: 'userAdd', name: 'root', passwordHash: null },
       { kind: 'userGrantRole', name: 'root', role: 'root' },

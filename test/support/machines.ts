@@ -196,6 +196,7 @@ export class Machines {
       prefix: new Uint8Array(0),
       createdAtMs: 0,
       expiresAtMs: null,
+      name: '',
     } as const;
     const created = first.write({
       writeId: 's:key',

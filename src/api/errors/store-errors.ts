@@ -158,6 +158,21 @@ export const storeErrors: WireErrors<Exclude<StoreFailure, AuthFailure>> = {
       'Access key exists',
       'There is an access key with this id already. Send the call again: it gets another one.',
     ),
+  accessKeyEnding: () =>
+    conflict(
+      'access-key-ending',
+      'Access key is ending',
+      'Only an access key that goes on is rotated, and this one was rotated before, was revoked or has expired. Rotate the key that took its place, or make a new one.',
+    ),
+  tenantSuspended: () => ({
+    code: grpc.permissionDenied,
+    words: 'quorate: the tenant is suspended',
+    status: 403,
+    slug: 'tenant-suspended',
+    title: 'Tenant suspended',
+    detail:
+      'The operator of the service has suspended this tenant. Its data are kept; nothing of them is served until the operator resumes it.',
+  }),
   unauthenticated: (failure) => ({
     ...unauthenticated('access-key-refused', 'Access key refused', `The access key is ${failure.reason}.`),
     detail: `The access key is ${failure.reason}. An admin of the tenant, or the operator, makes another one.`,

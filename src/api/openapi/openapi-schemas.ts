@@ -2,6 +2,8 @@
 
 import {
   accessKeyLifeSecondsMax,
+  accessKeyNameCharactersMax,
+  accessKeyOverlapSecondsMax,
   listLimitDefault,
   listLimitMax,
   tenantNameCharactersMax,
@@ -31,6 +33,13 @@ const rangeProperties = {
   start_base64: encoded,
   end: text,
   end_base64: encoded,
+};
+
+const accessKeyName: JsonObject = {
+  type: 'string',
+  minLength: 1,
+  maxLength: accessKeyNameCharactersMax,
+  description: 'What the owner of the access key calls it. Absent: the key has no name.',
 };
 
 const branch: JsonObject = { type: 'array', items: reference('Operation'), maxItems: txnOperationsMax };
@@ -248,6 +257,7 @@ export const schemas: JsonObject = {
   Tenants: record({ tenants: listOf(reference('Tenant')), cursor: text }, ['tenants']),
   AccessKeyCreation: record(
     {
+      name: accessKeyName,
       role: { enum: ['admin', 'write', 'read'] },
       prefix: text,
       prefix_base64: encoded,
@@ -255,9 +265,35 @@ export const schemas: JsonObject = {
     },
     ['role'],
   ),
+  AccessKeyRotation: record(
+    {
+      overlap: {
+        type: 'integer',
+        minimum: 0,
+        maximum: accessKeyOverlapSecondsMax,
+        description: 'For how many seconds the key that is rotated can still be used.',
+      },
+    },
+    ['overlap'],
+  ),
+  Whoami: record(
+    {
+      tenant: { ...text, description: 'The id of the tenant.' },
+      state: { enum: ['ready', 'suspended'], description: 'The state of the tenant.' },
+      id: { ...text, description: 'The id of the access key.' },
+      name: accessKeyName,
+      role: { enum: ['admin', 'write', 'read'] },
+      prefix: text,
+      prefix_base64: encoded,
+      created_at: time,
+      expires_at: time,
+    },
+    ['tenant', 'state', 'id', 'role', 'created_at'],
+  ),
   AccessKey: record(
     {
       id: text,
+      name: accessKeyName,
       role: { enum: ['admin', 'write', 'read'] },
       prefix: text,
       prefix_base64: encoded,

@@ -269,6 +269,21 @@ const tenantPaths = {
       },
     }),
   },
+  '/v1/tenants/{id}/keys/{key_id}/rotate': {
+    post: operation('rotateAccessKey', 'Makes an access key in the place of another one', {
+      description:
+        'The new key has the role, the prefix and the name of the old one. Where the old one was made to expire, the new one lives as ' +
+        'long, from now on. The old one ends after the overlap, or when it expires, if that is sooner. A key is rotated once.',
+      does: 'manage',
+      security: operatorOrAdmin,
+      parameters: [id, pathParameter('key_id', 'The id of the access key.')],
+      requestBody: { required: true, content: jsonContent(reference('AccessKeyRotation')) },
+      responses: {
+        201: plainAnswer('The new access key. It is shown this once.', reference('AccessKey'), headers.location),
+        ...problems(409),
+      },
+    }),
+  },
   '/v1/tenants/{id}/keys/{key_id}': {
     delete: operation('revokeAccessKey', 'Revokes an access key, from the next request on', {
       does: 'manage',
@@ -360,6 +375,11 @@ export const openapiDocument = {
     '/v1/status': {
       get: operation('status', 'Leader, replicas, revision and sizes of the store', {
         responses: { 200: plainAnswer('The status.', reference('Status')) },
+      }),
+    },
+    '/v1/whoami': {
+      get: operation('whoami', 'Says what the access key of the request is', {
+        responses: { 200: plainAnswer('The access key, without its secret.', reference('Whoami')), ...problems(404) },
       }),
     },
     ...coordinationPaths,

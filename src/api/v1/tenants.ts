@@ -1,6 +1,12 @@
 // The bodies of the operator's calls on tenants and keys. This file only parses them; the gateway answers the calls.
 
-import { accessKeyLifeSecondsMax, keyBytesMax, tenantNameCharactersMax } from '../../limits.ts';
+import {
+  accessKeyLifeSecondsMax,
+  accessKeyNameCharactersMax,
+  accessKeyOverlapSecondsMax,
+  keyBytesMax,
+  tenantNameCharactersMax,
+} from '../../limits.ts';
 import { emptyBytes } from '../../base/bytes.ts';
 import {
   jurisdictions,
@@ -27,6 +33,8 @@ export type TenantChange = { readonly name: string };
 export type ReplicaCreation = { readonly location: LocationHint | null; readonly replaces: number | null };
 
 export type AccessKeyCreation = {
+  /** Empty: the key has no name. */
+  readonly name: string;
   readonly role: AccessRole;
   readonly prefix: Uint8Array;
   /** null where the key does not expire. */
@@ -72,13 +80,31 @@ export function parseAccessKeyCreation(body: Uint8Array): Parsed<AccessKeyCreati
     const expiresInSeconds = fields.integer('expires_in', { min: 1, max: accessKeyLifeSecondsMax }) ?? null;
     const bytes = prefix.byteLength;
     if (bytes > keyBytesMax) fields.faults.add(`prefix has ${bytes} bytes; a prefix has at most ${keyBytesMax}`);
-    return { role: role ?? 'read', prefix, expiresInSeconds };
+    return { name: readKeyName(fields), role: role ?? 'read', prefix, expiresInSeconds };
+  });
+}
+
+/** For how many seconds the key that is rotated can still be used. */
+export function parseAccessKeyRotation(body: Uint8Array): Parsed<number> {
+  return parseObject(body, (fields) => {
+    if (!fields.has('overlap')) fields.missing('overlap');
+    return fields.integer('overlap', { min: 0, max: accessKeyOverlapSecondsMax }) ?? 0;
   });
 }
 
 /** The numbers of replicas only grow, so this bound refuses nothing but nonsense. */
 const replicaNumberMax = 1_000_000_000;
 const nameForm = /^[a-z0-9-]+$/;
+/** People read it: control characters, and halves of characters, have no place in it. */
+const keyNameForm = /^[^\p{Cc}\p{Cs}]+$/u;
+
+function readKeyName(fields: Fields): string {
+  if (!fields.has('name')) return '';
+  const name = fields.text('name') ?? '';
+  if (keyNameForm.test(name) && Array.from(name).length <= accessKeyNameCharactersMax) return name;
+  fields.faults.add(`name must have 1 to ${accessKeyNameCharactersMax} characters, none of them a control character`);
+  return '';
+}
 
 function readName(fields: Fields): string {
   const name = fields.text('name');

@@ -2,6 +2,7 @@
 // permissions of etcd's users are checked beside them (`authority.ts`).
 
 import { accessKeysMax } from '../../limits.ts';
+import { groupLevel } from '../../model/levels.ts';
 import type { AccessKey, AccessRole, StoreFailure } from '../../model/store.ts';
 import type { SqlPort, SqlRow, SqlValue } from '../../base/sql-port.ts';
 import { assert } from '../../base/assert.ts';
@@ -14,20 +15,38 @@ export type FoundKey =
   | { readonly kind: 'good'; readonly accessKey: AccessKey }
   | { readonly kind: 'refused'; readonly failure: StoreFailure };
 
-type Held = { readonly accessKey: AccessKey; readonly revoked: boolean };
+/** `rotated`: another key has taken the place of this one, which ends when it expires. */
+type Held = { readonly accessKey: AccessKey; readonly revoked: boolean; readonly rotated: boolean };
 
 const selectKeys = 'SELECT id, role, prefix, expires_at, created_at, state FROM access_keys ORDER BY created_at, id';
 const insertKey = 'INSERT INTO access_keys (id, role, prefix, expires_at, created_at, state) VALUES (?, ?, ?, ?, ?, 0)';
 const revokeKey = 'UPDATE access_keys SET state = 1 WHERE id = ?';
+const rotateKey = 'UPDATE access_keys SET state = 2, expires_at = ? WHERE id = ?';
+const selectNames = 'SELECT id, name FROM access_key_names';
+const insertName = 'INSERT INTO access_key_names (id, name) VALUES (?, ?)';
+const deleteName = 'DELETE FROM access_key_names WHERE id = ?';
 const deleteKey = 'DELETE FROM access_keys WHERE id = ?';
 
 export class AccessKeys {
   readonly #sql: SqlPort;
   readonly #held: Map<string, Held>;
+  #hasNames: boolean;
 
-  constructor(sql: SqlPort) {
+  constructor(sql: SqlPort, level: number) {
     this.#sql = sql;
-    this.#held = new Map(sql.all(selectKeys).map((row) => [textFrom(row[0]), heldOf(row)]));
+    this.#hasNames = level >= groupLevel.fourth;
+    const rows = this.#hasNames ? sql.all(selectNames) : [];
+    const names = new Map(rows.map(([id, name]) => [textFrom(id), textFrom(name)]));
+    this.#held = new Map(
+      sql.all(selectKeys).map((row) => [textFrom(row[0]), heldOf(row, names.get(textFrom(row[0])) ?? '')]),
+    );
+  }
+
+  /** Below level 4 no key has a name. */
+  levelChanged(level: number): void {
+    this.#hasNames = level >= groupLevel.fourth;
+    if (this.#hasNames) return;
+    for (const [id, held] of this.#held) this.#held.set(id, { ...held, accessKey: { ...held.accessKey, name: '' } });
   }
 
   /** The keys that are not revoked, expired ones included, the oldest first. */
@@ -58,8 +77,27 @@ export class AccessKeys {
     if (this.#held.size - dead.length >= accessKeysMax) return { kind: 'tooManyAccessKeys', max: accessKeysMax };
     this.#forget(dead);
     const { id, role, prefix, expiresAtMs, createdAtMs } = accessKey;
+    const name = this.#hasNames ? accessKey.name : '';
     this.#sql.run(insertKey, id, role, prefix, expiresAtMs, createdAtMs);
-    this.#held.set(id, { accessKey: { id, role, prefix: prefix.slice(), expiresAtMs, createdAtMs }, revoked: false });
+    if (name !== '') this.#sql.run(insertName, id, name);
+    const kept = { id, name, role, prefix: prefix.slice(), expiresAtMs, createdAtMs };
+    this.#held.set(id, { accessKey: kept, revoked: false, rotated: false });
+    return null;
+  }
+
+  /** Null: `accessKey` was created, and the key `id` ends at `endsAtMs`, or sooner. */
+  rotate(
+    rotation: { readonly id: string; readonly endsAtMs: number; readonly accessKey: AccessKey },
+    nowMs: number,
+  ): StoreFailure | null {
+    const { id, endsAtMs, accessKey } = rotation;
+    const held = this.#held.get(id);
+    if (held === undefined || held.rotated || isDead(held, nowMs)) return { kind: 'accessKeyEnding' };
+    const failure = this.create(accessKey, nowMs);
+    if (failure !== null) return failure;
+    const expiresAtMs = Math.min(held.accessKey.expiresAtMs ?? endsAtMs, endsAtMs);
+    this.#sql.run(rotateKey, expiresAtMs, id);
+    this.#held.set(id, { accessKey: { ...held.accessKey, expiresAtMs }, revoked: false, rotated: true });
     return null;
   }
 
@@ -68,7 +106,7 @@ export class AccessKeys {
     const held = this.#held.get(id);
     if (held === undefined || held.revoked) return false;
     this.#sql.run(revokeKey, id);
-    this.#held.set(id, { accessKey: held.accessKey, revoked: true });
+    this.#held.set(id, { ...held, revoked: true });
     return true;
   }
 
@@ -82,6 +120,7 @@ export class AccessKeys {
     const oldestFirst = dead.toSorted((left, right) => byAge(left.accessKey, right.accessKey));
     for (const { accessKey } of oldestFirst.slice(0, surplus)) {
       this.#sql.run(deleteKey, accessKey.id);
+      if (accessKey.name !== '') this.#sql.run(deleteName, accessKey.id);
       this.#held.delete(accessKey.id);
     }
   }
@@ -104,16 +143,17 @@ function refusedKey(reason: Extract<StoreFailure, { kind: 'unauthenticated' }>['
   return { kind: 'refused', failure: { kind: 'unauthenticated', reason } };
 }
 
-function heldOf(row: SqlRow): Held {
+function heldOf(row: SqlRow, name: string): Held {
   const [id, role, prefix, expiresAt, createdAt, state] = row;
   const accessKey: AccessKey = {
     id: textFrom(id),
+    name,
     role: roleOf(role),
     prefix: prefix === null ? emptyBytes : bytesOf(prefix),
     expiresAtMs: expiresAt === null ? null : numberOf(expiresAt),
     createdAtMs: numberOf(createdAt),
   };
-  return { accessKey, revoked: numberOf(state) === 1 };
+  return { accessKey, revoked: numberOf(state) === 1, rotated: numberOf(state) === 2 };
 }
 
 function roleOf(value: SqlValue | undefined): AccessRole {

@@ -13,6 +13,7 @@ import type { AccessNeed } from './access-need.ts';
 import { type AuthTables, rootName } from './auth-tables.ts';
 import { isEmptyRange, prefixHolds } from '../key-range.ts';
 import type { Leases } from '../leases.ts';
+import type { Suspension } from '../suspension.ts';
 import {
   type Interval,
   intervalBytes,
@@ -46,13 +47,15 @@ export class Authority {
   readonly #accessKeys: AccessKeys;
   readonly #auth: AuthTables;
   readonly #leases: Leases;
+  readonly #suspension: Pick<Suspension, 'isSuspended'>;
   #users = new Map<string, KnownUser>();
   #cachedBytes = 0;
 
-  constructor(accessKeys: AccessKeys, auth: AuthTables, leases: Leases) {
+  constructor(accessKeys: AccessKeys, auth: AuthTables, leases: Leases, suspension: Pick<Suspension, 'isSuspended'>) {
     this.#accessKeys = accessKeys;
     this.#auth = auth;
     this.#leases = leases;
+    this.#suspension = suspension;
   }
 
   /** Null: the caller may. */
@@ -71,9 +74,13 @@ export class Authority {
   keyFailure(caller: Caller, need: AccessNeed, nowMs: number): StoreFailure | null {
     if (caller.kind === 'service') return null;
     // The user logged in as user@tenant, so there is no access key that could speak for it once auth is off.
-    if (caller.kind === 'user' && caller.id === '') return this.#auth.enabled ? null : { kind: 'invalidToken' };
+    if (caller.kind === 'user' && caller.id === '') {
+      return this.#auth.enabled ? this.#suspended : { kind: 'invalidToken' };
+    }
     const found = this.#accessKeys.find(caller.id, nowMs);
     if (found.kind === 'refused') return found.failure;
+    // Whose key is no good does not learn what the operator has done.
+    if (this.#suspension.isSuspended) return this.#suspended;
     const speaksForItself = caller.kind === 'accessKey' || !this.#auth.enabled;
     const { accessKey } = found;
     const missing = this.#missingRight(accessKey, need, speaksForItself);
@@ -98,6 +105,7 @@ export class Authority {
     const failure = this.keyFailure(caller, need, nowMs);
     if (failure === null || caller.kind === 'service') return null;
     if (failure.kind === 'unauthenticated') return { failure, isForGood: true };
+    if (failure.kind === 'tenantSuspended') return { failure, isForGood: false };
     const found = this.#accessKeys.find(caller.id, nowMs);
     return { failure, isForGood: found.kind === 'good' && lacksForGood(found.accessKey, need) };
   }
@@ -107,6 +115,10 @@ export class Authority {
     const failure = this.#auth.change(operation, level);
     if (failure === null) this.#forget();
     return failure;
+  }
+
+  get #suspended(): StoreFailure | null {
+    return this.#suspension.isSuspended ? { kind: 'tenantSuspended' } : null;
   }
 
   /** The first right that the access key lacks, in words. Null: it lacks none. */

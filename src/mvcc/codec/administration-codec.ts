@@ -14,7 +14,9 @@ import type {
   LeaseOperation,
   Operation,
   OverdueLease,
+  TenantOperation,
 } from '../../model/store.ts';
+import { accessKeyBytes, readNamedAccessKey, writeNamedAccessKey } from './access-key-codec.ts';
 import { readLearner, writeLearner } from '../announced-learner.ts';
 
 export type AdministrationOperation =
@@ -23,9 +25,9 @@ export type AdministrationOperation =
   | AlarmOperation
   | DowngradeOperation
   | GroupLevelOperation
-  | LearnerOperation;
+  | LearnerOperation
+  | TenantOperation;
 
-// The position in this list is the number in the log: only ever add at the end.
 const administrationCode = {
   leaseGrant: 6,
   leaseRevoke: 7,
@@ -48,9 +50,11 @@ const administrationCode = {
   downgradeCancel: 24,
   learnerChange: 25,
   groupLevel: 26,
+  rotateAccessKey: 28,
+  suspension: 29,
 } as const satisfies Readonly<Record<AdministrationOperation['kind'], number>>;
 
-/** The number of a `leaseExpire` that names deadlines. */
+/** The number of a `leaseExpire` that names deadlines. `command-codec.ts` has number 30. */
 const leaseExpireStoredCode = 27;
 
 const leaseBytes = 8;
@@ -66,9 +70,10 @@ export function administrationCodeOf(operation: AdministrationOperation): number
   return namesDeadlines(operation) ? leaseExpireStoredCode : administrationCode[operation.kind];
 }
 
-/** Since version 3 of entries. */
-export function isOfThirdVersion(operation: AdministrationOperation): boolean {
-  return operation.kind === 'groupLevel' || namesDeadlines(operation);
+/** The first version of entries that has such an operation. */
+export function entryVersionOf(operation: AdministrationOperation): number {
+  if (operation.kind === 'rotateAccessKey' || operation.kind === 'suspension') return 5;
+  return operation.kind === 'groupLevel' || namesDeadlines(operation) ? 3 : 2;
 }
 
 function namesDeadlines(operation: AdministrationOperation): boolean {
@@ -123,6 +128,10 @@ export function administrationBytes(operation: AdministrationOperation): number 
     case 'alarmActivate':
     case 'alarmDeactivate':
       return 8 + 8;
+    case 'rotateAccessKey':
+      return textBytesMax(operation.id) + floatBytes + accessKeyBytes(operation.accessKey);
+    case 'suspension':
+      return 1;
     default:
       return unreachable(operation);
   }
@@ -200,6 +209,13 @@ export function writeAdministration(writer: BinaryWriter, operation: Administrat
     case 'alarmDeactivate':
       writeAlarm(writer, operation.alarm);
       return;
+    case 'rotateAccessKey':
+      writer.text(operation.id);
+      writer.float(operation.endsAtMs);
+      return writeNamedAccessKey(writer, operation.accessKey);
+    case 'suspension':
+      writer.boolean(operation.isSuspended);
+      return;
     default:
       unreachable(operation);
   }
@@ -239,6 +255,15 @@ export function readAdministration(reader: BinaryReader, code: number): Administ
       const from = BigInt.asUintN(64, reader.signed64());
       return { kind: 'learnerChange', from, to: reader.boolean() ? readLearner(reader) : null };
     }
+    case administrationCode.rotateAccessKey:
+      return {
+        kind: 'rotateAccessKey',
+        id: reader.text(),
+        endsAtMs: reader.float(),
+        accessKey: readNamedAccessKey(reader),
+      };
+    case administrationCode.suspension:
+      return { kind: 'suspension', isSuspended: reader.boolean() };
     default:
       return readAuth(reader, code);
   }

@@ -3,15 +3,22 @@
 
 import { unreachable } from '../../base/assert.ts';
 import { BinaryReader, BinaryWriter, MalformedBytesError } from '../../base/binary.ts';
-import { groupLevelMax, groupLevelMin, isKnownLevel } from '../../model/levels.ts';
+import { groupLevel, groupLevelMax, groupLevelMin, isKnownLevel } from '../../model/levels.ts';
 import { readPut, writePut } from '../../model/codec/put-codec.ts';
 import { readDeleteRange, readTxn, txnBytes, writeDeleteRange, writeTxn } from '../../model/codec/txn-codec.ts';
-import type { AccessKey, AccessRole, Caller, Command, Operation } from '../../model/store.ts';
+import type { Caller, Command, Operation } from '../../model/store.ts';
+import {
+  accessKeyBytes,
+  readAccessKey,
+  readNamedAccessKey,
+  writeAccessKey,
+  writeNamedAccessKey,
+} from './access-key-codec.ts';
 import {
   administrationBytes,
   administrationCodeOf,
   isAdministration,
-  isOfThirdVersion,
+  entryVersionOf,
   readAdministration,
   writeAdministration,
 } from './administration-codec.ts';
@@ -23,10 +30,12 @@ export class UnknownCommandVersion extends Error {
 
 /**
  * Version 2 added leases, users and roles, alarms, and callers with tokens. Version 3 added the group's level, and ends
- * of leases that name deadlines. Version 4, for groups of level 3, added digests. An entry is written in the first
- * version that has everything it needs.
+ * of leases that name deadlines. Version 4, for groups of level 3, added digests. Version 5, for groups of level 4,
+ * added names of access keys, their rotation, and suspension. An entry is written in the first version that has
+ * everything it needs.
  */
-export const commandsVersion = 4;
+export const commandsVersion = 5;
+const fourthVersion = 4;
 const thirdVersion = 3;
 const secondVersion = 2;
 const firstVersion = 1;
@@ -38,9 +47,10 @@ const operationCode = {
   compact: 3,
   createAccessKey: 4,
   revokeAccessKey: 5,
+  // The numbers between are those of `administration-codec.ts`.
+  createNamedAccessKey: 30,
 } as const;
 const callerCode = { service: 0, accessKey: 1, user: 2, anonymous: 3, anonymousWithBadToken: 4 } as const;
-const roleCode: Readonly<Record<AccessRole, number>> = { admin: 0, write: 1, read: 2 };
 
 export function encodeCommands(commands: readonly Command[]): Uint8Array {
   let expected = 8;
@@ -51,7 +61,7 @@ export function encodeCommands(commands: readonly Command[]): Uint8Array {
   writer.varint(commands.length);
   for (const command of commands) {
     writeCommand(writer, command);
-    if (version >= commandsVersion) writeDigest(writer, command.digest);
+    if (version >= fourthVersion) writeDigest(writer, command.digest);
   }
   return writer.finish();
 }
@@ -70,8 +80,8 @@ export function decodeCommands(bytes: Uint8Array): Command[] {
   const count = reader.count();
   for (let read = 0; read < count; read++) {
     const command = readCommand(reader);
-    checkThirdVersion(command.operation, version);
-    const digest = version >= commandsVersion && reader.boolean() ? BigInt.asUintN(64, reader.signed64()) : null;
+    checkVersion(command.operation, version);
+    const digest = version >= fourthVersion && reader.boolean() ? BigInt.asUintN(64, reader.signed64()) : null;
     commands.push(digest === null ? command : { ...command, digest });
   }
   reader.end();
@@ -80,15 +90,26 @@ export function decodeCommands(bytes: Uint8Array): Command[] {
 
 /** The first version of entries that has such a command. */
 function versionOf({ caller, operation, digest }: Command): number {
-  if (digest !== undefined) return commandsVersion;
-  if (isAdministration(operation)) return isOfThirdVersion(operation) ? thirdVersion : secondVersion;
-  return caller.kind === 'service' || caller.kind === 'accessKey' ? firstVersion : secondVersion;
+  const ofCaller = caller.kind === 'service' || caller.kind === 'accessKey' ? firstVersion : secondVersion;
+  return Math.max(ofCaller, versionOfOperation(operation), digest === undefined ? firstVersion : fourthVersion);
+}
+
+/** The level that a group must have for the operation to be in its log. */
+export function levelNeeded(operation: Operation): number {
+  return versionOfOperation(operation) > fourthVersion ? groupLevel.fourth : groupLevelMin;
+}
+
+function versionOfOperation(operation: Operation): number {
+  if (isAdministration(operation)) return entryVersionOf(operation);
+  return codeOf(operation) === operationCode.createNamedAccessKey ? commandsVersion : firstVersion;
 }
 
 /** An unknown level is as bad as an unknown version: the log after it means something else. */
-function checkThirdVersion(operation: Operation, version: number): void {
-  if (!isAdministration(operation) || !isOfThirdVersion(operation)) return;
-  if (version < thirdVersion) throw new MalformedBytesError(`${operation.kind} in an entry of version ${version}`);
+function checkVersion(operation: Operation, version: number): void {
+  const needed = versionOfOperation(operation);
+  if (needed >= thirdVersion && version < needed) {
+    throw new MalformedBytesError(`${operation.kind} in an entry of version ${version}`);
+  }
   if (operation.kind === 'groupLevel' && !isKnownLevel(operation.level)) {
     const known = `known are ${groupLevelMin} to ${groupLevelMax}`;
     throw new UnknownCommandVersion(`the group's level becomes ${operation.level}; ${known}`);
@@ -130,7 +151,7 @@ function operationBytes(operation: Operation): number {
     case 'compact':
       return 16;
     case 'createAccessKey':
-      return 48 + textBytesMax(operation.accessKey.id) + operation.accessKey.prefix.byteLength;
+      return accessKeyBytes(operation.accessKey);
     case 'revokeAccessKey':
       return 8 + textBytesMax(operation.id);
     default:
@@ -152,7 +173,9 @@ function writeDigest(writer: BinaryWriter, digest: bigint | undefined): void {
 }
 
 function codeOf(operation: Operation): number {
-  return isAdministration(operation) ? administrationCodeOf(operation) : operationCode[operation.kind];
+  if (isAdministration(operation)) return administrationCodeOf(operation);
+  if (operation.kind !== 'createAccessKey') return operationCode[operation.kind];
+  return operation.accessKey.name === '' ? operationCode.createAccessKey : operationCode.createNamedAccessKey;
 }
 
 function readCommand(reader: BinaryReader): Command {
@@ -220,7 +243,8 @@ function writeOperation(writer: BinaryWriter, operation: Operation): void {
       writer.float(operation.request.revision);
       return;
     case 'createAccessKey':
-      writeAccessKey(writer, operation.accessKey);
+      if (operation.accessKey.name === '') writeAccessKey(writer, operation.accessKey);
+      else writeNamedAccessKey(writer, operation.accessKey);
       return;
     case 'revokeAccessKey':
       writer.text(operation.id);
@@ -242,42 +266,11 @@ function readOperation(reader: BinaryReader, code: number): Operation {
       return { kind: 'compact', request: { revision: reader.float() } };
     case operationCode.createAccessKey:
       return { kind: 'createAccessKey', accessKey: readAccessKey(reader) };
+    case operationCode.createNamedAccessKey:
+      return { kind: 'createAccessKey', accessKey: readNamedAccessKey(reader) };
     case operationCode.revokeAccessKey:
       return { kind: 'revokeAccessKey', id: reader.text() };
     default:
       return readAdministration(reader, code);
-  }
-}
-
-function writeAccessKey(writer: BinaryWriter, accessKey: AccessKey): void {
-  writer.text(accessKey.id);
-  writer.byte(roleCode[accessKey.role]);
-  writer.bytes(accessKey.prefix);
-  writer.float(accessKey.createdAtMs);
-  writer.boolean(accessKey.expiresAtMs !== null);
-  if (accessKey.expiresAtMs !== null) writer.float(accessKey.expiresAtMs);
-}
-
-function readAccessKey(reader: BinaryReader): AccessKey {
-  return {
-    id: reader.text(),
-    role: readRole(reader),
-    prefix: reader.bytes(),
-    createdAtMs: reader.float(),
-    expiresAtMs: reader.boolean() ? reader.float() : null,
-  };
-}
-
-function readRole(reader: BinaryReader): AccessRole {
-  const code = reader.byte();
-  switch (code) {
-    case roleCode.admin:
-      return 'admin';
-    case roleCode.write:
-      return 'write';
-    case roleCode.read:
-      return 'read';
-    default:
-      throw new MalformedBytesError(`a role of number ${code}`);
   }
 }

@@ -173,9 +173,10 @@ function readOutcome(reader: BinaryReader): Outcome {
   }
 }
 
-// Code that knows no commands that are undone, or that take too much work, reads these rows, too, as operations that
-// are not served. No operation that is not served has a name that begins so.
+// Code that does not know these failures reads their rows, too, as operations that are not served. No operation that is
+// not served has a name that begins so.
 const undoneMark = 'undone ';
+const plainMarks = { accessKeyEnding: 'ending access key', tenantSuspended: 'suspended tenant' } as const;
 const tooMuchWorkMarks = { rows: 'more rows than ', 'value bytes': 'more value bytes than ' } as const;
 
 function writeFailure(writer: BinaryWriter, failure: StoreFailure): void {
@@ -187,6 +188,9 @@ function writeFailure(writer: BinaryWriter, failure: StoreFailure): void {
       kind: 'operationNotServed',
       operation: `${tooMuchWorkMarks[failure.what]}${failure.max}`,
     });
+  }
+  if (failure.kind === 'accessKeyEnding' || failure.kind === 'tenantSuspended') {
+    return writeFailure(writer, { kind: 'operationNotServed', operation: plainMarks[failure.kind] });
   }
   const place = failureKinds.findIndex((kind) => kind === failure.kind);
   assert(place >= 0, 'of a key that is no good, nothing is remembered');
@@ -227,6 +231,9 @@ function readFailure(reader: BinaryReader): StoreFailure {
 
 function readNotServed(operation: string): StoreFailure {
   if (operation.startsWith(undoneMark)) return { kind: 'commandUndone', operation: operation.slice(undoneMark.length) };
+  for (const kind of ['accessKeyEnding', 'tenantSuspended'] as const) {
+    if (operation === plainMarks[kind]) return { kind };
+  }
   for (const what of ['rows', 'value bytes'] as const) {
     const mark = tooMuchWorkMarks[what];
     if (operation.startsWith(mark)) return { kind: 'tooMuchWork', what, max: Number(operation.slice(mark.length)) };

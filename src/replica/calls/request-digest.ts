@@ -32,6 +32,8 @@ function asAsked(operation: Operation): Operation {
     case 'leaseCheckpoint':
     case 'leaseRevoke':
     case 'learnerChange':
+    case 'rotateAccessKey':
+    case 'suspension':
     case 'authEnable':
     case 'authDisable':
     case 'userDelete':

@@ -68,6 +68,8 @@ export const all: { readonly [Kind in Failure['kind']]: Failure & { readonly kin
   answerTooLarge: { kind: 'answerTooLarge' },
   tooMuchWork: { kind: 'tooMuchWork', what: 'rows', max: 20_000 },
   noSpace: { kind: 'noSpace' },
+  accessKeyEnding: { kind: 'accessKeyEnding' },
+  tenantSuspended: { kind: 'tenantSuspended' },
   tooManyAccessKeys: { kind: 'tooManyAccessKeys', max: 3 },
   accessKeyExists: { kind: 'accessKeyExists' },
   unauthenticated: { kind: 'unauthenticated', reason: 'revoked' },

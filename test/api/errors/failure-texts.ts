@@ -77,6 +77,10 @@ export const failureTexts: Readonly<Record<Failure['kind'], string>> = {
   tooMuchWork: 'The request looks at or writes more than 20000 rows: use smaller ranges, or several requests.',
   noSpace:
     'The store has reached its quota. Reads and deletes go on: delete keys and compact, then the operator ends the alarm NOSPACE.',
+  accessKeyEnding:
+    'Only an access key that goes on is rotated, and this one was rotated before, was revoked or has expired. Rotate the key that took its place, or make a new one.',
+  tenantSuspended:
+    'The operator of the service has suspended this tenant. Its data are kept; nothing of them is served until the operator resumes it.',
   tooManyAccessKeys: 'A tenant holds at most 3 access keys that are neither revoked nor expired: revoke some.',
   accessKeyExists: 'There is an access key with this id already. Send the call again: it gets another one.',
   unauthenticated: 'The access key is revoked. An admin of the tenant, or the operator, makes another one.',

@@ -1,7 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import { parseAccessKeyCreation, parseTenantChange, parseTenantCreation } from '../../../src/api/v1/tenants.ts';
+import {
+  parseAccessKeyCreation,
+  parseAccessKeyRotation,
+  parseTenantChange,
+  parseTenantCreation,
+} from '../../../src/api/v1/tenants.ts';
 import { emptyBytes, utf8 } from '../../../src/base/bytes.ts';
-import { accessKeyLifeSecondsMax, tenantNameCharactersMax } from '../../../src/limits.ts';
+import {
+  accessKeyLifeSecondsMax,
+  accessKeyNameCharactersMax,
+  accessKeyOverlapSecondsMax,
+  tenantNameCharactersMax,
+} from '../../../src/limits.ts';
 
 const json = (value: unknown): Uint8Array => utf8(JSON.stringify(value));
 const longest = 'a'.repeat(tenantNameCharactersMax);
@@ -60,7 +70,7 @@ describe('bodies of tenants and keys', () => {
   it('API-TENANT-4: a key has a role, and may have a prefix and an expiry', () => {
     expect(parseAccessKeyCreation(json({ role: 'read' }))).toEqual({
       kind: 'parsed',
-      value: { role: 'read', prefix: emptyBytes, expiresInSeconds: null },
+      value: { name: '', role: 'read', prefix: emptyBytes, expiresInSeconds: null },
     });
     const full = { role: 'write', prefix_base64: '/w==', expires_in: accessKeyLifeSecondsMax };
     expect(parseAccessKeyCreation(json(full))).toMatchObject({
@@ -73,11 +83,30 @@ describe('bodies of tenants and keys', () => {
       [{ role: 'read', expires_in: accessKeyLifeSecondsMax + 1 }, 'expires_in'],
       [{ role: 'read', expires_in: '60' }, 'expires_in'],
       [{ role: 'read', prefix: 1 }, 'prefix'],
-      [{ role: 'read', name: 'x' }, '"name"'],
+      [{ role: 'read', label: 'x' }, '"label"'],
+      [{ role: 'read', name: '' }, 'name must'],
+      [{ role: 'read', name: 'a\nb' }, 'name must'],
+      [{ role: 'read', name: 'x'.repeat(accessKeyNameCharactersMax + 1) }, 'name must'],
       [{ role: 'admin', prefix: 'cfg/' }, 'prefix does not bound'],
       [{ role: 'admin', prefix_base64: '/w==' }, 'prefix does not bound'],
     ];
     for (const [body, part] of bad) expect(detailOf(parseAccessKeyCreation(json(body)))).toContain(part);
+    const name = '\u{1f511}'.repeat(accessKeyNameCharactersMax);
+    expect(parseAccessKeyCreation(json({ role: 'read', name }))).toMatchObject({ value: { name } });
     expect(parseAccessKeyCreation(json({ role: 'admin', prefix: '' }))).toMatchObject({ value: { role: 'admin' } });
+  });
+
+  it('API-TENANT-5: a rotation has an overlap of 0 to accessKeyOverlapSecondsMax seconds', () => {
+    for (const overlap of [0, accessKeyOverlapSecondsMax]) {
+      expect(parseAccessKeyRotation(json({ overlap }))).toEqual({ kind: 'parsed', value: overlap });
+    }
+    const bad = [
+      {},
+      { overlap: -1 },
+      { overlap: accessKeyOverlapSecondsMax + 1 },
+      { overlap: '1' },
+      { overlap: 1, a: 1 },
+    ];
+    for (const body of bad) expect(parseAccessKeyRotation(json(body)).kind).toBe('bad');
   });
 });

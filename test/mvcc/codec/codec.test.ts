@@ -22,7 +22,14 @@ function command(operation: Operation, more: Partial<Command> = {}): Command {
   return { writeId: 'w', caller: service, atMs: 1_700_000_000_123, operation, ...more };
 }
 
-const accessKey = { id: 'k1', role: 'write', prefix: utf8('app/'), expiresAtMs: null, createdAtMs: 5 } as const;
+const accessKey = {
+  id: 'k1',
+  role: 'write',
+  prefix: utf8('app/'),
+  expiresAtMs: null,
+  createdAtMs: 5,
+  name: '',
+} as const;
 const extremes: readonly Command[] = [
   command(put(new Uint8Array(2_048), new Uint8Array(100_000), { lease: leaseId(-(2n ** 63n)), ignoreLease: true })),
   command(put('', emptyBytes, { lease: leaseId(2n ** 63n - 1n), previous: true, ignoreValue: true })),
@@ -34,6 +41,9 @@ const extremes: readonly Command[] = [
   command({ kind: 'createAccessKey', accessKey }, { writeId: '\u{1f511}'.repeat(16) }),
   command({ kind: 'createAccessKey', accessKey: { ...accessKey, role: 'read', expiresAtMs: 7 } }),
   command({ kind: 'createAccessKey', accessKey: { ...accessKey, role: 'admin' } }),
+  command({ kind: 'createAccessKey', accessKey: { ...accessKey, name: 'n\u00e9' } }),
+  command({ kind: 'rotateAccessKey', id: 'k0', endsAtMs: 9, accessKey: { ...accessKey, name: 'n' } }),
+  command({ kind: 'suspension', isSuspended: true }),
   command({ kind: 'revokeAccessKey', id: 'k1' }, { caller: { kind: 'accessKey', id: 'k\u00e9' } }),
 ];
 
@@ -110,6 +120,24 @@ it('MVCC-CODEC-7: an entry that sets the level, or names deadlines of leases tha
   }
   const leases = overdue.map(({ id }) => ({ id, storedMs: null }));
   expect(encodeCommands([command({ kind: 'leaseExpire', leases })])[0]).toBe(2);
+});
+
+it('MVCC-CODEC-11: an entry of level 4 is of version 5, and no other', () => {
+  const fifth = [
+    command({ kind: 'createAccessKey', accessKey: { ...accessKey, name: 'n' } }),
+    command({ kind: 'rotateAccessKey', id: 'k0', endsAtMs: 9, accessKey }),
+    command({ kind: 'suspension', isSuspended: false }),
+  ];
+  for (const each of fifth) {
+    const commands = [command(put('a')), { ...each, digest: 7n }];
+    const encoded = encodeCommands(commands);
+    expect(encoded[0]).toBe(5);
+    expect(decodeCommands(encoded)).toEqual(commands);
+    expect(encodeCommands([each]).byteLength).toBeLessThanOrEqual(commandBytes(each) + 8);
+    encoded[0] = 4;
+    expect(() => decodeCommands(encoded)).toThrow(MalformedBytesError);
+  }
+  expect(encodeCommands([command({ kind: 'createAccessKey', accessKey })])[0]).toBe(1);
 });
 
 it('MVCC-CODEC-8: a level that is not known is refused as an entry of an unknown version is', () => {
@@ -256,6 +284,8 @@ const failures: readonly StoreFailure[] = [
   { kind: 'tooManyAccessKeys', max: 1_000 },
   { kind: 'accessKeyExists' },
   { kind: 'commandUndone', operation: 'txn' },
+  { kind: 'accessKeyEnding' },
+  { kind: 'tenantSuspended' },
   { kind: 'tooMuchWork', what: 'rows', max: 20_000 },
   { kind: 'tooMuchWork', what: 'value bytes', max: 64 * 1_048_576 },
 ];

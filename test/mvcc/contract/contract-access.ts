@@ -3,7 +3,8 @@
 import { expect } from 'vitest';
 import { utf8 } from '../../../src/base/bytes.ts';
 import { accessKeysMax } from '../../../src/limits.ts';
-import type { AccessRole, Caller, KeyRange, Operation } from '../../../src/model/store.ts';
+import { groupLevel } from '../../../src/model/levels.ts';
+import type { AccessKey, AccessRole, Caller, KeyRange, Operation } from '../../../src/model/store.ts';
 import { type AccessNeed, accessOfOperation, accessOfRange } from '../../../src/mvcc/auth/access.ts';
 import { rule, type StoreRule } from './contract.ts';
 import {
@@ -17,6 +18,7 @@ import {
   read,
   remove,
   service,
+  toLevel,
   txn,
   versionIs,
 } from '../requests.ts';
@@ -27,12 +29,17 @@ type KeyOptions = {
   readonly prefix?: string | Uint8Array;
   readonly expiresAtMs?: number | null;
   readonly createdAtMs?: number;
+  readonly name?: string;
 };
 
 function create(id: string, role: AccessRole, options: KeyOptions = {}): Operation {
-  const { prefix: held = '', expiresAtMs = null, createdAtMs = 1 } = options;
+  return { kind: 'createAccessKey', accessKey: keyOf(id, role, options) };
+}
+
+function keyOf(id: string, role: AccessRole, options: KeyOptions = {}): AccessKey {
+  const { prefix: held = '', expiresAtMs = null, createdAtMs = 1, name: called = '' } = options;
   const bytes = typeof held === 'string' ? utf8(held) : held;
-  return { kind: 'createAccessKey', accessKey: { id, role, prefix: bytes, expiresAtMs, createdAtMs } };
+  return { id, name: called, role, prefix: bytes, expiresAtMs, createdAtMs };
 }
 
 const name = (n: number): string => `key-${String(n).padStart(5, '0')}`;
@@ -167,5 +174,73 @@ export const accessRules: readonly StoreRule[] = [
     expect(reason(0)).toMatchObject({ reason: 'unknown' });
     expect(reason(1)).toMatchObject({ reason: 'revoked' });
     expect(fed.store.accessKeys()).toHaveLength(accessKeysMax);
+  }),
+  rule('MVCC-ACCESS-8: a rotated key ends after the overlap, and another one has its rights', (fed) => {
+    fed.do(toLevel(groupLevel.fourth));
+    fed.batch([create('old', 'write', { prefix: 'app/', name: 'ci' }), create('short', 'read', { expiresAtMs: 5 })]);
+    const rotate = (id: string, to: string, endsAtMs: number): Operation => {
+      const accessKey = fed.store.accessKeys().find((key) => key.id === id) ?? keyOf(id, 'read');
+      return { kind: 'rotateAccessKey', id, endsAtMs, accessKey: { ...accessKey, id: to } };
+    };
+    expect(fed.do(rotate('old', 'new', 10))).toMatchObject({ kind: 'done' });
+    expect(fed.do(rotate('short', 'other', 10))).toMatchObject({ kind: 'done' });
+    for (const restarted of [false, true]) {
+      if (restarted) fed.reopen();
+      expect(fed.store.accessKeys()).toMatchObject([
+        { id: 'new', name: 'ci', role: 'write', expiresAtMs: null },
+        { id: 'old', name: 'ci', role: 'write', expiresAtMs: 10 },
+        { id: 'other', name: '', role: 'read', expiresAtMs: 5 },
+        { id: 'short', name: '', role: 'read', expiresAtMs: 5 },
+      ]);
+      expect(may(fed, 'old', put('app/k'), 9)).toBe(true);
+      expect(may(fed, 'new', put('app/k'), 11)).toBe(true);
+      expect(fed.store.authorize(caller('old'), accessOfRange(keyRange('app/k')), 10)).toMatchObject({
+        reason: 'expired',
+      });
+      for (const id of ['old', 'none']) expect(fed.fails(rotate(id, 'again', 10))).toEqual({ kind: 'accessKeyEnding' });
+    }
+    fed.do(revoke('new'));
+    expect(fed.fails(rotate('new', 'again', 10))).toEqual({ kind: 'accessKeyEnding' });
+    expect(fed.fails(rotate('other', 'again', 10), service, 5)).toEqual({ kind: 'accessKeyEnding' });
+    expect(may(fed, 'old', rotate('old', 'x', 1))).toBe(false);
+  }),
+  rule('MVCC-ACCESS-9: names of keys are kept from level 4 on, and lost where the level falls', (fed) => {
+    fed.do(create('early', 'read', { name: 'lost' }));
+    fed.batch([toLevel(groupLevel.fourth), create('later', 'read', { name: 'kept' })]);
+    const names = (): string[] => fed.store.accessKeys().map(({ name: each }) => each);
+    for (const restarted of [false, true]) {
+      if (restarted) fed.reopen();
+      expect(names()).toEqual(['', 'kept']);
+    }
+    fed.do(toLevel(groupLevel.third));
+    expect(names()).toEqual(['', '']);
+    fed.do(toLevel(groupLevel.fourth));
+    expect(names()).toEqual(['', '']);
+  }),
+  rule('MVCC-ACCESS-10: while a tenant is suspended the service alone may do anything', (fed) => {
+    fed.batch([create('admin', 'admin'), create('ended', 'admin')]);
+    fed.batch([toLevel(groupLevel.fourth), revoke('ended'), { kind: 'suspension', isSuspended: true }]);
+    const suspended = { kind: 'tenantSuspended' };
+    for (const restarted of [false, true]) {
+      if (restarted) fed.reopen();
+      expect(fed.store.isSuspended).toBe(true);
+      expect(fed.fails(put('k'), caller('admin'))).toEqual(suspended);
+      expect(fed.fails({ kind: 'suspension', isSuspended: false }, caller('admin'))).toEqual(suspended);
+      for (const need of [accessOfRange(everything), { kind: 'anyone' }] as const) {
+        expect(fed.store.authorize(caller('admin'), need, 1)).toEqual(suspended);
+        expect(fed.store.authorize(caller('ended'), need, 1)).toMatchObject({ reason: 'revoked' });
+        expect(fed.store.authorize(service, need, 1)).toBeNull();
+      }
+      // A later attempt may come when the tenant is resumed.
+      const later = { writeId: 'later', caller: caller('admin'), operation: put('k'), atMs: 1 };
+      expect(fed.store.answerWithoutLog(later)).toEqual({ kind: 'refusedAlone', failure: suspended });
+    }
+    fed.do(toLevel(groupLevel.third));
+    expect(fed.fails(put('k'), caller('admin'))).toBeNull();
+    fed.do(toLevel(groupLevel.fourth));
+    expect(fed.fails(put('k'), caller('admin'))).toEqual(suspended);
+    fed.do({ kind: 'suspension', isSuspended: false });
+    expect(fed.fails({ kind: 'suspension', isSuspended: true }, caller('admin'))).toMatchObject({ kind: 'forbidden' });
+    expect(fed.fails(put('k'), caller('admin'))).toBeNull();
   }),
 ];

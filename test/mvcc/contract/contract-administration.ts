@@ -172,7 +172,7 @@ export const administrationRules: readonly StoreRule[] = [
       { kind: 'downgradeEnable', targetVersion: '3.6' },
       {
         kind: 'createAccessKey',
-        accessKey: { id: 'i', role: 'read', prefix: new Uint8Array(0), expiresAtMs: null, createdAtMs: 1 },
+        accessKey: { id: 'i', role: 'read', prefix: new Uint8Array(0), expiresAtMs: null, createdAtMs: 1, name: '' },
       },
     ];
     const hashes = [hash(fed), ...changes.map((operation) => (fed.do(operation), hash(fed)))];

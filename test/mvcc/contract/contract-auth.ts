@@ -54,7 +54,7 @@ const permit = (role: string, type: keyof typeof types, of: KeyRange): AuthOpera
 function accessKey(id: string, role: AccessRole, held = ''): Operation {
   return {
     kind: 'createAccessKey',
-    accessKey: { id, role, prefix: utf8(held), expiresAtMs: null, createdAtMs: 1 },
+    accessKey: { id, role, prefix: utf8(held), expiresAtMs: null, createdAtMs: 1, name: '' },
   };
 }
 

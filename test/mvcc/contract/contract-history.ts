@@ -271,7 +271,7 @@ export const historyRules: readonly StoreRule[] = [
     ]);
     fed.do({
       kind: 'createAccessKey',
-      accessKey: { id: 'me', role: 'write', prefix: new Uint8Array(0), expiresAtMs: null, createdAtMs: 1 },
+      accessKey: { id: 'me', role: 'write', prefix: new Uint8Array(0), expiresAtMs: null, createdAtMs: 1, name: '' },
     });
     again(fed, 'same', put('k'), { kind: 'accessKey', id: 'me' });
     expect(fed.range('k').kvs).toMatchObject([{ version: 2 }]);

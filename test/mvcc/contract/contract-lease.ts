@@ -203,7 +203,14 @@ export const leaseRules: readonly StoreRule[] = [
       fed.do(putLeased('k', 5));
       const revoked = fed.commands([command('r', revokeLease(5))]);
       expect(fed.commands([command('r', revokeLease(5))])).toEqual(revoked);
-      const role = { id: 'admin', role: 'admin', prefix: utf8(''), expiresAtMs: null, createdAtMs: 1 } as const;
+      const role = {
+        id: 'admin',
+        role: 'admin',
+        prefix: utf8(''),
+        expiresAtMs: null,
+        createdAtMs: 1,
+        name: '',
+      } as const;
       fed.do({ kind: 'createAccessKey', accessKey: role });
       const admin = { kind: 'accessKey', id: 'admin' } as const;
       for (const operation of [expire(1), checkpoint([], true)]) {

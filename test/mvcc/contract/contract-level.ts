@@ -27,7 +27,9 @@ export const levelRules: readonly StoreRule[] = [
       [1, 2],
       [3, 4],
       [2, 3],
+      [4, 5],
       [3, 4],
+      [4, 5],
       [1, 2],
     ] as const) {
       expect(fed.do(toLevel(level))).toEqual({ kind: 'done', revision: 2 });
@@ -40,7 +42,14 @@ export const levelRules: readonly StoreRule[] = [
     expect(fed.history(1)).toMatchObject({ revisions: fed.events, through: 2 });
   }),
   rule('MVCC-LEVEL-2: only the service changes the level, and only to one that is known', (fed) => {
-    const accessKey = { id: 'admin', role: 'admin', prefix: utf8(''), expiresAtMs: null, createdAtMs: 1 } as const;
+    const accessKey = {
+      id: 'admin',
+      role: 'admin',
+      prefix: utf8(''),
+      expiresAtMs: null,
+      createdAtMs: 1,
+      name: '',
+    } as const;
     fed.batch([
       { kind: 'createAccessKey', accessKey },
       { kind: 'userAdd', name: 'root', passwordHash: 'hash' },

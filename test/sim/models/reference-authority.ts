@@ -70,6 +70,8 @@ export function needOf(operation: Operation): ReferenceNeed {
       return { kind: 'admin' };
     case 'leaseExpire':
     case 'leaseCheckpoint':
+    case 'rotateAccessKey':
+    case 'suspension':
     case 'alarmActivate':
     case 'alarmDeactivate':
     case 'downgradeEnable':

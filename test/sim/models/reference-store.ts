@@ -200,6 +200,8 @@ export class ReferenceStore {
         this.#noSpace.push({ index: at.index, raised: operation.kind === 'alarmActivate' });
         return { kind: 'alarm', revision: this.revision };
       case 'learnerChange':
+      case 'rotateAccessKey':
+      case 'suspension':
         return nobodyAsksFor(operation.kind);
       case 'groupLevel':
         this.#level = operation.level;

@@ -76,5 +76,5 @@ function asAdministrator(operation: Operation): { readonly caller: Caller; reado
 }
 
 function key(id: string, role: AccessRole, prefix: string): AccessKey {
-  return { id, role, prefix: utf8(prefix), expiresAtMs: null, createdAtMs: 0 };
+  return { id, role, prefix: utf8(prefix), expiresAtMs: null, createdAtMs: 0, name: '' };
 }
