@@ -682,6 +682,10 @@ export const peerUrlsBytesMax = 8_192;
 export const dumpPartBytes = 32_768;
 /** The characters of a tenant's name: one label of DNS. */
 export const tenantNameCharactersMax = 63;
+/** Labels of one tenant. A list that filters by them reads all of them. */
+export const labelsMax = 16;
+/** The characters of a label's key, and of its value. */
+export const labelCharactersMax = 63;
 /** The characters of an access key's name, which its owner chooses for people to read. */
 export const accessKeyNameCharactersMax = 63;
 /** 30 days. Whoever needs longer to bring a rotated key to every client makes a second key instead. */

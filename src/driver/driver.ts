@@ -274,8 +274,8 @@ export class Driver {
   }
 
   /**
-   * True: the group is surely at this level when an entry that is proposed now is applied. That is known once all entries
-   * of earlier leaders are applied, and while this leader proposes no other level.
+   * True: the group is surely at this level when an entry that is proposed now is applied. That is known once all
+   * entries of earlier leaders are applied, and while this leader proposes no other level.
    */
   #knows(level: number): boolean {
     const { term, lastIndex } = this.#raft;

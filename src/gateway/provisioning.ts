@@ -11,7 +11,7 @@ import type { LocationHint } from '../model/locations.ts';
 import { deletionCallsMax } from '../limits.ts';
 import type { GroupAnswer } from '../api/replica-request.ts';
 import type { AccessKey, Caller, Operation } from '../model/store.ts';
-import type { Directory, PlacedReplica, Tenant } from '../tenants/directory.ts';
+import type { Directory, Labels, PlacedReplica, Tenant } from '../tenants/directory.ts';
 import { type KeyRing, newId } from '../tenants/key-text.ts';
 import { askObject, groupCall } from './ask-replica.ts';
 import { isOutage, type Routed } from './attempts.ts';
@@ -20,7 +20,7 @@ import type { GroupRouter } from './group-router.ts';
 
 export type Provisioned = { readonly tenant: Tenant; readonly key: string };
 export type Administered = GroupAnswer<'administer'>;
-export type NewTenant = { readonly name: string; readonly placement: readonly LocationHint[] };
+export type NewTenant = { readonly name: string; readonly labels: Labels; readonly placement: readonly LocationHint[] };
 export type NewAccessKey = Pick<AccessKey, 'name' | 'role' | 'prefix' | 'expiresAtMs'>;
 export type IssuedKey = { readonly accessKey: AccessKey; readonly key: string; readonly outcome: Administered };
 
@@ -44,6 +44,8 @@ export class Provisioning {
       id: newId(),
       name: request.name,
       state: 'provisioning',
+      isSuspended: false,
+      labels: request.labels,
       createdAtMs: nowMs,
       replicas,
       nextNumber: replicas.length + 1,

@@ -12,7 +12,7 @@ import {
 } from '../api/v1/tenants.ts';
 import { refusedHeader } from '../api/v1/request-headers.ts';
 import { accessKeyJson } from '../api/v1/access-keys.ts';
-import { tenantBodyBytesMax, tenantsPageMax } from '../limits.ts';
+import { tenantBodyBytesMax } from '../limits.ts';
 import type { Caller } from '../model/store.ts';
 import { type Audit, type Directory, DirectoryUnavailable, type Tenant } from '../tenants/directory.ts';
 import type { KeyRing } from '../tenants/key-text.ts';
@@ -27,6 +27,7 @@ import { directoryFailure, isOperator, isOperatorToken, operatorRefusal } from '
 import type { Provisioning } from './provisioning.ts';
 import { ReplicaRoutes } from './replica-routes.ts';
 import { readBody } from './request-body.ts';
+import { cursorAfter, parseTenantList } from './tenant-list-query.ts';
 
 export type TenantRoutesOptions = {
   readonly env: Env;
@@ -57,7 +58,7 @@ export function tenantRoutes(options: TenantRoutesOptions): Hono {
   on('/', { GET: (request) => routes.list(request), POST: (request) => routes.create(request) });
   on('/:id', {
     GET: (request) => routes.show(request),
-    PATCH: (request) => routes.rename(request),
+    PATCH: (request) => routes.change(request),
     DELETE: (request) => routes.remove(request),
   });
   on('/:id/replicas', {
@@ -110,10 +111,10 @@ class TenantRoutes {
     const { body } = read;
     const parsed = parseTenantCreation(new Uint8Array(body));
     if (parsed.kind === 'bad') return refused(parsed.failure);
-    const { name, placement } = parsed.value;
+    const { name, labels, placement } = parsed.value;
     if (placement.kind === 'jurisdiction') return refused({ kind: 'notServed', what: 'placement in a jurisdiction' });
     const created = await this.#options.provisioning.create(
-      { name, placement: this.#place(raw, parsed.value) },
+      { name, labels, placement: this.#place(raw, parsed.value) },
       Date.now(),
     );
     if (created === 'nameTaken') return refused({ kind: 'tenantNameTaken', name });
@@ -125,18 +126,13 @@ class TenantRoutes {
   async list({ raw, url }: TenantRequest): Promise<Response> {
     const refusal = this.#operatorRefusal(raw);
     if (refusal !== null) return refused(refusal);
-    for (const name of url.searchParams.keys()) {
-      if (name !== 'limit' && name !== 'cursor') return refused(badRequest(`unknown parameter "${name}"`));
-    }
-    const limitText = url.searchParams.get('limit') ?? String(tenantsPageMax);
-    const limit = /^\d{1,9}$/.test(limitText) ? Number(limitText) : 0;
-    if (limit < 1 || limit > tenantsPageMax) return refused(badRequest(`limit must be from 1 to ${tenantsPageMax}`));
-    const cursor = url.searchParams.get('cursor') ?? '';
-    if (cursor !== '' && !idForm.test(cursor)) return refused(badRequest('cursor is not one that a list answered'));
-    const tenants = await this.#directory.list(cursor, limit + 1);
+    const query = parseTenantList(url.searchParams);
+    if ('kind' in query) return refused(query.failure);
+    const { filter, after, limit } = query;
+    const tenants = await this.#directory.list(filter, after, limit + 1);
     const page = tenants.slice(0, limit);
     const last = page.at(-1);
-    const more = tenants.length > limit && last !== undefined ? { cursor: last.id } : {};
+    const more = tenants.length > limit && last !== undefined ? { cursor: cursorAfter(last, filter.order) } : {};
     return Response.json({ tenants: page.map(tenantJson), ...more });
   }
 
@@ -144,18 +140,41 @@ class TenantRoutes {
     return this.#withTenant(request, async (tenant) => Response.json(tenantJson(tenant)));
   }
 
-  async rename(request: TenantRequest): Promise<Response> {
+  async change(request: TenantRequest): Promise<Response> {
     return this.#withTenant(request, async (tenant) => {
       const read = await readBody(request.raw, tenantBody);
       if (read.kind === 'failed') return refused(read.failure);
-      const { body } = read;
-      const parsed = parseTenantChange(new Uint8Array(body));
+      const parsed = parseTenantChange(new Uint8Array(read.body));
       if (parsed.kind === 'bad') return refused(parsed.failure);
-      const { name } = parsed.value;
-      if (!(await this.#directory.rename(tenant.id, name))) return refused({ kind: 'tenantNameTaken', name });
-      await this.#record('operator', 'tenant.rename', tenant.id, `${tenant.name} to ${name}`);
-      return Response.json(tenantJson({ ...tenant, name }));
+      const { name, labels, state } = parsed.value;
+      let changed = tenant;
+      if (name !== null) {
+        if (!(await this.#directory.rename(tenant.id, name))) return refused({ kind: 'tenantNameTaken', name });
+        changed = { ...changed, name };
+        await this.#record('operator', 'tenant.rename', tenant.id, `${tenant.name} to ${name}`);
+      }
+      if (labels !== null) {
+        await this.#directory.setLabels(tenant.id, labels);
+        changed = { ...changed, labels };
+        await this.#record('operator', 'tenant.label', tenant.id, JSON.stringify(labels));
+      }
+      if (state === null) return Response.json(tenantJson(changed));
+      const isSuspended = state === 'suspended';
+      const failure = await this.#suspend(tenant, isSuspended);
+      return failure === null ? Response.json(tenantJson({ ...changed, isSuspended })) : refused(failure);
     });
+  }
+
+  /** The group is told first: the list never shows as suspended what is served. null: it is done. */
+  async #suspend({ id }: Tenant, isSuspended: boolean): Promise<Failure | null> {
+    const operation = { kind: 'suspension', isSuspended } as const;
+    const routed = await this.#options.provisioning.administer(id, { kind: 'service' }, operation);
+    if (routed.kind === 'absent') return { kind: 'tenantNotFound', tenant: id };
+    if (routed.kind !== 'done') return { kind: 'timeout' };
+    if (routed.value.kind === 'failed') return routed.value.failure;
+    await this.#directory.setSuspended(id, isSuspended);
+    await this.#record('operator', isSuspended ? 'tenant.suspend' : 'tenant.resume', id, '');
+    return null;
   }
 
   async remove(request: TenantRequest): Promise<Response> {
@@ -300,9 +319,10 @@ class TenantRoutes {
 }
 
 function tenantJson(tenant: Tenant): Record<string, unknown> {
-  const { id, name, state, createdAtMs } = tenant;
+  const { id, name, labels, createdAtMs } = tenant;
+  const state = tenant.state === 'ready' && tenant.isSuspended ? 'suspended' : tenant.state;
   const replicas = tenant.replicas.map((replica) => ({ id: replica.number, location: replica.location }));
-  return { id, name, state, replicas, created_at: new Date(createdAtMs).toISOString() };
+  return { id, name, state, labels, replicas, created_at: new Date(createdAtMs).toISOString() };
 }
 
 function actorOf(caller: Caller): string {
@@ -310,10 +330,6 @@ function actorOf(caller: Caller): string {
 }
 
 const tenantBody = { bytesMax: tenantBodyBytesMax, memory: null };
-
-function badRequest(detail: string): Failure {
-  return { kind: 'badRequest', detail };
-}
 
 function unrouted(tenant: string, routed: Exclude<Routed<unknown>, { kind: 'done' }>): Response {
   return refused(routed.kind === 'absent' ? { kind: 'tenantNotFound', tenant } : { kind: 'timeout' });

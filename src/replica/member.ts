@@ -119,6 +119,11 @@ export class Member implements DriverPort {
     return this.driver.raft.configuration.voters;
   }
 
+  /** False: the clock stands still. The group rests, or this instance has just begun and nobody has asked it yet. */
+  get isAwake(): boolean {
+    return this.#clock !== null;
+  }
+
   // What callers need
 
   write(request: WriteRequest, options: Pick<Write, 'quiet' | 'mayBeAlone'> = {}): Promise<WriteResult> {

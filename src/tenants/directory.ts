@@ -2,13 +2,17 @@
 // every store goes on, because no call on the data of a store comes here.
 
 import type { LocationHint } from '../model/locations.ts';
+import { type TenantFilter, tenantListClause, type TenantPlace } from './tenant-list.ts';
 
 export type TenantState = 'provisioning' | 'ready' | 'deleting';
+export type Labels = Readonly<Record<string, string>>;
 export type PlacedReplica = { readonly number: number; readonly location: LocationHint };
 export type Tenant = {
   readonly id: string;
   readonly name: string;
   readonly state: TenantState;
+  readonly isSuspended: boolean;
+  readonly labels: Labels;
   readonly createdAtMs: number;
   readonly replicas: readonly PlacedReplica[];
   /** The number of the next replica, as far as the group has told. Every lower number may be that of an object. */
@@ -27,6 +31,9 @@ export type Audit = {
   readonly action:
     | 'tenant.create'
     | 'tenant.rename'
+    | 'tenant.label'
+    | 'tenant.suspend'
+    | 'tenant.resume'
     | 'tenant.delete'
     | 'tenant.provisioning-failed'
     | 'replica.add'
@@ -44,9 +51,9 @@ export type Audit = {
 export class DirectoryUnavailable extends Error {
   override readonly name = 'DirectoryUnavailable';
 
-  /** True: the migrations of the directory were not applied, so it does not answer before somebody applies them. */
+  /** True: a migration of the directory was not applied, so it does not answer before somebody applies it. */
   get hasNoTables(): boolean {
-    return this.cause instanceof Error && this.cause.message.includes('no such table');
+    return this.cause instanceof Error && /no such (table|column)|has no column/.test(this.cause.message);
   }
 }
 
@@ -56,10 +63,12 @@ type TenantRow = {
   state: TenantState;
   created_at_ms: number;
   next_number: number;
+  labels: string;
+  suspended: number;
   replicas: string;
 };
 
-const selectTenants = `SELECT id, name, state, created_at_ms, next_number,
+const selectTenants = `SELECT id, name, state, created_at_ms, next_number, labels, suspended,
   (SELECT json_group_array(json_object('number', number, 'location', location)) FROM
     (SELECT number, location FROM replicas WHERE tenant_id = tenants.id ORDER BY number)) AS replicas
   FROM tenants`;
@@ -74,8 +83,8 @@ export class Directory {
   /** False: another tenant has the name. */
   async add(tenant: Tenant): Promise<boolean> {
     const insertTenant = this.#database
-      .prepare('INSERT INTO tenants (id, name, state, created_at_ms, next_number) VALUES (?, ?, ?, ?, ?)')
-      .bind(tenant.id, tenant.name, tenant.state, tenant.createdAtMs, tenant.nextNumber);
+      .prepare('INSERT INTO tenants (id, name, state, created_at_ms, next_number, labels) VALUES (?, ?, ?, ?, ?, ?)')
+      .bind(tenant.id, tenant.name, tenant.state, tenant.createdAtMs, tenant.nextNumber, JSON.stringify(tenant.labels));
     const insertReplicas = tenant.replicas.map((replica) =>
       this.#database
         .prepare('INSERT INTO replicas (tenant_id, number, location) VALUES (?, ?, ?)')
@@ -107,9 +116,10 @@ export class Directory {
     return tenantOf(await answered(statement.first<TenantRow>()));
   }
 
-  /** Tenants in the order of their ids, from after `after` on. */
-  async list(after: string, limit: number): Promise<Tenant[]> {
-    const statement = this.#database.prepare(`${selectTenants} WHERE id > ? ORDER BY id LIMIT ?`).bind(after, limit);
+  /** Tenants in the order that the filter names, from after `after` on. */
+  async list(filter: TenantFilter, after: TenantPlace | null, limit: number): Promise<Tenant[]> {
+    const { sql, parameters } = tenantListClause(filter, after, limit);
+    const statement = this.#database.prepare(`${selectTenants} ${sql}`).bind(...parameters);
     const { results } = await answered(statement.all<TenantRow>());
     return results.map((row) => tenantOf(row)).filter((tenant) => tenant !== null);
   }
@@ -139,6 +149,17 @@ export class Directory {
     return this.#unlessNameTaken(() =>
       this.#database.prepare('UPDATE tenants SET name = ? WHERE id = ?').bind(name, id).run(),
     );
+  }
+
+  async setLabels(id: string, labels: Labels): Promise<void> {
+    const statement = this.#database.prepare('UPDATE tenants SET labels = ? WHERE id = ?');
+    await answered(statement.bind(JSON.stringify(labels), id).run());
+  }
+
+  /** Called once the group knows it. */
+  async setSuspended(id: string, isSuspended: boolean): Promise<void> {
+    const statement = this.#database.prepare('UPDATE tenants SET suspended = ? WHERE id = ?');
+    await answered(statement.bind(isSuspended ? 1 : 0, id).run());
   }
 
   /**
@@ -206,6 +227,7 @@ async function answered<Value>(asked: Promise<Value>): Promise<Value> {
 function tenantOf(row: TenantRow | null): Tenant | null {
   if (row === null) return null;
   const replicas = JSON.parse(row.replicas) as PlacedReplica[];
+  const labels = JSON.parse(row.labels) as Labels;
   const { id, name, state, created_at_ms: createdAtMs, next_number: nextNumber } = row;
-  return { id, name, state, createdAtMs, replicas, nextNumber };
+  return { id, name, state, isSuspended: row.suspended === 1, labels, createdAtMs, replicas, nextNumber };
 }

@@ -119,6 +119,107 @@ describe('tenants', () => {
   });
 });
 
+type Page = { tenants: { name: string; labels: object; state: string }[]; cursor?: string };
+const list = async (query: string): Promise<Page> => (await asOperator(`/v1/tenants?${query}`)).json();
+
+const namesOf = ({ tenants }: Page): string[] => tenants.map(({ name }) => name);
+
+const suspend = (id: string, state: 'suspended' | 'ready'): Promise<Response> =>
+  asOperator(`/v1/tenants/${id}`, { method: 'PATCH', body: JSON.stringify({ state }) });
+
+describe('the list', () => {
+  it('TENANT-26: by name, labels and state, in pages whose cursor is a place in the order', async () => {
+    for (const [name, labels] of [
+      ['list-c', { team: 'red', tier: '1' }],
+      ['list-a', { team: 'red' }],
+      ['list-b', { team: 'blue' }],
+    ] as const) {
+      await newTenant({ name, replicas: 1, labels });
+    }
+    expect(namesOf(await list('name=list-&order=name'))).toEqual(['list-a', 'list-b', 'list-c']);
+    expect(namesOf(await list('name=list-&order=created_at'))).toEqual(['list-c', 'list-a', 'list-b']);
+    expect(namesOf(await list('label=team=red&order=name'))).toEqual(['list-a', 'list-c']);
+    expect(namesOf(await list('label=team=red&label=tier'))).toEqual(['list-c']);
+    expect(namesOf(await list('label=team=red&label=tier=2'))).toEqual([]);
+    expect(namesOf(await list('name=list-&state=suspended'))).toEqual([]);
+    for (const order of ['name', 'created_at', 'id']) {
+      const first = await list(`name=list-&order=${order}&limit=1`);
+      const late = await newTenant({ name: `list-${order.replace('_', '-')}-late`, replicas: 1 });
+      const rest = await list(`name=list-&order=${order}&cursor=${first.cursor}`);
+      expect(namesOf(rest)).not.toContain(namesOf(first)[0]);
+      expect(namesOf(rest)).toEqual(
+        expect.arrayContaining(['list-a', 'list-b', 'list-c'].filter((name) => name !== namesOf(first)[0])),
+      );
+      await asOperator(`/v1/tenants/${late.id}`, { method: 'DELETE' });
+    }
+    const bad = [
+      'order=size',
+      'state=gone',
+      'name=A',
+      'label=%22',
+      'limit=0',
+      'limit=1001',
+      'cursor=!',
+      'order=name&cursor=abc',
+    ];
+    for (const query of [...bad, 'name=a&name=b', 'page=1']) {
+      expect([query, (await asOperator(`/v1/tenants?${query}`)).status]).toEqual([query, 400]);
+    }
+  });
+
+  it('TENANT-27: labels are replaced all at once', async () => {
+    const tenant = await newTenant({ name: 'labelled', replicas: 1, labels: { a: '1', b: '2' } });
+    const changed = await asOperator(`/v1/tenants/${tenant.id}`, { method: 'PATCH', body: '{"labels":{"b":"3"}}' });
+    expect(await changed.json()).toMatchObject({ name: 'labelled', labels: { b: '3' } });
+    expect(await (await asOperator(`/v1/tenants/${tenant.id}`)).json()).toMatchObject({
+      labels: { b: '3' },
+    });
+    expect(namesOf(await list('label=a'))).not.toContain('labelled');
+  });
+});
+
+describe('a suspended tenant', () => {
+  it('TENANT-24: is refused with the reason, ends its streams, keeps its data, and serves as before when resumed', async () => {
+    const tenant = await newTenant({ name: 'suspended' });
+    await put(tenant.key, 'a', '1');
+    const watch = await WatchSocket.open(tenant.key, 'prefix=a');
+    expect(await watch.next()).toMatchObject({ type: 'created' });
+    const suspended = await suspend(tenant.id, 'suspended');
+    expect([suspended.status, await suspended.json()]).toMatchObject([200, { state: 'suspended' }]);
+    expect(await watch.next()).toMatchObject({ type: 'canceled' });
+    expect((await watch.closed).code).toBe(4403);
+    const calls: [string, RequestInit][] = [
+      ['/v1/kv/a', {}],
+      ['/v1/kv/a?consistency=serializable', {}],
+      ['/v1/kv/a', { method: 'PUT', body: '2' }],
+      ['/v1/watch?prefix=a', {}],
+      ['/v1/status', {}],
+      ['/v1/leases', { method: 'POST', body: '{"ttl":5}' }],
+      ['/v1/locks/a', { method: 'POST', body: '{"ttl":5}' }],
+      ['/v3/kv/range', { method: 'POST', body: '{"key":"YQ=="}' }],
+      ['/v3/maintenance/status', { method: 'POST', body: '{}' }],
+      ['/v3/cluster/member/list', { method: 'POST', body: '{}' }],
+      ['/health', {}],
+      [`/v1/tenants/${tenant.id}/keys`, {}],
+      [`/v1/tenants/${tenant.id}/keys`, { method: 'POST', body: '{"role":"read"}' }],
+    ];
+    for (const [path, init] of calls) {
+      const { status } = await withKey(tenant.key, path, init);
+      expect([path, status]).toEqual([path, 403]);
+    }
+    expect(await (await withKey(tenant.key, '/v1/kv/a')).json()).toMatchObject({
+      type: 'urn:quorate:problem:tenant-suspended',
+    });
+    expect(await (await withKey(tenant.key, '/v1/whoami')).json()).toMatchObject({ state: 'suspended' });
+    expect((await asOperator(`/v1/tenants/${tenant.id}/keys`)).status).toBe(200);
+    const listed: { tenants: { id: string }[] } = await (await asOperator('/v1/tenants?state=suspended')).json();
+    expect(listed.tenants.map(({ id }) => id)).toEqual([tenant.id]);
+    expect(await (await suspend(tenant.id, 'ready')).json()).toMatchObject({ state: 'ready' });
+    expect(await (await withKey(tenant.key, '/v1/kv/a')).text()).toBe('1');
+    expect(await put(tenant.key, 'a', '2')).toBe(3);
+  });
+});
+
 describe('keys', () => {
   it('TENANT-8: a forged key is refused and wakes no object', async () => {
     const tenant = await newTenant({ name: 'forged', replicas: 1 });

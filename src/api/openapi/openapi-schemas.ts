@@ -4,6 +4,8 @@ import {
   accessKeyLifeSecondsMax,
   accessKeyNameCharactersMax,
   accessKeyOverlapSecondsMax,
+  labelCharactersMax,
+  labelsMax,
   listLimitDefault,
   listLimitMax,
   tenantNameCharactersMax,
@@ -33,6 +35,20 @@ const rangeProperties = {
   start_base64: encoded,
   end: text,
   end_base64: encoded,
+};
+
+const tenantName: JsonObject = {
+  type: 'string',
+  pattern: '^[a-z0-9-]+$',
+  minLength: 1,
+  maxLength: tenantNameCharactersMax,
+};
+
+const labels: JsonObject = {
+  type: 'object',
+  maxProperties: labelsMax,
+  propertyNames: { type: 'string', pattern: '^[a-z0-9][a-z0-9._/-]*$', maxLength: labelCharactersMax },
+  additionalProperties: { type: 'string', maxLength: labelCharactersMax },
 };
 
 const accessKeyName: JsonObject = {
@@ -234,7 +250,8 @@ export const schemas: JsonObject = {
   ),
   TenantCreation: record(
     {
-      name: { type: 'string', pattern: '^[a-z0-9-]+$', minLength: 1, maxLength: tenantNameCharactersMax },
+      name: tenantName,
+      labels,
       replicas: { enum: replicaCounts, default: 3 },
       placement: {
         oneOf: [{ type: 'array', items: { enum: locationHints }, minItems: 1, maxItems: 5 }, { enum: jurisdictions }],
@@ -242,12 +259,17 @@ export const schemas: JsonObject = {
     },
     ['name'],
   ),
-  TenantChange: record({ name: text }, ['name']),
+  TenantChange: {
+    ...record({ name: tenantName, labels, state: { enum: ['ready', 'suspended'] } }),
+    minProperties: 1,
+    description: 'labels take the place of all labels that the tenant has.',
+  },
   Tenant: record(
     {
       id: text,
       name: text,
-      state: text,
+      state: { enum: ['provisioning', 'ready', 'suspended', 'deleting'] },
+      labels,
       created_at: time,
       replicas: listOf(record({ id: revision, location: { type: ['string', 'null'] } }, ['id', 'location'])),
       key: { ...text, description: 'The first access key. It is shown only when the tenant is made.' },

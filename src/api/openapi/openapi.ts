@@ -185,7 +185,19 @@ const tenantPaths = {
           { type: 'integer', minimum: 1, maximum: tenantsPageMax },
           'The most tenants that a page has.',
         ),
-        queryParameter('cursor', { type: 'string' }, 'The cursor of the page before.'),
+        queryParameter(
+          'cursor',
+          { type: 'string' },
+          'The cursor of the page before. Order and filters must be the same as there.',
+        ),
+        queryParameter('order', { enum: ['id', 'name', 'created_at'], default: 'id' }, 'The order of the tenants.'),
+        queryParameter('name', { type: 'string' }, 'A part of the name.'),
+        queryParameter(
+          'label',
+          { type: 'array', items: { type: 'string' } },
+          'The key of a label, or key=value. A tenant is listed that has all of them.',
+        ),
+        queryParameter('state', { enum: ['provisioning', 'ready', 'suspended', 'deleting'] }, 'The state.'),
       ],
       responses: { 200: plainAnswer('One page.', reference('Tenants')) },
     }),
@@ -203,7 +215,10 @@ const tenantPaths = {
       parameters: [id],
       responses: { 200: plainAnswer('The tenant.', reference('Tenant')) },
     }),
-    patch: operation('changeTenant', 'Renames a tenant', {
+    patch: operation('changeTenant', 'Renames, labels, suspends or resumes a tenant', {
+      description:
+        'While a tenant is suspended, every call with its keys is 403 tenant-suspended, its streams end, and its data are kept. Leases that ' +
+        'nobody can keep alive end in their time. A replica that its group cannot reach may refuse for as long after the tenant was resumed.',
       does: 'manage',
       security: operator,
       parameters: [id],

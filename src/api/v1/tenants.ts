@@ -5,6 +5,8 @@ import {
   accessKeyNameCharactersMax,
   accessKeyOverlapSecondsMax,
   keyBytesMax,
+  labelCharactersMax,
+  labelsMax,
   tenantNameCharactersMax,
 } from '../../limits.ts';
 import { emptyBytes } from '../../base/bytes.ts';
@@ -24,10 +26,23 @@ import type { Parsed } from './parsed.ts';
 
 const replicasDefault: ReplicaCount = 3;
 
-export type TenantCreation = { readonly name: string; readonly replicas: ReplicaCount; readonly placement: Placement };
+export type Labels = Readonly<Record<string, string>>;
+export type TenantCreation = {
+  readonly name: string;
+  readonly labels: Labels;
+  readonly replicas: ReplicaCount;
+  readonly placement: Placement;
+};
 
-/** What one call may change of a tenant. Its replicas are changed by calls of their own. */
-export type TenantChange = { readonly name: string };
+/**
+ * What one call may change of a tenant. A member that is null stays as it is, and labels take the place of all labels.
+ * Replicas are changed by calls of their own.
+ */
+export type TenantChange = {
+  readonly name: string | null;
+  readonly labels: Labels | null;
+  readonly state: 'ready' | 'suspended' | null;
+};
 
 /** `replaces` is the number of the replica that leaves once the new one votes; null: no replica leaves. */
 export type ReplicaCreation = { readonly location: LocationHint | null; readonly replaces: number | null };
@@ -44,12 +59,23 @@ export type AccessKeyCreation = {
 export function parseTenantCreation(body: Uint8Array): Parsed<TenantCreation> {
   return parseObject(body, (fields) => {
     const replicas = readReplicas(fields);
-    return { name: readName(fields), replicas, placement: readPlacement(fields, replicas) };
+    const labels = readLabels(fields) ?? {};
+    return { name: readName(fields), labels, replicas, placement: readPlacement(fields, replicas) };
   });
 }
 
 export function parseTenantChange(body: Uint8Array): Parsed<TenantChange> {
-  return parseObject(body, (fields) => ({ name: readName(fields) }));
+  return parseObject(body, (fields) => {
+    const isRenamed = fields.has('name');
+    fields.knows(['name', 'labels', 'state']);
+    const change = {
+      name: isRenamed ? readName(fields) : null,
+      labels: readLabels(fields),
+      state: fields.choice('state', ['ready', 'suspended']) ?? null,
+    };
+    if (!isRenamed && !fields.has('labels') && !fields.has('state')) fields.missing('name, labels or state');
+    return change;
+  });
 }
 
 /** A request without a body adds a replica, in a location where the group has none. */
@@ -95,6 +121,43 @@ export function parseAccessKeyRotation(body: Uint8Array): Parsed<number> {
 /** The numbers of replicas only grow, so this bound refuses nothing but nonsense. */
 const replicaNumberMax = 1_000_000_000;
 const nameForm = /^[a-z0-9-]+$/;
+const labelKeyForm = /^[a-z0-9][a-z0-9._/-]*$/;
+
+export function isLabelKey(key: string): boolean {
+  return labelKeyForm.test(key) && key.length <= labelCharactersMax;
+}
+
+export function isLabelValue(value: string): boolean {
+  return /^[^\p{Cc}\p{Cs}]*$/u.test(value) && value.length <= labelCharactersMax;
+}
+
+/** null: there are none in the body. */
+function readLabels(fields: Fields): Labels | null {
+  const value = fields.take('labels');
+  if (value === undefined) return null;
+  if (value === null || typeof value !== 'object' || value.kind !== 'object') {
+    fields.faults.add('labels must be an object of strings');
+    return null;
+  }
+  const labels: Record<string, string> = {};
+  for (const [key, text] of value.members) {
+    const at = `labels: "${key.slice(0, labelCharactersMax)}"`;
+    if (!isLabelKey(key)) {
+      fields.faults.add(
+        `${at} must have 1 to ${labelCharactersMax} characters, each of a to z, 0 to 9, ".", "_", "/" or "-", and begin with a letter or a digit`,
+      );
+    } else if (typeof text !== 'string' || !isLabelValue(text)) {
+      fields.faults.add(
+        `${at} must be a string of at most ${labelCharactersMax} characters, none of them a control character`,
+      );
+    } else labels[key] = text;
+  }
+  if (value.members.size > labelsMax) {
+    fields.faults.add(`labels has ${value.members.size} members; a tenant has at most ${labelsMax} labels`);
+  }
+  return labels;
+}
+
 /** People read it: control characters, and halves of characters, have no place in it. */
 const keyNameForm = /^[^\p{Cc}\p{Cs}]+$/u;
 

@@ -161,8 +161,8 @@ describe('the map of failures', () => {
       'unknown field "ttl"; no field is taken here',
     );
     expect(await refusedWith('POST /v1/locks/a', '{}')).toBe('one of ttl and lease is missing');
-    const changed = parseTenantChange(utf8('{"state":"paused"}'));
-    expect(changed).toMatchObject({ failure: { detail: 'unknown field "state"; known are name' } });
+    const changed = parseTenantChange(utf8('{"size":"paused"}'));
+    expect(changed).toMatchObject({ failure: { detail: 'unknown field "size"; known are name, labels, state' } });
     expect((await refusal('GET /v1/kv?keys=1')).detail).toMatch(
       /^unknown query parameter "keys"; this call takes prefix,/,
     );

@@ -10,6 +10,8 @@ import {
   accessKeyLifeSecondsMax,
   accessKeyNameCharactersMax,
   accessKeyOverlapSecondsMax,
+  labelCharactersMax,
+  labelsMax,
   tenantNameCharactersMax,
 } from '../../../src/limits.ts';
 
@@ -22,11 +24,15 @@ function detailOf(result: { kind: string; failure?: unknown }): string {
   return (result.failure as { detail: string }).detail;
 }
 
+function manyLabels(count: number): Record<string, string> {
+  return Object.fromEntries(Array.from({ length: count }, (_, n) => [`k${n}`, '']));
+}
+
 describe('bodies of tenants and keys', () => {
   it('API-TENANT-1: a tenant has a name of a DNS label, 1, 3 or 5 replicas, and places', () => {
     expect(parseTenantCreation(json({ name: 'a' }))).toEqual({
       kind: 'parsed',
-      value: { name: 'a', replicas: 3, placement: { kind: 'automatic' } },
+      value: { name: 'a', labels: {}, replicas: 3, placement: { kind: 'automatic' } },
     });
     expect(parseTenantCreation(json({ name: longest, replicas: 5, placement: ['weur', 'apac-ne'] }))).toMatchObject({
       value: { replicas: 5, placement: { kind: 'hints', hints: ['weur', 'apac-ne'] } },
@@ -62,9 +68,35 @@ describe('bodies of tenants and keys', () => {
   });
 
   it('API-TENANT-3: a change is a new name and nothing else', () => {
-    expect(parseTenantChange(json({ name: 'b' }))).toEqual({ kind: 'parsed', value: { name: 'b' } });
+    const name = { name: 'b', labels: null, state: null };
+    expect(parseTenantChange(json({ name: 'b' }))).toEqual({ kind: 'parsed', value: name });
+    const suspended = { name: null, labels: {}, state: 'suspended' };
+    expect(parseTenantChange(json({ labels: {}, state: 'suspended' }))).toEqual({ kind: 'parsed', value: suspended });
+    expect(detailOf(parseTenantChange(json({ state: 'deleting' })))).toContain('state must');
     expect(detailOf(parseTenantChange(json({ name: 'b', replicas: 5 })))).toContain('"replicas"');
-    expect(detailOf(parseTenantChange(json({})))).toContain('name is missing');
+    expect(detailOf(parseTenantChange(json({})))).toContain('state is missing');
+  });
+
+  it('API-TENANT-6: labels are words with short texts', () => {
+    const key = 'k'.repeat(labelCharactersMax);
+    const value = 'v'.repeat(labelCharactersMax);
+    for (const labels of [{ [key]: value }, { 'team/a.b_c-d': '\u00e9' }, manyLabels(labelsMax)]) {
+      expect(parseTenantChange(json({ labels }))).toMatchObject({ value: { labels } });
+    }
+    const bad = [
+      { [`${key}k`]: '' },
+      { a: `${value}v` },
+      { A: '' },
+      { '': '' },
+      { 'a"': '' },
+      { a: 1 },
+      { a: '\n' },
+      [],
+      'a',
+    ];
+    for (const labels of [...bad, manyLabels(labelsMax + 1)]) {
+      expect(detailOf(parseTenantChange(json({ labels })))).toContain('labels');
+    }
   });
 
   it('API-TENANT-4: a key has a role, and may have a prefix and an expiry', () => {
