@@ -2,7 +2,7 @@
 // each. A call that is given up ends its connection by a reset: that alone tells the runtime at once.
 
 import { connect, type Socket } from 'node:net';
-import { AnswerReader, type AnswerHead } from './answer-reader.ts';
+import { AnswerReader, headerOf, type AnswerHead } from './answer-reader.ts';
 
 export type UpstreamAddress = {
   readonly host: string;
@@ -55,6 +55,9 @@ export class Upstream {
   }
 }
 
+/** Methods whose body the Worker reads before it does what is asked. */
+const readsBody: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH', 'DELETE']);
+
 /** A connection and the call that goes on it. */
 export class UpstreamCall {
   readonly #socket: Socket;
@@ -64,6 +67,10 @@ export class UpstreamCall {
   #idleSinceMs = 0;
   /** The whole request was sent: else the connection cannot be used again. */
   #isSent = false;
+  #hasBody = false;
+  #method = '';
+  /** The runtime ends the connection, or may be about to. */
+  #isLast = false;
 
   constructor(socket: Socket, idle: UpstreamCall[]) {
     this.#socket = socket;
@@ -82,9 +89,15 @@ export class UpstreamCall {
   begin(method: string, head: string, receiver: CallReceiver): void {
     this.#receiver = receiver;
     this.#isSent = false;
+    this.#hasBody = false;
+    this.#method = method;
+    this.#isLast = false;
     this.#reader = new AnswerReader(method, {
       continues: () => this.#receiver?.continues(),
-      answers: (answer) => this.#receiver?.answers(answer),
+      answers: (answer) => {
+        this.#isLast = this.#endsAfter(answer);
+        this.#receiver?.answers(answer);
+      },
       receives: (parts, isWhole) => this.#receives(parts, isWhole),
       upgrades: (answer, first) => this.#upgrades(answer, first),
     });
@@ -96,6 +109,7 @@ export class UpstreamCall {
 
   /** False: no more of it until `drained`. */
   write(bytes: Buffer | string): boolean {
+    this.#hasBody = true;
     return this.#socket.write(bytes, 'latin1');
   }
 
@@ -124,10 +138,21 @@ export class UpstreamCall {
     const receiver = this.#receiver;
     if (isWhole) {
       this.#receiver = null;
-      if (this.#isSent) this.#keep();
+      if (this.#isSent && !this.#isLast) this.#keep();
       else this.abort();
     }
     receiver?.receives(parts, isWhole);
+  }
+
+  /**
+   * The runtime says so, or it ends the connection a moment later, without a word: that is what it does where the Worker
+   * has answered and not read the body. Its next call would be lost.
+   */
+  #endsAfter({ status, rawHeaders }: AnswerHead): boolean {
+    if (headerOf(rawHeaders, 'connection')?.toLowerCase() === 'close') return true;
+    // A stream may end before its body does.
+    const isStream = headerOf(rawHeaders, 'content-length') === null;
+    return this.#hasBody && (status >= 400 || isStream || !readsBody.has(this.#method));
   }
 
   #keep(): void {

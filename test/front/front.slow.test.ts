@@ -141,6 +141,27 @@ describe('what is handed on', () => {
     expect(await one.until((text) => text.endsWith('yes'))).toContain('yes');
   });
 
+  it.each([
+    ['whose answer is the last one', get, 'HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno'],
+    ['whose body was refused', lock, 'HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno'],
+    ['of a stream', lock, 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n'],
+    ['whose body means nothing', lock.replace('POST', 'GET'), 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno'],
+  ])('FRONT-5: a connection %s is not used again: the runtime ends it', async (_, request, answer) => {
+    const { runtime, client } = await stage();
+    const one = client();
+    one.send(request);
+    const first = await runtime.connection(0);
+    await first.until((text) => text.endsWith(request.slice(-4)));
+    first.say(answer);
+    await one.until((text) => /no(?:\r\n0\r\n\r\n)?$/.test(text));
+    await first.ended;
+    one.send(get);
+    const second = await runtime.connection(1);
+    await second.request();
+    second.answer('yes');
+    await one.until((text) => text.endsWith('yes'));
+  });
+
   it('FRONT-6: requests of one connection are answered in their order, one at a time; beyond the bound no more is read', async () => {
     const { runtime, client } = await stage({ pipelinedMax: 4 });
     const one = client();
