@@ -145,8 +145,8 @@ export class UpstreamCall {
   }
 
   /**
-   * The runtime says so, or it ends the connection a moment later, without a word: that is what it does where the Worker
-   * has answered and not read the body. Its next call would be lost.
+   * The runtime says so, or it ends the connection a moment later, without a word: that is what it does where the
+   * Worker has answered and not read the body. Its next call would be lost.
    */
   #endsAfter({ status, rawHeaders }: AnswerHead): boolean {
     if (headerOf(rawHeaders, 'connection')?.toLowerCase() === 'close') return true;
