@@ -10,17 +10,17 @@ const noBytes = Buffer.alloc(0);
 export type AnswerHead = {
   readonly status: number;
   readonly reason: string;
-  /** Names and values in turn, as they came. */
+  /** Names and values alternate, as they came. */
   readonly rawHeaders: readonly string[];
 };
 
 export interface AnswerReceiver {
-  /** 100: the body is wanted (RFC 9110, 15.2.1). */
+  /** Status 100: the body is wanted (RFC 9110, 15.2.1). */
   continues(): void;
   answers(head: AnswerHead): void;
-  /** What came of the body in one read, and whether that was all of it. */
+  /** The parts of the body that came in one read, and whether they were the last. */
   receives(parts: readonly Buffer[], isWhole: boolean): void;
-  /** 101. `first` is what came behind the head. */
+  /** Status 101. `first` is what came behind the head. */
   upgrades(head: AnswerHead, first: Buffer): void;
 }
 
@@ -33,7 +33,7 @@ type State =
   | { readonly kind: 'chunkEnd' }
   | { readonly kind: 'trailer' }
   | { readonly kind: 'untilEnd' }
-  /** The bytes are no answer's any more. */
+  /** The bytes are no part of an answer any more. */
   | { readonly kind: 'upgraded' }
   | { readonly kind: 'done' };
 
@@ -42,7 +42,7 @@ export class AnswerReader {
   /** An answer to HEAD says how long it would be, and has no body. */
   readonly #hasNoBody: boolean;
   #state: State = { kind: 'head' };
-  /** Of a head or a line that is not whole. */
+  /** The bytes so far of a head or a line that is not whole. */
   #kept: Buffer = noBytes;
   #parts: Buffer[] = [];
 
@@ -55,7 +55,7 @@ export class AnswerReader {
     return this.#state.kind === 'done';
   }
 
-  /** @throws Error where it is no answer. */
+  /** @throws Error if it is no answer. */
   read(part: Buffer): void {
     let bytes = this.#kept.byteLength === 0 ? part : Buffer.concat([this.#kept, part]);
     this.#kept = noBytes;
@@ -63,7 +63,7 @@ export class AnswerReader {
     if (this.#parts.length > 0 || this.isDone) this.#give();
   }
 
-  /** The connection has ended. False: inside the answer. */
+  /** The connection has ended. False: it ended inside the answer. */
   end(): boolean {
     if (this.#state.kind === 'done') return true;
     if (this.#state.kind !== 'untilEnd') return false;
@@ -78,7 +78,7 @@ export class AnswerReader {
     this.#receiver.receives(parts, this.isDone);
   }
 
-  /** What is left to look at; null: nothing, or not enough of it. */
+  /** The bytes that are left to look at. Null: there are none, or not enough of them. */
   #step(bytes: Buffer): Buffer | null {
     const state = this.#state;
     if (bytes.byteLength === 0) return null;

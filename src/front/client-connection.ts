@@ -1,5 +1,5 @@
-// A client's connection over HTTP: the requests that came on it, of which one at a time is served, and what it may
-// still take of its time. Whoever is slow or gone is told here from whoever waits on purpose.
+// A client's connection over HTTP: the requests that came on it, of which one at a time is served, and how long its
+// client may still take. Here clients that are slow or gone are told from those that wait on purpose.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
@@ -19,7 +19,7 @@ export class ClientConnection {
   readonly #bounds: FrontBounds;
   readonly #waiting: Waiting[] = [];
   #current: Exchange | null = null;
-  /** Of bodies that the client sends, and of answers that it reads. */
+  /** The progress of bodies that the client sends, and of answers that it reads. */
   readonly #sent = new Progress();
   readonly #taken = new Progress();
   #halfClosed = false;
@@ -29,7 +29,7 @@ export class ClientConnection {
     this.#socket = socket;
     this.#upstream = upstream;
     this.#bounds = bounds;
-    // Dead machines are noticed while nothing is sent: the system asks after a minute, then ten times in ten seconds.
+    // The system notices dead machines while nothing is sent: it asks after a minute, then ten times in ten seconds.
     socket.setKeepAlive(true, keepAliveMs);
     socket.on('end', () => {
       this.#halfClosed = true;
@@ -50,18 +50,18 @@ export class ClientConnection {
     return this.#current === null;
   }
 
-  /** An answer has begun, into which nothing else may be written. */
+  /** True: an answer has begun, into which nothing else may be written. */
   get isAnswering(): boolean {
     return this.#current?.hasBegun === true;
   }
 
-  /** Since when the client has taken nothing of what waits for it; null: nothing waits. */
+  /** The time since which the client has taken nothing of what waits for it. Null: nothing waits. */
   get unreadSinceMs(): number | null {
     return this.unsentBytes > 0 ? this.#taken.sinceMs : null;
   }
 
   /**
-   * Requests of one connection are answered in their order, and begun in it: the next one may rest on the one before.
+   * Requests of one connection begin and are answered in their order, because the next one may build on the one before.
    */
   serve(request: IncomingMessage, response: ServerResponse): void {
     this.#waiting.push({ request, response });
@@ -84,14 +84,14 @@ export class ClientConnection {
     this.#socket.destroy();
   }
 
-  /** No further request is taken. What goes on without an end is cut; the rest may still be answered. */
+  /** No further request is taken. An answer that has no end of its own is cut; any other may still be given. */
   finish(): void {
     this.#waiting.length = 0;
     if (this.#current === null || this.#current.isStream) this.end();
     else this.#current.isLast = true;
   }
 
-  /** Once a second. Ends the connection where its client owes something for too long. */
+  /** Called once a second. Ends the connection if its client owes something for too long. */
   look(nowMs: number): void {
     const { discardMs, answerReadMs, bodySilentMs } = this.#bounds;
     const discardsSinceMs = this.#refusedMs ?? this.#current?.discardsSinceMs ?? null;
@@ -106,7 +106,7 @@ export class ClientConnection {
     if (isLate) this.end();
   }
 
-  /** What came before it is answered, and with the last of that the connection ends. */
+  /** The requests that came before are answered, and with the last answer the connection ends. */
   #tellHalfClosed(): void {
     if (this.#current === null) return;
     this.#current.isLast = this.#waiting.length === 0;

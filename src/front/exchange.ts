@@ -13,7 +13,7 @@ export class Exchange {
   readonly #response: ServerResponse;
   readonly #done: () => void;
   readonly #framing: BodyFraming;
-  /** null: it has not begun, is over, or was given up. */
+  /** Null: the call has not begun, is over, or was given up. */
   #call: UpstreamCall | null = null;
   #isOver = false;
   #hasWritten = false;
@@ -28,12 +28,15 @@ export class Exchange {
     this.#done = done;
     this.#framing = framingOf(request.rawHeaders);
     response.on('close', () => this.#over());
-    // Its connection ended: that is told by the connection.
+    // The connection ended, which the connection itself reports.
     request.on('error', () => undefined);
     response.on('error', () => undefined);
   }
 
-  /** Whether it goes on until somebody ends it, or waits on purpose: nobody waits for it once its client has gone. */
+  /**
+   * Whether the call goes on until somebody ends it, or waits on purpose. Once its client has gone, nobody waits for
+   * such a call.
+   */
   get isStream(): boolean {
     const { method = '', url = '' } = this.#request;
     return endpointOf({ method, path: pathOf(url), headers: noHeaders }).patience !== 'hedged';
@@ -48,7 +51,7 @@ export class Exchange {
     return !this.#request.complete;
   }
 
-  /** Since when the answer is written and the rest of the body means nothing; null: that is not so. */
+  /** The time since which the answer is written and the rest of the body means nothing. Null: that is not so. */
   get discardsSinceMs(): number | null {
     return this.#request.complete ? null : this.#answeredMs;
   }
@@ -66,7 +69,9 @@ export class Exchange {
     this.#request.on('end', () => this.#sendEnd());
   }
 
-  /** The client sends nothing more. It may still read: what is answered at once is answered, nothing else. */
+  /**
+   * The client sends nothing more, and may still read. A call that is answered at once is still answered, and no other.
+   */
   halfClosed(): void {
     if (this.isStream || !this.#request.complete) this.left();
   }
@@ -77,7 +82,7 @@ export class Exchange {
     this.#request.socket.destroy();
   }
 
-  /** Nothing is asked any more, and nothing answered. */
+  /** Gives the call up: nothing is asked any more, and nothing answered. */
   giveUp(): void {
     const call = this.#call;
     this.#call = null;
@@ -86,7 +91,7 @@ export class Exchange {
   }
 
   #sendPart(part: Buffer): void {
-    // The answer came before the body was read: the rest is taken for a while, so that the client reads the answer.
+    // The answer came before the body was read. The rest is taken for a while, so that the client reads the answer.
     if (this.#call === null) return;
     if (this.#framing === 'chunked') this.#call.write(`${part.byteLength.toString(16)}\r\n`);
     const isTaken = this.#call.write(part);
@@ -156,7 +161,7 @@ export class Exchange {
   }
 
   /**
-   * The runtime has gone, or said what is no answer. An answer that has begun is cut, so that nobody takes it for
+   * The runtime has gone, or sent what is no answer. An answer that has begun is cut, so that nobody takes it for
    * whole.
    */
   #fail(): void {
@@ -171,7 +176,7 @@ export class Exchange {
     this.#response.end(text);
   }
 
-  /** Answered whole, or the connection has ended. */
+  /** The call was answered whole, or the connection has ended. */
   #over(): void {
     if (this.#isOver) return;
     this.#isOver = true;
@@ -186,7 +191,7 @@ export class Exchange {
 /** No header makes a plain request another call. */
 const noHeaders = new Headers();
 
-/** Without its query, and in the absolute form (RFC 9112, section 3.2.2) without what stands before it. */
+/** The path without its query, and in the absolute form (RFC 9112, section 3.2.2) without what stands before it. */
 function pathOf(target: string): string {
   if (!target.startsWith('/')) return pathAndQuery(target).path;
   const mark = target.indexOf('?');

@@ -1,12 +1,12 @@
 // Follows the frames of a WebSocket (RFC 6455, section 5.2) in bytes that pass by: where one ends, and whether the
-// close frame has passed. Their payload is not looked at.
+// close frame has passed. It does not look at their payload.
 
 const closeOpcode = 0x8;
 
 export class FrameHeads {
-  /** Of a head that is not whole: it has at most 14 bytes. */
+  /** The bytes so far of a head that is not whole, which has at most 14 bytes. */
   readonly #head: number[] = [];
-  /** Of a frame's payload. */
+  /** The bytes that are left of a frame's payload. */
   #left = 0;
   #closes = false;
   #isClosed = false;
@@ -16,12 +16,12 @@ export class FrameHeads {
     return this.#isClosed;
   }
 
-  /** Between two frames: another one may be put in. */
+  /** Whether the bytes stand between two frames, so that another one may be put in. */
   get isBetween(): boolean {
     return this.#head.length === 0 && this.#left === 0;
   }
 
-  /** How many of these bytes count: all of them, or those up to the end of the close frame. */
+  /** The number of these bytes that count: all of them, or those up to the end of the close frame. */
   pass(bytes: Uint8Array): number {
     let at = 0;
     while (at < bytes.byteLength && !this.#isClosed) {
@@ -53,7 +53,7 @@ export class FrameHeads {
   }
 }
 
-/** A ping without a payload, as a server sends it: not masked. */
+/** A ping without a payload, as a server sends it, which is not masked. */
 export const pingFrame: Buffer = Buffer.from([0x89, 0x00]);
 
 /** A server's close frame. `reason` is short and ASCII. */

@@ -1,6 +1,6 @@
-// The process in front of the Worker's runtime: owns the public port, and passes everything through. It takes the port
-// before there is a runtime, and answers once it knows one. What a client may do it leaves to the Worker; that no
-// client holds this process, or the runtime behind it, by being slow, silent or gone is its own work.
+// The process in front of the Worker's runtime owns the public port, and passes everything through. It takes the port
+// before there is a runtime, and answers once it knows one. It leaves to the Worker what a client may do. Its own work
+// is that no client holds this process, or the runtime behind it, by being slow, silent or gone.
 
 import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
@@ -12,7 +12,7 @@ import { Upstream, type UpstreamAddress } from './upstream.ts';
 
 export type ListenAddress = { readonly host: string; readonly port: number };
 
-/** What holds bytes, and is looked at once a second. */
+/** A part that holds bytes, and is looked at once a second. */
 type Held = ClientConnection | SocketRelay;
 
 export class Front {
@@ -55,7 +55,7 @@ export class Front {
     this.#timer.unref();
   }
 
-  /** @throws where the address cannot be listened on, as node:net does. */
+  /** @throws if the address cannot be listened on, as node:net does. */
   static async listen(address: ListenAddress, bounds: FrontBounds = frontBounds): Promise<Front> {
     const front = new Front(bounds);
     await new Promise<void>((resolve, reject) => {
@@ -82,7 +82,10 @@ export class Front {
     this.#setUpstream(this.#upstream);
   }
 
-  /** No new calls; those under way have a moment to be answered, sockets to say goodbye; then all connections end. */
+  /**
+   * No new calls are taken. Those under way have a moment to be answered, and sockets to say goodbye. Then all
+   * connections end.
+   */
   async close(): Promise<void> {
     this.#isEnding = true;
     clearInterval(this.#timer);
@@ -141,7 +144,7 @@ export class Front {
     socket.once('close', () => this.#relays.delete(relay));
   }
 
-  /** What cannot be read as HTTP. Inside an answer nothing can be said. */
+  /** Refuses what cannot be read as HTTP. Inside an answer nothing can be said. */
   #refuse(error: Error & ParserError, socket: Socket): void {
     const connection = this.#connections.get(socket);
     if (!socket.writable || connection === undefined || connection.isAnswering) socket.destroy();
@@ -157,7 +160,7 @@ export class Front {
     if (unsentBytes > this.#bounds.unsentBytesMax) this.#endSlowest(unsentBytes);
   }
 
-  /** Those go first that have not read for the longest. */
+  /** The connections that have not read for the longest end first. */
   #endSlowest(unsentBytes: number): void {
     const slow = [...this.#held()].flatMap((each) => {
       const sinceMs = each.unreadSinceMs;

@@ -4,8 +4,9 @@
 import { headerOf } from './answer-reader.ts';
 
 /**
- * Fields of one connection. Those that `Connection` names besides are handed on: the Worker is no further recipient but
- * the end of this one, and no client should take away a condition of its own request by naming `If-Match` there.
+ * Fields of one connection. Those that `Connection` names besides are handed on: the Worker is the end of this
+ * connection and no further recipient, and no client should take away a condition of its own request by naming
+ * `If-Match` there.
  */
 const ofConnection: ReadonlySet<string> = new Set([
   'connection',
@@ -17,7 +18,7 @@ const ofConnection: ReadonlySet<string> = new Set([
   'te',
 ]);
 
-/** How a request's body is framed towards the runtime: as it came. */
+/** The framing of a request's body towards the runtime, which is that in which it came. */
 export type BodyFraming = 'none' | 'length' | 'chunked';
 
 export function framingOf(rawHeaders: readonly string[]): BodyFraming {
@@ -25,21 +26,21 @@ export function framingOf(rawHeaders: readonly string[]): BodyFraming {
   return headerOf(rawHeaders, 'content-length') === null ? 'none' : 'length';
 }
 
-/** @returns lines, each with its end. `Transfer-Encoding` is told as it came, since the Worker refuses some. */
+/** @returns lines, each with its end. `Transfer-Encoding` is handed on as it came, since the Worker refuses some. */
 export function requestLines(rawHeaders: readonly string[]): string {
   let lines = '';
   const isChunked = framingOf(rawHeaders) === 'chunked';
   for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
     const name = rawHeaders[at] ?? '';
     const lower = name.toLowerCase();
-    // Where both are sent, the chunks say how long the body is (RFC 9112, section 6.3).
+    // If both are sent, the chunks say how long the body is (RFC 9112, section 6.3).
     if (ofConnection.has(lower) || (isChunked && lower === 'content-length')) continue;
     lines += `${name}: ${rawHeaders[at + 1]}\r\n`;
   }
   return lines;
 }
 
-/** Names and values in turn, as `writeHead` of node:http takes them. */
+/** Names and values alternate, as `writeHead` of node:http takes them. */
 export function answerHeaders(rawHeaders: readonly string[]): string[] {
   const kept: string[] = [];
   for (let at = 0; at + 1 < rawHeaders.length; at += 2) {

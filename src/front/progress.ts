@@ -1,6 +1,6 @@
 // How far a client is in what it owes.
 
-/** How many bytes there were of one direction, and since when there are no more of them. */
+/** The number of bytes in one direction so far, and the time since which there were no more. */
 export class Progress {
   #bytes = 0;
   #sinceMs = 0;
@@ -9,7 +9,7 @@ export class Progress {
     return this.#sinceMs;
   }
 
-  /** Where nobody waits for more (`isOwed` false) the time begins anew. */
+  /** If nobody waits for more (`isOwed` false), the time begins anew. */
   look(bytes: number, isOwed: boolean, nowMs: number): void {
     if (isOwed && bytes === this.#bytes) return;
     this.#bytes = bytes;

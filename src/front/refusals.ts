@@ -1,6 +1,6 @@
-// The answers to what is no request: the front's own, since there is nothing to hand on. The runtime says the same of
-// most; where a message could be read in two ways (a length beside chunks, a field that is folded), the front is
-// strict.
+// The answers to what is no request. They are the front's own, since there is nothing to hand on. To most of it the
+// runtime says the same. If a message could be read in two ways (a length beside chunks, a field that is folded), the
+// front is strict.
 
 /** What node:http says of an error: its code, and the bytes that could not be read. */
 export type ParserError = { readonly code?: unknown; readonly rawPacket?: unknown };
@@ -9,7 +9,7 @@ type Refusal = { readonly status: string; readonly text: string };
 
 const badRequest = { status: '400 Bad Request', text: 'this cannot be read as a request of HTTP/1.1 (RFC 9112)' };
 
-/** By the code of the parser's error, as node:http gives it. */
+/** The refusals by the code of the parser's error, as node:http gives it. */
 const refusals: ReadonlyMap<string, Refusal> = new Map<string, Refusal>([
   ['CONNECT', { status: '501 Not Implemented', text: 'CONNECT is not served: this is no proxy' }],
   ['ERR_HTTP_REQUEST_TIMEOUT', { status: '408 Request Timeout', text: 'the head of the request did not come in time' }],
@@ -27,7 +27,7 @@ const refusals: ReadonlyMap<string, Refusal> = new Map<string, Refusal>([
   ],
 ]);
 
-/** A whole answer, as bytes of a last one on its connection. */
+/** A whole answer in bytes, the last one on its connection. */
 export function refusalOf(error: ParserError): string {
   const { status, text } = known(error) ?? badRequest;
   const body = `${text}\n`;
@@ -41,7 +41,7 @@ function known({ code, rawPacket }: ParserError): Refusal | undefined {
   return typeof code === 'string' ? refusals.get(code) : undefined;
 }
 
-/** RFC 9110, 5.6.2: what a method may look like, and the space behind it. */
+/** Whether the packet begins with what RFC 9110, 5.6.2 allows as a method, and a space. */
 function beginsWithToken(packet: unknown): boolean {
   return (
     packet instanceof Uint8Array &&

@@ -1,5 +1,5 @@
-// A WebSocket between a client and the Worker's runtime: bytes go on as they come, and only the heads of frames are
-// looked at. So the front knows when both sides have closed, asks a silent client whether it lives, and may say
+// A WebSocket between a client and the Worker's runtime. Bytes go on as they come, and only the heads of frames are
+// looked at. By these the front knows when both sides have closed, asks a silent client whether it lives, and may say
 // goodbye.
 
 import { STATUS_CODES, ServerResponse, type IncomingMessage } from 'node:http';
@@ -12,7 +12,7 @@ import { answerHeaders, requestLines } from './headers.ts';
 import { Progress } from './progress.ts';
 import type { Upstream, UpstreamCall } from './upstream.ts';
 
-/** `first`: what came behind its head. */
+/** `first`: the bytes that came behind the request's head. */
 export type UpgradeRequest = {
   readonly request: IncomingMessage;
   readonly client: Socket;
@@ -25,17 +25,17 @@ export class SocketRelay {
   readonly #bounds: FrontBounds;
   readonly #fromClient = new FrameHeads();
   readonly #fromRuntime = new FrameHeads();
-  /** What the client sent before it was answered. */
+  /** The bytes that the client sent before it was answered. */
   #first: Buffer[];
   #firstBytes = 0;
   #call: UpstreamCall | null = null;
   #runtime: Socket | null = null;
-  /** What the client said, and what it took of what was said to it. */
+  /** The progress of what the client sends, and of what it takes. */
   readonly #heard = new Progress();
   readonly #taken = new Progress();
-  /** When the client was last heard before it was asked whether it lives; null: it was not asked. */
+  /** The time at which the client was last heard before it was asked whether it lives. Null: it was not asked. */
   #askedAfterMs: number | null = null;
-  /** Since when no more than the end is waited for. */
+  /** The time since which only the end is waited for. */
   #endingMs: number | null = null;
 
   constructor({ request, client, first }: UpgradeRequest, { upstream, bounds }: Behind) {
@@ -59,7 +59,7 @@ export class SocketRelay {
     return this.unsentBytes > 0 ? this.#taken.sinceMs : null;
   }
 
-  /** Both connections, at once. */
+  /** Ends both connections at once. */
   end(): void {
     const call = this.#call;
     this.#call = null;
@@ -68,7 +68,7 @@ export class SocketRelay {
     this.#client.destroy();
   }
 
-  /** The server ends: the client is told, where a frame may be put in, and has a moment to answer. */
+  /** The server ends. The client is told so between two frames, and has a moment to answer. */
   finish(nowMs: number): void {
     if (this.#runtime === null || !this.#fromRuntime.isBetween || this.#fromRuntime.isClosed) {
       this.end();
@@ -81,7 +81,7 @@ export class SocketRelay {
     this.#waitForEnd(nowMs);
   }
 
-  /** Once a second. */
+  /** Called once a second. */
   look(nowMs: number): void {
     const { socketClosingMs, answerReadMs, socketSilentMs } = this.#bounds;
     const owesReading = this.unsentBytes > 0;
@@ -96,7 +96,7 @@ export class SocketRelay {
     else this.#maybeAsk(nowMs);
   }
 
-  /** Once for each silence. */
+  /** The client is asked once in each silence. */
   #maybeAsk(nowMs: number): void {
     const { sinceMs } = this.#heard;
     const isSilent = nowMs - sinceMs > this.#bounds.socketPingMs && this.#askedAfterMs !== sinceMs;
@@ -198,7 +198,7 @@ export class SocketRelay {
     this.#client.resume();
   }
 
-  /** Without a close frame the client is gone; with one it may wait for the answer to it. */
+  /** Without a close frame the client is gone. With one it may wait for the answer to it. */
   #halfClosed(): void {
     if (!this.#fromClient.isClosed || this.#fromRuntime.isClosed) this.end();
   }
