@@ -519,6 +519,12 @@ export const secretCharactersMin = 22;
  * The fewest different characters in them. Random base64 or hex hardly ever has fewer; a key that was held down has.
  */
 export const secretDifferentCharactersMin = 8;
+/** Entries in one page of the audit. */
+export const auditPageMax = 1_000;
+/** Refused calls of one actor that an isolate records in a minute, so that nobody fills the directory. */
+export const auditRefusalsPerMinuteMax = 10;
+/** Actors whose refused calls an isolate records in a minute. */
+export const auditActorsKnownMax = 100;
 /** Tenants in one page of a list. */
 export const tenantsPageMax = 1_000;
 

@@ -12,6 +12,7 @@ import { Signatures } from '../tenants/signatures.ts';
 import { TokenRing } from '../tenants/token-text.ts';
 import { credentialsOf } from '../api/credentials.ts';
 import { Identities } from '../tenants/identities.ts';
+import { readAudit } from './audit-routes.ts';
 import { preflight, withCors } from './cross-origin.ts';
 import type { Env } from './env.ts';
 import { GroupRouter } from './group-router.ts';
@@ -62,6 +63,7 @@ export function createApp(env: Env): Hono {
 
   const isOperator = (text: string): boolean => isOperatorToken(env, text);
   app.all('/v1/whoami', ({ req }) => whoami(req.raw, { keys, groups, isOperatorToken: isOperator }));
+  app.all('/v1/audit', ({ req }) => readAudit(req.raw, { env, directory, keys, groups }));
   app.route('/v1/tenants', tenantRoutes({ env, directory, keys, groups, provisioning }));
   app.get('/healthz', (context) =>
     all.length === 0 ? context.text('ok\n') : context.text(`not set up: ${all.join('; ')}\n`, 503),

@@ -25,6 +25,7 @@ import type { Routed } from './attempts.ts';
 import type { GroupRouter } from './group-router.ts';
 import { directoryFailure, isOperator, isOperatorToken, operatorRefusal } from './operator-calls.ts';
 import type { Provisioning } from './provisioning.ts';
+import { RefusalRecord } from './refusal-record.ts';
 import { ReplicaRoutes } from './replica-routes.ts';
 import { readBody } from './request-body.ts';
 import { cursorAfter, parseTenantList } from './tenant-list-query.ts';
@@ -39,6 +40,8 @@ export type TenantRoutesOptions = {
 
 type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
 type Handler = (request: TenantRequest) => Promise<Response>;
+/** What a refused call of a method is in the audit. Reads are not recorded. */
+type Actions = Partial<Record<string, Audit['action']>>;
 type TenantRequest = {
   readonly raw: Request;
   readonly url: URL;
@@ -52,23 +55,36 @@ const idForm = /^[a-z0-9]{1,32}$/;
 export function tenantRoutes(options: TenantRoutesOptions): Hono {
   const routes = new TenantRoutes(options);
   const app = new Hono();
-  const on = (path: string, handlers: Partial<Record<Method, Handler>>) => {
-    app.all(path, (context) => routes.handle(context, handlers));
+  const on = (path: string, handlers: Partial<Record<Method, Handler>>, actions: Actions = {}) => {
+    app.all(path, (context) => routes.handle(context, handlers, actions));
   };
-  on('/', { GET: (request) => routes.list(request), POST: (request) => routes.create(request) });
-  on('/:id', {
-    GET: (request) => routes.show(request),
-    PATCH: (request) => routes.change(request),
-    DELETE: (request) => routes.remove(request),
-  });
-  on('/:id/replicas', {
-    GET: (request) => routes.listReplicas(request),
-    POST: (request) => routes.addReplica(request),
-  });
-  on('/:id/replicas/:number', { DELETE: (request) => routes.removeReplica(request) });
-  on('/:id/keys', { GET: (request) => routes.listKeys(request), POST: (request) => routes.createKey(request) });
-  on('/:id/keys/:keyId/rotate', { POST: (request) => routes.rotateKey(request) });
-  on('/:id/keys/:keyId', { DELETE: (request) => routes.revokeKey(request) });
+  on(
+    '/',
+    { GET: (request) => routes.list(request), POST: (request) => routes.create(request) },
+    { POST: 'tenant.create' },
+  );
+  on(
+    '/:id',
+    {
+      GET: (request) => routes.show(request),
+      PATCH: (request) => routes.change(request),
+      DELETE: (request) => routes.remove(request),
+    },
+    { PATCH: 'tenant.change', DELETE: 'tenant.delete' },
+  );
+  on(
+    '/:id/replicas',
+    { GET: (request) => routes.listReplicas(request), POST: (request) => routes.addReplica(request) },
+    { POST: 'replica.add' },
+  );
+  on('/:id/replicas/:number', { DELETE: (request) => routes.removeReplica(request) }, { DELETE: 'replica.remove' });
+  on(
+    '/:id/keys',
+    { GET: (request) => routes.listKeys(request), POST: (request) => routes.createKey(request) },
+    { POST: 'key.create' },
+  );
+  on('/:id/keys/:keyId/rotate', { POST: (request) => routes.rotateKey(request) }, { POST: 'key.rotate' });
+  on('/:id/keys/:keyId', { DELETE: (request) => routes.revokeKey(request) }, { DELETE: 'key.revoke' });
   return app;
 }
 
@@ -76,6 +92,7 @@ class TenantRoutes {
   readonly #options: TenantRoutesOptions;
   readonly #directory: Directory;
   readonly #replicas: ReplicaRoutes;
+  readonly #refusals = new RefusalRecord();
 
   constructor(options: TenantRoutesOptions) {
     this.#options = options;
@@ -83,7 +100,14 @@ class TenantRoutes {
     this.#replicas = new ReplicaRoutes({ groups: options.groups });
   }
 
-  async handle(context: Context, handlers: Partial<Record<Method, Handler>>): Promise<Response> {
+  async handle(context: Context, handlers: Partial<Record<Method, Handler>>, actions: Actions): Promise<Response> {
+    const response = await this.#answer(context, handlers);
+    const action = actions[context.req.method];
+    if (response.status >= 400 && action !== undefined) await this.#recordRefusal(context, action, response);
+    return response;
+  }
+
+  async #answer(context: Context, handlers: Partial<Record<Method, Handler>>): Promise<Response> {
     const raw = context.req.raw;
     const handler = Object.entries(handlers).find(([method]) => method === raw.method)?.[1];
     if (handler === undefined) return refused({ kind: 'methodNotAllowed', allow: Object.keys(handlers) });
@@ -308,10 +332,34 @@ class TenantRoutes {
     return placementOf({ replicas, hints, continent: request.cf?.['continent'] });
   }
 
+  /**
+   * Records that a call was refused, and by which problem: neither its body, which may be anything, nor a credential.
+   * A tenant that does not exist is not named, because whoever asks chose the name.
+   */
+  async #recordRefusal(context: Context, action: Audit['action'], response: Response): Promise<void> {
+    const { headers } = context.req.raw;
+    const text = keyTextOf(headers);
+    const key = text === null ? null : this.#options.keys.verify(text);
+    const actor = isOperator(this.#options.env, headers) ? 'operator' : (key?.keyId ?? 'unknown');
+    if (!this.#refusals.mayRecord(`${key?.tenant ?? ''} ${actor}`, Date.now())) return;
+    const problem: { type?: unknown } = await response.clone().json();
+    const refusal = String(problem.type).slice('urn:quorate:problem:'.length);
+    const id = context.req.param('id') ?? '';
+    const tenantId = refusal === 'tenant-not-found' || !idForm.test(id) ? (key?.tenant ?? '') : id;
+    await this.#record(actor, action, tenantId, '', refusal);
+  }
+
   /** Records in the audit what was done. It stays done where the directory cannot record it. */
-  async #record(actor: string, action: Audit['action'], tenantId: string, detail: string): Promise<void> {
+  async #record(
+    actor: string,
+    action: Audit['action'],
+    tenantId: string,
+    detail: string,
+    problem?: string,
+  ): Promise<void> {
+    const refusal = problem === undefined ? {} : { refused: problem };
     try {
-      await this.#directory.record({ atMs: Date.now(), actor, action, tenantId, detail });
+      await this.#directory.record({ atMs: Date.now(), actor, action, tenantId, detail, ...refusal });
     } catch (error) {
       console.error(`not recorded: ${actor} ${action} ${tenantId} ${detail}`, error);
     }

@@ -30,6 +30,7 @@ export type Audit = {
   readonly actor: string;
   readonly action:
     | 'tenant.create'
+    | 'tenant.change'
     | 'tenant.rename'
     | 'tenant.label'
     | 'tenant.suspend'
@@ -45,6 +46,21 @@ export type Audit = {
     | 'key.revoke';
   readonly tenantId: string;
   readonly detail: string;
+  /** Absent: it was done. Otherwise the name of the problem that was answered. */
+  readonly refused?: string;
+};
+export type AuditEntry = Omit<Audit, 'action' | 'refused'> & {
+  readonly id: number;
+  readonly action: string;
+  readonly refused: string | null;
+};
+/** null: any. `before`: the id of an entry; only older ones are meant. */
+export type AuditFilter = {
+  readonly tenant: string | null;
+  readonly actor: string | null;
+  readonly sinceMs: number | null;
+  readonly before: number | null;
+  readonly limit: number;
 };
 
 /** The directory did not answer. Stores go on without it. */
@@ -199,10 +215,30 @@ export class Directory {
 
   async record(audit: Audit): Promise<void> {
     const statement = this.#database.prepare(
-      'INSERT INTO audit (at_ms, actor, action, tenant_id, detail) VALUES (?, ?, ?, ?, ?)',
+      'INSERT INTO audit (at_ms, actor, action, tenant_id, detail, refused) VALUES (?, ?, ?, ?, ?, ?)',
     );
-    const { atMs, actor, action, tenantId, detail } = audit;
-    await answered(statement.bind(atMs, actor, action, tenantId, detail).run());
+    const { atMs, actor, action, tenantId, detail, refused = null } = audit;
+    await answered(statement.bind(atMs, actor, action, tenantId, detail, refused).run());
+  }
+
+  /** The newest comes first. */
+  async audit({ tenant, actor, sinceMs, before, limit }: AuditFilter): Promise<AuditEntry[]> {
+    const conditions: string[] = [];
+    const parameters: (string | number)[] = [];
+    const add = (condition: string, value: string | number | null): void => {
+      if (value === null) return;
+      conditions.push(condition);
+      parameters.push(value);
+    };
+    add('tenant_id = ?', tenant);
+    add('actor = ?', actor);
+    add('at_ms >= ?', sinceMs);
+    add('id < ?', before);
+    const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')} `;
+    const sql = `SELECT id, at_ms AS atMs, actor, action, tenant_id AS tenantId, detail, refused
+      FROM audit ${where}ORDER BY id DESC LIMIT ?`;
+    const statement = this.#database.prepare(sql).bind(...parameters, limit);
+    return (await answered(statement.all<AuditEntry>())).results;
   }
 
   async #unlessNameTaken(write: () => Promise<unknown>): Promise<boolean> {

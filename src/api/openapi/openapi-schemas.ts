@@ -287,6 +287,26 @@ export const schemas: JsonObject = {
     },
     ['role'],
   ),
+  Audit: record(
+    {
+      entries: listOf(
+        record(
+          {
+            id: revision,
+            at: time,
+            actor: { ...text, description: '`operator`, or the id of an access key.' },
+            action: { ...text, description: 'What was done, or was to be done, for instance tenant.create.' },
+            tenant: { ...text, description: 'The id of the tenant; empty where there is none.' },
+            detail: text,
+            refused: { ...text, description: 'The name of the problem that was answered. Absent: it was done.' },
+          },
+          ['id', 'at', 'actor', 'action', 'tenant', 'detail'],
+        ),
+      ),
+      cursor: text,
+    },
+    ['entries'],
+  ),
   AccessKeyRotation: record(
     {
       overlap: {

@@ -1,6 +1,6 @@
 // The OpenAPI 3.1 document of v1, as GET /openapi.json answers it. A test holds it against the routes.
 
-import { listLimitDefault, listLimitMax, tenantsPageMax, votersKeptMin } from '../../limits.ts';
+import { listLimitDefault, listLimitMax, auditPageMax, tenantsPageMax, votersKeptMin } from '../../limits.ts';
 import { coordinationPaths, coordinationSchemas } from './openapi-coordination.ts';
 import { flag, type Json, type JsonObject, reference } from './openapi-json.ts';
 import {
@@ -174,6 +174,26 @@ const sessionPath = {
 };
 
 const number = pathParameter('number', 'The number of the replica.');
+
+const auditPath = {
+  get: operation('readAudit', 'Lists what operators and admin keys did to tenants and keys, newest first', {
+    description:
+      'An admin key reads the part of its tenant. Calls that were refused are in it, up to a bound in a minute for each caller.',
+    security: operatorOrAdmin,
+    parameters: [
+      queryParameter('tenant', { type: 'string' }, 'The id of a tenant.'),
+      queryParameter('actor', { type: 'string' }, '`operator`, or the id of an access key.'),
+      queryParameter('since', { type: 'string', format: 'date-time' }, 'Entries from this time on.'),
+      queryParameter(
+        'limit',
+        { type: 'integer', minimum: 1, maximum: auditPageMax },
+        'The most entries that a page has.',
+      ),
+      queryParameter('cursor', { type: 'string' }, 'The cursor of the page before.'),
+    ],
+    responses: { 200: plainAnswer('One page.', reference('Audit')), ...problems(404) },
+  }),
+};
 
 const tenantPaths = {
   '/v1/tenants': {
@@ -397,6 +417,7 @@ export const openapiDocument = {
         responses: { 200: plainAnswer('The access key, without its secret.', reference('Whoami')), ...problems(404) },
       }),
     },
+    '/v1/audit': auditPath,
     ...coordinationPaths,
     ...tenantPaths,
     '/v3/{call}': etcdPath('etcd', {}),
