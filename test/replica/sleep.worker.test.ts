@@ -28,19 +28,22 @@ function rowsOf(tenant: string, replica: number): Promise<{ readonly content: st
 }
 
 /**
- * Counts every call of any object from now on. It counts calls of the class, so objects that are made anew count as
- * well.
+ * Counts every call of any object from now on: requests, calls of its methods by gateways and peers, alarms, messages of
+ * sockets. It counts calls of the class, so objects that are made anew count as well.
  */
 async function countCalls(tenant: string): Promise<{ calls: number }> {
   const counted = { calls: 0 };
   await runInDurableObject(replicaStub(tenant, 1), (instance) => {
-    const prototype: { fetch: (this: unknown, request: Request) => Promise<Response> } =
-      Object.getPrototypeOf(instance);
-    const serve = prototype.fetch;
-    prototype.fetch = function (this: unknown, request) {
-      counted.calls++;
-      return serve.call(this, request);
-    };
+    const prototype: object = Object.getPrototypeOf(instance);
+    for (const [name, { value, ...property }] of Object.entries(Object.getOwnPropertyDescriptors(prototype))) {
+      if (name === 'constructor' || typeof value !== 'function') continue;
+      const method: (this: unknown, ...given: unknown[]) => unknown = value;
+      const counting = function (this: unknown, ...given: unknown[]): unknown {
+        counted.calls++;
+        return method.apply(this, given);
+      };
+      Object.defineProperty(prototype, name, { ...property, value: counting });
+    }
   });
   return counted;
 }
