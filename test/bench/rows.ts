@@ -1,9 +1,10 @@
 // The rows of the table: what is measured, how, and the ratio to etcd that is aimed at, in the same run. A row is left
 // out for a side that cannot be measured so (etcd's tool is not on PATH, the system does not tell memory).
 
-import { benchmark, type EtcdBenchmark, type GrpcWork } from './etcd-benchmark.ts';
+import { benchmark, type EtcdBenchmark } from './etcd-benchmark.ts';
 import { drive, type Load } from './load.ts';
 import { memoryMiB } from './memory.ts';
+import { driveSession, type SessionWork } from './session-load.ts';
 import type { Subject } from './subjects.ts';
 import { Watchers } from './watchers.ts';
 import { preload, type Operation } from './workload.ts';
@@ -113,8 +114,8 @@ export const works: readonly Work[] = [
       }
     },
   },
-  grpcWork({ operation: 'range', clients: 256 }),
-  grpcWork({ operation: 'put', clients: 64 }),
+  sessionWork('range', 256, 'at least 2×, goal 3×'),
+  sessionWork('put', 256, 'at least 1×, goal 2×'),
 ];
 
 export const rowIds: readonly string[] = works.flatMap(({ rows }) => rows.map(({ id }) => id));
@@ -141,21 +142,25 @@ function httpWork(operation: Operation, connections: number, figures: Readonly<R
   };
 }
 
-function grpcWork(work: GrpcWork): Work {
-  const { operation, clients } = work;
+/** Quorate by one session, etcd by its own tool over gRPC, which is the fastest way that each of them has. */
+function sessionWork(operation: SessionWork['operation'], inFlight: number, target: string): Work {
+  const what = operation === 'range' ? 'linearizable get' : 'put';
+  const id = `session-${operation === 'range' ? 'get' : 'put'}`;
+  const title = `session ${what}, ${inFlight} in flight, against gRPC, ${inFlight} clients`;
   return {
-    rows: [
-      {
-        id: `grpc-${operation}`,
-        title: `etcd's benchmark, gRPC ${operation}, ${clients} clients`,
-        unit: '/s',
-        target: '',
-      },
-    ],
-    prepare: async () => undefined,
-    measure: async ({ kind }, { tool, seconds }) => {
-      if (kind !== 'etcd' || tool === null) return null;
-      return { figures: new Map([[`grpc-${operation}`, await benchmark(tool, work, seconds)]]), failures: 0 };
+    rows: [{ id, title, unit: '/s', target }],
+    prepare: async (subject, { warmUpSeconds }) => {
+      await preload(subject, 'few');
+      if (subject.kind === 'quorate') await driveSession(subject, { operation, inFlight }, warmUpSeconds);
+    },
+    measure: async (subject, { tool, seconds }) => {
+      if (subject.kind === 'quorate') {
+        const { perSecond, failures } = await driveSession(subject, { operation, inFlight }, seconds);
+        return { figures: new Map([[id, perSecond]]), failures };
+      }
+      if (tool === null) return null;
+      const perSecond = await benchmark(tool, { operation, clients: inFlight }, seconds);
+      return { figures: new Map([[id, perSecond]]), failures: 0 };
     },
   };
 }

@@ -1,5 +1,5 @@
 // A WebSocket client (RFC 6455) for tests. Unlike the platform's own it sends any header, and shows the answer of a
-// refused upgrade. It has text frames only, whole messages of any length, and no extensions.
+// refused upgrade. It has whole messages of any length, and no extensions.
 
 import { randomBytes } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
@@ -55,6 +55,8 @@ function flatten(headers: Readonly<Record<string, string | string[] | undefined>
 export class WebSocketClient {
   /** Called with each whole text message, in order. */
   onMessage: (text: string) => void = () => undefined;
+  /** Called with each whole binary message, in order. */
+  onBinary: (bytes: Uint8Array) => void = () => undefined;
   /** Called once, whichever side closed. */
   onEnd: () => void = () => undefined;
   /** The close frame of the server. Null: none came. */
@@ -66,6 +68,7 @@ export class WebSocketClient {
   readonly #duplex: Duplex;
   #unread: Buffer = Buffer.alloc(0);
   #parts: Buffer[] = [];
+  #isBinary = false;
   #started = false;
   #ended = false;
   #closed = false;
@@ -146,9 +149,9 @@ export class WebSocketClient {
       case opcodes.text:
       case opcodes.binary:
       case opcodes.continuation:
+        if (frame.opcode !== opcodes.continuation) this.#isBinary = frame.opcode === opcodes.binary;
         this.#parts.push(frame.payload);
-        if (!frame.final) return;
-        this.onMessage(Buffer.concat(this.#parts.splice(0)).toString('utf8'));
+        if (frame.final) this.#message(Buffer.concat(this.#parts.splice(0)));
         return;
       case opcodes.ping:
         this.#sendFrame(opcodes.pong, frame.payload);
@@ -164,6 +167,11 @@ export class WebSocketClient {
       }
       default:
     }
+  }
+
+  #message(bytes: Buffer): void {
+    if (this.#isBinary) this.onBinary(bytes);
+    else this.onMessage(bytes.toString('utf8'));
   }
 
   #end(): void {

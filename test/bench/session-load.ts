@@ -1,0 +1,133 @@
+// Drives Quorate by one session with the replica that leads: so many calls are under way at once on one WebSocket.
+
+import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { readOf } from '../../src/api/requests.ts';
+import { sessionPath, sessionSubprotocol } from '../../src/api/v1/session.ts';
+import { emptyBytes } from '../../src/base/bytes.ts';
+import { noLease } from '../../src/model/brands.ts';
+import type { StoreCall } from '../../src/model/calls.ts';
+import type { ConnectionEvents, SessionAnswer, SessionConnection } from '../../src/session/client-port.ts';
+import { SessionClient } from '../../src/session/session-client.ts';
+import { openWebSocket, type WebSocketClient } from '../support/websocket-client.ts';
+import { medianOf, percentileOf } from './figures.ts';
+import type { Load, Target } from './load.ts';
+import { keyCount, keyOf, value } from './workload.ts';
+
+const openWaitMs = 10_000;
+const callWaitMs = 10_000;
+/** A group of three has these numbers. Whichever is asked says who leads. */
+const firstReplica = 1;
+
+export type SessionWork = { readonly operation: 'put' | 'range'; readonly inFlight: number };
+
+/** `target.headers` has the tenant's key. */
+export async function driveSession(
+  target: Target,
+  { operation, inFlight }: SessionWork,
+  seconds: number,
+): Promise<Load> {
+  const session = await Session.withLeader(target);
+  const latenciesMs: number[] = [];
+  let failures = 0;
+  const beganMs = performance.now();
+  const endMs = beganMs + seconds * 1_000;
+  const one = async (): Promise<void> => {
+    for (let startMs = performance.now(); startMs < endMs;) {
+      const answer = await session.ask(callOf(operation, Buffer.from(randomKey(), 'base64')));
+      const nowMs = performance.now();
+      if (answer.kind === 'answered' && answer.outcome.kind !== 'failed') latenciesMs.push(nowMs - startMs);
+      else failures++;
+      startMs = nowMs;
+    }
+  };
+  await Promise.all(Array.from({ length: inFlight }, one));
+  const tookMs = performance.now() - beganMs;
+  session.close();
+  latenciesMs.sort((left, right) => left - right);
+  return {
+    perSecond: (latenciesMs.length * 1_000) / tookMs,
+    p50Ms: medianOf(latenciesMs),
+    p99Ms: percentileOf(latenciesMs, 0.99),
+    failures,
+  };
+}
+
+function randomKey(): string {
+  return keyOf(Math.floor(Math.random() * keyCount));
+}
+
+const valueInBytes = Buffer.from(value, 'base64');
+
+function callOf(operation: SessionWork['operation'], key: Uint8Array): StoreCall {
+  if (operation === 'range') return { kind: 'read', request: readOf({ key, rangeEnd: emptyBytes }) };
+  const flags = { previous: false, ignoreValue: false, ignoreLease: false };
+  const request = { key, value: valueInBytes, lease: noLease, ...flags };
+  return { kind: 'write', writeId: null, operation: { kind: 'put', request } };
+}
+
+class Session {
+  readonly #client: SessionClient;
+  readonly #handle: number;
+  #lastId = 0;
+
+  private constructor(target: Target, replica: number) {
+    this.#client = new SessionClient({
+      connect: (events) => connectionTo(target, replica, events),
+      processId: randomBytes(16),
+      nowMs: () => performance.now(),
+      later: (delayMs, task) => {
+        const timer = setTimeout(task, delayMs);
+        return () => clearTimeout(timer);
+      },
+      soon: (task) => void setImmediate(task),
+      random: Math.random,
+    });
+    this.#handle = this.#client.declare({ kind: 'alone', text: target.headers['Quorate-Key'] ?? '' });
+  }
+
+  static async withLeader(target: Target): Promise<Session> {
+    let replica = firstReplica;
+    for (const endMs = performance.now() + openWaitMs; performance.now() < endMs; await sleep(100)) {
+      const session = new Session(target, replica);
+      const answer = await session.ask(callOf('range', Buffer.from(randomKey(), 'base64')));
+      if (answer.kind === 'answered') return session;
+      session.close();
+      if (answer.kind === 'notLeader' && answer.leader !== 0) replica = answer.leader;
+    }
+    throw new Error(`no replica of ${target.url} serves a session within ${openWaitMs} ms`);
+  }
+
+  ask(call: StoreCall): Promise<SessionAnswer> {
+    const doubts = { failedLeader: 0, suspectedLeader: 0 };
+    const options = { id: ++this.#lastId, handle: this.#handle, deadlineMs: callWaitMs, ...doubts, mayBeAlone: true };
+    return new Promise((resolve) => {
+      this.#client.call(call, options, resolve);
+    });
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+}
+
+function connectionTo({ url, headers }: Target, replica: number, events: ConnectionEvents): SessionConnection {
+  let open: WebSocketClient | null = null;
+  const offered = { ...headers, 'Sec-WebSocket-Protocol': sessionSubprotocol };
+  openWebSocket(new URL(`${url}${sessionPath}?replica=${replica}`), offered, openWaitMs).then(
+    ({ status, ...upgrade }) => {
+      if (!('socket' in upgrade) || upgrade.socket === null) {
+        process.stderr.write(`the session was answered ${status}\n`);
+        return events.closed();
+      }
+      const { socket } = upgrade;
+      socket.onBinary = (message) => events.message(message);
+      socket.onEnd = () => events.closed();
+      open = socket;
+      events.opened();
+      socket.start();
+    },
+    () => events.closed(),
+  );
+  return { send: (message) => open?.sendBinary(message), close: () => open?.close() };
+}
