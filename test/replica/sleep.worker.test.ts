@@ -28,8 +28,8 @@ function rowsOf(tenant: string, replica: number): Promise<{ readonly content: st
 }
 
 /**
- * Counts every call of any object from now on: requests, calls of its methods by gateways and peers, alarms, messages of
- * sockets. It counts calls of the class, so objects that are made anew count as well.
+ * Counts every call of any object from now on: requests, calls of its methods by gateways and peers, alarms, and
+ * messages of sockets. It counts calls of the class, so objects that are made anew count as well.
  */
 async function countCalls(tenant: string): Promise<{ calls: number }> {
   const counted = { calls: 0 };
