@@ -45,6 +45,7 @@ export class AnswerReader {
   /** The bytes so far of a head or a line that is not whole. */
   #kept: Buffer = noBytes;
   #parts: Buffer[] = [];
+  #hasExcess = false;
 
   constructor(method: string, receiver: AnswerReceiver) {
     this.#receiver = receiver;
@@ -53,6 +54,11 @@ export class AnswerReader {
 
   get isDone(): boolean {
     return this.#state.kind === 'done';
+  }
+
+  /** True: behind the answer came bytes that belong to no call. */
+  get hasExcess(): boolean {
+    return this.#hasExcess;
   }
 
   /** @throws Error if it is no answer. */
@@ -84,6 +90,8 @@ export class AnswerReader {
     if (bytes.byteLength === 0) return null;
     switch (state.kind) {
       case 'done':
+        this.#hasExcess = true;
+        return null;
       case 'upgraded':
         return null;
       case 'head':

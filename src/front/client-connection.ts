@@ -31,6 +31,9 @@ export class ClientConnection {
     this.#bounds = bounds;
     // The system notices dead machines while nothing is sent: it asks after a minute, then ten times in ten seconds.
     socket.setKeepAlive(true, keepAliveMs);
+    // Of a connection whose method is CONNECT, or that is upgraded, node:http takes no errors any more, and an error
+    // that nobody takes would end the process.
+    socket.on('error', () => undefined);
     socket.on('end', () => {
       this.#halfClosed = true;
       this.#tellHalfClosed();
@@ -50,9 +53,12 @@ export class ClientConnection {
     return this.#current === null;
   }
 
-  /** True: an answer has begun, into which nothing else may be written. */
-  get isAnswering(): boolean {
-    return this.#current?.hasBegun === true;
+  /**
+   * False: an answer has begun, into which nothing else may be written; or a call that came whole is under way, and
+   * what is said of the bytes behind it would be taken for its answer.
+   */
+  get canRefuse(): boolean {
+    return this.#current === null || (this.#current.awaitsBody && !this.#current.hasBegun);
   }
 
   /** The time since which the client has taken nothing of what waits for it. Null: nothing waits. */

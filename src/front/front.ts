@@ -4,8 +4,10 @@
 
 import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import { headerOf } from './answer-reader.ts';
 import { frontBounds, type FrontBounds } from './bounds.ts';
 import { type Behind, ClientConnection } from './client-connection.ts';
+import { framingOf } from './headers.ts';
 import { refusalOf, type ParserError } from './refusals.ts';
 import { SocketRelay } from './socket-relay.ts';
 import { Upstream, type UpstreamAddress } from './upstream.ts';
@@ -47,10 +49,8 @@ export class Front {
     this.#server.on('upgrade', (request: IncomingMessage, socket: Socket, first: Buffer) => {
       this.#upgrade(request, socket, first);
     });
-    this.#server.on('connect', (_: IncomingMessage, socket: Socket) => {
-      this.#connections.get(socket)?.refuse(refusalOf({ code: 'CONNECT' }));
-    });
-    this.#server.on('clientError', (error: Error & ParserError, socket: Socket) => this.#refuse(error, socket));
+    this.#server.on('connect', (_: IncomingMessage, socket: Socket) => this.#refuse({ code: 'CONNECT' }, socket));
+    this.#server.on('clientError', (error: ParserError, socket: Socket) => this.#refuse(error, socket));
     this.#timer = setInterval(() => this.#look(performance.now()), bounds.lookMs);
     this.#timer.unref();
   }
@@ -128,26 +128,33 @@ export class Front {
   #serve(request: IncomingMessage, response: ServerResponse): void {
     const connection = this.#connections.get(request.socket);
     if (this.#isEnding) request.socket.destroy();
-    else if (request.httpVersionMajor < 1) connection?.refuse(refusalOf({}));
-    else if (request.httpVersionMajor > 1) connection?.refuse(refusalOf({ code: 'VERSION' }));
+    else if (request.httpVersionMajor < 1) this.#refuse({}, request.socket);
+    else if (request.httpVersionMajor > 1) this.#refuse({ code: 'VERSION' }, request.socket);
     else connection?.serve(request, response);
   }
 
   #upgrade(request: IncomingMessage, socket: Socket, first: Buffer): void {
-    this.#connections.delete(socket);
     if (this.#isEnding) {
       socket.destroy();
       return;
     }
+    // Of the body nothing would reach the runtime, which would take the next call on its connection for it.
+    if (hasBody(request)) return this.#refuse({ code: 'UPGRADE_BODY' }, socket);
+    // The frames of a socket must not mix with the answers to the calls before it.
+    if (this.#connections.get(socket)?.isIdle !== true) {
+      socket.destroy();
+      return;
+    }
+    this.#connections.delete(socket);
     const relay = new SocketRelay({ request, client: socket, first }, this.#behind);
     this.#relays.add(relay);
     socket.once('close', () => this.#relays.delete(relay));
   }
 
-  /** Refuses what cannot be read as HTTP. Inside an answer nothing can be said. */
-  #refuse(error: Error & ParserError, socket: Socket): void {
+  /** Refuses what cannot be read as a request, or is not served. Where nothing can be said, the connection ends. */
+  #refuse(error: ParserError, socket: Socket): void {
     const connection = this.#connections.get(socket);
-    if (!socket.writable || connection === undefined || connection.isAnswering) socket.destroy();
+    if (!socket.writable || connection?.canRefuse !== true) socket.destroy();
     else connection.refuse(refusalOf(error));
   }
 
@@ -173,6 +180,10 @@ export class Front {
       each.end();
     }
   }
+}
+
+function hasBody({ rawHeaders }: IncomingMessage): boolean {
+  return framingOf(rawHeaders) === 'chunked' || Number(headerOf(rawHeaders, 'content-length') ?? 0) > 0;
 }
 
 /** `shouldUpgradeCallback` is younger than the types: an upgrade to anything but a WebSocket is a plain request. */

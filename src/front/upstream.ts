@@ -138,7 +138,7 @@ export class UpstreamCall {
     const receiver = this.#receiver;
     if (isWhole) {
       this.#receiver = null;
-      if (this.#isSent && !this.#isLast) this.#keep();
+      if (this.#isSent && !this.#isLast && this.#reader?.hasExcess !== true) this.#keep();
       else this.abort();
     }
     receiver?.receives(parts, isWhole);

@@ -162,6 +162,21 @@ describe('what is handed on', () => {
     await one.until((text) => text.endsWith('yes'));
   });
 
+  it('FRONT-5: a connection to the runtime is not used again after bytes that belong to no call', async () => {
+    const { runtime, client } = await stage();
+    const one = client();
+    one.send(get);
+    const first = await runtime.connection(0);
+    await first.request();
+    first.say('HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\naHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nb');
+    await one.until((text) => text.endsWith('a'));
+    one.send(get);
+    const second = await runtime.connection(1);
+    await second.request();
+    second.answer('c');
+    expect(await one.until((text) => text.endsWith('c'))).not.toContain('\r\n\r\nb');
+  });
+
   it('FRONT-6: requests of one connection are answered in their order, one at a time; beyond the bound no more is read', async () => {
     const { runtime, client } = await stage({ pipelinedMax: 4 });
     const one = client();
@@ -177,6 +192,25 @@ describe('what is handed on', () => {
       Array.from({ length: 40 }, (_, place) => place + 1),
     );
     expect(runtime.connections).toHaveLength(1);
+  });
+
+  it('FRONT-6: what is refused behind a call under way is not taken for its answer', async () => {
+    for (const behind of [
+      handshake,
+      'CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n',
+      'nothing\r\n\r\n',
+      'GET / HTTP/2.0\r\n\r\n',
+    ]) {
+      const { runtime, client } = await stage();
+      const one = client();
+      one.send(lock);
+      const call = await runtime.connection(0);
+      await call.request();
+      one.send(behind);
+      expect(await call.ended).toBe('reset');
+      await one.ended;
+      expect([one.text, runtime.connections.length]).toEqual(['', 1]);
+    }
   });
 
   it('FRONT-6: all that came before the client closed its half is answered, and then the connection ends', async () => {
@@ -214,6 +248,36 @@ describe('what is handed on', () => {
 });
 
 describe('FRONT-8: a client that has gone', () => {
+  it.each([
+    ['CONNECT', 'CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n'],
+    ['a handshake', handshake],
+    ['a handshake with a body', handshake.replace('Upgrade: websocket', 'Upgrade: websocket\r\nContent-Length: 5')],
+    ['a call behind which comes a handshake', get + handshake],
+    ['no request', 'nothing\r\n\r\n'],
+    ['half a head', 'GET / HT'],
+    ['half a body', 'PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nx'],
+  ])('by a reset after %s, at whatever stage, ends its connection and nothing else', async (_, request) => {
+    const { runtime, client } = await stage();
+    const uncaught: unknown[] = [];
+    const listener = (error: unknown): void => void uncaught.push(error);
+    process.on('uncaughtException', listener);
+    closers.push(() => void process.off('uncaughtException', listener));
+    for (const waitMs of [0, 1, 5, 40]) {
+      const one = client();
+      one.send(request);
+      await sleep(waitMs);
+      one.socket.resetAndDestroy();
+    }
+    await sleep(40);
+    expect(uncaught).toEqual([]);
+    const last = client();
+    last.send(get);
+    const behind = await runtime.connection(runtime.connections.length);
+    await behind.request();
+    behind.answer('served');
+    await last.until((text) => text.endsWith('served'));
+  });
+
   it.each([
     ['that waits on purpose and ends its connection', lock, false],
     ['that waits on purpose and closes its half', lock, true],
@@ -454,6 +518,18 @@ describe('a WebSocket', () => {
     await one.until((text) => text.endsWith(serverFrame('two')));
     expect(behind.text.endsWith(clientFrame('early') + clientFrame('one'))).toBe(true);
   });
+
+  it.each(['Content-Length: 40', 'Transfer-Encoding: chunked'])(
+    'FRONT-3: a handshake with a body (%s) is refused, and nothing of it reaches the runtime',
+    async (framing) => {
+      const { runtime, client } = await stage();
+      const one = client();
+      one.send(handshake.replace('Upgrade: websocket', `Upgrade: websocket\r\n${framing}`));
+      await one.ended;
+      expect(one.text).toMatch(/^HTTP\/1\.1 400 .*has no body/s);
+      expect(runtime.connections).toHaveLength(0);
+    },
+  );
 
   it('FRONT-11: a handshake that is refused is answered as the runtime answers', async () => {
     const { runtime, client } = await stage();
