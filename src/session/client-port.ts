@@ -17,8 +17,8 @@ export type CallOptions = {
   /** The time in which the replica may answer. A call that was not answered by then is `late`. */
   readonly deadlineMs: number;
   /**
-   * Leaders that did not answer. 0: there are none. The replica stands for election against `failedLeader` at once, and
-   * against `suspectedLeader` after it has made sure.
+   * Leaders that could not be reached, or did not answer. 0: there are none. The replica stands for election against
+   * one of them after it has made sure.
    */
   readonly failedLeader: number;
   readonly suspectedLeader: number;

@@ -26,6 +26,11 @@ import { decodeServerMessage, encodeClientFrame, encodeMessage, type ServerFrame
 
 type Pending = {
   readonly frame: Uint8Array;
+  /**
+   * What is sent to a replica that has forgotten the session: an attempt before this one may have begun the write, or
+   * another one may follow it.
+   */
+  readonly again: Uint8Array;
   readonly lateAtMs: number;
   readonly settle: (answer: SessionAnswer) => void;
   /** The parts so far of an answer that comes in parts. */
@@ -95,7 +100,7 @@ export class SessionClient implements ReplicaSession {
       settle({ kind: 'lost' });
       return () => undefined;
     }
-    const frame = encodeClientFrame({
+    const said = {
       kind: 'call',
       id,
       handle,
@@ -104,8 +109,10 @@ export class SessionClient implements ReplicaSession {
       suspectedLeader,
       mayBeAlone,
       call: encodeCall(call),
-    });
-    this.#pending.set(id, { frame, lateAtMs: nowMs + deadlineMs, settle, pieces: [] });
+    } as const;
+    const frame = encodeClientFrame(said);
+    const again = mayBeAlone ? encodeClientFrame({ ...said, mayBeAlone: false }) : frame;
+    this.#pending.set(id, { frame, again, lateAtMs: nowMs + deadlineMs, settle, pieces: [] });
     if (this.#pending.size === 1) this.#heardMs = nowMs;
     if (this.#isOpen) this.#say(frame);
     this.#sweepLater();
@@ -147,20 +154,23 @@ export class SessionClient implements ReplicaSession {
   #opened(): void {
     this.#isOpen = true;
     this.#heardMs = this.#port.nowMs();
-    this.#introduce();
+    this.#introduce('frame');
   }
 
-  /** Says hello, and declares all that this end holds: who calls, and the calls that were not answered. */
-  #introduce(): void {
+  /**
+   * Says hello, and declares all that this end holds: who calls, and the calls that were not answered. `as`: they are
+   * sent for the first time, or again.
+   */
+  #introduce(as: 'frame' | 'again'): void {
     const { processId } = this.#port;
     this.#read = 0;
     this.#outbox = [encodeClientFrame({ kind: 'hello', processId, credit: sessionCreditBytes })];
     for (const [handle, { credentials }] of this.#declared) {
       this.#outbox.push(encodeClientFrame({ kind: 'declare', handle, credentials }));
     }
-    for (const { frame, pieces } of this.#pending.values()) {
-      pieces.length = 0;
-      this.#outbox.push(frame);
+    for (const pending of this.#pending.values()) {
+      pending.pieces.length = 0;
+      this.#outbox.push(pending[as]);
     }
     this.#flushSoon();
   }
@@ -244,7 +254,7 @@ export class SessionClient implements ReplicaSession {
       this.#pending.get(frame.id)?.pieces.push(frame.bytes);
       return;
     }
-    if (frame.kind === 'welcome') return this.#introduce();
+    if (frame.kind === 'welcome') return this.#introduce('again');
     // The replica says this once. Calls with that handle are answered by the same failure.
     if (frame.kind === 'goAway') return this.#disconnect();
   }

@@ -35,7 +35,7 @@ export type SessionCallFacts = {
   readonly caller: Caller;
   /** The name of a write over all its attempts, on whichever replica. */
   readonly writeId: string;
-  readonly failedLeader: number;
+  /** 0: none. The replica looks for itself whether it is gone. */
   readonly suspectedLeader: number;
   readonly mayBeAlone: boolean;
 };
@@ -91,6 +91,8 @@ export class SessionServer {
   /** Of calls that are under way. */
   #callBytes = 0;
   #flushing = false;
+  /** The client was asked to say hello. What was on its way before it heard that is passed over. */
+  #isWelcomed = false;
   #ended = false;
 
   constructor(port: SessionServerPort) {
@@ -124,8 +126,13 @@ export class SessionServer {
     }
   }
 
-  /** Asks the client to declare anew what it holds. */
+  /**
+   * Asks the client to declare anew what it holds, once: whoever is asked twice sends its calls twice. It is sent
+   * without credit, too.
+   */
   welcome(): void {
+    if (this.#isWelcomed) return;
+    this.#isWelcomed = true;
     this.#port.send(encodeMessage([encodeServerFrame({ kind: 'welcome', replica: this.#port.replica })]));
   }
 
@@ -246,8 +253,9 @@ export class SessionServer {
     const facts: SessionCallFacts = {
       caller: identity.caller,
       writeId: `s.${this.#processId ?? ''}.${id.toString(36)}`,
-      failedLeader,
-      suspectedLeader,
+      // Anybody with a key can say that a leader failed. A replica that believed it would stand for election at once,
+      // and might take the place of a leader that answers.
+      suspectedLeader: failedLeader === 0 ? suspectedLeader : failedLeader,
       mayBeAlone,
     };
     let settled = false;
@@ -327,7 +335,9 @@ export class SessionServer {
       this.#unread += message.byteLength;
       this.#port.send(message);
     }
-    this.#port.hold(this.#held);
+    const lacking = this.#port.hold(this.#held);
+    // What was sent cannot be taken back, and many sessions may each have a little too much.
+    if (lacking !== null) return this.#end(lacking);
     // Frames that need no credit are short, but a client may go on asking for them and read none.
     if (this.#credit < -sessionCreditBytesMax) this.#end({ kind: 'memoryFull', of: 'key' });
   }

@@ -454,3 +454,60 @@ describe('SESSION-9: whatever a client sends, its session goes on or ends, and s
     expect(framesTo(pair)).toEqual(['goAway']);
   });
 });
+
+describe('SESSION-10: a call that is sent again to an object that woke is never refused without the log', () => {
+  it('after it was sent, or in the turn of a welcome', () => {
+    const { pair, handle } = open();
+    pair.ask(read('a'), { id: 1, handle, mayBeAlone: true });
+    pair.run(latencyMs);
+    pair.sleep();
+    pair.ask(read('b'), { id: 2, handle, mayBeAlone: true });
+    pair.run(3 * roundTripMs);
+    pair.ask(read('c'), { id: 3, handle, mayBeAlone: true });
+    pair.run(roundTripMs);
+    expect(pair.begun.map(({ facts }) => [facts.writeId.split('.').at(-1), facts.mayBeAlone])).toEqual([
+      ['1', true],
+      ['1', false],
+      ['2', false],
+      ['3', true],
+    ]);
+  });
+});
+
+describe('SESSION-11: a client that has not said hello is asked for it once', () => {
+  it('however much it sends', () => {
+    const { pair, handle } = open();
+    pair.sleep();
+    for (let count = 0; count < 100; count++) pair.server?.message(new Uint8Array(0));
+    say(pair, callFrame(1, handle), callFrame(2, handle));
+    expect(framesTo(pair)).toEqual(['welcome']);
+    expect(pair.begun).toEqual([]);
+    say(pair, callFrame(3, 1));
+    expect(pair.begun.length).toBe(1);
+  });
+});
+
+describe('SESSION-12: a session whose unread answers go beyond its share ends', () => {
+  it('for short answers, too', () => {
+    const { pair } = open();
+    pair.heldMax = pair.held + 10_000;
+    const pings = Array.from({ length: 1_000 }, (_, number): ClientFrame => ({ kind: 'ping', number }));
+    for (let rounds = 0; rounds < 10; rounds++) if (pair.closedWith.length === 0) say(pair, ...pings);
+    expect(pair.closedWith).toEqual([{ kind: 'memoryFull', of: 'key' }]);
+  });
+});
+
+describe('SESSION-13: what a client says of a leader that failed is a suspicion', () => {
+  it('and of one that it suspects, too', () => {
+    const { pair, handle } = open();
+    pair.ask(read('a'), { id: 1, handle, failedLeader: 3 });
+    pair.ask(read('a'), { id: 2, handle, suspectedLeader: 2 });
+    pair.ask(read('a'), { id: 3, handle });
+    pair.run(roundTripMs);
+    expect(pair.begun.map(({ facts }) => Object.entries(facts).filter(([name]) => name.endsWith('Leader')))).toEqual([
+      [['suspectedLeader', 3]],
+      [['suspectedLeader', 2]],
+      [['suspectedLeader', 0]],
+    ]);
+  });
+});

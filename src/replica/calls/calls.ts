@@ -12,7 +12,7 @@ import type {
   StatusCall,
   WatchCall,
 } from '../../api/contract.ts';
-import { type Failure, failureResponse } from '../../api/errors/errors.ts';
+import { failureResponse } from '../../api/errors/errors.ts';
 import { askedAsOf, readHeader, servedByHeader } from '../../api/forwarded.ts';
 import { redirectResponse } from '../../api/redirects.ts';
 import { type FramedCall, framed, respond } from '../../api/store-call.ts';
@@ -49,6 +49,7 @@ import { serveDump } from './maintenance-dump-stream.ts';
 import { isReadOnly } from '../../model/read-only.ts';
 import type { Member } from '../member.ts';
 import { answerStoreCall, answerWrite } from './store-answers.ts';
+import { suspensionOf } from './suspension.ts';
 import { statusReport } from '../status.ts';
 
 /** Answers every call, also after a fault of this code. Only a failed assertion is thrown on: it ends this instance. */
@@ -66,7 +67,7 @@ export async function answerCall(member: Member, request: ApiRequest, context: C
 
 async function serveCall(member: Member, request: ApiRequest, context: CallContext): Promise<Response> {
   const call = parseCall(request);
-  const suspended = call.kind === 'refused' ? null : suspensionOf(member, context);
+  const suspended = call.kind === 'refused' ? null : suspensionOf(member, context.caller);
   if (suspended !== null) return failureResponse(protocolOf(request.path), suspended);
   const answer = await serveParsed(member, call, request, context);
   const failure = holdAnswer(answer, holderOf(member, context.caller), { budget: isolateMemory, later });
@@ -74,17 +75,6 @@ async function serveCall(member: Member, request: ApiRequest, context: CallConte
   // A write may have been done, whatever becomes of its answer.
   const isWrite = call.kind === 'write' && !(call.operation.kind === 'txn' && isReadOnly(call.operation.request));
   return failureResponse(protocolOf(request.path), isWrite ? { kind: 'timeout' } : failure);
-}
-
-/**
- * A call for a suspended tenant is refused before anything is done for it, where that can be known: by the leader, and
- * by a replica whose clock stands still, from what it last applied. Any other replica may be behind, and asks first.
- */
-function suspensionOf(member: Member, { caller }: CallContext): Failure | null {
-  const { store, raft } = member.driver;
-  if (!store.isSuspended || (member.isAwake && raft.role !== 'leader')) return null;
-  const failure = store.authorizeKey(caller, { kind: 'anyone' }, member.nowMs());
-  return failure?.kind === 'tenantSuspended' ? failure : null;
 }
 
 async function serveParsed(

@@ -25,6 +25,7 @@ import {
   whereLeaderIs,
   type Write,
 } from './leader-steps.ts';
+import { suspensionOf } from './suspension.ts';
 import { activeAlarms, alarmRefusal } from './maintenance-quota.ts';
 
 export type AnswerContext = Doubts &
@@ -48,6 +49,8 @@ export async function answerStoreCall(member: Member, call: StoreCall, context: 
 async function answerCallOf(member: Member, call: StoreCall, context: AnswerContext): Promise<CallAnswer> {
   // Of a store that is wrong nothing is told.
   if (!member.driver.serves) return notLeader(member, member.driver.raft.leader);
+  const suspended = suspensionOf(member, context.caller);
+  if (suspended !== null) return answered(member, refusedByStore(suspended));
   switch (call.kind) {
     case 'read':
       return answerRead(member, call.request, context);

@@ -147,9 +147,9 @@ export class SessionSockets {
   }
 
   #answer(call: StoreCall, facts: SessionCallFacts, settle: (answer: CallAnswer) => void): () => void {
-    const { caller, writeId, failedLeader, suspectedLeader, mayBeAlone } = facts;
+    const { caller, writeId, suspectedLeader, mayBeAlone } = facts;
     const gone = new AbortController();
-    const doubts = { failedLeader: replicaOrNone(failedLeader), suspectedLeader: replicaOrNone(suspectedLeader) };
+    const doubts = { failedLeader: null, suspectedLeader: replicaOrNone(suspectedLeader) };
     this.#options
       .answer(call, { ...doubts, caller, writeId, mayBeAlone, gone: gone.signal })
       .then(settle, this.#options.broken);
