@@ -2,7 +2,7 @@
 
 import type { Failure } from '../api/errors/errors.ts';
 import { isLabelKey, isLabelValue } from '../api/v1/tenants.ts';
-import { tenantNameCharactersMax, tenantsPageMax } from '../limits.ts';
+import { labelsMax, tenantNameCharactersMax, tenantsPageMax } from '../limits.ts';
 import {
   type ListedState,
   listedStates,
@@ -43,6 +43,9 @@ export function parseTenantList(query: URLSearchParams): Parsed {
     return bad(`name must be a part of a name: at most ${tenantNameCharactersMax} of a to z, 0 to 9 and "-"`);
   }
   const labels = query.getAll('label').map(labelOf);
+  if (labels.length > labelsMax) {
+    return bad(`label is given ${labels.length} times; a tenant has at most ${labelsMax} labels`);
+  }
   for (const { key, value } of labels) {
     if (!isLabelKey(key) || (value !== null && !isLabelValue(value))) {
       return bad('label must be the key of a label, or key=value; it may be given several times');

@@ -2,6 +2,7 @@
 
 import { listDurableObjectIds, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { labelsMax } from '../../src/limits.ts';
 import {
   asOperator,
   bindings,
@@ -162,7 +163,9 @@ describe('the list', () => {
       'cursor=!',
       'order=name&cursor=abc',
     ];
-    for (const query of [...bad, 'name=a&name=b', 'page=1']) {
+    const most = 'label=a=b&'.repeat(labelsMax);
+    expect(namesOf(await list(most))).toEqual([]);
+    for (const query of [...bad, 'name=a&name=b', 'page=1', `${most}label=a`]) {
       expect([query, (await asOperator(`/v1/tenants?${query}`)).status]).toEqual([query, 400]);
     }
   });

@@ -88,7 +88,11 @@ async function checkPassword(member: Member, { name, password, isAlone }: Login,
   const hash = result.kind === 'answer' ? result.answer.passwordHash : '';
   const fits = await logins.withinBound(() => passwordFits(password, hash));
   if (fits === 'overloaded') return { kind: 'failed', failure: { kind: 'overloaded' } };
-  if (result.kind === 'failed' || !fits) return { kind: 'failed', failure: { kind: 'authenticationFailed' } };
+  // Whoever logs in beside a key was told of a suspension by that key.
+  const isClosed = isAlone && member.driver.store.isSuspended;
+  if (result.kind === 'failed' || !fits || isClosed) {
+    return { kind: 'failed', failure: { kind: 'authenticationFailed' } };
+  }
   const { tenant } = member.identity;
   const { authRevision } = result.answer;
   const use = isAlone ? 'alone' : 'beside';

@@ -14,7 +14,16 @@ import {
 import { Signatures } from '../../../src/tenants/signatures.ts';
 import { TokenRing } from '../../../src/tenants/token-text.ts';
 import { addUser, b64, enableAuth, EtcdClient, FrameSocket, post, tokenOf } from '../../support/etcd-client.ts';
-import { call, newTenant, type NewTenant, prepareDirectory, put, replicaStub, withKey } from '../../support/service.ts';
+import {
+  asOperator,
+  call,
+  newTenant,
+  type NewTenant,
+  prepareDirectory,
+  put,
+  replicaStub,
+  withKey,
+} from '../../support/service.ts';
 
 beforeAll(prepareDirectory);
 
@@ -118,6 +127,21 @@ describe('who is asking', () => {
     await withKey(tenant.key, `/v1/tenants/${tenant.id}/keys/${key.split('_')[2] ?? ''}`, { method: 'DELETE' });
     const answer = await post('/v3/auth/authenticate', { name: 'x', password: key }, {});
     expect([answer.status, answer.body['token']]).toEqual([401, undefined]);
+  });
+
+  it('AUTH-7: while the tenant is suspended nobody logs in without a key, and nothing tells why', async () => {
+    const tenant = await newTenant({ name: 'closed-door', replicas: 1 });
+    const root = await enableAuth(tenant.key);
+    await addUser(root, 'user', [{ permType: 'READWRITE', key: 'a' }]);
+    const login = () => post('/v3/auth/authenticate', { name: `user@${tenant.id}`, password: 'useruser' }, {});
+    const change = async (state: string) =>
+      asOperator(`/v1/tenants/${tenant.id}`, { method: 'PATCH', body: JSON.stringify({ state }) });
+    expect((await change('suspended')).status).toBe(200);
+    expect((await login()).body).toMatchObject({
+      message: 'etcdserver: authentication failed, invalid user ID or password',
+    });
+    expect((await change('ready')).status).toBe(200);
+    expect((await login()).status).toBe(200);
   });
 
   it('AUTH-7: user@tenant logs in without a key, and its token alone is enough while auth is on', async () => {
