@@ -58,8 +58,8 @@ export class Exchange {
 
   begin(upstream: Upstream): void {
     if (this.#isOver) return;
-    const { method = '', url = '', rawHeaders } = this.#request;
-    const head = `${method} ${url} HTTP/1.1\r\n${requestLines(rawHeaders)}\r\n`;
+    const { method = '', url = '', rawHeaders, socket } = this.#request;
+    const head = `${method} ${url} HTTP/1.1\r\n${requestLines(rawHeaders, socket.remoteAddress)}\r\n`;
     this.#call = upstream.call(method, head, this.#receiver());
     if (this.#framing === 'none') {
       this.#call.sent();

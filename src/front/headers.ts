@@ -26,15 +26,25 @@ export function framingOf(rawHeaders: readonly string[]): BodyFraming {
   return headerOf(rawHeaders, 'content-length') === null ? 'none' : 'length';
 }
 
-/** @returns lines, each with its end. `Transfer-Encoding` is handed on as it came, since the Worker refuses some. */
-export function requestLines(rawHeaders: readonly string[]): string {
-  let lines = '';
+/** The Worker counts failed logins by it. As Cloudflare's edge does, the front sets it, whatever the client sends. */
+const sourceHeader = 'CF-Connecting-IP';
+const sourceLower = sourceHeader.toLowerCase();
+const ofThisMachine = /^127\.|^::1$/;
+
+/**
+ * @param address The address of the client's connection. That of the machine itself is not told: its clients, or those
+ * of a proxy on it, would count as one.
+ * @returns Lines, each with its end. `Transfer-Encoding` is handed on as it came, since the Worker refuses some.
+ */
+export function requestLines(rawHeaders: readonly string[], address: string | undefined): string {
+  const source = address?.replace(/^::ffff:/i, '') ?? '';
+  let lines = source === '' || ofThisMachine.test(source) ? '' : `${sourceHeader}: ${source}\r\n`;
   const isChunked = framingOf(rawHeaders) === 'chunked';
   for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
     const name = rawHeaders[at] ?? '';
     const lower = name.toLowerCase();
     // If both are sent, the chunks say how long the body is (RFC 9112, section 6.3).
-    if (ofConnection.has(lower) || (isChunked && lower === 'content-length')) continue;
+    if (ofConnection.has(lower) || lower === sourceLower || (isChunked && lower === 'content-length')) continue;
     lines += `${name}: ${rawHeaders[at + 1]}\r\n`;
   }
   return lines;

@@ -108,7 +108,8 @@ export class SocketRelay {
   #begin(upstream: Upstream): void {
     if (this.#client.destroyed) return;
     const { method = '', url = '', rawHeaders } = this.#request;
-    const head = `${method} ${url} HTTP/1.1\r\n${requestLines(rawHeaders)}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
+    const lines = requestLines(rawHeaders, this.#client.remoteAddress);
+    const head = `${method} ${url} HTTP/1.1\r\n${lines}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
     let response: ServerResponse | null = null;
     this.#call = upstream.call(method, head, {
       continues: () => undefined,
