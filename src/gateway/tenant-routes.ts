@@ -345,8 +345,13 @@ class TenantRoutes {
     const problem: { type?: unknown } = await response.clone().json();
     const refusal = String(problem.type).slice('urn:quorate:problem:'.length);
     const id = context.req.param('id') ?? '';
-    const tenantId = refusal === 'tenant-not-found' || !idForm.test(id) ? (key?.tenant ?? '') : id;
+    const tenantId = (await this.#isKnown(id)) ? id : (key?.tenant ?? '');
     await this.#record(actor, action, tenantId, '', refusal);
+  }
+
+  async #isKnown(id: string): Promise<boolean> {
+    const placed = idForm.test(id) ? await this.#directory.placedReplicas(id) : null;
+    return placed !== null && placed.length > 0;
   }
 
   /** Records in the audit what was done. It stays done where the directory cannot record it. */

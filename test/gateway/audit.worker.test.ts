@@ -69,8 +69,12 @@ describe('the audit', () => {
     await asOperator(`${keys}/nosuchkey`, { method: 'DELETE' });
     await withKey('wrong', `/v1/tenants/${tenant.id}`, { method: 'PATCH', body: '{"name":"x"}' });
     await withKey(reader.key, keys);
-    const { entries } = await read(`tenant=${tenant.id}&limit=4`);
+    await withKey('wrong', '/v1/tenants/nosuchtenant/keys', { method: 'POST', body: '{"role":"admin"}' });
+    await withKey(reader.key, '/v1/tenants/nosuchtenant', { method: 'DELETE' });
+    expect((await read('tenant=nosuchtenant')).entries).toEqual([]);
+    const { entries } = await read(`tenant=${tenant.id}&limit=5`);
     expect(entries.map(({ actor, action, refused }) => [actor, action, refused])).toEqual([
+      [reader.id, 'tenant.delete', 'operator-token-invalid'],
       ['unknown', 'tenant.change', 'operator-token-invalid'],
       ['operator', 'key.revoke', 'access-key-not-found'],
       [reader.id, 'tenant.delete', 'operator-token-invalid'],
