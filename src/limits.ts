@@ -49,6 +49,11 @@ export const comparedValueBytesMax = 1_024 * 1_048_576;
  * Reads of more than one slice that are under way at a replica. Each holds what it has so far, up to a whole answer.
  */
 export const steppedReadsMax = 2;
+/**
+ * The answers that reads make before others get their turn. All calls of one message read in one turn, and what each
+ * has read is in memory until its answer is sent or refused.
+ */
+export const readTurnBytesMax = 8 * 1_048_576;
 /** Reads that wait for such a read to end. Beyond this, the caller is asked to come again. */
 export const steppedReadsWaitingMax = 1_000;
 /**

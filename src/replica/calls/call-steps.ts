@@ -156,9 +156,22 @@ async function queryInTurns<Result>(
   begin: () => Generator<void, Result, void>,
   gone: AbortSignal | null,
 ): Promise<Result | { readonly kind: 'ended'; readonly failure: Failure } | null> {
-  const stepped = await reads.run(begin, gone);
+  const stepped = await reads.run(begin, gone, heldBytes);
   if (stepped.kind === 'done') return stepped.result;
   return stepped.kind === 'gone' ? null : { kind: 'ended', failure: { kind: stepped.kind } };
+}
+
+/** What a number, or the head of anything else, takes of memory, about. */
+const valueHeldBytes = 16;
+
+/** What the answer to a query takes of memory, about: lists of ids, of names, or of the keys of a lease. */
+function heldBytes(value: unknown): number {
+  if (value instanceof Uint8Array) return valueHeldBytes + value.byteLength;
+  if (typeof value === 'string') return valueHeldBytes + value.length;
+  if (typeof value !== 'object' || value === null) return valueHeldBytes;
+  let bytes = valueHeldBytes;
+  for (const each of Object.values(value)) bytes += heldBytes(each);
+  return bytes;
 }
 
 export type Proposed =

@@ -2,7 +2,7 @@
 // done in its first slice, as nearly all are, is answered at once. Of the others few are under way at a time, because
 // each holds what it has so far. The rest wait with nothing in memory, and begin anew when it is their turn.
 
-import { requestTimeoutMs, steppedReadsMax, steppedReadsWaitingMax } from '../../limits.ts';
+import { readTurnBytesMax, requestTimeoutMs, steppedReadsMax, steppedReadsWaitingMax } from '../../limits.ts';
 
 /** What a read needs of its replica. */
 export type ReadHost = {
@@ -28,18 +28,34 @@ type Steps<Result> = Generator<void, Result, void>;
 export class SteppedReads {
   readonly #host: ReadHost;
   #underWay = 0;
+  /** The bytes of answers that were read since others last had their turn, or earlier. */
+  #turnBytes = 0;
+  /** Resolves when others have had their turn. Null: there is room in this one. */
+  #nextTurn: Promise<void> | null = null;
   readonly #waiting: (() => void)[] = [];
 
   constructor(host: ReadHost) {
     this.#host = host;
   }
 
-  /** `begin` may be called twice: it reads the store as it is by then. */
-  async run<Result>(begin: () => Steps<Result>, gone: AbortSignal | null): Promise<Stepped<Result>> {
+  /** `begin` may be called twice: it reads the store as it is by then. `bytesOf`: what a result holds. */
+  async run<Result>(
+    begin: () => Steps<Result>,
+    gone: AbortSignal | null,
+    bytesOf: (result: Result) => number = () => 0,
+  ): Promise<Stepped<Result>> {
+    const untilMs = this.#host.nowMs() + requestTimeoutMs;
+    while (this.#nextTurn !== null) {
+      await this.#nextTurn;
+      if (!this.#host.serves() || gone?.aborted === true) return { kind: 'gone' };
+      if (this.#host.nowMs() >= untilMs) return { kind: 'timeout' };
+    }
     const steps = begin();
     const first = steps.next();
-    if (first.done === true) return { kind: 'done', result: first.value };
-    const untilMs = this.#host.nowMs() + requestTimeoutMs;
+    if (first.done === true) {
+      this.#took(bytesOf(first.value));
+      return { kind: 'done', result: first.value };
+    }
     const waits = this.#underWay >= steppedReadsMax;
     if (waits && this.#waiting.length >= steppedReadsWaitingMax) return { kind: 'overloaded' };
     if (waits) await new Promise<void>((resolve) => void this.#waiting.push(resolve));
@@ -49,6 +65,15 @@ export class SteppedReads {
     } finally {
       this.#leave();
     }
+  }
+
+  #took(bytes: number): void {
+    this.#turnBytes += bytes;
+    if (this.#turnBytes < readTurnBytesMax) return;
+    this.#nextTurn = this.#host.pause().then(() => {
+      this.#turnBytes = 0;
+      this.#nextTurn = null;
+    });
   }
 
   async #goOn<Result>(

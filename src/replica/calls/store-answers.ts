@@ -5,7 +5,16 @@ import type { AskedAs } from '../../api/forwarded.ts';
 import { outcomeOfQuery, outcomeOfWrite, refusedByStore } from '../../api/store-call.ts';
 import { AssertionError, unreachable } from '../../base/assert.ts';
 import type { CallAnswer, ClientQuery, StoreCall } from '../../model/calls.ts';
-import type { Caller, Operation, RangeRequest, StoreFailure, TxnRequest } from '../../model/store.ts';
+import type {
+  Caller,
+  KeyValue,
+  Operation,
+  Outcome,
+  RangeRequest,
+  StoreFailure,
+  TxnAnswer,
+  TxnRequest,
+} from '../../model/store.ts';
 import { accessOfOperation } from '../../mvcc/auth/access.ts';
 import type { RangeOutcome } from '../../mvcc/store.ts';
 import { isReadOnly, isSerializable } from '../../model/read-only.ts';
@@ -119,7 +128,7 @@ async function answerRead(member: Member, request: RangeRequest, context: Answer
     if (elsewhere !== null) return elsewhere;
   }
   const begin = (): Steps<RangeOutcome> => permittedRange(member, context.caller, request);
-  const read = await resultOf(member, { begin, serializable }, context);
+  const read = await resultOf(member, { begin, serializable, bytesOf: bytesOfRange }, context);
   if (read.kind === 'answer') return read.answer;
   const { result } = read;
   if (result.kind === 'failed') return answered(member, refusedByStore(result.failure));
@@ -141,14 +150,18 @@ async function answerReadTxn(member: Member, request: TxnRequest, context: Answe
   }
   const { store } = member.driver;
   const begin = () => store.readTxnInSteps(request, context.caller, member.nowMs());
-  const read = await resultOf(member, { begin, serializable }, context);
+  const read = await resultOf(member, { begin, serializable, bytesOf: bytesOfOutcome }, context);
   if (read.kind === 'answer') return read.answer;
   return answered(member, outcomeOfWrite(read.result), read.result.revision);
 }
 
 type Steps<Result> = Generator<void, Result, void>;
 type Failed = { readonly kind: 'failed'; readonly failure: StoreFailure };
-type Asked<Result> = { readonly begin: () => Steps<Result>; readonly serializable: boolean };
+type Asked<Result> = {
+  readonly begin: () => Steps<Result>;
+  readonly serializable: boolean;
+  readonly bytesOf: (result: Result) => number;
+};
 type ReadResult<Result> =
   | { readonly kind: 'result'; readonly result: Result }
   /** The store was not asked to the end. */
@@ -173,10 +186,10 @@ async function resultOf<Result extends Failed | { readonly kind: string }>(
 
 async function resultOnce<Result>(
   member: Member,
-  { begin }: Asked<Result>,
+  { begin, bytesOf }: Asked<Result>,
   { services, gone }: AnswerContext,
 ): Promise<ReadResult<Result>> {
-  const stepped = await services.reads.run(begin, gone);
+  const stepped = await services.reads.run(begin, gone, bytesOf);
   switch (stepped.kind) {
     case 'done':
       return { kind: 'result', result: stepped.result };
@@ -188,6 +201,29 @@ async function resultOnce<Result>(
     default:
       return unreachable(stepped);
   }
+}
+
+function bytesOfRange(result: RangeOutcome): number {
+  return result.kind === 'failed' ? 0 : bytesOfPairs(result.answer.kvs);
+}
+
+function bytesOfPairs(pairs: readonly KeyValue[]): number {
+  let bytes = 0;
+  for (const { key, value } of pairs) bytes += key.byteLength + value.byteLength;
+  return bytes;
+}
+
+function bytesOfOutcome(outcome: Outcome): number {
+  return outcome.kind === 'txn' ? bytesOfTxn(outcome.answer) : 0;
+}
+
+function bytesOfTxn({ parts }: TxnAnswer): number {
+  let bytes = 0;
+  for (const each of parts) {
+    if (each.kind === 'range') bytes += bytesOfPairs(each.answer.kvs);
+    else if (each.kind === 'txn') bytes += bytesOfTxn(each.answer);
+  }
+  return bytes;
 }
 
 // Queries

@@ -1,7 +1,7 @@
 // Reads in slices, beside other reads.
 
 import { describe, expect, it } from 'vitest';
-import { requestTimeoutMs, steppedReadsMax, steppedReadsWaitingMax } from '../../../src/limits.ts';
+import { readTurnBytesMax, requestTimeoutMs, steppedReadsMax, steppedReadsWaitingMax } from '../../../src/limits.ts';
 import { SteppedReads, type Stepped } from '../../../src/replica/calls/stepped-reads.ts';
 
 class Host {
@@ -53,6 +53,22 @@ function* fails(): Generator<void, never, void> {
 const done = (result: number): Stepped<number> => ({ kind: 'done', result });
 
 describe('reads in steps', () => {
+  it('READ-37: answers of one turn have at most readTurnBytesMax, and those beyond wait for the next', async () => {
+    const host = new Host();
+    const begun = { count: 0 };
+    const half = readTurnBytesMax / 2;
+    const all = Array.from({ length: 5 }, () => host.reads.run(read(1, begun), null, () => half));
+    expect(begun.count).toBe(2);
+    await host.goOn();
+    expect(begun.count).toBe(4);
+    await host.goOn();
+    expect(await Promise.all(all)).toEqual(all.map(() => done(1)));
+    expect(begun.count).toBe(5);
+    void host.reads.run(read(1, begun), null, () => half - 1);
+    void host.reads.run(read(1, begun), null);
+    expect(begun.count).toBe(7);
+  });
+
   it('READ-30: one that is done at its first step waits for nobody, and holds nothing', async () => {
     const host = new Host();
     const large = Array.from({ length: steppedReadsMax }, () => host.reads.run(read(5), null));
