@@ -167,9 +167,10 @@ export function changeFormat(sql: SqlPort, level: number): void {
   assert(format !== undefined, `level ${level} has a format`);
   const former = readMeta(sql, 'format') === null ? 0 : formatOf(sql);
   if (format >= 5 !== former >= 5) {
-    // A snapshot of a lower format may have left the table there, with its rows.
-    sql.run('DROP TABLE IF EXISTS access_key_names');
-    if (format >= 5) for (const table of fifthTables) sql.run(table);
+    // A format below 5, or a snapshot of one, leaves the table there. It is emptied, because a table cannot be dropped
+    // while any statement reads anything (`snapshot/snapshot-staging.ts`).
+    if (hasTable(sql, 'access_key_names')) sql.run('DELETE FROM access_key_names');
+    else if (format >= 5) for (const table of fifthTables) sql.run(table);
   }
   const there = sql.all(batchColumns).map((row) => row[1]);
   for (const [column, statement] of columnsOfFormat(format)) if (!there.includes(column)) sql.run(statement);

@@ -92,6 +92,11 @@ export function swapStaging(sql: SqlPort, format: number): void {
     else swapNames(sql, name);
   }
   for (const { statement, index } of indexes) if (!hasIndex(sql, index ?? '')) sql.run(statement);
+  // A store of a lower format has fewer tables. Those that only the former store had are small.
+  const kept = tablesOf(format);
+  for (const name of tablesOf(schemaFormat)) {
+    if (!kept.includes(name) && hasTable(sql, name)) sql.run(`DELETE FROM ${name}`);
+  }
   sql.run(`DELETE FROM ${progressTable}`);
 }
 

@@ -48,9 +48,9 @@ export function sameRow(left: LogRow, right: LogRow): boolean {
  */
 export function storeDump(sql: SqlPort, batches: BatchesInDump): string {
   return tablesOf(sql)
-    .map(({ table, select }) => {
+    .flatMap(({ table, select }) => {
       const rows = sql.all(select, ...(table === 'batches' ? [batches.from, batches.hashesFrom] : [])).map(rowInWords);
-      return `${table}\n${rows.sort().join('\n')}`;
+      return rows.length === 0 && leftByFormats.includes(table) ? [] : [`${table}\n${rows.sort().join('\n')}`];
     })
     .join('\n');
 }
@@ -72,6 +72,8 @@ const notOfTheStore = [
   'simulated_alarm',
   'simulated_identity',
 ];
+/** A store keeps these tables, without rows, when its format falls, or when a snapshot of a lower one replaces it. */
+const leftByFormats: readonly string[] = ['access_key_names'];
 /**
  * The columns are read by name: a statement that was prepared before a table got more columns would go on without
  * those.
