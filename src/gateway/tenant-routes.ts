@@ -349,9 +349,16 @@ class TenantRoutes {
     await this.#record(actor, action, tenantId, '', refusal);
   }
 
+  /** False also where the directory cannot be asked: a call is refused as it would be otherwise. */
   async #isKnown(id: string): Promise<boolean> {
-    const placed = idForm.test(id) ? await this.#directory.placedReplicas(id) : null;
-    return placed !== null && placed.length > 0;
+    if (!idForm.test(id)) return false;
+    try {
+      const placed = await this.#directory.placedReplicas(id);
+      return placed !== null && placed.length > 0;
+    } catch (error) {
+      console.error(`not known: whether ${id} is a tenant`, error);
+      return false;
+    }
   }
 
   /** Records in the audit what was done. It stays done where the directory cannot record it. */
