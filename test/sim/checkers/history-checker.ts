@@ -2,6 +2,7 @@
 // have answered. Strict serializability follows from two facts: every answer is that of the reference store at its
 // position in that order, and no operation comes before one that had ended when it began.
 
+import { readOf } from '../../../src/api/requests.ts';
 import { isDeepStrictEqual } from 'node:util';
 import type { LeaseId, ReplicaId } from '../../../src/model/brands.ts';
 import { decodeCommands } from '../../../src/mvcc/codec/command-codec.ts';
@@ -34,10 +35,10 @@ import {
 import type { ReferenceNeed } from '../models/reference-authority.ts';
 import { ReferenceStore } from '../models/reference-store.ts';
 import { check } from '../trace.ts';
-import { everyKey, rangeRequest } from '../workloads/requests.ts';
+import { everyKey } from '../workloads/requests.ts';
 import { reader } from '../workloads/simulated-people.ts';
 
-const everything = rangeRequest(everyKey, { serializable: true });
+const everything = readOf(everyKey, { serializable: true });
 
 /** The position of a write in the order of all: the number of commands before it. */
 type Applied = {

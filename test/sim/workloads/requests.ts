@@ -1,5 +1,6 @@
 // Short forms of the requests of clients.
 
+import { readOf } from '../../../src/api/requests.ts';
 import { leaseId, type LeaseId, noLease } from '../../../src/model/brands.ts';
 import { emptyBytes, prefixEnd, utf8 } from '../../../src/base/bytes.ts';
 import {
@@ -8,8 +9,6 @@ import {
   type KeyRange,
   type Operation,
   type RangeRequest,
-  sortOrder,
-  sortTarget,
   type TxnOperation,
 } from '../../../src/model/store.ts';
 import type { ClientAction } from './client-operation.ts';
@@ -33,29 +32,11 @@ export function write(operation: Operation): ClientAction {
 }
 
 export function read(range: KeyRange, how: Partial<RangeRequest> = {}): ClientAction {
-  return { kind: 'read', request: rangeRequest(range, how) };
-}
-
-export function rangeRequest(range: KeyRange, how: Partial<RangeRequest> = {}): RangeRequest {
-  return {
-    ...range,
-    limit: 0,
-    revision: 0,
-    sortOrder: sortOrder.none,
-    sortTarget: sortTarget.key,
-    serializable: false,
-    keysOnly: false,
-    countOnly: false,
-    minModRevision: 0,
-    maxModRevision: 0,
-    minCreateRevision: 0,
-    maxCreateRevision: 0,
-    ...how,
-  };
+  return { kind: 'read', request: readOf(range, how) };
 }
 
 export function rangeIn(range: KeyRange): TxnOperation {
-  return { kind: 'range', request: rangeRequest(range) };
+  return { kind: 'range', request: readOf(range) };
 }
 
 /** The value names the operation that wrote it, so a write that was applied twice shows. */
