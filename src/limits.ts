@@ -490,6 +490,14 @@ export const nearestAvoidedMs = 5_000;
  * directory.
  */
 export const absentKnownMs = 5_000;
+/**
+ * A caller that was refused because its tenant is suspended is refused by the gateway for this long, and wakes nothing.
+ * An object leaves the memory after 10 s without a call, so one client that does not give up costs a third of that
+ * object's time at most. For as long may another isolate refuse a tenant that was resumed.
+ */
+export const suspendedKnownMs = 30_000;
+/** Callers that an isolate remembers so: some megabytes. Beyond, all of them are forgotten. */
+export const suspendedCallersKnownMax = 10_000;
 /** The number of a replica. A group that changes a replica each second does not get there in thirty years. */
 export const replicasNumberMax = 999_999_999;
 /**

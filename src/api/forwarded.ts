@@ -30,6 +30,8 @@ export const readHeader = 'quorate-read';
 export const goesOnHeader = 'quorate-goes-on';
 /** On the answer to a read or a watch: the number of the replica that gave it. */
 export const servedByHeader = 'quorate-served-by';
+/** On an answer to the gateway, which takes it away: the call was refused because the tenant is suspended. */
+export const suspendedHeader = 'quorate-suspended';
 
 /**
  * The headers that only the gateway and the replicas may set. `readHeader` is not one of them: a client may send it.
@@ -43,6 +45,7 @@ const ownHeaders = [
   failedLeaderHeader,
   suspectedLeaderHeader,
   servedByHeader,
+  suspendedHeader,
   leaderHeader,
   membersHeader,
 ] as const;

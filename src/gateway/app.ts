@@ -22,6 +22,7 @@ import { isOperatorToken, OperatorCalls, tenantHeader } from './operator-calls.t
 import { Provisioning } from './provisioning.ts';
 import { settingsFaults } from './settings.ts';
 import { StoreCalls } from './store-calls.ts';
+import { SuspendedCallers } from './suspended-callers.ts';
 import { tenantRoutes } from './tenant-routes.ts';
 import { whoami } from './whoami.ts';
 
@@ -31,10 +32,9 @@ export function createApp(env: Env): Hono {
   const directory = new Directory(env.DIRECTORY);
   const groups = new GroupRouter(env.REPLICA, (tenant) => directory.placedReplicas(tenant));
   const provisioning = new Provisioning(directory, groups, keys);
-  const stores = new StoreCalls(
-    new Identities(keys, new TokenRing(signatures), (text) => isOperatorToken(env, text)),
-    groups,
-  );
+  const suspended = new SuspendedCallers();
+  const identities = new Identities(keys, new TokenRing(signatures), (text) => isOperatorToken(env, text));
+  const stores = new StoreCalls(identities, groups, suspended);
   const faults = settingsFaults(env);
   const all = [...faults.service, ...faults.operator];
   const app = new Hono();
@@ -62,9 +62,9 @@ export function createApp(env: Env): Hono {
   }
 
   const isOperator = (text: string): boolean => isOperatorToken(env, text);
-  app.all('/v1/whoami', ({ req }) => whoami(req.raw, { keys, groups, isOperatorToken: isOperator }));
-  app.all('/v1/audit', ({ req }) => readAudit(req.raw, { env, directory, keys, groups }));
-  app.route('/v1/tenants', tenantRoutes({ env, directory, keys, groups, provisioning }));
+  app.all('/v1/whoami', ({ req }) => whoami(req.raw, { keys, groups, suspended, isOperatorToken: isOperator }));
+  app.all('/v1/audit', ({ req }) => readAudit(req.raw, { env, directory, keys, groups, suspended }));
+  app.route('/v1/tenants', tenantRoutes({ env, directory, keys, groups, provisioning, suspended }));
   app.get('/healthz', (context) =>
     all.length === 0 ? context.text('ok\n') : context.text(`not set up: ${all.join('; ')}\n`, 503),
   );

@@ -5,11 +5,13 @@ import { type Failure, failureResponse } from '../api/errors/errors.ts';
 import { keyTextOf } from '../api/credentials.ts';
 import { refusedHeader } from '../api/v1/request-headers.ts';
 import { auditPageMax } from '../limits.ts';
+import type { Caller } from '../model/store.ts';
 import { type AuditEntry, type AuditFilter, type Directory, DirectoryUnavailable } from '../tenants/directory.ts';
 import type { KeyRing } from '../tenants/key-text.ts';
 import { groupCall } from './ask-replica.ts';
 import type { Env } from './env.ts';
 import type { GroupRouter } from './group-router.ts';
+import type { SuspendedCallers } from './suspended-callers.ts';
 import { directoryFailure, isOperator, isOperatorToken } from './operator-calls.ts';
 
 export type AuditOptions = {
@@ -17,6 +19,7 @@ export type AuditOptions = {
   readonly directory: Directory;
   readonly keys: KeyRing;
   readonly groups: GroupRouter;
+  readonly suspended: SuspendedCallers;
 };
 
 /** `tenant` null: the caller may read the audit of every tenant. */
@@ -47,7 +50,7 @@ export async function readAudit(request: Request, options: AuditOptions): Promis
   }
 }
 
-async function readerOf(request: Request, { env, keys, groups }: AuditOptions): Promise<Reader> {
+async function readerOf(request: Request, { env, keys, groups, suspended }: AuditOptions): Promise<Reader> {
   if (isOperator(env, request.headers)) return { tenant: null };
   const text = keyTextOf(request.headers);
   if (text === null) return { failure: { kind: 'accessKeyMissing' } };
@@ -55,12 +58,19 @@ async function readerOf(request: Request, { env, keys, groups }: AuditOptions): 
   if (key === null) {
     return { failure: { kind: 'accessKeyInvalid', given: isOperatorToken(env, text) ? 'operatorToken' : 'other' } };
   }
+  const caller: Caller = { kind: 'accessKey', id: key.keyId };
+  const known = suspended.refusal(key.tenant, caller, Date.now());
+  if (known !== null) return { failure: known };
   const routed = await groups.route(key.tenant, groupCall('hedged', { kind: 'whoami', id: key.keyId }));
   if (routed.kind === 'absent') return { failure: { kind: 'tenantNotFound', tenant: key.tenant } };
   if (routed.kind === 'unavailable') return { failure: { kind: 'timeout' } };
   const own = routed.value;
   if (own.kind === 'failed') return { failure: own.failure };
-  if (own.isSuspended) return { failure: { kind: 'tenantSuspended' } };
+  if (own.isSuspended) {
+    const failure = { kind: 'tenantSuspended' } as const;
+    suspended.note(key.tenant, caller, failure, Date.now());
+    return { failure };
+  }
   return own.accessKey.role === 'admin'
     ? { tenant: key.tenant }
     : { failure: { kind: 'forbidden', need: 'admin', prefix: null } };

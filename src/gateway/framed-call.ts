@@ -8,6 +8,7 @@ import { holdAnswer } from '../api/held-answer.ts';
 import type { AttemptAnswer } from '../api/redirects.ts';
 import type { FrameCall } from '../api/replica-request.ts';
 import { type FramedCall, framed, respond } from '../api/store-call.ts';
+import { withSuspension } from '../api/suspended-answer.ts';
 import { assert } from '../base/assert.ts';
 import { joinBytes } from '../base/bytes.ts';
 import { isolateMemory, type MemoryHolder, type Reservation } from '../base/memory-budget.ts';
@@ -78,6 +79,7 @@ function attemptAnswer(frame: CallFrame, read: Uint8Array | Failure, rendering: 
   if (rendering.replica !== null && call.kind === 'read' && !isByService) {
     response.headers.set(servedByHeader, String(rendering.replica));
   }
+  if (outcome.kind === 'failed') withSuspension(response, outcome.failure);
   rendering.memory.release();
   const unheld = holdAnswer(response, rendering.holder, { budget: isolateMemory, later });
   return { kind: 'done', value: unheld === null ? response : lackingMemory(frame, unheld) };

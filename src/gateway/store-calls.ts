@@ -26,6 +26,7 @@ import {
 } from '../api/forwarded.ts';
 import { callUrl, pathAndQuery, type RequestTarget } from '../api/request-target.ts';
 import { ownerText } from '../api/caller-text.ts';
+import { suspensionIn } from '../api/suspended-answer.ts';
 import { SentAttempts } from '../api/sent-attempts.ts';
 import { loginBodyBytesMax, requestBodyBytesMax } from '../limits.ts';
 import { emptyBytes } from '../base/bytes.ts';
@@ -40,10 +41,15 @@ import type { GroupRouter } from './group-router.ts';
 import { GuardedLogins, identifyLogin } from './login.ts';
 import { readTargetOf } from './read-target.ts';
 import { readBody } from './request-body.ts';
+import { SuspendedCallers } from './suspended-callers.ts';
+
+/** A caller, and the tenant that its credentials name. */
+type Named = Pick<Extract<Identified, { readonly kind: 'caller' }>, 'tenant' | 'caller'>;
 
 export class StoreCalls {
   readonly #identities: Identities;
   readonly #groups: GroupRouter;
+  readonly #suspended: SuspendedCallers;
   readonly #logins = new GuardedLogins(
     () => Date.now(),
     (delayMs) => scheduler.wait(delayMs),
@@ -51,9 +57,10 @@ export class StoreCalls {
   #writeIdPrefix = '';
   #writes = 0;
 
-  constructor(identities: Identities, groups: GroupRouter) {
+  constructor(identities: Identities, groups: GroupRouter, suspended = new SuspendedCallers()) {
     this.#identities = identities;
     this.#groups = groups;
+    this.#suspended = suspended;
   }
 
   async serve(request: Request): Promise<Response> {
@@ -100,9 +107,24 @@ export class StoreCalls {
     }
   }
 
-  /** Asks the group in the name of `caller`, who has been checked by the gateway or has the operator's token. */
-  async ask(
-    { tenant, caller }: Pick<Extract<Identified, { readonly kind: 'caller' }>, 'tenant' | 'caller'>,
+  /**
+   * Asks the group in the name of `caller`, who has been checked by the gateway or has the operator's token. A caller
+   * whose tenant is known to be suspended is refused, and no group is asked.
+   */
+  async ask(named: Named, incoming: Incoming, body: ArrayBuffer | ReadableStream | null): Promise<Response> {
+    const { tenant, caller } = named;
+    const { protocol } = incoming.endpoint;
+    const known = this.#suspended.refusal(tenant, caller, Date.now());
+    if (known !== null) return failureResponse(protocol, known);
+    const answer = await this.#askGroup(named, incoming, body);
+    const told = suspensionIn(answer);
+    if (told === null) return answer;
+    this.#suspended.note(tenant, caller, told, Date.now());
+    return failureResponse(protocol, told);
+  }
+
+  async #askGroup(
+    { tenant, caller }: Named,
     { request, target, endpoint }: Incoming,
     body: ArrayBuffer | ReadableStream | null,
   ): Promise<Response> {

@@ -28,6 +28,7 @@ import type { Provisioning } from './provisioning.ts';
 import { RefusalRecord } from './refusal-record.ts';
 import { ReplicaRoutes } from './replica-routes.ts';
 import { readBody } from './request-body.ts';
+import type { SuspendedCallers } from './suspended-callers.ts';
 import { cursorAfter, parseTenantList } from './tenant-list-query.ts';
 
 export type TenantRoutesOptions = {
@@ -36,6 +37,7 @@ export type TenantRoutesOptions = {
   readonly keys: KeyRing;
   readonly groups: GroupRouter;
   readonly provisioning: Provisioning;
+  readonly suspended: SuspendedCallers;
 };
 
 type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
@@ -196,6 +198,7 @@ class TenantRoutes {
     if (routed.kind === 'absent') return { kind: 'tenantNotFound', tenant: id };
     if (routed.kind !== 'done') return { kind: 'timeout' };
     if (routed.value.kind === 'failed') return routed.value.failure;
+    this.#options.suspended.forget(id);
     await this.#directory.setSuspended(id, isSuspended);
     await this.#record('operator', isSuspended ? 'tenant.suspend' : 'tenant.resume', id, '');
     return null;
@@ -238,7 +241,7 @@ class TenantRoutes {
       const routed = await this.#options.groups.route(request.id, groupCall('hedged', { kind: 'accessKeys', caller }));
       if (routed.kind !== 'done') return unrouted(request.id, routed);
       const { value } = routed;
-      if (value.kind === 'failed') return refused(value.failure);
+      if (value.kind === 'failed') return this.#refusedByGroup(request.id, caller, value.failure);
       return Response.json({ keys: value.keys.map(accessKeyJson) });
     });
   }
@@ -257,7 +260,7 @@ class TenantRoutes {
       const routed = await this.#options.provisioning.issueKey({ tenant: request.id, caller, access, nowMs });
       if (routed.kind !== 'done') return unrouted(request.id, routed);
       const { accessKey, key, outcome } = routed.value;
-      if (outcome.kind === 'failed') return refused(outcome.failure);
+      if (outcome.kind === 'failed') return this.#refusedByGroup(request.id, caller, outcome.failure);
       await this.#record(actorOf(caller), 'key.create', request.id, `${accessKey.id} ${role}`);
       const headers = { location: `/v1/tenants/${request.id}/keys/${accessKey.id}` };
       return Response.json({ ...accessKeyJson(accessKey), key }, { status: 201, headers });
@@ -273,7 +276,7 @@ class TenantRoutes {
       if (parsed.kind === 'bad') return refused(parsed.failure);
       const listed = await this.#options.groups.route(id, groupCall('hedged', { kind: 'accessKeys', caller }));
       if (listed.kind !== 'done') return unrouted(id, listed);
-      if (listed.value.kind === 'failed') return refused(listed.value.failure);
+      if (listed.value.kind === 'failed') return this.#refusedByGroup(id, caller, listed.value.failure);
       const former = listed.value.keys.find((key) => key.id === keyId);
       if (former === undefined) return refused({ kind: 'accessKeyNotFound', id: idForm.test(keyId) ? keyId : null });
       const [overlapMs, nowMs] = [parsed.value * 1000, Date.now()];
@@ -281,7 +284,7 @@ class TenantRoutes {
       const routed = await this.#options.provisioning.rotateKey(rotation);
       if (routed.kind !== 'done') return unrouted(id, routed);
       const { accessKey, key, outcome } = routed.value;
-      if (outcome.kind === 'failed') return refused(outcome.failure);
+      if (outcome.kind === 'failed') return this.#refusedByGroup(id, caller, outcome.failure);
       await this.#record(actorOf(caller), 'key.rotate', id, `${keyId} to ${accessKey.id}`);
       const headers = { location: `/v1/tenants/${id}/keys/${accessKey.id}` };
       return Response.json({ ...accessKeyJson(accessKey), key }, { status: 201, headers });
@@ -296,7 +299,7 @@ class TenantRoutes {
       const routed = await this.#options.provisioning.administer(id, caller, { kind: 'revokeAccessKey', id: keyId });
       if (routed.kind !== 'done') return unrouted(id, routed);
       const outcome = routed.value;
-      if (outcome.kind === 'failed') return refused(outcome.failure);
+      if (outcome.kind === 'failed') return this.#refusedByGroup(id, caller, outcome.failure);
       if (outcome.kind === 'revokeAccessKey' && !outcome.existed)
         return refused({ kind: 'accessKeyNotFound', id: keyId });
       await this.#record(actorOf(caller), 'key.revoke', id, keyId);
@@ -324,7 +327,14 @@ class TenantRoutes {
     const key = this.#options.keys.verify(text);
     if (key === null) return refused(invalidKey(text, (given) => isOperatorToken(this.#options.env, given)));
     if (key.tenant !== id) return refused({ kind: 'accessKeyForbidden', need: 'a key of this tenant' });
-    return answer({ kind: 'accessKey', id: key.keyId });
+    const caller: Caller = { kind: 'accessKey', id: key.keyId };
+    const suspended = this.#options.suspended.refusal(id, caller, Date.now());
+    return suspended === null ? answer(caller) : refused(suspended);
+  }
+
+  #refusedByGroup(tenant: string, caller: Caller, failure: Failure): Response {
+    this.#options.suspended.note(tenant, caller, failure, Date.now());
+    return refused(failure);
   }
 
   #place(request: Request, { replicas, placement }: TenantCreation): ReturnType<typeof placementOf> {

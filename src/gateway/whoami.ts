@@ -8,14 +8,17 @@ import type { KeyRing } from '../tenants/key-text.ts';
 import { groupCall } from './ask-replica.ts';
 import { keyTextOf } from '../api/credentials.ts';
 import type { GroupRouter } from './group-router.ts';
+import type { SuspendedCallers } from './suspended-callers.ts';
 
 export type WhoamiOptions = {
   readonly keys: KeyRing;
   readonly groups: GroupRouter;
+  readonly suspended: SuspendedCallers;
   readonly isOperatorToken: (text: string) => boolean;
 };
 
-export async function whoami(request: Request, { keys, groups, isOperatorToken }: WhoamiOptions): Promise<Response> {
+export async function whoami(request: Request, options: WhoamiOptions): Promise<Response> {
+  const { keys, groups, suspended, isOperatorToken } = options;
   if (request.method !== 'GET') return refused({ kind: 'methodNotAllowed', allow: ['GET'] });
   const refusal = refusedHeader('read', request.headers);
   if (refusal !== null) return refused(refusal);
@@ -30,6 +33,7 @@ export async function whoami(request: Request, { keys, groups, isOperatorToken }
   if (routed.kind === 'unavailable') return refused({ kind: 'timeout' });
   const { value } = routed;
   if (value.kind === 'failed') return refused(value.failure);
+  if (!value.isSuspended) suspended.forget(key.tenant);
   return Response.json(ownAccessJson(key.tenant, value));
 }
 

@@ -346,6 +346,9 @@ export type StoreFailure =
    */
   | { readonly kind: 'forbidden'; readonly need: string; readonly prefix: Uint8Array | null };
 
+/** The operator has closed the tenant to its own callers. */
+export type SuspensionFailure = Extract<StoreFailure, { readonly kind: 'tenantSuspended' }>;
+
 /** One change. The `kv` of a delete has only its key and modRevision; the rest is zero or empty. */
 export type StoreEvent = {
   readonly type: 'put' | 'delete';

@@ -9,6 +9,7 @@ import { electionTimeoutTicks, votersKeptMin } from '../limits.ts';
 import { type ReplicaId, replicaId } from '../model/brands.ts';
 import type { Operation } from '../model/store.ts';
 import { placedMembers } from './calls/leader-steps.ts';
+import { suspensionOf } from './calls/suspension.ts';
 import { addReplica, type Changed, removeReplica } from './member-changes.ts';
 import type { Member } from './member.ts';
 import { replicaReports } from './status.ts';
@@ -23,6 +24,8 @@ type Answers = {
 
 const answers: Answers = {
   administer: async (member, request) => {
+    const suspended = suspensionOf(member, request.caller);
+    if (suspended !== null) return done({ kind: 'failed', failure: suspended });
     const leader = await leaderFor(member, request);
     if (leader !== member.identity.number) return redirect(member, leader);
     const { writeId, caller } = request;
@@ -39,6 +42,8 @@ const answers: Answers = {
   },
 
   accessKeys: async (member, request) => {
+    const suspended = suspensionOf(member, request.caller);
+    if (suspended !== null) return done({ kind: 'failed', failure: suspended });
     const leader = await leaderFor(member, request);
     if (leader === null) return redirect(member, null);
     const read = await member.read();

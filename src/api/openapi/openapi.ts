@@ -1,6 +1,13 @@
 // The OpenAPI 3.1 document of v1, as GET /openapi.json answers it. A test holds it against the routes.
 
-import { listLimitDefault, listLimitMax, auditPageMax, tenantsPageMax, votersKeptMin } from '../../limits.ts';
+import {
+  auditPageMax,
+  labelsMax,
+  listLimitDefault,
+  listLimitMax,
+  tenantsPageMax,
+  votersKeptMin,
+} from '../../limits.ts';
 import { coordinationPaths, coordinationSchemas } from './openapi-coordination.ts';
 import { flag, type Json, type JsonObject, reference } from './openapi-json.ts';
 import {
@@ -214,7 +221,7 @@ const tenantPaths = {
         queryParameter('name', { type: 'string' }, 'A part of the name.'),
         queryParameter(
           'label',
-          { type: 'array', items: { type: 'string' } },
+          { type: 'array', items: { type: 'string' }, maxItems: labelsMax },
           'The key of a label, or key=value. A tenant is listed that has all of them.',
         ),
         queryParameter('state', { enum: ['provisioning', 'ready', 'suspended', 'deleting'] }, 'The state.'),

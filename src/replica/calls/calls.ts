@@ -16,6 +16,7 @@ import { failureResponse } from '../../api/errors/errors.ts';
 import { askedAsOf, readHeader, servedByHeader } from '../../api/forwarded.ts';
 import { redirectResponse } from '../../api/redirects.ts';
 import { type FramedCall, framed, respond } from '../../api/store-call.ts';
+import { withSuspension } from '../../api/suspended-answer.ts';
 import { assert, AssertionError, unreachable } from '../../base/assert.ts';
 import { requestTimeoutMs } from '../../limits.ts';
 import { holdAnswer } from '../../api/held-answer.ts';
@@ -68,7 +69,7 @@ export async function answerCall(member: Member, request: ApiRequest, context: C
 async function serveCall(member: Member, request: ApiRequest, context: CallContext): Promise<Response> {
   const call = parseCall(request);
   const suspended = call.kind === 'refused' ? null : suspensionOf(member, context.caller);
-  if (suspended !== null) return failureResponse(protocolOf(request.path), suspended);
+  if (suspended !== null) return withSuspension(failureResponse(protocolOf(request.path), suspended), suspended);
   const answer = await serveParsed(member, call, request, context);
   const failure = holdAnswer(answer, holderOf(member, context.caller), { budget: isolateMemory, later });
   if (failure === null) return answer;

@@ -6,6 +6,7 @@ import { emptyBytes, utf8 } from '../../../src/base/bytes.ts';
 import { leaseId, noLease } from '../../../src/model/brands.ts';
 import type { StoreCall } from '../../../src/model/calls.ts';
 import { type AnswerContext, answerStoreCall } from '../../../src/replica/calls/store-answers.ts';
+import { answerGroupRequest } from '../../../src/replica/group-requests.ts';
 import type { Member } from '../../../src/replica/member.ts';
 
 const key = utf8('a');
@@ -54,6 +55,23 @@ describe('TENANT-32: a call for a suspended tenant is refused before anything is
           new Promise((resolve) => void setTimeout(resolve, 50)),
         ]);
         expect([answer, asked]).toMatchObject([{ outcome: { failure: { kind: 'tenantSuspended' } } }, []]);
+      }
+    });
+
+    it(`by a ${state.role}, where the gateway asks in the name of a key`, async () => {
+      const caller = { kind: 'accessKey', id: 'key' } as const;
+      const doubted = { failedLeader: 0, suspectedLeader: 0 };
+      const operation = { kind: 'revokeAccessKey', id: 'key' } as const;
+      for (const request of [
+        { kind: 'accessKeys', caller, ...doubted },
+        { kind: 'administer', caller, writeId: 'w', operation, ...doubted },
+      ] as const) {
+        const { member, asked } = replica(state);
+        const answer = await Promise.race([
+          answerGroupRequest(member, request),
+          new Promise((resolve) => void setTimeout(resolve, 50)),
+        ]);
+        expect([answer, asked]).toMatchObject([{ value: { failure: { kind: 'tenantSuspended' } } }, []]);
       }
     });
   }
