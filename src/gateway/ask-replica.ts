@@ -17,8 +17,8 @@ import {
 } from '../api/replica-request.ts';
 import type { Patience } from '../api/endpoint.ts';
 import type { AttemptAnswer } from '../api/redirects.ts';
-import type { GroupCall } from './attempts.ts';
 import type { ReplicaStub } from './env.ts';
+import type { StubCall } from './stub-calls.ts';
 
 /** Asks one object, whoever leads its group. */
 export function askObject<Kind extends ObjectRequestKind>(
@@ -33,7 +33,7 @@ export function askObject<Kind extends ObjectRequestKind>(
 export function groupCall<Kind extends GroupRequestKind>(
   patience: Patience,
   request: GroupRequest<Kind> & GroupRequest,
-): GroupCall<GroupAnswer<Kind>> {
+): StubCall<GroupAnswer<Kind>> {
   return {
     patience,
     reader: null,

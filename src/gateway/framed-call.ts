@@ -1,39 +1,19 @@
-// A client's call on the store as a frame: it is parsed here, where one of many gateways has the time for it, and its
-// answer is rendered here. What a frame does not hold, and what is refused, crosses as the request that it came as.
+// A frame of a call on its way to one replica, by the method of its object, and the answer on its way back, which
+// counts in the memory of this isolate.
 
-import type { ApiCall } from '../api/contract.ts';
 import { type Failure, failureResponse } from '../api/errors/errors.ts';
-import { servedByHeader } from '../api/forwarded.ts';
 import { holdAnswer } from '../api/held-answer.ts';
 import type { AttemptAnswer } from '../api/redirects.ts';
 import type { FrameCall } from '../api/replica-request.ts';
-import { type FramedCall, framed, respond } from '../api/store-call.ts';
 import { withSuspension } from '../api/suspended-answer.ts';
 import { assert } from '../base/assert.ts';
 import { joinBytes } from '../base/bytes.ts';
 import { isolateMemory, type MemoryHolder, type Reservation } from '../base/memory-budget.ts';
 import { later } from '../base/timers.ts';
-import { checkCall } from '../model/call-check.ts';
-import { isReadOnly } from '../model/read-only.ts';
+import { attemptAnswer, type CallFrame, lackingMemory } from '../routing/call-frame.ts';
 import { decodeAnswer } from '../session/answer-codec.ts';
-import { encodeCall, fitsFrame } from '../session/call-codec.ts';
 import { askFrameCall } from './ask-replica.ts';
 import type { ReplicaStub } from './env.ts';
-
-/** A call with its bytes. `writes`: it may change the store. */
-export type CallFrame = { readonly call: FramedCall; readonly bytes: Uint8Array; readonly writes: boolean };
-
-/** null: it crosses as a request. */
-export function frameOf(parsed: ApiCall): CallFrame | null {
-  const frame = framed(parsed);
-  if (frame === null || !fitsFrame(frame.asked)) return null;
-  const { call, asked } = frame;
-  const bytes = encodeCall(asked);
-  // The bounds of a frame are those of etcd's messages. v1 has bounds of its own, and a value may be a little larger.
-  if (checkCall(asked, bytes.byteLength) !== null) return null;
-  const writes = asked.kind === 'write' && !(asked.operation.kind === 'txn' && isReadOnly(asked.operation.request));
-  return { call, bytes, writes };
-}
 
 export type FrameFacts = Omit<FrameCall, 'kind' | 'call' | 'timeoutMs'>;
 
@@ -51,7 +31,7 @@ export async function askFrame(
   const memory = isolateMemory.reserve(holder);
   try {
     const read = said.answer instanceof Uint8Array ? said.answer : await readAnswer(said.answer, memory, signal);
-    return attemptAnswer(frame, read, { replica: facts.askedAs === null ? null : said.replica, holder, memory });
+    return renderAnswer(frame, read, { replica: facts.askedAs === null ? null : said.replica, holder, memory });
   } finally {
     memory.release();
   }
@@ -65,29 +45,18 @@ type Rendering = {
   readonly memory: Reservation;
 };
 
-function attemptAnswer(frame: CallFrame, read: Uint8Array | Failure, rendering: Rendering): AttemptAnswer<Response> {
+function renderAnswer(frame: CallFrame, read: Uint8Array | Failure, rendering: Rendering): AttemptAnswer<Response> {
   const { call } = frame;
   if (!(read instanceof Uint8Array)) return { kind: 'done', value: lackingMemory(frame, read) };
   const answer = decodeAnswer(read);
   // Newer code says what this does not understand.
   if (answer === null) return { kind: 'done', value: failureResponse(call.protocol, { kind: 'internal' }) };
-  if (answer.kind === 'absent') return answer;
-  if (answer.kind === 'notLeader') return { kind: 'redirect', leader: answer.leader, members: answer.members };
-  const { outcome, header } = answer;
-  const response = respond(call, outcome, header);
-  const isByService = outcome.kind === 'failed' && outcome.by === 'service';
-  if (rendering.replica !== null && call.kind === 'read' && !isByService) {
-    response.headers.set(servedByHeader, String(rendering.replica));
-  }
-  if (outcome.kind === 'failed') withSuspension(response, outcome.failure);
+  const answered = attemptAnswer(frame, answer, rendering.replica);
+  if (answered.kind !== 'done' || answer.kind !== 'answered') return answered;
+  if (answer.outcome.kind === 'failed') withSuspension(answered.value, answer.outcome.failure);
   rendering.memory.release();
-  const unheld = holdAnswer(response, rendering.holder, { budget: isolateMemory, later });
-  return { kind: 'done', value: unheld === null ? response : lackingMemory(frame, unheld) };
-}
-
-/** A write was done, whatever becomes of its answer. */
-function lackingMemory({ call, writes }: CallFrame, failure: Failure): Response {
-  return failureResponse(call.protocol, writes ? { kind: 'timeout' } : failure);
+  const unheld = holdAnswer(answered.value, rendering.holder, { budget: isolateMemory, later });
+  return unheld === null ? answered : { kind: 'done', value: lackingMemory(frame, unheld) };
 }
 
 /** The object ended while its answer was on the way: the attempt has failed, as where it ends before that. */

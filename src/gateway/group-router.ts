@@ -4,11 +4,13 @@
 
 import type { ReplicaNamespace, ReplicaStub } from './env.ts';
 import type { PlacedMember } from '../model/calls.ts';
-import { absentKnownMs, leadersCachedMax, replicasMax, requestTimeoutMs } from '../limits.ts';
+import { absentKnownMs, leadersCachedMax, replicasMax } from '../limits.ts';
 import { within } from '../base/timers.ts';
-import { type GroupCall, type Routed, start, toLeader } from './attempts.ts';
-import { KnownGroup } from './known-group.ts';
-import { noteAnswer, Search, toldOf, unavailable } from './search.ts';
+import { type GroupCall, type Routed, start } from '../routing/attempts.ts';
+import { routeCall } from '../routing/group-route.ts';
+import { KnownGroup } from '../routing/known-group.ts';
+import { Search, toldOf, unavailable } from '../routing/search.ts';
+import { attempt, type StubCall } from './stub-calls.ts';
 
 /**
  * Where the replicas of a tenant are, as the directory says. The list is empty where the directory knows no such
@@ -58,22 +60,22 @@ export class GroupRouter {
   }
 
   /** Asks replicas until one answers. Gives up after `requestTimeoutMs`, unless the call waits on purpose. */
-  async route<Value>(tenant: string, call: GroupCall<Value>): Promise<Routed<Value>> {
+  async route<Value>(tenant: string, call: StubCall<Value>): Promise<Routed<Value>> {
     if (this.#isKnownAbsent(tenant)) return { kind: 'absent' };
     const group = this.#groups.get(tenant) ?? this.#meet(tenant);
-    const stubOf = (replica: number): ReplicaStub => this.stub(tenant, replica);
-    const replica = (call.reader === null ? null : group.nearestTo(call.reader, Date.now())) ?? group.leader;
-    const told = call.reader === null ? toLeader : toldOf(group, call, replica);
-    const first = start(call, { stub: stubOf(replica), replica, told, abort: null });
-    // Nearly every call ends here, so nothing more is made for it.
-    const answer = await (call.patience === 'waits' ? first.answer : within(first.answer, group.hedgeMs));
-    if (answer?.kind === 'done') {
-      noteAnswer(group, call, first);
-      return answer;
-    }
-    const deadlineMs = first.startedMs + requestTimeoutMs;
-    const routed = await new Search({ call, group, stubOf, deadlineMs }).run(first);
-    return routed.kind === 'absent' ? this.#routeAsPlaced(tenant, { call, tried: group, deadlineMs }) : routed;
+    const onGroup = this.#onGroup(tenant, call);
+    const { routed, deadlineMs } = await routeCall(group, onGroup);
+    if (routed.kind !== 'absent') return routed;
+    return this.#routeAsPlaced(tenant, { call: onGroup, tried: group, deadlineMs });
+  }
+
+  #onGroup<Value>(tenant: string, call: StubCall<Value>): GroupCall<Value> {
+    const { patience, reader } = call;
+    return {
+      patience,
+      reader,
+      ask: (replica, told, signal) => attempt(call, this.stub(tenant, replica), told, signal),
+    };
   }
 
   /** No replica that this isolate knew exists any more. The directory knows which replicas the group went on with. */
@@ -90,12 +92,11 @@ export class GroupRouter {
     const group = this.#meet(tenant);
     group.told(placed, Date.now());
     group.leader = first.number;
-    const stubOf = (replica: number): ReplicaStub => this.stub(tenant, replica);
     const [replica, told] = [first.number, toldOf(group, call, first.number)];
     // Whatever the replicas answer, only those that the directory named are asked: replicas that left a group may name
     // each other for ever.
-    const started = start(call, { stub: stubOf(replica), replica, told, abort: new AbortController() });
-    const routed = await new Search({ call, group, stubOf, deadlineMs }).run(started);
+    const started = start(call, { replica, told, abort: new AbortController() });
+    const routed = await new Search({ call, group, deadlineMs }).run(started);
     if (routed.kind !== 'done') this.forget(tenant);
     return routed.kind === 'absent' ? this.#noteAbsent(tenant) : routed;
   }

@@ -14,7 +14,8 @@ import type { AccessKey, Caller, Operation } from '../model/store.ts';
 import type { Directory, Labels, PlacedReplica, Tenant } from '../tenants/directory.ts';
 import { type KeyRing, newId } from '../tenants/key-text.ts';
 import { askObject, groupCall } from './ask-replica.ts';
-import { isOutage, type Routed } from './attempts.ts';
+import type { Routed } from '../routing/attempts.ts';
+import { isOutage } from './stub-calls.ts';
 import type { ReplicaStub } from './env.ts';
 import type { GroupRouter } from './group-router.ts';
 

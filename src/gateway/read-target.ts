@@ -2,13 +2,8 @@
 
 import type { Endpoint } from '../api/endpoint.ts';
 import { readHeader } from '../api/forwarded.ts';
-import { type Point, pointOf } from '../tenants/nearness.ts';
-
-/**
- * The nearest replica answers. Where the reader is not known (null), a follower does: it is no further away than the
- * leader.
- */
-export type Reader = { readonly point: Point | null };
+import { pointOf } from '../model/nearness.ts';
+import type { Reader } from '../routing/known-group.ts';
 
 export type ReadTarget = { readonly kind: 'leader' } | { readonly kind: 'nearest'; readonly reader: Reader };
 

@@ -8,8 +8,8 @@ import { tenantBodyBytesMax } from '../limits.ts';
 import type { Tenant } from '../tenants/directory.ts';
 import { placeForAnother } from '../tenants/placement.ts';
 import { groupCall } from './ask-replica.ts';
-import type { GroupCall } from './attempts.ts';
 import type { GroupRouter } from './group-router.ts';
+import type { StubCall } from './stub-calls.ts';
 import { readBody } from './request-body.ts';
 
 export type ReplicaRoutesOptions = { readonly groups: GroupRouter };
@@ -80,7 +80,7 @@ export class ReplicaRoutes {
     return new Response(null, { status: 204 });
   }
 
-  async #ask<Value>(tenant: Tenant, call: GroupCall<Value>): Promise<Value | FailedChange> {
+  async #ask<Value>(tenant: Tenant, call: StubCall<Value>): Promise<Value | FailedChange> {
     const routed = await this.#options.groups.route(tenant.id, call);
     if (routed.kind === 'absent') return { kind: 'failed', failure: { kind: 'tenantNotFound', tenant: tenant.id } };
     if (routed.kind === 'unavailable') return { kind: 'failed', failure: { kind: 'timeout' } };

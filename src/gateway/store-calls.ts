@@ -32,11 +32,13 @@ import { loginBodyBytesMax, requestBodyBytesMax } from '../limits.ts';
 import { emptyBytes } from '../base/bytes.ts';
 import { isolateMemory } from '../base/memory-budget.ts';
 import { newId } from '../tenants/key-text.ts';
-import { isOutage, type Told, toLeader } from './attempts.ts';
+import { type Told, toLeader } from '../routing/attempts.ts';
+import { isOutage } from './stub-calls.ts';
 import { credentialsOf } from '../api/credentials.ts';
 import type { Identified, Identities } from '../tenants/identities.ts';
 import type { ReplicaStub } from './env.ts';
-import { askFrame, type CallFrame, frameOf } from './framed-call.ts';
+import { askOnce, type CallFrame, frameOf } from '../routing/call-frame.ts';
+import { askFrame } from './framed-call.ts';
 import type { GroupRouter } from './group-router.ts';
 import { GuardedLogins, identifyLogin } from './login.ts';
 import { readTargetOf } from './read-target.ts';
@@ -161,7 +163,12 @@ export class StoreCalls {
             throw error;
           });
         };
-        return sent === null ? once(false) : askOnce(sent, headers, once);
+        if (sent === null) return once(false);
+        return askOnce(sent, (mayBeAlone) => {
+          if (mayBeAlone) headers.set(mayBeAloneHeader, '1');
+          else headers.delete(mayBeAloneHeader);
+          return once(mayBeAlone);
+        });
       },
     });
     if (routed.kind === 'done') {
@@ -249,22 +256,6 @@ function tell(headers: Headers, { failed, suspected, read }: Told): void {
 function tellReplica(headers: Headers, name: string, replica: number): void {
   if (replica === 0) headers.delete(name);
   else headers.set(name, String(replica));
-}
-
-async function askOnce(
-  sent: SentAttempts,
-  headers: Headers,
-  asked: (mayBeAlone: boolean) => Promise<AttemptAnswer<Response>>,
-): Promise<AttemptAnswer<Response>> {
-  const attempt = sent.begin();
-  if (attempt.mayBeAlone) headers.set(mayBeAloneHeader, '1');
-  else headers.delete(mayBeAloneHeader);
-  try {
-    return sent.answered(attempt, await asked(attempt.mayBeAlone));
-  } catch (error) {
-    sent.ended(attempt, 'unknown');
-    throw error;
-  }
 }
 
 async function ask(stub: ReplicaStub, url: string, init: RequestInit): Promise<AttemptAnswer<Response>> {

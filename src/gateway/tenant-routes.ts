@@ -21,7 +21,7 @@ import { keyTextOf } from '../api/credentials.ts';
 import { invalidKey } from '../tenants/identities.ts';
 import type { Env } from './env.ts';
 import { groupCall } from './ask-replica.ts';
-import type { Routed } from './attempts.ts';
+import type { Routed } from '../routing/attempts.ts';
 import type { GroupRouter } from './group-router.ts';
 import { directoryFailure, isOperator, isOperatorToken, operatorRefusal } from './operator-calls.ts';
 import type { Provisioning } from './provisioning.ts';

@@ -3,7 +3,7 @@
 
 import { expect, it } from 'vitest';
 import { askObject, groupCall } from '../../src/gateway/ask-replica.ts';
-import { toLeader } from '../../src/gateway/attempts.ts';
+import { toLeader } from '../../src/routing/attempts.ts';
 import type { ReplicaStub } from '../../src/gateway/env.ts';
 
 const nothingElse = { fetch: () => Promise.reject(new Error('a request is no call of a client')) };

@@ -10,9 +10,10 @@ import { isolateMemory } from '../../src/base/memory-budget.ts';
 import { answerPieceBytes, keyBytesMax, memoryOfKeyBytesMax, valueBytesMax } from '../../src/limits.ts';
 import { noLease, revision } from '../../src/model/brands.ts';
 import type { CallAnswer } from '../../src/model/calls.ts';
-import { isOutage } from '../../src/gateway/attempts.ts';
+import { isOutage } from '../../src/gateway/stub-calls.ts';
 import type { ReplicaStub } from '../../src/gateway/env.ts';
-import { askFrame, type CallFrame, frameOf } from '../../src/gateway/framed-call.ts';
+import { askFrame } from '../../src/gateway/framed-call.ts';
+import { type CallFrame, frameOf } from '../../src/routing/call-frame.ts';
 import { encodeAnswer } from '../../src/session/answer-codec.ts';
 import { decodeCall } from '../../src/session/call-codec.ts';
 

@@ -7,7 +7,7 @@ import { membersText, parseMembers } from '../../src/api/redirects.ts';
 import { locationHints } from '../../src/model/locations.ts';
 import { type ReadTarget, readTargetOf } from '../../src/gateway/read-target.ts';
 import { attemptHedgeMs, membersKnownMs, nearestAvoidedMs } from '../../src/limits.ts';
-import { distanceTo, type Point, pointOf } from '../../src/tenants/nearness.ts';
+import { distanceTo, type Point, pointOf } from '../../src/model/nearness.ts';
 import { after, answers, fails, hangs, ScriptedGroup, sendsTo } from './scripted-group.ts';
 
 const answered = { kind: 'done', value: 'answered' };

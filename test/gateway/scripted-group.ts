@@ -4,11 +4,11 @@
 import { vi } from 'vitest';
 import type { Patience } from '../../src/api/endpoint.ts';
 import type { AttemptAnswer } from '../../src/api/redirects.ts';
-import type { Told } from '../../src/gateway/attempts.ts';
+import type { Told } from '../../src/routing/attempts.ts';
 import type { ReplicaNamespace } from '../../src/gateway/env.ts';
 import { GroupRouter } from '../../src/gateway/group-router.ts';
-import type { Routed } from '../../src/gateway/attempts.ts';
-import type { Reader } from '../../src/gateway/read-target.ts';
+import type { Routed } from '../../src/routing/attempts.ts';
+import type { Reader } from '../../src/routing/known-group.ts';
 
 export type Asked = { readonly atMs: number; readonly replica: number } & Told;
 export type Script = (told: Told) => AttemptAnswer<string> | 'fails' | 'hangs';

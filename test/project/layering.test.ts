@@ -24,10 +24,11 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   api: ['base', 'model'],
   session: ['base', 'model'],
   tenants: ['base', 'model'],
-  gateway: ['base', 'model', 'api', 'tenants', 'session'],
+  routing: ['base', 'model', 'api', 'session'],
+  gateway: ['base', 'model', 'api', 'tenants', 'session', 'routing'],
   replica: ['base', 'model', 'raft', 'mvcc', 'driver', 'api', 'tenants', 'session'],
   index: ['gateway', 'replica'],
-  front: ['base', 'model', 'api'],
+  front: ['base', 'model', 'api', 'session', 'routing'],
   server: ['base', 'index', 'gateway', 'replica', 'api', 'front'],
 };
 

@@ -13,7 +13,7 @@ import { replicaId, type ReplicaId } from '../../src/model/brands.ts';
 import { emptyBytes, textOf, utf8 } from '../../src/base/bytes.ts';
 import { Identities } from '../../src/tenants/identities.ts';
 import type { ReplicaNamespace } from '../../src/gateway/env.ts';
-import { frameOf } from '../../src/gateway/framed-call.ts';
+import { frameOf } from '../../src/routing/call-frame.ts';
 import { GroupRouter } from '../../src/gateway/group-router.ts';
 import { StoreCalls } from '../../src/gateway/store-calls.ts';
 import { headerOf, proposeWrite } from '../../src/replica/calls/leader-steps.ts';

@@ -4,13 +4,11 @@
 
 import { attemptLongMs, attemptTimeoutMs, requestTimeoutMs } from '../limits.ts';
 import { type Attempted, type GroupCall, type Routed, start, type Started, type Told, toLeader } from './attempts.ts';
-import type { ReplicaStub } from './env.ts';
 import type { KnownGroup } from './known-group.ts';
 
 export type SearchOptions<Value> = {
   readonly call: GroupCall<Value>;
   readonly group: KnownGroup;
-  readonly stubOf: (replica: number) => ReplicaStub;
   /** When the call as a whole is given up, however many searches were made for it. */
   readonly deadlineMs: number;
 };
@@ -30,7 +28,6 @@ const never = Number.POSITIVE_INFINITY;
 export class Search<Value> {
   readonly #call: GroupCall<Value>;
   readonly #group: KnownGroup;
-  readonly #stubOf: (replica: number) => ReplicaStub;
   readonly #pending = new Set<Started<Value>>();
   #ended: Ended<Value>[] = [];
   #broken: { readonly error: unknown } | null = null;
@@ -54,10 +51,9 @@ export class Search<Value> {
   #patienceMs: number;
   #deadlineMs: number;
 
-  constructor({ call, group, stubOf, deadlineMs }: SearchOptions<Value>) {
+  constructor({ call, group, deadlineMs }: SearchOptions<Value>) {
     this.#call = call;
     this.#group = group;
-    this.#stubOf = stubOf;
     this.#deadlineMs = deadlineMs;
     this.#patienceMs = group.hedgeMs;
     this.#leader = group.leader;
@@ -99,7 +95,7 @@ export class Search<Value> {
   #ask(replica: number, suspected: number): void {
     this.#lastAsked = replica;
     const told = { ...toldOf(this.#group, this.#call, replica), failed: this.#failed, suspected };
-    this.#follow(start(this.#call, { stub: this.#stubOf(replica), replica, told, abort: new AbortController() }));
+    this.#follow(start(this.#call, { replica, told, abort: new AbortController() }));
   }
 
   #giveUp(started: Started<Value>): void {

@@ -1,7 +1,7 @@
 // Which locations are near to a reader, as the crow flies. The platform chooses where an object with a hint runs, so
 // one point for each hint is as exact as this can be.
 
-import type { LocationHint } from '../model/locations.ts';
+import type { LocationHint } from './locations.ts';
 
 /** Latitude and longitude, in degrees. */
 export type Point = { readonly latitude: number; readonly longitude: number };

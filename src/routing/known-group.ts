@@ -1,5 +1,5 @@
-// What an isolate knows of a group from the answers of its replicas: who leads, who the members are and where, how fast
-// the leader answers. All of it is a hint: a wrong hint costs time, and a later answer corrects it.
+// What an isolate, or the front, knows of a group from the answers of its replicas: who leads, who the members are and
+// where, how fast the leader answers. All of it is a hint: a wrong hint costs time, and a later answer corrects it.
 
 import type { PlacedMember } from '../model/calls.ts';
 import {
@@ -9,8 +9,13 @@ import {
   membersKnownMs,
   nearestAvoidedMs,
 } from '../limits.ts';
-import { distanceTo } from '../tenants/nearness.ts';
-import type { Reader } from './read-target.ts';
+import { distanceTo, type Point } from '../model/nearness.ts';
+
+/**
+ * The nearest replica answers. Where the reader is not known (null), a follower does: it is no further away than the
+ * leader.
+ */
+export type Reader = { readonly point: Point | null };
 
 /** The weight of the newest answer in the moving average of how long the leader takes. */
 const newestPart = 1 / 8;

@@ -4,8 +4,7 @@
 import type { Patience } from '../api/endpoint.ts';
 import type { AttemptAnswer } from '../api/redirects.ts';
 import type { AskedAs } from '../api/forwarded.ts';
-import type { ReplicaStub } from './env.ts';
-import type { Reader } from './read-target.ts';
+import type { Reader } from './known-group.ts';
 
 /** What a replica is told with a call. */
 export type Told = {
@@ -29,9 +28,10 @@ export type GroupCall<Value> = {
    * Makes one attempt. It ends early when the signal aborts, where it can. A write has the same write id in each
    * attempt.
    */
-  readonly ask: (stub: ReplicaStub, told: Told, signal: AbortSignal | null) => Promise<AttemptAnswer<Value>>;
+  readonly ask: (replica: number, told: Told, signal: AbortSignal | null) => Promise<Attempted<Value>>;
 };
 
+/** `failed`: the replica, or the connection to it, is gone, or the attempt was given up. */
 export type Attempted<Value> = AttemptAnswer<Value> | { readonly kind: 'failed' };
 
 export type Routed<Value> =
@@ -51,30 +51,7 @@ export type Started<Value> = {
 
 export function start<Value>(
   call: GroupCall<Value>,
-  { stub, replica, told, abort }: { stub: ReplicaStub; replica: number; told: Told; abort: AbortController | null },
+  { replica, told, abort }: { replica: number; told: Told; abort: AbortController | null },
 ): Started<Value> {
-  return { replica, told, startedMs: Date.now(), abort, answer: attempt(call, stub, told, abort?.signal ?? null) };
-}
-
-async function attempt<Value>(
-  call: GroupCall<Value>,
-  stub: ReplicaStub,
-  told: Told,
-  signal: AbortSignal | null,
-): Promise<Attempted<Value>> {
-  try {
-    return await call.ask(stub, told, signal);
-  } catch (error) {
-    if (signal?.aborted === true || isOutage(error)) return { kind: 'failed' };
-    throw error;
-  }
-}
-
-/**
- * The platform marks errors that come from the object or from the connection to it. Any other error is a fault of this
- * code.
- */
-export function isOutage(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  return ['remote', 'durableObjectReset', 'retryable'].some((mark) => Reflect.get(error, mark) === true);
+  return { replica, told, startedMs: Date.now(), abort, answer: call.ask(replica, told, abort?.signal ?? null) };
 }

@@ -1,0 +1,62 @@
+// A client's call on the store as a frame: it is parsed where it arrives, in the gateway or in the front, and its
+// answer is rendered there. What a frame does not hold, and what is refused, crosses as the request that it came as.
+
+import type { ApiCall } from '../api/contract.ts';
+import { type Failure, failureResponse } from '../api/errors/errors.ts';
+import { servedByHeader } from '../api/forwarded.ts';
+import type { AttemptAnswer } from '../api/redirects.ts';
+import type { SentAttempts } from '../api/sent-attempts.ts';
+import { type FramedCall, framed, respond } from '../api/store-call.ts';
+import { checkCall } from '../model/call-check.ts';
+import type { CallAnswer } from '../model/calls.ts';
+import { isReadOnly } from '../model/read-only.ts';
+import { encodeCall, fitsFrame } from '../session/call-codec.ts';
+
+/** A call with its bytes. `writes`: it may change the store. */
+export type CallFrame = { readonly call: FramedCall; readonly bytes: Uint8Array; readonly writes: boolean };
+
+/** null: it crosses as a request. */
+export function frameOf(parsed: ApiCall): CallFrame | null {
+  const frame = framed(parsed);
+  if (frame === null || !fitsFrame(frame.asked)) return null;
+  const { call, asked } = frame;
+  const bytes = encodeCall(asked);
+  // The bounds of a frame are those of etcd's messages. v1 has bounds of its own, and a value may be a little larger.
+  if (checkCall(asked, bytes.byteLength) !== null) return null;
+  const writes = asked.kind === 'write' && !(asked.operation.kind === 'txn' && isReadOnly(asked.operation.request));
+  return { call, bytes, writes };
+}
+
+/** `replica`: which one answered; null: the answer does not say. */
+export function attemptAnswer(
+  { call }: CallFrame,
+  answer: CallAnswer,
+  replica: number | null,
+): AttemptAnswer<Response> {
+  if (answer.kind === 'absent') return answer;
+  if (answer.kind === 'notLeader') return { kind: 'redirect', leader: answer.leader, members: answer.members };
+  const { outcome, header } = answer;
+  const response = respond(call, outcome, header);
+  const isByService = outcome.kind === 'failed' && outcome.by === 'service';
+  if (replica !== null && call.kind === 'read' && !isByService) response.headers.set(servedByHeader, String(replica));
+  return { kind: 'done', value: response };
+}
+
+/** The answer of a call for which there is no memory. A write was done, whatever becomes of its answer. */
+export function lackingMemory({ call, writes }: CallFrame, failure: Failure): Response {
+  return failureResponse(call.protocol, writes ? { kind: 'timeout' } : failure);
+}
+
+/** Makes one attempt at a call that the leader answers, among others that its sender makes. */
+export async function askOnce(
+  sent: SentAttempts,
+  asked: (mayBeAlone: boolean) => Promise<AttemptAnswer<Response>>,
+): Promise<AttemptAnswer<Response>> {
+  const attempt = sent.begin();
+  try {
+    return sent.answered(attempt, await asked(attempt.mayBeAlone));
+  } catch (error) {
+    sent.ended(attempt, 'unknown');
+    throw error;
+  }
+}
