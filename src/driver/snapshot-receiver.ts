@@ -6,7 +6,13 @@ import { assert } from '../base/assert.ts';
 import { MalformedBytesError } from '../base/binary.ts';
 import type { ReplicaId } from '../model/brands.ts';
 import { snapshotAskAgainTicks } from '../limits.ts';
-import { isSameName, isSameCursor, type SnapshotName } from '../mvcc/snapshot/snapshot-page.ts';
+import {
+  decodeCursor,
+  isSameName,
+  isSameCursor,
+  type SnapshotName,
+  withinBatch,
+} from '../mvcc/snapshot/snapshot-page.ts';
 import { SnapshotSink } from '../mvcc/snapshot/snapshot-sink.ts';
 import type { SqlPort } from '../base/sql-port.ts';
 import type { SnapshotMessage, TransferPoint } from './snapshot-messages.ts';
@@ -37,6 +43,8 @@ export class SnapshotReceiver {
   #ticks = 0;
   /** There may be rows of a snapshot that nobody wants any more, or of the store that a snapshot has replaced. */
   #clearing: boolean;
+  /** There are rows of a batch that begins anew. */
+  #rewinding = false;
 
   constructor(own: ReplicaId, sql: SqlPort) {
     this.#own = own;
@@ -53,7 +61,10 @@ export class SnapshotReceiver {
     return this.#clearing;
   }
 
-  /** Asks that replica, as soon as there is room, unless it is being asked already. */
+  /**
+   * Asks that replica, as soon as there is room, unless it is being asked already. Each replica numbers the parts of a
+   * batch in its own way, so a batch that another replica has begun begins anew.
+   */
   begin(from: ReplicaId): Ask | null {
     if (this.#from === from) return null;
     if (this.#from === null) {
@@ -63,14 +74,16 @@ export class SnapshotReceiver {
       this.#head = [];
     }
     this.#from = from;
+    this.#rewinding = this.#isWithinBatch;
     return this.#ask(from);
   }
 
   /** Asks again, because the answer is late or another replica leads now. */
   tick(leader: ReplicaId | null): Ask | null {
-    if (this.#clearing) {
+    if (this.#clearing || this.#rewinding) {
+      if (this.#from !== null) return this.#ask(this.#from);
       this.#clearStep();
-      return this.#from === null || this.#clearing ? null : this.#ask(this.#from);
+      return null;
     }
     if (this.#from === null) return null;
     this.#ticks += 1;
@@ -78,16 +91,22 @@ export class SnapshotReceiver {
     return this.#ticks < snapshotAskAgainTicks ? null : this.#ask(this.#from);
   }
 
-  /** The sender cannot go on, so the receiver begins anew with a newer snapshot. */
+  /**
+   * The sender cannot go on. Where it was asked for the rest of a batch, it may still be able to send the whole batch.
+   * Otherwise the receiver begins anew with a newer snapshot.
+   */
   gone({ from, name }: Extract<SnapshotMessage, { readonly kind: 'snapshotGone' }>): Ask | null {
-    if (from !== this.#from || name.index !== this.#name?.index) return null;
-    this.#startOver();
+    if (from !== this.#from || name.index !== this.#name?.index || this.#rewinding) return null;
+    if (this.#isWithinBatch) this.#rewinding = true;
+    else this.#startOver();
     return this.#ask(from);
   }
 
   receive(part: Part): Received {
     // The snapshot that is being cleared away was asked for before, so this part is late.
-    if (part.from !== this.#from || this.#clearing || !this.#isExpected(part)) return { kind: 'nothing' };
+    if (part.from !== this.#from || this.#clearing || this.#rewinding || !this.#isExpected(part)) {
+      return { kind: 'nothing' };
+    }
     try {
       this.#take(part);
     } catch (error) {
@@ -137,20 +156,32 @@ export class SnapshotReceiver {
     this.#name = null;
     this.#next = beginning;
     this.#head = [];
+    this.#rewinding = false;
     if (this.#sink.progress === null) return;
     this.#sql.transaction(() => this.#sink.abandon());
     this.#clearing = true;
+  }
+
+  get #isWithinBatch(): boolean {
+    const after = this.#next.kind === 'rows' ? this.#next.after : null;
+    return after !== null && withinBatch(decodeCursor(after)) !== null;
   }
 
   #clearStep(): void {
     this.#clearing = this.#sink.clearStep();
   }
 
+  #rewindStep(): void {
+    this.#rewinding = this.#sink.rewindStep();
+    this.#next = { kind: 'rows', after: this.#sink.progress?.cursor ?? null };
+  }
+
   /** Null: what is there must be deleted first. */
   #ask(to: ReplicaId): Ask | null {
     this.#ticks = 0;
     if (this.#clearing) this.#clearStep();
-    if (this.#clearing) return null;
+    else if (this.#rewinding) this.#rewindStep();
+    if (this.#clearing || this.#rewinding) return null;
     return { kind: 'snapshotAsk', from: this.#own, to, name: this.#name, point: this.#next };
   }
 }

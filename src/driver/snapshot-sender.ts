@@ -15,6 +15,13 @@ import {
   type SnapshotPage,
   snapshotPage,
 } from '../mvcc/snapshot/snapshot-source.ts';
+import {
+  decodeCursor,
+  isSameCursor,
+  isSameName,
+  type PartCursor,
+  withinBatch,
+} from '../mvcc/snapshot/snapshot-page.ts';
 import type { Store } from '../mvcc/store.ts';
 import { type Configuration, encodeConfiguration } from '../raft/configuration.ts';
 import type { SqlPort } from '../base/sql-port.ts';
@@ -51,6 +58,8 @@ type Transfer = {
   readonly release: () => void;
   /** The bytes that the log may have on account of this receiver. */
   readonly heldBytesMax: number;
+  /** The cursors within one batch that were handed out. They are of the parts in which this replica has the batch. */
+  within: { readonly batch: PartCursor; readonly cursors: readonly Uint8Array[] } | null;
   idleTicks: number;
 };
 
@@ -150,7 +159,7 @@ export class SnapshotSender {
     const { sql, store, log } = this.#options;
     if (name.index < log.base().index || name.index > store.appliedIndex) return null;
     const known = this.#transfers.get(receiver);
-    if (known?.name.index === name.index) {
+    if (known !== undefined && isSameName(known.name, name)) {
       known.idleTicks = 0;
       return known;
     }
@@ -161,7 +170,8 @@ export class SnapshotSender {
   #begin(receiver: ReplicaId, opened: Pick<Transfer, 'name' | 'head'>, release: () => void): Transfer {
     this.#end(receiver);
     const { bounds, storeBytes } = this.#options;
-    const transfer = { ...opened, release, heldBytesMax: bounds.logHeldBytesMax(storeBytes()), idleTicks: 0 };
+    const heldBytesMax = bounds.logHeldBytesMax(storeBytes());
+    const transfer = { ...opened, release, heldBytesMax, within: null, idleTicks: 0 };
     this.#transfers.set(receiver, transfer);
     return transfer;
   }
@@ -172,27 +182,49 @@ export class SnapshotSender {
     this.#catchUps.delete(receiver);
   }
 
-  #read({ name, head }: Transfer, point: TransferPoint): Read | null {
+  #read(transfer: Transfer, point: TransferPoint): Read | null {
+    const { head } = transfer;
     if (point.kind === 'head') {
       const bytes = head[point.part];
       if (bytes === undefined) return null;
       const isLast = point.part === head.length - 1;
       return { point, bytes, next: isLast ? { kind: 'rows', after: null } : { kind: 'head', part: point.part + 1 } };
     }
-    const page = this.#page(name, point.after);
+    const page = this.#page(transfer, point.after);
     if (page === null) return null;
     return { point, bytes: page.page, next: page.next === null ? null : { kind: 'rows', after: page.next } };
   }
 
-  /** Nothing goes on from a malformed cursor, which another version may have sent. */
-  #page(name: SnapshotName, after: Uint8Array | null): SnapshotPage | null {
+  /**
+   * Nothing goes on from a malformed cursor, which another version may have sent, nor within a batch that this transfer
+   * has not begun.
+   */
+  #page(transfer: Transfer, after: Uint8Array | null): SnapshotPage | null {
+    const { sql, bounds } = this.#options;
     try {
-      return snapshotPage(this.#options.sql, name, after, this.#options.bounds.snapshotRowsBytes);
+      const within = after === null ? null : withinBatch(decodeCursor(after));
+      if (within !== null && !hasHandedOut(transfer, after)) return null;
+      const page = snapshotPage(sql, transfer.name, after, bounds.snapshotRowsBytes);
+      handOut(transfer, page.next);
+      return page;
     } catch (error) {
       if (!(error instanceof MalformedBytesError)) throw error;
       return null;
     }
   }
+}
+
+function hasHandedOut({ within }: Transfer, cursor: Uint8Array | null): boolean {
+  return within !== null && within.cursors.some((known) => isSameCursor(known, cursor));
+}
+
+/** The cursors of the last batch are kept: their pages may be asked for again. */
+function handOut(transfer: Transfer, cursor: Uint8Array | null): void {
+  const batch = cursor === null ? null : withinBatch(decodeCursor(cursor));
+  if (cursor === null || batch === null || hasHandedOut(transfer, cursor)) return;
+  const { within } = transfer;
+  const isSame = within?.batch.lastRevision === batch.lastRevision && within.batch.logIndex === batch.logIndex;
+  transfer.within = { batch, cursors: isSame ? [...within.cursors, cursor] : [cursor] };
 }
 
 type Read = { readonly point: TransferPoint; readonly bytes: Uint8Array; readonly next: TransferPoint | null };

@@ -21,7 +21,7 @@ export type SnapshotName = { readonly index: LogIndex; readonly revision: Revisi
 
 /**
  * The row after which a page begins. Versions come first, in the order of (key, mod), and then batches, in the order of
- * their table.
+ * their table. `part`: `allParts` after a whole batch.
  */
 export type SnapshotCursor =
   | ({ readonly kind: 'versions' } & VersionCursor)
@@ -37,6 +37,20 @@ export const beforeBatches: SnapshotCursor & { readonly kind: 'batches' } = {
   logIndex: 0,
   part: 0,
 };
+
+/**
+ * Stands for the last part of a batch. Replicas have one batch in different parts: some applied it at once, others in
+ * steps, or with code of another version. So the number of a part means something only to the replica that sent it.
+ */
+export const allParts = 2 ** 31 - 1;
+
+export type PartCursor = SnapshotCursor & { readonly kind: 'batches' };
+
+/** The cursor, if it lies within a batch or may do so. Null: any replica can go on from it. */
+export function withinBatch(cursor: SnapshotCursor): PartCursor | null {
+  const isWithin = cursor.kind === 'batches' && cursor.logIndex > 0 && cursor.part !== allParts;
+  return isWithin ? cursor : null;
+}
 
 export type PageRecord =
   | { readonly kind: 'version'; readonly version: KeptVersion }
@@ -81,17 +95,31 @@ export class PageWriter {
     return true;
   }
 
-  /** The names of the row's columns, the same for the whole page. */
-  addBatch(names: readonly string[], row: SqlRow): boolean {
-    if (!this.#takes(rowBytesMax(row) + 1)) return false;
+  /**
+   * Takes all of the rows or none of them. `names`: those of the rows' columns, the same for the whole page. False: the
+   * rows did not fit any more.
+   */
+  addBatch(names: readonly string[], rows: readonly SqlRow[]): boolean {
+    if (!this.#takes(batchRowsBytes(rows), rows.length)) return false;
     if (this.#names === null) {
       this.#record('columns');
       writeNames(this.#writer, names);
       this.#names = names;
     }
-    this.#record('batch');
-    writeRow(this.#writer, row);
+    for (const row of rows) {
+      this.#record('batch');
+      writeRow(this.#writer, row);
+    }
     return true;
+  }
+
+  get isEmpty(): boolean {
+    return this.#rows === 0;
+  }
+
+  /** False: not even an empty page takes so many rows and bytes together with another row. */
+  mayTake(rows: number, bytes: number): boolean {
+    return rows < snapshotPartRowsMax && bytes < this.#bytesMax;
   }
 
   finish(to: Uint8Array, isLast: boolean): Uint8Array {
@@ -101,16 +129,20 @@ export class PageWriter {
     return seal(this.#writer);
   }
 
-  #takes(bytes: number): boolean {
-    if (this.#rows === snapshotPartRowsMax) return false;
-    if (this.#rows > 0 && this.#writer.length + bytes > this.#bytesMax) return false;
-    this.#rows++;
+  #takes(bytes: number, rows = 1): boolean {
+    if (this.#rows + rows > snapshotPartRowsMax) return false;
+    if (this.#rows + rows > 1 && this.#writer.length + bytes > this.#bytesMax) return false;
+    this.#rows += rows;
     return true;
   }
 
   #record(kind: PageRecord['kind']): void {
     this.#writer.byte(recordKinds.indexOf(kind));
   }
+}
+
+function batchRowsBytes(rows: readonly SqlRow[]): number {
+  return rows.reduce((bytes, row) => bytes + rowBytesMax(row) + 1, 0);
 }
 
 export type ReadPage = {

@@ -4,6 +4,7 @@
 
 import { assert, unreachable } from '../../base/assert.ts';
 import { MalformedBytesError } from '../../base/binary.ts';
+import { clearingStepBytes, clearingStepRows } from '../../limits.ts';
 import { logIndex, revision } from '../../model/brands.ts';
 import type { SqlPort, SqlRow } from '../../base/sql-port.ts';
 import { sweepDone } from '../compaction.ts';
@@ -11,13 +12,17 @@ import { bytesOf, numberOf } from '../rows.ts';
 import { schemaFormat, UnknownStoreFormat } from '../schema.ts';
 import { type HeadRecord, headTables, readHead } from './snapshot-head.ts';
 import {
+  allParts,
+  beforeBatches,
   beforeVersions,
   decodeCursor,
+  encodeCursor,
   isSameName,
   isSameCursor,
   type PageRecord,
   readPage,
   type SnapshotName,
+  withinBatch,
 } from './snapshot-page.ts';
 import {
   clearStagingStep,
@@ -50,8 +55,12 @@ const updateProgress = `UPDATE ${progressTable} SET place = ?, complete = ?`;
 const meta = stagingName('mvcc_meta');
 const selectStagedMeta = `SELECT value FROM ${meta} WHERE name = ?`;
 const insertSweep = `INSERT INTO ${meta} (name, value) VALUES ('sweep', ?)`;
-const selectNewestBatch = `SELECT last_revision, log_index FROM ${stagingName('batches')}
+const selectNewestBatch = `SELECT last_revision, log_index, part FROM ${stagingName('batches')}
   ORDER BY last_revision DESC, log_index DESC, part DESC LIMIT 1`;
+
+const selectLastParts = `SELECT part, length(body) FROM ${stagingName('batches')}
+  WHERE last_revision = ? AND log_index = ? ORDER BY part DESC LIMIT ?`;
+const deletePart = `DELETE FROM ${stagingName('batches')} WHERE last_revision = ? AND log_index = ? AND part = ?`;
 
 export class SnapshotSink {
   readonly #sql: SqlPort;
@@ -97,8 +106,35 @@ export class SnapshotSink {
     this.#sql.transaction(() => {
       const { to, isLast } = writeRecords(this.#sql, under, records);
       if (!isSameCursor(next, isLast ? null : to)) throw new MalformedBytesError('a page that goes on elsewhere');
+      // What is kept as the cursor is read again, so it must be one.
+      decodeCursor(to);
       if (isLast) this.#checkNewest(name);
       this.#sql.run(updateProgress, to, isLast ? 1 : 0);
+    });
+  }
+
+  /**
+   * Goes back to where any replica can go on: if the snapshot has come as far as into a batch, what has come of that
+   * batch is deleted, some rows at a time. True: there is more to delete.
+   */
+  rewindStep(): boolean {
+    const cursor = this.#under()?.cursor ?? null;
+    const within = cursor === null ? null : withinBatch(decodeCursor(cursor));
+    if (within === null) return false;
+    const { lastRevision, logIndex: index } = within;
+    return this.#sql.transaction(() => {
+      let bytes = 0;
+      for (const [part, length] of this.#sql.all(selectLastParts, lastRevision, index, clearingStepRows)) {
+        this.#sql.run(deletePart, lastRevision, index, numberOf(part));
+        bytes += numberOf(length);
+        if (bytes >= clearingStepBytes) break;
+      }
+      const [last, entry, part] = this.#sql.all(selectNewestBatch)[0] ?? [];
+      const isSame = last === lastRevision && entry === index;
+      const before = { kind: 'batches', lastRevision: numberOf(last ?? 0), logIndex: numberOf(entry ?? 0) } as const;
+      const reached = last === undefined ? beforeBatches : { ...before, part: isSame ? numberOf(part) : allParts };
+      this.#sql.run(updateProgress, encodeCursor(reached), 0);
+      return isSame;
     });
   }
 

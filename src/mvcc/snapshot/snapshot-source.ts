@@ -4,14 +4,15 @@
 
 import { assert } from '../../base/assert.ts';
 import { rememberedWritesMax, snapshotRowsScannedMax } from '../../limits.ts';
-import type { SqlPort } from '../../base/sql-port.ts';
+import type { SqlPort, SqlRow } from '../../base/sql-port.ts';
 import { Batches } from '../batches.ts';
 import { type Needed, sweptRevision } from '../compaction.ts';
-import { columnsOf } from './generic-rows.ts';
+import { columnsOf, rowBytesMax } from './generic-rows.ts';
 import { scanVersions, selectVersions } from '../kept-versions.ts';
 import { numberOf } from '../rows.ts';
 import { encodeHead } from './snapshot-head.ts';
 import {
+  allParts,
   beforeBatches,
   beforeVersions,
   decodeCursor,
@@ -111,11 +112,60 @@ function addBatches(
   const names = columnsOf(sql, 'batches');
   const statement = selectBatches(names);
   let reached = after;
-  for (;;) {
-    const row = sql.all(statement, reached.lastRevision, reached.logIndex, reached.part, revision)[0];
-    if (row === undefined || numberOf(row[1]) > index) return { reached, isLast: true };
+  const rowAfter = ({ at }: Pick<BatchRow, 'at'>): BatchRow | null => {
+    const row = sql.all(statement, at.lastRevision, at.logIndex, at.part, revision)[0];
+    if (row === undefined || numberOf(row[1]) > index) return null;
     const [last, entry, part, ...columns] = row;
-    if (!page.addBatch(names, columns)) return { reached, isLast: false };
-    reached = { kind: 'batches', lastRevision: numberOf(last), logIndex: numberOf(entry), part: numberOf(part) };
+    const place = { lastRevision: numberOf(last), logIndex: numberOf(entry), part: numberOf(part) };
+    return { at: { kind: 'batches', ...place }, columns };
+  };
+  for (let next = rowAfter({ at: after }); next !== null;) {
+    const { rows, following }: RowsOfBatch = rowsOfBatch(next, rowAfter, page);
+    const isWhole = following === null || !isOfBatch(following, next.at);
+    if (!isWhole || !page.addBatch(names, columnsOfRows(rows))) {
+      return { reached: page.isEmpty ? addSome(page, names, rows) : reached, isLast: false };
+    }
+    // The next page may come from a replica that has the batch in other parts.
+    reached = { ...next.at, part: allParts };
+    next = following;
   }
+  return { reached, isLast: true };
+}
+
+/** `columns`: those that `addBatches` names. */
+type BatchRow = { readonly at: BatchesCursor; readonly columns: SqlRow };
+
+type RowAfter = (row: BatchRow) => BatchRow | null;
+type RowsOfBatch = { readonly rows: readonly BatchRow[]; readonly following: BatchRow | null };
+
+/** The row and those of the same batch that follow, until they are more than a page takes. */
+function rowsOfBatch(first: BatchRow, rowAfter: RowAfter, page: PageWriter): RowsOfBatch {
+  const rows = [first];
+  let bytes = rowBytesMax(first.columns);
+  let following = rowAfter(first);
+  while (following !== null && isOfBatch(following, first.at) && page.mayTake(rows.length, bytes)) {
+    rows.push(following);
+    bytes += rowBytesMax(following.columns);
+    following = rowAfter(following);
+  }
+  return { rows, following };
+}
+
+function columnsOfRows(rows: readonly BatchRow[]): readonly SqlRow[] {
+  return rows.map(({ columns }) => columns);
+}
+
+function isOfBatch({ at }: BatchRow, batch: BatchesCursor): boolean {
+  return at.lastRevision === batch.lastRevision && at.logIndex === batch.logIndex;
+}
+
+/** Rows of a batch that is too large for one page. Returns where it stopped. */
+function addSome(page: PageWriter, names: readonly string[], rows: readonly BatchRow[]): BatchesCursor {
+  let reached: BatchesCursor | null = null;
+  for (const { at, columns } of rows) {
+    if (!page.addBatch(names, [columns])) break;
+    reached = at;
+  }
+  assert(reached !== null, 'an empty page takes a row');
+  return reached;
 }

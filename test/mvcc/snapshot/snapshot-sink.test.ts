@@ -137,7 +137,7 @@ describe('MVCC-SNAP-3: what is no page of the snapshot, or not the next one, is 
       'with versions out of order',
       (page) => [page.addVersion(version), page.addVersion({ ...version, key: utf8('j') })],
     ],
-    ['with no column that is known', (page) => page.addBatch(['other'], [null])],
+    ['with no column that is known', (page) => page.addBatch(['other'], [[null]])],
   ])('%s', (_, add) => {
     const page = newPage();
     add(page);
