@@ -9,14 +9,20 @@ import type { StatusReport } from '../model/reports.ts';
 export type * from './call-parts.ts';
 export type * from './service-calls.ts';
 
+/** The headers of a request: a name may be in any letters, and a field that came more than once is one list. */
+export type RequestHeaders = Pick<Headers, 'get' | 'has'>;
+
 /** A request as it came. `path` and `query` are not decoded, and `query` does not begin with "?". */
 export type ApiRequest = {
   readonly method: string;
   readonly path: string;
   readonly query: string;
-  readonly headers: Headers;
+  readonly headers: RequestHeaders;
   readonly body: Uint8Array;
 };
+
+/** A request whose headers are all there, so that it can be handed on. */
+export type WholeRequest = ApiRequest & { readonly headers: Headers };
 
 export type ReadResult =
   | { readonly kind: 'answer'; readonly answer: RangeAnswer }

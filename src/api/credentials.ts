@@ -1,9 +1,10 @@
 // What a caller sends to say who it is: in headers only, never in a URL. This file knows the forms that browsers, curl
 // and etcd's clients can send; what they say is for whoever has the service's secret to find out.
 
+import type { RequestHeaders } from './contract.ts';
 import type { Credentials } from '../model/calls.ts';
 
-export function credentialsOf(headers: Headers): Credentials {
+export function credentialsOf(headers: RequestHeaders): Credentials {
   const key = headers.get('Quorate-Key');
   if (key !== null) return { kind: 'named', key: key.trim(), token: tokenOf(headers) };
   const authorization = authorizationOf(headers);
@@ -12,14 +13,14 @@ export function credentialsOf(headers: Headers): Credentials {
 }
 
 /** The text of the access key, for calls that take nothing else. It is as the caller sent it; null: no key was sent. */
-export function keyTextOf(headers: Headers): string | null {
+export function keyTextOf(headers: RequestHeaders): string | null {
   const credentials = credentialsOf(headers);
   if (credentials.kind === 'none') return null;
   return credentials.kind === 'named' ? credentials.key : credentials.text;
 }
 
 /** The text that was sent as a bearer token, which may be the operator's token. */
-export function bearerOf(headers: Headers): string | null {
+export function bearerOf(headers: RequestHeaders): string | null {
   const [, token] = /^Bearer +(\S+)$/i.exec(headers.get('Authorization')?.trim() ?? '') ?? [];
   return token ?? null;
 }
@@ -29,14 +30,14 @@ export function bearerOf(headers: Headers): string | null {
  * exactly "Bearer " is taken off. On a WebSocket the cookie goes before the subprotocol, as in grpc-websocket-proxy. A
  * cookie counts only beside a key, so that no other site can use it.
  */
-function tokenOf(headers: Headers): string | null {
+function tokenOf(headers: RequestHeaders): string | null {
   const upgrades = headers.get('Upgrade')?.toLowerCase() === 'websocket';
   const upgraded = upgrades ? (cookieOf(headers) ?? subprotocolOf(headers)) : null;
   const token = upgraded ?? headers.get('Grpc-Metadata-Token') ?? authorizationOf(headers);
   return token?.startsWith('Bearer ') === true ? token.slice('Bearer '.length) : token;
 }
 
-function authorizationOf(headers: Headers): string | null {
+function authorizationOf(headers: RequestHeaders): string | null {
   return (
     headers.get('Authorization') ?? headers.get('Grpc-Metadata-Authorization') ?? headers.get('Grpc-Metadata-Token')
   );
@@ -55,13 +56,13 @@ function secretOf(authorization: string): string {
 }
 
 /** Browsers cannot set headers on a WebSocket, so the key or the token follows the subprotocol named Bearer. */
-function subprotocolOf(headers: Headers): string | null {
+function subprotocolOf(headers: RequestHeaders): string | null {
   const protocols = headers.get('Sec-WebSocket-Protocol')?.split(',');
   if (protocols?.[0]?.trim().toLowerCase() !== 'bearer') return null;
   return protocols[1]?.trim() ?? '';
 }
 
-function cookieOf(headers: Headers): string | null {
+function cookieOf(headers: RequestHeaders): string | null {
   for (const cookie of headers.get('Cookie')?.split(';') ?? []) {
     const [name, value] = cookie.trim().split(/=(.*)/s);
     if (name === 'token') return value ?? '';

@@ -2,6 +2,7 @@
 // and what is known of the leader. No client sees these headers, and a header of a client that has one of these names
 // is dropped (`forwardedHeaders`).
 
+import type { RequestHeaders } from './contract.ts';
 import type { Caller } from '../model/store.ts';
 import { callerText } from './caller-text.ts';
 import { leaderHeader, membersHeader } from './redirects.ts';
@@ -76,7 +77,7 @@ export type AskedAs =
   | 'members';
 
 /** null: the request does not say. */
-export function askedAsOf(headers: Headers): AskedAs | null {
+export function askedAsOf(headers: RequestHeaders): AskedAs | null {
   const said = headers.get(readHeader);
   return said === 'leader' || said === 'nearest' || said === 'members' ? said : null;
 }

@@ -1,6 +1,7 @@
 // The Idempotency-Key of a request. The log keeps a write under this name, so that a retry is not applied a second
 // time.
 
+import type { RequestHeaders } from './contract.ts';
 import { writeIdBytesMax } from '../limits.ts';
 import { isWriteId } from '../model/call-check.ts';
 
@@ -8,7 +9,7 @@ export type ParsedWriteId =
   | { readonly kind: 'parsed'; readonly writeId: string | null }
   | { readonly kind: 'malformed'; readonly detail: string };
 
-export function parseWriteId(headers: Headers): ParsedWriteId {
+export function parseWriteId(headers: RequestHeaders): ParsedWriteId {
   const writeId = headers.get('idempotency-key');
   if (writeId === null) return { kind: 'parsed', writeId };
   if (isWriteId(writeId)) return { kind: 'parsed', writeId };

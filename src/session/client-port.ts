@@ -2,7 +2,7 @@
 // WebSocket that is opened anew when it breaks. It finds no leader and asks no other replica. What a replica says of
 // the leader is handed on.
 
-import type { CallAnswer, Credentials, StoreCall } from '../model/calls.ts';
+import type { CallAnswer, Credentials, FailureData } from '../model/calls.ts';
 
 /** Credentials that were declared on a session. A handle outlives the connection. */
 export type Handle = number;
@@ -38,15 +38,19 @@ export type SessionAnswer =
   | { readonly kind: 'late' };
 
 export type ReplicaSession = {
+  /** Whether the connection is there, so that a call leaves at once. */
+  readonly isOpen: boolean;
+  /** Opens the connection, unless it is there, is being opened, or broke a moment ago. */
+  readonly open: () => void;
   /** Declares who calls. The same credentials get the same handle until the handle is released. */
   readonly declare: (credentials: Credentials) => Handle;
   /** It is called once for each `declare`. */
   readonly release: (handle: Handle) => void;
   /**
    * The function that this returns cancels the call: then `settle` is not called any more. Calls that are made in one
-   * turn share a message.
+   * turn share a message. `call`: the bytes of `call-codec.ts`.
    */
-  readonly call: (call: StoreCall, options: CallOptions, settle: (answer: SessionAnswer) => void) => () => void;
+  readonly call: (call: Uint8Array, options: CallOptions, settle: (answer: SessionAnswer) => void) => () => void;
   /** Closes the session for good. Calls under way are lost. */
   readonly close: () => void;
 };
@@ -78,6 +82,11 @@ export type SessionClientPort = {
    * `setImmediate`).
    */
   readonly soon: (task: () => void) => void;
+  /**
+   * The credentials of a handle are no good any more, or never were. Calls with that handle are refused for the same
+   * reason.
+   */
+  readonly ended: (handle: Handle, failure: FailureData) => void;
   /** A random number from 0 to 1. */
   readonly random: () => number;
 };

@@ -11,9 +11,8 @@ import {
   sessionSilentMs,
   sessionSweepMs,
 } from '../limits.ts';
-import type { Credentials, StoreCall } from '../model/calls.ts';
+import type { Credentials } from '../model/calls.ts';
 import { decodeAnswer } from './answer-codec.ts';
-import { encodeCall } from './call-codec.ts';
 import type {
   CallOptions,
   Handle,
@@ -65,6 +64,14 @@ export class SessionClient implements ReplicaSession {
     this.#port = port;
   }
 
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  readonly open = (): void => {
+    this.#connects(this.#port.nowMs());
+  };
+
   readonly declare = (credentials: Credentials): Handle => {
     const key = JSON.stringify(credentials);
     const known = this.#handles.get(key);
@@ -90,7 +97,7 @@ export class SessionClient implements ReplicaSession {
   };
 
   readonly call = (
-    call: StoreCall,
+    call: Uint8Array,
     { id, handle, deadlineMs, failedLeader, suspectedLeader, mayBeAlone }: CallOptions,
     settle: (answer: SessionAnswer) => void,
   ): (() => void) => {
@@ -108,7 +115,7 @@ export class SessionClient implements ReplicaSession {
       failedLeader,
       suspectedLeader,
       mayBeAlone,
-      call: encodeCall(call),
+      call,
     } as const;
     const frame = encodeClientFrame(said);
     const again = mayBeAlone ? encodeClientFrame({ ...said, mayBeAlone: false }) : frame;
@@ -255,7 +262,7 @@ export class SessionClient implements ReplicaSession {
       return;
     }
     if (frame.kind === 'welcome') return this.#introduce('again');
-    // The replica says this once. Calls with that handle are answered by the same failure.
+    if (frame.kind === 'ended') return this.#port.ended(frame.handle, frame.failure);
     if (frame.kind === 'goAway') return this.#disconnect();
   }
 

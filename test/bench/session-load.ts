@@ -7,6 +7,7 @@ import { sessionPath, sessionSubprotocol } from '../../src/api/v1/session.ts';
 import { emptyBytes } from '../../src/base/bytes.ts';
 import { noLease } from '../../src/model/brands.ts';
 import type { StoreCall } from '../../src/model/calls.ts';
+import { encodeCall } from '../../src/session/call-codec.ts';
 import type { ConnectionEvents, SessionAnswer, SessionConnection } from '../../src/session/client-port.ts';
 import { SessionClient } from '../../src/session/session-client.ts';
 import { openWebSocket, type WebSocketClient } from '../support/websocket-client.ts';
@@ -81,6 +82,7 @@ class Session {
         return () => clearTimeout(timer);
       },
       soon: (task) => void setImmediate(task),
+      ended: () => undefined,
       random: Math.random,
     });
     this.#handle = this.#client.declare({ kind: 'alone', text: target.headers['Quorate-Key'] ?? '' });
@@ -102,7 +104,7 @@ class Session {
     const doubts = { failedLeader: 0, suspectedLeader: 0 };
     const options = { id: ++this.#lastId, handle: this.#handle, deadlineMs: callWaitMs, ...doubts, mayBeAlone: true };
     return new Promise((resolve) => {
-      this.#client.call(call, options, resolve);
+      this.#client.call(encodeCall(call), options, resolve);
     });
   }
 

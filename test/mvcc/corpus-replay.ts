@@ -6,7 +6,7 @@ import { expect } from 'vitest';
 import { assert } from '../../src/base/assert.ts';
 import { leaseId } from '../../src/model/brands.ts';
 import { utf8 } from '../../src/base/bytes.ts';
-import { type ApiCall, type ApiRequest, parseCall } from '../../src/api/call.ts';
+import { type ApiCall, type ApiRequest, parseCall, type RequestHeaders } from '../../src/api/call.ts';
 import {
   type Framed,
   framed,
@@ -97,7 +97,7 @@ class StoreReplay {
     return this.#serve(parseCall(request), this.#callerOf(request.headers));
   }
 
-  #callerOf(headers: Headers): Caller {
+  #callerOf(headers: RequestHeaders): Caller {
     const given = tokenHeaders.map((name) => headers.get(name)).find((value) => value !== null) ?? null;
     if (given === null) return { kind: 'anonymous', id: keyId, token: 'none' };
     const token = this.#tokens.get(given.startsWith('Bearer ') ? given.slice('Bearer '.length) : given);

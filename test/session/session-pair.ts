@@ -4,6 +4,7 @@ import { assert } from '../../src/base/assert.ts';
 import { utf8 } from '../../src/base/bytes.ts';
 import type { CallAnswer, Credentials, FailureData, StoreCall } from '../../src/model/calls.ts';
 import type { Caller } from '../../src/model/store.ts';
+import { encodeCall } from '../../src/session/call-codec.ts';
 import type { CallOptions, ConnectionEvents, SessionAnswer } from '../../src/session/client-port.ts';
 import { SessionClient } from '../../src/session/session-client.ts';
 import { type SessionCallFacts, SessionServer } from '../../src/session/session-server.ts';
@@ -45,6 +46,8 @@ export class SessionPair {
   refuses = false;
   random = 0.5;
   readonly declared: number[] = [];
+  /** What the client was told of handles that ended. */
+  readonly ended: (readonly [number, string])[] = [];
   #events: ConnectionEvents | null = null;
   #tasks: Task[] = [];
   #soon: (() => void)[] = [];
@@ -56,6 +59,7 @@ export class SessionPair {
       nowMs: () => this.nowMs,
       later: (delayMs, task) => this.#at(this.nowMs + delayMs, task),
       soon: (task) => void this.#soon.push(task),
+      ended: (handle, failure) => void this.ended.push([handle, failure.kind]),
       random: () => this.random,
     });
   }
@@ -67,7 +71,7 @@ export class SessionPair {
   ): { answer: SessionAnswer | null } {
     const asked: { answer: SessionAnswer | null } = { answer: null };
     this.client.call(
-      call,
+      encodeCall(call),
       { deadlineMs: 5_000, failedLeader: 0, suspectedLeader: 0, mayBeAlone: false, ...options },
       (answer) => {
         assert(asked.answer === null, 'a call settles once');

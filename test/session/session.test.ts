@@ -133,7 +133,7 @@ describe('SESSION-2: answers come in any order, each to its call, and none to a 
     const { pair, handle } = open();
     let answers = 0;
     const options = { id: 1, handle, deadlineMs: 5_000, failedLeader: 0, suspectedLeader: 0, mayBeAlone: false };
-    const cancel = pair.client.call(read('a'), options, () => answers++);
+    const cancel = pair.client.call(encodeCall(read('a')), options, () => answers++);
     pair.run(latencyMs);
     cancel();
     pair.run(roundTripMs);
@@ -219,6 +219,10 @@ describe('SESSION-5: each call is made with its handle, and what another one may
     const revoked = pair.ask(read('a'), { id: 3, handle });
     pair.run(roundTripMs);
     expect(pair.begun).toEqual([]);
+    expect(pair.ended).toEqual([
+      [handle + 1, 'accessKeyInvalid'],
+      [handle, 'unauthenticated'],
+    ]);
     for (const [asked, kind] of [
       [bad, 'accessKeyInvalid'],
       [unknown, 'accessKeyMissing'],

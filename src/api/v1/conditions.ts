@@ -6,7 +6,7 @@ import { entityTagsMax } from '../../limits.ts';
 import { emptyBytes } from '../../base/bytes.ts';
 import type { Compare } from '../../model/store.ts';
 import { compareResult } from '../../model/store.ts';
-import type { WriteCondition } from '../contract.ts';
+import type { RequestHeaders, WriteCondition } from '../contract.ts';
 import type { Parsed } from './parsed.ts';
 import { bad, parsed } from './parsed.ts';
 
@@ -44,7 +44,7 @@ export function parseEntityTags(name: string, header: string, weak: 'taken' | 'r
 /** What a tag stands for: the revision of a key, or the fencing token of a place. */
 type Tagged = 'mod' | 'create';
 
-export function parseWriteCondition(headers: Headers, key: Uint8Array): Parsed<WriteCondition | null> {
+export function parseWriteCondition(headers: RequestHeaders, key: Uint8Array): Parsed<WriteCondition | null> {
   const match = headers.get('if-match');
   const noneMatch = headers.get('if-none-match');
   if (match !== null && noneMatch !== null)
@@ -63,7 +63,7 @@ function negate({ compare, holdsWhen }: WriteCondition): WriteCondition {
 }
 
 /** The condition on the release of a place: the place must exist, with one of the fencing tokens of If-Match. */
-export function parsePlaceCondition(headers: Headers, place: Uint8Array): Parsed<WriteCondition> {
+export function parsePlaceCondition(headers: RequestHeaders, place: Uint8Array): Parsed<WriteCondition> {
   const match = headers.get('if-match');
   if (match === null) return parsed(matches(place, { kind: 'any' }, 'create'));
   const tags = parseEntityTags('If-Match', match, 'refused');

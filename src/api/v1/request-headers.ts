@@ -2,6 +2,7 @@
 // what the request means. The headers are the request fields of RFC 9110, and those of other documents that name a
 // condition, a part or another method. v3 looks at none of these, as etcd's gateway does not.
 
+import type { RequestHeaders } from '../contract.ts';
 import type { Failure } from '../errors/errors.ts';
 
 /** A class of calls to which the same headers mean something. */
@@ -19,7 +20,7 @@ export type HeaderClass =
   /** As `change`, but an Idempotency-Key does not find the call again. */
   | 'manage';
 
-type Look = (value: string, call: HeaderClass, headers: Headers) => Failure | null;
+type Look = (value: string, call: HeaderClass, headers: RequestHeaders) => Failure | null;
 
 type Rule = {
   /** The classes that refuse the header. In the other classes it is honoured or means nothing. */
@@ -137,7 +138,7 @@ const rulesOf: ReadonlyMap<HeaderClass, readonly (readonly [string, Look])[]> = 
 );
 
 /** The failure of a request with a header that its class refuses; null: it has none. */
-export function refusedHeader(call: HeaderClass, headers: Headers): Failure | null {
+export function refusedHeader(call: HeaderClass, headers: RequestHeaders): Failure | null {
   for (const [name, look] of rulesOf.get(call) ?? []) {
     const value = headers.get(name);
     const failure = value === null ? null : look(value, call, headers);

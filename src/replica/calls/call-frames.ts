@@ -2,7 +2,7 @@
 // answer is the next frame to the client. The sockets hibernate; the attachment of a socket holds what an object that
 // wakes must know of it.
 
-import type { ApiRequest, FramesCall } from '../../api/contract.ts';
+import type { WholeRequest, FramesCall } from '../../api/contract.ts';
 import { type CloseFrame, closeFrameOf, closeFrameOfStatus, closeSocket } from '../../api/close-frames.ts';
 import { type Failure, failureResponse, streamErrorText } from '../../api/errors/errors.ts';
 import { isEtcdCall } from '../../api/routes.ts';
@@ -40,7 +40,7 @@ export type FramesOptions = {
   readonly memory: (caller: Caller) => Reservation;
   readonly nowMs: () => number;
   /** Serves one call, by this replica or by the leader. Never fails. */
-  readonly serve: (request: ApiRequest, source: FrameSource, gone: AbortSignal) => Promise<Response>;
+  readonly serve: (request: WholeRequest, source: FrameSource, gone: AbortSignal) => Promise<Response>;
 };
 
 type Connection = {

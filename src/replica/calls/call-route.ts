@@ -1,7 +1,7 @@
 // A call that came to this replica on a socket, and that another replica may have to serve: it is tried here first,
 // then at the leader. This does for frames, which no gateway sees, what the gateway does for requests.
 
-import type { ApiRequest } from '../../api/contract.ts';
+import type { WholeRequest } from '../../api/contract.ts';
 import { failureResponse, unlessRefusedAlone } from '../../api/errors/errors.ts';
 import { endpointOf } from '../../api/routes.ts';
 import { failedLeaderHeader, forwardedHeaders, mayBeAloneHeader } from '../../api/forwarded.ts';
@@ -16,13 +16,13 @@ import { wait, within } from '../../base/timers.ts';
 
 export type RouteOptions = {
   readonly own: ReplicaId;
-  readonly serve: (request: ApiRequest, told: Doubts & Pick<CallFacts, 'mayBeAlone'>) => Promise<Response>;
+  readonly serve: (request: WholeRequest, told: Doubts & Pick<CallFacts, 'mayBeAlone'>) => Promise<Response>;
   readonly stubOf: (replica: ReplicaId) => { fetch(input: string, init: RequestInit): Promise<Response> };
   readonly nowMs: () => number;
 };
 
 export type RoutedCall = {
-  readonly request: ApiRequest;
+  readonly request: WholeRequest;
   readonly caller: Caller;
   readonly origin: string;
   readonly writeId: string;

@@ -5,7 +5,7 @@
 import { parseCall, protocolOf } from '../../api/call.ts';
 import type {
   ApiCall,
-  ApiRequest,
+  WholeRequest,
   FramesCall,
   QueryCall,
   SessionCall,
@@ -54,7 +54,7 @@ import { suspensionOf } from './suspension.ts';
 import { statusReport } from '../status.ts';
 
 /** Answers every call, also after a fault of this code. Only a failed assertion is thrown on: it ends this instance. */
-export async function answerCall(member: Member, request: ApiRequest, context: CallContext): Promise<Response> {
+export async function answerCall(member: Member, request: WholeRequest, context: CallContext): Promise<Response> {
   try {
     return await serveCall(member, request, context);
   } catch (error) {
@@ -66,7 +66,7 @@ export async function answerCall(member: Member, request: ApiRequest, context: C
   }
 }
 
-async function serveCall(member: Member, request: ApiRequest, context: CallContext): Promise<Response> {
+async function serveCall(member: Member, request: WholeRequest, context: CallContext): Promise<Response> {
   const call = parseCall(request);
   const suspended = call.kind === 'refused' ? null : suspensionOf(member, context.caller);
   if (suspended !== null) return withSuspension(failureResponse(protocolOf(request.path), suspended), suspended);
@@ -81,7 +81,7 @@ async function serveCall(member: Member, request: ApiRequest, context: CallConte
 async function serveParsed(
   member: Member,
   call: ApiCall,
-  request: ApiRequest,
+  request: WholeRequest,
   context: CallContext,
 ): Promise<Response> {
   // Of a store that was found to be wrong nothing is told, except that it is wrong.
@@ -153,7 +153,7 @@ const tellsOfReplica: readonly ApiCall['kind'][] = ['refused', 'answered', 'stat
 async function serveStoreCall(
   member: Member,
   call: FramedCall,
-  { headers }: ApiRequest,
+  { headers }: WholeRequest,
   context: CallContext,
 ): Promise<Response> {
   const askedAs = askedAsOf(headers);
@@ -235,7 +235,7 @@ async function serveStatus(member: Member, call: StatusCall, context: CallContex
 async function serveWatch(
   member: Member,
   call: WatchCall,
-  { headers }: ApiRequest,
+  { headers }: WholeRequest,
   context: CallContext,
 ): Promise<Response> {
   if (headers.get(readHeader) === 'members') return redirectTo(member, member.driver.raft.leader);

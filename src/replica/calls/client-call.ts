@@ -1,6 +1,6 @@
 // Reads a client's call from the request in which the gateway hands it on (`forwardedHeaders`, `callUrl`).
 
-import type { ApiRequest } from '../../api/contract.ts';
+import type { WholeRequest } from '../../api/contract.ts';
 import { parseCaller } from '../../api/caller-text.ts';
 import {
   callerHeader,
@@ -18,7 +18,7 @@ import { replicaId, type ReplicaId } from '../../model/brands.ts';
 import type { CallFacts } from './call-context.ts';
 
 export type ClientCall = {
-  readonly request: ApiRequest;
+  readonly request: WholeRequest;
   readonly facts: CallFacts;
   /** The body of a call whose messages are answered as they come. Null: it was read, or there is none. */
   readonly posted: ReadableStream<Uint8Array> | null;

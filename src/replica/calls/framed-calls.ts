@@ -1,7 +1,7 @@
 // Serves calls that come as messages of a socket or of a stream, and not as requests of the gateway. Each call is
 // served by this replica or by the leader, and has one answer.
 
-import type { ApiRequest } from '../../api/contract.ts';
+import type { WholeRequest } from '../../api/contract.ts';
 import { failureResponse } from '../../api/errors/errors.ts';
 import { newId } from '../../tenants/key-text.ts';
 import type { Member } from '../member.ts';
@@ -12,7 +12,7 @@ import { answerCall } from './calls.ts';
 
 /** Serves one call. Never fails. */
 export type ServeFramed = (
-  request: ApiRequest,
+  request: WholeRequest,
   source: Pick<CallFacts, 'caller' | 'origin'>,
   gone: AbortSignal,
 ) => Promise<Response>;

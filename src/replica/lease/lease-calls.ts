@@ -1,7 +1,7 @@
 // The calls on leases that only the leader can answer: how long a lease has still to live, and keepalives, one by one
 // or as a stream.
 
-import type { ApiRequest, KeepAliveStreamCall } from '../../api/contract.ts';
+import type { WholeRequest, KeepAliveStreamCall } from '../../api/contract.ts';
 import { failureResponse, streamFailure } from '../../api/errors/errors.ts';
 import type { Failure } from '../../api/errors/failures.ts';
 import { etcdPath } from '../../api/routes.ts';
@@ -21,7 +21,7 @@ import type { Member } from '../member.ts';
 export async function serveKeepAliveStream(
   member: Member,
   call: KeepAliveStreamCall,
-  request: ApiRequest,
+  request: WholeRequest,
   context: CallContext,
 ): Promise<Response> {
   if (call.transport === 'websocket') {

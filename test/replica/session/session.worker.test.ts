@@ -7,6 +7,7 @@ import { sessionSubprotocol } from '../../../src/api/v1/session.ts';
 import { emptyBytes, utf8 } from '../../../src/base/bytes.ts';
 import { noLease } from '../../../src/model/brands.ts';
 import type { Credentials, StoreCall } from '../../../src/model/calls.ts';
+import { encodeCall } from '../../../src/session/call-codec.ts';
 import type { SessionAnswer } from '../../../src/session/client-port.ts';
 import { SessionClient } from '../../../src/session/session-client.ts';
 import {
@@ -78,6 +79,7 @@ class Session {
         return () => clearTimeout(timer);
       },
       soon: (task) => queueMicrotask(task),
+      ended: () => undefined,
       random: Math.random,
     });
     this.handle = this.client.declare(alone(key));
@@ -87,7 +89,7 @@ class Session {
     const { id = ++lastId, handle = this.handle } = more;
     const options = { id, handle, deadlineMs: 5_000, failedLeader: 0, suspectedLeader: 0, mayBeAlone: false };
     return new Promise((resolve) => {
-      this.client.call(call, options, resolve);
+      this.client.call(encodeCall(call), options, resolve);
     });
   }
 }
