@@ -2,7 +2,7 @@
 // answer, as data. All of them go through one method of the object (`ask`), so that code which delays or refuses
 // requests treats them all alike. A new kind of request is added in this file.
 
-import type { AccessKey, Caller, Operation, Outcome, StoreFailure } from '../model/store.ts';
+import type { AccessKey, Caller, Operation, Outcome, StoreFailure, SuspensionFailure } from '../model/store.ts';
 import type { Failure } from './errors/failures.ts';
 import type { AttemptAnswer } from './redirects.ts';
 import type { AskedAs, DoubtedLeaders } from './forwarded.ts';
@@ -17,7 +17,19 @@ export type AccessKeys =
   | { readonly kind: 'failed'; readonly failure: StoreFailure };
 
 /** What a key is told of itself. */
-export type OwnAccess = { readonly kind: 'key'; readonly accessKey: AccessKey; readonly isSuspended: boolean };
+export type OwnAccess = {
+  readonly kind: 'key';
+  readonly accessKey: AccessKey;
+  /** The tenant is closed to its keys. */
+  readonly isSuspended: boolean;
+  /** Why it is. A replica whose code is of the version before does not say. */
+  readonly suspension?: SuspensionFailure | null;
+};
+
+/** null: the tenant is open to its keys. */
+export function suspensionOfTenant({ isSuspended, suspension = null }: OwnAccess): SuspensionFailure | null {
+  return isSuspended ? (suspension ?? { kind: 'tenantSuspended' }) : null;
+}
 
 /** What one replica does with its own object, whichever replica leads. Each of these requests may be repeated. */
 type ObjectRequests = {

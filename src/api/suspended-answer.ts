@@ -5,7 +5,7 @@ import type { SuspensionFailure } from '../model/store.ts';
 import { suspendedHeader } from './forwarded.ts';
 
 export function isSuspension(failure: { readonly kind: string }): failure is SuspensionFailure {
-  return failure.kind === 'tenantSuspended';
+  return failure.kind === 'tenantSuspended' || failure.kind === 'tenantUnderDeletion';
 }
 
 /** The same response, with the reason for the gateway. */

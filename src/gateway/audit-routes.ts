@@ -3,6 +3,7 @@
 
 import { type Failure, failureResponse } from '../api/errors/errors.ts';
 import { keyTextOf } from '../api/credentials.ts';
+import { suspensionOfTenant } from '../api/replica-request.ts';
 import { refusedHeader } from '../api/v1/request-headers.ts';
 import { auditPageMax } from '../limits.ts';
 import type { Caller } from '../model/store.ts';
@@ -66,8 +67,8 @@ async function readerOf(request: Request, { env, keys, groups, suspended }: Audi
   if (routed.kind === 'unavailable') return { failure: { kind: 'timeout' } };
   const own = routed.value;
   if (own.kind === 'failed') return { failure: own.failure };
-  if (own.isSuspended) {
-    const failure = { kind: 'tenantSuspended' } as const;
+  const failure = suspensionOfTenant(own);
+  if (failure !== null) {
     suspended.note(key.tenant, caller, failure, Date.now());
     return { failure };
   }

@@ -22,10 +22,14 @@ export const groupLevel = {
    * format 5.
    */
   fourth: 4,
+  /**
+   * The operator sets terms of a tenant (`terms.ts`): when it is wiped, if it is deleted. The store is of format 6.
+   */
+  fifth: 5,
 } as const;
 
 export const groupLevelMin: number = groupLevel.first;
-export const groupLevelMax: number = groupLevel.fourth;
+export const groupLevelMax: number = groupLevel.fifth;
 
 export function isKnownLevel(level: number): boolean {
   return Number.isInteger(level) && level >= groupLevelMin && level <= groupLevelMax;

@@ -4,6 +4,7 @@
 import type { AuthFailure, AuthOperation } from './auth.ts';
 import type { KeyRange } from './ranges.ts';
 import type { LeaseId, Revision } from './brands.ts';
+import type { TermChange } from './terms.ts';
 
 export type KeyValue = {
   readonly key: Uint8Array;
@@ -172,7 +173,7 @@ export type LearnerOperation = {
  */
 export type GroupLevelOperation = { readonly kind: 'groupLevel'; readonly level: number };
 
-/** What groups know since level 4. */
+/** What groups know since level 4, or 5. */
 export type TenantOperation =
   /**
    * Makes `accessKey`, which has the rights of the key `id`, and ends that key at `endsAtMs`, or sooner if it was to
@@ -185,7 +186,9 @@ export type TenantOperation =
       readonly accessKey: AccessKey;
     }
   /** Proposed by the service: while a tenant is suspended, the service alone may do anything. */
-  | { readonly kind: 'suspension'; readonly isSuspended: boolean };
+  | { readonly kind: 'suspension'; readonly isSuspended: boolean }
+  /** Proposed by the service, since level 5. */
+  | { readonly kind: 'terms'; readonly changes: readonly TermChange[] };
 
 /** The operations that change the store. Reads are not among them: they never enter the log. */
 export type Operation =
@@ -338,6 +341,8 @@ export type StoreFailure =
   | { readonly kind: 'accessKeyEnding' }
   /** The operator has suspended the tenant. */
   | { readonly kind: 'tenantSuspended' }
+  /** The operator has deleted the tenant. It can be taken back until it is wiped, in milliseconds since 1970. */
+  | { readonly kind: 'tenantUnderDeletion'; readonly wipeAtMs: number }
   /** The access key of the caller is unknown, revoked or past its expiry. */
   | { readonly kind: 'unauthenticated'; readonly reason: 'unknown' | 'revoked' | 'expired' }
   /**
@@ -347,7 +352,7 @@ export type StoreFailure =
   | { readonly kind: 'forbidden'; readonly need: string; readonly prefix: Uint8Array | null };
 
 /** The operator has closed the tenant to its own callers. */
-export type SuspensionFailure = Extract<StoreFailure, { readonly kind: 'tenantSuspended' }>;
+export type SuspensionFailure = Extract<StoreFailure, { readonly kind: 'tenantSuspended' | 'tenantUnderDeletion' }>;
 
 /** One change. The `kv` of a delete has only its key and modRevision; the rest is zero or empty. */
 export type StoreEvent = {

@@ -19,6 +19,7 @@ import { type LeaseChange, Leases } from './leases.ts';
 import { type Answered, answerQuery } from './queries.ts';
 import { rangeShape } from './request-shape.ts';
 import { Suspension } from './suspension.ts';
+import { Terms } from './terms.ts';
 import { operationShape } from './txn-shape.ts';
 
 type AccessKeyOperation = Extract<Operation, { readonly kind: 'createAccessKey' | 'revokeAccessKey' }>;
@@ -49,6 +50,7 @@ export class Administration {
   readonly leases: Leases;
   readonly alarms: Alarms;
   readonly authority: Authority;
+  readonly terms: Terms;
   readonly suspension: Suspension;
   readonly #sql: SqlPort;
   readonly #auth: AuthTables;
@@ -58,7 +60,8 @@ export class Administration {
   constructor(sql: SqlPort, level: number) {
     this.#sql = sql;
     this.accessKeys = new AccessKeys(sql, level);
-    this.suspension = new Suspension(sql, level);
+    this.terms = new Terms(sql, level);
+    this.suspension = new Suspension(sql, level, this.terms);
     this.leases = new Leases(sql);
     this.alarms = new Alarms(sql);
     this.#auth = new AuthTables(sql);
@@ -69,6 +72,7 @@ export class Administration {
 
   levelChanged(level: number): void {
     this.accessKeys.levelChanged(level);
+    this.terms.levelChanged(level);
     this.suspension.levelChanged(level);
   }
 
@@ -154,6 +158,9 @@ export class Administration {
         return outcomeOf(this.accessKeys.rotate(operation, atMs), 'done', revision);
       case 'suspension':
         this.suspension.change(operation.isSuspended);
+        return { kind: 'done', revision };
+      case 'terms':
+        this.terms.change(operation.changes);
         return { kind: 'done', revision };
       case 'authEnable':
       case 'authDisable':

@@ -25,7 +25,7 @@ export class UnknownStoreFormat extends Error {
 }
 
 /** The newest format that this code knows. A store written by a newer version is not opened. */
-export const schemaFormat = 5;
+export const schemaFormat = 6;
 
 /**
  * The format of a store at each level of its group: replicas that go back to code of a lower level must be able to open
@@ -36,6 +36,7 @@ const formatOfLevel: Readonly<Record<number, number>> = {
   [groupLevel.second]: 3,
   [groupLevel.third]: 4,
   [groupLevel.fourth]: 5,
+  [groupLevel.fifth]: 6,
 };
 
 /** Rows of `head` and `superseded` stay well under a quarter of a page, so that trees stay flat. */
@@ -124,7 +125,8 @@ const replaceMeta = 'INSERT OR REPLACE INTO mvcc_meta VALUES (?, ?)';
  * users and roles. authSince: the auth revision that every token must have at least. downgrade: the version, as UTF-8;
  * 0: none. learner: the one that was announced; 0: none. commandsUndone: how many threw and were undone. underWay: of
  * an entry that is applied in steps; there is no such row where none is.
- * digestsFrom: the log entry by which the group last came to level 3. suspended: 1 or 0, since format 5.
+ * digestsFrom: the log entry by which the group last came to level 3. suspended: 1 or 0, since format 5. terms: those
+ * of the tenant, since format 6 (`terms.ts`).
  */
 export type MetaName =
   | 'format'
@@ -139,7 +141,8 @@ export type MetaName =
   | 'commandsUndone'
   | 'underWay'
   | 'digestsFrom'
-  | 'suspended';
+  | 'suspended'
+  | 'terms';
 
 /**
  * Creates the tables of a fresh store, and adds those that an older one lacks. Returns the level of the store's group.

@@ -20,6 +20,7 @@ import type {
   RangeRequest,
   RevisionEvents,
   StoreFailure,
+  SuspensionFailure,
   TxnRequest,
 } from '../model/store.ts';
 import { isAnswerTo, type Query, type QueryResult } from '../model/queries.ts';
@@ -569,9 +570,9 @@ export class Store {
     return this.#administration.accessKeys.find(id, nowMs);
   }
 
-  /** While it is, the service alone may do anything. */
-  get isSuspended(): boolean {
-    return this.#administration.suspension.isSuspended;
+  /** Why the service alone may do anything; null: others may, too. */
+  get suspension(): SuspensionFailure | null {
+    return this.#administration.suspension.failure;
   }
 
   /** The keys that are not revoked, the oldest first. */

@@ -64,6 +64,7 @@ export function workAtMost(operation: Operation): Work {
     case 'learnerChange':
     case 'rotateAccessKey':
     case 'suspension':
+    case 'terms':
     case 'groupLevel':
       return few;
     default:

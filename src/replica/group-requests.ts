@@ -60,7 +60,8 @@ const answers: Answers = {
     const { store } = member.driver;
     const found = store.findAccessKey(request.id, member.nowMs());
     if (found.kind === 'refused') return done({ kind: 'failed', failure: found.failure });
-    return done({ kind: 'key', accessKey: found.accessKey, isSuspended: store.isSuspended });
+    const { suspension } = store;
+    return done({ kind: 'key', accessKey: found.accessKey, isSuspended: suspension !== null, suspension });
   },
 
   replicas: (member, request) => asLeader(member, request, () => Promise.resolve(done(groupReplicas(member)))),
@@ -109,6 +110,7 @@ async function knowsOperation(member: Member, operation: Operation): Promise<boo
 
 function operationWords({ kind }: Operation): string {
   if (kind === 'rotateAccessKey') return 'the rotation of an access key';
+  if (kind === 'terms') return 'what the operator sets for a tenant';
   return kind === 'suspension' ? 'the suspension of a tenant' : 'an access key with a name';
 }
 

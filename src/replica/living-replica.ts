@@ -41,6 +41,7 @@ const changesKeys: ReadonlySet<Operation['kind']> = new Set<Operation['kind']>([
   'revokeAccessKey',
   'rotateAccessKey',
   'suspension',
+  'terms',
   'authDisable',
 ]);
 

@@ -5,6 +5,7 @@ import { leaseId, logIndex } from '../../src/model/brands.ts';
 import { utf8 } from '../../src/base/bytes.ts';
 import { keyBytesMax, logEntryBytesMax } from '../../src/limits.ts';
 import { groupLevelMax } from '../../src/model/levels.ts';
+import { termCode } from '../../src/model/terms.ts';
 import type { AccessKey, AccessRole, Caller, Operation } from '../../src/model/store.ts';
 import { commandBytes } from '../../src/mvcc/codec/command-codec.ts';
 import type { Driver } from '../../src/driver/driver.ts';
@@ -132,6 +133,7 @@ describe('writes on their way', () => {
   it('WRITE-15: a leader proposes nothing that the group, at its level, does not know', () => {
     const named: Operation[] = [
       { kind: 'suspension', isSuspended: true },
+      { kind: 'terms', changes: [{ code: termCode.wipeAtMs, value: null }] },
       { kind: 'createAccessKey', accessKey: { ...accessKeyOf('n', 'read'), name: 'n' } },
       { kind: 'rotateAccessKey', id: 'a', endsAtMs: 1, accessKey: accessKeyOf('b', 'read') },
     ];

@@ -173,6 +173,18 @@ export const storeErrors: WireErrors<Exclude<StoreFailure, AuthFailure>> = {
     detail:
       'The operator of the service has suspended this tenant. Its data are kept; nothing of them is served until the operator resumes it.',
   }),
+  tenantUnderDeletion: ({ wipeAtMs }) => {
+    const wiped = new Date(wipeAtMs).toISOString();
+    return {
+      code: grpc.permissionDenied,
+      words: `quorate: the tenant is deleted and will be wiped at ${wiped}`,
+      status: 403,
+      slug: 'tenant-under-deletion',
+      title: 'Tenant under deletion',
+      detail: `The operator of the service has deleted this tenant. Its data are kept until ${wiped}; until then the operator can take the deletion back with POST /v1/tenants/{id}/restore.`,
+      members: { wipe_at: wiped },
+    };
+  },
   unauthenticated: (failure) => ({
     ...unauthenticated('access-key-refused', 'Access key refused', `The access key is ${failure.reason}.`),
     detail: `The access key is ${failure.reason}. An admin of the tenant, or the operator, makes another one.`,

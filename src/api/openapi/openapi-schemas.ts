@@ -321,7 +321,8 @@ export const schemas: JsonObject = {
   Whoami: record(
     {
       tenant: { ...text, description: 'The id of the tenant.' },
-      state: { enum: ['ready', 'suspended'], description: 'The state of the tenant.' },
+      state: { enum: ['ready', 'suspended', 'deleted'], description: 'The state of the tenant.' },
+      wipe_at: { ...time, description: 'deleted: until then the deletion can be taken back.' },
       id: { ...text, description: 'The id of the access key.' },
       name: accessKeyName,
       role: { enum: ['admin', 'write', 'read'] },
@@ -373,6 +374,7 @@ export const schemas: JsonObject = {
           enum: ['key', 'replica'],
           description: 'too-many-open: whether the limit is that of the access key or of the replica.',
         },
+        wipe_at: { ...time, description: 'tenant-under-deletion: until then the deletion can be taken back.' },
         min: { ...count, description: 'too-few-replicas: how many voters must be left.' },
       },
       ['type', 'title', 'status', 'detail'],

@@ -1,8 +1,8 @@
 // An access key as JSON, without its secret. Whoever makes a key shows its secret once, in another field.
 
 import { base64, textOf } from '../../base/bytes.ts';
-import type { OwnAccess } from '../replica-request.ts';
-import type { AccessKey } from '../../model/store.ts';
+import { type OwnAccess, suspensionOfTenant } from '../replica-request.ts';
+import type { AccessKey, SuspensionFailure } from '../../model/store.ts';
 
 export function accessKeyJson(accessKey: AccessKey): Record<string, unknown> {
   const { id, name, role, prefix, expiresAtMs, createdAtMs } = accessKey;
@@ -16,8 +16,14 @@ export function accessKeyJson(accessKey: AccessKey): Record<string, unknown> {
 }
 
 /** The answer to GET /v1/whoami. */
-export function ownAccessJson(tenant: string, { accessKey, isSuspended }: OwnAccess): Record<string, unknown> {
-  return { tenant, state: isSuspended ? 'suspended' : 'ready', ...accessKeyJson(accessKey) };
+export function ownAccessJson(tenant: string, own: OwnAccess): Record<string, unknown> {
+  return { tenant, ...tenantState(suspensionOfTenant(own)), ...accessKeyJson(own.accessKey) };
+}
+
+function tenantState(suspension: SuspensionFailure | null): Record<string, unknown> {
+  if (suspension === null) return { state: 'ready' };
+  if (suspension.kind === 'tenantSuspended') return { state: 'suspended' };
+  return { state: 'deleted', wipe_at: timeText(suspension.wipeAtMs) };
 }
 
 function timeText(atMs: number): string {

@@ -72,7 +72,7 @@ function accessOfDelete(request: DeleteRangeRequest): AccessNeed {
 function accessOfAdministration(operation: AdministrationOperation): AccessNeed {
   if (operation.kind === 'leaseGrant') return { kind: 'anyUser', role: 'write' };
   if (operation.kind === 'leaseRevoke') return { kind: 'leases', ids: [operation.id], right: 'write' };
-  const isOfService = ['leaseExpire', 'leaseCheckpoint', 'groupLevel', 'suspension'].includes(operation.kind);
+  const isOfService = ['leaseExpire', 'leaseCheckpoint', 'groupLevel', 'suspension', 'terms'].includes(operation.kind);
   return { kind: isOfService ? 'service' : 'admin' };
 }
 

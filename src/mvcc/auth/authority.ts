@@ -47,11 +47,11 @@ export class Authority {
   readonly #accessKeys: AccessKeys;
   readonly #auth: AuthTables;
   readonly #leases: Leases;
-  readonly #suspension: Pick<Suspension, 'isSuspended'>;
+  readonly #suspension: Pick<Suspension, 'failure'>;
   #users = new Map<string, KnownUser>();
   #cachedBytes = 0;
 
-  constructor(accessKeys: AccessKeys, auth: AuthTables, leases: Leases, suspension: Pick<Suspension, 'isSuspended'>) {
+  constructor(accessKeys: AccessKeys, auth: AuthTables, leases: Leases, suspension: Pick<Suspension, 'failure'>) {
     this.#accessKeys = accessKeys;
     this.#auth = auth;
     this.#leases = leases;
@@ -75,12 +75,13 @@ export class Authority {
     if (caller.kind === 'service') return null;
     // The user logged in as user@tenant, so there is no access key that could speak for it once auth is off.
     if (caller.kind === 'user' && caller.id === '') {
-      return this.#auth.enabled ? this.#suspended : { kind: 'invalidToken' };
+      return this.#auth.enabled ? this.#suspension.failure : { kind: 'invalidToken' };
     }
     const found = this.#accessKeys.find(caller.id, nowMs);
     if (found.kind === 'refused') return found.failure;
     // Whose key is no good does not learn what the operator has done.
-    if (this.#suspension.isSuspended) return this.#suspended;
+    const suspended = this.#suspension.failure;
+    if (suspended !== null) return suspended;
     const speaksForItself = caller.kind === 'accessKey' || !this.#auth.enabled;
     const { accessKey } = found;
     const missing = this.#missingRight(accessKey, need, speaksForItself);
@@ -105,7 +106,8 @@ export class Authority {
     const failure = this.keyFailure(caller, need, nowMs);
     if (failure === null || caller.kind === 'service') return null;
     if (failure.kind === 'unauthenticated') return { failure, isForGood: true };
-    if (failure.kind === 'tenantSuspended') return { failure, isForGood: false };
+    if (failure.kind === 'tenantSuspended' || failure.kind === 'tenantUnderDeletion')
+      return { failure, isForGood: false };
     const found = this.#accessKeys.find(caller.id, nowMs);
     return { failure, isForGood: found.kind === 'good' && lacksForGood(found.accessKey, need) };
   }
@@ -115,10 +117,6 @@ export class Authority {
     const failure = this.#auth.change(operation, level);
     if (failure === null) this.#forget();
     return failure;
-  }
-
-  get #suspended(): StoreFailure | null {
-    return this.#suspension.isSuspended ? { kind: 'tenantSuspended' } : null;
   }
 
   /** The first right that the access key lacks, in words. Null: it lacks none. */

@@ -52,6 +52,7 @@ const administrationCode = {
   groupLevel: 26,
   rotateAccessKey: 28,
   suspension: 29,
+  terms: 31,
 } as const satisfies Readonly<Record<AdministrationOperation['kind'], number>>;
 
 /** The number of a `leaseExpire` that names deadlines. `command-codec.ts` has number 30. */
@@ -72,6 +73,7 @@ export function administrationCodeOf(operation: AdministrationOperation): number
 
 /** The first version of entries that has such an operation. */
 export function entryVersionOf(operation: AdministrationOperation): number {
+  if (operation.kind === 'terms') return 6;
   if (operation.kind === 'rotateAccessKey' || operation.kind === 'suspension') return 5;
   return operation.kind === 'groupLevel' || namesDeadlines(operation) ? 3 : 2;
 }
@@ -132,6 +134,8 @@ export function administrationBytes(operation: AdministrationOperation): number 
       return textBytesMax(operation.id) + floatBytes + accessKeyBytes(operation.accessKey);
     case 'suspension':
       return 1;
+    case 'terms':
+      return numberBytesMax + operation.changes.length * (numberBytesMax + 1 + floatBytes);
     default:
       return unreachable(operation);
   }
@@ -216,6 +220,14 @@ export function writeAdministration(writer: BinaryWriter, operation: Administrat
     case 'suspension':
       writer.boolean(operation.isSuspended);
       return;
+    case 'terms':
+      writer.varint(operation.changes.length);
+      for (const { code, value } of operation.changes) {
+        writer.varint(code);
+        writer.boolean(value !== null);
+        if (value !== null) writer.float(value);
+      }
+      return;
     default:
       unreachable(operation);
   }
@@ -264,6 +276,10 @@ export function readAdministration(reader: BinaryReader, code: number): Administ
       };
     case administrationCode.suspension:
       return { kind: 'suspension', isSuspended: reader.boolean() };
+    case administrationCode.terms: {
+      const read = () => ({ code: reader.varint(), value: reader.boolean() ? reader.float() : null });
+      return { kind: 'terms', changes: Array.from({ length: reader.count() }, read) };
+    }
     default:
       return readAuth(reader, code);
   }

@@ -31,10 +31,11 @@ export class UnknownCommandVersion extends Error {
 /**
  * Version 2 added leases, users and roles, alarms, and callers with tokens. Version 3 added the group's level, and ends
  * of leases that name deadlines. Version 4, for groups of level 3, added digests. Version 5, for groups of level 4,
- * added names of access keys, their rotation, and suspension. An entry is written in the first version that has
- * everything it needs.
+ * added names of access keys, their rotation, and suspension. Version 6, for groups of level 5, added the terms of a
+ * tenant. An entry is written in the first version that has everything it needs.
  */
-export const commandsVersion = 5;
+export const commandsVersion = 6;
+const fifthVersion = 5;
 const fourthVersion = 4;
 const thirdVersion = 3;
 const secondVersion = 2;
@@ -96,12 +97,14 @@ function versionOf({ caller, operation, digest }: Command): number {
 
 /** The level that a group must have for the operation to be in its log. */
 export function levelNeeded(operation: Operation): number {
-  return versionOfOperation(operation) > fourthVersion ? groupLevel.fourth : groupLevelMin;
+  const version = versionOfOperation(operation);
+  if (version > fifthVersion) return groupLevel.fifth;
+  return version > fourthVersion ? groupLevel.fourth : groupLevelMin;
 }
 
 function versionOfOperation(operation: Operation): number {
   if (isAdministration(operation)) return entryVersionOf(operation);
-  return codeOf(operation) === operationCode.createNamedAccessKey ? commandsVersion : firstVersion;
+  return codeOf(operation) === operationCode.createNamedAccessKey ? fifthVersion : firstVersion;
 }
 
 /** An unknown level is as bad as an unknown version: the log after it means something else. */

@@ -177,6 +177,7 @@ function readOutcome(reader: BinaryReader): Outcome {
 // not served has a name that begins so.
 const undoneMark = 'undone ';
 const plainMarks = { accessKeyEnding: 'ending access key', tenantSuspended: 'suspended tenant' } as const;
+const underDeletionMark = 'tenant deleted until ';
 const tooMuchWorkMarks = { rows: 'more rows than ', 'value bytes': 'more value bytes than ' } as const;
 
 function writeFailure(writer: BinaryWriter, failure: StoreFailure): void {
@@ -191,6 +192,9 @@ function writeFailure(writer: BinaryWriter, failure: StoreFailure): void {
   }
   if (failure.kind === 'accessKeyEnding' || failure.kind === 'tenantSuspended') {
     return writeFailure(writer, { kind: 'operationNotServed', operation: plainMarks[failure.kind] });
+  }
+  if (failure.kind === 'tenantUnderDeletion') {
+    return writeFailure(writer, { kind: 'operationNotServed', operation: `${underDeletionMark}${failure.wipeAtMs}` });
   }
   const place = failureKinds.findIndex((kind) => kind === failure.kind);
   assert(place >= 0, 'of a key that is no good, nothing is remembered');
@@ -233,6 +237,9 @@ function readNotServed(operation: string): StoreFailure {
   if (operation.startsWith(undoneMark)) return { kind: 'commandUndone', operation: operation.slice(undoneMark.length) };
   for (const kind of ['accessKeyEnding', 'tenantSuspended'] as const) {
     if (operation === plainMarks[kind]) return { kind };
+  }
+  if (operation.startsWith(underDeletionMark)) {
+    return { kind: 'tenantUnderDeletion', wipeAtMs: Number(operation.slice(underDeletionMark.length)) };
   }
   for (const what of ['rows', 'value bytes'] as const) {
     const mark = tooMuchWorkMarks[what];

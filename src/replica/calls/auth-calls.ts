@@ -89,7 +89,7 @@ async function checkPassword(member: Member, { name, password, isAlone }: Login,
   const fits = await logins.withinBound(() => passwordFits(password, hash));
   if (fits === 'overloaded') return { kind: 'failed', failure: { kind: 'overloaded' } };
   // Whoever logs in beside a key was told of a suspension by that key.
-  const isClosed = isAlone && member.driver.store.isSuspended;
+  const isClosed = isAlone && member.driver.store.suspension !== null;
   if (result.kind === 'failed' || !fits || isClosed) {
     return { kind: 'failed', failure: { kind: 'authenticationFailed' } };
   }

@@ -34,6 +34,7 @@ function asAsked(operation: Operation): Operation {
     case 'learnerChange':
     case 'rotateAccessKey':
     case 'suspension':
+    case 'terms':
     case 'authEnable':
     case 'authDisable':
     case 'userDelete':

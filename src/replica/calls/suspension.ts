@@ -1,6 +1,7 @@
 // The refusal of calls for a suspended tenant, in whichever way they come: as a request, as a frame of the gateway, or
 // on a session.
 
+import { isSuspension } from '../../api/suspended-answer.ts';
 import type { Caller, StoreFailure } from '../../model/store.ts';
 import type { Member } from '../member.ts';
 
@@ -12,7 +13,7 @@ type SuspendedMember = Pick<Member, 'isAwake' | 'nowMs' | 'driver'>;
  */
 export function suspensionOf(member: SuspendedMember, caller: Caller): StoreFailure | null {
   const { store, raft } = member.driver;
-  if (!store.isSuspended || (member.isAwake && raft.role !== 'leader')) return null;
+  if (store.suspension === null || (member.isAwake && raft.role !== 'leader')) return null;
   const failure = store.authorizeKey(caller, { kind: 'anyone' }, member.nowMs());
-  return failure?.kind === 'tenantSuspended' ? failure : null;
+  return failure !== null && isSuspension(failure) ? failure : null;
 }

@@ -70,6 +70,7 @@ export const all: { readonly [Kind in Failure['kind']]: Failure & { readonly kin
   noSpace: { kind: 'noSpace' },
   accessKeyEnding: { kind: 'accessKeyEnding' },
   tenantSuspended: { kind: 'tenantSuspended' },
+  tenantUnderDeletion: { kind: 'tenantUnderDeletion', wipeAtMs: 1_800_000_000_000 },
   tooManyAccessKeys: { kind: 'tooManyAccessKeys', max: 3 },
   accessKeyExists: { kind: 'accessKeyExists' },
   unauthenticated: { kind: 'unauthenticated', reason: 'revoked' },

@@ -81,6 +81,8 @@ export const failureTexts: Readonly<Record<Failure['kind'], string>> = {
     'Only an access key that goes on is rotated, and this one was rotated before, was revoked or has expired. Rotate the key that took its place, or make a new one.',
   tenantSuspended:
     'The operator of the service has suspended this tenant. Its data are kept; nothing of them is served until the operator resumes it.',
+  tenantUnderDeletion:
+    'The operator of the service has deleted this tenant. Its data are kept until 2027-01-15T08:00:00.000Z; until then the operator can take the deletion back with POST /v1/tenants/{id}/restore.',
   tooManyAccessKeys: 'A tenant holds at most 3 access keys that are neither revoked nor expired: revoke some.',
   accessKeyExists: 'There is an access key with this id already. Send the call again: it gets another one.',
   unauthenticated: 'The access key is revoked. An admin of the tenant, or the operator, makes another one.',

@@ -44,6 +44,13 @@ const extremes: readonly Command[] = [
   command({ kind: 'createAccessKey', accessKey: { ...accessKey, name: 'n\u00e9' } }),
   command({ kind: 'rotateAccessKey', id: 'k0', endsAtMs: 9, accessKey: { ...accessKey, name: 'n' } }),
   command({ kind: 'suspension', isSuspended: true }),
+  command({
+    kind: 'terms',
+    changes: [
+      { code: 1, value: 2 ** 53 },
+      { code: 2 ** 31, value: null },
+    ],
+  }),
   command({ kind: 'revokeAccessKey', id: 'k1' }, { caller: { kind: 'accessKey', id: 'k\u00e9' } }),
 ];
 
@@ -138,6 +145,16 @@ it('MVCC-CODEC-11: an entry of level 4 is of version 5, and no other', () => {
     expect(() => decodeCommands(encoded)).toThrow(MalformedBytesError);
   }
   expect(encodeCommands([command({ kind: 'createAccessKey', accessKey })])[0]).toBe(1);
+});
+
+it('MVCC-CODEC-12: an entry with terms is of version 6, and no other', () => {
+  const commands = [command(put('a')), command({ kind: 'terms', changes: [{ code: 7, value: 0.5 }] })];
+  const encoded = encodeCommands(commands);
+  expect(encoded[0]).toBe(6);
+  expect(decodeCommands(encoded)).toEqual(commands);
+  encoded[0] = 5;
+  expect(() => decodeCommands(encoded)).toThrow(MalformedBytesError);
+  expect(encodeCommands([command({ kind: 'createAccessKey', accessKey: { ...accessKey, name: 'n' } })])[0]).toBe(5);
 });
 
 it('MVCC-CODEC-8: a level that is not known is refused as an entry of an unknown version is', () => {
@@ -286,6 +303,7 @@ const failures: readonly StoreFailure[] = [
   { kind: 'commandUndone', operation: 'txn' },
   { kind: 'accessKeyEnding' },
   { kind: 'tenantSuspended' },
+  { kind: 'tenantUnderDeletion', wipeAtMs: 1_800_000_000_001 },
   { kind: 'tooMuchWork', what: 'rows', max: 20_000 },
   { kind: 'tooMuchWork', what: 'value bytes', max: 64 * 1_048_576 },
 ];

@@ -4,6 +4,7 @@ import { expect } from 'vitest';
 import { utf8 } from '../../../src/base/bytes.ts';
 import { accessKeysMax } from '../../../src/limits.ts';
 import { groupLevel } from '../../../src/model/levels.ts';
+import { termCode } from '../../../src/model/terms.ts';
 import type { AccessKey, AccessRole, Caller, KeyRange, Operation } from '../../../src/model/store.ts';
 import { type AccessNeed, accessOfOperation, accessOfRange } from '../../../src/mvcc/auth/access.ts';
 import { rule, type StoreRule } from './contract.ts';
@@ -45,6 +46,8 @@ function keyOf(id: string, role: AccessRole, options: KeyOptions = {}): AccessKe
 const name = (n: number): string => `key-${String(n).padStart(5, '0')}`;
 
 const revoke = (id: string): Operation => ({ kind: 'revokeAccessKey', id });
+
+const wipedAt = (value: number | null): Operation => ({ kind: 'terms', changes: [{ code: termCode.wipeAtMs, value }] });
 
 const needKinds = ['keys', 'admin'] as const;
 
@@ -223,7 +226,7 @@ export const accessRules: readonly StoreRule[] = [
     const suspended = { kind: 'tenantSuspended' };
     for (const restarted of [false, true]) {
       if (restarted) fed.reopen();
-      expect(fed.store.isSuspended).toBe(true);
+      expect(fed.store.suspension).toEqual(suspended);
       expect(fed.fails(put('k'), caller('admin'))).toEqual(suspended);
       expect(fed.fails({ kind: 'suspension', isSuspended: false }, caller('admin'))).toEqual(suspended);
       for (const need of [accessOfRange(everything), { kind: 'anyone' }] as const) {
@@ -241,6 +244,32 @@ export const accessRules: readonly StoreRule[] = [
     expect(fed.fails(put('k'), caller('admin'))).toEqual(suspended);
     fed.do({ kind: 'suspension', isSuspended: false });
     expect(fed.fails({ kind: 'suspension', isSuspended: true }, caller('admin'))).toMatchObject({ kind: 'forbidden' });
+    expect(fed.fails(put('k'), caller('admin'))).toBeNull();
+  }),
+  rule('MVCC-ACCESS-11: while a tenant is under deletion the service alone may do anything', (fed) => {
+    fed.batch([create('admin', 'admin'), toLevel(groupLevel.fifth), { kind: 'suspension', isSuspended: true }]);
+    fed.do({ kind: 'terms', changes: [{ code: 1_000, value: 1 }] });
+    expect(fed.store.suspension).toEqual({ kind: 'tenantSuspended' });
+    fed.do(wipedAt(7));
+    const deleted = { kind: 'tenantUnderDeletion', wipeAtMs: 7 };
+    for (const restarted of [false, true]) {
+      if (restarted) fed.reopen();
+      expect(fed.store.suspension).toEqual(deleted);
+      expect(fed.fails(put('k'), caller('admin'))).toEqual(deleted);
+      expect(fed.fails(wipedAt(null), caller('admin'))).toEqual(deleted);
+      expect(fed.store.authorize(caller('admin'), { kind: 'anyone' }, 1)).toEqual(deleted);
+      expect(fed.store.authorize(service, { kind: 'anyone' }, 1)).toBeNull();
+      const later = { writeId: 'later', caller: caller('admin'), operation: put('k'), atMs: 1 };
+      expect(fed.store.answerWithoutLog(later)).toEqual({ kind: 'refusedAlone', failure: deleted });
+    }
+    fed.do(toLevel(groupLevel.fourth));
+    expect(fed.store.suspension).toEqual({ kind: 'tenantSuspended' });
+    fed.do(toLevel(groupLevel.fifth));
+    expect(fed.store.suspension).toEqual(deleted);
+    fed.do(wipedAt(null));
+    expect(fed.store.suspension).toEqual({ kind: 'tenantSuspended' });
+    fed.do({ kind: 'suspension', isSuspended: false });
+    expect(fed.fails(wipedAt(7), caller('admin'))).toMatchObject({ kind: 'forbidden' });
     expect(fed.fails(put('k'), caller('admin'))).toBeNull();
   }),
 ];

@@ -26,7 +26,11 @@ function replica(state: { readonly role: string; readonly isAwake: boolean }): {
     asked.push(what);
     return new Promise<never>(() => undefined);
   };
-  const store = { isSuspended: true, revision: 1, authorizeKey: () => ({ kind: 'tenantSuspended' }) };
+  const store = {
+    suspension: { kind: 'tenantSuspended' },
+    revision: 1,
+    authorizeKey: () => ({ kind: 'tenantSuspended' }),
+  };
   const raft = { role: state.role, term: 1, leader: 1 };
   const member = {
     clusterId: '1',

@@ -72,6 +72,7 @@ export function needOf(operation: Operation): ReferenceNeed {
     case 'leaseCheckpoint':
     case 'rotateAccessKey':
     case 'suspension':
+    case 'terms':
     case 'alarmActivate':
     case 'alarmDeactivate':
     case 'downgradeEnable':

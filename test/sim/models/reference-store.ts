@@ -202,6 +202,7 @@ export class ReferenceStore {
       case 'learnerChange':
       case 'rotateAccessKey':
       case 'suspension':
+      case 'terms':
         return nobodyAsksFor(operation.kind);
       case 'groupLevel':
         this.#level = operation.level;

@@ -1,0 +1,13 @@
+// The terms of a tenant: what the operator of the service has set for it, as numbers. A group keeps them in its log
+// (`terms`, since level 5), so nothing on the data path asks anybody else. A store keeps terms that it does not know.
+// Only terms whose meaning is the same at every level from 5 on may decide what a command does.
+
+/** The numbers by which terms are kept. A number never changes its meaning. */
+export const termCode = {
+  /** The operator has deleted the tenant, and it is wiped at this time, in milliseconds since 1970. */
+  wipeAtMs: 1,
+} as const;
+export type TermName = keyof typeof termCode;
+
+/** null: the term is not set any more. */
+export type TermChange = { readonly code: number; readonly value: number | null };

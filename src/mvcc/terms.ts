@@ -1,0 +1,58 @@
+// The terms of the tenant (`model/terms.ts`), as the store keeps them. They count in groups of level 5 alone: below,
+// code that knows none may be among the replicas. What was set is kept while the level is lower.
+
+import { BinaryReader, BinaryWriter } from '../base/binary.ts';
+import type { SqlPort } from '../base/sql-port.ts';
+import { groupLevel } from '../model/levels.ts';
+import { type TermChange, termCode, type TermName } from '../model/terms.ts';
+import { readMeta, writeMeta } from './schema.ts';
+
+export class Terms {
+  readonly #sql: SqlPort;
+  #level: number;
+  readonly #values: Map<number, number>;
+
+  constructor(sql: SqlPort, level: number) {
+    this.#sql = sql;
+    this.#level = level;
+    const bytes = readMeta(sql, 'terms');
+    this.#values = bytes instanceof Uint8Array ? decodeTerms(bytes) : new Map();
+  }
+
+  /** null: the term is not set. */
+  value(name: TermName): number | null {
+    return this.#level < groupLevel.fifth ? null : (this.#values.get(termCode[name]) ?? null);
+  }
+
+  change(changes: readonly TermChange[]): void {
+    for (const { code, value } of changes) {
+      if (value === null) this.#values.delete(code);
+      else this.#values.set(code, value);
+    }
+    writeMeta(this.#sql, 'terms', encodeTerms(this.#values));
+  }
+
+  levelChanged(level: number): void {
+    this.#level = level;
+  }
+}
+
+/** In the order of their numbers, so that all replicas write the same. */
+function encodeTerms(values: ReadonlyMap<number, number>): Uint8Array {
+  const writer = new BinaryWriter();
+  const sorted = [...values].toSorted(([left], [right]) => left - right);
+  writer.varint(sorted.length);
+  for (const [code, value] of sorted) {
+    writer.varint(code);
+    writer.float(value);
+  }
+  return writer.finish();
+}
+
+function decodeTerms(bytes: Uint8Array): Map<number, number> {
+  const reader = new BinaryReader(bytes);
+  const values = new Map<number, number>();
+  for (let left = reader.count(); left > 0; left--) values.set(reader.varint(), reader.float());
+  reader.end();
+  return values;
+}
