@@ -17,6 +17,25 @@ describe('what the local runtime takes from elsewhere', () => {
     });
   });
 
+  it('SERVER-SETTINGS-2: the service for staging differs from the other in its name and its directory alone', () => {
+    const production = readConfig({ config: file });
+    const staging = readConfig({ config: file, env: 'staging' });
+    const same = [
+      'main',
+      'compatibility_date',
+      'compatibility_flags',
+      'migrations',
+      'observability',
+      'limits',
+    ] as const;
+    for (const setting of same) expect([setting, staging[setting]]).toEqual([setting, production[setting]]);
+    expect(staging.durable_objects).toEqual(production.durable_objects);
+    const [directory] = staging.d1_databases;
+    expect(staging.name).not.toBe(production.name);
+    expect(directory?.database_name).not.toBe(production.d1_databases[0]?.database_name);
+    expect(directory).toMatchObject({ binding: 'DIRECTORY', migrations_dir: 'migrations' });
+  });
+
   it.each([
     ['', []],
     [' ;; ; ', []],
