@@ -1,7 +1,8 @@
 // `npm run bench`: Quorate and, where it is on PATH, etcd, under the same load in turn: A B A B. Prints every round,
 // then a table of the medians and their ratios. Ends with 1 where a request failed: a fast wrong answer is not speed.
 
-import { commandLine, refuse, wholeNumber } from '../support/command-line.ts';
+import { commandLine, refuse } from '../../src/cli/command-line.ts';
+import { wholeNumber } from '../support/option-values.ts';
 import { profile } from './profile.ts';
 import { programOnPath } from '../support/programs.ts';
 import { figureText, lineOf, reportJson, tableText, thisMachine, type Line } from './report.ts';

@@ -1,7 +1,8 @@
 // `npm run chaos`: clients and watchers on a real server while a nemesis is at work; see `help`.
 
 import { writeFileSync } from 'node:fs';
-import { commandLine, wholeNumber } from '../support/command-line.ts';
+import { commandLine } from '../../src/cli/command-line.ts';
+import { wholeNumber } from '../support/option-values.ts';
 import { exportHistory } from '../sim/checkers/porcupine-json.ts';
 import { nanosecondsOfTime } from './recorder.ts';
 import { reportInWords } from './report.ts';

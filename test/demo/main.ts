@@ -3,7 +3,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { commandLine } from '../support/command-line.ts';
+import { commandLine } from '../../src/cli/command-line.ts';
 import { freePorts } from '../support/free-ports.ts';
 import { startQuorate, type QuorateProcess } from '../support/quorate-process.ts';
 import { prefix, readPackages } from './packages.ts';

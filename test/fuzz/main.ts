@@ -2,7 +2,8 @@
 
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { commandLine, wholeNumber } from '../support/command-line.ts';
+import { commandLine } from '../../src/cli/command-line.ts';
+import { wholeNumber } from '../support/option-values.ts';
 import { type QuorateProcess, startQuorate } from '../support/quorate-process.ts';
 import { type Latencies, Neighbour } from './neighbour.ts';
 import { send } from './raw-client.ts';

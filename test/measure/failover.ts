@@ -3,7 +3,8 @@
 // it.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { choice, commandLine, wholeNumber } from '../support/command-line.ts';
+import { commandLine } from '../../src/cli/command-line.ts';
+import { choice, wholeNumber } from '../support/option-values.ts';
 import { type QuorateProcess, startQuorate } from '../support/quorate-process.ts';
 
 const help = `Usage: npm run failover -- [options]

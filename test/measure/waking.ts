@@ -1,7 +1,8 @@
 // `npm run waking`: how long the first call takes on a group that rests.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { commandLine, wholeNumber } from '../support/command-line.ts';
+import { commandLine } from '../../src/cli/command-line.ts';
+import { wholeNumber } from '../support/option-values.ts';
 import { startQuorate } from '../support/quorate-process.ts';
 
 /** The group rests after 5 quiet seconds. */

@@ -29,6 +29,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   replica: ['base', 'model', 'raft', 'mvcc', 'driver', 'api', 'tenants', 'session'],
   index: ['gateway', 'replica'],
   front: ['base', 'model', 'api', 'session', 'routing'],
+  cli: ['base', 'model', 'api', 'session'],
   server: ['base', 'index', 'gateway', 'replica', 'api', 'front'],
 };
 

@@ -1,6 +1,7 @@
 // Explores seeds, or shows that planted bugs are found. See `help`.
 
-import { choice, commandLine, wholeNumber } from '../support/command-line.ts';
+import { commandLine } from '../../src/cli/command-line.ts';
+import { choice, wholeNumber } from '../support/option-values.ts';
 import { bugs, plantedBugs } from './bugs/bugs.ts';
 import { explore, Tally } from './exploration.ts';
 import { showBugs } from './bugs/planted-bugs.ts';

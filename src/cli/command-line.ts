@@ -26,15 +26,6 @@ export function commandLine<const Known extends Options>(
   }
 }
 
-export function wholeNumber(option: string, text: string, min = 1): number {
-  const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
-  return value >= min ? value : refuse(`${option} takes a whole number from ${min} on, not "${text}"`);
-}
-
-export function choice<Word extends string>(option: string, text: string, words: readonly Word[]): Word {
-  return words.find((word) => word === text) ?? refuse(`${option} takes one of ${words.join(', ')}, not "${text}"`);
-}
-
 /** For what the command line asks for and cannot be had. */
 export function refuse(reason: string): never {
   process.stderr.write(`${program}: ${reason} (--help lists the options)\n`);
