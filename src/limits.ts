@@ -779,6 +779,11 @@ export const frontIdleMs = 60_000;
 export const frontPipelinedMax = 64;
 /** A body of which nothing comes for this long has no sender: a lease of ten minutes is kept alive every 200 s. */
 export const frontBodySilentMs = 300_000;
+/**
+ * A longer body, or one of unknown length, is sent to the runtime once the runtime wants it. Of a body that it does not
+ * want it throws 65,536 bytes away, and ends the connection by a reset at the next one.
+ */
+export const frontUnaskedBodyBytesMax = 32_768;
 /** What a client still sends after its answer was written is thrown away for this long, so that it reads the answer. */
 export const frontDiscardMs = 5_000;
 /** A WebSocket on which its client said nothing for this long is asked whether it lives (RFC 6455, 5.5.2). */

@@ -101,7 +101,7 @@ export class ClientConnection {
   look(nowMs: number): void {
     const { discardMs, answerReadMs, bodySilentMs } = this.#bounds;
     const discardsSinceMs = this.#refusedMs ?? this.#current?.discardsSinceMs ?? null;
-    const sends = this.#current?.awaitsBody === true;
+    const sends = this.#current?.owesBody === true;
     const reads = this.unsentBytes > 0;
     this.#sent.look(this.#socket.bytesRead, sends, nowMs);
     this.#taken.look(this.#socket.bytesWritten - this.unsentBytes, reads, nowMs);

@@ -5,7 +5,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pathAndQuery } from '../api/request-target.ts';
 import { endpointOf } from '../api/routes.ts';
 import { headerOf, type AnswerHead } from './answer-reader.ts';
-import { answerHeaders, framingOf, requestLines, type BodyFraming } from './headers.ts';
+import { answerHeaders, framingOf, isAskedFor, isContinueExpected, requestLines, type BodyFraming } from './headers.ts';
 import type { CallReceiver, Upstream, UpstreamCall } from './upstream.ts';
 
 export class Exchange {
@@ -16,6 +16,8 @@ export class Exchange {
   /** Null: the call has not begun, is over, or was given up. */
   #call: UpstreamCall | null = null;
   #isOver = false;
+  /** The body waits until the runtime wants it. */
+  #isHeld: boolean;
   #hasWritten = false;
   #answeredMs: number | null = null;
   /** The connection ends with this answer. */
@@ -27,6 +29,7 @@ export class Exchange {
     this.#response = response;
     this.#done = done;
     this.#framing = framingOf(request.rawHeaders);
+    this.#isHeld = isAskedFor(request.rawHeaders);
     response.on('close', () => this.#over());
     // The connection ended, which the connection itself reports.
     request.on('error', () => undefined);
@@ -51,6 +54,11 @@ export class Exchange {
     return !this.#request.complete;
   }
 
+  /** The client owes more of its body: it is not the runtime that keeps it waiting. */
+  get owesBody(): boolean {
+    return this.awaitsBody && !this.#isHeld;
+  }
+
   /** The time since which the answer is written and the rest of the body means nothing. Null: that is not so. */
   get discardsSinceMs(): number | null {
     return this.#request.complete ? null : this.#answeredMs;
@@ -65,8 +73,7 @@ export class Exchange {
       this.#call.sent();
       return;
     }
-    this.#request.on('data', (part: Buffer) => this.#sendPart(part));
-    this.#request.on('end', () => this.#sendEnd());
+    if (!this.#isHeld) this.#sendBody();
   }
 
   /**
@@ -90,6 +97,11 @@ export class Exchange {
     call?.abort();
   }
 
+  #sendBody(): void {
+    this.#request.on('data', (part: Buffer) => this.#sendPart(part));
+    this.#request.on('end', () => this.#sendEnd());
+  }
+
   #sendPart(part: Buffer): void {
     // The answer came before the body was read. The rest is taken for a while, so that the client reads the answer.
     if (this.#call === null) return;
@@ -106,9 +118,7 @@ export class Exchange {
 
   #receiver(): CallReceiver {
     return {
-      continues: () => {
-        if (!this.#request.complete) this.#response.writeContinue();
-      },
+      continues: () => this.#continue(),
       answers: (head) => this.#answer(head),
       receives: (parts, isWhole) => this.#pass(parts, isWhole),
       upgrades: (_, socket) => {
@@ -120,8 +130,20 @@ export class Exchange {
     };
   }
 
+  #continue(): void {
+    const { complete, headers, httpVersionMinor } = this.#request;
+    // A client of HTTP/1.0 knows no such answer.
+    const isAwaited = httpVersionMinor > 0 && isContinueExpected(headers.expect ?? '');
+    if (isAwaited && !complete) this.#response.writeContinue();
+    if (!this.#isHeld) return;
+    this.#isHeld = false;
+    this.#sendBody();
+  }
+
   #answer({ status, reason, rawHeaders }: AnswerHead): void {
     const headers = answerHeaders(rawHeaders);
+    // What the runtime has not asked for by now it does not want.
+    if (this.#isHeld) this.#request.resume();
     if (this.isLast) headers.push('Connection', 'close');
     this.#response.writeHead(status, reason, headers);
     // An answer in parts begins before its first part is there.

@@ -1,6 +1,7 @@
 // Which headers are handed on between a client and the Worker's runtime. The framing of each connection is its own (RFC
 // 9110, section 7.6.1); all else goes on as it came, in its order, with its duplicates, since the Worker judges it.
 
+import { frontUnaskedBodyBytesMax } from '../limits.ts';
 import { headerOf } from './answer-reader.ts';
 
 /**
@@ -26,6 +27,22 @@ export function framingOf(rawHeaders: readonly string[]): BodyFraming {
   return headerOf(rawHeaders, 'content-length') === null ? 'none' : 'length';
 }
 
+/**
+ * Whether the runtime is asked for its word before a body is sent to it. Where the Worker refuses a body unread, the
+ * runtime throws a little of it away, and else ends the connection by a reset. What is written after that fails, and
+ * with it the answer is lost, although it has come.
+ */
+export function isAskedFor(rawHeaders: readonly string[]): boolean {
+  const framing = framingOf(rawHeaders);
+  const bytes = Number(headerOf(rawHeaders, 'content-length') ?? 0);
+  return framing === 'chunked' || bytes > frontUnaskedBodyBytesMax;
+}
+
+/** RFC 9110, section 10.1.1. */
+export function isContinueExpected(expectation: string): boolean {
+  return expectation.trim().toLowerCase() === '100-continue';
+}
+
 /** The Worker counts failed logins by it. As Cloudflare's edge does, the front sets it, whatever the client sends. */
 const sourceHeader = 'CF-Connecting-IP';
 const sourceLower = sourceHeader.toLowerCase();
@@ -40,13 +57,17 @@ export function requestLines(rawHeaders: readonly string[], address: string | un
   const source = address?.replace(/^::ffff:/i, '') ?? '';
   let lines = source === '' || ofThisMachine.test(source) ? '' : `${sourceHeader}: ${source}\r\n`;
   const isChunked = framingOf(rawHeaders) === 'chunked';
+  const isAsked = isAskedFor(rawHeaders);
   for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
     const name = rawHeaders[at] ?? '';
     const lower = name.toLowerCase();
     // If both are sent, the chunks say how long the body is (RFC 9112, section 6.3).
     if (ofConnection.has(lower) || lower === sourceLower || (isChunked && lower === 'content-length')) continue;
+    // The front's own expectation stands for those of the client, and comes last: the runtime heeds the last one.
+    if (isAsked && lower === 'expect' && isContinueExpected(rawHeaders[at + 1] ?? '')) continue;
     lines += `${name}: ${rawHeaders[at + 1]}\r\n`;
   }
+  if (isAsked) lines += 'Expect: 100-continue\r\n';
   return lines;
 }
 

@@ -1,8 +1,9 @@
 // The way to the Worker's runtime: connections on loopback that are kept for the next call. One call at a time goes on
 // each. A call that is given up ends its connection by a reset: that alone tells the runtime at once.
 
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { AnswerReader, headerOf, type AnswerHead } from './answer-reader.ts';
+import { UpstreamSocket } from './upstream-socket.ts';
 
 export type UpstreamAddress = {
   readonly host: string;
@@ -35,14 +36,18 @@ export class Upstream {
 
   /** Begins a call. `head` is the whole head of the request. */
   call(method: string, head: string, receiver: CallReceiver): UpstreamCall {
-    const { host, port } = this.#address;
-    const call = this.#kept() ?? new UpstreamCall(connect({ host, port, noDelay: true }), this.#idle);
+    const call = this.#kept() ?? new UpstreamCall(this.#connect(), this.#idle);
     call.begin(method, head, receiver);
     return call;
   }
 
   close(): void {
     for (const call of this.#idle.splice(0)) call.abort();
+  }
+
+  #connect(): Socket {
+    const { host, port } = this.#address;
+    return new UpstreamSocket().setNoDelay(true).connect({ host, port });
   }
 
   /** Those that the runtime may be about to end are not used. */

@@ -4,7 +4,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Front } from '../../src/front/front.ts';
 import { startQuorate, type QuorateProcess } from '../support/quorate-process.ts';
-import { ask, type Answer } from './raw-client.ts';
+import { ask, type Answer, RawClient } from './raw-client.ts';
 
 let server: QuorateProcess;
 let front: Front;
@@ -239,5 +239,35 @@ describe('FRONT-3: what the runtime takes and others could read in another way i
     expect(answer.status).toBe(200);
     const left = await ask(directPort, withKey('GET /v1/kv?prefix=smuggled HTTP/1.1'));
     expect(left.body).toContain('"kvs":[]');
+  });
+});
+
+describe('a body that the Worker does not read to its end is answered', () => {
+  const megabyte = 'x'.repeat(1_048_576);
+  const inChunks = ['', `100000\r\n${megabyte}\r\n0\r\n\r\n`];
+
+  it.each<[string, number, () => string]>([
+    [
+      'FRONT-18: of nobody',
+      401,
+      () => plain('PUT /v1/kv/a HTTP/1.1', 'Quorate-Key: none', 'Content-Length: 1048576', '', megabyte),
+    ],
+    ['FRONT-18: in chunks', 404, () => plain('POST /none HTTP/1.1', 'Transfer-Encoding: chunked', ...inChunks)],
+    ['FRONT-18: of a GET', 200, () => plain('GET /openapi.json HTTP/1.1', 'Content-Length: 1048576', '', megabyte)],
+    ['FRONT-19: of a stream', 400, () => withKey('POST /v3/watch HTTP/1.1', 'Transfer-Encoding: chunked', ...inChunks)],
+  ])('%s', async (_, status, request) => {
+    // The runtime ends the connection some microseconds after the answer, so one try shows little.
+    for (let nth = 0; nth < 40; nth++) expect((await ask(front.port, request())).status).toBe(status);
+  });
+
+  it('FRONT-18: a large value is stored, whether or not its client waits until it is wanted', async () => {
+    for (const expectation of [[], ['Expect: 100-continue']]) {
+      const client = new RawClient(front.port);
+      client.send(withKey('PUT /v1/kv/large HTTP/1.1', 'Content-Length: 1048576', ...expectation));
+      if (expectation.length > 0) await client.until((text) => text.includes(' 100 '));
+      client.send(megabyte);
+      expect(await client.until((text) => text.endsWith('}'))).toContain(' 200 OK');
+      client.leave();
+    }
   });
 });

@@ -3,6 +3,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
+import * as limits from '../../src/limits.ts';
 import { frontBounds, type FrontBounds } from '../../src/front/bounds.ts';
 import { Front } from '../../src/front/front.ts';
 import { RawClient } from './raw-client.ts';
@@ -35,6 +36,8 @@ async function stage(bounds: Partial<FrontBounds> = {}): Promise<Stage> {
 
 const get = 'GET /v1/kv/a HTTP/1.1\r\nHost: store\r\n\r\n';
 const lock = 'POST /v1/locks/a HTTP/1.1\r\nHost: store\r\nContent-Length: 2\r\n\r\n{}';
+const put = (bytes: number): string => `PUT /v1/kv/a HTTP/1.1\r\nHost: store\r\nContent-Length: ${bytes}\r\n\r\n`;
+const goOn = 'HTTP/1.1 100 Continue\r\n\r\n';
 const handshake = [
   'GET /v1/watch?key=a HTTP/1.1',
   'Host: store',
@@ -69,6 +72,8 @@ describe('what is handed on', () => {
       ].join('\r\n'),
     );
     const behind = await runtime.connection(0);
+    await behind.request();
+    behind.say(goOn);
     const text = await behind.until((came) => came.endsWith('0\r\n\r\n'));
     expect(text).toBe(
       [
@@ -78,6 +83,7 @@ describe('what is handed on', () => {
         'x: 2',
         'Quorate-Key: a b',
         'Transfer-Encoding: chunked',
+        'Expect: 100-continue',
         '',
         '3\r\nabc\r\n1\r\nd\r\n0\r\n\r\n',
       ].join('\r\n'),
@@ -175,6 +181,89 @@ describe('what is handed on', () => {
     await second.request();
     second.answer('c');
     expect(await one.until((text) => text.endsWith('c'))).not.toContain('\r\n\r\nb');
+  });
+
+  it('FRONT-18: a body within the bound goes on with its head', async () => {
+    const { runtime, client } = await stage();
+    const bytes = limits.frontUnaskedBodyBytesMax;
+    client().send(put(bytes) + 'x'.repeat(bytes));
+    const behind = await runtime.connection(0);
+    await behind.until((text) => text === put(bytes) + 'x'.repeat(bytes));
+  });
+
+  it.each([
+    ['longer', put(limits.frontUnaskedBodyBytesMax + 1), 'x'.repeat(limits.frontUnaskedBodyBytesMax + 1)],
+    [
+      'of unknown length',
+      lock.replace(/Content-Length.*$/s, 'Transfer-Encoding: chunked\r\n\r\n'),
+      '1\r\na\r\n0\r\n\r\n',
+    ],
+  ])('FRONT-18: a body that is %s goes on once it is wanted', async (_, head, body) => {
+    const { runtime, client } = await stage();
+    const one = client();
+    one.send(head + body);
+    const behind = await runtime.connection(0);
+    await behind.request();
+    await sleep(30);
+    const asked = head.replace('\r\n\r\n', '\r\nExpect: 100-continue\r\n\r\n');
+    expect(behind.text).toBe(asked);
+    behind.say(goOn);
+    await behind.until((text) => text === asked + body);
+    behind.answer('done');
+    expect(await one.until((text) => text.endsWith('done'))).not.toContain(' 100 ');
+  });
+
+  it('FRONT-18: of a body that is answered before it is wanted nothing is sent, and the next call is served', async () => {
+    const { runtime, client } = await stage();
+    const one = client();
+    one.send('PUT /v1/kv/a HTTP/1.1\r\nHost: store\r\nContent-Length: 1000000\r\n\r\nab');
+    const behind = await runtime.connection(0);
+    await behind.request();
+    behind.answer('no');
+    await one.until((text) => text.endsWith('no'));
+    one.send('x'.repeat(999_998) + get);
+    const next = await runtime.connection(1);
+    await next.request();
+    next.answer('yes');
+    await one.until((text) => text.endsWith('yes'));
+    expect(behind.text).toMatch(/\r\n\r\n$/);
+    expect(await behind.ended).toBe('reset');
+  });
+
+  it.each([
+    ['is told so where it asked', 'HTTP/1.1', 'Expect: 100-Continue\r\n', true],
+    ['is not told where it did not ask', 'HTTP/1.1', '', false],
+    ['is not told where it speaks HTTP/1.0', 'HTTP/1.0', 'Expect: 100-continue\r\n', false],
+  ])('FRONT-18: a client whose body is wanted %s', async (_, version, expectation, isTold) => {
+    const { runtime, client } = await stage();
+    const one = client();
+    one.send(`PUT /v1/kv/a ${version}\r\nHost: store\r\n${expectation}Content-Length: 100000\r\n\r\n`);
+    const behind = await runtime.connection(0);
+    expect((await behind.request()).match(/Expect: 100-continue/g)).toHaveLength(1);
+    behind.say(goOn);
+    if (isTold) await one.until((text) => text === goOn);
+    one.send('x'.repeat(100_000));
+    await behind.until((text) => text.endsWith('x'));
+    behind.answer('done');
+    expect((await one.until((text) => text.endsWith('done'))).startsWith(goOn)).toBe(isTold);
+  });
+
+  it('FRONT-18: a client whose body is not wanted yet is not taken for silent, and one that has gone is seen', async () => {
+    const { runtime, client } = await stage({ bodySilentMs: 50 });
+    const one = client();
+    one.send('PUT /v1/kv/a HTTP/1.1\r\nHost: store\r\nContent-Length: 100000\r\n\r\nab');
+    const behind = await runtime.connection(0);
+    await behind.request();
+    await sleep(200);
+    behind.say(goOn);
+    await behind.until((text) => text.endsWith('ab'));
+    await one.ended;
+    const two = client();
+    two.send('PUT /v1/kv/a HTTP/1.1\r\nHost: store\r\nContent-Length: 100000\r\n\r\nab');
+    const second = await runtime.connection(1);
+    await second.request();
+    two.leave();
+    expect(await second.ended).toBe('reset');
   });
 
   it('FRONT-6: requests of one connection are answered in their order, one at a time; beyond the bound no more is read', async () => {
@@ -340,7 +429,7 @@ describe('a client that owes something for too long', () => {
     one.send('POST /v3/watch HTTP/1.1\r\nHost: store\r\nTransfer-Encoding: chunked\r\n\r\n');
     const behind = await runtime.connection(0);
     await behind.request();
-    behind.say('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n');
+    behind.say(`${goOn}HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n`);
     // What is said to it is no sign of its life.
     const noise = setInterval(() => behind.say('1\r\nx\r\n'), 20);
     closers.push(() => clearInterval(noise));
@@ -409,6 +498,8 @@ describe('a client that owes something for too long', () => {
     const one = client();
     one.send('PUT /v1/kv/a HTTP/1.1\r\nHost: store\r\nContent-Length: 99999999\r\n\r\nab');
     const behind = await runtime.connection(0);
+    await behind.request();
+    behind.say(goOn);
     await behind.until((text) => text.endsWith('ab'));
     behind.answer('no');
     const more = setInterval(() => one.send('x'.repeat(1_000)), 10);

@@ -1,0 +1,34 @@
+// A connection to the Worker's runtime that is still read where it takes nothing more. The runtime answers a body that
+// it does not want to the end, and resets the connection while the rest is on its way. The answer has come by then, but
+// a socket of node:net is gone with its first write that fails.
+
+/* oxlint-disable no-underscore-dangle -- `_write` and `_writev` are what node:stream calls for each write */
+import { Socket } from 'node:net';
+
+type Written = (error?: Error | null) => void;
+
+export class UpstreamSocket extends Socket {
+  #isBroken = false;
+
+  override _write(bytes: unknown, encoding: BufferEncoding, written: Written): void {
+    if (this.#isBroken) written();
+    else super._write(bytes, encoding, this.#unlessBroken(written));
+  }
+
+  override _writev(parts: { chunk: unknown; encoding: BufferEncoding }[], written: Written): void {
+    if (this.#isBroken) written();
+    else super._writev?.(parts, this.#unlessBroken(written));
+  }
+
+  /** What is written later is thrown away, and the end of what comes tells that the connection has ended. */
+  #unlessBroken(written: Written): Written {
+    return (error) => {
+      if (isEndedByPeer(error)) this.#isBroken = true;
+      written(this.#isBroken ? null : error);
+    };
+  }
+}
+
+function isEndedByPeer(error: Error | null | undefined): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'EPIPE' || error.code === 'ECONNRESET');
+}
