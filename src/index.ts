@@ -2,6 +2,7 @@
 
 import { createApp, handle } from './gateway/app.ts';
 import type { Env } from './gateway/env.ts';
+import { runSchedule } from './gateway/schedule.ts';
 
 export { Replica } from './replica/replica.ts';
 
@@ -12,5 +13,9 @@ export default {
   fetch(request: Request, env: Env): Promise<Response> {
     app ??= createApp(env);
     return handle(app, request);
+  },
+
+  scheduled({ scheduledTime }: ScheduledController, env: Env): Promise<void> {
+    return runSchedule(env, scheduledTime);
   },
 };

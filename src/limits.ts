@@ -336,6 +336,18 @@ export const removalKeptMs = 3_600_000;
  * is under way for longer.
  */
 export const deletionKeptMs = 3_600_000;
+/** A deleted tenant is kept for a week, in which whoever notices that it is missed can have it back. */
+export const deletionPeriodSecondsDefault = 604_800;
+/** Whoever wants a shorter period wipes at once, by force. */
+export const deletionPeriodSecondsMin = 60;
+/** 90 days. A tenant that is to be kept for longer is suspended instead. */
+export const deletionPeriodSecondsMax = 7_776_000;
+/** Tenants that one run of the schedule wipes: a Worker may make 1,000 calls in a run, and a wipe takes some ten. */
+export const wipesOfRunMax = 50;
+/** A wipe that broke off, because a replica could not be reached, goes on after this time: an hour. */
+export const wipeRetryMs = 3_600_000;
+/** How often a server looks for tenants that are to be wiped. A deployed Worker has a cron trigger for that. */
+export const scheduleMs = 300_000;
 /** How long the directory may take to hear of a group's members. The group stays awake for so long. */
 export const directoryTimeoutMs = 5_000;
 /** The pause before a directory that did not hear is told again; it doubles each time. */

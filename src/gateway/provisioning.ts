@@ -2,13 +2,13 @@
 // directory does not know; then the replicas; then the first access key. Every step can be repeated, and a tenant that
 // was left half-made is deleted.
 //
-// To delete one, its row first says so. Then every object that may be a replica stops being one, and says how many
+// To wipe one, its row first says so. Then every object that may be a replica stops being one, and says how many
 // numbers its group had given, until no object names a number that was not asked. From here on no object of the tenant
 // is made, and the row says how many numbers there are. Only then are the objects wiped, so that whoever goes on after
 // an interruption finds the same objects.
 
 import type { LocationHint } from '../model/locations.ts';
-import { deletionCallsMax } from '../limits.ts';
+import { deletionCallsMax, wipeRetryMs, wipesOfRunMax } from '../limits.ts';
 import type { GroupAnswer } from '../api/replica-request.ts';
 import type { AccessKey, Caller, Operation } from '../model/store.ts';
 import type { Directory, Labels, PlacedReplica, Tenant } from '../tenants/directory.ts';
@@ -24,6 +24,9 @@ export type Administered = GroupAnswer<'administer'>;
 export type NewTenant = { readonly name: string; readonly labels: Labels; readonly placement: readonly LocationHint[] };
 export type NewAccessKey = Pick<AccessKey, 'name' | 'role' | 'prefix' | 'expiresAtMs'>;
 export type IssuedKey = { readonly accessKey: AccessKey; readonly key: string; readonly outcome: Administered };
+
+/** When the schedule goes on with a wipe that broke off. `dueAtMs`: the tenant is wiped only if that is due then. */
+type WipeTimes = { readonly retryAtMs: number; readonly dueAtMs?: number };
 
 export class Provisioning {
   readonly #directory: Directory;
@@ -46,6 +49,7 @@ export class Provisioning {
       name: request.name,
       state: 'provisioning',
       isSuspended: false,
+      wipeAtMs: null,
       labels: request.labels,
       createdAtMs: nowMs,
       replicas,
@@ -70,31 +74,40 @@ export class Provisioning {
       });
       return { tenant: { ...tenant, state: 'ready' }, key: key.value.key };
     } catch (error) {
-      await this.#delete(tenant);
+      await this.#wipe(tenant, { retryAtMs: nowMs });
       throw error;
     }
   }
 
   /**
-   * Answers false where not every replica could be reached. The tenant then stays one that is being deleted, and the
-   * next call goes on with it.
+   * Wipes a tenant for good. Answers false where not every replica could be reached. The tenant then stays one that is
+   * being deleted, and the next call, or the schedule, goes on with it.
    */
-  async remove(tenant: Tenant, nowMs: number): Promise<boolean> {
+  async wipe(tenant: Tenant, actor: string, nowMs: number): Promise<boolean> {
+    return (await this.#tryToWipe(tenant, actor, { retryAtMs: nowMs + wipeRetryMs })) === 'wiped';
+  }
+
+  /** Wipes the tenants whose time has come, and goes on with wipes that broke off. Answers how many it wiped. */
+  async wipeDue(nowMs: number): Promise<number> {
+    let wiped = 0;
+    for (const tenant of await this.#directory.dueForWipe(nowMs, wipesOfRunMax)) {
+      const when = { retryAtMs: nowMs + wipeRetryMs, dueAtMs: nowMs };
+      if ((await this.#tryToWipe(tenant, 'service', when)) === 'wiped') wiped++;
+    }
+    return wiped;
+  }
+
+  async #tryToWipe(tenant: Tenant, actor: string, when: WipeTimes): Promise<'wiped' | 'notDue' | 'brokeOff'> {
     try {
-      await this.#delete(tenant);
+      if (!(await this.#wipe(tenant, when))) return 'notDue';
     } catch (error) {
       if (!isOutage(error)) throw error;
       console.error(error);
-      return false;
+      return 'brokeOff';
     }
-    await this.#directory.record({
-      atMs: nowMs,
-      actor: 'operator',
-      action: 'tenant.delete',
-      tenantId: tenant.id,
-      detail: tenant.name,
-    });
-    return true;
+    const [atMs, tenantId, detail] = [Date.now(), tenant.id, tenant.name];
+    await this.#directory.record({ atMs, actor, action: 'tenant.wipe', tenantId, detail });
+    return 'wiped';
   }
 
   /** Makes an access key. Its text is in the answer and is kept nowhere. */
@@ -155,15 +168,19 @@ export class Provisioning {
     });
   }
 
-  async #delete(tenant: Tenant): Promise<void> {
+  /** False: it is not due any more. */
+  async #wipe(tenant: Tenant, when: WipeTimes): Promise<boolean> {
     const { id, replicas } = tenant;
     const placed = Math.max(0, ...replicas.map(({ number }) => number)) + 1;
-    const told = Math.max(await this.#directory.setDeleting(id), placed);
+    const known = await this.#directory.setDeleting(id, when);
+    if (known === null) return false;
+    const told = Math.max(known, placed);
     const nextNumber = await this.#retire(id, told);
     await this.#directory.raiseNextNumber(id, nextNumber);
     await this.#onEach(id, { from: 1, below: nextNumber }, (stub) => askObject(stub, { kind: 'wipe' }));
     this.#groups.forget(id);
     await this.#directory.remove(id);
+    return true;
   }
 
   /**
@@ -202,7 +219,7 @@ export class Provisioning {
     if (tenant === null) return true;
     const provisioningNow = tenant.state === 'provisioning' && nowMs - tenant.createdAtMs < 60_000;
     if (tenant.state === 'ready' || provisioningNow) return false;
-    await this.#delete(tenant);
+    await this.#wipe(tenant, { retryAtMs: nowMs + wipeRetryMs });
     return true;
   }
 }

@@ -8,12 +8,14 @@ import {
   parseAccessKeyRotation,
   parseTenantChange,
   parseTenantCreation,
+  parseTenantDeletion,
   type TenantCreation,
 } from '../api/v1/tenants.ts';
 import { refusedHeader } from '../api/v1/request-headers.ts';
 import { accessKeyJson } from '../api/v1/access-keys.ts';
-import { tenantBodyBytesMax } from '../limits.ts';
-import type { Caller } from '../model/store.ts';
+import { deletionPeriodSecondsDefault, tenantBodyBytesMax } from '../limits.ts';
+import type { Caller, Operation } from '../model/store.ts';
+import { termChanges } from '../model/terms.ts';
 import { type Audit, type Directory, DirectoryUnavailable, type Tenant } from '../tenants/directory.ts';
 import type { KeyRing } from '../tenants/key-text.ts';
 import { placementOf } from '../tenants/placement.ts';
@@ -74,6 +76,7 @@ export function tenantRoutes(options: TenantRoutesOptions): Hono {
     },
     { PATCH: 'tenant.change', DELETE: 'tenant.delete' },
   );
+  on('/:id/restore', { POST: (request) => routes.restore(request) }, { POST: 'tenant.restore' });
   on(
     '/:id/replicas',
     { GET: (request) => routes.listReplicas(request), POST: (request) => routes.addReplica(request) },
@@ -192,23 +195,64 @@ class TenantRoutes {
   }
 
   /** The group is told first: the list never shows as suspended what is served. null: it is done. */
-  async #suspend({ id }: Tenant, isSuspended: boolean): Promise<Failure | null> {
-    const operation = { kind: 'suspension', isSuspended } as const;
-    const routed = await this.#options.provisioning.administer(id, { kind: 'service' }, operation);
-    if (routed.kind === 'absent') return { kind: 'tenantNotFound', tenant: id };
-    if (routed.kind !== 'done') return { kind: 'timeout' };
-    if (routed.value.kind === 'failed') return routed.value.failure;
-    this.#options.suspended.forget(id);
+  async #suspend(tenant: Tenant, isSuspended: boolean): Promise<Failure | null> {
+    const failure = await this.#administer(tenant, { kind: 'suspension', isSuspended });
+    if (failure !== null) return failure;
+    const { id } = tenant;
     await this.#directory.setSuspended(id, isSuspended);
     await this.#record('operator', isSuspended ? 'tenant.suspend' : 'tenant.resume', id, '');
     return null;
   }
 
+  /**
+   * The tenant refuses from here on, and can be taken back. By force, or where it is not whole, it is wiped at once.
+   */
   async remove(request: TenantRequest): Promise<Response> {
     return this.#withTenant(request, async (tenant) => {
-      const isGone = await this.#options.provisioning.remove(tenant, Date.now());
-      return isGone ? new Response(null, { status: 204 }) : refused({ kind: 'deletionUnfinished', tenant: tenant.id });
+      const parsed = parseTenantDeletion(request.url.search.slice(1));
+      if (parsed.kind === 'bad') return refused(parsed.failure);
+      const deletion = parsed.value;
+      const nowMs = Date.now();
+      if (deletion.kind === 'wiped' || tenant.state !== 'ready') {
+        const isGone = await this.#options.provisioning.wipe(tenant, 'operator', nowMs);
+        return isGone
+          ? new Response(null, { status: 204 })
+          : refused({ kind: 'deletionUnfinished', tenant: tenant.id });
+      }
+      const { seconds } = deletion;
+      // Whoever deletes it once more, and says nothing of the time, changes nothing of it.
+      const former = seconds === null ? tenant.wipeAtMs : null;
+      const wipeAtMs = former ?? nowMs + (seconds ?? deletionPeriodSecondsDefault) * 1_000;
+      if (!(await this.#directory.setWipeAt(tenant.id, wipeAtMs))) return refused(beingWiped(tenant));
+      const failure = await this.#administer(tenant, { kind: 'terms', changes: termChanges({ wipeAtMs }) });
+      if (failure !== null) return refused(failure);
+      // Two calls at a time may reach the group in another order than the directory. Nothing is wiped then.
+      const isTold = await this.#directory.setWipeTold(tenant.id, wipeAtMs);
+      if (!isTold) return refused({ kind: 'tenantChanging', tenant: tenant.id });
+      await this.#record('operator', 'tenant.delete', tenant.id, `wiped at ${new Date(wipeAtMs).toISOString()}`);
+      return Response.json(tenantJson({ ...tenant, wipeAtMs }));
     });
+  }
+
+  /** The directory is told first: what is not to be wiped any more is not wiped while the group is told. */
+  async restore(request: TenantRequest): Promise<Response> {
+    return this.#withTenant(request, async (tenant) => {
+      if (!(await this.#directory.setWipeAt(tenant.id, null))) return refused(beingWiped(tenant));
+      const failure = await this.#administer(tenant, { kind: 'terms', changes: termChanges({ wipeAtMs: null }) });
+      if (failure !== null) return refused(failure);
+      await this.#record('operator', 'tenant.restore', tenant.id, '');
+      return Response.json(tenantJson({ ...tenant, wipeAtMs: null }));
+    });
+  }
+
+  /** Tells the group what the service has decided. null: it is done. */
+  async #administer({ id }: Tenant, operation: Operation): Promise<Failure | null> {
+    const routed = await this.#options.provisioning.administer(id, { kind: 'service' }, operation);
+    if (routed.kind === 'absent') return { kind: 'tenantNotFound', tenant: id };
+    if (routed.kind !== 'done') return { kind: 'timeout' };
+    if (routed.value.kind === 'failed') return routed.value.failure;
+    this.#options.suspended.forget(id);
+    return null;
   }
 
   // Replicas: the operator's token
@@ -390,9 +434,18 @@ class TenantRoutes {
 
 function tenantJson(tenant: Tenant): Record<string, unknown> {
   const { id, name, labels, createdAtMs } = tenant;
-  const state = tenant.state === 'ready' && tenant.isSuspended ? 'suspended' : tenant.state;
   const replicas = tenant.replicas.map((replica) => ({ id: replica.number, location: replica.location }));
-  return { id, name, state, labels, replicas, created_at: new Date(createdAtMs).toISOString() };
+  return { id, name, ...stateJson(tenant), labels, replicas, created_at: new Date(createdAtMs).toISOString() };
+}
+
+function stateJson({ state, isSuspended, wipeAtMs }: Tenant): Record<string, unknown> {
+  if (state !== 'ready') return { state };
+  if (wipeAtMs !== null) return { state: 'deleted', wipe_at: new Date(wipeAtMs).toISOString() };
+  return { state: isSuspended ? 'suspended' : 'ready' };
+}
+
+function beingWiped({ id }: Tenant): Failure {
+  return { kind: 'tenantBeingWiped', tenant: id };
 }
 
 function actorOf(caller: Caller): string {

@@ -11,3 +11,11 @@ export type TermName = keyof typeof termCode;
 
 /** null: the term is not set any more. */
 export type TermChange = { readonly code: number; readonly value: number | null };
+
+/** What each of these terms is to be. Terms that are not named stay as they are. */
+export function termChanges(values: Readonly<Partial<Record<TermName, number | null>>>): readonly TermChange[] {
+  return Object.entries(termCode).flatMap(([name, code]) => {
+    const value = new Map(Object.entries(values)).get(name);
+    return value === undefined ? [] : [{ code, value }];
+  });
+}

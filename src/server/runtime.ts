@@ -28,6 +28,8 @@ export type RuntimeOptions = {
 export type Runtime = {
   readonly url: URL;
   readonly directory: D1Database;
+  /** Does what the deployed Worker does at its cron trigger. */
+  readonly runSchedule: () => Promise<void>;
   readonly close: () => Promise<void>;
 };
 
@@ -49,6 +51,10 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
     return {
       url: reachable(await miniflare.unsafeGetDirectURL(workerName)),
       directory: await miniflare.getD1Database('DIRECTORY', workerName),
+      runSchedule: async () => {
+        const worker = await miniflare.getWorker(workerName);
+        await worker.scheduled();
+      },
       close: async () => {
         ended = true;
         await miniflare.dispose();

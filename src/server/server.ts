@@ -11,6 +11,7 @@ import { ensureFirstTenant } from './first-tenant.ts';
 import { Front } from '../front/front.ts';
 import { applyMigrations } from './migrations.ts';
 import { addressFailure, startRuntime, type Runtime } from './runtime.ts';
+import { startSchedule } from './schedule.ts';
 import { bundleWorker } from './worker-bundle.ts';
 import { readWorkerSettings } from './worker-settings.ts';
 
@@ -56,6 +57,7 @@ export async function startServer(options: ServeOptions, onDeath: () => void): P
     started = runtime;
     await applyMigrations(runtime.directory, sourcePath('../../migrations'));
     const tenant = await ensureFirstTenant({ url: runtime.url, operatorToken: secrets.operatorToken }, folder);
+    closers.push(startSchedule(runtime.runSchedule));
     const faultPort = await maybeOpenFaultPort(options.faultPort, faultToken, runtime.url);
     if (faultPort !== null) closers.push(faultPort.close);
     front?.open({ host: runtime.url.hostname, port: Number(runtime.url.port) });

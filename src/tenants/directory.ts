@@ -12,6 +12,8 @@ export type Tenant = {
   readonly name: string;
   readonly state: TenantState;
   readonly isSuspended: boolean;
+  /** When it is wiped, or when its wiping goes on; null: it is not deleted. */
+  readonly wipeAtMs: number | null;
   readonly labels: Labels;
   readonly createdAtMs: number;
   readonly replicas: readonly PlacedReplica[];
@@ -35,7 +37,10 @@ export type Audit = {
     | 'tenant.label'
     | 'tenant.suspend'
     | 'tenant.resume'
+    /** It refuses from then on, and can be taken back until it is wiped. */
     | 'tenant.delete'
+    | 'tenant.restore'
+    | 'tenant.wipe'
     | 'tenant.provisioning-failed'
     | 'replica.add'
     | 'replica.remove'
@@ -81,10 +86,11 @@ type TenantRow = {
   next_number: number;
   labels: string;
   suspended: number;
+  wipe_at_ms: number | null;
   replicas: string;
 };
 
-const selectTenants = `SELECT id, name, state, created_at_ms, next_number, labels, suspended,
+const selectTenants = `SELECT id, name, state, created_at_ms, next_number, labels, suspended, wipe_at_ms,
   (SELECT json_group_array(json_object('number', number, 'location', location)) FROM
     (SELECT number, location FROM replicas WHERE tenant_id = tenants.id ORDER BY number)) AS replicas
   FROM tenants`;
@@ -148,12 +154,49 @@ export class Directory {
     return (await answered(statement.bind(id).run())).meta.changes > 0;
   }
 
-  /** Returns the next number from then on. What the group tells later may still raise it. */
-  async setDeleting(id: string): Promise<number> {
+  /**
+   * The tenant is being wiped from here on, and should that break off, the schedule goes on with it at `retryAtMs`.
+   * Returns the next number of a replica from then on, which the group may still raise. Null: it was to be wiped only
+   * if that is due at `dueAtMs`, and it is not, or somebody else has just begun.
+   */
+  async setDeleting(
+    id: string,
+    { retryAtMs, dueAtMs = null }: { readonly retryAtMs: number; readonly dueAtMs?: number | null },
+  ): Promise<number | null> {
     const statement = this.#database.prepare(
-      "UPDATE tenants SET state = 'deleting' WHERE id = ? RETURNING next_number",
+      `UPDATE tenants SET state = 'deleting', wipe_at_ms = ?2, wipe_told = 1
+        WHERE id = ?1 AND (?3 IS NULL OR (wipe_told = 1 AND wipe_at_ms <= ?3)) RETURNING next_number`,
     );
-    return (await answered(statement.bind(id).first<number>('next_number'))) ?? 1;
+    const nextNumber = await answered(statement.bind(id, retryAtMs, dueAtMs).first<number>('next_number'));
+    return nextNumber ?? (dueAtMs === null ? 1 : null);
+  }
+
+  /**
+   * Says when the tenant is wiped, or that it is not to be. Its group is told after this, and until that is known
+   * (`setWipeTold`) nobody wipes it. False: it is being wiped.
+   */
+  async setWipeAt(id: string, wipeAtMs: number | null): Promise<boolean> {
+    const statement = this.#database.prepare(
+      "UPDATE tenants SET wipe_at_ms = ?, wipe_told = 0 WHERE id = ? AND state = 'ready'",
+    );
+    return (await answered(statement.bind(wipeAtMs, id).run())).meta.changes > 0;
+  }
+
+  /** The group refuses the tenant's callers until `wipeAtMs`. False: another time has been set since. */
+  async setWipeTold(id: string, wipeAtMs: number): Promise<boolean> {
+    const statement = this.#database.prepare(
+      "UPDATE tenants SET wipe_told = 1 WHERE id = ? AND wipe_at_ms = ? AND state = 'ready'",
+    );
+    return (await answered(statement.bind(id, wipeAtMs).run())).meta.changes > 0;
+  }
+
+  /** The tenants whose wiping is due, the longest due first. */
+  async dueForWipe(nowMs: number, limit: number): Promise<Tenant[]> {
+    const statement = this.#database.prepare(
+      `${selectTenants} WHERE wipe_told = 1 AND wipe_at_ms <= ? ORDER BY wipe_at_ms LIMIT ?`,
+    );
+    const { results } = await answered(statement.bind(nowMs, limit).all<TenantRow>());
+    return results.map((row) => tenantOf(row)).filter((tenant) => tenant !== null);
   }
 
   async raiseNextNumber(id: string, nextNumber: number): Promise<void> {
@@ -265,5 +308,6 @@ function tenantOf(row: TenantRow | null): Tenant | null {
   const replicas = JSON.parse(row.replicas) as PlacedReplica[];
   const labels = JSON.parse(row.labels) as Labels;
   const { id, name, state, created_at_ms: createdAtMs, next_number: nextNumber } = row;
-  return { id, name, state, isSuspended: row.suspended === 1, labels, createdAtMs, replicas, nextNumber };
+  const [isSuspended, wipeAtMs] = [row.suspended === 1, row.wipe_at_ms];
+  return { id, name, state, isSuspended, wipeAtMs, labels, createdAtMs, replicas, nextNumber };
 }

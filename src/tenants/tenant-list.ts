@@ -3,7 +3,7 @@
 
 export const tenantOrders = ['id', 'name', 'created_at'] as const;
 export type TenantOrder = (typeof tenantOrders)[number];
-export const listedStates = ['provisioning', 'ready', 'suspended', 'deleting'] as const;
+export const listedStates = ['provisioning', 'ready', 'suspended', 'deleted', 'deleting'] as const;
 export type ListedState = (typeof listedStates)[number];
 
 export type TenantFilter = {
@@ -19,6 +19,15 @@ export type TenantFilter = {
 export type TenantPlace = { readonly value: string | number; readonly id: string };
 
 const orderColumn: Readonly<Record<TenantOrder, string>> = { id: 'id', name: 'name', created_at: 'created_at_ms' };
+
+/** A tenant that is both deleted and suspended is listed as deleted. */
+const ofState: Readonly<Record<ListedState, string>> = {
+  provisioning: "state = 'provisioning'",
+  ready: "state = 'ready' AND suspended = 0 AND wipe_at_ms IS NULL",
+  suspended: "state = 'ready' AND suspended = 1 AND wipe_at_ms IS NULL",
+  deleted: "state = 'ready' AND wipe_at_ms IS NOT NULL",
+  deleting: "state = 'deleting'",
+};
 
 /** What follows `SELECT ... FROM tenants`, and its parameters. `after` null: from the first tenant on. */
 export function tenantListClause(
@@ -37,12 +46,7 @@ export function tenantListClause(
     conditions.push('instr(name, ?) > 0');
     parameters.push(filter.name);
   }
-  if (filter.state === 'suspended') conditions.push("state = 'ready' AND suspended = 1");
-  else if (filter.state === 'ready') conditions.push("state = 'ready' AND suspended = 0");
-  else if (filter.state !== null) {
-    conditions.push('state = ?');
-    parameters.push(filter.state);
-  }
+  if (filter.state !== null) conditions.push(ofState[filter.state]);
   for (const { key, value } of filter.labels) {
     conditions.push(value === null ? 'json_type(labels, ?) IS NOT NULL' : 'json_extract(labels, ?) = ?');
     // A label's key has no quotation mark.

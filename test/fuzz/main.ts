@@ -148,7 +148,7 @@ async function checkTenant(server: QuorateProcess, { tenant }: Secrets, violatio
   const { raft_term: term = 0 } = (await status.json()) as { raft_term?: number };
   if (status.status !== 200) violations.push(`the status of a victim answered ${status.status}`);
   else if (term > 1) violations.push(`a victim's leader was reset: its group is in term ${term}`);
-  const deleted = await fetch(`${server.ready.url}/v1/tenants/${tenant}`, { method: 'DELETE', headers });
+  const deleted = await fetch(`${server.ready.url}/v1/tenants/${tenant}?force=true`, { method: 'DELETE', headers });
   if (deleted.status !== 204) violations.push(`deleting a victim answered ${deleted.status}`);
 }
 

@@ -60,7 +60,7 @@ describe('tenants', () => {
   it('TENANT-5: deleting a tenant leaves no byte of it behind, and its key opens nothing', async () => {
     const tenant = await newTenant({ name: 'short-lived' });
     await put(tenant.key, 'a', '1');
-    expect((await asOperator(`/v1/tenants/${tenant.id}`, { method: 'DELETE' })).status).toBe(204);
+    expect((await asOperator(`/v1/tenants/${tenant.id}?force=true`, { method: 'DELETE' })).status).toBe(204);
     expect((await withKey(tenant.key, '/v1/kv/a')).status).toBe(401);
     const tablesOf = (replica: number) =>
       runInDurableObject(replicaStub(tenant.id, replica), (_, state) =>
@@ -88,7 +88,7 @@ describe('tenants', () => {
     };
     const callers = Array.from({ length: 8 }, (_, caller) => use(caller));
     await scheduler.wait(30);
-    const deleted = await asOperator(`/v1/tenants/${tenant.id}`, { method: 'DELETE' });
+    const deleted = await asOperator(`/v1/tenants/${tenant.id}?force=true`, { method: 'DELETE' });
     expect(deleted.status).toBe(204);
     await Promise.all(callers);
     expect([...statuses].filter((status) => ![200, 401, 404].includes(status))).toEqual([]);
@@ -151,7 +151,7 @@ describe('the list', () => {
       expect(namesOf(rest)).toEqual(
         expect.arrayContaining(['list-a', 'list-b', 'list-c'].filter((name) => name !== namesOf(first)[0])),
       );
-      await asOperator(`/v1/tenants/${late.id}`, { method: 'DELETE' });
+      await asOperator(`/v1/tenants/${late.id}?force=true`, { method: 'DELETE' });
     }
     const bad = [
       'order=size',

@@ -100,7 +100,7 @@ async function readOfFreshGateway(tenant: NewTenant): Promise<[number, string]> 
 }
 
 function remove(tenant: NewTenant): Promise<Response> {
-  return asOperator(`/v1/tenants/${tenant.id}`, { method: 'DELETE' });
+  return asOperator(`/v1/tenants/${tenant.id}?force=true`, { method: 'DELETE' });
 }
 
 async function expectNothingLeft(tenant: NewTenant, replicas: readonly number[]): Promise<void> {
@@ -222,7 +222,7 @@ describe('deleting a tenant', () => {
   it('TENANT-20: a tenant that was taken back while it was made does not come to be', async () => {
     const tenant = await newTenant({ name: 'taken-back', replicas: 1 });
     expect(await directory.setReady(tenant.id)).toBe(false);
-    await directory.setDeleting(tenant.id);
+    await directory.setDeleting(tenant.id, { retryAtMs: 0 });
     expect(await directory.setReady(tenant.id)).toBe(false);
     expect(await directory.byId(tenant.id)).toMatchObject({ state: 'deleting' });
   });

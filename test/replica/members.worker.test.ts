@@ -188,7 +188,7 @@ describe('replicas of a group', () => {
     await put(tenant.key, 'k', 'v');
     await add(tenant, { replaces: 1 });
     await untilVoters(tenant, [2, 3, 4]);
-    expect((await asOperator(`/v1/tenants/${tenant.id}`, { method: 'DELETE' })).status).toBe(204);
+    expect((await asOperator(`/v1/tenants/${tenant.id}?force=true`, { method: 'DELETE' })).status).toBe(204);
     for (const replica of [1, 2, 3, 4]) {
       expect(await tablesOf(tenant, replica), String(replica)).toEqual(['deletion']);
       // The object is as it would be after an hour.

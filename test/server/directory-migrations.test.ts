@@ -22,10 +22,12 @@ describe('the directory of the version before', () => {
     database.exec("INSERT INTO tenants VALUES ('moved', 'a', 'ready', 1), ('unplaced', 'b', 'deleting', 2)");
     database.exec("INSERT INTO replicas VALUES ('moved', 2, 'weur'), ('moved', 7, 'oc')");
     apply(database, files.slice(1));
-    const rows = database.prepare('SELECT id, state, configured_at, next_number FROM tenants ORDER BY id').all();
+    const rows = database
+      .prepare('SELECT id, state, configured_at, next_number, wipe_at_ms, wipe_told FROM tenants ORDER BY id')
+      .all();
     expect(rows.map((row) => Object.values(row))).toEqual([
-      ['moved', 'ready', 0, 8],
-      ['unplaced', 'deleting', 0, 1],
+      ['moved', 'ready', 0, 8, null, 0],
+      ['unplaced', 'deleting', 0, 1, 0, 1],
     ]);
     expect(database.prepare('SELECT count(*) AS count FROM replicas').get()).toEqual({ count: 2 });
     database.close();

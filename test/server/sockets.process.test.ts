@@ -152,7 +152,7 @@ it('SOCKET-1: a close that the server begins ends the connection once the client
     if (path === '/v3/election/observe') all[place]?.socket.send(message);
     else await all[place]?.speak(message);
   }
-  await asOperator('DELETE', `/v1/tenants/${tenant.id}`);
+  await asOperator('DELETE', `/v1/tenants/${tenant.id}?force=true`);
   for (const [place, { name }] of kinds.entries()) await endsWith(all[place], 4404, name);
 });
 

@@ -1,7 +1,8 @@
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { DatabaseSync } from 'node:sqlite';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -52,6 +53,21 @@ async function endsWithin(processId: number, ms: number): Promise<boolean> {
     await sleep(10);
   }
   return true;
+}
+
+/** Where the runtime keeps the database of the directory. */
+function directoryFile(data: string): string {
+  const folder = join(data, 'store');
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((name) => join(folder, name));
+  const found = files.find((file) => {
+    if (!file.endsWith('.sqlite')) return false;
+    const database = new DatabaseSync(file);
+    const tables = database.prepare("SELECT 1 FROM sqlite_master WHERE name = 'd1_migrations'").all();
+    database.close();
+    return tables.length > 0;
+  });
+  if (found === undefined) throw new Error(`no directory in ${folder}`);
+  return found;
 }
 
 function get(server: QuorateProcess, path: string): Promise<Response> {
@@ -133,6 +149,26 @@ describe('starting', () => {
     expect(second.ready.tenant.id).toBe(first.ready.tenant.id);
     expect(second.ready.tenant.key).not.toBe(first.ready.tenant.key);
     expect(await (await get(second, '/v1/kv/a')).text()).toBe('1');
+  });
+
+  it('SERVER-SCHEDULE-1: a tenant that became due while the server was off is wiped at the next start', async () => {
+    const data = join(parent, 'due');
+    const first = await start(data);
+    const headers = { Authorization: `Bearer ${first.ready.operatorToken}` };
+    const path = '/v1/tenants';
+    const made = await checkedFetch(`${first.ready.url}${path}`, { method: 'POST', headers, body: '{"name":"due"}' });
+    const { id }: { id: string } = JSON.parse(await made.text());
+    const deleted = await checkedFetch(`${first.ready.url}${path}/${id}`, { method: 'DELETE', headers });
+    expect(deleted.status).toBe(200);
+    await first.end('SIGTERM');
+    // A week goes by.
+    const directory = new DatabaseSync(directoryFile(data));
+    directory.prepare('UPDATE tenants SET wipe_at_ms = 1 WHERE id = ?').run(id);
+    directory.close();
+    const second = await start(data);
+    const shown = async (): Promise<number> =>
+      (await checkedFetch(`${second.ready.url}${path}/${id}`, { headers })).status;
+    await expect.poll(shown, { timeout: 20_000 }).toBe(404);
   });
 
   it("SERVER-START-6: the operator's token of the environment opens the operator's calls", async () => {

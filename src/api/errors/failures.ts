@@ -110,6 +110,10 @@ export type ServiceFailure =
   /** A replica could not be reached, so the tenant is not wholly deleted. */
   | { readonly kind: 'deletionUnfinished'; readonly tenant: string }
   | { readonly kind: 'tenantDeleted' }
+  /** Another call has deleted it, or taken that back, at the same time. */
+  | { readonly kind: 'tenantChanging'; readonly tenant: string }
+  /** The time in which its deletion could be taken back is over. */
+  | { readonly kind: 'tenantBeingWiped'; readonly tenant: string }
   /** A bug of the service. Only its log says what it was. */
   | { readonly kind: 'internal' };
 

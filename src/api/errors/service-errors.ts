@@ -75,7 +75,7 @@ export const serviceErrors: WireErrors<ServiceFailure> = {
     conflict(
       'tenant-name-taken',
       'Tenant name is taken',
-      `There is a tenant named "${failure.name}" already. Take another name.`,
+      `There is a tenant named "${failure.name}" already. Take another name. A deleted tenant keeps its name until it is wiped: DELETE it with ?force=true to wipe it now.`,
     ),
   accessKeyNotFound: (failure) =>
     absent(
@@ -155,6 +155,18 @@ export const serviceErrors: WireErrors<ServiceFailure> = {
       headers: later,
     };
   },
+  tenantBeingWiped: (failure) =>
+    conflict(
+      'tenant-being-wiped',
+      'Tenant is being wiped',
+      `Tenant ${failure.tenant} is being wiped: its deletion cannot be taken back any more. Its name is free once it is gone.`,
+    ),
+  tenantChanging: (failure) =>
+    conflict(
+      'tenant-changing',
+      'Tenant is changing',
+      `Another call deleted tenant ${failure.tenant}, or took that back, at the same time. Send this call again, if it is still meant.`,
+    ),
   tenantDeleted: () =>
     absent('tenant-deleted', 'Tenant deleted', 'The tenant of this key was deleted, with all that its store held.'),
   internal: () => ({
@@ -176,7 +188,7 @@ export const serviceErrors: WireErrors<ServiceFailure> = {
     unavailable(
       'deletion-unfinished',
       'Deletion is not finished',
-      `Not every replica of tenant ${failure.tenant} could be reached. The tenant is not served any more; delete it again to finish.`,
+      `Not every replica of tenant ${failure.tenant} could be reached. The tenant is not served any more; the service goes on by itself within hours, or at once if you delete it again.`,
       'quorate: a tenant is not wholly deleted',
     ),
   directoryNotMigrated: () =>

@@ -268,7 +268,8 @@ export const schemas: JsonObject = {
     {
       id: text,
       name: text,
-      state: { enum: ['provisioning', 'ready', 'suspended', 'deleting'] },
+      state: { enum: ['provisioning', 'ready', 'suspended', 'deleted', 'deleting'] },
+      wipe_at: { ...time, description: 'deleted: until then the deletion can be taken back.' },
       labels,
       created_at: time,
       replicas: listOf(record({ id: revision, location: { type: ['string', 'null'] } }, ['id', 'location'])),
@@ -294,7 +295,7 @@ export const schemas: JsonObject = {
           {
             id: revision,
             at: time,
-            actor: { ...text, description: '`operator`, or the id of an access key.' },
+            actor: { ...text, description: '`operator`, the id of an access key, or `service`: the schedule.' },
             action: { ...text, description: 'What was done, or was to be done, for instance tenant.create.' },
             tenant: { ...text, description: 'The id of the tenant; empty where there is none.' },
             detail: text,

@@ -2,6 +2,9 @@
 
 import {
   auditPageMax,
+  deletionPeriodSecondsDefault,
+  deletionPeriodSecondsMax,
+  deletionPeriodSecondsMin,
   labelsMax,
   listLimitDefault,
   listLimitMax,
@@ -224,7 +227,7 @@ const tenantPaths = {
           { type: 'array', items: { type: 'string' }, maxItems: labelsMax },
           'The key of a label, or key=value. A tenant is listed that has all of them.',
         ),
-        queryParameter('state', { enum: ['provisioning', 'ready', 'suspended', 'deleting'] }, 'The state.'),
+        queryParameter('state', { enum: ['provisioning', 'ready', 'suspended', 'deleted', 'deleting'] }, 'The state.'),
       ],
       responses: { 200: plainAnswer('One page.', reference('Tenants')) },
     }),
@@ -252,11 +255,40 @@ const tenantPaths = {
       requestBody: { required: true, content: jsonContent(reference('TenantChange')) },
       responses: { 200: plainAnswer('The tenant.', reference('Tenant')), ...problems(409) },
     }),
-    delete: operation('deleteTenant', 'Deletes a tenant and every byte of its store', {
+    delete: operation('deleteTenant', 'Deletes a tenant, which is kept for a while and then wiped', {
+      description:
+        'Until it is wiped, every call with its keys is 403 tenant-under-deletion, its name stays taken, and restoreTenant takes the ' +
+        'deletion back. A tenant that is being made, or wiped, is wiped at once.',
+      does: 'manage',
+      security: operator,
+      parameters: [
+        id,
+        queryParameter(
+          'keep_for',
+          {
+            type: 'integer',
+            minimum: deletionPeriodSecondsMin,
+            maximum: deletionPeriodSecondsMax,
+            default: deletionPeriodSecondsDefault,
+          },
+          'The seconds for which it is kept, from now on. Absent, where it is deleted already: as it was said before.',
+        ),
+        queryParameter('force', flag, 'Wipe it now, with every byte of its store.'),
+      ],
+      responses: {
+        200: plainAnswer('The tenant, which refuses from now on.', reference('Tenant')),
+        204: { description: 'The tenant was wiped.' },
+        ...problems(409),
+      },
+    }),
+  },
+  '/v1/tenants/{id}/restore': {
+    post: operation('restoreTenant', 'Takes the deletion of a tenant back', {
+      description: 'It serves as before. A tenant that was suspended when it was deleted is suspended still.',
       does: 'manage',
       security: operator,
       parameters: [id],
-      responses: { 204: { description: 'The tenant was deleted.' } },
+      responses: { 200: plainAnswer('The tenant.', reference('Tenant')), ...problems(409) },
     }),
   },
   '/v1/tenants/{id}/replicas': {

@@ -4,6 +4,8 @@ import {
   accessKeyLifeSecondsMax,
   accessKeyNameCharactersMax,
   accessKeyOverlapSecondsMax,
+  deletionPeriodSecondsMax,
+  deletionPeriodSecondsMin,
   keyBytesMax,
   labelCharactersMax,
   labelsMax,
@@ -21,8 +23,8 @@ import {
 import type { AccessRole } from '../../model/store.ts';
 import type { Fields } from './fields.ts';
 import { parseObject } from './fields.ts';
-import { flagParameter, parseQuery } from './parameters.ts';
-import type { Parsed } from './parsed.ts';
+import { flagParameter, integerParameter, parseQuery } from './parameters.ts';
+import { bad, type Parsed, parsed } from './parsed.ts';
 
 const replicasDefault: ReplicaCount = 3;
 
@@ -85,6 +87,22 @@ export function parseReplicaCreation(body: Uint8Array): Parsed<ReplicaCreation> 
     location: fields.choice('location', locationHints) ?? null,
     replaces: fields.integer('replaces', { min: 1, max: replicaNumberMax }) ?? null,
   }));
+}
+
+/** How a tenant is deleted: it is kept for a while, or wiped at once. `seconds` null: the request names no number. */
+export type TenantDeletion = { readonly kind: 'kept'; readonly seconds: number | null } | { readonly kind: 'wiped' };
+
+export function parseTenantDeletion(query: string): Parsed<TenantDeletion> {
+  const parameters = parseQuery(query, ['keep_for', 'force']);
+  if (parameters.kind === 'bad') return parameters;
+  const force = flagParameter(parameters.value, 'force');
+  if (force.kind === 'bad') return force;
+  const [min, max] = [deletionPeriodSecondsMin, deletionPeriodSecondsMax];
+  const seconds = integerParameter(parameters.value, 'keep_for', { min, max });
+  if (seconds.kind === 'bad') return seconds;
+  if (!force.value) return parsed({ kind: 'kept', seconds: seconds.value });
+  if (seconds.value === null) return parsed({ kind: 'wiped' });
+  return bad('force wipes the tenant at once, and keep_for keeps it for a while: leave out one of them');
 }
 
 /** Whether the replica is to leave even where few voters stay. */

@@ -82,6 +82,8 @@ export const all: { readonly [Kind in Failure['kind']]: Failure & { readonly kin
   tenantNotFound: { kind: 'tenantNotFound', tenant: 't' },
   tenantNameTaken: { kind: 'tenantNameTaken', name: 'n' },
   tenantDeleted: { kind: 'tenantDeleted' },
+  tenantBeingWiped: { kind: 'tenantBeingWiped', tenant: 't' },
+  tenantChanging: { kind: 'tenantChanging', tenant: 't' },
   accessKeyNotFound: { kind: 'accessKeyNotFound', id: 'k' },
   noLeader: { kind: 'noLeader' },
   leaderChanged: { kind: 'leaderChanged' },

@@ -93,7 +93,12 @@ export const failureTexts: Readonly<Record<Failure['kind'], string>> = {
   operatorTokenInvalid: "This is not the operator's token. Send the operator's token: Authorization: Bearer <token>.",
   accessKeyForbidden: 'The caller lacks: admin.',
   tenantNotFound: 'There is no tenant with the id "t". GET /v1/tenants lists them.',
-  tenantNameTaken: 'There is a tenant named "n" already. Take another name.',
+  tenantNameTaken:
+    'There is a tenant named "n" already. Take another name. A deleted tenant keeps its name until it is wiped: DELETE it with ?force=true to wipe it now.',
+  tenantBeingWiped:
+    'Tenant t is being wiped: its deletion cannot be taken back any more. Its name is free once it is gone.',
+  tenantChanging:
+    'Another call deleted tenant t, or took that back, at the same time. Send this call again, if it is still meant.',
   tenantDeleted: 'The tenant of this key was deleted, with all that its store held.',
   accessKeyNotFound: 'The tenant has no access key with the id "k". GET /v1/tenants/{id}/keys lists them.',
   noLeader:
@@ -116,7 +121,7 @@ export const failureTexts: Readonly<Record<Failure['kind'], string>> = {
   notConfigured:
     'OPERATOR_TOKEN is not set. Make a secret with "openssl rand -base64 32" and set it with "npx wrangler secret put <name>".',
   deletionUnfinished:
-    'Not every replica of tenant a could be reached. The tenant is not served any more; delete it again to finish.',
+    'Not every replica of tenant a could be reached. The tenant is not served any more; the service goes on by itself within hours, or at once if you delete it again.',
   internal: 'The service failed at this request; its log says why. A write may have taken effect or not.',
   replicaNotFound: 'The group has no replica 9. GET /v1/tenants/{id}/replicas lists them.',
   tooManyReplicas: 'A group has at most 5 replicas: remove one first, or say which replica the new one replaces.',

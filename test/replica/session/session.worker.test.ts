@@ -210,7 +210,7 @@ describe('sessions', () => {
   it('SESSION-SOCKET-7: a replica whose tenant is deleted ends its sessions', async () => {
     const { tenant, session } = await opened('session-deleted');
     await session.ask(putOf('a', '1'));
-    expect((await asOperator(`/v1/tenants/${tenant.id}`, { method: 'DELETE' })).status).toBe(204);
+    expect((await asOperator(`/v1/tenants/${tenant.id}?force=true`, { method: 'DELETE' })).status).toBe(204);
     await expect.poll(async () => (await session.ask(getOf('a'))).kind, { interval: 50 }).toBe('lost');
     session.client.close();
   });
