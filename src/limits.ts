@@ -420,6 +420,11 @@ export const memoryOfTenantBytesMax = 48 * 1_048_576;
 export const memoryOfKeyBytesMax = 44 * 1_048_576;
 /** A larger answer is made in pieces of this size, while its reader takes them. */
 export const answerPieceBytes = 65_536;
+/**
+ * Before a write is proposed, the pairs that its answer will have are measured. If they are more than this, the write
+ * takes a place for the largest answer: measuring so many takes about a millisecond of the leader.
+ */
+export const answerMeasuredRowsMax = 1_000;
 /** Smaller amounts are not counted, because counting costs more than they hold. */
 export const memoryCountedBytesMin = 4_096;
 

@@ -103,6 +103,14 @@ export class Reservation {
     return null;
   }
 
+  /** Holds so many bytes, also beyond the bounds: what is there already, and cannot be given up, counts. */
+  holdAlways(bytes: number): null {
+    if (this.hold(bytes) === null) return null;
+    this.#budget.add(this, this.#holder, bytes - this.#bytes);
+    this.#bytes = bytes;
+    return null;
+  }
+
   /** The holder has ended, and holds nothing any more. */
   lose(): void {
     this.hold(0);

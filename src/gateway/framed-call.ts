@@ -2,15 +2,16 @@
 // counts in the memory of this isolate.
 
 import { type Failure, failureResponse } from '../api/errors/errors.ts';
-import { holdAnswer } from '../api/held-answer.ts';
+import { holdAnswer, holdAnswerOfWrite } from '../api/held-answer.ts';
 import type { AttemptAnswer } from '../api/redirects.ts';
 import type { FrameCall } from '../api/replica-request.ts';
 import { withSuspension } from '../api/suspended-answer.ts';
 import { assert } from '../base/assert.ts';
 import { joinBytes } from '../base/bytes.ts';
-import { isolateMemory, type MemoryHolder, type Reservation } from '../base/memory-budget.ts';
+import { isolateMemory, type MemoryHolder, type MemoryShare, type Reservation } from '../base/memory-budget.ts';
 import { later } from '../base/timers.ts';
-import { attemptAnswer, type CallFrame, lackingMemory } from '../routing/call-frame.ts';
+import { memoryCountedBytesMin } from '../limits.ts';
+import { attemptAnswer, type CallFrame } from '../routing/call-frame.ts';
 import { decodeAnswer } from '../session/answer-codec.ts';
 import { askFrameCall } from './ask-replica.ts';
 import type { ReplicaStub } from './env.ts';
@@ -24,13 +25,17 @@ export async function askFrame(
   facts: FrameFacts,
   { holder, signal }: { readonly holder: MemoryHolder; readonly signal: AbortSignal | null },
 ): Promise<AttemptAnswer<Response>> {
-  const { timeoutMs } = frame.call;
+  const { timeoutMs, protocol } = frame.call;
+  const memory = isolateMemory.reserve(holder);
+  // The answer to a write that was done is held in any case, so a write is sent only while there is room for more.
+  const lacking = frame.writes ? isolateMemory.lacking(holder, memoryCountedBytesMin) : null;
+  if (lacking !== null) return { kind: 'done', value: failureResponse(protocol, { kind: 'memoryFull', of: lacking }) };
   const said = await askFrameCall(stub, { ...facts, kind: 'call', call: frame.bytes, timeoutMs });
   // The object is no replica, or is one no more.
   if ('kind' in said) return said;
-  const memory = isolateMemory.reserve(holder);
+  const hold = (bytes: number): MemoryShare | null => (frame.writes ? memory.holdAlways(bytes) : memory.hold(bytes));
   try {
-    const read = said.answer instanceof Uint8Array ? said.answer : await readAnswer(said.answer, memory, signal);
+    const read = said.answer instanceof Uint8Array ? said.answer : await readAnswer(said.answer, hold, signal);
     return renderAnswer(frame, read, { replica: facts.askedAs === null ? null : said.replica, holder, memory });
   } finally {
     memory.release();
@@ -47,7 +52,7 @@ type Rendering = {
 
 function renderAnswer(frame: CallFrame, read: Uint8Array | Failure, rendering: Rendering): AttemptAnswer<Response> {
   const { call } = frame;
-  if (!(read instanceof Uint8Array)) return { kind: 'done', value: lackingMemory(frame, read) };
+  if (!(read instanceof Uint8Array)) return { kind: 'done', value: failureResponse(call.protocol, read) };
   const answer = decodeAnswer(read);
   // Newer code says what this does not understand.
   if (answer === null) return { kind: 'done', value: failureResponse(call.protocol, { kind: 'internal' }) };
@@ -55,8 +60,9 @@ function renderAnswer(frame: CallFrame, read: Uint8Array | Failure, rendering: R
   if (answered.kind !== 'done' || answer.kind !== 'answered') return answered;
   if (answer.outcome.kind === 'failed') withSuspension(answered.value, answer.outcome.failure);
   rendering.memory.release();
-  const unheld = holdAnswer(answered.value, rendering.holder, { budget: isolateMemory, later });
-  return unheld === null ? answered : { kind: 'done', value: lackingMemory(frame, unheld) };
+  const holding = { holder: rendering.holder, budget: isolateMemory, later };
+  const unheld = frame.writes ? holdAnswerOfWrite(answered.value, holding) : holdAnswer(answered.value, holding);
+  return unheld === null ? answered : { kind: 'done', value: failureResponse(call.protocol, unheld) };
 }
 
 /** The object ended while its answer was on the way: the attempt has failed, as where it ends before that. */
@@ -67,7 +73,7 @@ function brokenOff(error: unknown): never {
 /** What has come is counted here, and no more at the replica. */
 async function readAnswer(
   response: Response,
-  memory: Reservation,
+  hold: (bytes: number) => MemoryShare | null,
   signal: AbortSignal | null,
 ): Promise<Uint8Array | Failure> {
   assert(response.body !== null, 'an answer has a body');
@@ -84,7 +90,7 @@ async function readAnswer(
     if (done) return joinBytes(parts);
     parts.push(value);
     bytes += value.byteLength;
-    const lacking = memory.hold(bytes);
+    const lacking = hold(bytes);
     if (lacking === null) continue;
     leave();
     return { kind: 'memoryFull', of: lacking };

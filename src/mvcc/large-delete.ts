@@ -22,7 +22,7 @@ import { type Batches, type BatchId, type Hashed, writeChangedKey } from './batc
 import { crc32 } from './hash/checksum.ts';
 import { type KeySpan, spanOf } from './key-range.ts';
 import { pairOverheadBytes } from './range.ts';
-import { bytesOf, keyValueOf, numberOf, pairColumns } from './rows.ts';
+import { bytesOf, keyValueOf, numberOf, pairColumns, valueLength } from './rows.ts';
 import { addEvent, addLateDelete, hashOfParts } from './hash/running-hash.ts';
 import { markUnderWay, readMeta, unmarkUnderWay, writeMeta } from './schema.ts';
 
@@ -66,8 +66,6 @@ type Progress = {
 
 const progressVersion = 1;
 
-const valueLength = `CASE WHEN large IS NULL THEN ifnull(length(value), 0)
-  ELSE (SELECT length(bytes) FROM large_values WHERE id = large) END`;
 const supersede = `INSERT INTO superseded (key, mod, until, created, version, lease, value, large)
   SELECT key, mod, ?1, created, version, lease, value, large FROM head WHERE`;
 const between = 'key >= ?2 AND key <= ?3';

@@ -10,6 +10,10 @@ import type { SqlRow, SqlValue } from '../base/sql-port.ts';
 /** The value wherever it lives; for a row of `head` or `superseded`. */
 const valueColumn = 'CASE WHEN large IS NULL THEN value ELSE (SELECT bytes FROM large_values WHERE id = large) END';
 
+/** The bytes of the value, without reading them; for a row of `head` or `superseded`. */
+export const valueLength = `CASE WHEN large IS NULL THEN ifnull(length(value), 0)
+  ELSE (SELECT length(bytes) FROM large_values WHERE id = large) END`;
+
 /** The columns that `keyValueOf` reads, in its order. */
 export const pairColumns = `key, mod, created, version, lease, ${valueColumn}`;
 export const pairColumnsWithoutValue = 'key, mod, created, version, lease';

@@ -28,6 +28,7 @@ import { groupLevel } from '../model/levels.ts';
 import { rowsOfWrittenRow } from '../limits.ts';
 import type { SqlPort } from '../base/sql-port.ts';
 import type { FoundKey } from './auth/access.ts';
+import { answerBytesOf } from './answer-estimate.ts';
 import { type AccessNeed, accessOfQuery } from './auth/access-need.ts';
 import { Administration, isQuiet, type WriteRefusal } from './administration.ts';
 import { BatchRecord, Batches, type Hashed } from './batches.ts';
@@ -578,6 +579,11 @@ export class Store {
   /** The keys that are not revoked, the oldest first. */
   accessKeys(): readonly AccessKey[] {
     return this.#administration.accessKeys.list();
+  }
+
+  /** The bytes that the answer to a write will take, as far as the present store tells (`answer-estimate.ts`). */
+  answerBytesOf(operation: Operation): number {
+    return answerBytesOf(this.#sql, operation);
   }
 
   sizes(): StoreSizes {

@@ -11,7 +11,7 @@ import { KeyRing, newId } from '../tenants/key-text.ts';
 import { Signatures } from '../tenants/signatures.ts';
 import { TokenRing } from '../tenants/token-text.ts';
 import { FrameSockets } from './calls/call-frames.ts';
-import { holderOf, objectOf } from './calls/call-steps.ts';
+import { holderOf, objectOf } from './calls/memory-holder.ts';
 import { headerOf } from './calls/leader-steps.ts';
 import { framedCalls, type ServeFramed } from './calls/framed-calls.ts';
 import { Logins } from './calls/logins.ts';

@@ -20,7 +20,7 @@ import type { Joining } from './absent-peers.ts';
 import type { Openings } from './calls/call-context.ts';
 import { isFrameSocket } from './calls/call-frames.ts';
 import { isSessionSocket } from './session/session-sockets.ts';
-import { holderOf } from './calls/call-steps.ts';
+import { holderOf } from './calls/memory-holder.ts';
 import { answerCall } from './calls/calls.ts';
 import { readClientCall } from './calls/client-call.ts';
 import { bringToLife } from './composition.ts';

@@ -2,7 +2,6 @@
 // answer is rendered there. What a frame does not hold, and what is refused, crosses as the request that it came as.
 
 import type { ApiCall } from '../api/contract.ts';
-import { type Failure, failureResponse } from '../api/errors/errors.ts';
 import { servedByHeader } from '../api/forwarded.ts';
 import type { AttemptAnswer } from '../api/redirects.ts';
 import type { SentAttempts } from '../api/sent-attempts.ts';
@@ -40,11 +39,6 @@ export function attemptAnswer(
   const isByService = outcome.kind === 'failed' && outcome.by === 'service';
   if (replica !== null && call.kind === 'read' && !isByService) response.headers.set(servedByHeader, String(replica));
   return { kind: 'done', value: response };
-}
-
-/** The answer of a call for which there is no memory. A write was done, whatever becomes of its answer. */
-export function lackingMemory({ call, writes }: CallFrame, failure: Failure): Response {
-  return failureResponse(call.protocol, writes ? { kind: 'timeout' } : failure);
 }
 
 /** Makes one attempt at a call that the leader answers, among others that its sender makes. */

@@ -6,7 +6,7 @@ import { answerWith, largeAnswerOf } from '../../src/api/large-answer.ts';
 import { answerPieceBytes, answerReadMs } from '../../src/limits.ts';
 import { later } from '../../src/base/timers.ts';
 import { MemoryBudget } from '../../src/base/memory-budget.ts';
-import { holdAnswer } from '../../src/api/held-answer.ts';
+import { holdAnswer, holdAnswerOfWrite } from '../../src/api/held-answer.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -38,26 +38,36 @@ test('MEMORY-2: a large answer is the same as a small one, in pieces', async () 
 test('MEMORY-3: a large answer counts until it was read, or nobody reads it', async () => {
   const budget = budgetOf(2_000_000);
   const read = answerWith(largeText(), {});
-  expect(holdAnswer(read, holder, { budget, later })).toBeNull();
+  expect(holdAnswer(read, { holder, budget, later })).toBeNull();
   expect(budget.bytes).toBe(largeText().length);
   await read.text();
   expect(budget.bytes).toBe(0);
   const left = answerWith(largeText(), {});
-  expect(holdAnswer(left, holder, { budget, later })).toBeNull();
+  expect(holdAnswer(left, { holder, budget, later })).toBeNull();
   await left.body?.cancel();
   expect(budget.bytes).toBe(0);
 });
 
 test('MEMORY-3: an answer that does not fit is refused with whose share lacks', () => {
   const budget = budgetOf(largeText().length - 1);
-  expect(holdAnswer(answerWith(largeText(), {}), holder, { budget, later })).toEqual({ kind: 'memoryFull', of: 'key' });
+  expect(holdAnswer(answerWith(largeText(), {}), { holder, budget, later })).toEqual({ kind: 'memoryFull', of: 'key' });
+  expect(budget.bytes).toBe(0);
+});
+
+test('MEMORY-8: the answer to a write that was done is held, also beyond the share', async () => {
+  const budget = budgetOf(largeText().length - 1);
+  const answer = answerWith(largeText(), {});
+  expect(holdAnswerOfWrite(answer, { holder, budget, later })).toBeNull();
+  expect(budget.bytes).toBe(largeText().length);
+  expect(budget.lacking(holder, 1)).toBe('key');
+  expect(await answer.text()).toBe(largeText());
   expect(budget.bytes).toBe(0);
 });
 
 test('MEMORY-4: an answer of which nothing is taken for answerReadMs is given up', async () => {
   const budget = budgetOf(2_000_000);
   const answer = answerWith(largeText(), {});
-  holdAnswer(answer, holder, { budget, later });
+  holdAnswer(answer, { holder, budget, later });
   const reader = answer.body?.getReader();
   vi.advanceTimersByTime(answerReadMs - 1);
   await reader?.read();

@@ -4,16 +4,13 @@
 
 import type { Protocol } from '../../api/contract.ts';
 import { type Failure, failureResponse, knownFailure } from '../../api/errors/errors.ts';
-import { ownerText } from '../../api/caller-text.ts';
 import type { CallAnswer } from '../../model/calls.ts';
 import { redirectResponse } from '../../api/redirects.ts';
 import { assert } from '../../base/assert.ts';
 import type { ReplicaId } from '../../model/brands.ts';
-import type { MemoryHolder } from '../../base/memory-budget.ts';
 import type { Caller, Outcome, StoreFailure } from '../../model/store.ts';
 import type { AccessNeed } from '../../mvcc/auth/access.ts';
 import type { Query, QueryResult } from '../../model/queries.ts';
-import type { MemberIdentity } from '../member-identity.ts';
 import type { Member } from '../member.ts';
 import {
   placedMembers,
@@ -188,13 +185,4 @@ export async function propose(
   const proposed = await proposeWrite(member, context, write);
   if (proposed.kind === 'outcome') return proposed;
   return { kind: 'response', response: answerResponse(write.protocol, proposed.answer) };
-}
-
-/** The holder of the isolate's memory that a call takes. */
-export function holderOf({ identity }: Member, caller: Caller): MemoryHolder {
-  return { tenant: identity.tenant, key: ownerText(caller), object: objectOf(identity) };
-}
-
-export function objectOf({ tenant, number }: MemberIdentity): string {
-  return `${tenant}/${number}`;
 }

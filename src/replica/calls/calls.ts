@@ -19,7 +19,7 @@ import { type FramedCall, framed, respond } from '../../api/store-call.ts';
 import { withSuspension } from '../../api/suspended-answer.ts';
 import { assert, AssertionError, unreachable } from '../../base/assert.ts';
 import { requestTimeoutMs } from '../../limits.ts';
-import { holdAnswer } from '../../api/held-answer.ts';
+import { holdAnswer, holdAnswerOfWrite } from '../../api/held-answer.ts';
 import { isolateMemory } from '../../base/memory-budget.ts';
 import { later } from '../../base/timers.ts';
 import type { CallAnswer } from '../../model/calls.ts';
@@ -29,7 +29,6 @@ import {
   anyValidKey,
   authorize,
   followsAndCaughtUp,
-  holderOf,
   leadsAndCaughtUp,
   queryStoreInSteps,
   redirectTo,
@@ -49,6 +48,7 @@ import { serveMemberChange, serveMemberList } from './maintenance-members.ts';
 import { serveDump } from './maintenance-dump-stream.ts';
 import { isReadOnly } from '../../model/read-only.ts';
 import type { Member } from '../member.ts';
+import { holderOf } from './memory-holder.ts';
 import { answerStoreCall, answerWrite } from './store-answers.ts';
 import { suspensionOf } from './suspension.ts';
 import { statusReport } from '../status.ts';
@@ -71,11 +71,10 @@ async function serveCall(member: Member, request: WholeRequest, context: CallCon
   const suspended = call.kind === 'refused' ? null : suspensionOf(member, context.caller);
   if (suspended !== null) return withSuspension(failureResponse(protocolOf(request.path), suspended), suspended);
   const answer = await serveParsed(member, call, request, context);
-  const failure = holdAnswer(answer, holderOf(member, context.caller), { budget: isolateMemory, later });
-  if (failure === null) return answer;
-  // A write may have been done, whatever becomes of its answer.
+  const holding = { holder: holderOf(member, context.caller), budget: isolateMemory, later };
   const isWrite = call.kind === 'write' && !(call.operation.kind === 'txn' && isReadOnly(call.operation.request));
-  return failureResponse(protocolOf(request.path), isWrite ? { kind: 'timeout' } : failure);
+  const failure = isWrite ? holdAnswerOfWrite(answer, holding) : holdAnswer(answer, holding);
+  return failure === null ? answer : failureResponse(protocolOf(request.path), failure);
 }
 
 async function serveParsed(

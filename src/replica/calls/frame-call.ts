@@ -3,7 +3,7 @@
 // leave.
 
 import type { Failure } from '../../api/errors/failures.ts';
-import { holdAnswer } from '../../api/held-answer.ts';
+import { holdAnswer, holdAnswerOfWrite } from '../../api/held-answer.ts';
 import { answerWith } from '../../api/large-answer.ts';
 import type { FrameAnswer, FrameCall } from '../../api/replica-request.ts';
 import { unreachable } from '../../base/assert.ts';
@@ -17,7 +17,7 @@ import { encodeAnswer } from '../../session/answer-codec.ts';
 import { decodeCall, type DecodedCall } from '../../session/call-codec.ts';
 import type { Member } from '../member.ts';
 import type { Services } from '../services.ts';
-import { holderOf } from './call-steps.ts';
+import { holderOf } from './memory-holder.ts';
 import { refusedByService } from './leader-steps.ts';
 import { answerStoreCall } from './store-answers.ts';
 
@@ -44,10 +44,9 @@ export async function answerFrameCall(answering: Answering, request: FrameCall):
   if (soon === null) return { replica, answer: lateResponse(encoded, answering.durable, gone) };
   if (soon.byteLength <= answerPieceBytes) return { replica, answer: soon };
   const response = answerWith(soon, {});
-  const unheld = holdAnswer(response, holder, { budget: isolateMemory, later });
-  if (unheld === null) return { replica, answer: response };
-  // A write was done, whatever becomes of its answer.
-  return { replica, answer: refused(writes(decoded) ? { kind: 'timeout' } : unheld) };
+  const holding = { holder, budget: isolateMemory, later };
+  const unheld = writes(decoded) ? holdAnswerOfWrite(response, holding) : holdAnswer(response, holding);
+  return { replica, answer: unheld === null ? response : refused(unheld) };
 }
 
 async function answerInTime(

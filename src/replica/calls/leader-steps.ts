@@ -1,6 +1,7 @@
 // The first steps of all calls, as data: find the leader, catch up, propose a write. If another replica must answer,
 // the result of a step says so.
 
+import { isolateMemory } from '../../base/memory-budget.ts';
 import type { Failure } from '../../api/errors/failures.ts';
 import { unreachable } from '../../base/assert.ts';
 import { logEntryBytesMax } from '../../limits.ts';
@@ -9,6 +10,7 @@ import type { CallAnswer, CallOutcome, PlacedMember, ResponseHeader } from '../.
 import type { Operation, Outcome } from '../../model/store.ts';
 import type { Member } from '../member.ts';
 import type { CallFacts, Doubts } from './call-context.ts';
+import { holderOf } from './memory-holder.ts';
 import { requestDigest } from './request-digest.ts';
 
 /** The members of the group, as the gateway is told of them. */
@@ -109,7 +111,13 @@ export async function proposeWrite(
   const { caller, mayBeAlone } = context;
   const { operation } = write;
   const named = write.writeId === null ? {} : { digest: requestDigest(operation) };
-  const result = await member.write({ writeId, caller, operation, ...named }, { mayBeAlone });
+  const place = isolateMemory.reserve(holderOf(member, caller));
+  const lacking = place.hold(member.driver.store.answerBytesOf(operation));
+  if (lacking !== null)
+    return { kind: 'answer', answer: refusedByService(member, { kind: 'memoryFull', of: lacking }) };
+  const written = member.write({ writeId, caller, operation, ...named }, { mayBeAlone });
+  // Once there is an outcome, the answer itself counts.
+  const result = await written.finally(() => place.release());
   switch (result.kind) {
     case 'applied':
       return { kind: 'outcome', outcome: result.outcome };

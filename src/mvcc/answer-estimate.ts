@@ -1,0 +1,95 @@
+// The bytes that the answer to a write will take, as far as the present store tells. So a place in memory is taken
+// before the write is proposed, and not looked for when the write is done. Nothing in the log depends on the estimate:
+// if the store changes before the write is applied, the answer has another size.
+
+import { unreachable } from '../base/assert.ts';
+import { answerMeasuredRowsMax, keyBytesMax, rangeAnswerBytesMax, valueBytesMax } from '../limits.ts';
+import type { KeyRange, Operation, RangeRequest, TxnOperation, TxnRequest } from '../model/store.ts';
+import { sortOrder, sortTarget } from '../model/store.ts';
+import type { SqlPort, SqlValue } from '../base/sql-port.ts';
+import { spanOf } from './key-range.ts';
+import { pairOverheadBytes } from './range.ts';
+import { numberOf, valueLength } from './rows.ts';
+
+/** No answer takes more than rangeAnswerBytesMax. An answer without pairs takes nothing that counts. */
+export function answerBytesOf(sql: SqlPort, operation: Operation): number {
+  const estimate = new Estimate(sql);
+  if (operation.kind === 'put' || operation.kind === 'deleteRange') return estimate.ofOperation(operation);
+  return operation.kind === 'txn' ? estimate.ofTxn(operation.request) : 0;
+}
+
+class Estimate {
+  readonly #sql: SqlPort;
+  #rowsLeft = answerMeasuredRowsMax;
+
+  constructor(sql: SqlPort) {
+    this.#sql = sql;
+  }
+
+  /** Either branch may run. */
+  ofTxn({ success, failure }: TxnRequest): number {
+    return Math.max(this.#ofAll(success), this.#ofAll(failure));
+  }
+
+  #ofAll(operations: readonly TxnOperation[]): number {
+    let bytes = 0;
+    for (const operation of operations) {
+      bytes += this.ofOperation(operation);
+      if (bytes >= rangeAnswerBytesMax) return rangeAnswerBytesMax;
+    }
+    return bytes;
+  }
+
+  ofOperation(operation: TxnOperation): number {
+    switch (operation.kind) {
+      case 'put':
+        return operation.request.previous ? this.#ofPairs({ ...operation.request, rangeEnd: noEnd }) : 0;
+      case 'deleteRange':
+        return operation.request.previous ? this.#ofPairs(operation.request) : 0;
+      case 'range':
+        return this.#ofRange(operation.request);
+      case 'txn':
+        return this.ofTxn(operation.request);
+      case 'empty':
+        return 0;
+      default:
+        return unreachable(operation);
+    }
+  }
+
+  #ofRange(request: RangeRequest): number {
+    const { countOnly, revision, limit } = request;
+    if (countOnly) return 0;
+    // A read of the past may answer what the newest versions do not tell.
+    if (revision > 0) return spanOf(request).kind === 'single' ? pairBytesMax : rangeAnswerBytesMax;
+    return this.#ofPairs(request, { keysOnly: request.keysOnly, limit: isByKey(request) ? limit : 0 });
+  }
+
+  /** `limit`: that of the range; 0: the range has no limit. */
+  #ofPairs(range: KeyRange, { keysOnly = false, limit = 0 } = {}): number {
+    const span = spanOf(range);
+    const rowsMax = Math.min(this.#rowsLeft + 1, limit === 0 ? Infinity : limit);
+    const [where, bindings]: [string, readonly SqlValue[]] =
+      span.kind === 'single'
+        ? ['key = ?', [span.key]]
+        : span.kind === 'open'
+          ? ['key >= ?', [span.from]]
+          : ['key >= ? AND key < ?', [span.from, span.to]];
+    const pair = `length(key) + ${pairOverheadBytes}${keysOnly ? '' : ` + ${valueLength}`}`;
+    const rows = `SELECT key, value, large FROM head WHERE ${where} ORDER BY key LIMIT ?`;
+    const [found] = this.#sql.all(`SELECT COUNT(*), ifnull(SUM(${pair}), 0) FROM (${rows})`, ...bindings, rowsMax);
+    this.#rowsLeft -= numberOf(found?.[0]);
+    return this.#rowsLeft < 0 ? rangeAnswerBytesMax : Math.min(rangeAnswerBytesMax, numberOf(found?.[1]));
+  }
+}
+
+const noEnd = new Uint8Array(0);
+const pairBytesMax = keyBytesMax + valueBytesMax + pairOverheadBytes;
+
+/** Whether the first pairs by key are those that a limit leaves. */
+function isByKey(request: RangeRequest): boolean {
+  const { minModRevision, maxModRevision, minCreateRevision, maxCreateRevision } = request;
+  const isFiltered = minModRevision > 0 || maxModRevision > 0 || minCreateRevision > 0 || maxCreateRevision > 0;
+  const isPlain = request.sortOrder === sortOrder.none || request.sortOrder === sortOrder.ascend;
+  return !isFiltered && isPlain && request.sortTarget === sortTarget.key;
+}
