@@ -56,10 +56,10 @@ export type WatchEnd =
   | { readonly kind: 'tooLarge'; readonly revision: Revision };
 
 /**
- * `free`: hand over anything. `full`: do not catch up now, but hand over live events. `over`: the client does not keep
- * up.
+ * `free`: hand over anything. `full`: do not catch up now, but hand over live events. `none`: hand over nothing now, so
+ * that a live watcher falls back to history. `over`: the client does not keep up.
  */
-export type Room = 'free' | 'full' | 'over';
+export type Room = 'free' | 'full' | 'none' | 'over';
 
 /** The sink of a watcher's events. While it is called it may delete watchers, and must not create any. */
 export interface WatchSink {
@@ -247,6 +247,8 @@ export class WatchHub {
       if (group === undefined) continue;
       const collector = collected.get(group);
       const batches = collector === undefined ? [] : this.#slices(shared, collector, watcher);
+      // What watchers before it were handed took the room of their common sink.
+      if (batches.length > 0 && watcher.sink.room() === 'none') continue;
       this.#advance(watcher, group, through);
       for (const batch of batches) {
         if (this.#groupOf.has(watcher)) watcher.sink.receive(watcher, batch);
@@ -264,8 +266,19 @@ export class WatchHub {
     }
     for (const batch of batches) {
       const cut = startingAt(batch, watcher.next);
-      if (cut !== null && this.#groupOf.has(watcher)) watcher.sink.receive(watcher, cut);
+      const group = this.#groupOf.get(watcher);
+      if (cut === null || group === undefined) continue;
+      if (watcher.sink.room() === 'none') return this.#leaveLive(watcher, group, cut);
+      watcher.sink.receive(watcher, cut);
     }
+  }
+
+  /** The batch, and what comes after it, is read from history when there is room again. */
+  #leaveLive(watcher: Watcher, group: Group, { revisions: [first] }: WatchBatch): void {
+    assert(first !== undefined, 'a batch holds a revision');
+    watcher.next = first.revision;
+    group.live.delete(watcher);
+    this.#fallBehind(watcher, group);
   }
 
   /** The events between are not in memory (a snapshot was installed), so all watchers read them from history. */
@@ -287,8 +300,11 @@ export class WatchHub {
 
   #advance(watcher: Watcher, group: Group, through: Revision): void {
     watcher.next = asRevision(through + 1);
-    if (through < this.#revision) return;
     this.#behind.delete(watcher);
+    if (through < this.#revision) {
+      this.#behind.add(watcher);
+      return;
+    }
     group.behindCount--;
     group.live.add(watcher);
   }

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, it, test } from 'vitest';
 import { revision } from '../../../src/model/brands.ts';
 import { compareBytes, emptyBytes, utf8 } from '../../../src/base/bytes.ts';
 import {
@@ -380,4 +380,78 @@ test('WATCH-HUB-17: where what a watch wants of a revision does not fit a messag
   expect([first, same, later, other].map((sink) => sink?.end)).toEqual([ended, ended, null, null]);
   expect([first, same, later, other].map((sink) => sink?.revisions)).toEqual([[], [], [4], [3, 4]]);
   expect(hub.watcherCount).toBe(2);
+});
+
+describe('WATCH-HUB-18: a live watch whose sink has no room falls back to history, and goes on from there', () => {
+  it('where it was', () => {
+    const history = new PlainHistory();
+    const hub = new WatchHub(history);
+    const { sink, watcher } = open(hub, { ...shape('k'), start: 0 });
+    const other = open(hub, { ...shape('k'), start: 0 }).sink;
+    commit(hub, history, put('k', 2));
+    sink.has = 'none';
+    commit(hub, history, put('k', 3));
+    commit(hub, history, put('k', 4));
+    expect(other.revisions).toEqual([2, 3, 4]);
+    expect(sink.revisions).toEqual([2]);
+    expect(hub.nextRevision(watcher)).toBe(3);
+    expect(hub.progress([watcher])).toBeNull();
+    expect(hub.catchUp()).toBe(false);
+    sink.has = 'free';
+    catchUp(hub);
+    commit(hub, history, put('k', 5));
+    expect(sink.revisions).toEqual([2, 3, 4, 5]);
+  });
+
+  it('and ends where a compaction overtakes it', () => {
+    const history = new PlainHistory();
+    const hub = new WatchHub(history);
+    const { sink } = open(hub, { ...shape('k'), start: 0 });
+    sink.has = 'none';
+    for (let at = 2; at < 5; at++) commit(hub, history, put('k', at));
+    history.compactedRevision = 4;
+    hub.compacted(4);
+    expect(sink.end).toEqual({ kind: 'compacted', compactedRevision: 4 });
+  });
+
+  it('between two batches of one publication', () => {
+    const history = new PlainHistory();
+    const hub = new WatchHub(history);
+    const sink = new RecordingSink();
+    sink.receive = (watcher, batch) => {
+      RecordingSink.prototype.receive.call(sink, watcher, batch);
+      sink.has = 'none';
+    };
+    open(hub, { ...shape('k'), start: 0 }, sink);
+    const value = 'x'.repeat(watchBatchBytesMax);
+    hub.publish([history.commit([put('k', 2, value)]), history.commit([put('k', 3, value)])], revision(3));
+    expect(sink.revisions).toEqual([2]);
+    sink.has = 'free';
+    catchUp(hub);
+    expect(sink.revisions).toEqual([2, 3]);
+  });
+
+  it('and watches that share a room are served in turn', () => {
+    const history = new PlainHistory();
+    const hub = new WatchHub(history);
+    let room = 0;
+    const sinks = ['a', 'b', 'c'].map((key) => {
+      const sink = new RecordingSink();
+      sink.room = () => (room > 0 ? 'free' : 'none');
+      sink.receive = (watcher, batch) => {
+        room--;
+        RecordingSink.prototype.receive.call(sink, watcher, batch);
+      };
+      open(hub, { ...shape(key), start: 0 }, sink);
+      return sink;
+    });
+    const value = 'x'.repeat(watchHistorySliceBytesMax);
+    for (let at = 2; at < 8; at++) commit(hub, history, put(['a', 'b', 'c'][at % 3] ?? '', at, value));
+    expect(sinks.map(({ revisions }) => revisions)).toEqual([[], [], []]);
+    for (let turn = 0; turn < 3; turn++) {
+      room = 1;
+      catchUp(hub);
+    }
+    expect(sinks.map(({ revisions }) => revisions.length)).toEqual([1, 1, 1]);
+  });
 });

@@ -133,7 +133,7 @@ class Run {
   #turn(): void {
     for (const { sink } of this.open) {
       const dice = this.random.next();
-      sink.has = dice < 0.7 ? 'free' : dice < 0.95 ? 'full' : 'over';
+      sink.has = dice < 0.6 ? 'free' : dice < 0.8 ? 'full' : dice < 0.95 ? 'none' : 'over';
     }
   }
 
