@@ -763,6 +763,16 @@ export const sessionsMax = 256;
 export const sessionHandlesOfReplicaMax = 100_000;
 /** Credentials of one session: each client of a front has one, and most of them the same. */
 export const sessionHandlesMax = 10_000;
+/** Watches of one session: a front has one for each range that its clients watch, and each client's rights. */
+export const sessionWatchesMax = 10_000;
+/** What a watch of a session takes in memory beside its range: at the hub, and among what is open. */
+export const sessionWatchOverheadBytes = 1_024;
+/**
+ * The bytes of the events of one frame. A watch ends where one revision has more, such as a delete of very many pairs
+ * with previous values. Revisions share a frame up to `watchBatchBytesMax`. A frame goes whole, and so beyond the
+ * credit once, by less than half of what ends a session.
+ */
+export const sessionEventsBytesMax = 8 * 1_048_576;
 /** What a client may be sent before it says that it has read it: the share of a key is far above. */
 export const sessionCreditBytesMax = 16 * 1_048_576;
 /** What this client grants: some milliseconds of a fast line, and several times what small answers have in flight. */
@@ -777,6 +787,11 @@ export const sessionReconnectMsMax = 5_000;
  * up.
  */
 export const sessionSilentMs = 3_000;
+/**
+ * A client that only watches asks as seldom: the question wakes the object, which then sleeps no more for some ten
+ * seconds. A connection that breaks is mostly noticed by itself.
+ */
+export const sessionWatchPingMs = 300_000;
 /** How often a client looks for calls that are late. */
 export const sessionSweepMs = 100;
 

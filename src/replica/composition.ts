@@ -1,9 +1,10 @@
 // Puts a replica together when its object starts: each part is made of parts that stand above it. The living replica is
 // made last. It listens to the driver, and tells the parts what they must hear.
 
+import type { Failure } from '../api/errors/errors.ts';
 import { etcdPath } from '../api/routes.ts';
 import { isolateMemory, type Reservation } from '../base/memory-budget.ts';
-import type { Caller } from '../model/store.ts';
+import type { Caller, KeyRange } from '../model/store.ts';
 import { accessOfRange } from '../mvcc/auth/access.ts';
 import type { ToldConfiguration } from '../tenants/directory.ts';
 import { Identities } from '../tenants/identities.ts';
@@ -31,7 +32,9 @@ import { Member, type MemberOptions } from './member.ts';
 import type { ObjectSql } from './object-sql.ts';
 import { OpenCalls } from './open-calls.ts';
 import type { Services } from './services.ts';
+import { CaughtUpTasks } from './session/caught-up-tasks.ts';
 import { SessionSockets } from './session/session-sockets.ts';
+import { ReplicaWatches } from './session/session-watches.ts';
 import { SharedAlarm } from './shared-alarm.ts';
 import { ObjectSockets } from './watch/watch-object-sockets.ts';
 import { WatchService } from './watch/watch-service.ts';
@@ -73,12 +76,14 @@ export function bringToLife(host: ReplicaHost): LivingReplica {
   const frames = frameSockets(host, member, shared, serveFramed);
   const keepAlives = keepAliveStreams(shared, serveFramed);
   const quota = quotaOf(member);
+  const sessions = sessionSockets(host, member, services, { ...shared, watches });
+  watches.caughtUp = () => sessions.caughtUp();
   const living = new LivingReplica({
     member,
     services,
     watches,
     frames,
-    sessions: sessionSockets(host, member, services, shared),
+    sessions,
     keepAlives,
     quota,
     entry,
@@ -176,11 +181,17 @@ function watchService(host: ReplicaHost, member: Member, { open, memory, durable
     memory,
     durable,
     header: (revision) => ({ ...headerOf(member), revision }),
-    authorize: (caller, range) => store.authorize(caller, accessOfRange(range), member.nowMs()),
+    authorize: mayWatch(member),
     mayGoOn: (caller, range) => store.authorizeKey(caller, accessOfRange(range), member.nowMs()),
     nowMs: () => member.nowMs(),
     later: laterOn(host),
   });
+}
+
+/** Why a caller may not watch a range now. Null: it may. */
+function mayWatch(member: Member): (caller: Caller, range: KeyRange) => Failure | null {
+  const { store } = member.driver;
+  return (caller, range) => store.authorize(caller, accessOfRange(range), member.nowMs());
 }
 
 function frameSockets(
@@ -196,10 +207,11 @@ function sessionSockets(
   { state, serviceSecret, broken }: ReplicaHost,
   member: Member,
   services: Services,
-  { open, memory }: Shared,
+  { open, memory, watches }: Shared & { readonly watches: WatchService },
 ): SessionSockets {
   const signatures = new Signatures(serviceSecret);
   const identities = new Identities(new KeyRing(signatures), new TokenRing(signatures));
+  const tasks = new CaughtUpTasks(() => member.caughtUp(), broken);
   return new SessionSockets({
     host: state,
     replica: member.identity.number,
@@ -212,6 +224,14 @@ function sessionSockets(
     },
     answer: (call, facts) => answerStoreCall(member, call, { ...facts, services, askedAs: null }),
 
+    watches: new ReplicaWatches({
+      hub: watches.hub,
+      open,
+      authorize: mayWatch(member),
+      caughtUp: tasks.run,
+      goOn: () => watches.pump(),
+    }),
+    ended: () => tasks.end(),
     submit: () => member.submit(),
     nowMs: () => member.nowMs(),
     header: () => headerOf(member),

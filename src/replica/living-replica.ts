@@ -114,6 +114,7 @@ export class LivingReplica implements MemberListener {
   resting(): void {
     const { entry, alarm, broken } = this.#parts;
     this.watches.flush();
+    this.sessions.resting();
     this.frames.resting();
     this.services.leases.resting();
     this.#wakeAtExpiry();

@@ -18,6 +18,7 @@ import {
   sessionsMax,
   watchAuthorizeMs,
   watchBodiesMax,
+  watchersMax,
   watchSocketsMax,
 } from '../limits.ts';
 import type { Caller } from '../model/store.ts';
@@ -50,6 +51,7 @@ export const openMax: Readonly<Record<OpenKind, number>> = {
   callSocket: frameSocketsMax,
   session: sessionsMax,
   sessionHandle: sessionHandlesOfReplicaMax,
+  sessionWatch: watchersMax,
   observer: observersMax,
   keepAliveStream: keepAliveStreamsMax,
   wait: lockWaitersMax,
@@ -63,7 +65,13 @@ export function openOfKeyMax(kind: OpenKind): number {
 }
 
 /** A socket hibernates, and must not be kept from it by a timer. */
-const hibernates: ReadonlySet<OpenKind> = new Set<OpenKind>(['watchSocket', 'callSocket', 'session', 'sessionHandle']);
+const hibernates: ReadonlySet<OpenKind> = new Set<OpenKind>([
+  'watchSocket',
+  'callSocket',
+  'session',
+  'sessionHandle',
+  'sessionWatch',
+]);
 
 /** The longest time of a timer: 24 days. */
 const timerMsMax = 2_147_483_647;

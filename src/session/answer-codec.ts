@@ -107,14 +107,17 @@ function pairsBytes({ kvs }: RangeAnswer): number {
   return bytes;
 }
 
-function writeHeader(writer: BinaryWriter, { clusterId, memberId, raftTerm, revision: at }: ResponseHeader): void {
+export function writeHeader(
+  writer: BinaryWriter,
+  { clusterId, memberId, raftTerm, revision: at }: ResponseHeader,
+): void {
   writer.signed64(BigInt.asIntN(64, BigInt(clusterId)));
   writer.signed64(BigInt.asIntN(64, BigInt(memberId)));
   writer.varint(raftTerm);
   writer.varint(at);
 }
 
-function readHeader(reader: BinaryReader): ResponseHeader {
+export function readHeader(reader: BinaryReader): ResponseHeader {
   return {
     clusterId: String(BigInt.asUintN(64, reader.signed64())),
     memberId: String(BigInt.asUintN(64, reader.signed64())),

@@ -2,7 +2,9 @@
 // WebSocket that is opened anew when it breaks. It finds no leader and asks no other replica. What a replica says of
 // the leader is handed on.
 
-import type { CallAnswer, Credentials, FailureData } from '../model/calls.ts';
+import type { CallAnswer, Credentials, FailureData, ResponseHeader } from '../model/calls.ts';
+import type { RevisionEvents } from '../model/store.ts';
+import type { SessionWatch } from './watch-codec.ts';
 
 /** Credentials that were declared on a session. A handle outlives the connection. */
 export type Handle = number;
@@ -37,6 +39,35 @@ export type SessionAnswer =
   /** No answer came within the deadline, so the same is true of the write. */
   | { readonly kind: 'late' };
 
+/** The term of the replica that told this, and the store's revision as its header has it. */
+export type ToldAt = { readonly raftTerm: number; readonly revision: number };
+
+/** Who hears of a watch. */
+export type WatchSink = {
+  /** This comes once, before anything else but `interrupted` and `ended`. Every event from `from` on follows. */
+  readonly created: (told: { readonly header: ResponseHeader; readonly from: number }) => void;
+  /** Watches that are told the same get the very same events. */
+  readonly events: (revisions: readonly RevisionEvents[], at: ToldAt) => void;
+  /** All events up to this revision were told. */
+  readonly progress: (at: ToldAt) => void;
+  /**
+   * The connection broke. The watch goes on by itself when there is another one, without a gap. Whoever does not want
+   * to wait cancels it, and watches elsewhere from `next`.
+   */
+  readonly interrupted: () => void;
+  /** The watch was refused or has ended. `next`: the first revision that was not told; null: it was never created. */
+  readonly ended: (failure: FailureData, next: number | null) => void;
+};
+
+export type OpenWatch = {
+  /** The first revision of which the sink was not told. Null: the watch was not created yet. */
+  readonly next: () => number | null;
+  /** The sink gets `progress` once the watch was told all that was acknowledged before this. */
+  readonly askProgress: () => void;
+  /** The sink hears nothing any more. */
+  readonly cancel: () => void;
+};
+
 export type ReplicaSession = {
   /** Whether the connection is there, so that a call leaves at once. */
   readonly isOpen: boolean;
@@ -44,14 +75,16 @@ export type ReplicaSession = {
   readonly open: () => void;
   /** Declares who calls. The same credentials get the same handle until the handle is released. */
   readonly declare: (credentials: Credentials) => Handle;
-  /** It is called once for each `declare`. */
+  /** It is called once for each `declare`, after the watches of the handle were cancelled. */
   readonly release: (handle: Handle) => void;
   /**
    * The function that this returns cancels the call: then `settle` is not called any more. Calls that are made in one
    * turn share a message. `call`: the bytes of `call-codec.ts`.
    */
   readonly call: (call: Uint8Array, options: CallOptions, settle: (answer: SessionAnswer) => void) => () => void;
-  /** Closes the session for good. Calls under way are lost. */
+  /** Any replica serves it. It lives until it is cancelled or ends, whatever becomes of connections. */
+  readonly watch: (watch: SessionWatch, handle: Handle, sink: WatchSink) => OpenWatch;
+  /** Closes the session for good. Calls under way are lost, and watches go on no more. */
   readonly close: () => void;
 };
 

@@ -4,8 +4,10 @@
 import { unreachable } from '../base/assert.ts';
 import { BinaryReader, BinaryWriter, MalformedBytesError } from '../base/binary.ts';
 import { sessionFramesMax } from '../limits.ts';
-import type { Credentials, FailureData } from '../model/calls.ts';
+import type { Credentials, FailureData, ResponseHeader } from '../model/calls.ts';
+import { readHeader, writeHeader } from './answer-codec.ts';
 import { readFailure, writeFailure } from './failure-codec.ts';
+import { readWatch, type SessionWatch, writeWatch } from './watch-codec.ts';
 
 /** What the client says. */
 export type ClientFrame =
@@ -30,7 +32,12 @@ export type ClientFrame =
     }
   | { readonly kind: 'cancel'; readonly id: number }
   | { readonly kind: 'credit'; readonly bytes: number }
-  | { readonly kind: 'ping'; readonly number: number };
+  | { readonly kind: 'ping'; readonly number: number }
+  /** Ids of watches are a space of their own. None is used again on a connection. */
+  | { readonly kind: 'watch'; readonly id: number; readonly handle: number; readonly watch: SessionWatch }
+  | { readonly kind: 'unwatch'; readonly id: number }
+  /** Asks for one progress frame, which comes once the watch has all its events. */
+  | { readonly kind: 'askProgress'; readonly id: number };
 
 /** What the replica says. */
 export type ServerFrame =
@@ -44,10 +51,54 @@ export type ServerFrame =
   | { readonly kind: 'ended'; readonly handle: number; readonly failure: FailureData }
   /** The replica leaves the group or stops, so calls must go elsewhere. The connection ends next. */
   | { readonly kind: 'goAway'; readonly failure: FailureData }
-  | { readonly kind: 'pong'; readonly number: number };
+  | { readonly kind: 'pong'; readonly number: number }
+  /** The watch gets every event from the revision `from` on. */
+  | { readonly kind: 'created'; readonly id: number; readonly header: ResponseHeader; readonly from: number }
+  /**
+   * `events`: the bytes of `watch-codec.ts`, for each of these watches. `revision` is that of the last event, or the
+   * store's for a watch that catches up.
+   */
+  | {
+      readonly kind: 'events';
+      readonly ids: readonly number[];
+      readonly raftTerm: number;
+      readonly revision: number;
+      readonly events: Uint8Array;
+    }
+  /** These watches have all their events up to this revision. */
+  | {
+      readonly kind: 'progress';
+      readonly ids: readonly number[];
+      readonly raftTerm: number;
+      readonly revision: number;
+    }
+  /** The watch is refused, or has ended. `next`: the first revision of which it was told nothing; 0: not known. */
+  | { readonly kind: 'canceled'; readonly id: number; readonly next: number; readonly failure: FailureData };
 
-const clientCode = { hello: 1, declare: 2, release: 3, call: 4, cancel: 5, credit: 6, ping: 7 } as const;
-const serverCode = { welcome: 1, answer: 2, piece: 3, ended: 4, goAway: 5, pong: 6 } as const;
+const clientCode = {
+  hello: 1,
+  declare: 2,
+  release: 3,
+  call: 4,
+  cancel: 5,
+  credit: 6,
+  ping: 7,
+  watch: 8,
+  unwatch: 9,
+  askProgress: 10,
+} as const satisfies Readonly<Record<ClientFrame['kind'], number>>;
+const serverCode = {
+  welcome: 1,
+  answer: 2,
+  piece: 3,
+  ended: 4,
+  goAway: 5,
+  pong: 6,
+  created: 7,
+  events: 8,
+  progress: 9,
+  canceled: 10,
+} as const satisfies Readonly<Record<ServerFrame['kind'], number>>;
 const credentialsCode = { none: 0, alone: 1, named: 2, namedWithToken: 3 } as const;
 
 export const processIdBytes = 16;
@@ -123,6 +174,15 @@ export function encodeClientFrame(frame: ClientFrame): Uint8Array {
     case 'ping':
       writer.varint(frame.number);
       break;
+    case 'watch':
+      writer.varint(frame.id);
+      writer.varint(frame.handle);
+      writeWatch(writer, frame.watch);
+      break;
+    case 'unwatch':
+    case 'askProgress':
+      writer.varint(frame.id);
+      break;
     default:
       unreachable(frame);
   }
@@ -155,6 +215,12 @@ function readClientFrame(reader: BinaryReader, code: number): ClientFrame | null
       return { kind: 'credit', bytes: reader.varint() };
     case clientCode.ping:
       return { kind: 'ping', number: reader.varint() };
+    case clientCode.watch:
+      return { kind: 'watch', id: reader.varint(), handle: reader.varint(), watch: readWatch(reader) };
+    case clientCode.unwatch:
+      return { kind: 'unwatch', id: reader.varint() };
+    case clientCode.askProgress:
+      return { kind: 'askProgress', id: reader.varint() };
     default:
       return null;
   }
@@ -185,6 +251,23 @@ export function encodeServerFrame(frame: ServerFrame): Uint8Array {
     case 'pong':
       writer.varint(frame.number);
       break;
+    case 'created':
+      writer.varint(frame.id);
+      writeHeader(writer, frame.header);
+      writer.varint(frame.from);
+      break;
+    case 'events':
+      writeTold(writer, frame);
+      writer.raw(frame.events);
+      break;
+    case 'progress':
+      writeTold(writer, frame);
+      break;
+    case 'canceled':
+      writer.varint(frame.id);
+      writer.varint(frame.next);
+      writeFailure(writer, frame.failure);
+      break;
     default:
       unreachable(frame);
   }
@@ -193,6 +276,7 @@ export function encodeServerFrame(frame: ServerFrame): Uint8Array {
 
 function expectedBytes(frame: ServerFrame): number {
   if (frame.kind === 'answer') return 16 + frame.answer.byteLength;
+  if (frame.kind === 'events') return 32 + 4 * frame.ids.length + frame.events.byteLength;
   return frame.kind === 'piece' ? 16 + frame.bytes.byteLength : 64;
 }
 
@@ -211,9 +295,32 @@ function readServerFrame(reader: BinaryReader, code: number): ServerFrame | null
       return { kind: 'goAway', failure: readFailure(reader) };
     case serverCode.pong:
       return { kind: 'pong', number: reader.varint() };
+    case serverCode.created:
+      return { kind: 'created', id: reader.varint(), header: readHeader(reader), from: reader.varint() };
+    case serverCode.events:
+      return { kind: 'events', ...readTold(reader), events: reader.raw(reader.remaining) };
+    case serverCode.progress:
+      return { kind: 'progress', ...readTold(reader) };
+    case serverCode.canceled:
+      return { kind: 'canceled', id: reader.varint(), next: reader.varint(), failure: readFailure(reader) };
     default:
       return null;
   }
+}
+
+/** Which watches are told, and as of when. */
+type Told = { readonly ids: readonly number[]; readonly raftTerm: number; readonly revision: number };
+
+function writeTold(writer: BinaryWriter, { ids, raftTerm, revision }: Told): void {
+  writer.varint(ids.length);
+  for (const id of ids) writer.varint(id);
+  writer.varint(raftTerm);
+  writer.varint(revision);
+}
+
+function readTold(reader: BinaryReader): Told {
+  const ids = Array.from({ length: reader.count() }, () => reader.varint());
+  return { ids, raftTerm: reader.varint(), revision: reader.varint() };
 }
 
 function writeCredentials(writer: BinaryWriter, credentials: Credentials): void {

@@ -1,27 +1,34 @@
-// The client's end of a session with one replica: one connection, which is opened when there is a call, and anew after
-// it broke; calls by their ids; credentials as handles. It is pure: `SessionClientPort` has what it needs of the world.
+// The client's end of a session with one replica: one connection, which is opened when there is a call or a watch, and
+// anew after it broke; calls by their ids; credentials as handles. It is pure: `SessionClientPort` has what it needs of
+// the world.
 
-import { assert } from '../base/assert.ts';
+import { assert, unreachable } from '../base/assert.ts';
 import { joinBytes } from '../base/bytes.ts';
 import {
   sessionCreditBytes,
+  sessionFramesMax,
   sessionMessageBytes,
   sessionReconnectMs,
   sessionReconnectMsMax,
   sessionSilentMs,
   sessionSweepMs,
+  sessionWatchPingMs,
 } from '../limits.ts';
 import type { Credentials } from '../model/calls.ts';
 import { decodeAnswer } from './answer-codec.ts';
 import type {
   CallOptions,
   Handle,
+  OpenWatch,
   ReplicaSession,
   SessionAnswer,
   SessionClientPort,
   SessionConnection,
+  WatchSink,
 } from './client-port.ts';
 import { decodeServerMessage, encodeClientFrame, encodeMessage, type ServerFrame } from './frames.ts';
+import { DeclaredWatches } from './watch-client.ts';
+import type { SessionWatch } from './watch-codec.ts';
 
 type Pending = {
   readonly frame: Uint8Array;
@@ -49,6 +56,9 @@ export class SessionClient implements ReplicaSession {
   readonly #pending = new Map<number, Pending>();
   readonly #declared = new Map<Handle, Declared>();
   readonly #handles = new Map<string, Handle>();
+  readonly #watches = new DeclaredWatches((frame) => {
+    if (this.#isOpen) this.#say(frame);
+  });
   #lastHandle = 0;
   #outbox: Uint8Array[] = [];
   #flushing = false;
@@ -56,8 +66,10 @@ export class SessionClient implements ReplicaSession {
   #read = 0;
   #heardMs = 0;
   #pings = 0;
-  /** A task that looks for late calls is set. */
-  #sweeping = false;
+  /** The task that looks for what does not come. Null: it is not set. */
+  #sweep: { readonly delayMs: number; readonly cancel: () => void } | null = null;
+  /** A task that connects anew for the sake of watches is set. */
+  #isReconnecting = false;
   #isClosed = false;
 
   constructor(port: SessionClientPort) {
@@ -126,9 +138,19 @@ export class SessionClient implements ReplicaSession {
     return () => this.#cancel(id);
   };
 
+  readonly watch = (watch: SessionWatch, handle: Handle, sink: WatchSink): OpenWatch => {
+    const open = this.#watches.open(watch, handle, sink);
+    this.#connectForWatches();
+    this.#sweepLater();
+    return open;
+  };
+
   readonly close = (): void => {
     this.#isClosed = true;
-    this.#disconnect();
+    this.#sweep?.cancel();
+    this.#sweep = null;
+    this.#connection?.close();
+    this.#lose();
   };
 
   #cancel(id: number): void {
@@ -143,6 +165,7 @@ export class SessionClient implements ReplicaSession {
     if (this.#connection !== null) return true;
     if (this.#isClosed || nowMs < this.#notBeforeMs) return false;
     const attempt = ++this.#attempt;
+    this.#heardMs = nowMs;
     const isThis = (): boolean => attempt === this.#attempt;
     this.#connection = this.#port.connect({
       opened: () => {
@@ -158,6 +181,18 @@ export class SessionClient implements ReplicaSession {
     return true;
   }
 
+  /** A watch goes on after a break, so it waits where a call would be lost. */
+  #connectForWatches(): void {
+    if (this.#watches.count === 0 || this.#isReconnecting || this.#isClosed) return;
+    const nowMs = this.#port.nowMs();
+    if (this.#connects(nowMs)) return;
+    this.#isReconnecting = true;
+    this.#port.later(Math.max(0, this.#notBeforeMs - nowMs), () => {
+      this.#isReconnecting = false;
+      this.#connectForWatches();
+    });
+  }
+
   #opened(): void {
     this.#isOpen = true;
     this.#heardMs = this.#port.nowMs();
@@ -165,8 +200,8 @@ export class SessionClient implements ReplicaSession {
   }
 
   /**
-   * Says hello, and declares all that this end holds: who calls, and the calls that were not answered. `as`: they are
-   * sent for the first time, or again.
+   * Says hello, and declares all that this end holds: who calls, the calls that were not answered, and the watches.
+   * `as`: the calls are sent for the first time, or again.
    */
   #introduce(as: 'frame' | 'again'): void {
     const { processId } = this.#port;
@@ -179,6 +214,7 @@ export class SessionClient implements ReplicaSession {
       pending.pieces.length = 0;
       this.#outbox.push(pending[as]);
     }
+    for (const frame of this.#watches.declarations()) this.#outbox.push(frame);
     this.#flushSoon();
   }
 
@@ -195,7 +231,7 @@ export class SessionClient implements ReplicaSession {
 
   #disconnect(): void {
     this.#connection?.close();
-    this.#lose();
+    this.#closed();
   }
 
   #lose(): void {
@@ -206,6 +242,8 @@ export class SessionClient implements ReplicaSession {
     const lost = [...this.#pending.values()];
     this.#pending.clear();
     for (const { settle } of lost) settle({ kind: 'lost' });
+    this.#watches.interrupted();
+    this.#connectForWatches();
   }
 
   #say(frame: Uint8Array): void {
@@ -230,7 +268,7 @@ export class SessionClient implements ReplicaSession {
     const all = this.#outbox;
     this.#outbox = [];
     for (const frame of all) {
-      if (bytes > 0 && bytes + frame.byteLength > sessionMessageBytes) {
+      if (frames.length >= sessionFramesMax || (bytes > 0 && bytes + frame.byteLength > sessionMessageBytes)) {
         this.#connection?.send(encodeMessage(frames));
         frames = [];
         bytes = 0;
@@ -249,21 +287,41 @@ export class SessionClient implements ReplicaSession {
     if (frames === null) return this.#disconnect();
     this.#failures = 0;
     this.#read += message.byteLength;
-    for (const frame of frames) this.#take(frame);
+    const attempt = this.#attempt;
+    for (const frame of frames) {
+      this.#take(frame);
+      // What follows a frame that cannot be read would leave a gap.
+      if (attempt !== this.#attempt) return;
+    }
     if (this.#read < sessionCreditBytes / 4 || !this.#isOpen) return;
     this.#say(encodeClientFrame({ kind: 'credit', bytes: this.#read }));
     this.#read = 0;
   }
 
   #take(frame: ServerFrame): void {
-    if (frame.kind === 'answer') return this.#answered(frame.id, frame.answer);
-    if (frame.kind === 'piece') {
-      this.#pending.get(frame.id)?.pieces.push(frame.bytes);
-      return;
+    switch (frame.kind) {
+      case 'welcome':
+        return this.#introduce('again');
+      case 'answer':
+        return this.#answered(frame.id, frame.answer);
+      case 'piece':
+        this.#pending.get(frame.id)?.pieces.push(frame.bytes);
+        return;
+      case 'ended':
+        return this.#port.ended(frame.handle, frame.failure);
+      case 'goAway':
+        return this.#disconnect();
+      case 'pong':
+        return;
+      case 'created':
+      case 'events':
+      case 'progress':
+      case 'canceled':
+        if (!this.#watches.take(frame)) this.#disconnect();
+        return;
+      default:
+        unreachable(frame);
     }
-    if (frame.kind === 'welcome') return this.#introduce('again');
-    if (frame.kind === 'ended') return this.#port.ended(frame.handle, frame.failure);
-    if (frame.kind === 'goAway') return this.#disconnect();
   }
 
   #answered(id: number, bytes: Uint8Array): void {
@@ -279,12 +337,15 @@ export class SessionClient implements ReplicaSession {
   // What does not come
 
   #sweepLater(): void {
-    if (this.#sweeping) return;
-    this.#sweeping = true;
-    this.#port.later(sessionSweepMs, () => {
-      this.#sweeping = false;
+    const delayMs = this.#pending.size > 0 ? sessionSweepMs : sessionSilentMs;
+    if (this.#pending.size + this.#watches.count === 0) return;
+    if (this.#sweep !== null && this.#sweep.delayMs <= delayMs) return;
+    this.#sweep?.cancel();
+    const cancel = this.#port.later(delayMs, () => {
+      this.#sweep = null;
       this.#lookForLate();
     });
+    this.#sweep = { delayMs, cancel };
   }
 
   #lookForLate(): void {
@@ -294,14 +355,20 @@ export class SessionClient implements ReplicaSession {
       this.#cancel(id);
       settle({ kind: 'late' });
     }
-    if (this.#pending.size === 0) return;
+    this.#lookForSilence(nowMs);
     this.#sweepLater();
+  }
+
+  /** Who waits for an answer asks soon whether the replica is there. Who only watches lets it sleep. */
+  #lookForSilence(nowMs: number): void {
+    if (this.#pending.size + this.#watches.count === 0 || this.#connection === null) return;
     const silentMs = nowMs - this.#heardMs;
-    if (silentMs >= 2 * sessionSilentMs) {
+    const isWaiting = this.#pending.size > 0 || !this.#isOpen || this.#watches.isWaiting;
+    const askAfterMs = isWaiting ? sessionSilentMs : sessionWatchPingMs;
+    if (silentMs >= askAfterMs + sessionSilentMs) {
       // The platform may keep a connection open whose object is gone.
-      this.#connection?.close();
-      this.#closed();
-    } else if (silentMs >= sessionSilentMs && this.#isOpen) {
+      this.#disconnect();
+    } else if (silentMs >= askAfterMs && this.#isOpen) {
       this.#say(encodeClientFrame({ kind: 'ping', number: ++this.#pings }));
     }
   }

@@ -25,6 +25,7 @@ import {
   processIdBytes,
   type ServerFrame,
 } from './frames.ts';
+import { type SessionWatchPort, SessionWatches } from './watch-server.ts';
 
 export type SessionIdentity =
   | { readonly kind: 'caller'; readonly caller: Caller }
@@ -60,6 +61,7 @@ export type SessionServerPort = {
   /** `declared` is called when a caller comes with a handle, and `released` when the handle goes. */
   readonly declared: (handle: number, caller: Caller) => void;
   readonly released: (handle: number) => void;
+  readonly watches: SessionWatchPort;
 };
 
 /** An answer up to this goes without credit: that a write was done, or why it was not. */
@@ -80,6 +82,7 @@ export class SessionServer {
   readonly #calls = new Map<number, UnderWay>();
   /** Calls that have not begun, in their order. */
   readonly #waiting = new Set<number>();
+  readonly #watches: SessionWatches;
   #frames: Uint8Array[] = [];
   #large: LargeAnswer[] = [];
   /** The bytes that may be sent. Small answers of calls that have begun may take it below 0. */
@@ -97,6 +100,15 @@ export class SessionServer {
 
   constructor(port: SessionServerPort) {
     this.#port = port;
+    this.#watches = new SessionWatches(port.watches, {
+      send: (frame) => this.#send(frame),
+      flushSoon: () => this.#flushSoon(),
+      credit: () => this.#credit - this.#frameBytes,
+      refusalOf: (handle) => this.#refusalOf(handle),
+      callerOf: (handle) => this.#callerOf(handle),
+      hold: () => port.hold(this.#held),
+      header: port.header,
+    });
   }
 
   get callsUnderWay(): number {
@@ -124,6 +136,17 @@ export class SessionServer {
       this.#waiting.delete(id);
       this.#fail(id, { kind: 'timeout' });
     }
+    this.#watches.tick(nowMs);
+  }
+
+  /** Watches may have caught up. */
+  caughtUp(): void {
+    this.#watches.answerProgress();
+  }
+
+  /** After this the replica may forget the session. */
+  resting(): void {
+    this.#watches.resting();
   }
 
   /**
@@ -140,6 +163,7 @@ export class SessionServer {
   closed(): void {
     this.#ended = true;
     for (const { cancel } of this.#calls.values()) cancel?.();
+    this.#watches.closed();
     for (const handle of this.#handles.keys()) this.#release(handle);
     this.#calls.clear();
     this.#waiting.clear();
@@ -154,6 +178,7 @@ export class SessionServer {
     if (!this.#handles.has(handle)) return;
     this.#handles.set(handle, { kind: 'failed', failure });
     this.#send({ kind: 'ended', handle, failure });
+    this.#watches.endOf(handle, failure);
   }
 
   goAway(failure: FailureData): void {
@@ -180,6 +205,12 @@ export class SessionServer {
         return this.#grant(frame.bytes);
       case 'ping':
         return this.#send({ kind: 'pong', number: frame.number });
+      case 'watch':
+        return this.#watches.watch(frame);
+      case 'unwatch':
+        return this.#watches.unwatch(frame.id);
+      case 'askProgress':
+        return this.#watches.askProgress(frame.id);
       default:
         return unreachable(frame);
     }
@@ -206,7 +237,20 @@ export class SessionServer {
   }
 
   #release(handle: number): void {
-    if (this.#handles.delete(handle)) this.#port.released(handle);
+    if (!this.#handles.delete(handle)) return;
+    this.#watches.endOf(handle, null);
+    this.#port.released(handle);
+  }
+
+  #refusalOf(handle: number): FailureData | null {
+    const identity = this.#handles.get(handle);
+    if (identity === undefined) return { kind: 'accessKeyMissing' };
+    return identity.kind === 'failed' ? identity.failure : null;
+  }
+
+  #callerOf(handle: number): Caller | null {
+    const identity = this.#handles.get(handle);
+    return identity?.kind === 'caller' ? identity.caller : null;
   }
 
   // Calls
@@ -234,9 +278,8 @@ export class SessionServer {
 
   #begin(call: UnderWay): void {
     const { id, handle, failedLeader, suspectedLeader, mayBeAlone } = call.frame;
-    const identity = this.#handles.get(handle);
-    if (identity === undefined) return this.#fail(id, { kind: 'accessKeyMissing' });
-    if (identity.kind === 'failed') return this.#fail(id, identity.failure);
+    const caller = this.#callerOf(handle);
+    if (caller === null) return this.#fail(id, this.#refusalOf(handle) ?? { kind: 'accessKeyMissing' });
     const decoded = decodeCall(call.frame.call);
     switch (decoded.kind) {
       case 'malformed':
@@ -251,7 +294,7 @@ export class SessionServer {
         return unreachable(decoded);
     }
     const facts: SessionCallFacts = {
-      caller: identity.caller,
+      caller,
       writeId: `s.${this.#processId ?? ''}.${id.toString(36)}`,
       // Anybody with a key can say that a leader failed. A replica that believed it would stand for election at once,
       // and might take the place of a leader that answers.
@@ -327,6 +370,7 @@ export class SessionServer {
   }
 
   #flush(): void {
+    this.#watches.seal();
     for (;;) {
       const frames = this.#takeFrames();
       if (frames.length === 0) break;
@@ -338,7 +382,8 @@ export class SessionServer {
     const lacking = this.#port.hold(this.#held);
     // What was sent cannot be taken back, and many sessions may each have a little too much.
     if (lacking !== null) return this.#end(lacking);
-    // Frames that need no credit are short, but a client may go on asking for them and read none.
+    // Frames that need no credit are short, but a client may go on asking for them and read none. Events may take more
+    // than the credit once, by `sessionEventsBytesMax`.
     if (this.#credit < -sessionCreditBytesMax) this.#end({ kind: 'memoryFull', of: 'key' });
   }
 
@@ -377,15 +422,16 @@ export class SessionServer {
     this.#credit += given;
     this.#flush();
     for (const id of this.#waiting) {
-      if (!this.#mayBegin) return;
+      if (!this.#mayBegin) break;
       this.#waiting.delete(id);
       const call = this.#calls.get(id);
       if (call !== undefined) this.#begin(call);
     }
+    this.#watches.roomy();
   }
 
   get #held(): number {
-    return this.#unread + this.#largeBytes + this.#callBytes;
+    return this.#unread + this.#largeBytes + this.#callBytes + this.#watches.heldBytes;
   }
 
   #refuse(detail: string): void {

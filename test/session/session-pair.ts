@@ -3,11 +3,16 @@
 import { assert } from '../../src/base/assert.ts';
 import { utf8 } from '../../src/base/bytes.ts';
 import type { CallAnswer, Credentials, FailureData, StoreCall } from '../../src/model/calls.ts';
-import type { Caller } from '../../src/model/store.ts';
+import type { Caller, StoreEvent } from '../../src/model/store.ts';
+import type { OpenCall } from '../../src/replica/open-calls.ts';
+import type { Failure } from '../../src/api/errors/failures.ts';
 import { encodeCall } from '../../src/session/call-codec.ts';
 import type { CallOptions, ConnectionEvents, SessionAnswer } from '../../src/session/client-port.ts';
 import { SessionClient } from '../../src/session/session-client.ts';
 import { type SessionCallFacts, SessionServer } from '../../src/session/session-server.ts';
+import { WatchHub } from '../../src/mvcc/watch/watch-hub.ts';
+import { ReplicaWatches } from '../../src/replica/session/session-watches.ts';
+import { PlainHistory } from '../mvcc/watch/plain-history.ts';
 
 export const header = { clusterId: '11', memberId: '12', raftTerm: 3, revision: 9 };
 export const latencyMs = 5;
@@ -44,10 +49,20 @@ export class SessionPair {
   /** The network takes nothing, and says nothing. */
   silent = false;
   refuses = false;
+  /** What arrives is not given to the client, which another one stands in for. */
+  mute = false;
   random = 0.5;
   readonly declared: number[] = [];
   /** What the client was told of handles that ended. */
   readonly ended: (readonly [number, string])[] = [];
+  /** What the store holds, and who watches it. An object that slept has another hub. */
+  readonly history = new PlainHistory();
+  hub = new WatchHub(this.history);
+  /** How long it takes until the replica knows all that was acknowledged. Infinity: there is no leader. */
+  catchUpMs = 2;
+  watchFailure: Failure | null = null;
+  /** The watches that are open, as the replica counts them. */
+  readonly openWatches = new Set<OpenCall>();
   #events: ConnectionEvents | null = null;
   #tasks: Task[] = [];
   #soon: (() => void)[] = [];
@@ -107,7 +122,32 @@ export class SessionPair {
   /** The object forgets what it held, and its socket stays. */
   sleep(): void {
     assert(this.server !== null, 'there is a session');
+    this.hub = new WatchHub(this.history);
     this.server = this.#newServer();
+    this.server.welcome();
+  }
+
+  /** What a replica says that this project did not write. */
+  tell(message: Uint8Array): void {
+    this.#events?.message(message);
+  }
+
+  /** One revision with these events, which all replicas have. */
+  commit(...events: readonly StoreEvent[]): void {
+    this.hub.publish([this.history.commit(events)], this.history.revision);
+    this.#pump();
+  }
+
+  compact(revision: number): void {
+    this.history.compactedRevision = revision;
+    this.hub.compacted(revision);
+  }
+
+  #pump(): void {
+    this.#at(this.nowMs, () => {
+      if (this.hub.catchUp()) this.#pump();
+      else this.server?.caughtUp();
+    });
   }
 
   #connect(events: ConnectionEvents): { send: (message: Uint8Array) => void; close: () => void } {
@@ -139,6 +179,18 @@ export class SessionPair {
 
   #newServer(): SessionServer {
     const events = this.#events;
+    this.openWatches.clear();
+    const watches = new ReplicaWatches({
+      hub: this.hub,
+      open: {
+        refusal: () => null,
+        add: (call) => void this.openWatches.add(call),
+        delete: (call) => void this.openWatches.delete(call),
+      },
+      authorize: () => this.watchFailure,
+      caughtUp: (task) => void this.#at(this.nowMs + this.catchUpMs, task),
+      goOn: () => this.#pump(),
+    });
     return new SessionServer({
       replica: 1,
       send: (message) => {
@@ -146,7 +198,7 @@ export class SessionPair {
         this.#at(this.nowMs + latencyMs, () => {
           if (this.#events !== events || this.silent) return;
           this.toClient.push(copy);
-          events?.message(copy);
+          if (!this.mute) events?.message(copy);
         });
       },
       close: (failure) => {
@@ -181,6 +233,7 @@ export class SessionPair {
       },
       declared: (handle) => void this.declared.push(handle),
       released: (handle) => void this.declared.splice(this.declared.indexOf(handle), 1),
+      watches,
     });
   }
 

@@ -71,6 +71,8 @@ export type OpenKind =
   | 'session'
   /** Credentials that a session has declared. */
   | 'sessionHandle'
+  /** A watch of a session. */
+  | 'sessionWatch'
   | 'observer'
   | 'keepAliveStream'
   /** A call that waits for a lock, for a place of a semaphore or to be elected. */
@@ -79,6 +81,9 @@ export type OpenKind =
   | 'dump'
   /** A hash of the whole store. */
   | 'hash';
+
+/** Who holds as many as it may. */
+export type OpenHolder = 'key' | 'session' | 'replica';
 
 /** What can go wrong in the gateway and between replicas. */
 export type ServiceFailure =
@@ -100,8 +105,8 @@ export type ServiceFailure =
   | { readonly kind: 'loginDelayed'; readonly seconds: number }
   /** The calls under way take as much memory as they may: of one key, of its tenant, or of the whole isolate. */
   | { readonly kind: 'memoryFull'; readonly of: MemoryShare }
-  /** One key, or one replica, has as many of these open as it may. */
-  | { readonly kind: 'tooManyOpen'; readonly what: OpenKind; readonly of: 'key' | 'replica'; readonly max: number }
+  /** One key, one session or one replica has as many of these open as it may. */
+  | { readonly kind: 'tooManyOpen'; readonly what: OpenKind; readonly of: OpenHolder; readonly max: number }
   | { readonly kind: 'directoryUnavailable' }
   /** The directory has no tables. */
   | { readonly kind: 'directoryNotMigrated' }

@@ -2,7 +2,7 @@
 
 import type { MemoryShare } from '../../base/memory-budget.ts';
 import { memoryBytesMax, memoryOfKeyBytesMax, memoryOfTenantBytesMax, requestTimeoutMs } from '../../limits.ts';
-import type { OpenKind, ServiceFailure } from './failures.ts';
+import type { OpenHolder, OpenKind, ServiceFailure } from './failures.ts';
 import {
   absent,
   conflict,
@@ -29,11 +29,18 @@ const openWords: Readonly<Record<OpenKind, string>> = {
   callSocket: 'WebSockets for calls',
   session: 'sessions',
   sessionHandle: 'credentials declared on sessions',
+  sessionWatch: 'watches of sessions',
   observer: 'streams that observe elections',
   keepAliveStream: 'streams of keepalives',
   wait: 'calls that wait for a lock or an election',
   dump: 'snapshots under way',
   hash: 'hashes of the whole store under way',
+};
+
+const holderWords: Readonly<Record<OpenHolder, { readonly holder: string; readonly one: string }>> = {
+  key: { holder: 'This access key', one: 'one key' },
+  session: { holder: 'This session', one: 'it' },
+  replica: { holder: 'This replica', one: 'it' },
 };
 
 const sendOperatorToken = "Send the operator's token: Authorization: Bearer <token>.";
@@ -142,8 +149,8 @@ export const serviceErrors: WireErrors<ServiceFailure> = {
   },
   tooManyOpen: (failure) => {
     const { what, of, max } = failure;
-    const holder = of === 'key' ? 'This access key' : 'This replica';
-    const detail = `${holder} has ${max} ${openWords[what]}, as many as ${of === 'key' ? 'one key' : 'it'} may have. Close some, or wait until others end.`;
+    const { holder, one } = holderWords[of];
+    const detail = `${holder} has ${max} ${openWords[what]}, as many as ${one} may have. Close some, or wait until others end.`;
     return {
       code: grpc.resourceExhausted,
       words: `quorate: ${detail}`,

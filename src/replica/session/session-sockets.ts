@@ -13,6 +13,7 @@ import type { Caller } from '../../model/store.ts';
 import { type SessionCallFacts, type SessionIdentity, SessionServer } from '../../session/session-server.ts';
 import type { Doubts } from '../calls/call-context.ts';
 import type { OpenCall, OpenCalls } from '../open-calls.ts';
+import type { SessionWatchPort } from '../../session/watch-server.ts';
 import { hasTag } from '../socket-tags.ts';
 
 /** The part of the object's state that is used here. */
@@ -36,6 +37,9 @@ export type SessionSocketsOptions = {
   readonly answer: (call: StoreCall, facts: SessionFacts) => Promise<CallAnswer>;
   /** Hands what the calls of a message ask of the store to the store now. */
   readonly submit: () => void;
+  readonly watches: SessionWatchPort;
+  /** Called when all sessions have ended for good. */
+  readonly ended: () => void;
   readonly header: () => ResponseHeader;
   readonly nowMs: () => number;
   readonly broken: (error: unknown) => void;
@@ -102,13 +106,24 @@ export class SessionSockets {
     for (const { server } of this.#sessions.values()) server.tick();
   }
 
+  /** Called when watches may have caught up. */
+  caughtUp(): void {
+    for (const { server } of this.#sessions.values()) server.caughtUp();
+  }
+
+  /** Called before the object may be put to sleep. */
+  resting(): void {
+    for (const { server } of this.#sessions.values()) server.resting();
+  }
+
   /** Called when the replica serves no more. */
   end(failure: Failure): void {
     for (const { server } of this.#sessions.values()) server.goAway(failure);
+    this.#options.ended();
   }
 
   #begin(socket: WebSocket, caller: Caller): Session {
-    const { open, replica, identify, submit, header, nowMs } = this.#options;
+    const { open, replica, identify, submit, header, nowMs, watches } = this.#options;
     const memory = this.#options.memory(caller);
     const handles = new Map<number, OpenCall>();
     const server: SessionServer = new SessionServer({
@@ -121,6 +136,7 @@ export class SessionSockets {
       soon: (task) => this.#soon(task),
       header,
       nowMs,
+      watches,
       hold: (bytes) => {
         const lacking = memory.hold(bytes);
         return lacking === null ? null : { kind: 'memoryFull', of: lacking };

@@ -65,7 +65,9 @@ const bodyTickMs = 5_000;
 
 export class WatchService {
   readonly #options: WatchServiceOptions;
-  readonly #hub: WatchHub;
+  readonly hub: WatchHub;
+  /** Called when watchers that were behind may have caught up. */
+  caughtUp: () => void = () => undefined;
   readonly #rows: WatchRows;
   readonly #sockets = new Map<HibernatingSocket, SocketConnection>();
   readonly #bodies = new Set<BodyConnection>();
@@ -83,15 +85,15 @@ export class WatchService {
 
   constructor(options: WatchServiceOptions) {
     this.#options = options;
-    this.#hub = new WatchHub(options.history);
+    this.hub = new WatchHub(options.history);
     this.#rows = new WatchRows(options.sql);
     const restored = options.sockets.open().map((socket) => this.#restore(socket));
     this.#rows.sweep(new Set(restored));
-    this.#pump();
+    this.pump();
   }
 
   get watcherCount(): number {
-    return this.#hub.watcherCount;
+    return this.hub.watcherCount;
   }
 
   // What clients do
@@ -106,7 +108,7 @@ export class WatchService {
   }
 
   #open(call: WatchCall, request: Request, caller: Caller): Response | Promise<Response> {
-    if (this.#hub.watcherCount >= watchersMax) return failureResponse(call.protocol, { kind: 'overloaded' });
+    if (this.hub.watcherCount >= watchersMax) return failureResponse(call.protocol, { kind: 'overloaded' });
     if (call.protocol === 'v1') return this.#openV1(call, caller);
     return call.transport === 'websocket' ? this.#openV3Socket(call, caller) : this.#openV3Body(call, request, caller);
   }
@@ -121,7 +123,7 @@ export class WatchService {
     const failure = stream instanceof V3WatchStream ? takeFrame(stream, frame) : stream.message(frame);
     if (failure !== null) stream.end({ reason: 'badMessage', failure });
     if (this.#resting && connection.channel.stale) connection.channel.save();
-    this.#pump();
+    this.pump();
   }
 
   /** The socket was closed, or failed. */
@@ -139,13 +141,13 @@ export class WatchService {
     this.#resting = false;
     // No event leaves after its access key has expired.
     this.#options.open.expire();
-    this.#hub.publish(events ?? [], revision);
-    this.#pump();
+    this.hub.publish(events ?? [], revision);
+    this.pump();
   }
 
   /** A compaction was applied. Watches that still need compacted revisions are told. */
   compacted(): void {
-    this.#hub.compacted(this.#options.history.compactedRevision);
+    this.hub.compacted(this.#options.history.compactedRevision);
     if (this.#resting) this.#saveStale();
   }
 
@@ -173,7 +175,7 @@ export class WatchService {
       channel.abandon();
       this.#draining.delete(channel);
     }
-    this.#pump();
+    this.pump();
     if (this.#resting) this.#saveStale();
   }
 
@@ -185,7 +187,7 @@ export class WatchService {
     this.#resting = true;
     // The object forgets what it holds when it is put to sleep.
     for (const { channel } of this.#sockets.values()) channel.resting();
-    const { revision } = this.#hub;
+    const { revision } = this.hub;
     if (revision === this.#flushedRevision) return this.#saveStale();
     for (const { channel } of this.#sockets.values()) channel.save();
     this.#flushedRevision = revision;
@@ -210,7 +212,7 @@ export class WatchService {
         new V1WatchStream(this.#context(caller), channel, transport);
       const { answer, stream } = this.#accept({ subprotocol: accepted, caller }, make);
       stream.open(parameters);
-      this.#pump();
+      this.pump();
       return answer;
     }
     // By this status an EventSource stops asking. It understands nothing else of an answer.
@@ -221,7 +223,7 @@ export class WatchService {
     const form = { caller, terminator: '', blank: transport === 'sse' ? blankComment : blankSpace };
     const { stream, channel } = this.#stream(form, (body) => new V1WatchStream(this.#context(caller), body, transport));
     stream.open(parameters);
-    this.#pump();
+    this.pump();
     return streaming(channel, watchContentTypes[transport]);
   }
 
@@ -247,7 +249,7 @@ export class WatchService {
       return failureResponse('v3', failure);
     }
     if (takePosted(stream, { ...first, messages: first.messages.slice(1) })) this.#listen(posted, stream);
-    this.#pump();
+    this.pump();
     this.#endAfter(stream, call.timeoutMs);
     return streaming(channel, 'application/json');
   }
@@ -272,7 +274,7 @@ export class WatchService {
   /** Further messages of a POST whose body goes on. */
   #listen(posted: PostedMessages, stream: V3WatchStream): void {
     const read = async (): Promise<void> => {
-      while (takePosted(stream, await posted.next())) this.#pump();
+      while (takePosted(stream, await posted.next())) this.pump();
     };
     read().catch((error: unknown) => {
       this.#options.later(() => {
@@ -284,7 +286,7 @@ export class WatchService {
   #context(caller: Caller): WatchStreamContext {
     const { authorize, mayGoOn, header } = this.#options;
     return {
-      hub: this.#hub,
+      hub: this.hub,
       caller,
       authorize: (range) => authorize(caller, range),
       mayGoOn: (range) => mayGoOn(caller, range),
@@ -344,7 +346,7 @@ export class WatchService {
       durable: this.#options.durable,
       memory: this.#options.memory(caller),
       backlogBytesMax: () => bodyBacklogBytesMax(this.#bodies.size),
-      drained: () => this.#pump(),
+      drained: () => this.pump(),
       gone: () => {
         stream.dispose();
         this.#bodies.delete(connection);
@@ -401,19 +403,20 @@ export class WatchService {
   }
 
   /** Lets watches that are behind catch up, one slice of history a turn, so that other work comes between. */
-  #pump(): void {
-    if (this.#pumping || !this.#hub.catchingUp) return;
+  pump(): void {
+    if (this.#pumping || !this.hub.catchingUp) return;
     this.#pumping = true;
     const slice = (): void => {
       this.#options.open.expire();
-      if (this.#hub.catchUp()) {
+      if (this.hub.catchUp()) {
         this.#options.later(slice, 0);
         return;
       }
       this.#pumping = false;
+      this.caughtUp();
       if (this.#resting) this.#saveStale();
       // A body tells when it was read. A socket does not: its room grows with time.
-      if (this.#hub.catchingUp && this.#socketsAreFull()) this.#options.later(() => this.#pump(), watchRoomMs);
+      if (this.hub.catchingUp && this.#socketsAreFull()) this.#options.later(() => this.pump(), watchRoomMs);
     };
     this.#options.later(slice, 0);
   }

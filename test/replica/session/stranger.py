@@ -1,4 +1,5 @@
-"""A client of sessions in another language, by the page in SPEC.md alone: puts a key, reads it, prints the value."""
+"""A client of sessions in another language, by the page in SPEC.md alone: it watches a key, puts it, reads it, and
+prints what it read and what it was told."""
 import os, socket, struct, sys
 from base64 import b64encode
 from urllib.parse import urlparse
@@ -38,16 +39,37 @@ class Reader:
     def varint(self): first = self.byte(); return first if first < 128 else first - 128 + 128 * self.varint()
     def bytes(self): return self.take(self.varint())
 
+frames = []
+
+def next_of(*kinds):
+    """The next frame of one of these kinds. Frames of other kinds stay for whoever asks for them."""
+    while True:
+        for frame in frames:
+            if frame.data[0] in kinds:
+                frames.remove(frame)
+                frame.at = 1
+                return frame
+        message = receive()
+        while message.at < len(message.data):
+            frames.append(Reader(message.bytes()))
+
 def call(number, body):
     send(b"\x04" + varint(number) + varint(1) + varint(5000) + b"\0\0\1" + body)
-    frame = Reader(receive().bytes())
-    assert frame.byte() == 2 and frame.varint() == number and frame.byte() == 3, "it was answered"
+    frame = next_of(2)
+    assert frame.varint() == number and frame.byte() == 3, "it was answered"
     frame.take(16), frame.varint(), frame.varint()
     return frame.byte(), frame
 
 send(b"\x01" + sized(os.urandom(16)) + varint(1_000_000), b"\x02" + varint(1) + b"\x01" + sized(key.encode()))
+send(b"\x08" + varint(1) + varint(1) + sized(b"stranger") + sized(b"") + b"\0" + varint(0))
+created = next_of(7, 10)
+assert created.data[0] == 7 and created.varint() == 1, "the watch was created"
 assert call(1, b"\x02" + sized(b"") + sized(b"stranger") + sized(b"was here") + b"\0")[0] == 2, "it was put"
 kind, answer = call(2, b"\x01" + sized(b"stranger") + sized(b"") + b"\0\0")
 assert kind == 1 and answer.byte() == 0 and answer.varint() == 1 and answer.varint() == 1, "one pair was found"
 assert answer.bytes() == b"stranger"
 print(answer.bytes().decode())
+told = next_of(8)
+assert told.varint() == 1 and told.varint() == 1, "one watch is told"
+term, revision, flags, name = told.varint(), told.varint(), told.byte(), told.bytes()
+print(["put", "delete"][flags & 1], name.decode(), told.bytes().decode())
