@@ -167,10 +167,10 @@ class Doctor {
 
   async remove(tenant: string): Promise<Finding> {
     const check = 'deletion';
-    const answer = await this.#asOperator('DELETE', `/v1/tenants/${tenant}`);
+    const answer = await this.#asOperator('DELETE', `/v1/tenants/${tenant}?force=true`);
     if (answer.status === 204 || answer.status === 202)
       return { kind: 'well', check, detail: `tenant ${tenant} is deleted (${answer.ms} ms)` };
-    const advice = `The tenant of this examination is still there: delete it (DELETE /v1/tenants/${tenant}).`;
+    const advice = `The tenant of this examination is still there: delete it (DELETE /v1/tenants/${tenant}?force=true).`;
     return { kind: 'ill', check, detail: problemOf(answer), advice };
   }
 

@@ -19,7 +19,7 @@ async function examined(replies: Readonly<Record<string, Reply>>) {
     'GET /v1/kv/doctor': () => ({ status: 200, body: stored }),
     'GET /v1/status': () => ({ status: 200, body: { level: 4, replicas } }),
     'GET /v1/tenants/abc/replicas': () => ({ status: 200, body: { replicas } }),
-    'DELETE /v1/tenants/abc': () => ({ status: 204 }),
+    'DELETE /v1/tenants/abc?force=true': () => ({ status: 204 }),
   };
   const fetch = async (address: string, init: RequestInit = {}): Promise<Response> => {
     const call = `${init.method} ${address.slice(url.length)}`;
@@ -45,7 +45,7 @@ describe('the examination of a service', () => {
         (check) => `${check}: well`,
       ),
     );
-    expect(calls.at(-1)).toBe('DELETE /v1/tenants/abc');
+    expect(calls.at(-1)).toBe('DELETE /v1/tenants/abc?force=true');
   });
 
   it.each([
@@ -86,10 +86,10 @@ describe('the examination of a service', () => {
       { 'GET /v1/tenants/abc/replicas': { status: 200, body: { replicas: [replicas[0], replicas[0]] } } },
       'placement: doubt',
     ],
-    [{ 'DELETE /v1/tenants/abc': { status: 503 } }, 'deletion: ill'],
+    [{ 'DELETE /v1/tenants/abc?force=true': { status: 503 } }, 'deletion: ill'],
   ])('DOCTOR-3: %j is found, and the tenant is deleted all the same', async (replies, found) => {
     const { findings, calls } = await examined(replies);
     expect(kinds(findings).filter((kind) => !kind.endsWith('well'))).toEqual([found]);
-    expect(calls.at(-1)).toBe('DELETE /v1/tenants/abc');
+    expect(calls.at(-1)).toBe('DELETE /v1/tenants/abc?force=true');
   });
 });

@@ -27,6 +27,7 @@ describe('what the local runtime takes from elsewhere', () => {
       'migrations',
       'observability',
       'limits',
+      'triggers',
     ] as const;
     for (const setting of same) expect([setting, staging[setting]]).toEqual([setting, production[setting]]);
     expect(staging.durable_objects).toEqual(production.durable_objects);
