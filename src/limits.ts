@@ -730,6 +730,10 @@ export const accessKeyOverlapSecondsMax = 2_592_000;
 export const accessKeyLifeSecondsMax = 315_360_000;
 /** RFC 6455, 5.5: a control frame holds 125 bytes, two of which are the close code. */
 export const closeReasonBytesMax = 123;
+/** Operators beside the one of the secret: people and programs of one platform team. A list of them is one answer. */
+export const operatorsMax = 100;
+/** The characters of an operator's name. */
+export const operatorNameCharactersMax = 63;
 /** How long a refused caller should wait before it tries again. */
 export const retryAfterSeconds = 1;
 

@@ -61,7 +61,9 @@ class Doctor {
       const detail = `${this.#options.url} does not answer: ${causeOf(error)}`;
       return { kind: 'ill', check, detail, advice: 'Look at the address. "npx wrangler deploy" prints it at its end.' };
     }
-    if (answer.status === 200 && answer.text.startsWith('ok')) {
+    // A directory without tables is what the next check is about.
+    const lacksTablesAlone = answer.status === 503 && !/SERVICE_SECRET|OPERATOR_TOKEN/.test(answer.text);
+    if ((answer.status === 200 && answer.text.startsWith('ok')) || lacksTablesAlone) {
       return { kind: 'well', check, detail: `both secrets are set (${answer.ms} ms)` };
     }
     if (answer.status === 503) {

@@ -7,6 +7,7 @@ import { etcdPrefixes, isAmbiguousPath, knownPaths, pathsNear, type Route } from
 import { pathAndQuery } from '../api/request-target.ts';
 import { openapiDocument } from '../api/openapi/openapi.ts';
 import { Directory } from '../tenants/directory.ts';
+import { Operators } from '../tenants/operators.ts';
 import { KeyRing } from '../tenants/key-text.ts';
 import { Signatures } from '../tenants/signatures.ts';
 import { TokenRing } from '../tenants/token-text.ts';
@@ -17,8 +18,11 @@ import { preflight, withCors } from './cross-origin.ts';
 import type { Env } from './env.ts';
 import { GroupRouter } from './group-router.ts';
 import { readableRefusal } from './refused-upgrade.ts';
-import { serviceHealth } from './health.ts';
-import { isOperatorToken, OperatorCalls, tenantHeader } from './operator-calls.ts';
+import { serviceHealth, SetUpHealth } from './health.ts';
+import { AuditLog } from './audit-log.ts';
+import { OperatorAccess } from './operator-access.ts';
+import { OperatorCalls, tenantHeader } from './operator-calls.ts';
+import { operatorRoutes } from './operator-routes.ts';
 import { Provisioning } from './provisioning.ts';
 import { settingsFaults } from './settings.ts';
 import { StoreCalls } from './store-calls.ts';
@@ -33,7 +37,10 @@ export function createApp(env: Env): Hono {
   const groups = new GroupRouter(env.REPLICA, (tenant) => directory.placedReplicas(tenant));
   const provisioning = new Provisioning(directory, groups, keys);
   const suspended = new SuspendedCallers();
-  const identities = new Identities(keys, new TokenRing(signatures), (text) => isOperatorToken(env, text));
+  const access = new OperatorAccess(env);
+  const isOperatorToken = (text: string): boolean => access.isOperatorToken(text);
+  const audit = new AuditLog({ directory, keys, operators: access });
+  const identities = new Identities(keys, new TokenRing(signatures), isOperatorToken);
   const stores = new StoreCalls(identities, groups, suspended);
   const faults = settingsFaults(env);
   const all = [...faults.service, ...faults.operator];
@@ -47,7 +54,7 @@ export function createApp(env: Env): Hono {
     }
   }
 
-  const operators = new OperatorCalls({ env, directory, stores });
+  const operators = new OperatorCalls({ operators: access, directory, stores });
   // The calls on stores are the hot path, and so they come first.
   const store = ({ req }: { req: { raw: Request } }) => {
     const tenant = req.raw.headers.get(tenantHeader);
@@ -61,13 +68,15 @@ export function createApp(env: Env): Hono {
     );
   }
 
-  const isOperator = (text: string): boolean => isOperatorToken(env, text);
-  app.all('/v1/whoami', ({ req }) => whoami(req.raw, { keys, groups, suspended, isOperatorToken: isOperator }));
-  app.all('/v1/audit', ({ req }) => readAudit(req.raw, { env, directory, keys, groups, suspended }));
-  app.route('/v1/tenants', tenantRoutes({ env, directory, keys, groups, provisioning, suspended }));
-  app.get('/healthz', (context) =>
-    all.length === 0 ? context.text('ok\n') : context.text(`not set up: ${all.join('; ')}\n`, 503),
+  app.all('/v1/whoami', ({ req }) => whoami(req.raw, { keys, groups, suspended, isOperatorToken }));
+  app.all('/v1/audit', ({ req }) => readAudit(req.raw, { operators: access, directory, keys, groups, suspended }));
+  app.route(
+    '/v1/tenants',
+    tenantRoutes({ operators: access, audit, directory, keys, groups, provisioning, suspended }),
   );
+  app.route('/v1/operators', operatorRoutes({ operators: new Operators(env.DIRECTORY), access, audit }));
+  const setUp = new SetUpHealth(all, directory);
+  app.get('/healthz', () => setUp.answer());
   app.get('/openapi.json', (context) => context.json(openapiDocument));
   app.get('/', (context) => context.json({ name: 'quorate', api: '/openapi.json', health: '/healthz' }));
 

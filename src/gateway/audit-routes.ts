@@ -10,13 +10,13 @@ import type { Caller } from '../model/store.ts';
 import { type AuditEntry, type AuditFilter, type Directory, DirectoryUnavailable } from '../tenants/directory.ts';
 import type { KeyRing } from '../tenants/key-text.ts';
 import { groupCall } from './ask-replica.ts';
-import type { Env } from './env.ts';
 import type { GroupRouter } from './group-router.ts';
 import type { SuspendedCallers } from './suspended-callers.ts';
-import { directoryFailure, isOperator, isOperatorToken } from './operator-calls.ts';
+import type { OperatorAccess } from './operator-access.ts';
+import { directoryFailure } from './operator-calls.ts';
 
 export type AuditOptions = {
-  readonly env: Env;
+  readonly operators: OperatorAccess;
   readonly directory: Directory;
   readonly keys: KeyRing;
   readonly groups: GroupRouter;
@@ -30,6 +30,16 @@ export async function readAudit(request: Request, options: AuditOptions): Promis
   if (request.method !== 'GET') return refused({ kind: 'methodNotAllowed', allow: ['GET'] });
   const refusal = refusedHeader('read', request.headers);
   if (refusal !== null) return refused(refusal);
+  try {
+    return await answerAudit(request, options);
+  } catch (error) {
+    if (!(error instanceof DirectoryUnavailable)) throw error;
+    console.error(error);
+    return refused(directoryFailure(error));
+  }
+}
+
+async function answerAudit(request: Request, options: AuditOptions): Promise<Response> {
   const reader = await readerOf(request, options);
   if ('failure' in reader) return refused(reader.failure);
   const query = parseAuditQuery(new URL(request.url).searchParams);
@@ -38,26 +48,22 @@ export async function readAudit(request: Request, options: AuditOptions): Promis
   if (tenant !== null && query.tenant !== null && query.tenant !== tenant) {
     return refused({ kind: 'accessKeyForbidden', need: 'a key of this tenant' });
   }
-  try {
-    const entries = await options.directory.audit({ ...query, tenant: tenant ?? query.tenant, limit: query.limit + 1 });
-    const page = entries.slice(0, query.limit);
-    const last = page.at(-1);
-    const more = entries.length > query.limit && last !== undefined ? { cursor: String(last.id) } : {};
-    return Response.json({ entries: page.map(entryJson), ...more });
-  } catch (error) {
-    if (!(error instanceof DirectoryUnavailable)) throw error;
-    console.error(error);
-    return refused(directoryFailure(error));
-  }
+  const entries = await options.directory.audit({ ...query, tenant: tenant ?? query.tenant, limit: query.limit + 1 });
+  const page = entries.slice(0, query.limit);
+  const last = page.at(-1);
+  const more = entries.length > query.limit && last !== undefined ? { cursor: String(last.id) } : {};
+  return Response.json({ entries: page.map(entryJson), ...more });
 }
 
-async function readerOf(request: Request, { env, keys, groups, suspended }: AuditOptions): Promise<Reader> {
-  if (isOperator(env, request.headers)) return { tenant: null };
+async function readerOf(request: Request, { operators, keys, groups, suspended }: AuditOptions): Promise<Reader> {
+  if ((await operators.caller(request.headers)) !== null) return { tenant: null };
   const text = keyTextOf(request.headers);
   if (text === null) return { failure: { kind: 'accessKeyMissing' } };
   const key = keys.verify(text);
   if (key === null) {
-    return { failure: { kind: 'accessKeyInvalid', given: isOperatorToken(env, text) ? 'operatorToken' : 'other' } };
+    return {
+      failure: { kind: 'accessKeyInvalid', given: operators.isOperatorToken(text) ? 'operatorToken' : 'other' },
+    };
   }
   const caller: Caller = { kind: 'accessKey', id: key.keyId };
   const known = suspended.refusal(key.tenant, caller, Date.now());

@@ -5,40 +5,17 @@
 import { type Failure, failureResponse } from '../api/errors/errors.ts';
 import { auditDetailCharactersMax, requestBodyBytesMax } from '../limits.ts';
 import { type Directory, DirectoryUnavailable } from '../tenants/directory.ts';
-import { equalSecrets } from '../tenants/signatures.ts';
-import { bearerOf, keyTextOf } from '../api/credentials.ts';
-import type { Env } from './env.ts';
+import { type CallingOperator, type OperatorAccess, roleRefusal } from './operator-access.ts';
 import { readBody } from './request-body.ts';
-import { secretFault, settingsFaults } from './settings.ts';
 import { incomingOf, type StoreCalls } from './store-calls.ts';
 
 export const tenantHeader = 'Quorate-Tenant';
 
 export type OperatorCallsOptions = {
-  readonly env: Env;
+  readonly operators: OperatorAccess;
   readonly directory: Directory;
   readonly stores: StoreCalls;
 };
-
-export function isOperator(env: Env, headers: Headers): boolean {
-  return isOperatorToken(env, bearerOf(headers));
-}
-
-/** False for a token that can be guessed, even where it is the one that was set. */
-export function isOperatorToken(env: Env, token: string | null): boolean {
-  const expected = env.OPERATOR_TOKEN ?? '';
-  return token !== null && secretFault(expected) === null && equalSecrets(token, expected);
-}
-
-/** Why the caller is not taken for the operator; null: it is the operator. */
-export function operatorRefusal(env: Env, headers: Headers): Failure | null {
-  if (isOperator(env, headers)) return null;
-  const { operator } = settingsFaults(env);
-  if (operator.length > 0) return { kind: 'notConfigured', faults: operator };
-  const text = bearerOf(headers) ?? keyTextOf(headers);
-  const given = text === null ? 'nothing' : text.startsWith('qrt_') ? 'accessKey' : 'other';
-  return { kind: 'operatorTokenInvalid', given };
-}
 
 export function directoryFailure({ hasNoTables }: DirectoryUnavailable): Failure {
   return { kind: hasNoTables ? 'directoryNotMigrated' : 'directoryUnavailable' };
@@ -52,11 +29,13 @@ export class OperatorCalls {
   }
 
   async serve(request: Request, tenantId: string): Promise<Response> {
-    const { env, directory, stores } = this.#options;
+    const { directory, stores } = this.#options;
     const incoming = incomingOf(request);
     const { endpoint, target } = incoming;
     const refuse = (failure: Failure): Response => failureResponse(endpoint.protocol, failure);
-    const refusal = operatorRefusal(env, request.headers);
+    const operator = await this.#operator(request.headers);
+    if ('failure' in operator) return refuse(operator.failure);
+    const refusal = roleRefusal(operator, endpoint.operatorAccess === 'changes' ? 'all' : 'read');
     if (refusal !== null) return refuse(refusal);
     if (endpoint.operatorAccess === 'none' || request.method !== 'POST') {
       const need =
@@ -74,7 +53,7 @@ export class OperatorCalls {
         const detail = `${path.slice(path.indexOf('/', 1) + 1)} ${new TextDecoder().decode(body)}`;
         await directory.record({
           atMs: Date.now(),
-          actor: 'operator',
+          actor: operator.actor,
           action: 'group.change',
           tenantId,
           detail: detail.slice(0, auditDetailCharactersMax),
@@ -86,5 +65,16 @@ export class OperatorCalls {
       return refuse(directoryFailure(error));
     }
     return stores.ask({ tenant: tenantId, caller: { kind: 'service' } }, incoming, body);
+  }
+
+  async #operator(headers: Headers): Promise<CallingOperator | { readonly failure: Failure }> {
+    try {
+      const answer = await this.#options.operators.allow(headers, 'read');
+      return answer.kind === 'operator' ? answer.operator : { failure: answer.failure };
+    } catch (error) {
+      if (!(error instanceof DirectoryUnavailable)) throw error;
+      console.error(error);
+      return { failure: directoryFailure(error) };
+    }
   }
 }

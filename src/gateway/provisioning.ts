@@ -42,7 +42,7 @@ export class Provisioning {
   /**
    * Answers 'nameTaken' where another tenant has the name. Throws where a replica or the directory cannot be reached.
    */
-  async create(request: NewTenant, nowMs: number): Promise<Provisioned | 'nameTaken'> {
+  async create(request: NewTenant, actor: string, nowMs: number): Promise<Provisioned | 'nameTaken'> {
     const replicas = request.placement.map((location, index): PlacedReplica => ({ number: index + 1, location }));
     const tenant: Tenant = {
       id: newId(),
@@ -67,7 +67,7 @@ export class Provisioning {
       if (!(await this.#directory.setReady(tenant.id))) throw new Error('the tenant was deleted while it was made');
       await this.#directory.record({
         atMs: nowMs,
-        actor: 'operator',
+        actor,
         action: 'tenant.create',
         tenantId: tenant.id,
         detail: tenant.name,

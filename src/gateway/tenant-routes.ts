@@ -18,23 +18,25 @@ import type { Caller, Operation } from '../model/store.ts';
 import { termChanges } from '../model/terms.ts';
 import { type Audit, type Directory, DirectoryUnavailable, type Tenant } from '../tenants/directory.ts';
 import type { KeyRing } from '../tenants/key-text.ts';
+import type { OperatorRole } from '../model/operators.ts';
 import { placementOf } from '../tenants/placement.ts';
 import { keyTextOf } from '../api/credentials.ts';
 import { invalidKey } from '../tenants/identities.ts';
-import type { Env } from './env.ts';
+import type { AuditLog } from './audit-log.ts';
 import { groupCall } from './ask-replica.ts';
 import type { Routed } from '../routing/attempts.ts';
 import type { GroupRouter } from './group-router.ts';
-import { directoryFailure, isOperator, isOperatorToken, operatorRefusal } from './operator-calls.ts';
+import { type CallingOperator, type OperatorAccess, roleRefusal } from './operator-access.ts';
+import { directoryFailure } from './operator-calls.ts';
 import type { Provisioning } from './provisioning.ts';
-import { RefusalRecord } from './refusal-record.ts';
 import { ReplicaRoutes } from './replica-routes.ts';
 import { readBody } from './request-body.ts';
 import type { SuspendedCallers } from './suspended-callers.ts';
 import { cursorAfter, parseTenantList } from './tenant-list-query.ts';
 
 export type TenantRoutesOptions = {
-  readonly env: Env;
+  readonly operators: OperatorAccess;
+  readonly audit: AuditLog;
   readonly directory: Directory;
   readonly keys: KeyRing;
   readonly groups: GroupRouter;
@@ -97,7 +99,6 @@ class TenantRoutes {
   readonly #options: TenantRoutesOptions;
   readonly #directory: Directory;
   readonly #replicas: ReplicaRoutes;
-  readonly #refusals = new RefusalRecord();
 
   constructor(options: TenantRoutesOptions) {
     this.#options = options;
@@ -108,7 +109,8 @@ class TenantRoutes {
   async handle(context: Context, handlers: Partial<Record<Method, Handler>>, actions: Actions): Promise<Response> {
     const response = await this.#answer(context, handlers);
     const action = actions[context.req.method];
-    if (response.status >= 400 && action !== undefined) await this.#recordRefusal(context, action, response);
+    if (response.status >= 400 && action !== undefined)
+      await this.#options.audit.recordRefusal(context, action, response);
     return response;
   }
 
@@ -133,8 +135,8 @@ class TenantRoutes {
   // Tenants: the operator's token
 
   async create({ raw }: TenantRequest): Promise<Response> {
-    const refusal = this.#operatorRefusal(raw);
-    if (refusal !== null) return refused(refusal);
+    const allowed = await this.#options.operators.allow(raw.headers, 'provision');
+    if (allowed.kind === 'refused') return refused(allowed.failure);
     const read = await readBody(raw, tenantBody);
     if (read.kind === 'failed') return refused(read.failure);
     const { body } = read;
@@ -144,6 +146,7 @@ class TenantRoutes {
     if (placement.kind === 'jurisdiction') return refused({ kind: 'notServed', what: 'placement in a jurisdiction' });
     const created = await this.#options.provisioning.create(
       { name, labels, placement: this.#place(raw, parsed.value) },
+      allowed.operator.actor,
       Date.now(),
     );
     if (created === 'nameTaken') return refused({ kind: 'tenantNameTaken', name });
@@ -153,8 +156,8 @@ class TenantRoutes {
   }
 
   async list({ raw, url }: TenantRequest): Promise<Response> {
-    const refusal = this.#operatorRefusal(raw);
-    if (refusal !== null) return refused(refusal);
+    const allowed = await this.#options.operators.allow(raw.headers, 'read');
+    if (allowed.kind === 'refused') return refused(allowed.failure);
     const query = parseTenantList(url.searchParams);
     if ('kind' in query) return refused(query.failure);
     const { filter, after, limit } = query;
@@ -166,11 +169,11 @@ class TenantRoutes {
   }
 
   async show(request: TenantRequest): Promise<Response> {
-    return this.#withTenant(request, async (tenant) => Response.json(tenantJson(tenant)));
+    return this.#withTenant(request, 'read', async (tenant) => Response.json(tenantJson(tenant)));
   }
 
   async change(request: TenantRequest): Promise<Response> {
-    return this.#withTenant(request, async (tenant) => {
+    return this.#withTenant(request, 'provision', async (tenant, operator) => {
       const read = await readBody(request.raw, tenantBody);
       if (read.kind === 'failed') return refused(read.failure);
       const parsed = parseTenantChange(new Uint8Array(read.body));
@@ -180,27 +183,27 @@ class TenantRoutes {
       if (name !== null) {
         if (!(await this.#directory.rename(tenant.id, name))) return refused({ kind: 'tenantNameTaken', name });
         changed = { ...changed, name };
-        await this.#record('operator', 'tenant.rename', tenant.id, `${tenant.name} to ${name}`);
+        await this.#record(operator.actor, 'tenant.rename', tenant.id, `${tenant.name} to ${name}`);
       }
       if (labels !== null) {
         await this.#directory.setLabels(tenant.id, labels);
         changed = { ...changed, labels };
-        await this.#record('operator', 'tenant.label', tenant.id, JSON.stringify(labels));
+        await this.#record(operator.actor, 'tenant.label', tenant.id, JSON.stringify(labels));
       }
       if (state === null) return Response.json(tenantJson(changed));
       const isSuspended = state === 'suspended';
-      const failure = await this.#suspend(tenant, isSuspended);
+      const failure = await this.#suspend(tenant, isSuspended, operator.actor);
       return failure === null ? Response.json(tenantJson({ ...changed, isSuspended })) : refused(failure);
     });
   }
 
   /** The group is told first: the list never shows as suspended what is served. null: it is done. */
-  async #suspend(tenant: Tenant, isSuspended: boolean): Promise<Failure | null> {
+  async #suspend(tenant: Tenant, isSuspended: boolean, actor: string): Promise<Failure | null> {
     const failure = await this.#administer(tenant, { kind: 'suspension', isSuspended });
     if (failure !== null) return failure;
     const { id } = tenant;
     await this.#directory.setSuspended(id, isSuspended);
-    await this.#record('operator', isSuspended ? 'tenant.suspend' : 'tenant.resume', id, '');
+    await this.#record(actor, isSuspended ? 'tenant.suspend' : 'tenant.resume', id, '');
     return null;
   }
 
@@ -208,13 +211,15 @@ class TenantRoutes {
    * The tenant refuses from here on, and can be taken back. By force, or where it is not whole, it is wiped at once.
    */
   async remove(request: TenantRequest): Promise<Response> {
-    return this.#withTenant(request, async (tenant) => {
+    return this.#withTenant(request, 'provision', async (tenant, operator) => {
       const parsed = parseTenantDeletion(request.url.search.slice(1));
       if (parsed.kind === 'bad') return refused(parsed.failure);
       const deletion = parsed.value;
       const nowMs = Date.now();
+      const refusal = deletion.kind === 'wiped' ? roleRefusal(operator, 'all') : null;
+      if (refusal !== null) return refused(refusal);
       if (deletion.kind === 'wiped' || tenant.state !== 'ready') {
-        const isGone = await this.#options.provisioning.wipe(tenant, 'operator', nowMs);
+        const isGone = await this.#options.provisioning.wipe(tenant, operator.actor, nowMs);
         return isGone
           ? new Response(null, { status: 204 })
           : refused({ kind: 'deletionUnfinished', tenant: tenant.id });
@@ -229,20 +234,24 @@ class TenantRoutes {
       // Two calls at a time may reach the group in another order than the directory. Nothing is wiped then.
       const isTold = await this.#directory.setWipeTold(tenant.id, wipeAtMs);
       if (!isTold) return refused({ kind: 'tenantChanging', tenant: tenant.id });
-      await this.#record('operator', 'tenant.delete', tenant.id, `wiped at ${new Date(wipeAtMs).toISOString()}`);
+      await this.#record(operator.actor, 'tenant.delete', tenant.id, `wiped at ${new Date(wipeAtMs).toISOString()}`);
       return Response.json(tenantJson({ ...tenant, wipeAtMs }));
     });
   }
 
   /** The directory is told first: what is not to be wiped any more is not wiped while the group is told. */
   async restore(request: TenantRequest): Promise<Response> {
-    return this.#withTenant(request, async (tenant) => {
+    return this.#withTenant(request, 'provision', async (tenant, operator) => {
       if (!(await this.#directory.setWipeAt(tenant.id, null))) return refused(beingWiped(tenant));
       const failure = await this.#administer(tenant, { kind: 'terms', changes: termChanges({ wipeAtMs: null }) });
       if (failure !== null) return refused(failure);
-      await this.#record('operator', 'tenant.restore', tenant.id, '');
+      await this.#record(operator.actor, 'tenant.restore', tenant.id, '');
       return Response.json(tenantJson({ ...tenant, wipeAtMs: null }));
     });
+  }
+
+  #record(actor: string, action: Audit['action'], tenantId: string, detail: string): Promise<void> {
+    return this.#options.audit.record(actor, action, tenantId, detail);
   }
 
   /** Tells the group what the service has decided. null: it is done. */
@@ -258,22 +267,22 @@ class TenantRoutes {
   // Replicas: the operator's token
 
   async listReplicas(request: TenantRequest): Promise<Response> {
-    return this.#withTenant(request, (tenant) => this.#replicas.list(tenant));
+    return this.#withTenant(request, 'read', (tenant) => this.#replicas.list(tenant));
   }
 
   async addReplica(request: TenantRequest): Promise<Response> {
-    return this.#withTenant(request, (tenant) =>
-      this.#replicas.add(request.raw, tenant, (detail) => this.#record('operator', 'replica.add', tenant.id, detail)),
+    return this.#withTenant(request, 'provision', (tenant, { actor }) =>
+      this.#replicas.add(request.raw, tenant, (detail) => this.#record(actor, 'replica.add', tenant.id, detail)),
     );
   }
 
   async removeReplica(request: TenantRequest): Promise<Response> {
-    return this.#withTenant(request, (tenant) =>
+    return this.#withTenant(request, 'provision', (tenant, { actor }) =>
       this.#replicas.remove({
         text: request.number,
         query: request.url.search.slice(1),
         tenant,
-        record: (detail) => this.#record('operator', 'replica.remove', tenant.id, detail),
+        record: (detail) => this.#record(actor, 'replica.remove', tenant.id, detail),
       }),
     );
   }
@@ -281,7 +290,7 @@ class TenantRoutes {
   // Keys: the operator's token, or an admin key of the tenant
 
   async listKeys(request: TenantRequest): Promise<Response> {
-    return this.#withCaller(request, async (caller) => {
+    return this.#withCaller(request, 'read', async (caller) => {
       const routed = await this.#options.groups.route(request.id, groupCall('hedged', { kind: 'accessKeys', caller }));
       if (routed.kind !== 'done') return unrouted(request.id, routed);
       const { value } = routed;
@@ -291,7 +300,7 @@ class TenantRoutes {
   }
 
   async createKey(request: TenantRequest): Promise<Response> {
-    return this.#withCaller(request, async (caller) => {
+    return this.#withCaller(request, 'provision', async (caller, actor) => {
       const read = await readBody(request.raw, tenantBody);
       if (read.kind === 'failed') return refused(read.failure);
       const { body } = read;
@@ -305,14 +314,14 @@ class TenantRoutes {
       if (routed.kind !== 'done') return unrouted(request.id, routed);
       const { accessKey, key, outcome } = routed.value;
       if (outcome.kind === 'failed') return this.#refusedByGroup(request.id, caller, outcome.failure);
-      await this.#record(actorOf(caller), 'key.create', request.id, `${accessKey.id} ${role}`);
+      await this.#record(actor, 'key.create', request.id, `${accessKey.id} ${role}`);
       const headers = { location: `/v1/tenants/${request.id}/keys/${accessKey.id}` };
       return Response.json({ ...accessKeyJson(accessKey), key }, { status: 201, headers });
     });
   }
 
   async rotateKey(request: TenantRequest): Promise<Response> {
-    return this.#withCaller(request, async (caller) => {
+    return this.#withCaller(request, 'provision', async (caller, actor) => {
       const { id, keyId } = request;
       const read = await readBody(request.raw, tenantBody);
       if (read.kind === 'failed') return refused(read.failure);
@@ -329,14 +338,14 @@ class TenantRoutes {
       if (routed.kind !== 'done') return unrouted(id, routed);
       const { accessKey, key, outcome } = routed.value;
       if (outcome.kind === 'failed') return this.#refusedByGroup(id, caller, outcome.failure);
-      await this.#record(actorOf(caller), 'key.rotate', id, `${keyId} to ${accessKey.id}`);
+      await this.#record(actor, 'key.rotate', id, `${keyId} to ${accessKey.id}`);
       const headers = { location: `/v1/tenants/${id}/keys/${accessKey.id}` };
       return Response.json({ ...accessKeyJson(accessKey), key }, { status: 201, headers });
     });
   }
 
   async revokeKey(request: TenantRequest): Promise<Response> {
-    return this.#withCaller(request, async (caller) => {
+    return this.#withCaller(request, 'provision', async (caller, actor) => {
       const { id, keyId } = request;
       // A text that cannot be the id of a key is not written to the log of the group.
       if (!idForm.test(keyId)) return refused({ kind: 'accessKeyNotFound', id: null });
@@ -346,34 +355,44 @@ class TenantRoutes {
       if (outcome.kind === 'failed') return this.#refusedByGroup(id, caller, outcome.failure);
       if (outcome.kind === 'revokeAccessKey' && !outcome.existed)
         return refused({ kind: 'accessKeyNotFound', id: keyId });
-      await this.#record(actorOf(caller), 'key.revoke', id, keyId);
+      await this.#record(actor, 'key.revoke', id, keyId);
       return new Response(null, { status: 204 });
     });
   }
 
   // Who asks
 
-  #operatorRefusal(request: Request): Failure | null {
-    return operatorRefusal(this.#options.env, request.headers);
-  }
-
-  async #withTenant({ raw, id }: TenantRequest, answer: (tenant: Tenant) => Promise<Response>): Promise<Response> {
-    const refusal = this.#operatorRefusal(raw);
-    if (refusal !== null) return refused(refusal);
+  async #withTenant(
+    { raw, id }: TenantRequest,
+    need: OperatorRole,
+    answer: (tenant: Tenant, operator: CallingOperator) => Promise<Response>,
+  ): Promise<Response> {
+    const allowed = await this.#options.operators.allow(raw.headers, need);
+    if (allowed.kind === 'refused') return refused(allowed.failure);
     const tenant = await this.#directory.byId(id);
-    return tenant === null ? refused({ kind: 'tenantNotFound', tenant: id }) : answer(tenant);
+    return tenant === null ? refused({ kind: 'tenantNotFound', tenant: id }) : answer(tenant, allowed.operator);
   }
 
-  async #withCaller({ raw, id }: TenantRequest, answer: (caller: Caller) => Promise<Response>): Promise<Response> {
-    if (isOperator(this.#options.env, raw.headers)) return answer({ kind: 'service' });
+  /** `actor`: who is to be in the audit. */
+  async #withCaller(
+    { raw, id }: TenantRequest,
+    need: OperatorRole,
+    answer: (caller: Caller, actor: string) => Promise<Response>,
+  ): Promise<Response> {
+    const { operators, keys } = this.#options;
+    const operator = await operators.caller(raw.headers);
+    if (operator !== null) {
+      const failure = roleRefusal(operator, need);
+      return failure === null ? answer({ kind: 'service' }, operator.actor) : refused(failure);
+    }
     const text = keyTextOf(raw.headers);
     if (text === null) return refused({ kind: 'accessKeyMissing' });
-    const key = this.#options.keys.verify(text);
-    if (key === null) return refused(invalidKey(text, (given) => isOperatorToken(this.#options.env, given)));
+    const key = keys.verify(text);
+    if (key === null) return refused(invalidKey(text, (given) => operators.isOperatorToken(given)));
     if (key.tenant !== id) return refused({ kind: 'accessKeyForbidden', need: 'a key of this tenant' });
     const caller: Caller = { kind: 'accessKey', id: key.keyId };
     const suspended = this.#options.suspended.refusal(id, caller, Date.now());
-    return suspended === null ? answer(caller) : refused(suspended);
+    return suspended === null ? answer(caller, key.keyId) : refused(suspended);
   }
 
   #refusedByGroup(tenant: string, caller: Caller, failure: Failure): Response {
@@ -384,51 +403,6 @@ class TenantRoutes {
   #place(request: Request, { replicas, placement }: TenantCreation): ReturnType<typeof placementOf> {
     const hints = placement.kind === 'hints' ? placement.hints : [];
     return placementOf({ replicas, hints, continent: request.cf?.['continent'] });
-  }
-
-  /**
-   * Records that a call was refused, and by which problem: neither its body, which may be anything, nor a credential.
-   * A tenant that does not exist is not named, because whoever asks chose the name.
-   */
-  async #recordRefusal(context: Context, action: Audit['action'], response: Response): Promise<void> {
-    const { headers } = context.req.raw;
-    const text = keyTextOf(headers);
-    const key = text === null ? null : this.#options.keys.verify(text);
-    const actor = isOperator(this.#options.env, headers) ? 'operator' : (key?.keyId ?? 'unknown');
-    if (!this.#refusals.mayRecord(`${key?.tenant ?? ''} ${actor}`, Date.now())) return;
-    const problem: { type?: unknown } = await response.clone().json();
-    const refusal = String(problem.type).slice('urn:quorate:problem:'.length);
-    const id = context.req.param('id') ?? '';
-    const tenantId = (await this.#isKnown(id)) ? id : (key?.tenant ?? '');
-    await this.#record(actor, action, tenantId, '', refusal);
-  }
-
-  /** False also where the directory cannot be asked: a call is refused as it would be otherwise. */
-  async #isKnown(id: string): Promise<boolean> {
-    if (!idForm.test(id)) return false;
-    try {
-      const placed = await this.#directory.placedReplicas(id);
-      return placed !== null && placed.length > 0;
-    } catch (error) {
-      console.error(`not known: whether ${id} is a tenant`, error);
-      return false;
-    }
-  }
-
-  /** Records in the audit what was done. It stays done where the directory cannot record it. */
-  async #record(
-    actor: string,
-    action: Audit['action'],
-    tenantId: string,
-    detail: string,
-    problem?: string,
-  ): Promise<void> {
-    const refusal = problem === undefined ? {} : { refused: problem };
-    try {
-      await this.#directory.record({ atMs: Date.now(), actor, action, tenantId, detail, ...refusal });
-    } catch (error) {
-      console.error(`not recorded: ${actor} ${action} ${tenantId} ${detail}`, error);
-    }
   }
 }
 
@@ -446,10 +420,6 @@ function stateJson({ state, isSuspended, wipeAtMs }: Tenant): Record<string, unk
 
 function beingWiped({ id }: Tenant): Failure {
   return { kind: 'tenantBeingWiped', tenant: id };
-}
-
-function actorOf(caller: Caller): string {
-  return caller.kind === 'service' ? 'operator' : caller.id;
 }
 
 const tenantBody = { bytesMax: tenantBodyBytesMax, memory: null };

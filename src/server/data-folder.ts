@@ -71,6 +71,9 @@ export class DataFolder {
       kept = { operator_token: newSecret(), service_secret: newSecret() };
       writeSecretFile(file, kept);
     }
+    checkSecret(file, 'operator_token', kept.operator_token);
+    // While it is being replaced, there are several.
+    for (const secret of kept.service_secret.split(',')) checkSecret(file, 'service_secret', secret);
     const fault = operatorTokenGiven === undefined ? null : secretFault(operatorTokenGiven);
     if (fault !== null) {
       throw new ServerFailure(
@@ -192,6 +195,13 @@ function writeSecretFile(file: string, content: object): void {
   // A file of that name from an earlier, unfinished write would have kept its own mode.
   chmodSync(unfinished, 0o600);
   renameSync(unfinished, file);
+}
+
+/** People edit the file, to replace a secret. */
+function checkSecret(file: string, name: string, secret: string): void {
+  const fault = secretFault(secret);
+  if (fault === null) return;
+  throw new ServerFailure(`${name} in ${file} ${fault}: make one with "openssl rand -base64 32"`);
 }
 
 function newSecret(): string {

@@ -46,6 +46,8 @@ export type Audit = {
     | 'replica.remove'
     /** One of etcd's calls on the group: its path and its body. */
     | 'group.change'
+    | 'operator.create'
+    | 'operator.revoke'
     | 'key.create'
     | 'key.rotate'
     | 'key.revoke';
@@ -67,6 +69,9 @@ export type AuditFilter = {
   readonly before: number | null;
   readonly limit: number;
 };
+
+/** The newest file of migrations/ that this code needs. Wrangler and the server keep the names of those applied. */
+export const newestMigration = '0006_operators.sql';
 
 /** The directory did not answer. Stores go on without it. */
 export class DirectoryUnavailable extends Error {
@@ -100,6 +105,17 @@ export class Directory {
 
   constructor(database: D1Database) {
     this.#database = database.withSession('first-primary');
+  }
+
+  /** False: a migration that this code needs was not applied. */
+  async isMigrated(): Promise<boolean> {
+    const statement = this.#database.prepare('SELECT 1 AS applied FROM d1_migrations WHERE name = ?');
+    try {
+      return (await answered(statement.bind(newestMigration).first('applied'))) !== null;
+    } catch (error) {
+      if (error instanceof DirectoryUnavailable && error.hasNoTables) return false;
+      throw error;
+    }
   }
 
   /** False: another tenant has the name. */
@@ -295,7 +311,8 @@ export class Directory {
   }
 }
 
-async function answered<Value>(asked: Promise<Value>): Promise<Value> {
+/** @throws DirectoryUnavailable where the database does not answer. */
+export async function answered<Value>(asked: Promise<Value>): Promise<Value> {
   try {
     return await asked;
   } catch (error) {

@@ -57,6 +57,15 @@ describe('the examination of a service', () => {
     ],
     [{ 'GET /healthz': { status: 404, body: 'no' } }, 'settings', '404', 'Another service'],
     [
+      {
+        'GET /healthz': { status: 503, body: 'not set up: the directory (D1) lacks tables\n' },
+        'GET /v1/tenants?limit=1': { status: 503, body: { detail: 'no tables' } },
+      },
+      'directory',
+      'no tables',
+      'd1 migrations apply',
+    ],
+    [
       { 'GET /v1/tenants?limit=1': { status: 401, body: { detail: 'not the token' } } },
       'directory',
       'not the token',

@@ -1,10 +1,12 @@
 // What the service says if it was not set up: it names what is missing and what to do.
 
+import { readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { createApp } from '../../src/gateway/app.ts';
 import type { Env } from '../../src/gateway/env.ts';
 import { secretFault } from '../../src/gateway/settings.ts';
 import { secretCharactersMin, secretDifferentCharactersMin } from '../../src/limits.ts';
+import { newestMigration } from '../../src/tenants/directory.ts';
 import { KeyRing } from '../../src/tenants/key-text.ts';
 import { Signatures } from '../../src/tenants/signatures.ts';
 
@@ -12,18 +14,20 @@ const token = 'operator-token-of-the-tests';
 const secret = 'service-secret-of-the-tests';
 const key = new KeyRing(new Signatures(secret)).issue({ tenant: 'a', keyId: 'b' });
 
-type Settings = { readonly OPERATOR_TOKEN?: string; readonly SERVICE_SECRET?: string };
+type Settings = { readonly OPERATOR_TOKEN?: string; readonly SERVICE_SECRET?: string; readonly DIRECTORY?: object };
 type Answer = { readonly status: number; readonly text: string };
 
 /** A directory whose tables were never made, with the error that D1 gives. */
-const statement = {
-  bind: () => statement,
-  all: () => Promise.reject(new Error('D1_ERROR: no such table: tenants: SQLITE_ERROR')),
-};
-const directory = { withSession: () => ({ prepare: () => statement }) };
+const noTable = () => Promise.reject(new Error('D1_ERROR: no such table: tenants: SQLITE_ERROR'));
+const directory = directoryThat(noTable);
+
+function directoryThat(answers: () => Promise<unknown>): object {
+  const statement = { bind: () => statement, all: answers, first: answers };
+  return { withSession: () => ({ prepare: () => statement }) };
+}
 
 async function ask(settings: Settings, path: string, bearer: string): Promise<Answer> {
-  const app = createApp({ ...settings, DIRECTORY: directory, REPLICA: null } as unknown as Env);
+  const app = createApp({ DIRECTORY: directory, ...settings, REPLICA: null } as unknown as Env);
   const response = await app.request(path, { headers: { authorization: `Bearer ${bearer}` } });
   return { status: response.status, text: await response.text() };
 }
@@ -39,10 +43,21 @@ describe('a service that was not set up', () => {
     const tenants = await ask({ SERVICE_SECRET: secret }, '/v1/tenants', token);
     expect([tenants.status, tenants.text]).toEqual([503, expect.stringContaining('OPERATOR_TOKEN is not set')]);
     expect((await ask({ SERVICE_SECRET: secret }, '/healthz', key)).status).toBe(503);
-    expect(await ask({ SERVICE_SECRET: secret, OPERATOR_TOKEN: token }, '/healthz', key)).toEqual({
-      status: 200,
-      text: 'ok\n',
-    });
+    const isMigrated = directoryThat(() => Promise.resolve(1));
+    const whole = { SERVICE_SECRET: secret, OPERATOR_TOKEN: token, DIRECTORY: isMigrated };
+    expect(await ask(whole, '/healthz', key)).toEqual({ status: 200, text: 'ok\n' });
+  });
+
+  it('API-ERR-10: says which tables the directory lacks, and is well where the directory is away', async () => {
+    const settings = { SERVICE_SECRET: secret, OPERATOR_TOKEN: token };
+    for (const lacking of [directory, directoryThat(() => Promise.resolve(null))]) {
+      const { status, text } = await ask({ ...settings, DIRECTORY: lacking }, '/healthz', key);
+      expect([status, text]).toEqual([503, expect.stringContaining('wrangler d1 migrations apply')]);
+    }
+    const away = directoryThat(() => Promise.reject(new Error('D1_ERROR: internal error')));
+    const { status, text } = await ask({ ...settings, DIRECTORY: away }, '/healthz', key);
+    expect([status, text]).toEqual([200, expect.stringMatching(/^ok\n.*does not answer/)]);
+    expect(newestMigration).toBe(readdirSync('migrations').sort().at(-1));
   });
 
   it('API-ERR-10: takes no secret that can be guessed, also where it is the right one', async () => {

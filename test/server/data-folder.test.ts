@@ -68,6 +68,24 @@ describe('the data folder', () => {
     }
   });
 
+  it('SERVER-FOLDER-9: a secret in the folder that can be guessed is refused, of several each one', async () => {
+    const folder = await open(join(parent, 'edited'));
+    const made = folder.secrets(undefined);
+    const file = join(folder.path, 'secrets.json');
+    const keep = (operatorToken: string, serviceSecret: string): void => {
+      writeFileSync(file, JSON.stringify({ operator_token: operatorToken, service_secret: serviceSecret }));
+    };
+    const two = `${randomLetters(secretCharactersMin)},${made.serviceSecret}`;
+    keep(made.operatorToken, two);
+    expect(folder.secrets(undefined).serviceSecret).toBe(two);
+    for (const weak of ['x', `${made.serviceSecret},x`, `${made.serviceSecret},`]) {
+      keep(made.operatorToken, weak);
+      expect(() => folder.secrets(undefined), weak).toThrow(/^service_secret in .*secrets.json has .*openssl rand/);
+    }
+    keep('x', made.serviceSecret);
+    expect(() => folder.secrets(undefined)).toThrow(/^operator_token in .*secrets.json has/);
+  });
+
   it('SERVER-FOLDER-3: the first tenant is kept, readable by its owner alone, whatever mode an unfinished file had', async () => {
     const folder = await open(join(parent, 'data'));
     expect(folder.firstTenant()).toBeNull();

@@ -2,6 +2,7 @@
 // say it.
 
 import type { MemoryShare } from '../../base/memory-budget.ts';
+import type { OperatorRole } from '../../model/operators.ts';
 import type { StoreFailure } from '../../model/store.ts';
 
 /** What can be wrong with one request, or with what it asks for. */
@@ -85,12 +86,20 @@ export type OpenKind =
 /** Who holds as many as it may. */
 export type OpenHolder = 'key' | 'session' | 'replica';
 
+/** What was sent in place of an operator's token. `ended`: one that was revoked, has expired, or never was. */
+export type OperatorTokenGiven = 'accessKey' | 'ended' | 'other' | 'nothing';
+
 /** What can go wrong in the gateway and between replicas. */
 export type ServiceFailure =
   | { readonly kind: 'accessKeyMissing' }
   /** The text does not have the form of an access key, or this service did not make it. */
   | { readonly kind: 'accessKeyInvalid'; readonly given: 'operatorToken' | 'cutKey' | 'otherScheme' | 'other' }
-  | { readonly kind: 'operatorTokenInvalid'; readonly given: 'accessKey' | 'other' | 'nothing' }
+  | { readonly kind: 'operatorTokenInvalid'; readonly given: OperatorTokenGiven }
+  /** The operator's token is good, and its role is not enough. */
+  | { readonly kind: 'operatorForbidden'; readonly role: OperatorRole; readonly need: OperatorRole }
+  /** There are as many operators as there may be. */
+  | { readonly kind: 'tooManyOperators'; readonly max: number }
+  | { readonly kind: 'operatorNotFound'; readonly id: string | null }
   /** The key is valid, but not for this tenant or this call. */
   | { readonly kind: 'accessKeyForbidden'; readonly need: string }
   | { readonly kind: 'tenantNotFound'; readonly tenant: string }

@@ -57,6 +57,7 @@ const accessKeyDetails = {
 const operatorTokenDetails = {
   nothing: sendOperatorToken,
   accessKey: `This is an access key of a tenant, and this call is the operator's. ${sendOperatorToken}`,
+  ended: "This operator's token was revoked, has expired, or is not of this service. Another operator makes a new one.",
   other: `This is not the operator's token. ${sendOperatorToken}`,
 } as const;
 
@@ -71,6 +72,25 @@ export const serviceErrors: WireErrors<ServiceFailure> = {
     unauthenticated('access-key-invalid', 'Access key invalid', accessKeyDetails[failure.given]),
   operatorTokenInvalid: (failure) =>
     unauthenticated('operator-token-invalid', 'Operator token missing or invalid', operatorTokenDetails[failure.given]),
+  operatorForbidden: ({ role, need }) => ({
+    ...forbidden(`the role "${need}" of operators; this token has "${role}"`),
+    slug: 'operator-forbidden',
+    title: 'Not allowed to this operator',
+  }),
+  tooManyOperators: (failure) =>
+    conflict(
+      'too-many-operators',
+      'Too many operators',
+      `There are at most ${failure.max} operators: revoke some with DELETE /v1/operators/{id}.`,
+    ),
+  operatorNotFound: (failure) =>
+    absent(
+      'operator-not-found',
+      'Operator not found',
+      failure.id === null
+        ? 'The path does not have the id of an operator (a whole token is not an id, and is not repeated here). GET /v1/operators lists the ids.'
+        : `There is no operator with the id "${failure.id}". GET /v1/operators lists them. The one of the secret OPERATOR_TOKEN is changed with "npx wrangler secret put OPERATOR_TOKEN".`,
+    ),
   accessKeyForbidden: (failure) => forbidden(failure.need),
   tenantNotFound: (failure) =>
     absent(

@@ -8,6 +8,7 @@ import {
   labelsMax,
   listLimitDefault,
   listLimitMax,
+  operatorNameCharactersMax,
   tenantNameCharactersMax,
   txnOperationsMax,
 } from '../../limits.ts';
@@ -24,6 +25,7 @@ import {
   text,
   time,
 } from './openapi-json.ts';
+import { operatorRoles } from '../../model/operators.ts';
 import { jurisdictions, locationHints, replicaCounts } from '../../model/locations.ts';
 
 const rangeProperties = {
@@ -57,6 +59,8 @@ const accessKeyName: JsonObject = {
   maxLength: accessKeyNameCharactersMax,
   description: 'What the owner of the access key calls it. Absent: the key has no name.',
 };
+
+const operatorName: JsonObject = { type: 'string', minLength: 1, maxLength: operatorNameCharactersMax };
 
 const branch: JsonObject = { type: 'array', items: reference('Operation'), maxItems: txnOperationsMax };
 
@@ -295,7 +299,11 @@ export const schemas: JsonObject = {
           {
             id: revision,
             at: time,
-            actor: { ...text, description: '`operator`, the id of an access key, or `service`: the schedule.' },
+            actor: {
+              ...text,
+              description:
+                '`operator`: the one of the secret; `operator:<id>`: another one; `service`: the schedule; or the id of an access key.',
+            },
             action: { ...text, description: 'What was done, or was to be done, for instance tenant.create.' },
             tenant: { ...text, description: 'The id of the tenant; empty where there is none.' },
             detail: text,
@@ -308,6 +316,26 @@ export const schemas: JsonObject = {
     },
     ['entries'],
   ),
+  OperatorCreation: record(
+    {
+      name: operatorName,
+      role: { enum: operatorRoles },
+      expires_in: { type: 'integer', minimum: 1, maximum: accessKeyLifeSecondsMax, description: 'Seconds.' },
+    },
+    ['name', 'role'],
+  ),
+  Operator: record(
+    {
+      id: text,
+      name: operatorName,
+      role: { enum: operatorRoles },
+      created_at: time,
+      expires_at: time,
+      token: { ...text, description: 'The token itself. It is shown only when it is made.' },
+    },
+    ['id', 'name', 'role', 'created_at'],
+  ),
+  Operators: record({ operators: listOf(reference('Operator')) }, ['operators']),
   AccessKeyRotation: record(
     {
       overlap: {

@@ -192,7 +192,11 @@ const auditPath = {
     security: operatorOrAdmin,
     parameters: [
       queryParameter('tenant', { type: 'string' }, 'The id of a tenant.'),
-      queryParameter('actor', { type: 'string' }, '`operator`, or the id of an access key.'),
+      queryParameter(
+        'actor',
+        { type: 'string' },
+        '`operator`: the one of the secret; `operator:<id>`: another one; `service`: the schedule; or the id of an access key.',
+      ),
       queryParameter('since', { type: 'string', format: 'date-time' }, 'Entries from this time on.'),
       queryParameter(
         'limit',
@@ -368,6 +372,40 @@ const tenantPaths = {
   },
 };
 
+const operatorPaths = {
+  '/v1/operators': {
+    get: operation('listOperators', 'Lists the operators that were made', {
+      description:
+        'The role read lists and shows; provision makes, changes and deletes tenants, their access keys and replicas, too; all does ' +
+        "everything: it wipes tenants by force, makes etcd's calls on groups, and makes and revokes operators. The operator whose token " +
+        'is the secret OPERATOR_TOKEN has the role all, and is not in the list.',
+      security: operator,
+      responses: { 200: plainAnswer('The operators, without their tokens.', reference('Operators')) },
+    }),
+    post: operation('createOperator', 'Makes an operator', {
+      does: 'manage',
+      security: operator,
+      requestBody: { required: true, content: jsonContent(reference('OperatorCreation')) },
+      responses: {
+        201: plainAnswer(
+          'The operator was made. Its token is shown this once.',
+          reference('Operator'),
+          headers.location,
+        ),
+        ...problems(409),
+      },
+    }),
+  },
+  '/v1/operators/{operator_id}': {
+    delete: operation('revokeOperator', 'Revokes an operator, from the next request on', {
+      does: 'manage',
+      security: operator,
+      parameters: [pathParameter('operator_id', 'The id of the operator.')],
+      responses: { 204: { description: 'The operator was revoked.' } },
+    }),
+  },
+};
+
 const content = (description: string, ...types: readonly string[]): JsonObject => ({
   description,
   content: Object.fromEntries(types.map((type) => [type, { schema: {} }])),
@@ -459,6 +497,7 @@ export const openapiDocument = {
     '/v1/audit': auditPath,
     ...coordinationPaths,
     ...tenantPaths,
+    ...operatorPaths,
     '/v3/{call}': etcdPath('etcd', {}),
     '/v3beta/{call}': etcdPath('etcdBeta', {
       summary: "A call of etcd's JSON gateway, under the path that it had before etcd 3.4",
@@ -501,7 +540,7 @@ export const openapiDocument = {
       bearer: { type: 'http', scheme: 'bearer', description: 'An access key.' },
       accessKey: { type: 'apiKey', in: 'header', name: 'Quorate-Key', description: 'An access key.' },
       basic: { type: 'http', scheme: 'basic', description: 'An access key as the password, with any name.' },
-      operator: { type: 'http', scheme: 'bearer', description: "The operator's token." },
+      operator: { type: 'http', scheme: 'bearer', description: "An operator's token." },
     },
   },
 } as const;

@@ -93,6 +93,10 @@ export const failureTexts: Readonly<Record<Failure['kind'], string>> = {
   operatorTokenInvalid: "This is not the operator's token. Send the operator's token: Authorization: Bearer <token>.",
   accessKeyForbidden: 'The caller lacks: admin.',
   tenantNotFound: 'There is no tenant with the id "t". GET /v1/tenants lists them.',
+  operatorForbidden: 'The caller lacks: the role "all" of operators; this token has "read".',
+  operatorNotFound:
+    'There is no operator with the id "o". GET /v1/operators lists them. The one of the secret OPERATOR_TOKEN is changed with "npx wrangler secret put OPERATOR_TOKEN".',
+  tooManyOperators: 'There are at most 3 operators: revoke some with DELETE /v1/operators/{id}.',
   tenantNameTaken:
     'There is a tenant named "n" already. Take another name. A deleted tenant keeps its name until it is wiped: DELETE it with ?force=true to wipe it now.',
   tenantBeingWiped:

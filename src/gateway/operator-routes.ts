@@ -1,0 +1,92 @@
+// The calls on operators: list them, make one, revoke one. An operator of the role `all` makes them. The operator of
+// the secret OPERATOR_TOKEN makes the first ones, and is not in the list.
+
+import { type Context, Hono } from 'hono';
+import { type Failure, failureResponse } from '../api/errors/errors.ts';
+import { operatorJson, parseOperatorCreation } from '../api/v1/operators.ts';
+import { refusedHeader } from '../api/v1/request-headers.ts';
+import { operatorsMax, tenantBodyBytesMax } from '../limits.ts';
+import type { Operator } from '../model/operators.ts';
+import { DirectoryUnavailable } from '../tenants/directory.ts';
+import { newOperatorToken, type Operators } from '../tenants/operators.ts';
+import type { AuditLog } from './audit-log.ts';
+import type { OperatorAccess } from './operator-access.ts';
+import { directoryFailure } from './operator-calls.ts';
+import { readBody } from './request-body.ts';
+
+export type OperatorRoutesOptions = {
+  readonly operators: Operators;
+  readonly access: OperatorAccess;
+  readonly audit: AuditLog;
+};
+
+type Handler = (request: Request, actor: string, id: string) => Promise<Response>;
+type Handlers = Readonly<Partial<Record<'GET' | 'POST' | 'DELETE', Handler>>>;
+
+const actions = { POST: 'operator.create', DELETE: 'operator.revoke' } as const;
+const idForm = /^[a-z0-9]{1,32}$/;
+
+export function operatorRoutes(options: OperatorRoutesOptions): Hono {
+  const { operators, audit } = options;
+  const app = new Hono();
+
+  const list: Handler = async () => Response.json({ operators: (await operators.list()).map(operatorJson) });
+
+  const create: Handler = async (request, actor) => {
+    const read = await readBody(request, { bytesMax: tenantBodyBytesMax, memory: null });
+    if (read.kind === 'failed') return refused(read.failure);
+    const parsed = parseOperatorCreation(new Uint8Array(read.body));
+    if (parsed.kind === 'bad') return refused(parsed.failure);
+    const { name, role, expiresInSeconds } = parsed.value;
+    const { id, token } = newOperatorToken();
+    const createdAtMs = Date.now();
+    const expiresAtMs = expiresInSeconds === null ? null : createdAtMs + expiresInSeconds * 1_000;
+    const operator: Operator = { id, name, role, createdAtMs, expiresAtMs };
+    if (!(await operators.add(operator, token, operatorsMax))) {
+      return refused({ kind: 'tooManyOperators', max: operatorsMax });
+    }
+    await audit.record(actor, 'operator.create', '', `${id} ${role} ${name}`);
+    const headers = { location: `/v1/operators/${id}` };
+    return Response.json({ ...operatorJson(operator), token }, { status: 201, headers });
+  };
+
+  const revoke: Handler = async (_, actor, id) => {
+    if (!idForm.test(id)) return refused({ kind: 'operatorNotFound', id: null });
+    if (!(await operators.remove(id))) return refused({ kind: 'operatorNotFound', id });
+    await audit.record(actor, 'operator.revoke', '', id);
+    return new Response(null, { status: 204 });
+  };
+
+  app.all('/', (context) => handle(context, { GET: list, POST: create }, options));
+  app.all('/:operatorId', (context) => handle(context, { DELETE: revoke }, options));
+  return app;
+}
+
+async function handle(context: Context, handlers: Handlers, options: OperatorRoutesOptions): Promise<Response> {
+  const { method } = context.req;
+  const response = await answer(context, handlers, options);
+  const isRecorded = response.status >= 400 && (method === 'POST' || method === 'DELETE');
+  if (isRecorded) await options.audit.recordRefusal(context, actions[method], response);
+  return response;
+}
+
+async function answer(context: Context, handlers: Handlers, { access }: OperatorRoutesOptions): Promise<Response> {
+  const request = context.req.raw;
+  const handler = Object.entries(handlers).find(([method]) => method === request.method)?.[1];
+  if (handler === undefined) return refused({ kind: 'methodNotAllowed', allow: Object.keys(handlers) });
+  const refusal = refusedHeader(request.method === 'GET' ? 'read' : 'manage', request.headers);
+  if (refusal !== null) return refused(refusal);
+  try {
+    const allowed = await access.allow(request.headers, 'all');
+    if (allowed.kind === 'refused') return refused(allowed.failure);
+    return await handler(request, allowed.operator.actor, context.req.param('operatorId') ?? '');
+  } catch (error) {
+    if (!(error instanceof DirectoryUnavailable)) throw error;
+    console.error(error);
+    return refused(directoryFailure(error));
+  }
+}
+
+function refused(failure: Failure): Response {
+  return failureResponse('v1', failure);
+}
