@@ -16,6 +16,8 @@ class Sequencer extends BaseSequencer {
   }
 }
 
+const setupFiles = ['./test/support/compare-bytes.ts'];
+
 export default defineConfig({
   test: {
     // Most tests in workerd and of processes wait: four files at a time keep two cores busy.
@@ -23,10 +25,10 @@ export default defineConfig({
     sequence: { sequencer: Sequencer },
     projects: [
       // Pure tests share the modules of their worker.
-      { test: { name: 'node', ...testProjects.node, testTimeout: 120_000, isolate: false } },
-      { test: { name: 'slow', ...testProjects.slow, testTimeout: 120_000 } },
-      { test: { name: 'sim', ...testProjects.sim, testTimeout: 120_000 } },
-      { test: { name: 'process', ...testProjects.process, testTimeout: 120_000 } },
+      { test: { name: 'node', ...testProjects.node, testTimeout: 120_000, setupFiles, isolate: false } },
+      { test: { name: 'slow', ...testProjects.slow, testTimeout: 120_000, setupFiles } },
+      { test: { name: 'sim', ...testProjects.sim, testTimeout: 120_000, setupFiles } },
+      { test: { name: 'process', ...testProjects.process, testTimeout: 120_000, setupFiles } },
       {
         plugins: [
           cloudflareTest({
@@ -42,7 +44,7 @@ export default defineConfig({
         ],
         test: { name: 'worker', ...testProjects.worker, testTimeout: 60_000 },
       },
-      { test: { name: 'long', ...testProjects.long, testTimeout: 120_000 } },
+      { test: { name: 'long', ...testProjects.long, testTimeout: 120_000, setupFiles } },
     ],
   },
 });
