@@ -1,12 +1,14 @@
 // The local runtime: Miniflare with one Worker on its direct socket. This file owns workerd from its start to its end:
 // workerd never outlives this process (run-workerd.sh), and its death is reported and not hidden by a restart.
 
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { Log, LogLevel, Miniflare, type MiniflareOptions } from 'miniflare';
 import { errorCode, errorMessage, ServerFailure } from './failure.ts';
 import type { WorkerSettings } from './worker-settings.ts';
+import { isWorkerd } from './workerd-process.ts';
 
 const workerName = 'quorate';
 
@@ -48,12 +50,18 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
   leaveSignalsToServer();
   try {
     await miniflare.ready;
+    const processId = Number(readFileSync(options.runtimePidFile, 'utf8'));
     return {
       url: reachable(await miniflare.unsafeGetDirectURL(workerName)),
       directory: await miniflare.getD1Database('DIRECTORY', workerName),
       runSchedule: async () => {
-        const worker = await miniflare.getWorker(workerName);
-        await worker.scheduled();
+        try {
+          const worker = await miniflare.getWorker(workerName);
+          await worker.scheduled();
+        } catch (error) {
+          // Why a runtime that has died does not run its schedule is told by onDeath.
+          if (isWorkerd(processId)) throw error;
+        }
       },
       close: async () => {
         ended = true;

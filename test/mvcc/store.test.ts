@@ -7,7 +7,3 @@ import { storeContract } from './contract/store-contract.ts';
 describe('the store on Node’s SQLite', () => {
   for (const { name, run } of storeContract) it(name, () => run(new NodeSql()));
 });
-
-describe('MVCC-DELETE-2: the same contract, where every delete of more than one key goes in steps of one', () => {
-  for (const { name, run } of storeContract) it(name, () => run(new NodeSql(), 1));
-});

@@ -13,7 +13,7 @@ const pinned = [
 
 function seeds(): readonly number[] {
   const one = process.env['RAFT_SEED'];
-  const [first, last] = (one === undefined ? (process.env['RAFT_SEEDS'] ?? '1-300') : `${one}-${one}`)
+  const [first, last] = (one === undefined ? (process.env['RAFT_SEEDS'] ?? '1-100') : `${one}-${one}`)
     .split('-')
     .map(Number);
   const from = first ?? 1;

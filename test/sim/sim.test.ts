@@ -4,7 +4,7 @@ import type { FaultMix } from './faults.ts';
 import { failureInWords, simulate } from './simulation.ts';
 
 // The seeds are few and fixed. To explore more: npm run sim -- --seeds 1000 --first 1
-const seeds = 160;
+const seeds = 120;
 const deploymentSeeds = 24;
 const clockSeeds = 10;
 const outrunSeeds = 16;

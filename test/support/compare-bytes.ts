@@ -1,5 +1,5 @@
-// Makes vitest compare bytes at once. By itself it compares byte by byte through JavaScript objects, which takes seconds for
-// a value of some megabytes. Every project of tests on Node runs this file before each file of tests.
+// Makes vitest compare bytes at once. By itself it compares byte by byte through JavaScript objects, which takes
+// seconds for a value of some megabytes. Every project of tests on Node runs this file before each file of tests.
 
 import { expect } from 'vitest';
 

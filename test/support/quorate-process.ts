@@ -10,6 +10,8 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 const startWaitMs = 60_000;
+/** What Node compiled for one server, the next one reads from here: a fifth of the time of a start. */
+const compileCache = fileURLToPath(import.meta.resolve('../../node_modules/.cache/node-compile-cache'));
 
 export type Ready = {
   readonly url: string;
@@ -101,7 +103,7 @@ export function spawnQuorate(
 ): ChildProcess {
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', main, ...words], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, ...environment },
+    env: { ...process.env, NODE_COMPILE_CACHE: compileCache, ...environment },
   });
   // A test that started a server and fails does not leave it behind.
   const kill = (): void => {

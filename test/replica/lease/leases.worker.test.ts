@@ -74,7 +74,8 @@ async function evictAll(tenant: NewTenant): Promise<void> {
   for (const replica of members) await evictDurableObject(replicaStub(tenant.id, replica));
 }
 
-describe('awake', () => {
+// The tests wait for clocks, each with a tenant of its own, so they wait beside each other.
+describe.concurrent('awake', () => {
   it('LEASE-20: a lease ends at most 2 s late, its keys go in one revision, and it can be kept alive until then', async () => {
     const tenant = await newTenant({ name: 'lease-awake' });
     const lease = await grant(tenant, 2);
@@ -213,7 +214,7 @@ async function transferTo(tenant: NewTenant, replica: number): Promise<void> {
   expect(await response.text()).toBe('{}');
 }
 
-describe('asleep', () => {
+describe.concurrent('asleep', () => {
   it('LEASE-24: a lease ends at most 5 s late on a group that sleeps, evicted from memory, and leaves no alarm', async () => {
     const tenant = await newTenant({ name: 'lease-asleep' });
     const lease = await grant(tenant, 13);
