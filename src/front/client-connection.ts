@@ -23,7 +23,10 @@ export class ClientConnection {
   readonly #sent = new Progress();
   readonly #taken = new Progress();
   #halfClosed = false;
-  #refusedMs: number | null = null;
+  /** What is said once the calls that came before are answered. Then the connection ends. */
+  #refusal: string | null = null;
+  /** The time since which only the end is waited for. */
+  #endingMs: number | null = null;
 
   constructor(socket: Socket, { upstream, bounds }: Behind) {
     this.#socket = socket;
@@ -42,6 +45,8 @@ export class ClientConnection {
       this.#current?.left();
       this.#waiting.length = 0;
     });
+    // So node:http ends a connection behind its last answer.
+    socket.destroySoon = () => this.#endSoon();
   }
 
   /** Bytes for the client that have not left this process. */
@@ -53,14 +58,6 @@ export class ClientConnection {
     return this.#current === null;
   }
 
-  /**
-   * False: an answer has begun, into which nothing else may be written; or a call that came whole is under way, and
-   * what is said of the bytes behind it would be taken for its answer.
-   */
-  get canRefuse(): boolean {
-    return this.#current === null || (this.#current.awaitsBody && !this.#current.hasBegun);
-  }
-
   /** The time since which the client has taken nothing of what waits for it. Null: nothing waits. */
   get unreadSinceMs(): number | null {
     return this.unsentBytes > 0 ? this.#taken.sinceMs : null;
@@ -70,18 +67,50 @@ export class ClientConnection {
    * Requests of one connection begin and are answered in their order, because the next one may build on the one before.
    */
   serve(request: IncomingMessage, response: ServerResponse): void {
+    if (this.#refusal !== null || this.#endingMs !== null) {
+      request.resume();
+      return;
+    }
     this.#waiting.push({ request, response });
     if (this.#waiting.length > this.#bounds.pipelinedMax) this.#socket.pause();
     if (this.#current === null) this.#next();
   }
 
-  /** What came is no request. A client that is still sending is given a moment to read why. */
+  /**
+   * What came is no request, or is not served, and nothing behind it counts. The calls before it are answered first, so
+   * that nobody takes the refusal for the answer to one of them.
+   */
   refuse(answer: string): void {
-    this.#waiting.length = 0;
-    this.#current?.giveUp();
+    if (this.#refusal !== null || this.#endingMs !== null) return;
+    this.#refusal = answer;
+    // What came last may be what is refused: a body that cannot be read.
+    const whole = this.#waiting.filter(({ request }) => request.complete);
+    this.#waiting.splice(0, Infinity, ...whole);
+    if (this.#current === null) this.#sayRefusal(answer);
+    else if (this.#current.awaitsBody) this.#refuseCurrent(this.#current, answer);
+  }
+
+  /** An answer that has begun is cut, since nothing else may be written into it. */
+  #refuseCurrent(current: Exchange, answer: string): void {
+    if (current.hasBegun) {
+      this.end();
+      return;
+    }
+    current.giveUp();
     this.#current = null;
-    this.#refusedMs = performance.now();
-    this.#socket.end(answer);
+    this.#sayRefusal(answer);
+  }
+
+  #sayRefusal(answer: string): void {
+    this.#socket.write(answer);
+    this.#endSoon();
+  }
+
+  /** A client that is still sending is given a moment to read what was said: a reset would take it away. */
+  #endSoon(): void {
+    this.#endingMs ??= performance.now();
+    this.#waiting.length = 0;
+    this.#socket.end();
     this.#socket.resume();
   }
 
@@ -100,7 +129,7 @@ export class ClientConnection {
   /** Called once a second. Ends the connection if its client owes something for too long. */
   look(nowMs: number): void {
     const { discardMs, answerReadMs, bodySilentMs } = this.#bounds;
-    const discardsSinceMs = this.#refusedMs ?? this.#current?.discardsSinceMs ?? null;
+    const discardsSinceMs = this.#endingMs ?? this.#current?.discardsSinceMs ?? null;
     const sends = this.#current?.owesBody === true;
     const reads = this.unsentBytes > 0;
     this.#sent.look(this.#socket.bytesRead, sends, nowMs);
@@ -121,7 +150,10 @@ export class ClientConnection {
 
   #next(): void {
     const next = this.#waiting.shift();
-    if (next === undefined) return;
+    if (next === undefined) {
+      if (this.#refusal !== null) this.#sayRefusal(this.#refusal);
+      return;
+    }
     if (this.#waiting.length === this.#bounds.pipelinedMax) this.#socket.resume();
     const exchange = new Exchange(next.request, next.response, () => {
       this.#current = null;

@@ -49,7 +49,7 @@ export class Front {
     this.#server.on('upgrade', (request: IncomingMessage, socket: Socket, first: Buffer) => {
       this.#upgrade(request, socket, first);
     });
-    this.#server.on('connect', (_: IncomingMessage, socket: Socket) => this.#refuse({ code: 'CONNECT' }, socket));
+    this.#server.on('connect', (_: IncomingMessage, socket: Socket) => this.#connectTo(socket));
     this.#server.on('clientError', (error: ParserError, socket: Socket) => this.#refuse(error, socket));
     this.#timer = setInterval(() => this.#look(performance.now()), bounds.lookMs);
     this.#timer.unref();
@@ -127,34 +127,49 @@ export class Front {
 
   #serve(request: IncomingMessage, response: ServerResponse): void {
     const connection = this.#connections.get(request.socket);
-    if (this.#isEnding) request.socket.destroy();
-    else if (request.httpVersionMajor < 1) this.#refuse({}, request.socket);
-    else if (request.httpVersionMajor > 1) this.#refuse({ code: 'VERSION' }, request.socket);
-    else connection?.serve(request, response);
+    if (this.#isEnding) {
+      request.socket.destroy();
+      return;
+    }
+    const fault = faultOf(request);
+    if (fault === null) {
+      connection?.serve(request, response);
+      return;
+    }
+    request.resume();
+    this.#refuse(fault, request.socket);
+  }
+
+  #connectTo(socket: Socket): void {
+    if (this.#isServing(socket)) socket.destroy();
+    else this.#refuse({ code: 'CONNECT' }, socket);
   }
 
   #upgrade(request: IncomingMessage, socket: Socket, first: Buffer): void {
-    if (this.#isEnding) {
+    // The frames of a socket must not mix with the answers to the calls before it.
+    if (this.#isEnding || this.#isServing(socket)) {
       socket.destroy();
       return;
     }
     // Of the body nothing would reach the runtime, which would take the next call on its connection for it.
     if (hasBody(request)) return this.#refuse({ code: 'UPGRADE_BODY' }, socket);
-    // The frames of a socket must not mix with the answers to the calls before it.
-    if (this.#connections.get(socket)?.isIdle !== true) {
-      socket.destroy();
-      return;
-    }
     this.#connections.delete(socket);
     const relay = new SocketRelay({ request, client: socket, first }, this.#behind);
     this.#relays.add(relay);
     socket.once('close', () => this.#relays.delete(relay));
   }
 
-  /** Refuses what cannot be read as a request, or is not served. Where nothing can be said, the connection ends. */
+  /** node:http hands the connection over for good, so the calls under way cannot be answered any more. */
+  #isServing(socket: Socket): boolean {
+    return this.#connections.get(socket)?.isIdle !== true;
+  }
+
+  /** Refuses what cannot be read as a request, or is not served. */
   #refuse(error: ParserError, socket: Socket): void {
+    // The connection ends with the answer to the request that said `Connection: close`. What follows is ignored.
+    if (error.code === 'HPE_CLOSED_CONNECTION') return;
     const connection = this.#connections.get(socket);
-    if (!socket.writable || connection?.canRefuse !== true) socket.destroy();
+    if (connection === undefined) socket.destroy();
     else connection.refuse(refusalOf(error));
   }
 
@@ -180,6 +195,14 @@ export class Front {
       each.end();
     }
   }
+}
+
+/** What node:http takes for a request, and is none of those that are served. */
+function faultOf({ httpVersionMajor, httpVersionMinor, rawHeaders }: IncomingMessage): ParserError | null {
+  if (httpVersionMajor > 1) return { code: 'VERSION' };
+  // RFC 9112, section 6.1: HTTP/1.0 has no chunks, so where the body ends is not certain.
+  const hasChunks = framingOf(rawHeaders) === 'chunked';
+  return httpVersionMajor < 1 || (httpVersionMinor === 0 && hasChunks) ? {} : null;
 }
 
 function hasBody({ rawHeaders }: IncomingMessage): boolean {

@@ -2,8 +2,8 @@
 // runtime says the same. If a message could be read in two ways (a length beside chunks, a field that is folded), the
 // front is strict.
 
-/** What node:http says of an error: its code, and the bytes that could not be read. */
-export type ParserError = { readonly code?: unknown; readonly rawPacket?: unknown };
+/** What node:http says of an error: its code, and in which bytes, and at which of them, it came. */
+export type ParserError = { readonly code?: unknown; readonly rawPacket?: unknown; readonly bytesParsed?: unknown };
 
 type Refusal = { readonly status: string; readonly text: string };
 
@@ -35,17 +35,22 @@ export function refusalOf(error: ParserError): string {
   return `HTTP/1.1 ${status}\r\nContent-Type: text/plain\r\nConnection: close\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
 }
 
-function known({ code, rawPacket }: ParserError): Refusal | undefined {
-  if (code === 'HPE_INVALID_METHOD' && beginsWithToken(rawPacket)) {
+function known({ code, rawPacket, bytesParsed }: ParserError): Refusal | undefined {
+  if (code === 'HPE_INVALID_METHOD' && beginsWithToken(lineAt(rawPacket, bytesParsed))) {
     return { status: '501 Not Implemented', text: 'no such method is known' };
   }
   return typeof code === 'string' ? refusals.get(code) : undefined;
 }
 
-/** Whether the packet begins with what RFC 9110, 5.6.2 allows as a method, and a space. */
-function beginsWithToken(packet: unknown): boolean {
-  return (
-    packet instanceof Uint8Array &&
-    /^[\w!#$%&'*+.^`|~-]+ \S/.test(Buffer.from(packet.subarray(0, 64)).toString('latin1'))
-  );
+/** The beginning of the line in which the error is. Other requests may stand before it. */
+function lineAt(packet: unknown, at: unknown): string {
+  if (!(packet instanceof Uint8Array) || typeof at !== 'number') return '';
+  const bytes = Buffer.from(packet.buffer, packet.byteOffset, packet.byteLength);
+  const start = at === 0 ? 0 : bytes.lastIndexOf('\n', at - 1) + 1;
+  return bytes.toString('latin1', start, start + 64);
+}
+
+/** What RFC 9110, 5.6.2 allows as a method, and a space. */
+function beginsWithToken(line: string): boolean {
+  return /^[\w!#$%&'*+.^`|~-]+ \S/.test(line);
 }

@@ -178,6 +178,7 @@ const refusedAlike: Readonly<Record<string, readonly [number, () => string]>> = 
   'a backslash in place of a slash': [400, () => plain('GET \\healthz HTTP/1.1')],
   'no version': [400, () => lines('GET /healthz')],
   'a greeting of TLS': [400, () => '\u0016\u0003\u0001\u0002\r\n\r\n'],
+  'chunks of HTTP/1.0': [400, () => withKey('PUT /v1/kv/a HTTP/1.0', 'Transfer-Encoding: chunked', ...chunks)],
   'a method that nobody knows': [501, () => plain('FETCH /healthz HTTP/1.1')],
   'a method in small letters': [501, () => plain('get /healthz HTTP/1.1')],
 };

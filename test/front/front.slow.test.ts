@@ -283,24 +283,75 @@ describe('what is handed on', () => {
     expect(runtime.connections).toHaveLength(1);
   });
 
-  it('FRONT-6: what is refused behind a call under way is not taken for its answer', async () => {
-    for (const behind of [
-      handshake,
-      'CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n',
-      'nothing\r\n\r\n',
-      'GET / HTTP/2.0\r\n\r\n',
-    ]) {
+  it.each([
+    ['a handshake', handshake],
+    ['CONNECT', 'CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n'],
+  ])('FRONT-6: %s behind a call under way ends the connection without a word', async (_, behind) => {
+    const { runtime, client } = await stage();
+    const one = client();
+    one.send(lock);
+    const call = await runtime.connection(0);
+    await call.request();
+    one.send(behind);
+    expect(await call.ended).toBe('reset');
+    await one.ended;
+    expect([one.text, runtime.connections.length]).toEqual(['', 1]);
+  });
+
+  it.each([
+    ['no request', 'nothing\r\n\r\n', 400],
+    ['no request, nor what comes later', 'nothing\r\n\r\nnothing\r\n\r\n', 400],
+    ['of another version', `GET / HTTP/2.0\r\n\r\n${get}`, 505],
+    [
+      'with a body that cannot be read',
+      `${lock.replace(/Content-Length.*$/s, 'Transfer-Encoding: chunked')}\r\n\r\nz`,
+      400,
+    ],
+  ])('FRONT-6: what is %s is refused behind the answer to the calls before it', async (_, behind, status) => {
+    const { runtime, client } = await stage();
+    const one = client();
+    one.send(lock + get + behind);
+    const call = await runtime.connection(0);
+    await call.request();
+    await sleep(20);
+    expect(one.text).toBe('');
+    one.send(behind);
+    call.answer('(1)');
+    await call.request(2);
+    call.answer('(2)');
+    expect(await one.ended).toBe('end');
+    expect([...one.text.matchAll(/HTTP\/1\.1 (\d+)|\(\d\)/g)].map(([whole, code]) => code ?? whole)).toEqual([
+      '200',
+      '(1)',
+      '200',
+      '(2)',
+      `${status}`,
+    ]);
+    await sleep(20);
+    expect(call.text.match(/HTTP\/1.1/g)).toHaveLength(2);
+  });
+
+  it.each([
+    ['Connection: close', get.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n')],
+    ['HTTP/1.0', get.replace('HTTP/1.1', 'HTTP/1.0')],
+    ['an expectation that was not met', get.replace('\r\n\r\n', '\r\nExpect: 100-continue\r\n\r\n')],
+  ])(
+    'FRONT-6: a call is answered, and nothing behind it is served where its answer is the last: %s',
+    async (_, first) => {
       const { runtime, client } = await stage();
       const one = client();
-      one.send(lock);
+      one.send(first + get);
       const call = await runtime.connection(0);
       await call.request();
-      one.send(behind);
-      expect(await call.ended).toBe('reset');
-      await one.ended;
-      expect([one.text, runtime.connections.length]).toEqual(['', 1]);
-    }
-  });
+      one.send(get);
+      await sleep(20);
+      call.answer('(1)');
+      expect(await one.ended).toBe('end');
+      expect(one.text).toMatch(/^HTTP\/1\.1 200 .*Connection: close.*\(1\)$/s);
+      await sleep(20);
+      expect([runtime.connections.length, call.text.match(/HTTP\/1/g)]).toEqual([1, ['HTTP/1']]);
+    },
+  );
 
   it('FRONT-6: all that came before the client closed its half is answered, and then the connection ends', async () => {
     const { runtime, client } = await stage();
@@ -509,6 +560,39 @@ describe('a client that owes something for too long', () => {
     clearInterval(more);
     expect(one.text).toMatch(/no$/);
   });
+
+  it.each([
+    ['is no request', 'PUT /v1/kv/\u00e9 HTTP/1.1\r\nHost: store\r\nContent-Length: 99999999\r\n\r\n', 400],
+    ['has a version that is not served', 'PUT / HTTP/2.0\r\nHost: store\r\nContent-Length: 99999999\r\n\r\n', 505],
+    ['has chunks of HTTP/1.0', 'PUT / HTTP/1.0\r\nHost: store\r\nTransfer-Encoding: chunked\r\n\r\n', 400],
+    [
+      'is the last on its connection',
+      'PUT / HTTP/1.1\r\nHost: store\r\nConnection: close\r\nContent-Length: 99999999\r\n\r\n',
+      200,
+    ],
+  ])(
+    'FRONT-9: whose request %s, and that sends on, has its answer, and is read for a while',
+    async (_, request, status) => {
+      const { runtime, client } = await stage({ discardMs: 300 });
+      const one = client();
+      one.send(request);
+      if (status === 200) {
+        const behind = await runtime.connection(0);
+        await behind.request();
+        behind.answer('yes');
+      }
+      const sinceMs = performance.now();
+      const more = setInterval(() => one.send('x'.repeat(1_000)), 10);
+      closers.push(() => clearInterval(more));
+      await new Promise((resolve) => {
+        one.socket.on('close', resolve);
+        one.socket.on('error', resolve);
+      });
+      clearInterval(more);
+      expect(one.text).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+      expect(performance.now() - sinceMs).toBeGreaterThan(250);
+    },
+  );
 
   it('FRONT-9: whose head is larger than the bound is told so; one within it is served', async () => {
     const { runtime, client } = await stage({ headBytesMax: 1_000 });
