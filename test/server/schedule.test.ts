@@ -43,10 +43,12 @@ describe('SERVER-SCHEDULE-1: the schedule runs', () => {
     const said = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
     let runs = 0;
     const end = startSchedule(() => Promise.reject(new Error(`failed ${runs++}`)));
-    await vi.advanceTimersByTimeAsync(scheduleMs);
+    await vi.advanceTimersByTimeAsync(scheduleMs + 2_000);
     expect(runs).toBe(2);
     expect(said.mock.calls.join()).toContain('failed 1');
-    await end();
+    const ending = end();
+    await vi.advanceTimersByTimeAsync(5_000);
+    await ending;
     said.mockRestore();
   });
 });
