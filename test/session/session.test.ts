@@ -300,19 +300,6 @@ describe('SESSION-6: nothing is sent, and no call begun, beyond the credit that 
     expect(framesTo(pair).length).toBe(100);
   });
 
-  it('and a client that asks on, and reads none of what needs no credit, is left', () => {
-    const { pair } = open();
-    say(pair, helloFrame(0));
-    pair.silent = true;
-    const bad: ClientFrame = { kind: 'declare', handle: 1, credentials: { kind: 'alone', text: 'bad' } };
-    const message = encodeMessage(Array.from({ length: sessionFramesMax }, () => encodeClientFrame(bad)));
-    for (let asked = 0; asked < 100 && pair.closedWith.length === 0; asked++) {
-      pair.server?.message(message);
-      pair.run(1);
-    }
-    expect(pair.closedWith).toEqual([{ kind: 'memoryFull', of: 'key' }]);
-  });
-
   it('an answer for which there is no memory is refused; what a write did is not told', () => {
     const { pair, handle } = open();
     pair.heldMax = large / 2;

@@ -4,6 +4,7 @@ import type { Answer, Operation } from './history.ts';
 import { isPossible } from './every-order.ts';
 import { checkLinearizable, partition } from './linearizable-history.ts';
 import { makeHistory } from './random-history.ts';
+import { type Planted, staleRead } from './stale-read.ts';
 import { answered, gets, lost, pair, put, puts, refused, remove } from './small-history.ts';
 
 function isLinearizable(...history: Operation[]): boolean {
@@ -189,38 +190,7 @@ describe('at random', () => {
       expect(checkLinearizable(history.with(place, planted)).map(({ rule }) => rule)).toEqual(['linearizable']);
     }
   });
-
-  it('CHECK-LINEAR-7: 10,000 operations on two keys are decided, right and wrong', () => {
-    const random = new Random(7);
-    const { history } = makeHistory({
-      random,
-      operations: 10_000,
-      clients: 12,
-      keys: ['a', 'b'],
-      lost: 0.02,
-      refused: 0.01,
-    });
-    expect(checkLinearizable(history)).toEqual([]);
-    const place = [...history.keys()].findLast((each) => staleRead(history, each) !== null) ?? 0;
-    const operation = staleRead(history, place);
-    if (operation === null) throw new Error('no read');
-    const violations = checkLinearizable(history.with(place, operation));
-    expect(violations.map(({ rule }) => rule)).toEqual(['linearizable']);
-    expect(violations[0]?.operations).toContain(operation);
-  });
 });
-
-type Planted = (history: readonly Operation[], place: number) => Operation | null;
-
-/** The read is answered from the first state of the store. */
-const staleRead: Planted = (history, place) => {
-  const operation = history[place];
-  if (operation?.outcome.kind !== 'answered' || operation.call < 100) return null;
-  const { reads, writes, serializable } = operation.input;
-  if (serializable || writes.length > 0) return null;
-  const answer = { held: true, revision: 1, deleted: null, pairs: reads.map(() => null) };
-  return { ...operation, outcome: { ...operation.outcome, answer } };
-};
 
 /** The write is acknowledged, and later reads do not show it. */
 const lostUpdate: Planted = (history, place) => {
