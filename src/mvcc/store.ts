@@ -639,14 +639,14 @@ export class Store {
     if (!this.#administration.alarms.active && command.digest === undefined && isPlainPut(operation)) {
       const { request } = operation;
       if (!applying.group.fits(request, identity)) this.#applyGroup(applying);
-      if (this.#answerBefore(command, identity, applying.record) === null) {
+      if (this.#answerBefore(command, identity, applying) === null) {
         applying.group.add({ request, identity, place });
         if (careful !== null) this.#applyGroup(applying);
         return;
       }
     }
     this.#applyGroup(applying);
-    const before = this.#answerBefore(command, identity, applying.record);
+    const before = this.#answerBefore(command, identity, applying);
     applying.outcomes[place] = before ?? this.#applyAlone(command, applying);
   }
 
@@ -665,14 +665,17 @@ export class Store {
   }
 
   /**
-   * The answer to a command that is not done, because it may not be done or was done before; null: it is done. `record`
-   * null: nothing is recorded of the answer.
+   * The answer to a command that is not done, because it may not be done or was done before; null: it is done.
+   * `applying` null: nothing is recorded of the answer.
    */
-  #answerBefore(command: Command, identity: string, record: BatchRecord | null): Outcome | null {
+  #answerBefore(command: Command, identity: string, applying: Applying | null): Outcome | null {
+    const record = applying?.record ?? null;
     // Access is checked first, also for a retry: a caller that has lost its access learns nothing of the earlier
     // answer.
     const failure = this.#administration.refusal(command, this.level);
     if (failure === null) return this.#rememberedAnswer(command, identity, record);
+    // Below level 5 a refusal is remembered before the puts that wait, and has the revision before theirs.
+    if (applying !== null && this.level >= groupLevel.fifth) this.#applyGroup(applying);
     const { outcome } = this.#failed(failure);
     // The refusal is remembered, because another attempt may come when the caller has access, and what was refused is
     // never done. A key that is not valid never becomes valid again, and needs no such memory.

@@ -1,10 +1,13 @@
 // Commands that throw: what they leave, what is answered, and what becomes of all other commands.
 
 import { describe, expect, it } from 'vitest';
+import { emptyBytes } from '../../src/base/bytes.ts';
 import { logIndex } from '../../src/model/brands.ts';
 import { commandsUndoneMax } from '../../src/limits.ts';
 import type { Command, Operation } from '../../src/model/store.ts';
 import { applyCarefully } from '../../src/mvcc/careful-apply.ts';
+import { groupLevel, groupLevelMax } from '../../src/model/levels.ts';
+import { Batches } from '../../src/mvcc/batches.ts';
 import { Store } from '../../src/mvcc/store.ts';
 import { StorageFault } from '../../src/base/sql-port.ts';
 import { NodeSql } from '../support/node-sql.ts';
@@ -28,6 +31,14 @@ import {
 } from './requests.ts';
 
 const throwing = put(thrownAt);
+const readKey = {
+  id: 'reader',
+  role: 'read',
+  prefix: emptyBytes,
+  expiresAtMs: null,
+  createdAtMs: 1,
+  name: '',
+} as const;
 const undone = { kind: 'commandUndone', operation: 'put' };
 
 let written = 0;
@@ -85,37 +96,55 @@ describe('a command that throws', () => {
     }
   });
 
-  it('MVCC-UNDO-2: an entry in which no command throws is the same, applied carefully or not', () => {
-    // This does not hold with every seed: a plain put that is refused while other puts wait to be written is recorded
-    // before them, and after them where entries are applied carefully (seed 11). The meaning of an entry may only
-    // change with a new level.
-    const random = new RandomOperations(12);
-    const plain = new Fed(new NodeSql());
-    const careful = new Fed(new NodeSql());
-    const sent: Command[] = [];
-    for (const fed of [plain, careful]) fed.batch([steadyKey, toLevel(2)]);
-    let round = 2;
-    for (; round <= 150; round++) {
-      const commands = randomCommands(random, sent, plain, round);
-      const index = logIndex(round);
-      const applied = plain.store.apply(index, commands);
-      const carefully = careful.sql.transaction(() => applyCarefully(careful.sql, careful.store, index, commands));
-      expect(carefully).toEqual({ applied, undone: [] });
-      expect(careful.store.runningHash).toEqual(plain.store.runningHash);
-    }
-    // Beyond some bytes an entry does not keep the pairs that it overwrites, and where that begins depends on how its
-    // puts are grouped.
-    const replacing = [
-      ...Array.from({ length: 4 }, (_, n) => put(`large/${n}`, new Uint8Array(1_500_000).fill(round))),
-      ...Array.from({ length: 40 }, (_, n) => put(`small/${n}`, `${round}`)),
-    ];
-    for (const index of [logIndex(round), logIndex(round + 1)]) {
-      const commands = commandsOf(toLevel(3), ...replacing, remove(prefix('large/')), ...replacing);
-      plain.store.apply(index, commands);
-      careful.sql.transaction(() => applyCarefully(careful.sql, careful.store, index, commands));
-      expect(careful.store.runningHash).toEqual(plain.store.runningHash);
-    }
-    expect(dump(careful.sql, -1)).toEqual(dump(plain.sql, -1));
+  it.each([2, 4, 11, 12])(
+    'MVCC-UNDO-2: an entry in which no command throws is the same, applied carefully or not: seed %i',
+    (seed) => {
+      const random = new RandomOperations(seed);
+      const plain = new Fed(new NodeSql());
+      const careful = new Fed(new NodeSql());
+      const sent: Command[] = [];
+      for (const fed of [plain, careful]) fed.batch([steadyKey, toLevel(groupLevelMax)]);
+      let round = 2;
+      for (; round <= 150; round++) {
+        const commands = randomCommands(random, sent, plain, round);
+        const index = logIndex(round);
+        const applied = plain.store.apply(index, commands);
+        const carefully = careful.sql.transaction(() => applyCarefully(careful.sql, careful.store, index, commands));
+        expect(carefully).toEqual({ applied, undone: [] });
+        expect(careful.store.runningHash).toEqual(plain.store.runningHash);
+      }
+      // Beyond some bytes an entry does not keep the pairs that it overwrites, and where that begins depends on how its
+      // puts are grouped.
+      const replacing = [
+        ...Array.from({ length: 4 }, (_, n) => put(`large/${n}`, new Uint8Array(1_500_000).fill(round))),
+        ...Array.from({ length: 40 }, (_, n) => put(`small/${n}`, `${round}`)),
+      ];
+      for (const index of [logIndex(round), logIndex(round + 1)]) {
+        const commands = commandsOf(toLevel(groupLevelMax), ...replacing, remove(prefix('large/')), ...replacing);
+        plain.store.apply(index, commands);
+        careful.sql.transaction(() => applyCarefully(careful.sql, careful.store, index, commands));
+        expect(careful.store.runningHash).toEqual(plain.store.runningHash);
+      }
+      expect(dump(careful.sql, -1)).toEqual(dump(plain.sql, -1));
+    },
+  );
+
+  it.each([
+    [groupLevel.fourth, ['before', 'refused', 'waits', 'after']],
+    [groupLevel.fifth, ['before', 'waits', 'refused', 'after']],
+  ])('MVCC-UNDO-2: the order in which writes are remembered at level %i', (level, expected) => {
+    const fed = new Fed(new NodeSql());
+    fed.batch([{ kind: 'createAccessKey', accessKey: readKey }, toLevel(level)]);
+    const [before, waits, refused, after] = ['before', 'waits', 'refused', 'after'].map((writeId): Command => ({
+      writeId,
+      caller: writeId === 'refused' ? { kind: 'accessKey', id: readKey.id } : service,
+      atMs: 1,
+      operation: writeId === 'before' ? remove('none') : put(writeId),
+    }));
+    fed.commands([before, waits, refused, after].filter((command) => command !== undefined));
+    const [newest] = new Batches(fed.sql).newestFirst();
+    const ids = Array.from(newest?.writes ?? [], ({ identity }) => expected.find((id) => identity.endsWith(id)));
+    expect(ids).toEqual(expected);
   });
 
   it('MVCC-UNDO-3: a retry is answered as the first attempt was, and they are counted, over restarts', () => {
