@@ -841,3 +841,15 @@ export const frontUpstreamIdleMs = 5_000;
 export const frontLookMs = 1_000;
 /** At the end of the server calls under way have this long to be answered, and sockets to answer a goodbye. */
 export const frontEndMs = 3_000;
+/** Credentials that the gateway took and the front remembers: a session has at most as many handles. */
+export const frontCredentialsMax = 10_000;
+/** Tenants to which the front has sessions, each of up to five sockets. The calls of others are handed on. */
+export const frontTenantsMax = 1_000;
+/** The sessions of a tenant that nobody called for this long are closed. */
+export const frontTenantIdleMs = 300_000;
+/** Calls of one tenant by session: fewer than a session takes, so what is beyond is handed on and not refused. */
+export const frontTenantCallsMax = 8_000;
+/** The bodies of such calls, of one tenant: fewer bytes than a session takes, for the same reason. */
+export const frontTenantBodyBytesMax = 12 * 1_048_576;
+/** And of all tenants. */
+export const frontBodyBytesMax = 64 * 1_048_576;

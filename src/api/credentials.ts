@@ -12,6 +12,16 @@ export function credentialsOf(headers: RequestHeaders): Credentials {
   return text === null ? { kind: 'none' } : { kind: 'alone', text };
 }
 
+/**
+ * The tenant that a key or a token names by its form; null: it names no tenant. Nothing says that the text is good:
+ * only whoever has the service's secret knows that.
+ */
+export function tenantNamedBy(credentials: Credentials): string | null {
+  if (credentials.kind === 'none') return null;
+  const text = credentials.kind === 'named' ? credentials.key : credentials.text;
+  return /^qr[tu]_([a-z0-9]{1,32})_/.exec(text)?.[1] ?? null;
+}
+
 /** The text of the access key, for calls that take nothing else. It is as the caller sent it; null: no key was sent. */
 export function keyTextOf(headers: RequestHeaders): string | null {
   const credentials = credentialsOf(headers);

@@ -6,7 +6,7 @@ export type RequestTarget = { readonly path: string; readonly query: string };
 /** The path and the query of the URL that a client sent. The runtime leaves them as they were sent. */
 export function pathAndQuery(url: string): RequestTarget {
   const start = url.indexOf('/', url.indexOf('//') + 2);
-  return start < 0 ? { path: '/', query: '' } : split(url.slice(start));
+  return start < 0 ? { path: '/', query: '' } : splitTarget(url.slice(start));
 }
 
 /**
@@ -25,10 +25,11 @@ export function callUrl({ path, query }: RequestTarget): string {
  * `callUrl` made no such URL.
  */
 export function targetOf(url: string): RequestTarget | null {
-  return url.startsWith(callUrlStart) ? split(url.slice(callUrlStart.length)) : null;
+  return url.startsWith(callUrlStart) ? splitTarget(url.slice(callUrlStart.length)) : null;
 }
 
-function split(pathWithQuery: string): RequestTarget {
+/** A path with its query, as it stands in the first line of a request. */
+export function splitTarget(pathWithQuery: string): RequestTarget {
   const mark = pathWithQuery.indexOf('?');
   if (mark < 0) return { path: pathWithQuery, query: '' };
   return { path: pathWithQuery.slice(0, mark), query: pathWithQuery.slice(mark + 1) };

@@ -19,6 +19,12 @@ export type FrontBounds = {
   readonly upstreamIdleMs: number;
   readonly lookMs: number;
   readonly endMs: number;
+  readonly credentialsMax: number;
+  readonly tenantsMax: number;
+  readonly tenantIdleMs: number;
+  readonly tenantCallsMax: number;
+  readonly tenantBodyBytesMax: number;
+  readonly bodyBytesMax: number;
 };
 
 export const frontBounds: FrontBounds = {
@@ -38,4 +44,10 @@ export const frontBounds: FrontBounds = {
   upstreamIdleMs: limits.frontUpstreamIdleMs,
   lookMs: limits.frontLookMs,
   endMs: limits.frontEndMs,
+  credentialsMax: limits.frontCredentialsMax,
+  tenantsMax: limits.frontTenantsMax,
+  tenantIdleMs: limits.frontTenantIdleMs,
+  tenantCallsMax: limits.frontTenantCallsMax,
+  tenantBodyBytesMax: limits.frontTenantBodyBytesMax,
+  bodyBytesMax: limits.frontBodyBytesMax,
 };

@@ -4,12 +4,20 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FrontBounds } from './bounds.ts';
-import { Exchange } from './exchange.ts';
+import { Exchange, type ExchangeOptions } from './exchange.ts';
+import type { KnownCallers } from './known-callers.ts';
+import { plainRequest } from './plain-request.ts';
 import { Progress } from './progress.ts';
+import { StoreExchange } from './store-exchange.ts';
 import type { Upstream } from './upstream.ts';
 
 /** What every connection of the front shares. */
-export type Behind = { readonly upstream: Promise<Upstream>; readonly bounds: FrontBounds };
+export type Behind = {
+  readonly upstream: Promise<Upstream>;
+  readonly bounds: FrontBounds;
+  /** null: there is no runtime yet. */
+  readonly callers: () => KnownCallers | null;
+};
 
 type Waiting = { readonly request: IncomingMessage; readonly response: ServerResponse };
 
@@ -18,7 +26,8 @@ export class ClientConnection {
   readonly #upstream: Promise<Upstream>;
   readonly #bounds: FrontBounds;
   readonly #waiting: Waiting[] = [];
-  #current: Exchange | null = null;
+  readonly #callers: () => KnownCallers | null;
+  #current: Exchange | StoreExchange | null = null;
   /** The progress of bodies that the client sends, and of answers that it reads. */
   readonly #sent = new Progress();
   readonly #taken = new Progress();
@@ -28,10 +37,11 @@ export class ClientConnection {
   /** The time since which only the end is waited for. */
   #endingMs: number | null = null;
 
-  constructor(socket: Socket, { upstream, bounds }: Behind) {
+  constructor(socket: Socket, { upstream, bounds, callers }: Behind) {
     this.#socket = socket;
     this.#upstream = upstream;
     this.#bounds = bounds;
+    this.#callers = callers;
     // The system notices dead machines while nothing is sent: it asks after a minute, then ten times in ten seconds.
     socket.setKeepAlive(true, keepAliveMs);
     // Of a connection whose method is CONNECT, or that is upgraded, node:http takes no errors any more, and an error
@@ -91,7 +101,7 @@ export class ClientConnection {
   }
 
   /** An answer that has begun is cut, since nothing else may be written into it. */
-  #refuseCurrent(current: Exchange, answer: string): void {
+  #refuseCurrent(current: Exchange | StoreExchange, answer: string): void {
     if (current.hasBegun) {
       this.end();
       return;
@@ -155,14 +165,35 @@ export class ClientConnection {
       return;
     }
     if (this.#waiting.length === this.#bounds.pipelinedMax) this.#socket.resume();
-    const exchange = new Exchange(next.request, next.response, () => {
-      this.#current = null;
-      this.#next();
-    });
-    this.#current = exchange;
+    this.#begin(next);
     if (this.#halfClosed) this.#tellHalfClosed();
+  }
+
+  /** A plain call of a caller whom the gateway knows goes by session. All else is handed on. */
+  #begin(next: Waiting): void {
+    const callers = this.#callers();
+    const plain = callers === null ? null : plainRequest(next.request);
+    if (callers === null || plain === null) return this.#pass(next);
+    const known = callers.find(plain.headers);
+    if (known === null) return this.#pass(next, { answered: (status) => callers.answered(plain.headers, status) });
+    const memory = callers.reserve(known.store, plain.bodyBytes);
+    if (memory === null) return this.#pass(next);
+    const pass = (body: Buffer): void => this.#pass(next, { body });
+    this.#current = new StoreExchange({ ...next, plain, known, callers, memory, done: this.#done, pass });
+  }
+
+  #pass({ request, response }: Waiting, options: ExchangeOptions = {}): void {
+    const isLast = this.#current?.isLast === true;
+    const exchange = new Exchange(request, response, this.#done, options);
+    exchange.isLast = isLast;
+    this.#current = exchange;
     void this.#upstream.then((upstream) => exchange.begin(upstream));
   }
+
+  readonly #done = (): void => {
+    this.#current = null;
+    this.#next();
+  };
 }
 
 const keepAliveMs = 60_000;

@@ -8,11 +8,20 @@ import { headerOf, type AnswerHead } from './answer-reader.ts';
 import { answerHeaders, framingOf, isAskedFor, isContinueExpected, requestLines, type BodyFraming } from './headers.ts';
 import type { CallReceiver, Upstream, UpstreamCall } from './upstream.ts';
 
+export type ExchangeOptions = {
+  /** The body, if it was read. */
+  readonly body?: Buffer;
+  /** Called with the status of the runtime's answer. */
+  readonly answered?: (status: number) => void;
+};
+
 export class Exchange {
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #done: () => void;
   readonly #framing: BodyFraming;
+  readonly #body: Buffer | null;
+  readonly #answered: ((status: number) => void) | null;
   /** Null: the call has not begun, is over, or was given up. */
   #call: UpstreamCall | null = null;
   #isOver = false;
@@ -24,7 +33,9 @@ export class Exchange {
   isLast = false;
 
   /** `done`: the next request of the connection may begin. */
-  constructor(request: IncomingMessage, response: ServerResponse, done: () => void) {
+  constructor(request: IncomingMessage, response: ServerResponse, done: () => void, options: ExchangeOptions = {}) {
+    this.#body = options.body ?? null;
+    this.#answered = options.answered ?? null;
     this.#request = request;
     this.#response = response;
     this.#done = done;
@@ -69,11 +80,8 @@ export class Exchange {
     const { method = '', url = '', rawHeaders, socket } = this.#request;
     const head = `${method} ${url} HTTP/1.1\r\n${requestLines(rawHeaders, socket.remoteAddress)}\r\n`;
     this.#call = upstream.call(method, head, this.#receiver());
-    if (this.#framing === 'none') {
-      this.#call.sent();
-      return;
-    }
-    if (!this.#isHeld) this.#sendBody();
+    if (this.#framing === 'none') this.#call.sent();
+    else if (!this.#isHeld) this.#sendBody();
   }
 
   /**
@@ -98,6 +106,11 @@ export class Exchange {
   }
 
   #sendBody(): void {
+    if (this.#body !== null) {
+      this.#sendPart(this.#body);
+      this.#sendEnd();
+      return;
+    }
     this.#request.on('data', (part: Buffer) => this.#sendPart(part));
     this.#request.on('end', () => this.#sendEnd());
   }
@@ -141,6 +154,7 @@ export class Exchange {
   }
 
   #answer({ status, reason, rawHeaders }: AnswerHead): void {
+    this.#answered?.(status);
     const headers = answerHeaders(rawHeaders);
     // What the runtime has not asked for by now it does not want.
     if (this.#isHeld) this.#request.resume();

@@ -8,6 +8,7 @@ import { headerOf } from './answer-reader.ts';
 import { frontBounds, type FrontBounds } from './bounds.ts';
 import { type Behind, ClientConnection } from './client-connection.ts';
 import { framingOf } from './headers.ts';
+import { KnownCallers } from './known-callers.ts';
 import { refusalOf, type ParserError } from './refusals.ts';
 import { SocketRelay } from './socket-relay.ts';
 import { Upstream, type UpstreamAddress } from './upstream.ts';
@@ -24,6 +25,7 @@ export class Front {
   readonly #bounds: FrontBounds;
   readonly #behind: Behind;
   #upstream: Upstream | null = null;
+  #callers: KnownCallers | null = null;
   #setUpstream: (upstream: Upstream) => void = () => undefined;
   #isEnding = false;
   readonly #timer: NodeJS.Timeout;
@@ -33,7 +35,7 @@ export class Front {
     const upstream = new Promise<Upstream>((resolve) => {
       this.#setUpstream = resolve;
     });
-    this.#behind = { upstream, bounds };
+    this.#behind = { upstream, bounds, callers: () => this.#callers };
     this.#server = createServer(serverOptions(bounds));
     // Every header is handed on, however many there are: their bytes are bounded.
     this.#server.maxHeadersCount = 0;
@@ -79,6 +81,7 @@ export class Front {
   /** From now on requests are answered. */
   open(address: UpstreamAddress): void {
     this.#upstream = new Upstream(address, this.#bounds.upstreamIdleMs);
+    this.#callers = new KnownCallers(this.#upstream, this.#bounds);
     this.#setUpstream(this.#upstream);
   }
 
@@ -102,6 +105,7 @@ export class Front {
     clearTimeout(timer);
     for (const each of this.#held()) each.end();
     this.#server.closeAllConnections();
+    this.#callers?.close();
     this.#upstream?.close();
   }
 
@@ -174,6 +178,7 @@ export class Front {
   }
 
   #look(nowMs: number): void {
+    this.#callers?.look(nowMs);
     let unsentBytes = 0;
     for (const each of this.#held()) {
       each.look(nowMs);

@@ -3,7 +3,7 @@
 // can be sent again when its leader is gone; streams and upgrades are passed on as they come.
 
 import type { Endpoint } from '../api/endpoint.ts';
-import { type Failure, failureResponse, unlessRefusedAlone } from '../api/errors/errors.ts';
+import { type Failure, failureResponse } from '../api/errors/errors.ts';
 import { endpointOf } from '../api/routes.ts';
 import { sessionPath, sessionReplica } from '../api/v1/session.ts';
 import {
@@ -37,7 +37,7 @@ import { isOutage } from './stub-calls.ts';
 import { credentialsOf } from '../api/credentials.ts';
 import type { Identified, Identities } from '../tenants/identities.ts';
 import type { ReplicaStub } from './env.ts';
-import { askOnce, type CallFrame, frameOf } from '../routing/call-frame.ts';
+import { askOnce, type CallFrame, frameOf, settledAnswer } from '../routing/call-frame.ts';
 import { askFrame } from './framed-call.ts';
 import type { GroupRouter } from './group-router.ts';
 import { GuardedLogins, identifyLogin } from './login.ts';
@@ -171,10 +171,8 @@ export class StoreCalls {
         });
       },
     });
-    if (routed.kind === 'done') {
-      return sent?.mayHaveBegun === true ? unlessRefusedAlone(routed.value, protocol) : routed.value;
-    }
-    if (routed.kind === 'unavailable') return failureResponse(protocol, { kind: 'timeout' });
+    const settled = settledAnswer(routed, sent, protocol);
+    if (settled !== null) return settled;
     // A caller without a key of a tenant is not told whether the tenant exists.
     const hasKey = caller.kind !== 'service' && caller.id !== '';
     return failureResponse(

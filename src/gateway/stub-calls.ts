@@ -1,13 +1,12 @@
 // A call on a group as the gateway makes it: each attempt asks an object by its stub. The platform throws where an
 // object, or the connection to it, is gone.
 
-import type { AttemptAnswer } from '../api/redirects.ts';
 import type { Attempted, GroupCall, Told } from '../routing/attempts.ts';
 import type { ReplicaStub } from './env.ts';
 
 /** As `GroupCall`, with the replica as a stub. `ask` throws what the platform throws. */
 export type StubCall<Value> = Omit<GroupCall<Value>, 'ask'> & {
-  readonly ask: (stub: ReplicaStub, told: Told, signal: AbortSignal | null) => Promise<AttemptAnswer<Value>>;
+  readonly ask: (stub: ReplicaStub, told: Told, signal: AbortSignal | null) => Promise<Attempted<Value>>;
 };
 
 /** @throws what is no outage: a fault of this code. */

@@ -1,7 +1,8 @@
 // A client's call on the store as a frame: it is parsed where it arrives, in the gateway or in the front, and its
 // answer is rendered there. What a frame does not hold, and what is refused, crosses as the request that it came as.
 
-import type { ApiCall } from '../api/contract.ts';
+import type { ApiCall, Protocol } from '../api/contract.ts';
+import { failureResponse, unlessRefusedAlone } from '../api/errors/errors.ts';
 import { servedByHeader } from '../api/forwarded.ts';
 import type { AttemptAnswer } from '../api/redirects.ts';
 import type { SentAttempts } from '../api/sent-attempts.ts';
@@ -10,6 +11,7 @@ import { checkCall } from '../model/call-check.ts';
 import type { CallAnswer } from '../model/calls.ts';
 import { isReadOnly } from '../model/read-only.ts';
 import { encodeCall, fitsFrame } from '../session/call-codec.ts';
+import type { Attempted, Routed } from './attempts.ts';
 
 /** A call with its bytes. `writes`: it may change the store. */
 export type CallFrame = { readonly call: FramedCall; readonly bytes: Uint8Array; readonly writes: boolean };
@@ -44,13 +46,27 @@ export function attemptAnswer(
 /** Makes one attempt at a call that the leader answers, among others that its sender makes. */
 export async function askOnce(
   sent: SentAttempts,
-  asked: (mayBeAlone: boolean) => Promise<AttemptAnswer<Response>>,
-): Promise<AttemptAnswer<Response>> {
+  asked: (mayBeAlone: boolean) => Promise<Attempted<Response>>,
+): Promise<Attempted<Response>> {
   const attempt = sent.begin();
   try {
-    return sent.answered(attempt, await asked(attempt.mayBeAlone));
+    const came = await asked(attempt.mayBeAlone);
+    if (came.kind !== 'failed') return sent.answered(attempt, came);
+    sent.ended(attempt, 'unknown');
+    return came;
   } catch (error) {
     sent.ended(attempt, 'unknown');
     throw error;
   }
+}
+
+/** What the caller is told of a call that was routed; null: there is no such group. */
+export function settledAnswer(
+  routed: Routed<Response>,
+  sent: SentAttempts | null,
+  protocol: Protocol,
+): Response | null {
+  if (routed.kind === 'absent') return null;
+  if (routed.kind === 'unavailable') return failureResponse(protocol, { kind: 'timeout' });
+  return sent?.mayHaveBegun === true ? unlessRefusedAlone(routed.value, protocol) : routed.value;
 }

@@ -71,6 +71,11 @@ export type OpenWatch = {
 export type ReplicaSession = {
   /** Whether the connection is there, so that a call leaves at once. */
   readonly isOpen: boolean;
+  /**
+   * Called where another replica has answered what was asked here. If nothing came since that moment (of `nowMs`), the
+   * connection ends, with the calls on it, so that what is asked next does not wait behind what hangs.
+   */
+  readonly endIfSilent: (sinceMs: number) => void;
   /** Opens the connection, unless it is there, is being opened, or broke a moment ago. */
   readonly open: () => void;
   /** Declares who calls. The same credentials get the same handle until the handle is released. */

@@ -64,7 +64,10 @@ export class SessionClient implements ReplicaSession {
   #flushing = false;
   /** The bytes of messages that were read, and for which no new credit was given. */
   #read = 0;
+  /** When something came, or began to be owed. */
   #heardMs = 0;
+  /** When something came. */
+  #cameMs = 0;
   #pings = 0;
   /** The task that looks for what does not come. Null: it is not set. */
   #sweep: { readonly delayMs: number; readonly cancel: () => void } | null = null;
@@ -82,6 +85,10 @@ export class SessionClient implements ReplicaSession {
 
   readonly open = (): void => {
     this.#connects(this.#port.nowMs());
+  };
+
+  readonly endIfSilent = (sinceMs: number): void => {
+    if (this.#isOpen && this.#cameMs <= sinceMs) this.#disconnect();
   };
 
   readonly declare = (credentials: Credentials): Handle => {
@@ -196,6 +203,7 @@ export class SessionClient implements ReplicaSession {
   #opened(): void {
     this.#isOpen = true;
     this.#heardMs = this.#port.nowMs();
+    this.#cameMs = this.#heardMs;
     this.#introduce('frame');
   }
 
@@ -283,6 +291,7 @@ export class SessionClient implements ReplicaSession {
 
   #message(message: Uint8Array): void {
     this.#heardMs = this.#port.nowMs();
+    this.#cameMs = this.#heardMs;
     const frames = decodeServerMessage(message);
     if (frames === null) return this.#disconnect();
     this.#failures = 0;

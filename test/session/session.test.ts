@@ -399,6 +399,26 @@ describe('SESSION-8: a call that is not answered in time is late, and one whose 
     pair.run(2 * sessionSilentMs + 1_000);
     expect(asked.answer).toEqual({ kind: 'lost' });
   });
+
+  it('silent while another replica answered: the next call has a new connection', () => {
+    const { pair, handle } = open();
+    pair.ask(read('a'), { id: 1, handle });
+    pair.run(roundTripMs);
+    pair.begun[0]?.answer(answerOf('a'));
+    pair.run(roundTripMs);
+    const cameMs = pair.nowMs;
+    const asked = pair.ask(read('a'), { id: 2, handle });
+    pair.run(300);
+    pair.client.endIfSilent(cameMs - 2 * roundTripMs);
+    expect([asked.answer, pair.connections]).toEqual([null, 1]);
+    pair.client.endIfSilent(cameMs);
+    expect(asked.answer).toEqual({ kind: 'lost' });
+    pair.run(1_000);
+    pair.ask(read('a'), { id: 3, handle });
+    pair.run(3 * roundTripMs);
+    expect(pair.connections).toBe(2);
+    expect(pair.begun).toHaveLength(3);
+  });
 });
 
 describe('SESSION-9: whatever a client sends, its session goes on or ends, and says why', () => {

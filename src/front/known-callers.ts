@@ -1,0 +1,153 @@
+// The credentials that the gateway took, and the tenants to whose stores calls go by session for them. The front cannot
+// tell good credentials from bad ones: it hands their first call on, and learns from the answer.
+
+import { randomBytes } from 'node:crypto';
+import type { RequestHeaders } from '../api/contract.ts';
+import { credentialsOf, tenantNamedBy } from '../api/credentials.ts';
+import { MemoryBudget, type Reservation } from '../base/memory-budget.ts';
+import type { FrontBounds } from './bounds.ts';
+import { type KnownCaller, StoreSessions } from './store-sessions.ts';
+import type { Upstream } from './upstream.ts';
+
+export type KnownStore = {
+  readonly sessions: StoreSessions;
+  readonly tenant: string;
+  readonly callers: Map<string, KnownCaller>;
+  callsUnderWay: number;
+  usedMs: number;
+};
+
+export type Known = { readonly store: KnownStore; readonly caller: KnownCaller };
+
+/** Where credentials come in a request that is no WebSocket's (`credentialsOf`). */
+const credentialHeaders = [
+  'Quorate-Key',
+  'Authorization',
+  'Grpc-Metadata-Authorization',
+  'Grpc-Metadata-Token',
+] as const;
+
+export class KnownCallers {
+  readonly #upstream: Upstream;
+  readonly #bounds: FrontBounds;
+  readonly #processId = randomBytes(16);
+  readonly #known = new Map<string, Known>();
+  readonly #stores = new Map<string, KnownStore>();
+  readonly #bodies: MemoryBudget;
+  #lastId = 0;
+
+  constructor(upstream: Upstream, bounds: FrontBounds) {
+    this.#upstream = upstream;
+    this.#bounds = bounds;
+    const { bodyBytesMax, tenantBodyBytesMax } = bounds;
+    this.#bodies = new MemoryBudget({
+      bytesMax: bodyBytesMax,
+      tenantBytesMax: tenantBodyBytesMax,
+      keyBytesMax: tenantBodyBytesMax,
+    });
+  }
+
+  /** Null: the gateway has not taken these credentials, as far as is known. */
+  find(headers: RequestHeaders): Known | null {
+    return this.#known.get(textOf(headers)) ?? null;
+  }
+
+  /** Whether a call can go by session at once: the session is there, takes the caller, and has room for one more. */
+  mayAsk({ store, caller }: Known): boolean {
+    store.usedMs = performance.now();
+    if (caller.refusedAs !== null || store.callsUnderWay >= this.#bounds.tenantCallsMax) return false;
+    return store.sessions.isReady(caller);
+  }
+
+  /** The gateway took the credentials of a call: it answered with this status. */
+  answered(headers: RequestHeaders, status: number): void {
+    if (!isTaken(status)) return;
+    const text = textOf(headers);
+    const credentials = credentialsOf(headers);
+    const tenant = tenantNamedBy(credentials);
+    if (tenant === null || this.#known.has(text) || this.#known.size >= this.#bounds.credentialsMax) return;
+    const store = this.#stores.get(tenant) ?? this.#meet(tenant);
+    if (store === null) return;
+    const caller: KnownCaller = { credentials, lines: linesOf(headers), refusedAs: null };
+    store.callers.set(text, caller);
+    this.#known.set(text, { store, caller });
+    // The first call that may go by session finds it open.
+    store.sessions.isReady(caller);
+  }
+
+  /** The next call is for the gateway to judge. */
+  forget({ store, caller }: Known): void {
+    for (const [text, known] of store.callers) {
+      if (known !== caller) continue;
+      store.callers.delete(text);
+      this.#known.delete(text);
+    }
+    store.sessions.release(caller);
+  }
+
+  /** All that is known of the tenant is forgotten: its replicas are gone, or nobody calls it. */
+  leave(store: KnownStore): void {
+    if (this.#stores.get(store.tenant) !== store) return;
+    this.#stores.delete(store.tenant);
+    for (const text of store.callers.keys()) this.#known.delete(text);
+    store.sessions.close();
+  }
+
+  /** Null: the bodies of the calls under way take all the memory that they may. */
+  reserve({ tenant }: KnownStore, bytes: number): Reservation | null {
+    const memory = this.#bodies.reserve({ tenant, key: '' });
+    return memory.hold(bytes) === null ? memory : null;
+  }
+
+  newId(): number {
+    return ++this.#lastId;
+  }
+
+  look(nowMs: number): void {
+    for (const store of this.#stores.values()) {
+      if (store.callsUnderWay === 0 && nowMs - store.usedMs > this.#bounds.tenantIdleMs) this.leave(store);
+    }
+  }
+
+  close(): void {
+    for (const store of this.#stores.values()) this.leave(store);
+  }
+
+  #meet(tenant: string): KnownStore | null {
+    if (this.#stores.size >= this.#bounds.tenantsMax) return null;
+    const store: KnownStore = {
+      tenant,
+      callers: new Map(),
+      callsUnderWay: 0,
+      usedMs: performance.now(),
+      sessions: new StoreSessions({
+        upstream: this.#upstream,
+        processId: this.#processId,
+        refused: (caller) => this.forget({ store, caller }),
+      }),
+    };
+    this.#stores.set(tenant, store);
+    return store;
+  }
+}
+
+/**
+ * The gateway looks at the credentials of a call on a store before anything else. A caller to whom it forbids
+ * something may be of a tenant that is suspended, whose objects are not to be woken.
+ */
+function isTaken(status: number): boolean {
+  return status < 400 || status === 404 || status === 412;
+}
+
+/** The bytes of the credentials are their identity. */
+function textOf(headers: RequestHeaders): string {
+  let text = '';
+  for (const name of credentialHeaders) text += `${headers.get(name) ?? ''}\n`;
+  return text;
+}
+
+function linesOf(headers: RequestHeaders): string {
+  let lines = '';
+  for (const name of credentialHeaders) if (headers.has(name)) lines += `${name}: ${headers.get(name)}\r\n`;
+  return lines;
+}

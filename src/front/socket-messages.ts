@@ -1,0 +1,124 @@
+// The client's end of a WebSocket to the Worker's runtime, with whole binary messages (RFC 6455) and no extensions. The
+// runtime is this server's own, so what it sends is trusted to be framed as it should be.
+
+import type { Socket } from 'node:net';
+
+const opcodes = { continuation: 0x0, binary: 0x2, close: 0x8, ping: 0x9, pong: 0xa } as const;
+const finalBit = 0x80;
+const maskBit = 0x80;
+/** A message up to this is copied behind its head: one write costs more than the copy. */
+const joinedBytesMax = 65_536;
+const noBytes = Buffer.alloc(0);
+
+export type SocketEvents = {
+  readonly message: (message: Uint8Array) => void;
+  /** It is called once, whoever closed. */
+  readonly closed: () => void;
+};
+
+export class SocketMessages {
+  readonly #socket: Socket;
+  readonly #events: SocketEvents;
+  /** Bytes that came, and are no whole frame yet. They are joined once there are enough of them. */
+  #unread: Buffer[] = [];
+  #unreadBytes = 0;
+  #wantedBytes = 0;
+  /** The parts so far of a message in several frames. */
+  #parts: Buffer[] = [];
+  #isClosed = false;
+
+  /** @param first What came behind the answer to the handshake. */
+  constructor(socket: Socket, first: Buffer, events: SocketEvents) {
+    this.#socket = socket;
+    this.#events = events;
+    socket.on('data', (part) => this.#read(part));
+    socket.on('error', () => undefined);
+    socket.on('end', () => this.close());
+    socket.on('close', () => this.close());
+    if (first.byteLength > 0) this.#read(first);
+    socket.resume();
+  }
+
+  send(message: Uint8Array): void {
+    if (!this.#isClosed) this.#write(opcodes.binary, message);
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#socket.destroySoon();
+    this.#events.closed();
+  }
+
+  /** A client's frames are masked (RFC 6455, 5.3). No page chooses these bytes, so the mask may be four zeros. */
+  #write(opcode: number, payload: Uint8Array): void {
+    const { byteLength } = payload;
+    const lengthBytes = byteLength < 126 ? 0 : byteLength < 65_536 ? 2 : 8;
+    const headBytes = 2 + lengthBytes + 4;
+    const isJoined = byteLength <= joinedBytesMax;
+    const head = Buffer.alloc(headBytes + (isJoined ? byteLength : 0));
+    head[0] = finalBit | opcode;
+    head[1] = maskBit | (lengthBytes === 0 ? byteLength : lengthBytes === 2 ? 126 : 127);
+    if (lengthBytes === 2) head.writeUInt16BE(byteLength, 2);
+    if (lengthBytes === 8) head.writeUIntBE(byteLength, 4, 6);
+    if (isJoined) head.set(payload, headBytes);
+    this.#socket.write(head);
+    if (!isJoined) this.#socket.write(payload);
+  }
+
+  #read(part: Buffer): void {
+    this.#unread.push(part);
+    this.#unreadBytes += part.byteLength;
+    if (this.#unreadBytes < this.#wantedBytes) return;
+    let bytes = this.#unread.length === 1 ? part : Buffer.concat(this.#unread);
+    for (;;) {
+      const head = headOf(bytes);
+      const frameBytes = head === null ? 2 : head.headBytes + head.payloadBytes;
+      if (head === null || bytes.byteLength < frameBytes) {
+        this.#unread = bytes.byteLength === 0 ? [] : [bytes];
+        this.#unreadBytes = bytes.byteLength;
+        this.#wantedBytes = frameBytes;
+        return;
+      }
+      this.#receive(head, bytes.subarray(head.headBytes, frameBytes));
+      if (this.#isClosed) return;
+      bytes = bytes.subarray(frameBytes);
+    }
+  }
+
+  #receive({ opcode, isFinal }: FrameHead, payload: Buffer): void {
+    switch (opcode) {
+      case opcodes.binary:
+      case opcodes.continuation:
+        if (isFinal && this.#parts.length === 0) return this.#events.message(payload);
+        this.#parts.push(payload);
+        if (isFinal) this.#events.message(Buffer.concat(this.#parts.splice(0)));
+        return;
+      case opcodes.ping:
+        return this.#write(opcodes.pong, payload);
+      case opcodes.pong:
+        return;
+      default:
+        if (opcode === opcodes.close) this.#write(opcodes.close, noBytes);
+        this.close();
+    }
+  }
+}
+
+type FrameHead = {
+  readonly opcode: number;
+  readonly isFinal: boolean;
+  readonly headBytes: number;
+  readonly payloadBytes: number;
+};
+
+/** Null: it is not whole yet. The frames of a server are not masked. */
+function headOf(bytes: Buffer): FrameHead | null {
+  if (bytes.byteLength < 2) return null;
+  const first = bytes.readUInt8(0);
+  const short = bytes.readUInt8(1) & ~maskBit;
+  const headBytes = short === 126 ? 4 : short === 127 ? 10 : 2;
+  if (bytes.byteLength < headBytes) return null;
+  const payloadBytes = short === 126 ? bytes.readUInt16BE(2) : short === 127 ? bytes.readUIntBE(4, 6) : short;
+  return { opcode: first & 0x0f, isFinal: (first & finalBit) !== 0, headBytes, payloadBytes };
+}

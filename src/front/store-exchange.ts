@@ -1,0 +1,156 @@
+// One request of a client and its answer, by session: the call is parsed here, and its answer rendered here, by what
+// the gateway uses for both. What turns out to be no such call is handed on as it came.
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { failureResponse } from '../api/errors/errors.ts';
+import { SentAttempts } from '../api/sent-attempts.ts';
+import type { Reservation } from '../base/memory-budget.ts';
+import { type CallFrame, frameOf, settledAnswer } from '../routing/call-frame.ts';
+import { routeCall } from '../routing/group-route.ts';
+import type { Known, KnownCallers } from './known-callers.ts';
+import type { PlainRequest } from './plain-request.ts';
+import { render, type RenderedAnswer } from './rendered-answer.ts';
+import { StoreAsking } from './store-asking.ts';
+
+export type StoreExchangeOptions = {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly plain: PlainRequest;
+  readonly known: Known;
+  readonly callers: KnownCallers;
+  /** The body counts here until the call is over; null: it is small. */
+  readonly memory: Reservation | null;
+  /** The next request of the connection may begin. */
+  readonly done: () => void;
+  /** The request is to be handed on, with the body that was read. */
+  readonly pass: (body: Buffer) => void;
+};
+
+export class StoreExchange {
+  readonly #options: StoreExchangeOptions;
+  readonly #parts: Buffer[] = [];
+  #cancel: () => void = () => undefined;
+  #isOver = false;
+  #isCounted = false;
+  /** The connection ends with this answer. */
+  isLast = false;
+  /** Such a call is answered at once, and no stream. */
+  readonly isStream = false;
+  /** The body is read to its end before anything is answered. */
+  readonly discardsSinceMs = null;
+
+  constructor(options: StoreExchangeOptions) {
+    this.#options = options;
+    const { request, response } = options;
+    response.on('close', () => this.#over());
+    // The connection ended, which the connection itself reports.
+    request.on('error', () => undefined);
+    response.on('error', () => undefined);
+    request.on('data', (part: Buffer) => this.#parts.push(part));
+    request.on('end', () => this.#begin());
+  }
+
+  get hasBegun(): boolean {
+    return this.#options.response.headersSent;
+  }
+
+  get awaitsBody(): boolean {
+    return !this.#options.request.complete;
+  }
+
+  get owesBody(): boolean {
+    return this.awaitsBody;
+  }
+
+  /** The client sends nothing more, and may still read: the call is answered if it came whole. */
+  halfClosed(): void {
+    if (!this.#options.request.complete) this.left();
+  }
+
+  left(): void {
+    this.giveUp();
+    this.#options.request.socket.destroy();
+  }
+
+  giveUp(): void {
+    this.#end();
+    this.#cancel();
+  }
+
+  #begin(): void {
+    if (this.#isOver) return;
+    const body = this.#parts.length === 1 ? this.#parts[0] : undefined;
+    const whole = body ?? Buffer.concat(this.#parts);
+    const frame = this.#frame(whole);
+    if (frame === null) return this.#pass(whole);
+    const { store } = this.#options.known;
+    store.callsUnderWay++;
+    this.#isCounted = true;
+    this.#ask(frame).then(
+      (answer) => {
+        if (this.#isOver) return;
+        if (answer === null) this.#pass(whole);
+        else this.#answer(answer);
+      },
+      (error: unknown) => {
+        // It is a fault of this code, as in the gateway (`app.ts`).
+        console.error(error);
+        this.left();
+      },
+    );
+  }
+
+  /** Null: it is handed on, with what is refused: the gateway refuses in an order of its own. */
+  #frame(body: Buffer): CallFrame | null {
+    const { plain, known, callers } = this.#options;
+    if (!callers.mayAsk(known)) return null;
+    const frame = frameOf(plain.endpoint.parse({ ...plain, body }));
+    return frame === null || frame.call.timeoutMs !== null ? null : frame;
+  }
+
+  /** Null: the gateway is to judge the call, which was not begun. */
+  async #ask(frame: CallFrame): Promise<RenderedAnswer | null> {
+    const { plain, known, callers } = this.#options;
+    const { protocol, servedBy } = plain.endpoint;
+    const sent = servedBy === 'leader' ? new SentAttempts() : null;
+    const call = { id: callers.newId(), bytes: frame.bytes, caller: known.caller };
+    const asking = new StoreAsking({ frame, call, sent, sessions: known.store.sessions });
+    this.#cancel = () => asking.cancel();
+    const { routed } = await routeCall(known.store.sessions.group, asking);
+    asking.cancel();
+    const settled = settledAnswer(routed, sent, protocol);
+    if (asking.isSuspended) callers.forget(known);
+    if (settled === null) callers.leave(known.store);
+    const isBegun = sent?.mayHaveBegun === true;
+    if (settled === null || asking.isRefused) {
+      return isBegun ? render(failureResponse(protocol, { kind: 'timeout' }), plain.method) : null;
+    }
+    return render(settled, plain.method);
+  }
+
+  #answer({ status, headers, body }: RenderedAnswer): void {
+    const { response } = this.#options;
+    if (this.isLast) headers.push('Connection', 'close');
+    response.writeHead(status, headers);
+    response.end(body);
+  }
+
+  #pass(body: Buffer): void {
+    this.#end();
+    this.#options.pass(body);
+  }
+
+  /** The call was answered whole, or the connection has ended. */
+  #over(): void {
+    if (this.#isOver) return;
+    this.giveUp();
+    this.#options.done();
+  }
+
+  #end(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#options.memory?.release();
+    if (this.#isCounted) this.#options.known.store.callsUnderWay--;
+  }
+}

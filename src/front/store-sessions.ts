@@ -1,0 +1,164 @@
+// The sessions of the front with the replicas of one tenant, and what is known of its group. Who calls is a handle of
+// each session. The gateway took the credentials before, and a replica looks at what they may do for each call.
+
+import { unreachable } from '../base/assert.ts';
+import { attemptHedgeMs, replicasMax, requestTimeoutMs } from '../limits.ts';
+import type { CallAnswer, Credentials } from '../model/calls.ts';
+import type { Told } from '../routing/attempts.ts';
+import { KnownGroup } from '../routing/known-group.ts';
+import type { Handle, ReplicaSession, SessionAnswer } from '../session/client-port.ts';
+import { SessionClient } from '../session/session-client.ts';
+import { connectSession } from './session-connection.ts';
+import type { Upstream } from './upstream.ts';
+
+/** Who calls. The object is the identity of the credentials for as long as they are good. */
+export type KnownCaller = {
+  readonly credentials: Credentials;
+  /** The headers that they came in, each line with its end. */
+  readonly lines: string;
+  /** Why a replica refuses their handle, by its kind; null: it takes them. */
+  refusedAs: string | null;
+};
+
+export type SessionCall = {
+  /** The same over all attempts, and of no other call of this process. */
+  readonly id: number;
+  readonly bytes: Uint8Array;
+  readonly caller: KnownCaller;
+};
+
+export type Attempt = Pick<Told, 'failed' | 'suspected'> & { readonly mayBeAlone: boolean };
+
+/** `failed`: the connection broke, or the replica said nothing in time. */
+export type SessionReply = CallAnswer | { readonly kind: 'failed' };
+
+export type Asked = { readonly reply: Promise<SessionReply>; readonly cancel: () => void };
+
+export type StoreSessionsOptions = {
+  readonly upstream: Upstream;
+  readonly processId: Uint8Array;
+  /** A replica does not take these credentials, or not any more. */
+  readonly refused: (caller: KnownCaller) => void;
+};
+
+type Session = { readonly client: ReplicaSession; readonly handles: Map<KnownCaller, Handle> };
+
+export class StoreSessions {
+  readonly group = new KnownGroup();
+  readonly #options: StoreSessionsOptions;
+  readonly #sessions = new Map<number, Session>();
+  /** Replicas of which the gateway says that they do not exist. */
+  readonly #absent = new Set<number>();
+  /** In whose name a session is opened. */
+  #opener: KnownCaller | null = null;
+
+  constructor(options: StoreSessionsOptions) {
+    this.#options = options;
+  }
+
+  /** Whether a call would leave at once for the replica that leads, as far as is known. If not, that is changed. */
+  isReady(caller: KnownCaller): boolean {
+    this.#opener = caller;
+    const { client } = this.#with(this.group.leader);
+    if (!client.isOpen) client.open();
+    return client.isOpen;
+  }
+
+  /** Makes one attempt. Once it was cancelled the reply is `failed`. */
+  ask(replica: number, call: SessionCall, attempt: Attempt): Asked {
+    this.#opener = call.caller;
+    if (this.#absent.delete(replica)) return { reply: Promise.resolve({ kind: 'absent' }), cancel: () => undefined };
+    const { client, handles } = this.#with(replica);
+    const handle = handles.get(call.caller) ?? client.declare(call.caller.credentials);
+    handles.set(call.caller, handle);
+    const { failed, suspected, mayBeAlone } = attempt;
+    const doubts = { failedLeader: failed, suspectedLeader: suspected, mayBeAlone };
+    const askedMs = performance.now();
+    let resolve: (reply: SessionReply) => void = toNobody;
+    const reply = new Promise<SessionReply>((settle) => {
+      resolve = settle;
+    });
+    const options = { id: call.id, handle, deadlineMs: requestTimeoutMs, ...doubts };
+    const leave = client.call(call.bytes, options, (answer) => resolve(this.#replyOf(replica, answer)));
+    const cancel = (): void => {
+      leave();
+      if (performance.now() - askedMs >= attemptHedgeMs) client.endIfSilent(askedMs);
+      resolve({ kind: 'failed' });
+    };
+    return { reply, cancel };
+  }
+
+  #replyOf(replica: number, answer: SessionAnswer): SessionReply {
+    switch (answer.kind) {
+      case 'answered':
+      case 'notLeader':
+      case 'absent':
+        return answer;
+      case 'lost':
+        return this.#absent.delete(replica) ? { kind: 'absent' } : { kind: 'failed' };
+      case 'late':
+        return { kind: 'failed' };
+      default:
+        return unreachable(answer);
+    }
+  }
+
+  /** The credentials are used no more. */
+  release(caller: KnownCaller): void {
+    for (const { client, handles } of this.#sessions.values()) {
+      const handle = handles.get(caller);
+      if (handles.delete(caller) && handle !== undefined) client.release(handle);
+    }
+  }
+
+  close(): void {
+    for (const { client } of this.#sessions.values()) client.close();
+    this.#sessions.clear();
+  }
+
+  #with(replica: number): Session {
+    const known = this.#sessions.get(replica);
+    if (known !== undefined) return known;
+    this.#forgetFormer();
+    const handles = new Map<KnownCaller, Handle>();
+    const client = new SessionClient({
+      connect: (events) => {
+        const refused = (status: number): void => {
+          if (status === 404) this.#absent.add(replica);
+        };
+        const lines = this.#opener?.lines ?? '';
+        return connectSession(this.#options.upstream, { replica, lines }, { ...events, refused });
+      },
+      processId: this.#options.processId,
+      nowMs: () => performance.now(),
+      later: (delayMs, task) => {
+        const timer = setTimeout(task, delayMs);
+        return () => clearTimeout(timer);
+      },
+      soon: (task) => void setImmediate(task),
+      random: Math.random,
+      ended: (handle, { kind }) => {
+        for (const [caller, declared] of handles) {
+          if (declared !== handle) continue;
+          caller.refusedAs = kind;
+          this.#options.refused(caller);
+        }
+      },
+    });
+    const session = { client, handles };
+    this.#sessions.set(replica, session);
+    return session;
+  }
+
+  /** Replicas come and go. A group has at most `replicasMax` of them, and as many that are just being replaced. */
+  #forgetFormer(): void {
+    if (this.#sessions.size < 2 * replicasMax) return;
+    for (const [replica, { client }] of this.#sessions) {
+      if (this.group.candidates.includes(replica)) continue;
+      client.close();
+      this.#sessions.delete(replica);
+    }
+  }
+}
+
+function toNobody(): void {}
