@@ -1,6 +1,7 @@
 // A parsed call, with the function that makes its answer: what the parsers hand to the replica, and what the replica
 // hands back to that function. Types only; `call.ts` parses.
 
+import type { Answer } from './answer.ts';
 import type { Operation, Outcome, RangeAnswer, RangeRequest, StoreFailure, KeyRange } from '../model/store.ts';
 import type { Bounded, Protocol, ResponseHeader, Transport } from './call-parts.ts';
 import type { ServiceCall } from './service-calls.ts';
@@ -40,20 +41,20 @@ export type WriteCall = Bounded & {
    * The answer shows the revision of the outcome and not that of the header, because a retry may be answered long after
    * the write.
    */
-  respond(outcome: Outcome, header: ResponseHeader): Response;
+  respond(outcome: Outcome, header: ResponseHeader): Answer;
 };
 
 export type ReadCall = Bounded & {
   readonly kind: 'read';
   readonly request: RangeRequest;
   readonly serializable: boolean;
-  respond(result: ReadResult, header: ResponseHeader): Response;
+  respond(result: ReadResult, header: ResponseHeader): Answer;
 };
 
 export type StatusCall = {
   readonly kind: 'status';
   readonly protocol: Protocol;
-  respond(report: StatusReport): Response;
+  respond(report: StatusReport): Answer;
 };
 
 /** `from` is the first revision; null: the watch tells what comes after the store's current revision. */

@@ -7,6 +7,9 @@ import type { AttemptAnswer } from './redirects.ts';
 /** `mayBeAlone`: it may be refused alone. */
 export type SentAttempt = { readonly mayBeAlone: boolean };
 
+/** What came of a call that was answered: its status tells a refusal. */
+type Answered = { readonly status: number };
+
 export type AttemptEnd =
   /** It was not begun: another replica is to be asked, or this one had no room. */
   | 'nothing'
@@ -44,13 +47,13 @@ export class SentAttempts {
   }
 
   /** What came of it, for whoever looks for the replica that answers. */
-  answered(attempt: SentAttempt, came: AttemptAnswer<Response>): AttemptAnswer<Response> {
+  answered<Value extends Answered>(attempt: SentAttempt, came: AttemptAnswer<Value>): AttemptAnswer<Value> {
     return this.ended(attempt, endOf(came)) ? came : { kind: 'redirect', leader: 0, members: [] };
   }
 }
 
 /** Who names another leader has begun nothing; a leader that has lost its place does not know. */
-function endOf(came: AttemptAnswer<Response>): AttemptEnd {
+function endOf(came: AttemptAnswer<Answered>): AttemptEnd {
   if (came.kind === 'redirect') return came.leader === 0 ? 'unknown' : 'nothing';
   if (came.kind === 'absent') return 'nothing';
   return came.value.status >= 400 ? 'refused' : 'done';

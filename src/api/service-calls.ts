@@ -2,6 +2,7 @@
 // and one constant. Each type says what a replica has to do for its call, and `respond` makes the answer of what came
 // of it.
 
+import type { Answer } from './answer.ts';
 import type { LeaseId } from '../model/brands.ts';
 import type { Operation, Outcome, RangeRequest } from '../model/store.ts';
 import type { Query, QueryResult } from '../model/queries.ts';
@@ -19,7 +20,7 @@ export type Result<Answer> =
 export type QueryCall = Bounded & {
   readonly kind: 'query';
   readonly query: Query;
-  respond(result: QueryResult, header: ResponseHeader): Response;
+  respond(result: QueryResult, header: ResponseHeader): Answer;
 };
 
 /**
@@ -29,14 +30,14 @@ export type QueryCall = Bounded & {
 export type TimeToLiveCall = Bounded & {
   readonly kind: 'timeToLive';
   readonly query: Extract<Query, { readonly kind: 'timeToLive' }>;
-  respond(result: QueryResult, remainingSeconds: number | null, header: ResponseHeader): Response;
+  respond(result: QueryResult, remainingSeconds: number | null, header: ResponseHeader): Answer;
 };
 
 /** The leader answers, once it has found out that it still leads and has then extended the lease. */
 export type KeepAliveCall = Bounded & {
   readonly kind: 'keepAlive';
   readonly query: Extract<Query, { readonly kind: 'keepAlive' }>;
-  respond(result: QueryResult, header: ResponseHeader): Response;
+  respond(result: QueryResult, header: ResponseHeader): Answer;
 };
 
 /**
@@ -60,7 +61,7 @@ export type PasswordCall = Bounded & {
   readonly password: string;
   readonly writeId: string | null;
   operation(passwordHash: string): Operation;
-  respond(outcome: Outcome, header: ResponseHeader): Response;
+  respond(outcome: Outcome, header: ResponseHeader): Answer;
 };
 
 /**
@@ -71,7 +72,7 @@ export type AuthenticateCall = Bounded & {
   readonly kind: 'authenticate';
   readonly name: string;
   readonly password: string;
-  respond(result: Result<{ readonly token: string; readonly revision: number }>, header: ResponseHeader): Response;
+  respond(result: Result<{ readonly token: string; readonly revision: number }>, header: ResponseHeader): Answer;
 };
 
 // Locks and elections. `v3/concurrency.ts` has their transactions and ranges.
@@ -82,7 +83,7 @@ export type SessionWriteCall = Bounded & {
   readonly lease: LeaseId;
   readonly writeId: string | null;
   operation(lease: LeaseId): Operation;
-  respond(outcome: Outcome, header: ResponseHeader): Response;
+  respond(outcome: Outcome, header: ResponseHeader): Answer;
 };
 
 /**
@@ -97,7 +98,7 @@ export type LockCall = Bounded & {
   readonly lease: LeaseId;
   readonly writeId: string | null;
   /** `revision` is that of the last read, or that of the transaction where the call did not wait. */
-  respond(result: Result<{ readonly key: Uint8Array; readonly revision: number }>, header: ResponseHeader): Response;
+  respond(result: Result<{ readonly key: Uint8Array; readonly revision: number }>, header: ResponseHeader): Answer;
 };
 
 export type Elected = {
@@ -118,7 +119,7 @@ export type CampaignCall = Bounded & {
   readonly lease: LeaseId;
   readonly value: Uint8Array;
   readonly writeId: string | null;
-  respond(result: Result<Elected>, header: ResponseHeader): Response;
+  respond(result: Result<Elected>, header: ResponseHeader): Answer;
 };
 
 /**
@@ -167,7 +168,7 @@ export type AcquireCall = Bounded & {
   readonly waitSeconds: number;
   readonly writeId: string | null;
   /** The failures of this call alone are `lockHeld`, `limitDiffers` and `sessionExpired`. */
-  respond(result: Result<Acquired>, header: ResponseHeader): Response;
+  respond(result: Result<Acquired>, header: ResponseHeader): Answer;
 };
 
 /**
@@ -182,7 +183,7 @@ export type ReleaseCall = Bounded & {
   readonly condition: WriteCondition;
   readonly writeId: string | null;
   /** The failures of this call alone are `lockNotHeld` and `fencingTokenDiffers`. */
-  respond(result: Result<{ readonly revision: number }>, header: ResponseHeader): Response;
+  respond(result: Result<{ readonly revision: number }>, header: ResponseHeader): Answer;
 };
 
 // The group
@@ -204,13 +205,13 @@ export type EtcdStatus = {
 /** Any user may ask. */
 export type EtcdStatusCall = Bounded & {
   readonly kind: 'etcdStatus';
-  respond(result: Result<EtcdStatus>, header: ResponseHeader): Response;
+  respond(result: Result<EtcdStatus>, header: ResponseHeader): Answer;
 };
 
 /** Only root may ask. The answer comes at once, because space is given back all the time. */
 export type DefragmentCall = Bounded & {
   readonly kind: 'defragment';
-  respond(result: Result<null>): Response;
+  respond(result: Result<null>): Answer;
 };
 
 /**
@@ -229,7 +230,7 @@ export type DumpCall = Bounded & {
 export type TransferLeadershipCall = Bounded & {
   readonly kind: 'transferLeadership';
   readonly target: bigint;
-  respond(result: Result<null>): Response;
+  respond(result: Result<null>): Answer;
 };
 
 /**
@@ -243,7 +244,7 @@ export type DowngradeCall = Bounded & {
   readonly version: string;
   readonly writeId: string | null;
   /** `version` is the version of the cluster, as major.minor. */
-  respond(result: Result<{ readonly version: string; readonly revision: number }>, header: ResponseHeader): Response;
+  respond(result: Result<{ readonly version: string; readonly revision: number }>, header: ResponseHeader): Answer;
 };
 
 export type ClusterMember = {
@@ -258,7 +259,7 @@ export type ClusterMember = {
 export type MemberListCall = Bounded & {
   readonly kind: 'memberList';
   readonly linearizable: boolean;
-  respond(result: Result<readonly ClusterMember[]>, header: ResponseHeader): Response;
+  respond(result: Result<readonly ClusterMember[]>, header: ResponseHeader): Answer;
 };
 
 export type MemberChange =
@@ -279,7 +280,7 @@ export type MemberChangeCall = Bounded & {
   respond(
     result: Result<{ readonly members: readonly ClusterMember[]; readonly member: ClusterMember | null }>,
     header: ResponseHeader,
-  ): Response;
+  ): Answer;
 };
 
 // Health
@@ -300,7 +301,7 @@ export type HealthFacts = {
 export type HealthCall = Bounded & {
   readonly kind: 'health';
   readonly needs: { readonly serializableRead: boolean; readonly linearizableRead: boolean };
-  respond(facts: HealthFacts): Response;
+  respond(facts: HealthFacts): Answer;
 };
 
 // Frames

@@ -1,12 +1,13 @@
 // A parsed call as the data that crosses to a replica, and the answer to it from the data that comes back.
 
+import type { Answer } from './answer.ts';
 import { assert, unreachable } from '../base/assert.ts';
 import { revision } from '../model/brands.ts';
 import type { CallOutcome, ClientQuery, ClientWrite, FailureData, ResponseHeader, StoreCall } from '../model/calls.ts';
 import type { QueryResult } from '../model/queries.ts';
 import type { Operation, Outcome, StoreFailure } from '../model/store.ts';
 import type { ApiCall } from './contract.ts';
-import { failureResponse, knownFailure, knownStoreFailure } from './errors/errors.ts';
+import { failureAnswer, knownFailure, knownStoreFailure } from './errors/errors.ts';
 
 /** The calls that one answer of the store answers, whoever asked for it. */
 export type FramedCall = Extract<ApiCall, { readonly kind: 'read' | 'write' | 'query' | 'timeToLive' | 'keepAlive' }>;
@@ -59,7 +60,7 @@ function isClientQuery(query: { readonly kind: string }): query is ClientQuery {
 }
 
 /** The answer of the call, in its protocol's form. */
-export function respond(call: FramedCall, outcome: CallOutcome, header: ResponseHeader): Response {
+export function respond(call: FramedCall, outcome: CallOutcome, header: ResponseHeader): Answer {
   if (outcome.kind === 'failed') return respondFailed(call, outcome.by, outcome.failure, header);
   switch (call.kind) {
     case 'read':
@@ -82,9 +83,9 @@ export function respond(call: FramedCall, outcome: CallOutcome, header: Response
   }
 }
 
-function respondFailed(call: FramedCall, by: 'store' | 'service', data: FailureData, header: ResponseHeader): Response {
+function respondFailed(call: FramedCall, by: 'store' | 'service', data: FailureData, header: ResponseHeader): Answer {
   const failure = by === 'store' ? knownStoreFailure(data) : null;
-  if (failure === null) return failureResponse(call.protocol, knownFailure(data));
+  if (failure === null) return failureAnswer(call.protocol, knownFailure(data));
   switch (call.kind) {
     case 'read':
       return call.respond({ kind: 'failed', failure }, header);

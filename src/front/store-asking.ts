@@ -1,5 +1,6 @@
 // The attempts at one call by session, as the search for the replica that answers it makes them.
 
+import type { Answer } from '../api/answer.ts';
 import type { SentAttempts } from '../api/sent-attempts.ts';
 import { isSuspension } from '../api/suspended-answer.ts';
 import type { CallAnswer } from '../model/calls.ts';
@@ -17,12 +18,12 @@ export type StoreAskingOptions = {
 
 type Attempt = { readonly replica: number; readonly told: Told; readonly mayBeAlone: boolean };
 
-export class StoreAsking implements GroupCall<Response> {
+export class StoreAsking implements GroupCall<Answer> {
   readonly patience = 'hedged';
   readonly reader = null;
   readonly #options: StoreAskingOptions;
   /** By replica. A session has one answer for an id: who asks again while it is awaited waits for the same one. */
-  readonly #underWay = new Map<number, Promise<Attempted<Response>>>();
+  readonly #underWay = new Map<number, Promise<Attempted<Answer>>>();
   readonly #cancels = new Set<() => void>();
   #isRefused = false;
   #isSuspended = false;
@@ -41,12 +42,11 @@ export class StoreAsking implements GroupCall<Response> {
     return this.#isSuspended;
   }
 
-  readonly ask = (replica: number, told: Told, signal: AbortSignal | null): Promise<Attempted<Response>> => {
+  readonly ask = (replica: number, told: Told, signal: AbortSignal | null): Promise<Attempted<Answer>> => {
     const awaited = this.#underWay.get(replica);
     if (awaited !== undefined) return awaited;
     const { sent } = this.#options;
-    const once = (mayBeAlone: boolean): Promise<Attempted<Response>> =>
-      this.#once({ replica, told, mayBeAlone }, signal);
+    const once = (mayBeAlone: boolean): Promise<Attempted<Answer>> => this.#once({ replica, told, mayBeAlone }, signal);
     const answer = sent === null ? once(false) : askOnce(sent, once);
     this.#underWay.set(replica, answer);
     return answer;
@@ -57,7 +57,7 @@ export class StoreAsking implements GroupCall<Response> {
     for (const cancel of this.#cancels) cancel();
   }
 
-  async #once({ replica, told, mayBeAlone }: Attempt, signal: AbortSignal | null): Promise<Attempted<Response>> {
+  async #once({ replica, told, mayBeAlone }: Attempt, signal: AbortSignal | null): Promise<Attempted<Answer>> {
     const { sessions, call, frame } = this.#options;
     const { failed, suspected } = told;
     const { reply, cancel } = sessions.ask(replica, call, { failed, suspected, mayBeAlone });

@@ -2,14 +2,14 @@
 // the gateway uses for both. What turns out to be no such call is handed on as it came.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { failureResponse } from '../api/errors/errors.ts';
+import type { Answer } from '../api/answer.ts';
+import { failureAnswer } from '../api/errors/errors.ts';
 import { SentAttempts } from '../api/sent-attempts.ts';
 import type { Reservation } from '../base/memory-budget.ts';
-import { type CallFrame, frameOf, settledAnswer } from '../routing/call-frame.ts';
+import { type CallFrame, frameOf, settled } from '../routing/call-frame.ts';
 import { routeCall } from '../routing/group-route.ts';
 import type { Known, KnownCallers } from './known-callers.ts';
 import type { PlainRequest } from './plain-request.ts';
-import { render, type RenderedAnswer } from './rendered-answer.ts';
 import { StoreAsking } from './store-asking.ts';
 
 export type StoreExchangeOptions = {
@@ -109,7 +109,7 @@ export class StoreExchange {
   }
 
   /** Null: the gateway is to judge the call, which was not begun. */
-  async #ask(frame: CallFrame): Promise<RenderedAnswer | null> {
+  async #ask(frame: CallFrame): Promise<Answer | null> {
     const { plain, known, callers } = this.#options;
     const { protocol, servedBy } = plain.endpoint;
     const sent = servedBy === 'leader' ? new SentAttempts() : null;
@@ -118,18 +118,23 @@ export class StoreExchange {
     this.#cancel = () => asking.cancel();
     const { routed } = await routeCall(known.store.sessions.group, asking);
     asking.cancel();
-    const settled = settledAnswer(routed, sent, protocol);
+    const came = settled(routed, sent);
     if (asking.isSuspended) callers.forget(known);
-    if (settled === null) callers.leave(known.store);
-    const isBegun = sent?.mayHaveBegun === true;
-    if (settled === null || asking.isRefused) {
-      return isBegun ? render(failureResponse(protocol, { kind: 'timeout' }), plain.method) : null;
-    }
-    return render(settled, plain.method);
+    if (came.kind === 'absent') callers.leave(known.store);
+    if (came.kind === 'done' && !asking.isRefused) return came.value;
+    const mayBeDone = came.kind === 'unavailable' || sent?.mayHaveBegun === true;
+    return mayBeDone ? failureAnswer(protocol, { kind: 'timeout' }) : null;
   }
 
-  #answer({ status, headers, body }: RenderedAnswer): void {
-    const { response } = this.#options;
+  #answer(answer: Answer): void {
+    const { response, plain } = this.#options;
+    const { status } = answer;
+    const body = plain.method === 'HEAD' ? null : answer.body;
+    const headers: string[] = [];
+    for (const name in answer.headers) headers.push(name, answer.headers[name] ?? '');
+    if (body !== null && answer.headers['content-length'] === undefined) {
+      headers.push('content-length', String(Buffer.byteLength(body)));
+    }
     if (this.isLast) headers.push('Connection', 'close');
     response.writeHead(status, headers);
     response.end(body);

@@ -57,12 +57,13 @@ function renderAnswer(frame: CallFrame, read: Uint8Array | Failure, rendering: R
   // Newer code says what this does not understand.
   if (answer === null) return { kind: 'done', value: failureResponse(call.protocol, { kind: 'internal' }) };
   const answered = attemptAnswer(frame, answer, rendering.replica);
-  if (answered.kind !== 'done' || answer.kind !== 'answered') return answered;
-  if (answer.outcome.kind === 'failed') withSuspension(answered.value, answer.outcome.failure);
+  if (answered.kind !== 'done') return answered;
+  const response = answered.value.toResponse();
+  if (answer.kind === 'answered' && answer.outcome.kind === 'failed') withSuspension(response, answer.outcome.failure);
   rendering.memory.release();
   const holding = { holder: rendering.holder, budget: isolateMemory, later };
-  const unheld = frame.writes ? holdAnswerOfWrite(answered.value, holding) : holdAnswer(answered.value, holding);
-  return unheld === null ? answered : { kind: 'done', value: failureResponse(call.protocol, unheld) };
+  const unheld = frame.writes ? holdAnswerOfWrite(response, holding) : holdAnswer(response, holding);
+  return { kind: 'done', value: unheld === null ? response : failureResponse(call.protocol, unheld) };
 }
 
 /** The object ended while its answer was on the way: the attempt has failed, as where it ends before that. */

@@ -12,13 +12,15 @@ export function serviceHealth({ url, method, headers }: Request): Response {
   const call = parseCall({ method, path, query, headers, body: emptyBytes });
   if (call.kind === 'answered' || call.kind === 'refused') return call.response;
   if (call.kind !== 'health') return failureResponse('v3', { kind: 'notFound', near: [] });
-  return call.respond({
-    alarms: [],
-    hasLeader: true,
-    isLearner: false,
-    serializableRead: null,
-    linearizableRead: null,
-  });
+  return call
+    .respond({
+      alarms: [],
+      hasLeader: true,
+      isLearner: false,
+      serializableRead: null,
+      linearizableRead: null,
+    })
+    .toResponse();
 }
 
 /** GET /healthz: whether the service is set up, and what is missing and what to do where it is not. */

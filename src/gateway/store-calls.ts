@@ -37,7 +37,7 @@ import { isOutage } from './stub-calls.ts';
 import { credentialsOf } from '../api/credentials.ts';
 import type { Identified, Identities } from '../tenants/identities.ts';
 import type { ReplicaStub } from './env.ts';
-import { askOnce, type CallFrame, frameOf, settledAnswer } from '../routing/call-frame.ts';
+import { askOnce, type CallFrame, frameOf, settled } from '../routing/call-frame.ts';
 import { askFrame } from './framed-call.ts';
 import type { GroupRouter } from './group-router.ts';
 import { GuardedLogins, identifyLogin } from './login.ts';
@@ -171,8 +171,9 @@ export class StoreCalls {
         });
       },
     });
-    const settled = settledAnswer(routed, sent, protocol);
-    if (settled !== null) return settled;
+    const came = settled(routed, sent);
+    if (came.kind === 'done') return came.value;
+    if (came.kind === 'unavailable') return failureResponse(protocol, { kind: 'timeout' });
     // A caller without a key of a tenant is not told whether the tenant exists.
     const hasKey = caller.kind !== 'service' && caller.id !== '';
     return failureResponse(

@@ -1,8 +1,9 @@
 // A client's call on the store as a frame: it is parsed where it arrives, in the gateway or in the front, and its
 // answer is rendered there. What a frame does not hold, and what is refused, crosses as the request that it came as.
 
-import type { ApiCall, Protocol } from '../api/contract.ts';
-import { failureResponse, unlessRefusedAlone } from '../api/errors/errors.ts';
+import type { Answer } from '../api/answer.ts';
+import type { ApiCall } from '../api/contract.ts';
+import { isRefusedAlone } from '../api/errors/errors.ts';
 import { servedByHeader } from '../api/forwarded.ts';
 import type { AttemptAnswer } from '../api/redirects.ts';
 import type { SentAttempts } from '../api/sent-attempts.ts';
@@ -29,25 +30,21 @@ export function frameOf(parsed: ApiCall): CallFrame | null {
 }
 
 /** `replica`: which one answered; null: the answer does not say. */
-export function attemptAnswer(
-  { call }: CallFrame,
-  answer: CallAnswer,
-  replica: number | null,
-): AttemptAnswer<Response> {
+export function attemptAnswer({ call }: CallFrame, answer: CallAnswer, replica: number | null): AttemptAnswer<Answer> {
   if (answer.kind === 'absent') return answer;
   if (answer.kind === 'notLeader') return { kind: 'redirect', leader: answer.leader, members: answer.members };
   const { outcome, header } = answer;
-  const response = respond(call, outcome, header);
+  const rendered = respond(call, outcome, header);
   const isByService = outcome.kind === 'failed' && outcome.by === 'service';
-  if (replica !== null && call.kind === 'read' && !isByService) response.headers.set(servedByHeader, String(replica));
-  return { kind: 'done', value: response };
+  const tells = replica !== null && call.kind === 'read' && !isByService;
+  return { kind: 'done', value: tells ? rendered.withHeader(servedByHeader, String(replica)) : rendered };
 }
 
 /** Makes one attempt at a call that the leader answers, among others that its sender makes. */
-export async function askOnce(
+export async function askOnce<Value extends Answer | Response>(
   sent: SentAttempts,
-  asked: (mayBeAlone: boolean) => Promise<Attempted<Response>>,
-): Promise<Attempted<Response>> {
+  asked: (mayBeAlone: boolean) => Promise<Attempted<Value>>,
+): Promise<Attempted<Value>> {
   const attempt = sent.begin();
   try {
     const came = await asked(attempt.mayBeAlone);
@@ -60,13 +57,11 @@ export async function askOnce(
   }
 }
 
-/** What the caller is told of a call that was routed; null: there is no such group. */
-export function settledAnswer(
-  routed: Routed<Response>,
+/** What became of a call for its caller, who is told `unavailable` as a time-out. */
+export function settled<Value extends Answer | Response>(
+  routed: Routed<Value>,
   sent: SentAttempts | null,
-  protocol: Protocol,
-): Response | null {
-  if (routed.kind === 'absent') return null;
-  if (routed.kind === 'unavailable') return failureResponse(protocol, { kind: 'timeout' });
-  return sent?.mayHaveBegun === true ? unlessRefusedAlone(routed.value, protocol) : routed.value;
+): Routed<Value> {
+  if (routed.kind !== 'done' || sent?.mayHaveBegun !== true) return routed;
+  return isRefusedAlone(routed.value) ? { kind: 'unavailable' } : routed;
 }

@@ -128,7 +128,7 @@ describe('POST /v1/locks/{name}', () => {
 
   it('API-V1-62: answers the place with its fencing token', async () => {
     const answer = { key: placeKey(utf8('a/b'), lease), lease, ttlSeconds: 30, fencingToken: 12, revision: 15 };
-    const response = acquire('{"ttl":30}').respond({ kind: 'answer', answer }, header);
+    const response = acquire('{"ttl":30}').respond({ kind: 'answer', answer }, header).toResponse();
     expect(await response.json()).toEqual({
       name: 'a/b',
       key: 'a/b/1b59',
@@ -139,13 +139,12 @@ describe('POST /v1/locks/{name}', () => {
       revision: 15,
     });
     const held = { kind: 'lockHeld', fencingToken: 9, waiting: 2, revision: 15 } as const;
-    const problem = acquire('{"ttl":30}').respond({ kind: 'failed', failure: held }, header);
+    const problem = acquire('{"ttl":30}').respond({ kind: 'failed', failure: held }, header).toResponse();
     expect(await problem.clone().json()).toMatchObject({ fencing_token: 9, waiting: 2, revision: 15 });
     expect(await problemOf(problem)).toMatchObject({ status: 409, slug: 'lock-held' });
-    const differs = acquire('{"ttl":30}').respond(
-      { kind: 'failed', failure: { kind: 'limitDiffers', limit: 3 } },
-      header,
-    );
+    const differs = acquire('{"ttl":30}')
+      .respond({ kind: 'failed', failure: { kind: 'limitDiffers', limit: 3 } }, header)
+      .toResponse();
     expect(await differs.json()).toMatchObject({ status: 409, limit: 3 });
   });
 
@@ -155,9 +154,13 @@ describe('POST /v1/locks/{name}', () => {
     for (const query of ['', 'lease=1&key=a/1', 'lease=0', 'lease=x', 'key=b/1b59', 'key=a/01b59', 'key=a', 'name=a']) {
       expect((await refusal(`DELETE /v1/semaphores/a?${query}`)).status, query).toBe(400);
     }
-    const done = release('lease=1').respond({ kind: 'answer', answer: { revision: 4 } }, header);
+    const done = release('lease=1')
+      .respond({ kind: 'answer', answer: { revision: 4 } }, header)
+      .toResponse();
     expect(await done.json()).toEqual({ released: true, revision: 4 });
-    const absent = release('lease=1').respond({ kind: 'failed', failure: { kind: 'lockNotHeld' } }, header);
+    const absent = release('lease=1')
+      .respond({ kind: 'failed', failure: { kind: 'lockNotHeld' } }, header)
+      .toResponse();
     expect(await problemOf(absent)).toMatchObject({ status: 404, slug: 'lock-not-held' });
   });
 
@@ -168,7 +171,7 @@ describe('POST /v1/locks/{name}', () => {
     const kvs = [3n, 4n, 5n].map((id, place) =>
       pair(`s/${id}`, { value, lease: leaseId(id), createRevision: revision(10 + place) }),
     );
-    const response = read.respond({ kind: 'answer', answer: { kvs, more: false, count: 3 } }, header);
+    const response = read.respond({ kind: 'answer', answer: { kvs, more: false, count: 3 } }, header).toResponse();
     expect(await response.json()).toEqual({
       name: 's',
       limit: 2,
@@ -181,11 +184,15 @@ describe('POST /v1/locks/{name}', () => {
     });
     // A key that is no place was put below the name. It neither holds nor waits.
     const other = pair('s/size', { createRevision: revision(9) });
-    const beside = read.respond({ kind: 'answer', answer: { kvs: [other, ...kvs], more: true, count: 9 } }, header);
+    const beside = read
+      .respond({ kind: 'answer', answer: { kvs: [other, ...kvs], more: true, count: 9 } }, header)
+      .toResponse();
     expect(await beside.json()).toMatchObject({ limit: 2, holders: [{ key: 's/3' }, { key: 's/4' }], waiting: 1 });
-    const alone = read.respond({ kind: 'answer', answer: { kvs: [other], more: false, count: 1 } }, header);
+    const alone = read
+      .respond({ kind: 'answer', answer: { kvs: [other], more: false, count: 1 } }, header)
+      .toResponse();
     expect(await alone.json()).toMatchObject({ limit: null, holders: [], waiting: 0 });
-    const nobody = read.respond({ kind: 'answer', answer: { kvs: [], more: false, count: 0 } }, header);
+    const nobody = read.respond({ kind: 'answer', answer: { kvs: [], more: false, count: 0 } }, header).toResponse();
     expect(await nobody.json()).toEqual({ name: 's', limit: null, holders: [], waiting: 0, revision: 40 });
   });
 });
@@ -201,7 +208,7 @@ describe('/v1/leases', () => {
       writeId: 'w',
     });
     const outcome = { kind: 'leaseGrant', revision: revision(5), id: leaseId(2n ** 60n), ttlSeconds: 2 } as const;
-    const response = grant.respond(outcome, header);
+    const response = grant.respond(outcome, header).toResponse();
     expect([response.status, response.headers.get('location')]).toEqual([201, '/v1/leases/1152921504606846976']);
     expect(await response.json()).toEqual({ id: '1152921504606846976', ttl: 2, granted_ttl: 2, revision: 5 });
     for (const body of ['{}', '{"ttl":0}', `{"ttl":${leaseSecondsMax + 1}}`, '{"ttl":"5"}', '{"ttl":1,"id":"2"}', '']) {
@@ -221,7 +228,7 @@ describe('/v1/leases', () => {
       lease: { ttlSeconds: 60, keys: [utf8('a'), Uint8Array.of(0xff)] },
     } as const;
     const result = { kind: 'answer', revision: revision(5), answer } as const;
-    expect(await look.respond(result, 17, header).json()).toEqual({
+    expect(await look.respond(result, 17, header).toResponse().json()).toEqual({
       id: '-7',
       ttl: 17,
       granted_ttl: 60,
@@ -229,32 +236,44 @@ describe('/v1/leases', () => {
       revision: 5,
     });
     const short = callOf('timeToLive', 'GET /v1/leases/-7?keys=false');
-    expect(await short.respond(result, 0, header).json()).toEqual({ id: '-7', ttl: 0, granted_ttl: 60, revision: 5 });
+    expect(await short.respond(result, 0, header).toResponse().json()).toEqual({
+      id: '-7',
+      ttl: 0,
+      granted_ttl: 60,
+      revision: 5,
+    });
     const gone = { ...result, answer: { ...answer, lease: null } };
-    for (const response of [look.respond(gone, null, header), look.respond(result, null, header)]) {
+    for (const response of [
+      look.respond(gone, null, header).toResponse(),
+      look.respond(result, null, header).toResponse(),
+    ]) {
       expect(await problemOf(response)).toMatchObject({ status: 404, slug: 'lease-not-found' });
     }
     const ids = { kind: 'leases', ids: [leaseId(1n), leaseId(-2n)] } as const;
-    const list = callOf('query', 'GET /v1/leases').respond(
-      { kind: 'answer', revision: revision(5), answer: ids },
-      header,
-    );
+    const list = callOf('query', 'GET /v1/leases')
+      .respond({ kind: 'answer', revision: revision(5), answer: ids }, header)
+      .toResponse();
     expect(await list.json()).toEqual({ leases: [{ id: '1' }, { id: '-2' }], revision: 5 });
   });
 
   it('API-V1-52: a keepalive and a revocation take an id and nothing else', async () => {
     const keep = callOf('keepAlive', 'POST /v1/leases/5/keepalive', { body: '{}' });
     expect(keep.query).toEqual({ kind: 'keepAlive', id: 5n });
-    expect(await keep.respond(keptAlive(60), header).json()).toEqual({
+    expect(await keep.respond(keptAlive(60), header).toResponse().json()).toEqual({
       id: '5',
       ttl: 60,
       granted_ttl: 60,
       revision: 5,
     });
-    expect(keep.respond(keptAlive(null), header).status).toBe(404);
+    expect(keep.respond(keptAlive(null), header).toResponse().status).toBe(404);
     const revoke = callOf('write', 'DELETE /v1/leases/5');
     expect(revoke.operation).toEqual({ kind: 'leaseRevoke', id: 5n });
-    expect(await revoke.respond({ kind: 'done', revision: revision(6) }, header).json()).toEqual({
+    expect(
+      await revoke
+        .respond({ kind: 'done', revision: revision(6) }, header)
+        .toResponse()
+        .json(),
+    ).toEqual({
       id: '5',
       revision: 6,
     });

@@ -109,12 +109,12 @@ class StoreReplay {
     if (call.kind === 'refused') return call.response;
     const byFrame = this.#frames ? framed(call) : null;
     if (byFrame !== null && fitsFrame(byFrame.asked)) return this.#serveFrame(byFrame, caller);
-    if (call.kind === 'write') return call.respond(this.#write(call.operation, caller), this.#header());
+    if (call.kind === 'write') return call.respond(this.#write(call.operation, caller), this.#header()).toResponse();
     if (call.kind === 'password') {
-      return call.respond(this.#write(call.operation(hashOf(call.password)), caller), this.#header());
+      return call.respond(this.#write(call.operation(hashOf(call.password)), caller), this.#header()).toResponse();
     }
     if (call.kind === 'authenticate') {
-      return call.respond(this.#authenticate(call.name, call.password), this.#header());
+      return call.respond(this.#authenticate(call.name, call.password), this.#header()).toResponse();
     }
     return this.#read(call, caller);
   }
@@ -128,7 +128,7 @@ class StoreReplay {
     const answer = decodeAnswer(encodeAnswer({ kind: 'answered', header: this.#header(), outcome }));
     assert(answer?.kind === 'answered', 'an answer comes through');
     expect(answer.outcome).toEqual(outcome);
-    return respond(call, answer.outcome, answer.header);
+    return respond(call, answer.outcome, answer.header).toResponse();
   }
 
   #ask(asked: StoreCall, caller: Caller): CallOutcome {
@@ -152,15 +152,15 @@ class StoreReplay {
     if (call.kind === 'read') {
       const failure = store.authorizeRange(caller, call.request, nowMs);
       const result = failure === null ? store.range(call.request) : ({ kind: 'failed', failure } as const);
-      return call.respond(result, this.#header());
+      return call.respond(result, this.#header()).toResponse();
     }
     if (call.kind === 'timeToLive') {
       const result = store.query(call.query, caller, nowMs);
       const lease = result.kind === 'answer' ? result.answer.lease : null;
-      return call.respond(result, lease?.ttlSeconds ?? null, this.#header());
+      return call.respond(result, lease?.ttlSeconds ?? null, this.#header()).toResponse();
     }
     if (call.kind !== 'query' && call.kind !== 'keepAlive') return null;
-    return call.respond(store.query(call.query, caller, nowMs), this.#header());
+    return call.respond(store.query(call.query, caller, nowMs), this.#header()).toResponse();
   }
 
   #write(parsed: Operation, caller: Caller): Outcome {

@@ -51,11 +51,11 @@ function asked(driver: Driver, call: ApiCall, caller: Caller): Asked {
   const { store } = driver;
   switch (call.kind) {
     case 'write':
-      return taken(call.operation, (outcome) => call.respond(outcome, header));
+      return taken(call.operation, (outcome) => call.respond(outcome, header).toResponse());
     case 'sessionWrite':
-      return taken(call.operation(leaseOr(call.lease)), (outcome) => call.respond(outcome, header));
+      return taken(call.operation(leaseOr(call.lease)), (outcome) => call.respond(outcome, header).toResponse());
     case 'password':
-      return taken(call.operation('hash'), (outcome) => call.respond(outcome, header));
+      return taken(call.operation('hash'), (outcome) => call.respond(outcome, header).toResponse());
     case 'lock': {
       const lease = leaseOr(call.lease);
       return taken({ kind: 'txn', request: lockTxn(call.name, lease) }, placeOf(call.name, lease));
@@ -85,14 +85,14 @@ function asked(driver: Driver, call: ApiCall, caller: Caller): Asked {
     case 'read': {
       const failure = store.authorizeRange(caller, call.request, nowMs);
       const result = failure === null ? store.range(call.request) : ({ kind: 'failed', failure } as const);
-      return answered(call.respond(result, header));
+      return answered(call.respond(result, header).toResponse());
     }
     case 'query':
-      return answered(call.respond(store.query(call.query, caller, nowMs), header));
+      return answered(call.respond(store.query(call.query, caller, nowMs), header).toResponse());
     case 'timeToLive':
-      return answered(call.respond(store.query<'timeToLive'>(call.query, caller, nowMs), 3, header));
+      return answered(call.respond(store.query<'timeToLive'>(call.query, caller, nowMs), 3, header).toResponse());
     case 'keepAlive':
-      return answered(call.respond(store.query<'keepAlive'>(call.query, caller, nowMs), header));
+      return answered(call.respond(store.query<'keepAlive'>(call.query, caller, nowMs), header).toResponse());
     case 'observe':
       store.range(call.request);
       return answered(null);

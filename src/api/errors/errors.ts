@@ -5,6 +5,7 @@
 import type { FailureData } from '../../model/calls.ts';
 import type { StoreFailure } from '../../model/store.ts';
 import type { Protocol, StreamFailure } from '../contract.ts';
+import { Answer } from '../answer.ts';
 import { authErrors } from './auth-errors.ts';
 import type { Failure } from './failures.ts';
 import { groupErrors } from './group-errors.ts';
@@ -58,25 +59,26 @@ function problemType(slug: string): string {
 }
 
 /** The answer to a call that failed, in its protocol's form. */
-export function failureResponse(protocol: Protocol, failure: Failure): Response {
+export function failureAnswer(protocol: Protocol, failure: Failure): Answer {
   const error = describe(failure);
-  if (protocol === 'v3') {
-    const { status } = httpOfGrpc[error.code];
-    return new Response(statusJson(error), { status, headers: etcdHeaders(error) });
-  }
+  if (protocol === 'v3') return new Answer(httpOfGrpc[error.code].status, etcdHeaders(error), statusJson(error));
   const headers = { ...error.headers, 'content-type': 'application/problem+json' };
-  return new Response(problemJson(error), { status: error.status, headers });
+  return new Answer(error.status, headers, problemJson(error));
+}
+
+export function failureResponse(protocol: Protocol, failure: Failure): Response {
+  return failureAnswer(protocol, failure).toResponse();
 }
 
 /**
- * The answer to a call that was sent in several attempts. A refusal for want of room speaks of one attempt alone, while
- * what another attempt has begun may still be done. So the caller is told that the outcome is not known.
+ * Whether a call that was sent in several attempts was refused for want of room. That speaks of one attempt alone,
+ * while what another attempt has begun may still be done. So the caller is told that the outcome is not known.
  */
-export function unlessRefusedAlone(answer: Response, protocol: Protocol): Response {
+export function isRefusedAlone(answer: Answer | Response): boolean {
   // Any other answer of that status is a decision of the group, which each attempt would get. None of those has
   // Retry-After.
-  const isOverloaded = answer.status === overloadedStatus && answer.headers.has('retry-after');
-  return isOverloaded ? failureResponse(protocol, { kind: 'timeout' }) : answer;
+  if (answer.status !== overloadedStatus) return false;
+  return answer instanceof Answer ? 'retry-after' in answer.headers : answer.headers.has('retry-after');
 }
 
 /**
@@ -121,9 +123,9 @@ function withoutCode(failure: Failure): WireError {
 }
 
 /** The answer of etcd's lock and election services to a call that failed. */
-export function bareFailureResponse(failure: Failure): Response {
+export function bareFailureAnswer(failure: Failure): Answer {
   const error = withoutCode(failure);
-  return new Response(statusJson(error), { status: httpOfGrpc[error.code].status, headers: etcdHeaders(error) });
+  return new Answer(httpOfGrpc[error.code].status, etcdHeaders(error), statusJson(error));
 }
 
 /** A failure as a message of a v3 stream. Its status is that of an answer which begins with this message. */

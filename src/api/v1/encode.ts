@@ -5,7 +5,7 @@ import { unreachable } from '../../base/assert.ts';
 import { base64, textOf } from '../../base/bytes.ts';
 import { noLease } from '../../model/brands.ts';
 import type { KeyValue, StoreEvent, TxnAnswer, TxnPart } from '../../model/store.ts';
-import { answerWith } from '../large-answer.ts';
+import { Answer, type AnswerHeaders } from '../answer.ts';
 
 /** `"key":"a"`, or `"key_base64":"/w=="`. */
 export function bytesJson(name: 'key' | 'value' | 'name', bytes: Uint8Array): string {
@@ -65,20 +65,17 @@ function partJson(part: TxnPart): string {
  */
 const cacheControl = 'private, no-cache';
 
-export function jsonResponse(text: string, headers: Readonly<Record<string, string>> = {}): Response {
-  return answerWith(text, {
-    status: 200,
-    headers: { 'content-type': 'application/json', 'cache-control': cacheControl, ...headers },
-  });
+export function jsonAnswer(text: string, headers: AnswerHeaders = {}): Answer {
+  return new Answer(200, { 'content-type': 'application/json', 'cache-control': cacheControl, ...headers }, text);
 }
 
 /** 201 Created, with the location of what was created. */
-export function createdResponse(text: string, location: string): Response {
+export function createdAnswer(text: string, location: string): Answer {
   const headers = { 'content-type': 'application/json', 'cache-control': cacheControl, location };
-  return new Response(text, { status: 201, headers });
+  return new Answer(201, headers, text);
 }
 
-export function bytesResponse(bytes: Uint8Array | null, status: 200 | 304, headers: Record<string, string>): Response {
+export function bytesAnswer(bytes: Uint8Array | null, status: 200 | 304, headers: AnswerHeaders): Answer {
   const all = { ...headers, 'cache-control': cacheControl, 'x-content-type-options': 'nosniff' };
-  return bytes === null ? new Response(null, { status, headers: all }) : answerWith(bytes, { status, headers: all });
+  return new Answer(status, all, bytes);
 }

@@ -1,6 +1,7 @@
 // /v1/kv/{key}: one key, whose value is the body. A write is a transaction wherever its answer or its conditions need
 // more than the plain operation gives. The log then holds one write, and a retry gets the same answer.
 
+import type { Answer } from '../answer.ts';
 import { assert } from '../../base/assert.ts';
 import { emptyBytes } from '../../base/bytes.ts';
 import { noLease } from '../../model/brands.ts';
@@ -8,10 +9,10 @@ import { valueBytesMax } from '../../limits.ts';
 import type { KeyValue, Outcome, TxnAnswer, TxnOperation, TxnRequest } from '../../model/store.ts';
 import type { ApiRequest, ReadCall, WriteCall, WriteCondition } from '../contract.ts';
 import type { Failure } from '../errors/errors.ts';
-import { failureResponse } from '../errors/errors.ts';
+import { failureAnswer } from '../errors/errors.ts';
 import type { EntityTags } from './conditions.ts';
 import { entityTag, isUnchanged, parseEntityTags, parseWriteCondition } from './conditions.ts';
-import { bytesResponse, jsonResponse } from './encode.ts';
+import { bytesAnswer, jsonAnswer } from './encode.ts';
 import {
   choiceParameter,
   keyFailure,
@@ -54,23 +55,23 @@ export function parseGetKey(request: ApiRequest, keyText: string): Parsed<ReadCa
     serializable,
     request: readOf({ key: key.value, rangeEnd: emptyBytes }, { revision: at.value ?? 0, serializable }),
     respond(result, header) {
-      if (result.kind === 'failed') return failureResponse('v1', result.failure);
+      if (result.kind === 'failed') return failureAnswer('v1', result.failure);
       const kv = result.answer.kvs[0];
       if (kv === undefined)
-        return failureResponse('v1', {
+        return failureAnswer('v1', {
           kind: 'keyAbsent',
           key: key.value,
           asked: at.value ?? 0,
           revision: header.revision,
         });
-      return valueResponse(kv, { known: known.value, withBody, revision: header.revision });
+      return valueAnswer(kv, { known: known.value, withBody, revision: header.revision });
     },
   });
 }
 
 type ValueOptions = { readonly known: EntityTags | null; readonly withBody: boolean; readonly revision: number };
 
-function valueResponse(kv: KeyValue, { known, withBody, revision }: ValueOptions): Response {
+function valueAnswer(kv: KeyValue, { known, withBody, revision }: ValueOptions): Answer {
   const headers: Record<string, string> = {
     etag: entityTag(kv.modRevision),
     'quorate-revision': String(revision),
@@ -78,10 +79,10 @@ function valueResponse(kv: KeyValue, { known, withBody, revision }: ValueOptions
     'quorate-version': String(kv.version),
   };
   if (kv.lease !== noLease) headers['quorate-lease'] = String(kv.lease);
-  if (known !== null && isUnchanged(known, kv.modRevision)) return bytesResponse(null, 304, headers);
+  if (known !== null && isUnchanged(known, kv.modRevision)) return bytesAnswer(null, 304, headers);
   headers['content-type'] = 'application/octet-stream';
   headers['content-length'] = String(kv.value.byteLength);
-  return bytesResponse(withBody ? kv.value : null, 200, headers);
+  return bytesAnswer(withBody ? kv.value : null, 200, headers);
 }
 
 export function parsePutKey(request: ApiRequest, keyText: string): Parsed<WriteCall> {
@@ -102,9 +103,9 @@ export function parsePutKey(request: ApiRequest, keyText: string): Parsed<WriteC
     answer(parts, revision) {
       const kv = keyReadBack(parts[1]);
       // In a group below level 3, the write id may be that of a transaction of the same form which read another key.
-      if (kv === null) return failureResponse('v1', { kind: 'idempotencyKeyReused' });
+      if (kv === null) return failureAnswer('v1', { kind: 'idempotencyKeyReused' });
       const { createRevision, modRevision, version } = kv;
-      return jsonResponse(
+      return jsonAnswer(
         `{"revision":${revision},"create_revision":${createRevision},"mod_revision":${modRevision},"version":${version}}`,
         { etag: entityTag(modRevision), 'quorate-revision': String(revision) },
       );
@@ -129,13 +130,13 @@ export function parseDeleteKey(request: ApiRequest, keyText: string): Parsed<Wri
     answer(parts, revision) {
       const part = parts[0];
       assert(part?.kind === 'deleteRange', 'a delete answers as one');
-      return deletedResponse(part.answer.deleted, revision);
+      return deletedAnswer(part.answer.deleted, revision);
     },
   });
 }
 
-export function deletedResponse(deleted: number, revision: number): Response {
-  return jsonResponse(`{"deleted":${deleted},"revision":${revision}}`, { 'quorate-revision': String(revision) });
+export function deletedAnswer(deleted: number, revision: number): Answer {
+  return jsonAnswer(`{"deleted":${deleted},"revision":${revision}}`, { 'quorate-revision': String(revision) });
 }
 
 function readBack(key: Uint8Array): TxnOperation {
@@ -163,7 +164,7 @@ function conditionalTxn(
 type ConditionalWrite = {
   readonly txn: TxnRequest;
   readonly condition: WriteCondition | null;
-  readonly answer: (parts: TxnAnswer['parts'], revision: number) => Response;
+  readonly answer: (parts: TxnAnswer['parts'], revision: number) => Answer;
 };
 
 function conditionalWrite(request: ApiRequest, { txn, condition, answer }: ConditionalWrite): Parsed<WriteCall> {
@@ -177,13 +178,13 @@ function conditionalWrite(request: ApiRequest, { txn, condition, answer }: Condi
     writeId: writeId.writeId,
     respond(outcome) {
       const failure = failureOf(outcome);
-      if (failure !== null) return failureResponse('v1', failure);
+      if (failure !== null) return failureAnswer('v1', failure);
       assert(outcome.kind === 'txn', 'a transaction answers as one');
       const { succeeded, parts } = outcome.answer;
       const { revision } = outcome;
       if (condition === null || succeeded === condition.holdsWhen) return answer(parts, revision);
       const current = keyReadBack(parts[0])?.modRevision ?? null;
-      return failureResponse('v1', { kind: 'preconditionFailed', current, revision });
+      return failureAnswer('v1', { kind: 'preconditionFailed', current, revision });
     },
   });
 }

@@ -1,14 +1,15 @@
 // /v1/leases: grant, list, look at, keep alive, revoke. An id is a decimal string, because it may have 64 bits.
 
+import type { Answer } from '../answer.ts';
 import { assert } from '../../base/assert.ts';
 import { leaseId, type LeaseId, noLease } from '../../model/brands.ts';
 import { leaseSecondsMax } from '../../limits.ts';
 import type { Operation } from '../../model/store.ts';
 import type { ApiRequest, AppliedOutcome, KeepAliveCall, QueryCall, TimeToLiveCall, WriteCall } from '../contract.ts';
-import { failureResponse } from '../errors/errors.ts';
+import { failureAnswer } from '../errors/errors.ts';
 import { answerOf } from '../query-answer.ts';
 import { parseWriteId } from '../write-id.ts';
-import { bytesJson, createdResponse, jsonResponse } from './encode.ts';
+import { bytesJson, createdAnswer, jsonAnswer } from './encode.ts';
 import { parseObject } from './fields.ts';
 import { failureOf } from './key-calls.ts';
 import { flagParameter, parseLease, parseQuery } from './parameters.ts';
@@ -35,7 +36,7 @@ function refuseBody(request: ApiRequest): Bad | null {
 function write(
   request: ApiRequest,
   operation: Operation,
-  answer: (outcome: AppliedOutcome) => Response,
+  answer: (outcome: AppliedOutcome) => Answer,
 ): Parsed<WriteCall> {
   const writeId = parseWriteId(request.headers);
   if (writeId.kind === 'malformed') return bad(writeId.detail);
@@ -49,7 +50,7 @@ function write(
       if (outcome.kind === 'failed' || outcome.kind === 'appliedBefore') {
         const failure = failureOf(outcome);
         assert(failure !== null, 'both of them are failures');
-        return failureResponse('v1', failure);
+        return failureAnswer('v1', failure);
       }
       return answer(outcome);
     },
@@ -70,7 +71,7 @@ export function parseGrant(request: ApiRequest): Parsed<WriteCall> {
   return write(request, operation, (outcome) => {
     assert(outcome.kind === 'leaseGrant', 'a grant answers as one');
     const { id, ttlSeconds, revision } = outcome;
-    return createdResponse(
+    return createdAnswer(
       `{"id":"${id}","ttl":${ttlSeconds},"granted_ttl":${ttlSeconds},"revision":${revision}}`,
       `/v1/leases/${id}`,
     );
@@ -83,7 +84,7 @@ export function parseRevoke(request: ApiRequest, idText: string): Parsed<WriteCa
   const id = parseId(idText);
   if (id.kind === 'bad') return id;
   return write(request, { kind: 'leaseRevoke', id: id.value }, ({ revision }) =>
-    jsonResponse(`{"id":"${id.value}","revision":${revision}}`),
+    jsonAnswer(`{"id":"${id.value}","revision":${revision}}`),
   );
 }
 
@@ -96,10 +97,10 @@ export function parseLeases(request: ApiRequest): Parsed<QueryCall> {
     timeoutMs: null,
     query: { kind: 'leases' },
     respond(result) {
-      if (result.kind === 'failed') return failureResponse('v1', result.failure);
+      if (result.kind === 'failed') return failureAnswer('v1', result.failure);
       const { ids } = answerOf('leases', result);
       const list = ids.map((id) => `{"id":"${id}"}`).join(',');
-      return jsonResponse(`{"leases":[${list}],"revision":${result.revision}}`);
+      return jsonAnswer(`{"leases":[${list}],"revision":${result.revision}}`);
     },
   });
 }
@@ -118,13 +119,13 @@ export function parseLook(request: ApiRequest, idText: string): Parsed<TimeToLiv
     timeoutMs: null,
     query: { kind: 'timeToLive', id: id.value, keys: withKeys },
     respond(result, remainingSeconds) {
-      if (result.kind === 'failed') return failureResponse('v1', result.failure);
+      if (result.kind === 'failed') return failureAnswer('v1', result.failure);
       const { lease } = answerOf('timeToLive', result);
-      if (lease === null || remainingSeconds === null) return failureResponse('v1', { kind: 'leaseNotFound' });
+      if (lease === null || remainingSeconds === null) return failureAnswer('v1', { kind: 'leaseNotFound' });
       const list = lease.keys.map((key) => `{${bytesJson('key', key)}}`).join(',');
       const shown = withKeys ? `,"keys":[${list}]` : '';
       const times = `"ttl":${remainingSeconds},"granted_ttl":${lease.ttlSeconds}`;
-      return jsonResponse(`{"id":"${id.value}",${times}${shown},"revision":${result.revision}}`);
+      return jsonAnswer(`{"id":"${id.value}",${times}${shown},"revision":${result.revision}}`);
     },
   });
 }
@@ -140,11 +141,11 @@ export function parseKeepAlive(request: ApiRequest, idText: string): Parsed<Keep
     timeoutMs: null,
     query: { kind: 'keepAlive', id: id.value },
     respond(result) {
-      if (result.kind === 'failed') return failureResponse('v1', result.failure);
+      if (result.kind === 'failed') return failureAnswer('v1', result.failure);
       const { ttlSeconds } = answerOf('keepAlive', result);
-      if (ttlSeconds === null) return failureResponse('v1', { kind: 'leaseNotFound' });
+      if (ttlSeconds === null) return failureAnswer('v1', { kind: 'leaseNotFound' });
       const times = `"ttl":${ttlSeconds},"granted_ttl":${ttlSeconds}`;
-      return jsonResponse(`{"id":"${id.value}",${times},"revision":${result.revision}}`);
+      return jsonAnswer(`{"id":"${id.value}",${times},"revision":${result.revision}}`);
     },
   });
 }

@@ -6,11 +6,11 @@ import { leaseId, type LeaseId } from '../../model/brands.ts';
 import { equalBytes } from '../../base/bytes.ts';
 import { leaseSecondsMax, lockNameBytesMax, lockWaitSecondsMax, semaphoreLimitMax } from '../../limits.ts';
 import type { AcquireCall, ApiRequest, Hold, ReadCall, ReleaseCall } from '../contract.ts';
-import { failureResponse } from '../errors/errors.ts';
+import { failureAnswer } from '../errors/errors.ts';
 import { allPlaces, holderOf, isPlace, leaseOfPlace, placeKey } from '../queues.ts';
 import { parseWriteId } from '../write-id.ts';
 import { entityTag, parsePlaceCondition } from './conditions.ts';
-import { bytesJson, jsonResponse } from './encode.ts';
+import { bytesJson, jsonAnswer } from './encode.ts';
 import type { Fields } from './fields.ts';
 import { parseObject } from './fields.ts';
 import { leaseParameter, parseQuery, percentDecode } from './parameters.ts';
@@ -67,9 +67,9 @@ function parseAcquire(request: ApiRequest, nameText: string, what: 'lock' | 'sem
     ...body.value,
     writeId: writeId.writeId,
     respond(result) {
-      if (result.kind === 'failed') return failureResponse('v1', result.failure);
+      if (result.kind === 'failed') return failureAnswer('v1', result.failure);
       const { key, lease, ttlSeconds, fencingToken, revision } = result.answer;
-      return jsonResponse(
+      return jsonAnswer(
         `{${bytesJson('name', name.value)},${bytesJson('key', key)},"lease":"${lease}","ttl":${ttlSeconds},` +
           `"limit":${limit},"fencing_token":${fencingToken},"revision":${revision}}`,
         { etag: entityTag(fencingToken) },
@@ -115,8 +115,8 @@ function releaseCall(
     condition: condition.value,
     writeId: writeId.writeId,
     respond(result) {
-      if (result.kind === 'failed') return failureResponse('v1', result.failure);
-      return jsonResponse(`{"released":true,"revision":${result.answer.revision}}`);
+      if (result.kind === 'failed') return failureAnswer('v1', result.failure);
+      return jsonAnswer(`{"released":true,"revision":${result.answer.revision}}`);
     },
   });
 }
@@ -134,7 +134,7 @@ export function parseHolders(request: ApiRequest, nameText: string): Parsed<Read
     serializable: false,
     request: allPlaces(name.value, semaphoreLimitMax),
     respond(result, header) {
-      if (result.kind === 'failed') return failureResponse('v1', result.failure);
+      if (result.kind === 'failed') return failureAnswer('v1', result.failure);
       const { kvs, count } = result.answer;
       assert(count >= kvs.length, 'a range counts what it answers');
       const places = kvs.filter(isPlace);
@@ -147,7 +147,7 @@ export function parseHolders(request: ApiRequest, nameText: string): Parsed<Read
         ({ key, lease, createRevision }) =>
           `{${bytesJson('key', key)},"lease":"${lease}","fencing_token":${createRevision}}`,
       );
-      return jsonResponse(
+      return jsonAnswer(
         `{${bytesJson('name', name.value)},"limit":${limit},"holders":[${list.join(',')}],` +
           `"waiting":${queued - holders.length},"revision":${header.revision}}`,
       );

@@ -1,17 +1,18 @@
 // /v1/kv: lists keys in pages of one revision, and deletes a range.
 
+import type { Answer } from '../answer.ts';
 import { listLimitDefault, listLimitMax } from '../../limits.ts';
 import { textOf } from '../../base/bytes.ts';
 import type { KeyRange, RangeAnswer } from '../../model/store.ts';
 import { sortOrder } from '../../model/store.ts';
 import { assert } from '../../base/assert.ts';
 import type { ApiRequest, ReadCall, WriteCall } from '../contract.ts';
-import { failureResponse } from '../errors/errors.ts';
+import { failureAnswer } from '../errors/errors.ts';
 import { parseWriteId } from '../write-id.ts';
 import type { Cursor, Order } from './cursor.ts';
 import { decodeCursor, encodeCursor, rangeAfter } from './cursor.ts';
-import { jsonResponse, keyValuesJson } from './encode.ts';
-import { deletedResponse, failureOf } from './key-calls.ts';
+import { jsonAnswer, keyValuesJson } from './encode.ts';
+import { deletedAnswer, failureOf } from './key-calls.ts';
 import type { QueryParameters } from './parameters.ts';
 import {
   choiceParameter,
@@ -114,19 +115,19 @@ function listCall(list: List): ReadCall {
       sortOrder: list.order === 'asc' ? sortOrder.none : sortOrder.descend,
     }),
     respond(result, header) {
-      if (result.kind === 'failed') return failureResponse('v1', result.failure);
-      return listResponse(list, result.answer, header.revision);
+      if (result.kind === 'failed') return failureAnswer('v1', result.failure);
+      return listAnswer(list, result.answer, header.revision);
     },
   };
 }
 
 /** `count` counts the whole list: the range that was read no longer has the pages before this one. */
-function listResponse(list: List, answer: RangeAnswer, storeRevision: number): Response {
+function listAnswer(list: List, answer: RangeAnswer, storeRevision: number): Answer {
   const revision = list.revision === 0 ? storeRevision : list.revision;
   const headers = { 'quorate-revision': String(storeRevision) };
   const served = list.cursor?.served ?? 0;
   const count = served + answer.count;
-  if (list.countOnly) return jsonResponse(`{"count":${count},"revision":${revision}}`, headers);
+  if (list.countOnly) return jsonAnswer(`{"count":${count},"revision":${revision}}`, headers);
   let cursor = '';
   const last = answer.kvs.at(-1);
   if (answer.more && last !== undefined) {
@@ -134,7 +135,7 @@ function listResponse(list: List, answer: RangeAnswer, storeRevision: number): R
     cursor = `,"cursor":"${encodeCursor(next, list.range, list.order)}"`;
   }
   const kvs = keyValuesJson(answer.kvs, list.keysOnly);
-  return jsonResponse(`{"kvs":${kvs},"count":${count}${cursor},"revision":${revision}}`, headers);
+  return jsonAnswer(`{"kvs":${kvs},"count":${count}${cursor},"revision":${revision}}`, headers);
 }
 
 export function parseDeleteRange(request: ApiRequest): Parsed<WriteCall> {
@@ -153,9 +154,9 @@ export function parseDeleteRange(request: ApiRequest): Parsed<WriteCall> {
     writeId: writeId.writeId,
     respond(outcome) {
       const failure = failureOf(outcome);
-      if (failure !== null) return failureResponse('v1', failure);
+      if (failure !== null) return failureAnswer('v1', failure);
       assert(outcome.kind === 'deleteRange', 'a delete answers as one');
-      return deletedResponse(outcome.answer.deleted, outcome.revision);
+      return deletedAnswer(outcome.answer.deleted, outcome.revision);
     },
   });
 }

@@ -9,10 +9,10 @@ import type { Compare, KeyRange, PutRequest, TxnOperation, TxnRequest } from '..
 import { compareResult, sortOrder } from '../../model/store.ts';
 import type { ApiRequest, WriteCall } from '../contract.ts';
 import type { Failure } from '../errors/errors.ts';
-import { failureResponse } from '../errors/errors.ts';
+import { failureAnswer } from '../errors/errors.ts';
 import { txnBytes } from '../../model/request-size.ts';
 import { parseWriteId } from '../write-id.ts';
-import { jsonResponse, txnJson } from './encode.ts';
+import { jsonAnswer, txnJson } from './encode.ts';
 import { Fields, parseObject } from './fields.ts';
 import { failureOf } from './key-calls.ts';
 import { chooseRange, everyKey, parseQuery } from './parameters.ts';
@@ -39,10 +39,10 @@ export function parseTxn(request: ApiRequest): Parsed<WriteCall> {
     writeId: writeId.writeId,
     respond(outcome) {
       const failure = failureOf(outcome);
-      if (failure !== null) return failureResponse('v1', failure);
+      if (failure !== null) return failureAnswer('v1', failure);
       assert(outcome.kind === 'txn', 'a transaction answers as one');
       const { revision } = outcome;
-      return jsonResponse(`{"revision":${revision},${txnJson(outcome.answer)}}`, {
+      return jsonAnswer(`{"revision":${revision},${txnJson(outcome.answer)}}`, {
         'quorate-revision': String(revision),
       });
     },

@@ -7,7 +7,7 @@ import { keyBytesMax, lockNameBytesMax } from '../../limits.ts';
 import type { KeyValue, Operation } from '../../model/store.ts';
 import type { ApiCall, ResponseHeader } from '../contract.ts';
 import type { Failure } from '../errors/errors.ts';
-import { bareFailureResponse, streamFailure } from '../errors/errors.ts';
+import { bareFailureAnswer, streamFailure } from '../errors/errors.ts';
 import type { LeaderKey } from '../queues.ts';
 import { campaignTxn, oldestPlace, proclaimTxn, resignTxn } from '../queues.ts';
 import { headerJson, keyValueJson } from './encode.ts';
@@ -16,7 +16,7 @@ import { readBody } from './schema.ts';
 import type { ParseUnary } from './unary.ts';
 import { answer, findTooLarge, refuseWith, respondTo, sizedWrite, writeCall } from './unary.ts';
 
-const fail = bareFailureResponse;
+const fail = bareFailureAnswer;
 
 type Draft<Model> = { -readonly [Name in keyof Model]: Model[Name] };
 

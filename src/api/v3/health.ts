@@ -1,5 +1,6 @@
 // What monitors ask of an etcd beside its JSON gateway: GET /version, /health, /livez and /readyz.
 
+import { Answer, type AnswerHeaders } from '../answer.ts';
 import { unreachable } from '../../base/assert.ts';
 import { alarmKind } from '../../model/store.ts';
 import type { ApiCall, ApiRequest, HealthFacts } from '../contract.ts';
@@ -41,7 +42,7 @@ export function parseChecks(checks: readonly Check[]): (request: ApiRequest) => 
 
 /** Refuses a method that is not in `allow`, in etcd's words. */
 export function refuseMethod(allow: string): ApiCall {
-  return { kind: 'refused', response: textResponse('Method Not Allowed\n', 405, { allow }) };
+  return { kind: 'refused', response: textAnswer('Method Not Allowed\n', 405, { allow }).toResponse() };
 }
 
 /** The answer says nothing of a tenant, so anyone may ask. */
@@ -63,7 +64,7 @@ function healthCall(excluded: ReadonlySet<string>, serializable: boolean): ApiCa
       const reason = unhealthyReason(facts, excluded, serializable);
       const body = JSON.stringify({ health: String(reason === ''), reason });
       // etcd ends the line of an error, and not of an answer.
-      return reason === '' ? textResponse(body, 200) : textResponse(`${body}\n`, 503);
+      return reason === '' ? textAnswer(body, 200) : textAnswer(`${body}\n`, 503);
     },
   };
 }
@@ -92,8 +93,8 @@ function checksCall(checks: readonly Check[], verbose: boolean): ApiCall {
         fault === null ? `[+]${check} ok\n` : `[-]${check} failed: ${fault}\n`,
       );
       // A failed check is told in full, whether or not the request says `verbose`.
-      if (faults.some(({ fault }) => fault !== null)) return textResponse(`${lines.join('')}\n`, 503);
-      return textResponse(`${verbose ? lines.join('') : ''}ok\n`, 200);
+      if (faults.some(({ fault }) => fault !== null)) return textAnswer(`${lines.join('')}\n`, 503);
+      return textAnswer(`${verbose ? lines.join('') : ''}ok\n`, 200);
     },
   };
 }
@@ -113,9 +114,7 @@ function faultOf(check: Check, facts: HealthFacts): string | null {
   }
 }
 
-function textResponse(text: string, status: number, headers: Readonly<Record<string, string>> = {}): Response {
-  return new Response(text, {
-    status,
-    headers: { ...headers, 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' },
-  });
+function textAnswer(text: string, status: number, headers: AnswerHeaders = {}): Answer {
+  const all = { ...headers, 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' };
+  return new Answer(status, all, text);
 }

@@ -1,14 +1,14 @@
 // What all calls of etcd's with one message and one answer have in common: how a message is parsed, and how it is
 // answered.
 
+import { Answer, jsonHeaders } from '../answer.ts';
 import { writeTooLarge } from '../../model/call-check.ts';
 import type { Operation, Outcome } from '../../model/store.ts';
 import type { AnswerTo, Query } from '../../model/queries.ts';
 import type { ApiCall, AppliedOutcome, QueryCall, RefusedCall, ResponseHeader, WriteCall } from '../contract.ts';
 import type { Failure } from '../errors/errors.ts';
-import { failureResponse } from '../errors/errors.ts';
+import { failureAnswer } from '../errors/errors.ts';
 import type { Scanner } from '../json/scanner.ts';
-import { answerWith } from '../large-answer.ts';
 import { answerOf } from '../query-answer.ts';
 import { headerJson } from './encode.ts';
 
@@ -23,19 +23,16 @@ export type RequestFacts = {
 export type ParseUnary = (scanner: Scanner, facts: RequestFacts) => ApiCall | null;
 
 /** How a call tells its failures: by their own codes, or as lock and election do. */
-export type Fail = (failure: Failure) => Response;
+export type Fail = (failure: Failure) => Answer;
 
-export const failKept: Fail = (failure) => failureResponse('v3', failure);
+export const failKept: Fail = (failure) => failureAnswer('v3', failure);
 
-/** A Headers object is copied faster than a record of headers. */
-const jsonHeaders = new Headers({ 'content-type': 'application/json' });
-
-export function jsonAnswer(text: string): Response {
-  return answerWith(text, { status: 200, headers: jsonHeaders });
+export function jsonAnswer(text: string): Answer {
+  return new Answer(200, jsonHeaders, text);
 }
 
 /** `fields` begins with a comma where it is not empty. */
-export function answer(header: ResponseHeader, revision: number, fields = ''): Response {
+export function answer(header: ResponseHeader, revision: number, fields = ''): Answer {
   return jsonAnswer(`{${headerJson(header, revision)}${fields}}`);
 }
 
@@ -45,7 +42,7 @@ export function refuse(failure: Failure): RefusedCall {
 
 /** Answers the fields of an outcome that is not a failure. */
 export function respondTo(fail: Fail, fields: (outcome: AppliedOutcome) => string) {
-  return (outcome: Outcome, header: ResponseHeader): Response => {
+  return (outcome: Outcome, header: ResponseHeader): Answer => {
     if (outcome.kind === 'failed') return fail(outcome.failure);
     const { revision } = outcome;
     if (outcome.kind === 'appliedBefore') return fail({ kind: 'appliedBefore', revision });
@@ -78,7 +75,7 @@ export function sizedWrite(operation: Operation, facts: RequestFacts, options: W
 }
 
 export function refuseWith(fail: Fail, failure: Failure): RefusedCall {
-  return { kind: 'refused', response: fail(failure) };
+  return { kind: 'refused', response: fail(failure).toResponse() };
 }
 
 export function queryCall<Kind extends Query['kind']>(

@@ -30,13 +30,15 @@ export async function servePassword(member: Member, call: PasswordCall, context:
   // If an earlier attempt may be on its way, the log decides.
   if (failure !== null && context.mayBeAlone) {
     const { revision } = member.driver.store;
-    return call.respond({ kind: 'failed', revision, failure }, headerOf(member));
+    return call.respond({ kind: 'failed', revision, failure }, headerOf(member)).toResponse();
   }
   const hash = await context.services.logins.withinBound(() => hashPassword(call.password));
   if (hash === 'overloaded') return failureResponse(call.protocol, { kind: 'overloaded' });
   const { protocol, writeId } = call;
   const proposed = await propose(member, context, { protocol, writeId, operation: call.operation(hash) });
-  return proposed.kind === 'outcome' ? call.respond(proposed.outcome, headerOf(member)) : proposed.response;
+  return proposed.kind === 'outcome'
+    ? call.respond(proposed.outcome, headerOf(member)).toResponse()
+    : proposed.response;
 }
 
 /** Any replica that has caught up can say what the password is. */
@@ -49,9 +51,9 @@ export async function serveAuthenticate(
   const elsewhere = await caughtUp(member, call);
   if (elsewhere !== null) return elsewhere;
   const checked = (await checkKey(member, call.password, context)) ?? (await checkUser(member, call, context));
-  if (checked.kind === 'failed') return call.respond(checked, headerOf(member));
+  if (checked.kind === 'failed') return call.respond(checked, headerOf(member)).toResponse();
   const { revision } = member.driver.store;
-  return call.respond({ kind: 'answer', answer: { token: checked.token, revision } }, headerOf(member));
+  return call.respond({ kind: 'answer', answer: { token: checked.token, revision } }, headerOf(member)).toResponse();
 }
 
 /** A key of the tenant, given as the password, is its own token, whatever the name. null: the password is not a key. */

@@ -2,7 +2,7 @@
 // then at the leader. This does for frames, which no gateway sees, what the gateway does for requests.
 
 import type { WholeRequest } from '../../api/contract.ts';
-import { failureResponse, unlessRefusedAlone } from '../../api/errors/errors.ts';
+import { failureResponse, isRefusedAlone } from '../../api/errors/errors.ts';
 import { endpointOf } from '../../api/routes.ts';
 import { failedLeaderHeader, forwardedHeaders, mayBeAloneHeader } from '../../api/forwarded.ts';
 import { callUrl } from '../../api/request-target.ts';
@@ -40,7 +40,7 @@ type Route = { readonly call: RoutedCall; readonly options: RouteOptions; readon
 export async function routeCall(call: RoutedCall, options: RouteOptions): Promise<Response> {
   const sent = new SentAttempts();
   const answer = await findAnswer({ call, options, sent });
-  return sent.mayHaveBegun ? unlessRefusedAlone(answer, 'v3') : answer;
+  return sent.mayHaveBegun && isRefusedAlone(answer) ? failureResponse('v3', { kind: 'timeout' }) : answer;
 }
 
 async function findAnswer(route: Route): Promise<Response> {

@@ -161,7 +161,7 @@ async function serveStoreCall(
     ? answerRareWrite(member, call, context)
     : answerStoreCall(member, asked, { ...context, askedAs }));
   if (answer.kind !== 'answered') return redirectOf(answer);
-  const response = respond(call, answer.outcome, answer.header);
+  const response = respond(call, answer.outcome, answer.header).toResponse();
   const isByService = answer.outcome.kind === 'failed' && answer.outcome.by === 'service';
   return call.kind === 'read' && askedAs !== null && !isByService ? servedBy(member, response) : response;
 }
@@ -189,7 +189,9 @@ async function serveHash(member: Member, call: QueryCall, context: CallContext):
   const header = headerOf(member);
   const result = await queryStoreInSteps(member, context, call.query);
   if (result === null) return redirectTo(member, member.driver.raft.leader);
-  return result.kind === 'ended' ? failureResponse(call.protocol, result.failure) : call.respond(result, header);
+  return result.kind === 'ended'
+    ? failureResponse(call.protocol, result.failure)
+    : call.respond(result, header).toResponse();
 }
 
 /** Adds the number of this replica to its answer to a read or a watch. */
@@ -224,7 +226,7 @@ async function serveStatus(member: Member, call: StatusCall, context: CallContex
   const counted = await context.services.reads.run(() => store.countKeysInSteps(), context.gone);
   if (counted.kind === 'gone') return redirectTo(member, null);
   if (counted.kind !== 'done') return failureResponse(call.protocol, { kind: counted.kind });
-  return call.respond(statusReport(member));
+  return call.respond(statusReport(member)).toResponse();
 }
 
 /**

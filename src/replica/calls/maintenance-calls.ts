@@ -33,8 +33,8 @@ export async function serveEtcdStatus(member: Member, call: EtcdStatusCall, cont
   await member.leader(context.failedLeader);
   const refused = await authorize(member, context.caller, anyUser);
   const header = headerOf(member);
-  if (refused !== null) return call.respond({ kind: 'failed', failure: refused }, header);
-  return call.respond({ kind: 'answer', answer: etcdStatus(member) }, header);
+  if (refused !== null) return call.respond({ kind: 'failed', failure: refused }, header).toResponse();
+  return call.respond({ kind: 'answer', answer: etcdStatus(member) }, header).toResponse();
 }
 
 function etcdStatus(member: Member): EtcdStatus {
@@ -66,7 +66,7 @@ export async function serveDefragment(member: Member, call: DefragmentCall, cont
   const elsewhere = await leadsAndCaughtUp(member, call, context);
   if (elsewhere !== null) return elsewhere;
   const failure = await authorize(member, context.caller, rootOnly);
-  return call.respond(failure === null ? { kind: 'answer', answer: null } : { kind: 'failed', failure });
+  return call.respond(failure === null ? { kind: 'answer', answer: null } : { kind: 'failed', failure }).toResponse();
 }
 
 export async function serveTransferLeadership(
@@ -77,13 +77,15 @@ export async function serveTransferLeadership(
   const elsewhere = await leadsAndCaughtUp(member, call, context);
   if (elsewhere !== null) return elsewhere;
   const refused = await authorize(member, context.caller, rootOnly);
-  if (refused !== null) return call.respond({ kind: 'failed', failure: refused });
+  if (refused !== null) return call.respond({ kind: 'failed', failure: refused }).toResponse();
   const target = member.voters.find((voter) => member.memberIdOf(voter) === String(call.target));
   if (target === undefined || target === member.identity.number) {
-    return call.respond({ kind: 'failed', failure: { kind: 'badTransferee' } });
+    return call.respond({ kind: 'failed', failure: { kind: 'badTransferee' } }).toResponse();
   }
   const leads = await member.transferLeadership(target);
-  return call.respond(leads ? { kind: 'answer', answer: null } : { kind: 'failed', failure: { kind: 'timeout' } });
+  return call
+    .respond(leads ? { kind: 'answer', answer: null } : { kind: 'failed', failure: { kind: 'timeout' } })
+    .toResponse();
 }
 
 /**
@@ -93,7 +95,8 @@ export async function serveTransferLeadership(
 export async function serveDowngrade(member: Member, call: DowngradeCall, context: CallContext): Promise<Response> {
   const elsewhere = await leadsAndCaughtUp(member, call, context);
   if (elsewhere !== null) return elsewhere;
-  const failed = (failure: Failure): Response => call.respond({ kind: 'failed', failure }, headerOf(member));
+  const failed = (failure: Failure): Response =>
+    call.respond({ kind: 'failed', failure }, headerOf(member)).toResponse();
   const refused = await authorize(member, context.caller, rootOnly);
   if (refused !== null) return failed(refused);
   // To announce a downgrade, or to end it, changes the group and not the store: that is the operator's alone.
@@ -106,7 +109,9 @@ export async function serveDowngrade(member: Member, call: DowngradeCall, contex
     case 'validate': {
       if (storeStatus(member).downgradeTarget !== null) return failed({ kind: 'downgradeInProgress' });
       const { revision } = member.driver.store;
-      return call.respond({ kind: 'answer', answer: { version: etcdClusterLevel, revision } }, headerOf(member));
+      return call
+        .respond({ kind: 'answer', answer: { version: etcdClusterLevel, revision } }, headerOf(member))
+        .toResponse();
     }
     case 'change': {
       const { protocol, writeId } = call;
@@ -115,7 +120,7 @@ export async function serveDowngrade(member: Member, call: DowngradeCall, contex
       const { outcome } = proposed;
       if (outcome.kind === 'failed') return failed(outcome.failure);
       const answer = { version: etcdClusterLevel, revision: outcome.revision };
-      return call.respond({ kind: 'answer', answer }, headerOf(member));
+      return call.respond({ kind: 'answer', answer }, headerOf(member)).toResponse();
     }
     default:
       return unreachable(planned);
@@ -154,11 +159,13 @@ export async function serveHealth(member: Member, call: HealthCall, context: Cal
   if (refused !== null) return failureResponse(call.protocol, refused);
   const read = call.needs.linearizableRead && hasLeader ? (await member.read()).kind : 'ready';
   const { halted } = member.driver;
-  return call.respond({
-    alarms: storeStatus(member).alarms.map(({ alarm }) => alarm),
-    hasLeader,
-    isLearner: false,
-    serializableRead: halted,
-    linearizableRead: halted ?? (hasLeader && read === 'ready' ? null : 'etcdserver: request timed out'),
-  });
+  return call
+    .respond({
+      alarms: storeStatus(member).alarms.map(({ alarm }) => alarm),
+      hasLeader,
+      isLearner: false,
+      serializableRead: halted,
+      linearizableRead: halted ?? (hasLeader && read === 'ready' ? null : 'etcdserver: request timed out'),
+    })
+    .toResponse();
 }

@@ -20,7 +20,9 @@ export async function serveMemberList(member: Member, call: MemberListCall, cont
   if (elsewhere !== null) return elsewhere;
   const failure = await authorize(member, context.caller, anyUser);
   const answer = membersOf(member, context.origin);
-  return call.respond(failure === null ? { kind: 'answer', answer } : { kind: 'failed', failure }, headerOf(member));
+  return call
+    .respond(failure === null ? { kind: 'answer', answer } : { kind: 'failed', failure }, headerOf(member))
+    .toResponse();
 }
 
 /**
@@ -34,7 +36,8 @@ export async function serveMemberChange(
 ): Promise<Response> {
   const elsewhere = await leadsAndCaughtUp(member, call, context);
   if (elsewhere !== null) return elsewhere;
-  const failed = (failure: Failure): Response => call.respond({ kind: 'failed', failure }, headerOf(member));
+  const failed = (failure: Failure): Response =>
+    call.respond({ kind: 'failed', failure }, headerOf(member)).toResponse();
   const refused = await authorize(member, context.caller, rootOnly);
   if (refused !== null) return failed(refused);
   // A change of the members changes the group and not the store: that is the operator's alone.
@@ -54,7 +57,7 @@ export async function serveMemberChange(
     const members = membersOf(member, context.origin);
     const isNew = ({ id }: ClusterMember): boolean => id === BigInt(member.memberIdOf(nextId));
     const added = planned.change.kind === 'add' ? (members.find(isNew) ?? null) : null;
-    return call.respond({ kind: 'answer', answer: { members, member: added } }, headerOf(member));
+    return call.respond({ kind: 'answer', answer: { members, member: added } }, headerOf(member)).toResponse();
   }
   const { from, to } = planned;
   if (from !== to?.id || call.change.kind === 'update') {
@@ -67,7 +70,7 @@ export async function serveMemberChange(
   }
   const members = membersOf(member, context.origin);
   const added = call.change.kind === 'add' ? (members.find(({ id }) => id === learnerId) ?? null) : null;
-  return call.respond({ kind: 'answer', answer: { members, member: added } }, headerOf(member));
+  return call.respond({ kind: 'answer', answer: { members, member: added } }, headerOf(member)).toResponse();
 }
 
 /** `number`: the number of the replica that is added. */

@@ -2,6 +2,7 @@
 // answered. A caller that goes away loses its place, unless it named its call: the same call, sent again, then finds
 // the place for as long as its lease lives.
 
+import type { Answer } from '../../api/answer.ts';
 import type {
   CampaignCall,
   Elected,
@@ -53,16 +54,16 @@ export function failed(failure: Failure): Interim<never> {
 }
 
 /** The answer to a call of etcd's. */
-export function respond<Answer>(
+export function respond<Value>(
   { member, handover }: Queuing,
-  interim: Interim<Answer>,
-  call: { respond(result: Result<Answer>, header: ResponseHeader): Response },
+  interim: Interim<Value>,
+  call: { respond(result: Result<Value>, header: ResponseHeader): Answer },
 ): Response {
   switch (interim.kind) {
     case 'value':
-      return handover.of(call.respond({ kind: 'answer', answer: interim.value }, headerOf(member)));
+      return handover.of(call.respond({ kind: 'answer', answer: interim.value }, headerOf(member)).toResponse());
     case 'failed':
-      return call.respond(interim, headerOf(member));
+      return call.respond(interim, headerOf(member)).toResponse();
     case 'response':
       return interim.response;
     default:
@@ -228,10 +229,10 @@ export async function serveSessionWrite(
     if (granted.kind === 'response') return granted.response;
     const { outcome } = granted;
     const isThere = outcome.kind === 'failed' && outcome.failure.kind === 'leaseExists';
-    if (outcome.kind === 'failed' && !isThere) return call.respond(outcome, headerOf(member));
+    if (outcome.kind === 'failed' && !isThere) return call.respond(outcome, headerOf(member)).toResponse();
   }
   const written = await write(queuing, call.operation(id));
-  return written.kind === 'response' ? written.response : call.respond(written.outcome, headerOf(member));
+  return written.kind === 'response' ? written.response : call.respond(written.outcome, headerOf(member)).toResponse();
 }
 
 export async function serveLock(member: Member, call: LockCall, context: CallContext): Promise<Response> {

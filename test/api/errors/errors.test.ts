@@ -221,7 +221,7 @@ describe('the map of failures', () => {
       expect(await failureResponse('v3', failure).json()).toEqual({ error: message, code, message });
       const read = callOf('read', 'POST /v3/kv/range');
       if (failure === all.compacted)
-        expect(read.respond({ kind: 'failed', failure: all.compacted }, header).status).toBe(400);
+        expect(read.respond({ kind: 'failed', failure: all.compacted }, header).toResponse().status).toBe(400);
     }
   });
 
@@ -328,7 +328,7 @@ describe('paths and methods', () => {
         { id: 1, location: 'weur', role: 'leader', match: 3, state: 'rebuilding', diverged_at: 2, replaces: null },
       ],
     } as const;
-    const answer = callOf('status', 'GET /v1/status').respond(report);
+    const answer = callOf('status', 'GET /v1/status').respond(report).toResponse();
     expect(await answerFaults({ method: 'GET', path: '/v1/status' }, answer)).toEqual([]);
     expect(await answer.json()).toMatchObject({
       leader: 1,

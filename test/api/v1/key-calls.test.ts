@@ -33,7 +33,9 @@ function named(writeId: string): { readonly headers: Record<string, string> } {
 }
 
 function unlessKnown(tags: string): Response {
-  return callOf('read', 'GET /v1/kv/a', { headers: { 'if-none-match': tags } }).respond(found(), header);
+  return callOf('read', 'GET /v1/kv/a', { headers: { 'if-none-match': tags } })
+    .respond(found(), header)
+    .toResponse();
 }
 
 const leased = pair('a', { lease: leaseId(-5n) });
@@ -65,7 +67,7 @@ describe('GET /v1/kv/{key}', () => {
   it('API-V1-3: answers raw bytes, with what is known of the key in headers', async () => {
     const read = callOf('read', 'GET /v1/kv/a');
     expect(read.serializable).toBe(false);
-    const response = read.respond(found(), header);
+    const response = read.respond(found(), header).toResponse();
     expect(response.status).toBe(200);
     expect(Object.fromEntries(response.headers)).toEqual({
       'cache-control': 'private, no-cache',
@@ -79,7 +81,7 @@ describe('GET /v1/kv/{key}', () => {
       'x-content-type-options': 'nosniff',
     });
     expect(await response.text()).toBe('value of a');
-    const head = callOf('read', 'HEAD /v1/kv/a').respond(found(), header);
+    const head = callOf('read', 'HEAD /v1/kv/a').respond(found(), header).toResponse();
     expect(head.headers.get('content-length')).toBe('10');
     expect(await head.text()).toBe('');
   });
@@ -94,13 +96,17 @@ describe('GET /v1/kv/{key}', () => {
   it('API-V1-5: an absent key is 404 with the store’s revision, a compacted revision 410, a future one 400', async () => {
     const read = callOf('read', 'GET /v1/kv/a?revision=3&consistency=serializable');
     expect(read.request).toMatchObject({ revision: 3, serializable: true });
-    const absent = await problemOf(read.respond(found([]), header));
+    const absent = await problemOf(read.respond(found([]), header).toResponse());
     expect(absent).toMatchObject({ status: 404, slug: 'key-not-found' });
     expect(absent.headers.get('quorate-revision')).toBe('40');
-    const compacted = read.respond({ kind: 'failed', failure: { kind: 'compacted', compactedRevision: 8 } }, header);
+    const compacted = read
+      .respond({ kind: 'failed', failure: { kind: 'compacted', compactedRevision: 8 } }, header)
+      .toResponse();
     expect(await compacted.clone().json()).toMatchObject({ compacted_revision: 8 });
     expect(await problemOf(compacted)).toMatchObject({ status: 410, slug: 'compacted' });
-    const future = read.respond({ kind: 'failed', failure: { kind: 'futureRevision', revision: 40 } }, header);
+    const future = read
+      .respond({ kind: 'failed', failure: { kind: 'futureRevision', revision: 40 } }, header)
+      .toResponse();
     expect(await problemOf(future)).toMatchObject({ status: 400, slug: 'future-revision' });
   });
 
@@ -137,7 +143,7 @@ describe('PUT and DELETE /v1/kv/{key}', () => {
       request: { key: utf8('a'), value: new Uint8Array([0, 255]), lease: -(2n ** 63n), previous: false },
     });
     expect(success[1]).toMatchObject({ kind: 'range', request: { key: utf8('a'), keysOnly: true } });
-    const response = write.respond(txnOutcome(true, [putPart, rangePart([pair('a')])]), header);
+    const response = write.respond(txnOutcome(true, [putPart, rangePart([pair('a')])]), header).toResponse();
     expect(await response.json()).toEqual({ revision: 40, create_revision: 7, mod_revision: 9, version: 3 });
     expect(response.headers.get('etag')).toBe('"9"');
   });
@@ -154,15 +160,15 @@ describe('PUT and DELETE /v1/kv/{key}', () => {
 
   it('API-V1-9: where the condition fails the answer is 412 with the current tag', async () => {
     const write = callOf('write', 'PUT /v1/kv/a', { headers: { 'if-match': '"17"' } });
-    const refused = await problemOf(write.respond(txnOutcome(true, [rangePart([pair('a')])]), header));
+    const refused = await problemOf(write.respond(txnOutcome(true, [rangePart([pair('a')])]), header).toResponse());
     expect(refused).toMatchObject({ status: 412, slug: 'precondition-failed' });
     expect(refused.headers.get('etag')).toBe('"9"');
-    const absent = await problemOf(write.respond(txnOutcome(true, [rangePart([])]), header));
+    const absent = await problemOf(write.respond(txnOutcome(true, [rangePart([])]), header).toResponse());
     expect(absent.headers.get('etag')).toBeNull();
-    const held = write.respond(txnOutcome(false, [putPart, rangePart([pair('a')])]), header);
+    const held = write.respond(txnOutcome(false, [putPart, rangePart([pair('a')])]), header).toResponse();
     expect(held.status).toBe(200);
     const create = callOf('write', 'PUT /v1/kv/a', { headers: { 'if-none-match': '*' } });
-    expect(create.respond(txnOutcome(true, [rangePart([pair('a')])]), header).status).toBe(412);
+    expect(create.respond(txnOutcome(true, [rangePart([pair('a')])]), header).toResponse().status).toBe(412);
   });
 
   it('API-V1-10: weak, malformed, too many and contradicting tags are refused', async () => {
@@ -189,7 +195,7 @@ describe('PUT and DELETE /v1/kv/{key}', () => {
   it('API-V1-11: a delete says how many keys went', async () => {
     const write = callOf('write', 'DELETE /v1/kv/a');
     const part = { kind: 'deleteRange', revision: revision(40), answer: { deleted: 1, previous: [] } } as const;
-    const response = write.respond(txnOutcome(true, [part]), header);
+    const response = write.respond(txnOutcome(true, [part]), header).toResponse();
     expect(await response.json()).toEqual({ deleted: 1, revision: 40 });
   });
 
@@ -224,7 +230,7 @@ describe('PUT and DELETE /v1/kv/{key}', () => {
       ['POST', '/v1/txn', { body: '{}' }],
     ] as const) {
       const write = callOf('write', `${method} ${path}`, sent);
-      const response = write.respond({ kind: 'appliedBefore', revision: revision(33) }, header);
+      const response = write.respond({ kind: 'appliedBefore', revision: revision(33) }, header).toResponse();
       expect(await response.clone().json()).toMatchObject({ revision: 33 });
       expect(await problemOf(response)).toMatchObject({ status: 409, slug: 'applied-before' });
     }

@@ -18,10 +18,9 @@ function answerOf(read: ReadCall, content: readonly KeyValue[]): Response {
   });
   const ordered = sortOrder === 2 ? found.toReversed() : found;
   const kvs = read.request.countOnly ? [] : limit > 0 ? ordered.slice(0, limit) : ordered;
-  return read.respond(
-    { kind: 'answer', answer: { kvs, more: kvs.length < found.length, count: found.length } },
-    header,
-  );
+  return read
+    .respond({ kind: 'answer', answer: { kvs, more: kvs.length < found.length, count: found.length } }, header)
+    .toResponse();
 }
 
 function rangeOf(query: string): [number[], number[]] {
@@ -166,7 +165,7 @@ describe('DELETE /v1/kv', () => {
       request: { key: utf8('a'), rangeEnd: utf8('b'), previous: false },
     });
     const answer = { deleted: 3, previous: [] };
-    const response = write.respond({ kind: 'deleteRange', revision: revision(41), answer }, header);
+    const response = write.respond({ kind: 'deleteRange', revision: revision(41), answer }, header).toResponse();
     expect(await response.json()).toEqual({ deleted: 3, revision: 41 });
     expect((await refusal('DELETE /v1/kv?prefix=a', { headers: { 'if-match': '"1"' } })).detail).toContain('If-Match');
     expect((await refusal('DELETE /v1/kv?prefix=a&limit=1')).detail).toContain('"limit"');

@@ -151,7 +151,7 @@ describe('headers of v1', () => {
     const name = new TextEncoder().encode('a/5');
     const answer = { key: name, lease: 5n as never, ttlSeconds: 30, fencingToken: 12, revision: 15 };
     const acquired = callOf('acquire', 'POST /v1/locks/a', { body: '{"ttl":5}' });
-    expect(acquired.respond({ kind: 'answer', answer }, header).headers.get('etag')).toBe('"12"');
+    expect(acquired.respond({ kind: 'answer', answer }, header).toResponse().headers.get('etag')).toBe('"12"');
 
     const { notEqual, greater } = compareResult;
     expect(conditionOf({})).toEqual([true, ['create', greater, 0]]);
@@ -166,7 +166,7 @@ describe('headers of v1', () => {
     }
     const release = callOf('release', 'DELETE /v1/locks/a?lease=5');
     const failure = { kind: 'fencingTokenDiffers', current: 12, revision: 15 } as const;
-    const problem = await problemOf(release.respond({ kind: 'failed', failure }, header));
+    const problem = await problemOf(release.respond({ kind: 'failed', failure }, header).toResponse());
     expect(problem).toMatchObject({ status: 412, slug: 'fencing-token-differs' });
     expect(problem.headers.get('etag')).toBe('"12"');
   });

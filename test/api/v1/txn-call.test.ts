@@ -118,19 +118,21 @@ describe('POST /v1/txn', () => {
     const write = callOf('write', 'POST /v1/txn', { body: '{}' });
     const kv = { key: 'a', value: 'value of a', create_revision: 7, mod_revision: 9, version: 3 };
     const at = revision(40);
-    const response = write.respond(
-      txnOutcome(false, [
-        { kind: 'put', revision: at, answer: { previous: null } },
-        { kind: 'put', revision: at, answer: { previous: pair('a') } },
-        { kind: 'range', revision: at, answer: { kvs: [pair('a')], more: true, count: 4 }, keysOnly: true },
-        { kind: 'deleteRange', revision: at, answer: { deleted: 1, previous: [pair('a')] } },
-        {
-          kind: 'txn',
-          answer: { succeeded: true, parts: [{ kind: 'put', revision: at, answer: { previous: null } }] },
-        },
-      ]),
-      header,
-    );
+    const response = write
+      .respond(
+        txnOutcome(false, [
+          { kind: 'put', revision: at, answer: { previous: null } },
+          { kind: 'put', revision: at, answer: { previous: pair('a') } },
+          { kind: 'range', revision: at, answer: { kvs: [pair('a')], more: true, count: 4 }, keysOnly: true },
+          { kind: 'deleteRange', revision: at, answer: { deleted: 1, previous: [pair('a')] } },
+          {
+            kind: 'txn',
+            answer: { succeeded: true, parts: [{ kind: 'put', revision: at, answer: { previous: null } }] },
+          },
+        ]),
+        header,
+      )
+      .toResponse();
     const { value: _, ...keyOnly } = kv;
     expect(await response.json()).toEqual({
       revision: 40,

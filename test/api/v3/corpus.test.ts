@@ -31,8 +31,8 @@ describe('requests that etcd took', () => {
       if (parsed.kind !== 'read' && parsed.kind !== 'write') throw new Error(`${call.place}: ${parsed.kind}`);
       const response =
         parsed.kind === 'read'
-          ? parsed.respond({ kind: 'answer', answer: rangeAnswer(answer) }, shown)
-          : parsed.respond(outcome(call.path, answer), header);
+          ? parsed.respond({ kind: 'answer', answer: rangeAnswer(answer) }, shown).toResponse()
+          : parsed.respond(outcome(call.path, answer), header).toResponse();
       expect(response.status, call.place).toBe(200);
       expect(response.headers.get('content-type')).toBe('application/json');
       const expected = { ...answer, header: { ...(answer['header'] as Plain), ...ids } };

@@ -75,7 +75,7 @@ describe('numbers and names', () => {
     expect(post('maintenance/downgrade', '{"action":9}')).toMatchObject({ kind: 'downgrade', action: 9 });
     const alarms = callOf('query', 'POST /v3/maintenance/alarm');
     const answer = { kind: 'alarms', alarms: [{ memberId: 2n ** 64n - 1n, alarm: 9 }] } as const;
-    expect(alarms.respond({ kind: 'answer', revision: revision(3), answer }, header).status).toBe(200);
+    expect(alarms.respond({ kind: 'answer', revision: revision(3), answer }, header).toResponse().status).toBe(200);
     expect(alarmError({ memberId: 7n, alarm: alarmKind.corrupt })).toBe('memberID:7 alarm:CORRUPT ');
   });
 
@@ -172,7 +172,7 @@ async function healthOf(path: string, facts: Partial<HealthFacts> = {}): Promise
   const parsed = call(`GET ${path}`);
   const response =
     parsed.kind === 'health'
-      ? parsed.respond({ ...healthy, ...facts })
+      ? parsed.respond({ ...healthy, ...facts }).toResponse()
       : parsed.kind === 'answered' || parsed.kind === 'refused'
         ? parsed.response
         : null;
@@ -206,7 +206,7 @@ describe('health', () => {
       const parsed = call(`${step.call?.method ?? 'POST'} ${path}`);
       const response =
         parsed.kind === 'health'
-          ? parsed.respond({ ...healthy, alarms })
+          ? parsed.respond({ ...healthy, alarms }).toResponse()
           : 'response' in parsed
             ? parsed.response
             : null;

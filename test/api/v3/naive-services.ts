@@ -227,7 +227,7 @@ export function answerLike(call: ApiCall, path: string, json: Plain): Response {
     case 'write':
     case 'password':
     case 'sessionWrite':
-      return call.respond(writeOutcome(path, at, json), header);
+      return call.respond(writeOutcome(path, at, json), header).toResponse();
     case 'query':
     case 'timeToLive': {
       const result: QueryResult = {
@@ -236,54 +236,58 @@ export function answerLike(call: ApiCall, path: string, json: Plain): Response {
         answer: queryAnswer(call.query.kind, json),
       };
       return call.kind === 'query'
-        ? call.respond(result, header)
-        : call.respond(result, json['TTL'] === '-1' ? null : number(json['TTL']), header);
+        ? call.respond(result, header).toResponse()
+        : call.respond(result, json['TTL'] === '-1' ? null : number(json['TTL']), header).toResponse();
     }
     case 'authenticate':
-      return call.respond(done({ token: text(json['token']), revision: at }), header);
+      return call.respond(done({ token: text(json['token']), revision: at }), header).toResponse();
     case 'lock':
-      return call.respond(done({ key: bytes(json['key']), revision: at }), header);
+      return call.respond(done({ key: bytes(json['key']), revision: at }), header).toResponse();
     case 'campaign': {
       const leader = json['leader'] as Plain;
-      return call.respond(
-        done({
-          key: bytes(leader['key']),
-          createRevision: number(leader['rev']),
-          lease: lease(leader['lease']),
-          revision: at,
-        }),
-        header,
-      );
+      return call
+        .respond(
+          done({
+            key: bytes(leader['key']),
+            createRevision: number(leader['rev']),
+            lease: lease(leader['lease']),
+            revision: at,
+          }),
+          header,
+        )
+        .toResponse();
     }
     case 'read': {
       const kvs = json['kv'] === undefined ? [] : [json['kv']];
-      return call.respond({ kind: 'answer', answer: rangeAnswer({ kvs, count: '1' }) }, shown);
+      return call.respond({ kind: 'answer', answer: rangeAnswer({ kvs, count: '1' }) }, shown).toResponse();
     }
     case 'etcdStatus':
-      return call.respond(
-        done({
-          databaseBytes: number(json['dbSize']),
-          databaseBytesInUse: number(json['dbSizeInUse']),
-          quotaBytes: number(json['dbSizeQuota']),
-          leader: text(json['leader']),
-          raftIndex: number(json['raftIndex']),
-          raftAppliedIndex: number(json['raftAppliedIndex']),
-          errors: texts(json['errors']),
-          isLearner: false,
-          downgradeTarget: (json['downgradeInfo'] as Plain)['enabled'] === true ? '3.6' : null,
-        }),
-        { ...shown, raftTerm: number(json['raftTerm']) },
-      );
+      return call
+        .respond(
+          done({
+            databaseBytes: number(json['dbSize']),
+            databaseBytesInUse: number(json['dbSizeInUse']),
+            quotaBytes: number(json['dbSizeQuota']),
+            leader: text(json['leader']),
+            raftIndex: number(json['raftIndex']),
+            raftAppliedIndex: number(json['raftAppliedIndex']),
+            errors: texts(json['errors']),
+            isLearner: false,
+            downgradeTarget: (json['downgradeInfo'] as Plain)['enabled'] === true ? '3.6' : null,
+          }),
+          { ...shown, raftTerm: number(json['raftTerm']) },
+        )
+        .toResponse();
     case 'defragment':
     case 'transferLeadership':
-      return call.respond(done(null));
+      return call.respond(done(null)).toResponse();
     case 'downgrade':
-      return call.respond(done({ version: '3.7', revision: at }), header);
+      return call.respond(done({ version: '3.7', revision: at }), header).toResponse();
     case 'memberList':
-      return call.respond(done(plains(json['members']).map(member)), header);
+      return call.respond(done(plains(json['members']).map(member)), header).toResponse();
     case 'memberChange': {
       const added = json['member'] === undefined ? null : member(json['member'] as Plain);
-      return call.respond(done({ member: added, members: plains(json['members']).map(member) }), header);
+      return call.respond(done({ member: added, members: plains(json['members']).map(member) }), header).toResponse();
     }
     case 'acquire':
     case 'answered':

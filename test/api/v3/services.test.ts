@@ -136,20 +136,20 @@ function failed(call: ApiCall, failure: Failure): Response {
       return call.response;
     case 'write':
     case 'password':
-      return call.respond(outcome, header);
+      return call.respond(outcome, header).toResponse();
     case 'sessionWrite': {
-      if (failure.kind !== 'notElectionLeader') return call.respond(outcome, header);
+      if (failure.kind !== 'notElectionLeader') return call.respond(outcome, header).toResponse();
       const answer = { succeeded: false, parts: [] };
-      return call.respond({ kind: 'txn', revision: revision(9), answer }, header);
+      return call.respond({ kind: 'txn', revision: revision(9), answer }, header).toResponse();
     }
     case 'read': {
-      if (failure.kind !== 'electionNoLeader') return call.respond(outcome, header);
-      return call.respond({ kind: 'answer', answer: { kvs: [], more: false, count: 0 } }, header);
+      if (failure.kind !== 'electionNoLeader') return call.respond(outcome, header).toResponse();
+      return call.respond({ kind: 'answer', answer: { kvs: [], more: false, count: 0 } }, header).toResponse();
     }
     case 'query':
-      return call.respond(outcome, header);
+      return call.respond(outcome, header).toResponse();
     case 'timeToLive':
-      return call.respond(outcome, null, header);
+      return call.respond(outcome, null, header).toResponse();
     case 'authenticate':
     case 'lock':
     case 'campaign':
@@ -157,10 +157,10 @@ function failed(call: ApiCall, failure: Failure): Response {
     case 'downgrade':
     case 'memberList':
     case 'memberChange':
-      return call.respond({ kind: 'failed', failure }, header);
+      return call.respond({ kind: 'failed', failure }, header).toResponse();
     case 'defragment':
     case 'transferLeadership':
-      return call.respond({ kind: 'failed', failure });
+      return call.respond({ kind: 'failed', failure }).toResponse();
     case 'acquire':
     case 'answered':
     case 'frames':
