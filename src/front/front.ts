@@ -1,6 +1,7 @@
-// The process in front of the Worker's runtime owns the public port, and passes everything through. It takes the port
-// before there is a runtime, and answers once it knows one. It leaves to the Worker what a client may do. Its own work
-// is that no client holds this process, or the runtime behind it, by being slow, silent or gone.
+// The process in front of the Worker's runtime owns the public port. Plain calls on stores go to the replicas by
+// session (`store-exchange.ts`), and all else is passed through. The front takes the port before there is a runtime,
+// and answers once it knows one. What a client may do is for the Worker to say. The front sees to it that no client
+// holds this process, or the runtime behind it, by being slow, silent or gone.
 
 import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';

@@ -26,6 +26,9 @@ export type StoreExchangeOptions = {
   readonly pass: (body: Buffer) => void;
 };
 
+/** A body of bytes up to this leaves in one write with the head: a second write costs more than the copy. */
+const joinedBytesMax = 16_384;
+
 export class StoreExchange {
   readonly #options: StoreExchangeOptions;
   readonly #parts: Buffer[] = [];
@@ -128,16 +131,17 @@ export class StoreExchange {
 
   #answer(answer: Answer): void {
     const { response, plain } = this.#options;
-    const { status } = answer;
     const body = plain.method === 'HEAD' ? null : answer.body;
+    const bytes = body === null ? 0 : Buffer.byteLength(body);
     const headers: string[] = [];
     for (const name in answer.headers) headers.push(name, answer.headers[name] ?? '');
-    if (body !== null && answer.headers['content-length'] === undefined) {
-      headers.push('content-length', String(Buffer.byteLength(body)));
-    }
+    if (body !== null && answer.headers['content-length'] === undefined) headers.push('content-length', String(bytes));
     if (this.isLast) headers.push('Connection', 'close');
-    response.writeHead(status, headers);
-    response.end(body);
+    response.writeHead(answer.status, headers);
+    // A text leaves in one write with the head. Of one byte for each character, it need not be looked at for others.
+    if (typeof body === 'string') response.end(body, bytes === body.length ? 'latin1' : 'utf8');
+    else if (body === null || bytes > joinedBytesMax) response.end(body);
+    else response.end(Buffer.from(body.buffer, body.byteOffset, bytes).latin1Slice(), 'latin1');
   }
 
   #pass(body: Buffer): void {
