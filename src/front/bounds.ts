@@ -1,5 +1,6 @@
 // What a client may hold of the front, and for how long. The tests of the front have shorter ones.
 
+import type { MemoryBounds } from '../base/memory-budget.ts';
 import * as limits from '../limits.ts';
 
 export type FrontBounds = {
@@ -25,6 +26,7 @@ export type FrontBounds = {
   readonly tenantCallsMax: number;
   readonly tenantBodyBytesMax: number;
   readonly bodyBytesMax: number;
+  readonly answers: MemoryBounds;
 };
 
 export const frontBounds: FrontBounds = {
@@ -50,4 +52,9 @@ export const frontBounds: FrontBounds = {
   tenantCallsMax: limits.frontTenantCallsMax,
   tenantBodyBytesMax: limits.frontTenantBodyBytesMax,
   bodyBytesMax: limits.frontBodyBytesMax,
+  answers: {
+    bytesMax: limits.memoryBytesMax,
+    tenantBytesMax: limits.memoryOfTenantBytesMax,
+    keyBytesMax: limits.memoryOfKeyBytesMax,
+  },
 };

@@ -178,8 +178,10 @@ export class ClientConnection {
     if (known === null) return this.#pass(next, { answered: (status) => callers.answered(plain.headers, status) });
     const memory = callers.reserve(known.store, plain.bodyBytes);
     if (memory === null) return this.#pass(next);
+    // Whoever answers has the body until then.
+    next.response.once('close', () => memory.release());
     const pass = (body: Buffer): void => this.#pass(next, { body });
-    this.#current = new StoreExchange({ ...next, plain, known, callers, memory, done: this.#done, pass });
+    this.#current = new StoreExchange({ ...next, plain, known, callers, done: this.#done, pass });
   }
 
   #pass({ request, response }: Waiting, options: ExchangeOptions = {}): void {

@@ -34,6 +34,7 @@ export class KnownCallers {
   readonly #known = new Map<string, Known>();
   readonly #stores = new Map<string, KnownStore>();
   readonly #bodies: MemoryBudget;
+  readonly #answers: MemoryBudget;
   #lastId = 0;
 
   constructor(upstream: Upstream, bounds: FrontBounds) {
@@ -45,6 +46,7 @@ export class KnownCallers {
       tenantBytesMax: tenantBodyBytesMax,
       keyBytesMax: tenantBodyBytesMax,
     });
+    this.#answers = new MemoryBudget(bounds.answers);
   }
 
   /** Null: the gateway has not taken these credentials, as far as is known. */
@@ -55,6 +57,7 @@ export class KnownCallers {
   /** Whether a call can go by session at once: the session is there, takes the caller, and has room for one more. */
   mayAsk({ store, caller }: Known): boolean {
     store.usedMs = performance.now();
+    caller.usedMs = store.usedMs;
     if (caller.refusedAs !== null || store.callsUnderWay >= this.#bounds.tenantCallsMax) return false;
     return store.sessions.isReady(caller);
   }
@@ -68,7 +71,7 @@ export class KnownCallers {
     if (tenant === null || this.#known.has(text) || this.#known.size >= this.#bounds.credentialsMax) return;
     const store = this.#stores.get(tenant) ?? this.#meet(tenant);
     if (store === null) return;
-    const caller: KnownCaller = { credentials, lines: linesOf(headers), refusedAs: null };
+    const caller: KnownCaller = { credentials, lines: linesOf(headers), refusedAs: null, usedMs: performance.now() };
     store.callers.set(text, caller);
     this.#known.set(text, { store, caller });
     // The first call that may go by session finds it open.
@@ -99,13 +102,20 @@ export class KnownCallers {
     return memory.hold(bytes) === null ? memory : null;
   }
 
+  /** For an answer to this caller, which counts until its client has read it. */
+  reserveAnswer({ store, caller }: Known): Reservation {
+    return this.#answers.reserve({ tenant: store.tenant, key: caller.lines });
+  }
+
   newId(): number {
     return ++this.#lastId;
   }
 
   look(nowMs: number): void {
     for (const store of this.#stores.values()) {
-      if (store.callsUnderWay === 0 && nowMs - store.usedMs > this.#bounds.tenantIdleMs) this.leave(store);
+      const isIdle = ({ usedMs }: { readonly usedMs: number }): boolean => nowMs - usedMs > this.#bounds.tenantIdleMs;
+      if (store.callsUnderWay === 0 && isIdle(store)) this.leave(store);
+      else for (const caller of store.callers.values()) if (isIdle(caller)) this.forget({ store, caller });
     }
   }
 

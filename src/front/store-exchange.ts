@@ -5,7 +5,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Answer } from '../api/answer.ts';
 import { failureAnswer } from '../api/errors/errors.ts';
 import { SentAttempts } from '../api/sent-attempts.ts';
-import type { Reservation } from '../base/memory-budget.ts';
+import { memoryCountedBytesMin } from '../limits.ts';
 import { type CallFrame, frameOf, settled } from '../routing/call-frame.ts';
 import { routeCall } from '../routing/group-route.ts';
 import type { Known, KnownCallers } from './known-callers.ts';
@@ -18,8 +18,6 @@ export type StoreExchangeOptions = {
   readonly plain: PlainRequest;
   readonly known: Known;
   readonly callers: KnownCallers;
-  /** The body counts here until the call is over; null: it is small. */
-  readonly memory: Reservation | null;
   /** The next request of the connection may begin. */
   readonly done: () => void;
   /** The request is to be handed on, with the body that was read. */
@@ -124,9 +122,21 @@ export class StoreExchange {
     const came = settled(routed, sent);
     if (asking.isSuspended) callers.forget(known);
     if (came.kind === 'absent') callers.leave(known.store);
-    if (came.kind === 'done' && !asking.isRefused) return came.value;
+    if (came.kind === 'done' && !asking.isRefused) return this.#held(frame, came.value);
     const mayBeDone = came.kind === 'unavailable' || sent?.mayHaveBegun === true;
     return mayBeDone ? failureAnswer(protocol, { kind: 'timeout' }) : null;
+  }
+
+  /** The answer counts until its client has read it. A write was done, and is answered however large that is. */
+  #held(frame: CallFrame, answer: Answer): Answer {
+    const { known, callers, response } = this.#options;
+    const bytes = answer.body?.length ?? 0;
+    if (bytes < memoryCountedBytesMin) return answer;
+    const memory = callers.reserveAnswer(known);
+    response.once('close', () => memory.release());
+    const lacking = frame.writes ? null : memory.hold(bytes);
+    if (frame.writes) memory.holdAlways(bytes);
+    return lacking === null ? answer : failureAnswer(frame.call.protocol, { kind: 'memoryFull', of: lacking });
   }
 
   #answer(answer: Answer): void {
@@ -159,7 +169,6 @@ export class StoreExchange {
   #end(): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#options.memory?.release();
     if (this.#isCounted) this.#options.known.store.callsUnderWay--;
   }
 }

@@ -18,6 +18,7 @@ export type KnownCaller = {
   readonly lines: string;
   /** Why a replica refuses their handle, by its kind; null: it takes them. */
   refusedAs: string | null;
+  usedMs: number;
 };
 
 export type SessionCall = {

@@ -361,6 +361,23 @@ describe('FRONT-24: what the front keeps for calls by session is bounded, and wh
     }
   });
 
+  it('answers that were not read', async () => {
+    const bytesMax = 10_000;
+    const { port } = await open({ answers: { bytesMax, tenantBytesMax: bytesMax, keyBytesMax: bytesMax } });
+    await warm(port);
+    const large = request('GET /v1/kv/large');
+    for (const [bytes, status] of [
+      [bytesMax, 200],
+      [bytesMax + 1, 429],
+    ] as const) {
+      await ask(port, request('PUT /v1/kv/large', [], 'x'.repeat(bytes)));
+      const before = tap.heads.length;
+      expect((await ask(port, large)).status).toBe(status);
+      expect(tap.heads).toHaveLength(before);
+    }
+    expect((await ask(port, get())).status).toBe(200);
+  });
+
   it('sessions of a tenant that nobody calls', async () => {
     const { port } = await open({ tenantIdleMs: 200, lookMs: 20 });
     await warm(port);
