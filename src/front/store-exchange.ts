@@ -82,23 +82,27 @@ export class StoreExchange {
     if (this.#isOver) return;
     const body = this.#parts.length === 1 ? this.#parts[0] : undefined;
     const whole = body ?? Buffer.concat(this.#parts);
-    const frame = this.#frame(whole);
-    if (frame === null) return this.#pass(whole);
-    const { store } = this.#options.known;
-    store.callsUnderWay++;
-    this.#isCounted = true;
-    this.#ask(frame).then(
+    this.#serve(whole).then(
       (answer) => {
         if (this.#isOver) return;
         if (answer === null) this.#pass(whole);
         else this.#answer(answer);
       },
       (error: unknown) => {
-        // It is a fault of this code, as in the gateway (`app.ts`).
+        // It is a fault of this code. It ends the connection, and not this process.
         console.error(error);
         this.left();
       },
     );
+  }
+
+  /** Null: the gateway is to judge the call, which was not begun. */
+  async #serve(body: Buffer): Promise<Answer | null> {
+    const frame = this.#frame(body);
+    if (frame === null) return null;
+    this.#options.known.store.callsUnderWay++;
+    this.#isCounted = true;
+    return await this.#ask(frame);
   }
 
   /** Null: it is handed on, with what is refused: the gateway refuses in an order of its own. */
@@ -109,7 +113,6 @@ export class StoreExchange {
     return frame === null || frame.call.timeoutMs !== null ? null : frame;
   }
 
-  /** Null: the gateway is to judge the call, which was not begun. */
   async #ask(frame: CallFrame): Promise<Answer | null> {
     const { plain, known, callers } = this.#options;
     const { protocol, servedBy } = plain.endpoint;
