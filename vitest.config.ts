@@ -28,7 +28,7 @@ export default defineConfig({
       { test: { name: 'node', ...testProjects.node, testTimeout: 120_000, setupFiles, isolate: false } },
       { test: { name: 'slow', ...testProjects.slow, testTimeout: 120_000, setupFiles } },
       { test: { name: 'sim', ...testProjects.sim, testTimeout: 120_000, setupFiles } },
-      { test: { name: 'process', ...testProjects.process, testTimeout: 120_000, setupFiles } },
+      { test: { name: 'process', ...testProjects.process, testTimeout: 120_000, hookTimeout: 60_000, setupFiles } },
       {
         plugins: [
           cloudflareTest({
