@@ -143,6 +143,28 @@ export const permissionsMax = 1_000;
  * time.
  */
 export const permissionsCachedBytesMax = 8 * 1_048_576;
+/**
+ * How much history a store keeps, unless the operator says otherwise: what is younger than an hour, and the last 10,000
+ * revisions. A client that watches may be away for as long, and misses nothing.
+ */
+export const retentionSecondsDefault = 3_600;
+export const retentionRevisionsDefault = 10_000;
+/** A shorter history than a minute is no use to a client that has to connect again. */
+export const retentionSecondsMin = 60;
+/** Ten years. Whoever wants to keep history for longer sets no bound. */
+export const retentionSecondsMax = 315_360_000;
+export const retentionRevisionsMax = 1_000_000_000;
+/** A compaction takes some ten rows of the log and the store: it goes on once so many revisions can go. */
+export const retentionStepRevisions = 1_000;
+/** A fast store compacts no more often than this. */
+export const retentionSpacingMs = 10_000;
+/** Samples of the revision in the time that history is kept, or twice as many: so much later than allowed it may go. */
+export const retentionMarksMax = 32;
+/**
+ * A store beyond its quota that is about to become smaller by itself, because old history goes, takes writes up to this
+ * part of its quota.
+ */
+export const quotaReliefPart = 1.05;
 /** etcd's default quota on the size of a store. The database of an object can hold 10 GB. */
 export const quotaBytesDefault = 2 * 1_073_741_824;
 /**

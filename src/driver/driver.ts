@@ -46,6 +46,7 @@ import {
   type WriteResult,
 } from './proposals.ts';
 import { isSnapshotMessage } from './snapshot-codec.ts';
+import { type RevisionTime, revisionTimes } from './revision-times.ts';
 import { type RestartReason, Upkeep } from './upkeep.ts';
 
 /** The part of the core that other files may see. */
@@ -211,6 +212,16 @@ export class Driver {
    */
   get holdsOtherStore(): boolean {
     return this.#upkeep.holdsOtherStore;
+  }
+
+  /** Rows that a compaction made superfluous are being deleted, so the store becomes smaller. */
+  get isSweeping(): boolean {
+    return this.#sweeping;
+  }
+
+  /** When revisions came, as far as the log still tells, the oldest first. */
+  revisionTimes(max: number): readonly RevisionTime[] {
+    return revisionTimes(this.#log, this.store, max);
   }
 
   /** Reads may be answered from the store. */

@@ -51,6 +51,7 @@ export class Provisioning {
       isSuspended: false,
       wipeAtMs: null,
       labels: request.labels,
+      terms: {},
       createdAtMs: nowMs,
       replicas,
       nextNumber: replicas.length + 1,

@@ -13,10 +13,15 @@ import {
 } from '../api/v1/tenants.ts';
 import { refusedHeader } from '../api/v1/request-headers.ts';
 import { accessKeyJson } from '../api/v1/access-keys.ts';
-import { deletionPeriodSecondsDefault, tenantBodyBytesMax } from '../limits.ts';
+import {
+  deletionPeriodSecondsDefault,
+  retentionRevisionsDefault,
+  retentionSecondsDefault,
+  tenantBodyBytesMax,
+} from '../limits.ts';
 import type { Caller, Operation } from '../model/store.ts';
-import { termChanges } from '../model/terms.ts';
-import { type Audit, type Directory, DirectoryUnavailable, type Tenant } from '../tenants/directory.ts';
+import { termChanges, type TermName } from '../model/terms.ts';
+import { type Audit, type Directory, DirectoryUnavailable, type Tenant, type Terms } from '../tenants/directory.ts';
 import type { KeyRing } from '../tenants/key-text.ts';
 import type { OperatorRole } from '../model/operators.ts';
 import { placementOf } from '../tenants/placement.ts';
@@ -178,7 +183,7 @@ class TenantRoutes {
       if (read.kind === 'failed') return refused(read.failure);
       const parsed = parseTenantChange(new Uint8Array(read.body));
       if (parsed.kind === 'bad') return refused(parsed.failure);
-      const { name, labels, state } = parsed.value;
+      const { name, labels, state, retention } = parsed.value;
       let changed = tenant;
       if (name !== null) {
         if (!(await this.#directory.rename(tenant.id, name))) return refused({ kind: 'tenantNameTaken', name });
@@ -189,6 +194,15 @@ class TenantRoutes {
         await this.#directory.setLabels(tenant.id, labels);
         changed = { ...changed, labels };
         await this.#record(operator.actor, 'tenant.label', tenant.id, JSON.stringify(labels));
+      }
+      if (retention !== null) {
+        const { seconds, revisions } = retention === 'usual' ? noRetention : retention;
+        const values = { retentionSeconds: seconds, retentionRevisions: revisions };
+        const failure = await this.#administer(tenant, { kind: 'terms', changes: termChanges(values) });
+        if (failure !== null) return refused(failure);
+        changed = { ...changed, terms: termsAfter(changed.terms, values) };
+        await this.#directory.setTerms(tenant.id, changed.terms);
+        await this.#record(operator.actor, 'tenant.terms', tenant.id, JSON.stringify(values));
       }
       if (state === null) return Response.json(tenantJson(changed));
       const isSuspended = state === 'suspended';
@@ -409,7 +423,21 @@ class TenantRoutes {
 function tenantJson(tenant: Tenant): Record<string, unknown> {
   const { id, name, labels, createdAtMs } = tenant;
   const replicas = tenant.replicas.map((replica) => ({ id: replica.number, location: replica.location }));
-  return { id, name, ...stateJson(tenant), labels, replicas, created_at: new Date(createdAtMs).toISOString() };
+  const retention = retentionJson(tenant.terms);
+  const createdAt = new Date(createdAtMs).toISOString();
+  return { id, name, ...stateJson(tenant), labels, retention, replicas, created_at: createdAt };
+}
+
+const noRetention = { seconds: null, revisions: null };
+
+function termsAfter(terms: Terms, changed: Readonly<Partial<Record<TermName, number | null>>>): Terms {
+  const all = Object.entries({ ...terms, ...changed });
+  return Object.fromEntries(all.filter(([, value]) => value !== null));
+}
+
+function retentionJson({ retentionSeconds, retentionRevisions }: Terms): Record<string, unknown> {
+  const seconds = retentionSeconds ?? retentionSecondsDefault;
+  return { seconds, revisions: retentionRevisions ?? retentionRevisionsDefault };
 }
 
 function stateJson({ state, isSuspended, wipeAtMs }: Tenant): Record<string, unknown> {

@@ -23,8 +23,8 @@ export const groupLevel = {
    */
   fourth: 4,
   /**
-   * The operator sets terms of a tenant (`terms.ts`): when it is wiped, if it is deleted. The writes of an entry are
-   * remembered in its order, also those that are refused. The store is of format 6.
+   * The operator sets terms of a tenant (`terms.ts`): when it is wiped, if it is deleted, and how much history is kept.
+   * The writes of an entry are remembered in its order, also those that are refused. The store is of format 6.
    */
   fifth: 5,
 } as const;

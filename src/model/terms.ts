@@ -6,6 +6,9 @@
 export const termCode = {
   /** The operator has deleted the tenant, and it is wiped at this time, in milliseconds since 1970. */
   wipeAtMs: 1,
+  /** For how long history is kept, in seconds, and how many revisions of it. 0: there is no such bound. */
+  retentionSeconds: 2,
+  retentionRevisions: 3,
 } as const;
 export type TermName = keyof typeof termCode;
 

@@ -27,6 +27,8 @@ const selectFrom = `SELECT last_revision, log_index, body FROM batches
 const selectPart = 'SELECT body FROM batches WHERE last_revision = ? AND log_index = ? AND part = ?';
 const selectOldest = `SELECT last_revision, log_index, writes_total FROM batches
   ORDER BY last_revision, log_index, part LIMIT 1`;
+const selectIdsNewestFirst = `SELECT last_revision, log_index FROM batches WHERE last_revision <= ? AND part = 0
+  ORDER BY last_revision DESC, log_index DESC`;
 const selectNewestFirst = `SELECT log_index, body, last_revision, part FROM batches WHERE last_revision <= ?
   ORDER BY last_revision DESC, log_index DESC, part DESC`;
 
@@ -234,6 +236,14 @@ export class Batches {
       logIndex: logIndex(numberOf(index)),
       writesTotal: numberOf(writesTotal),
     };
+  }
+
+  /** The batches of log entries after `index`, the newest first. */
+  *after(index: LogIndex): Generator<BatchId, void, void> {
+    for (const [last, entry] of this.#sql.iterate(selectIdsNewestFirst, this.#through)) {
+      if (numberOf(entry) <= index) return;
+      yield { lastRevision: revision(numberOf(last)), logIndex: logIndex(numberOf(entry)) };
+    }
   }
 
   /** The changed keys of each revision from `from` on, the oldest first, read as they are asked for. */

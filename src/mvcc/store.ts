@@ -31,8 +31,9 @@ import type { FoundKey } from './auth/access.ts';
 import { answerBytesOf } from './answer-estimate.ts';
 import { type AccessNeed, accessOfQuery } from './auth/access-need.ts';
 import { Administration, isQuiet, type WriteRefusal } from './administration.ts';
-import { BatchRecord, Batches, type Hashed } from './batches.ts';
+import { type BatchId, BatchRecord, Batches, type Hashed } from './batches.ts';
 import type { CarefulRun } from './careful-run.ts';
+import type { TermName } from '../model/terms.ts';
 import { Compaction, type Needed } from './compaction.ts';
 import { GroupLevel } from './group-level.ts';
 import { History, type HistoryPiece, type HistoryQuery, type HistorySlice, type SlicedQuery } from './history.ts';
@@ -179,6 +180,16 @@ export class Store {
 
   get revision(): Revision {
     return this.#revision;
+  }
+
+  /** What the log entries after `index` left the store at, the newest first. */
+  revisionsAfter(index: LogIndex): Iterable<BatchId> {
+    return this.#batches.after(index);
+  }
+
+  /** What the operator has set for the tenant; null: it is not set. */
+  term(name: TermName): number | null {
+    return this.#administration.terms.value(name);
   }
 
   /** -1 before the first compaction. */

@@ -16,7 +16,7 @@ import { holderOf, objectOf } from './calls/memory-holder.ts';
 import { headerOf } from './calls/leader-steps.ts';
 import { framedCalls, type ServeFramed } from './calls/framed-calls.ts';
 import { Logins } from './calls/logins.ts';
-import { quotaOf } from './calls/maintenance-quota.ts';
+import { quotaOf, retentionOf } from './calls/maintenance-quota.ts';
 import { TenantAlarms } from './calls/tenant-alarms.ts';
 import { SteppedReads } from './calls/stepped-reads.ts';
 import { answerStoreCall } from './calls/store-answers.ts';
@@ -62,7 +62,8 @@ export function bringToLife(host: ReplicaHost): LivingReplica {
   const member = new Member(host);
   isolateMemory.begins(objectOf(member.identity));
   const entry = directoryEntry(host, member);
-  const alarm = new SharedAlarm(state.storage, () => entry.wakeAtMs);
+  const retention = retentionOf(member);
+  const alarm = new SharedAlarm(state.storage, () => earliest(entry.wakeAtMs, retention.wakeAtMs));
   const leaseAlarm = new LeaseAlarm(alarm, broken);
   const shared: Shared = {
     open: openCalls(host, member),
@@ -75,7 +76,7 @@ export function bringToLife(host: ReplicaHost): LivingReplica {
   const serveFramed = framedCalls(member, services, host.stubOf);
   const frames = frameSockets(host, member, shared, serveFramed);
   const keepAlives = keepAliveStreams(shared, serveFramed);
-  const quota = quotaOf(member);
+  const quota = quotaOf(member, retention);
   const sessions = sessionSockets(host, member, services, { ...shared, watches });
   watches.caughtUp = () => sessions.caughtUp();
   const living = new LivingReplica({
@@ -86,6 +87,7 @@ export function bringToLife(host: ReplicaHost): LivingReplica {
     sessions,
     keepAlives,
     quota,
+    retention,
     entry,
     alarm,
     leaseAlarm,
@@ -94,6 +96,10 @@ export function bringToLife(host: ReplicaHost): LivingReplica {
   });
   member.listen(living);
   return living;
+}
+
+function earliest(leftMs: number | null, rightMs: number | null): number | null {
+  return leftMs === null || rightMs === null ? (leftMs ?? rightMs) : Math.min(leftMs, rightMs);
 }
 
 function directoryEntry({ sql, tellDirectory, broken }: ReplicaHost, member: Member): DirectoryEntry {

@@ -14,6 +14,7 @@ import type { DirectoryEntry } from './directory-entry.ts';
 import type { LeaseAlarm } from './lease/lease-alarm.ts';
 import type { KeepAliveStreams } from './lease/lease-stream.ts';
 import type { Member, MemberListener } from './member.ts';
+import type { Retention } from './retention.ts';
 import type { Services } from './services.ts';
 import type { SessionSockets } from './session/session-sockets.ts';
 import type { SharedAlarm } from './shared-alarm.ts';
@@ -27,6 +28,7 @@ export type ReplicaParts = {
   readonly sessions: SessionSockets;
   readonly keepAlives: KeepAliveStreams;
   readonly quota: Quota;
+  readonly retention: Retention;
   readonly entry: DirectoryEntry;
   readonly alarm: SharedAlarm;
   /** Resolves once what was written is durable. */
@@ -97,12 +99,13 @@ export class LivingReplica implements MemberListener {
   }
 
   ticked(): void {
-    const { services, entry, quota } = this.#parts;
+    const { services, entry, quota, retention } = this.#parts;
     this.watches.tick(this.member.nowMs());
     services.leases.tick();
     this.sessions.tick();
     services.open.tick();
     entry.tick();
+    retention.tick();
     quota.tick();
   }
 
@@ -112,13 +115,14 @@ export class LivingReplica implements MemberListener {
 
   /** After this the object may be put to sleep. */
   resting(): void {
-    const { entry, alarm, broken } = this.#parts;
+    const { entry, retention, alarm, broken } = this.#parts;
     this.watches.flush();
     this.sessions.resting();
     this.frames.resting();
     this.services.leases.resting();
     this.#wakeAtExpiry();
     entry.resting();
+    retention.resting();
     alarm.wanted().catch(broken);
   }
 
@@ -126,11 +130,12 @@ export class LivingReplica implements MemberListener {
 
   /**
    * The alarm rings because a lease, or the key of an open socket, may have ended while all replicas slept, or because
-   * the directory must be told of the group.
+   * the directory must be told of the group, or because enough of the history is old.
    */
   async alarm(): Promise<void> {
-    const { services, entry, alarm } = this.#parts;
+    const { services, entry, retention, alarm } = this.#parts;
     await entry.alarm();
+    await retention.alarm();
     services.open.expire();
     await services.leases.alarm();
     if (this.#hasEnded) return;

@@ -1,6 +1,6 @@
-// An object has one alarm, and both leases and the directory's entry want it. It is set for whichever wants it first,
-// and one that is called too early asks for it again. The directory's entry has its time on disk, and the lease service
-// works its time out anew.
+// An object has one alarm, and leases, the directory's entry and the retention of history want it. It is set for
+// whichever wants it first, and one that is called too early asks for it again. The directory's entry has its time on
+// disk, and the others work their times out anew.
 
 import type { AlarmStorage } from './lease/lease-alarm.ts';
 

@@ -2,10 +2,12 @@
 // every store goes on, because no call on the data of a store comes here.
 
 import type { LocationHint } from '../model/locations.ts';
+import type { TermName } from '../model/terms.ts';
 import { type TenantFilter, tenantListClause, type TenantPlace } from './tenant-list.ts';
 
 export type TenantState = 'provisioning' | 'ready' | 'deleting';
 export type Labels = Readonly<Record<string, string>>;
+export type Terms = Readonly<Partial<Record<TermName, number>>>;
 export type PlacedReplica = { readonly number: number; readonly location: LocationHint };
 export type Tenant = {
   readonly id: string;
@@ -15,6 +17,8 @@ export type Tenant = {
   /** When it is wiped, or when its wiping goes on; null: it is not deleted. */
   readonly wipeAtMs: number | null;
   readonly labels: Labels;
+  /** What the operator has set for it, beside the defaults. */
+  readonly terms: Terms;
   readonly createdAtMs: number;
   readonly replicas: readonly PlacedReplica[];
   /** The number of the next replica, as far as the group has told. Every lower number may be that of an object. */
@@ -35,6 +39,7 @@ export type Audit = {
     | 'tenant.change'
     | 'tenant.rename'
     | 'tenant.label'
+    | 'tenant.terms'
     | 'tenant.suspend'
     | 'tenant.resume'
     /** It refuses from then on, and can be taken back until it is wiped. */
@@ -71,7 +76,7 @@ export type AuditFilter = {
 };
 
 /** The newest file of migrations/ that this code needs. Wrangler and the server keep the names of those applied. */
-export const newestMigration = '0006_operators.sql';
+export const newestMigration = '0007_terms.sql';
 
 /** The directory did not answer. Stores go on without it. */
 export class DirectoryUnavailable extends Error {
@@ -90,12 +95,13 @@ type TenantRow = {
   created_at_ms: number;
   next_number: number;
   labels: string;
+  terms: string;
   suspended: number;
   wipe_at_ms: number | null;
   replicas: string;
 };
 
-const selectTenants = `SELECT id, name, state, created_at_ms, next_number, labels, suspended, wipe_at_ms,
+const selectTenants = `SELECT id, name, state, created_at_ms, next_number, labels, terms, suspended, wipe_at_ms,
   (SELECT json_group_array(json_object('number', number, 'location', location)) FROM
     (SELECT number, location FROM replicas WHERE tenant_id = tenants.id ORDER BY number)) AS replicas
   FROM tenants`;
@@ -232,6 +238,12 @@ export class Directory {
   }
 
   /** Called once the group knows it. */
+  async setTerms(id: string, terms: Terms): Promise<void> {
+    const statement = this.#database.prepare('UPDATE tenants SET terms = ? WHERE id = ?');
+    await answered(statement.bind(JSON.stringify(terms), id).run());
+  }
+
+  /** Called once the group knows it. */
   async setSuspended(id: string, isSuspended: boolean): Promise<void> {
     const statement = this.#database.prepare('UPDATE tenants SET suspended = ? WHERE id = ?');
     await answered(statement.bind(isSuspended ? 1 : 0, id).run());
@@ -324,7 +336,8 @@ function tenantOf(row: TenantRow | null): Tenant | null {
   if (row === null) return null;
   const replicas = JSON.parse(row.replicas) as PlacedReplica[];
   const labels = JSON.parse(row.labels) as Labels;
+  const terms = JSON.parse(row.terms) as Terms;
   const { id, name, state, created_at_ms: createdAtMs, next_number: nextNumber } = row;
   const [isSuspended, wipeAtMs] = [row.suspended === 1, row.wipe_at_ms];
-  return { id, name, state, isSuspended, wipeAtMs, labels, createdAtMs, replicas, nextNumber };
+  return { id, name, state, isSuspended, wipeAtMs, labels, terms, createdAtMs, replicas, nextNumber };
 }

@@ -9,6 +9,10 @@ import {
   listLimitDefault,
   listLimitMax,
   operatorNameCharactersMax,
+  retentionRevisionsMax,
+  retentionSecondsMax,
+  retentionSecondsMin,
+  retentionStepRevisions,
   tenantNameCharactersMax,
   txnOperationsMax,
 } from '../../limits.ts';
@@ -264,9 +268,25 @@ export const schemas: JsonObject = {
     ['name'],
   ),
   TenantChange: {
-    ...record({ name: tenantName, labels, state: { enum: ['ready', 'suspended'] } }),
+    ...record({
+      name: tenantName,
+      labels,
+      state: { enum: ['ready', 'suspended'] },
+      retention: { oneOf: [reference('Retention'), { type: 'null' }] },
+    }),
     minProperties: 1,
-    description: 'labels take the place of all labels that the tenant has.',
+    description:
+      'labels take the place of all labels that the tenant has. A retention of null is that of every tenant for which nothing is said.',
+  },
+  Retention: {
+    ...record(
+      {
+        seconds: { type: 'integer', minimum: 0, maximum: retentionSecondsMax },
+        revisions: { type: 'integer', minimum: 0, maximum: retentionRevisionsMax },
+      },
+      ['seconds', 'revisions'],
+    ),
+    description: `How much history is kept: what is younger than seconds (0, or ${retentionSecondsMin} and more), and the last revisions. 0: there is no such bound; without either, nothing goes unless a client compacts. Up to ${retentionStepRevisions} revisions more may be there. A store near its quota keeps what is younger than seconds alone.`,
   },
   Tenant: record(
     {
@@ -275,6 +295,7 @@ export const schemas: JsonObject = {
       state: { enum: ['provisioning', 'ready', 'suspended', 'deleted', 'deleting'] },
       wipe_at: { ...time, description: 'deleted: until then the deletion can be taken back.' },
       labels,
+      retention: reference('Retention'),
       created_at: time,
       replicas: listOf(record({ id: revision, location: { type: ['string', 'null'] } }, ['id', 'location'])),
       key: { ...text, description: 'The first access key. It is shown only when the tenant is made.' },

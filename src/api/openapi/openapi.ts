@@ -249,16 +249,20 @@ const tenantPaths = {
       parameters: [id],
       responses: { 200: plainAnswer('The tenant.', reference('Tenant')) },
     }),
-    patch: operation('changeTenant', 'Renames, labels, suspends or resumes a tenant', {
-      description:
-        'While a tenant is suspended, every call with its keys is 403 tenant-suspended, its streams end, and its data are kept. Leases that ' +
-        'nobody can keep alive end in their time. A replica that its group cannot reach may refuse for as long after the tenant was resumed.',
-      does: 'manage',
-      security: operator,
-      parameters: [id],
-      requestBody: { required: true, content: jsonContent(reference('TenantChange')) },
-      responses: { 200: plainAnswer('The tenant.', reference('Tenant')), ...problems(409) },
-    }),
+    patch: operation(
+      'changeTenant',
+      'Renames, labels, suspends or resumes a tenant, and says how much history it keeps',
+      {
+        description:
+          'While a tenant is suspended, every call with its keys is 403 tenant-suspended, its streams end, and its data are kept. Leases that ' +
+          'nobody can keep alive end in their time. A replica that its group cannot reach may refuse for as long after the tenant was resumed.',
+        does: 'manage',
+        security: operator,
+        parameters: [id],
+        requestBody: { required: true, content: jsonContent(reference('TenantChange')) },
+        responses: { 200: plainAnswer('The tenant.', reference('Tenant')), ...problems(409) },
+      },
+    ),
     delete: operation('deleteTenant', 'Deletes a tenant, which is kept for a while and then wiped', {
       description:
         'Until it is wiped, every call with its keys is 403 tenant-under-deletion, its name stays taken, and restoreTenant takes the ' +

@@ -9,6 +9,9 @@ import {
   keyBytesMax,
   labelCharactersMax,
   labelsMax,
+  retentionRevisionsMax,
+  retentionSecondsMax,
+  retentionSecondsMin,
   tenantNameCharactersMax,
 } from '../../limits.ts';
 import { emptyBytes } from '../../base/bytes.ts';
@@ -21,8 +24,7 @@ import {
   replicaCounts,
 } from '../../model/locations.ts';
 import type { AccessRole } from '../../model/store.ts';
-import type { Fields } from './fields.ts';
-import { parseObject } from './fields.ts';
+import { Fields, parseObject } from './fields.ts';
 import { flagParameter, integerParameter, parseQuery } from './parameters.ts';
 import { bad, type Parsed, parsed } from './parsed.ts';
 
@@ -44,7 +46,12 @@ export type TenantChange = {
   readonly name: string | null;
   readonly labels: Labels | null;
   readonly state: 'ready' | 'suspended' | null;
+  /** `usual`: that of every tenant for which nothing else is said. */
+  readonly retention: Retention | 'usual' | null;
 };
+
+/** How much history is kept. 0: there is no such bound. */
+export type Retention = { readonly seconds: number; readonly revisions: number };
 
 /** `replaces` is the number of the replica that leaves once the new one votes; null: no replica leaves. */
 export type ReplicaCreation = { readonly location: LocationHint | null; readonly replaces: number | null };
@@ -69,13 +76,15 @@ export function parseTenantCreation(body: Uint8Array): Parsed<TenantCreation> {
 export function parseTenantChange(body: Uint8Array): Parsed<TenantChange> {
   return parseObject(body, (fields) => {
     const isRenamed = fields.has('name');
-    fields.knows(['name', 'labels', 'state']);
+    fields.knows(['name', 'labels', 'state', 'retention']);
     const change = {
       name: isRenamed ? readName(fields) : null,
       labels: readLabels(fields),
       state: fields.choice('state', ['ready', 'suspended']) ?? null,
+      retention: readRetention(fields),
     };
-    if (!isRenamed && !fields.has('labels') && !fields.has('state')) fields.missing('name, labels or state');
+    const isEmpty = !['name', 'labels', 'state', 'retention'].some((name) => fields.has(name));
+    if (isEmpty) fields.missing('name, labels, state or retention');
     return change;
   });
 }
@@ -134,6 +143,24 @@ export function parseAccessKeyRotation(body: Uint8Array): Parsed<number> {
     if (!fields.has('overlap')) fields.missing('overlap');
     return fields.integer('overlap', { min: 0, max: accessKeyOverlapSecondsMax }) ?? 0;
   });
+}
+
+/** null: it is not in the body. */
+function readRetention(body: Fields): Retention | 'usual' | null {
+  const value = body.take('retention');
+  if (value === undefined) return null;
+  if (value === null) return 'usual';
+  const fields = new Fields(value, 'retention', body.faults);
+  const seconds = fields.integer('seconds', { min: 0, max: retentionSecondsMax }) ?? 0;
+  const revisions = fields.integer('revisions', { min: 0, max: retentionRevisionsMax }) ?? 0;
+  for (const name of ['seconds', 'revisions']) if (!fields.has(name)) fields.missing(name);
+  if (seconds > 0 && seconds < retentionSecondsMin) {
+    fields.faults.add(
+      `retention.seconds must be 0 (no bound), or from ${retentionSecondsMin} to ${retentionSecondsMax}`,
+    );
+  }
+  fields.finish();
+  return { seconds, revisions };
 }
 
 /** The numbers of replicas only grow, so this bound refuses nothing but nonsense. */

@@ -4,10 +4,18 @@
 // quota at once.
 
 import { replicaId } from '../../model/brands.ts';
-import { quotaBytesDefault, quotaEndsAtPart } from '../../limits.ts';
+import {
+  quotaBytesDefault,
+  quotaEndsAtPart,
+  quotaReliefPart,
+  retentionMarksMax,
+  retentionRevisionsDefault,
+  retentionSecondsDefault,
+} from '../../limits.ts';
 import { type Alarm, alarmKind, type Caller, type Operation, type StoreFailure } from '../../model/store.ts';
 import { queryStore } from './call-steps.ts';
 import type { Member } from '../member.ts';
+import { Retention } from '../retention.ts';
 
 export type QuotaOptions = {
   readonly quotaBytes: number;
@@ -19,6 +27,8 @@ export type QuotaOptions = {
   /** Resolves when the outcome of the command is known. It never fails. */
   readonly propose: (operation: Operation) => Promise<unknown>;
   readonly memberId: bigint;
+  /** Old history is going, or is about to go, so the store becomes smaller by itself. */
+  readonly isRelieved: () => boolean;
 };
 
 export class Quota {
@@ -36,11 +46,12 @@ export class Quota {
   }
 
   #due(): Operation | null {
-    const { quotaBytes, storeBytes, alarms, isOwn, memberId } = this.#options;
+    const { quotaBytes, storeBytes, alarms, isOwn, memberId, isRelieved } = this.#options;
     const active = alarms();
     if (active === null) return null;
     const bytes = storeBytes();
     if (bytes > quotaBytes && active.length === 0) {
+      if (bytes <= quotaBytes * quotaReliefPart && isRelieved()) return null;
       return { kind: 'alarmActivate', alarm: { memberId, alarm: alarmKind.noSpace } };
     }
     const own = bytes <= quotaBytes * quotaEndsAtPart ? active.find(isOwn) : undefined;
@@ -56,12 +67,13 @@ export class Quota {
 
 const service: Caller = { kind: 'service' };
 
-export function quotaOf(member: Member): Quota {
+export function quotaOf(member: Member, retention: Retention): Quota {
   let proposed = 0;
   return new Quota({
     quotaBytes: quotaBytesDefault,
     memberId: BigInt(member.memberId),
     storeBytes: () => member.driver.storeBytes,
+    isRelieved: () => retention.mayRelieve || member.driver.isSweeping,
     alarms: () => {
       if (member.driver.raft.role !== 'leader' || member.driver.holdsOtherStore) return null;
       const alarms = queryStore(member, service, { kind: 'alarms', alarm: alarmKind.noSpace });
@@ -98,4 +110,27 @@ function wasMember(member: Member, memberId: bigint): boolean {
     if (BigInt(member.memberIdOf(replicaId(number))) === memberId) return true;
   }
   return false;
+}
+
+/** Lets old history of the member's store go, as the operator has set it for the tenant. */
+export function retentionOf(member: Member): Retention {
+  const { driver } = member;
+  let proposed = 0;
+  return new Retention({
+    terms: () => ({
+      seconds: driver.store.term('retentionSeconds') ?? retentionSecondsDefault,
+      revisions: driver.store.term('retentionRevisions') ?? retentionRevisionsDefault,
+    }),
+    store: () => driver.store,
+    leads: () => driver.raft.role === 'leader' && driver.serves,
+    isTight: () => !driver.holdsOtherStore && driver.storeBytes > quotaBytesDefault * quotaEndsAtPart,
+    times: () => driver.revisionTimes(retentionMarksMax),
+    propose: (revision) => {
+      const writeId = `retention.${member.memberId}.${driver.raft.term}.${member.nowMs()}.${proposed++}`;
+      const operation: Operation = { kind: 'compact', request: { revision } };
+      return member.write({ writeId, caller: service, operation }, { quiet: true });
+    },
+    wake: async () => (await member.leader(null)) !== null,
+    nowMs: () => member.nowMs(),
+  });
 }

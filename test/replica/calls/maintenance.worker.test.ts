@@ -14,6 +14,7 @@ import {
   frameSocketsMax,
   peerUrlsBytesMax,
   quotaEndsAtPart,
+  quotaReliefPart,
   dumpFramesBytesMax,
   dumpPagePairsMin,
   dumpPartBytes,
@@ -249,6 +250,7 @@ describe('the group', () => {
   it('MAINT-9: a database over its quota raises NOSPACE once, and ends it when it is well below', async () => {
     let bytes = 100;
     let active: readonly Alarm[] | null = [];
+    let isRelieved = false;
     const proposed: unknown[] = [];
     const own = { memberId: 5n, alarm: alarmKind.noSpace };
     const quota = new Quota({
@@ -257,6 +259,7 @@ describe('the group', () => {
       storeBytes: () => bytes,
       alarms: () => active,
       isOwn: ({ memberId }) => memberId === own.memberId,
+      isRelieved: () => isRelieved,
       propose: async (operation) => {
         await Promise.resolve();
         proposed.push(operation);
@@ -270,6 +273,14 @@ describe('the group', () => {
       return proposed.splice(0);
     };
     expect(await ticked()).toEqual([]);
+    // RETENTION-5: old history is going.
+    isRelieved = true;
+    bytes = 100 * quotaReliefPart;
+    expect(await ticked()).toEqual([]);
+    bytes = 100 * quotaReliefPart + 1;
+    expect(await ticked()).toEqual([{ kind: 'alarmActivate', alarm: own }]);
+    active = [];
+    isRelieved = false;
     bytes = 101;
     expect(await ticked()).toEqual([{ kind: 'alarmActivate', alarm: own }]);
     expect(await ticked()).toEqual([]);
