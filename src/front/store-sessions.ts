@@ -127,8 +127,17 @@ export class StoreSessions {
         const refused = (status: number): void => {
           if (status === 404) this.#absent.add(replica);
         };
+        let isOpened = false;
+        const opened = (): void => {
+          isOpened = true;
+          events.opened();
+        };
+        const closed = (): void => {
+          if (!isOpened) this.#unreachable(replica);
+          events.closed();
+        };
         const lines = this.#opener?.lines ?? '';
-        return connectSession(this.#options.upstream, { replica, lines }, { ...events, refused });
+        return connectSession(this.#options.upstream, { replica, lines }, { ...events, opened, closed, refused });
       },
       processId: this.#options.processId,
       nowMs: () => performance.now(),
@@ -149,6 +158,11 @@ export class StoreSessions {
     const session = { client, handles };
     this.#sessions.set(replica, session);
     return session;
+  }
+
+  /** Any other replica that can be reached says who leads. */
+  #unreachable(replica: number): void {
+    if (this.group.leader === replica) this.group.leader = this.group.next(replica);
   }
 
   /** Replicas come and go. A group has at most `replicasMax` of them, and as many that are just being replaced. */

@@ -318,6 +318,18 @@ describe('FRONT-23: calls by session outlive the crash of a leader, and each wri
 
 const get = (): string => request('GET /v1/kv/there');
 
+describe('FRONT-27: calls go by session again, with whoever leads, once the leader that the front knew is gone', () => {
+  it('the replica that leads is removed', async () => {
+    await warm();
+    const { id } = server.ready.tenant;
+    const { body } = await ask(front.port, request('GET /v1/status'));
+    const leader = Number(/"leader":(\d+)/.exec(body)?.[1]);
+    await operate('DELETE', `/v1/tenants/${id}/replicas/${leader}?force=true`);
+    await warm();
+    expect((await ask(front.port, request('GET /v1/kv/there'))).status).toBe(200);
+  }, 60_000);
+});
+
 describe('FRONT-24: what the front keeps for calls by session is bounded, and what is beyond is handed on', () => {
   it('callers', async () => {
     const { port } = await open({ credentialsMax: 1 });
