@@ -13,12 +13,12 @@ const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 export class BinaryWriter {
   #bytes: Uint8Array;
-  #view: DataView;
+  /** Of `#bytes`; null: no number of eight bytes was written since these are there. */
+  #view: DataView | null = null;
   #length = 0;
 
   constructor(expectedBytes = 256) {
     this.#bytes = new Uint8Array(Math.max(16, expectedBytes));
-    this.#view = new DataView(this.#bytes.buffer);
   }
 
   get length(): number {
@@ -50,14 +50,14 @@ export class BinaryWriter {
   /** Any number of JavaScript as it is, also one that lost digits on its way in. */
   float(value: number): void {
     this.#reserve(8);
-    this.#view.setFloat64(this.#length, value);
+    this.#viewed().setFloat64(this.#length, value);
     this.#length += 8;
   }
 
   signed64(value: bigint): void {
     assert(BigInt.asIntN(64, value) === value, 'a signed 64-bit integer');
     this.#reserve(8);
-    this.#view.setBigInt64(this.#length, value);
+    this.#viewed().setBigInt64(this.#length, value);
     this.#length += 8;
   }
 
@@ -75,6 +75,7 @@ export class BinaryWriter {
   }
 
   text(value: string): void {
+    if (value === '') return this.varint(0);
     this.bytes(encoder.encode(value));
   }
 
@@ -89,19 +90,23 @@ export class BinaryWriter {
     const larger = new Uint8Array(Math.max(needed, this.#bytes.byteLength * 2));
     larger.set(this.#bytes.subarray(0, this.#length));
     this.#bytes = larger;
-    this.#view = new DataView(larger.buffer);
+    this.#view = null;
+  }
+
+  #viewed(): DataView {
+    return (this.#view ??= new DataView(this.#bytes.buffer));
   }
 }
 
 /** @throws MalformedBytesError where the bytes end, or are not what is asked for. */
 export class BinaryReader {
   readonly #bytes: Uint8Array;
-  readonly #view: DataView;
+  /** Of `#bytes`; null: no number of eight bytes was read. */
+  #view: DataView | null = null;
   #offset = 0;
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
   get remaining(): number {
@@ -109,7 +114,7 @@ export class BinaryReader {
   }
 
   byte(): number {
-    return this.#view.getUint8(this.#take(1));
+    return this.#bytes[this.#take(1)] ?? 0;
   }
 
   boolean(): boolean {
@@ -132,11 +137,11 @@ export class BinaryReader {
   }
 
   float(): number {
-    return this.#view.getFloat64(this.#take(8));
+    return this.#viewed().getFloat64(this.#take(8));
   }
 
   signed64(): bigint {
-    return this.#view.getBigInt64(this.#take(8));
+    return this.#viewed().getBigInt64(this.#take(8));
   }
 
   /** The result is a view into the bytes that are read, and not a copy. */
@@ -151,6 +156,7 @@ export class BinaryReader {
 
   text(): string {
     const bytes = this.bytes();
+    if (bytes.byteLength === 0) return '';
     try {
       return decoder.decode(bytes);
     } catch {
@@ -171,6 +177,11 @@ export class BinaryReader {
   /** @throws MalformedBytesError if bytes are left. */
   end(): void {
     if (this.remaining !== 0) throw new MalformedBytesError(`${this.remaining} bytes too many`);
+  }
+
+  #viewed(): DataView {
+    const { buffer, byteOffset, byteLength } = this.#bytes;
+    return (this.#view ??= new DataView(buffer, byteOffset, byteLength));
   }
 
   #take(count: number): number {
