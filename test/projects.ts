@@ -30,8 +30,11 @@ export const testProjects = {
 
 /** Projects whose tests mostly wait, for clocks of the platform or for processes. */
 const waiting: readonly string[] = ['process', 'worker'];
-/** Their files that wait for longest, each for more than a minute. */
-const waitsLongest = ['sleep.worker', 'leases.worker'];
+/** Their files that take longest, each for more than half a minute. */
+const waitsLongest = ['sleep.worker', 'left-clients.process', 'corpus.process'];
+
+/** Projects whose tests compute for seconds, those that take longer last. */
+const takeSeconds: readonly string[] = ['slow', 'sim'];
 
 /** Files in the order in which they start: one that waits beside one that computes, those that take longest first. */
 export function startingOrder<File>(
@@ -42,9 +45,9 @@ export function startingOrder<File>(
   const waits = (file: File): boolean => waiting.includes(told(file).project);
   const isLongest = (file: File): boolean => waitsLongest.some((name) => told(file).path.includes(name));
   const waiters = sorted.filter(waits).sort((left, right) => Number(isLongest(right)) - Number(isLongest(left)));
-  const isRun = (file: File): boolean => told(file).project === 'sim';
   const others = sorted.filter((file) => !waits(file));
-  const computers = others.sort((left, right) => Number(isRun(right)) - Number(isRun(left)));
+  const placeOf = (file: File): number => takeSeconds.indexOf(told(file).project);
+  const computers = others.sort((left, right) => placeOf(right) - placeOf(left));
   return Array.from({ length: Math.max(waiters.length, computers.length) }).flatMap((_, place) =>
     [waiters[place], computers[place]].filter((file) => file !== undefined),
   );

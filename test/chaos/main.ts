@@ -13,7 +13,7 @@ const help = `Usage: npm run chaos -- [options]
 Starts a server in a process of its own and lets seeded clients and watchers work on one tenant while its replicas are aborted, hang,
 lose calls between them, are cut off or lose their disks, and while all processes are killed with SIGKILL and started again. Then all is
 healed, and it is checked that
-  - the history is linearizable: every answer fits one order; what was lost counts as either, what was refused never appears;
+  - the history is linearizable: every answer fits one order; a write without an answer may have been applied, a refused one was not;
   - every acknowledged write is its own revision, no write was done twice, and reads show exactly the state at their revision;
   - watches, over all their connections, were ordered, unique, atomic, reliable, resumable and bookmarkable, with right previous
     values and nothing from before the revision that was asked for;

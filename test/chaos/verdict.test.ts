@@ -34,7 +34,7 @@ function rulesOf(changes: Partial<Evidence>): string[] {
 describe('the verdict on a run', () => {
   const evidence = someEvidence();
 
-  it('CHAOS-3: what is right passes; the history of the store is what a watch of all of it was told', () => {
+  it('CHAOS-3: a right history passes; the history of the store is what a watch of all its keys was told', () => {
     expect(rulesOf({})).toEqual([]);
     const [whole] = evidence.watched;
     expect(whole === undefined ? [] : revisionsOf(whole)).toEqual(evidence.revisions);

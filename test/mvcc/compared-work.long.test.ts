@@ -28,7 +28,7 @@ it('MVCC-TXN-15: compares of a txn that only reads look at comparedRowsMax rows;
   });
 });
 
-it('MVCC-TXN-15: and at comparedValueBytesMax bytes of values', () => {
+it('MVCC-TXN-15: compares of a txn that only reads look at comparedValueBytesMax bytes of values; with one more the txn is refused', () => {
   const fed = new Fed(new NodeSql());
   const valueBytes = 1_048_576;
   const values = comparedValueBytesMax / valueBytes / compares;

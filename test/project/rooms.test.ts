@@ -130,10 +130,13 @@ describe('PROJECT-16: tests that wait start beside tests that compute, and those
       { project: 'node', path: 'test/raft/a.test.ts', bytes: 900 },
       { project: 'sim', path: 'test/sim/b.test.ts', bytes: 500 },
       { project: 'node', path: 'test/raft/c.test.ts', bytes: 100 },
+      { project: 'slow', path: 'test/mvcc/e.slow.test.ts', bytes: 10 },
       { project: 'worker', path: 'test/replica/d.worker.test.ts', bytes: 800 },
       { project: 'worker', path: 'test/replica/sleep.worker.test.ts', bytes: 50 },
     ];
-    const order = startingOrder(files, (file) => file).map(({ path }) => /(\w+)\.(?:worker\.)?test/.exec(path)?.[1]);
-    expect(order).toEqual(['sleep', 'b', 'd', 'a', 'c']);
+    const order = startingOrder(files, (file) => file).map(
+      ({ path }) => /(\w+)\.(?:worker\.|slow\.)?test/.exec(path)?.[1],
+    );
+    expect(order).toEqual(['sleep', 'b', 'd', 'e', 'a', 'c']);
   });
 });

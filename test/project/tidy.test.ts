@@ -112,7 +112,7 @@ function unusedExports(sources: Sources): string[] {
   });
 }
 
-describe('PROJECT-11: what is exported is used', () => {
+describe('PROJECT-11: every export is used', () => {
   it('holds for all code', () => {
     expect(unusedExports(code)).toEqual([]);
   });

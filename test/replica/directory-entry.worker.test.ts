@@ -141,7 +141,7 @@ describe('what the directory knows', () => {
     await untilDirectoryHas(tenant, [1, 2]);
   }, 60_000);
 
-  it('MEMBER-26: what is older never takes the place of what is newer, and a number that was given is never forgotten', async () => {
+  it('MEMBER-26: an older entry never takes the place of a newer one, and a number that was given is never forgotten', async () => {
     const tenant = await newTenant({ name: 'in-order' });
     const told = (configuredAt: number, number: number, nextNumber: number) =>
       directory.configured(tenant.id, { configuredAt, nextNumber, replicas: [{ number, location: 'oc' }] });

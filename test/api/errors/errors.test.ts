@@ -127,7 +127,7 @@ describe('the map of failures', () => {
     expect(formOf(other)).toEqual({ kind: 'accessKeyInvalid', given: 'other' });
   });
 
-  it('API-ERR-12: a 404 names the key and the revision that was read, and the paths near one that is none', async () => {
+  it('API-ERR-12: a 404 names the key and the revision that was read, or the paths near a path that does not exist', async () => {
     const absent = { kind: 'keyAbsent', key: utf8('config/size'), revision: 9 } as const;
     expect(await detailOf({ ...absent, asked: 0 })).toBe(
       'The key "config/size" does not exist; the store is at revision 9.',

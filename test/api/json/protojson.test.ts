@@ -80,7 +80,7 @@ describe('integers', () => {
     for (const [text, value] of taken) expect(parseInt64(text), text).toEqual(value);
   });
 
-  it('API-INT-2: all else is refused', () => {
+  it('API-INT-2: any text but a whole number within the bits is refused', () => {
     const refused = [
       '',
       ' 1',

@@ -12,7 +12,7 @@ function faults(asked: { method: string; path: string }, status: number, body: s
 }
 
 describe('answers and the document', () => {
-  it('API-DOC-6: what is in the document passes', async () => {
+  it('API-DOC-6: an answer that the document describes passes', async () => {
     expect(await faults(put, 200, written, { ...json, etag: '"5"', 'Quorate-Revision': '5' })).toEqual([]);
     const problem = '{"type":"urn:quorate:problem:x","title":"X","status":412,"detail":"x","mod_revision":null}';
     const type = { 'content-type': 'application/problem+json' };

@@ -244,7 +244,7 @@ export const historyRules: readonly StoreRule[] = [
     expect(fed.store.revision).toBe(revision);
     expect(fed.events).toHaveLength(4);
   }),
-  rule('MVCC-RETRY-2: also within one entry; an id counts for its caller only', (fed) => {
+  rule('MVCC-RETRY-2: a retry is also known within one entry; an id counts for its caller only', (fed) => {
     const command: Command = { writeId: 'same', caller: service, atMs: 1, operation: put('k') };
     const outcomes = fed.commands([command, command]);
     expect(outcomes[1]).toEqual(outcomes[0]);

@@ -38,7 +38,7 @@ function keptAlive(calledMs: number, ttlSeconds: number | null): HistoryEntry {
 const never = Number.POSITIVE_INFINITY;
 
 describe('linearizability', () => {
-  it('SIM-LINEAR-1: operations that overlap may have come in either order, others in one', () => {
+  it('SIM-LINEAR-1: operations that overlap may have come in either order, all others in the order of time', () => {
     const first = put('x', 'a', [0, 1], 2);
     const second = put('y', 'a', [2, 9], 3);
     const old = [pair('a', 'x', [2, 2, 1])];

@@ -30,7 +30,7 @@ describe('one key', () => {
     expect(isLinearizable(first, second, gets([11, 12], 'a', pair(3, 'y'), 3))).toBe(true);
   });
 
-  it('CHECK-LINEAR-1: a stale read is found, also of what another reader has seen', () => {
+  it('CHECK-LINEAR-1: a stale read is found, also where another reader has seen the newer value', () => {
     const first = puts([0, 1], 'a', 'x', 2);
     const second = puts([2, 10], 'a', 'y', 3);
     expect(isLinearizable(first, second, gets([11, 12], 'a', pair(2, 'x'), 2))).toBe(false);
@@ -40,7 +40,7 @@ describe('one key', () => {
     expect(isLinearizable(first, second, seenNew, gets([3, 6], 'a', pair(2, 'x'), 2))).toBe(true);
   });
 
-  it('CHECK-LINEAR-1: what nobody wrote, a wrong version and a revision that goes back are found', () => {
+  it('CHECK-LINEAR-1: a value that nobody wrote, a wrong version and a revision that goes back are found', () => {
     const first = puts([0, 1], 'a', 'x', 2);
     expect(isLinearizable(first, gets([2, 3], 'a', pair(2, 'z'), 2))).toBe(false);
     expect(isLinearizable(first, gets([2, 3], 'a', pair(2, 'x', 2), 2))).toBe(false);
@@ -69,7 +69,7 @@ describe('one key', () => {
     expect(isLinearizable(first, won, beaten, gets([6, 7], 'a', pair(4, 'z'), 4))).toBe(false);
   });
 
-  it('CHECK-LINEAR-2: a delete that ended a key, and one that found none', () => {
+  it('CHECK-LINEAR-2: a delete answers how many keys it ended: one, or none', () => {
     const first = puts([0, 1], 'a', 'x', 2);
     expect(isLinearizable(first, ended(3, 1), gets([4, 5], 'a', null, 3))).toBe(true);
     expect(isLinearizable(first, ended(2, 0))).toBe(false);
@@ -83,21 +83,21 @@ describe('answers that were lost', () => {
   const first = puts([0, 1], 'a', 'x', 2);
   const asked = lost(2, { writes: [put('a', 'y')] });
 
-  it('CHECK-LINEAR-3: a write whose answer was lost counts as either, at any later time', () => {
+  it('CHECK-LINEAR-3: a write whose answer was lost may have been applied or not, at any later time', () => {
     expect(isLinearizable(first, asked)).toBe(true);
     expect(isLinearizable(first, asked, seesOld(4))).toBe(true);
     expect(isLinearizable(first, asked, seesNew(3))).toBe(true);
     expect(isLinearizable(first, asked, seesOld(4), seesNew(1000))).toBe(true);
   });
 
-  it('CHECK-LINEAR-3: but not as both, not twice, and not before it was asked for', () => {
+  it('CHECK-LINEAR-3: a write whose answer was lost is not applied and then undone, not applied twice, and not before it was asked for', () => {
     expect(isLinearizable(first, asked, seesNew(4), seesOld(6))).toBe(false);
     expect(isLinearizable(first, gets([1, 1.5], 'a', pair(3, 'y', 2), 3), asked)).toBe(false);
     const again = [puts([6, 7], 'a', 'z', 4), gets([8, 9], 'a', pair(5, 'y', 4), 5)];
     expect(isLinearizable(first, asked, seesNew(4), ...again)).toBe(false);
   });
 
-  it('CHECK-LINEAR-3: one that nobody read shows itself by the version', () => {
+  it('CHECK-LINEAR-3: a write whose answer was lost, and that nobody read, shows itself by the version of its key', () => {
     expect(isLinearizable(first, asked, putWithVersion(2))).toBe(true);
     expect(isLinearizable(first, asked, putWithVersion(3))).toBe(true);
     expect(isLinearizable(first, asked, putWithVersion(4))).toBe(false);
@@ -105,7 +105,7 @@ describe('answers that were lost', () => {
     expect(isLinearizable(first, asked, lost(8, { writes: [put('a', 'w')] }), putWithVersion(4))).toBe(false);
   });
 
-  it('CHECK-LINEAR-3: its condition holds where it took place', () => {
+  it('CHECK-LINEAR-3: the condition of a write whose answer was lost holds where the write took place', () => {
     const conditional = lost(2, { when: [{ key: 'a', mod: 7 }], writes: [put('a', 'y')] });
     const seen = gets([4, 5], 'a', pair(8, 'y', 2), 8);
     expect(isLinearizable(first, conditional)).toBe(true);
