@@ -1,4 +1,4 @@
-// How far a client is in what it owes.
+// How long a client has made no progress with what the front waits for: bytes that it should send, or should take.
 
 /** The number of bytes in one direction so far, and the time since which there were no more. */
 export class Progress {

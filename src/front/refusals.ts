@@ -1,6 +1,6 @@
-// The answers to what is no request. They are the front's own, since there is nothing to hand on. To most of it the
-// runtime says the same. If a message could be read in two ways (a length beside chunks, a field that is folded), the
-// front is strict.
+// The answers to messages that are no requests. The front makes these answers itself, since there is nothing to hand
+// on. The runtime would answer most such messages alike. If a message could be read in two ways (a length beside
+// chunks, a field that is folded), the front refuses it.
 
 /** What node:http says of an error: its code, and in which bytes, and at which of them, it came. */
 export type ParserError = { readonly code?: unknown; readonly rawPacket?: unknown; readonly bytesParsed?: unknown };

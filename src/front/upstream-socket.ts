@@ -1,6 +1,7 @@
-// A connection to the Worker's runtime that is still read where it takes nothing more. The runtime answers a body that
-// it does not want to the end, and resets the connection while the rest is on its way. The answer has come by then, but
-// a socket of node:net is gone with its first write that fails.
+// A connection to the Worker's runtime that is read to its end, also once nothing can be written to it. The runtime
+// may answer a request before its body has come whole, and reset the connection while the rest is on its way. The
+// answer has arrived by then, but a socket of node:net is destroyed by its first write that fails, and the answer
+// would be lost.
 
 /* oxlint-disable no-underscore-dangle -- `_write` and `_writev` are what node:stream calls for each write */
 import { Socket } from 'node:net';

@@ -1,5 +1,5 @@
-// How the gateway asks a replica for what no client called. An object that runs the version of the code before this one
-// has no method `ask`, but a method for each kind of request; that method is then called instead.
+// The gateway's own requests to a replica, which are no calls of clients. An object whose code is of the version before
+// has no method `ask`, but a method for each kind of request, and is called by that method.
 
 import { assert } from '../base/assert.ts';
 import {

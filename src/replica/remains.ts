@@ -1,7 +1,7 @@
-// What remains of a former replica, so that no late call makes its object a replica again. For one that was removed
-// from its group: who the members are, for callers that come late. For one whose tenant is being deleted, or was: how
-// many numbers the group had given, so that whoever deletes the tenant finds all of its objects, also after an
-// interruption. The remains stay for a while only.
+// What remains of a former replica, so that no late call makes its object a replica again. A replica that was removed
+// from its group leaves the names of the members, for callers that come late. A replica whose tenant is being deleted,
+// or was deleted, leaves how many numbers the group had given, so that a deletion that was interrupted finds all
+// objects of the tenant. The remains stay for a while only.
 
 import { assert } from '../base/assert.ts';
 import { replicaId, type ReplicaId } from '../model/brands.ts';

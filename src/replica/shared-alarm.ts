@@ -1,6 +1,6 @@
-// An object has one alarm, and leases, the directory's entry and the retention of history want it. It is set for
-// whichever wants it first, and one that is called too early asks for it again. The directory's entry has its time on
-// disk, and the others work their times out anew.
+// An object has one alarm, which leases, the directory's entry and the retention of history share. The alarm is set for
+// the earliest time that any of them asked for. Whichever is called before its own time asks for the alarm again. The
+// directory's entry has its time on disk, and the others work their times out anew.
 
 import type { AlarmStorage } from './lease/lease-alarm.ts';
 

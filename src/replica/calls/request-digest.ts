@@ -1,5 +1,6 @@
-// By what a write id knows its request again. Two attempts of one request have the same digest, whoever serves them and
-// however the request was written; another request has another one.
+// The digest of a request, which is remembered with its write id, so that the id of one request is not taken for
+// another. All attempts of one request have the same digest, whichever replica serves them and however the request was
+// written. A different request has a different digest.
 
 import { createHash } from 'node:crypto';
 import { unreachable } from '../../base/assert.ts';

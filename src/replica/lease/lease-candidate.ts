@@ -1,4 +1,4 @@
-// The number that a lease without an id begins with.
+// The id that is tried first for a lease whose grant names none.
 
 import { leaseId, noLease } from '../../model/brands.ts';
 import type { Operation } from '../../model/store.ts';
