@@ -160,7 +160,7 @@ export type DowngradeOperation =
  */
 export type AnnouncedLearner = { readonly id: bigint; readonly peerUrls: readonly string[] };
 
-/** Replaces the one whose id is `from` (0n: there is none). If it is another one, nothing is done. */
+/** Replaces the announced learner whose id is `from` (0n: no learner is announced); does nothing if it is another. */
 export type LearnerOperation = {
   readonly kind: 'learnerChange';
   readonly from: bigint;
