@@ -8,7 +8,8 @@ import { encodeClientFrame, type ServerFrame } from './frames.ts';
 import { decodeEvents, type SessionWatch } from './watch-codec.ts';
 
 type Watch = {
-  readonly id: number;
+  /** Each declaration has an id of its own: what is still said of an earlier one is not heard. */
+  id: number;
   readonly handle: Handle;
   readonly sink: WatchSink;
   readonly wanted: SessionWatch;
@@ -42,9 +43,8 @@ export class DeclaredWatches {
   }
 
   open(wanted: SessionWatch, handle: Handle, sink: WatchSink): OpenWatch {
-    const watch: Watch = { id: ++this.#lastId, handle, sink, wanted, next: null };
-    this.#watches.set(watch.id, watch);
-    this.#say(this.#declarationOf(watch));
+    const watch: Watch = { id: 0, handle, sink, wanted, next: null };
+    this.#say(this.#declare(watch));
     const isOpen = (): boolean => this.#watches.get(watch.id) === watch;
     return {
       next: () => watch.next,
@@ -64,8 +64,10 @@ export class DeclaredWatches {
   /** What is said to a replica that knows nothing of these watches. */
   declarations(): Uint8Array[] {
     const frames: Uint8Array[] = [];
-    for (const watch of this.#watches.values()) {
-      frames.push(this.#declarationOf(watch));
+    const watches = [...this.#watches.values()];
+    this.#watches.clear();
+    for (const watch of watches) {
+      frames.push(this.#declare(watch));
       if (this.#asked.has(watch)) frames.push(encodeClientFrame({ kind: 'askProgress', id: watch.id }));
     }
     return frames;
@@ -136,8 +138,11 @@ export class DeclaredWatches {
     watch.sink.ended(failure, next === 0 ? watch.next : next);
   }
 
-  #declarationOf(watch: Watch): Uint8Array {
-    const { id, handle, wanted, next } = watch;
+  #declare(watch: Watch): Uint8Array {
+    const { handle, wanted, next } = watch;
+    const id = ++this.#lastId;
+    watch.id = id;
+    this.#watches.set(id, watch);
     this.#undeclared.add(watch);
     return encodeClientFrame({ kind: 'watch', id, handle, watch: { ...wanted, start: next ?? wanted.start } });
   }

@@ -123,6 +123,8 @@ export class SessionPair {
   sleep(): void {
     assert(this.server !== null, 'there is a session');
     this.hub = new WatchHub(this.history);
+    // Nothing of the instance before this one goes on.
+    this.server.closed();
     this.server = this.#newServer();
     this.server.welcome();
   }
