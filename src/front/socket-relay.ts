@@ -138,7 +138,7 @@ export class SocketRelay {
     this.#client.on('drain', () => this.#call?.resume());
     response.on('finish', () => {
       this.#call = null;
-      this.#client.destroySoon();
+      this.#endClient();
     });
     response.writeHead(status, reason, answerHeaders(rawHeaders));
     return response;
@@ -205,7 +205,13 @@ export class SocketRelay {
   }
 
   #runtimeEnded(): void {
-    if (this.#endingMs === null) this.#client.destroySoon();
-    else if (!this.#fromRuntime.isClosed) this.#client.end();
+    this.#runtime = null;
+    if (this.#endingMs === null || !this.#fromRuntime.isClosed) this.#endClient();
+  }
+
+  /** A client that is still sending is given a moment to read what came: a reset would take it away. */
+  #endClient(): void {
+    this.#waitForEnd(performance.now());
+    this.#client.end();
   }
 }

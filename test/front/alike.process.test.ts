@@ -145,6 +145,18 @@ const alike: Readonly<Record<string, () => string>> = {
   'a stream of events': () => withKey('GET /v1/watch?key=a HTTP/1.1', 'Accept: text/event-stream'),
 };
 
+function putChunks(body: string): string {
+  return withKey('PUT /v1/kv/smuggled HTTP/1.1', 'Transfer-Encoding: chunked', '', body);
+}
+
+function badChunks(
+  bodies: Readonly<Record<string, string>>,
+): Readonly<Record<string, readonly [number, () => string]>> {
+  return Object.fromEntries(
+    Object.entries(bodies).map(([name, body]) => [`a chunk ${name}`, [400, () => putChunks(body)]]),
+  );
+}
+
 /** What is no message of HTTP/1.1, by the status of the runtime's refusal. */
 const refusedAlike: Readonly<Record<string, readonly [number, () => string]>> = {
   'a length that is no number': [400, () => withKey('PUT /v1/kv/a HTTP/1.1', 'Content-Length: 0x2', '', 'xy')],
@@ -165,6 +177,29 @@ const refusedAlike: Readonly<Record<string, readonly [number, () => string]>> = 
   'a chunk without a size': [
     400,
     () => withKey('PUT /v1/kv/a HTTP/1.1', 'Transfer-Encoding: chunked', '', 'zz\r\nxy\r\n0\r\n\r\n'),
+  ],
+  ...badChunks({
+    'whose size has a sign': '+2\r\nxy\r\n0\r\n\r\n',
+    'whose size has a prefix': '0x2\r\nxy\r\n0\r\n\r\n',
+    'whose size is behind a space': ' 2\r\nxy\r\n0\r\n\r\n',
+    'whose size has more than 64 bits': 'FFFFFFFFFFFFFFFFF\r\nxy\r\n0\r\n\r\n',
+    'whose size ends in LF': '2\nxy\r\n0\r\n\r\n',
+    'whose size ends in CR': '2\rxy\r\n0\r\n\r\n',
+    'behind whose data is no line end': '2\r\nxy0\r\n\r\n',
+    'behind whose data is an LF': '2\r\nxy\n0\r\n\r\n',
+    'with more data than its size': '2\r\nxyz\r\n0\r\n\r\n',
+    'whose extension ends in LF': '2;a\nxy\r\n0\r\n\r\n',
+    'behind which comes no trailer': '2\r\nxy\r\n0\r\nnonsense\r\n\r\n',
+  }),
+  'a coding in quotes': [400, () => withKey('PUT /v1/kv/a HTTP/1.1', 'Transfer-Encoding: "chunked"', ...chunks)],
+  'a coding with a parameter': [400, () => withKey('PUT /v1/kv/a HTTP/1.1', 'Transfer-Encoding: chunked;a', ...chunks)],
+  'a coding behind a vertical tab': [
+    400,
+    () => withKey('PUT /v1/kv/a HTTP/1.1', 'Transfer-Encoding: \u000bchunked', ...chunks),
+  ],
+  'a length of more than 64 bits': [
+    400,
+    () => withKey('PUT /v1/kv/a HTTP/1.1', 'Content-Length: 18446744073709551618', '', 'xy'),
   ],
   'a space before the colon': [400, () => lines('GET /healthz HTTP/1.1', 'Host : h')],
   'a folded field': [400, () => plain('GET /healthz HTTP/1.1', 'X: a', ' b')],
@@ -196,6 +231,17 @@ const stricter: Readonly<Record<string, readonly [number, () => string]>> = {
   'chunks twice': [
     400,
     () => withKey('PUT /v1/kv/smuggled HTTP/1.1', ...Array<string>(2).fill('Transfer-Encoding: chunked'), ...chunks),
+  ],
+  ...badChunks({
+    'with a space behind its size': '2 \r\nxy\r\n0\r\n\r\n',
+    'with a NUL in its extension': '2;a\0\r\nxy\r\n0\r\n\r\n',
+    'behind which the last line ends in LF': '2\r\nxy\r\n0\r\n\n',
+    'behind which a trailer says a length': '2\r\nxy\r\n0\r\nContent-Length: 1\r\n\r\n',
+    'behind which a trailer ends in LF': '2\r\nxy\r\n0\r\nX: y\n\r\n',
+  }),
+  'a field behind a line that ends in LF': [
+    400,
+    () => withKey('PUT /v1/kv/smuggled HTTP/1.1', 'X: a\nTransfer-Encoding: chunked', ...chunks),
   ],
   'lines that end in LF alone': [400, () => withKey('PUT /v1/kv/smuggled HTTP/1.1').replaceAll('\r', '')],
   'a target in UTF-8': [400, () => withKey('PUT /v1/kv/smuggled\u00c3\u00a9 HTTP/1.1')],

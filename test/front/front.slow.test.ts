@@ -717,6 +717,30 @@ describe('a WebSocket', () => {
     expect(one.text).toMatch(/^HTTP\/1\.1 401 Unauthorized\r\nContent-Length: 4\r\nX: y\r\n.*none$/s);
   });
 
+  it.each(['whose handshake is refused', 'whose runtime has gone'])(
+    'FRONT-13: one %s ends, though its client sends on: what came is read first',
+    async (name) => {
+      const { runtime, client } = await stage({ socketClosingMs: 200 });
+      const one = client();
+      one.send(handshake);
+      const behind = await runtime.connection(0);
+      await behind.request();
+      const isRefused = name.includes('refused');
+      behind.say(isRefused ? 'HTTP/1.1 401 Unauthorized\r\nContent-Length: 4\r\n\r\nlast' : `${accepted}last`);
+      await one.until((text) => text.endsWith('last'));
+      if (!isRefused) behind.socket.destroy();
+      const sinceMs = performance.now();
+      const more = setInterval(() => one.send('\u0082\u0000'.repeat(500)), 10);
+      closers.push(() => clearInterval(more));
+      await new Promise((resolve) => {
+        one.socket.on('close', resolve);
+        one.socket.on('error', resolve);
+      });
+      clearInterval(more);
+      expect(performance.now() - sinceMs).toBeGreaterThan(150);
+    },
+  );
+
   it('FRONT-12: one whose client says nothing is asked whether it lives, and ended where it does not answer', async () => {
     const { one, behind } = await open({ socketPingMs: 100, socketSilentMs: 300 });
     const ping = '\u0089\u0000';

@@ -5,8 +5,10 @@ import { connect } from 'node:net';
 
 export type RawAnswer =
   | { readonly kind: 'status'; readonly status: number; readonly text: string }
-  /** The server ended the connection, or the client left, before there was a status. */
-  | { readonly kind: 'none' };
+  /** The client left before there was a status. */
+  | { readonly kind: 'none' }
+  /** The server ended the connection and said nothing. */
+  | { readonly kind: 'ended' };
 
 export type RawOptions = {
   readonly port: number;
@@ -24,13 +26,14 @@ export function send(bytes: Uint8Array, { port, patienceMs, frames, isDeaf }: Ra
   return new Promise((resolve) => {
     const socket = connect({ port, host: '127.0.0.1' });
     let text = '';
-    const finish = (): void => {
+    const finish = (without: 'none' | 'ended'): void => {
       clearTimeout(timer);
       socket.destroy();
       const status = /^HTTP\/1\.[01] (\d{3})/.exec(text)?.[1];
-      resolve(status === undefined ? { kind: 'none' } : { kind: 'status', status: Number(status), text });
+      resolve(status === undefined ? { kind: without } : { kind: 'status', status: Number(status), text });
     };
-    const timer = setTimeout(finish, patienceMs);
+    const ended = (): void => finish('ended');
+    const timer = setTimeout(() => finish('none'), patienceMs);
     socket.on('connect', () => socket.write(bytes));
     socket.on('data', (part) => {
       const wasEmpty = text === '';
@@ -39,9 +42,9 @@ export function send(bytes: Uint8Array, { port, patienceMs, frames, isDeaf }: Ra
       for (const frame of frames) socket.write(masked(frame));
       if (isDeaf) socket.pause();
     });
-    socket.on('error', finish);
-    socket.on('close', finish);
-    socket.on('end', finish);
+    socket.on('error', ended);
+    socket.on('close', ended);
+    socket.on('end', ended);
   });
 }
 
