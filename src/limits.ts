@@ -160,6 +160,14 @@ export const retentionStepRevisions = 1_000;
 export const retentionSpacingMs = 10_000;
 /** Samples of the revision in the time that history is kept, or twice as many: so much later than allowed it may go. */
 export const retentionMarksMax = 32;
+/** A smaller quota than several times what an empty store takes would be reached by nothing. */
+export const quotaBytesMin = 1_048_576;
+/** The database of an object holds 10 GB, and needs room for its log and for snapshots. */
+export const quotaBytesMax = 8 * 1_073_741_824;
+/** The greatest rate that a tenant's calls are limited to: no store is as fast. */
+export const limitPerSecondMax = 1_000_000;
+/** A tenant that was quiet may make the calls of so many seconds at once. */
+export const limitBurstSeconds = 2;
 /**
  * A store beyond its quota that is about to become smaller by itself, because old history goes, takes writes up to this
  * part of its quota.

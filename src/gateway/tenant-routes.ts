@@ -9,12 +9,14 @@ import {
   parseTenantChange,
   parseTenantCreation,
   parseTenantDeletion,
+  type Retention,
   type TenantCreation,
 } from '../api/v1/tenants.ts';
 import { refusedHeader } from '../api/v1/request-headers.ts';
 import { accessKeyJson } from '../api/v1/access-keys.ts';
 import {
   deletionPeriodSecondsDefault,
+  quotaBytesDefault,
   retentionRevisionsDefault,
   retentionSecondsDefault,
   tenantBodyBytesMax,
@@ -183,7 +185,7 @@ class TenantRoutes {
       if (read.kind === 'failed') return refused(read.failure);
       const parsed = parseTenantChange(new Uint8Array(read.body));
       if (parsed.kind === 'bad') return refused(parsed.failure);
-      const { name, labels, state, retention } = parsed.value;
+      const { name, labels, state, retention, limits } = parsed.value;
       let changed = tenant;
       if (name !== null) {
         if (!(await this.#directory.rename(tenant.id, name))) return refused({ kind: 'tenantNameTaken', name });
@@ -195,9 +197,8 @@ class TenantRoutes {
         changed = { ...changed, labels };
         await this.#record(operator.actor, 'tenant.label', tenant.id, JSON.stringify(labels));
       }
-      if (retention !== null) {
-        const { seconds, revisions } = retention === 'usual' ? noRetention : retention;
-        const values = { retentionSeconds: seconds, retentionRevisions: revisions };
+      const values = { ...(retention === null ? {} : retentionTerms(retention)), ...limits };
+      if (Object.keys(values).length > 0) {
         const failure = await this.#administer(tenant, { kind: 'terms', changes: termChanges(values) });
         if (failure !== null) return refused(failure);
         changed = { ...changed, terms: termsAfter(changed.terms, values) };
@@ -423,14 +424,19 @@ class TenantRoutes {
 function tenantJson(tenant: Tenant): Record<string, unknown> {
   const { id, name, labels, createdAtMs } = tenant;
   const replicas = tenant.replicas.map((replica) => ({ id: replica.number, location: replica.location }));
-  const retention = retentionJson(tenant.terms);
+  const [retention, limits] = [retentionJson(tenant.terms), limitsJson(tenant.terms)];
   const createdAt = new Date(createdAtMs).toISOString();
-  return { id, name, ...stateJson(tenant), labels, retention, replicas, created_at: createdAt };
+  return { id, name, ...stateJson(tenant), labels, retention, limits, replicas, created_at: createdAt };
 }
 
-const noRetention = { seconds: null, revisions: null };
+type ChangedTerms = Readonly<Partial<Record<TermName, number | null>>>;
 
-function termsAfter(terms: Terms, changed: Readonly<Partial<Record<TermName, number | null>>>): Terms {
+function retentionTerms(retention: Retention | 'usual'): ChangedTerms {
+  if (retention === 'usual') return { retentionSeconds: null, retentionRevisions: null };
+  return { retentionSeconds: retention.seconds, retentionRevisions: retention.revisions };
+}
+
+function termsAfter(terms: Terms, changed: ChangedTerms): Terms {
   const all = Object.entries({ ...terms, ...changed });
   return Object.fromEntries(all.filter(([, value]) => value !== null));
 }
@@ -438,6 +444,11 @@ function termsAfter(terms: Terms, changed: Readonly<Partial<Record<TermName, num
 function retentionJson({ retentionSeconds, retentionRevisions }: Terms): Record<string, unknown> {
   const seconds = retentionSeconds ?? retentionSecondsDefault;
   return { seconds, revisions: retentionRevisions ?? retentionRevisionsDefault };
+}
+
+function limitsJson({ quotaBytes, readsPerSecond, writesPerSecond }: Terms): Record<string, unknown> {
+  const bytes = quotaBytes ?? quotaBytesDefault;
+  return { bytes, reads_per_second: readsPerSecond ?? null, writes_per_second: writesPerSecond ?? null };
 }
 
 function stateJson({ state, isSuspended, wipeAtMs }: Tenant): Record<string, unknown> {

@@ -9,6 +9,11 @@ export const termCode = {
   /** For how long history is kept, in seconds, and how many revisions of it. 0: there is no such bound. */
   retentionSeconds: 2,
   retentionRevisions: 3,
+  /** The quota on the store's size. */
+  quotaBytes: 4,
+  /** How many calls of a kind each replica takes in a second. */
+  readsPerSecond: 5,
+  writesPerSecond: 6,
 } as const;
 export type TermName = keyof typeof termCode;
 

@@ -191,6 +191,7 @@ export class Administration {
       alarms: this.alarms,
       downgrade: this.#downgrade,
       learnerSlot: this.#learnerSlot,
+      terms: this.terms,
     });
   }
 }

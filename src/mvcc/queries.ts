@@ -12,6 +12,7 @@ import type { LearnerSlot } from './announced-learner.ts';
 import type { Downgrade } from './downgrade.ts';
 import { hashKv, hashOf } from './hash/hash.ts';
 import type { Leases } from './leases.ts';
+import type { Terms } from './terms.ts';
 import { pairOverheadBytes } from './range.ts';
 
 export type QueryView = {
@@ -23,6 +24,7 @@ export type QueryView = {
   readonly alarms: Alarms;
   readonly downgrade: Downgrade;
   readonly learnerSlot: LearnerSlot;
+  readonly terms: Terms;
 };
 
 export type Answered =
@@ -108,13 +110,13 @@ function credential(name: string, auth: AuthTables): Answered {
 }
 
 /** The database uses free pages before it grows, so what it takes is in use as far as anyone can tell. */
-function storeStatus({ sql, alarms, downgrade }: QueryView): AnswerTo<'storeStatus'> {
+function storeStatus({ sql, alarms, downgrade, terms }: QueryView): AnswerTo<'storeStatus'> {
   const databaseBytes = sql.databaseBytes();
   return {
     kind: 'storeStatus',
     databaseBytes,
     databaseBytesInUse: databaseBytes,
-    quotaBytes: quotaBytesDefault,
+    quotaBytes: terms.value('quotaBytes') ?? quotaBytesDefault,
     alarms: alarms.list(0),
     downgradeTarget: downgrade.target,
   };

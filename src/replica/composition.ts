@@ -18,6 +18,7 @@ import { framedCalls, type ServeFramed } from './calls/framed-calls.ts';
 import { Logins } from './calls/logins.ts';
 import { quotaOf, retentionOf } from './calls/maintenance-quota.ts';
 import { TenantAlarms } from './calls/tenant-alarms.ts';
+import { RateLimits } from './calls/rate-limits.ts';
 import { SteppedReads } from './calls/stepped-reads.ts';
 import { answerStoreCall } from './calls/store-answers.ts';
 import { DirectoryEntry } from './directory-entry.ts';
@@ -153,6 +154,10 @@ function replicaServices(host: ReplicaHost, member: Member, shared: Shared): Ser
       durable,
     }),
     alarms: new TenantAlarms(),
+    rates: new RateLimits(
+      (kind) => store.term(kind === 'reads' ? 'readsPerSecond' : 'writesPerSecond'),
+      () => member.nowMs(),
+    ),
   };
 }
 

@@ -4,6 +4,7 @@
 import type { Signatures } from '../tenants/signatures.ts';
 import type { Logins } from './calls/logins.ts';
 import type { TenantAlarms } from './calls/tenant-alarms.ts';
+import type { RateLimits } from './calls/rate-limits.ts';
 import type { SteppedReads } from './calls/stepped-reads.ts';
 import type { LeaseService } from './lease/lease-service.ts';
 import type { Observers } from './lock/lock-observe.ts';
@@ -19,4 +20,5 @@ export type Services = {
   readonly waits: LockWaits;
   readonly observers: Observers;
   readonly alarms: TenantAlarms;
+  readonly rates: RateLimits;
 };

@@ -101,6 +101,7 @@ function etcdHeaders({ headers, challenge, code }: WireError): Record<string, st
 const passedOn: ReadonlySet<Failure['kind']> = new Set<Failure['kind']>([
   'timeout',
   'overloaded',
+  'rateLimited',
   'tooManyOpen',
   'memoryFull',
   'internal',

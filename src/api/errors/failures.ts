@@ -110,6 +110,8 @@ export type ServiceFailure =
   | { readonly kind: 'leaderChanged' }
   | { readonly kind: 'timeout' }
   | { readonly kind: 'overloaded' }
+  /** The tenant makes more calls of this kind than its operator lets it. */
+  | { readonly kind: 'rateLimited'; readonly what: 'reads' | 'writes'; readonly perSecond: number }
   /** Too many logins have failed, so this one is not looked at. */
   | { readonly kind: 'loginDelayed'; readonly seconds: number }
   /** The calls under way take as much memory as they may: of one key, of its tenant, or of the whole isolate. */

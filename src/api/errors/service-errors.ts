@@ -1,7 +1,14 @@
 // The failures of the service around the stores: of credentials, tenants, bounds, leaders and the directory.
 
 import type { MemoryShare } from '../../base/memory-budget.ts';
-import { memoryBytesMax, memoryOfKeyBytesMax, memoryOfTenantBytesMax, requestTimeoutMs } from '../../limits.ts';
+import {
+  limitBurstSeconds,
+  memoryBytesMax,
+  memoryOfKeyBytesMax,
+  memoryOfTenantBytesMax,
+  requestTimeoutMs,
+  retryAfterSeconds,
+} from '../../limits.ts';
 import type { OpenHolder, OpenKind, ServiceFailure } from './failures.ts';
 import {
   absent,
@@ -144,6 +151,21 @@ export const serviceErrors: WireErrors<ServiceFailure> = {
     title: 'Too many requests',
     detail: 'The store has as many requests under way as it takes. Try again after a second, then less often.',
     headers: later,
+  }),
+  rateLimited: ({ what, perSecond }) => ({
+    code: grpc.resourceExhausted,
+    words: 'etcdserver: too many requests',
+    status: overloadedStatus,
+    slug: 'rate-limited',
+    title: 'Too many requests a second',
+    detail: `This tenant may make ${perSecond} ${what} a second, and as many as in ${limitBurstSeconds} seconds at once. Try again after a second, then less often, or ask the operator for more.`,
+    members: { max: perSecond },
+    // draft-ietf-httpapi-ratelimit-headers-10.
+    headers: {
+      ...later,
+      ratelimit: `"${what}";r=0;t=${retryAfterSeconds}`,
+      'ratelimit-policy': `"${what}";q=${perSecond};w=1`,
+    },
   }),
   loginDelayed: (failure) => ({
     code: grpc.resourceExhausted,

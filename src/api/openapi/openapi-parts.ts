@@ -113,6 +113,11 @@ export const eventsContent: JsonObject = {
 };
 
 const retryAfter = { 'Retry-After': header('Seconds until the next try.', count) };
+const rateLimit = {
+  ...retryAfter,
+  RateLimit: header('rate-limited: which limit, what is left of it, and in how many seconds more is.'),
+  'RateLimit-Policy': header('rate-limited: the limit, its number of calls, and its seconds.'),
+};
 const etcdError: JsonObject = {
   type: 'object',
   properties: { error: text, code: count, message: text },
@@ -134,7 +139,7 @@ const problemMeanings: Readonly<Record<number, readonly [description: string, he
   415: ['The body is encoded, or of a type that is not taken.', { 'Accept-Encoding': header('identity.') }],
   417: ['The header Expect asks for something else than 100-continue.', {}],
   422: ['The Idempotency-Key has named another request before.', {}],
-  429: ['Too much is under way.', retryAfter],
+  429: ['Too much is under way, or the tenant makes more calls a second than its operator lets it.', rateLimit],
   500: ['The service failed at this request.', {}],
   501: ['This service does not do that.', {}],
   503: ['The request cannot be served now, or an operator has to act; detail says which.', retryAfter],

@@ -7,8 +7,11 @@ import {
   labelCharactersMax,
   labelsMax,
   listLimitDefault,
+  limitPerSecondMax,
   listLimitMax,
   operatorNameCharactersMax,
+  quotaBytesMax,
+  quotaBytesMin,
   retentionRevisionsMax,
   retentionSecondsMax,
   retentionSecondsMin,
@@ -63,6 +66,16 @@ const accessKeyName: JsonObject = {
   maxLength: accessKeyNameCharactersMax,
   description: 'What the owner of the access key calls it. Absent: the key has no name.',
 };
+
+const bytesLimit: JsonObject = { type: 'integer', minimum: quotaBytesMin, maximum: quotaBytesMax };
+const rateLimit: JsonObject = {
+  type: ['integer', 'null'],
+  minimum: 1,
+  maximum: limitPerSecondMax,
+  description: 'On each replica. null: there is no limit.',
+};
+const limitsOfTenant = { bytes: bytesLimit, reads_per_second: rateLimit, writes_per_second: rateLimit };
+const changedLimits = { ...limitsOfTenant, bytes: { ...bytesLimit, type: ['integer', 'null'] } };
 
 const operatorName: JsonObject = { type: 'string', minLength: 1, maxLength: operatorNameCharactersMax };
 
@@ -273,10 +286,11 @@ export const schemas: JsonObject = {
       labels,
       state: { enum: ['ready', 'suspended'] },
       retention: { oneOf: [reference('Retention'), { type: 'null' }] },
+      limits: record(changedLimits),
     }),
     minProperties: 1,
     description:
-      'labels take the place of all labels that the tenant has. A retention of null is that of every tenant for which nothing is said.',
+      'labels take the place of all labels that the tenant has. A retention or a limit of null is that of every tenant for which nothing is said, and a limit that is absent stays.',
   },
   Retention: {
     ...record(
@@ -296,6 +310,7 @@ export const schemas: JsonObject = {
       wipe_at: { ...time, description: 'deleted: until then the deletion can be taken back.' },
       labels,
       retention: reference('Retention'),
+      limits: record(limitsOfTenant, ['bytes', 'reads_per_second', 'writes_per_second']),
       created_at: time,
       replicas: listOf(record({ id: revision, location: { type: ['string', 'null'] } }, ['id', 'location'])),
       key: { ...text, description: 'The first access key. It is shown only when the tenant is made.' },
@@ -419,7 +434,7 @@ export const schemas: JsonObject = {
         key: { ...text, description: 'name-in-use: a key that lies below the name.' },
         key_base64: encoded,
         staying: { ...count, description: 'too-few-replicas: how many voters would be left.' },
-        max: { ...count, description: 'too-much-work, too-many-open: the limit.' },
+        max: { ...count, description: 'too-much-work, too-many-open, rate-limited: the limit.' },
         of: {
           enum: ['key', 'replica'],
           description: 'too-many-open: whether the limit is that of the access key or of the replica.',

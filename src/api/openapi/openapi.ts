@@ -251,7 +251,7 @@ const tenantPaths = {
     }),
     patch: operation(
       'changeTenant',
-      'Renames, labels, suspends or resumes a tenant, and says how much history it keeps',
+      'Renames, labels, suspends or resumes a tenant, and sets its limits and how much history it keeps',
       {
         description:
           'While a tenant is suspended, every call with its keys is 403 tenant-suspended, its streams end, and its data are kept. Leases that ' +

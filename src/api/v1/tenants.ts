@@ -9,6 +9,9 @@ import {
   keyBytesMax,
   labelCharactersMax,
   labelsMax,
+  limitPerSecondMax,
+  quotaBytesMax,
+  quotaBytesMin,
   retentionRevisionsMax,
   retentionSecondsMax,
   retentionSecondsMin,
@@ -48,7 +51,11 @@ export type TenantChange = {
   readonly state: 'ready' | 'suspended' | null;
   /** `usual`: that of every tenant for which nothing else is said. */
   readonly retention: Retention | 'usual' | null;
+  readonly limits: Limits;
 };
+
+/** The limits that are to change. A limit of null is that of every tenant for which nothing else is said. */
+export type Limits = Readonly<Partial<Record<'quotaBytes' | 'readsPerSecond' | 'writesPerSecond', number | null>>>;
 
 /** How much history is kept. 0: there is no such bound. */
 export type Retention = { readonly seconds: number; readonly revisions: number };
@@ -76,15 +83,16 @@ export function parseTenantCreation(body: Uint8Array): Parsed<TenantCreation> {
 export function parseTenantChange(body: Uint8Array): Parsed<TenantChange> {
   return parseObject(body, (fields) => {
     const isRenamed = fields.has('name');
-    fields.knows(['name', 'labels', 'state', 'retention']);
+    fields.knows(['name', 'labels', 'state', 'retention', 'limits']);
     const change = {
       name: isRenamed ? readName(fields) : null,
       labels: readLabels(fields),
       state: fields.choice('state', ['ready', 'suspended']) ?? null,
       retention: readRetention(fields),
+      limits: readLimits(fields),
     };
-    const isEmpty = !['name', 'labels', 'state', 'retention'].some((name) => fields.has(name));
-    if (isEmpty) fields.missing('name, labels, state or retention');
+    const isEmpty = !['name', 'labels', 'state', 'retention', 'limits'].some((name) => fields.has(name));
+    if (isEmpty) fields.missing('name, labels, state, retention or limits');
     return change;
   });
 }
@@ -161,6 +169,25 @@ function readRetention(body: Fields): Retention | 'usual' | null {
   }
   fields.finish();
   return { seconds, revisions };
+}
+
+const limitNames = [
+  ['bytes', 'quotaBytes', { min: quotaBytesMin, max: quotaBytesMax }],
+  ['reads_per_second', 'readsPerSecond', { min: 1, max: limitPerSecondMax }],
+  ['writes_per_second', 'writesPerSecond', { min: 1, max: limitPerSecondMax }],
+] as const;
+
+function readLimits(body: Fields): Limits {
+  const value = body.take('limits');
+  if (value === undefined) return {};
+  const fields = new Fields(value, 'limits', body.faults);
+  const limits: { -readonly [Name in keyof Limits]: Limits[Name] } = {};
+  for (const [name, term, bounds] of limitNames) {
+    if (fields.take(name) === null) limits[term] = null;
+    else if (fields.has(name)) limits[term] = fields.integer(name, bounds) ?? null;
+  }
+  fields.finish();
+  return limits;
 }
 
 /** The numbers of replicas only grow, so this bound refuses nothing but nonsense. */

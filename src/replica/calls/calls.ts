@@ -70,6 +70,10 @@ async function serveCall(member: Member, request: WholeRequest, context: CallCon
   const call = parseCall(request);
   const suspended = call.kind === 'refused' ? null : suspensionOf(member, context.caller);
   if (suspended !== null) return withSuspension(failureResponse(protocolOf(request.path), suspended), suspended);
+  // What is asked of the store by `answerStoreCall` is counted there, however it comes.
+  const isCounted = call.kind === 'refused' || framed(call) !== null;
+  const limited = isCounted ? null : context.services.rates.refusal(context.caller, 'reads');
+  if (limited !== null) return failureResponse(protocolOf(request.path), limited);
   const answer = await serveParsed(member, call, request, context);
   const holding = { holder: holderOf(member, context.caller), budget: isolateMemory, later };
   const isWrite = call.kind === 'write' && !(call.operation.kind === 'txn' && isReadOnly(call.operation.request));

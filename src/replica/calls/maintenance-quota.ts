@@ -18,7 +18,7 @@ import type { Member } from '../member.ts';
 import { Retention } from '../retention.ts';
 
 export type QuotaOptions = {
-  readonly quotaBytes: number;
+  readonly quotaBytes: () => number;
   readonly storeBytes: () => number;
   /** The alarms NOSPACE that are active. Null: this replica does not lead, or cannot tell the size of its store. */
   readonly alarms: () => readonly Alarm[] | null;
@@ -46,10 +46,10 @@ export class Quota {
   }
 
   #due(): Operation | null {
-    const { quotaBytes, storeBytes, alarms, isOwn, memberId, isRelieved } = this.#options;
+    const { storeBytes, alarms, isOwn, memberId, isRelieved } = this.#options;
     const active = alarms();
     if (active === null) return null;
-    const bytes = storeBytes();
+    const [bytes, quotaBytes] = [storeBytes(), this.#options.quotaBytes()];
     if (bytes > quotaBytes && active.length === 0) {
       if (bytes <= quotaBytes * quotaReliefPart && isRelieved()) return null;
       return { kind: 'alarmActivate', alarm: { memberId, alarm: alarmKind.noSpace } };
@@ -67,10 +67,14 @@ export class Quota {
 
 const service: Caller = { kind: 'service' };
 
+function quotaBytesOf({ driver }: Member): number {
+  return driver.store.term('quotaBytes') ?? quotaBytesDefault;
+}
+
 export function quotaOf(member: Member, retention: Retention): Quota {
   let proposed = 0;
   return new Quota({
-    quotaBytes: quotaBytesDefault,
+    quotaBytes: () => quotaBytesOf(member),
     memberId: BigInt(member.memberId),
     storeBytes: () => member.driver.storeBytes,
     isRelieved: () => retention.mayRelieve || member.driver.isSweeping,
@@ -123,7 +127,7 @@ export function retentionOf(member: Member): Retention {
     }),
     store: () => driver.store,
     leads: () => driver.raft.role === 'leader' && driver.serves,
-    isTight: () => !driver.holdsOtherStore && driver.storeBytes > quotaBytesDefault * quotaEndsAtPart,
+    isTight: () => !driver.holdsOtherStore && driver.storeBytes > quotaBytesOf(member) * quotaEndsAtPart,
     times: () => driver.revisionTimes(retentionMarksMax),
     propose: (revision) => {
       const writeId = `retention.${member.memberId}.${driver.raft.term}.${member.nowMs()}.${proposed++}`;

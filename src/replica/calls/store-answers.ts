@@ -34,6 +34,7 @@ import {
   whereLeaderIs,
   type Write,
 } from './leader-steps.ts';
+import { limitedKind } from './rate-limits.ts';
 import { suspensionOf } from './suspension.ts';
 import { activeAlarms, alarmRefusal } from './maintenance-quota.ts';
 
@@ -60,6 +61,9 @@ async function answerCallOf(member: Member, call: StoreCall, context: AnswerCont
   if (!member.driver.serves) return notLeader(member, member.driver.raft.leader);
   const suspended = suspensionOf(member, context.caller);
   if (suspended !== null) return answered(member, refusedByStore(suspended));
+  const kind = limitedKind(call);
+  const limited = kind === null ? null : context.services.rates.refusal(context.caller, kind);
+  if (limited !== null) return refusedByService(member, limited);
   switch (call.kind) {
     case 'read':
       return answerRead(member, call.request, context);

@@ -95,6 +95,7 @@ export const all: { readonly [Kind in Failure['kind']]: Failure & { readonly kin
   bodyLate: { kind: 'bodyLate', seconds: 120 },
   tooManyOpen: { kind: 'tooManyOpen', what: 'watchStream', of: 'key', max: 256 },
   overloaded: { kind: 'overloaded' },
+  rateLimited: { kind: 'rateLimited', what: 'reads', perSecond: 5 },
   loginDelayed: { kind: 'loginDelayed', seconds: 4 },
   directoryUnavailable: { kind: 'directoryUnavailable' },
   directoryNotMigrated: { kind: 'directoryNotMigrated' },

@@ -68,13 +68,13 @@ describe('bodies of tenants and keys', () => {
   });
 
   it('API-TENANT-3: a change is a new name and nothing else', () => {
-    const name = { name: 'b', labels: null, state: null, retention: null };
+    const name = { name: 'b', labels: null, state: null, retention: null, limits: {} };
     expect(parseTenantChange(json({ name: 'b' }))).toEqual({ kind: 'parsed', value: name });
-    const suspended = { name: null, labels: {}, state: 'suspended', retention: null };
+    const suspended = { name: null, labels: {}, state: 'suspended', retention: null, limits: {} };
     expect(parseTenantChange(json({ labels: {}, state: 'suspended' }))).toEqual({ kind: 'parsed', value: suspended });
     expect(detailOf(parseTenantChange(json({ state: 'deleting' })))).toContain('state must');
     expect(detailOf(parseTenantChange(json({ name: 'b', replicas: 5 })))).toContain('"replicas"');
-    expect(detailOf(parseTenantChange(json({})))).toContain('state or retention is missing');
+    expect(detailOf(parseTenantChange(json({})))).toContain('retention or limits is missing');
   });
 
   it('API-TENANT-6: labels are words with short texts', () => {

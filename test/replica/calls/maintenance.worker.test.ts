@@ -254,7 +254,7 @@ describe('the group', () => {
     const proposed: unknown[] = [];
     const own = { memberId: 5n, alarm: alarmKind.noSpace };
     const quota = new Quota({
-      quotaBytes: 100,
+      quotaBytes: () => 100,
       memberId: own.memberId,
       storeBytes: () => bytes,
       alarms: () => active,

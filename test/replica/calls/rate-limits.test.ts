@@ -1,0 +1,129 @@
+// How many calls a second a replica takes of its tenant.
+
+import { describe, expect, it } from 'vitest';
+import { readOf } from '../../../src/api/requests.ts';
+import { emptyBytes, utf8 } from '../../../src/base/bytes.ts';
+import { limitBurstSeconds } from '../../../src/limits.ts';
+import { leaseId, noLease } from '../../../src/model/brands.ts';
+import type { StoreCall } from '../../../src/model/calls.ts';
+import type { Caller } from '../../../src/model/store.ts';
+import { limitedKind, type LimitedKind, RateLimits } from '../../../src/replica/calls/rate-limits.ts';
+import { type AnswerContext, answerStoreCall } from '../../../src/replica/calls/store-answers.ts';
+import type { Member } from '../../../src/replica/member.ts';
+
+const caller: Caller = { kind: 'accessKey', id: 'k' };
+const key = utf8('a');
+const put = { key, value: key, lease: noLease, previous: false, ignoreValue: false, ignoreLease: false };
+const read: StoreCall = { kind: 'read', request: readOf({ key, rangeEnd: emptyBytes }) };
+const write: StoreCall = { kind: 'write', writeId: null, operation: { kind: 'put', request: put } };
+
+class Limited {
+  nowMs = 5_000;
+  perSecond: Partial<Record<LimitedKind, number>> = {};
+  readonly rates = new RateLimits(
+    (kind) => this.perSecond[kind] ?? null,
+    () => this.nowMs,
+  );
+
+  taken(kind: LimitedKind, calls: number): number {
+    return Array.from({ length: calls }, () => this.rates.refusal(caller, kind)).filter((each) => each === null).length;
+  }
+}
+
+describe('TENANT-43: the rates of a tenant', () => {
+  it('are kept over any time, with limitBurstSeconds of them at once', () => {
+    const limited = new Limited();
+    expect(limited.taken('writes', 10_000)).toBe(10_000);
+    limited.perSecond = { writes: 10 };
+    expect(limited.taken('writes', 100)).toBe(10 * limitBurstSeconds);
+    expect(limited.taken('reads', 100)).toBe(100);
+    expect(limited.rates.refusal(caller, 'writes')).toEqual({ kind: 'rateLimited', what: 'writes', perSecond: 10 });
+    limited.nowMs += 99;
+    expect(limited.taken('writes', 5)).toBe(0);
+    limited.nowMs += 1;
+    expect(limited.taken('writes', 5)).toBe(1);
+    limited.nowMs += 3_600_000;
+    expect(limited.taken('writes', 100)).toBe(10 * limitBurstSeconds);
+    let taken = 0;
+    for (let ms = 0; ms < 10_000; ms += 7) {
+      limited.nowMs += 7;
+      taken += limited.taken('writes', 3);
+    }
+    expect(taken).toBeGreaterThanOrEqual(99);
+    expect(taken).toBeLessThanOrEqual(101);
+  });
+
+  it('change at once, take one call a second at the least, and never fall behind a clock that goes back', () => {
+    const limited = new Limited();
+    limited.perSecond = { reads: 1_000 };
+    limited.taken('reads', 10);
+    limited.perSecond = { reads: 1 };
+    expect(limited.taken('reads', 10)).toBe(limitBurstSeconds);
+    limited.nowMs -= 60_000;
+    expect(limited.taken('reads', 1)).toBe(0);
+    limited.nowMs += 1_000;
+    expect(limited.taken('reads', 5)).toBe(1);
+    limited.perSecond = {};
+    expect(limited.taken('reads', 50)).toBe(50);
+    limited.perSecond = { reads: 1 };
+    expect(limited.taken('reads', 10)).toBe(limitBurstSeconds);
+  });
+
+  it('do not count for the service', () => {
+    const limited = new Limited();
+    limited.perSecond = { writes: 1 };
+    for (let call = 0; call < 50; call++) expect(limited.rates.refusal({ kind: 'service' }, 'writes')).toBeNull();
+  });
+
+  it('are of reads and of writes, and a txn that only reads is a read', () => {
+    const compare = { key, rangeEnd: emptyBytes, target: 'mod', operand: 1, result: 0 } as const;
+    const txn = (success: readonly object[]): StoreCall =>
+      ({
+        kind: 'write',
+        writeId: null,
+        operation: { kind: 'txn', request: { compare: [compare], success, failure: [] } },
+      }) as never;
+    const range = { kind: 'range', request: readOf({ key, rangeEnd: emptyBytes }) };
+    const keepAlive: StoreCall = { kind: 'query', query: { kind: 'keepAlive', id: leaseId(1n) } };
+    expect(limitedKind(keepAlive)).toBeNull();
+    expect([read, write, txn([range]), txn([{ kind: 'put', request: put }])].map(limitedKind)).toEqual([
+      'reads',
+      'writes',
+      'reads',
+      'writes',
+    ]);
+  });
+
+  it('refuse a frame of the gateway, and a call of a session, before anything is asked', async () => {
+    const limited = new Limited();
+    limited.perSecond = { reads: 1, writes: 1 };
+    const asked: string[] = [];
+    const ask = (what: string) => () => {
+      asked.push(what);
+      return new Promise<never>(() => undefined);
+    };
+    const driver = {
+      serves: true,
+      raft: { role: 'leader', term: 1, leader: 1 },
+      store: { suspension: null, revision: 1 },
+    };
+    const member = {
+      members: [],
+      isAwake: true,
+      nowMs: () => 0,
+      leader: ask('leader'),
+      read: ask('read'),
+      write: ask('write'),
+      driver,
+    } as unknown as Member;
+    const context = { caller, writeId: 'w', askedAs: null, services: { rates: limited.rates } };
+    for (const [kind, call] of [
+      ['reads', read],
+      ['writes', write],
+    ] as const) {
+      limited.taken(kind, limitBurstSeconds);
+      const answer = await answerStoreCall(member, call, context as unknown as AnswerContext);
+      expect([answer, asked]).toMatchObject([{ outcome: { by: 'service', failure: { kind: 'rateLimited' } } }, []]);
+    }
+  });
+});
