@@ -32,14 +32,14 @@ const notPlain = [
 
 /** A path and a query of which every reader sees the same. */
 const plainTarget = /^\/[\w\-.~!$&'()*+,;=:@%/]*(?:\?[\w\-.~!$&'()*+,;=:@%/?]*)?$/;
-const plainHost = /^[\w\-.]+(?::\d{1,5})?$/;
+const plainHost = /^(?:[\w\-.]+|\[[\da-fA-F:.]+\])(?::\d{1,5})?$/;
 const plainLength = /^\d{1,8}$/;
 
 /** Null: it is handed on as it came. */
 export function plainRequest({ method = '', url = '', rawHeaders, httpVersion }: IncomingMessage): PlainRequest | null {
   if (httpVersion !== '1.1' || !methods.has(method) || !plainTarget.test(url)) return null;
   const headers = new ListedHeaders(rawHeaders);
-  if (!headers.isPlain || !plainHost.test(headers.get('host') ?? '')) return null;
+  if (!headers.isPlain || !isPlainHost(headers.get('host') ?? '')) return null;
   for (const name of notPlain) if (headers.has(name)) return null;
   const length = headers.get('content-length') ?? '0';
   if (!plainLength.test(length)) return null;
@@ -50,6 +50,11 @@ export function plainRequest({ method = '', url = '', rawHeaders, httpVersion }:
   if (isAmbiguousPath(target.path)) return null;
   const endpoint = endpointOf({ method, path: target.path, headers });
   return mayBeFrame(endpoint) ? { method, ...target, headers, endpoint, bodyBytes } : null;
+}
+
+/** Whether the runtime can make a URL of it. */
+function isPlainHost(host: string): boolean {
+  return plainHost.test(host) && URL.canParse(`http://${host}/`);
 }
 
 function mayBeFrame({ patience, body, isLogin, operatorAccess, namesOrigin }: Endpoint): boolean {
