@@ -2,12 +2,15 @@
 // out for a side that cannot be measured so (etcd's tool is not on PATH, the system does not tell memory).
 
 import { benchmark, type EtcdBenchmark } from './etcd-benchmark.ts';
+import { EventTimes } from './event-times.ts';
+import { GrpcWatchers } from './grpc-watchers.ts';
 import { drive, type Load } from './load.ts';
 import { memoryMiB } from './memory.ts';
 import { driveSession, type SessionWork } from './session-load.ts';
+import { SessionWatchers } from './session-watchers.ts';
 import type { Subject } from './subjects.ts';
 import { Watchers } from './watchers.ts';
-import { preload, type Operation } from './workload.ts';
+import { preload, type Operation, value } from './workload.ts';
 
 export type Unit = '/s' | 'ms' | 'MiB';
 
@@ -44,6 +47,8 @@ export type Work = {
 
 const listConnections = 16;
 const watchersOfLatency = 1_000;
+const watchConnections = 10;
+const watchedKey = 'bench-watched-by-session';
 const watchersOfMemory = 5_000;
 
 export const works: readonly Work[] = [
@@ -114,11 +119,53 @@ export const works: readonly Work[] = [
       }
     },
   },
+  {
+    rows: [
+      {
+        id: 'session-event-p50',
+        title: 'put to event, 1,000 watchers on 10 sessions, against 10 gRPC streams, 50 put/s, p50',
+        unit: 'ms',
+        target: 'at most 1.5×, goal no worse',
+      },
+      { id: 'session-event-p99', title: '… p99', unit: 'ms', target: 'at most 1.5×, goal no worse' },
+    ],
+    prepare: async () => undefined,
+    measure: async (subject, { seconds, warmUpSeconds }) => {
+      const times = new EventTimes();
+      const watchers = await watchersOnConnections(subject, times);
+      try {
+        await times.measure(watchers.put, Math.min(1, warmUpSeconds));
+        const { p50Ms, p99Ms } = await times.measure(watchers.put, seconds);
+        return {
+          figures: new Map([
+            ['session-event-p50', p50Ms],
+            ['session-event-p99', p99Ms],
+          ]),
+          failures: 0,
+        };
+      } finally {
+        watchers.close();
+      }
+    },
+  },
   sessionWork('range', 256, 'at least 2×, goal 3×'),
   sessionWork('put', 256, 'at least 1×, goal 2×'),
 ];
 
 export const rowIds: readonly string[] = works.flatMap(({ rows }) => rows.map(({ id }) => id));
+
+/** Quorate's on sessions, etcd's on streams of gRPC: the cheapest way that each of them has. */
+function watchersOnConnections(subject: Subject, times: EventTimes): Promise<SessionWatchers | GrpcWatchers> {
+  const connections = watchConnections;
+  const watches = watchersOfLatency / connections;
+  return subject.kind === 'quorate'
+    ? SessionWatchers.open(subject, { key: watchedKey, sessions: connections, watches }, times)
+    : GrpcWatchers.open(
+        subject.url,
+        { key: watchedKey, value: Buffer.from(value, 'base64'), streams: connections, watches },
+        times,
+      );
+}
 
 type HttpFigure = Omit<Row, 'id'> & { readonly of: (load: Load) => number };
 

@@ -60,14 +60,14 @@ function randomKey(): string {
 
 const valueInBytes = Buffer.from(value, 'base64');
 
-function callOf(operation: SessionWork['operation'], key: Uint8Array): StoreCall {
+export function callOf(operation: SessionWork['operation'], key: Uint8Array): StoreCall {
   if (operation === 'range') return { kind: 'read', request: readOf({ key, rangeEnd: emptyBytes }) };
   const flags = { previous: false, ignoreValue: false, ignoreLease: false };
   const request = { key, value: valueInBytes, lease: noLease, ...flags };
   return { kind: 'write', writeId: null, operation: { kind: 'put', request } };
 }
 
-class Session {
+export class Session {
   readonly #client: SessionClient;
   readonly #handle: number;
   #lastId = 0;
@@ -98,6 +98,29 @@ class Session {
       if (answer.kind === 'notLeader' && answer.leader !== 0) replica = answer.leader;
     }
     throw new Error(`no replica of ${target.url} serves a session within ${openWaitMs} ms`);
+  }
+
+  /**
+   * Watches a key. Resolves once the watch was created. `created` gives what is called for each event. `ended` is
+   * called if the watch is interrupted, too.
+   */
+  watch(key: Uint8Array, { created, ended }: { created: () => () => void; ended: () => void }): Promise<void> {
+    const range = { key, rangeEnd: emptyBytes };
+    return new Promise((resolve) => {
+      let told: (() => void) | null = null;
+      this.#client.watch({ range, start: 0, noPut: false, noDelete: false, previous: false }, this.#handle, {
+        created: () => {
+          told = created();
+          resolve();
+        },
+        events: (revisions) => {
+          for (const { events } of revisions) for (const _ of events) told?.();
+        },
+        progress: () => undefined,
+        interrupted: ended,
+        ended,
+      });
+    });
   }
 
   ask(call: StoreCall): Promise<SessionAnswer> {

@@ -4,8 +4,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { percentileOf } from './figures.ts';
+import { type EventLatency, EventTimes } from './event-times.ts';
 import type { Subject } from './subjects.ts';
 import { base64, post, value } from './workload.ts';
 
@@ -14,17 +13,11 @@ const key = 'bench-watched';
 const marker = Buffer.from('"mod_revision"');
 const openedAtOnce = 50;
 const openWaitMs = 60_000;
-const putsPerSecond = 50;
-
-export type EventLatency = { readonly p50Ms: number; readonly p99Ms: number };
 
 export class Watchers {
   readonly #subject: Subject;
   readonly #sockets: Socket[] = [];
-  /** The times at which the put of each event was sent, in the order of the events. */
-  readonly #sentMs: number[] = [];
-  #latenciesMs: number[] = [];
-  #ended = 0;
+  readonly #times = new EventTimes();
 
   private constructor(subject: Subject) {
     this.#subject = subject;
@@ -43,29 +36,8 @@ export class Watchers {
     return watchers;
   }
 
-  /** The time from the sending of a put to the arrival of its event, at each watcher. */
-  async measure(seconds: number): Promise<EventLatency> {
-    const puts = seconds * putsPerSecond;
-    this.#latenciesMs = [];
-    const first = this.#sentMs.length;
-    const beganMs = performance.now();
-    const asked: Promise<unknown>[] = [];
-    for (let index = 0; index < puts; index++) {
-      await sleep(Math.max(0, beganMs + (index * 1_000) / putsPerSecond - performance.now()));
-      this.#sentMs.push(performance.now());
-      asked.push(post(this.#subject, '/v3/kv/put', { key: base64(key), value }));
-    }
-    await Promise.all(asked);
-    const expected = (this.#sentMs.length - first) * this.#sockets.length;
-    for (const deadline = performance.now() + openWaitMs; this.#latenciesMs.length < expected;) {
-      if (this.#ended > 0) throw new Error(`${this.#ended} watches of ${this.#subject.name} ended`);
-      if (performance.now() > deadline) {
-        throw new Error(`${this.#subject.name}: ${this.#latenciesMs.length} of ${expected} events came`);
-      }
-      await sleep(10);
-    }
-    const sorted = this.#latenciesMs.toSorted((left, right) => left - right);
-    return { p50Ms: percentileOf(sorted, 0.5), p99Ms: percentileOf(sorted, 0.99) };
+  measure(seconds: number): Promise<EventLatency> {
+    return this.#times.measure(() => post(this.#subject, '/v3/kv/put', { key: base64(key), value }), seconds);
   }
 
   close(): void {
@@ -82,17 +54,15 @@ export class Watchers {
     socket.write(openingOf(this.#subject));
     const begun = await begins(socket);
     if (begun !== null) throw new Error(`no watch of ${this.#subject.name}: ${begun}`);
-    let seen = this.#sentMs.length;
+    const seen = this.#times.watcher();
     let tail: Buffer = Buffer.alloc(0);
-    socket.on('close', () => this.#ended++);
+    socket.on('close', () => this.#times.watcherEnded());
     socket.on('data', (part) => {
       const bytes = tail.byteLength === 0 ? part : Buffer.concat([tail, part]);
-      const nowMs = performance.now();
       let after = 0;
       for (let at = bytes.indexOf(marker); at >= 0; at = bytes.indexOf(marker, after)) {
         after = at + marker.byteLength;
-        const sentMs = this.#sentMs[seen++];
-        if (sentMs !== undefined) this.#latenciesMs.push(nowMs - sentMs);
+        seen();
       }
       // The beginning of a marker whose end has not come yet.
       tail = Buffer.from(bytes.subarray(Math.max(after, bytes.byteLength - marker.byteLength + 1)));

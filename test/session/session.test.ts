@@ -426,7 +426,16 @@ describe('SESSION-9: whatever a client sends, its session goes on or ends, and s
     const random = new Random(3);
     for (let round = 0; round < 2_000; round++) {
       const { pair, handle } = open();
-      const frames = [callFrame(1, handle), { kind: 'cancel', id: 1 }, { kind: 'credit', bytes: 9 }] as const;
+      const range = { key: utf8('k'), rangeEnd: emptyBytes };
+      const watch = { range, start: 0, noPut: false, noDelete: false, previous: false };
+      const frames = [
+        callFrame(1, handle),
+        { kind: 'cancel', id: 1 },
+        { kind: 'watch', id: 1, handle, watch },
+        { kind: 'askProgress', id: 1 },
+        { kind: 'unwatch', id: 2 },
+        { kind: 'credit', bytes: 9 },
+      ] as const;
       const message = encodeMessage(frames.map(encodeClientFrame));
       for (let changes = random.below(4); changes > 0; changes--) {
         message[random.below(message.byteLength)] = random.below(256);
