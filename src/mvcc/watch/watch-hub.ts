@@ -260,7 +260,8 @@ export class WatchHub {
   #deliverLive(watcher: Watcher, batches: readonly WatchBatch[]): void {
     const last = batches.at(-1);
     if (last === undefined || watcher.next > last.headerRevision) return;
-    if (watcher.sink.room() === 'over') {
+    let room = watcher.sink.room();
+    if (room === 'over') {
       this.#end(watcher, { kind: 'slow', resume: this.nextRevision(watcher) });
       return;
     }
@@ -268,8 +269,10 @@ export class WatchHub {
       const cut = startingAt(batch, watcher.next);
       const group = this.#groupOf.get(watcher);
       if (cut === null || group === undefined) continue;
-      if (watcher.sink.room() === 'none') return this.#leaveLive(watcher, group, cut);
+      if (room === 'none') return this.#leaveLive(watcher, group, cut);
       watcher.sink.receive(watcher, cut);
+      // To ask is not for nothing, and there is hardly ever another batch.
+      if (batch !== last) room = watcher.sink.room();
     }
   }
 
