@@ -26,23 +26,19 @@ import type {
   SessionConnection,
   WatchSink,
 } from './client-port.ts';
-import { decodeServerMessage, encodeClientFrame, encodeMessage, type ServerFrame } from './frames.ts';
+import { type ClientFrame, decodeServerMessage, encodeClientFrame, encodeMessage, type ServerFrame } from './frames.ts';
 import { DeclaredWatches } from './watch-client.ts';
 import type { SessionWatch } from './watch-codec.ts';
 
 type Pending = {
-  readonly frame: Uint8Array;
-  /**
-   * What is sent to a replica that has forgotten the session: an attempt before this one may have begun the write, or
-   * another one may follow it.
-   */
-  readonly again: Uint8Array;
+  readonly said: CallFrame;
   readonly lateAtMs: number;
   readonly settle: (answer: SessionAnswer) => void;
   /** The parts so far of an answer that comes in parts. */
   readonly pieces: Uint8Array[];
 };
 
+type CallFrame = Extract<ClientFrame, { readonly kind: 'call' }>;
 type Declared = { readonly key: string; readonly credentials: Credentials; count: number };
 
 export class SessionClient implements ReplicaSession {
@@ -126,7 +122,7 @@ export class SessionClient implements ReplicaSession {
       settle({ kind: 'lost' });
       return () => undefined;
     }
-    const said = {
+    const said: CallFrame = {
       kind: 'call',
       id,
       handle,
@@ -135,12 +131,10 @@ export class SessionClient implements ReplicaSession {
       suspectedLeader,
       mayBeAlone,
       call,
-    } as const;
-    const frame = encodeClientFrame(said);
-    const again = mayBeAlone ? encodeClientFrame({ ...said, mayBeAlone: false }) : frame;
-    this.#pending.set(id, { frame, again, lateAtMs: nowMs + deadlineMs, settle, pieces: [] });
+    };
+    this.#pending.set(id, { said, lateAtMs: nowMs + deadlineMs, settle, pieces: [] });
     if (this.#pending.size === 1) this.#heardMs = nowMs;
-    if (this.#isOpen) this.#say(frame);
+    if (this.#isOpen) this.#say(encodeClientFrame(said));
     this.#sweepLater();
     return () => this.#cancel(id);
   };
@@ -204,23 +198,24 @@ export class SessionClient implements ReplicaSession {
     this.#isOpen = true;
     this.#heardMs = this.#port.nowMs();
     this.#cameMs = this.#heardMs;
-    this.#introduce('frame');
+    this.#introduce({ isFirst: true });
   }
 
   /**
    * Says hello, and declares all that this end holds: who calls, the calls that were not answered, and the watches.
-   * `as`: the calls are sent for the first time, or again.
+   * `isFirst` false: the replica has forgotten the session. A call that is sent again may have begun before, or a call
+   * that was sent before may begin later.
    */
-  #introduce(as: 'frame' | 'again'): void {
+  #introduce({ isFirst }: { readonly isFirst: boolean }): void {
     const { processId } = this.#port;
     this.#read = 0;
     this.#outbox = [encodeClientFrame({ kind: 'hello', processId, credit: sessionCreditBytes })];
     for (const [handle, { credentials }] of this.#declared) {
       this.#outbox.push(encodeClientFrame({ kind: 'declare', handle, credentials }));
     }
-    for (const pending of this.#pending.values()) {
-      pending.pieces.length = 0;
-      this.#outbox.push(pending[as]);
+    for (const { said, pieces } of this.#pending.values()) {
+      pieces.length = 0;
+      this.#outbox.push(encodeClientFrame({ ...said, mayBeAlone: isFirst && said.mayBeAlone }));
     }
     for (const frame of this.#watches.declarations()) this.#outbox.push(frame);
     this.#flushSoon();
@@ -310,7 +305,7 @@ export class SessionClient implements ReplicaSession {
   #take(frame: ServerFrame): void {
     switch (frame.kind) {
       case 'welcome':
-        return this.#introduce('again');
+        return this.#introduce({ isFirst: false });
       case 'answer':
         return this.#answered(frame.id, frame.answer);
       case 'piece':
