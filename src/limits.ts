@@ -54,6 +54,21 @@ export const steppedReadsMax = 2;
  * has read is in memory until its answer is sent or refused.
  */
 export const readTurnBytesMax = 8 * 1_048_576;
+/**
+ * Reads that wait on one replica for room for their answers, or for their turn: all of them, and those of one caller,
+ * which is a session or an access key. Each takes what its call takes. Beyond this, the caller is asked to come again.
+ */
+export const readsWaitingMax = 40_000;
+export const readsOfCallerWaitingMax = 10_000;
+/** What a caller reads of which it is known how large it is, while such reads wait for room: so it is not read in vain. */
+export const largeReadsKnownMax = 1_000;
+/**
+ * A read that finds no room in memory is refused so long before the request's time is over: half a second before the
+ * gateway would give this attempt up (`attemptTimeoutMs`) and make another, so that the caller hears why.
+ */
+export const readRefusedAheadMs = 2_500;
+/** How often reads that wait for memory are looked at, because memory that becomes free does not say so. */
+export const readRoomLookMs = 20;
 /** Reads that wait for such a read to end. Beyond this, the caller is asked to come again. */
 export const steppedReadsWaitingMax = 1_000;
 /**

@@ -111,6 +111,12 @@ export class Reservation {
     return null;
   }
 
+  /** Whether it could hold so many bytes in all. */
+  mayHold(bytes: number): boolean {
+    const more = bytes - this.#bytes;
+    return more <= 0 || this.#isLost || this.#budget.lacking(this.#holder, more) === null;
+  }
+
   /** The holder has ended, and holds nothing any more. */
   lose(): void {
     this.hold(0);

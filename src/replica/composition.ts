@@ -140,6 +140,7 @@ function replicaServices(host: ReplicaHost, member: Member, shared: Shared): Ser
       serves: () => driver.serves,
       pause: () => scheduler.wait(0),
       nowMs: () => member.nowMs(),
+      later: laterOn(host),
     }),
     signatures,
     open,
@@ -234,7 +235,6 @@ function sessionSockets(
       return { kind: 'failed', failure: { kind: 'accessKeyForbidden', need: "a key of the session's own tenant" } };
     },
     answer: (call, facts) => answerStoreCall(member, call, { ...facts, services, askedAs: null }),
-
     watches: new ReplicaWatches({
       hub: watches.hub,
       open,
@@ -244,6 +244,7 @@ function sessionSockets(
     }),
     ended: () => tasks.end(),
     submit: () => member.submit(),
+    roomMade: services.reads.look,
     nowMs: () => member.nowMs(),
     header: () => headerOf(member),
     broken,

@@ -110,7 +110,7 @@ export class LivingReplica implements MemberListener {
   }
 
   mayRest(): boolean {
-    return this.services.leases.mayRest() && this.#parts.entry.mayRest;
+    return this.services.leases.mayRest() && this.#parts.entry.mayRest && this.sessions.mayRest();
   }
 
   /** After this the object may be put to sleep. */

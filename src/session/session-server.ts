@@ -3,28 +3,22 @@
 
 import { unreachable } from '../base/assert.ts';
 import {
-  answerPieceBytes,
   requestTimeoutMs,
   sessionCallBytesMax,
   sessionCallsMax,
   sessionCreditBytesMax,
   sessionHandlesMax,
   sessionFramesMax,
-  sessionMessageBytes,
   sessionMessageBytesMax,
 } from '../limits.ts';
+import type { AnswerRoom } from '../model/answer-room.ts';
+import { isReadOnly } from '../model/read-only.ts';
 import type { CallAnswer, Credentials, FailureData, ResponseHeader, StoreCall } from '../model/calls.ts';
 import type { Caller } from '../model/store.ts';
 import { encodeAnswer } from './answer-codec.ts';
 import { decodeCall } from './call-codec.ts';
-import {
-  type ClientFrame,
-  decodeClientMessage,
-  encodeMessage,
-  encodeServerFrame,
-  processIdBytes,
-  type ServerFrame,
-} from './frames.ts';
+import { type ClientFrame, decodeClientMessage, encodeMessage, encodeServerFrame, processIdBytes } from './frames.ts';
+import { type CallRoom, SessionOutbox } from './session-outbox.ts';
 import { type SessionWatchPort, SessionWatches } from './watch-server.ts';
 
 export type SessionIdentity =
@@ -39,6 +33,8 @@ export type SessionCallFacts = {
   /** 0: none. The replica looks for itself whether it is gone. */
   readonly suspectedLeader: number;
   readonly mayBeAlone: boolean;
+  /** Where the answer to a read goes. */
+  readonly room: AnswerRoom;
 };
 
 export type SessionServerPort = {
@@ -58,21 +54,25 @@ export type SessionServerPort = {
   readonly nowMs: () => number;
   /** Holds so much of the isolate's memory, this session's whole share. Null: it may be held. */
   readonly hold: (bytes: number) => FailureData | null;
+  /** Whether it could hold so much. */
+  readonly mayHold: (bytes: number) => boolean;
+  /** Reads that wait for room may have it now. */
+  readonly roomMade: () => void;
   /** `declared` is called when a caller comes with a handle, and `released` when the handle goes. */
   readonly declared: (handle: number, caller: Caller) => void;
   readonly released: (handle: number) => void;
   readonly watches: SessionWatchPort;
 };
 
-/** An answer up to this goes without credit: that a write was done, or why it was not. */
-const uncreditedBytesMax = 512;
-
 type Handle = SessionIdentity;
 type CallFrame = Extract<ClientFrame, { readonly kind: 'call' }>;
 /** `cancel` null: the call has not begun, for want of credit. */
-type UnderWay = { readonly frame: CallFrame; readonly lateAtMs: number; cancel: (() => void) | null };
-/** An answer that is sent in parts. */
-type LargeAnswer = { readonly id: number; readonly bytes: Uint8Array; offset: number };
+type UnderWay = {
+  readonly frame: CallFrame;
+  readonly lateAtMs: number;
+  readonly room: CallRoom;
+  cancel: (() => void) | null;
+};
 
 export class SessionServer {
   readonly #port: SessionServerPort;
@@ -83,36 +83,40 @@ export class SessionServer {
   /** Calls that have not begun, in their order. */
   readonly #waiting = new Set<number>();
   readonly #watches: SessionWatches;
-  #frames: Uint8Array[] = [];
-  #large: LargeAnswer[] = [];
-  /** The bytes that may be sent. Small answers of calls that have begun may take it below 0. */
-  #credit = 0;
-  /** The bytes that were sent, and for which the client has given no new credit. */
-  #unread = 0;
-  #largeBytes = 0;
-  #frameBytes = 0;
+  readonly #outbox: SessionOutbox;
   /** Of calls that are under way. */
   #callBytes = 0;
-  #flushing = false;
   /** The client was asked to say hello. What was on its way before it heard that is passed over. */
   #isWelcomed = false;
   #ended = false;
 
   constructor(port: SessionServerPort) {
     this.#port = port;
+    this.#outbox = new SessionOutbox({
+      ...port,
+      hold: (bytes) => port.hold(this.#ownBytes + bytes),
+      mayHold: (bytes) => port.mayHold(this.#ownBytes + bytes),
+      seal: () => this.#watches.seal(),
+      end: (failure) => this.#end(failure),
+    });
     this.#watches = new SessionWatches(port.watches, {
-      send: (frame) => this.#send(frame),
-      flushSoon: () => this.#flushSoon(),
-      credit: () => this.#credit - this.#frameBytes,
+      send: (frame) => this.#outbox.send(frame),
+      flushSoon: () => this.#outbox.flushSoon(),
+      credit: () => this.#outbox.spareCredit,
       refusalOf: (handle) => this.#refusalOf(handle),
       callerOf: (handle) => this.#callerOf(handle),
-      hold: () => port.hold(this.#held),
+      hold: () => port.hold(this.#outbox.bytes + this.#ownBytes),
       header: port.header,
     });
   }
 
   get callsUnderWay(): number {
     return this.#calls.size;
+  }
+
+  /** Its client must read, or is left in a while. */
+  get isBehind(): boolean {
+    return this.#outbox.isBehind;
   }
 
   message(bytes: Uint8Array): void {
@@ -137,6 +141,7 @@ export class SessionServer {
       this.#fail(id, { kind: 'timeout' });
     }
     this.#watches.tick(nowMs);
+    this.#outbox.tick(nowMs);
   }
 
   /** Watches may have caught up. */
@@ -162,13 +167,12 @@ export class SessionServer {
   /** The connection has ended, and nobody waits. */
   closed(): void {
     this.#ended = true;
+    this.#outbox.end();
     for (const { cancel } of this.#calls.values()) cancel?.();
     this.#watches.closed();
     for (const handle of this.#handles.keys()) this.#release(handle);
     this.#calls.clear();
     this.#waiting.clear();
-    this.#frames = [];
-    this.#large = [];
     this.#callBytes = 0;
     this.#port.hold(0);
   }
@@ -177,14 +181,14 @@ export class SessionServer {
   endHandle(handle: number, failure: FailureData): void {
     if (!this.#handles.has(handle)) return;
     this.#handles.set(handle, { kind: 'failed', failure });
-    this.#send({ kind: 'ended', handle, failure });
+    this.#outbox.send({ kind: 'ended', handle, failure });
     this.#watches.endOf(handle, failure);
   }
 
   goAway(failure: FailureData): void {
     if (this.#ended) return;
-    this.#send({ kind: 'goAway', failure });
-    this.#flush();
+    this.#outbox.send({ kind: 'goAway', failure });
+    this.#outbox.flush();
     if (!this.#ended) this.#end(failure);
   }
 
@@ -204,7 +208,7 @@ export class SessionServer {
       case 'credit':
         return this.#grant(frame.bytes);
       case 'ping':
-        return this.#send({ kind: 'pong', number: frame.number });
+        return this.#outbox.send({ kind: 'pong', number: frame.number });
       case 'watch':
         return this.#watches.watch(frame);
       case 'unwatch':
@@ -222,7 +226,7 @@ export class SessionServer {
     const text = hexOf(processId);
     if (this.#processId !== null && this.#processId !== text) return this.#refuse('a session is of one process');
     this.#processId = text;
-    this.#credit = credit - this.#unread;
+    this.#outbox.hello(credit);
   }
 
   #declare(handle: number, credentials: Credentials): void {
@@ -232,7 +236,7 @@ export class SessionServer {
     this.#release(handle);
     const identity = this.#port.identify(credentials);
     this.#handles.set(handle, identity);
-    if (identity.kind === 'failed') return this.#send({ kind: 'ended', handle, failure: identity.failure });
+    if (identity.kind === 'failed') return this.#outbox.send({ kind: 'ended', handle, failure: identity.failure });
     this.#port.declared(handle, identity.caller);
   }
 
@@ -261,19 +265,15 @@ export class SessionServer {
     if (this.#calls.size >= sessionCallsMax) return this.#fail(frame.id, { kind: 'overloaded' });
     const callBytes = frame.call.byteLength;
     if (this.#callBytes + callBytes > sessionCallBytesMax) return this.#fail(frame.id, { kind: 'overloaded' });
-    const lacking = this.#port.hold(this.#held + callBytes);
+    const lacking = this.#port.hold(this.#outbox.bytes + this.#ownBytes + callBytes);
     if (lacking !== null) return this.#fail(frame.id, lacking);
     const lateAtMs = this.#port.nowMs() + Math.min(frame.deadlineMs, requestTimeoutMs);
-    const call: UnderWay = { frame, lateAtMs, cancel: null };
+    const call: UnderWay = { frame, lateAtMs, room: this.#outbox.room(), cancel: null };
     this.#callBytes += callBytes;
     this.#calls.set(frame.id, call);
-    if (this.#mayBegin) this.#begin(call);
+    // A client that does not read gets no further answers made.
+    if (this.#outbox.hasCredit) this.#begin(call);
     else this.#waiting.add(frame.id);
-  }
-
-  /** A client that does not read gets no further answers made. */
-  get #mayBegin(): boolean {
-    return this.#credit > 0 && this.#large.length === 0;
   }
 
   #begin(call: UnderWay): void {
@@ -300,6 +300,7 @@ export class SessionServer {
       // and might take the place of a leader that answers.
       suspectedLeader: failedLeader === 0 ? suspectedLeader : failedLeader,
       mayBeAlone,
+      room: call.room,
     };
     let settled = false;
     const cancel = this.#port.begin(decoded.call, facts, (answer) => {
@@ -310,16 +311,10 @@ export class SessionServer {
   }
 
   #settle(id: number, call: StoreCall, answer: CallAnswer): void {
-    if (!this.#calls.has(id) || this.#ended) return;
-    const bytes = encodeAnswer(answer);
-    const isSmall = bytes.byteLength <= (this.#credit > this.#frameBytes ? answerPieceBytes : uncreditedBytesMax);
-    if (isSmall) return this.#answer(id, bytes);
-    const lacking = this.#port.hold(this.#held + bytes.byteLength);
-    if (lacking !== null) return this.#fail(id, unheld(call, lacking));
-    this.#takeCall(id);
-    this.#largeBytes += bytes.byteLength;
-    this.#large.push({ id, bytes, offset: 0 });
-    this.#flushSoon();
+    const underWay = this.#takeCall(id);
+    if (underWay === undefined || this.#ended) return;
+    const lacking = this.#outbox.answer(id, encodeAnswer(answer));
+    if (lacking !== null) this.#fail(id, unheld(call, lacking));
   }
 
   #fail(id: number, failure: FailureData): void {
@@ -329,13 +324,16 @@ export class SessionServer {
 
   #answer(id: number, answer: Uint8Array): void {
     this.#takeCall(id);
-    this.#send({ kind: 'answer', id, answer });
+    this.#outbox.send({ kind: 'answer', id, answer });
   }
 
   /** The call is under way no more. undefined: it was not. */
   #takeCall(id: number): UnderWay | undefined {
     const call = this.#calls.get(id);
-    if (this.#calls.delete(id)) this.#callBytes -= call?.frame.call.byteLength ?? 0;
+    if (call === undefined) return undefined;
+    this.#calls.delete(id);
+    this.#callBytes -= call.frame.call.byteLength;
+    this.#outbox.leave(call.room);
     return call;
   }
 
@@ -344,85 +342,13 @@ export class SessionServer {
     const call = this.#takeCall(id);
     this.#waiting.delete(id);
     call?.cancel?.();
-    const unsent = this.#large.findIndex((large) => large.id === id && large.offset === 0);
-    if (unsent < 0) return;
-    for (const { bytes } of this.#large.splice(unsent, 1)) this.#largeBytes -= bytes.byteLength;
-    this.#port.hold(this.#held);
-  }
-
-  // What is sent
-
-  #send(frame: ServerFrame): void {
-    const bytes = encodeServerFrame(frame);
-    this.#frames.push(bytes);
-    this.#frameBytes += bytes.byteLength;
-    this.#flushSoon();
-  }
-
-  /** Sends one message for all that ends in a turn. */
-  #flushSoon(): void {
-    if (this.#flushing) return;
-    this.#flushing = true;
-    this.#port.soon(() => {
-      this.#flushing = false;
-      if (!this.#ended) this.#flush();
-    });
-  }
-
-  #flush(): void {
-    this.#watches.seal();
-    for (;;) {
-      const frames = this.#takeFrames();
-      if (frames.length === 0) break;
-      const message = encodeMessage(frames);
-      this.#credit -= message.byteLength;
-      this.#unread += message.byteLength;
-      this.#port.send(message);
-    }
-    const lacking = this.#port.hold(this.#held);
-    // What was sent cannot be taken back, and many sessions may each have a little too much.
-    if (lacking !== null) return this.#end(lacking);
-    // Frames that need no credit are short, but a client may go on asking for them and read none. Events may take more
-    // than the credit once, by `sessionEventsBytesMax`.
-    if (this.#credit < -sessionCreditBytesMax) this.#end({ kind: 'memoryFull', of: 'key' });
-  }
-
-  /** Small frames go first, then one part of a large answer if there is credit for it. */
-  #takeFrames(): Uint8Array[] {
-    const frames: Uint8Array[] = [];
-    let bytes = 0;
-    let count = 0;
-    for (const frame of this.#frames) {
-      if (bytes > sessionMessageBytes) break;
-      frames.push(frame);
-      bytes += frame.byteLength;
-      count++;
-    }
-    this.#frames.splice(0, count);
-    this.#frameBytes -= bytes;
-    const large = this.#large[0];
-    if (large !== undefined && this.#credit - bytes > 0) frames.push(this.#nextPart(large));
-    return frames;
-  }
-
-  #nextPart(large: LargeAnswer): Uint8Array {
-    const part = large.bytes.subarray(large.offset, large.offset + answerPieceBytes);
-    large.offset += part.byteLength;
-    if (large.offset < large.bytes.byteLength) {
-      return encodeServerFrame({ kind: 'piece', id: large.id, bytes: part });
-    }
-    this.#large.shift();
-    this.#largeBytes -= large.bytes.byteLength;
-    return encodeServerFrame({ kind: 'answer', id: large.id, answer: part });
+    this.#outbox.forget(id);
   }
 
   #grant(bytes: number): void {
-    const given = Math.min(bytes, this.#unread);
-    this.#unread -= given;
-    this.#credit += given;
-    this.#flush();
+    this.#outbox.grant(bytes);
     for (const id of this.#waiting) {
-      if (!this.#mayBegin) break;
+      if (!this.#outbox.hasCredit) break;
       this.#waiting.delete(id);
       const call = this.#calls.get(id);
       if (call !== undefined) this.#begin(call);
@@ -430,8 +356,9 @@ export class SessionServer {
     this.#watches.roomy();
   }
 
-  get #held(): number {
-    return this.#unread + this.#largeBytes + this.#callBytes + this.#watches.heldBytes;
+  /** What calls that are under way take, and watches. */
+  get #ownBytes(): number {
+    return this.#callBytes + this.#watches.heldBytes;
   }
 
   #refuse(detail: string): void {
@@ -452,7 +379,9 @@ function ownBytes(frame: ClientFrame, message: Uint8Array): ClientFrame {
 
 /** A write was done, even if its answer may not be held. */
 function unheld(call: StoreCall, failure: FailureData): FailureData {
-  return call.kind === 'write' ? { kind: 'timeout' } : failure;
+  if (call.kind !== 'write') return failure;
+  const { operation } = call;
+  return operation.kind === 'txn' && isReadOnly(operation.request) ? failure : { kind: 'timeout' };
 }
 
 function hexOf(bytes: Uint8Array): string {

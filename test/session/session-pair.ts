@@ -40,6 +40,8 @@ export class SessionPair {
   /** How many times the calls of a message had all begun. */
   turns = 0;
   held = 0;
+  /** How often there may have been room for more answers. */
+  roomMade = 0;
   heldMax = Infinity;
   connections = 0;
   /** Messages that arrived, each way. */
@@ -232,6 +234,10 @@ export class SessionPair {
         if (bytes > this.heldMax) return { kind: 'memoryFull', of: 'key' };
         this.held = bytes;
         return null;
+      },
+      mayHold: (bytes) => bytes <= this.heldMax,
+      roomMade: () => {
+        this.roomMade++;
       },
       declared: (handle) => void this.declared.push(handle),
       released: (handle) => void this.declared.splice(this.declared.indexOf(handle), 1),

@@ -4,6 +4,7 @@ import { assert } from '../../src/base/assert.ts';
 import { emptyBytes, utf8 } from '../../src/base/bytes.ts';
 import {
   answerPieceBytes,
+  answerReadMs,
   sessionCallBytesMax,
   sessionCallsMax,
   sessionCreditBytes,
@@ -254,11 +255,10 @@ describe('SESSION-6: nothing is sent, and no call begun, beyond the credit that 
     say(pair, callFrame(1, 1), callFrame(2, 1));
     pair.begun[0]?.answer(answerOf(large));
     pair.run(roundTripMs);
-    say(pair, callFrame(3, 1));
+    // A quarter of the credit is left to small answers.
     const sent = pair.toClient.reduce((bytes, message) => bytes + message.byteLength, 0);
     expect(sent).toBeGreaterThan(3 * answerPieceBytes);
-    expect(sent).toBeLessThan(6 * answerPieceBytes);
-    expect(pair.begun.length).toBe(2);
+    expect(sent).toBeLessThan(4 * answerPieceBytes);
     expect(pair.held).toBeGreaterThan(large);
 
     // A small answer overtakes the large one.
@@ -266,10 +266,16 @@ describe('SESSION-6: nothing is sent, and no call begun, beyond the credit that 
     pair.run(roundTripMs);
     expect(framesTo(pair).at(-1)).toBe('answer');
 
-    for (let credits = 0; credits < 20; credits++) say(pair, { kind: 'credit', bytes: 4 * answerPieceBytes });
-    expect(framesTo(pair).filter((kind) => kind === 'answer').length).toBe(2);
+    say(pair, callFrame(4, 1));
+    pair.begun[2]?.answer(answerOf(answerPieceBytes - 200));
+    pair.run(roundTripMs);
+    say(pair, callFrame(3, 1));
     expect(pair.begun.length).toBe(3);
-    pair.begun[2]?.answer(answerOf('last'));
+
+    for (let credits = 0; credits < 20; credits++) say(pair, { kind: 'credit', bytes: 4 * answerPieceBytes });
+    expect(framesTo(pair).filter((kind) => kind === 'answer').length).toBe(3);
+    expect(pair.begun.length).toBe(4);
+    pair.begun[3]?.answer(answerOf('last'));
     pair.run(roundTripMs);
     say(pair, { kind: 'credit', bytes: 4 * answerPieceBytes });
     expect(pair.held).toBe(0);
@@ -308,6 +314,89 @@ describe('SESSION-6: nothing is sent, and no call begun, beyond the credit that 
     pair.begun[0]?.answer(answerOf(large));
     pair.run(roundTripMs);
     expect(asked.answer).toMatchObject({ outcome: { by: 'service', failure: { kind: 'memoryFull', of: 'key' } } });
+  });
+});
+
+describe('SESSION-14: a read runs only while its session has room for an answer', () => {
+  const large = 20 * answerPieceBytes;
+  const size = sessionCreditBytes / 2 + 1;
+
+  it('the answers that were read and are not sent yet take the credit', () => {
+    const { pair } = open();
+    say(pair, helloFrame(4 * answerPieceBytes), callFrame(1, 1), callFrame(2, 1));
+    const [first, second] = pair.begun.map(({ facts }) => facts.room);
+    assert(first !== undefined && second !== undefined, 'both have begun');
+    expect([second.isOpen(null), first.take(large), second.isOpen(null)]).toEqual([true, true, false]);
+    expect(pair.held).toBeGreaterThanOrEqual(large);
+    const made = pair.roomMade;
+    pair.begun[0]?.answer(answerOf(large));
+    pair.run(roundTripMs);
+    expect(pair.roomMade).toBeGreaterThan(made);
+    // A quarter of the credit is left, for small answers alone.
+    expect([second.isOpen(null), second.isOpen(size), second.take(size), second.take(10)]).toEqual([
+      true,
+      false,
+      false,
+      true,
+    ]);
+  });
+
+  it('so many large ones wait as a client of this project may be sent, and one at least', () => {
+    const { pair } = open();
+    say(pair, helloFrame(sessionCreditBytesMax), callFrame(1, 1), callFrame(2, 1), callFrame(3, 1));
+    const [first, second, third] = pair.begun.map(({ facts }) => facts.room);
+    expect(first?.take(sessionCreditBytes)).toBe(true);
+    expect(second?.take(answerPieceBytes + 1)).toBe(false);
+    pair.begun[0]?.answer({ kind: 'absent' });
+    expect([second?.take(size - 1), third?.take(size)]).toEqual([true, false]);
+    pair.begun[1]?.answer({ kind: 'absent' });
+    expect(third?.take(2 * sessionCreditBytes)).toBe(true);
+  });
+
+  it('nor where the memory is full, and what a cancelled read took is free', () => {
+    const { pair } = open();
+    say(pair, callFrame(1, 1), callFrame(2, 1));
+    const [first, second] = pair.begun.map(({ facts }) => facts.room);
+    pair.heldMax = large;
+    expect([first?.take(large - 10_000), second?.isOpen(large), second?.take(large)]).toEqual([true, false, false]);
+    say(pair, { kind: 'cancel', id: 1 });
+    expect(second?.take(large - 10_000)).toBe(true);
+  });
+});
+
+describe('SESSION-15: a session whose client takes nothing for answerReadMs ends', () => {
+  function behind(): SessionPair {
+    const { pair } = open();
+    say(pair, helloFrame(answerPieceBytes), callFrame(1, 1));
+    pair.begun[0]?.answer(answerOf(20 * answerPieceBytes));
+    pair.run(roundTripMs);
+    pair.server?.tick();
+    expect(pair.server?.isBehind).toBe(true);
+    return pair;
+  }
+
+  it('and not before', () => {
+    const pair = behind();
+    pair.run(answerReadMs - 1);
+    pair.server?.tick();
+    expect(pair.closedWith).toEqual([]);
+    pair.run(1);
+    pair.server?.tick();
+    expect(pair.closedWith).toEqual([{ kind: 'answersUnread', seconds: answerReadMs / 1_000 }]);
+  });
+
+  it('a client that takes a little goes on, and one for which nothing waits is not behind', () => {
+    const pair = behind();
+    for (let turn = 0; turn < 25; turn++) {
+      pair.run(answerReadMs - 1);
+      say(pair, { kind: 'credit', bytes: answerPieceBytes });
+      pair.server?.tick();
+    }
+    expect(pair.closedWith).toEqual([]);
+    expect(pair.server?.isBehind).toBe(false);
+    pair.run(2 * answerReadMs);
+    pair.server?.tick();
+    expect(pair.closedWith).toEqual([]);
   });
 });
 

@@ -116,6 +116,8 @@ export type ServiceFailure =
   | { readonly kind: 'loginDelayed'; readonly seconds: number }
   /** The calls under way take as much memory as they may: of one key, of its tenant, or of the whole isolate. */
   | { readonly kind: 'memoryFull'; readonly of: MemoryShare }
+  /** Answers wait on a session, and its client has taken nothing for so long. */
+  | { readonly kind: 'answersUnread'; readonly seconds: number }
   /** One key, one session or one replica has as many of these open as it may. */
   | { readonly kind: 'tooManyOpen'; readonly what: OpenKind; readonly of: OpenHolder; readonly max: number }
   | { readonly kind: 'directoryUnavailable' }

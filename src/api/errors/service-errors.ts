@@ -189,6 +189,17 @@ export const serviceErrors: WireErrors<ServiceFailure> = {
       headers: later,
     };
   },
+  answersUnread: (failure) => {
+    const detail = `Answers wait, and nothing was read for ${failure.seconds} s: give credit for what was read.`;
+    return {
+      code: grpc.resourceExhausted,
+      words: `quorate: ${detail}`,
+      status: 408,
+      slug: 'answers-unread',
+      title: 'Answers not read',
+      detail,
+    };
+  },
   tooManyOpen: (failure) => {
     const { what, of, max } = failure;
     const { holder, one } = holderWords[of];

@@ -2,6 +2,7 @@
 // the gateway or as a message of a socket (`framed-calls.ts`).
 
 import type { FramesCall, SessionCall, WatchCall } from '../../api/contract.ts';
+import type { AnswerRoom } from '../../model/answer-room.ts';
 import type { ReplicaId } from '../../model/brands.ts';
 import type { Caller } from '../../model/store.ts';
 import type { Services } from '../services.ts';
@@ -38,4 +39,10 @@ export type Openings = {
   readonly openKeepAlives: ((timeoutMs: number | null) => Promise<Response>) | null;
 };
 
-export type CallContext = CallFacts & { readonly services: Services; readonly openings: Openings };
+/** What a call comes with. */
+export type CallOrigin = CallFacts & { readonly services: Services; readonly openings: Openings };
+
+export type CallContext = CallOrigin & {
+  /** Where the answer to a read goes. */
+  readonly room: AnswerRoom;
+};

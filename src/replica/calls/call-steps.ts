@@ -23,6 +23,7 @@ import {
 } from './leader-steps.ts';
 import type { OpenCall } from '../open-calls.ts';
 import type { CallContext, CallFacts, Doubts } from './call-context.ts';
+import type { NotRun } from './read-turns.ts';
 import type { SteppedReads } from './stepped-reads.ts';
 
 type Asked = { readonly protocol: Protocol };
@@ -110,13 +111,13 @@ export function queryStore<Kind extends Query['kind']>(
  */
 export async function queryStoreInSteps<Kind extends Query['kind']>(
   member: Member,
-  { caller, gone, services }: Pick<CallContext, 'caller' | 'gone' | 'services'>,
+  { caller, gone, services, room }: Pick<CallContext, 'caller' | 'gone' | 'services' | 'room'>,
   query: Query & { readonly kind: Kind },
 ): Promise<QueryResult<Kind> | { readonly kind: 'ended'; readonly failure: Failure } | null> {
   const { driver } = member;
   const begin = (): Generator<void, QueryResult<Kind>, void> =>
     driver.store.queryInSteps<Kind>(query, caller, member.nowMs());
-  if (query.kind !== 'hash' && query.kind !== 'hashKv') return queryInTurns(services.reads, begin, gone);
+  if (query.kind !== 'hash' && query.kind !== 'hashKv') return queryInTurns(services.reads, begin, { gone, room });
   const steps = begin();
   const first = steps.next();
   if (first.done === true) return first.value;
@@ -151,11 +152,17 @@ export async function queryStoreInSteps<Kind extends Query['kind']>(
 async function queryInTurns<Result>(
   reads: SteppedReads,
   begin: () => Generator<void, Result, void>,
-  gone: AbortSignal | null,
+  { gone, room }: Pick<CallContext, 'gone' | 'room'>,
 ): Promise<Result | { readonly kind: 'ended'; readonly failure: Failure } | null> {
-  const stepped = await reads.run(begin, gone, heldBytes);
+  const stepped = await reads.run(begin, { gone, room, bytesOf: heldBytes });
   if (stepped.kind === 'done') return stepped.result;
-  return stepped.kind === 'gone' ? null : { kind: 'ended', failure: { kind: stepped.kind } };
+  return stepped.kind === 'gone' ? null : { kind: 'ended', failure: readFailure(stepped.kind) };
+}
+
+/** Why a read did not run. */
+export function readFailure(kind: Exclude<NotRun['kind'], 'gone'>): Failure {
+  // Shares of tenants and of isolates are free again sooner than a key's own, as a rule.
+  return kind === 'memoryFull' ? { kind, of: 'key' } : { kind };
 }
 
 /** What a number, or the head of anything else, takes of memory, about. */

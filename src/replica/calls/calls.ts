@@ -22,15 +22,17 @@ import { requestTimeoutMs } from '../../limits.ts';
 import { holdAnswer, holdAnswerOfWrite } from '../../api/held-answer.ts';
 import { isolateMemory } from '../../base/memory-budget.ts';
 import { later } from '../../base/timers.ts';
+import { openRoom } from '../../model/answer-room.ts';
 import type { CallAnswer } from '../../model/calls.ts';
 import { keyFailure, serveAuthenticate, servePassword } from './auth-calls.ts';
-import type { CallContext } from './call-context.ts';
+import type { CallContext, CallOrigin } from './call-context.ts';
 import {
   anyValidKey,
   authorize,
   followsAndCaughtUp,
   leadsAndCaughtUp,
   queryStoreInSteps,
+  readFailure,
   redirectTo,
 } from './call-steps.ts';
 import { serveKeepAliveStream } from '../lease/lease-calls.ts';
@@ -46,6 +48,7 @@ import {
 import { headerOf } from './leader-steps.ts';
 import { serveMemberChange, serveMemberList } from './maintenance-members.ts';
 import { serveDump } from './maintenance-dump-stream.ts';
+import { memoryRoom } from './memory-room.ts';
 import { isReadOnly } from '../../model/read-only.ts';
 import type { Member } from '../member.ts';
 import { holderOf } from './memory-holder.ts';
@@ -54,9 +57,9 @@ import { suspensionOf } from './suspension.ts';
 import { statusReport } from '../status.ts';
 
 /** Answers every call, also after a fault of this code. Only a failed assertion is thrown on: it ends this instance. */
-export async function answerCall(member: Member, request: WholeRequest, context: CallContext): Promise<Response> {
+export async function answerCall(member: Member, request: WholeRequest, origin: CallOrigin): Promise<Response> {
   try {
-    return await serveCall(member, request, context);
+    return await serveCall(member, request, origin);
   } catch (error) {
     // The gateway takes a call that throws for an outage, and asks another replica. There a fault of this code would
     // fail, too.
@@ -66,16 +69,20 @@ export async function answerCall(member: Member, request: WholeRequest, context:
   }
 }
 
-async function serveCall(member: Member, request: WholeRequest, context: CallContext): Promise<Response> {
+async function serveCall(member: Member, request: WholeRequest, origin: CallOrigin): Promise<Response> {
   const call = parseCall(request);
-  const suspended = call.kind === 'refused' ? null : suspensionOf(member, context.caller);
+  const suspended = call.kind === 'refused' ? null : suspensionOf(member, origin.caller);
   if (suspended !== null) return withSuspension(failureResponse(protocolOf(request.path), suspended), suspended);
   // What is asked of the store by `answerStoreCall` is counted there, however it comes.
   const isCounted = call.kind === 'refused' || framed(call) !== null;
-  const limited = isCounted ? null : context.services.rates.refusal(context.caller, 'reads');
+  const limited = isCounted ? null : origin.services.rates.refusal(origin.caller, 'reads');
   if (limited !== null) return failureResponse(protocolOf(request.path), limited);
-  const answer = await serveParsed(member, call, request, context);
-  const holding = { holder: holderOf(member, context.caller), budget: isolateMemory, later };
+  const holder = holderOf(member, origin.caller);
+  const memory = isolateMemory.reserve(holder);
+  const context = { ...origin, room: memoryRoom(holder, memory, 0) };
+  // What the read holds, the response holds from here on.
+  const answer = await serveParsed(member, call, request, context).finally(() => memory.lose());
+  const holding = { holder, budget: isolateMemory, later };
   const isWrite = call.kind === 'write' && !(call.operation.kind === 'txn' && isReadOnly(call.operation.request));
   const failure = isWrite ? holdAnswerOfWrite(answer, holding) : holdAnswer(answer, holding);
   return failure === null ? answer : failureResponse(protocolOf(request.path), failure);
@@ -227,9 +234,11 @@ async function serveStatus(member: Member, call: StatusCall, context: CallContex
   if (leader !== null && leader !== member.identity.number && !isDoubted) return redirectTo(member, leader);
   // The first call of this kind counts the keys.
   const { store } = member.driver;
-  const counted = await context.services.reads.run(() => store.countKeysInSteps(), context.gone);
+  const { gone } = context;
+  const read = { gone, room: openRoom, bytesOf: () => 0 };
+  const counted = await context.services.reads.run(() => store.countKeysInSteps(), read);
   if (counted.kind === 'gone') return redirectTo(member, null);
-  if (counted.kind !== 'done') return failureResponse(call.protocol, { kind: counted.kind });
+  if (counted.kind !== 'done') return failureResponse(call.protocol, readFailure(counted.kind));
   return call.respond(statusReport(member)).toResponse();
 }
 

@@ -7,9 +7,10 @@ import { holdAnswer, holdAnswerOfWrite } from '../../api/held-answer.ts';
 import { answerWith } from '../../api/large-answer.ts';
 import type { FrameAnswer, FrameCall } from '../../api/replica-request.ts';
 import { unreachable } from '../../base/assert.ts';
-import { isolateMemory } from '../../base/memory-budget.ts';
+import { isolateMemory, type Reservation } from '../../base/memory-budget.ts';
 import { later, within } from '../../base/timers.ts';
 import { answerPieceBytes, frameAnswerSoonMs, requestTimeoutMs } from '../../limits.ts';
+import type { AnswerRoom } from '../../model/answer-room.ts';
 import { replicaId, type ReplicaId } from '../../model/brands.ts';
 import type { CallAnswer } from '../../model/calls.ts';
 import { isReadOnly } from '../../model/read-only.ts';
@@ -18,6 +19,7 @@ import { decodeCall, type DecodedCall } from '../../session/call-codec.ts';
 import type { Member } from '../member.ts';
 import type { Services } from '../services.ts';
 import { holderOf } from './memory-holder.ts';
+import { memoryRoom } from './memory-room.ts';
 import { refusedByService } from './leader-steps.ts';
 import { answerStoreCall } from './store-answers.ts';
 
@@ -38,10 +40,11 @@ export async function answerFrameCall(answering: Answering, request: FrameCall):
   if (lacking !== null) return { replica, answer: refused({ kind: 'memoryFull', of: lacking }) };
   const decoded = decodeCall(request.call);
   const gone = new AbortController();
-  const answer = answerInTime(answering, request, decoded, gone.signal).finally(() => memory.release());
-  const encoded = answer.then(encodeAnswer);
+  const room = memoryRoom(holder, memory, request.call.byteLength);
+  const encoded = answerInTime(answering, request, decoded, { room, gone: gone.signal }).then(encodeAnswer);
   const soon = await within(encoded, frameAnswerSoonMs);
-  if (soon === null) return { replica, answer: lateResponse(encoded, answering.durable, gone) };
+  if (soon === null) return { replica, answer: lateResponse(encoded, memory, { durable: answering.durable, gone }) };
+  memory.lose();
   if (soon.byteLength <= answerPieceBytes) return { replica, answer: soon };
   const response = answerWith(soon, {});
   const holding = { holder, budget: isolateMemory, later };
@@ -53,7 +56,7 @@ async function answerInTime(
   { member, services }: Answering,
   request: FrameCall,
   decoded: DecodedCall,
-  gone: AbortSignal,
+  { room, gone }: { readonly room: AnswerRoom; readonly gone: AbortSignal },
 ): Promise<CallAnswer> {
   switch (decoded.kind) {
     case 'refused':
@@ -70,23 +73,43 @@ async function answerInTime(
   const { caller, writeId, mayBeAlone, askedAs, timeoutMs } = request;
   const failedLeader = replicaOrNone(request.failedLeader);
   const suspectedLeader = replicaOrNone(request.suspectedLeader);
-  const context = { caller, writeId, mayBeAlone, askedAs, failedLeader, suspectedLeader, gone, services };
+  const context = { caller, writeId, mayBeAlone, askedAs, failedLeader, suspectedLeader, gone, services, room };
   const answer = answerStoreCall(member, decoded.call, context);
   if (timeoutMs === null || timeoutMs >= requestTimeoutMs) return answer;
   return (await within(answer, timeoutMs)) ?? refusedByService(member, { kind: 'timeout' });
 }
 
-/** What it says may be on its way to the disk: no gate of the platform holds back a body that has begun. */
-function lateResponse(encoded: Promise<Uint8Array>, durable: () => Promise<void>, gone: AbortController): Response {
-  const body = new ReadableStream<Uint8Array>({
-    pull: async (controller) => {
-      const bytes = await encoded;
-      await durable();
-      controller.enqueue(bytes);
-      controller.close();
+/**
+ * What it says may be on its way to the disk: no gate of the platform holds back a body that has begun. The answer
+ * counts until its reader has taken all pieces of it.
+ */
+function lateResponse(
+  encoded: Promise<Uint8Array>,
+  memory: Reservation,
+  { durable, gone }: { readonly durable: () => Promise<void>; readonly gone: AbortController },
+): Response {
+  let rest: Uint8Array | null = null;
+  const body = new ReadableStream<Uint8Array>(
+    {
+      pull: async (controller) => {
+        if (rest === null) {
+          rest = await encoded;
+          await durable();
+        }
+        const piece = rest.subarray(0, answerPieceBytes);
+        rest = rest.subarray(piece.byteLength);
+        controller.enqueue(piece);
+        memory.hold(rest.byteLength);
+        if (rest.byteLength === 0) controller.close();
+      },
+      cancel: () => {
+        gone.abort();
+        memory.lose();
+      },
     },
-    cancel: () => gone.abort(),
-  });
+    { highWaterMark: 0 },
+  );
+  encoded.catch(() => memory.lose());
   return new Response(body);
 }
 

@@ -2,87 +2,99 @@
 // done in its first slice, as nearly all are, is answered at once. Of the others few are under way at a time, because
 // each holds what it has so far. The rest wait with nothing in memory, and begin anew when it is their turn.
 
-import { readTurnBytesMax, requestTimeoutMs, steppedReadsMax, steppedReadsWaitingMax } from '../../limits.ts';
+import { readSliceValueBytes, requestTimeoutMs, steppedReadsMax, steppedReadsWaitingMax } from '../../limits.ts';
+import type { AnswerRoom } from '../../model/answer-room.ts';
+import { type NotRun, type Ran, type ReadFacts, ReadTurns, type TurnsHost, type Waits } from './read-turns.ts';
 
 /** What a read needs of its replica. */
-export type ReadHost = {
+export type ReadHost = TurnsHost & {
   /** The rows that a reader of this moment needs stay until the returned function is called. */
   readonly holdHistory: () => () => void;
-  /** Whether the store may be shown. */
-  readonly serves: () => boolean;
-  /** Lets others have their turn. */
-  readonly pause: () => Promise<void>;
-  readonly nowMs: () => number;
 };
 
 /**
  * `gone`: this replica does not serve any more, or nobody waits for the answer. `timeout`: the caller has been told
- * that it takes too long.
+ * that it takes too long. `memoryFull`: until then there was no room for the answer.
  */
-export type Stepped<Result> =
-  | { readonly kind: 'done'; readonly result: Result }
-  | { readonly kind: 'gone' | 'timeout' | 'overloaded' };
+export type Stepped<Result> = { readonly kind: 'done'; readonly result: Result } | NotRun;
 
 type Steps<Result> = Generator<void, Result, void>;
+/** The first slice of a read: its end, or what goes on. */
+type First<Result> =
+  | { readonly done: true; readonly result: Result }
+  | { readonly done: false; readonly steps: Steps<Result> };
+
+const noRoom: Waits = { kind: 'waits', bytes: readSliceValueBytes };
+
+export type ReadOptions<Result> = {
+  readonly gone: AbortSignal | null;
+  /** Where the answer goes, and what it takes there. */
+  readonly room: AnswerRoom;
+  readonly bytesOf: (result: Result) => number;
+  /** Names what is read, where others may read the same. */
+  readonly subject?: () => string;
+};
 
 export class SteppedReads {
   readonly #host: ReadHost;
+  readonly #turns: ReadTurns;
   #underWay = 0;
-  /** The bytes of answers that were read since others last had their turn, or earlier. */
-  #turnBytes = 0;
-  /** Resolves when others have had their turn. Null: there is room in this one. */
-  #nextTurn: Promise<void> | null = null;
   readonly #waiting: (() => void)[] = [];
 
   constructor(host: ReadHost) {
     this.#host = host;
+    this.#turns = new ReadTurns(host);
   }
 
-  /** `begin` may be called twice: it reads the store as it is by then. `bytesOf`: what a result holds. */
+  /** A caller may have room for answers again. */
+  readonly look = (): void => this.#turns.look();
+
+  /** `begin` may be called several times: it reads the store as it is by then. */
   async run<Result>(
     begin: () => Steps<Result>,
-    gone: AbortSignal | null,
-    bytesOf: (result: Result) => number = () => 0,
+    { gone, room, bytesOf, subject }: ReadOptions<Result>,
   ): Promise<Stepped<Result>> {
-    const untilMs = this.#host.nowMs() + requestTimeoutMs;
-    while (this.#nextTurn !== null) {
-      await this.#nextTurn;
-      if (!this.#host.serves() || gone?.aborted === true) return { kind: 'gone' };
-      if (this.#host.nowMs() >= untilMs) return { kind: 'timeout' };
+    const facts = { gone, room, subject: subject ?? null, untilMs: this.#host.nowMs() + requestTimeoutMs };
+    const first = (): ReturnType<typeof firstSlice<Result>> => firstSlice(begin, bytesOf);
+    let ran: Ran<First<Result>> | Waits | NotRun;
+    for (ran = this.#turns.now(first, facts); ;) {
+      if (ran.kind === 'waits') ran = await this.#turns.later(first, facts, ran.bytes);
+      if (ran.kind !== 'ran') return ran;
+      if (ran.result.done) return { kind: 'done', result: ran.result.result };
+      const stepped: Stepped<Result> | Waits = await this.#inSlices(begin, ran.result.steps, facts);
+      if (stepped.kind === 'waits') {
+        ran = stepped;
+        continue;
+      }
+      if (stepped.kind !== 'done') return stepped;
+      const bytes = bytesOf(stepped.result);
+      if (room.take(bytes)) return stepped;
+      ran = { kind: 'waits', bytes };
     }
-    const steps = begin();
-    const first = steps.next();
-    if (first.done === true) {
-      this.#took(bytesOf(first.value));
-      return { kind: 'done', result: first.value };
-    }
+  }
+
+  async #inSlices<Result>(
+    begin: () => Steps<Result>,
+    steps: Steps<Result>,
+    facts: ReadFacts,
+  ): Promise<Stepped<Result> | Waits> {
+    // What is long is mostly large. Where nothing large has room, it does not go on.
+    if (!facts.room.isOpen(readSliceValueBytes)) return noRoom;
     const waits = this.#underWay >= steppedReadsMax;
     if (waits && this.#waiting.length >= steppedReadsWaitingMax) return { kind: 'overloaded' };
     if (waits) await new Promise<void>((resolve) => void this.#waiting.push(resolve));
     else this.#underWay++;
     try {
-      return await this.#goOn(waits ? begin : () => steps, { paused: waits, gone, untilMs });
+      if (waits && !facts.room.isOpen(readSliceValueBytes)) return noRoom;
+      return await this.#goOn(waits ? begin : () => steps, { ...facts, paused: waits });
     } finally {
       this.#leave();
     }
   }
 
-  #took(bytes: number): void {
-    this.#turnBytes += bytes;
-    if (this.#turnBytes < readTurnBytesMax) return;
-    this.#nextTurn = this.#host.pause().then(() => {
-      this.#turnBytes = 0;
-      this.#nextTurn = null;
-    });
-  }
-
   async #goOn<Result>(
     begin: () => Steps<Result>,
-    {
-      paused,
-      gone,
-      untilMs,
-    }: { readonly paused: boolean; readonly gone: AbortSignal | null; readonly untilMs: number },
+    { paused, gone, untilMs }: ReadFacts & { readonly paused: boolean },
   ): Promise<Stepped<Result>> {
     const release = this.#host.holdHistory();
     try {
@@ -106,4 +118,14 @@ export class SteppedReads {
     if (next === undefined) this.#underWay--;
     else next();
   }
+}
+
+function firstSlice<Result>(
+  begin: () => Steps<Result>,
+  bytesOf: (result: Result) => number,
+): { readonly result: First<Result>; readonly bytes: number | null } {
+  const steps = begin();
+  const first = steps.next();
+  if (first.done !== true) return { result: { done: false, steps }, bytes: null };
+  return { result: { done: true, result: first.value }, bytes: bytesOf(first.value) };
 }

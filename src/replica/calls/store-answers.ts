@@ -3,7 +3,9 @@
 
 import type { AskedAs } from '../../api/forwarded.ts';
 import { outcomeOfQuery, outcomeOfWrite, refusedByStore } from '../../api/store-call.ts';
+import { keyText } from '../../base/bytes.ts';
 import { AssertionError, unreachable } from '../../base/assert.ts';
+import type { AnswerRoom } from '../../model/answer-room.ts';
 import type { CallAnswer, ClientQuery, StoreCall } from '../../model/calls.ts';
 import type {
   Caller,
@@ -22,7 +24,7 @@ import { withCandidate } from '../lease/lease-candidate.ts';
 import type { Member } from '../member.ts';
 import type { Services } from '../services.ts';
 import type { CallFacts, Doubts } from './call-context.ts';
-import { authorize, mayBeBehind, queryStoreInSteps } from './call-steps.ts';
+import { authorize, mayBeBehind, queryStoreInSteps, readFailure } from './call-steps.ts';
 import {
   answered,
   headerOf,
@@ -41,6 +43,8 @@ import { activeAlarms, alarmRefusal } from './maintenance-quota.ts';
 export type AnswerContext = Doubts &
   Pick<CallFacts, 'caller' | 'writeId' | 'mayBeAlone' | 'gone'> & {
     readonly services: Services;
+    /** Where the answer to a read goes. */
+    readonly room: AnswerRoom;
     /** Who is to answer a read; null: the caller did not choose. */
     readonly askedAs: AskedAs | null;
   };
@@ -132,7 +136,11 @@ async function answerRead(member: Member, request: RangeRequest, context: Answer
     if (elsewhere !== null) return elsewhere;
   }
   const begin = (): Steps<RangeOutcome> => permittedRange(member, context.caller, request);
-  const read = await resultOf(member, { begin, serializable, bytesOf: bytesOfRange }, context);
+  const read = await resultOf(
+    member,
+    { begin, serializable, bytesOf: bytesOfRange, subject: () => subjectOf(request) },
+    context,
+  );
   if (read.kind === 'answer') return read.answer;
   const { result } = read;
   if (result.kind === 'failed') return answered(member, refusedByStore(result.failure));
@@ -165,6 +173,7 @@ type Asked<Result> = {
   readonly begin: () => Steps<Result>;
   readonly serializable: boolean;
   readonly bytesOf: (result: Result) => number;
+  readonly subject?: () => string;
 };
 type ReadResult<Result> =
   | { readonly kind: 'result'; readonly result: Result }
@@ -190,10 +199,10 @@ async function resultOf<Result extends Failed | { readonly kind: string }>(
 
 async function resultOnce<Result>(
   member: Member,
-  { begin, bytesOf }: Asked<Result>,
-  { services, gone }: AnswerContext,
+  { begin, ...asked }: Asked<Result>,
+  { services, gone, room }: AnswerContext,
 ): Promise<ReadResult<Result>> {
-  const stepped = await services.reads.run(begin, gone, bytesOf);
+  const stepped = await services.reads.run(begin, { gone, room, ...asked });
   switch (stepped.kind) {
     case 'done':
       return { kind: 'result', result: stepped.result };
@@ -201,19 +210,28 @@ async function resultOnce<Result>(
       return { kind: 'answer', answer: notLeader(member, member.driver.raft.leader) };
     case 'timeout':
     case 'overloaded':
-      return { kind: 'answer', answer: refusedByService(member, { kind: stepped.kind }) };
+    case 'memoryFull':
+      return { kind: 'answer', answer: refusedByService(member, readFailure(stepped.kind)) };
     default:
       return unreachable(stepped);
   }
+}
+
+/** Names what a range reads. */
+function subjectOf({ key, rangeEnd, limit, keysOnly, countOnly }: RangeRequest): string {
+  return [keyText(key), keyText(rangeEnd), limit, keysOnly, countOnly].join(' ');
 }
 
 function bytesOfRange(result: RangeOutcome): number {
   return result.kind === 'failed' ? 0 : bytesOfPairs(result.answer.kvs);
 }
 
+/** What a pair takes beside its key and its value, at most, in an answer's bytes. */
+const pairHeldBytes = 48;
+
 function bytesOfPairs(pairs: readonly KeyValue[]): number {
   let bytes = 0;
-  for (const { key, value } of pairs) bytes += key.byteLength + value.byteLength;
+  for (const { key, value } of pairs) bytes += pairHeldBytes + key.byteLength + value.byteLength;
   return bytes;
 }
 

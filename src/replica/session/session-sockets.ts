@@ -8,6 +8,7 @@ import type { SessionCall } from '../../api/contract.ts';
 import { type Failure, failureResponse, knownFailure } from '../../api/errors/errors.ts';
 import type { Reservation } from '../../base/memory-budget.ts';
 import { replicaId } from '../../model/brands.ts';
+import type { AnswerRoom } from '../../model/answer-room.ts';
 import type { CallAnswer, Credentials, ResponseHeader, StoreCall } from '../../model/calls.ts';
 import type { Caller } from '../../model/store.ts';
 import { type SessionCallFacts, type SessionIdentity, SessionServer } from '../../session/session-server.ts';
@@ -23,6 +24,8 @@ export type SessionFacts = Doubts & {
   readonly caller: Caller;
   readonly writeId: string;
   readonly mayBeAlone: boolean;
+  /** Where the answer to a read goes. */
+  readonly room: AnswerRoom;
   /** Aborts when nobody waits for the answer any more. */
   readonly gone: AbortSignal;
 };
@@ -40,6 +43,8 @@ export type SessionSocketsOptions = {
   readonly watches: SessionWatchPort;
   /** Called when all sessions have ended for good. */
   readonly ended: () => void;
+  /** Reads that wait for room may have it now. */
+  readonly roomMade: () => void;
   readonly header: () => ResponseHeader;
   readonly nowMs: () => number;
   readonly broken: (error: unknown) => void;
@@ -116,6 +121,11 @@ export class SessionSockets {
     for (const { server } of this.#sessions.values()) server.resting();
   }
 
+  /** False: a client must read, or be left by the clock, which stops where the object sleeps. */
+  mayRest(): boolean {
+    return ![...this.#sessions.values()].some(({ server }) => server.isBehind);
+  }
+
   /** Called when the replica serves no more. */
   end(failure: Failure): void {
     for (const { server } of this.#sessions.values()) server.goAway(failure);
@@ -123,7 +133,7 @@ export class SessionSockets {
   }
 
   #begin(socket: WebSocket, caller: Caller): Session {
-    const { open, replica, identify, submit, header, nowMs, watches } = this.#options;
+    const { open, replica, identify, submit, roomMade, header, nowMs, watches } = this.#options;
     const memory = this.#options.memory(caller);
     const handles = new Map<number, OpenCall>();
     const server: SessionServer = new SessionServer({
@@ -141,6 +151,8 @@ export class SessionSockets {
         const lacking = memory.hold(bytes);
         return lacking === null ? null : { kind: 'memoryFull', of: lacking };
       },
+      mayHold: (bytes) => memory.mayHold(bytes),
+      roomMade,
       declared: (handle, by) => {
         const refusal = open.refusal('sessionHandle', by);
         if (refusal !== null) return server.endHandle(handle, refusal);
@@ -163,11 +175,11 @@ export class SessionSockets {
   }
 
   #answer(call: StoreCall, facts: SessionCallFacts, settle: (answer: CallAnswer) => void): () => void {
-    const { caller, writeId, suspectedLeader, mayBeAlone } = facts;
+    const { caller, writeId, suspectedLeader, mayBeAlone, room } = facts;
     const gone = new AbortController();
     const doubts = { failedLeader: null, suspectedLeader: replicaOrNone(suspectedLeader) };
     this.#options
-      .answer(call, { ...doubts, caller, writeId, mayBeAlone, gone: gone.signal })
+      .answer(call, { ...doubts, caller, writeId, mayBeAlone, room, gone: gone.signal })
       .then(settle, this.#options.broken);
     return () => gone.abort();
   }

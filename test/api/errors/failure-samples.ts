@@ -92,6 +92,7 @@ export const all: { readonly [Kind in Failure['kind']]: Failure & { readonly kin
   leaderChanged: { kind: 'leaderChanged' },
   timeout: { kind: 'timeout' },
   memoryFull: { kind: 'memoryFull', of: 'tenant' },
+  answersUnread: { kind: 'answersUnread', seconds: 30 },
   bodyLate: { kind: 'bodyLate', seconds: 120 },
   tooManyOpen: { kind: 'tooManyOpen', what: 'watchStream', of: 'key', max: 256 },
   overloaded: { kind: 'overloaded' },

@@ -112,6 +112,7 @@ export const failureTexts: Readonly<Record<Failure['kind'], string>> = {
   timeout:
     'No replica answered within 7 s. A write may still take effect; with the same Idempotency-Key it is safe to send again.',
   bodyLate: 'The body did not arrive within 120 s. Nothing was done.',
+  answersUnread: 'Answers wait, and nothing was read for 30 s: give credit for what was read.',
   memoryFull:
     'The calls under way for this tenant take 48 MiB, which is as much as one tenant may take here: try again in a second, or ask for less at a time.',
   tooManyOpen:

@@ -2,6 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { readTurnBytesMax, requestTimeoutMs, steppedReadsMax, steppedReadsWaitingMax } from '../../../src/limits.ts';
+import { type AnswerRoom, openRoom } from '../../../src/model/answer-room.ts';
 import { SteppedReads, type Stepped } from '../../../src/replica/calls/stepped-reads.ts';
 
 class Host {
@@ -20,7 +21,20 @@ class Host {
       serves: () => this.serving,
       nowMs: () => this.clockMs,
       pause: () => new Promise((resolve) => void this.#pauses.push(resolve)),
+      later: (task) => void (this.look = task),
     });
+  }
+
+  /** What is to run after a while. */
+  look: () => void = () => undefined;
+
+  run<Result>(
+    begin: () => Generator<void, Result, void>,
+    bytes = 0,
+    gone: AbortSignal | null = null,
+    room: AnswerRoom = openRoom,
+  ): Promise<Stepped<Result>> {
+    return this.reads.run(begin, { gone, room, bytesOf: () => bytes });
   }
 
   get paused(): number {
@@ -57,23 +71,23 @@ describe('reads in steps', () => {
     const host = new Host();
     const begun = { count: 0 };
     const half = readTurnBytesMax / 2;
-    const all = Array.from({ length: 5 }, () => host.reads.run(read(1, begun), null, () => half));
+    const all = Array.from({ length: 5 }, () => host.run(read(1, begun), half));
     expect(begun.count).toBe(2);
     await host.goOn();
     expect(begun.count).toBe(4);
     await host.goOn();
     expect(await Promise.all(all)).toEqual(all.map(() => done(1)));
     expect(begun.count).toBe(5);
-    void host.reads.run(read(1, begun), null, () => half - 1);
-    void host.reads.run(read(1, begun), null);
+    void host.run(read(1, begun), half - 1);
+    void host.run(read(1, begun));
     expect(begun.count).toBe(7);
   });
 
   it('READ-30: one that is done at its first step waits for nobody, and holds nothing', async () => {
     const host = new Host();
-    const large = Array.from({ length: steppedReadsMax }, () => host.reads.run(read(5), null));
+    const large = Array.from({ length: steppedReadsMax }, () => host.run(read(5)));
     expect(host.paused).toBe(steppedReadsMax);
-    expect(await host.reads.run(read(1), null)).toEqual(done(1));
+    expect(await host.run(read(1))).toEqual(done(1));
     expect(host.held).toBe(steppedReadsMax);
     while (host.paused > 0) await host.goOn();
     expect(await Promise.all(large)).toEqual(large.map(() => done(5)));
@@ -84,8 +98,8 @@ describe('reads in steps', () => {
     const host = new Host();
     const begun = { count: 0 };
     const ended: string[] = [];
-    for (let n = 0; n < steppedReadsMax; n++) void host.reads.run(read(2), null).then(() => ended.push('first'));
-    for (const name of ['next', 'last']) void host.reads.run(read(2, begun), null).then(() => ended.push(name));
+    for (let n = 0; n < steppedReadsMax; n++) void host.run(read(2)).then(() => ended.push('first'));
+    for (const name of ['next', 'last']) void host.run(read(2, begun)).then(() => ended.push(name));
     expect([host.held, begun.count]).toEqual([steppedReadsMax, 2]);
     await host.goOn();
     expect([host.held, begun.count]).toEqual([2, 4]);
@@ -96,8 +110,8 @@ describe('reads in steps', () => {
 
   it('READ-32: steppedReadsWaitingMax wait, and one more is asked to come again', async () => {
     const host = new Host();
-    const all = Array.from({ length: steppedReadsMax + steppedReadsWaitingMax }, () => host.reads.run(read(2), null));
-    expect(await host.reads.run(read(2), null)).toEqual({ kind: 'overloaded' });
+    const all = Array.from({ length: steppedReadsMax + steppedReadsWaitingMax }, () => host.run(read(2)));
+    expect(await host.run(read(2))).toEqual({ kind: 'overloaded' });
     while (host.paused > 0) await host.goOn();
     expect(new Set((await Promise.all(all)).map(({ kind }) => kind))).toEqual(new Set(['done']));
   });
@@ -105,15 +119,15 @@ describe('reads in steps', () => {
   it('READ-33: it ends when nobody waits for it or its replica serves no more, also while it waits, and others go on', async () => {
     const host = new Host();
     const gone = new AbortController();
-    const large = Array.from({ length: steppedReadsMax }, () => host.reads.run(read(9), gone.signal));
-    const waiting = host.reads.run(read(9), gone.signal);
-    const other = host.reads.run(read(2), null);
+    const large = Array.from({ length: steppedReadsMax }, () => host.run(read(9), 0, gone.signal));
+    const waiting = host.run(read(9), 0, gone.signal);
+    const other = host.run(read(2));
     gone.abort();
     await host.goOn();
     await host.goOn();
     expect(await Promise.all([...large, waiting])).toEqual([...large, waiting].map(() => ({ kind: 'gone' })));
     expect(await other).toEqual(done(2));
-    const last = host.reads.run(read(9), null);
+    const last = host.run(read(9));
     host.serving = false;
     await host.goOn();
     expect([await last, host.held]).toEqual([{ kind: 'gone' }, 0]);
@@ -121,7 +135,7 @@ describe('reads in steps', () => {
 
   it('READ-36: it is given up once its caller has been told that it takes too long', async () => {
     const host = new Host();
-    const [one, other] = [host.reads.run(read(9), null), host.reads.run(read(9), null)];
+    const [one, other] = [host.run(read(9)), host.run(read(9))];
     host.clockMs = requestTimeoutMs - 1;
     await host.goOn();
     expect(host.paused).toBe(2);
@@ -132,8 +146,8 @@ describe('reads in steps', () => {
 
   it('READ-34: one that throws leaves its place to others', async () => {
     const host = new Host();
-    const large = Array.from({ length: steppedReadsMax }, () => host.reads.run(fails, null));
-    const other = host.reads.run(read(2), null);
+    const large = Array.from({ length: steppedReadsMax }, () => host.run(fails));
+    const other = host.run(read(2));
     const failures = Promise.allSettled(large);
     while (host.paused > 0) await host.goOn();
     expect((await failures).map(({ status }) => status)).toEqual(large.map(() => 'rejected'));

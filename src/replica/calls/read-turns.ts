@@ -1,0 +1,233 @@
+// When a read may run. The answers that reads make in one turn are bounded, and a read whose caller has no room for an
+// answer waits as a call, with nothing of its answer in memory. The queues of callers are served in turn. An answer
+// that turns out not to fit is forgotten, and its read runs again once there is room for it.
+
+import {
+  largeReadsKnownMax,
+  readRefusedAheadMs,
+  readRoomLookMs,
+  readsOfCallerWaitingMax,
+  readsWaitingMax,
+  readTurnBytesMax,
+} from '../../limits.ts';
+import type { AnswerRoom } from '../../model/answer-room.ts';
+
+export type TurnsHost = {
+  /** Whether the store may be shown. */
+  readonly serves: () => boolean;
+  /** Lets others have their turn. */
+  readonly pause: () => Promise<void>;
+  readonly nowMs: () => number;
+  /** Runs the task after so long. */
+  readonly later: (task: () => void, delayMs: number) => void;
+};
+
+export type ReadFacts = {
+  readonly room: AnswerRoom;
+  readonly gone: AbortSignal | null;
+  readonly untilMs: number;
+  /** Names what is read. Two reads of the same have answers of about the same size. Null: it is read by this one alone. */
+  readonly subject: (() => string) | null;
+};
+
+/** Why a read did not run. */
+export type NotRun = { readonly kind: 'gone' | 'overloaded' | AnswerRoom['late'] };
+
+/** The read has to wait, and to run again. `bytes`: what its answer takes, as far as it is known. */
+export type Waits = { readonly kind: 'waits'; readonly bytes: number | null };
+
+/** What one run of a read has come to. `bytes` null: it goes on, and its answer is not made yet. */
+export type Ran<Result> = { readonly kind: 'ran' } & ReturnType<Run<Result>>;
+export type Run<Result> = () => { readonly result: Result; readonly bytes: number | null };
+
+type Waiting = ReadFacts & {
+  /** What its answer takes. Null: it has not run. */
+  bytes: number | null;
+  /** Runs the read. The answer's bytes are returned; null: its answer is not made yet. */
+  readonly run: () => number | null;
+  /** One of the two is called once. `settle` null: the read has run, and its answer has room. */
+  readonly settle: (why: NotRun | null) => void;
+  readonly fail: (error: unknown) => void;
+  /** Nobody waits for its answer any more. */
+  readonly left: () => void;
+};
+
+/** The reads of one caller. Sets keep the order in which reads came, and let each leave at once. */
+type Queue = {
+  readonly fresh: Set<Waiting>;
+  /** Those whose answers did not fit. */
+  readonly large: Set<Waiting>;
+  /** The bytes of such answers, by the subjects of their reads. */
+  readonly sizes: Map<string, number>;
+};
+
+export class ReadTurns {
+  readonly #host: TurnsHost;
+  /** The caller that is next stands first. */
+  readonly #queues = new Map<AnswerRoom['caller'], Queue>();
+  #waiting = 0;
+  /** The bytes of answers that were read since others last had their turn, or earlier. */
+  #turnBytes = 0;
+  /** The turn has as many bytes as it may, and others have theirs. */
+  #isFull = false;
+  #isLooking = false;
+
+  constructor(host: TurnsHost) {
+    this.#host = host;
+  }
+
+  get waiting(): number {
+    return this.#waiting;
+  }
+
+  /** Runs a read now if it may run. `bytes`: those of an answer that did not fit; null: the read did not run. */
+  now<Result>(run: Run<Result>, { room, subject }: ReadFacts): Ran<Result> | Waits {
+    const queue = this.#queues.get(room.caller);
+    if (this.#isFull || !room.isOpen(null)) return { kind: 'waits', bytes: null };
+    if (queue !== undefined) {
+      const bytes = subject === null ? null : (queue.sizes.get(subject()) ?? null);
+      if (bytes !== null || nextOf(queue) !== null) return { kind: 'waits', bytes };
+    }
+    const ran = run();
+    this.#took(ran.bytes ?? 0);
+    if (ran.bytes === null || room.take(ran.bytes)) return { kind: 'ran', ...ran };
+    return { kind: 'waits', bytes: ran.bytes };
+  }
+
+  /** Runs a read once it may run, or several times where its answer does not fit. `bytes`: as those of `now`. */
+  later<Result>(run: Run<Result>, facts: ReadFacts, bytes: number | null): Promise<Ran<Result> | NotRun> {
+    if (facts.gone?.aborted === true) return Promise.resolve({ kind: 'gone' });
+    return new Promise((resolve, reject) => {
+      let last: ReturnType<Run<Result>> | null = null;
+      const read: Waiting = {
+        ...facts,
+        bytes,
+        run: () => {
+          last = run();
+          return last.bytes;
+        },
+        settle: (why) => {
+          if (why !== null) resolve(why);
+          else if (last !== null) resolve({ kind: 'ran', ...last });
+        },
+        fail: reject,
+        left: () => {
+          if (this.#remove(read)) read.settle({ kind: 'gone' });
+        },
+      };
+      this.#add(read);
+    });
+  }
+
+  /** There may be room where there was none: what waits for it is looked at. */
+  look = (): void => {
+    if (this.#waiting === 0) return;
+    const { serves, nowMs } = this.#host;
+    const now = nowMs();
+    for (const { fresh, large } of this.#queues.values()) {
+      for (const queue of [large, fresh]) {
+        for (const read of queue) {
+          const lateAtMs = read.untilMs - (read.room.late === 'memoryFull' ? readRefusedAheadMs : 0);
+          if (serves() && lateAtMs > now) break;
+          this.#remove(read);
+          read.settle({ kind: serves() ? read.room.late : 'gone' });
+        }
+      }
+    }
+    while (!this.#isFull) {
+      const next = this.#next();
+      if (next === null) break;
+      this.#run(next);
+    }
+    this.#lookLater();
+  };
+
+  #run(read: Waiting): void {
+    try {
+      const bytes = read.run();
+      this.#took(bytes ?? 0);
+      if (bytes === null || read.room.take(bytes)) return read.settle(null);
+      read.bytes = bytes;
+    } catch (error) {
+      return read.fail(error);
+    }
+    this.#add(read);
+  }
+
+  #add(read: Waiting): void {
+    const { caller } = read.room;
+    const queue = this.#queues.get(caller) ?? { fresh: new Set(), large: new Set(), sizes: new Map() };
+    const ofCaller = queue.fresh.size + queue.large.size;
+    if (this.#waiting >= readsWaitingMax || ofCaller >= readsOfCallerWaitingMax) {
+      return read.settle({ kind: 'overloaded' });
+    }
+    this.#queues.set(caller, queue);
+    noteSize(queue, read);
+    (read.bytes === null ? queue.fresh : queue.large).add(read);
+    this.#waiting++;
+    read.gone?.addEventListener('abort', read.left);
+    this.#lookLater();
+  }
+
+  /** False: the read does not wait. */
+  #remove(read: Waiting): boolean {
+    const { caller } = read.room;
+    const queue = this.#queues.get(caller);
+    if (queue === undefined || !(queue.fresh.delete(read) || queue.large.delete(read))) return false;
+    read.gone?.removeEventListener('abort', read.left);
+    this.#waiting--;
+    if (queue.fresh.size === 0 && queue.large.size === 0) this.#queues.delete(caller);
+    return true;
+  }
+
+  /** Takes the next read that has room, and its caller then comes after the others. */
+  #next(): Waiting | null {
+    for (const [caller, queue] of this.#queues) {
+      const read = nextOf(queue);
+      if (read === null) continue;
+      this.#remove(read);
+      if (this.#queues.delete(caller) && queue.fresh.size + queue.large.size > 0) this.#queues.set(caller, queue);
+      return read;
+    }
+    return null;
+  }
+
+  #took(bytes: number): void {
+    this.#turnBytes += bytes;
+    if (this.#turnBytes < readTurnBytesMax || this.#isFull) return;
+    this.#isFull = true;
+    void this.#host.pause().then(() => {
+      this.#turnBytes = 0;
+      this.#isFull = false;
+      this.look();
+    });
+  }
+
+  /** Memory that becomes free does not say so. */
+  #lookLater(): void {
+    if (this.#isLooking || this.#waiting === 0) return;
+    this.#isLooking = true;
+    this.#host.later(() => {
+      this.#isLooking = false;
+      this.look();
+    }, readRoomLookMs);
+  }
+}
+
+/** An answer that is known to be large does not keep small ones waiting. */
+function nextOf({ fresh, large }: Queue): Waiting | null {
+  const [oldest] = large;
+  if (oldest?.room.isOpen(oldest.bytes) === true) return oldest;
+  const [first] = fresh;
+  return first?.room.isOpen(null) === true ? first : null;
+}
+
+/** What is known to be large is not read in vain once more. */
+function noteSize({ large, sizes }: Queue, read: Waiting): void {
+  if (read.subject === null) return;
+  const subject = read.subject();
+  read.bytes ??= sizes.get(subject) ?? null;
+  if (read.bytes === null) return;
+  if (large.size === 0 || sizes.size >= largeReadsKnownMax) sizes.clear();
+  sizes.set(subject, read.bytes);
+}
