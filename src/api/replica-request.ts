@@ -112,8 +112,12 @@ export type ReplicaRequest = ObjectRequest | (GroupRequest & DoubtedLeaders) | F
 export type GroupAnswer<Kind extends GroupRequestKind> = GroupRequests[Kind]['answer'];
 export type ObjectAnswer<Kind extends ObjectRequestKind> = ObjectRequests[Kind]['answer'];
 
+/** The replica's code is older than this kind of request. Nothing was done. */
+export type UnknownRequest = { readonly kind: 'unknownRequest' };
+
 /** What a replica sends back. */
 export type ReplicaAnswer =
+  | UnknownRequest
   | ObjectAnswer<ObjectRequestKind>
   | AttemptAnswer<GroupAnswer<GroupRequestKind>>
   | FrameAnswer;
@@ -121,4 +125,9 @@ export type ReplicaAnswer =
 /** Whether the platform's error says that the object's code has no such method. */
 export function isUnknownMethod(error: unknown): boolean {
   return error instanceof TypeError && error.message.includes('does not implement');
+}
+
+/** Whether this is what an object throws that has the method `ask`, but had no answer for an unknown kind of request. */
+export function isUnknownKind(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('unreachable: {"kind":');
 }

@@ -13,6 +13,7 @@ import { Signatures } from '../tenants/signatures.ts';
 import { TokenRing } from '../tenants/token-text.ts';
 import { credentialsOf } from '../api/credentials.ts';
 import { Identities } from '../tenants/identities.ts';
+import { UnknownRequestError } from './ask-replica.ts';
 import { readAudit } from './audit-routes.ts';
 import { preflight, withCors } from './cross-origin.ts';
 import type { Env } from './env.ts';
@@ -82,6 +83,7 @@ export function createApp(env: Env): Hono {
 
   app.notFound(({ req }) => refused(req.path, { kind: 'notFound', near: pathsNear(req.path) }));
   app.onError((error, context) => {
+    if (error instanceof UnknownRequestError) return refused(context.req.path, error.failure);
     console.error(error);
     return refused(context.req.path, { kind: 'internal' });
   });

@@ -14,7 +14,6 @@ import {
   parseMembers,
   redirectStatus,
 } from '../api/redirects.ts';
-import { isUnknownMethod } from '../api/replica-request.ts';
 import {
   askedAsOf,
   forwardedHeaders,
@@ -38,6 +37,7 @@ import { credentialsOf } from '../api/credentials.ts';
 import type { Identified, Identities } from '../tenants/identities.ts';
 import type { ReplicaStub } from './env.ts';
 import { askOnce, type CallFrame, frameOf, settled } from '../routing/call-frame.ts';
+import { isUnknownRequest } from './ask-replica.ts';
 import { askFrame } from './framed-call.ts';
 import type { GroupRouter } from './group-router.ts';
 import { GuardedLogins, identifyLogin } from './login.ts';
@@ -159,7 +159,7 @@ export class StoreCalls {
           const doubted = { failedLeader: told.failed, suspectedLeader: told.suspected };
           const facts = { caller, writeId, mayBeAlone, askedAs, ...doubted };
           return askFrame(stub, frame, facts, { holder, signal }).catch((error: unknown) => {
-            if (isUnknownMethod(error)) return byRequest();
+            if (isUnknownRequest(error)) return byRequest();
             throw error;
           });
         };

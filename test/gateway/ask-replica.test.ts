@@ -2,9 +2,28 @@
 // place.
 
 import { expect, it } from 'vitest';
-import { askObject, groupCall } from '../../src/gateway/ask-replica.ts';
+import {
+  askFrameCall,
+  askObject,
+  groupCall,
+  isUnknownRequest,
+  UnknownRequestError,
+} from '../../src/gateway/ask-replica.ts';
 import { toLeader } from '../../src/routing/attempts.ts';
+import type { FrameCall } from '../../src/api/replica-request.ts';
 import type { ReplicaStub } from '../../src/gateway/env.ts';
+
+const frameCall: FrameCall = {
+  kind: 'call',
+  call: new Uint8Array(1),
+  caller: { kind: 'accessKey', id: 'k' },
+  writeId: 'w',
+  mayBeAlone: true,
+  askedAs: null,
+  timeoutMs: null,
+  failedLeader: 0,
+  suspectedLeader: 0,
+};
 
 const nothingElse = { fetch: () => Promise.reject(new Error('a request is no call of a client')) };
 
@@ -44,6 +63,23 @@ it('GATEWAY-28: an object whose code is of the version before is asked by the me
     ['retire', {}],
     ['removeReplica', { number: 4, force: true, failedLeader: 0, suspectedLeader: 0 }],
   ]);
+});
+
+it.each([
+  ['says so', () => Promise.resolve({ kind: 'unknownRequest' })],
+  ['throws', () => Promise.reject(Object.assign(new Error('unreachable: {"kind":"whoami"}'), { remote: true }))],
+])('GATEWAY-28: an object that does not know the kind of a request %s, and the gateway can tell', async (_, ask) => {
+  const stub = { ...stubWith().stub, ask } as unknown as ReplicaStub;
+  const asked = groupCall('hedged', { kind: 'whoami', id: 'k' }).ask(stub, toLeader, null);
+  await expect(asked).rejects.toMatchObject({ failure: { kind: 'groupLevelTooLow', what: 'This call (whoami)' } });
+  const error: unknown = await askFrameCall(stub, frameCall).catch((thrown: unknown) => thrown);
+  expect(isUnknownRequest(error)).toBe(true);
+});
+
+it('GATEWAY-28: an object with neither the method `ask` nor that of the request is told apart from an outage', async () => {
+  const { stub } = stubWith('wipe');
+  const asked = groupCall('hedged', { kind: 'whoami', id: 'k' }).ask(stub, toLeader, null);
+  await expect(asked).rejects.toBeInstanceOf(UnknownRequestError);
 });
 
 it('GATEWAY-28: what fails for another reason is asked no second time', async () => {

@@ -364,17 +364,18 @@ describe('SESSION-14: a read runs only while its session has room for an answer'
   });
 });
 
-describe('SESSION-15: a session whose client takes nothing for answerReadMs ends', () => {
-  function behind(): SessionPair {
-    const { pair } = open();
-    say(pair, helloFrame(answerPieceBytes), callFrame(1, 1));
-    pair.begun[0]?.answer(answerOf(20 * answerPieceBytes));
-    pair.run(roundTripMs);
-    pair.server?.tick();
-    expect(pair.server?.isBehind).toBe(true);
-    return pair;
-  }
+/** A session whose client has not read a large answer. */
+function behind(): SessionPair {
+  const { pair } = open();
+  say(pair, helloFrame(answerPieceBytes), callFrame(1, 1));
+  pair.begun[0]?.answer(answerOf(20 * answerPieceBytes));
+  pair.run(roundTripMs);
+  pair.server?.tick();
+  expect(pair.server?.isBehind).toBe(true);
+  return pair;
+}
 
+describe('SESSION-15: a session whose client takes nothing for answerReadMs ends', () => {
   it('and not before', () => {
     const pair = behind();
     pair.run(answerReadMs - 1);

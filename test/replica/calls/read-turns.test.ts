@@ -49,6 +49,7 @@ class Host {
     const ran = this.ran;
     function* begin(): Generator<void, string, void> {
       ran.push(name);
+      yield* [];
       return name;
     }
     return this.reads.run(begin, { gone, room, bytesOf: () => bytes, subject: () => name });
@@ -58,6 +59,8 @@ class Host {
     this.#look();
   }
 }
+
+const shut = (): Room => Object.assign(new Room(0), { isShut: true });
 
 const done = (result: string): Stepped<string> => ({ kind: 'done', result });
 
@@ -149,7 +152,6 @@ describe('reads and the room for their answers', () => {
 
   it('READ-40: readsOfCallerWaitingMax of one caller wait, and readsWaitingMax of all', async () => {
     const host = new Host();
-    const shut = (): Room => Object.assign(new Room(0), { isShut: true });
     const one = shut();
     for (let count = 0; count < readsOfCallerWaitingMax; count++) void host.run('one', 0, one);
     expect(await host.run('one', 0, one)).toEqual({ kind: 'overloaded' });
