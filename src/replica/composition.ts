@@ -234,7 +234,10 @@ function sessionSockets(
       if (identified.kind === 'failed' || identified.tenant === member.identity.tenant) return identified;
       return { kind: 'failed', failure: { kind: 'accessKeyForbidden', need: "a key of the session's own tenant" } };
     },
-    answer: (call, facts) => answerStoreCall(member, call, { ...facts, services, askedAs: null }),
+    answer: (call, facts) => {
+      const context = { ...facts, services, askedAs: null, isNamedByClient: true };
+      return answerStoreCall(member, call, context);
+    },
     watches: new ReplicaWatches({
       hub: watches.hub,
       open,

@@ -99,18 +99,19 @@ export type ProposedWrite =
   /** The write is not known to be applied. */
   | { readonly kind: 'answer'; readonly answer: CallAnswer };
 
-export async function proposeWrite(
-  member: Member,
-  context: Doubts & Pick<CallFacts, 'caller' | 'writeId' | 'mayBeAlone'>,
-  write: Write,
-): Promise<ProposedWrite> {
+/** `isNamedByClient`: the client chose `writeId`, and may use it again for another request by mistake. */
+export type WriteFacts = Doubts &
+  Pick<CallFacts, 'caller' | 'writeId' | 'mayBeAlone'> & { readonly isNamedByClient?: boolean };
+
+export async function proposeWrite(member: Member, context: WriteFacts, write: Write): Promise<ProposedWrite> {
   const elsewhere = leads(member) ? null : await whereLeaderIs(member, context);
   if (elsewhere !== null) return { kind: 'answer', answer: elsewhere };
   const callId = write.writeId === null ? `g:${context.writeId}` : `c:${write.writeId}`;
   const writeId = write.purpose === undefined ? callId : `${write.purpose}|${callId}`;
-  const { caller, mayBeAlone } = context;
+  const { caller, mayBeAlone, isNamedByClient } = context;
   const { operation } = write;
-  const named = write.writeId === null ? {} : { digest: requestDigest(operation) };
+  const isNamed = write.writeId !== null || isNamedByClient === true;
+  const named = isNamed ? { digest: requestDigest(operation) } : {};
   const place = isolateMemory.reserve(holderOf(member, caller));
   const lacking = place.hold(member.driver.store.answerBytesOf(operation));
   if (lacking !== null)

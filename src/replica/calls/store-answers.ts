@@ -23,7 +23,7 @@ import { isReadOnly, isSerializable } from '../../model/read-only.ts';
 import { withCandidate } from '../lease/lease-candidate.ts';
 import type { Member } from '../member.ts';
 import type { Services } from '../services.ts';
-import type { CallFacts, Doubts } from './call-context.ts';
+import type { CallFacts } from './call-context.ts';
 import { authorize, mayBeBehind, queryStoreInSteps, readFailure } from './call-steps.ts';
 import {
   answered,
@@ -35,13 +35,14 @@ import {
   unlessLeading,
   whereLeaderIs,
   type Write,
+  type WriteFacts,
 } from './leader-steps.ts';
 import { limitedKind } from './rate-limits.ts';
 import { suspensionOf } from './suspension.ts';
 import { activeAlarms, alarmRefusal } from './maintenance-quota.ts';
 
-export type AnswerContext = Doubts &
-  Pick<CallFacts, 'caller' | 'writeId' | 'mayBeAlone' | 'gone'> & {
+export type AnswerContext = WriteFacts &
+  Pick<CallFacts, 'gone'> & {
     readonly services: Services;
     /** Where the answer to a read goes. */
     readonly room: AnswerRoom;

@@ -79,6 +79,17 @@ describe('sessions', () => {
     again.client.close();
   });
 
+  it('SESSION-SOCKET-12: a write under the id of another write is refused, and nothing of it is done', async () => {
+    const { session } = await opened('session-reused');
+    const id = nextId();
+    await session.ask(putOf('a', '1'), { id });
+    expect(failureIn(await session.ask(putOf('b', '1'), { id }))).toBe('idempotencyKeyReused');
+    expect(failureIn(await session.ask(putOf('a', '2'), { id }))).toBe('idempotencyKeyReused');
+    expect([valueIn(await session.ask(getOf('a'))), valueIn(await session.ask(getOf('b')))]).toEqual(['1', null]);
+    expect(await session.ask(putOf('a', '1'), { id })).toMatchObject({ outcome: { kind: 'written' } });
+    session.client.close();
+  });
+
   it('SESSION-SOCKET-4: a handle has the rights of its key, ends with it, and other handles go on', async () => {
     const { tenant, session } = await opened('session-handles');
     const reader = await newKey(tenant, 'read');
