@@ -316,8 +316,13 @@ export const readsPendingMax = 10_000;
 
 // The driver and its peers
 
-/** Writes that wait for the next log entry. Beyond this, the caller is asked to come again. */
-export const writesQueuedMax = 10_000;
+/**
+ * Writes that wait for the next log entry: more than one session may have under way. Beyond this, the caller is asked to
+ * come again.
+ */
+export const writesQueuedMax = 16_000;
+/** The part of what may wait, in writes, bytes and rows, that one session or one caller may have of it. */
+export const writesQueuedShare = 0.75;
 export const writesQueuedBytesMax = 32 * 1_048_576;
 /** The work that waiting writes may take, as estimated from their requests: half of the time that a caller waits. */
 export const writesQueuedRowsMax = 2_000_000;

@@ -14,6 +14,7 @@ import {
   writesQueuedBytesMax,
   writesQueuedMax,
   writesQueuedRowsMax,
+  writesQueuedShare,
 } from '../limits.ts';
 import type { Caller, Command, Operation, Outcome, StoreFailure } from '../model/store.ts';
 import { commandBytes } from '../mvcc/codec/command-codec.ts';
@@ -57,16 +58,20 @@ export type WriteResult =
  * `settle` is called once, with what became of the write. A `quiet` write, which is the service's own, does not put off
  * the group's rest. `mayBeAlone`: the sender knows what becomes of each attempt, so this one may be refused alone. The
  * refusal of any other write is in the log and remembered, because an earlier attempt may be on its way, and must not
- * be done later.
+ * be done later. `source`: the session that asks, if it is one; writes of several sources are taken in turn. Absent: the
+ * source is the caller.
  */
 export type Write = {
   readonly request: WriteRequest;
   readonly settle: (result: WriteResult) => void;
   readonly quiet?: boolean;
   readonly mayBeAlone?: boolean;
+  readonly source?: string;
 };
 
-type QueuedWrite = Write & { readonly bytes: number; readonly work: Work };
+type QueuedWrite = Write & { readonly source: string; readonly bytes: number; readonly work: Work };
+/** What waits. */
+type Waiting = { writes: number; bytes: number; rows: number };
 /** What goes into one entry. */
 export type EntryToPropose = {
   readonly commands: readonly Command[];
@@ -75,9 +80,10 @@ export type EntryToPropose = {
 export type Proposal = Position & EntryToPropose;
 
 export class Proposals {
+  /** In the order in which they came. */
   #queued: QueuedWrite[] = [];
-  #queuedBytes = 0;
-  #queuedRows = 0;
+  #waiting: Waiting = { writes: 0, bytes: 0, rows: 0 };
+  readonly #waitingOf = new Map<string, Waiting>();
   #inFlight: Proposal[] = [];
   #lastMs = 0;
   /** After heavy work other work comes first. */
@@ -88,14 +94,19 @@ export class Proposals {
     const bytes = commandBytes({ ...write.request, atMs: 0 });
     if (bytes > logEntryBytesMax) return { kind: 'tooLarge', bytes };
     const work = workAtMost(write.request.operation);
-    const isRoom =
-      this.#queued.length < writesQueuedMax &&
-      this.#queuedBytes + bytes <= writesQueuedBytesMax &&
-      this.#queuedRows + work.rows <= writesQueuedRowsMax;
-    if (!isRoom) return { kind: 'overloaded' };
-    this.#queued.push({ ...write, bytes, work });
-    this.#queuedBytes += bytes;
-    this.#queuedRows += work.rows;
+    const source = write.source ?? identityOf({ caller: write.request.caller, writeId: '' });
+    const ofSource = this.#waitingOf.get(source) ?? { writes: 0, bytes: 0, rows: 0 };
+    // What the service itself writes is little, and must not wait for its clients.
+    const share = write.request.caller.kind === 'service' ? 1 : writesQueuedShare;
+    const more = { writes: 1, bytes, rows: work.rows };
+    if (!fits(this.#waiting, more, 1) || !fits(ofSource, more, share)) return { kind: 'overloaded' };
+    this.#queued.push({ ...write, source, bytes, work });
+    this.#waitingOf.set(source, ofSource);
+    for (const waiting of [this.#waiting, ofSource]) {
+      waiting.writes += 1;
+      waiting.bytes += bytes;
+      waiting.rows += work.rows;
+    }
     return null;
   }
 
@@ -121,7 +132,10 @@ export class Proposals {
     return this.#inFlight.length < proposalsInFlightMax && nowMs - this.#lastMs >= proposalSpacingMs;
   }
 
-  /** The writes that have waited longest: as many as one entry holds, or one that has an entry to itself. */
+  /**
+   * As many writes as one entry holds, or one that has an entry to itself. Those of one source keep their order. If not
+   * all of them fit, the sources are served in turn.
+   */
   takeForEntry(nowMs: number, standsAlone: (operation: Operation) => boolean = () => false): EntryToPropose {
     const writes = this.#takeWrites(standsAlone);
     return { writes, commands: writes.map((write) => ({ ...write.request, atMs: nowMs })) };
@@ -155,17 +169,18 @@ export class Proposals {
     const refused = this.#queued;
     this.#inFlight = [];
     this.#queued = [];
-    this.#queuedBytes = 0;
-    this.#queuedRows = 0;
+    this.#waiting = { writes: 0, bytes: 0, rows: 0 };
+    this.#waitingOf.clear();
     return { unknown, refused };
   }
 
   #takeWrites(standsAlone: (operation: Operation) => boolean): readonly QueuedWrite[] {
+    const inTurn = this.#waitingOf.size > 1 && !this.#fitsOneEntry ? inTurnOf(this.#queued) : this.#queued;
     let count = 0;
     let bytes = 0;
     let rows = 0;
     let valueBytes = 0;
-    for (const { bytes: more, work, request } of this.#queued) {
+    for (const { bytes: more, work, request } of inTurn) {
       const isAlone = standsAlone(request.operation);
       if (count > 0 && (isAlone || bytes + more > logEntryBytesMax || rows + work.rows > entryRowsMax)) break;
       if (count > 0 && valueBytes + work.valueBytes > entryValueBytesMax) break;
@@ -175,15 +190,47 @@ export class Proposals {
       count++;
       if (isAlone) break;
     }
-    this.#queuedBytes -= bytes;
-    this.#queuedRows -= rows;
-    if (count === this.#queued.length) {
-      const all = this.#queued;
-      this.#queued = [];
-      return all;
-    }
-    return this.#queued.splice(0, count);
+    const taken = count === inTurn.length ? inTurn : inTurn.slice(0, count);
+    const isTaken = inTurn === this.#queued ? null : new Set(taken);
+    this.#queued = isTaken === null ? inTurn.slice(count) : this.#queued.filter((write) => !isTaken.has(write));
+    for (const write of taken) this.#left(write);
+    return taken;
   }
+
+  get #fitsOneEntry(): boolean {
+    return this.#waiting.bytes <= logEntryBytesMax && this.#waiting.rows <= entryRowsMax;
+  }
+
+  #left({ source, bytes, work }: QueuedWrite): void {
+    const ofSource = this.#waitingOf.get(source);
+    assert(ofSource !== undefined, 'what waits is counted');
+    for (const waiting of [this.#waiting, ofSource]) {
+      waiting.writes -= 1;
+      waiting.bytes -= bytes;
+      waiting.rows -= work.rows;
+    }
+    if (ofSource.writes === 0) this.#waitingOf.delete(source);
+  }
+}
+
+function fits(waiting: Waiting, more: Waiting, share: number): boolean {
+  return (
+    waiting.writes + more.writes <= writesQueuedMax * share &&
+    waiting.bytes + more.bytes <= writesQueuedBytesMax * share &&
+    waiting.rows + more.rows <= writesQueuedRowsMax * share
+  );
+}
+
+/** One write of each source, then the next of each, and so on. */
+function inTurnOf(writes: readonly QueuedWrite[]): QueuedWrite[] {
+  const rounds: QueuedWrite[][] = [];
+  const counts = new Map<string, number>();
+  for (const write of writes) {
+    const round = counts.get(write.source) ?? 0;
+    counts.set(write.source, round + 1);
+    (rounds[round] ??= []).push(write);
+  }
+  return rounds.flat();
 }
 
 export function isAmong(writes: readonly Write[], { writeId, caller }: WriteRequest): boolean {

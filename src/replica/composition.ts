@@ -235,8 +235,7 @@ function sessionSockets(
       return { kind: 'failed', failure: { kind: 'accessKeyForbidden', need: "a key of the session's own tenant" } };
     },
     answer: (call, facts) => {
-      const context = { ...facts, services, askedAs: null, isNamedByClient: true };
-      return answerStoreCall(member, call, context);
+      return answerStoreCall(member, call, { ...facts, services, askedAs: null });
     },
     watches: new ReplicaWatches({
       hub: watches.hub,

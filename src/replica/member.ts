@@ -126,7 +126,7 @@ export class Member implements DriverPort {
 
   // What callers need
 
-  write(request: WriteRequest, options: Pick<Write, 'quiet' | 'mayBeAlone'> = {}): Promise<WriteResult> {
+  write(request: WriteRequest, options: Pick<Write, 'quiet' | 'mayBeAlone' | 'source'> = {}): Promise<WriteResult> {
     return new Promise((settle) => {
       this.#writes.push({ request, settle, ...options });
       this.#submitSoon();

@@ -9,12 +9,15 @@ import {
   heavyRowPauseMs,
   rowsOfWrittenRow,
   valueBytesMax,
+  writesQueuedMax,
   writesQueuedRowsMax,
+  writesQueuedShare,
 } from '../../src/limits.ts';
-import type { Operation } from '../../src/model/store.ts';
+import type { Caller, Operation } from '../../src/model/store.ts';
 import { Proposals } from '../../src/driver/proposals.ts';
 import { prefix, put, remove, service, txn, versionIs } from '../mvcc/requests.ts';
 
+const key: Caller = { kind: 'accessKey', id: 'k' };
 const ofRange: Operation = txn({ compare: [versionIs(prefix('k'), 1)] });
 
 /** The number of writes in each entry. */
@@ -77,5 +80,42 @@ describe('the writes of one log entry', () => {
     expect(proposals.mayPropose(1_000 + rows * heavyRowPauseMs)).toBe(true);
     // A clock that was set back does not prolong the pause beyond its length.
     expect(proposals.mayPropose(500)).toBe(true);
+  });
+
+  it('GROUP-WORK-7: writes of several sources are taken in turn where not all fit, each source in its order', () => {
+    const proposals = new Proposals();
+    const enqueue = (writeId: string, source: string, operation: Operation): void => {
+      const write = { request: { writeId, caller: key, operation }, source, settle: () => undefined };
+      expect(proposals.enqueue(write)).toBeNull();
+    };
+    const perEntry = entryRowsMax / commandRowsMax;
+    for (let count = 0; count < 2 * perEntry; count++) enqueue(`a${count}`, 'a', ofRange);
+    enqueue('b0', 'b', ofRange);
+    enqueue('b1', 'b', put('k'));
+    const taken = (): string[] => proposals.takeForEntry(1).commands.map(({ writeId }) => writeId);
+    expect([taken(), taken(), taken()]).toEqual([
+      ['a0', 'b0'],
+      ['a1', 'b1'],
+      ['a2', 'a3'],
+    ]);
+    expect(proposals.isEmpty).toBe(true);
+  });
+
+  it('GROUP-WORK-8: one source has writesQueuedShare of what may wait, and others have the rest', () => {
+    const proposals = new Proposals();
+    const enqueue = (source: string, caller: Caller = key): boolean =>
+      proposals.enqueue({
+        request: { writeId: 'w', caller, operation: put('k') },
+        source,
+        settle: () => undefined,
+      }) === null;
+    const share = writesQueuedMax * writesQueuedShare;
+    for (let count = 0; count < share; count++) if (!enqueue('a')) expect(count).toBe(share);
+    expect(enqueue('a')).toBe(false);
+    for (let count = share; count < writesQueuedMax - 1; count++) if (!enqueue('b')) expect(count).toBe(share);
+    expect(enqueue('s', service)).toBe(true);
+    expect(enqueue('b')).toBe(false);
+    while (!proposals.isEmpty) proposals.takeForEntry(1);
+    expect(enqueue('a')).toBe(true);
   });
 });

@@ -99,24 +99,27 @@ export type ProposedWrite =
   /** The write is not known to be applied. */
   | { readonly kind: 'answer'; readonly answer: CallAnswer };
 
-/** `isNamedByClient`: the client chose `writeId`, and may use it again for another request by mistake. */
-export type WriteFacts = Doubts &
-  Pick<CallFacts, 'caller' | 'writeId' | 'mayBeAlone'> & { readonly isNamedByClient?: boolean };
+/**
+ * `session`: the session that asks. Its client chose `writeId`, and may use it again for another request by mistake.
+ * Absent: the call came another way.
+ */
+export type WriteFacts = Doubts & Pick<CallFacts, 'caller' | 'writeId' | 'mayBeAlone'> & { readonly session?: string };
 
 export async function proposeWrite(member: Member, context: WriteFacts, write: Write): Promise<ProposedWrite> {
   const elsewhere = leads(member) ? null : await whereLeaderIs(member, context);
   if (elsewhere !== null) return { kind: 'answer', answer: elsewhere };
   const callId = write.writeId === null ? `g:${context.writeId}` : `c:${write.writeId}`;
   const writeId = write.purpose === undefined ? callId : `${write.purpose}|${callId}`;
-  const { caller, mayBeAlone, isNamedByClient } = context;
+  const { caller, mayBeAlone, session } = context;
   const { operation } = write;
-  const isNamed = write.writeId !== null || isNamedByClient === true;
+  const source = session === undefined ? {} : { source: session };
+  const isNamed = write.writeId !== null || session !== undefined;
   const named = isNamed ? { digest: requestDigest(operation) } : {};
   const place = isolateMemory.reserve(holderOf(member, caller));
   const lacking = place.hold(member.driver.store.answerBytesOf(operation));
   if (lacking !== null)
     return { kind: 'answer', answer: refusedByService(member, { kind: 'memoryFull', of: lacking }) };
-  const written = member.write({ writeId, caller, operation, ...named }, { mayBeAlone });
+  const written = member.write({ writeId, caller, operation, ...named }, { mayBeAlone, ...source });
   // Once there is an outcome, the answer itself counts.
   const result = await written.finally(() => place.release());
   switch (result.kind) {

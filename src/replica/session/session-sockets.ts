@@ -24,6 +24,8 @@ export type SessionFacts = Doubts & {
   readonly caller: Caller;
   readonly writeId: string;
   readonly mayBeAlone: boolean;
+  /** Names the session on this replica. */
+  readonly session: string;
   /** Where the answer to a read goes. */
   readonly room: AnswerRoom;
   /** Aborts when nobody waits for the answer any more. */
@@ -67,6 +69,7 @@ export class SessionSockets {
   readonly #options: SessionSocketsOptions;
   readonly #sessions = new Map<WebSocket, Session>();
   readonly #places = new Map<WebSocket, OpenCall>();
+  #sessionsBegun = 0;
 
   constructor(options: SessionSocketsOptions) {
     this.#options = options;
@@ -136,12 +139,13 @@ export class SessionSockets {
     const { open, replica, identify, submit, roomMade, header, nowMs, watches } = this.#options;
     const memory = this.#options.memory(caller);
     const handles = new Map<number, OpenCall>();
+    const name = `s ${this.#sessionsBegun++}`;
     const server: SessionServer = new SessionServer({
       replica,
       send: (message) => send(socket, message),
       close: (failure) => this.#end(socket, knownFailure(failure)),
       identify,
-      begin: (call, facts, settle) => this.#answer(call, facts, settle),
+      begin: (call, facts, settle) => this.#answer(call, { ...facts, session: name }, settle),
       begun: submit,
       soon: (task) => this.#soon(task),
       header,
@@ -174,12 +178,16 @@ export class SessionSockets {
     return session;
   }
 
-  #answer(call: StoreCall, facts: SessionCallFacts, settle: (answer: CallAnswer) => void): () => void {
-    const { caller, writeId, suspectedLeader, mayBeAlone, room } = facts;
+  #answer(
+    call: StoreCall,
+    facts: SessionCallFacts & { readonly session: string },
+    settle: (answer: CallAnswer) => void,
+  ): () => void {
+    const { caller, writeId, suspectedLeader, mayBeAlone, room, session } = facts;
     const gone = new AbortController();
     const doubts = { failedLeader: null, suspectedLeader: replicaOrNone(suspectedLeader) };
     this.#options
-      .answer(call, { ...doubts, caller, writeId, mayBeAlone, room, gone: gone.signal })
+      .answer(call, { ...doubts, caller, writeId, mayBeAlone, room, session, gone: gone.signal })
       .then(settle, this.#options.broken);
     return () => gone.abort();
   }
