@@ -3,6 +3,16 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { faultPath, faultTokenHeader } from '../../../src/server/faults/fault-protocol.ts';
+import { sessionPath, sessionSubprotocol } from '../../../src/api/v1/session.ts';
+import { assert } from '../../../src/base/assert.ts';
+import {
+  type ClientFrame,
+  decodeServerMessage,
+  encodeClientFrame,
+  encodeMessage,
+  processIdBytes,
+} from '../../../src/session/frames.ts';
+import { openWebSocket } from '../../support/websocket-client.ts';
 import { checkedFetch } from '../../support/checked-fetch.ts';
 import { startQuorate, type QuorateProcess } from '../../support/quorate-process.ts';
 
@@ -176,6 +186,39 @@ describe('the fault port', () => {
     const replicas = () => checkedFetch(`${server.ready.url}/v1/tenants/${id}/replicas`, { headers });
     expect(await msOf(replicas)).toBeGreaterThanOrEqual(299);
     await fault('slow', { tenant: id, replica: 1, delay_ms: 0 });
+  });
+
+  it('SERVER-FAULT-6: an object that hangs takes the messages of sessions only after that time, in their order', async () => {
+    const { id, key } = await provision({ name: 'hangs-sessions', replicas: 1 });
+    const offered = { 'Quorate-Key': key, 'Sec-WebSocket-Protocol': sessionSubprotocol };
+    const { socket } = await openWebSocket(new URL(`${server.ready.url}${sessionPath}?replica=1`), offered, 5_000);
+    assert(socket !== null, 'the session is open');
+    const said: unknown[] = [];
+    let answered = (): void => undefined;
+    socket.onBinary = (message) => {
+      for (const frame of decodeServerMessage(message) ?? []) {
+        said.push(frame.kind === 'pong' ? frame.number : frame.kind);
+        answered();
+      }
+    };
+    socket.start();
+    const say = (...frames: readonly ClientFrame[]) => socket.sendBinary(encodeMessage(frames.map(encodeClientFrame)));
+    const heard = (count: number) =>
+      new Promise<void>((resolve) => {
+        answered = () => {
+          if (said.length >= count) resolve();
+        };
+      });
+    await fault('slow', { tenant: id, replica: 1, delay_ms: 300 });
+    const ms = await msOf(async () => {
+      say({ kind: 'hello', processId: new Uint8Array(processIdBytes), credit: 1_000 }, { kind: 'ping', number: 1 });
+      say({ kind: 'ping', number: 2 });
+      await heard(2);
+    });
+    expect(ms).toBeGreaterThanOrEqual(299);
+    expect(said).toEqual([1, 2]);
+    await fault('slow', { tenant: id, replica: 1, delay_ms: 0 });
+    socket.close();
   });
 
   it('SERVER-FAULT-7: a wiped replica is one that was never provisioned, and the others go on', async () => {
