@@ -267,7 +267,7 @@ describe('SESSION-6: nothing is sent, and no call begun, beyond the credit that 
     expect(framesTo(pair).at(-1)).toBe('answer');
 
     say(pair, callFrame(4, 1));
-    pair.begun[2]?.answer(answerOf(answerPieceBytes - 200));
+    pair.begun[2]?.answer(answerOf(answerPieceBytes - 100));
     pair.run(roundTripMs);
     say(pair, callFrame(3, 1));
     expect(pair.begun.length).toBe(3);
@@ -333,7 +333,8 @@ describe('SESSION-14: a read runs only while its session has room for an answer'
     pair.run(roundTripMs);
     expect(pair.roomMade).toBeGreaterThan(made);
     // A quarter of the credit is left, for small answers alone.
-    expect([second.isOpen(null), second.isOpen(size), second.take(size), second.take(10)]).toEqual([
+    const more = sessionCreditBytes;
+    expect([second.isOpen(null), second.isOpen(more), second.take(more), second.take(10)]).toEqual([
       true,
       false,
       false,

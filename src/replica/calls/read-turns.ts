@@ -228,6 +228,7 @@ function noteSize({ large, sizes }: Queue, read: Waiting): void {
   const subject = read.subject();
   read.bytes ??= sizes.get(subject) ?? null;
   if (read.bytes === null) return;
-  if (large.size === 0 || sizes.size >= largeReadsKnownMax) sizes.clear();
+  const isFull = sizes.size >= largeReadsKnownMax && !sizes.has(subject);
+  if (large.size === 0 || isFull) sizes.clear();
   sizes.set(subject, read.bytes);
 }

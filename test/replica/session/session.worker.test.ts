@@ -5,6 +5,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { readOf } from '../../../src/api/requests.ts';
 import { sessionSubprotocol } from '../../../src/api/v1/session.ts';
 import { emptyBytes, utf8 } from '../../../src/base/bytes.ts';
+import { groupLevelMax } from '../../../src/model/levels.ts';
 import type { SessionAnswer } from '../../../src/session/client-port.ts';
 import {
   asOperator,
@@ -27,6 +28,11 @@ async function opened(name: string, replicas = 1): Promise<{ tenant: NewTenant; 
   const tenant = await newTenant({ name, replicas });
   const leader = await leaderOf(tenant.key);
   return { tenant, session: new Session(tenant.key, leader), leader };
+}
+
+async function levelOf(key: string): Promise<unknown> {
+  const status: unknown = await (await withKey(key, '/v1/status')).json();
+  return Reflect.get(Object(status), 'level');
 }
 
 /** The value that a read found. */
@@ -80,7 +86,9 @@ describe('sessions', () => {
   });
 
   it('SESSION-SOCKET-12: a write under the id of another write is refused, and nothing of it is done', async () => {
-    const { session } = await opened('session-reused');
+    const { tenant, session } = await opened('session-reused');
+    // The group rises to the newest level with its first ticks.
+    await expect.poll(() => levelOf(tenant.key), { timeout: 10_000 }).toBe(groupLevelMax);
     const id = nextId();
     await session.ask(putOf('a', '1'), { id });
     expect(failureIn(await session.ask(putOf('b', '1'), { id }))).toBe('idempotencyKeyReused');
