@@ -60,7 +60,9 @@ export const readTurnBytesMax = 8 * 1_048_576;
  */
 export const readsWaitingMax = 40_000;
 export const readsOfCallerWaitingMax = 10_000;
-/** What a caller reads of which it is known how large it is, while such reads wait for room: so it is not read in vain. */
+/**
+ * What a caller reads of which it is known how large it is, while such reads wait for room: so it is not read in vain.
+ */
 export const largeReadsKnownMax = 1_000;
 /**
  * A read that finds no room in memory is refused so long before the request's time is over: half a second before the
@@ -317,8 +319,8 @@ export const readsPendingMax = 10_000;
 // The driver and its peers
 
 /**
- * Writes that wait for the next log entry: more than one session may have under way. Beyond this, the caller is asked to
- * come again.
+ * Writes that wait for the next log entry: more than one session may have under way. Beyond this, the caller is asked
+ * to come again.
  */
 export const writesQueuedMax = 16_000;
 /** The part of what may wait, in writes, bytes and rows, that one session or one caller may have of it. */

@@ -127,7 +127,7 @@ export function isUnknownMethod(error: unknown): boolean {
   return error instanceof TypeError && error.message.includes('does not implement');
 }
 
-/** Whether this is what an object throws that has the method `ask`, but had no answer for an unknown kind of request. */
+/** Whether this is what an object throws whose `ask` is of older code, and had no answer for an unknown kind. */
 export function isUnknownKind(error: unknown): boolean {
   return error instanceof Error && error.message.startsWith('unreachable: {"kind":');
 }

@@ -58,8 +58,8 @@ export type WriteResult =
  * `settle` is called once, with what became of the write. A `quiet` write, which is the service's own, does not put off
  * the group's rest. `mayBeAlone`: the sender knows what becomes of each attempt, so this one may be refused alone. The
  * refusal of any other write is in the log and remembered, because an earlier attempt may be on its way, and must not
- * be done later. `source`: the session that asks, if it is one; writes of several sources are taken in turn. Absent: the
- * source is the caller.
+ * be done later. `source`: the session that asks, if it is one; writes of several sources are taken in turn. Absent:
+ * the source is the caller.
  */
 export type Write = {
   readonly request: WriteRequest;

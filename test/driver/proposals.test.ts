@@ -82,7 +82,7 @@ describe('the writes of one log entry', () => {
     expect(proposals.mayPropose(500)).toBe(true);
   });
 
-  it('GROUP-WORK-7: writes of several sources are taken in turn where not all fit, each source in its order', () => {
+  it('GROUP-WORK-5: writes of several sources are taken in turn where not all fit, each source in its order', () => {
     const proposals = new Proposals();
     const enqueue = (writeId: string, source: string, operation: Operation): void => {
       const write = { request: { writeId, caller: key, operation }, source, settle: () => undefined };
@@ -101,7 +101,7 @@ describe('the writes of one log entry', () => {
     expect(proposals.isEmpty).toBe(true);
   });
 
-  it('GROUP-WORK-8: one source has writesQueuedShare of what may wait, and others have the rest', () => {
+  it('GROUP-WORK-6: one source has writesQueuedShare of what may wait, and others have the rest', () => {
     const proposals = new Proposals();
     const enqueue = (source: string, caller: Caller = key): boolean =>
       proposals.enqueue({

@@ -26,7 +26,9 @@ export type ReadFacts = {
   readonly room: AnswerRoom;
   readonly gone: AbortSignal | null;
   readonly untilMs: number;
-  /** Names what is read. Two reads of the same have answers of about the same size. Null: it is read by this one alone. */
+  /**
+   * Names what is read. Two reads of the same have answers of about the same size. Null: it is read by this one alone.
+   */
   readonly subject: (() => string) | null;
 };
 
