@@ -20,8 +20,8 @@ const setupFiles = ['./test/support/compare-bytes.ts'];
 
 export default defineConfig({
   test: {
-    // Most tests in workerd and of processes wait: six files at a time keep two cores busy.
-    maxWorkers: 6,
+    // Most tests in workerd and of processes wait: four files at a time keep two cores busy.
+    maxWorkers: 4,
     sequence: { sequencer: Sequencer },
     projects: [
       // Pure tests share the modules of their worker.
