@@ -69,6 +69,8 @@ export type OpenWatch = {
 };
 
 export type ReplicaSession = {
+  /** Calls that were not answered. */
+  readonly callsUnderWay: number;
   /** Whether the connection is there, so that a call leaves at once. */
   readonly isOpen: boolean;
   /**

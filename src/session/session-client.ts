@@ -75,6 +75,10 @@ export class SessionClient implements ReplicaSession {
     this.#port = port;
   }
 
+  get callsUnderWay(): number {
+    return this.#pending.size;
+  }
+
   get isOpen(): boolean {
     return this.#isOpen;
   }
