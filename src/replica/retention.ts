@@ -53,6 +53,8 @@ export class Retention {
   tick(): void {
     const { leads, nowMs } = this.#options;
     const now = nowMs();
+    // A replica that is awake needs no alarm, and one in the past would ring at once, for nothing.
+    this.#wakeAtMs = null;
     this.#mark(now, false);
     if (!this.#mayHaveMore() || !leads() || this.#proposing || now < this.#nextMs) return;
     const due = this.#due(now);

@@ -193,6 +193,15 @@ describe('RETENTION-4: a group at rest', () => {
     expect(kept.proposed).toHaveLength(1);
   });
 
+  it('wants no alarm while it is awake', async () => {
+    const kept = new Kept();
+    await kept.run(100, 300);
+    kept.retention.resting();
+    expect(kept.retention.wakeAtMs).not.toBeNull();
+    await kept.run(1, 0);
+    expect(kept.retention.wakeAtMs).toBeNull();
+  });
+
   it('needs no alarm for little history, and a follower sets none', async () => {
     const little = new Kept();
     await little.run(100, 100);
