@@ -1,4 +1,6 @@
-// The entries that are committed and not applied yet. Each turn applies as many of them as it may. An entry that
+// The entries that are committed and not applied yet. Each turn applies as many of them as it may. Point operations
+// stay in memory until they are flushed. Every other entry is a barrier: what is before it is flushed, and it is
+// written through. An entry that
 // deletes very many keys is applied in steps, of which each has a turn to itself, and an entry with a command that
 // throws is applied without that command (`careful-apply.ts`). The driver decides what an entry means to its waiting
 // callers.
@@ -6,7 +8,7 @@
 import { unreachable } from '../base/assert.ts';
 import { MalformedBytesError } from '../base/binary.ts';
 import type { NotPromise, SqlPort } from '../base/sql-port.ts';
-import { turnValueBytesMax } from '../limits.ts';
+import { turnValueBytesMax, unflushedBytesMax } from '../limits.ts';
 import type { LogIndex } from '../model/brands.ts';
 import type { Command, RevisionEvents } from '../model/store.ts';
 import { applyOrUndo, isPointOperation, type UndoneCommand } from '../mvcc/careful-apply.ts';
@@ -55,7 +57,7 @@ function lastStep(value: Applied): StepTaken {
 export type CommittedEntriesOptions = {
   readonly sql: SqlPort;
   readonly store: Store;
-  readonly bounds: Pick<LogBounds, 'turnRowsMax' | 'deleteStepRows'>;
+  readonly bounds: Pick<LogBounds, 'turnRowsMax' | 'deleteStepRows' | 'unflushedVersionsMax'>;
   /** An entry up to this index may be the one that ended the instance before this one: a throw is looked out for. */
   readonly carefulThrough: LogIndex;
   /** Takes the writes that wait here for the entry from among the proposals; null: no writes wait for it. */
@@ -65,6 +67,10 @@ export type CommittedEntriesOptions = {
   readonly configured: (configuration: Configuration, answers: Answer[]) => void;
   readonly undone: (command: UndoneCommand) => void;
 };
+
+function isPlain({ commands }: CommandEntry): boolean {
+  return commands.every(({ operation }) => isPointOperation(operation));
+}
 
 const noWork: Work = { rows: 0, valueBytes: 0 };
 
@@ -176,6 +182,7 @@ export class CommittedEntries {
     if (committed.kind !== 'command') return null;
     if (isFirst && this.#steps !== null) return this.#steps;
     const { entry, commands } = committed;
+    if (!isPlain(committed)) this.#options.store.flush();
     return this.#options.store.applyInSteps(entry.index, commands, this.#options.bounds.deleteStepRows);
   }
 
@@ -202,6 +209,8 @@ export class CommittedEntries {
         store.skip(entry.index);
         return noWork;
       case 'membership':
+        // So no replay puts an older configuration in the place of a newer one on disk.
+        store.flush();
         store.skip(entry.index);
         configured(decodeConfiguration(entry.data), written.answers);
         return noWork;
@@ -219,9 +228,21 @@ export class CommittedEntries {
     const { entry, commands } = committed;
     const { store, carefulThrough } = this.#options;
     const apply = (): Applied => store.apply(entry.index, commands);
-    const isPlain = commands.every(({ operation }) => isPointOperation(operation));
-    if (isPlain && entry.index > carefulThrough) return apply();
-    return this.#orUndone(committed, answers, apply, (applied) => applied);
+    const isUsual = isPlain(committed) && entry.index > carefulThrough;
+    if (isUsual && store.mayWait) {
+      if (this.#isMuchUnflushed) store.flush();
+      return store.applyToMemory(entry.index, commands);
+    }
+    // What is flushed must not be undone with the entry.
+    store.flush();
+    return isUsual ? apply() : this.#orUndone(committed, answers, apply, (applied) => applied);
+  }
+
+  /** Nobody has flushed at the bound. */
+  get #isMuchUnflushed(): boolean {
+    const { store, bounds } = this.#options;
+    const { versions, bytes } = store.unflushed;
+    return versions > 2 * bounds.unflushedVersionsMax || bytes > 2 * unflushedBytesMax;
   }
 
   #orUndone<Result>(

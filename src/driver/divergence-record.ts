@@ -1,16 +1,20 @@
-// Whether this replica's store was found to differ from the others', and is being made anew. This is on disk, so that
-// after a restart the replica does not serve what is known to be wrong.
+// Whether this replica's store was found to differ from the others', and is being made anew; and whether a snapshot
+// took its place since anything was confirmed. This is on disk, so that after a restart the replica does not serve what
+// is known to be wrong, or older than what it served before.
 
 import { assert } from '../base/assert.ts';
 import { type LogIndex, logIndex } from '../model/brands.ts';
 import { hasTable, type SqlPort } from '../base/sql-port.ts';
 
 const recordFormat = 1;
+/** The column is named after the first of them. */
+const state = { usual: 0, rebuilding: 1, replaced: 2 } as const;
+type State = (typeof state)[keyof typeof state];
 
 export class DivergenceRecord {
   readonly #sql: SqlPort;
   #at = logIndex(0);
-  #rebuilding = false;
+  #state: State = state.usual;
 
   constructor(sql: SqlPort) {
     this.#sql = sql;
@@ -24,7 +28,7 @@ export class DivergenceRecord {
       `the divergence has format ${String(format)}; this code reads ${recordFormat}`,
     );
     this.#at = logIndex(Number(at));
-    this.#rebuilding = rebuilding === 1;
+    this.#state = Object.values(state).find((known) => known === rebuilding) ?? state.usual;
   }
 
   /** The entry after which the store was last found to differ. 0: it never was. */
@@ -33,25 +37,35 @@ export class DivergenceRecord {
   }
 
   get isRebuilding(): boolean {
-    return this.#rebuilding;
+    return this.#state === state.rebuilding;
+  }
+
+  /** A snapshot took the place of a store that may have shown more, and nothing was confirmed since. */
+  get isReplaced(): boolean {
+    return this.#state === state.replaced;
   }
 
   found(at: LogIndex): void {
-    this.#write(at, true);
+    this.#write(at, state.rebuilding);
   }
 
   /** Called inside the transaction that puts the snapshot in place. */
-  rebuilt(): void {
-    if (this.#rebuilding) this.#write(this.#at, false);
+  replaced(): void {
+    this.#write(this.#at, state.replaced);
   }
 
-  #write(at: LogIndex, rebuilding: boolean): void {
+  /** The store shows all that it ever showed. */
+  confirmed(): void {
+    if (this.isReplaced) this.#write(this.#at, state.usual);
+  }
+
+  #write(at: LogIndex, next: State): void {
     this.#sql.transaction(() => {
       this.#sql.run(`CREATE TABLE IF NOT EXISTS divergence
         (one INTEGER PRIMARY KEY CHECK (one = 1), format INTEGER NOT NULL, at_index INTEGER NOT NULL, rebuilding INTEGER NOT NULL)`);
-      this.#sql.run('INSERT OR REPLACE INTO divergence VALUES (1, ?, ?, ?)', recordFormat, at, rebuilding ? 1 : 0);
+      this.#sql.run('INSERT OR REPLACE INTO divergence VALUES (1, ?, ?, ?)', recordFormat, at, next);
     });
     this.#at = at;
-    this.#rebuilding = rebuilding;
+    this.#state = next;
   }
 }

@@ -9,8 +9,11 @@ import type { Configuration } from '../raft/configuration.ts';
 import type { PeerMessage } from './envelope.ts';
 import type { RestartReason } from './upkeep.ts';
 
-/** The steps of a turn (`driver.ts`), each as it begins. `written`: the second one has ended. */
-export type TurnStep = 'sendEarly' | 'write' | 'written' | 'send' | 'answer';
+/**
+ * The steps of a turn (`driver.ts`), each as it begins. `written`: the second one has ended. `flush`: a turn of its
+ * own.
+ */
+export type TurnStep = 'sendEarly' | 'write' | 'written' | 'send' | 'answer' | 'flush';
 
 /** What a driver needs of its host. */
 export interface DriverPort {
@@ -40,6 +43,13 @@ export interface DriverPort {
    * before that.
    */
   applySoon(): void;
+  /** Much is in memory that has no rows yet, so `flush` must be called soon, after other work. */
+  flushSoon(): void;
+  /**
+   * So many bytes are in memory until they are flushed. False: the memory of this isolate has no room for them, and
+   * they are flushed at once. Absent: there is room.
+   */
+  mayHold?(bytes: number): boolean;
   /**
    * The group has nothing to do, so the clock stops until the next input. It may be called again after an input that
    * changes nothing.

@@ -9,14 +9,20 @@
 //   4. answer  writes that were applied and reads that may be served; the host holds answers back in the same way
 // and again from 1 until the core asks for nothing more. Where very many entries wait to be applied, most of them wait
 // for later turns.
+//
+// The rows of point operations are written by a flush, in a turn of its own after the answers: at a bound, soon after
+// the last of them, and before the group rests. An instance that ends before that applies them from its log again.
 
 import { assert } from '../base/assert.ts';
 import { type LogIndex, logIndex, type ReplicaId, type Term } from '../model/brands.ts';
 import {
   compactionStepRows,
+  flushAfterQuietTicks,
+  flushStaggerPart,
   logEntryBytesMax,
   proposalsInFlightMax,
   restAfterQuietTicks,
+  unflushedBytesMax,
   writesUnsureBytesMax,
 } from '../limits.ts';
 import type { Command, Operation, RevisionEvents, StoreFailure } from '../model/store.ts';
@@ -100,6 +106,17 @@ export class Driver {
   readonly #bounds: LogBounds;
   readonly #committed: CommittedEntries;
   #quietTicks = 0;
+  /** How long nothing was applied. */
+  #idleTicks = 0;
+  /** The part of the bounds at which this replica flushes. */
+  readonly #flushPart: number;
+  /** The bytes that the host was last told of. */
+  #heldBytes = 0;
+  /**
+   * What the instance before this one showed may be as new as this entry, and this store may be older; null: it is not
+   * older.
+   */
+  #shownThrough: LogIndex | null;
   #halted: string | null = null;
   #inTurn = false;
   /**
@@ -123,6 +140,7 @@ export class Driver {
   constructor(options: DriverOptions) {
     const bounds = options.bounds ?? usualBounds;
     this.#bounds = bounds;
+    this.#flushPart = 1 - flushStaggerPart * (options.id % 4);
     this.#sql = options.sql;
     this.#port = options.port;
     this.#log = new LogTable(options.sql);
@@ -156,9 +174,11 @@ export class Driver {
       supports: options.supports ?? groupLevelMax,
       bounds,
       send: (message) => void this.#toSend.push(message),
+      flush: () => this.flush(),
       proposeLevel: (level) => this.#proposeLevel(level),
       restart: (reason, configuration) => this.#restart(reason, configuration),
     });
+    this.#shownThrough = this.#shownBefore();
   }
 
   /** Adds a listener. Listeners are told in the order in which they were added. */
@@ -222,6 +242,14 @@ export class Driver {
   /** When revisions came, as far as the log still tells, the oldest first. */
   revisionTimes(max: number): readonly RevisionTime[] {
     return revisionTimes(this.#log, this.store, max);
+  }
+
+  /**
+   * False: this instance has just begun, and the one before it may have shown a newer state. Until the log is applied
+   * as far as it goes, or one read is confirmed, nothing may be shown that was not confirmed.
+   */
+  get isSure(): boolean {
+    return this.#shownThrough === null;
   }
 
   /** Reads may be answered from the store. */
@@ -384,13 +412,22 @@ export class Driver {
     if (this.#halted !== null) return;
     this.#raft.tick();
     this.#quietTicks++;
+    if (++this.#idleTicks >= flushAfterQuietTicks) this.flush();
     this.#upkeep.tick();
-    const isBusy = this.#sweeping || this.#upkeep.isBusy || !this.#committed.isEmpty;
+    const isBusy = this.#sweeping || this.#upkeep.isBusy || !this.#committed.isEmpty || this.store.hasUnflushed;
     if (this.#quietTicks >= restAfterQuietTicks && !isBusy && this.#raft.mayRest) {
       if (this.#listeners.every((listener) => listener.mayRest?.() ?? true)) this.#raft.rest();
     }
     this.#turn();
     this.sweep(compactionStepRows);
+  }
+
+  /** Writes the rows of all that was applied. Nothing is written once this instance has stopped. */
+  flush(): void {
+    if (this.#halted !== null || !this.store.hasUnflushed) return;
+    this.#port.before?.('flush');
+    this.#sql.turn(() => this.store.flush());
+    this.#holdMemory();
   }
 
   /** Applies more of the entries that wait to be applied. */
@@ -424,6 +461,7 @@ export class Driver {
     for (const { settle } of [...this.#committed.takeWrites(), ...unknown]) settle({ kind: 'unknown' });
     for (const { settle } of refused) settle({ kind: 'halted', reason });
     for (const { settle } of this.#reads.takeAll()) settle({ kind: 'halted', reason });
+    this.#port.mayHold?.(0);
   }
 
   // One turn
@@ -453,11 +491,38 @@ export class Driver {
       this.#leader = this.#raft.leader;
       for (const listener of this.#listeners) listener.leaderChanged?.(this.#leader);
     }
+    if (!this.#holdMemory()) this.flush();
+    else if (this.#isFlushDue) this.#port.flushSoon();
     if (isBehind && this.#hasEffects && this.#halted === null) this.#port.applySoon();
     else if (this.#raft.resting) this.#rest();
   }
 
+  get #isFlushDue(): boolean {
+    const { versions, bytes } = this.store.unflushed;
+    const { unflushedVersionsMax } = this.#bounds;
+    return versions >= this.#flushPart * unflushedVersionsMax || bytes >= this.#flushPart * unflushedBytesMax;
+  }
+
+  /** False: there is no room for what is not flushed. */
+  #holdMemory(): boolean {
+    const { bytes } = this.store.unflushed;
+    if (bytes === this.#heldBytes || this.#halted !== null) return true;
+    this.#heldBytes = bytes;
+    return this.#port.mayHold?.(bytes) ?? true;
+  }
+
+  /**
+   * All that was shown before is in the log, which may have entries without rows, unless a snapshot took the place of
+   * both; null: the store shows all of it.
+   */
+  #shownBefore(): LogIndex | null {
+    if (!this.store.mayWait) return null;
+    if (this.#upkeep.isReplaced) return logIndex(Number.MAX_SAFE_INTEGER);
+    return this.#log.hasCommandAfter(this.store.persistedIndex) ? this.#log.lastIndex() : null;
+  }
+
   #rest(): void {
+    this.flush();
     for (const listener of this.#listeners) listener.resting?.();
     this.#port.rest();
   }
@@ -521,12 +586,16 @@ export class Driver {
     const persist = (): void => {
       if (hardState !== null) this.#log.writeHardState(hardState);
       this.#log.write(entries);
+      // What is applied may stay in memory: a replaced instance ends here, before it answers from there.
+      if (hardState === null && entries.length === 0) this.#log.touch();
     };
     if (!mayApply) {
       this.#sql.turn(persist);
       return [];
     }
     const turn = this.#committed.apply(persist);
+    this.#idleTicks = 0;
+    if (this.#shownThrough !== null && this.store.appliedIndex >= this.#shownThrough) this.#shownThrough = null;
     answers.push(...turn.answers);
     return turn.events;
   }
@@ -591,6 +660,9 @@ export class Driver {
     // it.
     if (this.store.isUnderWay) return;
     for (const { settle } of this.#reads.takeReady(this.store.appliedIndex)) {
+      // A leader has confirmed all that any replica had applied, and it is applied here, too.
+      this.#shownThrough = null;
+      this.#upkeep.confirmed();
       answers.push(() => settle({ kind: 'ready' }));
     }
   }

@@ -166,6 +166,12 @@ export class LogTable implements LogReader {
       this.#addConfiguration(stored);
   }
 
+  /** Whether an entry after that one has commands. */
+  hasCommandAfter(index: LogIndex): boolean {
+    const kind = kinds.indexOf('command');
+    return this.#sql.all('SELECT 1 FROM log WHERE log_index > ? AND kind = ? LIMIT 1', index, kind).length > 0;
+  }
+
   /**
    * The entry up to which the oldest entries come to so many bytes, or are so many. It is the base if none are asked
    * for.

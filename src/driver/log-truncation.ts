@@ -17,6 +17,7 @@ import {
   truncatedBytesMax,
   truncatedEntriesMax,
   turnRowsMax,
+  unflushedVersionsMax,
 } from '../limits.ts';
 import type { LogTable } from './log-table.ts';
 
@@ -36,6 +37,7 @@ export type LogBounds = {
   /** The number of keys that one step of a large delete moves. */
   readonly deleteStepRows: number;
   readonly snapshotRowsBytes: number;
+  readonly unflushedVersionsMax: number;
 };
 export const usualBounds: LogBounds = {
   logEntriesMax,
@@ -47,6 +49,7 @@ export const usualBounds: LogBounds = {
   turnRowsMax,
   deleteStepRows,
   snapshotRowsBytes,
+  unflushedVersionsMax,
 };
 
 export type TruncationBounds = {

@@ -32,6 +32,8 @@ export type UpkeepOptions = {
   readonly supports: number;
   readonly bounds: LogBounds;
   readonly send: (message: PeerMessage) => void;
+  /** Writes the rows of all that was applied. */
+  readonly flush: () => void;
   readonly proposeLevel: (level: number) => void;
   /**
    * The store on disk is another one now, or is known to be wrong, so this instance must end, and the next one begins
@@ -85,6 +87,16 @@ export class Upkeep {
     return this.#divergence.isRebuilding;
   }
 
+  /** True: a snapshot took the place of a store that may have shown more, and nothing was confirmed since. */
+  get isReplaced(): boolean {
+    return this.#divergence.isReplaced;
+  }
+
+  /** The store shows all that this replica ever showed. */
+  confirmed(): void {
+    this.#divergence.confirmed();
+  }
+
   /**
    * True: the log takes no more entries. While the store is made anew no entry can be applied, so none can be
    * truncated. The log keeps those that it has, because this replica has acknowledged them. The leader goes on with the
@@ -111,10 +123,10 @@ export class Upkeep {
     return this.#receiver.isActive || this.#receiver.isClearing;
   }
 
-  /** The bytes of the database without the log. */
+  /** The bytes of the database without the log, and of what is not flushed. */
   get storeBytes(): number {
-    const { sql, log } = this.#options;
-    return sql.databaseBytes() - log.size.bytes;
+    const { sql, log, store } = this.#options;
+    return sql.databaseBytes() + store.unflushed.bytes - log.size.bytes;
   }
 
   get report(): PeerReport {
@@ -159,7 +171,7 @@ export class Upkeep {
   receive(message: SnapshotMessage): void {
     switch (message.kind) {
       case 'snapshotAsk':
-        if (this.#maySend(message)) this.#options.send(this.#sender.answer(message));
+        if (this.#maySend(message)) this.#answer(message);
         return;
       case 'snapshotPart':
         return this.#receivePart(message);
@@ -182,6 +194,13 @@ export class Upkeep {
     const { store } = this.#options;
     const supports = this.#reports.get(from)?.supports ?? groupLevelMin;
     return !this.isRebuilding && supports >= store.level && (name !== null || !store.isUnderWay);
+  }
+
+  /** A snapshot is made of rows. */
+  #answer(ask: Extract<SnapshotMessage, { readonly kind: 'snapshotAsk' }>): void {
+    const { store, flush, send } = this.#options;
+    if (ask.name === null || ask.name.index > store.persistedIndex) flush();
+    send(this.#sender.answer(ask));
   }
 
   tick(): void {
@@ -293,7 +312,7 @@ export class Upkeep {
       const group = decodeConfiguration(received.last.configuration);
       log.restore(position, group, { keep: raft.holds(position) });
       this.#receiver.finish();
-      this.#divergence.rebuilt();
+      this.#divergence.replaced();
       return group;
     });
     if (configuration !== null) restart('a snapshot has taken the place of the store', configuration);

@@ -24,7 +24,9 @@ export const groupLevel = {
   fourth: 4,
   /**
    * The operator sets terms of a tenant (`terms.ts`): when it is wiped, if it is deleted, and how much history is kept.
-   * The writes of an entry are remembered in its order, also those that are refused. The store is of format 6.
+   * The writes of an entry are remembered in its order, also those that are refused. What was applied may be in memory
+   * alone until it is flushed (`mvcc/overlay/`), so after a restart the tables are behind what was shown before: code
+   * of level 4 does not expect that. The store is of format 6.
    */
   fifth: 5,
 } as const;

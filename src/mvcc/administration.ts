@@ -16,6 +16,7 @@ import { AuthTables } from './auth/auth-tables.ts';
 import { Authority } from './auth/authority.ts';
 import { Downgrade } from './downgrade.ts';
 import { type LeaseChange, Leases } from './leases.ts';
+import type { Versions } from './overlay/versions.ts';
 import { type Answered, answerQuery } from './queries.ts';
 import { rangeShape } from './request-shape.ts';
 import { Suspension } from './suspension.ts';
@@ -57,12 +58,13 @@ export class Administration {
   readonly #downgrade: Downgrade;
   readonly #learnerSlot: LearnerSlot;
 
-  constructor(sql: SqlPort, level: number) {
+  constructor(versions: Versions, level: number) {
+    const { sql } = versions;
     this.#sql = sql;
     this.accessKeys = new AccessKeys(sql, level);
     this.terms = new Terms(sql, level);
     this.suspension = new Suspension(sql, level, this.terms);
-    this.leases = new Leases(sql);
+    this.leases = new Leases(versions);
     this.alarms = new Alarms(sql);
     this.#auth = new AuthTables(sql);
     this.authority = new Authority(this.accessKeys, this.#auth, this.leases, this.suspension);

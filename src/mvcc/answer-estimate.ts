@@ -6,24 +6,26 @@ import { unreachable } from '../base/assert.ts';
 import { answerMeasuredRowsMax, keyBytesMax, rangeAnswerBytesMax, valueBytesMax } from '../limits.ts';
 import type { KeyRange, Operation, RangeRequest, TxnOperation, TxnRequest } from '../model/store.ts';
 import { sortOrder, sortTarget } from '../model/store.ts';
-import type { SqlPort, SqlValue } from '../base/sql-port.ts';
-import { spanOf } from './key-range.ts';
+import type { SqlValue } from '../base/sql-port.ts';
+import { type KeySpan, spanOf } from './key-range.ts';
+import { pairNow } from './overlay/overlay.ts';
+import type { Versions } from './overlay/versions.ts';
 import { pairOverheadBytes } from './range.ts';
 import { numberOf, valueLength } from './rows.ts';
 
 /** No answer takes more than rangeAnswerBytesMax. An answer without pairs takes nothing that counts. */
-export function answerBytesOf(sql: SqlPort, operation: Operation): number {
-  const estimate = new Estimate(sql);
+export function answerBytesOf(versions: Versions, operation: Operation): number {
+  const estimate = new Estimate(versions);
   if (operation.kind === 'put' || operation.kind === 'deleteRange') return estimate.ofOperation(operation);
   return operation.kind === 'txn' ? estimate.ofTxn(operation.request) : 0;
 }
 
 class Estimate {
-  readonly #sql: SqlPort;
+  readonly #versions: Versions;
   #rowsLeft = answerMeasuredRowsMax;
 
-  constructor(sql: SqlPort) {
-    this.#sql = sql;
+  constructor(versions: Versions) {
+    this.#versions = versions;
   }
 
   /** Either branch may run. */
@@ -77,9 +79,25 @@ class Estimate {
           : ['key >= ? AND key < ?', [span.from, span.to]];
     const pair = `length(key) + ${pairOverheadBytes}${keysOnly ? '' : ` + ${valueLength}`}`;
     const rows = `SELECT key, value, large FROM head WHERE ${where} ORDER BY key LIMIT ?`;
-    const [found] = this.#sql.all(`SELECT COUNT(*), ifnull(SUM(${pair}), 0) FROM (${rows})`, ...bindings, rowsMax);
+    const [found] = this.#versions.sql.all(
+      `SELECT COUNT(*), ifnull(SUM(${pair}), 0) FROM (${rows})`,
+      ...bindings,
+      rowsMax,
+    );
     this.#rowsLeft -= numberOf(found?.[0]);
-    return this.#rowsLeft < 0 ? rangeAnswerBytesMax : Math.min(rangeAnswerBytesMax, numberOf(found?.[1]));
+    if (this.#rowsLeft < 0) return rangeAnswerBytesMax;
+    return Math.min(rangeAnswerBytesMax, numberOf(found?.[1]) + this.#inMemory(span, keysOnly));
+  }
+
+  /** What is in memory may replace what the tables have, and counts beside it. */
+  #inMemory(span: KeySpan, keysOnly: boolean): number {
+    let bytes = 0;
+    for (const overlaid of this.#versions.overlay.within(span)) {
+      const pair = pairNow(overlaid);
+      if (pair === null) continue;
+      bytes += pair.key.byteLength + pairOverheadBytes + (keysOnly ? 0 : pair.value.byteLength);
+    }
+    return bytes;
   }
 }
 

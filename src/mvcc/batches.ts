@@ -1,6 +1,7 @@
 // What each log entry changed, in one row for each entry: the changed keys of each revision, for the history, and the
 // ids of the writes with their outcomes, for retries. The newest row also tells the revision and the applied index of
-// the store, and its running hash.
+// the store, and its running hash: so it says how far the tables are. The batches of entries that are not flushed yet
+// are in memory.
 
 import { assert } from '../base/assert.ts';
 import { type LogIndex, logIndex, type Revision, revision } from '../model/brands.ts';
@@ -179,11 +180,24 @@ export function digestIn(digests: Uint8Array, nth: number): bigint | null {
   return null;
 }
 
+/** What a batch in memory takes beside its body. */
+const waitingBatchBytes = 200;
+
+type WaitingBatch = {
+  readonly batch: BatchId;
+  readonly writesTotal: number;
+  readonly body: Uint8Array;
+  readonly hashed: Hashed | null;
+};
+
 export class Batches {
   readonly #sql: SqlPort;
 
   /** Rows of later revisions belong to an entry that is under way. */
   #through = Number.MAX_SAFE_INTEGER;
+  /** The batches without a row, by their log index, in order. */
+  readonly #waiting = new Map<LogIndex, WaitingBatch>();
+  #waitingBytes = 0;
 
   constructor(sql: SqlPort) {
     this.#sql = sql;
@@ -195,6 +209,30 @@ export class Batches {
 
   showAll(): void {
     this.#through = Number.MAX_SAFE_INTEGER;
+  }
+
+  /** The bytes of the batches in memory, about. */
+  get waitingBytes(): number {
+    return this.#waitingBytes;
+  }
+
+  get someWait(): boolean {
+    return this.#waiting.size > 0;
+  }
+
+  /** The batch has no row before `flush`. */
+  appendLater(batch: BatchId, writesTotal: number, body: Uint8Array, hashed: Hashed | null): void {
+    this.#waiting.set(batch.logIndex, { batch, writesTotal, body, hashed });
+    this.#waitingBytes += waitingBatchBytes + body.byteLength + (hashed?.digests?.byteLength ?? 0);
+  }
+
+  /** Gives each batch its row. The caller writes what the batches tell of in the same turn. */
+  flush(): void {
+    for (const { batch, writesTotal, body, hashed } of this.#waiting.values()) {
+      this.append(batch, writesTotal, body, hashed);
+    }
+    this.#waiting.clear();
+    this.#waitingBytes = 0;
   }
 
   /** `hashed`: null in a group of level 1, whose rows have no column for it. */
@@ -216,18 +254,22 @@ export class Batches {
 
   /** The bytes that `BatchRecord.digests` made. Only a store of format 4 has them. */
   digests(batch: BatchId): Uint8Array | null {
+    const waiting = this.#waiting.get(batch.logIndex);
+    if (waiting !== undefined) return waiting.hashed?.digests ?? null;
     const value = this.#sql.all(selectDigests, batch.lastRevision, batch.logIndex)[0]?.[0] ?? null;
     return value === null ? null : bytesOf(value);
   }
 
   /** The hash in the newest row, in a group of level 2 or above. */
   newestHash(): Hashed {
+    assert(!this.someWait, 'the newest batch has its row when a store is opened');
     const row = this.#sql.all(selectNewestHash, this.#through)[0];
     const [hash, scrubbed = null] = row ?? [];
     return { hash: numberOf(hash), scrubbed: scrubbed === null ? null : bytesOf(scrubbed) };
   }
 
   newest(): (BatchId & { readonly writesTotal: number }) | null {
+    assert(!this.someWait, 'the newest batch has its row when a store is opened');
     const row = this.#sql.all(selectNewest, this.#through)[0];
     if (row === undefined) return null;
     const [last, index, writesTotal] = row;
@@ -240,6 +282,7 @@ export class Batches {
 
   /** The batches of log entries after `index`, the newest first. */
   *after(index: LogIndex): Generator<BatchId, void, void> {
+    for (const { batch } of [...this.#waiting.values()].toReversed()) if (batch.logIndex > index) yield batch;
     for (const [last, entry] of this.#sql.iterate(selectIdsNewestFirst, this.#through)) {
       if (numberOf(entry) <= index) return;
       yield { lastRevision: revision(numberOf(last)), logIndex: logIndex(numberOf(entry)) };
@@ -256,6 +299,7 @@ export class Batches {
       if (changesBytes <= reader.remaining) yield* changesIn(first);
       else yield* this.#changesInParts(batch, { begin: first.byteLength - reader.remaining, changesBytes });
     }
+    for (const { batch, body } of this.#waiting.values()) if (batch.lastRevision >= from) yield* changesIn(body);
   }
 
   /** The changes of a batch of several parts, which are never in memory together. */
@@ -295,6 +339,12 @@ export class Batches {
 
   /** The writes in their order. The changes before them, which may be very many, are not kept in memory. */
   *writesAt(batch: BatchId): Generator<WrittenId, void, void> {
+    const waiting = this.#waiting.get(batch.logIndex);
+    if (waiting === undefined) yield* this.#writesInRows(batch);
+    else yield* writesIn(waiting.body);
+  }
+
+  *#writesInRows(batch: BatchId): Generator<WrittenId, void, void> {
     const parts: Uint8Array[] = [];
     let changesLeft: number | null = null;
     for (const [value] of this.#sql.iterate(selectOne, batch.lastRevision, batch.logIndex)) {
@@ -313,6 +363,7 @@ export class Batches {
 
   /** The writes of each batch. */
   *newestFirst(): Generator<{ readonly batch: BatchId; readonly writes: Iterable<WrittenId> }, void, void> {
+    for (const { batch, body } of [...this.#waiting.values()].toReversed()) yield { batch, writes: writesIn(body) };
     let hasParts = false;
     for (const [index, body, last, part] of this.#sql.iterate(selectNewestFirst, this.#through)) {
       if (part !== 0) {

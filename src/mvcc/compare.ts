@@ -4,20 +4,19 @@ import { unreachable } from '../base/assert.ts';
 import { compareBytes } from '../base/bytes.ts';
 import { noLease } from '../model/brands.ts';
 import { type Compare, compareResult, type KeyValue } from '../model/store.ts';
-import type { SqlPort } from '../base/sql-port.ts';
 import { spanOf } from './key-range.ts';
-import { scanPairs } from './range-scan.ts';
+import type { Versions } from './overlay/versions.ts';
 import type { WorkBudget } from './work-budget.ts';
 
 /**
  * A compare over a range must hold for every key. Over no key, a compare of VALUE is false, and the others compare with
  * zero. Null: the compare takes more work than is left.
  */
-export function compareHolds(sql: SqlPort, compare: Compare, work: WorkBudget): boolean | null {
+export function compareHolds(versions: Versions, compare: Compare, work: WorkBudget): boolean | null {
   const scan = { span: spanOf(compare), asOf: 'head', filter: null, descending: false, limit: null } as const;
   let some = false;
   if (!work.look()) return null;
-  for (const pair of scanPairs(sql, { ...scan, values: compare.target === 'value' })) {
+  for (const pair of versions.pairs({ ...scan, values: compare.target === 'value' })) {
     if (!work.look(pair.value.byteLength)) return null;
     some = true;
     if (!pairHolds(compare, pair)) return false;

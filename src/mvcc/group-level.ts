@@ -3,21 +3,21 @@
 
 import { assert } from '../base/assert.ts';
 import { groupLevel, isKnownLevel } from '../model/levels.ts';
-import type { SqlPort } from '../base/sql-port.ts';
 import type { Batches, Hashed } from './batches.ts';
 import { type HashedEntry, RunningHash } from './hash/running-hash.ts';
+import type { Versions } from './overlay/versions.ts';
 import { changeFormat } from './schema.ts';
 
 export class GroupLevel {
-  readonly #sql: SqlPort;
+  readonly #versions: Versions;
   #value: number;
   #running: RunningHash | null;
 
   /** `value`: the level as the store was opened. */
-  constructor(sql: SqlPort, value: number, batches: Batches) {
-    this.#sql = sql;
+  constructor(versions: Versions, value: number, batches: Batches) {
+    this.#versions = versions;
     this.#value = value;
-    this.#running = value >= groupLevel.second ? new RunningHash(sql, batches.newestHash()) : null;
+    this.#running = value >= groupLevel.second ? new RunningHash(versions, batches.newestHash()) : null;
   }
 
   get value(): number {
@@ -32,10 +32,10 @@ export class GroupLevel {
   change(level: number): void {
     assert(isKnownLevel(level), `level ${level} is known: an entry with another one is not decoded`);
     if (level === this.#value) return;
-    changeFormat(this.#sql, level);
+    changeFormat(this.#versions.sql, level);
     this.#value = level;
     if (level < groupLevel.second) this.#running = null;
-    else this.#running ??= new RunningHash(this.#sql, null);
+    else this.#running ??= new RunningHash(this.#versions, null);
   }
 
   /** The hash of an entry that was just applied. Null: the level has no hashes. */

@@ -1,15 +1,14 @@
 // What changed from a revision on, for watches that catch up: the changed keys come from the batches, and the pairs
-// from the tables of versions. Revisions are whole.
+// from the versions. Revisions are whole.
 
 import { type Revision, revision as asRevision } from '../model/brands.ts';
 import { historyScanBytesMax, historySliceKeysMax, previousKeptBytesMax, watchEventsBytesMax } from '../limits.ts';
 import type { KeyRange, KeyValue, RevisionEvents, StoreEvent } from '../model/store.ts';
 import { assert } from '../base/assert.ts';
-import type { SqlPort } from '../base/sql-port.ts';
 import type { Batches, ChangedKey, ChangedKeys } from './batches.ts';
 import { type KeySpan, spanHolds, spanOf } from './key-range.ts';
-import { deletedPair, isLate, LateDeleteEvent, LatePutEvent, previousPair } from './revision-writer.ts';
-import { keyValueOf, pairColumns } from './rows.ts';
+import type { Versions } from './overlay/versions.ts';
+import { deletedPair, isLate, LateDeleteEvent, LatePutEvent } from './revision-writer.ts';
 
 /** `through`: the last revision that was looked at. Later ones are left for the next piece. */
 export type HistoryPiece =
@@ -47,19 +46,16 @@ type Reading = {
   bytes: number;
 };
 
-const pairAt = `SELECT ${pairColumns} FROM head WHERE key = ?1 AND mod = ?2 UNION ALL
-  SELECT ${pairColumns} FROM superseded WHERE key = ?1 AND mod = ?2`;
-
 /** The bytes that a pair takes beside key and value. */
 const pairOverheadBytes = 64;
 
 export class History {
-  readonly #sql: SqlPort;
+  readonly #versions: Versions;
   readonly #batches: Batches;
   #reading: Reading | null = null;
 
-  constructor(sql: SqlPort, batches: Batches) {
-    this.#sql = sql;
+  constructor(versions: Versions, batches: Batches) {
+    this.#versions = versions;
     this.#batches = batches;
   }
 
@@ -151,20 +147,20 @@ export class History {
     const { key } = change;
     if (change.type === 'delete') {
       if (!options.hasPrevious) return { type: 'delete', kv: deletedPair(key, at), previous: null };
-      if (options.late) return new LateDeleteEvent(this.#sql, key, at);
-      return { type: 'delete', kv: deletedPair(key, at), previous: previousPair(this.#sql, key, at) };
+      if (options.late) return new LateDeleteEvent(this.#versions, key, at);
+      return { type: 'delete', kv: deletedPair(key, at), previous: this.#versions.previousPair(key, at) };
     }
     const kv = this.#pairAt(key, at);
     // A pair that the revision created has no previous pair, even if the same revision first deleted one of its key.
     const isThere = options.hasPrevious && kv.version > 1;
-    if (isThere && options.late) return new LatePutEvent(this.#sql, kv);
-    return { type: 'put', kv, previous: isThere ? previousPair(this.#sql, key, at) : null };
+    if (isThere && options.late) return new LatePutEvent(this.#versions, kv);
+    return { type: 'put', kv, previous: isThere ? this.#versions.previousPair(key, at) : null };
   }
 
   #pairAt(key: Uint8Array, at: Revision): KeyValue {
-    const row = this.#sql.all(pairAt, key, at)[0];
-    assert(row !== undefined, 'a version that is not compacted has its row');
-    return keyValueOf(row);
+    const pair = this.#versions.pairAt(key, at);
+    assert(pair !== null, 'a version that is not compacted is there');
+    return pair;
   }
 }
 

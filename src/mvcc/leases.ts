@@ -3,10 +3,13 @@
 
 import { type LeaseId, leaseId, noLease } from '../model/brands.ts';
 import { assert } from '../base/assert.ts';
-import { emptyBytes } from '../base/bytes.ts';
+import { compareBytes, emptyBytes } from '../base/bytes.ts';
 import { leaseSecondsMax, leaseSecondsMin, leasesMax, readSliceRows } from '../limits.ts';
 import type { LeaseDeadline, LeaseOperation, StoreFailure } from '../model/store.ts';
-import type { SqlPort } from '../base/sql-port.ts';
+import type { SqlPort, SqlRow } from '../base/sql-port.ts';
+import { leaseNow, type Overlay } from './overlay/overlay.ts';
+import type { Versions } from './overlay/versions.ts';
+import { keyAfter } from './revision-writer.ts';
 import { bytesOf, numberOf, textFrom } from './rows.ts';
 import { readMeta, writeMeta } from './schema.ts';
 
@@ -41,12 +44,15 @@ const selectIdsWithKeys = 'SELECT DISTINCT lease FROM lease_keys';
 
 export class Leases {
   readonly #sql: SqlPort;
+  /** Keys whose lease changed since the last flush are not in `lease_keys` as they are now. */
+  readonly #overlay: Overlay;
   #settled: boolean;
   /** The number is counted when it is first asked for, and kept up to date from then on. */
   #count: number | null = null;
 
-  constructor(sql: SqlPort) {
+  constructor({ sql, overlay }: Versions) {
     this.#sql = sql;
+    this.#overlay = overlay;
     this.#settled = readMeta(sql, 'leasesSettled') === 1;
   }
 
@@ -97,25 +103,61 @@ export class Leases {
 
   /** The first key of the lease from a key on. Null: there is none. */
   firstKeyFrom(id: LeaseId, from: Uint8Array): Uint8Array | null {
+    let first = this.#firstKeyInTables(id, from);
+    if (!this.#overlay.someMoved) return first;
+    while (first !== null && this.#hasLeft(id, first)) first = this.#firstKeyInTables(id, keyAfter(first));
+    const come = this.#keysThatCame(id).find((key) => compareBytes(key, from) >= 0);
+    return come !== undefined && (first === null || compareBytes(come, first) < 0) ? come : first;
+  }
+
+  #firstKeyInTables(id: LeaseId, from: Uint8Array): Uint8Array | null {
     const key = this.#sql.all(selectFirstKey, String(id), from)[0]?.[0];
     return key === undefined ? null : bytesOf(key);
+  }
+
+  /** Whether a key that `lease_keys` attaches to the lease is not attached to it any more. */
+  #hasLeft(id: LeaseId, key: Uint8Array): boolean {
+    const overlaid = this.#overlay.find(key);
+    return overlaid !== null && leaseNow(overlaid) !== id;
+  }
+
+  /** The keys that were attached to the lease since the last flush, in their order. */
+  #keysThatCame(id: LeaseId): readonly Uint8Array[] {
+    return this.#overlay.movedKeys().flatMap((overlaid) => (leaseNow(overlaid) === id ? [overlaid.key] : []));
   }
 
   /** The same in steps, like `idsInSteps`, for as long as `take` wants more. */
   *eachKeyOf(id: LeaseId, take: (key: Uint8Array) => boolean): Generator<void, void, void> {
     for (let after: Uint8Array = emptyBytes; ;) {
       const rows = this.#sql.all(selectKeysAfter, String(id), after, readSliceRows);
-      for (const row of rows) {
-        after = bytesOf(row[0]);
-        if (!take(after)) return;
-      }
-      if (rows.length < readSliceRows) return;
+      const last = rows.length < readSliceRows ? null : bytesOf(rows.at(-1)?.[0]);
+      for (const key of this.#keysBetween(id, rows, { after, last })) if (!take(key)) return;
+      if (last === null) return;
+      after = last;
       yield;
     }
   }
 
-  /** The leases that have keys, in no particular order. Nothing may be written while they are read. */
+  /** The keys of these rows that are attached still, and those that came between them. `last` null: there is no end. */
+  #keysBetween(
+    id: LeaseId,
+    rows: readonly SqlRow[],
+    { after, last }: { readonly after: Uint8Array; readonly last: Uint8Array | null },
+  ): readonly Uint8Array[] {
+    const keys = rows.map(([key]) => bytesOf(key));
+    if (!this.#overlay.someMoved) return keys;
+    const came = this.#keysThatCame(id).filter(
+      (key) => compareBytes(key, after) > 0 && (last === null || compareBytes(key, last) <= 0),
+    );
+    return [...keys.filter((key) => !this.#hasLeft(id, key)), ...came].sort(compareBytes);
+  }
+
+  /**
+   * The leases that have keys, in no particular order, some of them twice, and some that had keys at the last flush.
+   * Nothing may be written while they are read.
+   */
   *idsWithKeys(): Generator<LeaseId, void, void> {
+    for (const overlaid of this.#overlay.movedKeys()) if (leaseNow(overlaid) !== noLease) yield leaseNow(overlaid);
     for (const [id] of this.#sql.iterate(selectIdsWithKeys)) yield leaseId(BigInt(textFrom(id)));
   }
 

@@ -11,11 +11,11 @@ import type {
   PutRequest,
   StoreFailure,
 } from '../model/store.ts';
-import type { SqlPort } from '../base/sql-port.ts';
 import { spanOf } from './key-range.ts';
+import type { Versions } from './overlay/versions.ts';
 import type { Leases } from './leases.ts';
 import type { AnswerBudget } from './range.ts';
-import { drawWrittenRows, pairOf, scanPairs } from './range-scan.ts';
+import { drawWrittenRows } from './range-scan.ts';
 import type { RevisionWriter } from './revision-writer.ts';
 import type { WorkBudget } from './work-budget.ts';
 
@@ -29,17 +29,22 @@ export type Done<Answer> =
 const tooLarge = { kind: 'failed', failure: { kind: 'answerTooLarge' } } as const;
 
 /** The failure that is known before anything is written. */
-export function putFailure(sql: SqlPort, leases: Leases, request: PutRequest): StoreFailure | null {
+export function putFailure(versions: Versions, leases: Leases, request: PutRequest): StoreFailure | null {
   if (request.lease !== noLease && leases.find(request.lease) === null) return { kind: 'leaseNotFound' };
   if (!request.ignoreValue && !request.ignoreLease) return null;
-  return pairOf(sql, request.key, 'head', false) === null ? { kind: 'keyNotFound' } : null;
+  return versions.pair(request.key, 'head', false) === null ? { kind: 'keyNotFound' } : null;
 }
 
 /** Writes the pair unless that fails. `putFailure` was called before, and the work of writing one key was drawn. */
-export function put(sql: SqlPort, writer: RevisionWriter, request: PutRequest, budgets: Budgets): Done<PutAnswer> {
+export function put(
+  versions: Versions,
+  writer: RevisionWriter,
+  request: PutRequest,
+  budgets: Budgets,
+): Done<PutAnswer> {
   let { value, lease } = request;
   if (request.ignoreValue || request.ignoreLease) {
-    const kept = pairOf(sql, request.key, 'head', request.ignoreValue);
+    const kept = versions.pair(request.key, 'head', request.ignoreValue);
     // Within a transaction, an earlier operation may have deleted the key.
     if (kept === null) return { kind: 'failed', failure: { kind: 'keyNotFound' } };
     if (request.ignoreValue) {
@@ -58,18 +63,18 @@ export function put(sql: SqlPort, writer: RevisionWriter, request: PutRequest, b
  * was drawn before), and the pairs that are asked for are read, which may be too large to be answered.
  */
 export function deleteRange(
-  sql: SqlPort,
+  versions: Versions,
   writer: RevisionWriter,
   request: DeleteRangeRequest,
   { answer, work }: Budgets,
 ): Done<DeleteRangeAnswer> {
   const tooMuchWork = (): Done<DeleteRangeAnswer> => ({ kind: 'failed', failure: work.failure });
   const span = spanOf(request);
-  if (span.kind !== 'single' && !drawWrittenRows(sql, span, work)) return tooMuchWork();
+  if (span.kind !== 'single' && !drawWrittenRows(versions.sql, span, work)) return tooMuchWork();
   const previous: KeyValue[] = [];
   if (request.previous) {
     const scan = { asOf: 'head', filter: null, descending: false, values: true, limit: null } as const;
-    for (const pair of scanPairs(sql, { ...scan, span })) {
+    for (const pair of versions.pairs({ ...scan, span })) {
       if (!work.look(pair.value.byteLength)) return tooMuchWork();
       if (!answer.take(pair)) return tooLarge;
       previous.push(pair);

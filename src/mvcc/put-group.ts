@@ -8,6 +8,7 @@ import { noLease, type Revision, revision as asRevision } from '../model/brands.
 import { keyText } from '../base/bytes.ts';
 import type { KeyValue, Operation, PutRequest, StoreEvent } from '../model/store.ts';
 import type { SqlPort, SqlValue } from '../base/sql-port.ts';
+import type { Versions } from './overlay/versions.ts';
 import { putShape } from './request-shape.ts';
 import { LatePutEvent, moveKey, type ReplacedPairs } from './revision-writer.ts';
 import { keyValueOf, numberOf, pairColumns, pairColumnsWithoutValue } from './rows.ts';
@@ -89,18 +90,15 @@ function identityMark(identity: string): string {
  * of the whole entry.
  */
 export function writePuts(
-  sql: SqlPort,
+  versions: Versions,
   puts: readonly WaitingPut[],
   { first, replaced }: { readonly first: Revision; readonly replaced: ReplacedPairs },
 ): StoreEvent[] {
+  const { sql } = versions;
   const isLate = replaced.isFull;
-  const supersede = (isLate ? supersedeUnreadStatements : supersedeStatements)[puts.length];
-  const replace = replaceStatements[puts.length];
-  assert(supersede !== undefined && replace !== undefined, 'a group is no larger than its statements');
-  const superseding: SqlValue[] = [];
-  for (const [place, { request }] of puts.entries()) superseding.push(request.key, first + place);
-  const previous = new Map<number, KeyValue>();
-  for (const row of sql.all(supersede, ...superseding)) previous.set(numberOf(row[6]), keyValueOf(row));
+  const previous = versions.writesToMemory
+    ? pairsBefore(versions, puts, { first, isLate })
+    : superseded(sql, puts, { first, isLate });
   const replacing: SqlValue[] = [];
   const events: StoreEvent[] = [];
   for (const [place, { request }] of puts.entries()) {
@@ -114,11 +112,40 @@ export function writePuts(
       version: (before?.version ?? 0) + 1,
       lease: noLease,
     };
-    replacing.push(kv.key, revision, kv.createRevision, kv.version, kv.value);
     if (before !== null && !isLate) replaced.keep(before);
-    events.push(before !== null && isLate ? new LatePutEvent(sql, kv) : { type: 'put', kv, previous: before });
-    if (before !== null) moveKey(sql, kv.key, { from: before.lease, to: noLease });
+    events.push(before !== null && isLate ? new LatePutEvent(versions, kv) : { type: 'put', kv, previous: before });
+    if (versions.writesToMemory) versions.overlay.write(kv.key, { mod: revision, kv }, before);
+    else {
+      replacing.push(kv.key, revision, kv.createRevision, kv.version, kv.value);
+      if (before !== null) moveKey(sql, kv.key, { from: before.lease, to: noLease });
+    }
   }
+  if (versions.writesToMemory) return events;
+  const replace = replaceStatements[puts.length];
+  assert(replace !== undefined, 'a group is no larger than its statements');
   sql.run(replace, ...replacing);
   return events;
+}
+
+/** The pairs that the puts replace, by the revisions of the puts. */
+type Replaced = ReadonlyMap<number, KeyValue>;
+type Replacing = { readonly first: Revision; readonly isLate: boolean };
+
+function pairsBefore(versions: Versions, puts: readonly WaitingPut[], { first, isLate }: Replacing): Replaced {
+  const before = new Map<number, KeyValue>();
+  for (const [place, { request }] of puts.entries()) {
+    const pair = versions.pair(request.key, 'head', !isLate);
+    if (pair !== null) before.set(first + place, pair);
+  }
+  return before;
+}
+
+function superseded(sql: SqlPort, puts: readonly WaitingPut[], { first, isLate }: Replacing): Replaced {
+  const supersede = (isLate ? supersedeUnreadStatements : supersedeStatements)[puts.length];
+  assert(supersede !== undefined, 'a group is no larger than its statements');
+  const superseding: SqlValue[] = [];
+  for (const [place, { request }] of puts.entries()) superseding.push(request.key, first + place);
+  const previous = new Map<number, KeyValue>();
+  for (const row of sql.all(supersede, ...superseding)) previous.set(numberOf(row[6]), keyValueOf(row));
+  return previous;
 }

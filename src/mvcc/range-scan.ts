@@ -1,7 +1,8 @@
 // The SQL of range reads: one statement text for each combination of span, revision, filters, order and columns, made
 // once, because the database caches statements by their text. This file reads rows; range.ts knows what they mean to a
-// request.
+// request, and `overlay/versions.ts` reads what memory has beside the rows.
 
+import type { Revision } from '../model/brands.ts';
 import type { KeyValue, RangeRequest } from '../model/store.ts';
 import type { SqlPort, SqlValue } from '../base/sql-port.ts';
 import type { KeySpan } from './key-range.ts';
@@ -128,18 +129,18 @@ const createdBeforeStatements = {
   bounded: 'SELECT COUNT(*) FROM (SELECT 1 FROM head WHERE key >= ?1 AND created < ?2 AND key < ?4 LIMIT ?3)',
 } as const;
 const firstCreatedStatements = {
-  open: 'SELECT key FROM head WHERE key >= ?1 ORDER BY created, key LIMIT 1',
-  bounded: 'SELECT key FROM head WHERE key >= ?1 AND key < ?2 ORDER BY created, key LIMIT 1',
+  open: 'SELECT key FROM head WHERE key >= ?1 ORDER BY created, key LIMIT ?2',
+  bounded: 'SELECT key FROM head WHERE key >= ?1 AND key < ?3 ORDER BY created, key LIMIT ?2',
 } as const;
 
-type WideSpan = Exclude<KeySpan, { readonly kind: 'single' }>;
+export type WideSpan = Exclude<KeySpan, { readonly kind: 'single' }>;
 
 /** The rows of a range as of a revision (?1), from ?2 up to ?3. NULL as ?3: there is no end. */
 const oldRows = ['head WHERE mod <= ?1', 'superseded WHERE mod <= ?1 AND until > ?1']
   .map((rows) => `SELECT key, created FROM ${rows} AND key >= ?2 AND (?3 IS NULL OR key < ?3)`)
   .join(' UNION ALL ');
 const countOldCreatedBefore = `SELECT COUNT(*) FROM (SELECT 1 FROM (${oldRows}) WHERE created < ?4 LIMIT ?5)`;
-const firstOldCreated = `SELECT key FROM (${oldRows}) ORDER BY created, key LIMIT 1`;
+const firstOldCreated = `SELECT key FROM (${oldRows}) ORDER BY created, key LIMIT ?4`;
 
 function oldBindings(asOf: number, span: WideSpan): readonly SqlValue[] {
   return [asOf, span.from, span.kind === 'bounded' ? span.to : null];
@@ -159,14 +160,14 @@ export function countCreatedBefore(
   return numberOf(sql.all(createdBeforeStatements[span.kind], ...bindings)[0]?.[0]);
 }
 
-/** The pair of the range that was created first; of several, the one with the lowest key. Null: there is none. */
-export function firstCreated(sql: SqlPort, span: WideSpan, asOf: AsOf): KeyValue | null {
-  const bindings = span.kind === 'bounded' ? [span.from, span.to] : [span.from];
-  const row =
+/** The pairs of the range that were created first, in the order of their creation and of their keys, at most `max`. */
+export function firstCreated(sql: SqlPort, span: WideSpan, asOf: AsOf, max: number): readonly KeyValue[] {
+  const bindings = span.kind === 'bounded' ? [span.from, max, span.to] : [span.from, max];
+  const rows =
     asOf === 'head'
-      ? sql.all(firstCreatedStatements[span.kind], ...bindings)[0]
-      : sql.all(firstOldCreated, ...oldBindings(asOf, span))[0];
-  return row === undefined ? null : pairOf(sql, bytesOf(row[0]), asOf, true);
+      ? sql.all(firstCreatedStatements[span.kind], ...bindings)
+      : sql.all(firstOldCreated, ...oldBindings(asOf, span), max);
+  return rows.flatMap(([key]) => pairOf(sql, bytesOf(key), asOf, true) ?? []);
 }
 
 /** How many keys the range holds. */
@@ -224,6 +225,24 @@ export function pairOf(sql: SqlPort, key: Uint8Array, asOf: AsOf, values: boolea
   return row === undefined || numberOf(row[6]) <= asOf ? null : keyValueOf(row);
 }
 
+const versionAt = `SELECT ${pairColumns} FROM head WHERE key = ?1 AND mod = ?2 UNION ALL
+  SELECT ${pairColumns} FROM superseded WHERE key = ?1 AND mod = ?2`;
+/** Versions of a key end in the order in which they began: only the newest earlier one can end at that revision. */
+const previousAt = `SELECT ${pairColumns} FROM
+  (SELECT * FROM superseded WHERE key = ?1 AND mod < ?2 ORDER BY mod DESC LIMIT 1) WHERE until = ?2`;
+
+/** The version that began at that revision. Null: it is compacted. */
+export function pairAt(sql: SqlPort, key: Uint8Array, revision: Revision): KeyValue | null {
+  const row = sql.all(versionAt, key, revision)[0];
+  return row === undefined ? null : keyValueOf(row);
+}
+
+/** The pair before `revision`, which put or deleted the key. Null: it did not exist, or is compacted. */
+export function previousPair(sql: SqlPort, key: Uint8Array, revision: Revision): KeyValue | null {
+  const row = sql.all(previousAt, key, revision)[0];
+  return row === undefined ? null : keyValueOf(row);
+}
+
 /** As in etcd: 0 does not filter, a negative number does. */
 export function filterOf(request: RevisionFilter): RevisionFilter | null {
   const { minModRevision, maxModRevision, minCreateRevision, maxCreateRevision } = request;
@@ -231,7 +250,7 @@ export function filterOf(request: RevisionFilter): RevisionFilter | null {
   return none ? null : { minModRevision, maxModRevision, minCreateRevision, maxCreateRevision };
 }
 
-function filterHolds(filter: RevisionFilter, pair: KeyValue): boolean {
+export function filterHolds(filter: RevisionFilter, pair: KeyValue): boolean {
   const [minMod, maxMod, minCreate, maxCreate] = filterBindings(filter);
   const { modRevision, createRevision } = pair;
   return modRevision >= minMod && modRevision <= maxMod && createRevision >= minCreate && createRevision <= maxCreate;

@@ -12,8 +12,8 @@ import {
   sortOrder,
   sortTarget,
 } from '../model/store.ts';
-import type { SqlPort } from '../base/sql-port.ts';
 import { type KeySpan, spanOf } from './key-range.ts';
+import type { Versions } from './overlay/versions.ts';
 import type { PageCounts } from './page-counts.ts';
 import { type AsOf, drawRows, filterOf, type RevisionFilter } from './range-scan.ts';
 import { countInSlices, eachPair, type SliceBounds } from './read-slices.ts';
@@ -71,19 +71,19 @@ export type RangeResult =
 const tooLarge: RangeResult = { kind: 'failed', failure: { kind: 'answerTooLarge' } };
 
 /** Reads at once. `view.pace` is null. */
-export function readRange(sql: SqlPort, request: RangeRequest, view: ReadView): RangeResult {
-  return runSteps(readRangeInSteps(sql, request, view));
+export function readRange(versions: Versions, request: RangeRequest, view: ReadView): RangeResult {
+  return runSteps(readRangeInSteps(versions, request, view));
 }
 
 export function* readRangeInSteps(
-  sql: SqlPort,
+  versions: Versions,
   request: RangeRequest,
   view: ReadView,
 ): Generator<void, RangeResult, void> {
   const failure = rangeShape(request) ?? revisionFailure(request, view);
   if (failure !== null) return { kind: 'failed', failure };
   const asOf = request.revision <= 0 || request.revision === view.current ? 'head' : request.revision;
-  const read = new Read(sql, request, view, asOf);
+  const read = new Read(versions, request, view, asOf);
   if (!read.passesBy()) return read.tooMuchWork();
   if (request.countOnly) {
     const count = yield* read.count();
@@ -106,7 +106,7 @@ function revisionFailure(request: RangeRequest, view: ReadView): StoreFailure | 
 
 class Read {
   readonly filter: RevisionFilter | null;
-  readonly #sql: SqlPort;
+  readonly #versions: Versions;
   readonly #request: RangeRequest;
   readonly #view: ReadView;
   readonly #asOf: AsOf;
@@ -114,9 +114,9 @@ class Read {
   readonly #limit: number | null;
   readonly #values: boolean;
 
-  constructor(sql: SqlPort, request: RangeRequest, view: ReadView, asOf: AsOf) {
+  constructor(versions: Versions, request: RangeRequest, view: ReadView, asOf: AsOf) {
     this.filter = filterOf(request);
-    this.#sql = sql;
+    this.#versions = versions;
     this.#request = request;
     this.#view = view;
     this.#asOf = asOf;
@@ -137,7 +137,7 @@ class Read {
     const known = this.#view.pages?.find(this.#span, revision) ?? null;
     if (known !== null) return known;
     if (!this.#drawRows()) return null;
-    return yield* countInSlices(this.#sql, { span: this.#span, asOf: this.#asOfNow, bounds: this.#bounds });
+    return yield* countInSlices(this.#versions, { span: this.#span, asOf: this.#asOfNow, bounds: this.#bounds });
   }
 
   tooMuchWork(): RangeResult {
@@ -147,7 +147,7 @@ class Read {
   /** Draws the rows of the range, which the database goes through once more. False: they are too many. */
   #drawRows(): boolean {
     const { work, compacted } = this.#view;
-    return drawRows(this.#sql, this.#span, { asOf: this.#asOf, compacted, work });
+    return drawRows(this.#versions.sql, this.#span, { asOf: this.#asOf, compacted, work });
   }
 
   *byKey(): Generator<void, RangeResult, void> {
@@ -213,7 +213,7 @@ class Read {
       limit: options.limited && this.#limit !== null ? this.#limit + 1 : null,
       bounds: this.#bounds,
     };
-    return eachPair(this.#sql, scan, take);
+    return eachPair(this.#versions, scan, take);
   }
 
   get #bounds(): SliceBounds | null {

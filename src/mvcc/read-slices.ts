@@ -7,7 +7,8 @@ import { compareBytes, equalBytes } from '../base/bytes.ts';
 import type { KeyValue } from '../model/store.ts';
 import type { SqlPort, SqlValue } from '../base/sql-port.ts';
 import type { KeySpan } from './key-range.ts';
-import { type AsOf, countHead, countKeys, type Scan, scanPairs } from './range-scan.ts';
+import type { Versions } from './overlay/versions.ts';
+import type { AsOf, Scan } from './range-scan.ts';
 import { keyAfter } from './revision-writer.ts';
 import { bytesOf } from './rows.ts';
 
@@ -23,13 +24,13 @@ export type SlicedScan = Omit<Scan, 'asOf'> & { readonly asOf: () => AsOf; reado
 
 /** Hands over the pairs in the order of their keys, until one is enough: `take` says whether it wants another. */
 export function* eachPair(
-  sql: SqlPort,
+  versions: Versions,
   scan: SlicedScan,
   take: (pair: KeyValue) => boolean,
 ): Generator<void, void, void> {
   const { bounds } = scan;
   if (bounds === null || scan.span.kind === 'single') {
-    for (const pair of scanPairs(sql, { ...scan, asOf: scan.asOf() })) if (!take(pair)) return;
+    for (const pair of versions.pairs({ ...scan, asOf: scan.asOf() })) if (!take(pair)) return;
     return;
   }
   let left = scan.limit;
@@ -39,12 +40,12 @@ export function* eachPair(
     const slice: Slice =
       asOf === 'head' && scan.filter === null
         ? { span: rest, rest: null }
-        : cut(sql, rest, { asOf, bounds, descending: scan.descending });
+        : cut(versions.sql, rest, { asOf, bounds, descending: scan.descending });
     const limit: number = left === null ? bounds.rowsMax : Math.min(left, bounds.rowsMax);
     let taken = 0;
     let bytes = 0;
     let last: Uint8Array | null = null;
-    for (const pair of scanPairs(sql, { ...scan, asOf, span: slice.span, limit })) {
+    for (const pair of versions.pairs({ ...scan, asOf, span: slice.span, limit })) {
       if (!take(pair)) return;
       taken++;
       last = pair.key;
@@ -62,18 +63,19 @@ export function* eachPair(
 
 /** How many keys the range holds. */
 export function* countInSlices(
-  sql: SqlPort,
+  versions: Versions,
   { span, asOf, bounds }: Pick<SlicedScan, 'span' | 'asOf' | 'bounds'>,
 ): Generator<void, number, void> {
-  if (bounds === null || span.kind === 'single') return countKeys(sql, span, asOf());
+  if (bounds === null || span.kind === 'single') return versions.count(span, asOf());
   const max = bounds.passedRowsMax;
-  const atOnce = asOf() === 'head' ? countHead(sql, span, max + 1) : max + 1;
+  const atOnce = asOf() === 'head' ? versions.countUpTo(span, max) : max + 1;
   if (atOnce <= max) return atOnce;
   let count = 0;
   for (let rest: Wide = span; ;) {
     const at = asOf();
-    const slice = cut(sql, rest, { asOf: at, bounds, descending: false });
-    count += at === 'head' && slice.rest !== null ? max : countKeys(sql, slice.span, at);
+    const slice = cut(versions.sql, rest, { asOf: at, bounds, descending: false });
+    const isAllInTables = at === 'head' && versions.isInTables(at);
+    count += isAllInTables && slice.rest !== null ? max : versions.count(slice.span, at);
     if (slice.rest === null) return count;
     rest = slice.rest;
     yield;
@@ -89,7 +91,7 @@ type Cut = { readonly asOf: AsOf; readonly bounds: SliceBounds; readonly descend
 
 /**
  * The first part of the range that has no more rows than a slice passes by. If one key has more versions than that, the
- * part is that key alone.
+ * part is that key alone. What memory has beside the rows is little, and is not counted.
  */
 function cut(sql: SqlPort, span: Wide, { asOf, bounds, descending }: Cut): Slice {
   const edge = nearest(

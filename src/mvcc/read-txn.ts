@@ -4,9 +4,9 @@
 import { assert } from '../base/assert.ts';
 import { comparedRowsMax, comparedValueBytesMax } from '../limits.ts';
 import type { Compare, StoreFailure, TxnAnswer, TxnOperation, TxnPart, TxnRequest } from '../model/store.ts';
-import type { SqlPort } from '../base/sql-port.ts';
 import { pairHolds } from './compare.ts';
 import { spanOf } from './key-range.ts';
+import type { Versions } from './overlay/versions.ts';
 import { type ReadView, readRangeInSteps } from './range.ts';
 import { eachPair } from './read-slices.ts';
 import { revisionFailure } from './txn.ts';
@@ -25,25 +25,25 @@ export type ReadTxnResult =
   | { readonly kind: 'failed'; readonly failure: StoreFailure };
 
 export function* readTxnInSteps(
-  sql: SqlPort,
+  versions: Versions,
   request: TxnRequest,
   view: ReadView,
 ): Generator<void, ReadTxnResult, void> {
   const compared = new WorkBudget(comparedWork);
-  const chosen = yield* choose(sql, request, { view, compared });
+  const chosen = yield* choose(versions, request, { view, compared });
   if (chosen === null) return { kind: 'failed', failure: compared.failure };
   const failure = failureBefore(chosen, view);
-  return failure === null ? yield* run(sql, chosen, view) : { kind: 'failed', failure };
+  return failure === null ? yield* run(versions, chosen, view) : { kind: 'failed', failure };
 }
 
 /** `compared`: what all compares of the transaction may look at. */
 type Comparing = { readonly view: ReadView; readonly compared: WorkBudget };
 
 /** Null: the compares look at too much. */
-function* choose(sql: SqlPort, request: TxnRequest, comparing: Comparing): Generator<void, Chosen | null, void> {
+function* choose(versions: Versions, request: TxnRequest, comparing: Comparing): Generator<void, Chosen | null, void> {
   let succeeded = true;
   for (const compare of request.compare) {
-    const held = yield* holds(sql, compare, comparing);
+    const held = yield* holds(versions, compare, comparing);
     if (held === null) return null;
     succeeded = held;
     if (!succeeded) break;
@@ -53,7 +53,7 @@ function* choose(sql: SqlPort, request: TxnRequest, comparing: Comparing): Gener
     if (operation.kind === 'range') operations.push(operation);
     else {
       assert(operation.kind === 'txn', 'a txn that only reads has ranges and others of its kind');
-      const chosen = yield* choose(sql, operation.request, comparing);
+      const chosen = yield* choose(versions, operation.request, comparing);
       if (chosen === null) return null;
       operations.push({ kind: 'txn', chosen });
     }
@@ -63,7 +63,7 @@ function* choose(sql: SqlPort, request: TxnRequest, comparing: Comparing): Gener
 
 /** Decides as `compareHolds` does. Null: that looks at too much. */
 function* holds(
-  sql: SqlPort,
+  versions: Versions,
   compare: Compare,
   { view: { pace, asOf, current }, compared }: Comparing,
 ): Generator<void, boolean | null, void> {
@@ -79,7 +79,7 @@ function* holds(
     limit: null,
     bounds: pace?.bounds ?? null,
   } as const;
-  yield* eachPair(sql, scan, (pair) => {
+  yield* eachPair(versions, scan, (pair) => {
     some = true;
     all = pairHolds(compare, pair);
     isTooMuch = !compared.look(pair.value.byteLength);
@@ -98,17 +98,17 @@ function failureBefore(chosen: Chosen, view: ReadView): StoreFailure | null {
   return null;
 }
 
-function* run(sql: SqlPort, chosen: Chosen, view: ReadView): Generator<void, ReadTxnResult, void> {
+function* run(versions: Versions, chosen: Chosen, view: ReadView): Generator<void, ReadTxnResult, void> {
   const parts: TxnPart[] = [];
   for (const operation of chosen.operations) {
     if (operation.kind === 'txn') {
-      const nested = yield* run(sql, operation.chosen, view);
+      const nested = yield* run(versions, operation.chosen, view);
       if (nested.kind === 'failed') return nested;
       parts.push({ kind: 'txn', answer: nested.answer });
       continue;
     }
     const { request } = operation;
-    const read = yield* readRangeInSteps(sql, request, view);
+    const read = yield* readRangeInSteps(versions, request, view);
     if (read.kind === 'failed') return read;
     parts.push({ kind: 'range', revision: view.current, answer: read.answer, keysOnly: request.keysOnly });
   }

@@ -1,5 +1,5 @@
-// Writes one revision: puts and deletes, with their rows and their events. Whether they may be written was decided
-// before, so nothing here fails.
+// Writes one revision: puts and deletes, with their events, and their rows or their versions in memory. Whether they
+// may be written was decided before, so nothing here fails.
 
 import { type LeaseId, noLease, type Revision, revision as asRevision } from '../model/brands.ts';
 import { bytesOfKeyText, emptyBytes, keyText } from '../base/bytes.ts';
@@ -7,6 +7,7 @@ import { previousKeptBytesMax, replacedKeptBytesMax } from '../limits.ts';
 import type { KeyRange, KeyValue, StoreEvent } from '../model/store.ts';
 import type { SqlPort, SqlRow } from '../base/sql-port.ts';
 import { type KeySpan, spanOf } from './key-range.ts';
+import type { Versions } from './overlay/versions.ts';
 import { scanPairs } from './range-scan.ts';
 import { keyValueOf, leaseColumn, numberOf, pairColumns, pairColumnsWithoutValue } from './rows.ts';
 import { inlineValueBytesMax } from './schema.ts';
@@ -38,9 +39,6 @@ const attachedPairsWithoutValue = `SELECT ${pairColumnsWithoutValue} ${attachedA
 const replaceHead =
   'INSERT OR REPLACE INTO head (key, mod, created, version, lease, value, large) VALUES (?, ?, ?, ?, ?, ?, ?)';
 const insertLarge = 'INSERT INTO large_values (bytes) VALUES (?) RETURNING id';
-/** Versions of a key end in the order in which they began: only the newest earlier one can end at that revision. */
-const previousAt = `SELECT ${pairColumns} FROM
-  (SELECT * FROM superseded WHERE key = ?1 AND mod < ?2 ORDER BY mod DESC LIMIT 1) WHERE until = ?2`;
 
 export type PutPair = { readonly key: Uint8Array; readonly value: Uint8Array; readonly lease: LeaseId };
 
@@ -66,12 +64,14 @@ export class RevisionWriter {
   readonly events: StoreEvent[] = [];
   /** How many more keys there are than before (or fewer). */
   keysAdded = 0;
+  readonly #versions: Versions;
   readonly #sql: SqlPort;
   readonly #replaced: ReplacedPairs;
   #previousBytes = 0;
 
-  constructor(sql: SqlPort, revision: Revision, replaced: ReplacedPairs) {
-    this.#sql = sql;
+  constructor(versions: Versions, revision: Revision, replaced: ReplacedPairs) {
+    this.#versions = versions;
+    this.#sql = versions.sql;
     this.#replaced = replaced;
     this.revision = revision;
   }
@@ -82,7 +82,10 @@ export class RevisionWriter {
    */
   put(pair: PutPair, wanted: boolean): KeyValue | null {
     const isLate = this.#replaced.isFull;
-    const previous = this.#supersede(pair.key, isLate && !wanted ? supersedeUnread : supersedeOne);
+    const isUnread = isLate && !wanted;
+    const previous = this.#versions.writesToMemory
+      ? this.#versions.pair(pair.key, 'head', !isUnread)
+      : this.#supersede(pair.key, isUnread ? supersedeUnread : supersedeOne);
     const { revision } = this;
     const kv: KeyValue = {
       key: pair.key,
@@ -92,17 +95,22 @@ export class RevisionWriter {
       modRevision: revision,
       version: (previous?.version ?? 0) + 1,
     };
-    const isLarge = pair.value.byteLength > inlineValueBytesMax;
-    const large = isLarge ? numberOf(this.#sql.all(insertLarge, pair.value)[0]?.[0]) : null;
-    const lease = leaseColumn(kv.lease);
-    const value = isLarge ? null : pair.value;
-    this.#sql.run(replaceHead, kv.key, revision, kv.createRevision, kv.version, lease, value, large);
-    moveKey(this.#sql, kv.key, { from: previous?.lease ?? noLease, to: kv.lease });
+    if (this.#versions.writesToMemory) this.#versions.overlay.write(kv.key, { mod: revision, kv }, previous);
+    else this.#replaceHead(kv, previous);
     if (previous === null) this.keysAdded++;
-    if (previous !== null && isLate) this.events.push(new LatePutEvent(this.#sql, kv));
+    if (previous !== null && isLate) this.events.push(new LatePutEvent(this.#versions, kv));
     else this.events.push({ type: 'put', kv, previous });
     if (previous !== null && !isLate) this.#replaced.keep(previous);
     return previous;
+  }
+
+  #replaceHead(kv: KeyValue, previous: KeyValue | null): void {
+    const isLarge = kv.value.byteLength > inlineValueBytesMax;
+    const large = isLarge ? numberOf(this.#sql.all(insertLarge, kv.value)[0]?.[0]) : null;
+    const lease = leaseColumn(kv.lease);
+    const value = isLarge ? null : kv.value;
+    this.#sql.run(replaceHead, kv.key, kv.modRevision, kv.createRevision, kv.version, lease, value, large);
+    moveKey(this.#sql, kv.key, { from: previous?.lease ?? noLease, to: kv.lease });
   }
 
   /** Returns how many keys were deleted. */
@@ -134,10 +142,14 @@ export class RevisionWriter {
   }
 
   #deleteOne(key: Uint8Array): number {
-    const previous = this.#supersede(key);
+    const toMemory = this.#versions.writesToMemory;
+    const previous = toMemory ? this.#versions.pair(key, 'head', true) : this.#supersede(key);
     if (previous === null) return 0;
-    this.#sql.run(deleteOne, key);
-    moveKey(this.#sql, key, { from: previous.lease, to: noLease });
+    if (toMemory) this.#versions.overlay.write(key, { mod: this.revision, kv: null }, previous);
+    else {
+      this.#sql.run(deleteOne, key);
+      moveKey(this.#sql, key, { from: previous.lease, to: noLease });
+    }
     this.events.push({ type: 'delete', kv: deletedPair(key, this.revision), previous });
     return 1;
   }
@@ -176,7 +188,7 @@ export class RevisionWriter {
       if (this.#previousBytes > previousKeptBytesMax) break;
     }
     if (lastKey === null || this.#previousBytes <= previousKeptBytesMax) return;
-    for (const { key } of pairs(lastKey, false)) yield new LateDeleteEvent(this.#sql, key, this.revision);
+    for (const { key } of pairs(lastKey, false)) yield new LateDeleteEvent(this.#versions, key, this.revision);
   }
 }
 
@@ -196,12 +208,12 @@ export function moveKey(sql: SqlPort, key: Uint8Array, lease: { readonly from: L
  * compaction. There may be very many of them, and a key as text takes a fifth of the memory of one as bytes.
  */
 export class LateDeleteEvent {
-  readonly #sql: SqlPort;
+  readonly #versions: Versions;
   readonly #key: string;
   readonly #revision: Revision;
 
-  constructor(sql: SqlPort, key: Uint8Array, revision: Revision) {
-    this.#sql = sql;
+  constructor(versions: Versions, key: Uint8Array, revision: Revision) {
+    this.#versions = versions;
     this.#key = keyText(key);
     this.#revision = revision;
   }
@@ -215,7 +227,7 @@ export class LateDeleteEvent {
   }
 
   get previous(): KeyValue | null {
-    return previousPair(this.#sql, this.#keyBytes(), this.#revision);
+    return this.#versions.previousPair(this.#keyBytes(), this.#revision);
   }
 
   #keyBytes(): Uint8Array {
@@ -225,11 +237,11 @@ export class LateDeleteEvent {
 
 /** The same for a put that overwrote a pair. */
 export class LatePutEvent {
-  readonly #sql: SqlPort;
+  readonly #versions: Versions;
   readonly kv: KeyValue;
 
-  constructor(sql: SqlPort, kv: KeyValue) {
-    this.#sql = sql;
+  constructor(versions: Versions, kv: KeyValue) {
+    this.#versions = versions;
     this.kv = kv;
   }
 
@@ -238,19 +250,13 @@ export class LatePutEvent {
   }
 
   get previous(): KeyValue | null {
-    return previousPair(this.#sql, this.kv.key, this.kv.modRevision);
+    return this.#versions.previousPair(this.kv.key, this.kv.modRevision);
   }
 }
 
 /** Looking at the previous pair is a read. */
 export function isLate(event: StoreEvent): event is LateDeleteEvent | LatePutEvent {
   return event instanceof LateDeleteEvent || event instanceof LatePutEvent;
-}
-
-/** The pair before `revision`, which put or deleted the key. Null: it did not exist, or is compacted. */
-export function previousPair(sql: SqlPort, key: Uint8Array, revision: Revision): KeyValue | null {
-  const row = sql.all(previousAt, key, revision)[0];
-  return row === undefined ? null : keyValueOf(row);
 }
 
 const revisionZero = asRevision(0);

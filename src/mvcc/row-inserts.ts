@@ -13,11 +13,16 @@ export class RowInserts {
   readonly #full: string;
   #waiting: SqlValue[] = [];
 
-  constructor(sql: SqlPort, table: string, columns: readonly string[]) {
+  constructor(
+    sql: SqlPort,
+    table: string,
+    columns: readonly string[],
+    verb: 'INSERT INTO' | 'INSERT OR REPLACE INTO' = 'INSERT INTO',
+  ) {
     assert(columns.length > 0 && columns.length <= parametersMax, 'a row fits a statement');
     this.#sql = sql;
     this.#columns = columns.length;
-    const into = `INSERT INTO ${table} (${columns.join(', ')}) VALUES`;
+    const into = `${verb} ${table} (${columns.join(', ')}) VALUES`;
     const row = `(${columns.map(() => '?').join(', ')})`;
     this.#single = `${into} ${row}`;
     const rows = Math.floor(parametersMax / columns.length);

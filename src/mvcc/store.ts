@@ -1,7 +1,8 @@
 // The replicated state machine: it takes committed commands, and gives outcomes and events. Its state is a function of
 // the log alone, and so the same on every replica. It knows no clock, no network and no consensus. `apply` runs inside
 // a turn or transaction of the caller. If that is rolled back, or if `apply` throws, the store must be opened anew
-// (`reopen`).
+// (`reopen`). What `applyToMemory` applies has no rows before it is flushed. The rows are at any moment those after a
+// prefix of the log, so a store that is opened anew applies the rest of the log again.
 
 import { assert, unreachable } from '../base/assert.ts';
 import { type LeaseId, type LogIndex, logIndex, type Revision, revision as asRevision } from '../model/brands.ts';
@@ -44,11 +45,13 @@ import { canAnswer } from './outcome-kind.ts';
 import { PageCounts } from './page-counts.ts';
 import { isPlainPut, PutGroup, writePuts } from './put-group.ts';
 import { AnswerBudget, type Pace, readRangeInSteps, type ReadView } from './range.ts';
-import { type AsOf, countCreatedBefore, firstCreated, scanPairs } from './range-scan.ts';
+import { Versions } from './overlay/versions.ts';
+import type { AsOf } from './range-scan.ts';
 import { countInSlices, type SliceBounds } from './read-slices.ts';
 import { readTxnInSteps } from './read-txn.ts';
 import { ReplacedPairs, RevisionWriter } from './revision-writer.ts';
 import { numberOf } from './rows.ts';
+import { flushOverlay } from './overlay/flush.ts';
 import { openSchema, readMeta, writeMeta } from './schema.ts';
 import { runSteps } from './steps.ts';
 import { runTxn } from './txn.ts';
@@ -115,6 +118,7 @@ export class Store {
   readonly #commandWork: WorkLimits;
   readonly #pace: Pace;
   readonly #compaction: Compaction;
+  #versions!: Versions;
   // These fields are read from the rows: `#open` sets them, for the constructor and for `reopen`.
   #batches!: Batches;
   #level!: GroupLevel;
@@ -125,7 +129,11 @@ export class Store {
   #underWay!: LargeDelete | null;
   #revision!: Revision;
   #applied!: LogIndex;
+  /** The newest entry that left a batch. */
+  #newest!: LogIndex;
   #persisted!: LogIndex;
+  /** How many writes the rows remember, of all that there ever were. */
+  #writesPersisted!: number;
   #commandsUndone!: number;
   /** The pairs that the entry under way has replaced. */
   #replaced = new ReplacedPairs();
@@ -153,6 +161,7 @@ export class Store {
    * history stay.
    */
   reopen(): void {
+    assert(!this.hasUnflushed, 'only what has rows can be read from them');
     this.#open();
     this.#compaction.reopen();
   }
@@ -162,14 +171,17 @@ export class Store {
     const level = openSchema(sql);
     this.#batches = new Batches(sql);
     this.#underWay = LargeDelete.resume(sql, this.#batches);
-    this.#level = new GroupLevel(sql, level, this.#batches);
+    this.#versions = new Versions(sql);
+    this.#level = new GroupLevel(this.#versions, level, this.#batches);
     const newest = this.#batches.newest();
     this.#revision = newest?.lastRevision ?? asRevision(1);
-    this.#persisted = newest?.logIndex ?? logIndex(0);
+    this.#newest = newest?.logIndex ?? logIndex(0);
+    this.#persisted = this.#newest;
+    this.#writesPersisted = newest?.writesTotal ?? 0;
     // Earlier entries that left no row were applied, too.
     this.#applied = this.#underWay === null ? this.#persisted : logIndex(this.#underWay.index - 1);
-    this.#history = new History(sql, this.#batches);
-    this.#administration = new Administration(sql, level);
+    this.#history = new History(this.#versions, this.#batches);
+    this.#administration = new Administration(this.#versions, level);
     this.#writes = new RememberedWrites(this.#batches, newest?.writesTotal ?? 0);
     this.#pages = new PageCounts();
     this.#commandsUndone = numberOf(readMeta(sql, 'commandsUndone') ?? 0);
@@ -211,8 +223,8 @@ export class Store {
   }
 
   /**
-   * The `appliedIndex` that a restart would find, since entries without commands leave no row. The log must keep all
-   * entries after it.
+   * The `appliedIndex` that a restart would find, since entries without commands leave no row, and those in memory have
+   * none yet. The log must keep all entries after it.
    */
   get persistedIndex(): LogIndex {
     return this.#persisted;
@@ -224,12 +236,12 @@ export class Store {
   }
 
   /**
-   * The hash over all entries up to `persistedIndex`, which is its `index`. It is equal on all replicas. null: a group
-   * of level 1 has no hash.
+   * The hash over all entries up to the newest one that left a batch, which is its `index`. It is equal on all
+   * replicas, however far each of them has flushed. null: a group of level 1 has no hash.
    */
   get runningHash(): { readonly index: LogIndex; readonly hash: number } | null {
     const { hash } = this.#level;
-    return hash === null ? null : { index: this.#persisted, hash };
+    return hash === null ? null : { index: this.#newest, hash };
   }
 
   /** The number of commands that threw and were undone since the store was made. */
@@ -243,6 +255,44 @@ export class Store {
    * throw.
    */
   apply(index: LogIndex, commands: readonly Command[], careful: CarefulRun | null = null): AppliedAtOnce {
+    assert(!this.hasUnflushed, 'what is written through comes after what was flushed');
+    return this.#apply(index, commands, careful);
+  }
+
+  /** Whether the level of the group lets entries wait for a flush. */
+  get mayWait(): boolean {
+    return this.level >= groupLevel.fifth;
+  }
+
+  /** Like `apply`, of point operations alone (`isPointOperation`). It writes no rows: those come with `flush`. */
+  applyToMemory(index: LogIndex, commands: readonly Command[]): AppliedAtOnce {
+    this.#versions.writeTo('memory');
+    const applied = this.#apply(index, commands, null);
+    this.#versions.writeTo('tables');
+    return applied;
+  }
+
+  /** True: what was applied last has no rows yet. */
+  get hasUnflushed(): boolean {
+    return this.#batches.someWait;
+  }
+
+  /** How much was applied that has no rows yet: versions of keys, and bytes of memory. */
+  get unflushed(): { readonly versions: number; readonly bytes: number } {
+    const { overlay } = this.#versions;
+    return { versions: overlay.versions, bytes: overlay.bytes + this.#batches.waitingBytes };
+  }
+
+  /** Writes the rows of all that was applied: within a turn, and not in a transaction that may be undone. */
+  flush(): void {
+    if (!this.hasUnflushed) return;
+    flushOverlay(this.#sql, this.#versions.overlay);
+    this.#batches.flush();
+    this.#versions.overlay.clear();
+    this.#notePersisted();
+  }
+
+  #apply(index: LogIndex, commands: readonly Command[], careful: CarefulRun | null): AppliedAtOnce {
     this.#assertNext(index);
     this.#replaced = new ReplacedPairs();
     this.#drawn = { rows: 0, valueBytes: 0 };
@@ -257,9 +307,14 @@ export class Store {
       const body = applying.record.body();
       const writesTotal = this.#writes.total;
       const hashed = this.#level.hashed({ body, events: applying.events, revision: this.#revision, writesTotal });
-      this.#batches.append(batch, writesTotal, body, this.#withDigests(hashed, applying.record));
+      const digested = this.#withDigests(hashed, applying.record);
+      this.#newest = index;
+      if (this.#versions.writesToMemory) this.#batches.appendLater(batch, writesTotal, body, digested);
+      else {
+        this.#batches.append(batch, writesTotal, body, digested);
+        this.#notePersisted();
+      }
       this.#writes.settle(batch);
-      this.#persisted = index;
     }
     this.#applied = index;
     return {
@@ -268,6 +323,12 @@ export class Store {
       events: applying.events,
       leases: applying.leases,
     };
+  }
+
+  /** All that was applied has its rows. */
+  #notePersisted(): void {
+    this.#persisted = this.#newest;
+    this.#writesPersisted = this.#writes.total;
   }
 
   #workOf({ events, outcomes }: Applying): Work {
@@ -348,7 +409,8 @@ export class Store {
     this.#keysAddedSince -= under.keys;
     this.#underWay = null;
     this.#revision = batch.lastRevision;
-    this.#persisted = batch.logIndex;
+    this.#newest = batch.logIndex;
+    this.#notePersisted();
     this.#applied = batch.logIndex;
     return { work: { rows: under.keys * rowsOfWrittenRow, valueBytes: 0 }, outcomes: [outcome], events: null, leases };
   }
@@ -358,7 +420,7 @@ export class Store {
     if (operation.kind !== 'deleteRange') return { kind: 'done', revision };
     const { request } = operation;
     const scan = { asOf: before, filter: null, descending: false, values: true, limit: null } as const;
-    const previous = request.previous ? [...scanPairs(this.#sql, { ...scan, span: spanOf(request) })] : [];
+    const previous = request.previous ? [...this.#versions.pairs({ ...scan, span: spanOf(request) })] : [];
     return { kind: 'deleteRange', revision, answer: { deleted, previous } };
   }
 
@@ -400,7 +462,7 @@ export class Store {
   }
 
   *#range(request: RangeRequest, view: ReadView): Generator<void, RangeOutcome, void> {
-    const result = yield* readRangeInSteps(this.#sql, request, view);
+    const result = yield* readRangeInSteps(this.#versions, request, view);
     return result.kind === 'failed' ? result : { kind: 'answer', revision: view.current, answer: result.answer };
   }
 
@@ -430,7 +492,7 @@ export class Store {
       values: false,
       limit: null,
     } as const;
-    return scanPairs(this.#sql, { ...scan, span });
+    return this.#versions.pairs({ ...scan, span });
   }
 
   /**
@@ -440,12 +502,12 @@ export class Store {
    */
   countCreatedBefore(range: KeyRange, createRevision: number, max: number): number {
     const asOf = this.#asOf(this.#revision);
-    return countCreatedBefore(this.#sql, wideSpanOf(range), { asOf, createRevision, max });
+    return this.#versions.countCreatedBefore(wideSpanOf(range), { asOf, createRevision, max });
   }
 
   /** The present pair that was created first; null: the range holds no key. */
   firstCreated(range: KeyRange): KeyValue | null {
-    return firstCreated(this.#sql, wideSpanOf(range), this.#asOf(this.#revision));
+    return this.#versions.firstCreated(wideSpanOf(range), this.#asOf(this.#revision));
   }
 
   /**
@@ -463,7 +525,7 @@ export class Store {
     const view = this.#readView(this.#pace);
     const revision = view.current;
     if (failure !== null) return { kind: 'failed', revision, failure };
-    const result = yield* readTxnInSteps(this.#sql, request, view);
+    const result = yield* readTxnInSteps(this.#versions, request, view);
     if (result.kind === 'failed') return { kind: 'failed', revision, failure: result.failure };
     return { kind: 'txn', revision, answer: result.answer };
   }
@@ -534,6 +596,8 @@ export class Store {
   ): Generator<void, QueryResult<Kind>, void> {
     const failure = this.authorize(caller, accessOfQuery(query), nowMs);
     if (failure !== null) return { kind: 'failed', failure };
+    // Hashes are made of the rows.
+    if (query.kind === 'hash' || query.kind === 'hashKv') this.#sql.turn(() => this.flush());
     const revision = this.#revision;
     const at = { current: revision, compacted: this.compactedRevision };
     const answered = yield* this.#administration.answer(query, at);
@@ -594,7 +658,7 @@ export class Store {
 
   /** The bytes that the answer to a write will take, as far as the present store tells (`answer-estimate.ts`). */
   answerBytesOf(operation: Operation): number {
-    return answerBytesOf(this.#sql, operation);
+    return answerBytesOf(this.#versions, operation);
   }
 
   sizes(): StoreSizes {
@@ -606,7 +670,7 @@ export class Store {
     while (this.#keysWhenOpened === null) {
       const [opened, added, revision] = [this.#batches, this.#keysAddedSince, this.#revision];
       const asOf = (): AsOf => this.#asOf(revision);
-      const count = yield* countInSlices(this.#sql, { span: everyKey, asOf, bounds: this.#pace.bounds });
+      const count = yield* countInSlices(this.#versions, { span: everyKey, asOf, bounds: this.#pace.bounds });
       if (opened === this.#batches) this.#keysWhenOpened = count - added;
     }
     return this.#keysWhenOpened + this.#keysAddedSince;
@@ -626,11 +690,12 @@ export class Store {
   }
 
   /**
-   * Looks at about `rowsMax` rows, and deletes those that compaction made superfluous. False: nothing is left to delete
+   * Looks at about `rowsMax` rows, and deletes those that compaction made superfluous. A write that the rows still
+   * remember is kept, because a store that is opened anew goes on from there. False: nothing is left to delete
    * until the next compaction, or until less history is held. No answer of the store depends on this.
    */
   compactStep(rowsMax: number): boolean {
-    return this.#compaction.step(rowsMax, this.#writes.total);
+    return this.#compaction.step(rowsMax, this.#writesPersisted);
   }
 
   /**
@@ -739,7 +804,7 @@ export class Store {
   #applyGroup(applying: Applying): void {
     const puts = applying.group.take();
     if (puts.length === 0) return;
-    const events = writePuts(this.#sql, puts, {
+    const events = writePuts(this.#versions, puts, {
       first: asRevision(this.#revision + 1),
       replaced: this.#replaced,
     });
@@ -813,17 +878,17 @@ export class Store {
   }
 
   #put(request: PutRequest): Performed {
-    const failure = putFailure(this.#sql, this.#administration.leases, request);
+    const failure = putFailure(this.#versions, this.#administration.leases, request);
     if (failure !== null) return this.#failed(failure);
     const writer = this.#writer();
-    const done = put(this.#sql, writer, request, unboundedBudgets());
+    const done = put(this.#versions, writer, request, unboundedBudgets());
     assert(done.kind === 'answer', 'a put that was checked does not fail');
     return this.#made(writer, (revision) => ({ kind: 'put', revision, answer: done.answer }));
   }
 
   #deleteRange(request: DeleteRangeRequest): Performed {
     const writer = this.#writer();
-    const done = deleteRange(this.#sql, writer, request, unboundedBudgets());
+    const done = deleteRange(this.#versions, writer, request, unboundedBudgets());
     if (done.kind === 'failed') return this.#failed(done.failure);
     return this.#made(writer, (revision) => ({ kind: 'deleteRange', revision, answer: done.answer }));
   }
@@ -839,7 +904,7 @@ export class Store {
       work: new WorkBudget(isBounded ? this.#commandWork : unboundedWork),
       replaced: this.#replaced,
     };
-    const result = runTxn(this.#sql, request, state);
+    const result = runTxn(this.#versions, request, state);
     const { rows, valueBytes } = state.work;
     this.#drawn = { rows: this.#drawn.rows + rows, valueBytes: this.#drawn.valueBytes + valueBytes };
     if (result.kind === 'failed') return this.#failed(result.failure);
@@ -847,7 +912,7 @@ export class Store {
   }
 
   #writer(): RevisionWriter {
-    return new RevisionWriter(this.#sql, asRevision(this.#revision + 1), this.#replaced);
+    return new RevisionWriter(this.#versions, asRevision(this.#revision + 1), this.#replaced);
   }
 
   #made(writer: RevisionWriter, outcome: (revision: Revision) => Outcome): Performed {

@@ -14,10 +14,10 @@ import type {
 } from '../model/store.ts';
 import type { TxnOperation } from '../model/store.ts';
 import { unreachable } from '../base/assert.ts';
-import type { SqlPort } from '../base/sql-port.ts';
 import { keyText } from '../base/bytes.ts';
 import { compareHolds } from './compare.ts';
 import { spanOf } from './key-range.ts';
+import type { Versions } from './overlay/versions.ts';
 import type { Leases } from './leases.ts';
 import type { PageCounts } from './page-counts.ts';
 import { AnswerBudget, readRange } from './range.ts';
@@ -58,34 +58,34 @@ class Undo extends Error {
   }
 }
 
-export function runTxn(sql: SqlPort, request: TxnRequest, state: TxnState): TxnResult {
+export function runTxn(versions: Versions, request: TxnRequest, state: TxnState): TxnResult {
   try {
-    const chosen = choose(sql, request, state.work);
-    const failure = failureBefore(sql, chosen, state);
+    const chosen = choose(versions, request, state.work);
+    const failure = failureBefore(versions, chosen, state);
     if (failure !== null) return { kind: 'failed', failure };
     const run = (): TxnResult => {
-      const running = new RunningTxn(sql, state);
+      const running = new RunningTxn(versions, state);
       const answer = running.run(chosen);
       seeTheStateBefore(running.writer.events);
       return { kind: 'answer', answer, writer: running.writer };
     };
-    return canFailHalfway(flat(chosen)) ? sql.transaction(run) : run();
+    return canFailHalfway(flat(chosen)) ? versions.undoable(run) : run();
   } catch (error) {
     if (error instanceof Undo) return { kind: 'failed', failure: error.failure };
     throw error;
   }
 }
 
-function choose(sql: SqlPort, request: TxnRequest, work: WorkBudget): Chosen {
+function choose(versions: Versions, request: TxnRequest, work: WorkBudget): Chosen {
   const succeeded = request.compare.every((compare) => {
-    const holds = compareHolds(sql, compare, work);
+    const holds = compareHolds(versions, compare, work);
     if (holds === null) throw new Undo(work.failure);
     return holds;
   });
   const operations: ChosenOperation[] = [];
   for (const operation of succeeded ? request.success : request.failure) {
     if (operation.kind === 'empty') continue;
-    if (operation.kind === 'txn') operations.push({ kind: 'txn', chosen: choose(sql, operation.request, work) });
+    if (operation.kind === 'txn') operations.push({ kind: 'txn', chosen: choose(versions, operation.request, work) });
     else if (drawOperation(operation, work)) operations.push(operation);
     else throw new Undo(work.failure);
   }
@@ -105,24 +105,24 @@ function isOfRange(operation: FlatOperation): boolean {
   return operation.kind === 'deleteRange' && spanOf(operation.request).kind !== 'single';
 }
 
-function failureBefore(sql: SqlPort, chosen: Chosen, state: TxnState): StoreFailure | null {
+function failureBefore(versions: Versions, chosen: Chosen, state: TxnState): StoreFailure | null {
   for (const operation of chosen.operations) {
-    const failure = operationFailure(sql, operation, state);
+    const failure = operationFailure(versions, operation, state);
     if (failure !== null) return failure;
   }
   return null;
 }
 
-function operationFailure(sql: SqlPort, operation: ChosenOperation, state: TxnState): StoreFailure | null {
+function operationFailure(versions: Versions, operation: ChosenOperation, state: TxnState): StoreFailure | null {
   switch (operation.kind) {
     case 'range':
       return revisionFailure(operation.request, state);
     case 'put':
-      return putFailure(sql, state.leases, operation.request);
+      return putFailure(versions, state.leases, operation.request);
     case 'deleteRange':
       return null;
     case 'txn':
-      return failureBefore(sql, operation.chosen, state);
+      return failureBefore(versions, operation.chosen, state);
     default:
       return unreachable(operation);
   }
@@ -165,15 +165,15 @@ function canFailHalfway(operations: readonly FlatOperation[]): boolean {
 
 class RunningTxn {
   readonly writer: RevisionWriter;
-  readonly #sql: SqlPort;
+  readonly #versions: Versions;
   readonly #state: TxnState;
   readonly #budgets: Budgets;
 
-  constructor(sql: SqlPort, state: TxnState) {
-    this.#sql = sql;
+  constructor(versions: Versions, state: TxnState) {
+    this.#versions = versions;
     this.#state = state;
     this.#budgets = { answer: new AnswerBudget(), work: state.work };
-    this.writer = new RevisionWriter(sql, asRevision(state.current + 1), state.replaced);
+    this.writer = new RevisionWriter(versions, asRevision(state.current + 1), state.replaced);
   }
 
   run(chosen: Chosen): TxnAnswer {
@@ -184,15 +184,15 @@ class RunningTxn {
     switch (operation.kind) {
       case 'range': {
         const { request } = operation;
-        const answer = answered(readRange(this.#sql, request, this.#view()));
+        const answer = answered(readRange(this.#versions, request, this.#view()));
         return { kind: 'range', revision: this.#revision(), answer, keysOnly: request.keysOnly };
       }
       case 'put': {
-        const answer = answered(put(this.#sql, this.writer, operation.request, this.#budgets));
+        const answer = answered(put(this.#versions, this.writer, operation.request, this.#budgets));
         return { kind: 'put', revision: this.#revision(), answer };
       }
       case 'deleteRange': {
-        const answer = answered(deleteRange(this.#sql, this.writer, operation.request, this.#budgets));
+        const answer = answered(deleteRange(this.#versions, this.writer, operation.request, this.#budgets));
         return { kind: 'deleteRange', revision: this.#revision(), answer };
       }
       case 'txn':

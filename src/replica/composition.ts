@@ -60,8 +60,10 @@ type Shared = {
 
 export function bringToLife(host: ReplicaHost): LivingReplica {
   const { state, broken } = host;
-  const member = new Member(host);
-  isolateMemory.begins(objectOf(member.identity));
+  const { identity } = host;
+  isolateMemory.begins(objectOf(identity));
+  const unflushed = isolateMemory.reserve({ tenant: identity.tenant, key: '', object: objectOf(identity) });
+  const member = new Member({ ...host, mayHold: (bytes) => unflushed.hold(bytes) === null });
   const entry = directoryEntry(host, member);
   const retention = retentionOf(member);
   const alarm = new SharedAlarm(state.storage, () => earliest(entry.wakeAtMs, retention.wakeAtMs));

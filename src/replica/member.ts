@@ -38,6 +38,8 @@ export type MemberOptions = {
   readonly restart: (reason: string) => void;
   /** An assertion failed: the object must reset. */
   readonly broken: (error: unknown) => void;
+  /** See `DriverPort.mayHold`. */
+  readonly mayHold?: (bytes: number) => boolean;
 };
 
 /** A part of the replica that hears what the driver did, and each tick of the clock. */
@@ -65,6 +67,7 @@ export class Member implements DriverPort {
   #reads: Read[] = [];
   #submitting = false;
   #applying = false;
+  #flushing = false;
 
   constructor(options: MemberOptions) {
     this.identity = options.identity;
@@ -319,6 +322,20 @@ export class Member implements DriverPort {
       this.#applying = false;
       this.#run(() => this.driver.goOn());
     }, 0);
+  }
+
+  /** Callers that have their answers do not wait for it. */
+  flushSoon(): void {
+    if (this.#flushing) return;
+    this.#flushing = true;
+    setTimeout(() => {
+      this.#flushing = false;
+      this.#run(() => this.driver.flush());
+    }, 0);
+  }
+
+  mayHold(bytes: number): boolean {
+    return this.#options.mayHold?.(bytes) ?? true;
   }
 
   rest(): void {

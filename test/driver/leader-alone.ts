@@ -39,6 +39,7 @@ export function driverOf({ id, members, sql = new NodeSql(), send = () => undefi
         throw new Error('a command of a client threw', { cause: error });
       },
       applySoon: () => undefined,
+      flushSoon: () => undefined,
       rest: () => undefined,
       nowMs: () => nowMs,
     },

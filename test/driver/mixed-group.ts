@@ -92,6 +92,7 @@ class VersionedReplica {
         configured: () => undefined,
         removed: () => undefined,
         applySoon: () => driver.goOn(),
+        flushSoon: () => this.#flush(),
         restart: () => this.start(version),
         send: (messages) => {
           const { report } = driver;
@@ -107,6 +108,11 @@ class VersionedReplica {
       driver.receive(messages, report);
     };
     return { driver, level: () => driver.store.level, receive };
+  }
+
+  #flush(): void {
+    const { driver } = this;
+    if (driver instanceof Driver) driver.flush();
   }
 
   stop(): void {

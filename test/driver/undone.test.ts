@@ -37,6 +37,7 @@ class Alone {
         removed: () => undefined,
         rest: () => undefined,
         applySoon: () => this.driver.goOn(),
+        flushSoon: () => this.driver.flush(),
         nowMs: () => 1,
         restart: () => undefined,
       },

@@ -135,6 +135,7 @@ class Replica {
           },
           configured: () => undefined,
           removed: () => undefined,
+          flushSoon: () => driver.flush(),
           applySoon: () => {
             this.isBehind = true;
           },

@@ -8,17 +8,17 @@ import { dump, randomCommands, steadyKey } from './random-commands.ts';
 import { RandomOperations } from './random-operations.ts';
 import { Fed } from './requests.ts';
 
-describe('MVCC-REPLICA-1: stores that apply the same log are equal, whenever they restarted and swept', () => {
+describe('MVCC-REPLICA-1: stores that apply the same log are equal, whenever they restarted, swept and flushed', () => {
   for (const seed of [1, 2, 3, 4, 5]) {
     it(`seed ${seed}`, () => {
       const random = new RandomOperations(seed);
-      const replicas = [new Fed(new NodeSql()), new Fed(new NodeSql())] as const;
+      const replicas = [new Fed(new NodeSql()), Fed.inMemory(() => new Fed(new NodeSql()))] as const;
       const sent: Command[] = [];
       let doneByUsers = 0;
       for (const replica of replicas) replica.do(steadyKey);
       for (let round = 2; round <= 200; round++) {
         const commands = randomCommands(random, sent, replicas[0], round);
-        const [one, other] = replicas.map((replica) => replica.store.apply(logIndex(round), commands));
+        const [one, other] = replicas.map((replica) => replica.apply(logIndex(round), commands));
         expect(other).toEqual(one);
         for (const [place, outcome] of one?.outcomes.entries() ?? []) {
           if (commands[place]?.caller.kind === 'user' && outcome.kind !== 'failed') doneByUsers++;

@@ -20,6 +20,7 @@ import type {
   TxnRequest,
 } from '../../src/model/store.ts';
 import type { AnswerTo, Query } from '../../src/model/queries.ts';
+import { isPointOperation } from '../../src/mvcc/careful-apply.ts';
 import { type Applied, Store } from '../../src/mvcc/store.ts';
 import type { HistoryPiece } from '../../src/mvcc/history.ts';
 import type { LeaseChange } from '../../src/mvcc/leases.ts';
@@ -116,7 +117,12 @@ export function versionIs(of: KeyRange | string, operand: number, result = 0): C
 
 /** A store, and a log that feeds it. */
 export class Fed {
-  readonly sql: SqlPort;
+  static #keepsInMemory = false;
+  readonly #sql: SqlPort;
+  /** True: point operations stay in memory until a flush, which comes now and then. */
+  readonly #waits = Fed.#keepsInMemory;
+  /** The entries since the last flush. */
+  #unflushed: { readonly index: LogIndex; readonly commands: readonly Command[] }[] = [];
   store: Store;
   index = 0;
   /** All events since the store was first opened. */
@@ -128,15 +134,39 @@ export class Fed {
 
   /** `written`: the number in the id of the next write. */
   constructor(sql: SqlPort, written = 0, stepRows: number | null = null) {
-    this.sql = sql;
+    this.#sql = sql;
     this.store = new Store(sql);
     this.#written = written;
     this.stepRows = stepRows;
   }
 
-  /** Opens the store anew as after a crash or an eviction: nothing but the database is left. */
+  /** The stores that `body` makes keep point operations in memory, between flushes. */
+  static inMemory<Result>(body: () => Result): Result {
+    Fed.#keepsInMemory = true;
+    try {
+      return body();
+    } finally {
+      Fed.#keepsInMemory = false;
+    }
+  }
+
+  /** The database, with the rows of all that was applied. */
+  get sql(): SqlPort {
+    this.flush();
+    return this.#sql;
+  }
+
+  flush(): void {
+    this.#unflushed = [];
+    if (this.store.hasUnflushed) this.#sql.transaction(() => this.store.flush());
+  }
+
+  /** Opens the store anew as after a crash or an eviction: nothing but the database and the log is left. */
   reopen(): void {
-    this.store = new Store(this.sql);
+    this.store = new Store(this.#sql);
+    const again = this.#unflushed;
+    this.#unflushed = [];
+    for (const { index, commands } of again) if (index > this.store.appliedIndex) this.apply(index, commands);
     this.index = Math.max(this.index, this.store.appliedIndex);
   }
 
@@ -149,19 +179,25 @@ export class Fed {
   commands(commands: Parameters<Store['apply']>[1]): readonly Outcome[] {
     const index = logIndex(++this.index);
     const { revision: before } = this.store;
-    const { outcomes, events, leases } = this.#apply(index, commands);
+    const { outcomes, events, leases } = this.apply(index, commands);
     this.leaseChanges.push(...leases);
     const told = events ?? eventsOf(this.history(before + 1));
     for (const made of told) this.events.push(made);
     return outcomes;
   }
 
-  #apply(index: LogIndex, commands: readonly Command[]): Applied {
+  apply(index: LogIndex, commands: readonly Command[]): Applied {
+    if (this.#waits && commands.every(({ operation }) => isPointOperation(operation))) {
+      if (index % 7 === 0) this.flush();
+      this.#unflushed.push({ index, commands });
+      return this.store.applyToMemory(index, commands);
+    }
+    this.flush();
     const { stepRows } = this;
     const steps = stepRows === null ? null : this.store.applyInSteps(index, commands, stepRows);
-    if (steps === null) return this.sql.transaction(() => this.store.apply(index, commands));
+    if (steps === null) return this.#sql.transaction(() => this.store.apply(index, commands));
     for (;;) {
-      const step = this.sql.transaction(() => steps.next());
+      const step = this.#sql.transaction(() => steps.next());
       if (step.done === true) return step.value;
     }
   }

@@ -3,6 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { revision } from '../../src/model/brands.ts';
 import { Leases } from '../../src/mvcc/leases.ts';
+import { Versions } from '../../src/mvcc/overlay/versions.ts';
 import { ReplacedPairs } from '../../src/mvcc/revision-writer.ts';
 import { operationShape } from '../../src/mvcc/txn-shape.ts';
 import { runTxn } from '../../src/mvcc/txn.ts';
@@ -27,16 +28,17 @@ describe('MVCC-WORK-7: no txn draws more than is taken from its request', () => 
         if (operationShape(operation, 3) !== null) continue;
         const work = new WorkBudget({ rowsMax: 1e9, valueBytesMax: 1e9 });
         const { revision: current, compactedRevision: compacted } = fed.store;
+        const versions = new Versions(fed.sql);
         const state = {
           current: revision(current),
           compacted,
           pages: null,
-          leases: new Leases(fed.sql),
+          leases: new Leases(versions),
           work,
           replaced: new ReplacedPairs(),
         };
         fed.sql.run('SAVEPOINT tried');
-        runTxn(fed.sql, operation.request, state);
+        runTxn(versions, operation.request, state);
         fed.sql.run('ROLLBACK TO tried');
         fed.sql.run('RELEASE tried');
         const most = workAtMost(operation);

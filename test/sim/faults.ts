@@ -62,6 +62,8 @@ export type FaultMix = {
   readonly downgrade: number;
   /** The chance of a write at which the code throws. */
   readonly throwing: number;
+  /** The chance that a turn finds no room in memory for what is not flushed, and a replica flushes at once. */
+  readonly flush: number;
   /** How much a transaction may look at and write. */
   readonly commandRowsMax: number;
   // Clients
@@ -131,6 +133,11 @@ export function alarmsOf(random: Random, mix: FaultMix): Pick<FaultMix, 'alarms'
   return { alarms: mix.auth > 0 && random.chance(0.5) ? random.pick([0.02, 0.1]) : 0 };
 }
 
+/** Drawn apart as well. Replicas also flush at their bounds, soon after the last write, and at barriers. */
+export function flushesOf(random: Random): Pick<FaultMix, 'flush'> {
+  return { flush: random.pick([0, 0.02, 0.2, 0.6]) };
+}
+
 /** This is drawn apart as well. The model cannot say whether a transaction with a command that throws comes so far. */
 export function workOf(random: Random, { throwing = 0 }: Partial<FaultMix>): Pick<FaultMix, 'commandRowsMax'> {
   const isSmall = throwing === 0 && random.chance(0.6);
@@ -174,6 +181,7 @@ export function faultMixOf(random: Random): FaultMix {
     alterEveryMs: 0,
     throwing: 0,
     alarms: 0,
+    flush: 0,
     commandRowsMax,
     transferEveryMs: on(0.3, () => random.between(1_500, 5_000)),
     auth: workload === 'mixed' ? on(0.5, () => 1) : 0,

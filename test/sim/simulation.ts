@@ -16,6 +16,7 @@ import {
   type FaultMix,
   faultMixOf,
   healed,
+  flushesOf,
   learnerLossOf,
   mixInWords,
   throwingOf,
@@ -51,6 +52,7 @@ const alterationsSeed = 0x1f83d9ab;
 const learnersSeed = 0x5be0cd19;
 const throwingSeed = 0x9b05688c;
 const workSeed = 0x510e527f;
+const flushSeed = 0xa54ff53a;
 const alarmsSeed = 0x3c6ef372;
 /** The search for an order takes a quarter of a run's time. */
 const linearizedEverySeeds = 4;
@@ -150,6 +152,7 @@ class Simulation {
       ...throwing,
       ...alarmsOf(new Random(seed ^ alarmsSeed), withoutAlterations),
       ...workOf(new Random(seed ^ workSeed), { ...throwing, ...mix }),
+      ...flushesOf(new Random(seed ^ flushSeed)),
       ...mix,
     };
     this.#forLearners = forLearners;
@@ -445,6 +448,7 @@ class Simulation {
     return this.#memberIds.every((id) => {
       const replica = this.#group.find(id);
       if (replica?.isIdle !== true || this.#raft.appliedOf(id) !== length) return false;
+      if (replica.driver?.store.hasUnflushed === true) return false;
       return replica.level === groupLevelMax;
     });
   }

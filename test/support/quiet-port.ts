@@ -11,5 +11,6 @@ export const quietPort: DriverPort = {
   restart: () => undefined,
   rest: () => undefined,
   applySoon: () => undefined,
+  flushSoon: () => undefined,
   nowMs: () => 1,
 };

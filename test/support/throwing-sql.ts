@@ -1,9 +1,10 @@
-// A database at which the code above it throws after it has written the pair of one key. The storage is not at fault:
-// the throw stands for a bug of the store's own code, the same on every replica and at every start.
+// A database at which the code above it throws after it has written the pair of one key, or when it reads the pair to
+// write it to memory. The storage is not at fault: the throw stands for a bug of the store's own code, the same on
+// every replica and at every start.
 
 import { PassingSql } from './passing-sql.ts';
 import { equalBytes, utf8 } from '../../src/base/bytes.ts';
-import type { SqlValue } from '../../src/base/sql-port.ts';
+import type { NotPromise, SqlRow, SqlValue } from '../../src/base/sql-port.ts';
 
 export const thrownAt = 'throws';
 export const thrownAtKey = utf8(thrownAt);
@@ -14,12 +15,35 @@ export function isPlanted(error: unknown): boolean {
   return error instanceof PlantedThrow;
 }
 
+export function plantedThrow(): Error {
+  return new PlantedThrow('as planted');
+}
+
 export class ThrowingSql extends PassingSql {
+  #inTurn = false;
+
   override run(statement: string, ...bindings: readonly SqlValue[]): void {
     super.run(statement, ...bindings);
-    if (!statement.startsWith('INSERT OR REPLACE INTO head')) return;
-    if (bindings.some((value) => value instanceof Uint8Array && equalBytes(value, thrownAtKey))) {
-      throw new PlantedThrow('as planted');
+    if (statement.startsWith('INSERT OR REPLACE INTO head')) throwAt(bindings);
+  }
+
+  override all(statement: string, ...bindings: readonly SqlValue[]): SqlRow[] {
+    if (this.#inTurn && /^SELECT .* FROM head WHERE key = \?$/.test(statement)) throwAt(bindings);
+    return super.all(statement, ...bindings);
+  }
+
+  override turn<Result>(body: () => NotPromise<Result>): Result {
+    this.#inTurn = true;
+    try {
+      return super.turn(body);
+    } finally {
+      this.#inTurn = false;
     }
+  }
+}
+
+function throwAt(bindings: readonly SqlValue[]): void {
+  if (bindings.some((value) => value instanceof Uint8Array && equalBytes(value, thrownAtKey))) {
+    throw plantedThrow();
   }
 }

@@ -11,14 +11,17 @@
 
 import { BinaryWriter } from '../../base/binary.ts';
 import { type LeaseId, noLease, type Revision } from '../../model/brands.ts';
-import { emptyBytes } from '../../base/bytes.ts';
+import { compareBytes, concatBytes, emptyBytes, utf8 } from '../../base/bytes.ts';
 import { foundValueBytesMax, hashedValueBytesMax, scrubbedRowsMax, scrubbedValueBytesMax } from '../../limits.ts';
 import type { KeyValue, RevisionEvents, StoreEvent } from '../../model/store.ts';
-import type { SqlPort, SqlValue } from '../../base/sql-port.ts';
+import type { SqlValue } from '../../base/sql-port.ts';
 import type { Hashed } from '../batches.ts';
 import { combinedCrc32, crc32 } from './checksum.ts';
-import { LateDeleteEvent } from '../revision-writer.ts';
-import { bytesOf, numberOf } from '../rows.ts';
+import { type OverlaidKey, pairNow } from '../overlay/overlay.ts';
+import type { Versions } from '../overlay/versions.ts';
+import { keyAfter, LateDeleteEvent } from '../revision-writer.ts';
+import { bytesOf, leaseColumn, numberOf } from '../rows.ts';
+import { inlineValueBytesMax } from '../schema.ts';
 
 /**
  * `body`: the record of the batch, which has the changed keys by revision, and the ids of the writes with their
@@ -47,16 +50,19 @@ const scrubOf = (
   rows: string,
 ): string => `SELECT COUNT(*), MAX(key), CAST(group_concat(${everyColumn}, '') AS BLOB) FROM
   (SELECT key, mod, created, version, lease, value, large FROM head WHERE ${rows})`;
-const scrubAfter = scrubOf(`key > ? ORDER BY key LIMIT ${scrubbedRowsMax}`);
+const scrubAfter = scrubOf('key > ? ORDER BY key LIMIT ?');
 const scrubUpTo = scrubOf('key <= ? ORDER BY key LIMIT ?');
 
+// The same one by one, where some of the rows are in memory.
+const columnsAfter = `SELECT key, CAST(${everyColumn} AS BLOB) FROM head WHERE key > ? ORDER BY key LIMIT ?`;
+
 export class RunningHash {
-  readonly #sql: SqlPort;
+  readonly #versions: Versions;
   #last: Hashed;
 
   /** `last`: as the newest row has it. Null: the group has just come to this level. */
-  constructor(sql: SqlPort, last: Hashed | null) {
-    this.#sql = sql;
+  constructor(versions: Versions, last: Hashed | null) {
+    this.#versions = versions;
     this.#last = last ?? beginning;
   }
 
@@ -64,7 +70,7 @@ export class RunningHash {
     return this.#last.hash;
   }
 
-  /** Called after an entry, when all its writes are in their rows. */
+  /** Called after an entry, when all its writes are in their rows, or in memory. */
   next(entry: HashedEntry): Hashed {
     return this.after(crc32(detailsOf(entry), crc32(entry.body, this.#last.hash)));
   }
@@ -78,17 +84,83 @@ export class RunningHash {
   /** The next rows of `head`; after the last one come the first. */
   #scrub(written: number): Hashed {
     const { scrubbed } = this.#last;
-    const next = this.#scrubRows(written, scrubAfter, scrubbed ?? emptyBytes);
+    if (!this.#versions.overlay.isEmpty) return this.#scrubVersions(written);
+    const next = this.#scrubRows(written, scrubAfter, scrubbed ?? emptyBytes, scrubbedRowsMax);
     if (next.count === scrubbedRowsMax || scrubbed === null) return scrubbedTo(next, next.count);
     const first = this.#scrubRows(next.hash, scrubUpTo, scrubbed, scrubbedRowsMax - next.count);
     return scrubbedTo(first, next.count + first.count);
   }
 
+  /** The same rows, whether they are in the tables or in memory. */
+  #scrubVersions(written: number): Hashed {
+    const { scrubbed } = this.#last;
+    const next = this.#scrubSome(written, { after: scrubbed ?? emptyBytes, upTo: null, max: scrubbedRowsMax });
+    if (next.count === scrubbedRowsMax || scrubbed === null) return scrubbedTo(next, next.count);
+    const max = scrubbedRowsMax - next.count;
+    const first = this.#scrubSome(next.hash, { after: emptyBytes, upTo: scrubbed, max });
+    return scrubbedTo(first, next.count + first.count);
+  }
+
+  #scrubSome(
+    before: number,
+    { after, upTo, max }: { readonly after: Uint8Array; readonly upTo: Uint8Array | null; readonly max: number },
+  ): Scrubbed {
+    let [count, hash] = [0, before];
+    let lastKey: Uint8Array = emptyBytes;
+    for (const { key, columns } of this.#columnsAfter(after, max)) {
+      if (count === max || (upTo !== null && compareBytes(key, upTo) > 0)) break;
+      [count, lastKey, hash] = [count + 1, key, crc32(columns, hash)];
+    }
+    return { count, lastKey, hash };
+  }
+
+  /** The keys after that one, in their order, with the bytes of their columns. `most`: how many are asked for. */
+  *#columnsAfter(after: Uint8Array, most: number): Generator<Columns, void, void> {
+    const { overlay } = this.#versions;
+    const later = overlay.within({ kind: 'open', from: keyAfter(after) });
+    let next = later.next();
+    for (const { key, columns } of this.#columnsInTables(after, most)) {
+      for (; next.done !== true && compareBytes(next.value.key, key) < 0; next = later.next()) {
+        yield* columnsInMemory(next.value);
+      }
+      if (overlay.find(key) === null) yield { key, columns };
+    }
+    for (; next.done !== true; next = later.next()) yield* columnsInMemory(next.value);
+  }
+
+  /** Each statement is read to its end. */
+  *#columnsInTables(after: Uint8Array, most: number): Generator<Columns, void, void> {
+    for (let reached = after; ;) {
+      const rows = this.#versions.sql.all(columnsAfter, reached, most);
+      for (const [key, columns] of rows) {
+        reached = bytesOf(key);
+        yield { key: reached, columns: bytesOf(columns) };
+      }
+      if (rows.length < most) return;
+    }
+  }
+
   #scrubRows(before: number, statement: string, ...bindings: readonly SqlValue[]): Scrubbed {
-    const [count, lastKey = null, rows = null] = this.#sql.all(statement, ...bindings)[0] ?? [];
+    const [count, lastKey = null, rows = null] = this.#versions.sql.all(statement, ...bindings)[0] ?? [];
     if (lastKey === null || rows === null) return { count: 0, lastKey: emptyBytes, hash: before };
     return { count: numberOf(count), lastKey: bytesOf(lastKey), hash: crc32(bytesOf(rows), before) };
   }
+}
+
+type Columns = { readonly key: Uint8Array; readonly columns: Uint8Array };
+
+/** What the statements above make of the row that the newest pair will have. */
+function* columnsInMemory(overlaid: OverlaidKey): Generator<Columns, void, void> {
+  const pair = pairNow(overlaid);
+  if (pair === null) return;
+  const { key, value } = pair;
+  const numbers = `/${pair.modRevision}/${pair.createRevision}/${pair.version}/${leaseColumn(pair.lease) ?? '0'}/`;
+  const isLarge = value.byteLength > inlineValueBytesMax;
+  const shown = value.byteLength <= scrubbedValueBytesMax ? value.subarray(0, foundValueBytesMax) : emptyBytes;
+  const columns = isLarge
+    ? concatBytes(key, utf8(`${numbers}NULL=${value.byteLength}:`), shown)
+    : concatBytes(key, utf8(numbers), value);
+  yield { key, columns };
 }
 
 type Scrubbed = { readonly count: number; readonly lastKey: Uint8Array; readonly hash: number };

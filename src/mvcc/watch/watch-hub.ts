@@ -177,6 +177,8 @@ export class WatchHub {
     let any = false;
     for (const watcher of watchers) {
       if (this.#behind.has(watcher) || watcher.start > this.#revision) return null;
+      // A watcher that slept may have been told of more than a store that has just started knows again.
+      if (watcher.next - 1 > this.#revision) return null;
       any = true;
     }
     return any ? this.#revision : null;

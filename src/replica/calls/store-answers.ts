@@ -126,14 +126,15 @@ async function refuseAlarm(
 // Reads
 
 /**
- * Any replica answers that has caught up, or that need not; for the leader alone it is where the caller did not
- * choose.
+ * Any replica answers that has caught up, or that need not; for the leader alone it is where the caller did not choose.
+ * A replica that has just started may have shown more before (`Driver.isSure`), and catches up in any case.
  */
 async function answerRead(member: Member, request: RangeRequest, context: AnswerContext): Promise<CallAnswer> {
   if (context.askedAs === 'members') return notLeader(member, member.driver.raft.leader);
-  const { serializable } = request;
+  const serializable = request.serializable && member.driver.isSure;
   if (!serializable) {
-    const elsewhere = await (context.askedAs === 'nearest' ? unlessFollowing : unlessLeading)(member, context);
+    const isAnybodys = request.serializable || context.askedAs === 'nearest';
+    const elsewhere = await (isAnybodys ? unlessFollowing : unlessLeading)(member, context);
     if (elsewhere !== null) return elsewhere;
   }
   const begin = (): Steps<RangeOutcome> => permittedRange(member, context.caller, request);
@@ -156,9 +157,10 @@ function* permittedRange(member: Member, caller: Caller, request: RangeRequest):
 
 /** A txn without a write is a read: nothing of it is in the log, and an id that it came with names nothing. */
 async function answerReadTxn(member: Member, request: TxnRequest, context: AnswerContext): Promise<CallAnswer> {
-  const serializable = isSerializable(request);
+  const isAnybodys = isSerializable(request);
+  const serializable = isAnybodys && member.driver.isSure;
   if (!serializable) {
-    const elsewhere = await unlessLeading(member, context);
+    const elsewhere = await (isAnybodys ? unlessFollowing : unlessLeading)(member, context);
     if (elsewhere !== null) return elsewhere;
   }
   const { store } = member.driver;

@@ -415,6 +415,7 @@ export const historyRules: readonly StoreRule[] = [
     fed.store.skip(logIndex(2));
     expect(fed.store.appliedIndex).toBe(2);
     expect(() => fed.store.skip(logIndex(2))).toThrow('each once');
+    fed.flush();
     expect(() => fed.store.apply(logIndex(1), [])).toThrow('each once');
   }),
 ];

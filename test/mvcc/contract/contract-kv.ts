@@ -41,6 +41,7 @@ export const kvRules: readonly StoreRule[] = [
   rule('MVCC-REVISION-3: an entry without commands counts as applied and leaves no row', (fed) => {
     fed.put('k', 'v');
     fed.remove('none');
+    fed.flush();
     expect(fed.store).toMatchObject({ revision: 2, appliedIndex: 2, persistedIndex: 2 });
     fed.store.skip(logIndex(3));
     expect(fed.store).toMatchObject({ appliedIndex: 3, persistedIndex: 2 });

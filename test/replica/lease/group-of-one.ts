@@ -66,6 +66,7 @@ export class GroupOfOne {
       port: {
         ...quietPort,
         applySoon: () => this.driver.goOn(),
+        flushSoon: () => this.driver.flush(),
         rest: () => {
           this.rested = true;
         },

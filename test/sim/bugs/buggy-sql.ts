@@ -1,6 +1,7 @@
 // Planted bugs of the store: a database that does something else than it is told, on any replica.
 
 import { PassingSql } from '../../support/passing-sql.ts';
+import { plantedThrow } from '../../support/throwing-sql.ts';
 import { keyAfter } from '../../../src/mvcc/revision-writer.ts';
 import type { NotPromise, SqlPort, SqlValue } from '../../../src/base/sql-port.ts';
 import type { PlantedBug } from './bugs.ts';
@@ -42,6 +43,11 @@ const twists: { readonly [Bug in PlantedBug]?: Twist } = {
   truncatedTooFar: (statement, [base]) => {
     return statement === 'DELETE FROM log WHERE log_index <= ?' ? { bindings: [Number(base) + 1] } : null;
   },
+  /** Single rows of versions that ended while they were in memory. */
+  versionForgotten: (statement) =>
+    statement.startsWith('INSERT INTO superseded (key, mod, until, created, version, lease, value, large) VALUES')
+      ? 'nothing'
+      : null,
   /** After a restart a replica counts by an older configuration. */
   configurationForgotten: (statement) => (statement.startsWith('INSERT INTO configurations') ? 'nothing' : null),
 };
@@ -49,6 +55,7 @@ const twists: { readonly [Bug in PlantedBug]?: Twist } = {
 export function sqlWithBug(sql: SqlPort, bug: PlantedBug | null): SqlPort {
   if (bug === 'undoneInPart') return new SqlWithoutInnerTransactions(sql, () => null);
   if (bug === 'halfTurnKept') return new SqlThatKeepsHalfTurns(sql, () => null);
+  if (bug === 'flushedApart') return new SqlThatMovesTheIndexLater(sql, () => null);
   if (bug === 'deleteResumedLate') return new SqlThatResumesLate(sql, () => null);
   const twist = bug === null ? undefined : twists[bug];
   return twist === undefined ? sql : new BuggySql(sql, twist);
@@ -86,8 +93,36 @@ class SqlWithoutInnerTransactions extends BuggySql {
   }
 }
 
-/** As where an object's turn throws and the object is not aborted before it gives way. */
+/** The rows of batches, which say how far the tables are, come in a transaction of their own after the others. */
+class SqlThatMovesTheIndexLater extends BuggySql {
+  #later: (() => void)[] | null = null;
+
+  override run(statement: string, ...bindings: readonly SqlValue[]): void {
+    if (this.#later === null || !statement.startsWith('INSERT INTO batches')) return super.run(statement, ...bindings);
+    this.#later.push(() => super.run(statement, ...bindings));
+  }
+
+  override turn<Result>(body: () => NotPromise<Result>): Result {
+    const later: (() => void)[] = (this.#later = []);
+    const result = super.turn(body);
+    this.#later = null;
+    if (later.length > 0) super.turn(() => later.forEach((write) => write()));
+    return result;
+  }
+}
+
+/**
+ * As where an object's turn throws and the object is not aborted before it gives way. Now and then a flush throws, too,
+ * when it has written some of its rows.
+ */
 class SqlThatKeepsHalfTurns extends BuggySql {
+  #batches = 0;
+
+  override run(statement: string, ...bindings: readonly SqlValue[]): void {
+    super.run(statement, ...bindings);
+    if (statement.startsWith('INSERT INTO batches') && ++this.#batches % 40 === 0) throw plantedThrow();
+  }
+
   override turn<Result>(body: () => NotPromise<Result>): Result {
     const written = super.turn<{ readonly result: Result } | { readonly error: unknown }>(() => {
       try {

@@ -52,6 +52,27 @@ export const outrun: Partial<FaultMix> = {
   loseStorageEveryMs: 4_000,
 };
 
+/** Replicas that hear slowly from their leader start again and again, and callers ask them at once. */
+const restarting: Partial<FaultMix> = {
+  workload: 'mixed',
+  longLeases: 0,
+  replicas: 3,
+  clients: 8,
+  thinkMs: 5,
+  delayMs: 60,
+  syncMs: 20,
+  requestLost: 0,
+  crashEveryMs: 0,
+  crashAfterSync: 0.05,
+  flush: 0,
+  memberChangeEveryMs: 0,
+  loseStorageEveryMs: 0,
+  alterEveryMs: 0,
+  throwing: 0,
+  deployEveryMs: 0,
+  startsFormer: 0,
+};
+
 /** Leaders are cut off from the others, and not from clients. */
 const deposed: Partial<FaultMix> = {
   workload: 'mixed',
@@ -198,6 +219,21 @@ const entries = {
   workCountedOtherwise: {
     what: 'some replicas refuse a transaction as too much work one row later than others',
     mix: { workload: 'batch', commandRowsMax: 30, throwing: 0, startsFormer: 0, deployEveryMs: 0 },
+  },
+  // Memory over the log
+  flushedApart: {
+    what: 'the flushed index moves in another transaction than the rows that it tells of',
+    mix: { flush: 0.6, crashAfterSync: 0.01, crashAtStep: 0.01, crashEveryMs: 1_000, throwing: 0, thinkMs: 5 },
+  },
+  versionForgotten: { what: 'a flush forgets a version between two others', mix: { thinkMs: 5 } },
+  tablesAlone: { what: 'a read sees the tables alone', mix: { flush: 0.02 } },
+  logCutBeyondFlush: {
+    what: 'the log is cut as far as it was applied, and not as far as it was flushed',
+    mix: { ...moving, flush: 0 },
+  },
+  stateGoesBack: {
+    what: 'a replica that has just started shows an older state than before, without asking the leader',
+    mix: restarting,
   },
   // Large deletes
   deletedTooEarly: {

@@ -1,5 +1,6 @@
 // What replicas hold and tell: equal stores at equal applied indexes, and every event once and in order to watchers.
 
+import { keyText } from '../../../src/base/bytes.ts';
 import { type ReplicaId, revision } from '../../../src/model/brands.ts';
 import type { RevisionEvents } from '../../../src/model/store.ts';
 import type { RunningStore } from '../platform/code.ts';
@@ -7,7 +8,10 @@ import { storeDump } from '../platform/durable-log.ts';
 import type { HistoryChecker } from './history-checker.ts';
 import type { LevelChecker } from './level-checker.ts';
 import type { Observed } from './raft-checker.ts';
+import { readOf } from '../../../src/api/requests.ts';
+import type { KeyValue } from '../../../src/model/store.ts';
 import { check } from '../trace.ts';
+import { everyKey } from '../workloads/requests.ts';
 
 /** Between restarts and the end only so many states are compared, because a dump reads the whole store. */
 const dumpEveryEntries = 16;
@@ -27,8 +31,12 @@ export class StateChecker {
   /** The replicas whose store was altered. */
   readonly #altered = new Set<ReplicaId>();
   #hashesAreJudged = true;
-  /** The last revision that a watcher of the replica was told. */
+  /** The last revision that the present instance of the replica has published. */
   readonly #told = new Map<ReplicaId, number>();
+  /** The newest revision that any instance of the replica has shown to a reader. */
+  readonly #shown = new Map<ReplicaId, number>();
+  /** What replicas show of a revision: their pairs, and their hash. */
+  readonly #views = new Map<number, Dump>();
 
   constructor(history: HistoryChecker, levels: LevelChecker) {
     this.#history = history;
@@ -43,6 +51,7 @@ export class StateChecker {
   /** The object of the replica is lost. Under its id another one may begin, with an empty disk. */
   lost(id: ReplicaId): void {
     this.#told.delete(id);
+    this.#shown.delete(id);
     this.#dumpedAt.delete(id);
   }
 
@@ -58,7 +67,7 @@ export class StateChecker {
   copied(id: ReplicaId): boolean {
     if (!this.#altered.has(id)) return false;
     this.#hashesAreJudged = false;
-    for (const kept of [this.#altered, this.#dumps, this.#wholeDumps]) kept.clear();
+    for (const kept of [this.#altered, this.#dumps, this.#wholeDumps, this.#views]) kept.clear();
     return true;
   }
 
@@ -77,7 +86,35 @@ export class StateChecker {
     const applied: number = replica.driver.store.appliedIndex;
     if (applied % dumpEveryEntries !== 0 || this.#dumpedAt.get(replica.id) === applied) return;
     this.#dumpedAt.set(replica.id, applied);
+    this.#compareViews(replica);
+    // The rows are those of an earlier entry. A checker flushes nothing.
+    if (replica.driver.store.hasUnflushed === true) return;
     this.#compare(replica, this.#dumps, applied - batchesInDump);
+  }
+
+  /** Compares what readers see, whether it is in the tables or in memory. */
+  #compareViews({ id, driver: { store } }: Observed): void {
+    if (this.#altered.has(id)) return;
+    const seen = store.range(readOf(everyKey, { serializable: true }));
+    const pairs = seen.kind === 'answer' ? seen.answer.kvs.map(pairInWords) : [];
+    const dump = [`revision ${store.revision}`, `compacted ${store.compactedRevision}`, ...pairs].join('\n');
+    const applied: number = store.appliedIndex;
+    const known = this.#views.get(applied);
+    if (known === undefined) this.#views.set(applied, { id, dump });
+    else {
+      check(known.dump === dump, 'equal views', () => {
+        return `replicas ${known.id} and ${id} show differently at applied index ${applied}:\n${firstDifference(known.dump, dump)}`;
+      });
+    }
+  }
+
+  /** A reader is shown the store of the replica at a revision. */
+  shown(id: ReplicaId, revision: number): void {
+    const before = this.#shown.get(id) ?? 0;
+    check(revision >= before, 'nothing goes back', () => {
+      return `replica ${id} shows revision ${revision} after ${before}`;
+    });
+    this.#shown.set(id, revision);
   }
 
   /** Checks everything, at the end. */
@@ -117,12 +154,11 @@ export class StateChecker {
     this.#told.set(id, through);
   }
 
-  /** A new instance begins: its watchers resume from its history, and what it publishes goes on from there. */
+  /**
+   * A new instance begins: its watchers resume from its history, and what it publishes goes on from there. What the one
+   * before it had only in memory comes again.
+   */
   started(id: ReplicaId, store: RunningStore): void {
-    const told = this.#told.get(id) ?? 1;
-    check(store.revision >= told, 'what left is durable', () => {
-      return `replica ${id} told of revision ${told} and starts again at ${store.revision}`;
-    });
     this.#readHistory(id, store, store.revision);
     this.#told.set(id, store.revision);
   }
@@ -138,6 +174,10 @@ export class StateChecker {
       next = piece.through + 1;
     }
   }
+}
+
+function pairInWords({ key, value, modRevision, createRevision, version, lease }: KeyValue): string {
+  return `${keyText(key)} ${createRevision} ${modRevision} ${version} ${lease} ${keyText(value)}`;
 }
 
 function firstDifference(left: string, right: string): string {

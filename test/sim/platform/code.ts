@@ -28,9 +28,9 @@ export function formerCodeOf(level: number): FormerCode {
 /** What the simulator uses of a store. Former code knows of no entry that is under way. */
 export type RunningStore = Omit<level1.StoreOfLevel1, 'compactStep' | 'leases'> &
   Pick<Store, 'level' | 'storedLeaseDeadlineMs'> &
-  Partial<Pick<Store, 'isUnderWay' | 'leasesAfter'> & Pick<level1.StoreOfLevel1, 'leases'>>;
+  Partial<Pick<Store, 'isUnderWay' | 'leasesAfter' | 'hasUnflushed'> & Pick<level1.StoreOfLevel1, 'leases'>>;
 
-/** What the simulator uses of a driver. `report`: null where the code knows no reports. */
+/** What the simulator uses of a driver. `report`: null where the code knows no reports. Former code has no flushes. */
 export type RunningDriver = Pick<
   Driver,
   | 'raft'
@@ -47,7 +47,8 @@ export type RunningDriver = Pick<
   | 'sweep'
   | 'absent'
   | 'proposeConfiguration'
-> & { readonly store: RunningStore; readonly report: PeerReport | null };
+> &
+  Partial<Pick<Driver, 'flush' | 'isSure'>> & { readonly store: RunningStore; readonly report: PeerReport | null };
 
 /** What the former code tells its port, and the present one its listeners. */
 export type HeardEvents = Required<Omit<DriverListener, 'resting'>>;

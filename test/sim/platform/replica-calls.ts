@@ -16,6 +16,7 @@ import type { HistoryChecker } from '../checkers/history-checker.ts';
 import type { Instance } from './instance.ts';
 import type { LeaseHost } from './lease-host.ts';
 import type { SimulatedSocket } from './simulated-socket.ts';
+import type { StateChecker } from '../checkers/state-checker.ts';
 import type { Trace } from '../trace.ts';
 import type { WatchHost } from './watch-host.ts';
 
@@ -24,6 +25,7 @@ export type CallsOptions = {
   readonly leases: LeaseHost;
   readonly watches: WatchHost;
   readonly history: HistoryChecker;
+  readonly state: StateChecker;
   readonly trace: Trace;
   readonly bug: PlantedBug | null;
 };
@@ -209,7 +211,8 @@ export class ReplicaCalls {
       answer({ kind: 'read', result, ...this.#place });
     };
     const isUnconfirmed = bug === 'readUnconfirmed' && driver.raft.role === 'leader';
-    if (request.serializable || isUnconfirmed) return serve();
+    const isSure = driver.isSure !== false || bug === 'stateGoesBack';
+    if ((request.serializable && isSure) || isUnconfirmed) return serve();
     driver.read((result: ReadResult) => {
       if (result.kind === 'ready') serve();
       else answer({ kind: 'refused', leader: result.kind === 'refused' ? result.leader : null });
@@ -248,12 +251,15 @@ export class ReplicaCalls {
   }
 
   #answering(reply: Reply): Reply {
-    const { instance, bug } = this.#options;
+    const { instance, bug, state } = this.#options;
     const awake = instance.stayAwake();
     return (answer) => {
       awake();
-      if (bug === 'answerBeforeDurable') reply(answer);
-      else instance.gate(() => reply(answer));
+      if (bug === 'answerBeforeDurable') return reply(answer);
+      instance.gate(() => {
+        if (answer.kind === 'read' && answer.result.kind === 'answer') state.shown(instance.id, answer.result.revision);
+        reply(answer);
+      });
     };
   }
 }

@@ -13,7 +13,9 @@ import {
   logPatience,
   tickMs,
 } from '../../../src/limits.ts';
-import type { Command, RevisionEvents } from '../../../src/model/store.ts';
+import type { Command, RangeRequest, RevisionEvents } from '../../../src/model/store.ts';
+import type { SqlPort } from '../../../src/base/sql-port.ts';
+import { Store } from '../../../src/mvcc/store.ts';
 import type { UndoneCommand } from '../../../src/mvcc/careful-apply.ts';
 import type { LeaseChange } from '../../../src/mvcc/leases.ts';
 import { openSchema } from '../../../src/mvcc/schema.ts';
@@ -94,11 +96,14 @@ export const simulatedBounds: LogBounds = {
   turnRowsMax: 6,
   deleteStepRows: 1,
   snapshotRowsBytes: 2_000,
+  unflushedVersionsMax: 12,
 };
 
-function boundsWithBug(bug: PlantedBug | null): LogBounds {
+/** Where nothing throws, nobody has to be careful, and more stays in memory. */
+function boundsOf({ throwing }: FaultMix, bug: PlantedBug | null): LogBounds {
   if (bug === 'logHeldForever') return { ...simulatedBounds, logHeldBytesMax: () => Infinity };
-  return bug === 'carefulTooShort' ? { ...simulatedBounds, carefulEntries: 0 } : simulatedBounds;
+  const isCareless = bug === 'carefulTooShort' || throwing === 0;
+  return isCareless ? { ...simulatedBounds, carefulEntries: 0 } : simulatedBounds;
 }
 
 /** The log stays no longer for a member that is behind, or that takes a snapshot. */
@@ -148,6 +153,8 @@ export class SimulatedReplica implements DriverPort {
   #clockOffsetMs = 0;
   /** What happens to the instance after the event that it is in. */
   #ending: 'left' | 'restart' | null = null;
+  /** The checkers have heard that this instance has applied its log up to there. */
+  #notedApplied = 0;
   /** The bound of the log at the next tick. Null: there is none. */
   #entriesMax: number | null = null;
 
@@ -446,6 +453,18 @@ export class SimulatedReplica implements DriverPort {
     this.#after(this.#options.random.exponential(1), () => void this.#input(({ driver }) => driver.goOn()));
   }
 
+  flushSoon(): void {
+    this.#options.trace.count('flushes at the bound');
+    this.#after(this.#options.random.exponential(2), () => void this.#run(({ driver }) => driver.flush?.()));
+  }
+
+  /** Now and then the isolate has no room for what is not flushed, at any moment. */
+  mayHold(bytes: number): boolean {
+    const isFull = bytes > 0 && this.#options.random.chance(this.#options.faults().flush);
+    if (isFull) this.#options.trace.count('flushes at random');
+    return !isFull;
+  }
+
   rest(): void {
     if (!this.#wasResting) this.#options.trace.add('rest', () => `${this.id}`);
     this.#wasResting = true;
@@ -477,8 +496,8 @@ export class SimulatedReplica implements DriverPort {
 
   before(step: TurnStep): void {
     const { random, trace } = this.#options;
-    // The chance of a crash between two steps of a large delete, which are few, is higher than elsewhere.
-    const factor = this.driver?.store.isUnderWay === true ? 40 : 1;
+    // The chance of a crash is higher between two steps of a large delete, and before a flush, which are few.
+    const factor = this.driver?.store.isUnderWay === true || step === 'flush' ? 40 : 1;
     if (!random.chance(factor * this.#options.faults().crashAtStep)) return;
     trace.count(`crashes before ${step}`);
     throw new Crash(step);
@@ -533,7 +552,7 @@ export class SimulatedReplica implements DriverPort {
       founding,
       voters: this.#identity.voters,
       commandWork: this.#commandWork,
-      bounds: boundsWithBug(bug),
+      bounds: boundsOf(this.#options.faults(), bug),
       sql: new ThrowingSql(sqlWithBug(this.sql, bug)),
       port: this,
       random: () => random.next(),
@@ -542,6 +561,8 @@ export class SimulatedReplica implements DriverPort {
     });
     if (driver.store.isUnderWay === true) trace.count('starts between two steps');
     if (bug === 'appliedWithFirstStep') countAsApplied(driver.store);
+    if (bug === 'tablesAlone') readTablesAlone(driver.store, this.sql);
+    if (bug === 'logCutBeyondFlush') countAsFlushed(driver.store);
     // Some of what the last instance wrote may be durable although it did not learn so. Beside it there are only fresh
     // tables.
     this.#noteDurable({ id: this.id, driver, database: this.sql.reader });
@@ -554,7 +575,8 @@ export class SimulatedReplica implements DriverPort {
       accepted: (socket) => this.#accept(socket),
       bug,
     });
-    const calls = new ReplicaCalls({ instance, leases, watches, history: checkers.history, trace, bug });
+    const { history, state } = checkers;
+    const calls = new ReplicaCalls({ instance, leases, watches, history, state, trace, bug });
     const absentPeers = new AbsentPeers({
       driver,
       provision: (joining) => Promise.resolve(provision(joining)),
@@ -661,6 +683,7 @@ export class SimulatedReplica implements DriverPort {
     this.#reasonsToStay = 0;
     this.#ending = null;
     this.#entriesMax = null;
+    this.#notedApplied = 0;
     this.#options.checkers.raft.stopped(this.id);
   }
 
@@ -720,8 +743,17 @@ export class SimulatedReplica implements DriverPort {
   // Storage
 
   #gate(action: () => void): void {
-    if (this.sql.unsynced === 0) action();
-    else this.#held.push(action);
+    if (this.sql.unsynced > 0) return void this.#held.push(action);
+    // What was applied to memory alone is in the log, which is durable.
+    if (this.#living !== null) this.#noteApplied(this.#living.driver);
+    action();
+  }
+
+  #noteApplied({ store }: RunningDriver): void {
+    const applied: number = store.appliedIndex;
+    if (applied <= this.#notedApplied) return;
+    this.#notedApplied = applied;
+    this.#noteDurable(this.#observed);
   }
 
   #planSync(): void {
@@ -847,4 +879,14 @@ function countAsApplied(store: RunningStore): void {
     isUnderWay: { value: false },
     appliedIndex: { get: () => Number(real('appliedIndex')) + (real('isUnderWay') === true ? 1 : 0) },
   });
+}
+
+/** The planted bug of that name: a read does not see what is in memory alone. */
+function readTablesAlone(store: RunningStore, sql: SqlPort): void {
+  Object.defineProperty(store, 'range', { value: (request: RangeRequest) => new Store(sql).range(request) });
+}
+
+/** The planted bug of that name: what was applied counts as flushed. */
+function countAsFlushed(store: RunningStore): void {
+  Object.defineProperty(store, 'persistedIndex', { get: () => store.appliedIndex });
 }

@@ -1,0 +1,178 @@
+// What is read of tables and overlay together, and what a flush leaves, against a store that writes at once.
+
+import { describe, expect, it } from 'vitest';
+import { rememberedWritesMax } from '../../../src/limits.ts';
+import { logIndex, type Revision } from '../../../src/model/brands.ts';
+import type { KeyValue, Operation } from '../../../src/model/store.ts';
+import { keyText, utf8 } from '../../../src/base/bytes.ts';
+import { type KeySpan, spanOf } from '../../../src/mvcc/key-range.ts';
+import { flushOverlay } from '../../../src/mvcc/overlay/flush.ts';
+import { Versions } from '../../../src/mvcc/overlay/versions.ts';
+import {
+  type AsOf,
+  countCreatedBefore,
+  countKeys,
+  firstCreated,
+  pairAt,
+  pairOf,
+  previousPair,
+  scanPairs,
+} from '../../../src/mvcc/range-scan.ts';
+import { openSchema } from '../../../src/mvcc/schema.ts';
+import { Store } from '../../../src/mvcc/store.ts';
+import { NodeSql } from '../../support/node-sql.ts';
+import { Random } from '../../support/random.ts';
+import { dump } from '../random-commands.ts';
+import { compact, Fed, grant, keyRange, prefix, put, putLeased, remove, service, txn } from '../requests.ts';
+
+const runs = 25;
+const leases = [7, 8] as const;
+const keys = ['a', 'a/1', 'a/2', 'b', 'b/1', 'c', '\u00ff'] as const;
+const spans: readonly KeySpan[] = [
+  ...keys.map((key) => spanOf(keyRange(key))),
+  spanOf(prefix('a')),
+  spanOf(keyRange('a/1', 'b/1')),
+  spanOf(keyRange('b', 'a')),
+  spanOf(keyRange('a/2', '\0')),
+];
+
+/** The same writes: to a store at once, and to an overlay over tables of its own. */
+class Both {
+  readonly direct = new NodeSql();
+  readonly tables = new NodeSql();
+  readonly versions = new Versions(this.tables);
+  flushed = 1;
+  readonly #store = new Store(this.direct);
+  #index = 0;
+
+  constructor() {
+    openSchema(this.tables);
+    for (const id of leases) this.#apply(grant(id));
+  }
+
+  get revision(): Revision {
+    return this.#store.revision;
+  }
+
+  write(random: Random): void {
+    const key = random.pick(keys);
+    const value = 'v'.repeat(random.pick([0, 1, 20, 600]));
+    const drawn = random.next();
+    if (drawn < 0.5) this.#apply(put(key, value));
+    else if (drawn < 0.65) this.#apply(putLeased(key, random.pick(leases), { value: utf8(value) }));
+    else if (drawn < 0.85) this.#apply(remove(key));
+    // A txn may put a key and delete it.
+    else this.#apply(txn({ success: [put(key, value), remove(random.pick(keys))] }));
+  }
+
+  flush(): void {
+    this.tables.transaction(() => flushOverlay(this.tables, this.versions.overlay));
+    this.versions.overlay.clear();
+    this.flushed = this.revision;
+  }
+
+  #apply(operation: Operation): void {
+    const index = logIndex(++this.#index);
+    const command = { writeId: `w${index}`, caller: service, atMs: 1, operation };
+    for (const { revision: mod, events } of this.#store.apply(index, [command]).events) {
+      for (const { type, kv } of events) {
+        const version = { mod, kv: type === 'put' ? kv : null };
+        this.versions.overlay.write(kv.key, version, this.versions.pair(kv.key, 'head', false));
+      }
+    }
+  }
+}
+
+/** Without `values` a scan may hand them over or not. */
+function shown(pairs: Iterable<KeyValue>, values = true): string[] {
+  return [...pairs].map((kv) => {
+    const { createRevision, modRevision, version, lease } = kv;
+    return `${keyText(kv.key)} ${values ? kv.value.byteLength : '-'} ${createRevision} ${modRevision} ${version} ${lease}`;
+  });
+}
+
+function expectSameReads(both: Both, random: Random): void {
+  for (const span of spans) {
+    const at = random.integer(both.flushed, both.revision);
+    const asOf: AsOf = at === both.revision ? 'head' : at;
+    const isFiltered = random.chance(0.3);
+    const filter = isFiltered
+      ? { minModRevision: random.integer(0, at), maxModRevision: 0, minCreateRevision: 0, maxCreateRevision: at - 1 }
+      : null;
+    const scan = {
+      span,
+      filter,
+      descending: random.chance(0.5),
+      values: random.chance(0.7),
+      limit: random.chance(0.5) ? random.integer(1, 4) : null,
+    };
+    const mine = shown(both.versions.pairs({ ...scan, asOf: random.chance(0.5) ? asOf : at }), scan.values);
+    expect(mine).toEqual(shown(scanPairs(both.direct, { ...scan, asOf }), scan.values));
+    expect(both.versions.count(span, at)).toBe(countKeys(both.direct, span, asOf));
+    if (span.kind === 'single') continue;
+    const created = { asOf, createRevision: random.integer(1, at + 1), max: random.integer(0, 5) };
+    expect(both.versions.countCreatedBefore(span, created)).toBe(countCreatedBefore(both.direct, span, created));
+    expect(both.versions.firstCreated(span, asOf)).toEqual(firstCreated(both.direct, span, asOf, 1)[0] ?? null);
+    const [counted, max] = [countKeys(both.direct, span, 'head'), random.integer(0, 6)];
+    const upTo = both.versions.countUpTo(span, max);
+    if (counted <= max) expect(upTo).toBe(counted);
+    else expect(upTo).toBeGreaterThan(max);
+  }
+  for (const key of keys) {
+    expect(both.versions.pair(utf8(key), 'head', true)).toEqual(pairOf(both.direct, utf8(key), 'head', true));
+    const at = both.revision;
+    const previous = previousPair(both.direct, utf8(key), at);
+    if (previous !== null) expect(both.versions.previousPair(utf8(key), at)).toEqual(previous);
+    expect(both.versions.pairAt(utf8(key), at)).toEqual(pairAt(both.direct, utf8(key), at));
+  }
+}
+
+function rowsOf(sql: NodeSql): unknown {
+  const { head, superseded, leaseKeys } = dump(sql, -1);
+  return { head, superseded, leaseKeys };
+}
+
+describe('an overlay', () => {
+  it('MVCC-OVERLAY-1: with the tables below it, it is read as a store that writes at once', () => {
+    for (let run = 1; run <= runs; run++) {
+      const random = new Random(run);
+      const both = new Both();
+      for (let step = 0; step < 40; step++) {
+        both.write(random);
+        if (random.chance(0.1)) both.flush();
+        if (random.chance(0.3)) expectSameReads(both, random);
+      }
+    }
+  });
+
+  it('MVCC-OVERLAY-2: flushes at any moments leave the rows that writing at once leaves', () => {
+    for (let run = 1; run <= runs; run++) {
+      const random = new Random(run);
+      const both = new Both();
+      for (let step = 0; step < 60; step++) {
+        both.write(random);
+        if (random.chance(0.1)) both.flush();
+      }
+      both.flush();
+      expect(rowsOf(both.tables)).toEqual(rowsOf(both.direct));
+      const { isEmpty, bytes, versions } = both.versions.overlay;
+      expect([isEmpty, bytes, versions]).toEqual([true, 0, 0]);
+    }
+  });
+
+  it('MVCC-OVERLAY-5: a sweep keeps the writes that the rows remember, however many more are remembered in memory', () => {
+    const sql = new NodeSql();
+    const fed = Fed.inMemory(() => new Fed(sql));
+    const some = Array.from({ length: 512 }, () => put('k'));
+    const entries = rememberedWritesMax / some.length + 2;
+    for (let entry = 0; entry < entries; entry++) fed.batch(some);
+    fed.do(compact(fed.store.revision));
+    fed.sweep();
+    const oldest = entries * some.length + 1 - rememberedWritesMax;
+    for (let entry = 0; entry < 2; entry++) fed.batch(some);
+    expect(fed.store.hasUnflushed).toBe(true);
+    fed.sweep();
+    const command = { writeId: `w${oldest}`, caller: service, operation: put('k'), atMs: 1 };
+    expect(new Store(sql).answerWithoutLog(command)).toMatchObject({ kind: 'remembered' });
+  });
+});
