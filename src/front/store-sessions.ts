@@ -145,9 +145,7 @@ export class StoreSessions {
         const timer = setTimeout(task, delayMs);
         return () => clearTimeout(timer);
       },
-      // A lone call leaves at once. A call among others waits for those that the next turn of the event loop brings,
-      // because a message costs each end about as much as a call.
-      soon: (task) => void setImmediate(client.callsUnderWay > 1 ? () => setImmediate(task) : task),
+      soon: (task) => afterTurns(client.callsUnderWay > 1 ? turnsAmongOthers : 0, task),
       random: Math.random,
       ended: (handle, { kind }) => {
         for (const [caller, declared] of handles) {
@@ -179,3 +177,13 @@ export class StoreSessions {
 }
 
 function toNobody(): void {}
+
+/**
+ * A lone call leaves at once. A call among others waits for those that the next turns of the event loop bring, because
+ * a message costs each end about as much as a call.
+ */
+const turnsAmongOthers = 2;
+
+function afterTurns(turns: number, task: () => void): void {
+  setImmediate(turns === 0 ? task : () => afterTurns(turns - 1, task));
+}
