@@ -74,6 +74,10 @@ export type FaultMix = {
   /** 1: leases survive rests, and leaders fail after rests. */
   readonly longLeases: number;
   readonly thinkMs: number;
+  /** 1: clients ask over sessions. */
+  readonly sessions: number;
+  /** The bytes that a client lets a replica send on a session. 0: the window is that of the production client. */
+  readonly sessionWindowBytes: number;
   readonly quietEveryMs: number;
   readonly requestLost: number;
   readonly requestDuplicated: number;
@@ -138,6 +142,12 @@ export function flushesOf(random: Random): Pick<FaultMix, 'flush'> {
   return { flush: random.pick([0, 0.02, 0.2, 0.6]) };
 }
 
+/** Drawn apart from everything else. A bug that is not of sessions is looked for without them. */
+export function sessionsOf(random: Random, bug: string | null): Pick<FaultMix, 'sessions' | 'sessionWindowBytes'> {
+  if (bug !== null || !random.chance(0.35)) return { sessions: 0, sessionWindowBytes: 0 };
+  return { sessions: 1, sessionWindowBytes: random.pick([0, 600, 3_000]) };
+}
+
 /** This is drawn apart as well. The model cannot say whether a transaction with a command that throws comes so far. */
 export function workOf(random: Random, { throwing = 0 }: Partial<FaultMix>): Pick<FaultMix, 'commandRowsMax'> {
   const isSmall = throwing === 0 && random.chance(0.6);
@@ -182,6 +192,8 @@ export function faultMixOf(random: Random): FaultMix {
     throwing: 0,
     alarms: 0,
     flush: 0,
+    sessions: 0,
+    sessionWindowBytes: 0,
     commandRowsMax,
     transferEveryMs: on(0.3, () => random.between(1_500, 5_000)),
     auth: workload === 'mixed' ? on(0.5, () => 1) : 0,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { clocksDiffer, deploying, outrun } from './bugs/bugs.ts';
+import { clocksDiffer, deploying, inSession, outrun } from './bugs/bugs.ts';
 import type { FaultMix } from './faults.ts';
 import { failureInWords, simulate } from './simulation.ts';
 
@@ -8,6 +8,7 @@ const seeds = 120;
 const deploymentSeeds = 24;
 const clockSeeds = 10;
 const outrunSeeds = 16;
+const sessionSeeds = 12;
 
 describe('simulator', () => {
   it('SIM-RUN-1: under the faults of each seed no promise breaks, and after them the group comes back', async () => {
@@ -32,6 +33,11 @@ describe('simulator', () => {
     for (const what of ['rest', 'lease expired'] as const) expect(counts.get(what) ?? 0, what).toBeGreaterThan(0);
   });
 
+  it('SIM-SESSION-1: nothing breaks where clients ask over sessions that break, are read late, and outlive the instance', async () => {
+    const counts = await countsOf(sessionSeeds, inSession);
+    for (const what of sessionsMet) expect(counts.get(what) ?? 0, what).toBeGreaterThan(0);
+  });
+
   it('SIM-SEED-1: a seed repeats a run exactly', async () => {
     for (const seed of [2, 3]) {
       const first = await simulate({ seed, bug: null });
@@ -43,6 +49,15 @@ describe('simulator', () => {
     expect(left.fingerprint).not.toBe(right.fingerprint);
   });
 });
+
+const sessionsMet = [
+  'calls over sessions',
+  'calls cancelled',
+  'sessions cut',
+  'evicted with sessions',
+  'session answers: lost',
+  'session answers: notLeader',
+] as const;
 
 const deployed = [
   'deployment',

@@ -20,6 +20,7 @@ import {
   learnerLossOf,
   mixInWords,
   throwingOf,
+  sessionsOf,
   workOf,
 } from './faults.ts';
 import { SimulatedGroup } from './platform/group.ts';
@@ -33,6 +34,7 @@ import { RaftChecker } from './checkers/raft-checker.ts';
 import { Random } from '../support/random.ts';
 import { simulatedBounds, SimulatedReplica } from './platform/replica.ts';
 import { Schedule } from './platform/schedule.ts';
+import { SessionLedger } from './checkers/session-ledger.ts';
 import { StateChecker } from './checkers/state-checker.ts';
 import { check, Trace, Violation } from './trace.ts';
 import { SimulatedWatcher } from './workloads/watcher.ts';
@@ -51,6 +53,7 @@ const deploymentsSeed = 0x3c6ef372;
 const alterationsSeed = 0x1f83d9ab;
 const learnersSeed = 0x5be0cd19;
 const throwingSeed = 0x9b05688c;
+const sessionsSeed = 0x428a2f98;
 const workSeed = 0x510e527f;
 const flushSeed = 0xa54ff53a;
 const alarmsSeed = 0x3c6ef372;
@@ -151,6 +154,7 @@ class Simulation {
       ...learnerLossOf(forLearners, withoutAlterations),
       ...throwing,
       ...alarmsOf(new Random(seed ^ alarmsSeed), withoutAlterations),
+      ...sessionsOf(new Random(seed ^ sessionsSeed), bug),
       ...workOf(new Random(seed ^ workSeed), { ...throwing, ...mix }),
       ...flushesOf(new Random(seed ^ flushSeed)),
       ...mix,
@@ -186,7 +190,15 @@ class Simulation {
       random: random.fork(),
       deliver: (to, delivery) => this.#deliver(to, delivery),
     });
-    const checkers = { raft: this.#raft, history: this.#history, state: this.#state, leases: this.#leases, levels };
+    const ledger = new SessionLedger();
+    const checkers = {
+      raft: this.#raft,
+      history: this.#history,
+      state: this.#state,
+      leases: this.#leases,
+      levels,
+      ledger,
+    };
     const network = this.#network;
     const make = (id: ReplicaId, founding: Configuration, code: Code = 'present'): SimulatedReplica =>
       new SimulatedReplica({
@@ -216,7 +228,7 @@ class Simulation {
     const people = { areReady: this.mix.auth === 0 };
     const outside = { ...shared, group: this.#group, history: this.#history, told: this.#told, blind };
     this.#clients = each(this.mix.clients, (number) => {
-      return new SimulatedClient({ ...outside, number, people, random: random.fork() });
+      return new SimulatedClient({ ...outside, ledger, number, people, random: random.fork() });
     });
     this.#watchers = each(this.mix.watchers, (number) => {
       return new SimulatedWatcher({ ...outside, number, people, random: random.fork() });

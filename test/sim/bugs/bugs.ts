@@ -153,6 +153,18 @@ export const deploying: Partial<FaultMix> = {
   partitionEveryMs: 1_500,
 };
 
+/** Clients ask over sessions, which break, and get their answers late. */
+export const inSession: Partial<FaultMix> = {
+  sessions: 1,
+  cutEveryMs: 500,
+  sessionWindowBytes: 1_500,
+  impatient: 0.3,
+  longLeases: 0,
+  startsFormer: 0,
+  deployEveryMs: 0,
+  throwing: 0,
+};
+
 const entries = {
   // Consensus and storage
   voteForgotten: {
@@ -285,6 +297,17 @@ const entries = {
     what: 'a retry of a write that was applied is refused by an alarm',
     mix: { ...asked, alarms: 0.2, partitionEveryMs: 0, requestDuplicated: 0.9, requestLost: 0.1 },
   },
+  // Sessions
+  answerOfAnother: { what: 'a session answers a call with the answer to the call before', mix: inSession },
+  handleOfAnother: {
+    what: 'all calls of a session are done with the rights of its first handle',
+    mix: { ...inSession, workload: 'mixed', auth: 1 },
+  },
+  windowIgnored: {
+    what: 'a replica sends large answers without credit',
+    mix: { ...inSession, sessionWindowBytes: 600, thinkMs: 5, workload: 'mixed', cutEveryMs: 0 },
+  },
+  resendWithNewId: { what: 'a write that is sent again over a session has a new id', mix: inSession },
   // Watches
   eventsSkipped: { what: 'now and then a revision is not published' },
   eventsBeforeDurable: { what: 'events leave before the writes that they tell are durable', mix: watched },

@@ -16,6 +16,7 @@ import type { SimulatedGroup } from './group.ts';
 import type { HistoryChecker } from '../checkers/history-checker.ts';
 import type { Random } from '../../support/random.ts';
 import type { Schedule } from './schedule.ts';
+import type { ClientSessions } from '../workloads/client-sessions.ts';
 import type { Trace } from '../trace.ts';
 
 export type GatewayOptions = {
@@ -30,6 +31,8 @@ export type GatewayOptions = {
   readonly blind: boolean;
   readonly faults: () => FaultMix;
   readonly bug: PlantedBug | null;
+  /** Null: every call is a request of its own. */
+  readonly sessions: ClientSessions | null;
 };
 
 /** Null: the gateway gave up. A write may be applied or not. */
@@ -182,12 +185,22 @@ export class Gateway {
       readonly timedOut: () => void;
     },
   ): void {
-    const { random, schedule, trace, group } = this.#options;
+    const { random, schedule, trace, group, sessions } = this.#options;
     const faults = this.#options.faults();
     const copies = random.chance(faults.requestDuplicated) ? 2 : 1;
     for (let copy = 1; copy <= copies; copy++) {
       if (copy > 1) trace.count('requests duplicated');
       const { request, isLastWord } = asked();
+      const heard = (answer: ClientAnswer): void => {
+        const isLast = isLastWord(answer);
+        if (!isLast) trace.count('refusals that were not the last word');
+        if (then.isWanted()) then.answered(isLast ? answer : { kind: 'refused', leader: null });
+      };
+      if (sessions?.carries(request) === true) {
+        if (request.kind === 'write') request.operation.possible++;
+        sessions.ask(to, request, heard);
+        break;
+      }
       if (random.chance(faults.requestLost)) {
         trace.count('requests lost');
         continue;
@@ -198,11 +211,7 @@ export class Gateway {
       schedule.after(delayMs, () => {
         const isThere = group.find(to)?.handle(request, (answer) => {
           if (random.chance(this.#options.faults().requestLost)) return trace.count('answers lost');
-          schedule.after(random.exponential(2), () => {
-            const isLast = isLastWord(answer);
-            if (!isLast) trace.count('refusals that were not the last word');
-            if (then.isWanted()) then.answered(isLast ? answer : { kind: 'refused', leader: null });
-          });
+          schedule.after(random.exponential(2), () => heard(answer));
         });
         if (isThere !== true && request.kind === 'write') request.operation.possible--;
       });

@@ -51,6 +51,9 @@ import type { Schedule } from './schedule.ts';
 import type { ServerEnd, SimulatedSocket } from './simulated-socket.ts';
 import type { StateChecker } from '../checkers/state-checker.ts';
 import { check, type Trace } from '../trace.ts';
+import { SessionHost } from './session-host.ts';
+import type { SessionLedger } from '../checkers/session-ledger.ts';
+import type { SimulatedSession } from './simulated-session.ts';
 import { type HeldSockets, WatchHost } from './watch-host.ts';
 
 /** Thrown between two steps of the driver, to end the instance there. */
@@ -82,6 +85,7 @@ export type ReplicaOptions = {
     readonly state: StateChecker;
     readonly leases: LeaseChecker;
     readonly levels: LevelChecker;
+    readonly ledger: SessionLedger;
   };
 };
 
@@ -118,6 +122,7 @@ type Living = {
   readonly leases: LeaseHost;
   readonly watches: WatchHost;
   readonly calls: ReplicaCalls;
+  readonly sessions: SessionHost;
 };
 
 export class SimulatedReplica implements DriverPort {
@@ -131,6 +136,7 @@ export class SimulatedReplica implements DriverPort {
   #living: Living | null = null;
   /** The sockets stay open while the replica sleeps. */
   readonly #sockets: HeldSockets = new Set();
+  readonly #sessions = new Set<SimulatedSession>();
   /** True: the handler of an alarm runs. The platform calls it again if the instance ends meanwhile. */
   #isAlarmed = false;
   #isDown = false;
@@ -214,6 +220,21 @@ export class SimulatedReplica implements DriverPort {
   /** False: the replica is down. */
   openWatch(opening: WatchOpening): boolean {
     return this.#input(({ calls }) => calls.openWatch(opening));
+  }
+
+  /** False: the replica is down. */
+  openSession(socket: SimulatedSession): boolean {
+    return this.#input(({ sessions }) => {
+      this.#sessions.add(socket);
+      sessions.begin(socket);
+      socket.accepted({
+        gate: (action) => this.#gate(action),
+        message: (bytes) => void this.#input((living) => living.sessions.message(socket, bytes)),
+        closed: () => {
+          if (this.#sessions.delete(socket)) this.#run((living) => living.sessions.closed(socket));
+        },
+      });
+    });
   }
 
   transferLeadership(to: ReplicaId): void {
@@ -323,8 +344,13 @@ export class SimulatedReplica implements DriverPort {
     this.sql.crash(kept);
     if (this.#isAlarmed) this.#alarm.retry(this.nowMs());
     this.#forget();
-    for (const socket of this.#sockets) socket.dropped();
+    this.#dropSockets();
+  }
+
+  #dropSockets(): void {
+    for (const socket of [...this.#sockets, ...this.#sessions]) socket.dropped();
     this.#sockets.clear();
+    this.#sessions.clear();
   }
 
   /**
@@ -361,8 +387,7 @@ export class SimulatedReplica implements DriverPort {
   /** The replica leaves for good, with its disk. */
   end(): void {
     this.#forget();
-    for (const socket of this.#sockets) socket.dropped();
-    this.#sockets.clear();
+    this.#dropSockets();
     this.#isDown = true;
     this.#incarnation++;
   }
@@ -380,8 +405,7 @@ export class SimulatedReplica implements DriverPort {
     }
     this.sql.sync();
     this.#forget();
-    for (const socket of this.#sockets) socket.dropped();
-    this.#sockets.clear();
+    this.#dropSockets();
     this.#options.schedule.after(
       1,
       this.#whileHere(() => void this.#input(() => {})),
@@ -582,7 +606,8 @@ export class SimulatedReplica implements DriverPort {
       provision: (joining) => Promise.resolve(provision(joining)),
       nowMs: () => this.nowMs(),
     });
-    return { driver, absentPeers, leases, watches, calls };
+    const sessions = new SessionHost({ instance, sockets: this.#sessions, calls, ledger: checkers.ledger, bug });
+    return { driver, absentPeers, leases, watches, calls, sessions };
   }
 
   get #commandWork(): WorkLimits {
@@ -664,6 +689,7 @@ export class SimulatedReplica implements DriverPort {
         if (this.#isTicking || this.#reasonsToStay > 0 || !this.isIdle) return;
         this.#options.trace.add('evicted', () => `${this.id}`);
         if (this.#sockets.size > 0) this.#options.trace.count('evicted with watches', this.#sockets.size);
+        if (this.#sessions.size > 0) this.#options.trace.count('evicted with sessions', this.#sessions.size);
         this.#forget();
       }),
     );
@@ -718,11 +744,12 @@ export class SimulatedReplica implements DriverPort {
     schedule.after(tickMs * (1 + skew) + random.next(), this.#whileHere(tick));
   }
 
-  #tick({ driver, leases, watches }: Living): void {
+  #tick({ driver, leases, watches, sessions }: Living): void {
     const { random } = this.#options;
     this.#tickDriver(driver);
     watches.tick();
     leases.tick();
+    sessions.tick();
     // No answer may depend on how far a sweep has come.
     if (random.chance(0.1)) driver.sweep(random.integer(1, 20));
   }

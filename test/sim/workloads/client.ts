@@ -8,11 +8,14 @@ import type { ClientAction, ClientAnswer } from './client-operation.ts';
 import { Gateway, type GatewayOptions } from '../platform/gateway.ts';
 import type { Random } from '../../support/random.ts';
 import { grant, write } from './requests.ts';
+import type { SessionLedger } from '../checkers/session-ledger.ts';
+import { ClientSessions } from './client-sessions.ts';
 import { throwingOperation } from '../bugs/throwing.ts';
 import { administration, administrator, callerOf, preparation, reader, service } from './simulated-people.ts';
 import { type Workload, workloadOf } from './workload.ts';
 
-export type ClientOptions = GatewayOptions & {
+export type ClientOptions = Omit<GatewayOptions, 'sessions'> & {
+  readonly ledger: SessionLedger;
   readonly number: number;
   /** The administrator sets this. Before that nobody else has an access key. */
   readonly people: { areReady: boolean };
@@ -48,7 +51,8 @@ export class SimulatedClient {
     const { auth, workload, longLeases } = options.faults();
     this.#options = options;
     this.#random = random;
-    this.#gateway = new Gateway(options);
+    const sessions = options.faults().sessions > 0 ? new ClientSessions({ ...options, random: random.fork() }) : null;
+    this.#gateway = new Gateway({ ...options, sessions });
     this.#workload = workloadOf(workload, { number, random, longLeases: longLeases > 0 });
     this.#caller = auth === 0 ? service : callerOf(number, random);
     this.#think();

@@ -17,7 +17,7 @@ import { WatchWitness } from '../checkers/watch-witness.ts';
 import { matcherOf, type WatchedShape } from './watched-shape.ts';
 import { kubernetesPrefixes, type Listing, listingAfter } from './workload-kubernetes.ts';
 
-export type WatcherOptions = GatewayOptions & {
+export type WatcherOptions = Omit<GatewayOptions, 'sessions'> & {
   readonly number: number;
   /** Before this time the administrator has no access key. */
   readonly people: { readonly areReady: boolean };
@@ -47,7 +47,7 @@ export class SimulatedWatcher {
   constructor(options: WatcherOptions) {
     const { random } = options;
     this.#options = options;
-    this.#gateway = new Gateway(options);
+    this.#gateway = new Gateway({ ...options, sessions: null });
     this.#isInformer = random.chance(0.5);
     this.#soon(() => this.#begin());
     this.#fidget();
