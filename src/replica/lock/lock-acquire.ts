@@ -46,7 +46,7 @@ type Seat = {
 };
 
 export async function serveAcquire(member: Member, call: AcquireCall, context: CallContext): Promise<Response> {
-  const queuing: Queuing = { member, context, call, handover: new Handover() };
+  const queuing: Queuing = { member, context, call, handover: new Handover(context.gone) };
   const elsewhere = await leadsAndCaughtUp(member, call, context);
   if (elsewhere !== null) return elsewhere;
   const lease = call.hold.kind === 'lease' ? call.hold.id : sessionLease(queuing);
@@ -209,7 +209,7 @@ async function leave({ queuing, call, lease }: Seat, place: Place | null): Promi
 }
 
 export async function serveRelease(member: Member, call: ReleaseCall, context: CallContext): Promise<Response> {
-  const queuing: Queuing = { member, context, call, handover: new Handover() };
+  const queuing: Queuing = { member, context, call, handover: new Handover(context.gone) };
   return respond(queuing, await release(queuing, call), call);
 }
 

@@ -221,7 +221,7 @@ export async function serveSessionWrite(
   call: SessionWriteCall,
   context: CallContext,
 ): Promise<Response> {
-  const queuing: Queuing = { member, context, call, handover: new Handover() };
+  const queuing: Queuing = { member, context, call, handover: new Handover(context.gone) };
   const id = call.lease === noLease ? sessionLease(queuing) : call.lease;
   if (call.lease === noLease) {
     const operation = { kind: 'leaseGrant', id, candidate: id, ttlSeconds: sessionSeconds } as const;
@@ -236,7 +236,7 @@ export async function serveSessionWrite(
 }
 
 export async function serveLock(member: Member, call: LockCall, context: CallContext): Promise<Response> {
-  const queuing: Queuing = { member, context, call, handover: new Handover() };
+  const queuing: Queuing = { member, context, call, handover: new Handover(context.gone) };
   return respond(queuing, await lock(queuing, call), call);
 }
 
@@ -259,7 +259,7 @@ async function lock(queuing: Queuing, call: LockCall): Promise<Interim<{ key: Ui
 }
 
 export async function serveCampaign(member: Member, call: CampaignCall, context: CallContext): Promise<Response> {
-  const queuing: Queuing = { member, context, call, handover: new Handover() };
+  const queuing: Queuing = { member, context, call, handover: new Handover(context.gone) };
   return respond(queuing, await campaign(queuing, call), call);
 }
 

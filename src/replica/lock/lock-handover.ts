@@ -6,8 +6,14 @@
 import { handoverMsMax, handoverMsMin, handoverWaitShare } from '../../limits.ts';
 
 export class Handover {
+  readonly #gone: AbortSignal | null;
   #waitedMs = 0;
   #giveUp: (() => Promise<void>) | null = null;
+
+  /** `gone`: is aborted when the client is known to have left, which may be before its answer begins. */
+  constructor(gone: AbortSignal | null) {
+    this.#gone = gone;
+  }
 
   /** The caller waited this long before its turn came. `giveUp`: what is done if nobody takes the place. */
   afterWait(waitedMs: number, giveUp: () => Promise<void>): void {
@@ -20,7 +26,10 @@ export class Handover {
     const giveUp = this.#giveUp;
     if (giveUp === null) return answer;
     const { status, headers } = answer;
-    return new Response(inTwoSteps(answer, handoverMs(this.#waitedMs), giveUp), { status, headers });
+    return new Response(inTwoSteps(answer, { delayMs: handoverMs(this.#waitedMs), giveUp, gone: this.#gone }), {
+      status,
+      headers,
+    });
   }
 }
 
@@ -32,15 +41,29 @@ export function handoverMs(waitedMs: number): number {
   return Math.min(handoverMsMax, Math.max(handoverMsMin, Math.round(waitedMs * handoverWaitShare)));
 }
 
-function inTwoSteps(answer: Response, delayMs: number, giveUp: () => Promise<void>): ReadableStream<Uint8Array> {
+type Steps = {
+  readonly delayMs: number;
+  readonly giveUp: () => Promise<void>;
+  readonly gone: AbortSignal | null;
+};
+
+function inTwoSteps(answer: Response, { delayMs, giveUp, gone }: Steps): ReadableStream<Uint8Array> {
   let timer: ReturnType<typeof setTimeout> | null = null;
   let step: 'begun' | 'gone' | 'told' = 'begun';
   return new ReadableStream<Uint8Array>({
     async start(controller) {
       const bytes = new Uint8Array(await answer.arrayBuffer());
       if (step === 'gone') return;
+      if (gone?.aborted === true) {
+        // The runtime does not cancel the body of an answer whose client left before the answer began.
+        step = 'gone';
+        controller.close();
+        await giveUp();
+        return;
+      }
       controller.enqueue(bytes.subarray(0, 1));
       timer = setTimeout(() => {
+        if (step === 'gone') return;
         step = 'told';
         controller.enqueue(bytes.subarray(1));
         controller.close();

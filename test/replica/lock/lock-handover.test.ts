@@ -6,7 +6,7 @@ import { Handover, handoverMs } from '../../../src/replica/lock/lock-handover.ts
 
 function handed(waitedMs: number): { readonly answer: Response; readonly givenUp: () => number } {
   let count = 0;
-  const handover = new Handover();
+  const handover = new Handover(null);
   handover.afterWait(waitedMs, () => {
     count++;
     return Promise.resolve();
@@ -41,5 +41,19 @@ test('LOCK-30: who has left between the two gives its place up, once; who was to
 test('LOCK-30: what is held back is a part of the wait, within bounds, and nothing where nobody waited', async () => {
   expect([0, 100, 400, 500, 60_000].map(handoverMs)).toEqual([handoverMsMin, 10, 40, handoverMsMax, handoverMsMax]);
   const answer = new Response('x');
-  expect(new Handover().of(answer)).toBe(answer);
+  expect(new Handover(null).of(answer)).toBe(answer);
+});
+
+test('LOCK-30: a caller that had left before its answer begins gives its place up, once', async () => {
+  let count = 0;
+  const gone = new AbortController();
+  const handover = new Handover(gone.signal);
+  handover.afterWait(60_000, () => {
+    count++;
+    return Promise.resolve();
+  });
+  gone.abort();
+  const answer = handover.of(new Response('{"a":1}'));
+  expect(await answer.text()).toBe('');
+  expect(count).toBe(1);
 });
