@@ -210,6 +210,7 @@ class Simulation {
         random: random.fork(),
         network,
         checkers,
+        throws: this.mix.throwing > 0,
         provision: (joining) => this.#members.provision(joining),
         left: (left) => this.#members.left(left),
       });

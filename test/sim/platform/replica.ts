@@ -77,6 +77,8 @@ export type ReplicaOptions = {
   readonly network: Network;
   readonly faults: () => FaultMix;
   readonly bug: PlantedBug | null;
+  /** The log may hold commands that throw, also after the faults are healed. */
+  readonly throws: boolean;
   /** Called when a promise of an instance was rejected by what cannot happen. */
   readonly failed: (error: unknown) => void;
   readonly checkers: {
@@ -104,9 +106,9 @@ export const simulatedBounds: LogBounds = {
 };
 
 /** Where nothing throws, nobody has to be careful, and more stays in memory. */
-function boundsOf({ throwing }: FaultMix, bug: PlantedBug | null): LogBounds {
+function boundsOf(throws: boolean, bug: PlantedBug | null): LogBounds {
   if (bug === 'logHeldForever') return { ...simulatedBounds, logHeldBytesMax: () => Infinity };
-  const isCareless = bug === 'carefulTooShort' || throwing === 0;
+  const isCareless = bug === 'carefulTooShort' || !throws;
   return isCareless ? { ...simulatedBounds, carefulEntries: 0 } : simulatedBounds;
 }
 
@@ -576,7 +578,7 @@ export class SimulatedReplica implements DriverPort {
       founding,
       voters: this.#identity.voters,
       commandWork: this.#commandWork,
-      bounds: boundsOf(this.#options.faults(), bug),
+      bounds: boundsOf(this.#options.throws, bug),
       sql: new ThrowingSql(sqlWithBug(this.sql, bug)),
       port: this,
       random: () => random.next(),
