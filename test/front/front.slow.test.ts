@@ -331,6 +331,21 @@ describe('what is handed on', () => {
     expect(call.text.match(/HTTP\/1.1/g)).toHaveLength(2);
   });
 
+  it.each([true, false])(
+    'FRONT-8: a client that goes behind what is refused ends the call before it (half %s)',
+    async (half) => {
+      const { runtime, client } = await stage();
+      const one = client();
+      one.send(`${lock}nothing\r\n\r\n`);
+      const call = await runtime.connection(0);
+      await call.request();
+      await sleep(20);
+      if (half) one.socket.end();
+      else one.leave();
+      expect(await call.ended).toBe('reset');
+    },
+  );
+
   it.each([
     ['Connection: close', get.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n')],
     ['HTTP/1.0', get.replace('HTTP/1.1', 'HTTP/1.0')],
