@@ -36,6 +36,8 @@ export class ClientConnection {
   #refusal: string | null = null;
   /** The time since which only the end is waited for. */
   #endingMs: number | null = null;
+  /** The server ends, and waits for no client. */
+  #isFinished = false;
 
   constructor(socket: Socket, { upstream, bounds, callers }: Behind) {
     this.#socket = socket;
@@ -120,7 +122,9 @@ export class ClientConnection {
   #endSoon(): void {
     this.#endingMs ??= performance.now();
     this.#waiting.length = 0;
-    this.#socket.end();
+    this.#socket.end(() => {
+      if (this.#isFinished) this.#socket.destroy();
+    });
     this.#socket.resume();
   }
 
@@ -131,6 +135,7 @@ export class ClientConnection {
 
   /** No further request is taken. An answer that has no end of its own is cut; any other may still be given. */
   finish(): void {
+    this.#isFinished = true;
     this.#waiting.length = 0;
     if (this.#current === null || this.#current.isStream) this.end();
     else this.#current.isLast = true;
