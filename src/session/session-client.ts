@@ -32,6 +32,7 @@ import type { SessionWatch } from './watch-codec.ts';
 
 type Pending = {
   readonly said: CallFrame;
+  readonly madeAtMs: number;
   readonly lateAtMs: number;
   readonly settle: (answer: SessionAnswer) => void;
   /** The parts so far of an answer that comes in parts. */
@@ -60,11 +61,13 @@ export class SessionClient implements ReplicaSession {
   #flushing = false;
   /** The bytes of messages that were read, and for which no new credit was given. */
   #read = 0;
-  /** When something came, or began to be owed. */
+  /** When something came, or began to be owed. Before the connection is open: when it was begun. */
   #heardMs = 0;
   /** When something came. */
   #cameMs = 0;
   #pings = 0;
+  /** When the replica was asked whether it is there. Null: it was not, or something came since. */
+  #askedMs: number | null = null;
   /** The task that looks for what does not come. Null: it is not set. */
   #sweep: { readonly delayMs: number; readonly cancel: () => void } | null = null;
   /** A task that connects anew for the sake of watches is set. */
@@ -136,8 +139,8 @@ export class SessionClient implements ReplicaSession {
       mayBeAlone,
       call,
     };
-    this.#pending.set(id, { said, lateAtMs: nowMs + deadlineMs, settle, pieces: [] });
-    if (this.#pending.size === 1) this.#heardMs = nowMs;
+    this.#pending.set(id, { said, madeAtMs: nowMs, lateAtMs: nowMs + deadlineMs, settle, pieces: [] });
+    if (this.#pending.size === 1 && this.#isOpen) this.#heardMs = nowMs;
     if (this.#isOpen) this.#say(encodeClientFrame(said));
     this.#sweepLater();
     return () => this.#cancel(id);
@@ -158,9 +161,14 @@ export class SessionClient implements ReplicaSession {
     this.#lose();
   };
 
+  /** The replica answers it no more. If nothing came since the call was made, the replica may not be there. */
   #cancel(id: number): void {
-    if (!this.#pending.delete(id)) return;
-    if (this.#isOpen) this.#say(encodeClientFrame({ kind: 'cancel', id }));
+    const call = this.#pending.get(id);
+    if (call === undefined) return;
+    this.#pending.delete(id);
+    if (!this.#isOpen) return;
+    this.#say(encodeClientFrame({ kind: 'cancel', id }));
+    if (this.#cameMs <= call.madeAtMs) this.#askWhetherThere();
   }
 
   // The connection
@@ -183,6 +191,7 @@ export class SessionClient implements ReplicaSession {
         if (isThis()) this.#closed();
       },
     });
+    this.#sweepLater();
     return true;
   }
 
@@ -245,6 +254,7 @@ export class SessionClient implements ReplicaSession {
     this.#attempt++;
     this.#connection = null;
     this.#isOpen = false;
+    this.#askedMs = null;
     this.#outbox = [];
     const lost = [...this.#pending.values()];
     this.#pending.clear();
@@ -291,6 +301,7 @@ export class SessionClient implements ReplicaSession {
   #message(message: Uint8Array): void {
     this.#heardMs = this.#port.nowMs();
     this.#cameMs = this.#heardMs;
+    this.#askedMs = null;
     const frames = decodeServerMessage(message);
     if (frames === null) return this.#disconnect();
     this.#failures = 0;
@@ -346,7 +357,7 @@ export class SessionClient implements ReplicaSession {
 
   #sweepLater(): void {
     const delayMs = this.#pending.size > 0 ? sessionSweepMs : sessionSilentMs;
-    if (this.#pending.size + this.#watches.count === 0) return;
+    if (this.#pending.size + this.#watches.count === 0 && !this.#isDoubted) return;
     if (this.#sweep !== null && this.#sweep.delayMs <= delayMs) return;
     this.#sweep?.cancel();
     const cancel = this.#port.later(delayMs, () => {
@@ -367,17 +378,32 @@ export class SessionClient implements ReplicaSession {
     this.#sweepLater();
   }
 
+  /** The connection is not open yet, or the replica has not said that it is there. */
+  get #isDoubted(): boolean {
+    return this.#askedMs !== null || (this.#connection !== null && !this.#isOpen);
+  }
+
   /** Who waits for an answer asks soon whether the replica is there. Who only watches lets it sleep. */
   #lookForSilence(nowMs: number): void {
-    if (this.#pending.size + this.#watches.count === 0 || this.#connection === null) return;
-    const silentMs = nowMs - this.#heardMs;
-    const isWaiting = this.#pending.size > 0 || !this.#isOpen || this.#watches.isWaiting;
+    if (this.#connection === null) return;
+    // The platform may keep a connection open whose object is gone.
+    if (this.#isDead(nowMs)) return this.#disconnect();
+    if (this.#pending.size + this.#watches.count === 0) return;
+    const isWaiting = this.#pending.size > 0 || this.#watches.isWaiting;
     const askAfterMs = isWaiting ? sessionSilentMs : sessionWatchPingMs;
-    if (silentMs >= askAfterMs + sessionSilentMs) {
-      // The platform may keep a connection open whose object is gone.
-      this.#disconnect();
-    } else if (silentMs >= askAfterMs && this.#isOpen) {
-      this.#say(encodeClientFrame({ kind: 'ping', number: ++this.#pings }));
-    }
+    if (nowMs - this.#heardMs >= askAfterMs) this.#askWhetherThere();
+  }
+
+  #isDead(nowMs: number): boolean {
+    if (!this.#isOpen) return nowMs - this.#heardMs >= 2 * sessionSilentMs;
+    return this.#askedMs !== null && nowMs - this.#askedMs >= sessionSilentMs;
+  }
+
+  /** The answer is owed whatever becomes of calls, so that short ones, one after another, find a dead connection. */
+  #askWhetherThere(): void {
+    if (!this.#isOpen || this.#askedMs !== null) return;
+    this.#askedMs = this.#port.nowMs();
+    this.#say(encodeClientFrame({ kind: 'ping', number: ++this.#pings }));
+    this.#sweepLater();
   }
 }

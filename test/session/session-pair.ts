@@ -51,6 +51,8 @@ export class SessionPair {
   /** The network takes nothing, and says nothing. */
   silent = false;
   refuses = false;
+  /** Connections neither open nor fail. */
+  hangs = false;
   /** What arrives is not given to the client, which another one stands in for. */
   mute = false;
   random = 0.5;
@@ -159,6 +161,7 @@ export class SessionPair {
     this.#events = events;
     const isThis = (): boolean => this.#events === events;
     this.#at(this.nowMs + latencyMs, () => {
+      if (this.hangs) return;
       if (this.refuses) return events.closed();
       this.server = this.#newServer();
       events.opened();

@@ -512,6 +512,89 @@ describe('SESSION-8: a call that is not answered in time is late, and one whose 
   });
 });
 
+describe('SESSION-16: a connection that is dead ends, however short the calls on it are waited for', () => {
+  const eachMs = sessionSilentMs / 2;
+
+  /** One call after another, each waited for a while. */
+  function callFor(pair: SessionPair, handle: number, forMs: number): void {
+    const endMs = pair.nowMs + forMs;
+    for (let id = 10; pair.nowMs < endMs; id++) {
+      pair.ask(read('a'), { id, handle, deadlineMs: eachMs });
+      pair.run(eachMs + 300);
+    }
+  }
+
+  it('it does not open', () => {
+    const pair = new SessionPair();
+    pair.hangs = true;
+    const handle = pair.client.declare(good);
+    callFor(pair, handle, 2 * sessionSilentMs - eachMs);
+    expect(pair.connections).toBe(1);
+    pair.hangs = false;
+    callFor(pair, handle, 2 * eachMs);
+    expect(pair.connections).toBe(2);
+    expect(pair.begun.length).toBeGreaterThan(0);
+  });
+
+  it('it does not open, and nobody waits', () => {
+    const pair = new SessionPair();
+    pair.hangs = true;
+    pair.client.open();
+    pair.run(2 * sessionSilentMs + 1_000);
+    pair.hangs = false;
+    pair.client.open();
+    pair.run(roundTripMs);
+    expect([pair.connections, pair.client.isOpen]).toEqual([2, true]);
+  });
+
+  it('it is silent, and each call is late', () => {
+    const { pair, handle } = open();
+    pair.silent = true;
+    callFor(pair, handle, 2 * sessionSilentMs);
+    pair.silent = false;
+    callFor(pair, handle, eachMs);
+    expect(pair.connections).toBe(2);
+  });
+
+  it('it is silent, and each call is cancelled', () => {
+    const { pair, handle } = open();
+    pair.silent = true;
+    for (let id = 10; id < 20; id++) {
+      const cancel = pair.client.call(encodeCall(read('a')), { ...callOptions, id, handle }, () => undefined);
+      pair.run(sessionSilentMs / 10);
+      cancel();
+      pair.run(sessionSilentMs / 10);
+    }
+    pair.run(sessionSilentMs);
+    expect(pair.client.isOpen).toBe(false);
+  });
+
+  it('it is there: a call that ends unanswered asks once, and the connection stays', () => {
+    const { pair, handle } = open();
+    for (let id = 10; id < 13; id++) {
+      pair.client.call(encodeCall(read('a')), { ...callOptions, id, handle }, () => undefined)();
+    }
+    pair.run(60_000);
+    expect(framesTo(pair)).toEqual(['pong']);
+    const late = pair.ask(read('a'), { id: 20, handle, deadlineMs: eachMs });
+    pair.run(60_000);
+    expect([late.answer, pair.connections]).toEqual([{ kind: 'late' }, 1]);
+  });
+
+  it('what came since a call was made shows that the replica is there', () => {
+    const { pair, handle } = open();
+    pair.ask(read('a'), { id: 10, handle, deadlineMs: eachMs });
+    pair.run(1);
+    pair.ask(read('b'), { id: 11, handle });
+    pair.run(roundTripMs);
+    pair.begun[1]?.answer(answerOf('b'));
+    pair.run(eachMs + 300);
+    expect(framesTo(pair)).toEqual(['answer']);
+  });
+});
+
+const callOptions = { deadlineMs: 60_000, failedLeader: 0, suspectedLeader: 0, mayBeAlone: false };
+
 describe('SESSION-9: whatever a client sends, its session goes on or ends, and says why', () => {
   it('random bytes', () => {
     const random = new Random(3);

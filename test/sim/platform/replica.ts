@@ -224,7 +224,10 @@ export class SimulatedReplica implements DriverPort {
     return this.#input(({ calls }) => calls.openWatch(opening));
   }
 
-  /** False: the replica is down. */
+  /**
+   * False: the replica is down. The connection to a replica that is paused hangs, for good if its instance ends
+   * meanwhile.
+   */
   openSession(socket: SimulatedSession): boolean {
     return this.#input(({ sessions }) => {
       this.#sessions.add(socket);
