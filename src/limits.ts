@@ -405,9 +405,9 @@ export const deletionPeriodSecondsDefault = 604_800;
 export const deletionPeriodSecondsMin = 60;
 /** 90 days. A tenant that is to be kept for longer is suspended instead. */
 export const deletionPeriodSecondsMax = 7_776_000;
-/** Tenants that one run of the schedule wipes: a Worker may make 1,000 calls in a run, and a wipe takes some ten. */
+/** Tenants that one run of the schedule wipes: a Worker may make 1,000 calls in a run, and a wipe takes some 15. */
 export const wipesOfRunMax = 50;
-/** A wipe that broke off, because a replica could not be reached, goes on after this time: an hour. */
+/** A wipe that broke off, or that the group was not told of, is tried again after this time: an hour. */
 export const wipeRetryMs = 3_600_000;
 /** How often a server looks for tenants that are to be wiped. A deployed Worker has a cron trigger for that. */
 export const scheduleMs = 300_000;

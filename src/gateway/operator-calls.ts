@@ -48,6 +48,11 @@ export class OperatorCalls {
     try {
       const tenant = await directory.byId(tenantId);
       if (tenant === null) return refuse({ kind: 'tenantNotFound', tenant: tenantId });
+      // Below its level a group forgets that its tenant is deleted.
+      const isDowngrade = target.path.endsWith('/maintenance/downgrade');
+      if (isDowngrade && !(await directory.setMayServe(tenantId))) {
+        return refuse({ kind: 'tenantBeingWiped', tenant: tenantId });
+      }
       if (endpoint.operatorAccess === 'changes') {
         const { path } = target;
         const detail = `${path.slice(path.indexOf('/', 1) + 1)} ${new TextDecoder().decode(body)}`;

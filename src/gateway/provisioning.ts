@@ -8,7 +8,7 @@
 // an interruption finds the same objects.
 
 import type { LocationHint } from '../model/locations.ts';
-import { deletionCallsMax, wipeRetryMs, wipesOfRunMax } from '../limits.ts';
+import { deletionCallsMax, wipeRetryMs } from '../limits.ts';
 import type { GroupAnswer } from '../api/replica-request.ts';
 import type { AccessKey, Caller, Operation } from '../model/store.ts';
 import type { Directory, Labels, PlacedReplica, Tenant } from '../tenants/directory.ts';
@@ -27,6 +27,7 @@ export type IssuedKey = { readonly accessKey: AccessKey; readonly key: string; r
 
 /** When the schedule goes on with a wipe that broke off. `dueAtMs`: the tenant is wiped only if that is due then. */
 type WipeTimes = { readonly retryAtMs: number; readonly dueAtMs?: number };
+export type WipeOutcome = 'wiped' | 'notDue' | 'brokeOff';
 
 export class Provisioning {
   readonly #directory: Directory;
@@ -50,6 +51,7 @@ export class Provisioning {
       state: 'provisioning',
       isSuspended: false,
       wipeAtMs: null,
+      isToldOfWipe: false,
       labels: request.labels,
       terms: {},
       createdAtMs: nowMs,
@@ -88,17 +90,12 @@ export class Provisioning {
     return (await this.#tryToWipe(tenant, actor, { retryAtMs: nowMs + wipeRetryMs })) === 'wiped';
   }
 
-  /** Wipes the tenants whose time has come, and goes on with wipes that broke off. Answers how many it wiped. */
-  async wipeDue(nowMs: number): Promise<number> {
-    let wiped = 0;
-    for (const tenant of await this.#directory.dueForWipe(nowMs, wipesOfRunMax)) {
-      const when = { retryAtMs: nowMs + wipeRetryMs, dueAtMs: nowMs };
-      if ((await this.#tryToWipe(tenant, 'service', when)) === 'wiped') wiped++;
-    }
-    return wiped;
+  /** As `wipe`, unless an operator's call has come between, and the tenant is not due any more. */
+  wipeIfDue(tenant: Tenant, nowMs: number): Promise<WipeOutcome> {
+    return this.#tryToWipe(tenant, 'service', { retryAtMs: nowMs + wipeRetryMs, dueAtMs: nowMs });
   }
 
-  async #tryToWipe(tenant: Tenant, actor: string, when: WipeTimes): Promise<'wiped' | 'notDue' | 'brokeOff'> {
+  async #tryToWipe(tenant: Tenant, actor: string, when: WipeTimes): Promise<WipeOutcome> {
     try {
       if (!(await this.#wipe(tenant, when))) return 'notDue';
     } catch (error) {

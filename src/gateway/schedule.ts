@@ -3,6 +3,7 @@
 import { DirectoryUnavailable, Directory } from '../tenants/directory.ts';
 import { KeyRing } from '../tenants/key-text.ts';
 import { Signatures } from '../tenants/signatures.ts';
+import { DueWipes } from './due-wipes.ts';
 import type { Env } from './env.ts';
 import { GroupRouter } from './group-router.ts';
 import { Provisioning } from './provisioning.ts';
@@ -13,7 +14,7 @@ export async function runSchedule(env: Env, nowMs: number): Promise<void> {
   const groups = new GroupRouter(env.REPLICA, (tenant) => directory.placedReplicas(tenant));
   const keys = new KeyRing(new Signatures(env.SERVICE_SECRET ?? ''));
   try {
-    await new Provisioning(directory, groups, keys).wipeDue(nowMs);
+    await new DueWipes(directory, new Provisioning(directory, groups, keys)).run(nowMs);
   } catch (error) {
     if (!(error instanceof DirectoryUnavailable)) throw error;
     console.error(error);

@@ -245,6 +245,8 @@ class TenantRoutes {
       const wipeAtMs = former ?? nowMs + (seconds ?? deletionPeriodSecondsDefault) * 1_000;
       if (!(await this.#directory.setWipeAt(tenant.id, wipeAtMs))) return refused(beingWiped(tenant));
       const failure = await this.#administer(tenant, { kind: 'terms', changes: termChanges({ wipeAtMs }) });
+      if (failure?.kind === 'groupLevelTooLow')
+        await this.#directory.takeBackWipeAt(tenant.id, { wipeAtMs, formerMs: tenant.wipeAtMs });
       if (failure !== null) return refused(failure);
       // Two calls at a time may reach the group in another order than the directory. Nothing is wiped then.
       const isTold = await this.#directory.setWipeTold(tenant.id, wipeAtMs);

@@ -16,6 +16,8 @@ export type Tenant = {
   readonly isSuspended: boolean;
   /** When it is wiped, or when its wiping goes on; null: it is not deleted. */
   readonly wipeAtMs: number | null;
+  /** Its group was told so, and has refused its callers since. */
+  readonly isToldOfWipe: boolean;
   readonly labels: Labels;
   /** What the operator has set for it, beside the defaults. */
   readonly terms: Terms;
@@ -76,7 +78,7 @@ export type AuditFilter = {
 };
 
 /** The newest file of migrations/ that this code needs. Wrangler and the server keep the names of those applied. */
-export const newestMigration = '0007_terms.sql';
+export const newestMigration = '0008_told_again.sql';
 
 /** The directory did not answer. Stores go on without it. */
 export class DirectoryUnavailable extends Error {
@@ -98,11 +100,15 @@ type TenantRow = {
   terms: string;
   suspended: number;
   wipe_at_ms: number | null;
+  wipe_told: number;
   replicas: string;
 };
 
+/** The value of `wipe_told` where the group was told and may have served its callers since. */
+const mayServeSince = 2;
+
 const selectTenants = `SELECT id, name, state, created_at_ms, next_number, labels, terms, suspended, wipe_at_ms,
-  (SELECT json_group_array(json_object('number', number, 'location', location)) FROM
+  wipe_told, (SELECT json_group_array(json_object('number', number, 'location', location)) FROM
     (SELECT number, location FROM replicas WHERE tenant_id = tenants.id ORDER BY number)) AS replicas
   FROM tenants`;
 
@@ -212,10 +218,53 @@ export class Directory {
     return (await answered(statement.bind(id, wipeAtMs).run())).meta.changes > 0;
   }
 
-  /** The tenants whose wiping is due, the longest due first. */
+  /** The group did not take what it was told after `setWipeAt`: what was said before counts, as far as it did. */
+  async takeBackWipeAt(
+    id: string,
+    { wipeAtMs, formerMs }: { readonly wipeAtMs: number; readonly formerMs: number | null },
+  ): Promise<void> {
+    const statement = this.#database.prepare(
+      `UPDATE tenants SET wipe_at_ms = ?3, wipe_told = iif(?3 IS NULL, 0, ${mayServeSince})
+        WHERE id = ?1 AND wipe_at_ms = ?2 AND wipe_told = 0 AND state = 'ready'`,
+    );
+    await answered(statement.bind(id, wipeAtMs, formerMs).run());
+  }
+
+  /**
+   * `mayServe`: the group may serve its callers, so nobody wipes it before it was told anew (`setWipeTold`). False:
+   * another time than `formerMs` has been set, or it is being wiped.
+   */
+  async postponeWipe(
+    id: string,
+    {
+      formerMs,
+      wipeAtMs,
+      mayServe,
+    }: { readonly formerMs: number; readonly wipeAtMs: number; readonly mayServe: boolean },
+  ): Promise<boolean> {
+    const statement = this.#database.prepare(
+      `UPDATE tenants SET wipe_at_ms = ?3, wipe_told = max(wipe_told, ?4)
+        WHERE id = ?1 AND wipe_at_ms = ?2 AND wipe_told > 0 AND state = 'ready'`,
+    );
+    const bound = statement.bind(id, formerMs, wipeAtMs, mayServe ? mayServeSince : 0);
+    return (await answered(bound.run())).meta.changes > 0;
+  }
+
+  /**
+   * Called before the level of the group may change: if the tenant is deleted, the group may serve its callers from
+   * here on. False: the tenant is being wiped.
+   */
+  async setMayServe(id: string): Promise<boolean> {
+    const statement = this.#database.prepare(
+      `UPDATE tenants SET wipe_told = iif(wipe_told = 0, 0, ${mayServeSince}) WHERE id = ? AND state <> 'deleting'`,
+    );
+    return (await answered(statement.bind(id).run())).meta.changes > 0;
+  }
+
+  /** The tenants whose wiping is due, the longest due first, also those whose groups are to be told anew before. */
   async dueForWipe(nowMs: number, limit: number): Promise<Tenant[]> {
     const statement = this.#database.prepare(
-      `${selectTenants} WHERE wipe_told = 1 AND wipe_at_ms <= ? ORDER BY wipe_at_ms LIMIT ?`,
+      `${selectTenants} WHERE wipe_told > 0 AND wipe_at_ms <= ? ORDER BY wipe_at_ms LIMIT ?`,
     );
     const { results } = await answered(statement.bind(nowMs, limit).all<TenantRow>());
     return results.map((row) => tenantOf(row)).filter((tenant) => tenant !== null);
@@ -338,6 +387,7 @@ function tenantOf(row: TenantRow | null): Tenant | null {
   const labels = JSON.parse(row.labels) as Labels;
   const terms = JSON.parse(row.terms) as Terms;
   const { id, name, state, created_at_ms: createdAtMs, next_number: nextNumber } = row;
-  const [isSuspended, wipeAtMs] = [row.suspended === 1, row.wipe_at_ms];
-  return { id, name, state, isSuspended, wipeAtMs, labels, terms, createdAtMs, replicas, nextNumber };
+  const { wipe_at_ms: wipeAtMs } = row;
+  const [isSuspended, isToldOfWipe] = [row.suspended === 1, row.wipe_told === 1];
+  return { id, name, state, isSuspended, wipeAtMs, isToldOfWipe, labels, terms, createdAtMs, replicas, nextNumber };
 }

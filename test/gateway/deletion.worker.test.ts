@@ -3,6 +3,9 @@
 import { runInDurableObject } from 'cloudflare:test';
 import { exports } from 'cloudflare:workers';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { DueWipes } from '../../src/gateway/due-wipes.ts';
+import { GroupRouter } from '../../src/gateway/group-router.ts';
+import { type Administered, Provisioning } from '../../src/gateway/provisioning.ts';
 import { runSchedule } from '../../src/gateway/schedule.ts';
 import {
   deletionPeriodSecondsDefault,
@@ -11,7 +14,11 @@ import {
   wipeRetryMs,
   wipesOfRunMax,
 } from '../../src/limits.ts';
+import type { Routed } from '../../src/routing/attempts.ts';
 import { Directory } from '../../src/tenants/directory.ts';
+import { KeyRing } from '../../src/tenants/key-text.ts';
+import { Signatures } from '../../src/tenants/signatures.ts';
+import { Operator } from '../support/etcd-client.ts';
 import {
   asOperator,
   bindings,
@@ -202,5 +209,117 @@ describe('TENANT-36: the schedule', () => {
     await remove(tenant, '?keep_for=60');
     await worker.default.scheduled({ scheduledTime: Date.now() + 120_000, cron: '' });
     expect((await asOperator(`/v1/tenants/${tenant.id}`)).status).toBe(404);
+  });
+});
+
+/** Announces a downgrade, or ends it, and waits until the group knows terms no more, or again. */
+async function downgrade({ id }: NewTenant, action: 'ENABLE' | 'CANCEL'): Promise<void> {
+  await new Operator(id).done('/v3/maintenance/downgrade', { action, version: '3.6' });
+  const body = '{"limits":{"reads_per_second":null}}';
+  const wanted = action === 'ENABLE' ? 409 : 200;
+  const change = async () => (await asOperator(`/v1/tenants/${id}`, { method: 'PATCH', body })).status;
+  await expect.poll(change, { timeout: 20_000 }).toBe(wanted);
+}
+
+async function show({ id }: NewTenant): Promise<Shown> {
+  const response = await asOperator(`/v1/tenants/${id}`);
+  expect(response.status).toBe(200);
+  return response.json();
+}
+
+async function auditOf({ id }: NewTenant): Promise<unknown[]> {
+  const page: { entries: unknown[] } = await (await asOperator(`/v1/audit?tenant=${id}`)).json();
+  return page.entries;
+}
+
+/** Runs the schedule. `first` is done before a group is told the first time, and may answer in its place. */
+async function scheduleWhile(first: () => Promise<Routed<Administered> | null>, nowMs: number): Promise<void> {
+  const groups = new GroupRouter(bindings.REPLICA, (id) => directory.placedReplicas(id));
+  const provisioning = new Provisioning(directory, groups, new KeyRing(new Signatures('')));
+  let calls = 0;
+  const told: Pick<Provisioning, 'administer' | 'wipeIfDue'> = {
+    administer: async (...call) => (calls++ === 0 ? await first() : null) ?? provisioning.administer(...call),
+    wipeIfDue: (tenant, atMs) => provisioning.wipeIfDue(tenant, atMs),
+  };
+  await new DueWipes(directory, told).run(nowMs);
+}
+
+describe('a deleted tenant whose group has forgotten that', () => {
+  const weekMs = deletionPeriodSecondsDefault * 1_000;
+
+  it('TENANT-44: is not wiped while its group does not take that it is deleted', async () => {
+    const tenant = await newTenant({ name: 'fallen', replicas: 1 });
+    await downgrade(tenant, 'ENABLE');
+    // As the gateway before would leave it: the deletion was told, and nobody noted that the level fell.
+    const dueMs = Date.now();
+    await directory.setWipeAt(tenant.id, dueMs);
+    await directory.setWipeTold(tenant.id, dueMs);
+    expect(await put(tenant.key, 'a', '1')).toBe(2);
+    await schedule(dueMs);
+    expect(await (await withKey(tenant.key, '/v1/kv/a')).text()).toBe('1');
+    const retryMs = dueMs + wipeRetryMs;
+    expect(await show(tenant)).toMatchObject({ state: 'deleted', wipe_at: new Date(retryMs).toISOString() });
+    const postponed = { actor: 'service', action: 'tenant.wipe', refused: 'group-level-too-low' };
+    expect((await auditOf(tenant))[0]).toMatchObject(postponed);
+    // The level has risen: the group was told of no time yet that is still to come, so its callers are told of one.
+    await downgrade(tenant, 'CANCEL');
+    expect(await put(tenant.key, 'a', '2')).toBe(3);
+    await schedule(retryMs);
+    const wipeAt = new Date(retryMs + weekMs).toISOString();
+    expect((await auditOf(tenant))[0]).toMatchObject({ actor: 'service', action: 'tenant.delete' });
+    const refused = await withKey(tenant.key, '/v1/kv/a');
+    expect([refused.status, await refused.json()]).toMatchObject([403, { wipe_at: wipeAt }]);
+    await schedule(retryMs + weekMs);
+    expect((await asOperator(`/v1/tenants/${tenant.id}`)).status).toBe(404);
+  });
+
+  it('TENANT-44: is not wiped while its group does not answer, and then at once', async () => {
+    const tenant = await newTenant({ name: 'silent', replicas: 1 });
+    await remove(tenant, '?keep_for=60');
+    const dueMs = Date.now() + 60_000;
+    await scheduleWhile(() => Promise.resolve({ kind: 'unavailable' }), dueMs);
+    expect((await auditOf(tenant))[0]).toMatchObject({ action: 'tenant.wipe', refused: 'timeout' });
+    await schedule(dueMs + wipeRetryMs - 1);
+    expect(await show(tenant)).toMatchObject({ state: 'deleted' });
+    await schedule(dueMs + wipeRetryMs);
+    expect((await asOperator(`/v1/tenants/${tenant.id}`)).status).toBe(404);
+  });
+
+  it('TENANT-44: whoever takes the deletion back while the group is told once more has it back', async () => {
+    const tenant = await newTenant({ name: 'just-in-time', replicas: 1 });
+    await put(tenant.key, 'a', '1');
+    await remove(tenant, '?keep_for=60');
+    const takenBack = async (): Promise<null> => {
+      expect((await restore(tenant)).status).toBe(200);
+      return null;
+    };
+    await scheduleWhile(takenBack, Date.now() + 60_000);
+    expect(await put(tenant.key, 'a', '2')).toBe(3);
+  });
+
+  it('TENANT-45: is told anew before its wipe, also where the level has risen since', async () => {
+    const tenant = await newTenant({ name: 'risen', replicas: 1 });
+    await remove(tenant, '?keep_for=60');
+    await downgrade(tenant, 'ENABLE');
+    expect(await put(tenant.key, 'a', '1')).toBe(2);
+    await downgrade(tenant, 'CANCEL');
+    const dueMs = Date.now() + 120_000;
+    await schedule(dueMs);
+    const wipeAt = new Date(dueMs + weekMs).toISOString();
+    expect(await show(tenant)).toMatchObject({ state: 'deleted', wipe_at: wipeAt });
+    expect(await (await withKey(tenant.key, '/v1/whoami')).json()).toMatchObject({ wipe_at: wipeAt });
+    expect((await restore(tenant)).status).toBe(200);
+    expect(await (await withKey(tenant.key, '/v1/kv/a')).text()).toBe('1');
+    await directory.setDeleting(tenant.id, { retryAtMs: 0 });
+    const late = await new Operator(tenant.id).post('/v3/maintenance/downgrade', { action: 'ENABLE', version: '3.6' });
+    expect(late.status).toBe(409);
+  });
+
+  it('TENANT-46: is not listed as deleted where its group did not take the deletion', async () => {
+    const tenant = await newTenant({ name: 'not-taken', replicas: 1 });
+    await downgrade(tenant, 'ENABLE');
+    const refused = await asOperator(`/v1/tenants/${tenant.id}`, { method: 'DELETE' });
+    expect(refused.status).toBe(409);
+    expect(await show(tenant)).toMatchObject({ state: 'ready' });
   });
 });

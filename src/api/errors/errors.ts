@@ -58,6 +58,11 @@ function problemType(slug: string): string {
   return `urn:quorate:problem:${slug}`;
 }
 
+/** The name of the problem, as the audit has it. */
+export function problemName(failure: Failure): string {
+  return describe(failure).slug;
+}
+
 /** The answer to a call that failed, in its protocol's form. */
 export function failureAnswer(protocol: Protocol, failure: Failure): Answer {
   const error = describe(failure);
