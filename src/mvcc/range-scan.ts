@@ -160,14 +160,14 @@ export function countCreatedBefore(
   return numberOf(sql.all(createdBeforeStatements[span.kind], ...bindings)[0]?.[0]);
 }
 
-/** The pairs of the range that were created first, in the order of their creation and of their keys, at most `max`. */
-export function firstCreated(sql: SqlPort, span: WideSpan, asOf: AsOf, max: number): readonly KeyValue[] {
+/** The keys of the range that were created first, in the order of their creation and by themselves, at most `max`. */
+export function firstCreated(sql: SqlPort, span: WideSpan, asOf: AsOf, max: number): readonly Uint8Array[] {
   const bindings = span.kind === 'bounded' ? [span.from, max, span.to] : [span.from, max];
   const rows =
     asOf === 'head'
       ? sql.all(firstCreatedStatements[span.kind], ...bindings)
       : sql.all(firstOldCreated, ...oldBindings(asOf, span), max);
-  return rows.flatMap(([key]) => pairOf(sql, bytesOf(key), asOf, true) ?? []);
+  return rows.map(([key]) => bytesOf(key));
 }
 
 /** How many keys the range holds. */

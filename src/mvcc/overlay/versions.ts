@@ -99,7 +99,10 @@ export class Versions {
 
   /** The pair of the range that was created first; of several, the one with the lowest key. Null: there is none. */
   firstCreated(span: WideSpan, asOf: AsOf): KeyValue | null {
-    if (this.isInTables(asOf)) return firstCreated(this.sql, span, asOf, 1)[0] ?? null;
+    if (this.isInTables(asOf)) {
+      const [key] = firstCreated(this.sql, span, asOf, 1);
+      return key === undefined ? null : pairOf(this.sql, key, asOf, true);
+    }
     const overlaid = this.overlay.countWithin(span);
     let first: KeyValue | null = null;
     const offer = (pair: KeyValue | null): void => {
@@ -110,9 +113,9 @@ export class Versions {
         (pair.createRevision === first.createRevision && compareBytes(pair.key, first.key) < 0);
       if (isEarlier) first = pair;
     };
-    for (const pair of firstCreated(this.sql, span, 'head', overlaid + 1)) {
-      if (this.overlay.find(pair.key) === null) offer(pair);
-    }
+    // Of what the tables alone have, the first one is enough.
+    const key = firstCreated(this.sql, span, 'head', overlaid + 1).find((each) => this.overlay.find(each) === null);
+    if (key !== undefined) offer(pairOf(this.sql, key, 'head', true));
     for (const { key } of this.overlay.within(span)) offer(this.pair(key, asOf, true));
     return first;
   }
