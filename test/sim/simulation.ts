@@ -462,6 +462,8 @@ class Simulation {
       const replica = this.#group.find(id);
       if (replica?.isIdle !== true || this.#raft.appliedOf(id) !== length) return false;
       if (replica.driver?.store.hasUnflushed === true) return false;
+      // A call that was sent again may come late: its entry counts as committed once it is applied.
+      if (replica.driver?.store.isUnderWay === true) return false;
       return replica.level === groupLevelMax;
     });
   }
