@@ -141,6 +141,13 @@ function expectSameReads(both: Both, random: Random): void {
   }
 }
 
+/** The puts of some waiters that join a queue. */
+function joined(entry: number): Command[] {
+  return Array.from({ length: 200 }, (_, n) => {
+    return { writeId: `${entry}.${n}`, caller: service, operation: put(`q/${entry}/${n}`), atMs: 1 };
+  });
+}
+
 function rowsOf(sql: NodeSql): unknown {
   const { head, superseded, leaseKeys } = dump(sql, -1);
   return { head, superseded, leaseKeys };
@@ -193,10 +200,6 @@ describe('an overlay', () => {
   it('MVCC-OVERLAY-6: the key of a queue that was created first takes two statements, however many are in memory', () => {
     const sql = new CountingSql(new NodeSql());
     const store = new Store(sql);
-    const joined = (entry: number): Command[] =>
-      Array.from({ length: 200 }, (_, n) => {
-        return { writeId: `${entry}.${n}`, caller: service, operation: put(`q/${entry}/${n}`), atMs: 1 };
-      });
     store.apply(logIndex(1), joined(1));
     store.applyToMemory(logIndex(2), joined(2));
     sql.read = 0;
