@@ -906,6 +906,13 @@ export const frontLookMs = 1_000;
 export const frontEndMs = 3_000;
 /** Credentials that the gateway took and the front remembers: a session has at most as many handles. */
 export const frontCredentialsMax = 10_000;
+/** Those of one tenant, who can make up as many as it likes: others have room beside it. */
+export const frontTenantCredentialsMax = 2_000;
+/**
+ * The header lines of one caller's credentials. A key and the longest token of a user are half of it. They are in
+ * memory several times: here, and in what is declared to each replica.
+ */
+export const frontCredentialBytesMax = 2_048;
 /** Tenants to which the front has sessions, each of up to five sockets. The calls of others are handed on. */
 export const frontTenantsMax = 1_000;
 /** The sessions of a tenant that nobody called for this long are closed. */

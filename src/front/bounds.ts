@@ -20,7 +20,9 @@ export type FrontBounds = {
   readonly upstreamIdleMs: number;
   readonly lookMs: number;
   readonly endMs: number;
+  readonly credentialBytesMax: number;
   readonly credentialsMax: number;
+  readonly tenantCredentialsMax: number;
   readonly tenantsMax: number;
   readonly tenantIdleMs: number;
   readonly tenantCallsMax: number;
@@ -46,7 +48,9 @@ export const frontBounds: FrontBounds = {
   upstreamIdleMs: limits.frontUpstreamIdleMs,
   lookMs: limits.frontLookMs,
   endMs: limits.frontEndMs,
+  credentialBytesMax: limits.frontCredentialBytesMax,
   credentialsMax: limits.frontCredentialsMax,
+  tenantCredentialsMax: limits.frontTenantCredentialsMax,
   tenantsMax: limits.frontTenantsMax,
   tenantIdleMs: limits.frontTenantIdleMs,
   tenantCallsMax: limits.frontTenantCallsMax,

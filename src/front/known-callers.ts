@@ -31,6 +31,7 @@ export class KnownCallers {
   readonly #upstream: Upstream;
   readonly #bounds: FrontBounds;
   readonly #processId = randomBytes(16);
+  /** By the lines of their credentials, as the callers of each store are. */
   readonly #known = new Map<string, Known>();
   readonly #stores = new Map<string, KnownStore>();
   readonly #bodies: MemoryBudget;
@@ -51,7 +52,7 @@ export class KnownCallers {
 
   /** Null: the gateway has not taken these credentials, as far as is known. */
   find(headers: RequestHeaders): Known | null {
-    return this.#known.get(textOf(headers)) ?? null;
+    return this.#known.get(linesOf(headers)) ?? null;
   }
 
   /** Whether a call can go by session at once: the session is there, takes the caller, and has room for one more. */
@@ -65,25 +66,26 @@ export class KnownCallers {
   /** The gateway took the credentials of a call: it answered with this status. */
   answered(headers: RequestHeaders, status: number): void {
     if (!isTaken(status)) return;
-    const text = textOf(headers);
+    const lines = linesOf(headers);
     const credentials = credentialsOf(headers);
     const tenant = tenantNamedBy(credentials);
-    if (tenant === null || this.#known.has(text) || this.#known.size >= this.#bounds.credentialsMax) return;
+    const { credentialBytesMax, credentialsMax, tenantCredentialsMax } = this.#bounds;
+    if (tenant === null || this.#known.has(lines) || this.#known.size >= credentialsMax) return;
+    if (lines.length > credentialBytesMax) return;
     const store = this.#stores.get(tenant) ?? this.#meet(tenant);
-    if (store === null) return;
-    const caller: KnownCaller = { credentials, lines: linesOf(headers), refusedAs: null, usedMs: performance.now() };
-    store.callers.set(text, caller);
-    this.#known.set(text, { store, caller });
+    if (store === null || store.callers.size >= tenantCredentialsMax) return;
+    const caller: KnownCaller = { credentials, lines, refusedAs: null, usedMs: performance.now() };
+    store.callers.set(lines, caller);
+    this.#known.set(lines, { store, caller });
     // The first call that may go by session finds it open.
     store.sessions.isReady(caller);
   }
 
   /** The next call is for the gateway to judge. */
   forget({ store, caller }: Known): void {
-    for (const [text, known] of store.callers) {
-      if (known !== caller) continue;
-      store.callers.delete(text);
-      this.#known.delete(text);
+    if (store.callers.get(caller.lines) === caller) {
+      store.callers.delete(caller.lines);
+      this.#known.delete(caller.lines);
     }
     store.sessions.release(caller);
   }
@@ -92,7 +94,7 @@ export class KnownCallers {
   leave(store: KnownStore): void {
     if (this.#stores.get(store.tenant) !== store) return;
     this.#stores.delete(store.tenant);
-    for (const text of store.callers.keys()) this.#known.delete(text);
+    for (const lines of store.callers.keys()) this.#known.delete(lines);
     store.sessions.close();
   }
 
@@ -149,13 +151,9 @@ function isTaken(status: number): boolean {
   return status < 400 || status === 404 || status === 412;
 }
 
-/** The bytes of the credentials are their identity. */
-function textOf(headers: RequestHeaders): string {
-  let text = '';
-  for (const name of credentialHeaders) text += `${headers.get(name) ?? ''}\n`;
-  return text;
-}
-
+/**
+ * The bytes of the credentials are their identity. A field that is empty says something else than one that is missing.
+ */
 function linesOf(headers: RequestHeaders): string {
   let lines = '';
   for (const name of credentialHeaders) if (headers.has(name)) lines += `${name}: ${headers.get(name)}\r\n`;

@@ -281,6 +281,7 @@ describe('FRONT-22: the front answers nothing of its own to a caller whom the ga
   it('a revoked key is refused from the next call on, by session and after that by the gateway', async () => {
     const made = await newKey();
     const get = as(made, request('GET /v1/kv/there'));
+    await warm();
     await warm(front.port, get);
     await operate('DELETE', `/v1/tenants/${server.ready.tenant.id}/keys/${made.id}`);
     for (let round = 0; round < 3; round++) {
@@ -323,6 +324,18 @@ describe('FRONT-23: calls by session outlive the crash of a leader, and each wri
   }, 60_000);
 });
 
+describe('FRONT-29: a header of credentials that is empty is not one that is missing', () => {
+  it('an empty key goes before a good one in another header', async () => {
+    const bearer = request('GET /v1/kv/there').replace('Quorate-Key: ', 'Authorization: Bearer ');
+    await warm(front.port, bearer);
+    const empty = bearer.replace('Host: store', 'Host: store\r\nQuorate-Key: ');
+    const { direct, passed, went } = await answers(empty);
+    expect(direct.status).toBe(401);
+    expect(passed).toEqual(direct);
+    expect(went).toHaveLength(1);
+  });
+});
+
 const get = (): string => request('GET /v1/kv/there');
 
 describe('FRONT-27: calls go by session again, with whoever leads, once the leader that the front knew is gone', () => {
@@ -345,6 +358,28 @@ describe('FRONT-24: what the front keeps for calls by session is bounded, and wh
     await ask(port, second);
     await sleep(50);
     expect([await goes(get(), port), await goes(second, port)]).toEqual([true, false]);
+  });
+
+  it('callers of one tenant', async () => {
+    const { port } = await open({ tenantCredentialsMax: 1 });
+    await warm(port);
+    const second = as(await newKey(), get());
+    await ask(port, second);
+    await sleep(50);
+    expect([await goes(get(), port), await goes(second, port)]).toEqual([true, false]);
+  });
+
+  it('bytes of the credentials of one caller', async () => {
+    const line = `Quorate-Key: ${key()}\r\nGrpc-Metadata-Token: \r\n`;
+    const credentialBytesMax = line.length + 10;
+    const { port } = await open({ credentialBytesMax });
+    await warm(port);
+    for (const bytes of [10, 11]) {
+      const besides = request('GET /v1/kv/there', [`Grpc-Metadata-Token: ${'x'.repeat(bytes)}`]);
+      await ask(port, besides);
+      await sleep(50);
+      expect(await goes(besides, port)).toBe(bytes === 10);
+    }
   });
 
   it('tenants', async () => {
