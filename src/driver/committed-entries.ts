@@ -11,7 +11,13 @@ import type { NotPromise, SqlPort } from '../base/sql-port.ts';
 import { turnValueBytesMax, unflushedBytesMax } from '../limits.ts';
 import type { LogIndex } from '../model/brands.ts';
 import type { Command, RevisionEvents } from '../model/store.ts';
-import { applyOrUndo, isPointOperation, type UndoneCommand } from '../mvcc/careful-apply.ts';
+import {
+  type AppliedCarefully,
+  applyOrUndo,
+  applyToMemoryOrUndo,
+  isPointOperation,
+  type UndoneCommand,
+} from '../mvcc/careful-apply.ts';
 import { decodeCommands, UnknownCommandVersion } from '../mvcc/codec/command-codec.ts';
 import type { Applied, Store } from '../mvcc/store.ts';
 import type { Work } from '../mvcc/work-estimate.ts';
@@ -58,7 +64,10 @@ export type CommittedEntriesOptions = {
   readonly sql: SqlPort;
   readonly store: Store;
   readonly bounds: Pick<LogBounds, 'turnRowsMax' | 'deleteStepRows' | 'unflushedVersionsMax'>;
-  /** An entry up to this index may be the one that ended the instance before this one: a throw is looked out for. */
+  /**
+   * Below level 5 an entry up to this index may be the one that ended the instance before this one: a throw is looked
+   * out for.
+   */
   readonly carefulThrough: LogIndex;
   /** Takes the writes that wait here for the entry from among the proposals; null: no writes wait for it. */
   readonly takeProposal: (entry: Entry) => Proposal | null;
@@ -70,6 +79,10 @@ export type CommittedEntriesOptions = {
 
 function isPlain({ commands }: CommandEntry): boolean {
   return commands.every(({ operation }) => isPointOperation(operation));
+}
+
+function unchanged(applied: Applied): Applied {
+  return applied;
 }
 
 const noWork: Work = { rows: 0, valueBytes: 0 };
@@ -227,15 +240,15 @@ export class CommittedEntries {
   #applyCommands(committed: CommandEntry, answers: Answer[]): Applied {
     const { entry, commands } = committed;
     const { store, carefulThrough } = this.#options;
-    const apply = (): Applied => store.apply(entry.index, commands);
-    const isUsual = isPlain(committed) && entry.index > carefulThrough;
-    if (isUsual && store.mayWait) {
+    if (isPlain(committed) && store.mayWait) {
       if (this.#isMuchUnflushed) store.flush();
-      return store.applyToMemory(entry.index, commands);
+      return this.#settle(applyToMemoryOrUndo(this.#options, { index: entry.index, commands }), answers, unchanged);
     }
+    const apply = (): Applied => store.apply(entry.index, commands);
     // What is flushed must not be undone with the entry.
     store.flush();
-    return isUsual ? apply() : this.#orUndone(committed, answers, apply, (applied) => applied);
+    const isUsual = isPlain(committed) && entry.index > carefulThrough;
+    return isUsual ? apply() : this.#orUndone(committed, answers, apply, unchanged);
   }
 
   /** Nobody has flushed at the bound. */
@@ -251,10 +264,16 @@ export class CommittedEntries {
     apply: () => NotPromise<Result>,
     resultOf: (applied: Applied) => Result,
   ): Result {
-    const { sql, store, undone } = this.#options;
-    const done = applyOrUndo({ sql, store }, { index: entry.index, commands }, apply);
+    return this.#settle(applyOrUndo(this.#options, { index: entry.index, commands }, apply), answers, resultOf);
+  }
+
+  #settle<Result>(
+    done: { readonly result: Result } | AppliedCarefully,
+    answers: Answer[],
+    resultOf: (applied: Applied) => Result,
+  ): Result {
     if ('result' in done) return done.result;
-    for (const command of done.undone) answers.push(() => undone(command));
+    for (const command of done.undone) answers.push(() => this.#options.undone(command));
     return resultOf(done.applied);
   }
 

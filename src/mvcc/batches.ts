@@ -190,6 +190,10 @@ type WaitingBatch = {
   readonly hashed: Hashed | null;
 };
 
+function bytesWaiting({ body, hashed }: WaitingBatch): number {
+  return waitingBatchBytes + body.byteLength + (hashed?.digests?.byteLength ?? 0);
+}
+
 export class Batches {
   readonly #sql: SqlPort;
 
@@ -222,8 +226,17 @@ export class Batches {
 
   /** The batch has no row before `flush`. */
   appendLater(batch: BatchId, writesTotal: number, body: Uint8Array, hashed: Hashed | null): void {
-    this.#waiting.set(batch.logIndex, { batch, writesTotal, body, hashed });
-    this.#waitingBytes += waitingBatchBytes + body.byteLength + (hashed?.digests?.byteLength ?? 0);
+    const waiting = { batch, writesTotal, body, hashed };
+    this.#waiting.set(batch.logIndex, waiting);
+    this.#waitingBytes += bytesWaiting(waiting);
+  }
+
+  /** The entry leaves no batch after all. */
+  takeBack(index: LogIndex): void {
+    const waiting = this.#waiting.get(index);
+    if (waiting === undefined) return;
+    this.#waiting.delete(index);
+    this.#waitingBytes -= bytesWaiting(waiting);
   }
 
   /** Gives each batch its row. The caller writes what the batches tell of in the same turn. */

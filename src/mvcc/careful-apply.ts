@@ -4,8 +4,8 @@
 //
 // An entry is applied as it comes, and only if that throws is it applied again, here. What it wrote must be undone for
 // that, and a savepoint makes SQLite copy each page that is touched. Entries whose commands are point operations go
-// without one: if one of these throws all the same, the instance ends with its turn, and the next one applies the same
-// entry within a savepoint.
+// without one. Where they stay in memory, memory is taken back. Below level 5, where they write rows, a throw ends the
+// instance with its turn, and the next one applies the same entry within a savepoint.
 
 import type { LogIndex } from '../model/brands.ts';
 import { commandsUndoneMax } from '../limits.ts';
@@ -58,6 +58,23 @@ export function applyOrUndo<Result>(
   } catch (error) {
     if (isOfThePlatform(error)) throw error;
     store.reopen();
+    return applyCarefully(sql, store, index, commands);
+  }
+}
+
+/**
+ * Like `applyOrUndo`, of point operations that stay in memory. They write nothing that a savepoint would have to undo,
+ * so an entry that does not throw costs nothing more.
+ */
+export function applyToMemoryOrUndo(
+  { sql, store }: { readonly sql: SqlPort; readonly store: Store },
+  { index, commands }: { readonly index: LogIndex; readonly commands: readonly Command[] },
+): { readonly result: Applied } | AppliedCarefully {
+  try {
+    return { result: store.applyToMemory(index, commands) };
+  } catch (error) {
+    if (isOfThePlatform(error)) throw error;
+    store.takeBack(index);
     return applyCarefully(sql, store, index, commands);
   }
 }

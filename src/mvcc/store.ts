@@ -128,6 +128,8 @@ export class Store {
   #pages!: PageCounts;
   #underWay!: LargeDelete | null;
   #revision!: Revision;
+  /** The revision before the entry that was applied to memory last. */
+  #revisionBefore = asRevision(1);
   #applied!: LogIndex;
   /** The newest entry that left a batch. */
   #newest!: LogIndex;
@@ -264,12 +266,26 @@ export class Store {
     return this.level >= groupLevel.fifth;
   }
 
-  /** Like `apply`, of point operations alone (`isPointOperation`). It writes no rows: those come with `flush`. */
+  /**
+   * Like `apply`, of point operations alone (`isPointOperation`). It writes no rows: those come with `flush`. If it
+   * throws, the caller calls `takeBack` before anything else.
+   */
   applyToMemory(index: LogIndex, commands: readonly Command[]): AppliedAtOnce {
+    this.#revisionBefore = this.#revision;
     this.#versions.writeTo('memory');
-    const applied = this.#apply(index, commands, null);
-    this.#versions.writeTo('tables');
-    return applied;
+    try {
+      return this.#apply(index, commands, null);
+    } finally {
+      this.#versions.writeTo('tables');
+    }
+  }
+
+  /** Undoes what that entry left in memory when it threw, and writes the rows of all before it. */
+  takeBack(index: LogIndex): void {
+    this.#versions.overlay.takeBackAfter(this.#revisionBefore);
+    this.#batches.takeBack(index);
+    this.flush();
+    this.reopen();
   }
 
   /** True: what was applied last has no rows yet. */

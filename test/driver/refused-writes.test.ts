@@ -54,6 +54,7 @@ function writeAlone(driver: Driver, request: WriteRequest): WriteResult | undefi
 
 /** What is on disk of writes: the log, all of the database, and what is remembered. */
 function traces(driver: Driver, sql: NodeSql): unknown {
+  driver.flush();
   const [remembered] = sql.all('SELECT MAX(writes_total) FROM batches');
   return [driver.raft.lastIndex, driver.logSize, sql.databaseBytes(), remembered];
 }

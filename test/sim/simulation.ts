@@ -3,8 +3,7 @@
 
 import { replicaId, type ReplicaId } from '../../src/model/brands.ts';
 import { type Configuration, foundingConfiguration } from '../../src/raft/configuration.ts';
-import { groupLevelMax } from '../../src/model/levels.ts';
-import { type PlantedBug } from './bugs/bugs.ts';
+import { levelWith, type PlantedBug } from './bugs/bugs.ts';
 import { ClientHistory } from './checkers/client-history.ts';
 import { type HowEnded, SimulatedClient } from './workloads/client.ts';
 import { type Code, formerCodeOf } from './platform/code.ts';
@@ -134,6 +133,7 @@ class Simulation {
   readonly #told: ClientHistory;
   readonly #isSampled: boolean;
   #faults: FaultMix;
+  readonly #level: number;
   readonly #forLearners: Random;
   /** No fault is done to replicas before that. */
   #quietUntilMs = 0;
@@ -141,6 +141,7 @@ class Simulation {
   #failed: { readonly error: unknown } | null = null;
 
   constructor({ seed, bug, mix, blind = false }: SimulationOptions) {
+    this.#level = levelWith(bug);
     const random = new Random(seed);
     this.#isSampled = blind || seed % linearizedEverySeeds === 0;
     const forDeployments = new Random(seed ^ deploymentsSeed);
@@ -464,7 +465,7 @@ class Simulation {
       if (replica.driver?.store.hasUnflushed === true) return false;
       // A call that was sent again may come late: its entry counts as committed once it is applied.
       if (replica.driver?.store.isUnderWay === true) return false;
-      return replica.level === groupLevelMax;
+      return replica.level === this.#level;
     });
   }
 

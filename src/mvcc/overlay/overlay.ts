@@ -104,6 +104,13 @@ export class Overlay {
     }
   }
 
+  /** Takes back all that was written after the revision. */
+  takeBackAfter(revision: Revision): void {
+    for (const entry of this.#entries.values()) {
+      while ((entry.versions.at(-1)?.mod ?? 0) > revision) this.#takeBack(entry);
+    }
+  }
+
   /** The keys whose lease is another one than in the tables, in their order. */
   movedKeys(): readonly OverlaidKey[] {
     if (this.#moved.size === 0) return [];

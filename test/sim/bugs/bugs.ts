@@ -2,6 +2,7 @@
 // that do something else than they seem to. None of them is in the code under test.
 
 import { leaseClocksDifferMs } from '../../../src/limits.ts';
+import { groupLevel, groupLevelMax } from '../../../src/model/levels.ts';
 import type { FaultMix } from '../faults.ts';
 
 type BugEntry = {
@@ -334,3 +335,11 @@ function isPlantedBug(name: string): name is PlantedBug {
 
 /** The bugs in the order in which they stand above. */
 export const plantedBugs: readonly PlantedBug[] = Object.keys(bugs).filter(isPlantedBug);
+
+/**
+ * The highest level of a group whose code has this bug. Where point operations stay in memory, a command that throws is
+ * taken back, and no turn ends with it.
+ */
+export function levelWith(bug: PlantedBug | null): number {
+  return bug === 'carefulTooShort' ? groupLevel.fourth : groupLevelMax;
+}

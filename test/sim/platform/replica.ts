@@ -32,7 +32,7 @@ import { SimulatedSql } from './simulated-sql.ts';
 import { isPlanted, ThrowingSql } from '../../support/throwing-sql.ts';
 import { envelopeWithBug, messagesWithBug, type Speaker } from '../bugs/buggy-messages.ts';
 import { sqlWithBug } from '../bugs/buggy-sql.ts';
-import type { PlantedBug } from '../bugs/bugs.ts';
+import { levelWith, type PlantedBug } from '../bugs/bugs.ts';
 import type { ClientAnswer, ClientRequest } from '../workloads/client-operation.ts';
 import { type Code, isUnknownStore, type RunningDriver, type RunningStore, startDriver, unpack } from './code.ts';
 import type { FaultMix } from '../faults.ts';
@@ -582,6 +582,7 @@ export class SimulatedReplica implements DriverPort {
       voters: this.#identity.voters,
       commandWork: this.#commandWork,
       bounds: boundsOf(this.#options.throws, bug),
+      supports: levelWith(bug),
       sql: new ThrowingSql(sqlWithBug(this.sql, bug)),
       port: this,
       random: () => random.next(),
