@@ -69,6 +69,13 @@ export const largeReadsKnownMax = 1_000;
  * gateway would give this attempt up (`attemptTimeoutMs`) and make another, so that the caller hears why.
  */
 export const readRefusedAheadMs = 2_500;
+/**
+ * Where a caller has less room than this, or others of its reads wait, an answer is measured before it is read: an
+ * answer that is read in vain is in memory until the next collection of garbage. No value is as large.
+ */
+export const readMeasuredBelowBytes = 2 * 1_048_576;
+/** So much of a turn's bytes a measurement takes: 128 of them are one turn, some 5 ms. */
+export const readMeasureBytes = readTurnBytesMax / 128;
 /** How often reads that wait for memory are looked at, because memory that becomes free does not say so. */
 export const readRoomLookMs = 20;
 /** Reads that wait for such a read to end. Beyond this, the caller is asked to come again. */

@@ -11,6 +11,16 @@ export class MalformedBytesError extends Error {
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
+/** How many bytes a varint takes. */
+export function varintBytes(value: number): number {
+  let bytes = 1;
+  for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes++;
+  return bytes;
+}
+
+/** What is kept beside the bytes that were written, where they are few. */
+const spareBytesMax = 4_096;
+
 export class BinaryWriter {
   #bytes: Uint8Array;
   /** Of `#bytes`; null: no number of eight bytes was written since these are there. */
@@ -79,9 +89,12 @@ export class BinaryWriter {
     this.bytes(encoder.encode(value));
   }
 
-  /** The bytes that were written, as a view. Nothing more may be written. */
+  /** The bytes that were written, mostly as a view. Nothing more may be written. */
   finish(): Uint8Array {
-    return this.#bytes.subarray(0, this.#length);
+    const bytes = this.#bytes.subarray(0, this.#length);
+    // Whoever keeps a view keeps all of the buffer, which may have grown to twice what was needed.
+    const spareBytes = this.#bytes.byteLength - this.#length;
+    return spareBytes > spareBytesMax && spareBytes > this.#length / 8 ? bytes.slice() : bytes;
   }
 
   #reserve(count: number): void {

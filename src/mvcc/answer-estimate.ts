@@ -1,6 +1,6 @@
-// The bytes that the answer to a write will take, as far as the present store tells. So a place in memory is taken
-// before the write is proposed, and not looked for when the write is done. Nothing in the log depends on the estimate:
-// if the store changes before the write is applied, the answer has another size.
+// The bytes that the answer to a write or a read will take, as far as the present store tells. So a place in memory is
+// taken before a write is proposed, and not looked for when the write is done, and a read without room is not made in
+// vain. Nothing in the log depends on the estimate: if the store changes before, the answer has another size.
 
 import { unreachable } from '../base/assert.ts';
 import { answerMeasuredRowsMax, keyBytesMax, rangeAnswerBytesMax, valueBytesMax } from '../limits.ts';
@@ -14,10 +14,10 @@ import { pairOverheadBytes } from './range.ts';
 import { numberOf, valueLength } from './rows.ts';
 
 /** No answer takes more than rangeAnswerBytesMax. An answer without pairs takes nothing that counts. */
-export function answerBytesOf(versions: Versions, operation: Operation): number {
-  const estimate = new Estimate(versions);
-  if (operation.kind === 'put' || operation.kind === 'deleteRange') return estimate.ofOperation(operation);
-  return operation.kind === 'txn' ? estimate.ofTxn(operation.request) : 0;
+export function answerBytesOf(versions: Versions, operation: Operation | TxnOperation): number {
+  const { kind } = operation;
+  const hasPairs = kind === 'put' || kind === 'deleteRange' || kind === 'range' || kind === 'txn';
+  return hasPairs ? new Estimate(versions).ofOperation(operation) : 0;
 }
 
 class Estimate {

@@ -22,6 +22,7 @@ import type {
   RevisionEvents,
   StoreFailure,
   SuspensionFailure,
+  TxnOperation,
   TxnRequest,
 } from '../model/store.ts';
 import { isAnswerTo, type Query, type QueryResult } from '../model/queries.ts';
@@ -672,8 +673,8 @@ export class Store {
     return this.#administration.accessKeys.list();
   }
 
-  /** The bytes that the answer to a write will take, as far as the present store tells (`answer-estimate.ts`). */
-  answerBytesOf(operation: Operation): number {
+  /** The bytes that the answer will take, as far as the present store tells (`answer-estimate.ts`). */
+  answerBytesOf(operation: Operation | TxnOperation): number {
     return answerBytesOf(this.#versions, operation);
   }
 

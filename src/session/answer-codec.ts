@@ -7,16 +7,20 @@ import { callNestedMax } from '../limits.ts';
 import { leaseId, revision } from '../model/brands.ts';
 import type { CallAnswer, CallOutcome, PlacedMember, ResponseHeader } from '../model/calls.ts';
 import {
+  deletedBytes,
+  pairBytes,
+  rangeAnswerBytes,
   readDeleted,
   readPair,
   readRangeAnswer,
   readTxnAnswer,
+  txnAnswerBytes,
   writeDeleted,
   writePair,
   writeRangeAnswer,
   writeTxnAnswer,
 } from '../model/codec/answer-codec.ts';
-import type { KeyValue, RangeAnswer } from '../model/store.ts';
+import type { KeyValue } from '../model/store.ts';
 import { readFailure, writeFailure } from './failure-codec.ts';
 import { readQueryAnswer, writeQueryAnswer } from './query-codec.ts';
 
@@ -95,16 +99,25 @@ function readAnswer(reader: BinaryReader): CallAnswer {
   }
 }
 
-/** Large answers are not copied while they grow. */
+/**
+ * A large answer is written into a buffer of its size: one that grows is copied again and again, and what is left of
+ * the last one would stay in memory as long as the answer.
+ */
 function expectedBytes(answer: CallAnswer): number {
-  if (answer.kind !== 'answered' || answer.outcome.kind !== 'range') return 96;
-  return 128 + pairsBytes(answer.outcome.answer);
+  if (answer.kind !== 'answered') return answerOverheadBytes;
+  return answerOverheadBytes + pairsBytesOf(answer.outcome);
 }
 
-function pairsBytes({ kvs }: RangeAnswer): number {
-  let bytes = 0;
-  for (const { key, value } of kvs) bytes += 48 + key.byteLength + value.byteLength;
-  return bytes;
+/** More than an answer takes beside its pairs, and what the writer wants to be free when it writes the last number. */
+const answerOverheadBytes = 96;
+
+function pairsBytesOf(outcome: CallOutcome): number {
+  if (outcome.kind === 'range') return rangeAnswerBytes(outcome.answer);
+  if (outcome.kind !== 'written') return 0;
+  const written = outcome.outcome;
+  if (written.kind === 'txn') return txnAnswerBytes(written.answer);
+  if (written.kind === 'deleteRange') return deletedBytes(written.answer);
+  return written.kind === 'put' && written.answer.previous !== null ? pairBytes(written.answer.previous) : 0;
 }
 
 export function writeHeader(

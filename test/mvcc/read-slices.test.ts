@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { leaseId, logIndex } from '../../src/model/brands.ts';
 import { readSlicePassedRows, readSliceRows, readSliceValueBytes } from '../../src/limits.ts';
-import type { Command, RangeRequest, TxnOperation, TxnRequest } from '../../src/model/store.ts';
+import type { Command, Compare, RangeRequest, TxnOperation, TxnRequest } from '../../src/model/store.ts';
 import { runSteps } from '../../src/mvcc/steps.ts';
 import { Store } from '../../src/mvcc/store.ts';
 import { commandWork } from '../../src/mvcc/work-budget.ts';
@@ -15,6 +15,7 @@ import {
   compact,
   everything,
   grant,
+  keyRange,
   prefix,
   put,
   putLeased,
@@ -71,7 +72,7 @@ function command(operation: Command['operation'], writeId: string): Command {
 
 describe('a read in slices', () => {
   it('MVCC-SLICE-1: answers what it would have answered at once, whatever is written, compacted and swept meanwhile', () => {
-    const random = new RandomOperations(3);
+    const random = new RandomOperations(5);
     const fed = sliced();
     const sent: Command[] = [];
     fed.do(steadyKey);
@@ -161,6 +162,28 @@ describe('a read in slices', () => {
     expect(slices()).toBe(1);
     fed.put('k/3', value);
     expect([slices(), slices({ keysOnly: true })]).toEqual([2, 1]);
+  });
+
+  it('MVCC-SLICE-10: the parts of a transaction share the bounds of a slice: values, rows, counted rows, and compares', () => {
+    const fed = new Fed(new NodeSql());
+    const value = new Uint8Array(readSliceValueBytes / 4);
+    fed.put('large', value);
+    fed.batch(Array.from({ length: readSliceRows / 2 }, (_, n) => put(`k/${n}`, '')));
+    const slices = (parts: Parameters<typeof txnRequest>[0]): number =>
+      countSteps(fed.store.readTxnInSteps(txnRequest(parts), service, 1)).count;
+    const large = Array.from({ length: 4 }, () => read('large'));
+    expect(slices({ success: large })).toBe(1);
+    expect(slices({ success: [...large, read('large')] })).toBe(2);
+    expect(slices({ success: [...large, { kind: 'txn', request: txnRequest({ success: [read('large')] }) }] })).toBe(2);
+    const keys = read(keyRange('k/', 'k0'));
+    expect([slices({ success: [keys, keys] }), slices({ success: [keys, keys, keys] })]).toEqual([1, 2]);
+    const counted = read(keyRange('k/', 'k0'), { countOnly: true });
+    const ofSlice = (readSlicePassedRows * 2) / readSliceRows;
+    expect(slices({ success: Array.from({ length: ofSlice }, () => counted) })).toBe(1);
+    expect(slices({ success: Array.from({ length: ofSlice + 1 }, () => counted) })).toBe(2);
+    const same: Compare = { ...keyRange('large'), target: 'value', result: 0, operand: value };
+    const compares = Array.from({ length: 5 }, () => same);
+    expect([slices({ compare: compares.slice(1) }), slices({ compare: compares })]).toEqual([1, 2]);
   });
 
   it('MVCC-SLICE-5: a key with more versions than a slice passes by is looked up', () => {

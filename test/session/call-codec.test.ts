@@ -11,8 +11,14 @@ import { BinaryReader, BinaryWriter } from '../../src/base/binary.ts';
 import { emptyBytes, utf8 } from '../../src/base/bytes.ts';
 import { callElementsMax, callNestedMax, writeIdBytesMax } from '../../src/limits.ts';
 import { leaseId, noLease, revision } from '../../src/model/brands.ts';
-import type { CallAnswer, ClientWrite, StoreCall } from '../../src/model/calls.ts';
-import type { RangeRequest, TxnOperation, TxnRequest } from '../../src/model/store.ts';
+import {
+  rangeAnswerBytes,
+  txnAnswerBytes,
+  writeRangeAnswer,
+  writeTxnAnswer,
+} from '../../src/model/codec/answer-codec.ts';
+import type { CallAnswer, CallOutcome, ClientWrite, StoreCall } from '../../src/model/calls.ts';
+import type { RangeRequest, TxnOperation, TxnPart, TxnRequest } from '../../src/model/store.ts';
 import { decodeAnswer, encodeAnswer } from '../../src/session/answer-codec.ts';
 import { decodeCall, encodeCall, fitsFrame } from '../../src/session/call-codec.ts';
 import { readFailure, writeFailure } from '../../src/session/failure-codec.ts';
@@ -238,4 +244,48 @@ describe('SESSION-CALL-6: a transaction in a frame has callElementsMax elements 
     expect(fitsFrame(beyond)).toBe(false);
     expect(decodeCall(encodeCall(beyond)).kind).toBe('malformed');
   });
+});
+
+it('SESSION-CALL-7: an answer with pairs is written once into a buffer of its size, whatever call it is of', () => {
+  const value = new Uint8Array(1_400_000);
+  const numbers = { createRevision: revision(3), modRevision: revision(2 ** 40), version: 300 };
+  const kvs = [noLease, leaseId(7n), noLease].map((lease, n) => ({ key: utf8(`k/${n}`), value, ...numbers, lease }));
+  const range = { kvs, more: true, count: 2 ** 20 };
+  const at = revision(2 ** 40);
+  const [previous = null] = kvs;
+  const parts: TxnPart[] = [
+    { kind: 'range', revision: at, answer: range, keysOnly: false },
+    { kind: 'put', revision: at, answer: { previous } },
+    { kind: 'put', revision: at, answer: { previous: null } },
+    { kind: 'deleteRange', revision: at, answer: { deleted: 300, previous: kvs } },
+  ];
+  const txnAnswer = {
+    succeeded: true,
+    parts: [...parts, { kind: 'txn' as const, answer: { succeeded: false, parts } }],
+  };
+  const written = (outcome: object): CallOutcome => ({
+    kind: 'written',
+    outcome: { revision: at, ...outcome } as never,
+  });
+  const outcomes: readonly CallOutcome[] = [
+    { kind: 'range', answer: range },
+    written({ kind: 'put', answer: { previous } }),
+    written({ kind: 'deleteRange', answer: { deleted: 3, previous: kvs } }),
+    written({ kind: 'txn', answer: txnAnswer }),
+  ];
+  const header = { clusterId: '11', memberId: '12', raftTerm: 3, revision: 9 };
+  for (const outcome of outcomes) {
+    const answer: CallAnswer = { kind: 'answered', header, outcome };
+    const { buffer, byteLength } = encodeAnswer(answer);
+    expect(byteLength).toBeGreaterThan(1_400_000);
+    expect(buffer.byteLength - byteLength).toBeLessThanOrEqual(96);
+  }
+  for (const [write, bytes] of [
+    [(writer: BinaryWriter) => writeTxnAnswer(writer, txnAnswer), txnAnswerBytes(txnAnswer)],
+    [(writer: BinaryWriter) => writeRangeAnswer(writer, range), rangeAnswerBytes(range)],
+  ] as const) {
+    const writer = new BinaryWriter();
+    write(writer);
+    expect(writer.length).toBe(bytes);
+  }
 });

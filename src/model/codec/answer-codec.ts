@@ -2,8 +2,9 @@
 // their way, hold them in this form, which never changes, like that of a put (`put-codec.ts`). A writer may be told to
 // stop where nobody will want the rest.
 
+import { unreachable } from '../../base/assert.ts';
 import { leaseId, noLease, revision } from '../brands.ts';
-import { type BinaryReader, type BinaryWriter, MalformedBytesError } from '../../base/binary.ts';
+import { type BinaryReader, type BinaryWriter, MalformedBytesError, varintBytes } from '../../base/binary.ts';
 import type { DeleteRangeAnswer, KeyValue, RangeAnswer, TxnAnswer, TxnPart } from '../store.ts';
 
 const partCode = { range: 0, rangeKeysOnly: 1, put: 2, putWithPrevious: 3, deleteRange: 4, txn: 5 } as const;
@@ -16,6 +17,13 @@ export function writeTxnAnswer(writer: BinaryWriter, answer: TxnAnswer, bytesMax
     if (writer.length > bytesMax) return;
     writePart(writer, part, bytesMax);
   }
+}
+
+/** How many bytes `writeTxnAnswer` makes of it. */
+export function txnAnswerBytes({ parts }: TxnAnswer): number {
+  let bytes = 1 + varintBytes(parts.length);
+  for (const part of parts) bytes += 1 + partBytes(part);
+  return bytes;
 }
 
 /** `depthMax`: the levels of nested answers. @throws MalformedBytesError beyond it. */
@@ -50,6 +58,21 @@ function writePart(writer: BinaryWriter, part: TxnPart, bytesMax: number): void 
   }
 }
 
+function partBytes(part: TxnPart): number {
+  if (part.kind === 'txn') return txnAnswerBytes(part.answer);
+  const at = varintBytes(part.revision);
+  switch (part.kind) {
+    case 'range':
+      return at + rangeAnswerBytes(part.answer);
+    case 'put':
+      return at + (part.answer.previous === null ? 0 : pairBytes(part.answer.previous));
+    case 'deleteRange':
+      return at + deletedBytes(part.answer);
+    default:
+      return unreachable(part);
+  }
+}
+
 function readPart(reader: BinaryReader, depthMax: number): TxnPart {
   const code = reader.byte();
   if (code === partCode.txn) return { kind: 'txn', answer: readTxnAnswer(reader, depthMax) };
@@ -80,6 +103,11 @@ export function writeRangeAnswer(writer: BinaryWriter, answer: RangeAnswer, byte
   writePairs(writer, answer.kvs, bytesMax);
 }
 
+/** How many bytes `writeRangeAnswer` makes of it. */
+export function rangeAnswerBytes({ count, kvs }: RangeAnswer): number {
+  return 1 + varintBytes(count) + pairsBytes(kvs);
+}
+
 export function readRangeAnswer(reader: BinaryReader): RangeAnswer {
   const more = reader.boolean();
   const count = reader.varint();
@@ -89,6 +117,11 @@ export function readRangeAnswer(reader: BinaryReader): RangeAnswer {
 export function writeDeleted(writer: BinaryWriter, answer: DeleteRangeAnswer, bytesMax = Infinity): void {
   writer.varint(answer.deleted);
   writePairs(writer, answer.previous, bytesMax);
+}
+
+/** How many bytes `writeDeleted` makes of it. */
+export function deletedBytes({ deleted, previous }: DeleteRangeAnswer): number {
+  return varintBytes(deleted) + pairsBytes(previous);
 }
 
 export function readDeleted(reader: BinaryReader): DeleteRangeAnswer {
@@ -104,6 +137,12 @@ function writePairs(writer: BinaryWriter, pairs: readonly KeyValue[], bytesMax: 
   }
 }
 
+function pairsBytes(pairs: readonly KeyValue[]): number {
+  let bytes = varintBytes(pairs.length);
+  for (const pair of pairs) bytes += pairBytes(pair);
+  return bytes;
+}
+
 function readPairs(reader: BinaryReader): KeyValue[] {
   return Array.from({ length: reader.count() }, () => readPair(reader));
 }
@@ -116,6 +155,14 @@ export function writePair(writer: BinaryWriter, pair: KeyValue): void {
   writer.varint(pair.version);
   writer.boolean(pair.lease !== noLease);
   if (pair.lease !== noLease) writer.signed64(pair.lease);
+}
+
+/** How many bytes `writePair` makes of it. */
+export function pairBytes({ key, value, createRevision, modRevision, version, lease }: KeyValue): number {
+  const [keyBytes, valueBytes] = [key.byteLength, value.byteLength];
+  const texts = varintBytes(keyBytes) + keyBytes + varintBytes(valueBytes) + valueBytes;
+  const numbers = varintBytes(createRevision) + varintBytes(modRevision) + varintBytes(version);
+  return texts + numbers + (lease === noLease ? 1 : 9);
 }
 
 export function readPair(reader: BinaryReader): KeyValue {

@@ -1,9 +1,13 @@
 // When a read may run. The answers that reads make in one turn are bounded, and a read whose caller has no room for an
-// answer waits as a call, with nothing of its answer in memory. The queues of callers are served in turn. An answer
-// that turns out not to fit is forgotten, and its read runs again once there is room for it.
+// answer waits as a call, with nothing of its answer in memory. Where others of its caller wait, or little room is
+// left, an answer is measured before it is read. The queues of callers are served in turn. An answer that turns out not
+// to fit is forgotten, and its read runs again once there is room for it.
 
 import {
+  answerPieceBytes,
   largeReadsKnownMax,
+  readMeasureBytes,
+  readMeasuredBelowBytes,
   readRefusedAheadMs,
   readRoomLookMs,
   readsOfCallerWaitingMax,
@@ -30,6 +34,8 @@ export type ReadFacts = {
    * Names what is read. Two reads of the same have answers of about the same size. Null: it is read by this one alone.
    */
   readonly subject: (() => string) | null;
+  /** What the answer takes, at most, as far as the store tells before the read. Null: the answer is never large. */
+  readonly measure: (() => number) | null;
 };
 
 /** Why a read did not run. */
@@ -83,12 +89,17 @@ export class ReadTurns {
   }
 
   /** Runs a read now if it may run. `bytes`: those of an answer that did not fit; null: the read did not run. */
-  now<Result>(run: Run<Result>, { room, subject }: ReadFacts): Ran<Result> | Waits {
+  now<Result>(run: Run<Result>, facts: ReadFacts): Ran<Result> | Waits {
+    const { room, measure } = facts;
     const queue = this.#queues.get(room.caller);
     if (this.#isFull || !room.isOpen(null)) return { kind: 'waits', bytes: null };
     if (queue !== undefined) {
-      const bytes = subject === null ? null : (queue.sizes.get(subject()) ?? null);
+      const bytes = knownOf(queue, facts);
       if (bytes !== null || nextOf(queue) !== null) return { kind: 'waits', bytes };
+    }
+    if (queue !== undefined || !room.isOpen(readMeasuredBelowBytes)) {
+      const bytes = this.#measured(measure);
+      if (!room.isOpen(bytes)) return { kind: 'waits', bytes };
     }
     const ran = run();
     this.#took(ran.bytes ?? 0);
@@ -146,6 +157,9 @@ export class ReadTurns {
 
   #run(read: Waiting): void {
     try {
+      // It may be known by now, because another read of the same ran meanwhile.
+      read.bytes ??= knownOf(this.#queues.get(read.room.caller), read) ?? this.#measured(read.measure);
+      if (!read.room.isOpen(read.bytes)) return this.#add(read);
       const bytes = read.run();
       this.#took(bytes ?? 0);
       if (bytes === null || read.room.take(bytes)) return read.settle(null);
@@ -194,6 +208,14 @@ export class ReadTurns {
     return null;
   }
 
+  /** Null: the answer is small, or nothing is known of it. Measuring is work, too, and so counts in the turn. */
+  #measured(measure: ReadFacts['measure']): number | null {
+    if (measure === null) return null;
+    this.#took(readMeasureBytes);
+    const bytes = measure();
+    return bytes > answerPieceBytes ? bytes : null;
+  }
+
   #took(bytes: number): void {
     this.#turnBytes += bytes;
     if (this.#turnBytes < readTurnBytesMax || this.#isFull) return;
@@ -222,6 +244,10 @@ function nextOf({ fresh, large }: Queue): Waiting | null {
   if (oldest?.room.isOpen(oldest.bytes) === true) return oldest;
   const [first] = fresh;
   return first?.room.isOpen(null) === true ? first : null;
+}
+
+function knownOf(queue: Queue | undefined, { subject }: ReadFacts): number | null {
+  return subject === null ? null : (queue?.sizes.get(subject()) ?? null);
 }
 
 /** What is known to be large is not read in vain once more. */

@@ -33,6 +33,8 @@ export type ReadOptions<Result> = {
   readonly bytesOf: (result: Result) => number;
   /** Names what is read, where others may read the same. */
   readonly subject?: () => string;
+  /** What the answer takes, at most, as far as is known before the read. Left out: it is never large. */
+  readonly measure?: () => number;
 };
 
 export class SteppedReads {
@@ -52,9 +54,12 @@ export class SteppedReads {
   /** `begin` may be called several times: it reads the store as it is by then. */
   async run<Result>(
     begin: () => Steps<Result>,
-    { gone, room, bytesOf, subject }: ReadOptions<Result>,
+    { gone, room, bytesOf, subject, measure }: ReadOptions<Result>,
   ): Promise<Stepped<Result>> {
-    const facts = { gone, room, subject: subject ?? null, untilMs: this.#host.nowMs() + requestTimeoutMs };
+    // A longer read goes on in slices only where there is room for one.
+    const measured = measure === undefined ? null : (): number => Math.min(measure(), readSliceValueBytes);
+    const untilMs = this.#host.nowMs() + requestTimeoutMs;
+    const facts = { gone, room, subject: subject ?? null, measure: measured, untilMs };
     const first = (): ReturnType<typeof firstSlice<Result>> => firstSlice(begin, bytesOf);
     let ran: Ran<First<Result>> | Waits | NotRun;
     for (ran = this.#turns.now(first, facts); ;) {

@@ -15,6 +15,7 @@ import type {
   RangeRequest,
   StoreFailure,
   TxnAnswer,
+  TxnOperation,
   TxnRequest,
 } from '../../model/store.ts';
 import { accessOfOperation } from '../../mvcc/auth/access.ts';
@@ -140,7 +141,13 @@ async function answerRead(member: Member, request: RangeRequest, context: Answer
   const begin = (): Steps<RangeOutcome> => permittedRange(member, context.caller, request);
   const read = await resultOf(
     member,
-    { begin, serializable, bytesOf: bytesOfRange, subject: () => subjectOf(request) },
+    {
+      begin,
+      serializable,
+      bytesOf: bytesOfRange,
+      subject: () => subjectOf(request),
+      measure: () => permittedBytes(member, context.caller, { kind: 'range', request }),
+    },
     context,
   );
   if (read.kind === 'answer') return read.answer;
@@ -165,9 +172,24 @@ async function answerReadTxn(member: Member, request: TxnRequest, context: Answe
   }
   const { store } = member.driver;
   const begin = () => store.readTxnInSteps(request, context.caller, member.nowMs());
-  const read = await resultOf(member, { begin, serializable, bytesOf: bytesOfOutcome }, context);
+  const measure = (): number => permittedBytes(member, context.caller, { kind: 'txn', request });
+  const read = await resultOf(member, { begin, serializable, bytesOf: bytesOfOutcome, measure }, context);
   if (read.kind === 'answer') return read.answer;
   return answered(member, outcomeOfWrite(read.result), read.result.revision);
+}
+
+/** How long a caller waits does not tell the size of what it may not read. */
+function permittedBytes(
+  member: Member,
+  caller: Caller,
+  read: Extract<TxnOperation, { readonly request: object }>,
+): number {
+  const { store } = member.driver;
+  const refused =
+    read.kind === 'range'
+      ? store.authorizeRange(caller, read.request, member.nowMs())
+      : store.authorize(caller, accessOfOperation(read), member.nowMs());
+  return refused === null ? store.answerBytesOf(read) : 0;
 }
 
 type Steps<Result> = Generator<void, Result, void>;
@@ -177,6 +199,7 @@ type Asked<Result> = {
   readonly serializable: boolean;
   readonly bytesOf: (result: Result) => number;
   readonly subject?: () => string;
+  readonly measure: () => number;
 };
 type ReadResult<Result> =
   | { readonly kind: 'result'; readonly result: Result }

@@ -264,6 +264,15 @@ it('BINARY-1: whole numbers up to 2^53 - 1, signed 64 bits, floats, text and byt
   reader.end();
 });
 
+it('BINARY-3: bytes that were written do not keep a much larger buffer', () => {
+  for (const count of [1, 2, 3, 5, 9]) {
+    const writer = new BinaryWriter();
+    for (let n = 0; n < count; n++) writer.bytes(new Uint8Array(100_000));
+    const { buffer, byteLength } = writer.finish();
+    expect(buffer.byteLength - byteLength).toBeLessThanOrEqual(Math.max(4_096, byteLength / 8));
+  }
+});
+
 it('BINARY-2: what is no number, no boolean, no text, or too short is malformed; a bad length allocates nothing', () => {
   const malformed: [number[], (reader: BinaryReader) => unknown][] = [
     [[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x1f], (reader) => reader.varint()],

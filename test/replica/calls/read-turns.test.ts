@@ -2,10 +2,14 @@
 
 import { describe, expect, it } from 'vitest';
 import {
+  answerPieceBytes,
   largeReadsKnownMax,
+  readMeasureBytes,
+  readMeasuredBelowBytes,
   readRefusedAheadMs,
   readsOfCallerWaitingMax,
   readsWaitingMax,
+  readTurnBytesMax,
   requestTimeoutMs,
 } from '../../../src/limits.ts';
 import { type AnswerRoom, openRoom } from '../../../src/model/answer-room.ts';
@@ -36,6 +40,7 @@ class Host {
   nowMs = 0;
   serving = true;
   readonly ran: string[] = [];
+  readonly measured: string[] = [];
   #look: () => void = () => undefined;
   readonly reads = new SteppedReads({
     holdHistory: () => () => undefined,
@@ -53,6 +58,21 @@ class Host {
       return name;
     }
     return this.reads.run(begin, { gone, room, bytesOf: () => bytes, subject: () => name });
+  }
+
+  /** One whose answer is measured before. */
+  runMeasured(name: string, bytes: number, room: AnswerRoom): Promise<Stepped<string>> {
+    const { ran, measured } = this;
+    function* begin(): Generator<void, string, void> {
+      ran.push(name);
+      yield* [];
+      return name;
+    }
+    const measure = (): number => {
+      measured.push(name);
+      return bytes;
+    };
+    return this.reads.run(begin, { gone: null, room, bytesOf: () => bytes, measure });
   }
 
   look(): void {
@@ -129,6 +149,40 @@ describe('reads and the room for their answers', () => {
     void host.run('one more', 1, room);
     void host.run('0', 1, room);
     expect(host.ran.length).toBe(largeReadsKnownMax + 2);
+  });
+
+  it('READ-41: where little room is left, or others wait, an answer is measured, and not read in vain', async () => {
+    const host = new Host();
+    const large = 1_400_000;
+    const room = new Room(readMeasuredBelowBytes + large);
+    expect(await host.runMeasured('first', large, room)).toEqual(done('first'));
+    expect(host.measured).toEqual([]);
+    expect(await host.runMeasured('second', large, room)).toEqual(done('second'));
+    const waiting = Array.from({ length: 3 }, (_, n) => host.runMeasured(`${n}`, large, room));
+    expect(host.measured).toEqual(['0', '1', '2']);
+    expect(await host.runMeasured('small', answerPieceBytes, room)).toEqual(done('small'));
+    expect(host.ran).toEqual(['first', 'second', 'small']);
+    for (const [n, each] of waiting.entries()) {
+      room.free = large;
+      host.look();
+      expect(await each).toEqual(done(`${n}`));
+      expect(host.ran.length).toBe(4 + n);
+    }
+    expect(host.measured).toEqual(['0', '1', '2', 'small']);
+  });
+
+  it('READ-41: no more than one turn has bytes for is measured in it, and the others wait', async () => {
+    const host = new Host();
+    const room = new Room(0);
+    const perTurn = readTurnBytesMax / readMeasureBytes;
+    const all = Array.from({ length: perTurn + 1 }, (_, n) => host.runMeasured(`${n}`, 1_400_000, room));
+    expect(host.measured.length).toBe(perTurn);
+    for (let turn = 0; turn < 10; turn++) await Promise.resolve();
+    expect(host.measured.length).toBe(perTurn + 1);
+    expect(host.ran).toEqual([]);
+    host.serving = false;
+    host.look();
+    expect(new Set((await Promise.all(all)).map(({ kind }) => kind))).toEqual(new Set(['gone']));
   });
 
   it('READ-40: the queues of callers are served in turn, whatever one caller asks for', async () => {
