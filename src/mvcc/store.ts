@@ -613,8 +613,8 @@ export class Store {
   ): Generator<void, QueryResult<Kind>, void> {
     const failure = this.authorize(caller, accessOfQuery(query), nowMs);
     if (failure !== null) return { kind: 'failed', failure };
-    // Hashes are made of the rows.
-    if (query.kind === 'hash' || query.kind === 'hashKv') this.#sql.turn(() => this.flush());
+    // Hashes are made of the rows. A throw is answered, and does not end the instance: what was written is undone.
+    if (query.kind === 'hash' || query.kind === 'hashKv') this.#sql.transaction(() => this.flush());
     const revision = this.#revision;
     const at = { current: revision, compacted: this.compactedRevision };
     const answered = yield* this.#administration.answer(query, at);

@@ -5,7 +5,7 @@ import { rememberedWritesMax } from '../../../src/limits.ts';
 import { logIndex, type Revision } from '../../../src/model/brands.ts';
 import type { Command, KeyValue, Operation } from '../../../src/model/store.ts';
 import { keyText, utf8 } from '../../../src/base/bytes.ts';
-import type { SqlRow, SqlValue } from '../../../src/base/sql-port.ts';
+import { type NotPromise, type SqlRow, type SqlValue, StorageFault } from '../../../src/base/sql-port.ts';
 import { type KeySpan, spanOf } from '../../../src/mvcc/key-range.ts';
 import { flushOverlay } from '../../../src/mvcc/overlay/flush.ts';
 import { Versions } from '../../../src/mvcc/overlay/versions.ts';
@@ -45,6 +45,20 @@ class CountingSql extends PassingSql {
   override all(statement: string, ...bindings: readonly SqlValue[]): SqlRow[] {
     this.read++;
     return super.all(statement, ...bindings);
+  }
+}
+
+/** As in an object, what a turn wrote before it threw stays. The statement that writes a batch's row throws. */
+class FailingSql extends PassingSql {
+  fails = false;
+
+  override run(statement: string, ...bindings: readonly SqlValue[]): void {
+    if (this.fails && statement.startsWith('INSERT INTO batches')) throw new StorageFault('the disk is full');
+    super.run(statement, ...bindings);
+  }
+
+  override turn<Result>(body: () => NotPromise<Result>): Result {
+    return body();
   }
 }
 
@@ -141,6 +155,10 @@ function expectSameReads(both: Both, random: Random): void {
   }
 }
 
+function entryOf(index: number): readonly Command[] {
+  return [{ writeId: `w${index}`, caller: service, operation: put('k', `v${index}`), atMs: 1 }];
+}
+
 /** The puts of some waiters that join a queue. */
 function joined(entry: number): Command[] {
   return Array.from({ length: 200 }, (_, n) => {
@@ -205,5 +223,24 @@ describe('an overlay', () => {
     sql.read = 0;
     expect(keyText(store.firstCreated(prefix('q/'))?.key ?? utf8(''))).toBe('q/1/0');
     expect(sql.read).toBe(2);
+  });
+
+  it('MVCC-OVERLAY-7: a hash that fails half-way in its flush leaves rows and memory as they were, and the store goes on', () => {
+    const disk = new NodeSql();
+    const sql = new FailingSql(disk);
+    const store = new Store(sql);
+    store.apply(logIndex(1), entryOf(1));
+    store.applyToMemory(logIndex(2), entryOf(2));
+    const before = rowsOf(disk);
+    sql.fails = true;
+    expect(() => store.query({ kind: 'hashKv', revision: 0 }, service, 1)).toThrow(StorageFault);
+    expect(rowsOf(disk)).toEqual(before);
+    expect(store.persistedIndex).toBe(1);
+    sql.fails = false;
+    const direct = new Store(new NodeSql());
+    for (const index of [1, 2]) direct.apply(logIndex(index), entryOf(index));
+    expect(store.query({ kind: 'hashKv', revision: 0 }, service, 1)).toEqual(
+      direct.query({ kind: 'hashKv', revision: 0 }, service, 1),
+    );
   });
 });
