@@ -582,7 +582,8 @@ export class SimulatedReplica implements DriverPort {
       voters: this.#identity.voters,
       commandWork: this.#commandWork,
       bounds: boundsOf(this.#options.throws, bug),
-      supports: levelWith(bug),
+      // Former code says for itself what it supports.
+      ...(this.#code === 'present' ? { supports: levelWith(bug) } : {}),
       sql: new ThrowingSql(sqlWithBug(this.sql, bug)),
       port: this,
       random: () => random.next(),
