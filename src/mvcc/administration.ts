@@ -62,7 +62,7 @@ export class Administration {
     const { sql } = versions;
     this.#sql = sql;
     this.accessKeys = new AccessKeys(sql, level);
-    this.terms = new Terms(sql, level);
+    this.terms = new Terms(sql);
     this.suspension = new Suspension(sql, level, this.terms);
     this.leases = new Leases(versions);
     this.alarms = new Alarms(sql);
@@ -74,7 +74,6 @@ export class Administration {
 
   levelChanged(level: number): void {
     this.accessKeys.levelChanged(level);
-    this.terms.levelChanged(level);
     this.suspension.levelChanged(level);
   }
 

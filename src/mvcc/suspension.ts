@@ -1,6 +1,6 @@
 // Whether the operator has closed the tenant to its own callers: it is suspended, or it is deleted and will be wiped.
-// Suspension counts in groups of level 4 alone: below, code that knows no suspension may be among the replicas, and
-// they must agree. What was set is kept while the level is lower.
+// Suspension counts in groups of level 4 alone, and deletion in those of level 5: below, code that does not know it may
+// be among the replicas, and they must agree. What was set is kept while the level is lower.
 
 import { groupLevel } from '../model/levels.ts';
 import type { SuspensionFailure } from '../model/store.ts';
@@ -23,7 +23,7 @@ export class Suspension {
 
   /** Why every caller but the service is refused; null: nobody is refused for that. */
   get failure(): SuspensionFailure | null {
-    const wipeAtMs = this.#terms.value('wipeAtMs');
+    const wipeAtMs = this.#level < groupLevel.fifth ? null : this.#terms.value('wipeAtMs');
     if (wipeAtMs !== null) return { kind: 'tenantUnderDeletion', wipeAtMs };
     return this.#isSet && this.#level >= groupLevel.fourth ? { kind: 'tenantSuspended' } : null;
   }

@@ -1,27 +1,25 @@
-// The terms of the tenant (`model/terms.ts`), as the store keeps them. They count in groups of level 5 alone: below,
-// code that knows none may be among the replicas. What was set is kept while the level is lower.
+// The terms of the tenant (`model/terms.ts`), as the store keeps them, also while the group's level is below 5. What
+// decides a command must not be asked of them then, because code that knows no terms may be among the replicas
+// (`Suspension`). The others hold also then: what the leader proposes and what a replica takes is its own affair.
 
 import { BinaryReader, BinaryWriter } from '../base/binary.ts';
 import type { SqlPort } from '../base/sql-port.ts';
-import { groupLevel } from '../model/levels.ts';
 import { type TermChange, termCode, type TermName } from '../model/terms.ts';
 import { readMeta, writeMeta } from './schema.ts';
 
 export class Terms {
   readonly #sql: SqlPort;
-  #level: number;
   readonly #values: Map<number, number>;
 
-  constructor(sql: SqlPort, level: number) {
+  constructor(sql: SqlPort) {
     this.#sql = sql;
-    this.#level = level;
     const bytes = readMeta(sql, 'terms');
     this.#values = bytes instanceof Uint8Array ? decodeTerms(bytes) : new Map();
   }
 
   /** null: the term is not set. */
   value(name: TermName): number | null {
-    return this.#level < groupLevel.fifth ? null : (this.#values.get(termCode[name]) ?? null);
+    return this.#values.get(termCode[name]) ?? null;
   }
 
   change(changes: readonly TermChange[]): void {
@@ -30,10 +28,6 @@ export class Terms {
       else this.#values.set(code, value);
     }
     writeMeta(this.#sql, 'terms', encodeTerms(this.#values));
-  }
-
-  levelChanged(level: number): void {
-    this.#level = level;
   }
 }
 

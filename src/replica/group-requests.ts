@@ -12,6 +12,7 @@ import { placedMembers } from './calls/leader-steps.ts';
 import { suspensionOf } from './calls/suspension.ts';
 import { addReplica, type Changed, removeReplica } from './member-changes.ts';
 import type { Member } from './member.ts';
+import { termCode } from '../model/terms.ts';
 import { replicaReports } from './status.ts';
 
 type Asked<Kind extends GroupRequestKind> = GroupRequest<Kind> & DoubtedLeaders;
@@ -30,7 +31,7 @@ const answers: Answers = {
     if (leader !== member.identity.number) return redirect(member, leader);
     const { writeId, caller } = request;
     const operation = withName(request.operation);
-    if (!(await knowsOperation(member, operation))) {
+    if (isForgotten(member, operation) || !(await knowsOperation(member, operation))) {
       return done({ kind: 'failed', failure: { kind: 'groupLevelTooLow', what: operationWords(operation) } });
     }
     const result = await member.write({ writeId, caller, operation });
@@ -95,6 +96,12 @@ function withName(operation: Operation): Operation {
   if (operation.kind !== 'createAccessKey' || typeof operation.accessKey.name === 'string') return operation;
   const { accessKey } = operation;
   return { kind: 'createAccessKey', accessKey: { ...accessKey, name: '' } };
+}
+
+/** A deletion that the group would forget, because its level is about to fall: it would serve its callers again. */
+function isForgotten({ driver }: Member, operation: Operation): boolean {
+  if (operation.kind !== 'terms' || !driver.store.downgradeAnnounced) return false;
+  return operation.changes.some(({ code, value }) => code === termCode.wipeAtMs && value !== null);
 }
 
 /** A group that has just begun, or was just updated, raises its level within a few ticks. */

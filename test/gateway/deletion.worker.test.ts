@@ -321,5 +321,11 @@ describe('a deleted tenant whose group has forgotten that', () => {
     const refused = await asOperator(`/v1/tenants/${tenant.id}`, { method: 'DELETE' });
     expect(refused.status).toBe(409);
     expect(await show(tenant)).toMatchObject({ state: 'ready' });
+    // The level has not fallen yet, and will.
+    await downgrade(tenant, 'CANCEL');
+    const operator = new Operator(tenant.id);
+    await operator.done('/v3/maintenance/downgrade', { action: 'ENABLE', version: '3.6' });
+    expect((await asOperator(`/v1/tenants/${tenant.id}`, { method: 'DELETE' })).status).toBe(409);
+    expect(await show(tenant)).toMatchObject({ state: 'ready' });
   });
 });

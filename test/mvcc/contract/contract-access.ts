@@ -4,7 +4,7 @@ import { expect } from 'vitest';
 import { utf8 } from '../../../src/base/bytes.ts';
 import { accessKeysMax } from '../../../src/limits.ts';
 import { groupLevel } from '../../../src/model/levels.ts';
-import { termCode } from '../../../src/model/terms.ts';
+import { termChanges, termCode } from '../../../src/model/terms.ts';
 import type { AccessKey, AccessRole, Caller, KeyRange, Operation } from '../../../src/model/store.ts';
 import { type AccessNeed, accessOfOperation, accessOfRange } from '../../../src/mvcc/auth/access.ts';
 import { rule, type StoreRule } from './contract.ts';
@@ -271,5 +271,19 @@ export const accessRules: readonly StoreRule[] = [
     fed.do({ kind: 'suspension', isSuspended: false });
     expect(fed.fails(wipedAt(7), caller('admin'))).toMatchObject({ kind: 'forbidden' });
     expect(fed.fails(put('k'), caller('admin'))).toBeNull();
+  }),
+  rule('MVCC-ACCESS-12: terms that decide no command count also where the level is lower', (fed) => {
+    fed.do(toLevel(groupLevel.fifth));
+    fed.do({ kind: 'terms', changes: termChanges({ retentionSeconds: 0, quotaBytes: 7, wipeAtMs: 7 }) });
+    for (const level of [groupLevel.fifth, groupLevel.first]) {
+      fed.do(toLevel(level));
+      for (const restarted of [false, true]) {
+        if (restarted) fed.reopen();
+        expect(fed.store.term('retentionSeconds')).toBe(0);
+        expect(fed.store.term('quotaBytes')).toBe(7);
+        expect(fed.store.term('readsPerSecond')).toBeNull();
+        expect(fed.store.suspension === null).toBe(level === groupLevel.first);
+      }
+    }
   }),
 ];
