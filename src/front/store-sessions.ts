@@ -9,6 +9,7 @@ import { KnownGroup } from '../routing/known-group.ts';
 import type { Handle, ReplicaSession, SessionAnswer } from '../session/client-port.ts';
 import { SessionClient } from '../session/session-client.ts';
 import { connectSession } from './session-connection.ts';
+import { SessionPace } from './session-pace.ts';
 import type { Upstream } from './upstream.ts';
 
 /** Who calls. The object is the identity of the credentials for as long as they are good. */
@@ -42,7 +43,11 @@ export type StoreSessionsOptions = {
   readonly refused: (caller: KnownCaller) => void;
 };
 
-type Session = { readonly client: ReplicaSession; readonly handles: Map<KnownCaller, Handle> };
+type Session = {
+  readonly client: ReplicaSession;
+  readonly handles: Map<KnownCaller, Handle>;
+  readonly pace: SessionPace;
+};
 
 export class StoreSessions {
   readonly group = new KnownGroup();
@@ -69,18 +74,22 @@ export class StoreSessions {
   ask(replica: number, call: SessionCall, attempt: Attempt): Asked {
     this.#opener = call.caller;
     if (this.#absent.delete(replica)) return { reply: Promise.resolve({ kind: 'absent' }), cancel: () => undefined };
-    const { client, handles } = this.#with(replica);
+    const { client, handles, pace } = this.#with(replica);
     const handle = handles.get(call.caller) ?? client.declare(call.caller.credentials);
     handles.set(call.caller, handle);
     const { failed, suspected, mayBeAlone } = attempt;
     const doubts = { failedLeader: failed, suspectedLeader: suspected, mayBeAlone };
     const askedMs = performance.now();
+    const message = pace.called();
     let resolve: (reply: SessionReply) => void = toNobody;
     const reply = new Promise<SessionReply>((settle) => {
       resolve = settle;
     });
     const options = { id: call.id, handle, deadlineMs: requestTimeoutMs, ...doubts };
-    const leave = client.call(call.bytes, options, (answer) => resolve(this.#replyOf(replica, answer)));
+    const leave = client.call(call.bytes, options, (answer) => {
+      pace.answered(message, answer.kind === 'answered' ? performance.now() - askedMs : null);
+      resolve(this.#replyOf(replica, answer));
+    });
     const cancel = (): void => {
       leave();
       if (performance.now() - askedMs >= attemptHedgeMs) client.endIfSilent(askedMs);
@@ -122,6 +131,7 @@ export class StoreSessions {
     if (known !== undefined) return known;
     this.#forgetFormer();
     const handles = new Map<KnownCaller, Handle>();
+    const pace = new SessionPace();
     const client: SessionClient = new SessionClient({
       connect: (events) => {
         const refused = (status: number): void => {
@@ -145,7 +155,7 @@ export class StoreSessions {
         const timer = setTimeout(task, delayMs);
         return () => clearTimeout(timer);
       },
-      soon: (task) => afterTurns(client.callsUnderWay > 1 ? turnsAmongOthers : 0, task),
+      soon: (task) => pace.wait(client.callsUnderWay, task),
       random: Math.random,
       ended: (handle, { kind }) => {
         for (const [caller, declared] of handles) {
@@ -155,7 +165,7 @@ export class StoreSessions {
         }
       },
     });
-    const session = { client, handles };
+    const session = { client, handles, pace };
     this.#sessions.set(replica, session);
     return session;
   }
@@ -177,13 +187,3 @@ export class StoreSessions {
 }
 
 function toNobody(): void {}
-
-/**
- * A lone call leaves at once. A call among others waits for those that the next turns of the event loop bring, because
- * a message costs each end about as much as a call.
- */
-const turnsAmongOthers = 2;
-
-function afterTurns(turns: number, task: () => void): void {
-  setImmediate(turns === 0 ? task : () => afterTurns(turns - 1, task));
-}
