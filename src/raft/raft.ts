@@ -25,6 +25,7 @@ type State =
   | { readonly role: 'leader'; readonly leadership: Leadership };
 
 const noEntries: readonly Entry[] = [];
+const noMessages: readonly Message[] = [];
 const follower: State = { role: 'follower' };
 
 export class Raft {
@@ -305,16 +306,20 @@ export class Raft {
     const committed = withCommitted
       ? this.#log.takeCommitted({ bytes: appendBytesMax, entries: appendEntriesMax })
       : noEntries;
+    const [early, messages] = [this.#outbox.takeEarly(), this.#outbox.takeMessages()];
+    // The only voter leads as soon as it votes. Nobody may hear of a term that it would forget in a crash: it could
+    // lead the same term once more, with other entries.
+    const isTermUnsaved = hardState !== null;
     const [snapshotFrom, removed] = [this.#snapshotFrom, this.#removed];
     this.#snapshotFrom = null;
     this.#removed = null;
     return {
-      early: this.#outbox.takeEarly(),
+      early: isTermUnsaved ? noMessages : early,
       hardState,
       entries,
       committed,
       hasMoreCommitted: this.#log.hasUnapplied,
-      messages: this.#outbox.takeMessages(),
+      messages: isTermUnsaved ? [...early, ...messages] : messages,
       reads: this.#reads.takeServed(this.#log.applied),
       refusedReads: this.#reads.takeRefused(),
       snapshotFrom,

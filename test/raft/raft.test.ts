@@ -115,6 +115,22 @@ describe('a leader', () => {
     expect(raft.takeEffects().committed).toHaveLength(1);
   });
 
+  it('RAFT-64: sends nothing of a term that is not on its disk, also where it is the only voter', () => {
+    const options = {
+      id: one,
+      voters: [one],
+      withLearner: true,
+      random: () => 0.5,
+      electionTimeoutTicks: 10,
+      heartbeatTicks: 3,
+    };
+    const { raft } = new Host({ ...options, send: () => undefined });
+    raft.campaign();
+    const { hardState, early, messages } = raft.takeEffects();
+    expect(hardState).toMatchObject({ term: 1, votedFor: one });
+    expect([early, messages.map(({ kind, to }) => [kind, to])]).toEqual([[], [['append', two]]]);
+  });
+
   it('RAFT-41: its appends and heartbeats are early, and what promises something is not', () => {
     const replica = replicaOf();
     lead(replica);
