@@ -51,6 +51,9 @@ async function alter(tenant: NewTenant, replica: number): Promise<void> {
   });
 }
 
+/** After so long of quiet a replica has rows of all that it applied. */
+const flushedMs = 1_000;
+
 describe('a log that is bounded', () => {
   it('REBUILD-1: the log stays within its bound, and a replica that joins after a truncation gets a snapshot', async () => {
     const tenant = await newTenant({ name: 'truncated', replicas: 1 });
@@ -63,7 +66,7 @@ describe('a log that is bounded', () => {
     expect((await statusOf(tenant.key)).replicas).toHaveLength(2);
     await put(tenant.key, 'after', 'x');
     // Replicas flush soon after the last write.
-    await scheduler.wait(1_000);
+    await scheduler.wait(flushedMs);
     for (const table of ['head', 'superseded', 'access_keys']) {
       expect(await rowsOf(tenant, 2, table)).toBe(await rowsOf(tenant, 1, table));
     }
@@ -80,7 +83,7 @@ describe('a store that was altered', () => {
     for (let key = 0; key < 5; key++) await put(tenant.key, `k/${key}`, 'right');
     const leader = await leaderOf(tenant.key);
     const altered = leader === 2 ? 3 : 2;
-    await scheduler.wait(300);
+    await scheduler.wait(flushedMs);
     await alter(tenant, altered);
     await put(tenant.key, 'k/other', 'x');
     const seen: Status[] = [];
@@ -94,7 +97,7 @@ describe('a store that was altered', () => {
       seen.some(({ alarms }) => alarms.some(({ alarm, replica }) => alarm === 'CORRUPT' && replica === altered)),
     ).toBe(true);
     expect(await put(tenant.key, 'k/last', 'x')).toBe(8);
-    await scheduler.wait(300);
+    await scheduler.wait(flushedMs);
     expect(await rowsOf(tenant, altered)).toBe(await rowsOf(tenant, leader));
     expect((await statusOf(tenant.key)).alarms).toEqual([]);
   });
@@ -102,7 +105,7 @@ describe('a store that was altered', () => {
   it('REBUILD-3: a leader whose rows were altered gives up its lead and is rebuilt', async () => {
     const tenant = await newTenant({ name: 'altered-leader' });
     for (let key = 0; key < 5; key++) await put(tenant.key, `k/${key}`, 'right');
-    await scheduler.wait(300);
+    await scheduler.wait(flushedMs);
     const altered = await leaderOf(tenant.key);
     await alter(tenant, altered);
     await put(tenant.key, 'k/other', 'x');
@@ -115,7 +118,7 @@ describe('a store that was altered', () => {
     const value = await withKey(tenant.key, '/v1/kv/k/1');
     expect(await value.text()).toBe('right');
     await put(tenant.key, 'k/last', 'x');
-    await scheduler.wait(300);
+    await scheduler.wait(flushedMs);
     const rows = await Promise.all([1, 2, 3].map((replica) => rowsOf(tenant, replica)));
     expect(new Set(rows).size).toBe(1);
     expect(rows[0]).not.toContain('forged');
@@ -126,7 +129,7 @@ describe('a store that was altered', () => {
     await put(tenant.key, 'k/1', 'right');
     const leader = await leaderOf(tenant.key);
     const replica = leader === 2 ? 3 : 2;
-    await scheduler.wait(300);
+    await scheduler.wait(flushedMs);
     await alter(tenant, replica);
     await runInDurableObject(replicaStub(tenant.id, replica), (_, { storage: { sql } }) => {
       sql.exec(`CREATE TABLE divergence

@@ -31,5 +31,7 @@ it('MEMORY-8: a write whose answer finds no memory is refused before it is done,
   rest.release();
   const { status, body } = await etcd.post('/v3/kv/deleterange', deletion);
   expect([status, body['deleted']]).toEqual([200, '1']);
+  // What was written counts until it is flushed.
+  await scheduler.wait(1_000);
   expect(isolateMemory.lacking({ tenant: id, key: 'all' }, 44 * 1_048_576)).toBeNull();
 });

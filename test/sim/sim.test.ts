@@ -34,7 +34,7 @@ describe('simulator', () => {
   });
 
   it('SIM-SESSION-1: nothing breaks where clients ask over sessions that break, are read late, and outlive the instance', async () => {
-    const counts = await countsOf(sessionSeeds, inSession);
+    const counts = await countsOf(sessionSeeds, { ...inSession, quietEveryMs: 3_000 });
     for (const what of sessionsMet) expect(counts.get(what) ?? 0, what).toBeGreaterThan(0);
   });
 
@@ -125,7 +125,6 @@ const faultsThatMustHappen = [
   'failed: commandUndone',
   'failed: tooMuchWork',
   'commands undone',
-  'a turn threw',
 ] as const;
 
 /** The counts of what happened in that many runs, all of which pass. */
