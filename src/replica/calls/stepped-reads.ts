@@ -22,9 +22,12 @@ type Steps<Result> = Generator<void, Result, void>;
 /** The first slice of a read: its end, or what goes on. */
 type First<Result> =
   | { readonly done: true; readonly result: Result }
-  | { readonly done: false; readonly steps: Steps<Result> };
+  /** `steps` null: nothing is kept of it. */
+  | { readonly done: false; steps: Steps<Result> | null };
+type Unfinished<Result> = Extract<First<Result>, { readonly done: false }>;
 
 const noRoom: Waits = { kind: 'waits', bytes: readSliceValueBytes };
+const unbegun = { kind: 'ran', result: { done: false, steps: null }, bytes: null } as const;
 
 export type ReadOptions<Result> = {
   readonly gone: AbortSignal | null;
@@ -41,7 +44,8 @@ export class SteppedReads {
   readonly #host: ReadHost;
   readonly #turns: ReadTurns;
   #underWay = 0;
-  readonly #waiting: (() => void)[] = [];
+  /** They are called with a slot, in their order. */
+  readonly #waiting = new Set<() => void>();
 
   constructor(host: ReadHost) {
     this.#host = host;
@@ -61,12 +65,14 @@ export class SteppedReads {
     const untilMs = this.#host.nowMs() + requestTimeoutMs;
     const facts = { gone, room, subject: subject ?? null, measure: measured, untilMs };
     const first = (): ReturnType<typeof firstSlice<Result>> => firstSlice(begin, bytesOf);
-    let ran: Ran<First<Result>> | Waits | NotRun;
-    for (ran = this.#turns.now(first, facts); ;) {
+    // What is known to be long is not begun in vain, while others have the slots.
+    const isLong = this.#isFull && measured !== null && measured() >= readSliceValueBytes;
+    let ran: Ran<First<Result>> | Waits | NotRun = isLong ? unbegun : this.#turns.now(first, facts);
+    for (;;) {
       if (ran.kind === 'waits') ran = await this.#turns.later(first, facts, ran.bytes);
       if (ran.kind !== 'ran') return ran;
       if (ran.result.done) return { kind: 'done', result: ran.result.result };
-      const stepped: Stepped<Result> | Waits = await this.#inSlices(begin, ran.result.steps, facts);
+      const stepped: Stepped<Result> | Waits = await this.#inSlices(begin, ran.result, facts);
       if (stepped.kind === 'waits') {
         ran = stepped;
         continue;
@@ -80,21 +86,46 @@ export class SteppedReads {
 
   async #inSlices<Result>(
     begin: () => Steps<Result>,
-    steps: Steps<Result>,
+    first: Unfinished<Result>,
     facts: ReadFacts,
   ): Promise<Stepped<Result> | Waits> {
+    const { room, gone } = facts;
     // What is long is mostly large. Where nothing large has room, it does not go on.
-    if (!facts.room.isOpen(readSliceValueBytes)) return noRoom;
-    const waits = this.#underWay >= steppedReadsMax;
-    if (waits && this.#waiting.length >= steppedReadsWaitingMax) return { kind: 'overloaded' };
-    if (waits) await new Promise<void>((resolve) => void this.#waiting.push(resolve));
-    else this.#underWay++;
+    if (!room.isOpen(readSliceValueBytes)) return noRoom;
+    const waits = this.#isFull;
+    // The steps hold what the first slice has read, and would hold it as long as this call is under way.
+    if (waits) first.steps = null;
+    if (waits && this.#waiting.size >= steppedReadsWaitingMax) return { kind: 'overloaded' };
+    if (!waits) this.#underWay++;
+    else if (!(await this.#slot(gone))) return { kind: 'gone' };
     try {
-      if (waits && !facts.room.isOpen(readSliceValueBytes)) return noRoom;
-      return await this.#goOn(waits ? begin : () => steps, { ...facts, paused: waits });
+      if (waits && !room.isOpen(readSliceValueBytes)) return noRoom;
+      const { steps } = first;
+      return await this.#goOn(steps === null ? begin : () => steps, { ...facts, paused: waits });
     } finally {
       this.#leave();
     }
+  }
+
+  get #isFull(): boolean {
+    return this.#underWay >= steppedReadsMax;
+  }
+
+  /** Waits for a slot. False: nobody waits for the answer any more, and there is no slot for it. */
+  #slot(gone: AbortSignal | null): Promise<boolean> {
+    if (gone?.aborted === true) return Promise.resolve(false);
+    return new Promise((resolve) => {
+      const proceed = (): void => {
+        gone?.removeEventListener('abort', left);
+        resolve(true);
+      };
+      const left = (): void => {
+        this.#waiting.delete(proceed);
+        resolve(false);
+      };
+      gone?.addEventListener('abort', left);
+      this.#waiting.add(proceed);
+    });
   }
 
   async #goOn<Result>(
@@ -119,9 +150,13 @@ export class SteppedReads {
 
   /** The slot goes to the read that has waited longest. */
   #leave(): void {
-    const next = this.#waiting.shift();
-    if (next === undefined) this.#underWay--;
-    else next();
+    const [next] = this.#waiting;
+    if (next === undefined) {
+      this.#underWay--;
+      return;
+    }
+    this.#waiting.delete(next);
+    next();
   }
 }
 

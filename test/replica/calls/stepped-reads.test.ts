@@ -1,7 +1,15 @@
 // Reads in slices, beside other reads.
 
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
-import { readTurnBytesMax, requestTimeoutMs, steppedReadsMax, steppedReadsWaitingMax } from '../../../src/limits.ts';
+import {
+  readSliceValueBytes,
+  readTurnBytesMax,
+  requestTimeoutMs,
+  steppedReadsMax,
+  steppedReadsWaitingMax,
+} from '../../../src/limits.ts';
 import { type AnswerRoom, openRoom } from '../../../src/model/answer-room.ts';
 import { SteppedReads, type Stepped } from '../../../src/replica/calls/stepped-reads.ts';
 
@@ -62,6 +70,11 @@ function read(steps: number, begun: { count: number } = { count: 0 }): () => Gen
 function* fails(): Generator<void, never, void> {
   yield;
   throw new Error('planted');
+}
+
+function collectGarbage(): void {
+  setFlagsFromString('--expose-gc');
+  runInNewContext('gc()');
 }
 
 const done = (result: number): Stepped<number> => ({ kind: 'done', result });
@@ -131,6 +144,56 @@ describe('reads in steps', () => {
     host.serving = false;
     await host.goOn();
     expect([await last, host.held]).toEqual([{ kind: 'gone' }, 0]);
+  });
+
+  it('READ-33: one that waits leaves at once when nobody waits for it, and is not begun again', async () => {
+    const host = new Host();
+    const begun = { count: 0 };
+    const gone = new AbortController();
+    const large = Array.from({ length: steppedReadsMax }, () => host.run(read(9)));
+    const waiting = host.run(read(9, begun), 0, gone.signal);
+    const next = host.run(read(2));
+    gone.abort();
+    expect(await Promise.race([waiting, ...large])).toEqual({ kind: 'gone' });
+    while (host.paused > 0) await host.goOn();
+    expect([await next, begun.count, host.held]).toEqual([done(2), 1, 0]);
+    expect(await Promise.all(large)).toEqual(large.map(() => done(9)));
+  });
+
+  it('READ-42: while others have the slots, what is known to be longer than a slice is not begun', async () => {
+    const host = new Host();
+    const begun = { count: 0 };
+    const others = Array.from({ length: steppedReadsMax }, () => host.run(read(5)));
+    const options = { gone: null, room: openRoom, bytesOf: () => 0 };
+    const long = host.reads.run(read(2, begun), { ...options, measure: () => readSliceValueBytes });
+    expect(begun.count).toBe(0);
+    const short = host.reads.run(read(1, begun), { ...options, measure: () => readSliceValueBytes - 1 });
+    expect(begun.count).toBe(1);
+    while (host.paused > 0) await host.goOn();
+    expect(await Promise.all([long, short])).toEqual([done(2), done(1)]);
+    expect(await Promise.all(others)).toEqual(others.map(() => done(5)));
+    expect(begun.count).toBe(2);
+  });
+
+  it('READ-31: what the first slice of a read has read is garbage while it waits for a slot', async () => {
+    const host = new Host();
+    const others = Array.from({ length: steppedReadsMax }, () => host.run(read(2)));
+    const seen: WeakRef<Uint8Array>[] = [];
+    const waiting = host.run(function* () {
+      const bytes = new Uint8Array(1_000_000);
+      seen.push(new WeakRef(bytes));
+      yield;
+      return bytes.byteLength;
+    });
+    const isKept = (): boolean => seen[0]?.deref() !== undefined;
+    expect(isKept()).toBe(true);
+    // A weak reference is strong until the end of the task that made it.
+    await new Promise((resolve) => void setTimeout(resolve, 1));
+    collectGarbage();
+    expect(isKept()).toBe(false);
+    while (host.paused > 0) await host.goOn();
+    expect(await waiting).toEqual(done(1_000_000));
+    expect(await Promise.all(others)).toEqual(others.map(() => done(2)));
   });
 
   it('READ-36: it is given up once its caller has been told that it takes too long', async () => {
