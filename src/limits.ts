@@ -821,6 +821,8 @@ export const callElementsMax = 65_536;
  * gone.
  */
 export const frameAnswerSoonMs = 50;
+/** How often such a stream writes something before its answer is there, so that a client that has gone is noticed. */
+export const lateAnswerProbeMs = 250;
 /** One message of a session: the largest call fits, with others beside it. */
 export const sessionMessageBytesMax = 8 * 1_048_576;
 /**

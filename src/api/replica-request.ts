@@ -101,6 +101,8 @@ export type FrameCall = DoubtedLeaders & {
   readonly askedAs: AskedAs | null;
   /** null: the time-out of the service. */
   readonly timeoutMs: number | null;
+  /** Bytes of 0 may come before an answer that is late. Left out, as the version before does: they may not. */
+  readonly takesPadding?: boolean;
 };
 
 /** The answer as a frame (`session/answer-codec.ts`), or in the body of a response, where it is large or late. */

@@ -16,7 +16,7 @@ import { decodeAnswer } from '../session/answer-codec.ts';
 import { askFrameCall } from './ask-replica.ts';
 import type { ReplicaStub } from './env.ts';
 
-export type FrameFacts = Omit<FrameCall, 'kind' | 'call' | 'timeoutMs'>;
+export type FrameFacts = Omit<FrameCall, 'kind' | 'call' | 'timeoutMs' | 'takesPadding'>;
 
 /** `signal` aborts where another attempt has answered. */
 export async function askFrame(
@@ -30,7 +30,7 @@ export async function askFrame(
   // The answer to a write that was done is held in any case, so a write is sent only while there is room for more.
   const lacking = frame.writes ? isolateMemory.lacking(holder, memoryCountedBytesMin) : null;
   if (lacking !== null) return { kind: 'done', value: failureResponse(protocol, { kind: 'memoryFull', of: lacking }) };
-  const said = await askFrameCall(stub, { ...facts, kind: 'call', call: frame.bytes, timeoutMs });
+  const said = await askFrameCall(stub, { ...facts, kind: 'call', call: frame.bytes, timeoutMs, takesPadding: true });
   // The object is no replica, or is one no more.
   if ('kind' in said) return said;
   const hold = (bytes: number): MemoryShare | null => (frame.writes ? memory.holdAlways(bytes) : memory.hold(bytes));

@@ -70,7 +70,10 @@ export function encodeAnswer(answer: CallAnswer): Uint8Array {
   return writer.finish();
 }
 
-/** The bytes of keys and values are views of `bytes`. Null: the bytes are no answer. */
+/**
+ * The bytes of keys and values are views of `bytes`. Null: the bytes are no answer. Bytes of 0 before an answer that
+ * was late mean nothing.
+ */
 export function decodeAnswer(bytes: Uint8Array): CallAnswer | null {
   const reader = new BinaryReader(bytes);
   try {
@@ -84,7 +87,8 @@ export function decodeAnswer(bytes: Uint8Array): CallAnswer | null {
 }
 
 function readAnswer(reader: BinaryReader): CallAnswer {
-  const code = reader.byte();
+  let code = reader.byte();
+  while (code === 0) code = reader.byte();
   switch (code) {
     case answerCode.answered: {
       const header = readHeader(reader);

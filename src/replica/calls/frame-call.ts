@@ -7,7 +7,7 @@ import { holdAnswer, holdAnswerOfWrite } from '../../api/held-answer.ts';
 import { answerWith } from '../../api/large-answer.ts';
 import type { FrameAnswer, FrameCall } from '../../api/replica-request.ts';
 import { unreachable } from '../../base/assert.ts';
-import { isolateMemory, type Reservation } from '../../base/memory-budget.ts';
+import { isolateMemory } from '../../base/memory-budget.ts';
 import { later, within } from '../../base/timers.ts';
 import { answerPieceBytes, frameAnswerSoonMs, requestTimeoutMs } from '../../limits.ts';
 import type { AnswerRoom } from '../../model/answer-room.ts';
@@ -21,6 +21,7 @@ import type { Services } from '../services.ts';
 import { holderOf } from './memory-holder.ts';
 import { memoryRoom } from './memory-room.ts';
 import { refusedByService } from './leader-steps.ts';
+import { lateBody, type LateAnswer } from './late-body.ts';
 import { answerStoreCall } from './store-answers.ts';
 
 export type Answering = {
@@ -42,8 +43,10 @@ export async function answerFrameCall(answering: Answering, request: FrameCall):
   const gone = new AbortController();
   const room = memoryRoom(holder, memory, request.call.byteLength);
   const encoded = answerInTime(answering, request, decoded, { room, gone: gone.signal }).then(encodeAnswer);
+  const pads = request.takesPadding === true;
+  const late: LateAnswer = { memory, durable: answering.durable, gone, pads };
   const soon = await within(encoded, frameAnswerSoonMs);
-  if (soon === null) return { replica, answer: lateResponse(encoded, memory, { durable: answering.durable, gone }) };
+  if (soon === null) return { replica, answer: new Response(lateBody(encoded, late)) };
   memory.lose();
   if (soon.byteLength <= answerPieceBytes) return { replica, answer: soon };
   const response = answerWith(soon, {});
@@ -77,40 +80,6 @@ async function answerInTime(
   const answer = answerStoreCall(member, decoded.call, context);
   if (timeoutMs === null || timeoutMs >= requestTimeoutMs) return answer;
   return (await within(answer, timeoutMs)) ?? refusedByService(member, { kind: 'timeout' });
-}
-
-/**
- * What it says may be on its way to the disk: no gate of the platform holds back a body that has begun. The answer
- * counts until its reader has taken all pieces of it.
- */
-function lateResponse(
-  encoded: Promise<Uint8Array>,
-  memory: Reservation,
-  { durable, gone }: { readonly durable: () => Promise<void>; readonly gone: AbortController },
-): Response {
-  let rest: Uint8Array | null = null;
-  const body = new ReadableStream<Uint8Array>(
-    {
-      pull: async (controller) => {
-        if (rest === null) {
-          rest = await encoded;
-          await durable();
-        }
-        const piece = rest.subarray(0, answerPieceBytes);
-        rest = rest.subarray(piece.byteLength);
-        controller.enqueue(piece);
-        memory.hold(rest.byteLength);
-        if (rest.byteLength === 0) controller.close();
-      },
-      cancel: () => {
-        gone.abort();
-        memory.lose();
-      },
-    },
-    { highWaterMark: 0 },
-  );
-  encoded.catch(() => memory.lose());
-  return new Response(body);
 }
 
 function writes(decoded: DecodedCall): boolean {
