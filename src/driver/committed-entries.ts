@@ -1,9 +1,8 @@
 // The entries that are committed and not applied yet. Each turn applies as many of them as it may. Point operations
 // stay in memory until they are flushed. Every other entry is a barrier: what is before it is flushed, and it is
-// written through. An entry that
-// deletes very many keys is applied in steps, of which each has a turn to itself, and an entry with a command that
-// throws is applied without that command (`careful-apply.ts`). The driver decides what an entry means to its waiting
-// callers.
+// written through. An entry that deletes very many keys is applied in steps, of which each has a turn to itself, and an
+// entry with a command that throws is applied without that command (`careful-apply.ts`). The driver decides what an
+// entry means to its waiting callers.
 
 import { unreachable } from '../base/assert.ts';
 import { MalformedBytesError } from '../base/binary.ts';
@@ -35,6 +34,8 @@ type CommandEntry = {
   readonly entry: Entry;
   readonly commands: readonly Command[];
   readonly proposal: Proposal | null;
+  /** All commands are point operations. */
+  readonly isPlain: boolean;
 };
 type CommittedEntry = CommandEntry | { readonly kind: 'noop' | 'membership'; readonly entry: Entry };
 
@@ -77,8 +78,14 @@ export type CommittedEntriesOptions = {
   readonly undone: (command: UndoneCommand) => void;
 };
 
-function isPlain({ commands }: CommandEntry): boolean {
+function arePlain(commands: readonly Command[]): boolean {
   return commands.every(({ operation }) => isPointOperation(operation));
+}
+
+/** What is before the entry has its rows when the entry is applied, which is written through. */
+function isBarrier(committed: CommittedEntry): boolean {
+  // A membership, too: so no replay puts an older configuration in the place of a newer one on disk.
+  return committed.kind === 'command' ? !committed.isPlain : committed.kind === 'membership';
 }
 
 function unchanged(applied: Applied): Applied {
@@ -157,9 +164,9 @@ export class CommittedEntries {
     const { kind } = entry;
     if (kind !== 'command') return { kind, entry };
     const proposal = this.#options.takeProposal(entry);
-    if (proposal !== null) return { kind, entry, commands: proposal.commands, proposal };
     try {
-      return { kind, entry, commands: decodeCommands(entry.data), proposal };
+      const commands = proposal?.commands ?? decodeCommands(entry.data);
+      return { kind, entry, commands, proposal, isPlain: arePlain(commands) };
     } catch (error) {
       // Of what is malformed nobody knows what it was to do: to pass over it would leave the group's state.
       if (!(error instanceof UnknownCommandVersion || error instanceof MalformedBytesError)) throw error;
@@ -176,6 +183,7 @@ export class CommittedEntries {
     const written: Written = { events: [], answers: [], applied: 0, work: this.#turnWork, steps: null };
     for (const each of this.#entries) {
       if (this.#isFull(written.work)) break;
+      if (isBarrier(each)) this.#options.store.flush();
       const isFirst = written.applied === 0;
       const steps = this.#stepsOf(each, isFirst);
       if (steps !== null) {
@@ -195,7 +203,6 @@ export class CommittedEntries {
     if (committed.kind !== 'command') return null;
     if (isFirst && this.#steps !== null) return this.#steps;
     const { entry, commands } = committed;
-    if (!isPlain(committed)) this.#options.store.flush();
     return this.#options.store.applyInSteps(entry.index, commands, this.#options.bounds.deleteStepRows);
   }
 
@@ -222,8 +229,6 @@ export class CommittedEntries {
         store.skip(entry.index);
         return noWork;
       case 'membership':
-        // So no replay puts an older configuration in the place of a newer one on disk.
-        store.flush();
         store.skip(entry.index);
         configured(decodeConfiguration(entry.data), written.answers);
         return noWork;
@@ -238,16 +243,14 @@ export class CommittedEntries {
   }
 
   #applyCommands(committed: CommandEntry, answers: Answer[]): Applied {
-    const { entry, commands } = committed;
+    const { entry, commands, isPlain } = committed;
     const { store, carefulThrough } = this.#options;
-    if (isPlain(committed) && store.mayWait) {
+    if (isPlain && store.mayWait) {
       if (this.#isMuchUnflushed) store.flush();
       return this.#settle(applyToMemoryOrUndo(this.#options, { index: entry.index, commands }), answers, unchanged);
     }
     const apply = (): Applied => store.apply(entry.index, commands);
-    // What is flushed must not be undone with the entry.
-    store.flush();
-    const isUsual = isPlain(committed) && entry.index > carefulThrough;
+    const isUsual = isPlain && entry.index > carefulThrough;
     return isUsual ? apply() : this.#orUndone(committed, answers, apply, unchanged);
   }
 
