@@ -12,6 +12,7 @@ import {
   prepareDirectory,
   put,
   replicaStub,
+  until,
   withKey,
 } from '../support/service.ts';
 
@@ -34,10 +35,6 @@ function rowsOf(tenant: NewTenant, replica: number, table = 'head'): Promise<str
       value instanceof ArrayBuffer ? [...new Uint8Array(value)] : value,
     ),
   );
-}
-
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  while (!(await condition())) await scheduler.wait(50);
 }
 
 /** Puts keys one after the other, each as a log entry of its own. */

@@ -4,7 +4,7 @@ import { beforeAll, expect, it } from 'vitest';
 import { isolateMemory } from '../../src/base/memory-budget.ts';
 import { memoryOfTenantBytesMax } from '../../src/limits.ts';
 import { b64, EtcdClient } from '../support/etcd-client.ts';
-import { newTenant, prepareDirectory, put, withKey } from '../support/service.ts';
+import { newTenant, prepareDirectory, put, until, withKey } from '../support/service.ts';
 
 beforeAll(prepareDirectory);
 
@@ -34,11 +34,3 @@ it('MEMORY-8: a write whose answer finds no memory is refused before it is done,
   expect([status, body['deleted']]).toEqual([200, '1']);
   await until(() => isolateMemory.lacking({ tenant: id, key: 'all' }, 44 * 1_048_576) === null);
 });
-
-async function until(condition: () => boolean): Promise<void> {
-  const endMs = Date.now() + 10_000;
-  while (!condition()) {
-    expect(Date.now()).toBeLessThan(endMs);
-    await scheduler.wait(50);
-  }
-}

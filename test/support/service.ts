@@ -171,3 +171,8 @@ export async function revokeKey(tenant: NewTenant, key: NewKey): Promise<void> {
   const response = await asOperator(`/v1/tenants/${tenant.id}/keys/${key.id}`, { method: 'DELETE' });
   if (!response.ok) throw new Error(`revoking was answered ${response.status}: ${await response.text()}`);
 }
+
+/** Asks again until it is so, for as long as a test may take. */
+export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await condition())) await scheduler.wait(50);
+}
