@@ -29,10 +29,15 @@ export const groupLevel = {
    * of level 4 does not expect that. The store is of format 6.
    */
   fifth: 5,
+  /**
+   * The operator's bounds on what a tenant keeps decide commands (`mvcc/bounds.ts`): keys, leases, access keys. The
+   * store is of format 7.
+   */
+  sixth: 6,
 } as const;
 
 export const groupLevelMin: number = groupLevel.first;
-export const groupLevelMax: number = groupLevel.fifth;
+export const groupLevelMax: number = groupLevel.sixth;
 
 export function isKnownLevel(level: number): boolean {
   return Number.isInteger(level) && level >= groupLevelMin && level <= groupLevelMax;

@@ -302,7 +302,7 @@ export type StoreFailure =
   /** A bound of the store is reached (`limits.ts`): how many there may be of what. */
   | {
       readonly kind: 'tooMany';
-      readonly what: 'leases' | 'users' | 'roles' | 'permissions' | 'alarms';
+      readonly what: 'keys' | 'leases' | 'users' | 'roles' | 'permissions' | 'alarms';
       readonly max: number;
     }
   /** The name of a user or a role, in UTF-8. */

@@ -14,6 +14,11 @@ export const termCode = {
   /** How many calls of a kind each replica takes in a second. */
   readsPerSecond: 5,
   writesPerSecond: 6,
+  /** How many of them the store may hold: in groups of level 6 these decide commands (`mvcc/bounds.ts`). */
+  keysMax: 7,
+  leasesMax: 8,
+  /** Access keys that are neither revoked, nor expired, nor rotated. */
+  accessKeysMax: 9,
 } as const;
 export type TermName = keyof typeof termCode;
 

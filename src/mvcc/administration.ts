@@ -3,7 +3,7 @@
 
 import { unreachable } from '../base/assert.ts';
 import type { Revision } from '../model/brands.ts';
-import type { Caller, Command, Operation, Outcome, RangeRequest, StoreFailure } from '../model/store.ts';
+import type { AccessKey, Caller, Command, Operation, Outcome, RangeRequest, StoreFailure } from '../model/store.ts';
 import type { Query } from '../model/queries.ts';
 import { groupLevel } from '../model/levels.ts';
 import type { SqlPort } from '../base/sql-port.ts';
@@ -11,6 +11,7 @@ import { AccessKeys } from './auth/access.ts';
 import { accessOfOperation, accessOfRange } from './auth/access-need.ts';
 import { type AdministrationOperation, isAdministration } from './codec/administration-codec.ts';
 import { Alarms } from './alarms.ts';
+import { Bounds } from './bounds.ts';
 import { LearnerSlot } from './announced-learner.ts';
 import { AuthTables } from './auth/auth-tables.ts';
 import { Authority } from './auth/authority.ts';
@@ -52,6 +53,7 @@ export class Administration {
   readonly alarms: Alarms;
   readonly authority: Authority;
   readonly terms: Terms;
+  readonly bounds: Bounds;
   readonly suspension: Suspension;
   readonly #sql: SqlPort;
   readonly #auth: AuthTables;
@@ -63,6 +65,7 @@ export class Administration {
     this.#sql = sql;
     this.accessKeys = new AccessKeys(sql, level);
     this.terms = new Terms(sql);
+    this.bounds = new Bounds(this.terms, level);
     this.suspension = new Suspension(sql, level, this.terms);
     this.leases = new Leases(versions);
     this.alarms = new Alarms(sql);
@@ -74,6 +77,7 @@ export class Administration {
 
   levelChanged(level: number): void {
     this.accessKeys.levelChanged(level);
+    this.bounds.levelChanged(level);
     this.suspension.levelChanged(level);
   }
 
@@ -127,11 +131,26 @@ export class Administration {
     return refusal.by === 'key' ? refusal.failure : (rangeShape(request) ?? refusal.failure);
   }
 
+  /**
+   * Why a command that would make one more of something is refused at one of the bounds: as it would be if it were
+   * applied now. Null: it may be applied.
+   */
+  boundRefusal({ operation, atMs }: Command): StoreFailure | null {
+    if (operation.kind === 'leaseGrant') return this.leases.boundRefusal(this.bounds.max('leasesMax'));
+    if (operation.kind !== 'createAccessKey') return null;
+    return this.accessKeys.boundRefusal(this.bounds.max('accessKeysMax'), atMs);
+  }
+
+  #createAccessKey(accessKey: AccessKey, atMs: number): StoreFailure | null {
+    const refusal = this.accessKeys.boundRefusal(this.bounds.max('accessKeysMax'), atMs);
+    return refusal ?? this.accessKeys.create(accessKey, atMs);
+  }
+
   perform(operation: QuietOperation, moment: Moment): Outcome {
     const { revision, atMs } = moment;
     switch (operation.kind) {
       case 'leaseGrant': {
-        const result = this.leases.grant(operation, atMs);
+        const result = this.leases.grant(operation, { atMs, max: this.bounds.max('leasesMax') });
         if (result.kind === 'failed') return { kind: 'failed', revision, failure: result.failure };
         moment.leases.push(result);
         return { kind: 'leaseGrant', revision, id: result.id, ttlSeconds: result.ttlSeconds };
@@ -152,7 +171,7 @@ export class Administration {
         this.#learnerSlot.change(operation);
         return { kind: 'done', revision };
       case 'createAccessKey':
-        return outcomeOf(this.accessKeys.create(operation.accessKey, atMs), 'createAccessKey', revision);
+        return outcomeOf(this.#createAccessKey(operation.accessKey, atMs), 'createAccessKey', revision);
       case 'revokeAccessKey':
         return { kind: 'revokeAccessKey', revision, existed: this.accessKeys.revoke(operation.id) };
       case 'rotateAccessKey':

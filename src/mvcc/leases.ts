@@ -161,13 +161,18 @@ export class Leases {
     for (const [id] of this.#sql.iterate(selectIdsWithKeys)) yield leaseId(BigInt(textFrom(id)));
   }
 
-  grant(operation: Grant, atMs: number): GrantResult {
+  /** Why no further lease may be granted. `max`: the operator's bound; null: there is none but that of every store. */
+  boundRefusal(max: number | null): StoreFailure | null {
+    const most = Math.min(max ?? leasesMax, leasesMax);
+    return this.count < most ? null : { kind: 'tooMany', what: 'leases', max: most };
+  }
+
+  grant(operation: Grant, { atMs, max }: { readonly atMs: number; readonly max: number | null }): GrantResult {
     if (operation.ttlSeconds > leaseSecondsMax) return { kind: 'failed', failure: { kind: 'leaseTtlTooLarge' } };
     const id = operation.id === noLease ? this.#free(operation.candidate) : operation.id;
     if (this.find(id) !== null) return { kind: 'failed', failure: { kind: 'leaseExists' } };
-    if (this.count >= leasesMax) {
-      return { kind: 'failed', failure: { kind: 'tooMany', what: 'leases', max: leasesMax } };
-    }
+    const refusal = this.boundRefusal(max);
+    if (refusal !== null) return { kind: 'failed', failure: refusal };
     const ttlSeconds = Math.max(Math.trunc(operation.ttlSeconds), leaseSecondsMin);
     const deadlineMs = atMs + ttlSeconds * 1_000;
     this.#sql.run(insertLease, String(id), ttlSeconds, deadlineMs);

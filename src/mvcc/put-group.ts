@@ -53,6 +53,10 @@ export class PutGroup {
   readonly #waiting: WaitingPut[] = [];
   readonly #taken = new Set<string>();
 
+  get size(): number {
+    return this.#waiting.length;
+  }
+
   fits(request: PutRequest, identity: string): boolean {
     return (
       this.#waiting.length < groupMax &&

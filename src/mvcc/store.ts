@@ -55,7 +55,7 @@ import { numberOf } from './rows.ts';
 import { flushOverlay } from './overlay/flush.ts';
 import { openSchema, readMeta, writeMeta } from './schema.ts';
 import { runSteps } from './steps.ts';
-import { runTxn } from './txn.ts';
+import { type KeysLeft, runTxn, tooManyKeys } from './txn.ts';
 import { isReadOnly } from '../model/read-only.ts';
 import { operationShape } from './txn-shape.ts';
 import { commandWork, unboundedWork, WorkBudget, type WorkLimits } from './work-budget.ts';
@@ -589,8 +589,18 @@ export class Store {
     // raised.
     const before = this.#rememberedAnswer(command, identityOf(command), null);
     if (before !== null) return { kind: 'remembered', outcome: before };
-    const failure = this.#administration.alarms.refusal(operation);
+    const failure = this.#administration.alarms.refusal(operation) ?? this.#boundRefusal(command);
     return failure === null ? null : { kind: 'refusedAlone', failure };
+  }
+
+  /**
+   * Why the command is refused at a bound that the operator has set. A transaction is refused when it is applied, and
+   * so is a put while the keys were not counted.
+   */
+  #boundRefusal(command: Command): StoreFailure | null {
+    const { operation } = command;
+    if (operation.kind !== 'put') return this.#administration.boundRefusal(command);
+    return this.#keysWhenOpened === null ? null : this.#keysFailure(operation.request);
   }
 
   /** Answers a query about anything but keys, after a check of the caller's access. */
@@ -732,7 +742,7 @@ export class Store {
     if (!this.#administration.alarms.active && command.digest === undefined && isPlainPut(operation)) {
       const { request } = operation;
       if (!applying.group.fits(request, identity)) this.#applyGroup(applying);
-      if (this.#answerBefore(command, identity, applying) === null) {
+      if (this.#mayCreateKeys(applying.group.size + 1) && this.#answerBefore(command, identity, applying) === null) {
         applying.group.add({ request, identity, place });
         if (careful !== null) this.#applyGroup(applying);
         return;
@@ -741,6 +751,24 @@ export class Store {
     this.#applyGroup(applying);
     const before = this.#answerBefore(command, identity, applying);
     applying.outcomes[place] = before ?? this.#applyAlone(command, applying);
+  }
+
+  /** How many more keys the store may hold. Null: the operator has set no bound. */
+  #keysLeft(): KeysLeft | null {
+    const max = this.#administration.bounds.max('keysMax');
+    return max === null ? null : { left: max - runSteps(this.countKeysInSteps()), max };
+  }
+
+  #mayCreateKeys(count: number): boolean {
+    const keys = this.#keysLeft();
+    return keys === null || keys.left >= count;
+  }
+
+  /** Why the put is refused at the bound on keys. */
+  #keysFailure({ key }: PutRequest): StoreFailure | null {
+    const keys = this.#keysLeft();
+    if (keys === null || keys.left > 0 || this.#versions.pair(key, 'head', false) !== null) return null;
+    return tooManyKeys(keys);
   }
 
   #answerUndone(command: Command, place: number, applying: Applying): void {
@@ -895,7 +923,7 @@ export class Store {
   }
 
   #put(request: PutRequest): Performed {
-    const failure = putFailure(this.#versions, this.#administration.leases, request);
+    const failure = putFailure(this.#versions, this.#administration.leases, request) ?? this.#keysFailure(request);
     if (failure !== null) return this.#failed(failure);
     const writer = this.#writer();
     const done = put(this.#versions, writer, request, unboundedBudgets());
@@ -920,6 +948,7 @@ export class Store {
       leases: this.#administration.leases,
       work: new WorkBudget(isBounded ? this.#commandWork : unboundedWork),
       replaced: this.#replaced,
+      keys: this.#keysLeft(),
     };
     const result = runTxn(this.#versions, request, state);
     const { rows, valueBytes } = state.work;

@@ -33,7 +33,12 @@ export type TxnState = {
   readonly leases: Leases;
   readonly work: WorkBudget;
   readonly replaced: ReplacedPairs;
+  /** How many keys the transaction may add. Null: there is no such bound. */
+  readonly keys: KeysLeft | null;
 };
+
+/** `left`: how many more keys the store may hold; below 0, it holds more than that. */
+export type KeysLeft = { readonly left: number; readonly max: number };
 
 export type TxnResult =
   | { readonly kind: 'answer'; readonly answer: TxnAnswer; readonly writer: RevisionWriter }
@@ -66,10 +71,13 @@ export function runTxn(versions: Versions, request: TxnRequest, state: TxnState)
     const run = (): TxnResult => {
       const running = new RunningTxn(versions, state);
       const answer = running.run(chosen);
+      const { keysAdded } = running.writer;
+      if (state.keys !== null && keysAdded > Math.max(0, state.keys.left)) throw new Undo(tooManyKeys(state.keys));
       seeTheStateBefore(running.writer.events);
       return { kind: 'answer', answer, writer: running.writer };
     };
-    return canFailHalfway(flat(chosen)) ? versions.undoable(run) : run();
+    const operations = flat(chosen);
+    return canFailHalfway(operations) || mayAddTooManyKeys(operations, state.keys) ? versions.undoable(run) : run();
   } catch (error) {
     if (error instanceof Undo) return { kind: 'failed', failure: error.failure };
     throw error;
@@ -161,6 +169,15 @@ function canFailHalfway(operations: readonly FlatOperation[]): boolean {
     if (operation.request.previous || (place > 0 && isOfRange(operation))) return true;
     return operation.kind === 'put' && (operation.request.ignoreValue || operation.request.ignoreLease);
   });
+}
+
+/** This goes by the number of puts, so that a transaction far from the bound costs nothing more. */
+function mayAddTooManyKeys(operations: readonly FlatOperation[], keys: KeysLeft | null): boolean {
+  return keys !== null && operations.filter(({ kind }) => kind === 'put').length > Math.max(0, keys.left);
+}
+
+export function tooManyKeys({ max }: KeysLeft): StoreFailure {
+  return { kind: 'tooMany', what: 'keys', max };
 }
 
 class RunningTxn {

@@ -36,6 +36,7 @@ describe('MVCC-WORK-7: no txn draws more than is taken from its request', () => 
           leases: new Leases(versions),
           work,
           replaced: new ReplacedPairs(),
+          keys: null,
         };
         fed.sql.run('SAVEPOINT tried');
         runTxn(versions, operation.request, state);

@@ -22,6 +22,17 @@ import {
   shownKey,
 } from './wire-error.ts';
 
+const endSome = 'end or delete some';
+const askOperator = 'or ask the operator of the service for more';
+const moreThan: Readonly<Record<Extract<StoreFailure, { kind: 'tooMany' }>['what'], string>> = {
+  keys: `delete some, ${askOperator}`,
+  leases: `end some, ${askOperator}`,
+  users: endSome,
+  roles: endSome,
+  permissions: endSome,
+  alarms: endSome,
+};
+
 export const storeErrors: WireErrors<Exclude<StoreFailure, AuthFailure>> = {
   keyNotProvided: () =>
     invalid(
@@ -150,7 +161,7 @@ export const storeErrors: WireErrors<Exclude<StoreFailure, AuthFailure>> = {
     conflict(
       'too-many-access-keys',
       'Too many access keys',
-      `A tenant holds at most ${failure.max} access keys that are neither revoked nor expired: revoke some.`,
+      `A tenant holds at most ${failure.max} access keys that are neither revoked nor expired: revoke some, ${askOperator}.`,
     ),
   accessKeyExists: () =>
     conflict(
@@ -220,13 +231,18 @@ export const storeErrors: WireErrors<Exclude<StoreFailure, AuthFailure>> = {
       'A downgrade is in progress',
       'cluster has a downgrade job in progress',
     ),
-  tooMany: (failure) => ({
+  tooMany: ({ what, max }) => ({
     code: grpc.resourceExhausted,
-    words: `quorate: too many ${failure.what}, at most ${failure.max}: end or delete some`,
-    status: 409,
-    slug: `too-many-${failure.what}`,
-    title: `Too many ${failure.what}`,
-    detail: `A store holds at most ${failure.max} ${failure.what}: end or delete some.`,
+    // etcd bounds the space alone, and its clients know these words.
+    words:
+      what === 'keys'
+        ? 'etcdserver: mvcc: database space exceeded'
+        : `quorate: too many ${what}, at most ${max}: end or delete some`,
+    status: what === 'keys' ? 507 : 409,
+    slug: `too-many-${what}`,
+    title: `Too many ${what}`,
+    detail: `This store holds at most ${max} ${what}: ${moreThan[what]}.`,
+    members: { max },
   }),
   nameTooLong: (failure) =>
     invalid(

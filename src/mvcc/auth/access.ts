@@ -70,6 +70,17 @@ export class AccessKeys {
     return this.#held.get(id)?.accessKey.expiresAtMs ?? null;
   }
 
+  /**
+   * Why no further key may be made. `max`: the operator's bound; null: there is none. A rotated key has given its place
+   * to the one that it was rotated to.
+   */
+  boundRefusal(max: number | null, nowMs: number): StoreFailure | null {
+    if (max === null || this.#held.size < max) return null;
+    let count = 0;
+    for (const held of this.#held.values()) if (!held.rotated && !isDead(held, nowMs)) count++;
+    return count < max ? null : { kind: 'tooManyAccessKeys', max };
+  }
+
   /** Null: the key was created. */
   create(accessKey: AccessKey, nowMs: number): StoreFailure | null {
     if (this.#held.has(accessKey.id)) return { kind: 'accessKeyExists' };

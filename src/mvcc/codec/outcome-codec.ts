@@ -178,6 +178,7 @@ function readOutcome(reader: BinaryReader): Outcome {
 const undoneMark = 'undone ';
 const plainMarks = { accessKeyEnding: 'ending access key', tenantSuspended: 'suspended tenant' } as const;
 const underDeletionMark = 'tenant deleted until ';
+const tooManyKeysMark = 'more keys than ';
 const tooMuchWorkMarks = { rows: 'more rows than ', 'value bytes': 'more value bytes than ' } as const;
 
 function writeFailure(writer: BinaryWriter, failure: StoreFailure): void {
@@ -189,6 +190,9 @@ function writeFailure(writer: BinaryWriter, failure: StoreFailure): void {
       kind: 'operationNotServed',
       operation: `${tooMuchWorkMarks[failure.what]}${failure.max}`,
     });
+  }
+  if (failure.kind === 'tooMany' && failure.what === 'keys') {
+    return writeFailure(writer, { kind: 'operationNotServed', operation: `${tooManyKeysMark}${failure.max}` });
   }
   if (failure.kind === 'accessKeyEnding' || failure.kind === 'tenantSuspended') {
     return writeFailure(writer, { kind: 'operationNotServed', operation: plainMarks[failure.kind] });
@@ -208,7 +212,7 @@ function writeFailure(writer: BinaryWriter, failure: StoreFailure): void {
   else if (kind === 'operationNotServed') writer.text(failure.operation);
   else if (kind === 'forbidden') writer.text(failure.need);
   else if (kind === 'tooMany') {
-    writer.byte(countedKinds.indexOf(failure.what));
+    writer.byte(countedKinds.findIndex((what) => what === failure.what));
     writer.varint(failure.max);
   }
 }
@@ -240,6 +244,9 @@ function readNotServed(operation: string): StoreFailure {
   }
   if (operation.startsWith(underDeletionMark)) {
     return { kind: 'tenantUnderDeletion', wipeAtMs: Number(operation.slice(underDeletionMark.length)) };
+  }
+  if (operation.startsWith(tooManyKeysMark)) {
+    return { kind: 'tooMany', what: 'keys', max: Number(operation.slice(tooManyKeysMark.length)) };
   }
   for (const what of ['rows', 'value bytes'] as const) {
     const mark = tooMuchWorkMarks[what];

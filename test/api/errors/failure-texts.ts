@@ -52,7 +52,7 @@ export const failureTexts: Readonly<Record<Failure['kind'], string>> = {
   downgradeTargetInvalid: 'A downgrade aims at one minor version below the present one.',
   downgradeFormatWrong: 'A version is written major.minor, for instance 3.6.',
   unknownMethod: 'An action is VALIDATE, ENABLE or CANCEL.',
-  tooMany: 'A store holds at most 3 users: end or delete some.',
+  tooMany: 'This store holds at most 3 users: end or delete some.',
   nameTooLong: 'The name has 300 bytes; a name has at most 256.',
   commandUndone: "The store failed at this txn and undid all of it. The fault is the service's own; the store goes on.",
   idempotencyKeyReused:
@@ -83,7 +83,8 @@ export const failureTexts: Readonly<Record<Failure['kind'], string>> = {
     'The operator of the service has suspended this tenant. Its data are kept; nothing of them is served until the operator resumes it.',
   tenantUnderDeletion:
     'The operator of the service has deleted this tenant. Its data are kept until 2027-01-15T08:00:00.000Z; until then the operator can take the deletion back with POST /v1/tenants/{id}/restore.',
-  tooManyAccessKeys: 'A tenant holds at most 3 access keys that are neither revoked nor expired: revoke some.',
+  tooManyAccessKeys:
+    'A tenant holds at most 3 access keys that are neither revoked nor expired: revoke some, or ask the operator of the service for more.',
   accessKeyExists: 'There is an access key with this id already. Send the call again: it gets another one.',
   unauthenticated: 'The access key is revoked. An admin of the tenant, or the operator, makes another one.',
   forbidden: 'The caller lacks: write.',

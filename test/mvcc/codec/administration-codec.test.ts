@@ -65,6 +65,7 @@ it('MVCC-CODEC-5: their outcomes come back as they were', () => {
   const failures: readonly StoreFailure[] = [
     ...kinds.map((kind) => ({ kind })),
     { kind: 'tooMany', what: 'alarms', max: 4 },
+    { kind: 'tooMany', what: 'keys', max: 70_000 },
     { kind: 'nameTooLong', bytes: 300 },
     { kind: 'downgradeInProgress' },
     { kind: 'operationNotServed', operation: 'authEnable' },

@@ -4,6 +4,7 @@ import type { StoreRule } from './contract.ts';
 import { accessRules } from './contract-access.ts';
 import { administrationRules } from './contract-administration.ts';
 import { authRules } from './contract-auth.ts';
+import { boundRules } from './contract-bounds.ts';
 import { hashRules } from './contract-hash.ts';
 import { historyRules } from './contract-history.ts';
 import { kvRules } from './contract-kv.ts';
@@ -23,4 +24,5 @@ export const storeContract: readonly StoreRule[] = [
   ...levelRules,
   ...hashRules,
   ...workRules,
+  ...boundRules,
 ];
