@@ -3,7 +3,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { requestsPerSecondIn } from './figures.ts';
-import { keyCount, valueBytes } from './workload.ts';
+import { keyOf, keySpaces } from './workload.ts';
 
 /** The program on PATH, and the endpoint that it loads. */
 export type EtcdBenchmark = { readonly program: string; readonly endpoint: string };
@@ -21,11 +21,12 @@ export async function benchmark(
   { operation, clients }: GrpcWork,
   seconds: number,
 ): Promise<number> {
+  const { read } = keySpaces;
   const total = String(requestsPerSecond[operation] * seconds);
   const work =
     operation === 'put'
-      ? ['put', '--key-space-size', String(keyCount), '--val-size', String(valueBytes), '--total', total]
-      : ['range', 'bench/000000', '--consistency', 'l', '--total', total];
+      ? ['put', '--key-space-size', String(read.count), '--val-size', String(read.valueBytes), '--total', total]
+      : ['range', keyOf(read, 0), '--consistency', 'l', '--total', total];
   const words = [
     ['--endpoints', tool.endpoint],
     ['--conns', String(Math.min(clients, connectionsMax)), '--clients', String(clients)],

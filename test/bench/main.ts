@@ -5,9 +5,10 @@ import { commandLine, refuse } from '../../src/cli/command-line.ts';
 import { wholeNumber } from '../support/option-values.ts';
 import { profile } from './profile.ts';
 import { programOnPath } from '../support/programs.ts';
-import { figureText, lineOf, reportJson, tableText, thisMachine, type Line } from './report.ts';
-import { rowIds, works, type Context, type Work } from './rows.ts';
+import { figureText, headLines, lineOf, reportJson, tableText, thisMachine, type Line } from './report.ts';
+import { rowIds, works } from './rows.ts';
 import { etcdSubject, quorateSubject, type Subject } from './subjects.ts';
+import type { Context, Work } from './work.ts';
 
 const help = `Usage: npm run bench -- [options]
 
@@ -20,8 +21,9 @@ etcd's. Timings mean something on a machine that does nothing else.
   --seconds N        how long one measurement takes (5)
   --warm-up N        how many seconds each side is loaded before its first round of each load (2)
   --only ROW,ROW     measure only these rows:
-                     ${rowIds.slice(0, 8).join(', ')},
-                     ${rowIds.slice(8).join(', ')}
+                     ${rowIds.slice(0, 9).join(', ')},
+                     ${rowIds.slice(9, 16).join(', ')},
+                     ${rowIds.slice(16).join(', ')}
   --alone            without etcd
   --against FOLDER   measure beside it the Quorate of another checkout, whose packages are installed
   --direct           beside it Quorate without the process in front of the Worker's runtime
@@ -78,11 +80,8 @@ async function compare(settings: Settings, asJson: boolean): Promise<number> {
     }
     if (settings.etcd !== null) subjects.push(await etcdSubject(settings.etcd));
     const names = subjects.map(({ name }) => name);
-    say(
-      `${machine.processor}, ${machine.processors} processors, ${machine.memoryGiB} GiB, Linux ${machine.kernel}, Node ${machine.node}`,
-    );
-    say(subjects.map(({ name, version }) => `${name} ${version}`).join(', '));
-    if (machine.loadBefore > 0.5) say(`the machine was not quiet before this: its load was ${machine.loadBefore}`);
+    const heads = headLines(machine, subjects);
+    for (const line of heads) say(line);
     const lines: Line[] = [];
     let failures = 0;
     for (const work of settings.works) {
@@ -92,7 +91,9 @@ async function compare(settings: Settings, asJson: boolean): Promise<number> {
     }
     if (failures > 0) say(`${failures} requests failed`);
     process.stdout.write(
-      asJson ? `${JSON.stringify(reportJson(lines, subjects, machine))}\n` : `\n${tableText(lines, names)}`,
+      asJson
+        ? `${JSON.stringify(reportJson(lines, subjects, machine))}\n`
+        : `\n${heads.join('\n')}\n${settings.rounds} rounds of ${settings.context.seconds} s in turn, medians\n\n${tableText(lines, names)}`,
     );
     return failures === 0 ? 0 : 1;
   } finally {

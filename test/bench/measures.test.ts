@@ -16,7 +16,8 @@ describe('an answer in bytes', () => {
       [chunked, 429, 16],
     ] as const) {
       const parsed = parseAnswer(Buffer.from(`${text}HTTP/1.1`));
-      expect(parsed).toEqual({ answer: { status, bodyBytes }, endsAt: text.length });
+      const body = Buffer.from(text.slice(text.indexOf('\r\n\r\n') + 4));
+      expect(parsed).toEqual({ answer: { status, bodyBytes, body }, endsAt: text.length });
       for (let cut = 0; cut < text.length; cut++) expect(parseAnswer(Buffer.from(text.slice(0, cut)))).toBeNull();
     }
   });

@@ -7,7 +7,7 @@ import { selfTimes, type CpuProfile } from './cpu-profile.ts';
 import { DevTools } from './dev-tools.ts';
 import { drive } from './load.ts';
 import { quorateSubject } from './subjects.ts';
-import { preload } from './workload.ts';
+import { keySpaces, preload, requestsOf } from './workload.ts';
 
 const samplingMicroseconds = 500;
 const functionsShown = 40;
@@ -25,15 +25,17 @@ export async function profile({ seconds, warmUpSeconds }: Settings): Promise<num
     checkout: null,
   });
   try {
-    await preload(subject, 'few');
+    await preload(subject, keySpaces.read);
+    await preload(subject, keySpaces.written);
     const devTools = await DevTools.connect(`http://127.0.0.1:${inspectorPort}`);
     await devTools.call('Profiler.enable');
     await devTools.call('Profiler.setSamplingInterval', { interval: samplingMicroseconds });
     let failures = 0;
-    for (const operation of ['range', 'put'] as const) {
-      await drive(subject, operation, { connections, seconds: warmUpSeconds });
+    for (const operation of ['get', 'put'] as const) {
+      const requests = requestsOf(subject, operation, connections);
+      await drive(subject.url, { requests, connections, seconds: warmUpSeconds });
       await devTools.call('Profiler.start');
-      const load = await drive(subject, operation, { connections, seconds });
+      const load = await drive(subject.url, { requests, connections, seconds });
       const { profile: recorded } = await devTools.call('Profiler.stop');
       failures += load.failures;
       const file = `quorate-${operation}.cpuprofile`;

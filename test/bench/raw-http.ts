@@ -4,7 +4,12 @@
 
 import { connect, type Socket } from 'node:net';
 
-export type Answer = { readonly status: number; readonly bodyBytes: number };
+export type Answer = {
+  readonly status: number;
+  readonly bodyBytes: number;
+  /** A view of the body, with the marks of its chunks if it has them. */
+  readonly body: Buffer;
+};
 
 const headEnd = Buffer.from('\r\n\r\n');
 const lineEnd = Buffer.from('\r\n');
@@ -70,7 +75,8 @@ export function parseAnswer(bytes: Buffer): { readonly answer: Answer; readonly 
   const length = /\r\ncontent-length: *(\d+)/.exec(lines);
   if (length !== null) {
     const endsAt = start + Number(length[1]);
-    return bytes.byteLength < endsAt ? null : { answer: { status, bodyBytes: endsAt - start }, endsAt };
+    if (bytes.byteLength < endsAt) return null;
+    return { answer: { status, bodyBytes: endsAt - start, body: bytes.subarray(start, endsAt) }, endsAt };
   }
   if (!/\r\ntransfer-encoding: *chunked/.test(lines)) throw new Error(`an answer of no known framing: ${lines}`);
   let bodyBytes = 0;
@@ -80,7 +86,7 @@ export function parseAnswer(bytes: Buffer): { readonly answer: Answer; readonly 
     const size = Number.parseInt(bytes.toString('latin1', at, sizeEnd), 16);
     at = sizeEnd + lineEnd.byteLength + size + lineEnd.byteLength;
     if (bytes.byteLength < at) return null;
-    if (size === 0) return { answer: { status, bodyBytes }, endsAt: at };
+    if (size === 0) return { answer: { status, bodyBytes, body: bytes.subarray(start, at) }, endsAt: at };
     bodyBytes += size;
   }
 }

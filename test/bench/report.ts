@@ -3,7 +3,7 @@
 
 import { loadavg, cpus, release, totalmem } from 'node:os';
 import { medianOf } from './figures.ts';
-import type { Row, Unit } from './rows.ts';
+import type { Row, Unit } from './work.ts';
 import type { Subject } from './subjects.ts';
 
 /** The figures of one row: the name of each side, and its figure in each round. */
@@ -29,6 +29,16 @@ export function thisMachine(): Machine {
     node: process.version,
     loadBefore: Math.round((loadavg()[0] ?? 0) * 100) / 100,
   };
+}
+
+/** Where a run is made, and what of. */
+export function headLines(machine: Machine, subjects: readonly Subject[]): readonly string[] {
+  const { processor, processors, memoryGiB, kernel, node, loadBefore } = machine;
+  return [
+    `${processor}, ${processors} processors, ${memoryGiB} GiB, Linux ${kernel}, Node ${node}`,
+    subjects.map(({ name, version }) => `${name} ${version}`).join(', '),
+    ...(loadBefore > 0.5 ? [`the machine was not quiet before this: its load was ${loadBefore}`] : []),
+  ];
 }
 
 export type Line = {

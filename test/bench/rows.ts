@@ -1,221 +1,112 @@
-// The rows of the table: what is measured, how, and the ratio to etcd that is aimed at, in the same run. A row is left
-// out for a side that cannot be measured so (etcd's tool is not on PATH, the system does not tell memory).
+// The rows of the table: what is measured, and the ratio to etcd that is aimed at, in the same run. A row is left out
+// for a side that cannot be measured so (etcd's tool is not on PATH, the system does not tell memory).
 
-import { benchmark, type EtcdBenchmark } from './etcd-benchmark.ts';
-import { EventTimes } from './event-times.ts';
-import { GrpcWatchers } from './grpc-watchers.ts';
-import { drive, type Load } from './load.ts';
-import { memoryMiB } from './memory.ts';
-import { driveSession, type SessionWork } from './session-load.ts';
-import { SessionWatchers } from './session-watchers.ts';
-import type { Subject } from './subjects.ts';
-import { Watchers } from './watchers.ts';
-import { preload, type Operation, value } from './workload.ts';
+import { httpWork, median, p99, rate } from './http-works.ts';
+import { createdObjects } from './objects-work.ts';
+import { sessionWork } from './session-work.ts';
+import { eventsOfConnections, eventsOfSessions, memoryOfIdleWatchers } from './watch-works.ts';
+import type { Row, Unit, Work } from './work.ts';
 
-export type Unit = '/s' | 'ms' | 'MiB';
-
-/** One measurement may give several figures. */
-export type Row = {
-  readonly id: string;
-  readonly title: string;
-  readonly unit: Unit;
-  /** The target in words, as the issue that set it has it. Empty: there is no target. */
-  readonly target: string;
-};
-
-export type Context = {
-  readonly seconds: number;
-  readonly warmUpSeconds: number;
-  /** Null: etcd's own tool is not on PATH. */
-  readonly tool: EtcdBenchmark | null;
-};
-
-export type Measured = {
-  /** The figures by the id of their row. */
-  readonly figures: ReadonlyMap<string, number>;
-  /** How many requests failed. A fast wrong answer is not speed. */
-  readonly failures: number;
-};
-
-export type Work = {
-  readonly rows: readonly Row[];
-  /** Called once for each side, before the first round. */
-  readonly prepare: (subject: Subject, context: Context) => Promise<void>;
-  /** Null: this side cannot be measured so. */
-  readonly measure: (subject: Subject, context: Context) => Promise<Measured | null>;
-};
-
+const many = 64;
 const listConnections = 16;
-const watchersOfLatency = 1_000;
-const watchConnections = 10;
-const watchedKey = 'bench-watched-by-session';
-const watchersOfMemory = 5_000;
+/** A list of 500 each 50 ms. */
+const listsBeside = { operation: 'shortList', connections: 4, perSecondEach: 5 } as const;
 
 export const works: readonly Work[] = [
-  httpWork('range', 64, {
-    'get-64': { title: 'linearizable get, 64 connections', unit: '/s', target: 'at least 1.6×, goal 2.2×', of: rate },
-    'get-64-p99': { title: '… its p99', unit: 'ms', target: 'no worse, goal half', of: ({ p99Ms }) => p99Ms },
-  }),
-  httpWork('put', 64, {
-    'put-64': { title: 'put, 64 connections', unit: '/s', target: 'at least 0.6×', of: rate },
-    'put-64-p99': { title: '… its p99', unit: 'ms', target: '', of: ({ p99Ms }) => p99Ms },
-  }),
-  httpWork('list', listConnections, {
-    list: {
-      title: `serializable list of 1,000 of 100,000 keys, ${listConnections} connections`,
-      unit: '/s',
-      target: 'at least 1×, goal 2×',
+  httpWork({ operation: 'get', connections: many }, [
+    { ...row('get-64', '/s', 'HTTP linearizable get, 64 connections', 'at least 1.6×, goal 2.2×'), of: rate },
+    { ...row('get-64-p99', 'ms', '… its p99', 'no worse, goal half'), of: p99 },
+  ]),
+  httpWork({ operation: 'put', connections: many }, [
+    { ...row('put-64', '/s', 'HTTP put, 64 connections, 100 B, 2,000 keys', 'at least 1.2×, goal 1.6×'), of: rate },
+    { ...row('put-64-p99', 'ms', '… its p99', 'no worse, goal half'), of: p99 },
+  ]),
+  httpWork({ operation: 'putMany', connections: many }, [
+    { ...row('put-64-many', '/s', 'HTTP put, 64 connections, 100,000 keys', 'at least 1.1×, goal 1.4×'), of: rate },
+  ]),
+  httpWork({ operation: 'putLarge', connections: many }, [
+    { ...row('put-64-1k', '/s', 'HTTP put, 64 connections, 1 KB, 2,000 keys', 'at least 1×, goal 1.3×'), of: rate },
+  ]),
+  httpWork({ operation: 'swap', connections: many }, [
+    { ...row('swap-64', '/s', 'HTTP txn, compare and swap, 64 connections', 'at least 1.2×, goal 1.6×'), of: rate },
+  ]),
+  httpWork({ operation: 'mixed', connections: many }, [
+    {
+      ...row('mixed-64', '/s', 'HTTP 90 % get, 10 % put, 100,000 keys, 64 connections', 'at least 1.2×, goal 1.8×'),
       of: rate,
     },
-  }),
-  httpWork('range', 1, {
-    'get-1': { title: 'linearizable get, 1 connection, median', unit: 'ms', target: 'at most 1.3×', of: median },
-  }),
-  httpWork('put', 1, { 'put-1': { title: 'put, 1 connection, median', unit: 'ms', target: '', of: median } }),
-  {
-    rows: [
-      {
-        id: 'event-p50',
-        title: 'put to event, 1,000 watchers, 50 put/s, p50',
-        unit: 'ms',
-        target: '',
-      },
-      { id: 'event-p99', title: '… p99', unit: 'ms', target: 'at most 90 ms, goal 40' },
-    ],
-    prepare: async () => undefined,
-    measure: async (subject, { seconds, warmUpSeconds }) => {
-      const watchers = await Watchers.open(subject, watchersOfLatency);
-      try {
-        await watchers.measure(Math.min(1, warmUpSeconds));
-        const { p50Ms, p99Ms } = await watchers.measure(seconds);
-        return {
-          figures: new Map([
-            ['event-p50', p50Ms],
-            ['event-p99', p99Ms],
-          ]),
-          failures: 0,
-        };
-      } finally {
-        watchers.close();
-      }
+  ]),
+  httpWork({ operation: 'put', connections: many, beside: listsBeside }, [
+    {
+      ...row(
+        'put-lists',
+        '/s',
+        'HTTP put, 64 connections, beside 20 lists of 500 a second',
+        'at least 1.2×, goal 1.8×',
+      ),
+      of: rate,
     },
-  },
-  {
-    rows: [
-      {
-        id: 'idle-watchers',
-        title: '5,000 watchers of one key that do nothing: memory of all processes',
-        unit: 'MiB',
-        target: 'at most 600, goal 350',
-      },
-    ],
-    prepare: async () => undefined,
-    measure: async (subject) => {
-      const watchers = await Watchers.open(subject, watchersOfMemory);
-      try {
-        return { figures: new Map([['idle-watchers', memoryMiB(subject.processIds())]]), failures: 0 };
-      } finally {
-        watchers.close();
-      }
+  ]),
+  httpWork({ operation: 'list', connections: listConnections }, [
+    {
+      ...row(
+        'list',
+        '/s',
+        `HTTP serializable list of 1,000 of 100,000 keys, ${listConnections} connections`,
+        'at least 1×, goal 2×',
+      ),
+      of: rate,
     },
-  },
-  {
-    rows: [
-      {
-        id: 'session-event-p50',
-        title: 'put to event, 1,000 watchers on 10 sessions, against 10 gRPC streams, 50 put/s, p50',
-        unit: 'ms',
-        target: 'at most 1.5×, goal no worse',
-      },
-      { id: 'session-event-p99', title: '… p99', unit: 'ms', target: 'at most 1.5×, goal no worse' },
-    ],
-    prepare: async () => undefined,
-    measure: async (subject, { seconds, warmUpSeconds }) => {
-      const times = new EventTimes();
-      const watchers = await watchersOnConnections(subject, times);
-      try {
-        await times.measure(watchers.put, Math.min(1, warmUpSeconds));
-        const { p50Ms, p99Ms } = await times.measure(watchers.put, seconds);
-        return {
-          figures: new Map([
-            ['session-event-p50', p50Ms],
-            ['session-event-p99', p99Ms],
-          ]),
-          failures: 0,
-        };
-      } finally {
-        watchers.close();
-      }
-    },
-  },
-  sessionWork('range', 256, 'at least 2×, goal 3×'),
-  sessionWork('put', 256, 'at least 1×, goal 2×'),
+  ]),
+  httpWork({ operation: 'get', connections: 1 }, [
+    { ...row('get-1', 'ms', 'HTTP linearizable get, 1 connection, median', 'at most 1.3×, goal no worse'), of: median },
+  ]),
+  httpWork({ operation: 'put', connections: 1 }, [
+    { ...row('put-1', 'ms', 'HTTP put, 1 connection, median', 'at most 1.5×, goal no worse'), of: median },
+  ]),
+  sessionWork(
+    { operation: 'range', inFlight: 256 },
+    row(
+      'session-get',
+      '/s',
+      'session linearizable get, 256 in flight, against gRPC, 256 clients',
+      'at least 2×, goal 3×',
+    ),
+  ),
+  sessionWork(
+    { operation: 'put', inFlight: 256 },
+    row('session-put', '/s', 'session put, 256 in flight, against gRPC, 256 clients', 'at least 1×, goal 2×'),
+  ),
+  eventsOfSessions([
+    row(
+      'session-event-p50',
+      'ms',
+      'put to event, 1,000 watchers on 10 sessions, against 10 gRPC streams, 50 put/s, p50',
+      'at most 1.5×, goal no worse',
+    ),
+    row('session-event-p99', 'ms', '… p99', 'at most 1.5×, goal no worse'),
+  ]),
+  eventsOfConnections([
+    row('event-p50', 'ms', 'put to event, 1,000 WebSockets of /v1/watch, 50 put/s, p50', ''),
+    row('event-p99', 'ms', '… p99', 'at most 90 ms, goal 40'),
+  ]),
+  memoryOfIdleWatchers(
+    row(
+      'idle-watchers',
+      'MiB',
+      '5,000 WebSockets on one key that do nothing: memory of all processes',
+      'at most 600, goal 350',
+    ),
+  ),
+  createdObjects([
+    row('objects', '/s', '200,000 objects of 1 KB, created by txn of 50', 'at least 5,000/s, goal 10,000/s'),
+    row('objects-memory', 'MiB', '… memory of all processes', 'at most 500, goal 350'),
+    row('objects-disk', 'MiB', '… disk of each replica', 'at most 320'),
+  ]),
 ];
 
 export const rowIds: readonly string[] = works.flatMap(({ rows }) => rows.map(({ id }) => id));
 
-/** Quorate's on sessions, etcd's on streams of gRPC: the cheapest way that each of them has. */
-function watchersOnConnections(subject: Subject, times: EventTimes): Promise<SessionWatchers | GrpcWatchers> {
-  const connections = watchConnections;
-  const watches = watchersOfLatency / connections;
-  return subject.kind === 'quorate'
-    ? SessionWatchers.open(subject, { key: watchedKey, sessions: connections, watches }, times)
-    : GrpcWatchers.open(
-        subject.url,
-        { key: watchedKey, value: Buffer.from(value, 'base64'), streams: connections, watches },
-        times,
-      );
-}
-
-type HttpFigure = Omit<Row, 'id'> & { readonly of: (load: Load) => number };
-
-function httpWork(operation: Operation, connections: number, figures: Readonly<Record<string, HttpFigure>>): Work {
-  const each = Object.entries(figures);
-  return {
-    rows: each.map(([id, { title, unit, target }]) => ({
-      id,
-      title: title.startsWith('…') ? title : `HTTP ${title}`,
-      unit,
-      target,
-    })),
-    prepare: async (subject, { warmUpSeconds }) => {
-      await preload(subject, operation === 'list' ? 'listed' : 'few');
-      await drive(subject, operation, { connections, seconds: warmUpSeconds });
-    },
-    measure: async (subject, { seconds }) => {
-      const load = await drive(subject, operation, { connections, seconds });
-      return { figures: new Map(each.map(([id, { of }]) => [id, of(load)])), failures: load.failures };
-    },
-  };
-}
-
-/** Quorate by one session, etcd by its own tool over gRPC, which is the fastest way that each of them has. */
-function sessionWork(operation: SessionWork['operation'], inFlight: number, target: string): Work {
-  const what = operation === 'range' ? 'linearizable get' : 'put';
-  const id = `session-${operation === 'range' ? 'get' : 'put'}`;
-  const title = `session ${what}, ${inFlight} in flight, against gRPC, ${inFlight} clients`;
-  return {
-    rows: [{ id, title, unit: '/s', target }],
-    prepare: async (subject, { warmUpSeconds }) => {
-      await preload(subject, 'few');
-      if (subject.kind === 'quorate') await driveSession(subject, { operation, inFlight }, warmUpSeconds);
-    },
-    measure: async (subject, { tool, seconds }) => {
-      if (subject.kind === 'quorate') {
-        const { perSecond, failures } = await driveSession(subject, { operation, inFlight }, seconds);
-        return { figures: new Map([[id, perSecond]]), failures };
-      }
-      if (tool === null) return null;
-      const perSecond = await benchmark(tool, { operation, clients: inFlight }, seconds);
-      return { figures: new Map([[id, perSecond]]), failures: 0 };
-    },
-  };
-}
-
-function rate({ perSecond }: Load): number {
-  return perSecond;
-}
-
-function median({ p50Ms }: Load): number {
-  return p50Ms;
+function row(id: string, unit: Unit, title: string, target: string): Row {
+  return { id, unit, title, target };
 }

@@ -12,8 +12,8 @@ import type { ConnectionEvents, SessionAnswer, SessionConnection } from '../../s
 import { SessionClient } from '../../src/session/session-client.ts';
 import { openWebSocket, type WebSocketClient } from '../support/websocket-client.ts';
 import { medianOf, percentileOf } from './figures.ts';
-import type { Load, Target } from './load.ts';
-import { keyCount, keyOf, value } from './workload.ts';
+import type { Load } from './load.ts';
+import { keyOf, keySpaces, randomBelow, type Target, valueOf } from './workload.ts';
 
 const openWaitMs = 10_000;
 const callWaitMs = 10_000;
@@ -35,7 +35,7 @@ export async function driveSession(
   const endMs = beganMs + seconds * 1_000;
   const one = async (): Promise<void> => {
     for (let startMs = performance.now(); startMs < endMs;) {
-      const answer = await session.ask(callOf(operation, Buffer.from(randomKey(), 'base64')));
+      const answer = await session.ask(callOf(operation, randomKey()));
       const nowMs = performance.now();
       if (answer.kind === 'answered' && answer.outcome.kind !== 'failed') latenciesMs.push(nowMs - startMs);
       else failures++;
@@ -54,16 +54,16 @@ export async function driveSession(
   };
 }
 
-function randomKey(): string {
-  return keyOf(Math.floor(Math.random() * keyCount));
+function randomKey(): Uint8Array {
+  return Buffer.from(keyOf(keySpaces.read, randomBelow(keySpaces.read.count)));
 }
 
-const valueInBytes = Buffer.from(value, 'base64');
+const value = valueOf(keySpaces.read);
 
 export function callOf(operation: SessionWork['operation'], key: Uint8Array): StoreCall {
   if (operation === 'range') return { kind: 'read', request: readOf({ key, rangeEnd: emptyBytes }) };
   const flags = { previous: false, ignoreValue: false, ignoreLease: false };
-  const request = { key, value: valueInBytes, lease: noLease, ...flags };
+  const request = { key, value, lease: noLease, ...flags };
   return { kind: 'write', writeId: null, operation: { kind: 'put', request } };
 }
 
@@ -92,7 +92,7 @@ export class Session {
     let replica = firstReplica;
     for (const endMs = performance.now() + openWaitMs; performance.now() < endMs; await sleep(100)) {
       const session = new Session(target, replica);
-      const answer = await session.ask(callOf('range', Buffer.from(randomKey(), 'base64')));
+      const answer = await session.ask(callOf('range', randomKey()));
       if (answer.kind === 'answered') return session;
       session.close();
       if (answer.kind === 'notLeader' && answer.leader !== 0) replica = answer.leader;

@@ -2,8 +2,8 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { EventTimes } from './event-times.ts';
-import type { Target } from './load.ts';
 import { callOf, Session } from './session-load.ts';
+import type { Target } from './workload.ts';
 
 const openWaitMs = 60_000;
 

@@ -5,8 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { join, resolve } from 'node:path';
 import { startEtcd } from '../support/etcd-cluster.ts';
 import { startQuorate } from '../support/quorate-process.ts';
-import type { Target } from './load.ts';
-import { post } from './workload.ts';
+import { post, type Target } from './workload.ts';
 
 export type Subject = Target & {
   readonly name: string;
@@ -16,6 +15,10 @@ export type Subject = Target & {
   readonly watches: 'websocket' | 'stream';
   /** The memory of all its processes. */
   readonly processIds: () => readonly number[];
+  /** Where it keeps the data of all its replicas. */
+  readonly dataFolder: string;
+  /** Another one of the same kind, on an empty folder. */
+  readonly startAnother: () => Promise<Subject>;
   readonly dispose: () => Promise<void>;
 };
 
@@ -27,7 +30,8 @@ export type QuorateOptions = {
   readonly checkout: string | null;
 };
 
-export async function quorateSubject({ name, arguments: words, checkout }: QuorateOptions): Promise<Subject> {
+export async function quorateSubject(options: QuorateOptions): Promise<Subject> {
+  const { name, arguments: words, checkout } = options;
   const folder = resolve(checkout ?? join(import.meta.dirname, '../..'));
   const server = await startQuorate({ arguments: words, main: join(folder, 'src/server/main.ts') });
   return {
@@ -38,6 +42,8 @@ export async function quorateSubject({ name, arguments: words, checkout }: Quora
     headers: { 'Quorate-Key': server.ready.tenant.key },
     watches: 'websocket',
     processIds: () => [server.process.pid ?? 0, server.runtimeProcessId],
+    dataFolder: server.dataFolder,
+    startAnother: () => quorateSubject(options),
     dispose: () => server.dispose(),
   };
 }
@@ -53,6 +59,8 @@ export async function etcdSubject(program: string): Promise<Subject> {
       headers: {},
       watches: 'stream',
       processIds: () => cluster.processIds,
+      dataFolder: cluster.folder,
+      startAnother: () => etcdSubject(program),
       dispose: cluster.dispose,
     };
   } catch (error) {

@@ -6,9 +6,10 @@ import { randomBytes } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
 import { type EventLatency, EventTimes } from './event-times.ts';
 import type { Subject } from './subjects.ts';
-import { base64, post, value } from './workload.ts';
+import { base64, keySpaces, post, valueOf } from './workload.ts';
 
 const key = 'bench-watched';
+const value = valueOf(keySpaces.read).toString('base64');
 /** Each event has this text once, in both protocols. */
 const marker = Buffer.from('"mod_revision"');
 const openedAtOnce = 50;

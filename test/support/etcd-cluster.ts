@@ -16,6 +16,8 @@ export type EtcdCluster = {
   /** The client URL of each member. */
   readonly urls: readonly string[];
   readonly processIds: readonly number[];
+  /** Where the members keep their data. */
+  readonly folder: string;
   readonly dispose: () => Promise<void>;
 };
 
@@ -55,6 +57,7 @@ async function tryToStart(program: string, memberCount: number): Promise<EtcdClu
   return {
     urls: members.map(({ client }) => client),
     processIds: processes.flatMap(({ pid }) => pid ?? []),
+    folder,
     dispose,
   };
 }
