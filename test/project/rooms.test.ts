@@ -16,6 +16,7 @@ const ownRooms = new Set([
   'conformance',
   'conformance/live',
   'corpus',
+  'cost',
   'demo',
   'fuzz',
   'measure',

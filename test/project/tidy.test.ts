@@ -53,6 +53,7 @@ const entries = new Set([
   'src/index.ts',
   'src/server/faults/worker-with-faults.ts',
   'test/measure/flush-worker.ts',
+  'test/cost/worker.ts',
   'vitest.config.ts',
 ]);
 /** Exports of src that only tests use: they let a test look at all of something, or at how it is done. */
