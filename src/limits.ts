@@ -190,6 +190,20 @@ export const quotaBytesMin = 1_048_576;
 export const quotaBytesMax = 8 * 1_073_741_824;
 /** The greatest rate that a tenant's calls are limited to: no store is as fast. */
 export const limitPerSecondMax = 1_000_000;
+/** The greatest bound on a tenant's keys that may be set: a store of so many keys is far beyond every quota. */
+export const boundedKeysMax = 100_000_000;
+/** Plans that operators have made or changed. A list of them is one answer. */
+export const plansMax = 100;
+/** The characters of a plan's name. */
+export const planNameCharactersMax = 63;
+/** Groups that one run of the schedule, or one change of a plan, tells what their operator has set. */
+export const termsToldMax = 100;
+/** It begins no further one after this time. */
+export const termsTellMs = 5_000;
+/** And how many of them at a time. */
+export const termsToldAtOnce = 8;
+/** A group that did not take what it was told is told again after a quarter of an hour. */
+export const termsRetryMs = 900_000;
 /** A tenant that was quiet may make the calls of so many seconds at once. */
 export const limitBurstSeconds = 2;
 /**

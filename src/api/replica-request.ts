@@ -3,6 +3,7 @@
 // requests treats them all alike. A new kind of request is added in this file.
 
 import type { AccessKey, Caller, Operation, Outcome, StoreFailure, SuspensionFailure } from '../model/store.ts';
+import type { LimitTerm } from '../model/terms.ts';
 import type { Failure } from './errors/failures.ts';
 import type { AttemptAnswer } from './redirects.ts';
 import type { AskedAs, DoubtedLeaders } from './forwarded.ts';
@@ -24,6 +25,8 @@ export type OwnAccess = {
   readonly isSuspended: boolean;
   /** Why it is. A replica whose code is of the version before does not say. */
   readonly suspension?: SuspensionFailure | null;
+  /** What the operator has set for the tenant. A replica whose code is of the version before does not say. */
+  readonly terms?: Readonly<Partial<Record<LimitTerm, number>>>;
 };
 
 /** null: the tenant is open to its keys. */

@@ -7,6 +7,7 @@ import { etcdPrefixes, isAmbiguousPath, knownPaths, pathsNear, type Route } from
 import { pathAndQuery } from '../api/request-target.ts';
 import { openapiDocument } from '../api/openapi/openapi.ts';
 import { Directory } from '../tenants/directory.ts';
+import { Plans } from '../tenants/plan-table.ts';
 import { Operators } from '../tenants/operators.ts';
 import { KeyRing } from '../tenants/key-text.ts';
 import { Signatures } from '../tenants/signatures.ts';
@@ -24,11 +25,13 @@ import { AuditLog } from './audit-log.ts';
 import { OperatorAccess } from './operator-access.ts';
 import { OperatorCalls, tenantHeader } from './operator-calls.ts';
 import { operatorRoutes } from './operator-routes.ts';
+import { planRoutes } from './plan-routes.ts';
 import { Provisioning } from './provisioning.ts';
 import { settingsFaults } from './settings.ts';
 import { StoreCalls } from './store-calls.ts';
 import { SuspendedCallers } from './suspended-callers.ts';
 import { tenantRoutes } from './tenant-routes.ts';
+import { ToldTerms } from './told-terms.ts';
 import { whoami } from './whoami.ts';
 
 export function createApp(env: Env): Hono {
@@ -37,6 +40,8 @@ export function createApp(env: Env): Hono {
   const directory = new Directory(env.DIRECTORY);
   const groups = new GroupRouter(env.REPLICA, (tenant) => directory.placedReplicas(tenant));
   const provisioning = new Provisioning(directory, groups, keys);
+  const plans = new Plans(env.DIRECTORY);
+  const told = new ToldTerms(directory, provisioning);
   const suspended = new SuspendedCallers();
   const access = new OperatorAccess(env);
   const isOperatorToken = (text: string): boolean => access.isOperatorToken(text);
@@ -73,8 +78,9 @@ export function createApp(env: Env): Hono {
   app.all('/v1/audit', ({ req }) => readAudit(req.raw, { operators: access, directory, keys, groups, suspended }));
   app.route(
     '/v1/tenants',
-    tenantRoutes({ operators: access, audit, directory, keys, groups, provisioning, suspended }),
+    tenantRoutes({ operators: access, audit, directory, keys, groups, provisioning, plans, told, suspended }),
   );
+  app.route('/v1/plans', planRoutes({ plans, told, access, audit }));
   app.route('/v1/operators', operatorRoutes({ operators: new Operators(env.DIRECTORY), access, audit }));
   const setUp = new SetUpHealth(all, directory);
   app.get('/healthz', () => setUp.answer());

@@ -13,6 +13,7 @@ import type { GroupAnswer } from '../api/replica-request.ts';
 import type { AccessKey, Caller, Operation } from '../model/store.ts';
 import type { Directory, Labels, PlacedReplica, Tenant } from '../tenants/directory.ts';
 import { type KeyRing, newId } from '../tenants/key-text.ts';
+import type { Plan } from '../tenants/plans.ts';
 import { askObject, groupCall } from './ask-replica.ts';
 import type { Routed } from '../routing/attempts.ts';
 import { isOutage } from './stub-calls.ts';
@@ -21,7 +22,12 @@ import type { GroupRouter } from './group-router.ts';
 
 export type Provisioned = { readonly tenant: Tenant; readonly key: string };
 export type Administered = GroupAnswer<'administer'>;
-export type NewTenant = { readonly name: string; readonly labels: Labels; readonly placement: readonly LocationHint[] };
+export type NewTenant = {
+  readonly name: string;
+  readonly labels: Labels;
+  readonly plan: Plan;
+  readonly placement: readonly LocationHint[];
+};
 export type NewAccessKey = Pick<AccessKey, 'name' | 'role' | 'prefix' | 'expiresAtMs'>;
 export type IssuedKey = { readonly accessKey: AccessKey; readonly key: string; readonly outcome: Administered };
 
@@ -53,7 +59,10 @@ export class Provisioning {
       wipeAtMs: null,
       isToldOfWipe: false,
       labels: request.labels,
+      plan: request.plan.name,
+      planTerms: request.plan.terms,
       terms: {},
+      termsVersion: 0,
       createdAtMs: nowMs,
       replicas,
       nextNumber: replicas.length + 1,

@@ -1,8 +1,8 @@
 // The query of GET /v1/tenants: which tenants, in which order, and from where on.
 
 import type { Failure } from '../api/errors/errors.ts';
-import { isLabelKey, isLabelValue } from '../api/v1/tenants.ts';
-import { labelsMax, tenantNameCharactersMax, tenantsPageMax } from '../limits.ts';
+import { isLabelKey, isLabelValue, isPlanName } from '../api/v1/tenants.ts';
+import { labelsMax, planNameCharactersMax, tenantNameCharactersMax, tenantsPageMax } from '../limits.ts';
 import {
   type ListedState,
   listedStates,
@@ -21,7 +21,7 @@ export type TenantListQuery = {
 
 type Parsed = TenantListQuery | { readonly kind: 'bad'; readonly failure: Failure };
 
-const known = ['limit', 'cursor', 'order', 'name', 'label', 'state'];
+const known = ['limit', 'cursor', 'order', 'name', 'label', 'state', 'plan'];
 const idForm = /^[a-z0-9]{1,32}$/;
 
 export function parseTenantList(query: URLSearchParams): Parsed {
@@ -42,6 +42,10 @@ export function parseTenantList(query: URLSearchParams): Parsed {
   if (name.length > tenantNameCharactersMax || /[^a-z0-9-]/.test(name)) {
     return bad(`name must be a part of a name: at most ${tenantNameCharactersMax} of a to z, 0 to 9 and "-"`);
   }
+  const plan = query.get('plan');
+  if (plan !== null && !isPlanName(plan)) {
+    return bad(`plan must be the name of a plan: 1 to ${planNameCharactersMax} of a to z, 0 to 9 and "-"`);
+  }
   const labels = query.getAll('label').map(labelOf);
   if (labels.length > labelsMax) {
     return bad(`label is given ${labels.length} times; a tenant has at most ${labelsMax} labels`);
@@ -54,7 +58,7 @@ export function parseTenantList(query: URLSearchParams): Parsed {
   const cursor = query.get('cursor') ?? '';
   const after = cursor === '' ? null : placeOf(cursor, order);
   if (after === undefined) return bad('cursor is not one that a list in this order answered');
-  return { filter: { order, name, state, labels }, after, limit };
+  return { filter: { order, name, state, plan, labels }, after, limit };
 }
 
 /** The cursor of a page that ends with this tenant. */

@@ -9,23 +9,19 @@ import {
   parseTenantChange,
   parseTenantCreation,
   parseTenantDeletion,
-  type Retention,
   type TenantCreation,
 } from '../api/v1/tenants.ts';
 import { refusedHeader } from '../api/v1/request-headers.ts';
 import { accessKeyJson } from '../api/v1/access-keys.ts';
-import {
-  deletionPeriodSecondsDefault,
-  quotaBytesDefault,
-  retentionRevisionsDefault,
-  retentionSecondsDefault,
-  tenantBodyBytesMax,
-} from '../limits.ts';
+import { type ChangedTerms, limitsJson, retentionJson, setLimitsJson } from '../api/v1/limits.ts';
+import { deletionPeriodSecondsDefault, tenantBodyBytesMax } from '../limits.ts';
 import type { Caller, Operation } from '../model/store.ts';
-import { termChanges, type TermName } from '../model/terms.ts';
-import { type Audit, type Directory, DirectoryUnavailable, type Tenant, type Terms } from '../tenants/directory.ts';
+import { termChanges } from '../model/terms.ts';
+import { type Audit, type Directory, DirectoryUnavailable, type Tenant } from '../tenants/directory.ts';
 import type { KeyRing } from '../tenants/key-text.ts';
 import type { OperatorRole } from '../model/operators.ts';
+import { type Plan, termsOf, usualPlan } from '../tenants/plans.ts';
+import type { Plans } from '../tenants/plan-table.ts';
 import { placementOf } from '../tenants/placement.ts';
 import { keyTextOf } from '../api/credentials.ts';
 import { invalidKey } from '../tenants/identities.ts';
@@ -39,6 +35,7 @@ import type { Provisioning } from './provisioning.ts';
 import { ReplicaRoutes } from './replica-routes.ts';
 import { readBody } from './request-body.ts';
 import type { SuspendedCallers } from './suspended-callers.ts';
+import type { ToldTerms } from './told-terms.ts';
 import { cursorAfter, parseTenantList } from './tenant-list-query.ts';
 
 export type TenantRoutesOptions = {
@@ -48,6 +45,8 @@ export type TenantRoutesOptions = {
   readonly keys: KeyRing;
   readonly groups: GroupRouter;
   readonly provisioning: Provisioning;
+  readonly plans: Plans;
+  readonly told: ToldTerms;
   readonly suspended: SuspendedCallers;
 };
 
@@ -151,13 +150,16 @@ class TenantRoutes {
     if (parsed.kind === 'bad') return refused(parsed.failure);
     const { name, labels, placement } = parsed.value;
     if (placement.kind === 'jurisdiction') return refused({ kind: 'notServed', what: 'placement in a jurisdiction' });
+    const plan = await this.#options.plans.byName(parsed.value.plan ?? usualPlan);
+    if (plan === null) return refused({ kind: 'planNotFound', name: parsed.value.plan });
     const created = await this.#options.provisioning.create(
-      { name, labels, placement: this.#place(raw, parsed.value) },
+      { name, labels, plan, placement: this.#place(raw, parsed.value) },
       allowed.operator.actor,
       Date.now(),
     );
     if (created === 'nameTaken') return refused({ kind: 'tenantNameTaken', name });
     const { tenant, key } = created;
+    if (Object.keys(plan.terms).length > 0) await this.#options.told.tell(tenant);
     const headers = { location: `/v1/tenants/${tenant.id}` };
     return Response.json({ ...tenantJson(tenant), key }, { status: 201, headers });
   }
@@ -185,7 +187,10 @@ class TenantRoutes {
       if (read.kind === 'failed') return refused(read.failure);
       const parsed = parseTenantChange(new Uint8Array(read.body));
       if (parsed.kind === 'bad') return refused(parsed.failure);
-      const { name, labels, state, retention, limits } = parsed.value;
+      const { name, labels, state, terms } = parsed.value;
+      const plan = parsed.value.plan === null ? null : await this.#options.plans.byName(parsed.value.plan);
+      if (plan === null && parsed.value.plan !== null)
+        return refused({ kind: 'planNotFound', name: parsed.value.plan });
       let changed = tenant;
       if (name !== null) {
         if (!(await this.#directory.rename(tenant.id, name))) return refused({ kind: 'tenantNameTaken', name });
@@ -197,13 +202,11 @@ class TenantRoutes {
         changed = { ...changed, labels };
         await this.#record(operator.actor, 'tenant.label', tenant.id, JSON.stringify(labels));
       }
-      const values = { ...(retention === null ? {} : retentionTerms(retention)), ...limits };
-      if (Object.keys(values).length > 0) {
-        const failure = await this.#administer(tenant, { kind: 'terms', changes: termChanges(values) });
-        if (failure !== null) return refused(failure);
-        changed = { ...changed, terms: termsAfter(changed.terms, values) };
-        await this.#directory.setTerms(tenant.id, changed.terms);
-        await this.#record(operator.actor, 'tenant.terms', tenant.id, JSON.stringify(values));
+      if (plan !== null || Object.keys(terms).length > 0) {
+        const result = await this.#options.told.change(changed, { plan, terms }, Date.now());
+        if (result.kind === 'refused') return refused(result.failure);
+        changed = result.tenant;
+        await this.#record(operator.actor, 'tenant.terms', tenant.id, termsDetail(plan, terms));
       }
       if (state === null) return Response.json(tenantJson(changed));
       const isSuspended = state === 'suspended';
@@ -426,31 +429,15 @@ class TenantRoutes {
 function tenantJson(tenant: Tenant): Record<string, unknown> {
   const { id, name, labels, createdAtMs } = tenant;
   const replicas = tenant.replicas.map((replica) => ({ id: replica.number, location: replica.location }));
-  const [retention, limits] = [retentionJson(tenant.terms), limitsJson(tenant.terms)];
+  const terms = termsOf(tenant);
+  const limited = { plan: tenant.plan, retention: retentionJson(terms), limits: limitsJson(terms) };
+  const own = { own_limits: setLimitsJson(tenant.terms) };
   const createdAt = new Date(createdAtMs).toISOString();
-  return { id, name, ...stateJson(tenant), labels, retention, limits, replicas, created_at: createdAt };
+  return { id, name, ...stateJson(tenant), labels, ...limited, ...own, replicas, created_at: createdAt };
 }
 
-type ChangedTerms = Readonly<Partial<Record<TermName, number | null>>>;
-
-function retentionTerms(retention: Retention | 'usual'): ChangedTerms {
-  if (retention === 'usual') return { retentionSeconds: null, retentionRevisions: null };
-  return { retentionSeconds: retention.seconds, retentionRevisions: retention.revisions };
-}
-
-function termsAfter(terms: Terms, changed: ChangedTerms): Terms {
-  const all = Object.entries({ ...terms, ...changed });
-  return Object.fromEntries(all.filter(([, value]) => value !== null));
-}
-
-function retentionJson({ retentionSeconds, retentionRevisions }: Terms): Record<string, unknown> {
-  const seconds = retentionSeconds ?? retentionSecondsDefault;
-  return { seconds, revisions: retentionRevisions ?? retentionRevisionsDefault };
-}
-
-function limitsJson({ quotaBytes, readsPerSecond, writesPerSecond }: Terms): Record<string, unknown> {
-  const bytes = quotaBytes ?? quotaBytesDefault;
-  return { bytes, reads_per_second: readsPerSecond ?? null, writes_per_second: writesPerSecond ?? null };
+function termsDetail(plan: Plan | null, terms: ChangedTerms): string {
+  return JSON.stringify({ ...(plan === null ? {} : { plan: plan.name }), ...terms });
 }
 
 function stateJson({ state, isSuspended, wipeAtMs }: Tenant): Record<string, unknown> {

@@ -19,8 +19,15 @@ export const termCode = {
   leasesMax: 8,
   /** Access keys that are neither revoked, nor expired, nor rotated. */
   accessKeysMax: 9,
+  /** Which change of the terms this is: in groups of level 6 an older one is passed over (`mvcc/terms.ts`). */
+  version: 10,
 } as const;
 export type TermName = keyof typeof termCode;
+
+/** What a plan may set, and what an operator may set for one tenant. */
+export type LimitTerm = Exclude<TermName, 'wipeAtMs' | 'version'>;
+const otherTerms: ReadonlySet<string> = new Set<TermName>(['wipeAtMs', 'version']);
+export const limitTerms = Object.keys(termCode).filter((name): name is LimitTerm => !otherTerms.has(name));
 
 /** null: the term is not set any more. */
 export type TermChange = { readonly code: number; readonly value: number | null };

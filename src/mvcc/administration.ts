@@ -180,7 +180,7 @@ export class Administration {
         this.suspension.change(operation.isSuspended);
         return { kind: 'done', revision };
       case 'terms':
-        this.terms.change(operation.changes);
+        this.terms.change(operation.changes, moment.level);
         return { kind: 'done', revision };
       case 'authEnable':
       case 'authDisable':

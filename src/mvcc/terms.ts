@@ -4,6 +4,7 @@
 
 import { BinaryReader, BinaryWriter } from '../base/binary.ts';
 import type { SqlPort } from '../base/sql-port.ts';
+import { groupLevel } from '../model/levels.ts';
 import { type TermChange, termCode, type TermName } from '../model/terms.ts';
 import { readMeta, writeMeta } from './schema.ts';
 
@@ -22,7 +23,14 @@ export class Terms {
     return this.#values.get(termCode[name]) ?? null;
   }
 
-  change(changes: readonly TermChange[]): void {
+  /**
+   * Two calls of the operator may reach the group in another order than the directory. From level 6 on, what is older
+   * than the terms of the store changes nothing.
+   */
+  change(changes: readonly TermChange[], level: number): void {
+    const version = changes.find(({ code }) => code === termCode.version)?.value ?? null;
+    const known = this.value('version');
+    if (level >= groupLevel.sixth && version !== null && known !== null && version < known) return;
     for (const { code, value } of changes) {
       if (value === null) this.#values.delete(code);
       else this.#values.set(code, value);

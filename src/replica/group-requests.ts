@@ -8,11 +8,12 @@ import type { GroupReplicas } from '../model/reports.ts';
 import { electionTimeoutTicks, votersKeptMin } from '../limits.ts';
 import { type ReplicaId, replicaId } from '../model/brands.ts';
 import type { Operation } from '../model/store.ts';
+import type { Store } from '../mvcc/store.ts';
 import { placedMembers } from './calls/leader-steps.ts';
 import { suspensionOf } from './calls/suspension.ts';
 import { addReplica, type Changed, removeReplica } from './member-changes.ts';
 import type { Member } from './member.ts';
-import { termCode } from '../model/terms.ts';
+import { type LimitTerm, limitTerms, termCode } from '../model/terms.ts';
 import { replicaReports } from './status.ts';
 
 type Asked<Kind extends GroupRequestKind> = GroupRequest<Kind> & DoubtedLeaders;
@@ -62,7 +63,13 @@ const answers: Answers = {
     const found = store.findAccessKey(request.id, member.nowMs());
     if (found.kind === 'refused') return done({ kind: 'failed', failure: found.failure });
     const { suspension } = store;
-    return done({ kind: 'key', accessKey: found.accessKey, isSuspended: suspension !== null, suspension });
+    return done({
+      kind: 'key',
+      accessKey: found.accessKey,
+      isSuspended: suspension !== null,
+      suspension,
+      terms: termsOf(store),
+    });
   },
 
   replicas: (member, request) => asLeader(member, request, () => Promise.resolve(done(groupReplicas(member)))),
@@ -89,6 +96,15 @@ export function answerGroupRequest<Kind extends GroupRequestKind>(
 ): Promise<AttemptAnswer<GroupAnswer<Kind>>> {
   const answer: Answers[Kind] = answers[request.kind];
   return answer(member, request);
+}
+
+function termsOf(store: Store): Partial<Record<LimitTerm, number>> {
+  const terms: Partial<Record<LimitTerm, number>> = {};
+  for (const name of limitTerms) {
+    const value = store.term(name);
+    if (value !== null) terms[name] = value;
+  }
+  return terms;
 }
 
 /** A gateway whose code is of the version before sends no name. */

@@ -2,12 +2,11 @@
 // every store goes on, because no call on the data of a store comes here.
 
 import type { LocationHint } from '../model/locations.ts';
-import type { TermName } from '../model/terms.ts';
+import { planTerms, type Terms } from './plans.ts';
 import { type TenantFilter, tenantListClause, type TenantPlace } from './tenant-list.ts';
 
 export type TenantState = 'provisioning' | 'ready' | 'deleting';
 export type Labels = Readonly<Record<string, string>>;
-export type Terms = Readonly<Partial<Record<TermName, number>>>;
 export type PlacedReplica = { readonly number: number; readonly location: LocationHint };
 export type Tenant = {
   readonly id: string;
@@ -19,8 +18,12 @@ export type Tenant = {
   /** Its group was told so, and has refused its callers since. */
   readonly isToldOfWipe: boolean;
   readonly labels: Labels;
-  /** What the operator has set for it, beside the defaults. */
+  readonly plan: string;
+  readonly planTerms: Terms;
+  /** What the operator has set for it alone: it goes before its plan. */
   readonly terms: Terms;
+  /** Counts the changes of what counts for it. */
+  readonly termsVersion: number;
   readonly createdAtMs: number;
   readonly replicas: readonly PlacedReplica[];
   /** The number of the next replica, as far as the group has told. Every lower number may be that of an object. */
@@ -42,6 +45,8 @@ export type Audit = {
     | 'tenant.rename'
     | 'tenant.label'
     | 'tenant.terms'
+    | 'plan.set'
+    | 'plan.remove'
     | 'tenant.suspend'
     | 'tenant.resume'
     /** It refuses from then on, and can be taken back until it is wiped. */
@@ -78,7 +83,7 @@ export type AuditFilter = {
 };
 
 /** The newest file of migrations/ that this code needs. Wrangler and the server keep the names of those applied. */
-export const newestMigration = '0008_told_again.sql';
+export const newestMigration = '0009_plans.sql';
 
 /** The directory did not answer. Stores go on without it. */
 export class DirectoryUnavailable extends Error {
@@ -97,7 +102,11 @@ type TenantRow = {
   created_at_ms: number;
   next_number: number;
   labels: string;
+  plan: string;
+  /** Null: the plan has no row. */
+  plan_terms: string | null;
   terms: string;
+  terms_version: number;
   suspended: number;
   wipe_at_ms: number | null;
   wipe_told: number;
@@ -108,7 +117,7 @@ type TenantRow = {
 const mayServeSince = 2;
 
 const selectTenants = `SELECT id, name, state, created_at_ms, next_number, labels, terms, suspended, wipe_at_ms,
-  wipe_told, (SELECT json_group_array(json_object('number', number, 'location', location)) FROM
+  wipe_told, plan, (SELECT terms FROM plans WHERE plans.name = plan) AS plan_terms, terms_version, (SELECT json_group_array(json_object('number', number, 'location', location)) FROM
     (SELECT number, location FROM replicas WHERE tenant_id = tenants.id ORDER BY number)) AS replicas
   FROM tenants`;
 
@@ -133,8 +142,20 @@ export class Directory {
   /** False: another tenant has the name. */
   async add(tenant: Tenant): Promise<boolean> {
     const insertTenant = this.#database
-      .prepare('INSERT INTO tenants (id, name, state, created_at_ms, next_number, labels) VALUES (?, ?, ?, ?, ?, ?)')
-      .bind(tenant.id, tenant.name, tenant.state, tenant.createdAtMs, tenant.nextNumber, JSON.stringify(tenant.labels));
+      .prepare(
+        `INSERT INTO tenants (id, name, state, created_at_ms, next_number, labels, plan, tell_at_ms)
+          VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+      )
+      .bind(
+        tenant.id,
+        tenant.name,
+        tenant.state,
+        tenant.createdAtMs,
+        tenant.nextNumber,
+        JSON.stringify(tenant.labels),
+        tenant.plan,
+        Object.keys(tenant.planTerms).length > 0 ? tenant.createdAtMs : null,
+      );
     const insertReplicas = tenant.replicas.map((replica) =>
       this.#database
         .prepare('INSERT INTO replicas (tenant_id, number, location) VALUES (?, ?, ?)')
@@ -286,10 +307,50 @@ export class Directory {
     await answered(statement.bind(JSON.stringify(labels), id).run());
   }
 
-  /** Called once the group knows it. */
-  async setTerms(id: string, terms: Terms): Promise<void> {
-    const statement = this.#database.prepare('UPDATE tenants SET terms = ? WHERE id = ?');
-    await answered(statement.bind(JSON.stringify(terms), id).run());
+  /** From `nowMs` on its group is to be told. False: they have changed since `version`. */
+  async setTerms(
+    id: string,
+    {
+      plan,
+      terms,
+      version,
+      nowMs,
+    }: Pick<Tenant, 'plan' | 'terms'> & { readonly version: number; readonly nowMs: number },
+  ): Promise<boolean> {
+    const statement = this.#database.prepare(
+      `UPDATE tenants SET plan = ?3, terms = ?4, terms_version = ?2 + 1, tell_at_ms = ?5
+        WHERE id = ?1 AND terms_version = ?2`,
+    );
+    const bound = statement.bind(id, version, plan, JSON.stringify(terms), nowMs);
+    return (await answered(bound.run())).meta.changes > 0;
+  }
+
+  /** The group knows the terms of that version. False: others are to be told by now. */
+  async setTermsTold(id: string, version: number): Promise<boolean> {
+    return this.#setTellAt(id, version, null);
+  }
+
+  /** The group is told again from `tellAtMs` on, unless the terms have changed since `version`. */
+  async postponeTelling(id: string, version: number, tellAtMs: number): Promise<void> {
+    await this.#setTellAt(id, version, tellAtMs);
+  }
+
+  async #setTellAt(id: string, version: number, tellAtMs: number | null): Promise<boolean> {
+    const statement = this.#database.prepare('UPDATE tenants SET tell_at_ms = ?3 WHERE id = ?1 AND terms_version = ?2');
+    return (await answered(statement.bind(id, version, tellAtMs).run())).meta.changes > 0;
+  }
+
+  /** The tenants whose groups are to be told of their terms, the longest due first. `plan` null: of every plan. */
+  async dueForTelling(
+    nowMs: number,
+    { plan, limit }: { readonly plan: string | null; readonly limit: number },
+  ): Promise<Tenant[]> {
+    const statement = this.#database.prepare(
+      `${selectTenants} WHERE tell_at_ms <= ?1 AND state = 'ready' AND (?2 IS NULL OR plan = ?2)
+        ORDER BY tell_at_ms LIMIT ?3`,
+    );
+    const { results } = await answered(statement.bind(nowMs, plan, limit).all<TenantRow>());
+    return results.map((row) => tenantOf(row)).filter((tenant) => tenant !== null);
   }
 
   /** Called once the group knows it. */
@@ -386,8 +447,25 @@ function tenantOf(row: TenantRow | null): Tenant | null {
   const replicas = JSON.parse(row.replicas) as PlacedReplica[];
   const labels = JSON.parse(row.labels) as Labels;
   const terms = JSON.parse(row.terms) as Terms;
+  const { plan, terms_version: termsVersion } = row;
+  const ofPlan = planTerms(plan, row.plan_terms);
   const { id, name, state, created_at_ms: createdAtMs, next_number: nextNumber } = row;
   const { wipe_at_ms: wipeAtMs } = row;
   const [isSuspended, isToldOfWipe] = [row.suspended === 1, row.wipe_told === 1];
-  return { id, name, state, isSuspended, wipeAtMs, isToldOfWipe, labels, terms, createdAtMs, replicas, nextNumber };
+  return {
+    id,
+    name,
+    state,
+    isSuspended,
+    wipeAtMs,
+    isToldOfWipe,
+    labels,
+    plan,
+    planTerms: ofPlan,
+    terms,
+    termsVersion,
+    createdAtMs,
+    replicas,
+    nextNumber,
+  };
 }

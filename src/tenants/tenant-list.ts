@@ -11,6 +11,8 @@ export type TenantFilter = {
   /** A part of the name; empty: any name. */
   readonly name: string;
   readonly state: ListedState | null;
+  /** Null: any plan. */
+  readonly plan: string | null;
   /** `value` null: whatever the label's value is. */
   readonly labels: readonly { readonly key: string; readonly value: string | null }[];
 };
@@ -47,6 +49,10 @@ export function tenantListClause(
     parameters.push(filter.name);
   }
   if (filter.state !== null) conditions.push(ofState[filter.state]);
+  if (filter.plan !== null) {
+    conditions.push('plan = ?');
+    parameters.push(filter.plan);
+  }
   for (const { key, value } of filter.labels) {
     conditions.push(value === null ? 'json_type(labels, ?) IS NOT NULL' : 'json_extract(labels, ?) = ?');
     // A label's key has no quotation mark.

@@ -329,6 +329,7 @@ describe('keys', () => {
       prefix: 'app/',
       created_at: expect.stringMatching(/^\d{4}-/),
       expires_at: expect.stringMatching(/^\d{4}-/),
+      limits: expect.objectContaining({ reads_per_second: null }),
     });
     expect(await (await withKey(tenant.key, '/v1/whoami')).json()).toMatchObject({ role: 'admin', tenant: tenant.id });
     expect((await call('/v1/whoami')).status).toBe(401);

@@ -1,6 +1,7 @@
 // The limits of a tenant, as the operator sets them, with real objects.
 
 import { beforeAll, describe, expect, it } from 'vitest';
+import { limitDefinitions } from '../../src/api/v1/limits.ts';
 import { limitPerSecondMax, quotaBytesDefault, quotaBytesMax, quotaBytesMin } from '../../src/limits.ts';
 import { asOperator, newTenant, prepareDirectory, put, withKey } from '../support/service.ts';
 
@@ -75,11 +76,16 @@ describe('TENANT-43: the limits of a tenant', () => {
       { bytes: quotaBytesMin - 1 },
       { bytes: quotaBytesMax + 1 },
       { reads_per_second: 0 },
-      { keys: 5 },
+      { sheep: 5 },
       null,
+      ...limitDefinitions.flatMap(({ name, min, max }) => [{ [name]: min - 1 }, { [name]: max + 1 }]),
     ];
     for (const limits of [...bad, { writes_per_second: limitPerSecondMax + 1 }, { reads_per_second: '5' }]) {
       expect([limits, (await change(tenant.id, limits)).status]).toEqual([limits, 400]);
+    }
+    for (const bound of ['min', 'max'] as const) {
+      const limits = Object.fromEntries(limitDefinitions.map((each) => [each.name, each[bound]]));
+      expect(await (await change(tenant.id, limits)).json()).toMatchObject({ limits, own_limits: limits });
     }
     const most = { bytes: quotaBytesMax, reads_per_second: limitPerSecondMax, writes_per_second: 1 };
     expect(await (await change(tenant.id, most)).json()).toMatchObject({ limits: most });

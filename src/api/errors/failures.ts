@@ -106,6 +106,11 @@ export type ServiceFailure =
   | { readonly kind: 'tenantNameTaken'; readonly name: string }
   /** `id` is null where the text in the path cannot be an id. It may be a secret, and is not repeated. */
   | { readonly kind: 'accessKeyNotFound'; readonly id: string | null }
+  /** `name` null: the text cannot be the name of a plan. */
+  | { readonly kind: 'planNotFound'; readonly name: string | null }
+  /** Tenants name it. */
+  | { readonly kind: 'planInUse'; readonly name: string }
+  | { readonly kind: 'tooManyPlans'; readonly max: number }
   | { readonly kind: 'noLeader' }
   | { readonly kind: 'leaderChanged' }
   | { readonly kind: 'timeout' }

@@ -6,6 +6,7 @@ import {
   memoryBytesMax,
   memoryOfKeyBytesMax,
   memoryOfTenantBytesMax,
+  planNameCharactersMax,
   requestTimeoutMs,
   retryAfterSeconds,
 } from '../../limits.ts';
@@ -119,6 +120,26 @@ export const serviceErrors: WireErrors<ServiceFailure> = {
         ? 'The path does not have the id of an access key (a whole key is not an id, and is not repeated here). GET /v1/tenants/{id}/keys lists the ids.'
         : `The tenant has no access key with the id "${failure.id}". GET /v1/tenants/{id}/keys lists them.`,
     ),
+  planNotFound: ({ name }) =>
+    absent(
+      'plan-not-found',
+      'Plan not found',
+      name === null
+        ? `The name of a plan has 1 to ${planNameCharactersMax} characters, each of a to z, 0 to 9 or "-".`
+        : `There is no plan named "${name}". GET /v1/plans lists them, and PUT /v1/plans/{name} makes one.`,
+    ),
+  planInUse: ({ name }) =>
+    conflict(
+      'plan-in-use',
+      'Plan is in use',
+      `Tenants have the plan "${name}": GET /v1/tenants?plan=${name} lists them, and PATCH gives each another one.`,
+    ),
+  tooManyPlans: ({ max }) =>
+    conflict(
+      'too-many-plans',
+      'Too many plans',
+      `There are at most ${max} plans: remove some with DELETE /v1/plans/{name}.`,
+    ),
   noLeader: () =>
     unavailable(
       'no-leader',
@@ -225,7 +246,7 @@ export const serviceErrors: WireErrors<ServiceFailure> = {
     conflict(
       'tenant-changing',
       'Tenant is changing',
-      `Another call deleted tenant ${failure.tenant}, or took that back, at the same time. Send this call again, if it is still meant.`,
+      `Another call changed tenant ${failure.tenant}, deleted it, or took that back, at the same time. Send this call again, if it is still meant.`,
     ),
   tenantDeleted: () =>
     absent('tenant-deleted', 'Tenant deleted', 'The tenant of this key was deleted, with all that its store held.'),

@@ -7,11 +7,9 @@ import {
   labelCharactersMax,
   labelsMax,
   listLimitDefault,
-  limitPerSecondMax,
   listLimitMax,
   operatorNameCharactersMax,
-  quotaBytesMax,
-  quotaBytesMin,
+  planNameCharactersMax,
   retentionRevisionsMax,
   retentionSecondsMax,
   retentionSecondsMin,
@@ -32,6 +30,7 @@ import {
   text,
   time,
 } from './openapi-json.ts';
+import { type LimitDefinition, limitDefinitions } from '../v1/limits.ts';
 import { operatorRoles } from '../../model/operators.ts';
 import { jurisdictions, locationHints, replicaCounts } from '../../model/locations.ts';
 
@@ -67,15 +66,17 @@ const accessKeyName: JsonObject = {
   description: 'What the owner of the access key calls it. Absent: the key has no name.',
 };
 
-const bytesLimit: JsonObject = { type: 'integer', minimum: quotaBytesMin, maximum: quotaBytesMax };
-const rateLimit: JsonObject = {
-  type: ['integer', 'null'],
-  minimum: 1,
-  maximum: limitPerSecondMax,
-  description: 'On each replica. null: there is no limit.',
-};
-const limitsOfTenant = { bytes: bytesLimit, reads_per_second: rateLimit, writes_per_second: rateLimit };
-const changedLimits = { ...limitsOfTenant, bytes: { ...bytesLimit, type: ['integer', 'null'] } };
+/** `isChange`: null says that the plan counts, or what every tenant has. */
+function limitsSchema(isChange: boolean): JsonObject {
+  const limit = ({ name, min, max, usual, says }: LimitDefinition): [string, JsonObject] => {
+    const type = isChange || usual === null ? ['integer', 'null'] : 'integer';
+    const unset = isChange || usual !== null ? '' : ' null: there is no limit.';
+    return [name, { type, minimum: min, maximum: max, description: `${says}${unset}` }];
+  };
+  return Object.fromEntries(limitDefinitions.map(limit));
+}
+const limitNames = limitDefinitions.map(({ name }) => name);
+const planName: JsonObject = { ...tenantName, maxLength: planNameCharactersMax };
 
 const operatorName: JsonObject = { type: 'string', minLength: 1, maxLength: operatorNameCharactersMax };
 
@@ -273,6 +274,7 @@ export const schemas: JsonObject = {
     {
       name: tenantName,
       labels,
+      plan: planName,
       replicas: { enum: replicaCounts, default: 3 },
       placement: {
         oneOf: [{ type: 'array', items: { enum: locationHints }, minItems: 1, maxItems: 5 }, { enum: jurisdictions }],
@@ -286,11 +288,12 @@ export const schemas: JsonObject = {
       labels,
       state: { enum: ['ready', 'suspended'] },
       retention: { oneOf: [reference('Retention'), { type: 'null' }] },
-      limits: record(changedLimits),
+      plan: planName,
+      limits: record(limitsSchema(true)),
     }),
     minProperties: 1,
     description:
-      'labels take the place of all labels that the tenant has. A retention or a limit of null is that of every tenant for which nothing is said, and a limit that is absent stays.',
+      'labels take the place of all labels that the tenant has. A retention or a limit of null is that of its plan, and a limit that is absent stays.',
   },
   Retention: {
     ...record(
@@ -310,13 +313,36 @@ export const schemas: JsonObject = {
       wipe_at: { ...time, description: 'deleted: until then the deletion can be taken back.' },
       labels,
       retention: reference('Retention'),
-      limits: record(limitsOfTenant, ['bytes', 'reads_per_second', 'writes_per_second']),
+      plan: planName,
+      limits: reference('Limits'),
+      own_limits: {
+        ...record(limitsSchema(false)),
+        description: 'The limits that are set for this tenant alone, and go before those of its plan.',
+      },
       created_at: time,
       replicas: listOf(record({ id: revision, location: { type: ['string', 'null'] } }, ['id', 'location'])),
       key: { ...text, description: 'The first access key. It is shown only when the tenant is made.' },
     },
     ['id', 'name', 'state', 'created_at', 'replicas'],
   ),
+  Limits: record(limitsSchema(false), limitNames),
+  PlanChange: {
+    ...record({ limits: record(limitsSchema(true)), retention: { oneOf: [reference('Retention'), { type: 'null' }] } }),
+    description: 'All that the plan sets. What is absent, or null, is what every tenant has.',
+  },
+  Plan: record(
+    {
+      name: planName,
+      limits: reference('Limits'),
+      retention: reference('Retention'),
+      tenants_to_tell: {
+        ...count,
+        description: 'Tenants of the plan whose groups are not told of the change yet: the service goes on by itself.',
+      },
+    },
+    ['name', 'limits', 'retention'],
+  ),
+  Plans: record({ plans: listOf(reference('Plan')) }, ['plans']),
   Tenants: record({ tenants: listOf(reference('Tenant')), cursor: text }, ['tenants']),
   AccessKeyCreation: record(
     {
@@ -393,6 +419,7 @@ export const schemas: JsonObject = {
       role: { enum: ['admin', 'write', 'read'] },
       prefix: text,
       prefix_base64: encoded,
+      limits: reference('Limits'),
       created_at: time,
       expires_at: time,
     },

@@ -231,6 +231,7 @@ const tenantPaths = {
           { type: 'array', items: { type: 'string' }, maxItems: labelsMax },
           'The key of a label, or key=value. A tenant is listed that has all of them.',
         ),
+        queryParameter('plan', { type: 'string' }, 'The name of its plan.'),
         queryParameter('state', { enum: ['provisioning', 'ready', 'suspended', 'deleted', 'deleting'] }, 'The state.'),
       ],
       responses: { 200: plainAnswer('One page.', reference('Tenants')) },
@@ -251,7 +252,7 @@ const tenantPaths = {
     }),
     patch: operation(
       'changeTenant',
-      'Renames, labels, suspends or resumes a tenant, and sets its limits and how much history it keeps',
+      'Renames, labels, suspends or resumes a tenant, and sets its plan, its limits and how much history it keeps',
       {
         description:
           'While a tenant is suspended, every call with its keys is 403 tenant-suspended, its streams end, and its data are kept. Leases that ' +
@@ -372,6 +373,42 @@ const tenantPaths = {
       security: operatorOrAdmin,
       parameters: [id, pathParameter('key_id', 'The id of the access key.')],
       responses: { 204: { description: 'The access key was revoked.' }, ...problems(409) },
+    }),
+  },
+};
+
+const plan = pathParameter('plan', 'The name of the plan.');
+const planPaths = {
+  '/v1/plans': {
+    get: operation('listPlans', 'Lists the plans', {
+      description:
+        'A tenant has a plan, standard unless another one is named. What is set for the tenant itself goes before its plan.',
+      security: operator,
+      responses: { 200: plainAnswer('The plans.', reference('Plans')) },
+    }),
+  },
+  '/v1/plans/{plan}': {
+    get: operation('getPlan', 'Shows a plan', {
+      does: 'manage',
+      security: operator,
+      parameters: [plan],
+      responses: { 200: plainAnswer('The plan.', reference('Plan')) },
+    }),
+    put: operation('setPlan', 'Makes or changes a plan', {
+      description:
+        'The groups of its tenants are told at once, as many as there is time for, and the others by and by. The same call again goes on at once.',
+      does: 'manage',
+      security: operator,
+      parameters: [plan],
+      requestBody: { required: true, content: jsonContent(reference('PlanChange')) },
+      responses: { 200: plainAnswer('The plan.', reference('Plan')), ...problems(409) },
+    }),
+    delete: operation('removePlan', 'Removes a plan that no tenant has', {
+      description: 'free, standard and large are there in any case: removed, they are again as they were at first.',
+      does: 'manage',
+      security: operator,
+      parameters: [plan],
+      responses: { 204: { description: 'The plan was removed.' }, ...problems(409) },
     }),
   },
 };
@@ -501,6 +538,7 @@ export const openapiDocument = {
     '/v1/audit': auditPath,
     ...coordinationPaths,
     ...tenantPaths,
+    ...planPaths,
     ...operatorPaths,
     '/v3/{call}': etcdPath('etcd', {}),
     '/v3beta/{call}': etcdPath('etcdBeta', {

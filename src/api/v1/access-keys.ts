@@ -2,6 +2,7 @@
 
 import { base64, textOf } from '../../base/bytes.ts';
 import { type OwnAccess, suspensionOfTenant } from '../replica-request.ts';
+import { limitsJson } from './limits.ts';
 import type { AccessKey, SuspensionFailure } from '../../model/store.ts';
 
 export function accessKeyJson(accessKey: AccessKey): Record<string, unknown> {
@@ -17,7 +18,8 @@ export function accessKeyJson(accessKey: AccessKey): Record<string, unknown> {
 
 /** The answer to GET /v1/whoami. */
 export function ownAccessJson(tenant: string, own: OwnAccess): Record<string, unknown> {
-  return { tenant, ...tenantState(suspensionOfTenant(own)), ...accessKeyJson(own.accessKey) };
+  const limits = own.terms === undefined ? {} : { limits: limitsJson(own.terms) };
+  return { tenant, ...tenantState(suspensionOfTenant(own)), ...accessKeyJson(own.accessKey), ...limits };
 }
 
 function tenantState(suspension: SuspensionFailure | null): Record<string, unknown> {

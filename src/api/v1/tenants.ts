@@ -9,12 +9,7 @@ import {
   keyBytesMax,
   labelCharactersMax,
   labelsMax,
-  limitPerSecondMax,
-  quotaBytesMax,
-  quotaBytesMin,
-  retentionRevisionsMax,
-  retentionSecondsMax,
-  retentionSecondsMin,
+  planNameCharactersMax,
   tenantNameCharactersMax,
 } from '../../limits.ts';
 import { emptyBytes } from '../../base/bytes.ts';
@@ -27,7 +22,8 @@ import {
   replicaCounts,
 } from '../../model/locations.ts';
 import type { AccessRole } from '../../model/store.ts';
-import { Fields, parseObject } from './fields.ts';
+import { type Fields, parseObject } from './fields.ts';
+import { type ChangedTerms, readLimits, readRetention } from './limits.ts';
 import { flagParameter, integerParameter, parseQuery } from './parameters.ts';
 import { bad, type Parsed, parsed } from './parsed.ts';
 
@@ -37,6 +33,8 @@ export type Labels = Readonly<Record<string, string>>;
 export type TenantCreation = {
   readonly name: string;
   readonly labels: Labels;
+  /** Null: none is named. */
+  readonly plan: string | null;
   readonly replicas: ReplicaCount;
   readonly placement: Placement;
 };
@@ -49,16 +47,10 @@ export type TenantChange = {
   readonly name: string | null;
   readonly labels: Labels | null;
   readonly state: 'ready' | 'suspended' | null;
-  /** `usual`: that of every tenant for which nothing else is said. */
-  readonly retention: Retention | 'usual' | null;
-  readonly limits: Limits;
+  readonly plan: string | null;
+  /** Its own limits, and how much history it keeps. */
+  readonly terms: ChangedTerms;
 };
-
-/** The limits that are to change. A limit of null is that of every tenant for which nothing else is said. */
-export type Limits = Readonly<Partial<Record<'quotaBytes' | 'readsPerSecond' | 'writesPerSecond', number | null>>>;
-
-/** How much history is kept. 0: there is no such bound. */
-export type Retention = { readonly seconds: number; readonly revisions: number };
 
 /** `replaces` is the number of the replica that leaves once the new one votes; null: no replica leaves. */
 export type ReplicaCreation = { readonly location: LocationHint | null; readonly replaces: number | null };
@@ -76,23 +68,29 @@ export function parseTenantCreation(body: Uint8Array): Parsed<TenantCreation> {
   return parseObject(body, (fields) => {
     const replicas = readReplicas(fields);
     const labels = readLabels(fields) ?? {};
-    return { name: readName(fields), labels, replicas, placement: readPlacement(fields, replicas) };
+    return {
+      name: readName(fields),
+      labels,
+      plan: readPlan(fields),
+      replicas,
+      placement: readPlacement(fields, replicas),
+    };
   });
 }
 
 export function parseTenantChange(body: Uint8Array): Parsed<TenantChange> {
   return parseObject(body, (fields) => {
     const isRenamed = fields.has('name');
-    fields.knows(['name', 'labels', 'state', 'retention', 'limits']);
+    fields.knows(['name', 'labels', 'state', 'plan', 'retention', 'limits']);
     const change = {
       name: isRenamed ? readName(fields) : null,
       labels: readLabels(fields),
       state: fields.choice('state', ['ready', 'suspended']) ?? null,
-      retention: readRetention(fields),
-      limits: readLimits(fields),
+      plan: readPlan(fields),
+      terms: { ...readRetention(fields), ...readLimits(fields) },
     };
-    const isEmpty = !['name', 'labels', 'state', 'retention', 'limits'].some((name) => fields.has(name));
-    if (isEmpty) fields.missing('name, labels, state, retention or limits');
+    const isEmpty = !['name', 'labels', 'state', 'plan', 'retention', 'limits'].some((name) => fields.has(name));
+    if (isEmpty) fields.missing('name, labels, state, plan, retention or limits');
     return change;
   });
 }
@@ -153,43 +151,6 @@ export function parseAccessKeyRotation(body: Uint8Array): Parsed<number> {
   });
 }
 
-/** null: it is not in the body. */
-function readRetention(body: Fields): Retention | 'usual' | null {
-  const value = body.take('retention');
-  if (value === undefined) return null;
-  if (value === null) return 'usual';
-  const fields = new Fields(value, 'retention', body.faults);
-  const seconds = fields.integer('seconds', { min: 0, max: retentionSecondsMax }) ?? 0;
-  const revisions = fields.integer('revisions', { min: 0, max: retentionRevisionsMax }) ?? 0;
-  for (const name of ['seconds', 'revisions']) if (!fields.has(name)) fields.missing(name);
-  if (seconds > 0 && seconds < retentionSecondsMin) {
-    fields.faults.add(
-      `retention.seconds must be 0 (no bound), or from ${retentionSecondsMin} to ${retentionSecondsMax}`,
-    );
-  }
-  fields.finish();
-  return { seconds, revisions };
-}
-
-const limitNames = [
-  ['bytes', 'quotaBytes', { min: quotaBytesMin, max: quotaBytesMax }],
-  ['reads_per_second', 'readsPerSecond', { min: 1, max: limitPerSecondMax }],
-  ['writes_per_second', 'writesPerSecond', { min: 1, max: limitPerSecondMax }],
-] as const;
-
-function readLimits(body: Fields): Limits {
-  const value = body.take('limits');
-  if (value === undefined) return {};
-  const fields = new Fields(value, 'limits', body.faults);
-  const limits: { -readonly [Name in keyof Limits]: Limits[Name] } = {};
-  for (const [name, term, bounds] of limitNames) {
-    if (fields.take(name) === null) limits[term] = null;
-    else if (fields.has(name)) limits[term] = fields.integer(name, bounds) ?? null;
-  }
-  fields.finish();
-  return limits;
-}
-
 /** The numbers of replicas only grow, so this bound refuses nothing but nonsense. */
 const replicaNumberMax = 1_000_000_000;
 const nameForm = /^[a-z0-9-]+$/;
@@ -247,6 +208,18 @@ function readName(fields: Fields): string {
   if (name === undefined || (name.length <= tenantNameCharactersMax && nameForm.test(name))) return name ?? '';
   fields.faults.add(`name must have 1 to ${tenantNameCharactersMax} characters, each of a to z, 0 to 9 or "-"`);
   return '';
+}
+
+export function isPlanName(name: string): boolean {
+  return name.length <= planNameCharactersMax && nameForm.test(name);
+}
+
+/** null: none is named. */
+function readPlan(fields: Fields): string | null {
+  const name = fields.text('plan');
+  if (name === undefined || isPlanName(name)) return name ?? null;
+  fields.faults.add(`plan must have 1 to ${planNameCharactersMax} characters, each of a to z, 0 to 9 or "-"`);
+  return null;
 }
 
 function readReplicas(fields: Fields): ReplicaCount {

@@ -163,7 +163,7 @@ describe('the map of failures', () => {
     expect(await refusedWith('POST /v1/locks/a', '{}')).toBe('one of ttl and lease is missing');
     const changed = parseTenantChange(utf8('{"size":"paused"}'));
     expect(changed).toMatchObject({
-      failure: { detail: 'unknown field "size"; known are name, labels, state, retention, limits' },
+      failure: { detail: 'unknown field "size"; known are name, labels, state, plan, retention, limits' },
     });
     expect((await refusal('GET /v1/kv?keys=1')).detail).toMatch(
       /^unknown query parameter "keys"; this call takes prefix,/,

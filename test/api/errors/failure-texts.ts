@@ -102,8 +102,11 @@ export const failureTexts: Readonly<Record<Failure['kind'], string>> = {
     'There is a tenant named "n" already. Take another name. A deleted tenant keeps its name until it is wiped: DELETE it with ?force=true to wipe it now.',
   tenantBeingWiped:
     'Tenant t is being wiped: its deletion cannot be taken back any more. Its name is free once it is gone.',
+  planNotFound: 'There is no plan named "p". GET /v1/plans lists them, and PUT /v1/plans/{name} makes one.',
+  planInUse: 'Tenants have the plan "p": GET /v1/tenants?plan=p lists them, and PATCH gives each another one.',
+  tooManyPlans: 'There are at most 3 plans: remove some with DELETE /v1/plans/{name}.',
   tenantChanging:
-    'Another call deleted tenant t, or took that back, at the same time. Send this call again, if it is still meant.',
+    'Another call changed tenant t, deleted it, or took that back, at the same time. Send this call again, if it is still meant.',
   tenantDeleted: 'The tenant of this key was deleted, with all that its store held.',
   accessKeyNotFound: 'The tenant has no access key with the id "k". GET /v1/tenants/{id}/keys lists them.',
   noLeader:

@@ -32,7 +32,7 @@ describe('bodies of tenants and keys', () => {
   it('API-TENANT-1: a tenant has a name of a DNS label, 1, 3 or 5 replicas, and places', () => {
     expect(parseTenantCreation(json({ name: 'a' }))).toEqual({
       kind: 'parsed',
-      value: { name: 'a', labels: {}, replicas: 3, placement: { kind: 'automatic' } },
+      value: { name: 'a', labels: {}, plan: null, replicas: 3, placement: { kind: 'automatic' } },
     });
     expect(parseTenantCreation(json({ name: longest, replicas: 5, placement: ['weur', 'apac-ne'] }))).toMatchObject({
       value: { replicas: 5, placement: { kind: 'hints', hints: ['weur', 'apac-ne'] } },
@@ -68,9 +68,9 @@ describe('bodies of tenants and keys', () => {
   });
 
   it('API-TENANT-3: a change is a new name and nothing else', () => {
-    const name = { name: 'b', labels: null, state: null, retention: null, limits: {} };
+    const name = { name: 'b', labels: null, state: null, plan: null, terms: {} };
     expect(parseTenantChange(json({ name: 'b' }))).toEqual({ kind: 'parsed', value: name });
-    const suspended = { name: null, labels: {}, state: 'suspended', retention: null, limits: {} };
+    const suspended = { name: null, labels: {}, state: 'suspended', plan: null, terms: {} };
     expect(parseTenantChange(json({ labels: {}, state: 'suspended' }))).toEqual({ kind: 'parsed', value: suspended });
     expect(detailOf(parseTenantChange(json({ state: 'deleting' })))).toContain('state must');
     expect(detailOf(parseTenantChange(json({ name: 'b', replicas: 5 })))).toContain('"replicas"');

@@ -110,6 +110,20 @@ export const boundRules: readonly StoreRule[] = [
     fed.do(toLevel(groupLevel.sixth));
     expect(fed.fails(put('d'))).toEqual(tooMany(1));
   }),
+  rule('MVCC-BOUND-5: from level 6 on, terms older than those of the store change nothing', (fed) => {
+    fed.batch([toLevel(groupLevel.fifth), bounded({ keysMax: 5, version: 3 }), bounded({ keysMax: 4, version: 2 })]);
+    expect(fed.store.term('keysMax')).toBe(4);
+    fed.batch([toLevel(groupLevel.sixth), bounded({ keysMax: 6, version: 3 })]);
+    for (const restarted of [false, true]) {
+      if (restarted) fed.reopen();
+      fed.do(bounded({ keysMax: 7, version: 2 }));
+      expect([fed.store.term('keysMax'), fed.store.term('version')]).toEqual([6, 3]);
+    }
+    fed.do(bounded({ keysMax: 8, version: 3 }));
+    expect(fed.store.term('keysMax')).toBe(8);
+    fed.do(bounded({ wipeAtMs: 1 }));
+    expect([fed.store.term('keysMax'), fed.store.term('wipeAtMs')]).toEqual([8, 1]);
+  }),
   rule('MVCC-BOUND-4: what was refused at a bound is remembered, and is refused again once there is room', (fed) => {
     fed.batch([toLevel(groupLevel.sixth), bounded({ keysMax: 1 }), put('a')]);
     const refused = { writeId: 'refused', caller: service, atMs: 1, operation: put('b') };
