@@ -136,7 +136,7 @@ export class Session {
   }
 }
 
-function connectionTo({ url, headers }: Target, replica: number, events: ConnectionEvents): SessionConnection {
+export function connectionTo({ url, headers }: Target, replica: number, events: ConnectionEvents): SessionConnection {
   let open: WebSocketClient | null = null;
   const offered = { ...headers, 'Sec-WebSocket-Protocol': sessionSubprotocol };
   openWebSocket(new URL(`${url}${sessionPath}?replica=${replica}`), offered, openWaitMs).then(

@@ -19,6 +19,7 @@ const ownRooms = new Set([
   'cost',
   'demo',
   'fuzz',
+  'kills',
   'measure',
   'mvcc/contract',
   'mvcc/fixtures',

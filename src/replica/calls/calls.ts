@@ -45,7 +45,7 @@ import {
   serveHealth,
   serveTransferLeadership,
 } from './maintenance-calls.ts';
-import { headerOf } from './leader-steps.ts';
+import { headerOf, untilSure } from './leader-steps.ts';
 import { serveMemberChange, serveMemberList } from './maintenance-members.ts';
 import { serveDump } from './maintenance-dump-stream.ts';
 import { memoryRoom } from './memory-room.ts';
@@ -232,6 +232,7 @@ async function serveStatus(member: Member, call: StatusCall, context: CallContex
   // it knows.
   const isDoubted = failedLeader !== null || suspectedLeader !== null;
   if (leader !== null && leader !== member.identity.number && !isDoubted) return redirectTo(member, leader);
+  await untilSure(member);
   // The first call of this kind counts the keys.
   const { store } = member.driver;
   const { gone } = context;

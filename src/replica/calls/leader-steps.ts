@@ -4,7 +4,7 @@
 import { isolateMemory } from '../../base/memory-budget.ts';
 import type { Failure } from '../../api/errors/failures.ts';
 import { unreachable } from '../../base/assert.ts';
-import { logEntryBytesMax } from '../../limits.ts';
+import { leaderWaitMs, logEntryBytesMax } from '../../limits.ts';
 import type { ReplicaId, Revision } from '../../model/brands.ts';
 import type { CallAnswer, CallOutcome, PlacedMember, ResponseHeader } from '../../model/calls.ts';
 import type { Operation, Outcome } from '../../model/store.ts';
@@ -66,6 +66,18 @@ export async function unlessCaughtUp(member: Member): Promise<CallAnswer | null>
       return refusedByService(member, { kind: 'overloaded' });
     default:
       return unreachable(result);
+  }
+}
+
+/**
+ * A replica that has just started may have shown a newer state before (`Driver.isSure`). What it tells without having
+ * to catch up waits until that is over, or until there is no leader, which the answer then says.
+ */
+export async function untilSure(member: Member): Promise<void> {
+  const deadlineMs = member.nowMs() + leaderWaitMs;
+  while (!member.driver.isSure && member.nowMs() < deadlineMs) {
+    if ((await member.leader(null)) === null) return;
+    if ((await member.read()).kind !== 'ready') await member.nextTick();
   }
 }
 

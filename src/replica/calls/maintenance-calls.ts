@@ -21,7 +21,7 @@ import type { AnswerTo } from '../../model/queries.ts';
 import { keyFailure } from './auth-calls.ts';
 import type { CallContext } from './call-context.ts';
 import { authorize, leadsAndCaughtUp, propose, queryStore } from './call-steps.ts';
-import { headerOf } from './leader-steps.ts';
+import { headerOf, untilSure } from './leader-steps.ts';
 import type { Member } from '../member.ts';
 
 export const rootOnly: AccessNeed = { kind: 'admin' };
@@ -31,6 +31,7 @@ const service = { kind: 'service' } as const;
 /** The status as this replica sees its group, with or without a leader. */
 export async function serveEtcdStatus(member: Member, call: EtcdStatusCall, context: CallContext): Promise<Response> {
   await member.leader(context.failedLeader);
+  await untilSure(member);
   const refused = await authorize(member, context.caller, anyUser);
   const header = headerOf(member);
   if (refused !== null) return call.respond({ kind: 'failed', failure: refused }, header).toResponse();
