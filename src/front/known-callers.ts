@@ -60,7 +60,8 @@ export class KnownCallers {
     store.usedMs = performance.now();
     caller.usedMs = store.usedMs;
     if (caller.refusedAs !== null || store.callsUnderWay >= this.#bounds.tenantCallsMax) return false;
-    return store.sessions.isReady(caller);
+    // The bytes of calls whose clients have left count for as long as they are here.
+    return store.sessions.isReady(caller) && store.sessions.unsentBytes <= this.#bounds.tenantBodyBytesMax;
   }
 
   /** The gateway took the credentials of a call: it answered with this status. */

@@ -10,12 +10,15 @@ import type { Upstream } from './upstream.ts';
 /** `lines`: the headers of the client's credentials, each line with its end. */
 export type SessionAddress = { readonly replica: number; readonly lines: string };
 
+/** `unsentBytes`: what was said, and has not left this process. */
+export type OpenedSession = SessionConnection & { readonly unsentBytes: () => number };
+
 /** `refused`: the gateway answered the handshake with this status. */
 export function connectSession(
   upstream: Upstream,
   { replica, lines }: SessionAddress,
   { opened, message, closed, refused }: ConnectionEvents & { readonly refused: (status: number) => void },
-): SessionConnection {
+): OpenedSession {
   let socket: SocketMessages | null = null;
   let isOver = false;
   const over = (): void => {
@@ -50,6 +53,7 @@ export function connectSession(
   call.sent();
   return {
     send: (bytes) => socket?.send(bytes),
+    unsentBytes: () => socket?.unsentBytes ?? 0,
     close: () => {
       if (socket === null) call.abort();
       else socket.close();

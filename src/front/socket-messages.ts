@@ -39,6 +39,11 @@ export class SocketMessages {
     socket.resume();
   }
 
+  /** Bytes that have not left this process. */
+  get unsentBytes(): number {
+    return this.#socket.writableLength;
+  }
+
   send(message: Uint8Array): void {
     if (!this.#isClosed) this.#write(opcodes.binary, message);
   }

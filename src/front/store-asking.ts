@@ -25,6 +25,7 @@ export class StoreAsking implements GroupCall<Answer> {
   /** By replica. A session has one answer for an id: who asks again while it is awaited waits for the same one. */
   readonly #underWay = new Map<number, Promise<Attempted<Answer>>>();
   readonly #cancels = new Set<() => void>();
+  #hasLeft = false;
   #isRefused = false;
   #isSuspended = false;
 
@@ -45,6 +46,7 @@ export class StoreAsking implements GroupCall<Answer> {
   readonly ask = (replica: number, told: Told, signal: AbortSignal | null): Promise<Attempted<Answer>> => {
     const awaited = this.#underWay.get(replica);
     if (awaited !== undefined) return awaited;
+    if (this.#hasLeft) return Promise.resolve({ kind: 'left' });
     const { sent } = this.#options;
     const once = (mayBeAlone: boolean): Promise<Attempted<Answer>> => this.#once({ replica, told, mayBeAlone }, signal);
     const answer = sent === null ? once(false) : askOnce(sent, once);
@@ -54,6 +56,7 @@ export class StoreAsking implements GroupCall<Answer> {
 
   /** Nobody waits for the answer any more. */
   cancel(): void {
+    this.#hasLeft = true;
     for (const cancel of this.#cancels) cancel();
   }
 
@@ -66,7 +69,7 @@ export class StoreAsking implements GroupCall<Answer> {
     const said = await reply;
     this.#cancels.delete(cancel);
     this.#underWay.delete(replica);
-    if (said.kind === 'failed') return said;
+    if (said.kind === 'failed') return this.#hasLeft ? { kind: 'left' } : said;
     this.#note(said);
     return attemptAnswer(frame, said, told === toLeader ? null : replica);
   }

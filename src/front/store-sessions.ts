@@ -8,7 +8,7 @@ import type { Told } from '../routing/attempts.ts';
 import { KnownGroup } from '../routing/known-group.ts';
 import type { Handle, ReplicaSession, SessionAnswer } from '../session/client-port.ts';
 import { SessionClient } from '../session/session-client.ts';
-import { connectSession } from './session-connection.ts';
+import { connectSession, type OpenedSession } from './session-connection.ts';
 import { SessionPace } from './session-pace.ts';
 import type { Upstream } from './upstream.ts';
 
@@ -47,6 +47,7 @@ type Session = {
   readonly client: ReplicaSession;
   readonly handles: Map<KnownCaller, Handle>;
   readonly pace: SessionPace;
+  readonly unsentBytes: () => number;
 };
 
 export class StoreSessions {
@@ -68,6 +69,13 @@ export class StoreSessions {
     const { client } = this.#with(this.group.leader);
     if (!client.isOpen) client.open();
     return client.isOpen;
+  }
+
+  /** What was said to replicas, and has not left this process, also where nobody waits for the answer any more. */
+  get unsentBytes(): number {
+    let bytes = 0;
+    for (const session of this.#sessions.values()) bytes += session.unsentBytes();
+    return bytes;
   }
 
   /** Makes one attempt. Once it was cancelled the reply is `failed`. */
@@ -132,6 +140,7 @@ export class StoreSessions {
     this.#forgetFormer();
     const handles = new Map<KnownCaller, Handle>();
     const pace = new SessionPace();
+    let connection: OpenedSession | null = null;
     const client: SessionClient = new SessionClient({
       connect: (events) => {
         const refused = (status: number): void => {
@@ -147,7 +156,9 @@ export class StoreSessions {
           events.closed();
         };
         const lines = this.#opener?.lines ?? '';
-        return connectSession(this.#options.upstream, { replica, lines }, { ...events, opened, closed, refused });
+        const calls = { ...events, opened, closed, refused };
+        connection = connectSession(this.#options.upstream, { replica, lines }, calls);
+        return connection;
       },
       processId: this.#options.processId,
       nowMs: () => performance.now(),
@@ -165,7 +176,7 @@ export class StoreSessions {
         }
       },
     });
-    const session = { client, handles, pace };
+    const session = { client, handles, pace, unsentBytes: () => connection?.unsentBytes() ?? 0 };
     this.#sessions.set(replica, session);
     return session;
   }

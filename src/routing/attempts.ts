@@ -31,13 +31,17 @@ export type GroupCall<Value> = {
   readonly ask: (replica: number, told: Told, signal: AbortSignal | null) => Promise<Attempted<Value>>;
 };
 
-/** `failed`: the replica, or the connection to it, is gone, or the attempt was given up. */
-export type Attempted<Value> = AttemptAnswer<Value> | { readonly kind: 'failed' };
+export type Attempted<Value> =
+  | AttemptAnswer<Value>
+  /** The replica, or the connection to it, is gone, or the attempt was given up. */
+  | { readonly kind: 'failed' }
+  /** The caller has gone: nobody waits for an answer, so nobody else is asked. */
+  | { readonly kind: 'left' };
 
 export type Routed<Value> =
   | { readonly kind: 'done'; readonly value: Value }
   | { readonly kind: 'absent' }
-  /** No replica answered in time. */
+  /** No replica answered in time, or before the caller had gone. */
   | { readonly kind: 'unavailable' };
 
 export type Started<Value> = {

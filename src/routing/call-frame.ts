@@ -48,7 +48,7 @@ export async function askOnce<Value extends Answer | Response>(
   const attempt = sent.begin();
   try {
     const came = await asked(attempt.mayBeAlone);
-    if (came.kind !== 'failed') return sent.answered(attempt, came);
+    if (came.kind !== 'failed' && came.kind !== 'left') return sent.answered(attempt, came);
     sent.ended(attempt, 'unknown');
     return came;
   } catch (error) {

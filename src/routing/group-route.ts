@@ -6,7 +6,7 @@ import { within } from '../base/timers.ts';
 import { requestTimeoutMs } from '../limits.ts';
 import { type GroupCall, type Routed, start, toLeader } from './attempts.ts';
 import type { KnownGroup } from './known-group.ts';
-import { noteAnswer, Search, toldOf } from './search.ts';
+import { noteAnswer, Search, toldOf, unavailable } from './search.ts';
 
 /** `deadlineMs`: when the call as a whole is given up, unless it waits on purpose. */
 export type RoutedBy<Value> = { readonly routed: Routed<Value>; readonly deadlineMs: number };
@@ -23,5 +23,6 @@ export async function routeCall<Value>(group: KnownGroup, call: GroupCall<Value>
     noteAnswer(group, call, first);
     return { routed: answer, deadlineMs };
   }
+  if (answer?.kind === 'left') return { routed: unavailable, deadlineMs };
   return { routed: await new Search({ call, group, deadlineMs }).run(first), deadlineMs };
 }

@@ -157,6 +157,8 @@ export class Search<Value> {
         if (told.read === 'nearest') return this.#leaveNearest(started, nowMs);
         this.#failed = replica;
         break;
+      case 'left':
+        return unavailable;
       case 'absent':
         this.#absent.add(replica);
         if (this.#group.candidates.every((candidate) => this.#absent.has(candidate))) return { kind: 'absent' };

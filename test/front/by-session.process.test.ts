@@ -1,23 +1,30 @@
 // Calls that the front sends by session, beside the same bytes at the runtime behind it: both must judge alike. What
 // passes between the front and the runtime is counted, so that each test knows which way a call went.
 
-import { connect, createServer, type AddressInfo, type Server } from 'node:net';
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { frontBounds, type FrontBounds } from '../../src/front/bounds.ts';
 import { Front } from '../../src/front/front.ts';
 import { startQuorate, type QuorateProcess } from '../support/quorate-process.ts';
-import { ask, type Answer } from './raw-client.ts';
+import { ask, type Answer, RawClient } from './raw-client.ts';
 
 /** What the front sends to the runtime: the first lines of all requests. */
 class Tap {
   readonly #server: Server;
   readonly heads: string[] = [];
+  /** What came on connections that were stalled, since then. */
+  stalledBytes = 0;
+  readonly #stalled = new Set<Socket>();
+  readonly #fronts = new Set<Socket>();
 
   private constructor(port: number) {
     this.#server = createServer((from) => {
+      this.#fronts.add(from);
+      from.on('close', () => this.#fronts.delete(from));
       const to = connect({ host: '127.0.0.1', port, noDelay: true });
       from.on('data', (bytes) => {
+        if (this.#stalled.has(from)) this.stalledBytes += bytes.byteLength;
         for (const [head] of bytes.toString('latin1').matchAll(/[A-Z]+ \S+ HTTP\/1\.1\r\n/g)) this.heads.push(head);
         to.write(bytes);
       });
@@ -44,6 +51,15 @@ class Tap {
   get port(): number {
     // A server that listens on TCP has an address of this shape.
     return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** The runtime reads nothing of what the front sends on the connections that are there. */
+  stall(): void {
+    for (const from of this.#fronts) this.#stalled.add(from.pause());
+  }
+
+  goOn(): void {
+    for (const from of this.#fronts) from.resume();
   }
 
   close(): void {
@@ -413,6 +429,23 @@ describe('FRONT-24: what the front keeps for calls by session is bounded, and wh
       const put = (bytes: number): string => request('PUT /v1/kv/large', [], 'x'.repeat(bytes));
       expect([await goes(put(bytesMax), port), await goes(put(bytesMax + 1), port)]).toEqual([true, false]);
     }
+  });
+
+  it('bodies of clients that have left, while the runtime does not read', async () => {
+    const mebibyte = 1_048_576;
+    const { port } = await open({ tenantBodyBytesMax: 4 * mebibyte });
+    await warm(port);
+    tap.stall();
+    for (let put = 0; put < 32; put++) {
+      const client = new RawClient(port);
+      client.send(request('PUT /v1/kv/left', [], 'x'.repeat(mebibyte)));
+      await sleep(20);
+      client.socket.resetAndDestroy();
+    }
+    tap.goOn();
+    await sleep(500);
+    // What the systems' buffers hold is not the front's.
+    expect(tap.stalledBytes).toBeLessThan(16 * mebibyte);
   });
 
   it('answers that were not read', async () => {

@@ -1,5 +1,6 @@
 // The attempts at one call by session, before replicas that answer as the test says.
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { SentAttempts } from '../../src/api/sent-attempts.ts';
 import { assert } from '../../src/base/assert.ts';
@@ -11,6 +12,9 @@ import { revision } from '../../src/model/brands.ts';
 import type { FailureData } from '../../src/model/calls.ts';
 import { toLeader } from '../../src/routing/attempts.ts';
 import { frameOf } from '../../src/routing/call-frame.ts';
+import { routeCall } from '../../src/routing/group-route.ts';
+import { KnownGroup } from '../../src/routing/known-group.ts';
+import { attemptHedgeMs } from '../../src/limits.ts';
 
 const header = { clusterId: '1', memberId: '2', raftTerm: 1, revision: 5 };
 const written: SessionReply = {
@@ -90,7 +94,21 @@ it('FRONT-28: what is given up is cancelled: one attempt by its signal, and all 
   expect(await first).toEqual({ kind: 'failed' });
   expect(attempts.map(({ cancelled }) => cancelled)).toEqual([true, false]);
   asking.cancel();
-  expect(await second).toEqual({ kind: 'failed' });
+  expect(await second).toEqual({ kind: 'left' });
+});
+
+it('FRONT-31: once the caller has left, no replica is asked any more, and nothing of the call is kept', async () => {
+  for (const whenMs of [0, 2 * attemptHedgeMs]) {
+    const { attempts, asking } = stage();
+    const routed = routeCall(new KnownGroup(), asking);
+    await sleep(whenMs);
+    const asked = attempts.length;
+    asking.cancel();
+    expect((await routed).routed.kind).toBe('unavailable');
+    expect(attempts.map(({ cancelled }) => cancelled)).toEqual(Array(asked).fill(true));
+    expect(await asking.ask(2, toLeader, null)).toEqual({ kind: 'left' });
+    expect(attempts).toHaveLength(asked);
+  }
 });
 
 it('FRONT-28: a call is told refused for its handle, not for what its caller may do', async () => {
