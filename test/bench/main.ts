@@ -15,7 +15,8 @@ const help = `Usage: npm run bench -- [options]
 Puts the same load, in turn and over HTTP/1.1, on Quorate, started as npm start does, and on three members of etcd, if etcd is on PATH.
 Rows that begin with session compare a session of Quorate's with etcd's gRPC.
 Where etcd's own tool "benchmark" is on PATH, it measures etcd alone. Prints the medians of all rounds, and the ratio of Quorate's to
-etcd's. Timings mean something on a machine that does nothing else.
+etcd's. Timings mean something on a machine that does nothing else. Failover, by session and over HTTP, is measured by npm run failover, and
+the first put of a sleeping group by npm run waking.
 
   --rounds N         how often each side is measured, in turn (3)
   --seconds N        how long one measurement takes (5)

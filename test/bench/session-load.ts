@@ -1,16 +1,14 @@
 // Drives Quorate by one session with the replica that leads: so many calls are under way at once on one WebSocket.
 
-import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readOf } from '../../src/api/requests.ts';
-import { sessionPath, sessionSubprotocol } from '../../src/api/v1/session.ts';
 import { emptyBytes } from '../../src/base/bytes.ts';
 import { noLease } from '../../src/model/brands.ts';
 import type { StoreCall } from '../../src/model/calls.ts';
 import { encodeCall } from '../../src/session/call-codec.ts';
-import type { ConnectionEvents, SessionAnswer, SessionConnection } from '../../src/session/client-port.ts';
+import type { SessionAnswer } from '../../src/session/client-port.ts';
 import { SessionClient } from '../../src/session/session-client.ts';
-import { openWebSocket, type WebSocketClient } from '../support/websocket-client.ts';
+import { sessionPort } from '../support/session-connection.ts';
 import { medianOf, percentileOf } from './figures.ts';
 import type { Load } from './load.ts';
 import { keyOf, keySpaces, randomBelow, type Target, valueOf } from './workload.ts';
@@ -73,18 +71,7 @@ export class Session {
   #lastId = 0;
 
   private constructor(target: Target, replica: number) {
-    this.#client = new SessionClient({
-      connect: (events) => connectionTo(target, replica, events),
-      processId: randomBytes(16),
-      nowMs: () => performance.now(),
-      later: (delayMs, task) => {
-        const timer = setTimeout(task, delayMs);
-        return () => clearTimeout(timer);
-      },
-      soon: (task) => void setImmediate(task),
-      ended: () => undefined,
-      random: Math.random,
-    });
+    this.#client = new SessionClient(sessionPort(target, { replica }));
     this.#handle = this.#client.declare({ kind: 'alone', text: target.headers['Quorate-Key'] ?? '' });
   }
 
@@ -134,25 +121,4 @@ export class Session {
   close(): void {
     this.#client.close();
   }
-}
-
-export function connectionTo({ url, headers }: Target, replica: number, events: ConnectionEvents): SessionConnection {
-  let open: WebSocketClient | null = null;
-  const offered = { ...headers, 'Sec-WebSocket-Protocol': sessionSubprotocol };
-  openWebSocket(new URL(`${url}${sessionPath}?replica=${replica}`), offered, openWaitMs).then(
-    ({ status, ...upgrade }) => {
-      if (!('socket' in upgrade) || upgrade.socket === null) {
-        process.stderr.write(`the session was answered ${status}\n`);
-        return events.closed();
-      }
-      const { socket } = upgrade;
-      socket.onBinary = (message) => events.message(message);
-      socket.onEnd = () => events.closed();
-      open = socket;
-      events.opened();
-      socket.start();
-    },
-    () => events.closed(),
-  );
-  return { send: (message) => open?.sendBinary(message), close: () => open?.close() };
 }

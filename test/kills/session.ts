@@ -1,6 +1,5 @@
 // One session with one replica, which a kill ends and which goes on by itself once the server is there again.
 
-import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readOf } from '../../src/api/requests.ts';
 import { textOf, utf8 } from '../../src/base/bytes.ts';
@@ -10,7 +9,7 @@ import { encodeCall } from '../../src/session/call-codec.ts';
 import type { SessionAnswer } from '../../src/session/client-port.ts';
 import { SessionClient } from '../../src/session/session-client.ts';
 import type { Target } from '../bench/workload.ts';
-import { connectionTo } from '../bench/session-load.ts';
+import { sessionPort } from '../support/session-connection.ts';
 import type { Seen } from './ledger.ts';
 
 /** Every key that is written. */
@@ -28,18 +27,7 @@ export class KillSession {
   #lastId = 0;
 
   constructor(target: Target, replica: number) {
-    this.#client = new SessionClient({
-      connect: (events) => connectionTo(target, replica, events),
-      processId: randomBytes(16),
-      nowMs: () => performance.now(),
-      later: (delayMs, task) => {
-        const timer = setTimeout(task, delayMs);
-        return () => clearTimeout(timer);
-      },
-      soon: (task) => void setImmediate(task),
-      ended: () => undefined,
-      random: Math.random,
-    });
+    this.#client = new SessionClient(sessionPort(target, { replica }));
     this.#handle = this.#client.declare({ kind: 'alone', text: target.headers['Quorate-Key'] ?? '' });
   }
 
