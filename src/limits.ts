@@ -281,6 +281,14 @@ export const turnValueBytesMax = 32 * 1_048_576;
  */
 export const unflushedVersionsMax = 2_000;
 export const unflushedBytesMax = 1_048_576;
+/**
+ * What a replica keeps of the tables in memory, of keys that were written or read lately, so that a put finds what it
+ * overwrites: some 4,000 keys with values of 100 B. A larger value is read when it is needed. All replicas of an
+ * isolate together keep as much as six of them; beyond, a replica keeps nothing from one turn to the next.
+ */
+export const keptHeadsBytesMax = 2 * 1_048_576;
+export const keptValueBytesMax = 4_096;
+export const keptHeadsOfIsolateBytesMax = 6 * keptHeadsBytesMax;
 /** So much earlier than its bound each replica flushes than the one before it: a group does not flush all at once. */
 export const flushStaggerPart = 0.15;
 /** A replica that has applied nothing for so long flushes. */

@@ -2,7 +2,13 @@
 // events that were not taken. Many objects of many tenants share an isolate, so each tenant and each access key has a
 // share. The budget only counts: a holder that gets no more gives up what it holds.
 
-import { memoryBytesMax, memoryCountedBytesMin, memoryOfKeyBytesMax, memoryOfTenantBytesMax } from '../limits.ts';
+import {
+  keptHeadsOfIsolateBytesMax,
+  memoryBytesMax,
+  memoryCountedBytesMin,
+  memoryOfKeyBytesMax,
+  memoryOfTenantBytesMax,
+} from '../limits.ts';
 
 /**
  * The owner of the memory. `key` is unique within the tenant. `object`: the object that holds it, which may end without
@@ -134,6 +140,13 @@ export const isolateMemory = new MemoryBudget({
   bytesMax: memoryBytesMax,
   tenantBytesMax: memoryOfTenantBytesMax,
   keyBytesMax: memoryOfKeyBytesMax,
+});
+
+/** What the replicas of this isolate keep of their tables. It is forgotten where it has no room. */
+export const keptMemory = new MemoryBudget({
+  bytesMax: keptHeadsOfIsolateBytesMax,
+  tenantBytesMax: keptHeadsOfIsolateBytesMax,
+  keyBytesMax: keptHeadsOfIsolateBytesMax,
 });
 
 function keyText({ tenant, key }: MemoryHolder): string {

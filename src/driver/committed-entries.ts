@@ -10,13 +10,8 @@ import type { NotPromise, SqlPort } from '../base/sql-port.ts';
 import { turnValueBytesMax, unflushedBytesMax } from '../limits.ts';
 import type { LogIndex } from '../model/brands.ts';
 import type { Command, RevisionEvents } from '../model/store.ts';
-import {
-  type AppliedCarefully,
-  applyOrUndo,
-  applyToMemoryOrUndo,
-  isPointOperation,
-  type UndoneCommand,
-} from '../mvcc/careful-apply.ts';
+import { type AppliedCarefully, applyOrUndo, applyToMemoryOrUndo, type UndoneCommand } from '../mvcc/careful-apply.ts';
+import { isPointOperation } from '../mvcc/point-operations.ts';
 import { decodeCommands, UnknownCommandVersion } from '../mvcc/codec/command-codec.ts';
 import type { Applied, Store } from '../mvcc/store.ts';
 import type { Work } from '../mvcc/work-estimate.ts';

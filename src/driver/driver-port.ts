@@ -51,6 +51,11 @@ export interface DriverPort {
    */
   mayHold?(bytes: number): boolean;
   /**
+   * So many bytes of what is in the tables are kept in memory, to be faster. False: the memory of this isolate has no
+   * room for them, and they are forgotten. Absent: there is room.
+   */
+  mayKeep?(bytes: number): boolean;
+  /**
    * The group has nothing to do, so the clock stops until the next input. It may be called again after an input that
    * changes nothing.
    */

@@ -112,6 +112,7 @@ export class Driver {
   readonly #flushPart: number;
   /** The bytes that the host was last told of. */
   #heldBytes = 0;
+  #keptBytes = 0;
   /**
    * What the instance before this one showed may be as new as this entry, and this store may be older; null: it is not
    * older.
@@ -412,7 +413,10 @@ export class Driver {
     if (this.#halted !== null) return;
     this.#raft.tick();
     this.#quietTicks++;
-    if (++this.#idleTicks >= flushAfterQuietTicks) this.flush();
+    if (++this.#idleTicks >= flushAfterQuietTicks) {
+      this.flush();
+      if (this.#keptBytes > 0) this.#keepNothing();
+    }
     this.#upkeep.tick();
     const isBusy = this.#sweeping || this.#upkeep.isBusy || !this.#committed.isEmpty || this.store.hasUnflushed;
     if (this.#quietTicks >= restAfterQuietTicks && !isBusy && this.#raft.mayRest) {
@@ -462,6 +466,7 @@ export class Driver {
     for (const { settle } of refused) settle({ kind: 'halted', reason });
     for (const { settle } of this.#reads.takeAll()) settle({ kind: 'halted', reason });
     this.#port.mayHold?.(0);
+    this.#port.mayKeep?.(0);
   }
 
   // One turn
@@ -505,10 +510,22 @@ export class Driver {
 
   /** False: there is no room for what is not flushed. */
   #holdMemory(): boolean {
+    if (this.#halted !== null) return true;
+    const { keptBytes } = this.store;
+    if (keptBytes !== this.#keptBytes) {
+      if (this.#port.mayKeep?.(keptBytes) === false) this.#keepNothing();
+      else this.#keptBytes = keptBytes;
+    }
     const { bytes } = this.store.unflushed;
-    if (bytes === this.#heldBytes || this.#halted !== null) return true;
+    if (bytes === this.#heldBytes) return true;
     this.#heldBytes = bytes;
     return this.#port.mayHold?.(bytes) ?? true;
+  }
+
+  #keepNothing(): void {
+    this.store.keepNothing();
+    this.#keptBytes = 0;
+    this.#port.mayKeep?.(0);
   }
 
   /**

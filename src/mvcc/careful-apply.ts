@@ -9,10 +9,9 @@
 
 import type { LogIndex } from '../model/brands.ts';
 import { commandsUndoneMax } from '../limits.ts';
-import type { Command, KeyRange, Operation, TxnOperation } from '../model/store.ts';
+import type { Command, Operation } from '../model/store.ts';
 import { type NotPromise, type SqlPort, StorageFault } from '../base/sql-port.ts';
 import { CarefulRun } from './careful-run.ts';
-import { spanOf } from './key-range.ts';
 import type { Applied, Store } from './store.ts';
 
 /** A command that threw, or that came after too many that threw. `error` is what was thrown. */
@@ -29,20 +28,6 @@ function isOfThePlatform(error: unknown): boolean {
 }
 
 export type AppliedCarefully = { readonly applied: Applied; readonly undone: readonly UndoneCommand[] };
-
-/** All that the operation looks at, and writes, is single keys that its request names. */
-export function isPointOperation(operation: Operation | TxnOperation): boolean {
-  const { kind } = operation;
-  if (kind === 'put' || kind === 'empty') return true;
-  if (kind === 'range' || kind === 'deleteRange') return namesOneKey(operation.request);
-  if (kind !== 'txn') return false;
-  const { compare, success, failure } = operation.request;
-  return compare.every(namesOneKey) && success.every(isPointOperation) && failure.every(isPointOperation);
-}
-
-function namesOneKey(range: KeyRange): boolean {
-  return spanOf(range).kind === 'single';
-}
 
 /**
  * `apply` applies the entry, or a step of it, and what it answers is the result. If it throws, what it wrote is undone,

@@ -118,7 +118,7 @@ export function writePuts(
     };
     if (before !== null && !isLate) replaced.keep(before);
     events.push(before !== null && isLate ? new LatePutEvent(versions, kv) : { type: 'put', kv, previous: before });
-    if (versions.writesToMemory) versions.overlay.write(kv.key, { mod: revision, kv }, before);
+    if (versions.writesToMemory) versions.overlay.write(kv.key, { mod: revision, kv }, before, isLate);
     else {
       replacing.push(kv.key, revision, kv.createRevision, kv.version, kv.value);
       if (before !== null) moveKey(sql, kv.key, { from: before.lease, to: noLease });

@@ -2,6 +2,7 @@
 // once, because the database caches statements by their text. This file reads rows; range.ts knows what they mean to a
 // request, and `overlay/versions.ts` reads what memory has beside the rows.
 
+import { keptValueBytesMax } from '../limits.ts';
 import type { Revision } from '../model/brands.ts';
 import type { KeyValue, RangeRequest } from '../model/store.ts';
 import type { SqlPort, SqlValue } from '../base/sql-port.ts';
@@ -94,6 +95,37 @@ function rowStatementOf(bounded: boolean, old: boolean): string {
   const statement = `SELECT COUNT(*) FROM (SELECT 1 FROM head WHERE ${span}${old ? superseded : ''} LIMIT ?2)`;
   rowStatements.set(code, statement);
   return statement;
+}
+
+/** So many keys are looked for with one statement, or some fewer. */
+const headsOfStatement = [1, 4, 16, 64] as const;
+const headsStatements = new Map<number, string>(
+  headsOfStatement.map((count) => {
+    const keys = Array.from({ length: count }, () => '(?)').join(', ');
+    const value = `CASE WHEN large IS NULL THEN value ELSE
+      (SELECT bytes FROM large_values WHERE id = large AND length(bytes) <= ${keptValueBytesMax}) END`;
+    return [
+      count,
+      `SELECT key, mod, created, version, lease, ${value}, large FROM (VALUES ${keys}) CROSS JOIN head ON head.key = column1`,
+    ];
+  }),
+);
+
+/** So many keys `headsOf` takes at most. */
+export const headsAtOnceMax = headsOfStatement.at(-1) ?? 1;
+
+/** The rows of the keys. `pair` null: there is a row, and its value is larger than is kept. */
+export function headsOf(
+  sql: SqlPort,
+  keys: readonly Uint8Array[],
+): readonly { readonly key: Uint8Array; readonly pair: KeyValue | null }[] {
+  const count = headsOfStatement.find((each) => each >= keys.length) ?? headsAtOnceMax;
+  // No key is NULL.
+  const named: SqlValue[] = [...keys, ...Array.from({ length: count - keys.length }, () => null)];
+  return sql.all(headsStatements.get(count) ?? '', ...named).map((row) => {
+    const isLarge = row[6] !== null && row[5] === null;
+    return { key: bytesOf(row[0]), pair: isLarge ? null : keyValueOf(row) };
+  });
 }
 
 const headPair = `SELECT ${pairColumns} FROM head WHERE key = ?`;

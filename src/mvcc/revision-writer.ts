@@ -95,7 +95,7 @@ export class RevisionWriter {
       modRevision: revision,
       version: (previous?.version ?? 0) + 1,
     };
-    if (this.#versions.writesToMemory) this.#versions.overlay.write(kv.key, { mod: revision, kv }, previous);
+    if (this.#versions.writesToMemory) this.#versions.overlay.write(kv.key, { mod: revision, kv }, previous, isUnread);
     else this.#replaceHead(kv, previous);
     if (previous === null) this.keysAdded++;
     if (previous !== null && isLate) this.events.push(new LatePutEvent(this.#versions, kv));

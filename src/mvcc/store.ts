@@ -44,6 +44,7 @@ import { type DeletedKeys, holdsMoreKeys, LargeDelete, mayDeleteMany, measureDel
 import type { LeaseChange, StoredLease } from './leases.ts';
 import { canAnswer } from './outcome-kind.ts';
 import { PageCounts } from './page-counts.ts';
+import { keysOf } from './point-operations.ts';
 import { isPlainPut, PutGroup, writePuts } from './put-group.ts';
 import { AnswerBudget, type Pace, readRangeInSteps, type ReadView } from './range.ts';
 import { Versions } from './overlay/versions.ts';
@@ -259,6 +260,7 @@ export class Store {
    */
   apply(index: LogIndex, commands: readonly Command[], careful: CarefulRun | null = null): AppliedAtOnce {
     assert(!this.hasUnflushed, 'what is written through comes after what was flushed');
+    this.#versions.heads.forgetAll();
     return this.#apply(index, commands, careful);
   }
 
@@ -275,6 +277,7 @@ export class Store {
     this.#revisionBefore = this.#revision;
     this.#versions.writeTo('memory');
     try {
+      this.#versions.readAhead(commands.flatMap(({ operation }) => keysOf(operation)));
       return this.#apply(index, commands, null);
     } finally {
       this.#versions.writeTo('tables');
@@ -300,12 +303,22 @@ export class Store {
     return { versions: overlay.versions, bytes: overlay.bytes + this.#batches.waitingBytes };
   }
 
+  /** What is kept of the tables to be faster, in bytes of memory. */
+  get keptBytes(): number {
+    return this.#versions.heads.bytes;
+  }
+
+  /** Keeps nothing of the tables. */
+  keepNothing(): void {
+    this.#versions.heads.forgetAll();
+  }
+
   /** Writes the rows of all that was applied: within a turn, and not in a transaction that may be undone. */
   flush(): void {
     if (!this.hasUnflushed) return;
     flushOverlay(this.#sql, this.#versions.overlay);
     this.#batches.flush();
-    this.#versions.overlay.clear();
+    this.#versions.flushed();
     this.#notePersisted();
   }
 
@@ -400,6 +413,7 @@ export class Store {
     // The pairs are too large for an answer. `apply` finds that out again before it writes anything.
     if (deletions === null) return this.apply(index, [command]);
     const entry = { index, before: this.#revision, deletions, hash: this.#level.hash ?? 0 };
+    this.#versions.heads.forgetAll();
     this.#underWay = LargeDelete.begin(this.#sql, this.#batches, entry);
     return yield* this.#moveInSteps(this.#underWay, command, rowsMax);
   }

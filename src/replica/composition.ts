@@ -3,7 +3,7 @@
 
 import type { Failure } from '../api/errors/errors.ts';
 import { etcdPath } from '../api/routes.ts';
-import { isolateMemory, type Reservation } from '../base/memory-budget.ts';
+import { isolateMemory, keptMemory, type Reservation } from '../base/memory-budget.ts';
 import type { Caller, KeyRange } from '../model/store.ts';
 import { accessOfRange } from '../mvcc/auth/access.ts';
 import type { ToldConfiguration } from '../tenants/directory.ts';
@@ -61,9 +61,15 @@ type Shared = {
 export function bringToLife(host: ReplicaHost): LivingReplica {
   const { state, broken } = host;
   const { identity } = host;
-  isolateMemory.begins(objectOf(identity));
-  const unflushed = isolateMemory.reserve({ tenant: identity.tenant, key: '', object: objectOf(identity) });
-  const member = new Member({ ...host, mayHold: (bytes) => unflushed.hold(bytes) === null });
+  const holder = { tenant: identity.tenant, key: '', object: objectOf(identity) };
+  isolateMemory.begins(holder.object);
+  keptMemory.begins(holder.object);
+  const [unflushed, kept] = [isolateMemory.reserve(holder), keptMemory.reserve(holder)];
+  const member = new Member({
+    ...host,
+    mayHold: (bytes) => unflushed.hold(bytes) === null,
+    mayKeep: (bytes) => kept.hold(bytes) === null,
+  });
   const entry = directoryEntry(host, member);
   const retention = retentionOf(member);
   const alarm = new SharedAlarm(state.storage, () => earliest(entry.wakeAtMs, retention.wakeAtMs));

@@ -38,8 +38,9 @@ export type MemberOptions = {
   readonly restart: (reason: string) => void;
   /** An assertion failed: the object must reset. */
   readonly broken: (error: unknown) => void;
-  /** See `DriverPort.mayHold`. */
+  /** See `DriverPort`. */
   readonly mayHold?: (bytes: number) => boolean;
+  readonly mayKeep?: (bytes: number) => boolean;
 };
 
 /** A part of the replica that hears what the driver did, and each tick of the clock. */
@@ -336,6 +337,10 @@ export class Member implements DriverPort {
 
   mayHold(bytes: number): boolean {
     return this.#options.mayHold?.(bytes) ?? true;
+  }
+
+  mayKeep(bytes: number): boolean {
+    return this.#options.mayKeep?.(bytes) ?? true;
   }
 
   rest(): void {

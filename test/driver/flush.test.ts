@@ -39,6 +39,9 @@ class Alone {
   rests = 0;
   readonly sent: PeerMessage[] = [];
   room = Infinity;
+  /** What the host lets the replica keep, and what it was last told of. */
+  keeps = Infinity;
+  kept = 0;
   #writes = 0;
 
   constructor(disk: NodeSql, { supports = groupLevelMax, versionsMax = 100 }: Options = {}) {
@@ -57,6 +60,11 @@ class Alone {
         send: (messages) => void this.sent.push(...messages),
         flushSoon: () => void this.flushesAsked++,
         mayHold: (bytes) => bytes <= this.room,
+        mayKeep: (bytes) => {
+          if (bytes > this.keeps) return false;
+          this.kept = bytes;
+          return true;
+        },
         rest: () => void this.rests++,
       },
     });
@@ -156,6 +164,28 @@ it('GROUP-FLUSH-3: a replica flushes soon after the last write, and before it re
   expect([alone.driver.store.hasUnflushed, alone.rests]).toEqual([false, 0]);
   for (let tick = 0; tick <= restAfterQuietTicks; tick++) alone.driver.tick();
   expect(alone.rests).toBeGreaterThan(0);
+});
+
+it('GROUP-FLUSH-11: what is kept of the tables is forgotten where the host has no room, soon after the last write, and at the end', () => {
+  const alone = new Alone(new NodeSql()).led();
+  const flushed = (): number => {
+    alone.write(put('k'));
+    alone.driver.flush();
+    alone.write(put('other'));
+    return alone.kept;
+  };
+  expect(flushed()).toBeGreaterThan(0);
+  expect(alone.kept).toBe(alone.driver.store.keptBytes);
+  alone.keeps = 0;
+  alone.write(put('third'));
+  expect([alone.driver.store.keptBytes, alone.kept]).toEqual([0, 0]);
+  alone.keeps = Infinity;
+  expect(flushed()).toBeGreaterThan(0);
+  for (let tick = 0; tick < flushAfterQuietTicks; tick++) alone.driver.tick();
+  expect([alone.driver.store.keptBytes, alone.kept]).toEqual([0, 0]);
+  expect(flushed()).toBeGreaterThan(0);
+  alone.driver.stop('the end');
+  expect(alone.kept).toBe(0);
 });
 
 it('GROUP-FLUSH-4: an instance that starts anew applies from its log what had no rows, and remembers its writes', () => {

@@ -20,7 +20,7 @@ import type {
   TxnRequest,
 } from '../../src/model/store.ts';
 import type { AnswerTo, Query } from '../../src/model/queries.ts';
-import { isPointOperation } from '../../src/mvcc/careful-apply.ts';
+import { isPointOperation } from '../../src/mvcc/point-operations.ts';
 import { type Applied, Store } from '../../src/mvcc/store.ts';
 import type { HistoryPiece } from '../../src/mvcc/history.ts';
 import type { LeaseChange } from '../../src/mvcc/leases.ts';

@@ -20,12 +20,17 @@ const laterColumns = ['key', 'mod', 'until', 'created', 'version', 'lease', 'val
 export function flushOverlay(sql: SqlPort, overlay: Overlay): void {
   supersede(
     sql,
-    [...overlay.all()].filter(({ inTables }) => inTables !== null),
+    [...overlay.all()].filter(({ inTables, hasValue }) => inTables !== null && !hasValue),
   );
   const later = new RowInserts(sql, 'superseded', laterColumns);
   const head = new RowInserts(sql, 'head', columns, 'INSERT OR REPLACE INTO');
   for (const overlaid of overlay.all()) {
-    const { key, inTables, versions } = overlaid;
+    const { key, inTables, hasValue, versions } = overlaid;
+    // It was hashed as it is in memory: what became of the row since then does not matter.
+    if (inTables !== null && hasValue) {
+      const [mod, ...others] = columnsOf(sql, inTables);
+      later.add([key, mod, versions[0]?.mod ?? null, ...others]);
+    }
     for (const [place, { kv }] of versions.entries()) {
       const next = versions[place + 1];
       if (kv === null) continue;

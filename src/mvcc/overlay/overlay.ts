@@ -7,14 +7,18 @@ import { keyText } from '../../base/bytes.ts';
 import { type LeaseId, noLease, type Revision } from '../../model/brands.ts';
 import type { KeyValue } from '../../model/store.ts';
 import type { KeySpan } from '../key-range.ts';
+import { inlineValueBytesMax } from '../schema.ts';
 
 /** `kv` null: the key was deleted at that revision. */
 export type OverlayVersion = { readonly mod: Revision; readonly kv: KeyValue | null };
 
 export type OverlaidKey = {
   readonly key: Uint8Array;
-  /** What `head` has of the key, without its value, which stays there; null: nothing. */
+  readonly text: string;
+  /** What `head` has of the key; null: nothing. */
   readonly inTables: KeyValue | null;
+  /** False: the value is not here, because it is large or was not read. */
+  readonly hasValue: boolean;
   /**
    * The oldest first, at least one. Two are of one revision if a transaction deleted the key and put it, or put it and
    * deleted it.
@@ -22,7 +26,7 @@ export type OverlaidKey = {
   readonly versions: readonly OverlayVersion[];
 };
 
-type Entry = OverlaidKey & { readonly text: string; readonly versions: OverlayVersion[] };
+type Entry = OverlaidKey & { readonly versions: OverlayVersion[] };
 
 /** What an entry and a version take beside the bytes of key and value. */
 const entryBytes = 240;
@@ -61,24 +65,27 @@ export class Overlay {
 
   /** Null: the tables know. */
   find(key: Uint8Array): OverlaidKey | null {
-    return this.#versions === 0 ? null : (this.#entries.get(keyText(key)) ?? null);
+    return this.#versions === 0 ? null : this.findText(keyText(key));
   }
 
-  /** `before`: the pair before the write, which its writer has read: here, or in the tables. */
-  write(key: Uint8Array, { mod, kv }: OverlayVersion, before: KeyValue | null): void {
+  findText(text: string): OverlaidKey | null {
+    return this.#entries.get(text) ?? null;
+  }
+
+  /**
+   * `before`: the pair before the write, which its writer has read: here, or in the tables. `isUnread`: without its
+   * value.
+   */
+  write(key: Uint8Array, { mod, kv }: OverlayVersion, before: KeyValue | null, isUnread = false): void {
     const text = keyText(key);
     let entry = this.#entries.get(text);
     if (entry === undefined) {
-      const own = ownBytes(key);
-      entry = {
-        text,
-        key: own,
-        inTables: before === null ? null : { ...before, key: own, value: noBytes },
-        versions: [],
-      };
+      const hasValue = before !== null && !isUnread && before.value.byteLength <= inlineValueBytesMax;
+      const inTables = before === null || hasValue ? before : { ...before, value: noBytes };
+      entry = { text, key: before?.key ?? ownBytes(key), inTables, hasValue, versions: [] };
       this.#entries.set(text, entry);
       this.#order.splice(this.#placeOf(text), 0, text);
-      this.#bytes += entryBytes + key.byteLength;
+      this.#bytes += bytesOf(entry);
     }
     const last = entry.versions.at(-1);
     assert(last === undefined || last.mod <= mod, 'versions come in the order of their revisions');
@@ -171,7 +178,7 @@ export class Overlay {
     if (entry.versions.length > 0) return;
     this.#entries.delete(entry.text);
     this.#order.splice(this.#placeOf(entry.text), 1);
-    this.#bytes -= entryBytes + entry.key.byteLength;
+    this.#bytes -= bytesOf(entry);
   }
 
   #noteLease(entry: Entry): void {
@@ -199,6 +206,10 @@ export class Overlay {
 }
 
 const noBytes = new Uint8Array(0);
+
+function bytesOf({ key, inTables }: Entry): number {
+  return entryBytes + key.byteLength + (inTables?.value.byteLength ?? 0);
+}
 
 /** A view of a message or an entry would keep all of it in memory, which nobody counts. */
 function ownBytes(bytes: Uint8Array): Uint8Array {

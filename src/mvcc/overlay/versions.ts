@@ -2,8 +2,9 @@
 // their history reads here, so none sees the tables alone. Only `hash/`, `snapshot/`, `compaction.ts` and
 // `large-delete.ts` read the tables, when everything is flushed, or what concerns earlier revisions.
 
-import { compareBytes, emptyBytes } from '../../base/bytes.ts';
+import { compareBytes, emptyBytes, keyText } from '../../base/bytes.ts';
 import type { NotPromise, SqlPort } from '../../base/sql-port.ts';
+import { keptHeadsBytesMax } from '../../limits.ts';
 import type { Revision } from '../../model/brands.ts';
 import type { KeyValue } from '../../model/store.ts';
 import type { KeySpan } from '../key-range.ts';
@@ -14,6 +15,8 @@ import {
   countKeys,
   filterHolds,
   firstCreated,
+  headsAtOnceMax,
+  headsOf,
   pairAt,
   pairOf,
   previousPair,
@@ -21,11 +24,13 @@ import {
   scanPairs,
   type WideSpan,
 } from '../range-scan.ts';
-import { Overlay, versionAsOf } from './overlay.ts';
+import { Heads } from './heads.ts';
+import { Overlay, pairNow, versionAsOf } from './overlay.ts';
 
 export class Versions {
   readonly sql: SqlPort;
   readonly overlay = new Overlay();
+  readonly heads = new Heads();
   /** Where the entry under way writes its versions. */
   #writes: 'tables' | 'memory' = 'tables';
 
@@ -52,11 +57,48 @@ export class Versions {
   }
 
   pair(key: Uint8Array, asOf: AsOf, values: boolean): KeyValue | null {
-    if (this.isInTables(asOf)) return pairOf(this.sql, key, asOf, values);
-    const overlaid = this.overlay.find(key);
+    if (asOf !== 'head' && this.isInTables(asOf)) return pairOf(this.sql, key, asOf, values);
+    const text = keyText(key);
+    const overlaid = this.overlay.findText(text);
     const version = overlaid === null ? null : versionAsOf(overlaid, revisionOf(asOf));
     if (version !== null) return version.kv;
-    return overlaid !== null && overlaid.inTables === null ? null : pairOf(this.sql, key, 'head', values);
+    if (overlaid !== null && overlaid.inTables === null) return null;
+    const kept = this.heads.find(text);
+    return kept === undefined ? pairOf(this.sql, key, 'head', values) : kept;
+  }
+
+  /**
+   * Reads what the tables have of these keys, as far as memory does not know it, so that `pair` finds it there. Where
+   * that is much, the rest is left to `pair`.
+   */
+  readAhead(keys: Iterable<Uint8Array>): void {
+    const unknown = new Map<string, Uint8Array>();
+    for (const key of keys) {
+      const text = keyText(key);
+      if (this.overlay.findText(text) === null && !this.heads.has(text)) unknown.set(text, key);
+    }
+    const asked = [...unknown];
+    let bytes = 0;
+    for (let first = 0; first < asked.length && bytes < keptHeadsBytesMax / 2; first += headsAtOnceMax) {
+      const part = asked.slice(first, first + headsAtOnceMax);
+      const absent = new Set(part.map(([text]) => text));
+      const found = headsOf(
+        this.sql,
+        part.map(([, key]) => key),
+      );
+      for (const { key, pair } of found) {
+        const text = keyText(key);
+        absent.delete(text);
+        if (pair !== null) bytes += this.heads.learn(text, pair);
+      }
+      for (const text of absent) bytes += this.heads.learn(text, null);
+    }
+  }
+
+  /** What the overlay has is in the tables now. */
+  flushed(): void {
+    for (const overlaid of this.overlay.all()) this.heads.learn(overlaid.text, pairNow(overlaid));
+    this.overlay.clear();
   }
 
   /** The pairs one by one, in the order of their keys. Nothing may be written until the last one that is asked for. */

@@ -1,13 +1,14 @@
 // What is read of tables and overlay together, and what a flush leaves, against a store that writes at once.
 
 import { describe, expect, it } from 'vitest';
-import { rememberedWritesMax } from '../../../src/limits.ts';
-import { logIndex, type Revision } from '../../../src/model/brands.ts';
+import { keptHeadsBytesMax, keptValueBytesMax, rememberedWritesMax } from '../../../src/limits.ts';
+import { logIndex, noLease, type Revision, revision as asRevision } from '../../../src/model/brands.ts';
 import type { Command, KeyValue, Operation } from '../../../src/model/store.ts';
 import { keyText, utf8 } from '../../../src/base/bytes.ts';
 import { type NotPromise, type SqlRow, type SqlValue, StorageFault } from '../../../src/base/sql-port.ts';
 import { type KeySpan, spanOf } from '../../../src/mvcc/key-range.ts';
 import { flushOverlay } from '../../../src/mvcc/overlay/flush.ts';
+import { Heads } from '../../../src/mvcc/overlay/heads.ts';
 import { Versions } from '../../../src/mvcc/overlay/versions.ts';
 import {
   type AsOf,
@@ -93,7 +94,7 @@ class Both {
 
   flush(): void {
     this.tables.transaction(() => flushOverlay(this.tables, this.versions.overlay));
-    this.versions.overlay.clear();
+    this.versions.flushed();
     this.flushed = this.revision;
   }
 
@@ -103,7 +104,9 @@ class Both {
     for (const { revision: mod, events } of this.#store.apply(index, [command]).events) {
       for (const { type, kv } of events) {
         const version = { mod, kv: type === 'put' ? kv : null };
-        this.versions.overlay.write(kv.key, version, this.versions.pair(kv.key, 'head', false));
+        const isUnread = mod % 3 === 0;
+        if (mod % 2 === 0) this.versions.readAhead([kv.key, utf8('absent')]);
+        this.versions.overlay.write(kv.key, version, this.versions.pair(kv.key, 'head', !isUnread), isUnread);
       }
     }
   }
@@ -164,6 +167,21 @@ function joined(entry: number): Command[] {
   return Array.from({ length: 200 }, (_, n) => {
     return { writeId: `${entry}.${n}`, caller: service, operation: put(`q/${entry}/${n}`), atMs: 1 };
   });
+}
+
+function again(command: Command): Command {
+  return { ...command, writeId: `again ${command.writeId}` };
+}
+
+/** A transaction that names two keys of a queue. */
+function txnOfTwo(place: number): Operation {
+  return txn({ success: [put(`q/1/${place}`), put(`q/1/${place + 1}`)], failure: [remove(`q/1/${place}`)] });
+}
+
+function pairOfBytes(valueBytes: number): KeyValue {
+  const at = asRevision(2);
+  const value = new Uint8Array(valueBytes);
+  return { key: utf8('k0000'), value, createRevision: at, modRevision: at, version: 1, lease: noLease };
 }
 
 function rowsOf(sql: NodeSql): unknown {
@@ -242,5 +260,59 @@ describe('an overlay', () => {
     expect(store.query({ kind: 'hashKv', revision: 0 }, service, 1)).toEqual(
       direct.query({ kind: 'hashKv', revision: 0 }, service, 1),
     );
+  });
+
+  it('MVCC-OVERLAY-8: the pairs that the keys of an entry have are read with one statement for 64 keys', () => {
+    const sql = new CountingSql(new NodeSql());
+    const store = new Store(sql);
+    store.apply(logIndex(1), joined(1));
+    sql.read = 0;
+    store.applyToMemory(logIndex(2), joined(1).slice(0, 129).map(again));
+    expect(sql.read).toBe(3);
+    store.applyToMemory(logIndex(3), [{ writeId: 'txn', caller: service, operation: txnOfTwo(130), atMs: 1 }]);
+    expect(sql.read).toBe(4);
+  });
+
+  it('MVCC-OVERLAY-9: after a flush, a key that was written needs no statement to be written again, until tables are written otherwise', () => {
+    const sql = new CountingSql(new NodeSql());
+    const store = new Store(sql);
+    store.applyToMemory(logIndex(1), joined(1));
+    store.flush();
+    sql.read = 0;
+    const done = store.applyToMemory(logIndex(2), joined(1).map(again));
+    expect([sql.read, done.events[0]?.events[0]?.kv.version]).toEqual([0, 2]);
+    store.flush();
+    const gone = { writeId: 'gone', caller: service, operation: remove(prefix('q/')), atMs: 1 };
+    store.apply(logIndex(3), [gone]);
+    expect(store.keptBytes).toBe(0);
+    sql.read = 0;
+    const anew = store.applyToMemory(logIndex(4), joined(2).map(again).slice(0, 1));
+    expect([sql.read, anew.events[0]?.events[0]?.kv.version]).toEqual([1, 1]);
+  });
+
+  it('MVCC-OVERLAY-10: of what is in tables keptHeadsBytesMax are kept, and no value above keptValueBytesMax', () => {
+    const heads = new Heads();
+    const bytesOfOne = heads.learn('k0000', pairOfBytes(keptValueBytesMax));
+    expect(heads.learn('large', pairOfBytes(keptValueBytesMax + 1))).toBe(0);
+    expect([heads.find('large'), heads.bytes]).toEqual([undefined, bytesOfOne]);
+    const fitting = Math.floor(keptHeadsBytesMax / bytesOfOne);
+    for (let n = 1; n < fitting; n++) heads.learn(`k${String(n).padStart(4, '0')}`, pairOfBytes(keptValueBytesMax));
+    expect([heads.has('k0000'), heads.bytes]).toEqual([true, fitting * bytesOfOne]);
+    heads.learn('k9999', pairOfBytes(keptValueBytesMax));
+    expect([heads.has('k0000'), heads.has('k0001'), heads.bytes]).toEqual([false, true, fitting * bytesOfOne]);
+    heads.forgetAll();
+    expect([heads.has('k0001'), heads.bytes]).toEqual([false, 0]);
+  });
+
+  it('MVCC-OVERLAY-11: what an altered row took the place of goes into the history, where memory has it', () => {
+    const sql = new NodeSql();
+    const store = new Store(sql);
+    store.applyToMemory(logIndex(1), entryOf(1));
+    store.flush();
+    sql.run('UPDATE head SET value = ?', utf8('altered'));
+    store.applyToMemory(logIndex(2), entryOf(2));
+    store.flush();
+    expect(sql.all('SELECT value FROM superseded')).toEqual([[utf8('v1')]]);
+    expect(sql.all('SELECT value FROM head')).toEqual([[utf8('v2')]]);
   });
 });
