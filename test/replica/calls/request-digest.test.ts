@@ -50,3 +50,13 @@ it('WRITE-7: what a replica chooses at each attempt is no part of a digest, nor 
   expect(requestDigest(user(null))).not.toBe(requestDigest(user('one')));
   expect(requestDigest(change('one'))).toBe(requestDigest(change('another')));
 });
+
+it('WRITE-6: a digest stays what it was, of short requests and of long ones', () => {
+  const digests = [1, 900, 1_100, 100_000].map((bytes) => digestOf('PUT /v1/kv/a', { body: 'v'.repeat(bytes) }));
+  expect(digests.map((digest) => digest.toString(16))).toEqual([
+    '2a89e91d67924add',
+    '319db862b992e376',
+    'f966c2192174c2d3',
+    'b22f4c8e8a9d0f67',
+  ]);
+});
