@@ -17,16 +17,19 @@ export function credentialsOf(headers: RequestHeaders): Credentials {
  * only whoever has the service's secret knows that.
  */
 export function tenantNamedBy(credentials: Credentials): string | null {
-  if (credentials.kind === 'none') return null;
-  const text = credentials.kind === 'named' ? credentials.key : credentials.text;
-  return /^qr[tu]_([a-z0-9]{1,32})_/.exec(text)?.[1] ?? null;
+  return /^qr[tu]_([a-z0-9]{1,32})_/.exec(textOf(credentials))?.[1] ?? null;
+}
+
+/** The key or the token by which the caller is known, whichever header it came in. Empty: none was sent. */
+export function textOf(credentials: Credentials): string {
+  if (credentials.kind === 'none') return '';
+  return credentials.kind === 'named' ? credentials.key : credentials.text;
 }
 
 /** The text of the access key, for calls that take nothing else. It is as the caller sent it; null: no key was sent. */
 export function keyTextOf(headers: RequestHeaders): string | null {
   const credentials = credentialsOf(headers);
-  if (credentials.kind === 'none') return null;
-  return credentials.kind === 'named' ? credentials.key : credentials.text;
+  return credentials.kind === 'none' ? null : textOf(credentials);
 }
 
 /** The text that was sent as a bearer token, which may be the operator's token. */

@@ -3,7 +3,7 @@
 
 import { randomBytes } from 'node:crypto';
 import type { RequestHeaders } from '../api/contract.ts';
-import { credentialsOf, tenantNamedBy } from '../api/credentials.ts';
+import { credentialsOf, tenantNamedBy, textOf } from '../api/credentials.ts';
 import { MemoryBudget, type Reservation } from '../base/memory-budget.ts';
 import type { FrontBounds } from './bounds.ts';
 import { type KnownCaller, StoreSessions } from './store-sessions.ts';
@@ -105,9 +105,12 @@ export class KnownCallers {
     return memory.hold(bytes) === null ? memory : null;
   }
 
-  /** For an answer to this caller, which counts until its client has read it. */
+  /**
+   * For an answer to this caller, which counts until its client has read it. The share is the key's or the token's, in
+   * whatever form its header came.
+   */
   reserveAnswer({ store, caller }: Known): Reservation {
-    return this.#answers.reserve({ tenant: store.tenant, key: caller.lines });
+    return this.#answers.reserve({ tenant: store.tenant, key: textOf(caller.credentials) });
   }
 
   newId(): number {
