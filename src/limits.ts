@@ -204,6 +204,16 @@ export const termsTellMs = 5_000;
 export const termsToldAtOnce = 8;
 /** A group that did not take what it was told is told again after a quarter of an hour. */
 export const termsRetryMs = 900_000;
+/** As many calls at once as in two seconds of the greatest rate. */
+export const limitBurstMax = 2_000_000;
+/** A tenant with less than a kilobyte a second could not even read its status. 10 Gbit/s is beyond every replica. */
+export const bytesPerSecondMin = 1_024;
+export const bytesPerSecondMax = 1_250_000_000;
+/**
+ * What an answer has is known only once it is made, so a tenant may owe bytes. It owes no more than those of a minute,
+ * and waits no longer for its next call.
+ */
+export const limitDebtSecondsMax = 60;
 /** A tenant that was quiet may make the calls of so many seconds at once. */
 export const limitBurstSeconds = 2;
 /**

@@ -21,6 +21,15 @@ export const termCode = {
   accessKeysMax: 9,
   /** Which change of the terms this is: in groups of level 6 an older one is passed over (`mvcc/terms.ts`). */
   version: 10,
+  /** How many calls of a kind each replica takes at once of a tenant that was quiet. */
+  readsBurst: 11,
+  writesBurst: 12,
+  /** The bytes of keys and values in calls and answers of each replica in a second. */
+  bytesPerSecond: 13,
+  /** How many of them each replica holds open: watches, connections, and calls that wait for a lock. */
+  watchesMax: 14,
+  connectionsMax: 15,
+  waitsMax: 16,
 } as const;
 export type TermName = keyof typeof termCode;
 

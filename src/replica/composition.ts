@@ -31,7 +31,7 @@ import { countPlacesBefore, placeAt } from './lock/lock-places.ts';
 import { LockWaits } from './lock/lock-waits.ts';
 import { Member, type MemberOptions } from './member.ts';
 import type { ObjectSql } from './object-sql.ts';
-import { OpenCalls } from './open-calls.ts';
+import { OpenCalls, openTerms } from './open-calls.ts';
 import type { Services } from './services.ts';
 import { CaughtUpTasks } from './session/caught-up-tasks.ts';
 import { SessionSockets } from './session/session-sockets.ts';
@@ -125,6 +125,7 @@ function directoryEntry({ sql, tellDirectory, broken }: ReplicaHost, member: Mem
 function openCalls(host: ReplicaHost, member: Member): OpenCalls {
   const { store } = member.driver;
   return new OpenCalls({
+    most: (what) => store.term(openTerms[what]),
     keyFailure: (caller) => store.authorizeKey(caller, { kind: 'anyone' }, member.nowMs()),
     expiresAtMs: (caller) => store.keyExpiresAtMs(caller),
     nowMs: () => member.nowMs(),
@@ -164,7 +165,7 @@ function replicaServices(host: ReplicaHost, member: Member, shared: Shared): Ser
     }),
     alarms: new TenantAlarms(),
     rates: new RateLimits(
-      (kind) => store.term(kind === 'reads' ? 'readsPerSecond' : 'writesPerSecond'),
+      (name) => store.term(name),
       () => member.nowMs(),
     ),
   };
@@ -195,6 +196,7 @@ function watchService(host: ReplicaHost, member: Member, { open, memory, durable
   const { store } = member.driver;
   return new WatchService({
     sockets: new ObjectSockets(host.state),
+    watchesMax: () => store.term('watchesMax'),
     history: store,
     sql: host.sql,
     open,

@@ -22,6 +22,7 @@ import {
   watchSocketsMax,
 } from '../limits.ts';
 import type { Caller } from '../model/store.ts';
+import type { LimitTerm } from '../model/terms.ts';
 
 export type OpenCall = {
   readonly kind: OpenKind;
@@ -34,7 +35,21 @@ export type OpenCall = {
   readonly probe: (() => void) | null;
 };
 
+/** What the operator may bound for a tenant (`model/terms.ts`), beside its watches, which the hub counts. */
+type BoundedGroup = 'connections' | 'waits';
+export const openTerms: Readonly<Record<BoundedGroup, LimitTerm>> = {
+  connections: 'connectionsMax',
+  waits: 'waitsMax',
+};
+const kindsOfGroup: Readonly<Record<BoundedGroup, readonly OpenKind[]>> = {
+  connections: ['watchSocket', 'watchStream', 'callSocket', 'session', 'observer', 'keepAliveStream'],
+  waits: ['wait'],
+};
+const boundedGroups = Object.keys(openTerms) as readonly BoundedGroup[];
+
 export type OpenCallsOptions = {
+  /** How many the tenant may hold open here. Null: there is no such bound. */
+  readonly most: (what: BoundedGroup) => number | null;
   /** What is wrong with the caller's access key by now. Null: nothing. */
   readonly keyFailure: (caller: Caller) => Failure | null;
   /** The time at which the caller's access key expires. Null: never. */
@@ -111,8 +126,18 @@ export class OpenCalls {
     if ((owner?.counts.get(kind) ?? 0) >= openOfKeyMax(kind)) {
       return { kind: 'tooManyOpen', what: kind, of: 'key', max: openOfKeyMax(kind) };
     }
-    if (this.count(kind) < openMax[kind]) return null;
+    const ofTenant = this.#refusalOfTenant(kind);
+    if (ofTenant !== null || this.count(kind) < openMax[kind]) return ofTenant;
     return { kind: 'tooManyOpen', what: kind, of: 'replica', max: openMax[kind] };
+  }
+
+  /** A replica is of one tenant, so its counts are the tenant's. */
+  #refusalOfTenant(kind: OpenKind): Failure | null {
+    const group = boundedGroups.find((each) => kindsOfGroup[each].includes(kind));
+    const max = group === undefined ? null : this.#options.most(group);
+    if (group === undefined || max === null) return null;
+    const count = kindsOfGroup[group].reduce((sum, each) => sum + this.count(each), 0);
+    return count < max ? null : { kind: 'tooManyOpen', what: kind, of: 'tenant', max };
   }
 
   /**

@@ -3,7 +3,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { limitDefinitions } from '../../src/api/v1/limits.ts';
 import { limitPerSecondMax, quotaBytesDefault, quotaBytesMax, quotaBytesMin } from '../../src/limits.ts';
-import { asOperator, newTenant, prepareDirectory, put, withKey } from '../support/service.ts';
+import { asOperator, newTenant, prepareDirectory, put, WatchSocket, withKey } from '../support/service.ts';
 
 beforeAll(prepareDirectory);
 
@@ -92,5 +92,52 @@ describe('TENANT-43: the limits of a tenant', () => {
     expect(await (await change(tenant.id, { bytes: quotaBytesMin })).json()).toMatchObject({
       limits: { ...most, bytes: quotaBytesMin },
     });
+  });
+});
+
+describe('TENANT-52: what a tenant holds open', () => {
+  it('is bounded on each replica, and one more is refused with 429 and its policy', async () => {
+    const tenant = await newTenant({ name: 'open', replicas: 1 });
+    await put(tenant.key, 'a', '1');
+    await change(tenant.id, { watches: 2, connections: 3, waits: 1 });
+    const first = await WatchSocket.open(tenant.key, 'prefix=a');
+    const second = await WatchSocket.open(tenant.key, 'prefix=a');
+    for (const watch of [first, second]) expect(await watch.next()).toMatchObject({ type: 'created' });
+    const refused = await withKey(tenant.key, '/v1/watch?prefix=a');
+    expect([refused.status, refused.headers.get('ratelimit-policy')]).toEqual([
+      429,
+      '"watches";q=2;qu="concurrent-requests"',
+    ]);
+    expect(await refused.json()).toMatchObject({ type: 'urn:quorate:problem:too-many-open', of: 'tenant', max: 2 });
+    await change(tenant.id, { watches: null });
+    const third = await WatchSocket.open(tenant.key, 'prefix=a');
+    expect(await third.next()).toMatchObject({ type: 'created' });
+    const beyond = await withKey(tenant.key, '/v1/watch?prefix=a');
+    expect([beyond.status, beyond.headers.get('ratelimit-policy')]).toEqual([
+      429,
+      '"connections";q=3;qu="concurrent-requests"',
+    ]);
+    await change(tenant.id, { connections: 1 });
+    await put(tenant.key, 'a', '2');
+    for (const watch of [first, second, third]) expect(await watch.next()).toMatchObject({ type: 'events' });
+  });
+});
+
+describe('TENANT-51: the bytes that a tenant moves', () => {
+  it('refuse its next calls, and say when there are more', async () => {
+    const tenant = await newTenant({ name: 'moved', replicas: 1 });
+    await put(tenant.key, 'a', 'x'.repeat(100_000));
+    await change(tenant.id, { bytes_per_second: 10_000 });
+    expect((await withKey(tenant.key, '/v1/kv/a')).status).toBe(200);
+    const refused = await withKey(tenant.key, '/v1/kv/a');
+    const { headers } = refused;
+    const seconds = Number(headers.get('retry-after'));
+    expect([refused.status, seconds > 1 && seconds <= 9]).toEqual([429, true]);
+    expect([headers.get('ratelimit'), headers.get('ratelimit-policy')]).toEqual([
+      `"bytes";r=0;t=${seconds}`,
+      '"bytes";q=10000;w=1;qu="content-bytes"',
+    ]);
+    await change(tenant.id, { bytes_per_second: null });
+    expect((await withKey(tenant.key, '/v1/kv/a')).status).toBe(200);
   });
 });

@@ -66,6 +66,25 @@ test('OPEN-1: a key holds half of the places of each kind, a replica all of them
   }
 });
 
+test('TENANT-52: what the operator bounds for the tenant counts over all of its keys, connections of every kind together', () => {
+  const bench = new Bench();
+  const { open } = bench.keys;
+  bench.keys.most = { connections: 3, waits: 1 };
+  const sockets = (['watchSocket', 'session', 'observer'] as const).map((kind) => bench.add(kind, keyOf(kind)));
+  bench.add('wait', keyOf('a'));
+  for (const what of ['watchSocket', 'watchStream', 'callSocket', 'session', 'observer', 'keepAliveStream'] as const) {
+    expect(open.refusal(what, keyOf('b'))).toEqual({ kind: 'tooManyOpen', what, of: 'tenant', max: 3 });
+  }
+  expect(open.refusal('wait', keyOf('b'))).toEqual({ kind: 'tooManyOpen', what: 'wait', of: 'tenant', max: 1 });
+  for (const what of ['sessionWatch', 'sessionHandle', 'dump', 'hash'] as const) {
+    expect(open.refusal(what, keyOf('b'))).toBeNull();
+  }
+  for (const socket of sockets) open.delete(socket);
+  expect(open.refusal('session', keyOf('b'))).toBeNull();
+  bench.keys.most = {};
+  expect(open.refusal('wait', keyOf('b'))).toBeNull();
+});
+
 function user(name: string): Caller {
   return { kind: 'user', id: '', name, authRevision: 1 };
 }

@@ -15,10 +15,13 @@ const never: Later = () => () => undefined;
 export class PlainKeys {
   readonly revoked = new Set<string>();
   readonly expiresAtMs = new Map<string, number>();
+  /** What the operator has bounded. */
+  most: { connections?: number; waits?: number } = {};
   readonly open: OpenCalls;
 
   constructor(nowMs: () => number = () => 0, later: Later = never) {
     this.open = new OpenCalls({
+      most: (what) => this.most[what] ?? null,
       keyFailure: (caller) => this.#failure(caller, nowMs()),
       expiresAtMs: (caller) => this.expiresAtMs.get(idOf(caller)) ?? null,
       nowMs,

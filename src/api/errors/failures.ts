@@ -84,7 +84,7 @@ export type OpenKind =
   | 'hash';
 
 /** Who holds as many as it may. */
-export type OpenHolder = 'key' | 'session' | 'replica';
+export type OpenHolder = 'key' | 'session' | 'tenant' | 'replica';
 
 /** What was sent in place of an operator's token. `ended`: one that was revoked, has expired, or never was. */
 export type OperatorTokenGiven = 'accessKey' | 'ended' | 'other' | 'nothing';
@@ -116,7 +116,13 @@ export type ServiceFailure =
   | { readonly kind: 'timeout' }
   | { readonly kind: 'overloaded' }
   /** The tenant makes more calls of this kind than its operator lets it. */
-  | { readonly kind: 'rateLimited'; readonly what: 'reads' | 'writes'; readonly perSecond: number }
+  | {
+      readonly kind: 'rateLimited';
+      readonly what: 'reads' | 'writes' | 'bytes';
+      readonly perSecond: number;
+      /** After this time there is more. A replica whose code is of the version before does not say. */
+      readonly seconds?: number;
+    }
   /** Too many logins have failed, so this one is not looked at. */
   | { readonly kind: 'loginDelayed'; readonly seconds: number }
   /** The calls under way take as much memory as they may: of one key, of its tenant, or of the whole isolate. */

@@ -2,7 +2,6 @@
 
 import type { MemoryShare } from '../../base/memory-budget.ts';
 import {
-  limitBurstSeconds,
   memoryBytesMax,
   memoryOfKeyBytesMax,
   memoryOfTenantBytesMax,
@@ -45,11 +44,41 @@ const openWords: Readonly<Record<OpenKind, string>> = {
   hash: 'hashes of the whole store under way',
 };
 
-const holderWords: Readonly<Record<OpenHolder, { readonly holder: string; readonly one: string }>> = {
-  key: { holder: 'This access key', one: 'one key' },
-  session: { holder: 'This session', one: 'it' },
-  replica: { holder: 'This replica', one: 'it' },
+/** What a tenant holds open is bounded in groups of these kinds. */
+const openGroups: Readonly<Partial<Record<OpenKind, 'connections' | 'watches' | 'waits'>>> = {
+  watchSocket: 'connections',
+  watchStream: 'connections',
+  callSocket: 'connections',
+  session: 'connections',
+  observer: 'connections',
+  keepAliveStream: 'connections',
+  sessionWatch: 'watches',
+  wait: 'waits',
 };
+
+const groupWords = {
+  connections: 'WebSockets, sessions and streams',
+  watches: 'watches',
+  waits: 'calls that wait for a lock or an election',
+} as const;
+
+const callsWords =
+  (what: 'reads' | 'writes') =>
+  (perSecond: number): string =>
+    `This tenant may make ${perSecond} ${what} a second, and some more at once after a quiet time.`;
+const rateWords = {
+  reads: callsWords('reads'),
+  writes: callsWords('writes'),
+  bytes: (perSecond: number) =>
+    `This tenant may send and read ${perSecond} bytes of keys and values a second, and its last calls had more.`,
+} as const;
+
+const holderWords: Readonly<Record<Exclude<OpenHolder, 'tenant'>, { readonly holder: string; readonly one: string }>> =
+  {
+    key: { holder: 'This access key', one: 'one key' },
+    session: { holder: 'This session', one: 'it' },
+    replica: { holder: 'This replica', one: 'it' },
+  };
 
 const sendOperatorToken = "Send the operator's token: Authorization: Bearer <token>.";
 const keyForm = 'A key looks like qrt_<tenant>_<id>_<secret>';
@@ -173,19 +202,19 @@ export const serviceErrors: WireErrors<ServiceFailure> = {
     detail: 'The store has as many requests under way as it takes. Try again after a second, then less often.',
     headers: later,
   }),
-  rateLimited: ({ what, perSecond }) => ({
+  rateLimited: ({ what, perSecond, seconds = retryAfterSeconds }) => ({
     code: grpc.resourceExhausted,
     words: 'etcdserver: too many requests',
     status: overloadedStatus,
     slug: 'rate-limited',
     title: 'Too many requests a second',
-    detail: `This tenant may make ${perSecond} ${what} a second, and as many as in ${limitBurstSeconds} seconds at once. Try again after a second, then less often, or ask the operator for more.`,
+    detail: `${rateWords[what](perSecond)} Try again after ${seconds} s, then less often, or ask the operator of the service for more.`,
     members: { max: perSecond },
-    // draft-ietf-httpapi-ratelimit-headers-10.
+    // draft-ietf-httpapi-ratelimit-headers-11.
     headers: {
-      ...later,
-      ratelimit: `"${what}";r=0;t=${retryAfterSeconds}`,
-      'ratelimit-policy': `"${what}";q=${perSecond};w=1`,
+      'retry-after': String(seconds),
+      ratelimit: `"${what}";r=0;t=${seconds}`,
+      'ratelimit-policy': `"${what}";q=${perSecond};w=1${what === 'bytes' ? ';qu="content-bytes"' : ''}`,
     },
   }),
   loginDelayed: (failure) => ({
@@ -223,6 +252,7 @@ export const serviceErrors: WireErrors<ServiceFailure> = {
   },
   tooManyOpen: (failure) => {
     const { what, of, max } = failure;
+    if (of === 'tenant') return tooManyOfTenant(openGroups[what] ?? 'connections', max);
     const { holder, one } = holderWords[of];
     const detail = `${holder} has ${max} ${openWords[what]}, as many as ${one} may have. Close some, or wait until others end.`;
     return {
@@ -285,6 +315,24 @@ export const serviceErrors: WireErrors<ServiceFailure> = {
       `${failure.faults.join('; ')}. Make a secret with "openssl rand -base64 32" and set it with "npx wrangler secret put <name>".`,
     ),
 };
+
+function tooManyOfTenant(group: keyof typeof groupWords, max: number): WireError {
+  const detail = `This tenant has ${max} ${groupWords[group]} on this replica, as many as its operator lets it have. Close some, or ask the operator of the service for more.`;
+  return {
+    code: grpc.resourceExhausted,
+    words: `quorate: ${detail}`,
+    status: overloadedStatus,
+    slug: 'too-many-open',
+    title: 'Too many open',
+    detail,
+    members: { max, of: 'tenant' },
+    headers: {
+      ...later,
+      ratelimit: `"${group}";r=0`,
+      'ratelimit-policy': `"${group}";q=${max};qu="concurrent-requests"`,
+    },
+  };
+}
 
 /** A failure that lasts until somebody has set the service up, so there is no Retry-After. */
 function setUp(slug: string, title: string, detail: string): WireError {

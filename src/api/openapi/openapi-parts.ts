@@ -115,8 +115,12 @@ export const eventsContent: JsonObject = {
 const retryAfter = { 'Retry-After': header('Seconds until the next try.', count) };
 const rateLimit = {
   ...retryAfter,
-  RateLimit: header('rate-limited: which limit, what is left of it, and in how many seconds more is.'),
-  'RateLimit-Policy': header('rate-limited: the limit, its number of calls, and its seconds.'),
+  RateLimit: header(
+    'rate-limited, too-many-open of a tenant: the limit, what is left of it, and in how many seconds more is.',
+  ),
+  'RateLimit-Policy': header(
+    'rate-limited, too-many-open of a tenant: the limit, how much it is, in how many seconds, and of what.',
+  ),
 };
 const etcdError: JsonObject = {
   type: 'object',

@@ -461,10 +461,13 @@ export const schemas: JsonObject = {
         key: { ...text, description: 'name-in-use: a key that lies below the name.' },
         key_base64: encoded,
         staying: { ...count, description: 'too-few-replicas: how many voters would be left.' },
-        max: { ...count, description: 'too-much-work, too-many-open, rate-limited: the limit.' },
+        max: {
+          ...count,
+          description: 'too-much-work, too-many-open, too-many-keys, too-many-leases, rate-limited: the limit.',
+        },
         of: {
-          enum: ['key', 'replica'],
-          description: 'too-many-open: whether the limit is that of the access key or of the replica.',
+          enum: ['key', 'session', 'tenant', 'replica'],
+          description: 'too-many-open: whose limit it is.',
         },
         wipe_at: { ...time, description: 'tenant-under-deletion: until then the deletion can be taken back.' },
         min: { ...count, description: 'too-few-replicas: how many voters must be left.' },

@@ -4,8 +4,12 @@
 import {
   accessKeysMax,
   boundedKeysMax,
+  bytesPerSecondMax,
+  bytesPerSecondMin,
   leasesMax,
+  limitBurstMax,
   limitPerSecondMax,
+  lockWaitersMax,
   quotaBytesDefault,
   quotaBytesMax,
   quotaBytesMin,
@@ -14,6 +18,8 @@ import {
   retentionSecondsDefault,
   retentionSecondsMax,
   retentionSecondsMin,
+  watchersMax,
+  watchSocketsMax,
 } from '../../limits.ts';
 import type { LimitTerm } from '../../model/terms.ts';
 import { Fields, parseObject } from './fields.ts';
@@ -22,6 +28,8 @@ import type { Parsed } from './parsed.ts';
 /** null: what every tenant has, or what its plan says. A term that is absent stays as it is. */
 export type ChangedTerms = Readonly<Partial<Record<LimitTerm, number | null>>>;
 type Terms = Readonly<Partial<Record<LimitTerm, number>>>;
+
+const open = { min: 1, usual: null };
 
 export type LimitDefinition = {
   readonly name: string;
@@ -33,6 +41,8 @@ export type LimitDefinition = {
   readonly says: string;
 };
 
+/** Null: limitBurstSeconds of the rate. */
+const burst = { min: 1, max: limitBurstMax, usual: null };
 const rate = { min: 1, max: limitPerSecondMax, usual: null };
 
 export const limitDefinitions: readonly LimitDefinition[] = [
@@ -63,6 +73,31 @@ export const limitDefinitions: readonly LimitDefinition[] = [
   },
   { name: 'reads_per_second', term: 'readsPerSecond', ...rate, says: 'On each replica. Beyond it reads are 429.' },
   { name: 'writes_per_second', term: 'writesPerSecond', ...rate, says: 'On each replica. Beyond it writes are 429.' },
+  { name: 'reads_burst', term: 'readsBurst', ...burst, says: 'Reads at once after a quiet time.' },
+  { name: 'writes_burst', term: 'writesBurst', ...burst, says: 'Writes at once after a quiet time.' },
+  {
+    name: 'bytes_per_second',
+    term: 'bytesPerSecond',
+    min: bytesPerSecondMin,
+    max: bytesPerSecondMax,
+    usual: null,
+    says: 'Of keys and values in calls and answers, on each replica. Once more have moved, calls are 429 for a while.',
+  },
+  { name: 'watches', term: 'watchesMax', ...open, max: watchersMax, says: 'On each replica.' },
+  {
+    name: 'connections',
+    term: 'connectionsMax',
+    ...open,
+    max: watchSocketsMax,
+    says: 'WebSockets, sessions and streams on each replica. A front has one session with each.',
+  },
+  {
+    name: 'waits',
+    term: 'waitsMax',
+    ...open,
+    max: lockWaitersMax,
+    says: 'Calls that wait for a lock, on each replica.',
+  },
 ];
 
 export function readLimits(body: Fields): ChangedTerms {

@@ -70,7 +70,7 @@ export interface WatchSink {
 }
 
 /** The watch is refused before there is a watcher. */
-export type WatchRefusal = 'negativeStart' | 'emptyRange' | 'tooManyWatchers';
+export type WatchRefusal = 'negativeStart' | 'emptyRange' | 'tooManyWatchers' | 'tooManyOfTenant';
 
 /** A handle, whose content is the hub's. */
 export class Watcher {
@@ -107,6 +107,7 @@ type Reading = {
 
 export class WatchHub {
   readonly #history: WatchHistory;
+  readonly #watchesMax: () => number | null;
   readonly #ranges = new WatchRanges<Group>();
   readonly #groups = new Map<string, Group>();
   readonly #groupOf = new Map<Watcher, Group>();
@@ -118,13 +119,21 @@ export class WatchHub {
   /** The query that goes on, because a revision of very many keys is not read yet. */
   #reading: Reading | null = null;
 
-  constructor(history: WatchHistory) {
+  /** `watchesMax`: how many watches the tenant may have here; null: there is no such bound. */
+  constructor(history: WatchHistory, watchesMax: () => number | null = () => null) {
     this.#history = history;
+    this.#watchesMax = watchesMax;
     this.#revision = history.revision;
   }
 
   get watcherCount(): number {
     return this.#groupOf.size;
+  }
+
+  /** The bound of the tenant, where it has as many watches. Null: it may have more. */
+  get fullAt(): number | null {
+    const max = this.#watchesMax();
+    return max === null || this.#groupOf.size < max ? null : max;
   }
 
   /** Whether a watcher waits for history. */
@@ -143,6 +152,8 @@ export class WatchHub {
     if (request.start < 0) return 'negativeStart';
     if (isEmptyRange(request.range)) return 'emptyRange';
     if (this.#groupOf.size >= watchersMax) return 'tooManyWatchers';
+    // A watch that slept goes on, also where the bound has become lower.
+    if (resumeAt === null && this.fullAt !== null) return 'tooManyOfTenant';
     const next = resumeAt ?? asRevision(request.start === 0 ? this.#revision + 1 : request.start);
     const watcher = new Watcher(request, sink, next);
     const group = this.#group(request);

@@ -38,7 +38,7 @@ import {
   type Write,
   type WriteFacts,
 } from './leader-steps.ts';
-import { limitedKind } from './rate-limits.ts';
+import { bytesOfAnswer, bytesOfCall, limitedKind } from './rate-limits.ts';
 import { suspensionOf } from './suspension.ts';
 import { activeAlarms, alarmRefusal } from './maintenance-quota.ts';
 
@@ -70,6 +70,15 @@ async function answerCallOf(member: Member, call: StoreCall, context: AnswerCont
   const kind = limitedKind(call);
   const limited = kind === null ? null : context.services.rates.refusal(context.caller, kind);
   if (limited !== null) return refusedByService(member, limited);
+  const answer = await answerAllowed(member, call, context);
+  // Another replica answers what this one sends on.
+  if (answer.kind === 'answered') {
+    context.services.rates.moved(context.caller, () => bytesOfCall(call) + bytesOfAnswer(answer));
+  }
+  return answer;
+}
+
+function answerAllowed(member: Member, call: StoreCall, context: AnswerContext): Promise<CallAnswer> {
   switch (call.kind) {
     case 'read':
       return answerRead(member, call.request, context);

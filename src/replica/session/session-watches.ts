@@ -62,7 +62,7 @@ export class ReplicaWatches implements SessionWatchPort {
         room: () => (listener.hasRoom() ? 'free' : 'none'),
       },
     );
-    if (!(watcher instanceof Watcher)) return { kind: 'failed', failure: refusalOf(watcher) };
+    if (!(watcher instanceof Watcher)) return { kind: 'failed', failure: refusalOf(watcher, hub) };
     const place: OpenCall = {
       kind: 'sessionWatch',
       caller,
@@ -97,12 +97,14 @@ function failureOf(end: WatchEnd): FailureData {
   }
 }
 
-function refusalOf(refusal: WatchRefusal): FailureData {
+function refusalOf(refusal: WatchRefusal, hub: WatchHub): FailureData {
   switch (refusal) {
     case 'emptyRange':
       return { kind: 'badRequest', detail: 'no key lies between start and end' };
     case 'tooManyWatchers':
       return { kind: 'overloaded' };
+    case 'tooManyOfTenant':
+      return { kind: 'tooManyOpen', what: 'sessionWatch', of: 'tenant', max: hub.fullAt ?? 0 };
     case 'negativeStart':
       throw new AssertionError('the start of a watch in a frame is not negative');
     default:

@@ -33,6 +33,8 @@ import { V3WatchStream } from './watch-v3-stream.ts';
 
 export type WatchServiceOptions = {
   readonly sockets: WatchSockets;
+  /** How many watches the tenant may have here. Null: there is no such bound. */
+  readonly watchesMax: () => number | null;
   readonly history: WatchHistory;
   /** The database of the object, for watches of a stream that do not fit into the attachment of its socket. */
   readonly sql: SqlPort;
@@ -85,7 +87,7 @@ export class WatchService {
 
   constructor(options: WatchServiceOptions) {
     this.#options = options;
-    this.hub = new WatchHub(options.history);
+    this.hub = new WatchHub(options.history, options.watchesMax);
     this.#rows = new WatchRows(options.sql);
     const restored = options.sockets.open().map((socket) => this.#restore(socket));
     this.#rows.sweep(new Set(restored));
@@ -109,6 +111,10 @@ export class WatchService {
 
   #open(call: WatchCall, request: Request, caller: Caller): Response | Promise<Response> {
     if (this.hub.watcherCount >= watchersMax) return failureResponse(call.protocol, { kind: 'overloaded' });
+    const max = this.hub.fullAt;
+    if (max !== null) {
+      return failureResponse(call.protocol, { kind: 'tooManyOpen', what: 'sessionWatch', of: 'tenant', max });
+    }
     if (call.protocol === 'v1') return this.#openV1(call, caller);
     return call.transport === 'websocket' ? this.#openV3Socket(call, caller) : this.#openV3Body(call, request, caller);
   }

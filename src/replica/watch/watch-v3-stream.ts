@@ -46,6 +46,7 @@ const fragmentTexts = new EncodedOnce((batch) => cutFragments(eventTexts(batch, 
 /** These are words of this service, because etcd has none: a stream holds what fits its bounds. */
 const refusalWords = {
   tooManyWatchers: 'quorate: this replica serves as many watches as it can',
+  tooManyOfTenant: 'quorate: the tenant has as many watches on this replica as its operator lets it have, end some',
   streamFull: 'quorate: this stream holds as many watches as it can, open another stream',
 } as const;
 
@@ -277,7 +278,8 @@ function wordsOf(refusal: WatchRefusal): string {
     case 'emptyRange':
       return cancelReasons.emptyRange;
     case 'tooManyWatchers':
-      return refusalWords.tooManyWatchers;
+    case 'tooManyOfTenant':
+      return refusalWords[refusal];
     default:
       return unreachable(refusal);
   }

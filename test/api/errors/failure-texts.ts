@@ -123,7 +123,7 @@ export const failureTexts: Readonly<Record<Failure['kind'], string>> = {
     'This access key has 256 streaming watches, as many as one key may have. Close some, or wait until others end.',
   overloaded: 'The store has as many requests under way as it takes. Try again after a second, then less often.',
   rateLimited:
-    'This tenant may make 5 reads a second, and as many as in 2 seconds at once. Try again after a second, then less often, or ask the operator for more.',
+    'This tenant may make 5 reads a second, and some more at once after a quiet time. Try again after 1 s, then less often, or ask the operator of the service for more.',
   loginDelayed: 'Too many logins have failed: the next login is looked at in 4 s.',
   directoryUnavailable:
     'The directory (D1) does not answer: tenants can be neither made nor changed until it does. Every store goes on.',

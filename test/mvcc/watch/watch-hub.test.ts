@@ -298,6 +298,22 @@ test('WATCH-LIMIT-9: a slice of history ends once watchHistorySliceBytesMax is r
   }
 });
 
+test('TENANT-52: a tenant has as many watches as its operator lets it have, and those that slept go on', () => {
+  const [history, sink] = [new PlainHistory(), new RecordingSink()];
+  let most: number | null = 2;
+  const hub = new WatchHub(history, () => most);
+  const request = { ...shape('k'), start: 0 };
+  const { watcher: first } = open(hub, request, sink);
+  open(hub, request, sink);
+  expect([hub.create(request, sink), hub.fullAt]).toEqual(['tooManyOfTenant', 2]);
+  expect(hub.create(request, sink, revision(1))).toBeInstanceOf(Watcher);
+  hub.delete(first);
+  expect(hub.create(request, sink)).toBe('tooManyOfTenant');
+  most = null;
+  open(hub, request, sink);
+  expect(hub.fullAt).toBeNull();
+});
+
 test('WATCH-LIMIT-1: watchersMax watchers are taken, one more is refused', () => {
   const hub = new WatchHub(new PlainHistory());
   const sink = new RecordingSink();

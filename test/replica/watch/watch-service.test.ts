@@ -109,6 +109,7 @@ class Bench {
     this.failure = options.failure ?? null;
     this.service = new WatchService({
       durable: null,
+      watchesMax: () => null,
       sockets: { accept: () => this.#accept(), open: () => this.sockets, heardMs: () => this.heardMs },
       history: this.history,
       sql: this.sql,

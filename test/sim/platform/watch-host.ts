@@ -45,6 +45,7 @@ export class WatchHost {
     this.#options = options;
     for (const socket of sockets) wake(socket, bug);
     this.#open = new OpenCalls({
+      most: () => null,
       keyFailure: (caller) => store.authorizeKey(caller, { kind: 'anyone' }, nowMs()),
       // Access keys of the simulator never expire.
       expiresAtMs: () => null,
@@ -53,6 +54,7 @@ export class WatchHost {
     });
     this.#service = new WatchService({
       durable: null,
+      watchesMax: () => null,
       sockets: { accept: () => this.#accept(), open: () => [...sockets], heardMs: () => null },
       history: store,
       sql: instance.sql,
