@@ -146,6 +146,8 @@ export class Driver {
     this.#port = options.port;
     this.#log = new LogTable(options.sql);
     this.store = new Store(options.sql, options.commandWork);
+    // A snapshot may have brought another level.
+    if (!this.#isLogSettled) options.sql.turn(() => this.#settleLog());
     this.#raft = new Raft({
       id: options.id,
       founding: options.founding,
@@ -619,6 +621,7 @@ export class Driver {
 
   #applied({ commands, proposal, applied }: AppliedEntry, answers: Answer[]): void {
     const { leases, outcomes, work } = applied;
+    this.#settleLog();
     this.#upkeep.applied();
     this.#sweeping ||= commands.some((command) => command.operation.kind === 'compact');
     answers.push(() => {
@@ -632,6 +635,15 @@ export class Driver {
     if (proposal === null) return;
     this.#proposals.worked(work.rows, this.#port.nowMs());
     answers.push(() => settleApplied(proposal, outcomes));
+  }
+
+  get #isLogSettled(): boolean {
+    return this.#log.liesInPlaces === this.store.level >= groupLevel.sixth;
+  }
+
+  /** Within the turn that may have changed the level. */
+  #settleLog(): void {
+    this.#log.lieInPlaces(this.store.level >= groupLevel.sixth);
   }
 
   #configured(configuration: Configuration, answers: Answer[]): void {

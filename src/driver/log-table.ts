@@ -1,28 +1,38 @@
 // The Raft log and the hard state in SQLite: one row for each entry, one row for term, vote, commit and where the log
-// begins, and one for each configuration in the log. It owns the tables `log`, `hard_state` and `configurations`.
-// Whoever writes here must be inside a turn (`SqlPort.turn`).
+// begins, and one for each configuration in the log. It owns the tables `log`, `log_places` (`log-places.ts`),
+// `hard_state` and `configurations`. Whoever writes here must be inside a turn (`SqlPort.turn`).
 
 import { assert } from '../base/assert.ts';
 import { type LogIndex, logIndex, replicaId, type Term, term } from '../model/brands.ts';
 import { type Configuration, encodeConfiguration } from '../raft/configuration.ts';
 import type { Position } from '../raft/log.ts';
-import type { Entry, EntryKind, HardState, LogReader, StoredConfiguration } from '../raft/types.ts';
+import type { Entry, HardState, LogReader, StoredConfiguration } from '../raft/types.ts';
 import type { SqlPort, SqlRow } from '../base/sql-port.ts';
+import { logBytesKept, logBytesMax, logEntriesKept, logEntriesMax } from '../limits.ts';
+import { LogPlaces, type PlacesBounds, storedKinds } from './log-places.ts';
 
 /**
- * The format is written with the hard state. A newer format than this is refused. Every older one is read, and brought
- * up to date here.
+ * The format is written with the hard state, and follows the level of the group (`lieInPlaces`). A newer one is
+ * refused. In the first one each entry lies in `log` by its index. In the second one new entries use places again
+ * (`log_places`), and those in `log` are from before, until they are cut.
  */
-const logFormat = 1;
+const byIndex = 1;
+const inPlaces = 2;
 
+/** Rows that the log needs no more are kept up to this, to be written over. */
+const usualPlaces: PlacesBounds = { rows: logEntriesMax + logEntriesKept, bytes: logBytesMax + logBytesKept };
+
+const insertEntry = 'INSERT INTO log VALUES (?, ?, ?, ?)';
+const selectEntries = 'SELECT log_index, term, kind, data FROM log WHERE log_index BETWEEN ? AND ? ORDER BY log_index';
 const selectOldest = 'SELECT log_index, length(data) FROM log ORDER BY log_index LIMIT ?';
-const kinds: readonly EntryKind[] = ['noop', 'command', 'membership'];
 
 export class LogTable implements LogReader {
   readonly #sql: SqlPort;
   #base: Position;
   #last: LogIndex;
   #hardState: HardState;
+  /** Null: each entry lies by its index. */
+  #places: LogPlaces | null = null;
   /** The configurations of the table, in order. */
   #configurations: StoredConfiguration[];
   /** The bytes of the entries that are kept. Null: they were not counted yet. */
@@ -37,9 +47,9 @@ export class LogTable implements LogReader {
       log_index INTEGER PRIMARY KEY, term INTEGER NOT NULL, kind INTEGER NOT NULL, data BLOB NOT NULL)`);
     sql.run('CREATE TABLE IF NOT EXISTS configurations (log_index INTEGER PRIMARY KEY, body BLOB NOT NULL)');
     const row = sql.all('SELECT format, term, voted_for, commit_index, base_index, base_term FROM hard_state')[0];
-    if (row === undefined) sql.run('INSERT INTO hard_state VALUES (1, ?, 0, NULL, 0, 0, 0)', logFormat);
-    const [format, storedTerm, votedFor, commit, baseIndex, baseTerm] = row ?? [logFormat, 0, null, 0, 0, 0];
-    assert(Number(format) <= logFormat, `the log has format ${String(format)}; this code reads up to ${logFormat}`);
+    if (row === undefined) sql.run('INSERT INTO hard_state VALUES (1, ?, 0, NULL, 0, 0, 0)', byIndex);
+    const [format, storedTerm, votedFor, commit, baseIndex, baseTerm] = row ?? [byIndex, 0, null, 0, 0, 0];
+    assert(Number(format) <= inPlaces, `the log has format ${String(format)}; this code reads up to ${inPlaces}`);
     this.#hardState = {
       term: term(Number(storedTerm)),
       votedFor: votedFor === null ? null : replicaId(Number(votedFor)),
@@ -48,6 +58,12 @@ export class LogTable implements LogReader {
     this.#base = { index: logIndex(Number(baseIndex)), term: term(Number(baseTerm)) };
     const last = sql.all('SELECT max(log_index) FROM log')[0]?.[0] ?? null;
     this.#last = last === null ? this.#base.index : logIndex(Number(last));
+    if (format === inPlaces) {
+      this.#places = new LogPlaces(sql, this.#base.index);
+      const { first } = this.#places;
+      assert(first === null || first === this.#last + 1, `entry ${String(first)} leaves a gap after ${this.#last}`);
+      this.#last = this.#places.last ?? this.#last;
+    }
     this.#configurations = sql.all('SELECT log_index, body FROM configurations ORDER BY log_index').map(storedOf);
   }
 
@@ -64,8 +80,13 @@ export class LogTable implements LogReader {
   }
 
   get size(): { readonly entries: number; readonly bytes: number } {
-    this.#bytes ??= this.#bytesOf('');
+    this.#bytes ??= this.#bytesByIndex('') + (this.#places?.bytes ?? 0);
     return { entries: this.#last - this.#base.index, bytes: this.#bytes };
+  }
+
+  /** The bytes on disk, with those of entries that are no part of the log any more. */
+  get diskBytes(): number {
+    return this.size.bytes + (this.#places?.freeBytes ?? 0);
   }
 
   lastIndex(): LogIndex {
@@ -74,6 +95,8 @@ export class LogTable implements LogReader {
 
   term(index: LogIndex): Term {
     if (index === this.#base.index) return this.#base.term;
+    const inPlace = this.#places?.term(index) ?? null;
+    if (inPlace !== null) return term(inPlace);
     const row = this.#sql.all('SELECT term FROM log WHERE log_index = ?', index)[0];
     assert(row !== undefined, `the log has no entry ${index}`);
     return term(Number(row[0]));
@@ -82,12 +105,7 @@ export class LogTable implements LogReader {
   entries(first: LogIndex, last: LogIndex, bytesMax: number): Entry[] {
     const entries: Entry[] = [];
     let bytes = 0;
-    const rows = this.#sql.iterate(
-      'SELECT log_index, term, kind, data FROM log WHERE log_index BETWEEN ? AND ? ORDER BY log_index',
-      first,
-      last,
-    );
-    for (const row of rows) {
+    for (const row of this.#rows(first, last)) {
       const entry = entryOf(row);
       bytes += entry.data.byteLength;
       if (entries.length > 0 && bytes > bytesMax) break;
@@ -115,13 +133,8 @@ export class LogTable implements LogReader {
     assert(first.index > this.#base.index, `entry ${first.index} is below the start of the log`);
     if (first.index <= this.#last) this.#deleteFrom(first.index);
     for (const entry of entries) {
-      this.#sql.run(
-        'INSERT INTO log VALUES (?, ?, ?, ?)',
-        entry.index,
-        entry.term,
-        kinds.indexOf(entry.kind),
-        entry.data,
-      );
+      if (this.#places !== null) this.#places.append(entry);
+      else this.#sql.run(insertEntry, entry.index, entry.term, storedKinds.indexOf(entry.kind), entry.data);
       this.#last = entry.index;
       if (this.#bytes !== null) this.#bytes += entry.data.byteLength;
       if (entry.kind === 'membership') this.#addConfiguration({ index: entry.index, data: entry.data });
@@ -134,12 +147,30 @@ export class LogTable implements LogReader {
     this.#addConfiguration({ index: logIndex(0), data: encodeConfiguration(configuration) });
   }
 
-  /** From now on the log begins after `base`, which is one of its entries. */
-  truncate(base: LogIndex): void {
+  get liesInPlaces(): boolean {
+    return this.#places !== null;
+  }
+
+  /**
+   * From here on the log lies as its group's level says: in places from level 6 on. It is called in the turn that
+   * changes the level, so code that does not know the format never finds it with a level that it knows.
+   */
+  lieInPlaces(lies: boolean): void {
+    if (lies === (this.#places !== null)) return;
+    this.#sql.run('UPDATE hard_state SET format = ?', lies ? inPlaces : byIndex);
+    this.#places?.moveToIndexes();
+    this.#places = lies ? new LogPlaces(this.#sql, this.#base.index) : null;
+  }
+
+  /** From now on the log begins after `base`, which is one of its entries. `kept`: bounds rows that are not needed. */
+  truncate(base: LogIndex, kept: PlacesBounds = usualPlaces): void {
     assert(base >= this.#base.index && base <= this.#last, 'a log is truncated at one of its entries');
+    const before = this.size.bytes;
     this.#setBase({ index: base, term: this.term(base) });
-    if (this.#bytes !== null) this.#bytes -= this.#bytesOf('WHERE log_index <= ?', base);
+    const bytes = before - this.#bytesByIndex('WHERE log_index <= ?', base) - (this.#places?.free(base) ?? 0);
+    this.#bytes = bytes;
     this.#sql.run('DELETE FROM log WHERE log_index <= ?', base);
+    this.#places?.shrink(kept, bytes);
     const newestBefore = this.#configurations.findLast(({ index }) => index <= base);
     if (newestBefore === undefined || this.#configurations[0] === newestBefore) return;
     this.#sql.run('DELETE FROM configurations WHERE log_index < ?', newestBefore.index);
@@ -151,8 +182,12 @@ export class LogTable implements LogReader {
    * (`Raft.holds`).
    */
   restore(base: Position, configuration: Configuration, { keep }: { readonly keep: boolean }): void {
+    // The level of the snapshot's group decides how the log lies, and is known to the next instance.
+    if (keep) this.#places?.free(base.index);
+    else this.#places?.deleteFrom(logIndex(0));
     if (keep) this.#sql.run('DELETE FROM log WHERE log_index <= ?', base.index);
     else this.#sql.run('DELETE FROM log');
+    this.lieInPlaces(false);
     this.#setBase(base);
     // The snapshot may be all that this replica has heard of that term, in which it gave nobody its vote.
     const { term: own, commit } = this.#hardState;
@@ -168,8 +203,13 @@ export class LogTable implements LogReader {
 
   /** Whether an entry after that one has commands. */
   hasCommandAfter(index: LogIndex): boolean {
-    const kind = kinds.indexOf('command');
-    return this.#sql.all('SELECT 1 FROM log WHERE log_index > ? AND kind = ? LIMIT 1', index, kind).length > 0;
+    const kind = storedKinds.indexOf('command');
+    const tables = this.#places === null ? ['log'] : ['log', 'log_places'];
+    // Free places have entries up to the base, and so none after `index`.
+    return tables.some(
+      (table) =>
+        this.#sql.all(`SELECT 1 FROM ${table} WHERE log_index > ? AND kind = ? LIMIT 1`, index, kind).length > 0,
+    );
   }
 
   /**
@@ -180,7 +220,9 @@ export class LogTable implements LogReader {
     let left = bytes;
     let index = this.#base.index;
     if (left <= 0) return index;
-    for (const [next, length] of this.#sql.all(selectOldest, entries)) {
+    let count = 0;
+    for (const [next, length] of this.#lengths(entries)) {
+      if (count++ === entries) break;
       index = logIndex(Number(next));
       left -= Number(length);
       if (left <= 0) break;
@@ -188,12 +230,24 @@ export class LogTable implements LogReader {
     return index;
   }
 
-  #bytesOf(where: '' | 'WHERE log_index <= ?', ...bindings: readonly LogIndex[]): number {
+  *#lengths(most: number): Generator<SqlRow, void, void> {
+    yield* this.#sql.all(selectOldest, most);
+    if (this.#places !== null) yield* this.#places.lengths();
+  }
+
+  *#rows(first: LogIndex, last: LogIndex): Generator<SqlRow, void, void> {
+    if (first < (this.#places?.first ?? Infinity)) yield* this.#sql.iterate(selectEntries, first, last);
+    if (this.#places !== null) yield* this.#places.entries(first, last);
+  }
+
+  #bytesByIndex(where: '' | 'WHERE log_index <= ?', ...bindings: readonly LogIndex[]): number {
     return Number(this.#sql.all(`SELECT total(length(data)) FROM log ${where}`, ...bindings)[0]?.[0] ?? 0);
   }
 
   #deleteFrom(first: LogIndex): void {
     this.#sql.run('DELETE FROM log WHERE log_index >= ?', first);
+    this.#places?.deleteFrom(first);
+    this.#last = logIndex(first - 1);
     this.#bytes = null;
     if ((this.#configurations.at(-1)?.index ?? 0) < first) return;
     this.#sql.run('DELETE FROM configurations WHERE log_index >= ?', first);
@@ -223,7 +277,7 @@ function storedOf([index, data]: SqlRow): StoredConfiguration {
 
 function entryOf(row: SqlRow): Entry {
   const [index, entryTerm, kindNumber, data] = row;
-  const kind = kinds[Number(kindNumber)];
+  const kind = storedKinds[Number(kindNumber)];
   assert(kind !== undefined && data instanceof Uint8Array, `entry ${String(index)} of the log is malformed`);
   return { index: logIndex(Number(index)), term: term(Number(entryTerm)), kind, data };
 }

@@ -31,7 +31,7 @@ import type { SnapshotMessage, TransferPoint } from './snapshot-messages.ts';
 type Ask = Extract<SnapshotMessage, { readonly kind: 'snapshotAsk' }>;
 
 /** What the sender asks of the log. */
-export type LogPlaces = {
+export type SenderLog = {
   readonly base: () => { readonly index: LogIndex };
   readonly lastIndex: () => LogIndex;
   readonly termAt: (index: LogIndex) => Term;
@@ -41,7 +41,7 @@ export type LogPlaces = {
 export type SnapshotSenderOptions = {
   readonly sql: SqlPort;
   readonly store: Store;
-  readonly log: LogPlaces;
+  readonly log: SenderLog;
   readonly bounds: Pick<LogBounds, 'logEntriesKept' | 'logHeldBytesMax' | 'snapshotRowsBytes'>;
   /** The bytes of the store as it is. */
   readonly storeBytes: () => number;

@@ -4,7 +4,7 @@
 
 import { unreachable } from '../base/assert.ts';
 import type { LogIndex, ReplicaId } from '../model/brands.ts';
-import { electionTimeoutTicks } from '../limits.ts';
+import { electionTimeoutTicks, logBytesKept, logBytesMax } from '../limits.ts';
 import { groupLevelMin } from '../model/levels.ts';
 import type { Store } from '../mvcc/store.ts';
 import { type Configuration, decodeConfiguration } from '../raft/configuration.ts';
@@ -126,7 +126,7 @@ export class Upkeep {
   /** The bytes of the database without the log, and of what is not flushed. */
   get storeBytes(): number {
     const { sql, log, store } = this.#options;
-    return sql.databaseBytes() + store.unflushed.bytes - log.size.bytes;
+    return sql.databaseBytes() + store.unflushed.bytes - log.diskBytes;
   }
 
   get report(): PeerReport {
@@ -276,7 +276,9 @@ export class Upkeep {
     const needs = { persisted: store.persistedIndex, held: sender.heldIndex, leastMatch: this.#leastMatch() };
     const point = truncationPoint(log, needs, bounds);
     if (point === null) return;
-    sql.turn(() => log.truncate(point));
+    const { logEntriesMax, logEntriesKept } = bounds;
+    const kept = { rows: logEntriesMax + logEntriesKept, bytes: logBytesMax + logBytesKept };
+    sql.turn(() => log.truncate(point, kept));
     raft.truncated();
   }
 

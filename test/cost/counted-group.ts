@@ -18,8 +18,13 @@ import { quietPort } from '../support/quiet-port.ts';
 /** What comes together, such as the puts of 64 clients, shares an entry. */
 export type PutShape = { readonly together: number; readonly keys: number };
 
-/** A log that is short in entries, so that few puts fill it: how often rows are cut changes nothing for each put. */
-const bounds = { ...usualBounds, logEntriesMax: 64, logEntriesKept: 16 };
+/** An eighth of the usual bounds, so that few puts fill the log, and are flushed. */
+const bounds = {
+  ...usualBounds,
+  logEntriesMax: usualBounds.logEntriesMax / 8,
+  logEntriesKept: usualBounds.logEntriesKept / 8,
+  unflushedVersionsMax: usualBounds.unflushedVersionsMax / 8,
+};
 
 const value = utf8('v'.repeat(100));
 

@@ -12,6 +12,7 @@ import type { Driver } from '../../src/driver/driver.ts';
 import type { WriteResult } from '../../src/driver/proposals.ts';
 import type { SqlPort } from '../../src/base/sql-port.ts';
 import { keyRange, put, service, txn } from '../mvcc/requests.ts';
+import { logRows } from '../sim/platform/durable-log.ts';
 import { NodeSql } from '../support/node-sql.ts';
 import { leaderAlone, nowMs, write } from './leader-alone.ts';
 import { MixedGroup, type Version } from './mixed-group.ts';
@@ -114,8 +115,7 @@ describe('writes on their way', () => {
         const digest = BigInt(count);
         driver?.write({ writeId: `d${count++}`, caller: service, operation: put('k'), digest }, () => undefined);
         group.deliver();
-        const [data] = sql.all('SELECT data FROM log ORDER BY log_index DESC LIMIT 1')[0] ?? [];
-        return data instanceof Uint8Array ? data[0] : data;
+        return logRows(sql, 0).at(-1)?.data[0];
       };
       versionOfNext();
       expect(group.replica(1).level).toBe(isNew ? groupLevelMax : 2);

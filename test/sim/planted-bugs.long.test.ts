@@ -74,6 +74,8 @@ const canaries: readonly (readonly [string, PlantedBug, string])[] = [
   ],
   ['SIM-CANARY-35: a window that is not honoured is found', 'windowIgnored', 'a window is honoured'],
   ['SIM-CANARY-36: a resend under a new id is found', 'resendWithNewId', 'a write is applied once'],
+  ['SIM-CANARY-37: an entry that is written over too early is found', 'placeUsedWhileHeld', 'leader completeness'],
+  ['SIM-CANARY-38: an end of the log that comes back is found', 'suffixLeft', 'log'],
   ['SIM-WATCH-1: swapped revisions are found', 'watchEventsSwapped', 'watch: ordered'],
   ['SIM-WATCH-2: an event that is told twice is found', 'watchRestoredEarly', 'watch: unique'],
   ['SIM-WATCH-3: a revision in two messages is found', 'watchRevisionSplit', 'watch: atomic'],

@@ -43,6 +43,12 @@ const twists: { readonly [Bug in PlantedBug]?: Twist } = {
   truncatedTooFar: (statement, [base]) => {
     return statement === 'DELETE FROM log WHERE log_index <= ?' ? { bindings: [Number(base) + 1] } : null;
   },
+  /** The place after the one that is free: mostly that of an entry which the log begins with. */
+  placeUsedWhileHeld: (statement, bindings) => {
+    const [place, columns] = [bindings.at(-1), bindings.slice(0, -1)];
+    return statement.startsWith('UPDATE log_places') ? { bindings: [...columns, Number(place) + 1] } : null;
+  },
+  suffixLeft: (statement) => (statement.startsWith('DELETE FROM log_places') ? 'nothing' : null),
   /** Single rows of versions that ended while they were in memory. */
   versionForgotten: (statement) =>
     statement.startsWith('INSERT INTO superseded (key, mod, until, created, version, lease, value, large) VALUES')

@@ -185,6 +185,11 @@ const entries = {
     mix: moving,
   },
   truncatedTooFar: { what: 'a truncation takes the first entry that should stay', mix: moving },
+  placeUsedWhileHeld: { what: 'an entry is written over one that the log still needs', mix: moving },
+  suffixLeft: {
+    what: 'what was cut at the end of the log is in it again after a restart',
+    mix: { ...moving, partitionEveryMs: 1_500, oneWay: 0, memberChangeEveryMs: 0, loseStorageEveryMs: 0 },
+  },
   logHeldForever: { what: 'a log is held for a snapshot, however long it becomes', mix: outrun },
   configurationForgotten: { what: 'a replica that starts again counts by an older configuration', mix: moving },
   snapshotRowLost: { what: 'a snapshot lacks some rows', mix: moving },
@@ -338,8 +343,9 @@ export const plantedBugs: readonly PlantedBug[] = Object.keys(bugs).filter(isPla
 
 /**
  * The highest level of a group whose code has this bug. Where point operations stay in memory, a command that throws is
- * taken back, and no turn ends with it.
+ * taken back, and no turn ends with it. Where entries use places again, a truncation deletes none.
  */
 export function levelWith(bug: PlantedBug | null): number {
-  return bug === 'carefulTooShort' ? groupLevel.fourth : groupLevelMax;
+  if (bug === 'carefulTooShort') return groupLevel.fourth;
+  return bug === 'truncatedTooFar' ? groupLevel.fifth : groupLevelMax;
 }

@@ -10,7 +10,7 @@ import type { Message, Role } from '../../../src/raft/types.ts';
 import type { SqlPort } from '../../../src/base/sql-port.ts';
 import { type Configuration, decodeConfiguration } from '../../../src/raft/configuration.ts';
 import type { RunningDriver } from '../platform/code.ts';
-import { logBase, type LogRow, logRows, sameRow } from '../platform/durable-log.ts';
+import { logBase, type LogRow, logRows, sameRow, termOnDisk } from '../platform/durable-log.ts';
 import { check } from '../trace.ts';
 
 /** What the checkers see of a running replica. */
@@ -353,5 +353,5 @@ export class RaftChecker {
 function termAt(database: SqlPort, index: number): number {
   const base = logBase(database);
   if (index === base.index) return base.term;
-  return Number(database.all('SELECT term FROM log WHERE log_index = ?', index)[0]?.[0] ?? 0);
+  return termOnDisk(database, index) ?? 0;
 }

@@ -86,9 +86,10 @@ export function levelKnownTo(code: Code): number {
   return knownLevels[code];
 }
 
-/** A newer version wrote the store, and the former code does not start on it. */
+/** A newer version wrote the store, or the log, and the former code does not start on it. */
 export function isUnknownStore(error: unknown): boolean {
-  return error instanceof Error && error.name === 'UnknownStoreFormat';
+  if (!(error instanceof Error)) return false;
+  return error.name === 'UnknownStoreFormat' || error.message.startsWith('the log has format');
 }
 
 export function pack(code: Code, envelope: Envelope): Uint8Array {

@@ -14,14 +14,30 @@ const kinds = ['noop', 'command', 'membership'] as const;
 
 /** The rows after `after`, in order. */
 export function logRows(sql: SqlPort, after: number): LogRow[] {
-  return sql
-    .all('SELECT log_index, term, kind, data FROM log WHERE log_index > ? ORDER BY log_index', after)
+  const from = Math.max(after, logBase(sql).index);
+  return entryTables(sql)
+    .flatMap((table) => sql.all(`SELECT log_index, term, kind, data FROM ${table} WHERE log_index > ?`, from))
+    .sort(([left], [right]) => Number(left) - Number(right))
     .map(([index, term, kind, data]) => ({
       index: Number(index),
       term: Number(term),
       kind: kinds[Number(kind)] ?? `kind ${String(kind)}`,
       data: data instanceof Uint8Array ? data : new Uint8Array(0),
     }));
+}
+
+/** Null: the log has no such entry. */
+export function termOnDisk(sql: SqlPort, index: number): number | null {
+  const base = logBase(sql);
+  if (index <= base.index) return null;
+  const rows = entryTables(sql).flatMap((table) => sql.all(`SELECT term FROM ${table} WHERE log_index = ?`, index));
+  return rows.length === 0 ? null : Number(rows[0]?.[0]);
+}
+
+/** Entries lie by their index, or in places, where those up to the base are no part of the log any more. */
+function entryTables(sql: SqlPort): readonly string[] {
+  const known = sql.all("SELECT name FROM sqlite_master WHERE name IN ('log', 'log_places')");
+  return known.map(([name]) => String(name));
 }
 
 /** The beginning of the log: the entry before the first one that is kept. */
@@ -65,6 +81,7 @@ type Table = { readonly table: string; readonly select: string };
 
 const notOfTheStore = [
   'log',
+  'log_places',
   'hard_state',
   'configurations',
   'divergence',
