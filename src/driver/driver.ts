@@ -222,6 +222,7 @@ export class Driver {
   absent(peer: ReplicaId): void {
     this.#raft.absent(peer);
     this.#upkeep.absent(peer);
+    if (this.#halted === null && this.#raft.hasEffects) this.#turn();
   }
 
   /** The bytes of the store on disk with its history, which is everything but the log. */

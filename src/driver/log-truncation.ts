@@ -73,8 +73,7 @@ export function truncationPoint(
   const { entries, bytes } = log.size;
   if (entries <= bounds.logEntriesMax && bytes <= logBytesMax) return null;
   const base = log.base().index;
-  const isPatient = entries <= logPatience * bounds.logEntriesMax && bytes <= logPatience * logBytesMax;
-  const lacking = isPatient ? (leastMatch ?? persisted) : persisted;
+  const lacking = isPatient(log, bounds) ? (leastMatch ?? persisted) : persisted;
   const needed = Math.min(persisted, held ?? persisted, lacking);
   if (needed <= base) return null;
   const step = { bytes: truncatedBytesMax, entries: bounds.truncatedEntriesMax };
@@ -84,6 +83,14 @@ export function truncationPoint(
   );
   const point = Math.min(wanted, needed, log.indexAfter(step));
   return point > base ? logIndex(point) : null;
+}
+
+/**
+ * A log up to this size is kept for members that lag, and so for a receiver of a snapshot, too. A snapshot that was
+ * given up for a log that then stays would be taken up from where it was, and given up again.
+ */
+export function isPatient({ size: { entries, bytes } }: Pick<LogTable, 'size'>, bounds: LogBounds): boolean {
+  return entries <= logPatience * bounds.logEntriesMax && bytes <= logPatience * logBytesMax;
 }
 
 /** Entries up to this one are held for nobody, because the log has more than `bytesMax`. Null: it has not. */

@@ -14,7 +14,7 @@ import { DivergenceRecord } from './divergence-record.ts';
 import type { PeerMessage } from './envelope.ts';
 import { HashComparison } from './hash-comparison.ts';
 import type { LogTable } from './log-table.ts';
-import { firstHeld, type LogBounds, truncationPoint } from './log-truncation.ts';
+import { firstHeld, isPatient, type LogBounds, truncationPoint } from './log-truncation.ts';
 import { nextStep } from './membership-plan.ts';
 import type { PeerReport } from './peer-report.ts';
 import type { SnapshotMessage } from './snapshot-messages.ts';
@@ -271,7 +271,8 @@ export class Upkeep {
     const sender = this.#sender;
     sender.tick((receiver) => (this.#reports.get(receiver)?.state === 'serving' ? raft.matchOf(receiver) : null));
     if (store.level === groupLevelMin) return;
-    const first = sender.isActive ? firstHeld(log, sender.heldBytesMax, bounds) : null;
+    const mayGiveUp = sender.isActive && !isPatient(log, bounds);
+    const first = mayGiveUp ? firstHeld(log, sender.heldBytesMax, bounds) : null;
     if (first !== null) sender.giveUp(first);
     const needs = { persisted: store.persistedIndex, held: sender.heldIndex, leastMatch: this.#leastMatch() };
     const point = truncationPoint(log, needs, bounds);

@@ -7,7 +7,7 @@ import { assert, unreachable } from '../base/assert.ts';
 import { logIndex, term as asTerm, type LogIndex, type ReplicaId, type Term } from '../model/brands.ts';
 import { appendBytesMax } from '../limits.ts';
 import { Ballot } from './ballot.ts';
-import { type Configuration, encodeConfiguration, isOneStep, wasRemoved } from './configuration.ts';
+import { type Configuration, encodeConfiguration, isOneStep, memberOf, wasRemoved } from './configuration.ts';
 import { ElectionTimer } from './election-timer.ts';
 import { Leadership } from './leadership.ts';
 import { type Position, RaftLog } from './log.ts';
@@ -119,7 +119,9 @@ export class Raft {
 
   /** Leader only: the object of the replica `id` does not exist, so what that replica said it has counts no more. */
   absent(id: ReplicaId): void {
-    if (this.#state.role === 'leader') this.#state.leadership.absent(id);
+    if (this.#state.role !== 'leader') return;
+    this.#state.leadership.absent(id);
+    this.#takeBackPromotion(id, this.#state.leadership);
   }
 
   /** True from `rest` until the next input. Until then the host needs no clock. */
@@ -594,6 +596,22 @@ export class Raft {
   }
 
   // Members that come and go
+
+  /**
+   * A learner that lost its disk just before its promotion may be one without which there is no majority: a single
+   * voter that is given a second one would be stuck for good. So the committed configuration comes again, as a further
+   * entry. That is safe although two changes are under way then: the last one has the voters of the first, so every
+   * majority of each of the three configurations meets every majority of the others (§4.1).
+   */
+  #takeBackPromotion(id: ReplicaId, leadership: Leadership): void {
+    const { configurations, commit } = this.#log;
+    if (this.isConfigurationCommitted || !leadership.hasCommittedInTerm) return;
+    const before = configurations.at(commit);
+    const isPromotion = memberOf(before, id)?.voter === false && memberOf(this.configuration, id)?.voter === true;
+    if (!isPromotion) return;
+    this.#wake();
+    leadership.proposeConfiguration(encodeConfiguration(before));
+  }
 
   /** A replica that has the entry after which the leader's log begins, or more, needs entries and no snapshot. */
   #needSnapshot(message: MessageOf<'snapshot'>): void {

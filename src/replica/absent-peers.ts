@@ -30,9 +30,11 @@ export class AbsentPeers {
   absent(peer: ReplicaId): void {
     const { driver } = this.#options;
     const { raft } = driver;
-    const member = memberOf(raft.configuration, peer);
-    if (raft.role !== 'leader' || member === null || !raft.isConfigurationCommitted) return;
+    if (raft.role !== 'leader' || memberOf(raft.configuration, peer) === null) return;
     driver.absent(peer);
+    // A promotion that was not committed yet has been taken back.
+    const member = memberOf(raft.configuration, peer);
+    if (member === null || !raft.isConfigurationCommitted) return;
     if (member.voter) this.#replace(peer, member.location);
     else this.#provision(peer, member.location, raft.configuration);
   }

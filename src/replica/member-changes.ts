@@ -90,7 +90,10 @@ export async function promoteReplica(member: Member, number: ReplicaId): Promise
   if (known === null) return failed({ kind: 'memberNotFound' });
   if (known.voter) return failed({ kind: 'memberNotLearner' });
   if (!member.driver.isReady(number)) return failed({ kind: 'learnerNotReady' });
-  return change(member, configuration, withVoter(configuration, number));
+  const changed = await change(member, configuration, withVoter(configuration, number));
+  // It lost its disk, and the promotion was taken back.
+  const isTakenBack = memberOf(member.driver.raft.configuration, number)?.voter === false;
+  return changed.kind === 'done' && isTakenBack ? failed({ kind: 'learnerNotReady' }) : changed;
 }
 
 const done: Changed = { kind: 'done' };

@@ -11,7 +11,7 @@ import {
   logEntryBytesMax,
   readsPendingMax,
 } from '../../src/limits.ts';
-import { encodeConfiguration, withLearner } from '../../src/raft/configuration.ts';
+import { encodeConfiguration, withLearner, withVoter } from '../../src/raft/configuration.ts';
 import type { MessageOf } from '../../src/raft/messages.ts';
 import type { Effects, Entry, Message } from '../../src/raft/types.ts';
 import { Disk, Host } from './host.ts';
@@ -42,13 +42,18 @@ class TruncatedDisk extends Disk {
 }
 
 /** Replica 1 of a group, with what it sends and does. */
-function replicaOf(voters: readonly ReplicaId[] = [one, two, three], disk = new Disk()): Replica {
+function replicaOf(
+  voters: readonly ReplicaId[] = [one, two, three],
+  disk = new Disk(),
+  beside: { readonly withLearner?: boolean } = {},
+): Replica {
   const sent: Message[] = [];
   const effects: Effects[] = [];
   const host = new Host(
     {
       id: one,
       voters,
+      ...beside,
       random: () => 0.5,
       electionTimeoutTicks: 10,
       heartbeatTicks: 3,
@@ -129,6 +134,32 @@ describe('a leader', () => {
     const { hardState, early, messages } = raft.takeEffects();
     expect(hardState).toMatchObject({ term: 1, votedFor: one });
     expect([early, messages.map(({ kind, to }) => [kind, to])]).toEqual([[], [['append', two]]]);
+  });
+
+  it('RAFT-65: takes the promotion of a learner back whose object does not exist, and goes on', () => {
+    const replica = replicaOf([one], new Disk(), { withLearner: true });
+    lead(replica);
+    const { raft } = replica.host;
+    const { configuration } = raft;
+    receive(replica, accepted(replica, two, 1));
+    raft.proposeConfiguration(configuration, withVoter(configuration, two));
+    replica.host.turn();
+    expect([raft.configuration.voters, raft.commit]).toEqual([[one, two], 1]);
+    const promoted = raft.configuration;
+    expect(raft.proposeConfiguration(promoted, configuration)).toBeNull();
+    raft.absent(two);
+    replica.host.turn();
+    expect([raft.configuration, raft.isConfigurationCommitted, raft.commit]).toEqual([configuration, true, 3]);
+    // A second answer of the platform changes nothing, and the same learner may be promoted again.
+    raft.absent(two);
+    expect(raft.hasEffects).toBe(false);
+    raft.proposeConfiguration(raft.configuration, promoted);
+    replica.host.turn();
+    receive(replica, accepted(replica, two, 4));
+    expect([raft.configuration.voters, raft.commit]).toEqual([[one, two], 4]);
+    // What is committed is not taken back.
+    raft.absent(two);
+    expect([raft.hasEffects, raft.configuration.voters]).toEqual([false, [one, two]]);
   });
 
   it('RAFT-41: its appends and heartbeats are early, and what promises something is not', () => {

@@ -255,6 +255,12 @@ export function healed(mix: FaultMix): FaultMix {
   };
 }
 
+/** Whether replicas restart that were not at rest. */
+export function restartsIn(mix: FaultMix): boolean {
+  const crashes = mix.crashEveryMs + mix.crashAllEveryMs + mix.crashAtStep + mix.crashAfterSync + mix.rivalsEveryMs;
+  return crashes + mix.deployEveryMs + mix.throwing + mix.longLeases > 0;
+}
+
 export function mixInWords(mix: FaultMix): string {
   return Object.entries(mix)
     .filter(([, value]) => value !== 0)

@@ -10,6 +10,10 @@ import { type Configuration, foundingConfiguration, withLearner, withVoter } fro
 import { Raft } from '../../src/raft/raft.ts';
 import { Driver } from '../../src/driver/driver.ts';
 import type { WriteResult } from '../../src/driver/proposals.ts';
+import { isPatient, usualBounds } from '../../src/driver/log-truncation.ts';
+import { logBytesMax, logPatience } from '../../src/limits.ts';
+import { bugs } from './bugs/bugs.ts';
+import { simulate } from './simulation.ts';
 import { NodeSql } from '../support/node-sql.ts';
 import { groupLevelMax } from '../../src/model/levels.ts';
 import { MixedGroup } from '../driver/mixed-group.ts';
@@ -121,6 +125,28 @@ describe('found by the simulator', () => {
     expect(results.map(({ kind }) => kind)).toEqual(['unknown', 'halted']);
     group.run();
     expect(group.leader().driver?.store.query({ kind: 'leases' }, service, 0)).toMatchObject({ answer: { ids: [7n] } });
+  });
+
+  it('SIM-FOUND-7: a group of one goes on where a learner loses its disk just before it is promoted', async () => {
+    // Seen in seed 30732: the leader promoted a learner of which it had not heard yet that its object was gone. Two
+    // votes were needed from then on, and there was one replica.
+    const { mix = {} } = bugs.promotionKept;
+    const kept = await simulate({ seed: 21, bug: 'promotionKept', mix });
+    expect(kept.failure?.rule).toBe('liveness');
+    expect((await simulate({ seed: 21, bug: null, mix })).failure).toBeNull();
+    expect((await simulate({ seed: 30_732, bug: null })).failure).toBeNull();
+  });
+
+  it('SIM-FOUND-8: no snapshot is given up for a log that stays as long as it is', async () => {
+    // Seen in this seed: the log was too long to be held for a receiver, and was kept for the same replica as for one
+    // that lags. So the receiver took the snapshot up again where a large batch begins, and was told in the middle of
+    // the batch that the snapshot is gone, for ever.
+    expect((await simulate({ seed: 30_637, bug: null })).failure).toBeNull();
+    const log = { size: { entries: logPatience * usualBounds.logEntriesMax, bytes: logPatience * logBytesMax } };
+    expect(isPatient(log, usualBounds)).toBe(true);
+    expect(isPatient({ size: { ...log.size, bytes: log.size.bytes + 1 } }, usualBounds)).toBe(false);
+    // With the bounds of the product a log that is held for nobody is cut.
+    expect(usualBounds.logHeldBytesMax(0)).toBeGreaterThanOrEqual(log.size.bytes);
   });
 
   describe('SIM-FOUND-4: no change of members comes after a group went back to level 1, whose code would not count by it', () => {

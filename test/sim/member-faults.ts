@@ -21,6 +21,8 @@ export type MemberFaultsOptions = {
   readonly trace: Trace;
   readonly network: Network;
   readonly state: StateChecker;
+  /** Replicas restart in this run, for whatever reason. */
+  readonly restarts: boolean;
   /** Makes a replica with an empty disk, which knows of the group what it is given. */
   readonly make: (id: ReplicaId, founding: Configuration) => SimulatedReplica;
 };
@@ -92,16 +94,28 @@ export class MemberFaults {
     const { group, raft, trace, network, state } = this.#options;
     const { members = [], voters = this.#founders } = raft.configuration ?? {};
     const learners = members.filter(({ id, voter }) => !voter && group.find(id) !== null);
-    // The learner is not about to be promoted. Where a voter is missing, the learner may be the replica that the group
-    // needs next.
+    // The learner is no voter yet in anybody's log. Where a voter is missing, the learner may be the replica that the
+    // group needs next.
     if (learners.length === 0 || this.#isMissing || !this.#agreeOn(voters)) return;
     const { id } = random.pick(learners);
+    if (this.#mayBeNeeded(id, voters)) return;
     trace.add('learner lost', () => String(id));
     group.find(id)?.end();
     group.leave(id);
     network.lost(id);
     state.lost(id);
     this.#made.delete(id);
+  }
+
+  /**
+   * A group of one voter survives the loss of a learner, also of one that its leader is about to promote: the leader
+   * finds no object, and takes the promotion back. It does not survive that its only voter restarts meanwhile: it needs
+   * two votes then, and the second voter is lost.
+   */
+  #mayBeNeeded(learner: ReplicaId, voters: readonly ReplicaId[]): boolean {
+    if (voters.length > 1 || !this.#options.restarts) return false;
+    const raft = this.#leader()?.driver?.raft;
+    return raft !== undefined && (raft.matchOf(learner) ?? -1) >= raft.commit;
   }
 
   #agreeOn(voters: readonly ReplicaId[]): boolean {

@@ -18,6 +18,7 @@ import {
   flushesOf,
   learnerLossOf,
   mixInWords,
+  restartsIn,
   throwingOf,
   sessionsOf,
   workOf,
@@ -219,7 +220,7 @@ class Simulation {
     const code = this.mix.startsFormer > 0 ? formerCodeOf(this.mix.formerLevel) : 'present';
     for (const id of founders) this.#group.join(make(id, founding, code));
     const forGroup = { group: this.#group, raft: this.#raft, trace: this.trace };
-    const forMembers = { ...forGroup, network, state: this.#state, make };
+    const forMembers = { ...forGroup, network, state: this.#state, make, restarts: restartsIn(this.mix) };
     this.#members = new MemberFaults({ ...forMembers, random: random.fork() });
     this.#deployments = new Deployments({
       ...forGroup,

@@ -42,7 +42,24 @@ const moving: Partial<FaultMix> = {
   transferEveryMs: 2_500,
 };
 
-/** The same faults, and clients write faster than snapshots are taken. */
+/** A group of one gets another member again and again, and loses it before it votes. */
+const alone: Partial<FaultMix> = {
+  ...moving,
+  replicas: 1,
+  memberChangeEveryMs: 600,
+  loseLearnerEveryMs: 150,
+  delayMs: 10,
+  crashEveryMs: 0,
+  crashAllEveryMs: 0,
+  crashAtStep: 0,
+  crashAfterSync: 0,
+  rivalsEveryMs: 0,
+  throwing: 0,
+  deployEveryMs: 0,
+  startsFormer: 0,
+};
+
+/** The same faults of members, and clients write faster than snapshots are taken. */
 export const outrun: Partial<FaultMix> = {
   ...moving,
   workload: 'batch',
@@ -196,6 +213,10 @@ const entries = {
   lossNotTold: {
     what: 'a learner that lost entries says that it has what its leader believes it to have',
     mix: { ...moving, loseLearnerEveryMs: 400 },
+  },
+  promotionKept: {
+    what: 'a leader waits for the vote of a learner that lost its disk just before it was promoted',
+    mix: alone,
   },
   hashNotTold: { what: 'replicas do not hear which hash others hold', mix: altered },
   // Deployments

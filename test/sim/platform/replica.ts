@@ -381,7 +381,11 @@ export class SimulatedReplica implements DriverPort {
 
   /** A call to a peer found no object. */
   absent(peer: ReplicaId): void {
-    this.#run(({ absentPeers }) => absentPeers.absent(peer));
+    this.#run(({ absentPeers, driver }) => {
+      // The promotion of a learner that is gone stays in the log.
+      if (this.#options.bug === 'promotionKept' && !driver.raft.isConfigurationCommitted) return;
+      absentPeers.absent(peer);
+    });
   }
 
   /** A call to a peer was answered. */
