@@ -60,6 +60,7 @@ class Kills {
   readonly #watches: KilledWatches;
   #server: QuorateProcess;
   readonly #startMs: number[] = [];
+  readonly #lookMs: number[] = [];
   #rounds = 0;
 
   constructor(server: QuorateProcess) {
@@ -93,7 +94,9 @@ class Kills {
     const startedMs = performance.now();
     this.#server = await start();
     this.#startMs.push(performance.now() - startedMs);
+    const lookedMs = performance.now();
     await this.#look();
+    this.#lookMs.push(performance.now() - lookedMs);
     this.#ledger.forget(this.#watches.next - 1);
   }
 
@@ -128,8 +131,8 @@ class Kills {
 
   inWords(round: number): string {
     const { acknowledgedCount, shown } = this.#ledger;
-    const slowest = Math.max(...this.#startMs.splice(0));
-    return `${round} kills, ${acknowledgedCount} writes acknowledged, revision ${shown}, watches resumed ${this.#watches.resumed} times, slowest start ${slowest.toFixed(0)} ms, ${this.violations.length} violations`;
+    const [start, look] = [this.#startMs, this.#lookMs].map((times) => Math.max(...times.splice(0)).toFixed(0));
+    return `${round} kills, ${acknowledgedCount} writes acknowledged, revision ${shown}, watches resumed ${this.#watches.resumed} times, slowest start ${start} ms, slowest look ${look} ms, ${this.violations.length} violations`;
   }
 
   async dispose(begun: QuorateProcess): Promise<void> {

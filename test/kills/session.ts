@@ -16,7 +16,8 @@ import type { Seen } from './ledger.ts';
 export const everyKey: KeyRange = { key: utf8('k'), rangeEnd: utf8('l') };
 export const replicas = [1, 2, 3] as const;
 
-const callWaitMs = 10_000;
+/** A machine that has other things to do, too, may take long. */
+const callWaitMs = 60_000;
 const askAgainMs = 10;
 
 export type Shown = { readonly revision: number; readonly pairs: readonly Seen[] };
@@ -24,9 +25,11 @@ export type Shown = { readonly revision: number; readonly pairs: readonly Seen[]
 export class KillSession {
   readonly #client: SessionClient;
   readonly #handle: number;
+  readonly #replica: number;
   #lastId = 0;
 
   constructor(target: Target, replica: number) {
+    this.#replica = replica;
     this.#client = new SessionClient(sessionPort(target, { replica }));
     this.#handle = this.#client.declare({ kind: 'alone', text: target.headers['Quorate-Key'] ?? '' });
   }
@@ -51,7 +54,7 @@ export class KillSession {
       });
       return { revision: answer.header.revision, pairs };
     }
-    throw new Error(`a replica does not answer within ${callWaitMs} ms`);
+    throw new Error(`replica ${this.#replica} does not answer within ${callWaitMs} ms`);
   }
 
   watch(range: KeyRange, start: number, told: (revision: RevisionEvents) => void, ended: (what: string) => void): void {
