@@ -964,3 +964,15 @@ export const frontTenantCallsMax = 8_000;
 export const frontTenantBodyBytesMax = 12 * 1_048_576;
 /** And of all tenants. */
 export const frontBodyBytesMax = 64 * 1_048_576;
+/**
+ * A client's watch ends where no replica could be reached for so long: an election takes a fifth of it. Its client asks
+ * anew, and the gateway says what is wrong.
+ */
+export const frontWatchLostMs = 10_000;
+/**
+ * What the sockets of watches may have unsent, all of them. Those that are open share it, and each may have at least
+ * the lower bound and at most the upper one. A watch whose client is further behind reads history later.
+ */
+export const frontWatchUnsentBytesMax = 32 * 1_048_576;
+export const frontWatchSocketUnsentBytesMin = 65_536;
+export const frontWatchSocketUnsentBytesMax = 1_048_576;

@@ -48,6 +48,22 @@ export function closeSocket(socket: { close(code: number, reason: string): void 
   socket.close(code, reason);
 }
 
+/** RFC 6455, 7.4, and its registry of close codes. */
+const protocolError = 1_002;
+/** The code that a close frame without a code is taken to have. */
+const noCloseCode = 1_005;
+
+/** The close frame that answers one of a client. Null: one that says nothing. */
+export function closeAnswer(code: number, reason: string): CloseFrame | null {
+  if (code === noCloseCode) return null;
+  return isCloseCode(code) ? frame(code, reason) : { code: protocolError, reason: '' };
+}
+
+/** No other code can be sent: it is a client's fault, or the platform's word for a connection that broke. */
+function isCloseCode(code: number): boolean {
+  return code >= 1_000 && code < 5_000 && ![1_004, noCloseCode, 1_006, 1_015].includes(code);
+}
+
 function frame(code: number, reason: string): CloseFrame {
   return { code, reason: cut(reason) };
 }

@@ -2,6 +2,12 @@
 
 import type { ApiRequest, RequestHeaders } from './contract.ts';
 
+/**
+ * A browser cannot send a ping frame, but it can send this text, on a socket of any kind. Where the platform answers
+ * it, while the object sleeps, it costs nothing.
+ */
+export const heartbeat = { request: 'ping', response: 'pong' } as const;
+
 export function isWebSocketUpgrade({ method, headers }: Pick<ApiRequest, 'method' | 'headers'>): boolean {
   return method === 'GET' && headers.get('upgrade')?.toLowerCase() === 'websocket';
 }

@@ -29,6 +29,8 @@ export type FrontBounds = {
   readonly tenantBodyBytesMax: number;
   readonly bodyBytesMax: number;
   readonly answers: MemoryBounds;
+  /** What a watch's socket may have unsent where so many sockets are open. */
+  readonly watchUnsentBytesMax: (open: number) => number;
 };
 
 export const frontBounds: FrontBounds = {
@@ -60,5 +62,9 @@ export const frontBounds: FrontBounds = {
     bytesMax: limits.memoryBytesMax,
     tenantBytesMax: limits.memoryOfTenantBytesMax,
     keyBytesMax: limits.memoryOfKeyBytesMax,
+  },
+  watchUnsentBytesMax: (open) => {
+    const share = limits.frontWatchUnsentBytesMax / Math.max(1, open);
+    return Math.max(limits.frontWatchSocketUnsentBytesMin, Math.min(limits.frontWatchSocketUnsentBytesMax, share));
   },
 };

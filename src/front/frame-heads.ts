@@ -52,11 +52,3 @@ export class FrameHeads {
     this.#head.length = 0;
   }
 }
-
-/** A ping without a payload, as a server sends it, which is not masked. */
-export const pingFrame: Buffer = Buffer.from([0x89, 0x00]);
-
-/** A server's close frame. `reason` is short and ASCII. */
-export function closeFrame(code: number, reason: string): Buffer {
-  return Buffer.from([0x88, reason.length + 2, code >> 8, code & 0xff, ...Buffer.from(reason, 'latin1')]);
-}

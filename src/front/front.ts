@@ -11,18 +11,22 @@ import { type Behind, ClientConnection } from './client-connection.ts';
 import { framingOf } from './headers.ts';
 import { KnownCallers } from './known-callers.ts';
 import { refusalOf, type ParserError } from './refusals.ts';
-import { SocketRelay } from './socket-relay.ts';
+import { SocketRelay, type UpgradeRequest } from './socket-relay.ts';
 import { Upstream, type UpstreamAddress } from './upstream.ts';
+import { plainWatch } from './watch/plain-watch.ts';
+import { WatchSocket } from './watch/watch-socket.ts';
 
 export type ListenAddress = { readonly host: string; readonly port: number };
 
 /** A part that holds bytes, and is looked at once a second. */
-type Held = ClientConnection | SocketRelay;
+type Held = ClientConnection | ClientWebSocket;
+
+type ClientWebSocket = SocketRelay | WatchSocket;
 
 export class Front {
   readonly #server: Server;
   readonly #connections = new Map<Socket, ClientConnection>();
-  readonly #relays = new Set<SocketRelay>();
+  readonly #sockets = new Map<Socket, ClientWebSocket>();
   readonly #bounds: FrontBounds;
   readonly #behind: Behind;
   #upstream: Upstream | null = null;
@@ -30,6 +34,7 @@ export class Front {
   #setUpstream: (upstream: Upstream) => void = () => undefined;
   #isEnding = false;
   readonly #timer: NodeJS.Timeout;
+  readonly #watchUnsentBytesMax = (): number => this.#bounds.watchUnsentBytesMax(this.#sockets.size);
 
   private constructor(bounds: FrontBounds) {
     this.#bounds = bounds;
@@ -97,12 +102,12 @@ export class Front {
       this.#server.close(() => resolve());
     });
     for (const connection of this.#connections.values()) connection.finish();
-    for (const relay of this.#relays) relay.finish(performance.now());
+    for (const socket of this.#sockets.values()) socket.finish(performance.now());
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, this.#bounds.endMs);
     });
-    await Promise.race([Promise.all([ended, this.#relaysEnded()]), late]);
+    await Promise.race([Promise.all([ended, this.#socketsEnded()]), late]);
     clearTimeout(timer);
     for (const each of this.#held()) each.end();
     this.#server.closeAllConnections();
@@ -110,10 +115,10 @@ export class Front {
     this.#upstream?.close();
   }
 
-  #relaysEnded(): Promise<void> {
+  #socketsEnded(): Promise<void> {
     return new Promise((resolve) => {
       const look = (): void => {
-        if (this.#relays.size === 0) resolve();
+        if (this.#sockets.size === 0) resolve();
         else setTimeout(look, 10).unref();
       };
       look();
@@ -122,7 +127,7 @@ export class Front {
 
   *#held(): Iterable<Held> {
     yield* this.#connections.values();
-    yield* this.#relays;
+    yield* this.#sockets.values();
   }
 
   #connect(socket: Socket): void {
@@ -159,9 +164,33 @@ export class Front {
     // Of the body nothing would reach the runtime, which would take the next call on its connection for it.
     if (hasBody(request)) return this.#refuse({ code: 'UPGRADE_BODY' }, socket);
     this.#connections.delete(socket);
-    const relay = new SocketRelay({ request, client: socket, first }, this.#behind);
-    this.#relays.add(relay);
-    socket.once('close', () => this.#relays.delete(relay));
+    socket.once('close', () => this.#sockets.delete(socket));
+    this.#serveSocket({ request, client: socket, first });
+  }
+
+  /** A plain watch of a caller whom the gateway knows ends here. All else is handed on. */
+  #serveSocket({ request, client, first }: UpgradeRequest): void {
+    const callers = this.#callers;
+    const plain = callers === null ? null : plainWatch(request);
+    const pass = (came: Buffer, answered?: (status: number) => void): void => {
+      const upgrade = { request, client, first: came, ...(answered === undefined ? {} : { answered }) };
+      this.#sockets.set(client, new SocketRelay(upgrade, this.#behind));
+    };
+    if (callers === null || plain === null) return pass(first);
+    const known = callers.find(plain.headers);
+    if (known === null) return pass(first, (status) => callers.answered(plain.headers, status));
+    if (!callers.mayWatch(known)) return pass(first);
+    const { store, caller } = known;
+    const socket = new WatchSocket({
+      client,
+      first,
+      plain,
+      bounds: this.#bounds,
+      open: (sink) => store.watches.open(caller, plain.watch, sink),
+      unsentBytesMax: this.#watchUnsentBytesMax,
+      pass,
+    });
+    this.#sockets.set(client, socket);
   }
 
   /** node:http hands the connection over for good, so the calls under way cannot be answered any more. */

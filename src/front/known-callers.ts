@@ -8,11 +8,13 @@ import { MemoryBudget, type Reservation } from '../base/memory-budget.ts';
 import type { FrontBounds } from './bounds.ts';
 import { type KnownCaller, StoreSessions } from './store-sessions.ts';
 import type { Upstream } from './upstream.ts';
+import { SharedWatches } from './watch/shared-watches.ts';
 
 export type KnownStore = {
   readonly sessions: StoreSessions;
   readonly tenant: string;
   readonly callers: Map<string, KnownCaller>;
+  readonly watches: SharedWatches<KnownCaller>;
   callsUnderWay: number;
   usedMs: number;
 };
@@ -64,6 +66,13 @@ export class KnownCallers {
     return store.sessions.isReady(caller) && store.sessions.unsentBytes <= this.#bounds.tenantBodyBytesMax;
   }
 
+  /** Whether a watch can begin by session at once. */
+  mayWatch({ store, caller }: Known): boolean {
+    store.usedMs = performance.now();
+    caller.usedMs = store.usedMs;
+    return caller.refusedAs === null && store.sessions.isReady(caller);
+  }
+
   /** The gateway took the credentials of a call: it answered with this status. */
   answered(headers: RequestHeaders, status: number): void {
     if (!isTaken(status)) return;
@@ -96,6 +105,7 @@ export class KnownCallers {
     if (this.#stores.get(store.tenant) !== store) return;
     this.#stores.delete(store.tenant);
     for (const lines of store.callers.keys()) this.#known.delete(lines);
+    store.watches.close();
     store.sessions.close();
   }
 
@@ -120,7 +130,7 @@ export class KnownCallers {
   look(nowMs: number): void {
     for (const store of this.#stores.values()) {
       const isIdle = ({ usedMs }: { readonly usedMs: number }): boolean => nowMs - usedMs > this.#bounds.tenantIdleMs;
-      if (store.callsUnderWay === 0 && isIdle(store)) this.leave(store);
+      if (store.callsUnderWay + store.watches.count === 0 && isIdle(store)) this.leave(store);
       else for (const caller of store.callers.values()) if (isIdle(caller)) this.forget({ store, caller });
     }
   }
@@ -131,16 +141,18 @@ export class KnownCallers {
 
   #meet(tenant: string): KnownStore | null {
     if (this.#stores.size >= this.#bounds.tenantsMax) return null;
+    const sessions: StoreSessions = new StoreSessions({
+      upstream: this.#upstream,
+      processId: this.#processId,
+      refused: (caller) => this.forget({ store, caller }),
+    });
     const store: KnownStore = {
       tenant,
       callers: new Map(),
+      watches: new SharedWatches((caller, watch, sink) => sessions.watch(caller, watch, sink)),
       callsUnderWay: 0,
       usedMs: performance.now(),
-      sessions: new StoreSessions({
-        upstream: this.#upstream,
-        processId: this.#processId,
-        refused: (caller) => this.forget({ store, caller }),
-      }),
+      sessions,
     };
     this.#stores.set(tenant, store);
     return store;

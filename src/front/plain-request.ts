@@ -31,25 +31,38 @@ const notPlain = [
 ] as const;
 
 /** A path and a query of which every reader sees the same. */
-const plainTarget = /^\/[\w\-.~!$&'()*+,;=:@%/]*(?:\?[\w\-.~!$&'()*+,;=:@%/?]*)?$/;
+const plainUrl = /^\/[\w\-.~!$&'()*+,;=:@%/]*(?:\?[\w\-.~!$&'()*+,;=:@%/?]*)?$/;
 const plainHost = /^(?:[\w\-.]+|\[[\da-fA-F:.]+\])(?::\d{1,5})?$/;
 const plainLength = /^\d{1,8}$/;
 
 /** Null: it is handed on as it came. */
-export function plainRequest({ method = '', url = '', rawHeaders, httpVersion }: IncomingMessage): PlainRequest | null {
-  if (httpVersion !== '1.1' || !methods.has(method) || !plainTarget.test(url)) return null;
-  const headers = new ListedHeaders(rawHeaders);
-  if (!headers.isPlain || !isPlainHost(headers.get('host') ?? '')) return null;
-  for (const name of notPlain) if (headers.has(name)) return null;
+export function plainRequest(request: IncomingMessage): PlainRequest | null {
+  const plain = plainTarget(request, null);
+  if (plain === null || !mayBeFrame(plain.endpoint)) return null;
+  const { method, headers } = plain;
   const length = headers.get('content-length') ?? '0';
   if (!plainLength.test(length)) return null;
   const bodyBytes = Number(length);
   const isRead = method === 'GET' || method === 'HEAD';
   if (bodyBytes > requestBodyBytesMax || (isRead && bodyBytes > 0)) return null;
+  return { ...plain, bodyBytes };
+}
+
+/**
+ * What every reader of a request sees alike: its target, its host and its headers, which are none of `notPlain` but the
+ * `expected` one. Null: readers may differ.
+ */
+export function plainTarget(
+  { method = '', url = '', rawHeaders, httpVersion }: IncomingMessage,
+  expected: (typeof notPlain)[number] | null,
+): Omit<PlainRequest, 'bodyBytes'> | null {
+  if (httpVersion !== '1.1' || !methods.has(method) || !plainUrl.test(url)) return null;
+  const headers = new ListedHeaders(rawHeaders);
+  if (!headers.isPlain || !isPlainHost(headers.get('host') ?? '')) return null;
+  for (const name of notPlain) if (name !== expected && headers.has(name)) return null;
   const target = splitTarget(url);
   if (isAmbiguousPath(target.path)) return null;
-  const endpoint = endpointOf({ method, path: target.path, headers });
-  return mayBeFrame(endpoint) ? { method, ...target, headers, endpoint, bodyBytes } : null;
+  return { method, ...target, headers, endpoint: endpointOf({ method, path: target.path, headers }) };
 }
 
 /** Whether the runtime can make a URL of it. */

@@ -2,8 +2,9 @@
 // runtime is this server's own, so what it sends is trusted to be framed as it should be.
 
 import type { Socket } from 'node:net';
+import { type Frame, FrameReader } from './frame-reader.ts';
+import { opcodes } from './server-frames.ts';
 
-const opcodes = { continuation: 0x0, binary: 0x2, close: 0x8, ping: 0x9, pong: 0xa } as const;
 const finalBit = 0x80;
 const maskBit = 0x80;
 /** A message up to this is copied behind its head: one write costs more than the copy. */
@@ -19,10 +20,7 @@ export type SocketEvents = {
 export class SocketMessages {
   readonly #socket: Socket;
   readonly #events: SocketEvents;
-  /** Bytes that came, and are no whole frame yet. They are joined once there are enough of them. */
-  #unread: Buffer[] = [];
-  #unreadBytes = 0;
-  #wantedBytes = 0;
+  readonly #reader: FrameReader;
   /** The parts so far of a message in several frames. */
   #parts: Buffer[] = [];
   #isClosed = false;
@@ -31,11 +29,12 @@ export class SocketMessages {
   constructor(socket: Socket, first: Buffer, events: SocketEvents) {
     this.#socket = socket;
     this.#events = events;
-    socket.on('data', (part) => this.#read(part));
+    this.#reader = new FrameReader({ frame: (frame) => this.#receive(frame), tooLarge: () => this.close() });
+    socket.on('data', (part) => this.#reader.read(part));
     socket.on('error', () => undefined);
     socket.on('end', () => this.close());
     socket.on('close', () => this.close());
-    if (first.byteLength > 0) this.#read(first);
+    if (first.byteLength > 0) this.#reader.read(first);
     socket.resume();
   }
 
@@ -51,6 +50,7 @@ export class SocketMessages {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.#reader.end();
     this.#socket.destroySoon();
     this.#events.closed();
   }
@@ -71,27 +71,7 @@ export class SocketMessages {
     if (!isJoined) this.#socket.write(payload);
   }
 
-  #read(part: Buffer): void {
-    this.#unread.push(part);
-    this.#unreadBytes += part.byteLength;
-    if (this.#unreadBytes < this.#wantedBytes) return;
-    let bytes = this.#unread.length === 1 ? part : Buffer.concat(this.#unread);
-    for (;;) {
-      const head = headOf(bytes);
-      const frameBytes = head === null ? 2 : head.headBytes + head.payloadBytes;
-      if (head === null || bytes.byteLength < frameBytes) {
-        this.#unread = bytes.byteLength === 0 ? [] : [bytes];
-        this.#unreadBytes = bytes.byteLength;
-        this.#wantedBytes = frameBytes;
-        return;
-      }
-      this.#receive(head, bytes.subarray(head.headBytes, frameBytes));
-      if (this.#isClosed) return;
-      bytes = bytes.subarray(frameBytes);
-    }
-  }
-
-  #receive({ opcode, isFinal }: FrameHead, payload: Buffer): void {
+  #receive({ opcode, isFinal, payload }: Frame): void {
     switch (opcode) {
       case opcodes.binary:
       case opcodes.continuation:
@@ -108,22 +88,4 @@ export class SocketMessages {
         this.close();
     }
   }
-}
-
-type FrameHead = {
-  readonly opcode: number;
-  readonly isFinal: boolean;
-  readonly headBytes: number;
-  readonly payloadBytes: number;
-};
-
-/** Null: it is not whole yet. The frames of a server are not masked. */
-function headOf(bytes: Buffer): FrameHead | null {
-  if (bytes.byteLength < 2) return null;
-  const first = bytes.readUInt8(0);
-  const short = bytes.readUInt8(1) & ~maskBit;
-  const headBytes = short === 126 ? 4 : short === 127 ? 10 : 2;
-  if (bytes.byteLength < headBytes) return null;
-  const payloadBytes = short === 126 ? bytes.readUInt16BE(2) : short === 127 ? bytes.readUIntBE(4, 6) : short;
-  return { opcode: first & 0x0f, isFinal: (first & finalBit) !== 0, headBytes, payloadBytes };
 }

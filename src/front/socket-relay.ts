@@ -7,9 +7,10 @@ import type { Socket } from 'node:net';
 import type { AnswerHead } from './answer-reader.ts';
 import type { FrontBounds } from './bounds.ts';
 import type { Behind } from './client-connection.ts';
-import { closeFrame, FrameHeads, pingFrame } from './frame-heads.ts';
+import { FrameHeads } from './frame-heads.ts';
 import { answerHeaders, requestLines } from './headers.ts';
 import { Progress } from './progress.ts';
+import { closeFrame, pingFrame } from './server-frames.ts';
 import type { Upstream, UpstreamCall } from './upstream.ts';
 
 /** `first`: the bytes that came behind the request's head. */
@@ -17,12 +18,15 @@ export type UpgradeRequest = {
   readonly request: IncomingMessage;
   readonly client: Socket;
   readonly first: Buffer;
+  /** Called with the status of the runtime's answer. */
+  readonly answered?: (status: number) => void;
 };
 
 export class SocketRelay {
   readonly #request: IncomingMessage;
   readonly #client: Socket;
   readonly #bounds: FrontBounds;
+  readonly #answered: (status: number) => void;
   readonly #fromClient = new FrameHeads();
   readonly #fromRuntime = new FrameHeads();
   /** The bytes that the client sent before it was answered. */
@@ -38,10 +42,11 @@ export class SocketRelay {
   /** The time since which only the end is waited for. */
   #endingMs: number | null = null;
 
-  constructor({ request, client, first }: UpgradeRequest, { upstream, bounds }: Behind) {
+  constructor({ request, client, first, answered = () => undefined }: UpgradeRequest, { upstream, bounds }: Behind) {
     this.#request = request;
     this.#client = client;
     this.#bounds = bounds;
+    this.#answered = answered;
     this.#first = first.byteLength === 0 ? [] : [first];
     this.#firstBytes = first.byteLength;
     client.on('data', this.#keep);
@@ -130,6 +135,7 @@ export class SocketRelay {
 
   /** The answer to a request that was no socket after all. It is short, and the last of its connection. */
   #refuse({ status, reason, rawHeaders }: AnswerHead): ServerResponse {
+    this.#answered(status);
     this.#client.off('data', this.#keep);
     this.#client.resume();
     const response = new ServerResponse(this.#request);
@@ -146,6 +152,7 @@ export class SocketRelay {
 
   #open(head: AnswerHead, runtime: Socket, first: Buffer): void {
     this.#call = null;
+    this.#answered(head.status);
     this.#runtime = runtime;
     const headers = answerHeaders(head.rawHeaders);
     let text = `HTTP/1.1 101 ${STATUS_CODES[101]}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n`;

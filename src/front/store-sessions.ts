@@ -6,11 +6,14 @@ import { attemptHedgeMs, replicasMax, requestTimeoutMs } from '../limits.ts';
 import type { CallAnswer, Credentials } from '../model/calls.ts';
 import type { Told } from '../routing/attempts.ts';
 import { KnownGroup } from '../routing/known-group.ts';
-import type { Handle, ReplicaSession, SessionAnswer } from '../session/client-port.ts';
+import type { Handle, OpenWatch, ReplicaSession, SessionAnswer, WatchSink } from '../session/client-port.ts';
 import { SessionClient } from '../session/session-client.ts';
+import type { SessionWatch } from '../session/watch-codec.ts';
 import { connectSession, type OpenedSession } from './session-connection.ts';
 import { SessionPace } from './session-pace.ts';
 import type { Upstream } from './upstream.ts';
+import { MovingWatch } from './watch/moving-watch.ts';
+import type { UpstreamSink } from './watch/shared-watches.ts';
 
 /** Who calls. The object is the identity of the credentials for as long as they are good. */
 export type KnownCaller = {
@@ -119,6 +122,40 @@ export class StoreSessions {
       default:
         return unreachable(answer);
     }
+  }
+
+  /** A watch that goes on at another replica where its connection breaks. */
+  watch(caller: KnownCaller, wanted: SessionWatch, sink: UpstreamSink): OpenWatch {
+    return new MovingWatch(wanted, sink, {
+      watchAt: (replica, watch, own) => this.#watchAt(replica, caller, watch, own),
+      first: () => this.group.leader,
+      after: (replica) => (this.group.leader === replica ? this.group.next(replica) : this.group.leader),
+      nowMs: () => performance.now(),
+    });
+  }
+
+  /** The handle is that of the caller's calls, and is held for as long as the watch is open, whatever they do. */
+  #watchAt(replica: number, caller: KnownCaller, watch: SessionWatch, sink: WatchSink): OpenWatch {
+    this.#opener = caller;
+    const { client } = this.#with(replica);
+    const handle = client.declare(caller.credentials);
+    let isOver = false;
+    const release = (): void => {
+      if (!isOver) client.release(handle);
+      isOver = true;
+    };
+    const open = client.watch(watch, handle, {
+      ...sink,
+      ended: (failure, next) => {
+        release();
+        sink.ended(failure, next);
+      },
+    });
+    const cancel = (): void => {
+      open.cancel();
+      release();
+    };
+    return { next: open.next, askProgress: open.askProgress, cancel };
   }
 
   /** The credentials are used no more. */

@@ -3,8 +3,9 @@
 // answers that it is absent, and writes nothing.
 
 import { protocolOf } from '../api/call.ts';
-import { closeSocket } from '../api/close-frames.ts';
+import { closeAnswer, closeSocket } from '../api/close-frames.ts';
 import { type Failure, failureResponse } from '../api/errors/errors.ts';
+import { heartbeat } from '../api/upgrade.ts';
 import type { ObjectRequest, ReplicaAnswer, ReplicaRequest } from '../api/replica-request.ts';
 import { absentLeader, type AttemptAnswer, leaderHeader, redirectResponse, redirectStatus } from '../api/redirects.ts';
 import { AssertionError } from '../base/assert.ts';
@@ -38,22 +39,6 @@ export type ReplicaEnv = {
   readonly DIRECTORY: D1Database;
   readonly SERVICE_SECRET?: string;
 };
-
-/**
- * A browser cannot send a ping frame, but it can send this text, on a socket of any kind. The platform answers it while
- * the object sleeps, and that costs nothing. Where the platform does not answer, this file does.
- */
-const heartbeat = { request: 'ping', response: 'pong' } as const;
-
-/** RFC 6455, 7.4, and its registry of close codes. */
-const protocolError = 1_002;
-/** The code that the platform gives for a close frame without a code. */
-const noCloseCode = 1_005;
-
-/** No other code can be sent: it is a client's fault, or the platform's word for a connection that broke. */
-function isCloseCode(code: number): boolean {
-  return code >= 1_000 && code < 5_000 && ![1_004, noCloseCode, 1_006, 1_015].includes(code);
-}
 
 export class Replica extends FormerRequests<ReplicaEnv> {
   readonly #sql: ObjectSql;
@@ -130,9 +115,9 @@ export class Replica extends FormerRequests<ReplicaEnv> {
    * one by itself.
    */
   override webSocketClose(socket: WebSocket, code: number, reason: string): void {
-    if (code === noCloseCode) socket.close();
-    else if (isCloseCode(code)) socket.close(code, reason);
-    else socket.close(protocolError);
+    const answer = closeAnswer(code, reason);
+    if (answer === null) socket.close();
+    else socket.close(answer.code, answer.reason);
     this.#forget(socket);
   }
 

@@ -52,9 +52,9 @@ export type WatchSink = {
   readonly progress: (at: ToldAt) => void;
   /**
    * The connection broke. The watch goes on by itself when there is another one, without a gap. Whoever does not want
-   * to wait cancels it, and watches elsewhere from `next`.
+   * to wait cancels it, and watches elsewhere from `next`. `why`: what the replica said of it; null: nothing.
    */
-  readonly interrupted: () => void;
+  readonly interrupted: (why: FailureData | null) => void;
   /** The watch was refused or has ended. `next`: the first revision that was not told; null: it was never created. */
   readonly ended: (failure: FailureData, next: number | null) => void;
 };

@@ -14,7 +14,7 @@ import {
   sessionSweepMs,
   sessionWatchPingMs,
 } from '../limits.ts';
-import type { Credentials } from '../model/calls.ts';
+import type { Credentials, FailureData } from '../model/calls.ts';
 import { decodeAnswer } from './answer-codec.ts';
 import type {
   CallOptions,
@@ -158,7 +158,7 @@ export class SessionClient implements ReplicaSession {
     this.#sweep?.cancel();
     this.#sweep = null;
     this.#connection?.close();
-    this.#lose();
+    this.#lose(null);
   };
 
   /** The replica answers it no more. If nothing came since the call was made, the replica may not be there. */
@@ -188,7 +188,7 @@ export class SessionClient implements ReplicaSession {
         if (isThis()) this.#message(message);
       },
       closed: () => {
-        if (isThis()) this.#closed();
+        if (isThis()) this.#closed(null);
       },
     });
     this.#sweepLater();
@@ -238,19 +238,21 @@ export class SessionClient implements ReplicaSession {
    * The wait has a random part, so that clients that lost their connections at the same moment come back at different
    * ones.
    */
-  #closed(): void {
+  #closed(why: FailureData | null): void {
     const wait = Math.min(sessionReconnectMs * 2 ** this.#failures, sessionReconnectMsMax);
     if (this.#failures < 16) this.#failures++;
     this.#notBeforeMs = this.#port.nowMs() + wait * (0.5 + this.#port.random() / 2);
-    this.#lose();
+    this.#lose(why);
   }
 
-  #disconnect(): void {
+  #disconnect(why: FailureData | null = null): void {
+    // What the connection says of its end is passed over.
+    this.#attempt++;
     this.#connection?.close();
-    this.#closed();
+    this.#closed(why);
   }
 
-  #lose(): void {
+  #lose(why: FailureData | null): void {
     this.#attempt++;
     this.#connection = null;
     this.#isOpen = false;
@@ -259,7 +261,7 @@ export class SessionClient implements ReplicaSession {
     const lost = [...this.#pending.values()];
     this.#pending.clear();
     for (const { settle } of lost) settle({ kind: 'lost' });
-    this.#watches.interrupted();
+    this.#watches.interrupted(why);
     this.#connectForWatches();
   }
 
@@ -329,7 +331,7 @@ export class SessionClient implements ReplicaSession {
       case 'ended':
         return this.#port.ended(frame.handle, frame.failure);
       case 'goAway':
-        return this.#disconnect();
+        return this.#disconnect(frame.failure);
       case 'pong':
         return;
       case 'created':

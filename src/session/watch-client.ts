@@ -73,10 +73,10 @@ export class DeclaredWatches {
     return frames;
   }
 
-  interrupted(): void {
+  interrupted(why: FailureData | null): void {
     // A sink may watch something else at once.
     const watches = [...this.#watches.values()];
-    for (const { sink } of watches) sink.interrupted();
+    for (const { sink } of watches) sink.interrupted(why);
   }
 
   /** False: the frame cannot be read. */

@@ -1,71 +1,13 @@
 // Calls that the front sends by session, beside the same bytes at the runtime behind it: both must judge alike. What
 // passes between the front and the runtime is counted, so that each test knows which way a call went.
 
-import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { frontBounds, type FrontBounds } from '../../src/front/bounds.ts';
 import { Front } from '../../src/front/front.ts';
 import { startQuorate, type QuorateProcess } from '../support/quorate-process.ts';
 import { ask, type Answer, RawClient } from './raw-client.ts';
-
-/** What the front sends to the runtime: the first lines of all requests. */
-class Tap {
-  readonly #server: Server;
-  readonly heads: string[] = [];
-  /** What came on connections that were stalled, since then. */
-  stalledBytes = 0;
-  readonly #stalled = new Set<Socket>();
-  readonly #fronts = new Set<Socket>();
-
-  private constructor(port: number) {
-    this.#server = createServer((from) => {
-      this.#fronts.add(from);
-      from.on('close', () => this.#fronts.delete(from));
-      const to = connect({ host: '127.0.0.1', port, noDelay: true });
-      from.on('data', (bytes) => {
-        if (this.#stalled.has(from)) this.stalledBytes += bytes.byteLength;
-        for (const [head] of bytes.toString('latin1').matchAll(/[A-Z]+ \S+ HTTP\/1\.1\r\n/g)) this.heads.push(head);
-        to.write(bytes);
-      });
-      to.on('data', (bytes) => from.write(bytes));
-      for (const [one, other] of [
-        [from, to],
-        [to, from],
-      ] as const) {
-        one.on('error', () => other.destroy());
-        one.on('close', () => other.destroy());
-        one.on('end', () => other.end());
-      }
-    });
-  }
-
-  static async before(port: number): Promise<Tap> {
-    const tap = new Tap(port);
-    await new Promise<void>((resolve) => {
-      tap.#server.listen(0, '127.0.0.1', resolve);
-    });
-    return tap;
-  }
-
-  get port(): number {
-    // A server that listens on TCP has an address of this shape.
-    return (this.#server.address() as AddressInfo).port;
-  }
-
-  /** The runtime reads nothing of what the front sends on the connections that are there. */
-  stall(): void {
-    for (const from of this.#fronts) this.#stalled.add(from.pause());
-  }
-
-  goOn(): void {
-    for (const from of this.#fronts) from.resume();
-  }
-
-  close(): void {
-    this.#server.close();
-  }
-}
+import { Tap } from './tap.ts';
 
 let server: QuorateProcess;
 let front: Front;

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { closeFrame, FrameHeads, pingFrame } from '../../src/front/frame-heads.ts';
+import { FrameHeads } from '../../src/front/frame-heads.ts';
+import { closeFrame, pingFrame } from '../../src/front/server-frames.ts';
 
 function frame(opcode: number, length: number, masked: boolean): Buffer {
   const mask = masked ? [1, 2, 3, 4] : [];

@@ -65,6 +65,8 @@ export class SessionPair {
   /** How long it takes until the replica knows all that was acknowledged. Infinity: there is no leader. */
   catchUpMs = 2;
   watchFailure: Failure | null = null;
+  /** The header has the store's revision, and not one that is always the same. */
+  tellsRevision = false;
   /** The watches that are open, as the replica counts them. */
   readonly openWatches = new Set<OpenCall>();
   #events: ConnectionEvents | null = null;
@@ -180,6 +182,7 @@ export class SessionPair {
         this.#events = null;
         this.server?.closed();
         this.server = null;
+        events.closed();
       },
     };
   }
@@ -231,7 +234,7 @@ export class SessionPair {
         this.turns++;
       },
       soon: (task) => void this.#soon.push(task),
-      header: () => header,
+      header: () => (this.tellsRevision ? { ...header, revision: this.history.revision } : header),
       nowMs: () => this.nowMs,
       hold: (bytes) => {
         if (bytes > this.heldMax) return { kind: 'memoryFull', of: 'key' };

@@ -48,7 +48,11 @@ class Told implements WatchSink {
     this.heard.push(...revisions.map((each) => Number(each.revision)));
   };
   readonly progress: WatchSink['progress'] = (at) => void this.heard.push(`up to ${at.revision}`);
-  readonly interrupted = (): void => void this.interruptions++;
+  readonly reasons: (string | null)[] = [];
+  readonly interrupted = (why: FailureData | null): void => {
+    this.interruptions++;
+    this.reasons.push(why?.kind ?? null);
+  };
   readonly ended: WatchSink['ended'] = (failure, next) => {
     this.end = { failure, next };
   };
@@ -581,4 +585,16 @@ describe('SESSION-WATCH-9: events come out of a frame as they went in, and whate
     expect(framesTo(pair)).toContainEqual({ kind: 'created', id: expect.any(Number), header, from: 2 });
     expect(told.from).toBe(2);
   });
+});
+
+it('SESSION-WATCH-10: a watch hears why its replica ends the session, once, and nothing where it only broke', () => {
+  const { pair, handle } = open();
+  const { told } = watch(pair, handle, wanted('a'));
+  pair.run(100);
+  pair.server?.goAway({ kind: 'tenantDeleted' });
+  pair.run(latencyMs);
+  expect(told.reasons).toEqual(['tenantDeleted']);
+  pair.run(1_000);
+  pair.cut();
+  expect(told.reasons).toEqual(['tenantDeleted', null]);
 });

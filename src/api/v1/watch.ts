@@ -2,11 +2,13 @@
 // server-sent events (whose id is the revision to go on after) and as lines. The text of an event is made once, however
 // many clients watch it.
 
+import { assert } from '../../base/assert.ts';
 import { textOf } from '../../base/bytes.ts';
 import type { StoreEvent } from '../../model/store.ts';
 import type { ApiRequest, WatchCall } from '../contract.ts';
 import type { Failure } from '../errors/errors.ts';
 import { problemText } from '../errors/errors.ts';
+import { eventTexts, type ToldRevisions } from '../event-texts.ts';
 import { acceptedSubprotocol, isWebSocketUpgrade } from '../upgrade.ts';
 import { eventJson } from './encode.ts';
 import { flagParameter, integerParameter, parseQuery, rangeParameterNames, rangeParameters } from './parameters.ts';
@@ -35,7 +37,7 @@ export function parseWatch(request: ApiRequest): Parsed<WatchCall> {
   });
 }
 
-function chooseTransport(request: ApiRequest): 'websocket' | 'sse' | 'ndjson' {
+function chooseTransport(request: ApiRequest): V1Transport {
   if (isWebSocketUpgrade(request)) return 'websocket';
   const accepted = (request.headers.get('accept') ?? '').split(',');
   return accepted.some(isEventStream) ? 'sse' : 'ndjson';
@@ -74,11 +76,6 @@ export function createdFrame({ revision, from }: { readonly revision: number; re
   return { type: 'created', json: `{"type":"created","revision":${revision},"from":${from}}`, resumeAfter: from - 1 };
 }
 
-/** The text of one event. Several are joined by commas. */
-export function encodeEvent(event: StoreEvent, withPrevious: boolean): string {
-  return eventJson(event, withPrevious);
-}
-
 /** All events of one revision, or of several revisions up to `revision`. The events of a revision are never split. */
 export function eventsFrame(revision: number, eventsText: string): WatchFrame {
   return {
@@ -86,6 +83,19 @@ export function eventsFrame(revision: number, eventsText: string): WatchFrame {
     json: `{"type":"events","revision":${revision},"events":[${eventsText}]}`,
     resumeAfter: revision,
   };
+}
+
+/** The text of one event. Several are joined by commas. */
+export function encodeEvent(event: StoreEvent, withPrevious: boolean): string {
+  return eventJson(event, withPrevious);
+}
+
+/** The message of whole revisions, of which there is at least one. Null: their events are more than it may hold. */
+export function revisionsFrame(told: ToldRevisions): WatchFrame | null {
+  const last = told.revisions.at(-1);
+  assert(last !== undefined, 'a message of events has a revision');
+  const texts = eventTexts(told, encodeEvent);
+  return texts === null ? null : eventsFrame(last.revision, texts.join(','));
 }
 
 /** Says that the watch has told all events up to `revision`. */
@@ -116,6 +126,21 @@ export function sseText({ type, json, resumeAfter }: WatchFrame): string {
 export function ndjsonText({ json }: WatchFrame): string {
   return `${json}\n`;
 }
+
+export type V1Transport = 'websocket' | 'sse' | 'ndjson';
+
+/** How a message is written in each transport. */
+export const frameTexts: Readonly<Record<V1Transport, (frame: WatchFrame) => string>> = {
+  websocket: (frame) => frame.json,
+  sse: sseText,
+  ndjson: ndjsonText,
+};
+
+/** Why no other message of a client is taken than one that asks for progress. */
+export const unknownFrame: Failure = {
+  kind: 'badRequest',
+  detail: 'a client of a watch may send {"type":"progress"} and nothing else',
+};
 
 /** A frame that a v1 client sends over its WebSocket. Only a request for progress means anything. */
 export function parseWatchFrame(frame: string | Uint8Array): 'progress' | 'unknown' {

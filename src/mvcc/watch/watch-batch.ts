@@ -29,26 +29,6 @@ export type WatchBatch = {
   readonly previous: boolean;
 };
 
-/**
- * The text of the batch in a format. It is made once, however many watchers receive it, and forgotten with the batch.
- */
-export class EncodedOnce<Encoded> {
-  readonly #encode: (batch: WatchBatch) => Encoded;
-  readonly #made = new WeakMap<WatchBatch, { readonly encoded: Encoded }>();
-
-  constructor(encode: (batch: WatchBatch) => Encoded) {
-    this.#encode = encode;
-  }
-
-  of(batch: WatchBatch): Encoded {
-    const known = this.#made.get(batch);
-    if (known !== undefined) return known.encoded;
-    const encoded = this.#encode(batch);
-    this.#made.set(batch, { encoded });
-    return encoded;
-  }
-}
-
 /** Bytes that an event takes beside key and values: revisions, version, lease and their names on the wire. */
 const eventOverheadBytes = 128;
 

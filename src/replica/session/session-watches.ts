@@ -3,10 +3,11 @@
 
 import type { Failure } from '../../api/errors/errors.ts';
 import { assert, AssertionError, unreachable } from '../../base/assert.ts';
+import { EncodedOnce } from '../../base/encoded-once.ts';
 import { sessionEventsBytesMax } from '../../limits.ts';
 import type { FailureData } from '../../model/calls.ts';
 import type { Caller, KeyRange } from '../../model/store.ts';
-import { EncodedOnce, type WatchBatch } from '../../mvcc/watch/watch-batch.ts';
+import type { WatchBatch } from '../../mvcc/watch/watch-batch.ts';
 import { Watcher, type WatchEnd, type WatchHub, type WatchRefusal } from '../../mvcc/watch/watch-hub.ts';
 import { encodeEvents, type SessionWatch } from '../../session/watch-codec.ts';
 import type { EncodedEvents, ServedWatch, SessionWatchPort, WatchListener } from '../../session/watch-server.ts';
@@ -23,7 +24,7 @@ export type ReplicaWatchesOptions = {
 };
 
 /** Null: they are more than one frame may hold. */
-const encoded = new EncodedOnce((batch): EncodedEvents | null => {
+const encoded = new EncodedOnce((batch: WatchBatch): EncodedEvents | null => {
   const bytes = encodeEvents(batch.revisions, { previous: batch.previous, bytesMax: sessionEventsBytesMax });
   return bytes === null ? null : { bytes, first: firstRevision(batch), last: lastRevision(batch) };
 });

@@ -5,9 +5,8 @@ import type { ResponseHeader } from '../../api/contract.ts';
 import type { Closing } from '../../api/close-frames.ts';
 import type { Failure } from '../../api/errors/errors.ts';
 import type { Revision } from '../../model/brands.ts';
-import { watchEventsBytesMax } from '../../limits.ts';
-import type { Caller, KeyRange, StoreEvent } from '../../model/store.ts';
-import type { WatchBatch, WatchShape } from '../../mvcc/watch/watch-batch.ts';
+import type { Caller, KeyRange } from '../../model/store.ts';
+import type { WatchShape } from '../../mvcc/watch/watch-batch.ts';
 import type { Room, WatchHub } from '../../mvcc/watch/watch-hub.ts';
 
 /** What a watch stream knows of its replica and of the caller that opened it. */
@@ -41,24 +40,6 @@ export interface WatchChannel {
   changed(): void;
   /** Without a message now and then, proxies take the connection for dead. */
   readonly needsSigns: boolean;
-}
-
-/** The texts of the events of a batch. Null: they are more than one message may hold. */
-export function eventTexts(
-  batch: WatchBatch,
-  encode: (event: StoreEvent, withPrevious: boolean) => string,
-): readonly string[] | null {
-  const texts: string[] = [];
-  let bytes = 0;
-  for (const { events } of batch.revisions) {
-    for (const event of events) {
-      const text = encode(event, batch.previous);
-      bytes += text.length;
-      if (bytes > watchEventsBytesMax) return null;
-      texts.push(text);
-    }
-  }
-  return texts;
 }
 
 /** One watch as it is kept while the object sleeps. */

@@ -6,22 +6,22 @@ import type { Failure } from '../../api/errors/errors.ts';
 import {
   canceledFrame,
   createdFrame,
-  encodeEvent,
-  eventsFrame,
-  ndjsonText,
+  frameTexts,
   parseWatchFrame,
   progressFrame,
-  sseText,
+  revisionsFrame,
+  unknownFrame,
+  type V1Transport,
   type WatchFrame,
 } from '../../api/v1/watch.ts';
 import { assert, unreachable } from '../../base/assert.ts';
+import { EncodedOnce } from '../../base/encoded-once.ts';
 import { revision as asRevision, type Revision } from '../../model/brands.ts';
 import { watchQuietMs } from '../../limits.ts';
 import type { Caller } from '../../model/store.ts';
-import { EncodedOnce, type WatchBatch, type WatchShape } from '../../mvcc/watch/watch-batch.ts';
+import type { WatchBatch, WatchShape } from '../../mvcc/watch/watch-batch.ts';
 import { Watcher, type WatchEnd, type WatchSink } from '../../mvcc/watch/watch-hub.ts';
 import {
-  eventTexts,
   type Room,
   type SavedStream,
   type StreamEnd,
@@ -29,22 +29,14 @@ import {
   type WatchStreamContext,
 } from './watch-channel.ts';
 
-export type V1Transport = 'websocket' | 'sse' | 'ndjson';
-
-const writers: Readonly<Record<V1Transport, (frame: WatchFrame) => string>> = {
-  websocket: (frame) => frame.json,
-  sse: sseText,
-  ndjson: ndjsonText,
-};
-
-function eventsOn(transport: V1Transport): EncodedOnce<string | null> {
+function eventsOn(transport: V1Transport): EncodedOnce<WatchBatch, string | null> {
   return new EncodedOnce((batch) => {
-    const texts = eventTexts(batch, encodeEvent);
-    return texts === null ? null : writers[transport](eventsFrame(lastRevision(batch), texts.join(',')));
+    const frame = revisionsFrame(batch);
+    return frame === null ? null : frameTexts[transport](frame);
   });
 }
 
-const eventFrames: Readonly<Record<V1Transport, EncodedOnce<string | null>>> = {
+const eventFrames: Readonly<Record<V1Transport, EncodedOnce<WatchBatch, string | null>>> = {
   websocket: eventsOn('websocket'),
   sse: eventsOn('sse'),
   ndjson: eventsOn('ndjson'),
@@ -86,7 +78,7 @@ export class V1WatchStream implements WatchSink {
   /** Takes a frame of the client. Returns why the stream does not take it. */
   message(message: string | Uint8Array): Failure | null {
     if (parseWatchFrame(message) === 'unknown') {
-      return { kind: 'badRequest', detail: 'a client of a watch may send {"type":"progress"} and nothing else' };
+      return unknownFrame;
     }
     const revision = this.#watcher === null ? null : this.#context.hub.progress([this.#watcher]);
     if (revision !== null) this.#say(progressFrame(revision), revision);
@@ -178,7 +170,7 @@ export class V1WatchStream implements WatchSink {
   }
 
   #write(frame: WatchFrame): void {
-    this.#channel.send(writers[this.#transport](frame));
+    this.#channel.send(frameTexts[this.#transport](frame));
   }
 }
 

@@ -1,6 +1,7 @@
 // One watch stream of etcd's: many watches, one connection. It answers etcd's messages as etcd 3.7 does (ids, order,
 // words). The hub knows the events, `api/v3/watch.ts` how they are written, and the channel where they go.
 
+import { eventTexts } from '../../api/event-texts.ts';
 import { etcdWords, type Failure, streamErrorText } from '../../api/errors/errors.ts';
 import {
   cancelReasons,
@@ -12,15 +13,15 @@ import {
   watchResponse,
 } from '../../api/v3/watch.ts';
 import { assert, unreachable } from '../../base/assert.ts';
+import { EncodedOnce } from '../../base/encoded-once.ts';
 import { revision as asRevision, type Revision } from '../../model/brands.ts';
 import { emptyBytes } from '../../base/bytes.ts';
 import { rangeBoundBytesMax, watchesPerStreamMax, watchFragmentBytesMax, watchProgressNotifyMs } from '../../limits.ts';
 import type { Caller, KeyRange } from '../../model/store.ts';
-import { EncodedOnce, type WatchBatch, type WatchShape } from '../../mvcc/watch/watch-batch.ts';
+import type { WatchBatch, WatchShape } from '../../mvcc/watch/watch-batch.ts';
 import { isEmptyRange } from '../../mvcc/key-range.ts';
 import { Watcher, type WatchEnd, type WatchRefusal, type WatchSink } from '../../mvcc/watch/watch-hub.ts';
 import {
-  eventTexts,
   type Room,
   type SavedStream,
   type SavedWatch,
@@ -40,8 +41,8 @@ type Watch = {
 };
 
 /** Null: it is more than one message may hold. */
-const eventsText = new EncodedOnce((batch) => eventTexts(batch, encodeEvent)?.join(',') ?? null);
-const fragmentTexts = new EncodedOnce((batch) => cutFragments(eventTexts(batch, encodeEvent)));
+const eventsText = new EncodedOnce((batch: WatchBatch) => eventTexts(batch, encodeEvent)?.join(',') ?? null);
+const fragmentTexts = new EncodedOnce((batch: WatchBatch) => cutFragments(eventTexts(batch, encodeEvent)));
 
 /** These are words of this service, because etcd has none: a stream holds what fits its bounds. */
 const refusalWords = {

@@ -9,7 +9,8 @@ import {
   watchHistorySliceBytesMax,
 } from '../../../src/limits.ts';
 import type { KeyRange } from '../../../src/model/store.ts';
-import { EncodedOnce } from '../../../src/mvcc/watch/watch-batch.ts';
+import { EncodedOnce } from '../../../src/base/encoded-once.ts';
+import type { WatchBatch } from '../../../src/mvcc/watch/watch-batch.ts';
 import {
   Watcher,
   type WatchHistoryPiece,
@@ -136,7 +137,7 @@ test('WATCH-HUB-7: watches of one shape share one batch, so that it is encoded o
   const history = new PlainHistory();
   const hub = new WatchHub(history);
   let encodings = 0;
-  const format = new EncodedOnce((batch) => {
+  const format = new EncodedOnce((batch: WatchBatch) => {
     encodings++;
     return batch.revisions.length;
   });

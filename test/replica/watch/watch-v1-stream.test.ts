@@ -4,7 +4,8 @@ import type { Failure } from '../../../src/api/errors/errors.ts';
 import { watchEventsBytesMax, watchQuietMs } from '../../../src/limits.ts';
 import type { StoreEvent } from '../../../src/model/store.ts';
 import { WatchHub } from '../../../src/mvcc/watch/watch-hub.ts';
-import { V1WatchStream, type V1Transport } from '../../../src/replica/watch/watch-v1-stream.ts';
+import type { V1Transport } from '../../../src/api/v1/watch.ts';
+import { V1WatchStream } from '../../../src/replica/watch/watch-v1-stream.ts';
 import { header, MemoryChannel } from './memory-channel.ts';
 import { PlainHistory, put, removal, shape } from '../../mvcc/watch/plain-history.ts';
 
