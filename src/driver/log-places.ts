@@ -28,7 +28,7 @@ const createTable = `CREATE TABLE IF NOT EXISTS log_places (
 /** Rows that follow each other in both ways are one run. */
 const selectRuns = `SELECT min(log_index), min(place), count(*), total(bytes), kept FROM
   (SELECT place, log_index, length(data) AS bytes, log_index > ? AS kept,
-    place - row_number() OVER (ORDER BY place) AS island FROM log_places)
+    place - row_number() OVER (PARTITION BY log_index - place ORDER BY place) AS island FROM log_places)
   GROUP BY kept, island, log_index - place ORDER BY kept, min(log_index)`;
 const selectLast = 'SELECT max(place) FROM log_places';
 const insertEntry = 'INSERT INTO log_places (place, log_index, term, kind, data) VALUES (?, ?, ?, ?, ?)';

@@ -269,6 +269,18 @@ describe('GROUP-LOG-5: the log changes its format with the level', () => {
   });
 });
 
+it('GROUP-LOG-6: a log that grows and shrinks by little is that of a list, however its places are mixed', () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const random = new Random(seed);
+    const checked = new Checked();
+    for (let step = 0; step < 150; step++) {
+      if (random.below(2) === 0) checked.append(1 + random.below(4));
+      else checked.truncate(checked.base + random.below(Math.min(6, checked.entries.length + 1)));
+    }
+    checked.sql.close();
+  }
+});
+
 it('GROUP-LOG-6: whatever is written, cut and opened anew, the log is that of a list', () => {
   for (let seed = 1; seed <= 30; seed++) {
     const random = new Random(seed);
