@@ -826,6 +826,10 @@ export const labelsMax = 16;
 export const labelCharactersMax = 63;
 /** The characters of an access key's name, which its owner chooses for people to read. */
 export const accessKeyNameCharactersMax = 63;
+/** Prefixes of one access key. Each range of a call is held against all of them. */
+export const accessKeyPrefixesMax = 16;
+/** The bytes of these prefixes together, because every replica has all keys in memory. */
+export const accessKeyPrefixesBytesMax = 4_096;
 /** 30 days. Whoever needs longer to bring a rotated key to every client makes a second key instead. */
 export const accessKeyOverlapSecondsMax = 2_592_000;
 /** Ten years. An access key that is to live longer has no expiry. */

@@ -28,7 +28,7 @@ export type NewTenant = {
   readonly plan: Plan;
   readonly placement: readonly LocationHint[];
 };
-export type NewAccessKey = Pick<AccessKey, 'name' | 'role' | 'prefix' | 'expiresAtMs'>;
+export type NewAccessKey = Pick<AccessKey, 'name' | 'role' | 'prefix' | 'morePrefixes' | 'expiresAtMs'>;
 export type IssuedKey = { readonly accessKey: AccessKey; readonly key: string; readonly outcome: Administered };
 
 /** When the schedule goes on with a wipe that broke off. `dueAtMs`: the tenant is wiped only if that is due then. */

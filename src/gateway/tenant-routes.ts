@@ -12,6 +12,7 @@ import {
   type TenantCreation,
 } from '../api/v1/tenants.ts';
 import { refusedHeader } from '../api/v1/request-headers.ts';
+import { emptyBytes } from '../base/bytes.ts';
 import { accessKeyJson } from '../api/v1/access-keys.ts';
 import { type ChangedTerms, limitsJson, retentionJson, setLimitsJson } from '../api/v1/limits.ts';
 import { deletionPeriodSecondsDefault, tenantBodyBytesMax } from '../limits.ts';
@@ -326,10 +327,12 @@ class TenantRoutes {
       const { body } = read;
       const parsed = parseAccessKeyCreation(new Uint8Array(body));
       if (parsed.kind === 'bad') return refused(parsed.failure);
-      const { name, role, prefix, expiresInSeconds } = parsed.value;
+      const { name, role, prefixes, expiresInSeconds } = parsed.value;
+      const [prefix = emptyBytes, ...morePrefixes] = prefixes;
       const nowMs = Date.now();
       const expiresAtMs = expiresInSeconds === null ? null : nowMs + expiresInSeconds * 1000;
-      const access = { name, role, prefix, expiresAtMs };
+      const more = morePrefixes.length === 0 ? {} : { morePrefixes };
+      const access = { name, role, prefix, ...more, expiresAtMs };
       const routed = await this.#options.provisioning.issueKey({ tenant: request.id, caller, access, nowMs });
       if (routed.kind !== 'done') return unrouted(request.id, routed);
       const { accessKey, key, outcome } = routed.value;

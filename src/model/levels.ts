@@ -30,9 +30,9 @@ export const groupLevel = {
    */
   fifth: 5,
   /**
-   * The operator's bounds on what a tenant keeps decide commands (`mvcc/bounds.ts`): keys, leases, access keys. The
-   * entries of the log use their places again (`driver/log-places.ts`), where code of level 5 does not look. The store
-   * is of format 7, and the log of format 2.
+   * The operator's bounds on what a tenant keeps decide commands (`mvcc/bounds.ts`): keys, leases, access keys. An
+   * access key may have several prefixes. The entries of the log use their places again (`driver/log-places.ts`), where
+   * code of level 5 does not look. The store is of format 7, and the log of format 2.
    */
   sixth: 6,
 } as const;

@@ -84,6 +84,8 @@ export type AccessKey = {
   readonly name: string;
   readonly role: AccessRole;
   readonly prefix: Uint8Array;
+  /** Further prefixes, since level 6: each range must lie in one of them, or in `prefix`, which is then not empty. */
+  readonly morePrefixes?: readonly Uint8Array[];
   /** Milliseconds since 1970. Null: never. */
   readonly expiresAtMs: number | null;
   readonly createdAtMs: number;

@@ -116,6 +116,16 @@ const fourthColumns = [['digests', 'ALTER TABLE batches ADD COLUMN digests BLOB'
 // forget keys without them.
 const fifthTables = [`CREATE TABLE access_key_names (id TEXT PRIMARY KEY, name TEXT NOT NULL) WITHOUT ROWID`];
 
+// Since format 7: the further prefixes of access keys that have several (`access-key-codec.ts`). A store whose format
+// falls loses them, so such a key then opens less.
+const sixthTables = [`CREATE TABLE access_key_prefixes (id TEXT PRIMARY KEY, prefixes BLOB NOT NULL) WITHOUT ROWID`];
+
+/** Tables that a store has from a format on, and that are empty below it. */
+const laterTables = [
+  { since: 5, name: 'access_key_names', statements: fifthTables },
+  { since: 7, name: 'access_key_prefixes', statements: sixthTables },
+] as const;
+
 const batchColumns = 'PRAGMA table_info(batches)';
 const selectMeta = 'SELECT value FROM mvcc_meta WHERE name = ?';
 const deleteMeta = 'DELETE FROM mvcc_meta WHERE name = ?';
@@ -170,11 +180,12 @@ export function changeFormat(sql: SqlPort, level: number): void {
   const format = formatOfLevel[level];
   assert(format !== undefined, `level ${level} has a format`);
   const former = readMeta(sql, 'format') === null ? 0 : formatOf(sql);
-  if (format >= 5 !== former >= 5) {
-    // A format below 5, or a snapshot of one, leaves the table there. It is emptied, because a table cannot be dropped
+  for (const { since, name, statements } of laterTables) {
+    if (format >= since === former >= since) continue;
+    // A lower format, or a snapshot of one, leaves the table there. It is emptied, because a table cannot be dropped
     // while any statement reads anything (`snapshot/snapshot-staging.ts`).
-    if (hasTable(sql, 'access_key_names')) sql.run('DELETE FROM access_key_names');
-    else if (format >= 5) for (const table of fifthTables) sql.run(table);
+    if (hasTable(sql, name)) sql.run(`DELETE FROM ${name}`);
+    else if (format >= since) for (const table of statements) sql.run(table);
   }
   const there = sql.all(batchColumns).map((row) => row[1]);
   for (const [column, statement] of columnsOfFormat(format)) if (!there.includes(column)) sql.run(statement);
@@ -190,7 +201,8 @@ export function schemaStatements(format: number): readonly string[] {
   assert(format >= 1 && format <= schemaFormat, `format ${format} is known`);
   if (format < 2) return firstTables;
   const columns = columnsOfFormat(format).map(([, statement]) => statement);
-  return [...firstTables, ...secondTables, ...columns, ...(format >= 5 ? fifthTables : [])];
+  const later = laterTables.flatMap(({ since, statements }) => (format >= since ? statements : []));
+  return [...firstTables, ...secondTables, ...columns, ...later];
 }
 
 /** An entry is applied in steps from here on. */

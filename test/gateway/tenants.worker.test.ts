@@ -258,6 +258,27 @@ describe('keys', () => {
     upgrade.webSocket?.close();
   });
 
+  it('TENANT-53: a key may have several prefixes', async () => {
+    const tenant = await newTenant({ name: 'prefixes', replicas: 1 });
+    const body = JSON.stringify({ role: 'write', prefixes: ['b/', 'a/'] });
+    const response = await asOperator(`/v1/tenants/${tenant.id}/keys`, { method: 'POST', body });
+    const made: { id: string; key: string; prefixes: string[] } = await response.json();
+    expect([response.status, made.prefixes]).toEqual([201, ['a/', 'b/']]);
+    for (const name of ['a/x', 'b/x']) await put(made.key, name, '1');
+    const refused = await withKey(made.key, '/v1/kv/c', { method: 'PUT', body: '1' });
+    expect([refused.status, await refused.json()]).toMatchObject([
+      403,
+      { detail: expect.stringContaining('GET /v1/whoami') },
+    ]);
+    expect(await (await withKey(made.key, '/v1/whoami')).json()).toMatchObject({ prefixes: ['a/', 'b/'] });
+    const rotation = { method: 'POST', body: '{"overlap":0}' };
+    const rotated: { key: string } = await (
+      await asOperator(`/v1/tenants/${tenant.id}/keys/${made.id}/rotate`, rotation)
+    ).json();
+    expect(rotated).toMatchObject({ prefixes: ['a/', 'b/'] });
+    await put(rotated.key, 'b/y', '1');
+  });
+
   it('TENANT-10: roles and prefixes bound what a key may do', async () => {
     const tenant = await newTenant({ name: 'roles' });
     const make = async (body: Record<string, unknown>): Promise<string> => {

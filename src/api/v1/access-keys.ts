@@ -6,14 +6,20 @@ import { limitsJson } from './limits.ts';
 import type { AccessKey, SuspensionFailure } from '../../model/store.ts';
 
 export function accessKeyJson(accessKey: AccessKey): Record<string, unknown> {
-  const { id, name, role, prefix, expiresAtMs, createdAtMs } = accessKey;
-  const text = textOf(prefix);
-  const prefixMember =
-    prefix.byteLength === 0 ? {} : text === null ? { prefix_base64: base64(prefix) } : { prefix: text };
+  const { id, name, role, expiresAtMs, createdAtMs } = accessKey;
   const expiry = expiresAtMs === null ? {} : { expires_at: timeText(expiresAtMs) };
   // A replica whose code is of the version before knows no names.
   const named = name ? { name } : {};
-  return { id, ...named, role, ...prefixMember, created_at: timeText(createdAtMs), ...expiry };
+  return { id, ...named, role, ...prefixMember(accessKey), created_at: timeText(createdAtMs), ...expiry };
+}
+
+function prefixMember({ prefix, morePrefixes = [] }: AccessKey): Record<string, unknown> {
+  if (prefix.byteLength === 0) return {};
+  const all = [prefix, ...morePrefixes];
+  const texts = all.map(textOf);
+  const isText = texts.every((text) => text !== null);
+  if (all.length === 1) return isText ? { prefix: texts[0] } : { prefix_base64: base64(prefix) };
+  return isText ? { prefixes: texts } : { prefixes_base64: all.map(base64) };
 }
 
 /** The answer to GET /v1/whoami. */

@@ -82,6 +82,27 @@ export class Fields {
     return undefined;
   }
 
+  /** Reads a list of strings as UTF-8, or of bytes under `<name>_base64`. */
+  bytesList(name: string): readonly Uint8Array[] | undefined {
+    const texts = this.items(name);
+    const encoded = this.items(`${name}_base64`);
+    if (texts !== undefined && encoded !== undefined) {
+      this.faults.add(`${this.pathTo(name)} and ${name}_base64 exclude each other`);
+    }
+    const items = texts ?? encoded;
+    if (items === undefined) return undefined;
+    const bytes: Uint8Array[] = [];
+    for (const item of items) {
+      const each = typeof item !== 'string' ? null : texts === undefined ? decodeBase64(item) : utf8(item);
+      if (each !== null) bytes.push(each);
+      else
+        this.faults.add(
+          `${this.pathTo(texts === undefined ? `${name}_base64` : name)} must be a list of ${texts === undefined ? 'base64' : 'strings'}`,
+        );
+    }
+    return bytes;
+  }
+
   boolean(name: string): boolean {
     const value = this.take(name);
     if (value === undefined || typeof value === 'boolean') return value ?? false;

@@ -4,6 +4,8 @@ import {
   accessKeyLifeSecondsMax,
   accessKeyNameCharactersMax,
   accessKeyOverlapSecondsMax,
+  accessKeyPrefixesBytesMax,
+  accessKeyPrefixesMax,
   deletionPeriodSecondsMax,
   deletionPeriodSecondsMin,
   keyBytesMax,
@@ -12,7 +14,7 @@ import {
   planNameCharactersMax,
   tenantNameCharactersMax,
 } from '../../limits.ts';
-import { emptyBytes } from '../../base/bytes.ts';
+import { compareBytes, emptyBytes, keyText } from '../../base/bytes.ts';
 import {
   jurisdictions,
   locationHints,
@@ -59,7 +61,8 @@ export type AccessKeyCreation = {
   /** Empty: the key has no name. */
   readonly name: string;
   readonly role: AccessRole;
-  readonly prefix: Uint8Array;
+  /** In their order. None: every key of the store. */
+  readonly prefixes: readonly Uint8Array[];
   /** null where the key does not expire. */
   readonly expiresInSeconds: number | null;
 };
@@ -130,17 +133,36 @@ export function parseAccessKeyCreation(body: Uint8Array): Parsed<AccessKeyCreati
   return parseObject(body, (fields) => {
     const role = fields.choice('role', ['admin', 'write', 'read']);
     if (!fields.has('role')) fields.missing('role');
-    const prefix = fields.bytes('prefix') ?? emptyBytes;
-    if (role === 'admin' && prefix.byteLength > 0) {
+    const prefixes = readPrefixes(fields);
+    if (role === 'admin' && prefixes.length > 0) {
       fields.faults.add(
         'prefix does not bound a key of the role "admin", which commands the whole store: leave it out, or take the role "write"',
       );
     }
     const expiresInSeconds = fields.integer('expires_in', { min: 1, max: accessKeyLifeSecondsMax }) ?? null;
-    const bytes = prefix.byteLength;
-    if (bytes > keyBytesMax) fields.faults.add(`prefix has ${bytes} bytes; a prefix has at most ${keyBytesMax}`);
-    return { name: readKeyName(fields), role: role ?? 'read', prefix, expiresInSeconds };
+    return { name: readKeyName(fields), role: role ?? 'read', prefixes, expiresInSeconds };
   });
+}
+
+/** One prefix by itself may be empty, which is none. */
+function readPrefixes(fields: Fields): readonly Uint8Array[] {
+  const prefix = fields.bytes('prefix') ?? emptyBytes;
+  const bytes = prefix.byteLength;
+  if (bytes > keyBytesMax) fields.faults.add(`prefix has ${bytes} bytes; a prefix has at most ${keyBytesMax}`);
+  const several = fields.bytesList('prefixes');
+  if (several === undefined) return bytes === 0 ? [] : [prefix];
+  if (fields.has('prefix') || fields.has('prefix_base64')) fields.faults.add('prefix and prefixes exclude each other');
+  const distinct = new Map(several.map((each) => [keyText(each), each]));
+  const all = [...distinct.values()].toSorted(compareBytes);
+  const total = all.reduce((sum, each) => sum + each.byteLength, 0);
+  if (several.length < 1 || several.length > accessKeyPrefixesMax || all.some((each) => each.byteLength === 0)) {
+    fields.faults.add(`prefixes must hold 1 to ${accessKeyPrefixesMax} prefixes, none of them empty`);
+  } else if (all.some((each) => each.byteLength > keyBytesMax) || total > accessKeyPrefixesBytesMax) {
+    fields.faults.add(
+      `prefixes have ${total} bytes; they have at most ${accessKeyPrefixesBytesMax} together, and each at most ${keyBytesMax}`,
+    );
+  }
+  return all;
 }
 
 /** For how many seconds the key that is rotated can still be used. */

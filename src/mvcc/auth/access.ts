@@ -7,6 +7,7 @@ import type { AccessKey, AccessRole, StoreFailure } from '../../model/store.ts';
 import type { SqlPort, SqlRow, SqlValue } from '../../base/sql-port.ts';
 import { assert } from '../../base/assert.ts';
 import { emptyBytes } from '../../base/bytes.ts';
+import { decodePrefixes, encodePrefixes } from '../codec/access-key-codec.ts';
 import { bytesOf, numberOf, textFrom } from '../rows.ts';
 
 export { type AccessNeed, accessOfOperation, accessOfRange } from './access-need.ts';
@@ -25,28 +26,45 @@ const rotateKey = 'UPDATE access_keys SET state = 2, expires_at = ? WHERE id = ?
 const selectNames = 'SELECT id, name FROM access_key_names';
 const insertName = 'INSERT INTO access_key_names (id, name) VALUES (?, ?)';
 const deleteName = 'DELETE FROM access_key_names WHERE id = ?';
+const selectPrefixes = 'SELECT id, prefixes FROM access_key_prefixes';
+const insertPrefixes = 'INSERT INTO access_key_prefixes (id, prefixes) VALUES (?, ?)';
+const deletePrefixes = 'DELETE FROM access_key_prefixes WHERE id = ?';
 const deleteKey = 'DELETE FROM access_keys WHERE id = ?';
 
 export class AccessKeys {
   readonly #sql: SqlPort;
   readonly #held: Map<string, Held>;
   #hasNames: boolean;
+  #hasPrefixes: boolean;
 
   constructor(sql: SqlPort, level: number) {
     this.#sql = sql;
     this.#hasNames = level >= groupLevel.fourth;
     const rows = this.#hasNames ? sql.all(selectNames) : [];
     const names = new Map(rows.map(([id, name]) => [textFrom(id), textFrom(name)]));
+    this.#hasPrefixes = level >= groupLevel.sixth;
+    const prefixRows = this.#hasPrefixes ? sql.all(selectPrefixes) : [];
+    const prefixes = new Map(prefixRows.map(([id, more]) => [textFrom(id), decodePrefixes(bytesOf(more))]));
     this.#held = new Map(
-      sql.all(selectKeys).map((row) => [textFrom(row[0]), heldOf(row, names.get(textFrom(row[0])) ?? '')]),
+      sql.all(selectKeys).map((row) => {
+        const id = textFrom(row[0]);
+        return [id, heldOf(row, names.get(id) ?? '', prefixes.get(id) ?? [])];
+      }),
     );
   }
 
-  /** Below level 4 no key has a name. */
+  /** Below level 4 no key has a name, and below level 6 none has several prefixes. */
   levelChanged(level: number): void {
     this.#hasNames = level >= groupLevel.fourth;
-    if (this.#hasNames) return;
-    for (const [id, held] of this.#held) this.#held.set(id, { ...held, accessKey: { ...held.accessKey, name: '' } });
+    this.#hasPrefixes = level >= groupLevel.sixth;
+    for (const [id, held] of this.#held) {
+      const { morePrefixes = [], ...accessKey } = held.accessKey;
+      const name = this.#hasNames ? accessKey.name : '';
+      this.#held.set(id, {
+        ...held,
+        accessKey: withMore({ ...accessKey, name }, this.#hasPrefixes ? morePrefixes : []),
+      });
+    }
   }
 
   /** The keys that are not revoked, expired ones included, the oldest first. */
@@ -91,8 +109,10 @@ export class AccessKeys {
     const name = this.#hasNames ? accessKey.name : '';
     this.#sql.run(insertKey, id, role, prefix, expiresAtMs, createdAtMs);
     if (name !== '') this.#sql.run(insertName, id, name);
+    const more = this.#hasPrefixes ? (accessKey.morePrefixes ?? []) : [];
+    if (more.length > 0) this.#sql.run(insertPrefixes, id, encodePrefixes(more));
     const kept = { id, name, role, prefix: prefix.slice(), expiresAtMs, createdAtMs };
-    this.#held.set(id, { accessKey: kept, revoked: false, rotated: false });
+    this.#held.set(id, { accessKey: withMore(kept, more), revoked: false, rotated: false });
     return null;
   }
 
@@ -132,6 +152,7 @@ export class AccessKeys {
     for (const { accessKey } of oldestFirst.slice(0, surplus)) {
       this.#sql.run(deleteKey, accessKey.id);
       if (accessKey.name !== '') this.#sql.run(deleteName, accessKey.id);
+      if (accessKey.morePrefixes !== undefined) this.#sql.run(deletePrefixes, accessKey.id);
       this.#held.delete(accessKey.id);
     }
   }
@@ -154,7 +175,12 @@ function refusedKey(reason: Extract<StoreFailure, { kind: 'unauthenticated' }>['
   return { kind: 'refused', failure: { kind: 'unauthenticated', reason } };
 }
 
-function heldOf(row: SqlRow, name: string): Held {
+/** Copies, because they are views into the entry. */
+function withMore(accessKey: AccessKey, more: readonly Uint8Array[]): AccessKey {
+  return more.length === 0 ? accessKey : { ...accessKey, morePrefixes: more.map((each) => each.slice()) };
+}
+
+function heldOf(row: SqlRow, name: string, more: readonly Uint8Array[]): Held {
   const [id, role, prefix, expiresAt, createdAt, state] = row;
   const accessKey: AccessKey = {
     id: textFrom(id),
@@ -164,7 +190,7 @@ function heldOf(row: SqlRow, name: string): Held {
     expiresAtMs: expiresAt === null ? null : numberOf(expiresAt),
     createdAtMs: numberOf(createdAt),
   };
-  return { accessKey, revoked: numberOf(state) === 1, rotated: numberOf(state) === 2 };
+  return { accessKey: withMore(accessKey, more), revoked: numberOf(state) === 1, rotated: numberOf(state) === 2 };
 }
 
 function roleOf(value: SqlValue | undefined): AccessRole {

@@ -4,7 +4,7 @@
 
 import { assert, unreachable } from '../../base/assert.ts';
 import type { AuthOperation } from '../../model/auth.ts';
-import { prefixEnd } from '../../base/bytes.ts';
+import { compareBytes, prefixEnd } from '../../base/bytes.ts';
 import type { LeaseId } from '../../model/brands.ts';
 import { permissionsCachedBytesMax } from '../../limits.ts';
 import type { AccessKey, Caller, KeyRange, StoreFailure } from '../../model/store.ts';
@@ -86,7 +86,9 @@ export class Authority {
     const { accessKey } = found;
     const missing = this.#missingRight(accessKey, need, speaksForItself);
     if (missing === null) return null;
-    return { kind: 'forbidden', need: missing, prefix: missing.endsWith(outside) ? accessKey.prefix : null };
+    if (!missing.endsWith(outside)) return { kind: 'forbidden', need: missing, prefix: null };
+    if (accessKey.morePrefixes === undefined) return { kind: 'forbidden', need: missing, prefix: accessKey.prefix };
+    return { kind: 'forbidden', need: `${missing}es (GET /v1/whoami shows them)`, prefix: null };
   }
 
   /** The time at which the caller's access key ends by itself. Null: never. */
@@ -122,6 +124,7 @@ export class Authority {
   /** The first right that the access key lacks, in words. Null: it lacks none. */
   #missingRight(accessKey: AccessKey, need: AccessNeed, speaksForItself: boolean): string | null {
     const { role, prefix } = accessKey;
+    const prefixes = prefixesOf(accessKey);
     if (need.kind === 'service') return 'the service';
     if (role === 'admin') return null;
     switch (need.kind) {
@@ -131,14 +134,12 @@ export class Authority {
         return need.role === 'write' && role === 'read' ? 'write' : null;
       case 'keys':
         if (role === 'read' && need.writes.length > 0) return 'write';
-        if (!need.reads.every((range) => prefixHolds(prefix, range))) return `read${outside}`;
-        return need.writes.every((range) => prefixHolds(prefix, range)) ? null : `write${outside}`;
+        if (!need.reads.every((range) => someHolds(prefixes, range))) return `read${outside}`;
+        return need.writes.every((range) => someHolds(prefixes, range)) ? null : `write${outside}`;
       case 'leases':
         if (role === 'read' && need.right === 'write') return 'write';
         if (prefix.byteLength === 0) return null;
-        return this.#holdsKeysOf(need.ids, () => [{ from: prefix, to: prefixEnd(prefix) }])
-          ? null
-          : `${need.right}${outside}`;
+        return this.#holdsKeysOf(need.ids, () => intervalsOfPrefixes(prefixes)) ? null : `${need.right}${outside}`;
       case 'ownUser':
       case 'ownRole':
         return speaksForItself ? 'admin' : null;
@@ -281,8 +282,21 @@ function firstOf<Value>(needs: readonly AccessNeed[], find: (need: AccessNeed) =
   return null;
 }
 
+function prefixesOf({ prefix, morePrefixes }: AccessKey): readonly Uint8Array[] {
+  return morePrefixes === undefined ? [prefix] : [prefix, ...morePrefixes];
+}
+
+function someHolds(prefixes: readonly Uint8Array[], range: KeyRange): boolean {
+  return prefixes.some((prefix) => prefixHolds(prefix, range));
+}
+
+function intervalsOfPrefixes(prefixes: readonly Uint8Array[]): Iterable<Interval> {
+  return joined(prefixes.toSorted(compareBytes).map((prefix) => ({ from: prefix, to: prefixEnd(prefix) })));
+}
+
 /** The keys that are attached to a lease may change, and so may whether an access key speaks for itself. */
-function lacksForGood({ role, prefix }: Pick<AccessKey, 'role' | 'prefix'>, need: AccessNeed): boolean {
+function lacksForGood(accessKey: AccessKey, need: AccessNeed): boolean {
+  const { role } = accessKey;
   if (need.kind === 'service') return true;
   if (role === 'admin') return false;
   switch (need.kind) {
@@ -290,7 +304,7 @@ function lacksForGood({ role, prefix }: Pick<AccessKey, 'role' | 'prefix'>, need
       return need.role === 'write' && role === 'read';
     case 'keys':
       if (role === 'read' && need.writes.length > 0) return true;
-      return ![...need.reads, ...need.writes].every((range) => prefixHolds(prefix, range));
+      return ![...need.reads, ...need.writes].every((range) => someHolds(prefixesOf(accessKey), range));
     case 'leases':
       return role === 'read' && need.right === 'write';
     case 'admin':
@@ -300,7 +314,7 @@ function lacksForGood({ role, prefix }: Pick<AccessKey, 'role' | 'prefix'>, need
     case 'ownRole':
       return false;
     case 'every':
-      return need.needs.some((each) => lacksForGood({ role, prefix }, each));
+      return need.needs.some((each) => lacksForGood(accessKey, each));
     default:
       return unreachable(need);
   }

@@ -6,6 +6,7 @@ import type { AuthOperation } from '../../model/auth.ts';
 import { type BinaryReader, type BinaryWriter, MalformedBytesError } from '../../base/binary.ts';
 import { leaseId } from '../../model/brands.ts';
 import type {
+  AccessKey,
   Alarm,
   AlarmOperation,
   DowngradeOperation,
@@ -16,7 +17,14 @@ import type {
   OverdueLease,
   TenantOperation,
 } from '../../model/store.ts';
-import { accessKeyBytes, readNamedAccessKey, writeNamedAccessKey } from './access-key-codec.ts';
+import {
+  accessKeyBytes,
+  hasMorePrefixes,
+  readNamedAccessKey,
+  readPrefixedAccessKey,
+  writeNamedAccessKey,
+  writePrefixedAccessKey,
+} from './access-key-codec.ts';
 import { readLearner, writeLearner } from '../announced-learner.ts';
 
 export type AdministrationOperation =
@@ -57,6 +65,8 @@ const administrationCode = {
 
 /** The number of a `leaseExpire` that names deadlines. `command-codec.ts` has number 30. */
 const leaseExpireStoredCode = 27;
+/** The number of a `rotateAccessKey` whose key has several prefixes. `command-codec.ts` has number 32. */
+const rotatePrefixedCode = 33;
 
 const leaseBytes = 8;
 const floatBytes = 8;
@@ -68,14 +78,20 @@ export function isAdministration(operation: Operation): operation is Administrat
 
 /** The number by which an entry names the operation that follows. */
 export function administrationCodeOf(operation: AdministrationOperation): number {
+  if (rotatesPrefixes(operation)) return rotatePrefixedCode;
   return namesDeadlines(operation) ? leaseExpireStoredCode : administrationCode[operation.kind];
 }
 
 /** The first version of entries that has such an operation. */
 export function entryVersionOf(operation: AdministrationOperation): number {
+  if (rotatesPrefixes(operation)) return 7;
   if (operation.kind === 'terms') return 6;
   if (operation.kind === 'rotateAccessKey' || operation.kind === 'suspension') return 5;
   return operation.kind === 'groupLevel' || namesDeadlines(operation) ? 3 : 2;
+}
+
+function rotatesPrefixes(operation: AdministrationOperation): boolean {
+  return operation.kind === 'rotateAccessKey' && hasMorePrefixes(operation.accessKey);
 }
 
 function namesDeadlines(operation: AdministrationOperation): boolean {
@@ -216,6 +232,7 @@ export function writeAdministration(writer: BinaryWriter, operation: Administrat
     case 'rotateAccessKey':
       writer.text(operation.id);
       writer.float(operation.endsAtMs);
+      if (hasMorePrefixes(operation.accessKey)) return writePrefixedAccessKey(writer, operation.accessKey);
       return writeNamedAccessKey(writer, operation.accessKey);
     case 'suspension':
       writer.boolean(operation.isSuspended);
@@ -231,6 +248,10 @@ export function writeAdministration(writer: BinaryWriter, operation: Administrat
     default:
       unreachable(operation);
   }
+}
+
+function readRotation(reader: BinaryReader, read: (reader: BinaryReader) => AccessKey): AdministrationOperation {
+  return { kind: 'rotateAccessKey', id: reader.text(), endsAtMs: reader.float(), accessKey: read(reader) };
 }
 
 export function readAdministration(reader: BinaryReader, code: number): AdministrationOperation {
@@ -268,12 +289,9 @@ export function readAdministration(reader: BinaryReader, code: number): Administ
       return { kind: 'learnerChange', from, to: reader.boolean() ? readLearner(reader) : null };
     }
     case administrationCode.rotateAccessKey:
-      return {
-        kind: 'rotateAccessKey',
-        id: reader.text(),
-        endsAtMs: reader.float(),
-        accessKey: readNamedAccessKey(reader),
-      };
+      return readRotation(reader, readNamedAccessKey);
+    case rotatePrefixedCode:
+      return readRotation(reader, readPrefixedAccessKey);
     case administrationCode.suspension:
       return { kind: 'suspension', isSuspended: reader.boolean() };
     case administrationCode.terms: {

@@ -9,10 +9,13 @@ import { readDeleteRange, readTxn, txnBytes, writeDeleteRange, writeTxn } from '
 import type { Caller, Command, Operation } from '../../model/store.ts';
 import {
   accessKeyBytes,
+  hasMorePrefixes,
   readAccessKey,
   readNamedAccessKey,
+  readPrefixedAccessKey,
   writeAccessKey,
   writeNamedAccessKey,
+  writePrefixedAccessKey,
 } from './access-key-codec.ts';
 import {
   administrationBytes,
@@ -32,9 +35,11 @@ export class UnknownCommandVersion extends Error {
  * Version 2 added leases, users and roles, alarms, and callers with tokens. Version 3 added the group's level, and ends
  * of leases that name deadlines. Version 4, for groups of level 3, added digests. Version 5, for groups of level 4,
  * added names of access keys, their rotation, and suspension. Version 6, for groups of level 5, added the terms of a
- * tenant. An entry is written in the first version that has everything it needs.
+ * tenant. Version 7, for groups of level 6, added access keys of several prefixes. An entry is written in the first
+ * version that has everything it needs.
  */
-export const commandsVersion = 6;
+export const commandsVersion = 7;
+const sixthVersion = 6;
 const fifthVersion = 5;
 const fourthVersion = 4;
 const thirdVersion = 3;
@@ -50,6 +55,7 @@ const operationCode = {
   revokeAccessKey: 5,
   // The numbers between are those of `administration-codec.ts`.
   createNamedAccessKey: 30,
+  createPrefixedAccessKey: 32,
 } as const;
 const callerCode = { service: 0, accessKey: 1, user: 2, anonymous: 3, anonymousWithBadToken: 4 } as const;
 
@@ -98,13 +104,16 @@ function versionOf({ caller, operation, digest }: Command): number {
 /** The level that a group must have for the operation to be in its log. */
 export function levelNeeded(operation: Operation): number {
   const version = versionOfOperation(operation);
+  if (version > sixthVersion) return groupLevel.sixth;
   if (version > fifthVersion) return groupLevel.fifth;
   return version > fourthVersion ? groupLevel.fourth : groupLevelMin;
 }
 
 function versionOfOperation(operation: Operation): number {
   if (isAdministration(operation)) return entryVersionOf(operation);
-  return codeOf(operation) === operationCode.createNamedAccessKey ? fifthVersion : firstVersion;
+  const code = codeOf(operation);
+  if (code === operationCode.createPrefixedAccessKey) return commandsVersion;
+  return code === operationCode.createNamedAccessKey ? fifthVersion : firstVersion;
 }
 
 /** An unknown level is as bad as an unknown version: the log after it means something else. */
@@ -178,6 +187,7 @@ function writeDigest(writer: BinaryWriter, digest: bigint | undefined): void {
 function codeOf(operation: Operation): number {
   if (isAdministration(operation)) return administrationCodeOf(operation);
   if (operation.kind !== 'createAccessKey') return operationCode[operation.kind];
+  if (hasMorePrefixes(operation.accessKey)) return operationCode.createPrefixedAccessKey;
   return operation.accessKey.name === '' ? operationCode.createAccessKey : operationCode.createNamedAccessKey;
 }
 
@@ -246,7 +256,8 @@ function writeOperation(writer: BinaryWriter, operation: Operation): void {
       writer.float(operation.request.revision);
       return;
     case 'createAccessKey':
-      if (operation.accessKey.name === '') writeAccessKey(writer, operation.accessKey);
+      if (hasMorePrefixes(operation.accessKey)) writePrefixedAccessKey(writer, operation.accessKey);
+      else if (operation.accessKey.name === '') writeAccessKey(writer, operation.accessKey);
       else writeNamedAccessKey(writer, operation.accessKey);
       return;
     case 'revokeAccessKey':
@@ -271,6 +282,8 @@ function readOperation(reader: BinaryReader, code: number): Operation {
       return { kind: 'createAccessKey', accessKey: readAccessKey(reader) };
     case operationCode.createNamedAccessKey:
       return { kind: 'createAccessKey', accessKey: readNamedAccessKey(reader) };
+    case operationCode.createPrefixedAccessKey:
+      return { kind: 'createAccessKey', accessKey: readPrefixedAccessKey(reader) };
     case operationCode.revokeAccessKey:
       return { kind: 'revokeAccessKey', id: reader.text() };
     default:

@@ -10,6 +10,9 @@ import {
   accessKeyLifeSecondsMax,
   accessKeyNameCharactersMax,
   accessKeyOverlapSecondsMax,
+  accessKeyPrefixesBytesMax,
+  accessKeyPrefixesMax,
+  keyBytesMax,
   labelCharactersMax,
   labelsMax,
   tenantNameCharactersMax,
@@ -22,6 +25,11 @@ function detailOf(result: { kind: string; failure?: unknown }): string {
   expect(result.kind).toBe('bad');
   expect(result.failure).toMatchObject({ kind: 'badRequest' });
   return (result.failure as { detail: string }).detail;
+}
+
+function prefixesOf(body: object): unknown {
+  const parsed = parseAccessKeyCreation(json({ role: 'read', ...body }));
+  return parsed.kind === 'parsed' ? parsed.value.prefixes : detailOf(parsed);
 }
 
 function manyLabels(count: number): Record<string, string> {
@@ -102,11 +110,11 @@ describe('bodies of tenants and keys', () => {
   it('API-TENANT-4: a key has a role, and may have a prefix and an expiry', () => {
     expect(parseAccessKeyCreation(json({ role: 'read' }))).toEqual({
       kind: 'parsed',
-      value: { name: '', role: 'read', prefix: emptyBytes, expiresInSeconds: null },
+      value: { name: '', role: 'read', prefixes: [], expiresInSeconds: null },
     });
     const full = { role: 'write', prefix_base64: '/w==', expires_in: accessKeyLifeSecondsMax };
     expect(parseAccessKeyCreation(json(full))).toMatchObject({
-      value: { role: 'write', prefix: new Uint8Array([255]), expiresInSeconds: accessKeyLifeSecondsMax },
+      value: { role: 'write', prefixes: [new Uint8Array([255])], expiresInSeconds: accessKeyLifeSecondsMax },
     });
     const bad: [unknown, string][] = [
       [{}, 'role is missing'],
@@ -126,6 +134,30 @@ describe('bodies of tenants and keys', () => {
     const name = '\u{1f511}'.repeat(accessKeyNameCharactersMax);
     expect(parseAccessKeyCreation(json({ role: 'read', name }))).toMatchObject({ value: { name } });
     expect(parseAccessKeyCreation(json({ role: 'admin', prefix: '' }))).toMatchObject({ value: { role: 'admin' } });
+  });
+
+  it('API-TENANT-7: a key has up to accessKeyPrefixesMax prefixes, of accessKeyPrefixesBytesMax together', () => {
+    expect(prefixesOf({ prefixes: ['b/', 'a/', 'b/'] })).toEqual([utf8('a/'), utf8('b/')]);
+    expect(prefixesOf({ prefixes_base64: ['/w==', 'YQ=='] })).toEqual([utf8('a'), new Uint8Array([255])]);
+    expect(prefixesOf({ prefixes: ['a/'] })).toEqual([utf8('a/')]);
+    const many = Array.from({ length: accessKeyPrefixesMax }, (_, n) => String.fromCodePoint(97 + n));
+    expect(prefixesOf({ prefixes: many })).toHaveLength(accessKeyPrefixesMax);
+    const half = accessKeyPrefixesBytesMax / 2;
+    expect(prefixesOf({ prefixes: ['a'.repeat(half), 'b'.repeat(half)] })).toHaveLength(2);
+    const bad: [object, string][] = [
+      [{ prefixes: [] }, 'prefixes must hold 1 to'],
+      [{ prefixes: [''] }, 'none of them empty'],
+      [{ prefixes: [...many, 'z'] }, 'prefixes must hold 1 to'],
+      [{ prefixes: ['a'.repeat(half), 'b'.repeat(half), 'c'] }, 'together'],
+      [{ prefixes: ['a'.repeat(keyBytesMax + 1)] }, `each at most ${keyBytesMax}`],
+      [{ prefixes: 'a' }, 'prefixes must be a list'],
+      [{ prefixes: [1] }, 'prefixes must be a list of strings'],
+      [{ prefixes_base64: ['?'] }, 'prefixes_base64 must be a list of base64'],
+      [{ prefixes: ['a'], prefix: 'b' }, 'exclude each other'],
+      [{ prefixes: ['a'], prefixes_base64: ['YQ=='] }, 'exclude each other'],
+      [{ role: 'admin', prefixes: ['a'] }, 'prefix does not bound'],
+    ];
+    for (const [body, part] of bad) expect(prefixesOf(body)).toContain(part);
   });
 
   it('API-TENANT-5: a rotation has an overlap of 0 to accessKeyOverlapSecondsMax seconds', () => {

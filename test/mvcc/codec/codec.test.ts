@@ -157,6 +157,22 @@ it('MVCC-CODEC-12: an entry with terms is of version 6, and no other', () => {
   expect(encodeCommands([command({ kind: 'createAccessKey', accessKey: { ...accessKey, name: 'n' } })])[0]).toBe(5);
 });
 
+it('MVCC-CODEC-13: an entry with an access key of several prefixes is of version 7, and no other', () => {
+  const several = { ...accessKey, morePrefixes: [utf8('b'), new Uint8Array([255])] };
+  for (const operation of [
+    { kind: 'createAccessKey', accessKey: several },
+    { kind: 'rotateAccessKey', id: 'k0', endsAtMs: 9, accessKey: { ...several, name: 'n' } },
+  ] as const) {
+    const commands = [command(put('a')), command(operation)];
+    const encoded = encodeCommands(commands);
+    expect(encoded[0]).toBe(7);
+    expect(decodeCommands(encoded)).toEqual(commands);
+    expect(encodeCommands([command(operation)]).byteLength).toBeLessThanOrEqual(commandBytes(command(operation)) + 8);
+    encoded[0] = 6;
+    expect(() => decodeCommands(encoded)).toThrow(MalformedBytesError);
+  }
+});
+
 it('MVCC-CODEC-8: a level that is not known is refused as an entry of an unknown version is', () => {
   const encoded = encodeCommands([command({ kind: 'groupLevel', level: groupLevelMax })]);
   for (const level of [groupLevelMin - 1, groupLevelMax + 1, 127]) {

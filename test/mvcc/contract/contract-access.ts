@@ -13,11 +13,14 @@ import {
   everything,
   type Fed,
   fromKeyOn,
+  grant,
   keyRange,
   prefix,
   put,
+  putLeased,
   read,
   remove,
+  revokeLease,
   service,
   toLevel,
   txn,
@@ -271,6 +274,35 @@ export const accessRules: readonly StoreRule[] = [
     fed.do({ kind: 'suspension', isSuspended: false });
     expect(fed.fails(wipedAt(7), caller('admin'))).toMatchObject({ kind: 'forbidden' });
     expect(fed.fails(put('k'), caller('admin'))).toBeNull();
+  }),
+  rule('MVCC-ACCESS-13: a key of several prefixes opens what lies in one of them, from level 6 on', (fed) => {
+    const accessKey = { ...keyOf('several', 'write', { prefix: 'b/' }), morePrefixes: [utf8('a/'), utf8('d')] };
+    fed.batch([create('early', 'write', { prefix: 'a/' }), toLevel(groupLevel.sixth)]);
+    fed.batch([{ kind: 'createAccessKey', accessKey }, grant(1), grant(2), putLeased('a/x', 1), putLeased('d', 1)]);
+    fed.batch([putLeased('b/x', 2), putLeased('c', 2)]);
+    const rotated = { ...accessKey, id: 'rotated' };
+    fed.do({ kind: 'rotateAccessKey', id: 'several', endsAtMs: 1_000, accessKey: rotated });
+    for (const restarted of [false, true]) {
+      if (restarted) fed.reopen();
+      expect(fed.store.accessKeys().find(({ id }) => id === 'several')).toEqual({ ...accessKey, expiresAtMs: 1_000 });
+      for (const id of ['several', 'rotated']) {
+        for (const key of ['a/x', 'b/x', 'd', 'dx']) expect([key, may(fed, id, put(key))]).toEqual([key, true]);
+        for (const key of ['a', 'b', 'c', 'e']) expect([key, may(fed, id, put(key))]).toEqual([key, false]);
+        expect(may(fed, id, txn({ success: [put('a/y'), read(prefix('b/'))] }))).toBe(true);
+        expect(may(fed, id, txn({ success: [put('a/y'), put('c')] }))).toBe(false);
+        expect(may(fed, id, remove(keyRange('a/', 'd')))).toBe(false);
+        expect([may(fed, id, revokeLease(1)), may(fed, id, revokeLease(2))]).toEqual([true, false]);
+        const outside = fed.store.authorize(caller(id), accessOfOperation(put('c')), 1);
+        expect(outside).toMatchObject({ kind: 'forbidden', need: expect.stringContaining('its prefixes') });
+      }
+    }
+    // At a lower level the key opens less, for good.
+    fed.batch([toLevel(groupLevel.fifth), toLevel(groupLevel.sixth)]);
+    for (const restarted of [false, true]) {
+      if (restarted) fed.reopen();
+      expect([may(fed, 'rotated', put('b/x')), may(fed, 'rotated', put('a/x'))]).toEqual([true, false]);
+      expect(may(fed, 'early', put('a/x'))).toBe(true);
+    }
   }),
   rule('MVCC-ACCESS-12: terms that decide no command count also where the level is lower', (fed) => {
     fed.do(toLevel(groupLevel.fifth));

@@ -90,7 +90,7 @@ const notOfTheStore = [
   'simulated_identity',
 ];
 /** A store keeps these tables, without rows, when its format falls, or when a snapshot of a lower one replaces it. */
-const leftByFormats: readonly string[] = ['access_key_names'];
+const leftByFormats: readonly string[] = ['access_key_names', 'access_key_prefixes'];
 /**
  * The columns are read by name: a statement that was prepared before a table got more columns would go on without
  * those.
