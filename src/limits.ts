@@ -945,6 +945,15 @@ export const frontFirstBytesMax = 65_536;
 export const frontUnsentBytesMax = 64 * 1_048_576;
 /** A connection to the runtime that was not used for this long is not used again: the runtime ends it after 15 s. */
 export const frontUpstreamIdleMs = 5_000;
+/**
+ * Streams of one connection by HTTP/2 at once, each a call of gRPC. A client of etcd's has one for each call under way
+ * and for each context that watches, and waits where it has more.
+ */
+export const grpcStreamsOfConnectionMax = 2_000;
+/** The fields of a head by HTTP/2, of which etcd's clients send a dozen. */
+export const grpcHeadPairsMax = 128;
+/** The bytes of requests by gRPC that were not answered, of all clients: as many as bodies of calls by session. */
+export const grpcHeldBytesMax = 64 * 1_048_576;
 /** How often all this is looked at. */
 export const frontLookMs = 1_000;
 /** At the end of the server calls under way have this long to be answered, and sockets to answer a goodbye. */

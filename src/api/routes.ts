@@ -159,13 +159,15 @@ const etcdCalls = {
   'maintenance/downgrade': { parse: maintenance.downgrade, operatorAccess: 'changes' },
 } as const satisfies Readonly<Record<string, EtcdEntry>>;
 
+export type EtcdCallName = keyof typeof etcdCalls;
+
 /** The path of a call of etcd's. */
-export function etcdPath(name: keyof typeof etcdCalls): string {
+export function etcdPath(name: EtcdCallName): string {
   return `/v3/${name}`;
 }
 
 /** Whether a path is this call of etcd's, under either of its prefixes. */
-export function isEtcdCall(path: string, name: keyof typeof etcdCalls): boolean {
+export function isEtcdCall(path: string, name: EtcdCallName): boolean {
   return etcdPrefixes.some((prefix) => path === prefix + name);
 }
 

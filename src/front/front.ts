@@ -1,13 +1,18 @@
-// The process in front of the Worker's runtime owns the public port. Plain calls on stores go to the replicas by
+// The process in front of the Worker's runtime owns the public port, on which clients speak HTTP/1.1, or gRPC over HTTP/2
+// (`grpc/`): the first bytes of a connection say which. Plain calls on stores go to the replicas by
 // session (`store-exchange.ts`), and all else is passed through. The front takes the port before there is a runtime,
 // and answers once it knows one. What a client may do is for the Worker to say. The front sees to it that no client
 // holds this process, or the runtime behind it, by being slow, silent or gone.
 
 import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import { createServer as createListener, type AddressInfo, type Server as Listener, type Socket } from 'node:net';
+import { grpcHeldBytesMax } from '../limits.ts';
 import { headerOf } from './answer-reader.ts';
 import { frontBounds, type FrontBounds } from './bounds.ts';
 import { type Behind, ClientConnection } from './client-connection.ts';
+import { FirstBytes, type FirstProtocol } from './first-bytes.ts';
+import { GrpcConnection } from './grpc/grpc-connection.ts';
+import { HeldBytes } from './grpc/held-bytes.ts';
 import { framingOf } from './headers.ts';
 import { KnownCallers } from './known-callers.ts';
 import { refusalOf, type ParserError } from './refusals.ts';
@@ -19,14 +24,23 @@ import { WatchSocket } from './watch/watch-socket.ts';
 export type ListenAddress = { readonly host: string; readonly port: number };
 
 /** A part that holds bytes, and is looked at once a second. */
-type Held = ClientConnection | ClientWebSocket;
+type Held = ClientConnection | ClientWebSocket | GrpcConnection;
 
 type ClientWebSocket = SocketRelay | WatchSocket;
+
+type ServeHttp1 = (socket: Socket) => void;
 
 export class Front {
   readonly #server: Server;
   readonly #connections = new Map<Socket, ClientConnection>();
   readonly #sockets = new Map<Socket, ClientWebSocket>();
+  /** Connections that have not said which protocol they speak. */
+  readonly #begun = new Map<Socket, FirstBytes>();
+  readonly #grpc = new Set<GrpcConnection>();
+  readonly #grpcHeld = new HeldBytes(grpcHeldBytesMax);
+  /** Ports beside the first one. */
+  readonly #listeners: Listener[] = [];
+  readonly #serveHttp1: ServeHttp1;
   readonly #bounds: FrontBounds;
   readonly #behind: Behind;
   #upstream: Upstream | null = null;
@@ -48,7 +62,11 @@ export class Front {
     this.#server.maxConnections = bounds.connectionsMax;
     // A client that has closed its half may still read: `ClientConnection` tells which answers it gets.
     Object.assign(this.#server, { httpAllowHalfOpen: true });
-    this.#server.on('connection', (socket: Socket) => this.#connect(socket));
+    // What node:http does with a connection is done once the connection is known to be of HTTP/1.1.
+    const [serveHttp1] = this.#server.listeners('connection');
+    this.#serveHttp1 = (socket) => serveHttp1?.call(this.#server, socket);
+    this.#server.removeAllListeners('connection');
+    this.#server.on('connection', (socket: Socket) => this.#accept(socket, null));
     const serve = (request: IncomingMessage, response: ServerResponse): void => this.#serve(request, response);
     this.#server.on('request', serve);
     // Whether a body is wanted, or another expectation can be met, is for the Worker to say.
@@ -66,17 +84,23 @@ export class Front {
   /** @throws if the address cannot be listened on, as node:net does. */
   static async listen(address: ListenAddress, bounds: FrontBounds = frontBounds): Promise<Front> {
     const front = new Front(bounds);
-    await new Promise<void>((resolve, reject) => {
-      front.#server.once('error', reject);
-      front.#server.listen({ ...address, backlog: 1_024 }, () => {
-        front.#server.off('error', reject);
-        resolve();
-      });
-    }).catch((error: unknown) => {
+    await listening(front.#server, address).catch((error: unknown) => {
       clearInterval(front.#timer);
       throw error;
     });
     return front;
+  }
+
+  /**
+   * Listens on another port, too, where calls by gRPC are made in the name of this access key. All else there is as on
+   * the first port. The answer is the port. @throws as `listen`.
+   */
+  async listenFor(key: string, address: ListenAddress): Promise<number> {
+    const listener = createListener({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket, key));
+    await listening(listener, address);
+    this.#listeners.push(listener);
+    // A server that listens on TCP has an address of this shape.
+    return (listener.address() as AddressInfo).port;
   }
 
   get port(): number {
@@ -98,16 +122,16 @@ export class Front {
   async close(): Promise<void> {
     this.#isEnding = true;
     clearInterval(this.#timer);
-    const ended = new Promise<void>((resolve) => {
-      this.#server.close(() => resolve());
-    });
+    const ended = [this.#server, ...this.#listeners].map(closed);
+    for (const socket of this.#begun.keys()) socket.destroy();
+    for (const connection of this.#grpc) connection.finish();
     for (const connection of this.#connections.values()) connection.finish();
     for (const socket of this.#sockets.values()) socket.finish(performance.now());
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, this.#bounds.endMs);
     });
-    await Promise.race([Promise.all([ended, this.#socketsEnded()]), late]);
+    await Promise.race([Promise.all([...ended, this.#socketsEnded()]), late]);
     clearTimeout(timer);
     for (const each of this.#held()) each.end();
     this.#server.closeAllConnections();
@@ -128,11 +152,35 @@ export class Front {
   *#held(): Iterable<Held> {
     yield* this.#connections.values();
     yield* this.#sockets.values();
+    yield* this.#grpc;
   }
 
-  #connect(socket: Socket): void {
+  /** `listenerKey`: the access key of the port; null: each caller brings its own. */
+  #accept(socket: Socket, listenerKey: string | null): void {
+    const others = this.#begun.size + this.#connections.size + this.#sockets.size + this.#grpc.size;
+    if (this.#isEnding || others >= this.#bounds.connectionsMax) {
+      socket.destroy();
+      return;
+    }
+    const begun = new FirstBytes(socket, performance.now(), (protocol) => {
+      this.#begun.delete(socket);
+      this.#connect(socket, protocol, listenerKey);
+    });
+    this.#begun.set(socket, begun);
+    socket.once('close', () => this.#begun.delete(socket));
+  }
+
+  #connect(socket: Socket, protocol: FirstProtocol, listenerKey: string | null): void {
+    if (protocol === 'http2') {
+      const connection = new GrpcConnection(socket, { ...this.#behind, held: this.#grpcHeld, listenerKey });
+      this.#grpc.add(connection);
+      socket.once('close', () => this.#grpc.delete(connection));
+      return;
+    }
     this.#connections.set(socket, new ClientConnection(socket, this.#behind));
     socket.once('close', () => this.#connections.delete(socket));
+    this.#serveHttp1(socket);
+    socket.resume();
   }
 
   #serve(request: IncomingMessage, response: ServerResponse): void {
@@ -209,12 +257,23 @@ export class Front {
 
   #look(nowMs: number): void {
     this.#callers?.look(nowMs);
+    for (const [socket, { sinceMs }] of this.#begun) {
+      if (nowMs - sinceMs > this.#bounds.headReadMs) this.#refuseBegun(socket);
+    }
     let unsentBytes = 0;
     for (const each of this.#held()) {
       each.look(nowMs);
       unsentBytes += each.unsentBytes;
     }
     if (unsentBytes > this.#bounds.unsentBytesMax) this.#endSlowest(unsentBytes);
+  }
+
+  /** The client has said nothing, or too little. */
+  #refuseBegun(socket: Socket): void {
+    this.#begun.get(socket)?.leave();
+    this.#begun.delete(socket);
+    this.#connect(socket, 'http1', null);
+    this.#refuse({ code: 'ERR_HTTP_REQUEST_TIMEOUT' }, socket);
   }
 
   /** The connections that have not read for the longest end first. */
@@ -230,6 +289,22 @@ export class Front {
       each.end();
     }
   }
+}
+
+function listening(server: Listener, address: ListenAddress): Promise<void> {
+  return new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ ...address, backlog: 1_024 }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+function closed(server: Listener): Promise<void> {
+  return new Promise<void>((resolve) => {
+    server.close(() => resolve());
+  });
 }
 
 /** What node:http takes for a request, and is none of those that are served. */

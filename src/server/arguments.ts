@@ -14,6 +14,16 @@ export type ServeOptions = {
   /** Null: no fault port, and no code for faults in the Worker. */
   readonly faultPort: number | null;
   readonly inspectorPort: number | null;
+  readonly etcd: readonly EtcdListenerOptions[];
+};
+
+/** A port on loopback where gRPC is spoken in the name of one tenant. */
+export type EtcdListenerOptions = {
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  /** Null: the first tenant. */
+  readonly tenant: string | null;
 };
 
 export type Request =
@@ -28,8 +38,10 @@ Serves Quorate from this machine: every tenant's store is a Raft group of three 
   --data DIR          the folder that keeps everything: stores, secrets, the first tenant  (.quorate)
   --port N            the port of the HTTP API; 0 takes any free one                       (8787)
   --host ADDRESS      the address to listen on                                             (127.0.0.1)
+  --etcd N[=NAME]     a port for etcd's clients, by gRPC: whoever reaches it uses the store of the tenant NAME, or of the
+                      first tenant, so it listens on loopback alone. 0 takes any free port. It may be given again
   --json              print one line of JSON when ready, for scripts:
-                      {"url", "operator_token", "tenant": {"id", "name", "key"}}
+                      {"url", "operator_token", "tenant": {"id", "name", "key"}, "etcd": [{"url", "tenant"}]}
   --direct            for tests: the Worker's runtime listens itself, without the process in front of it that bounds slow
                       and silent clients, as on Cloudflare
   --fault-port N      for tests: do faults to the replicas of a tenant, by POST of JSON to 127.0.0.1:N. 0 takes any free port;
@@ -55,6 +67,10 @@ export function parseArguments(words: readonly string[]): Request {
   const values = parseWords(words);
   if (values.help === true) return { kind: 'help' };
   if (values.version === true) return { kind: 'version' };
+  const etcd = (values.etcd ?? []).map((text) => etcdListener(text));
+  if (values.direct === true && etcd.length > 0) {
+    throw usage('--etcd is served by the process in front, which --direct leaves out');
+  }
   return {
     kind: 'serve',
     options: {
@@ -65,6 +81,7 @@ export function parseArguments(words: readonly string[]): Request {
       direct: values.direct ?? false,
       faultPort: optionalPort('--fault-port', values['fault-port']),
       inspectorPort: optionalPort('--inspector-port', values['inspector-port']),
+      etcd,
     },
   };
 }
@@ -81,6 +98,7 @@ function parseWords(words: readonly string[]) {
         host: { type: 'string' },
         json: { type: 'boolean' },
         direct: { type: 'boolean' },
+        etcd: { type: 'string', multiple: true },
         'fault-port': { type: 'string' },
         'inspector-port': { type: 'string' },
         help: { type: 'boolean' },
@@ -92,6 +110,19 @@ function parseWords(words: readonly string[]) {
     const [first] = errorMessage(error).split(/\n|\. /);
     throw usage(first ?? 'the command line could not be read');
   }
+}
+
+const etcdForm = /^(?:(?<host>[^=]*):)?(?<port>[^=:]*)(?:=(?<tenant>.*))?$/s;
+const loopbackForm = /^(?:127(?:\.\d{1,3}){3}|localhost|\[::1\])$/;
+
+function etcdListener(text: string): EtcdListenerOptions {
+  const { host = '127.0.0.1', port = '', tenant } = etcdForm.exec(text)?.groups ?? {};
+  if (!loopbackForm.test(host)) {
+    const reason = 'whoever reaches this port uses the store, so it listens on loopback alone';
+    throw usage(`--etcd cannot listen on "${host}": ${reason} (127.0.0.1, or leave the address out)`);
+  }
+  if (tenant === '') throw usage('--etcd names no tenant behind "="');
+  return { host: host.replace(/^\[|\]$/g, ''), port: portNumber('--etcd', port), tenant: tenant ?? null };
 }
 
 function present(option: string, text: string): string {

@@ -91,8 +91,22 @@ export class DataFolder {
     writeSecretFile(this.#tenantFile(), tenant);
   }
 
+  /** The access key that a port for etcd's clients has of this tenant; null: there is none. */
+  listenerKey(tenantId: string): string | null {
+    return readStrings(this.#listenerFile(tenantId), ['key'])?.key ?? null;
+  }
+
+  keepListenerKey(tenantId: string, key: string): void {
+    writeSecretFile(this.#listenerFile(tenantId), { key });
+  }
+
   close(): void {
     this.#lock.close();
+  }
+
+  /** An id is of letters and digits. */
+  #listenerFile(tenantId: string): string {
+    return join(this.path, `etcd-${tenantId}.json`);
   }
 
   #tenantFile(): string {

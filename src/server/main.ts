@@ -47,21 +47,24 @@ function readyLine(server: RunningServer): string {
     url: withoutSlash(server.url),
     operator_token: server.operatorToken,
     tenant: { id: server.tenant.id, name: server.tenant.name, key: server.tenant.key },
+    etcd: server.etcd.map(({ url, tenant }) => ({ url: withoutSlash(url), tenant })),
     ...fault,
   })}\n`;
 }
 
 function welcome(server: RunningServer, dataFolder: string): string {
   const url = withoutSlash(server.url);
+  const { etcd } = server;
   const { key, name } = server.tenant;
+  const ports = etcd.map(({ url: { host }, tenant }) => `  port for etcd        ${host}, as "${tenant}"\n`).join('');
   const fault = server.faultUrl === null ? '' : `\nFault port: ${withoutSlash(server.faultUrl)}\n`;
   return `Quorate serves at ${url}
 
   operator's token     ${server.operatorToken}
   key of "${name}"     ${key}
-${fault}
+${ports}${fault}
 Try it:
-  curl -X PUT ${url}/v1/kv/hello -H 'Quorate-Key: ${key}' -d world
+${etcd.map(({ url: { host } }) => `  etcdctl --endpoints ${host} put hello world\n`).join('')}  curl -X PUT ${url}/v1/kv/hello -H 'Quorate-Key: ${key}' -d world
   curl ${url}/v1/kv/hello -H 'Quorate-Key: ${key}'
   curl -N '${url}/v1/watch?prefix=hello&from=1' -H 'Quorate-Key: ${key}'
 

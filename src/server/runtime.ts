@@ -169,21 +169,24 @@ async function checkAddress(host: string, port: number): Promise<void> {
       probe.close(() => resolve());
     });
   } catch (error) {
-    throw addressFailure(error, host, port);
+    throw addressFailure(error, { host, port, option: '--port' });
   }
 }
 
+/** An address, and the option that chose its port. */
+export type ChosenAddress = { readonly host: string; readonly port: number; readonly option: '--port' | '--etcd' };
+
 /** Why an address cannot be listened on, in a person's words. */
-export function addressFailure(error: unknown, host: string, port: number): ServerFailure {
+export function addressFailure(error: unknown, { host, port, option }: ChosenAddress): ServerFailure {
   switch (errorCode(error) ?? 'none') {
     case 'EADDRINUSE':
     case 'ERR_ADDRESS_IN_USE':
       return new ServerFailure(
-        `port ${port} on ${host} is in use; choose another one with --port (0 takes any free one)`,
+        `port ${port} on ${host} is in use; choose another one with ${option} (0 takes any free one)`,
       );
     case 'EACCES':
       return new ServerFailure(
-        `port ${port} on ${host} needs rights that this user does not have; choose one above 1023 with --port`,
+        `port ${port} on ${host} needs rights that this user does not have; choose one above 1023 with ${option}`,
       );
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
@@ -196,7 +199,9 @@ export function addressFailure(error: unknown, host: string, port: number): Serv
 
 function startFailure(error: unknown, options: RuntimeOptions): ServerFailure {
   if (error instanceof ServerFailure) return error;
-  if (errorCode(error) === 'ERR_ADDRESS_IN_USE') return addressFailure(error, options.host, options.port);
+  if (errorCode(error) === 'ERR_ADDRESS_IN_USE') {
+    return addressFailure(error, { host: options.host, port: options.port, option: '--port' });
+  }
   return new ServerFailure(`the runtime did not start: ${errorMessage(error)}`);
 }
 

@@ -8,6 +8,7 @@ import { DataFolder, type FirstTenant } from './data-folder.ts';
 import { openFaultPort, type FaultPort } from './faults/fault-port.ts';
 import { objectFaults } from './faults/fault-calls.ts';
 import { ensureFirstTenant } from './first-tenant.ts';
+import { type EtcdListener, openEtcdListeners } from './etcd-listeners.ts';
 import { Front } from '../front/front.ts';
 import { applyMigrations } from './migrations.ts';
 import { addressFailure, startRuntime, type Runtime } from './runtime.ts';
@@ -19,6 +20,7 @@ export type RunningServer = {
   readonly url: URL;
   readonly operatorToken: string;
   readonly tenant: FirstTenant;
+  readonly etcd: readonly EtcdListener[];
   readonly faultUrl: URL | null;
   readonly close: () => Promise<void>;
 };
@@ -56,15 +58,19 @@ export async function startServer(options: ServeOptions, onDeath: () => void): P
     });
     started = runtime;
     await applyMigrations(runtime.directory, sourcePath('../../migrations'));
-    const tenant = await ensureFirstTenant({ url: runtime.url, operatorToken: secrets.operatorToken }, folder);
+    const api = { url: runtime.url, operatorToken: secrets.operatorToken };
+    const tenant = await ensureFirstTenant(api, folder);
     closers.push(startSchedule(runtime.runSchedule));
     const faultPort = await maybeOpenFaultPort(options.faultPort, faultToken, runtime.url);
     if (faultPort !== null) closers.push(faultPort.close);
+    const etcd =
+      front === null ? [] : await openEtcdListeners({ wanted: options.etcd, front, api, folder, first: tenant });
     front?.open({ host: runtime.url.hostname, port: Number(runtime.url.port) });
     return {
       url: front === null ? runtime.url : urlOf(options.host, front.port),
       operatorToken: secrets.operatorToken,
       tenant,
+      etcd,
       faultUrl: faultPort?.url ?? null,
       close: closeAll,
     };
@@ -83,7 +89,7 @@ async function listen({ host, port }: ServeOptions): Promise<Front> {
   try {
     return await Front.listen({ host, port });
   } catch (error) {
-    throw addressFailure(error, host, port);
+    throw addressFailure(error, { host, port, option: '--port' });
   }
 }
 

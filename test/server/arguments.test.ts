@@ -10,6 +10,7 @@ const defaults = {
   direct: false,
   faultPort: null,
   inspectorPort: null,
+  etcd: [],
 };
 
 describe('the command line', () => {
@@ -21,14 +22,44 @@ describe('the command line', () => {
     const words = '--data d --host ::1 --port 0 --json --direct --fault-port 1 --inspector-port 65535'.split(' ');
     expect(parseArguments(words)).toEqual({
       kind: 'serve',
-      options: { dataFolder: 'd', host: '::1', port: 0, json: true, direct: true, faultPort: 1, inspectorPort: 65_535 },
+      options: {
+        dataFolder: 'd',
+        host: '::1',
+        port: 0,
+        json: true,
+        direct: true,
+        faultPort: 1,
+        inspectorPort: 65_535,
+        etcd: [],
+      },
+    });
+    expect(parseArguments(['--etcd', '2379', '--etcd', '[::1]:0=prod'])).toEqual({
+      kind: 'serve',
+      options: {
+        ...defaults,
+        etcd: [
+          { host: '127.0.0.1', port: 2379, tenant: null },
+          { host: '::1', port: 0, tenant: 'prod' },
+        ],
+      },
     });
     expect(parseArguments(['--help'])).toEqual({ kind: 'help' });
     expect(parseArguments(['--version'])).toEqual({ kind: 'version' });
   });
 
   it('SERVER-ARGUMENTS-2: the help names every option', () => {
-    for (const name of ['data', 'port', 'host', 'json', 'direct', 'fault-port', 'inspector-port', 'help', 'version']) {
+    for (const name of [
+      'data',
+      'port',
+      'host',
+      'json',
+      'direct',
+      'fault-port',
+      'inspector-port',
+      'etcd',
+      'help',
+      'version',
+    ]) {
       expect(helpText).toContain(`--${name} `);
     }
   });
@@ -44,6 +75,10 @@ describe('the command line', () => {
     [['--data', ''], '--data'],
     [['--host', ''], '--host'],
     [['--json=yes'], '--json'],
+    [['--etcd', '0.0.0.0:2379'], 'loopback alone'],
+    [['--etcd', 'x'], '--etcd'],
+    [['--etcd', '1='], '--etcd names no tenant'],
+    [['--etcd', '1', '--direct'], '--direct'],
     [['--unknown'], '--unknown'],
     [['word'], 'word'],
   ])('SERVER-ARGUMENTS-3: %j is refused in one line that names the fault', (words, named) => {

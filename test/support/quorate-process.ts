@@ -17,6 +17,8 @@ export type Ready = {
   readonly url: string;
   readonly operatorToken: string;
   readonly tenant: { readonly id: string; readonly name: string; readonly key: string };
+  /** The ports for etcd's clients (`--etcd`). */
+  readonly etcd: readonly { readonly url: string; readonly tenant: string }[];
   /** The URL of the fault port. Null: the server was started without --fault-port. */
   readonly faultUrl: string | null;
 };
@@ -137,10 +139,14 @@ function parseReady(line: string): Ready {
   const ready = members(JSON.parse(line));
   const tenant = members(ready.get('tenant'));
   const faultUrl = ready.get('fault_url');
+  const etcd = ready.get('etcd');
   return {
     url: text(ready, 'url'),
     operatorToken: text(ready, 'operator_token'),
     tenant: { id: text(tenant, 'id'), name: text(tenant, 'name'), key: text(tenant, 'key') },
+    etcd: Array.isArray(etcd)
+      ? etcd.map((each) => ({ url: text(members(each), 'url'), tenant: text(members(each), 'tenant') }))
+      : [],
     faultUrl: typeof faultUrl === 'string' ? faultUrl : null,
   };
 }

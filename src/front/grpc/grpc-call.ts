@@ -1,0 +1,27 @@
+// What a call by gRPC is for the stream that it came on, and what the stream is for the call.
+
+import type { GrpcStatus } from '../../api/grpc/status.ts';
+
+/** What serves a call. Nothing is said to it any more once it has finished, or was left. */
+export interface GrpcCall {
+  /** The client is awaited for nothing: such a call ends where the server does. */
+  readonly isStream: boolean;
+  receives(message: Uint8Array): void;
+  /** The client sends no more messages. */
+  halfClosed(): void;
+  /** The client has gone, or its time is up: nobody waits for the answer. */
+  left(): void;
+  /** More may be sent. */
+  drained(): void;
+}
+
+/** How a call answers. */
+export interface GrpcReply {
+  /** False: the client is behind, and no more is to be sent until `drained`. */
+  send(message: Uint8Array): boolean;
+  /** It is called once, behind all messages. */
+  finish(status: GrpcStatus): void;
+  /** No further message is wanted until `resume`. */
+  pause(): void;
+  resume(): void;
+}

@@ -1,0 +1,135 @@
+// A client's connection over HTTP/2: its streams are calls of gRPC. Here they are told apart, and refused where they are
+// no such calls. The connection counts, and ends, as those over HTTP/1.1 do.
+
+import { constants, type IncomingHttpHeaders, performServerHandshake } from 'node:http2';
+import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
+import type { Socket } from 'node:net';
+import { grpc } from '../../api/errors/wire-error.ts';
+import { type CredentialHeaders, credentialHeaders, parseTimeout } from '../../api/grpc/metadata.ts';
+import { type GrpcMethod, grpcMethod } from '../../api/grpc/methods.ts';
+import { etcdPath } from '../../api/routes.ts';
+import { grpcHeadPairsMax, grpcStreamsOfConnectionMax } from '../../limits.ts';
+import type { Behind } from '../client-connection.ts';
+import { requestLines } from '../headers.ts';
+import { Progress } from '../progress.ts';
+import { ListedHeaders } from '../request-headers.ts';
+import type { GrpcCall, GrpcReply } from './grpc-call.ts';
+import { GrpcStream } from './grpc-stream.ts';
+import type { HeldBytes } from './held-bytes.ts';
+import { JsonCall } from './json-call.ts';
+import { OwnCall } from './own-call.ts';
+
+const { HTTP2_HEADER_METHOD, HTTP2_HEADER_PATH, HTTP2_HEADER_AUTHORITY, HTTP2_HEADER_STATUS } = constants;
+
+export type GrpcBehind = Behind & {
+  readonly held: HeldBytes;
+  /** The access key in whose name the port speaks; null: each caller brings its own. */
+  readonly listenerKey: string | null;
+};
+
+const serverStopped = { code: grpc.unavailable, message: 'etcdserver: server stopped' };
+
+export class GrpcConnection {
+  readonly #socket: Socket;
+  readonly #session: ServerHttp2Session;
+  readonly #behind: GrpcBehind;
+  readonly #streams = new Set<GrpcStream>();
+  readonly #taken = new Progress();
+
+  constructor(socket: Socket, behind: GrpcBehind) {
+    this.#socket = socket;
+    this.#behind = behind;
+    socket.on('error', () => undefined);
+    this.#session = performServerHandshake(socket, {
+      settings: { maxConcurrentStreams: grpcStreamsOfConnectionMax },
+      maxHeaderListPairs: grpcHeadPairsMax,
+    });
+    // A client that breaks the protocol, or goes, ends its own connection and nothing else.
+    this.#session.on('error', () => socket.destroy());
+    this.#session.on('stream', (stream, headers, _flags, rawHeaders) => this.#serve(stream, headers, rawHeaders));
+  }
+
+  get unsentBytes(): number {
+    return this.#socket.destroyed ? 0 : this.#socket.writableLength;
+  }
+
+  /** The time since which the client has taken nothing of what waits for it. Null: nothing waits. */
+  get unreadSinceMs(): number | null {
+    return this.unsentBytes > 0 ? this.#taken.sinceMs : null;
+  }
+
+  look(nowMs: number): void {
+    this.#taken.look(this.#socket.bytesWritten - this.unsentBytes, this.unsentBytes > 0, nowMs);
+    const { unreadSinceMs } = this;
+    if (unreadSinceMs !== null && nowMs - unreadSinceMs > this.#behind.bounds.answerReadMs) this.end();
+  }
+
+  /** No further call is taken, which GOAWAY says. Streams that go on end, and other calls are still answered. */
+  finish(): void {
+    for (const stream of this.#streams) if (stream.isStream) stream.finish(serverStopped);
+    this.#session.close();
+  }
+
+  end(): void {
+    this.#session.destroy();
+    this.#socket.destroy();
+  }
+
+  #serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, rawHeaders: readonly string[]): void {
+    if (headers[HTTP2_HEADER_METHOD] !== 'POST') return refuse(stream, 405);
+    const contentType = headers['content-type'] ?? '';
+    if (!/^application\/grpc(?:[+;]|$)/.test(contentType)) return refuse(stream, 415);
+    const metadata = new ListedHeaders(rawHeaders);
+    const served = new GrpcStream(stream, this.#behind.held);
+    this.#streams.add(served);
+    stream.once('close', () => this.#streams.delete(served));
+    const path = metadata.get(HTTP2_HEADER_PATH) ?? '';
+    const method = grpcMethod(path);
+    const encoding = headers['grpc-encoding'] ?? 'identity';
+    if (encoding !== 'identity') {
+      const message = `grpc: Decompressor is not installed for grpc-encoding "${String(encoding)}"`;
+      served.finish({ code: grpc.unimplemented, message });
+    } else if (method.kind === 'refused') {
+      served.finish(method.status);
+    } else if (!metadata.isPlain) {
+      served.finish({ code: grpc.invalidArgument, message: 'quorate: metadata is visible ASCII' });
+    } else {
+      const authority = metadata.get(HTTP2_HEADER_AUTHORITY) ?? '';
+      served.serve(parseTimeout(metadata.get('grpc-timeout')), (reply) =>
+        this.#call(reply, method, { metadata, authority }),
+      );
+    }
+  }
+
+  #call(
+    reply: GrpcReply,
+    method: Exclude<GrpcMethod, { readonly kind: 'refused' }>,
+    { metadata, authority }: { readonly metadata: ListedHeaders; readonly authority: string },
+  ): GrpcCall {
+    if (method.kind === 'own') return new OwnCall(reply, method.method);
+    const { upstream, callers, listenerKey } = this.#behind;
+    const credentials = credentialHeaders(metadata, listenerKey);
+    const headers = new ListedHeaders(credentials);
+    return new JsonCall(reply, {
+      method: method.method,
+      path: etcdPath(method.call),
+      lines: this.#lines(credentials, authority),
+      upstream,
+      answered: (status) => callers()?.answered(headers, status),
+    });
+  }
+
+  #lines(credentials: CredentialHeaders, authority: string): string {
+    const host = plainAuthority.test(authority) ? authority : 'front';
+    return `Host: ${host}\r\n${requestLines(credentials, this.#socket.remoteAddress)}`;
+  }
+}
+
+const plainAuthority = /^(?:[\w\-.]+|\[[\da-fA-F:.]+\])(?::\d{1,5})?$/;
+
+/** What is no call of gRPC is answered in HTTP. */
+function refuse(stream: ServerHttp2Stream, status: number): void {
+  stream.on('error', () => undefined);
+  stream.respond({ [HTTP2_HEADER_STATUS]: status }, { endStream: true });
+  stream.resume();
+}

@@ -1,0 +1,60 @@
+// A call of a service that the front answers by itself.
+
+import type { DescMethod } from '@bufbuild/protobuf';
+import { grpc } from '../../api/errors/wire-error.ts';
+import { health, reflection } from '../../api/grpc/own-services.ts';
+import { jsonOfMessage, messageOfJson } from '../../api/grpc/schema.ts';
+import { okStatus, parsed } from '../../api/grpc/status.ts';
+import { assert } from '../../base/assert.ts';
+import type { GrpcCall, GrpcReply } from './grpc-call.ts';
+
+export class OwnCall implements GrpcCall {
+  readonly #reply: GrpcReply;
+  readonly #method: DescMethod;
+  #isOver = false;
+
+  constructor(reply: GrpcReply, method: DescMethod) {
+    this.#reply = reply;
+    this.#method = method;
+  }
+
+  get isStream(): boolean {
+    return this.#method.methodKind !== 'unary';
+  }
+
+  receives(bytes: Uint8Array): void {
+    if (this.#isOver) return;
+    const { input, output, parent, methodKind } = this.#method;
+    const json = jsonOfMessage(input, bytes);
+    if (json === null) {
+      this.#isOver = true;
+      this.#reply.finish({ code: grpc.internal, message: `grpc: error unmarshalling request: ${input.typeName}` });
+      return;
+    }
+    const answered = parent.name === 'Health' ? health(parsed(json)) : reflection(parsed(json));
+    if (answered.kind === 'failed') {
+      this.#isOver = true;
+      this.#reply.finish(answered.status);
+      return;
+    }
+    const message = messageOfJson(output, JSON.stringify(answered.answer));
+    assert(message !== null, 'an answer of this code is a message');
+    this.#reply.send(message);
+    if (methodKind !== 'unary') return;
+    this.#isOver = true;
+    this.#reply.finish(okStatus);
+  }
+
+  /** A watch of the health goes on. */
+  halfClosed(): void {
+    if (this.#isOver || this.#method.methodKind === 'server_streaming') return;
+    this.#isOver = true;
+    this.#reply.finish(okStatus);
+  }
+
+  left(): void {
+    this.#isOver = true;
+  }
+
+  drained(): void {}
+}

@@ -1,0 +1,101 @@
+import { Buffer } from 'node:buffer';
+import { fromBinary } from '@bufbuild/protobuf';
+import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
+import { describe, expect, it } from 'vitest';
+import { descriptorSet } from '../../../src/api/grpc/descriptors.ts';
+import { grpcMethod } from '../../../src/api/grpc/methods.ts';
+import { health, reflection } from '../../../src/api/grpc/own-services.ts';
+import { jsonOfMessage, messageOfJson, methodAt } from '../../../src/api/grpc/schema.ts';
+import { etcdPath, knownPaths } from '../../../src/api/routes.ts';
+
+function methodOf(path: string) {
+  const method = methodAt(path);
+  if (method === null) throw new Error(`there is no ${path}`);
+  return method;
+}
+
+describe('the services', () => {
+  const { file } = fromBinary(FileDescriptorSetSchema, Buffer.from(descriptorSet, 'base64'));
+  const paths = file.flatMap((each) =>
+    each.service.flatMap(({ name, method }) => method.map((one) => `/${each.package}.${name}/${one.name}`)),
+  );
+
+  it('GRPC-7: every call of v3 but the dump has a method, and each but RangeStream and Snapshot is served', () => {
+    const served = paths.map((path) => grpcMethod(path));
+    const calls = served.flatMap((each) => (each.kind === 'etcd' ? [etcdPath(each.call)] : []));
+    const known = knownPaths.map(({ path }) => path).filter((path) => path.startsWith('/v3/'));
+    const twice = ['/v3/kv/lease/revoke', '/v3/kv/lease/timetolive', '/v3/kv/lease/leases'];
+    expect(calls.toSorted()).toEqual(
+      known.filter((path) => !twice.includes(path) && path !== '/v3/maintenance/snapshot').toSorted(),
+    );
+    const refused = paths.filter((path) => grpcMethod(path).kind === 'refused');
+    expect(refused.toSorted()).toEqual(['/etcdserverpb.KV/RangeStream', '/etcdserverpb.Maintenance/Snapshot']);
+  });
+
+  it.each([
+    ['/etcdserverpb.KV/None', 'unknown method None for service etcdserverpb.KV'],
+    ['/none.KV/Range', 'unknown service none.KV'],
+    ['/', 'malformed method name: "/"'],
+    ['/etcdserverpb.Maintenance/Snapshot', 'quorate: Maintenance.Snapshot is not served by gRPC'],
+  ])('GRPC-7: %s is refused with the reason', (path, message) => {
+    expect(grpcMethod(path)).toEqual({ kind: 'refused', status: { code: 12, message } });
+  });
+});
+
+describe('messages', () => {
+  const put = methodOf('/etcdserverpb.KV/Put').input;
+  const txn = methodOf('/etcdserverpb.KV/Txn').input;
+
+  it('GRPC-8: a message is the same in the JSON of v3 and back', () => {
+    const json = '{"key":"YQ==","value":"Yg==","lease":"-9223372036854775808","prevKv":true}';
+    const bytes = messageOfJson(put, json);
+    expect(bytes === null ? null : jsonOfMessage(put, bytes)).toBe(json);
+  });
+
+  it('GRPC-8: unknown fields and the names of .proto files are taken', () => {
+    const bytes = messageOfJson(put, '{"prev_kv":true,"none":1}');
+    expect(bytes).toEqual(new Uint8Array([0x20, 1]));
+    // Field 100, a number, is not known.
+    expect(jsonOfMessage(put, new Uint8Array([0x20, 1, 0xa0, 6, 1]))).toBe('{"prevKv":true}');
+  });
+
+  it.each([
+    ['cut', [0x0a, 5, 1]],
+    ['of another wire type', [0x0f]],
+  ])('GRPC-8: a message that is %s is none', (_, bytes) => {
+    expect(jsonOfMessage(put, new Uint8Array(bytes))).toBeNull();
+  });
+
+  it('GRPC-8: a transaction that is nested beyond any measure is none, and no fault', () => {
+    let bytes = new Uint8Array();
+    for (let level = 0; level < 20_000; level++) bytes = nested(nested(bytes, 0x22), 0x12);
+    expect(jsonOfMessage(txn, bytes)).toBeNull();
+  }, 60_000);
+});
+
+function nested(bytes: Uint8Array, tag: number): Uint8Array<ArrayBuffer> {
+  const length: number[] = [];
+  for (let left = bytes.byteLength; ; left >>>= 7) {
+    length.push(left > 127 ? (left & 127) | 128 : left);
+    if (left <= 127) break;
+  }
+  return new Uint8Array([tag, ...length, ...bytes]);
+}
+
+describe('what the front answers by itself', () => {
+  it('GRPC-9: the health of each service that there is', () => {
+    expect(health({})).toEqual({ kind: 'answer', answer: { status: 'SERVING' } });
+    expect(health({ service: 'etcdserverpb.KV' })).toEqual({ kind: 'answer', answer: { status: 'SERVING' } });
+    expect(health({ service: 'none' })).toEqual({ kind: 'failed', status: { code: 5, message: 'unknown service' } });
+  });
+
+  it('GRPC-9: reflection lists the services, and has the file of each symbol with the files that it imports', () => {
+    expect(JSON.stringify(reflection({ listServices: '*' }))).toContain('{"name":"etcdserverpb.Watch"}');
+    for (const symbol of ['etcdserverpb.KV', 'etcdserverpb.KV.Range', 'etcdserverpb.PutRequest.key']) {
+      const { answer } = { answer: null, ...reflection({ fileContainingSymbol: symbol }) };
+      expect(answer).toMatchObject({ fileDescriptorResponse: { fileDescriptorProto: { length: 3 } } });
+    }
+    expect(JSON.stringify(reflection({ fileByFilename: 'none.proto' }))).toContain('"errorCode":5');
+    expect(JSON.stringify(reflection({ fileContainingExtension: {} }))).toContain('"errorCode":5');
+  });
+});
