@@ -775,6 +775,8 @@ export const requestBodyBytesMax = 4 * 1_048_576;
 export const messageBytesMax = 2 * 1_048_576;
 /** etcd's --max-request-bytes: the bytes of a write, encoded as protobuf. */
 export const writeBytesMax = 1_572_864;
+/** Go's protobuf reads messages within messages no deeper. What overflows the stack before is as little a message. */
+export const protobufDepthMax = 10_000;
 /** Go's encoding/json reads no deeper. */
 export const jsonDepthMax = 10_000;
 /**

@@ -1,5 +1,5 @@
-// Which protocol a connection speaks: its first bytes say it (RFC 9113, section 3.4). They are put back for whoever reads
-// the connection.
+// Which protocol a connection speaks: its first bytes say it (RFC 9113, section 3.4). They are put back for whoever
+// reads the connection.
 
 import type { Socket } from 'node:net';
 
@@ -9,7 +9,7 @@ const preface = Buffer.from('PRI * HTTP/2.0\r\n', 'latin1');
 export type FirstProtocol = 'http1' | 'http2';
 
 /** Null: the bytes may still become either. */
-export function protocolOfBytes(bytes: Uint8Array): FirstProtocol | null {
+function protocolOfBytes(bytes: Uint8Array): FirstProtocol | null {
   const length = Math.min(bytes.byteLength, preface.byteLength);
   if (preface.compare(bytes, 0, length, 0, length) !== 0) return 'http1';
   return length === preface.byteLength ? 'http2' : null;

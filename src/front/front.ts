@@ -1,8 +1,8 @@
-// The process in front of the Worker's runtime owns the public port, on which clients speak HTTP/1.1, or gRPC over HTTP/2
-// (`grpc/`): the first bytes of a connection say which. Plain calls on stores go to the replicas by
-// session (`store-exchange.ts`), and all else is passed through. The front takes the port before there is a runtime,
-// and answers once it knows one. What a client may do is for the Worker to say. The front sees to it that no client
-// holds this process, or the runtime behind it, by being slow, silent or gone.
+// The process in front of the Worker's runtime owns the public port, on which clients speak HTTP/1.1, or gRPC over
+// HTTP/2 (`grpc/`): the first bytes of a connection say which. Plain calls on stores go to the replicas by session
+// (`store-exchange.ts`), and all else is passed through. The front takes the port before there is a runtime, and
+// answers once it knows one. What a client may do is for the Worker to say. The front sees to it that no client holds
+// this process, or the runtime behind it, by being slow, silent or gone.
 
 import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
 import { createServer as createListener, type AddressInfo, type Server as Listener, type Socket } from 'node:net';

@@ -3,14 +3,10 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Answer } from '../api/answer.ts';
-import { failureAnswer } from '../api/errors/errors.ts';
-import { SentAttempts } from '../api/sent-attempts.ts';
-import { memoryCountedBytesMin } from '../limits.ts';
-import { type CallFrame, frameOf, settled } from '../routing/call-frame.ts';
-import { routeCall } from '../routing/group-route.ts';
+import { type CallFrame, frameOf } from '../routing/call-frame.ts';
+import { AskedStore } from './asked-store.ts';
 import type { Known, KnownCallers } from './known-callers.ts';
 import type { PlainRequest } from './plain-request.ts';
-import { StoreAsking } from './store-asking.ts';
 
 export type StoreExchangeOptions = {
   readonly request: IncomingMessage;
@@ -114,32 +110,14 @@ export class StoreExchange {
   }
 
   async #ask(frame: CallFrame): Promise<Answer | null> {
-    const { plain, known, callers } = this.#options;
-    const { protocol, servedBy } = plain.endpoint;
-    const sent = servedBy === 'leader' ? new SentAttempts() : null;
-    const call = { id: callers.newId(), bytes: frame.bytes, caller: known.caller };
-    const asking = new StoreAsking({ frame, call, sent, sessions: known.store.sessions });
-    this.#cancel = () => asking.cancel();
-    const { routed } = await routeCall(known.store.sessions.group, asking);
-    asking.cancel();
-    const came = settled(routed, sent);
-    if (asking.isSuspended) callers.forget(known);
-    if (came.kind === 'absent') callers.leave(known.store);
-    if (came.kind === 'done' && !asking.isRefused) return this.#held(frame, came.value);
-    const mayBeDone = came.kind === 'unavailable' || sent?.mayHaveBegun === true;
-    return mayBeDone ? failureAnswer(protocol, { kind: 'timeout' }) : null;
-  }
-
-  /** The answer counts until its client has read it. A write was done, and is answered however large that is. */
-  #held(frame: CallFrame, answer: Answer): Answer {
-    const { known, callers, response } = this.#options;
-    const bytes = answer.body?.length ?? 0;
-    if (bytes < memoryCountedBytesMin) return answer;
-    const memory = callers.reserveAnswer(known);
-    response.once('close', () => memory.release());
-    const lacking = frame.writes ? null : memory.hold(bytes);
-    if (frame.writes) memory.holdAlways(bytes);
-    return lacking === null ? answer : failureAnswer(frame.call.protocol, { kind: 'memoryFull', of: lacking });
+    const { plain, known, callers, response } = this.#options;
+    const { servedBy } = plain.endpoint;
+    const untilRead = (release: () => void): void => {
+      response.once('close', release);
+    };
+    const asked = new AskedStore({ frame, known, callers, servedBy, untilRead });
+    this.#cancel = () => asked.cancel();
+    return await asked.answer();
   }
 
   #answer(answer: Answer): void {

@@ -37,7 +37,7 @@ export function textsOf<Name extends string>(
   return Object.fromEntries(entries) as Record<Name, string>;
 }
 
-export function memberOf(value: unknown, name: string): unknown {
+function memberOf(value: unknown, name: string): unknown {
   return typeof value === 'object' && value !== null
     ? new Map<string, unknown>(Object.entries(value)).get(name)
     : undefined;

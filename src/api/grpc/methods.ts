@@ -58,7 +58,7 @@ const etcdMethods: Readonly<Record<string, EtcdCallName>> = {
 };
 
 export type GrpcMethod =
-  | { readonly kind: 'etcd'; readonly method: DescMethod; readonly call: EtcdCallName }
+  | { readonly kind: 'etcd'; readonly path: string; readonly method: DescMethod; readonly call: EtcdCallName }
   /** The front answers it by itself. */
   | { readonly kind: 'own'; readonly method: DescMethod }
   | { readonly kind: 'refused'; readonly status: GrpcStatus };
@@ -74,7 +74,7 @@ export function grpcMethod(path: string): GrpcMethod {
   const method = methodAt(path);
   const call = etcdMethods[path];
   if (method === null) return refused(unknownMethod(path));
-  if (call !== undefined) return { kind: 'etcd', method, call };
+  if (call !== undefined) return { kind: 'etcd', path, method, call };
   if (ownServices.has(method.parent.typeName)) return { kind: 'own', method };
   return refused(`quorate: ${method.parent.name}.${method.name} is not served by gRPC`);
 }

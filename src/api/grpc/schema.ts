@@ -8,11 +8,13 @@ import {
   type DescMethod,
   fromBinary,
   fromJsonString,
+  type Message,
   toBinary,
   toJsonString,
 } from '@bufbuild/protobuf';
 import { FileDescriptorProtoSchema, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import { textOf } from '../../base/bytes.ts';
+import { protobufDepthMax } from '../../limits.ts';
 import { descriptorSet } from './descriptors.ts';
 
 const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, Buffer.from(descriptorSet, 'base64')));
@@ -57,14 +59,25 @@ function withImports(file: DescFile, into = new Set<DescFile>()): Set<DescFile> 
   return into.add(file);
 }
 
-/** A message as the JSON of v3. Null: the bytes are no such message. */
-export function jsonOfMessage(message: DescMessage, bytes: Uint8Array): string | null {
+/**
+ * What `make` makes of a message. Null: the bytes are no such message, but cut, or a text in them is not UTF-8, or they
+ * are nested beyond any measure.
+ */
+export function decodedMessage<Made>(
+  message: DescMessage,
+  bytes: Uint8Array,
+  make: (decoded: Message) => Made,
+): Made | null {
   try {
-    return toJsonString(message, fromBinary(message, bytes));
+    return make(fromBinary(message, bytes, { recursionLimit: protobufDepthMax }));
   } catch {
-    // The bytes are the client's: a message that is cut, a text that is not UTF-8, or one nested beyond any measure.
     return null;
   }
+}
+
+/** A message as the JSON of v3. Null: the bytes are no such message. */
+export function jsonOfMessage(message: DescMessage, bytes: Uint8Array): string | null {
+  return decodedMessage(message, bytes, (decoded) => toJsonString(message, decoded));
 }
 
 /** Null: the text is no such message. */
@@ -72,7 +85,10 @@ export function messageOfJson(message: DescMessage, json: Uint8Array | string): 
   const text = typeof json === 'string' ? json : textOf(json);
   if (text === null) return null;
   try {
-    return toBinary(message, fromJsonString(message, text, { ignoreUnknownFields: true }));
+    return toBinary(
+      message,
+      fromJsonString(message, text, { ignoreUnknownFields: true, recursionLimit: protobufDepthMax }),
+    );
   } catch {
     return null;
   }

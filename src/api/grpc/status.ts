@@ -2,7 +2,6 @@
 
 import { textOf, utf8 } from '../../base/bytes.ts';
 import type { Answer } from '../answer.ts';
-import { describe, type Failure } from '../errors/errors.ts';
 import { grpc } from '../errors/wire-error.ts';
 
 export type GrpcStatus = { readonly code: number; readonly message: string };
@@ -25,11 +24,6 @@ export function encodeStatusMessage(message: string): string {
     text += isPlain ? String.fromCharCode(byte) : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
   }
   return text;
-}
-
-export function failureStatus(failure: Failure): GrpcStatus {
-  const { code, words } = describe(failure);
-  return { code, message: words };
 }
 
 /** The status in the text of an error of v3: the body of an answer, or a message of a stream. */

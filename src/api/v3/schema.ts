@@ -162,7 +162,7 @@ const compare = message<CompareDraft>(
 );
 
 /** An operand for another target than the one in the message counts as absent, and an absent one as zero or empty. */
-function finishCompare(draft: CompareDraft): Compare {
+export function finishCompare(draft: CompareDraft): Compare {
   const { key, rangeEnd, result, target } = draft;
   switch (target) {
     case compareTargetNames.VERSION:
@@ -192,7 +192,7 @@ const depthPerLevel = 3;
  * is nested more deeply is always refused for its operations, whatever it holds. The reader only checks its syntax,
  * which bounds the recursion.
  */
-const levelsMax = txnOperationsMax + 1;
+export const txnLevelsMax = txnOperationsMax + 1;
 
 const nestedTxn = submessage<OperationDraft, TxnDraft>(
   () => txnRequest,
@@ -200,7 +200,7 @@ const nestedTxn = submessage<OperationDraft, TxnDraft>(
 );
 
 function readNestedTxn(scanner: Scanner, into: OperationDraft): boolean {
-  if (scanner.depth < depthPerLevel * levelsMax) return nestedTxn.read(scanner, into);
+  if (scanner.depth < depthPerLevel * txnLevelsMax) return nestedTxn.read(scanner, into);
   into.operation = { kind: 'txn', request: { compare: [], success: [], failure: [] } };
   return scanner.skipValue();
 }
@@ -231,8 +231,12 @@ const requestOperation = message<OperationDraft>(() => ({ operation: { kind: 'em
 });
 
 /** One operation more than a transaction may have is enough for the store to refuse it, so no more are kept. */
+export function keepOperation(items: readonly unknown[]): boolean {
+  return items.length <= txnOperationsMax;
+}
+
 function keep<Item>(items: Item[], item: Item): void {
-  if (items.length <= txnOperationsMax) items.push(item);
+  if (keepOperation(items)) items.push(item);
 }
 
 export const txnRequest: Descriptor<TxnDraft> = message<TxnDraft>(() => ({ compare: [], success: [], failure: [] }), {

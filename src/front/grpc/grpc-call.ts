@@ -21,6 +21,8 @@ export interface GrpcReply {
   send(message: Uint8Array): boolean;
   /** It is called once, behind all messages. */
   finish(status: GrpcStatus): void;
+  /** Calls back once the client has read what it was sent, or has gone. */
+  untilRead(release: () => void): void;
   /** No further message is wanted until `resume`. */
   pause(): void;
   resume(): void;

@@ -1,5 +1,5 @@
-// A client's connection over HTTP/2: its streams are calls of gRPC. Here they are told apart, and refused where they are
-// no such calls. The connection counts, and ends, as those over HTTP/1.1 do.
+// A client's connection over HTTP/2: its streams are calls of gRPC. Here they are told apart, and refused where they
+// are no such calls. The connection counts, and ends, as those over HTTP/1.1 do.
 
 import { constants, type IncomingHttpHeaders, performServerHandshake } from 'node:http2';
 import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
@@ -7,7 +7,8 @@ import type { Socket } from 'node:net';
 import { grpc } from '../../api/errors/wire-error.ts';
 import { type CredentialHeaders, credentialHeaders, parseTimeout } from '../../api/grpc/metadata.ts';
 import { type GrpcMethod, grpcMethod } from '../../api/grpc/methods.ts';
-import { etcdPath } from '../../api/routes.ts';
+import { nativeParser } from '../../api/grpc/native-calls.ts';
+import { endpointOf, etcdPath } from '../../api/routes.ts';
 import { grpcHeadPairsMax, grpcStreamsOfConnectionMax } from '../../limits.ts';
 import type { Behind } from '../client-connection.ts';
 import { requestLines } from '../headers.ts';
@@ -18,6 +19,7 @@ import { GrpcStream } from './grpc-stream.ts';
 import type { HeldBytes } from './held-bytes.ts';
 import { JsonCall } from './json-call.ts';
 import { OwnCall } from './own-call.ts';
+import { StoreCall } from './store-call.ts';
 
 const { HTTP2_HEADER_METHOD, HTTP2_HEADER_PATH, HTTP2_HEADER_AUTHORITY, HTTP2_HEADER_STATUS } = constants;
 
@@ -110,13 +112,24 @@ export class GrpcConnection {
     const { upstream, callers, listenerKey } = this.#behind;
     const credentials = credentialHeaders(metadata, listenerKey);
     const headers = new ListedHeaders(credentials);
-    return new JsonCall(reply, {
-      method: method.method,
-      path: etcdPath(method.call),
-      lines: this.#lines(credentials, authority),
-      upstream,
-      answered: (status) => callers()?.answered(headers, status),
-    });
+    const path = etcdPath(method.call);
+    const byJson = (): GrpcCall =>
+      new JsonCall(reply, {
+        method: method.method,
+        path,
+        lines: this.#lines(credentials, authority),
+        upstream,
+        answered: (status) => callers()?.answered(headers, status),
+      });
+    const parse = method.method.methodKind === 'unary' ? nativeParser(method.path) : null;
+    if (parse === null) return byJson();
+    const known = () => {
+      const known = callers();
+      const found = known?.find(headers) ?? null;
+      return known === null || found === null ? null : { known: found, callers: known };
+    };
+    const { servedBy } = endpointOf({ method: 'POST', path, headers });
+    return new StoreCall(reply, { parse, servedBy, known, byJson });
   }
 
   #lines(credentials: CredentialHeaders, authority: string): string {

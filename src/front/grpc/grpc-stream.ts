@@ -79,6 +79,10 @@ export class GrpcStream implements GrpcReply {
     stream.end();
   }
 
+  untilRead(release: () => void): void {
+    this.#stream.once('close', release);
+  }
+
   pause(): void {
     this.#stream.pause();
   }

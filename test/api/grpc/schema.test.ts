@@ -67,19 +67,24 @@ describe('messages', () => {
   });
 
   it('GRPC-8: a transaction that is nested beyond any measure is none, and no fault', () => {
-    let bytes = new Uint8Array();
-    for (let level = 0; level < 20_000; level++) bytes = nested(nested(bytes, 0x22), 0x12);
-    expect(jsonOfMessage(txn, bytes)).toBeNull();
-  }, 60_000);
+    expect(jsonOfMessage(txn, nested(20_000))).toBeNull();
+  });
 });
 
-function nested(bytes: Uint8Array, tag: number): Uint8Array<ArrayBuffer> {
-  const length: number[] = [];
-  for (let left = bytes.byteLength; ; left >>>= 7) {
-    length.push(left > 127 ? (left & 127) | 128 : left);
-    if (left <= 127) break;
+/** A transaction in the first operation of a transaction, and so on. */
+function nested(levels: number): Uint8Array {
+  const heads: number[][] = [];
+  let bytes = 0;
+  for (let level = 0; level < 2 * levels; level++) {
+    const head = [level % 2 === 0 ? 0x22 : 0x12];
+    for (let left = bytes; ; left >>>= 7) {
+      head.push(left > 127 ? (left & 127) | 128 : left);
+      if (left <= 127) break;
+    }
+    heads.push(head);
+    bytes += head.length;
   }
-  return new Uint8Array([tag, ...length, ...bytes]);
+  return new Uint8Array(heads.toReversed().flat());
 }
 
 describe('what the front answers by itself', () => {

@@ -39,7 +39,7 @@ export class GrpcClient {
 
 const grpcHeaders = { ':method': 'POST', 'content-type': 'application/grpc', te: 'trailers' } as const;
 
-export class GrpcClientCall {
+class GrpcClientCall {
   readonly stream: ClientHttp2Stream;
   readonly messages: unknown[] = [];
   /** Rejects where the stream ended without a status. */
