@@ -247,7 +247,7 @@ const stricter: Readonly<Record<string, readonly [number, () => string]>> = {
   'a target in UTF-8': [400, () => withKey('PUT /v1/kv/smuggled\u00c3\u00a9 HTTP/1.1')],
   'a target without a slash': [400, () => plain('GET healthz HTTP/1.1')],
   'another version of HTTP': [505, () => plain('GET /healthz HTTP/2.0')],
-  'the preface of HTTP/2': [400, () => 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
+  'what begins as the preface of HTTP/2 does': [400, () => 'PRI * HTTP/2.1\r\n\r\nSM\r\n\r\n'],
   CONNECT: [501, () => lines('CONNECT elsewhere:80 HTTP/1.1', 'Host: elsewhere')],
   'a head that is too large': [431, () => plain('GET /healthz HTTP/1.1', `X: ${'x'.repeat(140_000)}`)],
 };

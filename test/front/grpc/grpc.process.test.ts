@@ -1,12 +1,14 @@
 // gRPC on the front's ports, as etcd's clients speak it.
 
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import type { ClientHttp2Stream } from 'node:http2';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { grpcStreamsOfConnectionMax } from '../../../src/limits.ts';
 import { startQuorate, type QuorateProcess } from '../../support/quorate-process.ts';
-import { ask } from '../raw-client.ts';
+import { ask, RawClient } from '../raw-client.ts';
 import { GrpcClient } from './grpc-client.ts';
 
 let server: QuorateProcess;
@@ -216,6 +218,47 @@ async function statusOf(stream: ClientHttp2Stream): Promise<number> {
     stream.on('response', (headers) => resolve(Number(headers[':status'])));
   });
 }
+
+/** An empty frame of SETTINGS. */
+const settings = '\0\0\0\u0004\0\0\0\0\0';
+
+async function saidBytewise(text: string): Promise<string> {
+  const client = new RawClient(Number(new URL(server.ready.url).port));
+  for (const byte of text) {
+    client.send(byte);
+    await sleep(2);
+  }
+  const said = await client.until((came) => came.length > 8);
+  client.leave();
+  return said;
+}
+
+describe('a connection', () => {
+  it('GRPC-30: is of the protocol that its first bytes say, however they come', async () => {
+    expect(await saidBytewise(`PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n${settings}`)).not.toContain('HTTP');
+    expect(await saidBytewise('PUT /healthz HTTP/1.1\r\nHost: a\r\n\r\n')).toMatch(/^HTTP\/1\.1 404/);
+    expect(await saidBytewise('PRI * HTTP/2.1\r\n\r\n')).toMatch(/^HTTP\/1\.1 400/);
+  });
+
+  it('GRPC-31: that breaks the protocol ends, and others go on', async () => {
+    const client = new RawClient(Number(new URL(etcdUrl()).port));
+    client.send(`PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n${'x'.repeat(1_000)}`);
+    await client.ended;
+    expect(await etcd.call('/etcdserverpb.KV/Range', { key: base64('a') })).toMatchObject({ code: 0 });
+  });
+
+  it('GRPC-31: says GOAWAY when the server ends, and its streams have a status', async () => {
+    const other = await startQuorate({ arguments: ['--etcd', '0'] });
+    const client = open(other.ready.etcd[0]?.url ?? '');
+    const watch = client.open('/etcdserverpb.Watch/Watch');
+    watch.send({ createRequest: { key: base64('w') } });
+    await watch.until(1);
+    const goaway = once(client.session, 'goaway');
+    await other.dispose();
+    expect((await goaway)[0]).toBe(0);
+    expect(await watch.ended).toEqual({ code: 14, message: 'etcdserver: server stopped' });
+  });
+});
 
 const etcdctl = '/opt/etcd/etcdctl';
 
