@@ -10,6 +10,8 @@ import { plainRequest } from './plain-request.ts';
 import { Progress } from './progress.ts';
 import { StoreExchange } from './store-exchange.ts';
 import type { Upstream } from './upstream.ts';
+import { plainStream } from './watch/plain-watch.ts';
+import { WatchExchange } from './watch/watch-exchange.ts';
 
 /** What every connection of the front shares. */
 export type Behind = {
@@ -17,8 +19,11 @@ export type Behind = {
   readonly bounds: FrontBounds;
   /** null: there is no runtime yet. */
   readonly callers: () => KnownCallers | null;
+  /** What the client of a watch may have unsent now. */
+  readonly watchUnsentBytesMax: () => number;
 };
 
+type Current = Exchange | StoreExchange | WatchExchange;
 type Waiting = { readonly request: IncomingMessage; readonly response: ServerResponse };
 
 export class ClientConnection {
@@ -27,7 +32,8 @@ export class ClientConnection {
   readonly #bounds: FrontBounds;
   readonly #waiting: Waiting[] = [];
   readonly #callers: () => KnownCallers | null;
-  #current: Exchange | StoreExchange | null = null;
+  readonly #watchUnsentBytesMax: () => number;
+  #current: Current | null = null;
   /** The progress of bodies that the client sends, and of answers that it reads. */
   readonly #sent = new Progress();
   readonly #taken = new Progress();
@@ -39,11 +45,12 @@ export class ClientConnection {
   /** The server ends, and waits for no client. */
   #isFinished = false;
 
-  constructor(socket: Socket, { upstream, bounds, callers }: Behind) {
+  constructor(socket: Socket, { upstream, bounds, callers, watchUnsentBytesMax }: Behind) {
     this.#socket = socket;
     this.#upstream = upstream;
     this.#bounds = bounds;
     this.#callers = callers;
+    this.#watchUnsentBytesMax = watchUnsentBytesMax;
     // The system notices dead machines while nothing is sent: it asks after a minute, then ten times in ten seconds.
     socket.setKeepAlive(true, keepAliveMs);
     // Of a connection whose method is CONNECT, or that is upgraded, node:http takes no errors any more, and an error
@@ -103,7 +110,7 @@ export class ClientConnection {
   }
 
   /** An answer that has begun is cut, since nothing else may be written into it. */
-  #refuseCurrent(current: Exchange | StoreExchange, answer: string): void {
+  #refuseCurrent(current: Current, answer: string): void {
     if (current.hasBegun) {
       this.end();
       return;
@@ -154,6 +161,7 @@ export class ClientConnection {
       (sends && nowMs - this.#sent.sinceMs > bodySilentMs) ||
       (reads && nowMs - this.#taken.sinceMs > answerReadMs);
     if (isLate) this.end();
+    else if (this.#current instanceof WatchExchange) this.#current.look(nowMs);
   }
 
   /** The requests that came before are answered, and with the last answer the connection ends. */
@@ -177,6 +185,7 @@ export class ClientConnection {
   /** A plain call of a caller whom the gateway knows goes by session. All else is handed on. */
   #begin(next: Waiting): void {
     const callers = this.#callers();
+    if (callers !== null && this.#watch(next, callers)) return;
     const plain = callers === null ? null : plainRequest(next.request);
     if (callers === null || plain === null) return this.#pass(next);
     const known = callers.find(plain.headers);
@@ -187,6 +196,30 @@ export class ClientConnection {
     next.response.once('close', () => memory.release());
     const pass = (body: Buffer): void => this.#pass(next, { body });
     this.#current = new StoreExchange({ ...next, plain, known, callers, done: this.#done, pass });
+  }
+
+  /** A plain watch of a caller whom the gateway knows ends here. False: it is none. */
+  #watch(next: Waiting, callers: KnownCallers): boolean {
+    const plain = plainStream(next.request);
+    if (plain === null) return false;
+    const known = callers.find(plain.headers);
+    if (known === null) {
+      this.#pass(next, { answered: (status) => callers.answered(plain.headers, status) });
+      return true;
+    }
+    if (!callers.mayWatch(known)) return false;
+    const { store, caller } = known;
+    const { transport, watch } = plain;
+    this.#current = new WatchExchange({
+      ...next,
+      transport,
+      previous: watch.previous,
+      open: (sink) => store.watches.open(caller, watch, sink),
+      unsentBytesMax: this.#watchUnsentBytesMax,
+      done: this.#done,
+      pass: () => this.#pass(next),
+    });
+    return true;
   }
 
   #pass({ request, response }: Waiting, options: ExchangeOptions = {}): void {

@@ -18,7 +18,7 @@ import { KnownCallers } from './known-callers.ts';
 import { refusalOf, type ParserError } from './refusals.ts';
 import { SocketRelay, type UpgradeRequest } from './socket-relay.ts';
 import { Upstream, type UpstreamAddress } from './upstream.ts';
-import { plainWatch } from './watch/plain-watch.ts';
+import { plainSocket } from './watch/plain-watch.ts';
 import { WatchSocket } from './watch/watch-socket.ts';
 
 export type ListenAddress = { readonly host: string; readonly port: number };
@@ -48,14 +48,18 @@ export class Front {
   #setUpstream: (upstream: Upstream) => void = () => undefined;
   #isEnding = false;
   readonly #timer: NodeJS.Timeout;
-  readonly #watchUnsentBytesMax = (): number => this.#bounds.watchUnsentBytesMax(this.#sockets.size);
 
   private constructor(bounds: FrontBounds) {
     this.#bounds = bounds;
     const upstream = new Promise<Upstream>((resolve) => {
       this.#setUpstream = resolve;
     });
-    this.#behind = { upstream, bounds, callers: () => this.#callers };
+    this.#behind = {
+      upstream,
+      bounds,
+      callers: () => this.#callers,
+      watchUnsentBytesMax: () => bounds.watchUnsentBytesMax(this.#sockets.size + this.#connections.size),
+    };
     this.#server = createServer(serverOptions(bounds));
     // Every header is handed on, however many there are: their bytes are bounded.
     this.#server.maxHeadersCount = 0;
@@ -219,7 +223,7 @@ export class Front {
   /** A plain watch of a caller whom the gateway knows ends here. All else is handed on. */
   #serveSocket({ request, client, first }: UpgradeRequest): void {
     const callers = this.#callers;
-    const plain = callers === null ? null : plainWatch(request);
+    const plain = callers === null ? null : plainSocket(request);
     const pass = (came: Buffer, answered?: (status: number) => void): void => {
       const upgrade = { request, client, first: came, ...(answered === undefined ? {} : { answered }) };
       this.#sockets.set(client, new SocketRelay(upgrade, this.#behind));
@@ -235,7 +239,7 @@ export class Front {
       plain,
       bounds: this.#bounds,
       open: (sink) => store.watches.open(caller, plain.watch, sink),
-      unsentBytesMax: this.#watchUnsentBytesMax,
+      unsentBytesMax: this.#behind.watchUnsentBytesMax,
       pass,
     });
     this.#sockets.set(client, socket);

@@ -5,6 +5,7 @@
 import { assert } from '../../base/assert.ts';
 import { textOf } from '../../base/bytes.ts';
 import type { StoreEvent } from '../../model/store.ts';
+import { blankComment, blankSpace } from '../blanks.ts';
 import type { ApiRequest, WatchCall } from '../contract.ts';
 import type { Failure } from '../errors/errors.ts';
 import { problemText } from '../errors/errors.ts';
@@ -57,6 +58,8 @@ function parseLastEventId(header: string | null): Parsed<number | null> {
     ? bad('Last-Event-ID must be a revision of at most 15 digits, as the id of an event is')
     : parsed(last + 1);
 }
+
+export const blankOf = { sse: blankComment, ndjson: blankSpace } as const;
 
 /** Content types of the transports that are plain HTTP. */
 export const watchContentTypes = { sse: 'text/event-stream', ndjson: 'application/x-ndjson' } as const;

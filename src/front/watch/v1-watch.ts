@@ -21,7 +21,7 @@ import type { FailureData } from '../../model/calls.ts';
 import type { RevisionEvents } from '../../model/store.ts';
 import type { ToldAt } from '../../session/client-port.ts';
 import { textFrame } from '../server-frames.ts';
-import type { ClientSink, ClientWatch } from './shared-watches.ts';
+import type { ClientSink, ClientWatch, Created } from './shared-watches.ts';
 
 /** What carries the messages of a watch to its client. */
 export type V1Channel = {
@@ -33,6 +33,10 @@ export type V1Channel = {
   readonly send: (message: Buffer) => void;
   /** False: what was sent before has not left. */
   readonly hasRoom: () => boolean;
+  /** Without a message now and then, proxies take the connection for dead. */
+  readonly needsSigns: boolean;
+  /** It is answered by a status, which also says that history is compacted. */
+  readonly hasStatus: boolean;
   readonly close: (closing: Closing) => void;
 };
 
@@ -72,6 +76,8 @@ export class V1Watch implements ClientSink {
   readonly #eventBytes: EventBytes;
   #watch: ClientWatch | null = null;
   #isCreated = false;
+  /** What is not said yet, because history may be compacted. */
+  #held: Created | null = null;
   /** The store's revision, as far as it is known here. */
   #revision = 0;
   /** The newest revision that the client was told. */
@@ -124,20 +130,33 @@ export class V1Watch implements ClientSink {
     if (nowMs - this.#spokeMs < watchQuietMs) return;
     this.#spokeMs = nowMs;
     const told = this.#watch?.told() ?? null;
-    if (told !== null && told > this.#told) this.#say(progressFrame(told), told);
+    const isNews = told !== null && told > this.#told;
+    if (told !== null && (isNews || this.#channel.needsSigns)) this.#say(progressFrame(told), told);
     this.#spoke = false;
   }
 
   // What the watch says
 
-  readonly created: ClientSink['created'] = ({ header, from, replica }) => {
+  readonly created: ClientSink['created'] = (told) => {
+    if (!this.#channel.hasStatus || told.from > told.header.revision) return this.#open(told);
+    this.#held = told;
+    this.#watch?.askProgress();
+  };
+
+  #open({ header, from, replica }: Created): void {
+    this.#held = null;
     this.#isCreated = true;
     this.#revision = header.revision;
     this.#told = from - 1;
     this.#channel.open(bytesOf[this.#transport](createdFrame({ revision: header.revision, from })), replica);
-  };
+  }
+
+  #openHeld(): void {
+    if (this.#held !== null) this.#open(this.#held);
+  }
 
   readonly events = (revisions: readonly RevisionEvents[], at: ToldAt): void => {
+    this.#openHeld();
     const bytes = this.#eventBytes.of(revisions);
     if (bytes === null) return this.#fail({ kind: 'answerTooLarge' }, { kind: 'eventsTooLarge' });
     this.#spoke = true;
@@ -147,6 +166,8 @@ export class V1Watch implements ClientSink {
   };
 
   readonly progress = ({ revision }: ToldAt): void => {
+    // A client of plain HTTP asks for no progress: it was asked whether history is there.
+    if (this.#channel.hasStatus) return this.#openHeld();
     this.#revision = Math.max(this.#revision, revision);
     this.#say(progressFrame(revision), revision);
   };

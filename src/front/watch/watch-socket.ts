@@ -9,7 +9,7 @@ import { attemptTimeoutMs, watchMessageBytesMax } from '../../limits.ts';
 import type { FrontBounds } from '../bounds.ts';
 import { Progress } from '../progress.ts';
 import { ClientSocket } from './client-socket.ts';
-import type { PlainWatch } from './plain-watch.ts';
+import type { PlainSocket } from './plain-watch.ts';
 import type { ClientWatch } from './shared-watches.ts';
 import { type V1Channel, V1Watch } from './v1-watch.ts';
 
@@ -17,7 +17,7 @@ export type WatchSocketOptions = {
   readonly client: Socket;
   /** The bytes that came behind the request's head. */
   readonly first: Buffer;
-  readonly plain: PlainWatch;
+  readonly plain: PlainSocket;
   readonly bounds: FrontBounds;
   readonly open: (sink: V1Watch) => ClientWatch;
   /** How far this socket may be behind now. */
@@ -34,6 +34,8 @@ type Pending = Pick<WatchSocketOptions, 'plain' | 'pass'> & {
 };
 
 export class WatchSocket implements V1Channel {
+  readonly needsSigns = false;
+  readonly hasStatus = false;
   readonly #socket: Socket;
   readonly #bounds: FrontBounds;
   readonly #unsentBytesMax: () => number;

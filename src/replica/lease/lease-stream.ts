@@ -8,7 +8,8 @@ import { postedMessageWaitMs, requestBodyBytesMax, streamProbeMs, watchBodyDrain
 import type { Reservation } from '../../base/memory-budget.ts';
 import type { Caller } from '../../model/store.ts';
 import type { OpenCall, OpenCalls } from '../open-calls.ts';
-import { blankSpace, BodyChannel, type BodyOptions } from '../watch/watch-body.ts';
+import { blankSpace } from '../../api/blanks.ts';
+import { BodyChannel, type BodyOptions } from '../watch/watch-body.ts';
 import { type Posted, PostedMessages } from '../watch/watch-posted.ts';
 
 export type KeepAliveStreamsOptions = {

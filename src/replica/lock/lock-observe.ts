@@ -13,7 +13,8 @@ import type { Store } from '../../mvcc/store.ts';
 import { placeAt } from './lock-places.ts';
 import { queuesOf } from './lock-queues.ts';
 import type { OpenCall, OpenCalls } from '../open-calls.ts';
-import { blankSpace, BodyChannel, type BodyOptions } from '../watch/watch-body.ts';
+import { blankSpace } from '../../api/blanks.ts';
+import { BodyChannel, type BodyOptions } from '../watch/watch-body.ts';
 
 export type ObserversOptions = {
   readonly store: Pick<Store, 'range' | 'firstCreated' | 'revision'>;

@@ -32,11 +32,6 @@ export type BodyOptions = {
 
 const highWaterBytes = 65_536;
 
-/** Between server-sent events this is a comment. */
-export const blankComment = ':\n';
-/** Before a line of JSON this is white space of the line. A line of its own would be a text that is no JSON. */
-export const blankSpace = ' ';
-
 /** How far each of `open` bodies may be behind: its share of what all may be together, within bounds. */
 export function bodyBacklogBytesMax(open: number): number {
   const share = watchBodiesBacklogBytesMax / Math.max(1, open);

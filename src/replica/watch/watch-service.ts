@@ -4,7 +4,8 @@
 import type { ResponseHeader, WatchCall } from '../../api/contract.ts';
 import { closeSocket } from '../../api/close-frames.ts';
 import { type Failure, failureResponse } from '../../api/errors/errors.ts';
-import { watchContentTypes } from '../../api/v1/watch.ts';
+import { blankSpace } from '../../api/blanks.ts';
+import { blankOf, watchContentTypes } from '../../api/v1/watch.ts';
 import { splitFrame } from '../../api/v3/message-splitter.ts';
 import type { Revision } from '../../model/brands.ts';
 import { utf8 } from '../../base/bytes.ts';
@@ -23,7 +24,7 @@ import { type WatchHistory, WatchHub } from '../../mvcc/watch/watch-hub.ts';
 import type { SqlPort } from '../../base/sql-port.ts';
 import type { OpenCall, OpenCalls } from '../open-calls.ts';
 import { decodeAttachment } from './watch-attachment.ts';
-import { blankComment, blankSpace, BodyChannel, bodyBacklogBytesMax, type BodyOptions } from './watch-body.ts';
+import { BodyChannel, bodyBacklogBytesMax, type BodyOptions } from './watch-body.ts';
 import type { SavedStream, WatchStreamContext } from './watch-channel.ts';
 import { type Posted, PostedMessages } from './watch-posted.ts';
 import { type StreamRows, WatchRows } from './watch-rows.ts';
@@ -226,7 +227,7 @@ export class WatchService {
     if (parameters.from !== null && parameters.from < compactedRevision) {
       return failureResponse('v1', { kind: 'compacted', compactedRevision });
     }
-    const form = { caller, terminator: '', blank: transport === 'sse' ? blankComment : blankSpace };
+    const form = { caller, terminator: '', blank: blankOf[transport] };
     const { stream, channel } = this.#stream(form, (body) => new V1WatchStream(this.#context(caller), body, transport));
     stream.open(parameters);
     this.pump();

@@ -1,4 +1,4 @@
-// WebSockets to /v1/watch that end at the front, beside the same bytes at the runtime behind it. What passes between
+// Watches of v1 that end at the front, beside the same bytes at the runtime behind it. What passes between
 // the front and the runtime is counted, so that each test knows where a watch ended.
 
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -114,10 +114,12 @@ async function warm(port = front.port, as = key()): Promise<void> {
   }
 }
 
-async function put(name: string, value = 'x'): Promise<void> {
+/** Returns the revision. */
+async function put(name: string, value = 'x'): Promise<number> {
   const url = `http://127.0.0.1:${directPort}/v1/kv/${name}`;
   const answer = await fetch(url, { method: 'PUT', headers: { 'Quorate-Key': key() }, body: value });
   expect(answer.status).toBe(200);
+  return Number(answer.headers.get('quorate-revision'));
 }
 
 async function operate(method: string, path: string, body?: object): Promise<string> {
@@ -346,6 +348,118 @@ describe('FRONT-37: no break, join or slow client leaves a gap or repeats an eve
     const versions = [...text.matchAll(/"version":(\d+)/g)].map(([, version]) => Number(version));
     expect(versions).toEqual(Array.from({ length: 40 }, (__, place) => place + 1));
   }, 60_000);
+});
+
+type Stream = { readonly path: string; readonly accept: string; readonly headers?: readonly string[] };
+
+/** A watch over plain HTTP, and whether it ended at the front. */
+async function streams(
+  port: number,
+  { path, accept, headers = [] }: Stream,
+): Promise<{ client: RawClient; endsHere: boolean }> {
+  const before = tap.heads.length;
+  const client = new RawClient(port);
+  clients.push(client);
+  client.send(
+    [`GET ${path} HTTP/1.1`, 'Host: store', `Quorate-Key: ${key()}`, `Accept: ${accept}`, ...headers, '\r\n'].join(
+      '\r\n',
+    ),
+  );
+  await client.until((text) => text.includes('\r\n\r\n') && text.split('\r\n\r\n')[1] !== '');
+  return { client, endsHere: !tap.heads.slice(before).some((head) => head.startsWith('GET /v1/watch')) };
+}
+
+/** The head in the order of its lines, and the body without its chunks. */
+function read(text: string): readonly string[] {
+  const [head = '', ...rest] = text.split('\r\n\r\n');
+  const lines = head.split('\r\n').map((line) => line.replace(/^[^:]*/, (name) => name.toLowerCase()));
+  const body = rest.join('\r\n\r\n').replaceAll(/(?:^|\r\n)[0-9a-f]+\r\n/gi, '');
+  return [...lines.filter((line) => !/^(date|connection|keep-alive):/.test(line)).toSorted(), body.trimEnd()];
+}
+
+let lasts = 0;
+const streamTypes = ['text/event-stream', 'application/x-ndjson'];
+
+describe('FRONT-42: a plain watch over HTTP ends at the front, and hears what it would hear of the runtime', () => {
+  beforeAll(() => warm());
+  const paths: Readonly<Record<string, Omit<Stream, 'accept'>>> = {
+    'what is new': { path: '/v1/watch?key=streamed' },
+    'previous pairs': { path: '/v1/watch?key=streamed&prev=true' },
+    'a revision of the past': { path: '/v1/watch?key=streamed&from=FROM' },
+    'a revision of the past, of a key that is not there': { path: '/v1/watch?prefix=stream&from=FROM' },
+    'the last event that was seen': { path: '/v1/watch?key=streamed', headers: ['Last-Event-ID: FROM'] },
+  };
+  it.each(Object.entries(paths))('%s', async (_, form) => {
+    const from = String(await put('streamed'));
+    const path = form.path.replace('FROM', from);
+    const headers = (form.headers ?? []).map((line) => line.replace('FROM', from));
+    for (const accept of streamTypes) {
+      const both = [];
+      for (const port of [directPort, front.port]) both.push(await streams(port, { path, accept, headers }));
+      expect(both.map(({ endsHere }) => endsHere)).toEqual([true, true]);
+      await put('streamed', 'one');
+      const last = `last ${++lasts}`;
+      await put('streamed', last);
+      const texts = [];
+      for (const { client } of both) {
+        const text = await client.until((came) => came.includes(`"value":"${last}"`));
+        await sleep(20);
+        texts.push(read(text));
+        client.leave();
+      }
+      expect(texts[1]).toEqual(texts[0]);
+    }
+  });
+
+  it('a revision that is compacted is answered by its status, as the runtime answers it', async () => {
+    await put('streamed');
+    const answer = await fetch(`http://127.0.0.1:${directPort}/v3/kv/put`, {
+      method: 'POST',
+      headers: { 'Quorate-Key': key() },
+      body: '{"key":"eA=="}',
+    });
+    const { header }: { readonly header: { readonly revision: string } } = JSON.parse(await answer.text());
+    await fetch(`http://127.0.0.1:${directPort}/v3/kv/compaction`, {
+      method: 'POST',
+      headers: { 'Quorate-Key': key() },
+      body: JSON.stringify({ revision: header.revision }),
+    });
+    for (const accept of streamTypes) {
+      const path = '/v1/watch?key=streamed&from=2';
+      const direct = await streams(directPort, { path, accept });
+      const here = await streams(front.port, { path, accept });
+      expect(here.client.text).toMatch(/^HTTP\/1.1 410 /);
+      expect(read(here.client.text)).toEqual(read(direct.client.text));
+    }
+  });
+
+  it('a quiet stream gets a byte without meaning, and the next request of its connection waits', async () => {
+    for (const [place, accept] of streamTypes.entries()) {
+      const { client } = await streams(front.port, { path: '/v1/watch?key=quiet', accept });
+      const blank = ['2\r\n:\n\r\n', '1\r\n \r\n'][place] ?? '';
+      await client.until((text) => text.endsWith(blank));
+      expect(client.text.endsWith(blank)).toBe(true);
+    }
+  }, 30_000);
+
+  it('a client that closes its half has gone, and so has one whose key is revoked', async () => {
+    const made = await newKey();
+    await warm(front.port, made.key);
+    const [first, second] = await Promise.all(
+      [1, 2].map(() =>
+        streams(front.port, { path: '/v1/watch?key=a', accept: 'x', headers: [`Quorate-Key: ${made.key}`].slice(1) }),
+      ),
+    );
+    first?.client.socket.end();
+    expect(await first?.client.ended).toBe('end');
+    second?.client.leave();
+    const stream = new RawClient(front.port);
+    clients.push(stream);
+    stream.send(`GET /v1/watch?key=a HTTP/1.1\r\nHost: store\r\nQuorate-Key: ${made.key}\r\n\r\n`);
+    await stream.until((text) => text.includes('"created"'));
+    await operate('DELETE', `/v1/tenants/${server.ready.tenant.id}/keys/${made.id}`);
+    expect(await stream.until((text) => text.endsWith('0\r\n\r\n'))).toContain('canceled');
+  });
 });
 
 describe('FRONT-41: what a client may hold of the front by a watch is bounded', () => {
