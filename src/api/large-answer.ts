@@ -2,6 +2,7 @@
 // answer that nobody reads is in memory only once, and the code that sends it can count it and give it up.
 
 import { Buffer } from 'node:buffer';
+import { ByteParts } from '../base/byte-parts.ts';
 import { answerPieceBytes } from '../limits.ts';
 
 /** What the code that sends a large answer must know of it. */
@@ -23,24 +24,29 @@ export function largeAnswerOf(response: Response): LargeAnswer | null {
   return largeAnswers.get(response) ?? null;
 }
 
+/** What is left of a body, which is given away in pieces. */
+type Pieces = {
+  /** What is left holds so many bytes, or characters. */
+  readonly held: () => number;
+  readonly take: () => Uint8Array;
+};
+
 /** An answer with this body, made in pieces where it is large. */
-export function answerWith(body: string | Uint8Array, init: ResponseInit): Response {
+export function answerWith(body: string | Uint8Array | ByteParts, init: ResponseInit): Response {
+  if (body instanceof ByteParts) {
+    const held = (): number => body.bytes;
+    return answerInPieces({ held, take: () => body.take(answerPieceBytes) }, body.bytes, init);
+  }
   if (body.length <= answerPieceBytes) return new Response(body, init);
-  const { stream, large } = inPieces(body);
-  const response = new Response(stream, init);
-  largeAnswers.set(response, large);
-  return response;
+  if (typeof body !== 'string') return answerWith(new ByteParts([body]), init);
+  return answerInPieces(piecesOfText(body), Buffer.byteLength(body), init);
 }
 
 /** Workerd reads the length of a stream from its source, and then sends a Content-Length. */
 type SizedSource = UnderlyingSource<Uint8Array> & { readonly expectedLength: number };
 
-function inPieces(body: string | Uint8Array): {
-  readonly stream: ReadableStream<Uint8Array>;
-  readonly large: LargeAnswer;
-} {
-  let rest: string | Uint8Array | null = body;
-  let offset = 0;
+function answerInPieces(pieces: Pieces, expectedLength: number, init: ResponseInit): Response {
+  let rest: Pieces | null = pieces;
   let controller: ReadableStreamDefaultController<Uint8Array> | null = null;
   const end = (): void => {
     if (rest === null) return;
@@ -48,7 +54,7 @@ function inPieces(body: string | Uint8Array): {
     large.onEnd();
   };
   const large: LargeAnswer = {
-    bytes: body.length,
+    bytes: pieces.held(),
     onEnd: () => undefined,
     onTaken: () => undefined,
     giveUp: () => {
@@ -58,28 +64,42 @@ function inPieces(body: string | Uint8Array): {
     },
   };
   const source: SizedSource = {
-    expectedLength: typeof body === 'string' ? Buffer.byteLength(body) : body.byteLength,
+    expectedLength,
     start: (own: ReadableStreamDefaultController<Uint8Array>) => {
       controller = own;
     },
     pull: (own: ReadableStreamDefaultController<Uint8Array>) => {
       if (rest === null) return;
-      const until = pieceEnd(rest, offset);
-      own.enqueue(typeof rest === 'string' ? Buffer.from(rest.slice(offset, until)) : rest.subarray(offset, until));
-      offset = until;
-      large.onTaken(rest.length - offset);
-      if (offset < rest.length) return;
+      own.enqueue(rest.take());
+      const left = rest.held();
+      large.onTaken(left);
+      if (left > 0) return;
       own.close();
       end();
     },
     cancel: end,
   };
-  return { stream: new ReadableStream(source, { highWaterMark: 0 }), large };
+  const response = new Response(new ReadableStream(source, { highWaterMark: 0 }), init);
+  largeAnswers.set(response, large);
+  return response;
+}
+
+function piecesOfText(text: string): Pieces {
+  let offset = 0;
+  return {
+    held: () => text.length - offset,
+    take: () => {
+      const until = pieceEnd(text, offset);
+      const piece = Buffer.from(text.slice(offset, until));
+      offset = until;
+      return piece;
+    },
+  };
 }
 
 /** Never cuts between the two surrogates of one character. */
-function pieceEnd(body: string | Uint8Array, offset: number): number {
-  const until = Math.min(body.length, offset + answerPieceBytes);
-  const isCut = typeof body === 'string' && until < body.length && (body.charCodeAt(until - 1) & 0xfc00) === 0xd800;
+function pieceEnd(text: string, offset: number): number {
+  const until = Math.min(text.length, offset + answerPieceBytes);
+  const isCut = until < text.length && (text.charCodeAt(until - 1) & 0xfc00) === 0xd800;
   return isCut ? until - 1 : until;
 }

@@ -52,12 +52,15 @@ type ObjectRequests = {
   wipe: { readonly says: object; readonly answer: number };
 };
 
+/** The outcome of a change of the tenant itself: it has no pairs. */
+export type ChangeOutcome = Exclude<Outcome, { readonly kind: 'put' | 'deleteRange' | 'txn' }>;
+
 /** What the leader of the group answers. Another replica names the leader. */
 type GroupRequests = {
   /** Applies an operation of the tenant's administrators. `writeId` names it over all attempts. */
   administer: {
     readonly says: { readonly writeId: string; readonly caller: Caller; readonly operation: Operation };
-    readonly answer: Outcome | FailedChange;
+    readonly answer: ChangeOutcome | FailedChange;
   };
   /** The access keys of the tenant, for a caller who may manage them. */
   accessKeys: { readonly says: { readonly caller: Caller }; readonly answer: AccessKeys };

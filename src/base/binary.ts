@@ -84,6 +84,11 @@ export class BinaryWriter {
     this.#length += value.byteLength;
   }
 
+  /** Writes bytes that the caller gives up: nobody else has a view of their buffer. */
+  given(value: Uint8Array): void {
+    this.raw(value);
+  }
+
   text(value: string): void {
     if (value === '') return this.varint(0);
     this.bytes(encoder.encode(value));
@@ -95,6 +100,15 @@ export class BinaryWriter {
     // Whoever keeps a view keeps all of the buffer, which may have grown to twice what was needed.
     const spareBytes = this.#bytes.byteLength - this.#length;
     return spareBytes > spareBytesMax && spareBytes > this.#length / 8 ? bytes.slice() : bytes;
+  }
+
+  /** The bytes that were written since the last cut, as `finish` gives them. What is written next begins anew. */
+  protected cut(expectedBytes: number): Uint8Array {
+    const bytes = this.finish();
+    this.#bytes = new Uint8Array(expectedBytes);
+    this.#view = null;
+    this.#length = 0;
+    return bytes;
   }
 
   #reserve(count: number): void {
@@ -124,6 +138,11 @@ export class BinaryReader {
 
   get remaining(): number {
     return this.#bytes.byteLength - this.#offset;
+  }
+
+  /** A view of what was not read yet. */
+  rest(): Uint8Array {
+    return this.#bytes.subarray(this.#offset);
   }
 
   byte(): number {

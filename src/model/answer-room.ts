@@ -9,7 +9,10 @@ export type AnswerRoom = {
    * not fit; null: it has not run.
    */
   readonly isOpen: (bytes: number | null) => boolean;
-  /** A read ran, and its answer takes so many bytes. False: they do not fit, and the answer is forgotten. */
+  /**
+   * What was read takes so many bytes in all, or will. False: they do not fit, and what was taken before stays taken.
+   * Fewer than before always fit.
+   */
   readonly take: (bytes: number) => boolean;
   /** What the caller is told if its read had no room until its time was over. */
   readonly late: 'timeout' | 'memoryFull';

@@ -250,8 +250,15 @@ export type Command = {
   readonly digest?: bigint;
 };
 
+/** Pairs in their order: an array, or what makes them when they are asked for (`codec/packed-pairs.ts`). */
+export type Pairs = Iterable<KeyValue> &
+  Pick<readonly KeyValue[], 'length' | 'at'> & {
+    readonly filter: (wanted: (pair: KeyValue) => boolean) => KeyValue[];
+    readonly map: <Mapped>(map: (pair: KeyValue) => Mapped) => Mapped[];
+  };
+
 export type RangeAnswer = {
-  readonly kvs: readonly KeyValue[];
+  readonly kvs: Pairs;
   readonly more: boolean;
   /** The number of keys in the range, whatever the limit and the filters. */
   readonly count: number;

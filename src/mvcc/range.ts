@@ -4,8 +4,10 @@
 import { noLease, type Revision } from '../model/brands.ts';
 import { emptyBytes } from '../base/bytes.ts';
 import { rangeAnswerBytesMax } from '../limits.ts';
+import { PackedPairs, PairGatherer } from '../model/codec/packed-pairs.ts';
 import {
   type KeyValue,
+  type Pairs,
   type RangeAnswer,
   type RangeRequest,
   type StoreFailure,
@@ -25,9 +27,19 @@ import type { WorkBudget } from './work-budget.ts';
 /** The bytes that a pair takes in an answer beside key and value. */
 export const pairOverheadBytes = 64;
 
+/** What a pair takes as an object with its views, beside its bytes. */
+const loosePairBytes = 640;
+
 /** Counts down what an answer may still hold. A transaction has one budget for all its parts. */
 export class AnswerBudget {
   #left = rangeAnswerBytesMax;
+  /** Pairs that are not packed. */
+  loosePairs = 0;
+
+  /** The memory that is taken. */
+  get heldBytes(): number {
+    return rangeAnswerBytesMax - this.#left + this.loosePairs * loosePairBytes;
+  }
 
   /** False: the pair is too much. */
   take(pair: KeyValue): boolean {
@@ -151,18 +163,25 @@ class Read {
   }
 
   *byKey(): Generator<void, RangeResult, void> {
-    const kvs: KeyValue[] = [];
-    const { work, budget } = this.#view;
+    const { work, budget, pace } = this.#view;
+    // What a command answers is not kept long, and a read in slices holds its pairs over many turns.
+    const kvs = new PairGatherer({ packs: pace !== null });
     let more = false;
     let failure: RangeResult | null = null;
     yield* this.#each({ limited: true, descending: this.#request.sortOrder === sortOrder.descend }, (pair) => {
       if (this.#limit !== null && kvs.length === this.#limit) more = true;
       else if (!work.look(pair.value.byteLength)) failure = this.tooMuchWork();
       else if (!budget.take(pair)) failure = tooLarge;
-      else return kvs.push(pair) > 0;
+      else {
+        kvs.add(this.#request.keysOnly ? this.#keyOnly(pair) : pair);
+        return true;
+      }
       return false;
     });
-    return failure ?? (yield* this.#answer(kvs, more));
+    if (failure !== null) return failure;
+    const pairs = kvs.pairs();
+    if (!(pairs instanceof PackedPairs)) budget.loosePairs += pairs.length;
+    return yield* this.#answer(pairs, more);
   }
 
   /** With a limit and no order, etcd sorts the lowest n + 1 keys, and answers the first n of them. */
@@ -173,13 +192,16 @@ class Read {
     yield* this.#each({ limited: true, descending: false }, (pair) => {
       if (!work.look(pair.value.byteLength)) failure = this.tooMuchWork();
       else if (!budget.take(pair)) failure = tooLarge;
-      else return lowest.push(pair) > 0;
+      else {
+        budget.loosePairs++;
+        return lowest.push(pair) > 0;
+      }
       return false;
     });
     if (failure !== null) return failure;
     lowest.sort(pairOrderOf(this.#request));
     const more = this.#limit !== null && lowest.length > this.#limit;
-    return yield* this.#answer(more ? lowest.slice(0, -1) : lowest, more);
+    return yield* this.#answer(this.#shown(more ? lowest.slice(0, -1) : lowest), more);
   }
 
   /** All pairs pass by; as many as the limit are kept. */
@@ -190,6 +212,7 @@ class Read {
     yield* this.#each({ limited: false, descending: false }, (pair) => {
       if (work.look(pair.value.byteLength)) {
         const dropped = first.offer(pair);
+        if (dropped === null) budget.loosePairs++;
         if (dropped === null ? budget.take(pair) : budget.exchange(pair, dropped)) return true;
         failure = tooLarge;
       } else failure = this.tooMuchWork();
@@ -197,7 +220,7 @@ class Read {
     });
     if (failure !== null) return failure;
     const kvs = first.inOrder();
-    return yield* this.#answer(kvs, first.offered > kvs.length);
+    return yield* this.#answer(this.#shown(kvs), first.offered > kvs.length);
   }
 
   #each(
@@ -226,18 +249,19 @@ class Read {
     return this.#asOf === 'head' ? asOf(current) : this.#asOf;
   };
 
-  *#answer(kvs: KeyValue[], more: boolean): Generator<void, RangeResult, void> {
+  *#answer(kvs: Pairs, more: boolean): Generator<void, RangeResult, void> {
     const isAll = !more && this.filter === null;
     const count = isAll ? kvs.length : yield* this.count();
     if (count === null) return this.tooMuchWork();
     this.#rememberPage(kvs, more, count);
-    return {
-      kind: 'answer',
-      answer: { kvs: this.#request.keysOnly ? kvs.map((pair) => this.#keyOnly(pair)) : kvs, more, count },
-    };
+    return { kind: 'answer', answer: { kvs, more, count } };
   }
 
-  #rememberPage(kvs: readonly KeyValue[], more: boolean, count: number): void {
+  #shown(pairs: readonly KeyValue[]): readonly KeyValue[] {
+    return this.#request.keysOnly ? pairs.map((pair) => this.#keyOnly(pair)) : pairs;
+  }
+
+  #rememberPage(kvs: Pairs, more: boolean, count: number): void {
     const { sortTarget: target, sortOrder: order } = this.#request;
     const inKeyOrder = target === sortTarget.key && order !== sortOrder.descend && this.filter === null;
     const last = kvs.at(-1);

@@ -486,10 +486,10 @@ export class Store {
 
   /**
    * Like `range`, in steps, at the revision of the first step. Entries may be applied between two steps. The caller
-   * keeps compaction from the history that it still needs (`holdHistory`).
+   * keeps compaction from the history that it still needs (`holdHistory`). `budget` tells what it has read so far.
    */
-  rangeInSteps(request: RangeRequest): Generator<void, RangeOutcome, void> {
-    return this.#range(request, this.#readView(this.#pace));
+  rangeInSteps(request: RangeRequest, budget = new AnswerBudget()): Generator<void, RangeOutcome, void> {
+    return this.#range(request, { ...this.#readView(this.#pace), budget });
   }
 
   *#range(request: RangeRequest, view: ReadView): Generator<void, RangeOutcome, void> {
@@ -546,14 +546,19 @@ export class Store {
    * which a write is refused. Other replicas need not refuse the same, so the bounds of the newest level count at every
    * level.
    */
-  *readTxnInSteps(request: TxnRequest, caller: Caller, nowMs: number): Generator<void, Outcome, void> {
+  *readTxnInSteps(
+    request: TxnRequest,
+    caller: Caller,
+    nowMs: number,
+    budget = new AnswerBudget(),
+  ): Generator<void, Outcome, void> {
     assert(isReadOnly(request), 'a txn that writes is in the log');
     const operation = { kind: 'txn', request } as const;
     const failure =
       this.#administration.refusal({ writeId: '', caller, operation, atMs: nowMs }, groupLevel.third) ??
       operationShape(operation, groupLevel.third) ??
       this.#administration.alarms.refusal(operation);
-    const view = this.#readView(this.#pace);
+    const view = { ...this.#readView(this.#pace), budget };
     const revision = view.current;
     if (failure !== null) return { kind: 'failed', revision, failure };
     const result = yield* readTxnInSteps(this.#versions, request, view);

@@ -19,7 +19,7 @@ import { Logins } from './calls/logins.ts';
 import { quotaOf, retentionOf } from './calls/maintenance-quota.ts';
 import { TenantAlarms } from './calls/tenant-alarms.ts';
 import { RateLimits } from './calls/rate-limits.ts';
-import { SteppedReads } from './calls/stepped-reads.ts';
+import { isolateWaitingPlace, SteppedReads } from './calls/stepped-reads.ts';
 import { answerStoreCall } from './calls/store-answers.ts';
 import { DirectoryEntry } from './directory-entry.ts';
 import { LeaseAlarm } from './lease/lease-alarm.ts';
@@ -150,6 +150,7 @@ function replicaServices(host: ReplicaHost, member: Member, shared: Shared): Ser
       pause: () => scheduler.wait(0),
       nowMs: () => member.nowMs(),
       later: laterOn(host),
+      waitingPlace: isolateWaitingPlace,
     }),
     signatures,
     open,

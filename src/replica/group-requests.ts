@@ -1,13 +1,20 @@
 // The gateway's requests on a group, answered by the replica that leads it: operations of administrators, the list of
 // keys, and the group's members. A replica that does not lead says who does.
 
-import type { FailedChange, GroupAnswer, GroupRequest, GroupRequestKind } from '../api/replica-request.ts';
+import { assert } from '../base/assert.ts';
+import type {
+  ChangeOutcome,
+  FailedChange,
+  GroupAnswer,
+  GroupRequest,
+  GroupRequestKind,
+} from '../api/replica-request.ts';
 import type { AttemptAnswer } from '../api/redirects.ts';
 import type { DoubtedLeaders } from '../api/forwarded.ts';
 import type { GroupReplicas } from '../model/reports.ts';
 import { electionTimeoutTicks, votersKeptMin } from '../limits.ts';
 import { type ReplicaId, replicaId } from '../model/brands.ts';
-import type { Operation } from '../model/store.ts';
+import type { Operation, Outcome } from '../model/store.ts';
 import type { Store } from '../mvcc/store.ts';
 import { placedMembers } from './calls/leader-steps.ts';
 import { suspensionOf } from './calls/suspension.ts';
@@ -36,7 +43,7 @@ const answers: Answers = {
       return done({ kind: 'failed', failure: { kind: 'groupLevelTooLow', what: operationWords(operation) } });
     }
     const result = await member.write({ writeId, caller, operation });
-    if (result.kind === 'applied') return done(result.outcome);
+    if (result.kind === 'applied') return done(changeOutcome(result.outcome));
     if (result.kind === 'refused' || result.kind === 'refusedAlone') {
       return done({ kind: 'failed', revision: member.driver.store.revision, failure: result.failure });
     }
@@ -173,4 +180,10 @@ function leaderFor(member: Member, { failedLeader, suspectedLeader }: DoubtedLea
 
 function replicaOrNone(number: number): ReplicaId | null {
   return number === 0 ? null : replicaId(number);
+}
+
+function changeOutcome(outcome: Outcome): ChangeOutcome {
+  const { kind } = outcome;
+  assert(kind !== 'put' && kind !== 'deleteRange' && kind !== 'txn', 'a change of the tenant touches no keys');
+  return outcome;
 }

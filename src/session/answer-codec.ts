@@ -3,23 +3,22 @@
 
 import { assert, unreachable } from '../base/assert.ts';
 import { BinaryReader, BinaryWriter, MalformedBytesError } from '../base/binary.ts';
+import { ByteParts, PartsWriter } from '../base/byte-parts.ts';
 import { callNestedMax } from '../limits.ts';
 import { leaseId, revision } from '../model/brands.ts';
 import type { CallAnswer, CallOutcome, PlacedMember, ResponseHeader } from '../model/calls.ts';
 import {
   deletedBytes,
-  pairBytes,
   rangeAnswerBytes,
   readDeleted,
-  readPair,
   readRangeAnswer,
   readTxnAnswer,
   txnAnswerBytes,
   writeDeleted,
-  writePair,
   writeRangeAnswer,
   writeTxnAnswer,
 } from '../model/codec/answer-codec.ts';
+import { pairBytes, readPair, writePair } from '../model/codec/pair-codec.ts';
 import type { KeyValue } from '../model/store.ts';
 import { readFailure, writeFailure } from './failure-codec.ts';
 import { readQueryAnswer, writeQueryAnswer } from './query-codec.ts';
@@ -50,6 +49,18 @@ type Written = Extract<CallOutcome, { readonly kind: 'written' }>['outcome'];
 
 export function encodeAnswer(answer: CallAnswer): Uint8Array {
   const writer = new BinaryWriter(expectedBytes(answer));
+  writeAnswer(writer, answer);
+  return writer.finish();
+}
+
+/** The same bytes. The answer is given up, because the parts may take over what it holds (`PackedPairs`). */
+export function encodeAnswerInParts(answer: CallAnswer): ByteParts {
+  const writer = new PartsWriter(expectedBytes(answer));
+  writeAnswer(writer, answer);
+  return new ByteParts(writer.parts());
+}
+
+function writeAnswer(writer: BinaryWriter, answer: CallAnswer): void {
   switch (answer.kind) {
     case 'answered':
       writer.byte(answerCode.answered);
@@ -67,7 +78,6 @@ export function encodeAnswer(answer: CallAnswer): Uint8Array {
     default:
       unreachable(answer);
   }
-  return writer.finish();
 }
 
 /**

@@ -112,12 +112,27 @@ export function decodeServerMessage(bytes: Uint8Array): readonly ServerFrame[] |
   return decodeFrames(bytes, readServerFrame);
 }
 
-export function encodeMessage(frames: readonly Uint8Array[]): Uint8Array {
-  let length = 0;
+/** `last`: the head and the body of a frame behind the others, which is copied once. */
+export function encodeMessage(frames: readonly Uint8Array[], last: LongFrame | null = null): Uint8Array {
+  let length = last === null ? 0 : last.head.byteLength + last.body.byteLength + 8;
   for (const frame of frames) length += frame.byteLength + 8;
   const writer = new BinaryWriter(length);
   for (const frame of frames) writer.bytes(frame);
+  if (last === null) return writer.finish();
+  writer.varint(last.head.byteLength + last.body.byteLength);
+  writer.raw(last.head);
+  writer.raw(last.body);
   return writer.finish();
+}
+
+export type LongFrame = { readonly head: Uint8Array; readonly body: Uint8Array };
+
+/** A frame with a part of an answer. `body`: the bytes of the part, which are not copied. */
+export function pieceFrame(kind: 'piece' | 'answer', id: number, body: Uint8Array): LongFrame {
+  const writer = new BinaryWriter(16);
+  writer.byte(serverCode[kind]);
+  writer.varint(id);
+  return { head: writer.finish(), body };
 }
 
 function decodeFrames<Frame>(

@@ -8,9 +8,10 @@ import {
   sessionCreditBytesMax,
   sessionMessageBytes,
 } from '../limits.ts';
+import type { ByteParts } from '../base/byte-parts.ts';
 import type { AnswerRoom } from '../model/answer-room.ts';
 import type { FailureData } from '../model/calls.ts';
-import { encodeMessage, encodeServerFrame, type ServerFrame } from './frames.ts';
+import { encodeMessage, encodeServerFrame, type LongFrame, pieceFrame, type ServerFrame } from './frames.ts';
 
 export type OutboxPort = {
   readonly send: (message: Uint8Array) => void;
@@ -30,8 +31,11 @@ export type OutboxPort = {
 /** An answer up to this goes without credit: that a write was done, or why it was not. */
 const uncreditedBytesMax = 512;
 
-/** An answer that is sent in parts. */
-type LargeAnswer = { readonly id: number; readonly bytes: Uint8Array; offset: number };
+/** An answer that is sent in parts, and what is left of it. */
+type LargeAnswer = { readonly id: number; readonly left: ByteParts; hasBegun: boolean };
+
+/** A part of a large answer, as a frame, and what is left of the answer. */
+type LargePart = { readonly frame: LongFrame; readonly left: ByteParts };
 
 /** The room of one call, and what its read has taken of it. */
 export type CallRoom = AnswerRoom & { taken: number };
@@ -97,25 +101,28 @@ export class SessionOutbox {
   }
 
   /** Why an answer of these bytes may not be sent. Null: it is sent. */
-  answer(id: number, bytes: Uint8Array): FailureData | null {
-    const isSmall = bytes.byteLength <= (this.#credit > this.#frameBytes ? answerPieceBytes : uncreditedBytesMax);
+  answer(id: number, answer: ByteParts): FailureData | null {
+    const isSmall = answer.bytes <= (this.#credit > this.#frameBytes ? answerPieceBytes : uncreditedBytesMax);
     if (isSmall) {
-      this.send({ kind: 'answer', id, answer: bytes });
+      this.send({ kind: 'answer', id, answer: answer.rest() });
       return null;
     }
-    const lacking = this.#port.hold(this.bytes + bytes.byteLength);
+    const lacking = this.#port.hold(this.bytes + answer.bytes);
     if (lacking !== null) return lacking;
-    this.#largeBytes += bytes.byteLength;
-    this.#large.push({ id, bytes, offset: 0 });
+    this.#largeBytes += answer.bytes;
+    this.#large.push({ id, left: answer, hasBegun: false });
     this.flushSoon();
     return null;
   }
 
   /** The answer to this call is not sent, unless a part of it was. */
   forget(id: number): void {
-    const unsent = this.#large.findIndex((large) => large.id === id && large.offset === 0);
+    const unsent = this.#large.findIndex((large) => large.id === id && !large.hasBegun);
     if (unsent < 0) return;
-    for (const { bytes } of this.#large.splice(unsent, 1)) this.#largeBytes -= bytes.byteLength;
+    for (const { left } of this.#large.splice(unsent, 1)) {
+      this.#largeBytes -= left.bytes;
+      left.drop();
+    }
     this.#port.hold(this.bytes);
     this.#port.roomMade();
   }
@@ -130,6 +137,7 @@ export class SessionOutbox {
 
   end(): void {
     this.#ended = true;
+    for (const { left } of this.#large) left.drop();
     this.#frames = [];
     this.#large = [];
     this.#frameBytes = 0;
@@ -144,11 +152,7 @@ export class SessionOutbox {
       caller: this,
       taken: 0,
       isOpen: (bytes) => this.#isOpen(bytes),
-      take: (bytes) => {
-        if (!this.#take(bytes)) return false;
-        room.taken += bytes;
-        return true;
-      },
+      take: (bytes) => this.#take(room, bytes),
       late: 'timeout',
     };
     return room;
@@ -162,21 +166,23 @@ export class SessionOutbox {
 
   #isOpen(bytes: number | null): boolean {
     if (this.#credit - this.#frameBytes - this.#readBytes <= 0) return false;
-    return bytes === null || (this.#fits(bytes) && this.#port.mayHold(this.bytes + bytes));
+    return bytes === null || (this.#fits(bytes, this.#readBytes) && this.#port.mayHold(this.bytes + bytes));
   }
 
-  #take(bytes: number): boolean {
+  #take(room: CallRoom, bytes: number): boolean {
     if (this.#ended) return true;
+    const others = this.#readBytes - room.taken;
     const isSmall = bytes <= answerPieceBytes;
-    if (!isSmall && !this.#fits(bytes)) return false;
-    if (this.#port.hold(this.bytes + bytes) !== null && !isSmall) return false;
-    this.#readBytes += bytes;
+    if (bytes > room.taken && !isSmall && !this.#fits(bytes, others)) return false;
+    if (this.#port.hold(this.bytes - room.taken + bytes) !== null && !isSmall) return false;
+    this.#readBytes = others + bytes;
+    room.taken = bytes;
     return true;
   }
 
   /** Large answers wait one behind the other, because each waits in memory, and small ones still come between them. */
-  #fits(bytes: number): boolean {
-    const waiting = this.#largeBytes + this.#readBytes;
+  #fits(bytes: number, readBytes: number): boolean {
+    const waiting = this.#largeBytes + readBytes;
     return waiting === 0 || waiting + bytes <= sessionCreditBytes;
   }
 
@@ -196,9 +202,10 @@ export class SessionOutbox {
     if (this.#ended) return;
     this.#port.seal();
     for (;;) {
-      const frames = this.#takeFrames();
-      if (frames.length === 0) break;
-      const message = encodeMessage(frames);
+      const { frames, part } = this.#takeFrames();
+      if (frames.length === 0 && part === null) break;
+      const message = encodeMessage(frames, part?.frame ?? null);
+      part?.left.free();
       this.#credit -= message.byteLength;
       this.#unread += message.byteLength;
       this.#port.send(message);
@@ -213,7 +220,7 @@ export class SessionOutbox {
   }
 
   /** Small frames go first, then one part of a large answer if there is credit for it. */
-  #takeFrames(): Uint8Array[] {
+  #takeFrames(): { readonly frames: readonly Uint8Array[]; readonly part: LargePart | null } {
     const frames: Uint8Array[] = [];
     let bytes = 0;
     let count = 0;
@@ -226,8 +233,8 @@ export class SessionOutbox {
     this.#frames.splice(0, count);
     this.#frameBytes -= bytes;
     const large = this.#large[0];
-    if (large !== undefined && this.#credit - bytes > this.#reserve) frames.push(this.#nextPart(large));
-    return frames;
+    const mayGo = large !== undefined && this.#credit - bytes > this.#reserve;
+    return { frames, part: mayGo ? this.#nextPart(large) : null };
   }
 
   /** Credit that large answers leave to small ones: a quarter of what the client gave. */
@@ -235,14 +242,12 @@ export class SessionOutbox {
     return Math.floor((this.#credit + this.#unread) / 4);
   }
 
-  #nextPart(large: LargeAnswer): Uint8Array {
-    const part = large.bytes.subarray(large.offset, large.offset + answerPieceBytes);
-    large.offset += part.byteLength;
-    if (large.offset < large.bytes.byteLength) {
-      return encodeServerFrame({ kind: 'piece', id: large.id, bytes: part });
-    }
-    this.#large.shift();
-    this.#largeBytes -= large.bytes.byteLength;
-    return encodeServerFrame({ kind: 'answer', id: large.id, answer: part });
+  #nextPart(large: LargeAnswer): LargePart {
+    const { id, left } = large;
+    const part = left.take(answerPieceBytes);
+    this.#largeBytes -= part.byteLength;
+    if (left.bytes === 0) this.#large.shift();
+    else large.hasBegun = true;
+    return { frame: pieceFrame(left.bytes > 0 ? 'piece' : 'answer', id, part), left };
   }
 }

@@ -15,7 +15,7 @@ import type { AnswerRoom } from '../model/answer-room.ts';
 import { isReadOnly } from '../model/read-only.ts';
 import type { CallAnswer, Credentials, FailureData, ResponseHeader, StoreCall } from '../model/calls.ts';
 import type { Caller } from '../model/store.ts';
-import { encodeAnswer } from './answer-codec.ts';
+import { encodeAnswer, encodeAnswerInParts } from './answer-codec.ts';
 import { decodeCall } from './call-codec.ts';
 import { type ClientFrame, decodeClientMessage, encodeMessage, encodeServerFrame, processIdBytes } from './frames.ts';
 import { type CallRoom, SessionOutbox } from './session-outbox.ts';
@@ -313,7 +313,7 @@ export class SessionServer {
   #settle(id: number, call: StoreCall, answer: CallAnswer): void {
     const underWay = this.#takeCall(id);
     if (underWay === undefined || this.#ended) return;
-    const lacking = this.#outbox.answer(id, encodeAnswer(answer));
+    const lacking = this.#outbox.answer(id, encodeAnswerInParts(answer));
     if (lacking !== null) this.#fail(id, unheld(call, lacking));
   }
 

@@ -4,7 +4,7 @@
 import { emptyBytes } from '../base/bytes.ts';
 import { BinaryReader, BinaryWriter, MalformedBytesError } from '../base/binary.ts';
 import { noLease, type Revision, revision } from '../model/brands.ts';
-import { readPair, writePair } from '../model/codec/answer-codec.ts';
+import { readPair, writePair } from '../model/codec/pair-codec.ts';
 import type { KeyRange, KeyValue, RevisionEvents, StoreEvent } from '../model/store.ts';
 
 export type SessionWatch = {

@@ -98,7 +98,7 @@ class Alone {
 
   get value(): string | undefined {
     const result = this.driver.store.range(range('k'));
-    const pair = result.kind === 'answer' ? result.answer.kvs[0] : undefined;
+    const pair = result.kind === 'answer' ? result.answer.kvs.at(0) : undefined;
     return pair === undefined ? undefined : Buffer.from(pair.value).toString();
   }
 }

@@ -8,9 +8,9 @@ import type {
   Compare,
   DeleteRangeRequest,
   KeyRange,
-  KeyValue,
   Operation,
   Outcome,
+  Pairs,
   PutRequest,
   RangeAnswer,
   RangeRequest,
@@ -264,11 +264,11 @@ function eventsOf(piece: HistoryPiece): readonly RevisionEvents[] {
 }
 
 /** Each pair as `key=value@mod`, so that a test reads like a list. */
-export function shown(pairs: readonly KeyValue[]): string[] {
+export function shown(pairs: Pairs): string[] {
   return pairs.map((pair) => `${textOf(pair.key)}=${textOf(pair.value)}@${pair.modRevision}`);
 }
 
-export function keysOf(pairs: readonly KeyValue[]): string[] {
+export function keysOf(pairs: Pairs): string[] {
   return pairs.map((pair) => textOf(pair.key) ?? 'not text');
 }
 

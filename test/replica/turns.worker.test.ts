@@ -155,6 +155,6 @@ async function expectSettled(name: readonly [string, number], after: string): Pr
     expect(store.appliedIndex).toBe(log.lastIndex());
     expect(log.hardState.commit).toBeLessThanOrEqual(log.lastIndex());
     const result = store.range(range('k'));
-    expect(result.kind === 'answer' && result.answer.kvs[0]?.modRevision).toBe(store.revision);
+    expect(result.kind === 'answer' && result.answer.kvs.at(0)?.modRevision).toBe(store.revision);
   });
 }

@@ -4,7 +4,7 @@
 import { unreachable } from '../../base/assert.ts';
 import { base64, textOf } from '../../base/bytes.ts';
 import { noLease } from '../../model/brands.ts';
-import type { KeyValue, StoreEvent, TxnAnswer, TxnPart } from '../../model/store.ts';
+import type { KeyValue, Pairs, StoreEvent, TxnAnswer, TxnPart } from '../../model/store.ts';
 import { Answer, type AnswerHeaders } from '../answer.ts';
 
 /** `"key":"a"`, or `"key_base64":"/w=="`. */
@@ -22,7 +22,7 @@ function keyValueJson(kv: KeyValue, keysOnly: boolean): string {
   );
 }
 
-export function keyValuesJson(kvs: readonly KeyValue[], keysOnly: boolean): string {
+export function keyValuesJson(kvs: Pairs, keysOnly: boolean): string {
   return `[${kvs.map((kv) => keyValueJson(kv, keysOnly)).join(',')}]`;
 }
 

@@ -56,7 +56,7 @@ export function parseGetKey(request: ApiRequest, keyText: string): Parsed<ReadCa
     request: readOf({ key: key.value, rangeEnd: emptyBytes }, { revision: at.value ?? 0, serializable }),
     respond(result, header) {
       if (result.kind === 'failed') return failureAnswer('v1', result.failure);
-      const kv = result.answer.kvs[0];
+      const kv = result.answer.kvs.at(0);
       if (kv === undefined)
         return failureAnswer('v1', {
           kind: 'keyAbsent',
@@ -145,7 +145,7 @@ function readBack(key: Uint8Array): TxnOperation {
 
 function keyReadBack(part: TxnAnswer['parts'][number] | undefined): KeyValue | null {
   assert(part?.kind === 'range', 'the key is read back');
-  return part.answer.kvs[0] ?? null;
+  return part.answer.kvs.at(0) ?? null;
 }
 
 /** Where the condition does not hold, the transaction reads the key instead, for the answer 412. */

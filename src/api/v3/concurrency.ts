@@ -185,7 +185,7 @@ export const leader: ParseUnary = (scanner, { timeoutMs }) => {
     serializable: false,
     respond(result, header) {
       if (result.kind === 'failed') return fail(result.failure);
-      const kv = result.answer.kvs[0];
+      const kv = result.answer.kvs.at(0);
       if (kv === undefined) return fail({ kind: 'electionNoLeader' });
       return answer(header, header.revision, `,"kv":${keyValueJson(kv)}`);
     },

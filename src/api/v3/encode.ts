@@ -7,6 +7,7 @@ import { base64 } from '../../base/bytes.ts';
 import type {
   DeleteRangeAnswer,
   KeyValue,
+  Pairs,
   PutAnswer,
   RangeAnswer,
   StoreEvent,
@@ -38,7 +39,7 @@ export function keyValueJson(kv: KeyValue): string {
   return `${text}}`;
 }
 
-function keyValuesJson(kvs: readonly KeyValue[]): string {
+function keyValuesJson(kvs: Pairs): string {
   let text = '';
   for (const kv of kvs) text += text === '' ? keyValueJson(kv) : `,${keyValueJson(kv)}`;
   return text;

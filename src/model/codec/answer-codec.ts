@@ -3,9 +3,11 @@
 // stop where nobody will want the rest.
 
 import { unreachable } from '../../base/assert.ts';
-import { leaseId, noLease, revision } from '../brands.ts';
+import { revision } from '../brands.ts';
 import { type BinaryReader, type BinaryWriter, MalformedBytesError, varintBytes } from '../../base/binary.ts';
-import type { DeleteRangeAnswer, KeyValue, RangeAnswer, TxnAnswer, TxnPart } from '../store.ts';
+import type { DeleteRangeAnswer, KeyValue, Pairs, RangeAnswer, TxnAnswer, TxnPart } from '../store.ts';
+import { PackedPairs } from './packed-pairs.ts';
+import { pairBytes, readPair, skipPair, writePair } from './pair-codec.ts';
 
 const partCode = { range: 0, rangeKeysOnly: 1, put: 2, putWithPrevious: 3, deleteRange: 4, txn: 5 } as const;
 
@@ -111,7 +113,7 @@ export function rangeAnswerBytes({ count, kvs }: RangeAnswer): number {
 export function readRangeAnswer(reader: BinaryReader): RangeAnswer {
   const more = reader.boolean();
   const count = reader.varint();
-  return { more, count, kvs: readPairs(reader) };
+  return { more, count, kvs: readRangePairs(reader) };
 }
 
 export function writeDeleted(writer: BinaryWriter, answer: DeleteRangeAnswer, bytesMax = Infinity): void {
@@ -129,16 +131,26 @@ export function readDeleted(reader: BinaryReader): DeleteRangeAnswer {
   return { deleted, previous: readPairs(reader) };
 }
 
-function writePairs(writer: BinaryWriter, pairs: readonly KeyValue[], bytesMax: number): void {
+function writePairs(writer: BinaryWriter, pairs: Pairs, bytesMax: number): void {
   writer.varint(pairs.length);
+  if (pairs instanceof PackedPairs) return writePacked(writer, pairs);
   for (const pair of pairs) {
     if (writer.length > bytesMax) return;
     writePair(writer, pair);
   }
 }
 
-function pairsBytes(pairs: readonly KeyValue[]): number {
+/** Only a read has packed pairs, and hands them over with its answer. */
+function writePacked(writer: BinaryWriter, { blocks, isOwn }: PackedPairs): void {
+  for (const block of blocks) {
+    if (isOwn) writer.given(block);
+    else writer.raw(block);
+  }
+}
+
+function pairsBytes(pairs: Pairs): number {
   let bytes = varintBytes(pairs.length);
+  if (pairs instanceof PackedPairs) return bytes + pairs.bytes;
   for (const pair of pairs) bytes += pairBytes(pair);
   return bytes;
 }
@@ -147,31 +159,21 @@ function readPairs(reader: BinaryReader): KeyValue[] {
   return Array.from({ length: reader.count() }, () => readPair(reader));
 }
 
-export function writePair(writer: BinaryWriter, pair: KeyValue): void {
-  writer.bytes(pair.key);
-  writer.bytes(pair.value);
-  writer.varint(pair.createRevision);
-  writer.varint(pair.modRevision);
-  writer.varint(pair.version);
-  writer.boolean(pair.lease !== noLease);
-  if (pair.lease !== noLease) writer.signed64(pair.lease);
-}
+/** Fewer pairs are made at once. */
+const packedPairsMin = 1_000;
 
-/** How many bytes `writePair` makes of it. */
-export function pairBytes({ key, value, createRevision, modRevision, version, lease }: KeyValue): number {
-  const [keyBytes, valueBytes] = [key.byteLength, value.byteLength];
-  const texts = varintBytes(keyBytes) + keyBytes + varintBytes(valueBytes) + valueBytes;
-  const numbers = varintBytes(createRevision) + varintBytes(modRevision) + varintBytes(version);
-  return texts + numbers + (lease === noLease ? 1 : 9);
-}
-
-export function readPair(reader: BinaryReader): KeyValue {
-  return {
-    key: reader.bytes(),
-    value: reader.bytes(),
-    createRevision: revision(reader.varint()),
-    modRevision: revision(reader.varint()),
-    version: reader.varint(),
-    lease: reader.boolean() ? leaseId(reader.signed64()) : noLease,
-  };
+/** The pairs of a range: many of them are made when they are asked for. */
+function readRangePairs(reader: BinaryReader): Pairs {
+  const length = reader.count();
+  if (length < packedPairsMin) return Array.from({ length }, () => readPair(reader));
+  const rest = reader.rest();
+  const { remaining } = reader;
+  let lastAt = 0;
+  let contentBytes = 0;
+  for (let pair = 0; pair < length; pair++) {
+    lastAt = remaining - reader.remaining;
+    contentBytes += skipPair(reader);
+  }
+  const block = rest.subarray(0, remaining - reader.remaining);
+  return new PackedPairs([block], { length, isOwn: false, contentBytes, lastAt });
 }

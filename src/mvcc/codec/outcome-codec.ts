@@ -7,14 +7,8 @@ import { type AuthFailure, authFailureKinds } from '../../model/auth.ts';
 import { BinaryReader, BinaryWriter, MalformedBytesError } from '../../base/binary.ts';
 import { rememberedAnswerBytesMax } from '../../limits.ts';
 import { readAlarm, writeAlarm } from './administration-codec.ts';
-import {
-  readDeleted,
-  readPair,
-  readTxnAnswer,
-  writeDeleted,
-  writePair,
-  writeTxnAnswer,
-} from '../../model/codec/answer-codec.ts';
+import { readDeleted, readTxnAnswer, writeDeleted, writeTxnAnswer } from '../../model/codec/answer-codec.ts';
+import { readPair, writePair } from '../../model/codec/pair-codec.ts';
 import type { Outcome, StoreFailure } from '../../model/store.ts';
 
 const outcomeCode = {

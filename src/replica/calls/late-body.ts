@@ -1,6 +1,7 @@
 // The body of an answer that was not soon there. Whoever waits for it may leave meanwhile, which the platform tells
 // only when something is written: so the body may begin with bytes that mean nothing.
 
+import type { ByteParts } from '../../base/byte-parts.ts';
 import type { Reservation } from '../../base/memory-budget.ts';
 import { within } from '../../base/timers.ts';
 import { answerPieceBytes, lateAnswerProbeMs } from '../../limits.ts';
@@ -20,10 +21,10 @@ export type LateAnswer = {
  * counts until its reader has taken all pieces of it.
  */
 export function lateBody(
-  encoded: Promise<Uint8Array>,
+  encoded: Promise<ByteParts>,
   { memory, durable, gone, pads }: LateAnswer,
 ): ReadableStream<Uint8Array> {
-  let rest: Uint8Array | null = null;
+  let rest: ByteParts | null = null;
   let probeMs = 0;
   encoded.catch(() => memory.lose());
   return new ReadableStream<Uint8Array>(
@@ -35,11 +36,9 @@ export function lateBody(
           if (rest === null) return controller.enqueue(new Uint8Array(1));
           await durable();
         }
-        const piece = rest.subarray(0, answerPieceBytes);
-        rest = rest.subarray(piece.byteLength);
-        controller.enqueue(piece);
-        memory.hold(rest.byteLength);
-        if (rest.byteLength === 0) controller.close();
+        controller.enqueue(rest.take(answerPieceBytes));
+        memory.hold(rest.bytes);
+        if (rest.bytes === 0) controller.close();
       },
       cancel: () => {
         gone.abort();

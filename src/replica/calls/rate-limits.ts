@@ -7,7 +7,8 @@ import type { Failure } from '../../api/errors/failures.ts';
 import { limitBurstSeconds, limitDebtSecondsMax } from '../../limits.ts';
 import type { CallAnswer, StoreCall } from '../../model/calls.ts';
 import { isReadOnly } from '../../model/read-only.ts';
-import type { Caller, KeyValue, TxnAnswer, TxnRequest } from '../../model/store.ts';
+import type { Caller, KeyValue, Pairs, TxnAnswer, TxnRequest } from '../../model/store.ts';
+import { PackedPairs } from '../../model/codec/packed-pairs.ts';
 import type { LimitTerm } from '../../model/terms.ts';
 
 export type LimitedKind = 'reads' | 'writes';
@@ -129,7 +130,8 @@ function bytesOfPrevious(previous: KeyValue | null): number {
   return previous === null ? 0 : bytesOfPair(previous);
 }
 
-function bytesOfPairs(pairs: readonly KeyValue[]): number {
+function bytesOfPairs(pairs: Pairs): number {
+  if (pairs instanceof PackedPairs) return pairs.contentBytes;
   let bytes = 0;
   for (const pair of pairs) bytes += bytesOfPair(pair);
   return bytes;

@@ -10,6 +10,7 @@ import {
   readMeasuredBelowBytes,
   readRefusedAheadMs,
   readRoomLookMs,
+  readSliceValueBytes,
   readsOfCallerWaitingMax,
   readsWaitingMax,
   readTurnBytesMax,
@@ -25,6 +26,9 @@ export type TurnsHost = {
   /** Runs the task after so long. */
   readonly later: (task: () => void, delayMs: number) => void;
 };
+
+/** Whether a read may begin whose answer is longer than one slice. */
+type MayGoOn = () => boolean;
 
 export type ReadFacts = {
   readonly room: AnswerRoom;
@@ -44,15 +48,23 @@ export type NotRun = { readonly kind: 'gone' | 'overloaded' | AnswerRoom['late']
 /** The read has to wait, and to run again. `bytes`: what its answer takes, as far as it is known. */
 export type Waits = { readonly kind: 'waits'; readonly bytes: number | null };
 
-/** What one run of a read has come to. `bytes` null: it goes on, and its answer is not made yet. */
-export type Ran<Result> = { readonly kind: 'ran' } & ReturnType<Run<Result>>;
-export type Run<Result> = () => { readonly result: Result; readonly bytes: number | null };
+/** What one run of a read has come to. */
+export type Ran<Result> = { readonly kind: 'ran'; readonly result: Result };
+
+/**
+ * `result` null: it has to wait, and kept nothing. `bytes`: what it takes, or will. `drop` is called if there is no
+ * room for that.
+ */
+export type Run<Result> = () => {
+  readonly result: Result | null;
+  readonly bytes: number;
+  readonly drop?: () => void;
+};
 
 type Waiting = ReadFacts & {
   /** What its answer takes. Null: it has not run. */
   bytes: number | null;
-  /** Runs the read. The answer's bytes are returned; null: its answer is not made yet. */
-  readonly run: () => number | null;
+  readonly run: () => ReturnType<Run<unknown>>;
   /** One of the two is called once. `settle` null: the read has run, and its answer has room. */
   readonly settle: (why: NotRun | null) => void;
   readonly fail: (error: unknown) => void;
@@ -65,12 +77,15 @@ type Queue = {
   readonly fresh: Set<Waiting>;
   /** Those whose answers did not fit. */
   readonly large: Set<Waiting>;
+  /** Those of more than one slice. */
+  readonly long: Set<Waiting>;
   /** The bytes of such answers, by the subjects of their reads. */
   readonly sizes: Map<string, number>;
 };
 
 export class ReadTurns {
   readonly #host: TurnsHost;
+  readonly #mayGoOn: MayGoOn;
   /** The caller that is next stands first. */
   readonly #queues = new Map<AnswerRoom['caller'], Queue>();
   #waiting = 0;
@@ -80,48 +95,51 @@ export class ReadTurns {
   #isFull = false;
   #isLooking = false;
 
-  constructor(host: TurnsHost) {
+  constructor(host: TurnsHost, mayGoOn: MayGoOn) {
     this.#host = host;
+    this.#mayGoOn = mayGoOn;
   }
 
   get waiting(): number {
     return this.#waiting;
   }
 
-  /** Runs a read now if it may run. `bytes`: those of an answer that did not fit; null: the read did not run. */
+  /** Runs a read now if it may run. `bytes`: those of what did not fit; null: the read did not run. */
   now<Result>(run: Run<Result>, facts: ReadFacts): Ran<Result> | Waits {
     const { room, measure } = facts;
     const queue = this.#queues.get(room.caller);
     if (this.#isFull || !room.isOpen(null)) return { kind: 'waits', bytes: null };
     if (queue !== undefined) {
       const bytes = knownOf(queue, facts);
-      if (bytes !== null || nextOf(queue) !== null) return { kind: 'waits', bytes };
+      if (bytes !== null || this.#nextOf(queue) !== null) return { kind: 'waits', bytes };
     }
     if (queue !== undefined || !room.isOpen(readMeasuredBelowBytes)) {
       const bytes = this.#measured(measure);
       if (!room.isOpen(bytes)) return { kind: 'waits', bytes };
     }
-    const ran = run();
-    this.#took(ran.bytes ?? 0);
-    if (ran.bytes === null || room.take(ran.bytes)) return { kind: 'ran', ...ran };
-    return { kind: 'waits', bytes: ran.bytes };
+    const { result, bytes, drop } = run();
+    this.#took(bytes);
+    if (result !== null && room.take(bytes)) return { kind: 'ran', result };
+    drop?.();
+    return { kind: 'waits', bytes };
   }
 
-  /** Runs a read once it may run, or several times where its answer does not fit. `bytes`: as those of `now`. */
+  /** Runs a read once it may run, or several times where what it takes does not fit. `bytes`: as those of `now`. */
   later<Result>(run: Run<Result>, facts: ReadFacts, bytes: number | null): Promise<Ran<Result> | NotRun> {
     if (facts.gone?.aborted === true) return Promise.resolve({ kind: 'gone' });
     return new Promise((resolve, reject) => {
-      let last: ReturnType<Run<Result>> | null = null;
+      let result: Result | null = null;
       const read: Waiting = {
         ...facts,
         bytes,
         run: () => {
-          last = run();
-          return last.bytes;
+          const ran = run();
+          ({ result } = ran);
+          return ran;
         },
         settle: (why) => {
           if (why !== null) resolve(why);
-          else if (last !== null) resolve({ kind: 'ran', ...last });
+          else if (result !== null) resolve({ kind: 'ran', result });
         },
         fail: reject,
         left: () => {
@@ -137,8 +155,8 @@ export class ReadTurns {
     if (this.#waiting === 0) return;
     const { serves, nowMs } = this.#host;
     const now = nowMs();
-    for (const { fresh, large } of this.#queues.values()) {
-      for (const queue of [large, fresh]) {
+    for (const { fresh, large, long } of this.#queues.values()) {
+      for (const queue of [large, long, fresh]) {
         for (const read of queue) {
           const lateAtMs = read.untilMs - (read.room.late === 'memoryFull' ? readRefusedAheadMs : 0);
           if (serves() && lateAtMs > now) break;
@@ -159,10 +177,12 @@ export class ReadTurns {
     try {
       // It may be known by now, because another read of the same ran meanwhile.
       read.bytes ??= knownOf(this.#queues.get(read.room.caller), read) ?? this.#measured(read.measure);
-      if (!read.room.isOpen(read.bytes)) return this.#add(read);
-      const bytes = read.run();
-      this.#took(bytes ?? 0);
-      if (bytes === null || read.room.take(bytes)) return read.settle(null);
+      const isLong = read.bytes !== null && read.bytes >= readSliceValueBytes;
+      if (!read.room.isOpen(read.bytes) || (isLong && !this.#mayGoOn())) return this.#add(read);
+      const { result, bytes, drop } = read.run();
+      this.#took(bytes);
+      if (result !== null && read.room.take(bytes)) return read.settle(null);
+      drop?.();
       read.bytes = bytes;
     } catch (error) {
       return read.fail(error);
@@ -172,14 +192,15 @@ export class ReadTurns {
 
   #add(read: Waiting): void {
     const { caller } = read.room;
-    const queue = this.#queues.get(caller) ?? { fresh: new Set(), large: new Set(), sizes: new Map() };
-    const ofCaller = queue.fresh.size + queue.large.size;
+    const queue = this.#queues.get(caller) ?? newQueue();
+    const ofCaller = sizeOf(queue);
     if (this.#waiting >= readsWaitingMax || ofCaller >= readsOfCallerWaitingMax) {
       return read.settle({ kind: 'overloaded' });
     }
     this.#queues.set(caller, queue);
     noteSize(queue, read);
-    (read.bytes === null ? queue.fresh : queue.large).add(read);
+    if (read.bytes === null) queue.fresh.add(read);
+    else (read.bytes < readSliceValueBytes ? queue.large : queue.long).add(read);
     this.#waiting++;
     read.gone?.addEventListener('abort', read.left);
     this.#lookLater();
@@ -189,21 +210,31 @@ export class ReadTurns {
   #remove(read: Waiting): boolean {
     const { caller } = read.room;
     const queue = this.#queues.get(caller);
-    if (queue === undefined || !(queue.fresh.delete(read) || queue.large.delete(read))) return false;
+    if (queue === undefined) return false;
+    if (![queue.fresh, queue.large, queue.long].some((reads) => reads.delete(read))) return false;
     read.gone?.removeEventListener('abort', read.left);
     this.#waiting--;
-    if (queue.fresh.size === 0 && queue.large.size === 0) this.#queues.delete(caller);
+    if (sizeOf(queue) === 0) this.#queues.delete(caller);
     return true;
   }
 
   /** Takes the next read that has room, and its caller then comes after the others. */
   #next(): Waiting | null {
     for (const [caller, queue] of this.#queues) {
-      const read = nextOf(queue);
+      const read = this.#nextOf(queue);
       if (read === null) continue;
       this.#remove(read);
-      if (this.#queues.delete(caller) && queue.fresh.size + queue.large.size > 0) this.#queues.set(caller, queue);
+      if (this.#queues.delete(caller) && sizeOf(queue) > 0) this.#queues.set(caller, queue);
       return read;
+    }
+    return null;
+  }
+
+  /** What is known to be large or long does not keep other reads waiting. */
+  #nextOf({ fresh, large, long }: Queue): Waiting | null {
+    for (const reads of this.#mayGoOn() ? [large, long, fresh] : [large, fresh]) {
+      const [oldest] = reads;
+      if (oldest?.room.isOpen(oldest.bytes) === true) return oldest;
     }
     return null;
   }
@@ -238,12 +269,12 @@ export class ReadTurns {
   }
 }
 
-/** An answer that is known to be large does not keep small ones waiting. */
-function nextOf({ fresh, large }: Queue): Waiting | null {
-  const [oldest] = large;
-  if (oldest?.room.isOpen(oldest.bytes) === true) return oldest;
-  const [first] = fresh;
-  return first?.room.isOpen(null) === true ? first : null;
+function newQueue(): Queue {
+  return { fresh: new Set(), large: new Set(), long: new Set(), sizes: new Map() };
+}
+
+function sizeOf({ fresh, large, long }: Queue): number {
+  return fresh.size + large.size + long.size;
 }
 
 function knownOf(queue: Queue | undefined, { subject }: ReadFacts): number | null {
@@ -251,12 +282,12 @@ function knownOf(queue: Queue | undefined, { subject }: ReadFacts): number | nul
 }
 
 /** What is known to be large is not read in vain once more. */
-function noteSize({ large, sizes }: Queue, read: Waiting): void {
+function noteSize({ large, long, sizes }: Queue, read: Waiting): void {
   if (read.subject === null) return;
   const subject = read.subject();
   read.bytes ??= sizes.get(subject) ?? null;
   if (read.bytes === null) return;
   const isFull = sizes.size >= largeReadsKnownMax && !sizes.has(subject);
-  if (large.size === 0 || isFull) sizes.clear();
+  if (large.size + long.size === 0 || isFull) sizes.clear();
   sizes.set(subject, read.bytes);
 }

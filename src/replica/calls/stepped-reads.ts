@@ -1,16 +1,54 @@
 // Reads that look at more than fits between two turns go on in slices, with other work between them. A read that is
 // done in its first slice, as nearly all are, is answered at once. Of the others few are under way at a time, because
-// each holds what it has so far. The rest wait with nothing in memory, and begin anew when it is their turn.
+// each holds what it has so far. The rest wait as calls (`read-turns.ts`), with nothing in memory.
+//
+// What a read has so far counts, with the next slice, before that slice is read. Where there is no room for it, one
+// read of the isolate waits with what it has, and any other one forgets what it has: so no two wait for each other.
 
-import { readSliceValueBytes, requestTimeoutMs, steppedReadsMax, steppedReadsWaitingMax } from '../../limits.ts';
+import {
+  rangeAnswerBytesMax,
+  readRefusedAheadMs,
+  readRoomLookMs,
+  readSliceValueBytes,
+  requestTimeoutMs,
+  steppedReadsMax,
+} from '../../limits.ts';
 import type { AnswerRoom } from '../../model/answer-room.ts';
-import { type NotRun, type Ran, type ReadFacts, ReadTurns, type TurnsHost, type Waits } from './read-turns.ts';
+import {
+  type NotRun,
+  type Ran,
+  type ReadFacts,
+  ReadTurns,
+  type Run,
+  type TurnsHost,
+  type Waits,
+} from './read-turns.ts';
 
 /** What a read needs of its replica. */
 export type ReadHost = TurnsHost & {
   /** The rows that a reader of this moment needs stay until the returned function is called. */
   readonly holdHistory: () => () => void;
+  /** Shared by all replicas of the isolate. */
+  readonly waitingPlace: WaitingPlace;
 };
+
+/** The place of the one read that may wait for memory while it holds some. */
+export class WaitingPlace {
+  #isTaken = false;
+
+  /** False: another read has it. */
+  take(): boolean {
+    if (this.#isTaken) return false;
+    this.#isTaken = true;
+    return true;
+  }
+
+  leave(): void {
+    this.#isTaken = false;
+  }
+}
+
+export const isolateWaitingPlace = new WaitingPlace();
 
 /**
  * `gone`: this replica does not serve any more, or nobody waits for the answer. `timeout`: the caller has been told
@@ -22,18 +60,25 @@ type Steps<Result> = Generator<void, Result, void>;
 /** The first slice of a read: its end, or what goes on. */
 type First<Result> =
   | { readonly done: true; readonly result: Result }
-  /** `steps` null: nothing is kept of it. */
-  | { readonly done: false; steps: Steps<Result> | null };
+  /** The read has a slot, and room for its next slice. `release`: the rows of its moment need not stay any more. */
+  | { readonly done: false; readonly steps: Steps<Result>; readonly release: () => void };
 type Unfinished<Result> = Extract<First<Result>, { readonly done: false }>;
 
-const noRoom: Waits = { kind: 'waits', bytes: readSliceValueBytes };
-const unbegun = { kind: 'ran', result: { done: false, steps: null }, bytes: null } as const;
+const long: Waits = { kind: 'waits', bytes: readSliceValueBytes };
+
+type SlicedFacts = ReadFacts & {
+  readonly heldBytes: (() => number) | undefined;
+  /** What the whole answer takes, at most, as far as the store tells. */
+  readonly wholeBytes: (() => number) | null;
+};
 
 export type ReadOptions<Result> = {
   readonly gone: AbortSignal | null;
   /** Where the answer goes, and what it takes there. */
   readonly room: AnswerRoom;
   readonly bytesOf: (result: Result) => number;
+  /** The bytes of what was read so far. Left out: the read holds nothing between its slices. */
+  readonly heldBytes?: () => number;
   /** Names what is read, where others may read the same. */
   readonly subject?: () => string;
   /** What the answer takes, at most, as far as is known before the read. Left out: it is never large. */
@@ -44,35 +89,39 @@ export class SteppedReads {
   readonly #host: ReadHost;
   readonly #turns: ReadTurns;
   #underWay = 0;
-  /** They are called with a slot, in their order. */
-  readonly #waiting = new Set<() => void>();
+  /** Looks whether there is room now for the read that waits with what it has. Null: none does. */
+  #lookForRoom: (() => void) | null = null;
 
   constructor(host: ReadHost) {
     this.#host = host;
-    this.#turns = new ReadTurns(host);
+    this.#turns = new ReadTurns(host, () => this.#underWay < steppedReadsMax);
   }
 
   /** A caller may have room for answers again. */
-  readonly look = (): void => this.#turns.look();
+  readonly look = (): void => {
+    this.#lookForRoom?.();
+    this.#turns.look();
+  };
 
   /** `begin` may be called several times: it reads the store as it is by then. */
   async run<Result>(
     begin: () => Steps<Result>,
-    { gone, room, bytesOf, subject, measure }: ReadOptions<Result>,
+    { gone, room, bytesOf, heldBytes, subject, measure }: ReadOptions<Result>,
   ): Promise<Stepped<Result>> {
     // A longer read goes on in slices only where there is room for one.
     const measured = measure === undefined ? null : (): number => Math.min(measure(), readSliceValueBytes);
     const untilMs = this.#host.nowMs() + requestTimeoutMs;
     const facts = { gone, room, subject: subject ?? null, measure: measured, untilMs };
-    const first = (): ReturnType<typeof firstSlice<Result>> => firstSlice(begin, bytesOf);
+    const sliced = { ...facts, heldBytes, wholeBytes: measure ?? null };
+    const first = (): ReturnType<Run<First<Result>>> => this.#first(begin(), bytesOf, heldBytes);
     // What is known to be long is not begun in vain, while others have the slots.
     const isLong = this.#isFull && measured !== null && measured() >= readSliceValueBytes;
-    let ran: Ran<First<Result>> | Waits | NotRun = isLong ? unbegun : this.#turns.now(first, facts);
+    let ran: Ran<First<Result>> | Waits | NotRun = isLong ? long : this.#turns.now(first, facts);
     for (;;) {
       if (ran.kind === 'waits') ran = await this.#turns.later(first, facts, ran.bytes);
       if (ran.kind !== 'ran') return ran;
       if (ran.result.done) return { kind: 'done', result: ran.result.result };
-      const stepped: Stepped<Result> | Waits = await this.#inSlices(begin, ran.result, facts);
+      const stepped: Stepped<Result> | Waits = await this.#inSlices(ran.result, sliced);
       if (stepped.kind === 'waits') {
         ran = stepped;
         continue;
@@ -80,30 +129,8 @@ export class SteppedReads {
       if (stepped.kind !== 'done') return stepped;
       const bytes = bytesOf(stepped.result);
       if (room.take(bytes)) return stepped;
+      room.take(0);
       ran = { kind: 'waits', bytes };
-    }
-  }
-
-  async #inSlices<Result>(
-    begin: () => Steps<Result>,
-    first: Unfinished<Result>,
-    facts: ReadFacts,
-  ): Promise<Stepped<Result> | Waits> {
-    const { room, gone } = facts;
-    // What is long is mostly large. Where nothing large has room, it does not go on.
-    if (!room.isOpen(readSliceValueBytes)) return noRoom;
-    const waits = this.#isFull;
-    // The steps hold what the first slice has read, and would hold it as long as this call is under way.
-    if (waits) first.steps = null;
-    if (waits && this.#waiting.size >= steppedReadsWaitingMax) return { kind: 'overloaded' };
-    if (!waits) this.#underWay++;
-    else if (!(await this.#slot(gone))) return { kind: 'gone' };
-    try {
-      if (waits && !room.isOpen(readSliceValueBytes)) return noRoom;
-      const { steps } = first;
-      return await this.#goOn(steps === null ? begin : () => steps, { ...facts, paused: waits });
-    } finally {
-      this.#leave();
     }
   }
 
@@ -111,61 +138,93 @@ export class SteppedReads {
     return this.#underWay >= steppedReadsMax;
   }
 
-  /** Waits for a slot. False: nobody waits for the answer any more, and there is no slot for it. */
-  #slot(gone: AbortSignal | null): Promise<boolean> {
-    if (gone?.aborted === true) return Promise.resolve(false);
-    return new Promise((resolve) => {
-      const proceed = (): void => {
-        gone?.removeEventListener('abort', left);
-        resolve(true);
-      };
-      const left = (): void => {
-        this.#waiting.delete(proceed);
-        resolve(false);
-      };
-      gone?.addEventListener('abort', left);
-      this.#waiting.add(proceed);
-    });
+  /** Where others have the slots, nothing is kept of a read that turns out to be long. */
+  #first<Result>(
+    steps: Steps<Result>,
+    bytesOf: (result: Result) => number,
+    heldBytes: (() => number) | undefined,
+  ): ReturnType<Run<First<Result>>> {
+    const first = steps.next();
+    if (first.done === true) return { result: { done: true, result: first.value }, bytes: bytesOf(first.value) };
+    if (this.#isFull) return { result: null, bytes: readSliceValueBytes };
+    this.#underWay++;
+    const bytes = heldBytes === undefined ? 0 : bytesWithSlice(heldBytes());
+    const release = this.#host.holdHistory();
+    const drop = (): void => {
+      release();
+      this.#underWay--;
+    };
+    return { result: { done: false, steps, release }, bytes, drop };
   }
 
-  async #goOn<Result>(
-    begin: () => Steps<Result>,
-    { paused, gone, untilMs }: ReadFacts & { readonly paused: boolean },
-  ): Promise<Stepped<Result>> {
-    const release = this.#host.holdHistory();
+  /** The slot is left in any case. */
+  async #inSlices<Result>(
+    { steps, release }: Unfinished<Result>,
+    facts: SlicedFacts,
+  ): Promise<Stepped<Result> | Waits> {
+    let stepped: Stepped<Result> | Waits | null = null;
     try {
-      let hasPaused = paused;
-      for (let steps: Steps<Result> | null = null; ; hasPaused = false) {
-        if (!hasPaused) await this.#host.pause();
-        if (!this.#host.serves() || gone?.aborted === true) return { kind: 'gone' };
-        if (this.#host.nowMs() >= untilMs) return { kind: 'timeout' };
-        steps ??= begin();
-        const step = steps.next();
-        if (step.done === true) return { kind: 'done', result: step.value };
-      }
+      stepped = await this.#goOn(steps, facts);
+      return stepped;
     } finally {
       release();
+      if (stepped?.kind !== 'done') facts.room.take(0);
+      this.#underWay--;
+      this.#turns.look();
     }
   }
 
-  /** The slot goes to the read that has waited longest. */
-  #leave(): void {
-    const [next] = this.#waiting;
-    if (next === undefined) {
-      this.#underWay--;
-      return;
+  async #goOn<Result>(steps: Steps<Result>, facts: SlicedFacts): Promise<Stepped<Result> | Waits> {
+    for (;;) {
+      await this.#host.pause();
+      const ended = this.#endOf(facts);
+      if (ended !== null) return ended;
+      const step = steps.next();
+      if (step.done === true) return { kind: 'done', result: step.value };
+      const held = facts.heldBytes?.() ?? 0;
+      const lacks = takesSlice(held, facts) ? null : await this.#roomForSlice(held, facts);
+      if (lacks !== null) return lacks;
     }
-    this.#waiting.delete(next);
-    next();
+  }
+
+  #endOf({ gone, untilMs }: ReadFacts): NotRun | null {
+    if (!this.#host.serves() || gone?.aborted === true) return { kind: 'gone' };
+    return this.#host.nowMs() >= untilMs ? { kind: 'timeout' } : null;
+  }
+
+  /** Null: there is room by now for what was read and for another slice. `waits`: what was read is to be forgotten. */
+  async #roomForSlice(held: number, facts: SlicedFacts): Promise<NotRun | Waits | null> {
+    const { room, untilMs, wholeBytes } = facts;
+    const bytes = bytesWithSlice(held);
+    const { waitingPlace, nowMs, later } = this.#host;
+    if (!waitingPlace.take()) {
+      // The next time it begins with more room, so that it does not come to the same end.
+      const more = Math.min(2 * bytes, wholeBytes?.() ?? rangeAnswerBytesMax);
+      return { kind: 'waits', bytes: Math.max(bytes, more) };
+    }
+    try {
+      for (;;) {
+        await new Promise<void>((resolve) => {
+          this.#lookForRoom = resolve;
+          later(resolve, readRoomLookMs);
+        });
+        const ended = this.#endOf(facts);
+        if (ended !== null) return ended;
+        if (takesSlice(held, facts)) return null;
+        if (room.late === 'memoryFull' && nowMs() >= untilMs - readRefusedAheadMs) return { kind: room.late };
+      }
+    } finally {
+      this.#lookForRoom = null;
+      waitingPlace.leave();
+    }
   }
 }
 
-function firstSlice<Result>(
-  begin: () => Steps<Result>,
-  bytesOf: (result: Result) => number,
-): { readonly result: First<Result>; readonly bytes: number | null } {
-  const steps = begin();
-  const first = steps.next();
-  if (first.done !== true) return { result: { done: false, steps }, bytes: null };
-  return { result: { done: true, result: first.value }, bytes: bytesOf(first.value) };
+/** False: there is no room for what was read and for another slice. */
+function takesSlice(held: number, { room, heldBytes }: SlicedFacts): boolean {
+  return heldBytes === undefined || room.take(bytesWithSlice(held));
+}
+
+function bytesWithSlice(held: number): number {
+  return Math.min(held + readSliceValueBytes, rangeAnswerBytesMax);
 }

@@ -9,9 +9,9 @@ import type { AnswerRoom } from '../../model/answer-room.ts';
 import type { CallAnswer, ClientQuery, StoreCall } from '../../model/calls.ts';
 import type {
   Caller,
-  KeyValue,
   Operation,
   Outcome,
+  Pairs,
   RangeRequest,
   StoreFailure,
   TxnAnswer,
@@ -19,9 +19,11 @@ import type {
   TxnRequest,
 } from '../../model/store.ts';
 import { accessOfOperation } from '../../mvcc/auth/access.ts';
+import { AnswerBudget } from '../../mvcc/range.ts';
 import type { RangeOutcome } from '../../mvcc/store.ts';
 import { isReadOnly, isSerializable } from '../../model/read-only.ts';
 import { withCandidate } from '../lease/lease-candidate.ts';
+import { PackedPairs } from '../../model/codec/packed-pairs.ts';
 import type { Member } from '../member.ts';
 import type { Services } from '../services.ts';
 import type { CallFacts } from './call-context.ts';
@@ -147,12 +149,13 @@ async function answerRead(member: Member, request: RangeRequest, context: Answer
     const elsewhere = await (isAnybodys ? unlessFollowing : unlessLeading)(member, context);
     if (elsewhere !== null) return elsewhere;
   }
-  const begin = (): Steps<RangeOutcome> => permittedRange(member, context.caller, request);
+  const begin = (budget: AnswerBudget): Steps<RangeOutcome> => permittedRange(member, context.caller, request, budget);
   const read = await resultOf(
     member,
     {
       begin,
       serializable,
+      holdsPairs: !request.countOnly,
       bytesOf: bytesOfRange,
       subject: () => subjectOf(request),
       measure: () => permittedBytes(member, context.caller, { kind: 'range', request }),
@@ -165,10 +168,15 @@ async function answerRead(member: Member, request: RangeRequest, context: Answer
   return answered(member, { kind: 'range', answer: result.answer }, result.revision);
 }
 
-function* permittedRange(member: Member, caller: Caller, request: RangeRequest): Steps<RangeOutcome> {
+function* permittedRange(
+  member: Member,
+  caller: Caller,
+  request: RangeRequest,
+  budget: AnswerBudget,
+): Steps<RangeOutcome> {
   const { store } = member.driver;
   const failure = store.authorizeRange(caller, request, member.nowMs());
-  return failure === null ? yield* store.rangeInSteps(request) : { kind: 'failed', failure };
+  return failure === null ? yield* store.rangeInSteps(request, budget) : { kind: 'failed', failure };
 }
 
 /** A txn without a write is a read: nothing of it is in the log, and an id that it came with names nothing. */
@@ -180,9 +188,14 @@ async function answerReadTxn(member: Member, request: TxnRequest, context: Answe
     if (elsewhere !== null) return elsewhere;
   }
   const { store } = member.driver;
-  const begin = () => store.readTxnInSteps(request, context.caller, member.nowMs());
+  const begin = (budget: AnswerBudget): Steps<Outcome> =>
+    store.readTxnInSteps(request, context.caller, member.nowMs(), budget);
   const measure = (): number => permittedBytes(member, context.caller, { kind: 'txn', request });
-  const read = await resultOf(member, { begin, serializable, bytesOf: bytesOfOutcome, measure }, context);
+  const read = await resultOf(
+    member,
+    { begin, serializable, holdsPairs: true, bytesOf: bytesOfOutcome, measure },
+    context,
+  );
   if (read.kind === 'answer') return read.answer;
   return answered(member, outcomeOfWrite(read.result), read.result.revision);
 }
@@ -204,8 +217,11 @@ function permittedBytes(
 type Steps<Result> = Generator<void, Result, void>;
 type Failed = { readonly kind: 'failed'; readonly failure: StoreFailure };
 type Asked<Result> = {
-  readonly begin: () => Steps<Result>;
+  /** `budget`: what the read may hold, and says that it holds. */
+  readonly begin: (budget: AnswerBudget) => Steps<Result>;
   readonly serializable: boolean;
+  /** False: it counts, and holds nothing between its slices. */
+  readonly holdsPairs: boolean;
   readonly bytesOf: (result: Result) => number;
   readonly subject?: () => string;
   readonly measure: () => number;
@@ -234,10 +250,20 @@ async function resultOf<Result extends Failed | { readonly kind: string }>(
 
 async function resultOnce<Result>(
   member: Member,
-  { begin, ...asked }: Asked<Result>,
+  { begin, holdsPairs, ...asked }: Asked<Result>,
   { services, gone, room }: AnswerContext,
 ): Promise<ReadResult<Result>> {
-  const stepped = await services.reads.run(begin, { gone, room, ...asked });
+  let budget = new AnswerBudget();
+  const anew = (): Steps<Result> => {
+    budget = new AnswerBudget();
+    return begin(budget);
+  };
+  const stepped = await services.reads.run(anew, {
+    gone,
+    room,
+    ...asked,
+    ...(holdsPairs ? { heldBytes: () => budget.heldBytes } : {}),
+  });
   switch (stepped.kind) {
     case 'done':
       return { kind: 'result', result: stepped.result };
@@ -264,7 +290,8 @@ function bytesOfRange(result: RangeOutcome): number {
 /** What a pair takes beside its key and its value, at most, in an answer's bytes. */
 const pairHeldBytes = 48;
 
-function bytesOfPairs(pairs: readonly KeyValue[]): number {
+function bytesOfPairs(pairs: Pairs): number {
+  if (pairs instanceof PackedPairs) return pairs.bytes;
   let bytes = 0;
   for (const { key, value } of pairs) bytes += pairHeldBytes + key.byteLength + value.byteLength;
   return bytes;

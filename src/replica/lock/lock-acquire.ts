@@ -225,7 +225,7 @@ async function release(queuing: Queuing, call: ReleaseCall): Promise<Interim<{ r
   if (outcome.kind !== 'txn') return value({ revision });
   const [part] = outcome.answer.parts;
   if (outcome.answer.succeeded !== call.condition.holdsWhen) {
-    const other = part?.kind === 'range' ? part.answer.kvs[0] : undefined;
+    const other = part?.kind === 'range' ? part.answer.kvs.at(0) : undefined;
     if (other === undefined) return failed({ kind: 'lockNotHeld' });
     return failed({ kind: 'fencingTokenDiffers', current: other.createRevision, revision });
   }

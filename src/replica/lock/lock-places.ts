@@ -5,7 +5,7 @@ import { assert } from '../../base/assert.ts';
 import { isPlace, oldestPlace, queueRange } from '../../api/queues.ts';
 import { emptyBytes, equalBytes } from '../../base/bytes.ts';
 import { lockWaitersMax } from '../../limits.ts';
-import type { KeyValue, Outcome, RangeRequest, TxnPart } from '../../model/store.ts';
+import type { KeyValue, Outcome, RangeAnswer, RangeRequest, TxnPart } from '../../model/store.ts';
 import type { Store } from '../../mvcc/store.ts';
 
 type Readable = Pick<Store, 'range' | 'firstCreated' | 'countCreatedBefore'>;
@@ -17,7 +17,7 @@ export function countPlacesBefore(store: Readable, name: Uint8Array, createRevis
 
 export function placeAt(store: Pick<Store, 'range'>, key: Uint8Array): KeyValue | null {
   const { kvs } = read(store, { ...oldestPlace(key), key, rangeEnd: emptyBytes });
-  return kvs[0] ?? null;
+  return kvs.at(0) ?? null;
 }
 
 export type Queue = { readonly oldest: KeyValue | null; readonly count: number };
@@ -46,10 +46,7 @@ export function keyInTheWay(
   return null;
 }
 
-function read(
-  store: Pick<Store, 'range'>,
-  request: RangeRequest,
-): { readonly kvs: readonly KeyValue[]; readonly count: number } {
+function read(store: Pick<Store, 'range'>, request: RangeRequest): RangeAnswer {
   const result = store.range(request);
   assert(result.kind === 'answer', 'a read of the current revision that is bounded is answered');
   return result.answer;
@@ -85,7 +82,7 @@ export function takenAlready(place: KeyValue | null): Taken | null {
 }
 
 function firstOf(part: TxnPart | undefined): KeyValue | undefined {
-  return part?.kind === 'range' ? part.answer.kvs[0] : undefined;
+  return part?.kind === 'range' ? part.answer.kvs.at(0) : undefined;
 }
 
 function revisionOf(part: TxnPart | undefined): number | undefined {

@@ -65,7 +65,7 @@ export const kvRules: readonly StoreRule[] = [
     const large = new Uint8Array(inlineValueBytesMax + 1).fill(7);
     fed.put('k', large);
     fed.put('k', emptyBytes, { ignoreValue: true });
-    expect(fed.range('k').kvs[0]).toMatchObject({ value: large, version: 2 });
+    expect(fed.range('k').kvs.at(0)).toMatchObject({ value: large, version: 2 });
   }),
   rule('MVCC-PUT-3: a lease that does not exist is refused', (fed) => {
     expect(fed.fails(put('k', 'v', { lease: -5n as never }))).toEqual({ kind: 'leaseNotFound' });
@@ -75,9 +75,9 @@ export const kvRules: readonly StoreRule[] = [
     const all = Uint8Array.from({ length: 256 }, (_, byte) => byte);
     for (const value of [all, emptyBytes]) {
       fed.put(all, value);
-      expect(fed.range(keyRange(all)).kvs[0]).toMatchObject({ key: all, value });
+      expect(fed.range(keyRange(all)).kvs.at(0)).toMatchObject({ key: all, value });
     }
-    expect(fed.range(keyRange(all), { revision: 2 }).kvs[0]).toMatchObject({ value: all });
+    expect(fed.range(keyRange(all), { revision: 2 }).kvs.at(0)).toMatchObject({ value: all });
   }),
   rule('MVCC-PUT-5: puts of one entry are written together, and are what they would be one by one', (fed) => {
     const puts = Array.from({ length: 100 }, (_, n) => {
@@ -120,7 +120,7 @@ export const kvRules: readonly StoreRule[] = [
   rule('MVCC-LIMIT-2: a value of valueBytesMax is taken, one byte more is refused', (fed) => {
     const value = new Uint8Array(valueBytesMax).fill(1);
     expect(fed.fails(put('k', value))).toBeNull();
-    expect(fed.range('k').kvs[0]?.value.byteLength).toBe(valueBytesMax);
+    expect(fed.range('k').kvs.at(0)?.value.byteLength).toBe(valueBytesMax);
     const larger = new Uint8Array(valueBytesMax + 1);
     expect(fed.fails(put('k', larger))).toEqual({ kind: 'valueTooLarge', bytes: valueBytesMax + 1 });
   }),
@@ -298,8 +298,8 @@ export const kvRules: readonly StoreRule[] = [
       fed.remove('q/c');
       fed.put('q/c', '4');
       fed.remove('q/a');
-      expect(store.firstCreated(prefix('q/'))).toEqual(fed.range('q/b').kvs[0]);
-      expect(store.firstCreated(keyRange('q0', fromKeyOn))).toEqual(fed.range('q0').kvs[0]);
+      expect(store.firstCreated(prefix('q/'))).toEqual(fed.range('q/b').kvs.at(0));
+      expect(store.firstCreated(keyRange('q0', fromKeyOn))).toEqual(fed.range('q0').kvs.at(0));
       expect(store.countCreatedBefore(everything, 8, 9)).toBe(4);
     },
   ),

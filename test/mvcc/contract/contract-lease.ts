@@ -92,7 +92,7 @@ export const leaseRules: readonly StoreRule[] = [
     expect([keysOfLease(fed, 1), keysOfLease(fed, 2)]).toEqual([[], []]);
     expect(fed.range('a').kvs).toEqual([]);
     fed.do(putLeased('a', 1));
-    expect(fed.range('a').kvs[0]?.lease).toBe(1n);
+    expect(fed.range('a').kvs.at(0)?.lease).toBe(1n);
   }),
   rule(
     'MVCC-LEASE-3: within a txn keys are attached and detached as it goes, and not at all if it is undone',
@@ -130,7 +130,7 @@ export const leaseRules: readonly StoreRule[] = [
     expect(fed.do(revokeLease(2))).toEqual({ kind: 'done', revision: 8 });
     fed.do(grant(1));
     expect(keysOfLease(fed, 1)).toEqual([]);
-    expect(fed.range('o/a', { revision: 6 }).kvs[0]?.lease).toBe(1n);
+    expect(fed.range('o/a', { revision: 6 }).kvs.at(0)?.lease).toBe(1n);
   }),
   rule('MVCC-LEASE-5: expiry makes one revision for each lease that has keys, and passes over what is gone', (fed) => {
     fed.batch([grant(1), grant(2), grant(3)]);

@@ -13,7 +13,7 @@ import {
   requestTimeoutMs,
 } from '../../../src/limits.ts';
 import { type AnswerRoom, openRoom } from '../../../src/model/answer-room.ts';
-import { SteppedReads, type Stepped } from '../../../src/replica/calls/stepped-reads.ts';
+import { SteppedReads, WaitingPlace, type Stepped } from '../../../src/replica/calls/stepped-reads.ts';
 
 /** Room for so many bytes of answers that were not taken away. */
 class Room implements AnswerRoom {
@@ -48,6 +48,7 @@ class Host {
     nowMs: () => this.nowMs,
     pause: () => Promise.resolve(),
     later: (task) => void (this.#look = task),
+    waitingPlace: new WaitingPlace(),
   });
 
   run(name: string, bytes: number, room: AnswerRoom, gone: AbortSignal | null = null): Promise<Stepped<string>> {

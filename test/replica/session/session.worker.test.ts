@@ -38,7 +38,7 @@ async function levelOf(key: string): Promise<unknown> {
 /** The value that a read found. */
 function valueIn(answer: SessionAnswer): string | null {
   if (answer.kind !== 'answered' || answer.outcome.kind !== 'range') throw new Error(JSON.stringify(answer.kind));
-  const pair = answer.outcome.answer.kvs[0];
+  const pair = answer.outcome.answer.kvs.at(0);
   return pair === undefined ? null : new TextDecoder().decode(pair.value);
 }
 

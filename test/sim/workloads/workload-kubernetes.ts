@@ -111,7 +111,7 @@ export class KubernetesWorkload implements Workload {
     return read(range, { limit: this.#random.integer(1, 4), revision, serializable: this.#random.chance(0.2) });
   }
 
-  #sees(range: KeyRange, kvs: readonly KeyValue[]): void {
+  #sees(range: KeyRange, kvs: Iterable<KeyValue>): void {
     if (range.rangeEnd.byteLength === 0) this.#seen.delete(textOf(range.key));
     for (const { key, modRevision } of kvs) this.#seen.set(textOf(key), modRevision);
   }
