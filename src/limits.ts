@@ -879,6 +879,17 @@ export const sessionHandlesMax = 10_000;
 export const sessionWatchesMax = 10_000;
 /** What a watch of a session takes in memory beside its range: at the hub, and among what is open. */
 export const sessionWatchOverheadBytes = 1_024;
+/** Waits of one session: a front has one for each of its clients that stands in a queue. */
+export const sessionWaitsMax = 5_000;
+/** What a wait of a session takes in memory beside its name and value: here, in its queue, and among what is open. */
+export const sessionWaitOverheadBytes = 1_024;
+/**
+ * How long a place is kept for a client whose connection broke: it connects again within some seconds, and a client
+ * that has gone should not hold up a queue for much longer.
+ */
+export const sessionWaitGraceMs = 10_000;
+/** How often an object does something while a client waits whose lease it keeps alive, since asleep it could not. */
+export const sessionWaitAwakeMs = 5_000;
 /**
  * The bytes of the events of one frame. A watch ends where one revision has more, such as a delete of very many pairs
  * with previous values. Revisions share a frame up to `watchBatchBytesMax`. A frame goes whole, and so beyond the

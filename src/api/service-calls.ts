@@ -6,6 +6,7 @@ import type { Answer } from './answer.ts';
 import type { LeaseId } from '../model/brands.ts';
 import type { Operation, Outcome, RangeRequest } from '../model/store.ts';
 import type { Query, QueryResult } from '../model/queries.ts';
+import type { Acquired, Elected, Hold, Locked } from '../model/waits.ts';
 import type { Bounded, ResponseHeader, Transport, WriteCondition } from './call-parts.ts';
 import type { Failure } from './errors/failures.ts';
 
@@ -98,15 +99,7 @@ export type LockCall = Bounded & {
   readonly lease: LeaseId;
   readonly writeId: string | null;
   /** `revision` is that of the last read, or that of the transaction where the call did not wait. */
-  respond(result: Result<{ readonly key: Uint8Array; readonly revision: number }>, header: ResponseHeader): Answer;
-};
-
-export type Elected = {
-  readonly key: Uint8Array;
-  readonly createRevision: number;
-  readonly lease: LeaseId;
-  /** The revision of the first transaction, however long the call waited. */
-  readonly revision: number;
+  respond(result: Result<Locked>, header: ResponseHeader): Answer;
 };
 
 /**
@@ -138,20 +131,6 @@ export type ObserveCall = Bounded & {
 export type StreamFailure = { readonly status: number; readonly text: string };
 
 // v1's locks and semaphores
-
-/** Which lease holds a place: a new one, which lives on while its caller waits, or one that the caller keeps alive. */
-export type Hold =
-  | { readonly kind: 'session'; readonly ttlSeconds: number }
-  | { readonly kind: 'lease'; readonly id: LeaseId };
-
-export type Acquired = {
-  readonly key: Uint8Array;
-  readonly lease: LeaseId;
-  readonly ttlSeconds: number;
-  /** The create revision of the key, which is higher than that of every holder before. */
-  readonly fencingToken: number;
-  readonly revision: number;
-};
 
 /**
  * Takes a place in the queue of a name: the key `<name>/<lease in hex>` with the value `holderValue(...)`, made where

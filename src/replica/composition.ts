@@ -28,13 +28,15 @@ import { KeepAliveStreams } from './lease/lease-stream.ts';
 import { LivingReplica } from './living-replica.ts';
 import { Observers } from './lock/lock-observe.ts';
 import { countPlacesBefore, placeAt } from './lock/lock-places.ts';
+import { serveWait } from './lock/lock-session.ts';
 import { LockWaits } from './lock/lock-waits.ts';
 import { Member, type MemberOptions } from './member.ts';
 import type { ObjectSql } from './object-sql.ts';
 import { OpenCalls, openTerms } from './open-calls.ts';
 import type { Services } from './services.ts';
 import { CaughtUpTasks } from './session/caught-up-tasks.ts';
-import { SessionSockets } from './session/session-sockets.ts';
+import { replicaOrNone, SessionSockets } from './session/session-sockets.ts';
+import { ReplicaWaits } from './session/session-waits.ts';
 import { ReplicaWatches } from './session/session-watches.ts';
 import { SharedAlarm } from './shared-alarm.ts';
 import { ObjectSockets } from './watch/watch-object-sockets.ts';
@@ -227,11 +229,12 @@ function frameSockets(
 }
 
 function sessionSockets(
-  { state, serviceSecret, broken }: ReplicaHost,
+  host: ReplicaHost,
   member: Member,
   services: Services,
   { open, memory, watches }: Shared & { readonly watches: WatchService },
 ): SessionSockets {
+  const { state, serviceSecret, broken } = host;
   const signatures = new Signatures(serviceSecret);
   const identities = new Identities(new KeyRing(signatures), new TokenRing(signatures));
   const tasks = new CaughtUpTasks(() => member.caughtUp(), broken);
@@ -254,6 +257,15 @@ function sessionSockets(
       authorize: mayWatch(member),
       caughtUp: tasks.run,
       goOn: () => watches.pump(),
+    }),
+    waits: new ReplicaWaits({
+      serve: (wait, { suspectedLeader, ...facts }) => {
+        const doubts = { failedLeader: null, suspectedLeader: replicaOrNone(suspectedLeader) };
+        return serveWait(member, wait, { ...facts, ...doubts, services });
+      },
+      later: laterOn(host),
+      header: () => headerOf(member),
+      broken,
     }),
     ended: () => tasks.end(),
     submit: () => member.submit(),

@@ -24,7 +24,7 @@ import { readFailure, writeFailure } from './failure-codec.ts';
 import { readQueryAnswer, writeQueryAnswer } from './query-codec.ts';
 
 /** The first byte of an answer. */
-const answerCode = { notLeader: 1, absent: 2, answered: 3 } as const;
+export const answerCode = { notLeader: 1, absent: 2, answered: 3 } as const;
 
 /** The byte after the header of a call that was answered. */
 const outcomeCode = {

@@ -4,6 +4,7 @@
 
 import type { CallAnswer, Credentials, FailureData, ResponseHeader } from '../model/calls.ts';
 import type { RevisionEvents } from '../model/store.ts';
+import type { SessionWait, WaitAnswer } from '../model/waits.ts';
 import type { SessionWatch } from './watch-codec.ts';
 
 /** Credentials that were declared on a session. A handle outlives the connection. */
@@ -68,6 +69,28 @@ export type OpenWatch = {
   readonly cancel: () => void;
 };
 
+/** Who hears of a wait. */
+export type WaitSink = {
+  /** This comes once, and is the end of the wait. Of `notLeader`: the same wait goes to another replica, by its id. */
+  readonly settled: (answer: WaitAnswer) => void;
+  /**
+   * The connection broke. The wait goes on by itself when there is another one, in the same place. Whoever does not
+   * want to wait for that leaves, and waits at another replica under the same id.
+   */
+  readonly interrupted: () => void;
+};
+
+/** `id`, `handle`, and the rest are as for calls. */
+export type WaitOptions = Pick<CallOptions, 'id' | 'handle' | 'suspectedLeader' | 'mayBeAlone'>;
+
+export type OpenWait = {
+  /**
+   * The sink hears nothing any more. While the connection is there the replica gives the place up, and the id is not
+   * used again.
+   */
+  readonly leave: () => void;
+};
+
 export type ReplicaSession = {
   /** Calls that were not answered. */
   readonly callsUnderWay: number;
@@ -91,7 +114,12 @@ export type ReplicaSession = {
   readonly call: (call: Uint8Array, options: CallOptions, settle: (answer: SessionAnswer) => void) => () => void;
   /** Any replica serves it. It lives until it is cancelled or ends, whatever becomes of connections. */
   readonly watch: (watch: SessionWatch, handle: Handle, sink: WatchSink) => OpenWatch;
-  /** Closes the session for good. Calls under way are lost, and watches go on no more. */
+  /**
+   * Takes a place in a queue and waits for its turn, however long that takes. Only the leader serves it. A place whose
+   * client was away for `sessionWaitGraceMs` has to be taken anew.
+   */
+  readonly wait: (wait: SessionWait, options: WaitOptions, sink: WaitSink) => OpenWait;
+  /** Closes the session for good. Calls under way are lost, and watches and waits go on no more. */
   readonly close: () => void;
 };
 

@@ -1,12 +1,14 @@
 // The messages of a session. Each is a batch of frames, and each frame says how long it is, so that a frame of an
 // unknown kind is passed over. `test/SPEC.md` describes the form for whoever writes a client. Decoding never throws.
 
-import { unreachable } from '../base/assert.ts';
+import { assert, unreachable } from '../base/assert.ts';
 import { BinaryReader, BinaryWriter, MalformedBytesError } from '../base/binary.ts';
 import { sessionFramesMax } from '../limits.ts';
 import type { Credentials, FailureData, ResponseHeader } from '../model/calls.ts';
+import type { SessionWait } from '../model/waits.ts';
 import { readHeader, writeHeader } from './answer-codec.ts';
 import { readFailure, writeFailure } from './failure-codec.ts';
+import { readWait, writeWait } from './wait-codec.ts';
 import { readWatch, type SessionWatch, writeWatch } from './watch-codec.ts';
 
 /** What the client says. */
@@ -37,7 +39,21 @@ export type ClientFrame =
   | { readonly kind: 'watch'; readonly id: number; readonly handle: number; readonly watch: SessionWatch }
   | { readonly kind: 'unwatch'; readonly id: number }
   /** Asks for one progress frame, which comes once the watch has all its events. */
-  | { readonly kind: 'askProgress'; readonly id: number };
+  | { readonly kind: 'askProgress'; readonly id: number }
+  /**
+   * Takes a place in a queue, and waits for its turn. The id is one of the ids of calls, and names the wait on all
+   * replicas. `wait` null: it is of a kind that is not known.
+   */
+  | {
+      readonly kind: 'wait';
+      readonly id: number;
+      readonly handle: number;
+      readonly suspectedLeader: number;
+      readonly mayBeAlone: boolean;
+      readonly wait: SessionWait | null;
+    }
+  /** The place is left at once. */
+  | { readonly kind: 'leave'; readonly id: number };
 
 /** What the replica says. */
 export type ServerFrame =
@@ -73,7 +89,9 @@ export type ServerFrame =
       readonly revision: number;
     }
   /** The watch is refused, or has ended. `next`: the first revision of which it was told nothing; 0: not known. */
-  | { readonly kind: 'canceled'; readonly id: number; readonly next: number; readonly failure: FailureData };
+  | { readonly kind: 'canceled'; readonly id: number; readonly next: number; readonly failure: FailureData }
+  /** The end of a wait. `answer`: the bytes of `wait-codec.ts`. */
+  | { readonly kind: 'waited'; readonly id: number; readonly answer: Uint8Array };
 
 const clientCode = {
   hello: 1,
@@ -86,6 +104,8 @@ const clientCode = {
   watch: 8,
   unwatch: 9,
   askProgress: 10,
+  wait: 11,
+  leave: 12,
 } as const satisfies Readonly<Record<ClientFrame['kind'], number>>;
 const serverCode = {
   welcome: 1,
@@ -98,6 +118,7 @@ const serverCode = {
   events: 8,
   progress: 9,
   canceled: 10,
+  waited: 11,
 } as const satisfies Readonly<Record<ServerFrame['kind'], number>>;
 const credentialsCode = { none: 0, alone: 1, named: 2, namedWithToken: 3 } as const;
 
@@ -196,7 +217,16 @@ export function encodeClientFrame(frame: ClientFrame): Uint8Array {
       break;
     case 'unwatch':
     case 'askProgress':
+    case 'leave':
       writer.varint(frame.id);
+      break;
+    case 'wait':
+      assert(frame.wait !== null, 'who waits knows for what');
+      writer.varint(frame.id);
+      writer.varint(frame.handle);
+      writer.varint(frame.suspectedLeader);
+      writer.boolean(frame.mayBeAlone);
+      writeWait(writer, frame.wait);
       break;
     default:
       unreachable(frame);
@@ -236,6 +266,17 @@ function readClientFrame(reader: BinaryReader, code: number): ClientFrame | null
       return { kind: 'unwatch', id: reader.varint() };
     case clientCode.askProgress:
       return { kind: 'askProgress', id: reader.varint() };
+    case clientCode.wait:
+      return {
+        kind: 'wait',
+        id: reader.varint(),
+        handle: reader.varint(),
+        suspectedLeader: reader.varint(),
+        mayBeAlone: reader.boolean(),
+        wait: readWait(reader),
+      };
+    case clientCode.leave:
+      return { kind: 'leave', id: reader.varint() };
     default:
       return null;
   }
@@ -283,6 +324,10 @@ export function encodeServerFrame(frame: ServerFrame): Uint8Array {
       writer.varint(frame.next);
       writeFailure(writer, frame.failure);
       break;
+    case 'waited':
+      writer.varint(frame.id);
+      writer.raw(frame.answer);
+      break;
     default:
       unreachable(frame);
   }
@@ -318,6 +363,8 @@ function readServerFrame(reader: BinaryReader, code: number): ServerFrame | null
       return { kind: 'progress', ...readTold(reader) };
     case serverCode.canceled:
       return { kind: 'canceled', id: reader.varint(), next: reader.varint(), failure: readFailure(reader) };
+    case serverCode.waited:
+      return { kind: 'waited', id: reader.varint(), answer: reader.raw(reader.remaining) };
     default:
       return null;
   }

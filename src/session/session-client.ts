@@ -15,18 +15,23 @@ import {
   sessionWatchPingMs,
 } from '../limits.ts';
 import type { Credentials, FailureData } from '../model/calls.ts';
+import type { SessionWait } from '../model/waits.ts';
 import { decodeAnswer } from './answer-codec.ts';
 import type {
   CallOptions,
   Handle,
+  OpenWait,
   OpenWatch,
   ReplicaSession,
   SessionAnswer,
   SessionClientPort,
   SessionConnection,
+  WaitOptions,
+  WaitSink,
   WatchSink,
 } from './client-port.ts';
 import { type ClientFrame, decodeServerMessage, encodeClientFrame, encodeMessage, type ServerFrame } from './frames.ts';
+import { DeclaredWaits } from './wait-client.ts';
 import { DeclaredWatches } from './watch-client.ts';
 import type { SessionWatch } from './watch-codec.ts';
 
@@ -56,6 +61,9 @@ export class SessionClient implements ReplicaSession {
   readonly #watches = new DeclaredWatches((frame) => {
     if (this.#isOpen) this.#say(frame);
   });
+  readonly #waits: DeclaredWaits;
+  /** A wait was declared, and nothing came since. */
+  #isWaitUnheard = false;
   #lastHandle = 0;
   #outbox: Uint8Array[] = [];
   #flushing = false;
@@ -70,12 +78,16 @@ export class SessionClient implements ReplicaSession {
   #askedMs: number | null = null;
   /** The task that looks for what does not come. Null: it is not set. */
   #sweep: { readonly delayMs: number; readonly cancel: () => void } | null = null;
-  /** A task that connects anew for the sake of watches is set. */
+  /** A task that connects anew for the sake of watches and waits is set. */
   #isReconnecting = false;
   #isClosed = false;
 
   constructor(port: SessionClientPort) {
     this.#port = port;
+    this.#waits = new DeclaredWaits((frame) => {
+      if (this.#isOpen) this.#say(frame);
+      return this.#isOpen;
+    }, port.nowMs);
   }
 
   get callsUnderWay(): number {
@@ -123,7 +135,7 @@ export class SessionClient implements ReplicaSession {
     { id, handle, deadlineMs, failedLeader, suspectedLeader, mayBeAlone }: CallOptions,
     settle: (answer: SessionAnswer) => void,
   ): (() => void) => {
-    assert(!this.#pending.has(id), 'an id is under way once on a session');
+    assert(!this.#pending.has(id) && !this.#waits.has(id), 'an id is under way once on a session');
     const nowMs = this.#port.nowMs();
     if (!this.#connects(nowMs)) {
       settle({ kind: 'lost' });
@@ -148,7 +160,17 @@ export class SessionClient implements ReplicaSession {
 
   readonly watch = (watch: SessionWatch, handle: Handle, sink: WatchSink): OpenWatch => {
     const open = this.#watches.open(watch, handle, sink);
-    this.#connectForWatches();
+    this.#connectForDeclared();
+    this.#sweepLater();
+    return open;
+  };
+
+  readonly wait = (wait: SessionWait, options: WaitOptions, sink: WaitSink): OpenWait => {
+    const { id } = options;
+    assert(!this.#pending.has(id) && !this.#waits.has(id), 'an id is under way once on a session');
+    const open = this.#waits.open(wait, options, sink);
+    this.#waitsUnheard();
+    this.#connectForDeclared();
     this.#sweepLater();
     return open;
   };
@@ -195,15 +217,20 @@ export class SessionClient implements ReplicaSession {
     return true;
   }
 
-  /** A watch goes on after a break, so it waits where a call would be lost. */
-  #connectForWatches(): void {
-    if (this.#watches.count === 0 || this.#isReconnecting || this.#isClosed) return;
+  /** Watches and waits, which are declared anew on each connection. */
+  get #declaredCount(): number {
+    return this.#watches.count + this.#waits.count;
+  }
+
+  /** What is declared goes on after a break, so it waits where a call would be lost. */
+  #connectForDeclared(): void {
+    if (this.#declaredCount === 0 || this.#isReconnecting || this.#isClosed) return;
     const nowMs = this.#port.nowMs();
     if (this.#connects(nowMs)) return;
     this.#isReconnecting = true;
     this.#port.later(Math.max(0, this.#notBeforeMs - nowMs), () => {
       this.#isReconnecting = false;
-      this.#connectForWatches();
+      this.#connectForDeclared();
     });
   }
 
@@ -231,6 +258,8 @@ export class SessionClient implements ReplicaSession {
       this.#outbox.push(encodeClientFrame({ ...said, mayBeAlone: isFirst && said.mayBeAlone }));
     }
     for (const frame of this.#watches.declarations()) this.#outbox.push(frame);
+    for (const frame of this.#waits.declarations()) this.#outbox.push(frame);
+    if (this.#waits.count > 0) this.#waitsUnheard();
     this.#flushSoon();
   }
 
@@ -262,7 +291,8 @@ export class SessionClient implements ReplicaSession {
     this.#pending.clear();
     for (const { settle } of lost) settle({ kind: 'lost' });
     this.#watches.interrupted(why);
-    this.#connectForWatches();
+    this.#waits.interrupted();
+    this.#connectForDeclared();
   }
 
   #say(frame: Uint8Array): void {
@@ -304,6 +334,7 @@ export class SessionClient implements ReplicaSession {
     this.#heardMs = this.#port.nowMs();
     this.#cameMs = this.#heardMs;
     this.#askedMs = null;
+    this.#isWaitUnheard = false;
     const frames = decodeServerMessage(message);
     if (frames === null) return this.#disconnect();
     this.#failures = 0;
@@ -340,6 +371,9 @@ export class SessionClient implements ReplicaSession {
       case 'canceled':
         if (!this.#watches.take(frame)) this.#disconnect();
         return;
+      case 'waited':
+        if (this.#waits.take(frame.id, frame.answer) === null) this.#disconnect();
+        return;
       default:
         unreachable(frame);
     }
@@ -359,7 +393,7 @@ export class SessionClient implements ReplicaSession {
 
   #sweepLater(): void {
     const delayMs = this.#pending.size > 0 ? sessionSweepMs : sessionSilentMs;
-    if (this.#pending.size + this.#watches.count === 0 && !this.#isDoubted) return;
+    if (this.#pending.size + this.#declaredCount === 0 && !this.#isDoubted) return;
     if (this.#sweep !== null && this.#sweep.delayMs <= delayMs) return;
     this.#sweep?.cancel();
     const cancel = this.#port.later(delayMs, () => {
@@ -380,18 +414,24 @@ export class SessionClient implements ReplicaSession {
     this.#sweepLater();
   }
 
+  /** Nothing answers that a wait was declared, so the replica is asked soon whether it is there. */
+  #waitsUnheard(): void {
+    this.#isWaitUnheard = true;
+    if (this.#isOpen && this.#pending.size === 0) this.#heardMs = this.#port.nowMs();
+  }
+
   /** The connection is not open yet, or the replica has not said that it is there. */
   get #isDoubted(): boolean {
     return this.#askedMs !== null || (this.#connection !== null && !this.#isOpen);
   }
 
-  /** Who waits for an answer asks soon whether the replica is there. Who only watches lets it sleep. */
+  /** Who waits for an answer asks soon whether the replica is there. Who watches or stands in a queue lets it sleep. */
   #lookForSilence(nowMs: number): void {
     if (this.#connection === null) return;
     // The platform may keep a connection open whose object is gone.
     if (this.#isDead(nowMs)) return this.#disconnect();
-    if (this.#pending.size + this.#watches.count === 0) return;
-    const isWaiting = this.#pending.size > 0 || this.#watches.isWaiting;
+    if (this.#pending.size + this.#declaredCount === 0) return;
+    const isWaiting = this.#pending.size > 0 || this.#watches.isWaiting || this.#isWaitUnheard;
     const askAfterMs = isWaiting ? sessionSilentMs : sessionWatchPingMs;
     if (nowMs - this.#heardMs >= askAfterMs) this.#askWhetherThere();
   }

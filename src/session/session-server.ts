@@ -19,6 +19,7 @@ import { encodeAnswer, encodeAnswerInParts } from './answer-codec.ts';
 import { decodeCall } from './call-codec.ts';
 import { type ClientFrame, decodeClientMessage, encodeMessage, encodeServerFrame, processIdBytes } from './frames.ts';
 import { type CallRoom, SessionOutbox } from './session-outbox.ts';
+import { type SessionWaitPort, SessionWaits } from './wait-server.ts';
 import { type SessionWatchPort, SessionWatches } from './watch-server.ts';
 
 export type SessionIdentity =
@@ -62,6 +63,7 @@ export type SessionServerPort = {
   readonly declared: (handle: number, caller: Caller) => void;
   readonly released: (handle: number) => void;
   readonly watches: SessionWatchPort;
+  readonly waits: SessionWaitPort;
 };
 
 type Handle = SessionIdentity;
@@ -83,6 +85,7 @@ export class SessionServer {
   /** Calls that have not begun, in their order. */
   readonly #waiting = new Set<number>();
   readonly #watches: SessionWatches;
+  readonly #waits: SessionWaits;
   readonly #outbox: SessionOutbox;
   /** Of calls that are under way. */
   #callBytes = 0;
@@ -103,6 +106,14 @@ export class SessionServer {
       send: (frame) => this.#outbox.send(frame),
       flushSoon: () => this.#outbox.flushSoon(),
       credit: () => this.#outbox.spareCredit,
+      refusalOf: (handle) => this.#refusalOf(handle),
+      callerOf: (handle) => this.#callerOf(handle),
+      hold: () => port.hold(this.#outbox.bytes + this.#ownBytes),
+      header: port.header,
+    });
+    this.#waits = new SessionWaits(port.waits, {
+      send: (frame) => this.#outbox.send(frame),
+      writeIdOf: (id) => this.#writeIdOf(id),
       refusalOf: (handle) => this.#refusalOf(handle),
       callerOf: (handle) => this.#callerOf(handle),
       hold: () => port.hold(this.#outbox.bytes + this.#ownBytes),
@@ -170,6 +181,7 @@ export class SessionServer {
     this.#outbox.end();
     for (const { cancel } of this.#calls.values()) cancel?.();
     this.#watches.closed();
+    this.#waits.closed();
     for (const handle of this.#handles.keys()) this.#release(handle);
     this.#calls.clear();
     this.#waiting.clear();
@@ -183,6 +195,7 @@ export class SessionServer {
     this.#handles.set(handle, { kind: 'failed', failure });
     this.#outbox.send({ kind: 'ended', handle, failure });
     this.#watches.endOf(handle, failure);
+    this.#waits.endOf(handle, failure);
   }
 
   goAway(failure: FailureData): void {
@@ -215,6 +228,10 @@ export class SessionServer {
         return this.#watches.unwatch(frame.id);
       case 'askProgress':
         return this.#watches.askProgress(frame.id);
+      case 'wait':
+        return this.#waits.wait(frame);
+      case 'leave':
+        return this.#waits.leave(frame.id);
       default:
         return unreachable(frame);
     }
@@ -243,6 +260,7 @@ export class SessionServer {
   #release(handle: number): void {
     if (!this.#handles.delete(handle)) return;
     this.#watches.endOf(handle, null);
+    this.#waits.endOf(handle, null);
     this.#port.released(handle);
   }
 
@@ -295,7 +313,7 @@ export class SessionServer {
     }
     const facts: SessionCallFacts = {
       caller,
-      writeId: `s.${this.#processId ?? ''}.${id.toString(36)}`,
+      writeId: this.#writeIdOf(id),
       // Anybody with a key can say that a leader failed. A replica that believed it would stand for election at once,
       // and might take the place of a leader that answers.
       suspectedLeader: failedLeader === 0 ? suspectedLeader : failedLeader,
@@ -308,6 +326,11 @@ export class SessionServer {
       this.#settle(id, decoded.call, answer);
     });
     if (!settled) call.cancel = cancel;
+  }
+
+  /** One write has one id over all replicas of the group. */
+  #writeIdOf(id: number): string {
+    return `s.${this.#processId ?? ''}.${id.toString(36)}`;
   }
 
   #settle(id: number, call: StoreCall, answer: CallAnswer): void {
@@ -356,9 +379,9 @@ export class SessionServer {
     this.#watches.roomy();
   }
 
-  /** What calls that are under way take, and watches. */
+  /** What calls that are under way take, and watches, and waits. */
   get #ownBytes(): number {
-    return this.#callBytes + this.#watches.heldBytes;
+    return this.#callBytes + this.#watches.heldBytes + this.#waits.heldBytes;
   }
 
   #refuse(detail: string): void {

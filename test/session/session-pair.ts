@@ -4,12 +4,14 @@ import { assert } from '../../src/base/assert.ts';
 import { utf8 } from '../../src/base/bytes.ts';
 import type { CallAnswer, Credentials, FailureData, StoreCall } from '../../src/model/calls.ts';
 import type { Caller, StoreEvent } from '../../src/model/store.ts';
+import type { SessionWait, WaitAnswer } from '../../src/model/waits.ts';
 import type { OpenCall } from '../../src/replica/open-calls.ts';
 import type { Failure } from '../../src/api/errors/failures.ts';
 import { encodeCall } from '../../src/session/call-codec.ts';
 import type { CallOptions, ConnectionEvents, SessionAnswer } from '../../src/session/client-port.ts';
 import { SessionClient } from '../../src/session/session-client.ts';
 import { type SessionCallFacts, SessionServer } from '../../src/session/session-server.ts';
+import type { WaitFacts } from '../../src/session/wait-server.ts';
 import { WatchHub } from '../../src/mvcc/watch/watch-hub.ts';
 import { ReplicaWatches } from '../../src/replica/session/session-watches.ts';
 import { PlainHistory } from '../mvcc/watch/plain-history.ts';
@@ -22,6 +24,13 @@ export type Begun = {
   readonly facts: SessionCallFacts;
   readonly answer: (answer: CallAnswer) => void;
   cancelled: boolean;
+};
+
+export type BegunWait = {
+  readonly wait: SessionWait;
+  readonly facts: WaitFacts;
+  readonly settle: (answer: WaitAnswer) => void;
+  ended: 'left' | 'detached' | null;
 };
 
 type Task = { readonly atMs: number; readonly run: () => void; dead: boolean };
@@ -39,6 +48,8 @@ export class SessionPair {
   readonly begun: Begun[] = [];
   /** How many times the calls of a message had all begun. */
   turns = 0;
+  /** What waits, as the replica was asked, each with what was done to it. */
+  readonly waits: BegunWait[] = [];
   held = 0;
   /** How often there may have been room for more answers. */
   roomMade = 0;
@@ -248,6 +259,13 @@ export class SessionPair {
       declared: (handle) => void this.declared.push(handle),
       released: (handle) => void this.declared.splice(this.declared.indexOf(handle), 1),
       watches,
+      waits: {
+        begin: (wait, facts, settle) => {
+          const begun: BegunWait = { wait, facts, settle, ended: null };
+          this.waits.push(begun);
+          return { leave: () => (begun.ended = 'left'), detach: () => (begun.ended = 'detached') };
+        },
+      },
     });
   }
 

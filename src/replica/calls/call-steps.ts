@@ -62,7 +62,7 @@ export async function leadsAndCaughtUp(member: Member, call: Asked, context: Dou
 }
 
 /** A response for the gateway if another replica must answer, and for the client if the service refuses the call. */
-function answerResponse(protocol: Protocol, answer: CallAnswer): Response {
+export function answerResponse(protocol: Protocol, answer: CallAnswer): Response {
   if (answer.kind === 'notLeader') return redirectResponse(answer.leader, answer.members);
   assert(answer.kind === 'answered' && answer.outcome.kind === 'failed', 'the answer is elsewhere, or a refusal');
   return failureResponse(protocol, knownFailure(answer.outcome.failure));

@@ -2,7 +2,7 @@
 // places were taken before it. The OpenAPI document has the rules. A place with a session has a lease of its own, which
 // is revoked when the call ends without a place.
 
-import type { AcquireCall, Acquired, Hold, ReleaseCall } from '../../api/contract.ts';
+import type { AcquireCall, ReleaseCall } from '../../api/contract.ts';
 import type { Failure } from '../../api/errors/failures.ts';
 import { holderOf, holderValue, lockTxn, placeKey } from '../../api/queues.ts';
 import { readOf } from '../../api/requests.ts';
@@ -10,12 +10,13 @@ import { assert, unreachable } from '../../base/assert.ts';
 import type { LeaseId } from '../../model/brands.ts';
 import { emptyBytes, equalBytes } from '../../base/bytes.ts';
 import type { Operation, TxnOperation, TxnRequest } from '../../model/store.ts';
+import type { Acquired, Hold } from '../../model/waits.ts';
 import { accessOfOperation } from '../../mvcc/auth/access.ts';
 import type { CallContext } from '../calls/call-context.ts';
-import { authorize, caughtUp, leadsAndCaughtUp, redirectTo } from '../calls/call-steps.ts';
+import { authorize } from '../calls/call-steps.ts';
+import { notLeader, unlessCaughtUp, unlessLeading } from '../calls/leader-steps.ts';
 import {
   afterWait,
-  answerToNobody,
   failed,
   giveBack,
   grantSession,
@@ -37,20 +38,26 @@ import { keyInTheWay, placeAt, queueOf } from './lock-places.ts';
 import type { Place } from './lock-queues.ts';
 import type { Member } from '../member.ts';
 
+type Acquiring = Pick<AcquireCall, 'name' | 'limit' | 'hold'> & { readonly waitMs: number };
+
 /** A call whose place and lease are known. */
 type Seat = {
   readonly queuing: Queuing;
-  readonly call: AcquireCall;
+  readonly call: Acquiring;
   readonly lease: LeaseId;
   readonly key: Uint8Array;
 };
 
 export async function serveAcquire(member: Member, call: AcquireCall, context: CallContext): Promise<Response> {
   const queuing: Queuing = { member, context, call, handover: new Handover(context.gone) };
-  const elsewhere = await leadsAndCaughtUp(member, call, context);
-  if (elsewhere !== null) return elsewhere;
+  return respond(queuing, await acquireFor(queuing, { ...call, waitMs: call.waitSeconds * 1_000 }), call);
+}
+
+export async function acquireFor(queuing: Queuing, call: Acquiring): Promise<Interim<Acquired>> {
+  const elsewhere = await unlessLeading(queuing.member, queuing.context);
+  if (elsewhere !== null) return { kind: 'answer', answer: elsewhere };
   const lease = call.hold.kind === 'lease' ? call.hold.id : sessionLease(queuing);
-  return respond(queuing, await acquire({ queuing, call, lease, key: placeKey(call.name, lease) }), call);
+  return acquire({ queuing, call, lease, key: placeKey(call.name, lease) });
 }
 
 async function acquire(seat: Seat): Promise<Interim<Acquired>> {
@@ -105,7 +112,7 @@ async function refusedBefore({ queuing, call, key }: Seat, operation: Operation)
   const { limit } = holderOf(oldest.value);
   if (limit !== call.limit) return { kind: 'limitDiffers', limit };
   const isFull = count >= call.limit && own === null;
-  return isFull && call.waitSeconds === 0 ? heldBy(queuing, call) : null;
+  return isFull && call.waitMs === 0 ? heldBy(queuing, call) : null;
 }
 
 /** The limit of the queue, which its oldest place says; null: it is the limit of this call. */
@@ -124,7 +131,7 @@ async function waitForPlace(seat: Seat, place: Place, given: Place | null): Prom
   const sinceMs = member.nowMs();
   const end = await waitHere(queuing, {
     place,
-    timeoutMs: call.waitSeconds * 1_000,
+    timeoutMs: call.waitMs,
     kept: call.hold.kind === 'session' ? lease : null,
     untilLost: true,
   });
@@ -140,10 +147,10 @@ async function waitForPlace(seat: Seat, place: Place, given: Place | null): Prom
       return held;
     }
     case 'moved':
-      return { kind: 'response', response: redirectTo(member, member.driver.raft.leader) };
+      return { kind: 'answer', answer: notLeader(member, member.driver.raft.leader) };
     case 'gone':
-      if (call.writeId === null) await leave(seat, given);
-      return { kind: 'response', response: answerToNobody() };
+      if (queuing.call.writeId === null) await leave(seat, given);
+      return { kind: 'gone' };
     case 'timeout': {
       const held = heldBy(queuing, call);
       await leave(seat, given);
@@ -167,8 +174,8 @@ async function waitForPlace(seat: Seat, place: Place, given: Place | null): Prom
 async function hold(seat: Seat, place: Place): Promise<Interim<Acquired>> {
   const { queuing, call, lease, key } = seat;
   const { member } = queuing;
-  const elsewhere = await caughtUp(member, call);
-  if (elsewhere !== null) return { kind: 'response', response: elsewhere };
+  const elsewhere = await unlessCaughtUp(member);
+  if (elsewhere !== null) return { kind: 'answer', answer: elsewhere };
   const ttl = await ttlOf(queuing, lease, call.hold);
   if (ttl.kind !== 'value') return ttl;
   const { store } = member.driver;
@@ -189,12 +196,12 @@ async function ttlOf({ member, context }: Queuing, id: LeaseId, { kind }: Hold):
     return value(result.kind === 'answer' ? (result.answer.lease?.ttlSeconds ?? null) : null);
   }
   const result = await context.services.leases.keepAlive({ kind: 'service' }, id);
-  if (result === null) return { kind: 'response', response: redirectTo(member, null) };
+  if (result === null) return { kind: 'answer', answer: notLeader(member, null) };
   return value(result.kind === 'answer' ? result.answer.ttlSeconds : null);
 }
 
 /** The holders, for a call that took no place. There are some: `limit` places were taken before. */
-function heldBy({ member }: Queuing, { name, limit }: AcquireCall): Failure {
+function heldBy({ member }: Queuing, { name, limit }: Acquiring): Failure {
   const { store } = member.driver;
   const { oldest, count } = queueOf(store, name);
   assert(oldest !== null, 'who waits in vain is behind somebody');

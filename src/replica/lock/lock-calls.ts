@@ -5,9 +5,9 @@
 import type { Answer } from '../../api/answer.ts';
 import type {
   CampaignCall,
-  Elected,
   LockCall,
   ObserveCall,
+  Protocol,
   ResponseHeader,
   Result,
   SessionWriteCall,
@@ -16,25 +16,40 @@ import type { Failure } from '../../api/errors/failures.ts';
 import { campaignTxn, lockTxn, placeKey, proclaimTxn, resignTxn } from '../../api/queues.ts';
 import { unreachable } from '../../base/assert.ts';
 import { leaseId, type LeaseId, noLease } from '../../model/brands.ts';
+import type { CallAnswer } from '../../model/calls.ts';
+import type { Elected, Locked } from '../../model/waits.ts';
 import { equalBytes } from '../../base/bytes.ts';
 import { sessionSeconds } from '../../limits.ts';
 import type { Operation, Outcome } from '../../model/store.ts';
 import { identityOf } from '../../mvcc/write-ids.ts';
-import type { CallContext } from '../calls/call-context.ts';
-import { caughtUp, propose, type Proposed, redirectTo } from '../calls/call-steps.ts';
-import { headerOf } from '../calls/leader-steps.ts';
+import type { CallContext, CallFacts } from '../calls/call-context.ts';
+import { answerResponse, caughtUp, redirectTo } from '../calls/call-steps.ts';
+import {
+  headerOf,
+  notLeader,
+  type ProposedWrite,
+  proposeWrite,
+  unlessCaughtUp,
+  type WriteFacts,
+} from '../calls/leader-steps.ts';
 import { placeAt, takenAlready, takenBy, type Taken } from './lock-places.ts';
 import { Handover } from './lock-handover.ts';
 import { refused } from './lock-observe.ts';
 import type { Place } from './lock-queues.ts';
 import type { WaitEnd, WaitOptions } from './lock-waits.ts';
 import type { Member } from '../member.ts';
+import type { Services } from '../services.ts';
+
+/** What is known of a call that takes a place, beside the call. */
+export type QueueContext = WriteFacts &
+  Pick<CallFacts, 'gone'> & { readonly services: Pick<Services, 'signatures' | 'open' | 'leases' | 'waits'> };
 
 /** A call that takes a place, and the replica that serves it. */
 export type Queuing = {
   readonly member: Member;
-  readonly context: CallContext;
-  readonly call: { readonly protocol: 'v1' | 'v3'; readonly writeId: string | null };
+  readonly context: QueueContext;
+  /** `writeId` null: the client did not name its call. */
+  readonly call: { readonly writeId: string | null };
   /** How the answer reaches a caller that has waited. */
   readonly handover: Handover;
 };
@@ -43,7 +58,10 @@ export type Queuing = {
 export type Interim<Value> =
   | { readonly kind: 'value'; readonly value: Value }
   | { readonly kind: 'failed'; readonly failure: Failure }
-  | { readonly kind: 'response'; readonly response: Response };
+  /** Another replica must answer, or the service refuses the call. */
+  | { readonly kind: 'answer'; readonly answer: CallAnswer }
+  /** The caller has gone. */
+  | { readonly kind: 'gone' };
 
 export function value<Value>(of: Value): Interim<Value> {
   return { kind: 'value', value: of };
@@ -57,29 +75,35 @@ export function failed(failure: Failure): Interim<never> {
 export function respond<Value>(
   { member, handover }: Queuing,
   interim: Interim<Value>,
-  call: { respond(result: Result<Value>, header: ResponseHeader): Answer },
+  call: { readonly protocol: Protocol; respond(result: Result<Value>, header: ResponseHeader): Answer },
 ): Response {
   switch (interim.kind) {
     case 'value':
       return handover.of(call.respond({ kind: 'answer', answer: interim.value }, headerOf(member)).toResponse());
     case 'failed':
       return call.respond(interim, headerOf(member)).toResponse();
-    case 'response':
-      return interim.response;
+    case 'answer':
+      return answerResponse(call.protocol, interim.answer);
+    case 'gone':
+      return new Response(null, { status: 499 });
     default:
       return unreachable(interim);
   }
 }
 
 /** Makes one of the writes of a call. `purpose` tells it from the other writes of the same call. */
-export function write({ member, context, call }: Queuing, operation: Operation, purpose?: string): Promise<Proposed> {
-  const { protocol, writeId } = call;
-  return propose(member, context, { protocol, writeId, operation, ...(purpose === undefined ? {} : { purpose }) });
+export function write(
+  { member, context, call }: Queuing,
+  operation: Operation,
+  purpose?: string,
+): Promise<ProposedWrite> {
+  const { writeId } = call;
+  return proposeWrite(member, context, { writeId, operation, ...(purpose === undefined ? {} : { purpose }) });
 }
 
 export async function writeFor(queuing: Queuing, operation: Operation, purpose?: string): Promise<Interim<Outcome>> {
   const proposed = await write(queuing, operation, purpose);
-  if (proposed.kind === 'response') return proposed;
+  if (proposed.kind === 'answer') return proposed;
   const { outcome } = proposed;
   return outcome.kind === 'failed' ? failed(outcome.failure) : value(outcome);
 }
@@ -125,8 +149,8 @@ async function waitForTurn(queuing: Queuing, place: Place, call: Waiting): Promi
   const end = await waitHere(queuing, { place, timeoutMs, kept: null, untilLost: false });
   switch (end) {
     case 'turn': {
-      const elsewhere = await caughtUp(member, queuing.call);
-      if (elsewhere !== null) return { kind: 'response', response: elsewhere };
+      const elsewhere = await unlessCaughtUp(member);
+      if (elsewhere !== null) return { kind: 'answer', answer: elsewhere };
       const ended = keyEnded(queuing);
       if (ended !== null) {
         await leaveForGood(queuing, place, call);
@@ -136,10 +160,10 @@ async function waitForTurn(queuing: Queuing, place: Place, call: Waiting): Promi
       return value(null);
     }
     case 'moved':
-      return { kind: 'response', response: redirectTo(member, member.driver.raft.leader) };
+      return { kind: 'answer', answer: notLeader(member, member.driver.raft.leader) };
     case 'gone':
       if (queuing.call.writeId === null) await leave();
-      return { kind: 'response', response: answerToNobody() };
+      return { kind: 'gone' };
     case 'timeout':
       await leave();
       return failed({ kind: 'timeout' });
@@ -187,9 +211,8 @@ export async function giveBack(
   operation: Operation,
   purpose = 'leave',
 ): Promise<void> {
-  const { protocol, writeId } = call;
-  const asService: CallContext = { ...context, caller: { kind: 'service' } };
-  await propose(member, asService, { protocol, writeId, operation, purpose });
+  const asService: QueueContext = { ...context, caller: { kind: 'service' } };
+  await proposeWrite(member, asService, { writeId: call.writeId, operation, purpose });
 }
 
 /** Gives a place up. */
@@ -209,11 +232,6 @@ export function afterWait({ call, handover }: Queuing, waitedMs: number, giveUp:
   if (call.writeId === null) handover.afterWait(waitedMs, giveUp);
 }
 
-/** The answer to a caller that has gone. */
-export function answerToNobody(): Response {
-  return new Response(null, { status: 499 });
-}
-
 // The calls
 
 export async function serveSessionWrite(
@@ -226,13 +244,14 @@ export async function serveSessionWrite(
   if (call.lease === noLease) {
     const operation = { kind: 'leaseGrant', id, candidate: id, ttlSeconds: sessionSeconds } as const;
     const granted = await write(queuing, operation, 'session');
-    if (granted.kind === 'response') return granted.response;
+    if (granted.kind === 'answer') return answerResponse(call.protocol, granted.answer);
     const { outcome } = granted;
     const isThere = outcome.kind === 'failed' && outcome.failure.kind === 'leaseExists';
     if (outcome.kind === 'failed' && !isThere) return call.respond(outcome, headerOf(member)).toResponse();
   }
   const written = await write(queuing, call.operation(id));
-  return written.kind === 'response' ? written.response : call.respond(written.outcome, headerOf(member)).toResponse();
+  if (written.kind === 'answer') return answerResponse(call.protocol, written.answer);
+  return call.respond(written.outcome, headerOf(member)).toResponse();
 }
 
 export async function serveLock(member: Member, call: LockCall, context: CallContext): Promise<Response> {
@@ -240,7 +259,10 @@ export async function serveLock(member: Member, call: LockCall, context: CallCon
   return respond(queuing, await lock(queuing, call), call);
 }
 
-async function lock(queuing: Queuing, call: LockCall): Promise<Interim<{ key: Uint8Array; revision: number }>> {
+export async function lock(
+  queuing: Queuing,
+  call: Pick<LockCall, 'name' | 'lease' | 'timeoutMs'>,
+): Promise<Interim<Locked>> {
   const { store } = queuing.member.driver;
   const { name, timeoutMs } = call;
   const lease = await leaseOf(queuing, call.lease);
@@ -250,9 +272,15 @@ async function lock(queuing: Queuing, call: LockCall): Promise<Interim<{ key: Ui
   if (written.kind !== 'value') return written;
   const taken = placeTaken(queuing, written.value, key);
   if (taken.kind !== 'value') return taken;
-  const { createRevision, isOldest } = taken.value;
-  if (isOldest === true) return value({ key, revision: written.value.revision });
+  const { createRevision, isOldest, before } = taken.value;
   const waiting = { timeoutMs, lease: lease.value, made: call.lease === noLease };
+  // What is remembered of a call that was sent before may tell of a place that was left since.
+  if (isOldest === true && placeAt(store, key)?.createRevision === createRevision) {
+    const isGone = queuing.context.gone?.aborted === true && queuing.call.writeId === null;
+    if (!isGone || before !== null) return value({ key, revision: written.value.revision });
+    await leaveForGood(queuing, { name, key, createRevision, limit: 1 }, waiting);
+    return { kind: 'gone' };
+  }
   const waited = await waitForTurn(queuing, { name, key, createRevision, limit: 1 }, waiting);
   if (waited.kind !== 'value') return waited;
   return placeAt(store, key) === null ? failed({ kind: 'sessionExpired' }) : value({ key, revision: store.revision });
@@ -264,7 +292,10 @@ export async function serveCampaign(member: Member, call: CampaignCall, context:
 }
 
 /** Like etcd's, it does not check that its own place is still there when its turn has come. */
-async function campaign(queuing: Queuing, call: CampaignCall): Promise<Interim<Elected>> {
+export async function campaign(
+  queuing: Queuing,
+  call: Pick<CampaignCall, 'name' | 'lease' | 'value' | 'timeoutMs'>,
+): Promise<Interim<Elected>> {
   const { name, timeoutMs } = call;
   const granted = await leaseOf(queuing, call.lease);
   if (granted.kind !== 'value') return granted;
@@ -288,6 +319,11 @@ async function campaign(queuing: Queuing, call: CampaignCall): Promise<Interim<E
   }
   const waited = await waitForTurn(queuing, place, { timeoutMs, lease, made: call.lease === noLease });
   if (waited.kind !== 'value') return waited;
+  // A client of a session may have left this place and ask for it by the same id.
+  const isOfSession = queuing.context.session !== undefined;
+  if (isOfSession && placeAt(queuing.member.driver.store, key)?.createRevision !== createRevision) {
+    return failed({ kind: 'sessionExpired' });
+  }
   return value({ key, createRevision, lease, revision: written.value.revision });
 }
 

@@ -21,6 +21,11 @@ export class Handover {
     this.#giveUp = giveUp;
   }
 
+  /** What is done if nobody takes the place. Null: the caller did not wait for it. */
+  get giveUp(): (() => Promise<void>) | null {
+    return this.#giveUp;
+  }
+
   /** The answer that tells of the place, as it is sent. */
   of(answer: Response): Response {
     const giveUp = this.#giveUp;

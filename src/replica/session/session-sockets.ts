@@ -16,6 +16,7 @@ import type { Doubts } from '../calls/call-context.ts';
 import type { OpenCall, OpenCalls } from '../open-calls.ts';
 import type { SessionWatchPort } from '../../session/watch-server.ts';
 import { hasTag } from '../socket-tags.ts';
+import type { ReplicaWaits } from './session-waits.ts';
 
 /** The part of the object's state that is used here. */
 export type SessionHost = Pick<DurableObjectState, 'acceptWebSocket' | 'getWebSockets'>;
@@ -43,6 +44,7 @@ export type SessionSocketsOptions = {
   /** Hands what the calls of a message ask of the store to the store now. */
   readonly submit: () => void;
   readonly watches: SessionWatchPort;
+  readonly waits: Pick<ReplicaWaits, 'begin' | 'end'>;
   /** Called when all sessions have ended for good. */
   readonly ended: () => void;
   /** Reads that wait for room may have it now. */
@@ -132,11 +134,12 @@ export class SessionSockets {
   /** Called when the replica serves no more. */
   end(failure: Failure): void {
     for (const { server } of this.#sessions.values()) server.goAway(failure);
+    this.#options.waits.end();
     this.#options.ended();
   }
 
   #begin(socket: WebSocket, caller: Caller): Session {
-    const { open, replica, identify, submit, roomMade, header, nowMs, watches } = this.#options;
+    const { open, replica, identify, submit, roomMade, header, nowMs, watches, waits } = this.#options;
     const memory = this.#options.memory(caller);
     const handles = new Map<number, OpenCall>();
     const name = `s ${this.#sessionsBegun++}`;
@@ -151,6 +154,7 @@ export class SessionSockets {
       header,
       nowMs,
       watches,
+      waits: { begin: (wait, facts, settle) => waits.begin(wait, { ...facts, session: name }, settle) },
       hold: (bytes) => {
         const lacking = memory.hold(bytes);
         return lacking === null ? null : { kind: 'memoryFull', of: lacking };
@@ -236,7 +240,7 @@ const noExtension = 'none';
 /** More microtasks than the ways of two calls from the store's answer to the session's differ by. */
 const microtasksOfTurn = 8;
 
-function replicaOrNone(number: number): ReturnType<typeof replicaId> | null {
+export function replicaOrNone(number: number): ReturnType<typeof replicaId> | null {
   return number === 0 ? null : replicaId(number);
 }
 

@@ -1,5 +1,5 @@
 """A client of sessions in another language, by the page in SPEC.md alone: it watches a key, puts it, reads it, and
-prints what it read and what it was told."""
+prints what it read and what it was told. Then it takes a lock, stands in its queue once more, and leaves."""
 import os, socket, struct, sys
 from base64 import b64encode
 from urllib.parse import urlparse
@@ -73,3 +73,27 @@ told = next_of(8)
 assert told.varint() == 1 and told.varint() == 1, "one watch is told"
 term, revision, flags, name = told.varint(), told.varint(), told.byte(), told.bytes()
 print(["put", "delete"][flags & 1], name.decode(), told.bytes().decode())
+
+def wait(number, lease):
+    send(b"\x0b" + varint(number) + varint(1) + b"\0\1" + b"\x01" + sized(b"door") + struct.pack(">q", lease))
+
+def waited(number):
+    frame = next_of(11)
+    assert frame.varint() == number and frame.byte() == 3, "the wait ended here"
+    frame.take(16), frame.varint(), frame.varint()
+    return frame
+
+assert call(3, b"\x06" + sized(b"") + struct.pack(">qd", 77, 60))[0] == 6, "a lease was granted"
+assert call(4, b"\x06" + sized(b"") + struct.pack(">qd", 78, 60))[0] == 6, "and another one"
+wait(5, 77)
+answer = waited(5)
+assert answer.byte() == 15 and answer.varint() > 1, "it is the turn of the first"
+print(answer.bytes().decode())
+wait(6, 78)
+wait(7, 77)
+assert waited(7).byte() == 15, "a lease that holds the lock is answered at once, and the other one waits"
+send(b"\x0c" + varint(6))
+assert call(8, b"\x07" + sized(b"") + struct.pack(">q", 77))[0] == 8, "the lease was revoked"
+kind, answer = call(9, b"\x01" + sized(b"door/") + sized(b"door0") + b"\0\0")
+assert kind == 1 and answer.byte() == 0
+print(answer.varint(), "left")

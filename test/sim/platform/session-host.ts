@@ -58,6 +58,12 @@ export class SessionHost {
       declared: () => {},
       released: () => {},
       watches: { caughtUp: () => {}, begin: () => ({ kind: 'failed', failure: notWatched }), goOn: () => {} },
+      waits: {
+        begin: (_, __, settle) => {
+          settle({ kind: 'notLeader', leader: 0, members: [] });
+          return { leave: () => {}, detach: () => {} };
+        },
+      },
     });
     this.#servers.set(socket, server);
     return server;
