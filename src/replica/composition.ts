@@ -263,6 +263,7 @@ function sessionSockets(
         const doubts = { failedLeader: null, suspectedLeader: replicaOrNone(suspectedLeader) };
         return serveWait(member, wait, { ...facts, ...doubts, services });
       },
+      memory,
       later: laterOn(host),
       header: () => headerOf(member),
       broken,

@@ -3,9 +3,18 @@
 // serves a wait come with the options.
 
 import { ownerText } from '../../api/caller-text.ts';
-import { lockWaitersMax, openKeyShare, sessionWaitAwakeMs, sessionWaitGraceMs } from '../../limits.ts';
+import type { Reservation } from '../../base/memory-budget.ts';
+import {
+  lockWaitersMax,
+  openKeyShare,
+  sessionWaitAwakeMs,
+  sessionWaitGraceMs,
+  sessionWaitOverheadBytes,
+} from '../../limits.ts';
 import type { FailureData, ResponseHeader } from '../../model/calls.ts';
+import type { Caller } from '../../model/store.ts';
 import type { SessionWait, WaitAnswer } from '../../model/waits.ts';
+import { waitBytes } from '../../session/wait-codec.ts';
 import type { ServedWait, WaitFacts } from '../../session/wait-server.ts';
 import type { WaitEnd } from '../lock/lock-session.ts';
 
@@ -17,6 +26,8 @@ export type ReplicaWaitFacts = WaitFacts & {
 export type ReplicaWaitsOptions = {
   /** Serves a wait until it ends. `gone` aborts when nobody waits any more. */
   readonly serve: (wait: SessionWait, facts: ReplicaWaitFacts & { readonly gone: AbortSignal }) => Promise<WaitEnd>;
+  /** The share of the isolate's memory that a wait of this caller holds while its client is away. */
+  readonly memory: (caller: Caller) => Pick<Reservation, 'hold' | 'release'>;
   /** Runs a task once, unless the function that is returned is called before. */
   readonly later: (task: () => void, delayMs: number) => () => void;
   readonly header: () => ResponseHeader;
@@ -32,7 +43,8 @@ type Wait = {
   readonly keepsAwake: boolean;
   /** Null: the client is away. */
   settle: Settle | null;
-  cancelGrace: (() => void) | null;
+  /** What holds it until then. Null: the session of its client counts what it takes of memory. */
+  grace: { readonly cancel: () => void; readonly memory: Pick<Reservation, 'release'> } | null;
   /** What came of the wait while its client was away. */
   end: WaitEnd | null;
 };
@@ -66,13 +78,12 @@ export class ReplicaWaits {
         return { leave: () => undefined, detach: () => undefined };
       }
       const keepsAwake = wanted.kind === 'acquire' && wanted.hold.kind === 'session';
-      wait = { name, owner, gone: new AbortController(), keepsAwake, settle, cancelGrace: null, end: null };
+      wait = { name, owner, gone: new AbortController(), keepsAwake, settle, grace: null, end: null };
       this.#add(wait);
       this.#serve(wait, wanted, facts);
     } else {
       // Of two connections of one client the later one is told.
-      wait.cancelGrace?.();
-      wait.cancelGrace = null;
+      endGrace(wait);
       wait.settle = settle;
       if (wait.end !== null) this.#tell(wait, wait.end);
     }
@@ -84,7 +95,7 @@ export class ReplicaWaits {
       detach: () => {
         if (own.settle !== settle || !this.#holds(own)) return;
         own.settle = null;
-        own.cancelGrace = this.#options.later(() => this.#leave(own), sessionWaitGraceMs);
+        this.#keep(own, facts.caller, sessionWaitOverheadBytes + waitBytes(wanted));
       },
     };
   };
@@ -103,6 +114,13 @@ export class ReplicaWaits {
       else if (end.answer?.kind === 'answered') wait.end = end;
       else this.#remove(wait);
     }, this.#options.broken);
+  }
+
+  /** Keeps the place while its client is away, if there is memory for that. */
+  #keep(wait: Wait, caller: Caller, bytes: number): void {
+    const memory = this.#options.memory(caller);
+    wait.grace = { cancel: this.#options.later(() => this.#leave(wait), sessionWaitGraceMs), memory };
+    if (memory.hold(bytes) !== null) this.#leave(wait);
   }
 
   #tell(wait: Wait, { answer }: WaitEnd): void {
@@ -143,7 +161,7 @@ export class ReplicaWaits {
   #remove(wait: Wait): void {
     if (!this.#holds(wait)) return;
     this.#waits.delete(wait.name);
-    wait.cancelGrace?.();
+    endGrace(wait);
     const others = (this.#ofOwner.get(wait.owner) ?? 1) - 1;
     if (others > 0) this.#ofOwner.set(wait.owner, others);
     else this.#ofOwner.delete(wait.owner);
@@ -158,4 +176,10 @@ export class ReplicaWaits {
       for (const { keepsAwake } of this.#waits.values()) if (keepsAwake) return this.#stayAwake();
     }, sessionWaitAwakeMs);
   }
+}
+
+function endGrace(wait: Wait): void {
+  wait.grace?.cancel();
+  wait.grace?.memory.release();
+  wait.grace = null;
 }

@@ -1,6 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { utf8 } from '../../../src/base/bytes.ts';
-import { lockWaitersMax, openKeyShare, sessionWaitAwakeMs, sessionWaitGraceMs } from '../../../src/limits.ts';
+import {
+  lockWaitersMax,
+  openKeyShare,
+  sessionWaitAwakeMs,
+  sessionWaitGraceMs,
+  sessionWaitOverheadBytes,
+} from '../../../src/limits.ts';
 import { leaseId } from '../../../src/model/brands.ts';
 import type { SessionWait, WaitAnswer } from '../../../src/model/waits.ts';
 import type { WaitEnd } from '../../../src/replica/lock/lock-session.ts';
@@ -24,6 +30,9 @@ type Served = { readonly gone: AbortSignal; readonly end: (end: WaitEnd) => Prom
 
 class Replica {
   nowMs = 0;
+  /** What waits hold in memory whose clients are away. */
+  held = 0;
+  heldMax = Number.POSITIVE_INFINITY;
   readonly served: Served[] = [];
   readonly heard: [string, WaitAnswer][] = [];
   #timers: { readonly atMs: number; readonly task: () => void }[] = [];
@@ -37,6 +46,21 @@ class Replica {
         };
         this.served.push({ gone, end });
       }),
+    memory: () => {
+      let own = 0;
+      return {
+        hold: (bytes) => {
+          if (this.held + bytes > this.heldMax) return 'tenant';
+          own = bytes;
+          this.held += bytes;
+          return null;
+        },
+        release: () => {
+          this.held -= own;
+          own = 0;
+        },
+      };
+    },
     later: (task, delayMs) => {
       const timer = { atMs: this.nowMs + delayMs, task };
       this.#timers.push(timer);
@@ -144,6 +168,19 @@ describe('the waits of sessions at a replica', () => {
     expect(replica.waits.count).toBe(ofKey);
     replica.begin('c', { key: 'c' });
     expect(replica.heard).toHaveLength(2);
+  });
+
+  it('SESSION-SOCKET-19: what a wait takes of memory counts while its client is away, and where there is none its place is left', () => {
+    const replica = new Replica();
+    const campaign: SessionWait = { kind: 'campaign', name: utf8('e'), lease: leaseId(7n), value: new Uint8Array(999) };
+    replica.heldMax = 3 * (sessionWaitOverheadBytes + 1_000) - 1;
+    for (let id = 0; id < 3; id++) replica.begin('first', { id, wait: campaign }).detach();
+    expect(replica.held).toBe(2 * (sessionWaitOverheadBytes + 1_000));
+    expect(replica.served.map(({ gone }) => gone.aborted)).toEqual([false, false, true]);
+    replica.begin('second', { id: 0, wait: campaign });
+    expect(replica.held).toBe(sessionWaitOverheadBytes + 1_000);
+    replica.pass(sessionWaitGraceMs);
+    expect([replica.held, replica.waits.count]).toEqual([0, 1]);
   });
 
   it('SESSION-SOCKET-18: the object stays awake while a wait has a lease that it keeps alive, and for no other wait', () => {
