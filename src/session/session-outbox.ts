@@ -20,6 +20,8 @@ export type OutboxPort = {
   /** Holds so many bytes for what is here. Null: it may hold them. */
   readonly hold: (bytes: number) => FailureData | null;
   readonly mayHold: (bytes: number) => boolean;
+  /** Holds so many bytes, also beyond the bounds. */
+  readonly holdAlways: (bytes: number) => void;
   /** What is gathered for this message is sent in it. */
   readonly seal: () => void;
   /** There may be room for answers again. */
@@ -48,6 +50,8 @@ export class SessionOutbox {
   #largeBytes = 0;
   /** Of answers that were read and have not come here yet. */
   #readBytes = 0;
+  /** What it held before answers that are kept beyond the bounds. Null: there are none. */
+  #keptAbove: number | null = null;
   /** The bytes that may be sent. Small answers of calls that have begun may take it below 0. */
   #credit = 0;
   /** The bytes that were sent, and for which the client has given no new credit. */
@@ -100,15 +104,22 @@ export class SessionOutbox {
     this.flushSoon();
   }
 
-  /** Why an answer of these bytes may not be sent. Null: it is sent. */
-  answer(id: number, answer: ByteParts): FailureData | null {
+  /**
+   * Why an answer of these bytes may not be sent. Null: it is sent. `isKept`: it is that of a write, which was done,
+   * and for which room was looked for before.
+   */
+  answer(id: number, answer: ByteParts, { isKept }: { readonly isKept: boolean }): FailureData | null {
     const isSmall = answer.bytes <= (this.#credit > this.#frameBytes ? answerPieceBytes : uncreditedBytesMax);
     if (isSmall) {
       this.send({ kind: 'answer', id, answer: answer.rest() });
       return null;
     }
     const lacking = this.#port.hold(this.bytes + answer.bytes);
-    if (lacking !== null) return lacking;
+    if (lacking !== null && !isKept) return lacking;
+    if (lacking !== null) {
+      this.#keptAbove ??= this.bytes;
+      this.#port.holdAlways(this.bytes + answer.bytes);
+    }
     this.#largeBytes += answer.bytes;
     this.#large.push({ id, left: answer, hasBegun: false });
     this.flushSoon();
@@ -211,8 +222,10 @@ export class SessionOutbox {
       this.#port.send(message);
     }
     const lacking = this.#port.hold(this.bytes);
+    if (this.#keptAbove !== null && this.bytes <= this.#keptAbove) this.#keptAbove = null;
     // What was sent cannot be taken back, and many sessions may each have a little too much.
-    if (lacking !== null) return this.#port.end(lacking);
+    if (lacking !== null && this.#keptAbove === null) return this.#port.end(lacking);
+    if (lacking !== null) this.#port.holdAlways(this.bytes);
     // Frames that need no credit are short, but a client may go on asking for them and read none. Events may take more
     // than the credit once, by `sessionEventsBytesMax`.
     if (this.#credit < -sessionCreditBytesMax) return this.#port.end({ kind: 'memoryFull', of: 'key' });

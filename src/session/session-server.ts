@@ -57,6 +57,8 @@ export type SessionServerPort = {
   readonly hold: (bytes: number) => FailureData | null;
   /** Whether it could hold so much. */
   readonly mayHold: (bytes: number) => boolean;
+  /** Holds so much, also beyond the bounds. */
+  readonly holdAlways: (bytes: number) => void;
   /** Reads that wait for room may have it now. */
   readonly roomMade: () => void;
   /** `declared` is called when a caller comes with a handle, and `released` when the handle goes. */
@@ -99,6 +101,7 @@ export class SessionServer {
       ...port,
       hold: (bytes) => port.hold(this.#ownBytes + bytes),
       mayHold: (bytes) => port.mayHold(this.#ownBytes + bytes),
+      holdAlways: (bytes) => port.holdAlways(this.#ownBytes + bytes),
       seal: () => this.#watches.seal(),
       end: (failure) => this.#end(failure),
     });
@@ -336,8 +339,8 @@ export class SessionServer {
   #settle(id: number, call: StoreCall, answer: CallAnswer): void {
     const underWay = this.#takeCall(id);
     if (underWay === undefined || this.#ended) return;
-    const lacking = this.#outbox.answer(id, encodeAnswerInParts(answer));
-    if (lacking !== null) this.#fail(id, unheld(call, lacking));
+    const lacking = this.#outbox.answer(id, encodeAnswerInParts(answer), { isKept: writes(call) });
+    if (lacking !== null) this.#fail(id, lacking);
   }
 
   #fail(id: number, failure: FailureData): void {
@@ -400,11 +403,10 @@ function ownBytes(frame: ClientFrame, message: Uint8Array): ClientFrame {
   return { ...frame, call: frame.call.slice() };
 }
 
-/** A write was done, even if its answer may not be held. */
-function unheld(call: StoreCall, failure: FailureData): FailureData {
-  if (call.kind !== 'write') return failure;
+function writes(call: StoreCall): boolean {
+  if (call.kind !== 'write') return false;
   const { operation } = call;
-  return operation.kind === 'txn' && isReadOnly(operation.request) ? failure : { kind: 'timeout' };
+  return !(operation.kind === 'txn' && isReadOnly(operation.request));
 }
 
 function hexOf(bytes: Uint8Array): string {

@@ -248,11 +248,12 @@ export class SessionPair {
       header: () => (this.tellsRevision ? { ...header, revision: this.history.revision } : header),
       nowMs: () => this.nowMs,
       hold: (bytes) => {
-        if (bytes > this.heldMax) return { kind: 'memoryFull', of: 'key' };
+        if (bytes > this.heldMax && bytes > this.held) return { kind: 'memoryFull', of: 'key' };
         this.held = bytes;
         return null;
       },
       mayHold: (bytes) => bytes <= this.heldMax,
+      holdAlways: (bytes) => void (this.held = bytes),
       roomMade: () => {
         this.roomMade++;
       },

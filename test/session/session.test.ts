@@ -15,6 +15,7 @@ import {
   sessionMessageBytesMax,
   sessionReconnectMs,
   sessionSilentMs,
+  valueBytesMax,
 } from '../../src/limits.ts';
 import { noLease, revision } from '../../src/model/brands.ts';
 import type { CallAnswer, StoreCall } from '../../src/model/calls.ts';
@@ -306,7 +307,7 @@ describe('SESSION-6: nothing is sent, and no call begun, beyond the credit that 
     expect(framesTo(pair).length).toBe(100);
   });
 
-  it('an answer for which there is no memory is refused; what a write did is not told', () => {
+  it('an answer for which there is no memory is refused', () => {
     const { pair, handle } = open();
     pair.heldMax = large / 2;
     const asked = pair.ask(read('a'), { id: 1, handle });
@@ -314,6 +315,30 @@ describe('SESSION-6: nothing is sent, and no call begun, beyond the credit that 
     pair.begun[0]?.answer(answerOf(large));
     pair.run(roundTripMs);
     expect(asked.answer).toMatchObject({ outcome: { by: 'service', failure: { kind: 'memoryFull', of: 'key' } } });
+  });
+});
+
+describe('MEMORY-8: the answer to a write that was done is sent, also if there is no memory for it', () => {
+  it('and its session goes on', () => {
+    const { pair, handle } = open();
+    pair.heldMax = 2 * answerPieceBytes;
+    const request = { key: utf8('a'), value: utf8('v'), lease: noLease };
+    const flags = { previous: true, ignoreValue: false, ignoreLease: false };
+    const put = { kind: 'put', request: { ...request, ...flags } } as const;
+    const asked = pair.ask({ kind: 'write', writeId: null, operation: put }, { id: 1, handle });
+    pair.run(roundTripMs);
+    const at = revision(2);
+    const value = new Uint8Array(valueBytesMax);
+    const previous = { key: utf8('a'), value, createRevision: at, modRevision: at, version: 1, lease: noLease };
+    const outcome = { kind: 'written', outcome: { kind: 'put', revision: revision(7), answer: { previous } } } as const;
+    pair.begun[0]?.answer({ kind: 'answered', header, outcome });
+    pair.run(roundTripMs);
+    const other = pair.ask(read('b'), { id: 2, handle });
+    pair.run(roundTripMs);
+    pair.begun[1]?.answer(answerOf('b'));
+    pair.run(5 * roundTripMs);
+    expect(asked.answer).toMatchObject({ kind: 'answered', outcome: { kind: 'written' } });
+    expect([other.answer?.kind, pair.closedWith]).toEqual(['answered', []]);
   });
 });
 

@@ -160,6 +160,7 @@ export class SessionSockets {
         return lacking === null ? null : { kind: 'memoryFull', of: lacking };
       },
       mayHold: (bytes) => memory.mayHold(bytes),
+      holdAlways: (bytes) => void memory.holdAlways(bytes),
       roomMade,
       declared: (handle, by) => {
         const refusal = open.refusal('sessionHandle', by);

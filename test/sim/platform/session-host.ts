@@ -54,6 +54,7 @@ export class SessionHost {
       nowMs: () => schedule.nowMs,
       hold: () => null,
       mayHold: () => true,
+      holdAlways: () => undefined,
       roomMade: () => {},
       declared: () => {},
       released: () => {},
