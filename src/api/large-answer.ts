@@ -28,17 +28,25 @@ export function largeAnswerOf(response: Response): LargeAnswer | null {
 type Pieces = {
   /** What is left holds so many bytes, or characters. */
   readonly held: () => number;
+  /** A piece is its taker's own. */
   readonly take: () => Uint8Array;
+  /** Nothing more will be taken. */
+  readonly drop: () => void;
 };
 
 /** An answer with this body, made in pieces where it is large. */
 export function answerWith(body: string | Uint8Array | ByteParts, init: ResponseInit): Response {
   if (body instanceof ByteParts) {
-    const held = (): number => body.bytes;
-    return answerInPieces({ held, take: () => body.take(answerPieceBytes) }, body.bytes, init);
+    const take = (): Uint8Array => {
+      const piece = body.take(answerPieceBytes).slice();
+      body.free();
+      return piece;
+    };
+    return answerInPieces({ held: () => body.bytes, take, drop: () => body.drop() }, body.bytes, init);
   }
   if (body.length <= answerPieceBytes) return new Response(body, init);
-  if (typeof body !== 'string') return answerWith(new ByteParts([body]), init);
+  // The bytes may be a view of what others read.
+  if (typeof body !== 'string') return answerWith(new ByteParts([body.slice()]), init);
   return answerInPieces(piecesOfText(body), Buffer.byteLength(body), init);
 }
 
@@ -50,6 +58,7 @@ function answerInPieces(pieces: Pieces, expectedLength: number, init: ResponseIn
   let controller: ReadableStreamDefaultController<Uint8Array> | null = null;
   const end = (): void => {
     if (rest === null) return;
+    rest.drop();
     rest = null;
     large.onEnd();
   };
@@ -88,6 +97,7 @@ function piecesOfText(text: string): Pieces {
   let offset = 0;
   return {
     held: () => text.length - offset,
+    drop: () => undefined,
     take: () => {
       const until = pieceEnd(text, offset);
       const piece = Buffer.from(text.slice(offset, until));

@@ -72,6 +72,42 @@ function giveBack({ buffer }: Uint8Array): void {
   if (buffer instanceof ArrayBuffer) buffer.transfer(0);
 }
 
+/** Bytes that come one behind the other, in one buffer that grows where it is. */
+export class GatheredBytes {
+  #bytes: Uint8Array<ArrayBuffer>;
+  #length = 0;
+
+  constructor(expectedBytes = partBytes) {
+    this.#bytes = new Uint8Array(expectedBytes);
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  add(bytes: Uint8Array): void {
+    const needed = this.#length + bytes.byteLength;
+    if (needed > this.#bytes.byteLength) this.#resize(Math.max(needed, 2 * this.#bytes.byteLength));
+    this.#bytes.set(bytes, this.#length);
+    this.#length = needed;
+  }
+
+  /** All bytes, in a buffer of their own. Nothing more may be added. */
+  finish(): Uint8Array {
+    if (this.#bytes.byteLength > this.#length) this.#resize(this.#length);
+    return this.#bytes;
+  }
+
+  drop(): void {
+    giveBack(this.#bytes);
+  }
+
+  /** The former buffer has no memory any more. */
+  #resize(byteLength: number): void {
+    this.#bytes = new Uint8Array(this.#bytes.buffer.transfer(byteLength));
+  }
+}
+
 /** The bytes of a part, unless longer ones were written at once. */
 const partBytes = 65_536;
 /** What a part may have beyond that, because the last bytes that are written into it are not cut. */

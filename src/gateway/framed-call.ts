@@ -7,7 +7,7 @@ import type { AttemptAnswer } from '../api/redirects.ts';
 import type { FrameCall } from '../api/replica-request.ts';
 import { withSuspension } from '../api/suspended-answer.ts';
 import { assert } from '../base/assert.ts';
-import { joinBytes } from '../base/bytes.ts';
+import { GatheredBytes } from '../base/byte-parts.ts';
 import { isolateMemory, type MemoryHolder, type MemoryShare, type Reservation } from '../base/memory-budget.ts';
 import { later } from '../base/timers.ts';
 import { memoryCountedBytesMin } from '../limits.ts';
@@ -83,17 +83,16 @@ async function readAnswer(
     reader.cancel().catch(() => undefined);
   };
   signal?.addEventListener('abort', leave);
-  const parts: Uint8Array[] = [];
-  let bytes = 0;
+  const gathered = new GatheredBytes();
   for (;;) {
     const { done, value } = await reader.read().catch(brokenOff);
     if (signal?.aborted === true) throw new Error('another attempt has answered');
-    if (done) return joinBytes(parts);
-    parts.push(value);
-    bytes += value.byteLength;
-    const lacking = hold(bytes);
+    if (done) return gathered.finish();
+    gathered.add(value);
+    const lacking = hold(gathered.length);
     if (lacking === null) continue;
     leave();
+    gathered.drop();
     return { kind: 'memoryFull', of: lacking };
   }
 }

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { BinaryWriter } from '../../src/base/binary.ts';
-import { ByteParts, PartsWriter } from '../../src/base/byte-parts.ts';
+import { ByteParts, GatheredBytes, PartsWriter } from '../../src/base/byte-parts.ts';
 import { joinBytes } from '../../src/base/bytes.ts';
 
 function bytesOf(length: number, first: number): Uint8Array {
@@ -61,4 +61,16 @@ describe('BYTES-1: parts', () => {
     parts.drop();
     expect([own.map(({ byteLength }) => byteLength), parts.bytes]).toEqual([[0, 0, 0], 0]);
   });
+});
+
+it('BYTES-3: bytes that come one behind the other are in one buffer of their size, and are given back together', () => {
+  const parts = [bytesOf(100, 1), bytesOf(70_000, 2), bytesOf(0, 3), bytesOf(300_000, 4), bytesOf(5, 5)];
+  const gathered = new GatheredBytes();
+  for (const part of parts) gathered.add(part);
+  expect(gathered.length).toBe(370_105);
+  const bytes = gathered.finish();
+  expect(Buffer.compare(bytes, joinBytes(parts))).toBe(0);
+  expect(bytes.buffer.byteLength).toBe(370_105);
+  gathered.drop();
+  expect(bytes.byteLength).toBe(0);
 });

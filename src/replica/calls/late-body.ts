@@ -36,12 +36,15 @@ export function lateBody(
           if (rest === null) return controller.enqueue(new Uint8Array(1));
           await durable();
         }
-        controller.enqueue(rest.take(answerPieceBytes));
+        // The reader's piece is its own, so that what the answer has in memory is given back as it is taken.
+        controller.enqueue(rest.take(answerPieceBytes).slice());
+        rest.free();
         memory.hold(rest.bytes);
         if (rest.bytes === 0) controller.close();
       },
       cancel: () => {
         gone.abort();
+        rest?.drop();
         memory.lose();
       },
     },
