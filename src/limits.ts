@@ -881,6 +881,11 @@ export const sessionWatchesMax = 10_000;
 export const sessionWatchOverheadBytes = 1_024;
 /** Waits of one session: a front has one for each of its clients that stands in a queue. */
 export const sessionWaitsMax = 5_000;
+/**
+ * Waits of a session whose turn has come, and which are remembered: a client that left before it heard that gives its
+ * place up. So many are told while a message goes around the world, on a busy lock.
+ */
+export const sessionWaitsToldMax = 64;
 /** What a wait of a session takes in memory beside its name and value: here, in its queue, and among what is open. */
 export const sessionWaitOverheadBytes = 1_024;
 /**

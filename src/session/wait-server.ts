@@ -2,7 +2,7 @@
 // left at once when its client says so or its handle goes. When the connection breaks, whoever serves the waits keeps
 // the place for a while. It is pure.
 
-import { sessionWaitOverheadBytes, sessionWaitsMax } from '../limits.ts';
+import { sessionWaitOverheadBytes, sessionWaitsMax, sessionWaitsToldMax } from '../limits.ts';
 import type { FailureData, ResponseHeader } from '../model/calls.ts';
 import type { Caller } from '../model/store.ts';
 import { checkWait } from '../model/wait-check.ts';
@@ -22,7 +22,7 @@ export type WaitFacts = {
 
 /** A wait as the replica serves it. */
 export type ServedWait = {
-  /** The place is left at once. */
+  /** The place is left at once, also if its turn has come and was told: that crossed what the client said. */
   readonly leave: () => void;
   /** The connection has ended. Its client may come back for the place. */
   readonly detach: () => void;
@@ -49,7 +49,7 @@ type WaitFrame = Extract<ClientFrame, { readonly kind: 'wait' }>;
 type Wait = {
   readonly id: number;
   readonly handle: number;
-  readonly bytes: number;
+  bytes: number;
   /** Null: it is beginning. */
   served: ServedWait | null;
 };
@@ -58,6 +58,8 @@ export class SessionWaits {
   readonly #port: SessionWaitPort;
   readonly #session: WaitingSession;
   readonly #waits = new Map<number, Wait>();
+  /** The last ones whose turn has come, the oldest first: their clients may have left before they heard it. */
+  readonly #told = new Map<number, Wait>();
   #heldBytes = 0;
 
   constructor(port: SessionWaitPort, session: WaitingSession) {
@@ -93,12 +95,14 @@ export class SessionWaits {
     const facts = { caller, writeId: this.#session.writeIdOf(id), suspectedLeader, mayBeAlone };
     own.served = this.#port.begin(ownWait(wait), facts, (answer) => {
       this.#remove(own);
+      const isGranted = answer.kind === 'answered' && answer.outcome.kind !== 'failed';
+      if (isGranted) this.#remember(own, sessionWaitOverheadBytes + wait.name.byteLength);
       this.#session.send({ kind: 'waited', id, answer: encodeWaitAnswer(answer) });
     });
   }
 
   leave(id: number): void {
-    const wait = this.#waits.get(id);
+    const wait = this.#waits.get(id) ?? this.#told.get(id);
     if (wait === undefined) return;
     this.#remove(wait);
     wait.served?.leave();
@@ -121,6 +125,7 @@ export class SessionWaits {
       this.#remove(wait);
       wait.served?.detach();
     }
+    for (const wait of this.#told.values()) this.#remove(wait);
   }
 
   #refusal(wait: SessionWait | null, handle: number): FailureData | null {
@@ -138,7 +143,18 @@ export class SessionWaits {
     this.#session.send({ kind: 'waited', id, answer });
   }
 
+  #remember(wait: Wait, bytes: number): void {
+    wait.bytes = bytes;
+    this.#heldBytes += bytes;
+    this.#told.set(wait.id, wait);
+    for (const oldest of this.#told.values()) {
+      if (this.#told.size <= sessionWaitsToldMax) break;
+      this.#remove(oldest);
+    }
+    this.#session.hold();
+  }
+
   #remove(wait: Wait): void {
-    if (this.#waits.delete(wait.id)) this.#heldBytes -= wait.bytes;
+    if (this.#waits.delete(wait.id) || this.#told.delete(wait.id)) this.#heldBytes -= wait.bytes;
   }
 }

@@ -276,10 +276,14 @@ export async function lock(
   const waiting = { timeoutMs, lease: lease.value, made: call.lease === noLease };
   // What is remembered of a call that was sent before may tell of a place that was left since.
   if (isOldest === true && placeAt(store, key)?.createRevision === createRevision) {
-    const isGone = queuing.context.gone?.aborted === true && queuing.call.writeId === null;
-    if (!isGone || before !== null) return value({ key, revision: written.value.revision });
-    await leaveForGood(queuing, { name, key, createRevision, limit: 1 }, waiting);
-    return { kind: 'gone' };
+    const giveUp = (): Promise<void> => leaveForGood(queuing, { name, key, createRevision, limit: 1 }, waiting);
+    const isOwn = before === null && queuing.call.writeId === null;
+    if (isOwn && queuing.context.gone?.aborted === true) {
+      await giveUp();
+      return { kind: 'gone' };
+    }
+    if (isOwn) queuing.handover.atOnce(giveUp);
+    return value({ key, revision: written.value.revision });
   }
   const waited = await waitForTurn(queuing, { name, key, createRevision, limit: 1 }, waiting);
   if (waited.kind !== 'value') return waited;

@@ -9,6 +9,7 @@ export class Handover {
   readonly #gone: AbortSignal | null;
   #waitedMs = 0;
   #giveUp: (() => Promise<void>) | null = null;
+  #giveUpAtOnce: (() => Promise<void>) | null = null;
 
   /** `gone`: is aborted when the client is known to have left, which may be before its answer begins. */
   constructor(gone: AbortSignal | null) {
@@ -21,9 +22,14 @@ export class Handover {
     this.#giveUp = giveUp;
   }
 
-  /** What is done if nobody takes the place. Null: the caller did not wait for it. */
+  /** The caller got a place that nobody was before. `giveUp` is for callers that can say later that they had left. */
+  atOnce(giveUp: () => Promise<void>): void {
+    this.#giveUpAtOnce = giveUp;
+  }
+
+  /** What is done if nobody takes the place. Null: there is no place, or it was not this call's. */
   get giveUp(): (() => Promise<void>) | null {
-    return this.#giveUp;
+    return this.#giveUp ?? this.#giveUpAtOnce;
   }
 
   /** The answer that tells of the place, as it is sent. */

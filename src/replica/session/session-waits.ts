@@ -45,8 +45,10 @@ type Wait = {
   settle: Settle | null;
   /** What holds it until then. Null: the session of its client counts what it takes of memory. */
   grace: { readonly cancel: () => void; readonly memory: Pick<Reservation, 'release'> } | null;
-  /** What came of the wait while its client was away. */
+  /** What came of the wait. */
   end: WaitEnd | null;
+  /** Who was told of it. Null: nobody was. */
+  told: Settle | null;
 };
 
 /** Waits of one access key, with those whose clients are away. */
@@ -78,7 +80,7 @@ export class ReplicaWaits {
         return { leave: () => undefined, detach: () => undefined };
       }
       const keepsAwake = wanted.kind === 'acquire' && wanted.hold.kind === 'session';
-      wait = { name, owner, gone: new AbortController(), keepsAwake, settle, grace: null, end: null };
+      wait = { name, owner, gone: new AbortController(), keepsAwake, settle, grace: null, end: null, told: null };
       this.#add(wait);
       this.#serve(wait, wanted, facts);
     } else {
@@ -91,6 +93,11 @@ export class ReplicaWaits {
     return {
       leave: () => {
         if (own.settle === settle) this.#leave(own);
+        // What it was told crossed what it said.
+        if (own.told === settle && own.end !== null) {
+          own.told = null;
+          this.#giveUp(own.end);
+        }
       },
       detach: () => {
         if (own.settle !== settle || !this.#holds(own)) return;
@@ -123,10 +130,13 @@ export class ReplicaWaits {
     if (memory.hold(bytes) !== null) this.#leave(wait);
   }
 
-  #tell(wait: Wait, { answer }: WaitEnd): void {
+  #tell(wait: Wait, end: WaitEnd): void {
     const { settle } = wait;
     this.#remove(wait);
-    if (answer !== null) settle?.(answer);
+    wait.end = end;
+    wait.told = settle;
+    wait.settle = null;
+    if (end.answer !== null) settle?.(end.answer);
   }
 
   #leave(wait: Wait): void {

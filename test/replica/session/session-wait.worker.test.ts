@@ -131,6 +131,14 @@ describe('waits of sessions', () => {
     const tenant = await newTenant({ name: 'wait-left', replicas: 1 });
     const session = new Session(tenant.key, 1);
     const leaving = new Session(tenant.key, 1);
+    // It leaves before it is served, and before it hears that nobody was before it.
+    new Waiting([session], lock).leave();
+    await until(() => session.client.isOpen);
+    new Waiting([session], lock).leave();
+    const crossing = new Waiting([session], lock);
+    await until(async () => (await places(tenant)).length > 0);
+    crossing.leave();
+    await until(async () => (await places(tenant)).length === 0);
     const first = new Waiting([session], lock);
     await until(() => first.key !== null);
     const left = new Waiting([session], lock);

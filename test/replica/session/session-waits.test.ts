@@ -152,6 +152,19 @@ describe('the waits of sessions at a replica', () => {
     expect(replica.heard).toEqual([['second', locked]]);
   });
 
+  it('SESSION-SOCKET-16: a client that had left before it was told gives the place up, once', async () => {
+    const replica = new Replica();
+    let given = 0;
+    const wait = replica.begin('first');
+    await replica.served[0]?.end({ answer: locked, giveUp: async () => void given++ });
+    expect(replica.heard).toHaveLength(1);
+    wait.detach();
+    expect(given).toBe(0);
+    wait.leave();
+    wait.leave();
+    expect([given, replica.waits.count, replica.timers]).toEqual([1, 0, 0]);
+  });
+
   it('SESSION-SOCKET-17: a replica has lockWaitersMax waits, with those whose clients are away, half of one key', () => {
     const replica = new Replica();
     const ofKey = lockWaitersMax * openKeyShare;
