@@ -1000,7 +1000,8 @@ export const frontBodyBytesMax = 64 * 1_048_576;
 export const frontWatchLostMs = 10_000;
 /**
  * What the sockets of watches may have unsent, all of them. Those that are open share it, and each may have at least
- * the lower bound and at most the upper one. A watch whose client is further behind reads history later.
+ * the lower bound and at most the upper one. A watch whose client is further behind reads history later. The lower
+ * bound is the high-water mark of sockets: of one that has more, it is told when it has sent all.
  */
 export const frontWatchUnsentBytesMax = 32 * 1_048_576;
 export const frontWatchSocketUnsentBytesMin = 65_536;

@@ -73,6 +73,11 @@ export class ClientConnection {
     return this.#socket.writableLength;
   }
 
+  /** Of a watch, what waits as messages that other clients may share. Null: nothing is shared. */
+  get unsentMessages(): readonly Buffer[] | null {
+    return this.#current instanceof WatchExchange ? this.#current.unsentMessages : null;
+  }
+
   get isIdle(): boolean {
     return this.#current === null;
   }

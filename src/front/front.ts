@@ -265,10 +265,14 @@ export class Front {
       if (nowMs - sinceMs > this.#bounds.headReadMs) this.#refuseBegun(socket);
     }
     let unsentBytes = 0;
+    const shared = new Set<Buffer>();
     for (const each of this.#held()) {
       each.look(nowMs);
-      unsentBytes += each.unsentBytes;
+      const messages = each.unsentMessages;
+      if (messages === null) unsentBytes += each.unsentBytes;
+      else for (const message of messages) shared.add(message);
     }
+    for (const { byteLength } of shared) unsentBytes += byteLength;
     if (unsentBytes > this.#bounds.unsentBytesMax) this.#endSlowest(unsentBytes);
   }
 

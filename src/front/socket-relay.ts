@@ -60,6 +60,10 @@ export class SocketRelay {
     return this.#client.writableLength;
   }
 
+  get unsentMessages(): null {
+    return null;
+  }
+
   get unreadSinceMs(): number | null {
     return this.unsentBytes > 0 ? this.#taken.sinceMs : null;
   }

@@ -55,6 +55,11 @@ export class GrpcConnection {
     return this.#socket.destroyed ? 0 : this.#socket.writableLength;
   }
 
+  /** What waits is shared with no other client. */
+  get unsentMessages(): null {
+    return null;
+  }
+
   /** The time since which the client has taken nothing of what waits for it. Null: nothing waits. */
   get unreadSinceMs(): number | null {
     return this.unsentBytes > 0 ? this.#taken.sinceMs : null;

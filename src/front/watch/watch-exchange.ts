@@ -7,6 +7,7 @@ import { blankOf, watchContentTypes } from '../../api/v1/watch.ts';
 import { servedByHeader } from '../../api/forwarded.ts';
 import { attemptTimeoutMs, streamProbeMs } from '../../limits.ts';
 import type { ClientWatch } from './shared-watches.ts';
+import { UnsentMessages } from './unsent-messages.ts';
 import { type V1Channel, V1Watch } from './v1-watch.ts';
 
 export type BodyTransport = Exclude<V1Transport, 'websocket'>;
@@ -37,6 +38,7 @@ export class WatchExchange implements V1Channel {
   /** Null: the client was answered, or the request is handed on. */
   #pass: (() => void) | null;
   readonly #beganMs = performance.now();
+  readonly #unsent = new UnsentMessages();
   #spokeMs = 0;
   #isOver = false;
   /** The connection ends with this answer. */
@@ -55,13 +57,18 @@ export class WatchExchange implements V1Channel {
     this.#done = done;
     this.#pass = pass;
     response.on('close', this.#over);
-    response.on('drain', this.#drained);
+    // The socket says for certain when it has room again. A response may have been full, and may never say so.
+    request.socket.on('drain', this.#drained);
     // The connection ended, which the connection itself reports.
     response.on('error', ignore);
     request.on('error', ignore);
     request.resume();
     this.#watch = new V1Watch(this, transport, previous);
     this.#watch.begin(open(this.#watch));
+  }
+
+  get unsentMessages(): readonly Buffer[] {
+    return this.#unsent.left(this.#request.socket.writableLength);
   }
 
   get hasBegun(): boolean {
@@ -80,6 +87,7 @@ export class WatchExchange implements V1Channel {
 
   giveUp(): void {
     this.#isOver = true;
+    this.#request.socket.off('drain', this.#drained);
     this.#pass = null;
     this.#watch.end();
   }
@@ -111,7 +119,7 @@ export class WatchExchange implements V1Channel {
     const pass = this.#pass;
     if (pass === null) return;
     this.giveUp();
-    this.#response.off('close', this.#over).off('drain', this.#drained).off('error', ignore);
+    this.#response.off('close', this.#over).off('error', ignore);
     this.#request.off('error', ignore);
     pass();
   }
@@ -120,6 +128,7 @@ export class WatchExchange implements V1Channel {
     if (this.#isOver) return;
     this.#spokeMs = performance.now();
     this.#response.write(message);
+    this.#unsent.sent(message, this.#request.socket.writableLength);
   }
 
   hasRoom(): boolean {

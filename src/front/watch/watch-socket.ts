@@ -11,6 +11,7 @@ import { Progress } from '../progress.ts';
 import { ClientSocket } from './client-socket.ts';
 import type { PlainSocket } from './plain-watch.ts';
 import type { ClientWatch } from './shared-watches.ts';
+import { UnsentMessages } from './unsent-messages.ts';
 import { type V1Channel, V1Watch } from './v1-watch.ts';
 
 export type WatchSocketOptions = {
@@ -43,6 +44,7 @@ export class WatchSocket implements V1Channel {
   readonly #frames: ClientSocket;
   /** Null: the client was answered. */
   #pending: Pending | null;
+  readonly #unsent = new UnsentMessages();
   readonly #heard = new Progress();
   readonly #taken = new Progress();
   /** The time at which the client was last heard before it was asked whether it lives. Null: it was not asked. */
@@ -71,6 +73,11 @@ export class WatchSocket implements V1Channel {
 
   get unsentBytes(): number {
     return this.#socket.writableLength;
+  }
+
+  /** What waits, as messages that other clients may share. */
+  get unsentMessages(): readonly Buffer[] {
+    return this.#unsent.left(this.unsentBytes);
   }
 
   get unreadSinceMs(): number | null {
@@ -145,6 +152,7 @@ export class WatchSocket implements V1Channel {
 
   send(message: Buffer): void {
     this.#frames.send(message);
+    this.#unsent.sent(message, this.unsentBytes);
   }
 
   hasRoom(): boolean {
