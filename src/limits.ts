@@ -968,6 +968,14 @@ export const frontUpstreamIdleMs = 5_000;
 export const grpcStreamsOfConnectionMax = 2_000;
 /** The fields of a head by HTTP/2, of which etcd's clients send a dozen. */
 export const grpcHeadPairsMax = 128;
+/** Keepalives of one stream that wait for the one before them. Beyond, no more of the stream is read. */
+export const grpcMessagesWaitingMax = 64;
+/** etcd's --grpc-keepalive-min-time: pings of a client with streams that come sooner count against it. */
+export const grpcPingMsMin = 5_000;
+/** gRPC's own pause between pings of a client without streams. */
+export const grpcPingIdleMsMin = 7_200_000;
+/** One more such ping ends the connection, as in gRPC's Go server. */
+export const grpcPingStrikesMax = 2;
 /** The bytes of requests by gRPC that were not answered, of all clients: as many as bodies of calls by session. */
 export const grpcHeldBytesMax = 64 * 1_048_576;
 /** How often all this is looked at. */

@@ -31,7 +31,7 @@ export const testProjects = {
 /** Projects whose tests mostly wait, for clocks of the platform or for processes. */
 const waiting: readonly string[] = ['process', 'worker'];
 /** Their files that take longest, each for more than half a minute. */
-const waitsLongest = ['sleep.worker', 'left-clients.process', 'corpus.process'];
+const waitsLongest = ['sleep.worker', 'left-clients.process', 'corpus.process', 'corpus-grpc.process'];
 
 /** Projects whose tests compute for seconds, those that take longer last. */
 const takeSeconds: readonly string[] = ['slow', 'sim'];

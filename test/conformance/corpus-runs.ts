@@ -27,17 +27,18 @@ export function corpusRuns(): { readonly short: readonly string[]; readonly long
 /** How many answers were compared, and the first differences in words. */
 export async function replayOnServer(
   names: readonly string[],
-): Promise<{ readonly compared: number; readonly differences: readonly string[] }> {
+  options: { readonly byGrpc?: boolean } = {},
+): Promise<{ readonly compared: number; readonly byGrpc: number; readonly differences: readonly string[] }> {
   const conversations = names.map((name) => readConversation(join(corpus, `${name}.jsonl`)));
-  const source = await startedQuorateSource();
+  const source = await startedQuorateSource(options);
   try {
-    const { compared, differences } = await replayAll(conversations, source, concurrency, () => undefined);
+    const { compared, byGrpc, differences } = await replayAll(conversations, source, concurrency, () => undefined);
     const inWords = differences.map(
       ({ file, line, reason, answer }) => `${file}:${line}: ${reason}${answer === null ? '' : ` (${answer})`}`,
     );
     const first = inWords.slice(0, shownMax);
     const hint = `${inWords.length} differences; one file again: npm run conformance -- --files NAME`;
-    return { compared, differences: first.length === 0 ? [] : [hint, ...first] };
+    return { compared, byGrpc, differences: first.length === 0 ? [] : [hint, ...first] };
   } finally {
     await source.close();
   }

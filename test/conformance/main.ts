@@ -22,6 +22,7 @@ Replays the conversations of test/corpus, each against a fresh store, and shows 
   --files PATTERN          replay only files whose name matches, such as 'kv-*'; may be given more than once
   --etcd PROGRAM           replay against a real etcd, one process for each conversation
   --url URL                replay against a Quorate that runs already; the operator's token is in QUORATE_OPERATOR_TOKEN
+  --grpc                   say by gRPC what can be said so, and the rest over HTTP
   --plant SEED             falsify one recorded value of each conversation, and check that the replay finds every one
   --concurrency N          how many conversations at a time (4)
   --differences-shown N    how many differences of each conversation are shown (10)
@@ -47,6 +48,7 @@ async function main(): Promise<number> {
     files: { type: 'string', multiple: true, default: ['*'] },
     etcd: { type: 'string' },
     url: { type: 'string' },
+    grpc: { type: 'boolean', default: false },
     plant: { type: 'string' },
     live: { type: 'boolean', default: false },
     sessions: { type: 'string', default: '20' },
@@ -59,7 +61,7 @@ async function main(): Promise<number> {
   });
   if (values.live) {
     const etcd = etcdSource(chooseEtcd(values.etcd));
-    return await withSource(await chooseSource(undefined, values.url), async (quorate) => {
+    return await withSource(await chooseSource(undefined, values.url, values.grpc), async (quorate) => {
       const differing = await runLive(
         { etcd, quorate },
         {
@@ -83,7 +85,7 @@ async function main(): Promise<number> {
   const shownMax = values.verbose
     ? Number.POSITIVE_INFINITY
     : wholeNumber('--differences-shown', values['differences-shown'], 0);
-  return await withSource(await chooseSource(values.etcd, values.url), async (source) => {
+  return await withSource(await chooseSource(values.etcd, values.url, values.grpc), async (source) => {
     if (values.plant !== undefined) return await findPlanted(source, files, wholeNumber('--plant', values.plant, 0));
     return await report(source, files, {
       concurrency: wholeNumber('--concurrency', values.concurrency, 1),
@@ -112,15 +114,15 @@ function etcdProgram(program: string): string {
   return program;
 }
 
-async function chooseSource(etcd: string | undefined, url: string | undefined): Promise<StoreSource> {
+async function chooseSource(etcd: string | undefined, url: string | undefined, byGrpc: boolean): Promise<StoreSource> {
   if (etcd !== undefined && url !== undefined) refuse('--etcd and --url exclude each other');
   if (etcd !== undefined) {
-    return etcdSource(etcdProgram(etcd));
+    return etcdSource(etcdProgram(etcd), { byGrpc });
   }
-  if (url === undefined) return await startedQuorateSource();
+  if (url === undefined) return await startedQuorateSource({ byGrpc });
   const operatorToken = process.env['QUORATE_OPERATOR_TOKEN'];
   if (operatorToken === undefined) refuse("--url needs the operator's token in QUORATE_OPERATOR_TOKEN");
-  return quorateSource({ url: url.replace(/\/$/, ''), operatorToken });
+  return quorateSource({ url: url.replace(/\/$/, ''), operatorToken, byGrpc });
 }
 
 type ReportOptions = { readonly concurrency: number; readonly shownMax: number; readonly verbose: boolean };

@@ -4,7 +4,12 @@ import { randomUUID } from 'node:crypto';
 import { startQuorate } from '../support/quorate-process.ts';
 import type { Store, StoreSource } from './store.ts';
 
-export type QuorateAddress = { readonly url: string; readonly operatorToken: string };
+export type QuorateAddress = {
+  readonly url: string;
+  readonly operatorToken: string;
+  /** False, unless it is given. */
+  readonly byGrpc?: boolean;
+};
 
 /** Makes tenants on a server that runs already. */
 export function quorateSource(address: QuorateAddress): StoreSource {
@@ -16,10 +21,10 @@ export function quorateSource(address: QuorateAddress): StoreSource {
 }
 
 /** Makes tenants on a server that is started for this, with a data folder that is removed at the end. */
-export async function startedQuorateSource(): Promise<StoreSource> {
+export async function startedQuorateSource({ byGrpc = false } = {}): Promise<StoreSource> {
   const server = await startQuorate();
   return {
-    ...quorateSource({ url: server.ready.url, operatorToken: server.ready.operatorToken }),
+    ...quorateSource({ url: server.ready.url, operatorToken: server.ready.operatorToken, byGrpc }),
     close: () => server.dispose(),
   };
 }
@@ -38,6 +43,7 @@ async function freshTenant(address: QuorateAddress): Promise<Store> {
   return {
     url: new URL(address.url),
     headers: { 'quorate-key': key },
+    byGrpc: address.byGrpc === true,
     operatorHeaders: { authorization, 'quorate-tenant': id },
     dispose: async () => {
       const deleted = await fetch(`${tenants}/${id}`, { method: 'DELETE', headers: { Authorization: authorization } });

@@ -23,6 +23,7 @@ export async function replayAll(
   await Promise.all(Array.from({ length: concurrency }, work));
   return {
     compared: ended.reduce((sum, { compared }) => sum + compared, 0),
+    byGrpc: ended.reduce((sum, { byGrpc }) => sum + byGrpc, 0),
     differences: ended.flatMap(({ differences }) => differences),
   };
 }
@@ -41,7 +42,7 @@ async function replayOne(conversation: Conversation, source: StoreSource): Promi
     store = await source.fresh();
     result = await replay(conversation, store);
   } catch (error) {
-    return { compared: 0, differences: [outside(error)] };
+    return { compared: 0, byGrpc: 0, differences: [outside(error)] };
   }
   try {
     await store.dispose();

@@ -54,6 +54,7 @@ async function parrot(conversation: Conversation, seen: IncomingMessage[] = []):
   return {
     url: new URL(`http://127.0.0.1:${port}`),
     headers: { 'quorate-key': 'k' },
+    byGrpc: false,
     operatorHeaders: { authorization: 'Bearer operator' },
     dispose: () => Promise.resolve(),
   };

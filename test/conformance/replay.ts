@@ -8,6 +8,7 @@ import type { Action, Answer, Call, Conversation, Step } from './conversation.ts
 import { answerOf, answerWaitMs, bodyText, callHeaders, matchHead, matchHttpAnswer, sendCall } from './http-call.ts';
 import type { HttpAnswer } from './http-call.ts';
 import { UnknownCapture, type Captures } from './placeholders.ts';
+import { GrpcCalls } from './grpc-call.ts';
 import { matchSnapshot } from './snapshot.ts';
 import type { Store } from './store.ts';
 import { OpenStream } from './open-stream.ts';
@@ -21,7 +22,12 @@ export type Difference = {
   /** The whole answer with its status, if one came over HTTP. */
   readonly answer: string | null;
 };
-export type Replay = { readonly compared: number; readonly differences: readonly Difference[] };
+/** `byGrpc`: how many steps went by gRPC. */
+export type Replay = {
+  readonly compared: number;
+  readonly byGrpc: number;
+  readonly differences: readonly Difference[];
+};
 
 /** The pause between two tries of a call with `retry_ms`. */
 const retryPauseMs = 50;
@@ -33,7 +39,7 @@ export async function replay(conversation: Conversation, store: Store): Promise<
   } finally {
     replayer.close();
   }
-  return { compared: replayer.compared, differences: replayer.differences };
+  return { compared: replayer.compared, byGrpc: replayer.byGrpc, differences: replayer.differences };
 }
 
 class Replayer {
@@ -47,10 +53,16 @@ class Replayer {
   /** Calls go one after the other over one connection. A call that waits has a connection of its own. */
   #lastAnswer: string | null = null;
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  readonly #grpc: GrpcCalls | null;
 
   constructor(conversation: Conversation, store: Store) {
     this.#file = conversation.file;
     this.#store = store;
+    this.#grpc = store.byGrpc ? new GrpcCalls(store) : null;
+  }
+
+  get byGrpc(): number {
+    return this.#grpc?.count ?? 0;
   }
 
   async run(step: Step): Promise<void> {
@@ -67,6 +79,7 @@ class Replayer {
   close(): void {
     for (const { stream } of this.#streams.values()) stream.close();
     this.#agent.destroy();
+    this.#grpc?.close();
   }
 
   #differ(line: number, reason: string): void {
@@ -78,12 +91,13 @@ class Replayer {
       case 'call':
         return await this.#call(action.call, action.answer, action.retryMs);
       case 'start':
-        this.#started.set(action.id, settle(answerOf(this.#send(action.call, false), startedWaitMs)));
+        this.#started.set(action.id, settle(this.#ask(action.call, false, startedWaitMs)));
         return [];
       case 'finish':
         return await this.#finish(action.id, action.answer);
       case 'openPost': {
-        const stream = Stream.ofPost(this.#send(action.call, false));
+        const byGrpc = this.#grpc?.open(action.call, this.#captures, 'post') ?? null;
+        const stream = byGrpc ?? Stream.ofPost(this.#send(action.call, false));
         const opened = new OpenStream(stream, action.byWatch);
         opened.noteRequest(bodyText(action.call.body, this.#captures));
         this.#streams.set(action.id, opened);
@@ -145,7 +159,7 @@ class Replayer {
    * operator.
    */
   async #answerTo(call: Call, recorded: Answer): Promise<HttpAnswer | Error> {
-    const answer = await settle(answerOf(this.#send(call, this.#agent), answerWaitMs));
+    const answer = await settle(this.#ask(call, this.#agent, answerWaitMs));
     const headers = this.#store.operatorHeaders;
     if (headers === null || !isOperators(call.path) || !isDenied(answer) || recorded.status === 403) return answer;
     const asOperator = sendCall({ ...this.#store, headers }, call, this.#captures, this.#agent);
@@ -165,6 +179,11 @@ class Replayer {
 
   async #openWebSocket(id: string, call: Call, recorded: Answer, byWatch: boolean): Promise<readonly string[]> {
     this.compared++;
+    const byGrpc = recorded.status === 101 ? (this.#grpc?.open(call, this.#captures, 'websocket') ?? null) : null;
+    if (byGrpc !== null) {
+      this.#streams.set(id, new OpenStream(byGrpc, byWatch));
+      return [];
+    }
     const headers = callHeaders(this.#store, call, this.#captures);
     const upgrade = await settle(openWebSocket(new URL(call.path, this.#store.url), headers, answerWaitMs));
     if (upgrade instanceof Error || upgrade.socket === null) {
@@ -185,6 +204,11 @@ class Replayer {
     opened.stream.close();
     this.#streams.delete(id);
     return unasked;
+  }
+
+  #ask(call: Call, agent: Agent | false, waitMs: number): Promise<HttpAnswer> {
+    const byGrpc = this.#grpc?.answer(call, this.#captures, waitMs) ?? null;
+    return byGrpc ?? answerOf(this.#send(call, agent), waitMs);
   }
 
   #send(call: Call, agent: Agent | false): ClientRequest {

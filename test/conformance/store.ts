@@ -6,6 +6,8 @@ export type Store = {
   readonly headers: Readonly<Record<string, string>>;
   /** The headers with which the operator sends what is refused to the owner. Null: the owner is the operator. */
   readonly operatorHeaders: Readonly<Record<string, string>> | null;
+  /** What can be said by gRPC is said so, and all else over HTTP. */
+  readonly byGrpc: boolean;
   readonly dispose: () => Promise<void>;
 };
 

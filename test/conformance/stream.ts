@@ -6,6 +6,18 @@ import type { Json } from './conversation.ts';
 import { parseJson } from './http-call.ts';
 import type { WebSocketClient } from '../support/websocket-client.ts';
 
+type StreamEvents = {
+  readonly status: (status: number) => void;
+  readonly receive: (text: string) => void;
+  readonly end: () => void;
+};
+
+export type StreamSource = {
+  readonly send: (text: string) => boolean;
+  readonly close: () => void;
+  readonly begin: (events: StreamEvents) => void;
+};
+
 export class Stream {
   /** The messages in the order in which they came. Steps take them from the front. */
   readonly messages: Json[] = [];
@@ -48,6 +60,22 @@ export class Stream {
     stream.#send = (text) => socket.send(text);
     socket.onMessage = (text) => stream.#receive(text);
     socket.onEnd = () => stream.#end();
+    return stream;
+  }
+
+  /** A stream of another kind. `begin` is called at once. */
+  static of(source: StreamSource): Stream {
+    const stream = new Stream();
+    stream.#close = source.close;
+    stream.#send = source.send;
+    source.begin({
+      status: (status) => {
+        stream.status ??= status;
+        stream.#wake();
+      },
+      receive: (text) => stream.#receive(text),
+      end: () => stream.#end(),
+    });
     return stream;
   }
 

@@ -6,20 +6,21 @@ import type { RequestHeaders } from '../contract.ts';
 export type CredentialHeaders = readonly string[];
 
 /**
- * `listenerKey`: the access key in whose name the port speaks; null: the caller brings its own. An access key in
- * `authorization` names the tenant where a `token` of one of its users comes beside it.
+ * `listenerKey`: the access key in whose name the port speaks; null: the caller brings its own. The key of the port, or
+ * one in `quorate-key`, names the tenant and bounds the call, and a token names the user. A key in `authorization`
+ * speaks for itself, unless a `token` comes beside it.
  */
 export function credentialHeaders(metadata: RequestHeaders, listenerKey: string | null): CredentialHeaders {
   const token = metadata.get('token');
   const authorization = metadata.get('authorization');
-  if (listenerKey !== null) {
-    const said = token ?? authorization;
-    return ['Quorate-Key', listenerKey, ...(said === null ? [] : ['Grpc-Metadata-Token', said])];
-  }
-  if (authorization !== null && token !== null) {
-    return ['Quorate-Key', authorization.replace(/^bearer +/i, ''), 'Grpc-Metadata-Token', token];
-  }
-  if (authorization !== null) return ['Authorization', authorization];
+  const key = listenerKey ?? metadata.get('quorate-key');
+  if (key !== null) return ['Quorate-Key', key, ...tokenHeader(token ?? authorization)];
+  if (authorization === null) return tokenHeader(token);
+  if (token === null) return ['Authorization', authorization];
+  return ['Quorate-Key', authorization.replace(/^bearer +/i, ''), ...tokenHeader(token)];
+}
+
+function tokenHeader(token: string | null): CredentialHeaders {
   return token === null ? [] : ['Grpc-Metadata-Token', token];
 }
 

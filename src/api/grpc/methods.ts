@@ -9,6 +9,8 @@ import type { GrpcStatus } from './status.ts';
 
 const etcdMethods: Readonly<Record<string, EtcdCallName>> = {
   '/etcdserverpb.KV/Range': 'kv/range',
+  // Its answer is in the message of a stream (`range-stream.ts`).
+  '/etcdserverpb.KV/RangeStream': 'kv/range',
   '/etcdserverpb.KV/Put': 'kv/put',
   '/etcdserverpb.KV/DeleteRange': 'kv/deleterange',
   '/etcdserverpb.KV/Txn': 'kv/txn',

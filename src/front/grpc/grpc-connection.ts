@@ -8,7 +8,9 @@ import { grpc } from '../../api/errors/wire-error.ts';
 import { type CredentialHeaders, credentialHeaders, parseTimeout } from '../../api/grpc/metadata.ts';
 import { type GrpcMethod, grpcMethod } from '../../api/grpc/methods.ts';
 import { nativeParser } from '../../api/grpc/native-calls.ts';
+import { rangePath, rangeStreamPath } from '../../api/grpc/range-stream.ts';
 import { endpointOf, etcdPath } from '../../api/routes.ts';
+import { assert } from '../../base/assert.ts';
 import { grpcHeadPairsMax, grpcStreamsOfConnectionMax } from '../../limits.ts';
 import type { Behind } from '../client-connection.ts';
 import { requestLines } from '../headers.ts';
@@ -19,9 +21,19 @@ import { GrpcStream } from './grpc-stream.ts';
 import type { HeldBytes } from './held-bytes.ts';
 import { JsonCall } from './json-call.ts';
 import { OwnCall } from './own-call.ts';
+import { RangeStreamCall } from './range-stream-call.ts';
+import { PingStrikes } from './ping-strikes.ts';
 import { StoreCall } from './store-call.ts';
 
-const { HTTP2_HEADER_METHOD, HTTP2_HEADER_PATH, HTTP2_HEADER_AUTHORITY, HTTP2_HEADER_STATUS } = constants;
+const {
+  HTTP2_HEADER_METHOD,
+  HTTP2_HEADER_PATH,
+  HTTP2_HEADER_AUTHORITY,
+  HTTP2_HEADER_STATUS,
+  NGHTTP2_ENHANCE_YOUR_CALM,
+} = constants;
+
+const keepAliveMs = 60_000;
 
 export type GrpcBehind = Behind & {
   readonly held: HeldBytes;
@@ -37,17 +49,21 @@ export class GrpcConnection {
   readonly #behind: GrpcBehind;
   readonly #streams = new Set<GrpcStream>();
   readonly #taken = new Progress();
+  readonly #pings = new PingStrikes();
 
   constructor(socket: Socket, behind: GrpcBehind) {
     this.#socket = socket;
     this.#behind = behind;
     socket.on('error', () => undefined);
+    // The system notices dead machines while nothing is sent.
+    socket.setKeepAlive(true, keepAliveMs);
     this.#session = performServerHandshake(socket, {
       settings: { maxConcurrentStreams: grpcStreamsOfConnectionMax },
       maxHeaderListPairs: grpcHeadPairsMax,
     });
     // A client that breaks the protocol, or goes, ends its own connection and nothing else.
     this.#session.on('error', () => socket.destroy());
+    this.#session.on('ping', () => this.#pinged());
     this.#session.on('stream', (stream, headers, _flags, rawHeaders) => this.#serve(stream, headers, rawHeaders));
   }
 
@@ -68,7 +84,9 @@ export class GrpcConnection {
   look(nowMs: number): void {
     this.#taken.look(this.#socket.bytesWritten - this.unsentBytes, this.unsentBytes > 0, nowMs);
     const { unreadSinceMs } = this;
-    if (unreadSinceMs !== null && nowMs - unreadSinceMs > this.#behind.bounds.answerReadMs) this.end();
+    const { answerReadMs } = this.#behind.bounds;
+    if (unreadSinceMs !== null && nowMs - unreadSinceMs > answerReadMs) this.end();
+    else for (const stream of this.#streams) stream.look(nowMs, answerReadMs);
   }
 
   /** No further call is taken, which GOAWAY says. Streams that go on end, and other calls are still answered. */
@@ -82,12 +100,18 @@ export class GrpcConnection {
     this.#socket.destroy();
   }
 
+  #pinged(): void {
+    if (this.#pings.ping(performance.now(), this.#streams.size > 0)) return;
+    this.#session.goaway(NGHTTP2_ENHANCE_YOUR_CALM, 0, Buffer.from('too_many_pings'));
+    setImmediate(() => this.end());
+  }
+
   #serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, rawHeaders: readonly string[]): void {
     if (headers[HTTP2_HEADER_METHOD] !== 'POST') return refuse(stream, 405);
     const contentType = headers['content-type'] ?? '';
     if (!/^application\/grpc(?:[+;]|$)/.test(contentType)) return refuse(stream, 415);
     const metadata = new ListedHeaders(rawHeaders);
-    const served = new GrpcStream(stream, this.#behind.held);
+    const served = new GrpcStream(stream, { held: this.#behind.held, sent: () => this.#pings.sent() });
     this.#streams.add(served);
     stream.once('close', () => this.#streams.delete(served));
     const path = metadata.get(HTTP2_HEADER_PATH) ?? '';
@@ -114,6 +138,9 @@ export class GrpcConnection {
     { metadata, authority }: { readonly metadata: ListedHeaders; readonly authority: string },
   ): GrpcCall {
     if (method.kind === 'own') return new OwnCall(reply, method.method);
+    if (method.path === rangeStreamPath) {
+      return new RangeStreamCall(reply, (part) => this.#call(part, rangeMethod, { metadata, authority }));
+    }
     const { upstream, callers, listenerKey } = this.#behind;
     const credentials = credentialHeaders(metadata, listenerKey);
     const headers = new ListedHeaders(credentials);
@@ -126,21 +153,31 @@ export class GrpcConnection {
         upstream,
         answered: (status) => callers()?.answered(headers, status),
       });
-    const parse = method.method.methodKind === 'unary' ? nativeParser(method.path) : null;
+    const parse = nativeParser(method.path);
     if (parse === null) return byJson();
+    const isStream = method.method.methodKind !== 'unary';
     const known = () => {
       const known = callers();
       const found = known?.find(headers) ?? null;
       return known === null || found === null ? null : { known: found, callers: known };
     };
     const { servedBy } = endpointOf({ method: 'POST', path, headers });
-    return new StoreCall(reply, { parse, servedBy, known, byJson });
+    return new StoreCall(reply, { parse, isStream, servedBy, known, byJson });
   }
 
   #lines(credentials: CredentialHeaders, authority: string): string {
     const host = plainAuthority.test(authority) ? authority : 'front';
     return `Host: ${host}\r\n${requestLines(credentials, this.#socket.remoteAddress)}`;
   }
+}
+
+/** What a stream of a range asks. */
+const rangeMethod = servedMethod(rangePath);
+
+function servedMethod(path: string): Exclude<GrpcMethod, { readonly kind: 'refused' }> {
+  const method = grpcMethod(path);
+  assert(method.kind !== 'refused', `${path} is served`);
+  return method;
 }
 
 const plainAuthority = /^(?:[\w\-.]+|\[[\da-fA-F:.]+\])(?::\d{1,5})?$/;

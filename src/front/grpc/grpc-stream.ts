@@ -7,10 +7,11 @@ import type { Timeout } from '../../api/grpc/metadata.ts';
 import { type GrpcStatus, statusTrailers } from '../../api/grpc/status.ts';
 import { grpc } from '../../api/errors/wire-error.ts';
 import { messageBytesMax } from '../../limits.ts';
+import { Progress } from '../progress.ts';
 import type { GrpcCall, GrpcReply } from './grpc-call.ts';
 import type { HeldBytes } from './held-bytes.ts';
 
-const { NGHTTP2_NO_ERROR, HTTP2_HEADER_CONTENT_TYPE, HTTP2_HEADER_STATUS } = constants;
+const { NGHTTP2_NO_ERROR, NGHTTP2_CANCEL, HTTP2_HEADER_CONTENT_TYPE, HTTP2_HEADER_STATUS } = constants;
 
 const answerHeaders: OutgoingHttpHeaders = {
   [HTTP2_HEADER_STATUS]: 200,
@@ -20,18 +21,28 @@ const answerHeaders: OutgoingHttpHeaders = {
 /** Longer timers fire at once. A call is over before that. */
 const timerMsMax = 2 ** 31 - 1;
 
+export type GrpcStreamOptions = {
+  readonly held: HeldBytes;
+  /** Something is sent to the client. */
+  readonly sent: () => void;
+};
+
 export class GrpcStream implements GrpcReply {
   readonly #stream: ServerHttp2Stream;
   readonly #reader = new MessageReader(messageBytesMax);
   readonly #held: HeldBytes;
+  readonly #sent: () => void;
   #heldBytes = 0;
+  /** What waits for the client counts down. */
+  readonly #taken = new Progress();
   #call: GrpcCall | null = null;
   #timer: NodeJS.Timeout | null = null;
   #isOver = false;
 
-  constructor(stream: ServerHttp2Stream, held: HeldBytes) {
+  constructor(stream: ServerHttp2Stream, { held, sent }: GrpcStreamOptions) {
     this.#stream = stream;
     this.#held = held;
+    this.#sent = sent;
     // An error ends the stream, which `close` tells.
     stream.on('error', () => undefined);
     stream.on('close', () => this.#left());
@@ -39,6 +50,13 @@ export class GrpcStream implements GrpcReply {
 
   get isStream(): boolean {
     return this.#call?.isStream === true;
+  }
+
+  /** Called once a second. A client that takes nothing of what waits for it, for too long, has given the call up. */
+  look(nowMs: number, answerReadMs: number): void {
+    const { writableLength } = this.#stream;
+    this.#taken.look(writableLength, writableLength > 0, nowMs);
+    if (writableLength > 0 && nowMs - this.#taken.sinceMs > answerReadMs) this.#stream.close(NGHTTP2_CANCEL);
   }
 
   /** Serves the messages of the client by the call that is made here. */
@@ -58,6 +76,7 @@ export class GrpcStream implements GrpcReply {
 
   send(message: Uint8Array): boolean {
     if (this.#isOver) return true;
+    this.#sent();
     if (!this.#stream.headersSent) this.#respond();
     return this.#stream.write(frameMessage(message));
   }
@@ -65,6 +84,7 @@ export class GrpcStream implements GrpcReply {
   finish(status: GrpcStatus): void {
     if (this.#isOver) return;
     this.#over();
+    this.#sent();
     const stream = this.#stream;
     if (stream.destroyed) return;
     if (!stream.headersSent) {

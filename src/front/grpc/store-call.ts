@@ -1,44 +1,86 @@
-// A call of one message and one answer by gRPC, by session where that is possible: the message is read, and the answer
+// A call by gRPC that goes to a store by session where that is possible: its messages are read, and the answers
 // rendered, here. What is refused before a store is asked, or cannot go by session, goes to the gateway as JSON.
 
 import type { Answer } from '../../api/answer.ts';
 import type { ServedBy } from '../../api/endpoint.ts';
 import { grpc } from '../../api/errors/wire-error.ts';
 import type { ParseNative } from '../../api/grpc/native-calls.ts';
-import { okStatus, statusOfAnswer } from '../../api/grpc/status.ts';
+import { type GrpcStatus, okStatus, statusOfAnswer } from '../../api/grpc/status.ts';
 import { assert } from '../../base/assert.ts';
+import { grpcMessagesWaitingMax } from '../../limits.ts';
 import { type CallFrame, frameOf } from '../../routing/call-frame.ts';
 import { AskedStore } from '../asked-store.ts';
 import type { Known, KnownCallers } from '../known-callers.ts';
 import type { GrpcCall, GrpcReply } from './grpc-call.ts';
 
+type KnownOf = { readonly known: Known; readonly callers: KnownCallers };
+
 export type StoreCallOptions = {
   readonly parse: ParseNative;
+  /** Each message is asked for itself, one after the other. Else there is one message. */
+  readonly isStream: boolean;
   readonly servedBy: ServedBy;
   /** Null: the gateway has not taken the caller's credentials, as far as is known, or there is no runtime yet. */
-  readonly known: () => { readonly known: Known; readonly callers: KnownCallers } | null;
+  readonly known: () => KnownOf | null;
   /** The call by JSON. */
   readonly byJson: () => GrpcCall;
 };
 
 export class StoreCall implements GrpcCall {
+  readonly isStream: boolean;
   readonly #options: StoreCallOptions;
   readonly #reply: GrpcReply;
-  #byJson: GrpcCall | null = null;
+  /** Messages behind the one that is asked. */
+  readonly #waiting: Uint8Array[] = [];
   #asked: AskedStore | null = null;
-  #isOver = false;
-  #hasEnded = false;
+  /** From now on all goes this way. */
+  #byJson: GrpcCall | null = null;
   #hasBegun = false;
-  readonly isStream = false;
+  #hasEnded = false;
+  #isOver = false;
 
   constructor(reply: GrpcReply, options: StoreCallOptions) {
     this.#reply = reply;
     this.#options = options;
+    this.isStream = options.isStream;
   }
 
   receives(message: Uint8Array): void {
-    if (this.#hasBegun) return;
+    if (this.#byJson !== null) return this.#byJson.receives(message);
+    // What follows the one message of such a call means nothing.
+    if (this.#hasBegun && !this.isStream) return;
     this.#hasBegun = true;
+    this.#waiting.push(message);
+    if (this.#waiting.length >= grpcMessagesWaitingMax) this.#reply.pause();
+    if (this.#asked === null) this.#next();
+  }
+
+  halfClosed(): void {
+    this.#hasEnded = true;
+    if (this.#byJson !== null) this.#byJson.halfClosed();
+    else if (!this.#hasBegun && !this.isStream) this.#finish({ code: grpc.internal, message: 'EOF' });
+    else if (this.#asked === null) this.#finish(okStatus);
+  }
+
+  left(): void {
+    this.#isOver = true;
+    this.#waiting.length = 0;
+    this.#asked?.cancel();
+    this.#byJson?.left();
+  }
+
+  drained(): void {
+    if (this.#byJson !== null) this.#byJson.drained();
+    else if (this.#asked === null) this.#next();
+  }
+
+  #next(): void {
+    const message = this.#waiting.shift();
+    if (message === undefined) {
+      if (this.#hasEnded) this.#finish(okStatus);
+      return;
+    }
+    if (this.#waiting.length < grpcMessagesWaitingMax) this.#reply.resume();
     const found = this.#options.known();
     const memory = found === null ? null : found.callers.reserve(found.known.store, message.byteLength);
     const frame = found === null || memory === null ? null : this.#frame(message, found);
@@ -47,14 +89,9 @@ export class StoreCall implements GrpcCall {
       this.#pass(message);
       return;
     }
-    const { known, callers } = found;
-    known.store.callsUnderWay++;
-    const untilRead = (release: () => void): void => this.#reply.untilRead(release);
-    const { servedBy } = this.#options;
-    const asked = new AskedStore({ frame, known, callers, servedBy, untilRead });
-    this.#asked = asked;
-    void asked
-      .answer()
+    const { store } = found.known;
+    store.callsUnderWay++;
+    void this.#ask(frame, found)
       .then(
         (answer) => this.#came(answer, message),
         (error: unknown) => {
@@ -65,30 +102,23 @@ export class StoreCall implements GrpcCall {
       )
       .finally(() => {
         memory.release();
-        known.store.callsUnderWay--;
+        store.callsUnderWay--;
       });
   }
 
-  halfClosed(): void {
-    this.#hasEnded = true;
-    if (!this.#hasBegun) this.#finish({ code: grpc.internal, message: 'EOF' });
-    this.#byJson?.halfClosed();
-  }
-
-  left(): void {
-    this.#isOver = true;
-    this.#asked?.cancel();
-    this.#byJson?.left();
-  }
-
-  drained(): void {
-    this.#byJson?.drained();
-  }
-
-  #frame(message: Uint8Array, { known, callers }: { known: Known; callers: KnownCallers }): CallFrame | null {
+  #frame(message: Uint8Array, { known, callers }: KnownOf): CallFrame | null {
     if (!callers.mayAsk(known)) return null;
     const call = this.#options.parse(message);
     return call === null ? null : frameOf(call);
+  }
+
+  async #ask(frame: CallFrame, { known, callers }: KnownOf): Promise<Answer | null> {
+    const untilRead = (release: () => void): void => this.#reply.untilRead(release);
+    const asked = new AskedStore({ frame, known, callers, servedBy: this.#options.servedBy, untilRead });
+    this.#asked = asked;
+    const answer = await asked.answer();
+    this.#asked = null;
+    return answer;
   }
 
   #came(answer: Answer | null, message: Uint8Array): void {
@@ -102,18 +132,20 @@ export class StoreCall implements GrpcCall {
       return;
     }
     assert(answer.body instanceof Uint8Array, 'an answer of such a call is a message');
-    this.#reply.send(answer.body);
-    this.#finish(okStatus);
+    const isTaken = this.#reply.send(answer.body);
+    if (!this.isStream) this.#finish(okStatus);
+    else if (isTaken) this.#next();
   }
 
   #pass(message: Uint8Array): void {
-    this.#asked = null;
-    this.#byJson = this.#options.byJson();
-    this.#byJson.receives(message);
-    if (this.#hasEnded) this.#byJson.halfClosed();
+    const call = this.#options.byJson();
+    this.#byJson = call;
+    for (const each of [message, ...this.#waiting.splice(0)]) call.receives(each);
+    this.#reply.resume();
+    if (this.#hasEnded) call.halfClosed();
   }
 
-  #finish(status: { readonly code: number; readonly message: string }): void {
+  #finish(status: GrpcStatus): void {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#reply.finish(status);

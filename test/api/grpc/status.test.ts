@@ -68,6 +68,14 @@ describe('who calls', () => {
     ]);
   });
 
+  it('GRPC-6: a key in quorate-key bounds the call, and a token names the user', () => {
+    expect(of({ 'quorate-key': 'qrt_a' })).toEqual(['Quorate-Key', 'qrt_a']);
+    const asUser = ['Quorate-Key', 'qrt_a', 'Grpc-Metadata-Token', 'qru_a'];
+    expect(of({ 'quorate-key': 'qrt_a', token: 'qru_a' })).toEqual(asUser);
+    expect(of({ 'quorate-key': 'qrt_a', authorization: 'qru_a' })).toEqual(asUser);
+    expect(of({ 'quorate-key': 'qrt_a' }, 'qrt_p')).toEqual(['Quorate-Key', 'qrt_p']);
+  });
+
   it('GRPC-6: on the port of a tenant its key bounds every call, and a token names the user', () => {
     expect(of({}, 'qrt_p')).toEqual(['Quorate-Key', 'qrt_p']);
     const asUser = ['Quorate-Key', 'qrt_p', 'Grpc-Metadata-Token', 'qru_a'];

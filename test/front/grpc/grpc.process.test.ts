@@ -6,10 +6,12 @@ import { existsSync } from 'node:fs';
 import type { ClientHttp2Stream } from 'node:http2';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { grpcStreamsOfConnectionMax } from '../../../src/limits.ts';
+import { frontBounds } from '../../../src/front/bounds.ts';
+import { Front } from '../../../src/front/front.ts';
+import { grpcMessagesWaitingMax, grpcStreamsOfConnectionMax } from '../../../src/limits.ts';
+import { GrpcClient } from '../../support/grpc-client.ts';
 import { startQuorate, type QuorateProcess } from '../../support/quorate-process.ts';
 import { ask, RawClient } from '../raw-client.ts';
-import { GrpcClient } from './grpc-client.ts';
 
 let server: QuorateProcess;
 let etcd: GrpcClient;
@@ -58,6 +60,21 @@ describe('a port for etcd', () => {
   it('GRPC-21: members have the address of the port', async () => {
     const { messages } = await etcd.call('/etcdserverpb.Cluster/MemberList');
     expect(messages).toMatchObject([{ members: [1, 2, 3].map(() => ({ clientURLs: [etcdUrl()] })) }]);
+  });
+});
+
+describe('a stream of a range', () => {
+  it('GRPC-13: is answered as the range is, or refused', async () => {
+    const range = { key: base64('a') };
+    const streamed = await etcd.call('/etcdserverpb.KV/RangeStream', range);
+    expect(streamed).toMatchObject({ code: 0, messages: [{ rangeResponse: { kvs: [put('a', 'b')], count: '1' } }] });
+    expect(await etcd.call('/etcdserverpb.KV/RangeStream', {})).toMatchObject({
+      code: 3,
+      message: 'etcdserver: key is not provided',
+    });
+    expect(await etcd.call('/etcdserverpb.KV/RangeStream', { ...range, sortOrder: 'DESCEND' })).toMatchObject({
+      code: 12,
+    });
   });
 });
 
@@ -202,6 +219,16 @@ describe('streams', () => {
     expect(await alive.ended).toEqual({ code: 0, message: '' });
   });
 
+  it('GRPC-33: very many keepalives at once are all answered, in their order', async () => {
+    const ids = Array.from({ length: 3 * grpcMessagesWaitingMax }, (_, index) => String(1_000 + index));
+    await etcd.call('/etcdserverpb.Lease/LeaseGrant', { TTL: '60', ID: '1001' });
+    const alive = etcd.open('/etcdserverpb.Lease/LeaseKeepAlive');
+    for (const ID of ids) alive.send({ ID });
+    alive.end();
+    expect(await alive.ended).toEqual({ code: 0, message: '' });
+    expect(alive.messages).toMatchObject(ids.map((ID) => (ID === '1001' ? { ID, TTL: '60' } : { ID })));
+  });
+
   it('GRPC-28: health and reflection are answered', async () => {
     expect(await front.call('/grpc.health.v1.Health/Check')).toMatchObject({
       code: 0,
@@ -238,6 +265,36 @@ describe('a connection', () => {
     expect(await saidBytewise(`PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n${settings}`)).not.toContain('HTTP');
     expect(await saidBytewise('PUT /healthz HTTP/1.1\r\nHost: a\r\n\r\n')).toMatch(/^HTTP\/1\.1 404/);
     expect(await saidBytewise('PRI * HTTP/2.1\r\n\r\n')).toMatch(/^HTTP\/1\.1 400/);
+  });
+
+  it('GRPC-32: ends where its client sends pings all the time', async () => {
+    const client = open(etcdUrl());
+    const goaway = once(client.session, 'goaway');
+    const pings = setInterval(() => {
+      if (!client.session.destroyed) client.session.ping(() => undefined);
+    }, 5);
+    const [code, , words] = await goaway;
+    clearInterval(pings);
+    expect([code, String(words)]).toEqual([11, 'too_many_pings']);
+  });
+
+  it('GRPC-34: loses a stream that it does not read, and no other', async () => {
+    const behind = new URL(server.ready.url);
+    const own = await Front.listen({ host: '127.0.0.1', port: 0 }, { ...frontBounds, lookMs: 20, answerReadMs: 200 });
+    own.open({ host: behind.hostname, port: Number(behind.port) });
+    const client = open(`http://127.0.0.1:${own.port}`, { authorization: `Bearer ${server.ready.tenant.key}` });
+    try {
+      await client.call('/etcdserverpb.KV/Put', put('unread', 'x'.repeat(1_000_000)));
+      const unread = client.open('/etcdserverpb.KV/Range');
+      unread.stream.pause();
+      unread.send({ key: base64('unread') });
+      unread.end();
+      await once(unread.stream, 'close');
+      expect(unread.stream.rstCode).toBe(8);
+      expect(await client.call('/etcdserverpb.KV/Range', { key: base64('a') })).toMatchObject({ code: 0 });
+    } finally {
+      await own.close();
+    }
   });
 
   it('GRPC-31: that breaks the protocol ends, and others go on', async () => {

@@ -1,8 +1,8 @@
 // A client of gRPC in its parts: the streams of one connection over HTTP/2, with messages in the JSON of v3.
 
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, type OutgoingHttpHeaders } from 'node:http2';
-import { frameMessage, MessageReader } from '../../../src/api/grpc/framing.ts';
-import { jsonOfMessage, messageOfJson, methodAt } from '../../../src/api/grpc/schema.ts';
+import { frameMessage, MessageReader } from '../../src/api/grpc/framing.ts';
+import { jsonOfMessage, messageOfJson, methodAt } from '../../src/api/grpc/schema.ts';
 
 export type Ended = { readonly code: number; readonly message: string };
 
@@ -39,9 +39,11 @@ export class GrpcClient {
 
 const grpcHeaders = { ':method': 'POST', 'content-type': 'application/grpc', te: 'trailers' } as const;
 
-class GrpcClientCall {
+export class GrpcClientCall {
   readonly stream: ClientHttp2Stream;
-  readonly messages: unknown[] = [];
+  /** The answers that came, until they are taken. */
+  readonly bytes: Uint8Array[] = [];
+  onMessage: () => void = () => undefined;
   /** Rejects where the stream ended without a status. */
   readonly ended: Promise<Ended>;
   readonly #path: string;
@@ -70,11 +72,21 @@ class GrpcClientCall {
     this.ended.catch(() => undefined);
   }
 
+  /** The answers that came, in the JSON of v3. */
+  get messages(): readonly unknown[] {
+    const method = methodAt(this.#path);
+    return method === null ? [] : this.bytes.map((each) => JSON.parse(jsonOfMessage(method.output, each) ?? 'null'));
+  }
+
+  sendBytes(message: Uint8Array): void {
+    this.stream.write(frameMessage(message));
+  }
+
   send(message: object): void {
     const method = methodAt(this.#path);
     const bytes = method === null ? new Uint8Array() : messageOfJson(method.input, JSON.stringify(message));
     if (bytes === null) throw new Error(`no message of ${this.#path}: ${JSON.stringify(message)}`);
-    this.stream.write(frameMessage(bytes));
+    this.sendBytes(bytes);
   }
 
   end(): void {
@@ -83,7 +95,7 @@ class GrpcClientCall {
 
   /** Until so many answers are there. */
   async until(count: number): Promise<readonly unknown[]> {
-    while (this.messages.length < count) {
+    while (this.bytes.length < count) {
       await new Promise<void>((resolve) => {
         this.#changed = resolve;
       });
@@ -92,8 +104,8 @@ class GrpcClientCall {
   }
 
   #came(bytes: Uint8Array): void {
-    const method = methodAt(this.#path);
-    if (method !== null) this.messages.push(JSON.parse(jsonOfMessage(method.output, bytes) ?? 'null'));
+    this.bytes.push(bytes);
+    this.onMessage();
     this.#changed();
   }
 }
