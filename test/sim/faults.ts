@@ -71,6 +71,10 @@ export type FaultMix = {
   readonly auth: number;
   /** How often an administrator raises the alarm NOSPACE. */
   readonly alarms: number;
+  /** How often the operator bounds keys, leases and access keys, or an access key is rotated. */
+  readonly bounds: number;
+  /** How often the operator suspends the tenant. */
+  readonly suspensions: number;
   /** 1: leases survive rests, and leaders fail after rests. */
   readonly longLeases: number;
   readonly thinkMs: number;
@@ -137,6 +141,13 @@ export function alarmsOf(random: Random, mix: FaultMix): Pick<FaultMix, 'alarms'
   return { alarms: mix.auth > 0 && random.chance(0.5) ? random.pick([0.02, 0.1]) : 0 };
 }
 
+/** Drawn apart as well. What is open ends at a suspension, so there are no watches and sessions then. */
+export function tenancyOf(random: Random, mix: FaultMix): Pick<FaultMix, 'bounds' | 'suspensions'> {
+  const bounds = mix.auth > 0 && random.chance(0.6) ? random.pick([0.05, 0.2]) : 0;
+  const maySuspend = mix.auth > 0 && mix.watchers === 0 && mix.sessions === 0;
+  return { bounds, suspensions: maySuspend && random.chance(0.7) ? random.pick([0.02, 0.1]) : 0 };
+}
+
 /** Drawn apart as well. Replicas also flush at their bounds, soon after the last write, and at barriers. */
 export function flushesOf(random: Random): Pick<FaultMix, 'flush'> {
   return { flush: random.pick([0, 0.02, 0.2, 0.6]) };
@@ -191,6 +202,8 @@ export function faultMixOf(random: Random): FaultMix {
     alterEveryMs: 0,
     throwing: 0,
     alarms: 0,
+    bounds: 0,
+    suspensions: 0,
     flush: 0,
     sessions: 0,
     sessionWindowBytes: 0,
@@ -244,6 +257,8 @@ export function healed(mix: FaultMix): FaultMix {
     alterEveryMs: 0,
     throwing: 0,
     alarms: 0,
+    bounds: 0,
+    suspensions: 0,
     ...noDeployments,
     transferEveryMs: 0,
     quietEveryMs: 0,

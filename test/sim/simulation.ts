@@ -10,6 +10,7 @@ import { type Code, formerCodeOf } from './platform/code.ts';
 import { Deployments } from './deployments.ts';
 import {
   alarmsOf,
+  tenancyOf,
   alterationsOf,
   deploymentsOf,
   type FaultMix,
@@ -57,6 +58,7 @@ const sessionsSeed = 0x428a2f98;
 const workSeed = 0x510e527f;
 const flushSeed = 0xa54ff53a;
 const alarmsSeed = 0x3c6ef372;
+const tenancySeed = 0x2545f491;
 /** The search for an order takes a quarter of a run's time. */
 const linearizedEverySeeds = 4;
 
@@ -150,13 +152,16 @@ class Simulation {
     const forAlterations = new Random(seed ^ alterationsSeed);
     const forLearners = new Random(seed ^ learnersSeed);
     const throwing = throwingOf(new Random(seed ^ throwingSeed), withoutAlterations);
+    const sessions = sessionsOf(new Random(seed ^ sessionsSeed), bug);
+    const tenancy = tenancyOf(new Random(seed ^ tenancySeed), { ...withoutAlterations, ...sessions, ...mix });
     this.mix = {
       ...withoutAlterations,
       ...alterationsOf(forAlterations, withoutAlterations),
       ...learnerLossOf(forLearners, withoutAlterations),
       ...throwing,
       ...alarmsOf(new Random(seed ^ alarmsSeed), withoutAlterations),
-      ...sessionsOf(new Random(seed ^ sessionsSeed), bug),
+      ...sessions,
+      ...(bug === null ? tenancy : { bounds: 0, suspensions: 0 }),
       ...workOf(new Random(seed ^ workSeed), { ...throwing, ...mix }),
       ...flushesOf(new Random(seed ^ flushSeed)),
       ...mix,
@@ -179,6 +184,7 @@ class Simulation {
       levels,
       commandRowsMax: this.mix.commandRowsMax,
       isPresent: this.mix.deployEveryMs === 0 && this.mix.startsFormer === 0,
+      maySuspend: this.mix.suspensions > 0,
     });
     this.#told = new ClientHistory(nowMs);
     this.#state = new StateChecker(this.#history, levels);

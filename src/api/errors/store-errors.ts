@@ -155,7 +155,7 @@ export const storeErrors: WireErrors<Exclude<StoreFailure, AuthFailure>> = {
     slug: 'no-space',
     title: 'Database space exceeded',
     detail:
-      'The store has reached its quota. Reads and deletes go on: delete keys and compact, then the operator ends the alarm NOSPACE.',
+      'The store has reached its quota. Reads and deletes go on: delete keys and compact, and writes go on once enough is free; or ask the operator of the service for more.',
   }),
   tooManyAccessKeys: (failure) =>
     conflict(

@@ -148,7 +148,7 @@ const problemMeanings: Readonly<Record<number, readonly [description: string, he
   501: ['This service does not do that.', {}],
   503: ['The request cannot be served now, or an operator has to act; detail says which.', retryAfter],
   504: ['There was no answer in time. A write may still take effect: send it again with its Idempotency-Key.', {}],
-  507: ['The store is full. Delete keys and compact.', {}],
+  507: ['The store is full, or has as many keys as its operator lets it have. Delete keys and compact.', {}],
 };
 
 export const problemResponses: JsonObject = Object.fromEntries(

@@ -76,7 +76,7 @@ export const failureTexts: Readonly<Record<Failure['kind'], string>> = {
   answerTooLarge: 'An answer has at most 33554432 bytes: set a smaller limit, or keys_only, and read in pages.',
   tooMuchWork: 'The request looks at or writes more than 20000 rows: use smaller ranges, or several requests.',
   noSpace:
-    'The store has reached its quota. Reads and deletes go on: delete keys and compact, then the operator ends the alarm NOSPACE.',
+    'The store has reached its quota. Reads and deletes go on: delete keys and compact, and writes go on once enough is free; or ask the operator of the service for more.',
   accessKeyEnding:
     'Only an access key that goes on is rotated, and this one was rotated before, was revoked or has expired. Rotate the key that took its place, or make a new one.',
   tenantSuspended:

@@ -117,6 +117,8 @@ const refusing: Partial<FaultMix> = {
   workload: 'mixed',
   auth: 1,
   alarms: 0,
+  bounds: 0,
+  suspensions: 0,
   longLeases: 0,
   thinkMs: 5,
   replicas: 3,

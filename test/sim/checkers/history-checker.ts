@@ -54,11 +54,14 @@ export type HistoryCheckerOptions = {
   readonly commandRowsMax: number;
   /** True: every replica runs the present code all the time. */
   readonly isPresent: boolean;
+  /** The tenant is suspended at times: then a write that is otherwise never done may be in the log. */
+  readonly maySuspend: boolean;
 };
 
 export class HistoryChecker {
   readonly #nowMs: () => number;
   readonly #isPresent: boolean;
+  readonly #maySuspend: boolean;
   readonly #leases: LeaseChecker;
   readonly #levels: LevelChecker;
   readonly #reference: ReferenceStore;
@@ -75,9 +78,10 @@ export class HistoryChecker {
   retriesInLog = 0;
   deniedInLog = 0;
 
-  constructor(nowMs: () => number, { leases, levels, commandRowsMax, isPresent }: HistoryCheckerOptions) {
+  constructor(nowMs: () => number, { leases, levels, commandRowsMax, isPresent, maySuspend }: HistoryCheckerOptions) {
     this.#nowMs = nowMs;
     this.#isPresent = isPresent;
+    this.#maySuspend = maySuspend;
     this.#leases = leases;
     this.#levels = levels;
     this.#reference = new ReferenceStore(leases, commandRowsMax);
@@ -153,7 +157,7 @@ export class HistoryChecker {
 
   /** True: the former code proposed all of the entry. */
   #isNeverProposed({ caller, operation }: Command): boolean {
-    return this.#isPresent && operation.kind === 'put' && isDeepStrictEqual(caller, reader);
+    return this.#isPresent && !this.#maySuspend && operation.kind === 'put' && isDeepStrictEqual(caller, reader);
   }
 
   /** Checks what a client was told. */
@@ -411,11 +415,19 @@ export class HistoryChecker {
 }
 
 /** The group is of level 3. */
-const newFailures: readonly string[] = ['tooMuchWork', 'commandUndone', 'idempotencyKeyReused'];
+const newFailures: readonly string[] = [
+  'tooMuchWork',
+  'commandUndone',
+  'idempotencyKeyReused',
+  'accessKeyEnding',
+  'tenantSuspended',
+  'tooMany',
+];
 const keyFailures: readonly string[] = ['unauthenticated', 'forbidden'];
 const shapeFailures: readonly string[] = ['keyNotProvided', 'keyTooLong', 'valueTooLarge', 'duplicateKey'];
 const refusals: readonly string[] = [
   'unauthenticated',
+  'tenantSuspended',
   'forbidden',
   'invalidToken',
   'userNameEmpty',

@@ -4,6 +4,8 @@
 import { unreachable } from '../../../src/base/assert.ts';
 import { type AuthOperation, permissionType } from '../../../src/model/auth.ts';
 import type { AccessKey, Caller, KeyRange, Operation, TxnOperation } from '../../../src/model/store.ts';
+import { groupLevel, groupLevelMin } from '../../../src/model/levels.ts';
+import { type TermChange, termCode } from '../../../src/model/terms.ts';
 import { textOfBytes } from './plain.ts';
 
 type User = { readonly since: number; readonly roles: ReadonlySet<string> };
@@ -16,8 +18,13 @@ export type AuthState = {
   readonly since: number;
   readonly users: ReadonlyMap<string, User>;
   readonly roles: ReadonlyMap<string, readonly Permission[]>;
-  readonly keys: ReadonlyMap<string, { readonly accessKey: AccessKey; readonly revoked: boolean }>;
+  readonly keys: ReadonlyMap<string, HeldKey>;
+  /** The level of the group, whether the operator has suspended the tenant, and the terms that it has set. */
+  readonly level: number;
+  readonly isSuspended: boolean;
+  readonly terms: ReadonlyMap<number, number>;
 };
+type HeldKey = { readonly accessKey: AccessKey; readonly revoked: boolean; readonly rotated?: true };
 export const nobody: AuthState = {
   enabled: false,
   revision: 1,
@@ -25,6 +32,9 @@ export const nobody: AuthState = {
   users: new Map(),
   roles: new Map(),
   keys: new Map(),
+  level: groupLevelMin,
+  isSuspended: false,
+  terms: new Map(),
 };
 
 type Change = { readonly state: AuthState; readonly failure: string | null };
@@ -56,6 +66,7 @@ export function needOf(operation: Operation): ReferenceNeed {
     case 'compact':
     case 'createAccessKey':
     case 'revokeAccessKey':
+    case 'rotateAccessKey':
     case 'authEnable':
     case 'authDisable':
     case 'userAdd':
@@ -70,7 +81,6 @@ export function needOf(operation: Operation): ReferenceNeed {
       return { kind: 'admin' };
     case 'leaseExpire':
     case 'leaseCheckpoint':
-    case 'rotateAccessKey':
     case 'suspension':
     case 'terms':
     case 'alarmActivate':
@@ -111,6 +121,7 @@ export function refusalOf(
   if (caller.kind === 'service') return null;
   const held = state.keys.get(caller.id);
   if (held === undefined || held.revoked) return 'unauthenticated';
+  if (state.isSuspended && state.level >= groupLevel.fourth) return 'tenantSuspended';
   if (!keyMay(held.accessKey, need, keysOf)) return 'forbidden';
   if (caller.kind === 'accessKey' || !state.enabled) return null;
   if (caller.kind === 'anonymous') return caller.token === 'invalid' ? 'invalidToken' : 'userNameEmpty';
@@ -181,6 +192,39 @@ function isWithin(span: Span, others: readonly Span[]): boolean {
     from = next.map((one) => one.to ?? '').reduce((left, right) => (left > right ? left : right));
     if (span.to !== null && from >= span.to) return true;
   }
+}
+
+/** What the operator has bounded. Null: nothing. */
+export function boundOf(state: AuthState, name: 'keysMax' | 'leasesMax' | 'accessKeysMax'): number | null {
+  return state.level < groupLevel.sixth ? null : (state.terms.get(termCode[name]) ?? null);
+}
+
+/** True: no further access key may be made. Those of the simulator do not expire. */
+export function hasAllKeys(state: AuthState): boolean {
+  const max = boundOf(state, 'accessKeysMax');
+  const inUse = [...state.keys.values()].filter(({ revoked, rotated }) => !revoked && rotated !== true);
+  return max !== null && inUse.length >= max;
+}
+
+/** From level 6 on terms that are older than those there are passed over. */
+export function changeTerms(state: AuthState, changes: readonly TermChange[]): AuthState {
+  const version = changes.find(({ code }) => code === termCode.version)?.value ?? null;
+  const known = state.terms.get(termCode.version) ?? null;
+  if (state.level >= groupLevel.sixth && version !== null && known !== null && version < known) return state;
+  const terms = new Map(state.terms);
+  for (const { code, value } of changes) {
+    if (value === null) terms.delete(code);
+    else terms.set(code, value);
+  }
+  return { ...state, terms };
+}
+
+export function rotateKey(state: AuthState, id: string, accessKey: AccessKey): Change {
+  const held = state.keys.get(id);
+  if (held === undefined || held.revoked || held.rotated === true) return { state, failure: 'accessKeyEnding' };
+  const { state: made, failure } = createKey(state, accessKey);
+  if (failure !== null) return { state, failure };
+  return done({ ...made, keys: new Map(made.keys).set(id, { ...held, rotated: true }) });
 }
 
 export function createKey(state: AuthState, accessKey: AccessKey): Change {

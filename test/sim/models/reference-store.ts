@@ -32,14 +32,20 @@ import { ReferenceWork, TooMuchWork } from './reference-work.ts';
 import { throws } from '../bugs/throwing.ts';
 import {
   type AuthState,
+  boundOf,
   changeAuth,
+  changeTerms,
   createKey,
+  hasAllKeys,
   needOf,
   nobody,
   type ReferenceNeed,
   refusalOf,
   revokeKey,
+  rotateKey,
 } from './reference-authority.ts';
+
+const everything: KeyRange = { key: Uint8Array.of(0), rangeEnd: Uint8Array.of(0) };
 
 type PlainWrite = Extract<PlainPart, { kind: 'put' | 'deleteRange' }>;
 type Version = { readonly at: number; readonly pair: PlainPair | null };
@@ -68,6 +74,8 @@ export class ReferenceStore {
   readonly #events = new Map<number, readonly PlainEvent[]>();
   /** Each lease with its deadline as the log tells it. */
   readonly #leases = new Map<LeaseId, number>();
+  /** How many there are, from each entry on. */
+  readonly #leaseCounts: { readonly index: number; readonly count: number }[] = [];
   readonly #commandRowsMax: number;
   #level: number = groupLevelMin;
   readonly #auth: { readonly index: number; readonly state: AuthState }[] = [];
@@ -102,8 +110,29 @@ export class ReferenceStore {
     at: { readonly index: number; readonly revision: number },
   ): string | null {
     const refusal = this.refusalAt(caller, needOf(operation), at);
-    if (refusal === null) return this.#alarmRefusal(operation, at.index);
+    if (refusal === null) return this.#alarmRefusal(operation, at.index) ?? this.#boundRefusalAt(operation, at);
     return this.#withAlarm(operation, refusal, at.index);
+  }
+
+  /** What a leader that has applied so much refuses at a bound: never more than is refused when it is applied. */
+  #boundRefusalAt(operation: Operation, at: { readonly index: number; readonly revision: number }): string | null {
+    const state = this.authAt(at.index);
+    if (operation.kind === 'createAccessKey') return hasAllKeys(state) ? 'tooManyAccessKeys' : null;
+    if (operation.kind === 'leaseGrant') {
+      const max = boundOf(state, 'leasesMax');
+      const count = this.#leaseCounts.findLast((one) => one.index <= at.index)?.count ?? 0;
+      return max !== null && count >= max ? 'tooMany' : null;
+    }
+    return operation.kind === 'put' && this.#lacksRoom(operation.request, state, at.revision) ? 'tooMany' : null;
+  }
+
+  #lacksRoom({ key }: PutRequest, state: AuthState, revision: number): boolean {
+    const max = boundOf(state, 'keysMax');
+    return max !== null && this.#pairAt(textOfBytes(key), revision) === null && this.#count(revision) >= max;
+  }
+
+  #count(revision: number): number {
+    return this.pairs(everything, revision).length;
   }
 
   /** As etcd has it, an alarm comes before what a user's roles lack; of leases, not before that there is no user. */
@@ -171,6 +200,7 @@ export class ReferenceStore {
     switch (operation.kind) {
       case 'put':
         if (this.#lacksLease(operation.request)) return this.#failed('leaseNotFound');
+        if (this.#lacksRoom(operation.request, this.#authState, this.revision)) return this.#failed('tooMany');
         return this.#put(operation.request, change);
       case 'deleteRange':
         return this.#delete(operation.request, change);
@@ -200,15 +230,20 @@ export class ReferenceStore {
         this.#noSpace.push({ index: at.index, raised: operation.kind === 'alarmActivate' });
         return { kind: 'alarm', revision: this.revision };
       case 'learnerChange':
-      case 'rotateAccessKey':
-      case 'suspension':
-      case 'terms':
         return nobodyAsksFor(operation.kind);
+      case 'suspension':
+        this.#auth.push({ index: at.index, state: { ...this.#authState, isSuspended: operation.isSuspended } });
+        return { kind: 'done', revision: this.revision };
+      case 'terms':
+        this.#auth.push({ index: at.index, state: changeTerms(this.#authState, operation.changes) });
+        return { kind: 'done', revision: this.revision };
       case 'groupLevel':
         this.#level = operation.level;
+        this.#auth.push({ index: at.index, state: { ...this.#authState, level: operation.level } });
         return { kind: 'done', revision: this.revision };
       case 'createAccessKey':
       case 'revokeAccessKey':
+      case 'rotateAccessKey':
       case 'authEnable':
       case 'authDisable':
       case 'userAdd':
@@ -233,9 +268,13 @@ export class ReferenceStore {
       return this.#runTxn(request, isBounded ? { ...change, work: new ReferenceWork(this.#commandRowsMax) } : change);
     } catch (error) {
       if (!(error instanceof TooMuchWork)) throw error;
-      for (const { pair } of change.events.splice(0)) this.#versions.get(pair.key)?.pop();
+      this.#undo(change);
       return this.#failed('tooMuchWork');
     }
+  }
+
+  #undo(change: Change): void {
+    for (const { pair } of change.events.splice(0)) this.#versions.get(pair.key)?.pop();
   }
 
   #runTxn({ compare, success, failure }: TxnRequest, change: Change): PlainOutcome {
@@ -244,7 +283,14 @@ export class ReferenceStore {
     for (const one of chosen) change.work.chosen(one);
     // Nothing is done of a transaction of which a lease does not exist.
     if (chosen.some((one) => one.kind === 'put' && this.#lacksLease(one.request))) return this.#failed('leaseNotFound');
+    const before = this.#count(this.revision);
     const parts = chosen.map((one) => this.#runPart(one, change));
+    const max = boundOf(this.#authState, 'keysMax');
+    const after = this.#count(this.revision + 1);
+    if (max !== null && after > before && after > max) {
+      this.#undo(change);
+      return this.#failed('tooMany');
+    }
     return { kind: 'txn', revision: this.#revisionWithin(change), succeeded, parts };
   }
 
@@ -254,8 +300,11 @@ export class ReferenceStore {
         let id = operation.id === 0n ? operation.candidate : operation.id;
         if (operation.id !== 0n && this.#leases.has(id)) return this.#failed('leaseExists');
         while (this.#leases.has(id)) id = leaseId(id + 1n);
+        const max = boundOf(this.#authState, 'leasesMax');
+        if (max !== null && this.#leases.size >= max) return this.#failed('tooMany');
         const ttlSeconds = Math.max(operation.ttlSeconds, leaseSecondsMin);
         this.#leases.set(id, atMs + ttlSeconds * 1_000);
+        this.#leaseCounts.push({ index, count: this.#leases.size });
         this.#listener.granted(id, ttlSeconds, index);
         return { kind: 'leaseGrant', revision: this.revision, id: String(id), ttlSeconds };
       }
@@ -287,6 +336,7 @@ export class ReferenceStore {
     for (const key of this.#keysOf(id, this.revision)) this.#remove(key, change);
     this.#close(change);
     this.#leases.delete(id);
+    this.#leaseCounts.push({ index, count: this.#leases.size });
     this.#listener.ended(id, operation, index);
   }
 
@@ -301,7 +351,7 @@ export class ReferenceStore {
   }
 
   #runAuth(
-    operation: AuthOperation | Extract<Operation, { kind: 'createAccessKey' | 'revokeAccessKey' }>,
+    operation: AuthOperation | Extract<Operation, { kind: 'createAccessKey' | 'revokeAccessKey' | 'rotateAccessKey' }>,
     index: number,
   ): PlainOutcome {
     const { revision } = this;
@@ -310,6 +360,13 @@ export class ReferenceStore {
       const existed = before.keys.get(operation.id)?.revoked === false;
       this.#auth.push({ index, state: revokeKey(before, operation.id) });
       return { kind: 'revokeAccessKey', revision, existed };
+    }
+    if (operation.kind === 'createAccessKey' && hasAllKeys(before)) return this.#failed('tooManyAccessKeys');
+    if (operation.kind === 'rotateAccessKey') {
+      const rotated = rotateKey(before, operation.id, operation.accessKey);
+      if (rotated.failure !== null) return this.#failed(rotated.failure);
+      this.#auth.push({ index, state: rotated.state });
+      return { kind: 'done', revision };
     }
     const { state, failure } =
       operation.kind === 'createAccessKey' ? createKey(before, operation.accessKey) : changeAuth(before, operation);

@@ -48,7 +48,10 @@ export type RunningDriver = Pick<
   | 'absent'
   | 'proposeConfiguration'
 > &
-  Partial<Pick<Driver, 'flush' | 'isSure'>> & { readonly store: RunningStore; readonly report: PeerReport | null };
+  Partial<Pick<Driver, 'flush' | 'isSure' | 'knowsOperation'>> & {
+    readonly store: RunningStore;
+    readonly report: PeerReport | null;
+  };
 
 /** What the former code tells its port, and the present one its listeners. */
 export type HeardEvents = Required<Omit<DriverListener, 'resting'>>;

@@ -183,6 +183,9 @@ export class ReplicaCalls {
     };
     const wrong = this.#refusalByBug(request);
     if (wrong !== null && driver.raft.role === 'leader') return settle(wrong);
+    // As the object does: an entry that a replica might not know is not proposed.
+    const isKnown = !needsLevel(request.operation) || driver.knowsOperation?.(request.operation) === true;
+    if (driver.raft.role === 'leader' && !isKnown) return settle({ kind: 'notLeader', leader: null });
     driver.submit([{ request: { ...request, writeId, ...digestOf(operation) }, settle, mayBeAlone }], []);
   }
 
@@ -266,6 +269,10 @@ export class ReplicaCalls {
 
 const service: Caller = { kind: 'service' };
 /** Of these attempts nothing is done. */
+function needsLevel({ kind }: WriteRequest['operation']): boolean {
+  return kind === 'terms' || kind === 'suspension' || kind === 'rotateAccessKey';
+}
+
 const isNotTaken: readonly WriteResult['kind'][] = ['notLeader', 'overloaded', 'halted', 'refused', 'refusedAlone'];
 
 /** The client named every other request itself. */

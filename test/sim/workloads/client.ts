@@ -3,7 +3,7 @@
 
 import type { LeaseId } from '../../../src/model/brands.ts';
 import { noLease } from '../../../src/model/brands.ts';
-import { alarmKind, type Caller, type StoreFailure } from '../../../src/model/store.ts';
+import { alarmKind, type Caller, type Operation, type StoreFailure } from '../../../src/model/store.ts';
 import type { ClientAction, ClientAnswer } from './client-operation.ts';
 import { Gateway, type GatewayOptions } from '../platform/gateway.ts';
 import type { Random } from '../../support/random.ts';
@@ -11,7 +11,16 @@ import { grant, write } from './requests.ts';
 import type { SessionLedger } from '../checkers/session-ledger.ts';
 import { ClientSessions } from './client-sessions.ts';
 import { throwingOperation } from '../bugs/throwing.ts';
-import { administration, administrator, callerOf, preparation, reader, service } from './simulated-people.ts';
+import {
+  administration,
+  administrator,
+  callerOf,
+  preparation,
+  reader,
+  service,
+  tenancy,
+  unbounded,
+} from './simulated-people.ts';
 import { type Workload, workloadOf } from './workload.ts';
 
 export type ClientOptions = Omit<GatewayOptions, 'sessions'> & {
@@ -44,6 +53,10 @@ export class SimulatedClient {
   #lastLease: LeaseId = noLease;
   /** It has raised the alarm NOSPACE, and not been told that it ended. */
   #isAlarmed = false;
+  /** It has suspended the tenant, and not been told that it was resumed. */
+  #hasSuspended = false;
+  #hasBounded = false;
+  #termsVersion = 0;
   isBusy = false;
 
   constructor(options: ClientOptions) {
@@ -74,7 +87,9 @@ export class SimulatedClient {
   /** One write that changes the store. */
   writeOnce(ended: HowEnded): void {
     this.#begin(
-      (name) => this.#alarmTask() ?? { action: this.#workload.plainPut(name, noLease), caller: this.#caller },
+      (name) =>
+        this.#tenancyTask() ??
+        this.#alarmTask() ?? { action: this.#workload.plainPut(name, noLease), caller: this.#caller },
       ended,
     );
   }
@@ -110,8 +125,8 @@ export class SimulatedClient {
       const next = preparation[this.#prepared];
       if (next !== undefined) return { action: write(next.operation), caller: next.caller };
       people.areReady = true;
-      const alarm = this.#alarmTask();
-      if (alarm !== null) return alarm;
+      const task = this.#tenancyTask() ?? this.#alarmTask();
+      if (task !== null) return task;
       if (this.#random.chance(0.2)) return { action: write(administration(this.#random)), caller: administrator };
     }
     if (caller.kind === 'user' && (this.#mustLogIn || this.#random.chance(0.02))) {
@@ -140,9 +155,24 @@ export class SimulatedClient {
     return { action: write({ kind: 'alarmActivate', alarm: noSpace }), caller: administrator };
   }
 
-  #begin(taskOf: (name: string) => Task, ended: HowEnded): void {
+  /** Of the first client, who is the operator, too. What it has set does not stay for long. */
+  #tenancyTask(): Task | null {
+    const { bounds, suspensions } = this.#options.faults();
+    if (this.#options.number !== 1) return null;
+    if (this.#hasSuspended && (suspensions === 0 || this.#random.chance(0.4))) return suspension(false);
+    if (!this.#hasSuspended && suspensions > 0 && this.#random.chance(suspensions)) {
+      this.#hasSuspended = true;
+      return suspension(true);
+    }
+    if (this.#hasBounded && bounds === 0) return taskOf(unbounded(++this.#termsVersion));
+    if (bounds === 0 || !this.#random.chance(bounds)) return null;
+    this.#hasBounded = true;
+    return taskOf(tenancy(this.#random, ++this.#termsVersion));
+  }
+
+  #begin(next: (name: string) => Task, ended: HowEnded): void {
     const name = `c${this.#options.number}-${++this.#count}`;
-    const task = taskOf(name);
+    const task = next(name);
     this.isBusy = true;
     this.#gateway.ask(name, task, (answer) => {
       this.isBusy = false;
@@ -157,6 +187,8 @@ export class SimulatedClient {
       const { outcome } = answer.result;
       if (action.operation === preparation[this.#prepared]?.operation) this.#prepared++;
       if (action.operation.kind === 'alarmDeactivate') this.#isAlarmed = false;
+      if (action.operation.kind === 'suspension' && !action.operation.isSuspended) this.#hasSuspended = false;
+      if (action.operation.kind === 'terms' && this.#options.faults().bounds === 0) this.#hasBounded = false;
       if (outcome.kind === 'leaseGrant') this.#lastLease = outcome.id;
       this.#noteFailure(outcome);
     } else if ('result' in answer) {
@@ -175,4 +207,12 @@ export class SimulatedClient {
     this.#options.trace.count(`failed: ${result.failure.kind}`);
     if (result.failure.kind === 'invalidToken') this.#mustLogIn = true;
   }
+}
+
+function suspension(isSuspended: boolean): Task {
+  return { action: write({ kind: 'suspension', isSuspended }), caller: service };
+}
+
+function taskOf({ caller, operation }: { readonly caller: Caller; readonly operation: Operation }): Task {
+  return { action: write(operation), caller };
 }

@@ -4,6 +4,7 @@
 import { permissionType } from '../../../src/model/auth.ts';
 import { emptyBytes, utf8 } from '../../../src/base/bytes.ts';
 import type { AccessKey, AccessRole, Caller, KeyRange, Operation } from '../../../src/model/store.ts';
+import { termChanges } from '../../../src/model/terms.ts';
 import type { Random } from '../../support/random.ts';
 
 const users = ['alice', 'bob'] as const;
@@ -69,6 +70,27 @@ export function administration(random: Random): Operation {
     { kind: random.chance(0.25) ? 'authDisable' : 'authEnable' },
     random.chance(0.2) ? { kind: 'revokeAccessKey', id: 'prefix' } : { kind: 'authEnable' },
   ]);
+}
+
+/** What the operator sets, or what is done to an access key. `version`: it counts the changes of terms. */
+export function tenancy(random: Random, version: number): { readonly caller: Caller; readonly operation: Operation } {
+  const id = random.pick(['writer', 'reader', 'prefix', 'rotated 1', 'rotated 2']);
+  const made = key(`rotated ${random.integer(1, 6)}`, random.pick(['write', 'read']), random.pick(['', 'a']));
+  const bound = (least: number, most: number) => (random.chance(0.3) ? null : random.integer(least, most));
+  const terms = { keysMax: bound(1, 6), leasesMax: bound(1, 5), accessKeysMax: bound(3, 8), version };
+  return random.pick([
+    { caller: service, operation: { kind: 'terms', changes: termChanges(terms) } },
+    { caller: service, operation: { kind: 'terms', changes: termChanges(terms) } },
+    // It ends after the run.
+    asAdministrator({ kind: 'rotateAccessKey', id, endsAtMs: 1e15, accessKey: made }),
+    asAdministrator({ kind: 'createAccessKey', accessKey: made }),
+  ] as const);
+}
+
+/** Takes all bounds back. */
+export function unbounded(version: number): { readonly caller: Caller; readonly operation: Operation } {
+  const changes = termChanges({ keysMax: null, leasesMax: null, accessKeysMax: null, version });
+  return { caller: service, operation: { kind: 'terms', changes } };
 }
 
 function asAdministrator(operation: Operation): { readonly caller: Caller; readonly operation: Operation } {
