@@ -212,6 +212,13 @@ export const bytesPerSecondMax = 1_250_000_000;
  * and waits no longer for its next call.
  */
 export const limitDebtSecondsMax = 60;
+/**
+ * A call beyond a rate is refused so much later: a client that calls again and again at once, whatever it is told,
+ * would keep the thread from other tenants by refusals alone.
+ */
+export const limitRefusalMs = 250;
+/** Refusals of one replica that wait so at a time. Further ones are answered at once. */
+export const limitRefusalsWaitingMax = 1_000;
 /** A tenant that was quiet may make the calls of so many seconds at once. */
 export const limitBurstSeconds = 2;
 /**

@@ -83,7 +83,7 @@ export function bringToLife(host: ReplicaHost): LivingReplica {
     leaseAlarm,
   };
   const services = replicaServices(host, member, shared);
-  const watches = watchService(host, member, shared);
+  const watches = watchService(host, member, { ...shared, rates: services.rates });
   const serveFramed = framedCalls(member, services, host.stubOf);
   const frames = frameSockets(host, member, shared, serveFramed);
   const keepAlives = keepAliveStreams(shared, serveFramed);
@@ -170,6 +170,7 @@ function replicaServices(host: ReplicaHost, member: Member, shared: Shared): Ser
     rates: new RateLimits(
       (name) => store.term(name),
       () => member.nowMs(),
+      (delayMs) => scheduler.wait(delayMs),
     ),
   };
 }
@@ -195,11 +196,15 @@ function leaseService(
   });
 }
 
-function watchService(host: ReplicaHost, member: Member, { open, memory, durable }: Shared): WatchService {
+function watchService(
+  host: ReplicaHost,
+  member: Member,
+  { open, memory, durable, rates }: Shared & { readonly rates: RateLimits },
+): WatchService {
   const { store } = member.driver;
   return new WatchService({
     sockets: new ObjectSockets(host.state),
-    watchesMax: () => store.term('watchesMax'),
+    limits: { watchesMax: () => store.term('watchesMax'), moved: (bytes) => rates.moved(bytes) },
     history: store,
     sql: host.sql,
     open,

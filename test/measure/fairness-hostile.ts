@@ -16,8 +16,10 @@ const ways: Readonly<Record<HostileWay, (call: Call, lane: number, nth: number) 
     else await call('GET', '/v1/kv?prefix=list/&limit=10000');
   },
   'huge transactions': async (call, lane, nth) => {
-    const put = (place: number) => ({ put: { key: `txn/${lane}/${(nth + place) % 1_000}`, value: 'x'.repeat(1_000) } });
-    await call('POST', '/v1/txn', JSON.stringify({ then: Array.from({ length: 120 }, (_, place) => put(place)) }));
+    const puts = Array.from({ length: 120 }, (_, place) => {
+      return JSON.stringify({ put: { key: `txn/${lane}/${(nth + place) % 1_000}`, value: 'x'.repeat(1_000) } });
+    });
+    await call('POST', '/v1/txn', `{"then":[${puts.join(',')}]}`);
   },
   'thousands of watches': async (call, _, nth) => {
     if (nth < 200) void call('GET', '/v1/watch?prefix=watched/').catch(() => undefined);
@@ -37,7 +39,7 @@ type Call = (method: string, path: string, body?: string | null, readAfterMs?: n
 function callOf(way: HostileWay): Call {
   const headers = { Authorization: `Bearer ${keys[way]}` };
   return async (method, path, body = null, readAfterMs = 0) => {
-    const response = await fetch(`${url}${path}`, { method, headers, body });
+    const response = await fetch(`${url}${path}`, { method, headers, ...(body === null ? {} : { body }) });
     if (readAfterMs > 0) await new Promise((resolve) => setTimeout(resolve, readAfterMs));
     await response.arrayBuffer();
     // As a client that heeds nothing, and yet does not only measure how fast it is refused.

@@ -81,7 +81,7 @@ export const limitDefinitions: readonly LimitDefinition[] = [
     min: bytesPerSecondMin,
     max: bytesPerSecondMax,
     usual: null,
-    says: 'Of keys and values in calls and answers, on each replica. Once more have moved, calls are 429 for a while.',
+    says: 'Of keys and values in calls, answers and events, on each replica. Once more have moved, calls are 429 for a while.',
   },
   { name: 'watches', term: 'watchesMax', ...open, max: watchersMax, says: 'On each replica.' },
   {

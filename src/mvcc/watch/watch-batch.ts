@@ -43,6 +43,20 @@ function pairBytes(pair: KeyValue): number {
   return pair.key.byteLength + pair.value.byteLength;
 }
 
+const batchBytes = new WeakMap<WatchBatch, number>();
+
+/** The bytes of its keys and values, which are summed up once for all who are handed it. */
+export function bytesOfBatch(batch: WatchBatch): number {
+  let bytes = batchBytes.get(batch);
+  if (bytes !== undefined) return bytes;
+  bytes = 0;
+  for (const { events } of batch.revisions) {
+    for (const event of events) bytes += eventBytes(event, batch.previous) - eventOverheadBytes;
+  }
+  batchBytes.set(batch, bytes);
+  return bytes;
+}
+
 /** Whether a watch of this shape wants such an event, whatever its range. */
 export function lets(shape: WatchShape, event: StoreEvent): boolean {
   return event.type === 'put' ? !shape.noPut : !shape.noDelete;

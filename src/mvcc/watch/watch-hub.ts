@@ -14,7 +14,7 @@ import {
 } from '../../limits.ts';
 import type { KeyRange, RevisionEvents } from '../../model/store.ts';
 import { isEmptyRange } from '../key-range.ts';
-import { batchesOf, EventCollector, lets, type WatchBatch, type WatchShape } from './watch-batch.ts';
+import { batchesOf, bytesOfBatch, EventCollector, lets, type WatchBatch, type WatchShape } from './watch-batch.ts';
 import { WatchRanges } from './watch-ranges.ts';
 
 /** The revisions that a store still keeps. */
@@ -105,9 +105,19 @@ type Reading = {
   readonly groups: ReadonlySet<Group> | null;
 };
 
+/** What the operator bounds for the tenant. */
+export type WatchLimits = {
+  /** How many watches there may be here. Null: there is no such bound. */
+  readonly watchesMax: () => number | null;
+  /** Called with what each watcher is handed. */
+  readonly moved: (bytes: () => number) => void;
+};
+const unlimited: WatchLimits = { watchesMax: () => null, moved: () => undefined };
+
 export class WatchHub {
   readonly #history: WatchHistory;
-  readonly #watchesMax: () => number | null;
+  readonly #watchesMax: WatchLimits['watchesMax'];
+  readonly #moved: WatchLimits['moved'];
   readonly #ranges = new WatchRanges<Group>();
   readonly #groups = new Map<string, Group>();
   readonly #groupOf = new Map<Watcher, Group>();
@@ -119,10 +129,10 @@ export class WatchHub {
   /** The query that goes on, because a revision of very many keys is not read yet. */
   #reading: Reading | null = null;
 
-  /** `watchesMax`: how many watches the tenant may have here; null: there is no such bound. */
-  constructor(history: WatchHistory, watchesMax: () => number | null = () => null) {
+  constructor(history: WatchHistory, { watchesMax, moved }: WatchLimits = unlimited) {
     this.#history = history;
     this.#watchesMax = watchesMax;
+    this.#moved = moved;
     this.#revision = history.revision;
   }
 
@@ -264,7 +274,7 @@ export class WatchHub {
       if (batches.length > 0 && watcher.sink.room() === 'none') continue;
       this.#advance(watcher, group, through);
       for (const batch of batches) {
-        if (this.#groupOf.has(watcher)) watcher.sink.receive(watcher, batch);
+        if (this.#groupOf.has(watcher)) this.#hand(watcher, batch);
       }
     }
     return true;
@@ -283,10 +293,15 @@ export class WatchHub {
       const group = this.#groupOf.get(watcher);
       if (cut === null || group === undefined) continue;
       if (room === 'none') return this.#leaveLive(watcher, group, cut);
-      watcher.sink.receive(watcher, cut);
+      this.#hand(watcher, cut);
       // To ask is not for nothing, and there is hardly ever another batch.
       if (batch !== last) room = watcher.sink.room();
     }
+  }
+
+  #hand(watcher: Watcher, batch: WatchBatch): void {
+    this.#moved(() => bytesOfBatch(batch));
+    watcher.sink.receive(watcher, batch);
   }
 
   /** The batch, and what comes after it, is read from history when there is room again. */

@@ -76,7 +76,7 @@ async function serveCall(member: Member, request: WholeRequest, origin: CallOrig
   // What is asked of the store by `answerStoreCall` is counted there, however it comes.
   const isCounted = call.kind === 'refused' || framed(call) !== null;
   const limited = isCounted ? null : origin.services.rates.refusal(origin.caller, 'reads');
-  if (limited !== null) return failureResponse(protocolOf(request.path), limited);
+  if (limited !== null) return failureResponse(protocolOf(request.path), await limited);
   const holder = holderOf(member, origin.caller);
   const memory = isolateMemory.reserve(holder);
   const context = { ...origin, room: memoryRoom(holder, memory, 0) };

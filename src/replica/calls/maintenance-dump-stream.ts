@@ -50,7 +50,7 @@ export async function serveDump(member: Member, call: DumpCall, context: CallCon
   }
   const untilMs = call.timeoutMs === null ? null : member.nowMs() + call.timeoutMs;
   const parts = new SnapshotParts(source, head, head.byteLength + pairs.bytes);
-  services.rates.moved(caller, () => head.byteLength + pairs.bytes);
+  if (caller.kind !== 'service') services.rates.moved(() => head.byteLength + pairs.bytes);
   // Each part that was read asks for the next one, because a client that reads no more would keep its slot for good.
   let unread: ReturnType<typeof setTimeout> | null = null;
   const body = new ReadableStream<Uint8Array>({

@@ -4,7 +4,7 @@
 // some. Nothing is stored for it: an instance that has just begun has full buckets.
 
 import type { Failure } from '../../api/errors/failures.ts';
-import { limitBurstSeconds, limitDebtSecondsMax } from '../../limits.ts';
+import { limitBurstSeconds, limitDebtSecondsMax, limitRefusalMs, limitRefusalsWaitingMax } from '../../limits.ts';
 import type { CallAnswer, StoreCall } from '../../model/calls.ts';
 import { isReadOnly } from '../../model/read-only.ts';
 import type { Caller, KeyValue, Pairs, TxnAnswer, TxnRequest } from '../../model/store.ts';
@@ -26,22 +26,41 @@ export class RateLimits {
   /** Null: the term is not set. */
   readonly #term: (name: LimitTerm) => number | null;
   readonly #nowMs: () => number;
+  readonly #pause: (delayMs: number) => Promise<unknown>;
+  #waiting = 0;
   readonly #buckets: Partial<Record<RateKind, Bucket>> = {};
 
-  constructor(term: (name: LimitTerm) => number | null, nowMs: () => number) {
+  constructor(
+    term: (name: LimitTerm) => number | null,
+    nowMs: () => number,
+    pause: (delayMs: number) => Promise<unknown>,
+  ) {
     this.#term = term;
     this.#nowMs = nowMs;
+    this.#pause = pause;
   }
 
-  /** Takes a token for a call. Null: it may be made. The service's own calls are not limited. */
-  refusal(caller: Caller, kind: LimitedKind): Failure | null {
+  /**
+   * Takes a token for a call. Null: it may be made. A refusal comes after a pause, in which its caller does not call
+   * again. The service's own calls are not limited.
+   */
+  refusal(caller: Caller, kind: LimitedKind): Failure | null | Promise<Failure> {
     if (caller.kind === 'service') return null;
-    return this.#lacking('bytes') ?? this.#lacking(kind) ?? this.#taken(kind);
+    const failure = this.#lacking('bytes') ?? this.#lacking(kind);
+    return failure === null ? this.#taken(kind) : this.#afterPause(failure);
   }
 
-  /** The call, or its answer, had so many bytes. */
-  moved(caller: Caller, bytes: () => number): void {
-    if (caller.kind === 'service') return;
+  #afterPause(failure: Failure): Failure | Promise<Failure> {
+    if (this.#waiting >= limitRefusalsWaitingMax) return failure;
+    this.#waiting++;
+    return this.#pause(limitRefusalMs).then(() => {
+      this.#waiting--;
+      return failure;
+    });
+  }
+
+  /** A call, its answer, or an event had so many bytes. */
+  moved(bytes: () => number): void {
     const bucket = this.#bucket('bytes');
     if (bucket === null) return;
     bucket.tokens = Math.max(bucket.tokens - bytes(), -limitDebtSecondsMax * bucket.perSecond);

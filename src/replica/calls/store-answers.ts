@@ -71,11 +71,12 @@ async function answerCallOf(member: Member, call: StoreCall, context: AnswerCont
   if (suspended !== null) return answered(member, refusedByStore(suspended));
   const kind = limitedKind(call);
   const limited = kind === null ? null : context.services.rates.refusal(context.caller, kind);
-  if (limited !== null) return refusedByService(member, limited);
+  // Calls of one message begin together, so nothing is awaited without need.
+  if (limited !== null) return refusedByService(member, await limited);
   const answer = await answerAllowed(member, call, context);
   // Another replica answers what this one sends on.
-  if (answer.kind === 'answered') {
-    context.services.rates.moved(context.caller, () => bytesOfCall(call) + bytesOfAnswer(answer));
+  if (answer.kind === 'answered' && context.caller.kind !== 'service') {
+    context.services.rates.moved(() => bytesOfCall(call) + bytesOfAnswer(answer));
   }
   return answer;
 }

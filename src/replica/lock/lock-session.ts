@@ -26,7 +26,7 @@ export async function serveWait(member: Member, wait: SessionWait, context: Wait
     // Of a store that is wrong nothing is told.
     if (!member.driver.serves) return { answer: elsewhere(notLeader(member, member.driver.raft.leader)), giveUp: null };
     const refusal = suspensionOf(member, context.caller) ?? context.services.rates.refusal(context.caller, 'reads');
-    if (refusal !== null) return { answer: refused(member, refusal), giveUp: null };
+    if (refusal !== null) return { answer: refused(member, await refusal), giveUp: null };
     const queuing: Queuing = { member, context, call: { writeId: null }, handover };
     const answer = await answerOf(member, wait, queuing);
     return { answer, giveUp: handover.giveUp };

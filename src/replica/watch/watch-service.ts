@@ -20,7 +20,7 @@ import {
 import type { Reservation } from '../../base/memory-budget.ts';
 import type { Caller, KeyRange, RevisionEvents } from '../../model/store.ts';
 import { isEmptyRange } from '../../mvcc/key-range.ts';
-import { type WatchHistory, WatchHub } from '../../mvcc/watch/watch-hub.ts';
+import { type WatchHistory, WatchHub, type WatchLimits } from '../../mvcc/watch/watch-hub.ts';
 import type { SqlPort } from '../../base/sql-port.ts';
 import type { OpenCall, OpenCalls } from '../open-calls.ts';
 import { decodeAttachment } from './watch-attachment.ts';
@@ -34,8 +34,7 @@ import { V3WatchStream } from './watch-v3-stream.ts';
 
 export type WatchServiceOptions = {
   readonly sockets: WatchSockets;
-  /** How many watches the tenant may have here. Null: there is no such bound. */
-  readonly watchesMax: () => number | null;
+  readonly limits: WatchLimits;
   readonly history: WatchHistory;
   /** The database of the object, for watches of a stream that do not fit into the attachment of its socket. */
   readonly sql: SqlPort;
@@ -88,7 +87,7 @@ export class WatchService {
 
   constructor(options: WatchServiceOptions) {
     this.#options = options;
-    this.hub = new WatchHub(options.history, options.watchesMax);
+    this.hub = new WatchHub(options.history, options.limits);
     this.#rows = new WatchRows(options.sql);
     const restored = options.sockets.open().map((socket) => this.#restore(socket));
     this.#rows.sweep(new Set(restored));

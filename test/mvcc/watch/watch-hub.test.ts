@@ -302,7 +302,7 @@ test('WATCH-LIMIT-9: a slice of history ends once watchHistorySliceBytesMax is r
 test('TENANT-52: a tenant has as many watches as its operator lets it have, and those that slept go on', () => {
   const [history, sink] = [new PlainHistory(), new RecordingSink()];
   let most: number | null = 2;
-  const hub = new WatchHub(history, () => most);
+  const hub = new WatchHub(history, { watchesMax: () => most, moved: () => undefined });
   const request = { ...shape('k'), start: 0 };
   const { watcher: first } = open(hub, request, sink);
   open(hub, request, sink);
@@ -313,6 +313,26 @@ test('TENANT-52: a tenant has as many watches as its operator lets it have, and 
   most = null;
   open(hub, request, sink);
   expect(hub.fullAt).toBeNull();
+});
+
+test('TENANT-51: what each watcher is handed counts, live and from history', () => {
+  const history = new PlainHistory();
+  history.commit([put('k', 2)]);
+  let moved = 0;
+  const hub = new WatchHub(history, {
+    watchesMax: () => null,
+    moved: (bytes) => {
+      moved += bytes();
+    },
+  });
+  open(hub, { ...shape('k'), start: 1 });
+  open(hub, { ...shape('k'), start: 0 });
+  open(hub, { ...shape('other'), start: 0 });
+  catchUp(hub);
+  const one = moved;
+  expect(one).toBeGreaterThan(0);
+  commit(hub, history, put('k', 3));
+  expect(moved).toBe(3 * one);
 });
 
 test('WATCH-LIMIT-1: watchersMax watchers are taken, one more is refused', () => {

@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { readOf } from '../../../src/api/requests.ts';
 import { emptyBytes, utf8 } from '../../../src/base/bytes.ts';
-import { limitBurstSeconds, limitDebtSecondsMax } from '../../../src/limits.ts';
+import { limitBurstSeconds, limitDebtSecondsMax, limitRefusalsWaitingMax } from '../../../src/limits.ts';
 import { leaseId, noLease } from '../../../src/model/brands.ts';
 import type { CallAnswer, StoreCall } from '../../../src/model/calls.ts';
 import type { Caller } from '../../../src/model/store.ts';
@@ -34,7 +34,9 @@ class Limited {
   readonly rates = new RateLimits(
     (name) => this.#term(name),
     () => this.nowMs,
+    () => this.pause,
   );
+  pause: Promise<unknown> = Promise.resolve();
 
   #term(name: LimitTerm): number | null {
     const terms: Partial<Record<LimitTerm, number | undefined>> = {
@@ -53,13 +55,13 @@ class Limited {
 }
 
 describe('TENANT-43: the rates of a tenant', () => {
-  it('are kept over any time, with limitBurstSeconds of them at once', () => {
+  it('are kept over any time, with limitBurstSeconds of them at once', async () => {
     const limited = new Limited();
     expect(limited.taken('writes', 10_000)).toBe(10_000);
     limited.perSecond = { writes: 10 };
     expect(limited.taken('writes', 100)).toBe(10 * limitBurstSeconds);
     expect(limited.taken('reads', 100)).toBe(100);
-    expect(limited.rates.refusal(caller, 'writes')).toEqual({
+    expect(await limited.rates.refusal(caller, 'writes')).toEqual({
       kind: 'rateLimited',
       what: 'writes',
       perSecond: 10,
@@ -167,15 +169,15 @@ it('TENANT-50: a burst of its own is what may be made at once, and the rate is w
 });
 
 describe('TENANT-51: the bytes that a tenant may move in a second', () => {
-  it('count once they were moved, and refuse every call until they are earned again', () => {
+  it('count once they were moved, and refuse every call until they are earned again', async () => {
     const limited = new Limited();
     limited.perSecond = { bytes: 1_000 };
     expect([limited.taken('reads', 50), limited.taken('writes', 50)]).toEqual([50, 50]);
-    limited.rates.moved(caller, () => 1_000 * limitBurstSeconds - 1);
+    limited.rates.moved(() => 1_000 * limitBurstSeconds - 1);
     expect(limited.taken('reads', 5)).toBe(5);
-    limited.rates.moved(caller, () => 3_500);
+    limited.rates.moved(() => 3_500);
     const refused = { kind: 'rateLimited', what: 'bytes', perSecond: 1_000, seconds: 4 };
-    for (const kind of ['reads', 'writes'] as const) expect(limited.rates.refusal(caller, kind)).toEqual(refused);
+    for (const kind of ['reads', 'writes'] as const) expect(await limited.rates.refusal(caller, kind)).toEqual(refused);
     limited.nowMs += 3_499;
     expect(limited.taken('writes', 1)).toBe(0);
     limited.nowMs += 1;
@@ -186,7 +188,7 @@ describe('TENANT-51: the bytes that a tenant may move in a second', () => {
   it('may be owed for limitDebtSecondsMax, and no longer', () => {
     const limited = new Limited();
     limited.perSecond = { bytes: 1_000 };
-    for (let call = 0; call < 3; call++) limited.rates.moved(caller, () => 1e9);
+    for (let call = 0; call < 3; call++) limited.rates.moved(() => 1e9);
     limited.nowMs += limitDebtSecondsMax * 1_000;
     expect(limited.taken('reads', 1)).toBe(0);
     limited.nowMs += 1;
@@ -217,4 +219,19 @@ describe('TENANT-51: the bytes that a tenant may move in a second', () => {
     expect(bytesOfAnswer(written({ kind: 'deleteRange', answer: { deleted: 1, previous: [kv] } }))).toBe(6);
     expect(bytesOfAnswer({ kind: 'absent' })).toBe(0);
   });
+});
+
+it('TENANT-54: a refusal comes after a pause, and limitRefusalsWaitingMax of them wait at a time', async () => {
+  const limited = new Limited();
+  limited.perSecond = { reads: 1 };
+  limited.taken('reads', limitBurstSeconds);
+  const pause = Promise.withResolvers<void>();
+  limited.pause = pause.promise;
+  const waiting = Array.from({ length: limitRefusalsWaitingMax }, () => limited.rates.refusal(caller, 'reads'));
+  for (const each of waiting) expect(each).toBeInstanceOf(Promise);
+  const refused = { kind: 'rateLimited', what: 'reads', perSecond: 1, seconds: 1 };
+  expect(limited.rates.refusal(caller, 'reads')).toEqual(refused);
+  pause.resolve();
+  for (const each of waiting) expect(await each).toEqual(refused);
+  expect(limited.rates.refusal(caller, 'reads')).toBeInstanceOf(Promise);
 });

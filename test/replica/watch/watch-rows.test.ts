@@ -60,7 +60,7 @@ class Object1 {
     };
     return new WatchService({
       durable: null,
-      watchesMax: () => null,
+      limits: { watchesMax: () => null, moved: () => undefined },
       sockets: { accept: () => this.#accept(), open: () => this.sockets, heardMs: () => null },
       history: this.history,
       sql: this.sql,

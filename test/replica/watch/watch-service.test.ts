@@ -109,7 +109,7 @@ class Bench {
     this.failure = options.failure ?? null;
     this.service = new WatchService({
       durable: null,
-      watchesMax: () => null,
+      limits: { watchesMax: () => null, moved: () => undefined },
       sockets: { accept: () => this.#accept(), open: () => this.sockets, heardMs: () => this.heardMs },
       history: this.history,
       sql: this.sql,

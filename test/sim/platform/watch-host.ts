@@ -54,7 +54,7 @@ export class WatchHost {
     });
     this.#service = new WatchService({
       durable: null,
-      watchesMax: () => null,
+      limits: { watchesMax: () => null, moved: () => undefined },
       sockets: { accept: () => this.#accept(), open: () => [...sockets], heardMs: () => null },
       history: store,
       sql: instance.sql,
