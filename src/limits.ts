@@ -113,6 +113,11 @@ export const pageCountsKeptMax = 64;
 export const historyScanBytesMax = 1_048_576;
 /** The keys that one read of history looks through in a revision that changed more: some 10 ms. */
 export const historySliceKeysMax = 10_000;
+/**
+ * Batches of fewer bytes share a row, until it has as many: some fifty entries of one put. A flush writes the last row
+ * again, whole, so it is two pages and no more than twice that.
+ */
+export const packedBatchBytes = 8_192;
 /** The bytes of one row of a batch: half of what the platform holds. A larger batch takes several rows. */
 export const batchPartBytesMax = 1_000_000;
 /**

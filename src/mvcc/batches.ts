@@ -7,9 +7,10 @@ import { assert } from '../base/assert.ts';
 import { type LogIndex, logIndex, type Revision, revision } from '../model/brands.ts';
 import { BinaryReader, BinaryWriter, MalformedBytesError } from '../base/binary.ts';
 import { emptyBytes, joinBytes } from '../base/bytes.ts';
-import { batchPartBytesMax } from '../limits.ts';
+import { batchPartBytesMax, packedBatchBytes } from '../limits.ts';
 import type { RevisionEvents, StoreEvent } from '../model/store.ts';
-import type { SqlPort } from '../base/sql-port.ts';
+import type { SqlPort, SqlRow } from '../base/sql-port.ts';
+import { type BatchRow, contentBytes, packed, rowAfterEntry } from './packed-batch.ts';
 import { bytesOf, numberOf } from './rows.ts';
 
 const insertPart = 'INSERT INTO batches (last_revision, log_index, part, writes_total, body) VALUES (?, ?, ?, ?, ?)';
@@ -18,6 +19,16 @@ const insertHashedPart = `INSERT INTO batches (last_revision, log_index, part, w
 const insertDigestedPart = `INSERT INTO batches (last_revision, log_index, part, writes_total, body, hash, scrubbed, digests)
   VALUES (?, ?, ?, ?, ?, ?, ?, ?)`;
 const selectDigests = 'SELECT digests FROM batches WHERE last_revision = ? AND log_index = ? AND digests IS NOT NULL';
+const packedColumns = 'last_revision, log_index, writes_total, body, hash, scrubbed, digests, earlier';
+const selectNewestPacked = `SELECT ${packedColumns}, part FROM batches
+  ORDER BY last_revision DESC, log_index DESC, part DESC LIMIT 1`;
+const selectPackedFrom = `SELECT ${packedColumns} FROM batches WHERE (last_revision, log_index) >= (?, ?) AND part = 0
+  ORDER BY last_revision, log_index LIMIT 1`;
+const insertPacked = `INSERT INTO batches (${packedColumns}, part) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)`;
+const replacePacked = `UPDATE batches SET (${packedColumns}) = (?, ?, ?, ?, ?, ?, ?, ?)
+  WHERE last_revision = ? AND log_index = ? AND part = 0`;
+const selectIdFrom = `SELECT last_revision, log_index FROM batches WHERE (last_revision, log_index) >= (?, ?)
+  ORDER BY last_revision, log_index LIMIT 1`;
 const selectNewestHash = `SELECT hash, scrubbed FROM batches WHERE last_revision <= ?
   ORDER BY last_revision DESC, log_index DESC, part DESC LIMIT 1`;
 const selectNewest = `SELECT last_revision, log_index, writes_total FROM batches WHERE last_revision <= ?
@@ -183,15 +194,50 @@ export function digestIn(digests: Uint8Array, nth: number): bigint | null {
 /** What a batch in memory takes beside its body. */
 const waitingBatchBytes = 200;
 
+/** `isPacked`: it may share its row with the one before it. `hashed`: null in a group of level 1. */
 type WaitingBatch = {
   readonly batch: BatchId;
   readonly writesTotal: number;
   readonly body: Uint8Array;
   readonly hashed: Hashed | null;
+  readonly isPacked: boolean;
 };
 
 function bytesWaiting({ body, hashed }: WaitingBatch): number {
   return waitingBatchBytes + body.byteLength + (hashed?.digests?.byteLength ?? 0);
+}
+
+function rowOf({ batch, writesTotal, body, hashed }: WaitingBatch): BatchRow {
+  const { hash = null, scrubbed = null, digests = null } = hashed ?? {};
+  return { ...batch, writesTotal, body, hash, scrubbed, digests, earlier: null };
+}
+
+function waitingOf({
+  lastRevision,
+  logIndex: index,
+  hash,
+  scrubbed,
+  ...row
+}: BatchRow): Omit<WaitingBatch, 'isPacked'> {
+  const batch = { lastRevision: revision(lastRevision), logIndex: logIndex(index) };
+  return { ...row, batch, hashed: hash === null ? null : { hash, scrubbed, digests: row.digests } };
+}
+
+function packedRowOf([last, index, writesTotal, body, hash, scrubbed, digests, earlier]: SqlRow): BatchRow {
+  return {
+    lastRevision: numberOf(last),
+    logIndex: numberOf(index),
+    writesTotal: numberOf(writesTotal),
+    body: bytesOf(body),
+    hash: (hash ?? null) === null ? null : numberOf(hash),
+    scrubbed: bytesOrNull(scrubbed),
+    digests: bytesOrNull(digests),
+    earlier: bytesOrNull(earlier),
+  };
+}
+
+function bytesOrNull(value: SqlRow[number] | undefined): Uint8Array | null {
+  return value === undefined || value === null ? null : bytesOf(value);
 }
 
 export class Batches {
@@ -202,6 +248,7 @@ export class Batches {
   /** The batches without a row, by their log index, in order. */
   readonly #waiting = new Map<LogIndex, WaitingBatch>();
   #waitingBytes = 0;
+  #flushes = 0;
 
   constructor(sql: SqlPort) {
     this.#sql = sql;
@@ -224,9 +271,14 @@ export class Batches {
     return this.#waiting.size > 0;
   }
 
+  /** Positions among the writes of a batch count within its row, which a flush may change. */
+  get flushes(): number {
+    return this.#flushes;
+  }
+
   /** The batch has no row before `flush`. */
-  appendLater(batch: BatchId, writesTotal: number, body: Uint8Array, hashed: Hashed | null): void {
-    const waiting = { batch, writesTotal, body, hashed };
+  appendLater(waiting: WaitingBatch): void {
+    const { batch } = waiting;
     this.#waiting.set(batch.logIndex, waiting);
     this.#waitingBytes += bytesWaiting(waiting);
   }
@@ -241,15 +293,64 @@ export class Batches {
 
   /** Gives each batch its row. The caller writes what the batches tell of in the same turn. */
   flush(): void {
-    for (const { batch, writesTotal, body, hashed } of this.#waiting.values()) {
-      this.append(batch, writesTotal, body, hashed);
-    }
+    this.#appendAll([...this.#waiting.values()]);
     this.#waiting.clear();
     this.#waitingBytes = 0;
   }
 
-  /** `hashed`: null in a group of level 1, whose rows have no column for it. */
-  append(batch: BatchId, writesTotal: number, body: Uint8Array, hashed: Hashed | null): void {
+  append(batch: WaitingBatch): void {
+    this.#appendAll([batch]);
+  }
+
+  /** What is packed shares rows, the first of which may be there already. */
+  #appendAll(batches: readonly WaitingBatch[]): void {
+    this.#flushes++;
+    const first = batches[0]?.isPacked === true ? this.#newestPacked() : null;
+    let rows: BatchRow[] = first === null ? [] : [first];
+    let bytes = first === null ? 0 : contentBytes(first.body);
+    const write = (): void => {
+      const [head, ...others] = rows;
+      if (head !== undefined && (head !== first || others.length > 0)) this.#writePacked(head, others, head === first);
+      [rows, bytes] = [[], 0];
+    };
+    for (const batch of batches) {
+      const more = contentBytes(batch.body);
+      const isSmall = more < packedBatchBytes;
+      if (!isSmall || !batch.isPacked || bytes >= packedBatchBytes) write();
+      if (isSmall) {
+        rows.push(rowOf(batch));
+        bytes += more;
+      } else this.#appendParts(batch);
+    }
+    write();
+  }
+
+  /** `isThere`: the first one has a row, which the others join. */
+  #writePacked(first: BatchRow, others: readonly BatchRow[], isThere: boolean): void {
+    const row = others.length === 0 ? first : packed([first, ...others]);
+    const { lastRevision, logIndex: index, writesTotal, body, hash, scrubbed, digests, earlier } = row;
+    if (earlier === null) return this.#appendParts(waitingOf(row));
+    const columns = [lastRevision, index, writesTotal, body, hash, scrubbed, digests, earlier] as const;
+    if (isThere) this.#sql.run(replacePacked, ...columns, first.lastRevision, first.logIndex);
+    else this.#sql.run(insertPacked, ...columns);
+  }
+
+  /** The newest row. Null: it has other parts, or takes no more. */
+  #newestPacked(): BatchRow | null {
+    const [row] = this.#sql.all(selectNewestPacked);
+    const newest = row === undefined || row.at(-1) !== 0 ? null : packedRowOf(row);
+    return newest === null || contentBytes(newest.body) >= packedBatchBytes ? null : newest;
+  }
+
+  /** The row as it was after that entry, which the entries after it may have joined. Null: it is none of any row. */
+  rowAfter({ lastRevision, logIndex: index }: { lastRevision: number; logIndex: number }): BatchRow | null {
+    // Only a store that was of format 7 has packed rows.
+    if (!this.#sql.all('PRAGMA table_info(batches)').some((column) => column[1] === 'earlier')) return null;
+    const [found] = this.#sql.all(selectPackedFrom, lastRevision, index);
+    return found === undefined ? null : rowAfterEntry(packedRowOf(found), index);
+  }
+
+  #appendParts({ batch, writesTotal, body, hashed }: Omit<WaitingBatch, 'isPacked'>): void {
     for (let part = 0, offset = 0; offset < body.byteLength; part++, offset += batchPartBytesMax) {
       const bytes = body.subarray(offset, offset + batchPartBytesMax);
       const isLast = offset + batchPartBytesMax >= body.byteLength;
@@ -269,7 +370,8 @@ export class Batches {
   digests(batch: BatchId): Uint8Array | null {
     const waiting = this.#waiting.get(batch.logIndex);
     if (waiting !== undefined) return waiting.hashed?.digests ?? null;
-    const value = this.#sql.all(selectDigests, batch.lastRevision, batch.logIndex)[0]?.[0] ?? null;
+    const { lastRevision, logIndex: index } = this.#rowOf(batch);
+    const value = this.#sql.all(selectDigests, lastRevision, index)[0]?.[0] ?? null;
     return value === null ? null : bytesOf(value);
   }
 
@@ -353,11 +455,21 @@ export class Batches {
   /** The writes in their order. The changes before them, which may be very many, are not kept in memory. */
   *writesAt(batch: BatchId): Generator<WrittenId, void, void> {
     const waiting = this.#waiting.get(batch.logIndex);
-    if (waiting === undefined) yield* this.#writesInRows(batch);
+    if (waiting === undefined) yield* this.#writesInRows(this.#rowOf(batch));
     else yield* writesIn(waiting.body);
   }
 
-  *#writesInRows(batch: BatchId): Generator<WrittenId, void, void> {
+  /** The row that the batch is in, alone or packed. */
+  #rowOf({ lastRevision, logIndex: index }: BatchId): { readonly lastRevision: number; readonly logIndex: number } {
+    const [row] = this.#sql.all(selectIdFrom, lastRevision, index);
+    assert(row !== undefined, 'a remembered batch has its row');
+    return { lastRevision: numberOf(row[0]), logIndex: numberOf(row[1]) };
+  }
+
+  *#writesInRows(batch: {
+    readonly lastRevision: number;
+    readonly logIndex: number;
+  }): Generator<WrittenId, void, void> {
     const parts: Uint8Array[] = [];
     let changesLeft: number | null = null;
     for (const [value] of this.#sql.iterate(selectOne, batch.lastRevision, batch.logIndex)) {

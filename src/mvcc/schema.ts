@@ -112,6 +112,9 @@ const thirdColumns = [
 // between has none of them.
 const fourthColumns = [['digests', 'ALTER TABLE batches ADD COLUMN digests BLOB']] as const;
 
+// Since format 7: where the entries of a row end, if it has several (`packed-batch.ts`).
+const seventhColumns = [['earlier', 'ALTER TABLE batches ADD COLUMN earlier BLOB']] as const;
+
 // Since format 5: the names of access keys that have one. A store whose format falls loses them: replicas of older code
 // forget keys without them.
 const fifthTables = [`CREATE TABLE access_key_names (id TEXT PRIMARY KEY, name TEXT NOT NULL) WITHOUT ROWID`];
@@ -193,7 +196,11 @@ export function changeFormat(sql: SqlPort, level: number): void {
 }
 
 function columnsOfFormat(format: number): readonly (readonly [column: string, statement: string])[] {
-  return [...(format >= 3 ? thirdColumns : []), ...(format >= 4 ? fourthColumns : [])];
+  return [
+    ...(format >= 3 ? thirdColumns : []),
+    ...(format >= 4 ? fourthColumns : []),
+    ...(format >= 7 ? seventhColumns : []),
+  ];
 }
 
 /** The statements that make the tables of a store of that format in an empty database, in order. */

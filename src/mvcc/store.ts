@@ -44,7 +44,7 @@ import { type DeletedKeys, holdsMoreKeys, LargeDelete, mayDeleteMany, measureDel
 import type { LeaseChange, StoredLease } from './leases.ts';
 import { canAnswer } from './outcome-kind.ts';
 import { PageCounts } from './page-counts.ts';
-import { keysOf } from './point-operations.ts';
+import { isPointOperation, keysOf } from './point-operations.ts';
 import { isPlainPut, PutGroup, writePuts } from './put-group.ts';
 import { AnswerBudget, type Pace, readRangeInSteps, type ReadView } from './range.ts';
 import { Versions } from './overlay/versions.ts';
@@ -339,9 +339,11 @@ export class Store {
       const hashed = this.#level.hashed({ body, events: applying.events, revision: this.#revision, writesTotal });
       const digested = this.#withDigests(hashed, applying.record);
       this.#newest = index;
-      if (this.#versions.writesToMemory) this.#batches.appendLater(batch, writesTotal, body, digested);
+      const isPacked = this.level >= groupLevel.sixth && commands.every(({ operation }) => isPointOperation(operation));
+      const written = { batch, writesTotal, body, hashed: digested, isPacked };
+      if (this.#versions.writesToMemory) this.#batches.appendLater(written);
       else {
-        this.#batches.append(batch, writesTotal, body, digested);
+        this.#batches.append(written);
         this.#notePersisted();
       }
       this.#writes.settle(batch);

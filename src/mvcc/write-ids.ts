@@ -24,7 +24,7 @@ export function identityOf(command: Pick<Command, 'caller' | 'writeId'>): string
 /** Null: the write is in the batch that is being applied. */
 type BatchOfWrite = BatchId | null;
 
-/** `nth`: the position among the writes of its entry. */
+/** `nth`: the position among the writes of its row, or of its entry where that has no row yet. */
 type EntryWrite = { readonly outcome: Uint8Array; readonly nth: number };
 type EntryWrites = ReadonlyMap<string, EntryWrite>;
 
@@ -41,7 +41,7 @@ export class RememberedWrites {
   readonly #window: string[] = [];
   #underWay: string[] = [];
   /** The writes of the entry that was looked into last: some hundred bytes for each, and no more than its row has. */
-  #latest: { readonly batch: BatchId; readonly writes: EntryWrites } | null = null;
+  #latest: { readonly batch: BatchId; readonly flushes: number; readonly writes: EntryWrites } | null = null;
 
   constructor(batches: Batches, total: number) {
     this.#batches = batches;
@@ -98,12 +98,13 @@ export class RememberedWrites {
 
   /** Retries come together, as the first attempts did, so the writes of an entry are read once for all of them. */
   #writesAt(batch: BatchId): EntryWrites {
-    if (this.#latest?.batch === batch) return this.#latest.writes;
+    const { flushes } = this.#batches;
+    if (this.#latest?.batch === batch && this.#latest.flushes === flushes) return this.#latest.writes;
     const writes = new Map<string, EntryWrite>();
     for (const { identity, outcome } of this.#batches.writesAt(batch)) {
       writes.set(identity, { outcome: outcome.slice(), nth: writes.size });
     }
-    this.#latest = { batch, writes };
+    this.#latest = { batch, flushes, writes };
     return writes;
   }
 

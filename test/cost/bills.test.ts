@@ -12,7 +12,7 @@ function dollars(counts: Partial<typeof noCounts>): number {
 it('COST-3: counts are priced one by one, and what is deleted later is paid with what is written', () => {
   expect(dollars({})).toBe(0);
   expect(dollars({ rowsWritten: 4, rowsDeleted: 3 })).toBeCloseTo(4);
-  expect(dollars({ rowsWritten: 4, logRows: 1, historyRows: 2 })).toBeCloseTo(7);
+  expect(dollars({ rowsWritten: 4, historyRows: 2 })).toBeCloseTo(6);
   expect(dollars({ rowsRead: 1_000 })).toBeCloseTo(1);
   expect(dollars({ messages: 20 })).toBeCloseTo(0.15);
   expect(dollars({ objectRequests: 1, peerRequests: 1, alarms: 1 })).toBeCloseTo(0.45);

@@ -93,8 +93,8 @@ function months(figures: Figures): readonly Month[] {
 export function bills(figures: Figures): readonly Bill[] {
   return months(figures).map(({ name, words, used, storedBytes }) => {
     const total = dollarsOf(used);
-    const { rowsWritten, rowsRead, logRows, historyRows } = used;
-    const rows = dollarsOf({ ...noCounts, rowsWritten, rowsRead, logRows, historyRows });
+    const { rowsWritten, rowsRead, historyRows } = used;
+    const rows = dollarsOf({ ...noCounts, rowsWritten, rowsRead, historyRows });
     const time = dollarsOf({ ...noCounts, objectSeconds: used.objectSeconds });
     const storage = (storedBytes / bytesOfGb) * prices.storedGbMonths;
     return { name, words, rows, requests: total - rows - time, time, storage, total: total + storage };

@@ -1,13 +1,10 @@
 // Counts the rows that the platform says it read and wrote for the SQL of an object, whoever runs it.
 
-/**
- * `logRows`, `historyRows`: by how many rows the log, and what a compaction deletes, have grown. Each is deleted later.
- */
+/** `historyRows`: by how many rows that which a compaction deletes has grown. Each is deleted later. */
 export type RowCounts = {
   rowsWritten: number;
   rowsDeleted: number;
   rowsRead: number;
-  logRows: number;
   historyRows: number;
 };
 
@@ -20,7 +17,7 @@ type Watched = { readonly cursor: SqlStorageCursor<Record<string, SqlStorageValu
 
 /** Rows that are deleted count as written, too. The result is called for the counts so far. */
 export function countSql(sql: SqlStorage): () => RowCounts {
-  const counts: RowCounts = { rowsWritten: 0, rowsDeleted: 0, rowsRead: 0, logRows: 0, historyRows: 0 };
+  const counts: RowCounts = { rowsWritten: 0, rowsDeleted: 0, rowsRead: 0, historyRows: 0 };
   const open: Watched[] = [];
   const settle = (left: number): void => {
     for (const { cursor, statement } of open.splice(0, open.length - left)) {
@@ -30,8 +27,7 @@ export function countSql(sql: SqlStorage): () => RowCounts {
       if (/^\s*DELETE\b/.test(statement)) counts.rowsDeleted += rowsWritten;
       const [, verb, table] = /^\s*(INSERT INTO|DELETE FROM) (\w+)/.exec(statement) ?? [];
       const more = verb === 'INSERT INTO' ? rowsWritten : -rowsWritten;
-      if (table === 'log') counts.logRows += more;
-      else if (table !== undefined && ofHistory.has(table)) counts.historyRows += more;
+      if (table !== undefined && ofHistory.has(table)) counts.historyRows += more;
     }
   };
   const exec = sql.exec.bind(sql);

@@ -10,9 +10,7 @@ export type Counts = {
   /** Of those written: deleted. */
   readonly rowsDeleted: number;
   readonly rowsRead: number;
-  /** Rows that the log has more than before: each is deleted later. */
-  readonly logRows: number;
-  /** The same of what a compaction deletes. */
+  /** Rows that a compaction deletes later: so many more than before. */
   readonly historyRows: number;
   readonly workerRequests: number;
   readonly objectRequests: number;
@@ -27,7 +25,6 @@ export const noCounts = {
   rowsWritten: 0,
   rowsDeleted: 0,
   rowsRead: 0,
-  logRows: 0,
   historyRows: 0,
   workerRequests: 0,
   objectRequests: 0,
@@ -63,7 +60,7 @@ export function messagesAsRequests({ messages }: Counts): number {
 export function dollarsOf(counts: Counts): number {
   const requests = counts.objectRequests + counts.peerRequests + counts.alarms + messagesAsRequests(counts);
   return (
-    (counts.rowsWritten + counts.logRows + counts.historyRows) * prices.rowsWritten +
+    (counts.rowsWritten + counts.historyRows) * prices.rowsWritten +
     counts.rowsRead * prices.rowsRead +
     counts.workerRequests * prices.workerRequests +
     requests * prices.objectRequests +

@@ -33,11 +33,10 @@ function countsSoFar(): Counts {
   const sum = { ...counts };
   for (const sinceMs of clocks.values()) sum.objectSeconds += (Date.now() - sinceMs) / 1_000;
   for (const each of rowCounts) {
-    const { rowsWritten, rowsDeleted, rowsRead, logRows, historyRows } = each();
+    const { rowsWritten, rowsDeleted, rowsRead, historyRows } = each();
     sum.rowsWritten += rowsWritten;
     sum.rowsDeleted += rowsDeleted;
     sum.rowsRead += rowsRead;
-    sum.logRows += logRows;
     sum.historyRows += historyRows;
   }
   return { ...sum, clocks: clocks.size };

@@ -4,7 +4,7 @@
 
 import { assert } from '../../base/assert.ts';
 import { rememberedWritesMax, snapshotRowsScannedMax } from '../../limits.ts';
-import type { SqlPort, SqlRow } from '../../base/sql-port.ts';
+import type { SqlPort, SqlRow, SqlValue } from '../../base/sql-port.ts';
 import { Batches } from '../batches.ts';
 import { type Needed, sweptRevision } from '../compaction.ts';
 import { columnsOf, rowBytesMax } from './generic-rows.ts';
@@ -83,12 +83,12 @@ export function snapshotPage(
 export function neededBy(sql: SqlPort, { index, revision, compacted }: SnapshotName): Needed | null {
   if (sweptRevision(sql) > compacted) return null;
   if (index === 0) return { revision, compacted, writesTotal: 0 };
+  const batches = new Batches(sql);
   const row = sql.all(selectWritesTotal, revision, index)[0];
-  if (row === undefined) return null;
-  const writesTotal = numberOf(row[0]);
-  return new Batches(sql).holdsWritesAfter(writesTotal - rememberedWritesMax)
-    ? { revision, compacted, writesTotal }
-    : null;
+  const writesTotal =
+    row === undefined ? batches.rowAfter({ lastRevision: revision, logIndex: index })?.writesTotal : numberOf(row[0]);
+  if (writesTotal === undefined) return null;
+  return batches.holdsWritesAfter(writesTotal - rememberedWritesMax) ? { revision, compacted, writesTotal } : null;
 }
 
 /** Returns where it stopped. */
@@ -114,7 +114,7 @@ function addBatches(
   let reached = after;
   const rowAfter = ({ at }: Pick<BatchRow, 'at'>): BatchRow | null => {
     const row = sql.all(statement, at.lastRevision, at.logIndex, at.part, revision)[0];
-    if (row === undefined || numberOf(row[1]) > index) return null;
+    if (row === undefined || numberOf(row[1]) > index) return lastRowAfter(sql, { index, revision }, at, names);
     const [last, entry, part, ...columns] = row;
     const place = { lastRevision: numberOf(last), logIndex: numberOf(entry), part: numberOf(part) };
     return { at: { kind: 'batches', ...place }, columns };
@@ -130,6 +130,31 @@ function addBatches(
     next = following;
   }
   return { reached, isLast: true };
+}
+
+/** The row of the snapshot's index, where entries after it have joined it since. Null: it was handed out. */
+function lastRowAfter(
+  sql: SqlPort,
+  { index, revision }: Pick<SnapshotName, 'index' | 'revision'>,
+  at: BatchesCursor,
+  names: readonly string[],
+): BatchRow | null {
+  if (at.lastRevision === revision && at.logIndex === index) return null;
+  const row = new Batches(sql).rowAfter({ lastRevision: revision, logIndex: index });
+  if (row === null) return null;
+  const values: Readonly<Record<string, SqlValue>> = {
+    last_revision: revision,
+    log_index: index,
+    part: 0,
+    writes_total: row.writesTotal,
+    body: row.body,
+    hash: row.hash,
+    scrubbed: row.scrubbed,
+    digests: row.digests,
+    earlier: row.earlier,
+  };
+  const columns = names.map((name) => values[name] ?? null);
+  return { at: { kind: 'batches', lastRevision: revision, logIndex: index, part: 0 }, columns };
 }
 
 /** `columns`: those that `addBatches` names. */

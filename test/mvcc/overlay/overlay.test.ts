@@ -54,7 +54,7 @@ class FailingSql extends PassingSql {
   fails = false;
 
   override run(statement: string, ...bindings: readonly SqlValue[]): void {
-    if (this.fails && statement.startsWith('INSERT INTO batches')) throw new StorageFault('the disk is full');
+    if (this.fails && /^(INSERT INTO|UPDATE) batches/.test(statement)) throw new StorageFault('the disk is full');
     super.run(statement, ...bindings);
   }
 

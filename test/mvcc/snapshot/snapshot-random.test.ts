@@ -3,7 +3,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { logIndex } from '../../../src/model/brands.ts';
-import { groupLevel } from '../../../src/model/levels.ts';
+import { groupLevel, groupLevelMax } from '../../../src/model/levels.ts';
 import type { Command, Outcome } from '../../../src/model/store.ts';
 import { neededBy, openSnapshot, type SnapshotName, snapshotPage } from '../../../src/mvcc/snapshot/snapshot-source.ts';
 import { SnapshotSink } from '../../../src/mvcc/snapshot/snapshot-sink.ts';
@@ -27,14 +27,17 @@ class Group {
   readonly log: LoggedEntry[] = [];
   readonly #sent: Command[] = [];
   #isTaken = false;
+  /** To which the group rises: at the newest one, entries share rows, which grow while a snapshot is taken. */
+  readonly #level: number;
 
   constructor(seed: number) {
     this.random = new RandomOperations(seed);
+    this.#level = seed % 2 === 0 ? groupLevelMax : groupLevel.second;
     this.#apply([{ writeId: 'steady', caller: service, atMs: 1, operation: steadyKey }]);
     if (this.random.chance(0.6)) this.#raiseLevel();
   }
 
-  /** A group that is at the first level may come to the second at any time. */
+  /** A group that is at the first level may rise at any time. */
   entry(): void {
     if (this.senders[0].store.level === groupLevel.first && this.random.chance(0.01)) this.#raiseLevel();
     this.#apply(randomCommands(this.random, this.#sent, this.senders[0], this.log.length + 1));
@@ -48,7 +51,7 @@ class Group {
   }
 
   #raiseLevel(): void {
-    const operation = { kind: 'groupLevel', level: groupLevel.second } as const;
+    const operation = { kind: 'groupLevel', level: this.#level } as const;
     this.#apply([{ writeId: 'level', caller: service, atMs: 1, operation }]);
   }
 

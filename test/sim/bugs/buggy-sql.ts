@@ -49,6 +49,7 @@ const twists: { readonly [Bug in PlantedBug]?: Twist } = {
     return statement.startsWith('UPDATE log_places') ? { bindings: [...columns, Number(place) + 1] } : null;
   },
   suffixLeft: (statement) => (statement.startsWith('DELETE FROM log_places') ? 'nothing' : null),
+  sharedRowNotWritten: (statement) => (statement.startsWith('UPDATE batches') ? 'nothing' : null),
   /** Single rows of versions that ended while they were in memory. */
   versionForgotten: (statement) =>
     statement.startsWith('INSERT INTO superseded (key, mod, until, created, version, lease, value, large) VALUES')
@@ -65,6 +66,11 @@ export function sqlWithBug(sql: SqlPort, bug: PlantedBug | null): SqlPort {
   if (bug === 'deleteResumedLate') return new SqlThatResumesLate(sql, () => null);
   const twist = bug === null ? undefined : twists[bug];
   return twist === undefined ? sql : new BuggySql(sql, twist);
+}
+
+/** A row of its own, or the row of those before it. */
+function writesBatch(statement: string): boolean {
+  return /^(INSERT INTO|UPDATE) batches\b/.test(statement);
 }
 
 class BuggySql extends PassingSql {
@@ -104,7 +110,7 @@ class SqlThatMovesTheIndexLater extends BuggySql {
   #later: (() => void)[] | null = null;
 
   override run(statement: string, ...bindings: readonly SqlValue[]): void {
-    if (this.#later === null || !statement.startsWith('INSERT INTO batches')) return super.run(statement, ...bindings);
+    if (this.#later === null || !writesBatch(statement)) return super.run(statement, ...bindings);
     this.#later.push(() => super.run(statement, ...bindings));
   }
 
@@ -126,7 +132,7 @@ class SqlThatKeepsHalfTurns extends BuggySql {
 
   override run(statement: string, ...bindings: readonly SqlValue[]): void {
     super.run(statement, ...bindings);
-    if (statement.startsWith('INSERT INTO batches') && ++this.#batches % 40 === 0) throw plantedThrow();
+    if (writesBatch(statement) && ++this.#batches % 40 === 0) throw plantedThrow();
   }
 
   override turn<Result>(body: () => NotPromise<Result>): Result {

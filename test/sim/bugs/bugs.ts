@@ -266,6 +266,10 @@ const entries = {
     what: 'the flushed index moves in another transaction than the rows that it tells of',
     mix: { flush: 0.6, crashAfterSync: 0.01, crashAtStep: 0.01, crashEveryMs: 1_000, throwing: 0, thinkMs: 5 },
   },
+  sharedRowNotWritten: {
+    what: 'entries that join the row of those before them are flushed without that row',
+    mix: { flush: 0.3, crashEveryMs: 1_000, thinkMs: 5 },
+  },
   versionForgotten: { what: 'a flush forgets a version between two others', mix: { thinkMs: 5 } },
   tablesAlone: { what: 'a read sees the tables alone', mix: { flush: 0.02 } },
   logCutBeyondFlush: {
