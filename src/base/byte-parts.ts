@@ -68,8 +68,8 @@ export class ByteParts {
 const noBytes = new Uint8Array(0);
 
 /** A buffer that was transferred has no memory any more, and views of it have no bytes. */
-function giveBack({ buffer }: Uint8Array): void {
-  if (buffer instanceof ArrayBuffer) buffer.transfer(0);
+export function giveBack({ buffer }: Uint8Array): void {
+  if (buffer instanceof ArrayBuffer && !buffer.detached) buffer.transfer(0);
 }
 
 /** Bytes that come one behind the other, in one buffer that grows where it is. */

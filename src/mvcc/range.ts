@@ -35,10 +35,23 @@ export class AnswerBudget {
   #left = rangeAnswerBytesMax;
   /** Pairs that are not packed. */
   loosePairs = 0;
+  readonly #gatherers: PairGatherer[] = [];
 
   /** The memory that is taken. */
   get heldBytes(): number {
     return rangeAnswerBytesMax - this.#left + this.loosePairs * loosePairBytes;
+  }
+
+  /** A read in slices packs its pairs, so that they can be dropped together. */
+  gatherer({ packs }: { readonly packs: boolean }): PairGatherer {
+    const gatherer = new PairGatherer({ packs });
+    if (packs) this.#gatherers.push(gatherer);
+    return gatherer;
+  }
+
+  /** The read is forgotten. Nobody has its answer, and it does not go on. */
+  drop(): void {
+    for (const gatherer of this.#gatherers) gatherer.drop();
   }
 
   /** False: the pair is too much. */
@@ -165,7 +178,7 @@ class Read {
   *byKey(): Generator<void, RangeResult, void> {
     const { work, budget, pace } = this.#view;
     // What a command answers is not kept long, and a read in slices holds its pairs over many turns.
-    const kvs = new PairGatherer({ packs: pace !== null });
+    const kvs = budget.gatherer({ packs: pace !== null });
     let more = false;
     let failure: RangeResult | null = null;
     yield* this.#each({ limited: true, descending: this.#request.sortOrder === sortOrder.descend }, (pair) => {

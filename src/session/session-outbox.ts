@@ -40,7 +40,7 @@ type LargeAnswer = { readonly id: number; readonly left: ByteParts; hasBegun: bo
 type LargePart = { readonly frame: LongFrame; readonly left: ByteParts };
 
 /** The room of one call, and what its read has taken of it. */
-export type CallRoom = AnswerRoom & { taken: number };
+export type CallRoom = AnswerRoom & { taken: number; isLeft: boolean };
 
 export class SessionOutbox {
   readonly #port: OutboxPort;
@@ -162,6 +162,7 @@ export class SessionOutbox {
     const room: CallRoom = {
       caller: this,
       taken: 0,
+      isLeft: false,
       isOpen: (bytes) => this.#isOpen(bytes),
       take: (bytes) => this.#take(room, bytes),
       late: 'timeout',
@@ -173,6 +174,7 @@ export class SessionOutbox {
   leave(room: CallRoom): void {
     this.#readBytes -= Math.min(room.taken, this.#readBytes);
     room.taken = 0;
+    room.isLeft = true;
   }
 
   #isOpen(bytes: number | null): boolean {
@@ -181,7 +183,8 @@ export class SessionOutbox {
   }
 
   #take(room: CallRoom, bytes: number): boolean {
-    if (this.#ended) return true;
+    // A read that was cancelled may still end its slice.
+    if (this.#ended || room.isLeft) return true;
     const others = this.#readBytes - room.taken;
     const isSmall = bytes <= answerPieceBytes;
     if (bytes > room.taken && !isSmall && !this.#fits(bytes, others)) return false;

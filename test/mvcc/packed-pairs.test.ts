@@ -5,6 +5,7 @@ import { BinaryReader, BinaryWriter } from '../../src/base/binary.ts';
 import { ByteParts, PartsWriter } from '../../src/base/byte-parts.ts';
 import { leaseId, noLease, revision } from '../../src/model/brands.ts';
 import { rangeAnswerBytes, readRangeAnswer, writeRangeAnswer } from '../../src/model/codec/answer-codec.ts';
+import { AnswerBudget } from '../../src/mvcc/range.ts';
 import { PackedPairs, PairGatherer } from '../../src/model/codec/packed-pairs.ts';
 import type { KeyValue, Pairs } from '../../src/model/store.ts';
 
@@ -70,6 +71,17 @@ describe('BYTES-2: packed pairs', () => {
     writeRangeAnswer(again, read);
     new ByteParts(again.parts()).drop();
     expect(plain(read.kvs)).toEqual(plain(pairs));
+  });
+
+  it('of a read that is forgotten have no memory any more', () => {
+    const budget = new AnswerBudget();
+    const gathered = [budget.gatherer({ packs: true }), budget.gatherer({ packs: true })];
+    for (const gatherer of gathered) for (const pair of pairsOf(400, () => 300)) gatherer.add(pair);
+    const packed = gathered[0]?.pairs();
+    const blocks = packed instanceof PackedPairs ? packed.blocks : [];
+    expect(blocks.length).toBe(2);
+    budget.drop();
+    expect(blocks.map(({ byteLength }) => byteLength)).toEqual([0, 0]);
   });
 
   it('are only those that are many or large, and none in a command', () => {

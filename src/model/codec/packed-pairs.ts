@@ -2,6 +2,7 @@
 // is made when it is asked for.
 
 import { BinaryReader, BinaryWriter } from '../../base/binary.ts';
+import { giveBack } from '../../base/byte-parts.ts';
 import type { KeyValue, Pairs } from '../store.ts';
 import { pairBytes, readPair, writePair } from './pair-codec.ts';
 
@@ -105,6 +106,14 @@ export class PairGatherer {
       contentBytes: this.#contentBytes,
       lastAt: this.#lastAt,
     });
+  }
+
+  /** Nobody will read what was gathered: its memory is given back. */
+  drop(): void {
+    const last = this.#writer?.finish();
+    for (const block of last === undefined ? this.#blocks : [...this.#blocks, last]) giveBack(block);
+    this.#blocks = [];
+    this.#loose = [];
   }
 
   #pack(writer: BinaryWriter, pair: KeyValue): void {

@@ -79,6 +79,8 @@ export type ReadOptions<Result> = {
   readonly bytesOf: (result: Result) => number;
   /** The bytes of what was read so far. Left out: the read holds nothing between its slices. */
   readonly heldBytes?: () => number;
+  /** What was read in slices is dropped: nobody gets it. */
+  readonly forget?: () => void;
   /** Names what is read, where others may read the same. */
   readonly subject?: () => string;
   /** What the answer takes, at most, as far as is known before the read. Left out: it is never large. */
@@ -106,7 +108,7 @@ export class SteppedReads {
   /** `begin` may be called several times: it reads the store as it is by then. */
   async run<Result>(
     begin: () => Steps<Result>,
-    { gone, room, bytesOf, heldBytes, subject, measure }: ReadOptions<Result>,
+    { gone, room, bytesOf, heldBytes, forget, subject, measure }: ReadOptions<Result>,
   ): Promise<Stepped<Result>> {
     // A longer read goes on in slices only where there is room for one.
     const measured = measure === undefined ? null : (): number => Math.min(measure(), readSliceValueBytes);
@@ -122,6 +124,7 @@ export class SteppedReads {
       if (ran.kind !== 'ran') return ran;
       if (ran.result.done) return { kind: 'done', result: ran.result.result };
       const stepped: Stepped<Result> | Waits = await this.#inSlices(ran.result, sliced);
+      if (stepped.kind !== 'done') forget?.();
       if (stepped.kind === 'waits') {
         ran = stepped;
         continue;
@@ -130,6 +133,7 @@ export class SteppedReads {
       const bytes = bytesOf(stepped.result);
       if (room.take(bytes)) return stepped;
       room.take(0);
+      forget?.();
       ran = { kind: 'waits', bytes };
     }
   }

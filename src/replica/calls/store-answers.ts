@@ -263,7 +263,7 @@ async function resultOnce<Result>(
     gone,
     room,
     ...asked,
-    ...(holdsPairs ? { heldBytes: () => budget.heldBytes } : {}),
+    ...(holdsPairs ? { heldBytes: () => budget.heldBytes, forget: () => budget.drop() } : {}),
   });
   switch (stepped.kind) {
     case 'done':

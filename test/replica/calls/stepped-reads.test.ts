@@ -370,6 +370,20 @@ describe('reads in steps', () => {
     expect(reads.begun).toBe(steppedReadsMax + 20);
   });
 
+  it('READ-44: what was read is dropped once for each time that it is forgotten, and never once it is answered', async () => {
+    const host = new Host();
+    let forgotten = 0;
+    const gone = new AbortController();
+    const options = { room: openRoom, bytesOf: () => 0, heldBytes: () => 0, forget: () => void forgotten++ };
+    const answered = host.reads.run(read(3), { ...options, gone: null });
+    const left = host.reads.run(read(9), { ...options, gone: gone.signal });
+    await host.goOn();
+    expect(forgotten).toBe(0);
+    gone.abort();
+    while (host.paused > 0) await host.goOn();
+    expect([await answered, await left, forgotten]).toEqual([done(3), { kind: 'gone' }, 1]);
+  });
+
   it('READ-44: one that counts holds nothing, and needs no room', async () => {
     const host = new Host();
     const shut: AnswerRoom = {
