@@ -24,7 +24,7 @@ export type ClientSink = Pick<WatchSink, 'events' | 'progress'> & {
 };
 
 export type ClientWatch = {
-  /** All events up to this revision were told. Null: the watch was not created yet. */
+  /** All events up to this revision were told. Null: the watch was not created yet, or is before its first revision. */
   readonly told: () => number | null;
   /** The sink gets `progress` once it was told all that was acknowledged before this. */
   readonly askProgress: () => void;
@@ -50,6 +50,8 @@ type Member<Caller> = {
   upstream: Upstream<Caller> | null;
   /** The first revision of which the client was not told. Null: it was not told that its watch was created. */
   next: number | null;
+  /** The first revision that is wanted is still to come, so there is nothing of which it was told all. */
+  isEarly: boolean;
   /** The client waits for progress. */
   isAsking: boolean;
   isOver: boolean;
@@ -93,13 +95,14 @@ export class SharedWatches<Caller> {
       sink,
       upstream: null,
       next: null,
+      isEarly: false,
       isAsking: false,
       isOver: false,
     };
     this.#members.add(member);
     this.#begin(member);
     return {
-      told: () => (member.next === null ? null : member.next - 1),
+      told: () => (member.next === null || member.isEarly ? null : member.next - 1),
       askProgress: () => {
         if (member.isOver) return;
         member.isAsking = true;
@@ -152,6 +155,7 @@ export class SharedWatches<Caller> {
     for (const member of upstream.members) {
       if (member.next !== null) continue;
       member.next = from;
+      member.isEarly = from > header.revision + 1;
       member.sink.created(told);
     }
     for (const member of upstream.members) if (member.isAsking) this.#ask(upstream, member);
@@ -174,6 +178,7 @@ export class SharedWatches<Caller> {
     if (!sink.hasRoom()) return this.#pause(member);
     const isAllNew = (revisions[0]?.revision ?? 0) >= next;
     member.next = last.revision + 1;
+    member.isEarly = false;
     sink.events(isAllNew ? revisions : revisions.filter(({ revision }) => revision >= next), at);
   }
 
@@ -186,6 +191,7 @@ export class SharedWatches<Caller> {
       // A watch of the future has no progress before its first revision.
       if (member.next === null || member.next > at.revision + 1) continue;
       member.next = at.revision + 1;
+      member.isEarly = false;
       if (!asked.has(member)) continue;
       member.isAsking = upstream.asked.has(member);
       member.sink.progress(at);

@@ -227,10 +227,12 @@ describe('FRONT-34: a watch hears created where a replica has confirmed it, and 
     const shared = stage.last();
     stage.create(shared, 5);
     early.client.askProgress();
+    expect(early.client.told()).toBeNull();
     for (const { sink } of stage.open) sink.progress({ raftTerm: 3, revision: 5 });
     for (const each of stage.open) stage.tell(each, 6, 8);
     for (const each of stage.open) stage.tell(each, 9);
     expect(early.told.heard).toEqual(['from 9', 9]);
+    expect(early.client.told()).toBe(9);
     // Once it was told as much as the shared one, it hears by that.
     expect(stage.open).toHaveLength(1);
   });
