@@ -1,7 +1,7 @@
-// What each log entry changed, in one row for each entry: the changed keys of each revision, for the history, and the
-// ids of the writes with their outcomes, for retries. The newest row also tells the revision and the applied index of
-// the store, and its running hash: so it says how far the tables are. The batches of entries that are not flushed yet
-// are in memory.
+// What each log entry changed, in one row for each entry, or for several small ones (`packed-batch.ts`): the changed
+// keys of each revision, for the history, and the ids of the writes with their outcomes, for retries. The newest row
+// also tells the revision and the applied index of the store, and its running hash: so it says how far the tables are.
+// The batches of entries that are not flushed yet are in memory.
 
 import { assert } from '../base/assert.ts';
 import { type LogIndex, logIndex, type Revision, revision } from '../model/brands.ts';

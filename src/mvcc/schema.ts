@@ -65,9 +65,9 @@ const firstTables = [
 
   `CREATE TABLE large_values (id INTEGER PRIMARY KEY, bytes BLOB NOT NULL)`,
 
-  // One row (several parts where it is large) for each log entry with commands: the changed keys by revision, and the
-  // ids of the writes with what became of them. The newest row also says how far the store is: revision, applied index,
-  // and how many writes were remembered up to it.
+  // One row (several parts where it is large) for each log entry with commands, or, since format 7, for several small
+  // ones: the changed keys by revision, and the ids of the writes with what became of them. The newest row also says
+  // how far the store is: revision, applied index, and how many writes were remembered up to it.
   `CREATE TABLE batches (last_revision INTEGER NOT NULL, log_index INTEGER NOT NULL, part INTEGER NOT NULL,
     writes_total INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (last_revision, log_index, part)) WITHOUT ROWID`,
 
