@@ -4,7 +4,7 @@
 import { writeFileSync } from 'node:fs';
 import { freePorts } from '../support/free-ports.ts';
 import { selfTimes, type CpuProfile } from './cpu-profile.ts';
-import { DevTools } from './dev-tools.ts';
+import { DevTools } from '../support/dev-tools.ts';
 import { drive } from './load.ts';
 import { quorateSubject } from './subjects.ts';
 import { keySpaces, preload, requestsOf } from './workload.ts';

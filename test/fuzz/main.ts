@@ -1,10 +1,11 @@
 // Sends random and mutated requests to a real server, and says what happened. See `help`.
 
-import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { commandLine } from '../../src/cli/command-line.ts';
+import { freePorts } from '../support/free-ports.ts';
 import { wholeNumber } from '../support/option-values.ts';
 import { type QuorateProcess, startQuorate } from '../support/quorate-process.ts';
+import { growth, inWords as memoryInWords, lookAtMemory, type Memory } from './memory.ts';
 import { type Latencies, Neighbour } from './neighbour.ts';
 import { send } from './raw-client.ts';
 import { Requests, type Secrets } from './requests.ts';
@@ -40,8 +41,6 @@ const inFlightMax = 24;
 const tenantLifeMs = 20_000;
 const quietMs = 15_000;
 const restMs = 30_000;
-/** A heap does not come back to an exact size. */
-const grownBytesMax = 64 * 1_048_576;
 
 let victims = 1;
 
@@ -54,7 +53,9 @@ process.exitCode = (await run()) ? 0 : 1;
 
 async function run(): Promise<boolean> {
   const seconds = wholeNumber('--seconds', values.seconds);
-  const server = await startQuorate();
+  const [inspectorPort = 0] = await freePorts(1);
+  const server = await startQuorate({ arguments: ['--inspector-port', String(inspectorPort)] });
+  const memory = (): Promise<Memory> => lookAtMemory(`http://127.0.0.1:${inspectorPort}`, server.runtimeProcessId);
   const violations: string[] = [];
   try {
     const neighbour = new Neighbour(server.ready.url, (await provision(server, 'neighbour')).key);
@@ -69,11 +70,10 @@ async function run(): Promise<boolean> {
     const loaded = neighbour.take();
     // Memory that a process takes once, for its heap and for compiled code, is no growth.
     await sleep(restMs);
-    const before = residentBytes(server);
+    const before = await memory();
     neighbour.take();
     await attack(server, requests, half);
     const loadedAgain = neighbour.take();
-    const busy = residentBytes(server);
     await neighbour.stop();
     violations.push(...neighbour.failures.map((failure) => `the other tenant's ${failure}`));
     console.log(`the other tenant without the load: ${inWords(quiet)}`);
@@ -86,7 +86,7 @@ async function run(): Promise<boolean> {
     }
     for (const [what, count] of [...counts].toSorted(([left], [right]) => left.localeCompare(right)))
       console.log(`${what.padEnd(30)} ${count}`);
-    await checkAfterwards(server, { before, busy }, violations);
+    await checkAfterwards(server, { before, memory }, violations);
   } finally {
     await server.dispose();
   }
@@ -166,11 +166,11 @@ async function checkTenant(server: QuorateProcess, { tenant }: Secrets, violatio
   if (deleted.status !== 204) violations.push(`deleting a victim answered ${deleted.status}`);
 }
 
-type Resident = { readonly before: number; readonly busy: number };
+type Memories = { readonly before: Memory; readonly memory: () => Promise<Memory> };
 
 async function checkAfterwards(
   server: QuorateProcess,
-  { before, busy }: Resident,
+  { before, memory }: Memories,
   violations: string[],
 ): Promise<void> {
   const first = await provision(server, 'afterwards');
@@ -178,20 +178,16 @@ async function checkAfterwards(
   const put = await fetch(`${server.ready.url}/v1/kv/k`, { method: 'PUT', body: 'v', headers });
   if (put.status !== 200) violations.push(`a put after the load answered ${put.status}`);
   await sleep(2 * restMs);
-  const after = residentBytes(server);
+  const after = await memory();
   console.log(
-    `memory: ${megabytes(before)} MiB after half of the load, ${megabytes(busy)} at the end of the load, ${megabytes(after)} a minute later`,
+    `held by the runtime: ${memoryInWords(before)} after half of the load, ${memoryInWords(after)} after all of it`,
   );
-  if (after > before + grownBytesMax)
-    violations.push(`the memory grew from ${megabytes(before)} to ${megabytes(after)} MiB`);
+  const grown = growth(before, after);
+  if (grown !== null) violations.push(grown);
   const suspicious = server.stderr
     .split('\n')
     .filter((line) => /assert|TypeError|RangeError|ReferenceError|unreachable|internal error/i.test(line));
   for (const line of suspicious.slice(0, 20)) violations.push(`the log says: ${line.slice(0, 300)}`);
-}
-
-function megabytes(bytes: number): string {
-  return (bytes / 1_048_576).toFixed(0);
 }
 
 async function provision(server: QuorateProcess, name: string): Promise<Secrets> {
@@ -209,11 +205,6 @@ async function newKey(server: QuorateProcess, tenant: string): Promise<string> {
   const made = await fetch(`${url}/v1/tenants/${tenant}/keys`, { method: 'POST', headers, body: '{"role":"admin"}' });
   const answer: { key?: string } = await made.json();
   return answer.key ?? '';
-}
-
-function residentBytes(server: QuorateProcess): number {
-  const status = readFileSync(`/proc/${server.runtimeProcessId}/status`, 'utf8');
-  return 1_024 * Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0);
 }
 
 function inWords({ count, medianMs, p99Ms, worstMs }: Latencies): string {

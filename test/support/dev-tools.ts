@@ -1,7 +1,7 @@
 // A client of the DevTools protocol: calls and their answers over one WebSocket. Events are ignored.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openWebSocket, type WebSocketClient } from '../support/websocket-client.ts';
+import { openWebSocket, type WebSocketClient } from './websocket-client.ts';
 
 const connectWaitMs = 10_000;
 
