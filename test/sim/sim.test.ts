@@ -5,7 +5,7 @@ import { failureInWords, simulate } from './simulation.ts';
 
 // The seeds are few and fixed. To explore more: npm run sim -- --seeds 1000 --first 1
 const seeds = 120;
-const deploymentSeeds = 24;
+const deploymentSeeds = 48;
 const clockSeeds = 10;
 const outrunSeeds = 16;
 const sessionSeeds = 12;
@@ -54,6 +54,8 @@ const sessionsMet = [
   'calls over sessions',
   'calls cancelled',
   'sessions cut',
+  'session watch events',
+  'session watches interrupted',
   'evicted with sessions',
   'session answers: lost',
   'session answers: notLeader',

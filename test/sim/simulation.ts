@@ -38,6 +38,7 @@ import { Schedule } from './platform/schedule.ts';
 import { SessionLedger } from './checkers/session-ledger.ts';
 import { StateChecker } from './checkers/state-checker.ts';
 import { check, Trace, Violation } from './trace.ts';
+import { SessionWatcher } from './workloads/session-watcher.ts';
 import { SimulatedWatcher } from './workloads/watcher.ts';
 
 /** After the last fault, the next write of every client is done within this time. */
@@ -45,6 +46,8 @@ const recoveryMs = 20_000;
 /** After that, all replicas hold the same within this time. */
 const convergenceMs = 40_000;
 const writesAfterHealing = 3;
+/** Watchers over sessions, where clients ask over sessions. */
+const sessionWatchers = 2;
 /** A replica that was sending a snapshot holds its log for another 30 s of its clock. */
 const logsCutMs = 60_000;
 /** The pause between two ticks at the end of a run. */
@@ -55,6 +58,7 @@ const alterationsSeed = 0x1f83d9ab;
 const learnersSeed = 0x5be0cd19;
 const throwingSeed = 0x9b05688c;
 const sessionsSeed = 0x428a2f98;
+const sessionWatchersSeed = 0x6a09e667;
 const workSeed = 0x510e527f;
 const flushSeed = 0xa54ff53a;
 const alarmsSeed = 0x3c6ef372;
@@ -127,6 +131,7 @@ class Simulation {
   readonly #founders: readonly ReplicaId[];
   readonly #clients: readonly SimulatedClient[];
   readonly #watchers: readonly SimulatedWatcher[];
+  readonly #sessionWatchers: readonly SessionWatcher[];
   readonly #members: MemberFaults;
   readonly #deployments: Deployments;
   readonly #raft: RaftChecker;
@@ -242,6 +247,10 @@ class Simulation {
     this.#watchers = each(this.mix.watchers, (number) => {
       return new SimulatedWatcher({ ...outside, number, people, random: random.fork() });
     });
+    const forSessions = new Random(seed ^ sessionWatchersSeed);
+    this.#sessionWatchers = each(this.mix.sessions > 0 ? sessionWatchers : 0, (number) => {
+      return new SessionWatcher({ ...outside, ledger, number: 100 + number, people, random: forSessions.fork() });
+    });
   }
 
   async run(): Promise<void> {
@@ -265,7 +274,7 @@ class Simulation {
     const isViolation = error instanceof Violation;
     const rule = isViolation ? error.rule : name;
     const where = !isViolation && error instanceof Error ? [`${error.stack}`] : [];
-    const parts = [...this.#group.all, ...this.#watchers].map((part) => part.inWords());
+    const parts = [...this.#group.all, ...this.#watchers, ...this.#sessionWatchers].map((part) => part.inWords());
     const trace = [...this.trace.lastLines(), '', ...parts, ...where];
     return { rule, message, trace };
   }
@@ -356,7 +365,7 @@ class Simulation {
     this.#faults = healed(this.mix);
     this.#network.heal();
     for (const client of this.#clients) client.stop();
-    for (const watcher of this.#watchers) watcher.settle();
+    for (const watcher of [...this.#watchers, ...this.#sessionWatchers]) watcher.settle();
     for (const replica of this.#group.all) {
       replica.comeBack();
       replica.resume();
@@ -395,7 +404,8 @@ class Simulation {
   /** All replicas hold the same, every watcher has all events, and the copy of every informer equals the store. */
   async #converge(): Promise<void> {
     const endMs = this.#schedule.nowMs + convergenceMs;
-    const areCaughtUp = (): boolean => this.#watchers.every((watcher) => watcher.isCaughtUp);
+    const watchers = [...this.#watchers, ...this.#sessionWatchers];
+    const areCaughtUp = (): boolean => watchers.every((watcher) => watcher.isCaughtUp);
     await this.#runUntil(endMs, () => this.#hasConverged && areCaughtUp());
     check(this.#hasConverged, 'liveness', () => `replicas differ ${convergenceMs} ms after the last write`);
     check(areCaughtUp(), 'liveness', () => `watchers lack events ${convergenceMs} ms after the last write`);

@@ -233,6 +233,9 @@ async function serveStatus(member: Member, call: StatusCall, context: CallContex
   const isDoubted = failedLeader !== null || suspectedLeader !== null;
   if (leader !== null && leader !== member.identity.number && !isDoubted) return redirectTo(member, leader);
   await untilSure(member);
+  // What the replica learned meanwhile may be that the key is revoked.
+  const refusedNow = await authorize(member, context.caller, anyValidKey);
+  if (refusedNow !== null) return failureResponse(call.protocol, refusedNow);
   // The first call of this kind counts the keys.
   const { store } = member.driver;
   const { gone } = context;

@@ -26,7 +26,7 @@ class Started {
       appliedIndex: 1,
       level: 5,
       commandsUndone: 0,
-      authorize: () => null,
+      authorize: () => (this.isRevoked && this.driver.isSure ? { kind: 'unauthenticated', reason: 'revoked' } : null),
       sizes: () => ({ databaseBytes: 0, keys: 0 }),
       query: () => ({ kind: 'answer', answer: { alarms: [], downgradeTarget: null } }),
     },
@@ -37,6 +37,8 @@ class Started {
   readonly members = [];
   readonly isAwake = true;
   reads = 0;
+  /** The key of the caller is revoked, which is not applied here yet. */
+  isRevoked = false;
   #nowMs = 0;
 
   constructor(hasLeader: boolean, readsConfirmed: boolean) {
@@ -62,6 +64,11 @@ class Started {
   };
 
   async revisionIn(path: string, body = ''): Promise<number> {
+    const text = await (await this.answerTo(path, body)).text();
+    return Number(/"revision":"?(\d+)/.exec(text)?.[1] ?? text);
+  }
+
+  answerTo(path: string, body = ''): Promise<Response> {
     const method = body === '' ? 'GET' : 'POST';
     const bytes = body === '' ? emptyBytes : new TextEncoder().encode(body);
     const request = { method, path, query: '', headers: new Headers(), body: bytes };
@@ -79,9 +86,7 @@ class Started {
       suspectedLeader: null,
       services,
     } as unknown as CallOrigin;
-    const answer = await answerCall(this as unknown as Member, request, origin);
-    const text = await answer.text();
-    return Number(/"revision":"?(\d+)/.exec(text)?.[1] ?? text);
+    return answerCall(this as unknown as Member, request, origin);
   }
 }
 
@@ -106,4 +111,10 @@ describe('READ-60: a status is not older than what was shown before the replica 
       expect([await unheard.revisionIn(path, body), unheard.nowMs()]).toEqual([before, leaderWaitMs]);
     },
   );
+
+  it.each(calls)('%s is refused to a key whose revocation was not applied yet', async (path, body) => {
+    const started = new Started(true, true);
+    started.isRevoked = true;
+    expect((await started.answerTo(path, body)).status).toBe(401);
+  });
 });

@@ -185,6 +185,16 @@ export const inSession: Partial<FaultMix> = {
   throwing: 0,
 };
 
+/** The group rests often, and its objects leave the memory. */
+const asleep: Partial<FaultMix> = {
+  quietEveryMs: 2_000,
+  evict: 1,
+  thinkMs: 30,
+  crashAtStep: 0,
+  cutEveryMs: 0,
+  crashEveryMs: 0,
+};
+
 const entries = {
   // Consensus and storage
   voteForgotten: {
@@ -339,6 +349,10 @@ const entries = {
   windowIgnored: {
     what: 'a replica sends large answers without credit',
     mix: { ...inSession, sessionWindowBytes: 600, thinkMs: 5, workload: 'mixed', cutEveryMs: 0 },
+  },
+  sessionWatchLate: {
+    what: 'after its replica woke, a watch of a session is declared one revision too late',
+    mix: { ...inSession, ...asleep },
   },
   resendWithNewId: { what: 'a write that is sent again over a session has a new id', mix: inSession },
   // Watches

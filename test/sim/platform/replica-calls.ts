@@ -136,7 +136,7 @@ export class ReplicaCalls {
     if (waiting !== undefined) return void waiting.push(text);
     this.#messages.set(socket, []);
     const awake = instance.stayAwake();
-    this.#catchUp(instance.schedule.nowMs + requestTimeoutMs, (isCaughtUp) => {
+    this.catchUp(instance.schedule.nowMs + requestTimeoutMs, (isCaughtUp) => {
       const later = this.#messages.get(socket) ?? [];
       this.#messages.delete(socket);
       awake();
@@ -146,12 +146,13 @@ export class ReplicaCalls {
     });
   }
 
-  #catchUp(deadlineMs: number, then: (isCaughtUp: boolean) => void): void {
+  /** Waits until this replica knows all that was acknowledged before. */
+  catchUp(deadlineMs: number, then: (isCaughtUp: boolean) => void): void {
     const { instance, bug } = this.#options;
     if (bug === 'watchNotCaughtUp') return then(true);
     const again = (): void => {
       if (instance.schedule.nowMs >= deadlineMs) return then(false);
-      instance.after(tickMs, () => instance.input(() => this.#catchUp(deadlineMs, then)));
+      instance.after(tickMs, () => instance.input(() => this.catchUp(deadlineMs, then)));
     };
     this.findLeader(null, (leader) => {
       if (leader === null) return again();

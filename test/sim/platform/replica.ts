@@ -502,6 +502,7 @@ export class SimulatedReplica implements DriverPort {
     if (!this.#wasResting) this.#options.trace.add('rest', () => `${this.id}`);
     this.#wasResting = true;
     this.#living?.watches.resting();
+    this.#living?.sessions.resting();
     this.#living?.leases.resting();
     this.#isTicking = false;
   }
@@ -617,7 +618,8 @@ export class SimulatedReplica implements DriverPort {
       provision: (joining) => Promise.resolve(provision(joining)),
       nowMs: () => this.nowMs(),
     });
-    const sessions = new SessionHost({ instance, sockets: this.#sessions, calls, ledger: checkers.ledger, bug });
+    const { ledger } = checkers;
+    const sessions = new SessionHost({ instance, sockets: this.#sessions, calls, watches, ledger, bug });
     return { driver, absentPeers, leases, watches, calls, sessions };
   }
 

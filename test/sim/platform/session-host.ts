@@ -1,8 +1,10 @@
 // The sessions of one instance of a replica: the production end of each, on the calls that the simulator serves.
 
-import type { CallAnswer, Credentials, FailureData, StoreCall } from '../../../src/model/calls.ts';
+import { requestTimeoutMs } from '../../../src/limits.ts';
+import type { CallAnswer, Credentials, StoreCall } from '../../../src/model/calls.ts';
 import type { Caller } from '../../../src/model/store.ts';
 import { type SessionCallFacts, type SessionIdentity, SessionServer } from '../../../src/session/session-server.ts';
+import type { SessionWatchPort } from '../../../src/session/watch-server.ts';
 import type { PlantedBug } from '../bugs/bugs.ts';
 import { ownHeader, type SessionLedger } from '../checkers/session-ledger.ts';
 import type { ClientRequest } from '../workloads/client-operation.ts';
@@ -10,12 +12,14 @@ import { callerOfText } from '../workloads/client-sessions.ts';
 import type { Instance } from './instance.ts';
 import type { ReplicaCalls } from './replica-calls.ts';
 import type { SimulatedSession } from './simulated-session.ts';
+import type { WatchHost } from './watch-host.ts';
 
 export type SessionHostOptions = {
   readonly instance: Instance;
   /** They stay open while the replica sleeps. */
   readonly sockets: Set<SimulatedSession>;
   readonly calls: ReplicaCalls;
+  readonly watches: WatchHost;
   readonly ledger: SessionLedger;
   readonly bug: PlantedBug | null;
 };
@@ -25,9 +29,16 @@ type Settle = (answer: CallAnswer) => void;
 export class SessionHost {
   readonly #options: SessionHostOptions;
   readonly #servers = new Map<SimulatedSession, SessionServer>();
+  readonly #watches: SessionWatchPort;
 
   constructor(options: SessionHostOptions) {
     this.#options = options;
+    this.#watches = options.watches.ofSessions(
+      (task) => this.#catchUp(task),
+      () => {
+        for (const server of this.#servers.values()) server.caughtUp();
+      },
+    );
     for (const socket of options.sockets) {
       socket.woken();
       this.begin(socket).welcome();
@@ -50,7 +61,7 @@ export class SessionHost {
       begin: (call, facts, settle) => answers.begin(call, facts, settle),
       begun: () => {},
       soon: (task) => instance.after(0, task),
-      header: () => ownHeader,
+      header: () => ({ ...ownHeader, revision: instance.driver.store.revision }),
       nowMs: () => schedule.nowMs,
       hold: () => null,
       mayHold: () => true,
@@ -58,7 +69,7 @@ export class SessionHost {
       roomMade: () => {},
       declared: () => {},
       released: () => {},
-      watches: { caughtUp: () => {}, begin: () => ({ kind: 'failed', failure: notWatched }), goOn: () => {} },
+      watches: this.#watches,
       waits: {
         begin: (_, __, settle) => {
           settle({ kind: 'notLeader', leader: 0, members: [] });
@@ -82,9 +93,24 @@ export class SessionHost {
   tick(): void {
     for (const server of this.#servers.values()) server.tick();
   }
-}
 
-const notWatched: FailureData = { kind: 'notServed', what: 'A watch' };
+  resting(): void {
+    for (const server of this.#servers.values()) server.resting();
+  }
+
+  /** Without a leader the replica asks again: the task waits as long as its instance lives. */
+  #catchUp(task: () => void): void {
+    const { calls, instance } = this.#options;
+    const awake = instance.stayAwake();
+    const ask = (): void =>
+      calls.catchUp(instance.schedule.nowMs + requestTimeoutMs, (isCaughtUp) => {
+        if (!isCaughtUp) return ask();
+        awake();
+        task();
+      });
+    ask();
+  }
+}
 
 /** The calls of one session, each answered by the replica. */
 class Answers {

@@ -39,6 +39,7 @@ const welcomeBytesMax = 16;
 export class SimulatedSession implements SessionConnection {
   readonly #options: SimulatedSessionOptions;
   #server: SessionEnd | null = null;
+  #isWoken = false;
   #isBroken = false;
   #isClosed = false;
   #toServerMs = 0;
@@ -61,6 +62,7 @@ export class SimulatedSession implements SessionConnection {
 
   /** An instance takes up a socket that an earlier instance has left. */
   woken(): void {
+    this.#isWoken = true;
     this.#unread = 0;
     this.#epoch++;
   }
@@ -95,8 +97,9 @@ export class SimulatedSession implements SessionConnection {
   // The client's end
 
   send(message: Uint8Array): void {
-    const { windowBytes } = this.#options;
-    const copy = windowBytes === 0 ? message.slice() : this.#withWindow(message);
+    const { windowBytes, bug } = this.#options;
+    const said = this.#isWoken && bug === 'sessionWatchLate' ? withLaterWatches(message) : message;
+    const copy = windowBytes === 0 ? said.slice() : this.#withWindow(said);
     if (copy !== null) this.#toServer(() => this.#server?.message(copy));
   }
 
@@ -169,4 +172,15 @@ export class SimulatedSession implements SessionConnection {
     };
     this.#server?.gate(leaves);
   }
+}
+
+/** Watches that are declared again begin one revision too late. */
+function withLaterWatches(message: Uint8Array): Uint8Array {
+  const frames = decodeClientMessage(message);
+  assert(frames !== null, 'a client sends what can be read');
+  const later = frames.map((frame) => {
+    if (frame.kind !== 'watch' || frame.watch.start === 0) return frame;
+    return { ...frame, watch: { ...frame.watch, start: frame.watch.start + 1 } };
+  });
+  return encodeMessage(later.map(encodeClientFrame));
 }

@@ -8,8 +8,10 @@ import { assert } from '../../../src/base/assert.ts';
 import { accessOfRange } from '../../../src/mvcc/auth/access.ts';
 import { MemoryBudget } from '../../../src/base/memory-budget.ts';
 import { OpenCalls } from '../../../src/replica/open-calls.ts';
+import { ReplicaWatches } from '../../../src/replica/session/session-watches.ts';
 import { decodeAttachment, encodeStream } from '../../../src/replica/watch/watch-attachment.ts';
 import { WatchService } from '../../../src/replica/watch/watch-service.ts';
+import type { SessionWatchPort } from '../../../src/session/watch-server.ts';
 import type { PlantedBug } from '../bugs/bugs.ts';
 import type { Instance } from './instance.ts';
 import type { SimulatedSocket } from './simulated-socket.ts';
@@ -65,6 +67,20 @@ export class WatchHost {
       mayGoOn: (caller, range) => store.authorizeKey(caller, accessOfRange(range), nowMs()),
       nowMs,
       later: (task, delayMs) => this.#later(task, delayMs),
+    });
+  }
+
+  /** The watches of sessions. `caughtUp` is called when some of them may have caught up. */
+  ofSessions(catchUp: SessionWatchPort['caughtUp'], caughtUp: () => void): SessionWatchPort {
+    const service = this.#service;
+    service.caughtUp = caughtUp;
+    const { driver, nowMs } = this.#options.instance;
+    return new ReplicaWatches({
+      hub: service.hub,
+      open: this.#open,
+      authorize: (caller, range) => driver.store.authorize(caller, accessOfRange(range), nowMs()),
+      caughtUp: catchUp,
+      goOn: () => service.pump(),
     });
   }
 

@@ -7,8 +7,15 @@ import { type ReplicaId, replicaId } from '../../../src/model/brands.ts';
 import type { ClientWrite, StoreCall } from '../../../src/model/calls.ts';
 import type { Caller, Operation } from '../../../src/model/store.ts';
 import { encodeCall } from '../../../src/session/call-codec.ts';
-import type { ConnectionEvents, SessionAnswer, SessionConnection } from '../../../src/session/client-port.ts';
+import type {
+  ConnectionEvents,
+  OpenWatch,
+  SessionAnswer,
+  SessionConnection,
+  WatchSink,
+} from '../../../src/session/client-port.ts';
 import { SessionClient } from '../../../src/session/session-client.ts';
+import type { SessionWatch } from '../../../src/session/watch-codec.ts';
 import type { PlantedBug } from '../bugs/bugs.ts';
 import type { SessionLedger } from '../checkers/session-ledger.ts';
 import type { FaultMix } from '../faults.ts';
@@ -84,6 +91,12 @@ export class ClientSessions {
       trace.count('calls cancelled');
       cancel();
     });
+  }
+
+  /** Watches over the session with that replica. */
+  watch(to: ReplicaId, watch: SessionWatch, caller: Caller, sink: WatchSink): OpenWatch {
+    const session = this.#sessionWith(to);
+    return session.watch(watch, this.#handleOf(session, to, caller), sink);
   }
 
   #idOf(operation: ClientOperation): number {

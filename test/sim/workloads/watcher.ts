@@ -2,20 +2,19 @@
 // elsewhere from what it has seen. Some watchers are informers: they list in pages, watch from the list's revision and
 // keep a copy, which must equal the store in the end.
 
-import { unreachable } from '../../../src/base/assert.ts';
 import type { WatchCall } from '../../../src/api/contract.ts';
-import type { Caller, KeyRange } from '../../../src/model/store.ts';
+import type { Caller } from '../../../src/model/store.ts';
 import { administrator, service } from './simulated-people.ts';
 import { Gateway, type GatewayOptions } from '../platform/gateway.ts';
 import type { PlainPair } from '../models/plain.ts';
 import { plainPair, textOfBytes } from '../models/plain.ts';
-import { everyKey, read, single, withPrefix } from './requests.ts';
+import { read } from './requests.ts';
 import { SimulatedSocket } from '../platform/simulated-socket.ts';
 import { check, Violation } from '../trace.ts';
 import { parseFrame, type SeenEvent, type WatchFrame, type WatchProtocol } from './watch-frames.ts';
 import { WatchWitness } from '../checkers/watch-witness.ts';
-import { matcherOf, type WatchedShape } from './watched-shape.ts';
-import { kubernetesPrefixes, type Listing, listingAfter } from './workload-kubernetes.ts';
+import { matcherOf, someRange, type WatchedShape } from './watched-shape.ts';
+import { type Listing, listingAfter } from './workload-kubernetes.ts';
 
 export type WatcherOptions = Omit<GatewayOptions, 'sessions'> & {
   readonly number: number;
@@ -136,26 +135,11 @@ export class SimulatedWatcher {
   }
 
   #someShape(): WatchedShape {
-    const { random } = this.#options;
-    const range = this.#someRange();
+    const { random, faults } = this.#options;
+    const range = someRange(random, faults().workload);
     if (this.#isInformer) return { range, noPut: false, noDelete: false, previous: random.chance(0.5) };
     const without = random.integer(0, 9);
     return { range, noPut: without === 0, noDelete: without === 1, previous: random.chance(0.6) };
-  }
-
-  #someRange(): KeyRange {
-    const { random, faults } = this.#options;
-    const { workload } = faults();
-    switch (workload) {
-      case 'mixed':
-        return random.pick([everyKey, everyKey, withPrefix('a'), single('a'), withPrefix('b'), single('c')]);
-      case 'kubernetes':
-        return withPrefix(random.pick(kubernetesPrefixes));
-      case 'batch':
-        return withPrefix(random.pick(['job/', 'job/1/', 'job/2/']));
-      default:
-        return unreachable(workload);
-    }
   }
 
   /** The watch begins now, at a revision that was, or at one that is still to come. */
