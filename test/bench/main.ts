@@ -15,8 +15,8 @@ const help = `Usage: npm run bench -- [options]
 Puts the same load, in turn and over HTTP/1.1, on Quorate, started as npm start does, and on three members of etcd, if etcd is on PATH.
 Rows that begin with session compare a session of Quorate's with etcd's gRPC.
 Where etcd's own tool "benchmark" is on PATH, it measures etcd alone. Prints the medians of all rounds, and the ratio of Quorate's to
-etcd's. Timings mean something on a machine that does nothing else. Failover, by session and over HTTP, is measured by npm run failover, and
-the first put of a sleeping group by npm run waking.
+etcd's. Timings mean something on a machine that does nothing else. npm run failover does more faults of more kinds, and npm run waking measures
+the first put of a sleeping group.
 
   --rounds N         how often each side is measured, in turn (3)
   --seconds N        how long one measurement takes (5)
@@ -24,7 +24,8 @@ the first put of a sleeping group by npm run waking.
   --only ROW,ROW     measure only these rows:
                      ${rowIds.slice(0, 9).join(', ')},
                      ${rowIds.slice(9, 16).join(', ')},
-                     ${rowIds.slice(16).join(', ')}
+                     ${rowIds.slice(16, 22).join(', ')},
+                     ${rowIds.slice(22).join(', ')}
   --alone            without etcd
   --against FOLDER   measure beside it the Quorate of another checkout, whose packages are installed
   --direct           beside it Quorate without the process in front of the Worker's runtime

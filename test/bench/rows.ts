@@ -1,6 +1,7 @@
 // The rows of the table: what is measured, and the ratio to etcd that is aimed at, in the same run. A row is left out
 // for a side that cannot be measured so (etcd's tool is not on PATH, the system does not tell memory).
 
+import { failoverAfter } from './failover-work.ts';
 import { httpWork, median, p99, rate } from './http-works.ts';
 import { createdObjects } from './objects-work.ts';
 import { sessionWork } from './session-work.ts';
@@ -102,6 +103,16 @@ export const works: readonly Work[] = [
     row('objects', '/s', '200,000 objects of 1 KB, created by txn of 50', 'at least 5,000/s, goal 10,000/s'),
     row('objects-memory', 'MiB', '… memory of all processes', 'at most 500, goal 350'),
     row('objects-disk', 'MiB', '… disk of each replica', 'at most 320'),
+  ]),
+  failoverAfter('abort', [
+    row('failover-crash', 'ms', 'session put after the crash of the leader, median', 'no slower than over HTTP'),
+    row('failover-crash-worst', 'ms', '… the worst', ''),
+    row('failover-crash-http', 'ms', '… over HTTP, median', ''),
+  ]),
+  failoverAfter('slow', [
+    row('failover-hang', 'ms', 'session put after the leader hangs, median', 'no slower than over HTTP'),
+    row('failover-hang-worst', 'ms', '… the worst', ''),
+    row('failover-hang-http', 'ms', '… over HTTP, median', ''),
   ]),
 ];
 
