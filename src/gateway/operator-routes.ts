@@ -2,16 +2,13 @@
 // the secret OPERATOR_TOKEN makes the first ones, and is not in the list.
 
 import { type Context, Hono } from 'hono';
-import { type Failure, failureResponse } from '../api/errors/errors.ts';
 import { operatorJson, parseOperatorCreation } from '../api/v1/operators.ts';
-import { refusedHeader } from '../api/v1/request-headers.ts';
 import { operatorsMax, tenantBodyBytesMax } from '../limits.ts';
 import type { Operator } from '../model/operators.ts';
-import { DirectoryUnavailable } from '../tenants/directory.ts';
 import { newOperatorToken, type Operators } from '../tenants/operators.ts';
 import type { AuditLog } from './audit-log.ts';
+import { refused, serveDirectoryCall } from './directory-call.ts';
 import type { OperatorAccess } from './operator-access.ts';
-import { directoryFailure } from './operator-calls.ts';
 import { readBody } from './request-body.ts';
 
 export type OperatorRoutesOptions = {
@@ -62,31 +59,11 @@ export function operatorRoutes(options: OperatorRoutesOptions): Hono {
   return app;
 }
 
-async function handle(context: Context, handlers: Handlers, options: OperatorRoutesOptions): Promise<Response> {
-  const { method } = context.req;
-  const response = await answer(context, handlers, options);
-  const isRecorded = response.status >= 400 && (method === 'POST' || method === 'DELETE');
-  if (isRecorded) await options.audit.recordRefusal(context, actions[method], response);
-  return response;
-}
-
-async function answer(context: Context, handlers: Handlers, { access }: OperatorRoutesOptions): Promise<Response> {
+function handle(context: Context, handlers: Handlers, { access, audit }: OperatorRoutesOptions): Promise<Response> {
   const request = context.req.raw;
-  const handler = Object.entries(handlers).find(([method]) => method === request.method)?.[1];
-  if (handler === undefined) return refused({ kind: 'methodNotAllowed', allow: Object.keys(handlers) });
-  const refusal = refusedHeader(request.method === 'GET' ? 'read' : 'manage', request.headers);
-  if (refusal !== null) return refused(refusal);
-  try {
+  return serveDirectoryCall({ context, handlers, actions, audit }, async (handler) => {
     const allowed = await access.allow(request.headers, 'all');
     if (allowed.kind === 'refused') return refused(allowed.failure);
-    return await handler(request, allowed.operator.actor, context.req.param('operatorId') ?? '');
-  } catch (error) {
-    if (!(error instanceof DirectoryUnavailable)) throw error;
-    console.error(error);
-    return refused(directoryFailure(error));
-  }
-}
-
-function refused(failure: Failure): Response {
-  return failureResponse('v1', failure);
+    return handler(request, allowed.operator.actor, context.req.param('operatorId') ?? '');
+  });
 }

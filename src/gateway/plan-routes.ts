@@ -2,17 +2,14 @@
 // told at once, as many as there is time for, and the others by the schedule.
 
 import { type Context, Hono } from 'hono';
-import { type Failure, failureResponse } from '../api/errors/errors.ts';
 import { limitsJson, parsePlan, retentionJson } from '../api/v1/limits.ts';
-import { refusedHeader } from '../api/v1/request-headers.ts';
 import { isPlanName } from '../api/v1/tenants.ts';
 import { plansMax, tenantBodyBytesMax } from '../limits.ts';
-import { DirectoryUnavailable } from '../tenants/directory.ts';
 import { isFirstPlan, type Plan } from '../tenants/plans.ts';
 import type { Plans } from '../tenants/plan-table.ts';
 import type { AuditLog } from './audit-log.ts';
+import { refused, serveDirectoryCall } from './directory-call.ts';
 import type { OperatorAccess } from './operator-access.ts';
-import { directoryFailure } from './operator-calls.ts';
 import { readBody } from './request-body.ts';
 import type { ToldTerms } from './told-terms.ts';
 
@@ -71,36 +68,15 @@ export function planRoutes(options: PlanRoutesOptions): Hono {
   return app;
 }
 
-async function handle(context: Context, handlers: Handlers, options: PlanRoutesOptions): Promise<Response> {
-  const { method } = context.req;
-  const response = await answer(context, handlers, options);
-  const isRecorded = response.status >= 400 && (method === 'PUT' || method === 'DELETE');
-  if (isRecorded) await options.audit.recordRefusal(context, actions[method], response);
-  return response;
-}
-
-async function answer(context: Context, handlers: Handlers, { access }: PlanRoutesOptions): Promise<Response> {
+function handle(context: Context, handlers: Handlers, { access, audit }: PlanRoutesOptions): Promise<Response> {
   const request = context.req.raw;
-  const handler = Object.entries(handlers).find(([method]) => method === request.method)?.[1];
-  if (handler === undefined) return refused({ kind: 'methodNotAllowed', allow: Object.keys(handlers) });
-  const isRead = request.method === 'GET';
-  const refusal = refusedHeader(isRead ? 'read' : 'manage', request.headers);
-  if (refusal !== null) return refused(refusal);
-  try {
-    const allowed = await access.allow(request.headers, isRead ? 'read' : 'all');
+  return serveDirectoryCall({ context, handlers, actions, audit }, async (handler) => {
+    const allowed = await access.allow(request.headers, request.method === 'GET' ? 'read' : 'all');
     if (allowed.kind === 'refused') return refused(allowed.failure);
-    return await handler(request, allowed.operator.actor, context.req.param('plan') ?? '');
-  } catch (error) {
-    if (!(error instanceof DirectoryUnavailable)) throw error;
-    console.error(error);
-    return refused(directoryFailure(error));
-  }
+    return handler(request, allowed.operator.actor, context.req.param('plan') ?? '');
+  });
 }
 
 function planJson({ name, terms }: Plan): Record<string, unknown> {
   return { name, limits: limitsJson(terms), retention: retentionJson(terms) };
-}
-
-function refused(failure: Failure): Response {
-  return failureResponse('v1', failure);
 }

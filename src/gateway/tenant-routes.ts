@@ -2,7 +2,7 @@
 // tenant.
 
 import { type Context, Hono } from 'hono';
-import { type Failure, failureResponse } from '../api/errors/errors.ts';
+import type { Failure } from '../api/errors/errors.ts';
 import {
   parseAccessKeyCreation,
   parseAccessKeyRotation,
@@ -11,14 +11,13 @@ import {
   parseTenantDeletion,
   type TenantCreation,
 } from '../api/v1/tenants.ts';
-import { refusedHeader } from '../api/v1/request-headers.ts';
 import { emptyBytes } from '../base/bytes.ts';
 import { accessKeyJson } from '../api/v1/access-keys.ts';
 import { type ChangedTerms, limitsJson, retentionJson, setLimitsJson } from '../api/v1/limits.ts';
 import { deletionPeriodSecondsDefault, tenantBodyBytesMax } from '../limits.ts';
 import type { Caller, Operation } from '../model/store.ts';
 import { termChanges } from '../model/terms.ts';
-import { type Audit, type Directory, DirectoryUnavailable, type Tenant } from '../tenants/directory.ts';
+import type { Audit, Directory, Tenant } from '../tenants/directory.ts';
 import type { KeyRing } from '../tenants/key-text.ts';
 import type { OperatorRole } from '../model/operators.ts';
 import { type Plan, termsOf, usualPlan } from '../tenants/plans.ts';
@@ -30,8 +29,8 @@ import type { AuditLog } from './audit-log.ts';
 import { groupCall } from './ask-replica.ts';
 import type { Routed } from '../routing/attempts.ts';
 import type { GroupRouter } from './group-router.ts';
+import { type Actions, refused, serveDirectoryCall } from './directory-call.ts';
 import { type CallingOperator, type OperatorAccess, roleRefusal } from './operator-access.ts';
-import { directoryFailure } from './operator-calls.ts';
 import type { Provisioning } from './provisioning.ts';
 import { ReplicaRoutes } from './replica-routes.ts';
 import { readBody } from './request-body.ts';
@@ -53,8 +52,6 @@ export type TenantRoutesOptions = {
 
 type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
 type Handler = (request: TenantRequest) => Promise<Response>;
-/** What a refused call of a method is in the audit. Reads are not recorded. */
-type Actions = Partial<Record<string, Audit['action']>>;
 type TenantRequest = {
   readonly raw: Request;
   readonly url: URL;
@@ -113,30 +110,14 @@ class TenantRoutes {
     this.#replicas = new ReplicaRoutes({ groups: options.groups });
   }
 
-  async handle(context: Context, handlers: Partial<Record<Method, Handler>>, actions: Actions): Promise<Response> {
-    const response = await this.#answer(context, handlers);
-    const action = actions[context.req.method];
-    if (response.status >= 400 && action !== undefined)
-      await this.#options.audit.recordRefusal(context, action, response);
-    return response;
-  }
-
-  async #answer(context: Context, handlers: Partial<Record<Method, Handler>>): Promise<Response> {
+  handle(context: Context, handlers: Partial<Record<Method, Handler>>, actions: Actions): Promise<Response> {
     const raw = context.req.raw;
-    const handler = Object.entries(handlers).find(([method]) => method === raw.method)?.[1];
-    if (handler === undefined) return refused({ kind: 'methodNotAllowed', allow: Object.keys(handlers) });
-    const refusal = refusedHeader(raw.method === 'GET' ? 'read' : 'manage', raw.headers);
-    if (refusal !== null) return refused(refusal);
-    const id = context.req.param('id') ?? '';
-    if (id !== '' && !idForm.test(id)) return refused({ kind: 'tenantNotFound', tenant: id });
-    try {
+    return serveDirectoryCall({ context, handlers, actions, audit: this.#options.audit }, (handler) => {
+      const id = context.req.param('id') ?? '';
+      if (id !== '' && !idForm.test(id)) return refused({ kind: 'tenantNotFound', tenant: id });
       const [keyId, number] = [context.req.param('keyId') ?? '', context.req.param('number') ?? ''];
-      return await handler({ raw, url: new URL(raw.url), id, keyId, number });
-    } catch (error) {
-      if (!(error instanceof DirectoryUnavailable)) throw error;
-      console.error(error);
-      return refused(directoryFailure(error));
-    }
+      return handler({ raw, url: new URL(raw.url), id, keyId, number });
+    });
   }
 
   // Tenants: the operator's token
@@ -457,8 +438,4 @@ const tenantBody = { bytesMax: tenantBodyBytesMax, memory: null };
 
 function unrouted(tenant: string, routed: Exclude<Routed<unknown>, { kind: 'done' }>): Response {
   return refused(routed.kind === 'absent' ? { kind: 'tenantNotFound', tenant } : { kind: 'timeout' });
-}
-
-function refused(failure: Failure): Response {
-  return failureResponse('v1', failure);
 }
