@@ -255,16 +255,7 @@ export const serviceErrors: WireErrors<ServiceFailure> = {
     if (of === 'tenant') return tooManyOfTenant(openGroups[what] ?? 'connections', max);
     const { holder, one } = holderWords[of];
     const detail = `${holder} has ${max} ${openWords[what]}, as many as ${one} may have. Close some, or wait until others end.`;
-    return {
-      code: grpc.resourceExhausted,
-      words: `quorate: ${detail}`,
-      status: overloadedStatus,
-      slug: 'too-many-open',
-      title: 'Too many open',
-      detail,
-      members: { max, of },
-      headers: later,
-    };
+    return tooMany(detail, { max, of }, later);
   },
   tenantBeingWiped: (failure) =>
     conflict(
@@ -318,6 +309,17 @@ export const serviceErrors: WireErrors<ServiceFailure> = {
 
 function tooManyOfTenant(group: keyof typeof groupWords, max: number): WireError {
   const detail = `This tenant has ${max} ${groupWords[group]} on this replica, as many as its operator lets it have. Close some, or ask the operator of the service for more.`;
+  const headers = {
+    ...later,
+    ratelimit: `"${group}";r=0`,
+    'ratelimit-policy': `"${group}";q=${max};qu="concurrent-requests"`,
+  };
+  return tooMany(detail, { max, of: 'tenant' }, headers);
+}
+
+type Extras = Required<Pick<WireError, 'members' | 'headers'>>;
+
+function tooMany(detail: string, members: Extras['members'], headers: Extras['headers']): WireError {
   return {
     code: grpc.resourceExhausted,
     words: `quorate: ${detail}`,
@@ -325,12 +327,8 @@ function tooManyOfTenant(group: keyof typeof groupWords, max: number): WireError
     slug: 'too-many-open',
     title: 'Too many open',
     detail,
-    members: { max, of: 'tenant' },
-    headers: {
-      ...later,
-      ratelimit: `"${group}";r=0`,
-      'ratelimit-policy': `"${group}";q=${max};qu="concurrent-requests"`,
-    },
+    members,
+    headers,
   };
 }
 
