@@ -21,6 +21,7 @@ const rateTerms: Readonly<Record<RateKind, { readonly perSecond: LimitTerm; read
 };
 
 type Bucket = { tokens: number; atMs: number };
+type Filled = Bucket & { readonly perSecond: number };
 
 export class RateLimits {
   /** Null: the term is not set. */
@@ -46,8 +47,11 @@ export class RateLimits {
    */
   refusal(caller: Caller, kind: LimitedKind): Failure | null | Promise<Failure> {
     if (caller.kind === 'service') return null;
-    const failure = this.#lacking('bytes') ?? this.#lacking(kind);
-    return failure === null ? this.#taken(kind) : this.#afterPause(failure);
+    const calls = this.#bucket(kind);
+    const failure = lacking('bytes', this.#bucket('bytes')) ?? lacking(kind, calls);
+    if (failure !== null) return this.#afterPause(failure);
+    if (calls !== null) calls.tokens -= 1;
+    return null;
   }
 
   #afterPause(failure: Failure): Failure | Promise<Failure> {
@@ -66,22 +70,8 @@ export class RateLimits {
     bucket.tokens = Math.max(bucket.tokens - bytes(), -limitDebtSecondsMax * bucket.perSecond);
   }
 
-  /** Null: there is a token. */
-  #lacking(kind: RateKind): Failure | null {
-    const bucket = this.#bucket(kind);
-    if (bucket === null || bucket.tokens >= 1) return null;
-    const { perSecond, tokens } = bucket;
-    return { kind: 'rateLimited', what: kind, perSecond, seconds: Math.ceil((1 - tokens) / perSecond) };
-  }
-
-  #taken(kind: RateKind): null {
-    const bucket = this.#bucket(kind);
-    if (bucket !== null) bucket.tokens -= 1;
-    return null;
-  }
-
   /** With what was earned by now. Null: there is no limit. */
-  #bucket(kind: RateKind): (Bucket & { readonly perSecond: number }) | null {
+  #bucket(kind: RateKind): Filled | null {
     const terms = rateTerms[kind];
     const perSecond = this.#term(terms.perSecond);
     if (perSecond === null) {
@@ -96,6 +86,13 @@ export class RateLimits {
     bucket.atMs = now;
     return Object.assign(bucket, { perSecond });
   }
+}
+
+/** Null: there is a token, or no limit. */
+function lacking(kind: RateKind, bucket: Filled | null): Failure | null {
+  if (bucket === null || bucket.tokens >= 1) return null;
+  const { perSecond, tokens } = bucket;
+  return { kind: 'rateLimited', what: kind, perSecond, seconds: Math.ceil((1 - tokens) / perSecond) };
 }
 
 /** What a call on the store counts as. Null: a keepalive is not counted, because a lease must not end for a limit. */
