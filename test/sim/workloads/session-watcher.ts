@@ -19,6 +19,10 @@ export type SessionWatcherOptions = ClientSessionsOptions & {
 };
 
 /** `isFirst`: nothing came since the connection broke. */
+/** Of a fidget: that the watch goes on at another replica, or is cancelled and begun anew. */
+const moveChance = 0.03;
+const cancelChance = 0.03;
+
 type Following = {
   readonly shape: WatchedShape;
   readonly witness: WatchWitness;
@@ -155,8 +159,8 @@ export class SessionWatcher {
       if (this.#isSettled) return;
       const following = this.#following;
       if (random.chance(0.4)) following?.watch?.askProgress();
-      if (following !== null && random.chance(0.03)) this.#move(following);
-      else if (following !== null && random.chance(0.031)) {
+      if (following !== null && random.chance(moveChance)) this.#move(following);
+      else if (following !== null && random.chance(cancelChance)) {
         following.watch?.cancel();
         this.#begin();
       }
