@@ -6,6 +6,7 @@ import { pathAndQuery } from '../api/request-target.ts';
 import { endpointOf } from '../api/routes.ts';
 import { headerOf, type AnswerHead } from './answer-reader.ts';
 import { answerHeaders, framingOf, isAskedFor, isContinueExpected, requestLines, type BodyFraming } from './headers.ts';
+import { runtimeSilent } from './refusals.ts';
 import type { CallReceiver, Upstream, UpstreamCall } from './upstream.ts';
 
 export type ExchangeOptions = {
@@ -207,7 +208,7 @@ export class Exchange {
       return;
     }
     this.#answeredMs = performance.now();
-    const text = 'the runtime behind this server did not answer; what was asked may have been done\n';
+    const text = `${runtimeSilent}\n`;
     this.#response.writeHead(502, { 'Content-Type': 'text/plain', 'Content-Length': text.length, Connection: 'close' });
     this.#response.end(text);
   }

@@ -5,6 +5,9 @@
 /** What node:http says of an error: its code, and in which bytes, and at which of them, it came. */
 export type ParserError = { readonly code?: unknown; readonly rawPacket?: unknown; readonly bytesParsed?: unknown };
 
+/** What is said where the runtime has gone, or sent what is no answer. */
+export const runtimeSilent = 'the runtime behind this server did not answer; what was asked may have been done';
+
 type Refusal = { readonly status: string; readonly text: string };
 
 const badRequest = { status: '400 Bad Request', text: 'this cannot be read as a request of HTTP/1.1 (RFC 9112)' };

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import type { RevisionEvents, StoreEvent } from '../../src/model/store.ts';
 import type { OpenWatch, WatchSink } from '../../src/session/client-port.ts';
 import type { SessionWatch } from '../../src/session/watch-codec.ts';
-import { put, removal, shape } from '../mvcc/watch/plain-history.ts';
+import { randomRevision, shape } from '../mvcc/watch/plain-history.ts';
 import { Random } from '../support/random.ts';
 import { SessionPair } from './session-pair.ts';
 
@@ -83,11 +83,7 @@ class Run {
   }
 
   #write(): void {
-    const at = this.pair.history.next;
-    const value = 'x'.repeat(this.random.below(4) === 0 ? 400_000 : 10);
-    const events = keys
-      .filter(() => this.random.below(2) === 0)
-      .map((key) => (this.random.below(4) === 0 ? removal(key, at) : put(key, at, value)));
+    const events = randomRevision(this.random, keys, this.pair.history.next);
     if (events.length > 0) this.pair.commit(...events);
   }
 

@@ -7,6 +7,7 @@ import { jsonOfMessage, messageOfJson } from '../../api/grpc/schema.ts';
 import { type GrpcStatus, membersOf, okStatus, parsed, statusOfError } from '../../api/grpc/status.ts';
 import { frontUnaskedBodyBytesMax, memoryOfTenantBytesMax } from '../../limits.ts';
 import type { AnswerHead } from '../answer-reader.ts';
+import { runtimeSilent } from '../refusals.ts';
 import type { CallReceiver, Upstream, UpstreamCall } from '../upstream.ts';
 import type { GrpcCall, GrpcReply } from './grpc-call.ts';
 
@@ -200,8 +201,7 @@ export class JsonCall implements GrpcCall {
   }
 
   #fail(): void {
-    const words = 'quorate: the runtime behind this server did not answer; what was asked may have been done';
-    this.#finish({ code: grpc.unavailable, message: words });
+    this.#finish({ code: grpc.unavailable, message: `quorate: ${runtimeSilent}` });
   }
 
   #finish(status: GrpcStatus): void {

@@ -12,7 +12,7 @@ import {
 import type { FailureData } from '../../../src/model/calls.ts';
 import type { StoreEvent } from '../../../src/model/store.ts';
 import type { SessionWatch } from '../../../src/session/watch-codec.ts';
-import { put, removal, shape } from '../../mvcc/watch/plain-history.ts';
+import { randomRevision, shape } from '../../mvcc/watch/plain-history.ts';
 import { SessionPair } from '../../session/session-pair.ts';
 import { Random } from '../../support/random.ts';
 
@@ -119,11 +119,7 @@ class Run {
   }
 
   #write(): void {
-    const at = this.pair.history.next;
-    const value = 'x'.repeat(this.random.below(4) === 0 ? 400_000 : 10);
-    const events = keys
-      .filter(() => this.random.below(2) === 0)
-      .map((key) => (this.random.below(4) === 0 ? removal(key, at) : put(key, at, value)));
+    const events = randomRevision(this.random, keys, this.pair.history.next);
     if (events.length > 0) this.pair.commit(...events);
   }
 

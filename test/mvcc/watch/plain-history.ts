@@ -5,6 +5,7 @@ import { compareBytes, emptyBytes, utf8 } from '../../../src/base/bytes.ts';
 import type { KeyRange, KeyValue, RevisionEvents, StoreEvent } from '../../../src/model/store.ts';
 import type { WatchBatch, WatchShape } from '../../../src/mvcc/watch/watch-batch.ts';
 import { eventBytes } from '../../../src/mvcc/watch/watch-batch.ts';
+import type { Random } from '../../support/random.ts';
 import type {
   Room,
   Watcher,
@@ -33,6 +34,14 @@ export function put(key: string | Uint8Array, at: number, value = 'v'): StoreEve
 export function removal(key: string | Uint8Array, at: number): StoreEvent {
   const kv = { ...pair(key, at, ''), createRevision: revision(0), version: 0 };
   return { type: 'delete', kv, previous: pair(key, at - 1) };
+}
+
+/** Of some of the keys: mostly small puts, now and then a large one, or a removal. */
+export function randomRevision(random: Random, keys: readonly string[], at: number): StoreEvent[] {
+  const value = 'x'.repeat(random.below(4) === 0 ? 400_000 : 10);
+  return keys
+    .filter(() => random.below(2) === 0)
+    .map((key) => (random.below(4) === 0 ? removal(key, at) : put(key, at, value)));
 }
 
 export class PlainHistory implements WatchHistory {
