@@ -78,6 +78,8 @@ export const readMeasuredBelowBytes = 2 * 1_048_576;
 export const readMeasureBytes = readTurnBytesMax / 128;
 /** How often reads that wait for memory are looked at, because memory that becomes free does not say so. */
 export const readRoomLookMs = 20;
+/** How long a write waits for a place for its answer: the time after which its caller is asked to come again. */
+export const writeRoomMs = 1_000;
 /**
  * Compares and operations of a transaction on all its levels. Those that do not run are looked at as well, and nobody
  * needs more than some full levels.

@@ -2,7 +2,7 @@
 
 import { beforeAll, expect, it } from 'vitest';
 import { isolateMemory } from '../../src/base/memory-budget.ts';
-import { memoryOfTenantBytesMax } from '../../src/limits.ts';
+import { memoryOfTenantBytesMax, writeRoomMs } from '../../src/limits.ts';
 import { b64, EtcdClient } from '../support/etcd-client.ts';
 import { newTenant, prepareDirectory, put, until, withKey } from '../support/service.ts';
 
@@ -33,4 +33,19 @@ it('MEMORY-8: a write whose answer finds no memory is refused before it is done,
   const { status, body } = await etcd.post('/v3/kv/deleterange', deletion);
   expect([status, body['deleted']]).toEqual([200, '1']);
   await until(() => isolateMemory.lacking({ tenant: id, key: 'all' }, 44 * 1_048_576) === null);
+});
+
+it('MEMORY-8: a write whose answer finds memory within writeRoomMs is done', async () => {
+  const { id, key } = await newTenant({ name: 'write-answers-late', replicas: 1 });
+  await put(key, 'a', 'x'.repeat(1_000_000));
+  const held = isolateMemory.reserve({ tenant: id, key: 'another' });
+  expect(held.hold(40 * 1_048_576)).toBeNull();
+  const rest = isolateMemory.reserve({ tenant: id, key: 'rest' });
+  await until(() => rest.hold(memoryOfTenantBytesMax - held.bytes - 900_000) === null);
+  const asked = new EtcdClient(key).post('/v3/kv/deleterange', { key: b64('a'), prev_kv: true });
+  await scheduler.wait(writeRoomMs / 4);
+  rest.release();
+  const { status, body } = await asked;
+  held.release();
+  expect([status, body['deleted']]).toEqual([200, '1']);
 });

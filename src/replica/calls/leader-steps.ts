@@ -1,10 +1,11 @@
 // The first steps of all calls, as data: find the leader, catch up, propose a write. If another replica must answer,
 // the result of a step says so.
 
-import { isolateMemory } from '../../base/memory-budget.ts';
+import { isolateMemory, type MemoryShare, type Reservation } from '../../base/memory-budget.ts';
+import { wait } from '../../base/timers.ts';
 import type { Failure } from '../../api/errors/failures.ts';
 import { unreachable } from '../../base/assert.ts';
-import { leaderWaitMs, logEntryBytesMax } from '../../limits.ts';
+import { leaderWaitMs, logEntryBytesMax, readRoomLookMs, writeRoomMs } from '../../limits.ts';
 import type { ReplicaId, Revision } from '../../model/brands.ts';
 import type { CallAnswer, CallOutcome, PlacedMember, ResponseHeader } from '../../model/calls.ts';
 import type { Operation, Outcome } from '../../model/store.ts';
@@ -128,7 +129,8 @@ export async function proposeWrite(member: Member, context: WriteFacts, write: W
   const isNamed = write.writeId !== null || session !== undefined;
   const named = isNamed ? { digest: requestDigest(operation) } : {};
   const place = isolateMemory.reserve(holderOf(member, caller));
-  const lacking = place.hold(member.driver.store.answerBytesOf(operation));
+  const bytes = member.driver.store.answerBytesOf(operation);
+  const lacking = place.hold(bytes) === null ? null : await lackingForLong(member, place, bytes);
   if (lacking !== null)
     return { kind: 'answer', answer: refusedByService(member, { kind: 'memoryFull', of: lacking }) };
   const written = member.write({ writeId, caller, operation, ...named }, { mayBeAlone, ...source });
@@ -155,5 +157,15 @@ export async function proposeWrite(member: Member, context: WriteFacts, write: W
     }
     default:
       return unreachable(result);
+  }
+}
+
+/** Null: there was room by now. Others that read or write may leave some, and do not say so. */
+async function lackingForLong(member: Member, place: Reservation, bytes: number): Promise<MemoryShare | null> {
+  const untilMs = member.nowMs() + writeRoomMs;
+  for (;;) {
+    await wait(readRoomLookMs);
+    const lacking = place.hold(bytes);
+    if (lacking === null || member.nowMs() >= untilMs) return lacking;
   }
 }
