@@ -38,14 +38,14 @@ function read(name: string): Conversation {
 }
 
 /** A server that answers what was recorded, in that order, whatever it is asked. */
-async function parrot(conversation: Conversation, seen: IncomingMessage[] = []): Promise<Store> {
+async function parrot(conversation: Conversation, seen: IncomingMessage[] = [], lateMs = 0): Promise<Store> {
   const answers = conversation.steps.map(({ action }) => {
     if (action.kind !== 'call') throw new Error('a parrot knows calls only');
     return action.answer;
   });
   const server = createServer((request, response) => {
     seen.push(request);
-    request.resume().on('end', () => recite(answers.shift(), response));
+    request.resume().on('end', () => setTimeout(() => recite(answers.shift(), response), lateMs));
   }).listen(0, '127.0.0.1');
   servers.push(server);
   await once(server, 'listening');
@@ -151,6 +151,35 @@ describe('the replayer', () => {
     const total = await replayAll([first, second], source, 1, () => undefined);
     expect(total.differences).toEqual([{ file: 'kv-basics.jsonl', line: 0, reason: 'no store', answer: null }]);
     expect(total.compared).toBe(second.steps.length);
+  });
+
+  it('CONF-REPLAY-6: what differs is replayed again if a call took an eighth of the shortest lease', async () => {
+    const call = { method: 'POST', path: '/v3/lease/grant', headers: {}, body: { kind: 'none' } } as const;
+    const granted = (TTL: string): Conversation => {
+      const answer = jsonAnswer(200, { header: { revision: '1' }, ID: '7', TTL });
+      return { file: 'x', about: '', steps: [{ line: 1, action: { kind: 'call', call, answer, retryMs: 0 } }] };
+    };
+    const replayed = async (
+      answers: readonly { readonly TTL: string; readonly lateMs: number }[],
+    ): Promise<unknown> => {
+      const left = [...answers];
+      const fresh = async (): Promise<Store> => {
+        const { TTL, lateMs } = left.shift() ?? { TTL: 'none', lateMs: 0 };
+        return await parrot(granted(TTL), [], lateMs);
+      };
+      const source = { name: 'test', fresh, close: () => Promise.resolve() };
+      const { differences } = await replayAll([granted('2')], source, 1, () => undefined);
+      return { isDifferent: differences.length > 0, left: left.length };
+    };
+    const [inTime, late] = [
+      { TTL: '1', lateMs: 0 },
+      { TTL: '1', lateMs: 300 },
+    ];
+    const right = { TTL: '2', lateMs: 0 };
+    expect(await replayed([inTime, right])).toEqual({ isDifferent: true, left: 1 });
+    expect(await replayed([late, inTime, right])).toEqual({ isDifferent: true, left: 1 });
+    expect(await replayed([late, right])).toEqual({ isDifferent: false, left: 0 });
+    expect(await replayed([late, late, late, late, late, right])).toEqual({ isDifferent: true, left: 1 });
   });
 
   const etcd = programOnPath('etcd');

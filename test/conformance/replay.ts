@@ -22,10 +22,11 @@ export type Difference = {
   /** The whole answer with its status, if one came over HTTP. */
   readonly answer: string | null;
 };
-/** `byGrpc`: how many steps went by gRPC. */
+/** `byGrpc`: how many steps went by gRPC. `slowestCallMs`: of the calls that wait for nothing. */
 export type Replay = {
   readonly compared: number;
   readonly byGrpc: number;
+  readonly slowestCallMs: number;
   readonly differences: readonly Difference[];
 };
 
@@ -39,11 +40,13 @@ export async function replay(conversation: Conversation, store: Store): Promise<
   } finally {
     replayer.close();
   }
-  return { compared: replayer.compared, byGrpc: replayer.byGrpc, differences: replayer.differences };
+  const { compared, byGrpc, slowestCallMs, differences } = replayer;
+  return { compared, byGrpc, slowestCallMs, differences };
 }
 
 class Replayer {
   compared = 0;
+  slowestCallMs = 0;
   readonly differences: Difference[] = [];
   readonly #file: string;
   readonly #store: Store;
@@ -89,7 +92,7 @@ class Replayer {
   async #act(action: Action): Promise<readonly string[]> {
     switch (action.kind) {
       case 'call':
-        return await this.#call(action.call, action.answer, action.retryMs);
+        return await this.#timed(this.#call(action.call, action.answer, action.retryMs), action.retryMs);
       case 'start':
         this.#started.set(action.id, settle(this.#ask(action.call, false, startedWaitMs)));
         return [];
@@ -134,6 +137,13 @@ class Replayer {
       default:
         return unreachable(action);
     }
+  }
+
+  async #timed<Value>(step: Promise<Value>, mayTakeMs: number): Promise<Value> {
+    const beganMs = performance.now();
+    const value = await step;
+    this.slowestCallMs = Math.max(this.slowestCallMs, performance.now() - beganMs - mayTakeMs);
+    return value;
   }
 
   async #call(call: Call, recorded: Answer, retryMs: number): Promise<readonly string[]> {

@@ -16,9 +16,16 @@ export class Tap {
       this.#fronts.add(from);
       from.on('close', () => this.#fronts.delete(from));
       const to = connect({ host: '127.0.0.1', port, noDelay: true });
+      let line = '';
       from.on('data', (bytes) => {
         if (this.#stalled.has(from)) this.stalledBytes += bytes.byteLength;
-        for (const [head] of bytes.toString('latin1').matchAll(/[A-Z]+ \S+ HTTP\/1\.1\r\n/g)) this.heads.push(head);
+        const lines = (line + bytes.toString('latin1')).split('\n');
+        // A line may come in two parts.
+        line = lines.pop()?.slice(-8_192) ?? '';
+        for (const whole of lines) {
+          const [head] = /[A-Z]+ \S+ HTTP\/1\.1\r$/.exec(whole) ?? [];
+          if (head !== undefined) this.heads.push(`${head}\n`);
+        }
         to.write(bytes);
       });
       to.on('data', (bytes) => from.write(bytes));
