@@ -7,7 +7,7 @@ import { answerMeasuredRowsMax, keyBytesMax, rangeAnswerBytesMax, valueBytesMax 
 import type { KeyRange, Operation, RangeRequest, TxnOperation, TxnRequest } from '../model/store.ts';
 import { sortOrder, sortTarget } from '../model/store.ts';
 import type { SqlValue } from '../base/sql-port.ts';
-import { type KeySpan, spanOf } from './key-range.ts';
+import { type KeySpan, spanOf } from '../model/key-range.ts';
 import { pairNow } from './overlay/overlay.ts';
 import type { Versions } from './overlay/versions.ts';
 import { pairOverheadBytes } from './range.ts';

@@ -4,7 +4,7 @@ import { unreachable } from '../base/assert.ts';
 import { compareBytes } from '../base/bytes.ts';
 import { noLease } from '../model/brands.ts';
 import { type Compare, compareResult, type KeyValue } from '../model/store.ts';
-import { spanOf } from './key-range.ts';
+import { spanOf } from '../model/key-range.ts';
 import type { Versions } from './overlay/versions.ts';
 import type { WorkBudget } from './work-budget.ts';
 

@@ -2,7 +2,7 @@
 // transaction of a megabyte has tens of thousands of both. Pure.
 
 import { keyText } from '../base/bytes.ts';
-import type { KeySpan } from './key-range.ts';
+import type { KeySpan } from '../model/key-range.ts';
 
 /** Keys as `keyText` makes them, which are in the order of the bytes. */
 type Range = { readonly from: string; readonly to: string };

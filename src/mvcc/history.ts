@@ -6,7 +6,7 @@ import { historyScanBytesMax, historySliceKeysMax, previousKeptBytesMax, watchEv
 import type { KeyRange, KeyValue, RevisionEvents, StoreEvent } from '../model/store.ts';
 import { assert } from '../base/assert.ts';
 import type { Batches, ChangedKey, ChangedKeys } from './batches.ts';
-import { type KeySpan, spanHolds, spanOf } from './key-range.ts';
+import { type KeySpan, spanHolds, spanOf } from '../model/key-range.ts';
 import type { Versions } from './overlay/versions.ts';
 import { deletedPair, isLate, LateDeleteEvent, LatePutEvent } from './revision-writer.ts';
 

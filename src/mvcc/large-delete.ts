@@ -20,7 +20,7 @@ import type { Operation } from '../model/store.ts';
 import type { SqlPort, SqlRow, SqlValue } from '../base/sql-port.ts';
 import { type Batches, type BatchId, type Hashed, writeChangedKey } from './batches.ts';
 import { crc32 } from './hash/checksum.ts';
-import { type KeySpan, spanOf } from './key-range.ts';
+import { type KeySpan, spanOf } from '../model/key-range.ts';
 import { pairOverheadBytes } from './range.ts';
 import { bytesOf, keyValueOf, numberOf, pairColumns, valueLength } from './rows.ts';
 import { addEvent, addLateDelete, hashOfParts } from './hash/running-hash.ts';

@@ -4,7 +4,7 @@
 
 import { equalBytes, keyText } from '../base/bytes.ts';
 import { pageCountsKeptMax } from '../limits.ts';
-import type { KeySpan } from './key-range.ts';
+import type { KeySpan } from '../model/key-range.ts';
 
 /** The next page begins with the first key after `lastKey`. */
 export type PageLeft = {

@@ -2,7 +2,7 @@
 // in memory (`overlay/`), and what they overwrite can be read ahead.
 
 import type { KeyRange, Operation, TxnOperation } from '../model/store.ts';
-import { spanOf } from './key-range.ts';
+import { spanOf } from '../model/key-range.ts';
 
 export function isPointOperation(operation: Operation | TxnOperation): boolean {
   const { kind } = operation;

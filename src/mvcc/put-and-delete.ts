@@ -11,7 +11,7 @@ import type {
   PutRequest,
   StoreFailure,
 } from '../model/store.ts';
-import { spanOf } from './key-range.ts';
+import { spanOf } from '../model/key-range.ts';
 import type { Versions } from './overlay/versions.ts';
 import type { Leases } from './leases.ts';
 import type { AnswerBudget } from './range.ts';

@@ -6,7 +6,7 @@ import { keptValueBytesMax } from '../limits.ts';
 import type { Revision } from '../model/brands.ts';
 import type { KeyValue, RangeRequest } from '../model/store.ts';
 import type { SqlPort, SqlValue } from '../base/sql-port.ts';
-import type { KeySpan } from './key-range.ts';
+import type { KeySpan } from '../model/key-range.ts';
 import { bytesOf, keyValueOf, numberOf, pairColumns, pairColumnsWithoutValue } from './rows.ts';
 import type { WorkBudget } from './work-budget.ts';
 

@@ -14,7 +14,7 @@ import {
   sortOrder,
   sortTarget,
 } from '../model/store.ts';
-import { type KeySpan, spanOf } from './key-range.ts';
+import { type KeySpan, spanOf } from '../model/key-range.ts';
 import type { Versions } from './overlay/versions.ts';
 import type { PageCounts } from './page-counts.ts';
 import { type AsOf, drawRows, filterOf, type RevisionFilter } from './range-scan.ts';

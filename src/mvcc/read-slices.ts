@@ -6,7 +6,7 @@
 import { compareBytes, equalBytes } from '../base/bytes.ts';
 import type { KeyValue } from '../model/store.ts';
 import type { SqlPort, SqlValue } from '../base/sql-port.ts';
-import type { KeySpan } from './key-range.ts';
+import type { KeySpan } from '../model/key-range.ts';
 import type { Versions } from './overlay/versions.ts';
 import type { AsOf, Scan } from './range-scan.ts';
 import { keyAfter } from './revision-writer.ts';

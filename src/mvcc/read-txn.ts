@@ -5,7 +5,7 @@ import { assert } from '../base/assert.ts';
 import { comparedRowsMax, comparedValueBytesMax } from '../limits.ts';
 import type { Compare, KeyValue, StoreFailure, TxnAnswer, TxnOperation, TxnPart, TxnRequest } from '../model/store.ts';
 import { pairHolds } from './compare.ts';
-import { spanOf } from './key-range.ts';
+import { spanOf } from '../model/key-range.ts';
 import type { Versions } from './overlay/versions.ts';
 import { type ReadView, readRangeInSteps } from './range.ts';
 import { eachPair, type SliceBounds } from './read-slices.ts';

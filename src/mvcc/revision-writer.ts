@@ -6,7 +6,7 @@ import { bytesOfKeyText, emptyBytes, keyText } from '../base/bytes.ts';
 import { previousKeptBytesMax, replacedKeptBytesMax } from '../limits.ts';
 import type { KeyRange, KeyValue, StoreEvent } from '../model/store.ts';
 import type { SqlPort, SqlRow } from '../base/sql-port.ts';
-import { type KeySpan, spanOf } from './key-range.ts';
+import { type KeySpan, spanOf } from '../model/key-range.ts';
 import type { Versions } from './overlay/versions.ts';
 import { scanPairs } from './range-scan.ts';
 import { keyValueOf, leaseColumn, numberOf, pairColumns, pairColumnsWithoutValue } from './rows.ts';

@@ -39,7 +39,7 @@ import type { TermName } from '../model/terms.ts';
 import { Compaction, type Needed } from './compaction.ts';
 import { GroupLevel } from './group-level.ts';
 import { History, type HistoryPiece, type HistoryQuery, type HistorySlice, type SlicedQuery } from './history.ts';
-import { type KeySpan, spanOf } from './key-range.ts';
+import { type KeySpan, spanOf } from '../model/key-range.ts';
 import { type DeletedKeys, holdsMoreKeys, LargeDelete, mayDeleteMany, measureDeletions } from './large-delete.ts';
 import type { LeaseChange, StoredLease } from './leases.ts';
 import { canAnswer } from './outcome-kind.ts';

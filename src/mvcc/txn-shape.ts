@@ -7,7 +7,7 @@ import { txnOperationsMax, txnOperationsTotalMax } from '../limits.ts';
 import { keyText } from '../base/bytes.ts';
 import type { Operation, StoreFailure, TxnOperation, TxnRequest } from '../model/store.ts';
 import { DeletedKeys } from './deleted-keys.ts';
-import { spanOf } from './key-range.ts';
+import { spanOf } from '../model/key-range.ts';
 import { deleteRangeShape, putShape, rangeShape } from './request-shape.ts';
 
 /** `level`: the level of the group. Null: nothing is wrong as far as can be known without the store. */

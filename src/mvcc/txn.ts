@@ -16,7 +16,7 @@ import type { TxnOperation } from '../model/store.ts';
 import { unreachable } from '../base/assert.ts';
 import { keyText } from '../base/bytes.ts';
 import { compareHolds } from './compare.ts';
-import { spanOf } from './key-range.ts';
+import { spanOf } from '../model/key-range.ts';
 import type { Versions } from './overlay/versions.ts';
 import type { Leases } from './leases.ts';
 import type { PageCounts } from './page-counts.ts';

@@ -12,7 +12,7 @@ import {
   valueBytesMax,
 } from '../limits.ts';
 import type { Compare, Operation, TxnOperation, TxnRequest } from '../model/store.ts';
-import { spanOf } from './key-range.ts';
+import { spanOf } from '../model/key-range.ts';
 
 /** `valueBytes`: the bytes of values that are read, for an answer or to be written again. */
 export type Work = { readonly rows: number; readonly valueBytes: number };

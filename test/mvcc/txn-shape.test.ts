@@ -8,7 +8,7 @@ import { logEntryBytesMax } from '../../src/limits.ts';
 import type { TxnOperation } from '../../src/model/store.ts';
 import { encodeCommands } from '../../src/mvcc/codec/command-codec.ts';
 import { DeletedKeys } from '../../src/mvcc/deleted-keys.ts';
-import { spanHolds, spanOf } from '../../src/mvcc/key-range.ts';
+import { spanHolds, spanOf } from '../../src/model/key-range.ts';
 import { operationShape } from '../../src/mvcc/txn-shape.ts';
 import { NodeSql } from '../support/node-sql.ts';
 import { RandomOperations } from './random-operations.ts';

@@ -9,7 +9,7 @@ import { authNameBytesMax, keyBytesMax, permissionsMax, rolesMax, rolesOfUserMax
 import type { KeyRange, StoreFailure } from '../../model/store.ts';
 import { permissionType } from '../../model/auth.ts';
 import type { SqlPort } from '../../base/sql-port.ts';
-import { spanOf } from '../key-range.ts';
+import { spanOf } from '../../model/key-range.ts';
 import { bytesOf, numberOf, textFrom } from '../rows.ts';
 import { readMeta, writeMeta } from '../schema.ts';
 

@@ -11,7 +11,7 @@ import type { AccessKey, Caller, KeyRange, StoreFailure } from '../../model/stor
 import type { AccessKeys } from './access.ts';
 import type { AccessNeed } from './access-need.ts';
 import { type AuthTables, rootName } from './auth-tables.ts';
-import { isEmptyRange, prefixHolds } from '../key-range.ts';
+import { isEmptyRange, prefixHolds } from '../../model/key-range.ts';
 import type { Leases } from '../leases.ts';
 import type { Suspension } from '../suspension.ts';
 import {

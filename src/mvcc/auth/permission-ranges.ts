@@ -4,7 +4,7 @@
 import { unreachable } from '../../base/assert.ts';
 import { compareBytes, emptyBytes } from '../../base/bytes.ts';
 import type { KeyRange } from '../../model/store.ts';
-import { type KeySpan, spanOf } from '../key-range.ts';
+import { type KeySpan, spanOf } from '../../model/key-range.ts';
 
 /** The keys from `from` on, and before `to`. Null: there is no end. */
 export type Interval = { readonly from: Uint8Array; readonly to: Uint8Array | null };

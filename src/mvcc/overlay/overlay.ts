@@ -6,7 +6,7 @@ import { assert } from '../../base/assert.ts';
 import { keyText } from '../../base/bytes.ts';
 import { type LeaseId, noLease, type Revision } from '../../model/brands.ts';
 import type { KeyValue } from '../../model/store.ts';
-import type { KeySpan } from '../key-range.ts';
+import type { KeySpan } from '../../model/key-range.ts';
 import { inlineValueBytesMax } from '../schema.ts';
 
 /** `kv` null: the key was deleted at that revision. */

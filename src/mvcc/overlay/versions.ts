@@ -7,7 +7,7 @@ import type { NotPromise, SqlPort } from '../../base/sql-port.ts';
 import { keptHeadsBytesMax } from '../../limits.ts';
 import type { Revision } from '../../model/brands.ts';
 import type { KeyValue } from '../../model/store.ts';
-import type { KeySpan } from '../key-range.ts';
+import type { KeySpan } from '../../model/key-range.ts';
 import {
   type AsOf,
   countCreatedBefore,

@@ -13,7 +13,7 @@ import {
   watchHistorySliceBytesMax,
 } from '../../limits.ts';
 import type { KeyRange, RevisionEvents } from '../../model/store.ts';
-import { isEmptyRange } from '../key-range.ts';
+import { isEmptyRange } from '../../model/key-range.ts';
 import { batchesOf, bytesOfBatch, EventCollector, lets, type WatchBatch, type WatchShape } from './watch-batch.ts';
 import { WatchRanges } from './watch-ranges.ts';
 

@@ -19,7 +19,7 @@ import {
 } from '../../limits.ts';
 import type { Reservation } from '../../base/memory-budget.ts';
 import type { Caller, KeyRange, RevisionEvents } from '../../model/store.ts';
-import { isEmptyRange } from '../../mvcc/key-range.ts';
+import { isEmptyRange } from '../../model/key-range.ts';
 import { type WatchHistory, WatchHub, type WatchLimits } from '../../mvcc/watch/watch-hub.ts';
 import type { SqlPort } from '../../base/sql-port.ts';
 import type { OpenCall, OpenCalls } from '../open-calls.ts';

@@ -19,7 +19,7 @@ import { emptyBytes } from '../../base/bytes.ts';
 import { rangeBoundBytesMax, watchesPerStreamMax, watchFragmentBytesMax, watchProgressNotifyMs } from '../../limits.ts';
 import type { Caller, KeyRange } from '../../model/store.ts';
 import type { WatchBatch, WatchShape } from '../../mvcc/watch/watch-batch.ts';
-import { isEmptyRange } from '../../mvcc/key-range.ts';
+import { isEmptyRange } from '../../model/key-range.ts';
 import { Watcher, type WatchEnd, type WatchRefusal, type WatchSink } from '../../mvcc/watch/watch-hub.ts';
 import {
   type Room,

@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { compareBytes, utf8 } from '../../../src/base/bytes.ts';
 import type { KeyRange } from '../../../src/model/store.ts';
-import { isEmptyRange, spanHolds, spanOf } from '../../../src/mvcc/key-range.ts';
+import { isEmptyRange, spanHolds, spanOf } from '../../../src/model/key-range.ts';
 import {
   intervalOf,
   intervalsHold,

@@ -6,7 +6,7 @@ import { logIndex, noLease, type Revision, revision as asRevision } from '../../
 import type { Command, KeyValue, Operation } from '../../../src/model/store.ts';
 import { keyText, utf8 } from '../../../src/base/bytes.ts';
 import { type NotPromise, type SqlRow, type SqlValue, StorageFault } from '../../../src/base/sql-port.ts';
-import { type KeySpan, spanOf } from '../../../src/mvcc/key-range.ts';
+import { type KeySpan, spanOf } from '../../../src/model/key-range.ts';
 import { flushOverlay } from '../../../src/mvcc/overlay/flush.ts';
 import { Heads } from '../../../src/mvcc/overlay/heads.ts';
 import { Versions } from '../../../src/mvcc/overlay/versions.ts';

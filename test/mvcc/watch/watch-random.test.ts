@@ -4,7 +4,7 @@
 import { expect, test } from 'vitest';
 import type { StoreEvent } from '../../../src/model/store.ts';
 import { lets } from '../../../src/mvcc/watch/watch-batch.ts';
-import { isEmptyRange } from '../../../src/mvcc/key-range.ts';
+import { isEmptyRange } from '../../../src/model/key-range.ts';
 import { Watcher, WatchHub, type WatchRequest } from '../../../src/mvcc/watch/watch-hub.ts';
 import { Random } from '../../support/random.ts';
 import { holds, PlainHistory, put, RecordingSink, removal, shape } from './plain-history.ts';

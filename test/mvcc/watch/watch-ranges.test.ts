@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { keyText, utf8 } from '../../../src/base/bytes.ts';
 import type { KeyRange } from '../../../src/model/store.ts';
-import { isEmptyRange } from '../../../src/mvcc/key-range.ts';
+import { isEmptyRange } from '../../../src/model/key-range.ts';
 import { WatchRanges } from '../../../src/mvcc/watch/watch-ranges.ts';
 import { Random } from '../../support/random.ts';
 import { holds, shape } from './plain-history.ts';

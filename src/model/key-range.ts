@@ -2,7 +2,7 @@
 
 import { unreachable } from '../base/assert.ts';
 import { compareBytes, equalBytes, prefixEnd, startsWith } from '../base/bytes.ts';
-import type { KeyRange } from '../model/store.ts';
+import type { KeyRange } from './store.ts';
 
 /**
  * `single`: the one key. `open`: every key from `from` on. `bounded`: from `from` up to, but without, `to`; may be
