@@ -1028,3 +1028,8 @@ export const frontWatchLostMs = 10_000;
 export const frontWatchUnsentBytesMax = 32 * 1_048_576;
 export const frontWatchSocketUnsentBytesMin = 65_536;
 export const frontWatchSocketUnsentBytesMax = 1_048_576;
+
+// What is seen from outside
+
+/** The bytes of a request's id that a client sends: those of two UUIDs and some words. A longer one is not taken. */
+export const requestIdBytesMax = 128;

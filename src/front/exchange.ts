@@ -4,8 +4,17 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pathAndQuery } from '../api/request-target.ts';
 import { endpointOf } from '../api/routes.ts';
+import { requestIdHeader } from '../api/request-id.ts';
 import { headerOf, type AnswerHead } from './answer-reader.ts';
-import { answerHeaders, framingOf, isAskedFor, isContinueExpected, requestLines, type BodyFraming } from './headers.ts';
+import {
+  answerHeaders,
+  framingOf,
+  isAskedFor,
+  isContinueExpected,
+  requestIdOf,
+  requestLines,
+  type BodyFraming,
+} from './headers.ts';
 import { runtimeSilent } from './refusals.ts';
 import type { CallReceiver, Upstream, UpstreamCall } from './upstream.ts';
 
@@ -27,6 +36,7 @@ export class Exchange {
   #call: UpstreamCall | null = null;
   #isOver = false;
   /** The body waits until the runtime wants it. */
+  readonly #requestId: string;
   #isHeld: boolean;
   #hasWritten = false;
   #answeredMs: number | null = null;
@@ -41,6 +51,7 @@ export class Exchange {
     this.#response = response;
     this.#done = done;
     this.#framing = framingOf(request.rawHeaders);
+    this.#requestId = requestIdOf(request.rawHeaders);
     this.#isHeld = isAskedFor(request.rawHeaders);
     response.on('close', () => this.#over());
     // The connection ended, which the connection itself reports.
@@ -79,7 +90,8 @@ export class Exchange {
   begin(upstream: Upstream): void {
     if (this.#isOver) return;
     const { method = '', url = '', rawHeaders, socket } = this.#request;
-    const head = `${method} ${url} HTTP/1.1\r\n${requestLines(rawHeaders, socket.remoteAddress)}\r\n`;
+    const lines = requestLines(rawHeaders, { address: socket.remoteAddress, requestId: this.#requestId });
+    const head = `${method} ${url} HTTP/1.1\r\n${lines}\r\n`;
     this.#call = upstream.call(method, head, this.#receiver());
     if (this.#framing === 'none') this.#call.sent();
     else if (!this.#isHeld) this.#sendBody();
@@ -156,7 +168,7 @@ export class Exchange {
 
   #answer({ status, reason, rawHeaders }: AnswerHead): void {
     this.#answered?.(status);
-    const headers = answerHeaders(rawHeaders);
+    const headers = answerHeaders(rawHeaders, this.#requestId);
     // What the runtime has not asked for by now it does not want.
     if (this.#isHeld) this.#request.resume();
     if (this.isLast) headers.push('Connection', 'close');
@@ -209,7 +221,12 @@ export class Exchange {
     }
     this.#answeredMs = performance.now();
     const text = `${runtimeSilent}\n`;
-    this.#response.writeHead(502, { 'Content-Type': 'text/plain', 'Content-Length': text.length, Connection: 'close' });
+    this.#response.writeHead(502, {
+      [requestIdHeader]: this.#requestId,
+      'Content-Type': 'text/plain',
+      'Content-Length': text.length,
+      Connection: 'close',
+    });
     this.#response.end(text);
   }
 

@@ -13,7 +13,7 @@ import { type Behind, ClientConnection } from './client-connection.ts';
 import { FirstBytes, type FirstProtocol } from './first-bytes.ts';
 import { GrpcConnection } from './grpc/grpc-connection.ts';
 import { HeldBytes } from './grpc/held-bytes.ts';
-import { framingOf } from './headers.ts';
+import { framingOf, newRequestId } from './headers.ts';
 import { KnownCallers } from './known-callers.ts';
 import { refusalOf, type ParserError } from './refusals.ts';
 import { SocketRelay, type UpgradeRequest } from './socket-relay.ts';
@@ -256,7 +256,7 @@ export class Front {
     if (error.code === 'HPE_CLOSED_CONNECTION') return;
     const connection = this.#connections.get(socket);
     if (connection === undefined) socket.destroy();
-    else connection.refuse(refusalOf(error));
+    else connection.refuse(refusalOf(error, newRequestId()));
   }
 
   #look(nowMs: number): void {

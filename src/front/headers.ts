@@ -1,7 +1,10 @@
 // Which headers are handed on between a client and the Worker's runtime. The framing of each connection is its own (RFC
 // 9110, section 7.6.1); all else goes on as it came, in its order, with its duplicates, since the Worker judges it.
 
+import { randomUUID } from 'node:crypto';
 import { frontUnaskedBodyBytesMax } from '../limits.ts';
+import type { RequestHeaders } from '../api/contract.ts';
+import { RequestIds, requestIdHeader } from '../api/request-id.ts';
 import { headerOf } from './answer-reader.ts';
 
 /**
@@ -38,6 +41,27 @@ export function isAskedFor(rawHeaders: readonly string[]): boolean {
   return framing === 'chunked' || bytes > frontUnaskedBodyBytesMax;
 }
 
+const requestIds = new RequestIds(() => randomUUID());
+
+/** The id of a request: what its client sent, if that is one and well-formed, and else a new one. */
+export function requestIdOf(rawHeaders: readonly string[]): string {
+  let sent: string | null = null;
+  for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
+    if (rawHeaders[at]?.toLowerCase() !== requestIdHeader) continue;
+    // As the platform joins fields that come again, and then it is not well-formed.
+    sent = sent === null ? (rawHeaders[at + 1] ?? '') : `${sent}, `;
+  }
+  return requestIds.of(sent);
+}
+
+export function newRequestId(): string {
+  return requestIds.of(null);
+}
+
+export function requestIdIn(headers: RequestHeaders): string {
+  return requestIds.of(headers.get(requestIdHeader));
+}
+
 /** RFC 9110, section 10.1.1. */
 export function isContinueExpected(expectation: string): boolean {
   return expectation.trim().toLowerCase() === '100-continue';
@@ -45,24 +69,30 @@ export function isContinueExpected(expectation: string): boolean {
 
 /** The Worker counts failed logins by it. As Cloudflare's edge does, the front sets it, whatever the client sends. */
 const sourceHeader = 'CF-Connecting-IP';
-const sourceLower = sourceHeader.toLowerCase();
+/** What the front says in place of what a client sends. */
+const replaced: ReadonlySet<string> = new Set([sourceHeader.toLowerCase(), requestIdHeader]);
 const ofThisMachine = /^127\.|^::1$/;
 
 /**
  * @param address The address of the client's connection. That of the machine itself is not told: its clients, or those
  * of a proxy on it, would count as one.
+ * @param requestId The id that the front has taken or made. It goes on in place of what the client sent.
  * @returns Lines, each with its end. `Transfer-Encoding` is handed on as it came, since the Worker refuses some.
  */
-export function requestLines(rawHeaders: readonly string[], address: string | undefined): string {
+export function requestLines(
+  rawHeaders: readonly string[],
+  { address, requestId }: { readonly address: string | undefined; readonly requestId: string },
+): string {
   const source = address?.replace(/^::ffff:/i, '') ?? '';
   let lines = source === '' || ofThisMachine.test(source) ? '' : `${sourceHeader}: ${source}\r\n`;
+  lines += `X-Request-Id: ${requestId}\r\n`;
   const isChunked = framingOf(rawHeaders) === 'chunked';
   const isAsked = isAskedFor(rawHeaders);
   for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
     const name = rawHeaders[at] ?? '';
     const lower = name.toLowerCase();
     // If both are sent, the chunks say how long the body is (RFC 9112, section 6.3).
-    if (ofConnection.has(lower) || lower === sourceLower || (isChunked && lower === 'content-length')) continue;
+    if (ofConnection.has(lower) || replaced.has(lower) || (isChunked && lower === 'content-length')) continue;
     // The front's own expectation stands for those of the client, and comes last: the runtime heeds the last one.
     if (isAsked && lower === 'expect' && isContinueExpected(rawHeaders[at + 1] ?? '')) continue;
     lines += `${name}: ${rawHeaders[at + 1]}\r\n`;
@@ -71,9 +101,12 @@ export function requestLines(rawHeaders: readonly string[], address: string | un
   return lines;
 }
 
-/** Names and values alternate, as `writeHead` of node:http takes them. */
-export function answerHeaders(rawHeaders: readonly string[]): string[] {
-  const kept: string[] = [];
+/**
+ * Names and values alternate, as `writeHead` of node:http takes them. Where the runtime answers by itself, the request
+ * has reached no Worker, and the answer has its id from here.
+ */
+export function answerHeaders(rawHeaders: readonly string[], requestId: string): string[] {
+  const kept = headerOf(rawHeaders, requestIdHeader) === null ? [requestIdHeader, requestId] : [];
   for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
     const name = rawHeaders[at] ?? '';
     const lower = name.toLowerCase();

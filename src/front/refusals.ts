@@ -31,11 +31,12 @@ const refusals: ReadonlyMap<string, Refusal> = new Map<string, Refusal>([
   ],
 ]);
 
-/** A whole answer in bytes, the last one on its connection. */
-export function refusalOf(error: ParserError): string {
+/** A whole answer in bytes, the last one on its connection. What cannot be read has no id of its own. */
+export function refusalOf(error: ParserError, requestId: string): string {
   const { status, text } = known(error) ?? badRequest;
   const body = `${text}\n`;
-  return `HTTP/1.1 ${status}\r\nContent-Type: text/plain\r\nConnection: close\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
+  const head = `HTTP/1.1 ${status}\r\nX-Request-Id: ${requestId}\r\nContent-Type: text/plain\r\n`;
+  return `${head}Connection: close\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
 }
 
 function known({ code, rawPacket, bytesParsed }: ParserError): Refusal | undefined {

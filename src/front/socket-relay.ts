@@ -8,7 +8,7 @@ import type { AnswerHead } from './answer-reader.ts';
 import type { FrontBounds } from './bounds.ts';
 import type { Behind } from './client-connection.ts';
 import { FrameHeads } from './frame-heads.ts';
-import { answerHeaders, requestLines } from './headers.ts';
+import { answerHeaders, requestIdOf, requestLines } from './headers.ts';
 import { Progress } from './progress.ts';
 import { closeFrame, pingFrame } from './server-frames.ts';
 import type { Upstream, UpstreamCall } from './upstream.ts';
@@ -24,6 +24,7 @@ export type UpgradeRequest = {
 
 export class SocketRelay {
   readonly #request: IncomingMessage;
+  readonly #requestId: string;
   readonly #client: Socket;
   readonly #bounds: FrontBounds;
   readonly #answered: (status: number) => void;
@@ -44,6 +45,7 @@ export class SocketRelay {
 
   constructor({ request, client, first, answered = () => undefined }: UpgradeRequest, { upstream, bounds }: Behind) {
     this.#request = request;
+    this.#requestId = requestIdOf(request.rawHeaders);
     this.#client = client;
     this.#bounds = bounds;
     this.#answered = answered;
@@ -117,7 +119,7 @@ export class SocketRelay {
   #begin(upstream: Upstream): void {
     if (this.#client.destroyed) return;
     const { method = '', url = '', rawHeaders } = this.#request;
-    const lines = requestLines(rawHeaders, this.#client.remoteAddress);
+    const lines = requestLines(rawHeaders, { address: this.#client.remoteAddress, requestId: this.#requestId });
     const head = `${method} ${url} HTTP/1.1\r\n${lines}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
     let response: ServerResponse | null = null;
     this.#call = upstream.call(method, head, {
@@ -150,7 +152,7 @@ export class SocketRelay {
       this.#call = null;
       this.#endClient();
     });
-    response.writeHead(status, reason, answerHeaders(rawHeaders));
+    response.writeHead(status, reason, answerHeaders(rawHeaders, this.#requestId));
     return response;
   }
 
@@ -158,7 +160,7 @@ export class SocketRelay {
     this.#call = null;
     this.#answered(head.status);
     this.#runtime = runtime;
-    const headers = answerHeaders(head.rawHeaders);
+    const headers = answerHeaders(head.rawHeaders, this.#requestId);
     let text = `HTTP/1.1 101 ${STATUS_CODES[101]}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n`;
     for (let at = 0; at + 1 < headers.length; at += 2) text += `${headers[at]}: ${headers[at + 1]}\r\n`;
     this.#client.write(`${text}\r\n`, 'latin1');

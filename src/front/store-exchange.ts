@@ -4,6 +4,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Answer } from '../api/answer.ts';
 import { type CallFrame, frameOf } from '../routing/call-frame.ts';
+import { isProblem, problemOfRequest, requestIdHeader } from '../api/request-id.ts';
+import { requestIdOf } from './headers.ts';
 import { AskedStore } from './asked-store.ts';
 import type { Known, KnownCallers } from './known-callers.ts';
 import type { PlainRequest } from './plain-request.ts';
@@ -122,9 +124,10 @@ export class StoreExchange {
 
   #answer(answer: Answer): void {
     const { response, plain } = this.#options;
-    const body = plain.method === 'HEAD' ? null : answer.body;
+    const requestId = requestIdOf(this.#options.request.rawHeaders);
+    const body = plain.method === 'HEAD' ? null : bodyOf(answer, requestId);
     const bytes = body === null ? 0 : Buffer.byteLength(body);
-    const headers: string[] = [];
+    const headers = [requestIdHeader, requestId];
     for (const name in answer.headers) headers.push(name, answer.headers[name] ?? '');
     if (body !== null && answer.headers['content-length'] === undefined) headers.push('content-length', String(bytes));
     if (this.isLast) headers.push('Connection', 'close');
@@ -152,4 +155,8 @@ export class StoreExchange {
     this.#isOver = true;
     if (this.#isCounted) this.#options.known.store.callsUnderWay--;
   }
+}
+
+function bodyOf({ body, headers }: Answer, requestId: string): Answer['body'] {
+  return typeof body === 'string' && isProblem(headers['content-type']) ? problemOfRequest(body, requestId) : body;
 }

@@ -31,6 +31,7 @@ import { settingsFaults } from './settings.ts';
 import { StoreCalls } from './store-calls.ts';
 import { SuspendedCallers } from './suspended-callers.ts';
 import { tenantRoutes } from './tenant-routes.ts';
+import { requestIdOf, withRequestId } from './request-ids.ts';
 import { ToldTerms } from './told-terms.ts';
 import { whoami } from './whoami.ts';
 
@@ -107,11 +108,15 @@ function mountsOf(isMeant: (route: Route) => boolean): readonly string[] {
 
 /** Answers a request: by one of the routes, with the headers around it that browsers ask of every answer. */
 export async function handle(app: Hono, request: Request): Promise<Response> {
+  return withRequestId(await answer(app, request), requestIdOf(request));
+}
+
+async function answer(app: Hono, request: Request): Promise<Response> {
   if (request.method === 'OPTIONS') return preflight(request);
   const { path } = pathAndQuery(request.url);
   const response = isAmbiguousPath(path) ? refused(path, ambiguousPath) : await app.fetch(request);
-  const answer = await readableRefusal(request, response);
-  return request.headers.has('Origin') ? withCors(answer) : answer;
+  const readable = await readableRefusal(request, response);
+  return request.headers.has('Origin') ? withCors(readable) : readable;
 }
 
 const ambiguousPath: Failure = {

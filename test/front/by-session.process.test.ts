@@ -36,11 +36,21 @@ async function open(bounds: Partial<FrontBounds> = {}): Promise<Front> {
   return opened;
 }
 
+/** Both ways take the name that a client gives its request. */
+const named = 'one/request:7';
+
 const key = (): string => server.ready.tenant.key;
 
 function request(first: string, headers: readonly string[] = [], body = ''): string {
   const length = body === '' ? [] : [`Content-Length: ${Buffer.byteLength(body)}`];
-  const lines = [`${first} HTTP/1.1`, 'Host: store', `Quorate-Key: ${key()}`, ...headers, ...length];
+  const lines = [
+    `${first} HTTP/1.1`,
+    'Host: store',
+    `Quorate-Key: ${key()}`,
+    `X-Request-Id: ${named}`,
+    ...headers,
+    ...length,
+  ];
   return `${lines.join('\r\n')}\r\n\r\n${body}`;
 }
 
@@ -192,13 +202,57 @@ describe('FRONT-20: a plain call of a caller whom the gateway took goes by sessi
   });
 });
 
+function idOf({ headers }: Answer): string | undefined {
+  return headers.find((line) => line.startsWith('x-request-id: '))?.slice('x-request-id: '.length);
+}
+
+describe('FRONT-43: every answer of the front has the id of its request', () => {
+  beforeAll(() => warm());
+  it('by session, and handed on to the gateway under the same id', async () => {
+    // The body of a problem has the id as the gateway, or the front in its place, knew it.
+    for (const bytes of [request('GET /v1/kv/none'), request('GET /v1/nothing')]) {
+      const answer = await ask(front.port, bytes);
+      expect([answer.status, idOf(answer)]).toEqual([404, named]);
+      expect(answer.body).toContain(`"request_id":"${named}"`);
+    }
+    expect(idOf(await ask(front.port, request('GET /v1/kv/there')))).toBe(named);
+  });
+
+  it('an id of its own, where the client has none that is well-formed or sends two', async () => {
+    const ids = new Set<string | undefined>();
+    const none = request('GET /v1/kv/none').replace(/X-Request-Id: .*\r\n/, '');
+    const two = request('GET /v1/kv/none', ['X-Request-Id: b']);
+    for (const bytes of [none, none, two, request('GET /v1/kv/none').replace(named, 'a b')]) {
+      const answer = await ask(front.port, bytes);
+      expect(answer.status).toBe(404);
+      expect(answer.body).toContain(`"request_id":"${idOf(answer)}"`);
+      ids.add(idOf(answer));
+    }
+    expect(ids.size).toBe(4);
+  });
+
+  it('a watch, what is refused unread, and what the runtime refuses before any Worker', async () => {
+    const watch = new RawClient(front.port);
+    watch.send(request('GET /v1/watch?key=there'));
+    expect(await watch.until((text) => text.includes('\r\n\r\n'))).toMatch(/^x-request-id: one\/request:7\r$/im);
+    watch.leave();
+    const unread = await ask(front.port, 'GET /healthz\r\n\r\n');
+    expect([unread.status, idOf(unread)]).toEqual([400, expect.stringMatching(/^[\w-]{10,}$/)]);
+    const hostless = await ask(front.port, request('GET /v1/kv/there').replace('store', 'store:99999'));
+    expect([hostless.status, idOf(hostless)]).toEqual([expect.any(Number), named]);
+  });
+});
+
 describe('FRONT-21: any other request is handed on, and the gateway judges it', () => {
   beforeAll(() => warm());
   it.each(Object.entries(handedOn))('%s', async (_, bytes) => {
     const { direct, passed, went } = await answers(bytes());
     expect(direct.status).not.toBe(0);
     // The runtime ends its connection behind a fault of its own.
-    expect({ ...passed, isKept: true }).toEqual({ ...direct, isKept: true });
+    // Where it answers before any Worker does, the front adds the id.
+    const isWithoutId = !direct.headers.some((line) => line.startsWith('x-request-id'));
+    const headers = passed.headers.filter((line) => !isWithoutId || !line.startsWith('x-request-id'));
+    expect({ ...passed, headers, isKept: true }).toEqual({ ...direct, isKept: true });
     expect(went).toHaveLength(1);
   });
 });

@@ -12,7 +12,15 @@ import { groupErrors } from './group-errors.ts';
 import { requestErrors } from './request-errors.ts';
 import { serviceErrors } from './service-errors.ts';
 import { storeErrors } from './store-errors.ts';
-import { type ByKind, grpc, httpOfGrpc, overloadedStatus, type WireError, type WireErrors } from './wire-error.ts';
+import {
+  type ByKind,
+  grpc,
+  httpOfGrpc,
+  overloadedStatus,
+  problemContentType,
+  type WireError,
+  type WireErrors,
+} from './wire-error.ts';
 
 export type { Failure } from './failures.ts';
 
@@ -67,7 +75,7 @@ export function problemName(failure: Failure): string {
 export function failureAnswer(protocol: Protocol, failure: Failure): Answer {
   const error = describe(failure);
   if (protocol === 'v3') return new Answer(httpOfGrpc[error.code].status, etcdHeaders(error), statusJson(error));
-  const headers = { ...error.headers, 'content-type': 'application/problem+json' };
+  const headers = { ...error.headers, 'content-type': problemContentType };
   return new Answer(error.status, headers, problemJson(error));
 }
 

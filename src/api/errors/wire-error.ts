@@ -67,6 +67,9 @@ export type WireErrors<Family extends { readonly kind: string }> = {
 /** RFC 6585, section 4. grpc-gateway answers the same status for RESOURCE_EXHAUSTED. */
 export const overloadedStatus = 429;
 
+/** RFC 9457. */
+export const problemContentType = 'application/problem+json';
+
 export const challenge = { 'www-authenticate': 'Bearer realm="quorate"' };
 export const later = { 'retry-after': String(retryAfterSeconds) };
 

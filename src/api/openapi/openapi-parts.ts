@@ -1,7 +1,7 @@
 // Building blocks of the OpenAPI document: parameters, headers, answers, and what every operation has in common. Data
 // only.
 
-import { writeIdBytesMax } from '../../limits.ts';
+import { requestIdBytesMax, writeIdBytesMax } from '../../limits.ts';
 import { count, type Json, type JsonObject, leaseText, reference, revision, text } from './openapi-json.ts';
 
 export function queryParameter(name: string, schema: JsonObject, description: string): JsonObject {
@@ -40,6 +40,10 @@ export const parameters = {
       'Which replica answers: the leader, or the one nearest to the caller. A linearizable read is linearizable at either. Absent: the ' +
       'leader answers linearizable reads, and the nearest replica answers serializable ones and watches.',
   },
+  requestId: headerParameter(
+    'X-Request-Id',
+    `A name for the request: 1 to ${requestIdBytesMax} letters, digits and . _ ~ : + / = @ -. It is in the answer. Without one, or with one in another form, the service makes one.`,
+  ),
   ifMatch: headerParameter(
     'If-Match',
     'Entity tags ("<mod_revision>"), or * for any. A key that has none of them is 412.',
@@ -58,6 +62,11 @@ export const parameters = {
 function header(description: string, schema: JsonObject = text): JsonObject {
   return { schema, description };
 }
+
+/** Of every answer. */
+const everyHeaders = {
+  'X-Request-Id': header('The id of the request, which also stands in a problem and in the log of the service.'),
+};
 
 const storeHeaders = {
   'Cache-Control': header('private, no-cache: a cache asks again before it uses the answer again.'),
@@ -156,7 +165,7 @@ export const problemResponses: JsonObject = Object.fromEntries(
     status,
     {
       description,
-      headers: { ...own, ...headers.servedBy },
+      headers: { ...everyHeaders, ...own, ...headers.servedBy },
       content: {
         'application/problem+json': { schema: reference('Problem') },
         'application/json': { schema: etcdError },
@@ -193,5 +202,31 @@ export function operation(
     ...(does === 'write' ? problems(409, 422, 507) : {}),
     ...(does === 'manage' ? problems(404) : {}),
   };
-  return { operationId, summary, security: accessKey, ...parts, responses: { ...usual, ...responses } };
+  const given = parts['parameters'];
+  const all = [...(Array.isArray(given) ? given : []), parameters.requestId];
+  return {
+    operationId,
+    summary,
+    security: accessKey,
+    ...parts,
+    parameters: all,
+    responses: { ...usual, ...named(responses) },
+  };
+}
+
+/** The answers that are described here: those that are shared have the header already. */
+function named(responses: OperationParts['responses']): JsonObject {
+  return Object.fromEntries(
+    Object.entries(responses).map(([status, answer]) => [status, isJsonObject(answer) ? withId(answer) : answer]),
+  );
+}
+
+function withId(answer: JsonObject): JsonObject {
+  if ('$ref' in answer) return answer;
+  const own = answer['headers'];
+  return { ...answer, headers: { ...everyHeaders, ...(isJsonObject(own) ? own : {}) } };
+}
+
+function isJsonObject(value: Json | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -460,6 +460,7 @@ export const schemas: JsonObject = {
         title: text,
         status: { type: 'integer', minimum: 400, maximum: 599 },
         detail: text,
+        request_id: { ...text, description: 'The same as X-Request-Id: name it when you ask about the answer.' },
         revision: { ...revision, description: 'key-not-found and others: the revision of the store.' },
         mod_revision: {
           type: ['integer', 'null'],

@@ -5,6 +5,7 @@ import { constants, type IncomingHttpHeaders, performServerHandshake } from 'nod
 import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
 import { grpc } from '../../api/errors/wire-error.ts';
+import { requestIdHeader } from '../../api/request-id.ts';
 import { type CredentialHeaders, credentialHeaders, parseTimeout } from '../../api/grpc/metadata.ts';
 import { type GrpcMethod, grpcMethod } from '../../api/grpc/methods.ts';
 import { nativeParser } from '../../api/grpc/native-calls.ts';
@@ -13,7 +14,7 @@ import { endpointOf, etcdPath } from '../../api/routes.ts';
 import { assert } from '../../base/assert.ts';
 import { grpcHeadPairsMax, grpcStreamsOfConnectionMax } from '../../limits.ts';
 import type { Behind } from '../client-connection.ts';
-import { requestLines } from '../headers.ts';
+import { requestIdIn, requestLines } from '../headers.ts';
 import { Progress } from '../progress.ts';
 import { ListedHeaders } from '../request-headers.ts';
 import type { GrpcCall, GrpcReply } from './grpc-call.ts';
@@ -107,11 +108,12 @@ export class GrpcConnection {
   }
 
   #serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, rawHeaders: readonly string[]): void {
-    if (headers[HTTP2_HEADER_METHOD] !== 'POST') return refuse(stream, 405);
-    const contentType = headers['content-type'] ?? '';
-    if (!/^application\/grpc(?:[+;]|$)/.test(contentType)) return refuse(stream, 415);
     const metadata = new ListedHeaders(rawHeaders);
-    const served = new GrpcStream(stream, { held: this.#behind.held, sent: () => this.#pings.sent() });
+    const requestId = requestIdIn(metadata);
+    if (headers[HTTP2_HEADER_METHOD] !== 'POST') return refuse(stream, 405, requestId);
+    const contentType = headers['content-type'] ?? '';
+    if (!/^application\/grpc(?:[+;]|$)/.test(contentType)) return refuse(stream, 415, requestId);
+    const served = new GrpcStream(stream, { requestId, held: this.#behind.held, sent: () => this.#pings.sent() });
     this.#streams.add(served);
     stream.once('close', () => this.#streams.delete(served));
     const path = metadata.get(HTTP2_HEADER_PATH) ?? '';
@@ -127,7 +129,7 @@ export class GrpcConnection {
     } else {
       const authority = metadata.get(HTTP2_HEADER_AUTHORITY) ?? '';
       served.serve(parseTimeout(metadata.get('grpc-timeout')), (reply) =>
-        this.#call(reply, method, { metadata, authority }),
+        this.#call(reply, method, { metadata, authority, requestId }),
       );
     }
   }
@@ -135,12 +137,13 @@ export class GrpcConnection {
   #call(
     reply: GrpcReply,
     method: Exclude<GrpcMethod, { readonly kind: 'refused' }>,
-    { metadata, authority }: { readonly metadata: ListedHeaders; readonly authority: string },
+    caller: { readonly metadata: ListedHeaders; readonly authority: string; readonly requestId: string },
   ): GrpcCall {
     if (method.kind === 'own') return new OwnCall(reply, method.method);
     if (method.path === rangeStreamPath) {
-      return new RangeStreamCall(reply, (part) => this.#call(part, rangeMethod, { metadata, authority }));
+      return new RangeStreamCall(reply, (part) => this.#call(part, rangeMethod, caller));
     }
+    const { metadata, authority, requestId } = caller;
     const { upstream, callers, listenerKey } = this.#behind;
     const credentials = credentialHeaders(metadata, listenerKey);
     const headers = new ListedHeaders(credentials);
@@ -149,7 +152,7 @@ export class GrpcConnection {
       new JsonCall(reply, {
         method: method.method,
         path,
-        lines: this.#lines(credentials, authority),
+        lines: this.#lines(credentials, { authority, requestId }),
         upstream,
         answered: (status) => callers()?.answered(headers, status),
       });
@@ -165,9 +168,12 @@ export class GrpcConnection {
     return new StoreCall(reply, { parse, isStream, servedBy, known, byJson });
   }
 
-  #lines(credentials: CredentialHeaders, authority: string): string {
+  #lines(
+    credentials: CredentialHeaders,
+    { authority, requestId }: { readonly authority: string; readonly requestId: string },
+  ): string {
     const host = plainAuthority.test(authority) ? authority : 'front';
-    return `Host: ${host}\r\n${requestLines(credentials, this.#socket.remoteAddress)}`;
+    return `Host: ${host}\r\n${requestLines(credentials, { address: this.#socket.remoteAddress, requestId })}`;
   }
 }
 
@@ -183,8 +189,8 @@ function servedMethod(path: string): Exclude<GrpcMethod, { readonly kind: 'refus
 const plainAuthority = /^(?:[\w\-.]+|\[[\da-fA-F:.]+\])(?::\d{1,5})?$/;
 
 /** What is no call of gRPC is answered in HTTP. */
-function refuse(stream: ServerHttp2Stream, status: number): void {
+function refuse(stream: ServerHttp2Stream, status: number, requestId: string): void {
   stream.on('error', () => undefined);
-  stream.respond({ [HTTP2_HEADER_STATUS]: status }, { endStream: true });
+  stream.respond({ [HTTP2_HEADER_STATUS]: status, [requestIdHeader]: requestId }, { endStream: true });
   stream.resume();
 }

@@ -5,6 +5,7 @@ import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'nod
 import { frameMessage, MessageReader } from '../../api/grpc/framing.ts';
 import type { Timeout } from '../../api/grpc/metadata.ts';
 import { type GrpcStatus, statusTrailers } from '../../api/grpc/status.ts';
+import { requestIdHeader } from '../../api/request-id.ts';
 import { grpc } from '../../api/errors/wire-error.ts';
 import { messageBytesMax } from '../../limits.ts';
 import { Progress } from '../progress.ts';
@@ -13,15 +14,19 @@ import type { HeldBytes } from './held-bytes.ts';
 
 const { NGHTTP2_NO_ERROR, NGHTTP2_CANCEL, HTTP2_HEADER_CONTENT_TYPE, HTTP2_HEADER_STATUS } = constants;
 
-const answerHeaders: OutgoingHttpHeaders = {
-  [HTTP2_HEADER_STATUS]: 200,
-  [HTTP2_HEADER_CONTENT_TYPE]: 'application/grpc',
-};
+function answerHeaders(requestId: string): OutgoingHttpHeaders {
+  return {
+    [HTTP2_HEADER_STATUS]: 200,
+    [HTTP2_HEADER_CONTENT_TYPE]: 'application/grpc',
+    [requestIdHeader]: requestId,
+  };
+}
 
 /** Longer timers fire at once. A call is over before that. */
 const timerMsMax = 2 ** 31 - 1;
 
 export type GrpcStreamOptions = {
+  readonly requestId: string;
   readonly held: HeldBytes;
   /** Something is sent to the client. */
   readonly sent: () => void;
@@ -29,6 +34,7 @@ export type GrpcStreamOptions = {
 
 export class GrpcStream implements GrpcReply {
   readonly #stream: ServerHttp2Stream;
+  readonly #requestId: string;
   readonly #reader = new MessageReader(messageBytesMax);
   readonly #held: HeldBytes;
   readonly #sent: () => void;
@@ -39,8 +45,9 @@ export class GrpcStream implements GrpcReply {
   #timer: NodeJS.Timeout | null = null;
   #isOver = false;
 
-  constructor(stream: ServerHttp2Stream, { held, sent }: GrpcStreamOptions) {
+  constructor(stream: ServerHttp2Stream, { requestId, held, sent }: GrpcStreamOptions) {
     this.#stream = stream;
+    this.#requestId = requestId;
     this.#held = held;
     this.#sent = sent;
     // An error ends the stream, which `close` tells.
@@ -88,7 +95,7 @@ export class GrpcStream implements GrpcReply {
     const stream = this.#stream;
     if (stream.destroyed) return;
     if (!stream.headersSent) {
-      stream.respond({ ...answerHeaders, ...statusTrailers(status) }, { endStream: true });
+      stream.respond({ ...answerHeaders(this.#requestId), ...statusTrailers(status) }, { endStream: true });
       this.#leaveRest();
       return;
     }
@@ -112,7 +119,7 @@ export class GrpcStream implements GrpcReply {
   }
 
   #respond(): void {
-    this.#stream.respond(answerHeaders, { waitForTrailers: true });
+    this.#stream.respond(answerHeaders(this.#requestId), { waitForTrailers: true });
   }
 
   #read(part: Buffer): void {

@@ -6,6 +6,8 @@ import type { V1Transport } from '../../api/v1/watch.ts';
 import { blankOf, watchContentTypes } from '../../api/v1/watch.ts';
 import { servedByHeader } from '../../api/forwarded.ts';
 import { attemptTimeoutMs, streamProbeMs } from '../../limits.ts';
+import { requestIdHeader } from '../../api/request-id.ts';
+import { requestIdOf } from '../headers.ts';
 import type { ClientWatch } from './shared-watches.ts';
 import { UnsentMessages } from './unsent-messages.ts';
 import { type V1Channel, V1Watch } from './v1-watch.ts';
@@ -108,7 +110,8 @@ export class WatchExchange implements V1Channel {
 
   open(message: Buffer, replica: number): void {
     this.#pass = null;
-    const headers = ['Content-Type', watchContentTypes[this.#transport], 'Cache-Control', 'no-store'];
+    const headers = [requestIdHeader, requestIdOf(this.#request.rawHeaders)];
+    headers.push('Content-Type', watchContentTypes[this.#transport], 'Cache-Control', 'no-store');
     headers.push('X-Accel-Buffering', 'no', servedByHeader, String(replica));
     if (this.isLast) headers.push('Connection', 'close');
     this.#response.writeHead(200, headers);

@@ -4,9 +4,11 @@
 import { createHash } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { type Closing, closeFrameOf } from '../../api/close-frames.ts';
+import { requestIdHeader } from '../../api/request-id.ts';
 import { servedByHeader } from '../../api/forwarded.ts';
 import { attemptTimeoutMs, watchMessageBytesMax } from '../../limits.ts';
 import type { FrontBounds } from '../bounds.ts';
+import { requestIdIn } from '../headers.ts';
 import { Progress } from '../progress.ts';
 import { ClientSocket } from './client-socket.ts';
 import type { PlainSocket } from './plain-watch.ts';
@@ -129,7 +131,8 @@ export class WatchSocket implements V1Channel {
     this.#socket.write(
       [
         'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n',
-        `Sec-WebSocket-Accept: ${acceptOf(pending.plain.socketKey)}\r\n${servedByHeader}: ${replica}\r\n\r\n`,
+        `Sec-WebSocket-Accept: ${acceptOf(pending.plain.socketKey)}\r\n${servedByHeader}: ${replica}\r\n`,
+        `${requestIdHeader}: ${requestIdIn(pending.plain.headers)}\r\n\r\n`,
       ].join(''),
       'latin1',
     );

@@ -240,6 +240,31 @@ describe('streams', () => {
   });
 });
 
+/** The id that the answer has. */
+async function idOf(metadata: Readonly<Record<string, string>>, path: string): Promise<unknown> {
+  const call = etcd.open(path, metadata);
+  const answered = once(call.stream, 'response');
+  call.send({});
+  call.end();
+  const [headers]: { readonly 'x-request-id'?: string }[] = await answered;
+  await call.ended;
+  return headers?.['x-request-id'];
+}
+
+describe('GRPC-35: a call has the id of its request', () => {
+  it.each([
+    '/etcdserverpb.KV/Range',
+    '/etcdserverpb.Maintenance/Status',
+    '/grpc.health.v1.Health/Check',
+    '/no.Such/Call',
+  ])("%s: its client's, or a new one", async (path) => {
+    expect(await idOf({ 'x-request-id': 'my-call' }, path)).toBe('my-call');
+    const made = [await idOf({}, path), await idOf({ 'x-request-id': 'a b' }, path)];
+    expect(made).toEqual([expect.stringMatching(/^[\w-]{10,}$/), expect.stringMatching(/^[\w-]{10,}$/)]);
+    expect(made[0]).not.toBe(made[1]);
+  });
+});
+
 async function statusOf(stream: ClientHttp2Stream): Promise<number> {
   return new Promise((resolve) => {
     stream.on('response', (headers) => resolve(Number(headers[':status'])));

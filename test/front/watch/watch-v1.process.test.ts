@@ -79,6 +79,7 @@ class Watcher extends RawClient {
         `GET ${path} HTTP/1.1`,
         'Host: store',
         `Quorate-Key: ${as}`,
+        'X-Request-Id: of-both',
         'Connection: Upgrade',
         'Upgrade: websocket',
         'Sec-WebSocket-Version: 13',
@@ -362,9 +363,15 @@ async function streams(
   const client = new RawClient(port);
   clients.push(client);
   client.send(
-    [`GET ${path} HTTP/1.1`, 'Host: store', `Quorate-Key: ${key()}`, `Accept: ${accept}`, ...headers, '\r\n'].join(
+    [
+      `GET ${path} HTTP/1.1`,
+      'Host: store',
+      `Quorate-Key: ${key()}`,
+      'X-Request-Id: of-both',
+      `Accept: ${accept}`,
+      ...headers,
       '\r\n',
-    ),
+    ].join('\r\n'),
   );
   await client.until((text) => text.includes('\r\n\r\n') && text.split('\r\n\r\n')[1] !== '');
   return { client, endsHere: !tap.heads.slice(before).some((head) => head.startsWith('GET /v1/watch')) };
