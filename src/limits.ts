@@ -535,8 +535,8 @@ export const memoryOfKeyBytesMax = 44 * 1_048_576;
 /** A larger answer is made in pieces of this size, while its reader takes them. */
 export const answerPieceBytes = 65_536;
 /**
- * Before a write is proposed, the pairs that its answer will have are measured. If they are more than this, the write
- * takes a place for the largest answer: measuring so many takes about a millisecond of the leader.
+ * Before a write is proposed, the pairs that its answer will have are measured, which takes about a millisecond of the
+ * leader for so many. If they are more, the write takes a place for what the whole database could answer.
  */
 export const answerMeasuredRowsMax = 1_000;
 /** Smaller amounts are not counted, because counting costs more than they hold. */
