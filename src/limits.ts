@@ -456,6 +456,11 @@ export const deletionPeriodSecondsDefault = 604_800;
 export const deletionPeriodSecondsMin = 60;
 /** 90 days. A tenant that is to be kept for longer is suspended instead. */
 export const deletionPeriodSecondsMax = 7_776_000;
+/**
+ * A tenant that was not made after this time is one whose making broke off: its name is free, and the schedule wipes
+ * it.
+ */
+export const provisioningMs = 60_000;
 /** Tenants that one run of the schedule wipes: a Worker may make 1,000 calls in a run, and a wipe takes some 15. */
 export const wipesOfRunMax = 50;
 /** A wipe that broke off, or that the group was not told of, is tried again after this time: an hour. */

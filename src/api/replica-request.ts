@@ -2,7 +2,15 @@
 // answer, as data. All of them go through one method of the object (`ask`), so that code which delays or refuses
 // requests treats them all alike. A new kind of request is added in this file.
 
-import type { AccessKey, Caller, Operation, Outcome, StoreFailure, SuspensionFailure } from '../model/store.ts';
+import type {
+  AccessKey,
+  Caller,
+  Command,
+  Operation,
+  Outcome,
+  StoreFailure,
+  SuspensionFailure,
+} from '../model/store.ts';
 import type { LimitTerm } from '../model/terms.ts';
 import type { Failure } from './errors/failures.ts';
 import type { AttemptAnswer } from './redirects.ts';
@@ -39,6 +47,20 @@ type ObjectRequests = {
   /** Makes the object a replica of a group that begins. */
   provision: {
     readonly says: { readonly tenant: string; readonly number: number; readonly members: readonly PlacedMember[] };
+    readonly answer: null;
+  };
+  /**
+   * As `provision`, and the group begins at this level with these commands in its log. Every replica gets the same
+   * before one of them is asked anything else. If one does not take it, the tenant is wiped.
+   */
+  found: {
+    readonly says: {
+      readonly tenant: string;
+      readonly number: number;
+      readonly members: readonly PlacedMember[];
+      readonly level: number;
+      readonly commands: readonly Command[];
+    };
     readonly answer: null;
   };
   /**

@@ -147,6 +147,17 @@ export class LogTable implements LogReader {
     this.#addConfiguration({ index: logIndex(0), data: encodeConfiguration(configuration) });
   }
 
+  /**
+   * Writes the entries with which a group begins. Every replica has them before the first one is asked anything, so
+   * they are committed. They are of the first term, in which nobody leads.
+   */
+  begin(entries: readonly Uint8Array[]): void {
+    assert(this.#last === 0 && this.#hardState.term === 0, 'a log begins once');
+    const founded = term(1);
+    this.write(entries.map((data, at) => ({ index: logIndex(at + 1), term: founded, kind: 'command', data })));
+    this.writeHardState({ term: founded, votedFor: null, commit: logIndex(entries.length) });
+  }
+
   get liesInPlaces(): boolean {
     return this.#places !== null;
   }

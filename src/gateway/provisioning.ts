@@ -1,6 +1,7 @@
 // Makes and deletes tenants. To make one, its row in the directory comes first, so that nothing exists that the
-// directory does not know; then the replicas; then the first access key. Every step can be repeated, and a tenant that
-// was left half-made is deleted.
+// directory does not know; then the replicas, all at once, each with the first access key in its log; then the row says
+// that it is ready, together with the audit. A tenant whose making broke off is wiped by
+// the schedule.
 //
 // To wipe one, its row first says so. Then every object that may be a replica stops being one, and says how many
 // numbers its group had given, until no object names a number that was not asked. From here on no object of the tenant
@@ -8,28 +9,40 @@
 // an interruption finds the same objects.
 
 import type { LocationHint } from '../model/locations.ts';
-import { deletionCallsMax, wipeRetryMs } from '../limits.ts';
+import { assert } from '../base/assert.ts';
+import { emptyBytes } from '../base/bytes.ts';
+import { deletionCallsMax, provisioningMs, wipeRetryMs } from '../limits.ts';
+import { groupLevelMax } from '../model/levels.ts';
 import type { GroupAnswer } from '../api/replica-request.ts';
-import type { AccessKey, Caller, Operation } from '../model/store.ts';
+import type { AccessKey, Caller, Command, Operation } from '../model/store.ts';
 import type { Directory, Labels, PlacedReplica, Tenant } from '../tenants/directory.ts';
 import { type KeyRing, newId } from '../tenants/key-text.ts';
-import type { Plan } from '../tenants/plans.ts';
-import { askObject, groupCall } from './ask-replica.ts';
+import { toldTermsOf } from '../tenants/plans.ts';
+import { askObject, groupCall, UnknownRequestError } from './ask-replica.ts';
 import type { Routed } from '../routing/attempts.ts';
 import { isOutage } from './stub-calls.ts';
 import type { ReplicaStub } from './env.ts';
 import type { GroupRouter } from './group-router.ts';
 
-export type Provisioned = { readonly tenant: Tenant; readonly key: string };
+export type Creation =
+  /** `isTold`: the group knows the terms of its plan. */
+  | { readonly kind: 'created'; readonly tenant: Tenant; readonly key: string; readonly isTold: boolean }
+  /** Another tenant has the name. */
+  | { readonly kind: 'nameTaken' }
+  | { readonly kind: 'planNotFound' };
 export type Administered = GroupAnswer<'administer'>;
 export type NewTenant = {
   readonly name: string;
   readonly labels: Labels;
-  readonly plan: Plan;
+  /** Its name. */
+  readonly plan: string;
   readonly placement: readonly LocationHint[];
 };
 export type NewAccessKey = Pick<AccessKey, 'name' | 'role' | 'prefix' | 'morePrefixes' | 'expiresAtMs'>;
 export type IssuedKey = { readonly accessKey: AccessKey; readonly key: string; readonly outcome: Administered };
+
+type Beginning = { readonly nowMs: number; readonly isFounded: boolean };
+const firstAccess = { name: '', role: 'admin', prefix: emptyBytes, expiresAtMs: null } as const;
 
 /** When the schedule goes on with a wipe that broke off. `dueAtMs`: the tenant is wiped only if that is due then. */
 type WipeTimes = { readonly retryAtMs: number; readonly dueAtMs?: number };
@@ -46,49 +59,87 @@ export class Provisioning {
     this.#keys = keys;
   }
 
-  /**
-   * Answers 'nameTaken' where another tenant has the name. Throws where a replica or the directory cannot be reached.
-   */
-  async create(request: NewTenant, actor: string, nowMs: number): Promise<Provisioned | 'nameTaken'> {
+  /** @throws where a replica or the directory cannot be reached. The tenant is then wiped, or will be. */
+  async create(request: NewTenant, actor: string, nowMs: number): Promise<Creation> {
+    return (
+      (await this.#create(request, actor, { nowMs, isFounded: true })) ?? (await this.#createFormer(request, actor))
+    );
+  }
+
+  /** Replicas of the code before know no founding: while both versions run, a group begins with an empty log. */
+  async #createFormer(request: NewTenant, actor: string): Promise<Creation> {
+    const created = await this.#create(request, actor, { nowMs: Date.now(), isFounded: false });
+    assert(created !== null, 'every replica can begin with an empty log');
+    return created;
+  }
+
+  /** Null: a replica knows no founding, and the tenant was wiped. */
+  async #create(request: NewTenant, actor: string, { nowMs, isFounded }: Beginning): Promise<Creation | null> {
     const replicas = request.placement.map((location, index): PlacedReplica => ({ number: index + 1, location }));
+    const { name, labels, plan } = request;
+    const row = { id: newId(), name, labels, plan, createdAtMs: nowMs, replicas, nextNumber: replicas.length + 1 };
+    let added = await this.#directory.add(row);
+    if (added.kind === 'nameTaken' && (await this.#takeBackUnfinished(name, nowMs)))
+      added = await this.#directory.add(row);
+    if (added.kind !== 'added') return added;
     const tenant: Tenant = {
-      id: newId(),
-      name: request.name,
+      ...row,
       state: 'provisioning',
       isSuspended: false,
       wipeAtMs: null,
       isToldOfWipe: false,
-      labels: request.labels,
-      plan: request.plan.name,
-      planTerms: request.plan.terms,
+      planTerms: added.planTerms,
       terms: {},
       termsVersion: 0,
-      createdAtMs: nowMs,
-      replicas,
-      nextNumber: replicas.length + 1,
     };
-    if (!(await this.#directory.add(tenant))) {
-      if (!(await this.#takeBackUnfinished(request.name, nowMs))) return 'nameTaken';
-      if (!(await this.#directory.add(tenant))) return 'nameTaken';
-    }
     try {
-      await Promise.all(replicas.map((replica) => this.#provisionReplica(tenant, replica)));
-      const access = { name: '', role: 'admin', prefix: new Uint8Array(0), expiresAtMs: null } as const;
-      const key = await this.issueKey({ tenant: tenant.id, caller: { kind: 'service' }, access, nowMs });
-      if (key.kind !== 'done' || key.value.outcome.kind === 'failed') throw new Error('the first key was not stored');
-      if (!(await this.#directory.setReady(tenant.id))) throw new Error('the tenant was deleted while it was made');
-      await this.#directory.record({
-        atMs: nowMs,
-        actor,
-        action: 'tenant.create',
-        tenantId: tenant.id,
-        detail: tenant.name,
-      });
-      return { tenant: { ...tenant, state: 'ready' }, key: key.value.key };
+      const key = await (isFounded ? this.#found(tenant) : this.#begin(tenant));
+      const isTold = isFounded || Object.keys(tenant.planTerms).length === 0;
+      const [tenantId, detail] = [tenant.id, name];
+      const audit = { atMs: nowMs, actor, action: 'tenant.create', tenantId, detail } as const;
+      if (!(await this.#directory.setReady(tenantId, isTold ? tenant.termsVersion : null, audit)))
+        throw new Error('the tenant was deleted while it was made');
+      return { kind: 'created', tenant: { ...tenant, state: 'ready' }, key, isTold };
     } catch (error) {
       await this.#wipe(tenant, { retryAtMs: nowMs });
+      if (isFounded && error instanceof UnknownRequestError) return null;
       throw error;
     }
+  }
+
+  /**
+   * Makes all replicas at once, each with a log that has the group's level, its first key and its terms. Nothing that
+   * follows needs the group to have a leader, so it sleeps until somebody calls. Returns the text of the key.
+   */
+  async #found(tenant: Tenant): Promise<string> {
+    const { id, replicas: members, createdAtMs: atMs } = tenant;
+    const accessKey: AccessKey = { id: newId(), ...firstAccess, createdAtMs: atMs };
+    const operations: Operation[] = [{ kind: 'createAccessKey', accessKey }];
+    if (Object.keys(tenant.planTerms).length > 0) operations.push({ kind: 'terms', changes: toldTermsOf(tenant) });
+    const caller = { kind: 'service' } as const;
+    const commands = operations.map((operation): Command => ({ writeId: `s:${newId()}`, caller, operation, atMs }));
+    await this.#onPlaced(tenant, (stub, number) =>
+      askObject(stub, { kind: 'found', tenant: id, number, members, level: groupLevelMax, commands }),
+    );
+    return this.#keys.issue({ tenant: id, keyId: accessKey.id });
+  }
+
+  /** Makes the replicas, which then elect a leader, and gives it the first key. Returns its text. */
+  async #begin(tenant: Tenant): Promise<string> {
+    const { id, replicas: members, createdAtMs: nowMs } = tenant;
+    await this.#onPlaced(tenant, (stub, number) => askObject(stub, { kind: 'provision', tenant: id, number, members }));
+    const key = await this.issueKey({ tenant: id, caller: { kind: 'service' }, access: firstAccess, nowMs });
+    if (key.kind !== 'done' || key.value.outcome.kind === 'failed') throw new Error('the first key was not stored');
+    return key.value.key;
+  }
+
+  async #onPlaced(tenant: Tenant, ask: (stub: ReplicaStub, number: number) => Promise<null>): Promise<void> {
+    const asked = tenant.replicas.map(({ number, location }) =>
+      ask(this.#groups.stub(tenant.id, number, location), number),
+    );
+    // A replica that is still being made while the others are wiped would have to be wiped twice.
+    const failed = (await Promise.allSettled(asked)).find((each) => each.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
   }
 
   /**
@@ -165,16 +216,6 @@ export class Provisioning {
     return this.#groups.route(tenant, groupCall('hedged', { kind: 'administer', writeId, caller, operation }));
   }
 
-  async #provisionReplica(tenant: Tenant, replica: PlacedReplica): Promise<void> {
-    const stub = this.#groups.stub(tenant.id, replica.number, replica.location);
-    await askObject(stub, {
-      kind: 'provision',
-      tenant: tenant.id,
-      number: replica.number,
-      members: tenant.replicas,
-    });
-  }
-
   /** False: it is not due any more. */
   async #wipe(tenant: Tenant, when: WipeTimes): Promise<boolean> {
     const { id, replicas } = tenant;
@@ -224,7 +265,7 @@ export class Provisioning {
   async #takeBackUnfinished(name: string, nowMs: number): Promise<boolean> {
     const tenant = await this.#directory.byName(name);
     if (tenant === null) return true;
-    const provisioningNow = tenant.state === 'provisioning' && nowMs - tenant.createdAtMs < 60_000;
+    const provisioningNow = tenant.state === 'provisioning' && nowMs - tenant.createdAtMs < provisioningMs;
     if (tenant.state === 'ready' || provisioningNow) return false;
     await this.#wipe(tenant, { retryAtMs: nowMs + wipeRetryMs });
     return true;

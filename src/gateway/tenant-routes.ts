@@ -132,16 +132,15 @@ class TenantRoutes {
     if (parsed.kind === 'bad') return refused(parsed.failure);
     const { name, labels, placement } = parsed.value;
     if (placement.kind === 'jurisdiction') return refused({ kind: 'notServed', what: 'placement in a jurisdiction' });
-    const plan = await this.#options.plans.byName(parsed.value.plan ?? usualPlan);
-    if (plan === null) return refused({ kind: 'planNotFound', name: parsed.value.plan });
     const created = await this.#options.provisioning.create(
-      { name, labels, plan, placement: this.#place(raw, parsed.value) },
+      { name, labels, plan: parsed.value.plan ?? usualPlan, placement: this.#place(raw, parsed.value) },
       allowed.operator.actor,
       Date.now(),
     );
-    if (created === 'nameTaken') return refused({ kind: 'tenantNameTaken', name });
+    if (created.kind === 'nameTaken') return refused({ kind: 'tenantNameTaken', name });
+    if (created.kind === 'planNotFound') return refused({ kind: 'planNotFound', name: parsed.value.plan });
     const { tenant, key } = created;
-    if (Object.keys(plan.terms).length > 0) await this.#options.told.tell(tenant);
+    if (!created.isTold) await this.#options.told.tell(tenant);
     const headers = { location: `/v1/tenants/${tenant.id}` };
     return Response.json({ ...tenantJson(tenant), key }, { status: 201, headers });
   }

@@ -6,9 +6,8 @@ import type { Failure } from '../api/errors/failures.ts';
 import { problemName } from '../api/errors/errors.ts';
 import { type ChangedTerms, termsAfter } from '../api/v1/limits.ts';
 import { termsRetryMs, termsToldAtOnce, termsToldMax, termsTellMs } from '../limits.ts';
-import { limitTerms, termChanges } from '../model/terms.ts';
 import type { Directory, Tenant } from '../tenants/directory.ts';
-import { type Plan, termsOf } from '../tenants/plans.ts';
+import { type Plan, toldTermsOf } from '../tenants/plans.ts';
 import type { Provisioning } from './provisioning.ts';
 
 export class ToldTerms {
@@ -48,8 +47,7 @@ export class ToldTerms {
   /** Null: the group has all that counts for the tenant in its log. */
   async tell(tenant: Tenant): Promise<Failure | null> {
     const { id, termsVersion } = tenant;
-    const unset = Object.fromEntries(limitTerms.map((name) => [name, null]));
-    const changes = termChanges({ ...unset, ...termsOf(tenant), version: termsVersion });
+    const changes = toldTermsOf(tenant);
     const routed = await this.#groups.administer(id, { kind: 'service' }, { kind: 'terms', changes });
     if (routed.kind === 'absent') return { kind: 'tenantNotFound', tenant: id };
     if (routed.kind !== 'done') return { kind: 'timeout' };

@@ -10,6 +10,7 @@ import type { ObjectRequest, ReplicaAnswer, ReplicaRequest } from '../api/replic
 import { absentLeader, type AttemptAnswer, leaderHeader, redirectResponse, redirectStatus } from '../api/redirects.ts';
 import { AssertionError } from '../base/assert.ts';
 import { isolateMemory } from '../base/memory-budget.ts';
+import { foundLog, knowsFounding } from '../driver/founding-log.ts';
 import { LogTable } from '../driver/log-table.ts';
 import { deletionKeptMs, removalKeptMs, tickMs } from '../limits.ts';
 import { replicaId, type ReplicaId } from '../model/brands.ts';
@@ -42,8 +43,10 @@ export type ReplicaEnv = {
 
 export class Replica extends FormerRequests<ReplicaEnv> {
   readonly #sql: ObjectSql;
-  #living: LivingReplica | null;
   readonly #remains: Remains;
+  /** What the object is a replica of. Null: it is none. */
+  #identity: MemberIdentity | null;
+  #awake: LivingReplica | null = null;
 
   constructor(context: DurableObjectState, env: ReplicaEnv) {
     super(context, env);
@@ -53,8 +56,13 @@ export class Replica extends FormerRequests<ReplicaEnv> {
       context.setWebSocketAutoResponse(new WebSocketRequestResponsePair(heartbeat.request, heartbeat.response));
     }
     this.#remains = new Remains(this.#sql);
-    const identity = this.#remains.isNone ? loadIdentity(this.#sql) : null;
-    this.#living = identity === null ? null : this.#bringToLife(identity);
+    this.#identity = this.#remains.isNone ? loadIdentity(this.#sql) : null;
+  }
+
+  /** A replica comes to life when it is first asked something, so that making one costs no more than its rows. */
+  get #living(): LivingReplica | null {
+    if (this.#awake === null && this.#identity !== null) this.#awake = this.#bringToLife(this.#identity);
+    return this.#awake;
   }
 
   override async fetch(request: Request): Promise<Response> {
@@ -141,7 +149,10 @@ export class Replica extends FormerRequests<ReplicaEnv> {
   override async ask(request: ReplicaRequest): Promise<ReplicaAnswer> {
     switch (request.kind) {
       case 'provision':
-        return this.#provision(request);
+        return this.#become(request, () => {});
+      case 'found':
+        if (!knowsFounding(request)) return { kind: 'unknownRequest' };
+        return this.#become(request, () => foundLog(this.#sql, request));
       case 'retire':
         return this.#retire();
       case 'wipe':
@@ -162,8 +173,8 @@ export class Replica extends FormerRequests<ReplicaEnv> {
     }
   }
 
-  #provision(identity: ObjectRequest<'provision'>): null {
-    if (this.#living !== null || !this.#remains.isNone) return null;
+  #become(identity: Omit<ObjectRequest<'provision'>, 'kind'>, begin: () => void): null {
+    if (this.#identity !== null || !this.#remains.isNone) return null;
     const own: MemberIdentity = {
       tenant: identity.tenant,
       number: replicaId(identity.number),
@@ -174,14 +185,15 @@ export class Replica extends FormerRequests<ReplicaEnv> {
       saveIdentity(this.#sql, own);
       // The directory has this configuration: it is written before the tenant is provisioned.
       saveHeard(this.#sql, encodeConfiguration(foundingConfiguration(founding)));
+      begin();
     });
-    this.#living = this.#bringToLife(own);
+    this.#identity = own;
     return null;
   }
 
   /** Makes this object a learner of a group at work, which `configuration` names. This may be called again. */
   join(tenant: string, { number, configuration }: Joining): void | Promise<void> {
-    if (this.#living !== null || !this.#remains.isNone) return;
+    if (this.#identity !== null || !this.#remains.isNone) return;
     const group = decodeConfiguration(configuration);
     const members = group.members.filter(({ voter }) => voter).map(({ id, location }) => ({ number: id, location }));
     const own: MemberIdentity = { tenant, number: replicaId(number), members };
@@ -189,7 +201,7 @@ export class Replica extends FormerRequests<ReplicaEnv> {
       saveIdentity(this.#sql, own);
       new LogTable(this.#sql).found(group);
     });
-    this.#living = this.#bringToLife(own);
+    this.#identity = own;
   }
 
   async #retire(): Promise<number> {
@@ -219,8 +231,8 @@ export class Replica extends FormerRequests<ReplicaEnv> {
 
   /** The replica no longer serves, and waiting callers are told. */
   #end(failure: Extract<Failure, { kind: 'tenantDeleted' | 'leaderChanged' }>): void {
-    const living = this.#living;
-    this.#living = null;
+    const living = this.#awake;
+    [this.#identity, this.#awake] = [null, null];
     living?.end(failure);
   }
 

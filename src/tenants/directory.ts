@@ -1,8 +1,9 @@
 // The directory of tenants in D1: names, states, placement, audit. While D1 is down nothing can be provisioned, and
 // every store goes on, because no call on the data of a store comes here.
 
+import { provisioningMs } from '../limits.ts';
 import type { LocationHint } from '../model/locations.ts';
-import { planTerms, type Terms } from './plans.ts';
+import { isFirstPlan, planTerms, type Terms } from './plans.ts';
 import { type TenantFilter, tenantListClause, type TenantPlace } from './tenant-list.ts';
 
 export type TenantState = 'provisioning' | 'ready' | 'deleting';
@@ -29,6 +30,12 @@ export type Tenant = {
   /** The number of the next replica, as far as the group has told. Every lower number may be that of an object. */
   readonly nextNumber: number;
 };
+/** What the directory is told of a tenant that is being made. */
+export type NewRow = Pick<Tenant, 'id' | 'name' | 'labels' | 'plan' | 'createdAtMs' | 'replicas' | 'nextNumber'>;
+export type Added =
+  | { readonly kind: 'added'; readonly planTerms: Terms }
+  | { readonly kind: 'nameTaken' }
+  | { readonly kind: 'planNotFound' };
 /** What a group tells of its members. */
 export type ToldConfiguration = {
   readonly replicas: readonly PlacedReplica[];
@@ -139,29 +146,45 @@ export class Directory {
     }
   }
 
-  /** False: another tenant has the name. */
-  async add(tenant: Tenant): Promise<boolean> {
+  /**
+   * Adds a tenant that is being made, and says what its plan sets: all in one transaction, so that a plan which is
+   * being removed has no tenant. If its making breaks off, the schedule wipes it.
+   */
+  async add(tenant: NewRow): Promise<Added> {
+    const { plan } = tenant;
+    const storedTerms = this.#database.prepare('SELECT terms FROM plans WHERE name = ?').bind(plan);
     const insertTenant = this.#database
       .prepare(
-        `INSERT INTO tenants (id, name, state, created_at_ms, next_number, labels, plan, tell_at_ms)
-          VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+        `INSERT INTO tenants (id, name, state, created_at_ms, next_number, labels, plan, tell_at_ms, wipe_at_ms, wipe_told)
+          SELECT ?1, ?2, 'provisioning', ?3, ?4, ?5, ?6, ?3, ?8, 1
+            WHERE ?7 OR EXISTS (SELECT 1 FROM plans WHERE plans.name = ?6)`,
       )
       .bind(
         tenant.id,
         tenant.name,
-        tenant.state,
         tenant.createdAtMs,
         tenant.nextNumber,
         JSON.stringify(tenant.labels),
-        tenant.plan,
-        Object.keys(tenant.planTerms).length > 0 ? tenant.createdAtMs : null,
+        plan,
+        isFirstPlan(plan) ? 1 : 0,
+        tenant.createdAtMs + provisioningMs,
       );
-    const insertReplicas = tenant.replicas.map((replica) =>
-      this.#database
-        .prepare('INSERT INTO replicas (tenant_id, number, location) VALUES (?, ?, ?)')
-        .bind(tenant.id, replica.number, replica.location),
-    );
-    return this.#unlessNameTaken(() => this.#database.batch([insertTenant, ...insertReplicas]));
+    const insertReplicas = this.#database
+      .prepare(
+        `INSERT INTO replicas (tenant_id, number, location)
+          SELECT ?1, value ->> 'number', value ->> 'location' FROM json_each(?2)
+            WHERE EXISTS (SELECT 1 FROM tenants WHERE id = ?1)`,
+      )
+      .bind(tenant.id, JSON.stringify(tenant.replicas));
+    let stored: string | null = null;
+    let isAdded = false;
+    const isNameFree = await this.#unlessNameTaken(async () => {
+      const [terms, added] = await this.#database.batch<{ terms: string }>([storedTerms, insertTenant, insertReplicas]);
+      stored = terms?.results[0]?.terms ?? null;
+      isAdded = (added?.meta.changes ?? 0) > 0;
+    });
+    if (!isNameFree) return { kind: 'nameTaken' };
+    return isAdded ? { kind: 'added', planTerms: planTerms(plan, stored) } : { kind: 'planNotFound' };
   }
 
   async byId(id: string): Promise<Tenant | null> {
@@ -195,12 +218,24 @@ export class Directory {
     return results.map((row) => tenantOf(row)).filter((tenant) => tenant !== null);
   }
 
-  /** False: the tenant is not being provisioned any more, because somebody is deleting it. */
-  async setReady(id: string): Promise<boolean> {
-    const statement = this.#database.prepare(
-      "UPDATE tenants SET state = 'ready' WHERE id = ? AND state = 'provisioning'",
-    );
-    return (await answered(statement.bind(id).run())).meta.changes > 0;
+  /**
+   * Its replicas are made, and its group knows the terms of version `toldVersion` (null: it was told of none). The
+   * audit says so from here on. False: the tenant is not being provisioned any more, because somebody is deleting it.
+   */
+  async setReady(id: string, toldVersion: number | null, audit: Audit): Promise<boolean> {
+    const isReady = "FROM tenants WHERE id = ? AND state = 'provisioning'";
+    const record = this.#database
+      .prepare(`INSERT INTO audit (at_ms, actor, action, tenant_id, detail) SELECT ?, ?, ?, ?, ? ${isReady}`)
+      .bind(audit.atMs, audit.actor, audit.action, audit.tenantId, audit.detail, id);
+    const ready = this.#database
+      .prepare(
+        `UPDATE tenants SET state = 'ready', wipe_at_ms = NULL, wipe_told = 0,
+            tell_at_ms = iif(terms_version = ?2, NULL, tell_at_ms)
+          WHERE id = ?1 AND state = 'provisioning'`,
+      )
+      .bind(id, toldVersion);
+    const [, changed] = await answered(this.#database.batch([record, ready]));
+    return (changed?.meta.changes ?? 0) > 0;
   }
 
   /**

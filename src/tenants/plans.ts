@@ -3,7 +3,7 @@
 // others, by a row in the directory (`plan-table.ts`).
 
 import { quotaBytesMax } from '../limits.ts';
-import type { LimitTerm } from '../model/terms.ts';
+import { type LimitTerm, limitTerms, type TermChange, termChanges } from '../model/terms.ts';
 
 export type Terms = Readonly<Partial<Record<LimitTerm, number>>>;
 export type Plan = { readonly name: string; readonly terms: Terms };
@@ -43,4 +43,12 @@ export function planTerms(name: string, stored: string | null): Terms {
 /** What counts for a tenant. */
 export function termsOf({ planTerms: ofPlan, terms }: { readonly planTerms: Terms; readonly terms: Terms }): Terms {
   return { ...ofPlan, ...terms };
+}
+
+/** All that a group is told of a tenant's terms: terms that nobody sets are not set there any more. */
+export function toldTermsOf(
+  tenant: Parameters<typeof termsOf>[0] & { readonly termsVersion: number },
+): readonly TermChange[] {
+  const unset = Object.fromEntries(limitTerms.map((name) => [name, null]));
+  return termChanges({ ...unset, ...termsOf(tenant), version: tenant.termsVersion });
 }

@@ -221,9 +221,12 @@ describe('deleting a tenant', () => {
 
   it('TENANT-20: a tenant that was taken back while it was made does not come to be', async () => {
     const tenant = await newTenant({ name: 'taken-back', replicas: 1 });
-    expect(await directory.setReady(tenant.id)).toBe(false);
+    const audit = { atMs: 1, actor: 'operator', action: 'tenant.create', tenantId: tenant.id, detail: 'late' } as const;
+    const recorded = () => directory.audit({ tenant: tenant.id, actor: null, sinceMs: null, before: null, limit: 9 });
+    expect(await directory.setReady(tenant.id, null, audit)).toBe(false);
     await directory.setDeleting(tenant.id, { retryAtMs: 0 });
-    expect(await directory.setReady(tenant.id)).toBe(false);
+    expect(await directory.setReady(tenant.id, null, audit)).toBe(false);
+    expect((await recorded()).map(({ detail }) => detail)).toEqual(['taken-back']);
     expect(await directory.byId(tenant.id)).toMatchObject({ state: 'deleting' });
   });
 });

@@ -54,6 +54,8 @@ export type FaultMix = {
   readonly formerLevel: 1 | 2;
   /** 1: the founders begin with the former code. */
   readonly startsFormer: number;
+  /** 1: each founder's log has the group's level and a first key before anybody leads. */
+  readonly isFounded: number;
   /** A step of an update goes back. */
   readonly rollBack: number;
   /** A replica goes back after all were updated. */
@@ -153,6 +155,15 @@ export function flushesOf(random: Random): Pick<FaultMix, 'flush'> {
   return { flush: random.pick([0, 0.02, 0.2, 0.6]) };
 }
 
+/** Drawn apart as well. Former code knows no such beginning. A bug is looked for in a group that begins empty. */
+export function foundingOf(
+  random: Random,
+  { startsFormer }: Pick<FaultMix, 'startsFormer'>,
+  bug: string | null,
+): Pick<FaultMix, 'isFounded'> {
+  return { isFounded: bug === null && startsFormer === 0 && random.chance(0.5) ? 1 : 0 };
+}
+
 /** Drawn apart from everything else. A bug that is not of sessions is looked for without them. */
 export function sessionsOf(random: Random, bug: string | null): Pick<FaultMix, 'sessions' | 'sessionWindowBytes'> {
   if (bug !== null || !random.chance(0.35)) return { sessions: 0, sessionWindowBytes: 0 };
@@ -171,6 +182,7 @@ export function faultMixOf(random: Random): FaultMix {
   const workload = random.pick(['mixed', 'mixed', 'mixed', 'kubernetes', 'kubernetes', 'batch'] as const);
   const mix: FaultMix = {
     workload,
+    isFounded: 0,
     replicas: random.pick(sizes),
     faultyMs: random.between(5_000, 16_000),
     clients: random.integer(2, 6),

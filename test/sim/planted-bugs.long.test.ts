@@ -78,6 +78,7 @@ const canaries: readonly (readonly [string, PlantedBug, string])[] = [
   ['SIM-CANARY-38: an end of the log that comes back is found', 'suffixLeft', 'log'],
   ['SIM-CANARY-39: the promotion of a learner that is gone is found', 'promotionKept', 'liveness'],
   ['SIM-CANARY-40: a watch of a session that is declared one too late is found', 'sessionWatchLate', 'watch: reliable'],
+  ['SIM-CANARY-50: a group that is founded by halves is found', 'foundedApart', 'log matching'],
   ['SIM-WATCH-1: swapped revisions are found', 'watchEventsSwapped', 'watch: ordered'],
   ['SIM-WATCH-2: an event that is told twice is found', 'watchRestoredEarly', 'watch: unique'],
   ['SIM-WATCH-3: a revision in two messages is found', 'watchRevisionSplit', 'watch: atomic'],

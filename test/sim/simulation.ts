@@ -2,6 +2,7 @@
 // may break. Then all faults are healed, and the group must recover within a bound.
 
 import { replicaId, type ReplicaId } from '../../src/model/brands.ts';
+import type { Command } from '../../src/model/store.ts';
 import { type Configuration, foundingConfiguration } from '../../src/raft/configuration.ts';
 import { levelWith, type PlantedBug } from './bugs/bugs.ts';
 import { ClientHistory } from './checkers/client-history.ts';
@@ -17,6 +18,7 @@ import {
   faultMixOf,
   healed,
   flushesOf,
+  foundingOf,
   learnerLossOf,
   mixInWords,
   restartsIn,
@@ -63,6 +65,7 @@ const workSeed = 0x510e527f;
 const flushSeed = 0xa54ff53a;
 const alarmsSeed = 0x3c6ef372;
 const tenancySeed = 0x2545f491;
+const foundingSeed = 0x7f4a7c15;
 /** The search for an order takes a quarter of a run's time. */
 const linearizedEverySeeds = 4;
 
@@ -121,6 +124,24 @@ export function inShort({ seed, failure }: Report): string {
   return `seed ${seed}: ${message.slice(0, 160)}`;
 }
 
+/** What a group that is founded has in its log. Nobody uses the key. */
+const firstKey: Command = {
+  writeId: 'founding',
+  caller: { kind: 'service' },
+  operation: {
+    kind: 'createAccessKey',
+    accessKey: {
+      id: 'founding',
+      name: '',
+      role: 'admin',
+      prefix: new Uint8Array(0),
+      expiresAtMs: null,
+      createdAtMs: 0,
+    },
+  },
+  atMs: 0,
+};
+
 class Simulation {
   readonly mix: FaultMix;
   readonly trace: Trace;
@@ -169,6 +190,7 @@ class Simulation {
       ...(bug === null ? tenancy : { bounds: 0, suspensions: 0 }),
       ...workOf(new Random(seed ^ workSeed), { ...throwing, ...mix }),
       ...flushesOf(new Random(seed ^ flushSeed)),
+      ...foundingOf(new Random(seed ^ foundingSeed), withoutAlterations, bug),
       ...mix,
     };
     this.#forLearners = forLearners;
@@ -229,7 +251,14 @@ class Simulation {
       });
     const founding = foundingConfiguration(founders.map((id) => ({ id, location: 'weur' })));
     const code = this.mix.startsFormer > 0 ? formerCodeOf(this.mix.formerLevel) : 'present';
-    for (const id of founders) this.#group.join(make(id, founding, code));
+    for (const id of founders) {
+      const replica = make(id, founding, code);
+      this.#group.join(replica);
+      // With the planted bug, the group is made although a majority did not take its log.
+      const takesLog = bug !== 'foundedApart' || id === 1;
+      if (this.mix.isFounded > 0 && takesLog) replica.found({ level: this.#level, commands: [firstKey] });
+    }
+    if (this.mix.isFounded > 0) this.#history.proposed(firstKey);
     const forGroup = { group: this.#group, raft: this.#raft, trace: this.trace };
     const forMembers = { ...forGroup, network, state: this.#state, make, restarts: restartsIn(this.mix) };
     this.#members = new MemberFaults({ ...forMembers, random: random.fork() });

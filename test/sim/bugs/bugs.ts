@@ -215,6 +215,10 @@ const entries = {
   },
   truncatedTooFar: { what: 'a truncation takes the first entry that should stay', mix: moving },
   placeUsedWhileHeld: { what: 'an entry is written over one that the log still needs', mix: moving },
+  foundedApart: {
+    what: 'a group is made although a majority of its replicas did not take the log with which it begins',
+    mix: { isFounded: 1, replicas: 3, startsFormer: 0, deployEveryMs: 0 },
+  },
   suffixLeft: {
     what: 'what was cut at the end of the log is in it again after a restart',
     mix: { ...moving, partitionEveryMs: 1_500, oneWay: 0, memberChangeEveryMs: 0, loseStorageEveryMs: 0 },

@@ -63,6 +63,12 @@ export class RaftChecker {
     this.#disks.set(id, { terms: [0], applied: 0, term: 0 });
   }
 
+  /** The disk of a founder holds the log with which its group begins. */
+  founded(id: ReplicaId, database: SqlPort): void {
+    const disk = this.#diskOf(id);
+    for (const row of logRows(database, 0)) this.#matches(id, disk, row);
+  }
+
   /** Called after every input. */
   observe({ id, driver, database }: Observed): void {
     const { role, term, commit, lastIndex: last } = driver.raft;

@@ -23,6 +23,7 @@ import type { WorkLimits } from '../../../src/mvcc/work-budget.ts';
 import type { Configuration } from '../../../src/raft/configuration.ts';
 import { AbsentPeers, type Joining } from '../../../src/replica/absent-peers.ts';
 import type { DriverPort, TurnStep } from '../../../src/driver/driver-port.ts';
+import { type Founding, foundLog } from '../../../src/driver/founding-log.ts';
 import type { WriteRequest, WriteResult } from '../../../src/driver/proposals.ts';
 import type { PeerMessage } from '../../../src/driver/envelope.ts';
 import type { LogBounds } from '../../../src/driver/log-truncation.ts';
@@ -193,6 +194,13 @@ export class SimulatedReplica implements DriverPort {
 
   get isIdle(): boolean {
     return !this.#isPaused && this.#held.length === 0 && this.sql.unsynced === 0;
+  }
+
+  /** The log with which its group begins. Called before anything else. */
+  found(founding: Founding): void {
+    this.sql.transaction(() => foundLog(this.sql, founding));
+    this.sql.sync();
+    this.#options.checkers.raft.founded(this.id, this.sql.reader);
   }
 
   // What happens to it
