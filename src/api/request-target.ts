@@ -1,4 +1,5 @@
-// The path and the query that a client called, as the client sent them, and the URL by which they reach a replica.
+// The path and the query that a client called, as the client sent them, and the URL by which they reach a replica. And
+// the host that it called, which the runtime puts into the URL of a request whatever it is.
 
 /** Path and query, neither of them decoded. */
 export type RequestTarget = { readonly path: string; readonly query: string };
@@ -33,4 +34,17 @@ export function splitTarget(pathWithQuery: string): RequestTarget {
   const mark = pathWithQuery.indexOf('?');
   if (mark < 0) return { path: pathWithQuery, query: '' };
   return { path: pathWithQuery.slice(0, mark), query: pathWithQuery.slice(mark + 1) };
+}
+
+/** What RFC 3986, 3.2.2 and 3.2.3 allow as a host with its port. */
+const authority = /^(?:\[[\da-f:.]+\]|(?:[\w\-.~!$&'()*+,;=]|%[\da-f]{2})+)(?::\d*)?$/i;
+/** Clients call few hosts, and each call names one. */
+let lastHost = '';
+
+/** Whether the value of `Host` can be the host of a URL: what cannot is refused (RFC 9112, 3.2). */
+export function isHost(host: string): boolean {
+  if (host === lastHost) return true;
+  if (!authority.test(host) || !URL.canParse(`http://${host}/`)) return false;
+  lastHost = host;
+  return true;
 }

@@ -4,7 +4,7 @@
 import { Hono } from 'hono';
 import { failureResponse, type Failure } from '../api/errors/errors.ts';
 import { etcdPrefixes, isAmbiguousPath, knownPaths, pathsNear, type Route } from '../api/routes.ts';
-import { pathAndQuery } from '../api/request-target.ts';
+import { isHost, pathAndQuery } from '../api/request-target.ts';
 import { openapiDocument } from '../api/openapi/openapi.ts';
 import { Directory } from '../tenants/directory.ts';
 import { Plans } from '../tenants/plan-table.ts';
@@ -114,9 +114,19 @@ export async function handle(app: Hono, request: Request): Promise<Response> {
 async function answer(app: Hono, request: Request): Promise<Response> {
   if (request.method === 'OPTIONS') return preflight(request);
   const { path } = pathAndQuery(request.url);
-  const response = isAmbiguousPath(path) ? refused(path, ambiguousPath) : await app.fetch(request);
+  const unreadable = unreadableHost(request.headers) ?? (isAmbiguousPath(path) ? ambiguousPath : null);
+  const response = unreadable === null ? await app.fetch(request) : refused(path, unreadable);
   const readable = await readableRefusal(request, response);
   return request.headers.has('Origin') ? withCors(readable) : readable;
+}
+
+/** Null: there is none to be read, or it is a host. */
+function unreadableHost(headers: Headers): Failure | null {
+  const host = headers.get('host');
+  if (host === null || isHost(host)) return null;
+  const shown = JSON.stringify(host.length > hostCharactersMax ? `${host.slice(0, hostCharactersMax)}…` : host);
+  const right = 'one host, with a port of at most 65535 where it has one, such as "localhost:8787"';
+  return { kind: 'badRequest', detail: `the header Host must be ${right}; ${shown} is not` };
 }
 
 const ambiguousPath: Failure = {
@@ -124,6 +134,9 @@ const ambiguousPath: Failure = {
   detail:
     'the path has a segment "." or "..", which is taken only in the name of a key, a lock or a semaphore (/v1/kv/a/../b is the key "a/../b")',
 };
+
+/** The longest name of DNS, and a port. */
+const hostCharactersMax = 260;
 
 /** A path that begins as etcd's do is refused in etcd's form, even where etcd has no such path. */
 function refused(path: string, failure: Failure): Response {

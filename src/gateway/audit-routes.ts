@@ -2,6 +2,7 @@
 // admin key the part of its tenant.
 
 import { type Failure, failureResponse } from '../api/errors/errors.ts';
+import { pathAndQuery } from '../api/request-target.ts';
 import { keyTextOf } from '../api/credentials.ts';
 import { suspensionOfTenant } from '../api/replica-request.ts';
 import { refusedHeader } from '../api/v1/request-headers.ts';
@@ -42,7 +43,7 @@ export async function readAudit(request: Request, options: AuditOptions): Promis
 async function answerAudit(request: Request, options: AuditOptions): Promise<Response> {
   const reader = await readerOf(request, options);
   if ('failure' in reader) return refused(reader.failure);
-  const query = parseAuditQuery(new URL(request.url).searchParams);
+  const query = parseAuditQuery(new URLSearchParams(pathAndQuery(request.url).query));
   if ('detail' in query) return refused({ kind: 'badRequest', detail: query.detail });
   const { tenant } = reader;
   if (tenant !== null && query.tenant !== null && query.tenant !== tenant) {

@@ -2,6 +2,7 @@
 // tenant.
 
 import { type Context, Hono } from 'hono';
+import { pathAndQuery } from '../api/request-target.ts';
 import type { Failure } from '../api/errors/errors.ts';
 import {
   parseAccessKeyCreation,
@@ -54,7 +55,7 @@ type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
 type Handler = (request: TenantRequest) => Promise<Response>;
 type TenantRequest = {
   readonly raw: Request;
-  readonly url: URL;
+  readonly query: string;
   readonly id: string;
   readonly keyId: string;
   readonly number: string;
@@ -116,7 +117,7 @@ class TenantRoutes {
       const id = context.req.param('id') ?? '';
       if (id !== '' && !idForm.test(id)) return refused({ kind: 'tenantNotFound', tenant: id });
       const [keyId, number] = [context.req.param('keyId') ?? '', context.req.param('number') ?? ''];
-      return handler({ raw, url: new URL(raw.url), id, keyId, number });
+      return handler({ raw, query: pathAndQuery(raw.url).query, id, keyId, number });
     });
   }
 
@@ -145,10 +146,10 @@ class TenantRoutes {
     return Response.json({ ...tenantJson(tenant), key }, { status: 201, headers });
   }
 
-  async list({ raw, url }: TenantRequest): Promise<Response> {
+  async list({ raw, query: text }: TenantRequest): Promise<Response> {
     const allowed = await this.#options.operators.allow(raw.headers, 'read');
     if (allowed.kind === 'refused') return refused(allowed.failure);
-    const query = parseTenantList(url.searchParams);
+    const query = parseTenantList(new URLSearchParams(text));
     if ('kind' in query) return refused(query.failure);
     const { filter, after, limit } = query;
     const tenants = await this.#directory.list(filter, after, limit + 1);
@@ -211,7 +212,7 @@ class TenantRoutes {
    */
   async remove(request: TenantRequest): Promise<Response> {
     return this.#withTenant(request, 'provision', async (tenant, operator) => {
-      const parsed = parseTenantDeletion(request.url.search.slice(1));
+      const parsed = parseTenantDeletion(request.query);
       if (parsed.kind === 'bad') return refused(parsed.failure);
       const deletion = parsed.value;
       const nowMs = Date.now();
@@ -281,7 +282,7 @@ class TenantRoutes {
     return this.#withTenant(request, 'provision', (tenant, { actor }) =>
       this.#replicas.remove({
         text: request.number,
-        query: request.url.search.slice(1),
+        query: request.query,
         tenant,
         record: (detail) => this.#record(actor, 'replica.remove', tenant.id, detail),
       }),

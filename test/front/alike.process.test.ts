@@ -262,6 +262,22 @@ describe('FRONT-1: the front and the runtime answer alike', () => {
   });
 });
 
+describe('API-HOST-1: a Host that is no host is refused alike by the front and the runtime, on every path', () => {
+  const hosts = ['a b', '[', 'x:99999', 'x:abc', 'a/b', 'a?b', 'a@b', '%zz', '999.1.1.1', 'a\r\nHost: b', ''];
+  it.each(hosts)('%j', async (host) => {
+    for (const path of ['/v1/tenants', '/v1/audit', '/v1/kv/there', '/v3/kv/range', '/healthz', '/none']) {
+      const token = path === '/v1/tenants' || path === '/v1/audit' ? server.ready.operatorToken : key();
+      const method = path.startsWith('/v3') ? 'POST' : 'GET';
+      const request = lines(`${method} ${path} HTTP/1.1`, `Host: ${host}`, `Authorization: Bearer ${token}`);
+      const [direct, byFront] = [await ask(directPort, request), await ask(front.port, request)];
+      expect([path, direct.status]).toEqual([path, 400]);
+      expect(withoutNumbers(byFront)).toEqual(withoutNumbers(direct));
+      // The runtime itself refuses an empty one.
+      if (host !== '') expect(direct.body).toContain('the header Host must be one host');
+    }
+  });
+});
+
 describe('FRONT-2: what is no request is refused by both, and the connection ends', () => {
   it.each(Object.entries(refusedAlike))('%s', async (_, [status, request]) => {
     expect((await ask(directPort, request())).status).toBe(status);
