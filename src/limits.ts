@@ -534,11 +534,7 @@ export const keepAliveStreamsMax = 512;
  * An isolate has 128 MB. The rest is for the code, the caches of its objects, and the copies that are made on the way.
  */
 export const memoryBytesMax = 64 * 1_048_576;
-/**
- * The shares of one tenant that is alone, and of one access key: the largest answer fits, with a body and some events
- * beside it. With these bounds a tenant may hold three times what nobody holds: others have 16 MiB beside one that
- * takes all it may, and 4 MiB beside two.
- */
+/** The shares of one tenant, and of one access key: the largest answer fits, with a body and some events beside it. */
 export const memoryOfTenantBytesMax = 48 * 1_048_576;
 export const memoryOfKeyBytesMax = 44 * 1_048_576;
 /** A larger answer is made in pieces of this size, while its reader takes them. */
@@ -1042,3 +1038,20 @@ export const frontWatchSocketUnsentBytesMax = 1_048_576;
 
 /** The bytes of a request's id that a client sends: those of two UUIDs and some words. A longer one is not taken. */
 export const requestIdBytesMax = 128;
+
+// The bridge (`npm run bridge`)
+
+/**
+ * A connection to a service has this long, with TLS: three round trips around the world, and a lost packet. etcdctl
+ * waits five seconds for an answer, and has time left for another bridge.
+ */
+export const frontConnectMs = 3_000;
+/** A body is sent so much later though its service did not ask for it: one that does asks within a round trip. */
+export const frontContinueMs = 1_000;
+/** Of a machine that went without a word the system learns so much later. Networks forget a quiet connection later. */
+export const frontServiceKeepAliveMs = 30_000;
+/** A service that could not be reached is asked again this much later, and after longer and longer waits. */
+export const bridgeProbeMs = 500;
+export const bridgeProbeMsMax = 5_000;
+/** The file of an access key: a key is 60 bytes long. */
+export const bridgeKeyFileBytesMax = 4_096;

@@ -6,15 +6,7 @@ import { pathAndQuery } from '../api/request-target.ts';
 import { endpointOf } from '../api/routes.ts';
 import { requestIdHeader } from '../api/request-id.ts';
 import { headerOf, type AnswerHead } from './answer-reader.ts';
-import {
-  answerHeaders,
-  framingOf,
-  isAskedFor,
-  isContinueExpected,
-  requestIdOf,
-  requestLines,
-  type BodyFraming,
-} from './headers.ts';
+import { answerHeaders, framingOf, isAskedFor, isContinueExpected, requestIdOf, type BodyFraming } from './headers.ts';
 import { runtimeSilent } from './refusals.ts';
 import type { CallReceiver, Upstream, UpstreamCall } from './upstream.ts';
 
@@ -90,7 +82,7 @@ export class Exchange {
   begin(upstream: Upstream): void {
     if (this.#isOver) return;
     const { method = '', url = '', rawHeaders, socket } = this.#request;
-    const lines = requestLines(rawHeaders, { address: socket.remoteAddress, requestId: this.#requestId });
+    const lines = upstream.lines(rawHeaders, { address: socket.remoteAddress, requestId: this.#requestId });
     const head = `${method} ${url} HTTP/1.1\r\n${lines}\r\n`;
     this.#call = upstream.call(method, head, this.#receiver());
     if (this.#framing === 'none') this.#call.sent();

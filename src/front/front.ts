@@ -6,6 +6,7 @@
 
 import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
 import { createServer as createListener, type AddressInfo, type Server as Listener, type Socket } from 'node:net';
+import { assert } from '../base/assert.ts';
 import { grpcHeldBytesMax } from '../limits.ts';
 import { headerOf } from './answer-reader.ts';
 import { frontBounds, type FrontBounds } from './bounds.ts';
@@ -14,14 +15,15 @@ import { FirstBytes, type FirstProtocol } from './first-bytes.ts';
 import { GrpcConnection } from './grpc/grpc-connection.ts';
 import { HeldBytes } from './grpc/held-bytes.ts';
 import { framingOf, newRequestId } from './headers.ts';
+import { introduce } from './introduction.ts';
 import { KnownCallers } from './known-callers.ts';
+import { type BoundPort, isLoopback, type ListenAddress, nameCaller, type PortOptions, urlOfPort } from './port.ts';
 import { refusalOf, type ParserError } from './refusals.ts';
+import { Serving } from './serving.ts';
 import { SocketRelay, type UpgradeRequest } from './socket-relay.ts';
 import { Upstream, type UpstreamAddress } from './upstream.ts';
 import { plainSocket } from './watch/plain-watch.ts';
 import { WatchSocket } from './watch/watch-socket.ts';
-
-export type ListenAddress = { readonly host: string; readonly port: number };
 
 /** A part that holds bytes, and is looked at once a second. */
 type Held = ClientConnection | ClientWebSocket | GrpcConnection;
@@ -32,11 +34,17 @@ type ServeHttp1 = (socket: Socket) => void;
 
 export class Front {
   readonly #server: Server;
+  /** The port that clients connect to first. */
+  #port: BoundPort = { key: null, scheme: 'http', clientUrl: null };
   readonly #connections = new Map<Socket, ClientConnection>();
+  /** Ports of tenants, by the connections over HTTP/1.1 to them. */
+  readonly #ports = new WeakMap<Socket, BoundPort>();
   readonly #sockets = new Map<Socket, ClientWebSocket>();
   /** Connections that have not said which protocol they speak. */
   readonly #begun = new Map<Socket, FirstBytes>();
   readonly #grpc = new Set<GrpcConnection>();
+  /** Told by whoever knows whether the service is there. */
+  readonly serving = new Serving();
   readonly #grpcHeld = new HeldBytes(grpcHeldBytesMax);
   /** Ports beside the first one. */
   readonly #listeners: Listener[] = [];
@@ -70,7 +78,7 @@ export class Front {
     const [serveHttp1] = this.#server.listeners('connection');
     this.#serveHttp1 = (socket) => serveHttp1?.call(this.#server, socket);
     this.#server.removeAllListeners('connection');
-    this.#server.on('connection', (socket: Socket) => this.#accept(socket, null));
+    this.#server.on('connection', (socket: Socket) => this.#accept(socket, this.#port));
     const serve = (request: IncomingMessage, response: ServerResponse): void => this.#serve(request, response);
     this.#server.on('request', serve);
     // Whether a body is wanted, or another expectation can be met, is for the Worker to say.
@@ -86,25 +94,29 @@ export class Front {
   }
 
   /** @throws if the address cannot be listened on, as node:net does. */
-  static async listen(address: ListenAddress, bounds: FrontBounds = frontBounds): Promise<Front> {
+  static async listen(options: PortOptions, bounds: FrontBounds = frontBounds): Promise<Front> {
     const front = new Front(bounds);
-    await listening(front.#server, address).catch((error: unknown) => {
+    await listening(front.#server, options).catch((error: unknown) => {
       clearInterval(front.#timer);
       throw error;
     });
+    front.#port = boundPort(options, front.port);
     return front;
   }
 
-  /**
-   * Listens on another port, too, where calls by gRPC are made in the name of this access key. All else there is as on
-   * the first port. The answer is the port. @throws as `listen`.
-   */
-  async listenFor(key: string, address: ListenAddress): Promise<number> {
-    const listener = createListener({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket, key));
-    await listening(listener, address);
+  /** Listens on another port, too. The answer is the port. @throws as `listen`. */
+  async listenAlso(options: PortOptions): Promise<number> {
+    let port: BoundPort | null = null;
+    const listener = createListener({ allowHalfOpen: true, noDelay: true }, (socket) => {
+      if (port === null) socket.destroy();
+      else this.#accept(socket, port);
+    });
+    await listening(listener, options);
     this.#listeners.push(listener);
     // A server that listens on TCP has an address of this shape.
-    return (listener.address() as AddressInfo).port;
+    const { port: taken } = listener.address() as AddressInfo;
+    port = boundPort(options, taken);
+    return taken;
   }
 
   get port(): number {
@@ -117,6 +129,16 @@ export class Front {
     this.#upstream = new Upstream(address, this.#bounds.upstreamIdleMs);
     this.#callers = new KnownCallers(this.#upstream, this.#bounds);
     this.#setUpstream(this.#upstream);
+  }
+
+  /**
+   * Asks the service who calls by this key, so that the first call with it finds a session. The answer is the status of
+   * the service's answer; null: there was none. It is called once the front is open.
+   */
+  introduce(key: string): Promise<number | null> {
+    const [upstream, callers] = [this.#upstream, this.#callers];
+    assert(upstream !== null && callers !== null, 'the front is open');
+    return introduce(upstream, callers, key);
   }
 
   /**
@@ -159,8 +181,7 @@ export class Front {
     yield* this.#grpc;
   }
 
-  /** `listenerKey`: the access key of the port; null: each caller brings its own. */
-  #accept(socket: Socket, listenerKey: string | null): void {
+  #accept(socket: Socket, port: BoundPort): void {
     const others = this.#begun.size + this.#connections.size + this.#sockets.size + this.#grpc.size;
     if (this.#isEnding || others >= this.#bounds.connectionsMax) {
       socket.destroy();
@@ -168,19 +189,25 @@ export class Front {
     }
     const begun = new FirstBytes(socket, performance.now(), (protocol) => {
       this.#begun.delete(socket);
-      this.#connect(socket, protocol, listenerKey);
+      this.#connect(socket, protocol, port);
     });
     this.#begun.set(socket, begun);
     socket.once('close', () => this.#begun.delete(socket));
   }
 
-  #connect(socket: Socket, protocol: FirstProtocol, listenerKey: string | null): void {
+  #connect(socket: Socket, protocol: FirstProtocol, port: BoundPort): void {
     if (protocol === 'http2') {
-      const connection = new GrpcConnection(socket, { ...this.#behind, held: this.#grpcHeld, listenerKey });
+      const connection = new GrpcConnection(socket, {
+        ...this.#behind,
+        held: this.#grpcHeld,
+        port,
+        serving: this.serving,
+      });
       this.#grpc.add(connection);
       socket.once('close', () => this.#grpc.delete(connection));
       return;
     }
+    this.#ports.set(socket, port);
     this.#connections.set(socket, new ClientConnection(socket, this.#behind));
     socket.once('close', () => this.#connections.delete(socket));
     this.#serveHttp1(socket);
@@ -195,11 +222,17 @@ export class Front {
     }
     const fault = faultOf(request);
     if (fault === null) {
+      this.#nameCaller(request);
       connection?.serve(request, response);
       return;
     }
     request.resume();
     this.#refuse(fault, request.socket);
+  }
+
+  #nameCaller(request: IncomingMessage): void {
+    const port = this.#ports.get(request.socket);
+    if (port !== undefined) nameCaller(request, port);
   }
 
   #connectTo(socket: Socket): void {
@@ -215,6 +248,7 @@ export class Front {
     }
     // Of the body nothing would reach the runtime, which would take the next call on its connection for it.
     if (hasBody(request)) return this.#refuse({ code: 'UPGRADE_BODY' }, socket);
+    this.#nameCaller(request);
     this.#connections.delete(socket);
     socket.once('close', () => this.#sockets.delete(socket));
     this.#serveSocket({ request, client: socket, first });
@@ -280,7 +314,7 @@ export class Front {
   #refuseBegun(socket: Socket): void {
     this.#begun.get(socket)?.leave();
     this.#begun.delete(socket);
-    this.#connect(socket, 'http1', null);
+    this.#connect(socket, 'http1', this.#port);
     this.#refuse({ code: 'ERR_HTTP_REQUEST_TIMEOUT' }, socket);
   }
 
@@ -297,6 +331,13 @@ export class Front {
       each.end();
     }
   }
+}
+
+/** A client beyond this machine may know the port by another address. */
+function boundPort({ key, host }: PortOptions, port: number): BoundPort {
+  const scheme = 'http';
+  const isOwn = key !== undefined && isLoopback(host);
+  return { key: key ?? null, scheme, clientUrl: isOwn ? urlOfPort(scheme, host, port) : null };
 }
 
 function listening(server: Listener, address: ListenAddress): Promise<void> {

@@ -73,32 +73,42 @@ const sourceHeader = 'CF-Connecting-IP';
 const replaced: ReadonlySet<string> = new Set([sourceHeader.toLowerCase(), requestIdHeader]);
 const ofThisMachine = /^127\.|^::1$/;
 
+export type RequestSource = {
+  readonly address: string | undefined;
+  readonly requestId: string;
+  readonly authority: string | null;
+};
+
 /**
  * @param address The address of the client's connection. That of the machine itself is not told: its clients, or those
  * of a proxy on it, would count as one.
  * @param requestId The id that the front has taken or made. It goes on in place of what the client sent.
+ * @param authority The `Host` of a service elsewhere, which knows the address of this machine. An edge of Cloudflare's
+ * takes no request that names one. null: the runtime of this server, which is told what the client said.
  * @returns Lines, each with its end. `Transfer-Encoding` is handed on as it came, since the Worker refuses some.
  */
-export function requestLines(
-  rawHeaders: readonly string[],
-  { address, requestId }: { readonly address: string | undefined; readonly requestId: string },
-): string {
-  const source = address?.replace(/^::ffff:/i, '') ?? '';
-  let lines = source === '' || ofThisMachine.test(source) ? '' : `${sourceHeader}: ${source}\r\n`;
+export function requestLines(rawHeaders: readonly string[], { address, requestId, authority }: RequestSource): string {
+  let lines = authority === null ? sourceLine(address) : `Host: ${authority}\r\n`;
   lines += `X-Request-Id: ${requestId}\r\n`;
   const isChunked = framingOf(rawHeaders) === 'chunked';
   const isAsked = isAskedFor(rawHeaders);
   for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
     const name = rawHeaders[at] ?? '';
     const lower = name.toLowerCase();
+    if (ofConnection.has(lower) || replaced.has(lower) || (authority !== null && lower === 'host')) continue;
     // If both are sent, the chunks say how long the body is (RFC 9112, section 6.3).
-    if (ofConnection.has(lower) || replaced.has(lower) || (isChunked && lower === 'content-length')) continue;
+    if (isChunked && lower === 'content-length') continue;
     // The front's own expectation stands for those of the client, and comes last: the runtime heeds the last one.
     if (isAsked && lower === 'expect' && isContinueExpected(rawHeaders[at + 1] ?? '')) continue;
     lines += `${name}: ${rawHeaders[at + 1]}\r\n`;
   }
   if (isAsked) lines += 'Expect: 100-continue\r\n';
   return lines;
+}
+
+function sourceLine(address: string | undefined): string {
+  const source = address?.replace(/^::ffff:/i, '') ?? '';
+  return source === '' || ofThisMachine.test(source) ? '' : `${sourceHeader}: ${source}\r\n`;
 }
 
 /**

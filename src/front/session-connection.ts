@@ -27,7 +27,7 @@ export function connectSession(
     clearTimeout(timer);
     closed();
   };
-  const call = upstream.call('GET', handshake(replica, lines), {
+  const call = upstream.call('GET', handshake(replica, `${upstream.hostLine}${lines}`), {
     continues: () => undefined,
     answers: ({ status }) => refused(status),
     receives: (_, isWhole) => {
@@ -64,7 +64,7 @@ export function connectSession(
 
 function handshake(replica: number, lines: string): string {
   return [
-    `GET ${sessionPath}?replica=${replica} HTTP/1.1\r\nHost: front\r\n${lines}Connection: Upgrade\r\n`,
+    `GET ${sessionPath}?replica=${replica} HTTP/1.1\r\n${lines}Connection: Upgrade\r\n`,
     `Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${randomBytes(16).toString('base64')}\r\n`,
     `Sec-WebSocket-Protocol: ${sessionSubprotocol}\r\n\r\n`,
   ].join('');

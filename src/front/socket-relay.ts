@@ -8,7 +8,7 @@ import type { AnswerHead } from './answer-reader.ts';
 import type { FrontBounds } from './bounds.ts';
 import type { Behind } from './client-connection.ts';
 import { FrameHeads } from './frame-heads.ts';
-import { answerHeaders, requestIdOf, requestLines } from './headers.ts';
+import { answerHeaders, requestIdOf } from './headers.ts';
 import { Progress } from './progress.ts';
 import { closeFrame, pingFrame } from './server-frames.ts';
 import type { Upstream, UpstreamCall } from './upstream.ts';
@@ -119,7 +119,7 @@ export class SocketRelay {
   #begin(upstream: Upstream): void {
     if (this.#client.destroyed) return;
     const { method = '', url = '', rawHeaders } = this.#request;
-    const lines = requestLines(rawHeaders, { address: this.#client.remoteAddress, requestId: this.#requestId });
+    const lines = upstream.lines(rawHeaders, { address: this.#client.remoteAddress, requestId: this.#requestId });
     const head = `${method} ${url} HTTP/1.1\r\n${lines}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
     let response: ServerResponse | null = null;
     this.#call = upstream.call(method, head, {

@@ -2,6 +2,7 @@
 // own, which is kept in the data folder: the tenant's owner sees it in the list of keys, and may revoke it.
 
 import type { Front } from '../front/front.ts';
+import { urlOfPort } from '../front/port.ts';
 import { type Api, callApi, refusalOf, tenantNamed, textsOf } from './api-calls.ts';
 import type { EtcdListenerOptions } from './arguments.ts';
 import type { DataFolder, FirstTenant } from './data-folder.ts';
@@ -28,9 +29,8 @@ export async function openEtcdListeners(options: EtcdListenersOptions): Promise<
     if (id === null) throw new ServerFailure(`--etcd names the tenant "${name}", and there is none of that name`);
     const key = await keyOf(id, options);
     try {
-      const taken = await front.listenFor(key, { host, port });
-      const shown = host.includes(':') ? `[${host}]` : host;
-      opened.push({ url: new URL(`http://${shown}:${taken}`), tenant: name });
+      const taken = await front.listenAlso({ host, port, key });
+      opened.push({ url: new URL(urlOfPort('http', host, taken)), tenant: name });
     } catch (error) {
       throw addressFailure(error, { host, port, option: '--etcd' });
     }

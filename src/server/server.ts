@@ -10,6 +10,7 @@ import { objectFaults } from './faults/fault-calls.ts';
 import { ensureFirstTenant } from './first-tenant.ts';
 import { type EtcdListener, openEtcdListeners } from './etcd-listeners.ts';
 import { Front } from '../front/front.ts';
+import { urlOfPort } from '../front/port.ts';
 import { applyMigrations } from './migrations.ts';
 import { addressFailure, startRuntime, type Runtime } from './runtime.ts';
 import { startSchedule } from './schedule.ts';
@@ -95,8 +96,7 @@ async function listen({ host, port }: ServeOptions): Promise<Front> {
 
 /** An address that stands for all of the machine's is not one to connect to. */
 function urlOf(host: string, port: number): URL {
-  const reachable = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
-  return new URL(`http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`);
+  return new URL(urlOfPort('http', host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host, port));
 }
 
 async function maybeOpenFaultPort(

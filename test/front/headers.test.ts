@@ -15,6 +15,7 @@ describe('FRONT-17: the address of the client is that of its connection, whateve
     ['::1', ''],
     [undefined, ''],
   ])('%s', (address, line) => {
-    expect(requestLines(sent, { address, requestId: 'r1' })).toBe(`${line}X-Request-Id: r1\r\nHost: a\r\n`);
+    const from = { address, requestId: 'r1', authority: null };
+    expect(requestLines(sent, from)).toBe(`${line}X-Request-Id: r1\r\nHost: a\r\n`);
   });
 });

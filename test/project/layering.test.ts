@@ -30,6 +30,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   index: ['gateway', 'replica'],
   front: ['base', 'model', 'api', 'session', 'routing'],
   cli: ['base', 'model', 'api', 'session'],
+  bridge: ['base', 'api', 'front', 'cli'],
   server: ['base', 'index', 'gateway', 'replica', 'api', 'front'],
 };
 

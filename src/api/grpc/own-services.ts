@@ -11,11 +11,11 @@ export type OwnAnswer =
   | { readonly kind: 'failed'; readonly status: GrpcStatus };
 
 /** The services that this process answers for. What a tenant's group can do is told by its own calls. */
-export function health(request: unknown): OwnAnswer {
+export function health(request: unknown, isServing: boolean): OwnAnswer {
   const { service = '' } = membersOf(request);
   const isServed = service === '' || (typeof service === 'string' && hasService(service));
   if (!isServed) return { kind: 'failed', status: { code: grpc.notFound, message: 'unknown service' } };
-  return { kind: 'answer', answer: { status: 'SERVING' } };
+  return { kind: 'answer', answer: { status: isServing ? 'SERVING' : 'NOT_SERVING' } };
 }
 
 export function reflection(request: unknown): OwnAnswer {

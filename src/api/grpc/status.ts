@@ -40,6 +40,21 @@ export function statusOfAnswer({ body }: Answer): GrpcStatus {
   return statusOfError(parsed(text ?? ''));
 }
 
+/**
+ * There was no connection on which a call could have left, in the words by which etcd's Go client makes also a write
+ * again, elsewhere: it does so where nothing can have been done.
+ */
+export const notConnected: GrpcStatus = { code: grpc.unavailable, message: 'there is no connection available' };
+
+/** An answer of HTTP that is an error of v3, or of whatever stands between (gRPC's mapping of HTTP statuses). */
+export function statusOfHttp(status: number, text: string): GrpcStatus {
+  const found = statusOfError(parsed(text));
+  if (found !== notEtcd) return found;
+  const isAway = status === 429 || (status >= 502 && status <= 504) || (status >= 520 && status <= 530);
+  const message = `quorate: the service answered with HTTP ${status}`;
+  return { code: isAway ? grpc.unavailable : grpc.internal, message };
+}
+
 const notEtcd: GrpcStatus = { code: grpc.internal, message: 'quorate: the answer behind this port could not be read' };
 
 export function parsed(text: string): unknown {

@@ -6,7 +6,7 @@ import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
 import { grpc } from '../../api/errors/wire-error.ts';
 import { requestIdHeader } from '../../api/request-id.ts';
-import { type CredentialHeaders, credentialHeaders, parseTimeout } from '../../api/grpc/metadata.ts';
+import { credentialHeaders, parseTimeout } from '../../api/grpc/metadata.ts';
 import { type GrpcMethod, grpcMethod } from '../../api/grpc/methods.ts';
 import { nativeParser } from '../../api/grpc/native-calls.ts';
 import { rangePath, rangeStreamPath } from '../../api/grpc/range-stream.ts';
@@ -14,9 +14,11 @@ import { endpointOf, etcdPath } from '../../api/routes.ts';
 import { assert } from '../../base/assert.ts';
 import { grpcHeadPairsMax, grpcStreamsOfConnectionMax } from '../../limits.ts';
 import type { Behind } from '../client-connection.ts';
-import { requestIdIn, requestLines } from '../headers.ts';
+import { requestIdIn } from '../headers.ts';
+import type { BoundPort } from '../port.ts';
 import { Progress } from '../progress.ts';
 import { ListedHeaders } from '../request-headers.ts';
+import type { Serving } from '../serving.ts';
 import type { GrpcCall, GrpcReply } from './grpc-call.ts';
 import { GrpcStream } from './grpc-stream.ts';
 import type { HeldBytes } from './held-bytes.ts';
@@ -38,8 +40,8 @@ const keepAliveMs = 60_000;
 
 export type GrpcBehind = Behind & {
   readonly held: HeldBytes;
-  /** The access key in whose name the port speaks; null: each caller brings its own. */
-  readonly listenerKey: string | null;
+  readonly port: BoundPort;
+  readonly serving: Serving;
 };
 
 const serverStopped = { code: grpc.unavailable, message: 'etcdserver: server stopped' };
@@ -139,20 +141,23 @@ export class GrpcConnection {
     method: Exclude<GrpcMethod, { readonly kind: 'refused' }>,
     caller: { readonly metadata: ListedHeaders; readonly authority: string; readonly requestId: string },
   ): GrpcCall {
-    if (method.kind === 'own') return new OwnCall(reply, method.method);
+    if (method.kind === 'own') return new OwnCall(reply, method.method, this.#behind.serving);
     if (method.path === rangeStreamPath) {
       return new RangeStreamCall(reply, (part) => this.#call(part, rangeMethod, caller));
     }
     const { metadata, authority, requestId } = caller;
-    const { upstream, callers, listenerKey } = this.#behind;
-    const credentials = credentialHeaders(metadata, listenerKey);
+    const { upstream, callers, port } = this.#behind;
+    const { key, scheme, clientUrl } = port;
+    const credentials = credentialHeaders(metadata, key);
+    const host = plainAuthority.test(authority) ? authority : 'front';
     const headers = new ListedHeaders(credentials);
     const path = etcdPath(method.call);
     const byJson = (): GrpcCall =>
       new JsonCall(reply, {
         method: method.method,
         path,
-        lines: this.#lines(credentials, { authority, requestId }),
+        lines: (to) => to.lines(['Host', host, ...credentials], { address: this.#socket.remoteAddress, requestId }),
+        clientUrl: clientUrl ?? `${scheme}://${host}`,
         upstream,
         answered: (status) => callers()?.answered(headers, status),
       });
@@ -166,14 +171,6 @@ export class GrpcConnection {
     };
     const { servedBy } = endpointOf({ method: 'POST', path, headers });
     return new StoreCall(reply, { parse, isStream, servedBy, known, byJson });
-  }
-
-  #lines(
-    credentials: CredentialHeaders,
-    { authority, requestId }: { readonly authority: string; readonly requestId: string },
-  ): string {
-    const host = plainAuthority.test(authority) ? authority : 'front';
-    return `Host: ${host}\r\n${requestLines(credentials, { address: this.#socket.remoteAddress, requestId })}`;
   }
 }
 

@@ -3,8 +3,17 @@
 
 import type { DescMethod } from '@bufbuild/protobuf';
 import { grpc } from '../../api/errors/wire-error.ts';
+import { isOfMembers, namingClientUrl } from '../../api/grpc/member-urls.ts';
 import { jsonOfMessage, messageOfJson } from '../../api/grpc/schema.ts';
-import { type GrpcStatus, membersOf, okStatus, parsed, statusOfError } from '../../api/grpc/status.ts';
+import {
+  type GrpcStatus,
+  membersOf,
+  notConnected,
+  okStatus,
+  parsed,
+  statusOfError,
+  statusOfHttp,
+} from '../../api/grpc/status.ts';
 import { frontUnaskedBodyBytesMax, memoryOfTenantBytesMax } from '../../limits.ts';
 import type { AnswerHead } from '../answer-reader.ts';
 import { runtimeSilent } from '../refusals.ts';
@@ -15,7 +24,9 @@ export type JsonCallOptions = {
   readonly method: DescMethod;
   readonly path: string;
   /** The header lines of the host and of the caller, each with its end. */
-  readonly lines: string;
+  readonly lines: (upstream: Upstream) => string;
+  /** The address that members have for clients. */
+  readonly clientUrl: string;
   readonly upstream: Promise<Upstream>;
   /** Called with the status of the runtime's answer. */
   readonly answered: (status: number) => void;
@@ -91,9 +102,9 @@ export class JsonCall implements GrpcCall {
   #begin(framing: string, body: string | null): void {
     this.#hasBegun = true;
     const { upstream, path, lines } = this.#options;
-    const head = `POST ${path} HTTP/1.1\r\n${lines}Content-Type: application/json\r\n${framing}\r\n`;
     void upstream.then((known) => {
       if (this.#isOver) return;
+      const head = `POST ${path} HTTP/1.1\r\n${lines(known)}Content-Type: application/json\r\n${framing}\r\n`;
       const call = known.call('POST', head, this.#receiver());
       this.#call = call;
       if (body === null) return;
@@ -109,10 +120,10 @@ export class JsonCall implements GrpcCall {
       receives: (parts, isWhole) => this.#answer(parts, isWhole),
       upgrades: (_, socket) => {
         socket.destroy();
-        this.#fail();
+        this.#fail(true);
       },
       drained: () => this.#reply.resume(),
-      failed: () => this.#fail(),
+      failed: (_, mayBeBegun) => this.#fail(mayBeBegun),
     };
   }
 
@@ -187,11 +198,13 @@ export class JsonCall implements GrpcCall {
   }
 
   #finishWith(body: Buffer): void {
+    const text = body.toString();
     if (this.#status !== 200) {
-      this.#finish(statusOfError(parsed(body.toString())));
+      this.#finish(statusOfHttp(this.#status, text));
       return;
     }
-    const message = messageOfJson(this.#options.method.output, body);
+    const { method, clientUrl } = this.#options;
+    const message = messageOfJson(method.output, isOfMembers(method.output) ? namingClientUrl(text, clientUrl) : text);
     if (message === null) {
       this.#finish(unreadable);
       return;
@@ -200,8 +213,8 @@ export class JsonCall implements GrpcCall {
     this.#finish(okStatus);
   }
 
-  #fail(): void {
-    this.#finish({ code: grpc.unavailable, message: `quorate: ${runtimeSilent}` });
+  #fail(mayBeBegun: boolean): void {
+    this.#finish(mayBeBegun ? { code: grpc.unavailable, message: `quorate: ${runtimeSilent}` } : notConnected);
   }
 
   #finish(status: GrpcStatus): void {

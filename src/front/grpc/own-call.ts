@@ -6,16 +6,21 @@ import { health, reflection } from '../../api/grpc/own-services.ts';
 import { jsonOfMessage, messageOfJson } from '../../api/grpc/schema.ts';
 import { okStatus, parsed } from '../../api/grpc/status.ts';
 import { assert } from '../../base/assert.ts';
+import type { Serving } from '../serving.ts';
 import type { GrpcCall, GrpcReply } from './grpc-call.ts';
 
 export class OwnCall implements GrpcCall {
   readonly #reply: GrpcReply;
   readonly #method: DescMethod;
+  readonly #serving: Serving;
+  /** Ends the watch of the health. */
+  #unfollow: () => void = () => undefined;
   #isOver = false;
 
-  constructor(reply: GrpcReply, method: DescMethod) {
+  constructor(reply: GrpcReply, method: DescMethod, serving: Serving) {
     this.#reply = reply;
     this.#method = method;
+    this.#serving = serving;
   }
 
   get isStream(): boolean {
@@ -24,14 +29,25 @@ export class OwnCall implements GrpcCall {
 
   receives(bytes: Uint8Array): void {
     if (this.#isOver) return;
-    const { input, output, parent, methodKind } = this.#method;
+    const { input, methodKind } = this.#method;
     const json = jsonOfMessage(input, bytes);
     if (json === null) {
       this.#isOver = true;
       this.#reply.finish({ code: grpc.internal, message: `grpc: error unmarshalling request: ${input.typeName}` });
       return;
     }
-    const answered = parent.name === 'Health' ? health(parsed(json)) : reflection(parsed(json));
+    const request = parsed(json);
+    this.#answer(request);
+    if (methodKind === 'server_streaming') {
+      this.#unfollow();
+      this.#unfollow = this.#serving.follow(() => this.#answer(request));
+    }
+  }
+
+  #answer(request: unknown): void {
+    if (this.#isOver) return;
+    const { output, parent, methodKind } = this.#method;
+    const answered = parent.name === 'Health' ? health(request, this.#serving.is) : reflection(request);
     if (answered.kind === 'failed') {
       this.#isOver = true;
       this.#reply.finish(answered.status);
@@ -54,6 +70,7 @@ export class OwnCall implements GrpcCall {
 
   left(): void {
     this.#isOver = true;
+    this.#unfollow();
   }
 
   drained(): void {}

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { describe as describeFailure, type Failure, failureAnswer } from '../../../src/api/errors/errors.ts';
 import { credentialHeaders, parseTimeout } from '../../../src/api/grpc/metadata.ts';
-import { encodeStatusMessage, statusOfAnswer, statusTrailers } from '../../../src/api/grpc/status.ts';
+import { encodeStatusMessage, statusOfAnswer, statusOfHttp, statusTrailers } from '../../../src/api/grpc/status.ts';
 import { all } from '../errors/failure-samples.ts';
 
 describe('the status of a call', () => {
@@ -14,6 +14,17 @@ describe('the status of a call', () => {
   ])('GRPC-3: the words %j are %j in a trailer', (message, encoded) => {
     expect(encodeStatusMessage(message)).toBe(encoded);
     expect(decodeURIComponent(encoded)).toBe(message);
+  });
+
+  it.each([
+    [404, '{"code":5,"message":"etcdserver: requested lease not found"}', 5, 'etcdserver: requested lease not found'],
+    [502, '<html>', 14, 'quorate: the service answered with HTTP 502'],
+    [429, '', 14, 'quorate: the service answered with HTTP 429'],
+    [522, 'error code: 522', 14, 'quorate: the service answered with HTTP 522'],
+    [301, '', 13, 'quorate: the service answered with HTTP 301'],
+    [500, 'oops', 13, 'quorate: the service answered with HTTP 500'],
+  ])('GRPC-36: HTTP %d with %j is the code %d', (status, text, code, message) => {
+    expect(statusOfHttp(status, text)).toEqual({ code, message });
   });
 
   it('GRPC-3: a call that went well has a status, and no words', () => {
