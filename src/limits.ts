@@ -1016,6 +1016,8 @@ export const frontTenantsMax = 1_000;
 export const frontTenantIdleMs = 300_000;
 /** Calls of one tenant by session: fewer than a session takes, so what is beyond is handed on and not refused. */
 export const frontTenantCallsMax = 8_000;
+/** Waits of one tenant by session: as many as a session takes, so what is beyond is handed on and not refused. */
+export const frontTenantWaitsMax = sessionWaitsMax;
 /** The bodies of such calls, of one tenant: fewer bytes than a session takes, for the same reason. */
 export const frontTenantBodyBytesMax = 12 * 1_048_576;
 /** And of all tenants. */

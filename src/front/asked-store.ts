@@ -8,6 +8,7 @@ import { SentAttempts } from '../api/sent-attempts.ts';
 import { memoryCountedBytesMin } from '../limits.ts';
 import { type CallFrame, settled } from '../routing/call-frame.ts';
 import { routeCall } from '../routing/group-route.ts';
+import type { Asked } from './asked.ts';
 import type { Known, KnownCallers } from './known-callers.ts';
 import { StoreAsking } from './store-asking.ts';
 
@@ -20,7 +21,8 @@ export type AskedStoreOptions = {
   readonly untilRead: (release: () => void) => void;
 };
 
-export class AskedStore {
+export class AskedStore implements Asked {
+  readonly counter = 'callsUnderWay';
   readonly #options: AskedStoreOptions;
   readonly #asking: StoreAsking;
   readonly #sent: SentAttempts | null;
@@ -33,7 +35,6 @@ export class AskedStore {
     this.#asking = new StoreAsking({ frame, call, sent: this.#sent, sessions: known.store.sessions });
   }
 
-  /** Null: the gateway is to judge the call, which was not begun. */
   async answer(): Promise<Answer | null> {
     const { frame, known, callers } = this.#options;
     const { routed } = await routeCall(known.store.sessions.group, this.#asking);
@@ -46,7 +47,6 @@ export class AskedStore {
     return mayBeDone ? failureAnswer(frame.call.protocol, { kind: 'timeout' }) : null;
   }
 
-  /** Nobody waits for the answer any more. */
   cancel(): void {
     this.#asking.cancel();
   }

@@ -26,6 +26,7 @@ export type FrontBounds = {
   readonly tenantsMax: number;
   readonly tenantIdleMs: number;
   readonly tenantCallsMax: number;
+  readonly tenantWaitsMax: number;
   readonly tenantBodyBytesMax: number;
   readonly bodyBytesMax: number;
   readonly answers: MemoryBounds;
@@ -56,6 +57,7 @@ export const frontBounds: FrontBounds = {
   tenantsMax: limits.frontTenantsMax,
   tenantIdleMs: limits.frontTenantIdleMs,
   tenantCallsMax: limits.frontTenantCallsMax,
+  tenantWaitsMax: limits.frontTenantWaitsMax,
   tenantBodyBytesMax: limits.frontTenantBodyBytesMax,
   bodyBytesMax: limits.frontBodyBytesMax,
   answers: {

@@ -16,6 +16,8 @@ export type KnownStore = {
   readonly callers: Map<string, KnownCaller>;
   readonly watches: SharedWatches<KnownCaller>;
   callsUnderWay: number;
+  /** Calls that wait for their turn in a queue. */
+  waitsUnderWay: number;
   usedMs: number;
 };
 
@@ -71,6 +73,11 @@ export class KnownCallers {
     store.usedMs = performance.now();
     caller.usedMs = store.usedMs;
     return caller.refusedAs === null && store.sessions.isReady(caller);
+  }
+
+  /** Whether a call that may go by session may wait there, too: a session takes fewer waits than a replica. */
+  mayWait({ store }: Known): boolean {
+    return store.waitsUnderWay < this.#bounds.tenantWaitsMax;
   }
 
   /** The gateway took the credentials of a call: it answered with this status. */
@@ -130,7 +137,7 @@ export class KnownCallers {
   look(nowMs: number): void {
     for (const store of this.#stores.values()) {
       const isIdle = ({ usedMs }: { readonly usedMs: number }): boolean => nowMs - usedMs > this.#bounds.tenantIdleMs;
-      if (store.callsUnderWay + store.watches.count === 0 && isIdle(store)) this.leave(store);
+      if (store.callsUnderWay + store.waitsUnderWay + store.watches.count === 0 && isIdle(store)) this.leave(store);
       else for (const caller of store.callers.values()) if (isIdle(caller)) this.forget({ store, caller });
     }
   }
@@ -151,6 +158,7 @@ export class KnownCallers {
       callers: new Map(),
       watches: new SharedWatches((caller, watch, sink) => sessions.watch(caller, watch, sink)),
       callsUnderWay: 0,
+      waitsUnderWay: 0,
       usedMs: performance.now(),
       sessions,
     };

@@ -70,6 +70,7 @@ function isPlainHost(host: string): boolean {
   return plainHost.test(host) && URL.canParse(`http://${host}/`);
 }
 
+/** A call that is answered at once, or waits for its turn in a queue. */
 function mayBeFrame({ patience, body, isLogin, operatorAccess, namesOrigin }: Endpoint): boolean {
-  return patience === 'hedged' && body === 'whole' && !isLogin && operatorAccess === 'none' && !namesOrigin;
+  return patience !== 'bounded' && body === 'whole' && !isLogin && operatorAccess === 'none' && !namesOrigin;
 }

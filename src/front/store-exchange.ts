@@ -3,10 +3,10 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Answer } from '../api/answer.ts';
-import { type CallFrame, frameOf } from '../routing/call-frame.ts';
 import { isProblem, problemOfRequest, requestIdHeader } from '../api/request-id.ts';
 import { requestIdOf } from './headers.ts';
-import { AskedStore } from './asked-store.ts';
+import { askedOf } from './asked-call.ts';
+import type { Asked } from './asked.ts';
 import type { Known, KnownCallers } from './known-callers.ts';
 import type { PlainRequest } from './plain-request.ts';
 
@@ -28,13 +28,11 @@ const joinedBytesMax = 16_384;
 export class StoreExchange {
   readonly #options: StoreExchangeOptions;
   readonly #parts: Buffer[] = [];
-  #cancel: () => void = () => undefined;
+  /** Null: no store was asked. */
+  #asked: Asked | null = null;
   #isOver = false;
-  #isCounted = false;
   /** The connection ends with this answer. */
   isLast = false;
-  /** Such a call is answered at once, and no stream. */
-  readonly isStream = false;
   /** The body is read to its end before anything is answered. */
   readonly discardsSinceMs = null;
 
@@ -49,6 +47,11 @@ export class StoreExchange {
     request.on('end', () => this.#begin());
   }
 
+  /** The call waits on purpose: once its client has gone, nobody waits for it. Any other is answered at once. */
+  get isStream(): boolean {
+    return this.#options.plain.endpoint.patience === 'waits';
+  }
+
   get hasBegun(): boolean {
     return this.#options.response.headersSent;
   }
@@ -61,9 +64,9 @@ export class StoreExchange {
     return this.awaitsBody;
   }
 
-  /** The client sends nothing more, and may still read: the call is answered if it came whole. */
+  /** The client sends nothing more, and may still read. A call that came whole and does not wait is answered. */
   halfClosed(): void {
-    if (!this.#options.request.complete) this.left();
+    if (this.isStream || !this.#options.request.complete) this.left();
   }
 
   left(): void {
@@ -73,7 +76,7 @@ export class StoreExchange {
 
   giveUp(): void {
     this.#end();
-    this.#cancel();
+    this.#asked?.cancel();
   }
 
   #begin(): void {
@@ -94,31 +97,17 @@ export class StoreExchange {
     );
   }
 
-  /** Null: the gateway is to judge the call, which was not begun. */
+  /** Null: the gateway is to judge the call, which was not begun: it refuses in an order of its own. */
   async #serve(body: Buffer): Promise<Answer | null> {
-    const frame = this.#frame(body);
-    if (frame === null) return null;
-    this.#options.known.store.callsUnderWay++;
-    this.#isCounted = true;
-    return await this.#ask(frame);
-  }
-
-  /** Null: it is handed on, with what is refused: the gateway refuses in an order of its own. */
-  #frame(body: Buffer): CallFrame | null {
-    const { plain, known, callers } = this.#options;
-    if (!callers.mayAsk(known)) return null;
-    const frame = frameOf(plain.endpoint.parse({ ...plain, body }));
-    return frame === null || frame.call.timeoutMs !== null ? null : frame;
-  }
-
-  async #ask(frame: CallFrame): Promise<Answer | null> {
     const { plain, known, callers, response } = this.#options;
-    const { servedBy } = plain.endpoint;
+    const { servedBy, parse } = plain.endpoint;
     const untilRead = (release: () => void): void => {
       response.once('close', release);
     };
-    const asked = new AskedStore({ frame, known, callers, servedBy, untilRead });
-    this.#cancel = () => asked.cancel();
+    const asked = askedOf(() => parse({ ...plain, body }), { known, callers, servedBy, untilRead });
+    if (asked === null) return null;
+    known.store[asked.counter]++;
+    this.#asked = asked;
     return await asked.answer();
   }
 
@@ -153,7 +142,7 @@ export class StoreExchange {
   #end(): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    if (this.#isCounted) this.#options.known.store.callsUnderWay--;
+    if (this.#asked !== null) this.#options.known.store[this.#asked.counter]--;
   }
 }
 

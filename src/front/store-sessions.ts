@@ -6,12 +6,22 @@ import { attemptHedgeMs, replicasMax, requestTimeoutMs } from '../limits.ts';
 import type { CallAnswer, Credentials } from '../model/calls.ts';
 import type { Told } from '../routing/attempts.ts';
 import { KnownGroup } from '../routing/known-group.ts';
-import type { Handle, OpenWatch, ReplicaSession, SessionAnswer, WatchSink } from '../session/client-port.ts';
+import type { SessionWait } from '../model/waits.ts';
+import type {
+  Handle,
+  OpenWait,
+  OpenWatch,
+  ReplicaSession,
+  SessionAnswer,
+  WaitSink,
+  WatchSink,
+} from '../session/client-port.ts';
 import { SessionClient } from '../session/session-client.ts';
 import type { SessionWatch } from '../session/watch-codec.ts';
 import { connectSession, type OpenedSession } from './session-connection.ts';
 import { SessionPace } from './session-pace.ts';
 import type { Upstream } from './upstream.ts';
+import { type MovedWaitEnd, MovingWait, type WaitAttempt } from './wait/moving-wait.ts';
 import { MovingWatch } from './watch/moving-watch.ts';
 import type { UpstreamSink } from './watch/shared-watches.ts';
 
@@ -31,6 +41,9 @@ export type SessionCall = {
   readonly bytes: Uint8Array;
   readonly caller: KnownCaller;
 };
+
+/** `id`: as that of a call. */
+export type WantedWait = { readonly id: number; readonly wait: SessionWait; readonly caller: KnownCaller };
 
 export type Attempt = Pick<Told, 'failed' | 'suspected'> & { readonly mayBeAlone: boolean };
 
@@ -59,6 +72,7 @@ export class StoreSessions {
   readonly #sessions = new Map<number, Session>();
   /** Replicas of which the gateway says that they do not exist. */
   readonly #absent = new Set<number>();
+  readonly #waits = new Set<MovingWait>();
   /** In whose name a session is opened. */
   #opener: KnownCaller | null = null;
 
@@ -158,6 +172,58 @@ export class StoreSessions {
     return { next: open.next, askProgress: open.askProgress, cancel };
   }
 
+  /** A wait that goes on at the next leader where its leader fails. `ended` is called once, unless it was left. */
+  wait(wanted: WantedWait, ended: (end: MovedWaitEnd) => void): OpenWait {
+    const { group } = this;
+    const wait: MovingWait = new MovingWait(
+      {
+        waitAt: (replica, attempt, sink) => this.#waitAt(replica, wanted, attempt, sink),
+        isOpen: (replica) => this.#sessions.get(replica)?.client.isOpen === true,
+        isAbsent: (replica) => this.#absent.delete(replica),
+        group,
+        nowMs: () => performance.now(),
+        later: (delayMs, task) => {
+          const timer = setTimeout(task, delayMs);
+          return () => clearTimeout(timer);
+        },
+      },
+      ended,
+      () => this.#waits.delete(wait),
+    );
+    this.#waits.add(wait);
+    return wait;
+  }
+
+  /** The handle is held for as long as the wait goes on here, as that of a watch is. */
+  #waitAt(replica: number, { id, wait, caller }: WantedWait, attempt: WaitAttempt, sink: WaitSink): OpenWait {
+    this.#opener = caller;
+    const { client } = this.#with(replica);
+    const handle = client.declare(caller.credentials);
+    let isOver = false;
+    const release = (): void => {
+      if (!isOver) client.release(handle);
+      isOver = true;
+    };
+    const open = client.wait(
+      wait,
+      { id, handle, ...attempt },
+      {
+        settled: (answer) => {
+          const isGranted = answer.kind === 'answered' && answer.outcome.kind !== 'failed';
+          if (isGranted) this.group.leader = replica;
+          release();
+          sink.settled(answer);
+        },
+        interrupted: sink.interrupted,
+      },
+    );
+    const leave = (): void => {
+      open.leave();
+      release();
+    };
+    return { leave };
+  }
+
   /** The credentials are used no more. */
   release(caller: KnownCaller): void {
     for (const { client, handles } of this.#sessions.values()) {
@@ -167,6 +233,7 @@ export class StoreSessions {
   }
 
   close(): void {
+    for (const wait of this.#waits) wait.close();
     for (const { client } of this.#sessions.values()) client.close();
     this.#sessions.clear();
   }

@@ -201,9 +201,7 @@ export class Search<Value> {
   }
 
   #planFor(replica: number, nowMs: number, suspected = 0): void {
-    const pauses = this.#attempts - attemptsAtOnce;
-    const atMs = pauses < 0 ? nowMs : nowMs + Math.min(pauseMs * 2 ** pauses, pauseMsMax);
-    this.#plan = { replica, atMs, suspected };
+    this.#plan = { replica, atMs: nowMs + attemptPauseMs(this.#attempts), suspected };
   }
 
   // What is due
@@ -259,6 +257,12 @@ export class Search<Value> {
   #nearest(nowMs: number): number {
     return (this.#call.reader === null ? null : this.#group.nearestTo(this.#call.reader, nowMs)) ?? this.#leader;
   }
+}
+
+/** How long the next attempt waits, where so many were made. */
+export function attemptPauseMs(attempts: number): number {
+  const pauses = attempts - attemptsAtOnce;
+  return pauses < 0 ? 0 : Math.min(pauseMs * 2 ** pauses, pauseMsMax);
 }
 
 export const unavailable: Routed<never> = { kind: 'unavailable' };

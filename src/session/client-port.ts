@@ -85,8 +85,8 @@ export type WaitOptions = Pick<CallOptions, 'id' | 'handle' | 'suspectedLeader' 
 
 export type OpenWait = {
   /**
-   * The sink hears nothing any more. While the connection is there the replica gives the place up, and the id is not
-   * used again.
+   * The sink hears nothing any more. While the connection is there the replica gives the place up, also where its turn
+   * came a moment ago, and the id is not used again.
    */
   readonly leave: () => void;
 };

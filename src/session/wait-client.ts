@@ -16,6 +16,8 @@ type Wait = {
   readonly untilMs: number;
   /** No replica was told of it yet by this session. */
   mayBeAlone: boolean;
+  /** Its turn has come, and the place was not given up. */
+  isGranted: boolean;
 };
 
 export class DeclaredWaits {
@@ -39,13 +41,15 @@ export class DeclaredWaits {
 
   open(wanted: SessionWait, { id, handle, suspectedLeader, mayBeAlone }: WaitOptions, sink: WaitSink): OpenWait {
     const untilMs = this.#nowMs() + (wanted.kind === 'acquire' ? wanted.waitMs : 0);
-    const wait: Wait = { id, handle, suspectedLeader, wanted, sink, untilMs, mayBeAlone };
+    const wait: Wait = { id, handle, suspectedLeader, wanted, sink, untilMs, mayBeAlone, isGranted: false };
     this.#waits.set(id, wait);
     if (this.#say(this.#declaration(wait))) wait.mayBeAlone = false;
     return {
       leave: () => {
-        if (this.#waits.get(id) !== wait) return;
-        this.#waits.delete(id);
+        const isWaiting = this.#waits.get(id) === wait;
+        if (!isWaiting && !wait.isGranted) return;
+        if (isWaiting) this.#waits.delete(id);
+        wait.isGranted = false;
         this.#say(encodeClientFrame({ kind: 'leave', id }));
       },
     };
@@ -72,6 +76,7 @@ export class DeclaredWaits {
     const wait = this.#waits.get(id);
     if (answer === null || wait === undefined) return answer;
     this.#waits.delete(id);
+    wait.isGranted = answer.kind === 'answered' && answer.outcome.kind !== 'failed';
     wait.sink.settled(answer);
     return answer;
   }

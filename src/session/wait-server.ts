@@ -109,13 +109,13 @@ export class SessionWaits {
     this.#session.hold();
   }
 
-  /** The waits of a handle end. `failure` null: the client knows. */
+  /** The waits of a handle end, as they do by themselves where the key ends. `failure` null: the client knows. */
   endOf(handle: number, failure: FailureData | null): void {
     for (const wait of this.#waits.values()) {
       if (wait.handle !== handle) continue;
       this.#remove(wait);
       wait.served?.leave();
-      if (failure !== null) this.#refuse(wait.id, failure);
+      if (failure !== null) this.#refuse(wait.id, failure, 'store');
     }
   }
 
@@ -137,8 +137,8 @@ export class SessionWaits {
     return wait === null ? { kind: 'notServed', what: 'A wait of this kind' } : checkWait(wait);
   }
 
-  #refuse(id: number, failure: FailureData): void {
-    const outcome = { kind: 'failed', by: 'service', failure } as const;
+  #refuse(id: number, failure: FailureData, by: 'store' | 'service' = 'service'): void {
+    const outcome = { kind: 'failed', by, failure } as const;
     const answer = encodeWaitAnswer({ kind: 'answered', header: this.#session.header(), outcome });
     this.#session.send({ kind: 'waited', id, answer });
   }

@@ -73,6 +73,35 @@ export async function ask(port: number, request: string): Promise<Answer> {
   return parse(text);
 }
 
+/** As `ask`, for an answer that may come in chunks: the whole of it. */
+export async function askWhole(port: number, request: string): Promise<Answer> {
+  const client = new RawClient(port);
+  client.send(request);
+  const text = await client.until((came) => {
+    return isChunked(came.split('\r\n\r\n')[0] ?? '') ? came.endsWith('\r\n0\r\n\r\n') : isWhole(came, false);
+  });
+  client.leave();
+  const [head = '', body = ''] = text.split(/\r\n\r\n(.*)/s);
+  const answer = parse(text);
+  return isChunked(head) ? { ...answer, body: withoutChunks(body) } : answer;
+}
+
+function isChunked(head: string): boolean {
+  return /^transfer-encoding: chunked\r?$/im.test(head);
+}
+
+function withoutChunks(text: string): string {
+  let whole = '';
+  for (let rest = text; ;) {
+    const [line = ''] = rest.split('\r\n', 1);
+    const bytes = Number.parseInt(line, 16);
+    if (!(bytes > 0)) return whole;
+    const begin = line.length + 2;
+    whole += rest.slice(begin, begin + bytes);
+    rest = rest.slice(begin + bytes + 2);
+  }
+}
+
 function parse(text: string): Answer {
   const [head = '', body = ''] = text.split(/\r\n\r\n(.*)/s);
   const [line = '', ...headers] = head.split('\r\n');

@@ -132,6 +132,26 @@ describe('waits of a session', () => {
     expect(heard).toEqual([]);
   });
 
+  it('SESSION-WAIT-7: a client that leaves once its turn has come gives the place up, once', () => {
+    const waiting = new Waiting();
+    const { pair, heard } = waiting;
+    const [granted, refused] = [waiting.wait(1), waiting.wait(2)];
+    pair.run(100);
+    pair.waits[0]?.settle(locked);
+    pair.waits[1]?.settle({ kind: 'notLeader', leader: 2, members: [] });
+    pair.run(100);
+    expect(heard).toHaveLength(2);
+    expect(pair.waits.map(({ ended }) => ended)).toEqual([null, null]);
+    granted.leave();
+    refused.leave();
+    pair.run(100);
+    expect(pair.waits.map(({ ended }) => ended)).toEqual(['left', null]);
+    const { length } = pair.toServer;
+    granted.leave();
+    pair.run(100);
+    expect(pair.toServer).toHaveLength(length);
+  });
+
   it('SESSION-WAIT-3: are declared anew after a break and after a wake, with the time that is left', () => {
     const waiting = new Waiting();
     const { pair, heard } = waiting;

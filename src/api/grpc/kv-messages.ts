@@ -75,10 +75,10 @@ type TxnMessage = {
   readonly failure: readonly OperationMessage[];
 };
 
-type Decoder<Model> = (bytes: Uint8Array) => Model | null;
+export type Decoder<Model> = (bytes: Uint8Array) => Model | null;
 
 /** What a method takes. Null: the bytes are no such message. */
-function decoder<Model>(path: string, modelOf: (message: never) => Model): Decoder<Model> {
+export function decoder<Model>(path: string, modelOf: (message: never) => Model): Decoder<Model> {
   const { input } = typesAt(path);
   // The descriptor decides the shape, of which the compiler knows nothing.
   return (bytes) => decodedMessage(input, bytes, (decoded) => modelOf(decoded as never));

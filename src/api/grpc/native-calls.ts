@@ -1,5 +1,6 @@
-// The calls of KV and Lease that go to a store by session: their requests are read from protobuf to the same calls that
-// v3's JSON makes, with the same bounds, and their answers are protobuf. A call that fails is answered as v3 answers.
+// The calls of KV, Lease, Lock and Election that go to a store by session: their requests are read from protobuf to the
+// same calls that v3's JSON makes, with the same bounds, and their answers are protobuf. A call that fails is answered
+// as v3 answers.
 
 import { assert, unreachable } from '../../base/assert.ts';
 import { noLease } from '../../model/brands.ts';
@@ -9,6 +10,7 @@ import { Answer } from '../answer.ts';
 import type { ApiCall, AppliedOutcome } from '../contract.ts';
 import { answerOf } from '../query-answer.ts';
 import { failKept, findTooLarge, refuseWith } from '../v3/unary.ts';
+import { concurrencyParsers } from './concurrency-messages.ts';
 import {
   type AnswerFields,
   decodeCompaction,
@@ -30,7 +32,7 @@ import {
 export type ParseNative = (message: Uint8Array) => ApiCall | null;
 
 /** By the path of the method. All others go by JSON. */
-const parsers = new Map<string, ParseNative>();
+const parsers = new Map<string, ParseNative>(Object.entries(concurrencyParsers));
 
 export function nativeParser(path: string): ParseNative | null {
   return parsers.get(path) ?? null;

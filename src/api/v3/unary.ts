@@ -52,15 +52,15 @@ export function respondTo(fail: Fail, fields: (outcome: AppliedOutcome) => strin
 
 const headerOnly = (): string => '';
 
-export type WriteOptions = { readonly fields?: (outcome: AppliedOutcome) => string; readonly fail?: Fail };
+export type WriteOptions = { readonly fields?: (outcome: AppliedOutcome) => string };
 
 export function writeCall(
   facts: RequestFacts,
   operation: Operation,
-  { fields = headerOnly, fail = failKept }: WriteOptions = {},
+  { fields = headerOnly }: WriteOptions = {},
 ): WriteCall {
   const { timeoutMs, writeId } = facts;
-  return { kind: 'write', protocol: 'v3', timeoutMs, writeId, operation, respond: respondTo(fail, fields) };
+  return { kind: 'write', protocol: 'v3', timeoutMs, writeId, operation, respond: respondTo(failKept, fields) };
 }
 
 /** etcd's limits on what is written, after a decoder of JSON. */
@@ -71,7 +71,7 @@ export function findTooLarge(operation: Operation, { bodyBytes }: RequestFacts):
 /** A write that can be large is measured before it becomes a call. */
 export function sizedWrite(operation: Operation, facts: RequestFacts, options: WriteOptions): ApiCall {
   const failure = findTooLarge(operation, facts);
-  return failure === null ? writeCall(facts, operation, options) : refuseWith(options.fail ?? failKept, failure);
+  return failure === null ? writeCall(facts, operation, options) : refuse(failure);
 }
 
 export function refuseWith(fail: Fail, failure: Failure): RefusedCall {

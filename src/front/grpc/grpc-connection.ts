@@ -58,6 +58,8 @@ export class GrpcConnection {
     this.#socket = socket;
     this.#behind = behind;
     socket.on('error', () => undefined);
+    // A client that sends its FIN has gone: HTTP/2 knows no half of a connection.
+    socket.allowHalfOpen = false;
     // The system notices dead machines while nothing is sent.
     socket.setKeepAlive(true, keepAliveMs);
     this.#session = performServerHandshake(socket, {

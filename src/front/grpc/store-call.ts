@@ -8,8 +8,8 @@ import type { ParseNative } from '../../api/grpc/native-calls.ts';
 import { type GrpcStatus, okStatus, statusOfAnswer } from '../../api/grpc/status.ts';
 import { assert } from '../../base/assert.ts';
 import { grpcMessagesWaitingMax } from '../../limits.ts';
-import { type CallFrame, frameOf } from '../../routing/call-frame.ts';
-import { AskedStore } from '../asked-store.ts';
+import { askedOf } from '../asked-call.ts';
+import type { Asked } from '../asked.ts';
 import type { Known, KnownCallers } from '../known-callers.ts';
 import type { GrpcCall, GrpcReply } from './grpc-call.ts';
 
@@ -32,7 +32,7 @@ export class StoreCall implements GrpcCall {
   readonly #reply: GrpcReply;
   /** Messages behind the one that is asked. */
   readonly #waiting: Uint8Array[] = [];
-  #asked: AskedStore | null = null;
+  #asked: Asked | null = null;
   /** From now on all goes this way. */
   #byJson: GrpcCall | null = null;
   #hasBegun = false;
@@ -83,17 +83,22 @@ export class StoreCall implements GrpcCall {
     if (this.#waiting.length < grpcMessagesWaitingMax) this.#reply.resume();
     const found = this.#options.known();
     const memory = found === null ? null : found.callers.reserve(found.known.store, message.byteLength);
-    const frame = found === null || memory === null ? null : this.#frame(message, found);
-    if (found === null || memory === null || frame === null) {
+    const asked = found === null || memory === null ? null : this.#askedOf(message, found);
+    if (found === null || memory === null || asked === null) {
       memory?.release();
       this.#pass(message);
       return;
     }
     const { store } = found.known;
-    store.callsUnderWay++;
-    void this.#ask(frame, found)
+    store[asked.counter]++;
+    this.#asked = asked;
+    void asked
+      .answer()
       .then(
-        (answer) => this.#came(answer, message),
+        (answer) => {
+          this.#asked = null;
+          this.#came(answer, message);
+        },
         (error: unknown) => {
           // It is a fault of this code. It ends the call, and not this process.
           console.error(error);
@@ -102,23 +107,14 @@ export class StoreCall implements GrpcCall {
       )
       .finally(() => {
         memory.release();
-        store.callsUnderWay--;
+        store[asked.counter]--;
       });
   }
 
-  #frame(message: Uint8Array, { known, callers }: KnownOf): CallFrame | null {
-    if (!callers.mayAsk(known)) return null;
-    const call = this.#options.parse(message);
-    return call === null ? null : frameOf(call);
-  }
-
-  async #ask(frame: CallFrame, { known, callers }: KnownOf): Promise<Answer | null> {
+  #askedOf(message: Uint8Array, { known, callers }: KnownOf): Asked | null {
+    const { parse, servedBy } = this.#options;
     const untilRead = (release: () => void): void => this.#reply.untilRead(release);
-    const asked = new AskedStore({ frame, known, callers, servedBy: this.#options.servedBy, untilRead });
-    this.#asked = asked;
-    const answer = await asked.answer();
-    this.#asked = null;
-    return answer;
+    return askedOf(() => parse(message), { known, callers, servedBy, untilRead });
   }
 
   #came(answer: Answer | null, message: Uint8Array): void {

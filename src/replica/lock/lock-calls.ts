@@ -321,13 +321,13 @@ export async function campaign(
     const { value: outcome } = proclaimed;
     if (outcome.kind === 'txn' && !outcome.answer.succeeded) return failed({ kind: 'notElectionLeader' });
   }
-  const waited = await waitForTurn(queuing, place, { timeoutMs, lease, made: call.lease === noLease });
-  if (waited.kind !== 'value') return waited;
-  // A client of a session may have left this place and ask for it by the same id.
+  // What is remembered of a wait that a client of a session asks for again may tell of a place that was left since.
   const isOfSession = queuing.context.session !== undefined;
   if (isOfSession && placeAt(queuing.member.driver.store, key)?.createRevision !== createRevision) {
     return failed({ kind: 'sessionExpired' });
   }
+  const waited = await waitForTurn(queuing, place, { timeoutMs, lease, made: call.lease === noLease });
+  if (waited.kind !== 'value') return waited;
   return value({ key, createRevision, lease, revision: written.value.revision });
 }
 

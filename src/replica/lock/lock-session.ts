@@ -62,7 +62,7 @@ function told<Value>(
     case 'value':
       return { kind: 'answered', header: headerOf(member), outcome: outcomeOf(interim.value) };
     case 'failed':
-      return refused(member, interim.failure);
+      return refused(member, interim.failure, 'store');
     case 'answer':
       return elsewhere(interim.answer);
     case 'gone':
@@ -72,8 +72,9 @@ function told<Value>(
   }
 }
 
-function refused(member: Member, failure: Failure): WaitAnswer {
-  return { kind: 'answered', header: headerOf(member), outcome: { kind: 'failed', by: 'service', failure } };
+/** `by` the store: the call itself refuses, in the words of its protocol for such a call. */
+function refused(member: Member, failure: Failure, by: 'store' | 'service' = 'service'): WaitAnswer {
+  return { kind: 'answered', header: headerOf(member), outcome: { kind: 'failed', by, failure } };
 }
 
 /** Another replica must answer, or the service refuses the wait. */

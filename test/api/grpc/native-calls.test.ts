@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { create, type DescField, type DescMessage, ScalarType, toBinary } from '@bufbuild/protobuf';
 import { describe, expect, it } from 'vitest';
+import type { Answer } from '../../../src/api/answer.ts';
 import type { ApiCall } from '../../../src/api/contract.ts';
 import { grpcMethod } from '../../../src/api/grpc/methods.ts';
 import { nativeParser } from '../../../src/api/grpc/native-calls.ts';
@@ -8,14 +9,18 @@ import { jsonOfMessage, messageOfJson, methodAt } from '../../../src/api/grpc/sc
 import { statusOfAnswer } from '../../../src/api/grpc/status.ts';
 import { endpointOf, etcdPath } from '../../../src/api/routes.ts';
 import { framed, respond } from '../../../src/api/store-call.ts';
+import { respondWait, waitOf } from '../../../src/api/wait-call.ts';
 import { writeBytesMax } from '../../../src/limits.ts';
 import { leaseId, revision } from '../../../src/model/brands.ts';
 import type { CallOutcome } from '../../../src/model/calls.ts';
 import type { KeyValue } from '../../../src/model/store.ts';
+import type { WaitOutcome } from '../../../src/model/waits.ts';
 import { Random } from '../../support/random.ts';
 
 const kv = '/etcdserverpb.KV/';
 const lease = '/etcdserverpb.Lease/';
+const lock = '/v3lockpb.Lock/';
+const election = '/v3electionpb.Election/';
 const native = [
   `${kv}Range`,
   `${kv}Put`,
@@ -26,6 +31,12 @@ const native = [
   `${lease}LeaseRevoke`,
   `${lease}LeaseTimeToLive`,
   `${lease}LeaseLeases`,
+  `${lock}Lock`,
+  `${lock}Unlock`,
+  `${election}Campaign`,
+  `${election}Proclaim`,
+  `${election}Leader`,
+  `${election}Resign`,
 ];
 
 function typesAt(path: string): { readonly input: DescMessage; readonly output: DescMessage } {
@@ -51,7 +62,8 @@ function parsedJson(path: string, message: Uint8Array): ApiCall {
 
 function askedOf(call: ApiCall | null): unknown {
   if (call?.kind === 'refused') return { refused: call.response.status };
-  return call === null ? null : framed(call)?.asked;
+  if (call?.kind === 'sessionWrite') return { inNewSession: call.operation(leaseId(7n)) };
+  return call === null ? null : (framed(call)?.asked ?? waitOf(call)?.wait);
 }
 
 // Random messages, by their descriptors
@@ -84,7 +96,7 @@ function randomField(field: DescField, random: Random, level: number): unknown {
   return Buffer.from('x'.repeat(random.below(3)));
 }
 
-describe('a call of KV and Lease by protobuf', () => {
+describe('a call of KV, Lease, Lock and Election by protobuf', () => {
   it.each(native)('GRPC-10: %s is the same call as by JSON, whatever its fields', (path) => {
     const random = new Random(1_610);
     const { input } = typesAt(path);
@@ -134,7 +146,25 @@ const pair: KeyValue = {
 const bare: KeyValue = { ...pair, value: new Uint8Array(), lease: leaseId(0n) };
 const range = { kvs: [pair, bare], more: true, count: 12 };
 
-const outcomes: Readonly<Record<string, readonly CallOutcome[]>> = {
+const done: CallOutcome = {
+  kind: 'written',
+  outcome: { kind: 'txn', revision: revision(8), answer: { succeeded: true, parts: [] } },
+};
+const notDone: CallOutcome = {
+  kind: 'written',
+  outcome: { kind: 'txn', revision: revision(8), answer: { succeeded: false, parts: [] } },
+};
+const named = { name: Buffer.from('jobs'), lease: 7n };
+const leader = { ...named, key: Buffer.from('jobs/7'), rev: 8n };
+
+/** What a call says, where its answer depends on that. */
+const said: Readonly<Record<string, Record<string, unknown>>> = {
+  [`${election}Campaign`]: { ...named, value: Buffer.from('me') },
+  [`${election}Proclaim`]: { leader, value: Buffer.from('me') },
+  [`${election}Resign`]: { leader },
+};
+
+const outcomes: Readonly<Record<string, readonly (CallOutcome | WaitOutcome)[]>> = {
   [`${kv}Range`]: [
     { kind: 'range', answer: range },
     { kind: 'range', answer: { kvs: [], more: false, count: 0 } },
@@ -196,19 +226,47 @@ const outcomes: Readonly<Record<string, readonly CallOutcome[]>> = {
     { kind: 'queried', revision: revision(8), answer: { kind: 'leases', ids: [leaseId(1n), leaseId(-1n)] } },
     { kind: 'queried', revision: revision(8), answer: { kind: 'leases', ids: [] } },
   ],
+  [`${lock}Lock`]: [
+    { kind: 'locked', locked: { key: Buffer.from('jobs/7'), revision: 8 } },
+    { kind: 'failed', by: 'store', failure: { kind: 'sessionExpired' } },
+    { kind: 'failed', by: 'service', failure: { kind: 'overloaded' } },
+  ],
+  [`${lock}Unlock`]: [
+    { kind: 'written', outcome: { kind: 'deleteRange', revision: revision(8), answer: { deleted: 1, previous: [] } } },
+    { kind: 'failed', by: 'store', failure: { kind: 'noSpace' } },
+  ],
+  [`${election}Campaign`]: [
+    {
+      kind: 'elected',
+      elected: { key: Buffer.from('jobs/7'), createRevision: 8, lease: leaseId(-7n), revision: 8 },
+    },
+    { kind: 'failed', by: 'store', failure: { kind: 'leaseNotFound' } },
+  ],
+  [`${election}Proclaim`]: [done, notDone],
+  [`${election}Leader`]: [
+    { kind: 'range', answer: range },
+    { kind: 'range', answer: { kvs: [], more: false, count: 0 } },
+  ],
+  [`${election}Resign`]: [done, notDone],
 };
+
+function answerTo(call: ApiCall | null, outcome: CallOutcome | WaitOutcome): Answer {
+  const waiting = call === null ? null : waitOf(call);
+  // The test gives each call what it may come to.
+  if (waiting !== null) return respondWait(waiting.call, outcome as WaitOutcome, header);
+  const frame = call === null ? null : framed(call);
+  if (frame === null) throw new Error('it goes by no session');
+  return respond(frame.call, outcome as CallOutcome, header);
+}
 
 describe('the answer to such a call', () => {
   it.each(native)('GRPC-12: %s is the answer of v3 as protobuf', (path) => {
-    const { output } = typesAt(path);
+    const { input, output } = typesAt(path);
+    const message = toBinary(input, create(input, said[path] ?? {}));
+    expect(outcomes[path]?.length).toBeGreaterThan(0);
     for (const outcome of outcomes[path] ?? []) {
-      const calls = [parsedNative(path, new Uint8Array()), parsedJson(path, new Uint8Array())];
-      const [answered, expected] = calls.map((call) => {
-        const frame = call === null ? null : framed(call);
-        if (frame === null) throw new Error(`${path} is no frame`);
-        return respond(frame.call, outcome, header);
-      });
-      if (answered === undefined || expected === undefined) throw new Error('both are answered');
+      const answered = answerTo(parsedNative(path, message), outcome);
+      const expected = answerTo(parsedJson(path, message), outcome);
       expect(answered.status).toBe(expected.status);
       if (expected.status === 200) expect(answered.body).toEqual(messageOfJson(output, String(expected.body)));
       else expect(statusOfAnswer(answered)).toEqual(statusOfAnswer(expected));
