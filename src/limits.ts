@@ -1028,6 +1028,15 @@ export const frontBodyBytesMax = 64 * 1_048_576;
  */
 export const frontWatchLostMs = 10_000;
 /**
+ * Watches of one stream of etcd's that ends at the front, which keeps them in memory alone. A replica keeps those of
+ * its streams while its object sleeps, and so holds fewer (`watchesPerStreamMax`).
+ */
+export const frontWatchesPerStreamMax = 10_000;
+/** Requests of such a stream that wait for their answers. Beyond, no more of the stream is read. */
+export const frontWatchRequestsWaitingMax = 256;
+/** Requests for progress that wait for the next answer. As at etcd, one that gets no answer is made again. */
+export const frontProgressWaitingMax = 64;
+/**
  * What the sockets of watches may have unsent, all of them. Those that are open share it, and each may have at least
  * the lower bound and at most the upper one. A watch whose client is further behind reads history later. The lower
  * bound is the high-water mark of sockets: of one that has more, it is told when it has sent all.

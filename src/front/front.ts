@@ -46,6 +46,8 @@ export class Front {
   /** Told by whoever knows whether the service is there. */
   readonly serving = new Serving();
   readonly #grpcHeld = new HeldBytes(grpcHeldBytesMax);
+  /** The streams of all these connections, when they were last looked at. */
+  #grpcStreams = 0;
   /** Ports beside the first one. */
   readonly #listeners: Listener[] = [];
   readonly #serveHttp1: ServeHttp1;
@@ -66,7 +68,8 @@ export class Front {
       upstream,
       bounds,
       callers: () => this.#callers,
-      watchUnsentBytesMax: () => bounds.watchUnsentBytesMax(this.#sockets.size + this.#connections.size),
+      watchUnsentBytesMax: () =>
+        bounds.watchUnsentBytesMax(this.#sockets.size + this.#connections.size + this.#grpcStreams),
     };
     this.#server = createServer(serverOptions(bounds));
     // Every header is handed on, however many there are: their bytes are bounded.
@@ -298,6 +301,8 @@ export class Front {
     for (const [socket, { sinceMs }] of this.#begun) {
       if (nowMs - sinceMs > this.#bounds.headReadMs) this.#refuseBegun(socket);
     }
+    this.#grpcStreams = 0;
+    for (const { streamCount } of this.#grpc) this.#grpcStreams += streamCount;
     let unsentBytes = 0;
     const shared = new Set<Buffer>();
     for (const each of this.#held()) {

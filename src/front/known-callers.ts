@@ -18,6 +18,8 @@ export type KnownStore = {
   callsUnderWay: number;
   /** Calls that wait for their turn in a queue. */
   waitsUnderWay: number;
+  /** Streams of etcd's watches that are open, also those without a watch. */
+  streams: number;
   usedMs: number;
 };
 
@@ -66,6 +68,12 @@ export class KnownCallers {
     if (caller.refusedAs !== null || store.callsUnderWay >= this.#bounds.tenantCallsMax) return false;
     // The bytes of calls whose clients have left count for as long as they are here.
     return store.sessions.isReady(caller) && store.sessions.unsentBytes <= this.#bounds.tenantBodyBytesMax;
+  }
+
+  /** Whether a call may go by session, also before that is open. */
+  mayBeAsked(known: Known): boolean {
+    this.mayWatch(known);
+    return known.caller.refusedAs === null && known.store.callsUnderWay < this.#bounds.tenantCallsMax;
   }
 
   /** Whether a watch can begin by session at once. */
@@ -137,7 +145,8 @@ export class KnownCallers {
   look(nowMs: number): void {
     for (const store of this.#stores.values()) {
       const isIdle = ({ usedMs }: { readonly usedMs: number }): boolean => nowMs - usedMs > this.#bounds.tenantIdleMs;
-      if (store.callsUnderWay + store.waitsUnderWay + store.watches.count === 0 && isIdle(store)) this.leave(store);
+      const open = store.callsUnderWay + store.waitsUnderWay + store.watches.count + store.streams;
+      if (open === 0 && isIdle(store)) this.leave(store);
       else for (const caller of store.callers.values()) if (isIdle(caller)) this.forget({ store, caller });
     }
   }
@@ -159,6 +168,7 @@ export class KnownCallers {
       watches: new SharedWatches((caller, watch, sink) => sessions.watch(caller, watch, sink)),
       callsUnderWay: 0,
       waitsUnderWay: 0,
+      streams: 0,
       usedMs: performance.now(),
       sessions,
     };

@@ -75,6 +75,7 @@ export class StoreSessions {
   readonly #waits = new Set<MovingWait>();
   /** In whose name a session is opened. */
   #opener: KnownCaller | null = null;
+  #isClosed = false;
 
   constructor(options: StoreSessionsOptions) {
     this.#options = options;
@@ -97,6 +98,7 @@ export class StoreSessions {
 
   /** Makes one attempt. Once it was cancelled the reply is `failed`. */
   ask(replica: number, call: SessionCall, attempt: Attempt): Asked {
+    if (this.#isClosed) return { reply: Promise.resolve({ kind: 'failed' }), cancel: () => undefined };
     this.#opener = call.caller;
     if (this.#absent.delete(replica)) return { reply: Promise.resolve({ kind: 'absent' }), cancel: () => undefined };
     const { client, handles, pace } = this.#with(replica);
@@ -233,6 +235,7 @@ export class StoreSessions {
   }
 
   close(): void {
+    this.#isClosed = true;
     for (const wait of this.#waits) wait.close();
     for (const { client } of this.#sessions.values()) client.close();
     this.#sessions.clear();

@@ -1,7 +1,7 @@
 // A client of gRPC in its parts: the streams of one connection over HTTP/2, with messages in the JSON of v3.
 
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, type OutgoingHttpHeaders } from 'node:http2';
-import { frameMessage, MessageReader } from '../../src/api/grpc/framing.ts';
+import { frameMessages, MessageReader } from '../../src/api/grpc/framing.ts';
 import { jsonOfMessage, messageOfJson, methodAt } from '../../src/api/grpc/schema.ts';
 
 export type Ended = { readonly code: number; readonly message: string };
@@ -79,7 +79,7 @@ export class GrpcClientCall {
   }
 
   sendBytes(message: Uint8Array): void {
-    this.stream.write(frameMessage(message));
+    this.stream.write(frameMessages([message]));
   }
 
   send(message: object): void {

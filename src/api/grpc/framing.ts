@@ -7,12 +7,19 @@ import type { GrpcStatus } from './status.ts';
 
 const headBytes = 5;
 
-/** A message as it goes over the wire. */
-export function frameMessage(message: Uint8Array): Uint8Array<ArrayBuffer> {
-  const frame = new Uint8Array(headBytes + message.byteLength);
-  new DataView(frame.buffer).setUint32(1, message.byteLength);
-  frame.set(message, headBytes);
-  return frame;
+/** Messages as they go over the wire, one behind the other. */
+export function frameMessages(messages: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  let bytes = 0;
+  for (const { byteLength } of messages) bytes += headBytes + byteLength;
+  const frames = new Uint8Array(bytes);
+  const view = new DataView(frames.buffer);
+  let offset = 0;
+  for (const message of messages) {
+    view.setUint32(offset + 1, message.byteLength);
+    frames.set(message, offset + headBytes);
+    offset += headBytes + message.byteLength;
+  }
+  return frames;
 }
 
 export type Unframed =

@@ -31,7 +31,7 @@ export type WatchRequest =
   | { readonly kind: 'none' }
   | { readonly kind: 'malformed'; readonly detail: string };
 
-const filterNames = { NOPUT: 0, NODELETE: 1 };
+export const watchFilter = { NOPUT: 0, NODELETE: 1 } as const;
 
 type CreateDraft = {
   key: Uint8Array;
@@ -62,9 +62,9 @@ const createRequest = message<CreateDraft>(
     range_end: bytes((into, value) => (into.rangeEnd = value)),
     start_revision: int64((into, value) => (into.startRevision = value)),
     progress_notify: bool((into, value) => (into.progressNotify = value)),
-    filters: enumerations(filterNames, (into, value) => {
-      if (value === filterNames.NOPUT) into.noPut = true;
-      if (value === filterNames.NODELETE) into.noDelete = true;
+    filters: enumerations(watchFilter, (into, value) => {
+      if (value === watchFilter.NOPUT) into.noPut = true;
+      if (value === watchFilter.NODELETE) into.noDelete = true;
     }),
     prev_kv: bool((into, value) => (into.previous = value)),
     watch_id: int64Exact((into, value) => (into.watchId = value)),
@@ -107,7 +107,7 @@ const watchRequest = message<WatchDraft>(() => ({ request: { kind: 'none' } }), 
 const lowestKey = new Uint8Array([0]);
 
 /** etcd watches the key "\0" where a message names no key. */
-function withKey(request: WatchCreate): WatchCreate {
+export function withKey(request: WatchCreate): WatchCreate {
   return request.key.byteLength > 0 ? request : { ...request, key: lowestKey };
 }
 
@@ -117,13 +117,6 @@ export function decodeWatchRequest(message: Uint8Array | string): WatchRequest {
   const draft = readBody(watchRequest, scanner);
   return draft?.request ?? { kind: 'malformed', detail: scanner.fault ?? 'not a message' };
 }
-
-/** etcd's words for a watch that it ends. */
-export const cancelReasons = {
-  compacted: 'etcdserver: mvcc: required revision has been compacted',
-  emptyRange: 'mvcc: watcher range is empty',
-  duplicateWatchId: 'mvcc: duplicate watch ID provided on the WatchStream',
-} as const;
 
 /** The watch id of an answer that belongs to no watch: to a refused one, or to the progress of the whole stream. */
 export const noWatchId = -1n;
@@ -143,12 +136,13 @@ export type WatchAnswer = {
   readonly compactRevision?: number;
   readonly cancelReason?: string;
   readonly fragment?: boolean;
-  /** The texts of `encodeEvent`, joined by commas. */
-  readonly eventsText?: string;
 };
 
-/** One message, without its newline. A revision of 0 in the header is left out. */
-export function watchResponse(header: ResponseHeader, answer: WatchAnswer): string {
+/**
+ * One message, without its newline. A revision of 0 in the header is left out. `eventsText`: the texts of
+ * `encodeEvent`, joined by commas.
+ */
+export function watchResponse(header: ResponseHeader, answer: WatchAnswer, eventsText = ''): string {
   let text = `{"result":{${headerJson(header, header.revision)}`;
   if (answer.watchId !== 0n) text += `,"watch_id":"${answer.watchId}"`;
   if (answer.created === true) text += ',"created":true';
@@ -160,6 +154,6 @@ export function watchResponse(header: ResponseHeader, answer: WatchAnswer): stri
     text += `,"cancel_reason":${JSON.stringify(answer.cancelReason)}`;
   }
   if (answer.fragment === true) text += ',"fragment":true';
-  if (answer.eventsText !== undefined && answer.eventsText !== '') text += `,"events":[${answer.eventsText}]`;
+  if (eventsText !== '') text += `,"events":[${eventsText}]`;
   return `${text}}}`;
 }

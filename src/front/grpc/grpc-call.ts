@@ -13,12 +13,18 @@ export interface GrpcCall {
   left(): void;
   /** More may be sent. */
   drained(): void;
+  /** Called once a second. */
+  look?(nowMs: number): void;
 }
 
 /** How a call answers. */
 export interface GrpcReply {
   /** False: the client is behind, and no more is to be sent until `drained`. */
   send(message: Uint8Array): boolean;
+  /** The same with several at once. */
+  sendAll(messages: readonly Uint8Array[]): boolean;
+  /** What was sent, and has not left this process. */
+  unsentBytes(): number;
   /** It is called once, behind all messages. */
   finish(status: GrpcStatus): void;
   /** Calls back once the client has read what it was sent, or has gone. */

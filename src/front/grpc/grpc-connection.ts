@@ -10,6 +10,7 @@ import { credentialHeaders, parseTimeout } from '../../api/grpc/metadata.ts';
 import { type GrpcMethod, grpcMethod } from '../../api/grpc/methods.ts';
 import { nativeParser } from '../../api/grpc/native-calls.ts';
 import { rangePath, rangeStreamPath } from '../../api/grpc/range-stream.ts';
+import { watchPath } from '../../api/grpc/watch-messages.ts';
 import { endpointOf, etcdPath } from '../../api/routes.ts';
 import { assert } from '../../base/assert.ts';
 import { grpcHeadPairsMax, grpcStreamsOfConnectionMax } from '../../limits.ts';
@@ -27,6 +28,7 @@ import { OwnCall } from './own-call.ts';
 import { RangeStreamCall } from './range-stream-call.ts';
 import { PingStrikes } from './ping-strikes.ts';
 import { StoreCall } from './store-call.ts';
+import { WatchCall } from './watch-call.ts';
 
 const {
   HTTP2_HEADER_METHOD,
@@ -43,6 +45,8 @@ export type GrpcBehind = Behind & {
   readonly port: BoundPort;
   readonly serving: Serving;
 };
+
+type Calling = { readonly metadata: ListedHeaders; readonly authority: string; readonly requestId: string };
 
 const serverStopped = { code: grpc.unavailable, message: 'etcdserver: server stopped' };
 
@@ -72,7 +76,18 @@ export class GrpcConnection {
     this.#session.on('stream', (stream, headers, _flags, rawHeaders) => this.#serve(stream, headers, rawHeaders));
   }
 
+  get streamCount(): number {
+    return this.#streams.size;
+  }
+
+  /** What waits in the streams counts as well: each client says for each stream how much it takes. */
   get unsentBytes(): number {
+    let bytes = this.#socketBytes;
+    for (const stream of this.#streams) bytes += stream.unsentBytes();
+    return bytes;
+  }
+
+  get #socketBytes(): number {
     return this.#socket.destroyed ? 0 : this.#socket.writableLength;
   }
 
@@ -83,20 +98,24 @@ export class GrpcConnection {
 
   /** The time since which the client has taken nothing of what waits for it. Null: nothing waits. */
   get unreadSinceMs(): number | null {
-    return this.unsentBytes > 0 ? this.#taken.sinceMs : null;
+    let sinceMs = this.#socketBytes > 0 ? this.#taken.sinceMs : null;
+    for (const { unreadSinceMs } of this.#streams) {
+      if (unreadSinceMs !== null) sinceMs = Math.min(sinceMs ?? unreadSinceMs, unreadSinceMs);
+    }
+    return sinceMs;
   }
 
   look(nowMs: number): void {
-    this.#taken.look(this.#socket.bytesWritten - this.unsentBytes, this.unsentBytes > 0, nowMs);
-    const { unreadSinceMs } = this;
+    const unsentBytes = this.#socketBytes;
+    this.#taken.look(this.#socket.bytesWritten - unsentBytes, unsentBytes > 0, nowMs);
     const { answerReadMs } = this.#behind.bounds;
-    if (unreadSinceMs !== null && nowMs - unreadSinceMs > answerReadMs) this.end();
+    if (unsentBytes > 0 && nowMs - this.#taken.sinceMs > answerReadMs) this.end();
     else for (const stream of this.#streams) stream.look(nowMs, answerReadMs);
   }
 
   /** No further call is taken, which GOAWAY says. Streams that go on end, and other calls are still answered. */
   finish(): void {
-    for (const stream of this.#streams) if (stream.isStream) stream.finish(serverStopped);
+    for (const stream of this.#streams) if (stream.isStream) stream.end(serverStopped);
     this.#session.close();
   }
 
@@ -138,11 +157,7 @@ export class GrpcConnection {
     }
   }
 
-  #call(
-    reply: GrpcReply,
-    method: Exclude<GrpcMethod, { readonly kind: 'refused' }>,
-    caller: { readonly metadata: ListedHeaders; readonly authority: string; readonly requestId: string },
-  ): GrpcCall {
+  #call(reply: GrpcReply, method: Exclude<GrpcMethod, { readonly kind: 'refused' }>, caller: Calling): GrpcCall {
     if (method.kind === 'own') return new OwnCall(reply, method.method, this.#behind.serving);
     if (method.path === rangeStreamPath) {
       return new RangeStreamCall(reply, (part) => this.#call(part, rangeMethod, caller));
@@ -163,21 +178,46 @@ export class GrpcConnection {
         upstream,
         answered: (status) => callers()?.answered(headers, status),
       });
-    const parse = nativeParser(method.path);
-    if (parse === null) return byJson();
-    const isStream = method.method.methodKind !== 'unary';
     const known = () => {
       const known = callers();
       const found = known?.find(headers) ?? null;
       return known === null || found === null ? null : { known: found, callers: known };
     };
+    if (method.path === watchPath) {
+      const learn = (then: () => void): void => this.#learn(then, caller);
+      const unsentBytesMax = this.#behind.watchUnsentBytesMax;
+      return new WatchCall(reply, { known, learn, unsentBytesMax, byJson });
+    }
+    const parse = nativeParser(method.path);
+    if (parse === null) return byJson();
+    const isStream = method.method.methodKind !== 'unary';
     const { servedBy } = endpointOf({ method: 'POST', path, headers });
     return new StoreCall(reply, { parse, isStream, servedBy, known, byJson });
   }
+
+  /** Makes a small call in the name of a caller, whose answer tells whether the gateway takes its credentials. */
+  #learn(then: () => void, caller: Calling): void {
+    const reply: GrpcReply = {
+      send: () => true,
+      sendAll: () => true,
+      unsentBytes: () => 0,
+      finish: then,
+      untilRead: nothing,
+      pause: nothing,
+      resume: nothing,
+    };
+    const call = this.#call(reply, authStatusMethod, caller);
+    call.receives(new Uint8Array());
+    call.halfClosed();
+  }
 }
+
+function nothing(): void {}
 
 /** What a stream of a range asks. */
 const rangeMethod = servedMethod(rangePath);
+/** What anybody may ask whose credentials are good. */
+const authStatusMethod = servedMethod('/etcdserverpb.Auth/AuthStatus');
 
 function servedMethod(path: string): Exclude<GrpcMethod, { readonly kind: 'refused' }> {
   const method = grpcMethod(path);

@@ -2,7 +2,7 @@
 // about is not known here.
 
 import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
-import { frameMessage, MessageReader } from '../../api/grpc/framing.ts';
+import { frameMessages, MessageReader } from '../../api/grpc/framing.ts';
 import type { Timeout } from '../../api/grpc/metadata.ts';
 import { type GrpcStatus, statusTrailers } from '../../api/grpc/status.ts';
 import { requestIdHeader } from '../../api/request-id.ts';
@@ -59,11 +59,21 @@ export class GrpcStream implements GrpcReply {
     return this.#call?.isStream === true;
   }
 
+  unsentBytes(): number {
+    return this.#stream.destroyed ? 0 : this.#stream.writableLength;
+  }
+
+  /** The time since which the client has taken nothing of what waits for it. Null: nothing waits. */
+  get unreadSinceMs(): number | null {
+    return this.unsentBytes() > 0 ? this.#taken.sinceMs : null;
+  }
+
   /** Called once a second. A client that takes nothing of what waits for it, for too long, has given the call up. */
   look(nowMs: number, answerReadMs: number): void {
     const { writableLength } = this.#stream;
     this.#taken.look(writableLength, writableLength > 0, nowMs);
     if (writableLength > 0 && nowMs - this.#taken.sinceMs > answerReadMs) this.#stream.close(NGHTTP2_CANCEL);
+    else this.#call?.look?.(nowMs);
   }
 
   /** Serves the messages of the client by the call that is made here. */
@@ -82,10 +92,20 @@ export class GrpcStream implements GrpcReply {
   }
 
   send(message: Uint8Array): boolean {
+    return this.sendAll([message]);
+  }
+
+  sendAll(messages: readonly Uint8Array[]): boolean {
     if (this.#isOver) return true;
     this.#sent();
     if (!this.#stream.headersSent) this.#respond();
-    return this.#stream.write(frameMessage(message));
+    return this.#stream.write(frameMessages(messages));
+  }
+
+  /** Ends the call from outside: it is told, and its client gets this status. */
+  end(status: GrpcStatus): void {
+    this.#call?.left();
+    this.finish(status);
   }
 
   finish(status: GrpcStatus): void {
@@ -125,14 +145,13 @@ export class GrpcStream implements GrpcReply {
   #read(part: Buffer): void {
     if (this.#isOver) return;
     if (!this.#held.take(part.byteLength)) {
-      this.finish({ code: grpc.resourceExhausted, message: 'quorate: too many bytes of requests are under way' });
+      this.end({ code: grpc.resourceExhausted, message: 'quorate: too many bytes of requests are under way' });
       return;
     }
     this.#heldBytes += part.byteLength;
     const read = this.#reader.read(part);
     if (read.kind === 'refused') {
-      this.#call?.left();
-      this.finish(read.status);
+      this.end(read.status);
       return;
     }
     for (const message of read.messages) this.#call?.receives(message);
@@ -146,13 +165,11 @@ export class GrpcStream implements GrpcReply {
       this.#call?.halfClosed();
       return;
     }
-    this.#call?.left();
-    this.finish({ code: grpc.internal, message: 'unexpected EOF' });
+    this.end({ code: grpc.internal, message: 'unexpected EOF' });
   }
 
   #late(): void {
-    this.#call?.left();
-    this.finish({ code: grpc.deadlineExceeded, message: 'context deadline exceeded' });
+    this.end({ code: grpc.deadlineExceeded, message: 'context deadline exceeded' });
   }
 
   #left(): void {

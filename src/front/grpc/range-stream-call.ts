@@ -14,6 +14,8 @@ export class RangeStreamCall implements GrpcCall {
     this.#reply = reply;
     this.#range = range({
       send: (message) => reply.send(rangeStreamMessage(message)),
+      sendAll: (messages) => reply.sendAll(messages.map(rangeStreamMessage)),
+      unsentBytes: () => reply.unsentBytes(),
       finish: (status) => reply.finish(status),
       untilRead: (release) => reply.untilRead(release),
       pause: () => reply.pause(),

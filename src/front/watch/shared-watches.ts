@@ -15,8 +15,11 @@ export type Created = Parameters<WatchSink['created']>[0] & { readonly replica: 
 export type ClientSink = Pick<WatchSink, 'events' | 'progress'> & {
   /** This comes once, before anything else but `ended` and `lost`. */
   readonly created: (told: Created) => void;
-  /** The watch was refused or has ended. `isCreated` false: its client was told nothing of it. */
-  readonly ended: (failure: FailureData) => void;
+  /**
+   * The watch was refused or has ended, perhaps before its client was told of it. `next`: the first revision that was
+   * not told; null: it was never created.
+   */
+  readonly ended: (failure: FailureData, next: number | null) => void;
   /** No replica could be reached for a while. The client is to ask anew. */
   readonly lost: () => void;
   /** False: the client has not read what it was sent. It is handed nothing more until `goOn`. */
@@ -73,6 +76,7 @@ export class SharedWatches<Caller> {
   readonly #shared = new Map<Caller, Map<string, Upstream<Caller>>>();
   readonly #members = new Set<Member<Caller>>();
   #upstreams = 0;
+  #isClosed = false;
 
   constructor(open: OpenUpstream<Caller>) {
     this.#open = open;
@@ -100,7 +104,8 @@ export class SharedWatches<Caller> {
       isOver: false,
     };
     this.#members.add(member);
-    this.#begin(member);
+    if (this.#isClosed) this.#lose(member);
+    else this.#begin(member);
     return {
       told: () => (member.next === null || member.isEarly ? null : member.next - 1),
       askProgress: () => {
@@ -117,6 +122,7 @@ export class SharedWatches<Caller> {
 
   /** No replica serves any of them any more. */
   close(): void {
+    this.#isClosed = true;
     for (const member of this.#members) this.#lose(member);
   }
 
@@ -142,7 +148,7 @@ export class SharedWatches<Caller> {
         created: (told) => this.#created(upstream, told),
         events: (revisions, at) => this.#events(upstream, revisions, at),
         progress: (at) => this.#progress(upstream, at),
-        ended: (failure) => this.#ended(upstream, (each) => each.sink.ended(failure)),
+        ended: (failure, next) => this.#ended(upstream, (each) => each.sink.ended(failure, next)),
         lost: () => this.#ended(upstream, (each) => each.sink.lost()),
       },
     );

@@ -1,25 +1,19 @@
-// One watch stream of etcd's: many watches, one connection. It answers etcd's messages as etcd 3.7 does (ids, order,
-// words). The hub knows the events, `api/v3/watch.ts` how they are written, and the channel where they go.
+// A watch stream of etcd's at its replica, between the hub that knows the events and the machine that knows what etcd
+// answers (`api/v3/watch-stream.ts`). What the stream must not forget while the object sleeps is saved here, and taken
+// up again.
 
-import { eventTexts } from '../../api/event-texts.ts';
+import type { ResponseHeader } from '../../api/contract.ts';
 import { etcdWords, type Failure, streamErrorText } from '../../api/errors/errors.ts';
-import {
-  cancelReasons,
-  decodeWatchRequest,
-  encodeEvent,
-  noWatchId,
-  type WatchAnswer,
-  type WatchCreate,
-  watchResponse,
-} from '../../api/v3/watch.ts';
+import { decodeWatchRequest, watchResponse } from '../../api/v3/watch.ts';
+import { jsonEvents } from '../../api/v3/watch-events.ts';
+import { cancelReasons, fullReasons, permissionReason } from '../../api/v3/watch-reasons.ts';
+import { type StreamWatch, WatchStream } from '../../api/v3/watch-stream.ts';
 import { assert, unreachable } from '../../base/assert.ts';
-import { EncodedOnce } from '../../base/encoded-once.ts';
-import { revision as asRevision, type Revision } from '../../model/brands.ts';
-import { emptyBytes } from '../../base/bytes.ts';
-import { rangeBoundBytesMax, watchesPerStreamMax, watchFragmentBytesMax, watchProgressNotifyMs } from '../../limits.ts';
-import type { Caller, KeyRange } from '../../model/store.ts';
-import type { WatchBatch, WatchShape } from '../../mvcc/watch/watch-batch.ts';
+import { revision as asRevision } from '../../model/brands.ts';
+import { watchesPerStreamMax } from '../../limits.ts';
 import { isEmptyRange } from '../../model/key-range.ts';
+import type { Caller, KeyRange } from '../../model/store.ts';
+import type { WatchBatch } from '../../mvcc/watch/watch-batch.ts';
 import { Watcher, type WatchEnd, type WatchRefusal, type WatchSink } from '../../mvcc/watch/watch-hub.ts';
 import {
   type Room,
@@ -30,38 +24,40 @@ import {
   type WatchStreamContext,
 } from './watch-channel.ts';
 
-type Watch = {
-  readonly id: bigint;
-  readonly shape: WatchShape;
-  readonly watcher: Watcher;
-  readonly progressNotify: boolean;
-  readonly fragment: boolean;
-  /** True: no event has come since the last interval of `progress_notify` began. */
-  quiet: boolean;
-};
-
-/** Null: it is more than one message may hold. */
-const eventsText = new EncodedOnce((batch: WatchBatch) => eventTexts(batch, encodeEvent)?.join(',') ?? null);
-const fragmentTexts = new EncodedOnce((batch: WatchBatch) => cutFragments(eventTexts(batch, encodeEvent)));
-
-/** These are words of this service, because etcd has none: a stream holds what fits its bounds. */
-const refusalWords = {
-  tooManyWatchers: 'quorate: this replica serves as many watches as it can',
-  tooManyOfTenant: 'quorate: the tenant has as many watches on this replica as its operator lets it have, end some',
-  streamFull: 'quorate: this stream holds as many watches as it can, open another stream',
-} as const;
+type Watch = StreamWatch<Watcher>;
 
 export class V3WatchStream implements WatchSink {
   readonly #context: WatchStreamContext;
   readonly #channel: WatchChannel;
-  readonly #watches = new Map<bigint, Watch>();
   readonly #byWatcher = new Map<Watcher, Watch>();
-  #nextId = 0n;
-  #notifiedMs: number | null = null;
+  readonly #stream: WatchStream<Watcher, string>;
 
   constructor(context: WatchStreamContext, channel: WatchChannel) {
     this.#context = context;
     this.#channel = channel;
+    const { hub, header } = context;
+    const progressOf = (watches: readonly Watch[]): ResponseHeader | null => {
+      const revision = hub.progress(watches.map(watcherOf));
+      return revision === null ? null : header(revision);
+    };
+    this.#stream = new WatchStream<Watcher, string>(
+      {
+        open: (watch, asked) => this.#open(watch, asked),
+        end: (watch) => this.#end(watch),
+        changed: () => channel.changed(),
+        goOn: () => undefined,
+        position: (then) => then(header(hub.revision)),
+        header: () => header(hub.revision),
+        // This is answered only if every watch is up to date; otherwise the client asks again.
+        askProgress: (watches, then) => {
+          const at = progressOf(watches);
+          if (at !== null) then(at);
+        },
+        progressOf: (watch) => progressOf([watch]),
+      },
+      { ...jsonEvents, write: (at, answer, events) => channel.send(watchResponse(at, answer, events ?? '')) },
+      watchesPerStreamMax,
+    );
   }
 
   get caller(): Caller {
@@ -73,125 +69,49 @@ export class V3WatchStream implements WatchSink {
    * known what else came with it.
    */
   message(message: string | Uint8Array): string | null {
-    const request = decodeWatchRequest(message);
-    switch (request.kind) {
-      case 'create':
-        this.#create(request.request);
-        return null;
-      case 'cancel':
-        this.#cancel(request.watchId);
-        return null;
-      case 'progress':
-        this.#answerProgress();
-        return null;
-      case 'none':
-        return null;
-      case 'malformed':
-        return request.detail;
-      default:
-        return unreachable(request);
+    return this.#stream.take(decodeWatchRequest(message));
+  }
+
+  #open(watch: Watch, asked: KeyRange): void {
+    const { hub, authorize, header } = this.#context;
+    const failure = authorize(asked);
+    if (failure !== null) return this.#stream.refused(watch, permissionReason(failure));
+    if (isEmptyRange(asked)) return this.#stream.refused(watch, cancelReasons.emptyRange);
+    const others = [...this.#stream.watches.values()];
+    if (!this.#channel.holds([...others, watch].map(({ wanted }) => ({ shape: wanted })))) {
+      return this.#stream.refused(watch, fullReasons.streamFull);
     }
+    const watcher = hub.create(watch.wanted, this);
+    if (!(watcher instanceof Watcher)) return this.#stream.refused(watch, reasonOf(watcher));
+    this.#add(watch, watcher);
+    this.#stream.created(watch, header(hub.revision));
   }
 
-  /** The checks are in etcd's order: start, permission, range, id. */
-  #create(request: WatchCreate): void {
-    const { range, shape } = shapeOf(request);
-    if (request.startRevision < 0) return this.#refuse(cancelReasons.compacted);
-    const failure = this.#context.authorize(range);
-    if (failure !== null) return this.#refuse(permissionWords(failure));
-    if (isEmptyRange(range)) return this.#refuse(cancelReasons.emptyRange);
-    if (this.#watches.has(request.watchId) && request.watchId !== 0n) {
-      return this.#refuse(cancelReasons.duplicateWatchId);
-    }
-    if (!this.#fits(shape)) return this.#refuse(refusalWords.streamFull);
-    const watcher = this.#context.hub.create({ ...shape, start: request.startRevision }, this);
-    if (!(watcher instanceof Watcher)) return this.#refuse(wordsOf(watcher));
-    const id = request.watchId === 0n ? this.#countId() : request.watchId;
-    const { progressNotify, fragment } = request;
-    this.#add({ id, shape, watcher, progressNotify, fragment, quiet: false });
-    this.#send({ watchId: id, created: true });
-    this.#channel.changed();
+  #add(watch: Watch, watcher: Watcher): void {
+    watch.handle = watcher;
+    this.#byWatcher.set(watcher, watch);
   }
 
-  #fits(shape: WatchShape): boolean {
-    return this.#watches.size < watchesPerStreamMax && this.#channel.holds([...this.#watches.values(), { shape }]);
-  }
-
-  #countId(): bigint {
-    while (this.#watches.has(this.#nextId)) this.#nextId++;
-    return this.#nextId++;
-  }
-
-  #add(watch: Watch): void {
-    this.#watches.set(watch.id, watch);
-    this.#byWatcher.set(watch.watcher, watch);
-  }
-
-  #remove(watch: Watch): void {
-    this.#watches.delete(watch.id);
-    this.#byWatcher.delete(watch.watcher);
-    this.#context.hub.delete(watch.watcher);
-    this.#channel.changed();
-  }
-
-  #cancel(id: bigint): void {
-    const watch = this.#watches.get(id);
-    if (watch === undefined) return;
-    this.#remove(watch);
-    this.#send({ watchId: id, canceled: true });
-  }
-
-  #refuse(cancelReason: string): void {
-    this.#send({ watchId: noWatchId, created: true, canceled: true, cancelReason });
-  }
-
-  /** This is answered only if every watch is up to date; otherwise the client asks again. */
-  #answerProgress(): void {
-    const revision = this.#context.hub.progress(this.#byWatcher.keys());
-    if (revision !== null) this.#send({ watchId: noWatchId }, revision);
-  }
-
-  #send(answer: WatchAnswer, revision: Revision = this.#context.hub.revision): void {
-    this.#channel.send(watchResponse(this.#context.header(revision), answer));
+  #end(watch: Watch): void {
+    const { handle } = watch;
+    if (handle === null) return;
+    watch.handle = null;
+    this.#byWatcher.delete(handle);
+    this.#context.hub.delete(handle);
   }
 
   // What the hub says
 
   receive(watcher: Watcher, batch: WatchBatch): void {
     const watch = this.#byWatcher.get(watcher);
-    if (watch === undefined) return;
-    watch.quiet = false;
-    const watchId = watch.id;
-    const whole = watch.fragment ? null : eventsText.of(batch);
-    const parts = watch.fragment ? fragmentTexts.of(batch) : whole === null ? null : [whole];
-    if (parts === null) {
-      this.#remove(watch);
-      this.#send({ watchId, canceled: true, cancelReason: tooLargeWords(batch.revisions[0]?.revision ?? 0) });
-      return;
-    }
-    for (const [place, part] of parts.entries()) {
-      this.#send({ watchId, eventsText: part, fragment: place < parts.length - 1 }, batch.headerRevision);
-    }
+    if (watch !== undefined) this.#stream.events(watch, batch.revisions, this.#context.header(batch.headerRevision));
   }
 
   ended(watcher: Watcher, end: WatchEnd): void {
     const watch = this.#byWatcher.get(watcher);
     if (watch === undefined) return;
-    this.#remove(watch);
-    switch (end.kind) {
-      case 'compacted':
-        // etcd sends neither a reason nor the store's revision here.
-        this.#send({ watchId: watch.id, canceled: true, compactRevision: end.compactedRevision }, asRevision(0));
-        return;
-      case 'slow':
-        this.#send({ watchId: watch.id, canceled: true, cancelReason: slowWords(end.resume) });
-        return;
-      case 'tooLarge':
-        this.#send({ watchId: watch.id, canceled: true, cancelReason: tooLargeWords(end.revision) });
-        return;
-      default:
-        unreachable(end);
-    }
+    this.#end(watch);
+    this.#stream.ended(watch, end);
   }
 
   room(): Room {
@@ -200,22 +120,15 @@ export class V3WatchStream implements WatchSink {
 
   // What the service says
 
-  /** After ten minutes without an event, a watch that asked for it is told how far it is, if the object is awake. */
+  /** The object tells what it is to tell after a while as long as it is awake. */
   tick(nowMs: number): void {
-    if (this.#notifiedMs === null) this.#notifiedMs = nowMs;
-    if (nowMs - this.#notifiedMs < watchProgressNotifyMs) return;
-    this.#notifiedMs = nowMs;
-    for (const watch of this.#watches.values()) {
-      const revision = watch.progressNotify && watch.quiet ? this.#context.hub.progress([watch.watcher]) : null;
-      if (revision !== null) this.#send({ watchId: watch.id }, revision);
-      watch.quiet = true;
-    }
+    this.#stream.tick(nowMs);
   }
 
-  /** Ends the watches that the caller may no longer read. */
+  /** Why the caller may no longer read what one of the watches tells. */
   lost(): Failure | null {
-    for (const { shape } of this.#watches.values()) {
-      const failure = this.#context.mayGoOn(shape.range);
+    for (const { wanted } of this.#stream.watches.values()) {
+      const failure = this.#context.mayGoOn(wanted.range);
       if (failure !== null) return failure;
     }
     return null;
@@ -223,56 +136,47 @@ export class V3WatchStream implements WatchSink {
 
   /** Ends every watch with a last message, and the connection. */
   end(end: StreamEnd): void {
-    const cancelReason = end.reason === 'accessEnded' ? permissionWords(end.failure) : etcdWords(end.failure);
-    for (const { id } of this.#watches.values()) this.#send({ watchId: id, canceled: true, cancelReason });
+    this.#stream.end(end.reason === 'accessEnded' ? permissionReason(end.failure) : etcdWords(end.failure));
     if (end.reason === 'timeout' || end.reason === 'badMessage') this.#channel.send(streamErrorText(end.failure));
-    this.dispose();
     this.#channel.close(end.failure);
   }
 
   /** The connection is gone. */
   dispose(): void {
-    for (const { watcher } of this.#watches.values()) this.#context.hub.delete(watcher);
-    this.#watches.clear();
-    this.#byWatcher.clear();
+    this.#stream.dispose();
   }
 
   save(): SavedStream {
-    const watches = [...this.#watches.values()].map((watch): SavedWatch => {
-      const { id, shape, watcher, progressNotify, fragment } = watch;
-      const start = watcher.start > this.#context.hub.revision ? watcher.start : 0;
-      return { id, shape, start, next: this.#context.hub.nextRevision(watcher), progressNotify, fragment };
+    const { hub } = this.#context;
+    const watches = [...this.#stream.watches.values()].map((watch): SavedWatch => {
+      const { id, wanted, progressNotify, fragment } = watch;
+      const watcher = watcherOf(watch);
+      const start = watcher.start > hub.revision ? watcher.start : 0;
+      return { id, shape: wanted, start, next: hub.nextRevision(watcher), progressNotify, fragment };
     });
-    return { protocol: 'v3', caller: this.caller, nextId: this.#nextId, watches };
+    return { protocol: 'v3', caller: this.caller, nextId: this.#stream.nextId, watches };
   }
 
   /** Goes on where the saved stream was. The client is told nothing: for it there was no break. */
   restore(saved: SavedStream): void {
-    this.#nextId = saved.nextId;
-    for (const { id, shape, start, next, progressNotify, fragment } of saved.watches) {
-      const watcher = this.#context.hub.create({ ...shape, start }, this, asRevision(next));
+    const watches = saved.watches.map(({ id, shape, start, next, progressNotify, fragment }): Watch => {
+      const wanted = { ...shape, start };
+      const watcher = this.#context.hub.create(wanted, this, asRevision(next));
       assert(watcher instanceof Watcher, 'a saved watch is one that the hub took before');
-      this.#add({ id, shape, watcher, progressNotify, fragment, quiet: false });
-    }
+      const watch = { id, wanted, progressNotify, fragment, handle: null, quiet: false, ended: null, step: null };
+      this.#add(watch, watcher);
+      return watch;
+    });
+    this.#stream.restore(saved.nextId, watches);
   }
 }
 
-function shapeOf(request: WatchCreate): { readonly range: KeyRange; readonly shape: WatchShape } {
-  const { key, rangeEnd, noPut, noDelete, previous } = request;
-  const range = { key, rangeEnd };
-  return { range, shape: { range: withinKeys(range), noPut, noDelete, previous } };
+function watcherOf({ handle }: Watch): Watcher {
+  assert(handle !== null, 'a watch of a stream is at the hub');
+  return handle;
 }
 
-/**
- * The same of the keys that can be: beyond the longest one, and a byte more, a bound tells no two of them apart. etcd
- * takes a key of any length, and no event ever comes for one that cannot be written.
- */
-function withinKeys({ key, rangeEnd }: KeyRange): KeyRange {
-  const range = { key: key.slice(0, rangeBoundBytesMax), rangeEnd: rangeEnd.slice(0, rangeBoundBytesMax) };
-  return isEmptyRange(range) ? { key: range.key, rangeEnd: emptyBytes } : range;
-}
-
-function wordsOf(refusal: WatchRefusal): string {
+function reasonOf(refusal: WatchRefusal): string {
   switch (refusal) {
     case 'negativeStart':
       return cancelReasons.compacted;
@@ -280,45 +184,8 @@ function wordsOf(refusal: WatchRefusal): string {
       return cancelReasons.emptyRange;
     case 'tooManyWatchers':
     case 'tooManyOfTenant':
-      return refusalWords[refusal];
+      return fullReasons[refusal];
     default:
       return unreachable(refusal);
   }
-}
-
-/** etcd prints the error of its interceptor here, code and all. */
-function permissionWords(failure: Failure): string {
-  return `rpc error: code = ${permissionCode(failure)} desc = ${etcdWords(failure)}`;
-}
-
-function permissionCode(failure: Failure): string {
-  if (failure.kind === 'userNameEmpty') return 'InvalidArgument';
-  const denied = ['forbidden', 'accessKeyForbidden', 'permissionDenied'].includes(failure.kind);
-  return denied ? 'PermissionDenied' : 'Unauthenticated';
-}
-
-function slowWords(resume: Revision): string {
-  return `quorate: the client does not keep up, watch again from revision ${resume}`;
-}
-
-function tooLargeWords(revision: number): string {
-  return `quorate: the events of revision ${revision} do not fit a message, watch without prev_kv`;
-}
-
-/** The texts in parts of at most `watchFragmentBytesMax`; a larger event is a part of its own. */
-function cutFragments(texts: readonly string[] | null): readonly string[] | null {
-  if (texts === null) return null;
-  const parts: string[] = [];
-  let part: string[] = [];
-  let bytes = 0;
-  for (const text of texts) {
-    if (part.length > 0 && bytes + text.length > watchFragmentBytesMax) {
-      parts.push(part.join(','));
-      part = [];
-      bytes = 0;
-    }
-    part.push(text);
-    bytes += text.length + 1;
-  }
-  return [...parts, part.join(',')];
 }

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { frameMessage, MessageReader } from '../../../src/api/grpc/framing.ts';
-import { joinBytes } from '../../../src/base/bytes.ts';
+import { frameMessages, MessageReader } from '../../../src/api/grpc/framing.ts';
 import { messageBytesMax } from '../../../src/limits.ts';
 import { Random } from '../../support/random.ts';
 
@@ -16,7 +15,7 @@ describe('messages in the body of a stream', () => {
   it('GRPC-1: come whole, however their bytes come', () => {
     const random = new Random(16);
     const sent = ['', 'a', 'b'.repeat(300), '', 'c'.repeat(70_000)];
-    const bytes = joinBytes(sent.map((each) => frameMessage(new TextEncoder().encode(each))));
+    const bytes = frameMessages(sent.map((each) => new TextEncoder().encode(each)));
     for (let round = 0; round < 100; round++) {
       const reader = new MessageReader(messageBytesMax);
       const came: string[] = [];

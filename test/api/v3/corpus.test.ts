@@ -125,15 +125,15 @@ describe('watch streams', () => {
         const result = (JSON.parse(spell(JSON.stringify(message))) as { result: Plain }).result;
         const shown = { ...header, revision: Number((result['header'] as Plain)['revision'] ?? 0) };
         const events = (result['events'] ?? []) as Plain[];
-        const text = watchResponse(shown, {
+        const answer = {
           watchId: BigInt(textIn(result, 'watch_id') ?? '0'),
           created: result['created'] === true,
           canceled: result['canceled'] === true,
           compactRevision: Number(result['compact_revision'] ?? 0),
           cancelReason: textIn(result, 'cancel_reason') ?? '',
           fragment: result['fragment'] === true,
-          eventsText: events.map((each) => encodeEvent(event(each), true)).join(','),
-        });
+        };
+        const text = watchResponse(shown, answer, events.map((each) => encodeEvent(event(each), true)).join(','));
         const expected = { result: { ...result, header: { ...(result['header'] as Plain), ...ids } } };
         expect(JSON.parse(text), place).toEqual(expected);
         seen++;
