@@ -13,6 +13,9 @@ import { startingOrder, type TestFiles, testProjects } from '../projects.ts';
 const ownRooms = new Set([
   'bench',
   'chaos',
+  'clients',
+  'clients/aetcd-python',
+  'clients/etcd3-python',
   'conformance',
   'conformance/live',
   'corpus',
