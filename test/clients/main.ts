@@ -22,6 +22,7 @@ While a watch is open the server is killed with SIGKILL and started again. A cli
 
 /** Of a program; what a registry sends and a compiler makes takes its own time. */
 const programMsMax = 180_000;
+const prepareTriesMax = 3;
 const sources = fileURLToPath(import.meta.resolve('./'));
 const work = fileURLToPath(import.meta.resolve('../../node_modules/.cache/quorate-clients'));
 
@@ -60,14 +61,23 @@ async function outcomeOf(client: Client, serve: () => Promise<Served>): Promise<
   mkdirSync(folder, { recursive: true });
   cpSync(join(sources, client.name), folder, { recursive: true });
   for (const words of client.prepare) {
-    const { code, output } = await run(words, folder, client.environment);
-    if (code !== 0) return `${words.join(' ')} ended with ${code}\n${output}`;
+    const problem = await prepared(words, folder, client);
+    if (problem !== null) return problem;
   }
   const served = await serve();
   try {
     return await used(client, folder, served);
   } finally {
     await served.dispose();
+  }
+}
+
+/** A registry may fail once. */
+async function prepared(words: readonly string[], folder: string, client: Client): Promise<string | null> {
+  for (let tries = 1; ; tries++) {
+    const { code, output } = await run(words, folder, client.environment);
+    if (code === 0) return null;
+    if (tries === prepareTriesMax) return `${words.join(' ')} ended with ${code}\n${output}`;
   }
 }
 
