@@ -7,7 +7,7 @@ import { type LogIndex, logIndex, replicaId, type Term, term } from '../model/br
 import { type Configuration, encodeConfiguration } from '../raft/configuration.ts';
 import type { Position } from '../raft/log.ts';
 import type { Entry, HardState, LogReader, StoredConfiguration } from '../raft/types.ts';
-import type { SqlPort, SqlRow } from '../base/sql-port.ts';
+import { hasTable, type SqlPort, type SqlRow } from '../base/sql-port.ts';
 import { logBytesKept, logBytesMax, logEntriesKept, logEntriesMax } from '../limits.ts';
 import { LogPlaces, type PlacesBounds, storedKinds } from './log-places.ts';
 
@@ -45,7 +45,6 @@ export class LogTable implements LogReader {
       commit_index INTEGER NOT NULL, base_index INTEGER NOT NULL, base_term INTEGER NOT NULL)`);
     sql.run(`CREATE TABLE IF NOT EXISTS log (
       log_index INTEGER PRIMARY KEY, term INTEGER NOT NULL, kind INTEGER NOT NULL, data BLOB NOT NULL)`);
-    sql.run('CREATE TABLE IF NOT EXISTS configurations (log_index INTEGER PRIMARY KEY, body BLOB NOT NULL)');
     const row = sql.all('SELECT format, term, voted_for, commit_index, base_index, base_term FROM hard_state')[0];
     if (row === undefined) sql.run('INSERT INTO hard_state VALUES (1, ?, 0, NULL, 0, 0, 0)', byIndex);
     const [format, storedTerm, votedFor, commit, baseIndex, baseTerm] = row ?? [byIndex, 0, null, 0, 0, 0];
@@ -64,7 +63,9 @@ export class LogTable implements LogReader {
       assert(first === null || first === this.#last + 1, `entry ${String(first)} leaves a gap after ${this.#last}`);
       this.#last = this.#places.last ?? this.#last;
     }
-    this.#configurations = sql.all('SELECT log_index, body FROM configurations ORDER BY log_index').map(storedOf);
+    this.#configurations = hasTable(sql, 'configurations')
+      ? sql.all('SELECT log_index, body FROM configurations ORDER BY log_index').map(storedOf)
+      : [];
   }
 
   get hardState(): HardState {
@@ -206,7 +207,7 @@ export class LogTable implements LogReader {
     this.#bytes = null;
     if (!keep) this.#last = base.index;
     const later = keep ? this.#configurations.filter(({ index }) => index > base.index) : [];
-    this.#sql.run('DELETE FROM configurations');
+    if (this.#configurations.length > 0) this.#sql.run('DELETE FROM configurations');
     this.#configurations = [];
     for (const stored of [{ index: base.index, data: encodeConfiguration(configuration) }, ...later])
       this.#addConfiguration(stored);
@@ -266,6 +267,8 @@ export class LogTable implements LogReader {
   }
 
   #addConfiguration(stored: StoredConfiguration): void {
+    // Most groups never change their members, and have no such table.
+    this.#sql.run('CREATE TABLE IF NOT EXISTS configurations (log_index INTEGER PRIMARY KEY, body BLOB NOT NULL)');
     this.#sql.run('INSERT INTO configurations VALUES (?, ?)', stored.index, stored.data);
     this.#configurations.push(stored);
   }

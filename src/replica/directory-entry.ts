@@ -90,10 +90,16 @@ export class DirectoryEntry {
   }
 
   get #hasNews(): boolean {
-    const { role, configuration, isConfigurationCommitted } = this.#options.driver.raft;
+    const { driver } = this.#options;
+    const { role, configuration, isConfigurationCommitted } = driver.raft;
     if (this.#isStopped || role !== 'leader' || !isConfigurationCommitted) return false;
     if (configuration === this.#heardAs) return false;
-    if (this.#heard === null || !equalBytes(this.#heard, encodeConfiguration(configuration))) return true;
+    // What a group was made with stands in the directory before there is a replica.
+    const isHeard =
+      this.#heard === null
+        ? driver.configurationIndex === 0
+        : equalBytes(this.#heard, encodeConfiguration(configuration));
+    if (!isHeard) return true;
     this.#heardAs = configuration;
     return false;
   }
@@ -141,10 +147,7 @@ function toldOf({ members, nextId }: Configuration, configuredAt: number): ToldC
   return { replicas, configuredAt, nextNumber: nextId };
 }
 
-/**
- * This holds also for a group that is being made: its configuration stands in the directory before there is a replica.
- */
-export function saveHeard(sql: SqlPort, heard: Uint8Array | null, wakeAtMs = 0): void {
+function saveHeard(sql: SqlPort, heard: Uint8Array | null, wakeAtMs = 0): void {
   sql.transaction(() => {
     sql.run(`CREATE TABLE IF NOT EXISTS directory_entry
       (one INTEGER PRIMARY KEY CHECK (one = 1), format INTEGER NOT NULL, heard BLOB, wake_at_ms INTEGER NOT NULL)`);

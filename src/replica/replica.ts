@@ -16,7 +16,7 @@ import { deletionKeptMs, removalKeptMs, tickMs } from '../limits.ts';
 import { replicaId, type ReplicaId } from '../model/brands.ts';
 import type { PlacedMember } from '../model/calls.ts';
 import { locationHints } from '../model/locations.ts';
-import { decodeConfiguration, encodeConfiguration, foundingConfiguration } from '../raft/configuration.ts';
+import { decodeConfiguration } from '../raft/configuration.ts';
 import { Directory } from '../tenants/directory.ts';
 import type { Joining } from './absent-peers.ts';
 import type { Openings } from './calls/call-context.ts';
@@ -26,7 +26,6 @@ import { holderOf } from './calls/memory-holder.ts';
 import { answerCall } from './calls/calls.ts';
 import { readClientCall } from './calls/client-call.ts';
 import { bringToLife } from './composition.ts';
-import { saveHeard } from './directory-entry.ts';
 import { FormerRequests } from './former-requests.ts';
 import { answerGroupRequest } from './group-requests.ts';
 import type { LivingReplica } from './living-replica.ts';
@@ -180,11 +179,8 @@ export class Replica extends FormerRequests<ReplicaEnv> {
       number: replicaId(identity.number),
       members: identity.members.map(({ number, location }) => ({ number: replicaId(number), location })),
     };
-    const founding = own.members.map(({ number, location }) => ({ id: number, location }));
     this.#sql.transaction(() => {
       saveIdentity(this.#sql, own);
-      // The directory has this configuration: it is written before the tenant is provisioned.
-      saveHeard(this.#sql, encodeConfiguration(foundingConfiguration(founding)));
       begin();
     });
     this.#identity = own;

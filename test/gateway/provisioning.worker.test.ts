@@ -49,7 +49,7 @@ describe('TENANT-60: a tenant that is made', () => {
     const { id, key } = await newTenant({ name: 'asleep' });
     for (const replica of [1, 2, 3]) {
       const names = (await rowsOf(id, replica, tables)).map((row) => (row as { name: string }).name);
-      expect(names).toEqual(['configurations', 'directory_entry', 'hard_state', 'log', 'member', 'members']);
+      expect(names).toEqual(['hard_state', 'log', 'member', 'members']);
       const state = await rowsOf(id, replica, 'SELECT term, voted_for, commit_index FROM hard_state');
       expect(state).toEqual([{ term: 1, voted_for: null, commit_index: 2 }]);
     }

@@ -21,6 +21,7 @@ Measures how long a tenant takes to be made, alone and eight at a time, and what
   --puts N       puts to random sleeping tenants (300)
   --quiet S      seconds of quiet before the memory is measured (60)
   --data DIR     the data folder; one of an earlier run keeps its tenants (a temporary one)
+  --direct       without the process in front of the Worker's runtime
   --main FILE    the entry of the server, for a comparison with another checkout
   --help         print this
 `;
@@ -42,6 +43,7 @@ const values = commandLine(help, {
   puts: { type: 'string', default: '300' },
   quiet: { type: 'string', default: '60' },
   data: { type: 'string' },
+  direct: { type: 'boolean', default: false },
   main: { type: 'string' },
 });
 const alone = wholeNumber('--alone', values.alone);
@@ -52,6 +54,7 @@ const puts = wholeNumber('--puts', values.puts);
 const quietSeconds = wholeNumber('--quiet', values.quiet);
 
 const server = await startQuorate({
+  arguments: values.direct ? ['--direct'] : [],
   ...(values.data === undefined ? {} : { dataFolder: values.data }),
   ...(values.main === undefined ? {} : { main: values.main }),
 });
