@@ -890,6 +890,11 @@ export const sessionCallBytesMax = 16 * 1_048_576;
 export const sessionCallsMax = 10_000;
 /** Sessions of a replica: with the sockets that watch or carry calls they stay within the platform's 32,768. */
 export const sessionsMax = 256;
+/**
+ * A client of a session is told anew how many writes there were, once so many more have come: an eighth of those that
+ * are remembered, so what it knows is mostly new enough, and costs a few bytes of some hundred messages.
+ */
+export const sessionCountedWrites = rememberedWritesMax / 8;
 /** Credentials that all sessions of a replica have declared. Each is some hundred bytes. */
 export const sessionHandlesOfReplicaMax = 100_000;
 /** Credentials of one session: each client of a front has one, and most of them the same. */

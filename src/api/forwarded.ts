@@ -18,6 +18,13 @@ export const failedLeaderHeader = 'quorate-failed-leader';
 /** Set on an attempt to write that may be refused alone (`SentAttempts`). A gateway of older code does not set it. */
 export const mayBeAloneHeader = 'quorate-may-be-alone';
 /**
+ * How many writes the sender of this one had been told of before it first sent it; `none`: it was told of no count
+ * (`SentAttempts`). A gateway of older code does not count.
+ */
+const seenHeader = 'quorate-seen';
+/** On the answer to a write that may have been forgotten: how many writes the group has remembered by now. */
+export const writesHeader = 'quorate-writes';
+/**
  * The number of a leader that has not answered for a while. The replica finds out whether the leader lives, and stands
  * for election if it does not.
  */
@@ -43,6 +50,8 @@ const ownHeaders = [
   originHeader,
   writeIdHeader,
   mayBeAloneHeader,
+  seenHeader,
+  writesHeader,
   failedLeaderHeader,
   suspectedLeaderHeader,
   servedByHeader,
@@ -67,6 +76,18 @@ export function forwardedHeaders(client: Headers, { caller, writeId, origin }: F
   headers.set(writeIdHeader, writeId);
   if (origin !== null) headers.set(originHeader, origin);
   return headers;
+}
+
+/** Says with a write how many writes its sender had seen. */
+export function setSeen(headers: Headers, seen: number | null): void {
+  headers.set(seenHeader, seen === null ? 'none' : String(seen));
+}
+
+/** undefined: the sender does not count. */
+export function seenOf(headers: RequestHeaders): number | null | undefined {
+  const said = headers.get(seenHeader);
+  if (said === null) return undefined;
+  return said === 'none' ? null : Number(said);
 }
 
 export type AskedAs =

@@ -125,6 +125,8 @@ export type FrameCall = DoubtedLeaders & {
   /** Names a write that its client did not name, over all attempts. */
   readonly writeId: string;
   readonly mayBeAlone: boolean;
+  /** As in `SentAttempt`. Left out, as the version before does: the sender does not count. */
+  readonly seen?: number | null | undefined;
   /** null: the caller did not choose who answers. */
   readonly askedAs: AskedAs | null;
   /** null: the time-out of the service. */
@@ -133,8 +135,15 @@ export type FrameCall = DoubtedLeaders & {
   readonly takesPadding?: boolean;
 };
 
-/** The answer as a frame (`session/answer-codec.ts`), or in the body of a response, where it is large or late. */
-export type FrameAnswer = { readonly replica: number; readonly answer: Uint8Array | Response };
+/**
+ * The answer as a frame (`session/answer-codec.ts`), or in the body of a response, where it is large or late. `writes`:
+ * how many writes the group has remembered, as far as the replica knows. A replica of the version before does not say.
+ */
+export type FrameAnswer = {
+  readonly replica: number;
+  readonly answer: Uint8Array | Response;
+  readonly writes?: number;
+};
 
 /** What a replica is sent. */
 export type ReplicaRequest = ObjectRequest | (GroupRequest & DoubtedLeaders) | FrameCall;

@@ -43,6 +43,7 @@ import { type LogBounds, usualBounds } from './log-truncation.ts';
 import type { PeerReport } from './peer-report.ts';
 import { PendingReads, type Read, type ReadResult } from './pending-reads.ts';
 import {
+  type CountedWrite,
   isAmong,
   type Proposal,
   Proposals,
@@ -305,13 +306,13 @@ export class Driver {
       return settle({ kind: 'refused', failure: { kind: 'operationNotServed', operation: operation.kind } });
     }
     const answer = this.#answerWithoutLog(write);
-    if (answer === null) this.#enqueue(write);
-    else if (answer.kind === 'refused' && !isOfUnknownKey(answer.failure)) settle(answer);
+    if (answer === null && !this.#countsLater(write)) this.#enqueue(write);
+    else if (answer?.kind === 'refused' && !isOfUnknownKey(answer.failure)) settle(answer);
     else this.#answerOnceSure(write);
   }
 
   #enqueue(write: Write): void {
-    const untaken = this.#proposals.enqueue(this.#knows(groupLevel.third) ? write : withoutDigest(write));
+    const untaken = this.#proposals.enqueue(this.#knownPart(write));
     if (untaken !== null) return write.settle(untaken);
     if (write.quiet !== true) this.#quietTicks = 0;
   }
@@ -325,6 +326,24 @@ export class Driver {
     if (this.#leadsSince?.term !== term) this.#leadsSince = { term, index: lastIndex };
     const isKnown = this.store.appliedIndex >= this.#leadsSince.index && !this.#levelUnderWay;
     return isKnown && this.store.level >= level;
+  }
+
+  /** The write with what a group of the present level knows of its request. */
+  #knownPart(write: Write): CountedWrite {
+    const { digest, seen, ...others } = write.request;
+    const digested = digest !== undefined && this.#knows(groupLevel.third) ? { ...others, digest } : others;
+    if (typeof seen !== 'number' || !this.#knows(groupLevel.seventh)) return { ...write, request: digested };
+    // Nobody has seen more than there were.
+    return { ...write, request: { ...digested, seen: Math.min(seen, this.store.writesTotal) } };
+  }
+
+  /**
+   * The count of the write decides whether it is done, and may not be in the log yet: a leader that has just been
+   * elected does not know the level of the entries that it has not applied.
+   */
+  #countsLater({ request }: Write): boolean {
+    if (request.seen === undefined || this.store.level < groupLevel.seventh) return false;
+    return !this.#levelUnderWay && !this.#knows(groupLevel.seventh);
   }
 
   /** Whether the group is of the level that the operation needs. */
@@ -345,6 +364,8 @@ export class Driver {
    * replica first makes sure that it leads, and has applied all that was acknowledged before, and looks again. What it
    * says then holds at that moment, as a read does. (A key that is known never gets other rights, and a revoked one
    * none: of those there is nothing to make sure.)
+   *
+   * A write that says a count waits in the same way where its leader does not know yet whether the group counts.
    *
    * All that earlier leaders proposed is applied by then. What this one has proposed may not be, and may hold another
    * attempt of the write: behind that the log decides, as it does between the two.
@@ -732,11 +753,6 @@ export class Driver {
       for (const { settle } of refused) settle({ kind: 'notLeader', leader: this.#raft.leader });
     });
   }
-}
-
-function withoutDigest({ request, ...write }: Write): Write {
-  const { digest: _, ...others } = request;
-  return { ...write, request: others };
 }
 
 function isOfUnknownKey(failure: StoreFailure): boolean {

@@ -25,13 +25,15 @@ import type { Entry } from '../raft/types.ts';
 
 /**
  * `digest`: the digest of a request that its client named. It is absent if the service named the request, and in a
- * group below level 3.
+ * group below level 3. `seen`: how many writes the sender had been told of before it first sent this one; null: it
+ * counts, and was told of no count yet, so it is told. Absent: it does not count, or the group is below level 7.
  */
 export type WriteRequest = {
   readonly writeId: string;
   readonly caller: Caller;
   readonly operation: Operation;
   readonly digest?: bigint;
+  readonly seen?: number | null;
 };
 
 export type WriteResult =
@@ -69,7 +71,10 @@ export type Write = {
   readonly source?: string;
 };
 
-type QueuedWrite = Write & { readonly source: string; readonly bytes: number; readonly work: Work };
+/** A write that may be in the log: its sender was told of a count, or does not count. */
+export type CountedWrite = Write & { readonly request: { readonly seen?: number } };
+
+type QueuedWrite = CountedWrite & { readonly source: string; readonly bytes: number; readonly work: Work };
 /** What waits. */
 type Waiting = { writes: number; bytes: number; rows: number };
 /** What goes into one entry. */
@@ -90,7 +95,7 @@ export class Proposals {
   #pause = { untilMs: 0, ms: 0 };
 
   /** Null: the write waits for an entry. Otherwise it was not taken, and this is why. */
-  enqueue(write: Write): WriteResult | null {
+  enqueue(write: CountedWrite): WriteResult | null {
     const bytes = commandBytes({ ...write.request, atMs: 0 });
     if (bytes > logEntryBytesMax) return { kind: 'tooLarge', bytes };
     const work = workAtMost(write.request.operation);

@@ -30,7 +30,7 @@ export class AskedStore implements Asked {
   constructor(options: AskedStoreOptions) {
     this.#options = options;
     const { frame, known, callers, servedBy } = options;
-    this.#sent = servedBy === 'leader' ? new SentAttempts() : null;
+    this.#sent = servedBy === 'leader' ? new SentAttempts(known.store.sessions.group.writesSeen) : null;
     const call = { id: callers.newId(), bytes: frame.bytes, caller: known.caller };
     this.#asking = new StoreAsking({ frame, call, sent: this.#sent, sessions: known.store.sessions });
   }

@@ -1,7 +1,7 @@
 // The attempts at one call by session, as the search for the replica that answers it makes them.
 
 import type { Answer } from '../api/answer.ts';
-import type { SentAttempts } from '../api/sent-attempts.ts';
+import type { CallAttempt, SentAttempts } from '../api/sent-attempts.ts';
 import { isSuspension } from '../api/suspended-answer.ts';
 import type { CallAnswer } from '../model/calls.ts';
 import { type Attempted, type GroupCall, type Told, toLeader } from '../routing/attempts.ts';
@@ -16,7 +16,7 @@ export type StoreAskingOptions = {
   readonly sessions: StoreSessions;
 };
 
-type Attempt = { readonly replica: number; readonly told: Told; readonly mayBeAlone: boolean };
+type Attempt = CallAttempt & { readonly replica: number; readonly told: Told };
 
 export class StoreAsking implements GroupCall<Answer> {
   readonly patience = 'hedged';
@@ -48,8 +48,9 @@ export class StoreAsking implements GroupCall<Answer> {
     if (awaited !== undefined) return awaited;
     if (this.#hasLeft) return Promise.resolve({ kind: 'left' });
     const { sent } = this.#options;
-    const once = (mayBeAlone: boolean): Promise<Attempted<Answer>> => this.#once({ replica, told, mayBeAlone }, signal);
-    const answer = sent === null ? once(false) : askOnce(sent, once);
+    const once = (attempt: CallAttempt): Promise<Attempted<Answer>> =>
+      this.#once({ replica, told, ...attempt }, signal);
+    const answer = sent === null ? once({ mayBeAlone: false, seen: undefined }) : askOnce(sent, once);
     this.#underWay.set(replica, answer);
     return answer;
   };
@@ -60,10 +61,10 @@ export class StoreAsking implements GroupCall<Answer> {
     for (const cancel of this.#cancels) cancel();
   }
 
-  async #once({ replica, told, mayBeAlone }: Attempt, signal: AbortSignal | null): Promise<Attempted<Answer>> {
+  async #once({ replica, told, mayBeAlone, seen }: Attempt, signal: AbortSignal | null): Promise<Attempted<Answer>> {
     const { sessions, call, frame } = this.#options;
     const { failed, suspected } = told;
-    const { reply, cancel } = sessions.ask(replica, call, { failed, suspected, mayBeAlone });
+    const { reply, cancel } = sessions.ask(replica, call, { failed, suspected, mayBeAlone, seen });
     this.#cancels.add(cancel);
     signal?.addEventListener('abort', cancel);
     const said = await reply;

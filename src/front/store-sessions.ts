@@ -1,6 +1,7 @@
 // The sessions of the front with the replicas of one tenant, and what is known of its group. Who calls is a handle of
 // each session. The gateway took the credentials before, and a replica looks at what they may do for each call.
 
+import type { CallAttempt } from '../api/sent-attempts.ts';
 import { unreachable } from '../base/assert.ts';
 import { attemptHedgeMs, replicasMax, requestTimeoutMs } from '../limits.ts';
 import type { CallAnswer, Credentials } from '../model/calls.ts';
@@ -45,7 +46,7 @@ export type SessionCall = {
 /** `id`: as that of a call. */
 export type WantedWait = { readonly id: number; readonly wait: SessionWait; readonly caller: KnownCaller };
 
-export type Attempt = Pick<Told, 'failed' | 'suspected'> & { readonly mayBeAlone: boolean };
+export type Attempt = Pick<Told, 'failed' | 'suspected'> & CallAttempt;
 
 /** `failed`: the connection broke, or the replica said nothing in time. */
 export type SessionReply = CallAnswer | { readonly kind: 'failed' };
@@ -104,8 +105,8 @@ export class StoreSessions {
     const { client, handles, pace } = this.#with(replica);
     const handle = handles.get(call.caller) ?? client.declare(call.caller.credentials);
     handles.set(call.caller, handle);
-    const { failed, suspected, mayBeAlone } = attempt;
-    const doubts = { failedLeader: failed, suspectedLeader: suspected, mayBeAlone };
+    const { failed, suspected, mayBeAlone, seen } = attempt;
+    const doubts = { failedLeader: failed, suspectedLeader: suspected, mayBeAlone, seen };
     const askedMs = performance.now();
     const message = pace.called();
     let resolve: (reply: SessionReply) => void = toNobody;
@@ -275,6 +276,7 @@ export class StoreSessions {
       },
       soon: (task) => pace.wait(client.callsUnderWay, task),
       random: Math.random,
+      counted: (writes) => this.group.counted(writes),
       ended: (handle, { kind }) => {
         for (const [caller, declared] of handles) {
           if (declared !== handle) continue;

@@ -6,7 +6,7 @@ const methods = 'GET, PUT, POST, PATCH, DELETE, OPTIONS';
 const requestHeaders =
   'Authorization, Quorate-Key, Content-Type, If-Match, If-None-Match, Idempotency-Key, Last-Event-ID, Quorate-Read, Quorate-Tenant, Accept, Grpc-Timeout, Grpc-Metadata-Token, X-Request-Id';
 const responseHeaders =
-  'ETag, Quorate-Revision, Quorate-Create-Revision, Quorate-Version, Quorate-Lease, Quorate-Served-By, Retry-After, RateLimit, RateLimit-Policy, WWW-Authenticate, Location, Allow, Accept-Encoding, X-Content-Type-Options, X-Accel-Buffering, X-Request-Id';
+  'ETag, Quorate-Revision, Quorate-Create-Revision, Quorate-Version, Quorate-Lease, Quorate-Served-By, Quorate-Writes, Retry-After, RateLimit, RateLimit-Policy, WWW-Authenticate, Location, Allow, Accept-Encoding, X-Content-Type-Options, X-Accel-Buffering, X-Request-Id';
 const maxAgeSeconds = 86_400;
 
 export function preflight(request: Request): Response {

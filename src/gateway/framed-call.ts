@@ -18,12 +18,18 @@ import type { ReplicaStub } from './env.ts';
 
 export type FrameFacts = Omit<FrameCall, 'kind' | 'call' | 'timeoutMs' | 'takesPadding'>;
 
-/** `signal` aborts where another attempt has answered. */
+/** `signal` aborts where another attempt has answered. `counted` is told of the count of writes. */
+export type FrameAsking = {
+  readonly holder: MemoryHolder;
+  readonly signal: AbortSignal | null;
+  readonly counted: (writes: number) => void;
+};
+
 export async function askFrame(
   stub: ReplicaStub,
   frame: CallFrame,
   facts: FrameFacts,
-  { holder, signal }: { readonly holder: MemoryHolder; readonly signal: AbortSignal | null },
+  { holder, signal, counted }: FrameAsking,
 ): Promise<AttemptAnswer<Response>> {
   const { timeoutMs, protocol } = frame.call;
   const memory = isolateMemory.reserve(holder);
@@ -33,6 +39,7 @@ export async function askFrame(
   const said = await askFrameCall(stub, { ...facts, kind: 'call', call: frame.bytes, timeoutMs, takesPadding: true });
   // The object is no replica, or is one no more.
   if ('kind' in said) return said;
+  if (said.writes !== undefined) counted(said.writes);
   const hold = (bytes: number): MemoryShare | null => (frame.writes ? memory.holdAlways(bytes) : memory.hold(bytes));
   try {
     const read = said.answer instanceof Uint8Array ? said.answer : await readAnswer(said.answer, hold, signal);

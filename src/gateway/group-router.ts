@@ -55,6 +55,15 @@ export class GroupRouter {
     return replica <= Math.max(replicasMax, ...known) + replicasMax;
   }
 
+  /** How many writes of the tenant there were, as far as this isolate was told. Null: it was told of no count. */
+  writesSeen(tenant: string): number | null {
+    return this.#groups.get(tenant)?.writesSeen ?? null;
+  }
+
+  counted(tenant: string, writes: number): void {
+    this.#groups.get(tenant)?.counted(writes);
+  }
+
   forget(tenant: string): void {
     this.#groups.delete(tenant);
   }

@@ -21,12 +21,13 @@ import {
   goesOnHeader,
   mayBeAloneHeader,
   readHeader,
+  setSeen,
   suspectedLeaderHeader,
 } from '../api/forwarded.ts';
 import { callUrl, pathAndQuery, type RequestTarget } from '../api/request-target.ts';
 import { ownerText } from '../api/caller-text.ts';
 import { suspensionIn } from '../api/suspended-answer.ts';
-import { SentAttempts } from '../api/sent-attempts.ts';
+import { type CallAttempt, SentAttempts } from '../api/sent-attempts.ts';
 import { loginBodyBytesMax, requestBodyBytesMax } from '../limits.ts';
 import { emptyBytes } from '../base/bytes.ts';
 import { isolateMemory } from '../base/memory-budget.ts';
@@ -143,7 +144,8 @@ export class StoreCalls {
     if (named !== null) return this.#askNamed({ tenant, replica: named }, url, { method, headers });
     const reader = readTarget.kind === 'nearest' ? readTarget.reader : null;
     // A read that was refused has changed nothing, wherever it was asked.
-    const sent = endpoint.servedBy === 'leader' ? new SentAttempts() : null;
+    const sent = endpoint.servedBy === 'leader' ? new SentAttempts(this.#groups.writesSeen(tenant)) : null;
+    const counted = (writes: number): void => this.#groups.counted(tenant, writes);
     const frame = body instanceof ReadableStream ? null : frameOfRequest({ request, target, endpoint }, body);
     const holder = { tenant, key: ownerText(caller) };
     const routed = await this.#groups.route<Response>(tenant, {
@@ -153,21 +155,23 @@ export class StoreCalls {
         const isTold = told !== toLeader || reader !== null;
         if (isTold) tell(headers, told);
         const byRequest = () => ask(stub, url, { method, headers, body, signal });
-        const once = (mayBeAlone: boolean): Promise<AttemptAnswer<Response>> => {
+        const once = ({ mayBeAlone, seen }: CallAttempt): Promise<AttemptAnswer<Response>> => {
           if (frame === null) return byRequest();
           const askedAs = isTold ? told.read : askedAsOf(request.headers);
           const doubted = { failedLeader: told.failed, suspectedLeader: told.suspected };
-          const facts = { caller, writeId, mayBeAlone, askedAs, ...doubted };
-          return askFrame(stub, frame, facts, { holder, signal }).catch((error: unknown) => {
+          const facts = { caller, writeId, mayBeAlone, seen, askedAs, ...doubted };
+          return askFrame(stub, frame, facts, { holder, signal, counted }).catch((error: unknown) => {
             if (isUnknownRequest(error)) return byRequest();
             throw error;
           });
         };
-        if (sent === null) return once(false);
-        return askOnce(sent, (mayBeAlone) => {
-          if (mayBeAlone) headers.set(mayBeAloneHeader, '1');
+        if (sent === null) return once({ mayBeAlone: false, seen: undefined });
+        return askOnce(sent, (attempt) => {
+          if (attempt.mayBeAlone) headers.set(mayBeAloneHeader, '1');
           else headers.delete(mayBeAloneHeader);
-          return once(mayBeAlone);
+          // What comes as a stream cannot be sent again with another count.
+          if (!(body instanceof ReadableStream)) setSeen(headers, attempt.seen);
+          return once(attempt);
         });
       },
     });

@@ -35,10 +35,16 @@ export const groupLevel = {
    * code of level 5 does not look. The store is of format 7, and the log of format 2.
    */
   sixth: 6,
+  /**
+   * A write says how many writes its sender had seen remembered before it was first sent. One that may have been done
+   * and forgotten is not done, and its outcome is unknown (`mvcc/write-ids.ts`). The store is of format 8, which has
+   * the tables of format 7.
+   */
+  seventh: 7,
 } as const;
 
 export const groupLevelMin: number = groupLevel.first;
-export const groupLevelMax: number = groupLevel.sixth;
+export const groupLevelMax: number = groupLevel.seventh;
 
 export function isKnownLevel(level: number): boolean {
   return Number.isInteger(level) && level >= groupLevelMin && level <= groupLevelMax;

@@ -248,7 +248,16 @@ export type Command = {
    * known with another digest is answered `idempotencyKeyReused`. Absent: the request is known by its form alone.
    */
   readonly digest?: bigint;
+  /**
+   * How many writes the group had remembered, ever, as far as the sender had been told before it first sent the write.
+   * Groups of level 7 do not apply a write that may have been applied since, and forgotten. Absent: the sender does not
+   * count, or the group is of a lower level, and such a write may be applied again.
+   */
+  readonly seen?: number;
 };
+
+/** A command as it was sent. `seen` null: the sender counts, and was told of no count yet. No log has such a one. */
+export type SentCommand = Omit<Command, 'seen'> & { readonly seen?: number | null };
 
 /** Pairs in their order: an array, or what makes them when they are asked for (`codec/packed-pairs.ts`). */
 export type Pairs = Iterable<KeyValue> &
@@ -331,6 +340,11 @@ export type StoreFailure =
   | { readonly kind: 'tooManyOperations' }
   /** The write id has named another request before. */
   | { readonly kind: 'idempotencyKeyReused' }
+  /**
+   * The write may have been done, and forgotten since. It is not done now. `writes`: how many writes the group has
+   * remembered by now, which whoever knows that no attempt was done may send as seen.
+   */
+  | { readonly kind: 'outcomeUnknown'; readonly writes: number }
   | { readonly kind: 'duplicateKey' }
   | { readonly kind: 'invalidSortOption' }
   | { readonly kind: 'compacted'; readonly compactedRevision: number }

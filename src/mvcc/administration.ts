@@ -3,7 +3,7 @@
 
 import { unreachable } from '../base/assert.ts';
 import type { Revision } from '../model/brands.ts';
-import type { AccessKey, Caller, Command, Operation, Outcome, RangeRequest, StoreFailure } from '../model/store.ts';
+import type { AccessKey, Caller, Operation, Outcome, RangeRequest, SentCommand, StoreFailure } from '../model/store.ts';
 import type { Query } from '../model/queries.ts';
 import { groupLevel } from '../model/levels.ts';
 import type { SqlPort } from '../base/sql-port.ts';
@@ -90,7 +90,7 @@ export class Administration {
    * alarms, the permissions of the user's roles. What the access key forbids comes before all of them. Null: the caller
    * may do it.
    */
-  refusal({ caller, operation, atMs }: Command, level: number): StoreFailure | null {
+  refusal({ caller, operation, atMs }: SentCommand, level: number): StoreFailure | null {
     if (caller.kind === 'service') return null;
     const refusal = this.authority.refusal(caller, accessOfOperation(operation), atMs);
     if (refusal === null) return null;
@@ -111,7 +111,7 @@ export class Administration {
    * its key may never do, and what is wrong with its shape. A txn of very many operations is refused at every level, by
    * each leader that knows level 3.
    */
-  refusalOfWrite(command: Command, level: number): WriteRefusal | null {
+  refusalOfWrite(command: SentCommand, level: number): WriteRefusal | null {
     const { caller, operation, atMs } = command;
     const failure = this.refusal(command, level);
     if (failure !== null) {
@@ -135,7 +135,7 @@ export class Administration {
    * Why a command that would make one more of something is refused at one of the bounds: as it would be if it were
    * applied now. Null: it may be applied.
    */
-  boundRefusal({ operation, atMs }: Command): StoreFailure | null {
+  boundRefusal({ operation, atMs }: SentCommand): StoreFailure | null {
     if (operation.kind === 'leaseGrant') return this.leases.boundRefusal(this.bounds.max('leasesMax'));
     if (operation.kind !== 'createAccessKey') return null;
     return this.accessKeys.boundRefusal(this.bounds.max('accessKeysMax'), atMs);

@@ -25,7 +25,7 @@ export class UnknownStoreFormat extends Error {
 }
 
 /** The newest format that this code knows. A store written by a newer version is not opened. */
-export const schemaFormat = 7;
+export const schemaFormat = 8;
 
 /**
  * The format of a store at each level of its group: replicas that go back to code of a lower level must be able to open
@@ -38,6 +38,7 @@ const formatOfLevel: Readonly<Record<number, number>> = {
   [groupLevel.fourth]: 5,
   [groupLevel.fifth]: 6,
   [groupLevel.sixth]: 7,
+  [groupLevel.seventh]: 8,
 };
 
 /** Rows of `head` and `superseded` stay well under a quarter of a page, so that trees stay flat. */

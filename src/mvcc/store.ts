@@ -6,7 +6,7 @@
 
 import { assert, unreachable } from '../base/assert.ts';
 import { type LeaseId, type LogIndex, logIndex, type Revision, revision as asRevision } from '../model/brands.ts';
-import { readSlicePassedRows, readSliceRows, readSliceValueBytes } from '../limits.ts';
+import { readSlicePassedRows, readSliceRows, readSliceValueBytes, rememberedWritesMax } from '../limits.ts';
 import type {
   AccessKey,
   Caller,
@@ -20,6 +20,7 @@ import type {
   RangeAnswer,
   RangeRequest,
   RevisionEvents,
+  SentCommand,
   StoreFailure,
   SuspensionFailure,
   TxnOperation,
@@ -89,7 +90,7 @@ export type AnswerWithoutLog =
   | { readonly kind: 'refused'; readonly failure: StoreFailure }
   /** The present state refuses the write: another attempt may be done once the state has changed. */
   | { readonly kind: 'refusedAlone'; readonly failure: StoreFailure }
-  /** The id of the write is remembered: of an earlier attempt, or of another request. */
+  /** The id of the write is remembered, of an earlier attempt or of another request, or may have been forgotten. */
   | { readonly kind: 'remembered'; readonly outcome: Outcome };
 
 /**
@@ -118,6 +119,7 @@ const everyKey = { kind: 'open', from: Uint8Array.of(0) } as const;
 export class Store {
   readonly #sql: SqlPort;
   readonly #commandWork: WorkLimits;
+  readonly #writesMax: number;
   readonly #pace: Pace;
   readonly #compaction: Compaction;
   #versions!: Versions;
@@ -150,11 +152,19 @@ export class Store {
 
   /**
    * Creates the tables of a fresh store. Throws UnknownStoreFormat if a newer version of this code wrote the store.
-   * `work` bounds one command, `slices` bound a step of a read.
+   * `work` bounds one command, `slices` bound a step of a read, and `writesMax` writes are remembered, at most
+   * `rememberedWritesMax`.
    */
-  constructor(sql: SqlPort, work: WorkLimits = commandWork, slices: SliceBounds = sliceBounds) {
+  constructor(
+    sql: SqlPort,
+    work: WorkLimits = commandWork,
+    slices: SliceBounds = sliceBounds,
+    writesMax = rememberedWritesMax,
+  ) {
+    assert(writesMax <= rememberedWritesMax, 'the rows of so many writes are kept');
     this.#sql = sql;
     this.#commandWork = work;
+    this.#writesMax = writesMax;
     this.#pace = { bounds: slices };
     this.#open();
     this.#compaction = new Compaction(sql);
@@ -186,7 +196,10 @@ export class Store {
     this.#applied = this.#underWay === null ? this.#persisted : logIndex(this.#underWay.index - 1);
     this.#history = new History(this.#versions, this.#batches);
     this.#administration = new Administration(this.#versions, level);
-    this.#writes = new RememberedWrites(this.#batches, newest?.writesTotal ?? 0);
+    this.#writes = new RememberedWrites(this.#batches, {
+      total: newest?.writesTotal ?? 0,
+      windowMax: this.#writesMax,
+    });
     this.#pages = new PageCounts();
     this.#commandsUndone = numberOf(readMeta(sql, 'commandsUndone') ?? 0);
     this.#digestsFrom = level < groupLevel.third ? null : logIndex(numberOf(readMeta(sql, 'digestsFrom')));
@@ -201,6 +214,11 @@ export class Store {
   /** What the log entries after `index` left the store at, the newest first. */
   revisionsAfter(index: LogIndex): Iterable<BatchId> {
     return this.#batches.after(index);
+  }
+
+  /** How many writes were ever remembered: it is the same on every replica that has applied as much. */
+  get writesTotal(): number {
+    return this.#writes.total;
   }
 
   /** What the operator has set for the tenant; null: it is not set. */
@@ -602,7 +620,7 @@ export class Store {
    * The answer to a write that would not be done if it were applied now; null: it would be done, or would fail while it
    * is done. Nothing of the write is remembered.
    */
-  answerWithoutLog(command: Command): AnswerWithoutLog | null {
+  answerWithoutLog(command: SentCommand): AnswerWithoutLog | null {
     const { operation } = command;
     const refusal = this.#administration.refusalOfWrite(command, this.level);
     if (refusal !== null) return refusedAs(refusal);
@@ -618,7 +636,7 @@ export class Store {
    * Why the command is refused at a bound that the operator has set. A transaction is refused when it is applied, and
    * so is a put while the keys were not counted.
    */
-  #boundRefusal(command: Command): StoreFailure | null {
+  #boundRefusal(command: SentCommand): StoreFailure | null {
     const { operation } = command;
     if (operation.kind !== 'put') return this.#administration.boundRefusal(command);
     return this.#keysWhenOpened === null ? null : this.#keysFailure(operation.request);
@@ -815,7 +833,7 @@ export class Store {
     // Access is checked first, also for a retry: a caller that has lost its access learns nothing of the earlier
     // answer.
     const failure = this.#administration.refusal(command, this.level);
-    if (failure === null) return this.#rememberedAnswer(command, identity, record);
+    if (failure === null) return this.#rememberedAnswer(command, identity, applying);
     // Below level 5 a refusal is remembered before the puts that wait, and has the revision before theirs.
     if (applying !== null && this.level >= groupLevel.fifth) this.#applyGroup(applying);
     const { outcome } = this.#failed(failure);
@@ -826,16 +844,30 @@ export class Store {
     return outcome;
   }
 
-  /** The remembered answer to a command whose caller has access; null: nothing is remembered under its id. */
-  #rememberedAnswer(command: Command, identity: string, record: BatchRecord | null): Outcome | null {
+  /**
+   * The answer to a command whose caller has access, by what is remembered; null: it was not done. `applying` null:
+   * nothing is applied.
+   */
+  #rememberedAnswer(command: SentCommand, identity: string, applying: Applying | null): Outcome | null {
+    const record = applying?.record ?? null;
     const before = this.#writes.find(identity, record);
-    if (before === null) return null;
+    if (before === null) return this.#unknownOutcome(command, applying?.group.size ?? 0);
     if (canAnswer(command.operation, before) && !this.#isOfAnother(command, identity, record)) return before;
     return this.#failed({ kind: 'idempotencyKeyReused' }).outcome;
   }
 
+  /**
+   * The answer to a command that may have been done and forgotten; null: it was not done, or nobody can tell.
+   * `waiting`: puts before it that are not remembered yet.
+   */
+  #unknownOutcome({ seen }: SentCommand, waiting: number): Outcome | null {
+    if (seen === undefined || this.level < groupLevel.seventh) return null;
+    if (seen !== null && !this.#writes.mayHaveForgotten(seen, waiting)) return null;
+    return this.#failed({ kind: 'outcomeUnknown', writes: this.#writes.total }).outcome;
+  }
+
   /** True: the digest of the request that first had this id is known, and is another one. */
-  #isOfAnother({ digest }: Command, identity: string, record: BatchRecord | null): boolean {
+  #isOfAnother({ digest }: SentCommand, identity: string, record: BatchRecord | null): boolean {
     if (digest === undefined || this.#digestsFrom === null) return false;
     const remembered = this.#writes.digestOf(identity, record, this.#digestsFrom);
     return remembered !== null && remembered !== digest;

@@ -4,12 +4,15 @@
 // A write that changed nothing (a failure, a delete of nothing, a txn whose branch wrote nothing) is remembered like
 // any other. A caller may have its answer from a retry while an earlier attempt is still on its way: were that one to
 // run when it comes, a write that was answered "nothing was changed" would change something afterwards.
+//
+// A write whose id is not remembered may have been done and forgotten. Whoever sends it says how many writes there had
+// been before it was first sent. If no more than the window have come since, it would still be remembered, so it was
+// not done. The count is the same on every replica, and so is what is decided by it.
 
 import type { BatchId, BatchRecord } from './batches.ts';
 import { type Batches, digestIn } from './batches.ts';
 import { assert } from '../base/assert.ts';
 import type { LogIndex } from '../model/brands.ts';
-import { rememberedWritesMax } from '../limits.ts';
 import type { Command, Outcome } from '../model/store.ts';
 import { decodeOutcome, encodeOutcome } from './codec/outcome-codec.ts';
 
@@ -39,17 +42,27 @@ export class RememberedWrites {
    * through the holes of a map.
    */
   readonly #window: string[] = [];
+  readonly #windowMax: number;
   #underWay: string[] = [];
   /** The writes of the entry that was looked into last: some hundred bytes for each, and no more than its row has. */
   #latest: { readonly batch: BatchId; readonly flushes: number; readonly writes: EntryWrites } | null = null;
 
-  constructor(batches: Batches, total: number) {
+  constructor(batches: Batches, { total, windowMax }: { readonly total: number; readonly windowMax: number }) {
     this.#batches = batches;
     this.#total = total;
+    this.#windowMax = windowMax;
   }
 
   get total(): number {
     return this.#total;
+  }
+
+  /**
+   * Whether a write that came after `seen` others may be forgotten. `waiting`: writes that will be remembered
+   * before it.
+   */
+  mayHaveForgotten(seen: number, waiting: number): boolean {
+    return this.#total + waiting - seen > this.#windowMax;
   }
 
   knows(identity: string): boolean {
@@ -82,7 +95,7 @@ export class RememberedWrites {
     record.addWrite(identity, encodeOutcome(outcome), digest);
     batchOf.set(identity, null);
     this.#underWay.push(identity);
-    const slot = this.#total % rememberedWritesMax;
+    const slot = this.#total % this.#windowMax;
     const leaving = this.#window[slot];
     if (leaving !== undefined) batchOf.delete(leaving);
     this.#window[slot] = identity;
@@ -114,9 +127,9 @@ export class RememberedWrites {
     let nth = this.#total - 1;
     for (const { batch, writes } of this.#batches.newestFirst()) {
       for (const { identity } of [...writes].toReversed()) {
-        if (this.#batchOf.size === rememberedWritesMax) return this.#batchOf;
+        if (this.#batchOf.size === this.#windowMax) return this.#batchOf;
         this.#batchOf.set(identity, batch);
-        this.#window[nth-- % rememberedWritesMax] = identity;
+        this.#window[nth-- % this.#windowMax] = identity;
       }
     }
     return this.#batchOf;

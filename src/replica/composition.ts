@@ -278,6 +278,7 @@ function sessionSockets(
     roomMade: services.reads.look,
     nowMs: () => member.nowMs(),
     header: () => headerOf(member),
+    writes: () => member.driver.store.writesTotal,
     broken,
   });
 }

@@ -3,10 +3,10 @@
 
 import type { Answer } from '../api/answer.ts';
 import type { ApiCall } from '../api/contract.ts';
-import { isRefusedAlone } from '../api/errors/errors.ts';
+import { isRefusedAlone, writesToldBy } from '../api/errors/errors.ts';
 import { servedByHeader } from '../api/forwarded.ts';
 import type { AttemptAnswer } from '../api/redirects.ts';
-import type { SentAttempts } from '../api/sent-attempts.ts';
+import type { SentAttempt, SentAttempts } from '../api/sent-attempts.ts';
 import { type FramedCall, framed, respond } from '../api/store-call.ts';
 import { checkCall } from '../model/call-check.ts';
 import type { CallAnswer } from '../model/calls.ts';
@@ -40,20 +40,27 @@ export function attemptAnswer({ call }: CallFrame, answer: CallAnswer, replica: 
   return { kind: 'done', value: tells ? rendered.withHeader(servedByHeader, String(replica)) : rendered };
 }
 
-/** Makes one attempt at a call that the leader answers, among others that its sender makes. */
+/**
+ * Makes one attempt at a call that the leader answers, among others that its sender makes, and another one in its place
+ * where the group tells that sender of a count.
+ */
 export async function askOnce<Value extends Answer | Response>(
   sent: SentAttempts,
-  asked: (mayBeAlone: boolean) => Promise<Attempted<Value>>,
+  asked: (attempt: SentAttempt) => Promise<Attempted<Value>>,
 ): Promise<Attempted<Value>> {
-  const attempt = sent.begin();
-  try {
-    const came = await asked(attempt.mayBeAlone);
-    if (came.kind !== 'failed' && came.kind !== 'left') return sent.answered(attempt, came);
-    sent.ended(attempt, 'unknown');
-    return came;
-  } catch (error) {
-    sent.ended(attempt, 'unknown');
-    throw error;
+  for (;;) {
+    const attempt = sent.begin();
+    const came = await asked(attempt).catch((error: unknown) => {
+      sent.ended(attempt, 'unknown');
+      throw error;
+    });
+    if (came.kind === 'failed' || came.kind === 'left') {
+      sent.ended(attempt, 'unknown');
+      return came;
+    }
+    const answered = sent.answered(attempt, came);
+    const writes = came.kind === 'done' ? writesToldBy(came.value) : null;
+    if (writes === null || !sent.mayRenew(writes)) return answered;
   }
 }
 

@@ -29,8 +29,21 @@ export class KnownGroup {
   #membersMs = 0;
   #answeredMs = 0;
   #usualMs = 0;
+  #writesSeen: number | null = null;
   /** Replicas that did not answer a reader, each with the time until which readers go elsewhere. */
   readonly #avoided = new Map<number, number>();
+
+  // How many writes there were
+
+  /** How many writes of the group were ever remembered, as far as a replica has told. Null: none has. */
+  get writesSeen(): number | null {
+    return this.#writesSeen;
+  }
+
+  /** Replicas may be behind each other, and the greatest count is the newest. */
+  counted(writes: number): void {
+    if (this.#writesSeen === null || writes > this.#writesSeen) this.#writesSeen = writes;
+  }
 
   // Who leads, and how fast it answers
 

@@ -27,6 +27,11 @@ export type CallOptions = {
   readonly suspectedLeader: number;
   /** True: no attempt before this one may have begun the write (`api/sent-attempts.ts`). False is always right. */
   readonly mayBeAlone: boolean;
+  /**
+   * Of a write: how many writes its sender had been told of (`SessionClientPort.counted`) before its first attempt, the
+   * same in all attempts. Null: it was told of no count. undefined: the call is no write.
+   */
+  readonly seen: number | null | undefined;
 };
 
 /** `settle` is called once. */
@@ -155,6 +160,8 @@ export type SessionClientPort = {
    * reason.
    */
   readonly ended: (handle: Handle, failure: FailureData) => void;
+  /** So many writes of the group were ever remembered, as the replica knows. */
+  readonly counted: (writes: number) => void;
   /** A random number from 0 to 1. */
   readonly random: () => number;
 };

@@ -53,7 +53,12 @@ export type ClientFrame =
       readonly wait: SessionWait | null;
     }
   /** The place is left at once. */
-  | { readonly kind: 'leave'; readonly id: number };
+  | { readonly kind: 'leave'; readonly id: number }
+  /**
+   * The writes among the calls after this frame were first sent when their sender had been told of so many writes.
+   * Null: it had been told of no count. A client of older code does not say it.
+   */
+  | { readonly kind: 'seen'; readonly writes: number | null };
 
 /** What the replica says. */
 export type ServerFrame =
@@ -91,7 +96,9 @@ export type ServerFrame =
   /** The watch is refused, or has ended. `next`: the first revision of which it was told nothing; 0: not known. */
   | { readonly kind: 'canceled'; readonly id: number; readonly next: number; readonly failure: FailureData }
   /** The end of a wait. `answer`: the bytes of `wait-codec.ts`. */
-  | { readonly kind: 'waited'; readonly id: number; readonly answer: Uint8Array };
+  | { readonly kind: 'waited'; readonly id: number; readonly answer: Uint8Array }
+  /** So many writes of the group were ever remembered, as far as this replica knows. */
+  | { readonly kind: 'counted'; readonly writes: number };
 
 const clientCode = {
   hello: 1,
@@ -106,6 +113,7 @@ const clientCode = {
   askProgress: 10,
   wait: 11,
   leave: 12,
+  seen: 13,
 } as const satisfies Readonly<Record<ClientFrame['kind'], number>>;
 const serverCode = {
   welcome: 1,
@@ -119,6 +127,7 @@ const serverCode = {
   progress: 9,
   canceled: 10,
   waited: 11,
+  counted: 12,
 } as const satisfies Readonly<Record<ServerFrame['kind'], number>>;
 const credentialsCode = { none: 0, alone: 1, named: 2, namedWithToken: 3 } as const;
 
@@ -228,6 +237,9 @@ export function encodeClientFrame(frame: ClientFrame): Uint8Array {
       writer.boolean(frame.mayBeAlone);
       writeWait(writer, frame.wait);
       break;
+    case 'seen':
+      if (frame.writes !== null) writer.varint(frame.writes);
+      break;
     default:
       unreachable(frame);
   }
@@ -277,6 +289,8 @@ function readClientFrame(reader: BinaryReader, code: number): ClientFrame | null
       };
     case clientCode.leave:
       return { kind: 'leave', id: reader.varint() };
+    case clientCode.seen:
+      return { kind: 'seen', writes: reader.remaining === 0 ? null : reader.varint() };
     default:
       return null;
   }
@@ -328,6 +342,9 @@ export function encodeServerFrame(frame: ServerFrame): Uint8Array {
       writer.varint(frame.id);
       writer.raw(frame.answer);
       break;
+    case 'counted':
+      writer.varint(frame.writes);
+      break;
     default:
       unreachable(frame);
   }
@@ -365,6 +382,8 @@ function readServerFrame(reader: BinaryReader, code: number): ServerFrame | null
       return { kind: 'canceled', id: reader.varint(), next: reader.varint(), failure: readFailure(reader) };
     case serverCode.waited:
       return { kind: 'waited', id: reader.varint(), answer: reader.raw(reader.remaining) };
+    case serverCode.counted:
+      return { kind: 'counted', writes: reader.varint() };
     default:
       return null;
   }

@@ -14,7 +14,7 @@ import {
   sessionSweepMs,
   sessionWatchPingMs,
 } from '../limits.ts';
-import type { Credentials, FailureData } from '../model/calls.ts';
+import type { CallAnswer, Credentials, FailureData } from '../model/calls.ts';
 import type { SessionWait } from '../model/waits.ts';
 import { decodeAnswer } from './answer-codec.ts';
 import type {
@@ -40,6 +40,9 @@ type Pending = {
   readonly madeAtMs: number;
   readonly lateAtMs: number;
   readonly settle: (answer: SessionAnswer) => void;
+  /** It was sent again, and may have begun before. */
+  isRepeated: boolean;
+  readonly seen: number | null | undefined;
   /** The parts so far of an answer that comes in parts. */
   readonly pieces: Uint8Array[];
 };
@@ -65,6 +68,8 @@ export class SessionClient implements ReplicaSession {
   /** A wait was declared, and nothing came since. */
   #isWaitUnheard = false;
   #lastHandle = 0;
+  /** What was said last of the calls that follow. undefined: nothing. */
+  #saidSeen: number | null | undefined = undefined;
   #outbox: Uint8Array[] = [];
   #flushing = false;
   /** The bytes of messages that were read, and for which no new credit was given. */
@@ -132,7 +137,7 @@ export class SessionClient implements ReplicaSession {
 
   readonly call = (
     call: Uint8Array,
-    { id, handle, deadlineMs, failedLeader, suspectedLeader, mayBeAlone }: CallOptions,
+    { id, handle, deadlineMs, failedLeader, suspectedLeader, mayBeAlone, seen }: CallOptions,
     settle: (answer: SessionAnswer) => void,
   ): (() => void) => {
     assert(!this.#pending.has(id) && !this.#waits.has(id), 'an id is under way once on a session');
@@ -151,9 +156,10 @@ export class SessionClient implements ReplicaSession {
       mayBeAlone,
       call,
     };
-    this.#pending.set(id, { said, madeAtMs: nowMs, lateAtMs: nowMs + deadlineMs, settle, pieces: [] });
+    const lateAtMs = nowMs + deadlineMs;
+    this.#pending.set(id, { said, seen, madeAtMs: nowMs, lateAtMs, settle, isRepeated: false, pieces: [] });
     if (this.#pending.size === 1 && this.#isOpen) this.#heardMs = nowMs;
-    if (this.#isOpen) this.#say(encodeClientFrame(said));
+    if (this.#isOpen) this.#sayCall(said, seen);
     this.#sweepLater();
     return () => this.#cancel(id);
   };
@@ -253,9 +259,12 @@ export class SessionClient implements ReplicaSession {
     for (const [handle, { credentials }] of this.#declared) {
       this.#outbox.push(encodeClientFrame({ kind: 'declare', handle, credentials }));
     }
-    for (const { said, pieces } of this.#pending.values()) {
+    this.#saidSeen = undefined;
+    for (const pending of this.#pending.values()) {
+      const { said, seen, pieces } = pending;
       pieces.length = 0;
-      this.#outbox.push(encodeClientFrame({ ...said, mayBeAlone: isFirst && said.mayBeAlone }));
+      pending.isRepeated = !isFirst;
+      this.#sayCall({ ...said, mayBeAlone: isFirst && said.mayBeAlone }, seen);
     }
     for (const frame of this.#watches.declarations()) this.#outbox.push(frame);
     for (const frame of this.#waits.declarations()) this.#outbox.push(frame);
@@ -293,6 +302,15 @@ export class SessionClient implements ReplicaSession {
     this.#watches.interrupted(why);
     this.#waits.interrupted();
     this.#connectForDeclared();
+  }
+
+  /** One frame says for all calls after it what their sender had seen. */
+  #sayCall(said: CallFrame, seen: number | null | undefined): void {
+    if (seen !== undefined && seen !== this.#saidSeen) {
+      this.#outbox.push(encodeClientFrame({ kind: 'seen', writes: seen }));
+      this.#saidSeen = seen;
+    }
+    this.#say(encodeClientFrame(said));
   }
 
   #say(frame: Uint8Array): void {
@@ -371,6 +389,8 @@ export class SessionClient implements ReplicaSession {
       case 'canceled':
         if (!this.#watches.take(frame)) this.#disconnect();
         return;
+      case 'counted':
+        return this.#port.counted(frame.writes);
       case 'waited':
         if (this.#waits.take(frame.id, frame.answer) === null) this.#disconnect();
         return;
@@ -385,8 +405,10 @@ export class SessionClient implements ReplicaSession {
     this.#pending.delete(id);
     const { pieces } = pending;
     const answer = decodeAnswer(pieces.length === 0 ? bytes : joinBytes([...pieces, bytes]));
-    // Newer code may send what this code does not understand.
-    pending.settle(answer ?? { kind: 'lost' });
+    // Newer code may send what this code does not understand. And where the group may have forgotten a call that was
+    // sent twice, it speaks of the second time alone.
+    const isOfOne = answer !== null && !(pending.isRepeated && isOutcomeUnknown(answer));
+    pending.settle(isOfOne ? answer : { kind: 'lost' });
   }
 
   // What does not come
@@ -448,4 +470,10 @@ export class SessionClient implements ReplicaSession {
     this.#say(encodeClientFrame({ kind: 'ping', number: ++this.#pings }));
     this.#sweepLater();
   }
+}
+
+function isOutcomeUnknown(answer: CallAnswer): boolean {
+  return (
+    answer.kind === 'answered' && answer.outcome.kind === 'failed' && answer.outcome.failure.kind === 'outcomeUnknown'
+  );
 }

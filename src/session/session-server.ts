@@ -6,6 +6,7 @@ import {
   requestTimeoutMs,
   sessionCallBytesMax,
   sessionCallsMax,
+  sessionCountedWrites,
   sessionCreditBytesMax,
   sessionHandlesMax,
   sessionFramesMax,
@@ -34,6 +35,8 @@ export type SessionCallFacts = {
   /** 0: none. The replica looks for itself whether it is gone. */
   readonly suspectedLeader: number;
   readonly mayBeAlone: boolean;
+  /** As in `SentAttempt`; undefined: its client does not count. */
+  readonly seen: number | null | undefined;
   /** Where the answer to a read goes. */
   readonly room: AnswerRoom;
 };
@@ -52,6 +55,8 @@ export type SessionServerPort = {
   /** Runs the task once everything that ends in this turn has ended. */
   readonly soon: (task: () => void) => void;
   readonly header: () => ResponseHeader;
+  /** How many writes of the group were ever remembered. */
+  readonly writes: () => number;
   readonly nowMs: () => number;
   /** Holds so much of the isolate's memory, this session's whole share. Null: it may be held. */
   readonly hold: (bytes: number) => FailureData | null;
@@ -75,6 +80,7 @@ type UnderWay = {
   readonly frame: CallFrame;
   readonly lateAtMs: number;
   readonly room: CallRoom;
+  readonly seen: number | null | undefined;
   cancel: (() => void) | null;
 };
 
@@ -91,6 +97,10 @@ export class SessionServer {
   readonly #outbox: SessionOutbox;
   /** Of calls that are under way. */
   #callBytes = 0;
+  /** What the client said of the calls that follow. */
+  #seen: number | null | undefined = undefined;
+  /** The count of writes that the client was told last. Null: none. */
+  #toldWrites: number | null = null;
   /** The client was asked to say hello. What was on its way before it heard that is passed over. */
   #isWelcomed = false;
   #ended = false;
@@ -235,6 +245,9 @@ export class SessionServer {
         return this.#waits.wait(frame);
       case 'leave':
         return this.#waits.leave(frame.id);
+      case 'seen':
+        this.#seen = frame.writes;
+        return;
       default:
         return unreachable(frame);
     }
@@ -247,6 +260,15 @@ export class SessionServer {
     if (this.#processId !== null && this.#processId !== text) return this.#refuse('a session is of one process');
     this.#processId = text;
     this.#outbox.hello(credit);
+    this.#seen = undefined;
+  }
+
+  /** The client knows about how many writes there were. It goes with an answer, which is sent anyway. */
+  #tellWrites(): void {
+    const writes = this.#port.writes();
+    if (this.#toldWrites !== null && writes < this.#toldWrites + sessionCountedWrites) return;
+    this.#toldWrites = writes;
+    this.#outbox.send({ kind: 'counted', writes });
   }
 
   #declare(handle: number, credentials: Credentials): void {
@@ -289,7 +311,7 @@ export class SessionServer {
     const lacking = this.#port.hold(this.#outbox.bytes + this.#ownBytes + callBytes);
     if (lacking !== null) return this.#fail(frame.id, lacking);
     const lateAtMs = this.#port.nowMs() + Math.min(frame.deadlineMs, requestTimeoutMs);
-    const call: UnderWay = { frame, lateAtMs, room: this.#outbox.room(), cancel: null };
+    const call: UnderWay = { frame, lateAtMs, room: this.#outbox.room(), seen: this.#seen, cancel: null };
     this.#callBytes += callBytes;
     this.#calls.set(frame.id, call);
     // A client that does not read gets no further answers made.
@@ -321,6 +343,7 @@ export class SessionServer {
       // and might take the place of a leader that answers.
       suspectedLeader: failedLeader === 0 ? suspectedLeader : failedLeader,
       mayBeAlone,
+      seen: call.seen,
       room: call.room,
     };
     let settled = false;
@@ -339,6 +362,7 @@ export class SessionServer {
   #settle(id: number, call: StoreCall, answer: CallAnswer): void {
     const underWay = this.#takeCall(id);
     if (underWay === undefined || this.#ended) return;
+    this.#tellWrites();
     const lacking = this.#outbox.answer(id, encodeAnswerInParts(answer), { isKept: writes(call) });
     if (lacking !== null) this.#fail(id, lacking);
   }

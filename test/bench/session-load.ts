@@ -111,8 +111,8 @@ export class Session {
   }
 
   ask(call: StoreCall): Promise<SessionAnswer> {
-    const doubts = { failedLeader: 0, suspectedLeader: 0 };
-    const options = { id: ++this.#lastId, handle: this.#handle, deadlineMs: callWaitMs, ...doubts, mayBeAlone: true };
+    const attempt = { failedLeader: 0, suspectedLeader: 0, mayBeAlone: true, seen: undefined };
+    const options = { id: ++this.#lastId, handle: this.#handle, deadlineMs: callWaitMs, ...attempt };
     return new Promise((resolve) => {
       this.#client.call(encodeCall(call), options, resolve);
     });

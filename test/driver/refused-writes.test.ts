@@ -7,6 +7,7 @@ import type { WriteRequest, WriteResult } from '../../src/driver/proposals.ts';
 import { logEntryBytesMax, writesUnsureBytesMax } from '../../src/limits.ts';
 import { permissionType } from '../../src/model/auth.ts';
 import { leaseId } from '../../src/model/brands.ts';
+import { groupLevel } from '../../src/model/levels.ts';
 import { alarmKind, type Caller, type Operation } from '../../src/model/store.ts';
 import { put, service, txn } from '../mvcc/requests.ts';
 import { NodeSql } from '../support/node-sql.ts';
@@ -101,6 +102,26 @@ describe('WRITE-9: ten writes of 1 MB that the state refuses grow neither the lo
       kind: 'applied',
       outcome: { kind: 'failed', failure: { kind }, revision: driver.store.revision },
     });
+  });
+
+  it('outcomeUnknown: WRITE-17: a write that may be forgotten, or whose sender was told of no count', () => {
+    const sql = new NodeSql();
+    const driver = leaderAlone(sql);
+    const { writesTotal } = driver.store;
+    const before = traces(driver, sql);
+    const cold = { writeId: 'w', caller: by('writer'), operation: put('a', 'v'), seen: null };
+    for (let count = 0; count < 10; count++) {
+      expect(writeAlone(driver, cold)).toMatchObject({
+        kind: 'applied',
+        outcome: { kind: 'failed', failure: { kind: 'outcomeUnknown', writes: writesTotal } },
+      });
+    }
+    expect(traces(driver, sql)).toEqual(before);
+    expect(writeAlone(driver, { ...cold, seen: writesTotal })).toMatchObject({ outcome: { kind: 'put' } });
+    // Its sender may ask again, with the count or without one.
+    for (const seen of [null, writesTotal]) {
+      expect(writeAlone(driver, { ...cold, seen })).toMatchObject({ outcome: { kind: 'put' } });
+    }
   });
 
   it('idempotencyKeyReused, and a retry of what was applied', () => {
@@ -219,6 +240,25 @@ describe('WRITE-12: a refusal holds at a moment after the write came, as a read 
     three.alone = null;
     for (let tick = 0; tick < 20; tick++) three.tickAll();
     expect(results.slice(3)).toMatchObject([{ kind: 'notLeader' }]);
+  });
+});
+
+describe('WRITE-18: a leader that has just been elected puts a write with a count into the log once it knows that the group counts', () => {
+  it('and not before it has applied what earlier leaders proposed', () => {
+    const three = new Three();
+    three.write(1, service, { kind: 'groupLevel', level: groupLevel.seventh }, []);
+    three.deliver();
+    three.tickAll();
+    three.alone = 1;
+    three.electWithoutEntry(2);
+    const driver = three.driver(2);
+    const seen: unknown[] = [];
+    driver.listen({ applied: (commands) => void seen.push(...commands.map((command) => command.seen)) });
+    const results: WriteResult[] = [];
+    driver.write({ writeId: 'w', caller: service, operation: put('a'), seen: 0 }, (result) => results.push(result));
+    for (let tick = 0; tick < 3; tick++) three.tickAll();
+    expect(results).toMatchObject([{ kind: 'applied', outcome: { kind: 'put' } }]);
+    expect(seen).toEqual([0]);
   });
 });
 

@@ -7,7 +7,7 @@ import { keyBytesMax, logEntryBytesMax } from '../../src/limits.ts';
 import { groupLevelMax } from '../../src/model/levels.ts';
 import { termCode } from '../../src/model/terms.ts';
 import type { AccessKey, AccessRole, Caller, Operation } from '../../src/model/store.ts';
-import { commandBytes } from '../../src/mvcc/codec/command-codec.ts';
+import { commandBytes, decodeCommands } from '../../src/mvcc/codec/command-codec.ts';
 import type { Driver } from '../../src/driver/driver.ts';
 import type { WriteResult } from '../../src/driver/proposals.ts';
 import type { SqlPort } from '../../src/base/sql-port.ts';
@@ -127,6 +127,37 @@ describe('writes on their way', () => {
       driver?.tick();
       expect(group.replica(1).level).toBe(isNew ? groupLevelMax : 2);
       expect(versionOfNext()).toBe(1);
+    }
+  });
+
+  it('WRITE-16: counts are in the log where the group knows them, and not once it has proposed a lower level', () => {
+    const mixes: readonly (readonly Version[])[] = [
+      ['new', 'new', 'new'],
+      ['new', 'new', 'level 2'],
+    ];
+    for (const versions of mixes) {
+      const isNew = !versions.includes('level 2');
+      const group = new MixedGroup(versions);
+      group.run();
+      group.lead(1);
+      const { driver, sql } = group.replica(1);
+      let count = 0;
+      const seenInNext = (seen: number): unknown => {
+        driver?.write({ writeId: `s${count++}`, caller: service, operation: put('k'), seen }, () => undefined);
+        group.deliver();
+        const row = logRows(sql, 0).at(-1);
+        return row === undefined ? null : decodeCommands(row.data)[0]?.seen;
+      };
+      seenInNext(0);
+      expect(group.replica(1).level).toBe(isNew ? groupLevelMax : 2);
+      expect(seenInNext(1)).toBe(isNew ? 1 : undefined);
+      // Nobody has seen more writes than there were.
+      if (isNew) expect(seenInNext(Number.MAX_SAFE_INTEGER)).toBeLessThan(1_000);
+      const operation: Operation = { kind: 'downgradeEnable', targetVersion: '3.6' };
+      driver?.write({ writeId: 'operator', caller: service, operation }, () => undefined);
+      group.deliver();
+      driver?.tick();
+      expect(seenInNext(1)).toBeUndefined();
     }
   });
 

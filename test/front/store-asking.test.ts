@@ -1,7 +1,7 @@
 // The attempts at one call by session, before replicas that answer as the test says.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { SentAttempts } from '../../src/api/sent-attempts.ts';
 import { assert } from '../../src/base/assert.ts';
 import { utf8 } from '../../src/base/bytes.ts';
@@ -31,6 +31,7 @@ type Attempt = {
   readonly replica: number;
   readonly id: number;
   readonly mayBeAlone: boolean;
+  readonly seen: number | null | undefined;
   readonly reply: (reply: SessionReply) => void;
   cancelled: boolean;
 };
@@ -38,13 +39,13 @@ type Attempt = {
 function stage() {
   const attempts: Attempt[] = [];
   const sessions: Pick<StoreSessions, 'ask'> = {
-    ask: (replica, { id }, { mayBeAlone }) => {
+    ask: (replica, { id }, { mayBeAlone, seen }) => {
       let settle: ((reply: SessionReply) => void) | null = null;
       const reply = new Promise<SessionReply>((resolve) => {
         settle = resolve;
       });
       const answer = (said: SessionReply): void => settle?.(said);
-      const attempt: Attempt = { replica, id, mayBeAlone, reply: answer, cancelled: false };
+      const attempt: Attempt = { replica, id, mayBeAlone, seen, reply: answer, cancelled: false };
       attempts.push(attempt);
       const cancel = (): void => {
         attempt.cancelled = true;
@@ -95,6 +96,19 @@ it('FRONT-28: what is given up is cancelled: one attempt by its signal, and all 
   expect(attempts.map(({ cancelled }) => cancelled)).toEqual([true, false]);
   asking.cancel();
   expect(await second).toEqual({ kind: 'left' });
+});
+
+it('GATEWAY-40: a write by session is made again at the replica that told a count, under its id', async () => {
+  const { attempts, asking } = stage();
+  const answer = asking.ask(1, toLeader, null);
+  attempts[0]?.reply(refusal({ kind: 'outcomeUnknown', writes: 9 }));
+  await vi.waitFor(() => expect(attempts).toHaveLength(2));
+  attempts[1]?.reply(written);
+  expect((await answer).kind).toBe('done');
+  expect(attempts.map(({ replica, id, seen }) => [replica, id, seen])).toEqual([
+    [1, 7, null],
+    [1, 7, 9],
+  ]);
 });
 
 it('FRONT-31: once the caller has left, no replica is asked any more, and nothing of the call is kept', async () => {

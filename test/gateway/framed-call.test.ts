@@ -19,6 +19,9 @@ import { decodeCall } from '../../src/session/call-codec.ts';
 
 const header = { clusterId: '11', memberId: '12', raftTerm: 3, revision: 9 };
 const holder = { tenant: 'framed', key: 'k' };
+/** The counts of writes that replicas told. */
+const counts: number[] = [];
+const counted = (writes: number): void => void counts.push(writes);
 const facts = {
   caller: { kind: 'accessKey', id: 'k' },
   writeId: 'w.1',
@@ -59,7 +62,7 @@ function replica(answer: CallAnswer, inResponse = false): { readonly stub: Repli
 }
 
 function asked(answer: CallAnswer): ReturnType<typeof askFrame> {
-  return askFrame(replica(answer).stub, frame('GET', '/v1/kv/a'), facts, { holder, signal: null });
+  return askFrame(replica(answer).stub, frame('GET', '/v1/kv/a'), facts, { holder, signal: null, counted });
 }
 
 describe('GATEWAY-31: a call on the store crosses as a frame', () => {
@@ -98,7 +101,7 @@ describe('GATEWAY-31: a call on the store crosses as a frame', () => {
 describe('GATEWAY-32: the answer to a frame is rendered where its call was parsed', () => {
   it('says what the replica found, and is told who calls and whom the gateway doubts', async () => {
     const { stub, sent } = replica(found(utf8('here')));
-    const answer = await askFrame(stub, frame('GET', '/v1/kv/a'), facts, { holder, signal: null });
+    const answer = await askFrame(stub, frame('GET', '/v1/kv/a'), facts, { holder, signal: null, counted });
     if (answer.kind !== 'done') throw new Error(answer.kind);
     expect(await answer.value.text()).toBe('here');
     expect(answer.value.headers.get('quorate-revision')).toBe('9');
@@ -113,7 +116,7 @@ describe('GATEWAY-32: the answer to a frame is rendered where its call was parse
   it('names the replica where the caller asked for the nearest', async () => {
     const { stub } = replica(found(utf8('here')));
     const nearest = { ...facts, askedAs: 'nearest' } as const;
-    const answer = await askFrame(stub, frame('GET', '/v1/kv/a'), nearest, { holder, signal: null });
+    const answer = await askFrame(stub, frame('GET', '/v1/kv/a'), nearest, { holder, signal: null, counted });
     expect(answer.kind === 'done' && answer.value.headers.get(servedByHeader)).toBe('3');
   });
 
@@ -127,7 +130,7 @@ describe('GATEWAY-32: the answer to a frame is rendered where its call was parse
     const value = new Uint8Array(4 * answerPieceBytes).fill(7);
     const { stub } = replica(found(value), true);
     const read = frame('POST', '/v3/kv/range', '{"key":"YQ=="}');
-    const answer = await askFrame(stub, read, facts, { holder, signal: null });
+    const answer = await askFrame(stub, read, facts, { holder, signal: null, counted });
     if (answer.kind !== 'done') throw new Error(answer.kind);
     expect(isolateMemory.bytes).toBeGreaterThan(value.byteLength);
     const { kvs } = await answer.value.json<{ kvs: { value: string }[] }>();
@@ -140,7 +143,7 @@ describe('GATEWAY-32: the answer to a frame is rendered where its call was parse
     expect(taken.hold(memoryOfKeyBytesMax - answerPieceBytes)).toBeNull();
     const value = new Uint8Array(4 * answerPieceBytes);
     const status = async (call: CallFrame, given: CallAnswer): Promise<number | null> => {
-      const answer = await askFrame(replica(given, true).stub, call, facts, { holder, signal: null });
+      const answer = await askFrame(replica(given, true).stub, call, facts, { holder, signal: null, counted });
       return answer.kind === 'done' ? answer.value.status : null;
     };
     expect(await status(frame('GET', '/v1/kv/a'), found(value))).toBe(429);
@@ -149,12 +152,12 @@ describe('GATEWAY-32: the answer to a frame is rendered where its call was parse
     const outcome = { kind: 'put', revision: at, answer: { previous: kv } } as const;
     const put = frame('POST', '/v3/kv/put', '{"key":"YQ==","value":"YQ==","prev_kv":true}');
     const written: CallAnswer = { kind: 'answered', header, outcome: { kind: 'written', outcome } };
-    const done = await askFrame(replica(written, true).stub, put, facts, { holder, signal: null });
+    const done = await askFrame(replica(written, true).stub, put, facts, { holder, signal: null, counted });
     if (done.kind !== 'done') throw new Error(done.kind);
     expect(done.value.status).toBe(200);
     // The answer that nobody has read yet takes more than was left.
     const next = replica(written, true);
-    const refused = await askFrame(next.stub, put, facts, { holder, signal: null });
+    const refused = await askFrame(next.stub, put, facts, { holder, signal: null, counted });
     expect([refused.kind === 'done' && refused.value.status, next.sent]).toEqual([429, []]);
     await done.value.text();
     taken.release();
@@ -164,7 +167,7 @@ describe('GATEWAY-32: the answer to a frame is rendered where its call was parse
   it('that breaks off is an attempt that has failed', async () => {
     const body = new ReadableStream<Uint8Array>({ pull: (controller) => controller.error(new Error('lost')) });
     const stub = { ask: () => Promise.resolve({ replica: 3, answer: new Response(body) }) } as unknown as ReplicaStub;
-    const answer = askFrame(stub, frame('GET', '/v1/kv/a'), facts, { holder, signal: null });
+    const answer = askFrame(stub, frame('GET', '/v1/kv/a'), facts, { holder, signal: null, counted });
     expect(isOutage(await answer.catch((error: unknown) => error))).toBe(true);
   });
 
@@ -174,7 +177,7 @@ describe('GATEWAY-32: the answer to a frame is rendered where its call was parse
     const body = new ReadableStream<Uint8Array>({ cancel: () => void (left = true) });
     const ask = () => Promise.resolve({ replica: 3, answer: new Response(body) });
     const stub = { ask } as unknown as ReplicaStub;
-    const answer = askFrame(stub, frame('GET', '/v1/kv/a'), facts, { holder, signal: abort.signal });
+    const answer = askFrame(stub, frame('GET', '/v1/kv/a'), facts, { holder, signal: abort.signal, counted });
     setTimeout(() => abort.abort(), 5);
     await expect(answer).rejects.toThrow();
     expect(left).toBe(true);

@@ -54,7 +54,7 @@ export class SessionStore {
     const once = async (replica: number, { failed, suspected }: Told, signal: AbortSignal | null) => {
       const attempt = sent.begin();
       const { client, handle } = this.#with(replica);
-      const doubts = { failedLeader: failed, suspectedLeader: suspected, mayBeAlone: attempt.mayBeAlone };
+      const doubts = { failedLeader: failed, suspectedLeader: suspected, ...attempt, seen: undefined };
       const said = await new Promise<SessionAnswer>((resolve) => {
         const sinceMs = performance.now();
         const leave = client.call(call, { id, handle, deadlineMs: requestTimeoutMs, ...doubts }, resolve);

@@ -68,6 +68,10 @@ export class SessionPair {
   mute = false;
   random = 0.5;
   readonly declared: number[] = [];
+  /** The writes that were ever remembered. */
+  writes = 0;
+  /** What the client was told of them. */
+  readonly counted: number[] = [];
   /** What the client was told of handles that ended. */
   readonly ended: (readonly [number, string])[] = [];
   /** What the store holds, and who watches it. An object that slept has another hub. */
@@ -93,6 +97,7 @@ export class SessionPair {
       soon: (task) => void this.#soon.push(task),
       ended: (handle, failure) => void this.ended.push([handle, failure.kind]),
       random: () => this.random,
+      counted: (writes) => void this.counted.push(writes),
     });
   }
 
@@ -104,7 +109,7 @@ export class SessionPair {
     const asked: { answer: SessionAnswer | null } = { answer: null };
     this.client.call(
       encodeCall(call),
-      { deadlineMs: 5_000, failedLeader: 0, suspectedLeader: 0, mayBeAlone: false, ...options },
+      { deadlineMs: 5_000, failedLeader: 0, suspectedLeader: 0, mayBeAlone: false, seen: undefined, ...options },
       (answer) => {
         assert(asked.answer === null, 'a call settles once');
         asked.answer = answer;
@@ -246,6 +251,7 @@ export class SessionPair {
       },
       soon: (task) => void this.#soon.push(task),
       header: () => (this.tellsRevision ? { ...header, revision: this.history.revision } : header),
+      writes: () => this.writes,
       nowMs: () => this.nowMs,
       hold: (bytes) => {
         if (bytes > this.heldMax && bytes > this.held) return { kind: 'memoryFull', of: 'key' };

@@ -7,6 +7,7 @@ import {
   answerReadMs,
   sessionCallBytesMax,
   sessionCallsMax,
+  sessionCountedWrites,
   sessionCreditBytes,
   sessionCreditBytesMax,
   sessionFramesMax,
@@ -134,7 +135,7 @@ describe('SESSION-2: answers come in any order, each to its call, and none to a 
   it('cancelled', () => {
     const { pair, handle } = open();
     let answers = 0;
-    const options = { id: 1, handle, deadlineMs: 5_000, failedLeader: 0, suspectedLeader: 0, mayBeAlone: false };
+    const options = { ...callOptions, id: 1, handle, deadlineMs: 5_000 };
     const cancel = pair.client.call(encodeCall(read('a')), options, () => answers++);
     pair.run(latencyMs);
     cancel();
@@ -618,7 +619,7 @@ describe('SESSION-16: a connection that is dead ends, however short the calls on
   });
 });
 
-const callOptions = { deadlineMs: 60_000, failedLeader: 0, suspectedLeader: 0, mayBeAlone: false };
+const callOptions = { deadlineMs: 60_000, failedLeader: 0, suspectedLeader: 0, mayBeAlone: false, seen: undefined };
 
 describe('SESSION-9: whatever a client sends, its session goes on or ends, and says why', () => {
   it('random bytes', () => {
@@ -728,5 +729,65 @@ describe('SESSION-13: what a client says of a leader that failed is a suspicion'
       [['suspectedLeader', 2]],
       [['suspectedLeader', 0]],
     ]);
+  });
+});
+
+describe('SESSION-17: a client is told how many writes there were, and says with its writes what it had been told', () => {
+  it('once so many more have come, with an answer', () => {
+    const { pair, handle } = open();
+    expect(pair.counted).toEqual([0]);
+    for (const writes of [sessionCountedWrites - 1, sessionCountedWrites, 2 * sessionCountedWrites - 1]) {
+      pair.writes = writes;
+      pair.ask(read('a'), { id: writes, handle });
+      pair.run(roundTripMs);
+      pair.begun.pop()?.answer(answerOf('a'));
+      pair.run(roundTripMs);
+    }
+    expect(pair.counted).toEqual([0, sessionCountedWrites]);
+    expect(framesTo(pair)).toEqual(['answer', 'counted', 'answer', 'answer']);
+    expect(pair.toClient.length).toBe(3);
+  });
+
+  it('in a frame for all calls after it, and anew where the replica has forgotten the session', () => {
+    const { pair, handle } = open();
+    const seen = [undefined, null, 5, 5, undefined, 6, 5];
+    for (const [id, each] of seen.entries()) pair.ask(read('a'), { id: id + 1, handle, seen: each });
+    pair.run(roundTripMs);
+    // A call that is no write has what was said before it, which means nothing.
+    expect(pair.begun.map(({ facts }) => facts.seen)).toEqual([undefined, null, 5, 5, 5, 6, 5]);
+    pair.sleep();
+    pair.run(2 * roundTripMs);
+    expect(pair.begun.slice(seen.length).map(({ facts }) => facts.seen)).toEqual([undefined, null, 5, 5, 5, 6, 5]);
+  });
+
+  it('and a client that does not say it does not count', () => {
+    const { pair, handle } = open();
+    say(pair, callFrame(1, handle), { kind: 'seen', writes: 3 }, callFrame(2, handle), { kind: 'seen', writes: null });
+    say(pair, callFrame(3, handle), helloFrame(sessionCreditBytes), callFrame(4, handle));
+    expect(pair.begun.map(({ facts }) => facts.seen)).toEqual([undefined, 3, null, undefined]);
+  });
+});
+
+describe('SESSION-18: that the outcome of a call is unknown speaks of one sending', () => {
+  const unknown: CallAnswer = {
+    kind: 'answered',
+    header,
+    outcome: { kind: 'failed', by: 'store', failure: { kind: 'outcomeUnknown', writes: 9 } },
+  };
+
+  it('a call that was sent twice is lost instead', () => {
+    const { pair, handle } = open();
+    const once = pair.ask(read('a'), { id: 1, handle, seen: 0 });
+    pair.run(roundTripMs);
+    pair.begun.pop()?.answer(unknown);
+    pair.run(roundTripMs);
+    expect(once.answer).toEqual(unknown);
+    const twice = pair.ask(read('b'), { id: 2, handle, seen: 0 });
+    pair.run(roundTripMs);
+    pair.sleep();
+    pair.run(2 * roundTripMs);
+    pair.begun.pop()?.answer(unknown);
+    pair.run(roundTripMs);
+    expect(twice.answer).toEqual({ kind: 'lost' });
   });
 });

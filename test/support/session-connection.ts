@@ -26,6 +26,7 @@ export function sessionPort(
     soon: (task) => void setImmediate(task),
     ended: () => undefined,
     random: Math.random,
+    counted: () => undefined,
   };
 }
 

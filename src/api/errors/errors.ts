@@ -6,6 +6,7 @@ import type { FailureData } from '../../model/calls.ts';
 import type { StoreFailure } from '../../model/store.ts';
 import type { Protocol, StreamFailure } from '../contract.ts';
 import { Answer } from '../answer.ts';
+import { writesHeader } from '../forwarded.ts';
 import { authErrors } from './auth-errors.ts';
 import type { Failure } from './failures.ts';
 import { groupErrors } from './group-errors.ts';
@@ -95,6 +96,15 @@ export function isRefusedAlone(answer: Answer | Response): boolean {
 }
 
 /**
+ * How many writes the group has remembered, where it says that it may have forgotten this one, and did not do it. Null:
+ * the answer is another one.
+ */
+export function writesToldBy(answer: Answer | Response): number | null {
+  const told = answer instanceof Answer ? (answer.headers[writesHeader] ?? null) : answer.headers.get(writesHeader);
+  return told === null ? null : Number(told);
+}
+
+/**
  * Some failures are 401 on v1 and 400 in etcd, and then have no challenge on v3. Where etcd refuses a token, its words
  * are the challenge.
  */
@@ -128,6 +138,7 @@ const passedOn: ReadonlySet<Failure['kind']> = new Set<Failure['kind']>([
   'tenantDeleted',
   'appliedBefore',
   'idempotencyKeyReused',
+  'outcomeUnknown',
 ]);
 
 /** A failure as etcd's lock and election tell it: with code 2, whatever code it had. */

@@ -5,12 +5,14 @@ import {
   keyBytesMax,
   leaseSecondsMax,
   rangeAnswerBytesMax,
+  rememberedWritesMax,
   txnOperationsMax,
   txnOperationsTotalMax,
   valueBytesMax,
 } from '../../limits.ts';
 import type { AuthFailure } from '../../model/auth.ts';
 import type { StoreFailure } from '../../model/store.ts';
+import { writesHeader } from '../forwarded.ts';
 import {
   conflict,
   forbidden,
@@ -267,6 +269,17 @@ export const storeErrors: WireErrors<Exclude<StoreFailure, AuthFailure>> = {
     slug: 'idempotency-key-reused',
     title: 'Idempotency-Key was used for another request',
     detail: 'Nothing was done. A key names one request over all of its retries: send this one with a key of its own.',
+  }),
+  // Of etcd's failures this is the one after which its clients take a write for done or not: by its code and words they
+  // know `ErrTimeout`, and none of them sends a write again for it. Nobody has to wait, so there is no Retry-After.
+  outcomeUnknown: ({ writes }) => ({
+    code: grpc.unavailable,
+    words: 'etcdserver: request timed out',
+    status: 409,
+    slug: 'outcome-unknown',
+    title: 'Whether the write was done is unknown',
+    detail: `More than ${rememberedWritesMax} writes of the tenant came since this one was first sent, so whether it was done before is forgotten. It is not done now. Read what it was to change before you write again.`,
+    headers: { [writesHeader]: String(writes) },
   }),
   operationNotServed: (failure) => ({
     code: grpc.unimplemented,

@@ -1,7 +1,7 @@
 // Building blocks of the OpenAPI document: parameters, headers, answers, and what every operation has in common. Data
 // only.
 
-import { requestIdBytesMax, writeIdBytesMax } from '../../limits.ts';
+import { rememberedWritesMax, requestIdBytesMax, writeIdBytesMax } from '../../limits.ts';
 import { count, type Json, type JsonObject, leaseText, reference, revision, text } from './openapi-json.ts';
 
 export function queryParameter(name: string, schema: JsonObject, description: string): JsonObject {
@@ -55,7 +55,7 @@ export const parameters = {
   ifNoneMatch: headerParameter('If-None-Match', 'Entity tags, or * for a key that must not exist.'),
   idempotencyKey: headerParameter(
     'Idempotency-Key',
-    `1 to ${writeIdBytesMax} visible ASCII characters. The same write under the same key is answered and not applied again. Another request under that key is 422 and not done. What was refused for want of a right or of room (401, 403, 507) may be sent again under its key once that has changed.`,
+    `1 to ${writeIdBytesMax} visible ASCII characters. The same write under the same key is answered and not applied again. Another request under that key is 422 and not done. What was refused for want of a right or of room (401, 403, 507) may be sent again under its key once that has changed. A key is remembered until ${rememberedWritesMax} other writes of the tenant came after it, which are seconds of a very busy store: send a write again soon, or read first.`,
   ),
 } satisfies Record<string, JsonObject>;
 
@@ -76,6 +76,12 @@ export const headers = {
   revision: { 'Quorate-Revision': header("The store's revision.", revision) },
   entityTag: { ETag: header("The key's mod_revision, in quotes.") },
   fencingToken: { ETag: header('The fencing token, in quotes, for If-Match of the release.') },
+  writes: {
+    'Quorate-Writes': header(
+      'Of outcome-unknown alone: how many writes of the tenant were ever remembered. Nothing needs it.',
+      count,
+    ),
+  },
   location: { Location: header('The path of what was made.') },
   version: {
     'Quorate-Create-Revision': header('The revision at which the key was made.', revision),
@@ -145,7 +151,7 @@ const problemMeanings: Readonly<Record<number, readonly [description: string, he
   404: ['What the request names does not exist.', headers.revision],
   405: ['This path does not take this method.', { Allow: header('The methods that it takes.') }],
   408: ['The body did not arrive in time. Nothing was done.', {}],
-  409: ['The present state does not allow it; another call can change that.', retryAfter],
+  409: ['The present state does not allow it; another call can change that.', { ...retryAfter, ...headers.writes }],
   410: ['The revision has been compacted.', {}],
   412: ['A condition in the headers does not hold.', { ETag: header('The tag of what is there.') }],
   413: ['The request is too large; detail says how large it may be.', {}],

@@ -6,7 +6,7 @@ import { BinaryReader, BinaryWriter, MalformedBytesError } from '../../base/bina
 import { groupLevel, groupLevelMax, groupLevelMin, isKnownLevel } from '../../model/levels.ts';
 import { readPut, writePut } from '../../model/codec/put-codec.ts';
 import { readDeleteRange, readTxn, txnBytes, writeDeleteRange, writeTxn } from '../../model/codec/txn-codec.ts';
-import type { Caller, Command, Operation } from '../../model/store.ts';
+import type { Caller, Command, Operation, SentCommand } from '../../model/store.ts';
 import {
   accessKeyBytes,
   hasMorePrefixes,
@@ -35,10 +35,12 @@ export class UnknownCommandVersion extends Error {
  * Version 2 added leases, users and roles, alarms, and callers with tokens. Version 3 added the group's level, and ends
  * of leases that name deadlines. Version 4, for groups of level 3, added digests. Version 5, for groups of level 4,
  * added names of access keys, their rotation, and suspension. Version 6, for groups of level 5, added the terms of a
- * tenant. Version 7, for groups of level 6, added access keys of several prefixes. An entry is written in the first
- * version that has everything it needs.
+ * tenant. Version 7, for groups of level 6, added access keys of several prefixes. Version 8, for groups
+ * of level 7, added how many writes the senders had seen. An entry is written in the first version that has everything
+ * it needs.
  */
-export const commandsVersion = 7;
+export const commandsVersion = 8;
+const seventhVersion = 7;
 const sixthVersion = 6;
 const fifthVersion = 5;
 const fourthVersion = 4;
@@ -69,6 +71,8 @@ export function encodeCommands(commands: readonly Command[]): Uint8Array {
   for (const command of commands) {
     writeCommand(writer, command);
     if (version >= fourthVersion) writeDigest(writer, command.digest);
+    // 0: the sender does not count.
+    if (version >= commandsVersion) writer.varint(command.seen === undefined ? 0 : command.seen + 1);
   }
   return writer.finish();
 }
@@ -89,14 +93,17 @@ export function decodeCommands(bytes: Uint8Array): Command[] {
     const command = readCommand(reader);
     checkVersion(command.operation, version);
     const digest = version >= fourthVersion && reader.boolean() ? BigInt.asUintN(64, reader.signed64()) : null;
-    commands.push(digest === null ? command : { ...command, digest });
+    const seen = version >= commandsVersion ? reader.varint() - 1 : -1;
+    const digested = digest === null ? command : { ...command, digest };
+    commands.push(seen < 0 ? digested : { ...digested, seen });
   }
   reader.end();
   return commands;
 }
 
 /** The first version of entries that has such a command. */
-function versionOf({ caller, operation, digest }: Command): number {
+function versionOf({ caller, operation, digest, seen }: Command): number {
+  if (seen !== undefined) return commandsVersion;
   const ofCaller = caller.kind === 'service' || caller.kind === 'accessKey' ? firstVersion : secondVersion;
   return Math.max(ofCaller, versionOfOperation(operation), digest === undefined ? firstVersion : fourthVersion);
 }
@@ -112,7 +119,7 @@ export function levelNeeded(operation: Operation): number {
 function versionOfOperation(operation: Operation): number {
   if (isAdministration(operation)) return entryVersionOf(operation);
   const code = codeOf(operation);
-  if (code === operationCode.createPrefixedAccessKey) return commandsVersion;
+  if (code === operationCode.createPrefixedAccessKey) return seventhVersion;
   return code === operationCode.createNamedAccessKey ? fifthVersion : firstVersion;
 }
 
@@ -129,12 +136,14 @@ function checkVersion(operation: Operation, version: number): void {
 }
 
 const digestBytesMax = 9;
+const seenBytesMax = 8;
 
 /** The most bytes that a command takes in an entry, for filling entries. An entry itself takes 8 more. */
-export function commandBytes(command: Command): number {
+export function commandBytes(command: SentCommand): number {
   return (
     16 +
     digestBytesMax +
+    seenBytesMax +
     textBytesMax(command.writeId) +
     callerBytes(command.caller) +
     operationBytes(command.operation)

@@ -21,6 +21,11 @@ export type CallFacts = Doubts & {
   readonly writeId: string;
   /** Whoever sent this attempt knows what becomes of each: a write may be refused for this one alone (`Write`). */
   readonly mayBeAlone: boolean;
+  /**
+   * How many writes the sender had been told of before it first sent this one; null: it was told of no count yet.
+   * undefined: it does not count.
+   */
+  readonly seen: number | null | undefined;
   /** Scheme, host and port that the client called. */
   readonly origin: string;
   /** Aborts when the client goes away; null: the platform would not tell of that. */

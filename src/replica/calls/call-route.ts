@@ -2,9 +2,9 @@
 // then at the leader. This does for frames, which no gateway sees, what the gateway does for requests.
 
 import type { WholeRequest } from '../../api/contract.ts';
-import { failureResponse, isRefusedAlone } from '../../api/errors/errors.ts';
+import { failureResponse, isRefusedAlone, writesToldBy } from '../../api/errors/errors.ts';
 import { endpointOf } from '../../api/routes.ts';
-import { failedLeaderHeader, forwardedHeaders, mayBeAloneHeader } from '../../api/forwarded.ts';
+import { failedLeaderHeader, forwardedHeaders, mayBeAloneHeader, setSeen } from '../../api/forwarded.ts';
 import { callUrl } from '../../api/request-target.ts';
 import { absentLeader, type AttemptAnswer, leaderHeader, redirectStatus } from '../../api/redirects.ts';
 import { SentAttempts } from '../../api/sent-attempts.ts';
@@ -16,7 +16,7 @@ import { wait, within } from '../../base/timers.ts';
 
 export type RouteOptions = {
   readonly own: ReplicaId;
-  readonly serve: (request: WholeRequest, told: Doubts & Pick<CallFacts, 'mayBeAlone'>) => Promise<Response>;
+  readonly serve: (request: WholeRequest, told: Doubts & Pick<CallFacts, 'mayBeAlone' | 'seen'>) => Promise<Response>;
   readonly stubOf: (replica: ReplicaId) => { fetch(input: string, init: RequestInit): Promise<Response> };
   readonly nowMs: () => number;
 };
@@ -26,6 +26,8 @@ export type RoutedCall = {
   readonly caller: Caller;
   readonly origin: string;
   readonly writeId: string;
+  /** How many writes this replica has applied. */
+  readonly seen: number;
   /** Aborts when the client goes away. */
   readonly gone: AbortSignal;
 };
@@ -38,7 +40,7 @@ type Route = { readonly call: RoutedCall; readonly options: RouteOptions; readon
 
 /** Gives up after `requestTimeoutMs`. A write may be sent more than once; its id makes the group apply it once. */
 export async function routeCall(call: RoutedCall, options: RouteOptions): Promise<Response> {
-  const sent = new SentAttempts();
+  const sent = new SentAttempts(call.seen);
   const answer = await findAnswer({ call, options, sent });
   return sent.mayHaveBegun && isRefusedAlone(answer) ? failureResponse('v3', { kind: 'timeout' }) : answer;
 }
@@ -50,10 +52,12 @@ async function findAnswer(route: Route): Promise<Response> {
   while (!call.gone.aborted) {
     const startedMs = options.nowMs();
     const here = await serveHere(route, { failedLeader, suspectedLeader: null });
+    if (here.kind === 'done' && mayRenew(route, here.value)) continue;
     if (here.kind === 'done') return here.value;
     const leader = leaderOf(here);
     if (leader !== null && leader !== options.own) {
       const there = await askLeader(route, { leader, failedLeader, deadlineMs });
+      if (there.kind === 'done' && mayRenew(route, there.value)) continue;
       if (there.kind === 'done') return there.value;
       if (there.kind === 'failed') failedLeader = leader;
     }
@@ -63,6 +67,12 @@ async function findAnswer(route: Route): Promise<Response> {
     await wait(tickMs);
   }
   return failureResponse('v3', { kind: 'timeout' });
+}
+
+/** This replica was far behind the leader, who did nothing, and told what there was. */
+function mayRenew({ sent }: Route, answer: Response): boolean {
+  const writes = writesToldBy(answer);
+  return writes !== null && sent.mayRenew(writes);
 }
 
 async function serveHere({ call, options, sent }: Route, doubts: Doubts): Promise<AttemptAnswer<Response>> {
@@ -110,6 +120,7 @@ async function fetchFrom({ call, options, sent }: Route, ask: Ask, givenUp: Abor
   const signal = AbortSignal.any([gone, givenUp]);
   const attempt = sent.begin();
   if (attempt.mayBeAlone) headers.set(mayBeAloneHeader, '1');
+  setSeen(headers, attempt.seen);
   try {
     const response = await options.stubOf(leader).fetch(callUrl(request), { method, headers, body, signal });
     return sent.answered(attempt, attemptOf(response));

@@ -186,10 +186,10 @@ export type Proposed =
 /** Like `proposeWrite`, with the answer as a response. */
 export async function propose(
   member: Member,
-  context: Doubts & Pick<CallFacts, 'caller' | 'writeId' | 'mayBeAlone'>,
+  context: Doubts & Pick<CallFacts, 'caller' | 'writeId' | 'mayBeAlone' | 'seen'>,
   write: Asked & Write,
 ): Promise<Proposed> {
-  const proposed = await proposeWrite(member, context, write);
+  const proposed = await proposeWrite(member, context, { ...write, seen: context.seen });
   if (proposed.kind === 'outcome') return proposed;
   return { kind: 'response', response: answerResponse(write.protocol, proposed.answer) };
 }

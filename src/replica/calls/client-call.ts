@@ -8,6 +8,7 @@ import {
   goesOnHeader,
   mayBeAloneHeader,
   originHeader,
+  seenOf,
   suspectedLeaderHeader,
   writeIdHeader,
 } from '../../api/forwarded.ts';
@@ -37,6 +38,7 @@ export async function readClientCall(from: Request): Promise<ClientCall> {
       caller: parseCaller(headers.get(callerHeader) ?? '') ?? { kind: 'accessKey', id: '' },
       writeId: headers.get(writeIdHeader) ?? '',
       mayBeAlone: headers.has(mayBeAloneHeader),
+      seen: seenOf(headers),
       failedLeader: numberOf(headers.get(failedLeaderHeader)),
       suspectedLeader: numberOf(headers.get(suspectedLeaderHeader)),
       origin: headers.get(originHeader) ?? '',

@@ -33,6 +33,11 @@ export type Answering = {
 
 export async function answerFrameCall(answering: Answering, request: FrameCall): Promise<FrameAnswer> {
   const { member } = answering;
+  return { ...(await answerFrame(answering, request)), writes: member.driver.store.writesTotal };
+}
+
+async function answerFrame(answering: Answering, request: FrameCall): Promise<FrameAnswer> {
+  const { member } = answering;
   const replica = member.identity.number;
   const holder = holderOf(member, request.caller);
   const refused = (failure: Failure): Uint8Array => encodeAnswer(refusedByService(member, failure));
@@ -73,10 +78,11 @@ async function answerInTime(
     default:
       return unreachable(decoded);
   }
-  const { caller, writeId, mayBeAlone, askedAs, timeoutMs } = request;
+  const { caller, writeId, mayBeAlone, seen, askedAs, timeoutMs } = request;
   const failedLeader = replicaOrNone(request.failedLeader);
   const suspectedLeader = replicaOrNone(request.suspectedLeader);
-  const context = { caller, writeId, mayBeAlone, askedAs, failedLeader, suspectedLeader, gone, services, room };
+  const facts = { caller, writeId, mayBeAlone, seen, askedAs, gone };
+  const context = { ...facts, failedLeader, suspectedLeader, services, room };
   const answer = answerStoreCall(member, decoded.call, context);
   if (timeoutMs === null || timeoutMs >= requestTimeoutMs) return answer;
   return (await within(answer, timeoutMs)) ?? refusedByService(member, { kind: 'timeout' });

@@ -23,8 +23,9 @@ export function framedCalls(member: Member, services: Services, stubOf: RouteOpt
   return (request, { caller, origin }, gone) => {
     const writeId = `${writeIdPrefix}.${(writes++).toString(36)}`;
     const facts = { caller, origin, writeId, gone, services, openings: noOpenings };
+    const seen = member.driver.store.writesTotal;
     return routeCall(
-      { request, caller, origin, writeId, gone },
+      { request, caller, origin, writeId, seen, gone },
       {
         own: member.identity.number,
         serve: (call, told) => answerCall(member, call, { ...facts, ...told }),

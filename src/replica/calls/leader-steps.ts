@@ -105,6 +105,11 @@ export type Write = {
   readonly writeId: string | null;
   readonly operation: Operation;
   readonly purpose?: string;
+  /**
+   * As in `CallFacts`. Left out of a write that may come long after its call, such as the end of a wait: nobody tells
+   * the call of newer counts.
+   */
+  readonly seen?: number | null | undefined;
 };
 
 export type ProposedWrite =
@@ -133,7 +138,8 @@ export async function proposeWrite(member: Member, context: WriteFacts, write: W
   const lacking = place.hold(bytes) === null ? null : await lackingForLong(member, place, bytes);
   if (lacking !== null)
     return { kind: 'answer', answer: refusedByService(member, { kind: 'memoryFull', of: lacking }) };
-  const written = member.write({ writeId, caller, operation, ...named }, { mayBeAlone, ...source });
+  const counted = write.seen === undefined ? {} : { seen: write.seen };
+  const written = member.write({ writeId, caller, operation, ...named, ...counted }, { mayBeAlone, ...source });
   // Once there is an outcome, the answer itself counts.
   const result = await written.finally(() => place.release());
   switch (result.kind) {

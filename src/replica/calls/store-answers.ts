@@ -45,7 +45,7 @@ import { suspensionOf } from './suspension.ts';
 import { activeAlarms, alarmRefusal } from './maintenance-quota.ts';
 
 export type AnswerContext = WriteFacts &
-  Pick<CallFacts, 'gone'> & {
+  Pick<CallFacts, 'gone' | 'seen'> & {
     readonly services: Services;
     /** Where the answer to a read goes. */
     readonly room: AnswerRoom;
@@ -104,7 +104,8 @@ export async function answerWrite(member: Member, write: Write, context: AnswerC
     return answerReadTxn(member, operation.request, context);
   }
   const propose = async (): Promise<CallAnswer> => {
-    const proposed = await proposeWrite(member, context, { ...write, operation: withCandidate(operation) });
+    const { seen } = context;
+    const proposed = await proposeWrite(member, context, { ...write, operation: withCandidate(operation), seen });
     return proposed.kind === 'outcome' ? answered(member, outcomeOfWrite(proposed.outcome)) : proposed.answer;
   };
   const isOfTenant = operation.kind === 'alarmActivate' && context.caller.kind !== 'service';

@@ -25,6 +25,7 @@ export type SessionFacts = Doubts & {
   readonly caller: Caller;
   readonly writeId: string;
   readonly mayBeAlone: boolean;
+  readonly seen: number | null | undefined;
   /** Names the session on this replica. */
   readonly session: string;
   /** Where the answer to a read goes. */
@@ -50,6 +51,8 @@ export type SessionSocketsOptions = {
   /** Reads that wait for room may have it now. */
   readonly roomMade: () => void;
   readonly header: () => ResponseHeader;
+  /** How many writes of the group were ever remembered. */
+  readonly writes: () => number;
   readonly nowMs: () => number;
   readonly broken: (error: unknown) => void;
 };
@@ -139,7 +142,7 @@ export class SessionSockets {
   }
 
   #begin(socket: WebSocket, caller: Caller): Session {
-    const { open, replica, identify, submit, roomMade, header, nowMs, watches, waits } = this.#options;
+    const { open, replica, identify, submit, roomMade, header, writes, nowMs, watches, waits } = this.#options;
     const memory = this.#options.memory(caller);
     const handles = new Map<number, OpenCall>();
     const name = `s ${this.#sessionsBegun++}`;
@@ -152,6 +155,7 @@ export class SessionSockets {
       begun: submit,
       soon: (task) => this.#soon(task),
       header,
+      writes,
       nowMs,
       watches,
       waits: { begin: (wait, facts, settle) => waits.begin(wait, { ...facts, session: name }, settle) },
@@ -188,11 +192,11 @@ export class SessionSockets {
     facts: SessionCallFacts & { readonly session: string },
     settle: (answer: CallAnswer) => void,
   ): () => void {
-    const { caller, writeId, suspectedLeader, mayBeAlone, room, session } = facts;
+    const { caller, writeId, suspectedLeader, mayBeAlone, seen, room, session } = facts;
     const gone = new AbortController();
     const doubts = { failedLeader: null, suspectedLeader: replicaOrNone(suspectedLeader) };
     this.#options
-      .answer(call, { ...doubts, caller, writeId, mayBeAlone, room, session, gone: gone.signal })
+      .answer(call, { ...doubts, caller, writeId, mayBeAlone, seen, room, session, gone: gone.signal })
       .then(settle, this.#options.broken);
     return () => gone.abort();
   }

@@ -1,7 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { protocolOf } from '../../../src/api/call.ts';
 import { authErrors } from '../../../src/api/errors/auth-errors.ts';
-import { failureResponse, problemText, streamErrorText } from '../../../src/api/errors/errors.ts';
+import {
+  failureAnswer,
+  failureResponse,
+  problemText,
+  streamErrorText,
+  writesToldBy,
+} from '../../../src/api/errors/errors.ts';
 import type { Failure } from '../../../src/api/errors/failures.ts';
 import { groupErrors } from '../../../src/api/errors/group-errors.ts';
 import { requestErrors } from '../../../src/api/errors/request-errors.ts';
@@ -225,6 +231,19 @@ describe('the map of failures', () => {
       if (failure === all.compacted)
         expect(read.respond({ kind: 'failed', failure: all.compacted }, header).toResponse().status).toBe(400);
     }
+  });
+
+  it('API-ERR-14: a write whose outcome is unknown is not to be sent again: 409, and what etcd’s clients know', async () => {
+    const v1 = failureResponse('v1', all.outcomeUnknown);
+    expect([v1.status, v1.headers.get('retry-after')]).toEqual([409, null]);
+    expect((await problemOf(v1)).detail).toContain('before you write again');
+    const v3 = failureResponse('v3', all.outcomeUnknown);
+    expect([v3.status, v3.headers.get('retry-after')]).toEqual([503, null]);
+    expect(await v3.json()).toMatchObject({ code: 14, message: 'etcdserver: request timed out' });
+    for (const response of [failureResponse('v1', all.outcomeUnknown), failureAnswer('v3', all.outcomeUnknown)]) {
+      expect(writesToldBy(response)).toBe(all.outcomeUnknown.writes);
+    }
+    expect(writesToldBy(failureResponse('v1', all.timeout))).toBeNull();
   });
 
   it('API-ERR-4: a 401 names a way in; what will pass says when to come again; 405 says what is allowed', () => {

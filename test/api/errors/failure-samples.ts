@@ -52,6 +52,7 @@ export const all: { readonly [Kind in Failure['kind']]: Failure & { readonly kin
   nameTooLong: { kind: 'nameTooLong', bytes: 300 },
   commandUndone: { kind: 'commandUndone', operation: 'txn' },
   idempotencyKeyReused: { kind: 'idempotencyKeyReused' },
+  outcomeUnknown: { kind: 'outcomeUnknown', writes: 40_000 },
   operationNotServed: { kind: 'operationNotServed', operation: 'defragment' },
   keyNotProvided: { kind: 'keyNotProvided' },
   keyTooLong: { kind: 'keyTooLong', bytes: 2049 },

@@ -57,6 +57,8 @@ export const failureTexts: Readonly<Record<Failure['kind'], string>> = {
   commandUndone: "The store failed at this txn and undid all of it. The fault is the service's own; the store goes on.",
   idempotencyKeyReused:
     'Nothing was done. A key names one request over all of its retries: send this one with a key of its own.',
+  outcomeUnknown:
+    'More than 32768 writes of the tenant came since this one was first sent, so whether it was done before is forgotten. It is not done now. Read what it was to change before you write again.',
   operationNotServed: 'defragment is known, but is not served here.',
   keyNotProvided: 'A key has 1 to 2048 bytes, and this one has none.',
   keyTooLong: 'The key has 2049 bytes; a key has at most 2048.',

@@ -157,6 +157,23 @@ it('MVCC-CODEC-12: an entry with terms is of version 6, and no other', () => {
   expect(encodeCommands([command({ kind: 'createAccessKey', accessKey: { ...accessKey, name: 'n' } })])[0]).toBe(5);
 });
 
+it('MVCC-CODEC-14: an entry with a count of writes is of version 8, and no other', () => {
+  const commands = [
+    command(put('a')),
+    { ...command(put('b')), seen: 0 },
+    { ...command(put('c')), seen: 2 ** 53 - 2, digest: 7n },
+  ];
+  const encoded = encodeCommands(commands);
+  expect(encoded[0]).toBe(8);
+  expect(decodeCommands(encoded)).toEqual(commands);
+  for (const each of commands.slice(1)) {
+    expect(encodeCommands([each]).byteLength).toBeLessThanOrEqual(commandBytes(each) + 8);
+  }
+  encoded[0] = 7;
+  expect(() => decodeCommands(encoded)).toThrow(MalformedBytesError);
+  expect(encodeCommands([{ ...command(put('b')), digest: 7n }])[0]).toBe(4);
+});
+
 it('MVCC-CODEC-13: an entry with an access key of several prefixes is of version 7, and no other', () => {
   const several = { ...accessKey, morePrefixes: [utf8('b'), new Uint8Array([255])] };
   for (const operation of [

@@ -33,6 +33,7 @@ class Frame {
         caller: { kind: 'accessKey', id: 'key' },
         origin: 'http://quorate.test',
         writeId: 'w',
+        seen: 7,
         gone: this.gone.signal,
       },
       {

@@ -47,6 +47,11 @@ function failureIn(answer: SessionAnswer): string {
   return answer.outcome.failure.kind;
 }
 
+function revisionIn(answer: SessionAnswer): number {
+  if (answer.kind !== 'answered' || answer.outcome.kind !== 'written') throw new Error(JSON.stringify(answer.kind));
+  return answer.outcome.outcome.revision;
+}
+
 describe('sessions', () => {
   it('SESSION-SOCKET-1: a session writes and reads what requests do', async () => {
     const { tenant, session } = await opened('session-calls', 3);
@@ -95,6 +100,23 @@ describe('sessions', () => {
     expect(failureIn(await session.ask(putOf('a', '2'), { id }))).toBe('idempotencyKeyReused');
     expect([valueIn(await session.ask(getOf('a'))), valueIn(await session.ask(getOf('b')))]).toEqual(['1', null]);
     expect(await session.ask(putOf('a', '1'), { id })).toMatchObject({ outcome: { kind: 'written' } });
+    session.client.close();
+  });
+
+  it('SESSION-SOCKET-20: a write whose client was told of no count is told of it, and is done with it, once', async () => {
+    const { tenant, session } = await opened('session-counts');
+    await expect.poll(() => levelOf(tenant.key), { timeout: 10_000 }).toBe(groupLevelMax);
+    const id = nextId();
+    expect(failureIn(await session.ask(putOf('a', '1'), { id, seen: null }))).toBe('outcomeUnknown');
+    expect(valueIn(await session.ask(getOf('a')))).toBeNull();
+    expect(session.writes).toBeGreaterThan(0);
+    const first = await session.ask(putOf('a', '1'), { id, seen: session.writes });
+    expect(first).toMatchObject({ outcome: { kind: 'written' } });
+    for (const seen of [null, session.writes]) {
+      expect(await session.ask(putOf('a', '1'), { id, seen })).toMatchObject({
+        outcome: { kind: 'written', outcome: { revision: revisionIn(first) } },
+      });
+    }
     session.client.close();
   });
 

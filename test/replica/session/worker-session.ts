@@ -37,6 +37,8 @@ export class Session {
   readonly client: SessionClient;
   readonly handle: number;
   connections = 0;
+  /** The count of writes that it was told last. Null: none. */
+  writes: number | null = null;
 
   constructor(key: string, replica: number) {
     this.client = new SessionClient({
@@ -69,13 +71,18 @@ export class Session {
       soon: (task) => queueMicrotask(task),
       ended: () => undefined,
       random: Math.random,
+      counted: (writes) => void (this.writes = writes),
     });
     this.handle = this.client.declare(alone(key));
   }
 
-  ask(call: StoreCall, more: { readonly handle?: number; readonly id?: number } = {}): Promise<SessionAnswer> {
-    const { id = nextId(), handle = this.handle } = more;
-    const options = { id, handle, deadlineMs: 5_000, failedLeader: 0, suspectedLeader: 0, mayBeAlone: false };
+  ask(
+    call: StoreCall,
+    more: { readonly handle?: number; readonly id?: number; readonly seen?: number | null } = {},
+  ): Promise<SessionAnswer> {
+    const { id = nextId(), handle = this.handle, seen } = more;
+    const attempt = { failedLeader: 0, suspectedLeader: 0, mayBeAlone: false, seen };
+    const options = { id, handle, deadlineMs: 5_000, ...attempt };
     return new Promise((resolve) => {
       this.client.call(encodeCall(call), options, resolve);
     });

@@ -62,6 +62,7 @@ export class SessionHost {
       begun: () => {},
       soon: (task) => instance.after(0, task),
       header: () => ({ ...ownHeader, revision: instance.driver.store.revision }),
+      writes: () => 0,
       nowMs: () => schedule.nowMs,
       hold: () => null,
       mayHold: () => true,
@@ -148,7 +149,7 @@ class Answers {
     return this.#options.bug === 'answerOfAnother' && before !== null ? before : answer;
   }
 
-  #requestOf(call: StoreCall, { caller, writeId, mayBeAlone }: SessionCallFacts): ClientRequest {
+  #requestOf(call: StoreCall, { caller, writeId, mayBeAlone, seen }: SessionCallFacts): ClientRequest {
     if (call.kind === 'read') return { kind: 'read', caller, request: call.request };
     if (call.kind === 'query') {
       if (call.query.kind !== 'keepAlive') throw new Error(`no client asks for ${call.query.kind} over a session`);
@@ -159,6 +160,7 @@ class Answers {
     // The replica chooses the id of a lease that has none. Here the client has chosen it.
     const isGrant = call.operation.kind === 'leaseGrant' && action.kind === 'write';
     const asked = isGrant ? action.operation : call.operation;
-    return { kind: 'write', operation, request: { writeId, caller, operation: asked }, mayBeAlone };
+    const request = { writeId, caller, operation: asked, ...(seen === undefined ? {} : { seen }) };
+    return { kind: 'write', operation, request, mayBeAlone };
   }
 }

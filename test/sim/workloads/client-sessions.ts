@@ -75,7 +75,8 @@ export class ClientSessions {
     if (isWrite) this.#options.ledger.named(writeId, request.operation);
     const handle = this.#handleOf(session, to, caller);
     const mayBeAlone = isWrite && request.mayBeAlone;
-    const options = { id, handle, deadlineMs, failedLeader: 0, suspectedLeader: 0, mayBeAlone };
+    const seen = isWrite ? request.request.seen : undefined;
+    const options = { id, handle, deadlineMs, failedLeader: 0, suspectedLeader: 0, mayBeAlone, seen };
     trace.count('calls over sessions');
     // Whoever asks the same replica again has given up the attempt before.
     const attempt = `${to} ${id}`;
@@ -154,6 +155,7 @@ export class ClientSessions {
       soon: (task) => schedule.after(0, task),
       ended: () => {},
       random: () => random.next(),
+      counted: () => {},
     });
     this.#sessions.set(to, session);
     return session;
