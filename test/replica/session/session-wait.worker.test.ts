@@ -191,6 +191,32 @@ describe('waits of sessions', () => {
     session.client.close();
   }, 30_000);
 
+  it('SESSION-SOCKET-21: each wait of a session has the rights of its own handle, and a place and a lease of its own', async () => {
+    const tenant = await newTenant({ name: 'wait-handles', replicas: 1 });
+    const session = new Session(tenant.key, 1);
+    const keys = await Promise.all(['jobs', 'other'].map((prefix) => newKey(tenant, 'write', { prefix })));
+    const [jobs = 0, other = 0] = keys.map(({ key }) => session.client.declare(alone(key)));
+    const refused = [lock, campaign, { ...acquire, waitMs: 30_000 }].map(
+      (wait) => new Waiting([session], wait, { handle: other }),
+    );
+    await until(() => refused.every(({ outcome }) => outcome !== null));
+    expect(refused.map(({ failure }) => failure)).toEqual(['forbidden', 'forbidden', 'forbidden']);
+    expect(await places(tenant)).toEqual([]);
+    const [first, second] = [new Waiting([session], lock, { handle: jobs }), new Waiting([session], lock)];
+    await until(() => first.key !== null || second.key !== null);
+    const queue = await places(tenant);
+    expect(new Set(queue).size).toBe(2);
+    // A handle that is released takes its wait with it, and what it was told of, it keeps.
+    const third = new Waiting([session], lock, { handle: jobs });
+    await until(async () => (await places(tenant)).length === 3);
+    session.client.release(jobs);
+    await until(async () => (await places(tenant)).length === (first.key === null ? 1 : 2));
+    expect(third.outcome).toBeNull();
+    if (first.key !== null) await release(tenant, first.key);
+    await until(() => second.key !== null);
+    session.client.close();
+  }, 30_000);
+
   it('SESSION-SOCKET-15: a wait keeps its place over a sleep of the object, and over its crash', async () => {
     const tenant = await newTenant({ name: 'wait-asleep', replicas: 1 });
     const session = new Session(tenant.key, 1);

@@ -18,16 +18,15 @@ import { alone, Session } from './worker-session.ts';
 
 beforeAll(prepareDirectory);
 
-const key = utf8('watched/');
-const range = { key, rangeEnd: prefixEnd(key) ?? key };
-
-/** Watches all keys below `watched/`, and keeps the values that it is told. */
+/** Watches all keys below `watched/`, or below another prefix, and keeps the values that it is told. */
 class Told implements WatchSink {
   readonly values: string[] = [];
   from: number | null = null;
   failure: string | null = null;
 
-  constructor(session: Session, { handle = session.handle, start = 0 } = {}) {
+  constructor(session: Session, { handle = session.handle, start = 0, below = 'watched/' } = {}) {
+    const watched = utf8(below);
+    const range = { key: watched, rangeEnd: prefixEnd(watched) ?? watched };
     session.client.watch({ range, start, noPut: false, noDelete: false, previous: false }, handle, this);
   }
 
@@ -61,6 +60,36 @@ describe('watches of sessions', () => {
     await expect.poll(() => live.map(({ values }) => values), patience).toEqual(live.map(() => ['1', '2', '3']));
     expect(past.map(({ values }) => values)).toEqual(past.map(() => ['before', '1', '2', '3']));
     for (const session of sessions) session.client.close();
+  });
+
+  it('SESSION-SOCKET-21: each watch of a session has the rights of its own handle, and is told its own range alone', async () => {
+    const tenant = await newTenant({ name: 'session-watch-handles', replicas: 1 });
+    const session = new Session(tenant.key, 1);
+    const keys = await Promise.all(
+      ['watched/one/', 'watched/two/'].map((prefix) => newKey(tenant, 'read', { prefix })),
+    );
+    const [one = 0, two = 0] = keys.map(({ key }) => session.client.declare(alone(key)));
+    const all = new Told(session);
+    const own = [
+      new Told(session, { handle: one, below: 'watched/one/' }),
+      new Told(session, { handle: two, below: 'watched/two/' }),
+    ];
+    const ofAnother = new Told(session, { handle: one, below: 'watched/two/' });
+    const ofAll = new Told(session, { handle: two });
+    await expect.poll(() => [all, ...own].every(({ from }) => from !== null), patience).toBe(true);
+    await expect.poll(() => [ofAnother.failure, ofAll.failure], patience).toEqual(['forbidden', 'forbidden']);
+    await put(tenant.key, 'watched/one/a', '1');
+    await put(tenant.key, 'watched/two/a', '2');
+    await expect.poll(() => all.values, patience).toEqual(['1', '2']);
+    await expect.poll(() => own.map(({ values }) => values), patience).toEqual([['1'], ['2']]);
+    expect([ofAnother.values, ofAll.values]).toEqual([[], []]);
+    // A handle that is released takes its watches with it, and no others.
+    session.client.release(one);
+    await put(tenant.key, 'watched/one/a', '3');
+    await put(tenant.key, 'watched/two/a', '4');
+    await expect.poll(() => own[1]?.values, patience).toEqual(['2', '4']);
+    expect(own[0]?.values).toEqual(['1']);
+    session.client.close();
   });
 
   it('SESSION-SOCKET-10: a watch ends on every replica when its key is revoked, and the others go on', async () => {
