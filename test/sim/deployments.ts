@@ -11,7 +11,7 @@ import { unreachable } from '../../src/base/assert.ts';
 import type { LogIndex, ReplicaId } from '../../src/model/brands.ts';
 import { groupLevelMax, groupLevelMin } from '../../src/model/levels.ts';
 import type { DowngradeOperation } from '../../src/model/store.ts';
-import { type Code, type FormerCode, formerCodeOf } from './platform/code.ts';
+import type { Code, FormerCode } from './platform/code.ts';
 import type { FaultMix } from './faults.ts';
 import type { SimulatedGroup } from './platform/group.ts';
 import type { RaftChecker } from './checkers/raft-checker.ts';
@@ -47,7 +47,7 @@ export class Deployments {
 
   constructor(options: DeploymentsOptions) {
     this.#options = options;
-    this.#formerCode = formerCodeOf(options.mix.formerLevel);
+    this.#formerCode = options.mix.formerCode;
     this.#waiting = new Set(options.group.all.filter(({ code }) => code !== 'present').map(({ id }) => id));
   }
 

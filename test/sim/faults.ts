@@ -3,6 +3,7 @@
 
 import { commandRowsMax } from '../../src/limits.ts';
 import type { Random } from '../support/random.ts';
+import { type FormerCode, formerCodes } from './platform/code.ts';
 
 /** The workload of the clients. */
 const workloads = ['mixed', 'kubernetes', 'batch'] as const;
@@ -50,8 +51,7 @@ export type FaultMix = {
   readonly alterEveryMs: number;
   // Deployments
   readonly deployEveryMs: number;
-  /** The former code is that of this level. */
-  readonly formerLevel: 1 | 2;
+  readonly formerCode: FormerCode;
   /** 1: the founders begin with the former code. */
   readonly startsFormer: number;
   /** 1: each founder's log has the group's level and a first key before anybody leads. */
@@ -103,12 +103,12 @@ const noDeployments = { deployEveryMs: 0, startsFormer: 0, rollBack: 0, careless
  * This is drawn apart from everything else, so runs without deployments are what they were before there were
  * deployments.
  */
-export function deploymentsOf(random: Random): Pick<FaultMix, keyof typeof noDeployments | 'formerLevel'> {
-  const formerLevel = random.pick([1, 2] as const);
-  if (!random.chance(0.35)) return { ...noDeployments, formerLevel };
+export function deploymentsOf(random: Random): Pick<FaultMix, keyof typeof noDeployments | 'formerCode'> {
+  const formerCode = random.pick(formerCodes);
+  if (!random.chance(0.35)) return { ...noDeployments, formerCode };
   const on = (probability: number, value: () => number): number => (random.chance(probability) ? value() : 0);
   return {
-    formerLevel,
+    formerCode,
     deployEveryMs: random.pick([300, 800, 2_000]),
     startsFormer: on(0.7, () => 1),
     rollBack: on(0.5, () => random.pick([0.2, 0.4])),
@@ -208,7 +208,7 @@ export function faultMixOf(random: Random): FaultMix {
     clockDifferenceMs: on(0.3, () => random.pick([20, 300, 1_000])),
     memberChangeEveryMs: on(0.5, () => random.between(1_000, 5_000)),
     ...noDeployments,
-    formerLevel: 1,
+    formerCode: 'level 1',
     loseStorageEveryMs: on(0.2, () => random.between(4_000, 12_000)),
     loseLearnerEveryMs: 0,
     alterEveryMs: 0,

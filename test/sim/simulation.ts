@@ -7,7 +7,7 @@ import { type Configuration, foundingConfiguration } from '../../src/raft/config
 import { levelWith, type PlantedBug } from './bugs/bugs.ts';
 import { ClientHistory } from './checkers/client-history.ts';
 import { type HowEnded, SimulatedClient } from './workloads/client.ts';
-import { type Code, formerCodeOf } from './platform/code.ts';
+import type { Code } from './platform/code.ts';
 import { Deployments } from './deployments.ts';
 import {
   alarmsOf,
@@ -250,7 +250,7 @@ class Simulation {
         left: (left) => this.#members.left(left),
       });
     const founding = foundingConfiguration(founders.map((id) => ({ id, location: 'weur' })));
-    const code = this.mix.startsFormer > 0 ? formerCodeOf(this.mix.formerLevel) : 'present';
+    const code = this.mix.startsFormer > 0 ? this.mix.formerCode : 'present';
     for (const id of founders) {
       const replica = make(id, founding, code);
       this.#group.join(replica);

@@ -66,11 +66,10 @@ function withoutCommands(entry: Entry, receiver: FormerCode): Entry {
   return isKnown ? entry : { ...entry, kind: 'noop', data: emptyBytes };
 }
 
-/** The newest version of commands that each code knows. */
-const commandsVersions: Readonly<Record<FormerCode, number>> = { 'level 1': 2, 'level 2': 3 };
-
+/** So far each level has brought a version of commands. */
 function isKnownTo(code: FormerCode, data: Uint8Array): boolean {
+  const level = levelKnownTo(code);
   const isOfLaterLevel = ({ operation }: Command): boolean =>
-    operation.kind === 'groupLevel' && operation.level > levelKnownTo(code);
-  return (data[0] ?? 0) <= commandsVersions[code] && !decodeCommands(data).some(isOfLaterLevel);
+    operation.kind === 'groupLevel' && operation.level > level;
+  return (data[0] ?? 0) <= level + 1 && !decodeCommands(data).some(isOfLaterLevel);
 }

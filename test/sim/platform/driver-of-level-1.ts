@@ -81,6 +81,10 @@ export class DriverOfLevel1 implements RunningDriver {
   proposeConfiguration(): boolean {
     return false;
   }
+
+  knowsOperation(): boolean {
+    return false;
+  }
 }
 
 function requestOfLevel1({ operation, ...request }: WriteRequest): level1.WriteOfLevel1['request'] {

@@ -4,8 +4,10 @@
 import { unreachable } from '../../../src/base/assert.ts';
 import type { ReplicaId } from '../../../src/model/brands.ts';
 import { leaderWaitMs, requestTimeoutMs, tickMs } from '../../../src/limits.ts';
+import { groupLevelMin } from '../../../src/model/levels.ts';
 import { alarmKind, type Caller, type StoreFailure } from '../../../src/model/store.ts';
 import { accessOfOperation } from '../../../src/mvcc/auth/access.ts';
+import { levelNeeded } from '../../../src/mvcc/codec/command-codec.ts';
 import type { RangeOutcome } from '../../../src/mvcc/store.ts';
 import type { ReadResult } from '../../../src/driver/pending-reads.ts';
 import type { WriteRequest, WriteResult } from '../../../src/driver/proposals.ts';
@@ -185,7 +187,7 @@ export class ReplicaCalls {
     const wrong = this.#refusalByBug(request);
     if (wrong !== null && driver.raft.role === 'leader') return settle(wrong);
     // As the object does: an entry that a replica might not know is not proposed.
-    const isKnown = !needsLevel(request.operation) || driver.knowsOperation?.(request.operation) === true;
+    const isKnown = levelNeeded(request.operation) === groupLevelMin || driver.knowsOperation(request.operation);
     if (driver.raft.role === 'leader' && !isKnown) return settle({ kind: 'notLeader', leader: null });
     driver.submit([{ request: { ...request, writeId, ...digestOf(operation) }, settle, mayBeAlone }], []);
   }
@@ -269,11 +271,8 @@ export class ReplicaCalls {
 }
 
 const service: Caller = { kind: 'service' };
-/** Of these attempts nothing is done. */
-function needsLevel({ kind }: WriteRequest['operation']): boolean {
-  return kind === 'terms' || kind === 'suspension' || kind === 'rotateAccessKey';
-}
 
+/** Of these attempts nothing is done. */
 const isNotTaken: readonly WriteResult['kind'][] = ['notLeader', 'overloaded', 'halted', 'refused', 'refusedAlone'];
 
 /** The client named every other request itself. */
