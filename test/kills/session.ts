@@ -11,13 +11,15 @@ import { SessionClient } from '../../src/session/session-client.ts';
 import type { Target } from '../bench/workload.ts';
 import { sessionPort } from '../support/session-connection.ts';
 import type { Seen } from './ledger.ts';
+import { runningMs } from './running-time.ts';
 
 /** Every key that is written. */
 export const everyKey: KeyRange = { key: utf8('k'), rangeEnd: utf8('l') };
 export const replicas = [1, 2, 3] as const;
 
-/** A machine that has other things to do, too, may take long. */
 const callWaitMs = 60_000;
+/** A machine that has other things to do, too, may take long. What takes longer is an outage. */
+export const outageMs = 180_000;
 const askAgainMs = 10;
 
 export type Shown = { readonly revision: number; readonly pairs: readonly Seen[] };
@@ -45,7 +47,7 @@ export class KillSession {
   /** Reads every key. Asks again while the group has no leader. Null: another replica must answer. */
   async readAll({ serializable }: { readonly serializable: boolean }): Promise<Shown | null> {
     const request = readOf(everyKey, { serializable });
-    for (const endMs = performance.now() + callWaitMs; performance.now() < endMs; await sleep(askAgainMs)) {
+    for (const endMs = runningMs() + outageMs; runningMs() < endMs; await sleep(askAgainMs)) {
       const answer = await this.ask({ kind: 'read', request });
       if (answer.kind === 'notLeader' && answer.leader !== 0 && !serializable) return null;
       if (answer.kind !== 'answered' || answer.outcome.kind !== 'range') continue;
@@ -54,7 +56,7 @@ export class KillSession {
       });
       return { revision: answer.header.revision, pairs };
     }
-    throw new Error(`replica ${this.#replica} does not answer within ${callWaitMs} ms`);
+    throw new Error(`replica ${this.#replica} does not answer within ${outageMs} ms`);
   }
 
   watch(range: KeyRange, start: number, told: (revision: RevisionEvents) => void, ended: (what: string) => void): void {
