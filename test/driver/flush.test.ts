@@ -218,11 +218,11 @@ it('GROUP-FLUSH-5: flushes at any moments leave the rows that writing through le
   expect(dump(kept, -1)).toEqual(dump(through, -1));
 });
 
-it('GROUP-FLUSH-6: nothing is flushed once an instance has stopped', () => {
+it('GROUP-FLUSH-6: nothing is flushed when an instance stops, and once it has stopped', () => {
   const alone = new Alone(new NodeSql()).led();
   alone.write(put('k'));
-  alone.driver.stop('it ends');
   const { written } = alone.sql;
+  alone.driver.stop('it ends');
   alone.driver.flush();
   alone.driver.tick();
   expect([alone.sql.written, alone.driver.store.hasUnflushed]).toEqual([written, true]);

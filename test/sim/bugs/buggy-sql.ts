@@ -49,6 +49,7 @@ const twists: { readonly [Bug in PlantedBug]?: Twist } = {
     return statement.startsWith('UPDATE log_places') ? { bindings: [...columns, Number(place) + 1] } : null;
   },
   suffixLeft: (statement) => (statement.startsWith('DELETE FROM log_places') ? 'nothing' : null),
+  revocationInMemory: (statement) => (statement.startsWith('UPDATE access_keys SET state = 1') ? 'nothing' : null),
   sharedRowNotWritten: (statement) => (statement.startsWith('UPDATE batches') ? 'nothing' : null),
   /** Single rows of versions that ended while they were in memory. */
   versionForgotten: (statement) =>
@@ -63,6 +64,7 @@ export function sqlWithBug(sql: SqlPort, bug: PlantedBug | null): SqlPort {
   if (bug === 'undoneInPart') return new SqlWithoutInnerTransactions(sql, () => null);
   if (bug === 'halfTurnKept') return new SqlThatKeepsHalfTurns(sql, () => null);
   if (bug === 'flushedApart') return new SqlThatMovesTheIndexLater(sql, () => null);
+  if (bug === 'flushedInTransaction') return new SqlThatUndoesFlushes(sql, () => null);
   if (bug === 'deleteResumedLate') return new SqlThatResumesLate(sql, () => null);
   const twist = bug === null ? undefined : twists[bug];
   return twist === undefined ? sql : new BuggySql(sql, twist);
@@ -71,6 +73,12 @@ export function sqlWithBug(sql: SqlPort, bug: PlantedBug | null): SqlPort {
 /** A row of its own, or the row of those before it. */
 function writesBatch(statement: string): boolean {
   return /^(INSERT INTO|UPDATE) batches\b/.test(statement);
+}
+
+function writesRows(statement: string): boolean {
+  return (
+    /^(INSERT INTO superseded|INSERT OR REPLACE INTO head|DELETE FROM head)\b/.test(statement) || writesBatch(statement)
+  );
 }
 
 class BuggySql extends PassingSql {
@@ -120,6 +128,49 @@ class SqlThatMovesTheIndexLater extends BuggySql {
     this.#later = null;
     if (later.length > 0) super.turn(() => later.forEach((write) => write()));
     return result;
+  }
+}
+
+/** What a turn has flushed is undone with the first transaction within it that throws. */
+class SqlThatUndoesFlushes extends BuggySql {
+  #state: 'outside' | 'turn' | 'flushed' = 'outside';
+  #depth = 0;
+
+  override run(statement: string, ...bindings: readonly SqlValue[]): void {
+    if (this.#state === 'turn' && this.#depth === 0 && writesRows(statement)) {
+      super.run('SAVEPOINT flush');
+      this.#state = 'flushed';
+    }
+    super.run(statement, ...bindings);
+  }
+
+  override turn<Result>(body: () => NotPromise<Result>): Result {
+    return super.turn(() => {
+      this.#state = 'turn';
+      try {
+        const result = body();
+        if (this.#isFlushed) super.run('RELEASE flush');
+        return result;
+      } finally {
+        this.#state = 'outside';
+      }
+    });
+  }
+
+  override transaction<Result>(body: () => NotPromise<Result>): Result {
+    this.#depth++;
+    try {
+      return super.transaction(body);
+    } catch (error) {
+      if (this.#depth === 1 && this.#isFlushed) super.run('ROLLBACK TO flush');
+      throw error;
+    } finally {
+      this.#depth--;
+    }
+  }
+
+  get #isFlushed(): boolean {
+    return this.#state === 'flushed';
   }
 }
 

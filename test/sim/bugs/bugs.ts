@@ -150,6 +150,19 @@ const asked: Partial<FaultMix> = {
 /** Commands throw: the former code has no net below them. */
 const throwing: Partial<FaultMix> = { throwing: 0.1, startsFormer: 0, deployEveryMs: 0 };
 
+/** What is in memory alone stays there for a while, and all code is the present one. */
+const undisturbed: Partial<FaultMix> = {
+  replicas: 3,
+  longLeases: 0,
+  throwing: 0,
+  memberChangeEveryMs: 0,
+  loseStorageEveryMs: 0,
+  loseLearnerEveryMs: 0,
+  alterEveryMs: 0,
+  deployEveryMs: 0,
+  startsFormer: 0,
+};
+
 /** Stores are altered, and no other fault hinders that this is found. */
 const altered: Partial<FaultMix> = {
   replicas: 3,
@@ -286,6 +299,18 @@ const entries = {
   },
   versionForgotten: { what: 'a flush forgets a version between two others', mix: { thinkMs: 5 } },
   tablesAlone: { what: 'a read sees the tables alone', mix: { flush: 0.02 } },
+  compareOfTablesAlone: {
+    what: 'a compare of a transaction sees the tables alone',
+    mix: { ...undisturbed, flush: 0.05, workload: 'kubernetes', thinkMs: 5 },
+  },
+  scrubOfTablesAlone: {
+    what: 'the hash of an entry covers the rows of the tables alone',
+    mix: { ...undisturbed, flush: 0.05, thinkMs: 5 },
+  },
+  flushedInTransaction: {
+    what: 'a flush is in the transaction of a command that throws, and is undone with it',
+    mix: throwing,
+  },
   logCutBeyondFlush: {
     what: 'the log is cut as far as it was applied, and not as far as it was flushed',
     mix: { ...moving, flush: 0 },
@@ -322,11 +347,19 @@ const entries = {
     what: 'deadlines that were written before a rest are written again after a later keepalive',
     mix: rested,
   },
+  alarmSetLate: {
+    what: 'the alarm for a lease is set some time after the lease was granted, unless the object has left the memory by then',
+    mix: { ...undisturbed, ...asleep, workload: 'mixed', faultyMs: 15_000, crashAllEveryMs: 0, auth: 0 },
+  },
   alarmNotSet: { what: 'no alarm is set for the leases of a group that rests' },
   // Permissions
   permissionCheckedEarly: {
     what: 'the permissions of a caller are looked at when the request comes, before the replica has caught up',
     mix: { workload: 'mixed', auth: 1, longLeases: 0, thinkMs: 5, replicas: 3 },
+  },
+  revocationInMemory: {
+    what: 'an access key is revoked in memory alone, and may be used again once all replicas have started anew',
+    mix: { ...refusing, crashAllEveryMs: 2_000 },
   },
   refusedTooEarly: {
     what: 'a leader refuses a write by permissions before it has caught up',

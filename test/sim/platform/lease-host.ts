@@ -27,6 +27,9 @@ export type LeaseHostOptions = {
   readonly bug: PlantedBug | null;
 };
 
+/** The delay of a planted bug. */
+const alarmLateMs = 12_000;
+
 type OpeningBug = 'real' | 'pretended';
 
 export class LeaseHost implements LeaseMember {
@@ -160,8 +163,10 @@ export class LeaseHost implements LeaseMember {
   }
 
   #setAlarm(atMs: number | null): void {
-    if (this.#options.bug === 'alarmNotSet' && atMs !== null) return;
-    this.#options.alarm.set(atMs);
+    const { bug, alarm, instance } = this.#options;
+    if (bug === 'alarmNotSet' && atMs !== null) return;
+    if (bug === 'alarmSetLate' && atMs !== null) return instance.after(alarmLateMs, () => alarm.set(atMs));
+    alarm.set(atMs);
   }
 
   /** What a lessor reads of the store. The reading tells when a lessor begins. */

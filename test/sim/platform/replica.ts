@@ -13,9 +13,7 @@ import {
   logPatience,
   tickMs,
 } from '../../../src/limits.ts';
-import type { Command, RangeRequest, RevisionEvents } from '../../../src/model/store.ts';
-import type { SqlPort } from '../../../src/base/sql-port.ts';
-import { Store } from '../../../src/mvcc/store.ts';
+import type { Command, RevisionEvents } from '../../../src/model/store.ts';
 import type { UndoneCommand } from '../../../src/mvcc/careful-apply.ts';
 import type { LeaseChange } from '../../../src/mvcc/leases.ts';
 import { openSchema } from '../../../src/mvcc/schema.ts';
@@ -32,10 +30,11 @@ import type { RestartReason } from '../../../src/driver/upkeep.ts';
 import { SimulatedSql } from './simulated-sql.ts';
 import { isPlanted, ThrowingSql } from '../../support/throwing-sql.ts';
 import { envelopeWithBug, messagesWithBug, type Speaker } from '../bugs/buggy-messages.ts';
+import { plantInMemory } from '../bugs/buggy-memory.ts';
 import { sqlWithBug } from '../bugs/buggy-sql.ts';
 import { levelWith, type PlantedBug } from '../bugs/bugs.ts';
 import type { ClientAnswer, ClientRequest } from '../workloads/client-operation.ts';
-import { type Code, isUnknownStore, type RunningDriver, type RunningStore, startDriver, unpack } from './code.ts';
+import { type Code, isUnknownStore, type RunningDriver, startDriver, unpack } from './code.ts';
 import type { FaultMix } from '../faults.ts';
 import type { HistoryChecker } from '../checkers/history-checker.ts';
 import type { Instance } from './instance.ts';
@@ -604,9 +603,7 @@ export class SimulatedReplica implements DriverPort {
       heartbeatTicks,
     });
     if (driver.store.isUnderWay === true) trace.count('starts between two steps');
-    if (bug === 'appliedWithFirstStep') countAsApplied(driver.store);
-    if (bug === 'tablesAlone') readTablesAlone(driver.store, this.sql);
-    if (bug === 'logCutBeyondFlush') countAsFlushed(driver.store);
+    plantInMemory(bug, driver, this.sql);
     // Some of what the last instance wrote may be durable although it did not learn so. Beside it there are only fresh
     // tables.
     this.#noteDurable({ id: this.id, driver, database: this.sql.reader });
@@ -917,24 +914,4 @@ export class SimulatedReplica implements DriverPort {
     const code = this.#code === 'present' ? '' : `, code of ${this.#code}${driver.halted === null ? '' : ', halted'}`;
     return `${this.id}: ${state}, ${watched}${code}${this.#isPaused ? ', paused' : ''}${this.#isTicking ? '' : ', resting'}`;
   }
-}
-
-/** The planted bug of that name: reads of a store show it as if the entry under way were applied. */
-function countAsApplied(store: RunningStore): void {
-  const own = Object.getPrototypeOf(store) as object;
-  const real = (key: 'appliedIndex' | 'isUnderWay'): unknown => Reflect.get(own, key, store);
-  Object.defineProperties(store, {
-    isUnderWay: { value: false },
-    appliedIndex: { get: () => Number(real('appliedIndex')) + (real('isUnderWay') === true ? 1 : 0) },
-  });
-}
-
-/** The planted bug of that name: a read does not see what is in memory alone. */
-function readTablesAlone(store: RunningStore, sql: SqlPort): void {
-  Object.defineProperty(store, 'range', { value: (request: RangeRequest) => new Store(sql).range(request) });
-}
-
-/** The planted bug of that name: what was applied counts as flushed. */
-function countAsFlushed(store: RunningStore): void {
-  Object.defineProperty(store, 'persistedIndex', { get: () => store.appliedIndex });
 }
