@@ -1,4 +1,4 @@
-// Planted bugs of what is in memory over the log: a driver and its store that look elsewhere, or write at the wrong time.
+// Planted bugs of what is in memory over the log: a store that looks elsewhere than its code says.
 
 import type { SqlPort } from '../../../src/base/sql-port.ts';
 import { type Command, type Compare, compareResult, type RangeRequest } from '../../../src/model/store.ts';

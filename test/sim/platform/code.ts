@@ -25,7 +25,10 @@ export type RunningStore = Omit<level1.StoreOfLevel1, 'compactStep' | 'leases'> 
   Pick<Store, 'level' | 'storedLeaseDeadlineMs'> &
   Partial<Pick<Store, 'isUnderWay' | 'leasesAfter' | 'hasUnflushed'> & Pick<level1.StoreOfLevel1, 'leases'>>;
 
-/** What the simulator uses of a driver. `report`: null where the code knows no reports. Code before level 5 has no flushes. */
+/**
+ * What the simulator uses of a store. Code of levels 1 and 2 knows of no entry that is under way. Code before level 5
+ * has everything in its tables.
+ */
 export type RunningDriver = Pick<
   Driver,
   | 'raft'

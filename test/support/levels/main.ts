@@ -1,5 +1,5 @@
-// `node test/support/levels/main.ts LEVEL COMMIT`: bundles the driver and the envelopes of that commit, the last one whose
-// newest level of groups is LEVEL, as level-LEVEL.js. One line of `test/sim/platform/code.ts` puts it into groups.
+// `node test/support/levels/main.ts LEVEL COMMIT`: bundles the driver and the envelopes of that commit, the last one
+// whose newest level of groups is LEVEL, as level-LEVEL.js. One line of `test/sim/platform/code.ts` puts it into groups.
 
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
