@@ -1069,5 +1069,7 @@ export const frontServiceKeepAliveMs = 30_000;
 /** A service that could not be reached is asked again this much later, and after longer and longer waits. */
 export const bridgeProbeMs = 500;
 export const bridgeProbeMsMax = 5_000;
+/** How often the files of certificates are looked at: whoever renews them does so days before they end. */
+export const tlsFilesLookMs = 1_000;
 /** The file of an access key: a key is 60 bytes long. */
 export const bridgeKeyFileBytesMax = 4_096;

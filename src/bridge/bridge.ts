@@ -4,18 +4,21 @@
 import { bridgeProbeMs, bridgeProbeMsMax } from '../limits.ts';
 import { Front } from '../front/front.ts';
 import { urlOfPort } from '../front/port.ts';
-import type { BridgeOptions } from './options.ts';
+import { PortTls, type TlsFiles } from '../front/port-tls.ts';
+import { type BridgeOptions, WrongOption } from './options.ts';
 
 export type RunningBridge = { readonly url: string; readonly close: () => Promise<void> };
 
 /**
- * `say` is given lines for whoever runs the bridge. @throws where the address cannot be listened on, as node:net does.
+ * `say` is given lines for whoever runs the bridge. @throws WrongOption, or where the address cannot be listened on, as
+ * node:net does.
  */
 export async function startBridge(
-  { to, key, listen, ca }: Pick<BridgeOptions, 'to' | 'key' | 'listen' | 'ca'>,
+  { to, key, listen, ca, tls: files }: Pick<BridgeOptions, 'to' | 'key' | 'listen' | 'ca' | 'tls'>,
   say: (line: string) => void,
 ): Promise<RunningBridge> {
-  const front = await Front.listen({ ...listen, key });
+  const tls = files === null ? null : tlsOf(files, say);
+  const front = await Front.listen({ ...listen, key, ...(tls === null ? {} : { tls }) });
   const isSecure = to.protocol === 'https:';
   const service = new ServiceHealth(front, key, say);
   front.open({
@@ -25,12 +28,21 @@ export async function startBridge(
   });
   service.ask();
   return {
-    url: urlOfPort('http', listen.host, front.port),
+    url: urlOfPort(tls === null ? 'http' : 'https', listen.host, front.port),
     close: () => {
       service.close();
+      tls?.close();
       return front.close();
     },
   };
+}
+
+function tlsOf(files: TlsFiles, say: (line: string) => void): PortTls {
+  try {
+    return new PortTls(files, say);
+  } catch (error) {
+    throw new WrongOption(error instanceof Error ? error.message : String(error));
+  }
 }
 
 class ServiceHealth {

@@ -8,7 +8,10 @@ async function main(): Promise<void> {
   const wanted = read();
   // The import stands here, so that a wrong command line does not wait for it.
   const { startBridge } = await import('./bridge.ts');
-  const bridge = await startBridge(wanted, say);
+  const bridge = await startBridge(wanted, say).catch((error: unknown) => {
+    if (error instanceof WrongOption) return refuse(error.message);
+    throw error;
+  });
   let isEnding = false;
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {

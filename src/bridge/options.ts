@@ -2,19 +2,23 @@
 
 import { fstatSync, openSync, readFileSync, closeSync } from 'node:fs';
 import { tenantNamedBy } from '../api/credentials.ts';
-import { isLoopback, type ListenAddress } from '../front/port.ts';
+import { boundPortFault, type ListenAddress, tlsFilesOf } from '../front/port.ts';
+import type { TlsFiles } from '../front/port-tls.ts';
 import { bridgeKeyFileBytesMax } from '../limits.ts';
 
 export const help = `Usage: npm run bridge -- --to URL --key-file FILE [options]
 
 Serves etcd's clients here, by gRPC, HTTP and JSON, from the store of a service elsewhere. Whoever reaches the bridge uses
-the store in the name of the access key, so it listens on loopback alone. A client that knows two bridges goes on by the
+the store in the name of the access key, so it listens on loopback alone, or asks for certificates. A client that knows two bridges goes on by the
 other one where one of them, or its service, cannot be reached.
 
   --to URL              the address of the service, such as https://quorate.example.workers.dev
   --key-file FILE       the access key of the tenant, in a file that its owner alone can read
   --listen HOST:PORT    where clients connect; port 0 takes any free one                    (127.0.0.1:2379)
   --ca FILE             the certificates (PEM) of those who signed the service's; without it, the usual authorities
+  --tls-cert FILE       speak TLS to clients, with this certificate and those above it (PEM). What changes is read again
+  --tls-key FILE        its key (PEM)
+  --tls-client-ca FILE  take clients alone that have a certificate signed by one of these (PEM)
   --json                print one line of JSON when ready, for scripts: {"url", "to", "tenant"}
   --help                print this
 
@@ -26,6 +30,9 @@ export const options = {
   'key-file': { type: 'string' },
   listen: { type: 'string' },
   ca: { type: 'string' },
+  'tls-cert': { type: 'string' },
+  'tls-key': { type: 'string' },
+  'tls-client-ca': { type: 'string' },
   json: { type: 'boolean' },
 } as const;
 
@@ -38,6 +45,8 @@ export type BridgeOptions = {
   readonly listen: ListenAddress;
   /** PEM; null: the authorities that Node knows. */
   readonly ca: string | null;
+  /** null: clients speak plain text. */
+  readonly tls: TlsFiles | null;
   readonly json: boolean;
 };
 
@@ -50,10 +59,16 @@ export class WrongOption extends Error {
 export function bridgeOptions(words: Words): BridgeOptions {
   const to = serviceUrl(textOf(words, 'to'));
   const { key, tenant } = keyIn(textOf(words, 'key-file'));
-  const listen = listenAddress(textOf(words, 'listen') ?? '127.0.0.1:2379');
+  const tls = tlsFilesOf({
+    cert: textOf(words, 'tls-cert') ?? undefined,
+    key: textOf(words, 'tls-key') ?? undefined,
+    clientCa: textOf(words, 'tls-client-ca') ?? undefined,
+  });
+  if (typeof tls === 'string') throw new WrongOption(tls);
+  const listen = listenAddress(textOf(words, 'listen') ?? '127.0.0.1:2379', tls);
   const ca = textOf(words, 'ca');
   if (ca !== null && to.protocol === 'http:') throw new WrongOption('--ca is for a service at https://');
-  return { to, key, tenant, listen, ca: ca === null ? null : certificatesIn(ca), json: words.json === true };
+  return { to, key, tenant, listen, tls, ca: ca === null ? null : certificatesIn(ca), json: words.json === true };
 }
 
 function textOf(words: Words, name: keyof Words): string | null {
@@ -72,16 +87,16 @@ function serviceUrl(text: string | null): URL {
   throw new WrongOption(`--to must be the address of a service, such as https://quorate.example.dev, not "${text}"`);
 }
 
-function listenAddress(text: string): ListenAddress {
+function listenAddress(text: string, tls: TlsFiles | null): ListenAddress {
   const [, bracketed, plain, digits = ''] = /^(?:\[([^\]]*)\]|([^:]*)):(\d{1,5})$/.exec(text) ?? [];
   const host = bracketed ?? plain ?? '';
   const port = Number(digits);
   if (host === '' || digits === '' || port > 65_535) {
     throw new WrongOption(`--listen must be HOST:PORT, such as 127.0.0.1:2379, not "${text}"`);
   }
-  if (isLoopback(host)) return { host, port };
-  const reason = 'whoever reaches the bridge uses the store, so it listens on loopback alone';
-  throw new WrongOption(`--listen cannot be "${host}": ${reason} (127.0.0.1, localhost or [::1])`);
+  const fault = boundPortFault(host, tls?.clientCa !== undefined && tls.clientCa !== null);
+  if (fault === null) return { host, port };
+  throw new WrongOption(`--listen cannot be "${host}": ${fault}`);
 }
 
 const ofOthers = 0o077;

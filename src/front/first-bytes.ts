@@ -1,15 +1,19 @@
-// Which protocol a connection speaks: its first bytes say it (RFC 9113, section 3.4). They are put back for whoever
-// reads the connection.
+// Which protocol a connection speaks: its first bytes say it (RFC 9113, section 3.4; RFC 8446, section 5.1). They are
+// put back for whoever reads the connection.
 
 import type { Socket } from 'node:net';
 
 /** The preface of HTTP/2 begins as no request of HTTP/1.1 does. */
 const preface = Buffer.from('PRI * HTTP/2.0\r\n', 'latin1');
 
-export type FirstProtocol = 'http1' | 'http2';
+/** The type of a record of TLS in which a handshake begins. No method of HTTP begins so. */
+const handshakeRecord = 0x16;
+
+export type FirstProtocol = 'http1' | 'http2' | 'tls';
 
 /** Null: the bytes may still become either. */
 function protocolOfBytes(bytes: Uint8Array): FirstProtocol | null {
+  if (bytes[0] === handshakeRecord) return 'tls';
   const length = Math.min(bytes.byteLength, preface.byteLength);
   if (preface.compare(bytes, 0, length, 0, length) !== 0) return 'http1';
   return length === preface.byteLength ? 'http2' : null;

@@ -17,7 +17,8 @@ import { HeldBytes } from './grpc/held-bytes.ts';
 import { framingOf, newRequestId } from './headers.ts';
 import { introduce } from './introduction.ts';
 import { KnownCallers } from './known-callers.ts';
-import { type BoundPort, isLoopback, type ListenAddress, nameCaller, type PortOptions, urlOfPort } from './port.ts';
+import { type BoundPort, boundPort, type ListenAddress, nameCaller, type PortOptions } from './port.ts';
+import type { PortTls } from './port-tls.ts';
 import { refusalOf, type ParserError } from './refusals.ts';
 import { Serving } from './serving.ts';
 import { SocketRelay, type UpgradeRequest } from './socket-relay.ts';
@@ -35,13 +36,15 @@ type ServeHttp1 = (socket: Socket) => void;
 export class Front {
   readonly #server: Server;
   /** The port that clients connect to first. */
-  #port: BoundPort = { key: null, scheme: 'http', clientUrl: null };
+  #port: BoundPort = { key: null, scheme: 'http', clientUrl: null, tls: null };
   readonly #connections = new Map<Socket, ClientConnection>();
   /** Ports of tenants, by the connections over HTTP/1.1 to them. */
   readonly #ports = new WeakMap<Socket, BoundPort>();
   readonly #sockets = new Map<Socket, ClientWebSocket>();
   /** Connections that have not said which protocol they speak. */
   readonly #begun = new Map<Socket, FirstBytes>();
+  /** Connections whose client has begun to speak TLS, and since when. */
+  readonly #handshakes = new Map<Socket, number>();
   readonly #grpc = new Set<GrpcConnection>();
   /** Told by whoever knows whether the service is there. */
   readonly serving = new Serving();
@@ -152,7 +155,7 @@ export class Front {
     this.#isEnding = true;
     clearInterval(this.#timer);
     const ended = [this.#server, ...this.#listeners].map(closed);
-    for (const socket of this.#begun.keys()) socket.destroy();
+    for (const socket of [...this.#begun.keys(), ...this.#handshakes.keys()]) socket.destroy();
     for (const connection of this.#grpc) connection.finish();
     for (const connection of this.#connections.values()) connection.finish();
     for (const socket of this.#sockets.values()) socket.finish(performance.now());
@@ -185,7 +188,8 @@ export class Front {
   }
 
   #accept(socket: Socket, port: BoundPort): void {
-    const others = this.#begun.size + this.#connections.size + this.#sockets.size + this.#grpc.size;
+    const others =
+      this.#begun.size + this.#handshakes.size + this.#connections.size + this.#sockets.size + this.#grpc.size;
     if (this.#isEnding || others >= this.#bounds.connectionsMax) {
       socket.destroy();
       return;
@@ -199,6 +203,9 @@ export class Front {
   }
 
   #connect(socket: Socket, protocol: FirstProtocol, port: BoundPort): void {
+    if (protocol === 'tls' && port.tls !== null) return this.#secure(socket, port, port.tls);
+    if (protocol === 'tls') return this.#refuseAtOnce(socket, { code: 'NO_TLS' });
+    if (port.tls !== null) return this.#refuseAtOnce(socket, { code: 'PLAIN_TEXT' });
     if (protocol === 'http2') {
       const connection = new GrpcConnection(socket, {
         ...this.#behind,
@@ -211,10 +218,31 @@ export class Front {
       return;
     }
     this.#ports.set(socket, port);
+    this.#connectByHttp1(socket);
+  }
+
+  #connectByHttp1(socket: Socket): void {
     this.#connections.set(socket, new ClientConnection(socket, this.#behind));
     socket.once('close', () => this.#connections.delete(socket));
     this.#serveHttp1(socket);
     socket.resume();
+  }
+
+  /** What comes out of TLS is a connection as any other. */
+  #secure(socket: Socket, port: BoundPort, tls: PortTls): void {
+    this.#handshakes.set(socket, performance.now());
+    socket.on('error', () => undefined);
+    socket.once('close', () => this.#handshakes.delete(socket));
+    tls.serve(socket, (secure) => {
+      this.#handshakes.delete(socket);
+      this.#accept(secure, { ...port, tls: null });
+    });
+  }
+
+  /** What came is not what the port speaks. Also a client of TLS, or of gRPC, tells its user that HTTP was answered. */
+  #refuseAtOnce(socket: Socket, error: ParserError): void {
+    this.#connectByHttp1(socket);
+    this.#refuse(error, socket);
   }
 
   #serve(request: IncomingMessage, response: ServerResponse): void {
@@ -303,6 +331,9 @@ export class Front {
     }
     this.#grpcStreams = 0;
     for (const { streamCount } of this.#grpc) this.#grpcStreams += streamCount;
+    for (const [socket, sinceMs] of this.#handshakes) {
+      if (nowMs - sinceMs > this.#bounds.headReadMs) socket.destroy();
+    }
     let unsentBytes = 0;
     const shared = new Set<Buffer>();
     for (const each of this.#held()) {
@@ -319,8 +350,7 @@ export class Front {
   #refuseBegun(socket: Socket): void {
     this.#begun.get(socket)?.leave();
     this.#begun.delete(socket);
-    this.#connect(socket, 'http1', this.#port);
-    this.#refuse({ code: 'ERR_HTTP_REQUEST_TIMEOUT' }, socket);
+    this.#refuseAtOnce(socket, { code: 'ERR_HTTP_REQUEST_TIMEOUT' });
   }
 
   /** The connections that have not read for the longest end first. */
@@ -336,13 +366,6 @@ export class Front {
       each.end();
     }
   }
-}
-
-/** A client beyond this machine may know the port by another address. */
-function boundPort({ key, host }: PortOptions, port: number): BoundPort {
-  const scheme = 'http';
-  const isOwn = key !== undefined && isLoopback(host);
-  return { key: key ?? null, scheme, clientUrl: isOwn ? urlOfPort(scheme, host, port) : null };
 }
 
 function listening(server: Listener, address: ListenAddress): Promise<void> {

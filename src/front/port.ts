@@ -4,6 +4,7 @@
 import type { IncomingMessage } from 'node:http';
 import { endpointOf } from '../api/routes.ts';
 import { splitTarget } from '../api/request-target.ts';
+import type { PortTls, TlsFiles } from './port-tls.ts';
 import { ListedHeaders } from './request-headers.ts';
 
 export type ListenAddress = { readonly host: string; readonly port: number };
@@ -11,6 +12,8 @@ export type ListenAddress = { readonly host: string; readonly port: number };
 export type PortOptions = ListenAddress & {
   /** The access key in whose name the port speaks. Absent: each caller brings its own. */
   readonly key?: string;
+  /** Absent: plain text. */
+  readonly tls?: PortTls;
 };
 
 export type BoundPort = {
@@ -19,13 +22,44 @@ export type BoundPort = {
   readonly scheme: 'http' | 'https';
   /** The address of the port for its clients; null: whatever they called. */
   readonly clientUrl: string | null;
+  /** null: plain text, or what comes out of TLS. */
+  readonly tls: PortTls | null;
 };
+
+/** A client beyond this machine may know the port by another address than the port does. */
+export function boundPort({ key, host, tls }: PortOptions, port: number): BoundPort {
+  const scheme = tls === undefined ? 'http' : 'https';
+  const isOwn = key !== undefined && isLoopback(host);
+  return { key: key ?? null, scheme, clientUrl: isOwn ? urlOfPort(scheme, host, port) : null, tls: tls ?? null };
+}
 
 const loopbackForm = /^(?:127(?:\.\d{1,3}){3}|localhost|::1)$/;
 
 /** Whether only this machine's own programs reach the host. */
 export function isLoopback(host: string): boolean {
   return loopbackForm.test(host);
+}
+
+/** Why a port that is bound to a tenant cannot listen there. Null: it can. `asks`: for certificates of clients. */
+export function boundPortFault(host: string, asks: boolean): string | null {
+  if (asks || isLoopback(host)) return null;
+  return (
+    'whoever reaches this port uses the store, so it listens on loopback alone (127.0.0.1, localhost or [::1]), ' +
+    'or asks for certificates (--tls-client-ca)'
+  );
+}
+
+/** @returns The files, or what is wrong with the options; null: the port is in plain text. */
+export function tlsFilesOf(options: {
+  readonly cert: string | undefined;
+  readonly key: string | undefined;
+  readonly clientCa: string | undefined;
+}): TlsFiles | string | null {
+  const { cert, key, clientCa } = options;
+  if (cert !== undefined && key !== undefined) return { cert, key, clientCa: clientCa ?? null };
+  if (cert !== undefined) return '--tls-cert needs --tls-key';
+  if (key !== undefined) return '--tls-key needs --tls-cert';
+  return clientCa === undefined ? null : '--tls-client-ca needs --tls-cert and --tls-key';
 }
 
 export function urlOfPort(scheme: 'http' | 'https', host: string, port: number): string {

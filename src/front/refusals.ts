@@ -15,6 +15,8 @@ const badRequest = { status: '400 Bad Request', text: 'this cannot be read as a 
 /** The refusals by the code of the parser's error, as node:http gives it. */
 const refusals: ReadonlyMap<string, Refusal> = new Map<string, Refusal>([
   ['CONNECT', { status: '501 Not Implemented', text: 'CONNECT is not served: this is no proxy' }],
+  ['PLAIN_TEXT', { status: '400 Bad Request', text: 'this port speaks TLS: use https://' }],
+  ['NO_TLS', { status: '400 Bad Request', text: 'this port speaks plain text: use http://' }],
   ['UPGRADE_BODY', { status: '400 Bad Request', text: 'a request for a WebSocket has no body: send it without one' }],
   ['ERR_HTTP_REQUEST_TIMEOUT', { status: '408 Request Timeout', text: 'the head of the request did not come in time' }],
   [

@@ -1,6 +1,8 @@
 // The command line of `npm start`: its options, its help, and the sentence for each option that is wrong.
 
 import { parseArgs } from 'node:util';
+import { boundPortFault, tlsFilesOf } from '../front/port.ts';
+import type { TlsFiles } from '../front/port-tls.ts';
 import { errorMessage, ServerFailure } from './failure.ts';
 
 export type ServeOptions = {
@@ -15,9 +17,11 @@ export type ServeOptions = {
   readonly faultPort: number | null;
   readonly inspectorPort: number | null;
   readonly etcd: readonly EtcdListenerOptions[];
+  /** null: plain text. */
+  readonly tls: TlsFiles | null;
 };
 
-/** A port on loopback where gRPC is spoken in the name of one tenant. */
+/** A port where etcd's clients speak in the name of one tenant. */
 export type EtcdListenerOptions = {
   readonly host: string;
   /** 0: any free port. */
@@ -39,7 +43,11 @@ Serves Quorate from this machine: every tenant's store is a Raft group of three 
   --port N            the port of the HTTP API; 0 takes any free one                       (8787)
   --host ADDRESS      the address to listen on                                             (127.0.0.1)
   --etcd N[=NAME]     a port for etcd's clients, by gRPC: whoever reaches it uses the store of the tenant NAME, or of the
-                      first tenant, so it listens on loopback alone. 0 takes any free port. It may be given again
+                      first tenant, so it listens on loopback alone, or asks for certificates. 0 takes any free port. It may be
+                      given again, also as HOST:N[=NAME]
+  --tls-cert FILE     speak TLS on all ports, with this certificate and those above it (PEM). What changes is read again
+  --tls-key FILE      its key (PEM)
+  --tls-client-ca FILE  on the ports of --etcd, take clients alone that have a certificate signed by one of these (PEM)
   --json              print one line of JSON when ready, for scripts:
                       {"url", "operator_token", "tenant": {"id", "name", "key"}, "etcd": [{"url", "tenant"}]}
   --direct            for tests: the Worker's runtime listens itself, without the process in front of it that bounds slow
@@ -67,9 +75,16 @@ export function parseArguments(words: readonly string[]): Request {
   const values = parseWords(words);
   if (values.help === true) return { kind: 'help' };
   if (values.version === true) return { kind: 'version' };
-  const etcd = (values.etcd ?? []).map((text) => etcdListener(text));
+  const tls = tlsFilesOf({ cert: values['tls-cert'], key: values['tls-key'], clientCa: values['tls-client-ca'] });
+  if (typeof tls === 'string') throw usage(tls);
+  const etcd = (values.etcd ?? []).map((text) =>
+    etcdListener(text, tls?.clientCa !== undefined && tls.clientCa !== null),
+  );
   if (values.direct === true && etcd.length > 0) {
     throw usage('--etcd is served by the process in front, which --direct leaves out');
+  }
+  if (values.direct === true && tls !== null) {
+    throw usage('TLS is spoken by the process in front, which --direct leaves out');
   }
   return {
     kind: 'serve',
@@ -82,6 +97,7 @@ export function parseArguments(words: readonly string[]): Request {
       faultPort: optionalPort('--fault-port', values['fault-port']),
       inspectorPort: optionalPort('--inspector-port', values['inspector-port']),
       etcd,
+      tls,
     },
   };
 }
@@ -99,6 +115,9 @@ function parseWords(words: readonly string[]) {
         json: { type: 'boolean' },
         direct: { type: 'boolean' },
         etcd: { type: 'string', multiple: true },
+        'tls-cert': { type: 'string' },
+        'tls-key': { type: 'string' },
+        'tls-client-ca': { type: 'string' },
         'fault-port': { type: 'string' },
         'inspector-port': { type: 'string' },
         help: { type: 'boolean' },
@@ -113,16 +132,14 @@ function parseWords(words: readonly string[]) {
 }
 
 const etcdForm = /^(?:(?<host>[^=]*):)?(?<port>[^=:]*)(?:=(?<tenant>.*))?$/s;
-const loopbackForm = /^(?:127(?:\.\d{1,3}){3}|localhost|\[::1\])$/;
 
-function etcdListener(text: string): EtcdListenerOptions {
+function etcdListener(text: string, asks: boolean): EtcdListenerOptions {
   const { host = '127.0.0.1', port = '', tenant } = etcdForm.exec(text)?.groups ?? {};
-  if (!loopbackForm.test(host)) {
-    const reason = 'whoever reaches this port uses the store, so it listens on loopback alone';
-    throw usage(`--etcd cannot listen on "${host}": ${reason} (127.0.0.1, or leave the address out)`);
-  }
+  const bare = host.replace(/^\[|\]$/g, '');
+  const fault = boundPortFault(bare, asks);
+  if (bare === '' || fault !== null) throw usage(`--etcd cannot listen on "${host}": ${fault ?? 'it is no address'}`);
   if (tenant === '') throw usage('--etcd names no tenant behind "="');
-  return { host: host.replace(/^\[|\]$/g, ''), port: portNumber('--etcd', port), tenant: tenant ?? null };
+  return { host: bare, port: portNumber('--etcd', port), tenant: tenant ?? null };
 }
 
 function present(option: string, text: string): string {

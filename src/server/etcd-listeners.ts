@@ -2,7 +2,7 @@
 // own, which is kept in the data folder: the tenant's owner sees it in the list of keys, and may revoke it.
 
 import type { Front } from '../front/front.ts';
-import { urlOfPort } from '../front/port.ts';
+import { type PortOptions, urlOfPort } from '../front/port.ts';
 import { type Api, callApi, refusalOf, tenantNamed, textsOf } from './api-calls.ts';
 import type { EtcdListenerOptions } from './arguments.ts';
 import type { DataFolder, FirstTenant } from './data-folder.ts';
@@ -17,11 +17,13 @@ export type EtcdListenersOptions = {
   readonly api: Api;
   readonly folder: DataFolder;
   readonly first: FirstTenant;
+  /** TLS for one more port. */
+  readonly secure: () => Pick<PortOptions, 'tls'>;
 };
 
 /** @throws ServerFailure where a port cannot be listened on, or there is no such tenant. */
 export async function openEtcdListeners(options: EtcdListenersOptions): Promise<readonly EtcdListener[]> {
-  const { wanted, front, first, api } = options;
+  const { wanted, front, first, api, secure } = options;
   const opened: EtcdListener[] = [];
   for (const { host, port, tenant: named } of wanted) {
     const name = named ?? first.name;
@@ -29,8 +31,9 @@ export async function openEtcdListeners(options: EtcdListenersOptions): Promise<
     if (id === null) throw new ServerFailure(`--etcd names the tenant "${name}", and there is none of that name`);
     const key = await keyOf(id, options);
     try {
-      const taken = await front.listenAlso({ host, port, key });
-      opened.push({ url: new URL(urlOfPort('http', host, taken)), tenant: name });
+      const tls = secure();
+      const taken = await front.listenAlso({ host, port, key, ...tls });
+      opened.push({ url: new URL(urlOfPort(tls.tls === undefined ? 'http' : 'https', host, taken)), tenant: name });
     } catch (error) {
       throw addressFailure(error, { host, port, option: '--etcd' });
     }

@@ -24,11 +24,13 @@ async function main(): Promise<void> {
 async function serve(options: ServeOptions): Promise<void> {
   // The import stands here, so that the help and a wrong command line do not wait for the runtime's code.
   const { startServer } = await import('./server.ts');
-  const server = await startServer(options, () =>
-    fail(
-      new ServerFailure('workerd, the runtime, ended unexpectedly; what was acknowledged is on disk, so start again'),
-    ),
-  );
+  const server = await startServer(options, {
+    onDeath: () =>
+      fail(
+        new ServerFailure('workerd, the runtime, ended unexpectedly; what was acknowledged is on disk, so start again'),
+      ),
+    say: (line) => process.stderr.write(`quorate: ${line}\n`),
+  });
   let ending = false;
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {

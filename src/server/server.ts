@@ -5,12 +5,14 @@ import { randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import type { ServeOptions } from './arguments.ts';
 import { DataFolder, type FirstTenant } from './data-folder.ts';
+import { errorMessage, ServerFailure } from './failure.ts';
 import { openFaultPort, type FaultPort } from './faults/fault-port.ts';
 import { objectFaults } from './faults/fault-calls.ts';
 import { ensureFirstTenant } from './first-tenant.ts';
 import { type EtcdListener, openEtcdListeners } from './etcd-listeners.ts';
 import { Front } from '../front/front.ts';
-import { urlOfPort } from '../front/port.ts';
+import { type PortOptions, urlOfPort } from '../front/port.ts';
+import { PortTls, type TlsFiles } from '../front/port-tls.ts';
 import { applyMigrations } from './migrations.ts';
 import { addressFailure, startRuntime, type Runtime } from './runtime.ts';
 import { startSchedule } from './schedule.ts';
@@ -26,8 +28,14 @@ export type RunningServer = {
   readonly close: () => Promise<void>;
 };
 
-/** `onDeath` is called at most once, when the runtime ended without being told to. @throws ServerFailure */
-export async function startServer(options: ServeOptions, onDeath: () => void): Promise<RunningServer> {
+/**
+ * `onDeath` is called at most once, when the runtime ended without being told to. `say` is told of certificates that
+ * are read again. @throws ServerFailure
+ */
+export async function startServer(
+  options: ServeOptions,
+  { onDeath, say }: { readonly onDeath: () => void; readonly say: (line: string) => void },
+): Promise<RunningServer> {
   const closers: (() => Promise<void> | void)[] = [];
   const closeAll = async (): Promise<void> => {
     for (const close of closers.splice(0).toReversed()) await close();
@@ -40,7 +48,14 @@ export async function startServer(options: ServeOptions, onDeath: () => void): P
     // Begun last and ended after its clients were let go: the port is taken before.
     let started: Runtime | null = null;
     closers.push(() => started?.close());
-    const front = options.direct ? null : await listen(options);
+    const secured = (files: TlsFiles): PortTls => {
+      const tls = tlsOf(files, say);
+      closers.push(() => tls.close());
+      return tls;
+    };
+    const { tls } = options;
+    const ofApi = tls === null ? {} : { tls: secured({ ...tls, clientCa: null }) };
+    const front = options.direct ? null : await listen(options, ofApi);
     if (front !== null) closers.push(() => front.close());
     const runtime = await startRuntime({
       script: await bundleWorker(sourcePath(faultToken === null ? '../index.ts' : './faults/worker-with-faults.ts')),
@@ -65,10 +80,19 @@ export async function startServer(options: ServeOptions, onDeath: () => void): P
     const faultPort = await maybeOpenFaultPort(options.faultPort, faultToken, runtime.url);
     if (faultPort !== null) closers.push(faultPort.close);
     const etcd =
-      front === null ? [] : await openEtcdListeners({ wanted: options.etcd, front, api, folder, first: tenant });
+      front === null
+        ? []
+        : await openEtcdListeners({
+            wanted: options.etcd,
+            front,
+            api,
+            folder,
+            first: tenant,
+            secure: () => (tls === null ? {} : { tls: secured(tls) }),
+          });
     front?.open({ host: runtime.url.hostname, port: Number(runtime.url.port) });
     return {
-      url: front === null ? runtime.url : urlOf(options.host, front.port),
+      url: front === null ? runtime.url : urlOf(tls === null ? 'http' : 'https', options.host, front.port),
       operatorToken: secrets.operatorToken,
       tenant,
       etcd,
@@ -86,17 +110,25 @@ export async function startServer(options: ServeOptions, onDeath: () => void): P
  */
 const loopback = { host: '127.0.0.1', port: 0 } as const;
 
-async function listen({ host, port }: ServeOptions): Promise<Front> {
+async function listen({ host, port }: ServeOptions, tls: Pick<PortOptions, 'tls'>): Promise<Front> {
   try {
-    return await Front.listen({ host, port });
+    return await Front.listen({ host, port, ...tls });
   } catch (error) {
     throw addressFailure(error, { host, port, option: '--port' });
   }
 }
 
 /** An address that stands for all of the machine's is not one to connect to. */
-function urlOf(host: string, port: number): URL {
-  return new URL(urlOfPort('http', host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host, port));
+function urlOf(scheme: 'http' | 'https', host: string, port: number): URL {
+  return new URL(urlOfPort(scheme, host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host, port));
+}
+
+function tlsOf(files: TlsFiles, say: (line: string) => void): PortTls {
+  try {
+    return new PortTls(files, say);
+  } catch (error) {
+    throw new ServerFailure(errorMessage(error));
+  }
 }
 
 async function maybeOpenFaultPort(

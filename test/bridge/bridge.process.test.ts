@@ -37,7 +37,7 @@ async function bridgeTo(url: string, ca: string | null = null): Promise<Opened> 
   const said: string[] = [];
   const { key } = server.ready.tenant;
   const listen = { host: '127.0.0.1', port: 0 };
-  const bridge = await startBridge({ to: new URL(url), key, listen, ca }, (line) => said.push(line));
+  const bridge = await startBridge({ to: new URL(url), key, listen, ca, tls: null }, (line) => said.push(line));
   bridges.push(bridge);
   const client = new GrpcClient(bridge.url);
   clients.push(client);
@@ -228,7 +228,7 @@ describe('a bridge', () => {
     const key = `${server.ready.tenant.key.slice(0, -1)}${server.ready.tenant.key.endsWith('a') ? 'q' : 'a'}`;
     const listen = { host: '127.0.0.1', port: 0 };
     const to = new URL(server.ready.url);
-    const bridge = await startBridge({ to, key, listen, ca: null }, (line) => said.push(line));
+    const bridge = await startBridge({ to, key, listen, ca: null, tls: null }, (line) => said.push(line));
     bridges.push(bridge);
     await until(() => said.length > 0);
     expect(said).toEqual(['the service refuses the access key, with HTTP 401']);

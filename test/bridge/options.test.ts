@@ -37,12 +37,18 @@ describe('the command line of the bridge', () => {
       tenant: 'tenantofmine',
       listen: { host: '127.0.0.1', port: 2379 },
       ca: null,
+      tls: null,
       json: false,
     });
     expect(read({ listen: '[::1]:0', ca: file('ca', pem), json: true })).toMatchObject({
       listen: { host: '::1', port: 0 },
       ca: pem,
       json: true,
+    });
+    const tls = { 'tls-cert': 'c', 'tls-key': 'k', 'tls-client-ca': 'a' };
+    expect(read({ ...tls, listen: '0.0.0.0:2379' })).toMatchObject({
+      listen: { host: '0.0.0.0', port: 2379 },
+      tls: { cert: 'c', key: 'k', clientCa: 'a' },
     });
     expect(read({ to: 'http://10.0.0.1:8787' }).to.host).toBe('10.0.0.1:8787');
   });
@@ -65,6 +71,10 @@ describe('the command line of the bridge', () => {
     [{ listen: '192.0.2.1:2379' }, 'it listens on loopback alone'],
     [{ to: 'http://service.test', ca: '/dev/null' }, '--ca is for a service at https://'],
     [{ ca: '/dev/null' }, 'has no certificate'],
+    [{ 'tls-cert': 'c' }, '--tls-cert needs --tls-key'],
+    [{ 'tls-key': 'k' }, '--tls-key needs --tls-cert'],
+    [{ 'tls-client-ca': 'a' }, '--tls-client-ca needs --tls-cert and --tls-key'],
+    [{ listen: '0.0.0.0:1', 'tls-cert': 'c', 'tls-key': 'k' }, 'or asks for certificates'],
   ])('BRIDGE-1: %j is refused: %s', (words, reason) => {
     const all = Object.fromEntries(
       Object.entries({ to: 'https://service.test', 'key-file': keyFile, ...words }).filter(

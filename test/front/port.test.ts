@@ -4,7 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import { describe, expect, it } from 'vitest';
 import { isLoopback, nameCaller } from '../../src/front/port.ts';
 
-const port = { key: 'the key', scheme: 'http', clientUrl: null } as const;
+const port = { key: 'the key', scheme: 'http', clientUrl: null, tls: null } as const;
 
 function headersAt(url: string, headers: readonly string[], scheme: 'http' | 'https' = 'http'): readonly string[] {
   const rawHeaders = [...headers];

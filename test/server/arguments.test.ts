@@ -11,6 +11,7 @@ const defaults = {
   faultPort: null,
   inspectorPort: null,
   etcd: [],
+  tls: null,
 };
 
 describe('the command line', () => {
@@ -31,6 +32,14 @@ describe('the command line', () => {
         faultPort: 1,
         inspectorPort: 65_535,
         etcd: [],
+        tls: null,
+      },
+    });
+    const files = ['--tls-cert', 'c', '--tls-key', 'k', '--tls-client-ca', 'a'];
+    expect(parseArguments(['--etcd', '0.0.0.0:2379', ...files])).toMatchObject({
+      options: {
+        etcd: [{ host: '0.0.0.0', port: 2379, tenant: null }],
+        tls: { cert: 'c', key: 'k', clientCa: 'a' },
       },
     });
     expect(parseArguments(['--etcd', '2379', '--etcd', '[::1]:0=prod'])).toEqual({
@@ -76,6 +85,12 @@ describe('the command line', () => {
     [['--host', ''], '--host'],
     [['--json=yes'], '--json'],
     [['--etcd', '0.0.0.0:2379'], 'loopback alone'],
+    [['--etcd', '0.0.0.0:1', '--tls-cert', 'c', '--tls-key', 'k'], 'or asks for certificates'],
+    [['--etcd', ':1'], '--etcd cannot listen on ""'],
+    [['--tls-cert', 'c'], '--tls-cert needs --tls-key'],
+    [['--tls-key', 'k'], '--tls-key needs --tls-cert'],
+    [['--tls-client-ca', 'a'], '--tls-client-ca needs'],
+    [['--tls-cert', 'c', '--tls-key', 'k', '--direct'], '--direct'],
     [['--etcd', 'x'], '--etcd'],
     [['--etcd', '1='], '--etcd names no tenant'],
     [['--etcd', '1', '--direct'], '--direct'],

@@ -1,6 +1,8 @@
 // The ports for etcd's clients that `npm start` opens, and their access keys.
 
+import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
+import { Authority } from '../support/certificates.ts';
 import { GrpcClient } from '../support/grpc-client.ts';
 import { type QuorateProcess, startQuorate } from '../support/quorate-process.ts';
 
@@ -51,6 +53,35 @@ describe('a port for etcd', () => {
     const [again] = await portKeys(third);
     expect(again?.id).not.toBe(made?.id);
     expect(await codeOfRead(third)).toBe(0);
+  });
+
+  it('SERVER-ETCD-3: speaks TLS, and asks for certificates where it is told who signs them', async () => {
+    const authority = new Authority();
+    const { cert, key } = authority.sign('server');
+    const files = ['--tls-cert', cert, '--tls-key', key, '--tls-client-ca', authority.ca];
+    const server = await start(['--etcd', '0.0.0.0:0', ...files]);
+    const [port] = server.ready.etcd;
+    expect([server.ready.url, port?.url]).toEqual([
+      expect.stringMatching(/^https:\/\/127\.0\.0\.1:/),
+      expect.stringMatching(/^https:\/\/0\.0\.0\.0:/),
+    ]);
+    const ca = readFileSync(authority.ca);
+    const url = `https://127.0.0.1:${new URL(port?.url ?? '').port}`;
+    const alice = authority.sign('alice');
+    const own = { ca, cert: readFileSync(alice.cert), key: readFileSync(alice.key) };
+    const client = new GrpcClient(url, {}, own);
+    expect(await client.call('/etcdserverpb.KV/Put', { key: 'YQ==', value: 'YQ==' })).toMatchObject({ code: 0 });
+    expect(await client.call('/etcdserverpb.Cluster/MemberList')).toMatchObject({
+      messages: [{ members: [1, 2, 3].map(() => ({ clientURLs: [url] })) }],
+    });
+    client.close();
+    const stranger = new GrpcClient(url, {}, { ca });
+    await expect(stranger.call('/etcdserverpb.KV/Range', { key: 'YQ==' })).rejects.toThrow();
+    stranger.close();
+    const first = new GrpcClient(server.ready.url, { authorization: `Bearer ${server.ready.tenant.key}` }, { ca });
+    expect(await first.call('/etcdserverpb.KV/Range', { key: 'YQ==' })).toMatchObject({ code: 0 });
+    first.close();
+    authority.dispose();
   });
 
   it('SERVER-ETCD-2: is bound to the tenant that is named, and a name of no tenant ends the start', async () => {

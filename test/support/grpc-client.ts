@@ -1,6 +1,12 @@
 // A client of gRPC in its parts: the streams of one connection over HTTP/2, with messages in the JSON of v3.
 
-import { type ClientHttp2Session, type ClientHttp2Stream, connect, type OutgoingHttpHeaders } from 'node:http2';
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  connect,
+  type OutgoingHttpHeaders,
+  type SecureClientSessionOptions,
+} from 'node:http2';
 import { frameMessages, MessageReader } from '../../src/api/grpc/framing.ts';
 import { jsonOfMessage, messageOfJson, methodAt } from '../../src/api/grpc/schema.ts';
 
@@ -12,9 +18,9 @@ export class GrpcClient {
   readonly session: ClientHttp2Session;
   readonly #metadata: OutgoingHttpHeaders;
 
-  constructor(url: string, metadata: OutgoingHttpHeaders = {}) {
+  constructor(url: string, metadata: OutgoingHttpHeaders = {}, tls: SecureClientSessionOptions = {}) {
     this.#metadata = metadata;
-    this.session = connect(url);
+    this.session = connect(url, tls);
     this.session.on('error', () => undefined);
   }
 
