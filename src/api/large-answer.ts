@@ -3,6 +3,7 @@
 
 import { Buffer } from 'node:buffer';
 import { ByteParts } from '../base/byte-parts.ts';
+import { utf8 } from '../base/bytes.ts';
 import { answerPieceBytes } from '../limits.ts';
 
 /** What the code that sends a large answer must know of it. */
@@ -26,7 +27,7 @@ export function largeAnswerOf(response: Response): LargeAnswer | null {
 
 /** What is left of a body, which is given away in pieces. */
 type Pieces = {
-  /** What is left holds so many bytes, or characters. */
+  /** What is left holds so many bytes. */
   readonly held: () => number;
   /** A piece is its taker's own. */
   readonly take: () => Uint8Array;
@@ -47,7 +48,9 @@ export function answerWith(body: string | Uint8Array | ByteParts, init: Response
   if (body.length <= answerPieceBytes) return new Response(body, init);
   // The bytes may be a view of what others read.
   if (typeof body !== 'string') return answerWith(new ByteParts([body.slice()]), init);
-  return answerInPieces(piecesOfText(body), Buffer.byteLength(body), init);
+  // A string with one character beyond Latin-1 takes two bytes of memory for each, and so it would count for half.
+  if (Buffer.byteLength(body) > body.length) return answerWith(partsOf(body), init);
+  return answerInPieces(piecesOfText(body), body.length, init);
 }
 
 /** Workerd reads the length of a stream from its source, and then sends a Content-Length. */
@@ -93,22 +96,32 @@ function answerInPieces(pieces: Pieces, expectedLength: number, init: ResponseIn
   return response;
 }
 
+/** Of a text of ASCII, which has a byte for each character. */
 function piecesOfText(text: string): Pieces {
   let offset = 0;
   return {
     held: () => text.length - offset,
     drop: () => undefined,
     take: () => {
-      const until = pieceEnd(text, offset);
-      const piece = Buffer.from(text.slice(offset, until));
-      offset = until;
+      const piece = utf8(text.slice(offset, offset + answerPieceBytes));
+      offset += piece.byteLength;
       return piece;
     },
   };
 }
 
+function partsOf(text: string): ByteParts {
+  const parts: Uint8Array[] = [];
+  for (let offset = 0; offset < text.length;) {
+    const until = partEnd(text, offset);
+    parts.push(utf8(text.slice(offset, until)));
+    offset = until;
+  }
+  return new ByteParts(parts);
+}
+
 /** Never cuts between the two surrogates of one character. */
-function pieceEnd(text: string, offset: number): number {
+function partEnd(text: string, offset: number): number {
   const until = Math.min(text.length, offset + answerPieceBytes);
   const isCut = until < text.length && (text.charCodeAt(until - 1) & 0xfc00) === 0xd800;
   return isCut ? until - 1 : until;

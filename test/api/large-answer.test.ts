@@ -39,7 +39,7 @@ test('MEMORY-3: a large answer counts until it was read, or nobody reads it', as
   const budget = budgetOf(2_000_000);
   const read = answerWith(largeText(), {});
   expect(holdAnswer(read, { holder, budget, later })).toBeNull();
-  expect(budget.bytes).toBe(largeText().length);
+  expect(budget.bytes).toBe(utf8(largeText()).byteLength);
   await read.text();
   expect(budget.bytes).toBe(0);
   const left = answerWith(largeText(), {});
@@ -49,19 +49,43 @@ test('MEMORY-3: a large answer counts until it was read, or nobody reads it', as
 });
 
 test('MEMORY-3: an answer that does not fit is refused with whose share lacks', () => {
-  const budget = budgetOf(largeText().length - 1);
+  const budget = budgetOf(utf8(largeText()).byteLength - 1);
   expect(holdAnswer(answerWith(largeText(), {}), { holder, budget, later })).toEqual({ kind: 'memoryFull', of: 'key' });
   expect(budget.bytes).toBe(0);
 });
 
 test('MEMORY-8: the answer to a write that was done is held, also beyond the share', async () => {
-  const budget = budgetOf(largeText().length - 1);
+  const budget = budgetOf(utf8(largeText()).byteLength - 1);
   const answer = answerWith(largeText(), {});
   expect(holdAnswerOfWrite(answer, { holder, budget, later })).toBeNull();
-  expect(budget.bytes).toBe(largeText().length);
+  expect(budget.bytes).toBe(utf8(largeText()).byteLength);
   expect(budget.lacking(holder, 1)).toBe('key');
   expect(await answer.text()).toBe(largeText());
   expect(budget.bytes).toBe(0);
+});
+
+test('MEMORY-10: a text beyond ASCII is not kept as a string, which takes more memory than it counts', async () => {
+  const ascii = 'x'.repeat(3 * answerPieceBytes);
+  const text = `${ascii}\u4e2d`;
+  const large = largeAnswerOf(answerWith(text, {}));
+  expect(large?.bytes).toBe(ascii.length + 3);
+  const answer = answerWith(text, {});
+  const budget = budgetOf(2_000_000);
+  holdAnswer(answer, { holder, budget, later });
+  const reader: ReadableStreamDefaultReader<Uint8Array> | undefined = answer.body?.getReader();
+  const sizes: number[] = [];
+  for (;;) {
+    const piece = await reader?.read();
+    if (piece?.value === undefined) break;
+    sizes.push(piece.value.byteLength);
+  }
+  expect(sizes).toEqual([answerPieceBytes, answerPieceBytes, answerPieceBytes, 3]);
+  // The memory of each piece is given back as it is read: no part of the answer is larger.
+  const encode = vi.spyOn(TextEncoder.prototype, 'encode');
+  answerWith(text, {});
+  for (const [part] of encode.mock.calls) expect(part?.length).toBeLessThanOrEqual(answerPieceBytes);
+  expect(encode).toHaveBeenCalledTimes(4);
+  encode.mockRestore();
 });
 
 test('MEMORY-4: an answer of which nothing is taken for answerReadMs is given up', async () => {
