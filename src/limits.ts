@@ -534,7 +534,11 @@ export const keepAliveStreamsMax = 512;
  * An isolate has 128 MB. The rest is for the code, the caches of its objects, and the copies that are made on the way.
  */
 export const memoryBytesMax = 64 * 1_048_576;
-/** The shares of one tenant, and of one access key: the largest answer fits, with a body and some events beside it. */
+/**
+ * The shares of one tenant that is alone, and of one access key: the largest answer fits, with a body and some events
+ * beside it. With these bounds a tenant may hold three times what nobody holds: others have 16 MiB beside one that
+ * takes all it may, and 4 MiB beside two.
+ */
 export const memoryOfTenantBytesMax = 48 * 1_048_576;
 export const memoryOfKeyBytesMax = 44 * 1_048_576;
 /** A larger answer is made in pieces of this size, while its reader takes them. */

@@ -1,6 +1,7 @@
 // The memory of one isolate, as far as clients can fill it: answers that are not read yet, bodies, frames that wait,
 // events that were not taken. Many objects of many tenants share an isolate, so each tenant and each access key has a
-// share. The budget only counts: a holder that gets no more gives up what it holds.
+// share. What a tenant may hold is in proportion to what nobody holds: however many tenants hold all that they may,
+// some is left for one that holds little. The budget only counts: a holder that gets no more gives up what it holds.
 
 import {
   keptHeadsOfIsolateBytesMax,
@@ -21,6 +22,7 @@ export type MemoryShare = 'key' | 'tenant' | 'service';
 
 export type MemoryBounds = {
   readonly bytesMax: number;
+  /** Of a tenant that is alone. */
   readonly tenantBytesMax: number;
   readonly keyBytesMax: number;
 };
@@ -49,8 +51,11 @@ export class MemoryBudget {
   lacking(holder: MemoryHolder, moreBytes: number): MemoryShare | null {
     const { bytesMax, tenantBytesMax, keyBytesMax } = this.#bounds;
     if ((this.#keys.get(keyText(holder)) ?? 0) + moreBytes > keyBytesMax) return 'key';
-    if ((this.#tenants.get(holder.tenant) ?? 0) + moreBytes > tenantBytesMax) return 'tenant';
-    return this.#bytes + moreBytes > bytesMax ? 'service' : null;
+    const ofTenant = (this.#tenants.get(holder.tenant) ?? 0) + moreBytes;
+    if (ofTenant > tenantBytesMax) return 'tenant';
+    // A tenant that is alone has what is left in this proportion once it holds tenantBytesMax.
+    const left = bytesMax - this.#bytes - moreBytes;
+    return left < 0 || ofTenant * (bytesMax - tenantBytesMax) > left * tenantBytesMax ? 'service' : null;
   }
 
   /** An object begins anew: what its earlier instance held, which crashed or was put to sleep, no longer counts. */

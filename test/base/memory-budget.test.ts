@@ -24,9 +24,50 @@ test('MEMORY-1: each key, each tenant and the isolate have a bound; what is at i
   expect(other.hold(20_001)).toBe('tenant');
   expect(other.hold(20_000)).toBeNull();
   const elsewhere = budget.reserve({ tenant: 'u', key: 'a' });
-  expect(elsewhere.hold(40_000)).toBeNull();
-  expect(budget.reserve({ tenant: 'v', key: 'a' }).hold(memoryCountedBytesMin)).toBe('service');
-  expect(budget.bytes).toBe(100_000);
+  expect(elsewhere.hold(24_001)).toBe('service');
+  expect(elsewhere.hold(24_000)).toBeNull();
+  expect(budget.bytes).toBe(84_000);
+});
+
+test('MEMORY-1: however many tenants hold all that they may, one more may hold a little', () => {
+  const budget = new MemoryBudget({
+    bytesMax: memoryBytesMax,
+    tenantBytesMax: memoryOfTenantBytesMax,
+    keyBytesMax: 1e9,
+  });
+  const most = (tenant: string): number => {
+    const reservation = budget.reserve({ tenant, key: 'a' });
+    let step = memoryOfTenantBytesMax;
+    while (step >= memoryCountedBytesMin) {
+      if (reservation.hold(reservation.bytes + step) !== null) step /= 2;
+    }
+    return reservation.bytes / 1_048_576;
+  };
+  const held = Array.from({ length: 5 }, (_, nth) => most(`t${nth}`));
+  expect(held).toEqual([48, 12, 3, 0.75, 0.1875]);
+});
+
+test('MEMORY-1: where all tenants take as much at a time, each comes to hold as much as the others', () => {
+  const budget = new MemoryBudget({
+    bytesMax: memoryBytesMax,
+    tenantBytesMax: memoryOfTenantBytesMax,
+    keyBytesMax: 1e9,
+  });
+  const all = Array.from({ length: 10 }, (_, nth) => budget.reserve({ tenant: `t${nth}`, key: 'a' }));
+  const step = 65_536;
+  while (all.map((each) => each.hold(each.bytes + step)).includes(null));
+  const bytes = all.map((each) => each.bytes);
+  expect(Math.max(...bytes) - Math.min(...bytes)).toBeLessThanOrEqual(step);
+  expect(Math.min(...bytes)).toBeGreaterThan(memoryBytesMax / 11);
+  const late = budget.reserve({ tenant: 'late', key: 'a' });
+  expect(late.hold(1_048_576)).toBeNull();
+});
+
+test('MEMORY-1: a budget of one share gives all of it to whoever comes', () => {
+  const budget = new MemoryBudget({ bytesMax: 10_000, tenantBytesMax: 10_000, keyBytesMax: 10_000 });
+  expect(budget.reserve({ tenant: 't', key: 'a' }).hold(5_000)).toBeNull();
+  expect(budget.reserve({ tenant: 'u', key: 'a' }).hold(5_001)).toBe('service');
+  expect(budget.reserve({ tenant: 'u', key: 'a' }).hold(5_000)).toBeNull();
 });
 
 test('MEMORY-1: what is given back can be held by others, once', () => {
