@@ -26,8 +26,8 @@ export type RunningStore = Omit<level1.StoreOfLevel1, 'compactStep' | 'leases'> 
   Partial<Pick<Store, 'isUnderWay' | 'leasesAfter' | 'hasUnflushed'> & Pick<level1.StoreOfLevel1, 'leases'>>;
 
 /**
- * What the simulator uses of a store. Code of levels 1 and 2 knows of no entry that is under way. Code before level 5
- * has everything in its tables.
+ * What the simulator uses of a driver. `report`: null where the code knows no reports. Code before level 5 has no
+ * flushes.
  */
 export type RunningDriver = Pick<
   Driver,
