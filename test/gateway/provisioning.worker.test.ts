@@ -60,6 +60,21 @@ describe('TENANT-60: a tenant that is made', () => {
     expect(shown.keys).toHaveLength(1);
   });
 
+  it.each([
+    ['/v1/kv/a', 404],
+    ['/v1/kv/a?consistency=serializable', 404],
+    ['/v1/kv?prefix=a', 200],
+    ['/v1/kv?prefix=a&consistency=serializable', 200],
+    ['/v1/status', 200],
+    ['/v1/whoami', 200],
+  ])('takes its key whatever the first call is: %s', async (path, status) => {
+    for (const headers of [{}, { 'Quorate-Read': 'nearest' }]) {
+      const { key } = await newTenant({ name: `first-${Math.random().toString(36).slice(2)}` });
+      const response = await withKey(key, path, { headers });
+      expect([path, response.status, await response.text()]).toEqual([path, status, expect.any(String)]);
+    }
+  });
+
   it('knows the terms of its plan, and the schedule has nothing to tell it', async () => {
     const { id, key } = await newTenant({ name: 'with-terms', plan: 'free', replicas: 1 });
     const whoami: { limits: object } = await (await withKey(key, '/v1/whoami')).json();
