@@ -1,22 +1,10 @@
-// A client's watch of v1 that ends at the front, whatever carries it: what is said of it, in the order and the words
-// in which a replica says it (`replica/watch/watch-v1-stream.ts`). It is pure.
+// A client's watch of v1 that ends at the front, whatever carries it: between the watches by session that know the
+// events and the machine that knows what its client hears (`api/v1/watch-stream.ts`). It is pure.
 
 import type { Closing } from '../../api/close-frames.ts';
-import { type Failure, knownFailure } from '../../api/errors/errors.ts';
-import type { ToldRevisions } from '../../api/event-texts.ts';
-import {
-  canceledFrame,
-  createdFrame,
-  frameTexts,
-  parseWatchFrame,
-  progressFrame,
-  revisionsFrame,
-  unknownFrame,
-  type V1Transport,
-  type WatchFrame,
-} from '../../api/v1/watch.ts';
-import { EncodedOnce } from '../../base/encoded-once.ts';
-import { watchQuietMs } from '../../limits.ts';
+import { knownFailure } from '../../api/errors/errors.ts';
+import { frameTexts, type V1Transport } from '../../api/v1/watch.ts';
+import { type V1Written, WatchStream, writtenBy } from '../../api/v1/watch-stream.ts';
 import type { FailureData } from '../../model/calls.ts';
 import type { RevisionEvents } from '../../model/store.ts';
 import type { ToldAt } from '../../session/client-port.ts';
@@ -40,55 +28,44 @@ export type V1Channel = {
   readonly close: (closing: Closing) => void;
 };
 
-const bytesOf: Readonly<Record<V1Transport, (frame: WatchFrame) => Buffer>> = {
-  websocket: (frame) => textFrame(frameTexts.websocket(frame)),
-  sse: (frame) => Buffer.from(frameTexts.sse(frame), 'utf8'),
-  ndjson: (frame) => Buffer.from(frameTexts.ndjson(frame), 'utf8'),
+const written: Readonly<Record<V1Transport, V1Written<Buffer>>> = {
+  websocket: writtenBy((frame) => textFrame(frameTexts.websocket(frame))),
+  sse: writtenBy((frame) => Buffer.from(frameTexts.sse(frame), 'utf8')),
+  ndjson: writtenBy((frame) => Buffer.from(frameTexts.ndjson(frame), 'utf8')),
 };
-
-/** The bytes of events, made once for all watches that are told the same. Null: they are more than a message holds. */
-type EventBytes = EncodedOnce<readonly RevisionEvents[], Buffer | null>;
-
-function eventsOn(transport: V1Transport, previous: ToldRevisions['previous']): EventBytes {
-  return new EncodedOnce((revisions) => {
-    const frame = revisionsFrame({ revisions, previous });
-    return frame === null ? null : bytesOf[transport](frame);
-  });
-}
-
-function eventsWith(previous: boolean): Readonly<Record<V1Transport, EventBytes>> {
-  return {
-    websocket: eventsOn('websocket', previous),
-    sse: eventsOn('sse', previous),
-    ndjson: eventsOn('ndjson', previous),
-  };
-}
-
-const plainEvents = eventsWith(false);
-const eventsWithPrevious = eventsWith(true);
 
 /** A replica that has no room for the watch is no reason for its client to give it up. */
 const passing: ReadonlySet<string> = new Set(['memoryFull', 'tooManyOpen', 'overloaded']);
 
 export class V1Watch implements ClientSink {
   readonly #channel: V1Channel;
-  readonly #transport: V1Transport;
-  readonly #eventBytes: EventBytes;
+  readonly #stream: WatchStream<Buffer>;
   #watch: ClientWatch | null = null;
   #isCreated = false;
   /** What is not said yet, because history may be compacted. */
   #held: Created | null = null;
+  /** Which replica created the watch, until the first message goes out, which says so. */
+  #openedBy: number | null = null;
   /** The store's revision, as far as it is known here. */
   #revision = 0;
-  /** The newest revision that the client was told. */
-  #told = 0;
-  #spokeMs: number | null = null;
-  #spoke = true;
 
   constructor(channel: V1Channel, transport: V1Transport, previous: boolean) {
     this.#channel = channel;
-    this.#transport = transport;
-    this.#eventBytes = (previous ? eventsWithPrevious : plainEvents)[transport];
+    this.#stream = new WatchStream<Buffer>(
+      {
+        revision: () => this.#revision,
+        told: () => this.#watch?.told() ?? null,
+        askProgress: () => this.#watch?.askProgress(),
+        end: () => this.end(),
+      },
+      {
+        written: written[transport],
+        previous,
+        send: (message) => this.#send(message),
+        close: (closing) => channel.close(closing),
+        needsSigns: () => channel.needsSigns,
+      },
+    );
   }
 
   get isCreated(): boolean {
@@ -113,26 +90,13 @@ export class V1Watch implements ClientSink {
 
   /** A message of the client. Null: it is larger than any that means something. */
   message(message: Uint8Array | null): void {
-    if (message === null || parseWatchFrame(message) === 'unknown') {
-      this.#fail(unknownFrame, unknownFrame);
-      return;
-    }
-    this.#watch?.askProgress();
+    const failure = this.#stream.message(message);
+    if (failure !== null) this.#stream.fail(failure);
   }
 
   /** Tells a quiet client how far it is: a revision to resume from. */
   tick(nowMs: number): void {
-    if (this.#spoke || this.#spokeMs === null) {
-      this.#spoke = false;
-      this.#spokeMs = nowMs;
-      return;
-    }
-    if (nowMs - this.#spokeMs < watchQuietMs) return;
-    this.#spokeMs = nowMs;
-    const told = this.#watch?.told() ?? null;
-    const isNews = told !== null && told > this.#told;
-    if (told !== null && (isNews || this.#channel.needsSigns)) this.#say(progressFrame(told), told);
-    this.#spoke = false;
+    this.#stream.tick(nowMs);
   }
 
   // What the watch says
@@ -147,8 +111,8 @@ export class V1Watch implements ClientSink {
     this.#held = null;
     this.#isCreated = true;
     this.#revision = header.revision;
-    this.#told = from - 1;
-    this.#channel.open(bytesOf[this.#transport](createdFrame({ revision: header.revision, from })), replica);
+    this.#openedBy = replica;
+    this.#stream.created(header.revision, from);
   }
 
   #openHeld(): void {
@@ -157,26 +121,23 @@ export class V1Watch implements ClientSink {
 
   readonly events = (revisions: readonly RevisionEvents[], at: ToldAt): void => {
     this.#openHeld();
-    const bytes = this.#eventBytes.of(revisions);
-    if (bytes === null) return this.#fail({ kind: 'answerTooLarge' }, { kind: 'eventsTooLarge' });
-    this.#spoke = true;
-    this.#told = revisions.at(-1)?.revision ?? this.#told;
-    this.#revision = Math.max(this.#revision, this.#told, at.revision);
-    this.#channel.send(bytes);
+    this.#stream.events(revisions);
+    this.#revision = Math.max(this.#revision, revisions.at(-1)?.revision ?? 0, at.revision);
   };
 
   readonly progress = ({ revision }: ToldAt): void => {
     // A client of plain HTTP asks for no progress: it was asked whether history is there.
     if (this.#channel.hasStatus) return this.#openHeld();
     this.#revision = Math.max(this.#revision, revision);
-    this.#say(progressFrame(revision), revision);
+    this.#stream.progress(revision);
   };
 
   readonly ended = (data: FailureData): void => {
     if (!this.#isCreated) return this.#channel.refused();
     if (passing.has(data.kind)) return this.lost();
     const failure = knownFailure(data);
-    this.#fail(failure, failure.kind === 'answerTooLarge' ? { kind: 'eventsTooLarge' } : failure);
+    if (failure.kind === 'answerTooLarge') this.#stream.tooLarge();
+    else this.#stream.fail(failure);
   };
 
   readonly lost = (): void => {
@@ -187,19 +148,10 @@ export class V1Watch implements ClientSink {
 
   readonly hasRoom = (): boolean => this.#channel.hasRoom();
 
-  #fail(failure: Failure, closing: Closing): void {
-    this.end();
-    this.#write(canceledFrame(this.#revision, { reason: 'failed', failure }));
-    this.#channel.close(closing);
-  }
-
-  #say(frame: WatchFrame, told: number): void {
-    this.#spoke = true;
-    this.#told = told;
-    this.#write(frame);
-  }
-
-  #write(frame: WatchFrame): void {
-    this.#channel.send(bytesOf[this.#transport](frame));
+  #send(message: Buffer): void {
+    const replica = this.#openedBy;
+    this.#openedBy = null;
+    if (replica === null) this.#channel.send(message);
+    else this.#channel.open(message, replica);
   }
 }

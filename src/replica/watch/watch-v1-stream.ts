@@ -1,23 +1,12 @@
-// One v1 watch: one range, one connection. `created` comes first, then events, and progress while nothing happens.
-// There is at most one `canceled`, which is the last message.
+// One v1 watch at its replica, between the hub that knows the events and the machine that knows what its client hears
+// (`api/v1/watch-stream.ts`). What must not be forgotten while the object sleeps is saved here, and taken up again.
 
 import type { WatchParameters } from '../../api/contract.ts';
 import type { Failure } from '../../api/errors/errors.ts';
-import {
-  canceledFrame,
-  createdFrame,
-  frameTexts,
-  parseWatchFrame,
-  progressFrame,
-  revisionsFrame,
-  unknownFrame,
-  type V1Transport,
-  type WatchFrame,
-} from '../../api/v1/watch.ts';
+import { frameTexts, type V1Transport } from '../../api/v1/watch.ts';
+import { type V1Written, WatchStream, writtenBy } from '../../api/v1/watch-stream.ts';
 import { assert, unreachable } from '../../base/assert.ts';
-import { EncodedOnce } from '../../base/encoded-once.ts';
-import { revision as asRevision, type Revision } from '../../model/brands.ts';
-import { watchQuietMs } from '../../limits.ts';
+import { revision as asRevision } from '../../model/brands.ts';
 import type { Caller } from '../../model/store.ts';
 import type { WatchBatch, WatchShape } from '../../mvcc/watch/watch-batch.ts';
 import { Watcher, type WatchEnd, type WatchSink } from '../../mvcc/watch/watch-hub.ts';
@@ -29,17 +18,10 @@ import {
   type WatchStreamContext,
 } from './watch-channel.ts';
 
-function eventsOn(transport: V1Transport): EncodedOnce<WatchBatch, string | null> {
-  return new EncodedOnce((batch) => {
-    const frame = revisionsFrame(batch);
-    return frame === null ? null : frameTexts[transport](frame);
-  });
-}
-
-const eventFrames: Readonly<Record<V1Transport, EncodedOnce<WatchBatch, string | null>>> = {
-  websocket: eventsOn('websocket'),
-  sse: eventsOn('sse'),
-  ndjson: eventsOn('ndjson'),
+const written: Readonly<Record<V1Transport, V1Written<string>>> = {
+  websocket: writtenBy(frameTexts.websocket),
+  sse: writtenBy(frameTexts.sse),
+  ndjson: writtenBy(frameTexts.ndjson),
 };
 
 export class V1WatchStream implements WatchSink {
@@ -47,10 +29,7 @@ export class V1WatchStream implements WatchSink {
   readonly #channel: WatchChannel;
   readonly #transport: V1Transport;
   #watcher: Watcher | null = null;
-  /** The newest revision that the client was told. */
-  #told: Revision = asRevision(0);
-  #spokeMs: number | null = null;
-  #spoke = true;
+  #stream: WatchStream<string> | null = null;
 
   constructor(context: WatchStreamContext, channel: WatchChannel, transport: V1Transport) {
     this.#context = context;
@@ -65,78 +44,78 @@ export class V1WatchStream implements WatchSink {
   /** The range holds a key, and the replica has room for a watcher: the service has looked. */
   open(parameters: WatchParameters): void {
     const { range, from, previous } = parameters;
-    const shape: WatchShape = { range, noPut: false, noDelete: false, previous };
-    const watcher = this.#context.hub.create({ ...shape, start: from ?? 0 }, this);
+    const { hub } = this.#context;
+    const watcher = hub.create({ range, noPut: false, noDelete: false, previous, start: from ?? 0 }, this);
     assert(watcher instanceof Watcher, 'a v1 watch was opened that the hub refuses');
+    this.#begin(watcher).created(hub.revision, hub.nextRevision(watcher));
+    this.#channel.changed();
+  }
+
+  #begin(watcher: Watcher): WatchStream<string> {
     this.#watcher = watcher;
     const { hub } = this.#context;
-    const next = hub.nextRevision(watcher);
-    this.#say(createdFrame({ revision: hub.revision, from: next }), asRevision(next - 1));
-    this.#channel.changed();
+    const told = (): number | null => (this.#watcher === null ? null : hub.progress([this.#watcher]));
+    const channel = this.#channel;
+    const stream: WatchStream<string> = new WatchStream(
+      {
+        revision: () => hub.revision,
+        told,
+        askProgress: () => {
+          const revision = told();
+          if (revision !== null) stream.progress(revision);
+        },
+        end: () => this.dispose(),
+      },
+      {
+        written: written[this.#transport],
+        previous: watcher.shape.previous,
+        send: (message) => channel.send(message),
+        close: (closing) => channel.close(closing),
+        needsSigns: () => channel.needsSigns,
+      },
+    );
+    this.#stream = stream;
+    return stream;
   }
 
   /** Takes a frame of the client. Returns why the stream does not take it. */
   message(message: string | Uint8Array): Failure | null {
-    if (parseWatchFrame(message) === 'unknown') {
-      return unknownFrame;
-    }
-    const revision = this.#watcher === null ? null : this.#context.hub.progress([this.#watcher]);
-    if (revision !== null) this.#say(progressFrame(revision), revision);
-    return null;
+    return this.#stream?.message(message) ?? null;
   }
 
-  receive(_watcher: Watcher, batch: WatchBatch): void {
-    const frame = eventFrames[this.#transport].of(batch);
-    if (frame === null) return this.end({ reason: 'tooLarge', failure: { kind: 'answerTooLarge' } });
-    this.#spoke = true;
-    this.#told = lastRevision(batch);
-    this.#channel.send(frame);
+  receive(_watcher: Watcher, { revisions }: WatchBatch): void {
+    this.#stream?.events(revisions);
   }
 
   ended(_watcher: Watcher, end: WatchEnd): void {
     this.#watcher = null;
     switch (end.kind) {
       case 'compacted':
-        this.#write(canceledFrame(this.#context.hub.revision, { reason: 'failed', failure: end }));
-        break;
+        return this.#stream?.fail(end);
       case 'slow':
-        this.#write(canceledFrame(this.#context.hub.revision, { reason: 'slow', resumeFrom: end.resume }));
-        break;
+        return this.#stream?.slow(end.resume);
       case 'tooLarge':
-        return this.end({ reason: 'tooLarge', failure: { kind: 'answerTooLarge' } });
+        return this.#stream?.tooLarge();
       default:
         unreachable(end);
     }
-    this.#channel.close(end);
   }
 
   room(): Room {
     return this.#channel.room();
   }
 
-  /** Tells a quiet client how far it is, while the object is awake: a revision to resume from, and a sign of life. */
+  /** Tells a quiet client how far it is, while the object is awake. */
   tick(nowMs: number): void {
-    if (this.#spoke || this.#spokeMs === null) {
-      this.#spoke = false;
-      this.#spokeMs = nowMs;
-      return;
-    }
-    if (nowMs - this.#spokeMs < watchQuietMs || this.#watcher === null) return;
-    const revision = this.#context.hub.progress([this.#watcher]);
-    this.#spokeMs = nowMs;
-    if (revision === null || (revision === this.#told && !this.#channel.needsSigns)) return;
-    this.#say(progressFrame(revision), revision);
-    this.#spoke = false;
+    this.#stream?.tick(nowMs);
   }
 
   lost(): Failure | null {
     return this.#watcher === null ? null : this.#context.mayGoOn(this.#watcher.shape.range);
   }
 
-  end(end: StreamEnd): void {
-    this.#write(canceledFrame(this.#context.hub.revision, { reason: 'failed', failure: end.failure }));
-    this.dispose();
-    this.#channel.close(end.reason === 'tooLarge' ? { kind: 'eventsTooLarge' } : end.failure);
+  end({ failure }: StreamEnd): void {
+    this.#stream?.fail(failure);
   }
 
   dispose(): void {
@@ -158,24 +137,9 @@ export class V1WatchStream implements WatchSink {
     const [watch] = saved.watches;
     assert(watch !== undefined, 'a v1 stream was saved without its watch');
     const { shape, start, next } = watch;
-    const watcher = this.#context.hub.create({ ...shape, start }, this, asRevision(next));
+    const wanted: WatchShape & { readonly start: number } = { ...shape, start };
+    const watcher = this.#context.hub.create(wanted, this, asRevision(next));
     assert(watcher instanceof Watcher, 'a saved watch is one that the hub took before');
-    this.#watcher = watcher;
+    this.#begin(watcher);
   }
-
-  #say(frame: WatchFrame, revision: Revision): void {
-    this.#spoke = true;
-    this.#told = revision;
-    this.#write(frame);
-  }
-
-  #write(frame: WatchFrame): void {
-    this.#channel.send(frameTexts[this.#transport](frame));
-  }
-}
-
-function lastRevision(batch: WatchBatch): Revision {
-  const last = batch.revisions.at(-1);
-  assert(last !== undefined, 'a batch holds a revision');
-  return last.revision;
 }
