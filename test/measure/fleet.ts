@@ -12,7 +12,8 @@ import { startQuorate } from '../support/quorate-process.ts';
 
 const help = `Usage: npm run fleet-measure -- [options]
 
-Measures how long a tenant takes to be made, alone and eight at a time, and what an empty one takes on disk. With --tenants it instead makes so many with data, lets them rest for a minute, and measures the memory of all processes and puts to random ones that sleep.
+Measures how long a tenant takes to be made, alone and eight at a time, and what an empty one takes on disk. With --tenants it instead makes so
+many with data, lets them rest for a minute, and measures the memory of all processes and puts to random ones that sleep.
 
   --alone N      tenants that are made one after the other (100)
   --together N   tenants that are made eight at a time (400)

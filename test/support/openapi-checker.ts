@@ -103,7 +103,8 @@ export async function problemFaults(answer: Response): Promise<string[]> {
 /** The answer to a method that the path does not take. */
 function elsewhere(status: number, template: string): Answer | undefined {
   // The text that etcd answers on the paths of health.
-  const etcdText = { headers: { Allow: {}, 'X-Content-Type-Options': {} }, content: { 'text/plain': { schema: {} } } };
+  const headers = { Allow: {}, 'X-Content-Type-Options': {}, 'X-Request-Id': {} };
+  const etcdText = { headers, content: { 'text/plain': { schema: {} } } };
   if (status === 405 && /^\/(health|livez|readyz|version)/.test(template)) return etcdText;
   const known = template.startsWith('/v3') ? [405, 501] : [404, 405, 501];
   return known.includes(status) ? resolved({ $ref: `#/components/responses/${status}` }) : undefined;
