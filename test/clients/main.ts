@@ -13,7 +13,8 @@ import { type Served, servedByEtcd, servedByQuorate } from './served.ts';
 const help = `Usage: npm run clients -- [options]
 
 Installs etcd's clients from their registries, and runs a program of each against a store of its own:
-${steps.join(', ')}. While a watch is open the server is killed with SIGKILL and started again. A client whose tools are missing is skipped, with a line.
+${steps.join(', ')}.
+While a watch is open the server is killed with SIGKILL and started again. A client whose tools are missing is skipped, with a line.
 
   --only NAMES    some of them, with commas: ${clients.map(({ name }) => name).join(',')}
   --etcd PROGRAM  the same against a real etcd
