@@ -1,7 +1,7 @@
 // `npm run bridge`: reads the command line, serves until it is told to end, says what happened in one line each.
 
 import { commandLine, refuse } from '../cli/command-line.ts';
-import { isLoopback } from '../front/port.ts';
+import { etcdctlWords, isLoopback } from '../front/port.ts';
 import { type BridgeOptions, bridgeOptions, help, options, WrongOption } from './options.ts';
 
 async function main(): Promise<void> {
@@ -39,11 +39,11 @@ function read(): BridgeOptions {
   }
 }
 
-function welcome(url: string, { to, tenant }: BridgeOptions): string {
+function welcome(url: string, { to, tenant, tls }: BridgeOptions): string {
   return `The bridge serves the tenant ${tenant} of ${to.origin} at ${url}
 
 Try it:
-  etcdctl --endpoints ${new URL(url).host} put hello world
+  etcdctl ${etcdctlWords(url, tls)} put hello world
 
 Ctrl-C ends the bridge.
 `;

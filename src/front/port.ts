@@ -62,6 +62,12 @@ export function tlsFilesOf(options: {
   return clientCa === undefined ? null : '--tls-client-ca needs --tls-cert and --tls-key';
 }
 
+/** The words for etcdctl that reach a port. What is in capitals is for its user to say. */
+export function etcdctlWords(url: string, tls: TlsFiles | null): string {
+  if (tls === null) return `--endpoints ${new URL(url).host}`;
+  return `--endpoints ${url} --cacert CA${tls.clientCa === null ? '' : ' --cert CERT --key KEY'}`;
+}
+
 export function urlOfPort(scheme: 'http' | 'https', host: string, port: number): string {
   return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }

@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { etcdctlWords } from '../front/port.ts';
 import { helpText, parseArguments, type ServeOptions } from './arguments.ts';
 import { ServerFailure } from './failure.ts';
 import type { RunningServer } from './server.ts';
@@ -40,7 +41,7 @@ async function serve(options: ServeOptions): Promise<void> {
       server.close().then(() => process.exit(0), fail);
     });
   }
-  process.stdout.write(options.json ? readyLine(server) : welcome(server, options.dataFolder));
+  process.stdout.write(options.json ? readyLine(server) : welcome(server, options));
 }
 
 function readyLine(server: RunningServer): string {
@@ -54,7 +55,7 @@ function readyLine(server: RunningServer): string {
   })}\n`;
 }
 
-function welcome(server: RunningServer, dataFolder: string): string {
+function welcome(server: RunningServer, { dataFolder, tls }: ServeOptions): string {
   const url = withoutSlash(server.url);
   const { etcd } = server;
   const { key, name } = server.tenant;
@@ -66,7 +67,7 @@ function welcome(server: RunningServer, dataFolder: string): string {
   key of "${name}"     ${key}
 ${ports}${fault}
 Try it:
-${etcd.map(({ url: { host } }) => `  etcdctl --endpoints ${host} put hello world\n`).join('')}  curl -X PUT ${url}/v1/kv/hello -H 'Quorate-Key: ${key}' -d world
+${etcd.map((port) => `  etcdctl ${etcdctlWords(withoutSlash(port.url), tls)} put hello world\n`).join('')}  curl -X PUT ${url}/v1/kv/hello -H 'Quorate-Key: ${key}' -d world
   curl ${url}/v1/kv/hello -H 'Quorate-Key: ${key}'
   curl -N '${url}/v1/watch?prefix=hello&from=1' -H 'Quorate-Key: ${key}'
 

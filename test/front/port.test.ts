@@ -2,7 +2,7 @@
 
 import type { IncomingMessage } from 'node:http';
 import { describe, expect, it } from 'vitest';
-import { isLoopback, nameCaller } from '../../src/front/port.ts';
+import { etcdctlWords, isLoopback, nameCaller } from '../../src/front/port.ts';
 
 const port = { key: 'the key', scheme: 'http', clientUrl: null, tls: null } as const;
 
@@ -14,6 +14,16 @@ function headersAt(url: string, headers: readonly string[], scheme: 'http' | 'ht
 }
 
 const host = ['Host', '127.0.0.1:2379'];
+
+describe('SERVER-ETCD-4: the words that are printed for etcdctl', () => {
+  it('name the port, and by TLS what its user has to say', () => {
+    const files = { cert: 'c', key: 'k', clientCa: null };
+    expect(etcdctlWords('http://127.0.0.1:1', null)).toBe('--endpoints 127.0.0.1:1');
+    expect(etcdctlWords('https://127.0.0.1:1', files)).toBe('--endpoints https://127.0.0.1:1 --cacert CA');
+    const asking = { ...files, clientCa: 'a' };
+    expect(etcdctlWords('https://127.0.0.1:1', asking)).toMatch(/ --cacert CA --cert CERT --key KEY$/);
+  });
+});
 
 describe('FRONT-44: a call of etcd on the port of a tenant is in the name of its key', () => {
   it.each([

@@ -18,6 +18,12 @@ export function health(request: unknown, isServing: boolean): OwnAnswer {
   return { kind: 'answer', answer: { status: isServing ? 'SERVING' : 'NOT_SERVING' } };
 }
 
+/** Of all services at once. The empty name stands for the server. Without its options a map is a list of pairs. */
+export function healthOfAll(isServing: boolean): OwnAnswer {
+  const value = { status: isServing ? 'SERVING' : 'NOT_SERVING' };
+  return { kind: 'answer', answer: { statuses: ['', ...serviceNames].map((key) => ({ key, value })) } };
+}
+
 export function reflection(request: unknown): OwnAnswer {
   const asked = membersOf(request);
   const answer = { validHost: asked['host'] ?? '', originalRequest: request, ...reflected(asked) };

@@ -2,7 +2,7 @@
 
 import type { DescMethod } from '@bufbuild/protobuf';
 import { grpc } from '../../api/errors/wire-error.ts';
-import { health, reflection } from '../../api/grpc/own-services.ts';
+import { health, healthOfAll, type OwnAnswer, reflection } from '../../api/grpc/own-services.ts';
 import { jsonOfMessage, messageOfJson } from '../../api/grpc/schema.ts';
 import { okStatus, parsed } from '../../api/grpc/status.ts';
 import { assert } from '../../base/assert.ts';
@@ -46,8 +46,8 @@ export class OwnCall implements GrpcCall {
 
   #answer(request: unknown): void {
     if (this.#isOver) return;
-    const { output, parent, methodKind } = this.#method;
-    const answered = parent.name === 'Health' ? health(request, this.#serving.is) : reflection(request);
+    const { output, methodKind } = this.#method;
+    const answered = this.#answerTo(request);
     if (answered.kind === 'failed') {
       this.#isOver = true;
       this.#reply.finish(answered.status);
@@ -59,6 +59,12 @@ export class OwnCall implements GrpcCall {
     if (methodKind !== 'unary') return;
     this.#isOver = true;
     this.#reply.finish(okStatus);
+  }
+
+  #answerTo(request: unknown): OwnAnswer {
+    const { parent, name } = this.#method;
+    if (parent.name !== 'Health') return reflection(request);
+    return name === 'List' ? healthOfAll(this.#serving.is) : health(request, this.#serving.is);
   }
 
   /** A watch of the health goes on. */

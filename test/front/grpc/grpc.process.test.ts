@@ -235,6 +235,10 @@ describe('streams', () => {
       messages: [{ status: 'SERVING' }],
     });
     expect(await front.call('/grpc.health.v1.Health/Check', { service: 'none' })).toMatchObject({ code: 5 });
+    const { messages } = await front.call('/grpc.health.v1.Health/List');
+    const [listedHealth] = messages as { readonly statuses: readonly object[] }[];
+    expect(listedHealth?.statuses).toContainEqual({ value: { status: 'SERVING' } });
+    expect(listedHealth?.statuses).toContainEqual({ key: 'etcdserverpb.KV', value: { status: 'SERVING' } });
     const listed = await front.call('/grpc.reflection.v1.ServerReflection/ServerReflectionInfo', { listServices: '*' });
     expect(JSON.stringify(listed)).toContain('etcdserverpb.KV');
   });
