@@ -81,6 +81,8 @@ export type DriverOptions = {
   readonly bounds?: LogBounds;
   /** The bounds of one command, the same on all replicas of a group. Absent: those of `limits.ts`. */
   readonly commandWork?: WorkLimits;
+  /** How many writes are remembered, the same on all replicas of a group. Absent: as many as `limits.ts` says. */
+  readonly rememberedWritesMax?: number;
   readonly sql: SqlPort;
   readonly port: DriverPort;
   readonly random: () => number;
@@ -146,7 +148,7 @@ export class Driver {
     this.#sql = options.sql;
     this.#port = options.port;
     this.#log = new LogTable(options.sql);
-    this.store = new Store(options.sql, options.commandWork);
+    this.store = new Store(options.sql, options.commandWork, undefined, options.rememberedWritesMax);
     // A snapshot may have brought another level.
     if (!this.#isLogSettled) options.sql.turn(() => this.#settleLog());
     this.#raft = new Raft({

@@ -1,7 +1,7 @@
 // The faults of one run. Each seed turns some kinds of fault off (swarm testing), because a run in which everything
 // fails at once hides what only shows when most things work.
 
-import { commandRowsMax } from '../../src/limits.ts';
+import { commandRowsMax, rememberedWritesMax } from '../../src/limits.ts';
 import type { Random } from '../support/random.ts';
 import { type FormerCode, formerCodes } from './platform/code.ts';
 
@@ -68,6 +68,8 @@ export type FaultMix = {
   readonly flush: number;
   /** How much a transaction may look at and write. */
   readonly commandRowsMax: number;
+  /** How many writes a store remembers. */
+  readonly rememberedWrites: number;
   // Clients
   /** 1: callers are access keys, users and nobody, and an administrator changes their permissions. */
   readonly auth: number;
@@ -176,6 +178,15 @@ export function workOf(random: Random, { throwing = 0 }: Partial<FaultMix>): Pic
   return { commandRowsMax: isSmall ? random.pick([12, 30, 70]) : commandRowsMax };
 }
 
+/**
+ * Drawn apart as well. Former code remembers more writes, and below the level at which groups count a write that is
+ * forgotten may be done twice.
+ */
+export function rememberedOf(random: Random, mix: FaultMix): Pick<FaultMix, 'rememberedWrites'> {
+  const isOff = mix.deployEveryMs + mix.startsFormer + mix.longLeases > 0 || !random.chance(0.3);
+  return { rememberedWrites: isOff ? rememberedWritesMax : random.pick([20, 60, 200]) };
+}
+
 export function faultMixOf(random: Random): FaultMix {
   const on = (probability: number, value: () => number): number => (random.chance(probability) ? value() : 0);
   const sizes = [1, 3, 3, 3, 3, 3, 3, 5, 5, 5] as const;
@@ -220,6 +231,7 @@ export function faultMixOf(random: Random): FaultMix {
     sessions: 0,
     sessionWindowBytes: 0,
     commandRowsMax,
+    rememberedWrites: rememberedWritesMax,
     transferEveryMs: on(0.3, () => random.between(1_500, 5_000)),
     auth: workload === 'mixed' ? on(0.5, () => 1) : 0,
     longLeases: 0,

@@ -37,6 +37,7 @@ const canaries: readonly (readonly [string, PlantedBug, string])[] = [
     'nobody sees more than is permitted',
   ],
   ['SIM-CANARY-7: ids that a failover forgets are found', 'idsForgottenOnFailover', 'a write is applied once'],
+  ['SIM-CANARY-60: a write that is done again is found', 'forgottenWriteRepeated', 'a write is applied once'],
   ['SIM-CANARY-8: answers that leave too early are found', 'answerBeforeDurable', 'an acknowledged write is committed'],
   ['SIM-CANARY-9: entries of older terms that are committed are found', 'olderTermCommitted', 'commit of the own term'],
   ['SIM-CANARY-10: a page of another revision is found', 'laterPageAtHead', 'a read is of one revision'],

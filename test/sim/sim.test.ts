@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { clocksDiffer, deploying, inSession, outrun } from './bugs/bugs.ts';
+import { clocksDiffer, deploying, forgetting, inSession, outrun } from './bugs/bugs.ts';
 import type { FaultMix } from './faults.ts';
 import { formerCodes } from './platform/code.ts';
 import { failureInWords, simulate } from './simulation.ts';
@@ -11,6 +11,7 @@ const deploymentSeeds = 12;
 const clockSeeds = 10;
 const outrunSeeds = 16;
 const sessionSeeds = 12;
+const forgettingSeeds = 12;
 
 describe('simulator', () => {
   it('SIM-RUN-1: under the faults of each seed no promise breaks, and after them the group comes back', async () => {
@@ -43,6 +44,12 @@ describe('simulator', () => {
   it('SIM-SESSION-1: nothing breaks where clients ask over sessions that break, are read late, and outlive the instance', async () => {
     const counts = await countsOf(sessionSeeds, { ...inSession, quietEveryMs: 3_000 });
     for (const what of sessionsMet) expect(counts.get(what) ?? 0, what).toBeGreaterThan(0);
+  });
+
+  it('SIM-FORGET-1: no write is applied twice where requests come again after their ids were forgotten', async () => {
+    const counts = await countsOf(forgettingSeeds, forgetting);
+    // That such writes come is shown by the planted bug of these faults (SIM-CANARY-60).
+    expect(counts.get('writes sent again with another count') ?? 0).toBeGreaterThan(0);
   });
 
   it('SIM-SEED-1: a seed repeats a run exactly', async () => {

@@ -19,6 +19,7 @@ import {
   healed,
   flushesOf,
   foundingOf,
+  rememberedOf,
   learnerLossOf,
   mixInWords,
   restartsIn,
@@ -63,6 +64,7 @@ const sessionsSeed = 0x428a2f98;
 const sessionWatchersSeed = 0x6a09e667;
 const workSeed = 0x510e527f;
 const flushSeed = 0xa54ff53a;
+const rememberedSeed = 0x6a09e667;
 const alarmsSeed = 0x3c6ef372;
 const tenancySeed = 0x2545f491;
 const foundingSeed = 0x7f4a7c15;
@@ -191,6 +193,7 @@ class Simulation {
       ...workOf(new Random(seed ^ workSeed), { ...throwing, ...mix }),
       ...flushesOf(new Random(seed ^ flushSeed)),
       ...foundingOf(new Random(seed ^ foundingSeed), withoutAlterations, bug),
+      ...(bug === null ? rememberedOf(new Random(seed ^ rememberedSeed), withoutAlterations) : {}),
       ...mix,
     };
     this.#forLearners = forLearners;
@@ -210,6 +213,7 @@ class Simulation {
       leases: this.#leases,
       levels,
       commandRowsMax: this.mix.commandRowsMax,
+      rememberedWrites: this.mix.rememberedWrites,
       isPresent: this.mix.deployEveryMs === 0 && this.mix.startsFormer === 0,
       maySuspend: this.mix.suspensions > 0,
     });
@@ -293,6 +297,7 @@ class Simulation {
     this.#linearize();
     this.trace.count('retries in the log', this.#history.retriesInLog);
     this.trace.count('writes denied', this.#history.deniedInLog);
+    this.trace.count('forgotten writes in the log', this.#history.forgottenInLog);
     this.trace.count('revisions', this.#history.revision);
     this.trace.count('steps', this.#schedule.steps);
   }

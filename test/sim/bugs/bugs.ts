@@ -198,6 +198,17 @@ export const inSession: Partial<FaultMix> = {
   throwing: 0,
 };
 
+/** Stores remember few writes, and requests come a second time long after the first. */
+export const forgetting: Partial<FaultMix> = {
+  rememberedWrites: 20,
+  requestDuplicated: 0.3,
+  thinkMs: 5,
+  longLeases: 0,
+  startsFormer: 0,
+  deployEveryMs: 0,
+  sessions: 0,
+};
+
 /** The group rests often, and its objects leave the memory. */
 const asleep: Partial<FaultMix> = {
   quietEveryMs: 2_000,
@@ -267,6 +278,10 @@ const entries = {
     mix: { workload: 'kubernetes' },
   },
   retryWithNewId: { what: 'a retry comes under another id than the first attempt' },
+  forgottenWriteRepeated: {
+    what: 'a resend is applied twice after its id was forgotten',
+    mix: forgetting,
+  },
   idsForgottenOnFailover: { what: 'a new leader does not know the ids of earlier writes' },
   compactedTooFar: {
     what: 'the sweep after a compaction takes one revision too many',

@@ -33,6 +33,8 @@ import {
   plainRange,
 } from '../models/plain.ts';
 import type { ReferenceNeed } from '../models/reference-authority.ts';
+import { rememberedWritesMax } from '../../../src/limits.ts';
+import { groupLevel } from '../../../src/model/levels.ts';
 import { ReferenceStore } from '../models/reference-store.ts';
 import { check } from '../trace.ts';
 import { everyKey } from '../workloads/requests.ts';
@@ -52,6 +54,8 @@ export type HistoryCheckerOptions = {
   readonly leases: LeaseChecker;
   readonly levels: LevelChecker;
   readonly commandRowsMax: number;
+  /** How many writes a store remembers. */
+  readonly rememberedWrites: number;
   /** True: every replica runs the present code all the time. */
   readonly isPresent: boolean;
   /** The tenant is suspended at times: then a write that is otherwise never done may be in the log. */
@@ -70,6 +74,10 @@ export class HistoryChecker {
   /** The attempts whose caller had no permission, at their position in the log. */
   readonly #denied = new Map<string, Applied[]>();
   readonly #appliedOperation = new Map<ClientOperation, string>();
+  readonly #rememberedWrites: number;
+  /** The ids that are remembered, the oldest first, and how many ever were. */
+  readonly #remembered = new Set<string>();
+  #writesTotal = 0;
   #position = 0;
   /** The log entry that made a revision, by the revision. */
   readonly #indexOf: number[] = [];
@@ -77,9 +85,13 @@ export class HistoryChecker {
   /** The number of writes that were in the log twice and had to be applied once. */
   retriesInLog = 0;
   deniedInLog = 0;
+  /** The number of writes in the log that may have been done and forgotten. */
+  forgottenInLog = 0;
 
-  constructor(nowMs: () => number, { leases, levels, commandRowsMax, isPresent, maySuspend }: HistoryCheckerOptions) {
+  constructor(nowMs: () => number, options: HistoryCheckerOptions) {
+    const { leases, levels, commandRowsMax, rememberedWrites, isPresent, maySuspend } = options;
     this.#nowMs = nowMs;
+    this.#rememberedWrites = rememberedWrites;
     this.#isPresent = isPresent;
     this.#maySuspend = maySuspend;
     this.#leases = leases;
@@ -149,10 +161,29 @@ export class HistoryChecker {
       );
       check(!this.#isNeverProposed(command), 'what is never done is not in the log', () => operation.name);
       const refusal = this.#reference.refusal(command);
+      const isKnown = this.#remembered.has(command.writeId);
       if (refusal !== null) this.#deny(command, refusal, { position, index: row.index });
-      else if (this.#appliedId.has(command.writeId) || this.#isRefused(command.writeId)) this.retriesInLog++;
+      else if (isKnown) this.retriesInLog++;
+      else if (this.#mayBeForgotten(command)) this.forgottenInLog++;
       else this.#apply(command, operation, { position, index: row.index });
     }
+  }
+
+  /** No client that writes needs a group that counts, or the group counts. */
+  get countsEnough(): boolean {
+    return this.#rememberedWrites === rememberedWritesMax || this.#levels.level >= groupLevel.seventh;
+  }
+
+  #mayBeForgotten({ seen }: Command): boolean {
+    return seen !== undefined && this.#writesTotal - seen > this.#rememberedWrites;
+  }
+
+  #remember(writeId: string): void {
+    if (this.#remembered.has(writeId)) return;
+    this.#remembered.add(writeId);
+    this.#writesTotal++;
+    const [oldest] = this.#remembered;
+    if (this.#remembered.size > this.#rememberedWrites && oldest !== undefined) this.#remembered.delete(oldest);
   }
 
   /** True: the former code proposed all of the entry. */
@@ -325,6 +356,10 @@ export class HistoryChecker {
   checkWhole(id: ReplicaId, store: RunningStore): void {
     const { revision } = this.#reference;
     check(store.revision === revision, 'equal states', () => `replica ${id} is at ${store.revision}, not ${revision}`);
+    const { writesTotal = this.#writesTotal } = store;
+    check(writesTotal === this.#writesTotal, 'equal counts of writes', () => {
+      return `replica ${id} counts ${writesTotal}, not ${this.#writesTotal}`;
+    });
     const result = store.range(everything);
     const seen = result.kind === 'answer' ? text(plainRange(result.answer)) : text(result.failure);
     const expected = text(this.#reference.answer(everything, revision));
@@ -367,19 +402,9 @@ export class HistoryChecker {
     const outcome: PlainOutcome = { kind: 'failed', revision: before, failure };
     const denied = this.#denied.get(writeId) ?? [];
     this.#denied.set(writeId, [...denied, { ...at, before, outcome }]);
+    // Nothing is remembered of a write whose access key is not valid.
+    if (failure !== 'unauthenticated') this.#remember(writeId);
     this.deniedInLog++;
-  }
-
-  /**
-   * A refused write is never done, also if its caller gets the permission later. Nothing is remembered of a write whose
-   * access key is not valid.
-   */
-  #isRefused(writeId: string): boolean {
-    return (
-      this.#denied
-        .get(writeId)
-        ?.some(({ outcome }) => outcome.kind === 'failed' && outcome.failure !== 'unauthenticated') === true
-    );
   }
 
   #apply(
@@ -402,6 +427,7 @@ export class HistoryChecker {
     const outcome = this.#reference.apply({ operation: action.operation, atMs }, at.index);
     for (let made = before + 1; made <= this.#reference.revision; made++) this.#indexOf[made] = at.index;
     this.#appliedId.set(writeId, { ...at, before, outcome });
+    this.#remember(writeId);
     this.#appliedOperation.set(operation, writeId);
   }
 

@@ -29,6 +29,10 @@ export class LevelChecker {
     this.#known.set(id, Math.max(this.#known.get(id) ?? 0, levelKnownTo(code)));
   }
 
+  get level(): number {
+    return this.#level;
+  }
+
   /** The last fall of the level up to that entry; 0: there was none. */
   fellAt(index: number): number {
     return this.#falls.findLast((fall) => fall <= index) ?? 0;

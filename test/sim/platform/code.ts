@@ -23,7 +23,9 @@ import { DriverOfLevel1 } from './driver-of-level-1.ts';
 /** What the simulator uses of a store. Code of levels 1 and 2 knows of no entry that is under way. */
 export type RunningStore = Omit<level1.StoreOfLevel1, 'compactStep' | 'leases'> &
   Pick<Store, 'level' | 'storedLeaseDeadlineMs'> &
-  Partial<Pick<Store, 'isUnderWay' | 'leasesAfter' | 'hasUnflushed'> & Pick<level1.StoreOfLevel1, 'leases'>>;
+  Partial<
+    Pick<Store, 'isUnderWay' | 'leasesAfter' | 'hasUnflushed' | 'writesTotal'> & Pick<level1.StoreOfLevel1, 'leases'>
+  >;
 
 /**
  * What the simulator uses of a driver. `report`: null where the code knows no reports. Code before level 5 has no

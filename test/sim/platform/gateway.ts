@@ -9,7 +9,13 @@ import { requestTimeoutMs } from '../../../src/limits.ts';
 import type { Caller } from '../../../src/model/store.ts';
 import type { PlantedBug } from '../bugs/bugs.ts';
 import type { ClientHistory } from '../checkers/client-history.ts';
-import type { ClientAction, ClientAnswer, ClientOperation, ClientRequest } from '../workloads/client-operation.ts';
+import type {
+  ClientAction,
+  ClientAnswer,
+  ClientOperation,
+  ClientRequest,
+  CountedWrites,
+} from '../workloads/client-operation.ts';
 import type { WriteResult } from '../../../src/driver/proposals.ts';
 import type { FaultMix } from '../faults.ts';
 import type { SimulatedGroup } from './group.ts';
@@ -31,6 +37,7 @@ export type GatewayOptions = {
   readonly blind: boolean;
   readonly faults: () => FaultMix;
   readonly bug: PlantedBug | null;
+  readonly counts: CountedWrites;
   /** Null: every call is a request of its own. */
   readonly sessions: ClientSessions | null;
 };
@@ -66,7 +73,7 @@ export class Gateway {
     { action, caller }: { readonly action: ClientAction; readonly caller: Caller },
     ended: Ended,
   ): void {
-    const { random, schedule, trace, history, group, told, blind } = this.#options;
+    const { random, schedule, trace, history, group, told, blind, counts } = this.#options;
     const operation = history.begin(name, action, caller);
     const call = told.called(name, action);
     const endedAs: Ended = (answer) => {
@@ -76,7 +83,7 @@ export class Gateway {
     };
     trace.add('operation', () => `${name} ${action.kind === 'write' ? action.operation.kind : action.kind}`);
     const deadlineMs = schedule.nowMs + requestTimeoutMs;
-    const running = { operation, deadlineMs, ended: endedAs, sent: new SentAttempts(), attempt: 0 };
+    const running = { operation, deadlineMs, ended: endedAs, sent: new SentAttempts(counts.seen), attempt: 0 };
     const goesAnywhere = action.kind === 'read' && (action.request.serializable || random.chance(0.3));
     this.#ask(running, goesAnywhere ? group.pick(random).id : this.#leader);
   }
@@ -91,7 +98,7 @@ export class Gateway {
     const request = (): Asked => this.#requestOf(running, writeId);
     this.#exchange(request, to, {
       isWanted: () => running.attempt === attempt,
-      answered: (answer) => this.#answered(running, answer),
+      answered: (answer) => this.#answered(running, answer, to),
       timeoutMs: random.chance(faults().impatient) ? random.between(5, 300) : 2_000,
       // The gateway then tells another replica that this one does not answer.
       timedOut: () => this.#locate(running, to),
@@ -114,8 +121,14 @@ export class Gateway {
         return { request: { kind: 'login', name: action.name }, isLastWord: () => true };
       case 'write': {
         const attempt = sent.begin();
+        const { seen, mayBeAlone } = attempt;
         return {
-          request: { kind: 'write', operation, request: { writeId, caller, operation: action.operation }, ...attempt },
+          request: {
+            kind: 'write',
+            operation,
+            request: { writeId, caller, operation: action.operation, seen },
+            mayBeAlone,
+          },
           isLastWord: (answer) => sent.ended(attempt, endOf(answer)) || bug === 'refusalTakenForAll',
         };
       }
@@ -124,10 +137,16 @@ export class Gateway {
     }
   }
 
-  #answered(running: Running, answer: ClientAnswer): void {
+  #answered(running: Running, answer: ClientAnswer, by: ReplicaId): void {
     const { trace } = this.#options;
     const { operation } = running;
     running.attempt++;
+    const writes = forgottenAt(answer);
+    if (writes !== null) {
+      const mayRenew = running.sent.mayRenew(writes);
+      trace.count(mayRenew ? 'writes sent again with another count' : 'writes whose outcome is unknown');
+      return mayRenew ? this.#ask(running, by) : this.#end(running, null);
+    }
     const isAnswer = answer.kind === 'write' ? isTold(answer.result) : answer.kind === operation.action.kind;
     if (!isAnswer) return this.#redirected(running, answer);
     trace.add(`${answer.kind} answered`, () => `${operation.name}: ${inWords(answer)}`);
@@ -185,13 +204,14 @@ export class Gateway {
       readonly timedOut: () => void;
     },
   ): void {
-    const { random, schedule, trace, group, sessions } = this.#options;
+    const { random, schedule, trace, group, sessions, counts } = this.#options;
     const faults = this.#options.faults();
     const copies = random.chance(faults.requestDuplicated) ? 2 : 1;
     for (let copy = 1; copy <= copies; copy++) {
       if (copy > 1) trace.count('requests duplicated');
       const { request, isLastWord } = asked();
       const heard = (answer: ClientAnswer): void => {
+        if ('writes' in answer && answer.writes !== undefined) counts.told(answer.writes);
         const isLast = isLastWord(answer);
         if (!isLast) trace.count('refusals that were not the last word');
         if (then.isWanted()) then.answered(isLast ? answer : { kind: 'refused', leader: null });
@@ -239,7 +259,7 @@ function endOf(answer: ClientAnswer): AttemptEnd {
   const { result } = answer;
   switch (result.kind) {
     case 'applied':
-      return 'done';
+      return forgottenAt(answer) === null ? 'done' : 'refused';
     case 'refused':
     case 'refusedAlone':
       return 'refused';
@@ -254,6 +274,13 @@ function endOf(answer: ClientAnswer): AttemptEnd {
     default:
       return unreachable(result);
   }
+}
+
+/** How many writes there were, where the write may have been forgotten and was not done. Null: another answer. */
+function forgottenAt(answer: ClientAnswer): number | null {
+  if (answer.kind !== 'write' || answer.result.kind !== 'applied') return null;
+  const { outcome } = answer.result;
+  return outcome.kind === 'failed' && outcome.failure.kind === 'outcomeUnknown' ? outcome.failure.writes : null;
 }
 
 function leaderIn(answer: ClientAnswer): ReplicaId | null {

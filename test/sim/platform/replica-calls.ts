@@ -189,7 +189,10 @@ export class ReplicaCalls {
     // As the object does: an entry that a replica might not know is not proposed.
     const isKnown = levelNeeded(request.operation) === groupLevelMin || driver.knowsOperation(request.operation);
     if (driver.raft.role === 'leader' && !isKnown) return settle({ kind: 'notLeader', leader: null });
-    driver.submit([{ request: { ...request, writeId, ...digestOf(operation) }, settle, mayBeAlone }], []);
+    // The code that does not count applies a write twice whose id it has forgotten.
+    const { seen, ...uncounted } = request;
+    const counted = seen === undefined || bug === 'forgottenWriteRepeated' ? uncounted : { ...uncounted, seen };
+    driver.submit([{ request: { ...counted, writeId, ...digestOf(operation) }, settle, mayBeAlone }], []);
   }
 
   /** null: no bug is planted that refuses it. */
@@ -253,7 +256,8 @@ export class ReplicaCalls {
 
   get #place(): Place {
     const { store } = this.#options.instance.driver;
-    return { revision: store.revision, index: store.appliedIndex };
+    const { revision, appliedIndex: index, writesTotal: writes } = store;
+    return { revision, index, ...(writes === undefined ? {} : { writes }) };
   }
 
   #answering(reply: Reply): Reply {

@@ -593,6 +593,7 @@ export class SimulatedReplica implements DriverPort {
       founding,
       voters: this.#identity.voters,
       commandWork: this.#commandWork,
+      rememberedWritesMax: this.#options.faults().rememberedWrites,
       bounds: boundsOf(this.#options.throws, bug),
       // Former code says for itself what it supports.
       ...(this.#code === 'present' ? { supports: levelWith(bug) } : {}),

@@ -62,7 +62,7 @@ export class SessionHost {
       begun: () => {},
       soon: (task) => instance.after(0, task),
       header: () => ({ ...ownHeader, revision: instance.driver.store.revision }),
-      writes: () => 0,
+      writes: () => instance.driver.store.writesTotal ?? 0,
       nowMs: () => schedule.nowMs,
       hold: () => null,
       mayHold: () => true,

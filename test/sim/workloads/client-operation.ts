@@ -45,7 +45,21 @@ export type ClientRequest =
   | { readonly kind: 'leader'; readonly failed: ReplicaId | null };
 
 /** The index that the replica had applied when it answered. */
-export type Place = { readonly revision: Revision; readonly index: number };
+export type Place = {
+  readonly revision: Revision;
+  readonly index: number;
+  /** How many writes the replica had remembered. Former code does not count. */
+  readonly writes?: number;
+};
+
+/** How many writes of the group a client was told of, in any answer. Null: of no count. */
+export class CountedWrites {
+  seen: number | null = null;
+
+  readonly told = (writes: number): void => {
+    this.seen = Math.max(this.seen ?? 0, writes);
+  };
+}
 
 export type ClientAnswer =
   /** `writeId`: the id as it is in the log. */

@@ -24,7 +24,7 @@ import type { Schedule } from '../platform/schedule.ts';
 import { SimulatedSession } from '../platform/simulated-session.ts';
 import type { Random } from '../../support/random.ts';
 import type { Trace } from '../trace.ts';
-import type { ClientAnswer, ClientOperation, ClientRequest } from './client-operation.ts';
+import type { ClientAnswer, ClientOperation, ClientRequest, CountedWrites } from './client-operation.ts';
 
 export type ClientSessionsOptions = {
   readonly number: number;
@@ -35,6 +35,7 @@ export type ClientSessionsOptions = {
   readonly ledger: SessionLedger;
   readonly faults: () => FaultMix;
   readonly bug: PlantedBug | null;
+  readonly counts: CountedWrites;
 };
 
 /** How long the replica may take. */
@@ -155,7 +156,7 @@ export class ClientSessions {
       soon: (task) => schedule.after(0, task),
       ended: () => {},
       random: () => random.next(),
-      counted: () => {},
+      counted: this.#options.counts.told,
     });
     this.#sessions.set(to, session);
     return session;

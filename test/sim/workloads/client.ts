@@ -4,7 +4,7 @@
 import type { LeaseId } from '../../../src/model/brands.ts';
 import { noLease } from '../../../src/model/brands.ts';
 import { alarmKind, type Caller, type Operation, type StoreFailure } from '../../../src/model/store.ts';
-import type { ClientAction, ClientAnswer } from './client-operation.ts';
+import { type ClientAction, type ClientAnswer, CountedWrites } from './client-operation.ts';
 import { Gateway, type GatewayOptions } from '../platform/gateway.ts';
 import type { Random } from '../../support/random.ts';
 import { grant, write } from './requests.ts';
@@ -23,7 +23,7 @@ import {
 } from './simulated-people.ts';
 import { type Workload, workloadOf } from './workload.ts';
 
-export type ClientOptions = Omit<GatewayOptions, 'sessions'> & {
+export type ClientOptions = Omit<GatewayOptions, 'sessions' | 'counts'> & {
   readonly ledger: SessionLedger;
   readonly number: number;
   /** The administrator sets this. Before that nobody else has an access key. */
@@ -64,8 +64,10 @@ export class SimulatedClient {
     const { auth, workload, longLeases } = options.faults();
     this.#options = options;
     this.#random = random;
-    const sessions = options.faults().sessions > 0 ? new ClientSessions({ ...options, random: random.fork() }) : null;
-    this.#gateway = new Gateway({ ...options, sessions });
+    const counts = new CountedWrites();
+    const hasSessions = options.faults().sessions > 0;
+    const sessions = hasSessions ? new ClientSessions({ ...options, counts, random: random.fork() }) : null;
+    this.#gateway = new Gateway({ ...options, counts, sessions });
     this.#workload = workloadOf(workload, { number, random, longLeases: longLeases > 0 });
     this.#caller = auth === 0 ? service : callerOf(number, random);
     this.#think();
@@ -104,11 +106,11 @@ export class SimulatedClient {
   }
 
   #think(): void {
-    const { schedule, people, number, faults } = this.#options;
+    const { schedule, people, number, faults, history } = this.#options;
     if (this.#hasStopped) return;
     const thinkMs = this.#isQuiet ? 100 : faults().thinkMs;
     schedule.after(this.#random.exponential(thinkMs), () => {
-      const mayAsk = people.areReady || number === 1;
+      const mayAsk = (people.areReady || number === 1) && history.countsEnough;
       if (!this.#hasStopped && !this.#isQuiet && mayAsk)
         this.#begin(
           (name) => this.#nextTask(name),

@@ -1,6 +1,7 @@
 // A watcher whose watch is one of a session: the production end of each goes on over breaks, sleeps and restarts by
 // itself. Now and then the watcher asks for progress, or goes on elsewhere from what it was told.
 
+import { CountedWrites } from './client-operation.ts';
 import type { FailureData } from '../../../src/model/calls.ts';
 import type { Caller, RevisionEvents } from '../../../src/model/store.ts';
 import type { OpenWatch } from '../../../src/session/client-port.ts';
@@ -12,7 +13,7 @@ import { ClientSessions, type ClientSessionsOptions } from './client-sessions.ts
 import { administrator, service } from './simulated-people.ts';
 import { matcherOf, someRange, type WatchedShape } from './watched-shape.ts';
 
-export type SessionWatcherOptions = ClientSessionsOptions & {
+export type SessionWatcherOptions = Omit<ClientSessionsOptions, 'counts'> & {
   readonly history: HistoryChecker;
   readonly people: { readonly areReady: boolean };
   readonly failed: (error: unknown) => void;
@@ -38,7 +39,7 @@ export class SessionWatcher {
 
   constructor(options: SessionWatcherOptions) {
     this.#options = options;
-    this.#sessions = new ClientSessions(options);
+    this.#sessions = new ClientSessions({ ...options, counts: new CountedWrites() });
     this.#soon(() => this.#begin());
     this.#fidget();
   }

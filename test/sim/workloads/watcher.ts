@@ -2,6 +2,7 @@
 // elsewhere from what it has seen. Some watchers are informers: they list in pages, watch from the list's revision and
 // keep a copy, which must equal the store in the end.
 
+import { CountedWrites } from './client-operation.ts';
 import type { WatchCall } from '../../../src/api/contract.ts';
 import type { Caller } from '../../../src/model/store.ts';
 import { administrator, service } from './simulated-people.ts';
@@ -16,7 +17,7 @@ import { WatchWitness } from '../checkers/watch-witness.ts';
 import { matcherOf, someRange, type WatchedShape } from './watched-shape.ts';
 import { type Listing, listingAfter } from './workload-kubernetes.ts';
 
-export type WatcherOptions = Omit<GatewayOptions, 'sessions'> & {
+export type WatcherOptions = Omit<GatewayOptions, 'sessions' | 'counts'> & {
   readonly number: number;
   /** Before this time the administrator has no access key. */
   readonly people: { readonly areReady: boolean };
@@ -46,7 +47,7 @@ export class SimulatedWatcher {
   constructor(options: WatcherOptions) {
     const { random } = options;
     this.#options = options;
-    this.#gateway = new Gateway({ ...options, sessions: null });
+    this.#gateway = new Gateway({ ...options, counts: new CountedWrites(), sessions: null });
     this.#isInformer = random.chance(0.5);
     this.#soon(() => this.#begin());
     this.#fidget();
